@@ -1,0 +1,63 @@
+// Copies octets that another thread may be overwriting. The caller proves afterwards, by an unchanged index slot,
+// that nothing was overwritten, and throws the copy away otherwise (a seqlock: Boehm, "Can seqlocks get along with
+// programming language memory models?", MSPC 2012).
+//
+// A plain memcpy would be a data race in the letter of the standard; it is kept for speed in ordinary builds behind a
+// compiler barrier. Under ThreadSanitizer the same copies are made of relaxed atomics, so that it checks the protocol.
+#pragma once
+#include <atomic>
+#include <cstring>
+
+#include "base/bytes.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define SHARDNS_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SHARDNS_TSAN 1
+#endif
+#endif
+
+namespace shardns {
+
+#ifdef SHARDNS_TSAN
+inline void RacyRead(void* to, const void* from, size_t n) {
+  auto* out = static_cast<uint8_t*>(to);
+  const auto* in = static_cast<const uint8_t*>(from);
+  for (size_t i = 0; i < n; ++i) out[i] = __atomic_load_n(in + i, __ATOMIC_ACQUIRE);
+}
+inline void RacyWrite(void* to, const void* from, size_t n) {
+  auto* out = static_cast<uint8_t*>(to);
+  const auto* in = static_cast<const uint8_t*>(from);
+  // Backwards or forwards, as memmove would, since a reinserted entry may overlap its old place.
+  if (out <= in) {
+    for (size_t i = 0; i < n; ++i) __atomic_store_n(out + i, in[i], __ATOMIC_RELEASE);
+  } else {
+    for (size_t i = n; i-- > 0;) __atomic_store_n(out + i, in[i], __ATOMIC_RELEASE);
+  }
+}
+// ThreadSanitizer does not model fences; the acquire and release accesses above stand in for them.
+inline void FenceAcquire() {}
+inline void FenceRelease() {}
+#else
+inline void RacyRead(void* to, const void* from, size_t n) { std::memcpy(to, from, n); }
+inline void RacyWrite(void* to, const void* from, size_t n) { std::memmove(to, from, n); }
+inline void FenceAcquire() { std::atomic_thread_fence(std::memory_order_acquire); }
+inline void FenceRelease() { std::atomic_thread_fence(std::memory_order_release); }
+#endif
+
+// Copies n octets in steps of 16: may read and write up to 15 octets beyond n on either side, which the caller
+// guarantees to own. Short replies cost no call and no branch per tail octet.
+inline void RacyReadLoose(uint8_t* to, const uint8_t* from, size_t n) {
+#ifdef SHARDNS_TSAN
+  RacyRead(to, from, n);
+#else
+  size_t i = 0;
+  do {
+    std::memcpy(to + i, from + i, 16);
+    i += 16;
+  } while (i < n);
+#endif
+}
+
+}  // namespace shardns

@@ -1,0 +1,51 @@
+// The layout of a stored answer, and the finished image of one that is to be stored.
+//
+// In the arena, 4-aligned:  [ links, lru only | header | TTL table | message | extra ]
+#pragma once
+#include "base/clock.h"
+#include "base/racy.h"
+#include "cache/key.h"
+
+namespace shardns::cache {
+
+//  0            4         8        12       14          15      16
+//  | generation | expires | stored | length | ttl_count | flags |
+struct EntryHeader {
+  uint32_t generation;  // the invalidation epoch it was stored in
+  Ticks expires;
+  Ticks stored;
+  uint16_t length;    // octets of the message
+  uint8_t ttl_count;  // octets of the TTL table: one distance each
+  uint8_t flags;      // entry_flag
+};
+static_assert(sizeof(EntryHeader) == 16, "four headers share a cache line");
+
+// Doubly linked recency list of the lru policy, before the header; only ever touched under the shard's lock.
+//  0       4       8
+//  | newer | older |
+struct EntryLinks {
+  uint32_t newer;
+  uint32_t older;
+};
+static_assert(sizeof(EntryLinks) == 8);
+
+inline constexpr size_t kUnit = 4;  // the arena is counted in units of 4 octets
+inline constexpr size_t kMaxTtlCount = 255;
+inline constexpr size_t kLooseSlack = 16;  // what RacyReadLoose may touch beyond the end
+
+// A validated answer, ready to be stored or sent. `message` has no OPT; its question is folded.
+struct EntryImage {
+  uint8_t ttl_count = 0;
+  uint8_t flags = 0;
+  uint32_t ttl_seconds = 0;
+  Bytes message;
+  Bytes extra;  // empty without entry_flag::kExtra
+  uint8_t ttl_table[kMaxTtlCount];
+};
+
+inline size_t EntryOctets(size_t ttl_count, size_t length, size_t extra, size_t links) {
+  return links + sizeof(EntryHeader) + ttl_count + length + (extra == 0 ? 0 : 1 + extra);
+}
+inline uint32_t UnitsOf(size_t octets) { return static_cast<uint32_t>((octets + kUnit - 1) / kUnit); }
+
+}  // namespace shardns::cache

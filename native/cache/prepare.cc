@@ -1,0 +1,245 @@
+// Response validation, OPT removal, TTL table, lifetime.
+#include "cache/prepare.h"
+
+#include <algorithm>
+
+#include "wire/ttl_scan.h"
+
+namespace shardns::cache {
+
+using wire::Record;
+using wire::RecordWalk;
+using wire::Section;
+
+namespace {
+
+// The names that a chain of aliases leads through. Longer ones are not followed, so not cached.
+constexpr size_t kMaxChain = 17;
+
+class Chain {
+ public:
+  Chain(Bytes message, size_t name_at) : message_(message) { ends_[0] = name_at; }
+
+  bool Holds(size_t owner) const {
+    uint8_t name[wire::kMaxNameSize];
+    const Bytes folded(name, wire::ExpandFolded(message_, owner, name));
+    for (size_t i = 0; i < size_; ++i) {
+      if (wire::EqualsFolded(message_, ends_[i], folded)) return true;
+    }
+    return false;
+  }
+  // Whether a name of the chain lies below the owner (DNAME, RFC 6672 section 2.2).
+  bool HasBelow(size_t owner) const {
+    uint8_t upper[wire::kMaxNameSize], lower[wire::kMaxNameSize];
+    const Bytes suffix(upper, wire::ExpandFolded(message_, owner, upper));
+    for (size_t i = 0; i < size_; ++i) {
+      const Bytes name(lower, wire::ExpandFolded(message_, ends_[i], lower));
+      if (name.size() > suffix.size() && wire::IsAtOrBelow(name, suffix)) return true;
+    }
+    return false;
+  }
+  bool IsEnd(size_t owner) const {
+    uint8_t name[wire::kMaxNameSize];
+    const Bytes folded(name, wire::ExpandFolded(message_, owner, name));
+    return wire::EqualsFolded(message_, ends_[size_ - 1], folded);
+  }
+  bool Extend(size_t target) {
+    if (size_ == kMaxChain) return false;
+    ends_[size_++] = target;
+    return true;
+  }
+
+ private:
+  Bytes message_;
+  size_t ends_[kMaxChain];
+  size_t size_ = 1;
+};
+
+struct Survey {
+  bool foreign = false;   // an answer record outside the chain, or a link before the one that leads to it
+  bool answered = false;  // the chain's end has a record of the asked type
+  bool any_soa = false;
+  uint32_t negative_ttl = UINT32_MAX;  // min(SOA TTL, MINIMUM), RFC 2308 section 5
+  uint32_t least_ttl = UINT32_MAX;
+  uint32_t signature_limit = UINT32_MAX;
+  size_t opt_at = 0;  // offset of OPT, TSIG or SIG(0); 0 = none
+  uint16_t kept_additional = 0;
+  uint16_t extended_rcode = 0;
+};
+
+// RFC 4035 section 5.3.3: no longer than received TTL, original TTL and what is left until expiration.
+uint32_t SignatureLimit(Bytes message, const Record& record, uint32_t wall_seconds) {
+  const uint8_t* rdata = message.data() + record.rdata();
+  const uint32_t original = Load32(rdata + 4);
+  uint32_t limit = std::min(CapTtl(record.ttl), CapTtl(original));
+  if (wall_seconds != 0) {
+    // Serial arithmetic (RFC 4034 section 3.1.5).
+    const int32_t left = static_cast<int32_t>(Load32(rdata + 8) - wall_seconds);
+    limit = std::min(limit, left > 0 ? static_cast<uint32_t>(left) : 0u);
+  }
+  return limit;
+}
+
+Status SurveyRecords(const PrepareArgs& args, size_t question_end, uint16_t qtype, Survey* survey, size_t* end) {
+  const Bytes message = args.response;
+  Chain chain(message, wire::kHeaderSize);
+  RecordWalk walk(message, question_end);
+  Record record;
+  size_t additional = 0;
+  while (walk.Next(&record)) {
+    if (!wire::CheckRdata(message, record)) return Status::kMalformed;
+    const bool is_opt = record.type == wire::type::kOpt;
+    if (is_opt && (record.section != Section::kAdditional || record.fixed - record.owner != 1)) {
+      return Status::kMalformed;
+    }
+    if (record.section == Section::kAdditional) {
+      ++additional;
+      if (is_opt) {
+        if (survey->extended_rcode != 0) return Status::kMalformed;
+        survey->extended_rcode = static_cast<uint16_t>(record.ttl >> 24 << 4);
+      }
+      if (survey->opt_at == 0) {
+        if (is_opt || record.type == wire::type::kTsig || record.type == wire::type::kSig) {
+          survey->opt_at = record.owner;
+        } else {
+          survey->kept_additional = static_cast<uint16_t>(additional);
+        }
+      }
+      if (survey->opt_at != 0) continue;  // whatever follows it goes too
+    }
+    survey->least_ttl = std::min(survey->least_ttl, CapTtl(record.ttl));
+    if (record.type == wire::type::kRrsig && record.dns_class == wire::kClassIn) {
+      survey->signature_limit = std::min(survey->signature_limit, SignatureLimit(message, record, args.wall_seconds));
+    }
+    if (record.section == Section::kAnswer && record.dns_class == wire::kClassIn) {
+      if (record.type == wire::type::kDname && chain.HasBelow(record.owner)) continue;
+      if (!chain.Holds(record.owner)) {
+        // The signature over a DNAME has its owner.
+        const bool dname_signature = record.type == wire::type::kRrsig &&
+                                     Load16(message.data() + record.rdata()) == wire::type::kDname &&
+                                     chain.HasBelow(record.owner);
+        if (!dname_signature) survey->foreign = true;
+        continue;
+      }
+      if (record.type == qtype) survey->answered = true;
+      if (record.type == wire::type::kCname && qtype != wire::type::kCname && chain.IsEnd(record.owner)) {
+        if (!chain.Extend(record.rdata())) survey->foreign = true;
+      }
+    }
+    if (record.section == Section::kAuthority && record.type == wire::type::kSoa) {
+      survey->any_soa = true;
+      const uint32_t minimum = Load32(message.data() + record.end() - 4);
+      survey->negative_ttl = std::min({survey->negative_ttl, CapTtl(record.ttl), CapTtl(minimum)});
+    }
+  }
+  if (!walk.ok() || walk.at() != message.size()) return Status::kMalformed;
+  *end = survey->opt_at != 0 ? survey->opt_at : message.size();
+  return Status::kOk;
+}
+
+struct TtlRange {
+  uint32_t least;
+  uint32_t most;
+};
+
+// Gives each record its RRset's least TTL (RFC 2181 section 5.2) inside the range, and notes the distances between TTL
+// fields.
+void WriteTtls(MutableBytes message, size_t question_end, TtlRange range, EntryImage* image) {
+  constexpr size_t kMostSets = 16;  // sets are contiguous in practice; stragglers of later ones keep their own TTL
+  struct Set {
+    size_t owner;
+    uint16_t type;
+    Section section;
+    uint32_t ttl;
+  };
+  Set sets[kMostSets];
+  size_t count = 0;
+  uint8_t name[wire::kMaxNameSize];
+  const auto set_of = [&](const Record& record) -> Set* {
+    const Bytes folded(name, wire::ExpandFolded(message, record.owner, name));
+    for (size_t i = count; i-- > 0;) {
+      if (sets[i].type == record.type && sets[i].section == record.section && record.type != wire::type::kRrsig &&
+          wire::EqualsFolded(message, sets[i].owner, folded)) {
+        return &sets[i];
+      }
+    }
+    return nullptr;
+  };
+  Record record;
+  for (RecordWalk walk(message, question_end); walk.Next(&record);) {
+    if (Set* set = set_of(record)) {
+      set->ttl = std::min(set->ttl, CapTtl(record.ttl));
+    } else if (count < kMostSets) {
+      sets[count++] = {record.owner, record.type, record.section, CapTtl(record.ttl)};
+    }
+  }
+  size_t before = question_end;
+  for (RecordWalk walk(message, question_end); walk.Next(&record);) {
+    const Set* set = set_of(record);
+    const uint32_t ttl = std::min(std::max(set != nullptr ? set->ttl : CapTtl(record.ttl), range.least), range.most);
+    const size_t at = record.fixed + 4;
+    Store32(message.data() + at, ttl);
+    if (image->ttl_count == kMaxTtlCount || at - before > 255) image->flags |= entry_flag::kWalk;
+    if ((image->flags & entry_flag::kWalk) == 0)
+      image->ttl_table[image->ttl_count++] = static_cast<uint8_t>(at - before);
+    before = at;
+  }
+  if (image->flags & entry_flag::kWalk) image->ttl_count = 0;
+}
+
+}  // namespace
+
+Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* image) {
+  const Bytes message = args.response;
+  if (message.size() < wire::kHeaderSize || message.size() > wire::kMaxMessageSize) return Status::kMalformed;
+  const uint16_t flags = wire::Flags(message.data());
+  if ((flags & wire::flag::kQr) == 0 || (flags & wire::flag::kOpcode) != 0) return Status::kNotAResponse;
+  if (wire::QdCount(message.data()) != 1) return Status::kMalformed;
+  const size_t name_length = wire::PlainNameLength(message, wire::kHeaderSize);
+  const size_t question_end = wire::kHeaderSize + name_length + 4;
+  if (name_length == 0 || message.size() < question_end) return Status::kMalformed;
+  const uint16_t qtype = Load16(message.data() + question_end - 4);
+  const uint16_t qclass = Load16(message.data() + question_end - 2);
+
+  Survey survey;
+  size_t end = 0;
+  const Status surveyed = SurveyRecords(args, question_end, qtype, &survey, &end);
+  if (surveyed != Status::kOk) return surveyed;
+
+  // The image: question folded, nothing per client, nothing per transport.
+  const uint16_t rcode = flags & wire::flag::kRcode;
+  std::memcpy(scratch->message, message.data(), end);
+  const MutableBytes copy(scratch->message, end);
+  wire::Fold(copy.data() + wire::kHeaderSize, message.data() + wire::kHeaderSize, name_length);
+  Store16(copy.data(), 0);
+  Store16(copy.data() + 2, flags & (wire::flag::kQr | wire::flag::kAd | wire::flag::kRcode));
+  Store16(copy.data() + 10, survey.kept_additional);
+  *image = EntryImage{};
+  image->message = copy;
+
+  const bool negative = rcode == wire::rcode::kNxDomain || !survey.answered;
+  if (negative) image->flags |= entry_flag::kNegative;
+  const uint32_t received = negative ? std::min(survey.negative_ttl, survey.least_ttl) : survey.least_ttl;
+  uint32_t ttl = LifetimeSeconds(args.ttl, received, survey.signature_limit, negative, args.random);
+  if (received == UINT32_MAX) ttl = 0;
+  image->ttl_seconds = ttl;
+  // The ceiling shortens what is shown, so that clients never keep an answer longer than we do.
+  const bool has_ceiling = survey.any_soa && negative;
+  const uint32_t ceiling =
+      std::min({has_ceiling ? survey.negative_ttl : UINT32_MAX, negative ? args.ttl.negative_max_seconds : UINT32_MAX,
+                args.ttl.max_seconds, survey.signature_limit});
+  // A minimum shows in the TTLs too; an answer with TTL 0 stays as it is.
+  const uint32_t least = negative ? args.ttl.negative_min_seconds : args.ttl.min_seconds;
+  WriteTtls(copy, question_end, {ttl == 0 ? 0 : std::min(least, ceiling), ceiling}, image);
+
+  if (flags & wire::flag::kTc) return Status::kTruncated;
+  if (qclass != wire::kClassIn || qtype >= wire::type::kFirstMeta || qtype == wire::type::kOpt || qtype == 0 ||
+      survey.extended_rcode != 0 || (rcode != wire::rcode::kNoError && rcode != wire::rcode::kNxDomain)) {
+    return Status::kUncacheable;
+  }
+  if (survey.foreign) return Status::kForeignRecords;
+  if (negative && !survey.any_soa) return Status::kNoSoa;
+  return image->ttl_seconds == 0 ? Status::kZeroTtl : Status::kOk;
+}
+
+}  // namespace shardns::cache

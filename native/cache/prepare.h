@@ -1,0 +1,31 @@
+// The border for responses: takes raw octets, checks all of them, and makes the image that may be stored or sent.
+#pragma once
+#include "base/status.h"
+#include "cache/entry.h"
+#include "cache/ttl_policy.h"
+
+namespace shardns::cache {
+
+struct PrepareArgs {
+  Bytes response;
+  uint32_t wall_seconds = 0;  // Unix time, for signature expiry only; 0 = unknown, signatures do not limit
+  TtlPolicy ttl;
+  uint32_t random = 0;  // for jitter
+};
+
+// Work memory for one image; one a thread. 64 KiB.
+struct PrepareScratch {
+  uint8_t message[wire::kMaxMessageSize + kLooseSlack];
+};
+
+// Fills `image`. kOk: it may be stored. kZeroTtl, kNoSoa, kUncacheable, kTruncated and kForeignRecords leave an image
+// that may be sent to waiters but not stored; any other status leaves none.
+Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* image);
+
+// Whether an image exists after this status.
+inline bool Sendable(Status status) {
+  return status == Status::kOk || status == Status::kZeroTtl || status == Status::kNoSoa ||
+         status == Status::kUncacheable || status == Status::kTruncated || status == Status::kForeignRecords;
+}
+
+}  // namespace shardns::cache

@@ -1,0 +1,85 @@
+// Region sizing and memory.
+#include "cache/region.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+
+namespace shardns::cache {
+
+namespace {
+
+constexpr size_t RoundUp(size_t n, size_t to) { return (n + to - 1) / to * to; }
+constexpr size_t kHeaderBytes = RoundUp(sizeof(Superblock), 4096);
+constexpr size_t kTailSlack = 64;  // loose reads may run over the end of the last arena
+
+uint32_t DefaultShards(size_t bytes) {
+  uint32_t shards = 1;
+  while (shards < 64 && bytes / (shards * 2) >= (size_t{4} << 20)) shards *= 2;
+  return shards;
+}
+
+struct Split {
+  uint32_t numerator[kQueues];  // of 100
+};
+// S3-FIFO gives its small queue a tenth (SOSP'23 section 4.1); negatives have a tenth under either policy.
+constexpr Split kSplits[] = {{{9, 81, 10}}, {{0, 90, 10}}};
+
+}  // namespace
+
+bool FormatRegion(uint8_t* base, const RegionOptions& options) {
+  const uint32_t shards = options.shards != 0 ? options.shards : DefaultShards(options.bytes);
+  if (shards > kMaxShards || (shards & (shards - 1)) != 0 || options.bytes < kMinRegionBytes) return false;
+  const size_t shard_bytes = (options.bytes - kHeaderBytes - kTailSlack) / shards / 64 * 64;
+  // The header may push a shard slightly under its minimum.
+  if (shard_bytes < kMinShardBytes - RoundUp(kHeaderBytes, 65536) || shard_bytes > kMaxShardBytes) return false;
+
+  Superblock* super = new (base) Superblock();
+  super->layout_version = kLayoutVersion;
+  super->header_bytes = kHeaderBytes;
+  super->region_bytes = options.bytes;
+  super->shard_bytes = shard_bytes;
+  super->shards = shards;
+  super->policy = options.policy;
+  super->secret = ExpandSeed(options.seed);
+  const size_t links = options.policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0;
+  const size_t body = shard_bytes - sizeof(ShardHeader);
+  // A bucket of 8 slots filled to 0.9 for every 7.2 entries of the expected size.
+  const double per_entry = options.average_entry_bytes + static_cast<double>(links);
+  const double slot_bytes = sizeof(AtomicSlot) / 0.9;
+  const size_t entries = static_cast<size_t>(static_cast<double>(body) / (per_entry + slot_bytes));
+  super->buckets_per_shard =
+      static_cast<uint32_t>(std::max<size_t>(1, static_cast<size_t>(static_cast<double>(entries) * slot_bytes) / 64));
+
+  for (uint32_t s = 0; s < shards; ++s) {
+    ShardHeader* header = new (base + super->header_bytes + shard_bytes * s) ShardHeader();
+    const size_t arena_at = sizeof(ShardHeader) + size_t{super->buckets_per_shard} * sizeof(Bucket);
+    header->index_units = static_cast<uint32_t>(arena_at / kUnit);
+    const size_t arena_units = (shard_bytes - arena_at) / kUnit;
+    uint32_t begin = header->index_units;
+    for (size_t q = 0; q < kQueues; ++q) {
+      const Split& split = kSplits[static_cast<size_t>(options.policy)];
+      const uint32_t units = static_cast<uint32_t>(arena_units * split.numerator[q] / 100);
+      header->logs[q].Init(begin, units);
+      begin += units;
+    }
+  }
+  std::atomic_thread_fence(std::memory_order_release);
+  super->magic = kRegionMagic;  // last: a half-formatted region is never taken for a whole one
+  return true;
+}
+
+std::unique_ptr<HeapRegion> HeapRegion::Create(const RegionOptions& options) {
+  void* memory = mmap(nullptr, options.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+#ifdef MADV_HUGEPAGE
+  madvise(memory, options.bytes, MADV_HUGEPAGE);
+#endif
+  std::unique_ptr<HeapRegion> region(new HeapRegion(static_cast<uint8_t*>(memory), options.bytes));
+  return FormatRegion(region->base(), options) ? std::move(region) : nullptr;
+}
+
+HeapRegion::~HeapRegion() { munmap(base_, bytes_); }
+
+}  // namespace shardns::cache

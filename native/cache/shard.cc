@@ -1,0 +1,538 @@
+// The shard: lookup, and the writer's operations on index and logs that both policies are made of.
+#include "cache/shard.h"
+
+#include <algorithm>
+
+#include "cache/policy_lru.h"
+#include "cache/policy_s3fifo.h"
+#include "wire/reply_patch.h"
+
+namespace shardns::cache {
+
+namespace {
+constexpr uint32_t kReserveUnits = 4096 / kUnit;
+}
+
+Shard::Shard(uint8_t* region_base, uint32_t number)
+    : base_(ShardBase(region_base, number)),
+      header_(reinterpret_cast<ShardHeader*>(base_)),
+      buckets_(reinterpret_cast<Bucket*>(base_ + sizeof(ShardHeader))),
+      secret_(&SuperblockOf(region_base)->secret),
+      bucket_count_(SuperblockOf(region_base)->buckets_per_shard),
+      arena_begin_(header_->index_units),
+      arena_end_(static_cast<uint32_t>(SuperblockOf(region_base)->shard_bytes / kUnit)),
+      links_(SuperblockOf(region_base)->policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0),
+      policy_(SuperblockOf(region_base)->policy) {}
+
+// --- entries ---
+
+uint8_t Shard::ExtraLength(uint32_t unit, const EntryHeader& header) const {
+  if ((header.flags & entry_flag::kExtra) == 0) return 0;
+  uint8_t length;
+  RacyRead(&length, At(unit) + links_ + sizeof(EntryHeader) + header.ttl_count + header.length, 1);
+  return length;
+}
+
+uint32_t Shard::UnitsAt(uint32_t unit, const EntryHeader& header) const {
+  return UnitsOf(EntryOctets(header.ttl_count, header.length, ExtraLength(unit, header), links_));
+}
+
+void Shard::KeyAt(uint32_t unit, const EntryHeader& header, Key* key) const {
+  const uint8_t* message = At(unit) + links_ + sizeof(EntryHeader) + header.ttl_count;
+  const Bytes bytes(message, header.length);
+  key->name_length = static_cast<uint8_t>(wire::PlainNameLength(bytes, wire::kHeaderSize));
+  SHARDNS_CHECK(key->name_length != 0);
+  std::memcpy(key->name, message + wire::kHeaderSize, key->name_length);
+  key->type = Load16(message + wire::kHeaderSize + key->name_length);
+  key->flags = header.flags & entry_flag::kKeyMask;
+  key->extra_length = ExtraLength(unit, header);
+  SHARDNS_CHECK(key->extra_length <= kMaxExtra);
+  std::memcpy(key->extra, message + header.length + 1, key->extra_length);
+  HashKey(*secret_, key);
+}
+
+bool Shard::Matches(uint32_t unit, const Key& key) const {
+  const EntryHeader header = HeaderAt(unit);
+  const uint8_t* message = At(unit) + links_ + sizeof(EntryHeader) + header.ttl_count;
+  return (header.flags & entry_flag::kKeyMask) == key.flags &&
+         header.length >= wire::kHeaderSize + key.name_length + 4u &&
+         std::memcmp(message + wire::kHeaderSize, key.name, key.name_length) == 0 &&
+         Load16(message + wire::kHeaderSize + key.name_length) == key.type &&
+         ExtraLength(unit, header) == key.extra_length &&
+         std::memcmp(message + header.length + 1, key.extra, key.extra_length) == 0;
+}
+
+void Shard::WriteEntry(uint32_t unit, const EntryImage& image, const Key& key, Ticks now, uint32_t generation) {
+  const EntryHeader header = {.generation = generation,
+                              .expires = now + TicksFromSeconds(image.ttl_seconds),
+                              .stored = now,
+                              .length = static_cast<uint16_t>(image.message.size()),
+                              .ttl_count = image.ttl_count,
+                              .flags = static_cast<uint8_t>(image.flags | key.flags)};
+  uint8_t* to = At(unit) + links_;
+  RacyWrite(to, &header, sizeof header);
+  to += sizeof header;
+  RacyWrite(to, image.ttl_table, image.ttl_count);
+  to += image.ttl_count;
+  RacyWrite(to, image.message.data(), image.message.size());
+  to += image.message.size();
+  if (key.extra_length != 0) {
+    RacyWrite(to, &key.extra_length, 1);
+    RacyWrite(to + 1, key.extra, key.extra_length);
+  }
+}
+
+// --- index ---
+
+template <typename Visit>
+bool Shard::VisitCandidates(const Key& key, Visit visit) const {
+  const uint16_t tag = TagOf(key.hash);
+  const uint32_t first = FirstBucket(key.hash, bucket_count_);
+  const uint32_t second = SecondBucket(key.hash, bucket_count_);
+  for (uint32_t b = first;; b = second) {
+    Bucket& bucket = buckets_[b];
+    for (uint32_t match = MatchTags(bucket, tag); match != 0; match &= match - 1) {
+      AtomicSlot& slot = bucket.slots[__builtin_ctz(match)];
+      if (visit(&slot, slot.load(std::memory_order_acquire))) return true;
+    }
+    if (b == second) return false;
+  }
+}
+
+AtomicSlot* Shard::FindSlot(const Key& key) const {
+  AtomicSlot* found = nullptr;
+  VisitCandidates(key, [&](AtomicSlot* atomic, uint64_t word) {
+    const Slot slot(word);
+    if (!slot.live() || slot.tag() != TagOf(key.hash) || !Matches(slot.at(), key)) return false;
+    found = atomic;
+    return true;
+  });
+  return found;
+}
+
+AtomicSlot* Shard::OwnerOf(const Key& key, Queue queue, Place place) const {
+  AtomicSlot* owner = nullptr;
+  VisitCandidates(key, [&](AtomicSlot* atomic, uint64_t word) {
+    const Slot slot(word);
+    if (!slot.live() || slot.queue() != queue || slot.at() != place.at || slot.lap() != place.lap) return false;
+    owner = atomic;
+    return true;
+  });
+  return owner;
+}
+
+AtomicSlot* Shard::GhostOf(const Key& key) const {
+  AtomicSlot* ghost = nullptr;
+  const uint64_t appended = log(Queue::kSmall).appended();
+  VisitCandidates(key, [&](AtomicSlot* atomic, uint64_t word) {
+    const Slot slot(word);
+    if (slot.empty() || !slot.ghost() || slot.tag() != TagOf(key.hash)) return false;
+    // A ghost lives as long as the main queue's worth of octets passes through the small one.
+    if (((appended - slot.stamp()) & Slot::kStampMask) > log(Queue::kMain).capacity()) return false;
+    ghost = atomic;
+    return true;
+  });
+  return ghost;
+}
+
+AtomicSlot* Shard::ChooseSlot(const Key& key) {
+  if (AtomicSlot* ghost = GhostOf(key)) return ghost;  // it has served
+  const uint32_t candidates[2] = {FirstBucket(key.hash, bucket_count_), SecondBucket(key.hash, bucket_count_)};
+  AtomicSlot* free[2] = {};
+  uint32_t live[2] = {};
+  AtomicSlot* victim = nullptr;
+  uint32_t victim_rank = UINT32_MAX;
+  for (int c = 0; c < 2; ++c) {
+    uint64_t oldest_stamp = 0;
+    bool empty_found = false;
+    for (AtomicSlot& atomic : buckets_[candidates[c]].slots) {
+      const Slot slot(atomic.load(std::memory_order_relaxed));
+      if (slot.empty()) {
+        free[c] = &atomic;
+        empty_found = true;
+      } else if (slot.ghost()) {
+        const uint64_t age = (log(Queue::kSmall).appended() - slot.stamp()) & Slot::kStampMask;
+        if (!empty_found && (free[c] == nullptr || age > oldest_stamp)) {
+          free[c] = &atomic;
+          oldest_stamp = age;
+        }
+      } else {
+        ++live[c];
+        // Of two entries as popular, the one in the smaller queue goes.
+        const uint32_t rank = slot.freq() * 4 + (slot.queue() == Queue::kMain ? 1 : 0);
+        if (rank < victim_rank) {
+          victim_rank = rank;
+          victim = &atomic;
+        }
+      }
+    }
+  }
+  if (free[0] != nullptr || free[1] != nullptr) {
+    if (free[1] == nullptr || (free[0] != nullptr && live[0] <= live[1])) return free[0];
+    return free[1];
+  }
+  const Slot slot(victim->load(std::memory_order_relaxed));
+  const EntryHeader header = HeaderAt(slot.at());
+  header_->counters.index_evictions.Add();
+  NoteDead(slot.queue(), slot.at(), UnitsAt(slot.at(), header));
+  victim->store(0, std::memory_order_relaxed);
+  FenceRelease();
+  return victim;
+}
+
+// --- logs ---
+
+void Shard::WrapLog(Log& log) {
+  const uint32_t left = log.UntilEnd(log.head());
+  const uint32_t at = log.Wrap();
+  if (left < UnitsOf(links_ + sizeof(EntryHeader))) return;  // SkipPadding knows by the size alone
+  EntryHeader pad = {};
+  pad.flags = entry_flag::kPad;
+  RacyWrite(At(at) + links_, &pad, sizeof pad);
+}
+
+bool Shard::SkipPadding(Log& log) {
+  const uint32_t left = log.UntilEnd(log.tail());
+  if (left >= UnitsOf(links_ + sizeof(EntryHeader)) && (HeaderAt(log.tail().at).flags & entry_flag::kPad) == 0) {
+    return false;
+  }
+  log.GiveBack(left);
+  return true;
+}
+
+void Shard::NoteDead(Queue queue, uint32_t unit, uint32_t units) {
+  header_->counters.entries.Subtract(1);
+  header_->counters.live_bytes.Subtract(uint64_t{units} * kUnit);
+  if (policy_ != PolicyKind::kLru) return;
+  header_->live_units[static_cast<size_t>(queue)] -= units;
+  Unlink(queue, unit);
+}
+
+void Shard::Evict(AtomicSlot* slot, Queue queue, uint32_t unit, uint32_t units, bool ghost, bool expired) {
+  const uint16_t tag = Slot(slot->load(std::memory_order_relaxed)).tag();
+  slot->store(ghost ? Slot::Ghost(tag, log(Queue::kSmall).appended()).word() : 0, std::memory_order_relaxed);
+  FenceRelease();
+  NoteDead(queue, unit, units);
+  if (expired) {
+    header_->counters.expired.Add();
+  } else {
+    header_->counters.evictions[static_cast<size_t>(queue)].Add();
+  }
+}
+
+bool Shard::MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t units, uint32_t freq) {
+  Log& source = log(from);
+  Log& target = log(to);
+  const Place place = source.tail();
+  const Slot before(slot->load(std::memory_order_relaxed));
+  if (from == to) {
+    const bool apart = target.HasRoom(units);
+    source.GiveBack(units);
+    if (!apart && (target.PaddingFor(units) != 0 || !target.HasRoom(units))) {
+      // The gap is smaller than the entry and lies at the log's end: there is nowhere to move it to.
+      Evict(slot, from, place.at, units, false, false);
+      return false;
+    }
+    if (!apart) {
+      // It moves over its own octets: out of sight for readers until it is whole again.
+      slot->store(0, std::memory_order_relaxed);
+      FenceRelease();
+    }
+  }
+  if (target.PaddingFor(units) != 0) WrapLog(target);
+  const Place moved = target.Append(units);
+  RacyWrite(At(moved.at), At(place.at), size_t{units} * kUnit);
+  if (policy_ == PolicyKind::kLru) Relink(to, place.at, moved.at);
+  slot->store(Slot::Live(before.tag(), to, moved.lap, moved.at, freq).word() | (before.word() & Slot::kRefreshBit),
+              std::memory_order_release);
+  FenceRelease();
+  if (from != to) source.GiveBack(units);
+  return true;
+}
+
+bool Shard::MakeRoom(Queue queue, uint32_t units, Ticks now, Budget* budget) {
+  Log& target = log(queue);
+  if (units > target.capacity()) return false;
+  // A free gap at the tail lets live entries be copied without passing over their own octets.
+  const uint32_t reserve = std::min({kReserveUnits, target.capacity() / 16, target.capacity() - units});
+  if (policy_ == PolicyKind::kLru) {
+    const uint32_t limit = LruPolicy::LiveLimit(target);
+    if (units > limit) return false;
+    while (header_->live_units[static_cast<size_t>(queue)] + units > limit) LruPolicy::EvictOldest(*this, queue, now);
+  }
+  while (!target.HasRoom(units, reserve)) {
+    if (target.empty()) {
+      // Empty, but the head stands too near the end for this entry: begin anew at the beginning.
+      WrapLog(target);
+      SkipPadding(target);
+      return target.HasRoom(units);
+    }
+    if (policy_ == PolicyKind::kLru) {
+      LruPolicy::StepTail(*this, queue, now, budget);
+    } else {
+      S3FifoPolicy::StepTail(*this, queue, now, budget);
+    }
+  }
+  return true;
+}
+
+// --- lru lists ---
+
+void Shard::LinkNewest(Queue queue, uint32_t unit) const {
+  const size_t q = static_cast<size_t>(queue);
+  EntryLinks* links = LinksAt(unit);
+  links->newer = 0;
+  links->older = header_->newest[q];
+  if (links->older != 0) {
+    LinksAt(links->older)->newer = unit;
+  } else {
+    header_->oldest[q] = unit;
+  }
+  header_->newest[q] = unit;
+}
+
+void Shard::Unlink(Queue queue, uint32_t unit) const {
+  const size_t q = static_cast<size_t>(queue);
+  const EntryLinks links = *LinksAt(unit);
+  (links.newer != 0 ? LinksAt(links.newer)->older : header_->newest[q]) = links.older;
+  (links.older != 0 ? LinksAt(links.older)->newer : header_->oldest[q]) = links.newer;
+}
+
+void Shard::Relink(Queue queue, uint32_t from, uint32_t to) {
+  const size_t q = static_cast<size_t>(queue);
+  const EntryLinks links = *LinksAt(to);  // copied with the entry
+  (void)from;
+  (links.newer != 0 ? LinksAt(links.newer)->older : header_->newest[q]) = to;
+  (links.older != 0 ? LinksAt(links.older)->newer : header_->oldest[q]) = to;
+}
+
+// --- operations ---
+
+Status Shard::Insert(const EntryImage& image, const Key& key, Ticks now, uint32_t generation) {
+  const bool negative = (image.flags & entry_flag::kNegative) != 0;
+  const uint32_t units = UnitsOf(EntryOctets(image.ttl_count, image.message.size(), key.extra_length, links_));
+  ScopedLock lock(header_->lock);
+  AtomicSlot* slot = FindSlot(key);
+  const Queue queue = policy_ == PolicyKind::kLru ? LruPolicy::QueueFor(negative)
+                                                  : S3FifoPolicy::QueueFor(*this, key, negative, slot, units);
+  Budget budget;
+  const uint64_t before = log(queue).given_back();
+  if (!MakeRoom(queue, units, now, &budget)) return Status::kTooLarge;
+  if (policy_ == PolicyKind::kLru || log(queue).given_back() != before) slot = FindSlot(key);  // moved or gone
+  uint32_t freq = 0;
+  if (slot != nullptr) {
+    const Slot old(slot->load(std::memory_order_relaxed));
+    freq = old.freq();
+    NoteDead(old.queue(), old.at(), UnitsAt(old.at(), HeaderAt(old.at())));
+    header_->counters.updates.Add();
+  }
+  Log& target = log(queue);
+  if (target.PaddingFor(units) != 0) WrapLog(target);
+  const Place place = target.Append(units);
+  WriteEntry(place.at, image, key, now, generation);
+  if (slot == nullptr) slot = ChooseSlot(key);
+  if (policy_ == PolicyKind::kLru) {
+    LinkNewest(queue, place.at);
+    header_->live_units[static_cast<size_t>(queue)] += units;
+  }
+  slot->store(Slot::Live(TagOf(key.hash), queue, place.lap, place.at, freq).word(), std::memory_order_release);
+  FenceRelease();
+  header_->counters.inserts.Add();
+  header_->counters.entries.Add();
+  header_->counters.live_bytes.Add(uint64_t{units} * kUnit);
+  return Status::kOk;
+}
+
+bool Shard::Remove(const Key& key) {
+  ScopedLock lock(header_->lock);
+  AtomicSlot* slot = FindSlot(key);
+  if (slot == nullptr) return false;
+  const Slot old(slot->load(std::memory_order_relaxed));
+  const uint32_t units = UnitsAt(old.at(), HeaderAt(old.at()));
+  slot->store(0, std::memory_order_relaxed);
+  FenceRelease();
+  NoteDead(old.queue(), old.at(), units);
+  header_->counters.removed.Add();
+  return true;
+}
+
+void Shard::PrefetchEntry(const Key& key) const {
+  VisitCandidates(key, [&](AtomicSlot*, uint64_t word) {
+    const Slot slot(word);
+    if (!slot.live() || slot.at() < arena_begin_ || slot.at() >= arena_end_) return false;
+    const uint8_t* entry = At(slot.at());
+    __builtin_prefetch(entry);
+    __builtin_prefetch(entry + 64);
+    __builtin_prefetch(entry + 128);
+    return false;
+  });
+}
+
+inline Found Shard::ReadSlot(const FindArgs& args, AtomicSlot* atomic, uint64_t word, MutableBytes out) const {
+  Found found;
+  const Key& key = args.key;
+  const Slot slot(word);
+  const uint32_t header_units = UnitsOf(links_ + sizeof(EntryHeader));
+  if (slot.at() < arena_begin_ || slot.at() > arena_end_ - header_units) return found;
+  const uint8_t* at = At(slot.at()) + links_;
+  RacyRead(&found.header, at, sizeof(EntryHeader));
+  const EntryHeader& header = found.header;
+  const size_t question_end = wire::kHeaderSize + key.name_length + 4u;
+  const size_t octets = EntryOctets(header.ttl_count, header.length, 0, links_);
+  if ((header.flags & entry_flag::kKeyMask) != key.flags || header.length < question_end ||
+      octets > size_t{arena_end_ - slot.at()} * kUnit) {
+    return found;
+  }
+  const uint8_t* table = at + sizeof(EntryHeader);
+  const uint8_t* message = table + header.ttl_count;
+  const size_t room = out.size() - kLooseSlack;
+  const size_t copied = header.length <= room ? header.length : question_end;
+  if (copied > room) return found;
+  RacyReadLoose(out.data(), message, copied);
+  // The copy is ours: it can be compared at leisure.
+  if (Load16(out.data() + wire::kHeaderSize + key.name_length) != key.type ||
+      std::memcmp(out.data() + wire::kHeaderSize, key.name, key.name_length) != 0) {
+    return found;
+  }
+  if (key.extra_length != 0) [[unlikely]] {
+    uint8_t extra[1 + kMaxExtra];
+    if (octets + 1 + key.extra_length > size_t{arena_end_ - slot.at()} * kUnit) return found;
+    RacyRead(extra, message + header.length, 1u + key.extra_length);
+    if (extra[0] != key.extra_length || std::memcmp(extra + 1, key.extra, key.extra_length) != 0) return found;
+  }
+  const int32_t left = TicksUntil(header.expires, args.now);
+  if (args.age_ttls && copied == header.length) {
+    wire::Patch patch{.age_seconds = SecondsSince(header.stored, args.now)};
+    if (left <= 0) patch.fixed_ttl_seconds = args.stale_ttl_seconds;
+    if ((header.flags & entry_flag::kWalk) == 0) {
+#ifdef SHARDNS_TSAN
+      uint8_t copy[kMaxTtlCount];
+      RacyRead(copy, table, header.ttl_count);
+      table = copy;
+#endif
+      if (patch.age_seconds != 0 || left <= 0) {
+        wire::AgeTtls(out.first(copied), question_end, {table, header.ttl_count}, patch);
+      }
+    }
+  }
+  found.slot = atomic;
+  found.slot_word = word;
+  found.freq = slot.freq();
+  found.found = true;
+  return found;
+}
+
+Found Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters) const {
+  constexpr int kTries = 4;
+  if (out.size() < wire::kHeaderSize + wire::kMaxNameSize + 4 + kLooseSlack) return {};
+  const uint16_t tag = TagOf(args.key.hash);
+  if (policy_ == PolicyKind::kLru) header_->lock.Lock();
+  Found found;
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    bool disturbed = false;
+    VisitCandidates(args.key, [&](AtomicSlot* atomic, uint64_t word) {
+      const Slot slot(word);
+      if (!slot.live() || slot.tag() != tag) return false;
+      found = ReadSlot(args, atomic, word, out);
+      FenceAcquire();
+      uint64_t after = atomic->load(std::memory_order_relaxed);
+      if (!Slot(after).SamePlace(slot)) {
+        disturbed = true;
+        found.found = false;
+        return true;
+      }
+      if (!found.found) return false;
+      found.slot_word = after;
+      return true;
+    });
+    if (!disturbed) break;
+    counters->retries.Add();
+  }
+  if (found.found) {
+    const int32_t left = TicksUntil(found.header.expires, args.now);
+    if (left + static_cast<int32_t>(args.stale_window) <= 0) {
+      found.found = false;
+    } else if (policy_ == PolicyKind::kLru) {
+      const Slot slot(found.slot_word);
+      if (header_->newest[static_cast<size_t>(slot.queue())] != slot.at()) {
+        Unlink(slot.queue(), slot.at());
+        LinkNewest(slot.queue(), slot.at());
+      }
+    }
+    if (found.found && found.freq < Slot::kMaxFreq) {
+      uint64_t expected = found.slot_word;
+      if (Slot(expected).freq() < Slot::kMaxFreq) {
+        found.slot->compare_exchange_strong(expected, expected + Slot::kFreqOne, std::memory_order_relaxed);
+        found.slot_word = expected;
+      }
+    }
+  }
+  if (policy_ == PolicyKind::kLru) header_->lock.Unlock();
+  if (found.found && args.age_ttls && (found.header.flags & entry_flag::kWalk) != 0 &&
+      found.header.length + kLooseSlack <= out.size()) [[unlikely]] {
+    wire::Patch patch{.age_seconds = SecondsSince(found.header.stored, args.now)};
+    if (TicksUntil(found.header.expires, args.now) <= 0) patch.fixed_ttl_seconds = args.stale_ttl_seconds;
+    wire::AgeTtlsByWalk(out.first(found.header.length), wire::kHeaderSize + args.key.name_length + 4u, patch);
+  }
+  return found;
+}
+
+// --- checks ---
+
+bool Shard::CheckInvariants() const {
+  ScopedLock lock(header_->lock);
+  uint64_t entries = 0, bytes = 0;
+  uint32_t live_units[kQueues] = {};
+  for (uint32_t b = 0; b < bucket_count_; ++b) {
+    for (const AtomicSlot& atomic : buckets_[b].slots) {
+      const Slot slot(atomic.load(std::memory_order_relaxed));
+      if (!slot.live()) continue;
+      const EntryHeader header = HeaderAt(slot.at());
+      Key key;
+      KeyAt(slot.at(), header, &key);
+      if (TagOf(key.hash) != slot.tag()) return false;
+      if (FirstBucket(key.hash, bucket_count_) != b && SecondBucket(key.hash, bucket_count_) != b) return false;
+      if (FindSlot(key) != &atomic) return false;  // one slot a key
+      const uint32_t units = UnitsAt(slot.at(), header);
+      live_units[static_cast<size_t>(slot.queue())] += units;
+      bytes += uint64_t{units} * kUnit;
+      ++entries;
+    }
+  }
+  if (entries != header_->counters.entries.Get() || bytes != header_->counters.live_bytes.Get()) return false;
+  for (size_t q = 0; q < kQueues; ++q) {
+    const Log& log = header_->logs[q];
+    if (log.used() > log.capacity() || live_units[q] > log.used()) return false;
+    if (policy_ != PolicyKind::kLru) continue;
+    uint32_t listed = 0;
+    uint32_t newer = 0;
+    for (uint32_t unit = header_->newest[q]; unit != 0; unit = LinksAt(unit)->older) {
+      if (LinksAt(unit)->newer != newer) return false;
+      listed += UnitsAt(unit, HeaderAt(unit));
+      newer = unit;
+    }
+    if (newer != header_->oldest[q] || listed != live_units[q] || listed != header_->live_units[q]) return false;
+  }
+  return true;
+}
+
+Shard::Space Shard::MeasureSpace() const {
+  Space space = {};
+  space.index_octets = size_t{bucket_count_} * sizeof(Bucket);
+  space.arena_octets = size_t{arena_end_ - arena_begin_} * kUnit;
+  ScopedLock lock(header_->lock);
+  for (uint32_t b = 0; b < bucket_count_; ++b) {
+    for (const AtomicSlot& atomic : buckets_[b].slots) {
+      const Slot slot(atomic.load(std::memory_order_relaxed));
+      if (!slot.live()) continue;
+      const EntryHeader header = HeaderAt(slot.at());
+      ++space.entries;
+      space.live_octets += EntryOctets(header.ttl_count, header.length, ExtraLength(slot.at(), header), links_);
+      space.live_units += UnitsAt(slot.at(), header);
+      space.message_octets += header.length;
+    }
+  }
+  return space;
+}
+
+}  // namespace shardns::cache

@@ -1,0 +1,142 @@
+// One stripe of the cache: an index, its logs, one writer lock.
+//
+// Lock order: a shard's lock is the only one held, except that InvalidationTable locks by itself, never inside.
+// Without the lock: Find() under s3fifo. It is safe because it trusts nothing it reads (every offset is checked before
+// the copy) and believes the copy only when the slot word it started from has not changed (index.h).
+#pragma once
+#include "base/status.h"
+#include "cache/reader.h"
+#include "cache/region.h"
+
+namespace shardns::cache {
+
+// What a lookup found, copied out. `length` may exceed what was copied: then only header and question are there.
+struct Found {
+  EntryHeader header;
+  uint32_t freq = 0;
+  AtomicSlot* slot = nullptr;
+  uint64_t slot_word = 0;
+  bool found = false;
+};
+
+struct FindArgs {
+  const Key& key;
+  // Ages TTLs while the entry is still readable; false = leave the message as stored.
+  bool age_ttls = true;
+  Ticks now;
+  Ticks stale_window = 0;  // an entry expired for longer is not found
+  uint32_t stale_ttl_seconds = 30;
+};
+
+class Shard {
+ public:
+  // Views the shard's part of a formatted region.
+  Shard(uint8_t* region_base, uint32_t number);
+
+  // Copies the entry of `key` to `out` and ages it. `out` must have kLooseSlack octets to spare.
+  Found Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters) const;
+
+  // Stores the image. Replaces an entry of the same key, keeping its popularity.
+  Status Insert(const EntryImage& image, const Key& key, Ticks now, uint32_t generation);
+  bool Remove(const Key& key);
+
+  void Prefetch(const Key& key) const {
+    __builtin_prefetch(&buckets_[FirstBucket(key.hash, bucket_count_)]);
+    __builtin_prefetch(&buckets_[SecondBucket(key.hash, bucket_count_)]);
+  }
+  void PrefetchEntry(const Key& key) const;
+
+  const ShardCounters& counters() const { return header_->counters; }
+  // How long past its time an entry is kept as a stale answer before the log's tail may drop it.
+  void set_stale_window(Ticks window) { header_->stale_window.store(window, std::memory_order_relaxed); }
+
+  // Whether index, logs and lists agree; walks everything. For tests.
+  bool CheckInvariants() const;
+  // Octets of live entries (without padding), of the arena, and of the index.
+  struct Space {
+    uint64_t live_octets, live_units, arena_octets, index_octets, entries, message_octets;
+  };
+  Space MeasureSpace() const;
+
+  // Calls visit(header, message) for each live entry, under the lock.
+  template <typename Visit>
+  void ForEach(Visit visit) const;
+
+ private:
+  friend class S3FifoPolicy;
+  friend class LruPolicy;
+
+  // Work an insert may do on entries that stay: copies of live entries by the log's cleaning.
+  struct Budget {
+    uint32_t copies = 64;
+  };
+
+  uint8_t* At(uint32_t unit) const { return base_ + size_t{unit} * kUnit; }
+  Log& log(Queue queue) const { return header_->logs[static_cast<size_t>(queue)]; }
+  EntryHeader HeaderAt(uint32_t unit) const {
+    EntryHeader header;
+    RacyRead(&header, At(unit) + links_, sizeof header);
+    return header;
+  }
+  uint8_t ExtraLength(uint32_t unit, const EntryHeader& header) const;
+  uint32_t UnitsAt(uint32_t unit, const EntryHeader& header) const;
+  bool Matches(uint32_t unit, const Key& key) const;
+  // The key of the entry at `unit`, from its own octets.
+  void KeyAt(uint32_t unit, const EntryHeader& header, Key* key) const;
+
+  template <typename Visit>
+  bool VisitCandidates(const Key& key, Visit visit) const;
+  AtomicSlot* FindSlot(const Key& key) const;
+  // The slot that holds exactly this place; null when the entry there is dead.
+  AtomicSlot* OwnerOf(const Key& key, Queue queue, Place place) const;
+  AtomicSlot* GhostOf(const Key& key) const;
+  AtomicSlot* ChooseSlot(const Key& key);
+
+  void WriteEntry(uint32_t unit, const EntryImage& image, const Key& key, Ticks now, uint32_t generation);
+  void WrapLog(Log& log);
+  bool SkipPadding(Log& log);
+  // Drops a live entry; `ghost` leaves a trace of it in the slot.
+  void Evict(AtomicSlot* slot, Queue queue, uint32_t unit, uint32_t units, bool ghost, bool expired);
+  void NoteDead(Queue queue, uint32_t unit, uint32_t units);
+  // Moves the entry at the tail of `from` to the head of `to`. The caller has made room in `to` where they differ.
+  bool MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t units, uint32_t freq);
+  bool MakeRoom(Queue queue, uint32_t units, Ticks now, Budget* budget);
+
+  bool PastKeeping(const EntryHeader& header, Ticks now) const {
+    return TicksUntil(header.expires + header_->stale_window.load(std::memory_order_relaxed), now) <= 0;
+  }
+
+  // lru lists
+  EntryLinks* LinksAt(uint32_t unit) const { return reinterpret_cast<EntryLinks*>(At(unit)); }
+  void LinkNewest(Queue queue, uint32_t unit) const;
+  void Unlink(Queue queue, uint32_t unit) const;
+  void Relink(Queue queue, uint32_t from, uint32_t to);
+
+  Found ReadSlot(const FindArgs& args, AtomicSlot* slot, uint64_t word, MutableBytes out) const;
+
+  uint8_t* base_;
+  ShardHeader* header_;
+  Bucket* buckets_;
+  const HashSecret* secret_;
+  uint32_t bucket_count_;
+  uint32_t arena_begin_;
+  uint32_t arena_end_;
+  uint32_t links_;
+  PolicyKind policy_;
+};
+
+template <typename Visit>
+void Shard::ForEach(Visit visit) const {
+  ScopedLock lock(header_->lock);
+  for (uint32_t b = 0; b < bucket_count_; ++b) {
+    for (const AtomicSlot& atomic : buckets_[b].slots) {
+      const Slot slot(atomic.load(std::memory_order_relaxed));
+      if (!slot.live()) continue;
+      const EntryHeader header = HeaderAt(slot.at());
+      const uint8_t* message = At(slot.at()) + links_ + sizeof(EntryHeader) + header.ttl_count;
+      visit(header, Bytes(message, header.length));
+    }
+  }
+}
+
+}  // namespace shardns::cache

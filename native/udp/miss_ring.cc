@@ -1,0 +1,182 @@
+// Flights and waiters.
+#include "udp/miss_ring.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+
+namespace shardns::udp {
+
+namespace {
+constexpr uint32_t kMaxFlights = 65536;
+}
+
+MissRing::MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret)
+    : secret_(secret),
+      waiters_per_flight_(std::max(1u, waiters / 4 * 3)),
+      flights_(std::min(flights, kMaxFlights)),
+      // Not value-initialised: pages are touched as they are needed.
+      waiters_(new Waiter[waiters]),
+      waiter_count_(waiters) {
+  auto state = state_.Lock();
+  size_t buckets = 1;
+  while (buckets < flights_.size()) buckets *= 2;
+  state->buckets.assign(buckets, kNone);
+  for (uint32_t i = static_cast<uint32_t>(flights_.size()); i-- > 0;) {
+    flights_[i].chain = state->free_flight;
+    state->free_flight = i;
+  }
+  for (uint32_t i = waiters; i-- > 0;) {
+    waiters_[i].next = state->free_waiter;
+    state->free_waiter = i;
+  }
+}
+
+size_t MissRing::memory_bytes() const {
+  return flights_.size() * sizeof(Flight) + size_t{waiter_count_} * sizeof(Waiter);
+}
+
+uint32_t MissRing::KeepPacket(State& state, const wire::Query& query, const Peer& peer, bool wants_reply,
+                              uint64_t now_us) {
+  const uint32_t place = state.free_waiter;
+  Waiter& waiter = waiters_[place];
+  state.free_waiter = waiter.next;
+  waiter.next = kNone;
+  waiter.wants_reply = wants_reply;
+  waiter.peer = peer;
+  waiter.received_us = now_us;
+  if (query.message.size() <= kKeptPacket) {
+    std::memcpy(waiter.packet, query.message.data(), query.message.size());
+    waiter.packet_length = static_cast<uint16_t>(query.message.size());
+  } else {
+    // Padding and the like: what a reply depends on is kept, the options are not.
+    std::memcpy(waiter.packet, query.message.data(), query.question_end);
+    std::memset(waiter.packet + 6, 0, 6);
+    size_t length = query.question_end;
+    if (query.edns.present) {
+      Store16(waiter.packet + 10, 1);
+      length +=
+          wire::WriteOpt({.udp_size = query.edns.udp_size, .dnssec_ok = query.edns.dnssec_ok}, waiter.packet + length);
+    }
+    waiter.packet_length = static_cast<uint16_t>(length);
+  }
+  waiting_.Add();
+  return place;
+}
+
+MissRing::Joined MissRing::Join(const wire::Query& query, const Peer& peer, FlightKind kind, uint64_t now_us) {
+  cache::Key key;
+  cache::MakeKey(secret_, query.name(), query.type,
+                 {.dnssec_ok = query.edns.dnssec_ok,
+                  .checking_disabled = (query.flags & wire::flag::kCd) != 0,
+                  .failure = false,
+                  .tenant = 0,
+                  // A client's own subnet keeps its flight apart, whether or not it is used.
+                  .scope =
+                      [&] {
+                        wire::ClientSubnet subnet = query.edns.subnet;
+                        subnet.scope_prefix = subnet.source_prefix;
+                        return subnet;
+                      }()},
+                 &key);
+  const bool recursion_desired = (query.flags & wire::flag::kRd) != 0;
+  auto state = state_.Lock();
+  uint32_t& bucket = state->buckets[key.hash & (state->buckets.size() - 1)];
+  for (uint32_t place = bucket; place != kNone; place = flights_[place].chain) {
+    Flight& flight = flights_[place];
+    if (flight.key.hash != key.hash || flight.key.type != key.type || flight.key.flags != key.flags ||
+        flight.recursion_desired != recursion_desired || flight.dns_class != query.dns_class ||
+        flight.key.name_length != key.name_length || flight.key.extra_length != key.extra_length ||
+        std::memcmp(flight.key.name, key.name, key.name_length) != 0 ||
+        std::memcmp(flight.key.extra, key.extra, key.extra_length) != 0) {
+      continue;
+    }
+    if (kind == FlightKind::kRefresh) return Joined::kJoined;
+    if (state->free_waiter == kNone || flight.count >= waiters_per_flight_) {
+      counters_.full.Add();
+      return Joined::kFull;
+    }
+    const uint32_t waiter = KeepPacket(*state, query, peer, true, now_us);
+    waiters_[flight.last].next = waiter;
+    flight.last = waiter;
+    ++flight.count;
+    counters_.joined.Add();
+    return Joined::kJoined;
+  }
+  if (state->free_flight == kNone || state->free_waiter == kNone) {
+    counters_.full.Add();
+    return Joined::kFull;
+  }
+  const uint32_t place = state->free_flight;
+  Flight& flight = flights_[place];
+  state->free_flight = flight.chain;
+  flight.first = flight.last = KeepPacket(*state, query, peer, kind != FlightKind::kRefresh, now_us);
+  flight.count = 1;
+  flight.open = true;
+  flight.kind = kind;
+  flight.recursion_desired = recursion_desired;
+  flight.dns_class = query.dns_class;
+  flight.key = key;
+  flight.chain = bucket;
+  bucket = place;
+  flight.pending = kNone;
+  if (state->pending_last != kNone) {
+    flights_[state->pending_last].pending = place;
+  } else {
+    state->pending_first = place;
+  }
+  state->pending_last = place;
+  in_flight_.Add();
+  (kind == FlightKind::kRefresh ? counters_.refreshes : counters_.flights).Add();
+  return Joined::kQueued;
+}
+
+void MissRing::Unchain(State& state, uint32_t place) {
+  uint32_t* at = &state.buckets[flights_[place].key.hash & (state.buckets.size() - 1)];
+  while (*at != place) at = &flights_[*at].chain;
+  *at = flights_[place].chain;
+}
+
+uint32_t MissRing::Drain(MutableBytes out, uint32_t most, bool* left) {
+  auto state = state_.Lock();
+  uint32_t drained = 0;
+  size_t at = 0;
+  while (state->pending_first != kNone && drained < most) {
+    const uint32_t place = state->pending_first;
+    Flight& flight = flights_[place];
+    const Waiter& waiter = waiters_[flight.first];
+    const size_t octets = (kRecordHeader + waiter.packet_length + 3u) / 4 * 4;
+    if (out.size() - at < octets) break;
+    uint8_t* record = out.data() + at;
+    std::memset(record, 0, kRecordHeader);
+    const uint32_t ticket = (flight.serial & 0xFFFF) << kSerialShift | place;
+    std::memcpy(record, &ticket, 4);
+    record[4] = static_cast<uint8_t>(flight.kind);
+    if (waiter.peer.address_length == sizeof(sockaddr_in)) {
+      record[5] = 4;
+      sockaddr_in address;
+      std::memcpy(&address, waiter.peer.address, sizeof address);
+      const uint16_t port = ntohs(address.sin_port);
+      std::memcpy(record + 6, &port, 2);
+      std::memcpy(record + 8, &address.sin_addr, 4);
+    } else if (waiter.peer.address_length == sizeof(sockaddr_in6)) {
+      record[5] = 6;
+      sockaddr_in6 address;
+      std::memcpy(&address, waiter.peer.address, sizeof address);
+      const uint16_t port = ntohs(address.sin6_port);
+      std::memcpy(record + 6, &port, 2);
+      std::memcpy(record + 8, &address.sin6_addr, 16);
+    }
+    std::memcpy(record + 24, &waiter.packet_length, 2);
+    std::memcpy(record + 26, &waiter.peer.receiver, 2);
+    std::memcpy(record + kRecordHeader, waiter.packet, waiter.packet_length);
+    at += octets;
+    ++drained;
+    state->pending_first = flight.pending;
+    if (state->pending_first == kNone) state->pending_last = kNone;
+  }
+  *left = state->pending_first != kNone;
+  return drained;
+}
+
+}  // namespace shardns::udp

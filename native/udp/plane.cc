@@ -1,0 +1,160 @@
+// Life cycle of the receivers; replies to waiters.
+#include "udp/plane.h"
+
+#include <unistd.h>
+
+namespace shardns::udp {
+
+Plane::Plane(cache::Cache* cache, const PlaneOptions& options, void (*wake)(void*), void* wake_context)
+    : cache_(cache),
+      endpoints_(options.endpoints),
+      pin_(options.pin),
+      ring_(options.flights, options.waiters, cache->secret()),
+      shared_{.cache = cache, .ring = &ring_, .access = nullptr, .wake = wake, .wake_context = wake_context},
+      responder_(cache, cache->NewReader()),
+      scratch_(new cache::PrepareScratch) {}
+
+std::unique_ptr<Plane> Plane::Create(cache::Cache* cache, PlaneOptions options, void (*wake)(void*), void* wake_context,
+                                     int* error, size_t* failed) {
+  std::unique_ptr<Plane> plane(new Plane(cache, options, wake, wake_context));
+  for (size_t e = 0; e < plane->endpoints_.size(); ++e) {
+    for (uint32_t t = 0; t < options.threads; ++t) {
+      // The first bind may choose the port; the others follow it.
+      const int fd = OpenSocket(&plane->endpoints_[e], options.sockets);
+      if (fd < 0) {
+        *error = fd;
+        *failed = e;
+        return nullptr;
+      }
+      const uint16_t number = static_cast<uint16_t>(plane->receivers_.size());
+      plane->receivers_.push_back(std::make_unique<Receiver>(&plane->shared_, fd, plane->endpoints_[e], number));
+      plane->replies_.push_back(std::make_unique<SendBatch>());
+    }
+  }
+  return plane;
+}
+
+Plane::~Plane() {
+  StopReceiving();
+  receivers_.clear();  // joins
+}
+
+bool Plane::Start() {
+  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  for (size_t i = 0; i < receivers_.size(); ++i) {
+    if (!receivers_[i]->Start(pin_ ? static_cast<int>(i % static_cast<size_t>(cpus > 0 ? cpus : 1)) : -1)) return false;
+  }
+  return true;
+}
+
+void Plane::StopReceiving() {
+  for (auto& receiver : receivers_) receiver->Stop();
+}
+
+bool Plane::receiving() const {
+  for (const auto& receiver : receivers_) {
+    if (receiver->running()) return true;
+  }
+  return false;
+}
+
+template <typename Build>
+bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
+  const uint64_t now_us = MonotonicUs();
+  return ring_.Finish(ticket, [&](const Waiter& waiter) {
+    SendBatch& batch = *replies_[waiter.peer.receiver];
+    wire::Query query;
+    wire::ParseQuery({waiter.packet, waiter.packet_length}, &query);
+    const size_t length = build(query, batch.Next());
+    if (length == 0) return;
+    batch.Add(length, waiter.peer);
+    durations_.Add(now_us - waiter.received_us);
+    if (batch.full()) batch.Flush(receivers_[waiter.peer.receiver]->fd(), &send_counters_);
+  });
+}
+
+bool Plane::ReplyMessage(uint32_t ticket, Bytes response, uint32_t wall_seconds, const cache::TtlPolicy& ttl,
+                         uint16_t extended_error) {
+  cache::EntryImage image;
+  if (!cache::Sendable(
+          cache::Prepare({.response = response, .wall_seconds = wall_seconds, .ttl = ttl}, scratch_.get(), &image))) {
+    return false;
+  }
+  return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
+    // More than a buffer holds is answered with TC, of which the header is all that matters.
+    const size_t room = out.size() - cache::kLooseSlack;
+    const size_t copied = std::min(image.message.size(), room);
+    std::memcpy(out.data(), image.message.data(), copied);
+    return wire::FinishReply(query, image.message.size(), {.extended_error = extended_error}, responder_.Limits(true),
+                             out);
+  });
+}
+
+bool Plane::ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error) {
+  return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
+    return responder_.Refuse(query, rcode, extended_error, true, out);
+  });
+}
+
+bool Plane::ReplyStale(uint32_t ticket) {
+  const Ticks now = TicksFromMs(MonotonicMs());
+  return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
+    wire::Query again;
+    const Response response = responder_.Respond(query.message, {.now = now, .allow_stale = true}, &again, out);
+    if (response.verdict == Verdict::kReply) return response.length;
+    return responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
+  });
+}
+
+bool Plane::Discard(uint32_t ticket) {
+  return ring_.Finish(ticket, [](const Waiter&) {});
+}
+
+void Plane::Flush() {
+  for (size_t i = 0; i < replies_.size(); ++i) {
+    if (!replies_[i]->empty()) replies_[i]->Flush(receivers_[i]->fd(), &send_counters_);
+  }
+}
+
+void Plane::SetAccess(std::vector<Prefix> prefixes) {
+  access_lists_.push_back(std::make_unique<AccessList>(std::move(prefixes)));
+  shared_.access.store(access_lists_.back().get(), std::memory_order_release);
+  if (access_lists_.size() > kKeptAccessLists) access_lists_.erase(access_lists_.begin());
+}
+
+size_t Plane::memory_bytes() const {
+  return ring_.memory_bytes() + receivers_.size() * (sizeof(Receiver) + 2 * sizeof(SendBatch) +
+                                                     kBatchPackets * (kReceiveStride + 2 * kSendStride));
+}
+
+void Plane::ReadStats(PlaneStats* stats) const {
+  *stats = PlaneStats{};
+  const auto add_responder = [&](const ResponderCounters& counters) {
+    stats->dropped += counters.dropped.Get();
+    for (size_t i = 0; i < 24; ++i) stats->responses_by_rcode[i] += counters.responses_by_rcode[i].Get();
+    for (size_t i = 0; i < 257; ++i) stats->requests_by_type[i] += counters.requests_by_type[i].Get();
+  };
+  const auto add_durations = [&](const DurationHistogram& durations) {
+    for (size_t i = 0; i < kDurationBuckets; ++i) stats->durations[i] += durations.buckets[i].Get();
+    stats->duration_sum_us += durations.sum_us.Get();
+  };
+  for (const auto& receiver : receivers_) {
+    (receiver->v6() ? stats->requests_v6 : stats->requests_v4) += receiver->responder_counters().requests.Get();
+    add_responder(receiver->responder_counters());
+    add_durations(receiver->durations());
+    stats->refused += receiver->refused().Get();
+    stats->sent += receiver->send_counters().sent.Get();
+    stats->send_failed += receiver->send_counters().failed.Get();
+  }
+  add_durations(durations_);
+  stats->sent += send_counters_.sent.Get();
+  stats->send_failed += send_counters_.failed.Get();
+  stats->flights = ring_.counters().flights.Get();
+  stats->joined = ring_.counters().joined.Get();
+  stats->full = ring_.counters().full.Get();
+  stats->refreshes = ring_.counters().refreshes.Get();
+  stats->in_flight = ring_.in_flight();
+  stats->waiting = ring_.waiting();
+}
+
+}  // namespace shardns::udp

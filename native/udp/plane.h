@@ -1,0 +1,82 @@
+// The UDP plane: receivers on their sockets, the miss ring, and the way back for answers from JavaScript.
+//
+// Threads: Drain, Reply*, Flush belong to the one thread that owns the plane (JavaScript's). Receivers run on their
+// own.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "udp/receiver.h"
+
+namespace shardns::udp {
+
+struct PlaneOptions {
+  std::vector<Endpoint> endpoints;
+  uint32_t threads = 1;  // receivers per endpoint
+  bool pin = false;      // one cpu a thread
+  uint32_t flights = 4096;
+  uint32_t waiters = 16384;
+  SocketOptions sockets;
+};
+
+struct PlaneStats {
+  uint64_t requests_v4, requests_v6, dropped, refused, sent, send_failed, flights, joined, full, refreshes, in_flight,
+      waiting;
+  uint64_t responses_by_rcode[24];
+  uint64_t requests_by_type[257];
+  uint64_t durations[kDurationBuckets];
+  uint64_t duration_sum_us;
+};
+
+class Plane {
+ public:
+  // Null on failure; `error` gets a negative errno and `failed` the endpoint's number.
+  static std::unique_ptr<Plane> Create(cache::Cache* cache, PlaneOptions options, void (*wake)(void*),
+                                       void* wake_context, int* error, size_t* failed);
+  ~Plane();
+
+  // The endpoints with the ports that were bound.
+  const std::vector<Endpoint>& endpoints() const { return endpoints_; }
+  bool Start();
+  // Receivers stop; flights under way can still be answered.
+  void StopReceiving();
+  bool receiving() const;
+
+  uint32_t Drain(MutableBytes out, uint32_t most, bool* left) { return ring_.Drain(out, most, left); }
+  // Answers every waiter of the ticket from a raw response, cached or not. False: unknown ticket or unusable response.
+  bool ReplyMessage(uint32_t ticket, Bytes response, uint32_t wall_seconds, const cache::TtlPolicy& ttl,
+                    uint16_t extended_error);
+  bool ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error);
+  // From the cache, stale allowed; SERVFAIL where there is nothing.
+  bool ReplyStale(uint32_t ticket);
+  bool Discard(uint32_t ticket);
+  void Flush();
+
+  void SetAccess(std::vector<Prefix> prefixes);
+  uint32_t in_flight() const { return ring_.in_flight(); }
+  size_t memory_bytes() const;
+  void ReadStats(PlaneStats* stats) const;
+
+ private:
+  Plane(cache::Cache* cache, const PlaneOptions& options, void (*wake)(void*), void* wake_context);
+
+  template <typename Build>
+  bool AnswerWaiters(uint32_t ticket, Build build);
+
+  cache::Cache* cache_;
+  std::vector<Endpoint> endpoints_;
+  bool pin_;
+  MissRing ring_;
+  ReceiverShared shared_;
+  std::vector<std::unique_ptr<Receiver>> receivers_;
+  std::vector<std::unique_ptr<SendBatch>> replies_;  // one a receiver
+  SendCounters send_counters_;
+  Responder responder_;
+  DurationHistogram durations_;
+  std::unique_ptr<cache::PrepareScratch> scratch_;
+  // The last lists set. A receiver reads one for no longer than a batch, so the eighth last is in nobody's hands.
+  static constexpr size_t kKeptAccessLists = 8;
+  std::vector<std::unique_ptr<AccessList>> access_lists_;
+};
+
+}  // namespace shardns::udp

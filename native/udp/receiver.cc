@@ -1,0 +1,160 @@
+// The receive loop.
+#include "udp/receiver.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace shardns::udp {
+
+uint64_t MonotonicUs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+Receiver::Receiver(ReceiverShared* shared, int fd, const Endpoint& endpoint, uint16_t number)
+    : shared_(shared),
+      fd_(fd),
+      endpoint_(endpoint),
+      with_local_(endpoint.wildcard()),
+      number_(number),
+      responder_(shared->cache, shared->cache->NewReader()) {}
+
+Receiver::~Receiver() {
+  Stop();
+  if (started_) pthread_join(thread_, nullptr);
+  close(fd_);
+}
+
+bool Receiver::Start(int cpu) {
+  running_.store(true, std::memory_order_release);
+  const auto run = [](void* self) -> void* {
+    static_cast<Receiver*>(self)->Run();
+    return nullptr;
+  };
+  if (pthread_create(&thread_, nullptr, run, this) != 0) {
+    running_.store(false, std::memory_order_release);
+    return false;
+  }
+  started_ = true;
+#ifdef __linux__
+  char name[16];
+  std::snprintf(name, sizeof name, "shardns-udp%u", number_ % 1000u);
+  pthread_setname_np(thread_, name);
+  if (cpu >= 0) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu % CPU_SETSIZE, &set);
+    pthread_setaffinity_np(thread_, sizeof set, &set);
+  }
+#endif
+  return true;
+}
+
+void Receiver::Stop() {
+  if (stopping_.exchange(true)) return;
+  StopReceiving(fd_);
+}
+
+void Receiver::Run() {
+  for (;;) {
+    const bool last = stopping_.load(std::memory_order_acquire);
+    const int count = received_.Receive(fd_, with_local_, last);
+    if (count > 0) {
+      batch_us_ = MonotonicUs();
+      Handle(count);
+      durations_.Add(MonotonicUs() - batch_us_, static_cast<uint64_t>(count));
+    } else if (last) {
+      break;
+    } else if (count < 0 && count != -EAGAIN && count != -EINTR && count != -ECONNREFUSED) {
+      // Out of buffers, say. The socket stays good; do not spin on it.
+      usleep(1000);
+    }
+  }
+  running_.store(false, std::memory_order_release);
+}
+
+void Receiver::HandleMiss(int packet, const wire::Query& query, const Response& response, bool* wake) {
+  const FlightKind kind =
+      response.query_verdict == wire::QueryVerdict::kOtherClass ? FlightKind::kOtherClass : FlightKind::kMiss;
+  switch (shared_->ring->Join(query, received_.peer(packet, number_), kind, batch_us_)) {
+    case MissRing::Joined::kQueued:
+      *wake = true;
+      return;
+    case MissRing::Joined::kJoined:
+      return;
+    case MissRing::Joined::kFull:
+      break;
+  }
+  // Rather old than nothing; rather nothing than waiting.
+  const MutableBytes out = replies_.At(static_cast<size_t>(packet));
+  size_t length = 0;
+  if (response.answer.has_stale) {
+    wire::Query again;
+    const Response stale =
+        responder_.Respond(query.message, {.now = TicksFromMs(batch_us_ / 1000), .allow_stale = true}, &again, out);
+    if (stale.verdict == Verdict::kReply) length = stale.length;
+  }
+  if (length == 0) length = responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
+  Reply(packet, length);
+}
+
+void Receiver::Reply(int packet, size_t length) {
+  replies_.AddAt(static_cast<size_t>(packet), length, received_.header(packet).msg_hdr, with_local_);
+}
+
+void Receiver::Handle(int count) {
+  const RespondArgs args = {.now = TicksFromMs(batch_us_ / 1000)};
+  const AccessList* access = shared_->access.load(std::memory_order_acquire);
+  bool wake = false;
+  for (int from = 0; from < count; from += static_cast<int>(Responder::kBatch)) {
+    const int size = std::min<int>(count - from, Responder::kBatch);
+    Bytes packets[Responder::kBatch];
+    int numbers[Responder::kBatch];
+    MutableBytes outs[Responder::kBatch];
+    size_t taken = 0;
+    for (int i = from; i < from + size; ++i) {
+      Bytes packet = received_.packet(i);
+      // A query greater than any buffer of ours cannot be read whole: its header alone is a FORMERR.
+      if (received_.cut_off(i)) packet = packet.first(std::min(packet.size(), wire::kHeaderSize));
+      if (access != nullptr && !access->Allows(static_cast<const sockaddr*>(received_.header(i).msg_hdr.msg_name))) {
+        RefusePacket(i, packet);
+        continue;
+      }
+      packets[taken] = packet;
+      numbers[taken] = i;
+      outs[taken++] = replies_.At(static_cast<size_t>(i));
+    }
+    wire::Query queries[Responder::kBatch];
+    Response responses[Responder::kBatch];
+    responder_.RespondBatch({packets, taken}, args, queries, outs, responses);
+    for (size_t i = 0; i < taken; ++i) {
+      const Response& response = responses[i];
+      if (response.verdict == Verdict::kDrop) continue;
+      if (response.verdict == Verdict::kMiss) {
+        HandleMiss(numbers[i], queries[i], response, &wake);
+        continue;
+      }
+      Reply(numbers[i], response.length);
+      if (!response.answer.refresh) continue;
+      Peer nobody;
+      nobody.receiver = number_;
+      wake |= shared_->ring->Join(queries[i], nobody, FlightKind::kRefresh, batch_us_) == MissRing::Joined::kQueued;
+    }
+  }
+  if (!replies_.empty()) replies_.Flush(fd_, &send_counters_);
+  if (wake) shared_->wake(shared_->wake_context);
+}
+
+void Receiver::RefusePacket(int packet, Bytes octets) {
+  refused_.Add();
+  wire::Query query;
+  if (wire::ParseQuery(octets, &query) == wire::QueryVerdict::kDrop) return;
+  Reply(packet, responder_.Refuse(query, wire::rcode::kRefused, wire::ede::kProhibited, true,
+                                  replies_.At(static_cast<size_t>(packet))));
+}
+
+}  // namespace shardns::udp

@@ -1,0 +1,80 @@
+// One receiving thread on one socket: batch in, batch out, misses to the ring.
+#pragma once
+#include <pthread.h>
+
+#include <atomic>
+#include <memory>
+
+#include "udp/access_list.h"
+#include "udp/packet_batch.h"
+
+namespace shardns::udp {
+
+// Durations in powers of two of microseconds: bucket i counts those below 2^i us; the last takes the rest.
+inline constexpr size_t kDurationBuckets = 24;
+struct DurationHistogram {
+  Counter buckets[kDurationBuckets];
+  Counter sum_us;
+  void Add(uint64_t us, uint64_t n = 1) {
+    size_t bucket = us == 0 ? 0 : 64 - static_cast<size_t>(__builtin_clzll(us));
+    if (bucket >= kDurationBuckets) bucket = kDurationBuckets - 1;
+    buckets[bucket].Add(n);
+    sum_us.Add(us * n);
+  }
+};
+
+uint64_t MonotonicUs();
+
+struct ReceiverShared {
+  cache::Cache* cache;
+  MissRing* ring;
+  // Replaced as a whole; old lists live until the plane ends.
+  std::atomic<const AccessList*> access;
+  void (*wake)(void*);
+  void* wake_context;
+};
+
+class Receiver {
+ public:
+  Receiver(ReceiverShared* shared, int fd, const Endpoint& endpoint, uint16_t number);
+  ~Receiver();
+
+  // cpu: -1 = wherever the kernel likes. False when the thread could not be made.
+  bool Start(int cpu);
+  // Stops receiving; what the socket holds already is still answered. Idempotent.
+  void Stop();
+  bool running() const { return running_.load(std::memory_order_acquire); }
+
+  int fd() const { return fd_; }
+  bool v6() const { return endpoint_.v6(); }
+  const ResponderCounters& responder_counters() const { return responder_.counters(); }
+  const SendCounters& send_counters() const { return send_counters_; }
+  const DurationHistogram& durations() const { return durations_; }
+  const Counter& refused() const { return refused_; }
+
+ private:
+  void Run();
+  void Handle(int count);
+  void HandleMiss(int packet, const wire::Query& query, const Response& response, bool* wake);
+  void Reply(int packet, size_t length);
+  void RefusePacket(int packet, Bytes octets);
+
+  ReceiverShared* shared_;
+  const int fd_;
+  const Endpoint endpoint_;
+  const bool with_local_;
+  const uint16_t number_;
+  Responder responder_;
+  ReceiveBatch received_;
+  SendBatch replies_;
+  SendCounters send_counters_;
+  DurationHistogram durations_;
+  Counter refused_;
+  uint64_t batch_us_ = 0;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> running_{false};
+  bool started_ = false;
+  pthread_t thread_;
+};
+
+}  // namespace shardns::udp

@@ -1,0 +1,115 @@
+// Verdict to reply.
+#include "udp/responder.h"
+
+namespace shardns::udp {
+
+using wire::QueryVerdict;
+
+wire::ReplyLimits Responder::Limits(bool udp) const {
+  return {.udp = udp, .udp_size = static_cast<uint16_t>(cache_->tunables().udp_size.load(std::memory_order_relaxed))};
+}
+
+size_t Responder::Refuse(const wire::Query& query, uint16_t rcode, uint16_t extended_error, bool udp,
+                         MutableBytes out) {
+  return wire::WriteErrorReply(query, rcode, Limits(udp), extended_error, out);
+}
+
+bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out,
+                             Response* response) {
+  counters_.requests.Add();
+  const QueryVerdict verdict = wire::ParseQuery(packet, query);
+  response->query_verdict = verdict;
+  const auto reply = [&](uint16_t rcode) {
+    response->verdict = Verdict::kReply;
+    response->length = Refuse(*query, rcode, wire::kNoExtendedError, args.udp, out);
+  };
+  switch (verdict) {
+    case QueryVerdict::kAnswer:
+      return true;
+    case QueryVerdict::kDrop:
+      response->verdict = Verdict::kDrop;
+      break;
+    case QueryVerdict::kFormErr:
+    case QueryVerdict::kFormErrEdns:
+      reply(wire::rcode::kFormErr);
+      break;
+    case QueryVerdict::kNotImp:
+      reply(wire::rcode::kNotImp);
+      break;
+    case QueryVerdict::kBadVersion:
+      reply(wire::rcode::kBadVers);
+      break;
+    case QueryVerdict::kRefused:
+      reply(wire::rcode::kRefused);
+      break;
+    case QueryVerdict::kNotAuth:
+      reply(wire::rcode::kNotAuth);
+      break;
+    case QueryVerdict::kAny:
+      response->verdict = Verdict::kReply;
+      response->length = wire::WriteAnyReply(*query, Limits(args.udp), out);
+      break;
+    case QueryVerdict::kOtherClass:
+      response->verdict = Verdict::kMiss;
+      break;
+  }
+  return false;
+}
+
+void Responder::Count(const Response& response, const MutableBytes& out) {
+  if (response.verdict == Verdict::kDrop) {
+    counters_.dropped.Add();
+  } else if (response.verdict == Verdict::kReply) {
+    const uint16_t rcode = response.query_verdict == QueryVerdict::kBadVersion
+                               ? wire::rcode::kBadVers
+                               : static_cast<uint16_t>(wire::Flags(out.data()) & wire::flag::kRcode);
+    counters_.responses_by_rcode[rcode].Add();
+  }
+}
+
+Response Responder::Respond(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out) {
+  Response response;
+  if (BeforeLookup(packet, args, query, out, &response)) {
+    response.answer = cache_->AnswerQuery(
+        {.query = *query, .now = args.now, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale},
+        reader_, out);
+    response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
+    response.length = response.answer.length;
+  }
+  counters_.requests_by_type[query->type < 256 ? query->type : 256].Add();
+  Count(response, out);
+  return response;
+}
+
+void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& args, wire::Query* queries,
+                             const MutableBytes* outs, Response* responses) {
+  SHARDNS_CHECK(packets.size() <= kBatch);
+  cache::Key keys[kBatch];
+  uint32_t to_look_up = 0;
+  for (size_t i = 0; i < packets.size(); ++i) {
+    responses[i] = Response{};
+    queries[i] = wire::Query{};
+    if (!BeforeLookup(packets[i], args, &queries[i], outs[i], &responses[i])) continue;
+    to_look_up |= 1u << i;
+    cache_->PrefetchQuery(queries[i], args.tenant, &keys[i]);
+  }
+  for (uint32_t left = to_look_up; left != 0; left &= left - 1) cache_->PrefetchEntry(keys[__builtin_ctz(left)]);
+  const bool by_subnet = cache_->tunables().client_subnet.load(std::memory_order_relaxed);
+  for (uint32_t left = to_look_up; left != 0; left &= left - 1) {
+    const int i = __builtin_ctz(left);
+    const cache::AnswerArgs answer_args = {
+        .query = queries[i], .now = args.now, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale};
+    Response& response = responses[i];
+    response.answer = by_subnet && queries[i].edns.subnet.family != 0
+                          ? cache_->AnswerQuery(answer_args, reader_, outs[i])
+                          : cache_->AnswerPrefetched(answer_args, keys[i], reader_, outs[i]);
+    response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
+    response.length = response.answer.length;
+  }
+  for (size_t i = 0; i < packets.size(); ++i) {
+    counters_.requests_by_type[queries[i].type < 256 ? queries[i].type : 256].Add();
+    Count(responses[i], outs[i]);
+  }
+}
+
+}  // namespace shardns::udp

@@ -1,0 +1,62 @@
+// Decides what one query gets: a reply, a place in the miss ring, or silence. Pure: query octets and the time in,
+// outcome out; it knows no socket. The UDP plane and the calls from JavaScript both answer through it.
+#pragma once
+#include "cache/cache.h"
+
+namespace shardns::udp {
+
+enum class Verdict : uint8_t { kReply, kMiss, kDrop };
+
+struct Response {
+  Verdict verdict = Verdict::kDrop;
+  wire::QueryVerdict query_verdict = wire::QueryVerdict::kDrop;
+  cache::Answer answer;
+  size_t length = 0;
+};
+
+// One writer each; summed by whoever reports.
+struct ResponderCounters {
+  Counter requests;
+  Counter dropped;
+  Counter responses_by_rcode[24];
+  Counter requests_by_type[257];  // 256: every type above 255
+};
+
+struct RespondArgs {
+  Ticks now;
+  uint32_t tenant = 0;
+  bool udp = true;
+  bool allow_stale = false;
+};
+
+class Responder {
+ public:
+  static constexpr size_t kBatch = 16;
+
+  Responder(const cache::Cache* cache, cache::Reader* reader) : cache_(cache), reader_(reader) {}
+
+  // `query` is filled as far as it could be read; it views `packet`. `out`: at least 512 + kLooseSlack octets.
+  Response Respond(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out);
+
+  // The same for up to kBatch packets whose index lines are fetched from memory together.
+  void RespondBatch(std::span<const Bytes> packets, const RespondArgs& args, wire::Query* queries,
+                    const MutableBytes* outs, Response* responses);
+
+  // A reply of header and question with this rcode.
+  size_t Refuse(const wire::Query& query, uint16_t rcode, uint16_t extended_error, bool udp, MutableBytes out);
+
+  const ResponderCounters& counters() const { return counters_; }
+  const cache::Cache* cache() const { return cache_; }
+  wire::ReplyLimits Limits(bool udp) const;
+
+ private:
+  // Everything but the lookup. True when the lookup is still to be done.
+  bool BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out, Response* response);
+  void Count(const Response& response, const MutableBytes& out);
+
+  const cache::Cache* cache_;
+  cache::Reader* reader_;
+  ResponderCounters counters_;
+};
+
+}  // namespace shardns::udp

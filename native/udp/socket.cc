@@ -1,0 +1,81 @@
+// Linux sockets.
+#include "udp/socket.h"
+
+#include <arpa/inet.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace shardns::udp {
+
+bool Endpoint::wildcard() const {
+  if (v6()) return IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr);
+  return reinterpret_cast<const sockaddr_in*>(&address)->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+uint16_t Endpoint::port() const {
+  return ntohs(v6() ? reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port
+                    : reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
+}
+
+bool MakeEndpoint(const char* address, uint16_t port, Endpoint* endpoint) {
+  *endpoint = Endpoint{};
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&endpoint->address);
+  if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    endpoint->length = sizeof(sockaddr_in);
+    return true;
+  }
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&endpoint->address);
+  if (inet_pton(AF_INET6, address, &v6->sin6_addr) != 1) return false;
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port = htons(port);
+  endpoint->length = sizeof(sockaddr_in6);
+  return true;
+}
+
+int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
+  const int family = endpoint->address.ss_family;
+  const int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  const auto fail = [fd] {
+    const int error = errno;
+    close(fd);
+    return -error;
+  };
+  const int on = 1;
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return fail();
+  if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) return fail();
+  // A wildcard bind must answer from the address that was asked.
+  if (endpoint->wildcard()) {
+    const int rc = family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on)
+                                      : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+    if (rc != 0) return fail();
+  }
+#ifdef IP_PMTUDISC_OMIT
+  // Never believe a forged "fragmentation needed" (RFC 9715 section 3.1).
+  if (family == AF_INET) {
+    const int omit = IP_PMTUDISC_OMIT;
+    setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof omit);
+  }
+#endif
+  // The kernel may grant less than asked; that only loses packets earlier in a burst.
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &options.receive_buffer_bytes, sizeof(int));
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &options.send_buffer_bytes, sizeof(int));
+  // Should the wake-up by StopReceiving ever be missed, a receive ends by itself.
+  const timeval half_second = {.tv_sec = 0, .tv_usec = 500'000};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &half_second, sizeof half_second);
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&endpoint->address), endpoint->length) != 0) return fail();
+  endpoint->length = sizeof endpoint->address;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&endpoint->address), &endpoint->length) != 0) return fail();
+  return fd;
+}
+
+void StopReceiving(int fd) {
+  // On an unconnected socket this reports ENOTCONN and wakes the receiver all the same.
+  shutdown(fd, SHUT_RD);
+}
+
+}  // namespace shardns::udp

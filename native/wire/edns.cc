@@ -1,0 +1,61 @@
+// OPT parsing and writing.
+#include "wire/edns.h"
+
+namespace shardns::wire {
+
+namespace {
+
+bool ParseClientSubnet(Bytes option, ClientSubnet* subnet) {
+  if (option.size() < 4) return false;
+  const uint16_t family = Load16(option.data());
+  const uint8_t source = option[2];
+  const size_t octets = option.size() - 4;
+  const size_t most = family == 1 ? 32 : 128;
+  if ((family != 1 && family != 2) || source > most || octets != (source + 7u) / 8) return false;
+  // RFC 7871 section 6: bits beyond the prefix must be zero.
+  if (source % 8 != 0 && (option[4 + octets - 1] & (0xFF >> (source % 8))) != 0) return false;
+  subnet->family = static_cast<uint8_t>(family);
+  subnet->source_prefix = source;
+  subnet->scope_prefix = option[3];
+  std::memcpy(subnet->address, option.data() + 4, octets);
+  return true;
+}
+
+}  // namespace
+
+bool ParseOpt(uint16_t udp_class, uint32_t ttl, Bytes rdata, Edns* edns) {
+  edns->present = true;
+  // RFC 6891 section 6.2.3: values below 512 count as 512.
+  edns->udp_size = udp_class < kPlainUdpSize ? kPlainUdpSize : udp_class;
+  edns->extended_rcode = static_cast<uint8_t>(ttl >> 24);
+  edns->version = static_cast<uint8_t>(ttl >> 16);
+  edns->dnssec_ok = (ttl & kEdnsDo) != 0;
+  for (size_t at = 0; at < rdata.size();) {
+    if (rdata.size() - at < 4) return false;
+    const uint16_t code = Load16(rdata.data() + at);
+    const size_t length = Load16(rdata.data() + at + 2);
+    at += 4;
+    if (rdata.size() - at < length) return false;
+    if (code == kOptionClientSubnet && !ParseClientSubnet(rdata.subspan(at, length), &edns->subnet)) return false;
+    at += length;
+  }
+  return true;
+}
+
+size_t WriteOpt(const OptToWrite& opt, uint8_t* to) {
+  to[0] = 0;
+  Store16(to + 1, type::kOpt);
+  Store16(to + 3, opt.udp_size);
+  Store32(to + 5, static_cast<uint32_t>(opt.extended_rcode >> 4) << 24 | (opt.dnssec_ok ? kEdnsDo : 0u));
+  if (opt.extended_error == kNoExtendedError) {
+    Store16(to + 9, 0);
+    return kBareOptSize;
+  }
+  Store16(to + 9, 6);
+  Store16(to + 11, kOptionExtendedError);
+  Store16(to + 13, 2);
+  Store16(to + 15, opt.extended_error);
+  return kBareOptSize + 6;
+}
+
+}  // namespace shardns::wire

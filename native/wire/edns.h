@@ -1,0 +1,55 @@
+// The OPT pseudo-record (RFC 6891) of a query, and writing one into a reply.
+#pragma once
+#include "wire/header.h"
+
+namespace shardns::wire {
+
+inline constexpr uint16_t kOptionClientSubnet = 8;    // RFC 7871
+inline constexpr uint16_t kOptionExtendedError = 15;  // RFC 8914
+inline constexpr uint16_t kEdnsDo = 0x8000;
+inline constexpr uint16_t kNoExtendedError = 0xFFFF;
+
+namespace ede {  // RFC 8914 section 4
+inline constexpr uint16_t kStaleAnswer = 3;
+inline constexpr uint16_t kCachedError = 13;
+inline constexpr uint16_t kProhibited = 18;
+inline constexpr uint16_t kStaleNxdomain = 19;
+}  // namespace ede
+
+// A client-subnet option's content, checked (RFC 7871 section 6).
+struct ClientSubnet {
+  uint8_t family = 0;  // 1 = IPv4, 2 = IPv6, 0 = no option
+  uint8_t source_prefix = 0;
+  uint8_t scope_prefix = 0;
+  uint8_t address[16] = {};
+};
+
+struct Edns {
+  bool present = false;
+  bool dnssec_ok = false;
+  uint8_t version = 0;
+  uint8_t extended_rcode = 0;
+  uint16_t udp_size = kPlainUdpSize;
+  ClientSubnet subnet;
+};
+
+// Octets an OPT without options takes.
+inline constexpr size_t kBareOptSize = 11;
+
+// Reads the OPT whose fixed part begins after the root owner name. `rdata` is its option list.
+// False when the option list, or a client-subnet option in it, is malformed.
+bool ParseOpt(uint16_t udp_class, uint32_t ttl, Bytes rdata, Edns* edns);
+
+struct OptToWrite {
+  uint16_t udp_size = 1232;
+  bool dnssec_ok = false;
+  uint16_t extended_rcode = 0;  // the whole rcode; its upper 8 bits go here
+  uint16_t extended_error = kNoExtendedError;
+};
+
+// Octets WriteOpt needs.
+inline size_t OptSize(const OptToWrite& opt) { return kBareOptSize + (opt.extended_error == kNoExtendedError ? 0 : 6); }
+// Writes an OPT record at `to`; returns its size.
+size_t WriteOpt(const OptToWrite& opt, uint8_t* to);
+
+}  // namespace shardns::wire

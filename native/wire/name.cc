@@ -1,0 +1,87 @@
+// The compressed-name walks, off the hit path.
+#include "wire/name.h"
+
+namespace shardns::wire {
+
+namespace {
+constexpr uint8_t kPointerMask = 0xC0;
+}
+
+size_t CheckName(Bytes message, size_t at) {
+  size_t here = at;
+  size_t own = 0;       // octets up to and including the first pointer or the root label
+  size_t expanded = 0;  // octets of the uncompressed name
+  size_t limit = at;    // a pointer must lead before this
+  int hops = 0;
+  while (here < message.size()) {
+    const uint8_t label = message[here];
+    if (label == 0) {
+      if (expanded + 1 > kMaxNameSize) return 0;
+      return own != 0 ? own : here + 1 - at;
+    }
+    if ((label & kPointerMask) == kPointerMask) {
+      if (here + 2 > message.size()) return 0;
+      const size_t target = Load16(message.data() + here) & 0x3FFFu;
+      // 127 labels need no more than 127 pointers; without the bound a chain of bare pointers costs its square.
+      if (target >= limit || target < kHeaderSize || ++hops > 127) return 0;
+      if (own == 0) own = here + 2 - at;
+      limit = target;
+      here = target;
+      continue;
+    }
+    if (label > kMaxLabelSize) return 0;
+    expanded += 1u + label;
+    if (expanded >= kMaxNameSize) return 0;
+    here += 1u + label;
+  }
+  return 0;
+}
+
+size_t ExpandFolded(Bytes message, size_t at, uint8_t* out) {
+  size_t here = at;
+  size_t length = 0;
+  for (;;) {
+    const uint8_t label = message[here];
+    if ((label & kPointerMask) == kPointerMask) {
+      here = Load16(message.data() + here) & 0x3FFFu;
+      continue;
+    }
+    SHARDNS_CHECK(length + 1u + label <= kMaxNameSize);
+    Fold(out + length, message.data() + here, 1u + label);
+    length += 1u + label;
+    if (label == 0) return length;
+    here += 1u + label;
+  }
+}
+
+bool EqualsFolded(Bytes message, size_t at, Bytes folded) {
+  size_t here = at;
+  size_t compared = 0;
+  for (;;) {
+    const uint8_t label = message[here];
+    if ((label & kPointerMask) == kPointerMask) {
+      here = Load16(message.data() + here) & 0x3FFFu;
+      continue;
+    }
+    if (compared + 1u + label > folded.size()) return false;
+    for (size_t i = 0; i <= label; ++i) {
+      if (FoldOctet(message[here + i]) != folded[compared + i]) return false;
+    }
+    compared += 1u + label;
+    if (label == 0) return compared == folded.size();
+    here += 1u + label;
+  }
+}
+
+bool IsAtOrBelow(Bytes name, Bytes suffix) {
+  size_t here = 0;
+  while (here < name.size()) {
+    const size_t left = name.size() - here;
+    if (left < suffix.size()) return false;
+    if (left == suffix.size()) return std::memcmp(name.data() + here, suffix.data(), left) == 0;
+    here += 1u + name[here];
+  }
+  return false;
+}
+
+}  // namespace shardns::wire

@@ -1,0 +1,62 @@
+// Domain names in wire format: walking, folding to lower case, comparing (RFC 1035 sections 3.1 and 4.1.4, RFC 4343).
+// Every function is bounded by the message and by 255 octets of name; none allocates.
+#pragma once
+#include "wire/header.h"
+
+namespace shardns::wire {
+
+// Lower-cases the ASCII letters in eight octets at once; other octets pass unchanged. Label length octets are at most
+// 63 and so lie below 'A': a whole wire-format name may be folded blindly.
+inline uint64_t FoldWord(uint64_t word) {
+  constexpr uint64_t kOnes = 0x0101010101010101u;
+  const uint64_t low7 = word & (0x7F * kOnes);
+  const uint64_t from_a = low7 + (0x80 - 'A') * kOnes;
+  const uint64_t past_z = low7 + (0x80 - 'Z' - 1) * kOnes;
+  const uint64_t is_upper = (from_a ^ past_z) & ~word & (0x80 * kOnes);
+  return word | is_upper >> 2;
+}
+
+inline uint8_t FoldOctet(uint8_t octet) { return octet >= 'A' && octet <= 'Z' ? octet | 0x20 : octet; }
+
+// Writes n folded octets; reads and writes nothing outside [0, n).
+inline void Fold(uint8_t* to, const uint8_t* from, size_t n) {
+  if (n >= 8) {
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+      const uint64_t word = FoldWord(LoadNative<uint64_t>(from + i));
+      std::memcpy(to + i, &word, 8);
+    }
+    const uint64_t tail = FoldWord(LoadNative<uint64_t>(from + n - 8));
+    std::memcpy(to + n - 8, &tail, 8);
+  } else {
+    for (size_t i = 0; i < n; ++i) to[i] = FoldOctet(from[i]);
+  }
+}
+
+// Length of the uncompressed name that begins at `at`, root octet included; 0 when it is malformed or compressed.
+inline size_t PlainNameLength(Bytes message, size_t at) {
+  size_t here = at;
+  while (here < message.size()) {
+    const uint8_t label = message[here];
+    if (label == 0) return here + 1 - at;
+    if (label > kMaxLabelSize) return 0;
+    here += 1u + label;
+    if (here - at >= kMaxNameSize) return 0;
+  }
+  return 0;
+}
+
+// Length of the name's own octets at `at` (up to its pointer, if it has one), after checking every octet it leads to:
+// pointers go strictly backwards (RFC 9267 section 2) and the whole is at most 255 octets. 0 when malformed.
+size_t CheckName(Bytes message, size_t at);
+
+// Expands the name at `at` into `out` (255 octets), folded. The name must have passed CheckName. Returns its length.
+size_t ExpandFolded(Bytes message, size_t at, uint8_t* out);
+
+// Whether the name at `at` (checked) equals the folded, uncompressed name.
+bool EqualsFolded(Bytes message, size_t at, Bytes folded);
+
+// Whether `name` is `suffix` or lies below it; both folded and uncompressed.
+bool IsAtOrBelow(Bytes name, Bytes suffix);
+
+}  // namespace shardns::wire

@@ -1,0 +1,87 @@
+// The query parser: the common query (one question, at most a bare OPT) takes the short way.
+#include "wire/question.h"
+
+namespace shardns::wire {
+
+namespace {
+
+// Walks the records that follow the question. A query has no use for answers, but a malformed one must not pass.
+QueryVerdict ParseTail(Query* query) {
+  const Bytes message = query->message;
+  const size_t before = size_t{AnCount(message.data())} + NsCount(message.data());
+  const size_t records = before + ArCount(message.data());
+  size_t at = query->question_end;
+  bool is_signed = false;
+  for (size_t i = 0; i < records; ++i) {
+    const size_t name = CheckName(message, at);
+    if (name == 0 || message.size() - at - name < 10) return QueryVerdict::kFormErr;
+    const bool root_owner = name == 1;
+    at += name;
+    const uint16_t type = Load16(message.data() + at);
+    const uint16_t dns_class = Load16(message.data() + at + 2);
+    const uint32_t ttl = Load32(message.data() + at + 4);
+    const size_t length = Load16(message.data() + at + 8);
+    at += 10;
+    if (message.size() - at < length) return QueryVerdict::kFormErr;
+    if (type == type::kOpt) {
+      if (query->edns.present || !root_owner || i < before) {
+        query->edns = Edns{};
+        return QueryVerdict::kFormErr;
+      }
+      if (!ParseOpt(dns_class, ttl, message.subspan(at, length), &query->edns)) return QueryVerdict::kFormErrEdns;
+    } else if (type == type::kTsig) {
+      if (i + 1 != records) return QueryVerdict::kFormErr;  // RFC 8945 section 5.1: last, and only one
+      is_signed = true;
+    }
+    at += length;
+  }
+  if (at != message.size()) return QueryVerdict::kFormErr;
+  return is_signed ? QueryVerdict::kNotAuth : QueryVerdict::kAnswer;
+}
+
+QueryVerdict JudgeType(const Query& query) {
+  if (query.type == type::kAxfr || query.type == type::kIxfr) return QueryVerdict::kRefused;
+  if (query.type == type::kOpt || query.type == type::kTsig || query.type == 0) return QueryVerdict::kFormErr;
+  if (query.dns_class == 0 || query.dns_class == 254 || query.dns_class == 255) return QueryVerdict::kRefused;
+  if (query.type >= type::kFirstMeta && query.type < type::kAny) return QueryVerdict::kNotImp;
+  if (query.dns_class != kClassIn) return QueryVerdict::kOtherClass;
+  return query.type == type::kAny ? QueryVerdict::kAny : QueryVerdict::kAnswer;
+}
+
+}  // namespace
+
+QueryVerdict ParseQuery(Bytes message, Query* query) {
+  query->message = message;
+  if (message.size() < kHeaderSize || message.size() > kMaxMessageSize) return QueryVerdict::kDrop;
+  query->id = Id(message.data());
+  query->flags = Flags(message.data());
+  if (query->flags & flag::kQr) return QueryVerdict::kDrop;
+  if (query->flags & flag::kOpcode) return QueryVerdict::kNotImp;
+  // RFC 9619: more than one question is FORMERR; none is for cookies only (RFC 7873 section 5.4), not offered here.
+  if (QdCount(message.data()) != 1) return QueryVerdict::kFormErr;
+  const size_t name = PlainNameLength(message, kHeaderSize);
+  if (name == 0 || message.size() - kHeaderSize - name < 4) return QueryVerdict::kFormErr;
+  query->name_length = static_cast<uint8_t>(name);
+  query->type = Load16(message.data() + kHeaderSize + name);
+  query->dns_class = Load16(message.data() + kHeaderSize + name + 2);
+  query->question_end = static_cast<uint16_t>(kHeaderSize + name + 4);
+  const size_t left = message.size() - query->question_end;
+  const uint8_t* tail = message.data() + query->question_end;
+
+  const uint64_t counts = LoadNative<uint64_t>(message.data() + 4);
+  constexpr uint64_t kOnlyQuestion = 0x0000'0000'0000'0100u;  // qdcount 1 in network order, the rest 0
+  constexpr uint64_t kWithOneAdditional = 0x0100'0000'0000'0100u;
+  if (counts == kOnlyQuestion && left == 0) {
+    // The short way of a plain query.
+  } else if (counts == kWithOneAdditional && left == kBareOptSize && tail[0] == 0 && Load16(tail + 1) == type::kOpt &&
+             Load16(tail + 9) == 0) {
+    ParseOpt(Load16(tail + 3), Load32(tail + 5), {}, &query->edns);
+  } else {
+    const QueryVerdict verdict = ParseTail(query);
+    if (verdict != QueryVerdict::kAnswer) return verdict;
+  }
+  if (query->edns.version != 0) return QueryVerdict::kBadVersion;
+  return JudgeType(*query);
+}
+
+}  // namespace shardns::wire

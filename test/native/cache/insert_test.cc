@@ -1,0 +1,266 @@
+// What may be stored, and for how long.
+#include "cache_fixture.h"
+
+namespace shardns::test {
+namespace {
+
+TEST(Insert, NegativeTtlIsTheLesserOfSoaTtlAndMinimum) {
+  TestCache t;
+  ASSERT_EQ(t.Insert(NxDomain("no.example", "example", 300, 60)), Status::kOk);
+  t.now += 59;
+  ASSERT_TRUE(t.Hits(Query("no.example")));
+  EXPECT_EQ(t.Rcode(), 3);
+  t.now += 1;
+  EXPECT_FALSE(t.Hits(Query("no.example")));
+}
+
+TEST(Insert, NegativeWithoutSoaIsRefused) {
+  TestCache t;
+  EXPECT_EQ(t.Insert(MessageBuilder(1, 0x8183).Question("x.example", 1).bytes()), Status::kNoSoa);
+  EXPECT_EQ(t.Insert(MessageBuilder(1, 0x8180).Question("x.example", 1).bytes()), Status::kNoSoa);
+}
+
+TEST(Insert, TruncatedFailedOrForeignClassIsNeverStored) {
+  TestCache t;
+  Buffer truncated = AResponse("a.example");
+  truncated[2] |= 2;
+  EXPECT_EQ(t.Insert(truncated), Status::kTruncated);
+  Buffer failed = AResponse("a.example");
+  failed[3] = 0x82;
+  EXPECT_EQ(t.Insert(failed), Status::kUncacheable);
+  Buffer query = AResponse("a.example");
+  query[2] &= 0x7F;
+  EXPECT_EQ(t.Insert(query), Status::kNotAResponse);
+  EXPECT_FALSE(t.Hits(Query("a.example")));
+}
+
+TEST(Insert, TtlZeroIsNeverStoredEvenUnderAMinimum) {
+  TestCache t;
+  t.ttl.min_seconds = 60;
+  EXPECT_EQ(t.Insert(AResponse("a.example", 0)), Status::kZeroTtl);
+}
+
+TEST(Insert, TtlWithBit31CountsAsGreatAndIsCapped) {
+  TestCache t;
+  ASSERT_EQ(t.Insert(AResponse("a.example", 0x80000001)), Status::kOk);
+  ASSERT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_EQ(t.FirstTtl("a.example"), 86400u);
+}
+
+TEST(Insert, MinimumRaisesAndMaximumCuts) {
+  TestCache t;
+  t.ttl.min_seconds = 60;
+  t.ttl.max_seconds = 120;
+  ASSERT_EQ(t.Insert(AResponse("low.example", 5)), Status::kOk);
+  ASSERT_EQ(t.Insert(AResponse("high.example", 500)), Status::kOk);
+  t.now += 59;
+  ASSERT_TRUE(t.Hits(Query("low.example")));
+  EXPECT_EQ(t.FirstTtl("low.example"), 1u);
+  t.now += 61;
+  EXPECT_FALSE(t.Hits(Query("high.example")));
+}
+
+TEST(Insert, DifferentTtlsInAnRrsetBecomeTheLeast) {
+  TestCache t;
+  Buffer response = MessageBuilder(1, 0x8180)
+                        .Question("a.example", 1)
+                        .Record(6, {0xC0, 0x0C}, 1, 500, {1, 1, 1, 1})
+                        .Record(6, {0xC0, 0x0C}, 1, 70, {2, 2, 2, 2})
+                        .bytes();
+  ASSERT_EQ(t.Insert(response), Status::kOk);
+  ASSERT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_EQ(t.FirstTtl("a.example"), 70u);
+}
+
+Buffer Rrsig(uint32_t original_ttl, uint32_t expiration) {
+  Buffer rdata = {0, 1, 13, 2};
+  rdata.resize(18);
+  Store32(&rdata[4], original_ttl);
+  Store32(&rdata[8], expiration);
+  const Buffer signer = Name("example");
+  rdata.insert(rdata.end(), signer.begin(), signer.end());
+  rdata.insert(rdata.end(), 64, 0x55);
+  return rdata;
+}
+
+TEST(Insert, ASignatureLimitsTheLifetimeAgainstAnyMinimum) {
+  TestCache t;
+  t.wall = 1'700'000'000;
+  t.ttl.min_seconds = 3600;
+  Buffer response = MessageBuilder(1, 0x8180)
+                        .Question("a.example", 1)
+                        .Record(6, {0xC0, 0x0C}, 1, 500, {1, 1, 1, 1})
+                        .Record(6, {0xC0, 0x0C}, 46, 500, Rrsig(400, t.wall + 90))
+                        .bytes();
+  ASSERT_EQ(t.Insert(response), Status::kOk);
+  t.now += 10;
+  ASSERT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_EQ(t.FirstTtl("a.example"), 80u);
+  const size_t rrsig = 12 + Name("a.example").size() + 4 + 16;
+  EXPECT_EQ(Load32(&t.answer[rrsig + 6]), 80u);
+  EXPECT_EQ(Load32(&t.answer[rrsig + 12 + 4]), 400u);  // the Original TTL field never ages
+  t.now += 80;
+  EXPECT_FALSE(t.Hits(Query("a.example")));
+}
+
+TEST(Insert, JitterOnlyEverShortens) {
+  TestCache t;
+  t.ttl.jitter_percent = 10;
+  for (uint32_t random : {0u, 0x80000000u, 0xFFFFFFFFu}) {
+    const uint32_t ttl = cache::LifetimeSeconds(t.ttl, 1000, UINT32_MAX, false, random);
+    EXPECT_LE(ttl, 1000u);
+    EXPECT_GE(ttl, 900u);
+  }
+}
+
+TEST(Insert, RecordsOutsideTheChainAreRefused) {
+  TestCache t;
+  EXPECT_EQ(t.Insert(MessageBuilder(1, 0x8180)
+                         .Question("a.example", 1)
+                         .Answer("a.example", 1, 60, {1, 1, 1, 1})
+                         .Answer("victim.test", 1, 60, {6, 6, 6, 6})
+                         .bytes()),
+            Status::kForeignRecords);
+}
+
+TEST(Insert, AChainOfAliasesIsFollowedAndItsEndDecides) {
+  TestCache t;
+  EXPECT_EQ(t.Insert(MessageBuilder(1, 0x8180)
+                         .Question("a.example", 1)
+                         .Answer("a.example", 5, 60, Name("b.example"))
+                         .Answer("b.example", 5, 50, Name("c.example"))
+                         .Answer("c.example", 1, 40, {1, 1, 1, 1})
+                         .bytes()),
+            Status::kOk);
+  t.now += 39;
+  EXPECT_TRUE(t.Hits(Query("a.example")));
+  t.now += 1;
+  EXPECT_FALSE(t.Hits(Query("a.example")));
+  // A chain that ends nowhere and says so.
+  EXPECT_EQ(t.Insert(MessageBuilder(1, 0x8183)
+                         .Question("d.example", 1)
+                         .Answer("d.example", 5, 600, Name("e.example"))
+                         .Soa("example", 300, 60)
+                         .bytes()),
+            Status::kOk);
+  ASSERT_TRUE(t.Hits(Query("d.example")));
+  EXPECT_EQ(t.Rcode(), 3);
+  t.now += 60;
+  EXPECT_FALSE(t.Hits(Query("d.example")));
+}
+
+TEST(Insert, MalformedResponsesAreRefusedWhole) {
+  TestCache t;
+  const Buffer good = AResponse("a.example", 60, {1, 2});
+  for (size_t length = 0; length < good.size(); ++length) {
+    EXPECT_NE(t.Insert(Buffer(good.begin(), good.begin() + static_cast<long>(length))), Status::kOk) << length;
+  }
+  Buffer trailing = good;
+  trailing.push_back(0);
+  EXPECT_EQ(t.Insert(trailing), Status::kMalformed);
+  Buffer loop = MessageBuilder(1, 0x8180).Question("a.example", 1).bytes();
+  const uint8_t here = static_cast<uint8_t>(loop.size());
+  loop = MessageBuilder(1, 0x8180).Question("a.example", 1).Record(6, {0xC0, here}, 1, 60, {1, 2, 3, 4}).bytes();
+  EXPECT_EQ(t.Insert(loop), Status::kMalformed);
+  EXPECT_FALSE(t.Hits(Query("a.example")));
+}
+
+TEST(Insert, ANewAnswerReplacesTheOld) {
+  TestCache t;
+  ASSERT_EQ(t.Insert(AResponse("a.example", 60)), Status::kOk);
+  ASSERT_EQ(t.Insert(NxDomain("a.example", "example")), Status::kOk);
+  ASSERT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_EQ(t.Rcode(), 3);
+  EXPECT_EQ(t.cache->TotalStats().entries, 1u);
+  EXPECT_TRUE(t.cache->CheckInvariants());
+}
+
+TEST(Stale, AnExpiredAnswerIsServedWithTtl30OnlyWhenAllowed) {
+  TestCache t;
+  t.cache->SetStaleWindow(3600);
+  ASSERT_EQ(t.Insert(AResponse("a.example", 60)), Status::kOk);
+  t.now += 100;
+  const udp::Response miss = t.Ask(EdnsQuery("a.example"));
+  EXPECT_EQ(miss.verdict, udp::Verdict::kMiss);
+  EXPECT_TRUE(miss.answer.has_stale);
+  ASSERT_EQ(t.Ask(EdnsQuery("a.example"), true, true).verdict, udp::Verdict::kReply);
+  EXPECT_EQ(t.FirstTtl("a.example"), 30u);
+  EXPECT_EQ(Load16(&t.answer[t.answer.size() - 2]), 3);  // EDE: Stale Answer
+  t.now += 3600;
+  EXPECT_EQ(t.Ask(EdnsQuery("a.example"), true, true).verdict, udp::Verdict::kMiss);
+}
+
+TEST(Failure, IsServedAsServfailWithEde13AndNeverDisplacesAUsableAnswer) {
+  TestCache t;
+  t.cache->SetStaleWindow(3600);
+  const Buffer name = Name("a.example");
+  ASSERT_EQ(t.cache->InsertFailure(
+                {.folded_name = name, .type = 1, .variant = {}, .ttl_seconds = 5, .now = TicksFromSeconds(t.now)}),
+            Status::kOk);
+  ASSERT_TRUE(t.Hits(EdnsQuery("a.example")));
+  EXPECT_EQ(t.Rcode(), 2);
+  EXPECT_EQ(Load16(&t.answer[t.answer.size() - 2]), 13);
+  ASSERT_EQ(t.Insert(AResponse("a.example", 60)), Status::kOk);
+  ASSERT_TRUE(t.Hits(EdnsQuery("a.example")));
+  EXPECT_EQ(t.Rcode(), 0);
+  // Expired, and refreshing it fails: stale without asking again.
+  t.now += 100;
+  t.cache->InsertFailure(
+      {.folded_name = name, .type = 1, .variant = {}, .ttl_seconds = 30, .now = TicksFromSeconds(t.now)});
+  ASSERT_TRUE(t.Hits(EdnsQuery("a.example")));
+  EXPECT_EQ(t.Rcode(), 0);
+  EXPECT_EQ(Load16(&t.answer[t.answer.size() - 2]), 3);
+  t.now += 30;
+  EXPECT_FALSE(t.Hits(EdnsQuery("a.example")));
+}
+
+TEST(Invalidate, ForgetsANameASubtreeATenantOrEverythingWithoutWalking) {
+  TestCache t;
+  const auto fill = [&] {
+    for (const char* name : {"example", "a.example", "b.a.example", "other.test"}) {
+      ASSERT_EQ(t.Insert(AResponse(name)), Status::kOk);
+    }
+    ASSERT_EQ(t.Insert(AResponse("a.example"), {.tenant = 9}), Status::kOk);
+  };
+  fill();
+  t.cache->ForgetName(Name("a.example"));
+  EXPECT_FALSE(t.Hits(Query("a.example")));
+  EXPECT_TRUE(t.Hits(Query("b.a.example")));
+  fill();
+  EXPECT_TRUE(t.Hits(Query("a.example")));
+  t.cache->ForgetSuffix(Name("a.example"));
+  EXPECT_FALSE(t.Hits(Query("a.example")));
+  EXPECT_FALSE(t.Hits(Query("b.a.example")));
+  EXPECT_TRUE(t.Hits(Query("example")));
+  fill();
+  t.cache->ForgetTenant(9);
+  EXPECT_NE(t.Ask(Query("a.example"), true, false, 9).verdict, udp::Verdict::kReply);
+  EXPECT_TRUE(t.Hits(Query("a.example")));
+  t.cache->ForgetAll();
+  EXPECT_FALSE(t.Hits(Query("other.test")));
+}
+
+TEST(Invalidate, MoreRecordsThanTheTableHoldsForgetEverythingOlder) {
+  TestCache t;
+  ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
+  for (int i = 0; i < 800; ++i) t.cache->ForgetName(Name("x" + std::to_string(i)));
+  EXPECT_FALSE(t.Hits(Query("a.example")));
+  ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
+  EXPECT_TRUE(t.Hits(Query("a.example")));
+}
+
+TEST(Refresh, IsAskedOncePerEntryAndOnlyOfPopularOnes) {
+  TestCache t;
+  const uint32_t shares[4] = {0, 0, 13, 26};
+  for (int i = 0; i < 4; ++i) t.cache->tunables().prefetch_share[i] = shares[i];
+  ASSERT_EQ(t.Insert(AResponse("a.example", 100)), Status::kOk);
+  ASSERT_EQ(t.Insert(AResponse("rare.example", 100)), Status::kOk);
+  for (int i = 0; i < 4; ++i) EXPECT_FALSE(t.Ask(Query("a.example")).answer.refresh);
+  t.now += 95;
+  EXPECT_TRUE(t.Ask(Query("a.example")).answer.refresh);
+  EXPECT_FALSE(t.Ask(Query("a.example")).answer.refresh);
+  EXPECT_FALSE(t.Ask(Query("rare.example")).answer.refresh);
+}
+
+}  // namespace
+}  // namespace shardns::test

@@ -1,0 +1,51 @@
+// A cache on a fake clock, with the calls that tests make most.
+#pragma once
+#include <gtest/gtest.h>
+
+#include "cache/cache.h"
+#include "message_builder.h"
+#include "udp/responder.h"
+
+namespace shardns::test {
+
+inline constexpr size_t kRoom = 65535 + cache::kLooseSlack;
+
+class TestCache {
+ public:
+  explicit TestCache(cache::RegionOptions options = {.bytes = size_t{4} << 20, .shards = 1, .seed = 7})
+      : cache(cache::Cache::Create(options)),
+        responder(cache.get(), cache->NewReader()),
+        scratch(new cache::PrepareScratch),
+        reply(kRoom) {}
+
+  Status Insert(const Buffer& response, cache::Variant variant = {}) {
+    cache::EntryImage image;
+    return cache->Insert({.prepare = {.response = response, .wall_seconds = wall, .ttl = ttl},
+                          .variant = variant,
+                          .now = TicksFromSeconds(now)},
+                         scratch.get(), &image);
+  }
+  udp::Response Ask(const Buffer& query, bool udp = true, bool allow_stale = false, uint32_t tenant = 0) {
+    wire::Query parsed;
+    const udp::Response response = responder.Respond(
+        query, {.now = TicksFromSeconds(now), .tenant = tenant, .udp = udp, .allow_stale = allow_stale}, &parsed,
+        reply);
+    answer.assign(reply.begin(), reply.begin() + static_cast<long>(response.length));
+    return response;
+  }
+  bool Hits(const Buffer& query) { return Ask(query).verdict == udp::Verdict::kReply; }
+  uint16_t Rcode() const { return wire::Flags(answer.data()) & 15; }
+  // TTL of the first answer record behind a compressed owner.
+  uint32_t FirstTtl(std::string_view qname) const { return Load32(&answer[12 + Name(qname).size() + 4 + 6]); }
+
+  std::unique_ptr<cache::Cache> cache;
+  udp::Responder responder;
+  std::unique_ptr<cache::PrepareScratch> scratch;
+  Buffer reply;
+  Buffer answer;
+  uint32_t now = 1000;
+  uint32_t wall = 0;
+  cache::TtlPolicy ttl;
+};
+
+}  // namespace shardns::test
