@@ -27,32 +27,36 @@ inline HashSecret ExpandSeed(uint64_t seed) {
   return secret;
 }
 
-inline uint64_t KeyedHash(const HashSecret& secret, const uint8_t* p, size_t n, uint64_t salt) {
+// `transform` maps each word of eight octets before it is hashed, so that a name can be folded on the way: hashing from
+// registers avoids reading back octets that were stored a moment ago in other widths.
+template <typename Transform>
+inline uint64_t KeyedHash(const HashSecret& secret, const uint8_t* p, size_t n, uint64_t salt, Transform transform) {
+  const auto word = [&](const uint8_t* at) { return transform(LoadNative<uint64_t>(at)); };
   uint64_t state = secret.words[0] ^ salt;
   uint64_t a, b;
-  if (n <= 16) {
-    if (n >= 8) {
-      a = LoadNative<uint64_t>(p);
-      b = LoadNative<uint64_t>(p + n - 8);
-    } else if (n >= 4) {
-      a = LoadNative<uint32_t>(p);
-      b = LoadNative<uint32_t>(p + n - 4);
-    } else {
-      a = n > 0 ? static_cast<uint64_t>(p[0]) << 16 | static_cast<uint64_t>(p[n >> 1]) << 8 | p[n - 1] : 0;
-      b = 0;
-    }
-  } else {
-    size_t left = n;
+  if (n > 16) {
     const uint8_t* at = p;
-    while (left > 16) {
-      state = FoldedMultiply(LoadNative<uint64_t>(at) ^ secret.words[1], LoadNative<uint64_t>(at + 8) ^ state);
+    const uint8_t* const last = p + n - 16;
+    do {
+      state = FoldedMultiply(word(at) ^ secret.words[1], word(at + 8) ^ state);
       at += 16;
-      left -= 16;
-    }
-    a = LoadNative<uint64_t>(p + n - 16);
-    b = LoadNative<uint64_t>(p + n - 8);
+    } while (at < last);
+    a = word(last);
+    b = word(last + 8);
+  } else if (n >= 8) {
+    a = word(p);
+    b = word(p + n - 8);
+  } else {
+    uint64_t few = 0;
+    std::memcpy(&few, p, n);
+    a = transform(few);
+    b = 0;
   }
   return FoldedMultiply(FoldedMultiply(a ^ secret.words[2], b ^ state) ^ secret.words[3], n ^ secret.words[1]);
+}
+
+inline uint64_t KeyedHash(const HashSecret& secret, const uint8_t* p, size_t n, uint64_t salt) {
+  return KeyedHash(secret, p, n, salt, [](uint64_t word) { return word; });
 }
 
 }  // namespace shardns

@@ -60,4 +60,26 @@ inline void RacyReadLoose(uint8_t* to, const uint8_t* from, size_t n) {
 #endif
 }
 
+// Whether n octets that may be changing equal n of ours. Compared word by word at the offsets that our octets were
+// stored at, so that the loads are forwarded from those stores.
+inline bool RacyEqual(const uint8_t* racy, const uint8_t* ours, size_t n) {
+#ifdef SHARDNS_TSAN
+  for (size_t i = 0; i < n; ++i) {
+    if (__atomic_load_n(racy + i, __ATOMIC_ACQUIRE) != ours[i]) return false;
+  }
+  return true;
+#else
+  if (n < 8) {
+    uint64_t a = 0, b = 0;
+    std::memcpy(&a, racy, n);
+    std::memcpy(&b, ours, n);
+    return a == b;
+  }
+  for (size_t i = 0; i + 8 <= n; i += 8) {
+    if (LoadNative<uint64_t>(racy + i) != LoadNative<uint64_t>(ours + i)) return false;
+  }
+  return LoadNative<uint64_t>(racy + n - 8) == LoadNative<uint64_t>(ours + n - 8);
+#endif
+}
+
 }  // namespace shardns

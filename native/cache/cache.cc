@@ -93,7 +93,7 @@ bool Cache::ChooseRefresh(const Found& found, int32_t remaining, Reader* reader)
   return found.slot->compare_exchange_strong(expected, expected | Slot::kRefreshBit, std::memory_order_relaxed);
 }
 
-Answer Cache::AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out) const {
+void Cache::AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const {
   Key key;
   if (args.query.edns.subnet.family != 0 && tunables_.client_subnet.load(std::memory_order_relaxed)) [[unlikely]] {
     // Narrowest scope first; the answer for everybody, under the plain key, last.
@@ -105,15 +105,17 @@ Answer Cache::AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes o
       if ((super_->scopes[word].load(std::memory_order_relaxed) & bit) == 0) continue;
       variant.scope = Narrow(subnet, static_cast<uint8_t>(prefix));
       MakeKey(super_->secret, args.query.name(), args.query.type, variant, &key);
-      const Answer answer = AnswerPrefetched(args, key, reader, out);
-      if (answer.outcome != Outcome::kMiss) return answer;
+      AnswerPrefetched(args, key, reader, out, answer);
+      if (answer->outcome != Outcome::kMiss) return;
     }
   }
   MakeKey(super_->secret, args.query.name(), args.query.type, VariantOf(args.query, args.tenant), &key);
-  return AnswerPrefetched(args, key, reader, out);
+  AnswerPrefetched(args, key, reader, out, answer);
 }
 
-Answer Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out) const {
+void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out,
+                             Answer* answer) const {
+  *answer = Answer{};
   const uint32_t stale_window = tunables_.stale_window_seconds.load(std::memory_order_relaxed);
   const uint32_t stale_ttl = tunables_.stale_ttl_seconds.load(std::memory_order_relaxed);
   ReaderCounters& counters = reader->of(ShardOf(key.hash, shard_mask_));
@@ -122,15 +124,14 @@ Answer Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* r
       out, &counters);
   const bool usable = found.found && !Forgotten(found, key);
   const int32_t remaining = TicksUntil(found.header.expires, args.now);
-  Answer answer;
   if (!usable || remaining <= 0) [[unlikely]] {
-    answer.has_stale = usable;
+    answer->has_stale = usable;
     const bool failing = super_->any_failure.load(std::memory_order_relaxed) != 0 &&
                          TicksUntil(super_->failures_until.load(std::memory_order_relaxed), args.now) > 0;
     if (!(usable && args.allow_stale)) {
       if (!failing) {
         counters.misses.Add();
-        return answer;
+        return;
       }
       uint8_t reply[wire::kPlainUdpSize + kLooseSlack];
       Key failure_key = key;
@@ -139,42 +140,41 @@ Answer Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* r
       const Found failure = shard_of(failure_key).Find({.key = failure_key, .now = args.now}, reply, &counters);
       if (!failure.found || Forgotten(failure, failure_key)) {
         counters.misses.Add();
-        return answer;
+        return;
       }
       if (!usable) {
         const uint16_t rcode = wire::Flags(reply) & wire::flag::kRcode;
-        answer.length = wire::WriteErrorReply(
+        answer->length = wire::WriteErrorReply(
             args.query, rcode,
             {.udp = args.udp, .udp_size = static_cast<uint16_t>(tunables_.udp_size.load(std::memory_order_relaxed))},
             wire::ede::kCachedError, out);
-        answer.outcome = Outcome::kFailureHit;
+        answer->outcome = Outcome::kFailureHit;
         counters.hits_failure.Add();
-        return answer;
+        return;
       }
     }
-    answer.outcome = Outcome::kStaleHit;
+    answer->outcome = Outcome::kStaleHit;
     counters.hits_stale.Add();
   } else {
-    answer.outcome = Outcome::kHit;
+    answer->outcome = Outcome::kHit;
     if ((found.header.flags & entry_flag::kNegative) != 0) {
       counters.hits_negative.Add();
     } else {
       counters.hits_positive.Add();
     }
     if (ChooseRefresh(found, remaining, reader)) {
-      answer.refresh = true;
+      answer->refresh = true;
       counters.refreshes.Add();
     }
   }
   wire::Patch patch;
-  if (answer.outcome == Outcome::kStaleHit) patch.extended_error = StaleError(out.data());
+  if (answer->outcome == Outcome::kStaleHit) patch.extended_error = StaleError(out.data());
   if (tunables_.rotate.load(std::memory_order_relaxed) && found.header.length + kLooseSlack <= out.size()) {
     patch.rotation = reader->Random() >> 8;
   }
-  answer.length = wire::FinishReply(
+  answer->length = wire::FinishReply(
       args.query, found.header.length, patch,
       {.udp = args.udp, .udp_size = static_cast<uint16_t>(tunables_.udp_size.load(std::memory_order_relaxed))}, out);
-  return answer;
 }
 
 Status Cache::Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage* image) {

@@ -44,15 +44,15 @@ struct AnswerArgs {
 };
 
 struct InsertArgs {
-  PrepareArgs prepare;
-  Variant variant;
+  PrepareArgs prepare = {};
+  Variant variant = {};
   Ticks now = 0;
 };
 
 struct FailureArgs {
-  Bytes folded_name;
+  Bytes folded_name = {};
   uint16_t type = 0;
-  Variant variant;
+  Variant variant = {};
   uint32_t ttl_seconds = 5;
   uint16_t rcode = wire::rcode::kServFail;
   Ticks now = 0;
@@ -74,11 +74,12 @@ class Cache {
 
   // Builds the reply to a query whose verdict is kAnswer. `out` must have kLooseSlack octets more than the reply may
   // take; 65535 + kLooseSlack serves everything.
-  Answer AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out) const;
+  // `answer` is written in place: a struct of small fields returned in registers would be read back too soon.
+  void AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const;
   // Computes the key ahead and asks memory for the index lines, so that a batch waits for memory once.
   void PrefetchQuery(const wire::Query& query, uint32_t tenant, Key* key) const;
   void PrefetchEntry(const Key& key) const { shard_of(key).PrefetchEntry(key); }
-  Answer AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out) const;
+  void AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out, Answer* answer) const;
 
   Status Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage* image);
   Status InsertFailure(const FailureArgs& args);
@@ -115,7 +116,6 @@ class Cache {
 
   const Shard& shard_of(const Key& key) const { return shards_[ShardOf(key.hash, shard_mask_)]; }
   Variant VariantOf(const wire::Query& query, uint32_t tenant) const;
-  Answer AnswerFailure(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out) const;
   bool ChooseRefresh(const Found& found, int32_t remaining, Reader* reader) const;
   bool Forgotten(const Found& found, const Key& key) const;
 

@@ -9,6 +9,10 @@
 
 #include "cache/entry.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace shardns::cache {
 
 enum class Queue : uint8_t { kSmall = 0, kMain = 1, kNegative = 2, kGhost = 3 };
@@ -82,12 +86,22 @@ inline uint32_t ShardOf(uint64_t hash, uint32_t shard_mask) { return static_cast
 
 // A bit i for each slot of the bucket whose tag equals `tag`; ghosts and empty slots included.
 inline uint32_t MatchTags(const Bucket& bucket, uint16_t tag) {
+#if defined(__SSE2__) && !defined(SHARDNS_TSAN)
+  // A hint only: whoever follows it loads the slot again, atomically.
+  const __m128i* words = reinterpret_cast<const __m128i*>(&bucket);
+  const __m128i wanted = _mm_set1_epi16(static_cast<int16_t>(tag));
+  const auto tags = [&](int i) { return _mm_srai_epi32(_mm_shuffle_epi32(_mm_load_si128(words + i), 0xFD), 16); };
+  const auto two = [&](int i) { return _mm_unpacklo_epi64(tags(i), tags(i + 1)); };
+  const __m128i equal = _mm_cmpeq_epi16(_mm_packs_epi32(two(0), two(2)), wanted);
+  return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())));
+#else
   uint32_t found = 0;
   for (uint32_t i = 0; i < kSlotsPerBucket; ++i) {
     const uint64_t word = bucket.slots[i].load(std::memory_order_relaxed);
     found |= static_cast<uint32_t>((word >> Slot::kTagShift) == tag) << i;
   }
   return found;
+#endif
 }
 
 }  // namespace shardns::cache

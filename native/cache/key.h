@@ -41,12 +41,15 @@ struct Key {
   Bytes extra_bytes() const { return {extra, extra_length}; }
 };
 
-inline void HashKey(const HashSecret& secret, Key* key) {
+// `name`: key->name_length octets in any letter case.
+inline void HashKey(const HashSecret& secret, const uint8_t* name, Key* key) {
   uint64_t salt = static_cast<uint64_t>(key->type) << 8 | key->flags;
-  if (key->extra_length != 0) [[unlikely]]
+  if (key->extra_length != 0) [[unlikely]] {
     salt ^= KeyedHash(secret, key->extra, key->extra_length, 1) << 24;
-  key->hash = KeyedHash(secret, key->name, key->name_length, salt);
+  }
+  key->hash = KeyedHash(secret, name, key->name_length, salt, wire::FoldWord);
 }
+inline void HashKey(const HashSecret& secret, Key* key) { HashKey(secret, key->name, key); }
 
 inline uint8_t KeyFlags(const Variant& variant) {
   return static_cast<uint8_t>((variant.dnssec_ok ? entry_flag::kDnssecOk : 0) |
@@ -55,7 +58,7 @@ inline uint8_t KeyFlags(const Variant& variant) {
 }
 
 // Fills everything but the name, and hashes.
-inline void FinishKey(const HashSecret& secret, uint16_t type, const Variant& variant, Key* key) {
+inline void FinishKey(const HashSecret& secret, const uint8_t* name, uint16_t type, const Variant& variant, Key* key) {
   key->type = type;
   key->flags = KeyFlags(variant);
   key->extra_length = 0;
@@ -71,13 +74,13 @@ inline void FinishKey(const HashSecret& secret, uint16_t type, const Variant& va
     }
     key->extra_length = static_cast<uint8_t>(6 + octets);
   }
-  HashKey(secret, key);
+  HashKey(secret, name, key);
 }
 
 inline void MakeKey(const HashSecret& secret, Bytes name, uint16_t type, const Variant& variant, Key* key) {
   key->name_length = static_cast<uint8_t>(name.size());
   wire::Fold(key->name, name.data(), name.size());
-  FinishKey(secret, type, variant, key);
+  FinishKey(secret, name.data(), type, variant, key);
 }
 
 }  // namespace shardns::cache

@@ -21,6 +21,10 @@ class Chain {
   Chain(Bytes message, size_t name_at) : message_(message) { ends_[0] = name_at; }
 
   bool Holds(size_t owner) const {
+    const size_t first = wire::FirstLabel(message_, owner);
+    for (size_t i = 0; i < size_; ++i) {
+      if (ends_[i] == first) return true;
+    }
     uint8_t name[wire::kMaxNameSize];
     const Bytes folded(name, wire::ExpandFolded(message_, owner, name));
     for (size_t i = 0; i < size_; ++i) {
@@ -39,13 +43,14 @@ class Chain {
     return false;
   }
   bool IsEnd(size_t owner) const {
+    if (ends_[size_ - 1] == wire::FirstLabel(message_, owner)) return true;
     uint8_t name[wire::kMaxNameSize];
     const Bytes folded(name, wire::ExpandFolded(message_, owner, name));
     return wire::EqualsFolded(message_, ends_[size_ - 1], folded);
   }
   bool Extend(size_t target) {
     if (size_ == kMaxChain) return false;
-    ends_[size_++] = target;
+    ends_[size_++] = wire::FirstLabel(message_, target);
     return true;
   }
 
@@ -156,6 +161,13 @@ void WriteTtls(MutableBytes message, size_t question_end, TtlRange range, EntryI
   size_t count = 0;
   uint8_t name[wire::kMaxNameSize];
   const auto set_of = [&](const Record& record) -> Set* {
+    const size_t first = wire::FirstLabel(message, record.owner);
+    for (size_t i = count; i-- > 0;) {
+      if (sets[i].type == record.type && sets[i].section == record.section && sets[i].owner == first &&
+          record.type != wire::type::kRrsig) {
+        return &sets[i];
+      }
+    }
     const Bytes folded(name, wire::ExpandFolded(message, record.owner, name));
     for (size_t i = count; i-- > 0;) {
       if (sets[i].type == record.type && sets[i].section == record.section && record.type != wire::type::kRrsig &&
@@ -170,7 +182,7 @@ void WriteTtls(MutableBytes message, size_t question_end, TtlRange range, EntryI
     if (Set* set = set_of(record)) {
       set->ttl = std::min(set->ttl, CapTtl(record.ttl));
     } else if (count < kMostSets) {
-      sets[count++] = {record.owner, record.type, record.section, CapTtl(record.ttl)};
+      sets[count++] = {wire::FirstLabel(message, record.owner), record.type, record.section, CapTtl(record.ttl)};
     }
   }
   size_t before = question_end;
@@ -214,8 +226,10 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   Store16(copy.data(), 0);
   Store16(copy.data() + 2, flags & (wire::flag::kQr | wire::flag::kAd | wire::flag::kRcode));
   Store16(copy.data() + 10, survey.kept_additional);
-  *image = EntryImage{};
+  image->ttl_count = 0;
+  image->flags = 0;
   image->message = copy;
+  image->extra = {};
 
   const bool negative = rcode == wire::rcode::kNxDomain || !survey.answered;
   if (negative) image->flags |= entry_flag::kNegative;

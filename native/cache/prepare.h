@@ -9,7 +9,7 @@ namespace shardns::cache {
 struct PrepareArgs {
   Bytes response;
   uint32_t wall_seconds = 0;  // Unix time, for signature expiry only; 0 = unknown, signatures do not limit
-  TtlPolicy ttl;
+  TtlPolicy ttl = {};
   uint32_t random = 0;  // for jitter
 };
 

@@ -139,7 +139,6 @@ AtomicSlot* Shard::ChooseSlot(const Key& key) {
   if (AtomicSlot* ghost = GhostOf(key)) return ghost;  // it has served
   const uint32_t candidates[2] = {FirstBucket(key.hash, bucket_count_), SecondBucket(key.hash, bucket_count_)};
   AtomicSlot* free[2] = {};
-  uint32_t live[2] = {};
   AtomicSlot* victim = nullptr;
   uint32_t victim_rank = UINT32_MAX;
   for (int c = 0; c < 2; ++c) {
@@ -157,7 +156,6 @@ AtomicSlot* Shard::ChooseSlot(const Key& key) {
           oldest_stamp = age;
         }
       } else {
-        ++live[c];
         // Of two entries as popular, the one in the smaller queue goes.
         const uint32_t rank = slot.freq() * 4 + (slot.queue() == Queue::kMain ? 1 : 0);
         if (rank < victim_rank) {
@@ -168,8 +166,8 @@ AtomicSlot* Shard::ChooseSlot(const Key& key) {
     }
   }
   if (free[0] != nullptr || free[1] != nullptr) {
-    if (free[1] == nullptr || (free[0] != nullptr && live[0] <= live[1])) return free[0];
-    return free[1];
+    // The first bucket where it has a place: a lookup then seldom needs the second.
+    return free[0] != nullptr ? free[0] : free[1];
   }
   const Slot slot(victim->load(std::memory_order_relaxed));
   const EntryHeader header = HeaderAt(slot.at());
@@ -368,37 +366,33 @@ void Shard::PrefetchEntry(const Key& key) const {
   });
 }
 
-inline Found Shard::ReadSlot(const FindArgs& args, AtomicSlot* atomic, uint64_t word, MutableBytes out) const {
-  Found found;
+inline void Shard::ReadSlot(const FindArgs& args, AtomicSlot* atomic, uint64_t word, MutableBytes out,
+                            Found* found) const {
   const Key& key = args.key;
   const Slot slot(word);
   const uint32_t header_units = UnitsOf(links_ + sizeof(EntryHeader));
-  if (slot.at() < arena_begin_ || slot.at() > arena_end_ - header_units) return found;
+  if (slot.at() < arena_begin_ || slot.at() > arena_end_ - header_units) return;
   const uint8_t* at = At(slot.at()) + links_;
-  RacyRead(&found.header, at, sizeof(EntryHeader));
-  const EntryHeader& header = found.header;
+  RacyRead(&found->header, at, sizeof(EntryHeader));
+  const EntryHeader& header = found->header;
   const size_t question_end = wire::kHeaderSize + key.name_length + 4u;
   const size_t octets = EntryOctets(header.ttl_count, header.length, 0, links_);
   if ((header.flags & entry_flag::kKeyMask) != key.flags || header.length < question_end ||
       octets > size_t{arena_end_ - slot.at()} * kUnit) {
-    return found;
+    return;
   }
   const uint8_t* table = at + sizeof(EntryHeader);
   const uint8_t* message = table + header.ttl_count;
   const size_t room = out.size() - kLooseSlack;
   const size_t copied = header.length <= room ? header.length : question_end;
-  if (copied > room) return found;
+  if (copied > room || !RacyEqual(message + wire::kHeaderSize, key.name, key.name_length)) return;
   RacyReadLoose(out.data(), message, copied);
-  // The copy is ours: it can be compared at leisure.
-  if (Load16(out.data() + wire::kHeaderSize + key.name_length) != key.type ||
-      std::memcmp(out.data() + wire::kHeaderSize, key.name, key.name_length) != 0) {
-    return found;
-  }
+  if (Load16(out.data() + wire::kHeaderSize + key.name_length) != key.type) return;
   if (key.extra_length != 0) [[unlikely]] {
     uint8_t extra[1 + kMaxExtra];
-    if (octets + 1 + key.extra_length > size_t{arena_end_ - slot.at()} * kUnit) return found;
+    if (octets + 1 + key.extra_length > size_t{arena_end_ - slot.at()} * kUnit) return;
     RacyRead(extra, message + header.length, 1u + key.extra_length);
-    if (extra[0] != key.extra_length || std::memcmp(extra + 1, key.extra, key.extra_length) != 0) return found;
+    if (extra[0] != key.extra_length || std::memcmp(extra + 1, key.extra, key.extra_length) != 0) return;
   }
   const int32_t left = TicksUntil(header.expires, args.now);
   if (args.age_ttls && copied == header.length) {
@@ -409,17 +403,17 @@ inline Found Shard::ReadSlot(const FindArgs& args, AtomicSlot* atomic, uint64_t 
       uint8_t copy[kMaxTtlCount];
       RacyRead(copy, table, header.ttl_count);
       table = copy;
+      message = out.data();
 #endif
       if (patch.age_seconds != 0 || left <= 0) {
-        wire::AgeTtls(out.first(copied), question_end, {table, header.ttl_count}, patch);
+        wire::AgeTtls(out.first(copied), message, question_end, {table, header.ttl_count}, patch);
       }
     }
   }
-  found.slot = atomic;
-  found.slot_word = word;
-  found.freq = slot.freq();
-  found.found = true;
-  return found;
+  found->slot = atomic;
+  found->slot_word = word;
+  found->freq = slot.freq();
+  found->found = true;
 }
 
 Found Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters) const {
@@ -433,7 +427,7 @@ Found Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counte
     VisitCandidates(args.key, [&](AtomicSlot* atomic, uint64_t word) {
       const Slot slot(word);
       if (!slot.live() || slot.tag() != tag) return false;
-      found = ReadSlot(args, atomic, word, out);
+      ReadSlot(args, atomic, word, out, &found);
       FenceAcquire();
       uint64_t after = atomic->load(std::memory_order_relaxed);
       if (!Slot(after).SamePlace(slot)) {

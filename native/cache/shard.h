@@ -66,6 +66,9 @@ class Shard {
   friend class S3FifoPolicy;
   friend class LruPolicy;
 
+  // A main queue with more than this free has never been full.
+  static constexpr uint32_t kSpareUnits = 3 * 4096 / kUnit;
+
   // Work an insert may do on entries that stay: copies of live entries by the log's cleaning.
   struct Budget {
     uint32_t copies = 64;
@@ -112,7 +115,8 @@ class Shard {
   void Unlink(Queue queue, uint32_t unit) const;
   void Relink(Queue queue, uint32_t from, uint32_t to);
 
-  Found ReadSlot(const FindArgs& args, AtomicSlot* slot, uint64_t word, MutableBytes out) const;
+  // Into `found`, in place: returning it would copy a struct of small fields that were stored a moment ago.
+  void ReadSlot(const FindArgs& args, AtomicSlot* slot, uint64_t word, MutableBytes out, Found* found) const;
 
   uint8_t* base_;
   ShardHeader* header_;

@@ -70,9 +70,9 @@ void Responder::Count(const Response& response, const MutableBytes& out) {
 Response Responder::Respond(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out) {
   Response response;
   if (BeforeLookup(packet, args, query, out, &response)) {
-    response.answer = cache_->AnswerQuery(
+    cache_->AnswerQuery(
         {.query = *query, .now = args.now, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale},
-        reader_, out);
+        reader_, out, &response.answer);
     response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
     response.length = response.answer.length;
   }
@@ -100,9 +100,11 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
     const cache::AnswerArgs answer_args = {
         .query = queries[i], .now = args.now, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale};
     Response& response = responses[i];
-    response.answer = by_subnet && queries[i].edns.subnet.family != 0
-                          ? cache_->AnswerQuery(answer_args, reader_, outs[i])
-                          : cache_->AnswerPrefetched(answer_args, keys[i], reader_, outs[i]);
+    if (by_subnet && queries[i].edns.subnet.family != 0) {
+      cache_->AnswerQuery(answer_args, reader_, outs[i], &response.answer);
+    } else {
+      cache_->AnswerPrefetched(answer_args, keys[i], reader_, outs[i], &response.answer);
+    }
     response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
     response.length = response.answer.length;
   }

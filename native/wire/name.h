@@ -53,6 +53,12 @@ size_t CheckName(Bytes message, size_t at);
 // Expands the name at `at` into `out` (255 octets), folded. The name must have passed CheckName. Returns its length.
 size_t ExpandFolded(Bytes message, size_t at, uint8_t* out);
 
+// Where the name at `at` (checked) has its first label: names that begin at one place are equal without comparing.
+inline size_t FirstLabel(Bytes message, size_t at) {
+  while ((message[at] & 0xC0) == 0xC0) at = Load16(message.data() + at) & 0x3FFFu;
+  return at;
+}
+
 // Whether the name at `at` (checked) equals the folded, uncompressed name.
 bool EqualsFolded(Bytes message, size_t at, Bytes folded);
 

@@ -73,30 +73,26 @@ size_t WriteAnyReply(const Query& query, const ReplyLimits& limits, MutableBytes
 }
 
 namespace {
-inline void AgeOne(uint8_t* ttl, const Patch& patch) {
-  if (patch.fixed_ttl_seconds != 0) {
-    Store32(ttl, patch.fixed_ttl_seconds);
-    return;
-  }
-  const uint32_t stored = Load32(ttl);
-  Store32(ttl, stored > patch.age_seconds ? stored - patch.age_seconds : 0);
+inline uint32_t Aged(uint32_t stored, const Patch& patch) {
+  if (patch.fixed_ttl_seconds != 0) return patch.fixed_ttl_seconds;
+  return stored > patch.age_seconds ? stored - patch.age_seconds : 0;
 }
 }  // namespace
 
-void AgeTtls(MutableBytes message, size_t question_end, Bytes table, const Patch& patch) {
+void AgeTtls(MutableBytes message, const uint8_t* stored, size_t question_end, Bytes table, const Patch& patch) {
   size_t at = question_end;
   for (const uint8_t distance : table) {
     at += distance;
     if (at + 4 > message.size()) [[unlikely]]
       return;
-    AgeOne(message.data() + at, patch);
+    Store32(message.data() + at, Aged(Load32(stored + at), patch));
   }
 }
 
 void AgeTtlsByWalk(MutableBytes message, size_t question_end, const Patch& patch) {
   RecordWalk walk(message, question_end);
   Record record;
-  while (walk.Next(&record)) AgeOne(message.data() + record.fixed + 4, patch);
+  while (walk.Next(&record)) Store32(message.data() + record.fixed + 4, Aged(record.ttl, patch));
 }
 
 namespace {
@@ -161,7 +157,7 @@ size_t FinishReply(const Query& query, size_t length, const Patch& patch, const 
   Store16(out.data(), query.id);
   Store16(out.data() + 2, flags);
   // The name only: type and class are equal by the key.
-  std::memcpy(out.data() + kHeaderSize, query.message.data() + kHeaderSize, query.name_length);
+  CopyShort(out.data() + kHeaderSize, query.message.data() + kHeaderSize, query.name_length);
   if (patch.rotation != 0) RotateAddresses(out.first(length), query.question_end, patch.rotation);
   if (opt_size != 0) {
     Store16(out.data() + 10, static_cast<uint16_t>(ArCount(out.data()) + 1));

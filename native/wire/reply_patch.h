@@ -29,7 +29,8 @@ struct Patch {
 
 // Ages the TTLs that a table of one-octet distances names: each entry is the distance from the field before it, the
 // first from `question_end`. Positions are checked against the message, so a table being overwritten does no harm.
-void AgeTtls(MutableBytes message, size_t question_end, Bytes table, const Patch& patch);
+// `stored` holds the same octets as `message`; TTLs are read there because the copy's stores are still under way.
+void AgeTtls(MutableBytes message, const uint8_t* stored, size_t question_end, Bytes table, const Patch& patch);
 // The same for a message whose distances do not fit one octet: it is walked. It must have been validated.
 void AgeTtlsByWalk(MutableBytes message, size_t question_end, const Patch& patch);
 
