@@ -6,8 +6,7 @@
 namespace shardns::udp {
 
 Plane::Plane(cache::Cache* cache, const PlaneOptions& options, void (*wake)(void*), void* wake_context)
-    : cache_(cache),
-      endpoints_(options.endpoints),
+    : endpoints_(options.endpoints),
       pin_(options.pin),
       ring_(options.flights, options.waiters, cache->secret()),
       shared_{.cache = cache, .ring = &ring_, .access = nullptr, .wake = wake, .wake_context = wake_context},

@@ -63,7 +63,6 @@ class Plane {
   template <typename Build>
   bool AnswerWaiters(uint32_t ticket, Build build);
 
-  cache::Cache* cache_;
   std::vector<Endpoint> endpoints_;
   bool pin_;
   MissRing ring_;

@@ -1,0 +1,442 @@
+// Methods of the cache object. The numbers that cross are declared once more, with their meaning, in lib/native.
+#include "addon/cache_object.h"
+
+namespace shardns::addon {
+
+CacheObject::CacheObject(std::shared_ptr<cache::Cache> cache)
+    : cache_(std::move(cache)), reader_(cache_->NewReader()), responder_(cache_.get(), reader_) {}
+
+namespace {
+
+// Results of answer(): the reply's length, or one of these.
+constexpr int32_t kDropped = 0;
+constexpr int32_t kMiss = -1;
+constexpr int32_t kMissWithStale = -2;
+
+// control[]: what goes in and what comes out beside the result.
+constexpr size_t kControlWords = 8;
+enum ControlWord : size_t {
+  kFlagsWord = 0,
+  kTenantWord = 1,
+  kRefreshWord = 2,
+  kOutcomeWord = 3,
+  kRemainingWord = 4,
+  kFreqWord = 5
+};
+constexpr uint32_t kFlagUdp = 1;
+constexpr uint32_t kFlagAllowStale = 2;
+
+constexpr uint32_t kVariantDnssecOk = 1;
+constexpr uint32_t kVariantCheckingDisabled = 2;
+
+int32_t ResultOf(const udp::Response& response) {
+  switch (response.verdict) {
+    case udp::Verdict::kReply:
+      return static_cast<int32_t>(response.length);
+    case udp::Verdict::kMiss:
+      return response.answer.has_stale ? kMissWithStale : kMiss;
+    case udp::Verdict::kDrop:
+      return kDropped;
+  }
+  return kDropped;
+}
+
+}  // namespace
+
+struct CacheMethods {
+  using Object = CacheObject;
+
+  static Object* This(void* data) { return static_cast<Object*>(data); }
+
+  static udp::RespondArgs Args(const Object* self) {
+    const uint32_t* control = self->control_.as<uint32_t>();
+    if (control == nullptr) return {.now = TicksFromMs(self->NowMs()), .udp = false};
+    return {.now = TicksFromMs(self->NowMs()),
+            .tenant = control[kTenantWord],
+            .udp = (control[kFlagsWord] & kFlagUdp) != 0,
+            .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0};
+  }
+  static int32_t AnswerInto(Object* self, Bytes query, MutableBytes reply) {
+    wire::Query parsed;
+    const udp::Response response = self->responder_.Respond(query, Args(self), &parsed, reply);
+    if (uint32_t* control = self->control_.as<uint32_t>()) {
+      control[kRefreshWord] = response.answer.refresh;
+      control[kOutcomeWord] = static_cast<uint32_t>(response.answer.outcome);
+    }
+    return ResultOf(response);
+  }
+
+  // register(query, reply, control)
+  static napi_value Register(napi_env env, napi_callback_info info) {
+    Arguments<3> args(env, info);
+    Object* self = This(args.data);
+    if (args.count != 3 || !self->query_.Set(env, args.values[0]) || !self->reply_.Set(env, args.values[1]) ||
+        !self->control_.Set(env, args.values[2]) || self->control_.bytes().size() < kControlWords * sizeof(uint32_t) ||
+        reinterpret_cast<uintptr_t>(self->control_.bytes().data()) % 4 != 0 || self->reply_.bytes().size() < 1024) {
+      self->query_.Clear(env);
+      self->reply_.Clear(env);
+      self->control_.Clear(env);
+      return ThrowArgument(env);
+    }
+    return nullptr;
+  }
+  // registerBatch(queries, queryEnds, replies, replyLengths)
+  static napi_value RegisterBatch(napi_env env, napi_callback_info info) {
+    Arguments<4> args(env, info);
+    Object* self = This(args.data);
+    if (args.count != 4 || !self->batch_queries_.Set(env, args.values[0]) ||
+        !self->batch_ends_.Set(env, args.values[1]) || !self->batch_replies_.Set(env, args.values[2]) ||
+        !self->batch_lengths_.Set(env, args.values[3])) {
+      return ThrowArgument(env);
+    }
+    return nullptr;
+  }
+  // answer(length) -> result; octets from the registered query buffer to the registered reply buffer
+  static napi_value Answer(napi_env env, napi_callback_info info) {
+    Arguments<1> args(env, info);
+    Object* self = This(args.data);
+    uint32_t length;
+    if (!self->cache_) return ThrowClosed(env);
+    if (!GetUint32(env, args.values[0], &length) || length > self->query_.bytes().size()) return ThrowArgument(env);
+    return Int(env, AnswerInto(self, self->query_.bytes().first(length), self->reply_.bytes()));
+  }
+  // answerFrom(query, reply) -> result
+  static napi_value AnswerFrom(napi_env env, napi_callback_info info) {
+    Arguments<2> args(env, info);
+    Object* self = This(args.data);
+    MutableBytes query, reply;
+    if (!self->cache_) return ThrowClosed(env);
+    if (!GetBytes(env, args.values[0], &query) || !GetBytes(env, args.values[1], &reply) || reply.size() < 1024) {
+      return ThrowArgument(env);
+    }
+    return Int(env, AnswerInto(self, query, reply));
+  }
+  // answerBatch(count) -> hits; queryEnds[i] = end of query i; replies are laid one after another
+  static napi_value AnswerBatch(napi_env env, napi_callback_info info) {
+    constexpr size_t kBatch = udp::Responder::kBatch;
+    Arguments<1> args(env, info);
+    Object* self = This(args.data);
+    uint32_t count;
+    if (!self->cache_) return ThrowClosed(env);
+    const Bytes queries = self->batch_queries_.bytes();
+    const MutableBytes replies = self->batch_replies_.bytes();
+    const uint32_t* ends = self->batch_ends_.as<uint32_t>();
+    int32_t* lengths = self->batch_lengths_.as<int32_t>();
+    if (!GetUint32(env, args.values[0], &count) || count > self->batch_ends_.bytes().size() / 4 ||
+        count > self->batch_lengths_.bytes().size() / 4) {
+      return ThrowArgument(env);
+    }
+    const size_t room = count == 0 ? 0 : replies.size() / count;
+    if (count != 0 && room < 1024) return ThrowArgument(env);
+    const udp::RespondArgs respond = Args(self);
+    int32_t hits = 0;
+    uint32_t begin = 0;
+    for (uint32_t from = 0; from < count; from += kBatch) {
+      const size_t size = count - from < kBatch ? count - from : kBatch;
+      Bytes packets[kBatch];
+      MutableBytes outs[kBatch];
+      wire::Query parsed[kBatch];
+      udp::Response responses[kBatch];
+      for (size_t i = 0; i < size; ++i) {
+        const uint32_t end = ends[from + i];
+        if (end < begin || end > queries.size()) return ThrowArgument(env);
+        packets[i] = queries.subspan(begin, end - begin);
+        outs[i] = replies.subspan((from + i) * room, room);
+        begin = end;
+      }
+      self->responder_.RespondBatch({packets, size}, respond, parsed, outs, responses);
+      for (size_t i = 0; i < size; ++i) {
+        lengths[from + i] = ResultOf(responses[i]);
+        hits += lengths[from + i] > 0;
+      }
+    }
+    return Int(env, hits);
+  }
+
+  static bool GetVariant(napi_env env, napi_value flags_value, napi_value tenant_value, cache::Variant* variant) {
+    uint32_t flags;
+    if (!GetUint32(env, flags_value, &flags) || !GetUint32(env, tenant_value, &variant->tenant)) return false;
+    variant->dnssec_ok = (flags & kVariantDnssecOk) != 0;
+    variant->checking_disabled = (flags & kVariantCheckingDisabled) != 0;
+    return true;
+  }
+  // scope: undefined, or Uint8Array [family, scope prefix, address octets...]
+  static bool GetScope(napi_env env, napi_value value, wire::ClientSubnet* scope) {
+    MutableBytes bytes;
+    napi_valuetype type;
+    napi_typeof(env, value, &type);
+    if (type == napi_undefined) return true;
+    if (!GetBytes(env, value, &bytes) || bytes.size() < 2 || bytes.size() > 18) return false;
+    if ((bytes[0] != 1 && bytes[0] != 2) || bytes[1] > (bytes[0] == 1 ? 32 : 128)) return false;
+    if (bytes.size() - 2 < (bytes[1] + 7u) / 8) return false;
+    scope->family = bytes[0];
+    scope->source_prefix = scope->scope_prefix = bytes[1];
+    std::memcpy(scope->address, bytes.data() + 2, bytes.size() - 2);
+    return true;
+  }
+  // insert(response, variantFlags, tenant, wallSeconds, scope) -> seconds it may live, or a negative Status
+  static napi_value Insert(napi_env env, napi_callback_info info) {
+    Arguments<5> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    MutableBytes response;
+    cache::InsertArgs insert;
+    if (args.count != 5 || !GetBytes(env, args.values[0], &response) ||
+        !GetVariant(env, args.values[1], args.values[2], &insert.variant) ||
+        !GetUint32(env, args.values[3], &insert.prepare.wall_seconds) ||
+        !GetScope(env, args.values[4], &insert.variant.scope)) {
+      return ThrowArgument(env);
+    }
+    insert.prepare.response = response;
+    insert.prepare.ttl = self->ttl_;
+    insert.prepare.random = self->reader_->Random();
+    insert.now = TicksFromMs(self->NowMs());
+    cache::EntryImage image;
+    const Status status = self->cache_->Insert(insert, self->scratch_.get(), &image);
+    return Int(env, status == Status::kOk ? static_cast<int32_t>(image.ttl_seconds) : static_cast<int32_t>(status));
+  }
+  static bool GetName(napi_env env, napi_value value, MutableBytes* name) {
+    return GetBytes(env, value, name) && !name->empty() && name->size() <= wire::kMaxNameSize &&
+           wire::PlainNameLength(*name, 0) == name->size();
+  }
+  // insertFailure(name, type, variantFlags, tenant, ttlSeconds, rcode)
+  static napi_value InsertFailure(napi_env env, napi_callback_info info) {
+    Arguments<6> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    MutableBytes name;
+    cache::FailureArgs failure;
+    uint32_t type, rcode;
+    if (args.count != 6 || !GetName(env, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
+        !GetVariant(env, args.values[2], args.values[3], &failure.variant) ||
+        !GetUint32(env, args.values[4], &failure.ttl_seconds) || !GetUint32(env, args.values[5], &rcode)) {
+      return ThrowArgument(env);
+    }
+    failure.folded_name = name;
+    failure.type = static_cast<uint16_t>(type);
+    failure.rcode = static_cast<uint16_t>(rcode);
+    failure.now = TicksFromMs(self->NowMs());
+    return Int(env, static_cast<int32_t>(self->cache_->InsertFailure(failure)));
+  }
+  // remove(name, type, variantFlags, tenant) -> boolean
+  static napi_value Remove(napi_env env, napi_callback_info info) {
+    Arguments<4> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    MutableBytes name;
+    uint32_t type;
+    cache::Variant variant;
+    if (args.count != 4 || !GetName(env, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
+        !GetVariant(env, args.values[2], args.values[3], &variant)) {
+      return ThrowArgument(env);
+    }
+    return Bool(env, self->cache_->Remove(name, static_cast<uint16_t>(type), variant));
+  }
+  // peek(name, type, variantFlags, tenant, out) -> length or 0; control[4] = remaining ticks, control[5] = popularity
+  static napi_value Peek(napi_env env, napi_callback_info info) {
+    Arguments<5> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    MutableBytes name, out;
+    uint32_t type;
+    cache::Variant variant;
+    if (args.count != 5 || !GetName(env, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
+        !GetVariant(env, args.values[2], args.values[3], &variant) || !GetBytes(env, args.values[4], &out)) {
+      return ThrowArgument(env);
+    }
+    const auto peeked = self->cache_->Peek(name, static_cast<uint16_t>(type), variant, TicksFromMs(self->NowMs()), out);
+    if (int32_t* control = self->control_.as<int32_t>()) {
+      control[kRemainingWord] = peeked.remaining_ticks;
+      control[kFreqWord] = static_cast<int32_t>(peeked.freq);
+    }
+    return Int(env, static_cast<int32_t>(peeked.length));
+  }
+  // forget(kind, name, tenant): kind 0 all, 1 name, 2 suffix, 3 tenant
+  static napi_value Forget(napi_env env, napi_callback_info info) {
+    Arguments<3> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    uint32_t kind, tenant;
+    MutableBytes name;
+    if (args.count != 3 || !GetUint32(env, args.values[0], &kind) || !GetUint32(env, args.values[2], &tenant)) {
+      return ThrowArgument(env);
+    }
+    if ((kind == 1 || kind == 2) && !GetName(env, args.values[1], &name)) return ThrowArgument(env);
+    switch (kind) {
+      case 0:
+        self->cache_->ForgetAll();
+        break;
+      case 1:
+        self->cache_->ForgetName(name);
+        break;
+      case 2:
+        self->cache_->ForgetSuffix(name);
+        break;
+      case 3:
+        self->cache_->ForgetTenant(tenant);
+        break;
+      default:
+        return ThrowArgument(env);
+    }
+    return nullptr;
+  }
+  // configure(Uint32Array), the words in the order of lib/native/binding.ts
+  static napi_value Configure(napi_env env, napi_callback_info info) {
+    Arguments<1> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    MutableBytes bytes;
+    if (!GetBytes(env, args.values[0], &bytes) || bytes.size() != 15 * 4) return ThrowArgument(env);
+    uint32_t words[15];
+    std::memcpy(words, bytes.data(), sizeof words);
+    self->ttl_ = {.min_seconds = words[0],
+                  .max_seconds = words[1],
+                  .negative_min_seconds = words[2],
+                  .negative_max_seconds = words[3],
+                  .jitter_percent = words[4]};
+    self->cache_->SetStaleWindow(words[5]);
+    cache::Tunables& tunables = self->cache_->tunables();
+    tunables.stale_ttl_seconds = words[6];
+    for (int i = 0; i < 4; ++i) tunables.prefetch_share[i] = words[7 + i];
+    tunables.early_refresh_beta_ticks = words[11];
+    tunables.udp_size = words[12];
+    tunables.rotate = words[13] != 0;
+    tunables.client_subnet = words[14] != 0;
+    return nullptr;
+  }
+  // stats(shard, Float64Array): shard -1 = all; fills in the order of cache::Stats, then the responder's counters
+  static napi_value Stats(napi_env env, napi_callback_info info) {
+    Arguments<2> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    int32_t shard;
+    MutableBytes out;
+    constexpr size_t kWords = sizeof(cache::Stats) / sizeof(uint64_t);
+    if (args.count != 2 || napi_get_value_int32(env, args.values[0], &shard) != napi_ok ||
+        !GetBytes(env, args.values[1], &out) || out.size() < kWords * sizeof(double) ||
+        shard >= static_cast<int32_t>(self->cache_->shards())) {
+      return ThrowArgument(env);
+    }
+    const cache::Stats stats =
+        shard < 0 ? self->cache_->TotalStats() : self->cache_->ShardStats(static_cast<uint32_t>(shard));
+    const uint64_t* words = reinterpret_cast<const uint64_t*>(&stats);
+    for (size_t i = 0; i < kWords; ++i) {
+      const double value = static_cast<double>(words[i]);
+      std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
+    }
+    return nullptr;
+  }
+  // responses(Float64Array(24 + 257)): replies by rcode, requests by type, of calls from JavaScript
+  static napi_value Responses(napi_env env, napi_callback_info info) {
+    Arguments<1> args(env, info);
+    Object* self = This(args.data);
+    MutableBytes out;
+    if (!GetBytes(env, args.values[0], &out) || out.size() < (24 + 257) * sizeof(double)) return ThrowArgument(env);
+    double* words = reinterpret_cast<double*>(out.data());
+    for (size_t i = 0; i < 24; ++i) {
+      words[i] = static_cast<double>(self->responder_.counters().responses_by_rcode[i].Get());
+    }
+    for (size_t i = 0; i < 257; ++i) {
+      words[24 + i] = static_cast<double>(self->responder_.counters().requests_by_type[i].Get());
+    }
+    return nullptr;
+  }
+  // setClock(ms): from now on time is this number; negative = the real clock
+  static napi_value SetClock(napi_env env, napi_callback_info info) {
+    Arguments<1> args(env, info);
+    return napi_get_value_double(env, args.values[0], &This(args.data)->fake_now_ms_) == napi_ok ? nullptr
+                                                                                                 : ThrowArgument(env);
+  }
+  static napi_value CheckInvariants(napi_env env, napi_callback_info info) {
+    Arguments<1> args(env, info);
+    Object* self = This(args.data);
+    return self->cache_ ? Bool(env, self->cache_->CheckInvariants()) : ThrowClosed(env);
+  }
+  static napi_value Close(napi_env env, napi_callback_info info) {
+    Arguments<1> args(env, info);
+    Object* self = This(args.data);
+    self->cache_.reset();
+    for (Registered* buffer : {&self->query_, &self->reply_, &self->control_, &self->batch_queries_, &self->batch_ends_,
+                               &self->batch_replies_, &self->batch_lengths_}) {
+      buffer->Clear(env);
+    }
+    return nullptr;
+  }
+};
+
+namespace {
+
+struct Method {
+  const char* name;
+  napi_callback callback;
+};
+constexpr Method kMethods[] = {
+    {"register", CacheMethods::Register},
+    {"registerBatch", CacheMethods::RegisterBatch},
+    {"answer", CacheMethods::Answer},
+    {"answerFrom", CacheMethods::AnswerFrom},
+    {"answerBatch", CacheMethods::AnswerBatch},
+    {"insert", CacheMethods::Insert},
+    {"insertFailure", CacheMethods::InsertFailure},
+    {"remove", CacheMethods::Remove},
+    {"peek", CacheMethods::Peek},
+    {"forget", CacheMethods::Forget},
+    {"configure", CacheMethods::Configure},
+    {"stats", CacheMethods::Stats},
+    {"responses", CacheMethods::Responses},
+    {"setClock", CacheMethods::SetClock},
+    {"checkInvariants", CacheMethods::CheckInvariants},
+    {"close", CacheMethods::Close},
+};
+constexpr napi_type_tag kCacheTag = {0x5ead5ca1ab1e0001, 0xcac4e0b1ec700001};
+
+}  // namespace
+
+CacheObject* CacheObject::From(napi_env env, napi_value object) {
+  bool tagged = false;
+  if (napi_check_object_type_tag(env, object, &kCacheTag, &tagged) != napi_ok || !tagged) return nullptr;
+  void* data = nullptr;
+  return napi_unwrap(env, object, &data) == napi_ok ? static_cast<CacheObject*>(data) : nullptr;
+}
+
+napi_value CacheObject::Create(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  napi_value options = args.values[0], value;
+  cache::RegionOptions region;
+  double bytes;
+  uint32_t policy, seed_high, seed_low;
+  if (napi_get_named_property(env, options, "memoryBytes", &value) != napi_ok ||
+      napi_get_value_double(env, value, &bytes) != napi_ok || !GetProperty(env, options, "shards", &region.shards) ||
+      !GetProperty(env, options, "policy", &policy) ||
+      !GetProperty(env, options, "averageEntryBytes", &region.average_entry_bytes) ||
+      !GetProperty(env, options, "seedHigh", &seed_high) || !GetProperty(env, options, "seedLow", &seed_low)) {
+    return ThrowArgument(env);
+  }
+  region.bytes = static_cast<size_t>(bytes);
+  region.policy = static_cast<cache::PolicyKind>(policy);
+  region.seed = static_cast<uint64_t>(seed_high) << 32 | seed_low;
+  std::shared_ptr<cache::Cache> cache = cache::Cache::Create(region);
+  if (!cache) return Throw(env, "ERR_SHARDNS_MEMORY", "the cache's memory could not be taken");
+
+  auto* self = new CacheObject(std::move(cache));
+  napi_value object;
+  napi_create_object(env, &object);
+  napi_type_tag_object(env, object, &kCacheTag);
+  // Each function, and the object, holds the CacheObject; the last to be collected deletes it.
+  const auto release = [](napi_env, void* data, void*) {
+    auto* held = static_cast<CacheObject*>(data);
+    if (--held->holders_ == 0) delete held;
+  };
+  ++self->holders_;
+  napi_wrap(env, object, self, release, nullptr, nullptr);
+  for (const Method& method : kMethods) {
+    napi_value function;
+    napi_create_function(env, method.name, NAPI_AUTO_LENGTH, method.callback, self, &function);
+    ++self->holders_;
+    napi_add_finalizer(env, function, self, release, nullptr, nullptr);
+    napi_set_named_property(env, object, method.name, function);
+  }
+  return object;
+}
+
+}  // namespace shardns::addon

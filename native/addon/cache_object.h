@@ -1,0 +1,37 @@
+// The cache as a JavaScript object. Its methods are functions of their own that carry the pointer: a call costs a
+// third of an unwrapped method's.
+#pragma once
+#include <memory>
+
+#include "addon/values.h"
+#include "udp/responder.h"
+
+namespace shardns::addon {
+
+class CacheObject {
+ public:
+  // createCache({memoryBytes, shards, policy, averageEntryBytes, seedHigh, seedLow}) -> object
+  static napi_value Create(napi_env env, napi_callback_info info);
+  // The object behind the value that Create returned; null for others.
+  static CacheObject* From(napi_env env, napi_value object);
+
+  const std::shared_ptr<cache::Cache>& cache() const { return cache_; }
+  const cache::TtlPolicy& ttl() const { return ttl_; }
+  uint64_t NowMs() const { return fake_now_ms_ >= 0 ? static_cast<uint64_t>(fake_now_ms_) : MonotonicMs(); }
+
+ private:
+  friend struct CacheMethods;
+  explicit CacheObject(std::shared_ptr<cache::Cache> cache);
+
+  std::shared_ptr<cache::Cache> cache_;
+  cache::Reader* reader_;
+  udp::Responder responder_;
+  std::unique_ptr<cache::PrepareScratch> scratch_{new cache::PrepareScratch};
+  cache::TtlPolicy ttl_;
+  double fake_now_ms_ = -1;
+  int holders_ = 0;  // JavaScript functions that carry the pointer
+  Registered query_, reply_, control_;
+  Registered batch_queries_, batch_ends_, batch_replies_, batch_lengths_;
+};
+
+}  // namespace shardns::addon

@@ -1,0 +1,314 @@
+// Methods of the plane object, and its end: closed by JavaScript, or by the environment's cleanup when a worker is
+// terminated. Either way the threads are joined before anything they use goes away.
+#include "addon/plane_object.h"
+
+#include <arpa/inet.h>
+
+#include <cstring>
+
+#include "udp/plane.h"
+
+namespace shardns::addon {
+
+namespace {
+
+class PlaneHolder {
+ public:
+  std::shared_ptr<cache::Cache> cache;
+  CacheObject* cache_object = nullptr;
+  std::unique_ptr<udp::Plane> plane;
+  napi_threadsafe_function wake = nullptr;
+  napi_ref cache_reference = nullptr;
+  Registered drain_buffer;
+  int holders = 0;
+
+  static void Wake(void* context) {
+    // A wake-up that is already queued serves for this one too; the queue holds one.
+    napi_call_threadsafe_function(static_cast<napi_threadsafe_function>(context), nullptr, napi_tsfn_nonblocking);
+  }
+  void Shut(napi_env env, bool environment_ends) {
+    plane.reset();  // joins the receivers: nobody calls Wake any more
+    if (wake != nullptr) napi_release_threadsafe_function(wake, napi_tsfn_abort);
+    wake = nullptr;
+    cache.reset();
+    if (environment_ends) return;
+    drain_buffer.Clear(env);
+    if (cache_reference != nullptr) napi_delete_reference(env, cache_reference);
+    cache_reference = nullptr;
+  }
+};
+
+void CleanUp(void* data) { static_cast<PlaneHolder*>(data)->Shut(nullptr, true); }
+
+PlaneHolder* This(void* data) { return static_cast<PlaneHolder*>(data); }
+
+napi_value Start(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  return self->plane ? Bool(env, self->plane->Start()) : ThrowClosed(env);
+}
+
+napi_value StopReceiving(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (self->plane) self->plane->StopReceiving();
+  return nullptr;
+}
+
+// receiving() -> whether a receiver still runs
+napi_value Receiving(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  return Bool(env, self->plane && self->plane->receiving());
+}
+
+// ports() -> [port of each endpoint]
+napi_value Ports(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return ThrowClosed(env);
+  napi_value list;
+  napi_create_array(env, &list);
+  uint32_t i = 0;
+  for (const udp::Endpoint& endpoint : self->plane->endpoints()) {
+    napi_set_element(env, list, i++, Int(env, endpoint.port()));
+  }
+  return list;
+}
+
+// drain(most) -> flights copied to the registered buffer, plus 2^30 when more wait
+napi_value Drain(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  uint32_t most;
+  if (!self->plane) return Int(env, 0);
+  if (!GetUint32(env, args.values[0], &most)) return ThrowArgument(env);
+  bool left = false;
+  const uint32_t drained = self->plane->Drain(self->drain_buffer.bytes(), most, &left);
+  return Int(env, static_cast<int32_t>(drained | (left ? 1u << 30 : 0)));
+}
+
+napi_value RegisterDrain(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  return This(args.data)->drain_buffer.Set(env, args.values[0]) ? nullptr : ThrowArgument(env);
+}
+
+// replyMessage(ticket, response, wallSeconds, extendedError) -> boolean
+napi_value ReplyMessage(napi_env env, napi_callback_info info) {
+  Arguments<4> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return Bool(env, false);
+  uint32_t ticket, wall, extended_error;
+  MutableBytes response;
+  if (args.count != 4 || !GetUint32(env, args.values[0], &ticket) || !GetBytes(env, args.values[1], &response) ||
+      !GetUint32(env, args.values[2], &wall) || !GetUint32(env, args.values[3], &extended_error)) {
+    return ThrowArgument(env);
+  }
+  return Bool(env, self->plane->ReplyMessage(ticket, response, wall, self->cache_object->ttl(),
+                                             static_cast<uint16_t>(extended_error)));
+}
+
+// replyError(ticket, rcode, extendedError) -> boolean
+napi_value ReplyError(napi_env env, napi_callback_info info) {
+  Arguments<3> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return Bool(env, false);
+  uint32_t ticket, rcode, extended_error;
+  if (args.count != 3 || !GetUint32(env, args.values[0], &ticket) || !GetUint32(env, args.values[1], &rcode) ||
+      !GetUint32(env, args.values[2], &extended_error)) {
+    return ThrowArgument(env);
+  }
+  return Bool(env,
+              self->plane->ReplyError(ticket, static_cast<uint16_t>(rcode), static_cast<uint16_t>(extended_error)));
+}
+
+napi_value ReplyStale(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  uint32_t ticket;
+  if (!self->plane) return Bool(env, false);
+  return GetUint32(env, args.values[0], &ticket) ? Bool(env, self->plane->ReplyStale(ticket)) : ThrowArgument(env);
+}
+
+napi_value Discard(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  uint32_t ticket;
+  if (!self->plane) return Bool(env, false);
+  return GetUint32(env, args.values[0], &ticket) ? Bool(env, self->plane->Discard(ticket)) : ThrowArgument(env);
+}
+
+napi_value Flush(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (self->plane) self->plane->Flush();
+  return nullptr;
+}
+
+// setAccess([family, prefix length, Uint8Array, ...])
+napi_value SetAccess(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return ThrowClosed(env);
+  uint32_t length;
+  if (napi_get_array_length(env, args.values[0], &length) != napi_ok || length % 3 != 0 ||
+      length / 3 > udp::AccessList::kMaxPrefixes) {
+    return ThrowArgument(env);
+  }
+  std::vector<udp::Prefix> prefixes;
+  for (uint32_t i = 0; i < length; i += 3) {
+    napi_value values[3];
+    uint32_t family, bits;
+    MutableBytes address;
+    for (uint32_t j = 0; j < 3; ++j) napi_get_element(env, args.values[0], i + j, &values[j]);
+    if (!GetUint32(env, values[0], &family) || !GetUint32(env, values[1], &bits) ||
+        !GetBytes(env, values[2], &address) || (family != 4 && family != 6) || bits > (family == 4 ? 32u : 128u) ||
+        address.size() != (family == 4 ? 4u : 16u)) {
+      return ThrowArgument(env);
+    }
+    udp::Prefix prefix = {.address = {}, .length = static_cast<uint8_t>(bits), .v6 = family == 6};
+    std::memcpy(prefix.address, address.data(), address.size());
+    prefixes.push_back(prefix);
+  }
+  self->plane->SetAccess(std::move(prefixes));
+  return nullptr;
+}
+
+// stats(Float64Array): in the order of udp::PlaneStats, and the bytes of fixed memory last
+napi_value Stats(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return ThrowClosed(env);
+  MutableBytes out;
+  constexpr size_t kWords = sizeof(udp::PlaneStats) / sizeof(uint64_t);
+  if (!GetBytes(env, args.values[0], &out) || out.size() < (kWords + 1) * sizeof(double)) return ThrowArgument(env);
+  udp::PlaneStats stats;
+  self->plane->ReadStats(&stats);
+  const uint64_t* words = reinterpret_cast<const uint64_t*>(&stats);
+  double* values = reinterpret_cast<double*>(out.data());
+  for (size_t i = 0; i < kWords; ++i) values[i] = static_cast<double>(words[i]);
+  values[kWords] = static_cast<double>(self->plane->memory_bytes());
+  return nullptr;
+}
+
+napi_value Close(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (self->plane) {
+    napi_remove_env_cleanup_hook(env, CleanUp, self);
+    self->Shut(env, false);
+  }
+  return nullptr;
+}
+
+struct Method {
+  const char* name;
+  napi_callback callback;
+};
+constexpr Method kMethods[] = {{"start", Start},
+                               {"stopReceiving", StopReceiving},
+                               {"receiving", Receiving},
+                               {"ports", Ports},
+                               {"registerDrain", RegisterDrain},
+                               {"drain", Drain},
+                               {"replyMessage", ReplyMessage},
+                               {"replyError", ReplyError},
+                               {"replyStale", ReplyStale},
+                               {"discard", Discard},
+                               {"flush", Flush},
+                               {"setAccess", SetAccess},
+                               {"stats", Stats},
+                               {"close", Close}};
+
+void CallWake(napi_env env, napi_value function, void*, void*) {
+  if (env == nullptr) return;
+  napi_value undefined;
+  napi_get_undefined(env, &undefined);
+  napi_call_function(env, undefined, function, 0, nullptr, nullptr);
+}
+
+bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
+  uint32_t pin, receive_buffer, length;
+  napi_value endpoints;
+  if (!GetProperty(env, options, "threads", &plane->threads) || !GetProperty(env, options, "pin", &pin) ||
+      !GetProperty(env, options, "flights", &plane->flights) ||
+      !GetProperty(env, options, "waiters", &plane->waiters) ||
+      !GetProperty(env, options, "receiveBufferBytes", &receive_buffer) ||
+      napi_get_named_property(env, options, "endpoints", &endpoints) != napi_ok ||
+      napi_get_array_length(env, endpoints, &length) != napi_ok || length % 2 != 0) {
+    return false;
+  }
+  plane->pin = pin != 0;
+  plane->sockets.receive_buffer_bytes = static_cast<int>(receive_buffer);
+  for (uint32_t i = 0; i < length; i += 2) {
+    napi_value address_value, port_value;
+    napi_get_element(env, endpoints, i, &address_value);
+    napi_get_element(env, endpoints, i + 1, &port_value);
+    std::string address;
+    uint32_t port;
+    udp::Endpoint endpoint;
+    if (!GetString(env, address_value, &address) || !GetUint32(env, port_value, &port) ||
+        !udp::MakeEndpoint(address.c_str(), static_cast<uint16_t>(port), &endpoint)) {
+      return false;
+    }
+    plane->endpoints.push_back(endpoint);
+  }
+  return true;
+}
+
+}  // namespace
+
+napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
+  Arguments<3> args(env, info);
+  CacheObject* cache = args.count == 3 ? CacheObject::From(env, args.values[0]) : nullptr;
+  udp::PlaneOptions options;
+  if (cache == nullptr || !ReadOptions(env, args.values[1], &options)) return ThrowArgument(env);
+  if (!cache->cache()) return ThrowClosed(env);
+
+  auto* self = new PlaneHolder;
+  napi_value name;
+  napi_create_string_utf8(env, "shardns:wake", NAPI_AUTO_LENGTH, &name);
+  // A queue of one: wake-ups that are not yet delivered melt into one.
+  if (napi_create_threadsafe_function(env, args.values[2], nullptr, name, 1, 1, nullptr, nullptr, nullptr, CallWake,
+                                      &self->wake) != napi_ok) {
+    delete self;
+    return ThrowArgument(env);
+  }
+  int error = 0;
+  size_t failed = 0;
+  self->cache = cache->cache();
+  self->cache_object = cache;
+  self->plane = udp::Plane::Create(self->cache.get(), options, PlaneHolder::Wake, self->wake, &error, &failed);
+  if (!self->plane) {
+    napi_release_threadsafe_function(self->wake, napi_tsfn_abort);
+    delete self;
+    char message[128];
+    std::snprintf(message, sizeof message, "%zu:%d:%s", failed, -error, std::strerror(-error));
+    return Throw(env, "ERR_SHARDNS_LISTEN", message);
+  }
+  // The cache object must not be collected under the plane.
+  napi_create_reference(env, args.values[0], 1, &self->cache_reference);
+  napi_add_env_cleanup_hook(env, CleanUp, self);
+
+  napi_value object;
+  napi_create_object(env, &object);
+  const auto release = [](napi_env finalizing, void* data, void*) {
+    auto* held = static_cast<PlaneHolder*>(data);
+    if (--held->holders != 0) return;
+    if (held->plane) {
+      napi_remove_env_cleanup_hook(finalizing, CleanUp, held);
+      held->Shut(finalizing, true);
+    }
+    delete held;
+  };
+  for (const Method& method : kMethods) {
+    napi_value function;
+    napi_create_function(env, method.name, NAPI_AUTO_LENGTH, method.callback, self, &function);
+    ++self->holders;
+    napi_add_finalizer(env, function, self, release, nullptr, nullptr);
+    napi_set_named_property(env, object, method.name, function);
+  }
+  return object;
+}
+
+}  // namespace shardns::addon

@@ -1,0 +1,12 @@
+// The UDP plane as a JavaScript object.
+#pragma once
+#include "addon/cache_object.h"
+
+namespace shardns::addon {
+
+struct PlaneObject {
+  // createPlane(cache, {endpoints: [address, port, ...], threads, pin, flights, waiters, receiveBufferBytes}, onWake)
+  static napi_value Create(napi_env env, napi_callback_info info);
+};
+
+}  // namespace shardns::addon

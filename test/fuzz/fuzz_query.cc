@@ -1,0 +1,25 @@
+// Any octets as a client's query: a bounded reply that carries the query's id, a miss, or silence.
+#include "cache_fixture_plain.h"
+
+using namespace shardns;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static test::PlainCache t;
+  static bool filled = [] {
+    t.Insert(test::AResponse("a", 300, {1, 2, 3}));
+    t.Insert(test::AResponse("www.example.com"));
+    t.Insert(test::NxDomain("no.example", "example"));
+    return true;
+  }();
+  (void)filled;
+  for (const bool udp : {true, false}) {
+    wire::Query query;
+    const udp::Response response = t.responder.Respond({data, size}, {.now = 16200, .udp = udp}, &query, t.reply);
+    if (response.verdict != udp::Verdict::kReply) continue;
+    SHARDNS_CHECK(response.length >= wire::kHeaderSize && response.length <= (udp ? 4096u : 65535u));
+    SHARDNS_CHECK(wire::Id(t.reply.data()) == wire::Id(data));
+    SHARDNS_CHECK((wire::Flags(t.reply.data()) & wire::flag::kQr) != 0);
+    if (udp) SHARDNS_CHECK(response.length <= wire::ReplyLimit(query, {}));
+  }
+  return 0;
+}
