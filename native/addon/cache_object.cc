@@ -280,6 +280,42 @@ struct CacheMethods {
     }
     return nullptr;
   }
+  // finish(query, response, wallSeconds, extendedError) -> length in the registered reply buffer, 0 when the response is
+  // unusable: the reply to one client from a raw response, stored or not
+  static napi_value Finish(napi_env env, napi_callback_info info) {
+    Arguments<4> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    MutableBytes packet, response;
+    uint32_t wall, extended_error;
+    if (args.count != 4 || !GetBytes(env, args.values[0], &packet) || !GetBytes(env, args.values[1], &response) ||
+        !GetUint32(env, args.values[2], &wall) || !GetUint32(env, args.values[3], &extended_error)) {
+      return ThrowArgument(env);
+    }
+    wire::Query query;
+    wire::ParseQuery(packet, &query);
+    const size_t length = self->responder_.FinishResponse(
+        query, {.response = response, .wall_seconds = wall, .ttl = self->ttl_}, static_cast<uint16_t>(extended_error),
+        Args(self).udp, self->scratch_.get(), self->reply_.bytes());
+    return Int(env, static_cast<int32_t>(length));
+  }
+  // refuse(query, rcode, extendedError) -> length in the registered reply buffer, 0 when no reply is due
+  static napi_value Refuse(napi_env env, napi_callback_info info) {
+    Arguments<3> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    MutableBytes packet;
+    uint32_t rcode, extended_error;
+    if (args.count != 3 || !GetBytes(env, args.values[0], &packet) || !GetUint32(env, args.values[1], &rcode) ||
+        !GetUint32(env, args.values[2], &extended_error)) {
+      return ThrowArgument(env);
+    }
+    wire::Query query;
+    if (wire::ParseQuery(packet, &query) == wire::QueryVerdict::kDrop) return Int(env, 0);
+    return Int(env, static_cast<int32_t>(self->responder_.Refuse(query, static_cast<uint16_t>(rcode),
+                                                                 static_cast<uint16_t>(extended_error),
+                                                                 Args(self).udp, self->reply_.bytes())));
+  }
   // configure(Uint32Array), the words in the order of lib/native/binding.ts
   static napi_value Configure(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -381,6 +417,8 @@ constexpr Method kMethods[] = {
     {"remove", CacheMethods::Remove},
     {"peek", CacheMethods::Peek},
     {"forget", CacheMethods::Forget},
+    {"finish", CacheMethods::Finish},
+    {"refuse", CacheMethods::Refuse},
     {"configure", CacheMethods::Configure},
     {"stats", CacheMethods::Stats},
     {"responses", CacheMethods::Responses},

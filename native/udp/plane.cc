@@ -80,12 +80,7 @@ bool Plane::ReplyMessage(uint32_t ticket, Bytes response, uint32_t wall_seconds,
     return false;
   }
   return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
-    // More than a buffer holds is answered with TC, of which the header is all that matters.
-    const size_t room = out.size() - cache::kLooseSlack;
-    const size_t copied = std::min(image.message.size(), room);
-    std::memcpy(out.data(), image.message.data(), copied);
-    return wire::FinishReply(query, image.message.size(), {.extended_error = extended_error}, responder_.Limits(true),
-                             out);
+    return responder_.FinishImage(query, image, extended_error, true, out);
   });
 }
 

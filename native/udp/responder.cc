@@ -1,6 +1,8 @@
 // Verdict to reply.
 #include "udp/responder.h"
 
+#include <algorithm>
+
 namespace shardns::udp {
 
 using wire::QueryVerdict;
@@ -12,6 +14,23 @@ wire::ReplyLimits Responder::Limits(bool udp) const {
 size_t Responder::Refuse(const wire::Query& query, uint16_t rcode, uint16_t extended_error, bool udp,
                          MutableBytes out) {
   return wire::WriteErrorReply(query, rcode, Limits(udp), extended_error, out);
+}
+
+size_t Responder::FinishImage(const wire::Query& query, const cache::EntryImage& image, uint16_t extended_error,
+                              bool udp, MutableBytes out) {
+  // The question decides where the image's records begin: it must be the query's own.
+  const size_t name = wire::PlainNameLength(image.message, wire::kHeaderSize);
+  if (name == 0 || name != query.name_length) return 0;
+  // More than a buffer holds is answered with TC, of which the header is all that matters.
+  std::memcpy(out.data(), image.message.data(), std::min(image.message.size(), out.size() - cache::kLooseSlack));
+  return wire::FinishReply(query, image.message.size(), {.extended_error = extended_error}, Limits(udp), out);
+}
+
+size_t Responder::FinishResponse(const wire::Query& query, const cache::PrepareArgs& args, uint16_t extended_error,
+                                 bool udp, cache::PrepareScratch* scratch, MutableBytes out) {
+  cache::EntryImage image;
+  if (!cache::Sendable(cache::Prepare(args, scratch, &image))) return 0;
+  return FinishImage(query, image, extended_error, udp, out);
 }
 
 bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out,

@@ -42,6 +42,13 @@ class Responder {
   void RespondBatch(std::span<const Bytes> packets, const RespondArgs& args, wire::Query* queries,
                     const MutableBytes* outs, Response* responses);
 
+  // The reply to one client from a raw response that need not be in the cache; 0 when the response is unusable.
+  size_t FinishResponse(const wire::Query& query, const cache::PrepareArgs& args, uint16_t extended_error, bool udp,
+                        cache::PrepareScratch* scratch, MutableBytes out);
+  // The same from an image, for many clients.
+  size_t FinishImage(const wire::Query& query, const cache::EntryImage& image, uint16_t extended_error, bool udp,
+                     MutableBytes out);
+
   // A reply of header and question with this rcode.
   size_t Refuse(const wire::Query& query, uint16_t rcode, uint16_t extended_error, bool udp, MutableBytes out);
 

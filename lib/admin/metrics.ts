@@ -1,0 +1,204 @@
+// Prometheus text of a server. Names follow CoreDNS. A query name is never a label.
+import { Counter, Gauge, type Metric, Registry } from 'prom-client';
+import { RCODES_COUNTED, TYPES_COUNTED } from '../native/binding.js';
+import type { Server } from '../server/server.js';
+import { rcodeName, typeName } from '../wire/iana.js';
+
+const LABELLED_TYPES = new Set([1, 2, 5, 6, 12, 15, 16, 28, 33, 35, 43, 48, 64, 65, 255]);
+
+/** Counters are read from their homes when a scrape comes; nothing is counted twice. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #fill: (() => void)[] = [];
+  readonly #responses = new Float64Array(RCODES_COUNTED + TYPES_COUNTED);
+
+  constructor(private readonly server: Server) {
+    const { engine, resolver, exchanger } = server;
+    this.#counter('shardns_dns_requests_total', 'Queries received', ['proto', 'family', 'type'], set =>
+      this.#requests(set),
+    );
+    this.#counter(
+      'shardns_dns_responses_total',
+      'Replies by rcode, those of the native cache and errors',
+      ['rcode'],
+      set => {
+        const plane = server.plane?.stats();
+        engine.native.responses(this.#responses);
+        for (let rcode = 0; rcode < RCODES_COUNTED; rcode++) {
+          const total = this.#responses[rcode] + (plane?.responsesByRcode[rcode] ?? 0);
+          if (total > 0) set({ rcode: rcodeName(rcode) }, total);
+        }
+      },
+    );
+    this.#gauge('shardns_cache_entries', 'Entries in the cache', set => set({}, engine.stats().entries));
+    this.#gauge('shardns_cache_bytes', 'Octets of live entries', set => set({}, engine.stats().liveBytes));
+    this.#gauge('shardns_cache_memory_bytes', 'Octets of the cache region', set => set({}, engine.memoryBytes));
+    this.#counter('shardns_cache_requests_total', 'Lookups in the cache', [], set => {
+      const s = engine.stats();
+      set({}, s.hitsPositive + s.hitsNegative + s.hitsFailure + s.hitsStale + s.misses);
+    });
+    this.#counter('shardns_cache_hits_total', 'Hits by kind', ['type'], set => {
+      const s = engine.stats();
+      set({ type: 'success' }, s.hitsPositive);
+      set({ type: 'denial' }, s.hitsNegative);
+      set({ type: 'failure' }, s.hitsFailure);
+      set({ type: 'stale' }, s.hitsStale);
+    });
+    this.#counter('shardns_cache_misses_total', 'Lookups that found nothing', [], set =>
+      set({}, engine.stats().misses),
+    );
+    this.#counter('shardns_cache_inserts_total', 'Answers stored', [], set => set({}, engine.stats().inserts));
+    this.#counter('shardns_cache_prefetch_total', 'Entries refreshed before their end', [], set =>
+      set({}, resolver.stats.prefetches),
+    );
+    this.#counter('shardns_cache_served_stale_total', 'Answers served past their time', [], set =>
+      set({}, engine.stats().hitsStale),
+    );
+    this.#counter('shardns_cache_evictions_total', 'Entries evicted, by queue', ['queue'], set => {
+      const s = engine.stats();
+      set({ queue: 'small' }, s.evictionsSmall);
+      set({ queue: 'main' }, s.evictionsMain);
+      set({ queue: 'negative' }, s.evictionsNegative);
+      set({ queue: 'index' }, s.evictionsIndex);
+    });
+    this.#counter('shardns_cache_expired_total', 'Entries reclaimed past their time', [], set =>
+      set({}, engine.stats().expired),
+    );
+    this.#counter(
+      'shardns_miss_ring_total',
+      'Misses: new flights, queries that joined one, queries that found it full',
+      ['outcome'],
+      set => {
+        const s = server.plane?.stats();
+        if (s === undefined) return;
+        set({ outcome: 'flight' }, s.flights);
+        set({ outcome: 'joined' }, s.joined);
+        set({ outcome: 'full' }, s.full);
+      },
+    );
+    this.#counter('shardns_udp_packets_total', 'Packets of the UDP plane', ['outcome'], set => {
+      const s = server.plane?.stats();
+      if (s === undefined) return;
+      set({ outcome: 'sent' }, s.sent);
+      set({ outcome: 'send_failed' }, s.sendFailed);
+      set({ outcome: 'dropped' }, s.dropped);
+      set({ outcome: 'refused' }, s.refused);
+    });
+    this.#gauge('shardns_tcp_connections', 'TCP connections open', set =>
+      set(
+        {},
+        server.tcpListeners.reduce((sum, one) => sum + one.connections, 0),
+      ),
+    );
+    this.#gauge('shardns_resolver_in_flight', 'Questions on the slow path', set => set({}, resolver.inFlight));
+    this.#counter('shardns_resolver_total', 'Slow path, by outcome', ['outcome'], set => {
+      set({ outcome: 'resolved' }, resolver.stats.resolved);
+      set({ outcome: 'coalesced' }, resolver.stats.coalesced);
+      set({ outcome: 'failed' }, resolver.stats.failures);
+      set({ outcome: 'overloaded' }, resolver.stats.overloaded + exchanger.overloaded);
+      set({ outcome: 'rejected_response' }, resolver.stats.rejectedResponses);
+    });
+    const upstream = (name: string, help: string, read: (one: Server['upstreams'][number]) => number): void =>
+      this.#counter(name, help, ['server'], set => {
+        for (const one of server.upstreams) set({ server: one.label }, read(one));
+      });
+    upstream('shardns_upstream_queries_total', 'Queries sent', one => one.stats.queries);
+    upstream('shardns_upstream_responses_total', 'Responses taken', one => one.stats.responses);
+    upstream('shardns_upstream_timeouts_total', 'Queries without response in time', one => one.stats.timeouts);
+    upstream('shardns_upstream_failures_total', 'Useless responses and broken connections', one => one.stats.failures);
+    upstream('shardns_upstream_truncated_total', 'Responses that led to TCP', one => one.stats.truncated);
+    upstream('shardns_upstream_latency_seconds_sum', 'Time until response', one => one.stats.latencySumMs / 1000);
+    this.#gauge(
+      'shardns_upstream_rtt_seconds',
+      'Smoothed round-trip time',
+      set => {
+        for (const one of server.upstreams) set({ server: one.label }, one.srttMs / 1000);
+      },
+      ['server'],
+    );
+    this.#counter(
+      'shardns_upstream_mismatched_total',
+      'Responses that matched no query, by transport',
+      ['proto'],
+      set => {
+        for (const [proto, transport] of [
+          ['udp', server.udpTransport],
+          ['tcp', server.tcpTransport],
+        ] as const) {
+          const stats = (transport as { stats?: { mismatched: number } }).stats;
+          if (stats !== undefined) set({ proto }, stats.mismatched);
+        }
+      },
+    );
+    this.#gauge('process_resident_memory_bytes', 'Resident memory', set => set({}, process.memoryUsage.rss()));
+  }
+
+  /** Prometheus text format 0.0.4. */
+  async text(): Promise<string> {
+    for (const fill of this.#fill) fill();
+    return `${await this.registry.metrics()}${this.#durations()}`;
+  }
+
+  #counter(
+    name: string,
+    help: string,
+    labels: string[],
+    read: (set: (labels: Record<string, string>, value: number) => void) => void,
+  ): void {
+    const counter = new Counter({ name, help, labelNames: labels, registers: [this.registry] });
+    this.#fill.push(() => {
+      counter.reset();
+      read((values, total) => counter.inc(values, total));
+    });
+  }
+  #gauge(
+    name: string,
+    help: string,
+    read: (set: (labels: Record<string, string>, value: number) => void) => void,
+    labels: string[] = [],
+  ): void {
+    const gauge: Metric = new Gauge({ name, help, labelNames: labels, registers: [this.registry] });
+    this.#fill.push(() => {
+      gauge.reset();
+      read((values, value) => (gauge as Gauge).set(values, value));
+    });
+  }
+
+  #requests(set: (labels: Record<string, string>, value: number) => void): void {
+    const { server } = this;
+    const plane = server.plane?.stats();
+    const { requests } = server.answerer;
+    const byFamily: [string, string, number][] = [
+      ['udp', '1', (plane?.requestsV4 ?? 0) + requests.udp4],
+      ['udp', '2', (plane?.requestsV6 ?? 0) + requests.udp6],
+      ['tcp', '1', requests.tcp4],
+      ['tcp', '2', requests.tcp6],
+    ];
+    // Types are counted per plane, not per family: they share out over the protocols as the counts do.
+    server.engine.native.responses(this.#responses);
+    for (const [proto, family, total] of byFamily) {
+      if (total > 0) set({ proto, family, type: 'all' }, total);
+    }
+    for (let type = 0; type < TYPES_COUNTED; type++) {
+      const total = this.#responses[RCODES_COUNTED + type] + (plane?.requestsByType[type] ?? 0);
+      if (total > 0)
+        set({ proto: 'any', family: 'any', type: LABELLED_TYPES.has(type) ? typeName(type) : 'other' }, total);
+    }
+  }
+
+  /** The histogram is filled natively, in powers of two; prom-client's own cannot take finished buckets. */
+  #durations(): string {
+    const plane = this.server.plane?.stats();
+    const { durations, durationSumUs } = this.server.answerer;
+    const name = 'shardns_dns_request_duration_seconds';
+    let cumulative = 0;
+    const lines = [`# HELP ${name} Time from receiving a query to its reply`, `# TYPE ${name} histogram`];
+    for (let i = 0; i < durations.length; i++) {
+      cumulative += durations[i] + (plane?.durations[i] ?? 0);
+      const bound = i === durations.length - 1 ? '+Inf' : String(2 ** i / 1e6);
+      lines.push(`${name}_bucket{le="${bound}"} ${cumulative}`);
+    }
+    lines.push(`${name}_sum ${(durationSumUs + (plane?.durationSumUs ?? 0)) / 1e6}`, `${name}_count ${cumulative}`, '');
+    return lines.join('\n');
+  }
+}

@@ -1,0 +1,65 @@
+// Socket addresses as people write them: `192.0.2.1:53`, `[2001:db8::1]:53`, or without a port where there is a default.
+import { isIP } from 'node:net';
+import { optionError } from './errors.js';
+
+export interface SocketAddress {
+  readonly address: string;
+  readonly port: number;
+  readonly family: 4 | 6;
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming `option` */
+export function parseSocketAddress(text: string, option: string, defaultPort?: number): SocketAddress {
+  const expected = defaultPort === undefined ? 'ADDRESS:PORT or [IPv6]:PORT' : 'ADDRESS, ADDRESS:PORT or [IPv6]:PORT';
+  const match = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text) ?? /^([^:]+)(?::(\d{1,5}))?$/.exec(text);
+  const address = match !== null ? match[1] : text; // a bare IPv6 address has no port
+  const portText = match?.[2];
+  const family = isIP(address);
+  const bracketed = text.startsWith('[');
+  const port = portText !== undefined ? Number(portText) : defaultPort;
+  if (family === 0 || (bracketed && family !== 6) || port === undefined || port > 65535) {
+    throw optionError(option, text, expected);
+  }
+  return { address, port, family: family as 4 | 6 };
+}
+
+export function formatSocketAddress(at: SocketAddress): string {
+  return at.family === 6 ? `[${at.address}]:${at.port}` : `${at.address}:${at.port}`;
+}
+
+/** A prefix such as `192.0.2.0/24`; a bare address is a prefix of full length. */
+export interface AddressPrefix {
+  readonly family: 4 | 6;
+  readonly bits: number;
+  readonly octets: Uint8Array;
+}
+
+export function parsePrefix(text: string, option: string): AddressPrefix {
+  const [address, bitsText, ...rest] = text.split('/');
+  const family = isIP(address);
+  const most = family === 6 ? 128 : 32;
+  const bits = bitsText === undefined ? most : Number(bitsText);
+  if (family === 0 || rest.length > 0 || bitsText === '' || !Number.isInteger(bits) || bits < 0 || bits > most) {
+    throw optionError(option, text, 'an address or a prefix such as 192.0.2.0/24 or 2001:db8::/32');
+  }
+  return { family: family as 4 | 6, bits, octets: addressOctets(address) };
+}
+
+/** The 4 or 16 octets of a valid numeric address. */
+export function addressOctets(address: string): Uint8Array {
+  if (isIP(address) === 4) return Uint8Array.from(address.split('.').map(Number));
+  const [head, tail] = address.replace(/%.*$/, '').split('::');
+  const words = (part: string | undefined): number[] =>
+    (part ?? '')
+      .split(':')
+      .filter(piece => piece !== '')
+      .flatMap(piece => {
+        if (!piece.includes('.')) return [Number.parseInt(piece, 16)];
+        const v4 = addressOctets(piece);
+        return [(v4[0] << 8) | v4[1], (v4[2] << 8) | v4[3]];
+      });
+  const front = words(head);
+  const back = tail === undefined ? [] : words(tail);
+  const all = [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
+  return Uint8Array.from(all.flatMap(word => [word >> 8, word & 0xff]));
+}

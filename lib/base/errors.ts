@@ -1,0 +1,42 @@
+// The one error class of the package, and its codes.
+
+export type ShardnsErrorCode =
+  | 'ERR_SHARDNS_OPTION' // an option or configuration value is not what was expected
+  | 'ERR_SHARDNS_CLOSED' // used after close()
+  | 'ERR_SHARDNS_MEMORY' // the cache's memory could not be taken
+  | 'ERR_SHARDNS_LISTEN' // an address could not be listened on
+  | 'ERR_SHARDNS_NATIVE' // the native addon is missing or of another version
+  | 'ERR_SHARDNS_TIMEOUT' // no answer within the time given
+  | 'ERR_SHARDNS_UPSTREAM' // an upstream refused, failed or broke the connection
+  | 'ERR_SHARDNS_OVERLOAD' // a bound was reached
+  | 'ERR_SHARDNS_MESSAGE' // octets that are not the DNS message they should be
+  | 'ERR_SHARDNS_ABORTED' // the caller's signal said so
+  | 'ERR_SHARDNS_INTERNAL'; // a mistake of ours
+
+/** Every error that shardns throws. `code` is stable; `message` names the value and what to do. */
+export class ShardnsError extends Error {
+  override readonly name = 'ShardnsError';
+  constructor(
+    readonly code: ShardnsErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** An option error that says which option, what it was, and what it should have been. */
+export function optionError(option: string, value: unknown, expected: string): ShardnsError {
+  return new ShardnsError('ERR_SHARDNS_OPTION', `${option}: expected ${expected}, got ${show(value)}`);
+}
+
+/** A value in a message: short, and free of control characters. */
+export function show(value: unknown): string {
+  let text: string;
+  try {
+    text = typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value));
+  } catch {
+    text = String(value);
+  }
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

@@ -1,0 +1,137 @@
+// Options from a YAML file, the environment and flags; flags win. Each complaint names where it comes from.
+import { readFileSync } from 'node:fs';
+import { LineCounter, parseDocument } from 'yaml';
+import { show, ShardnsError } from '../base/errors.js';
+import { checkOptions, formatPath, type OptionIssue, type ServerOptions } from '../server/options.js';
+
+/** The largest configuration file that is read. */
+const MAX_CONFIG_BYTES = 1 << 20;
+
+export interface ConfigProblem {
+  /** 1-based; 0 = no line, as for a flag. */
+  line: number;
+  text: string;
+}
+
+export interface Flags {
+  listen?: string[];
+  upstream?: string[];
+  threads?: string;
+  memory?: string;
+  policy?: string;
+  config?: string;
+  metrics?: string;
+  'log-level'?: string;
+}
+
+/** Parses and checks the text of a configuration file. Never throws for what is in the text. */
+export function checkConfig(text: string): { options: ServerOptions } | { problems: ConfigProblem[] } {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  if (document.errors.length > 0) {
+    return {
+      problems: document.errors.slice(0, 20).map(error => ({
+        line: lines.linePos(error.pos[0]).line,
+        text: `not YAML: ${error.message}`,
+      })),
+    };
+  }
+  let options: unknown;
+  try {
+    // Aliases are bounded: ten lines of them can make a billion values.
+    options = document.toJS({ maxAliasCount: 32 }) ?? {};
+  } catch (error) {
+    return { problems: [{ line: 1, text: `not a configuration: ${(error as Error).message}` }] };
+  }
+  if (typeof options !== 'object' || Array.isArray(options)) {
+    return { problems: [{ line: 1, text: `expected keys and values, got ${show(options)}` }] };
+  }
+  const result = checkOptions(options);
+  if ('settings' in result) return { options: options as ServerOptions };
+  const lineOf = (issue: OptionIssue): number => {
+    for (let depth = issue.path.length; depth > 0; depth--) {
+      const node = document.getIn(issue.path.slice(0, depth), true) as { range?: [number, number, number] } | undefined;
+      if (node?.range) return lines.linePos(node.range[0]).line;
+    }
+    return 1;
+  };
+  return {
+    problems: result.issues.map(issue => ({
+      line: lineOf(issue),
+      text: `${formatPath(issue.path)}: ${issue.message}, got ${show(issue.value)}`,
+    })),
+  };
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION with one line a problem */
+export function readConfigFile(path: string): ServerOptions {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ShardnsError('ERR_SHARDNS_OPTION', `${path}: cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  if (text.length > MAX_CONFIG_BYTES) {
+    throw new ShardnsError(
+      'ERR_SHARDNS_OPTION',
+      `${path}: ${text.length} octets, expected at most ${MAX_CONFIG_BYTES}`,
+    );
+  }
+  const result = checkConfig(text);
+  if ('options' in result) return result.options;
+  throw new ShardnsError(
+    'ERR_SHARDNS_OPTION',
+    result.problems.map(problem => `${path}:${problem.line}: ${problem.text}`).join('\n'),
+  );
+}
+
+/** SHARDNS_LISTEN, SHARDNS_UPSTREAM (comma-separated), SHARDNS_THREADS, ...: the same names as the flags. */
+export function flagsFromEnvironment(environment: NodeJS.ProcessEnv): Flags {
+  const list = (name: string): string[] | undefined =>
+    environment[name]
+      ?.split(',')
+      .map(item => item.trim())
+      .filter(item => item !== '');
+  return {
+    listen: list('SHARDNS_LISTEN'),
+    upstream: list('SHARDNS_UPSTREAM'),
+    threads: environment.SHARDNS_THREADS,
+    memory: environment.SHARDNS_MEMORY,
+    policy: environment.SHARDNS_POLICY,
+    config: environment.SHARDNS_CONFIG,
+    metrics: environment.SHARDNS_METRICS,
+    'log-level': environment.SHARDNS_LOG_LEVEL,
+  };
+}
+
+/** Lays flags over options. Validation comes later, over the whole. */
+export function applyFlags(options: ServerOptions, flags: Flags): ServerOptions {
+  const merged = { ...options } as Record<string, unknown>;
+  const inside = (section: string, key: string, value: unknown): void => {
+    merged[section] = { ...(merged[section] as object | undefined), [key]: value };
+  };
+  if (flags.listen !== undefined && flags.listen.length > 0) merged.listen = flags.listen;
+  if (flags.upstream !== undefined && flags.upstream.length > 0) merged.upstreams = flags.upstream;
+  if (flags.threads !== undefined) merged.threads = /^\d+$/.test(flags.threads) ? Number(flags.threads) : flags.threads;
+  if (flags.metrics !== undefined) merged.metrics = flags.metrics;
+  if (flags.memory !== undefined) inside('cache', 'memory', flags.memory);
+  if (flags.policy !== undefined) inside('cache', 'policy', flags.policy);
+  if (flags['log-level'] !== undefined) inside('log', 'level', flags['log-level']);
+  return merged as ServerOptions;
+}
+
+/** Upstreams from resolv.conf; its own addresses of ours are left out by the caller. */
+export function upstreamsFromResolvConf(path = '/etc/resolv.conf'): string[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return [];
+  }
+  const servers: string[] = [];
+  for (const line of text.split('\n')) {
+    const match = /^\s*nameserver\s+([0-9a-fA-F:.]+)(%\S+)?\s*(?:[#;].*)?$/.exec(line);
+    if (match !== null) servers.push(match[1].includes(':') ? `[${match[1]}]:53` : `${match[1]}:53`);
+  }
+  return servers.slice(0, 8);
+}

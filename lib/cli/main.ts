@@ -1,0 +1,104 @@
+// The command line: `shardns serve | check-config`.
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { ShardnsError } from '../base/errors.js';
+import { checkConfig } from './config.js';
+import { demo } from './demo.js';
+import { serve } from './serve.js';
+
+const USAGE = `shardns: DNS answers at memory speed
+
+  shardns serve [--listen ADDR:PORT]... [--upstream ADDR:PORT]... [--threads N] [--memory 64MiB]
+                [--policy s3fifo|lru] [--config FILE] [--metrics ADDR:PORT] [--log-level LEVEL]
+  shardns serve --demo [--for 10s]     an embedded upstream, a realistic load, a live view; needs no network
+  shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
+  shardns --version | --help
+
+Without --upstream, those of /etc/resolv.conf. Environment: SHARDNS_LISTEN, SHARDNS_UPSTREAM, SHARDNS_THREADS,
+SHARDNS_MEMORY, SHARDNS_POLICY, SHARDNS_CONFIG, SHARDNS_METRICS, SHARDNS_LOG_LEVEL. Flags win over the environment,
+the environment over the file. SIGHUP reads the file again and keeps the cache; SIGTERM drains.
+`;
+
+class Usage extends Error {}
+
+async function run(args: string[]): Promise<number> {
+  const [command, ...rest] = args;
+  if (command === undefined || command === '--help' || command === '-h' || command === 'help') {
+    process.stdout.write(USAGE);
+    return command === undefined ? 1 : 0;
+  }
+  if (command === '--version' || command === 'version') {
+    const manifest = new URL('../../package.json', import.meta.url);
+    process.stdout.write(`${(JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version}\n`);
+    return 0;
+  }
+  if (command === 'check-config') return runCheck(rest);
+  if (command === 'serve') {
+    const { values } = parse(rest);
+    if (values.for !== undefined && !values.demo) throw new Usage('--for goes with --demo');
+    if (values.demo) await demo({ ...values, forMs: values.for === undefined ? undefined : parseDuration(values.for) });
+    else await serve(values);
+    return 0;
+  }
+  throw new Usage(`unknown command ${JSON.stringify(command)}`);
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        listen: { type: 'string', multiple: true },
+        upstream: { type: 'string', multiple: true },
+        threads: { type: 'string' },
+        memory: { type: 'string' },
+        policy: { type: 'string' },
+        config: { type: 'string' },
+        metrics: { type: 'string' },
+        'log-level': { type: 'string' },
+        demo: { type: 'boolean' },
+        for: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+}
+
+function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
+  if (match === null || Number(match[1]) === 0)
+    throw new Usage(`--for: expected a time such as 10s or 2m, got ${JSON.stringify(text)}`);
+  return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[match[2] ?? 's']!;
+}
+
+function runCheck(args: string[]): number {
+  if (args.length !== 1) throw new Usage('check-config takes one FILE');
+  const [path] = args;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    process.stderr.write(`${path}: cannot be read: ${(error as Error).message}\n`);
+    return 1;
+  }
+  const result = checkConfig(text);
+  if ('options' in result) {
+    process.stdout.write(`${path}: good\n`);
+    return 0;
+  }
+  for (const problem of result.problems) process.stderr.write(`${path}:${problem.line}: ${problem.text}\n`);
+  return 1;
+}
+
+run(process.argv.slice(2)).then(
+  code => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    if (error instanceof Usage) process.stderr.write(`shardns: ${error.message}; see shardns --help\n`);
+    else if (error instanceof ShardnsError) process.stderr.write(`shardns: ${error.message}\n`);
+    else process.stderr.write(`shardns: ${(error as Error).stack}\n`);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,247 @@
+// Every native name, with its types. Callers have validated their arguments: the native side reports a wrong type as
+// ERR_SHARDNS_INTERNAL and follows nothing.
+import { createRequire } from 'node:module';
+import { ShardnsError } from '../base/errors.js';
+
+/** Results of `answer` other than the reply's length in octets. */
+export const DROPPED = 0; // no reply is due
+export const MISS = -1;
+export const MISS_WITH_STALE = -2; // a miss for which an expired answer could be served
+
+/** Results of `insert` other than the seconds that the answer may live: native/base/status.h. */
+export const Status = {
+  ok: 0,
+  malformed: -1,
+  truncated: -2,
+  notAResponse: -3,
+  uncacheable: -4,
+  noSoa: -5,
+  zeroTtl: -6,
+  tooLarge: -7,
+  foreignRecords: -8,
+  wrongQuestion: -9,
+  displaced: -10,
+} as const;
+
+/** Words of the control array. */
+export const Control = {
+  flags: 0,
+  tenant: 1,
+  refresh: 2,
+  outcome: 3,
+  remainingTicks: 4,
+  popularity: 5,
+  words: 8,
+} as const;
+export const ControlFlag = { udp: 1, allowStale: 2 } as const;
+export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2 } as const;
+export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
+export const Policy = { s3fifo: 0, lru: 1 } as const;
+export const TICKS_PER_SECOND = 16;
+export const NO_EXTENDED_ERROR = 0xffff;
+
+/** Words of `configure`, in order. */
+export const TUNABLES = [
+  'minTtlSeconds',
+  'maxTtlSeconds',
+  'negativeMinTtlSeconds',
+  'negativeMaxTtlSeconds',
+  'ttlJitterPercent',
+  'staleWindowSeconds',
+  'staleTtlSeconds',
+  'prefetchShare0',
+  'prefetchShare1',
+  'prefetchShare2',
+  'prefetchShare3',
+  'earlyRefreshBetaTicks',
+  'udpSize',
+  'rotate',
+  'clientSubnet',
+] as const;
+export type Tunables = Record<(typeof TUNABLES)[number], number>;
+
+/** Words of `stats`, in order. */
+export const CACHE_STATS = [
+  'hitsPositive',
+  'hitsNegative',
+  'hitsFailure',
+  'hitsStale',
+  'misses',
+  'refreshes',
+  'retries',
+  'inserts',
+  'updates',
+  'evictionsSmall',
+  'evictionsMain',
+  'evictionsNegative',
+  'evictionsIndex',
+  'expired',
+  'removed',
+  'reinsertions',
+  'promotions',
+  'entries',
+  'liveBytes',
+] as const;
+export type CacheStats = Record<(typeof CACHE_STATS)[number], number>;
+
+export interface NativeCache {
+  register(query: Uint8Array, reply: Uint8Array, control: Uint32Array): void;
+  registerBatch(queries: Uint8Array, queryEnds: Uint32Array, replies: Uint8Array, replyLengths: Int32Array): void;
+  answer(length: number): number;
+  answerFrom(query: Uint8Array, reply: Uint8Array): number;
+  answerBatch(count: number): number;
+  insert(
+    response: Uint8Array,
+    variantFlags: number,
+    tenant: number,
+    wallSeconds: number,
+    scope: Uint8Array | undefined,
+  ): number;
+  insertFailure(
+    name: Uint8Array,
+    type: number,
+    variantFlags: number,
+    tenant: number,
+    ttlSeconds: number,
+    rcode: number,
+  ): number;
+  remove(name: Uint8Array, type: number, variantFlags: number, tenant: number): boolean;
+  peek(name: Uint8Array, type: number, variantFlags: number, tenant: number, out: Uint8Array): number;
+  forget(kind: number, name: Uint8Array | undefined, tenant: number): void;
+  finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
+  refuse(query: Uint8Array, rcode: number, extendedError: number): number;
+  configure(tunables: Uint32Array): void;
+  stats(shard: number, out: Float64Array): void;
+  responses(out: Float64Array): void;
+  setClock(ms: number): void;
+  checkInvariants(): boolean;
+  close(): void;
+}
+
+export const FlightKind = { miss: 0, refresh: 1, otherClass: 2 } as const;
+/** A drained flight: this many octets of head, then the packet, padded to 4. */
+export const RECORD_HEADER = 32;
+/** Set in the result of `drain` when more flights wait. */
+export const MORE_WAIT = 1 << 30;
+
+export const RCODES_COUNTED = 24;
+export const TYPES_COUNTED = 257;
+export const DURATION_BUCKETS = 24;
+const PLANE_STATS_SCALARS = [
+  'requestsV4',
+  'requestsV6',
+  'dropped',
+  'refused',
+  'sent',
+  'sendFailed',
+  'flights',
+  'joined',
+  'full',
+  'refreshes',
+  'inFlight',
+  'waiting',
+] as const;
+export interface PlaneStats extends Record<(typeof PLANE_STATS_SCALARS)[number], number> {
+  responsesByRcode: Float64Array;
+  requestsByType: Float64Array;
+  /** Bucket i counts durations below 2^i microseconds; the last takes the rest. */
+  durations: Float64Array;
+  durationSumUs: number;
+  memoryBytes: number;
+}
+const PLANE_STATS_WORDS = PLANE_STATS_SCALARS.length + RCODES_COUNTED + TYPES_COUNTED + DURATION_BUCKETS + 2;
+
+export interface NativePlane {
+  start(): boolean;
+  stopReceiving(): void;
+  receiving(): boolean;
+  ports(): number[];
+  registerDrain(buffer: Uint8Array): void;
+  drain(most: number): number;
+  replyMessage(ticket: number, response: Uint8Array, wallSeconds: number, extendedError: number): boolean;
+  replyError(ticket: number, rcode: number, extendedError: number): boolean;
+  replyStale(ticket: number): boolean;
+  discard(ticket: number): boolean;
+  flush(): void;
+  setAccess(prefixes: (number | Uint8Array)[]): void;
+  stats(out: Float64Array): void;
+  close(): void;
+}
+
+interface Binding {
+  contract: number;
+  createCache(options: {
+    memoryBytes: number;
+    shards: number;
+    policy: number;
+    averageEntryBytes: number;
+    seedHigh: number;
+    seedLow: number;
+  }): NativeCache;
+  createPlane(
+    cache: NativeCache,
+    options: {
+      endpoints: (string | number)[];
+      threads: number;
+      pin: number;
+      flights: number;
+      waiters: number;
+      receiveBufferBytes: number;
+    },
+    onWake: () => void,
+  ): NativePlane;
+}
+
+const CONTRACT = 1;
+
+function load(): Binding {
+  let binding: Binding;
+  try {
+    binding = createRequire(import.meta.url)('../../lib/native/load.cjs') as Binding;
+  } catch (cause) {
+    throw new ShardnsError(
+      'ERR_SHARDNS_NATIVE',
+      `no native addon for ${process.platform}-${process.arch}: run "npx cmake-js compile --out build" in the package's folder (it needs a C++20 compiler and cmake)`,
+      { cause },
+    );
+  }
+  if (binding.contract !== CONTRACT) {
+    throw new ShardnsError(
+      'ERR_SHARDNS_NATIVE',
+      `the native addon speaks contract ${binding.contract}, this library ${CONTRACT}: build it again`,
+    );
+  }
+  return binding;
+}
+
+let loaded: Binding | undefined;
+/** The addon, loaded on first use. */
+export function binding(): Binding {
+  loaded ??= load();
+  return loaded;
+}
+
+const cacheStatsWords = new Float64Array(CACHE_STATS.length);
+/** @param shard number of the shard; -1 = all together */
+export function readCacheStats(cache: NativeCache, shard = -1): CacheStats {
+  cache.stats(shard, cacheStatsWords);
+  return Object.fromEntries(CACHE_STATS.map((name, i) => [name, cacheStatsWords[i]])) as CacheStats;
+}
+
+const planeStatsWords = new Float64Array(PLANE_STATS_WORDS);
+export function readPlaneStats(plane: NativePlane): PlaneStats {
+  plane.stats(planeStatsWords);
+  let at = PLANE_STATS_SCALARS.length;
+  const take = (n: number): Float64Array => planeStatsWords.slice(at, (at += n));
+  return {
+    ...(Object.fromEntries(PLANE_STATS_SCALARS.map((name, i) => [name, planeStatsWords[i]])) as Record<
+      (typeof PLANE_STATS_SCALARS)[number],
+      number
+    >),
+    responsesByRcode: take(RCODES_COUNTED),
+    requestsByType: take(TYPES_COUNTED),
+    durations: take(DURATION_BUCKETS),
+    durationSumUs: take(1)[0],
+    memoryBytes: take(1)[0],
+  };
+}

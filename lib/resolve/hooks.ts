@@ -1,0 +1,38 @@
+// Typed hooks of the slow path. They run on misses only; what they make of a query is cached like any answer, so hits
+// stay native.
+import type { RcodeName } from '../wire/iana.js';
+import type { RecordText } from '../wire/record.js';
+
+export interface QueryInfo {
+  /** Lower case, escaped (RFC 1035 section 5.1), with the final dot. */
+  readonly name: string;
+  /** `A`, `AAAA`, `TYPE65280`, ... */
+  readonly type: string;
+  readonly dnssecOk: boolean;
+  readonly protocol: 'udp' | 'tcp' | 'internal';
+  /** The first client that asked; others may be waiting for the same answer. */
+  readonly client: { readonly address: string; readonly port: number } | undefined;
+}
+
+/** What `onQuery` may decide. Nothing, or undefined, lets the query go its way. */
+export type QueryDecision =
+  | { answer: RecordText[]; rcode?: RcodeName; cache?: boolean }
+  | { refuse: RcodeName }
+  /** Ask for another name (same type); the client sees a CNAME to it. */
+  | { rewrite: string }
+  /** Ask this group of upstreams. */
+  | { group: string };
+
+export interface ResponseInfo extends QueryInfo {
+  readonly rcode: number;
+  /** Seconds it may be cached; 0 = it will not be. */
+  readonly ttlSeconds: number;
+  readonly upstream: string | undefined;
+  readonly message: Uint8Array;
+}
+
+export interface Hooks {
+  onQuery?(query: QueryInfo): QueryDecision | undefined | Promise<QueryDecision | undefined>;
+  /** Sees every response before it is stored; `'drop'` keeps it out of the cache. */
+  onResponse?(response: ResponseInfo): 'drop' | undefined;
+}

@@ -1,0 +1,361 @@
+// The slow path of one question: cache -> local zone -> hook -> coalesce -> upstream -> store. Serves stale answers
+// after a failure or when the upstream is late (RFC 8767), and remembers failures (RFC 9520).
+//
+// Bounds: `maxFlights` questions under way; 10,000 remembered failures.
+import { BoundedMap } from '../base/bounded-map.js';
+import type { Clock } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import { type Engine, MISS_WITH_STALE, type Variant } from '../cache/engine.js';
+import { NO_EXTENDED_ERROR, Status } from '../native/binding.js';
+import type { Exchanger } from '../upstream/exchange.js';
+import type { Upstream } from '../upstream/upstream.js';
+import { Class, ExtendedError, Rcode, Type, typeName } from '../wire/iana.js';
+import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
+import { encodeName } from '../wire/name.js';
+import { Query } from '../wire/query.js';
+import { encodeRecord } from '../wire/record.js';
+import { scrubResponse } from '../wire/scrub.js';
+import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
+import { answerLocally } from './local-zones.js';
+import { buildUpstreamQuery, responseScope } from './upstream-query.js';
+
+export interface ResolverOptions {
+  localZones: boolean;
+  forwardClientSubnet: boolean;
+  upstreamUdpSize: number;
+  staleEnabled: boolean;
+  staleClientTimeoutMs: number;
+  staleRetrySeconds: number;
+  failureFirstSeconds: number;
+  failureMaxSeconds: number;
+  prefetchPerSecond: number;
+  maxFlights: number;
+}
+
+export interface Asker {
+  protocol: QueryInfo['protocol'];
+  client?: { address: string; port: number };
+}
+
+/** What the clients that wait get. */
+export type Resolution =
+  /** A response to be finished per client, with an extended error if any. */
+  | { kind: 'message'; message: Uint8Array; extendedError: number }
+  /** The cache has it now, or has an expired answer that is to be served. */
+  | { kind: 'cached' }
+  | { kind: 'error'; rcode: number; extendedError: number };
+
+const CACHED: Resolution = { kind: 'cached' };
+const REMEMBERED_FAILURES = 10_000;
+
+export interface ResolverStats {
+  resolved: number;
+  coalesced: number;
+  prefetches: number;
+  prefetchesDropped: number;
+  failures: number;
+  staleServed: number;
+  overloaded: number;
+  rejectedResponses: number;
+}
+
+export class Resolver {
+  readonly #flights = new Map<string, Promise<Resolution>>();
+  readonly #failures = new BoundedMap<string, number>(REMEMBERED_FAILURES);
+  readonly stats: ResolverStats = {
+    resolved: 0,
+    coalesced: 0,
+    prefetches: 0,
+    prefetchesDropped: 0,
+    failures: 0,
+    staleServed: 0,
+    overloaded: 0,
+    rejectedResponses: 0,
+  };
+  #prefetchSecond = 0;
+  #prefetchesThisSecond = 0;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly exchanger: Exchanger,
+    private readonly clock: Clock,
+    private readonly log: Logger,
+    private readonly hooks: Hooks,
+    public groups: ReadonlyMap<string, readonly Upstream[]>,
+    public options: ResolverOptions,
+  ) {}
+
+  get inFlight(): number {
+    return this.#flights.size;
+  }
+
+  /** Never rejects: every outcome is something that clients can be told. */
+  resolve(query: Query, asker: Asker): Promise<Resolution> {
+    const code = query.dnsClass === Class.IN ? this.engine.answer(query.message) : -1;
+    if (code >= 0) return Promise.resolve(CACHED);
+    const hasStale = code === MISS_WITH_STALE && this.options.staleEnabled;
+    const flight = this.#join(query, asker, hasStale);
+    if (!hasStale) return flight;
+    // RFC 8767 section 5: the client gets the stale answer when the fresh one is late; the flight goes on.
+    return new Promise(resolve => {
+      const timer = this.clock.after(this.options.staleClientTimeoutMs, () => {
+        this.stats.staleServed++;
+        resolve(CACHED);
+      });
+      void flight.then(resolution => {
+        timer.cancel();
+        resolve(resolution);
+      });
+    });
+  }
+
+  /** Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no. */
+  prefetch(query: Query): boolean {
+    const second = Math.floor(this.clock.nowMs() / 1000);
+    if (second !== this.#prefetchSecond) {
+      this.#prefetchSecond = second;
+      this.#prefetchesThisSecond = 0;
+    }
+    if (this.#prefetchesThisSecond >= this.options.prefetchPerSecond) {
+      this.stats.prefetchesDropped++;
+      return false;
+    }
+    this.#prefetchesThisSecond++;
+    this.stats.prefetches++;
+    void this.#join(query, { protocol: 'internal' }, true);
+    return true;
+  }
+
+  forgetFailures(): void {
+    this.#failures.clear();
+  }
+
+  #join(query: Query, asker: Asker, hasStale: boolean): Promise<Resolution> {
+    const key = flightKey(query);
+    const existing = this.#flights.get(key);
+    if (existing !== undefined) {
+      this.stats.coalesced++;
+      return existing;
+    }
+    if (this.#flights.size >= this.options.maxFlights) {
+      this.stats.overloaded++;
+      return Promise.resolve(
+        hasStale ? CACHED : { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other },
+      );
+    }
+    const flight = this.#run(query, asker, key, hasStale).then(
+      resolution => {
+        this.#flights.delete(key);
+        return resolution;
+      },
+      (error: unknown): Resolution => {
+        this.#flights.delete(key);
+        this.log.error({ err: error, name: query.nameText }, 'a query failed by a mistake of ours or of a hook');
+        return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
+      },
+    );
+    this.#flights.set(key, flight);
+    return flight;
+  }
+
+  async #run(query: Query, asker: Asker, key: string, hasStale: boolean): Promise<Resolution> {
+    this.stats.resolved++;
+    if (this.options.localZones && query.dnsClass === Class.IN) {
+      const local = answerLocally(query);
+      if (local !== undefined) return this.#keep(query, local);
+    }
+    let upstreams = this.groups.get('default') ?? [];
+    if (this.hooks.onQuery !== undefined) {
+      const decision = await this.hooks.onQuery(infoOf(query, asker));
+      if (decision !== undefined) {
+        if (!('group' in decision)) return this.#decide(query, asker, decision);
+        const group = this.groups.get(decision.group);
+        if (group === undefined)
+          throw new ShardnsError(
+            'ERR_SHARDNS_OPTION',
+            `onQuery named a group that does not exist: ${JSON.stringify(decision.group)}`,
+          );
+        upstreams = group;
+      }
+    }
+    return this.#forward(query, asker, upstreams, key, hasStale);
+  }
+
+  async #forward(
+    query: Query,
+    asker: Asker,
+    upstreams: readonly Upstream[],
+    key: string,
+    hasStale: boolean,
+  ): Promise<Resolution> {
+    const upstreamQuery = buildUpstreamQuery(query, {
+      udpSize: this.options.upstreamUdpSize,
+      forwardClientSubnet: this.options.forwardClientSubnet,
+    });
+    let kept: Uint8Array | undefined;
+    try {
+      const { response, upstream } = await this.exchanger.exchange(upstreamQuery, upstreams, candidate => {
+        kept = this.#take(query, candidate, asker);
+        return kept !== undefined;
+      });
+      if (kept !== undefined) {
+        this.#failures.delete(key);
+        return { kind: 'message', message: kept, extendedError: NO_EXTENDED_ERROR };
+      }
+      this.log.debug({ upstream: upstream.label, rcode: response[3] & 0x0f, name: query.nameText }, 'upstream failed');
+      return this.#fail(query, key, hasStale, failureRcode(response), ExtendedError.other);
+    } catch (error) {
+      const { code, message } = error as ShardnsError;
+      this.log.debug({ code, reason: message, name: query.nameText }, 'no upstream answered');
+      const extendedError =
+        code === 'ERR_SHARDNS_TIMEOUT' ? ExtendedError.noReachableAuthority : ExtendedError.networkError;
+      return this.#fail(query, key, hasStale, Rcode.SERVFAIL, extendedError);
+    }
+  }
+
+  /** Judges a response and stores it. Undefined: worthless, ask another server. */
+  #take(query: Query, response: Uint8Array, asker: Asker): Uint8Array | undefined {
+    const rcode = response[3] & 0x0f;
+    if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) return undefined;
+    let message = response;
+    let scope: Uint8Array | undefined;
+    if (this.options.forwardClientSubnet) {
+      const found = responseScope(query, response);
+      if (found === 'mismatch') return undefined;
+      if (found !== 'none') scope = found;
+    }
+    if (!query.recursionDesired || query.dnsClass !== Class.IN || this.#hookDrops(query, asker, message))
+      return message;
+    const variant = variantOf(query);
+    let stored = this.engine.insert(message, variant, this.clock.wallSeconds(), scope);
+    if (stored === Status.foreignRecords) {
+      try {
+        const scrubbed = scrubResponse(message);
+        if (scrubbed === undefined) stored = Status.malformed;
+        else {
+          message = scrubbed;
+          stored = this.engine.insert(message, variant, this.clock.wallSeconds(), scope);
+        }
+      } catch {
+        stored = Status.malformed;
+      }
+    }
+    if (stored === Status.malformed || stored === Status.notAResponse) {
+      this.stats.rejectedResponses++;
+      return undefined;
+    }
+    return message;
+  }
+
+  #hookDrops(query: Query, asker: Asker, message: Uint8Array): boolean {
+    if (this.hooks.onResponse === undefined) return false;
+    const info = { ...infoOf(query, asker), rcode: message[3] & 0x0f, ttlSeconds: 0, upstream: undefined, message };
+    return this.hooks.onResponse(info) === 'drop';
+  }
+
+  /** Stores a response of our own making and passes it on. */
+  #keep(query: Query, message: Uint8Array): Resolution {
+    this.engine.insert(message, variantOf(query), this.clock.wallSeconds());
+    return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
+  }
+
+  #fail(query: Query, key: string, hasStale: boolean, rcode: number, extendedError: number): Resolution {
+    this.stats.failures++;
+    const attempts = this.#failures.get(key) ?? 0;
+    this.#failures.set(key, attempts + 1);
+    // RFC 9520 section 3.2: 1 s to 5 min, backing off. With a stale answer at hand RFC 8767's 30 s.
+    const backoff = Math.min(
+      this.options.failureFirstSeconds * 2 ** Math.min(attempts, 16),
+      this.options.failureMaxSeconds,
+    );
+    const seconds = hasStale ? this.options.staleRetrySeconds : backoff;
+    if (query.dnsClass === Class.IN && query.recursionDesired) {
+      this.engine.insertFailure(query.name, query.type, variantOf(query), seconds, rcode);
+    }
+    if (hasStale) {
+      this.stats.staleServed++;
+      return CACHED;
+    }
+    return { kind: 'error', rcode, extendedError };
+  }
+
+  async #decide(query: Query, asker: Asker, decision: Exclude<QueryDecision, { group: string }>): Promise<Resolution> {
+    if ('refuse' in decision) {
+      return { kind: 'error', rcode: Rcode[decision.refuse], extendedError: ExtendedError.prohibited };
+    }
+    if ('answer' in decision) {
+      const message = buildResponse(query, {
+        rcode: Rcode[decision.rcode ?? 'NOERROR'],
+        answers: decision.answer.map(encodeRecord),
+      });
+      return decision.cache === false
+        ? { kind: 'message', message, extendedError: NO_EXTENDED_ERROR }
+        : this.#keep(query, message);
+    }
+    return this.#rewrite(query, asker, encodeName(decision.rewrite));
+  }
+
+  async #rewrite(query: Query, asker: Asker, target: Uint8Array): Promise<Resolution> {
+    const asked = new Query(replaceName(query, target));
+    const resolution = await this.resolve(asked, { ...asker, protocol: 'internal' });
+    if (resolution.kind === 'error') return resolution;
+    let octets: Uint8Array;
+    if (resolution.kind === 'cached') {
+      const length = this.engine.answer(asked.message, { allowStale: true });
+      if (length <= 0) return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
+      octets = this.engine.reply.slice(0, length);
+    } else {
+      octets = resolution.message;
+    }
+    const message = decodeMessage(octets);
+    const alias: ResourceRecord = {
+      name: query.name,
+      type: Type.CNAME,
+      dnsClass: Class.IN,
+      ttl: message.answers.reduce((least, record) => Math.min(least, record.ttl), 300),
+      data: target,
+    };
+    return this.#keep(
+      query,
+      encodeMessage({
+        ...message,
+        question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
+        answers: [alias, ...message.answers],
+        additionals: [],
+      }),
+    );
+  }
+}
+
+function variantOf(query: Query): Variant {
+  return { dnssecOk: query.dnssecOk, checkingDisabled: query.checkingDisabled };
+}
+
+function failureRcode(response: Uint8Array): number {
+  const rcode = response[3] & 0x0f;
+  return rcode === Rcode.REFUSED ? Rcode.REFUSED : Rcode.SERVFAIL;
+}
+
+function flightKey(query: Query): string {
+  const bits = (query.dnssecOk ? 1 : 0) | (query.checkingDisabled ? 2 : 0) | (query.recursionDesired ? 4 : 0);
+  const subnet = query.clientSubnet;
+  const name = Buffer.from(query.name.buffer, query.name.byteOffset, query.name.length).toString('latin1');
+  const key = `${query.type} ${query.dnsClass} ${bits} ${name}`;
+  return subnet === undefined ? key : `${key} ${subnet.family}/${subnet.sourcePrefix}/${subnet.address.join('.')}`;
+}
+
+function infoOf(query: Query, asker: Asker): QueryInfo {
+  return {
+    name: query.nameText,
+    type: typeName(query.type),
+    dnssecOk: query.dnssecOk,
+    protocol: asker.protocol,
+    client: asker.client,
+  };
+}
+
+function replaceName(query: Query, name: Uint8Array): Uint8Array {
+  const { message, questionEnd } = query;
+  return Uint8Array.from([...message.subarray(0, 12), ...name, ...message.subarray(questionEnd - 4)]);
+}

@@ -1,0 +1,78 @@
+// The query that goes upstream for a client's: one's own OPT, the client's DO and CD, AD always (RFC 6840 section 5.7),
+// nothing of COOKIE, padding or keepalive, the client's subnet only where configured.
+import { HEADER_SIZE, Type } from '../wire/iana.js';
+import type { Query } from '../wire/query.js';
+
+export interface UpstreamQueryOptions {
+  udpSize: number;
+  forwardClientSubnet: boolean;
+}
+
+export function buildUpstreamQuery(query: Query, options: UpstreamQueryOptions): Uint8Array {
+  const subnet = options.forwardClientSubnet ? query.clientSubnet : undefined;
+  const questionLength = query.questionEnd - HEADER_SIZE;
+  const optionLength = subnet === undefined ? 0 : 8 + subnet.address.length;
+  const message = new Uint8Array(HEADER_SIZE + questionLength + 11 + optionLength);
+  message[2] = query.recursionDesired ? 0x01 : 0x00;
+  message[3] = 0x20 | (query.checkingDisabled ? 0x10 : 0);
+  message[5] = 1;
+  message[11] = 1;
+  message.set(query.message.subarray(HEADER_SIZE, query.questionEnd), HEADER_SIZE);
+  let at = query.questionEnd + 1;
+  message[at + 1] = Type.OPT;
+  message[at + 2] = options.udpSize >> 8;
+  message[at + 3] = options.udpSize & 0xff;
+  if (query.dnssecOk) message[at + 6] = 0x80;
+  message[at + 9] = optionLength;
+  at += 10;
+  if (subnet !== undefined) {
+    message[at + 1] = 8;
+    message[at + 3] = 4 + subnet.address.length;
+    message[at + 5] = subnet.family;
+    message[at + 6] = subnet.sourcePrefix;
+    message.set(subnet.address, at + 8);
+  }
+  return message;
+}
+
+/** The scope of a response's client-subnet option (RFC 7871 section 7.3), or why it must be dropped. */
+export function responseScope(query: Query, response: Uint8Array): Uint8Array | 'none' | 'mismatch' {
+  const sent = query.clientSubnet;
+  if (sent === undefined) return 'none';
+  const opt = findOpt(response);
+  if (opt === 0) return 'none';
+  const end = Math.min(response.length, opt + 11 + ((response[opt + 9] << 8) | response[opt + 10]));
+  for (let at = opt + 11; at + 4 <= end;) {
+    const code = (response[at] << 8) | response[at + 1];
+    const length = (response[at + 2] << 8) | response[at + 3];
+    if (code === 8 && length >= 4 && at + 4 + length <= end) {
+      const address = response.subarray(at + 8, at + 4 + length);
+      const same =
+        response[at + 5] === sent.family &&
+        response[at + 6] === sent.sourcePrefix &&
+        address.length === sent.address.length &&
+        address.every((octet, i) => octet === sent.address[i]);
+      if (!same) return 'mismatch';
+      const scope = Math.min(response[at + 7], sent.sourcePrefix);
+      if (scope === 0) return 'none';
+      return Uint8Array.from([sent.family, scope, ...sent.address.subarray(0, Math.ceil(scope / 8))]);
+    }
+    at += 4 + length;
+  }
+  return 'none';
+}
+
+/** Offset of an OPT that is the last record of a message; 0 = none. Enough for what servers send. */
+function findOpt(message: Uint8Array): number {
+  for (let at = message.length - 11; at >= HEADER_SIZE; at--) {
+    if (
+      message[at] === 0 &&
+      message[at + 1] === 0 &&
+      message[at + 2] === Type.OPT &&
+      at + 11 + ((message[at + 9] << 8) | message[at + 10]) === message.length
+    ) {
+      return at;
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,84 @@
+// One query octets-in, reply octets-out, for listeners in JavaScript. The cache answers through the same native path
+// as the UDP plane; everything else goes to the resolver.
+import { type BlockList, isIPv6 } from 'node:net';
+import type { Clock } from '../base/clock.js';
+import type { Engine } from '../cache/engine.js';
+import { DURATION_BUCKETS } from '../native/binding.js';
+import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
+import { ExtendedError, Rcode } from '../wire/iana.js';
+import { Query } from '../wire/query.js';
+
+export type ListenerAsker = Asker & { protocol: 'udp' | 'tcp'; client: { address: string; port: number } };
+
+export class Answerer {
+  /** Who may ask; undefined = everybody. */
+  access: BlockList | undefined;
+  /** Bucket i counts durations below 2^i microseconds. */
+  readonly durations = new Float64Array(DURATION_BUCKETS);
+  durationSumUs = 0;
+  readonly requests = { udp4: 0, udp6: 0, tcp4: 0, tcp6: 0 };
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly resolver: Resolver,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Calls `reply` once, at once for a hit; with undefined when no reply is due. */
+  answer(message: Uint8Array, asker: ListenerAsker, reply: (octets: Uint8Array | undefined) => void): void {
+    const udp = asker.protocol === 'udp';
+    const began = this.clock.nowMs();
+    const v6 = isIPv6(asker.client.address);
+    this.requests[`${asker.protocol}${v6 ? 6 : 4}`]++;
+    const done = (octets: Uint8Array | undefined): void => {
+      this.#count((this.clock.nowMs() - began) * 1000);
+      reply(octets);
+    };
+    if (this.access !== undefined && !this.access.check(asker.client.address, v6 ? 'ipv6' : 'ipv4')) {
+      done(this.#reply(this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, udp)));
+      return;
+    }
+    const length = this.engine.answer(message, { udp });
+    if (length >= 0) {
+      const octets = this.#reply(length);
+      if (this.engine.refreshDue) this.resolver.prefetch(new Query(Uint8Array.from(message)));
+      done(octets);
+      return;
+    }
+    // Kept beyond this call, so out of the listener's buffer.
+    const query = new Query(Uint8Array.from(message));
+    void this.resolver.resolve(query, asker).then(resolution => done(this.finish(query, resolution, udp)));
+  }
+
+  /** Without the resolver: from the cache, stale allowed, else SERVFAIL. */
+  answerAtOnce(message: Uint8Array): Uint8Array | undefined {
+    let length = this.engine.answer(message, { udp: true, allowStale: true });
+    if (length < 0) length = this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, true);
+    return this.#reply(length);
+  }
+
+  finish(query: Query, resolution: Resolution, udp: boolean): Uint8Array | undefined {
+    const { engine } = this;
+    let length = 0;
+    if (resolution.kind === 'cached') {
+      length = engine.answer(query.message, { udp, allowStale: true });
+    } else if (resolution.kind === 'message') {
+      const wall = this.clock.wallSeconds();
+      length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError);
+    } else {
+      length = engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp);
+    }
+    if (length <= 0) length = engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp);
+    return this.#reply(length);
+  }
+
+  #reply(length: number): Uint8Array | undefined {
+    return length === 0 ? undefined : this.engine.reply.slice(0, length);
+  }
+
+  #count(us: number): void {
+    const bucket = us < 1 ? 0 : Math.min(DURATION_BUCKETS - 1, Math.floor(Math.log2(us)) + 1);
+    this.durations[bucket]++;
+    this.durationSumUs += us;
+  }
+}

@@ -1,0 +1,207 @@
+// Every option of the server: its type, default, bounds and source. One schema serves createServer(), update() and the
+// configuration file.
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { parsePrefix, parseSocketAddress } from '../base/address.js';
+import { ShardnsError, show } from '../base/errors.js';
+
+const MEMORY_UNITS: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+
+/** `64MiB`, `1GiB`, `1048576`; octets. */
+export function parseMemory(text: string | number): number | undefined {
+  if (typeof text === 'number') return Number.isInteger(text) ? text : undefined;
+  const match = /^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?$/.exec(text.trim());
+  return match === null ? undefined : Math.floor(Number(match[1]) * MEMORY_UNITS[match[2] ?? 'B']);
+}
+
+const custom = <T>(parse: (text: string) => T): ((text: string, context: z.RefinementCtx) => void) => {
+  return (text, context) => {
+    try {
+      parse(text);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message.replace(/^: expected/, 'expected') });
+    }
+  };
+};
+const listenAddress = z.string().superRefine(custom(text => parseSocketAddress(text, '')));
+const upstreamAddress = z.string().superRefine(custom(text => parseSocketAddress(text, '', 53)));
+const prefix = z.string().superRefine(custom(text => parsePrefix(text, '')));
+const memory = z.union([z.string(), z.number()]).superRefine((value, context) => {
+  const octets = parseMemory(value);
+  if (octets === undefined || octets < 2 ** 20 || octets > 2 ** 40) {
+    context.addIssue({
+      code: 'custom',
+      message: 'expected octets from 1 MiB to 1 TiB, such as 64MiB or 1GiB',
+    });
+  }
+});
+const seconds = (max: number) => z.number().int().min(0).max(max);
+const count = (min: number, max: number) => z.number().int().min(min).max(max);
+
+export const serverSchema = z.strictObject({
+  /** Addresses to answer on, UDP and TCP. */
+  listen: z.array(listenAddress).min(1).max(64).default(['127.0.0.1:5300', '[::1]:5300']),
+  /** `native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run. */
+  udp: z.enum(['native', 'dgram']).default('native'),
+  /** Receiving threads for each address; 0 = one a core. */
+  threads: count(0, 256).default(0),
+  /** Bind each thread to one core. */
+  pin: z.boolean().default(false),
+  /** Clients that may ask; empty = everybody that reaches the address. */
+  allow: z.array(prefix).max(4096).default([]),
+  tcp: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      maxConnections: count(1, 100_000).default(1000),
+      idleTimeoutMs: count(100, 3_600_000).default(10_000), // RFC 7766 section 6.2.3: a few seconds
+      maxPipelined: count(1, 65_535).default(128),
+      maxQueuedBytes: count(65_537, 2 ** 30).default(2 ** 20),
+    })
+    .prefault({}),
+  cache: z
+    .strictObject({
+      memory: memory.default('64MiB'),
+      policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
+      shards: z
+        .number()
+        .int()
+        .min(0)
+        .max(256)
+        .refine(n => (n & (n - 1)) === 0, 'expected 0 (chosen) or a power of two')
+        .default(0),
+      averageEntryBytes: count(64, 65_536).default(184),
+      minTtlSeconds: seconds(86_400).default(0),
+      maxTtlSeconds: count(1, 604_800).default(86_400), // RFC 8767 section 4: no more than 7 days
+      negativeMinTtlSeconds: seconds(10_800).default(0),
+      negativeMaxTtlSeconds: count(1, 10_800).default(3600), // RFC 2308 section 5: 1 to 3 hours
+      ttlJitterPercent: count(0, 50).default(0),
+      rotate: z.boolean().default(false),
+    })
+    .prefault({}),
+  stale: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      windowSeconds: count(1, 259_200).default(86_400), // RFC 8767 section 5: 1 to 3 days
+      ttlSeconds: count(1, 300).default(30), // RFC 8767 section 4
+      clientTimeoutMs: count(0, 60_000).default(1800), // RFC 8767 section 5
+      retrySeconds: count(1, 300).default(30), // RFC 8767 section 5
+    })
+    .prefault({}),
+  failure: z
+    .strictObject({
+      firstSeconds: count(1, 300).default(5), // RFC 9520 section 3.2
+      maxSeconds: count(1, 300).default(300), // RFC 9520 section 3.2: at most 5 minutes
+    })
+    .prefault({}),
+  prefetch: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      /** Share of the TTL, before its end, in which a popular entry is refreshed; half of it for less popular ones. */
+      share: z.number().min(0).max(0.9).default(0.1),
+      maxPerSecond: count(0, 1_000_000).default(500),
+      /** Probabilistic early refresh exp(-remaining / beta); 0 = off. */
+      earlyRefreshBetaSeconds: z.number().min(0).max(3600).default(0),
+    })
+    .prefault({}),
+  /** Where misses go. Strings, or named groups for `onQuery`; the group `default` serves everything else. */
+  upstreams: z
+    .union([
+      z.array(upstreamAddress).max(64),
+      z
+        .record(z.string().min(1), z.array(upstreamAddress).min(1).max(64))
+        .refine(groups => 'default' in groups, 'expected a group named "default"'),
+    ])
+    .default([]),
+  upstream: z
+    .strictObject({
+      deadlineMs: count(50, 60_000).default(5000),
+      hedge: z.boolean().default(true),
+      maxInFlight: count(1, 65_536).default(2048),
+      maxTotal: count(1, 65_536).default(8192),
+      udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
+      clientSubnet: z.enum(['strip', 'forward']).default('strip'),
+    })
+    .prefault({}),
+  missRing: z
+    .strictObject({
+      flights: count(16, 65_536).default(4096),
+      waiters: count(16, 1_048_576).default(16_384),
+    })
+    .prefault({}),
+  /** Greatest UDP reply. */
+  udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
+  receiveBufferBytes: count(4096, 2 ** 30).default(4 * 2 ** 20),
+  localZones: z.boolean().default(true),
+  /** Prometheus text and /healthz; not served without it. */
+  metrics: listenAddress.optional(),
+  log: z.strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
+});
+
+/** What createServer() takes. */
+export type ServerOptions = z.input<typeof serverSchema>;
+/** The same with every default filled in. */
+export type ServerSettings = z.output<typeof serverSchema>;
+
+export interface OptionIssue {
+  /** `cache.memory`, `upstreams[1]`. */
+  path: (string | number)[];
+  message: string;
+  value: unknown;
+}
+
+/** All that is wrong with an options object. */
+export function checkOptions(input: unknown): { settings: ServerSettings } | { issues: OptionIssue[] } {
+  const result = serverSchema.safeParse(input, { reportInput: true });
+  if (result.success) return { settings: result.data };
+  const issues: OptionIssue[] = [];
+  const collect = (list: z.core.$ZodIssue[], base: (string | number)[]): void => {
+    for (const issue of list) {
+      const path = [...base, ...(issue.path as (string | number)[])];
+      if (issue.code === 'unrecognized_keys') {
+        for (const key of issue.keys)
+          issues.push({ path: [...path, key], message: 'is not an option', value: valueAt(input, [...path, key]) });
+      } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+        const form = Array.isArray(valueAt(input, path)) || issue.errors.length === 1 ? 0 : 1;
+        collect(issue.errors[form] as z.core.$ZodIssue[], path);
+      } else {
+        issues.push({
+          path,
+          message: issue.message.replace(/^Invalid (input|option): /, ''),
+          value: valueAt(input, path),
+        });
+      }
+    }
+  };
+  collect(result.error.issues, []);
+  return { issues };
+}
+
+function valueAt(input: unknown, path: (string | number)[]): unknown {
+  let value: unknown = input;
+  for (const key of path) value = (value as Record<string | number, unknown> | undefined)?.[key];
+  return value;
+}
+
+export function formatPath(path: (string | number)[]): string {
+  return path.map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? key : `.${key}`)).join('');
+}
+
+export function describeIssue(issue: OptionIssue): string {
+  return `${formatPath(issue.path)}: ${issue.message}, got ${show(issue.value)}`;
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming every wrong option */
+export function readOptions(input: unknown): ServerSettings {
+  const result = checkOptions(input);
+  if ('settings' in result) return result.settings;
+  throw new ShardnsError('ERR_SHARDNS_OPTION', result.issues.map(describeIssue).join('; '));
+}
+
+export function threadsOf(settings: ServerSettings): number {
+  return settings.threads === 0 ? availableParallelism() : settings.threads;
+}
+
+/** The upstream groups in one form. */
+export function groupsOf(settings: ServerSettings): Record<string, string[]> {
+  return Array.isArray(settings.upstreams) ? { default: settings.upstreams } : settings.upstreams;
+}

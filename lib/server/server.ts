@@ -1,0 +1,324 @@
+// The server: one cache, the UDP plane or dgram listeners, TCP listeners, the resolver; their life from listening to
+// drained.
+import { BlockList } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
+import { formatSocketAddress, parsePrefix, parseSocketAddress, type SocketAddress } from '../base/address.js';
+import { type Clock, systemClock } from '../base/clock.js';
+import { ShardnsError, show } from '../base/errors.js';
+import { type Logger, rateLimited, silentLogger } from '../base/log.js';
+import { type Random, systemRandom } from '../base/random.js';
+import { Engine } from '../cache/engine.js';
+import type { Hooks } from '../resolve/hooks.js';
+import { Resolver } from '../resolve/resolver.js';
+import { TcpTransport } from '../transport/tcp.js';
+import type { Transport } from '../transport/transport.js';
+import { UdpTransport } from '../transport/udp.js';
+import { Exchanger } from '../upstream/exchange.js';
+import { Upstream } from '../upstream/upstream.js';
+import { encodeName, foldName } from '../wire/name.js';
+import { Answerer } from './answerer.js';
+import { groupsOf, parseMemory, readOptions, type ServerOptions, type ServerSettings, threadsOf } from './options.js';
+import { TcpListener } from './tcp-listener.js';
+import { resolverOptionsOf, tunablesOf } from './tunables.js';
+import { UdpListener } from './udp-listener.js';
+import { UdpPlane } from './udp-plane.js';
+
+/** What tests and embedders put in place of the real thing. */
+export interface ServerDependencies {
+  clock?: Clock;
+  random?: Random;
+  log?: Logger;
+  udpTransport?: Transport;
+  tcpTransport?: Transport;
+}
+
+export class Server implements AsyncDisposable {
+  readonly engine: Engine;
+  readonly resolver: Resolver;
+  readonly exchanger: Exchanger;
+  readonly answerer: Answerer;
+  readonly udpTransport: Transport;
+  readonly tcpTransport: Transport;
+  plane: UdpPlane | undefined;
+  udpListeners: UdpListener[] = [];
+  tcpListeners: TcpListener[] = [];
+  #options: ServerOptions;
+  #settings: ServerSettings;
+  #upstreams = new Map<string, Upstream>();
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #state: 'new' | 'listening' | 'draining' | 'closed' = 'new';
+  readonly #onExit = (): void => this.plane?.close();
+
+  constructor(options: ServerOptions, hooks: Hooks, dependencies: ServerDependencies) {
+    this.#options = structuredClone(options);
+    this.#settings = readOptions(options);
+    const settings = this.#settings;
+    this.#clock = dependencies.clock ?? systemClock;
+    const random = dependencies.random ?? systemRandom;
+    this.#log = rateLimited(dependencies.log ?? silentLogger, this.#clock);
+    this.engine = new Engine({
+      memoryBytes: parseMemory(settings.cache.memory)!,
+      shards: settings.cache.shards,
+      policy: settings.cache.policy,
+      averageEntryBytes: settings.cache.averageEntryBytes,
+      random,
+    });
+    this.engine.configure(tunablesOf(settings));
+    this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
+    this.tcpTransport = dependencies.tcpTransport ?? new TcpTransport(this.#clock, random);
+    this.exchanger = new Exchanger(this.udpTransport, this.tcpTransport, this.#clock, random, settings.upstream);
+    this.resolver = new Resolver(
+      this.engine,
+      this.exchanger,
+      this.#clock,
+      this.#log,
+      hooks,
+      this.#makeGroups(settings),
+      resolverOptionsOf(settings),
+    );
+    this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
+    this.#applyAccess(settings);
+  }
+
+  /** The options in force, every default filled in. */
+  get settings(): ServerSettings {
+    return this.#settings;
+  }
+  get upstreams(): Upstream[] {
+    return [...this.#upstreams.values()];
+  }
+  get listening(): boolean {
+    return this.#state === 'listening';
+  }
+  /** Where it answers: the addresses asked for, with the ports that were bound. */
+  addresses(): { udp: string[]; tcp: string[] } {
+    const at = this.#endpoints(this.#settings);
+    const format = (ports: number[]): string[] => ports.map((port, i) => formatSocketAddress({ ...at[i], port }));
+    return {
+      udp: format(this.plane?.ports ?? this.udpListeners.map(one => one.port)),
+      tcp: format(this.tcpListeners.map(one => one.port)),
+    };
+  }
+
+  /** @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address; nothing is left listening then */
+  async listen(): Promise<this> {
+    if (this.#state !== 'new')
+      throw new ShardnsError('ERR_SHARDNS_CLOSED', `listen() on a server that is ${this.#state}`);
+    try {
+      await this.#openListeners(this.#settings);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#state = 'listening';
+    process.on('exit', this.#onExit);
+    return this;
+  }
+
+  /**
+   * Changes options while serving; those not named stay. Everything is validated before anything changes.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION; the server goes on as it was
+   */
+  async update(changes: ServerOptions): Promise<void> {
+    await this.replace(merge(this.#options, changes) as ServerOptions);
+  }
+
+  /** The same with a whole set of options, as read from a file again. */
+  async replace(options: ServerOptions): Promise<void> {
+    if (this.#state === 'closed' || this.#state === 'draining') {
+      throw new ShardnsError('ERR_SHARDNS_CLOSED', `update() on a server that is ${this.#state}`);
+    }
+    const before = this.#settings;
+    const settings = readOptions(options);
+    for (const key of ['memory', 'policy', 'shards', 'averageEntryBytes'] as const) {
+      if (settings.cache[key] !== before.cache[key]) {
+        throw new ShardnsError(
+          'ERR_SHARDNS_OPTION',
+          `cache.${key}: cannot change while the cache lives (${show(before.cache[key])} to ${show(settings.cache[key])}): restart with it`,
+        );
+      }
+    }
+    const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes'] as const;
+    const relisten =
+      this.#state === 'listening' &&
+      (listenerKeys.some(key => !isDeepStrictEqual(settings[key], before[key])) ||
+        settings.tcp.enabled !== before.tcp.enabled);
+    if (relisten) await this.#relisten(settings, before);
+    this.#options = structuredClone(options);
+    this.#settings = settings;
+    this.engine.configure(tunablesOf(settings));
+    this.resolver.options = resolverOptionsOf(settings);
+    this.resolver.groups = this.#makeGroups(settings);
+    this.exchanger.options = settings.upstream;
+    for (const listener of this.tcpListeners) Object.assign(listener.options, settings.tcp);
+    this.#applyAccess(settings);
+  }
+
+  /** Forgets names, subtrees, tenants or everything, at once and in O(1). */
+  invalidate(what: { name: string } | { suffix: string } | { tenant: number } | 'all'): void {
+    this.resolver.forgetFailures();
+    if (what === 'all' || 'tenant' in what) this.engine.invalidate(what);
+    else if ('name' in what) this.engine.invalidate({ name: foldName(encodeName(what.name)) });
+    else this.engine.invalidate({ suffix: foldName(encodeName(what.suffix)) });
+  }
+
+  /** Stops receiving, answers what is under way (at most `timeoutMs`), closes. */
+  async drain(timeoutMs = 10_000): Promise<void> {
+    if (this.#state !== 'listening') return this.close();
+    this.#state = 'draining';
+    this.plane?.stopReceiving();
+    for (const listener of this.udpListeners) listener.stopReceiving();
+    for (const listener of this.tcpListeners) listener.stopAccepting();
+    await this.#quiet(() => this.#underWay() === 0 && this.plane?.receiving !== true, timeoutMs);
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    process.off('exit', this.#onExit);
+    this.#closeListeners();
+    this.udpTransport.close();
+    this.tcpTransport.close();
+    // Whoever still waits for a flight is told before the cache goes.
+    await new Promise(resolve => setImmediate(resolve));
+    this.engine.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+  }
+
+  #underWay(): number {
+    return [this.plane, ...this.udpListeners, ...this.tcpListeners].reduce((sum, one) => sum + (one?.underWay ?? 0), 0);
+  }
+
+  /** Waits until `done`, asking every few milliseconds: what it waits for ends on native threads. */
+  async #quiet(done: () => boolean, timeoutMs: number): Promise<void> {
+    const until = performance.now() + timeoutMs;
+    let calm = 0;
+    while (performance.now() < until) {
+      // Twice in a row: a wake-up may be on its way from a receiver that has just ended.
+      calm = done() ? calm + 1 : 0;
+      if (calm > 2) return;
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+  }
+
+  #endpoints(settings: ServerSettings): SocketAddress[] {
+    return settings.listen.map((text, i) => parseSocketAddress(text, `listen[${i}]`));
+  }
+
+  async #openListeners(settings: ServerSettings): Promise<void> {
+    const endpoints = this.#endpoints(settings);
+    if (settings.udp === 'native') {
+      this.plane = new UdpPlane(this.engine, endpoints, this.resolver, this.#clock, {
+        threads: threadsOf(settings),
+        pin: settings.pin,
+        ...settings.missRing,
+        receiveBufferBytes: settings.receiveBufferBytes,
+      });
+    } else {
+      for (const at of endpoints) {
+        const listener = new UdpListener(at, this.answerer, settings.missRing.waiters, settings.receiveBufferBytes);
+        await listener.listen();
+        this.udpListeners.push(listener);
+      }
+    }
+    const udpPorts = this.plane?.ports ?? this.udpListeners.map(one => one.port);
+    if (settings.tcp.enabled) {
+      for (const [i, at] of endpoints.entries()) {
+        const listener = new TcpListener(at, this.answerer, this.#clock, { ...settings.tcp });
+        // Port 0: the one that UDP was given, so that truncation leads to the right place.
+        await listener.listen(udpPorts[i]);
+        this.tcpListeners.push(listener);
+      }
+    }
+    this.#applyAccess(settings);
+    this.plane?.start();
+  }
+
+  #closeListeners(): void {
+    this.plane?.close();
+    this.plane = undefined;
+    for (const listener of [...this.udpListeners, ...this.tcpListeners]) listener.close();
+    this.udpListeners = [];
+    this.tcpListeners = [];
+  }
+
+  /** Other addresses or threads: the old listeners finish what they have, then the new ones take over. */
+  async #relisten(settings: ServerSettings, before: ServerSettings): Promise<void> {
+    this.plane?.stopReceiving();
+    for (const listener of this.udpListeners) listener.stopReceiving();
+    for (const listener of this.tcpListeners) listener.stopAccepting();
+    await this.#quiet(() => this.#underWay() === 0 && this.plane?.receiving !== true, 5000);
+    this.#closeListeners();
+    await new Promise(resolve => setImmediate(resolve));
+    try {
+      await this.#openListeners(settings);
+    } catch (error) {
+      this.#closeListeners();
+      await this.#openListeners(before);
+      throw error;
+    }
+  }
+
+  #applyAccess(settings: ServerSettings): void {
+    const prefixes = settings.allow.map((text, i) => parsePrefix(text, `allow[${i}]`));
+    if (prefixes.length === 0) {
+      this.answerer.access = undefined;
+    } else {
+      const list = new BlockList();
+      for (const [i, { family, bits }] of prefixes.entries()) {
+        list.addSubnet(settings.allow[i].split('/')[0], bits, family === 6 ? 'ipv6' : 'ipv4');
+      }
+      this.answerer.access = list;
+    }
+    this.plane?.setAccess(prefixes);
+  }
+
+  /** Servers that stay keep what is known of them. */
+  #makeGroups(settings: ServerSettings): Map<string, Upstream[]> {
+    const known = this.#upstreams;
+    const next = new Map<string, Upstream>();
+    const groups = new Map<string, Upstream[]>();
+    for (const [name, addresses] of Object.entries(groupsOf(settings))) {
+      groups.set(
+        name,
+        addresses.map((text, i) => {
+          const at = parseSocketAddress(text, `upstreams.${name}[${i}]`, 53);
+          const label = formatSocketAddress(at);
+          const upstream = next.get(label) ?? known.get(label) ?? new Upstream(at, this.#clock);
+          next.set(label, upstream);
+          return upstream;
+        }),
+      );
+    }
+    this.#upstreams = next;
+    return groups;
+  }
+}
+
+/** Plain objects are merged, everything else is replaced. */
+function merge(base: unknown, changes: unknown): unknown {
+  if (!isPlain(base) || !isPlain(changes)) return changes === undefined ? base : changes;
+  const merged: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(changes)) merged[key] = merge(merged[key], value);
+  return merged;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Makes a DNS server and begins to listen.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION naming every wrong option; ERR_SHARDNS_LISTEN; ERR_SHARDNS_MEMORY
+ */
+export function createServer(
+  options: ServerOptions & Hooks = {},
+  dependencies: ServerDependencies = {},
+): Promise<Server> {
+  const { onQuery, onResponse, ...rest } = options;
+  return Promise.resolve().then(() => new Server(rest, { onQuery, onResponse }, dependencies).listen());
+}

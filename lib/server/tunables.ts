@@ -1,0 +1,42 @@
+// Settings to the words that the native cache and the resolver read.
+import type { ResolverOptions } from '../resolve/resolver.js';
+import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
+import type { ServerSettings } from './options.js';
+
+export function tunablesOf(settings: ServerSettings): Tunables {
+  const { cache, stale, prefetch } = settings;
+  const share = prefetch.enabled ? Math.round(prefetch.share * 256) : 0;
+  return {
+    minTtlSeconds: cache.minTtlSeconds,
+    maxTtlSeconds: cache.maxTtlSeconds,
+    negativeMinTtlSeconds: cache.negativeMinTtlSeconds,
+    negativeMaxTtlSeconds: cache.negativeMaxTtlSeconds,
+    ttlJitterPercent: cache.ttlJitterPercent,
+    staleWindowSeconds: stale.enabled ? stale.windowSeconds : 0,
+    staleTtlSeconds: stale.ttlSeconds,
+    // Popularity counts the hits since it was stored, 3 and more as 3: the more popular, the earlier.
+    prefetchShare0: 0,
+    prefetchShare1: 0,
+    prefetchShare2: Math.round(share / 2),
+    prefetchShare3: share,
+    earlyRefreshBetaTicks: prefetch.enabled ? Math.round(prefetch.earlyRefreshBetaSeconds * TICKS_PER_SECOND) : 0,
+    udpSize: settings.udpSize,
+    rotate: cache.rotate ? 1 : 0,
+    clientSubnet: settings.upstream.clientSubnet === 'forward' ? 1 : 0,
+  };
+}
+
+export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
+  return {
+    localZones: settings.localZones,
+    forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
+    upstreamUdpSize: settings.upstream.udpSize,
+    staleEnabled: settings.stale.enabled,
+    staleClientTimeoutMs: settings.stale.clientTimeoutMs,
+    staleRetrySeconds: settings.stale.retrySeconds,
+    failureFirstSeconds: settings.failure.firstSeconds,
+    failureMaxSeconds: settings.failure.maxSeconds,
+    prefetchPerSecond: settings.prefetch.maxPerSecond,
+    maxFlights: settings.upstream.maxTotal,
+  };
+}

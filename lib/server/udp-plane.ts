@@ -1,0 +1,185 @@
+// The JavaScript end of the native UDP plane: takes flights from the miss ring, hands them to the resolver, and gives
+// the answers back.
+//
+// Each wake-up takes at most 256 flights, so that a flood of misses cannot starve the event loop.
+import { formatSocketAddress, type SocketAddress } from '../base/address.js';
+import type { Clock } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
+import type { Engine } from '../cache/engine.js';
+import {
+  binding,
+  FlightKind,
+  MORE_WAIT,
+  type NativePlane,
+  NO_EXTENDED_ERROR,
+  type PlaneStats,
+  RECORD_HEADER,
+  readPlaneStats,
+} from '../native/binding.js';
+import type { AddressPrefix } from '../base/address.js';
+import type { Resolution, Resolver } from '../resolve/resolver.js';
+import { Rcode } from '../wire/iana.js';
+import { Query } from '../wire/query.js';
+
+const FLIGHTS_PER_DRAIN = 256;
+
+export interface UdpPlaneOptions {
+  threads: number;
+  pin: boolean;
+  flights: number;
+  waiters: number;
+  receiveBufferBytes: number;
+}
+
+export class UdpPlane {
+  readonly #native: NativePlane;
+  readonly #buffer = Buffer.alloc(FLIGHTS_PER_DRAIN * (RECORD_HEADER + 512));
+  #underWay = 0;
+  #flushQueued = false;
+  #closed = false;
+
+  constructor(
+    engine: Engine,
+    readonly endpoints: readonly SocketAddress[],
+    private readonly resolver: Resolver,
+    private readonly clock: Clock,
+    options: UdpPlaneOptions,
+  ) {
+    try {
+      this.#native = binding().createPlane(
+        engine.native,
+        {
+          endpoints: endpoints.flatMap(at => [at.address, at.port]),
+          threads: options.threads,
+          pin: options.pin ? 1 : 0,
+          flights: options.flights,
+          waiters: options.waiters,
+          receiveBufferBytes: options.receiveBufferBytes,
+        },
+        () => this.#drain(),
+      );
+    } catch (cause) {
+      throw listenError(cause, endpoints);
+    }
+    this.#native.registerDrain(this.#buffer);
+  }
+
+  get ports(): number[] {
+    return this.#native.ports();
+  }
+  /** Flights that JavaScript has not answered yet. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+  get receiving(): boolean {
+    return !this.#closed && this.#native.receiving();
+  }
+
+  start(): void {
+    if (!this.#native.start())
+      throw new ShardnsError('ERR_SHARDNS_LISTEN', 'the receiving threads could not be started');
+  }
+  setAccess(prefixes: readonly AddressPrefix[]): void {
+    this.#native.setAccess(prefixes.flatMap(one => [one.family, one.bits, one.octets]));
+  }
+  stats(): PlaneStats {
+    return readPlaneStats(this.#native);
+  }
+  /** What the sockets hold already is still answered. */
+  stopReceiving(): void {
+    this.#native.stopReceiving();
+  }
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#native.close();
+  }
+
+  #drain(): void {
+    if (this.#closed) return;
+    const result = this.#native.drain(FLIGHTS_PER_DRAIN);
+    const flights = result & ~MORE_WAIT;
+    let at = 0;
+    for (let i = 0; i < flights; i++) {
+      const length = this.#buffer.readUInt16LE(at + 24);
+      const packet = Uint8Array.prototype.slice.call(this.#buffer, at + RECORD_HEADER, at + RECORD_HEADER + length);
+      this.#begin(this.#buffer.readUInt32LE(at), this.#buffer[at + 4], this.#clientAt(at), packet);
+      at += (RECORD_HEADER + length + 3) & ~3;
+    }
+    this.#native.flush();
+    if (result & MORE_WAIT) setImmediate(() => this.#drain());
+  }
+
+  #clientAt(at: number): { address: string; port: number } | undefined {
+    const buffer = this.#buffer;
+    const family = buffer[at + 5];
+    if (family === 0) return undefined;
+    const octets = Uint8Array.prototype.slice.call(buffer, at + 8, at + 8 + (family === 4 ? 4 : 16));
+    return new Client(octets, buffer.readUInt16LE(at + 6));
+  }
+
+  #begin(
+    ticket: number,
+    kind: number,
+    client: { address: string; port: number } | undefined,
+    packet: Uint8Array,
+  ): void {
+    const query = new Query(packet);
+    if (kind === FlightKind.refresh) {
+      // Its ticket ends at once: queries that miss meanwhile begin a flight that the resolver joins to this one.
+      this.resolver.prefetch(query);
+      this.#native.discard(ticket);
+      return;
+    }
+    this.#underWay++;
+    void this.resolver.resolve(query, { protocol: 'udp', client }).then(resolution => {
+      this.#underWay--;
+      if (this.#closed) return;
+      this.#reply(ticket, resolution);
+      if (!this.#flushQueued) {
+        this.#flushQueued = true;
+        // Answers that come in the same turn leave in one batch.
+        setImmediate(() => {
+          this.#flushQueued = false;
+          if (!this.#closed) this.#native.flush();
+        });
+      }
+    });
+  }
+
+  #reply(ticket: number, resolution: Resolution): void {
+    const native = this.#native;
+    if (resolution.kind === 'cached') native.replyStale(ticket);
+    else if (resolution.kind === 'error') native.replyError(ticket, resolution.rcode, resolution.extendedError);
+    else if (!native.replyMessage(ticket, resolution.message, this.clock.wallSeconds(), resolution.extendedError)) {
+      native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR);
+    }
+  }
+}
+
+/** Formats its address only for those who look. */
+class Client {
+  constructor(
+    private readonly octets: Uint8Array,
+    readonly port: number,
+  ) {}
+  get address(): string {
+    if (this.octets.length === 4) return this.octets.join('.');
+    const words: string[] = [];
+    for (let i = 0; i < 16; i += 2) words.push(((this.octets[i] << 8) | this.octets[i + 1]).toString(16));
+    return words
+      .join(':')
+      .replace(/(^|:)(0:)+0?(:|$)?/, '::')
+      .replace(/:::+/, '::');
+  }
+}
+
+function listenError(cause: unknown, endpoints: readonly SocketAddress[]): unknown {
+  const error = cause as { code?: string; message: string };
+  if (error.code !== 'ERR_SHARDNS_LISTEN') return cause;
+  const [, endpoint, errno, reason] = /^(\d+):(\d+):(.*)$/.exec(error.message) ?? [];
+  const where = formatSocketAddress(endpoints[Number(endpoint)] ?? endpoints[0]);
+  return new ShardnsError('ERR_SHARDNS_LISTEN', `cannot listen on ${where} (UDP): ${reason} (errno ${errno})`, {
+    cause,
+  });
+}

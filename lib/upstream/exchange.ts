@@ -1,0 +1,218 @@
+// One question to a group of upstreams: tries, hedging, truncation to TCP, EDNS fallback, one deadline over all.
+//
+// Bounds: `maxInFlight` exchanges a server, `maxTotal` in all; UPSTREAM_LIMITS.maxTries tries a question.
+import type { Clock, Timer } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
+import type { Random } from '../base/random.js';
+import type { Transport } from '../transport/transport.js';
+import { CASE_CHANGED } from '../transport/udp.js';
+import { HEADER_SIZE, Rcode } from '../wire/iana.js';
+import { questionEnd } from '../wire/message.js';
+import { UPSTREAM_LIMITS } from './limits.js';
+import { select } from './selection.js';
+import type { Upstream } from './upstream.js';
+
+export interface ExchangerOptions {
+  deadlineMs: number;
+  maxInFlight: number;
+  maxTotal: number;
+  hedge: boolean;
+}
+
+export interface Exchanged {
+  response: Uint8Array;
+  upstream: Upstream;
+}
+
+export class Exchanger {
+  inFlight = 0;
+  /** Refused at once because `maxTotal` was reached. */
+  overloaded = 0;
+
+  constructor(
+    private readonly udp: Transport,
+    private readonly tcp: Transport,
+    private readonly clock: Clock,
+    private readonly random: Random,
+    public options: ExchangerOptions,
+  ) {}
+
+  /**
+   * @param query wire format without id; the letter case of its name is drawn anew for each try
+   * @param accept whether a matching response is worth having; a refused one counts as a failure of its server
+   * @throws {ShardnsError} ERR_SHARDNS_TIMEOUT, ERR_SHARDNS_UPSTREAM or ERR_SHARDNS_OVERLOAD when no server had one
+   */
+  exchange(
+    query: Uint8Array,
+    upstreams: readonly Upstream[],
+    accept: (response: Uint8Array) => boolean,
+  ): Promise<Exchanged> {
+    if (upstreams.length === 0) {
+      return Promise.reject(new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream is configured for this query'));
+    }
+    if (this.inFlight >= this.options.maxTotal) {
+      this.overloaded++;
+      return Promise.reject(
+        new ShardnsError('ERR_SHARDNS_OVERLOAD', `${this.options.maxTotal} upstream queries are under way already`),
+      );
+    }
+    this.inFlight++;
+    return new Promise((resolve, reject) => {
+      new Race(this, query, upstreams, accept, resolve, reject).start();
+    });
+  }
+
+  /** One try at one server: UDP, then TCP when the answer did not fit. */
+  async ask(query: Uint8Array, upstream: Upstream, timeoutMs: number, signal: AbortSignal): Promise<Uint8Array> {
+    const at = upstream.at;
+    const options = { timeoutMs, signal };
+    const plain = upstream.plainUntil > this.clock.nowMs();
+    let response: Uint8Array;
+    try {
+      response = await this.udp.exchange(plain ? withoutEdns(query) : query.slice(), at, options);
+    } catch (error) {
+      if ((error as ShardnsError).cause !== CASE_CHANGED) throw error;
+      return this.tcp.exchange(query.slice(), at, options);
+    }
+    const rcode = response[3] & 0x0f;
+    // RFC 6891 section 7: a server that does not know EDNS answers FORMERR or NOTIMP. Ask once without.
+    if (!plain && (rcode === Rcode.FORMERR || rcode === Rcode.NOTIMP) && hasEdns(query)) {
+      response = await this.udp.exchange(withoutEdns(query), at, options);
+      if ((response[3] & 0x0f) !== rcode) upstream.plainUntil = this.clock.nowMs() + 900_000;
+    }
+    if (response[2] & 0x02) {
+      upstream.stats.truncated++;
+      return this.tcp.exchange(plain ? withoutEdns(query) : query.slice(), at, options);
+    }
+    return response;
+  }
+
+  get now(): number {
+    return this.clock.nowMs();
+  }
+  after(ms: number, run: () => void): Timer {
+    return this.clock.after(ms, run);
+  }
+  pick(upstreams: readonly Upstream[], tried: ReadonlySet<Upstream>): Upstream | undefined {
+    return select(upstreams, tried, this.options.maxInFlight, this.random);
+  }
+}
+
+/** The tries for one question. The first acceptable response wins; the others are aborted. */
+class Race {
+  readonly #tried = new Set<Upstream>();
+  readonly #abort = new AbortController();
+  readonly #deadlineAt: number;
+  #tries = 0;
+  #running = 0;
+  #done = false;
+  #hedge: Timer | undefined;
+  #deadline: Timer | undefined;
+  #lastError: unknown;
+  #lastResort: Exchanged | undefined;
+
+  constructor(
+    private readonly owner: Exchanger,
+    private readonly query: Uint8Array,
+    private readonly upstreams: readonly Upstream[],
+    private readonly accept: (response: Uint8Array) => boolean,
+    private readonly resolve: (value: Exchanged) => void,
+    private readonly reject: (error: unknown) => void,
+  ) {
+    this.#deadlineAt = owner.now + owner.options.deadlineMs;
+  }
+
+  start(): void {
+    this.#deadline = this.owner.after(this.owner.options.deadlineMs, () => {
+      this.#lastError ??= new ShardnsError(
+        'ERR_SHARDNS_TIMEOUT',
+        `no upstream answered in ${this.owner.options.deadlineMs} ms`,
+      );
+      this.#finish();
+    });
+    this.#try();
+  }
+
+  #try(): void {
+    const upstream = this.owner.pick(this.upstreams, this.#tried);
+    if (upstream === undefined) {
+      this.#lastError ??= new ShardnsError(
+        'ERR_SHARDNS_OVERLOAD',
+        `every upstream has ${this.owner.options.maxInFlight} queries under way`,
+      );
+      if (this.#running === 0) this.#finish();
+      return;
+    }
+    this.#tries++;
+    this.#running++;
+    const again = this.#tried.has(upstream);
+    this.#tried.add(upstream);
+    upstream.inFlight++;
+    upstream.stats.queries++;
+    const started = this.owner.now;
+    const timeoutMs = Math.min(upstream.tryTimeoutMs * (again ? 2 : 1), this.#deadlineAt - started);
+    if (this.owner.options.hedge && this.upstreams.length > 1 && this.#tries === 1) {
+      this.#hedge = this.owner.after(upstream.hedgeMs, () => {
+        if (this.#done || this.#tries >= UPSTREAM_LIMITS.maxTries) return;
+        upstream.stats.hedges++;
+        this.#try();
+      });
+    }
+    this.owner.ask(this.query, upstream, timeoutMs, this.#abort.signal).then(
+      response => {
+        upstream.inFlight--;
+        this.#running--;
+        if (this.#done) return;
+        if (this.accept(response)) {
+          upstream.succeeded(this.owner.now - started);
+          this.#finish({ response, upstream });
+          return;
+        }
+        upstream.failed('failure');
+        // SERVFAIL and REFUSED are answers too, if nobody has a better one.
+        this.#lastResort ??= { response, upstream };
+        this.#next();
+      },
+      (error: ShardnsError) => {
+        upstream.inFlight--;
+        this.#running--;
+        if (this.#done) return;
+        if (error.code === 'ERR_SHARDNS_TIMEOUT') upstream.failed('timeout');
+        else if (error.code !== 'ERR_SHARDNS_OVERLOAD') upstream.failed('failure');
+        this.#lastError = error;
+        this.#next();
+      },
+    );
+  }
+
+  #next(): void {
+    const exhausted =
+      this.#tries >= UPSTREAM_LIMITS.maxTries ||
+      (this.#lastResort !== undefined && this.#tried.size >= this.upstreams.length) ||
+      this.owner.now >= this.#deadlineAt;
+    if (!exhausted) this.#try();
+    else if (this.#running === 0) this.#finish();
+  }
+
+  #finish(value: Exchanged | undefined = this.#lastResort): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.owner.inFlight--;
+    this.#hedge?.cancel();
+    this.#deadline?.cancel();
+    if (this.#running > 0) this.#abort.abort();
+    if (value !== undefined) this.resolve(value);
+    else this.reject(this.#lastError);
+  }
+}
+
+function hasEdns(query: Uint8Array): boolean {
+  return query[11] !== 0;
+}
+
+/** The query cut behind its question: what shardns itself adds there is OPT and nothing else. */
+function withoutEdns(query: Uint8Array): Uint8Array {
+  const plain = query.slice(0, questionEnd(query));
+  plain.fill(0, 10, HEADER_SIZE);
+  return plain;
+}

@@ -1,0 +1,86 @@
+// Code points (IANA "Domain Name System (DNS) Parameters").
+
+export const Type = {
+  A: 1,
+  NS: 2,
+  CNAME: 5,
+  SOA: 6,
+  PTR: 12,
+  HINFO: 13,
+  MX: 15,
+  TXT: 16,
+  RP: 17,
+  AFSDB: 18,
+  SIG: 24,
+  AAAA: 28,
+  SRV: 33,
+  NAPTR: 35,
+  CERT: 37,
+  DNAME: 39,
+  OPT: 41,
+  DS: 43,
+  SSHFP: 44,
+  RRSIG: 46,
+  NSEC: 47,
+  DNSKEY: 48,
+  NSEC3: 50,
+  NSEC3PARAM: 51,
+  TLSA: 52,
+  SVCB: 64,
+  HTTPS: 65,
+  TSIG: 250,
+  IXFR: 251,
+  AXFR: 252,
+  ANY: 255,
+  CAA: 257,
+} as const;
+export type TypeName = keyof typeof Type;
+
+const typeNames = new Map<number, string>(Object.entries(Type).map(([name, code]) => [code, name]));
+/** The mnemonic, or TYPE123 (RFC 3597 section 5). */
+export function typeName(code: number): string {
+  return typeNames.get(code) ?? `TYPE${code}`;
+}
+/** The code of a mnemonic or of TYPE123; undefined for neither. */
+export function typeCode(name: string): number | undefined {
+  const upper = name.toUpperCase();
+  if (Object.hasOwn(Type, upper)) return Type[upper as TypeName];
+  const match = /^TYPE(\d{1,5})$/.exec(upper);
+  return match !== null && Number(match[1]) <= 65535 ? Number(match[1]) : undefined;
+}
+
+export const Class = { IN: 1, CH: 3, HS: 4 } as const;
+
+export const Rcode = {
+  NOERROR: 0,
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+  NOTAUTH: 9,
+  BADVERS: 16,
+} as const;
+export type RcodeName = keyof typeof Rcode;
+const rcodeNames = new Map<number, string>(Object.entries(Rcode).map(([name, code]) => [code, name]));
+export function rcodeName(code: number): string {
+  return rcodeNames.get(code) ?? `RCODE${code}`;
+}
+
+/** Extended DNS errors (RFC 8914 section 4). */
+export const ExtendedError = {
+  other: 0,
+  staleAnswer: 3,
+  blocked: 15,
+  prohibited: 18,
+  staleNxdomain: 19,
+  cachedError: 13,
+  noReachableAuthority: 22,
+  networkError: 23,
+} as const;
+
+export const Flag = { QR: 0x8000, AA: 0x0400, TC: 0x0200, RD: 0x0100, RA: 0x0080, AD: 0x0020, CD: 0x0010 } as const;
+
+export const HEADER_SIZE = 12;
+export const MAX_MESSAGE_SIZE = 65535;
+export const MAX_NAME_SIZE = 255;

@@ -1,0 +1,132 @@
+// Domain names: text to wire and back (RFC 1035 sections 3.1 and 5.1), letter case.
+import { ShardnsError } from '../base/errors.js';
+import { MAX_NAME_SIZE } from './iana.js';
+
+function bad(name: string, why: string): ShardnsError {
+  return new ShardnsError('ERR_SHARDNS_MESSAGE', `not a domain name: ${JSON.stringify(name.slice(0, 80))}: ${why}`);
+}
+
+/** Wire format of a name in text, `\.` and `\123` escapes understood; with or without the final dot. */
+export function encodeName(text: string): Uint8Array {
+  if (text === '.' || text === '') return new Uint8Array(1);
+  const octets: number[] = [];
+  let label: number[] = [];
+  const endLabel = (): void => {
+    if (label.length === 0) throw bad(text, 'an empty label');
+    if (label.length > 63) throw bad(text, 'a label of more than 63 octets');
+    octets.push(label.length, ...label);
+    label = [];
+  };
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i];
+    if (c === '.') {
+      endLabel();
+    } else if (c === '\\') {
+      const digits = /^\d{3}/.exec(text.slice(i + 1, i + 4));
+      const code = digits !== null ? Number(digits[0]) : text.charCodeAt(i + 1);
+      if (Number.isNaN(code) || code > 255) throw bad(text, 'a broken escape');
+      label.push(code);
+      i += digits !== null ? 3 : 1;
+    } else {
+      const code = text.charCodeAt(i);
+      if (code > 126 || code < 33) throw bad(text, 'a character outside printable ASCII (use punycode or \\DDD)');
+      label.push(code);
+    }
+  }
+  if (label.length > 0) endLabel();
+  octets.push(0);
+  if (octets.length > MAX_NAME_SIZE) throw bad(text, 'more than 255 octets');
+  return Uint8Array.from(octets);
+}
+
+/** Octets of the uncompressed name at `at`, root included; 0 when it is malformed or compressed. */
+export function plainNameLength(message: Uint8Array, at: number): number {
+  let here = at;
+  while (here < message.length) {
+    const label = message[here];
+    if (label === 0) return here + 1 - at;
+    if (label > 63) return 0;
+    here += 1 + label;
+    if (here - at >= MAX_NAME_SIZE) return 0;
+  }
+  return 0;
+}
+
+/** Expands the name at `at`, which may be compressed. `next` is the offset behind its own octets. */
+export function readName(message: Uint8Array, at: number): { name: Uint8Array; next: number } {
+  const out: number[] = [];
+  let here = at;
+  let next = 0;
+  let limit = at;
+  for (;;) {
+    const label = message[here];
+    if (label === undefined) break;
+    if (label === 0) {
+      out.push(0);
+      return { name: Uint8Array.from(out), next: next || here + 1 };
+    }
+    if ((label & 0xc0) === 0xc0) {
+      if (here + 1 >= message.length) break;
+      const target = ((label & 0x3f) << 8) | message[here + 1];
+      if (target >= limit) break;
+      next ||= here + 2;
+      limit = target;
+      here = target;
+      continue;
+    }
+    if (label > 63 || here + 1 + label > message.length || out.length + 1 + label >= MAX_NAME_SIZE) break;
+    for (let i = 0; i <= label; i++) out.push(message[here + i]);
+    here += 1 + label;
+  }
+  throw new ShardnsError('ERR_SHARDNS_MESSAGE', `a malformed name at octet ${at}`);
+}
+
+/** Text of a wire-format name, escaped as RFC 1035 section 5.1 says, so that it is safe in logs and pages. */
+export function nameToText(name: Uint8Array): string {
+  if (name.length === 1) return '.';
+  let text = '';
+  for (let at = 0; name[at] !== 0 && at < name.length;) {
+    const end = at + 1 + name[at];
+    for (let i = at + 1; i < end; i++) {
+      const c = name[i];
+      if (c === 0x2e || c === 0x5c || c === 0x22 || c === 0x3b || c === 0x28 || c === 0x29 || c === 0x40 || c === 0x24)
+        text += `\\${String.fromCharCode(c)}`;
+      else if (c < 33 || c > 126) text += `\\${String(c).padStart(3, '0')}`;
+      else text += String.fromCharCode(c);
+    }
+    text += '.';
+    at = end;
+  }
+  return text;
+}
+
+/** Lower-cases ASCII letters of a wire-format name into a new array. */
+export function foldName(name: Uint8Array): Uint8Array {
+  const folded = new Uint8Array(name.length);
+  for (let i = 0; i < name.length; i++) {
+    const c = name[i];
+    folded[i] = c >= 0x41 && c <= 0x5a ? c | 0x20 : c;
+  }
+  return folded;
+}
+
+export function equalNames(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    let x = a[i];
+    let y = b[i];
+    if (x >= 0x41 && x <= 0x5a) x |= 0x20;
+    if (y >= 0x41 && y <= 0x5a) y |= 0x20;
+    if (x !== y) return false;
+  }
+  return true;
+}
+
+/** Whether `name` is `suffix` or lies below it; both folded wire format. */
+export function isAtOrBelow(name: Uint8Array, suffix: Uint8Array): boolean {
+  for (let at = 0; at < name.length; at += 1 + name[at]) {
+    if (name.length - at === suffix.length) return suffix.every((octet, i) => name[at + i] === octet);
+    if (name[at] === 0) return false;
+  }
+  return false;
+}
