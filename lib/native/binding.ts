@@ -113,7 +113,8 @@ export interface NativeCache {
   configure(tunables: Uint32Array): void;
   stats(shard: number, out: Float64Array): void;
   responses(out: Float64Array): void;
-  setClock(ms: number): void;
+  /** Moves time for this cache and the planes on it; for tests. */
+  shiftClock(ms: number): void;
   checkInvariants(): boolean;
   close(): void;
 }

@@ -46,7 +46,7 @@ export class TcpListener {
         reject(new ShardnsError('ERR_SHARDNS_LISTEN', `cannot listen on ${where} (TCP): ${cause.message}`, { cause }));
       };
       this.#server.once('error', onError);
-      this.#server.listen({ host: this.at.address, port, ipv6Only: true, backlog: 511 }, () => {
+      this.#server.listen({ host: this.at.address, port, ipv6Only: this.at.family === 6, backlog: 511 }, () => {
         this.#server.off('error', onError);
         // Exhausted file descriptors and the like: the listener lives on.
         this.#server.on('error', () => this.stats.rejected++);

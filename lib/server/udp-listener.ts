@@ -21,7 +21,7 @@ export class UdpListener {
   ) {
     this.#socket = createSocket({
       type: at.family === 6 ? 'udp6' : 'udp4',
-      ipv6Only: true,
+      ipv6Only: at.family === 6,
       recvBufferSize: receiveBufferBytes,
       // Replies go to numeric addresses: nothing to look up.
       lookup: (address, _options, callback) => callback(null, address, at.family),

@@ -50,8 +50,8 @@ struct CacheMethods {
 
   static udp::RespondArgs Args(const Object* self) {
     const uint32_t* control = self->control_.as<uint32_t>();
-    if (control == nullptr) return {.now = TicksFromMs(self->NowMs()), .udp = false};
-    return {.now = TicksFromMs(self->NowMs()),
+    if (control == nullptr) return {.now = self->Now(), .udp = false};
+    return {.now = self->Now(),
             .tenant = control[kTenantWord],
             .udp = (control[kFlagsWord] & kFlagUdp) != 0,
             .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0};
@@ -190,7 +190,7 @@ struct CacheMethods {
     insert.prepare.response = response;
     insert.prepare.ttl = self->ttl_;
     insert.prepare.random = self->reader_->Random();
-    insert.now = TicksFromMs(self->NowMs());
+    insert.now = self->Now();
     cache::EntryImage image;
     const Status status = self->cache_->Insert(insert, self->scratch_.get(), &image);
     return Int(env, status == Status::kOk ? static_cast<int32_t>(image.ttl_seconds) : static_cast<int32_t>(status));
@@ -215,7 +215,7 @@ struct CacheMethods {
     failure.folded_name = name;
     failure.type = static_cast<uint16_t>(type);
     failure.rcode = static_cast<uint16_t>(rcode);
-    failure.now = TicksFromMs(self->NowMs());
+    failure.now = self->Now();
     return Int(env, static_cast<int32_t>(self->cache_->InsertFailure(failure)));
   }
   // remove(name, type, variantFlags, tenant) -> boolean
@@ -244,7 +244,7 @@ struct CacheMethods {
         !GetVariant(env, args.values[2], args.values[3], &variant) || !GetBytes(env, args.values[4], &out)) {
       return ThrowArgument(env);
     }
-    const auto peeked = self->cache_->Peek(name, static_cast<uint16_t>(type), variant, TicksFromMs(self->NowMs()), out);
+    const auto peeked = self->cache_->Peek(name, static_cast<uint16_t>(type), variant, self->Now(), out);
     if (int32_t* control = self->control_.as<int32_t>()) {
       control[kRemainingWord] = peeked.remaining_ticks;
       control[kFreqWord] = static_cast<int32_t>(peeked.freq);
@@ -280,8 +280,8 @@ struct CacheMethods {
     }
     return nullptr;
   }
-  // finish(query, response, wallSeconds, extendedError) -> length in the registered reply buffer, 0 when the response is
-  // unusable: the reply to one client from a raw response, stored or not
+  // finish(query, response, wallSeconds, extendedError) -> length in the registered reply buffer, 0 when the response
+  // is unusable: the reply to one client from a raw response, stored or not
   static napi_value Finish(napi_env env, napi_callback_info info) {
     Arguments<4> args(env, info);
     Object* self = This(args.data);
@@ -313,8 +313,8 @@ struct CacheMethods {
     wire::Query query;
     if (wire::ParseQuery(packet, &query) == wire::QueryVerdict::kDrop) return Int(env, 0);
     return Int(env, static_cast<int32_t>(self->responder_.Refuse(query, static_cast<uint16_t>(rcode),
-                                                                 static_cast<uint16_t>(extended_error),
-                                                                 Args(self).udp, self->reply_.bytes())));
+                                                                 static_cast<uint16_t>(extended_error), Args(self).udp,
+                                                                 self->reply_.bytes())));
   }
   // configure(Uint32Array), the words in the order of lib/native/binding.ts
   static napi_value Configure(napi_env env, napi_callback_info info) {
@@ -377,11 +377,15 @@ struct CacheMethods {
     }
     return nullptr;
   }
-  // setClock(ms): from now on time is this number; negative = the real clock
-  static napi_value SetClock(napi_env env, napi_callback_info info) {
+  // shiftClock(ms): time is the monotonic clock plus this, for this cache and the planes on it
+  static napi_value ShiftClock(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
-    return napi_get_value_double(env, args.values[0], &This(args.data)->fake_now_ms_) == napi_ok ? nullptr
-                                                                                                 : ThrowArgument(env);
+    Object* self = This(args.data);
+    double shift;
+    if (!self->cache_) return ThrowClosed(env);
+    if (napi_get_value_double(env, args.values[0], &shift) != napi_ok || !(shift >= 0)) return ThrowArgument(env);
+    self->cache_->tunables().clock_shift_ms = static_cast<uint64_t>(shift);
+    return nullptr;
   }
   static napi_value CheckInvariants(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -422,7 +426,7 @@ constexpr Method kMethods[] = {
     {"configure", CacheMethods::Configure},
     {"stats", CacheMethods::Stats},
     {"responses", CacheMethods::Responses},
-    {"setClock", CacheMethods::SetClock},
+    {"shiftClock", CacheMethods::ShiftClock},
     {"checkInvariants", CacheMethods::CheckInvariants},
     {"close", CacheMethods::Close},
 };

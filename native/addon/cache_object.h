@@ -17,7 +17,7 @@ class CacheObject {
 
   const std::shared_ptr<cache::Cache>& cache() const { return cache_; }
   const cache::TtlPolicy& ttl() const { return ttl_; }
-  uint64_t NowMs() const { return fake_now_ms_ >= 0 ? static_cast<uint64_t>(fake_now_ms_) : MonotonicMs(); }
+  Ticks Now() const { return cache_->NowTicks(MonotonicMs()); }
 
  private:
   friend struct CacheMethods;
@@ -28,7 +28,6 @@ class CacheObject {
   udp::Responder responder_;
   std::unique_ptr<cache::PrepareScratch> scratch_{new cache::PrepareScratch};
   cache::TtlPolicy ttl_;
-  double fake_now_ms_ = -1;
   int holders_ = 0;  // JavaScript functions that carry the pointer
   Registered query_, reply_, control_;
   Registered batch_queries_, batch_ends_, batch_replies_, batch_lengths_;

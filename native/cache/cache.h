@@ -23,6 +23,8 @@ struct Tunables {
   std::atomic<uint32_t> early_refresh_beta_ticks{0};
   std::atomic<uint32_t> udp_size{1232};  // RFC 9715 section 3.1
   std::atomic<bool> rotate{false};
+  // Added to the monotonic clock by whoever asks it the time: tests move time with it, nothing else does.
+  std::atomic<uint64_t> clock_shift_ms{0};
   std::atomic<bool> client_subnet{false};  // answer by RFC 7871 scopes; else the option is ignored
 };
 
@@ -98,6 +100,10 @@ class Cache {
   void ForgetTenant(uint32_t tenant) { super_->invalidations.ForgetTenant(super_->secret, tenant); }
   void ForgetAll() { super_->invalidations.ForgetAll(); }
 
+  // The time now, in ticks; `monotonic_ms` from a clock that has just been read.
+  Ticks NowTicks(uint64_t monotonic_ms) const {
+    return TicksFromMs(monotonic_ms + tunables_.clock_shift_ms.load(std::memory_order_relaxed));
+  }
   Tunables& tunables() { return tunables_; }
   const Tunables& tunables() const { return tunables_; }
   void SetStaleWindow(uint32_t seconds);

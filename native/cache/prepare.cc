@@ -88,11 +88,13 @@ uint32_t SignatureLimit(Bytes message, const Record& record, uint32_t wall_secon
 Status SurveyRecords(const PrepareArgs& args, size_t question_end, uint16_t qtype, Survey* survey, size_t* end) {
   const Bytes message = args.response;
   Chain chain(message, wire::kHeaderSize);
-  RecordWalk walk(message, question_end);
+  wire::LabelMap labels;
+  wire::CheckName(message, wire::kHeaderSize, &labels);
+  RecordWalk walk(message, question_end, &labels);
   Record record;
   size_t additional = 0;
   while (walk.Next(&record)) {
-    if (!wire::CheckRdata(message, record)) return Status::kMalformed;
+    if (!wire::CheckRdata(message, record, &labels)) return Status::kMalformed;
     const bool is_opt = record.type == wire::type::kOpt;
     if (is_opt && (record.section != Section::kAdditional || record.fixed - record.owner != 1)) {
       return Status::kMalformed;

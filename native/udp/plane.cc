@@ -91,7 +91,7 @@ bool Plane::ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error)
 }
 
 bool Plane::ReplyStale(uint32_t ticket) {
-  const Ticks now = TicksFromMs(MonotonicMs());
+  const Ticks now = responder_.cache()->NowTicks(MonotonicMs());
   return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
     wire::Query again;
     const Response response = responder_.Respond(query.message, {.now = now, .allow_stale = true}, &again, out);

@@ -94,8 +94,8 @@ void Receiver::HandleMiss(int packet, const wire::Query& query, const Response& 
   size_t length = 0;
   if (response.answer.has_stale) {
     wire::Query again;
-    const Response stale =
-        responder_.Respond(query.message, {.now = TicksFromMs(batch_us_ / 1000), .allow_stale = true}, &again, out);
+    const Response stale = responder_.Respond(
+        query.message, {.now = shared_->cache->NowTicks(batch_us_ / 1000), .allow_stale = true}, &again, out);
     if (stale.verdict == Verdict::kReply) length = stale.length;
   }
   if (length == 0) length = responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
@@ -107,7 +107,7 @@ void Receiver::Reply(int packet, size_t length) {
 }
 
 void Receiver::Handle(int count) {
-  const RespondArgs args = {.now = TicksFromMs(batch_us_ / 1000)};
+  const RespondArgs args = {.now = shared_->cache->NowTicks(batch_us_ / 1000)};
   const AccessList* access = shared_->access.load(std::memory_order_acquire);
   bool wake = false;
   for (int from = 0; from < count; from += static_cast<int>(Responder::kBatch)) {

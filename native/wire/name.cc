@@ -7,7 +7,7 @@ namespace {
 constexpr uint8_t kPointerMask = 0xC0;
 }
 
-size_t CheckName(Bytes message, size_t at) {
+size_t CheckName(Bytes message, size_t at, LabelMap* map) {
   size_t here = at;
   size_t own = 0;       // octets up to and including the first pointer or the root label
   size_t expanded = 0;  // octets of the uncompressed name
@@ -24,6 +24,7 @@ size_t CheckName(Bytes message, size_t at) {
       const size_t target = Load16(message.data() + here) & 0x3FFFu;
       // 127 labels need no more than 127 pointers; without the bound a chain of bare pointers costs its square.
       if (target >= limit || target < kHeaderSize || ++hops > 127) return 0;
+      if (map != nullptr && !map->Has(target)) return 0;
       if (own == 0) own = here + 2 - at;
       limit = target;
       here = target;
@@ -32,6 +33,7 @@ size_t CheckName(Bytes message, size_t at) {
     if (label > kMaxLabelSize) return 0;
     expanded += 1u + label;
     if (expanded >= kMaxNameSize) return 0;
+    if (map != nullptr && own == 0) map->Add(here);
     here += 1u + label;
   }
   return 0;

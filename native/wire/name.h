@@ -48,7 +48,24 @@ inline size_t PlainNameLength(Bytes message, size_t at) {
 
 // Length of the name's own octets at `at` (up to its pointer, if it has one), after checking every octet it leads to:
 // pointers go strictly backwards (RFC 9267 section 2) and the whole is at most 255 octets. 0 when malformed.
-size_t CheckName(Bytes message, size_t at);
+//
+// With `map`, a pointer must lead to the beginning of a label of a name seen before, and the labels of this name are
+// added. Without that rule a name could be read out of a TTL, and change as the TTL ages.
+class LabelMap;
+size_t CheckName(Bytes message, size_t at, LabelMap* map = nullptr);
+
+// Where labels begin that a pointer may lead to (it has 14 bits). 2 KiB.
+class LabelMap {
+ public:
+  bool Has(size_t at) const { return at < kReach && (words_[at / 64] >> (at % 64) & 1) != 0; }
+  void Add(size_t at) {
+    if (at < kReach) words_[at / 64] |= uint64_t{1} << (at % 64);
+  }
+
+ private:
+  static constexpr size_t kReach = 1 << 14;
+  uint64_t words_[kReach / 64] = {};
+};
 
 // Expands the name at `at` into `out` (255 octets), folded. The name must have passed CheckName. Returns its length.
 size_t ExpandFolded(Bytes message, size_t at, uint8_t* out);

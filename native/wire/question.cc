@@ -80,6 +80,10 @@ QueryVerdict ParseQuery(Bytes message, Query* query) {
     const QueryVerdict verdict = ParseTail(query);
     if (verdict != QueryVerdict::kAnswer) return verdict;
   }
+  // A question brings no answers; an authority section belongs to IXFR, which a cache refuses anyway.
+  if (AnCount(message.data()) != 0 || (NsCount(message.data()) != 0 && query->type != type::kIxfr)) {
+    return QueryVerdict::kFormErrEdns;
+  }
   if (query->edns.version != 0) return QueryVerdict::kBadVersion;
   return JudgeType(*query);
 }

@@ -53,10 +53,9 @@ size_t AppendOpt(const Query& query, size_t length, uint16_t rcode, const ReplyL
 
 size_t WriteErrorReply(const Query& query, uint16_t rcode, const ReplyLimits& limits, uint16_t extended_error,
                        MutableBytes out) {
-  // A bare FORMERR carries no RD or CD of a query that could not be read beyond its header, except as RFC 1035 copies.
   if (out.size() < kHeaderSize + kMaxNameSize + 4 + kBareOptSize + 6) return 0;
   uint16_t flags = ReplyFlags(query, rcode);
-  if (query.question_end == 0) flags = static_cast<uint16_t>(flags & ~flag::kRa);
+  if (rcode == rcode::kFormErr) flags = static_cast<uint16_t>(flags & ~flag::kRa);
   const size_t length = WriteHead(query, flags, out);
   return AppendOpt(query, length, rcode, limits, extended_error, out);
 }

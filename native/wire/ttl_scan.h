@@ -23,21 +23,25 @@ struct Record {
 };
 
 // Reads the record at `at` with its owner checked; false when malformed or cut off.
-bool ReadRecord(Bytes message, size_t at, Record* record);
+bool ReadRecord(Bytes message, size_t at, Record* record, LabelMap* map = nullptr);
 
 // Whether the record data is well-formed for its type. Unknown types pass as opaque octets.
-bool CheckRdata(Bytes message, const Record& record);
+bool CheckRdata(Bytes message, const Record& record, LabelMap* map = nullptr);
 
 // Walks records in order. Usage: RecordWalk walk(message, question_end); while (walk.Next(&record)) ...; walk.ok()
 class RecordWalk {
  public:
-  RecordWalk(Bytes message, size_t at)
-      : message_(message), at_(at), left_{AnCount(message.data()), NsCount(message.data()), ArCount(message.data())} {}
+  // `map`: see CheckName; needed where the message is not known to be valid.
+  RecordWalk(Bytes message, size_t at, LabelMap* map = nullptr)
+      : message_(message),
+        at_(at),
+        left_{AnCount(message.data()), NsCount(message.data()), ArCount(message.data())},
+        map_(map) {}
 
   bool Next(Record* record) {
     while (section_ < 3 && left_[section_] == 0) ++section_;
     if (section_ == 3) return false;
-    if (!ReadRecord(message_, at_, record)) {
+    if (!ReadRecord(message_, at_, record, map_)) {
       ok_ = false;
       return false;
     }
@@ -53,6 +57,7 @@ class RecordWalk {
   Bytes message_;
   size_t at_;
   uint32_t left_[3];
+  LabelMap* map_;
   int section_ = 0;
   bool ok_ = true;
 };

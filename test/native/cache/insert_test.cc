@@ -165,6 +165,20 @@ TEST(Insert, MalformedResponsesAreRefusedWhole) {
   EXPECT_FALSE(t.Hits(Query("a.example")));
 }
 
+TEST(Insert, ANameReadOutOfATtlIsRefused) {
+  // Found by fuzzing: the second owner points into the first record's TTL, which would change the name as it ages.
+  Buffer response =
+      MessageBuilder(1, 0x8180).Question("a", 1).Record(6, {0xC0, 0x0C}, 1, 0x01610000, {1, 2, 3, 4}).bytes();
+  const uint8_t ttl_at = static_cast<uint8_t>(12 + 3 + 4 + 6);
+  MessageBuilder builder(1, 0x8180);
+  builder.Question("a", 1)
+      .Record(6, {0xC0, 0x0C}, 1, 0x01610000, {1, 2, 3, 4})
+      .Record(10, {0xC0, ttl_at}, 1, 60, {1, 2, 3, 4});
+  TestCache t;
+  EXPECT_EQ(t.Insert(response), Status::kOk);
+  EXPECT_EQ(t.Insert(builder.bytes()), Status::kMalformed);
+}
+
 TEST(Insert, ANewAnswerReplacesTheOld) {
   TestCache t;
   ASSERT_EQ(t.Insert(AResponse("a.example", 60)), Status::kOk);

@@ -1,0 +1,128 @@
+// Configuration files, environment and flags; the command's own errors.
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { applyFlags, checkConfig, flagsFromEnvironment, upstreamsFromResolvConf } from '../../../lib/cli/config.js';
+import { gatherOptions } from '../../../lib/cli/serve.js';
+import { readOptions } from '../../../lib/server/options.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'shardns-test-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const file = (name: string, text: string): string => {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+};
+const command = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
+  new Promise(resolve =>
+    execFile(process.execPath, ['dist/cli/main.js', ...args], { timeout: 20_000 }, (error, out, err) =>
+      resolve({ code: error === null ? 0 : Number(error.code), out, err }),
+    ),
+  );
+
+const GOOD = `
+listen: ['127.0.0.1:5300', '[::1]:5300']
+cache:
+  memory: 256MiB
+  policy: lru
+upstreams:
+  default: [192.0.2.1, '192.0.2.2:5353', '[2001:db8::1]:53']
+  corp: [198.51.100.1]
+stale: { windowSeconds: 3600 }
+`;
+
+test('a good file is good', () => {
+  expect(checkConfig(GOOD)).toHaveProperty('options');
+  expect(checkConfig('')).toHaveProperty('options');
+});
+
+test('a problem names line, key, value and what was expected', () => {
+  const problems = (text: string): unknown => (checkConfig(text) as { problems?: unknown }).problems;
+  expect(problems('cache:\n  memory: 1x\n')).toEqual([
+    { line: 2, text: expect.stringMatching(/^cache\.memory: expected octets.*got "1x"$/) },
+  ]);
+  expect(problems('threads: 2\ncahce: {}\n')).toEqual([
+    { line: 2, text: expect.stringMatching(/^cahce: is not an option/) },
+  ]);
+  expect(problems('upstreams:\n  - 192.0.2.1\n  - nowhere\n')).toEqual([
+    { line: 3, text: expect.stringMatching(/^upstreams\[1\]: .*got "nowhere"$/) },
+  ]);
+  expect(problems('a: [1\n')).toEqual([{ line: expect.any(Number), text: expect.stringMatching(/^not YAML/) }]);
+  expect(problems('- 1\n')).toEqual([{ line: 1, text: expect.stringMatching(/^expected keys/) }]);
+});
+
+test('a file that multiplies by aliases is refused', () => {
+  let bomb = 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n';
+  for (let i = 1; i < 12; i++)
+    bomb += `a${i}: &a${i} [${Array(10)
+      .fill(`*a${i - 1}`)
+      .join(', ')}]\n`;
+  expect(checkConfig(bomb)).toHaveProperty('problems');
+});
+
+test('any text is checked without throwing', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.json()), text => {
+      checkConfig(text);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('flags win over the environment, the environment over the file', () => {
+  const path = file(
+    'order.yaml',
+    'threads: 1\nudpSize: 1400\ncache: { memory: 8MiB, policy: lru }\nupstreams: [192.0.2.1]\n',
+  );
+  const options = gatherOptions({ config: path, memory: '32MiB' }, { SHARDNS_THREADS: '3', SHARDNS_MEMORY: '16MiB' });
+  const settings = readOptions(options);
+  expect(settings.threads).toBe(3);
+  expect(settings.cache).toMatchObject({ memory: '32MiB', policy: 'lru' });
+  expect(settings.udpSize).toBe(1400);
+});
+
+test('lists in the environment are separated by commas', () => {
+  const flags = flagsFromEnvironment({ SHARDNS_LISTEN: '127.0.0.1:53, [::1]:53', SHARDNS_UPSTREAM: '192.0.2.1' });
+  expect(applyFlags({}, flags)).toMatchObject({ listen: ['127.0.0.1:53', '[::1]:53'], upstreams: ['192.0.2.1'] });
+});
+
+test('upstreams come from resolv.conf', () => {
+  const path = file(
+    'resolv.conf',
+    '# c\nnameserver 192.0.2.1\nnameserver 2001:db8::1 # x\nsearch a b\nnameserver fe80::1%eth0\n',
+  );
+  expect(upstreamsFromResolvConf(path)).toEqual(['192.0.2.1:53', '[2001:db8::1]:53', '[fe80::1]:53']);
+  expect(upstreamsFromResolvConf(join(folder, 'none'))).toEqual([]);
+});
+
+test('check-config exits 0 or 1 and says where', async () => {
+  expect(await command('check-config', file('good.yaml', GOOD))).toMatchObject({ code: 0 });
+  const bad = await command('check-config', file('bad.yaml', 'threads: many\n'));
+  expect(bad.code).toBe(1);
+  expect(bad.err).toMatch(/bad\.yaml:1: threads: .*number.*got "many"/);
+  expect(await command('check-config', join(folder, 'missing.yaml'))).toMatchObject({ code: 1 });
+});
+
+test('each mistake on the command line is one clear line and exit 1', async () => {
+  for (const [args, message] of [
+    [['serve', '--listen', 'nowhere'], /listen\[0\].*got "nowhere"/],
+    [['serve', '--bogus'], /bogus/],
+    [['serve', '--memory', '12'], /cache\.memory.*got "12"/],
+    [['serve', '--config', join(folder, 'absent.yaml')], /absent\.yaml: cannot be read/],
+    [['serve', '--for', '3s'], /--for goes with --demo/],
+    [['fly'], /unknown command "fly"/],
+  ] as [string[], RegExp][]) {
+    const { code, err } = await command(...args);
+    expect(code).toBe(1);
+    expect(err).toMatch(message);
+    expect(err.trim().split('\n')).toHaveLength(1);
+  }
+});
+
+test('--version and --help answer', async () => {
+  expect((await command('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  expect((await command('--help')).out).toContain('shardns serve');
+});

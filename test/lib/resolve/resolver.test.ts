@@ -1,0 +1,260 @@
+// The slow path on a fake clock and a fake network.
+import { afterEach, expect, test } from 'vitest';
+import { silentLogger } from '../../../lib/base/log.js';
+import { parseSocketAddress } from '../../../lib/base/address.js';
+import { systemRandom } from '../../../lib/base/random.js';
+import { Engine } from '../../../lib/cache/engine.js';
+import type { Hooks } from '../../../lib/resolve/hooks.js';
+import { type Resolution, Resolver } from '../../../lib/resolve/resolver.js';
+import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
+import { resolverOptionsOf, tunablesOf } from '../../../lib/server/tunables.js';
+import { Exchanger } from '../../../lib/upstream/exchange.js';
+import { Upstream } from '../../../lib/upstream/upstream.js';
+import { Query } from '../../../lib/wire/query.js';
+import { FakeClock, settle } from '../../support/fake-clock.js';
+import { FakeTransport, type Handler } from '../../support/fake-transport.js';
+import { answerA, decode, makeQuery, makeResponse, rcodeOf, soa } from '../../support/messages.js';
+
+const engines: Engine[] = [];
+afterEach(() => {
+  for (const engine of engines.splice(0)) engine.close();
+});
+
+function build(handler: Handler, options: ServerOptions = {}, hooks: Hooks = {}, servers = ['192.0.2.1:53']) {
+  const settings = readOptions(options);
+  const clock = new FakeClock();
+  const udp = new FakeTransport(clock, handler);
+  const tcp = new FakeTransport(clock, handler);
+  const engine = new Engine({ memoryBytes: 2 ** 20, shards: 1, policy: 's3fifo', averageEntryBytes: 184 });
+  engines.push(engine);
+  engine.configure(tunablesOf(settings));
+  const exchanger = new Exchanger(udp, tcp, clock, systemRandom, settings.upstream);
+  const upstreams = servers.map(text => new Upstream(parseSocketAddress(text, 'test'), clock));
+  const groups = new Map<string, Upstream[]>([
+    ['default', upstreams],
+    ['other', [new Upstream(parseSocketAddress('198.51.100.1:53', 'test'), clock)]],
+  ]);
+  const resolver = new Resolver(engine, exchanger, clock, silentLogger, hooks, groups, resolverOptionsOf(settings));
+  let shift = 0;
+  const advance = async (ms: number): Promise<void> => {
+    shift += ms;
+    engine.native.shiftClock(shift);
+    await clock.advance(ms);
+  };
+  const resolve = (name: string, shape = {}): Promise<Resolution> =>
+    resolver.resolve(new Query(makeQuery(name, shape)), {
+      protocol: 'udp',
+      client: { address: '203.0.113.9', port: 1 },
+    });
+  return { clock, udp, tcp, engine, resolver, exchanger, upstreams, advance, resolve };
+}
+
+test('ten thousand askers of one missing name cause one upstream query', async () => {
+  const t = build(query => answerA(query));
+  const all = await Promise.all(Array.from({ length: 10_000 }, () => t.resolve('stampede.example')));
+  expect(all.every(one => one.kind === 'message')).toBe(true);
+  expect(t.udp.asked).toHaveLength(1);
+  expect(t.resolver.stats.coalesced).toBe(9999);
+  expect(t.resolver.inFlight).toBe(0);
+});
+
+test('the table of flights is bounded; beyond it SERVFAIL at once', async () => {
+  const t = build(() => undefined, { upstream: { maxTotal: 10 } });
+  for (let i = 0; i < 10; i++) void t.resolve(`n${i}.example`);
+  expect(await t.resolve('one-more.example')).toMatchObject({ kind: 'error', rcode: 2 });
+  expect(t.resolver.stats.overloaded).toBe(1);
+});
+
+test('silence ends in SERVFAIL within the deadline', async () => {
+  const t = build(() => undefined, { upstream: { deadlineMs: 3000 } });
+  let outcome: Resolution | undefined;
+  void t.resolve('silent.example').then(resolution => {
+    outcome = resolution;
+  });
+  await t.advance(2900);
+  expect(outcome).toBeUndefined();
+  await t.advance(101);
+  expect(outcome).toMatchObject({ kind: 'error', rcode: 2, extendedError: 22 });
+});
+
+test('a late upstream: the stale answer after 1.8 s, the fresh one into the cache afterwards (RFC 8767 section 5)', async () => {
+  let late = false;
+  const t = build(query => {
+    if (!late) return answerA(query, 60);
+    return new Promise(resolve => t.clock.after(2500, () => resolve(answerA(query, 60, '192.0.2.99'))));
+  });
+  t.upstreams[0].succeeded(900); // a server known to be slow is given the time
+  await t.resolve('a.example');
+  late = true;
+  await t.advance(61_000);
+  let outcome: Resolution | undefined;
+  void t.resolve('a.example').then(resolution => {
+    outcome = resolution;
+  });
+  await t.advance(1790);
+  expect(outcome).toBeUndefined();
+  await t.advance(20);
+  expect(outcome).toEqual({ kind: 'cached' });
+  await t.advance(3000);
+  const length = t.engine.answer(makeQuery('a.example'));
+  expect(decode(t.engine.reply.slice(0, length)).answers![0]).toMatchObject({ data: '192.0.2.99' });
+});
+
+test('failures back off: 5 s, 10 s, 20 s ... and success forgets them (RFC 9520 section 3.2)', async () => {
+  let broken = true;
+  const t = build(query => (broken ? makeResponse(query, { rcode: 2 }) : answerA(query)));
+  const askedAfter = async (ms: number): Promise<number> => {
+    const before = t.udp.asked.length;
+    await t.advance(ms);
+    await t.resolve('a.example');
+    return t.udp.asked.length - before;
+  };
+  expect(await askedAfter(0)).toBe(1);
+  expect(await askedAfter(4000)).toBe(0);
+  expect(await askedAfter(1100)).toBe(1);
+  expect(await askedAfter(9000)).toBe(0);
+  expect(await askedAfter(1100)).toBe(1);
+  broken = false;
+  await t.advance(20_100);
+  expect(await t.resolve('a.example')).toMatchObject({ kind: 'message' });
+});
+
+test('a bogus first server does not matter when another answers', async () => {
+  const t = build(
+    (query, server) => (server === '192.0.2.1:53' ? makeResponse(query, { rcode: 2 }) : answerA(query)),
+    {},
+    {},
+    ['192.0.2.1:53', '192.0.2.2:53'],
+  );
+  for (let i = 0; i < 5; i++) expect(await t.resolve(`n${i}.example`)).toMatchObject({ kind: 'message' });
+});
+
+test('the prefetch rate is bounded', async () => {
+  const t = build(query => answerA(query), { prefetch: { maxPerSecond: 3 } });
+  const started = Array.from({ length: 10 }, (_, i) => t.resolver.prefetch(new Query(makeQuery(`p${i}.example`))));
+  expect(started.filter(Boolean)).toHaveLength(3);
+  await t.advance(1000);
+  expect(t.resolver.prefetch(new Query(makeQuery('later.example')))).toBe(true);
+});
+
+test('RD=0 queries go upstream as they are and are not stored', async () => {
+  const t = build(query => answerA(query));
+  await t.resolve('a.example', { rd: false });
+  expect(t.udp.asked[0].query[2] & 1).toBe(0);
+  expect(t.engine.answer(makeQuery('a.example'))).toBeLessThan(0);
+});
+
+test('built-in zones answer without an upstream (RFC 6303, 6761, 7686)', async () => {
+  const t = build(() => {
+    throw new Error('asked');
+  });
+  const answer = async (name: string, type = 'A') => {
+    const resolution = await t.resolve(name, { type });
+    if (resolution.kind !== 'message') throw new Error(resolution.kind);
+    return {
+      rcode: rcodeOf(resolution.message),
+      data: decode(resolution.message).answers!.map(one => (one as { data: unknown }).data),
+    };
+  };
+  expect(await answer('localhost')).toEqual({ rcode: 0, data: ['127.0.0.1'] });
+  expect(await answer('a.LOCALHOST', 'AAAA')).toEqual({ rcode: 0, data: ['::1'] });
+  expect(await answer('1.0.0.127.in-addr.arpa', 'PTR')).toEqual({ rcode: 0, data: ['localhost'] });
+  expect(await answer('7.1.168.192.in-addr.arpa', 'PTR')).toEqual({ rcode: 3, data: [] });
+  expect(await answer('facebookcorewwwi.onion')).toEqual({ rcode: 3, data: [] });
+  expect(await answer('x.invalid')).toEqual({ rcode: 3, data: [] });
+  expect(t.udp.asked).toHaveLength(0);
+});
+
+test('onQuery can answer, refuse, rewrite and route', async () => {
+  const t = build(
+    (query, server) => answerA(query, 60, server.startsWith('198.51.100') ? '198.51.100.7' : '192.0.2.7'),
+    {},
+    {
+      onQuery: query => {
+        if (query.name === 'own.example.')
+          return { answer: [{ name: 'own.example', type: 'A', ttl: 60, data: '10.9.8.7' }] };
+        if (query.name === 'ads.example.') return { refuse: 'REFUSED' };
+        if (query.name === 'old.example.') return { rewrite: 'new.example' };
+        if (query.name === 'corp.example.') return { group: 'other' };
+        return undefined;
+      },
+    },
+  );
+  const records = async (name: string) => {
+    const resolution = await t.resolve(name);
+    return resolution.kind === 'message'
+      ? decode(resolution.message).answers!.map(
+          one => `${one.name} ${one.type} ${String((one as { data: unknown }).data)}`,
+        )
+      : resolution;
+  };
+  expect(await records('own.example')).toEqual(['own.example A 10.9.8.7']);
+  expect(await records('ads.example')).toMatchObject({ kind: 'error', rcode: 5 });
+  expect(await records('old.example')).toEqual([
+    'old.example CNAME new.example',
+    expect.stringMatching(/^new.example A 192.0.2.7$/i),
+  ]);
+  expect(await records('corp.example')).toEqual(['corp.example A 198.51.100.7']);
+  expect(await records('own.example')).toEqual({ kind: 'cached' });
+});
+
+test('a hook that throws is SERVFAIL, not a crash', async () => {
+  const t = build(
+    query => answerA(query),
+    {},
+    {
+      onQuery: () => {
+        throw new Error('a mistake');
+      },
+    },
+  );
+  expect(await t.resolve('a.example')).toMatchObject({ kind: 'error', rcode: 2 });
+});
+
+test('onResponse can keep a response out of the cache', async () => {
+  const t = build(query => answerA(query), {}, { onResponse: () => 'drop' });
+  expect(await t.resolve('a.example')).toMatchObject({ kind: 'message' });
+  expect(t.engine.stats().entries).toBe(0);
+});
+
+test('the client subnet is forwarded where configured, keyed by scope, and dropped on mismatch (RFC 7871 section 7.3)', async () => {
+  let scope = 16;
+  let lie = false;
+  const t = build(
+    query => {
+      const response = answerA(query);
+      const option = Buffer.from([0, 8, 0, 7, 0, 1, 24, scope, lie ? 9 : 198, 51, 100]);
+      const opt = Buffer.concat([Buffer.from([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, option.length]), option]);
+      response.writeUInt16BE(1, 10);
+      return Buffer.concat([response, opt]);
+    },
+    { upstream: { clientSubnet: 'forward', deadlineMs: 500 } },
+  );
+  const from = (subnet: string) => ({ options: [{ code: 8, data: Buffer.from(subnet, 'hex') }] });
+  await t.resolve('geo.example', from('00011800c63364'));
+  expect(t.udp.asked[0].query.subarray(-7).toString('hex')).toBe('00011800c63364');
+  expect(t.engine.answer(makeQuery('geo.example', from('00011800c63399')))).toBeGreaterThan(0); // the same /16
+  expect(t.engine.answer(makeQuery('geo.example', from('00011800c63499')))).toBeLessThan(0);
+  scope = 0;
+  await t.resolve('all.example', from('00011800c63364'));
+  expect(t.engine.answer(makeQuery('all.example'))).toBeGreaterThan(0); // scope 0: for everybody
+  lie = true;
+  const lied = t.resolve('lie.example', from('00011800c63364'));
+  await t.advance(600);
+  expect(await lied).toMatchObject({ kind: 'error', rcode: 2 });
+});
+
+test('NXDOMAIN replaces an expired positive answer (RFC 8767 section 4)', async () => {
+  let gone = false;
+  const t = build(query =>
+    gone ? makeResponse(query, { rcode: 3, authorities: [soa('example')] }) : answerA(query, 60),
+  );
+  await t.resolve('a.example');
+  gone = true;
+  await t.advance(61_000);
+  expect(await t.resolve('a.example')).toMatchObject({ kind: 'message' });
+  const length = t.engine.answer(makeQuery('a.example'));
+  expect(t.engine.reply[3] & 15).toBe(3);
+  expect(length).toBeGreaterThan(0);
+  await settle();
+});
