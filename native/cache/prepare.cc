@@ -88,13 +88,14 @@ uint32_t SignatureLimit(Bytes message, const Record& record, uint32_t wall_secon
 Status SurveyRecords(const PrepareArgs& args, size_t question_end, uint16_t qtype, Survey* survey, size_t* end) {
   const Bytes message = args.response;
   Chain chain(message, wire::kHeaderSize);
-  wire::LabelMap labels;
-  wire::CheckName(message, wire::kHeaderSize, &labels);
-  RecordWalk walk(message, question_end, &labels);
+  wire::MovingOctets moving;
+  RecordWalk walk(message, question_end, &moving);
   Record record;
   size_t additional = 0;
   while (walk.Next(&record)) {
-    if (!wire::CheckRdata(message, record, &labels)) return Status::kMalformed;
+    if (!wire::CheckRdata(message, record, &moving)) return Status::kMalformed;
+    moving.Add(record.fixed + 4, 4);
+    if (record.type == wire::type::kA || record.type == wire::type::kAaaa) moving.Add(record.rdata(), record.length);
     const bool is_opt = record.type == wire::type::kOpt;
     if (is_opt && (record.section != Section::kAdditional || record.fixed - record.owner != 1)) {
       return Status::kMalformed;

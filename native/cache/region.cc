@@ -65,7 +65,7 @@ bool FormatRegion(uint8_t* base, const RegionOptions& options) {
       begin += units;
     }
   }
-  std::atomic_thread_fence(std::memory_order_release);
+  FenceRelease();
   super->magic = kRegionMagic;  // last: a half-formatted region is never taken for a whole one
   return true;
 }

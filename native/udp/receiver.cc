@@ -150,9 +150,9 @@ void Receiver::Handle(int count) {
 }
 
 void Receiver::RefusePacket(int packet, Bytes octets) {
-  refused_.Add();
   wire::Query query;
   if (wire::ParseQuery(octets, &query) == wire::QueryVerdict::kDrop) return;
+  refused_.Add();
   Reply(packet, responder_.Refuse(query, wire::rcode::kRefused, wire::ede::kProhibited, true,
                                   replies_.At(static_cast<size_t>(packet))));
 }

@@ -7,33 +7,39 @@ namespace {
 constexpr uint8_t kPointerMask = 0xC0;
 }
 
-size_t CheckName(Bytes message, size_t at, LabelMap* map) {
+size_t CheckName(Bytes message, size_t at, const MovingOctets* moving) {
   size_t here = at;
-  size_t own = 0;       // octets up to and including the first pointer or the root label
-  size_t expanded = 0;  // octets of the uncompressed name
-  size_t limit = at;    // a pointer must lead before this
+  size_t own = 0;                 // octets up to and including the first pointer or the root label
+  size_t expanded = 0;            // octets of the uncompressed name
+  size_t limit = at;              // a pointer must lead before this
+  size_t bound = message.size();  // and what it leads to must end before this
   int hops = 0;
-  while (here < message.size()) {
+  while (here < bound) {
     const uint8_t label = message[here];
     if (label == 0) {
       if (expanded + 1 > kMaxNameSize) return 0;
-      return own != 0 ? own : here + 1 - at;
+      if (own == 0) return here + 1 - at;
+      return moving != nullptr && moving->Overlaps(here, 1) ? 0 : own;
     }
     if ((label & kPointerMask) == kPointerMask) {
-      if (here + 2 > message.size()) return 0;
+      if (here + 2 > bound) return 0;
       const size_t target = Load16(message.data() + here) & 0x3FFFu;
       // 127 labels need no more than 127 pointers; without the bound a chain of bare pointers costs its square.
       if (target >= limit || target < kHeaderSize || ++hops > 127) return 0;
-      if (map != nullptr && !map->Has(target)) return 0;
-      if (own == 0) own = here + 2 - at;
+      if (own == 0) {
+        own = here + 2 - at;
+      } else if (moving != nullptr && moving->Overlaps(here, 2)) {
+        return 0;
+      }
+      bound = limit;
       limit = target;
       here = target;
       continue;
     }
-    if (label > kMaxLabelSize) return 0;
+    if (label > kMaxLabelSize || here + 1u + label > bound) return 0;
+    if (own != 0 && moving != nullptr && moving->Overlaps(here, 1u + label)) return 0;
     expanded += 1u + label;
     if (expanded >= kMaxNameSize) return 0;
-    if (map != nullptr && own == 0) map->Add(here);
     here += 1u + label;
   }
   return 0;

@@ -49,22 +49,27 @@ inline size_t PlainNameLength(Bytes message, size_t at) {
 // Length of the name's own octets at `at` (up to its pointer, if it has one), after checking every octet it leads to:
 // pointers go strictly backwards (RFC 9267 section 2) and the whole is at most 255 octets. 0 when malformed.
 //
-// With `map`, a pointer must lead to the beginning of a label of a name seen before, and the labels of this name are
-// added. Without that rule a name could be read out of a TTL, and change as the TTL ages.
-class LabelMap;
-size_t CheckName(Bytes message, size_t at, LabelMap* map = nullptr);
+// With `moving`, a name that leads through a pointer must not be read out of octets that change while the message is
+// stored: it would change with them.
+class MovingOctets;
+size_t CheckName(Bytes message, size_t at, const MovingOctets* moving = nullptr);
 
-// Where labels begin that a pointer may lead to (it has 14 bits). 2 KiB.
-class LabelMap {
+// Octets of a message that patching changes: TTLs, and addresses that rotate. As far as pointers reach. 2 KiB.
+class MovingOctets {
  public:
-  bool Has(size_t at) const { return at < kReach && (words_[at / 64] >> (at % 64) & 1) != 0; }
-  void Add(size_t at) {
-    if (at < kReach) words_[at / 64] |= uint64_t{1} << (at % 64);
+  void Add(size_t at, size_t n) {
+    for (size_t i = at; i < at + n && i < kReach; ++i) words_[i / 64] |= uint64_t{1} << (i % 64);
+  }
+  bool Overlaps(size_t at, size_t n) const {
+    for (size_t i = at; i < at + n && i < kReach; ++i) {
+      if (words_[i / 64] >> (i % 64) & 1) return true;
+    }
+    return false;
   }
 
  private:
-  static constexpr size_t kReach = 1 << 14;
-  uint64_t words_[kReach / 64] = {};
+  static constexpr size_t kReach = (1 << 14) + kMaxNameSize + 1;
+  uint64_t words_[(kReach + 63) / 64] = {};
 };
 
 // Expands the name at `at` into `out` (255 octets), folded. The name must have passed CheckName. Returns its length.

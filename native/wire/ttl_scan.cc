@@ -3,9 +3,9 @@
 
 namespace shardns::wire {
 
-bool ReadRecord(Bytes message, size_t at, Record* record, LabelMap* map) {
+bool ReadRecord(Bytes message, size_t at, Record* record, const MovingOctets* moving) {
   if (at >= message.size()) return false;
-  const size_t name = CheckName(message, at, map);
+  const size_t name = CheckName(message, at, moving);
   if (name == 0 || message.size() - at - name < 10) return false;
   record->owner = at;
   record->fixed = at + name;
@@ -19,11 +19,6 @@ bool ReadRecord(Bytes message, size_t at, Record* record, LabelMap* map) {
 
 namespace {
 
-// A name that must not be compressed itself, but may be pointed to.
-bool CheckPlainName(Bytes message, size_t at, LabelMap* map) {
-  return PlainNameLength(message, at) != 0 && CheckName(message, at, map) != 0;
-}
-
 // The data of a record as a small grammar: fixed octets and names, then whatever is left.
 struct Layout {
   uint8_t before;     // octets before the first name
@@ -32,7 +27,7 @@ struct Layout {
   bool compressible;  // the types of RFC 1035 and those of RFC 3597 section 4
 };
 
-bool CheckLayout(Bytes message, const Record& record, Layout layout, LabelMap* map) {
+bool CheckLayout(Bytes message, const Record& record, Layout layout, const MovingOctets* moving) {
   const size_t end = record.end();
   size_t at = record.rdata() + layout.before;
   if (at > end) return false;
@@ -40,7 +35,7 @@ bool CheckLayout(Bytes message, const Record& record, Layout layout, LabelMap* m
     if (at >= end) return false;
     // A pointer may lead before the record, but the name's own octets must end inside it.
     const size_t name =
-        layout.compressible ? CheckName(message.first(end), at, map) : PlainNameLength(message.first(end), at);
+        layout.compressible ? CheckName(message.first(end), at, moving) : PlainNameLength(message.first(end), at);
     if (name == 0) return false;
     at += name;
   }
@@ -49,7 +44,7 @@ bool CheckLayout(Bytes message, const Record& record, Layout layout, LabelMap* m
 
 }  // namespace
 
-bool CheckRdata(Bytes message, const Record& record, LabelMap* map) {
+bool CheckRdata(Bytes message, const Record& record, const MovingOctets* moving) {
   switch (record.type) {
     case type::kA:
       return record.dns_class != kClassIn || record.length == 4;
@@ -63,30 +58,30 @@ bool CheckRdata(Bytes message, const Record& record, LabelMap* map) {
     case 8:   // MG
     case 9:   // MR
     case 12:  // PTR
-      return CheckLayout(message, record, {0, 1, 0, true}, map);
+      return CheckLayout(message, record, {0, 1, 0, true}, moving);
     case type::kDname:
       // RFC 6672 section 2.5 forbids compression here; receivers that met it in the wild accept it.
-      return CheckLayout(message, record, {0, 1, 0, true}, map);
+      return CheckLayout(message, record, {0, 1, 0, true}, moving);
     case 14:  // MINFO
     case 17:  // RP
-      return CheckLayout(message, record, {0, 2, 0, true}, map);
+      return CheckLayout(message, record, {0, 2, 0, true}, moving);
     case type::kSoa:
-      return CheckLayout(message, record, {0, 2, 20, true}, map);
+      return CheckLayout(message, record, {0, 2, 20, true}, moving);
     case 15:  // MX
     case 18:  // AFSDB
     case 21:  // RT
     case 36:  // KX
-      return CheckLayout(message, record, {2, 1, 0, true}, map);
+      return CheckLayout(message, record, {2, 1, 0, true}, moving);
     case 26:  // PX
-      return CheckLayout(message, record, {2, 2, 0, true}, map);
+      return CheckLayout(message, record, {2, 2, 0, true}, moving);
     case 33:  // SRV
-      return CheckLayout(message, record, {6, 1, 0, true}, map);
+      return CheckLayout(message, record, {6, 1, 0, true}, moving);
     case type::kRrsig: {
       if (record.length < 19) return false;
-      return CheckPlainName(message.first(record.end()), record.rdata() + 18, map);
+      return PlainNameLength(message.first(record.end()), record.rdata() + 18) != 0;
     }
     case 47:  // NSEC
-      return CheckPlainName(message.first(record.end()), record.rdata(), map);
+      return PlainNameLength(message.first(record.end()), record.rdata()) != 0;
     case 16: {  // TXT: character-strings to the end (RFC 1035 section 3.3.14)
       if (record.length == 0) return false;
       size_t at = record.rdata();

@@ -23,25 +23,25 @@ struct Record {
 };
 
 // Reads the record at `at` with its owner checked; false when malformed or cut off.
-bool ReadRecord(Bytes message, size_t at, Record* record, LabelMap* map = nullptr);
+bool ReadRecord(Bytes message, size_t at, Record* record, const MovingOctets* moving = nullptr);
 
 // Whether the record data is well-formed for its type. Unknown types pass as opaque octets.
-bool CheckRdata(Bytes message, const Record& record, LabelMap* map = nullptr);
+bool CheckRdata(Bytes message, const Record& record, const MovingOctets* moving = nullptr);
 
 // Walks records in order. Usage: RecordWalk walk(message, question_end); while (walk.Next(&record)) ...; walk.ok()
 class RecordWalk {
  public:
-  // `map`: see CheckName; needed where the message is not known to be valid.
-  RecordWalk(Bytes message, size_t at, LabelMap* map = nullptr)
+  // `moving`: see CheckName; needed where the message is not known to be valid.
+  RecordWalk(Bytes message, size_t at, const MovingOctets* moving = nullptr)
       : message_(message),
         at_(at),
         left_{AnCount(message.data()), NsCount(message.data()), ArCount(message.data())},
-        map_(map) {}
+        moving_(moving) {}
 
   bool Next(Record* record) {
     while (section_ < 3 && left_[section_] == 0) ++section_;
     if (section_ == 3) return false;
-    if (!ReadRecord(message_, at_, record, map_)) {
+    if (!ReadRecord(message_, at_, record, moving_)) {
       ok_ = false;
       return false;
     }
@@ -57,7 +57,7 @@ class RecordWalk {
   Bytes message_;
   size_t at_;
   uint32_t left_[3];
-  LabelMap* map_;
+  const MovingOctets* moving_;
   int section_ = 0;
   bool ok_ = true;
 };
