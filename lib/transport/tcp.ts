@@ -61,7 +61,7 @@ export class TcpTransport implements Transport {
       const finish = (): void => {
         timer.cancel();
         connection.pending.delete(id);
-        options.signal?.removeEventListener('abort', abort);
+        options.cancel?.unsubscribe(abort);
         if (connection.pending.size === 0 && !connection.dead) {
           connection.idle = this.clock.after(IDLE_MS, () => connection.socket.destroy());
         }
@@ -78,11 +78,8 @@ export class TcpTransport implements Transport {
           reject(error);
         },
       };
-      const abort = (): void =>
-        pending.reject(
-          new ShardnsError('ERR_SHARDNS_ABORTED', 'the query was aborted', { cause: options.signal?.reason }),
-        );
-      options.signal?.addEventListener('abort', abort);
+      const abort = (): void => pending.reject(new ShardnsError('ERR_SHARDNS_ABORTED', 'the query was called off'));
+      options.cancel?.subscribe(abort);
       const timer = this.clock.after(options.timeoutMs, () =>
         pending.reject(
           new ShardnsError(

@@ -1,11 +1,12 @@
 // One way to ask a server: octets out, octets back. Implementations match the response to the query; whoever calls
 // decides what the response is worth.
 import type { SocketAddress } from '../base/address.js';
+import type { Canceller } from '../base/cancel.js';
 
 export interface ExchangeOptions {
   /** Milliseconds until the exchange fails with ERR_SHARDNS_TIMEOUT. */
   timeoutMs: number;
-  signal?: AbortSignal;
+  cancel?: Canceller;
 }
 
 export interface Transport {

@@ -54,8 +54,8 @@ export class UdpTransport implements Transport {
         reject(new ShardnsError('ERR_SHARDNS_CLOSED', 'the UDP transport is closed'));
         return;
       }
-      if (options.signal?.aborted) {
-        reject(aborted(options.signal));
+      if (options.cancel?.cancelled) {
+        reject(aborted());
         return;
       }
       const end = questionEnd(query);
@@ -72,7 +72,7 @@ export class UdpTransport implements Transport {
       const finish = (): void => {
         pending.timer?.cancel();
         channel.pending.delete(id);
-        options.signal?.removeEventListener('abort', abort);
+        options.cancel?.unsubscribe(abort);
         if (channel.retired && channel.pending.size === 0) this.#drop(channel);
       };
       const pending: Pending = {
@@ -88,8 +88,8 @@ export class UdpTransport implements Transport {
         },
         timer: undefined,
       };
-      const abort = (): void => pending.reject(aborted(options.signal!));
-      options.signal?.addEventListener('abort', abort);
+      const abort = (): void => pending.reject(aborted());
+      options.cancel?.subscribe(abort);
       pending.timer = this.clock.after(options.timeoutMs, () =>
         pending.reject(
           new ShardnsError(
@@ -202,8 +202,8 @@ function matchesFolded(message: Uint8Array, pending: Pending): boolean {
   return matches(folded, pending.query, pending.questionEnd);
 }
 
-function aborted(signal: AbortSignal): ShardnsError {
-  return new ShardnsError('ERR_SHARDNS_ABORTED', 'the query was aborted', { cause: signal.reason });
+function aborted(): ShardnsError {
+  return new ShardnsError('ERR_SHARDNS_ABORTED', 'the query was called off');
 }
 
 /**

@@ -1,6 +1,7 @@
 // One question to a group of upstreams: tries, hedging, truncation to TCP, EDNS fallback, one deadline over all.
 //
 // Bounds: `maxInFlight` exchanges a server, `maxTotal` in all; UPSTREAM_LIMITS.maxTries tries a question.
+import { Canceller } from '../base/cancel.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
@@ -11,6 +12,9 @@ import { questionEnd } from '../wire/message.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import { select } from './selection.js';
 import type { Upstream } from './upstream.js';
+
+/** How long a server is asked without EDNS after it choked on it (the life of an infrastructure record). */
+const PLAIN_MS = 900_000;
 
 export interface ExchangerOptions {
   deadlineMs: number;
@@ -63,26 +67,28 @@ export class Exchanger {
   }
 
   /** One try at one server: UDP, then TCP when the answer did not fit. */
-  async ask(query: Uint8Array, upstream: Upstream, timeoutMs: number, signal: AbortSignal): Promise<Uint8Array> {
-    const at = upstream.at;
-    const options = { timeoutMs, signal };
+  async ask(query: Uint8Array, upstream: Upstream, timeoutMs: number, cancel: Canceller): Promise<Uint8Array> {
+    const { at } = upstream;
+    const until = this.clock.nowMs() + timeoutMs;
+    const left = (): { timeoutMs: number; cancel: Canceller } => ({ timeoutMs: until - this.clock.nowMs(), cancel });
     const plain = upstream.plainUntil > this.clock.nowMs();
     let response: Uint8Array;
     try {
-      response = await this.udp.exchange(plain ? withoutEdns(query) : query.slice(), at, options);
+      response = await this.udp.exchange(plain ? withoutEdns(query) : query.slice(), at, { timeoutMs, cancel });
     } catch (error) {
       if ((error as ShardnsError).cause !== CASE_CHANGED) throw error;
-      return this.tcp.exchange(query.slice(), at, options);
+      return this.tcp.exchange(query.slice(), at, left());
     }
     const rcode = response[3] & 0x0f;
     // RFC 6891 section 7: a server that does not know EDNS answers FORMERR or NOTIMP. Ask once without.
     if (!plain && (rcode === Rcode.FORMERR || rcode === Rcode.NOTIMP) && hasEdns(query)) {
-      response = await this.udp.exchange(withoutEdns(query), at, options);
-      if ((response[3] & 0x0f) !== rcode) upstream.plainUntil = this.clock.nowMs() + 900_000;
+      response = await this.udp.exchange(withoutEdns(query), at, left());
+      if ((response[3] & 0x0f) !== rcode) upstream.plainUntil = this.clock.nowMs() + PLAIN_MS;
     }
     if (response[2] & 0x02) {
       upstream.stats.truncated++;
-      return this.tcp.exchange(plain ? withoutEdns(query) : query.slice(), at, options);
+      // TCP takes a round trip more: it gets the rest of the try, and as much again.
+      return this.tcp.exchange(plain ? withoutEdns(query) : query.slice(), at, { timeoutMs, cancel });
     }
     return response;
   }
@@ -101,7 +107,7 @@ export class Exchanger {
 /** The tries for one question. The first acceptable response wins; the others are aborted. */
 class Race {
   readonly #tried = new Set<Upstream>();
-  readonly #abort = new AbortController();
+  readonly #cancel = new Canceller();
   readonly #deadlineAt: number;
   #tries = 0;
   #running = 0;
@@ -158,7 +164,7 @@ class Race {
         this.#try();
       });
     }
-    this.owner.ask(this.query, upstream, timeoutMs, this.#abort.signal).then(
+    this.owner.ask(this.query, upstream, timeoutMs, this.#cancel).then(
       response => {
         upstream.inFlight--;
         this.#running--;
@@ -200,7 +206,7 @@ class Race {
     this.owner.inFlight--;
     this.#hedge?.cancel();
     this.#deadline?.cancel();
-    if (this.#running > 0) this.#abort.abort();
+    if (this.#running > 0) this.#cancel.cancel();
     if (value !== undefined) this.resolve(value);
     else this.reject(this.#lastError);
   }

@@ -2,7 +2,6 @@
 #include "udp/socket.h"
 
 #include <arpa/inet.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -64,9 +63,6 @@ int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
   // The kernel may grant less than asked; that only loses packets earlier in a burst.
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &options.receive_buffer_bytes, sizeof(int));
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &options.send_buffer_bytes, sizeof(int));
-  // Should the wake-up by StopReceiving ever be missed, a receive ends by itself.
-  const timeval half_second = {.tv_sec = 0, .tv_usec = 500'000};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &half_second, sizeof half_second);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&endpoint->address), endpoint->length) != 0) return fail();
   endpoint->length = sizeof endpoint->address;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&endpoint->address), &endpoint->length) != 0) return fail();
@@ -74,7 +70,8 @@ int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
 }
 
 void StopReceiving(int fd) {
-  // On an unconnected socket this reports ENOTCONN and wakes the receiver all the same.
+  // On an unconnected socket this reports ENOTCONN and wakes the receiver all the same; it stays in force, so a receive
+  // that begins afterwards ends at once too. A receive time-out would cost each wait a timer.
   shutdown(fd, SHUT_RD);
 }
 

@@ -23,7 +23,7 @@ export class FakeTransport implements Transport {
       const timer = this.clock.after(options.timeoutMs, () =>
         reject(new ShardnsError('ERR_SHARDNS_TIMEOUT', `${where} did not answer in ${options.timeoutMs} ms`)),
       );
-      options.signal?.addEventListener('abort', () => {
+      options.cancel?.subscribe(() => {
         timer.cancel();
         reject(new ShardnsError('ERR_SHARDNS_ABORTED', 'aborted'));
       });

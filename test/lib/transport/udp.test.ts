@@ -2,6 +2,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { createServer, type Server } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { Canceller } from '../../../lib/base/cancel.js';
 import type { SocketAddress } from '../../../lib/base/address.js';
 import { systemClock } from '../../../lib/base/clock.js';
 import { systemRandom } from '../../../lib/base/random.js';
@@ -106,9 +107,9 @@ test('a server that is not there fails at once', async () => {
 
 test('an aborted query lets go of its place', async () => {
   const at = await udpServer(() => {});
-  const abort = new AbortController();
-  const pending = udp().exchange(makeQuery('slow.example'), at, { timeoutMs: 5000, signal: abort.signal });
-  abort.abort();
+  const cancel = new Canceller();
+  const pending = udp().exchange(makeQuery('slow.example'), at, { timeoutMs: 5000, cancel });
+  cancel.cancel();
   await expect(pending).rejects.toMatchObject({ code: 'ERR_SHARDNS_ABORTED' });
 });
 
