@@ -97,51 +97,53 @@ using Sequence = std::vector<uint32_t>;
 
 double TimeSingle(const cache::Cache* cache, cache::Reader* reader, const Workload& workload,
                   const Sequence& sequence) {
-  udp::Responder responder(cache, reader);
   uint8_t out[kOut];
   size_t octets = 0;
-  const double start = Seconds();
-  for (const uint32_t at : sequence) {
-    wire::Query query;
-    if (wire::ParseQuery(workload.queries[at], &query) != wire::QueryVerdict::kAnswer) std::abort();
-    cache::Answer answer;
-    cache->AnswerQuery({.query = query, .now = 16160}, reader, out, &answer);
-    octets += answer.length;
-  }
+  const double ns = TimeBlocks(workload.queries, sequence, [&](const PacketArray& packets, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      wire::Query query;
+      if (wire::ParseQuery(packets[i], &query) != wire::QueryVerdict::kAnswer) std::abort();
+      cache::Answer answer;
+      cache->AnswerQuery({.query = query, .now = 16160}, reader, out, &answer);
+      octets += answer.length;
+    }
+  });
   Keep(octets);
-  return (Seconds() - start) * 1e9 / static_cast<double>(sequence.size());
+  return ns;
 }
 
 double TimeBatch(const cache::Cache* cache, cache::Reader* reader, const Workload& workload, const Sequence& sequence) {
   udp::Responder responder(cache, reader);
   std::vector<uint8_t> buffers(16 * kOut);
-  Bytes packets[16];
+  Bytes batch[16];
   MutableBytes outs[16];
   wire::Query queries[16];
   udp::Response responses[16];
   for (size_t i = 0; i < 16; ++i) outs[i] = {&buffers[i * kOut], kOut};
   size_t octets = 0;
-  const double start = Seconds();
-  for (size_t at = 0; at + 16 <= sequence.size(); at += 16) {
-    for (size_t i = 0; i < 16; ++i) packets[i] = workload.queries[sequence[at + i]];
-    responder.RespondBatch(packets, {.now = 16160}, queries, outs, responses);
-    for (const udp::Response& response : responses) octets += response.length;
-  }
+  const double ns = TimeBlocks(workload.queries, sequence, [&](const PacketArray& packets, size_t count) {
+    for (size_t at = 0; at + 16 <= count; at += 16) {
+      for (size_t i = 0; i < 16; ++i) batch[i] = packets[at + i];
+      responder.RespondBatch(batch, {.now = 16160}, queries, outs, responses);
+      for (const udp::Response& response : responses) octets += response.length;
+    }
+  });
   Keep(octets);
-  return (Seconds() - start) * 1e9 / static_cast<double>(sequence.size());
+  return ns;
 }
 
 template <typename Other>
 double TimeOther(Other& other, const Workload& workload, const Sequence& sequence) {
   uint8_t out[kOut];
   size_t octets = 0;
-  const double start = Seconds();
-  for (const uint32_t at : sequence) {
-    octets += other.Answer(workload.queries[at], out);
-    Keep(out);
-  }
+  const double ns = TimeBlocks(workload.queries, sequence, [&](const PacketArray& packets, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      octets += other.Answer(packets[i], out);
+      Keep(out);
+    }
+  });
   Keep(octets);
-  return (Seconds() - start) * 1e9 / static_cast<double>(sequence.size());
+  return ns;
 }
 
 double TimeInserts(Subject& subject, const Workload& workload, const Sequence& sequence) {

@@ -19,7 +19,8 @@ using test::Buffer;
 class PacketArray {
  public:
   static constexpr size_t kStride = 64;
-  void Add(const Buffer& packet) {
+  void Clear() { octets_.clear(); }
+  void Add(Bytes packet) {
     if (packet.size() > kStride) std::abort();
     octets_.resize(octets_.size() + kStride);
     std::copy(packet.begin(), packet.end(), octets_.end() - kStride);
@@ -31,6 +32,25 @@ class PacketArray {
   Buffer octets_;
   size_t length_ = 0;
 };
+
+// Runs `body(packet, i)` over the sequence and returns the ns it took an operation. Packets are laid out in blocks
+// beforehand, outside the time: a receiver has them in its cache, where the kernel has just put them.
+template <typename Queries, typename Body>
+double TimeBlocks(const Queries& queries, const std::vector<uint32_t>& sequence, Body body) {
+  constexpr size_t kBlock = 256;
+  PacketArray block;
+  double seconds = 0;
+  size_t done = 0;
+  for (size_t from = 0; from + kBlock <= sequence.size(); from += kBlock) {
+    block.Clear();
+    for (size_t i = 0; i < kBlock; ++i) block.Add(queries[sequence[from + i]]);
+    const double start = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    body(static_cast<const PacketArray&>(block), kBlock);
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count() - start;
+    done += kBlock;
+  }
+  return seconds * 1e9 / static_cast<double>(done);
+}
 
 struct Workload {
   PacketArray queries;

@@ -119,9 +119,10 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
   const uint32_t stale_window = tunables_.stale_window_seconds.load(std::memory_order_relaxed);
   const uint32_t stale_ttl = tunables_.stale_ttl_seconds.load(std::memory_order_relaxed);
   ReaderCounters& counters = reader->of(ShardOf(key.hash, shard_mask_));
-  const Found found = shard_of(key).Find(
+  Found found;
+  shard_of(key).Find(
       {.key = key, .now = args.now, .stale_window = TicksFromSeconds(stale_window), .stale_ttl_seconds = stale_ttl},
-      out, &counters);
+      out, &counters, &found);
   const bool usable = found.found && !Forgotten(found, key);
   const int32_t remaining = TicksUntil(found.header.expires, args.now);
   if (!usable || remaining <= 0) [[unlikely]] {
@@ -137,7 +138,8 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
       Key failure_key = key;
       failure_key.flags |= entry_flag::kFailure;
       HashKey(super_->secret, &failure_key);
-      const Found failure = shard_of(failure_key).Find({.key = failure_key, .now = args.now}, reply, &counters);
+      Found failure;
+      shard_of(failure_key).Find({.key = failure_key, .now = args.now}, reply, &counters, &failure);
       if (!failure.found || Forgotten(failure, failure_key)) {
         counters.misses.Add();
         return;
@@ -231,8 +233,8 @@ Cache::Peeked Cache::Peek(Bytes folded_name, uint16_t type, const Variant& varia
   MakeKey(super_->secret, folded_name, type, variant, &key);
   ReaderCounters ignored;
   const uint32_t window = tunables_.stale_window_seconds.load(std::memory_order_relaxed);
-  const Found found =
-      shard_of(key).Find({.key = key, .now = now, .stale_window = TicksFromSeconds(window)}, out, &ignored);
+  Found found;
+  shard_of(key).Find({.key = key, .now = now, .stale_window = TicksFromSeconds(window)}, out, &ignored, &found);
   if (!found.found || Forgotten(found, key) || found.header.length + kLooseSlack > out.size()) return {};
   return {.length = found.header.length, .remaining_ticks = TicksUntil(found.header.expires, now), .freq = found.freq};
 }

@@ -47,7 +47,7 @@ inline void HashKey(const HashSecret& secret, const uint8_t* name, Key* key) {
   if (key->extra_length != 0) [[unlikely]] {
     salt ^= KeyedHash(secret, key->extra, key->extra_length, 1) << 24;
   }
-  key->hash = KeyedHash(secret, name, key->name_length, salt, wire::FoldWord);
+  key->hash = KeyedHash(secret, name, key->name_length, salt, [](uint64_t word) { return wire::FoldWord(word); });
 }
 inline void HashKey(const HashSecret& secret, Key* key) { HashKey(secret, key->name, key); }
 

@@ -416,59 +416,57 @@ inline void Shard::ReadSlot(const FindArgs& args, AtomicSlot* atomic, uint64_t w
   found->found = true;
 }
 
-Found Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters) const {
+void Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const {
   constexpr int kTries = 4;
-  if (out.size() < wire::kHeaderSize + wire::kMaxNameSize + 4 + kLooseSlack) return {};
+  if (out.size() < wire::kHeaderSize + wire::kMaxNameSize + 4 + kLooseSlack) return;
   const uint16_t tag = TagOf(args.key.hash);
   if (policy_ == PolicyKind::kLru) header_->lock.Lock();
-  Found found;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     bool disturbed = false;
     VisitCandidates(args.key, [&](AtomicSlot* atomic, uint64_t word) {
       const Slot slot(word);
       if (!slot.live() || slot.tag() != tag) return false;
-      ReadSlot(args, atomic, word, out, &found);
+      ReadSlot(args, atomic, word, out, found);
       FenceAcquire();
       uint64_t after = atomic->load(std::memory_order_relaxed);
       if (!Slot(after).SamePlace(slot)) {
         disturbed = true;
-        found.found = false;
+        found->found = false;
         return true;
       }
-      if (!found.found) return false;
-      found.slot_word = after;
+      if (!found->found) return false;
+      found->slot_word = after;
       return true;
     });
     if (!disturbed) break;
     counters->retries.Add();
   }
-  if (found.found) {
-    const int32_t left = TicksUntil(found.header.expires, args.now);
+  if (found->found) {
+    const int32_t left = TicksUntil(found->header.expires, args.now);
     if (left + static_cast<int32_t>(args.stale_window) <= 0) {
-      found.found = false;
+      found->found = false;
     } else if (policy_ == PolicyKind::kLru) {
-      const Slot slot(found.slot_word);
+      const Slot slot(found->slot_word);
       if (header_->newest[static_cast<size_t>(slot.queue())] != slot.at()) {
         Unlink(slot.queue(), slot.at());
         LinkNewest(slot.queue(), slot.at());
       }
     }
-    if (found.found && found.freq < Slot::kMaxFreq) {
-      uint64_t expected = found.slot_word;
+    if (found->found && found->freq < Slot::kMaxFreq) {
+      uint64_t expected = found->slot_word;
       if (Slot(expected).freq() < Slot::kMaxFreq) {
-        found.slot->compare_exchange_strong(expected, expected + Slot::kFreqOne, std::memory_order_relaxed);
-        found.slot_word = expected;
+        found->slot->compare_exchange_strong(expected, expected + Slot::kFreqOne, std::memory_order_relaxed);
+        found->slot_word = expected;
       }
     }
   }
   if (policy_ == PolicyKind::kLru) header_->lock.Unlock();
-  if (found.found && args.age_ttls && (found.header.flags & entry_flag::kWalk) != 0 &&
-      found.header.length + kLooseSlack <= out.size()) [[unlikely]] {
-    wire::Patch patch{.age_seconds = SecondsSince(found.header.stored, args.now)};
-    if (TicksUntil(found.header.expires, args.now) <= 0) patch.fixed_ttl_seconds = args.stale_ttl_seconds;
-    wire::AgeTtlsByWalk(out.first(found.header.length), wire::kHeaderSize + args.key.name_length + 4u, patch);
+  if (found->found && args.age_ttls && (found->header.flags & entry_flag::kWalk) != 0 &&
+      found->header.length + kLooseSlack <= out.size()) [[unlikely]] {
+    wire::Patch patch{.age_seconds = SecondsSince(found->header.stored, args.now)};
+    if (TicksUntil(found->header.expires, args.now) <= 0) patch.fixed_ttl_seconds = args.stale_ttl_seconds;
+    wire::AgeTtlsByWalk(out.first(found->header.length), wire::kHeaderSize + args.key.name_length + 4u, patch);
   }
-  return found;
 }
 
 // --- checks ---

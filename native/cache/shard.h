@@ -34,7 +34,8 @@ class Shard {
   Shard(uint8_t* region_base, uint32_t number);
 
   // Copies the entry of `key` to `out` and ages it. `out` must have kLooseSlack octets to spare.
-  Found Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters) const;
+  // `found` is written in place: returning it would copy a struct of small fields that were stored a moment ago.
+  void Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const;
 
   // Stores the image. Replaces an entry of the same key, keeping its popularity.
   Status Insert(const EntryImage& image, const Key& key, Ticks now, uint32_t generation);
@@ -115,7 +116,6 @@ class Shard {
   void Unlink(Queue queue, uint32_t unit) const;
   void Relink(Queue queue, uint32_t from, uint32_t to);
 
-  // Into `found`, in place: returning it would copy a struct of small fields that were stored a moment ago.
   void ReadSlot(const FindArgs& args, AtomicSlot* slot, uint64_t word, MutableBytes out, Found* found) const;
 
   uint8_t* base_;

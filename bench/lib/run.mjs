@@ -1,0 +1,145 @@
+// A hit from JavaScript: on registered buffers, from a Buffer, in batches; beside lru-cache keyed from the packet, and
+// dns-packet. Then the proof that ten million hits make no garbage.
+//
+//   node bench/lib/run.mjs
+import { spawnSync } from 'node:child_process';
+import Benchmark from 'benchmark';
+import dnsPacket from 'dns-packet';
+import { LRUCache } from 'lru-cache';
+import { Engine } from '../../dist/cache/engine.js';
+import { keep } from '../results.mjs';
+
+const NAMES = 100_000;
+const BATCH = 16;
+
+function fill() {
+  const engine = new Engine({ memoryBytes: 64 << 20, shards: 16, policy: 's3fifo', averageEntryBytes: 184 });
+  engine.configure({
+    minTtlSeconds: 0, maxTtlSeconds: 86_400, negativeMinTtlSeconds: 0, negativeMaxTtlSeconds: 3600, ttlJitterPercent: 0,
+    staleWindowSeconds: 0, staleTtlSeconds: 30, prefetchShare0: 0, prefetchShare1: 0, prefetchShare2: 0, prefetchShare3: 0,
+    earlyRefreshBetaTicks: 0, udpSize: 1232, rotate: 0, clientSubnet: 0,
+  });
+  const queries = [];
+  const answers = [];
+  for (let i = 0; i < NAMES; i++) {
+    const questions = [{ name: `Host-${String(i).padStart(7, '0')}.Example.com`, type: 'A' }];
+    const query = Buffer.from(dnsPacket.encode({ type: 'query', id: i & 0xffff, flags: 0x0100, questions }));
+    const head = Buffer.from(query);
+    head[2] = 0x81;
+    head[3] = 0x80;
+    head.writeUInt16BE(5, 6);
+    const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 14, 16, 0, 4, 10, 0, i >> 8, i & 255]);
+    const answer = Buffer.concat([head, record, record, record, record, record]);
+    engine.insert(answer, {}, 0);
+    queries.push(query);
+    answers.push(answer);
+  }
+  return { engine, queries, answers };
+}
+
+// Uniform order, drawn once, walked by all alike.
+const order = new Uint32Array(1 << 16);
+for (let i = 0; i < order.length; i++) order[i] = Math.floor(Math.random() * NAMES);
+
+if (process.argv[2] === 'garbage') {
+  const { engine, queries } = fill();
+  const query = new Uint8Array(65_535);
+  const reply = new Uint8Array(65_599);
+  engine.native.register(query, reply, new Uint32Array(8));
+  const packed = new Uint8Array(1 << 22);
+  let at = 0;
+  for (let i = 0; i < 4096; i++) {
+    packed.set(queries[order[i]], at);
+    at += 64;
+  }
+  const length = queries[0].length;
+  const { answer } = engine.native;
+  const run = n => {
+    let hits = 0;
+    for (let i = 0; i < n; i++) {
+      query.copyWithin(0, 0, 0);
+      const from = (i & 4095) << 6;
+      for (let j = 0; j < length; j++) query[j] = packed[from + j];
+      if (answer(length) > 0) hits = (hits + 1) | 0;
+    }
+    return hits;
+  };
+  run(100_000);
+  console.log('begin');
+  const hits = run(10_000_000);
+  console.log(`end ${hits}`);
+  process.exit(0);
+}
+
+const { engine, queries, answers } = fill();
+let at = 0;
+const next = () => order[(at = (at + 1) & 0xffff)];
+
+const queryBuffer = new Uint8Array(65_535);
+const replyBuffer = new Uint8Array(65_599);
+engine.native.register(queryBuffer, replyBuffer, new Uint32Array(8));
+const { answer, answerFrom, answerBatch } = engine.native;
+
+const ends = new Uint32Array(BATCH);
+const lengths = new Int32Array(BATCH);
+const batchQueries = new Uint8Array(BATCH * 512);
+const batchReplies = new Uint8Array(BATCH * 2048);
+engine.native.registerBatch(batchQueries, ends, batchReplies, lengths);
+
+const lru = new LRUCache({ max: NAMES });
+const keyOf = packet => packet.toString('latin1', 12).toLowerCase();
+for (const [i, query] of queries.entries()) lru.set(keyOf(query), answers[i]);
+const lruReply = Buffer.alloc(2048);
+
+let wrong = 0;
+const results = {};
+const suite = new Benchmark.Suite();
+const add = (name, per, fn) => suite.add(name, fn, { minSamples: 40, per });
+add('shardns, registered buffers', 1, () => {
+  const query = queries[next()];
+  queryBuffer.set(query);
+  if (answer(query.length) <= 0) wrong++;
+});
+add('shardns, from a Buffer', 1, () => {
+  if (answerFrom(queries[next()], replyBuffer) <= 0) wrong++;
+});
+add('shardns, batch of 16', BATCH, () => {
+  let end = 0;
+  for (let i = 0; i < BATCH; i++) {
+    const query = queries[next()];
+    batchQueries.set(query, end);
+    end += query.length;
+    ends[i] = end;
+  }
+  if (answerBatch(BATCH) !== BATCH) wrong++;
+});
+add('lru-cache from the packet, with copy', 1, () => {
+  const query = queries[next()];
+  const found = lru.get(keyOf(query));
+  if (found === undefined) wrong++;
+  found.copy(lruReply);
+  lruReply[0] = query[0];
+  lruReply[1] = query[1];
+});
+add('dns-packet decode and encode', 1, () => {
+  const decoded = dnsPacket.decode(queries[next()]);
+  dnsPacket.encode({ type: 'response', id: decoded.id, questions: decoded.questions, answers: [{ type: 'A', name: decoded.questions[0].name, ttl: 60, data: '10.0.0.1' }] });
+});
+suite.on('cycle', event => {
+  const { name, stats, per } = event.target;
+  const sample = [...stats.sample].sort((a, b) => a - b);
+  results[name] = { ns: (sample[Math.floor(sample.length / 2)] * 1e9) / (per ?? (name.includes('batch') ? BATCH : 1)), samples: sample.length };
+  console.log(`${name.padEnd(40)} ${results[name].ns.toFixed(0).padStart(6)} ns`);
+});
+suite.on('complete', () => {
+  if (wrong > 0) throw new Error(`${wrong} lookups missed`);
+  const base = results['lru-cache from the packet, with copy'].ns;
+  for (const result of Object.values(results)) result.of_lru_cache = result.ns / base;
+  const traced = spawnSync(process.execPath, ['--trace-gc', process.argv[1], 'garbage'], { encoding: 'utf8' }).stdout.split('\n');
+  const between = traced.slice(traced.indexOf('begin') + 1, traced.findIndex(line => line.startsWith('end')));
+  const collections = between.filter(line => /Scavenge|Mark-Compact/.test(line)).length;
+  console.log(`garbage collections in 10^7 hits: ${collections} (${traced.find(line => line.startsWith('end'))} hits)`);
+  keep('lib', { names: NAMES, results, garbage: { hits: 10_000_000, collections } });
+  process.exit(0);
+});
+suite.run({ async: true });
