@@ -10,7 +10,7 @@ namespace shardns::bench {
 namespace {
 
 constexpr size_t kNames = 1'000'000;
-constexpr size_t kLegitimate = 6'000'000;
+constexpr size_t kLegitimate = 2'000'000;
 constexpr uint32_t kPerSecond = 10'000;
 
 double Run(cache::PolicyKind policy, size_t bytes, int attack_percent, const std::vector<uint32_t>& sequence) {

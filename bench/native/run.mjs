@@ -9,9 +9,14 @@ import { keep } from '../results.mjs';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const build = join(root, 'build/bench');
 const [rounds = '7', operations = '4000000'] = process.argv.slice(2);
-execFileSync('cmake', ['-S', root, '-B', build, '-DSHARDNS_BENCH=ON', '-DCMAKE_BUILD_TYPE=Release', '--log-level=WARNING'], { stdio: 'inherit' });
+execFileSync(
+  'cmake',
+  ['-S', root, '-B', build, '-DSHARDNS_BENCH=ON', '-DCMAKE_BUILD_TYPE=Release', '--log-level=WARNING'],
+  { stdio: 'inherit' },
+);
 execFileSync('cmake', ['--build', build, '-j', '2'], { stdio: ['ignore', 'ignore', 'inherit'] });
-const json = (name, args) => JSON.parse(execFileSync(join(build, name), args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }));
+const json = (name, args) =>
+  JSON.parse(execFileSync(join(build, name), args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }));
 
 const hits = json('hit_bench', [rounds, operations]);
 console.table(Object.fromEntries(hits.cases.map(({ case: name, ...ns }) => [name, ns])));

@@ -2,16 +2,47 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import { formatSocketAddress, parseSocketAddress } from '../base/address.js';
 import { ShardnsError } from '../base/errors.js';
-import type { Server } from '../server/server.js';
+import type { ServerSettings } from '../server/options.js';
+import type { Server, ServerObserver } from '../server/server.js';
 import { Metrics } from './metrics.js';
 
-export class AdminServer {
-  readonly #http: HttpServer;
+export class AdminServer implements ServerObserver {
+  #http: HttpServer | undefined;
+  #at: string | undefined;
   readonly #metrics: Metrics;
 
   constructor(private readonly server: Server) {
     this.#metrics = new Metrics(server);
-    this.#http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
+  }
+
+  /** Where it listens, with the port that was bound; undefined when it does not. */
+  get address(): string | undefined {
+    const bound = this.#http?.address();
+    if (bound === null || bound === undefined || typeof bound === 'string') return undefined;
+    return formatSocketAddress({ address: bound.address, port: bound.port, family: bound.family === 'IPv6' ? 6 : 4 });
+  }
+
+  /** Listens where `text` says, nowhere for undefined; what it listened on before is closed when that has worked. */
+  async listen(text: string | undefined): Promise<void> {
+    if (text === this.#at) return;
+    const next = text === undefined ? undefined : await this.#open(text);
+    this.closed();
+    this.#http = next;
+    this.#at = text;
+  }
+  updating(settings: ServerSettings): Promise<void> {
+    return this.listen(settings.metrics);
+  }
+  closed(): void {
+    this.#http?.close();
+    this.#http?.closeAllConnections();
+    this.#http = undefined;
+    this.#at = undefined;
+  }
+
+  #open(text: string): Promise<HttpServer> {
+    const at = parseSocketAddress(text, 'metrics');
+    const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
       const path = request.url?.split('?')[0];
       if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end();
       else if (path === '/metrics') void this.#sendMetrics(response);
@@ -20,13 +51,9 @@ export class AdminServer {
         response.writeHead(up ? 200 : 503, { 'content-type': 'text/plain' }).end(up ? 'ok\n' : 'not listening\n');
       } else response.writeHead(404).end();
     });
-    this.#http.maxConnections = 64;
-  }
-
-  async listen(text: string): Promise<number> {
-    const at = parseSocketAddress(text, 'metrics');
+    http.maxConnections = 64;
     return new Promise((resolve, reject) => {
-      this.#http.once('error', cause =>
+      http.once('error', cause =>
         reject(
           new ShardnsError(
             'ERR_SHARDNS_LISTEN',
@@ -35,13 +62,8 @@ export class AdminServer {
           ),
         ),
       );
-      this.#http.listen(at.port, at.address, () => resolve((this.#http.address() as { port: number }).port));
+      http.listen(at.port, at.address, () => resolve(http));
     });
-  }
-
-  close(): void {
-    this.#http.close();
-    this.#http.closeAllConnections();
   }
 
   async #sendMetrics(response: import('node:http').ServerResponse): Promise<void> {

@@ -1,9 +1,10 @@
 // `--demo`: the whole thing on one machine without a network: an upstream with a zone of its own, a load with the shape
 // of real traffic, and a live view of what the cache makes of it.
 import { createSocket, type Socket } from 'node:dgram';
+import { createServer } from '../admin/create-server.js';
 import { parseSocketAddress } from '../base/address.js';
 import type { ServerOptions } from '../server/options.js';
-import { createServer, type Server } from '../server/server.js';
+import type { Server } from '../server/server.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
 import { buildResponse, type ResourceRecord } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';

@@ -1,9 +1,8 @@
 // `shardns serve`: from options to a running server, its signals and its logs.
 import pino from 'pino';
-import { AdminServer } from '../admin/http.js';
+import { createServer } from '../admin/create-server.js';
 import { ShardnsError } from '../base/errors.js';
 import { readOptions, type ServerOptions } from '../server/options.js';
-import { createServer } from '../server/server.js';
 import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile, upstreamsFromResolvConf } from './config.js';
 
 /** File < environment < flags; upstreams of /etc/resolv.conf where nobody names any. */
@@ -22,15 +21,6 @@ export async function serve(flags: Flags): Promise<void> {
   const settings = readOptions(options);
   const log = pino({ level: settings.log.level, base: { pid: process.pid } });
   const server = await createServer(options, { log });
-  const admin = new AdminServer(server);
-  if (settings.metrics !== undefined) {
-    try {
-      await admin.listen(settings.metrics);
-    } catch (error) {
-      await server.close();
-      throw error;
-    }
-  }
   log.info(
     {
       ...server.addresses(),
@@ -61,7 +51,6 @@ export async function serve(flags: Flags): Promise<void> {
     stopping = true;
     log.info({ signal }, 'draining');
     await server.drain();
-    admin.close();
     log.info({}, 'stopped');
   };
   process.on('SIGTERM', () => void stop('SIGTERM'));

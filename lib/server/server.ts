@@ -32,6 +32,13 @@ export interface ServerDependencies {
   tcpTransport?: Transport;
 }
 
+/** Told of changes, by those above that live and end with the server. */
+export interface ServerObserver {
+  /** New settings are valid and about to take effect; an error keeps the old ones. */
+  updating?(settings: ServerSettings): Promise<void>;
+  closed?(): void;
+}
+
 export class Server implements AsyncDisposable {
   readonly engine: Engine;
   readonly resolver: Resolver;
@@ -47,6 +54,7 @@ export class Server implements AsyncDisposable {
   #upstreams = new Map<string, Upstream>();
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #observers: ServerObserver[] = [];
   #state: 'new' | 'listening' | 'draining' | 'closed' = 'new';
   readonly #onExit = (): void => this.plane?.close();
 
@@ -79,6 +87,10 @@ export class Server implements AsyncDisposable {
     );
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
     this.#applyAccess(settings);
+  }
+
+  observe(observer: ServerObserver): void {
+    this.#observers.push(observer);
   }
 
   /** The options in force, every default filled in. */
@@ -144,6 +156,7 @@ export class Server implements AsyncDisposable {
       this.#state === 'listening' &&
       (listenerKeys.some(key => !isDeepStrictEqual(settings[key], before[key])) ||
         settings.tcp.enabled !== before.tcp.enabled);
+    for (const observer of this.#observers) await observer.updating?.(settings);
     if (relisten) await this.#relisten(settings, before);
     this.#options = structuredClone(options);
     this.#settings = settings;
@@ -177,6 +190,7 @@ export class Server implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    for (const observer of this.#observers) observer.closed?.();
     process.off('exit', this.#onExit);
     this.#closeListeners();
     this.udpTransport.close();
@@ -309,16 +323,4 @@ function merge(base: unknown, changes: unknown): unknown {
 
 function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/**
- * Makes a DNS server and begins to listen.
- * @throws {ShardnsError} ERR_SHARDNS_OPTION naming every wrong option; ERR_SHARDNS_LISTEN; ERR_SHARDNS_MEMORY
- */
-export function createServer(
-  options: ServerOptions & Hooks = {},
-  dependencies: ServerDependencies = {},
-): Promise<Server> {
-  const { onQuery, onResponse, ...rest } = options;
-  return Promise.resolve().then(() => new Server(rest, { onQuery, onResponse }, dependencies).listen());
 }

@@ -297,6 +297,7 @@ struct CacheMethods {
     const size_t length = self->responder_.FinishResponse(
         query, {.response = response, .wall_seconds = wall, .ttl = self->ttl_}, static_cast<uint16_t>(extended_error),
         Args(self).udp, self->scratch_.get(), self->reply_.bytes());
+    if (length != 0) self->responder_.CountReply(self->reply_.bytes().data());
     return Int(env, static_cast<int32_t>(length));
   }
   // refuse(query, rcode, extendedError) -> length in the registered reply buffer, 0 when no reply is due
@@ -312,9 +313,11 @@ struct CacheMethods {
     }
     wire::Query query;
     if (wire::ParseQuery(packet, &query) == wire::QueryVerdict::kDrop) return Int(env, 0);
-    return Int(env, static_cast<int32_t>(self->responder_.Refuse(query, static_cast<uint16_t>(rcode),
-                                                                 static_cast<uint16_t>(extended_error), Args(self).udp,
-                                                                 self->reply_.bytes())));
+    const size_t length =
+        self->responder_.Refuse(query, static_cast<uint16_t>(rcode), static_cast<uint16_t>(extended_error),
+                                Args(self).udp, self->reply_.bytes());
+    if (length != 0) self->responder_.CountReply(self->reply_.bytes().data());
+    return Int(env, static_cast<int32_t>(length));
   }
   // configure(Uint32Array), the words in the order of lib/native/binding.ts
   static napi_value Configure(napi_env env, napi_callback_info info) {

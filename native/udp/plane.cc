@@ -66,6 +66,7 @@ bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
     wire::ParseQuery({waiter.packet, waiter.packet_length}, &query);
     const size_t length = build(query, batch.Next());
     if (length == 0) return;
+    responder_.CountReply(batch.Next().data());
     batch.Add(length, waiter.peer);
     durations_.Add(now_us - waiter.received_us);
     if (batch.full()) batch.Flush(receivers_[waiter.peer.receiver]->fd(), &send_counters_);
@@ -93,10 +94,8 @@ bool Plane::ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error)
 bool Plane::ReplyStale(uint32_t ticket) {
   const Ticks now = responder_.cache()->NowTicks(MonotonicMs());
   return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
-    wire::Query again;
-    const Response response = responder_.Respond(query.message, {.now = now, .allow_stale = true}, &again, out);
-    if (response.verdict == Verdict::kReply) return response.length;
-    return responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
+    const size_t length = responder_.AnswerStale(query, now, out);
+    return length != 0 ? length : responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
   });
 }
 
@@ -141,6 +140,7 @@ void Plane::ReadStats(PlaneStats* stats) const {
     stats->send_failed += receiver->send_counters().failed.Get();
   }
   add_durations(durations_);
+  for (size_t i = 0; i < 24; ++i) stats->responses_by_rcode[i] += responder_.counters().responses_by_rcode[i].Get();
   stats->sent += send_counters_.sent.Get();
   stats->send_failed += send_counters_.failed.Get();
   stats->flights = ring_.counters().flights.Get();

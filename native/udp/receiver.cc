@@ -92,13 +92,10 @@ void Receiver::HandleMiss(int packet, const wire::Query& query, const Response& 
   // Rather old than nothing; rather nothing than waiting.
   const MutableBytes out = replies_.At(static_cast<size_t>(packet));
   size_t length = 0;
-  if (response.answer.has_stale) {
-    wire::Query again;
-    const Response stale = responder_.Respond(
-        query.message, {.now = shared_->cache->NowTicks(batch_us_ / 1000), .allow_stale = true}, &again, out);
-    if (stale.verdict == Verdict::kReply) length = stale.length;
-  }
+  if (response.answer.has_stale)
+    length = responder_.AnswerStale(query, shared_->cache->NowTicks(batch_us_ / 1000), out);
   if (length == 0) length = responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
+  responder_.CountReply(out.data());
   Reply(packet, length);
 }
 
@@ -153,8 +150,10 @@ void Receiver::RefusePacket(int packet, Bytes octets) {
   wire::Query query;
   if (wire::ParseQuery(octets, &query) == wire::QueryVerdict::kDrop) return;
   refused_.Add();
-  Reply(packet, responder_.Refuse(query, wire::rcode::kRefused, wire::ede::kProhibited, true,
-                                  replies_.At(static_cast<size_t>(packet))));
+  const MutableBytes out = replies_.At(static_cast<size_t>(packet));
+  const size_t length = responder_.Refuse(query, wire::rcode::kRefused, wire::ede::kProhibited, true, out);
+  responder_.CountReply(out.data());
+  Reply(packet, length);
 }
 
 }  // namespace shardns::udp

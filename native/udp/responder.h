@@ -42,6 +42,13 @@ class Responder {
   void RespondBatch(std::span<const Bytes> packets, const RespondArgs& args, wire::Query* queries,
                     const MutableBytes* outs, Response* responses);
 
+  // The reply over UDP to a query counted before, from whatever the cache has, expired or not; 0 = it has nothing.
+  size_t AnswerStale(const wire::Query& query, Ticks now, MutableBytes out) {
+    cache::Answer answer;
+    cache_->AnswerQuery({.query = query, .now = now, .allow_stale = true}, reader_, out, &answer);
+    return answer.length;
+  }
+
   // The reply to one client from a raw response that need not be in the cache; 0 when the response is unusable.
   size_t FinishResponse(const wire::Query& query, const cache::PrepareArgs& args, uint16_t extended_error, bool udp,
                         cache::PrepareScratch* scratch, MutableBytes out);
@@ -51,6 +58,9 @@ class Responder {
 
   // A reply of header and question with this rcode.
   size_t Refuse(const wire::Query& query, uint16_t rcode, uint16_t extended_error, bool udp, MutableBytes out);
+
+  // For replies that were not made by Respond: those after a miss, and refusals.
+  void CountReply(const uint8_t* reply) { counters_.responses_by_rcode[wire::Flags(reply) & wire::flag::kRcode].Add(); }
 
   const ResponderCounters& counters() const { return counters_; }
   const cache::Cache* cache() const { return cache_; }

@@ -1,8 +1,9 @@
 // A real server on loopback ports, with a fake upstream behind it and time that tests can move.
+import { createServer } from '../../lib/admin/create-server.js';
 import { systemClock } from '../../lib/base/clock.js';
 import type { Hooks } from '../../lib/resolve/hooks.js';
 import type { ServerOptions } from '../../lib/server/options.js';
-import { createServer, type Server } from '../../lib/server/server.js';
+import type { Server } from '../../lib/server/server.js';
 import { Query } from '../../lib/wire/query.js';
 import { askTcp, askUdp } from './client.js';
 import { FakeTransport, type Handler } from './fake-transport.js';

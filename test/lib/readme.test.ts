@@ -1,0 +1,53 @@
+// Every snippet of the README does what it says; its tables are those of the kept results.
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import ts from 'typescript';
+import { afterAll, describe, expect, test } from 'vitest';
+import { checkConfig } from '../../lib/cli/config.js';
+
+const readme = readFileSync('README.md', 'utf8');
+const snippets = (language: string): string[] =>
+  [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, code]) => code);
+const folder = mkdtempSync(join(tmpdir(), 'shardns-readme-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('README', () => {
+  test.each(snippets('ts').map((code, i) => [i, code] as const))('TypeScript snippet %i runs', async (i, code) => {
+    const { outputText } = ts.transpileModule(code, {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+    });
+    const path = join(folder, `snippet-${i}.mjs`);
+    writeFileSync(path, outputText.replace("from 'shardns'", `from '${pathToFileURL('dist/index.js').href}'`));
+    const output = await new Promise<string>((resolve, reject) =>
+      execFile(process.execPath, [path], { timeout: 20_000 }, (error, out) =>
+        error === null ? resolve(out) : reject(error),
+      ),
+    );
+    expect(output).toMatch(i === 0 ? /127\.0\.0\.1:\d+/ : /ERR_SHARDNS_OPTION cache\.memory: .*12 potatoes/);
+  });
+
+  test.each(snippets('yaml'))('configuration is good: %#', text => {
+    expect(checkConfig(text)).toHaveProperty('options');
+  });
+
+  test('each command line in it is one the command knows', () => {
+    const lines = snippets('sh')
+      .join('')
+      .split('\n')
+      .filter(line => line.startsWith('npx shardns'));
+    expect(lines.length).toBeGreaterThan(0);
+    const help = execFileSync(process.execPath, ['dist/cli/main.js', '--help'], { encoding: 'utf8' });
+    for (const line of lines) {
+      const [, , command, ...args] = line.split(/\s+/);
+      expect(help).toContain(`shardns ${command}`);
+      for (const flag of args.filter(arg => arg.startsWith('--'))) expect(help).toContain(flag);
+    }
+  });
+
+  test('the tables are those of the kept results', () => {
+    execFileSync(process.execPath, ['bench/report.mjs', '--check']);
+  });
+});
