@@ -223,7 +223,22 @@ export class Server implements AsyncDisposable {
     return settings.listen.map((text, i) => parseSocketAddress(text, `listen[${i}]`));
   }
 
+  /** Port 0 is bound for UDP first; TCP must have the same one, which somebody else may hold: then another is drawn. */
   async #openListeners(settings: ServerSettings): Promise<void> {
+    const anyPort = this.#endpoints(settings).some(at => at.port === 0);
+    for (let tries = anyPort ? 8 : 1; ; tries--) {
+      try {
+        await this.#tryOpenListeners(settings);
+        return;
+      } catch (error) {
+        const cause = (error as Error).cause as { code?: string } | undefined;
+        if (tries <= 1 || cause?.code !== 'EADDRINUSE') throw error;
+        this.#closeListeners();
+      }
+    }
+  }
+
+  async #tryOpenListeners(settings: ServerSettings): Promise<void> {
     const endpoints = this.#endpoints(settings);
     if (settings.udp === 'native') {
       this.plane = new UdpPlane(this.engine, endpoints, this.resolver, this.#clock, {

@@ -93,8 +93,8 @@ Status SurveyRecords(const PrepareArgs& args, size_t question_end, uint16_t qtyp
   Record record;
   size_t additional = 0;
   while (walk.Next(&record)) {
+    moving.Add(record.fixed + 4, 4);  // before its data is looked at: a name there may lead back to it
     if (!wire::CheckRdata(message, record, &moving)) return Status::kMalformed;
-    moving.Add(record.fixed + 4, 4);
     if (record.type == wire::type::kA || record.type == wire::type::kAaaa) moving.Add(record.rdata(), record.length);
     const bool is_opt = record.type == wire::type::kOpt;
     if (is_opt && (record.section != Section::kAdditional || record.fixed - record.owner != 1)) {

@@ -179,6 +179,16 @@ TEST(Insert, ANameReadOutOfATtlIsRefused) {
   EXPECT_EQ(t.Insert(builder.bytes()), Status::kMalformed);
 }
 
+TEST(Insert, ANameInDataReadOutOfItsOwnRecordsTtlIsRefused) {
+  // Found by fuzzing. The TTL's octets read as a label and the root: 1 'a' 0.
+  const uint8_t ttl_at = static_cast<uint8_t>(12 + 3 + 4 + 2 + 4);
+  TestCache t;
+  EXPECT_EQ(
+      t.Insert(
+          MessageBuilder(1, 0x8180).Question("a", 5).Record(6, {0xC0, 0x0C}, 5, 0x01610000, {0xC0, ttl_at}).bytes()),
+      Status::kMalformed);
+}
+
 TEST(Insert, ANewAnswerReplacesTheOld) {
   TestCache t;
   ASSERT_EQ(t.Insert(AResponse("a.example", 60)), Status::kOk);
