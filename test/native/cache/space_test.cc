@@ -1,5 +1,6 @@
 // What the arena and the index cost, under the size mix that the allocators were compared with.
 #include <cmath>
+#include <fstream>
 #include <random>
 
 #include "cache_fixture.h"
@@ -70,6 +71,32 @@ TEST(Space, WasteOfTheArenaAndOverheadOfAnEntryAreAsPromised) {
     }
   }
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(SHARDNS_TSAN)
+size_t ResidentOctets() {
+  std::ifstream statm("/proc/self/statm");
+  size_t pages = 0;
+  statm >> pages >> pages;
+  return pages * 4096;
+}
+
+TEST(Space, ResidentMemoryNeverPassesTheConfiguredSizeWhateverIsInserted) {
+  constexpr size_t kBytes = size_t{32} << 20;
+  std::mt19937 random(8);
+  for (const auto policy : {cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru}) {
+    const size_t before = ResidentOctets();
+    TestCache t({.bytes = kBytes, .policy = policy, .seed = 2});
+    size_t most = 0;
+    for (int i = 0; i < 400'000; ++i) {
+      const std::string name = "host-" + std::to_string(random() % 300'000) + ".example.com";
+      t.Insert(ResponseOfSize(name, i % 100 == 0 ? random() % 60'000 : MixedSize(random)));
+      if (i % 5000 == 0) most = std::max(most, ResidentOctets());
+    }
+    EXPECT_LE(most, before + kBytes + kBytes / 20);
+    EXPECT_GT(most, before + kBytes / 2);
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace shardns::test
