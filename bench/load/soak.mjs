@@ -77,6 +77,7 @@ const perf = spawn(
 );
 let report = '';
 perf.stdout.on('data', chunk => (report += chunk));
+const perfEnded = new Promise(resolve => perf.once('close', resolve));
 
 const attacker = dgram.createSocket('udp4');
 attacker.on('error', () => {});
@@ -120,7 +121,8 @@ while (performance.now() < until && died === undefined) {
   }
   await later(10);
 }
-await later(3000);
+// dnsperf reports when the last of its queries has been answered or given up.
+await Promise.race([perfEnded, later(15_000)]);
 if (died === undefined) server.kill('SIGTERM');
 await later(1500);
 for (const child of [server, upstream, perf]) child.kill('SIGKILL');

@@ -19,8 +19,6 @@ export const Status = {
   zeroTtl: -6,
   tooLarge: -7,
   foreignRecords: -8,
-  wrongQuestion: -9,
-  displaced: -10,
 } as const;
 
 /** Words of the control array. */

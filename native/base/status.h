@@ -14,8 +14,6 @@ enum class Status : int8_t {
   kZeroTtl = -6,         // serves waiters in flight only
   kTooLarge = -7,        // does not fit the shard's log
   kForeignRecords = -8,  // records outside the chain that the question begins
-  kWrongQuestion = -9,   // the response answers another question
-  kDisplaced = -10,      // refused so that a usable answer stays (RFC 9520 section 3.2)
 };
 
 }  // namespace shardns

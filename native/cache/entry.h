@@ -39,7 +39,6 @@ struct EntryImage {
   uint8_t flags = 0;
   uint32_t ttl_seconds = 0;
   Bytes message;
-  Bytes extra;  // empty without entry_flag::kExtra
   uint8_t ttl_table[kMaxTtlCount];
 };
 

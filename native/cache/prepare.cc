@@ -232,7 +232,6 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   image->ttl_count = 0;
   image->flags = 0;
   image->message = copy;
-  image->extra = {};
 
   const bool negative = rcode == wire::rcode::kNxDomain || !survey.answered;
   if (negative) image->flags |= entry_flag::kNegative;
