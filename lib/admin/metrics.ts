@@ -17,19 +17,14 @@ export class Metrics {
     this.#counter('shardns_dns_requests_total', 'Queries received', ['proto', 'family', 'type'], set =>
       this.#requests(set),
     );
-    this.#counter(
-      'shardns_dns_responses_total',
-      'Replies by rcode, those of the native cache and errors',
-      ['rcode'],
-      set => {
-        const plane = server.plane?.stats();
-        engine.native.responses(this.#responses);
-        for (let rcode = 0; rcode < RCODES_COUNTED; rcode++) {
-          const total = this.#responses[rcode] + (plane?.responsesByRcode[rcode] ?? 0);
-          if (total > 0) set({ rcode: rcodeName(rcode) }, total);
-        }
-      },
-    );
+    this.#counter('shardns_dns_responses_total', 'Replies by rcode', ['rcode'], set => {
+      const plane = server.plane?.stats();
+      engine.native.responses(this.#responses);
+      for (let rcode = 0; rcode < RCODES_COUNTED; rcode++) {
+        const total = this.#responses[rcode] + (plane?.responsesByRcode[rcode] ?? 0);
+        if (total > 0) set({ rcode: rcodeName(rcode) }, total);
+      }
+    });
     this.#gauge('shardns_cache_entries', 'Entries in the cache', set => set({}, engine.stats().entries));
     this.#gauge('shardns_cache_bytes', 'Octets of live entries', set => set({}, engine.stats().liveBytes));
     this.#gauge('shardns_cache_memory_bytes', 'Octets of the cache region', set => set({}, engine.memoryBytes));

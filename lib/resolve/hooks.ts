@@ -25,9 +25,6 @@ export type QueryDecision =
 
 export interface ResponseInfo extends QueryInfo {
   readonly rcode: number;
-  /** Seconds it may be cached; 0 = it will not be. */
-  readonly ttlSeconds: number;
-  readonly upstream: string | undefined;
   readonly message: Uint8Array;
 }
 

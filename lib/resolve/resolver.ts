@@ -250,8 +250,15 @@ export class Resolver {
 
   #hookDrops(query: Query, asker: Asker, message: Uint8Array): boolean {
     if (this.hooks.onResponse === undefined) return false;
-    const info = { ...infoOf(query, asker), rcode: message[3] & 0x0f, ttlSeconds: 0, upstream: undefined, message };
-    return this.hooks.onResponse(info) === 'drop';
+    try {
+      return this.hooks.onResponse({ ...infoOf(query, asker), rcode: message[3] & 0x0f, message }) === 'drop';
+    } catch (error) {
+      this.log.error(
+        { err: error, name: query.nameText },
+        'onResponse threw; its response is passed on and not stored',
+      );
+      return true;
+    }
   }
 
   /** Stores a response of our own making and passes it on. */

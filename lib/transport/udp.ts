@@ -3,7 +3,7 @@
 //
 // Entropy: 16 bits of id + 6 bits for the choice of one of 64 sockets whose ports an attacker does not know + one bit
 // per letter. A name with too few letters for 28 bits gets a socket of its own: 16 bits of id + about 15 of port.
-// Bounds: 64 shared sockets a server, each retired after 4096 queries; 256 sockets of one use; 65536 ids a socket.
+// Bounds: 128 servers, the one first asked longest ago goes first; 64 shared sockets a server, each retired after 4096 queries; 256 sockets of one use; 65536 ids a socket.
 import { createSocket, type Socket } from 'node:dgram';
 import type { SocketAddress } from '../base/address.js';
 import { formatSocketAddress } from '../base/address.js';
@@ -15,6 +15,7 @@ import { questionEnd } from '../wire/message.js';
 import type { ExchangeOptions, Transport, TransportStats } from './transport.js';
 
 const SHARED_SOCKETS = 64;
+const MAX_SERVERS = 128;
 const QUERIES_PER_SOCKET = 4096;
 const SINGLE_USE_SOCKETS = 256;
 const MIN_LETTERS = 28 - 16 - Math.log2(SHARED_SOCKETS);
@@ -124,6 +125,7 @@ export class UdpTransport implements Transport {
     const key = `${server.address} ${server.port}`;
     let pool = this.#channels.get(key);
     if (pool === undefined) {
+      if (this.#channels.size >= MAX_SERVERS) this.#retireOldestPool();
       pool = new Array(SHARED_SOCKETS);
       this.#channels.set(key, pool);
     }
@@ -135,6 +137,17 @@ export class UdpTransport implements Transport {
     }
     if (channel.used + 1 >= QUERIES_PER_SOCKET) channel.retired = true;
     return channel.pending.size < 32768 ? channel : undefined;
+  }
+
+  /** Its sockets close when what they wait for is over. */
+  #retireOldestPool(): void {
+    const [[key, pool]] = this.#channels;
+    this.#channels.delete(key);
+    for (const channel of pool) {
+      if (channel === undefined) continue;
+      channel.retired = true;
+      if (channel.pending.size === 0) this.#drop(channel);
+    }
   }
 
   #open(server: SocketAddress): Channel {

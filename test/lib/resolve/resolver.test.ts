@@ -211,6 +211,20 @@ test('a hook that throws is SERVFAIL, not a crash', async () => {
   expect(await t.resolve('a.example')).toMatchObject({ kind: 'error', rcode: 2 });
 });
 
+test('an onResponse that throws leaves the answer served, not stored, and the process alive', async () => {
+  const t = build(
+    query => answerA(query),
+    {},
+    {
+      onResponse: () => {
+        throw new Error('a mistake');
+      },
+    },
+  );
+  expect(await t.resolve('a.example')).toMatchObject({ kind: 'message' });
+  expect(t.engine.stats().entries).toBe(0);
+});
+
 test('onResponse can keep a response out of the cache', async () => {
   const t = build(query => answerA(query), {}, { onResponse: () => 'drop' });
   expect(await t.resolve('a.example')).toMatchObject({ kind: 'message' });
