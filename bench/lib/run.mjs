@@ -13,7 +13,7 @@ const NAMES = 100_000;
 const BATCH = 16;
 
 function fill() {
-  const engine = new Engine({ memoryBytes: 64 << 20, shards: 16, policy: 's3fifo', averageEntryBytes: 184 });
+  const engine = new Engine({ memoryBytes: 32 << 20, shards: 16, policy: 's3fifo', averageEntryBytes: 184 });
   engine.configure({
     minTtlSeconds: 0,
     maxTtlSeconds: 86_400,

@@ -163,7 +163,7 @@ double TimeTwoThreads(const cache::Cache* cache, cache::Reader* a, cache::Reader
   return 1 / (1 / one + 1 / two);
 }
 
-int Run(int rounds, size_t operations) {
+int Run(int rounds, size_t operations, std::string_view only) {
   std::printf("{\n  \"rounds\": %d,\n  \"operations\": %zu,\n  \"cases\": [\n", rounds, operations);
   struct Case {
     const char* name;
@@ -177,6 +177,7 @@ int Run(int rounds, size_t operations) {
                         {"1 M Zipf", 1'000'000, size_t{512} << 20, true}};
   bool first = true;
   for (const Case& c : cases) {
+    if (!only.empty() && only != c.name) continue;
     const Workload workload = MakeWorkload(c.names);
     const Sequence sequence = c.zipf ? ZipfSequence(c.names, operations, 1) : UniformSequence(c.names, operations, 1);
     Subject s3fifo(c.bytes, cache::PolicyKind::kS3Fifo), lru(c.bytes, cache::PolicyKind::kLru);
@@ -223,5 +224,5 @@ int Run(int rounds, size_t operations) {
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 7;
   const size_t operations = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 4'000'000;
-  return shardns::bench::Run(rounds, operations);
+  return shardns::bench::Run(rounds, operations, argc > 3 ? argv[3] : "");
 }

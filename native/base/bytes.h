@@ -42,14 +42,4 @@ inline void Store32(uint8_t* p, uint32_t value) {
   std::memcpy(p, &value, sizeof value);
 }
 
-// memcpy for a few dozen octets, without the call.
-inline void CopyShort(uint8_t* to, const uint8_t* from, size_t n) {
-  if (n < 8) {
-    for (size_t i = 0; i < n; ++i) to[i] = from[i];
-    return;
-  }
-  for (size_t i = 0; i + 8 <= n; i += 8) std::memcpy(to + i, from + i, 8);
-  std::memcpy(to + n - 8, from + n - 8, 8);
-}
-
 }  // namespace shardns

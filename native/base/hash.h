@@ -1,7 +1,7 @@
 // Keyed 64-bit hash of short octet strings: folded multiplication as in wyhash (Wang Yi, public domain design), with
 // secrets drawn per region, so that nobody outside can aim names at one bucket. Not a MAC.
 #pragma once
-#include "base/bytes.h"
+#include "base/octets16.h"
 
 namespace shardns {
 
@@ -27,36 +27,38 @@ inline HashSecret ExpandSeed(uint64_t seed) {
   return secret;
 }
 
-// `transform` maps each word of eight octets before it is hashed, so that a name can be folded on the way: hashing from
-// registers avoids reading back octets that were stored a moment ago in other widths.
+// `transform(octets, offset)` maps 16 or 8 octets, each octet on its own, before they are hashed: a name is folded (and
+// its folded form stored) on the way, and hashed from registers instead of from octets stored a moment ago.
 template <typename Transform>
 inline uint64_t KeyedHash(const HashSecret& secret, const uint8_t* p, size_t n, uint64_t salt, Transform transform) {
-  const auto word = [&](const uint8_t* at) { return transform(LoadNative<uint64_t>(at)); };
   uint64_t state = secret.words[0] ^ salt;
   uint64_t a, b;
   if (n > 16) {
-    const uint8_t* at = p;
-    const uint8_t* const last = p + n - 16;
+    const auto words = [&](size_t at) { return reinterpret_cast<Words2>(transform(LoadOctets16(p + at), at)); };
+    size_t at = 0;
+    const size_t last = n - 16;
     do {
-      state = FoldedMultiply(word(at) ^ secret.words[1], word(at + 8) ^ state);
+      const Words2 two = words(at);
+      state = FoldedMultiply(two[0] ^ secret.words[1], two[1] ^ state);
       at += 16;
     } while (at < last);
-    a = word(last);
-    b = word(last + 8);
+    const Words2 two = words(last);
+    a = two[0];
+    b = two[1];
   } else if (n >= 8) {
-    a = word(p);
-    b = word(p + n - 8);
+    a = transform(LoadNative<uint64_t>(p), size_t{0});
+    b = transform(LoadNative<uint64_t>(p + n - 8), n - 8);
   } else {
     uint64_t few = 0;
     std::memcpy(&few, p, n);
-    a = transform(few);
+    a = transform(few, size_t{0});
     b = 0;
   }
   return FoldedMultiply(FoldedMultiply(a ^ secret.words[2], b ^ state) ^ secret.words[3], n ^ secret.words[1]);
 }
 
 inline uint64_t KeyedHash(const HashSecret& secret, const uint8_t* p, size_t n, uint64_t salt) {
-  return KeyedHash(secret, p, n, salt, [](uint64_t word) { return word; });
+  return KeyedHash(secret, p, n, salt, [](auto octets, size_t) { return octets; });
 }
 
 }  // namespace shardns

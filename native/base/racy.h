@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cstring>
 
-#include "base/bytes.h"
+#include "base/octets16.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define SHARDNS_TSAN 1
@@ -46,7 +46,7 @@ inline void FenceAcquire() { std::atomic_thread_fence(std::memory_order_acquire)
 inline void FenceRelease() { std::atomic_thread_fence(std::memory_order_release); }
 #endif
 
-// Copies n octets in steps of 16: may read and write up to 15 octets beyond n on either side, which the caller
+// Copies n octets in steps of 32: may read and write up to 31 octets beyond n on either side, which the caller
 // guarantees to own. Short replies cost no call and no branch per tail octet.
 inline void RacyReadLoose(uint8_t* to, const uint8_t* from, size_t n) {
 #ifdef SHARDNS_TSAN
@@ -54,14 +54,16 @@ inline void RacyReadLoose(uint8_t* to, const uint8_t* from, size_t n) {
 #else
   size_t i = 0;
   do {
-    std::memcpy(to + i, from + i, 16);
-    i += 16;
+    const Octets16 first = LoadOctets16(from + i), second = LoadOctets16(from + i + 16);
+    StoreOctets16(to + i, first);
+    StoreOctets16(to + i + 16, second);
+    i += 32;
   } while (i < n);
 #endif
 }
 
-// Whether n octets that may be changing equal n of ours. Compared word by word at the offsets that our octets were
-// stored at, so that the loads are forwarded from those stores.
+// Whether n octets that may be changing equal n of ours. Compared at the widths and offsets that KeyedHash
+// stores a folded name with, so that the loads are forwarded from those stores.
 inline bool RacyEqual(const uint8_t* racy, const uint8_t* ours, size_t n) {
 #ifdef SHARDNS_TSAN
   for (size_t i = 0; i < n; ++i) {
@@ -75,11 +77,22 @@ inline bool RacyEqual(const uint8_t* racy, const uint8_t* ours, size_t n) {
     std::memcpy(&b, ours, n);
     return a == b;
   }
-  for (size_t i = 0; i + 8 <= n; i += 8) {
-    if (LoadNative<uint64_t>(racy + i) != LoadNative<uint64_t>(ours + i)) return false;
+  if (n <= 16) {
+    const uint64_t first = LoadNative<uint64_t>(racy) ^ LoadNative<uint64_t>(ours);
+    return (first | (LoadNative<uint64_t>(racy + n - 8) ^ LoadNative<uint64_t>(ours + n - 8))) == 0;
   }
-  return LoadNative<uint64_t>(racy + n - 8) == LoadNative<uint64_t>(ours + n - 8);
+  Octets16 differ = LoadOctets16(racy + n - 16) ^ LoadOctets16(ours + n - 16);
+  for (size_t i = 0; i < n - 16; i += 16) differ |= LoadOctets16(racy + i) ^ LoadOctets16(ours + i);
+  const Words2 words = reinterpret_cast<Words2>(differ);
+  return (words[0] | words[1]) == 0;
 #endif
+}
+
+// Whether the big-endian 16 bits at `racy` equal `value`.
+inline bool RacyEqual16(const uint8_t* racy, uint16_t value) {
+  uint16_t read;
+  RacyRead(&read, racy, sizeof read);
+  return __builtin_bswap16(read) == value;
 }
 
 }  // namespace shardns

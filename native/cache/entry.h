@@ -31,7 +31,7 @@ static_assert(sizeof(EntryLinks) == 8);
 
 inline constexpr size_t kUnit = 4;  // the arena is counted in units of 4 octets
 inline constexpr size_t kMaxTtlCount = 255;
-inline constexpr size_t kLooseSlack = 16;  // what RacyReadLoose may touch beyond the end
+inline constexpr size_t kLooseSlack = 32;  // what RacyReadLoose may touch beyond the end
 
 // A validated answer, ready to be stored or sent. `message` has no OPT; its question is folded.
 struct EntryImage {

@@ -41,15 +41,34 @@ struct Key {
   Bytes extra_bytes() const { return {extra, extra_length}; }
 };
 
-// `name`: key->name_length octets in any letter case.
-inline void HashKey(const HashSecret& secret, const uint8_t* name, Key* key) {
+// `name`: key->name_length octets, mapped by `transform` while they are hashed (see KeyedHash).
+template <typename Transform>
+inline void HashKey(const HashSecret& secret, const uint8_t* name, Transform transform, Key* key) {
   uint64_t salt = static_cast<uint64_t>(key->type) << 8 | key->flags;
   if (key->extra_length != 0) [[unlikely]] {
     salt ^= KeyedHash(secret, key->extra, key->extra_length, 1) << 24;
   }
-  key->hash = KeyedHash(secret, name, key->name_length, salt, [](uint64_t word) { return wire::FoldWord(word); });
+  key->hash = KeyedHash(secret, name, key->name_length, salt, transform);
 }
-inline void HashKey(const HashSecret& secret, Key* key) { HashKey(secret, key->name, key); }
+inline void HashKey(const HashSecret& secret, Key* key) {
+  HashKey(
+      secret, key->name, [](auto octets, size_t) { return octets; }, key);
+}
+
+// Folds the octets that pass and stores them.
+struct FoldInto {
+  uint8_t* to;  // at least eight octets, whatever the length
+  Octets16 operator()(Octets16 octets, size_t at) const {
+    octets = wire::FoldOctets16(octets);
+    StoreOctets16(to + at, octets);
+    return octets;
+  }
+  uint64_t operator()(uint64_t word, size_t at) const {
+    word = wire::FoldWord(word);
+    std::memcpy(to + at, &word, sizeof word);
+    return word;
+  }
+};
 
 inline uint8_t KeyFlags(const Variant& variant) {
   return static_cast<uint8_t>((variant.dnssec_ok ? entry_flag::kDnssecOk : 0) |
@@ -57,8 +76,9 @@ inline uint8_t KeyFlags(const Variant& variant) {
                               (variant.failure ? entry_flag::kFailure : 0));
 }
 
-// Fills everything but the name, and hashes.
-inline void FinishKey(const HashSecret& secret, const uint8_t* name, uint16_t type, const Variant& variant, Key* key) {
+// `name` in any letter case.
+inline void MakeKey(const HashSecret& secret, Bytes name, uint16_t type, const Variant& variant, Key* key) {
+  key->name_length = static_cast<uint8_t>(name.size());
   key->type = type;
   key->flags = KeyFlags(variant);
   key->extra_length = 0;
@@ -74,13 +94,7 @@ inline void FinishKey(const HashSecret& secret, const uint8_t* name, uint16_t ty
     }
     key->extra_length = static_cast<uint8_t>(6 + octets);
   }
-  HashKey(secret, name, key);
-}
-
-inline void MakeKey(const HashSecret& secret, Bytes name, uint16_t type, const Variant& variant, Key* key) {
-  key->name_length = static_cast<uint8_t>(name.size());
-  wire::Fold(key->name, name.data(), name.size());
-  FinishKey(secret, name.data(), type, variant, key);
+  HashKey(secret, name.data(), FoldInto{key->name}, key);
 }
 
 }  // namespace shardns::cache

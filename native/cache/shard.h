@@ -41,10 +41,7 @@ class Shard {
   Status Insert(const EntryImage& image, const Key& key, Ticks now, uint32_t generation);
   bool Remove(const Key& key);
 
-  void Prefetch(const Key& key) const {
-    __builtin_prefetch(&buckets_[FirstBucket(key.hash, bucket_count_)]);
-    __builtin_prefetch(&buckets_[SecondBucket(key.hash, bucket_count_)]);
-  }
+  void Prefetch(const Key& key) const { __builtin_prefetch(&buckets_[FirstBucket(key.hash, bucket_count_)]); }
   void PrefetchEntry(const Key& key) const;
 
   const ShardCounters& counters() const { return header_->counters; }
@@ -116,7 +113,9 @@ class Shard {
   void Unlink(Queue queue, uint32_t unit) const;
   void Relink(Queue queue, uint32_t from, uint32_t to);
 
-  void ReadSlot(const FindArgs& args, AtomicSlot* slot, uint64_t word, MutableBytes out, Found* found) const;
+  bool ReadSlot(const FindArgs& args, Slot slot, MutableBytes out, Found* found) const;
+  bool TrySlot(const FindArgs& args, AtomicSlot* atomic, MutableBytes out, Found* found) const;
+  void Search(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const;
 
   uint8_t* base_;
   ShardHeader* header_;

@@ -1,12 +1,16 @@
 // Domain names in wire format: walking, folding to lower case, comparing (RFC 1035 sections 3.1 and 4.1.4, RFC 4343).
 // Every function is bounded by the message and by 255 octets of name; none allocates.
 #pragma once
+#include "base/octets16.h"
 #include "wire/header.h"
 
 namespace shardns::wire {
 
-// Lower-cases the ASCII letters in eight octets at once; other octets pass unchanged. Label length octets are at most
-// 63 and so lie below 'A': a whole wire-format name may be folded blindly.
+// Lower-cases the ASCII letters in sixteen or eight octets at once; other octets pass unchanged. Label length octets
+// are at most 63 and so lie below 'A': a whole wire-format name may be folded blindly.
+inline Octets16 FoldOctets16(Octets16 octets) {
+  return octets | (reinterpret_cast<Octets16>(octets - 'A' < 26) & 0x20);
+}
 inline uint64_t FoldWord(uint64_t word) {
   constexpr uint64_t kOnes = 0x0101010101010101u;
   const uint64_t low7 = word & (0x7F * kOnes);
@@ -35,13 +39,12 @@ inline void Fold(uint8_t* to, const uint8_t* from, size_t n) {
 
 // Length of the uncompressed name that begins at `at`, root octet included; 0 when it is malformed or compressed.
 inline size_t PlainNameLength(Bytes message, size_t at) {
-  size_t here = at;
-  while (here < message.size()) {
-    const uint8_t label = message[here];
-    if (label == 0) return here + 1 - at;
+  const size_t end = message.size() - at < kMaxNameSize ? message.size() : at + kMaxNameSize;
+  for (size_t here = at; here < end;) {
+    const uint8_t label = message[here++];
+    if (label == 0) return here - at;
     if (label > kMaxLabelSize) return 0;
-    here += 1u + label;
-    if (here - at >= kMaxNameSize) return 0;
+    here += label;
   }
   return 0;
 }

@@ -40,6 +40,9 @@ QueryVerdict ParseTail(Query* query) {
 }
 
 QueryVerdict JudgeType(const Query& query) {
+  if (query.dns_class == kClassIn && query.type - 1u < type::kFirstMeta - 1u && query.type != type::kOpt) [[likely]] {
+    return QueryVerdict::kAnswer;
+  }
   if (query.type == type::kAxfr || query.type == type::kIxfr) return QueryVerdict::kRefused;
   if (query.type == type::kOpt || query.type == type::kTsig || query.type == 0) return QueryVerdict::kFormErr;
   if (query.dns_class == 0 || query.dns_class == 254 || query.dns_class == 255) return QueryVerdict::kRefused;
@@ -79,10 +82,10 @@ QueryVerdict ParseQuery(Bytes message, Query* query) {
   } else {
     const QueryVerdict verdict = ParseTail(query);
     if (verdict != QueryVerdict::kAnswer) return verdict;
-  }
-  // A question brings no answers; an authority section belongs to IXFR, which a cache refuses anyway.
-  if (AnCount(message.data()) != 0 || (NsCount(message.data()) != 0 && query->type != type::kIxfr)) {
-    return QueryVerdict::kFormErrEdns;
+    // A question brings no answers; an authority section belongs to IXFR, which a cache refuses anyway.
+    if (AnCount(message.data()) != 0 || (NsCount(message.data()) != 0 && query->type != type::kIxfr)) {
+      return QueryVerdict::kFormErrEdns;
+    }
   }
   if (query->edns.version != 0) return QueryVerdict::kBadVersion;
   return JudgeType(*query);

@@ -79,12 +79,21 @@ inline uint32_t Aged(uint32_t stored, const Patch& patch) {
 }  // namespace
 
 void AgeTtls(MutableBytes message, const uint8_t* stored, size_t question_end, Bytes table, const Patch& patch) {
+  if (message.size() < 4) return;
+  const size_t last = message.size() - 4;
   size_t at = question_end;
-  for (const uint8_t distance : table) {
-    at += distance;
-    if (at + 4 > message.size()) [[unlikely]]
-      return;
-    Store32(message.data() + at, Aged(Load32(stored + at), patch));
+  const auto for_each = [&](auto change) {
+    for (const uint8_t distance : table) {
+      at += distance;
+      if (at > last) [[unlikely]]
+        return;
+      Store32(message.data() + at, change(Load32(stored + at)));
+    }
+  };
+  if (patch.fixed_ttl_seconds != 0) {
+    for_each([ttl = patch.fixed_ttl_seconds](uint32_t) { return ttl; });
+  } else {
+    for_each([age = patch.age_seconds](uint32_t ttl) { return ttl > age ? ttl - age : 0; });
   }
 }
 
