@@ -36,6 +36,8 @@ export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2 } as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
 export const Policy = { s3fifo: 0, lru: 1 } as const;
 export const TICKS_PER_SECOND = 16;
+/** The tag of clients that the plane does not know; nothing is stored under it. */
+export const UNKNOWN_TENANT = 0xffff_ffff;
 export const NO_EXTENDED_ERROR = 0xffff;
 
 /** Words of `configure`, in order. */
@@ -159,10 +161,13 @@ export interface NativePlane {
   drain(most: number): number;
   replyMessage(ticket: number, response: Uint8Array, wallSeconds: number, extendedError: number): boolean;
   replyError(ticket: number, rcode: number, extendedError: number): boolean;
-  replyStale(ticket: number): boolean;
+  replyStale(ticket: number, tenant: number): boolean;
   discard(ticket: number): boolean;
   flush(): void;
   setAccess(prefixes: (number | Uint8Array)[]): void;
+  /** @param address 4 or 16 octets */
+  setTenant(address: Uint8Array, tenant: number, seconds: number): void;
+  forgetTenants(): void;
   stats(out: Float64Array): void;
   close(): void;
 }
@@ -185,6 +190,8 @@ interface Binding {
       pin: number;
       flights: number;
       waiters: number;
+      /** Clients whose tenants are remembered; 0 = there are no tenants. */
+      tenantClients: number;
       receiveBufferBytes: number;
     },
     onWake: () => void,

@@ -12,16 +12,31 @@ export interface QueryInfo {
   readonly protocol: 'udp' | 'tcp' | 'internal';
   /** The first client that asked; others may be waiting for the same answer. */
   readonly client: { readonly address: string; readonly port: number } | undefined;
+  /** The client's tenant; undefined while it is not known, which is when `onQuery` is asked for it. */
+  readonly tenant: number | undefined;
 }
 
-/** What `onQuery` may decide. Nothing, or undefined, lets the query go its way. */
-export type QueryDecision =
-  | { answer: RecordText[]; rcode?: RcodeName; cache?: boolean }
-  | { refuse: RcodeName }
+/**
+ * What `onQuery` may decide: at most one of `answer`, `refuse`, `rewrite` and `group`. Nothing, or undefined, lets the
+ * query go its way.
+ */
+export interface QueryDecision {
+  answer?: RecordText[];
+  /** Of `answer`; NOERROR if it is not given. */
+  rcode?: RcodeName;
+  /** Whether `answer` is cached; true if it is not given. */
+  cache?: boolean;
+  refuse?: RcodeName;
   /** Ask for another name (same type); the client sees a CNAME to it. */
-  | { rewrite: string }
+  rewrite?: string;
   /** Ask this group of upstreams. */
-  | { group: string };
+  group?: string;
+  /**
+   * With `tenants.enabled`: the client's tenant, 0 to 2^32 - 2, 0 if it is not given. Tenants share no answers. It is
+   * remembered for the client's address, so that its hits stay native; a change takes effect with its next query.
+   */
+  tenant?: number;
+}
 
 export interface ResponseInfo extends QueryInfo {
   readonly rcode: number;

@@ -16,9 +16,10 @@ import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
 import { scrubResponse } from '../wire/scrub.js';
+import { checkTenant, type ClientTenants } from './client-tenants.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
 import { answerLocally } from './local-zones.js';
-import { buildUpstreamQuery, responseScope } from './upstream-query.js';
+import { buildUpstreamQuery, responseExtendedError, responseScope } from './upstream-query.js';
 
 export interface ResolverOptions {
   localZones: boolean;
@@ -36,17 +37,24 @@ export interface ResolverOptions {
 export interface Asker {
   protocol: QueryInfo['protocol'];
   client?: { address: string; port: number };
+  /** Undefined: not known yet, where there are tenants; else 0. */
+  tenant?: number;
+}
+
+/** An asker whose tenant is known, and what `onQuery` said when it was asked for it. */
+interface KnownAsker extends Asker {
+  tenant: number;
+  decided?: { decision: QueryDecision | undefined };
 }
 
 /** What the clients that wait get. */
 export type Resolution =
   /** A response to be finished per client, with an extended error if any. */
   | { kind: 'message'; message: Uint8Array; extendedError: number }
-  /** The cache has it now, or has an expired answer that is to be served. */
-  | { kind: 'cached' }
+  /** The cache has it now for this tenant, or has an expired answer that is to be served. */
+  | { kind: 'cached'; tenant: number }
   | { kind: 'error'; rcode: number; extendedError: number };
 
-const CACHED: Resolution = { kind: 'cached' };
 const REMEMBERED_FAILURES = 10_000;
 
 export interface ResolverStats {
@@ -73,6 +81,9 @@ export class Resolver {
     overloaded: 0,
     rejectedResponses: 0,
   };
+  /** Set where clients belong to tenants. */
+  tenants: ClientTenants | undefined;
+  #classifying = 0;
   #prefetchSecond = 0;
   #prefetchesThisSecond = 0;
 
@@ -87,13 +98,43 @@ export class Resolver {
   ) {}
 
   get inFlight(): number {
-    return this.#flights.size;
+    return this.#flights.size + this.#classifying;
   }
 
   /** Never rejects: every outcome is something that clients can be told. */
   resolve(query: Query, asker: Asker): Promise<Resolution> {
-    const code = query.dnsClass === Class.IN ? this.engine.answer(query.message) : -1;
-    if (code >= 0) return Promise.resolve(CACHED);
+    if (asker.tenant !== undefined) return this.#resolve(query, { ...asker, tenant: asker.tenant });
+    if (this.tenants === undefined || asker.client === undefined) return this.#resolve(query, { ...asker, tenant: 0 });
+    return this.#classify(query, asker, asker.client.address, this.tenants);
+  }
+
+  /** Asks the hook whose client this is, before anything may be answered. */
+  async #classify(query: Query, asker: Asker, address: string, tenants: ClientTenants): Promise<Resolution> {
+    const failed: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
+    if (this.inFlight >= this.options.maxFlights) {
+      this.stats.overloaded++;
+      return failed;
+    }
+    this.#classifying++;
+    try {
+      const decision = await this.hooks.onQuery?.(infoOf(query, asker));
+      checkTenant(decision?.tenant, true);
+      const tenant = decision?.tenant ?? 0;
+      tenants.remember(address, tenant);
+      return this.#resolve(query, { ...asker, tenant, decided: { decision } });
+    } catch (error) {
+      this.log.error({ err: error, name: query.nameText }, 'onQuery did not say whose client this is');
+      return failed;
+    } finally {
+      this.#classifying--;
+    }
+  }
+
+  #resolve(query: Query, asker: KnownAsker): Promise<Resolution> {
+    const { tenant } = asker;
+    const cached: Resolution = { kind: 'cached', tenant };
+    const code = query.dnsClass === Class.IN ? this.engine.answer(query.message, { tenant }) : -1;
+    if (code >= 0) return Promise.resolve(cached);
     const hasStale = code === MISS_WITH_STALE && this.options.staleEnabled;
     const flight = this.#join(query, asker, hasStale);
     if (!hasStale) return flight;
@@ -101,7 +142,7 @@ export class Resolver {
     return new Promise(resolve => {
       const timer = this.clock.after(this.options.staleClientTimeoutMs, () => {
         this.stats.staleServed++;
-        resolve(CACHED);
+        resolve(cached);
       });
       void flight.then(resolution => {
         timer.cancel();
@@ -111,7 +152,7 @@ export class Resolver {
   }
 
   /** Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no. */
-  prefetch(query: Query): boolean {
+  prefetch(query: Query, tenant = 0): boolean {
     const second = Math.floor(this.clock.nowMs() / 1000);
     if (second !== this.#prefetchSecond) {
       this.#prefetchSecond = second;
@@ -123,7 +164,7 @@ export class Resolver {
     }
     this.#prefetchesThisSecond++;
     this.stats.prefetches++;
-    void this.#join(query, { protocol: 'internal' }, true);
+    void this.#join(query, { protocol: 'internal', tenant }, true);
     return true;
   }
 
@@ -131,8 +172,8 @@ export class Resolver {
     this.#failures.clear();
   }
 
-  #join(query: Query, asker: Asker, hasStale: boolean): Promise<Resolution> {
-    const key = flightKey(query);
+  #join(query: Query, asker: KnownAsker, hasStale: boolean): Promise<Resolution> {
+    const key = flightKey(query, asker.tenant);
     const existing = this.#flights.get(key);
     if (existing !== undefined) {
       this.stats.coalesced++;
@@ -141,7 +182,9 @@ export class Resolver {
     if (this.#flights.size >= this.options.maxFlights) {
       this.stats.overloaded++;
       return Promise.resolve(
-        hasStale ? CACHED : { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other },
+        hasStale
+          ? { kind: 'cached', tenant: asker.tenant }
+          : { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other },
       );
     }
     const flight = this.#run(query, asker, key, hasStale).then(
@@ -159,17 +202,19 @@ export class Resolver {
     return flight;
   }
 
-  async #run(query: Query, asker: Asker, key: string, hasStale: boolean): Promise<Resolution> {
+  async #run(query: Query, asker: KnownAsker, key: string, hasStale: boolean): Promise<Resolution> {
     this.stats.resolved++;
     if (this.options.localZones && query.dnsClass === Class.IN) {
       const local = answerLocally(query);
-      if (local !== undefined) return this.#keep(query, local);
+      if (local !== undefined) return this.#keep(query, asker, local);
     }
     let upstreams = this.groups.get('default') ?? [];
     if (this.hooks.onQuery !== undefined) {
-      const decision = await this.hooks.onQuery(infoOf(query, asker));
-      if (decision !== undefined) {
-        if (!('group' in decision)) return this.#decide(query, asker, decision);
+      const decision = asker.decided ? asker.decided.decision : await this.#askHook(query, asker);
+      if (decision?.answer !== undefined || decision?.refuse !== undefined || decision?.rewrite !== undefined) {
+        return this.#decide(query, asker, decision);
+      }
+      if (decision?.group !== undefined) {
         const group = this.groups.get(decision.group);
         if (group === undefined)
           throw new ShardnsError(
@@ -182,9 +227,18 @@ export class Resolver {
     return this.#forward(query, asker, upstreams, key, hasStale);
   }
 
+  async #askHook(query: Query, asker: KnownAsker): Promise<QueryDecision | undefined> {
+    const decision = await this.hooks.onQuery?.(infoOf(query, asker));
+    checkTenant(decision?.tenant, this.tenants !== undefined);
+    if (decision?.tenant !== undefined && decision.tenant !== asker.tenant && asker.client !== undefined) {
+      this.tenants?.remember(asker.client.address, decision.tenant);
+    }
+    return decision;
+  }
+
   async #forward(
     query: Query,
-    asker: Asker,
+    asker: KnownAsker,
     upstreams: readonly Upstream[],
     key: string,
     hasStale: boolean,
@@ -201,21 +255,24 @@ export class Resolver {
       });
       if (kept !== undefined) {
         this.#failures.delete(key);
-        return { kind: 'message', message: kept, extendedError: NO_EXTENDED_ERROR };
+        return { kind: 'message', message: kept, extendedError: responseExtendedError(response) ?? NO_EXTENDED_ERROR };
       }
       this.log.debug({ upstream: upstream.label, rcode: response[3] & 0x0f, name: query.nameText }, 'upstream failed');
-      return this.#fail(query, key, hasStale, failureRcode(response), ExtendedError.other);
+      return this.#fail(query, asker, key, hasStale, {
+        rcode: failureRcode(response),
+        extendedError: responseExtendedError(response) ?? ExtendedError.other,
+      });
     } catch (error) {
       const { code, message } = error as ShardnsError;
       this.log.debug({ code, reason: message, name: query.nameText }, 'no upstream answered');
       const extendedError =
         code === 'ERR_SHARDNS_TIMEOUT' ? ExtendedError.noReachableAuthority : ExtendedError.networkError;
-      return this.#fail(query, key, hasStale, Rcode.SERVFAIL, extendedError);
+      return this.#fail(query, asker, key, hasStale, { rcode: Rcode.SERVFAIL, extendedError });
     }
   }
 
   /** Judges a response and stores it. Undefined: worthless, ask another server. */
-  #take(query: Query, response: Uint8Array, asker: Asker): Uint8Array | undefined {
+  #take(query: Query, response: Uint8Array, asker: KnownAsker): Uint8Array | undefined {
     const rcode = response[3] & 0x0f;
     if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) return undefined;
     let message = response;
@@ -227,7 +284,7 @@ export class Resolver {
     }
     if (!query.recursionDesired || query.dnsClass !== Class.IN || this.#hookDrops(query, asker, message))
       return message;
-    const variant = variantOf(query);
+    const variant = variantOf(query, asker.tenant);
     let stored = this.engine.insert(message, variant, this.clock.wallSeconds(), scope);
     if (stored === Status.foreignRecords) {
       try {
@@ -262,12 +319,18 @@ export class Resolver {
   }
 
   /** Stores a response of our own making and passes it on. */
-  #keep(query: Query, message: Uint8Array): Resolution {
-    this.engine.insert(message, variantOf(query), this.clock.wallSeconds());
+  #keep(query: Query, asker: KnownAsker, message: Uint8Array): Resolution {
+    this.engine.insert(message, variantOf(query, asker.tenant), this.clock.wallSeconds());
     return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
   }
 
-  #fail(query: Query, key: string, hasStale: boolean, rcode: number, extendedError: number): Resolution {
+  #fail(
+    query: Query,
+    asker: KnownAsker,
+    key: string,
+    hasStale: boolean,
+    failure: { rcode: number; extendedError: number },
+  ): Resolution {
     this.stats.failures++;
     const attempts = this.#failures.get(key) ?? 0;
     this.#failures.set(key, attempts + 1);
@@ -278,38 +341,39 @@ export class Resolver {
     );
     const seconds = hasStale ? this.options.staleRetrySeconds : backoff;
     if (query.dnsClass === Class.IN && query.recursionDesired) {
-      this.engine.insertFailure(query.name, query.type, variantOf(query), seconds, rcode);
+      this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), seconds, failure.rcode);
     }
     if (hasStale) {
       this.stats.staleServed++;
-      return CACHED;
+      return { kind: 'cached', tenant: asker.tenant };
     }
-    return { kind: 'error', rcode, extendedError };
+    return { kind: 'error', ...failure };
   }
 
-  async #decide(query: Query, asker: Asker, decision: Exclude<QueryDecision, { group: string }>): Promise<Resolution> {
-    if ('refuse' in decision) {
+  async #decide(query: Query, asker: KnownAsker, decision: QueryDecision): Promise<Resolution> {
+    if (decision.refuse !== undefined) {
       return { kind: 'error', rcode: Rcode[decision.refuse], extendedError: ExtendedError.prohibited };
     }
-    if ('answer' in decision) {
+    if (decision.answer !== undefined) {
       const message = buildResponse(query, {
         rcode: Rcode[decision.rcode ?? 'NOERROR'],
         answers: decision.answer.map(encodeRecord),
       });
       return decision.cache === false
         ? { kind: 'message', message, extendedError: NO_EXTENDED_ERROR }
-        : this.#keep(query, message);
+        : this.#keep(query, asker, message);
     }
-    return this.#rewrite(query, asker, encodeName(decision.rewrite));
+    return this.#rewrite(query, asker, encodeName(decision.rewrite!));
   }
 
-  async #rewrite(query: Query, asker: Asker, target: Uint8Array): Promise<Resolution> {
+  async #rewrite(query: Query, asker: KnownAsker, target: Uint8Array): Promise<Resolution> {
     const asked = new Query(replaceName(query, target));
-    const resolution = await this.resolve(asked, { ...asker, protocol: 'internal' });
+    const { client, tenant } = asker;
+    const resolution = await this.#resolve(asked, { protocol: 'internal', client, tenant });
     if (resolution.kind === 'error') return resolution;
     let octets: Uint8Array;
     if (resolution.kind === 'cached') {
-      const length = this.engine.answer(asked.message, { allowStale: true });
+      const length = this.engine.answer(asked.message, { allowStale: true, tenant });
       if (length <= 0) return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
       octets = this.engine.reply.slice(0, length);
     } else {
@@ -325,6 +389,7 @@ export class Resolver {
     };
     return this.#keep(
       query,
+      asker,
       encodeMessage({
         ...message,
         question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
@@ -335,8 +400,8 @@ export class Resolver {
   }
 }
 
-function variantOf(query: Query): Variant {
-  return { dnssecOk: query.dnssecOk, checkingDisabled: query.checkingDisabled };
+function variantOf(query: Query, tenant: number): Variant {
+  return { dnssecOk: query.dnssecOk, checkingDisabled: query.checkingDisabled, tenant };
 }
 
 function failureRcode(response: Uint8Array): number {
@@ -344,11 +409,11 @@ function failureRcode(response: Uint8Array): number {
   return rcode === Rcode.REFUSED ? Rcode.REFUSED : Rcode.SERVFAIL;
 }
 
-function flightKey(query: Query): string {
+function flightKey(query: Query, tenant: number): string {
   const bits = (query.dnssecOk ? 1 : 0) | (query.checkingDisabled ? 2 : 0) | (query.recursionDesired ? 4 : 0);
   const subnet = query.clientSubnet;
   const name = Buffer.from(query.name.buffer, query.name.byteOffset, query.name.length).toString('latin1');
-  const key = `${query.type} ${query.dnsClass} ${bits} ${name}`;
+  const key = `${tenant} ${query.type} ${query.dnsClass} ${bits} ${name}`;
   return subnet === undefined ? key : `${key} ${subnet.family}/${subnet.sourcePrefix}/${subnet.address.join('.')}`;
 }
 
@@ -359,6 +424,7 @@ function infoOf(query: Query, asker: Asker): QueryInfo {
     dnssecOk: query.dnssecOk,
     protocol: asker.protocol,
     client: asker.client,
+    tenant: asker.tenant,
   };
 }
 

@@ -39,27 +39,40 @@ export function buildUpstreamQuery(query: Query, options: UpstreamQueryOptions):
 export function responseScope(query: Query, response: Uint8Array): Uint8Array | 'none' | 'mismatch' {
   const sent = query.clientSubnet;
   if (sent === undefined) return 'none';
-  const opt = findOpt(response);
-  if (opt === 0) return 'none';
-  const end = Math.min(response.length, opt + 11 + ((response[opt + 9] << 8) | response[opt + 10]));
+  const option = findOption(response, OptionCode.clientSubnet);
+  if (option === undefined || option.length < 4) return 'none';
+  const address = option.subarray(4);
+  const same =
+    option[1] === sent.family &&
+    option[2] === sent.sourcePrefix &&
+    address.length === sent.address.length &&
+    address.every((octet, i) => octet === sent.address[i]);
+  if (!same) return 'mismatch';
+  const scope = Math.min(option[3], sent.sourcePrefix);
+  if (scope === 0) return 'none';
+  return Uint8Array.from([sent.family, scope, ...sent.address.subarray(0, Math.ceil(scope / 8))]);
+}
+
+/** The upstream's own reason for its answer (RFC 8914): a forwarder passes it on. */
+export function responseExtendedError(response: Uint8Array): number | undefined {
+  const option = findOption(response, OptionCode.extendedError);
+  return option === undefined || option.length < 2 ? undefined : (option[0] << 8) | option[1];
+}
+
+const OptionCode = { clientSubnet: 8, extendedError: 15 } as const;
+
+/** The content of the first such option of a message's OPT. */
+function findOption(message: Uint8Array, wanted: number): Uint8Array | undefined {
+  const opt = findOpt(message);
+  if (opt === 0) return undefined;
+  const end = Math.min(message.length, opt + 11 + ((message[opt + 9] << 8) | message[opt + 10]));
   for (let at = opt + 11; at + 4 <= end;) {
-    const code = (response[at] << 8) | response[at + 1];
-    const length = (response[at + 2] << 8) | response[at + 3];
-    if (code === 8 && length >= 4 && at + 4 + length <= end) {
-      const address = response.subarray(at + 8, at + 4 + length);
-      const same =
-        response[at + 5] === sent.family &&
-        response[at + 6] === sent.sourcePrefix &&
-        address.length === sent.address.length &&
-        address.every((octet, i) => octet === sent.address[i]);
-      if (!same) return 'mismatch';
-      const scope = Math.min(response[at + 7], sent.sourcePrefix);
-      if (scope === 0) return 'none';
-      return Uint8Array.from([sent.family, scope, ...sent.address.subarray(0, Math.ceil(scope / 8))]);
-    }
+    const code = (message[at] << 8) | message[at + 1];
+    const length = (message[at + 2] << 8) | message[at + 3];
+    if (code === wanted && at + 4 + length <= end) return message.subarray(at + 4, at + 4 + length);
     at += 4 + length;
   }
-  return 'none';
+  return undefined;
 }
 
 /** Offset of an OPT that is the last record of a message; 0 = none. Enough for what servers send. */

@@ -3,7 +3,7 @@
 import { type BlockList, isIPv6 } from 'node:net';
 import type { Clock } from '../base/clock.js';
 import type { Engine } from '../cache/engine.js';
-import { DURATION_BUCKETS } from '../native/binding.js';
+import { DURATION_BUCKETS, UNKNOWN_TENANT } from '../native/binding.js';
 import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
@@ -38,21 +38,27 @@ export class Answerer {
       done(this.#reply(this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, udp)));
       return;
     }
-    const length = this.engine.answer(message, { udp });
+    const { tenants } = this.resolver;
+    const tenant = tenants === undefined ? 0 : tenants.tenantOf(asker.client.address);
+    const length = this.engine.answer(message, { udp, tenant: tenant ?? UNKNOWN_TENANT });
     if (length >= 0) {
       const octets = this.#reply(length);
-      if (this.engine.refreshDue) this.resolver.prefetch(new Query(Uint8Array.from(message)));
+      if (this.engine.refreshDue) this.resolver.prefetch(new Query(Uint8Array.from(message)), tenant);
       done(octets);
       return;
     }
     // Kept beyond this call, so out of the listener's buffer.
     const query = new Query(Uint8Array.from(message));
-    void this.resolver.resolve(query, asker).then(resolution => done(this.finish(query, resolution, udp)));
+    void this.resolver
+      .resolve(query, { ...asker, tenant })
+      .then(resolution => done(this.finish(query, resolution, udp)));
   }
 
   /** Without the resolver: from the cache, stale allowed, else SERVFAIL. */
-  answerAtOnce(message: Uint8Array): Uint8Array | undefined {
-    let length = this.engine.answer(message, { udp: true, allowStale: true });
+  answerAtOnce(message: Uint8Array, client: { address: string }): Uint8Array | undefined {
+    const { tenants } = this.resolver;
+    const tenant = tenants === undefined ? 0 : (tenants.tenantOf(client.address) ?? UNKNOWN_TENANT);
+    let length = this.engine.answer(message, { udp: true, allowStale: true, tenant });
     if (length < 0) length = this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, true);
     return this.#reply(length);
   }
@@ -61,7 +67,7 @@ export class Answerer {
     const { engine } = this;
     let length = 0;
     if (resolution.kind === 'cached') {
-      length = engine.answer(query.message, { udp, allowStale: true });
+      length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant });
     } else if (resolution.kind === 'message') {
       const wall = this.clock.wallSeconds();
       length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError);

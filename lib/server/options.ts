@@ -103,6 +103,16 @@ export const serverSchema = z.strictObject({
       earlyRefreshBetaSeconds: z.number().min(0).max(3600).default(0),
     })
     .prefault({}),
+  /** Clients that `onQuery` sorts into tenants, which share no answers. */
+  tenants: z
+    .strictObject({
+      enabled: z.boolean().default(false),
+      /** Client addresses remembered; of others `onQuery` is asked again. */
+      clients: count(16, 1_048_576).default(65_536),
+      /** How long a client's tenant is remembered. */
+      seconds: count(1, 86_400).default(300),
+    })
+    .prefault({}),
   /** Where misses go. Strings, or named groups for `onQuery`; the group `default` serves everything else. */
   upstreams: z
     .union([

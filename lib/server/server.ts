@@ -9,6 +9,7 @@ import { type Logger, rateLimited, silentLogger } from '../base/log.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { Engine } from '../cache/engine.js';
 import type { Hooks } from '../resolve/hooks.js';
+import { ClientTenants } from '../resolve/client-tenants.js';
 import { Resolver } from '../resolve/resolver.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { Transport } from '../transport/transport.js';
@@ -87,6 +88,7 @@ export class Server implements AsyncDisposable {
     );
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
     this.#applyAccess(settings);
+    this.#applyTenants(settings);
   }
 
   observe(observer: ServerObserver): void {
@@ -151,7 +153,7 @@ export class Server implements AsyncDisposable {
         );
       }
     }
-    const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes'] as const;
+    const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes', 'tenants'] as const;
     const relisten =
       this.#state === 'listening' &&
       (listenerKeys.some(key => !isDeepStrictEqual(settings[key], before[key])) ||
@@ -174,6 +176,11 @@ export class Server implements AsyncDisposable {
     if (what === 'all' || 'tenant' in what) this.engine.invalidate(what);
     else if ('name' in what) this.engine.invalidate({ name: foldName(encodeName(what.name)) });
     else this.engine.invalidate({ suffix: foldName(encodeName(what.suffix)) });
+  }
+
+  /** Asks `onQuery` anew which tenant each client belongs to. */
+  forgetClients(): void {
+    this.resolver.tenants?.forget();
   }
 
   /** Stops receiving, answers what is under way (at most `timeoutMs`), closes. */
@@ -245,6 +252,7 @@ export class Server implements AsyncDisposable {
         threads: threadsOf(settings),
         pin: settings.pin,
         ...settings.missRing,
+        tenantClients: settings.tenants.enabled ? settings.tenants.clients : 0,
         receiveBufferBytes: settings.receiveBufferBytes,
       });
     } else {
@@ -264,6 +272,7 @@ export class Server implements AsyncDisposable {
       }
     }
     this.#applyAccess(settings);
+    this.#applyTenants(settings);
     this.plane?.start();
   }
 
@@ -304,6 +313,14 @@ export class Server implements AsyncDisposable {
       this.answerer.access = list;
     }
     this.plane?.setAccess(prefixes);
+  }
+
+  /** New listeners know nobody: clients are asked about again. */
+  #applyTenants({ tenants }: ServerSettings): void {
+    this.resolver.tenants = tenants.enabled
+      ? new ClientTenants(this.#clock, tenants.clients, tenants.seconds)
+      : undefined;
+    if (this.resolver.tenants !== undefined) this.resolver.tenants.sink = this.plane;
   }
 
   /** Servers that stay keep what is known of them. */

@@ -61,7 +61,7 @@ export class UdpListener {
   #onMessage(message: Buffer, client: { address: string; port: number }): void {
     if (this.#underWay >= this.maxUnderWay) {
       this.stats.full++;
-      this.#send(this.answerer.answerAtOnce(message), client);
+      this.#send(this.answerer.answerAtOnce(message, client), client);
       return;
     }
     this.#underWay++;

@@ -15,9 +15,11 @@ import {
   type PlaneStats,
   RECORD_HEADER,
   readPlaneStats,
+  UNKNOWN_TENANT,
 } from '../native/binding.js';
 import type { AddressPrefix } from '../base/address.js';
-import type { Resolution, Resolver } from '../resolve/resolver.js';
+import type { TenantSink } from '../resolve/client-tenants.js';
+import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
 import { Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 
@@ -28,10 +30,11 @@ export interface UdpPlaneOptions {
   pin: boolean;
   flights: number;
   waiters: number;
+  tenantClients: number;
   receiveBufferBytes: number;
 }
 
-export class UdpPlane {
+export class UdpPlane implements TenantSink {
   readonly #native: NativePlane;
   readonly #buffer = Buffer.alloc(FLIGHTS_PER_DRAIN * (RECORD_HEADER + 512));
   #underWay = 0;
@@ -54,6 +57,7 @@ export class UdpPlane {
           pin: options.pin ? 1 : 0,
           flights: options.flights,
           waiters: options.waiters,
+          tenantClients: options.tenantClients,
           receiveBufferBytes: options.receiveBufferBytes,
         },
         () => this.#drain(),
@@ -82,6 +86,12 @@ export class UdpPlane {
   setAccess(prefixes: readonly AddressPrefix[]): void {
     this.#native.setAccess(prefixes.flatMap(one => [one.family, one.bits, one.octets]));
   }
+  setTenant(address: Uint8Array, tenant: number, seconds: number): void {
+    if (!this.#closed) this.#native.setTenant(address, tenant, seconds);
+  }
+  forgetTenants(): void {
+    if (!this.#closed) this.#native.forgetTenants();
+  }
   stats(): PlaneStats {
     return readPlaneStats(this.#native);
   }
@@ -103,7 +113,13 @@ export class UdpPlane {
     for (let i = 0; i < flights; i++) {
       const length = this.#buffer.readUInt16LE(at + 24);
       const packet = Uint8Array.prototype.slice.call(this.#buffer, at + RECORD_HEADER, at + RECORD_HEADER + length);
-      this.#begin(this.#buffer.readUInt32LE(at), this.#buffer[at + 4], this.#clientAt(at), packet);
+      const tenant = this.#buffer.readUInt32LE(at + 28);
+      const asker: Asker = {
+        protocol: 'udp',
+        client: this.#clientAt(at),
+        tenant: tenant === UNKNOWN_TENANT ? undefined : tenant,
+      };
+      this.#begin(this.#buffer.readUInt32LE(at), this.#buffer[at + 4], asker, packet);
       at += (RECORD_HEADER + length + 3) & ~3;
     }
     this.#native.flush();
@@ -118,21 +134,16 @@ export class UdpPlane {
     return new Client(octets, buffer.readUInt16LE(at + 6));
   }
 
-  #begin(
-    ticket: number,
-    kind: number,
-    client: { address: string; port: number } | undefined,
-    packet: Uint8Array,
-  ): void {
+  #begin(ticket: number, kind: number, asker: Asker, packet: Uint8Array): void {
     const query = new Query(packet);
     if (kind === FlightKind.refresh) {
       // Its ticket ends at once: queries that miss meanwhile begin a flight that the resolver joins to this one.
-      this.resolver.prefetch(query);
+      this.resolver.prefetch(query, asker.tenant);
       this.#native.discard(ticket);
       return;
     }
     this.#underWay++;
-    void this.resolver.resolve(query, { protocol: 'udp', client }).then(resolution => {
+    void this.resolver.resolve(query, asker).then(resolution => {
       this.#underWay--;
       if (this.#closed) return;
       this.#reply(ticket, resolution);
@@ -149,7 +160,7 @@ export class UdpPlane {
 
   #reply(ticket: number, resolution: Resolution): void {
     const native = this.#native;
-    if (resolution.kind === 'cached') native.replyStale(ticket);
+    if (resolution.kind === 'cached') native.replyStale(ticket, resolution.tenant);
     else if (resolution.kind === 'error') native.replyError(ticket, resolution.rcode, resolution.extendedError);
     else if (!native.replyMessage(ticket, resolution.message, this.clock.wallSeconds(), resolution.extendedError)) {
       native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR);

@@ -123,11 +123,12 @@ napi_value ReplyError(napi_env env, napi_callback_info info) {
 }
 
 napi_value ReplyStale(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
+  Arguments<2> args(env, info);
   PlaneHolder* self = This(args.data);
-  uint32_t ticket;
+  uint32_t ticket, tenant;
   if (!self->plane) return Bool(env, false);
-  return GetUint32(env, args.values[0], &ticket) ? Bool(env, self->plane->ReplyStale(ticket)) : ThrowArgument(env);
+  if (!GetUint32(env, args.values[0], &ticket) || !GetUint32(env, args.values[1], &tenant)) return ThrowArgument(env);
+  return Bool(env, self->plane->ReplyStale(ticket, tenant));
 }
 
 napi_value Discard(napi_env env, napi_callback_info info) {
@@ -174,6 +175,30 @@ napi_value SetAccess(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// setTenant(address, tenant, seconds): 4 or 16 octets of address
+napi_value SetTenant(napi_env env, napi_callback_info info) {
+  Arguments<3> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return ThrowClosed(env);
+  MutableBytes address;
+  uint32_t tenant, seconds;
+  if (!GetBytes(env, args.values[0], &address) || (address.size() != 4 && address.size() != 16) ||
+      !GetUint32(env, args.values[1], &tenant) || tenant == udp::kUnknownTenant ||
+      !GetUint32(env, args.values[2], &seconds)) {
+    return ThrowArgument(env);
+  }
+  self->plane->SetTenant(udp::AddressOf(address), tenant, seconds);
+  return nullptr;
+}
+
+napi_value ForgetTenants(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return ThrowClosed(env);
+  self->plane->ForgetTenants();
+  return nullptr;
+}
+
 // stats(Float64Array): in the order of udp::PlaneStats, and the bytes of fixed memory last
 napi_value Stats(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
@@ -217,6 +242,8 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"discard", Discard},
                                {"flush", Flush},
                                {"setAccess", SetAccess},
+                               {"setTenant", SetTenant},
+                               {"forgetTenants", ForgetTenants},
                                {"stats", Stats},
                                {"close", Close}};
 
@@ -233,6 +260,7 @@ bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
   if (!GetProperty(env, options, "threads", &plane->threads) || !GetProperty(env, options, "pin", &pin) ||
       !GetProperty(env, options, "flights", &plane->flights) ||
       !GetProperty(env, options, "waiters", &plane->waiters) ||
+      !GetProperty(env, options, "tenantClients", &plane->tenant_clients) ||
       !GetProperty(env, options, "receiveBufferBytes", &receive_buffer) ||
       napi_get_named_property(env, options, "endpoints", &endpoints) != napi_ok ||
       napi_get_array_length(env, endpoints, &length) != napi_ok || length % 2 != 0) {

@@ -64,13 +64,14 @@ uint32_t MissRing::KeepPacket(State& state, const wire::Query& query, const Peer
   return place;
 }
 
-MissRing::Joined MissRing::Join(const wire::Query& query, const Peer& peer, FlightKind kind, uint64_t now_us) {
+MissRing::Joined MissRing::Join(const JoinArgs& args) {
+  const auto& [query, peer, kind, tenant, now_us] = args;
   cache::Key key;
   cache::MakeKey(secret_, query.name(), query.type,
                  {.dnssec_ok = query.edns.dnssec_ok,
                   .checking_disabled = (query.flags & wire::flag::kCd) != 0,
                   .failure = false,
-                  .tenant = 0,
+                  .tenant = tenant,
                   // A client's own subnet keeps its flight apart, whether or not it is used.
                   .scope =
                       [&] {
@@ -82,7 +83,7 @@ MissRing::Joined MissRing::Join(const wire::Query& query, const Peer& peer, Flig
   const bool recursion_desired = (query.flags & wire::flag::kRd) != 0;
   auto state = state_.Lock();
   uint32_t& bucket = state->buckets[key.hash & (state->buckets.size() - 1)];
-  for (uint32_t place = bucket; place != kNone; place = flights_[place].chain) {
+  for (uint32_t place = tenant == kUnknownTenant ? kNone : bucket; place != kNone; place = flights_[place].chain) {
     Flight& flight = flights_[place];
     if (flight.key.hash != key.hash || flight.key.type != key.type || flight.key.flags != key.flags ||
         flight.recursion_desired != recursion_desired || flight.dns_class != query.dns_class ||
@@ -116,6 +117,7 @@ MissRing::Joined MissRing::Join(const wire::Query& query, const Peer& peer, Flig
   flight.kind = kind;
   flight.recursion_desired = recursion_desired;
   flight.dns_class = query.dns_class;
+  flight.tenant = tenant;
   flight.key = key;
   flight.chain = bucket;
   bucket = place;
@@ -169,6 +171,7 @@ uint32_t MissRing::Drain(MutableBytes out, uint32_t most, bool* left) {
     }
     std::memcpy(record + 24, &waiter.packet_length, 2);
     std::memcpy(record + 26, &waiter.peer.receiver, 2);
+    std::memcpy(record + 28, &flight.tenant, 4);
     std::memcpy(record + kRecordHeader, waiter.packet, waiter.packet_length);
     at += octets;
     ++drained;

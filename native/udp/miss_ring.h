@@ -9,6 +9,7 @@
 
 #include "base/guarded.h"
 #include "udp/responder.h"
+#include "udp/tenant_table.h"
 
 namespace shardns::udp {
 
@@ -34,6 +35,14 @@ struct Waiter {
   uint8_t packet[kKeptPacket];
 };
 
+struct JoinArgs {
+  const wire::Query& query;
+  const Peer& peer;
+  FlightKind kind = FlightKind::kMiss;
+  uint32_t tenant = 0;
+  uint64_t now_us = 0;
+};
+
 struct MissRingCounters {
   Counter flights;
   Counter joined;
@@ -49,12 +58,13 @@ class MissRing {
 
   MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret);
 
-  Joined Join(const wire::Query& query, const Peer& peer, FlightKind kind, uint64_t now_us);
+  // Queries of unknown clients (kUnknownTenant) never share a flight: who they are decides what they get.
+  Joined Join(const JoinArgs& args);
 
   // Copies up to `most` waiting flights into `out` as records (kRecordHeader octets, then the packet, padded to 4).
   // Returns how many; `*left` says whether more wait.
   //  0        4      5        6      8        24       26      28
-  //  | ticket | kind | family | port | address | length | local |     then 4 octets reserved
+  //  | ticket | kind | family | port | address | length | local |     then the tenant, 4 octets
   static constexpr size_t kRecordHeader = 32;
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left);
 
@@ -79,6 +89,7 @@ class MissRing {
     FlightKind kind = FlightKind::kMiss;
     bool recursion_desired = true;
     uint16_t dns_class = 0;
+    uint32_t tenant = 0;
     cache::Key key;
   };
   struct State {

@@ -9,7 +9,13 @@ Plane::Plane(cache::Cache* cache, const PlaneOptions& options, void (*wake)(void
     : endpoints_(options.endpoints),
       pin_(options.pin),
       ring_(options.flights, options.waiters, cache->secret()),
-      shared_{.cache = cache, .ring = &ring_, .access = nullptr, .wake = wake, .wake_context = wake_context},
+      tenants_(options.tenant_clients == 0 ? nullptr : new TenantTable(options.tenant_clients, cache->secret())),
+      shared_{.cache = cache,
+              .ring = &ring_,
+              .access = nullptr,
+              .tenants = tenants_.get(),
+              .wake = wake,
+              .wake_context = wake_context},
       responder_(cache, cache->NewReader()),
       scratch_(new cache::PrepareScratch) {}
 
@@ -91,10 +97,10 @@ bool Plane::ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error)
   });
 }
 
-bool Plane::ReplyStale(uint32_t ticket) {
+bool Plane::ReplyStale(uint32_t ticket, uint32_t tenant) {
   const Ticks now = responder_.cache()->NowTicks(MonotonicMs());
   return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
-    const size_t length = responder_.AnswerStale(query, now, out);
+    const size_t length = responder_.AnswerStale(query, tenant, now, out);
     return length != 0 ? length : responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
   });
 }
@@ -115,9 +121,19 @@ void Plane::SetAccess(std::vector<Prefix> prefixes) {
   if (access_lists_.size() > kKeptAccessLists) access_lists_.erase(access_lists_.begin());
 }
 
+void Plane::SetTenant(const ClientAddress& client, uint32_t tenant, uint32_t seconds) {
+  if (tenants_ == nullptr) return;
+  tenants_->Set(client, tenant, responder_.cache()->NowTicks(MonotonicMs()) + TicksFromSeconds(seconds));
+}
+
+void Plane::ForgetTenants() {
+  if (tenants_ != nullptr) tenants_->Clear();
+}
+
 size_t Plane::memory_bytes() const {
-  return ring_.memory_bytes() + receivers_.size() * (sizeof(Receiver) + 2 * sizeof(SendBatch) +
-                                                     kBatchPackets * (kReceiveStride + 2 * kSendStride));
+  return ring_.memory_bytes() + (tenants_ == nullptr ? 0 : tenants_->memory_bytes()) +
+         receivers_.size() *
+             (sizeof(Receiver) + 2 * sizeof(SendBatch) + kBatchPackets * (kReceiveStride + 2 * kSendStride));
 }
 
 void Plane::ReadStats(PlaneStats* stats) const {

@@ -16,6 +16,7 @@ struct PlaneOptions {
   bool pin = false;      // one cpu a thread
   uint32_t flights = 4096;
   uint32_t waiters = 16384;
+  uint32_t tenant_clients = 0;  // clients whose tenants are remembered; 0 = there are no tenants
   SocketOptions sockets;
 };
 
@@ -47,12 +48,15 @@ class Plane {
   bool ReplyMessage(uint32_t ticket, Bytes response, uint32_t wall_seconds, const cache::TtlPolicy& ttl,
                     uint16_t extended_error);
   bool ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error);
-  // From the cache, stale allowed; SERVFAIL where there is nothing.
-  bool ReplyStale(uint32_t ticket);
+  // From what the cache has for the tenant, stale allowed; SERVFAIL where there is nothing.
+  bool ReplyStale(uint32_t ticket, uint32_t tenant);
   bool Discard(uint32_t ticket);
   void Flush();
 
   void SetAccess(std::vector<Prefix> prefixes);
+  // Does nothing without tenants.
+  void SetTenant(const ClientAddress& client, uint32_t tenant, uint32_t seconds);
+  void ForgetTenants();
   uint32_t in_flight() const { return ring_.in_flight(); }
   size_t memory_bytes() const;
   void ReadStats(PlaneStats* stats) const;
@@ -66,6 +70,7 @@ class Plane {
   std::vector<Endpoint> endpoints_;
   bool pin_;
   MissRing ring_;
+  std::unique_ptr<TenantTable> tenants_;
   ReceiverShared shared_;
   std::vector<std::unique_ptr<Receiver>> receivers_;
   std::vector<std::unique_ptr<SendBatch>> replies_;  // one a receiver

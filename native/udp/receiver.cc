@@ -77,10 +77,11 @@ void Receiver::Run() {
   running_.store(false, std::memory_order_release);
 }
 
-void Receiver::HandleMiss(int packet, const wire::Query& query, const Response& response, bool* wake) {
+void Receiver::HandleMiss(int packet, const wire::Query& query, uint32_t tenant, const Response& response, bool* wake) {
   const FlightKind kind =
       response.query_verdict == wire::QueryVerdict::kOtherClass ? FlightKind::kOtherClass : FlightKind::kMiss;
-  switch (shared_->ring->Join(query, received_.peer(packet, number_), kind, batch_us_)) {
+  switch (shared_->ring->Join(
+      {.query = query, .peer = received_.peer(packet, number_), .kind = kind, .tenant = tenant, .now_us = batch_us_})) {
     case MissRing::Joined::kQueued:
       *wake = true;
       return;
@@ -92,8 +93,9 @@ void Receiver::HandleMiss(int packet, const wire::Query& query, const Response& 
   // Rather old than nothing; rather nothing than waiting.
   const MutableBytes out = replies_.At(static_cast<size_t>(packet));
   size_t length = 0;
-  if (response.answer.has_stale)
-    length = responder_.AnswerStale(query, shared_->cache->NowTicks(batch_us_ / 1000), out);
+  if (response.answer.has_stale) {
+    length = responder_.AnswerStale(query, tenant, shared_->cache->NowTicks(batch_us_ / 1000), out);
+  }
   if (length == 0) length = responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
   responder_.CountReply(out.data());
   Reply(packet, length);
@@ -104,7 +106,9 @@ void Receiver::Reply(int packet, size_t length) {
 }
 
 void Receiver::Handle(int count) {
-  const RespondArgs args = {.now = shared_->cache->NowTicks(batch_us_ / 1000)};
+  uint32_t tenants[Responder::kBatch] = {};
+  const RespondArgs args = {.now = shared_->cache->NowTicks(batch_us_ / 1000),
+                            .tenants = shared_->tenants == nullptr ? nullptr : tenants};
   const AccessList* access = shared_->access.load(std::memory_order_acquire);
   bool wake = false;
   for (int from = 0; from < count; from += static_cast<int>(Responder::kBatch)) {
@@ -117,10 +121,12 @@ void Receiver::Handle(int count) {
       Bytes packet = received_.packet(i);
       // A query greater than any buffer of ours cannot be read whole: its header alone is a FORMERR.
       if (received_.cut_off(i)) packet = packet.first(std::min(packet.size(), wire::kHeaderSize));
-      if (access != nullptr && !access->Allows(static_cast<const sockaddr*>(received_.header(i).msg_hdr.msg_name))) {
+      const auto* peer = static_cast<const sockaddr*>(received_.header(i).msg_hdr.msg_name);
+      if (access != nullptr && !access->Allows(peer)) {
         RefusePacket(i, packet);
         continue;
       }
+      if (shared_->tenants != nullptr) tenants[taken] = shared_->tenants->Find(AddressOf(peer), args.now);
       packets[taken] = packet;
       numbers[taken] = i;
       outs[taken++] = replies_.At(static_cast<size_t>(i));
@@ -132,14 +138,16 @@ void Receiver::Handle(int count) {
       const Response& response = responses[i];
       if (response.verdict == Verdict::kDrop) continue;
       if (response.verdict == Verdict::kMiss) {
-        HandleMiss(numbers[i], queries[i], response, &wake);
+        HandleMiss(numbers[i], queries[i], tenants[i], response, &wake);
         continue;
       }
       Reply(numbers[i], response.length);
       if (!response.answer.refresh) continue;
       Peer nobody;
       nobody.receiver = number_;
-      wake |= shared_->ring->Join(queries[i], nobody, FlightKind::kRefresh, batch_us_) == MissRing::Joined::kQueued;
+      const JoinArgs refresh = {
+          .query = queries[i], .peer = nobody, .kind = FlightKind::kRefresh, .tenant = tenants[i], .now_us = batch_us_};
+      wake |= shared_->ring->Join(refresh) == MissRing::Joined::kQueued;
     }
   }
   if (!replies_.empty()) replies_.Flush(fd_, &send_counters_);

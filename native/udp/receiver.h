@@ -30,6 +30,7 @@ struct ReceiverShared {
   MissRing* ring;
   // Replaced as a whole; old lists live until the plane ends.
   std::atomic<const AccessList*> access;
+  const TenantTable* tenants;  // null: everybody is one tenant
   void (*wake)(void*);
   void* wake_context;
 };
@@ -55,7 +56,7 @@ class Receiver {
  private:
   void Run();
   void Handle(int count);
-  void HandleMiss(int packet, const wire::Query& query, const Response& response, bool* wake);
+  void HandleMiss(int packet, const wire::Query& query, uint32_t tenant, const Response& response, bool* wake);
   void Reply(int packet, size_t length);
   void RefusePacket(int packet, Bytes octets);
 

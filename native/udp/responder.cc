@@ -103,6 +103,7 @@ Response Responder::Respond(Bytes packet, const RespondArgs& args, wire::Query* 
 void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& args, wire::Query* queries,
                              const MutableBytes* outs, Response* responses) {
   SHARDNS_CHECK(packets.size() <= kBatch);
+  const auto tenant_of = [&](size_t i) { return args.tenants == nullptr ? args.tenant : args.tenants[i]; };
   cache::Key keys[kBatch];
   uint32_t to_look_up = 0;
   for (size_t i = 0; i < packets.size(); ++i) {
@@ -110,14 +111,14 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
     queries[i] = wire::Query{};
     if (!BeforeLookup(packets[i], args, &queries[i], outs[i], &responses[i])) continue;
     to_look_up |= 1u << i;
-    cache_->PrefetchQuery(queries[i], args.tenant, &keys[i]);
+    cache_->PrefetchQuery(queries[i], tenant_of(i), &keys[i]);
   }
   for (uint32_t left = to_look_up; left != 0; left &= left - 1) cache_->PrefetchEntry(keys[__builtin_ctz(left)]);
   const bool by_subnet = cache_->tunables().client_subnet.load(std::memory_order_relaxed);
   for (uint32_t left = to_look_up; left != 0; left &= left - 1) {
-    const int i = __builtin_ctz(left);
+    const size_t i = static_cast<size_t>(__builtin_ctz(left));
     const cache::AnswerArgs answer_args = {
-        .query = queries[i], .now = args.now, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale};
+        .query = queries[i], .now = args.now, .tenant = tenant_of(i), .udp = args.udp, .allow_stale = args.allow_stale};
     Response& response = responses[i];
     if (by_subnet && queries[i].edns.subnet.family != 0) {
       cache_->AnswerQuery(answer_args, reader_, outs[i], &response.answer);

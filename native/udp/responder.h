@@ -25,6 +25,7 @@ struct ResponderCounters {
 struct RespondArgs {
   Ticks now;
   uint32_t tenant = 0;
+  const uint32_t* tenants = nullptr;  // for a batch: one for each packet, instead of `tenant`
   bool udp = true;
   bool allow_stale = false;
 };
@@ -43,9 +44,9 @@ class Responder {
                     const MutableBytes* outs, Response* responses);
 
   // The reply over UDP to a query counted before, from whatever the cache has, expired or not; 0 = it has nothing.
-  size_t AnswerStale(const wire::Query& query, Ticks now, MutableBytes out) {
+  size_t AnswerStale(const wire::Query& query, uint32_t tenant, Ticks now, MutableBytes out) {
     cache::Answer answer;
-    cache_->AnswerQuery({.query = query, .now = now, .allow_stale = true}, reader_, out, &answer);
+    cache_->AnswerQuery({.query = query, .now = now, .tenant = tenant, .allow_stale = true}, reader_, out, &answer);
     return answer.length;
   }
 

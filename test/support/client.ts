@@ -4,8 +4,8 @@ import { createConnection } from 'node:net';
 import { parseSocketAddress } from '../../lib/base/address.js';
 import { frame, MessageReader } from '../../lib/transport/framing.js';
 
-/** The reply; undefined when none comes in `waitMs`. */
-export function askUdp(at: string, query: Uint8Array, waitMs = 2000): Promise<Buffer | undefined> {
+/** The reply; undefined when none comes in `waitMs`. `from`: the client's own address. */
+export function askUdp(at: string, query: Uint8Array, waitMs = 2000, from?: string): Promise<Buffer | undefined> {
   const { address, port, family } = parseSocketAddress(at, 'test');
   const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
   return new Promise(resolve => {
@@ -16,14 +16,15 @@ export function askUdp(at: string, query: Uint8Array, waitMs = 2000): Promise<Bu
     };
     const timer = setTimeout(() => finish(undefined), waitMs);
     socket.on('message', finish);
-    socket.send(query, port, address);
+    if (from === undefined) socket.send(query, port, address);
+    else socket.bind(0, from, () => socket.send(query, port, address));
   });
 }
 
 /** The replies in the order they come; fewer than the queries when the connection ends or time does. */
-export function askTcp(at: string, queries: Uint8Array[], waitMs = 2000): Promise<Buffer[]> {
+export function askTcp(at: string, queries: Uint8Array[], waitMs = 2000, from?: string): Promise<Buffer[]> {
   const { address, port } = parseSocketAddress(at, 'test');
-  const socket = createConnection({ host: address, port });
+  const socket = createConnection({ host: address, port, localAddress: from });
   const reader = new MessageReader();
   const replies: Buffer[] = [];
   return new Promise(resolve => {

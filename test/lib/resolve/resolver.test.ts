@@ -94,7 +94,7 @@ test('a late upstream: the stale answer after 1.8 s, the fresh one into the cach
   await t.advance(1790);
   expect(outcome).toBeUndefined();
   await t.advance(20);
-  expect(outcome).toEqual({ kind: 'cached' });
+  expect(outcome).toEqual({ kind: 'cached', tenant: 0 });
   await t.advance(3000);
   const length = t.engine.answer(makeQuery('a.example'));
   expect(decode(t.engine.reply.slice(0, length)).answers![0]).toMatchObject({ data: '192.0.2.99' });
@@ -195,7 +195,7 @@ test('onQuery can answer, refuse, rewrite and route', async () => {
     expect.stringMatching(/^new.example A 192.0.2.7$/i),
   ]);
   expect(await records('corp.example')).toEqual(['corp.example A 198.51.100.7']);
-  expect(await records('own.example')).toEqual({ kind: 'cached' });
+  expect(await records('own.example')).toEqual({ kind: 'cached', tenant: 0 });
 });
 
 test('a hook that throws is SERVFAIL, not a crash', async () => {

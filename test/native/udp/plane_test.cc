@@ -20,12 +20,17 @@ wire::Query Parsed(const Buffer& message) {
   return query;
 }
 
+udp::MissRing::Joined Join(udp::MissRing& ring, const Buffer& message, uint32_t tenant = 0) {
+  const wire::Query query = Parsed(message);
+  return ring.Join({.query = query, .peer = {}, .tenant = tenant});
+}
+
 TEST(MissRing, QueriesForAKeyUnderWayJoinItsFlight) {
   udp::MissRing ring(16, 64, ExpandSeed(1));
   const Buffer first = Query("A.example", 1, 1), second = Query("a.EXAMPLE", 1, 2), other = Query("b.example");
-  EXPECT_EQ(ring.Join(Parsed(first), {}, udp::FlightKind::kMiss, 0), udp::MissRing::Joined::kQueued);
-  EXPECT_EQ(ring.Join(Parsed(second), {}, udp::FlightKind::kMiss, 0), udp::MissRing::Joined::kJoined);
-  EXPECT_EQ(ring.Join(Parsed(other), {}, udp::FlightKind::kMiss, 0), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, first), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, second), udp::MissRing::Joined::kJoined);
+  EXPECT_EQ(Join(ring, other), udp::MissRing::Joined::kQueued);
   EXPECT_EQ(ring.in_flight(), 2u);
   Buffer out(4096);
   bool left = true;
@@ -45,9 +50,58 @@ TEST(MissRing, DifferentVariantsFlyApart) {
   udp::MissRing ring(16, 64, ExpandSeed(1));
   const Buffer plain = Query("a.example"), secure = EdnsQuery("a.example", 1, 1232, true),
                raw = Query("a.example", 1, 1, 0);
-  EXPECT_EQ(ring.Join(Parsed(plain), {}, udp::FlightKind::kMiss, 0), udp::MissRing::Joined::kQueued);
-  EXPECT_EQ(ring.Join(Parsed(secure), {}, udp::FlightKind::kMiss, 0), udp::MissRing::Joined::kQueued);
-  EXPECT_EQ(ring.Join(Parsed(raw), {}, udp::FlightKind::kMiss, 0), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, plain), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, secure), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, raw), udp::MissRing::Joined::kQueued);
+}
+
+TEST(MissRing, TenantsFlyApartAndUnknownClientsAlone) {
+  udp::MissRing ring(16, 64, ExpandSeed(1));
+  const Buffer query = Query("a.example");
+  EXPECT_EQ(Join(ring, query, 1), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, query, 2), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, query, 1), udp::MissRing::Joined::kJoined);
+  EXPECT_EQ(Join(ring, query, udp::kUnknownTenant), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, query, udp::kUnknownTenant), udp::MissRing::Joined::kQueued);
+  Buffer out(4096);
+  bool left;
+  ASSERT_EQ(ring.Drain(out, 256, &left), 4u);
+  uint32_t tenant;
+  std::memcpy(&tenant, &out[28], 4);
+  EXPECT_EQ(tenant, 1u);
+}
+
+TEST(TenantTable, RemembersClientsUntilTheirTimeAndNoMoreThanItsBound) {
+  udp::TenantTable table(64, ExpandSeed(1));
+  const auto client = [](uint32_t n) {
+    uint8_t octets[4];
+    Store32(octets, n);
+    return udp::AddressOf(Bytes(octets, 4));
+  };
+  table.Set(client(1), 7, 1000);
+  EXPECT_EQ(table.Find(client(1), 999), 7u);
+  EXPECT_EQ(table.Find(client(1), 1000), udp::kUnknownTenant);
+  EXPECT_EQ(table.Find(client(2), 999), udp::kUnknownTenant);
+  table.Set(client(1), 8, 2000);
+  EXPECT_EQ(table.Find(client(1), 1500), 8u);
+  for (uint32_t n = 100; n < 1100; ++n) table.Set(client(n), n, 2000 + n);
+  uint32_t known = 0;
+  for (uint32_t n = 100; n < 1100; ++n) {
+    const uint32_t tenant = table.Find(client(n), 1500);
+    if (tenant == udp::kUnknownTenant) continue;
+    EXPECT_EQ(tenant, n);
+    ++known;
+  }
+  EXPECT_GT(known, 64u);
+  EXPECT_LE(known, 128u);
+  EXPECT_EQ(table.Find(client(1099), 1500), 1099u);  // what goes is what would have expired first
+  table.Clear();
+  EXPECT_EQ(table.Find(client(1099), 1500), udp::kUnknownTenant);
+}
+
+TEST(TenantTable, AnIPv4AddressIsItsMappedIPv6Address) {
+  const uint8_t mapped[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 192, 0, 2, 1};
+  EXPECT_EQ(std::memcmp(udp::AddressOf(Bytes(mapped + 12, 4)).octets, mapped, 16), 0);
 }
 
 TEST(MissRing, IsBoundedInFlightsWaitersAndWaitersOfOneFlight) {
@@ -55,13 +109,13 @@ TEST(MissRing, IsBoundedInFlightsWaitersAndWaitersOfOneFlight) {
   const Buffer popular = Query("popular.example");
   int joined = 0;
   for (int i = 0; i < 100; ++i) {
-    joined += ring.Join(Parsed(popular), {}, udp::FlightKind::kMiss, 0) != udp::MissRing::Joined::kFull;
+    joined += Join(ring, popular) != udp::MissRing::Joined::kFull;
   }
   EXPECT_EQ(joined, 12);  // three quarters
   int queued = 0;
   for (int i = 0; i < 100; ++i) {
     const Buffer query = Query("n" + std::to_string(i));
-    queued += ring.Join(Parsed(query), {}, udp::FlightKind::kMiss, 0) == udp::MissRing::Joined::kQueued;
+    queued += Join(ring, query) == udp::MissRing::Joined::kQueued;
   }
   EXPECT_EQ(queued, 3);
   EXPECT_EQ(ring.counters().full.Get(), 88u + 97u);
@@ -73,7 +127,7 @@ TEST(MissRing, ALongPacketIsKeptWithoutItsOptions) {
   padding[1] = 12;
   Store16(&padding[2], 600);
   const Buffer padded = MessageBuilder(9, 0x0100).Question("a.example", 1).Opt(1400, 0x8000, padding).bytes();
-  EXPECT_EQ(ring.Join(Parsed(padded), {}, udp::FlightKind::kMiss, 0), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, padded), udp::MissRing::Joined::kQueued);
   Buffer out(4096);
   bool left;
   ASSERT_EQ(ring.Drain(out, 1, &left), 1u);
