@@ -98,16 +98,25 @@ void Cache::AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out
   if (args.query.edns.subnet.family != 0 && tunables_.client_subnet.load(std::memory_order_relaxed)) [[unlikely]] {
     // Narrowest scope first; the answer for everybody, under the plain key, last.
     const wire::ClientSubnet& subnet = args.query.edns.subnet;
+    wire::ClientSubnet echoed = subnet;
+    AnswerArgs scoped = args;
+    scoped.reply_subnet = &echoed;
     Variant variant = VariantOf(args.query, args.tenant);
     for (int prefix = subnet.source_prefix; prefix > 0; --prefix) {
       const size_t word = subnet.family == 1 ? 0 : 1 + static_cast<size_t>(prefix) / 64;
       const uint64_t bit = uint64_t{1} << (prefix % 64);
       if ((super_->scopes[word].load(std::memory_order_relaxed) & bit) == 0) continue;
       variant.scope = Narrow(subnet, static_cast<uint8_t>(prefix));
+      echoed.scope_prefix = static_cast<uint8_t>(prefix);
       MakeKey(super_->secret, args.query.name(), args.query.type, variant, &key);
-      AnswerPrefetched(args, key, reader, out, answer);
+      AnswerPrefetched(scoped, key, reader, out, answer);
       if (answer->outcome != Outcome::kMiss) return;
     }
+    variant.scope = {};
+    echoed.scope_prefix = 0;
+    MakeKey(super_->secret, args.query.name(), args.query.type, variant, &key);
+    AnswerPrefetched(scoped, key, reader, out, answer);
+    return;
   }
   MakeKey(super_->secret, args.query.name(), args.query.type, VariantOf(args.query, args.tenant), &key);
   AnswerPrefetched(args, key, reader, out, answer);
@@ -170,6 +179,7 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
     }
   }
   wire::Patch patch;
+  patch.subnet = args.reply_subnet;
   if (answer->outcome == Outcome::kStaleHit) patch.extended_error = StaleError(out.data());
   if (tunables_.rotate.load(std::memory_order_relaxed) && found.header.length + kLooseSlack <= out.size()) {
     patch.rotation = reader->Random() >> 8;

@@ -43,6 +43,7 @@ struct AnswerArgs {
   uint32_t tenant = 0;
   bool udp = true;
   bool allow_stale = false;  // answer from an expired entry at once
+  const wire::ClientSubnet* reply_subnet = nullptr;
 };
 
 struct InsertArgs {

@@ -37,6 +37,7 @@ inline constexpr size_t kLooseSlack = 32;  // what RacyReadLoose may touch beyon
 struct EntryImage {
   uint8_t ttl_count = 0;
   uint8_t flags = 0;
+  uint8_t subnet_scope = 0;  // of a fresh response's client-subnet option, for those who wait for it; not stored
   uint32_t ttl_seconds = 0;
   Bytes message;
   uint8_t ttl_table[kMaxTtlCount];

@@ -68,6 +68,7 @@ struct Survey {
   uint32_t least_ttl = UINT32_MAX;
   uint32_t signature_limit = UINT32_MAX;
   size_t opt_at = 0;  // offset of OPT, TSIG or SIG(0); 0 = none
+  uint8_t subnet_scope = 0;
   uint16_t kept_additional = 0;
   uint16_t extended_rcode = 0;
 };
@@ -105,6 +106,10 @@ Status SurveyRecords(const PrepareArgs& args, size_t question_end, uint16_t qtyp
       if (is_opt) {
         if (survey->extended_rcode != 0) return Status::kMalformed;
         survey->extended_rcode = static_cast<uint16_t>(record.ttl >> 24 << 4);
+        wire::Edns edns;
+        if (wire::ParseOpt(record.dns_class, record.ttl, message.subspan(record.rdata(), record.length), &edns)) {
+          survey->subnet_scope = edns.subnet.scope_prefix;
+        }
       }
       if (survey->opt_at == 0) {
         if (is_opt || record.type == wire::type::kTsig || record.type == wire::type::kSig) {
@@ -231,6 +236,7 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   Store16(copy.data() + 10, survey.kept_additional);
   image->ttl_count = 0;
   image->flags = 0;
+  image->subnet_scope = survey.subnet_scope;
   image->message = copy;
 
   const bool negative = rcode == wire::rcode::kNxDomain || !survey.answered;

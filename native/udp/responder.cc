@@ -23,7 +23,13 @@ size_t Responder::FinishImage(const wire::Query& query, const cache::EntryImage&
   if (name == 0 || name != query.name_length) return 0;
   // More than a buffer holds is answered with TC, of which the header is all that matters.
   std::memcpy(out.data(), image.message.data(), std::min(image.message.size(), out.size() - cache::kLooseSlack));
-  return wire::FinishReply(query, image.message.size(), {.extended_error = extended_error}, Limits(udp), out);
+  wire::Patch patch{.extended_error = extended_error};
+  wire::ClientSubnet echoed = query.edns.subnet;
+  if (echoed.family != 0 && cache_->tunables().client_subnet.load(std::memory_order_relaxed)) {
+    echoed.scope_prefix = std::min(image.subnet_scope, echoed.source_prefix);
+    patch.subnet = &echoed;
+  }
+  return wire::FinishReply(query, image.message.size(), patch, Limits(udp), out);
 }
 
 size_t Responder::FinishResponse(const wire::Query& query, const cache::PrepareArgs& args, uint16_t extended_error,

@@ -47,15 +47,26 @@ size_t WriteOpt(const OptToWrite& opt, uint8_t* to) {
   Store16(to + 1, type::kOpt);
   Store16(to + 3, opt.udp_size);
   Store32(to + 5, static_cast<uint32_t>(opt.extended_rcode >> 4) << 24 | (opt.dnssec_ok ? kEdnsDo : 0u));
-  if (opt.extended_error == kNoExtendedError) {
-    Store16(to + 9, 0);
-    return kBareOptSize;
+  uint8_t* at = to + kBareOptSize;
+  if (opt.extended_error != kNoExtendedError) {
+    Store16(at, kOptionExtendedError);
+    Store16(at + 2, 2);
+    Store16(at + 4, opt.extended_error);
+    at += 6;
   }
-  Store16(to + 9, 6);
-  Store16(to + 11, kOptionExtendedError);
-  Store16(to + 13, 2);
-  Store16(to + 15, opt.extended_error);
-  return kBareOptSize + 6;
+  if (opt.subnet != nullptr) [[unlikely]] {
+    const size_t octets = SubnetOctets(*opt.subnet);
+    Store16(at, kOptionClientSubnet);
+    Store16(at + 2, static_cast<uint16_t>(4 + octets));
+    Store16(at + 4, opt.subnet->family);
+    at[6] = opt.subnet->source_prefix;
+    at[7] = opt.subnet->scope_prefix;
+    std::memcpy(at + 8, opt.subnet->address, octets);
+    at += 8 + octets;
+  }
+  const size_t size = static_cast<size_t>(at - to);
+  Store16(to + 9, static_cast<uint16_t>(size - kBareOptSize));
+  return size;
 }
 
 }  // namespace shardns::wire

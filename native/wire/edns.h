@@ -45,10 +45,16 @@ struct OptToWrite {
   bool dnssec_ok = false;
   uint16_t extended_rcode = 0;  // the whole rcode; its upper 8 bits go here
   uint16_t extended_error = kNoExtendedError;
+  const ClientSubnet* subnet = nullptr;  // echoed with its scope (RFC 7871 section 7.2.1)
 };
 
+inline size_t SubnetOctets(const ClientSubnet& subnet) { return (subnet.source_prefix + 7u) / 8; }
+
 // Octets WriteOpt needs.
-inline size_t OptSize(const OptToWrite& opt) { return kBareOptSize + (opt.extended_error == kNoExtendedError ? 0 : 6); }
+inline size_t OptSize(const OptToWrite& opt) {
+  return kBareOptSize + (opt.extended_error == kNoExtendedError ? 0 : 6) +
+         (opt.subnet == nullptr ? 0 : 8 + SubnetOctets(*opt.subnet));
+}
 // Writes an OPT record at `to`; returns its size.
 size_t WriteOpt(const OptToWrite& opt, uint8_t* to);
 

@@ -156,7 +156,8 @@ size_t FinishReply(const Query& query, size_t length, const Patch& patch, const 
   const uint16_t stored = Flags(out.data());
   const uint16_t ad = query.wants_ad() ? stored & flag::kAd : 0;
   const uint16_t flags = static_cast<uint16_t>(ReplyFlags(query, stored & flag::kRcode) | ad);
-  const OptToWrite opt = ReplyOpt(query, stored & flag::kRcode, limits, patch.extended_error);
+  OptToWrite opt = ReplyOpt(query, stored & flag::kRcode, limits, patch.extended_error);
+  opt.subnet = patch.subnet;
   const size_t opt_size = query.edns.present ? OptSize(opt) : 0;
   if (length + opt_size > ReplyLimit(query, limits) || length + opt_size > out.size()) [[unlikely]] {
     const size_t head = WriteHead(query, static_cast<uint16_t>((flags | flag::kTc) & ~flag::kAd), out);

@@ -24,7 +24,8 @@ struct Patch {
   uint32_t age_seconds = 0;
   uint32_t fixed_ttl_seconds = 0;  // not 0: every TTL becomes this (stale answers, RFC 8767 section 4)
   uint16_t extended_error = kNoExtendedError;
-  uint32_t rotation = 0;  // not 0: turns address RRsets by this many places
+  uint32_t rotation = 0;                 // not 0: turns address RRsets by this many places
+  const ClientSubnet* subnet = nullptr;  // the client's own, with the scope of the answer
 };
 
 // Ages the TTLs that a table of one-octet distances names: each entry is the distance from the field before it, the

@@ -190,6 +190,10 @@ TEST(Answer, ClientSubnetIsAnsweredByScopeWhereSwitchedOn) {
         .bytes();
   };
   EXPECT_TRUE(t.Hits(from(51)));
+  // The option comes back with the scope it was answered by (RFC 7871 section 7.2.1).
+  const Buffer echoed = {0, 8, 0, 7, 0, 1, 24, 16, 198, 51, 100};
+  ASSERT_GE(t.answer.size(), echoed.size());
+  EXPECT_EQ(Buffer(t.answer.end() - static_cast<long>(echoed.size()), t.answer.end()), echoed);
   EXPECT_FALSE(t.Hits(from(52)));
   EXPECT_FALSE(t.Hits(Query("geo.example")));
 }

@@ -1,0 +1,65 @@
+// EDNS options that pass through: the client's subnet with the scope of its answer, and the upstream's extended errors.
+import { afterEach, expect, test } from 'vitest';
+import type { ServerOptions } from '../../../lib/server/options.js';
+import { askUdp } from '../../support/client.js';
+import { answerA, decode, makeQuery, makeResponse } from '../../support/messages.js';
+import { TestServer } from '../../support/test-server.js';
+
+let server: TestServer;
+afterEach(() => server.close());
+
+const SUBNET = 8;
+const EXTENDED_ERROR = 15;
+type Option = { code: number; data: Buffer };
+
+/** A response with these options in its OPT. */
+function withOptions(response: Buffer, options: Option[]): Buffer {
+  const encoded = Buffer.concat(
+    options.map(({ code, data }) => Buffer.concat([Buffer.from([0, code, 0, data.length]), data])),
+  );
+  const copy = Buffer.concat([response, Buffer.from([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, encoded.length]), encoded]);
+  copy.writeUInt16BE(copy.readUInt16BE(10) + 1, 10);
+  return copy;
+}
+async function start(options: Option[], settings: ServerOptions = {}, rcode = 0): Promise<void> {
+  server = await TestServer.start(
+    query => withOptions(rcode === 0 ? answerA(query, 300, '192.0.2.1') : makeResponse(query, { rcode }), options),
+    settings,
+  );
+}
+function optionIn(reply: Buffer | undefined, code: number): string | undefined {
+  const opt = decode(reply!).additionals!.find(one => one.type === 'OPT') as { options?: Option[] } | undefined;
+  return opt?.options?.find(one => one.code === code)?.data.toString('hex');
+}
+const fromSubnet = makeQuery('geo.example', {
+  options: [{ code: SUBNET, data: Buffer.from([0, 1, 24, 0, 198, 51, 100]) }],
+});
+
+test('a forwarded client subnet comes back with its scope, from the upstream and from the cache (RFC 7871 7.2.1)', async () => {
+  await start([{ code: SUBNET, data: Buffer.from([0, 1, 24, 16, 198, 51, 100]) }], {
+    upstream: { clientSubnet: 'forward' },
+  });
+  for (let round = 0; round < 2; round++) {
+    expect(optionIn(await askUdp(server.address, fromSubnet), SUBNET)).toBe('00011810c63364');
+  }
+  expect(server.asked).toBe(1);
+  expect(optionIn(await askUdp(server.address, makeQuery('geo.example', { edns: true })), SUBNET)).toBeUndefined();
+});
+
+test('an answer for everybody has scope 0', async () => {
+  await start([], { upstream: { clientSubnet: 'forward' } });
+  for (let round = 0; round < 2; round++) {
+    expect(optionIn(await askUdp(server.address, fromSubnet), SUBNET)).toBe('00011800c63364');
+  }
+});
+
+test('a stripped client subnet is not answered', async () => {
+  await start([]);
+  expect(optionIn(await askUdp(server.address, fromSubnet), SUBNET)).toBeUndefined();
+});
+
+test("the upstream's extended error reaches those who wait (RFC 8914)", async () => {
+  await start([{ code: EXTENDED_ERROR, data: Buffer.from([0, 6, 0x78]) }], {}, 2);
+  const reply = await askUdp(server.address, makeQuery('bogus.example', { edns: true }), 4000);
+  expect(optionIn(reply, EXTENDED_ERROR)).toBe('0006');
+});
