@@ -89,7 +89,7 @@ uint32_t SignatureLimit(Bytes message, const Record& record, uint32_t wall_secon
 Status SurveyRecords(const PrepareArgs& args, size_t question_end, uint16_t qtype, Survey* survey, size_t* end) {
   const Bytes message = args.response;
   Chain chain(message, wire::kHeaderSize);
-  wire::MovingOctets moving;
+  wire::MovingOctets moving(question_end);
   RecordWalk walk(message, question_end, &moving);
   Record record;
   size_t additional = 0;

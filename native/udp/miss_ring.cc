@@ -65,7 +65,11 @@ uint32_t MissRing::KeepPacket(State& state, const wire::Query& query, const Peer
 }
 
 MissRing::Joined MissRing::Join(const JoinArgs& args) {
-  const auto& [query, peer, kind, tenant, now_us] = args;
+  const wire::Query& query = args.query;
+  const Peer& peer = args.peer;
+  const FlightKind kind = args.kind;
+  const uint32_t tenant = args.tenant;
+  const uint64_t now_us = args.now_us;
   cache::Key key;
   cache::MakeKey(secret_, query.name(), query.type,
                  {.dnssec_ok = query.edns.dnssec_ok,

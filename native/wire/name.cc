@@ -28,7 +28,7 @@ size_t CheckName(Bytes message, size_t at, const MovingOctets* moving) {
       if (target >= limit || target < kHeaderSize || ++hops > 127) return 0;
       if (own == 0) {
         own = here + 2 - at;
-      } else if (moving != nullptr && moving->Overlaps(here, 2)) {
+      } else if (moving != nullptr && moving->MovesPointer(here)) {
         return 0;
       }
       bound = limit;

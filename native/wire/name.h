@@ -57,9 +57,14 @@ inline size_t PlainNameLength(Bytes message, size_t at) {
 class MovingOctets;
 size_t CheckName(Bytes message, size_t at, const MovingOctets* moving = nullptr);
 
-// Octets of a message that patching changes: TTLs, and addresses that rotate. As far as pointers reach. 2 KiB.
+// Octets of a message that patching changes: TTLs, addresses that rotate, and the letters of the question's name, which
+// are folded to be stored and then become each client's own. As far as pointers reach. 2 KiB.
 class MovingOctets {
  public:
+  explicit MovingOctets(size_t question_end) : question_end_(question_end) {}
+  // A pointer whose own octets lie in the question was met in the middle of a label: its low octet may be a letter.
+  // Length octets are no letters.
+  bool MovesPointer(size_t at) const { return at < question_end_ || Overlaps(at, 2); }
   void Add(size_t at, size_t n) {
     for (size_t i = at; i < at + n && i < kReach; ++i) words_[i / 64] |= uint64_t{1} << (i % 64);
   }
@@ -72,6 +77,7 @@ class MovingOctets {
 
  private:
   static constexpr size_t kReach = (1 << 14) + kMaxNameSize + 1;
+  const size_t question_end_;
   uint64_t words_[(kReach + 63) / 64] = {};
 };
 

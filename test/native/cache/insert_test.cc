@@ -189,6 +189,23 @@ TEST(Insert, ANameInDataReadOutOfItsOwnRecordsTtlIsRefused) {
       Status::kMalformed);
 }
 
+TEST(Insert, ANameLedThroughAPointerInsideTheQuestionIsRefused) {
+  // Found by fuzzing: the pointer's low octet is a letter of the question's name, which is folded to be stored.
+  TestCache t;
+  std::string label(63, 'a');
+  label[70 - 13] = 0;
+  label[72 - 13] = static_cast<char>(0xC0);
+  label[73 - 13] = 'F';  // 0x46 = 70
+  const auto response = [&](uint8_t target) {
+    Buffer soa = {0, 0};
+    soa.resize(22);
+    Store32(&soa[18], 60);
+    return MessageBuilder(1, 0x8183).Question(label + ".example", 1).Record(8, {0xC0, target}, 6, 60, soa).bytes();
+  };
+  EXPECT_EQ(t.Insert(response(72)), Status::kMalformed);
+  EXPECT_EQ(t.Insert(response(12)), Status::kOk);
+}
+
 TEST(Insert, ANewAnswerReplacesTheOld) {
   TestCache t;
   ASSERT_EQ(t.Insert(AResponse("a.example", 60)), Status::kOk);
