@@ -2,6 +2,17 @@
 export { createServer } from './admin/create-server.js';
 export { ShardnsError, type ShardnsErrorCode } from './base/errors.js';
 export type { Logger } from './base/log.js';
+export { CachedLookup, install, lookup, uninstall } from './node/cached-lookup.js';
+export { DnsClient } from './node/client.js';
+export type { LookupAddress, LookupCallback, LookupCallOptions, LookupFunction } from './node/lookup.js';
+export type { LookupOptions } from './node/options.js';
+export type { CaaRecord, TlsaRecord } from './node/records.js';
+export {
+  type AddressCallOptions,
+  type NodeResolverOptions,
+  Resolver,
+  type ResolverCallOptions,
+} from './node/resolver.js';
 export type { Hooks, QueryDecision, QueryInfo, ResponseInfo } from './resolve/hooks.js';
 export type { ServerOptions, ServerSettings } from './server/options.js';
 export type { Server, ServerDependencies } from './server/server.js';

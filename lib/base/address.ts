@@ -45,6 +45,31 @@ export function parsePrefix(text: string, option: string): AddressPrefix {
   return { family: family as 4 | 6, bits, octets: addressOctets(address) };
 }
 
+/** Text of 4 or 16 octets (RFC 5952 section 4). */
+export function formatAddress(octets: Uint8Array): string {
+  if (octets.length === 4) return `${octets[0]}.${octets[1]}.${octets[2]}.${octets[3]}`;
+  let [best, bestLength] = [-1, 1];
+  for (let at = 0; at < 16; at += 2) {
+    let end = at;
+    while (end < 16 && octets[end] === 0 && octets[end + 1] === 0) end += 2;
+    if ((end - at) / 2 > bestLength) [best, bestLength] = [at, (end - at) / 2];
+    at = Math.max(at, end - 2);
+  }
+  let text = '';
+  for (let at = 0; at < 16; at += 2) {
+    if (at === best) {
+      text += '::';
+      at += bestLength * 2 - 2;
+      continue;
+    }
+    if (text !== '' && !text.endsWith(':')) text += ':';
+    // IPv4-mapped addresses show their IPv4 part (section 5).
+    if (at === 12 && best === 0 && bestLength === 5) return `${text}${formatAddress(octets.subarray(12))}`;
+    text += ((octets[at] << 8) | octets[at + 1]).toString(16);
+  }
+  return text;
+}
+
 /** The 4 or 16 octets of a valid numeric address. */
 export function addressOctets(address: string): Uint8Array {
   if (isIP(address) === 4) return Uint8Array.from(address.split('.').map(Number));

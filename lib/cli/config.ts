@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { show, ShardnsError } from '../base/errors.js';
+import { parseResolvConf } from '../upstream/resolv-conf.js';
 import { checkOptions, formatPath, type OptionIssue, type ServerOptions } from '../server/options.js';
 
 /** The largest configuration file that is read. */
@@ -122,16 +123,9 @@ export function applyFlags(options: ServerOptions, flags: Flags): ServerOptions 
 
 /** Upstreams from resolv.conf; its own addresses of ours are left out by the caller. */
 export function upstreamsFromResolvConf(path = '/etc/resolv.conf'): string[] {
-  let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    return parseResolvConf(readFileSync(path, 'utf8')).servers;
   } catch {
     return [];
   }
-  const servers: string[] = [];
-  for (const line of text.split('\n')) {
-    const match = /^\s*nameserver\s+([0-9a-fA-F:.]+)(%\S+)?\s*(?:[#;].*)?$/.exec(line);
-    if (match !== null) servers.push(match[1].includes(':') ? `[${match[1]}]:53` : `${match[1]}:53`);
-  }
-  return servers.slice(0, 8);
 }

@@ -35,10 +35,20 @@ const NOWHERE = ['invalid', 'test', 'onion'];
 
 const latin1 = (name: Uint8Array): string => Buffer.from(name).toString('latin1');
 
+/**
+ * Which zones are built in: those of a server, or those of a program, which asks its servers about the networks they
+ * belong to (private reverse zones, .test) and only of localhost, .invalid and .onion knows better.
+ */
+export type LocalZones = 'server' | 'program' | 'none';
+
 /** Zones by the latin1 text of their folded wire name. */
-const zones = new Map<string, Uint8Array>(
-  ['localhost', ...REVERSE_V4, ...REVERSE_V6, ...NOWHERE].map(zone => [latin1(encodeName(zone)), encodeName(zone)]),
-);
+const zonesOf = (names: string[]): ReadonlyMap<string, Uint8Array> =>
+  new Map(names.map(zone => [latin1(encodeName(zone)), encodeName(zone)]));
+const ZONES: Readonly<Record<LocalZones, ReadonlyMap<string, Uint8Array>>> = {
+  server: zonesOf(['localhost', ...REVERSE_V4, ...REVERSE_V6, ...NOWHERE]),
+  program: zonesOf(['localhost', 'invalid', 'onion']),
+  none: new Map(),
+};
 const localhost = latin1(encodeName('localhost'));
 const reverseLocalhost = new Set([
   latin1(encodeName('1.0.0.127.in-addr.arpa')),
@@ -56,13 +66,12 @@ function soa(zone: Uint8Array): ResourceRecord {
 }
 
 /** The answer of a built-in zone, or undefined for names outside all of them. */
-export function answerLocally(query: {
-  message: Uint8Array;
-  name: Uint8Array;
-  type: number;
-  dnsClass: number;
-}): Uint8Array | undefined {
+export function answerLocally(
+  query: { message: Uint8Array; name: Uint8Array; type: number; dnsClass: number },
+  which: LocalZones,
+): Uint8Array | undefined {
   const { name, type } = query;
+  const zones = ZONES[which];
   let zone: Uint8Array | undefined;
   for (let at = 0; zone === undefined && name[at] !== 0; at += 1 + name[at])
     zone = zones.get(latin1(name.subarray(at)));

@@ -18,11 +18,11 @@ import { encodeRecord } from '../wire/record.js';
 import { scrubResponse } from '../wire/scrub.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
-import { answerLocally } from './local-zones.js';
+import { answerLocally, type LocalZones } from './local-zones.js';
 import { buildUpstreamQuery, responseExtendedError, responseScope } from './upstream-query.js';
 
 export interface ResolverOptions {
-  localZones: boolean;
+  localZones: LocalZones;
   forwardClientSubnet: boolean;
   upstreamUdpSize: number;
   staleEnabled: boolean;
@@ -151,6 +151,21 @@ export class Resolver {
     });
   }
 
+  /** The reply to one asker, in the engine's buffer. @returns its octets */
+  finish(query: Query, resolution: Resolution, udp: boolean): number {
+    const { engine } = this;
+    let length = 0;
+    if (resolution.kind === 'cached') {
+      length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant });
+    } else if (resolution.kind === 'message') {
+      const wall = this.clock.wallSeconds();
+      length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError);
+    } else {
+      length = engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp);
+    }
+    return length > 0 ? length : engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp);
+  }
+
   /** Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no. */
   prefetch(query: Query, tenant = 0): boolean {
     const second = Math.floor(this.clock.nowMs() / 1000);
@@ -204,8 +219,8 @@ export class Resolver {
 
   async #run(query: Query, asker: KnownAsker, key: string, hasStale: boolean): Promise<Resolution> {
     this.stats.resolved++;
-    if (this.options.localZones && query.dnsClass === Class.IN) {
-      const local = answerLocally(query);
+    if (query.dnsClass === Class.IN) {
+      const local = answerLocally(query, this.options.localZones);
       if (local !== undefined) return this.#keep(query, asker, local);
     }
     let upstreams = this.groups.get('default') ?? [];

@@ -64,18 +64,7 @@ export class Answerer {
   }
 
   finish(query: Query, resolution: Resolution, udp: boolean): Uint8Array | undefined {
-    const { engine } = this;
-    let length = 0;
-    if (resolution.kind === 'cached') {
-      length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant });
-    } else if (resolution.kind === 'message') {
-      const wall = this.clock.wallSeconds();
-      length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError);
-    } else {
-      length = engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp);
-    }
-    if (length <= 0) length = engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp);
-    return this.#reply(length);
+    return this.#reply(this.resolver.finish(query, resolution, udp));
   }
 
   #reply(length: number): Uint8Array | undefined {

@@ -4,15 +4,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
-
-const MEMORY_UNITS: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
-
-/** `64MiB`, `1GiB`, `1048576`; octets. */
-export function parseMemory(text: string | number): number | undefined {
-  if (typeof text === 'number') return Number.isInteger(text) ? text : undefined;
-  const match = /^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?$/.exec(text.trim());
-  return match === null ? undefined : Math.floor(Number(match[1]) * MEMORY_UNITS[match[2] ?? 'B']);
-}
+import { parseMemory } from '../base/memory.js';
 
 const custom = <T>(parse: (text: string) => T): ((text: string, context: z.RefinementCtx) => void) => {
   return (text, context) => {

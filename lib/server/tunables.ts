@@ -28,7 +28,7 @@ export function tunablesOf(settings: ServerSettings): Tunables {
 
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
   return {
-    localZones: settings.localZones,
+    localZones: settings.localZones ? 'server' : 'none',
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
     upstreamUdpSize: settings.upstream.udpSize,
     staleEnabled: settings.stale.enabled,

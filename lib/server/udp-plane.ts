@@ -2,7 +2,7 @@
 // the answers back.
 //
 // Each wake-up takes at most 256 flights, so that a flood of misses cannot starve the event loop.
-import { formatSocketAddress, type SocketAddress } from '../base/address.js';
+import { formatAddress, formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Engine } from '../cache/engine.js';
@@ -175,13 +175,7 @@ class Client {
     readonly port: number,
   ) {}
   get address(): string {
-    if (this.octets.length === 4) return this.octets.join('.');
-    const words: string[] = [];
-    for (let i = 0; i < 16; i += 2) words.push(((this.octets[i] << 8) | this.octets[i + 1]).toString(16));
-    return words
-      .join(':')
-      .replace(/(^|:)(0:)+0?(:|$)?/, '::')
-      .replace(/:::+/, '::');
+    return formatAddress(this.octets);
   }
 }
 

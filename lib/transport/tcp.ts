@@ -10,7 +10,7 @@ import type { Random } from '../base/random.js';
 import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { frame, MessageReader } from './framing.js';
-import type { ExchangeOptions, Transport, TransportStats } from './transport.js';
+import type { ExchangeOptions, LocalAddress, Transport, TransportStats } from './transport.js';
 import { matches } from './udp.js';
 
 const CONNECTIONS_PER_SERVER = 2;
@@ -40,6 +40,7 @@ export class TcpTransport implements Transport {
   constructor(
     private readonly clock: Clock,
     private readonly random: Random,
+    private readonly local: LocalAddress = {},
   ) {}
 
   exchange(query: Uint8Array, server: SocketAddress, options: ExchangeOptions): Promise<Uint8Array> {
@@ -112,7 +113,10 @@ export class TcpTransport implements Transport {
     const free = connections.find(one => one.pending.size < QUERIES_PER_CONNECTION);
     if (free !== undefined) return free;
     if (connections.length >= CONNECTIONS_PER_SERVER) return undefined;
-    const connection = new Connection(createConnection({ host: server.address, port: server.port, noDelay: true }));
+    const localAddress = server.family === 6 ? this.local.v6 : this.local.v4;
+    const connection = new Connection(
+      createConnection({ host: server.address, port: server.port, localAddress, noDelay: true }),
+    );
     connections.push(connection);
     const { socket } = connection;
     socket.unref();

@@ -9,6 +9,12 @@ export interface ExchangeOptions {
   cancel?: Canceller;
 }
 
+/** The machine's own addresses to ask from; the kernel chooses where none is given. */
+export interface LocalAddress {
+  v4?: string;
+  v6?: string;
+}
+
 export interface Transport {
   /**
    * Sends `query` with an id of the transport's own choice and resolves with the matching response.

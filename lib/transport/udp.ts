@@ -12,7 +12,7 @@ import { ShardnsError } from '../base/errors.js';
 import { below, type Random } from '../base/random.js';
 import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
-import type { ExchangeOptions, Transport, TransportStats } from './transport.js';
+import type { ExchangeOptions, LocalAddress, Transport, TransportStats } from './transport.js';
 
 const SHARED_SOCKETS = 64;
 const MAX_SERVERS = 128;
@@ -47,6 +47,7 @@ export class UdpTransport implements Transport {
   constructor(
     private readonly clock: Clock,
     private readonly random: Random,
+    private readonly local: LocalAddress = {},
   ) {}
 
   exchange(query: Uint8Array, server: SocketAddress, options: ExchangeOptions): Promise<Uint8Array> {
@@ -167,7 +168,10 @@ export class UdpTransport implements Transport {
       channel.ready = true;
       for (const query of channel.waiting.splice(0)) socket.send(query);
     });
-    socket.connect(server.port, server.address);
+    const connect = (): void => socket.connect(server.port, server.address);
+    const local = server.family === 6 ? this.local.v6 : this.local.v4;
+    if (local === undefined) connect();
+    else socket.bind({ address: local, port: 0, exclusive: true }, connect);
     return channel;
   }
 

@@ -1,0 +1,141 @@
+// The order in which addresses should be tried: RFC 6724 section 6, with the machine's own addresses as the possible
+// sources. What only the kernel knows (rules 3, 4 and 7: deprecated, home and native addresses) is left out.
+import { networkInterfaces } from 'node:os';
+import { addressOctets } from '../base/address.js';
+import type { Clock } from '../base/clock.js';
+
+const Scope = { linkLocal: 2, siteLocal: 5, global: 14 } as const;
+
+interface Known {
+  octets: Uint8Array; // 16, IPv4 mapped
+  v4: boolean;
+  scope: number;
+  label: number;
+  precedence: number;
+}
+
+/** RFC 6724 section 2.1, longest prefix first. */
+const POLICY: readonly (readonly [prefix: string, bits: number, precedence: number, label: number])[] = [
+  ['::1', 128, 50, 0],
+  ['::ffff:0:0', 96, 35, 4],
+  ['::', 96, 1, 3],
+  ['2001::', 32, 5, 5],
+  ['2002::', 16, 30, 2],
+  ['3ffe::', 16, 1, 12],
+  ['fec0::', 10, 1, 11],
+  ['fc00::', 7, 3, 13],
+  ['::', 0, 40, 1],
+];
+const policy = POLICY.map(([prefix, bits, precedence, label]) => ({
+  octets: addressOctets(prefix),
+  bits,
+  precedence,
+  label,
+}));
+
+function commonBits(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < 16; i++) {
+    const differ = a[i] ^ b[i];
+    if (differ !== 0) return i * 8 + Math.clz32(differ) - 24;
+  }
+  return 128;
+}
+
+function scopeOf(octets: Uint8Array, v4: boolean): number {
+  if (v4) {
+    // Section 3.2: loopback and link-local addresses have link-local scope.
+    return octets[12] === 127 || (octets[12] === 169 && octets[13] === 254) ? Scope.linkLocal : Scope.global;
+  }
+  if (octets[0] === 0xff) return octets[1] & 0x0f;
+  if (octets[0] === 0xfe && (octets[1] & 0xc0) === 0x80) return Scope.linkLocal;
+  if (octets[0] === 0xfe && (octets[1] & 0xc0) === 0xc0) return Scope.siteLocal;
+  if (octets.every((octet, i) => octet === (i === 15 ? 1 : 0))) return Scope.linkLocal;
+  return Scope.global;
+}
+
+function describe(address: string): Known {
+  const plain = addressOctets(address);
+  const v4 = plain.length === 4;
+  const octets = v4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...plain]) : plain;
+  const { precedence, label } = policy.find(one => commonBits(octets, one.octets) >= one.bits)!;
+  return { octets, v4, scope: scopeOf(octets, v4), label, precedence };
+}
+
+/** The machine's addresses; looked up at most once a second. */
+export class LocalAddresses {
+  #known: Known[] = [];
+  #lookAt = -Infinity;
+  constructor(
+    private readonly clock: Clock,
+    private readonly interfaces: () => string[] = systemAddresses,
+  ) {}
+
+  get known(): readonly Known[] {
+    const now = this.clock.nowMs();
+    if (now >= this.#lookAt) {
+      this.#lookAt = now + 1000;
+      this.#known = this.interfaces().map(describe);
+    }
+    return this.#known;
+  }
+
+  /** Families with an address that is not loopback: what ADDRCONFIG asks for (getaddrinfo(3)). */
+  get families(): { v4: boolean; v6: boolean } {
+    const found = { v4: false, v6: false };
+    for (const one of this.known) {
+      if (one.v4 ? one.octets[12] !== 127 : !isLoopback6(one.octets)) found[one.v4 ? 'v4' : 'v6'] = true;
+    }
+    return found;
+  }
+}
+
+const isLoopback6 = (octets: Uint8Array): boolean => octets.every((octet, i) => octet === (i === 15 ? 1 : 0));
+
+function systemAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap(list => (list ?? []).map(one => one.address));
+}
+
+/** The best source for a destination (section 5, rules 2, 6 and 8); undefined = none of its family. */
+function sourceFor(destination: Known, sources: readonly Known[]): Known | undefined {
+  let best: Known | undefined;
+  for (const source of sources) {
+    if (source.v4 !== destination.v4) continue;
+    if (best === undefined || isBetterSource(source, best, destination)) best = source;
+  }
+  return best;
+}
+
+function isBetterSource(a: Known, b: Known, destination: Known): boolean {
+  if (a.scope !== b.scope) {
+    return a.scope < b.scope ? a.scope >= destination.scope : b.scope < destination.scope;
+  }
+  if (a.label !== b.label) return a.label === destination.label;
+  return commonBits(a.octets, destination.octets) > commonBits(b.octets, destination.octets);
+}
+
+/** Sorts destinations (section 6); equal ones keep their order (rule 10). */
+export function sortAddresses(addresses: readonly string[], local: LocalAddresses): string[] {
+  if (addresses.length < 2) return [...addresses];
+  const sources = local.known;
+  const candidates = addresses.map(address => {
+    const destination = describe(address);
+    return { address, destination, source: sourceFor(destination, sources) };
+  });
+  type Candidate = (typeof candidates)[number];
+  const compare = (a: Candidate, b: Candidate): number => {
+    if ((a.source === undefined) !== (b.source === undefined)) return a.source === undefined ? 1 : -1; // rule 1
+    if (a.source === undefined || b.source === undefined) return 0;
+    const sameScope = (c: Candidate): boolean => c.destination.scope === c.source!.scope;
+    if (sameScope(a) !== sameScope(b)) return sameScope(a) ? -1 : 1; // rule 2
+    const sameLabel = (c: Candidate): boolean => c.destination.label === c.source!.label;
+    if (sameLabel(a) !== sameLabel(b)) return sameLabel(a) ? -1 : 1; // rule 5
+    if (a.destination.precedence !== b.destination.precedence) {
+      return b.destination.precedence - a.destination.precedence; // rule 6
+    }
+    if (a.destination.scope !== b.destination.scope) return a.destination.scope - b.destination.scope; // rule 8
+    if (a.destination.v4 || b.destination.v4) return 0;
+    // Rule 9, for IPv6 only: among IPv4 addresses it would defeat rotation.
+    return commonBits(b.destination.octets, b.source.octets) - commonBits(a.destination.octets, a.source.octets);
+  };
+  return candidates.sort(compare).map(one => one.address);
+}

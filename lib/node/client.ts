@@ -1,0 +1,256 @@
+// Questions of the program itself: hosts file and resolv.conf, the cache, and the slow path behind it. A hit is answered
+// in the caller's turn; whoever asks decides when to call back.
+//
+// Bounds: the cache's memory; 1024 questions under way, beyond which they fail at once.
+import { parseSocketAddress } from '../base/address.js';
+import { type Clock, systemClock } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
+import { silentLogger } from '../base/log.js';
+import { parseMemory } from '../base/memory.js';
+import { type Random, systemRandom } from '../base/random.js';
+import { WatchedFile } from '../base/watched-file.js';
+import { Engine } from '../cache/engine.js';
+import { type Resolution, Resolver } from '../resolve/resolver.js';
+import { TcpTransport } from '../transport/tcp.js';
+import type { LocalAddress, Transport } from '../transport/transport.js';
+import { UdpTransport } from '../transport/udp.js';
+import { Exchanger } from '../upstream/exchange.js';
+import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
+import { Upstream } from '../upstream/upstream.js';
+import { ExtendedError, HEADER_SIZE, Rcode, Type } from '../wire/iana.js';
+import { Query } from '../wire/query.js';
+import { LocalAddresses } from './address-order.js';
+import { type FailureCode, QueryFailure } from './errors.js';
+import { type Hosts, parseHosts } from './hosts.js';
+import { type LookupOptions, type LookupSettings, readLookupOptions } from './options.js';
+
+const MAX_UNDER_WAY = 1024;
+
+export interface ClientDependencies {
+  clock?: Clock;
+  random?: Random;
+  udpTransport?: Transport;
+  tcpTransport?: Transport;
+  /** The machine's own addresses. */
+  interfaces?: () => string[];
+  /** Which of them to ask from. */
+  localAddress?: LocalAddress;
+}
+
+export class DnsClient implements Disposable {
+  readonly settings: LookupSettings;
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly local: LocalAddresses;
+  readonly #resolver: Resolver;
+  readonly #exchanger: Exchanger;
+  readonly #udp: Transport;
+  readonly #tcp: Transport;
+  readonly #hosts: WatchedFile<Hosts> | undefined;
+  readonly #conf: WatchedFile<ResolvConf> | undefined;
+  readonly #upstreams = new Map<string, Upstream>();
+  readonly #packet = new Uint8Array(HEADER_SIZE + 255 + 4);
+  #servers: readonly string[] | undefined;
+  #groupsOf: unknown;
+  #underWay = 0;
+  #alive: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY */
+  constructor(options: LookupOptions = {}, dependencies: ClientDependencies = {}) {
+    this.settings = readLookupOptions(options);
+    this.clock = dependencies.clock ?? systemClock;
+    this.random = dependencies.random ?? systemRandom;
+    this.local = new LocalAddresses(this.clock, dependencies.interfaces);
+    const { settings, clock, random } = this;
+    this.#servers = settings.servers;
+    if (settings.hostsFile !== false) this.#hosts = new WatchedFile(settings.hostsFile, parseHosts, clock);
+    if (settings.resolvConf !== false) this.#conf = new WatchedFile(settings.resolvConf, parseResolvConf, clock);
+    this.engine = new Engine({
+      memoryBytes: parseMemory(settings.memory)!,
+      shards: 0,
+      policy: 's3fifo',
+      averageEntryBytes: 184,
+      random,
+    });
+    this.engine.configure({
+      minTtlSeconds: settings.minTtlSeconds,
+      maxTtlSeconds: settings.maxTtlSeconds,
+      negativeMinTtlSeconds: 0,
+      negativeMaxTtlSeconds: settings.negativeMaxTtlSeconds,
+      ttlJitterPercent: 0,
+      staleWindowSeconds: settings.staleSeconds,
+      staleTtlSeconds: 30, // RFC 8767 section 4
+      prefetchShare0: 0,
+      prefetchShare1: 0,
+      prefetchShare2: 13,
+      prefetchShare3: 26, // a tenth of the lifetime
+      earlyRefreshBetaTicks: 0,
+      udpSize: 1232,
+      rotate: settings.rotate ? 1 : 0,
+      clientSubnet: 0,
+    });
+    this.#udp = dependencies.udpTransport ?? new UdpTransport(clock, random, dependencies.localAddress);
+    this.#tcp = dependencies.tcpTransport ?? new TcpTransport(clock, random, dependencies.localAddress);
+    this.#exchanger = new Exchanger(this.#udp, this.#tcp, clock, random, {
+      deadlineMs: 5000,
+      hedge: true,
+      maxInFlight: 512,
+      maxTotal: MAX_UNDER_WAY,
+    });
+    this.#resolver = new Resolver(this.engine, this.#exchanger, clock, silentLogger, {}, new Map(), {
+      localZones: 'program',
+      forwardClientSubnet: false,
+      upstreamUdpSize: 1232, // RFC 9715 section 3.1
+      staleEnabled: settings.staleSeconds > 0,
+      staleClientTimeoutMs: 1800, // RFC 8767 section 5
+      staleRetrySeconds: 30,
+      failureFirstSeconds: 1, // RFC 9520 section 3.2: at least 1 s
+      failureMaxSeconds: 30,
+      prefetchPerSecond: 100,
+      maxFlights: MAX_UNDER_WAY,
+    });
+  }
+
+  get hosts(): Hosts | undefined {
+    return this.#hosts?.value;
+  }
+  get conf(): ResolvConf {
+    return this.#conf?.value ?? parseResolvConf('');
+  }
+  /** Questions under way. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+  get servers(): readonly string[] {
+    return this.#servers ?? this.conf.servers;
+  }
+
+  /**
+   * Asks for the records of `name` (wire format, any letter case). `read` gets the reply's octets, which are good until
+   * it returns; a hit calls it at once, a miss later.
+   * @throws {QueryFailure} rejected, or thrown by a remembered failure: no answer was to be had
+   */
+  query<T>(name: Uint8Array, type: number, read: (reply: Uint8Array) => T): T | Promise<T> {
+    if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'a lookup on a client that is closed');
+    const { engine } = this;
+    const packet = this.#packetFor(name, type);
+    if (type === Type.ANY) return this.#ask(new Query(packet.slice()), read);
+    const length = engine.answer(packet);
+    if (length > 0) {
+      if (engine.refreshDue) this.#refresh(new Query(packet.slice()));
+      return readReply(engine.reply.subarray(0, length), read);
+    }
+    return this.#miss(new Query(packet.slice()), read);
+  }
+
+  #packetFor(name: Uint8Array, type: number): Uint8Array {
+    const packet = this.#packet;
+    packet[2] = 0x01; // RD
+    packet[5] = 1;
+    packet.set(name, HEADER_SIZE);
+    const end = HEADER_SIZE + name.length;
+    packet[end] = type >> 8;
+    packet[end + 1] = type & 0xff;
+    packet[end + 2] = 0;
+    packet[end + 3] = 1;
+    return packet.subarray(0, end + 4);
+  }
+
+  async #miss<T>(query: Query, read: (reply: Uint8Array) => T): Promise<T> {
+    this.#useServers();
+    this.#begin();
+    let resolution: Resolution;
+    try {
+      resolution = await this.#resolver.resolve(query, { protocol: 'internal' });
+    } finally {
+      this.#end();
+    }
+    if (this.#closed) throw new QueryFailure('ECANCELLED');
+    if (resolution.kind === 'error') throw new QueryFailure(failureOf(resolution));
+    const length = this.#resolver.finish(query, resolution, false);
+    return readReply(this.engine.reply.subarray(0, length), read);
+  }
+
+  /** Past the cache, which answers ANY in its own way (RFC 8482). */
+  async #ask<T>(query: Query, read: (reply: Uint8Array) => T): Promise<T> {
+    this.#useServers();
+    this.#begin();
+    try {
+      const upstreams = this.#resolver.groups.get('default') ?? [];
+      const { response } = await this.#exchanger.exchange(query.message, upstreams, () => true);
+      return readReply(response, read);
+    } catch (error) {
+      if (error instanceof ShardnsError) {
+        throw new QueryFailure(error.code === 'ERR_SHARDNS_TIMEOUT' ? 'ETIMEOUT' : 'ECONNREFUSED');
+      }
+      throw error;
+    } finally {
+      this.#end();
+    }
+  }
+
+  #refresh(query: Query): void {
+    this.#useServers();
+    this.#resolver.prefetch(query);
+  }
+
+  /** Servers that stay keep what is known of them. */
+  #useServers(): void {
+    const { servers } = this;
+    if (servers === this.#groupsOf) return;
+    this.#groupsOf = servers;
+    const group = servers.map(text => {
+      const at = parseSocketAddress(text, 'servers', 53);
+      const upstream = this.#upstreams.get(text) ?? new Upstream(at, this.clock);
+      this.#upstreams.set(text, upstream);
+      return upstream;
+    });
+    for (const text of [...this.#upstreams.keys()]) if (!servers.includes(text)) this.#upstreams.delete(text);
+    this.#resolver.groups = new Map([['default', group]]);
+    const { timeoutMs, attempts } = this.conf;
+    const deadlineMs = this.settings.timeoutMs ?? Math.min(timeoutMs * attempts, 30_000);
+    this.#exchanger.options = { ...this.#exchanger.options, deadlineMs };
+  }
+
+  /** A question under way keeps the process alive; sockets and timers of ours do not. */
+  #begin(): void {
+    if (this.#underWay++ === 0) this.#alive = setInterval(() => {}, 0x3fff_ffff);
+  }
+  #end(): void {
+    if (--this.#underWay === 0) clearInterval(this.#alive);
+  }
+
+  /** Forgets answers: everything, or a name. */
+  clear(): void {
+    this.#resolver.forgetFailures();
+    this.engine.invalidate('all');
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#udp.close();
+    this.#tcp.close();
+    // Whoever still waits is told before the cache goes.
+    setImmediate(() => this.engine.close());
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function readReply<T>(reply: Uint8Array, read: (reply: Uint8Array) => T): T {
+  const rcode = reply[3] & 0x0f;
+  if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) {
+    throw new QueryFailure(rcode === Rcode.REFUSED ? 'EREFUSED' : 'ESERVFAIL');
+  }
+  return read(reply);
+}
+
+function failureOf({ rcode, extendedError }: { rcode: number; extendedError: number }): FailureCode {
+  if (rcode === Rcode.REFUSED) return 'EREFUSED';
+  if (extendedError === ExtendedError.noReachableAuthority) return 'ETIMEOUT';
+  return extendedError === ExtendedError.networkError ? 'ECONNREFUSED' : 'ESERVFAIL';
+}

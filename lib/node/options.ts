@@ -1,0 +1,52 @@
+// Options of lookups and resolvers inside a Node program, each with its default and source.
+import { z } from 'zod';
+import { parseSocketAddress } from '../base/address.js';
+import { ShardnsError, show } from '../base/errors.js';
+import { parseMemory } from '../base/memory.js';
+
+const count = (min: number, max: number) => z.number().int().min(min).max(max);
+const server = z.string().superRefine((text, context) => {
+  try {
+    parseSocketAddress(text, '', 53);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message.replace(/^: /, '') });
+  }
+});
+
+export const lookupSchema = z.strictObject({
+  /** Servers to ask, `192.0.2.1`, `[2001:db8::1]:5353`; those of resolv.conf if not given. */
+  servers: z.array(server).min(1).max(8).optional(),
+  /** Octets of the cache, such as 8MiB; all of it is taken at once, touched as it fills. */
+  memory: z
+    .union([z.string(), z.number()])
+    .refine(value => (parseMemory(value) ?? 0) >= 2 ** 20, 'expected octets from 1 MiB, such as 8MiB')
+    .default('8MiB'),
+  /** False: not read. */
+  resolvConf: z.union([z.string(), z.literal(false)]).default('/etc/resolv.conf'),
+  hostsFile: z.union([z.string(), z.literal(false)]).default('/etc/hosts'),
+  /** Milliseconds for one question with all its tries; resolv.conf's timeout x attempts, at most 30 s, if not given. */
+  timeoutMs: count(10, 60_000).optional(),
+  /** Order of addresses where the call does not say; Node's own default if not given. */
+  order: z.enum(['verbatim', 'ipv4first', 'ipv6first']).optional(),
+  /** Turn the addresses of a family by a random number of places. */
+  rotate: z.boolean().default(false),
+  minTtlSeconds: count(0, 86_400).default(0),
+  maxTtlSeconds: count(1, 604_800).default(86_400), // RFC 8767 section 4
+  negativeMaxTtlSeconds: count(1, 10_800).default(3600), // RFC 2308 section 5
+  /** How long past its end an answer may serve where no server answers; 0 = never. */
+  staleSeconds: count(0, 259_200).default(86_400), // RFC 8767 section 5
+});
+export type LookupOptions = z.input<typeof lookupSchema>;
+export type LookupSettings = z.output<typeof lookupSchema>;
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and what was expected */
+export function readLookupOptions(options: unknown): LookupSettings {
+  const result = lookupSchema.safeParse(options ?? {}, { reportInput: true });
+  if (result.success) return result.data;
+  const issues = result.error.issues.map(issue =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map(key => `${key}: is not an option`).join('; ')
+      : `${issue.path.join('.')}: ${issue.message.replace(/^Invalid (input|option): /, '')}, got ${show(issue.input)}`,
+  );
+  throw new ShardnsError('ERR_SHARDNS_OPTION', issues.join('; '));
+}
