@@ -64,9 +64,19 @@ function lib() {
   return `${table([`${result.names / 1000} k names, from JavaScript`, 'ns', 'of lru-cache'], rows)}\n\n${source(result)} Garbage collections in 10^7 hits on registered buffers: ${result.garbage.collections}.`;
 }
 
+function lookup() {
+  const result = read('lookup');
+  const rows = Object.entries(result.results).map(([name, one]) => [
+    name,
+    fixed(one.ns),
+    one.of_cacheable === undefined ? '' : `${fixed(one.of_cacheable, 2)} x`,
+  ]);
+  return `${table(['a call', 'ns', 'of cacheable-lookup'], rows)}\n\n${source(result)} ${result.names} names that are cached, asked in turn through the public calls.`;
+}
+
 let readme = readFileSync(at('../README.md'), 'utf8');
 const before = readme;
-for (const [name, make] of Object.entries({ load, native, lib })) {
+for (const [name, make] of Object.entries({ load, native, lib, lookup })) {
   if (read(name) === undefined) continue;
   const pattern = new RegExp(`(<!-- figures: ${name} -->\n)[\\s\\S]*?(\n<!-- end -->)`);
   readme = readme.replace(pattern, (_, open, close) => `${open}${make()}${close}`);

@@ -54,7 +54,8 @@ export class Engine implements Disposable {
   readonly memoryBytes: number;
   /** Where `answer` leaves its reply; valid until the next call. */
   readonly reply = new Uint8Array(REPLY_ROOM);
-  readonly #query = new Uint8Array(MAX_MESSAGE_SIZE);
+  /** Where `answerHere` finds its query. */
+  readonly query = new Uint8Array(MAX_MESSAGE_SIZE);
   readonly #control = new Uint32Array(Control.words);
   #closed = false;
 
@@ -78,7 +79,7 @@ export class Engine implements Disposable {
         { cause },
       );
     }
-    this.native.register(this.#query, this.reply, this.#control);
+    this.native.register(this.query, this.reply, this.#control);
   }
 
   /**
@@ -87,11 +88,17 @@ export class Engine implements Disposable {
    */
   answer(query: Uint8Array, options: AnswerOptions = {}): number {
     if (query.length > MAX_MESSAGE_SIZE) return 0;
-    this.#query.set(query);
+    this.query.set(query);
     this.#control[Control.flags] =
       (options.udp ? ControlFlag.udp : 0) | (options.allowStale ? ControlFlag.allowStale : 0);
     this.#control[Control.tenant] = options.tenant ?? 0;
     return this.native.answer(query.length);
+  }
+  /** The same for the first `length` octets of `query`, without a bound on the reply: nothing is copied. */
+  answerHere(length: number): number {
+    this.#control[Control.flags] = 0;
+    this.#control[Control.tenant] = 0;
+    return this.native.answer(length);
   }
   /** Whether the last hit was the one chosen to refresh its entry. */
   get refreshDue(): boolean {

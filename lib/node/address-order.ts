@@ -61,10 +61,18 @@ function describe(address: string): Known {
   return { octets, v4, scope: scopeOf(octets, v4), label, precedence };
 }
 
-/** The machine's addresses; looked up at most once a second. */
+/** A destination and the source it would be reached from. */
+interface Pair {
+  destination: Known;
+  source: Known | undefined;
+}
+const MAX_PAIRS = 1024;
+
+/** The machine's addresses, looked up at most once a second, and what they mean for 1024 destinations. */
 export class LocalAddresses {
   #known: Known[] = [];
   #lookAt = -Infinity;
+  readonly #pairs = new Map<string, Pair>();
   constructor(
     private readonly clock: Clock,
     private readonly interfaces: () => string[] = systemAddresses,
@@ -75,8 +83,21 @@ export class LocalAddresses {
     if (now >= this.#lookAt) {
       this.#lookAt = now + 1000;
       this.#known = this.interfaces().map(describe);
+      this.#pairs.clear();
     }
     return this.#known;
+  }
+
+  pair(address: string): Pair {
+    const sources = this.known;
+    let pair = this.#pairs.get(address);
+    if (pair === undefined) {
+      const destination = describe(address);
+      pair = { destination, source: sourceFor(destination, sources) };
+      if (this.#pairs.size >= MAX_PAIRS) this.#pairs.clear();
+      this.#pairs.set(address, pair);
+    }
+    return pair;
   }
 
   /** Families with an address that is not loopback: what ADDRCONFIG asks for (getaddrinfo(3)). */
@@ -116,26 +137,22 @@ function isBetterSource(a: Known, b: Known, destination: Known): boolean {
 /** Sorts destinations (section 6); equal ones keep their order (rule 10). */
 export function sortAddresses(addresses: readonly string[], local: LocalAddresses): string[] {
   if (addresses.length < 2) return [...addresses];
-  const sources = local.known;
-  const candidates = addresses.map(address => {
-    const destination = describe(address);
-    return { address, destination, source: sourceFor(destination, sources) };
-  });
-  type Candidate = (typeof candidates)[number];
-  const compare = (a: Candidate, b: Candidate): number => {
-    if ((a.source === undefined) !== (b.source === undefined)) return a.source === undefined ? 1 : -1; // rule 1
-    if (a.source === undefined || b.source === undefined) return 0;
-    const sameScope = (c: Candidate): boolean => c.destination.scope === c.source!.scope;
-    if (sameScope(a) !== sameScope(b)) return sameScope(a) ? -1 : 1; // rule 2
-    const sameLabel = (c: Candidate): boolean => c.destination.label === c.source!.label;
-    if (sameLabel(a) !== sameLabel(b)) return sameLabel(a) ? -1 : 1; // rule 5
-    if (a.destination.precedence !== b.destination.precedence) {
-      return b.destination.precedence - a.destination.precedence; // rule 6
-    }
-    if (a.destination.scope !== b.destination.scope) return a.destination.scope - b.destination.scope; // rule 8
-    if (a.destination.v4 || b.destination.v4) return 0;
-    // Rule 9, for IPv6 only: among IPv4 addresses it would defeat rotation.
-    return commonBits(b.destination.octets, b.source.octets) - commonBits(a.destination.octets, a.source.octets);
-  };
-  return candidates.sort(compare).map(one => one.address);
+  return [...addresses].sort((a, b) => compare(local.pair(a), local.pair(b)));
+}
+
+const sameScope = (pair: Pair): boolean => pair.destination.scope === pair.source!.scope;
+const sameLabel = (pair: Pair): boolean => pair.destination.label === pair.source!.label;
+
+function compare(a: Pair, b: Pair): number {
+  if ((a.source === undefined) !== (b.source === undefined)) return a.source === undefined ? 1 : -1; // rule 1
+  if (a.source === undefined || b.source === undefined) return 0;
+  if (sameScope(a) !== sameScope(b)) return sameScope(a) ? -1 : 1; // rule 2
+  if (sameLabel(a) !== sameLabel(b)) return sameLabel(a) ? -1 : 1; // rule 5
+  if (a.destination.precedence !== b.destination.precedence) {
+    return b.destination.precedence - a.destination.precedence; // rule 6
+  }
+  if (a.destination.scope !== b.destination.scope) return a.destination.scope - b.destination.scope; // rule 8
+  if (a.destination.v4 || b.destination.v4) return 0;
+  // Rule 9, for IPv6 only: among IPv4 addresses it would defeat rotation.
+  return commonBits(b.destination.octets, b.source.octets) - commonBits(a.destination.octets, a.source.octets);
 }

@@ -1,8 +1,10 @@
 // Questions of the program itself: hosts file and resolv.conf, the cache, and the slow path behind it. A hit is answered
 // in the caller's turn; whoever asks decides when to call back.
 //
-// Bounds: the cache's memory; 1024 questions under way, beyond which they fail at once.
+// Bounds: the cache's memory; 1024 questions under way, beyond which they fail at once; 1024 answers of the last second
+// in the form that callers get.
 import { parseSocketAddress } from '../base/address.js';
+import { BoundedMap } from '../base/bounded-map.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import { silentLogger } from '../base/log.js';
@@ -18,6 +20,7 @@ import { Exchanger } from '../upstream/exchange.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
 import { Upstream } from '../upstream/upstream.js';
 import { ExtendedError, HEADER_SIZE, Rcode, Type } from '../wire/iana.js';
+import { encodeNameInto } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { LocalAddresses } from './address-order.js';
 import { type FailureCode, QueryFailure } from './errors.js';
@@ -25,6 +28,8 @@ import { type Hosts, parseHosts } from './hosts.js';
 import { type LookupOptions, type LookupSettings, readLookupOptions } from './options.js';
 
 const MAX_UNDER_WAY = 1024;
+const MAX_DECODED = 1024;
+const NO_CONF = parseResolvConf('');
 
 export interface ClientDependencies {
   clock?: Clock;
@@ -36,6 +41,9 @@ export interface ClientDependencies {
   /** Which of them to ask from. */
   localAddress?: LocalAddress;
 }
+
+/** Takes what it needs from the first `length` octets, and keeps none of them. */
+export type ReadReply<T> = (reply: Uint8Array, length: number) => T;
 
 export class DnsClient implements Disposable {
   readonly settings: LookupSettings;
@@ -50,7 +58,8 @@ export class DnsClient implements Disposable {
   readonly #hosts: WatchedFile<Hosts> | undefined;
   readonly #conf: WatchedFile<ResolvConf> | undefined;
   readonly #upstreams = new Map<string, Upstream>();
-  readonly #packet = new Uint8Array(HEADER_SIZE + 255 + 4);
+  /** Answers that lookups have just taken apart; see lookup.ts. */
+  readonly decoded = new BoundedMap<string, object>(MAX_DECODED);
   #servers: readonly string[] | undefined;
   #groupsOf: unknown;
   #underWay = 0;
@@ -117,7 +126,7 @@ export class DnsClient implements Disposable {
     return this.#hosts?.value;
   }
   get conf(): ResolvConf {
-    return this.#conf?.value ?? parseResolvConf('');
+    return this.#conf?.value ?? NO_CONF;
   }
   /** Questions under way. */
   get underWay(): number {
@@ -128,37 +137,32 @@ export class DnsClient implements Disposable {
   }
 
   /**
-   * Asks for the records of `name` (wire format, any letter case). `read` gets the reply's octets, which are good until
-   * it returns; a hit calls it at once, a miss later.
+   * Asks for the records of `name`. `read` gets the reply's octets, which are good until it returns; a hit calls it at
+   * once, a miss later.
+   * @throws {ShardnsError} ERR_SHARDNS_MESSAGE when `name` cannot be a domain name
    * @throws {QueryFailure} rejected, or thrown by a remembered failure: no answer was to be had
    */
-  query<T>(name: Uint8Array, type: number, read: (reply: Uint8Array) => T): T | Promise<T> {
+  query<T>(name: string, type: number, read: ReadReply<T>): T | Promise<T> {
     if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'a lookup on a client that is closed');
     const { engine } = this;
-    const packet = this.#packetFor(name, type);
-    if (type === Type.ANY) return this.#ask(new Query(packet.slice()), read);
-    const length = engine.answer(packet);
-    if (length > 0) {
-      if (engine.refreshDue) this.#refresh(new Query(packet.slice()));
-      return readReply(engine.reply.subarray(0, length), read);
-    }
-    return this.#miss(new Query(packet.slice()), read);
-  }
-
-  #packetFor(name: Uint8Array, type: number): Uint8Array {
-    const packet = this.#packet;
+    const packet = engine.query;
+    let end = HEADER_SIZE + encodeNameInto(packet, HEADER_SIZE, name);
+    packet.fill(0, 0, HEADER_SIZE);
     packet[2] = 0x01; // RD
     packet[5] = 1;
-    packet.set(name, HEADER_SIZE);
-    const end = HEADER_SIZE + name.length;
-    packet[end] = type >> 8;
-    packet[end + 1] = type & 0xff;
-    packet[end + 2] = 0;
-    packet[end + 3] = 1;
-    return packet.subarray(0, end + 4);
+    packet[end++] = type >> 8;
+    packet[end++] = type & 0xff;
+    packet[end++] = 0;
+    packet[end++] = 1;
+    if (type === Type.ANY) return this.#ask(new Query(packet.slice(0, end)), read);
+    const length = engine.answerHere(end);
+    if (length <= 0) return this.#miss(new Query(packet.slice(0, end)), read);
+    const value = readReply(engine.reply, length, read);
+    if (engine.refreshDue) this.#refresh(new Query(packet.slice(0, end)));
+    return value;
   }
 
-  async #miss<T>(query: Query, read: (reply: Uint8Array) => T): Promise<T> {
+  async #miss<T>(query: Query, read: ReadReply<T>): Promise<T> {
     this.#useServers();
     this.#begin();
     let resolution: Resolution;
@@ -170,17 +174,17 @@ export class DnsClient implements Disposable {
     if (this.#closed) throw new QueryFailure('ECANCELLED');
     if (resolution.kind === 'error') throw new QueryFailure(failureOf(resolution));
     const length = this.#resolver.finish(query, resolution, false);
-    return readReply(this.engine.reply.subarray(0, length), read);
+    return readReply(this.engine.reply, length, read);
   }
 
   /** Past the cache, which answers ANY in its own way (RFC 8482). */
-  async #ask<T>(query: Query, read: (reply: Uint8Array) => T): Promise<T> {
+  async #ask<T>(query: Query, read: ReadReply<T>): Promise<T> {
     this.#useServers();
     this.#begin();
     try {
       const upstreams = this.#resolver.groups.get('default') ?? [];
       const { response } = await this.#exchanger.exchange(query.message, upstreams, () => true);
-      return readReply(response, read);
+      return readReply(response, response.length, read);
     } catch (error) {
       if (error instanceof ShardnsError) {
         throw new QueryFailure(error.code === 'ERR_SHARDNS_TIMEOUT' ? 'ETIMEOUT' : 'ECONNREFUSED');
@@ -224,6 +228,7 @@ export class DnsClient implements Disposable {
 
   /** Forgets answers: everything, or a name. */
   clear(): void {
+    this.decoded.clear();
     this.#resolver.forgetFailures();
     this.engine.invalidate('all');
   }
@@ -231,6 +236,7 @@ export class DnsClient implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.decoded.clear();
     this.#udp.close();
     this.#tcp.close();
     // Whoever still waits is told before the cache goes.
@@ -241,12 +247,12 @@ export class DnsClient implements Disposable {
   }
 }
 
-function readReply<T>(reply: Uint8Array, read: (reply: Uint8Array) => T): T {
+function readReply<T>(reply: Uint8Array, length: number, read: ReadReply<T>): T {
   const rcode = reply[3] & 0x0f;
   if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) {
     throw new QueryFailure(rcode === Rcode.REFUSED ? 'EREFUSED' : 'ESERVFAIL');
   }
-  return read(reply);
+  return read(reply, length);
 }
 
 function failureOf({ rcode, extendedError }: { rcode: number; extendedError: number }): FailureCode {

@@ -3,8 +3,8 @@
 import diagnosticsChannel from 'node:diagnostics_channel';
 import dns from 'node:dns';
 import { isIP } from 'node:net';
+import { ShardnsError } from '../base/errors.js';
 import { Type } from '../wire/iana.js';
-import { encodeName } from '../wire/name.js';
 import { sortAddresses } from './address-order.js';
 import type { DnsClient } from './client.js';
 import { argumentError, EAI, lookupError, QueryFailure, valueError } from './errors.js';
@@ -104,13 +104,19 @@ function isFound(outcome: Outcome): outcome is Found {
 
 type Answer = string[] | undefined | QueryFailure;
 
-function ask(client: DnsClient, name: Uint8Array, type: number): Answer | Promise<Answer> {
-  const failed = (error: unknown): QueryFailure => {
-    if (error instanceof QueryFailure) return error;
-    throw error;
-  };
+const readV4 = (reply: Uint8Array): string[] | undefined => readAddresses(reply, Type.A);
+const readV6 = (reply: Uint8Array): string[] | undefined => readAddresses(reply, Type.AAAA);
+
+function failed(error: unknown): Answer {
+  if (error instanceof QueryFailure) return error;
+  // What cannot be a name is not there.
+  if (error instanceof ShardnsError && error.code === 'ERR_SHARDNS_MESSAGE') return undefined;
+  throw error;
+}
+
+function ask(client: DnsClient, name: string, v4: boolean): Answer | Promise<Answer> {
   try {
-    const answer = client.query(name, type, reply => readAddresses(reply, type));
+    const answer = v4 ? client.query(name, Type.A, readV4) : client.query(name, Type.AAAA, readV6);
     return answer instanceof Promise ? answer.catch(failed) : answer;
   } catch (error) {
     return failed(error);
@@ -132,14 +138,8 @@ function resolveName(
   hostname: string,
   asked: { v4: boolean; v6: boolean },
 ): Outcome | Promise<Outcome> {
-  let name: Uint8Array;
-  try {
-    name = encodeName(hostname);
-  } catch {
-    return 'noname';
-  }
-  const v4 = asked.v4 ? ask(client, name, Type.A) : [];
-  const v6 = asked.v6 ? ask(client, name, Type.AAAA) : [];
+  const v4 = asked.v4 ? ask(client, hostname, true) : [];
+  const v6 = asked.v6 ? ask(client, hostname, false) : [];
   if (v4 instanceof Promise || v6 instanceof Promise) {
     return Promise.all([v4, v6]).then(answers => combine(...answers, asked));
   }
@@ -161,7 +161,8 @@ function resolveHost(client: DnsClient, call: Call): Outcome | Promise<Outcome> 
       return 'noname';
     }
   }
-  const known = client.hosts?.names.get(call.hostname.toLowerCase().replace(/\.$/, ''));
+  const plain = call.hostname.endsWith('.') ? call.hostname.slice(0, -1) : call.hostname;
+  const known = client.hosts?.names.get(plain.toLowerCase());
   if (known !== undefined) {
     const found = { v4: wants.v4 ? known.v4 : [], v6: wants.v6 ? known.v6 : [] };
     if (found.v4.length + found.v6.length > 0) return found;
@@ -198,6 +199,28 @@ function arrange(client: DnsClient, call: Call, found: Found): LookupAddress[] {
   return order.map(address => ({ address, family: address.includes(':') ? 6 : 4 }));
 }
 
+/**
+ * Addresses as a caller gets them, kept for as long as the hosts file and resolv.conf are not looked at either: taking
+ * a reply apart costs more than finding it. A popular name still asks the cache once a second, which is what refreshing
+ * it ahead of its end needs to see.
+ */
+interface Decoded {
+  untilMs: number;
+  family: number;
+  hints: number;
+  order: string;
+  addresses: LookupAddress[];
+}
+const DECODED_MS = 1000;
+
+const copyOf = (one: LookupAddress): LookupAddress => ({ address: one.address, family: one.family });
+
+/** 4, 6, or 0 for a name; the last octet of an IPv4 address is a digit, and an IPv6 address has a colon. */
+function literalFamily(hostname: string): number {
+  const last = hostname.charCodeAt(hostname.length - 1);
+  return (last >= 0x30 && last <= 0x39) || hostname.includes(':') ? isIP(hostname) : 0;
+}
+
 /** A lookup over a client of one's own. */
 export function createLookup(clientOf: () => DnsClient): LookupFunction {
   return (hostname: unknown, optionsOrCallback: unknown, maybeCallback?: unknown): void => {
@@ -217,9 +240,23 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
       });
       return;
     }
-    const literal = isIP(call.hostname);
+    const literal = literalFamily(call.hostname);
     if (literal !== 0) {
       process.nextTick(succeed, [{ address: call.hostname, family: literal }]);
+      return;
+    }
+    const { hostname: name, family, hints, order } = call;
+    const decoded = client.decoded.get(name) as Decoded | undefined;
+    if (
+      decoded !== undefined &&
+      !channel.hasSubscribers &&
+      call.signal === undefined &&
+      decoded.family === family &&
+      decoded.hints === hints &&
+      decoded.order === order &&
+      client.clock.nowMs() < decoded.untilMs
+    ) {
+      process.nextTick(succeed, decoded.addresses.map(copyOf));
       return;
     }
 
@@ -260,6 +297,10 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
       return;
     }
     if (!(outcome instanceof Promise)) {
+      if (isFound(outcome) && !client.settings.rotate) {
+        const addresses = arrange(client, call, outcome);
+        client.decoded.set(name, { untilMs: client.clock.nowMs() + DECODED_MS, family, hints, order, addresses });
+      }
       process.nextTick(finish, outcome);
       return;
     }

@@ -6,7 +6,6 @@ import { parseSocketAddress } from '../base/address.js';
 import { ShardnsError } from '../base/errors.js';
 import { Rcode, Type } from '../wire/iana.js';
 import { decodeMessage, type ResourceRecord } from '../wire/message.js';
-import { encodeName } from '../wire/name.js';
 import { type ClientDependencies, DnsClient } from './client.js';
 import { defaultClient } from './default-client.js';
 import { argumentError, queryError, QueryFailure, valueError } from './errors.js';
@@ -183,7 +182,7 @@ export class Resolver extends NodeResolver implements Disposable {
   }
 
   async resolveAny(hostname: string, options?: ResolverCallOptions): Promise<object[]> {
-    const answers = await this.#answers(nameOf(hostname, 'queryAny'), Type.ANY, ['queryAny', hostname], options);
+    const answers = await this.#answers(nameOf(hostname), Type.ANY, ['queryAny', hostname], options);
     const found = readAny(answers);
     if (found.length === 0) throw queryError('queryAny', 'ENODATA', hostname);
     return found;
@@ -194,7 +193,7 @@ export class Resolver extends NodeResolver implements Disposable {
     if (isIP(address) === 0) throw queryError('getHostByAddr', 'EINVAL', address);
     const known = this.client.hosts?.addresses.get(address);
     if (known !== undefined) return [...known];
-    const name = encodeName(reverseName(addressOctets(address)));
+    const name = reverseName(addressOctets(address));
     const answers = await this.#answers(name, Type.PTR, ['getHostByAddr', address], options);
     const found = readRecords(answers, 'PTR');
     if (found.length === 0) throw queryError('getHostByAddr', 'ENOTFOUND', address);
@@ -207,7 +206,7 @@ export class Resolver extends NodeResolver implements Disposable {
     options: ResolverCallOptions | undefined,
   ): Promise<RecordOf<T>[]> {
     const syscall = SYSCALLS[type]!;
-    const answers = await this.#answers(nameOf(hostname, syscall), Type[type], [syscall, hostname], options);
+    const answers = await this.#answers(nameOf(hostname), Type[type], [syscall, hostname], options);
     const found = readRecords(answers, type);
     if (found.length === 0) throw queryError(syscall, 'ENODATA', hostname);
     return found;
@@ -215,14 +214,14 @@ export class Resolver extends NodeResolver implements Disposable {
 
   async #addresses(hostname: string, type: 'A' | 'AAAA', options: AddressCallOptions | undefined): Promise<unknown> {
     const syscall = SYSCALLS[type]!;
-    const answers = await this.#answers(nameOf(hostname, syscall), Type[type], [syscall, hostname], options);
+    const answers = await this.#answers(nameOf(hostname), Type[type], [syscall, hostname], options);
     const found = readAddressTtls(answers, type);
     if (found.length === 0) throw queryError(syscall, 'ENODATA', hostname);
     return options?.ttl ? found : found.map(one => one.address);
   }
 
   #answers(
-    name: Uint8Array,
+    name: string,
     type: number,
     [syscall, hostname]: [string, string],
     options: ResolverCallOptions | undefined,
@@ -236,8 +235,6 @@ export class Resolver extends NodeResolver implements Disposable {
       const fail = (error: unknown): void => {
         settle();
         if (error instanceof QueryFailure) reject(queryError(syscall, error.code, hostname, error));
-        else if (error instanceof ShardnsError && error.code === 'ERR_SHARDNS_MESSAGE')
-          reject(queryError(syscall, 'EBADRESP', hostname, error));
         else reject(error as Error);
       };
       const cancel = (error: QueryFailure): void => fail(error);
@@ -248,9 +245,9 @@ export class Resolver extends NodeResolver implements Disposable {
       }
       this.#pending.add(cancel);
       signal?.addEventListener('abort', abort, { once: true });
-      const read = (reply: Uint8Array): ResourceRecord[] => {
+      const read = (reply: Uint8Array, length: number): ResourceRecord[] => {
         if ((reply[3] & 0x0f) === Rcode.NXDOMAIN) throw queryError(syscall, 'ENOTFOUND', hostname);
-        return decodeMessage(reply).answers;
+        return decodeMessage(reply.subarray(0, length)).answers;
       };
       const succeed = (answers: ResourceRecord[]): void => {
         settle();
@@ -261,7 +258,8 @@ export class Resolver extends NodeResolver implements Disposable {
         if (answers instanceof Promise) answers.then(succeed, fail);
         else succeed(answers);
       } catch (error) {
-        fail(error);
+        const bad = error instanceof ShardnsError && error.code === 'ERR_SHARDNS_MESSAGE';
+        fail(bad ? queryError(syscall, 'EBADNAME', hostname, error) : error);
       }
     });
   }
@@ -276,13 +274,9 @@ export class Resolver extends NodeResolver implements Disposable {
   }
 }
 
-function nameOf(hostname: unknown, syscall: string): Uint8Array {
+function nameOf(hostname: unknown): string {
   if (typeof hostname !== 'string') throw argumentError('name', 'of type string', hostname);
-  try {
-    return encodeName(hostname);
-  } catch {
-    throw queryError(syscall, 'EBADNAME', hostname);
-  }
+  return hostname;
 }
 
 function reverseName(octets: Uint8Array): string {

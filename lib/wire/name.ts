@@ -6,37 +6,50 @@ function bad(name: string, why: string): ShardnsError {
   return new ShardnsError('ERR_SHARDNS_MESSAGE', `not a domain name: ${JSON.stringify(name.slice(0, 80))}: ${why}`);
 }
 
-/** Wire format of a name in text, `\.` and `\123` escapes understood; with or without the final dot. */
+const scratch = new Uint8Array(MAX_NAME_SIZE + 1);
+
+/** Wire format of a name in text, `\\.` and `\\123` escapes understood; with or without the final dot. */
 export function encodeName(text: string): Uint8Array {
-  if (text === '.' || text === '') return new Uint8Array(1);
-  const octets: number[] = [];
-  let label: number[] = [];
-  const endLabel = (): void => {
-    if (label.length === 0) throw bad(text, 'an empty label');
-    if (label.length > 63) throw bad(text, 'a label of more than 63 octets');
-    octets.push(label.length, ...label);
-    label = [];
-  };
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i];
-    if (c === '.') {
-      endLabel();
-    } else if (c === '\\') {
-      const digits = /^\d{3}/.exec(text.slice(i + 1, i + 4));
-      const code = digits !== null ? Number(digits[0]) : text.charCodeAt(i + 1);
-      if (Number.isNaN(code) || code > 255) throw bad(text, 'a broken escape');
-      label.push(code);
-      i += digits !== null ? 3 : 1;
-    } else {
-      const code = text.charCodeAt(i);
-      if (code > 126 || code < 33) throw bad(text, 'a character outside printable ASCII (use punycode or \\DDD)');
-      label.push(code);
+  return scratch.slice(0, encodeNameInto(scratch, 0, text));
+}
+
+/**
+ * The same into `out` from `at` on, where 256 octets must be free.
+ * @returns octets written
+ */
+export function encodeNameInto(out: Uint8Array, at: number, text: string): number {
+  let lengthAt = at; // of the label under way
+  let to = at + 1;
+  const limit = at + MAX_NAME_SIZE;
+  const length = text === '.' ? 0 : text.length;
+  for (let i = 0; i < length; i++) {
+    let code = text.charCodeAt(i);
+    if (code === 0x2e) {
+      if (to - lengthAt === 1) throw bad(text, 'an empty label');
+      out[lengthAt] = to - lengthAt - 1;
+      lengthAt = to++;
+      if (to > limit) throw bad(text, 'more than 255 octets');
+      continue;
     }
+    if (code === 0x5c) {
+      const digits = /^\d{3}/.exec(text.slice(i + 1, i + 4));
+      code = digits !== null ? Number(digits[0]) : text.charCodeAt(i + 1);
+      if (Number.isNaN(code) || code > 255) throw bad(text, 'a broken escape');
+      i += digits !== null ? 3 : 1;
+    } else if (code > 126 || code < 33) {
+      throw bad(text, 'a character outside printable ASCII (use punycode or \\DDD)');
+    }
+    if (to - lengthAt > 63) throw bad(text, 'a label of more than 63 octets');
+    if (to >= limit) throw bad(text, 'more than 255 octets');
+    out[to++] = code;
   }
-  if (label.length > 0) endLabel();
-  octets.push(0);
-  if (octets.length > MAX_NAME_SIZE) throw bad(text, 'more than 255 octets');
-  return Uint8Array.from(octets);
+  if (to - lengthAt > 1) {
+    out[lengthAt] = to - lengthAt - 1;
+    lengthAt = to++;
+    if (to > limit) throw bad(text, 'more than 255 octets');
+  }
+  out[lengthAt] = 0;
+  return to - at;
 }
 
 /** Octets of the uncompressed name at `at`, root included; 0 when it is malformed or compressed. */

@@ -1,6 +1,6 @@
-// Every snippet of the README does what it says; its tables are those of the kept results.
+// Every snippet of the README and of docs/ does what it says; the tables are those of the kept results.
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -8,13 +8,14 @@ import ts from 'typescript';
 import { afterAll, describe, expect, test } from 'vitest';
 import { checkConfig } from '../../lib/cli/config.js';
 
-const readme = readFileSync('README.md', 'utf8');
+const pages = ['README.md', ...readdirSync('docs').map(name => join('docs', name))];
+const readme = pages.map(page => readFileSync(page, 'utf8')).join('\n');
 const snippets = (language: string): string[] =>
   [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, code]) => code);
 const folder = mkdtempSync(join(tmpdir(), 'shardns-readme-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-describe('README', () => {
+describe('README and docs', () => {
   test.each(snippets('ts').map((code, i) => [i, code] as const))('TypeScript snippet %i runs', async (i, code) => {
     const { outputText } = ts.transpileModule(code, {
       compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },

@@ -263,6 +263,22 @@ describe('the cache', () => {
     await ask('four.example', 4);
     expect(server.countOf('four.example')).toBe(2);
   });
+  test('what a caller does to its answer does not show in the next one', async () => {
+    for (let i = 0; i < 3; i++) {
+      const list = (await ask('both.example', { all: true, order: 'ipv4first' })).address as LookupAddress[];
+      expect(list.map(one => one.address)).toEqual(['192.0.2.1', '192.0.2.2', '2001:db8::1']);
+      list[0].address = 'spoilt';
+      list.pop();
+    }
+  });
+  test('each call has its own family, hints and order, however soon after another', async () => {
+    for (let i = 0; i < 2; i++) {
+      expect((await ask('both.example', 4)).address).toBe('192.0.2.1');
+      expect((await ask('both.example', 6)).address).toBe('2001:db8::1');
+      expect((await all('both.example', { order: 'ipv4first' }))[0]).toBe('192.0.2.1');
+      expect((await all('both.example', { order: 'ipv6first' }))[0]).toBe('2001:db8::1');
+    }
+  });
   test('rotate turns the addresses of a family', async () => {
     using rotating = make({ rotate: true });
     const firsts = new Set<string>();
