@@ -1,5 +1,13 @@
 // What the package exports, and nothing else.
 export { createServer } from './admin/create-server.js';
+export {
+  type CachedAnswer,
+  type CacheEntry,
+  DnsCache,
+  type DnsCacheHandle,
+  type DnsCacheOptions,
+  type NotStored,
+} from './cache/dns-cache.js';
 export { ShardnsError, type ShardnsErrorCode } from './base/errors.js';
 export type { Logger } from './base/log.js';
 export { CachedLookup, install, lookup, uninstall } from './node/cached-lookup.js';

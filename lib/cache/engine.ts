@@ -12,6 +12,7 @@ import {
   type NativeCache,
   Policy,
   readCacheStats,
+  TICKS_PER_SECOND,
   TUNABLES,
   type Tunables,
   VariantFlag,
@@ -27,6 +28,8 @@ export interface EngineOptions {
   /** Sizes the index: octets of a typical entry. */
   averageEntryBytes: number;
   random?: Random;
+  /** Zeroed shared memory to lay the cache out in; memory of its own if not given. */
+  memory?: SharedArrayBuffer;
 }
 
 /** What tells answers to one question apart. */
@@ -43,8 +46,88 @@ export interface AnswerOptions {
   tenant?: number;
 }
 
+export interface Peeked {
+  message: Uint8Array;
+  /** Negative: expired. */
+  remainingSeconds: number;
+  /** Hits since it was stored, 3 and more as 3. */
+  popularity: number;
+}
+
+export interface ListedEntry {
+  /** Folded wire format. */
+  name: Uint8Array;
+  type: number;
+  variant: Required<Variant>;
+  negative: boolean;
+  failure: boolean;
+  /** Octets of the message. */
+  length: number;
+  remainingSeconds: number;
+  popularity: number;
+}
+
+const ListFlag = { dnssecOk: 1, checkingDisabled: 2, failure: 4, negative: 16 } as const;
+
+function readListed(out: Buffer, at: number): ListedEntry {
+  const flags = out[at + 10];
+  const nameEnd = at + 16 + out[at + 14];
+  return {
+    name: Uint8Array.prototype.slice.call(out, at + 16, nameEnd),
+    type: out.readUInt16LE(at + 12),
+    variant: {
+      dnssecOk: (flags & ListFlag.dnssecOk) !== 0,
+      checkingDisabled: (flags & ListFlag.checkingDisabled) !== 0,
+      tenant: out[at + 15] >= 4 ? out.readUInt32LE(nameEnd) : 0,
+    },
+    negative: (flags & ListFlag.negative) !== 0,
+    failure: (flags & ListFlag.failure) !== 0,
+    length: out.readUInt16LE(at + 8),
+    remainingSeconds: out.readInt32LE(at + 4) / TICKS_PER_SECOND,
+    popularity: out[at + 11],
+  };
+}
+
 export function variantFlags(variant: Variant): number {
   return (variant.dnssecOk ? VariantFlag.dnssecOk : 0) | (variant.checkingDisabled ? VariantFlag.checkingDisabled : 0);
+}
+
+function create(options: EngineOptions): NativeCache {
+  const random = options.random ?? systemRandom;
+  const { memory } = options;
+  try {
+    return binding().createCache(
+      {
+        memoryBytes: options.memoryBytes,
+        shards: options.shards,
+        policy: Policy[options.policy],
+        averageEntryBytes: options.averageEntryBytes,
+        seedHigh: random.uint32(),
+        seedLow: random.uint32(),
+      },
+      memory && new Uint8Array(memory),
+    );
+  } catch (cause) {
+    if ((cause as { code?: string }).code !== 'ERR_SHARDNS_MEMORY') throw cause;
+    throw new ShardnsError(
+      'ERR_SHARDNS_MEMORY',
+      `the cache cannot have ${options.memoryBytes} octets in ${show(options.shards)} shards: ask for less memory, or for at least 1 MiB a shard`,
+      { cause },
+    );
+  }
+}
+
+function attach(memory: SharedArrayBuffer): NativeCache {
+  try {
+    return binding().attachCache(new Uint8Array(memory));
+  } catch (cause) {
+    if ((cause as { code?: string }).code !== 'ERR_SHARDNS_MEMORY') throw cause;
+    throw new ShardnsError(
+      'ERR_SHARDNS_MEMORY',
+      `${memory.byteLength} octets of shared memory cannot be attached: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
 }
 
 const REPLY_ROOM = MAX_MESSAGE_SIZE + 64;
@@ -59,25 +142,13 @@ export class Engine implements Disposable {
   readonly #control = new Uint32Array(Control.words);
   #closed = false;
 
-  constructor(options: EngineOptions) {
-    const random = options.random ?? systemRandom;
-    this.memoryBytes = options.memoryBytes;
-    try {
-      this.native = binding().createCache({
-        memoryBytes: options.memoryBytes,
-        shards: options.shards,
-        policy: Policy[options.policy],
-        averageEntryBytes: options.averageEntryBytes,
-        seedHigh: random.uint32(),
-        seedLow: random.uint32(),
-      });
-    } catch (cause) {
-      if ((cause as { code?: string }).code !== 'ERR_SHARDNS_MEMORY') throw cause;
-      throw new ShardnsError(
-        'ERR_SHARDNS_MEMORY',
-        `the cache cannot have ${options.memoryBytes} octets in ${show(options.shards)} shards: ask for less memory, or for at least 1 MiB a shard`,
-        { cause },
-      );
+  constructor(options: EngineOptions | { attach: SharedArrayBuffer }) {
+    if ('attach' in options) {
+      this.memoryBytes = options.attach.byteLength;
+      this.native = attach(options.attach);
+    } else {
+      this.memoryBytes = options.memoryBytes;
+      this.native = create(options);
     }
     this.native.register(this.query, this.reply, this.#control);
   }
@@ -122,6 +193,41 @@ export class Engine implements Disposable {
   /** Notes a resolution failure beside the answer, which it never displaces (RFC 9520). */
   insertFailure(name: Uint8Array, type: number, variant: Variant, ttlSeconds: number, rcode: number): void {
     this.native.insertFailure(name, type, variantFlags(variant), variant.tenant ?? 0, ttlSeconds, rcode);
+  }
+
+  /** Into a buffer of the caller's, of at least 1024 octets. */
+  answerInto(query: Uint8Array, out: Uint8Array, options: AnswerOptions): number {
+    this.#control[Control.flags] =
+      (options.udp ? ControlFlag.udp : 0) | (options.allowStale ? ControlFlag.allowStale : 0);
+    this.#control[Control.tenant] = options.tenant ?? 0;
+    return this.native.answerFrom(query, out);
+  }
+
+  /** The stored message without the marks of a client, TTLs reduced by age; undefined = there is none. Not a hit. */
+  peek(name: Uint8Array, type: number, variant: Variant): Peeked | undefined {
+    const length = this.native.peek(name, type, variantFlags(variant), variant.tenant ?? 0, this.reply);
+    if (length === 0) return undefined;
+    return {
+      message: this.reply.slice(0, length),
+      remainingSeconds: (this.#control[Control.remainingTicks] | 0) / TICKS_PER_SECOND,
+      popularity: this.#control[Control.popularity],
+    };
+  }
+  remove(name: Uint8Array, type: number, variant: Variant): boolean {
+    return this.native.remove(name, type, variantFlags(variant), variant.tenant ?? 0);
+  }
+
+  /** Walks the index shard by shard, a few hundred entries at a time; each shard is locked while it is read. */
+  *list(): Generator<ListedEntry> {
+    const out = Buffer.alloc(64 << 10);
+    for (let shard = 0; shard < this.native.shards(); shard++) {
+      for (let bucket = 0, buckets = 1; bucket < buckets;) {
+        const written = this.native.list(shard, bucket, out);
+        bucket = this.#control[Control.nextBucket];
+        buckets = this.#control[Control.buckets];
+        for (let at = 0; at < written; at += out.readUInt32LE(at)) yield readListed(out, at);
+      }
+    }
   }
 
   /** Forgets by epoch: O(1), whatever the number of entries. */

@@ -29,6 +29,8 @@ export const Control = {
   outcome: 3,
   remainingTicks: 4,
   popularity: 5,
+  nextBucket: 6,
+  buckets: 7,
   words: 8,
 } as const;
 export const ControlFlag = { udp: 1, allowStale: 2 } as const;
@@ -107,11 +109,14 @@ export interface NativeCache {
   ): number;
   remove(name: Uint8Array, type: number, variantFlags: number, tenant: number): boolean;
   peek(name: Uint8Array, type: number, variantFlags: number, tenant: number, out: Uint8Array): number;
+  /** Records of native/cache/shard.h; the control words say where to go on. */
+  list(shard: number, bucket: number, out: Uint8Array): number;
   forget(kind: number, name: Uint8Array | undefined, tenant: number): void;
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
   refuse(query: Uint8Array, rcode: number, extendedError: number): number;
   configure(tunables: Uint32Array): void;
   stats(shard: number, out: Float64Array): void;
+  shards(): number;
   responses(out: Float64Array): void;
   /** Moves time for this cache and the planes on it; for tests. */
   shiftClock(ms: number): void;
@@ -174,14 +179,19 @@ export interface NativePlane {
 
 interface Binding {
   contract: number;
-  createCache(options: {
-    memoryBytes: number;
-    shards: number;
-    policy: number;
-    averageEntryBytes: number;
-    seedHigh: number;
-    seedLow: number;
-  }): NativeCache;
+  createCache(
+    options: {
+      memoryBytes: number;
+      shards: number;
+      policy: number;
+      averageEntryBytes: number;
+      seedHigh: number;
+      seedLow: number;
+    },
+    memory?: Uint8Array,
+  ): NativeCache;
+  /** @throws ERR_SHARDNS_MEMORY with what is wrong with the memory */
+  attachCache(memory: Uint8Array): NativeCache;
   createPlane(
     cache: NativeCache,
     options: {

@@ -21,7 +21,9 @@ enum ControlWord : size_t {
   kRefreshWord = 2,
   kOutcomeWord = 3,
   kRemainingWord = 4,
-  kFreqWord = 5
+  kFreqWord = 5,
+  kNextBucketWord = 6,
+  kBucketsWord = 7
 };
 constexpr uint32_t kFlagUdp = 1;
 constexpr uint32_t kFlagAllowStale = 2;
@@ -319,6 +321,25 @@ struct CacheMethods {
     if (length != 0) self->responder_.CountReply(self->reply_.bytes().data());
     return Int(env, static_cast<int32_t>(length));
   }
+  // list(shard, bucket, out) -> octets written; control[6] = the bucket to go on with, control[7] = how many there are
+  static napi_value List(napi_env env, napi_callback_info info) {
+    Arguments<3> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    uint32_t number, bucket;
+    MutableBytes out;
+    uint32_t* control = self->control_.as<uint32_t>();
+    if (args.count != 3 || !GetUint32(env, args.values[0], &number) || !GetUint32(env, args.values[1], &bucket) ||
+        !GetBytes(env, args.values[2], &out) || out.size() < cache::Shard::kMostListed ||
+        number >= self->cache_->shards() || control == nullptr) {
+      return ThrowArgument(env);
+    }
+    size_t written = 0;
+    cache::Shard& shard = self->cache_->shard(number);
+    control[kNextBucketWord] = shard.List(bucket, self->Now(), out, &written);
+    control[kBucketsWord] = shard.bucket_count();
+    return Int(env, static_cast<int32_t>(written));
+  }
   // configure(Uint32Array), the words in the order of lib/native/binding.ts
   static napi_value Configure(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -365,6 +386,11 @@ struct CacheMethods {
     }
     return nullptr;
   }
+  static napi_value Shards(napi_env env, napi_callback_info info) {
+    Arguments<1> args(env, info);
+    Object* self = This(args.data);
+    return self->cache_ ? Int(env, static_cast<int32_t>(self->cache_->shards())) : ThrowClosed(env);
+  }
   // responses(Float64Array(24 + 257)): replies by rcode, requests by type, of calls from JavaScript
   static napi_value Responses(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -399,6 +425,7 @@ struct CacheMethods {
     Arguments<1> args(env, info);
     Object* self = This(args.data);
     self->cache_.reset();
+    // Shared memory stays until the object goes: a plane may still be at it, and holds the object.
     for (Registered* buffer : {&self->query_, &self->reply_, &self->control_, &self->batch_queries_, &self->batch_ends_,
                                &self->batch_replies_, &self->batch_lengths_}) {
       buffer->Clear(env);
@@ -423,11 +450,13 @@ constexpr Method kMethods[] = {
     {"insertFailure", CacheMethods::InsertFailure},
     {"remove", CacheMethods::Remove},
     {"peek", CacheMethods::Peek},
+    {"list", CacheMethods::List},
     {"forget", CacheMethods::Forget},
     {"finish", CacheMethods::Finish},
     {"refuse", CacheMethods::Refuse},
     {"configure", CacheMethods::Configure},
     {"stats", CacheMethods::Stats},
+    {"shards", CacheMethods::Shards},
     {"responses", CacheMethods::Responses},
     {"shiftClock", CacheMethods::ShiftClock},
     {"checkInvariants", CacheMethods::CheckInvariants},
@@ -445,7 +474,7 @@ CacheObject* CacheObject::From(napi_env env, napi_value object) {
 }
 
 napi_value CacheObject::Create(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
+  Arguments<2> args(env, info);
   napi_value options = args.values[0], value;
   cache::RegionOptions region;
   double bytes;
@@ -460,17 +489,38 @@ napi_value CacheObject::Create(napi_env env, napi_callback_info info) {
   region.bytes = static_cast<size_t>(bytes);
   region.policy = static_cast<cache::PolicyKind>(policy);
   region.seed = static_cast<uint64_t>(seed_high) << 32 | seed_low;
-  std::shared_ptr<cache::Cache> cache = cache::Cache::Create(region);
+  napi_valuetype type = napi_undefined;
+  if (args.count == 2) napi_typeof(env, args.values[1], &type);
+  MutableBytes memory;
+  if (type != napi_undefined && !GetBytes(env, args.values[1], &memory)) return ThrowArgument(env);
+  std::shared_ptr<cache::Cache> cache =
+      type == napi_undefined ? cache::Cache::Create(region) : cache::Cache::CreateIn(memory, region);
   if (!cache) return Throw(env, "ERR_SHARDNS_MEMORY", "the cache's memory could not be taken");
+  return Wrap(env, std::move(cache), type == napi_undefined ? nullptr : args.values[1]);
+}
 
+napi_value CacheObject::Attach(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  MutableBytes memory;
+  if (args.count != 1 || !GetBytes(env, args.values[0], &memory)) return ThrowArgument(env);
+  const char* problem = nullptr;
+  std::shared_ptr<cache::Cache> cache = cache::Cache::Attach(memory, &problem);
+  if (!cache) return Throw(env, "ERR_SHARDNS_MEMORY", problem);
+  return Wrap(env, std::move(cache), args.values[0]);
+}
+
+napi_value CacheObject::Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory) {
   auto* self = new CacheObject(std::move(cache));
+  if (memory != nullptr) self->memory_.Set(env, memory);
   napi_value object;
   napi_create_object(env, &object);
   napi_type_tag_object(env, object, &kCacheTag);
   // Each function, and the object, holds the CacheObject; the last to be collected deletes it.
-  const auto release = [](napi_env, void* data, void*) {
+  const auto release = [](napi_env finalizing, void* data, void*) {
     auto* held = static_cast<CacheObject*>(data);
-    if (--held->holders_ == 0) delete held;
+    if (--held->holders_ != 0) return;
+    held->memory_.Clear(finalizing);
+    delete held;
   };
   ++self->holders_;
   napi_wrap(env, object, self, release, nullptr, nullptr);

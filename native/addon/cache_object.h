@@ -10,8 +10,11 @@ namespace shardns::addon {
 
 class CacheObject {
  public:
-  // createCache({memoryBytes, shards, policy, averageEntryBytes, seedHigh, seedLow}) -> object
+  // createCache({memoryBytes, shards, policy, averageEntryBytes, seedHigh, seedLow}, memory) -> object
+  // memory: undefined, or a Uint8Array over zeroed shared memory to lay the cache out in.
   static napi_value Create(napi_env env, napi_callback_info info);
+  // attachCache(memory) -> object over a cache that another thread has laid out
+  static napi_value Attach(napi_env env, napi_callback_info info);
   // The object behind the value that Create returned; null for others.
   static CacheObject* From(napi_env env, napi_value object);
 
@@ -22,6 +25,8 @@ class CacheObject {
  private:
   friend struct CacheMethods;
   explicit CacheObject(std::shared_ptr<cache::Cache> cache);
+  // `memory`: kept alive as long as the object; null for none.
+  static napi_value Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory);
 
   std::shared_ptr<cache::Cache> cache_;
   cache::Reader* reader_;
@@ -29,6 +34,7 @@ class CacheObject {
   std::unique_ptr<cache::PrepareScratch> scratch_{new cache::PrepareScratch};
   cache::TtlPolicy ttl_;
   int holders_ = 0;  // JavaScript functions that carry the pointer
+  Registered memory_;
   Registered query_, reply_, control_;
   Registered batch_queries_, batch_ends_, batch_replies_, batch_lengths_;
 };

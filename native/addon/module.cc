@@ -8,7 +8,8 @@ static napi_value Init(napi_env env, napi_value exports) {
     const char* name;
     napi_callback callback;
   };
-  constexpr Function kFunctions[] = {{"createCache", CacheObject::Create}, {"createPlane", PlaneObject::Create}};
+  constexpr Function kFunctions[] = {
+      {"createCache", CacheObject::Create}, {"attachCache", CacheObject::Attach}, {"createPlane", PlaneObject::Create}};
   for (const Function& function : kFunctions) {
     napi_value value;
     napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.callback, nullptr, &value);

@@ -36,12 +36,21 @@ wire::ClientSubnet Narrow(wire::ClientSubnet subnet, uint8_t prefix) {
 }  // namespace
 
 std::unique_ptr<Cache> Cache::Create(const RegionOptions& options) {
-  std::unique_ptr<HeapRegion> region = HeapRegion::Create(options);
-  if (region == nullptr) return nullptr;
-  return std::unique_ptr<Cache>(new Cache(std::move(region)));
+  std::unique_ptr<Region> region = Region::Create(options);
+  return region == nullptr ? nullptr : std::unique_ptr<Cache>(new Cache(std::move(region)));
 }
 
-Cache::Cache(std::unique_ptr<HeapRegion> region)
+std::unique_ptr<Cache> Cache::CreateIn(MutableBytes memory, const RegionOptions& options) {
+  std::unique_ptr<Region> region = Region::CreateIn(memory, options);
+  return region == nullptr ? nullptr : std::unique_ptr<Cache>(new Cache(std::move(region)));
+}
+
+std::unique_ptr<Cache> Cache::Attach(MutableBytes memory, const char** problem) {
+  std::unique_ptr<Region> region = Region::Attach(memory, problem);
+  return region == nullptr ? nullptr : std::unique_ptr<Cache>(new Cache(std::move(region)));
+}
+
+Cache::Cache(std::unique_ptr<Region> region)
     : region_(std::move(region)), super_(SuperblockOf(region_->base())), shard_mask_(super_->shards - 1) {
   shards_.reserve(super_->shards);
   for (uint32_t i = 0; i < super_->shards; ++i) shards_.emplace_back(region_->base(), i);

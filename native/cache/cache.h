@@ -71,6 +71,9 @@ class Cache {
  public:
   // Takes all its memory at once. Null when the options do not fit (RegionOptions).
   static std::unique_ptr<Cache> Create(const RegionOptions& options);
+  // The same in memory of somebody else's (zeroed), and over memory that another cache has laid out.
+  static std::unique_ptr<Cache> CreateIn(MutableBytes memory, const RegionOptions& options);
+  static std::unique_ptr<Cache> Attach(MutableBytes memory, const char** problem);
 
   // A thread's statistics; valid as long as the cache. At most 256, then the last one is shared.
   Reader* NewReader();
@@ -119,14 +122,14 @@ class Cache {
   bool CheckInvariants() const;
 
  private:
-  explicit Cache(std::unique_ptr<HeapRegion> region);
+  explicit Cache(std::unique_ptr<Region> region);
 
   const Shard& shard_of(const Key& key) const { return shards_[ShardOf(key.hash, shard_mask_)]; }
   Variant VariantOf(const wire::Query& query, uint32_t tenant) const;
   bool ChooseRefresh(const Found& found, int32_t remaining, Reader* reader) const;
   bool Forgotten(const Found& found, const Key& key) const;
 
-  std::unique_ptr<HeapRegion> region_;
+  std::unique_ptr<Region> region_;
   Superblock* super_;
   std::vector<Shard> shards_;
   uint32_t shard_mask_;

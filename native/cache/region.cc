@@ -70,16 +70,66 @@ bool FormatRegion(uint8_t* base, const RegionOptions& options) {
   return true;
 }
 
-std::unique_ptr<HeapRegion> HeapRegion::Create(const RegionOptions& options) {
+const char* CheckRegion(uint8_t* base, size_t bytes) {
+  if (bytes < kMinRegionBytes) return "it is smaller than any cache";
+  const Superblock* super = SuperblockOf(base);
+  if (super->magic != kRegionMagic) return "it holds no cache, or one that is not laid out yet";
+  FenceAcquire();
+  if (super->layout_version != kLayoutVersion) return "its layout is of another version";
+  if (super->policy != PolicyKind::kS3Fifo && super->policy != PolicyKind::kLru) return "its policy is unknown";
+  const uint32_t shards = super->shards;
+  if (super->header_bytes != kHeaderBytes || shards == 0 || shards > kMaxShards || (shards & (shards - 1)) != 0 ||
+      super->region_bytes > bytes || super->shard_bytes % 64 != 0 || super->shard_bytes > kMaxShardBytes ||
+      super->shard_bytes < sizeof(ShardHeader) + sizeof(Bucket) ||
+      super->shard_bytes > (bytes - kHeaderBytes - kTailSlack) / shards) {
+    return "its sizes do not fit together";
+  }
+  const size_t buckets = (super->shard_bytes - sizeof(ShardHeader)) / sizeof(Bucket);
+  if (super->buckets_per_shard == 0 || super->buckets_per_shard > buckets) return "its index does not fit";
+  const size_t arena_at = sizeof(ShardHeader) + size_t{super->buckets_per_shard} * sizeof(Bucket);
+  for (uint32_t s = 0; s < shards; ++s) {
+    const auto* header = reinterpret_cast<const ShardHeader*>(ShardBase(base, s));
+    if (header->index_units != arena_at / kUnit) return "an arena does not begin where it should";
+  }
+  return nullptr;
+}
+
+namespace {
+
+// A SharedArrayBuffer is aligned to 16; every thread of a process sees it at the same address.
+MutableBytes AlignedPart(MutableBytes memory) {
+  const size_t skip = -reinterpret_cast<uintptr_t>(memory.data()) % alignof(Superblock);
+  return skip >= memory.size() ? MutableBytes() : memory.subspan(skip);
+}
+
+}  // namespace
+
+std::unique_ptr<Region> Region::Create(const RegionOptions& options) {
   void* memory = mmap(nullptr, options.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
 #ifdef MADV_HUGEPAGE
   madvise(memory, options.bytes, MADV_HUGEPAGE);
 #endif
-  std::unique_ptr<HeapRegion> region(new HeapRegion(static_cast<uint8_t*>(memory), options.bytes));
+  std::unique_ptr<Region> region(new Region(static_cast<uint8_t*>(memory), options.bytes));
   return FormatRegion(region->base(), options) ? std::move(region) : nullptr;
 }
 
-HeapRegion::~HeapRegion() { munmap(base_, bytes_); }
+std::unique_ptr<Region> Region::CreateIn(MutableBytes memory, RegionOptions options) {
+  const MutableBytes aligned = AlignedPart(memory);
+  options.bytes = aligned.size();
+  if (!FormatRegion(aligned.data(), options)) return nullptr;
+  return std::unique_ptr<Region>(new Region(aligned.data(), 0));
+}
+
+std::unique_ptr<Region> Region::Attach(MutableBytes memory, const char** problem) {
+  const MutableBytes aligned = AlignedPart(memory);
+  *problem = CheckRegion(aligned.data(), aligned.size());
+  if (*problem != nullptr) return nullptr;
+  return std::unique_ptr<Region>(new Region(aligned.data(), 0));
+}
+
+Region::~Region() {
+  if (owned_bytes_ != 0) munmap(base_, owned_bytes_);
+}
 
 }  // namespace shardns::cache

@@ -69,24 +69,31 @@ struct alignas(64) ShardHeader {
   ShardCounters counters;
 };
 
-// Anonymous memory, given back on destruction. Pages are touched as they fill.
-class HeapRegion {
+// The memory of a cache: its own, or somebody else's that outlives it.
+class Region {
  public:
-  static std::unique_ptr<HeapRegion> Create(const RegionOptions& options);
-  ~HeapRegion();
-  HeapRegion(const HeapRegion&) = delete;
-  HeapRegion& operator=(const HeapRegion&) = delete;
+  // Anonymous memory, given back on destruction. Pages are touched as they fill.
+  static std::unique_ptr<Region> Create(const RegionOptions& options);
+  // Lays out zeroed memory of somebody else's, as much of it as is aligned; options.bytes is ignored.
+  static std::unique_ptr<Region> CreateIn(MutableBytes memory, RegionOptions options);
+  // Memory that another has laid out; null with the reason when it is not what it should be.
+  static std::unique_ptr<Region> Attach(MutableBytes memory, const char** problem);
+  ~Region();
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
   uint8_t* base() const { return base_; }
-  size_t bytes() const { return bytes_; }
 
  private:
-  HeapRegion(uint8_t* base, size_t bytes) : base_(base), bytes_(bytes) {}
+  Region(uint8_t* base, size_t owned_bytes) : base_(base), owned_bytes_(owned_bytes) {}
   uint8_t* base_;
-  size_t bytes_;
+  size_t owned_bytes_;  // 0: somebody else's
 };
 
 // Lays out zeroed memory. False when `bytes` is too small for what is asked.
 bool FormatRegion(uint8_t* base, const RegionOptions& options);
+
+// What is wrong with memory that should hold a region; null = nothing. Every size that is ever followed is checked.
+const char* CheckRegion(uint8_t* base, size_t bytes);
 
 inline Superblock* SuperblockOf(uint8_t* base) { return reinterpret_cast<Superblock*>(base); }
 inline uint8_t* ShardBase(uint8_t* base, uint32_t shard) {

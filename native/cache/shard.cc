@@ -486,6 +486,36 @@ void Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counter
   }
 }
 
+uint32_t Shard::List(uint32_t from, Ticks now, MutableBytes out, size_t* written) const {
+  ScopedLock lock(header_->lock);
+  *written = 0;
+  for (uint32_t b = from; b < bucket_count_; ++b) {
+    if (out.size() - *written < kMostListed) return b;
+    for (const AtomicSlot& atomic : buckets_[b].slots) {
+      const Slot slot(atomic.load(std::memory_order_relaxed));
+      if (!slot.live()) continue;
+      const EntryHeader header = HeaderAt(slot.at());
+      Key key;
+      KeyAt(slot.at(), header, &key);
+      uint8_t* to = out.data() + *written;
+      const uint32_t octets = static_cast<uint32_t>(kListHead + key.name_length + key.extra_length + 3) / 4 * 4;
+      const int32_t remaining = TicksUntil(header.expires, now);
+      std::memcpy(to, &octets, 4);
+      std::memcpy(to + 4, &remaining, 4);
+      std::memcpy(to + 8, &header.length, 2);
+      to[10] = header.flags;
+      to[11] = static_cast<uint8_t>(slot.freq());
+      std::memcpy(to + 12, &key.type, 2);
+      to[14] = key.name_length;
+      to[15] = key.extra_length;
+      std::memcpy(to + kListHead, key.name, key.name_length);
+      std::memcpy(to + kListHead + key.name_length, key.extra, key.extra_length);
+      *written += octets;
+    }
+  }
+  return bucket_count_;
+}
+
 // --- checks ---
 
 bool Shard::CheckInvariants() const {

@@ -60,6 +60,16 @@ class Shard {
   template <typename Visit>
   void ForEach(Visit visit) const;
 
+  // Writes a record for each live entry from bucket `from` on, as long as whole buckets fit; for inspection. Returns
+  // the bucket to go on with: bucket_count() when all are done.
+  //  0        4                 8        10      11     12     14              15
+  //  | octets | remaining ticks | length | flags | freq | type | name's length | tenant etc.: length |  name, extra
+  // and is padded to 4. At least kMostListed octets of `out` are needed.
+  static constexpr size_t kListHead = 16;
+  static constexpr size_t kMostListed = kSlotsPerBucket * (kListHead + wire::kMaxNameSize + kMaxExtra + 4);
+  uint32_t List(uint32_t from, Ticks now, MutableBytes out, size_t* written) const;
+  uint32_t bucket_count() const { return bucket_count_; }
+
  private:
   friend class S3FifoPolicy;
   friend class LruPolicy;

@@ -1,0 +1,276 @@
+// The cache as an object of one's own: whole DNS messages in and out, in memory of this thread or shared with others.
+import { z } from 'zod';
+import { ShardnsError, show } from '../base/errors.js';
+import { parseMemory } from '../base/memory.js';
+import { type CacheStats, Status } from '../native/binding.js';
+import { typeCode, typeName } from '../wire/iana.js';
+import { encodeName, foldName, nameToText } from '../wire/name.js';
+import { type AnswerOptions, Engine, type Variant } from './engine.js';
+
+const count = (min: number, max: number) => z.number().int().min(min).max(max);
+
+export const dnsCacheSchema = z.strictObject({
+  /** Octets, all of them taken at once and never passed; pages are touched as they fill. */
+  memory: z
+    .union([z.string(), z.number()])
+    .refine(value => (parseMemory(value) ?? 0) >= 2 ** 20, 'expected octets from 1 MiB, such as 64MiB')
+    .default('64MiB'),
+  /** In a SharedArrayBuffer, so that other threads can attach. */
+  shared: z.boolean().default(false),
+  policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
+  /** A power of two up to 256; 0 = one per 4 MiB, at most 64. */
+  shards: count(0, 256)
+    .refine(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')
+    .default(0),
+  /** Sizes the index. */
+  averageEntryBytes: count(64, 65_536).default(184),
+  minTtlSeconds: count(0, 86_400).default(0),
+  maxTtlSeconds: count(1, 604_800).default(86_400), // RFC 8767 section 4
+  negativeMinTtlSeconds: count(0, 10_800).default(0),
+  negativeMaxTtlSeconds: count(1, 10_800).default(3600), // RFC 2308 section 5
+  /** How long past its end an answer is kept, to be had with `allowStale`. */
+  staleSeconds: count(0, 259_200).default(0),
+  /** Turn the addresses of an answer within their RRset. */
+  rotate: z.boolean().default(false),
+  /** Greatest UDP reply. */
+  udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
+});
+export type DnsCacheOptions = z.input<typeof dnsCacheSchema>;
+type DnsCacheSettings = z.output<typeof dnsCacheSchema>;
+
+/** What `share()` gives: goes through `workerData` and `postMessage`. */
+export interface DnsCacheHandle {
+  readonly kind: 'shardns.DnsCache';
+  readonly memory: SharedArrayBuffer;
+  readonly settings: Readonly<DnsCacheSettings>;
+}
+
+/** Why a response was not stored (RFC 2181, RFC 2308). */
+export type NotStored =
+  | 'truncated'
+  | 'uncacheable' // its rcode, class or type
+  | 'no SOA' // a negative answer without one
+  | 'TTL 0'
+  | 'too large'
+  | 'foreign records'; // answers that the question does not lead to
+
+const REASONS: Readonly<Record<number, NotStored>> = {
+  [Status.truncated]: 'truncated',
+  [Status.uncacheable]: 'uncacheable',
+  [Status.noSoa]: 'no SOA',
+  [Status.zeroTtl]: 'TTL 0',
+  [Status.tooLarge]: 'too large',
+  [Status.foreignRecords]: 'foreign records',
+};
+
+export interface CachedAnswer {
+  message: Uint8Array;
+  /** Negative: expired, kept for `allowStale`. */
+  remainingSeconds: number;
+  /** Hits since it was stored, 3 and more as 3. */
+  popularity: number;
+}
+
+export interface CacheEntry {
+  name: string;
+  type: string;
+  dnssecOk: boolean;
+  checkingDisabled: boolean;
+  tenant: number;
+  negative: boolean;
+  /** Octets of the message. */
+  length: number;
+  remainingSeconds: number;
+  popularity: number;
+}
+
+export class DnsCache implements Disposable {
+  readonly #engine: Engine;
+  readonly #settings: DnsCacheSettings;
+  readonly #memory: SharedArrayBuffer | undefined;
+  #closed = false;
+
+  private constructor(engine: Engine, settings: DnsCacheSettings, memory: SharedArrayBuffer | undefined) {
+    this.#engine = engine;
+    this.#settings = settings;
+    this.#memory = memory;
+    engine.configure({
+      minTtlSeconds: settings.minTtlSeconds,
+      maxTtlSeconds: settings.maxTtlSeconds,
+      negativeMinTtlSeconds: settings.negativeMinTtlSeconds,
+      negativeMaxTtlSeconds: settings.negativeMaxTtlSeconds,
+      ttlJitterPercent: 0,
+      staleWindowSeconds: settings.staleSeconds,
+      staleTtlSeconds: 30, // RFC 8767 section 4
+      prefetchShare0: 0,
+      prefetchShare1: 0,
+      prefetchShare2: 0,
+      prefetchShare3: 0,
+      earlyRefreshBetaTicks: 0,
+      udpSize: settings.udpSize,
+      rotate: settings.rotate ? 1 : 0,
+      clientSubnet: 0,
+    });
+  }
+
+  /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and expectation; ERR_SHARDNS_MEMORY */
+  static create(options: DnsCacheOptions = {}): DnsCache {
+    const result = dnsCacheSchema.safeParse(options, { reportInput: true });
+    if (!result.success) {
+      const issues = result.error.issues.map(issue =>
+        issue.code === 'unrecognized_keys'
+          ? issue.keys.map(key => `${key}: is not an option`).join('; ')
+          : `${issue.path.join('.')}: ${issue.message.replace(/^Invalid (input|option): /, '')}, got ${show(issue.input)}`,
+      );
+      throw new ShardnsError('ERR_SHARDNS_OPTION', issues.join('; '));
+    }
+    const settings = result.data;
+    const memoryBytes = parseMemory(settings.memory)!;
+    // 64 octets more: such a buffer is aligned to 16 only.
+    const memory = settings.shared ? new SharedArrayBuffer(memoryBytes + 64) : undefined;
+    const { shards, policy, averageEntryBytes } = settings;
+    return new DnsCache(new Engine({ memoryBytes, shards, policy, averageEntryBytes, memory }), settings, memory);
+  }
+
+  /**
+   * The cache of another thread, over the same memory: entries, invalidations and counts of the writer's side are
+   * common; `stats().hits*` are those of this object.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION when it is no handle, ERR_SHARDNS_MEMORY with what is wrong with the memory
+   */
+  static attach(handle: DnsCacheHandle): DnsCache {
+    const given = handle as Partial<DnsCacheHandle> | null | undefined;
+    const settings = dnsCacheSchema.safeParse(given?.settings);
+    if (given?.kind !== 'shardns.DnsCache' || !(given.memory instanceof SharedArrayBuffer) || !settings.success) {
+      throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
+    }
+    return new DnsCache(new Engine({ attach: given.memory }), settings.data, given.memory);
+  }
+
+  /** @throws {ShardnsError} ERR_SHARDNS_OPTION unless it was made with `shared: true` */
+  share(): DnsCacheHandle {
+    this.#open();
+    if (this.#memory === undefined) {
+      throw new ShardnsError('ERR_SHARDNS_OPTION', 'shared: expected true to share this cache, got false');
+    }
+    return { kind: 'shardns.DnsCache', memory: this.#memory, settings: this.#settings };
+  }
+
+  /**
+   * Answers a query: the whole reply, with the query's id, letter case and EDNS, TTLs reduced by age. Makes no garbage.
+   * @param query wire-format message, 12 to 65535 octets
+   * @param out at least 1024 octets; 65599 serve every reply, a greater reply than fits is truncated (TC)
+   * @returns octets written; 0 when no reply is due (the message is a response, say); negative for a miss
+   */
+  answer(query: Uint8Array, out: Uint8Array, options: AnswerOptions = NO_OPTIONS): number {
+    this.#open();
+    if (out.length < 1024)
+      throw new ShardnsError('ERR_SHARDNS_OPTION', `out: expected 1024 octets or more, got ${out.length}`);
+    return query.length > 65_535 ? 0 : this.#engine.answerInto(query, out, options);
+  }
+
+  /**
+   * Buffers for `answerBatch`, kept until others take their place: query i ends at `ends[i]` and begins where the one
+   * before ends; reply i begins at i x replies.length / count and has `lengths[i]` octets, 0, or a negative miss.
+   */
+  registerBatch(queries: Uint8Array, ends: Uint32Array, replies: Uint8Array, lengths: Int32Array): void {
+    this.#open();
+    this.#engine.native.registerBatch(queries, ends, replies, lengths);
+  }
+  /** Answers the first `count` registered queries, whose memory is fetched together. @returns how many had a reply */
+  answerBatch(count: number): number {
+    this.#open();
+    return this.#engine.native.answerBatch(count);
+  }
+
+  /**
+   * Stores an upstream's response to the question it carries, whole and validated.
+   * @returns seconds it will live, or why it is not stored
+   * @throws {ShardnsError} ERR_SHARDNS_MESSAGE when the octets are no well-formed response
+   */
+  insert(response: Uint8Array, variant: Variant = {}): number | NotStored {
+    this.#open();
+    const status = this.#engine.insert(response, variant, Math.floor(Date.now() / 1000));
+    if (status > 0) return status;
+    const reason = REASONS[status];
+    if (reason !== undefined) return reason;
+    throw new ShardnsError('ERR_SHARDNS_MESSAGE', `${response.length} octets that are no well-formed DNS response`);
+  }
+
+  /** The stored message, without counting as a hit. */
+  peek(name: string, type: string, variant: Variant = {}): CachedAnswer | undefined {
+    this.#open();
+    return this.#engine.peek(wireName(name), wireType(type), variant);
+  }
+  delete(name: string, type: string, variant: Variant = {}): boolean {
+    this.#open();
+    return this.#engine.remove(wireName(name), wireType(type), variant);
+  }
+
+  /** Forgets a name, a subtree, a tenant or everything, for every thread, at once and in O(1). */
+  invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true }): void {
+    this.#open();
+    if ('name' in what) this.#engine.invalidate({ name: wireName(what.name) });
+    else if ('suffix' in what) this.#engine.invalidate({ suffix: wireName(what.suffix) });
+    else if ('tenant' in what) this.#engine.invalidate({ tenant: what.tenant });
+    else this.#engine.invalidate('all');
+  }
+
+  /** The entries as they are met, shard by shard, for inspection; invalidated ones are still among them. */
+  *entries(limit = Infinity): Generator<CacheEntry> {
+    this.#open();
+    let left = limit;
+    for (const one of this.#engine.list()) {
+      if (one.failure) continue;
+      if (left-- <= 0) return;
+      const { dnssecOk, checkingDisabled, tenant } = one.variant;
+      const { negative, length, remainingSeconds, popularity } = one;
+      const type = typeName(one.type);
+      yield {
+        name: nameToText(one.name),
+        type,
+        dnssecOk,
+        checkingDisabled,
+        tenant,
+        negative,
+        length,
+        remainingSeconds,
+        popularity,
+      };
+      this.#open();
+    }
+  }
+
+  stats(): CacheStats {
+    this.#open();
+    return this.#engine.stats();
+  }
+
+  /** Lets go of the memory; that of a shared cache goes with the last thread that holds it. */
+  close(): void {
+    this.#closed = true;
+    this.#engine.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #open(): void {
+    if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'a DnsCache that is closed');
+  }
+}
+
+const NO_OPTIONS: AnswerOptions = {};
+
+function wireName(text: string): Uint8Array {
+  return foldName(encodeName(text));
+}
+function wireType(type: string): number {
+  const code = typeCode(type);
+  if (code === undefined) {
+    throw new ShardnsError(
+      'ERR_SHARDNS_OPTION',
+      `type: expected a mnemonic such as AAAA or TYPE123, got ${show(type)}`,
+    );
+  }
+  return code;
+}
