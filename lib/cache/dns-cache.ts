@@ -85,13 +85,14 @@ export interface CacheEntry {
 }
 
 export class DnsCache implements Disposable {
-  readonly #engine: Engine;
+  /** What servers and lookups ride on; no part of the public contract. @internal */
+  readonly engine: Engine;
   readonly #settings: DnsCacheSettings;
   readonly #memory: SharedArrayBuffer | undefined;
   #closed = false;
 
   private constructor(engine: Engine, settings: DnsCacheSettings, memory: SharedArrayBuffer | undefined) {
-    this.#engine = engine;
+    this.engine = engine;
     this.#settings = settings;
     this.#memory = memory;
     engine.configure({
@@ -165,7 +166,7 @@ export class DnsCache implements Disposable {
     this.#open();
     if (out.length < 1024)
       throw new ShardnsError('ERR_SHARDNS_OPTION', `out: expected 1024 octets or more, got ${out.length}`);
-    return query.length > 65_535 ? 0 : this.#engine.answerInto(query, out, options);
+    return query.length > 65_535 ? 0 : this.engine.answerInto(query, out, options);
   }
 
   /**
@@ -174,12 +175,12 @@ export class DnsCache implements Disposable {
    */
   registerBatch(queries: Uint8Array, ends: Uint32Array, replies: Uint8Array, lengths: Int32Array): void {
     this.#open();
-    this.#engine.native.registerBatch(queries, ends, replies, lengths);
+    this.engine.native.registerBatch(queries, ends, replies, lengths);
   }
   /** Answers the first `count` registered queries, whose memory is fetched together. @returns how many had a reply */
   answerBatch(count: number): number {
     this.#open();
-    return this.#engine.native.answerBatch(count);
+    return this.engine.native.answerBatch(count);
   }
 
   /**
@@ -189,7 +190,7 @@ export class DnsCache implements Disposable {
    */
   insert(response: Uint8Array, variant: Variant = {}): number | NotStored {
     this.#open();
-    const status = this.#engine.insert(response, variant, Math.floor(Date.now() / 1000));
+    const status = this.engine.insert(response, variant, Math.floor(Date.now() / 1000));
     if (status > 0) return status;
     const reason = REASONS[status];
     if (reason !== undefined) return reason;
@@ -199,27 +200,27 @@ export class DnsCache implements Disposable {
   /** The stored message, without counting as a hit. */
   peek(name: string, type: string, variant: Variant = {}): CachedAnswer | undefined {
     this.#open();
-    return this.#engine.peek(wireName(name), wireType(type), variant);
+    return this.engine.peek(wireName(name), wireType(type), variant);
   }
   delete(name: string, type: string, variant: Variant = {}): boolean {
     this.#open();
-    return this.#engine.remove(wireName(name), wireType(type), variant);
+    return this.engine.remove(wireName(name), wireType(type), variant);
   }
 
   /** Forgets a name, a subtree, a tenant or everything, for every thread, at once and in O(1). */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true }): void {
     this.#open();
-    if ('name' in what) this.#engine.invalidate({ name: wireName(what.name) });
-    else if ('suffix' in what) this.#engine.invalidate({ suffix: wireName(what.suffix) });
-    else if ('tenant' in what) this.#engine.invalidate({ tenant: what.tenant });
-    else this.#engine.invalidate('all');
+    if ('name' in what) this.engine.invalidate({ name: wireName(what.name) });
+    else if ('suffix' in what) this.engine.invalidate({ suffix: wireName(what.suffix) });
+    else if ('tenant' in what) this.engine.invalidate({ tenant: what.tenant });
+    else this.engine.invalidate('all');
   }
 
   /** The entries as they are met, shard by shard, for inspection; invalidated ones are still among them. */
   *entries(limit = Infinity): Generator<CacheEntry> {
     this.#open();
     let left = limit;
-    for (const one of this.#engine.list()) {
+    for (const one of this.engine.list()) {
       if (one.failure) continue;
       if (left-- <= 0) return;
       const { dnssecOk, checkingDisabled, tenant } = one.variant;
@@ -242,13 +243,13 @@ export class DnsCache implements Disposable {
 
   stats(): CacheStats {
     this.#open();
-    return this.#engine.stats();
+    return this.engine.stats();
   }
 
   /** Lets go of the memory; that of a shared cache goes with the last thread that holds it. */
   close(): void {
     this.#closed = true;
-    this.#engine.close();
+    this.engine.close();
   }
   [Symbol.dispose](): void {
     this.close();

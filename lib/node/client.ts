@@ -11,6 +11,7 @@ import { silentLogger } from '../base/log.js';
 import { parseMemory } from '../base/memory.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { WatchedFile } from '../base/watched-file.js';
+import type { DnsCache } from '../cache/dns-cache.js';
 import { Engine } from '../cache/engine.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
 import { TcpTransport } from '../transport/tcp.js';
@@ -34,6 +35,8 @@ const NO_CONF = parseResolvConf('');
 export interface ClientDependencies {
   clock?: Clock;
   random?: Random;
+  /** A cache of one's own, shared with other threads perhaps; it outlives the client. */
+  cache?: DnsCache;
   udpTransport?: Transport;
   tcpTransport?: Transport;
   /** The machine's own addresses. */
@@ -51,6 +54,7 @@ export class DnsClient implements Disposable {
   readonly clock: Clock;
   readonly random: Random;
   readonly local: LocalAddresses;
+  readonly #ownsEngine: boolean;
   readonly #resolver: Resolver;
   readonly #exchanger: Exchanger;
   readonly #udp: Transport;
@@ -76,13 +80,16 @@ export class DnsClient implements Disposable {
     this.#servers = settings.servers;
     if (settings.hostsFile !== false) this.#hosts = new WatchedFile(settings.hostsFile, parseHosts, clock);
     if (settings.resolvConf !== false) this.#conf = new WatchedFile(settings.resolvConf, parseResolvConf, clock);
-    this.engine = new Engine({
-      memoryBytes: parseMemory(settings.memory)!,
-      shards: 0,
-      policy: 's3fifo',
-      averageEntryBytes: 184,
-      random,
-    });
+    this.#ownsEngine = dependencies.cache === undefined;
+    this.engine =
+      dependencies.cache?.engine ??
+      new Engine({
+        memoryBytes: parseMemory(settings.memory)!,
+        shards: 0,
+        policy: 's3fifo',
+        averageEntryBytes: 184,
+        random,
+      });
     this.engine.configure({
       minTtlSeconds: settings.minTtlSeconds,
       maxTtlSeconds: settings.maxTtlSeconds,
@@ -240,7 +247,7 @@ export class DnsClient implements Disposable {
     this.#udp.close();
     this.#tcp.close();
     // Whoever still waits is told before the cache goes.
-    setImmediate(() => this.engine.close());
+    if (this.#ownsEngine) setImmediate(() => this.engine.close());
   }
   [Symbol.dispose](): void {
     this.close();

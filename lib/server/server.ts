@@ -8,6 +8,7 @@ import { ShardnsError, show } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
 import { type Logger, rateLimited, silentLogger } from '../base/log.js';
 import { type Random, systemRandom } from '../base/random.js';
+import type { DnsCache } from '../cache/dns-cache.js';
 import { Engine } from '../cache/engine.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { ClientTenants } from '../resolve/client-tenants.js';
@@ -30,6 +31,8 @@ export interface ServerDependencies {
   clock?: Clock;
   random?: Random;
   log?: Logger;
+  /** A cache of one's own, shared with other threads perhaps; it outlives the server. `cache.memory` etc. are its own. */
+  cache?: DnsCache;
   udpTransport?: Transport;
   tcpTransport?: Transport;
 }
@@ -54,6 +57,7 @@ export class Server implements AsyncDisposable {
   #options: ServerOptions;
   #settings: ServerSettings;
   #upstreams = new Map<string, Upstream>();
+  readonly #ownsEngine: boolean;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #observers: ServerObserver[] = [];
@@ -67,13 +71,16 @@ export class Server implements AsyncDisposable {
     this.#clock = dependencies.clock ?? systemClock;
     const random = dependencies.random ?? systemRandom;
     this.#log = rateLimited(dependencies.log ?? silentLogger, this.#clock);
-    this.engine = new Engine({
-      memoryBytes: parseMemory(settings.cache.memory)!,
-      shards: settings.cache.shards,
-      policy: settings.cache.policy,
-      averageEntryBytes: settings.cache.averageEntryBytes,
-      random,
-    });
+    this.#ownsEngine = dependencies.cache === undefined;
+    this.engine =
+      dependencies.cache?.engine ??
+      new Engine({
+        memoryBytes: parseMemory(settings.cache.memory)!,
+        shards: settings.cache.shards,
+        policy: settings.cache.policy,
+        averageEntryBytes: settings.cache.averageEntryBytes,
+        random,
+      });
     this.engine.configure(tunablesOf(settings));
     this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
     this.tcpTransport = dependencies.tcpTransport ?? new TcpTransport(this.#clock, random);
@@ -205,7 +212,7 @@ export class Server implements AsyncDisposable {
     this.tcpTransport.close();
     // Whoever still waits for a flight is told before the cache goes.
     await new Promise(resolve => setImmediate(resolve));
-    this.engine.close();
+    if (this.#ownsEngine) this.engine.close();
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();

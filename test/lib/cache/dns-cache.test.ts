@@ -1,6 +1,10 @@
 // DnsCache by itself, and shared with worker threads. Workers run the built library: they have no TypeScript.
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
+import { createServer } from '../../../lib/admin/create-server.js';
+import { CachedLookup } from '../../../lib/node/cached-lookup.js';
+import { askUdp } from '../../support/client.js';
+import { DnsServer } from '../../support/dns-server.js';
 import { DnsCache, type DnsCacheHandle, type DnsCacheOptions } from '../../../lib/cache/dns-cache.js';
 import { isWhole, query as workerQuery, response as workerResponse, run } from '../../support/cache-worker.mjs';
 import { answerA, decode, makeQuery, makeResponse, rcodeOf, soa } from '../../support/messages.js';
@@ -192,6 +196,27 @@ describe('shared', () => {
     const length = cache.answer(workerQuery(n), out);
     expect(isWhole(out, length, n, workerQuery(n))).toBe(true);
   }, 120_000);
+
+  test('a server and lookups of the program use one cache, and leave it open', async () => {
+    const cache = create({ shared: true });
+    const upstream = await DnsServer.start({
+      'one.example': { A: [{ type: 'A', name: 'one.example', ttl: 300, data: '192.0.2.1' }] },
+    });
+    const server = await createServer({ listen: ['127.0.0.1:0'], upstreams: [upstream.address] }, { cache });
+    await askUdp(server.addresses().udp[0], makeQuery('one.example'));
+    const attached = DnsCache.attach(cache.share());
+    caches.push(attached);
+    using lookups = new CachedLookup({ servers: ['192.0.2.53'], hostsFile: false }, { cache: attached });
+    const address = await new Promise((resolve, reject) =>
+      lookups.lookup('one.example', 4, (error, found) => (error ? reject(error) : resolve(found))),
+    );
+    expect(address).toBe('192.0.2.1');
+    expect(upstream.countOf('one.example')).toBe(1);
+    await server.close();
+    lookups.close();
+    upstream.close();
+    expect(ask(cache, 'one.example')).toBeDefined();
+  });
 
   test('memory that is no cache is refused with a reason', () => {
     const cache = create({ shared: true });
