@@ -49,6 +49,12 @@ export class Metrics {
     this.#counter('shardns_cache_served_stale_total', 'Answers served past their time', [], set =>
       set({}, engine.stats().hitsStale),
     );
+    this.#counter(
+      'shardns_cache_rebuilds_total',
+      'Shards begun anew because what they held could not be right',
+      [],
+      set => set({}, engine.stats().rebuilds),
+    );
     this.#counter('shardns_cache_evictions_total', 'Entries evicted, by queue', ['queue'], set => {
       const s = engine.stats();
       set({ queue: 'small' }, s.evictionsSmall);

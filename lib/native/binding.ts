@@ -83,6 +83,7 @@ export const CACHE_STATS = [
   'promotions',
   'entries',
   'liveBytes',
+  'rebuilds',
 ] as const;
 export type CacheStats = Record<(typeof CACHE_STATS)[number], number>;
 

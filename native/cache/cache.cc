@@ -286,6 +286,7 @@ Stats Cache::ShardStats(uint32_t number) const {
   stats.promotions = counters.promotions.Get();
   stats.entries = counters.entries.Get();
   stats.live_bytes = counters.live_bytes.Get();
+  stats.rebuilds = counters.rebuilds.Get();
   return stats;
 }
 

@@ -64,7 +64,7 @@ struct FailureArgs {
 struct Stats {
   uint64_t hits_positive, hits_negative, hits_failure, hits_stale, misses, refreshes, retries;
   uint64_t inserts, updates, evictions_small, evictions_main, evictions_negative, evictions_index, expired, removed;
-  uint64_t reinsertions, promotions, entries, live_bytes;
+  uint64_t reinsertions, promotions, entries, live_bytes, rebuilds;
 };
 
 class Cache {

@@ -19,6 +19,18 @@ class Log {
     appended_ = given_back_ = 0;
   }
 
+  // Whether this can be the state of a log of that range, whoever wrote it.
+  bool Sound(uint32_t begin, uint32_t end) const {
+    const auto inside = [&](Place place) {
+      return place.at >= begin && place.at < end && place.lap >= 1 && place.lap <= Slot::kLapMask;
+    };
+    const uint64_t used = appended_ - given_back_;
+    return begin_ == begin && end_ == end && inside(head_) && inside(tail_) && used <= end - begin &&
+           (tail_.at - begin + used) % (end - begin) == head_.at - begin;
+  }
+  uint32_t begin() const { return begin_; }
+  uint32_t end() const { return end_; }
+
   uint32_t capacity() const { return end_ - begin_; }
   uint32_t used() const { return static_cast<uint32_t>(appended_ - given_back_); }
   uint32_t free() const { return capacity() - used(); }

@@ -15,24 +15,23 @@ class LruPolicy {
 
   static void EvictOldest(Shard& shard, Queue queue, Ticks now) {
     const uint32_t unit = shard.header_->oldest[static_cast<size_t>(queue)];
-    SHARDNS_CHECK(unit != 0);
+    if (!shard.InArena(unit)) return shard.Doubt();
     const EntryHeader header = shard.HeaderAt(unit);
+    const uint32_t units = shard.CheckedUnitsAt(unit, header, shard.arena_end_ - unit);
     Key key;
-    shard.KeyAt(unit, header, &key);
+    if (units == 0 || !shard.KeyAt(unit, header, &key)) return shard.Doubt();
     AtomicSlot* owner = shard.FindSlot(key);
-    SHARDNS_CHECK(owner != nullptr && Slot(owner->load(std::memory_order_relaxed)).at() == unit);
+    if (owner == nullptr || Slot(owner->load(std::memory_order_relaxed)).at() != unit) return shard.Doubt();
     const bool expired = shard.PastKeeping(header, now);
-    shard.Evict(owner, queue, unit, shard.UnitsAt(unit, header), false, expired);
+    shard.Evict(owner, queue, unit, units, false, expired);
   }
 
   static void StepTail(Shard& shard, Queue queue, Ticks now, Shard::Budget* budget) {
     Log& log = shard.log(queue);
     if (shard.SkipPadding(log)) return;
-    const Place place = log.tail();
-    const EntryHeader header = shard.HeaderAt(place.at);
-    const uint32_t units = shard.UnitsAt(place.at, header);
-    Key key;
-    shard.KeyAt(place.at, header, &key);
+    Shard::TailOf tail;
+    if (!shard.TailEntry(queue, &tail)) return;
+    const auto& [place, header, units, key] = tail;
     AtomicSlot* owner = shard.OwnerOf(key, queue, place);
     if (owner == nullptr) {
       log.GiveBack(units);

@@ -28,11 +28,9 @@ class S3FifoPolicy {
   static void StepTail(Shard& shard, Queue queue, Ticks now, Shard::Budget* budget) {
     Log& log = shard.log(queue);
     if (shard.SkipPadding(log)) return;
-    const Place place = log.tail();
-    const EntryHeader header = shard.HeaderAt(place.at);
-    const uint32_t units = shard.UnitsAt(place.at, header);
-    Key key;
-    shard.KeyAt(place.at, header, &key);
+    Shard::TailOf tail;
+    if (!shard.TailEntry(queue, &tail)) return;
+    const auto& [place, header, units, key] = tail;
     AtomicSlot* owner = shard.OwnerOf(key, queue, place);
     if (owner == nullptr) {
       log.GiveBack(units);

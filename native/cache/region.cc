@@ -28,6 +28,16 @@ constexpr Split kSplits[] = {{{9, 81, 10}}, {{0, 90, 10}}};
 
 }  // namespace
 
+LogRange RangeOf(PolicyKind policy, uint32_t arena_begin, uint32_t arena_end, size_t queue) {
+  const Split& split = kSplits[static_cast<size_t>(policy)];
+  const auto units = [&](size_t q) {
+    return static_cast<uint32_t>(uint64_t{arena_end - arena_begin} * split.numerator[q] / 100);
+  };
+  uint32_t begin = arena_begin;
+  for (size_t q = 0; q < queue; ++q) begin += units(q);
+  return {begin, begin + units(queue)};
+}
+
 bool FormatRegion(uint8_t* base, const RegionOptions& options) {
   const uint32_t shards = options.shards != 0 ? options.shards : DefaultShards(options.bytes);
   if (shards > kMaxShards || (shards & (shards - 1)) != 0 || options.bytes < kMinRegionBytes) return false;
@@ -56,13 +66,10 @@ bool FormatRegion(uint8_t* base, const RegionOptions& options) {
     ShardHeader* header = new (base + super->header_bytes + shard_bytes * s) ShardHeader();
     const size_t arena_at = sizeof(ShardHeader) + size_t{super->buckets_per_shard} * sizeof(Bucket);
     header->index_units = static_cast<uint32_t>(arena_at / kUnit);
-    const size_t arena_units = (shard_bytes - arena_at) / kUnit;
-    uint32_t begin = header->index_units;
     for (size_t q = 0; q < kQueues; ++q) {
-      const Split& split = kSplits[static_cast<size_t>(options.policy)];
-      const uint32_t units = static_cast<uint32_t>(arena_units * split.numerator[q] / 100);
-      header->logs[q].Init(begin, units);
-      begin += units;
+      const auto [begin, end] =
+          RangeOf(options.policy, header->index_units, static_cast<uint32_t>(shard_bytes / kUnit), q);
+      header->logs[q].Init(begin, end - begin);
     }
   }
   FenceRelease();

@@ -56,6 +56,7 @@ struct ShardCounters {
   Counter promotions;
   Counter entries;
   Counter live_bytes;
+  Counter rebuilds;  // shards begun anew because what they held could not be right
 };
 
 struct alignas(64) ShardHeader {
@@ -91,6 +92,13 @@ class Region {
 
 // Lays out zeroed memory. False when `bytes` is too small for what is asked.
 bool FormatRegion(uint8_t* base, const RegionOptions& options);
+
+// The range of a queue's log within a shard, in units from its base.
+struct LogRange {
+  uint32_t begin;
+  uint32_t end;
+};
+LogRange RangeOf(PolicyKind policy, uint32_t arena_begin, uint32_t arena_end, size_t queue);
 
 // What is wrong with memory that should hold a region; null = nothing. Every size that is ever followed is checked.
 const char* CheckRegion(uint8_t* base, size_t bytes);

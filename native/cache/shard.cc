@@ -2,6 +2,7 @@
 #include "cache/shard.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "cache/policy_lru.h"
 #include "cache/policy_s3fifo.h"
@@ -22,7 +23,49 @@ Shard::Shard(uint8_t* region_base, uint32_t number)
       arena_begin_(header_->index_units),
       arena_end_(static_cast<uint32_t>(SuperblockOf(region_base)->shard_bytes / kUnit)),
       links_(SuperblockOf(region_base)->policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0),
-      policy_(SuperblockOf(region_base)->policy) {}
+      policy_(SuperblockOf(region_base)->policy) {
+  for (size_t q = 0; q < kQueues; ++q) ranges_[q] = RangeOf(policy_, arena_begin_, arena_end_, q);
+}
+
+// --- the writer's lock ---
+
+Shard::Writing::Writing(const Shard& shard) : shard_(shard) {
+  shard.header_->lock.Lock();
+  RacyRead(shard.logs_, shard.header_->logs, sizeof shard.logs_);
+  shard.in_doubt_ = false;
+  if (!shard.Sound()) shard.Rebuild();
+}
+
+Shard::Writing::~Writing() {
+  if (shard_.in_doubt_) shard_.Rebuild();
+  RacyWrite(shard_.header_->logs, shard_.logs_, sizeof shard_.logs_);
+  shard_.header_->lock.Unlock();
+}
+
+bool Shard::Sound() const {
+  for (size_t q = 0; q < kQueues; ++q) {
+    const auto [begin, end] = ranges_[q];
+    if (begin != end && !logs_[q].Sound(begin, end)) return false;
+  }
+  return true;
+}
+
+void Shard::Rebuild() const {
+  for (uint32_t b = 0; b < bucket_count_; ++b) {
+    for (AtomicSlot& slot : buckets_[b].slots) slot.store(0, std::memory_order_relaxed);
+  }
+  FenceRelease();
+  for (size_t q = 0; q < kQueues; ++q) {
+    const auto [begin, end] = ranges_[q];
+    logs_[q].Init(begin, end - begin);
+    header_->newest[q] = header_->oldest[q] = header_->live_units[q] = 0;
+  }
+  ShardCounters& counters = header_->counters;
+  counters.entries.Subtract(counters.entries.Get());
+  counters.live_bytes.Subtract(counters.live_bytes.Get());
+  counters.rebuilds.Add();
+  in_doubt_ = false;
+}
 
 // --- entries ---
 
@@ -37,22 +80,36 @@ uint32_t Shard::UnitsAt(uint32_t unit, const EntryHeader& header) const {
   return UnitsOf(EntryOctets(header.ttl_count, header.length, ExtraLength(unit, header), links_));
 }
 
-void Shard::KeyAt(uint32_t unit, const EntryHeader& header, Key* key) const {
+uint32_t Shard::CheckedUnitsAt(uint32_t unit, const EntryHeader& header, uint32_t most) const {
+  const uint32_t without_extra = UnitsOf(EntryOctets(header.ttl_count, header.length, 0, links_));
+  if (without_extra > most || header.length < wire::kHeaderSize + 1u + 4u) return 0;
+  if ((header.flags & entry_flag::kExtra) == 0) return without_extra;
+  // The extra's length lies behind the message, within the unit after it at most.
+  if (UnitsOf(EntryOctets(header.ttl_count, header.length, 1, links_)) > most) return 0;
+  const uint8_t extra = ExtraLength(unit, header);
+  const uint32_t units = UnitsOf(EntryOctets(header.ttl_count, header.length, extra, links_));
+  return extra == 0 || extra > kMaxExtra || units > most ? 0 : units;
+}
+
+bool Shard::KeyAt(uint32_t unit, const EntryHeader& header, Key* key) const {
   const uint8_t* message = At(unit) + links_ + sizeof(EntryHeader) + header.ttl_count;
-  const Bytes bytes(message, header.length);
-  key->name_length = static_cast<uint8_t>(wire::PlainNameLength(bytes, wire::kHeaderSize));
-  SHARDNS_CHECK(key->name_length != 0);
+  const size_t name_length = wire::PlainNameLength(Bytes(message, header.length), wire::kHeaderSize);
+  if (name_length == 0 || wire::kHeaderSize + name_length + 4 > header.length) return false;
+  key->name_length = static_cast<uint8_t>(name_length);
   std::memcpy(key->name, message + wire::kHeaderSize, key->name_length);
   key->type = Load16(message + wire::kHeaderSize + key->name_length);
   key->flags = header.flags & entry_flag::kKeyMask;
   key->extra_length = ExtraLength(unit, header);
-  SHARDNS_CHECK(key->extra_length <= kMaxExtra);
+  if (key->extra_length > kMaxExtra) return false;
   std::memcpy(key->extra, message + header.length + 1, key->extra_length);
   HashKey(*secret_, key);
+  return true;
 }
 
 bool Shard::Matches(uint32_t unit, const Key& key) const {
+  if (!InArena(unit)) return false;
   const EntryHeader header = HeaderAt(unit);
+  if (CheckedUnitsAt(unit, header, arena_end_ - unit) == 0) return false;
   const uint8_t* message = At(unit) + links_ + sizeof(EntryHeader) + header.ttl_count;
   return (header.flags & entry_flag::kKeyMask) == key.flags &&
          header.length >= wire::kHeaderSize + key.name_length + 4u &&
@@ -80,6 +137,13 @@ void Shard::WriteEntry(uint32_t unit, const EntryImage& image, const Key& key, T
     RacyWrite(to, &key.extra_length, 1);
     RacyWrite(to + 1, key.extra, key.extra_length);
   }
+}
+
+uint32_t Shard::LiveUnits(Slot slot) const {
+  const uint32_t units =
+      InArena(slot.at()) ? CheckedUnitsAt(slot.at(), HeaderAt(slot.at()), arena_end_ - slot.at()) : 0;
+  if (units == 0) Doubt();
+  return units;
 }
 
 // --- index ---
@@ -176,9 +240,8 @@ AtomicSlot* Shard::ChooseSlot(const Key& key) {
     return places[0] > kToSpare || places[0] >= places[1] ? free[0] : free[1];
   }
   const Slot slot(victim->load(std::memory_order_relaxed));
-  const EntryHeader header = HeaderAt(slot.at());
   header_->counters.index_evictions.Add();
-  NoteDead(slot.queue(), slot.at(), UnitsAt(slot.at(), header));
+  NoteDead(slot.queue(), slot.at(), LiveUnits(slot));
   victim->store(0, std::memory_order_relaxed);
   FenceRelease();
   return victim;
@@ -200,7 +263,11 @@ bool Shard::SkipPadding(Log& log) {
   if (left >= UnitsOf(links_ + sizeof(EntryHeader)) && (HeaderAt(log.tail().at).flags & entry_flag::kPad) == 0) {
     return false;
   }
-  log.GiveBack(left);
+  if (left > log.used()) {
+    Doubt();
+  } else {
+    log.GiveBack(left);
+  }
   return true;
 }
 
@@ -246,7 +313,7 @@ bool Shard::MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t units, uin
   if (target.PaddingFor(units) != 0) WrapLog(target);
   const Place moved = target.Append(units);
   RacyWrite(At(moved.at), At(place.at), size_t{units} * kUnit);
-  if (policy_ == PolicyKind::kLru) Relink(to, place.at, moved.at);
+  if (policy_ == PolicyKind::kLru) Relink(to, moved.at);
   slot->store(Slot::Live(before.tag(), to, moved.lap, moved.at, freq).word() | (before.word() & Slot::kRefreshBit),
               std::memory_order_release);
   FenceRelease();
@@ -262,7 +329,10 @@ bool Shard::MakeRoom(Queue queue, uint32_t units, Ticks now, Budget* budget) {
   if (policy_ == PolicyKind::kLru) {
     const uint32_t limit = LruPolicy::LiveLimit(target);
     if (units > limit) return false;
-    while (header_->live_units[static_cast<size_t>(queue)] + units > limit) LruPolicy::EvictOldest(*this, queue, now);
+    while (header_->live_units[static_cast<size_t>(queue)] + uint64_t{units} > limit) {
+      LruPolicy::EvictOldest(*this, queue, now);
+      if (in_doubt_) return false;
+    }
   }
   while (!target.HasRoom(units, reserve)) {
     if (target.empty()) {
@@ -276,22 +346,37 @@ bool Shard::MakeRoom(Queue queue, uint32_t units, Ticks now, Budget* budget) {
     } else {
       S3FifoPolicy::StepTail(*this, queue, now, budget);
     }
+    if (in_doubt_) return false;
   }
   return true;
 }
 
+bool Shard::TailEntry(Queue queue, TailOf* tail) const {
+  const Log& from = log(queue);
+  tail->place = from.tail();
+  tail->header = HeaderAt(tail->place.at);
+  tail->units = CheckedUnitsAt(tail->place.at, tail->header, std::min(from.used(), from.UntilEnd(tail->place)));
+  if (tail->units != 0 && KeyAt(tail->place.at, tail->header, &tail->key)) return true;
+  Doubt();
+  return false;
+}
+
 // --- lru lists ---
+
+EntryLinks* Shard::LinksAt(uint32_t unit) const {
+  if (InArena(unit)) return reinterpret_cast<EntryLinks*>(At(unit));
+  Doubt();
+  static thread_local EntryLinks nowhere;
+  return &nowhere;
+}
 
 void Shard::LinkNewest(Queue queue, uint32_t unit) const {
   const size_t q = static_cast<size_t>(queue);
   EntryLinks* links = LinksAt(unit);
+  const uint32_t older = header_->newest[q];
   links->newer = 0;
-  links->older = header_->newest[q];
-  if (links->older != 0) {
-    LinksAt(links->older)->newer = unit;
-  } else {
-    header_->oldest[q] = unit;
-  }
+  links->older = older;
+  (older != 0 ? LinksAt(older)->newer : header_->oldest[q]) = unit;
   header_->newest[q] = unit;
 }
 
@@ -302,10 +387,9 @@ void Shard::Unlink(Queue queue, uint32_t unit) const {
   (links.older != 0 ? LinksAt(links.older)->newer : header_->oldest[q]) = links.newer;
 }
 
-void Shard::Relink(Queue queue, uint32_t from, uint32_t to) {
+void Shard::Relink(Queue queue, uint32_t to) {
   const size_t q = static_cast<size_t>(queue);
   const EntryLinks links = *LinksAt(to);  // copied with the entry
-  (void)from;
   (links.newer != 0 ? LinksAt(links.newer)->older : header_->newest[q]) = to;
   (links.older != 0 ? LinksAt(links.older)->newer : header_->oldest[q]) = to;
 }
@@ -315,19 +399,25 @@ void Shard::Relink(Queue queue, uint32_t from, uint32_t to) {
 Status Shard::Insert(const EntryImage& image, const Key& key, Ticks now, uint32_t generation) {
   const bool negative = (image.flags & entry_flag::kNegative) != 0;
   const uint32_t units = UnitsOf(EntryOctets(image.ttl_count, image.message.size(), key.extra_length, links_));
-  ScopedLock lock(header_->lock);
+  Writing writing(*this);
   AtomicSlot* slot = FindSlot(key);
   const Queue queue = policy_ == PolicyKind::kLru ? LruPolicy::QueueFor(negative)
                                                   : S3FifoPolicy::QueueFor(*this, key, negative, slot, units);
   Budget budget;
   const uint64_t before = log(queue).given_back();
-  if (!MakeRoom(queue, units, now, &budget)) return Status::kTooLarge;
+  if (!MakeRoom(queue, units, now, &budget)) {
+    if (!in_doubt_) return Status::kTooLarge;
+    // What it held could not be right. It is empty now, and takes this entry as its first.
+    Rebuild();
+    if (!MakeRoom(queue, units, now, &budget)) return Status::kTooLarge;
+    slot = nullptr;
+  }
   if (policy_ == PolicyKind::kLru || log(queue).given_back() != before) slot = FindSlot(key);  // moved or gone
   uint32_t freq = 0;
   if (slot != nullptr) {
     const Slot old(slot->load(std::memory_order_relaxed));
     freq = old.freq();
-    NoteDead(old.queue(), old.at(), UnitsAt(old.at(), HeaderAt(old.at())));
+    NoteDead(old.queue(), old.at(), LiveUnits(old));
     header_->counters.updates.Add();
   }
   Log& target = log(queue);
@@ -348,11 +438,11 @@ Status Shard::Insert(const EntryImage& image, const Key& key, Ticks now, uint32_
 }
 
 bool Shard::Remove(const Key& key) {
-  ScopedLock lock(header_->lock);
+  Writing writing(*this);
   AtomicSlot* slot = FindSlot(key);
   if (slot == nullptr) return false;
   const Slot old(slot->load(std::memory_order_relaxed));
-  const uint32_t units = UnitsAt(old.at(), HeaderAt(old.at()));
+  const uint32_t units = LiveUnits(old);
   slot->store(0, std::memory_order_relaxed);
   FenceRelease();
   NoteDead(old.queue(), old.at(), units);
@@ -456,7 +546,8 @@ inline void Shard::Search(const FindArgs& args, MutableBytes out, ReaderCounters
 
 void Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const {
   if (out.size() < wire::kHeaderSize + wire::kMaxNameSize + 4 + kLooseSlack) return;
-  if (policy_ == PolicyKind::kLru) header_->lock.Lock();
+  std::optional<Writing> writing;
+  if (policy_ == PolicyKind::kLru) writing.emplace(*this);
   Search(args, out, counters, found);
   if (found->found) {
     const int32_t left = TicksUntil(found->header.expires, args.now);
@@ -477,7 +568,7 @@ void Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counter
       }
     }
   }
-  if (policy_ == PolicyKind::kLru) header_->lock.Unlock();
+  writing.reset();
   if (found->found && args.age_ttls && (found->header.flags & entry_flag::kWalk) != 0 &&
       found->header.length + kLooseSlack <= out.size()) [[unlikely]] {
     wire::Patch patch{.age_seconds = SecondsSince(found->header.stored, args.now)};
@@ -487,16 +578,16 @@ void Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counter
 }
 
 uint32_t Shard::List(uint32_t from, Ticks now, MutableBytes out, size_t* written) const {
-  ScopedLock lock(header_->lock);
+  Writing writing(*this);
   *written = 0;
   for (uint32_t b = from; b < bucket_count_; ++b) {
     if (out.size() - *written < kMostListed) return b;
     for (const AtomicSlot& atomic : buckets_[b].slots) {
       const Slot slot(atomic.load(std::memory_order_relaxed));
-      if (!slot.live()) continue;
+      if (!slot.live() || !InArena(slot.at())) continue;
       const EntryHeader header = HeaderAt(slot.at());
       Key key;
-      KeyAt(slot.at(), header, &key);
+      if (CheckedUnitsAt(slot.at(), header, arena_end_ - slot.at()) == 0 || !KeyAt(slot.at(), header, &key)) continue;
       uint8_t* to = out.data() + *written;
       const uint32_t octets = static_cast<uint32_t>(kListHead + key.name_length + key.extra_length + 3) / 4 * 4;
       const int32_t remaining = TicksUntil(header.expires, now);
@@ -519,7 +610,7 @@ uint32_t Shard::List(uint32_t from, Ticks now, MutableBytes out, size_t* written
 // --- checks ---
 
 bool Shard::CheckInvariants() const {
-  ScopedLock lock(header_->lock);
+  Writing writing(*this);
   uint64_t entries = 0, bytes = 0;
   uint32_t live_units[kQueues] = {};
   for (uint32_t b = 0; b < bucket_count_; ++b) {
@@ -528,7 +619,7 @@ bool Shard::CheckInvariants() const {
       if (!slot.live()) continue;
       const EntryHeader header = HeaderAt(slot.at());
       Key key;
-      KeyAt(slot.at(), header, &key);
+      if (!KeyAt(slot.at(), header, &key)) return false;
       if (TagOf(key.hash) != slot.tag()) return false;
       if (FirstBucket(key.hash, bucket_count_) != b && SecondBucket(key.hash, bucket_count_) != b) return false;
       if (FindSlot(key) != &atomic) return false;  // one slot a key
@@ -540,7 +631,7 @@ bool Shard::CheckInvariants() const {
   }
   if (entries != header_->counters.entries.Get() || bytes != header_->counters.live_bytes.Get()) return false;
   for (size_t q = 0; q < kQueues; ++q) {
-    const Log& log = header_->logs[q];
+    const Log& log = logs_[q];
     if (log.used() > log.capacity() || live_units[q] > log.used()) return false;
     if (policy_ != PolicyKind::kLru) continue;
     uint32_t listed = 0;
@@ -559,7 +650,7 @@ Shard::Space Shard::MeasureSpace() const {
   Space space = {};
   space.index_octets = size_t{bucket_count_} * sizeof(Bucket);
   space.arena_octets = size_t{arena_end_ - arena_begin_} * kUnit;
-  ScopedLock lock(header_->lock);
+  Writing writing(*this);
   for (uint32_t b = 0; b < bucket_count_; ++b) {
     for (const AtomicSlot& atomic : buckets_[b].slots) {
       const Slot slot(atomic.load(std::memory_order_relaxed));

@@ -82,8 +82,29 @@ class Shard {
     uint32_t copies = 64;
   };
 
+  // Holds the lock. Positions of the logs are worked on in memory of our own, after they have been checked: what lies
+  // in the region may have been left half-written by a process that died, or scribbled over by one that should not.
+  class Writing {
+   public:
+    explicit Writing(const Shard& shard);
+    ~Writing();
+    Writing(const Writing&) = delete;
+    Writing& operator=(const Writing&) = delete;
+
+   private:
+    const Shard& shard_;
+  };
+  // Forgets everything that the shard holds.
+  void Rebuild() const;
+  bool Sound() const;
+  // What was met cannot be right; the operation is given up and the shard begun anew when the lock is let go.
+  void Doubt() const { in_doubt_ = true; }
+  bool InArena(uint32_t unit) const {
+    return unit >= arena_begin_ && unit <= arena_end_ - UnitsOf(links_ + sizeof(EntryHeader));
+  }
+
   uint8_t* At(uint32_t unit) const { return base_ + size_t{unit} * kUnit; }
-  Log& log(Queue queue) const { return header_->logs[static_cast<size_t>(queue)]; }
+  Log& log(Queue queue) const { return logs_[static_cast<size_t>(queue)]; }
   EntryHeader HeaderAt(uint32_t unit) const {
     EntryHeader header;
     RacyRead(&header, At(unit) + links_, sizeof header);
@@ -91,9 +112,11 @@ class Shard {
   }
   uint8_t ExtraLength(uint32_t unit, const EntryHeader& header) const;
   uint32_t UnitsAt(uint32_t unit, const EntryHeader& header) const;
+  // The same for an entry of which nothing is certain; 0 when it cannot be one, or reaches beyond `most` units.
+  uint32_t CheckedUnitsAt(uint32_t unit, const EntryHeader& header, uint32_t most) const;
   bool Matches(uint32_t unit, const Key& key) const;
-  // The key of the entry at `unit`, from its own octets.
-  void KeyAt(uint32_t unit, const EntryHeader& header, Key* key) const;
+  // The key of the entry at `unit`, from its own octets; false when it has none.
+  bool KeyAt(uint32_t unit, const EntryHeader& header, Key* key) const;
 
   template <typename Visit>
   bool VisitCandidates(const Key& key, Visit visit) const;
@@ -112,16 +135,25 @@ class Shard {
   // Moves the entry at the tail of `from` to the head of `to`. The caller has made room in `to` where they differ.
   bool MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t units, uint32_t freq);
   bool MakeRoom(Queue queue, uint32_t units, Ticks now, Budget* budget);
+  struct TailOf {
+    Place place;
+    EntryHeader header;
+    uint32_t units;
+    Key key;
+  };
+  // The entry at a log's tail; false with doubt when there is none.
+  bool TailEntry(Queue queue, TailOf* tail) const;
+  uint32_t LiveUnits(Slot slot) const;
 
   bool PastKeeping(const EntryHeader& header, Ticks now) const {
     return TicksUntil(header.expires + header_->stale_window.load(std::memory_order_relaxed), now) <= 0;
   }
 
   // lru lists
-  EntryLinks* LinksAt(uint32_t unit) const { return reinterpret_cast<EntryLinks*>(At(unit)); }
+  EntryLinks* LinksAt(uint32_t unit) const;
   void LinkNewest(Queue queue, uint32_t unit) const;
   void Unlink(Queue queue, uint32_t unit) const;
-  void Relink(Queue queue, uint32_t from, uint32_t to);
+  void Relink(Queue queue, uint32_t to);
 
   bool ReadSlot(const FindArgs& args, Slot slot, MutableBytes out, Found* found) const;
   bool TrySlot(const FindArgs& args, AtomicSlot* atomic, MutableBytes out, Found* found) const;
@@ -132,6 +164,10 @@ class Shard {
   Bucket* buckets_;
   const HashSecret* secret_;
   uint32_t bucket_count_;
+  LogRange ranges_[kQueues];
+  // Both under the lock.
+  mutable Log logs_[kQueues];
+  mutable bool in_doubt_ = false;
   uint32_t arena_begin_;
   uint32_t arena_end_;
   uint32_t links_;
@@ -140,12 +176,13 @@ class Shard {
 
 template <typename Visit>
 void Shard::ForEach(Visit visit) const {
-  ScopedLock lock(header_->lock);
+  Writing writing(*this);
   for (uint32_t b = 0; b < bucket_count_; ++b) {
     for (const AtomicSlot& atomic : buckets_[b].slots) {
       const Slot slot(atomic.load(std::memory_order_relaxed));
-      if (!slot.live()) continue;
+      if (!slot.live() || !InArena(slot.at())) continue;
       const EntryHeader header = HeaderAt(slot.at());
+      if (CheckedUnitsAt(slot.at(), header, arena_end_ - slot.at()) == 0) continue;
       const uint8_t* message = At(slot.at()) + links_ + sizeof(EntryHeader) + header.ttl_count;
       visit(header, Bytes(message, header.length));
     }

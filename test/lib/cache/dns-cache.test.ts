@@ -218,6 +218,26 @@ describe('shared', () => {
     expect(ask(cache, 'one.example')).toBeDefined();
   });
 
+  test('a thread that scribbles over the memory harms answers, not the process', () => {
+    const cache = create({ shared: true, shards: 1 });
+    const octets = new Uint8Array(cache.share().memory);
+    let state = 99;
+    const draw = (n: number): number => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % n;
+    for (let round = 0; round < 300; round++) {
+      // Behind the head; the lock's own word is left out: a lock that is never let go is waited for.
+      const at = 40_000 + draw(octets.length - 41_000);
+      for (let i = 0; i < 64; i++) octets[at + i] = draw(256);
+      for (let i = 0; i < 50; i++) {
+        cache.insert(workerResponse(draw(4000), draw(256)));
+        cache.answer(workerQuery(draw(4000)), out);
+      }
+    }
+    cache.invalidate({ all: true });
+    cache.insert(workerResponse(7, 3));
+    const length = cache.answer(workerQuery(7), out);
+    expect(isWhole(out, length, 7, workerQuery(7))).toBe(true);
+  });
+
   test('memory that is no cache is refused with a reason', () => {
     const cache = create({ shared: true });
     const handle = cache.share();

@@ -1,0 +1,111 @@
+// A region that somebody scribbles over: operations refuse, rebuild or go on, and never leave the region's memory.
+#include <random>
+
+#include "cache_fixture.h"
+
+namespace shardns::test {
+namespace {
+
+constexpr size_t kBytes = size_t{1} << 20;
+
+// In heap memory of exactly the region's size, so that AddressSanitizer sees every step beyond it.
+struct BorrowedCache {
+  std::unique_ptr<uint8_t[]> memory;
+  std::span<uint8_t> region;
+  std::unique_ptr<cache::Cache> cache;
+  std::unique_ptr<cache::PrepareScratch> scratch{new cache::PrepareScratch};
+
+  explicit BorrowedCache(cache::PolicyKind policy) : memory(new uint8_t[kBytes + 64]()) {
+    const size_t skip = -reinterpret_cast<uintptr_t>(memory.get()) % 64;
+    region = {memory.get() + skip, kBytes};
+    cache = cache::Cache::CreateIn(region, {.shards = 1, .policy = policy, .average_entry_bytes = 100, .seed = 5});
+  }
+  Status Insert(const Buffer& response) {
+    cache::EntryImage image;
+    return cache->Insert({.prepare = {.response = response}, .variant = {}, .now = 16000}, scratch.get(), &image);
+  }
+};
+
+class Damage : public testing::TestWithParam<cache::PolicyKind> {};
+
+Buffer ResponseFor(uint32_t n) {
+  const std::string name = "name-" + std::to_string(n) + ".damage.example";
+  return n % 5 == 0 ? MessageBuilder(0, 0x8183).Question(name, 1).Soa("example", 60, 60).bytes()
+                    : AResponse(name, 60, {static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8)});
+}
+
+TEST_P(Damage, IsSurvivedWhereverItIs) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 60; ++round) {
+    BorrowedCache t(GetParam());
+    ASSERT_NE(t.cache, nullptr);
+    udp::Responder responder(t.cache.get(), t.cache->NewReader());
+    Buffer out(2048), listed(64 << 10);
+    for (uint32_t n = 0; n < 3000; ++n) t.Insert(ResponseFor(n));
+    for (int blow = 0; blow < 40; ++blow) {
+      // Now and then the shard's head, else anywhere behind the superblock; random words, and words that are nearly right.
+      const size_t superblock = cache::SuperblockOf(t.region.data())->header_bytes;
+      const size_t reach = random() % 3 == 0 ? sizeof(cache::ShardHeader) : kBytes - superblock - 8;
+      const size_t at = superblock + 64 * (random() % 3 == 0) + random() % reach / 4 * 4;
+      if (at + 8 <= kBytes) {
+        uint64_t word;
+        std::memcpy(&word, &t.region[at], 8);
+        word = random() % 2 == 0 ? word ^ (uint64_t{1} << (random() % 64)) : uint64_t{random()} << 32 | random();
+        // The lock word stays: a lock that nobody holds and nobody lets go is another matter.
+        if (at >= superblock + 8) std::memcpy(&t.region[at], &word, 8);
+      }
+      for (int i = 0; i < 60; ++i) {
+        const uint32_t n = random() % 4000;
+        t.Insert(ResponseFor(n));
+        const Buffer query = Query("name-" + std::to_string(random() % 4000) + ".damage.example");
+        wire::Query parsed;
+        responder.Respond(query, {.now = 16032}, &parsed, out);
+        if (i % 16 == 0) {
+          const Buffer name = Name("name-" + std::to_string(n) + ".damage.example");
+          t.cache->Remove(name, 1, {});
+        }
+      }
+      size_t written = 0;
+      t.cache->shard(0).List(0, 16032, listed, &written);
+    }
+  }
+}
+
+TEST_P(Damage, AShardWhoseLogsCannotBeRightBeginsAnewAndWorks) {
+  BorrowedCache t(GetParam());
+  for (uint32_t n = 0; n < 100; ++n) t.Insert(ResponseFor(n));
+  auto* header = reinterpret_cast<cache::ShardHeader*>(cache::ShardBase(t.region.data(), 0));
+  std::memset(static_cast<void*>(header->logs), 0xEE, sizeof header->logs);
+  EXPECT_EQ(t.Insert(ResponseFor(1)), Status::kOk);
+  EXPECT_EQ(header->counters.rebuilds.Get(), 1u);
+  EXPECT_EQ(t.cache->TotalStats().entries, 1u);
+  EXPECT_TRUE(t.cache->CheckInvariants());
+  for (uint32_t n = 0; n < 20'000; ++n) ASSERT_EQ(t.Insert(ResponseFor(n)), Status::kOk);
+  EXPECT_TRUE(t.cache->CheckInvariants());
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, Damage, testing::Values(cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru));
+
+TEST(Attach, TakesOnlyWhatItWroteItself) {
+  BorrowedCache t(cache::PolicyKind::kS3Fifo);
+  t.Insert(ResponseFor(1));
+  const char* problem = nullptr;
+  const auto attached = cache::Cache::Attach(t.region, &problem);
+  ASSERT_NE(attached, nullptr) << problem;
+  EXPECT_EQ(attached->TotalStats().inserts, 1u);
+  EXPECT_EQ(cache::Cache::Attach(t.region.first(kBytes / 2), &problem), nullptr);
+  std::mt19937 random(3);
+  for (int i = 0; i < 5000; ++i) {
+    const size_t at = random() % 48;
+    const uint8_t before = t.region[at];
+    t.region[at] = static_cast<uint8_t>(random());
+    const auto again = cache::Cache::Attach(t.region, &problem);
+    if (again != nullptr) {
+      EXPECT_TRUE(again->shards() >= 1);
+    }
+    t.region[at] = before;
+  }
+}
+
+}  // namespace
+}  // namespace shardns::test
