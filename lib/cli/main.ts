@@ -1,7 +1,8 @@
-// The command line: `shardns serve | check-config`.
+// The command line: `shardns serve | check-config | build`.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ShardnsError } from '../base/errors.js';
+import { build } from './build.js';
 import { checkConfig } from './config.js';
 import { demo } from './demo.js';
 import { serve } from './serve.js';
@@ -12,6 +13,7 @@ const USAGE = `shardns: DNS answers at memory speed
                 [--policy s3fifo|lru] [--config FILE] [--metrics ADDR:PORT] [--log-level LEVEL]
   shardns serve --demo [--for 10s]     an embedded upstream, a realistic load, a live view; needs no network
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
+  shardns build                        compiles the addon where no prebuilt one fits
   shardns --version | --help
 
 Without --upstream, those of /etc/resolv.conf. Environment: SHARDNS_LISTEN, SHARDNS_UPSTREAM, SHARDNS_THREADS,
@@ -33,6 +35,7 @@ async function run(args: string[]): Promise<number> {
     return 0;
   }
   if (command === 'check-config') return runCheck(rest);
+  if (command === 'build') return build();
   if (command === 'serve') {
     const { values } = parse(rest);
     if (values.for !== undefined && !values.demo) throw new Usage('--for goes with --demo');

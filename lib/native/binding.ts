@@ -218,7 +218,7 @@ function load(): Binding {
   } catch (cause) {
     throw new ShardnsError(
       'ERR_SHARDNS_NATIVE',
-      `no native addon for ${process.platform}-${process.arch}: run "npx cmake-js compile --out build" in the package's folder (it needs a C++20 compiler and cmake)`,
+      `no native addon for ${process.platform}-${process.arch}: run "npx shardns build", which needs a C++20 compiler, make and Python`,
       { cause },
     );
   }

