@@ -13,6 +13,7 @@ import { type Random, systemRandom } from '../base/random.js';
 import { WatchedFile } from '../base/watched-file.js';
 import type { DnsCache } from '../cache/dns-cache.js';
 import { Engine } from '../cache/engine.js';
+import type { Tunables } from '../native/binding.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { LocalAddress, Transport } from '../transport/transport.js';
@@ -35,7 +36,7 @@ const NO_CONF = parseResolvConf('');
 export interface ClientDependencies {
   clock?: Clock;
   random?: Random;
-  /** A cache of one's own, shared with other threads perhaps; it outlives the client. */
+  /** A cache of one's own, shared with other threads perhaps; it keeps its options and outlives the client. */
   cache?: DnsCache;
   udpTransport?: Transport;
   tcpTransport?: Transport;
@@ -90,23 +91,8 @@ export class DnsClient implements Disposable {
         averageEntryBytes: 184,
         random,
       });
-    this.engine.configure({
-      minTtlSeconds: settings.minTtlSeconds,
-      maxTtlSeconds: settings.maxTtlSeconds,
-      negativeMinTtlSeconds: 0,
-      negativeMaxTtlSeconds: settings.negativeMaxTtlSeconds,
-      ttlJitterPercent: 0,
-      staleWindowSeconds: settings.staleSeconds,
-      staleTtlSeconds: 30, // RFC 8767 section 4
-      prefetchShare0: 0,
-      prefetchShare1: 0,
-      prefetchShare2: 13,
-      prefetchShare3: 26, // a tenth of the lifetime
-      earlyRefreshBetaTicks: 0,
-      udpSize: 1232,
-      rotate: settings.rotate ? 1 : 0,
-      clientSubnet: 0,
-    });
+    // A cache of somebody else's keeps the lifetimes it was given.
+    if (this.#ownsEngine) this.engine.configure(tunablesOf(settings));
     this.#udp = dependencies.udpTransport ?? new UdpTransport(clock, random, dependencies.localAddress);
     this.#tcp = dependencies.tcpTransport ?? new TcpTransport(clock, random, dependencies.localAddress);
     this.#exchanger = new Exchanger(this.#udp, this.#tcp, clock, random, {
@@ -252,6 +238,26 @@ export class DnsClient implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function tunablesOf(settings: LookupSettings): Tunables {
+  return {
+    minTtlSeconds: settings.minTtlSeconds,
+    maxTtlSeconds: settings.maxTtlSeconds,
+    negativeMinTtlSeconds: 0,
+    negativeMaxTtlSeconds: settings.negativeMaxTtlSeconds,
+    ttlJitterPercent: 0,
+    staleWindowSeconds: settings.staleSeconds,
+    staleTtlSeconds: 30, // RFC 8767 section 4
+    prefetchShare0: 0,
+    prefetchShare1: 0,
+    prefetchShare2: 13,
+    prefetchShare3: 26, // a tenth of the lifetime
+    earlyRefreshBetaTicks: 0,
+    udpSize: 1232,
+    rotate: settings.rotate ? 1 : 0,
+    clientSubnet: 0,
+  };
 }
 
 function readReply<T>(reply: Uint8Array, length: number, read: ReadReply<T>): T {

@@ -31,7 +31,10 @@ export interface ServerDependencies {
   clock?: Clock;
   random?: Random;
   log?: Logger;
-  /** A cache of one's own, shared with other threads perhaps; it outlives the server. `cache.memory` etc. are its own. */
+  /**
+   * A cache of one's own, shared with other threads perhaps; it outlives the server. Its memory, policy and shards are
+   * its own; lifetimes, stale answers and prefetch follow the server's options.
+   */
   cache?: DnsCache;
   udpTransport?: Transport;
   tcpTransport?: Transport;
