@@ -21,13 +21,14 @@ import { UdpTransport } from '../transport/udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
 import { Upstream } from '../upstream/upstream.js';
-import { ExtendedError, HEADER_SIZE, Rcode, Type } from '../wire/iana.js';
+import { ExtendedError, HEADER_SIZE, Rcode, Type, typeName } from '../wire/iana.js';
 import { encodeNameInto } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { LocalAddresses } from './address-order.js';
 import { type FailureCode, QueryFailure } from './errors.js';
 import { type Hosts, parseHosts } from './hosts.js';
 import { type LookupOptions, type LookupSettings, readLookupOptions } from './options.js';
+import { queryChannel } from './telemetry.js';
 
 const MAX_UNDER_WAY = 1024;
 const MAX_DECODED = 1024;
@@ -156,6 +157,14 @@ export class DnsClient implements Disposable {
   }
 
   async #miss<T>(query: Query, read: ReadReply<T>): Promise<T> {
+    if (!queryChannel.hasSubscribers) return this.#resolve(query, read);
+    return queryChannel.tracePromise(() => this.#resolve(query, read), {
+      name: query.nameText,
+      type: typeName(query.type),
+    });
+  }
+
+  async #resolve<T>(query: Query, read: ReadReply<T>): Promise<T> {
     this.#useServers();
     this.#begin();
     let resolution: Resolution;

@@ -1,6 +1,5 @@
 // `lookup` to the contract of dns.lookup, without its thread pool: what net, tls, http, https, http2, dgram, undici, got
 // and axios call (Node's documentation of dns.lookup; getaddrinfo(3)).
-import diagnosticsChannel from 'node:diagnostics_channel';
 import dns from 'node:dns';
 import { isIP } from 'node:net';
 import { ShardnsError } from '../base/errors.js';
@@ -9,6 +8,7 @@ import { sortAddresses } from './address-order.js';
 import type { DnsClient } from './client.js';
 import { argumentError, EAI, lookupError, QueryFailure, valueError } from './errors.js';
 import { readAddresses } from './reply.js';
+import { lookupChannel, timeLookup } from './telemetry.js';
 
 export interface LookupAddress {
   address: string;
@@ -44,7 +44,6 @@ interface Call {
 }
 
 const HINTS = dns.ADDRCONFIG | dns.V4MAPPED | dns.ALL;
-const channel = diagnosticsChannel.tracingChannel('shardns.lookup');
 
 function readCall(client: DnsClient, hostname: unknown, options: unknown): Call {
   if (hostname !== undefined && hostname !== null && hostname !== '' && typeof hostname !== 'string') {
@@ -246,30 +245,33 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
       return;
     }
     const { hostname: name, family, hints, order } = call;
+    const timed = timeLookup(name);
     const decoded = client.decoded.get(name) as Decoded | undefined;
     if (
       decoded !== undefined &&
-      !channel.hasSubscribers &&
+      !lookupChannel.hasSubscribers &&
       call.signal === undefined &&
       decoded.family === family &&
       decoded.hints === hints &&
       decoded.order === order &&
       client.clock.nowMs() < decoded.untilMs
     ) {
+      timed?.();
       process.nextTick(succeed, decoded.addresses.map(copyOf));
       return;
     }
 
     const context: { hostname: string; family: number; result?: LookupAddress[]; error?: unknown } | undefined =
-      channel.hasSubscribers ? { hostname: call.hostname, family: call.family } : undefined;
-    if (context !== undefined) channel.start.publish(context);
+      lookupChannel.hasSubscribers ? { hostname: call.hostname, family: call.family } : undefined;
+    if (context !== undefined) lookupChannel.start.publish(context);
     const finish = (outcome: Outcome): void => {
       if (isFound(outcome)) {
         const addresses = arrange(client, call, outcome);
         if (context !== undefined) {
           context.result = addresses;
-          channel.asyncEnd.publish(context);
+          lookupChannel.asyncEnd.publish(context);
         }
+        timed?.();
         succeed(addresses);
         return;
       }
@@ -279,9 +281,10 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
     const fail = (error: NodeJS.ErrnoException): void => {
       if (context !== undefined) {
         context.error = error;
-        channel.error.publish(context);
-        channel.asyncEnd.publish(context);
+        lookupChannel.error.publish(context);
+        lookupChannel.asyncEnd.publish(context);
       }
+      timed?.(error);
       (callback as (error: Error) => void)(error);
     };
 
