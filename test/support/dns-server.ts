@@ -12,7 +12,7 @@ export class DnsServer {
   /** Names that get this rcode, or silence. */
   readonly failing = new Map<string, number | 'silence'>();
   port = 0;
-  readonly #udp: Socket = createSocket('udp4');
+  #udp: Socket = createSocket('udp4');
   readonly #tcp: Server = createServer(socket => {
     const reader = new MessageReader();
     socket.on('error', () => {});
@@ -29,14 +29,26 @@ export class DnsServer {
 
   static async start(names: Record<string, Name>): Promise<DnsServer> {
     const server = new DnsServer(names);
-    server.#udp.on('message', (message, from) => {
-      const reply = server.#reply(message);
-      if (reply) server.#udp.send(reply, from.port, from.address);
-    });
-    await new Promise<void>(resolve => server.#udp.bind(0, '127.0.0.1', resolve));
-    server.port = server.#udp.address().port;
-    await new Promise<void>(resolve => server.#tcp.listen(server.port, '127.0.0.1', resolve));
+    // The port that UDP is given may be somebody's over TCP: then another is drawn.
+    while (!(await server.#listen()));
     return server;
+  }
+
+  async #listen(): Promise<boolean> {
+    const udp = createSocket('udp4');
+    this.#udp = udp;
+    udp.on('message', (message, from) => {
+      const reply = this.#reply(message);
+      if (reply) udp.send(reply, from.port, from.address);
+    });
+    await new Promise<void>(resolve => udp.bind(0, '127.0.0.1', resolve));
+    this.port = udp.address().port;
+    const listening = await new Promise<boolean>(resolve => {
+      this.#tcp.once('error', () => resolve(false));
+      this.#tcp.listen(this.port, '127.0.0.1', () => resolve(true));
+    });
+    if (!listening) udp.close();
+    return listening;
   }
 
   get address(): string {
