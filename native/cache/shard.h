@@ -28,7 +28,7 @@ struct FindArgs {
   uint32_t stale_ttl_seconds = 30;
 };
 
-class Shard {
+class alignas(64) Shard {
  public:
   // Views the shard's part of a formatted region.
   Shard(uint8_t* region_base, uint32_t number);
@@ -164,14 +164,15 @@ class Shard {
   Bucket* buckets_;
   const HashSecret* secret_;
   uint32_t bucket_count_;
-  LogRange ranges_[kQueues];
-  // Both under the lock.
-  mutable Log logs_[kQueues];
-  mutable bool in_doubt_ = false;
   uint32_t arena_begin_;
   uint32_t arena_end_;
   uint32_t links_;
   PolicyKind policy_;
+  // A hit reads only what stands above.
+  LogRange ranges_[kQueues];
+  // Both under the lock.
+  mutable Log logs_[kQueues];
+  mutable bool in_doubt_ = false;
 };
 
 template <typename Visit>
