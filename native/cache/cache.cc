@@ -51,9 +51,10 @@ std::unique_ptr<Cache> Cache::Attach(MutableBytes memory, const char** problem) 
 }
 
 Cache::Cache(std::unique_ptr<Region> region)
-    : region_(std::move(region)), super_(SuperblockOf(region_->base())), shard_mask_(super_->shards - 1) {
-  shards_.reserve(super_->shards);
-  for (uint32_t i = 0; i < super_->shards; ++i) shards_.emplace_back(region_->base(), i);
+    : region_(std::move(region)), super_(SuperblockOf(region_->base())), shard_mask_(region_->layout().shards - 1) {
+  const Layout& layout = region_->layout();
+  shards_.reserve(layout.shards);
+  for (uint32_t i = 0; i < layout.shards; ++i) shards_.emplace_back(region_->base(), layout, i);
 }
 
 Reader* Cache::NewReader() {

@@ -114,8 +114,8 @@ class Cache {
 
   uint32_t shards() const { return static_cast<uint32_t>(shards_.size()); }
   Shard& shard(uint32_t number) { return shards_[number]; }
-  size_t region_bytes() const { return super_->region_bytes; }
-  PolicyKind policy() const { return super_->policy; }
+  size_t region_bytes() const { return region_->layout().region_bytes; }
+  PolicyKind policy() const { return region_->layout().policy; }
   const HashSecret& secret() const { return super_->secret; }
   Stats ShardStats(uint32_t number) const;
   Stats TotalStats() const;

@@ -6,22 +6,25 @@ namespace shardns::cache {
 void InvalidationTable::Note(uint64_t hash) {
   ScopedLock lock(lock_);
   const uint32_t next = generation_.load(std::memory_order_relaxed) + 1;
-  if (records_ >= kMaxRecords) {
+  // Counted by steps, not by `records_` alone: in shared memory that may be anything.
+  Record* place = nullptr;
+  for (size_t i = hash % kSlots, n = 0; n < kSlots && records_ < kMaxRecords; ++n, i = (i + 1) % kSlots) {
+    const uint64_t noted = records_table_[i].hash.load(std::memory_order_relaxed);
+    if (noted != 0 && noted != hash) continue;
+    place = &records_table_[i];
+    if (noted == 0) ++records_;
+    break;
+  }
+  if (place != nullptr) {
+    place->generation.store(next, std::memory_order_relaxed);
+    place->hash.store(hash, std::memory_order_release);
+  } else {
     all_generation_.store(next, std::memory_order_release);
     for (Record& record : records_table_) {
       record.hash.store(0, std::memory_order_relaxed);
       record.generation.store(0, std::memory_order_relaxed);
     }
     records_ = 0;
-  } else {
-    size_t i = hash % kSlots;
-    while (records_table_[i].hash.load(std::memory_order_relaxed) != 0 &&
-           records_table_[i].hash.load(std::memory_order_relaxed) != hash) {
-      i = (i + 1) % kSlots;
-    }
-    if (records_table_[i].hash.load(std::memory_order_relaxed) == 0) ++records_;
-    records_table_[i].generation.store(next, std::memory_order_relaxed);
-    records_table_[i].hash.store(hash, std::memory_order_release);
   }
   generation_.store(next, std::memory_order_release);
 }

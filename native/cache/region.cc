@@ -77,26 +77,37 @@ bool FormatRegion(uint8_t* base, const RegionOptions& options) {
   return true;
 }
 
-const char* CheckRegion(uint8_t* base, size_t bytes) {
+uint8_t* Layout::ShardBase(uint8_t* base, uint32_t shard) const { return base + kHeaderBytes + shard_bytes * shard; }
+
+const char* CheckRegion(uint8_t* base, size_t bytes, Layout* layout) {
   if (bytes < kMinRegionBytes) return "it is smaller than any cache";
-  const Superblock* super = SuperblockOf(base);
+  Superblock* super = SuperblockOf(base);
   if (super->magic != kRegionMagic) return "it holds no cache, or one that is not laid out yet";
   FenceAcquire();
   if (super->layout_version != kLayoutVersion) return "its layout is of another version";
-  if (super->policy != PolicyKind::kS3Fifo && super->policy != PolicyKind::kLru) return "its policy is unknown";
-  const uint32_t shards = super->shards;
-  if (super->header_bytes != kHeaderBytes || shards == 0 || shards > kMaxShards || (shards & (shards - 1)) != 0 ||
-      super->region_bytes > bytes || super->shard_bytes % 64 != 0 || super->shard_bytes > kMaxShardBytes ||
-      super->shard_bytes < sizeof(ShardHeader) + sizeof(Bucket) ||
-      super->shard_bytes > (bytes - kHeaderBytes - kTailSlack) / shards) {
+  if (super->header_bytes != kHeaderBytes) return "its sizes do not fit together";
+  // Copied before they are checked: whoever shares the memory may change them at any time.
+  uint8_t copy[offsetof(Superblock, secret)];
+  RacyRead(copy, super, sizeof copy);
+  const auto field = [&]<typename T>(size_t offset, T* to) { std::memcpy(to, copy + offset, sizeof *to); };
+  field(offsetof(Superblock, region_bytes), &layout->region_bytes);
+  field(offsetof(Superblock, shard_bytes), &layout->shard_bytes);
+  field(offsetof(Superblock, shards), &layout->shards);
+  field(offsetof(Superblock, buckets_per_shard), &layout->buckets_per_shard);
+  field(offsetof(Superblock, policy), &layout->policy);
+  if (layout->policy != PolicyKind::kS3Fifo && layout->policy != PolicyKind::kLru) return "its policy is unknown";
+  const uint32_t shards = layout->shards;
+  if (shards == 0 || shards > kMaxShards || (shards & (shards - 1)) != 0 || layout->region_bytes > bytes ||
+      layout->shard_bytes % 64 != 0 || layout->shard_bytes > kMaxShardBytes ||
+      layout->shard_bytes < sizeof(ShardHeader) + sizeof(Bucket) ||
+      layout->shard_bytes > (bytes - kHeaderBytes - kTailSlack) / shards) {
     return "its sizes do not fit together";
   }
-  const size_t buckets = (super->shard_bytes - sizeof(ShardHeader)) / sizeof(Bucket);
-  if (super->buckets_per_shard == 0 || super->buckets_per_shard > buckets) return "its index does not fit";
-  const size_t arena_at = sizeof(ShardHeader) + size_t{super->buckets_per_shard} * sizeof(Bucket);
+  const size_t buckets = (layout->shard_bytes - sizeof(ShardHeader)) / sizeof(Bucket);
+  if (layout->buckets_per_shard == 0 || layout->buckets_per_shard >= buckets) return "its index does not fit";
   for (uint32_t s = 0; s < shards; ++s) {
-    const auto* header = reinterpret_cast<const ShardHeader*>(ShardBase(base, s));
-    if (header->index_units != arena_at / kUnit) return "an arena does not begin where it should";
+    const auto* header = reinterpret_cast<const ShardHeader*>(layout->ShardBase(base, s));
+    if (header->index_units != layout->arena_begin()) return "an arena does not begin where it should";
   }
   return nullptr;
 }
@@ -118,21 +129,24 @@ std::unique_ptr<Region> Region::Create(const RegionOptions& options) {
   madvise(memory, options.bytes, MADV_HUGEPAGE);
 #endif
   std::unique_ptr<Region> region(new Region(static_cast<uint8_t*>(memory), options.bytes));
-  return FormatRegion(region->base(), options) ? std::move(region) : nullptr;
+  if (!FormatRegion(region->base(), options)) return nullptr;
+  SHARDNS_CHECK(CheckRegion(region->base_, options.bytes, &region->layout_) == nullptr);
+  return region;
 }
 
 std::unique_ptr<Region> Region::CreateIn(MutableBytes memory, RegionOptions options) {
   const MutableBytes aligned = AlignedPart(memory);
   options.bytes = aligned.size();
   if (!FormatRegion(aligned.data(), options)) return nullptr;
-  return std::unique_ptr<Region>(new Region(aligned.data(), 0));
+  const char* problem;
+  return Attach(aligned, &problem);
 }
 
 std::unique_ptr<Region> Region::Attach(MutableBytes memory, const char** problem) {
   const MutableBytes aligned = AlignedPart(memory);
-  *problem = CheckRegion(aligned.data(), aligned.size());
-  if (*problem != nullptr) return nullptr;
-  return std::unique_ptr<Region>(new Region(aligned.data(), 0));
+  std::unique_ptr<Region> region(new Region(aligned.data(), 0));
+  *problem = CheckRegion(aligned.data(), aligned.size(), &region->layout_);
+  return *problem == nullptr ? std::move(region) : nullptr;
 }
 
 Region::~Region() {

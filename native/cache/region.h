@@ -70,6 +70,22 @@ struct alignas(64) ShardHeader {
   ShardCounters counters;
 };
 
+// What of a superblock is followed, in memory of our own: read once, checked, and never read again.
+struct Layout {
+  uint64_t region_bytes;
+  uint64_t shard_bytes;
+  uint32_t shards;
+  uint32_t buckets_per_shard;
+  PolicyKind policy;
+
+  // Units from a shard's base.
+  uint32_t arena_begin() const {
+    return static_cast<uint32_t>((sizeof(ShardHeader) + size_t{buckets_per_shard} * sizeof(Bucket)) / kUnit);
+  }
+  uint32_t arena_end() const { return static_cast<uint32_t>(shard_bytes / kUnit); }
+  uint8_t* ShardBase(uint8_t* base, uint32_t shard) const;
+};
+
 // The memory of a cache: its own, or somebody else's that outlives it.
 class Region {
  public:
@@ -83,10 +99,12 @@ class Region {
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
   uint8_t* base() const { return base_; }
+  const Layout& layout() const { return layout_; }
 
  private:
   Region(uint8_t* base, size_t owned_bytes) : base_(base), owned_bytes_(owned_bytes) {}
   uint8_t* base_;
+  Layout layout_ = {};
   size_t owned_bytes_;  // 0: somebody else's
 };
 
@@ -100,13 +118,9 @@ struct LogRange {
 };
 LogRange RangeOf(PolicyKind policy, uint32_t arena_begin, uint32_t arena_end, size_t queue);
 
-// What is wrong with memory that should hold a region; null = nothing. Every size that is ever followed is checked.
-const char* CheckRegion(uint8_t* base, size_t bytes);
+// What is wrong with memory that should hold a region; null = nothing, and `layout` is filled.
+const char* CheckRegion(uint8_t* base, size_t bytes, Layout* layout);
 
 inline Superblock* SuperblockOf(uint8_t* base) { return reinterpret_cast<Superblock*>(base); }
-inline uint8_t* ShardBase(uint8_t* base, uint32_t shard) {
-  const Superblock* super = SuperblockOf(base);
-  return base + super->header_bytes + super->shard_bytes * shard;
-}
 
 }  // namespace shardns::cache

@@ -14,16 +14,16 @@ namespace {
 constexpr uint32_t kReserveUnits = 4096 / kUnit;
 }
 
-Shard::Shard(uint8_t* region_base, uint32_t number)
-    : base_(ShardBase(region_base, number)),
+Shard::Shard(uint8_t* region_base, const Layout& layout, uint32_t number)
+    : base_(layout.ShardBase(region_base, number)),
       header_(reinterpret_cast<ShardHeader*>(base_)),
       buckets_(reinterpret_cast<Bucket*>(base_ + sizeof(ShardHeader))),
       secret_(&SuperblockOf(region_base)->secret),
-      bucket_count_(SuperblockOf(region_base)->buckets_per_shard),
-      arena_begin_(header_->index_units),
-      arena_end_(static_cast<uint32_t>(SuperblockOf(region_base)->shard_bytes / kUnit)),
-      links_(SuperblockOf(region_base)->policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0),
-      policy_(SuperblockOf(region_base)->policy) {
+      bucket_count_(layout.buckets_per_shard),
+      arena_begin_(layout.arena_begin()),
+      arena_end_(layout.arena_end()),
+      links_(layout.policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0),
+      policy_(layout.policy) {
   for (size_t q = 0; q < kQueues; ++q) ranges_[q] = RangeOf(policy_, arena_begin_, arena_end_, q);
 }
 

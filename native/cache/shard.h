@@ -31,7 +31,7 @@ struct FindArgs {
 class alignas(64) Shard {
  public:
   // Views the shard's part of a formatted region.
-  Shard(uint8_t* region_base, uint32_t number);
+  Shard(uint8_t* region_base, const Layout& layout, uint32_t number);
 
   // Copies the entry of `key` to `out` and ages it. `out` must have kLooseSlack octets to spare.
   // `found` is written in place: returning it would copy a struct of small fields that were stored a moment ago.

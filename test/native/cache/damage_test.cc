@@ -44,6 +44,7 @@ TEST_P(Damage, IsSurvivedWhereverItIs) {
   for (int round = 0; round < kRounds; ++round) {
     BorrowedCache t(GetParam());
     ASSERT_NE(t.cache, nullptr);
+    t.cache->tunables().rotate = true;
     udp::Responder responder(t.cache.get(), t.cache->NewReader());
     Buffer out(2048), listed(64 << 10);
     for (uint32_t n = 0; n < 3000; ++n) t.Insert(ResponseFor(n));
@@ -79,7 +80,8 @@ TEST_P(Damage, IsSurvivedWhereverItIs) {
 TEST_P(Damage, AShardWhoseLogsCannotBeRightBeginsAnewAndWorks) {
   BorrowedCache t(GetParam());
   for (uint32_t n = 0; n < 100; ++n) t.Insert(ResponseFor(n));
-  auto* header = reinterpret_cast<cache::ShardHeader*>(cache::ShardBase(t.region.data(), 0));
+  auto* header =
+      reinterpret_cast<cache::ShardHeader*>(t.region.data() + cache::SuperblockOf(t.region.data())->header_bytes);
   std::memset(static_cast<void*>(header->logs), 0xEE, sizeof header->logs);
   EXPECT_EQ(t.Insert(ResponseFor(1)), Status::kOk);
   EXPECT_EQ(header->counters.rebuilds.Get(), 1u);
@@ -90,6 +92,19 @@ TEST_P(Damage, AShardWhoseLogsCannotBeRightBeginsAnewAndWorks) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, Damage, testing::Values(cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru));
+
+TEST(Damage, AFullTableOfInvalidationsForgetsEverythingInsteadOfSearchingForEver) {
+  BorrowedCache t(cache::PolicyKind::kS3Fifo);
+  t.Insert(ResponseFor(1));
+  const size_t table = offsetof(cache::Superblock, invalidations);
+  std::memset(&t.region[table + 16], 0xA5, sizeof(cache::InvalidationTable) - 16);  // all but lock, count, generations
+  t.cache->ForgetName(Name("other.example"));
+  udp::Responder responder(t.cache.get(), t.cache->NewReader());
+  Buffer out(2048);
+  wire::Query parsed;
+  EXPECT_EQ(responder.Respond(Query("name-1.damage.example"), {.now = 16032}, &parsed, out).verdict,
+            udp::Verdict::kMiss);
+}
 
 TEST(Attach, TakesOnlyWhatItWroteItself) {
   BorrowedCache t(cache::PolicyKind::kS3Fifo);
