@@ -26,7 +26,7 @@ ClientAddress AddressOf(const sockaddr* peer) {
 }
 
 TenantTable::TenantTable(uint32_t clients, const HashSecret& secret)
-    : secret_(secret), sets_(std::bit_ceil(size_t{clients} / 4 + 1)), table_(new Set4[sets_]) {}
+    : secret_(secret), sets_(std::bit_ceil((size_t{clients} + 3) / 4)), table_(new Set4[sets_]) {}
 
 TenantTable::Set4& TenantTable::SetOf(const ClientAddress& client) const {
   return table_[KeyedHash(secret_, client.octets, sizeof client.octets, 2) & (sets_ - 1)];

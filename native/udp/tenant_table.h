@@ -1,8 +1,8 @@
 // Which tenant a client belongs to, as JavaScript has decided: read by receivers before every lookup, so that hits of
 // tenants stay native.
 //
-// Bound: `clients` addresses, rounded up to whole sets; a full set forgets the one that would have expired first, and
-// that client is simply unknown again. All memory is taken at construction.
+// Bound: `clients` addresses, in sets of four, their number rounded up to a power of two; a full set forgets the one
+// that would have expired first, and that client is simply unknown again. All memory is taken at construction.
 #pragma once
 #include <memory>
 #include <vector>
