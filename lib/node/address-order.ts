@@ -49,7 +49,7 @@ function scopeOf(octets: Uint8Array, v4: boolean): number {
   if (octets[0] === 0xff) return octets[1] & 0x0f;
   if (octets[0] === 0xfe && (octets[1] & 0xc0) === 0x80) return Scope.linkLocal;
   if (octets[0] === 0xfe && (octets[1] & 0xc0) === 0xc0) return Scope.siteLocal;
-  if (octets.every((octet, i) => octet === (i === 15 ? 1 : 0))) return Scope.linkLocal;
+  if (isLoopback6(octets)) return Scope.linkLocal;
   return Scope.global;
 }
 

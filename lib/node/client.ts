@@ -228,7 +228,7 @@ export class DnsClient implements Disposable {
     if (--this.#underWay === 0) clearInterval(this.#alive);
   }
 
-  /** Forgets answers: everything, or a name. */
+  /** Forgets every answer; of a cache that is shared, for all who share it. */
   clear(): void {
     this.decoded.clear();
     this.#resolver.forgetFailures();
