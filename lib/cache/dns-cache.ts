@@ -1,20 +1,16 @@
 // The cache as an object of one's own: whole DNS messages in and out, in memory of this thread or shared with others.
 import { z } from 'zod';
-import { ShardnsError, show } from '../base/errors.js';
+import { optionError, ShardnsError, show } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
+import { count, memoryOption, readWith } from '../base/options.js';
 import { type CacheStats, Status } from '../native/binding.js';
 import { typeCode, typeName } from '../wire/iana.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
-import { type AnswerOptions, Engine, type Variant } from './engine.js';
-
-const count = (min: number, max: number) => z.number().int().min(min).max(max);
+import { type AnswerOptions, Engine, MAX_TENANT, type Variant } from './engine.js';
 
 export const dnsCacheSchema = z.strictObject({
   /** Octets, all of them taken at once and never passed; pages are touched as they fill. */
-  memory: z
-    .union([z.string(), z.number()])
-    .refine(value => (parseMemory(value) ?? 0) >= 2 ** 20, 'expected octets from 1 MiB, such as 64MiB')
-    .default('64MiB'),
+  memory: memoryOption.default('64MiB'),
   /** In a SharedArrayBuffer, so that other threads can attach. */
   shared: z.boolean().default(false),
   policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
@@ -89,6 +85,7 @@ export class DnsCache implements Disposable {
   readonly engine: Engine;
   readonly #settings: DnsCacheSettings;
   readonly #memory: SharedArrayBuffer | undefined;
+  #batch = { places: 0, room: 0 };
   #closed = false;
 
   private constructor(engine: Engine, settings: DnsCacheSettings, memory: SharedArrayBuffer | undefined) {
@@ -116,16 +113,7 @@ export class DnsCache implements Disposable {
 
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and expectation; ERR_SHARDNS_MEMORY */
   static create(options: DnsCacheOptions = {}): DnsCache {
-    const result = dnsCacheSchema.safeParse(options, { reportInput: true });
-    if (!result.success) {
-      const issues = result.error.issues.map(issue =>
-        issue.code === 'unrecognized_keys'
-          ? issue.keys.map(key => `${key}: is not an option`).join('; ')
-          : `${issue.path.join('.')}: ${issue.message.replace(/^Invalid (input|option): /, '')}, got ${show(issue.input)}`,
-      );
-      throw new ShardnsError('ERR_SHARDNS_OPTION', issues.join('; '));
-    }
-    const settings = result.data;
+    const settings = readWith(dnsCacheSchema, options);
     const memoryBytes = parseMemory(settings.memory)!;
     // 64 octets more: such a buffer is aligned to 16 only.
     const memory = settings.shared ? new SharedArrayBuffer(memoryBytes + 64) : undefined;
@@ -164,8 +152,11 @@ export class DnsCache implements Disposable {
    */
   answer(query: Uint8Array, out: Uint8Array, options: AnswerOptions = NO_OPTIONS): number {
     this.#open();
-    if (out.length < 1024)
-      throw new ShardnsError('ERR_SHARDNS_OPTION', `out: expected 1024 octets or more, got ${out.length}`);
+    if (!(query instanceof Uint8Array)) throw optionError('query', query, 'a Uint8Array');
+    if (!(out instanceof Uint8Array) || out.length < LEAST_ROOM) {
+      throw optionError('out', out instanceof Uint8Array ? out.length : out, `${LEAST_ROOM} octets or more`);
+    }
+    checkTenant(options.tenant);
     return query.length > 65_535 ? 0 : this.engine.answerInto(query, out, options);
   }
 
@@ -175,11 +166,25 @@ export class DnsCache implements Disposable {
    */
   registerBatch(queries: Uint8Array, ends: Uint32Array, replies: Uint8Array, lengths: Int32Array): void {
     this.#open();
+    const kinds = { queries: Uint8Array, ends: Uint32Array, replies: Uint8Array, lengths: Int32Array };
+    for (const [name, value] of Object.entries({ queries, ends, replies, lengths })) {
+      const kind = kinds[name as keyof typeof kinds];
+      if (!(value instanceof kind)) throw optionError(name, value, `an instance of ${kind.name}`);
+    }
+    this.#batch = { places: Math.min(ends.length, lengths.length), room: replies.length };
     this.engine.native.registerBatch(queries, ends, replies, lengths);
   }
   /** Answers the first `count` registered queries, whose memory is fetched together. @returns how many had a reply */
   answerBatch(count: number): number {
     this.#open();
+    const { places, room } = this.#batch;
+    if (!Number.isInteger(count) || count < 0 || count > places || room < count * LEAST_ROOM) {
+      throw optionError(
+        'count',
+        count,
+        `0 to ${Math.min(places, Math.floor(room / LEAST_ROOM))}, as the buffers allow`,
+      );
+    }
     return this.engine.native.answerBatch(count);
   }
 
@@ -190,6 +195,8 @@ export class DnsCache implements Disposable {
    */
   insert(response: Uint8Array, variant: Variant = {}): number | NotStored {
     this.#open();
+    if (!(response instanceof Uint8Array)) throw optionError('response', response, 'a Uint8Array');
+    checkTenant(variant.tenant);
     const status = this.engine.insert(response, variant, Math.floor(Date.now() / 1000));
     if (status > 0) return status;
     const reason = REASONS[status];
@@ -200,10 +207,12 @@ export class DnsCache implements Disposable {
   /** The stored message, without counting as a hit. */
   peek(name: string, type: string, variant: Variant = {}): CachedAnswer | undefined {
     this.#open();
+    checkTenant(variant.tenant);
     return this.engine.peek(wireName(name), wireType(type), variant);
   }
   delete(name: string, type: string, variant: Variant = {}): boolean {
     this.#open();
+    checkTenant(variant.tenant);
     return this.engine.remove(wireName(name), wireType(type), variant);
   }
 
@@ -212,8 +221,10 @@ export class DnsCache implements Disposable {
     this.#open();
     if ('name' in what) this.engine.invalidate({ name: wireName(what.name) });
     else if ('suffix' in what) this.engine.invalidate({ suffix: wireName(what.suffix) });
-    else if ('tenant' in what) this.engine.invalidate({ tenant: what.tenant });
-    else this.engine.invalidate('all');
+    else if ('tenant' in what) {
+      checkTenant(what.tenant);
+      this.engine.invalidate({ tenant: what.tenant });
+    } else this.engine.invalidate('all');
   }
 
   /** The entries as they are met, shard by shard, for inspection; invalidated ones are still among them. */
@@ -261,6 +272,13 @@ export class DnsCache implements Disposable {
 }
 
 const NO_OPTIONS: AnswerOptions = {};
+const LEAST_ROOM = 1024;
+
+function checkTenant(tenant: number | undefined): void {
+  if (tenant !== undefined && (!Number.isInteger(tenant) || tenant < 0 || tenant > MAX_TENANT)) {
+    throw optionError('tenant', tenant, `a whole number from 0 to ${MAX_TENANT}`);
+  }
+}
 
 function wireName(text: string): Uint8Array {
   return foldName(encodeName(text));
@@ -268,10 +286,7 @@ function wireName(text: string): Uint8Array {
 function wireType(type: string): number {
   const code = typeCode(type);
   if (code === undefined) {
-    throw new ShardnsError(
-      'ERR_SHARDNS_OPTION',
-      `type: expected a mnemonic such as AAAA or TYPE123, got ${show(type)}`,
-    );
+    throw optionError('type', type, 'a mnemonic such as AAAA or TYPE123');
   }
   return code;
 }

@@ -15,6 +15,7 @@ import {
   TICKS_PER_SECOND,
   TUNABLES,
   type Tunables,
+  UNKNOWN_TENANT,
   VariantFlag,
 } from '../native/binding.js';
 import { MAX_MESSAGE_SIZE } from '../wire/iana.js';
@@ -31,6 +32,9 @@ export interface EngineOptions {
   /** Zeroed shared memory to lay the cache out in; memory of its own if not given. */
   memory?: SharedArrayBuffer;
 }
+
+/** Tenants are 0 to this; 2^32 - 1 stands for a client that is not known yet. */
+export const MAX_TENANT = UNKNOWN_TENANT - 1;
 
 /** What tells answers to one question apart. */
 export interface Variant {

@@ -1,10 +1,8 @@
 // Options of lookups and resolvers inside a Node program, each with its default and source.
 import { z } from 'zod';
 import { parseSocketAddress } from '../base/address.js';
-import { ShardnsError, show } from '../base/errors.js';
-import { parseMemory } from '../base/memory.js';
+import { count, memoryOption, readWith } from '../base/options.js';
 
-const count = (min: number, max: number) => z.number().int().min(min).max(max);
 const server = z.string().superRefine((text, context) => {
   try {
     parseSocketAddress(text, '', 53);
@@ -17,10 +15,7 @@ export const lookupSchema = z.strictObject({
   /** Servers to ask, `192.0.2.1`, `[2001:db8::1]:5353`; those of resolv.conf if not given. */
   servers: z.array(server).min(1).max(8).optional(),
   /** Octets of the cache, such as 8MiB; all of it is taken at once, touched as it fills. */
-  memory: z
-    .union([z.string(), z.number()])
-    .refine(value => (parseMemory(value) ?? 0) >= 2 ** 20, 'expected octets from 1 MiB, such as 8MiB')
-    .default('8MiB'),
+  memory: memoryOption.default('8MiB'),
   /** False: not read. */
   resolvConf: z.union([z.string(), z.literal(false)]).default('/etc/resolv.conf'),
   hostsFile: z.union([z.string(), z.literal(false)]).default('/etc/hosts'),
@@ -41,12 +36,5 @@ export type LookupSettings = z.output<typeof lookupSchema>;
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and what was expected */
 export function readLookupOptions(options: unknown): LookupSettings {
-  const result = lookupSchema.safeParse(options ?? {}, { reportInput: true });
-  if (result.success) return result.data;
-  const issues = result.error.issues.map(issue =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map(key => `${key}: is not an option`).join('; ')
-      : `${issue.path.join('.')}: ${issue.message.replace(/^Invalid (input|option): /, '')}, got ${show(issue.input)}`,
-  );
-  throw new ShardnsError('ERR_SHARDNS_OPTION', issues.join('; '));
+  return readWith(lookupSchema, options);
 }

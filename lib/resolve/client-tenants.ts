@@ -6,9 +6,7 @@ import { addressOctets } from '../base/address.js';
 import { BoundedMap } from '../base/bounded-map.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
-
-/** Tags are 0 to this; 2^32 - 1 stands for a client that is not known yet. */
-export const MAX_TENANT = 0xffff_fffe;
+import { MAX_TENANT } from '../cache/engine.js';
 
 export interface TenantSink {
   setTenant(address: Uint8Array, tenant: number, seconds: number): void;

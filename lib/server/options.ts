@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
-import { parseMemory } from '../base/memory.js';
+import { count, issueText, memoryOption } from '../base/options.js';
 
 const custom = <T>(parse: (text: string) => T): ((text: string, context: z.RefinementCtx) => void) => {
   return (text, context) => {
@@ -18,17 +18,7 @@ const custom = <T>(parse: (text: string) => T): ((text: string, context: z.Refin
 const listenAddress = z.string().superRefine(custom(text => parseSocketAddress(text, '')));
 const upstreamAddress = z.string().superRefine(custom(text => parseSocketAddress(text, '', 53)));
 const prefix = z.string().superRefine(custom(text => parsePrefix(text, '')));
-const memory = z.union([z.string(), z.number()]).superRefine((value, context) => {
-  const octets = parseMemory(value);
-  if (octets === undefined || octets < 2 ** 20 || octets > 2 ** 40) {
-    context.addIssue({
-      code: 'custom',
-      message: 'expected octets from 1 MiB to 1 TiB, such as 64MiB or 1GiB',
-    });
-  }
-});
 const seconds = (max: number) => z.number().int().min(0).max(max);
-const count = (min: number, max: number) => z.number().int().min(min).max(max);
 
 export const serverSchema = z.strictObject({
   /** Addresses to answer on, UDP and TCP. */
@@ -52,7 +42,7 @@ export const serverSchema = z.strictObject({
     .prefault({}),
   cache: z
     .strictObject({
-      memory: memory.default('64MiB'),
+      memory: memoryOption.default('64MiB'),
       policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
       shards: z
         .number()
@@ -168,7 +158,7 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
       } else {
         issues.push({
           path,
-          message: issue.message.replace(/^Invalid (input|option): /, ''),
+          message: issueText(issue.message),
           value: valueAt(input, path),
         });
       }

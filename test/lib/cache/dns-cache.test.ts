@@ -127,6 +127,12 @@ describe('alone', () => {
     const cache = create();
     expect(() => cache.answer(makeQuery('a'), new Uint8Array(10))).toThrow(/out: expected 1024 octets or more, got 10/);
     expect(() => cache.share()).toThrow(/shared: expected true/);
+    expect(() => cache.answer('a' as never, out)).toThrow(/query: expected a Uint8Array, got "a"/);
+    expect(() => cache.insert(5 as never)).toThrow(/response: expected a Uint8Array, got 5/);
+    expect(() => cache.insert(answerA(makeQuery('a')), { tenant: -1 })).toThrow(/tenant: expected .*, got -1/);
+    expect(() => cache.invalidate({ tenant: 2 ** 32 })).toThrow(/tenant: expected .*, got 4294967296/);
+    expect(() => cache.answerBatch(1)).toThrow(/count: expected 0 to 0, .*got 1/);
+    expect(() => cache.registerBatch(out, out as never, out, out as never)).toThrow(/ends: expected .*Uint32Array/);
     cache.close();
     cache.close();
     for (const use of [
