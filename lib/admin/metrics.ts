@@ -55,6 +55,9 @@ export class Metrics {
       [],
       set => set({}, engine.stats().rebuilds),
     );
+    this.#gauge('shardns_tenant_clients', 'Clients whose tenant is remembered', set =>
+      set({}, resolver.tenants?.size ?? 0),
+    );
     this.#counter('shardns_cache_evictions_total', 'Entries evicted, by queue', ['queue'], set => {
       const s = engine.stats();
       set({ queue: 'small' }, s.evictionsSmall);
