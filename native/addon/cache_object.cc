@@ -330,12 +330,12 @@ struct CacheMethods {
     MutableBytes out;
     uint32_t* control = self->control_.as<uint32_t>();
     if (args.count != 3 || !GetUint32(env, args.values[0], &number) || !GetUint32(env, args.values[1], &bucket) ||
-        !GetBytes(env, args.values[2], &out) || out.size() < cache::Shard::kMostListed ||
+        !GetBytes(env, args.values[2], &out) || out.size() < cache::Cache::ShardType::kMostListed ||
         number >= self->cache_->shards() || control == nullptr) {
       return ThrowArgument(env);
     }
     size_t written = 0;
-    cache::Shard& shard = self->cache_->shard(number);
+    cache::Cache::ShardType& shard = self->cache_->shard(number);
     control[kNextBucketWord] = shard.List(bucket, self->Now(), out, &written);
     control[kBucketsWord] = shard.bucket_count();
     return Int(env, static_cast<int32_t>(written));
@@ -413,7 +413,7 @@ struct CacheMethods {
     double shift;
     if (!self->cache_) return ThrowClosed(env);
     if (napi_get_value_double(env, args.values[0], &shift) != napi_ok || !(shift >= 0)) return ThrowArgument(env);
-    self->cache_->tunables().clock_shift_ms = static_cast<uint64_t>(shift);
+    self->cache_->ShiftClock(static_cast<uint64_t>(shift));
     return nullptr;
   }
   static napi_value CheckInvariants(napi_env env, napi_callback_info info) {
@@ -493,8 +493,9 @@ napi_value CacheObject::Create(napi_env env, napi_callback_info info) {
   if (args.count == 2) napi_typeof(env, args.values[1], &type);
   MutableBytes memory;
   if (type != napi_undefined && !GetBytes(env, args.values[1], &memory)) return ThrowArgument(env);
-  std::shared_ptr<cache::Cache> cache =
-      type == napi_undefined ? cache::Cache::Create(region) : cache::Cache::CreateIn(memory, region);
+  std::shared_ptr<cache::Cache> cache = type == napi_undefined
+                                            ? cache::Cache::Create(region)
+                                            : cache::Cache::Over<cache::Cache>(cache::Region::CreateIn(memory, region));
   if (!cache) return Throw(env, "ERR_SHARDNS_MEMORY", "the cache's memory could not be taken");
   return Wrap(env, std::move(cache), type == napi_undefined ? nullptr : args.values[1]);
 }
@@ -504,7 +505,8 @@ napi_value CacheObject::Attach(napi_env env, napi_callback_info info) {
   MutableBytes memory;
   if (args.count != 1 || !GetBytes(env, args.values[0], &memory)) return ThrowArgument(env);
   const char* problem = nullptr;
-  std::shared_ptr<cache::Cache> cache = cache::Cache::Attach(memory, &problem);
+  std::shared_ptr<cache::Cache> cache =
+      cache::Cache::Over<cache::Cache>(cache::Region::Attach(memory, cache::RegionKind::kAnswers, &problem));
   if (!cache) return Throw(env, "ERR_SHARDNS_MEMORY", problem);
   return Wrap(env, std::move(cache), args.values[0]);
 }

@@ -1,6 +1,7 @@
 // The waiting half of FutexLock. Linux only inside the #ifdef; elsewhere it yields.
 #include "base/futex_lock.h"
 
+#include <ctime>
 #include <thread>
 
 #ifdef __linux__
@@ -13,6 +14,8 @@ namespace shardns {
 
 namespace {
 constexpr int kSpins = 100;
+// A lock is held for microseconds. Whoever waits this long asks whether the holder lives.
+constexpr timespec kPatience = {.tv_sec = 0, .tv_nsec = 2'000'000};
 
 void Pause() {
 #if defined(__x86_64__)
@@ -21,23 +24,41 @@ void Pause() {
   asm volatile("yield");
 #endif
 }
+
+void Wait(std::atomic<uint32_t>* word, uint32_t value, const timespec* timeout) {
+#ifdef __linux__
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(word), FUTEX_WAIT, value, timeout, nullptr, 0);
+#else
+  (void)word, (void)value, (void)timeout;
+  std::this_thread::yield();
+#endif
+}
 }  // namespace
 
-void FutexLock::LockSlow() {
+bool FutexLock::LockSlow(const LockHolder& holder) {
   for (int i = 0; i < kSpins; ++i) {
-    uint32_t expected = kFree;
-    if (word_.load(std::memory_order_relaxed) == kFree &&
-        word_.compare_exchange_weak(expected, kHeld, std::memory_order_acquire)) {
-      return;
+    uint32_t expected = 0;
+    if (word_.load(std::memory_order_relaxed) == 0 &&
+        word_.compare_exchange_weak(expected, holder.number, std::memory_order_acquire)) {
+      return false;
     }
     Pause();
   }
-  while (word_.exchange(kContended, std::memory_order_acquire) != kFree) {
-#ifdef __linux__
-    syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word_), FUTEX_WAIT, kContended, nullptr, nullptr, 0);
-#else
-    std::this_thread::yield();
-#endif
+  for (;;) {
+    uint32_t word = word_.load(std::memory_order_relaxed);
+    if (word == 0) {
+      // Contended to be safe: others may be asleep.
+      if (word_.compare_exchange_weak(word, holder.number | kContended, std::memory_order_acquire)) return false;
+      continue;
+    }
+    if ((word & kContended) == 0 && !word_.compare_exchange_weak(word, word | kContended, std::memory_order_relaxed)) {
+      continue;
+    }
+    Wait(&word_, word | kContended, holder.arbiter != nullptr ? &kPatience : nullptr);
+    if (holder.arbiter != nullptr && word_.load(std::memory_order_relaxed) == (word | kContended) &&
+        holder.arbiter->TakeOver(&word_, holder.number)) {
+      return true;
+    }
   }
 }
 

@@ -1,32 +1,55 @@
 // A mutual-exclusion word of 4 octets that lives inside a region, so it works across threads and processes alike.
 // It spins shortly, then sleeps in the kernel; where there is no futex it yields. Measured: 5 ns uncontended.
+//
+// The word names its holder. Where holders may die with the lock (processes on one file), an Arbiter tells the dead
+// from the living and lets a waiter take over.
+//  31          30          0
+//  | contended | holder    |      0 = free
 #pragma once
 #include <atomic>
 #include <cstdint>
 
 namespace shardns {
 
+// Whether the holder of a lock is dead.
+class LockArbiter {
+ public:
+  // Makes `number` the holder in the place of one that died; false when it lives, or another was faster.
+  virtual bool TakeOver(std::atomic<uint32_t>* word, uint32_t number) = 0;
+
+ protected:
+  ~LockArbiter() = default;
+};
+
+struct LockHolder {
+  uint32_t number = 1;
+  LockArbiter* arbiter = nullptr;  // null: holders do not die
+};
+
 class FutexLock {
  public:
-  void Lock() {
-    uint32_t expected = kFree;
-    if (!word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) [[unlikely]]
-      LockSlow();
+  static constexpr uint32_t kContended = uint32_t{1} << 31;
+
+  void Lock() { (void)LockAs({}); }
+  // True: the lock was taken from a dead holder, and what it guards may be half-written.
+  [[nodiscard]] bool LockAs(const LockHolder& holder) {
+    uint32_t expected = 0;
+    if (word_.compare_exchange_strong(expected, holder.number, std::memory_order_acquire)) [[likely]]
+      return false;
+    return LockSlow(holder);
   }
   void Unlock() {
-    if (word_.exchange(kFree, std::memory_order_release) == kContended) [[unlikely]]
+    if ((word_.exchange(0, std::memory_order_release) & kContended) != 0) [[unlikely]]
       WakeOne();
   }
+  // The holder's number; 0 = free.
+  uint32_t holder() const { return word_.load(std::memory_order_relaxed) & ~kContended; }
 
  private:
-  static constexpr uint32_t kFree = 0;
-  static constexpr uint32_t kHeld = 1;
-  static constexpr uint32_t kContended = 2;
+  [[gnu::cold]] bool LockSlow(const LockHolder& holder);
+  [[gnu::cold]] void WakeOne();
 
-  void LockSlow();
-  void WakeOne();
-
-  std::atomic<uint32_t> word_{kFree};
+  std::atomic<uint32_t> word_{0};
 };
 static_assert(sizeof(FutexLock) == 4);
 

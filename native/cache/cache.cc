@@ -7,7 +7,16 @@ namespace shardns::cache {
 
 namespace {
 
-constexpr size_t kMaxReaders = 256;
+enum ForgetKind : uint64_t { kName = 1, kSuffix = 2, kTenant = 3 };
+
+uint64_t HashFor(const HashSecret& secret, Bytes octets, ForgetKind kind) {
+  return KeyedHash(secret, octets.data(), octets.size(), uint64_t{kind} << 32);
+}
+uint64_t TenantHash(const HashSecret& secret, uint32_t tenant) {
+  uint8_t octets[4];
+  std::memcpy(octets, &tenant, 4);
+  return HashFor(secret, octets, kTenant);
+}
 
 // exp(-k/8) scaled to 2^32, k = 0 to 64: early refresh looks a probability up instead of computing it.
 struct ExpTable {
@@ -35,39 +44,9 @@ wire::ClientSubnet Narrow(wire::ClientSubnet subnet, uint8_t prefix) {
 
 }  // namespace
 
-std::unique_ptr<Cache> Cache::Create(const RegionOptions& options) {
-  std::unique_ptr<Region> region = Region::Create(options);
-  return region == nullptr ? nullptr : std::unique_ptr<Cache>(new Cache(std::move(region)));
-}
-
-std::unique_ptr<Cache> Cache::CreateIn(MutableBytes memory, const RegionOptions& options) {
-  std::unique_ptr<Region> region = Region::CreateIn(memory, options);
-  return region == nullptr ? nullptr : std::unique_ptr<Cache>(new Cache(std::move(region)));
-}
-
-std::unique_ptr<Cache> Cache::Attach(MutableBytes memory, const char** problem) {
-  std::unique_ptr<Region> region = Region::Attach(memory, problem);
-  return region == nullptr ? nullptr : std::unique_ptr<Cache>(new Cache(std::move(region)));
-}
-
-Cache::Cache(std::unique_ptr<Region> region)
-    : region_(std::move(region)), super_(SuperblockOf(region_->base())), shard_mask_(region_->layout().shards - 1) {
-  const Layout& layout = region_->layout();
-  shards_.reserve(layout.shards);
-  for (uint32_t i = 0; i < layout.shards; ++i) shards_.emplace_back(region_->base(), layout, i);
-}
-
-Reader* Cache::NewReader() {
-  auto readers = readers_.Lock();
-  if (readers->size() < kMaxReaders) {
-    readers->push_back(std::make_unique<Reader>(shards(), super_->secret.words[0] + readers->size()));
-  }
-  return readers->back().get();
-}
-
 void Cache::SetStaleWindow(uint32_t seconds) {
   tunables_.stale_window_seconds.store(seconds, std::memory_order_relaxed);
-  for (Shard& shard : shards_) shard.set_stale_window(TicksFromSeconds(seconds));
+  for (auto& shard : shards_) shard.set_stale_window(TicksFromSeconds(seconds));
 }
 
 Variant Cache::VariantOf(const wire::Query& query, uint32_t tenant) const {
@@ -83,9 +62,27 @@ void Cache::PrefetchQuery(const wire::Query& query, uint32_t tenant, Key* key) c
   shard_of(*key).Prefetch(*key);
 }
 
-bool Cache::Forgotten(const Found& found, const Key& key) const {
-  return found.header.generation != super_->invalidations.generation() &&
-         super_->invalidations.Forgotten(super_->secret, key, found.header.generation);
+void Cache::ForgetName(Bytes folded_name) {
+  invalidations_.Forget(invalidations_.NarrowPlace(HashFor(secret(), folded_name, kName)));
+}
+void Cache::ForgetSuffix(Bytes folded_suffix) {
+  invalidations_.Forget(invalidations_.BroadPlace(HashFor(secret(), folded_suffix, kSuffix)));
+}
+void Cache::ForgetTenant(uint32_t tenant) {
+  invalidations_.Forget(invalidations_.BroadPlace(TenantHash(secret(), tenant)));
+}
+
+bool Cache::ForgottenSince(uint32_t generation, const Key& key) const {
+  if (invalidations_.AllForgotten(generation)) return true;
+  const auto forgotten = [&](uint32_t place) { return invalidations_.Forgotten(place, generation); };
+  if (forgotten(invalidations_.NarrowPlace(HashFor(secret(), key.name_bytes(), kName)))) return true;
+  for (size_t at = 0; at < key.name_length; at += 1u + key.name[at]) {
+    if (forgotten(invalidations_.BroadPlace(HashFor(secret(), key.name_bytes().subspan(at), kSuffix)))) return true;
+    if (key.name[at] == 0) break;
+  }
+  uint32_t tenant = 0;
+  if (key.extra_length >= 4) std::memcpy(&tenant, key.extra, 4);
+  return tenant != 0 && forgotten(invalidations_.BroadPlace(TenantHash(secret(), tenant)));
 }
 
 bool Cache::ChooseRefresh(const Found& found, int32_t remaining, Reader* reader) const {
@@ -202,17 +199,38 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
 Status Cache::Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage* image) {
   const Status prepared = Prepare(args.prepare, scratch, image);
   if (prepared != Status::kOk) return prepared;
-  const Bytes message = image->message;
-  const size_t name_length = wire::PlainNameLength(message, wire::kHeaderSize);
+  if (args.variant.scope.family != 0) NoteScope(args.variant.scope);
   Key key;
+  KeyOf(image->message, args.variant, &key);
+  return shard_of(key).Insert(*image, key, args.now, generation());
+}
+
+void Cache::KeyOf(Bytes message, const Variant& variant, Key* key) const {
+  const size_t name_length = wire::PlainNameLength(message, wire::kHeaderSize);
   MakeKey(super_->secret, message.subspan(wire::kHeaderSize, name_length),
-          Load16(message.data() + wire::kHeaderSize + name_length), args.variant, &key);
-  if (args.variant.scope.family != 0) {
-    const uint8_t prefix = args.variant.scope.scope_prefix;
-    const size_t word = args.variant.scope.family == 1 ? 0 : 1u + prefix / 64u;
-    super_->scopes[word].fetch_or(uint64_t{1} << (prefix % 64), std::memory_order_relaxed);
-  }
-  return shards_[ShardOf(key.hash, shard_mask_)].Insert(*image, key, args.now, super_->invalidations.generation());
+          Load16(message.data() + wire::kHeaderSize + name_length), variant, key);
+}
+
+void Cache::NoteScope(const wire::ClientSubnet& scope) {
+  const size_t word = scope.family == 1 ? 0 : 1u + scope.scope_prefix / 64u;
+  super_->scopes[word].fetch_or(uint64_t{1} << (scope.scope_prefix % 64), std::memory_order_relaxed);
+}
+
+Status Cache::Restore(const RestoreArgs& args, PrepareScratch* scratch) {
+  EntryImage image;
+  const Status prepared =
+      Prepare({.response = args.message, .wall_seconds = args.wall_seconds, .ttl = args.ttl}, scratch, &image);
+  if (prepared != Status::kOk) return prepared;
+  // What is written of its times is believed as far as its own TTLs allow.
+  const uint64_t lived = args.age / kTicksPerSecond;
+  if (lived >= image.ttl_seconds) return Status::kZeroTtl;
+  image.ttl_seconds = std::min(args.remaining / kTicksPerSecond, static_cast<uint32_t>(image.ttl_seconds - lived));
+  if (image.ttl_seconds == 0) return Status::kZeroTtl;
+  image.age_ticks = args.age;
+  if (args.variant.scope.family != 0) NoteScope(args.variant.scope);
+  Key key;
+  KeyOf(image.message, args.variant, &key);
+  return shard_of(key).Insert(image, key, args.now, generation(), std::min(args.freq, Slot::kMaxFreq));
 }
 
 Status Cache::InsertFailure(const FailureArgs& args) {
@@ -231,8 +249,7 @@ Status Cache::InsertFailure(const FailureArgs& args) {
   variant.failure = true;
   Key key;
   MakeKey(super_->secret, args.folded_name, args.type, variant, &key);
-  const Status status =
-      shards_[ShardOf(key.hash, shard_mask_)].Insert(image, key, args.now, super_->invalidations.generation());
+  const Status status = shard_of(key).Insert(image, key, args.now, generation());
   const Ticks until = args.now + TicksFromSeconds(image.ttl_seconds);
   Ticks latest = super_->failures_until.load(std::memory_order_relaxed);
   while ((super_->any_failure.load(std::memory_order_relaxed) == 0 || TicksUntil(until, latest) > 0) &&
@@ -245,7 +262,7 @@ Status Cache::InsertFailure(const FailureArgs& args) {
 bool Cache::Remove(Bytes folded_name, uint16_t type, const Variant& variant) {
   Key key;
   MakeKey(super_->secret, folded_name, type, variant, &key);
-  return shards_[ShardOf(key.hash, shard_mask_)].Remove(key);
+  return shard_of(key).Remove(key);
 }
 
 Cache::Peeked Cache::Peek(Bytes folded_name, uint16_t type, const Variant& variant, Ticks now, MutableBytes out) const {
@@ -257,53 +274,6 @@ Cache::Peeked Cache::Peek(Bytes folded_name, uint16_t type, const Variant& varia
   shard_of(key).Find({.key = key, .now = now, .stale_window = TicksFromSeconds(window)}, out, &ignored, &found);
   if (!found.found || Forgotten(found, key) || found.header.length + kLooseSlack > out.size()) return {};
   return {.length = found.header.length, .remaining_ticks = TicksUntil(found.header.expires, now), .freq = found.freq};
-}
-
-Stats Cache::ShardStats(uint32_t number) const {
-  Stats stats = {};
-  {
-    auto readers = readers_.Lock();
-    for (const auto& reader : *readers) {
-      const ReaderCounters& counters = reader->of(number);
-      stats.hits_positive += counters.hits_positive.Get();
-      stats.hits_negative += counters.hits_negative.Get();
-      stats.hits_failure += counters.hits_failure.Get();
-      stats.hits_stale += counters.hits_stale.Get();
-      stats.misses += counters.misses.Get();
-      stats.refreshes += counters.refreshes.Get();
-      stats.retries += counters.retries.Get();
-    }
-  }
-  const ShardCounters& counters = shards_[number].counters();
-  stats.inserts = counters.inserts.Get();
-  stats.updates = counters.updates.Get();
-  stats.evictions_small = counters.evictions[0].Get();
-  stats.evictions_main = counters.evictions[1].Get();
-  stats.evictions_negative = counters.evictions[2].Get();
-  stats.evictions_index = counters.index_evictions.Get();
-  stats.expired = counters.expired.Get();
-  stats.removed = counters.removed.Get();
-  stats.reinsertions = counters.reinsertions.Get();
-  stats.promotions = counters.promotions.Get();
-  stats.entries = counters.entries.Get();
-  stats.live_bytes = counters.live_bytes.Get();
-  stats.rebuilds = counters.rebuilds.Get();
-  return stats;
-}
-
-Stats Cache::TotalStats() const {
-  Stats total = {};
-  for (uint32_t i = 0; i < shards(); ++i) {
-    const Stats one = ShardStats(i);
-    const uint64_t* from = reinterpret_cast<const uint64_t*>(&one);
-    uint64_t* to = reinterpret_cast<uint64_t*>(&total);
-    for (size_t word = 0; word < sizeof(Stats) / sizeof(uint64_t); ++word) to[word] += from[word];
-  }
-  return total;
-}
-
-bool Cache::CheckInvariants() const {
-  return std::all_of(shards_.begin(), shards_.end(), [](const Shard& shard) { return shard.CheckInvariants(); });
 }
 
 }  // namespace shardns::cache

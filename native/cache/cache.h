@@ -3,12 +3,9 @@
 // Threads: Answer and AnswerBatch may run on any number of threads, each with its own Reader. Insert, Remove and the
 // Forget family may run on any thread too; they lock the shard they touch.
 #pragma once
-#include <vector>
-
-#include "base/guarded.h"
+#include "cache/answer_format.h"
 #include "cache/prepare.h"
-#include "cache/shard.h"
-#include "wire/reply_patch.h"
+#include "cache/stripes.h"
 
 namespace shardns::cache {
 
@@ -23,8 +20,6 @@ struct Tunables {
   std::atomic<uint32_t> early_refresh_beta_ticks{0};
   std::atomic<uint32_t> udp_size{1232};  // RFC 9715 section 3.1
   std::atomic<bool> rotate{false};
-  // Added to the monotonic clock by whoever asks it the time: tests move time with it, nothing else does.
-  std::atomic<uint64_t> clock_shift_ms{0};
   std::atomic<bool> client_subnet{false};  // answer by RFC 7871 scopes; else the option is ignored
 };
 
@@ -61,22 +56,11 @@ struct FailureArgs {
   Ticks now = 0;
 };
 
-struct Stats {
-  uint64_t hits_positive, hits_negative, hits_failure, hits_stale, misses, refreshes, retries;
-  uint64_t inserts, updates, evictions_small, evictions_main, evictions_negative, evictions_index, expired, removed;
-  uint64_t reinsertions, promotions, entries, live_bytes, rebuilds;
-};
-
-class Cache {
+class Cache : public Stripes<AnswerFormat> {
  public:
-  // Takes all its memory at once. Null when the options do not fit (RegionOptions).
-  static std::unique_ptr<Cache> Create(const RegionOptions& options);
-  // The same in memory of somebody else's (zeroed), and over memory that another cache has laid out.
-  static std::unique_ptr<Cache> CreateIn(MutableBytes memory, const RegionOptions& options);
-  static std::unique_ptr<Cache> Attach(MutableBytes memory, const char** problem);
-
-  // A thread's statistics; valid as long as the cache. At most 256, then the last one is shared.
-  Reader* NewReader();
+  explicit Cache(std::unique_ptr<Region> region) : Stripes(std::move(region)) {}
+  // Null when the options do not fit (RegionOptions).
+  static std::unique_ptr<Cache> Create(const RegionOptions& options) { return Over<Cache>(Region::Create(options)); }
 
   // Builds the reply to a query whose verdict is kAnswer. `out` must have kLooseSlack octets more than the reply may
   // take; 65535 + kLooseSlack serves everything.
@@ -88,6 +72,16 @@ class Cache {
   void AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out, Answer* answer) const;
 
   Status Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage* image);
+  // Stores an answer that another cache held: it has lived `age`, and lives `remaining` at most.
+  struct RestoreArgs {
+    Bytes message;
+    Variant variant;
+    uint32_t freq;
+    Ticks age, remaining, now;
+    uint32_t wall_seconds;
+    TtlPolicy ttl;
+  };
+  Status Restore(const RestoreArgs& args, PrepareScratch* scratch);
   Status InsertFailure(const FailureArgs& args);
   bool Remove(Bytes folded_name, uint16_t type, const Variant& variant);
 
@@ -99,42 +93,27 @@ class Cache {
   };
   Peeked Peek(Bytes folded_name, uint16_t type, const Variant& variant, Ticks now, MutableBytes out) const;
 
-  void ForgetName(Bytes folded_name) { super_->invalidations.ForgetName(super_->secret, folded_name); }
-  void ForgetSuffix(Bytes folded_suffix) { super_->invalidations.ForgetSuffix(super_->secret, folded_suffix); }
-  void ForgetTenant(uint32_t tenant) { super_->invalidations.ForgetTenant(super_->secret, tenant); }
-  void ForgetAll() { super_->invalidations.ForgetAll(); }
+  void ForgetName(Bytes folded_name);
+  void ForgetSuffix(Bytes folded_suffix);
+  void ForgetTenant(uint32_t tenant);
 
   // The time now, in ticks; `monotonic_ms` from a clock that has just been read.
-  Ticks NowTicks(uint64_t monotonic_ms) const {
-    return TicksFromMs(monotonic_ms + tunables_.clock_shift_ms.load(std::memory_order_relaxed));
-  }
+  Ticks NowTicks(uint64_t monotonic_ms) const { return TicksFromMs(NowMs(monotonic_ms)); }
   Tunables& tunables() { return tunables_; }
   const Tunables& tunables() const { return tunables_; }
   void SetStaleWindow(uint32_t seconds);
 
-  uint32_t shards() const { return static_cast<uint32_t>(shards_.size()); }
-  Shard& shard(uint32_t number) { return shards_[number]; }
-  size_t region_bytes() const { return region_->layout().region_bytes; }
-  PolicyKind policy() const { return region_->layout().policy; }
-  const HashSecret& secret() const { return super_->secret; }
-  Stats ShardStats(uint32_t number) const;
-  Stats TotalStats() const;
-  bool CheckInvariants() const;
-
  private:
-  explicit Cache(std::unique_ptr<Region> region);
-
-  const Shard& shard_of(const Key& key) const { return shards_[ShardOf(key.hash, shard_mask_)]; }
   Variant VariantOf(const wire::Query& query, uint32_t tenant) const;
+  void KeyOf(Bytes message, const Variant& variant, Key* key) const;
+  void NoteScope(const wire::ClientSubnet& scope);
   bool ChooseRefresh(const Found& found, int32_t remaining, Reader* reader) const;
-  bool Forgotten(const Found& found, const Key& key) const;
+  bool Forgotten(const Found& found, const Key& key) const {
+    return found.header.generation != generation() && ForgottenSince(found.header.generation, key);
+  }
+  [[gnu::cold, gnu::noinline]] bool ForgottenSince(uint32_t generation, const Key& key) const;
 
-  std::unique_ptr<Region> region_;
-  Superblock* super_;
-  std::vector<Shard> shards_;
-  uint32_t shard_mask_;
   Tunables tunables_;
-  mutable Guarded<std::vector<std::unique_ptr<Reader>>> readers_;
 };
 
 }  // namespace shardns::cache

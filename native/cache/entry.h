@@ -39,12 +39,13 @@ struct EntryImage {
   uint8_t flags = 0;
   uint8_t subnet_scope = 0;  // of a fresh response's client-subnet option, for those who wait for it; not stored
   uint32_t ttl_seconds = 0;
+  Ticks age_ticks = 0;  // how long before now it was stored first, in another cache
   Bytes message;
   uint8_t ttl_table[kMaxTtlCount];
 };
 
-inline size_t EntryOctets(size_t ttl_count, size_t length, size_t extra, size_t links) {
-  return links + sizeof(EntryHeader) + ttl_count + length + (extra == 0 ? 0 : 1 + extra);
+inline size_t EntryOctets(size_t ttl_count, size_t length, size_t extra) {
+  return sizeof(EntryHeader) + ttl_count + length + (extra == 0 ? 0 : 1 + extra);
 }
 inline uint32_t UnitsOf(size_t octets) { return static_cast<uint32_t>((octets + kUnit - 1) / kUnit); }
 

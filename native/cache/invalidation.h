@@ -1,52 +1,56 @@
-// Invalidation by epoch: every entry carries the generation it was stored in; forgetting a name, a subtree, a tenant
-// or everything notes one record and raises the generation. Entries older than the generation look for a record that
-// names them; nothing is walked.
+// Invalidation by epoch: every entry carries the generation it was stored in. Forgetting something (a name, a subtree,
+// a tenant, a tag) raises the generation and notes it in a place chosen by the something's hash; forgetting everything
+// notes it once. Entries older than the generation look up what they belong to; nothing is walked, nothing grows.
 //
-// Bound: 768 records. One more forgets everything older instead, which is always safe.
+// What shares a place with something forgotten is forgotten with it, which costs a miss and no more: with a place per
+// KiB of the region, up to 65,536, and n things forgotten within an entry's life, n in 32,768 for each thing it
+// belongs to. What covers much (subtrees, tenants, namespaces) has half of the places to itself.
 #pragma once
-#include "base/counters.h"
-#include "base/futex_lock.h"
-#include "cache/key.h"
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
 
 namespace shardns::cache {
 
 class InvalidationTable {
  public:
-  uint32_t generation() const { return generation_.load(std::memory_order_acquire); }
+  using Place = std::atomic<uint32_t>;
+  // In the superblock; the places follow it.
+  struct Head {
+    std::atomic<uint32_t> generation{1};
+    std::atomic<uint32_t> all{0};
+  };
+  static uint32_t PlacesFor(size_t region_bytes) {
+    const size_t wanted = std::bit_floor(region_bytes / 1024);
+    return static_cast<uint32_t>(wanted < 1024 ? 1024 : wanted > 65536 ? 65536 : wanted);
+  }
 
-  void ForgetName(const HashSecret& secret, Bytes folded_name) { Note(HashOf(secret, folded_name, kName)); }
-  void ForgetSuffix(const HashSecret& secret, Bytes folded_suffix) { Note(HashOf(secret, folded_suffix, kSuffix)); }
-  void ForgetTenant(const HashSecret& secret, uint32_t tenant) { Note(TenantHash(secret, tenant)); }
+  InvalidationTable(Head* head, Place* places, uint32_t count) : head_(head), places_(places), count_(count) {}
+
+  // Both at most 65,535.
+  uint32_t NarrowPlace(uint64_t hash) const { return static_cast<uint32_t>(hash >> 32) & (count_ / 2 - 1); }
+  uint32_t BroadPlace(uint64_t hash) const { return NarrowPlace(hash) | count_ / 2; }
+
+  uint32_t generation() const { return head_->generation.load(std::memory_order_acquire); }
+  void Forget(uint32_t place);
   void ForgetAll();
 
-  // Whether an entry of that generation, which is older than the current one, has been forgotten since.
-  bool Forgotten(const HashSecret& secret, const Key& key, uint32_t entry_generation) const;
+  // Whether that place, or everything, has been forgotten since an entry of that generation was stored.
+  bool Forgotten(uint32_t place, uint32_t entry_generation) const {
+    return Later(places_[place & (count_ - 1)].load(std::memory_order_acquire), entry_generation);
+  }
+  bool AllForgotten(uint32_t entry_generation) const {
+    return Later(head_->all.load(std::memory_order_acquire), entry_generation);
+  }
 
  private:
-  enum Kind : uint64_t { kName = 1, kSuffix = 2, kTenant = 3 };
-  static constexpr size_t kSlots = 1024;
-  static constexpr uint32_t kMaxRecords = 768;
+  static bool Later(uint32_t noted, uint32_t entry) { return static_cast<int32_t>(noted - entry) > 0; }
+  uint32_t NextGeneration();
 
-  static uint64_t HashOf(const HashSecret& secret, Bytes octets, Kind kind) {
-    return KeyedHash(secret, octets.data(), octets.size(), uint64_t{kind} << 32) | 1;
-  }
-  static uint64_t TenantHash(const HashSecret& secret, uint32_t tenant) {
-    uint8_t octets[4];
-    std::memcpy(octets, &tenant, 4);
-    return HashOf(secret, octets, kTenant);
-  }
-  void Note(uint64_t hash);
-  bool NotedSince(uint64_t hash, uint32_t generation) const;
-
-  FutexLock lock_;
-  uint32_t records_ = 0;
-  std::atomic<uint32_t> generation_{1};
-  std::atomic<uint32_t> all_generation_{0};
-  struct Record {
-    std::atomic<uint64_t> hash{0};
-    std::atomic<uint32_t> generation{0};
-  };
-  Record records_table_[kSlots];
+  Head* head_;
+  Place* places_;
+  uint32_t count_;  // a power of two
 };
 
 }  // namespace shardns::cache

@@ -13,12 +13,13 @@ class LruPolicy {
 
   static Queue QueueFor(bool negative) { return negative ? Queue::kNegative : Queue::kMain; }
 
-  static void EvictOldest(Shard& shard, Queue queue, Ticks now) {
+  template <typename S>
+  static void EvictOldest(S& shard, Queue queue, typename S::Time now) {
     const uint32_t unit = shard.header_->oldest[static_cast<size_t>(queue)];
     if (!shard.InArena(unit)) return shard.Doubt();
-    const EntryHeader header = shard.HeaderAt(unit);
+    const auto header = shard.HeaderAt(unit);
     const uint32_t units = shard.CheckedUnitsAt(unit, header, shard.arena_end_ - unit);
-    Key key;
+    typename S::Key key;
     if (units == 0 || !shard.KeyAt(unit, header, &key)) return shard.Doubt();
     AtomicSlot* owner = shard.FindSlot(key);
     if (owner == nullptr || Slot(owner->load(std::memory_order_relaxed)).at() != unit) return shard.Doubt();
@@ -26,10 +27,11 @@ class LruPolicy {
     shard.Evict(owner, queue, unit, units, false, expired);
   }
 
-  static void StepTail(Shard& shard, Queue queue, Ticks now, Shard::Budget* budget) {
+  template <typename S>
+  static void StepTail(S& shard, Queue queue, typename S::Time now, typename S::Budget* budget) {
     Log& log = shard.log(queue);
     if (shard.SkipPadding(log)) return;
-    Shard::TailOf tail;
+    typename S::TailOf tail;
     if (!shard.TailEntry(queue, &tail)) return;
     const auto& [place, header, units, key] = tail;
     AtomicSlot* owner = shard.OwnerOf(key, queue, place);

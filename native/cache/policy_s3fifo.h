@@ -13,7 +13,9 @@ class S3FifoPolicy {
   // Hits in the small queue that earn a place in the main one.
   static constexpr uint32_t kPromoteAt = 1;
 
-  static Queue QueueFor(const Shard& shard, const Key& key, bool negative, const AtomicSlot* existing, uint32_t units) {
+  template <typename S>
+  static Queue QueueFor(const S& shard, const typename S::Key& key, bool negative, const AtomicSlot* existing,
+                        uint32_t units) {
     if (negative) return Queue::kNegative;
     // An entry that would fill a good part of the small queue goes past it.
     if (units > shard.log(Queue::kSmall).capacity() / 4) return Queue::kMain;
@@ -25,10 +27,11 @@ class S3FifoPolicy {
   }
 
   // Handles the entry at the queue's tail: keep it or let it go.
-  static void StepTail(Shard& shard, Queue queue, Ticks now, Shard::Budget* budget) {
+  template <typename S>
+  static void StepTail(S& shard, Queue queue, typename S::Time now, typename S::Budget* budget) {
     Log& log = shard.log(queue);
     if (shard.SkipPadding(log)) return;
-    Shard::TailOf tail;
+    typename S::TailOf tail;
     if (!shard.TailEntry(queue, &tail)) return;
     const auto& [place, header, units, key] = tail;
     AtomicSlot* owner = shard.OwnerOf(key, queue, place);
@@ -40,7 +43,7 @@ class S3FifoPolicy {
     const bool expired = shard.PastKeeping(header, now);
     if (!expired && queue == Queue::kSmall) {
       // While the main queue still has space of its own, nothing has to be turned away.
-      const bool spare = shard.log(Queue::kMain).HasRoom(units, Shard::kSpareUnits);
+      const bool spare = shard.log(Queue::kMain).HasRoom(units, S::kSpareUnits);
       if (spare || (slot.freq() >= kPromoteAt && shard.MakeRoom(Queue::kMain, units, now, budget))) {
         shard.MoveTail(queue, Queue::kMain, owner, units, 0);
         shard.header_->counters.promotions.Add();

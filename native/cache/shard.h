@@ -1,52 +1,62 @@
-// One stripe of the cache: an index, its logs, one writer lock.
+// One stripe of the cache: an index, its logs, one writer lock. What an entry looks like is its Format's.
 //
-// Lock order: a shard's lock is the only one held, except that InvalidationTable locks by itself, never inside.
+// Lock order: a shard's lock is the only one held.
 // Without the lock: Find() under s3fifo. It is safe because it trusts nothing it reads (every offset is checked before
 // the copy) and believes the copy only when the slot word it started from has not changed (index.h).
+//
+// A Format gives Key (with `hash`), Image, Header (with `flags`), FindArgs, Found, Time, and the functions of
+// answer_format.h and byte_format.h.
 #pragma once
+#include <functional>
+
 #include "base/status.h"
 #include "cache/reader.h"
 #include "cache/region.h"
 
 namespace shardns::cache {
 
-// What a lookup found, copied out. `length` may exceed what was copied: then only header and question are there.
-struct Found {
-  EntryHeader header;
-  uint32_t freq = 0;
-  AtomicSlot* slot = nullptr;
-  uint64_t slot_word = 0;
-  bool found = false;
+class LruPolicy;
+class S3FifoPolicy;
+
+// Where a walk through a shard's entries stands, between two holds of the lock.
+struct Cursor {
+  size_t queue = 0;
+  bool begun = false;
+  uint64_t at = 0;   // units ever appended to that queue's log
+  uint64_t end = 0;  // where its walk ends, however much is appended meanwhile
 };
 
-struct FindArgs {
-  const Key& key;
-  // Ages TTLs while the entry is still readable; false = leave the message as stored.
-  bool age_ttls = true;
-  Ticks now;
-  Ticks stale_window = 0;  // an entry expired for longer is not found
-  uint32_t stale_ttl_seconds = 30;
-};
-
+template <typename Format>
 class alignas(64) Shard {
  public:
-  // Views the shard's part of a formatted region.
-  Shard(uint8_t* region_base, const Layout& layout, uint32_t number);
+  using Key = typename Format::Key;
+  using Image = typename Format::Image;
+  using Header = typename Format::Header;
+  using FindArgs = typename Format::FindArgs;
+  using Found = typename Format::Found;
+  using Time = typename Format::Time;
 
-  // Copies the entry of `key` to `out` and ages it. `out` must have kLooseSlack octets to spare.
+  // Views the shard's part of a formatted region.
+  Shard(const Region& region, uint32_t number);
+
+  // Copies the entry of `key` to `out`, for use there: see the format.
   // `found` is written in place: returning it would copy a struct of small fields that were stored a moment ago.
   void Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const;
 
-  // Stores the image. Replaces an entry of the same key, keeping its popularity.
-  Status Insert(const EntryImage& image, const Key& key, Ticks now, uint32_t generation);
+  // Stores the image. Replaces an entry of the same key, keeping its popularity, or `freq` if that is more.
+  Status Insert(const Image& image, const Key& key, Time now, uint32_t generation, uint32_t freq = 0);
   bool Remove(const Key& key);
+  // Stores an image made from the entry that is there, in one hold of the lock. `make` copies what it needs of the
+  // entry, and says by false that nothing is to be done. False when there is none.
+  using Maker = std::function<bool(const uint8_t* at, const Header& header, Image* image)>;
+  bool Renew(const Key& key, Time now, const Maker& make);
 
   void Prefetch(const Key& key) const { __builtin_prefetch(&buckets_[FirstBucket(key.hash, bucket_count_)]); }
   void PrefetchEntry(const Key& key) const;
 
   const ShardCounters& counters() const { return header_->counters; }
   // How long past its time an entry is kept as a stale answer before the log's tail may drop it.
-  void set_stale_window(Ticks window) { header_->stale_window.store(window, std::memory_order_relaxed); }
+  void set_stale_window(uint32_t window) { header_->stale_window.store(window, std::memory_order_relaxed); }
 
   // Whether index, logs and lists agree; walks everything. For tests.
   bool CheckInvariants() const;
@@ -56,19 +66,18 @@ class alignas(64) Shard {
   };
   Space MeasureSpace() const;
 
-  // Calls visit(header, message) for each live entry, under the lock.
-  template <typename Visit>
-  void ForEach(Visit visit) const;
-
-  // Writes a record for each live entry from bucket `from` on, as long as whole buckets fit; for inspection. Returns
-  // the bucket to go on with: bucket_count() when all are done.
-  //  0        4                 8        10      11     12     14              15
-  //  | octets | remaining ticks | length | flags | freq | type | name's length | tenant etc.: length |  name, extra
-  // and is padded to 4. At least kMostListed octets of `out` are needed.
-  static constexpr size_t kListHead = 16;
-  static constexpr size_t kMostListed = kSlotsPerBucket * (kListHead + wire::kMaxNameSize + kMaxExtra + 4);
-  uint32_t List(uint32_t from, Ticks now, MutableBytes out, size_t* written) const;
+  // Writes a record of the format for each live entry from bucket `from` on, as long as whole buckets fit; for
+  // inspection. Returns the bucket to go on with: bucket_count() when all are done. At least kMostListed octets of
+  // `out` are needed.
+  static constexpr size_t kMostListed = kSlotsPerBucket * Format::kMostListed;
+  uint32_t List(uint32_t from, Time now, MutableBytes out, size_t* written) const;
   uint32_t bucket_count() const { return bucket_count_; }
+
+  // Shows the live entries in the order they lie in, from `cursor` on, at most `most` of them in one hold of the lock;
+  // an entry that moves meanwhile may be shown twice, or not at all. The visitor stops it by false, and is shown the
+  // same entry next time. False when all are done.
+  using Visitor = std::function<bool(const uint8_t* at, const Header& header, uint32_t freq)>;
+  bool Visit(Cursor* cursor, uint32_t most, const Visitor& visit) const;
 
  private:
   friend class S3FifoPolicy;
@@ -76,6 +85,8 @@ class alignas(64) Shard {
 
   // A main queue with more than this free has never been full.
   static constexpr uint32_t kSpareUnits = 3 * 4096 / kUnit;
+
+  Status Store(const Image& image, const Key& key, Time now, uint32_t generation, uint32_t freq);
 
   // Work an insert may do on entries that stay: copies of live entries by the log's cleaning.
   struct Budget {
@@ -86,47 +97,59 @@ class alignas(64) Shard {
   // in the region may have been left half-written by a process that died, or scribbled over by one that should not.
   class Writing {
    public:
-    explicit Writing(const Shard& shard);
-    ~Writing();
+    explicit Writing(const Shard& shard) : shard_(shard) { shard.Lock(); }
+    ~Writing() { shard_.Unlock(); }
     Writing(const Writing&) = delete;
     Writing& operator=(const Writing&) = delete;
 
    private:
     const Shard& shard_;
   };
+  [[gnu::noinline]] void Lock() const;
+  [[gnu::noinline]] void Unlock() const;
   // Forgets everything that the shard holds.
-  void Rebuild() const;
+  [[gnu::cold, gnu::noinline]] void Rebuild() const;
+  // Puts a shard in order whose last writer died within an operation: what its logs hold from tail to head is kept,
+  // what lies beyond, and what does not read as an entry, is not.
+  [[gnu::cold, gnu::noinline]] void Recover() const;
   bool Sound() const;
+  void PublishLogs() const { RacyWrite(header_->logs, logs_, sizeof logs_); }
   // What was met cannot be right; the operation is given up and the shard begun anew when the lock is let go.
   void Doubt() const { in_doubt_ = true; }
-  bool InArena(uint32_t unit) const {
-    return unit >= arena_begin_ && unit <= arena_end_ - UnitsOf(links_ + sizeof(EntryHeader));
-  }
+  bool InArena(uint32_t unit) const { return unit >= arena_begin_ && unit <= arena_end_ - header_units(); }
 
+  uint32_t header_units() const { return UnitsOf(links_ + sizeof(Header)); }
   uint8_t* At(uint32_t unit) const { return base_ + size_t{unit} * kUnit; }
+  uint8_t* EntryAt(uint32_t unit) const { return At(unit) + links_; }
   Log& log(Queue queue) const { return logs_[static_cast<size_t>(queue)]; }
-  EntryHeader HeaderAt(uint32_t unit) const {
-    EntryHeader header;
-    RacyRead(&header, At(unit) + links_, sizeof header);
+  Header HeaderAt(uint32_t unit) const {
+    Header header;
+    RacyRead(&header, EntryAt(unit), sizeof header);
     return header;
   }
-  uint8_t ExtraLength(uint32_t unit, const EntryHeader& header) const;
-  uint32_t UnitsAt(uint32_t unit, const EntryHeader& header) const;
-  // The same for an entry of which nothing is certain; 0 when it cannot be one, or reaches beyond `most` units.
-  uint32_t CheckedUnitsAt(uint32_t unit, const EntryHeader& header, uint32_t most) const;
+  // The units of an entry of which nothing is certain; 0 when it cannot be one, or reaches beyond `most` units.
+  uint32_t CheckedUnitsAt(uint32_t unit, const Header& header, uint32_t most) const {
+    const size_t octets =
+        size_t{most} * kUnit < links_ ? 0 : Format::CheckedOctets(EntryAt(unit), header, size_t{most} * kUnit - links_);
+    return octets == 0 ? 0 : UnitsOf(links_ + octets);
+  }
   bool Matches(uint32_t unit, const Key& key) const;
-  // The key of the entry at `unit`, from its own octets; false when it has none.
-  bool KeyAt(uint32_t unit, const EntryHeader& header, Key* key) const;
+  bool KeyAt(uint32_t unit, const Header& header, Key* key) const {
+    return Format::KeyAt(*secret_, EntryAt(unit), header, key);
+  }
+  // Whether padding, not an entry, stands at a log's position.
+  bool PaddingAt(const Log& log, Place place) const {
+    return log.UntilEnd(place) < header_units() || (HeaderAt(place.at).flags & Format::kPad) != 0;
+  }
 
-  template <typename Visit>
-  bool VisitCandidates(const Key& key, Visit visit) const;
+  template <typename See>
+  bool VisitCandidates(const Key& key, See see) const;
   AtomicSlot* FindSlot(const Key& key) const;
   // The slot that holds exactly this place; null when the entry there is dead.
   AtomicSlot* OwnerOf(const Key& key, Queue queue, Place place) const;
   AtomicSlot* GhostOf(const Key& key) const;
   AtomicSlot* ChooseSlot(const Key& key);
 
-  void WriteEntry(uint32_t unit, const EntryImage& image, const Key& key, Ticks now, uint32_t generation);
   void WrapLog(Log& log);
   bool SkipPadding(Log& log);
   // Drops a live entry; `ghost` leaves a trace of it in the slot.
@@ -134,10 +157,10 @@ class alignas(64) Shard {
   void NoteDead(Queue queue, uint32_t unit, uint32_t units);
   // Moves the entry at the tail of `from` to the head of `to`. The caller has made room in `to` where they differ.
   bool MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t units, uint32_t freq);
-  bool MakeRoom(Queue queue, uint32_t units, Ticks now, Budget* budget);
+  bool MakeRoom(Queue queue, uint32_t units, Time now, Budget* budget);
   struct TailOf {
     Place place;
-    EntryHeader header;
+    Header header;
     uint32_t units;
     Key key;
   };
@@ -145,8 +168,8 @@ class alignas(64) Shard {
   bool TailEntry(Queue queue, TailOf* tail) const;
   uint32_t LiveUnits(Slot slot) const;
 
-  bool PastKeeping(const EntryHeader& header, Ticks now) const {
-    return TicksUntil(header.expires + header_->stale_window.load(std::memory_order_relaxed), now) <= 0;
+  bool PastKeeping(const Header& header, Time now) const {
+    return Format::PastKeeping(header, now, header_->stale_window.load(std::memory_order_relaxed));
   }
 
   // lru lists
@@ -169,25 +192,11 @@ class alignas(64) Shard {
   uint32_t links_;
   PolicyKind policy_;
   // A hit reads only what stands above.
+  LockHolder holder_;
   LogRange ranges_[kQueues];
   // Both under the lock.
   mutable Log logs_[kQueues];
   mutable bool in_doubt_ = false;
 };
-
-template <typename Visit>
-void Shard::ForEach(Visit visit) const {
-  Writing writing(*this);
-  for (uint32_t b = 0; b < bucket_count_; ++b) {
-    for (const AtomicSlot& atomic : buckets_[b].slots) {
-      const Slot slot(atomic.load(std::memory_order_relaxed));
-      if (!slot.live() || !InArena(slot.at())) continue;
-      const EntryHeader header = HeaderAt(slot.at());
-      if (CheckedUnitsAt(slot.at(), header, arena_end_ - slot.at()) == 0) continue;
-      const uint8_t* message = At(slot.at()) + links_ + sizeof(EntryHeader) + header.ttl_count;
-      visit(header, Bytes(message, header.length));
-    }
-  }
-}
 
 }  // namespace shardns::cache

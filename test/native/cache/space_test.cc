@@ -49,7 +49,7 @@ TEST(Space, WasteOfTheArenaAndOverheadOfAnEntryAreAsPromised) {
         ASSERT_EQ(t.Insert(ResponseOfSize(name, MixedSize(random))), Status::kOk);
       }
     }
-    cache::Shard::Space all = {};
+    cache::Cache::ShardType::Space all = {};
     for (uint32_t s = 0; s < t.cache->shards(); ++s) {
       const auto space = t.cache->shard(s).MeasureSpace();
       all.live_octets += space.live_octets;

@@ -1,48 +1,54 @@
-// The shard: lookup, and the writer's operations on index and logs that both policies are made of.
-#include "cache/shard.h"
-
+// The shard: lookup, and the writer's operations on index and logs that both policies are made of. Included once for
+// each format, where its shards are made.
+#pragma once
 #include <algorithm>
-#include <optional>
+#include <new>
 
 #include "cache/policy_lru.h"
 #include "cache/policy_s3fifo.h"
-#include "wire/reply_patch.h"
 
 namespace shardns::cache {
 
-namespace {
-constexpr uint32_t kReserveUnits = 4096 / kUnit;
-}
+inline constexpr uint32_t kReserveUnits = 4096 / kUnit;
 
-Shard::Shard(uint8_t* region_base, const Layout& layout, uint32_t number)
-    : base_(layout.ShardBase(region_base, number)),
+template <typename Format>
+Shard<Format>::Shard(const Region& region, uint32_t number)
+    : base_(region.layout().ShardBase(region.base(), number)),
       header_(reinterpret_cast<ShardHeader*>(base_)),
       buckets_(reinterpret_cast<Bucket*>(base_ + sizeof(ShardHeader))),
-      secret_(&SuperblockOf(region_base)->secret),
-      bucket_count_(layout.buckets_per_shard),
-      arena_begin_(layout.arena_begin()),
-      arena_end_(layout.arena_end()),
-      links_(layout.policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0),
-      policy_(layout.policy) {
-  for (size_t q = 0; q < kQueues; ++q) ranges_[q] = RangeOf(policy_, arena_begin_, arena_end_, q);
+      secret_(&SuperblockOf(region.base())->secret),
+      bucket_count_(region.layout().buckets_per_shard),
+      arena_begin_(region.layout().arena_begin()),
+      arena_end_(region.layout().arena_end()),
+      links_(region.layout().policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0),
+      policy_(region.layout().policy),
+      holder_(region.holder()) {
+  for (size_t q = 0; q < kQueues; ++q) ranges_[q] = RangeOf(region.layout(), q);
 }
 
 // --- the writer's lock ---
 
-Shard::Writing::Writing(const Shard& shard) : shard_(shard) {
-  shard.header_->lock.Lock();
-  RacyRead(shard.logs_, shard.header_->logs, sizeof shard.logs_);
-  shard.in_doubt_ = false;
-  if (!shard.Sound()) shard.Rebuild();
+template <typename Format>
+void Shard<Format>::Lock() const {
+  const bool inherited = header_->lock.LockAs(holder_);
+  RacyRead(logs_, header_->logs, sizeof logs_);
+  in_doubt_ = false;
+  if (!Sound()) {
+    Rebuild();
+  } else if (inherited) [[unlikely]] {
+    Recover();
+  }
 }
 
-Shard::Writing::~Writing() {
-  if (shard_.in_doubt_) shard_.Rebuild();
-  RacyWrite(shard_.header_->logs, shard_.logs_, sizeof shard_.logs_);
-  shard_.header_->lock.Unlock();
+template <typename Format>
+void Shard<Format>::Unlock() const {
+  if (in_doubt_) Rebuild();
+  PublishLogs();
+  header_->lock.Unlock();
 }
 
-bool Shard::Sound() const {
+template <typename Format>
+bool Shard<Format>::Sound() const {
   for (size_t q = 0; q < kQueues; ++q) {
     const auto [begin, end] = ranges_[q];
     if (begin != end && !logs_[q].Sound(begin, end)) return false;
@@ -50,7 +56,8 @@ bool Shard::Sound() const {
   return true;
 }
 
-void Shard::Rebuild() const {
+template <typename Format>
+void Shard<Format>::Rebuild() const {
   for (uint32_t b = 0; b < bucket_count_; ++b) {
     for (AtomicSlot& slot : buckets_[b].slots) slot.store(0, std::memory_order_relaxed);
   }
@@ -67,79 +74,64 @@ void Shard::Rebuild() const {
   in_doubt_ = false;
 }
 
+template <typename Format>
+void Shard<Format>::Recover() const {
+  // The index's slots that an entry of the logs stands behind, a bit each.
+  const std::unique_ptr<uint8_t[]> owned(new (std::nothrow) uint8_t[bucket_count_]());
+  if (!owned) return Rebuild();
+  ShardCounters& counters = header_->counters;
+  counters.entries.Subtract(counters.entries.Get());
+  counters.live_bytes.Subtract(counters.live_bytes.Get());
+  for (size_t q = 0; q < kQueues; ++q) {
+    header_->newest[q] = header_->oldest[q] = header_->live_units[q] = 0;
+    Log walk = logs_[q];
+    while (!walk.empty()) {
+      const Place place = walk.tail();
+      if (PaddingAt(walk, place)) {
+        if (walk.UntilEnd(place) > walk.used()) return Rebuild();
+        walk.GiveBack(walk.UntilEnd(place));
+        continue;
+      }
+      const Header header = HeaderAt(place.at);
+      const uint32_t units = CheckedUnitsAt(place.at, header, std::min(walk.used(), walk.UntilEnd(place)));
+      Key key;
+      if (units == 0 || !KeyAt(place.at, header, &key)) return Rebuild();
+      if (AtomicSlot* owner = OwnerOf(key, static_cast<Queue>(q), place)) {
+        const size_t slot = static_cast<size_t>(owner - buckets_[0].slots);
+        owned[slot / kSlotsPerBucket] |= static_cast<uint8_t>(1u << (slot % kSlotsPerBucket));
+        counters.entries.Add();
+        counters.live_bytes.Add(uint64_t{units} * kUnit);
+        if (policy_ == PolicyKind::kLru) {
+          header_->live_units[q] += units;
+          LinkNewest(static_cast<Queue>(q), place.at);
+        }
+      }
+      walk.GiveBack(units);
+    }
+  }
+  for (uint32_t b = 0; b < bucket_count_; ++b) {
+    for (size_t i = 0; i < kSlotsPerBucket; ++i) {
+      AtomicSlot& slot = buckets_[b].slots[i];
+      if (Slot(slot.load(std::memory_order_relaxed)).live() && (owned[b] >> i & 1) == 0) {
+        slot.store(0, std::memory_order_relaxed);
+      }
+    }
+  }
+  FenceRelease();
+  counters.recoveries.Add();
+}
+
 // --- entries ---
 
-uint8_t Shard::ExtraLength(uint32_t unit, const EntryHeader& header) const {
-  if ((header.flags & entry_flag::kExtra) == 0) return 0;
-  uint8_t length;
-  RacyRead(&length, At(unit) + links_ + sizeof(EntryHeader) + header.ttl_count + header.length, 1);
-  return length;
-}
-
-uint32_t Shard::UnitsAt(uint32_t unit, const EntryHeader& header) const {
-  return UnitsOf(EntryOctets(header.ttl_count, header.length, ExtraLength(unit, header), links_));
-}
-
-uint32_t Shard::CheckedUnitsAt(uint32_t unit, const EntryHeader& header, uint32_t most) const {
-  const uint32_t without_extra = UnitsOf(EntryOctets(header.ttl_count, header.length, 0, links_));
-  if (without_extra > most || header.length < wire::kHeaderSize + 1u + 4u) return 0;
-  if ((header.flags & entry_flag::kExtra) == 0) return without_extra;
-  // The extra's length lies behind the message, within the unit after it at most.
-  if (UnitsOf(EntryOctets(header.ttl_count, header.length, 1, links_)) > most) return 0;
-  const uint8_t extra = ExtraLength(unit, header);
-  const uint32_t units = UnitsOf(EntryOctets(header.ttl_count, header.length, extra, links_));
-  return extra == 0 || extra > kMaxExtra || units > most ? 0 : units;
-}
-
-bool Shard::KeyAt(uint32_t unit, const EntryHeader& header, Key* key) const {
-  const uint8_t* message = At(unit) + links_ + sizeof(EntryHeader) + header.ttl_count;
-  const size_t name_length = wire::PlainNameLength(Bytes(message, header.length), wire::kHeaderSize);
-  if (name_length == 0 || wire::kHeaderSize + name_length + 4 > header.length) return false;
-  key->name_length = static_cast<uint8_t>(name_length);
-  std::memcpy(key->name, message + wire::kHeaderSize, key->name_length);
-  key->type = Load16(message + wire::kHeaderSize + key->name_length);
-  key->flags = header.flags & entry_flag::kKeyMask;
-  key->extra_length = ExtraLength(unit, header);
-  if (key->extra_length > kMaxExtra) return false;
-  std::memcpy(key->extra, message + header.length + 1, key->extra_length);
-  HashKey(*secret_, key);
-  return true;
-}
-
-bool Shard::Matches(uint32_t unit, const Key& key) const {
+template <typename Format>
+bool Shard<Format>::Matches(uint32_t unit, const Key& key) const {
   if (!InArena(unit)) return false;
-  const EntryHeader header = HeaderAt(unit);
-  if (CheckedUnitsAt(unit, header, arena_end_ - unit) == 0) return false;
-  const uint8_t* message = At(unit) + links_ + sizeof(EntryHeader) + header.ttl_count;
-  return (header.flags & entry_flag::kKeyMask) == key.flags &&
-         header.length >= wire::kHeaderSize + key.name_length + 4u &&
-         std::memcmp(message + wire::kHeaderSize, key.name, key.name_length) == 0 &&
-         Load16(message + wire::kHeaderSize + key.name_length) == key.type &&
-         ExtraLength(unit, header) == key.extra_length &&
-         std::memcmp(message + header.length + 1, key.extra, key.extra_length) == 0;
+  const Header header = HeaderAt(unit);
+  return CheckedUnitsAt(unit, header, arena_end_ - unit) != 0 && Format::Matches(EntryAt(unit), header, key);
 }
 
-void Shard::WriteEntry(uint32_t unit, const EntryImage& image, const Key& key, Ticks now, uint32_t generation) {
-  const EntryHeader header = {.generation = generation,
-                              .expires = now + TicksFromSeconds(image.ttl_seconds),
-                              .stored = now,
-                              .length = static_cast<uint16_t>(image.message.size()),
-                              .ttl_count = image.ttl_count,
-                              .flags = static_cast<uint8_t>(image.flags | key.flags)};
-  uint8_t* to = At(unit) + links_;
-  RacyWrite(to, &header, sizeof header);
-  to += sizeof header;
-  RacyWrite(to, image.ttl_table, image.ttl_count);
-  to += image.ttl_count;
-  RacyWrite(to, image.message.data(), image.message.size());
-  to += image.message.size();
-  if (key.extra_length != 0) {
-    RacyWrite(to, &key.extra_length, 1);
-    RacyWrite(to + 1, key.extra, key.extra_length);
-  }
-}
-
-uint32_t Shard::LiveUnits(Slot slot) const {
+template <typename Format>
+uint32_t Shard<Format>::LiveUnits(Slot slot) const {
   const uint32_t units =
       InArena(slot.at()) ? CheckedUnitsAt(slot.at(), HeaderAt(slot.at()), arena_end_ - slot.at()) : 0;
   if (units == 0) Doubt();
@@ -148,15 +140,16 @@ uint32_t Shard::LiveUnits(Slot slot) const {
 
 // --- index ---
 
-template <typename Visit>
-bool Shard::VisitCandidates(const Key& key, Visit visit) const {
+template <typename Format>
+template <typename See>
+bool Shard<Format>::VisitCandidates(const Key& key, See see) const {
   const uint16_t tag = TagOf(key.hash);
   uint32_t number = FirstBucket(key.hash, bucket_count_);
   for (bool last = false;; last = true) {
     Bucket& bucket = buckets_[number];
     for (uint32_t match = MatchTags(bucket, tag); match != 0; match &= match - 1) {
       AtomicSlot& slot = bucket.slots[SlotOfMatch(match)];
-      if (visit(&slot, slot.load(std::memory_order_acquire))) return true;
+      if (see(&slot, slot.load(std::memory_order_acquire))) return true;
     }
     if (last) return false;
     const uint32_t second = SecondBucket(key.hash, bucket_count_);
@@ -165,7 +158,8 @@ bool Shard::VisitCandidates(const Key& key, Visit visit) const {
   }
 }
 
-AtomicSlot* Shard::FindSlot(const Key& key) const {
+template <typename Format>
+AtomicSlot* Shard<Format>::FindSlot(const Key& key) const {
   AtomicSlot* found = nullptr;
   VisitCandidates(key, [&](AtomicSlot* atomic, uint64_t word) {
     const Slot slot(word);
@@ -176,7 +170,8 @@ AtomicSlot* Shard::FindSlot(const Key& key) const {
   return found;
 }
 
-AtomicSlot* Shard::OwnerOf(const Key& key, Queue queue, Place place) const {
+template <typename Format>
+AtomicSlot* Shard<Format>::OwnerOf(const Key& key, Queue queue, Place place) const {
   AtomicSlot* owner = nullptr;
   VisitCandidates(key, [&](AtomicSlot* atomic, uint64_t word) {
     const Slot slot(word);
@@ -187,7 +182,8 @@ AtomicSlot* Shard::OwnerOf(const Key& key, Queue queue, Place place) const {
   return owner;
 }
 
-AtomicSlot* Shard::GhostOf(const Key& key) const {
+template <typename Format>
+AtomicSlot* Shard<Format>::GhostOf(const Key& key) const {
   AtomicSlot* ghost = nullptr;
   const uint64_t appended = log(Queue::kSmall).appended();
   VisitCandidates(key, [&](AtomicSlot* atomic, uint64_t word) {
@@ -201,7 +197,8 @@ AtomicSlot* Shard::GhostOf(const Key& key) const {
   return ghost;
 }
 
-AtomicSlot* Shard::ChooseSlot(const Key& key) {
+template <typename Format>
+AtomicSlot* Shard<Format>::ChooseSlot(const Key& key) {
   if (AtomicSlot* ghost = GhostOf(key)) return ghost;  // it has served
   const uint32_t candidates[2] = {FirstBucket(key.hash, bucket_count_), SecondBucket(key.hash, bucket_count_)};
   AtomicSlot* free[2] = {};
@@ -249,20 +246,20 @@ AtomicSlot* Shard::ChooseSlot(const Key& key) {
 
 // --- logs ---
 
-void Shard::WrapLog(Log& log) {
+template <typename Format>
+void Shard<Format>::WrapLog(Log& log) {
   const uint32_t left = log.UntilEnd(log.head());
   const uint32_t at = log.Wrap();
-  if (left < UnitsOf(links_ + sizeof(EntryHeader))) return;  // SkipPadding knows by the size alone
-  EntryHeader pad = {};
-  pad.flags = entry_flag::kPad;
-  RacyWrite(At(at) + links_, &pad, sizeof pad);
+  if (left < header_units()) return;  // PaddingAt knows by the size alone
+  Header pad = {};
+  pad.flags = Format::kPad;
+  RacyWrite(EntryAt(at), &pad, sizeof pad);
 }
 
-bool Shard::SkipPadding(Log& log) {
+template <typename Format>
+bool Shard<Format>::SkipPadding(Log& log) {
+  if (!PaddingAt(log, log.tail())) return false;
   const uint32_t left = log.UntilEnd(log.tail());
-  if (left >= UnitsOf(links_ + sizeof(EntryHeader)) && (HeaderAt(log.tail().at).flags & entry_flag::kPad) == 0) {
-    return false;
-  }
   if (left > log.used()) {
     Doubt();
   } else {
@@ -271,7 +268,8 @@ bool Shard::SkipPadding(Log& log) {
   return true;
 }
 
-void Shard::NoteDead(Queue queue, uint32_t unit, uint32_t units) {
+template <typename Format>
+void Shard<Format>::NoteDead(Queue queue, uint32_t unit, uint32_t units) {
   header_->counters.entries.Subtract(1);
   header_->counters.live_bytes.Subtract(uint64_t{units} * kUnit);
   if (policy_ != PolicyKind::kLru) return;
@@ -279,7 +277,8 @@ void Shard::NoteDead(Queue queue, uint32_t unit, uint32_t units) {
   Unlink(queue, unit);
 }
 
-void Shard::Evict(AtomicSlot* slot, Queue queue, uint32_t unit, uint32_t units, bool ghost, bool expired) {
+template <typename Format>
+void Shard<Format>::Evict(AtomicSlot* slot, Queue queue, uint32_t unit, uint32_t units, bool ghost, bool expired) {
   const uint16_t tag = Slot(slot->load(std::memory_order_relaxed)).tag();
   slot->store(ghost ? Slot::Ghost(tag, log(Queue::kSmall).appended()).word() : 0, std::memory_order_relaxed);
   FenceRelease();
@@ -291,7 +290,8 @@ void Shard::Evict(AtomicSlot* slot, Queue queue, uint32_t unit, uint32_t units, 
   }
 }
 
-bool Shard::MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t units, uint32_t freq) {
+template <typename Format>
+bool Shard<Format>::MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t units, uint32_t freq) {
   Log& source = log(from);
   Log& target = log(to);
   const Place place = source.tail();
@@ -321,7 +321,8 @@ bool Shard::MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t units, uin
   return true;
 }
 
-bool Shard::MakeRoom(Queue queue, uint32_t units, Ticks now, Budget* budget) {
+template <typename Format>
+bool Shard<Format>::MakeRoom(Queue queue, uint32_t units, Time now, Budget* budget) {
   Log& target = log(queue);
   if (units > target.capacity()) return false;
   // A free gap at the tail lets live entries be copied without passing over their own octets.
@@ -347,11 +348,14 @@ bool Shard::MakeRoom(Queue queue, uint32_t units, Ticks now, Budget* budget) {
       S3FifoPolicy::StepTail(*this, queue, now, budget);
     }
     if (in_doubt_) return false;
+    // Before what was freed is written over: whoever recovers the shard must find entries where its logs say.
+    PublishLogs();
   }
   return true;
 }
 
-bool Shard::TailEntry(Queue queue, TailOf* tail) const {
+template <typename Format>
+bool Shard<Format>::TailEntry(Queue queue, TailOf* tail) const {
   const Log& from = log(queue);
   tail->place = from.tail();
   tail->header = HeaderAt(tail->place.at);
@@ -363,14 +367,16 @@ bool Shard::TailEntry(Queue queue, TailOf* tail) const {
 
 // --- lru lists ---
 
-EntryLinks* Shard::LinksAt(uint32_t unit) const {
+template <typename Format>
+EntryLinks* Shard<Format>::LinksAt(uint32_t unit) const {
   if (InArena(unit)) return reinterpret_cast<EntryLinks*>(At(unit));
   Doubt();
   static thread_local EntryLinks nowhere;
   return &nowhere;
 }
 
-void Shard::LinkNewest(Queue queue, uint32_t unit) const {
+template <typename Format>
+void Shard<Format>::LinkNewest(Queue queue, uint32_t unit) const {
   const size_t q = static_cast<size_t>(queue);
   EntryLinks* links = LinksAt(unit);
   const uint32_t older = header_->newest[q];
@@ -380,14 +386,16 @@ void Shard::LinkNewest(Queue queue, uint32_t unit) const {
   header_->newest[q] = unit;
 }
 
-void Shard::Unlink(Queue queue, uint32_t unit) const {
+template <typename Format>
+void Shard<Format>::Unlink(Queue queue, uint32_t unit) const {
   const size_t q = static_cast<size_t>(queue);
   const EntryLinks links = *LinksAt(unit);
   (links.newer != 0 ? LinksAt(links.newer)->older : header_->newest[q]) = links.older;
   (links.older != 0 ? LinksAt(links.older)->newer : header_->oldest[q]) = links.newer;
 }
 
-void Shard::Relink(Queue queue, uint32_t to) {
+template <typename Format>
+void Shard<Format>::Relink(Queue queue, uint32_t to) {
   const size_t q = static_cast<size_t>(queue);
   const EntryLinks links = *LinksAt(to);  // copied with the entry
   (links.newer != 0 ? LinksAt(links.newer)->older : header_->newest[q]) = to;
@@ -396,10 +404,27 @@ void Shard::Relink(Queue queue, uint32_t to) {
 
 // --- operations ---
 
-Status Shard::Insert(const EntryImage& image, const Key& key, Ticks now, uint32_t generation) {
-  const bool negative = (image.flags & entry_flag::kNegative) != 0;
-  const uint32_t units = UnitsOf(EntryOctets(image.ttl_count, image.message.size(), key.extra_length, links_));
+template <typename Format>
+Status Shard<Format>::Insert(const Image& image, const Key& key, Time now, uint32_t generation, uint32_t freq) {
   Writing writing(*this);
+  return Store(image, key, now, generation, freq);
+}
+
+template <typename Format>
+bool Shard<Format>::Renew(const Key& key, Time now, const Maker& make) {
+  Writing writing(*this);
+  const AtomicSlot* slot = FindSlot(key);
+  if (slot == nullptr) return false;
+  const uint32_t unit = Slot(slot->load(std::memory_order_relaxed)).at();
+  const Header header = HeaderAt(unit);
+  Image image;
+  return make(EntryAt(unit), header, &image) && Store(image, key, now, header.generation, 0) == Status::kOk;
+}
+
+template <typename Format>
+Status Shard<Format>::Store(const Image& image, const Key& key, Time now, uint32_t generation, uint32_t freq) {
+  const bool negative = Format::Negative(image);
+  const uint32_t units = UnitsOf(links_ + Format::Octets(image, key));
   AtomicSlot* slot = FindSlot(key);
   const Queue queue = policy_ == PolicyKind::kLru ? LruPolicy::QueueFor(negative)
                                                   : S3FifoPolicy::QueueFor(*this, key, negative, slot, units);
@@ -413,17 +438,16 @@ Status Shard::Insert(const EntryImage& image, const Key& key, Ticks now, uint32_
     slot = nullptr;
   }
   if (policy_ == PolicyKind::kLru || log(queue).given_back() != before) slot = FindSlot(key);  // moved or gone
-  uint32_t freq = 0;
   if (slot != nullptr) {
     const Slot old(slot->load(std::memory_order_relaxed));
-    freq = old.freq();
+    freq = std::max(freq, old.freq());
     NoteDead(old.queue(), old.at(), LiveUnits(old));
     header_->counters.updates.Add();
   }
   Log& target = log(queue);
   if (target.PaddingFor(units) != 0) WrapLog(target);
   const Place place = target.Append(units);
-  WriteEntry(place.at, image, key, now, generation);
+  Format::Write(EntryAt(place.at), image, key, now, generation);
   if (slot == nullptr) slot = ChooseSlot(key);
   if (policy_ == PolicyKind::kLru) {
     LinkNewest(queue, place.at);
@@ -437,7 +461,8 @@ Status Shard::Insert(const EntryImage& image, const Key& key, Ticks now, uint32_
   return Status::kOk;
 }
 
-bool Shard::Remove(const Key& key) {
+template <typename Format>
+bool Shard<Format>::Remove(const Key& key) {
   Writing writing(*this);
   AtomicSlot* slot = FindSlot(key);
   if (slot == nullptr) return false;
@@ -450,7 +475,8 @@ bool Shard::Remove(const Key& key) {
   return true;
 }
 
-void Shard::PrefetchEntry(const Key& key) const {
+template <typename Format>
+void Shard<Format>::PrefetchEntry(const Key& key) const {
   const Bucket& bucket = buckets_[FirstBucket(key.hash, bucket_count_)];
   const uint32_t match = MatchTags(bucket, TagOf(key.hash));
   if (match == 0) {
@@ -467,55 +493,15 @@ void Shard::PrefetchEntry(const Key& key) const {
 
 // Copies the entry that `slot` (a live one) leads to, if it is the key's. Whether it was intact is for the caller to
 // see.
-inline bool Shard::ReadSlot(const FindArgs& args, Slot slot, MutableBytes out, Found* found) const {
-  const Key& key = args.key;
-  const uint32_t header_units = UnitsOf(links_ + sizeof(EntryHeader));
-  if (slot.at() < arena_begin_ || slot.at() > arena_end_ - header_units) return false;
-  const uint8_t* at = At(slot.at()) + links_;
-  // A typical entry lies on three lines: ask for all of them before the first is looked at.
-  __builtin_prefetch(at + 64);
-  __builtin_prefetch(at + 128);
-  EntryHeader header;
-  RacyRead(&header, at, sizeof(EntryHeader));
-  const size_t question_end = wire::kHeaderSize + key.name_length + 4u;
-  const size_t octets = EntryOctets(header.ttl_count, header.length, 0, links_);
-  if ((header.flags & entry_flag::kKeyMask) != key.flags || header.length < question_end ||
-      octets > size_t{arena_end_ - slot.at()} * kUnit) {
-    return false;
-  }
-  const uint8_t* table = at + sizeof(EntryHeader);
-  const uint8_t* message = table + header.ttl_count;
-  const size_t room = out.size() - kLooseSlack;
-  const size_t copied = header.length <= room ? header.length : question_end;
-  if (copied > room || !RacyEqual(message + wire::kHeaderSize, key.name, key.name_length) ||
-      !RacyEqual16(message + wire::kHeaderSize + key.name_length, key.type)) {
-    return false;
-  }
-  RacyReadLoose(out.data(), message, copied);
-  if (key.extra_length != 0) [[unlikely]] {
-    uint8_t extra[1 + kMaxExtra];
-    if (octets + 1 + key.extra_length > size_t{arena_end_ - slot.at()} * kUnit) return false;
-    RacyRead(extra, message + header.length, 1u + key.extra_length);
-    if (extra[0] != key.extra_length || std::memcmp(extra + 1, key.extra, key.extra_length) != 0) return false;
-  }
-  const int32_t left = TicksUntil(header.expires, args.now);
-  const uint32_t age = SecondsSince(header.stored, args.now);
-  if (args.age_ttls && (age != 0 || left <= 0) && copied == header.length && (header.flags & entry_flag::kWalk) == 0) {
-#ifdef SHARDNS_TSAN
-    uint8_t copy[kMaxTtlCount];
-    RacyRead(copy, table, header.ttl_count);
-    table = copy;
-    message = out.data();
-#endif
-    wire::AgeTtls(out.first(copied), message, question_end, {table, header.ttl_count},
-                  {.age_seconds = age, .fixed_ttl_seconds = left <= 0 ? args.stale_ttl_seconds : 0});
-  }
-  found->header = header;
-  return true;
+template <typename Format>
+inline bool Shard<Format>::ReadSlot(const FindArgs& args, Slot slot, MutableBytes out, Found* found) const {
+  if (slot.at() < arena_begin_ || slot.at() > arena_end_ - header_units()) return false;
+  return Format::Read(EntryAt(slot.at()), size_t{arena_end_ - slot.at()} * kUnit - links_, args, out, found);
 }
 
 // False: `slot` changed meanwhile, whatever was read is void.
-inline bool Shard::TrySlot(const FindArgs& args, AtomicSlot* atomic, MutableBytes out, Found* found) const {
+template <typename Format>
+inline bool Shard<Format>::TrySlot(const FindArgs& args, AtomicSlot* atomic, MutableBytes out, Found* found) const {
   const Slot slot(atomic->load(std::memory_order_acquire));
   if (!slot.live()) return true;
   const bool read = ReadSlot(args, slot, out, found);
@@ -531,7 +517,8 @@ inline bool Shard::TrySlot(const FindArgs& args, AtomicSlot* atomic, MutableByte
   return true;
 }
 
-inline void Shard::Search(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const {
+template <typename Format>
+inline void Shard<Format>::Search(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const {
   constexpr int kTries = 4;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     bool disturbed = false;
@@ -544,16 +531,16 @@ inline void Shard::Search(const FindArgs& args, MutableBytes out, ReaderCounters
   }
 }
 
-void Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const {
-  if (out.size() < wire::kHeaderSize + wire::kMaxNameSize + 4 + kLooseSlack) return;
-  std::optional<Writing> writing;
-  if (policy_ == PolicyKind::kLru) writing.emplace(*this);
+template <typename Format>
+void Shard<Format>::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const {
+  if (out.size() < Format::kLeastRoom) return;
+  const bool lru = policy_ == PolicyKind::kLru;
+  if (lru) Lock();
   Search(args, out, counters, found);
   if (found->found) {
-    const int32_t left = TicksUntil(found->header.expires, args.now);
-    if (left + static_cast<int32_t>(args.stale_window) <= 0) {
+    if (!Format::Usable(args, found->header)) {
       found->found = false;
-    } else if (policy_ == PolicyKind::kLru) {
+    } else if (lru) {
       const Slot slot(found->slot_word);
       if (header_->newest[static_cast<size_t>(slot.queue())] != slot.at()) {
         Unlink(slot.queue(), slot.at());
@@ -568,16 +555,14 @@ void Shard::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counter
       }
     }
   }
-  writing.reset();
-  if (found->found && args.age_ttls && (found->header.flags & entry_flag::kWalk) != 0 &&
-      found->header.length + kLooseSlack <= out.size()) [[unlikely]] {
-    wire::Patch patch{.age_seconds = SecondsSince(found->header.stored, args.now)};
-    if (TicksUntil(found->header.expires, args.now) <= 0) patch.fixed_ttl_seconds = args.stale_ttl_seconds;
-    wire::AgeTtlsByWalk(out.first(found->header.length), wire::kHeaderSize + args.key.name_length + 4u, patch);
-  }
+  if (lru) Unlock();
+  if (found->found) Format::Finish(args, out, *found);
 }
 
-uint32_t Shard::List(uint32_t from, Ticks now, MutableBytes out, size_t* written) const {
+// --- walks ---
+
+template <typename Format>
+uint32_t Shard<Format>::List(uint32_t from, Time now, MutableBytes out, size_t* written) const {
   Writing writing(*this);
   *written = 0;
   for (uint32_t b = from; b < bucket_count_; ++b) {
@@ -585,31 +570,55 @@ uint32_t Shard::List(uint32_t from, Ticks now, MutableBytes out, size_t* written
     for (const AtomicSlot& atomic : buckets_[b].slots) {
       const Slot slot(atomic.load(std::memory_order_relaxed));
       if (!slot.live() || !InArena(slot.at())) continue;
-      const EntryHeader header = HeaderAt(slot.at());
+      const Header header = HeaderAt(slot.at());
       Key key;
       if (CheckedUnitsAt(slot.at(), header, arena_end_ - slot.at()) == 0 || !KeyAt(slot.at(), header, &key)) continue;
-      uint8_t* to = out.data() + *written;
-      const uint32_t octets = static_cast<uint32_t>(kListHead + key.name_length + key.extra_length + 3) / 4 * 4;
-      const int32_t remaining = TicksUntil(header.expires, now);
-      std::memcpy(to, &octets, 4);
-      std::memcpy(to + 4, &remaining, 4);
-      std::memcpy(to + 8, &header.length, 2);
-      to[10] = header.flags;
-      to[11] = static_cast<uint8_t>(slot.freq());
-      std::memcpy(to + 12, &key.type, 2);
-      to[14] = key.name_length;
-      to[15] = key.extra_length;
-      std::memcpy(to + kListHead, key.name, key.name_length);
-      std::memcpy(to + kListHead + key.name_length, key.extra, key.extra_length);
-      *written += octets;
+      *written += Format::List(header, key, slot.freq(), now, out.data() + *written);
     }
   }
   return bucket_count_;
 }
 
+template <typename Format>
+bool Shard<Format>::Visit(Cursor* cursor, uint32_t most, const Visitor& visit) const {
+  Writing writing(*this);
+  for (; cursor->queue < kQueues; *cursor = {.queue = cursor->queue + 1}) {
+    Log walk = logs_[cursor->queue];
+    if (!cursor->begun) {
+      // What is appended during the walk is shown too, but never more than the log holds.
+      *cursor = {.queue = cursor->queue, .begun = true, .at = walk.given_back(), .end = walk.given_back() + walk.capacity()};
+    }
+    // The tail may have passed the place meanwhile; a shard begun anew has nothing left of what is walked.
+    cursor->at = std::max(cursor->at, walk.given_back());
+    if (cursor->at > walk.appended()) continue;
+    walk.SkipTo(cursor->at);
+    while (!walk.empty() && cursor->at < cursor->end) {
+      if (most == 0) return true;
+      const Place place = walk.tail();
+      uint32_t units = walk.UntilEnd(place);
+      if (!PaddingAt(walk, place)) {
+        const Header header = HeaderAt(place.at);
+        units = CheckedUnitsAt(place.at, header, std::min(walk.used(), units));
+        Key key;
+        if (units == 0 || !KeyAt(place.at, header, &key)) break;
+        const AtomicSlot* owner = OwnerOf(key, static_cast<Queue>(cursor->queue), place);
+        if (owner != nullptr && !visit(EntryAt(place.at), header, Slot(owner->load(std::memory_order_relaxed)).freq())) {
+          return true;
+        }
+        --most;
+      }
+      if (units > walk.used()) break;
+      walk.GiveBack(units);
+      cursor->at += units;
+    }
+  }
+  return false;
+}
+
 // --- checks ---
 
-bool Shard::CheckInvariants() const {
+template <typename Format>
+bool Shard<Format>::CheckInvariants() const {
   Writing writing(*this);
   uint64_t entries = 0, bytes = 0;
   uint32_t live_units[kQueues] = {};
@@ -617,13 +626,13 @@ bool Shard::CheckInvariants() const {
     for (const AtomicSlot& atomic : buckets_[b].slots) {
       const Slot slot(atomic.load(std::memory_order_relaxed));
       if (!slot.live()) continue;
-      const EntryHeader header = HeaderAt(slot.at());
+      const Header header = HeaderAt(slot.at());
       Key key;
       if (!KeyAt(slot.at(), header, &key)) return false;
       if (TagOf(key.hash) != slot.tag()) return false;
       if (FirstBucket(key.hash, bucket_count_) != b && SecondBucket(key.hash, bucket_count_) != b) return false;
       if (FindSlot(key) != &atomic) return false;  // one slot a key
-      const uint32_t units = UnitsAt(slot.at(), header);
+      const uint32_t units = CheckedUnitsAt(slot.at(), header, arena_end_ - slot.at());
       live_units[static_cast<size_t>(slot.queue())] += units;
       bytes += uint64_t{units} * kUnit;
       ++entries;
@@ -638,7 +647,7 @@ bool Shard::CheckInvariants() const {
     uint32_t newer = 0;
     for (uint32_t unit = header_->newest[q]; unit != 0; unit = LinksAt(unit)->older) {
       if (LinksAt(unit)->newer != newer) return false;
-      listed += UnitsAt(unit, HeaderAt(unit));
+      listed += CheckedUnitsAt(unit, HeaderAt(unit), arena_end_ - unit);
       newer = unit;
     }
     if (newer != header_->oldest[q] || listed != live_units[q] || listed != header_->live_units[q]) return false;
@@ -646,7 +655,8 @@ bool Shard::CheckInvariants() const {
   return true;
 }
 
-Shard::Space Shard::MeasureSpace() const {
+template <typename Format>
+typename Shard<Format>::Space Shard<Format>::MeasureSpace() const {
   Space space = {};
   space.index_octets = size_t{bucket_count_} * sizeof(Bucket);
   space.arena_octets = size_t{arena_end_ - arena_begin_} * kUnit;
@@ -655,10 +665,11 @@ Shard::Space Shard::MeasureSpace() const {
     for (const AtomicSlot& atomic : buckets_[b].slots) {
       const Slot slot(atomic.load(std::memory_order_relaxed));
       if (!slot.live()) continue;
-      const EntryHeader header = HeaderAt(slot.at());
+      const Header header = HeaderAt(slot.at());
+      const size_t octets = Format::CheckedOctets(EntryAt(slot.at()), header, size_t{arena_end_ - slot.at()} * kUnit);
       ++space.entries;
-      space.live_octets += EntryOctets(header.ttl_count, header.length, ExtraLength(slot.at(), header), links_);
-      space.live_units += UnitsAt(slot.at(), header);
+      space.live_octets += links_ + octets;
+      space.live_units += UnitsOf(links_ + octets);
       space.message_octets += header.length;
     }
   }

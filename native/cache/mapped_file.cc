@@ -1,0 +1,303 @@
+// Opening, numbering, taking over, and the guard against files that are cut short.
+#include "cache/mapped_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace shardns::cache {
+
+namespace {
+
+constexpr size_t kLeastBytes = size_t{1} << 20;
+
+void ReadBoot(char* boot, size_t size) {
+  std::memset(boot, 0, size);
+  const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;  // every start of the machine looks alike; the clock then only stands still
+  if (read(fd, boot, size - 1) < 0) boot[0] = 0;
+  close(fd);
+}
+
+// --- the guard: a fault beyond the end of a cut file puts zeroed memory in the mapping's place ---
+
+struct Guard {
+  std::atomic<uint8_t*> base{nullptr};
+  std::atomic<size_t> bytes{0};
+  std::atomic<bool> lost{false};
+  std::atomic<bool> taken{false};
+};
+constexpr int kGuards = 256;
+Guard guards[kGuards];
+struct sigaction previous_action;
+
+void OnBusError(int signal_number, siginfo_t* info, void* context) {
+  const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
+  for (Guard& guard : guards) {
+    uint8_t* base = guard.base.load();
+    const auto begin = reinterpret_cast<uintptr_t>(base);
+    if (base == nullptr || address < begin || address >= begin + guard.bytes.load()) continue;
+    // Everybody at it goes on with empty memory: logs of zeros are not sound, so that each shard begins anew.
+    if (mmap(base, guard.bytes.load(), PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == base) {
+      guard.lost.store(true);
+      return;
+    }
+  }
+  if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
+    previous_action.sa_sigaction(signal_number, info, context);
+  } else if (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
+    previous_action.sa_handler(signal_number);
+  } else {
+    signal(signal_number, SIG_DFL);  // the access is tried again, and ends the process as it should
+  }
+}
+
+int TakeGuard(uint8_t* base, size_t bytes) {
+  static const bool installed = [] {
+    struct sigaction action = {};
+    action.sa_sigaction = OnBusError;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGBUS, &action, &previous_action) == 0;
+  }();
+  if (!installed) return -1;
+  for (int i = 0; i < kGuards; ++i) {
+    if (guards[i].taken.exchange(true)) continue;
+    guards[i].lost = false;
+    guards[i].bytes = bytes;
+    guards[i].base = base;
+    return i;
+  }
+  return -1;
+}
+
+void FreeGuard(int number) {
+  guards[number].base = nullptr;
+  guards[number].taken = false;
+}
+
+// --- locks on octets far beyond the file's end ---
+
+#ifdef F_OFD_SETLK
+constexpr off_t kArbiterOctet = off_t{1} << 60;
+off_t OctetOf(uint32_t number) { return kArbiterOctet + number; }
+
+struct flock OctetLock(off_t octet, short kind) {
+  struct flock lock = {};
+  lock.l_type = kind;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = octet;
+  lock.l_len = 1;
+  return lock;
+}
+bool LockOctet(int fd, off_t octet) {
+  struct flock lock = OctetLock(octet, F_WRLCK);
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+void UnlockOctet(int fd, off_t octet) {
+  struct flock lock = OctetLock(octet, F_UNLCK);
+  fcntl(fd, F_OFD_SETLK, &lock);
+}
+bool OctetIsLocked(int fd, off_t octet) {
+  struct flock lock = OctetLock(octet, F_WRLCK);
+  return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+constexpr bool kSupported = true;
+#else
+constexpr off_t kArbiterOctet = 0;
+off_t OctetOf(uint32_t) { return 0; }
+bool LockOctet(int, off_t) { return false; }
+void UnlockOctet(int, off_t) {}
+bool OctetIsLocked(int, off_t) { return true; }
+constexpr bool kSupported = false;
+#endif
+
+std::nullptr_t Fail(FileProblem* problem, const char* what, int error = 0, bool mismatch = false) {
+  *problem = {.what = what, .error = error, .mismatch = mismatch};
+  return nullptr;
+}
+
+// A file is replaced only if it begins as ours do, or with nothing, as after a loss of power.
+bool MayBeOurs(int fd) {
+  uint64_t magic = 0;
+  if (pread(fd, &magic, sizeof magic, 0) < 0) return false;
+  const auto ours = [](uint64_t word) { return std::memcmp(&word, "SHARDN", 6) == 0; };
+  return magic == 0 || ours(magic) || ours(__builtin_bswap64(magic));
+}
+
+// A file without a name in the folder of `path`; where that cannot be, one with a name of chance, left in `name`.
+int MakeNameless(const std::string& path, std::string* name) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+#ifdef O_TMPFILE
+  const int fd = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)) return fd;
+#endif
+  *name = path + ".XXXXXX";
+  const int named = mkstemp(name->data());
+  if (named >= 0) fcntl(named, F_SETFD, FD_CLOEXEC);
+  return named;
+}
+
+}  // namespace
+
+ClockAnchor ClockAnchor::Begin(uint64_t monotonic_ms, uint64_t wall_ms) {
+  ClockAnchor anchor = {};
+  ReadBoot(anchor.boot, sizeof anchor.boot);
+  anchor.wall_ms = wall_ms;
+  anchor.region_ms = monotonic_ms;
+  return anchor;
+}
+
+bool ClockAnchor::Continue(uint64_t monotonic_ms, uint64_t now_wall_ms, uint64_t* offset) {
+  char now_boot[sizeof boot];
+  ReadBoot(now_boot, sizeof now_boot);
+  if (std::memcmp(boot, now_boot, sizeof boot) != 0) {
+    if (now_wall_ms < wall_ms) return false;
+    region_ms += now_wall_ms - wall_ms;
+    wall_ms = now_wall_ms;
+    offset_ms = region_ms - monotonic_ms;
+    std::memcpy(boot, now_boot, sizeof boot);
+  }
+  *offset = offset_ms;
+  return true;
+}
+
+bool MappedFile::Map(size_t bytes, FileProblem* problem) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+  if (memory == MAP_FAILED) {
+    Fail(problem, "it cannot be mapped", errno);
+    return false;
+  }
+  base_ = static_cast<uint8_t*>(memory);
+  bytes_ = bytes;
+  guard_ = TakeGuard(base_, bytes_);
+  if (guard_ < 0) Fail(problem, "too many such files are open in this process");
+  return guard_ >= 0;
+}
+
+std::unique_ptr<MappedFile> MappedFile::Find(const Options& options, FileProblem* problem) {
+  const int fd = open(options.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return Fail(problem, "it cannot be opened", errno);
+  std::unique_ptr<MappedFile> file(new MappedFile(fd, options.path));
+  struct stat status;
+  if (fstat(fd, &status) != 0) return Fail(problem, "it cannot be looked at", errno);
+  if (!S_ISREG(status.st_mode)) return Fail(problem, "it is no regular file");
+  if (status.st_uid != geteuid()) return Fail(problem, "it belongs to another user");
+  if ((status.st_mode & 077) != 0) return Fail(problem, "others have rights to it: its mode must be 0600");
+  if (!MayBeOurs(fd)) return Fail(problem, "it holds something else");
+  const auto size = static_cast<size_t>(status.st_size);
+  if (!options.any_size && size != options.bytes) return Fail(problem, "it has another size", 0, true);
+  if (size < kLeastBytes) return Fail(problem, "it is smaller than any cache", 0, true);
+  return file->Map(size, problem) ? std::move(file) : nullptr;
+}
+
+std::unique_ptr<MappedFile> MappedFile::Make(const Options& options, FileProblem* problem) {
+  std::string name;
+  const int fd = MakeNameless(options.path, &name);
+  if (fd < 0) return Fail(problem, "it cannot be made", errno);
+  std::unique_ptr<MappedFile> file(new MappedFile(fd, options.path));
+  // Every block now: a full disk is an error here, not a fault later.
+  const int full = posix_fallocate(fd, 0, static_cast<off_t>(options.bytes));
+  bool done = full == 0;
+  if (!done) Fail(problem, "there is no room for it", full);
+  done = done && file->Map(options.bytes, problem);
+  if (done && !options.lay_out(file->memory())) {
+    Fail(problem, "it is too small for that many shards");
+    done = false;
+  }
+  if (done) {
+    const std::string aside = name.empty() ? std::string(options.path) + "." + std::to_string(getpid()) + ".new" : name;
+    const std::string self = "/proc/self/fd/" + std::to_string(fd);
+    int result = 0;
+    if (options.replace) {
+      if (name.empty()) {
+        unlink(aside.c_str());
+        result = linkat(AT_FDCWD, self.c_str(), AT_FDCWD, aside.c_str(), AT_SYMLINK_FOLLOW);
+      }
+      if (result == 0) result = rename(aside.c_str(), options.path);
+      if (result == 0) name.clear();
+    } else if (name.empty()) {
+      result = linkat(AT_FDCWD, self.c_str(), AT_FDCWD, options.path, AT_SYMLINK_FOLLOW);
+    } else {
+      result = link(name.c_str(), options.path);
+    }
+    done = result == 0;
+    if (!done) Fail(problem, "it cannot be put in its place", errno);
+  }
+  if (!name.empty()) unlink(name.c_str());
+  return done ? std::move(file) : nullptr;
+}
+
+std::unique_ptr<MappedFile> MappedFile::Open(const Options& options, FileProblem* problem) {
+  if (!kSupported) return Fail(problem, "this system has no open-file-description locks");
+  if (options.replace) return Make(options, problem);
+  std::unique_ptr<MappedFile> file = Find(options, problem);
+  if (file || problem->error != ENOENT) return file;
+  file = Make(options, problem);
+  // Somebody else was faster.
+  return file || problem->error != EEXIST ? std::move(file) : Find(options, problem);
+}
+
+bool MappedFile::Join(const std::function<bool(uint32_t)>& held, const std::function<bool()>& settle,
+                      FileProblem* problem) {
+  constexpr int kTries = 5000;
+  constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 1'000'000};
+  for (int i = 0; !LockOctet(fd_, kArbiterOctet); ++i) {
+    if (i == kTries) {
+      Fail(problem, "another process has kept it to itself for five seconds");
+      return false;
+    }
+    nanosleep(&kPause, nullptr);
+  }
+  bool joined = false;
+  if (settle()) {
+    for (uint32_t number = 1; number <= kMostOpenings && !joined; ++number) {
+      if (!LockOctet(fd_, OctetOf(number))) continue;
+      // A lock that names it was left by somebody dead; whoever wants the lock takes it over from that number.
+      joined = !held(number);
+      if (joined) {
+        number_ = number;
+      } else {
+        UnlockOctet(fd_, OctetOf(number));
+      }
+    }
+    if (!joined) Fail(problem, "1024 openings are at it");
+  }
+  UnlockOctet(fd_, kArbiterOctet);
+  return joined;
+}
+
+bool MappedFile::TakeOver(std::atomic<uint32_t>* word, uint32_t number) {
+  std::lock_guard<std::mutex> one_thread(taking_over_);
+  if (!LockOctet(fd_, kArbiterOctet)) return false;  // somebody is at it: look again later
+  // Nobody can claim a number now: the holder that the word names is the one that took it, alive or dead.
+  uint32_t seen = word->load();
+  const uint32_t holder = seen & ~FutexLock::kContended;
+  const bool dead = holder != 0 && holder != number && !OctetIsLocked(fd_, OctetOf(holder));
+  const bool taken = dead && word->compare_exchange_strong(seen, number | FutexLock::kContended);
+  UnlockOctet(fd_, kArbiterOctet);
+  return taken;
+}
+
+bool MappedFile::lost() const { return guards[guard_].lost.load(std::memory_order_relaxed); }
+
+bool MappedFile::Replaced() const {
+  struct stat here, there;
+  return fstat(fd_, &here) != 0 || stat(path_.c_str(), &there) != 0 || here.st_ino != there.st_ino ||
+         here.st_dev != there.st_dev;
+}
+
+MappedFile::~MappedFile() {
+  if (guard_ >= 0) FreeGuard(guard_);
+  if (base_ != nullptr) munmap(base_, bytes_);
+  close(fd_);
+}
+
+}  // namespace shardns::cache
