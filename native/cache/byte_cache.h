@@ -1,0 +1,89 @@
+// A bounded cache of octets under octets, with times to live, namespaces and tags. Keys are given whole: one octet with
+// the length of the namespace's name, that name, and the key within it.
+//
+// Threads: as cache.h.
+#pragma once
+#include "cache/byte_format.h"
+#include "cache/stripes.h"
+
+namespace shardns::cache {
+
+enum class ByteOutcome : uint8_t { kMiss = 0, kHit = 1, kStale = 2, kFailure = 3, kTooLong = 4 };
+
+// What a lookup saw of an entry beside its value.
+struct ByteSeen {
+  ByteOutcome outcome = ByteOutcome::kMiss;
+  bool refresh = false;  // this hit was chosen to refresh the entry; once per entry
+  uint8_t kind = 0;
+  uint32_t length = 0;
+  uint32_t freq = 0;
+  double remaining_ms = 0;  // infinite: it does not expire; negative: expired
+};
+
+struct ByteTunables {
+  std::atomic<uint32_t> stale_ms{0};  // how long past its time an entry is kept, to be had on request
+  // Refresh when less than this share (of 256) of the lifetime is left, by popularity 0 to 3.
+  std::atomic<uint32_t> refresh_share[4]{};
+  // Probabilistic early refresh: probability exp(-remaining / beta); 0 = off (Vattani et al., VLDB 2015).
+  std::atomic<uint32_t> early_refresh_beta_ms{0};
+};
+
+struct ByteGet {
+  Bytes key;
+  uint64_t now;
+  bool allow_stale = false;
+  bool count = true;  // false: neither statistics nor refreshes
+};
+
+struct ByteSet {
+  Bytes key;
+  Bytes value;
+  uint64_t now;
+  uint64_t ttl_ms = kNever;
+  uint8_t flags = 0;  // byte_flag
+  uint8_t tags = 0;
+  uint64_t tag_hashes[kMaxPlaces - 1];
+  // The generation in which the value was asked for; 0 = now. What was forgotten since stays forgotten.
+  uint32_t generation = 0;
+  uint32_t freq = 0;
+};
+
+class ByteCache : public Stripes<ByteFormat> {
+ public:
+  explicit ByteCache(std::unique_ptr<Region> region) : Stripes(std::move(region)) {}
+
+  // Copies the value to `out`; kTooLong: it has `length` octets, and `out` fewer.
+  void Get(const ByteGet& args, Reader* reader, MutableBytes out, ByteSeen* seen) const;
+  Status Set(const ByteSet& args);
+  bool Remove(Bytes key) { return shard_for(key).Remove(MakeByteKey(secret(), key)); }
+  // Gives the entry that is there a new lifetime; false when there is none, or it is expired.
+  bool Touch(Bytes key, uint64_t ttl_ms, uint64_t now, MutableBytes scratch);
+
+  // A namespace's name with its length before it, as keys begin; and a tag's hash.
+  void ForgetNamespace(Bytes name) { invalidations_.Forget(NamespacePlace(name)); }
+  void ForgetTag(uint64_t tag_hash) { invalidations_.Forget(invalidations_.NarrowPlace(tag_hash)); }
+  uint64_t TagHash(Bytes tag) const { return KeyedHash(secret(), tag.data(), tag.size(), uint64_t{7} << 32); }
+
+  void SetStaleWindow(uint32_t ms);
+  ByteTunables& tunables() { return tunables_; }
+
+ private:
+  ShardType& shard_for(Bytes key) { return shard_of(MakeByteKey(secret(), key)); }
+  uint32_t NamespacePlace(Bytes name) const {
+    return invalidations_.BroadPlace(KeyedHash(secret(), name.data(), name.size(), uint64_t{8} << 32));
+  }
+  bool Forgotten(const ByteFound& found) const {
+    const uint32_t generation = found.header.generation;
+    if (generation == this->generation()) [[likely]] return false;
+    if (invalidations_.AllForgotten(generation)) return true;
+    for (size_t i = 0; i < found.header.places; ++i) {
+      if (invalidations_.Forgotten(found.place[i], generation)) return true;
+    }
+    return false;
+  }
+  bool ChooseRefresh(const ByteFound& found, uint64_t remaining, Reader* reader) const;
+
+  ByteTunables tunables_;
+};
+
+}  // namespace shardns::cache
