@@ -1,9 +1,23 @@
 // What the package exports, and nothing else.
 export { createServer } from './admin/create-server.js';
 export {
+  ByteCache,
+  type ByteCacheFileOptions,
+  type ByteCacheHandle,
+  type ByteCacheOptions,
+  type ByteEntry,
+  type ByteKey,
+  type ByteNamespaceOptions,
+  type CodecName,
+  type FetchOptions,
+  type Loader,
+  type SetOptions,
+} from './cache/byte-cache.js';
+export {
   type CachedAnswer,
   type CacheEntry,
   DnsCache,
+  type DnsCacheFileOptions,
   type DnsCacheHandle,
   type DnsCacheOptions,
   type NotStored,

@@ -4,6 +4,8 @@ export type ShardnsErrorCode =
   | 'ERR_SHARDNS_OPTION' // an option or configuration value is not what was expected
   | 'ERR_SHARDNS_CLOSED' // used after close()
   | 'ERR_SHARDNS_MEMORY' // the cache's memory could not be taken
+  | 'ERR_SHARDNS_FILE' // a file that cannot be opened, read or written, or was cut or replaced under a cache
+  | 'ERR_SHARDNS_LOADER' // a loader's failure that is remembered
   | 'ERR_SHARDNS_LISTEN' // an address could not be listened on
   | 'ERR_SHARDNS_NATIVE' // the native addon is missing or of another version
   | 'ERR_SHARDNS_TIMEOUT' // no answer within the time given

@@ -2,22 +2,17 @@
 import { z } from 'zod';
 import { optionError, ShardnsError, show } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
-import { count, memoryOption, readWith } from '../base/options.js';
+import { count, readWith } from '../base/options.js';
 import { type CacheStats, Status } from '../native/binding.js';
 import { typeCode, typeName } from '../wire/iana.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { type AnswerOptions, Engine, MAX_TENANT, type Variant } from './engine.js';
+import { FileWatch, fileShape, regionShape } from './region.js';
 
 export const dnsCacheSchema = z.strictObject({
-  /** Octets, all of them taken at once and never passed; pages are touched as they fill. */
-  memory: memoryOption.default('64MiB'),
+  ...regionShape,
   /** In a SharedArrayBuffer, so that other threads can attach. */
   shared: z.boolean().default(false),
-  policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
-  /** A power of two up to 256; 0 = one per 4 MiB, at most 64. */
-  shards: count(0, 256)
-    .refine(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')
-    .default(0),
   /** Sizes the index. */
   averageEntryBytes: count(64, 65_536).default(184),
   minTtlSeconds: count(0, 86_400).default(0),
@@ -33,6 +28,8 @@ export const dnsCacheSchema = z.strictObject({
 });
 export type DnsCacheOptions = z.input<typeof dnsCacheSchema>;
 type DnsCacheSettings = z.output<typeof dnsCacheSchema>;
+export const dnsCacheFileSchema = dnsCacheSchema.omit({ shared: true }).extend(fileShape);
+export type DnsCacheFileOptions = z.input<typeof dnsCacheFileSchema>;
 
 /** What `share()` gives: goes through `workerData` and `postMessage`. */
 export interface DnsCacheHandle {
@@ -85,13 +82,19 @@ export class DnsCache implements Disposable {
   readonly engine: Engine;
   readonly #settings: DnsCacheSettings;
   readonly #memory: SharedArrayBuffer | undefined;
+  readonly #file: FileWatch | undefined;
   #batch = { places: 0, room: 0 };
   #closed = false;
 
-  private constructor(engine: Engine, settings: DnsCacheSettings, memory: SharedArrayBuffer | undefined) {
+  private constructor(
+    engine: Engine,
+    settings: DnsCacheSettings,
+    place: { memory?: SharedArrayBuffer; path?: string },
+  ) {
     this.engine = engine;
     this.#settings = settings;
-    this.#memory = memory;
+    this.#memory = place.memory;
+    this.#file = place.path === undefined ? undefined : new FileWatch(place.path, engine.native);
     engine.configure({
       minTtlSeconds: settings.minTtlSeconds,
       maxTtlSeconds: settings.maxTtlSeconds,
@@ -118,7 +121,7 @@ export class DnsCache implements Disposable {
     // 64 octets more: such a buffer is aligned to 16 only.
     const memory = settings.shared ? new SharedArrayBuffer(memoryBytes + 64) : undefined;
     const { shards, policy, averageEntryBytes } = settings;
-    return new DnsCache(new Engine({ memoryBytes, shards, policy, averageEntryBytes, memory }), settings, memory);
+    return new DnsCache(new Engine({ memoryBytes, shards, policy, averageEntryBytes, memory }), settings, { memory });
   }
 
   /**
@@ -132,7 +135,25 @@ export class DnsCache implements Disposable {
     if (given?.kind !== 'shardns.DnsCache' || !(given.memory instanceof SharedArrayBuffer) || !settings.success) {
       throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
     }
-    return new DnsCache(new Engine({ attach: given.memory }), settings.data, given.memory);
+    return new DnsCache(new Engine({ attach: given.memory }), settings.data, { memory: given.memory });
+  }
+
+  /**
+   * A cache in a file, mapped by every process that opens it: entries and invalidations are common, at once, and are
+   * there after a restart. The file is made with mode 0600 and all its blocks. Any of the processes may be killed at
+   * any time; what it was writing is put in order by the next writer. Over a restart of the machine time goes on by the
+   * wall clock.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION; ERR_SHARDNS_FILE with what is wrong with the file: no room, another
+   * version, size, policy, kind, owner or mode
+   */
+  static open(options: DnsCacheFileOptions): DnsCache {
+    const settings = readWith(dnsCacheFileSchema, options);
+    const memory = settings.memory ?? '64MiB';
+    const { path, recreate, shards, policy, averageEntryBytes } = settings;
+    const anySize = settings.memory === undefined;
+    const memoryBytes = parseMemory(memory)!;
+    const engine = new Engine({ memoryBytes, shards, policy, averageEntryBytes, path, anySize, recreate });
+    return new DnsCache(engine, { ...settings, memory, shared: false }, { path });
   }
 
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION unless it was made with `shared: true` */
@@ -268,6 +289,7 @@ export class DnsCache implements Disposable {
 
   #open(): void {
     if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'a DnsCache that is closed');
+    this.#file?.check();
   }
 }
 

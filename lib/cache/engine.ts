@@ -1,6 +1,4 @@
 // The native cache behind validated options: what the server and the programs' caches are both made of.
-import { ShardnsError, show } from '../base/errors.js';
-import { type Random, systemRandom } from '../base/random.js';
 import {
   binding,
   type CacheStats,
@@ -10,7 +8,6 @@ import {
   MISS,
   MISS_WITH_STALE,
   type NativeCache,
-  Policy,
   readCacheStats,
   TICKS_PER_SECOND,
   TUNABLES,
@@ -19,19 +16,7 @@ import {
   VariantFlag,
 } from '../native/binding.js';
 import { MAX_MESSAGE_SIZE } from '../wire/iana.js';
-
-export interface EngineOptions {
-  /** Octets of the region, 1 MiB or more. */
-  memoryBytes: number;
-  /** A power of two up to 256; 0 chooses. */
-  shards: number;
-  policy: keyof typeof Policy;
-  /** Sizes the index: octets of a typical entry. */
-  averageEntryBytes: number;
-  random?: Random;
-  /** Zeroed shared memory to lay the cache out in; memory of its own if not given. */
-  memory?: SharedArrayBuffer;
-}
+import { listed, makeRegion, type RegionSource } from './region.js';
 
 /** Tenants are 0 to this; 2^32 - 1 stands for a client that is not known yet. */
 export const MAX_TENANT = UNKNOWN_TENANT - 1;
@@ -96,44 +81,6 @@ export function variantFlags(variant: Variant): number {
   return (variant.dnssecOk ? VariantFlag.dnssecOk : 0) | (variant.checkingDisabled ? VariantFlag.checkingDisabled : 0);
 }
 
-function create(options: EngineOptions): NativeCache {
-  const random = options.random ?? systemRandom;
-  const { memory } = options;
-  try {
-    return binding().createCache(
-      {
-        memoryBytes: options.memoryBytes,
-        shards: options.shards,
-        policy: Policy[options.policy],
-        averageEntryBytes: options.averageEntryBytes,
-        seedHigh: random.uint32(),
-        seedLow: random.uint32(),
-      },
-      memory && new Uint8Array(memory),
-    );
-  } catch (cause) {
-    if ((cause as { code?: string }).code !== 'ERR_SHARDNS_MEMORY') throw cause;
-    throw new ShardnsError(
-      'ERR_SHARDNS_MEMORY',
-      `the cache cannot have ${options.memoryBytes} octets in ${show(options.shards)} shards: ask for less memory, or for at least 1 MiB a shard`,
-      { cause },
-    );
-  }
-}
-
-function attach(memory: SharedArrayBuffer): NativeCache {
-  try {
-    return binding().attachCache(new Uint8Array(memory));
-  } catch (cause) {
-    if ((cause as { code?: string }).code !== 'ERR_SHARDNS_MEMORY') throw cause;
-    throw new ShardnsError(
-      'ERR_SHARDNS_MEMORY',
-      `${memory.byteLength} octets of shared memory cannot be attached: ${(cause as Error).message}`,
-      { cause },
-    );
-  }
-}
-
 const REPLY_ROOM = MAX_MESSAGE_SIZE + 64;
 
 export class Engine implements Disposable {
@@ -146,14 +93,10 @@ export class Engine implements Disposable {
   readonly #control = new Uint32Array(Control.words);
   #closed = false;
 
-  constructor(options: EngineOptions | { attach: SharedArrayBuffer }) {
-    if ('attach' in options) {
-      this.memoryBytes = options.attach.byteLength;
-      this.native = attach(options.attach);
-    } else {
-      this.memoryBytes = options.memoryBytes;
-      this.native = create(options);
-    }
+  constructor(source: RegionSource) {
+    this.memoryBytes = 'attach' in source ? source.attach.byteLength : source.memoryBytes;
+    const { createCache: create, attachCache: attach, openCache: open } = binding();
+    this.native = makeRegion({ create, attach, open }, source);
     this.native.register(this.query, this.reply, this.#control);
   }
 
@@ -223,15 +166,8 @@ export class Engine implements Disposable {
 
   /** Walks the index shard by shard, a few hundred entries at a time; each shard is locked while it is read. */
   *list(): Generator<ListedEntry> {
-    const out = Buffer.alloc(64 << 10);
-    for (let shard = 0; shard < this.native.shards(); shard++) {
-      for (let bucket = 0, buckets = 1; bucket < buckets;) {
-        const written = this.native.list(shard, bucket, out);
-        bucket = this.#control[Control.nextBucket];
-        buckets = this.#control[Control.buckets];
-        for (let at = 0; at < written; at += out.readUInt32LE(at)) yield readListed(out, at);
-      }
-    }
+    const { nextBucket, buckets } = Control;
+    for (const [out, at] of listed(this.native, this.#control, { nextBucket, buckets })) yield readListed(out, at);
   }
 
   /** Forgets by epoch: O(1), whatever the number of entries. */

@@ -84,10 +84,26 @@ export const CACHE_STATS = [
   'entries',
   'liveBytes',
   'rebuilds',
+  'recoveries',
 ] as const;
 export type CacheStats = Record<(typeof CACHE_STATS)[number], number>;
 
-export interface NativeCache {
+/** What both kinds of caches have. */
+export interface NativeRegion {
+  /** Records of the entries' format; the control words say where to go on. */
+  list(shard: number, bucket: number, out: Uint8Array): number;
+  stats(shard: number, out: Float64Array): void;
+  shards(): number;
+  /** A value of FileState. */
+  fileState(): number;
+  /** Moves time for this object and the planes on it; for tests. */
+  shiftClock(ms: number): void;
+  checkInvariants(): boolean;
+  close(): void;
+}
+export const FileState = { sound: 0, cut: 1, replaced: 2 } as const;
+
+export interface NativeCache extends NativeRegion {
   register(query: Uint8Array, reply: Uint8Array, control: Uint32Array): void;
   registerBatch(queries: Uint8Array, queryEnds: Uint32Array, replies: Uint8Array, replyLengths: Int32Array): void;
   answer(length: number): number;
@@ -110,19 +126,55 @@ export interface NativeCache {
   ): number;
   remove(name: Uint8Array, type: number, variantFlags: number, tenant: number): boolean;
   peek(name: Uint8Array, type: number, variantFlags: number, tenant: number, out: Uint8Array): number;
-  /** Records of native/cache/shard.h; the control words say where to go on. */
-  list(shard: number, bucket: number, out: Uint8Array): number;
   forget(kind: number, name: Uint8Array | undefined, tenant: number): void;
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
   refuse(query: Uint8Array, rcode: number, extendedError: number): number;
   configure(tunables: Uint32Array): void;
-  stats(shard: number, out: Float64Array): void;
-  shards(): number;
   responses(out: Float64Array): void;
-  /** Moves time for this cache and the planes on it; for tests. */
-  shiftClock(ms: number): void;
-  checkInvariants(): boolean;
-  close(): void;
+}
+
+/** Results of `get` of a byte cache other than the value's length in octets. */
+export const Got = { miss: -1, failure: -2, tooLong: -3, keyTooLong: -4 } as const;
+export const GetFlag = { allowStale: 1, uncounted: 2 } as const;
+export const ByteControl = {
+  kind: 0,
+  stale: 1,
+  refresh: 2,
+  popularity: 3,
+  length: 4,
+  nextBucket: 5,
+  buckets: 6,
+  words: 7,
+} as const;
+/** Flags of a stored value: its kind in the lower three bits, and whether it is a loader's failure. */
+export const ByteFlag = { kindMask: 7, failure: 16 } as const;
+export const ByteForget = { all: 0, namespace: 1, tag: 2 } as const;
+export const MAX_VALUE_OCTETS = 65_536;
+/** With the namespace's name and an octet for its length. */
+export const MAX_KEY_OCTETS = 4096;
+export const MAX_TAGS = 16;
+
+export interface NativeBytes extends NativeRegion {
+  register(value: Uint8Array, control: Uint32Array, remainingMs: Float64Array): void;
+  get(key: string | Uint8Array, namespace: number, flags: number, out?: Uint8Array): number;
+  /** @returns 0, or a negative Status or Got.keyTooLong */
+  set(
+    key: string | Uint8Array,
+    namespace: number,
+    value: string | Uint8Array,
+    flags: number,
+    ttlMs: number,
+    tags: Uint16Array | undefined,
+    generation: number,
+  ): number;
+  remove(key: string | Uint8Array, namespace: number): number;
+  touch(key: string | Uint8Array, namespace: number, ttlMs: number): number;
+  addNamespace(name: string): number;
+  tagPlace(tag: string): number;
+  forget(kind: number, number: number): void;
+  generation(): number;
+  /** Stale window in ms, refresh shares by popularity 0 to 3 (of 256), beta of early refresh in ms. */
+  configure(words: Uint32Array): void;
 }
 
 export const FlightKind = { miss: 0, refresh: 1, otherClass: 2 } as const;
@@ -178,21 +230,32 @@ export interface NativePlane {
   close(): void;
 }
 
+export interface NativeRegionOptions {
+  memoryBytes: number;
+  shards: number;
+  policy: number;
+  averageEntryBytes: number;
+  seedHigh: number;
+  seedLow: number;
+}
+/** How an object over a region is made. */
+export interface RegionMakers<T> {
+  /** @param memory zeroed shared memory to lay it out in */
+  create(options: NativeRegionOptions, memory?: Uint8Array): T;
+  /** @throws ERR_SHARDNS_MEMORY with what is wrong with the memory */
+  attach(memory: Uint8Array): T;
+  /** @throws ERR_SHARDNS_FILE with what is wrong with the file */
+  open(options: NativeRegionOptions & { anySize: number; recreate: number }, path: string): T;
+}
+
 interface Binding {
   contract: number;
-  createCache(
-    options: {
-      memoryBytes: number;
-      shards: number;
-      policy: number;
-      averageEntryBytes: number;
-      seedHigh: number;
-      seedLow: number;
-    },
-    memory?: Uint8Array,
-  ): NativeCache;
-  /** @throws ERR_SHARDNS_MEMORY with what is wrong with the memory */
-  attachCache(memory: Uint8Array): NativeCache;
+  createCache: RegionMakers<NativeCache>['create'];
+  attachCache: RegionMakers<NativeCache>['attach'];
+  openCache: RegionMakers<NativeCache>['open'];
+  createBytes: RegionMakers<NativeBytes>['create'];
+  attachBytes: RegionMakers<NativeBytes>['attach'];
+  openBytes: RegionMakers<NativeBytes>['open'];
   createPlane(
     cache: NativeCache,
     options: {
@@ -209,7 +272,7 @@ interface Binding {
   ): NativePlane;
 }
 
-const CONTRACT = 1;
+const CONTRACT = 2;
 
 function load(): Binding {
   let binding: Binding;
@@ -240,7 +303,7 @@ export function binding(): Binding {
 
 const cacheStatsWords = new Float64Array(CACHE_STATS.length);
 /** @param shard number of the shard; -1 = all together */
-export function readCacheStats(cache: NativeCache, shard = -1): CacheStats {
+export function readCacheStats(cache: NativeRegion, shard = -1): CacheStats {
   cache.stats(shard, cacheStatsWords);
   return Object.fromEntries(CACHE_STATS.map((name, i) => [name, cacheStatsWords[i]])) as CacheStats;
 }

@@ -1,6 +1,8 @@
 // Methods of the cache object. The numbers that cross are declared once more, with their meaning, in lib/native.
 #include "addon/cache_object.h"
 
+#include "addon/region_argument.h"
+
 namespace shardns::addon {
 
 CacheObject::CacheObject(std::shared_ptr<cache::Cache> cache)
@@ -364,27 +366,10 @@ struct CacheMethods {
     tunables.client_subnet = words[14] != 0;
     return nullptr;
   }
-  // stats(shard, Float64Array): shard -1 = all; fills in the order of cache::Stats, then the responder's counters
   static napi_value Stats(napi_env env, napi_callback_info info) {
     Arguments<2> args(env, info);
     Object* self = This(args.data);
-    if (!self->cache_) return ThrowClosed(env);
-    int32_t shard;
-    MutableBytes out;
-    constexpr size_t kWords = sizeof(cache::Stats) / sizeof(uint64_t);
-    if (args.count != 2 || napi_get_value_int32(env, args.values[0], &shard) != napi_ok ||
-        !GetBytes(env, args.values[1], &out) || out.size() < kWords * sizeof(double) ||
-        shard >= static_cast<int32_t>(self->cache_->shards())) {
-      return ThrowArgument(env);
-    }
-    const cache::Stats stats =
-        shard < 0 ? self->cache_->TotalStats() : self->cache_->ShardStats(static_cast<uint32_t>(shard));
-    const uint64_t* words = reinterpret_cast<const uint64_t*>(&stats);
-    for (size_t i = 0; i < kWords; ++i) {
-      const double value = static_cast<double>(words[i]);
-      std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
-    }
-    return nullptr;
+    return self->cache_ ? WriteStats(env, *self->cache_, args.values[0], args.values[1]) : ThrowClosed(env);
   }
   static napi_value Shards(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -405,6 +390,12 @@ struct CacheMethods {
       words[24 + i] = static_cast<double>(self->responder_.counters().requests_by_type[i].Get());
     }
     return nullptr;
+  }
+  // fileState() -> 0 as it should be, or in no file; 1 cut under the mapping; 2 the path leads elsewhere
+  static napi_value FileState(napi_env env, napi_callback_info info) {
+    Arguments<1> args(env, info);
+    Object* self = This(args.data);
+    return self->cache_ ? Int(env, StateOfFile(self->cache_->region())) : ThrowClosed(env);
   }
   // shiftClock(ms): time is the monotonic clock plus this, for this cache and the planes on it
   static napi_value ShiftClock(napi_env env, napi_callback_info info) {
@@ -436,10 +427,6 @@ struct CacheMethods {
 
 namespace {
 
-struct Method {
-  const char* name;
-  napi_callback callback;
-};
 constexpr Method kMethods[] = {
     {"register", CacheMethods::Register},
     {"registerBatch", CacheMethods::RegisterBatch},
@@ -457,6 +444,7 @@ constexpr Method kMethods[] = {
     {"configure", CacheMethods::Configure},
     {"stats", CacheMethods::Stats},
     {"shards", CacheMethods::Shards},
+    {"fileState", CacheMethods::FileState},
     {"responses", CacheMethods::Responses},
     {"shiftClock", CacheMethods::ShiftClock},
     {"checkInvariants", CacheMethods::CheckInvariants},
@@ -466,74 +454,12 @@ constexpr napi_type_tag kCacheTag = {0x5ead5ca1ab1e0001, 0xcac4e0b1ec700001};
 
 }  // namespace
 
-CacheObject* CacheObject::From(napi_env env, napi_value object) {
-  bool tagged = false;
-  if (napi_check_object_type_tag(env, object, &kCacheTag, &tagged) != napi_ok || !tagged) return nullptr;
-  void* data = nullptr;
-  return napi_unwrap(env, object, &data) == napi_ok ? static_cast<CacheObject*>(data) : nullptr;
-}
-
-napi_value CacheObject::Create(napi_env env, napi_callback_info info) {
-  Arguments<2> args(env, info);
-  napi_value options = args.values[0], value;
-  cache::RegionOptions region;
-  double bytes;
-  uint32_t policy, seed_high, seed_low;
-  if (napi_get_named_property(env, options, "memoryBytes", &value) != napi_ok ||
-      napi_get_value_double(env, value, &bytes) != napi_ok || !GetProperty(env, options, "shards", &region.shards) ||
-      !GetProperty(env, options, "policy", &policy) ||
-      !GetProperty(env, options, "averageEntryBytes", &region.average_entry_bytes) ||
-      !GetProperty(env, options, "seedHigh", &seed_high) || !GetProperty(env, options, "seedLow", &seed_low)) {
-    return ThrowArgument(env);
-  }
-  region.bytes = static_cast<size_t>(bytes);
-  region.policy = static_cast<cache::PolicyKind>(policy);
-  region.seed = static_cast<uint64_t>(seed_high) << 32 | seed_low;
-  napi_valuetype type = napi_undefined;
-  if (args.count == 2) napi_typeof(env, args.values[1], &type);
-  MutableBytes memory;
-  if (type != napi_undefined && !GetBytes(env, args.values[1], &memory)) return ThrowArgument(env);
-  std::shared_ptr<cache::Cache> cache = type == napi_undefined
-                                            ? cache::Cache::Create(region)
-                                            : cache::Cache::Over<cache::Cache>(cache::Region::CreateIn(memory, region));
-  if (!cache) return Throw(env, "ERR_SHARDNS_MEMORY", "the cache's memory could not be taken");
-  return Wrap(env, std::move(cache), type == napi_undefined ? nullptr : args.values[1]);
-}
-
-napi_value CacheObject::Attach(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  MutableBytes memory;
-  if (args.count != 1 || !GetBytes(env, args.values[0], &memory)) return ThrowArgument(env);
-  const char* problem = nullptr;
-  std::shared_ptr<cache::Cache> cache =
-      cache::Cache::Over<cache::Cache>(cache::Region::Attach(memory, cache::RegionKind::kAnswers, &problem));
-  if (!cache) return Throw(env, "ERR_SHARDNS_MEMORY", problem);
-  return Wrap(env, std::move(cache), args.values[0]);
-}
+CacheObject* CacheObject::From(napi_env env, napi_value object) { return Unwrap<CacheObject>(env, object, kCacheTag); }
 
 napi_value CacheObject::Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory) {
   auto* self = new CacheObject(std::move(cache));
   if (memory != nullptr) self->memory_.Set(env, memory);
-  napi_value object;
-  napi_create_object(env, &object);
-  napi_type_tag_object(env, object, &kCacheTag);
-  // Each function, and the object, holds the CacheObject; the last to be collected deletes it.
-  const auto release = [](napi_env finalizing, void* data, void*) {
-    auto* held = static_cast<CacheObject*>(data);
-    if (--held->holders_ != 0) return;
-    held->memory_.Clear(finalizing);
-    delete held;
-  };
-  ++self->holders_;
-  napi_wrap(env, object, self, release, nullptr, nullptr);
-  for (const Method& method : kMethods) {
-    napi_value function;
-    napi_create_function(env, method.name, NAPI_AUTO_LENGTH, method.callback, self, &function);
-    ++self->holders_;
-    napi_add_finalizer(env, function, self, release, nullptr, nullptr);
-    napi_set_named_property(env, object, method.name, function);
-  }
-  return object;
+  return WrapObject(env, self, kCacheTag, kMethods);
 }
 
 }  // namespace shardns::addon

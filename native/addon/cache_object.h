@@ -3,30 +3,27 @@
 #pragma once
 #include <memory>
 
-#include "addon/values.h"
+#include "addon/object.h"
 #include "udp/responder.h"
 
 namespace shardns::addon {
 
 class CacheObject {
  public:
-  // createCache({memoryBytes, shards, policy, averageEntryBytes, seedHigh, seedLow}, memory) -> object
-  // memory: undefined, or a Uint8Array over zeroed shared memory to lay the cache out in.
-  static napi_value Create(napi_env env, napi_callback_info info);
-  // attachCache(memory) -> object over a cache that another thread has laid out
-  static napi_value Attach(napi_env env, napi_callback_info info);
+  using CacheType = cache::Cache;
   // The object behind the value that Create returned; null for others.
   static CacheObject* From(napi_env env, napi_value object);
 
   const std::shared_ptr<cache::Cache>& cache() const { return cache_; }
   const cache::TtlPolicy& ttl() const { return ttl_; }
+  // `memory`: kept alive as long as the object; null for none.
+  static napi_value Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory);
   Ticks Now() const { return cache_->NowTicks(MonotonicMs()); }
 
  private:
   friend struct CacheMethods;
+  friend struct ObjectLife;
   explicit CacheObject(std::shared_ptr<cache::Cache> cache);
-  // `memory`: kept alive as long as the object; null for none.
-  static napi_value Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory);
 
   std::shared_ptr<cache::Cache> cache_;
   cache::Reader* reader_;

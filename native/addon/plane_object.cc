@@ -226,10 +226,6 @@ napi_value Close(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-struct Method {
-  const char* name;
-  napi_callback callback;
-};
 constexpr Method kMethods[] = {{"start", Start},
                                {"stopReceiving", StopReceiving},
                                {"receiving", Receiving},

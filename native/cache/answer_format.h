@@ -22,6 +22,7 @@ struct FindArgs {
   Ticks now;
   Ticks stale_window = 0;  // an entry expired for longer is not found
   uint32_t stale_ttl_seconds = 30;
+  bool count = true;  // as a hit, in the entry's popularity
 };
 
 struct AnswerFormat {
@@ -82,7 +83,8 @@ struct AnswerFormat {
     return (header.flags & entry_flag::kKeyMask) == key.flags &&
            header.length >= wire::kHeaderSize + key.name_length + 4u &&
            std::memcmp(message + wire::kHeaderSize, key.name, key.name_length) == 0 &&
-           Load16(message + wire::kHeaderSize + key.name_length) == key.type && ExtraLength(at, header) == key.extra_length &&
+           Load16(message + wire::kHeaderSize + key.name_length) == key.type &&
+           ExtraLength(at, header) == key.extra_length &&
            std::memcmp(message + header.length + 1, key.extra, key.extra_length) == 0;
   }
   static void Write(uint8_t* to, const EntryImage& image, const Key& key, Ticks now, uint32_t generation) {

@@ -41,7 +41,7 @@ void ByteCache::Get(const ByteGet& args, Reader* reader, MutableBytes out, ByteS
   ReaderCounters& counters = reader->of(ShardOf(key.hash, shard_mask_));
   ByteFound found;
   const uint32_t stale_ms = args.allow_stale ? tunables_.stale_ms.load(std::memory_order_relaxed) : 0;
-  shard_of(key).Find({.key = key, .now = args.now, .stale_ms = stale_ms}, out, &counters, &found);
+  shard_of(key).Find({.key = key, .now = args.now, .stale_ms = stale_ms, .count = args.count}, out, &counters, &found);
   if (!found.found || Forgotten(found)) {
     if (args.count) counters.misses.Add();
     return;
@@ -54,11 +54,11 @@ void ByteCache::Get(const ByteGet& args, Reader* reader, MutableBytes out, ByteS
   seen->remaining_ms = expires == kNever ? std::numeric_limits<double>::infinity()
                                          : static_cast<double>(static_cast<int64_t>(expires - args.now));
   const bool stale = expires <= args.now;
-  if (header.length > out.size()) {
-    seen->outcome = ByteOutcome::kTooLong;
-  } else if ((header.flags & byte_flag::kFailure) != 0) {
+  if ((header.flags & byte_flag::kFailure) != 0) {
     // A failure that is past is no news.
     seen->outcome = stale ? ByteOutcome::kMiss : ByteOutcome::kFailure;
+  } else if (header.length > out.size()) {
+    seen->outcome = ByteOutcome::kTooLong;
   } else {
     seen->outcome = stale ? ByteOutcome::kStale : ByteOutcome::kHit;
   }
@@ -97,7 +97,7 @@ Status ByteCache::Set(const ByteSet& args) {
     image.place[image.places++] = static_cast<uint16_t>(NamespacePlace(args.key.first(1u + args.key[0])));
   }
   for (size_t i = 0; i < args.tags; ++i) {
-    image.place[image.places++] = static_cast<uint16_t>(invalidations_.NarrowPlace(args.tag_hashes[i]));
+    image.place[image.places++] = args.tag[i];
   }
   const ByteKey key = MakeByteKey(secret(), args.key);
   return shard_of(key).Insert(image, key, args.now, args.generation != 0 ? args.generation : generation(),

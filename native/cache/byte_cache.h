@@ -36,13 +36,13 @@ struct ByteGet {
 };
 
 struct ByteSet {
-  Bytes key;
-  Bytes value;
-  uint64_t now;
+  Bytes key = {};
+  Bytes value = {};
+  uint64_t now = 0;
   uint64_t ttl_ms = kNever;
   uint8_t flags = 0;  // byte_flag
   uint8_t tags = 0;
-  uint64_t tag_hashes[kMaxPlaces - 1];
+  uint16_t tag[kMaxPlaces - 1] = {};  // their places
   // The generation in which the value was asked for; 0 = now. What was forgotten since stays forgotten.
   uint32_t generation = 0;
   uint32_t freq = 0;
@@ -59,22 +59,27 @@ class ByteCache : public Stripes<ByteFormat> {
   // Gives the entry that is there a new lifetime; false when there is none, or it is expired.
   bool Touch(Bytes key, uint64_t ttl_ms, uint64_t now, MutableBytes scratch);
 
-  // A namespace's name with its length before it, as keys begin; and a tag's hash.
+  // A namespace's name with its length before it, as keys begin; and a tag's place.
   void ForgetNamespace(Bytes name) { invalidations_.Forget(NamespacePlace(name)); }
-  void ForgetTag(uint64_t tag_hash) { invalidations_.Forget(invalidations_.NarrowPlace(tag_hash)); }
-  uint64_t TagHash(Bytes tag) const { return KeyedHash(secret(), tag.data(), tag.size(), uint64_t{7} << 32); }
+  void ForgetTag(uint16_t place) { invalidations_.Forget(place); }
+  uint16_t TagPlace(Bytes tag) const {
+    return static_cast<uint16_t>(
+        invalidations_.NarrowPlace(KeyedHash(secret(), tag.data(), tag.size(), uint64_t{kTag} << 32)));
+  }
 
   void SetStaleWindow(uint32_t ms);
   ByteTunables& tunables() { return tunables_; }
 
  private:
+  enum ForgetKind : uint64_t { kTag = 1, kNamespace = 2 };
   ShardType& shard_for(Bytes key) { return shard_of(MakeByteKey(secret(), key)); }
   uint32_t NamespacePlace(Bytes name) const {
-    return invalidations_.BroadPlace(KeyedHash(secret(), name.data(), name.size(), uint64_t{8} << 32));
+    return invalidations_.BroadPlace(KeyedHash(secret(), name.data(), name.size(), uint64_t{kNamespace} << 32));
   }
   bool Forgotten(const ByteFound& found) const {
     const uint32_t generation = found.header.generation;
-    if (generation == this->generation()) [[likely]] return false;
+    if (generation == this->generation()) [[likely]]
+      return false;
     if (invalidations_.AllForgotten(generation)) return true;
     for (size_t i = 0; i < found.header.places; ++i) {
       if (invalidations_.Forgotten(found.place[i], generation)) return true;

@@ -12,7 +12,7 @@ namespace shardns::cache {
 //  | generation | length | expires | lifetime | key length | places | flags |
 struct ByteHeader {
   uint32_t generation;
-  uint32_t length;       // octets of the value
+  uint32_t length;        // octets of the value
   uint8_t expires_ms[8];  // 64 bits; kNever: it does not expire
   uint32_t lifetime_ms;   // what it was given; kMaxLifetimeMs: that or more
   uint16_t key_length;
@@ -66,6 +66,7 @@ struct ByteFind {
   const ByteKey& key;
   uint64_t now;
   uint32_t stale_ms = 0;  // an entry expired for longer is not found
+  bool count = true;      // as a hit, in the entry's popularity
 };
 
 struct ByteFormat {

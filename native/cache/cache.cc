@@ -271,7 +271,8 @@ Cache::Peeked Cache::Peek(Bytes folded_name, uint16_t type, const Variant& varia
   ReaderCounters ignored;
   const uint32_t window = tunables_.stale_window_seconds.load(std::memory_order_relaxed);
   Found found;
-  shard_of(key).Find({.key = key, .now = now, .stale_window = TicksFromSeconds(window)}, out, &ignored, &found);
+  shard_of(key).Find({.key = key, .now = now, .stale_window = TicksFromSeconds(window), .count = false}, out, &ignored,
+                     &found);
   if (!found.found || Forgotten(found, key) || found.header.length + kLooseSlack > out.size()) return {};
   return {.length = found.header.length, .remaining_ticks = TicksUntil(found.header.expires, now), .freq = found.freq};
 }

@@ -1,15 +1,15 @@
 // Opening, numbering, taking over, and the guard against files that are cut short.
 #include "cache/mapped_file.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <csignal>
-#include <ctime>
-
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
 
 namespace shardns::cache {
 
@@ -44,7 +44,8 @@ void OnBusError(int signal_number, siginfo_t* info, void* context) {
     const auto begin = reinterpret_cast<uintptr_t>(base);
     if (base == nullptr || address < begin || address >= begin + guard.bytes.load()) continue;
     // Everybody at it goes on with empty memory: logs of zeros are not sound, so that each shard begins anew.
-    if (mmap(base, guard.bytes.load(), PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == base) {
+    if (mmap(base, guard.bytes.load(), PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+        base) {
       guard.lost.store(true);
       return;
     }
@@ -287,6 +288,11 @@ bool MappedFile::TakeOver(std::atomic<uint32_t>* word, uint32_t number) {
 }
 
 bool MappedFile::lost() const { return guards[guard_].lost.load(std::memory_order_relaxed); }
+
+bool MappedFile::Cut() const {
+  struct stat here;
+  return lost() || fstat(fd_, &here) != 0 || static_cast<size_t>(here.st_size) < bytes_;
+}
 
 bool MappedFile::Replaced() const {
   struct stat here, there;

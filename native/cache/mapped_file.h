@@ -57,6 +57,8 @@ class MappedFile final : private LockArbiter {
   // Whether the file was cut under the mapping. The memory is anonymous and zero from then on, so that nobody who is
   // at it crashes.
   bool lost() const;
+  // Whether it is shorter than the mapping, met or not.
+  bool Cut() const;
   // Whether the path still leads to this file.
   bool Replaced() const;
 
@@ -72,7 +74,7 @@ class MappedFile final : private LockArbiter {
   uint8_t* base_ = nullptr;
   size_t bytes_ = 0;
   uint32_t number_ = 0;
-  int guard_ = -1;         // its place among the guarded mappings
+  int guard_ = -1;          // its place among the guarded mappings
   std::mutex taking_over_;  // threads of one opening; openings keep each other out by the file's lock
 };
 

@@ -110,7 +110,8 @@ const char* CheckRegion(uint8_t* base, size_t bytes, RegionKind kind, Layout* la
   if (layout->policy != PolicyKind::kS3Fifo && layout->policy != PolicyKind::kLru) return "its policy is unknown";
   const uint32_t shards = layout->shards;
   if (shards == 0 || shards > kMaxShards || (shards & (shards - 1)) != 0 || layout->region_bytes > bytes ||
-      layout->region_bytes < kMinRegionBytes || layout->shard_bytes % 64 != 0 || layout->shard_bytes > kMaxShardBytes ||
+      layout->region_bytes < kMinRegionBytes || super->header_bytes != layout->header_bytes() ||
+      layout->shard_bytes % 64 != 0 || layout->shard_bytes > kMaxShardBytes ||
       layout->shard_bytes < sizeof(ShardHeader) + sizeof(Bucket) ||
       layout->shard_bytes > (layout->region_bytes - layout->header_bytes() - kTailSlack) / shards) {
     return "its sizes do not fit together";

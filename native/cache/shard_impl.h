@@ -518,7 +518,8 @@ inline bool Shard<Format>::TrySlot(const FindArgs& args, AtomicSlot* atomic, Mut
 }
 
 template <typename Format>
-inline void Shard<Format>::Search(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const {
+inline void Shard<Format>::Search(const FindArgs& args, MutableBytes out, ReaderCounters* counters,
+                                  Found* found) const {
   constexpr int kTries = 4;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     bool disturbed = false;
@@ -540,14 +541,14 @@ void Shard<Format>::Find(const FindArgs& args, MutableBytes out, ReaderCounters*
   if (found->found) {
     if (!Format::Usable(args, found->header)) {
       found->found = false;
-    } else if (lru) {
+    } else if (lru && args.count) {
       const Slot slot(found->slot_word);
       if (header_->newest[static_cast<size_t>(slot.queue())] != slot.at()) {
         Unlink(slot.queue(), slot.at());
         LinkNewest(slot.queue(), slot.at());
       }
     }
-    if (found->found && found->freq < Slot::kMaxFreq) {
+    if (found->found && args.count && found->freq < Slot::kMaxFreq) {
       uint64_t expected = found->slot_word;
       if (Slot(expected).freq() < Slot::kMaxFreq) {
         found->slot->compare_exchange_strong(expected, expected + Slot::kFreqOne, std::memory_order_relaxed);
@@ -586,7 +587,8 @@ bool Shard<Format>::Visit(Cursor* cursor, uint32_t most, const Visitor& visit) c
     Log walk = logs_[cursor->queue];
     if (!cursor->begun) {
       // What is appended during the walk is shown too, but never more than the log holds.
-      *cursor = {.queue = cursor->queue, .begun = true, .at = walk.given_back(), .end = walk.given_back() + walk.capacity()};
+      *cursor = {
+          .queue = cursor->queue, .begun = true, .at = walk.given_back(), .end = walk.given_back() + walk.capacity()};
     }
     // The tail may have passed the place meanwhile; a shard begun anew has nothing left of what is walked.
     cursor->at = std::max(cursor->at, walk.given_back());
@@ -602,7 +604,8 @@ bool Shard<Format>::Visit(Cursor* cursor, uint32_t most, const Visitor& visit) c
         Key key;
         if (units == 0 || !KeyAt(place.at, header, &key)) break;
         const AtomicSlot* owner = OwnerOf(key, static_cast<Queue>(cursor->queue), place);
-        if (owner != nullptr && !visit(EntryAt(place.at), header, Slot(owner->load(std::memory_order_relaxed)).freq())) {
+        if (owner != nullptr &&
+            !visit(EntryAt(place.at), header, Slot(owner->load(std::memory_order_relaxed)).freq())) {
           return true;
         }
         --most;

@@ -102,7 +102,9 @@ class Stripes {
 
  protected:
   explicit Stripes(std::unique_ptr<Region> region)
-      : region_(std::move(region)), super_(SuperblockOf(region_->base())), shard_mask_(region_->layout().shards - 1),
+      : region_(std::move(region)),
+        super_(SuperblockOf(region_->base())),
+        shard_mask_(region_->layout().shards - 1),
         invalidations_(region_->layout().Invalidations(region_->base())) {
     const uint32_t count = region_->layout().shards;
     shards_.reserve(count);

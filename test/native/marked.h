@@ -19,7 +19,8 @@ inline Buffer Marked(const std::string& name, uint8_t version) {
 // Whether a reply to `query` for `name`, aged by `age` seconds, is one of those.
 inline bool IsMarked(const std::string& name, const Buffer& query, std::span<const uint8_t> reply, uint32_t age) {
   const size_t question_end = query.size();
-  if (reply.size() < question_end + 16 || !std::equal(query.begin() + 12, query.end(), reply.begin() + 12)) return false;
+  if (reply.size() < question_end + 16 || !std::equal(query.begin() + 12, query.end(), reply.begin() + 12))
+    return false;
   const uint8_t version = reply[question_end + 12];
   const uint8_t addresses = static_cast<uint8_t>(1 + version % 7);
   if (reply.size() != question_end + addresses * 16u || wire::AnCount(reply.data()) != addresses) return false;

@@ -1,0 +1,464 @@
+// A bounded cache of octets off the heap for any code: keys and values of one's own, each with its time to live.
+import { z } from 'zod';
+import { optionError, ShardnsError, show } from '../base/errors.js';
+import { parseMemory } from '../base/memory.js';
+import { count, readWith } from '../base/options.js';
+import {
+  binding,
+  ByteControl,
+  ByteFlag,
+  ByteForget,
+  type CacheStats,
+  GetFlag,
+  Got,
+  MAX_KEY_OCTETS,
+  MAX_TAGS,
+  MAX_VALUE_OCTETS,
+  type NativeBytes,
+  readCacheStats,
+  Status,
+} from '../native/binding.js';
+import { CODECS, type Codec, type CodecName, decode } from './codec.js';
+import { type FetchOptions, Fetcher, type Loader } from './fetcher.js';
+import { FileWatch, fileShape, listed, makeRegion, regionShape, type RegionSource } from './region.js';
+
+const milliseconds = (least: number) => z.number().min(least, `expected ${least} or more milliseconds`);
+
+/** What values are: Uint8Array, string, or anything that JSON or v8.serialize takes. */
+const codec = z.enum(['bytes', 'utf8', 'json', 'v8']);
+/** Lifetime of values for which none is given; Infinity = until evicted. */
+const ttlMs = z.union([z.literal(Infinity), milliseconds(1)]);
+const tuningShape = {
+  /** Sizes the index: octets of a typical key and value together. */
+  averageEntryBytes: count(64, 65_536).default(256),
+  /** `fetch` answers with a value expired for up to this, and loads a new one meanwhile. */
+  staleWhileRevalidateMs: count(0, 2 ** 31 - 1).default(0),
+  /** `fetch` answers with a value expired for up to this when its loader fails. */
+  staleIfErrorMs: count(0, 2 ** 31 - 1).default(0),
+  /** `fetch` loads anew when less than this share of a lifetime is left; less popular values later, or not at all. */
+  refreshAhead: z.number().min(0).max(0.9).default(0),
+  /** `fetch` loads anew early with probability exp(-remaining / this) (Vattani et al., VLDB 2015); 0 = off. */
+  earlyRefreshBetaMs: count(0, 2 ** 31 - 1).default(0),
+  /** How long `fetch` remembers a loader's failure; 0 = not at all. */
+  errorTtlMs: milliseconds(0).default(0),
+  /** Loaders at work at the same time; one more `fetch` fails. */
+  maxLoads: count(1, 1_000_000).default(10_000),
+};
+export const byteCacheSchema = z.strictObject({
+  ...regionShape,
+  /** In a SharedArrayBuffer, so that other threads can attach. */
+  shared: z.boolean().default(false),
+  codec: codec.default('bytes'),
+  ttlMs: ttlMs.default(Infinity),
+  ...tuningShape,
+});
+export const byteCacheFileSchema = byteCacheSchema.omit({ shared: true }).extend(fileShape);
+const namespaceSchema = z.strictObject({ codec: codec.optional(), ttlMs: ttlMs.optional() });
+
+export type ByteCacheOptions = z.input<typeof byteCacheSchema>;
+export type ByteCacheFileOptions = z.input<typeof byteCacheFileSchema>;
+export type ByteNamespaceOptions = z.input<typeof namespaceSchema>;
+type ByteCacheSettings = z.output<typeof byteCacheSchema>;
+
+/** What `share()` gives: goes through `workerData` and `postMessage`. */
+export interface ByteCacheHandle {
+  readonly kind: 'shardns.ByteCache';
+  readonly memory: SharedArrayBuffer;
+  readonly settings: Readonly<ByteCacheSettings>;
+}
+
+export type ByteKey = string | Uint8Array;
+
+export interface SetOptions {
+  /** Lifetime; Infinity = until evicted. Default: that of the cache or namespace. */
+  ttlMs?: number;
+  /** Up to 16, to be forgotten together by `invalidate({ tag })`. */
+  tags?: readonly string[];
+}
+
+export interface ByteEntry {
+  key: Buffer;
+  /** Octets of the value. */
+  length: number;
+  /** Infinity: does not expire; negative: expired. */
+  remainingMs: number;
+  /** Hits since it was stored, 3 and more as 3. */
+  popularity: number;
+}
+
+/** The native cache, and what its views share. */
+interface Store {
+  readonly native: NativeBytes;
+  readonly settings: ByteCacheSettings;
+  readonly memory: SharedArrayBuffer | undefined;
+  readonly file: FileWatch | undefined;
+  /** Where values are left by the native side. */
+  readonly value: Buffer;
+  readonly control: Uint32Array;
+  readonly remainingMs: Float64Array;
+  readonly fetcher: Fetcher;
+  closed: boolean;
+}
+
+/**
+ * A bounded cache with times to live, in one block of memory off the heap that is taken at construction and never
+ * passed. Keys are strings (UTF-8) or octets, together with the namespace's name at most 4096 octets; values at most
+ * 65,536 octets as their codec writes them.
+ */
+export class ByteCache<V = Uint8Array> implements Disposable {
+  readonly #store: Store;
+  readonly #native: NativeBytes;
+  /** 0: the namespace without a name. */
+  readonly #space: number;
+  readonly #codec: Codec;
+  readonly #ttlMs: number;
+  /** The name with its length before it, as keys begin in `entries()`. */
+  readonly #prefix: Buffer;
+
+  private constructor(store: Store, name: string, options: z.output<typeof namespaceSchema>) {
+    this.#store = store;
+    this.#native = store.native;
+    this.#codec = CODECS[options.codec ?? store.settings.codec];
+    this.#ttlMs = options.ttlMs ?? store.settings.ttlMs;
+    this.#space = name === '' ? 0 : this.#native.addNamespace(name);
+    const octets = Buffer.from(name);
+    this.#prefix = Buffer.concat([Buffer.from([octets.length]), octets]);
+  }
+
+  /** For tests, which move its clock. @internal */
+  get native(): NativeBytes {
+    return this.#native;
+  }
+
+  static #over<V>(
+    source: RegionSource,
+    settings: ByteCacheSettings,
+    place: { memory?: SharedArrayBuffer; path?: string },
+  ): ByteCache<V> {
+    const { createBytes: create, attachBytes: attach, openBytes: open } = binding();
+    const native = makeRegion({ create, attach, open }, source);
+    const value = Buffer.alloc(MAX_VALUE_OCTETS + 64);
+    const control = new Uint32Array(ByteControl.words);
+    const remainingMs = new Float64Array(1);
+    native.register(value, control, remainingMs);
+    const share = settings.refreshAhead * 256;
+    native.configure(
+      Uint32Array.of(
+        Math.max(settings.staleWhileRevalidateMs, settings.staleIfErrorMs),
+        0,
+        // Popularity counts the hits since it was stored, 3 and more as 3: the more popular, the earlier.
+        Math.round(share / 3),
+        Math.round((share * 2) / 3),
+        Math.round(share),
+        settings.earlyRefreshBetaMs,
+      ),
+    );
+    const store: Store = {
+      native,
+      settings,
+      memory: place.memory,
+      file: place.path === undefined ? undefined : new FileWatch(place.path, native),
+      value,
+      control,
+      remainingMs,
+      fetcher: new Fetcher(settings),
+      closed: false,
+    };
+    return new ByteCache<V>(store, '', {});
+  }
+
+  /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and expectation; ERR_SHARDNS_MEMORY */
+  static create(options?: ByteCacheOptions & { codec?: 'bytes' }): ByteCache;
+  static create(options: ByteCacheOptions & { codec: 'utf8' }): ByteCache<string>;
+  static create<V>(options: ByteCacheOptions & { codec: 'json' | 'v8' }): ByteCache<V>;
+  static create<V>(options: ByteCacheOptions = {}): ByteCache<V> {
+    const settings = readWith(byteCacheSchema, options);
+    const memoryBytes = parseMemory(settings.memory)!;
+    // 64 octets more: such a buffer is aligned to 16 only.
+    const memory = settings.shared ? new SharedArrayBuffer(memoryBytes + 64) : undefined;
+    const { shards, policy, averageEntryBytes } = settings;
+    return ByteCache.#over({ memoryBytes, shards, policy, averageEntryBytes, memory }, settings, { memory });
+  }
+
+  /**
+   * The cache of another thread, over the same memory. Values, invalidations and the writers' counts are common; hits
+   * and loads in flight are each thread's own.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION when it is no handle, ERR_SHARDNS_MEMORY with what is wrong with the memory
+   */
+  static attach<V = Uint8Array>(handle: ByteCacheHandle): ByteCache<V> {
+    const given = handle as Partial<ByteCacheHandle> | null | undefined;
+    const settings = byteCacheSchema.safeParse(given?.settings);
+    if (given?.kind !== 'shardns.ByteCache' || !(given.memory instanceof SharedArrayBuffer) || !settings.success) {
+      throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
+    }
+    return ByteCache.#over({ attach: given.memory }, settings.data, { memory: given.memory });
+  }
+
+  /** A cache in a file, mapped by every process that opens it: as {@link DnsCache.open}. */
+  static open(options: ByteCacheFileOptions & { codec?: 'bytes' }): ByteCache;
+  static open(options: ByteCacheFileOptions & { codec: 'utf8' }): ByteCache<string>;
+  static open<V>(options: ByteCacheFileOptions & { codec: 'json' | 'v8' }): ByteCache<V>;
+  static open<V>(options: ByteCacheFileOptions): ByteCache<V> {
+    const settings = readWith(byteCacheFileSchema, options);
+    const memory = settings.memory ?? '64MiB';
+    const { path, recreate, shards, policy, averageEntryBytes } = settings;
+    const anySize = settings.memory === undefined;
+    const source = { memoryBytes: parseMemory(memory)!, shards, policy, averageEntryBytes, path, anySize, recreate };
+    return ByteCache.#over(source, { ...settings, memory, shared: false }, { path });
+  }
+
+  /** @throws {ShardnsError} ERR_SHARDNS_OPTION unless it was made with `shared: true` */
+  share(): ByteCacheHandle {
+    const { memory, settings } = this.#open();
+    if (memory === undefined) {
+      throw new ShardnsError('ERR_SHARDNS_OPTION', 'shared: expected true to share this cache, got false');
+    }
+    return { kind: 'shardns.ByteCache', memory, settings };
+  }
+
+  /**
+   * Keys of their own under a name, in the same memory, with their own codec and lifetime; `clear()` forgets them in
+   * O(1). The same name is the same namespace, in every thread and process.
+   * @param name 1 to 255 octets
+   */
+  namespace<W = V>(name: string, options: ByteNamespaceOptions = {}): ByteCache<W> {
+    const store = this.#open();
+    if (this.#space !== 0) throw optionError('namespace', name, 'to be made from the cache, not from a namespace');
+    if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > 255) {
+      throw optionError('namespace', name, 'a name of 1 to 255 octets');
+    }
+    return new ByteCache<W>(store, name, readWith(namespaceSchema, options));
+  }
+
+  /** The value, or undefined. An expired one is none. */
+  get(key: ByteKey): V | undefined {
+    this.#ready(key);
+    const got = this.#native.get(key, this.#space, 0);
+    return got >= 0 ? this.#decode(key, got) : this.#nothing(key, got);
+  }
+
+  /**
+   * Copies the value's octets, as its codec has written them, into a buffer of the caller's. Makes no garbage.
+   * @returns octets written, or -1 when there is no value
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION when `out` is too small
+   */
+  getInto(key: ByteKey, out: Uint8Array): number {
+    this.#ready(key);
+    if (!(out instanceof Uint8Array)) throw optionError('out', out, 'a Uint8Array');
+    const got = this.#native.get(key, this.#space, 0, out);
+    if (got >= 0) return got;
+    if (got === Got.tooLong) {
+      throw optionError('out', out.length, `room for the value's ${this.#store.control[ByteControl.length]} octets`);
+    }
+    this.#nothing(key, got);
+    return -1;
+  }
+
+  /** The values of many keys, in their order. */
+  getMany(keys: readonly ByteKey[]): (V | undefined)[] {
+    if (!Array.isArray(keys)) throw optionError('keys', keys, 'an array');
+    return (keys as readonly ByteKey[]).map(key => this.get(key));
+  }
+
+  /** @throws {ShardnsError} ERR_SHARDNS_OPTION for a value that its codec does not take or that is too long */
+  set(key: ByteKey, value: V, options?: SetOptions): void {
+    this.#ready(key);
+    this.#write(key, value, options, 0);
+  }
+
+  /** Whether there is a value that has not expired; no hit. */
+  has(key: ByteKey): boolean {
+    const ttl = this.ttl(key);
+    return ttl !== undefined && ttl > 0;
+  }
+  /** Milliseconds that the value has left, Infinity for ever; undefined when there is none; no hit. */
+  ttl(key: ByteKey): number | undefined {
+    this.#ready(key);
+    const got = this.#native.get(key, this.#space, GetFlag.uncounted, NO_ROOM);
+    if (got < 0 && got !== Got.tooLong) {
+      this.#nothing(key, got);
+      return undefined;
+    }
+    return this.#store.remainingMs[0];
+  }
+  /** Gives the value that is there a new lifetime; false when there is none. */
+  touch(key: ByteKey, ttlMs: number = this.#ttlMs): boolean {
+    this.#ready(key);
+    checkTtl(ttlMs);
+    return this.#had(key, this.#native.touch(key, this.#space, ttlMs));
+  }
+  delete(key: ByteKey): boolean {
+    this.#ready(key);
+    return this.#had(key, this.#native.remove(key, this.#space));
+  }
+
+  /**
+   * The value, or what `load` gives for it, which is then stored: read-through. Calls for one key share one load, in
+   * this thread. What is invalidated while it is loaded stays invalidated.
+   * @param load undefined as its result is returned and not stored
+   * @throws what `load` throws; ERR_SHARDNS_LOADER while a failure of its is remembered (`errorTtlMs`);
+   * ERR_SHARDNS_OVERLOAD beyond `maxLoads`; ERR_SHARDNS_ABORTED by the caller's signal, which leaves the load alone
+   */
+  fetch(key: ByteKey, load: Loader<V>, options: FetchOptions<V> = {}): Promise<V> {
+    this.#ready(key);
+    if (typeof load !== 'function') throw optionError('load', load, 'a function');
+    if (options.ttlMs !== undefined && typeof options.ttlMs !== 'function') checkTtl(options.ttlMs);
+    const { native, control, remainingMs, fetcher } = this.#store;
+    const generation = native.generation();
+    return fetcher.fetch<V>({
+      id: `${this.#space}\u0000${typeof key === 'string' ? key : `\u0000${Buffer.from(key).toString('latin1')}`}`,
+      load: () => load(key),
+      signal: options.signal,
+      look: () => {
+        const got = native.get(key, this.#space, GetFlag.allowStale);
+        if (got === Got.failure) return { failure: this.#failure() };
+        if (got < 0) {
+          this.#nothing(key, got);
+          return undefined;
+        }
+        const refresh = control[ByteControl.refresh] !== 0;
+        const expiredMs = -remainingMs[0];
+        const value = this.#decode(key, got);
+        return value === undefined ? undefined : { value, refresh, expiredMs };
+      },
+      store: value => {
+        if (this.#store.closed) return;
+        const ttlMs = typeof options.ttlMs === 'function' ? options.ttlMs(value) : options.ttlMs;
+        this.#write(key, value, { ttlMs, tags: options.tags }, generation);
+      },
+      note: (text, ttlMs) => {
+        if (!this.#store.closed) native.set(key, this.#space, text, FAILURE_FLAGS, ttlMs, undefined, generation);
+      },
+    });
+  }
+
+  /** Forgets what carries a tag, or everything in all namespaces, for every thread and process, at once and in O(1). */
+  invalidate(what: { tag: string } | { all: true }): void {
+    const { native } = this.#open();
+    if ('tag' in what) native.forget(ByteForget.tag, native.tagPlace(checkTag(what.tag)));
+    else native.forget(ByteForget.all, 0);
+  }
+  /** Forgets this namespace; of the cache itself: everything. O(1). */
+  clear(): void {
+    this.#open().native.forget(this.#space === 0 ? ByteForget.all : ByteForget.namespace, this.#space);
+  }
+
+  /** The entries of this namespace as they are met, for inspection; invalidated and expired ones are still among them. */
+  *entries(limit = Infinity): Generator<ByteEntry> {
+    const { native, control } = this.#open();
+    let left = limit;
+    const { nextBucket, buckets } = ByteControl;
+    for (const [out, at] of listed(native, control, { nextBucket, buckets })) {
+      const key = out.subarray(at + 24, at + 24 + out.readUInt16LE(at + 12));
+      const { length } = this.#prefix;
+      if (!key.subarray(0, length).equals(this.#prefix) || (out[at + 14] & ByteFlag.failure) !== 0) continue;
+      if (left-- <= 0) return;
+      yield {
+        key: Buffer.from(key.subarray(length)),
+        length: out.readUInt32LE(at + 4),
+        remainingMs: out.readDoubleLE(at + 16),
+        popularity: out.readUInt32LE(at + 8),
+      };
+      this.#open();
+    }
+  }
+
+  /** Of the whole cache, whatever the namespace. */
+  stats(): CacheStats {
+    return readCacheStats(this.#open().native);
+  }
+
+  /** Lets go of the memory, for all namespaces; that of a shared cache goes with its last thread. */
+  close(): void {
+    if (this.#store.closed) return;
+    this.#store.closed = true;
+    this.#native.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #open(): Store {
+    if (this.#store.closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'a ByteCache that is closed');
+    this.#store.file?.check();
+    return this.#store;
+  }
+  #ready(key: ByteKey): void {
+    if (this.#store.closed || this.#store.file !== undefined) this.#open();
+    if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
+      throw optionError('key', key, 'a string or a Uint8Array');
+    }
+  }
+
+  #decode(key: ByteKey, length: number): V | undefined {
+    try {
+      return decode(this.#store.control[ByteControl.kind], this.#store.value, length) as V;
+    } catch {
+      // Memory that others share may hold anything: what cannot be read is no value.
+      this.#native.remove(key, this.#space);
+      return undefined;
+    }
+  }
+  #nothing(key: ByteKey, got: number): undefined {
+    if (got === Got.keyTooLong) throw keyTooLong(key);
+    return undefined;
+  }
+  #had(key: ByteKey, result: number): boolean {
+    if (result === Got.keyTooLong) throw keyTooLong(key);
+    return result === 1;
+  }
+
+  #failure(): ShardnsError {
+    const { value, control } = this.#store;
+    const text = value.toString('utf8', 0, control[ByteControl.length]);
+    return new ShardnsError('ERR_SHARDNS_LOADER', `the loader failed a short time ago: ${text}`);
+  }
+
+  #write(key: ByteKey, value: V, options: SetOptions | undefined, generation: number): void {
+    const ttlMs = options?.ttlMs ?? this.#ttlMs;
+    if (ttlMs !== Infinity) checkTtl(ttlMs);
+    const encoded = this.#encode(value);
+    const tags = options?.tags === undefined ? undefined : this.#places(options.tags);
+    const status = this.#native.set(key, this.#space, encoded, this.#codec.kind, ttlMs, tags, generation);
+    if (status === Status.ok) return;
+    if (status === Got.keyTooLong) throw keyTooLong(key);
+    const octets = typeof encoded === 'string' ? Buffer.byteLength(encoded) : encoded.length;
+    throw new ShardnsError(
+      'ERR_SHARDNS_OPTION',
+      `value: expected at most ${MAX_VALUE_OCTETS} octets, and no more than a shard holds, got ${octets}`,
+    );
+  }
+  #encode(value: V): Uint8Array | string {
+    let encoded;
+    try {
+      encoded = this.#codec.encode(value);
+    } catch (cause) {
+      const text = `value: expected ${this.#codec.takes}: ${(cause as Error).message}`;
+      throw new ShardnsError('ERR_SHARDNS_OPTION', text, { cause });
+    }
+    if (encoded === undefined) throw optionError('value', value, this.#codec.takes);
+    return encoded;
+  }
+  #places(tags: readonly string[]): Uint16Array {
+    if (!Array.isArray(tags) || tags.length > MAX_TAGS) throw optionError('tags', tags, `up to ${MAX_TAGS} strings`);
+    return Uint16Array.from(tags as readonly string[], tag => this.#native.tagPlace(checkTag(tag)));
+  }
+}
+
+const FAILURE_FLAGS = ByteFlag.failure | CODECS.utf8.kind;
+const NO_ROOM = new Uint8Array(0);
+
+function checkTtl(ttlMs: number): void {
+  if (!(ttlMs >= 1)) throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
+}
+function checkTag(tag: string): string {
+  if (typeof tag !== 'string' || tag === '' || tag.length > 1024) {
+    throw optionError('tag', tag, 'a string of 1 to 1024 characters');
+  }
+  return tag;
+}
+function keyTooLong(key: ByteKey): ShardnsError {
+  const octets = typeof key === 'string' ? Buffer.byteLength(key) : key.length;
+  return optionError('key', octets, `at most ${MAX_KEY_OCTETS} octets with the namespace's name`);
+}
+export type { CodecName, FetchOptions, Loader };

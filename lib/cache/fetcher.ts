@@ -1,0 +1,114 @@
+// Read-through: one load a key at a time, refresh-ahead, stale values while it lasts or when it fails, failures
+// remembered. Knows nothing of how values are stored.
+import { BoundedMap } from '../base/bounded-map.js';
+import { ShardnsError } from '../base/errors.js';
+
+export type Loader<V> = (key: string | Uint8Array) => V | Promise<V>;
+
+export interface FetchOptions<V> {
+  /** Lifetime of the loaded value, or what tells it from the value. Default: that of the cache or namespace. */
+  ttlMs?: number | ((value: V) => number);
+  tags?: readonly string[];
+  /** Gives up waiting; the load goes on for others. */
+  signal?: AbortSignal;
+}
+
+export interface FetcherSettings {
+  staleWhileRevalidateMs: number;
+  staleIfErrorMs: number;
+  errorTtlMs: number;
+  maxLoads: number;
+}
+
+type Seen<V> = { value: V; refresh: boolean; expiredMs: number } | { failure: ShardnsError } | undefined;
+
+export interface FetchTask<V> {
+  /** One for each key. */
+  id: string;
+  look(): Seen<V>;
+  load(): V | Promise<V>;
+  store(value: V): void;
+  /** Remembers a failure. */
+  note(text: string, ttlMs: number): void;
+  signal: AbortSignal | undefined;
+}
+
+const MAX_FAILURE_TEXT = 512;
+
+export class Fetcher {
+  /** At most `maxLoads`. */
+  readonly #loads = new Map<string, Promise<unknown>>();
+  /** Until when a value is served stale without another try, by id; as many as there may be loads. */
+  readonly #failing: BoundedMap<string, number>;
+  constructor(
+    private readonly settings: FetcherSettings,
+    private readonly nowMs: () => number = () => performance.now(),
+  ) {
+    this.#failing = new BoundedMap(settings.maxLoads);
+  }
+
+  async fetch<V>(task: FetchTask<V>): Promise<V> {
+    if (task.signal?.aborted === true) throw aborted(task.signal);
+    const seen = task.look();
+    if (seen !== undefined && 'failure' in seen) throw seen.failure;
+    const { staleWhileRevalidateMs, staleIfErrorMs } = this.settings;
+    if (seen !== undefined && (seen.expiredMs <= 0 || seen.expiredMs < staleWhileRevalidateMs)) {
+      // Nobody waits for it: a load that fails, or for which there is no room, leaves the value as it is.
+      if (seen.refresh || seen.expiredMs > 0) this.#load(task).catch(() => undefined);
+      return seen.value;
+    }
+    const servable = seen !== undefined && seen.expiredMs < staleIfErrorMs;
+    if (servable && (this.#failing.get(task.id) ?? -Infinity) > this.nowMs()) return seen.value;
+    try {
+      return await this.#wait(this.#load(task), task.signal);
+    } catch (error) {
+      const givenUp = error instanceof ShardnsError && error.code === 'ERR_SHARDNS_ABORTED';
+      if (servable && !givenUp) return seen.value;
+      throw error;
+    }
+  }
+
+  #load<V>(task: FetchTask<V>): Promise<V> {
+    const running = this.#loads.get(task.id);
+    if (running !== undefined) return running as Promise<V>;
+    if (this.#loads.size >= this.settings.maxLoads) {
+      const error = new ShardnsError('ERR_SHARDNS_OVERLOAD', `${this.settings.maxLoads} loads are at work (maxLoads)`);
+      return Promise.reject(error);
+    }
+    const load = this.#run(task).finally(() => this.#loads.delete(task.id));
+    this.#loads.set(task.id, load);
+    return load;
+  }
+
+  async #run<V>(task: FetchTask<V>): Promise<V> {
+    let value: V;
+    try {
+      value = await task.load();
+    } catch (error) {
+      const text = (error instanceof Error ? error.message : String(error)).slice(0, MAX_FAILURE_TEXT);
+      const { errorTtlMs } = this.settings;
+      if (errorTtlMs >= 1) {
+        // Never in the place of a value that may still be served.
+        if (task.look() === undefined) task.note(text, errorTtlMs);
+        else this.#failing.set(task.id, this.nowMs() + errorTtlMs);
+      }
+      throw error;
+    }
+    this.#failing.delete(task.id);
+    if (value !== undefined) task.store(value);
+    return value;
+  }
+
+  #wait<V>(load: Promise<V>, signal: AbortSignal | undefined): Promise<V> {
+    if (signal === undefined) return load;
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(aborted(signal));
+      signal.addEventListener('abort', abort, { once: true });
+      load.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    });
+  }
+}
+
+function aborted(signal: AbortSignal): ShardnsError {
+  return new ShardnsError('ERR_SHARDNS_ABORTED', 'the wait for a load was aborted', { cause: signal.reason });
+}

@@ -1,0 +1,129 @@
+// The memory of a cache: of its own, in a SharedArrayBuffer, or in a file. Errors of the native side are explained here.
+import { z } from 'zod';
+import { ShardnsError, show } from '../base/errors.js';
+import { count, memoryOption } from '../base/options.js';
+import { type Random, systemRandom } from '../base/random.js';
+import { FileState, type NativeRegion, Policy, type RegionMakers } from '../native/binding.js';
+
+export interface RegionOptions {
+  /** Octets of the region, 1 MiB or more. */
+  memoryBytes: number;
+  /** A power of two up to 256; 0 chooses, or takes what a file has. */
+  shards: number;
+  policy: keyof typeof Policy;
+  /** Sizes the index: octets of a typical entry. */
+  averageEntryBytes: number;
+  random?: Random;
+}
+export type RegionSource =
+  | (RegionOptions & { memory?: SharedArrayBuffer })
+  | (RegionOptions & { path: string; anySize: boolean; recreate: boolean })
+  | { attach: SharedArrayBuffer };
+
+/** Options of every cache that is an object of its own. */
+export const regionShape = {
+  /** Octets, all of them taken at once and never passed; pages are touched as they fill. */
+  memory: memoryOption.default('64MiB'),
+  policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
+  /** A power of two up to 256; 0 = one per 4 MiB, at most 64. */
+  shards: count(0, 256)
+    .refine(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')
+    .default(0),
+};
+/** Options of a cache that lies in a file. */
+export const fileShape = {
+  path: z.string().min(1, 'expected the path of a file'),
+  /** Octets of a new file, and what one that is there must have; not given: 64 MiB, and any. */
+  memory: memoryOption.optional(),
+  /** Put a new file in the place of one that does not fit: another version, size, policy or kind. */
+  recreate: z.boolean().default(false),
+};
+
+const isCode = (error: unknown, code: string): boolean => (error as { code?: string }).code === code;
+
+/** @throws {ShardnsError} ERR_SHARDNS_MEMORY, ERR_SHARDNS_FILE */
+export function makeRegion<T>(makers: RegionMakers<T>, source: RegionSource): T {
+  if ('attach' in source) {
+    try {
+      return makers.attach(new Uint8Array(source.attach));
+    } catch (cause) {
+      if (!isCode(cause, 'ERR_SHARDNS_MEMORY')) throw cause;
+      throw new ShardnsError(
+        'ERR_SHARDNS_MEMORY',
+        `${source.attach.byteLength} octets of shared memory cannot be attached: ${(cause as Error).message}`,
+        { cause },
+      );
+    }
+  }
+  const random = source.random ?? systemRandom;
+  const { memoryBytes, shards, averageEntryBytes } = source;
+  const policy = Policy[source.policy];
+  const options = {
+    memoryBytes,
+    shards,
+    policy,
+    averageEntryBytes,
+    seedHigh: random.uint32(),
+    seedLow: random.uint32(),
+  };
+  try {
+    if ('path' in source) {
+      const { anySize, recreate, path } = source;
+      return makers.open({ ...options, anySize: anySize ? 1 : 0, recreate: recreate ? 1 : 0 }, path);
+    }
+    return makers.create(options, source.memory && new Uint8Array(source.memory));
+  } catch (cause) {
+    if (isCode(cause, 'ERR_SHARDNS_FILE') && 'path' in source) {
+      throw new ShardnsError('ERR_SHARDNS_FILE', `${source.path}: ${(cause as Error).message}`, { cause });
+    }
+    if (!isCode(cause, 'ERR_SHARDNS_MEMORY')) throw cause;
+    throw new ShardnsError(
+      'ERR_SHARDNS_MEMORY',
+      `the cache cannot have ${memoryBytes} octets in ${show(shards)} shards: ask for less memory, or for at least 1 MiB a shard`,
+      { cause },
+    );
+  }
+}
+
+const LOOK_EVERY_MS = 1000;
+
+/** Looks once a second whether the file under a cache is still what it should be. */
+export class FileWatch {
+  #lookAt = performance.now() + LOOK_EVERY_MS;
+  constructor(
+    readonly path: string,
+    private readonly native: NativeRegion,
+  ) {}
+
+  /** @throws {ShardnsError} ERR_SHARDNS_FILE when the file was cut or replaced */
+  check(): void {
+    const now = performance.now();
+    if (now >= this.#lookAt) this.look(now);
+  }
+  look(now = performance.now()): void {
+    const state = this.native.fileState();
+    if (state === FileState.sound) {
+      this.#lookAt = now + LOOK_EVERY_MS;
+      return;
+    }
+    const what = state === FileState.cut ? 'was cut short' : 'was replaced or removed';
+    throw new ShardnsError('ERR_SHARDNS_FILE', `${this.path}: ${what} while it was open; open it again`);
+  }
+}
+
+/** Walks the index of a native cache shard by shard; each shard is locked while its next few hundred are read. */
+export function* listed(
+  native: NativeRegion,
+  control: Uint32Array,
+  words: { nextBucket: number; buckets: number },
+): Generator<[out: Buffer, at: number]> {
+  const out = Buffer.alloc(64 << 10);
+  for (let shard = 0; shard < native.shards(); shard++) {
+    for (let bucket = 0, buckets = 1; bucket < buckets;) {
+      const written = native.list(shard, bucket, out);
+      bucket = control[words.nextBucket];
+      buckets = control[words.buckets];
+      for (let at = 0; at < written; at += out.readUInt32LE(at)) yield [out, at];
+    }
+  }
+}

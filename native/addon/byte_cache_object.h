@@ -1,0 +1,38 @@
+// The cache of octets as a JavaScript object.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "addon/object.h"
+#include "cache/byte_cache.h"
+
+namespace shardns::addon {
+
+class ByteCacheObject {
+ public:
+  using CacheType = cache::ByteCache;
+  // `memory`: kept alive as long as the object; null for none.
+  static napi_value Wrap(napi_env env, std::shared_ptr<cache::ByteCache> cache, napi_value memory);
+  static ByteCacheObject* From(napi_env env, napi_value object);
+  const std::shared_ptr<cache::ByteCache>& cache() const { return cache_; }
+  uint64_t Now() const;
+
+ private:
+  friend struct ByteCacheMethods;
+  friend struct ObjectLife;
+  explicit ByteCacheObject(std::shared_ptr<cache::ByteCache> cache)
+      : cache_(std::move(cache)), reader_(cache_->NewReader()) {
+    key_[0] = 0;
+  }
+
+  std::shared_ptr<cache::ByteCache> cache_;
+  cache::Reader* reader_;
+  int holders_ = 0;
+  Registered memory_;
+  Registered value_, control_, remaining_;
+  // Names of namespaces, with their lengths before them; 0 = the one without a name.
+  std::vector<std::string> namespaces_{std::string(1, '\0')};
+  uint8_t key_[cache::kMaxKeyOctets + 8];  // a string's last character may be cut by up to three octets
+};
+
+}  // namespace shardns::addon

@@ -1,0 +1,107 @@
+// Reading the options of a region, and making it.
+#include "addon/region_argument.h"
+
+#include <cstring>
+#include <ctime>
+
+#include "base/clock.h"
+
+namespace shardns::addon {
+
+namespace {
+
+bool GetRegionOptions(napi_env env, napi_value options, cache::RegionKind kind, cache::RegionOptions* region) {
+  napi_value value;
+  double bytes;
+  uint32_t policy, seed_high, seed_low;
+  if (napi_get_named_property(env, options, "memoryBytes", &value) != napi_ok ||
+      napi_get_value_double(env, value, &bytes) != napi_ok || !GetProperty(env, options, "shards", &region->shards) ||
+      !GetProperty(env, options, "policy", &policy) ||
+      !GetProperty(env, options, "averageEntryBytes", &region->average_entry_bytes) ||
+      !GetProperty(env, options, "seedHigh", &seed_high) || !GetProperty(env, options, "seedLow", &seed_low)) {
+    return false;
+  }
+  region->bytes = static_cast<size_t>(bytes);
+  region->policy = static_cast<cache::PolicyKind>(policy);
+  region->kind = kind;
+  region->seed = static_cast<uint64_t>(seed_high) << 32 | seed_low;
+  return true;
+}
+
+std::nullptr_t ThrowMemory(napi_env env, const char* problem) {
+  Throw(env, "ERR_SHARDNS_MEMORY", problem);
+  return nullptr;
+}
+
+uint64_t WallMs() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+}  // namespace
+
+std::unique_ptr<cache::Region> CreateRegion(napi_env env, napi_callback_info info, cache::RegionKind kind,
+                                            napi_value* memory) {
+  Arguments<2> args(env, info);
+  cache::RegionOptions options;
+  napi_valuetype type = napi_undefined;
+  if (args.count == 2) napi_typeof(env, args.values[1], &type);
+  MutableBytes octets;
+  if (!GetRegionOptions(env, args.values[0], kind, &options) ||
+      (type != napi_undefined && !GetBytes(env, args.values[1], &octets))) {
+    ThrowArgument(env);
+    return nullptr;
+  }
+  if (type != napi_undefined) *memory = args.values[1];
+  std::unique_ptr<cache::Region> region =
+      type == napi_undefined ? cache::Region::Create(options) : cache::Region::CreateIn(octets, options);
+  return region ? std::move(region) : ThrowMemory(env, "the cache's memory could not be taken");
+}
+
+std::unique_ptr<cache::Region> AttachRegion(napi_env env, napi_callback_info info, cache::RegionKind kind,
+                                            napi_value* memory) {
+  Arguments<1> args(env, info);
+  MutableBytes octets;
+  if (args.count != 1 || !GetBytes(env, args.values[0], &octets)) {
+    ThrowArgument(env);
+    return nullptr;
+  }
+  *memory = args.values[0];
+  const char* problem = nullptr;
+  std::unique_ptr<cache::Region> region = cache::Region::Attach(octets, kind, &problem);
+  return region ? std::move(region) : ThrowMemory(env, problem);
+}
+
+std::unique_ptr<cache::Region> OpenRegion(napi_env env, napi_callback_info info, cache::RegionKind kind, napi_value*) {
+  Arguments<2> args(env, info);
+  cache::Region::FileOptions options = {};
+  std::string path;
+  uint32_t any_size, recreate;
+  if (args.count != 2 || !GetRegionOptions(env, args.values[0], kind, &options.region) ||
+      !GetString(env, args.values[1], &path) || !GetProperty(env, args.values[0], "anySize", &any_size) ||
+      !GetProperty(env, args.values[0], "recreate", &recreate)) {
+    ThrowArgument(env);
+    return nullptr;
+  }
+  options.path = path.c_str();
+  options.any_size = any_size != 0;
+  options.recreate = recreate != 0;
+  options.monotonic_ms = MonotonicMs();
+  options.wall_ms = WallMs();
+  cache::FileProblem problem;
+  std::unique_ptr<cache::Region> region = cache::Region::Open(options, &problem);
+  if (region) return region;
+  std::string text = problem.what;
+  if (problem.error != 0) text += std::string(" (") + std::strerror(problem.error) + ")";
+  if (problem.mismatch) text += "; with recreate: true a new file takes its place";
+  Throw(env, "ERR_SHARDNS_FILE", text.c_str());
+  return nullptr;
+}
+
+int32_t StateOfFile(const cache::Region& region) {
+  const cache::MappedFile* file = region.file();
+  return file == nullptr ? 0 : file->Cut() ? 1 : file->Replaced() ? 2 : 0;
+}
+
+}  // namespace shardns::addon
