@@ -22,6 +22,7 @@ export {
   type DnsCacheOptions,
   type NotStored,
 } from './cache/dns-cache.js';
+export type { LoadOptions, LoadResult, SaveResult } from './cache/snapshot.js';
 export { ShardnsError, type ShardnsErrorCode } from './base/errors.js';
 export type { Logger } from './base/log.js';
 export { CachedLookup, install, lookup, uninstall } from './node/cached-lookup.js';

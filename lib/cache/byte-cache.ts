@@ -21,6 +21,7 @@ import {
 import { CODECS, type Codec, type CodecName, decode } from './codec.js';
 import { type FetchOptions, Fetcher, type Loader } from './fetcher.js';
 import { FileWatch, fileShape, listed, makeRegion, regionShape, type RegionSource } from './region.js';
+import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 const milliseconds = (least: number) => z.number().min(least, `expected ${least} or more milliseconds`);
 
@@ -335,7 +336,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** Forgets what carries a tag, or everything in all namespaces, for every thread and process, at once and in O(1). */
   invalidate(what: { tag: string } | { all: true }): void {
     const { native } = this.#open();
-    if ('tag' in what) native.forget(ByteForget.tag, native.tagPlace(checkTag(what.tag)));
+    if ('tag' in what) native.forget(ByteForget.tag, native.tagMark(checkTag(what.tag)));
     else native.forget(ByteForget.all, 0);
   }
   /** Forgets this namespace; of the cache itself: everything. O(1). */
@@ -361,6 +362,22 @@ export class ByteCache<V = Uint8Array> implements Disposable {
       };
       this.#open();
     }
+  }
+
+  /**
+   * Writes what all namespaces hold, without failures, and has not expired to a file, whose place it takes when it is whole: portable, with times by
+   * the wall clock. Runs off the main thread, beside readers and writers.
+   * @throws {ShardnsError} ERR_SHARDNS_FILE
+   */
+  async save(path: string): Promise<SaveResult> {
+    return saveSnapshot(this.#open().native, path);
+  }
+  /**
+   * Adds what a saved file holds and has not expired since. Checks everything in it.
+   * @throws {ShardnsError} ERR_SHARDNS_FILE: no file, no snapshot, another version or kind, damaged
+   */
+  async load(path: string, options: LoadOptions = {}): Promise<LoadResult> {
+    return loadSnapshot(this.#open().native, path, options);
   }
 
   /** Of the whole cache, whatever the namespace. */
@@ -418,7 +435,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     const ttlMs = options?.ttlMs ?? this.#ttlMs;
     if (ttlMs !== Infinity) checkTtl(ttlMs);
     const encoded = this.#encode(value);
-    const tags = options?.tags === undefined ? undefined : this.#places(options.tags);
+    const tags = options?.tags === undefined ? undefined : this.#marks(options.tags);
     const status = this.#native.set(key, this.#space, encoded, this.#codec.kind, ttlMs, tags, generation);
     if (status === Status.ok) return;
     if (status === Got.keyTooLong) throw keyTooLong(key);
@@ -439,9 +456,9 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     if (encoded === undefined) throw optionError('value', value, this.#codec.takes);
     return encoded;
   }
-  #places(tags: readonly string[]): Uint16Array {
+  #marks(tags: readonly string[]): Uint16Array {
     if (!Array.isArray(tags) || tags.length > MAX_TAGS) throw optionError('tags', tags, `up to ${MAX_TAGS} strings`);
-    return Uint16Array.from(tags as readonly string[], tag => this.#native.tagPlace(checkTag(tag)));
+    return Uint16Array.from(tags as readonly string[], tag => this.#native.tagMark(checkTag(tag)));
   }
 }
 

@@ -3,11 +3,12 @@ import { z } from 'zod';
 import { optionError, ShardnsError, show } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
 import { count, readWith } from '../base/options.js';
-import { type CacheStats, Status } from '../native/binding.js';
+import { type CacheStats, type NativeCache, Status } from '../native/binding.js';
 import { typeCode, typeName } from '../wire/iana.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { type AnswerOptions, Engine, MAX_TENANT, type Variant } from './engine.js';
 import { FileWatch, fileShape, regionShape } from './region.js';
+import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 export const dnsCacheSchema = z.strictObject({
   ...regionShape,
@@ -273,6 +274,22 @@ export class DnsCache implements Disposable {
     }
   }
 
+  /**
+   * Writes what is here and has not expired to a file, whose place it takes when it is whole: portable, with times by
+   * the wall clock. Runs off the main thread, beside readers and writers.
+   * @throws {ShardnsError} ERR_SHARDNS_FILE
+   */
+  async save(path: string): Promise<SaveResult> {
+    return saveSnapshot(this.#native(), path);
+  }
+  /**
+   * Adds what a saved file holds and has not expired since. Checks everything in it.
+   * @throws {ShardnsError} ERR_SHARDNS_FILE: no file, no snapshot, another version or kind, damaged
+   */
+  async load(path: string, options: LoadOptions = {}): Promise<LoadResult> {
+    return loadSnapshot(this.#native(), path, options);
+  }
+
   stats(): CacheStats {
     this.#open();
     return this.engine.stats();
@@ -287,6 +304,10 @@ export class DnsCache implements Disposable {
     this.close();
   }
 
+  #native(): NativeCache {
+    this.#open();
+    return this.engine.native;
+  }
   #open(): void {
     if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'a DnsCache that is closed');
     this.#file?.check();

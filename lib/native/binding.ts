@@ -88,6 +88,20 @@ export const CACHE_STATS = [
 ] as const;
 export type CacheStats = Record<(typeof CACHE_STATS)[number], number>;
 
+/** What became of a snapshot that was saved or loaded. */
+export interface SnapshotResult {
+  /** Entries written, or stored. */
+  entries: number;
+  /** Of the file, or of the records read. */
+  octets: number;
+  /** Loading: entries whose time had come. */
+  expired: number;
+  /** Loading: records that are nothing this cache may hold. */
+  rejected: number;
+  /** Loading: the file ends, or its checksums fail, before its end. */
+  damaged: boolean;
+}
+
 /** What both kinds of caches have. */
 export interface NativeRegion {
   /** Records of the entries' format; the control words say where to go on. */
@@ -96,6 +110,9 @@ export interface NativeRegion {
   shards(): number;
   /** A value of FileState. */
   fileState(): number;
+  /** Rejects with ERR_SHARDNS_FILE and what is wrong with the file. */
+  save(path: string): Promise<SnapshotResult>;
+  load(path: string, keepUndamaged: number): Promise<SnapshotResult>;
   /** Moves time for this object and the planes on it; for tests. */
   shiftClock(ms: number): void;
   checkInvariants(): boolean;
@@ -170,7 +187,7 @@ export interface NativeBytes extends NativeRegion {
   remove(key: string | Uint8Array, namespace: number): number;
   touch(key: string | Uint8Array, namespace: number, ttlMs: number): number;
   addNamespace(name: string): number;
-  tagPlace(tag: string): number;
+  tagMark(tag: string): number;
   forget(kind: number, number: number): void;
   generation(): number;
   /** Stale window in ms, refresh shares by popularity 0 to 3 (of 256), beta of early refresh in ms. */

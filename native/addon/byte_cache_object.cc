@@ -5,7 +5,7 @@
 #include <cmath>
 #include <ctime>
 
-#include "addon/region_argument.h"
+#include "addon/snapshot_work.h"
 
 namespace shardns::addon {
 
@@ -17,7 +17,15 @@ constexpr int32_t kFailure = -2;  // the value is a noted failure
 constexpr int32_t kTooLong = -3;
 constexpr int32_t kKeyTooLong = -4;
 
-enum ControlWord : size_t { kKindWord, kStaleWord, kRefreshWord, kFreqWord, kLengthWord, kNextBucketWord, kBucketsWord };
+enum ControlWord : size_t {
+  kKindWord,
+  kStaleWord,
+  kRefreshWord,
+  kFreqWord,
+  kLengthWord,
+  kNextBucketWord,
+  kBucketsWord
+};
 constexpr size_t kControlWords = 7;
 constexpr uint32_t kFlagAllowStale = 1;
 constexpr uint32_t kFlagUncounted = 2;
@@ -118,7 +126,7 @@ struct ByteCacheMethods {
     }
   }
   // set(key, namespace, value, flags, ttlMs, tags, generation) -> 0, or a negative Status, or kKeyTooLong
-  // value: a Uint8Array or a string; ttlMs: infinite = for ever; tags: a Uint16Array of places, or undefined
+  // value: a Uint8Array or a string; ttlMs: infinite = for ever; tags: a Uint16Array of marks, or undefined
   static napi_value Set(napi_env env, napi_callback_info info) {
     Arguments<7> args(env, info);
     Object* self = This(args.data);
@@ -149,7 +157,7 @@ struct ByteCacheMethods {
     napi_valuetype type;
     napi_typeof(env, args.values[5], &type);
     if (type != napi_undefined &&
-        (!GetBytes(env, args.values[5], &tags) || tags.size() > 2 * (cache::kMaxPlaces - 1) || tags.size() % 2 != 0)) {
+        (!GetBytes(env, args.values[5], &tags) || tags.size() > 2 * (cache::kMaxMarks - 1) || tags.size() % 2 != 0)) {
       return ThrowArgument(env);
     }
     set.tags = static_cast<uint8_t>(tags.size() / 2);
@@ -202,16 +210,16 @@ struct ByteCacheMethods {
     }
     return Int(env, static_cast<int32_t>(found - all.begin()));
   }
-  // tagPlace(tag) -> where it is noted when it is forgotten
-  static napi_value TagPlace(napi_env env, napi_callback_info info) {
+  // tagMark(tag) -> what entries with the tag carry
+  static napi_value TagMark(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
     Object* self = This(args.data);
     std::string tag;
     if (!self->cache_) return ThrowClosed(env);
     if (!GetString(env, args.values[0], &tag)) return ThrowArgument(env);
-    return Int(env, self->cache_->TagPlace({reinterpret_cast<const uint8_t*>(tag.data()), tag.size()}));
+    return Int(env, self->cache_->TagMark({reinterpret_cast<const uint8_t*>(tag.data()), tag.size()}));
   }
-  // forget(kind, number): kind 0 everything, 1 the namespace of that number, 2 what has the tag of that place
+  // forget(kind, number): kind 0 everything, 1 the namespace of that number, 2 what has the tag of that mark
   static napi_value Forget(napi_env env, napi_callback_info info) {
     Arguments<2> args(env, info);
     Object* self = This(args.data);
@@ -321,7 +329,7 @@ constexpr Method kMethods[] = {
     {"remove", ByteCacheMethods::Remove},
     {"touch", ByteCacheMethods::Touch},
     {"addNamespace", ByteCacheMethods::AddNamespace},
-    {"tagPlace", ByteCacheMethods::TagPlace},
+    {"tagMark", ByteCacheMethods::TagMark},
     {"forget", ByteCacheMethods::Forget},
     {"generation", ByteCacheMethods::Generation},
     {"list", ByteCacheMethods::List},
@@ -329,6 +337,8 @@ constexpr Method kMethods[] = {
     {"stats", ByteCacheMethods::Stats},
     {"shards", ByteCacheMethods::Shards},
     {"fileState", ByteCacheMethods::FileState},
+    {"save", SnapshotWork<ByteCacheObject>::Save},
+    {"load", SnapshotWork<ByteCacheObject>::Load},
     {"shiftClock", ByteCacheMethods::ShiftClock},
     {"checkInvariants", ByteCacheMethods::CheckInvariants},
     {"close", ByteCacheMethods::Close},

@@ -1,7 +1,7 @@
 // Methods of the cache object. The numbers that cross are declared once more, with their meaning, in lib/native.
 #include "addon/cache_object.h"
 
-#include "addon/region_argument.h"
+#include "addon/snapshot_work.h"
 
 namespace shardns::addon {
 
@@ -445,6 +445,8 @@ constexpr Method kMethods[] = {
     {"stats", CacheMethods::Stats},
     {"shards", CacheMethods::Shards},
     {"fileState", CacheMethods::FileState},
+    {"save", SnapshotWork<CacheObject>::Save},
+    {"load", SnapshotWork<CacheObject>::Load},
     {"responses", CacheMethods::Responses},
     {"shiftClock", CacheMethods::ShiftClock},
     {"checkInvariants", CacheMethods::CheckInvariants},

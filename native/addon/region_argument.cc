@@ -1,8 +1,8 @@
 // Reading the options of a region, and making it.
 #include "addon/region_argument.h"
 
+#include <chrono>
 #include <cstring>
-#include <ctime>
 
 #include "base/clock.h"
 
@@ -33,13 +33,12 @@ std::nullptr_t ThrowMemory(napi_env env, const char* problem) {
   return nullptr;
 }
 
-uint64_t WallMs() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
-}
-
 }  // namespace
+
+uint64_t WallMs() {
+  using namespace std::chrono;
+  return static_cast<uint64_t>(duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
+}
 
 std::unique_ptr<cache::Region> CreateRegion(napi_env env, napi_callback_info info, cache::RegionKind kind,
                                             napi_value* memory) {

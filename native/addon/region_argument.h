@@ -15,6 +15,9 @@ std::unique_ptr<cache::Region> AttachRegion(napi_env env, napi_callback_info inf
 std::unique_ptr<cache::Region> OpenRegion(napi_env env, napi_callback_info info, cache::RegionKind kind,
                                           napi_value* memory);
 
+// Unix time; for files only.
+uint64_t WallMs();
+
 // 0 as it should be, or in no file; 1 cut under the mapping; 2 the path leads elsewhere.
 int32_t StateOfFile(const cache::Region& region);
 

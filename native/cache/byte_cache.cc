@@ -42,7 +42,7 @@ void ByteCache::Get(const ByteGet& args, Reader* reader, MutableBytes out, ByteS
   ByteFound found;
   const uint32_t stale_ms = args.allow_stale ? tunables_.stale_ms.load(std::memory_order_relaxed) : 0;
   shard_of(key).Find({.key = key, .now = args.now, .stale_ms = stale_ms, .count = args.count}, out, &counters, &found);
-  if (!found.found || Forgotten(found)) {
+  if (!found.found || Forgotten(found, args.key[0] != 0)) {
     if (args.count) counters.misses.Add();
     return;
   }
@@ -86,18 +86,20 @@ void ByteCache::Get(const ByteGet& args, Reader* reader, MutableBytes out, ByteS
 
 Status ByteCache::Set(const ByteSet& args) {
   if (args.value.size() > kMaxValueOctets || args.key.empty() || args.key.size() > kMaxKeyOctets ||
-      args.key.size() <= args.key[0] || args.tags > kMaxPlaces - 1) {
+      args.key.size() <= args.key[0] || args.tags > kMaxMarks - 1) {
     return Status::kTooLarge;
   }
   ByteImage image;
   image.value = args.value;
   SetLifetime(args.ttl_ms, args.now, &image);
+  if (image.expires != kNever)
+    image.lifetime_ms = std::max(image.lifetime_ms, std::min(args.lifetime_ms, kMaxLifetimeMs - 1));
   image.flags = args.flags;
   if (args.key[0] != 0) {
-    image.place[image.places++] = static_cast<uint16_t>(NamespacePlace(args.key.first(1u + args.key[0])));
+    image.mark[image.marks++] = MarkOf(args.key.first(1u + args.key[0]));
   }
   for (size_t i = 0; i < args.tags; ++i) {
-    image.place[image.places++] = args.tag[i];
+    image.mark[image.marks++] = args.tag[i];
   }
   const ByteKey key = MakeByteKey(secret(), args.key);
   return shard_of(key).Insert(image, key, args.now, args.generation != 0 ? args.generation : generation(),
@@ -107,16 +109,16 @@ Status ByteCache::Set(const ByteSet& args) {
 bool ByteCache::Touch(Bytes key_octets, uint64_t ttl_ms, uint64_t now, MutableBytes scratch) {
   const ByteKey key = MakeByteKey(secret(), key_octets);
   return shard_of(key).Renew(key, now, [&](const uint8_t* at, const ByteHeader& header, ByteImage* image) {
-    ByteFound found{.header = header, .place = {}};
+    ByteFound found{.header = header, .mark = {}};
     const uint8_t* value = at + sizeof header + header.key_length;
-    std::memcpy(found.place, value + header.length, 2u * header.places);
-    if (header.expires() <= now || Forgotten(found) || header.length > scratch.size()) return false;
+    std::memcpy(found.mark, value + header.length, 2u * header.marks);
+    if (header.expires() <= now || Forgotten(found, key_octets[0] != 0) || header.length > scratch.size()) return false;
     std::memcpy(scratch.data(), value, header.length);
     image->value = scratch.first(header.length);
     SetLifetime(ttl_ms, now, image);
     image->flags = header.flags;
-    image->places = header.places;
-    std::memcpy(image->place, found.place, sizeof found.place);
+    image->marks = header.marks;
+    std::memcpy(image->mark, found.mark, sizeof found.mark);
     return true;
   });
 }

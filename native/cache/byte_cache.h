@@ -42,7 +42,8 @@ struct ByteSet {
   uint64_t ttl_ms = kNever;
   uint8_t flags = 0;  // byte_flag
   uint8_t tags = 0;
-  uint16_t tag[kMaxPlaces - 1] = {};  // their places
+  uint16_t tag[kMaxMarks - 1] = {};  // their marks
+  uint32_t lifetime_ms = 0;          // what it was given first, if that was more than ttl_ms
   // The generation in which the value was asked for; 0 = now. What was forgotten since stays forgotten.
   uint32_t generation = 0;
   uint32_t freq = 0;
@@ -55,34 +56,43 @@ class ByteCache : public Stripes<ByteFormat> {
   // Copies the value to `out`; kTooLong: it has `length` octets, and `out` fewer.
   void Get(const ByteGet& args, Reader* reader, MutableBytes out, ByteSeen* seen) const;
   Status Set(const ByteSet& args);
-  bool Remove(Bytes key) { return shard_for(key).Remove(MakeByteKey(secret(), key)); }
+  bool Remove(Bytes octets) {
+    const ByteKey key = MakeByteKey(secret(), octets);
+    return shard_of(key).Remove(key);
+  }
   // Gives the entry that is there a new lifetime; false when there is none, or it is expired.
   bool Touch(Bytes key, uint64_t ttl_ms, uint64_t now, MutableBytes scratch);
 
-  // A namespace's name with its length before it, as keys begin; and a tag's place.
-  void ForgetNamespace(Bytes name) { invalidations_.Forget(NamespacePlace(name)); }
-  void ForgetTag(uint16_t place) { invalidations_.Forget(place); }
-  uint16_t TagPlace(Bytes tag) const {
-    return static_cast<uint16_t>(
-        invalidations_.NarrowPlace(KeyedHash(secret(), tag.data(), tag.size(), uint64_t{kTag} << 32)));
+  // A namespace's name with its length before it, as keys begin; and a tag's mark.
+  void ForgetNamespace(Bytes name) { invalidations_.Forget(invalidations_.Broad(MarkOf(name))); }
+  void ForgetTag(uint16_t mark) { invalidations_.Forget(invalidations_.Narrow(mark)); }
+  static uint16_t TagMark(Bytes tag) { return MarkOf(tag); }
+  // Whether the entry at `at`, seen in a walk, has been forgotten since it was stored.
+  bool IsForgotten(const uint8_t* at, const ByteHeader& header) const {
+    ByteFound found;
+    found.header = header;
+    const uint8_t* key = at + sizeof header;
+    std::memcpy(found.mark, key + header.key_length + header.length, 2u * header.marks);
+    return Forgotten(found, header.key_length > 0 && key[0] != 0);
   }
 
   void SetStaleWindow(uint32_t ms);
   ByteTunables& tunables() { return tunables_; }
 
  private:
-  enum ForgetKind : uint64_t { kTag = 1, kNamespace = 2 };
-  ShardType& shard_for(Bytes key) { return shard_of(MakeByteKey(secret(), key)); }
-  uint32_t NamespacePlace(Bytes name) const {
-    return invalidations_.BroadPlace(KeyedHash(secret(), name.data(), name.size(), uint64_t{kNamespace} << 32));
+  static uint16_t MarkOf(Bytes name) {
+    return static_cast<uint16_t>(KeyedHash(ExpandSeed(0), name.data(), name.size(), name.size()) >> 32);
   }
-  bool Forgotten(const ByteFound& found) const {
+  // `named`: the first mark is a namespace's.
+  bool Forgotten(const ByteFound& found, bool named) const {
     const uint32_t generation = found.header.generation;
     if (generation == this->generation()) [[likely]]
       return false;
     if (invalidations_.AllForgotten(generation)) return true;
-    for (size_t i = 0; i < found.header.places; ++i) {
-      if (invalidations_.Forgotten(found.place[i], generation)) return true;
+    for (size_t i = 0; i < found.header.marks; ++i) {
+      const uint32_t place =
+          i == 0 && named ? invalidations_.Broad(found.mark[0]) : invalidations_.Narrow(found.mark[i]);
+      if (invalidations_.Forgotten(place, generation)) return true;
     }
     return false;
   }

@@ -1,7 +1,8 @@
 // Values of any octets under keys of any octets, as a shard's entries. In the arena, 4-aligned:
-//   [ links, lru only | header | key | value | places ]
-// Times are milliseconds of the region's clock. Places are where its namespace and tags are noted when they are
-// forgotten (invalidation.h), two octets each.
+//   [ links, lru only | header | key | value | marks ]
+// Times are milliseconds of the region's clock. Marks tell what an entry is forgotten with, two octets each: that of
+// its namespace, if that has a name, and those of its tags. They are hashes without a secret, so that a snapshot keeps
+// them: names that somebody chooses to have one mark are forgotten together, and no more.
 #pragma once
 #include "base/hash.h"
 #include "cache/region.h"
@@ -9,14 +10,14 @@
 namespace shardns::cache {
 
 //  0            4        8         16         20           22       23      24
-//  | generation | length | expires | lifetime | key length | places | flags |
+//  | generation | length | expires | lifetime | key length | marks | flags |
 struct ByteHeader {
   uint32_t generation;
   uint32_t length;        // octets of the value
   uint8_t expires_ms[8];  // 64 bits; kNever: it does not expire
   uint32_t lifetime_ms;   // what it was given; kMaxLifetimeMs: that or more
   uint16_t key_length;
-  uint8_t places;
+  uint8_t marks;
   uint8_t flags;
 
   uint64_t expires() const { return LoadNative<uint64_t>(expires_ms); }
@@ -27,7 +28,7 @@ inline constexpr uint64_t kNever = UINT64_MAX;
 inline constexpr uint32_t kMaxLifetimeMs = UINT32_MAX;
 inline constexpr size_t kMaxValueOctets = 65536;
 inline constexpr size_t kMaxKeyOctets = 4096;  // with the namespace's
-inline constexpr size_t kMaxPlaces = 17;       // a namespace's and 16 tags'
+inline constexpr size_t kMaxMarks = 17;        // a namespace's and 16 tags'
 
 namespace byte_flag {
 inline constexpr uint8_t kKindMask = 0x07;  // what the value is for its codec
@@ -49,13 +50,13 @@ struct ByteImage {
   uint64_t expires = kNever;
   uint32_t lifetime_ms = kMaxLifetimeMs;
   uint8_t flags = 0;
-  uint8_t places = 0;
-  uint16_t place[kMaxPlaces];
+  uint8_t marks = 0;
+  uint16_t mark[kMaxMarks];
 };
 
 struct ByteFound {
   ByteHeader header;
-  uint16_t place[kMaxPlaces];
+  uint16_t mark[kMaxMarks];
   uint32_t freq = 0;
   AtomicSlot* slot = nullptr;
   uint64_t slot_word = 0;
@@ -88,14 +89,14 @@ struct ByteFormat {
 
   static bool Negative(const ByteImage& image) { return (image.flags & byte_flag::kFailure) != 0; }
   static size_t Octets(const ByteImage& image, const ByteKey& key) {
-    return sizeof(ByteHeader) + key.octets.size() + image.value.size() + 2u * image.places;
+    return sizeof(ByteHeader) + key.octets.size() + image.value.size() + 2u * image.marks;
   }
   static size_t OctetsOf(const ByteHeader& header) {
-    return sizeof(ByteHeader) + header.key_length + header.length + 2u * header.places;
+    return sizeof(ByteHeader) + header.key_length + header.length + 2u * header.marks;
   }
   static size_t CheckedOctets(const uint8_t*, const ByteHeader& header, size_t most) {
     const bool plausible = header.length <= kMaxValueOctets && header.key_length <= kMaxKeyOctets &&
-                           header.places <= kMaxPlaces && OctetsOf(header) <= most;
+                           header.marks <= kMaxMarks && OctetsOf(header) <= most;
     return plausible ? OctetsOf(header) : 0;
   }
   static bool KeyAt(const HashSecret& secret, const uint8_t* at, const ByteHeader& header, ByteKey* key) {
@@ -112,7 +113,7 @@ struct ByteFormat {
                          .expires_ms = {},
                          .lifetime_ms = image.lifetime_ms,
                          .key_length = static_cast<uint16_t>(key.octets.size()),
-                         .places = image.places,
+                         .marks = image.marks,
                          .flags = image.flags};
     std::memcpy(header.expires_ms, &image.expires, 8);
     RacyWrite(to, &header, sizeof header);
@@ -120,7 +121,7 @@ struct ByteFormat {
     RacyWrite(to, key.octets.data(), key.octets.size());
     to += key.octets.size();
     RacyWrite(to, image.value.data(), image.value.size());
-    RacyWrite(to + image.value.size(), image.place, 2u * image.places);
+    RacyWrite(to + image.value.size(), image.mark, 2u * image.marks);
   }
   static bool PastKeeping(const ByteHeader& header, uint64_t now, uint32_t stale_ms) {
     return header.expires() < now && now - header.expires() >= stale_ms;
@@ -139,7 +140,7 @@ struct ByteFormat {
     if (!RacyEqual(at, key.data(), key.size())) return false;
     at += key.size();
     if (header.length <= out.size()) RacyRead(out.data(), at, header.length);
-    RacyRead(found->place, at + header.length, 2u * header.places);
+    RacyRead(found->mark, at + header.length, 2u * header.marks);
     found->header = header;
     return true;
   }

@@ -9,13 +9,13 @@ namespace {
 
 enum ForgetKind : uint64_t { kName = 1, kSuffix = 2, kTenant = 3 };
 
-uint64_t HashFor(const HashSecret& secret, Bytes octets, ForgetKind kind) {
-  return KeyedHash(secret, octets.data(), octets.size(), uint64_t{kind} << 32);
+uint16_t MarkOf(const HashSecret& secret, Bytes octets, ForgetKind kind) {
+  return static_cast<uint16_t>(KeyedHash(secret, octets.data(), octets.size(), uint64_t{kind} << 32) >> 32);
 }
-uint64_t TenantHash(const HashSecret& secret, uint32_t tenant) {
+uint16_t TenantMark(const HashSecret& secret, uint32_t tenant) {
   uint8_t octets[4];
   std::memcpy(octets, &tenant, 4);
-  return HashFor(secret, octets, kTenant);
+  return MarkOf(secret, octets, kTenant);
 }
 
 // exp(-k/8) scaled to 2^32, k = 0 to 64: early refresh looks a probability up instead of computing it.
@@ -63,26 +63,24 @@ void Cache::PrefetchQuery(const wire::Query& query, uint32_t tenant, Key* key) c
 }
 
 void Cache::ForgetName(Bytes folded_name) {
-  invalidations_.Forget(invalidations_.NarrowPlace(HashFor(secret(), folded_name, kName)));
+  invalidations_.Forget(invalidations_.Narrow(MarkOf(secret(), folded_name, kName)));
 }
 void Cache::ForgetSuffix(Bytes folded_suffix) {
-  invalidations_.Forget(invalidations_.BroadPlace(HashFor(secret(), folded_suffix, kSuffix)));
+  invalidations_.Forget(invalidations_.Broad(MarkOf(secret(), folded_suffix, kSuffix)));
 }
-void Cache::ForgetTenant(uint32_t tenant) {
-  invalidations_.Forget(invalidations_.BroadPlace(TenantHash(secret(), tenant)));
-}
+void Cache::ForgetTenant(uint32_t tenant) { invalidations_.Forget(invalidations_.Broad(TenantMark(secret(), tenant))); }
 
 bool Cache::ForgottenSince(uint32_t generation, const Key& key) const {
   if (invalidations_.AllForgotten(generation)) return true;
   const auto forgotten = [&](uint32_t place) { return invalidations_.Forgotten(place, generation); };
-  if (forgotten(invalidations_.NarrowPlace(HashFor(secret(), key.name_bytes(), kName)))) return true;
+  if (forgotten(invalidations_.Narrow(MarkOf(secret(), key.name_bytes(), kName)))) return true;
   for (size_t at = 0; at < key.name_length; at += 1u + key.name[at]) {
-    if (forgotten(invalidations_.BroadPlace(HashFor(secret(), key.name_bytes().subspan(at), kSuffix)))) return true;
+    if (forgotten(invalidations_.Broad(MarkOf(secret(), key.name_bytes().subspan(at), kSuffix)))) return true;
     if (key.name[at] == 0) break;
   }
   uint32_t tenant = 0;
   if (key.extra_length >= 4) std::memcpy(&tenant, key.extra, 4);
-  return tenant != 0 && forgotten(invalidations_.BroadPlace(TenantHash(secret(), tenant)));
+  return tenant != 0 && forgotten(invalidations_.Broad(TenantMark(secret(), tenant)));
 }
 
 bool Cache::ChooseRefresh(const Found& found, int32_t remaining, Reader* reader) const {

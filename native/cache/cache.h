@@ -93,6 +93,13 @@ class Cache : public Stripes<AnswerFormat> {
   };
   Peeked Peek(Bytes folded_name, uint16_t type, const Variant& variant, Ticks now, MutableBytes out) const;
 
+  // Whether the entry at `at`, seen in a walk, has been forgotten since it was stored.
+  bool IsForgotten(const uint8_t* at, const EntryHeader& header) const {
+    Key key;
+    return header.generation != generation() &&
+           (!AnswerFormat::KeyAt(secret(), at, header, &key) || ForgottenSince(header.generation, key));
+  }
+
   void ForgetName(Bytes folded_name);
   void ForgetSuffix(Bytes folded_suffix);
   void ForgetTenant(uint32_t tenant);

@@ -28,9 +28,9 @@ class InvalidationTable {
 
   InvalidationTable(Head* head, Place* places, uint32_t count) : head_(head), places_(places), count_(count) {}
 
-  // Both at most 65,535.
-  uint32_t NarrowPlace(uint64_t hash) const { return static_cast<uint32_t>(hash >> 32) & (count_ / 2 - 1); }
-  uint32_t BroadPlace(uint64_t hash) const { return NarrowPlace(hash) | count_ / 2; }
+  // The place of 16 bits of hash, for what covers little, and for what covers much.
+  uint32_t Narrow(uint16_t bits) const { return bits & (count_ / 2 - 1); }
+  uint32_t Broad(uint16_t bits) const { return Narrow(bits) | count_ / 2; }
 
   uint32_t generation() const { return head_->generation.load(std::memory_order_acquire); }
   void Forget(uint32_t place);

@@ -76,6 +76,19 @@ inline uint8_t KeyFlags(const Variant& variant) {
                               (variant.failure ? entry_flag::kFailure : 0));
 }
 
+// What MakeKey has written as extra octets, read back; false for others.
+inline bool ReadExtra(Bytes extra, Variant* variant) {
+  if (extra.size() < 6 || extra.size() > kMaxExtra) return false;
+  std::memcpy(&variant->tenant, extra.data(), 4);
+  wire::ClientSubnet& scope = variant->scope;
+  scope.family = extra[4];
+  scope.source_prefix = scope.scope_prefix = extra[5];
+  const uint8_t most = scope.family == 0 ? 0 : scope.family == 1 ? 32 : 128;
+  if (scope.family > 2 || scope.scope_prefix > most || extra.size() - 6 != (scope.scope_prefix + 7u) / 8) return false;
+  std::memcpy(scope.address, extra.data() + 6, extra.size() - 6);
+  return true;
+}
+
 // `name` in any letter case.
 inline void MakeKey(const HashSecret& secret, Bytes name, uint16_t type, const Variant& variant, Key* key) {
   key->name_length = static_cast<uint8_t>(name.size());

@@ -1,8 +1,8 @@
 // Values under keys: what comes back, for how long, what is forgotten with what.
+#include <gtest/gtest.h>
+
 #include <map>
 #include <random>
-
-#include <gtest/gtest.h>
 
 #include "cache/byte_cache.h"
 
@@ -74,7 +74,7 @@ TEST(Bytes, OfAnyLengthUpToSixtyFourKibibytes) {
 
 TEST(Bytes, NamespacesAndTagsAreForgottenWhole) {
   TestBytes t;
-  const uint16_t red = t.cache->TagPlace(Of("red"));
+  const uint16_t red = t.cache->TagMark(Of("red"));
   ASSERT_EQ(t.Set("a", "1", {.tags = 1, .tag = {red}}), Status::kOk);
   ASSERT_EQ(t.Set("b", "2"), Status::kOk);
   t.space = "users";
@@ -137,7 +137,7 @@ TEST(Bytes, RefreshIsAskedForOnceAndTheEarlierTheMorePopular) {
 
 TEST(Bytes, TouchKeepsValueAndTags) {
   TestBytes t;
-  const uint16_t red = t.cache->TagPlace(Of("red"));
+  const uint16_t red = t.cache->TagMark(Of("red"));
   std::vector<uint8_t> scratch(cache::kMaxValueOctets);
   ASSERT_EQ(t.Set("a", "value", {.ttl_ms = 10, .tags = 1, .tag = {red}}), Status::kOk);
   const std::string key = TestBytes::Key("a");

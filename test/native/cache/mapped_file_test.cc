@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <filesystem>
 #include <random>
 #include <thread>
 
 #include "cache_fixture.h"
+#include "folder.h"
 #include "marked.h"
 
 namespace shardns::test {
@@ -19,16 +19,6 @@ using cache::FileProblem;
 using cache::Region;
 
 constexpr size_t kBytes = size_t{2} << 20;
-
-struct Folder {
-  std::string path;
-  Folder() {
-    char name[] = "/dev/shm/shardns-test-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string file() const { return path + "/cache"; }
-};
 
 struct OpenArgs {
   size_t bytes = kBytes;

@@ -1,0 +1,44 @@
+// What a cache holds, in a file that does not depend on how it is held: saved beside readers and writers, off the main
+// thread, and loaded as if a stranger had sent it.
+import { optionError, ShardnsError } from '../base/errors.js';
+import type { NativeRegion, SnapshotResult } from '../native/binding.js';
+
+export interface SaveResult {
+  entries: number;
+  /** Of the file. */
+  octets: number;
+}
+export interface LoadOptions {
+  /** A file that is cut or damaged: load nothing of it and fail, or what stands before the damage. */
+  onDamage?: 'refuse' | 'keep';
+}
+export type LoadResult = SnapshotResult;
+
+const explain =
+  (path: string) =>
+  (cause: unknown): never => {
+    if ((cause as { code?: string }).code !== 'ERR_SHARDNS_FILE') throw cause;
+    throw new ShardnsError('ERR_SHARDNS_FILE', `${path}: ${(cause as Error).message}`, { cause });
+  };
+function checkPath(path: unknown): string {
+  if (typeof path !== 'string' || path === '' || path.includes('\0') || path.length > 1000) {
+    throw optionError('path', path, 'the path of a file');
+  }
+  return path;
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_FILE */
+export async function saveSnapshot(native: NativeRegion, path: string): Promise<SaveResult> {
+  const { entries, octets } = await native.save(checkPath(path)).catch(explain(path));
+  return { entries, octets };
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_FILE */
+export async function loadSnapshot(
+  native: NativeRegion,
+  path: string,
+  { onDamage = 'refuse' }: LoadOptions = {},
+): Promise<LoadResult> {
+  if (!['refuse', 'keep'].includes(onDamage)) throw optionError('onDamage', onDamage, 'refuse or keep');
+  return native.load(checkPath(path), onDamage === 'keep' ? 1 : 0).catch(explain(path));
+}

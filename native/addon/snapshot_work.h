@@ -1,0 +1,93 @@
+// save(path) and load(path, keepUndamaged) of both caches, off the JavaScript thread. Each gives a promise of
+// {entries, octets, expired, rejected, damaged}, or of an error with the code ERR_SHARDNS_FILE.
+#pragma once
+#include <cstring>
+
+#include "addon/object.h"
+#include "addon/region_argument.h"
+#include "base/clock.h"
+#include "snapshot/snapshot.h"
+
+namespace shardns::addon {
+
+// What is said of a result, as the promise's value.
+napi_value ResultObject(napi_env env, const snapshot::Result& result);
+
+template <typename Object>
+struct SnapshotWork {
+  using Cache = typename Object::CacheType;
+
+  Object* object;  // held
+  std::shared_ptr<Cache> cache;
+  std::string path;
+  bool save;
+  bool keep_undamaged = false;
+  uint64_t now_ms;
+  uint64_t wall_ms;
+  cache::TtlPolicy ttl = {};
+  snapshot::Result result = {};
+  napi_async_work work = nullptr;
+  napi_deferred deferred = nullptr;
+
+  static napi_value Save(napi_env env, napi_callback_info info) { return Begin(env, info, true); }
+  static napi_value Load(napi_env env, napi_callback_info info) { return Begin(env, info, false); }
+
+ private:
+  static napi_value Begin(napi_env env, napi_callback_info info, bool save) {
+    Arguments<2> args(env, info);
+    auto* object = static_cast<Object*>(args.data);
+    if (!object->cache()) return ThrowClosed(env);
+    std::string path;
+    uint32_t keep = 0;
+    if (!GetString(env, args.values[0], &path) || path.find('\0') != std::string::npos ||
+        (!save && !GetUint32(env, args.values[1], &keep))) {
+      return ThrowArgument(env);
+    }
+    auto* work = new SnapshotWork{.object = object,
+                                  .cache = object->cache(),
+                                  .path = std::move(path),
+                                  .save = save,
+                                  .keep_undamaged = keep != 0,
+                                  .now_ms = object->cache()->NowMs(MonotonicMs()),
+                                  .wall_ms = WallMs()};
+    if constexpr (requires { object->ttl(); }) work->ttl = object->ttl();
+    napi_value promise, name;
+    napi_create_promise(env, &work->deferred, &promise);
+    napi_create_string_utf8(env, "shardns:snapshot", NAPI_AUTO_LENGTH, &name);
+    ObjectLife::Hold(object);
+    napi_create_async_work(env, nullptr, name, Execute, Complete, work, &work->work);
+    napi_queue_async_work(env, work->work);
+    return promise;
+  }
+  static void Execute(napi_env, void* data) {
+    auto* work = static_cast<SnapshotWork*>(data);
+    work->result =
+        work->save
+            ? snapshot::Save(*work->cache,
+                             {.path = work->path.c_str(), .now_ms = work->now_ms, .wall_ms = work->wall_ms})
+            : snapshot::Load(*work->cache, {.path = work->path.c_str(),
+                                            .now_ms = work->now_ms,
+                                            .wall_ms = work->wall_ms,
+                                            .ttl = work->ttl,
+                                            .keep_undamaged = work->keep_undamaged});
+  }
+  static void Complete(napi_env env, napi_status status, void* data) {
+    const std::unique_ptr<SnapshotWork> work(static_cast<SnapshotWork*>(data));
+    napi_delete_async_work(env, work->work);
+    if (status == napi_ok && work->result.what == nullptr) {
+      napi_resolve_deferred(env, work->deferred, ResultObject(env, work->result));
+    } else {
+      std::string text = status == napi_ok ? work->result.what : "it was called off";
+      if (work->result.error != 0) text += std::string(" (") + std::strerror(work->result.error) + ")";
+      napi_value code, message, error;
+      napi_create_string_utf8(env, "ERR_SHARDNS_FILE", NAPI_AUTO_LENGTH, &code);
+      napi_create_string_utf8(env, text.c_str(), text.size(), &message);
+      napi_create_error(env, code, message, &error);
+      napi_reject_deferred(env, work->deferred, error);
+    }
+    work->cache.reset();
+    ObjectLife::Release<Object>(env, work->object, nullptr);
+  }
+};
+
+}  // namespace shardns::addon

@@ -1,0 +1,52 @@
+// A snapshot: what a cache held, in a file that does not depend on how it held it. Little-endian; times are relative to
+// the wall clock at saving, and no secret of the region is in it.
+//
+//   head   0       8         12     16        24                   60      64
+//          | magic | version | kind | wall ms | zero               | crc   |
+//   block  0        4         8     12
+//          | octets | records | crc | records: as many octets         |       crc over the 8 octets before it, and them
+//   end    a block of no octets with kEndRecords, then 8 octets: how many records there are in all, and their crc
+//
+// A record of answers, padded to 4:
+//   0        2       3             4     8           12         16
+//   | length | flags | extra length| age | remaining | freq     | message, extra
+//   ages in ticks of 1/16 s; flags as in an entry's header, its key part only
+// A record of bytes, padded to 4:
+//   0        4            6       7      8           16         20      24
+//   | length | key length | flags | freq | remaining | lifetime | marks | key, value, marks
+//   remaining and lifetime in milliseconds; all ones: for ever
+#pragma once
+#include "cache/byte_cache.h"
+#include "cache/cache.h"
+
+namespace shardns::snapshot {
+
+inline constexpr char kMagic[8] = {'S', 'H', 'D', 'N', 'S', 'N', 'A', 'P'};
+inline constexpr uint32_t kVersion = 1;
+inline constexpr size_t kHeadOctets = 64;
+inline constexpr size_t kBlockHead = 12;
+inline constexpr size_t kBlockOctets = size_t{1} << 20;
+inline constexpr uint32_t kEndRecords = UINT32_MAX;
+inline constexpr size_t kMostRecord = 24 + cache::kMaxKeyOctets + cache::kMaxValueOctets + 2 * cache::kMaxMarks + 4;
+static_assert(kMostRecord > 16 + wire::kMaxMessageSize + cache::kMaxExtra + 4);
+
+// The record of a live entry, at most kMostRecord octets; 0: it is not for a snapshot (a failure, expired, forgotten).
+size_t WriteRecord(const cache::Cache& cache, const uint8_t* at, const cache::EntryHeader& header, uint32_t freq,
+                   uint64_t now_ms, uint8_t* to);
+size_t WriteRecord(const cache::ByteCache& cache, const uint8_t* at, const cache::ByteHeader& header, uint32_t freq,
+                   uint64_t now_ms, uint8_t* to);
+
+struct RestoreArgs {
+  uint64_t now_ms;
+  uint64_t elapsed_ms;    // since it was saved
+  uint32_t wall_seconds;  // for signatures
+  cache::TtlPolicy ttl;
+};
+enum class Restored : uint8_t { kStored, kExpired, kRejected, kMalformed };
+// Stores the record at the beginning of `octets`, which may hold anything; `used` = its size. kMalformed: no record.
+Restored RestoreRecord(cache::Cache& cache, Bytes octets, const RestoreArgs& args, cache::PrepareScratch* scratch,
+                       size_t* used);
+Restored RestoreRecord(cache::ByteCache& cache, Bytes octets, const RestoreArgs& args, cache::PrepareScratch* scratch,
+                       size_t* used);
+
+}  // namespace shardns::snapshot

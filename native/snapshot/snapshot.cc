@@ -1,0 +1,224 @@
+// Blocks out, blocks in.
+#include "snapshot/snapshot.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/crc32c.h"
+
+namespace shardns::snapshot {
+
+namespace {
+
+// Work space of one block and the record that overfills it.
+constexpr size_t kBufferOctets = kBlockHead + kBlockOctets + kMostRecord;
+constexpr uint32_t kEntriesAHold = 2048;
+
+struct File {
+  int fd;
+  ~File() {
+    if (fd >= 0) close(fd);
+  }
+  bool Write(const uint8_t* from, size_t n) const {
+    while (n > 0) {
+      const ssize_t written = write(fd, from, n);
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) return false;
+      from += written;
+      n -= static_cast<size_t>(written);
+    }
+    return true;
+  }
+  // How many of n octets there were; -1 on an error.
+  ssize_t Read(uint8_t* to, size_t n) const {
+    size_t got = 0;
+    while (got < n) {
+      const ssize_t part = read(fd, to + got, n - got);
+      if (part < 0 && errno == EINTR) continue;
+      if (part < 0) return -1;
+      if (part == 0) break;
+      got += static_cast<size_t>(part);
+    }
+    return static_cast<ssize_t>(got);
+  }
+};
+
+// `body` octets follow the block's head; the end has 8 and says 0.
+void FinishBlock(uint8_t* block, uint32_t octets, uint32_t records, size_t body) {
+  std::memcpy(block, &octets, 4);
+  std::memcpy(block + 4, &records, 4);
+  const uint32_t crc = Crc32c(Crc32c(0, {block, 8}), {block + kBlockHead, body});
+  std::memcpy(block + 8, &crc, 4);
+}
+
+Result Failed(const char* what, int error) {
+  Result result;
+  result.what = what;
+  result.error = error;
+  return result;
+}
+
+}  // namespace
+
+template <typename Cache>
+Result Save(Cache& cache, const SaveArgs& args) {
+  std::string aside = std::string(args.path) + ".XXXXXX";
+  const File file{mkstemp(aside.data())};
+  if (file.fd < 0) return Failed("it cannot be made", errno);
+  fcntl(file.fd, F_SETFD, FD_CLOEXEC);
+  const auto give_up = [&] {
+    const Result failed = Failed("it cannot be written", errno);
+    unlink(aside.c_str());
+    return failed;
+  };
+  uint8_t head[kHeadOctets] = {};
+  std::memcpy(head, kMagic, sizeof kMagic);
+  const uint32_t kind = static_cast<uint32_t>(Cache::kKind);
+  std::memcpy(head + 8, &kVersion, 4);
+  std::memcpy(head + 12, &kind, 4);
+  std::memcpy(head + 16, &args.wall_ms, 8);
+  const uint32_t head_crc = Crc32c(0, {head, kHeadOctets - 4});
+  std::memcpy(head + kHeadOctets - 4, &head_crc, 4);
+  if (!file.Write(head, sizeof head)) return give_up();
+
+  Result result;
+  result.octets = sizeof head;
+  const std::unique_ptr<uint8_t[]> block(new uint8_t[kBufferOctets]);
+  size_t filled = 0;
+  uint32_t records = 0;
+  const auto flush = [&] {
+    if (records == 0) return true;
+    FinishBlock(block.get(), static_cast<uint32_t>(filled), records, filled);
+    result.entries += records;
+    result.octets += kBlockHead + filled;
+    const bool written = file.Write(block.get(), kBlockHead + filled);
+    filled = records = 0;
+    return written;
+  };
+  for (uint32_t s = 0; s < cache.shards(); ++s) {
+    cache::Cursor cursor;
+    const auto visit = [&](const uint8_t* at, const auto& header, uint32_t freq) {
+      if (filled >= kBlockOctets) return false;
+      const size_t octets = WriteRecord(cache, at, header, freq, args.now_ms, block.get() + kBlockHead + filled);
+      filled += octets;
+      records += octets != 0;
+      return true;
+    };
+    for (bool more = true; more;) {
+      more = cache.shard(s).Visit(&cursor, kEntriesAHold, visit);
+      if (filled >= kBlockOctets && !flush()) return give_up();
+    }
+  }
+  if (!flush()) return give_up();
+  uint8_t end[kBlockHead + 8];
+  std::memcpy(end + kBlockHead, &result.entries, 8);
+  FinishBlock(end, 0, kEndRecords, 8);
+  if (!file.Write(end, sizeof end)) return give_up();
+  result.octets += sizeof end;
+  if (rename(aside.c_str(), args.path) != 0) return give_up();
+  return result;
+}
+
+namespace {
+
+// Reads blocks one after another, checked. The end is reached when `done`; damage when Next() is false before.
+class Blocks {
+ public:
+  explicit Blocks(const File& file) : file_(file), buffer_(new uint8_t[kBufferOctets]) {}
+
+  bool Next() {
+    uint8_t* block = buffer_.get();
+    if (file_.Read(block, kBlockHead) != static_cast<ssize_t>(kBlockHead)) return false;
+    octets_ = LoadNative<uint32_t>(block);
+    const uint32_t records = LoadNative<uint32_t>(block + 4);
+    const bool end = octets_ == 0 && records == kEndRecords;
+    const size_t body = end ? 8 : octets_;
+    if (body > kBlockOctets + kMostRecord || (!end && octets_ == 0)) return false;
+    if (file_.Read(block + kBlockHead, body) != static_cast<ssize_t>(body)) return false;
+    if (Crc32c(Crc32c(0, {block, 8}), {block + kBlockHead, body}) != LoadNative<uint32_t>(block + 8)) return false;
+    done_ = end;
+    if (end) return LoadNative<uint64_t>(block + kBlockHead) == records_;
+    records_ += records;
+    return true;
+  }
+  bool done() const { return done_; }
+  Bytes records() const { return {buffer_.get() + kBlockHead, octets_}; }
+
+ private:
+  const File& file_;
+  std::unique_ptr<uint8_t[]> buffer_;
+  size_t octets_ = 0;
+  uint64_t records_ = 0;
+  bool done_ = false;
+};
+
+}  // namespace
+
+template <typename Cache>
+Result Load(Cache& cache, const LoadArgs& args) {
+  const File file{open(args.path, O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0) return Failed("it cannot be opened", errno);
+  struct stat status;
+  if (fstat(file.fd, &status) != 0) return Failed("it cannot be looked at", errno);
+  if (!S_ISREG(status.st_mode)) return Failed("it is no regular file", 0);
+  uint8_t head[kHeadOctets];
+  const ssize_t got = file.Read(head, sizeof head);
+  if (got < 0) return Failed("it cannot be read", errno);
+  if (got != static_cast<ssize_t>(sizeof head) || std::memcmp(head, kMagic, sizeof kMagic) != 0) {
+    return Failed("it is no snapshot", 0);
+  }
+  if (LoadNative<uint32_t>(head + 8) != kVersion) return Failed("it is of another version", 0);
+  if (Crc32c(0, {head, kHeadOctets - 4}) != LoadNative<uint32_t>(head + kHeadOctets - 4)) {
+    return Failed("its head is damaged", 0);
+  }
+  if (LoadNative<uint32_t>(head + 12) != static_cast<uint32_t>(Cache::kKind)) {
+    return Failed("its entries are of another kind", 0);
+  }
+  Result result;
+  if (!args.keep_undamaged) {
+    Blocks blocks(file);
+    while (blocks.Next() && !blocks.done()) {
+    }
+    if (!blocks.done()) {
+      Result damaged = Failed("it is damaged", 0);
+      damaged.damaged = true;
+      return damaged;
+    }
+    if (lseek(file.fd, kHeadOctets, SEEK_SET) < 0) return Failed("it cannot be read", errno);
+  }
+  const uint64_t saved = LoadNative<uint64_t>(head + 16);
+  // A wall clock that has been set back since lets nothing live longer than it had left.
+  const uint64_t elapsed_ms = args.wall_ms > saved ? args.wall_ms - saved : 0;
+  const RestoreArgs restore = {.now_ms = args.now_ms,
+                               .elapsed_ms = elapsed_ms,
+                               .wall_seconds = static_cast<uint32_t>(args.wall_ms / 1000),
+                               .ttl = args.ttl};
+  const auto scratch = std::make_unique<cache::PrepareScratch>();
+  Blocks blocks(file);
+  while (blocks.Next() && !blocks.done()) {
+    result.octets += blocks.records().size();
+    size_t used = 0;
+    for (Bytes left = blocks.records(); !left.empty(); left = left.subspan(used)) {
+      const Restored restored = RestoreRecord(cache, left, restore, scratch.get(), &used);
+      result.entries += restored == Restored::kStored;
+      result.expired += restored == Restored::kExpired;
+      result.rejected += restored == Restored::kRejected;
+      if (restored == Restored::kMalformed) {
+        ++result.rejected;
+        break;  // with a right checksum: somebody made it so
+      }
+    }
+  }
+  result.damaged = !blocks.done();
+  return result;
+}
+
+template Result Save(cache::Cache&, const SaveArgs&);
+template Result Save(cache::ByteCache&, const SaveArgs&);
+template Result Load(cache::Cache&, const LoadArgs&);
+template Result Load(cache::ByteCache&, const LoadArgs&);
+
+}  // namespace shardns::snapshot
