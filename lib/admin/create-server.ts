@@ -1,5 +1,9 @@
 // createServer(): the server with everything around it that its options ask for.
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { type Logger, silentLogger } from '../base/log.js';
 import type { Hooks } from '../resolve/hooks.js';
+import { topNames } from '../resolve/warm.js';
 import type { ServerOptions } from '../server/options.js';
 import { Server, type ServerDependencies } from '../server/server.js';
 import { AdminServer } from './http.js';
@@ -22,5 +26,26 @@ export async function createServer(
     await server.close();
     throw error;
   }
+  const { warm } = server.settings;
+  if (warm !== undefined) void warmFromFile(server, warm, dependencies.log ?? silentLogger);
   return server;
+}
+
+/** Beside serving; what goes wrong is said and stops nothing. */
+async function warmFromFile(
+  server: Server,
+  { file, top, perSecond }: NonNullable<Server['settings']['warm']>,
+  log: Logger,
+): Promise<void> {
+  const ended = new AbortController();
+  server.observe({ closed: () => ended.abort() });
+  try {
+    const input = createReadStream(file, { signal: ended.signal });
+    const names = await topNames(createInterface({ input, crlfDelay: Infinity }), top);
+    log.info({ file, names: names.length }, 'warming');
+    const { done, failed } = await server.warm(names, { perSecond, signal: ended.signal });
+    log.info({ file, done, failed }, 'warmed');
+  } catch (error) {
+    if (!ended.signal.aborted) log.warn({ file, reason: (error as Error).message }, 'the cache was not warmed');
+  }
 }

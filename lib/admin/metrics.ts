@@ -55,6 +55,26 @@ export class Metrics {
       [],
       set => set({}, engine.stats().rebuilds),
     );
+    this.#counter(
+      'shardns_cache_recoveries_total',
+      'Shards put in order after another process died while it wrote to them',
+      [],
+      set => set({}, engine.stats().recoveries),
+    );
+    const { snapshots } = server;
+    this.#counter('shardns_snapshot_saves_total', 'Snapshots, by outcome', ['outcome'], set => {
+      set({ outcome: 'saved' }, snapshots.stats.saves);
+      set({ outcome: 'failed' }, snapshots.stats.failures);
+    });
+    this.#gauge('shardns_snapshot_entries', 'Entries in the last snapshot saved', set =>
+      set({}, snapshots.stats.entries),
+    );
+    this.#gauge('shardns_snapshot_last_save_timestamp_seconds', 'Unix time of the last snapshot saved; 0 = none', set =>
+      set({}, snapshots.stats.lastSaveSeconds),
+    );
+    this.#gauge('shardns_snapshot_loaded_entries', 'Entries that a snapshot brought at the start', set =>
+      set({}, snapshots.stats.loaded),
+    );
     this.#gauge('shardns_tenant_clients', 'Clients whose tenant is remembered', set =>
       set({}, resolver.tenants?.size ?? 0),
     );

@@ -22,6 +22,8 @@ export interface Flags {
   policy?: string;
   config?: string;
   metrics?: string;
+  snapshot?: string;
+  warm?: string;
   'log-level'?: string;
 }
 
@@ -101,6 +103,8 @@ export function flagsFromEnvironment(environment: NodeJS.ProcessEnv): Flags {
     policy: environment.SHARDNS_POLICY,
     config: environment.SHARDNS_CONFIG,
     metrics: environment.SHARDNS_METRICS,
+    snapshot: environment.SHARDNS_SNAPSHOT,
+    warm: environment.SHARDNS_WARM,
     'log-level': environment.SHARDNS_LOG_LEVEL,
   };
 }
@@ -117,6 +121,8 @@ export function applyFlags(options: ServerOptions, flags: Flags): ServerOptions 
   if (flags.metrics !== undefined) merged.metrics = flags.metrics;
   if (flags.memory !== undefined) inside('cache', 'memory', flags.memory);
   if (flags.policy !== undefined) inside('cache', 'policy', flags.policy);
+  if (flags.snapshot !== undefined) inside('snapshot', 'file', flags.snapshot);
+  if (flags.warm !== undefined) inside('warm', 'file', flags.warm);
   if (flags['log-level'] !== undefined) inside('log', 'level', flags['log-level']);
   return merged as ServerOptions;
 }

@@ -11,14 +11,16 @@ const USAGE = `shardns: DNS answers at memory speed
 
   shardns serve [--listen ADDR:PORT]... [--upstream ADDR:PORT]... [--threads N] [--memory 64MiB]
                 [--policy s3fifo|lru] [--config FILE] [--metrics ADDR:PORT] [--log-level LEVEL]
+                [--snapshot FILE] [--warm FILE]
   shardns serve --demo [--for 10s]     an embedded upstream, a realistic load, a live view; needs no network
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
   shardns build                        compiles the addon where no prebuilt one fits
   shardns --version | --help
 
 Without --upstream, those of /etc/resolv.conf. Environment: SHARDNS_LISTEN, SHARDNS_UPSTREAM, SHARDNS_THREADS,
-SHARDNS_MEMORY, SHARDNS_POLICY, SHARDNS_CONFIG, SHARDNS_METRICS, SHARDNS_LOG_LEVEL. Flags win over the environment,
-the environment over the file. SIGHUP reads the file again and keeps the cache; SIGTERM drains.
+SHARDNS_MEMORY, SHARDNS_POLICY, SHARDNS_CONFIG, SHARDNS_METRICS, SHARDNS_LOG_LEVEL, SHARDNS_SNAPSHOT, SHARDNS_WARM.
+Flags win over the environment, the environment over the file. SIGHUP reads the file again and keeps the cache; SIGTERM
+drains, and saves the snapshot. --warm FILE asks at the start for the names of a list, or of a query log's most frequent.
 `;
 
 class Usage extends Error {}
@@ -58,6 +60,8 @@ function parse(args: string[]) {
         policy: { type: 'string' },
         config: { type: 'string' },
         metrics: { type: 'string' },
+        snapshot: { type: 'string' },
+        warm: { type: 'string' },
         'log-level': { type: 'string' },
         demo: { type: 'boolean' },
         for: { type: 'string' },

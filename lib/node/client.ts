@@ -15,6 +15,7 @@ import type { DnsCache } from '../cache/dns-cache.js';
 import { Engine } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
+import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { LocalAddress, Transport } from '../transport/transport.js';
 import { UdpTransport } from '../transport/udp.js';
@@ -226,6 +227,22 @@ export class DnsClient implements Disposable {
   }
   #end(): void {
     if (--this.#underWay === 0) clearInterval(this.#alive);
+  }
+
+  /** Asks for names ahead of time, at a bounded rate: `['example.com', 'example.com MX', { name, type }]`. */
+  async warm(names: Iterable<WarmName>, options: WarmOptions = {}): Promise<WarmProgress> {
+    if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'warm() on a client that is closed');
+    this.#useServers();
+    this.#begin();
+    try {
+      const ask = async (query: Query): Promise<Resolution> => {
+        if (this.#closed) throw new QueryFailure('ECANCELLED');
+        return this.#resolver.resolve(query, { protocol: 'internal' });
+      };
+      return await warm(ask, names, options, this.clock);
+    } finally {
+      this.#end();
+    }
   }
 
   /** Forgets every answer; of a cache that is shared, for all who share it. */

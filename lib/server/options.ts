@@ -18,6 +18,7 @@ const custom = <T>(parse: (text: string) => T): ((text: string, context: z.Refin
 const listenAddress = z.string().superRefine(custom(text => parseSocketAddress(text, '')));
 const upstreamAddress = z.string().superRefine(custom(text => parseSocketAddress(text, '', 53)));
 const prefix = z.string().superRefine(custom(text => parsePrefix(text, '')));
+const path = z.string().min(1, 'expected the path of a file').max(1000);
 const seconds = (max: number) => z.number().int().min(0).max(max);
 
 export const serverSchema = z.strictObject({
@@ -43,6 +44,8 @@ export const serverSchema = z.strictObject({
   cache: z
     .strictObject({
       memory: memoryOption.default('64MiB'),
+      /** A file to keep it in, on tmpfs or a disk: warm after a restart, common to the servers that name it. */
+      file: path.optional(),
       policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
       shards: z
         .number()
@@ -120,6 +123,22 @@ export const serverSchema = z.strictObject({
       waiters: count(16, 1_048_576).default(16_384),
     })
     .prefault({}),
+  /** Save the cache to a file at intervals and at the end, and load it at the start. */
+  snapshot: z
+    .strictObject({
+      file: path,
+      /** 0 = only at the end. */
+      intervalSeconds: count(0, 86_400).default(300),
+    })
+    .optional(),
+  /** Ask for names at the start: from a list, or the most frequent ones of a query log. */
+  warm: z
+    .strictObject({
+      file: path,
+      top: count(1, 1_000_000).default(10_000),
+      perSecond: count(1, 1_000_000).default(100),
+    })
+    .optional(),
   /** Greatest UDP reply. */
   udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
   receiveBufferBytes: count(4096, 2 ** 30).default(4 * 2 ** 20),

@@ -5,24 +5,26 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatSocketAddress, parsePrefix, parseSocketAddress, type SocketAddress } from '../base/address.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
-import { parseMemory } from '../base/memory.js';
 import { type Logger, rateLimited, silentLogger } from '../base/log.js';
 import { type Random, systemRandom } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
 import { Engine } from '../cache/engine.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { ClientTenants } from '../resolve/client-tenants.js';
-import { Resolver } from '../resolve/resolver.js';
+import { type Resolution, Resolver } from '../resolve/resolver.js';
+import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { Transport } from '../transport/transport.js';
 import { UdpTransport } from '../transport/udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { Upstream } from '../upstream/upstream.js';
 import { encodeName, foldName } from '../wire/name.js';
+import type { Query } from '../wire/query.js';
 import { Answerer } from './answerer.js';
 import { groupsOf, readOptions, type ServerOptions, type ServerSettings, threadsOf } from './options.js';
+import { Snapshots } from './snapshots.js';
 import { TcpListener } from './tcp-listener.js';
-import { resolverOptionsOf, tunablesOf } from './tunables.js';
+import { regionOf, resolverOptionsOf, tunablesOf } from './tunables.js';
 import { UdpListener } from './udp-listener.js';
 import { UdpPlane } from './udp-plane.js';
 
@@ -60,6 +62,7 @@ export class Server implements AsyncDisposable {
   #options: ServerOptions;
   #settings: ServerSettings;
   #upstreams = new Map<string, Upstream>();
+  readonly snapshots: Snapshots;
   readonly #ownsEngine: boolean;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -75,15 +78,7 @@ export class Server implements AsyncDisposable {
     const random = dependencies.random ?? systemRandom;
     this.#log = rateLimited(dependencies.log ?? silentLogger, this.#clock);
     this.#ownsEngine = dependencies.cache === undefined;
-    this.engine =
-      dependencies.cache?.engine ??
-      new Engine({
-        memoryBytes: parseMemory(settings.cache.memory)!,
-        shards: settings.cache.shards,
-        policy: settings.cache.policy,
-        averageEntryBytes: settings.cache.averageEntryBytes,
-        random,
-      });
+    this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random));
     this.engine.configure(tunablesOf(settings));
     this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
     this.tcpTransport = dependencies.tcpTransport ?? new TcpTransport(this.#clock, random);
@@ -97,6 +92,7 @@ export class Server implements AsyncDisposable {
       this.#makeGroups(settings),
       resolverOptionsOf(settings),
     );
+    this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
     this.#applyAccess(settings);
     this.#applyTenants(settings);
@@ -130,13 +126,16 @@ export class Server implements AsyncDisposable {
   async listen(): Promise<this> {
     if (this.#state !== 'new')
       throw new ShardnsError('ERR_SHARDNS_CLOSED', `listen() on a server that is ${this.#state}`);
+    const { snapshot } = this.#settings;
     try {
+      await this.snapshots.load(snapshot);
       await this.#openListeners(this.#settings);
     } catch (error) {
       await this.close();
       throw error;
     }
     this.#state = 'listening';
+    this.snapshots.use(snapshot);
     process.on('exit', this.#onExit);
     return this;
   }
@@ -156,7 +155,7 @@ export class Server implements AsyncDisposable {
     }
     const before = this.#settings;
     const settings = readOptions(options);
-    for (const key of ['memory', 'policy', 'shards', 'averageEntryBytes'] as const) {
+    for (const key of ['memory', 'file', 'policy', 'shards', 'averageEntryBytes'] as const) {
       if (settings.cache[key] !== before.cache[key]) {
         throw new ShardnsError(
           'ERR_SHARDNS_OPTION',
@@ -174,6 +173,9 @@ export class Server implements AsyncDisposable {
     this.#options = structuredClone(options);
     this.#settings = settings;
     this.engine.configure(tunablesOf(settings));
+    if (this.#state === 'listening' && !isDeepStrictEqual(settings.snapshot, before.snapshot)) {
+      this.snapshots.use(settings.snapshot);
+    }
     this.resolver.options = resolverOptionsOf(settings);
     this.resolver.groups = this.#makeGroups(settings);
     this.exchanger.options = settings.upstream;
@@ -187,6 +189,18 @@ export class Server implements AsyncDisposable {
     if (what === 'all' || 'tenant' in what) this.engine.invalidate(what);
     else if ('name' in what) this.engine.invalidate({ name: foldName(encodeName(what.name)) });
     else this.engine.invalidate({ suffix: foldName(encodeName(what.suffix)) });
+  }
+
+  /**
+   * Asks for names ahead of time, at a bounded rate: `['example.com', 'example.com MX', { name, type }]`, or what
+   * {@link topNames} finds in a log. Hooks see these questions as internal ones.
+   */
+  warm(names: Iterable<WarmName>, options: WarmOptions = {}): Promise<WarmProgress> {
+    const ask = (query: Query): Promise<Resolution> =>
+      this.listening
+        ? this.resolver.resolve(query, { protocol: 'internal' })
+        : Promise.reject(new ShardnsError('ERR_SHARDNS_CLOSED', `warm() on a server that is ${this.#state}`));
+    return warm(ask, names, options, this.#clock);
   }
 
   /** Asks `onQuery` anew which tenant each client belongs to. */
@@ -207,6 +221,7 @@ export class Server implements AsyncDisposable {
 
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
+    const served = this.#state !== 'new';
     this.#state = 'closed';
     for (const observer of this.#observers) observer.closed?.();
     process.off('exit', this.#onExit);
@@ -215,6 +230,7 @@ export class Server implements AsyncDisposable {
     this.tcpTransport.close();
     // Whoever still waits for a flight is told before the cache goes.
     await new Promise(resolve => setImmediate(resolve));
+    if (served) await this.snapshots.end();
     if (this.#ownsEngine) this.engine.close();
   }
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,17 @@
-// Settings to the words that the native cache and the resolver read.
+// Settings to what the native cache and the resolver read.
+import { parseMemory } from '../base/memory.js';
+import type { Random } from '../base/random.js';
+import type { RegionSource } from '../cache/region.js';
 import type { ResolverOptions } from '../resolve/resolver.js';
 import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
 import type { ServerSettings } from './options.js';
+
+export function regionOf({ cache }: ServerSettings, random: Random): RegionSource {
+  const { shards, policy, averageEntryBytes, file } = cache;
+  const region = { memoryBytes: parseMemory(cache.memory)!, shards, policy, averageEntryBytes, random };
+  // A file of other settings is a cache that is not wanted any more.
+  return file === undefined ? region : { ...region, path: file, anySize: false, recreate: true };
+}
 
 export function tunablesOf(settings: ServerSettings): Tunables {
   const { cache, stale, prefetch } = settings;

@@ -61,15 +61,14 @@ struct SnapshotWork {
   }
   static void Execute(napi_env, void* data) {
     auto* work = static_cast<SnapshotWork*>(data);
-    work->result =
-        work->save
-            ? snapshot::Save(*work->cache,
-                             {.path = work->path.c_str(), .now_ms = work->now_ms, .wall_ms = work->wall_ms})
-            : snapshot::Load(*work->cache, {.path = work->path.c_str(),
-                                            .now_ms = work->now_ms,
-                                            .wall_ms = work->wall_ms,
-                                            .ttl = work->ttl,
-                                            .keep_undamaged = work->keep_undamaged});
+    work->result = work->save
+                       ? snapshot::Save(*work->cache,
+                                        {.path = work->path.c_str(), .now_ms = work->now_ms, .wall_ms = work->wall_ms})
+                       : snapshot::Load(*work->cache, {.path = work->path.c_str(),
+                                                       .now_ms = work->now_ms,
+                                                       .wall_ms = work->wall_ms,
+                                                       .ttl = work->ttl,
+                                                       .keep_undamaged = work->keep_undamaged});
   }
   static void Complete(napi_env env, napi_status status, void* data) {
     const std::unique_ptr<SnapshotWork> work(static_cast<SnapshotWork*>(data));

@@ -1,6 +1,11 @@
 // DnsCache by itself, and shared with worker threads. Workers run the built library: they have no TypeScript.
+import { fork } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { createServer } from '../../../lib/admin/create-server.js';
 import { CachedLookup } from '../../../lib/node/cached-lookup.js';
 import { askUdp } from '../../support/client.js';
@@ -283,3 +288,60 @@ describe('shared', () => {
     }
   });
 });
+
+describe('in a file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shardns-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('processes that are killed while they write leave a cache that works', async () => {
+    const path = join(folder, 'killed');
+    using cache = DnsCache.open({ path, memory: '1MiB', shards: 1 });
+    const program = fileURLToPath(new URL('../../support/file-process.mjs', import.meta.url));
+    let hits = 0;
+    for (let round = 0; round < 12; round++) {
+      const processes = [1, 2].map(() => fork(program, [path]));
+      const ends = processes.map(
+        one => new Promise(resolve => one.once('exit', (code, signal) => resolve(signal ?? code))),
+      );
+      await Promise.all(processes.map(one => new Promise(resolve => one.once('message', resolve))));
+      const until = performance.now() + 20 + 3 * round;
+      while (performance.now() < until) {
+        const result = run(cache, 1000, round);
+        expect(result.wrong).toBe(0);
+        hits += result.hits;
+      }
+      for (const one of processes) one.kill('SIGKILL');
+      expect(await Promise.all(ends)).toEqual(['SIGKILL', 'SIGKILL']);
+      expect(run(cache, 2000, round).wrong).toBe(0);
+      expect(cache.engine.native.checkInvariants()).toBe(true);
+    }
+    expect(hits).toBeGreaterThan(1000);
+  });
+
+  test('a worker that is terminated lets go of the file', async () => {
+    const path = join(folder, 'worker');
+    using cache = DnsCache.open({ path, memory: '1MiB' });
+    for (let i = 0; i < 20; i++) {
+      const code = `import(${JSON.stringify(new URL('../../../dist/index.js', import.meta.url).href)}).then(({ DnsCache }) => {
+        const cache = DnsCache.open({ path: ${JSON.stringify(path)} });
+        require('node:worker_threads').parentPort.postMessage(cache.stats().entries);
+        for (;;) cache.stats();
+      })`;
+      const worker = new Worker(code, { eval: true });
+      await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+      await worker.terminate();
+    }
+    const { ino } = statSync(path);
+    const open = readdirSync('/proc/self/fd').filter(fd => inodeOf(fd) === ino);
+    expect(open).toHaveLength(1);
+    expect(cache.stats().entries).toBe(0);
+  });
+});
+
+function inodeOf(fd: string): number | undefined {
+  try {
+    return statSync(`/proc/self/fd/${fd}`).ino;
+  } catch {
+    return undefined; // the one that read the folder
+  }
+}

@@ -23,7 +23,8 @@ Buffer ReadFile(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 void WriteFile(const std::string& path, const Buffer& octets) {
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(octets.data()), static_cast<long>(octets.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(octets.data()), static_cast<long>(octets.size()));
 }
 
 snapshot::Result Save(TestCache& t, const std::string& path, uint64_t wall_ms = kWallMs) {
@@ -96,7 +97,9 @@ TEST(Snapshot, KeepsValuesTheirNamespacesAndTheirTags) {
     return cache::ByteCache::Over<cache::ByteCache>(
         cache::Region::Create({.bytes = 2 << 20, .shards = 1, .kind = cache::RegionKind::kBytes, .seed = seed}));
   };
-  const auto of = [](std::string_view text) { return Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size()); };
+  const auto of = [](std::string_view text) {
+    return Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  };
   const std::string plain("\0plain", 6), named("\5usersname", 10), brief("\0brief", 6);
   const std::string users("\5users", 6);
   const uint16_t red = cache::ByteCache::TagMark(of("red"));
@@ -147,7 +150,8 @@ TEST(Snapshot, SaysWhatIsWrongWithAFile) {
   ASSERT_EQ(Save(t, folder.file()).what, nullptr);
   const auto bytes = cache::ByteCache::Over<cache::ByteCache>(
       cache::Region::Create({.bytes = 2 << 20, .kind = cache::RegionKind::kBytes}));
-  EXPECT_STREQ(snapshot::Load(*bytes, {.path = folder.file().c_str(), .now_ms = 1, .wall_ms = 1}).what, "its entries are of another kind");
+  EXPECT_STREQ(snapshot::Load(*bytes, {.path = folder.file().c_str(), .now_ms = 1, .wall_ms = 1}).what,
+               "its entries are of another kind");
 }
 
 // Ten thousand damaged files: refused before anything is stored, or loaded up to the damage; never a wrong answer.

@@ -1,0 +1,105 @@
+// A server's cache from start to start: snapshots, a file that processes share, names asked for ahead.
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test, vi } from 'vitest';
+import { DnsCache } from '../../../lib/index.js';
+import { Snapshots } from '../../../lib/server/snapshots.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
+import { TestServer } from '../../support/test-server.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'shardns-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('a restart with a snapshot answers without asking upstream', async () => {
+  const file = join(folder, 'server');
+  const options = { snapshot: { file } };
+  const first = await TestServer.start(query => answerA(query, 300), options);
+  expect(rcodeOf((await first.ask('udp', makeQuery('a.example')))!)).toBe(0);
+  await first.close();
+  expect(first.server.snapshots.stats).toMatchObject({ saves: 1, failures: 0, entries: 1 });
+  const second = await TestServer.start(() => undefined, options);
+  expect(rcodeOf((await second.ask('udp', makeQuery('a.example')))!)).toBe(0);
+  expect(second.asked).toBe(0);
+  await second.close();
+});
+
+test('a server that could not listen leaves the snapshot alone', async () => {
+  const file = join(folder, 'untouched');
+  const first = await TestServer.start(query => answerA(query, 300), { snapshot: { file } });
+  writeFileSync(file, 'left by somebody');
+  const listen = [first.address];
+  await expect(TestServer.start(() => undefined, { listen, snapshot: { file } })).rejects.toMatchObject({
+    code: 'ERR_SHARDNS_LISTEN',
+  });
+  expect(readFileSync(file, 'utf8')).toBe('left by somebody');
+  await first.close();
+});
+
+test('snapshots are saved at intervals, one after another, and a failure is counted', async () => {
+  using cache = DnsCache.create({ memory: '1MiB' });
+  cache.insert(answerA(makeQuery('a.example')));
+  const clock = new FakeClock();
+  const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
+  const snapshots = new Snapshots(cache.engine, clock, log);
+  const file = join(folder, 'interval');
+  await snapshots.load({ file, intervalSeconds: 60 });
+  expect(log.info).toHaveBeenCalledWith(expect.objectContaining({ file }), 'no snapshot was loaded');
+  snapshots.use({ file, intervalSeconds: 60 });
+  await clock.advance(59_000);
+  expect(existsSync(file)).toBe(false);
+  await clock.advance(1000);
+  await vi.waitFor(() => expect(snapshots.stats.saves).toBe(1));
+  await vi.waitFor(() => expect(clock.pendingTimers).toBe(1));
+  await clock.advance(60_000);
+  await vi.waitFor(() => expect(snapshots.stats.saves).toBe(2));
+  expect(snapshots.stats.lastSaveSeconds).toBe(clock.wall);
+  snapshots.use({ file: join(folder, 'no', 'folder'), intervalSeconds: 0 });
+  await snapshots.end();
+  expect(snapshots.stats.failures).toBe(1);
+  expect(log.error).toHaveBeenCalledWith(
+    expect.objectContaining({ file: join(folder, 'no', 'folder') }),
+    expect.any(String),
+  );
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('a damaged snapshot is loaded up to the damage, and said', async () => {
+  const file = join(folder, 'damaged');
+  writeFileSync(file, Buffer.alloc(500));
+  using cache = DnsCache.create({ memory: '1MiB' });
+  const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
+  await new Snapshots(cache.engine, new FakeClock(), log).load({ file, intervalSeconds: 0 });
+  expect(log.warn).toHaveBeenCalledWith({ file, reason: `${file}: it is no snapshot` }, 'no snapshot was loaded');
+});
+
+test('servers that name one file have one cache, before and after a restart', async () => {
+  const file = join(folder, 'region');
+  const options = { cache: { file, memory: '1MiB' } };
+  const first = await TestServer.start(query => answerA(query, 300), options);
+  const second = await TestServer.start(() => undefined, options);
+  expect(rcodeOf((await first.ask('udp', makeQuery('a.example')))!)).toBe(0);
+  expect(rcodeOf((await second.ask('udp', makeQuery('a.example')))!)).toBe(0);
+  await first.close();
+  await second.close();
+  const third = await TestServer.start(() => undefined, options);
+  expect(rcodeOf((await third.ask('udp', makeQuery('a.example')))!)).toBe(0);
+  await expect(third.server.update({ cache: { file: undefined, memory: '1MiB' } })).resolves.toBeUndefined();
+  await expect(third.server.update({ cache: { file: `${file}2` } })).rejects.toThrow('cache.file: cannot change');
+  await third.close();
+});
+
+test('warm() and the option of that name ask ahead', async () => {
+  const file = join(folder, 'names');
+  writeFileSync(file, 'often.example\noften.example\nseldom.example MX\n');
+  const server = await TestServer.start(query => answerA(query, 300), { warm: { file, top: 1, perSecond: 1000 } });
+  await vi.waitFor(() => expect(server.server.engine.stats().entries).toBe(1));
+  expect(await server.server.warm(['b.example A'], { perSecond: 1000 })).toEqual({ total: 1, done: 1, failed: 0 });
+  const { asked } = server;
+  await server.ask('udp', makeQuery('b.example'));
+  await server.ask('udp', makeQuery('often.example'));
+  expect(server.asked).toBe(asked);
+  await server.close();
+  expect((await server.server.warm(['c.example A'])).failed).toBe(1);
+});
