@@ -16,6 +16,7 @@ export const DEBIAN_PACKAGES = [
   ['make', '/usr/bin/make', 'everything'],
   ['ninja-build', '/usr/bin/ninja', 'the C++ tests'],
   ['libgtest-dev', '/usr/include/gtest/gtest.h', 'the C++ tests'],
+  ['googletest', '/usr/src/googletest', 'the C++ tests for arm64'],
   ['clang', '/usr/bin/clang++', 'the fuzz targets'],
   ['clang-format', '/usr/bin/clang-format', 'the format check of C++'],
   ['dnsutils', '/usr/bin/dig', 'end-to-end tests with dig'],

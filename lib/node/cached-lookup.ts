@@ -1,6 +1,7 @@
 // What programs use in place of Node's own dns: over one cache of the thread, or over one of their own.
 import type { Agent } from 'node:http';
 import { promisify } from 'node:util';
+import type { WarmName, WarmOptions, WarmProgress } from '../resolve/warm.js';
 import { installLookup, uninstallLookup } from './agents.js';
 import { type ClientDependencies, DnsClient } from './client.js';
 import { defaultClient } from './default-client.js';
@@ -48,6 +49,10 @@ export class CachedLookup implements Disposable {
   }
   uninstall(agent: Agent): void {
     uninstallLookup(agent);
+  }
+  /** Asks for names ahead of time: see {@link DnsClient.warm}. */
+  warm(names: Iterable<WarmName>, options?: WarmOptions): Promise<WarmProgress> {
+    return this.client.warm(names, options);
   }
   /** Forgets every answer. */
   clear(): void {

@@ -54,9 +54,9 @@ bool FutexLock::LockSlow(const LockHolder& holder) {
     if ((word & kContended) == 0 && !word_.compare_exchange_weak(word, word | kContended, std::memory_order_relaxed)) {
       continue;
     }
-    Wait(&word_, word | kContended, holder.arbiter != nullptr ? &kPatience : nullptr);
-    if (holder.arbiter != nullptr && word_.load(std::memory_order_relaxed) == (word | kContended) &&
-        holder.arbiter->TakeOver(&word_, holder.number)) {
+    Wait(&word_, word | kContended, holder.take_over != nullptr ? &kPatience : nullptr);
+    if (holder.take_over != nullptr && word_.load(std::memory_order_relaxed) == (word | kContended) &&
+        holder.take_over(holder.context, &word_, holder.number)) {
       return true;
     }
   }

@@ -1,8 +1,8 @@
 // A mutual-exclusion word of 4 octets that lives inside a region, so it works across threads and processes alike.
 // It spins shortly, then sleeps in the kernel; where there is no futex it yields. Measured: 5 ns uncontended.
 //
-// The word names its holder. Where holders may die with the lock (processes on one file), an Arbiter tells the dead
-// from the living and lets a waiter take over.
+// The word names its holder. Where holders may die with the lock (processes on one file), somebody who can tell the
+// dead from the living lets a waiter take over.
 //  31          30          0
 //  | contended | holder    |      0 = free
 #pragma once
@@ -11,19 +11,13 @@
 
 namespace shardns {
 
-// Whether the holder of a lock is dead.
-class LockArbiter {
- public:
-  // Makes `number` the holder in the place of one that died; false when it lives, or another was faster.
-  virtual bool TakeOver(std::atomic<uint32_t>* word, uint32_t number) = 0;
-
- protected:
-  ~LockArbiter() = default;
-};
-
 struct LockHolder {
+  // Makes `number` the holder in the place of one that died; false when it lives, or another was faster.
+  using TakeOver = bool (*)(void* context, std::atomic<uint32_t>* word, uint32_t number);
+
   uint32_t number = 1;
-  LockArbiter* arbiter = nullptr;  // null: holders do not die
+  TakeOver take_over = nullptr;  // null: holders do not die
+  void* context = nullptr;
 };
 
 class FutexLock {

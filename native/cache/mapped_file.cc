@@ -85,7 +85,7 @@ void FreeGuard(int number) {
 
 // --- locks on octets far beyond the file's end ---
 
-#ifdef F_OFD_SETLK
+#if defined(__linux__) && defined(F_OFD_SETLK)
 constexpr off_t kArbiterOctet = off_t{1} << 60;
 off_t OctetOf(uint32_t number) { return kArbiterOctet + number; }
 
@@ -109,6 +109,8 @@ bool OctetIsLocked(int fd, off_t octet) {
   struct flock lock = OctetLock(octet, F_WRLCK);
   return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
+// Every block now: a full disk is an error here, not a fault later.
+int TakeBlocks(int fd, size_t bytes) { return posix_fallocate(fd, 0, static_cast<off_t>(bytes)); }
 constexpr bool kSupported = true;
 #else
 constexpr off_t kArbiterOctet = 0;
@@ -116,6 +118,7 @@ off_t OctetOf(uint32_t) { return 0; }
 bool LockOctet(int, off_t) { return false; }
 void UnlockOctet(int, off_t) {}
 bool OctetIsLocked(int, off_t) { return true; }
+int TakeBlocks(int, size_t) { return ENOSYS; }
 constexpr bool kSupported = false;
 #endif
 
@@ -204,8 +207,7 @@ std::unique_ptr<MappedFile> MappedFile::Make(const Options& options, FileProblem
   const int fd = MakeNameless(options.path, &name);
   if (fd < 0) return Fail(problem, "it cannot be made", errno);
   std::unique_ptr<MappedFile> file(new MappedFile(fd, options.path));
-  // Every block now: a full disk is an error here, not a fault later.
-  const int full = posix_fallocate(fd, 0, static_cast<off_t>(options.bytes));
+  const int full = TakeBlocks(fd, options.bytes);
   bool done = full == 0;
   if (!done) Fail(problem, "there is no room for it", full);
   done = done && file->Map(options.bytes, problem);
@@ -237,7 +239,7 @@ std::unique_ptr<MappedFile> MappedFile::Make(const Options& options, FileProblem
 }
 
 std::unique_ptr<MappedFile> MappedFile::Open(const Options& options, FileProblem* problem) {
-  if (!kSupported) return Fail(problem, "this system has no open-file-description locks");
+  if (!kSupported) return Fail(problem, "files are shared on Linux only, so far");
   if (options.replace) return Make(options, problem);
   std::unique_ptr<MappedFile> file = Find(options, problem);
   if (file || problem->error != ENOENT) return file;
@@ -275,15 +277,16 @@ bool MappedFile::Join(const std::function<bool(uint32_t)>& held, const std::func
   return joined;
 }
 
-bool MappedFile::TakeOver(std::atomic<uint32_t>* word, uint32_t number) {
-  std::lock_guard<std::mutex> one_thread(taking_over_);
-  if (!LockOctet(fd_, kArbiterOctet)) return false;  // somebody is at it: look again later
+bool MappedFile::TakeOver(void* context, std::atomic<uint32_t>* word, uint32_t number) {
+  auto* self = static_cast<MappedFile*>(context);
+  std::lock_guard<std::mutex> one_thread(self->taking_over_);
+  if (!LockOctet(self->fd_, kArbiterOctet)) return false;  // somebody is at it: look again later
   // Nobody can claim a number now: the holder that the word names is the one that took it, alive or dead.
   uint32_t seen = word->load();
   const uint32_t holder = seen & ~FutexLock::kContended;
-  const bool dead = holder != 0 && holder != number && !OctetIsLocked(fd_, OctetOf(holder));
+  const bool dead = holder != 0 && holder != number && !OctetIsLocked(self->fd_, OctetOf(holder));
   const bool taken = dead && word->compare_exchange_strong(seen, number | FutexLock::kContended);
-  UnlockOctet(fd_, kArbiterOctet);
+  UnlockOctet(self->fd_, kArbiterOctet);
   return taken;
 }
 

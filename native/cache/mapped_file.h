@@ -34,7 +34,7 @@ struct ClockAnchor {
   bool Continue(uint64_t monotonic_ms, uint64_t now_wall_ms, uint64_t* offset);
 };
 
-class MappedFile final : private LockArbiter {
+class MappedFile {
  public:
   static constexpr uint32_t kMostOpenings = 1024;
 
@@ -53,7 +53,7 @@ class MappedFile final : private LockArbiter {
   ~MappedFile();
 
   MutableBytes memory() const { return {base_, bytes_}; }
-  LockHolder holder() { return {.number = number_, .arbiter = this}; }
+  LockHolder holder() { return {.number = number_, .take_over = TakeOver, .context = this}; }
   // Whether the file was cut under the mapping. The memory is anonymous and zero from then on, so that nobody who is
   // at it crashes.
   bool lost() const;
@@ -67,7 +67,7 @@ class MappedFile final : private LockArbiter {
   static std::unique_ptr<MappedFile> Make(const Options& options, FileProblem* problem);
   static std::unique_ptr<MappedFile> Find(const Options& options, FileProblem* problem);
   bool Map(size_t bytes, FileProblem* problem);
-  bool TakeOver(std::atomic<uint32_t>* word, uint32_t number) override;
+  static bool TakeOver(void* context, std::atomic<uint32_t>* word, uint32_t number);
 
   int fd_;
   std::string path_;

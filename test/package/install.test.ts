@@ -122,6 +122,29 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
     expect(run(name, join(folder, 'smoke.mjs'))).toContain('all well');
   });
 
+  test('publint and attw find nothing wrong with its types and exports', () => {
+    const tarball = join(folder, packed.filename);
+    const check = (command: string, ...args: string[]): string =>
+      execFileSync(join('node_modules', '.bin', command), args, {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+    expect(check('publint', tarball, '--strict')).toContain('All good!');
+    // ESM that require() loads, on every Node that is supported: no second build for it.
+    const args = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm', '--format', 'ascii'];
+    expect(check('attw', tarball, ...args)).toContain('No problems found');
+  });
+
+  test('pnpm installs it, and what it installs runs', () => {
+    const own = join(folder, 'pnpm');
+    mkdirSync(own);
+    writeFileSync(join(own, 'package.json'), '{ "name": "user", "private": true }');
+    const options = { cwd: own, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] } as const;
+    execFileSync('npx', ['--yes', 'pnpm@10', 'add', '--ignore-scripts', join(folder, packed.filename)], options);
+    copyFileSync('test/package/smoke.mjs', join(own, 'smoke.mjs'));
+    expect(run('22', join(own, 'smoke.mjs'))).toContain('all well');
+  }, 120_000);
+
   test('without a binary it says what to do', () => {
     const hidden = join(folder, 'node_modules/shardns/prebuilds');
     rmSync(hidden, { recursive: true });
