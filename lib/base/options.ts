@@ -20,7 +20,8 @@ export function issueText(message: string): string {
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each wrong option, its value and what was expected */
 export function readWith<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
-  const result = schema.safeParse(input ?? {}, { reportInput: true });
+  // Options are read once: compiling the schema would take longer than walking it.
+  const result = schema.safeParse(input ?? {}, { reportInput: true, jitless: true });
   if (result.success) return result.data;
   const issues = result.error.issues.map(issue =>
     issue.code === 'unrecognized_keys'

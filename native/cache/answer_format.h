@@ -78,6 +78,23 @@ struct AnswerFormat {
     HashKey(secret, key);
     return true;
   }
+  // The hash of that key; false when it has none.
+  static bool HashAt(const HashSecret& secret, const uint8_t* at, const EntryHeader& header, uint64_t* hash) {
+    const uint8_t* message = at + sizeof header + header.ttl_count;
+    const size_t name_length = wire::PlainNameLength(Bytes(message, header.length), wire::kHeaderSize);
+    if (name_length == 0 || wire::kHeaderSize + name_length + 4 > header.length) return false;
+    Key key;
+    key.name_length = static_cast<uint8_t>(name_length);
+    key.type = Load16(message + wire::kHeaderSize + name_length);
+    key.flags = header.flags & entry_flag::kKeyMask;
+    key.extra_length = ExtraLength(at, header);
+    if (key.extra_length > kMaxExtra) return false;
+    std::memcpy(key.extra, message + header.length + 1, key.extra_length);
+    HashKey(
+        secret, message + wire::kHeaderSize, [](auto octets, size_t) { return octets; }, &key);
+    *hash = key.hash;
+    return true;
+  }
   static bool Matches(const uint8_t* at, const EntryHeader& header, const Key& key) {
     const uint8_t* message = at + sizeof header + header.ttl_count;
     return (header.flags & entry_flag::kKeyMask) == key.flags &&

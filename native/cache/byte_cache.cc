@@ -18,7 +18,7 @@ void SetLifetime(uint64_t ttl_ms, uint64_t now, ByteImage* image) {
 
 void ByteCache::SetStaleWindow(uint32_t ms) {
   tunables_.stale_ms.store(ms, std::memory_order_relaxed);
-  for (auto& shard : shards_) shard.set_stale_window(ms);
+  super_->stale_window.store(ms, std::memory_order_relaxed);
 }
 
 bool ByteCache::ChooseRefresh(const ByteFound& found, uint64_t remaining, Reader* reader) const {

@@ -53,6 +53,10 @@ class ByteCache : public Stripes<ByteFormat> {
  public:
   explicit ByteCache(std::unique_ptr<Region> region) : Stripes(std::move(region)) {}
 
+  void PrefetchKey(Bytes octets) const {
+    const ByteKey key = MakeByteKey(secret(), octets);
+    shard_of(key).PrefetchBuckets(key.hash);
+  }
   // Copies the value to `out`; kTooLong: it has `length` octets, and `out` fewer.
   void Get(const ByteGet& args, Reader* reader, MutableBytes out, ByteSeen* seen) const;
   Status Set(const ByteSet& args);

@@ -103,6 +103,10 @@ struct ByteFormat {
     *key = MakeByteKey(secret, {at + sizeof(ByteHeader), header.key_length});
     return true;
   }
+  static bool HashAt(const HashSecret& secret, const uint8_t* at, const ByteHeader& header, uint64_t* hash) {
+    *hash = MakeByteKey(secret, {at + sizeof(ByteHeader), header.key_length}).hash;
+    return true;
+  }
   static bool Matches(const uint8_t* at, const ByteHeader& header, const ByteKey& key) {
     return header.key_length == key.octets.size() &&
            std::memcmp(at + sizeof(ByteHeader), key.octets.data(), key.octets.size()) == 0;

@@ -46,7 +46,7 @@ wire::ClientSubnet Narrow(wire::ClientSubnet subnet, uint8_t prefix) {
 
 void Cache::SetStaleWindow(uint32_t seconds) {
   tunables_.stale_window_seconds.store(seconds, std::memory_order_relaxed);
-  for (auto& shard : shards_) shard.set_stale_window(TicksFromSeconds(seconds));
+  super_->stale_window.store(TicksFromSeconds(seconds), std::memory_order_relaxed);
 }
 
 Variant Cache::VariantOf(const wire::Query& query, uint32_t tenant) const {
@@ -60,6 +60,17 @@ Variant Cache::VariantOf(const wire::Query& query, uint32_t tenant) const {
 void Cache::PrefetchQuery(const wire::Query& query, uint32_t tenant, Key* key) const {
   MakeKey(super_->secret, query.name(), query.type, VariantOf(query, tenant), key);
   shard_of(*key).Prefetch(*key);
+}
+
+void Cache::PrefetchAnswer(Bytes message, uint8_t key_flags) const {
+  if (message.size() < wire::kHeaderSize) return;
+  const size_t length = wire::PlainNameLength(message, wire::kHeaderSize);
+  if (length == 0 || wire::kHeaderSize + length + 4 > message.size()) return;
+  Key key;
+  const Variant variant = {.dnssec_ok = (key_flags & entry_flag::kDnssecOk) != 0,
+                           .checking_disabled = (key_flags & entry_flag::kCheckingDisabled) != 0};
+  KeyOf(message, variant, &key);
+  shard_of(key).PrefetchBuckets(key.hash);
 }
 
 void Cache::ForgetName(Bytes folded_name) {

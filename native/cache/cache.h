@@ -68,6 +68,8 @@ class Cache : public Stripes<AnswerFormat> {
   void AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const;
   // Computes the key ahead and asks memory for the index lines, so that a batch waits for memory once.
   void PrefetchQuery(const wire::Query& query, uint32_t tenant, Key* key) const;
+  // For a stored message without extra octets, that is about to be restored.
+  void PrefetchAnswer(Bytes message, uint8_t key_flags) const;
   void PrefetchEntry(const Key& key) const { shard_of(key).PrefetchEntry(key); }
   void AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out, Answer* answer) const;
 

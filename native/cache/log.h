@@ -67,15 +67,6 @@ class Log {
     given_back_ += units;
     if (tail_.at == end_) tail_ = {begin_, NextLap(tail_.lap)};
   }
-  // Gives back all before a position that counts units ever appended.
-  void SkipTo(uint64_t position) {
-    SHARDNS_CHECK(position >= given_back_ && position <= appended_);
-    const uint32_t units = static_cast<uint32_t>(position - given_back_);
-    const uint32_t until_end = end_ - tail_.at;
-    tail_ =
-        units < until_end ? Place{tail_.at + units, tail_.lap} : Place{begin_ + units - until_end, NextLap(tail_.lap)};
-    given_back_ = position;
-  }
 
  private:
   // 1 to 2047, so that the slot of a live entry is never 0.

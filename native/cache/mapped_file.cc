@@ -248,8 +248,7 @@ std::unique_ptr<MappedFile> MappedFile::Open(const Options& options, FileProblem
   return file || problem->error != EEXIST ? std::move(file) : Find(options, problem);
 }
 
-bool MappedFile::Join(const std::function<bool(uint32_t)>& held, const std::function<bool()>& settle,
-                      FileProblem* problem) {
+bool MappedFile::Join(std::atomic<uint32_t>* last, const std::function<bool()>& settle, FileProblem* problem) {
   constexpr int kTries = 5000;
   constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 1'000'000};
   for (int i = 0; !LockOctet(fd_, kArbiterOctet); ++i) {
@@ -259,35 +258,26 @@ bool MappedFile::Join(const std::function<bool(uint32_t)>& held, const std::func
     }
     nanosleep(&kPause, nullptr);
   }
-  bool joined = false;
-  if (settle()) {
-    for (uint32_t number = 1; number <= kMostOpenings && !joined; ++number) {
-      if (!LockOctet(fd_, OctetOf(number))) continue;
-      // A lock that names it was left by somebody dead; whoever wants the lock takes it over from that number.
-      joined = !held(number);
-      if (joined) {
-        number_ = number;
-      } else {
-        UnlockOctet(fd_, OctetOf(number));
-      }
+  const bool settled = settle();
+  for (int i = 0; settled && number_ == 0; ++i) {
+    const uint32_t number = (last->fetch_add(1) + 1) & ~FutexLock::kContended;
+    if (number != 0 && LockOctet(fd_, OctetOf(number))) number_ = number;
+    if (number_ == 0 && i == kTries) {
+      Fail(problem, "it gives out numbers that are taken");
+      break;
     }
-    if (!joined) Fail(problem, "1024 openings are at it");
   }
   UnlockOctet(fd_, kArbiterOctet);
-  return joined;
+  return number_ != 0;
 }
 
 bool MappedFile::TakeOver(void* context, std::atomic<uint32_t>* word, uint32_t number) {
-  auto* self = static_cast<MappedFile*>(context);
-  std::lock_guard<std::mutex> one_thread(self->taking_over_);
-  if (!LockOctet(self->fd_, kArbiterOctet)) return false;  // somebody is at it: look again later
-  // Nobody can claim a number now: the holder that the word names is the one that took it, alive or dead.
+  const auto* self = static_cast<MappedFile*>(context);
   uint32_t seen = word->load();
   const uint32_t holder = seen & ~FutexLock::kContended;
-  const bool dead = holder != 0 && holder != number && !OctetIsLocked(self->fd_, OctetOf(holder));
-  const bool taken = dead && word->compare_exchange_strong(seen, number | FutexLock::kContended);
-  UnlockOctet(self->fd_, kArbiterOctet);
-  return taken;
+  // Its number is nobody else's, ever: if the word is unchanged, so is its holder, dead.
+  return holder != 0 && holder != number && !OctetIsLocked(self->fd_, OctetOf(holder)) &&
+         word->compare_exchange_strong(seen, number | FutexLock::kContended);
 }
 
 bool MappedFile::lost() const { return guards[guard_].lost.load(std::memory_order_relaxed); }

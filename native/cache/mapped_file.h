@@ -1,15 +1,14 @@
 // A file mapped by several processes: how it is opened, who of them lives, and what happens when it is cut short.
 //
-// Each opening holds a number, 1 to kMostOpenings, and with it an open-file-description lock on an octet far beyond the
-// file's end, which the kernel lets go when the process dies, however it dies. A shard's lock word names its holder by
-// that number; numbers of the dead are told by trying their octet. This holds across threads, processes and containers
-// of one machine; no process id is believed.
+// Each opening takes a number that none has had before, and with it an open-file-description lock on an octet far
+// beyond the file's end, which the kernel lets go when the process dies, however it dies. A shard's lock word names its
+// holder by that number; numbers of the dead are told by trying their octet. This holds across threads, processes and
+// containers of one machine; no process id is believed.
 //
 // Linux only in the .cc; elsewhere Open() says so.
 #pragma once
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "base/bytes.h"
@@ -36,8 +35,6 @@ struct ClockAnchor {
 
 class MappedFile {
  public:
-  static constexpr uint32_t kMostOpenings = 1024;
-
   struct Options {
     const char* path;
     size_t bytes;           // of a new file
@@ -47,9 +44,8 @@ class MappedFile {
     std::function<bool(MutableBytes)> lay_out;
   };
   static std::unique_ptr<MappedFile> Open(const Options& options, FileProblem* problem);
-  // Takes a number that nobody alive has and that no lock names. `held(number)`: whether a lock names it. `settle` runs
-  // while no other opening can come or go; false = give up.
-  bool Join(const std::function<bool(uint32_t)>& held, const std::function<bool()>& settle, FileProblem* problem);
+  // Takes the number after the `last` one. `settle` runs while no other opening can come; false = give up.
+  bool Join(std::atomic<uint32_t>* last, const std::function<bool()>& settle, FileProblem* problem);
   ~MappedFile();
 
   MutableBytes memory() const { return {base_, bytes_}; }

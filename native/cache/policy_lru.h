@@ -33,8 +33,8 @@ class LruPolicy {
     if (shard.SkipPadding(log)) return;
     typename S::TailOf tail;
     if (!shard.TailEntry(queue, &tail)) return;
-    const auto& [place, header, units, key] = tail;
-    AtomicSlot* owner = shard.OwnerOf(key, queue, place);
+    const auto& [place, header, units, hash] = tail;
+    AtomicSlot* owner = shard.OwnerOf(hash, queue, place);
     if (owner == nullptr) {
       log.GiveBack(units);
       return;

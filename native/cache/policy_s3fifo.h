@@ -23,7 +23,7 @@ class S3FifoPolicy {
       const Slot slot(existing->load(std::memory_order_relaxed));
       if (slot.queue() != Queue::kNegative) return slot.queue();
     }
-    return shard.GhostOf(key) != nullptr ? Queue::kMain : Queue::kSmall;
+    return shard.GhostOf(key.hash) != nullptr ? Queue::kMain : Queue::kSmall;
   }
 
   // Handles the entry at the queue's tail: keep it or let it go.
@@ -33,8 +33,8 @@ class S3FifoPolicy {
     if (shard.SkipPadding(log)) return;
     typename S::TailOf tail;
     if (!shard.TailEntry(queue, &tail)) return;
-    const auto& [place, header, units, key] = tail;
-    AtomicSlot* owner = shard.OwnerOf(key, queue, place);
+    const auto& [place, header, units, hash] = tail;
+    AtomicSlot* owner = shard.OwnerOf(hash, queue, place);
     if (owner == nullptr) {
       log.GiveBack(units);
       return;

@@ -71,7 +71,6 @@ bool FormatRegion(uint8_t* base, const RegionOptions& options) {
   const Layout layout = {options.bytes, shard_bytes, shards, super->buckets_per_shard, options.policy, options.kind};
   for (uint32_t s = 0; s < shards; ++s) {
     ShardHeader* header = new (layout.ShardBase(base, s)) ShardHeader();
-    header->index_units = layout.arena_begin();
     for (size_t q = 0; q < kQueues; ++q) {
       const auto [begin, end] = RangeOf(layout, q);
       header->logs[q].Init(begin, end - begin);
@@ -118,10 +117,6 @@ const char* CheckRegion(uint8_t* base, size_t bytes, RegionKind kind, Layout* la
   }
   const size_t buckets = (layout->shard_bytes - sizeof(ShardHeader)) / sizeof(Bucket);
   if (layout->buckets_per_shard == 0 || layout->buckets_per_shard >= buckets) return "its index does not fit";
-  for (uint32_t s = 0; s < shards; ++s) {
-    const auto* header = reinterpret_cast<const ShardHeader*>(layout->ShardBase(base, s));
-    if (header->index_units != layout->arena_begin()) return "an arena does not begin where it should";
-  }
   return nullptr;
 }
 
@@ -196,13 +191,6 @@ bool Region::Settle(const FileOptions& options, MappedFile* file, FileProblem* p
     problem->mismatch = true;
     return false;
   };
-  const auto held = [&](uint32_t number) {
-    for (uint32_t s = 0; s < layout_.shards; ++s) {
-      const auto* header = reinterpret_cast<const ShardHeader*>(layout_.ShardBase(base_, s));
-      if (header->lock.holder() == number) return true;
-    }
-    return false;
-  };
   const auto settle = [&] {
     return SuperblockOf(base_)->clock.Continue(options.monotonic_ms, options.wall_ms, &clock_offset_ms_) ||
            refuse("it was used at a later time than it is now");
@@ -212,7 +200,7 @@ bool Region::Settle(const FileOptions& options, MappedFile* file, FileProblem* p
   if (options.region.shards != 0 && layout_.shards != options.region.shards) {
     return refuse("it has another number of shards");
   }
-  return file->Join(held, settle, problem);
+  return file->Join(&SuperblockOf(base_)->openings, settle, problem);
 }
 
 Region::~Region() {

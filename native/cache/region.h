@@ -48,6 +48,9 @@ struct alignas(64) Superblock {
   std::atomic<uint32_t> any_failure;
   // Subnet scopes in use, a bit a prefix length: IPv4 in the first word, IPv6 in the other three.
   std::atomic<uint64_t> scopes[4];
+  // How long past its time an entry is kept before a log's tail may drop it, in the format's units of time.
+  std::atomic<uint32_t> stale_window;
+  std::atomic<uint32_t> openings;  // of a file, ever
   InvalidationTable::Head invalidations;
 };
 
@@ -69,8 +72,6 @@ struct ShardCounters {
 
 struct alignas(64) ShardHeader {
   FutexLock lock;
-  std::atomic<Ticks> stale_window;
-  uint32_t index_units;  // where the arena begins, in units from the shard's base
   Log logs[kQueues];
   uint32_t newest[kQueues];  // lru lists, in units; 0 = none
   uint32_t oldest[kQueues];

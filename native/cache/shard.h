@@ -18,14 +18,6 @@ namespace shardns::cache {
 class LruPolicy;
 class S3FifoPolicy;
 
-// Where a walk through a shard's entries stands, between two holds of the lock.
-struct Cursor {
-  size_t queue = 0;
-  bool begun = false;
-  uint64_t at = 0;   // units ever appended to that queue's log
-  uint64_t end = 0;  // where its walk ends, however much is appended meanwhile
-};
-
 template <typename Format>
 class alignas(64) Shard {
  public:
@@ -53,10 +45,12 @@ class alignas(64) Shard {
 
   void Prefetch(const Key& key) const { __builtin_prefetch(&buckets_[FirstBucket(key.hash, bucket_count_)]); }
   void PrefetchEntry(const Key& key) const;
+  void PrefetchBuckets(uint64_t hash) const {
+    __builtin_prefetch(&buckets_[FirstBucket(hash, bucket_count_)]);
+    __builtin_prefetch(&buckets_[SecondBucket(hash, bucket_count_)]);
+  }
 
   const ShardCounters& counters() const { return header_->counters; }
-  // How long past its time an entry is kept as a stale answer before the log's tail may drop it.
-  void set_stale_window(uint32_t window) { header_->stale_window.store(window, std::memory_order_relaxed); }
 
   // Whether index, logs and lists agree; walks everything. For tests.
   bool CheckInvariants() const;
@@ -73,11 +67,11 @@ class alignas(64) Shard {
   uint32_t List(uint32_t from, Time now, MutableBytes out, size_t* written) const;
   uint32_t bucket_count() const { return bucket_count_; }
 
-  // Shows the live entries in the order they lie in, from `cursor` on, at most `most` of them in one hold of the lock;
-  // an entry that moves meanwhile may be shown twice, or not at all. The visitor stops it by false, and is shown the
-  // same entry next time. False when all are done.
-  using Visitor = std::function<bool(const uint8_t* at, const Header& header, uint32_t freq)>;
-  bool Visit(Cursor* cursor, uint32_t most, const Visitor& visit) const;
+  // Shows the live entries bucket by bucket, from `from` on, until `enough` says so between two buckets; all in one
+  // hold of the lock. Returns the bucket to go on with: bucket_count() when all are done. Between two calls an entry
+  // may move and be shown twice, or not at all.
+  using Visitor = std::function<void(const uint8_t* at, const Header& header, uint32_t freq)>;
+  uint32_t Visit(uint32_t from, const Visitor& visit, const std::function<bool()>& enough) const;
 
  private:
   friend class S3FifoPolicy;
@@ -135,7 +129,10 @@ class alignas(64) Shard {
   }
   bool Matches(uint32_t unit, const Key& key) const;
   bool KeyAt(uint32_t unit, const Header& header, Key* key) const {
-    return Format::KeyAt(*secret_, EntryAt(unit), header, key);
+    return Format::KeyAt(super_->secret, EntryAt(unit), header, key);
+  }
+  bool HashAt(uint32_t unit, const Header& header, uint64_t* hash) const {
+    return Format::HashAt(super_->secret, EntryAt(unit), header, hash);
   }
   // Whether padding, not an entry, stands at a log's position.
   bool PaddingAt(const Log& log, Place place) const {
@@ -143,12 +140,12 @@ class alignas(64) Shard {
   }
 
   template <typename See>
-  bool VisitCandidates(const Key& key, See see) const;
+  bool VisitCandidates(uint64_t hash, See see) const;
   AtomicSlot* FindSlot(const Key& key) const;
   // The slot that holds exactly this place; null when the entry there is dead.
-  AtomicSlot* OwnerOf(const Key& key, Queue queue, Place place) const;
-  AtomicSlot* GhostOf(const Key& key) const;
-  AtomicSlot* ChooseSlot(const Key& key);
+  AtomicSlot* OwnerOf(uint64_t hash, Queue queue, Place place) const;
+  AtomicSlot* GhostOf(uint64_t hash) const;
+  AtomicSlot* ChooseSlot(uint64_t hash);
 
   void WrapLog(Log& log);
   bool SkipPadding(Log& log);
@@ -162,14 +159,18 @@ class alignas(64) Shard {
     Place place;
     Header header;
     uint32_t units;
-    Key key;
+    uint64_t hash;
   };
+  // Walks a copy of a log over the next entries, at most kSteps, and asks memory for their index lines. Returns how
+  // many there are; 0 with `*sound` cleared at what cannot be an entry.
+  static constexpr size_t kSteps = 16;
+  size_t Walk(Log* walk, TailOf* steps, bool* sound) const;
   // The entry at a log's tail; false with doubt when there is none.
   bool TailEntry(Queue queue, TailOf* tail) const;
   uint32_t LiveUnits(Slot slot) const;
 
   bool PastKeeping(const Header& header, Time now) const {
-    return Format::PastKeeping(header, now, header_->stale_window.load(std::memory_order_relaxed));
+    return Format::PastKeeping(header, now, super_->stale_window.load(std::memory_order_relaxed));
   }
 
   // lru lists
@@ -185,7 +186,7 @@ class alignas(64) Shard {
   uint8_t* base_;
   ShardHeader* header_;
   Bucket* buckets_;
-  const HashSecret* secret_;
+  const Superblock* super_;
   uint32_t bucket_count_;
   uint32_t arena_begin_;
   uint32_t arena_end_;

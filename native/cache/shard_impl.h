@@ -16,7 +16,7 @@ Shard<Format>::Shard(const Region& region, uint32_t number)
     : base_(region.layout().ShardBase(region.base(), number)),
       header_(reinterpret_cast<ShardHeader*>(base_)),
       buckets_(reinterpret_cast<Bucket*>(base_ + sizeof(ShardHeader))),
-      secret_(&SuperblockOf(region.base())->secret),
+      super_(SuperblockOf(region.base())),
       bucket_count_(region.layout().buckets_per_shard),
       arena_begin_(region.layout().arena_begin()),
       arena_end_(region.layout().arena_end()),
@@ -79,35 +79,28 @@ void Shard<Format>::Recover() const {
   // The index's slots that an entry of the logs stands behind, a bit each.
   const std::unique_ptr<uint8_t[]> owned(new (std::nothrow) uint8_t[bucket_count_]());
   if (!owned) return Rebuild();
-  ShardCounters& counters = header_->counters;
-  counters.entries.Subtract(counters.entries.Get());
-  counters.live_bytes.Subtract(counters.live_bytes.Get());
+  uint64_t entries = 0, live_bytes = 0;
   for (size_t q = 0; q < kQueues; ++q) {
     header_->newest[q] = header_->oldest[q] = header_->live_units[q] = 0;
     Log walk = logs_[q];
-    while (!walk.empty()) {
-      const Place place = walk.tail();
-      if (PaddingAt(walk, place)) {
-        if (walk.UntilEnd(place) > walk.used()) return Rebuild();
-        walk.GiveBack(walk.UntilEnd(place));
-        continue;
-      }
-      const Header header = HeaderAt(place.at);
-      const uint32_t units = CheckedUnitsAt(place.at, header, std::min(walk.used(), walk.UntilEnd(place)));
-      Key key;
-      if (units == 0 || !KeyAt(place.at, header, &key)) return Rebuild();
-      if (AtomicSlot* owner = OwnerOf(key, static_cast<Queue>(q), place)) {
+    TailOf steps[kSteps];
+    bool sound = true;
+    while (const size_t count = Walk(&walk, steps, &sound)) {
+      for (size_t i = 0; i < count; ++i) {
+        const auto& [place, header, units, hash] = steps[i];
+        const AtomicSlot* owner = OwnerOf(hash, static_cast<Queue>(q), place);
+        if (owner == nullptr) continue;
         const size_t slot = static_cast<size_t>(owner - buckets_[0].slots);
         owned[slot / kSlotsPerBucket] |= static_cast<uint8_t>(1u << (slot % kSlotsPerBucket));
-        counters.entries.Add();
-        counters.live_bytes.Add(uint64_t{units} * kUnit);
+        ++entries;
+        live_bytes += uint64_t{units} * kUnit;
         if (policy_ == PolicyKind::kLru) {
           header_->live_units[q] += units;
           LinkNewest(static_cast<Queue>(q), place.at);
         }
       }
-      walk.GiveBack(units);
     }
+    if (!sound) return Rebuild();
   }
   for (uint32_t b = 0; b < bucket_count_; ++b) {
     for (size_t i = 0; i < kSlotsPerBucket; ++i) {
@@ -118,7 +111,34 @@ void Shard<Format>::Recover() const {
     }
   }
   FenceRelease();
+  ShardCounters& counters = header_->counters;
+  counters.entries.Add(entries - counters.entries.Get());
+  counters.live_bytes.Add(live_bytes - counters.live_bytes.Get());
   counters.recoveries.Add();
+}
+
+template <typename Format>
+size_t Shard<Format>::Walk(Log* walk, TailOf* steps, bool* sound) const {
+  size_t count = 0;
+  while (count < kSteps && !walk->empty()) {
+    const Place place = walk->tail();
+    if (PaddingAt(*walk, place)) {
+      *sound = walk->UntilEnd(place) <= walk->used();
+      if (!*sound) return 0;
+      walk->GiveBack(walk->UntilEnd(place));
+      continue;
+    }
+    TailOf& entry = steps[count++];
+    entry.place = place;
+    entry.header = HeaderAt(place.at);
+    entry.units = CheckedUnitsAt(place.at, entry.header, std::min(walk->used(), walk->UntilEnd(place)));
+    *sound = entry.units != 0 && HashAt(place.at, entry.header, &entry.hash);
+    if (!*sound) return 0;
+    __builtin_prefetch(&buckets_[FirstBucket(entry.hash, bucket_count_)]);
+    __builtin_prefetch(&buckets_[SecondBucket(entry.hash, bucket_count_)]);
+    walk->GiveBack(entry.units);
+  }
+  return count;
 }
 
 // --- entries ---
@@ -142,9 +162,9 @@ uint32_t Shard<Format>::LiveUnits(Slot slot) const {
 
 template <typename Format>
 template <typename See>
-bool Shard<Format>::VisitCandidates(const Key& key, See see) const {
-  const uint16_t tag = TagOf(key.hash);
-  uint32_t number = FirstBucket(key.hash, bucket_count_);
+bool Shard<Format>::VisitCandidates(uint64_t hash, See see) const {
+  const uint16_t tag = TagOf(hash);
+  uint32_t number = FirstBucket(hash, bucket_count_);
   for (bool last = false;; last = true) {
     Bucket& bucket = buckets_[number];
     for (uint32_t match = MatchTags(bucket, tag); match != 0; match &= match - 1) {
@@ -152,7 +172,7 @@ bool Shard<Format>::VisitCandidates(const Key& key, See see) const {
       if (see(&slot, slot.load(std::memory_order_acquire))) return true;
     }
     if (last) return false;
-    const uint32_t second = SecondBucket(key.hash, bucket_count_);
+    const uint32_t second = SecondBucket(hash, bucket_count_);
     if (second == number) return false;
     number = second;
   }
@@ -161,7 +181,7 @@ bool Shard<Format>::VisitCandidates(const Key& key, See see) const {
 template <typename Format>
 AtomicSlot* Shard<Format>::FindSlot(const Key& key) const {
   AtomicSlot* found = nullptr;
-  VisitCandidates(key, [&](AtomicSlot* atomic, uint64_t word) {
+  VisitCandidates(key.hash, [&](AtomicSlot* atomic, uint64_t word) {
     const Slot slot(word);
     if (!slot.live() || slot.tag() != TagOf(key.hash) || !Matches(slot.at(), key)) return false;
     found = atomic;
@@ -171,9 +191,9 @@ AtomicSlot* Shard<Format>::FindSlot(const Key& key) const {
 }
 
 template <typename Format>
-AtomicSlot* Shard<Format>::OwnerOf(const Key& key, Queue queue, Place place) const {
+AtomicSlot* Shard<Format>::OwnerOf(uint64_t hash, Queue queue, Place place) const {
   AtomicSlot* owner = nullptr;
-  VisitCandidates(key, [&](AtomicSlot* atomic, uint64_t word) {
+  VisitCandidates(hash, [&](AtomicSlot* atomic, uint64_t word) {
     const Slot slot(word);
     if (!slot.live() || slot.queue() != queue || slot.at() != place.at || slot.lap() != place.lap) return false;
     owner = atomic;
@@ -183,12 +203,12 @@ AtomicSlot* Shard<Format>::OwnerOf(const Key& key, Queue queue, Place place) con
 }
 
 template <typename Format>
-AtomicSlot* Shard<Format>::GhostOf(const Key& key) const {
+AtomicSlot* Shard<Format>::GhostOf(uint64_t hash) const {
   AtomicSlot* ghost = nullptr;
   const uint64_t appended = log(Queue::kSmall).appended();
-  VisitCandidates(key, [&](AtomicSlot* atomic, uint64_t word) {
+  VisitCandidates(hash, [&](AtomicSlot* atomic, uint64_t word) {
     const Slot slot(word);
-    if (slot.empty() || !slot.ghost() || slot.tag() != TagOf(key.hash)) return false;
+    if (slot.empty() || !slot.ghost() || slot.tag() != TagOf(hash)) return false;
     // A ghost lives as long as the main queue's worth of octets passes through the small one.
     if (((appended - slot.stamp()) & Slot::kStampMask) > log(Queue::kMain).capacity()) return false;
     ghost = atomic;
@@ -198,9 +218,9 @@ AtomicSlot* Shard<Format>::GhostOf(const Key& key) const {
 }
 
 template <typename Format>
-AtomicSlot* Shard<Format>::ChooseSlot(const Key& key) {
-  if (AtomicSlot* ghost = GhostOf(key)) return ghost;  // it has served
-  const uint32_t candidates[2] = {FirstBucket(key.hash, bucket_count_), SecondBucket(key.hash, bucket_count_)};
+AtomicSlot* Shard<Format>::ChooseSlot(uint64_t hash) {
+  if (AtomicSlot* ghost = GhostOf(hash)) return ghost;  // it has served
+  const uint32_t candidates[2] = {FirstBucket(hash, bucket_count_), SecondBucket(hash, bucket_count_)};
   AtomicSlot* free[2] = {};
   uint32_t places[2] = {};
   AtomicSlot* victim = nullptr;
@@ -360,7 +380,7 @@ bool Shard<Format>::TailEntry(Queue queue, TailOf* tail) const {
   tail->place = from.tail();
   tail->header = HeaderAt(tail->place.at);
   tail->units = CheckedUnitsAt(tail->place.at, tail->header, std::min(from.used(), from.UntilEnd(tail->place)));
-  if (tail->units != 0 && KeyAt(tail->place.at, tail->header, &tail->key)) return true;
+  if (tail->units != 0 && HashAt(tail->place.at, tail->header, &tail->hash)) return true;
   Doubt();
   return false;
 }
@@ -448,7 +468,7 @@ Status Shard<Format>::Store(const Image& image, const Key& key, Time now, uint32
   if (target.PaddingFor(units) != 0) WrapLog(target);
   const Place place = target.Append(units);
   Format::Write(EntryAt(place.at), image, key, now, generation);
-  if (slot == nullptr) slot = ChooseSlot(key);
+  if (slot == nullptr) slot = ChooseSlot(key.hash);
   if (policy_ == PolicyKind::kLru) {
     LinkNewest(queue, place.at);
     header_->live_units[static_cast<size_t>(queue)] += units;
@@ -523,7 +543,7 @@ inline void Shard<Format>::Search(const FindArgs& args, MutableBytes out, Reader
   constexpr int kTries = 4;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     bool disturbed = false;
-    VisitCandidates(args.key, [&](AtomicSlot* atomic, uint64_t) {
+    VisitCandidates(args.key.hash, [&](AtomicSlot* atomic, uint64_t) {
       disturbed = !TrySlot(args, atomic, out, found);
       return disturbed || found->found;
     });
@@ -581,41 +601,30 @@ uint32_t Shard<Format>::List(uint32_t from, Time now, MutableBytes out, size_t* 
 }
 
 template <typename Format>
-bool Shard<Format>::Visit(Cursor* cursor, uint32_t most, const Visitor& visit) const {
+uint32_t Shard<Format>::Visit(uint32_t from, const Visitor& visit, const std::function<bool()>& enough) const {
+  // Entries lie all over the arena: ask for those of a few buckets ahead.
+  constexpr uint32_t kAhead = 4;
   Writing writing(*this);
-  for (; cursor->queue < kQueues; *cursor = {.queue = cursor->queue + 1}) {
-    Log walk = logs_[cursor->queue];
-    if (!cursor->begun) {
-      // What is appended during the walk is shown too, but never more than the log holds.
-      *cursor = {
-          .queue = cursor->queue, .begun = true, .at = walk.given_back(), .end = walk.given_back() + walk.capacity()};
+  const auto prefetch = [&](uint32_t bucket) {
+    for (const AtomicSlot& atomic : buckets_[bucket].slots) {
+      const Slot slot(atomic.load(std::memory_order_relaxed));
+      if (!slot.live() || !InArena(slot.at())) continue;
+      __builtin_prefetch(EntryAt(slot.at()));
+      __builtin_prefetch(EntryAt(slot.at()) + 64);
     }
-    // The tail may have passed the place meanwhile; a shard begun anew has nothing left of what is walked.
-    cursor->at = std::max(cursor->at, walk.given_back());
-    if (cursor->at > walk.appended()) continue;
-    walk.SkipTo(cursor->at);
-    while (!walk.empty() && cursor->at < cursor->end) {
-      if (most == 0) return true;
-      const Place place = walk.tail();
-      uint32_t units = walk.UntilEnd(place);
-      if (!PaddingAt(walk, place)) {
-        const Header header = HeaderAt(place.at);
-        units = CheckedUnitsAt(place.at, header, std::min(walk.used(), units));
-        Key key;
-        if (units == 0 || !KeyAt(place.at, header, &key)) break;
-        const AtomicSlot* owner = OwnerOf(key, static_cast<Queue>(cursor->queue), place);
-        if (owner != nullptr &&
-            !visit(EntryAt(place.at), header, Slot(owner->load(std::memory_order_relaxed)).freq())) {
-          return true;
-        }
-        --most;
-      }
-      if (units > walk.used()) break;
-      walk.GiveBack(units);
-      cursor->at += units;
+  };
+  for (uint32_t b = from; b < bucket_count_; ++b) {
+    if (enough()) return b;
+    if (b + kAhead < bucket_count_) prefetch(b + kAhead);
+    for (const AtomicSlot& atomic : buckets_[b].slots) {
+      const Slot slot(atomic.load(std::memory_order_relaxed));
+      if (!slot.live() || !InArena(slot.at())) continue;
+      const Header header = HeaderAt(slot.at());
+      if (CheckedUnitsAt(slot.at(), header, arena_end_ - slot.at()) == 0) continue;
+      visit(EntryAt(slot.at()), header, slot.freq());
     }
   }
-  return false;
+  return bucket_count_;
 }
 
 // --- checks ---

@@ -44,14 +44,20 @@ size_t WriteRecord(const cache::Cache& cache, const uint8_t* at, const cache::En
   return Padded(octets);
 }
 
-Restored RestoreRecord(cache::Cache& cache, Bytes octets, const RestoreArgs& args, cache::PrepareScratch* scratch,
-                       size_t* used) {
-  if (octets.size() < kAnswerHead) return Restored::kMalformed;
+size_t RecordOctets(const cache::Cache&, Bytes octets) {
+  if (octets.size() < kAnswerHead) return 0;
+  const size_t size = Padded(kAnswerHead + LoadNative<uint16_t>(&octets[0]) + octets[3]);
+  return size <= octets.size() ? size : 0;
+}
+
+void PrefetchRecord(const cache::Cache& cache, Bytes record) {
+  cache.PrefetchAnswer(record.subspan(kAnswerHead, LoadNative<uint16_t>(&record[0])), record[2]);
+}
+
+Restored RestoreRecord(cache::Cache& cache, Bytes octets, const RestoreArgs& args, cache::PrepareScratch* scratch) {
   const uint16_t length = LoadNative<uint16_t>(&octets[0]);
   const uint8_t flags = octets[2];
   const uint8_t extra_length = octets[3];
-  *used = Padded(kAnswerHead + length + extra_length);
-  if (*used > octets.size()) return Restored::kMalformed;
   const uint64_t elapsed = args.elapsed_ms * 2 / 125;
   const uint64_t age = LoadNative<uint32_t>(&octets[4]) + elapsed;
   const uint32_t remaining = LoadNative<uint32_t>(&octets[8]);
@@ -101,15 +107,23 @@ size_t WriteRecord(const cache::ByteCache& cache, const uint8_t* at, const cache
   return Padded(octets);
 }
 
-Restored RestoreRecord(cache::ByteCache& cache, Bytes octets, const RestoreArgs& args, cache::PrepareScratch*,
-                       size_t* used) {
-  if (octets.size() < kByteHead) return Restored::kMalformed;
+size_t RecordOctets(const cache::ByteCache&, Bytes octets) {
+  if (octets.size() < kByteHead) return 0;
+  const uint32_t length = LoadNative<uint32_t>(&octets[0]);
+  const uint32_t marks = LoadNative<uint32_t>(&octets[20]);
+  if (length > cache::kMaxValueOctets || marks > cache::kMaxMarks - 1) return 0;
+  const size_t size = Padded(kByteHead + LoadNative<uint16_t>(&octets[4]) + length + 2 * marks);
+  return size <= octets.size() ? size : 0;
+}
+
+void PrefetchRecord(const cache::ByteCache& cache, Bytes record) {
+  cache.PrefetchKey(record.subspan(kByteHead, LoadNative<uint16_t>(&record[4])));
+}
+
+Restored RestoreRecord(cache::ByteCache& cache, Bytes octets, const RestoreArgs& args, cache::PrepareScratch*) {
   const uint32_t length = LoadNative<uint32_t>(&octets[0]);
   const uint16_t key_length = LoadNative<uint16_t>(&octets[4]);
   const uint32_t marks = LoadNative<uint32_t>(&octets[20]);
-  if (length > cache::kMaxValueOctets || marks > cache::kMaxMarks - 1) return Restored::kMalformed;
-  *used = Padded(kByteHead + key_length + length + 2 * marks);
-  if (*used > octets.size()) return Restored::kMalformed;
   const uint64_t remaining = LoadNative<uint64_t>(&octets[8]);
   if (remaining != cache::kNever && remaining <= args.elapsed_ms) return Restored::kExpired;
   if ((octets[6] & ~cache::byte_flag::kKindMask) != 0) return Restored::kRejected;

@@ -36,17 +36,22 @@ size_t WriteRecord(const cache::Cache& cache, const uint8_t* at, const cache::En
 size_t WriteRecord(const cache::ByteCache& cache, const uint8_t* at, const cache::ByteHeader& header, uint32_t freq,
                    uint64_t now_ms, uint8_t* to);
 
+// The octets of the record at the beginning of `octets`, which may hold anything; 0: there is none.
+size_t RecordOctets(const cache::Cache&, Bytes octets);
+size_t RecordOctets(const cache::ByteCache&, Bytes octets);
+// Asks memory for what storing that record will touch.
+void PrefetchRecord(const cache::Cache& cache, Bytes record);
+void PrefetchRecord(const cache::ByteCache& cache, Bytes record);
+
 struct RestoreArgs {
   uint64_t now_ms;
   uint64_t elapsed_ms;    // since it was saved
   uint32_t wall_seconds;  // for signatures
   cache::TtlPolicy ttl;
 };
-enum class Restored : uint8_t { kStored, kExpired, kRejected, kMalformed };
-// Stores the record at the beginning of `octets`, which may hold anything; `used` = its size. kMalformed: no record.
-Restored RestoreRecord(cache::Cache& cache, Bytes octets, const RestoreArgs& args, cache::PrepareScratch* scratch,
-                       size_t* used);
-Restored RestoreRecord(cache::ByteCache& cache, Bytes octets, const RestoreArgs& args, cache::PrepareScratch* scratch,
-                       size_t* used);
+enum class Restored : uint8_t { kStored, kExpired, kRejected };
+// Stores a record of that many octets, the rest of which may hold anything.
+Restored RestoreRecord(cache::Cache& cache, Bytes record, const RestoreArgs& args, cache::PrepareScratch* scratch);
+Restored RestoreRecord(cache::ByteCache& cache, Bytes record, const RestoreArgs& args, cache::PrepareScratch* scratch);
 
 }  // namespace shardns::snapshot

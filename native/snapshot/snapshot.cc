@@ -2,9 +2,11 @@
 #include "snapshot/snapshot.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/crc32c.h"
@@ -13,9 +15,10 @@ namespace shardns::snapshot {
 
 namespace {
 
-// Work space of one block and the record that overfills it.
-constexpr size_t kBufferOctets = kBlockHead + kBlockOctets + kMostRecord;
-constexpr uint32_t kEntriesAHold = 2048;
+// Work space of one block and the bucket that overfills it.
+constexpr size_t kBufferOctets = kBlockHead + kBlockOctets + cache::kSlotsPerBucket * kMostRecord;
+// What is gathered in one hold of a shard's lock: about a quarter of a millisecond's worth.
+constexpr size_t kOctetsAHold = size_t{1} << 19;
 
 struct File {
   int fd;
@@ -54,6 +57,53 @@ void FinishBlock(uint8_t* block, uint32_t octets, uint32_t records, size_t body)
   std::memcpy(block + 8, &crc, 4);
 }
 
+// Writes blocks on a thread beside the one that gathers them: two buffers, one of them being written.
+class BlockWriter {
+ public:
+  explicit BlockWriter(const File& file) : file_(file) {}
+  ~BlockWriter() { Wait(); }
+
+  // Where the next block's records go.
+  uint8_t* records() { return buffers_[turn_].get() + kBlockHead; }
+  // Hands the block over; false when this one or one before could not be written (errno).
+  bool Put(size_t octets, uint32_t records) {
+    if (!Wait()) return false;
+    octets_ = octets;
+    records_ = records;
+    writing_ = turn_;
+    turn_ ^= 1;
+    threaded_ = pthread_create(&thread_, nullptr, Run, this) == 0;
+    if (!threaded_) Run(this);
+    return true;
+  }
+  bool Wait() {
+    if (threaded_) pthread_join(thread_, nullptr);
+    threaded_ = false;
+    if (error_ != 0) errno = error_;
+    return error_ == 0;
+  }
+
+ private:
+  static void* Run(void* data) {
+    auto* self = static_cast<BlockWriter*>(data);
+    uint8_t* block = self->buffers_[self->writing_].get();
+    FinishBlock(block, static_cast<uint32_t>(self->octets_), self->records_, self->octets_);
+    if (!self->file_.Write(block, kBlockHead + self->octets_)) self->error_ = errno != 0 ? errno : EIO;
+    return nullptr;
+  }
+
+  const File& file_;
+  std::unique_ptr<uint8_t[]> buffers_[2] = {std::unique_ptr<uint8_t[]>(new uint8_t[kBufferOctets]),
+                                            std::unique_ptr<uint8_t[]>(new uint8_t[kBufferOctets])};
+  size_t turn_ = 0;
+  size_t writing_ = 0;
+  size_t octets_ = 0;
+  uint32_t records_ = 0;
+  int error_ = 0;
+  pthread_t thread_;
+  bool threaded_ = false;
+};
+
 Result Failed(const char* what, int error) {
   Result result;
   result.what = what;
@@ -86,33 +136,30 @@ Result Save(Cache& cache, const SaveArgs& args) {
 
   Result result;
   result.octets = sizeof head;
-  const std::unique_ptr<uint8_t[]> block(new uint8_t[kBufferOctets]);
+  BlockWriter writer(file);
   size_t filled = 0;
   uint32_t records = 0;
   const auto flush = [&] {
     if (records == 0) return true;
-    FinishBlock(block.get(), static_cast<uint32_t>(filled), records, filled);
     result.entries += records;
     result.octets += kBlockHead + filled;
-    const bool written = file.Write(block.get(), kBlockHead + filled);
+    const bool put = writer.Put(filled, records);
     filled = records = 0;
-    return written;
+    return put;
+  };
+  const auto visit = [&](const uint8_t* at, const auto& header, uint32_t freq) {
+    const size_t octets = WriteRecord(cache, at, header, freq, args.now_ms, writer.records() + filled);
+    filled += octets;
+    records += octets != 0;
   };
   for (uint32_t s = 0; s < cache.shards(); ++s) {
-    cache::Cursor cursor;
-    const auto visit = [&](const uint8_t* at, const auto& header, uint32_t freq) {
-      if (filled >= kBlockOctets) return false;
-      const size_t octets = WriteRecord(cache, at, header, freq, args.now_ms, block.get() + kBlockHead + filled);
-      filled += octets;
-      records += octets != 0;
-      return true;
-    };
-    for (bool more = true; more;) {
-      more = cache.shard(s).Visit(&cursor, kEntriesAHold, visit);
+    for (uint32_t bucket = 0; bucket < cache.shard(s).bucket_count();) {
+      const size_t until = std::min(filled + kOctetsAHold, kBlockOctets);
+      bucket = cache.shard(s).Visit(bucket, visit, [&] { return filled >= until; });
       if (filled >= kBlockOctets && !flush()) return give_up();
     }
   }
-  if (!flush()) return give_up();
+  if (!flush() || !writer.Wait()) return give_up();
   uint8_t end[kBlockHead + 8];
   std::memcpy(end + kBlockHead, &result.entries, 8);
   FinishBlock(end, 0, kEndRecords, 8);
@@ -136,7 +183,7 @@ class Blocks {
     const uint32_t records = LoadNative<uint32_t>(block + 4);
     const bool end = octets_ == 0 && records == kEndRecords;
     const size_t body = end ? 8 : octets_;
-    if (body > kBlockOctets + kMostRecord || (!end && octets_ == 0)) return false;
+    if (body > kBufferOctets - kBlockHead || (!end && octets_ == 0)) return false;
     if (file_.Read(block + kBlockHead, body) != static_cast<ssize_t>(body)) return false;
     if (Crc32c(Crc32c(0, {block, 8}), {block + kBlockHead, body}) != LoadNative<uint32_t>(block + 8)) return false;
     done_ = end;
@@ -200,16 +247,27 @@ Result Load(Cache& cache, const LoadArgs& args) {
   Blocks blocks(file);
   while (blocks.Next() && !blocks.done()) {
     result.octets += blocks.records().size();
-    size_t used = 0;
-    for (Bytes left = blocks.records(); !left.empty(); left = left.subspan(used)) {
-      const Restored restored = RestoreRecord(cache, left, restore, scratch.get(), &used);
-      result.entries += restored == Restored::kStored;
-      result.expired += restored == Restored::kExpired;
-      result.rejected += restored == Restored::kRejected;
-      if (restored == Restored::kMalformed) {
+    // Memory is asked for a few records ahead.
+    constexpr size_t kAhead = 8;
+    Bytes ahead = blocks.records();
+    const auto prefetch = [&] {
+      const size_t octets = RecordOctets(cache, ahead);
+      if (octets != 0) PrefetchRecord(cache, ahead.first(octets));
+      ahead = octets == 0 ? Bytes() : ahead.subspan(octets);
+    };
+    for (size_t i = 0; i < kAhead; ++i) prefetch();
+    for (Bytes left = blocks.records(); !left.empty();) {
+      const size_t octets = RecordOctets(cache, left);
+      if (octets == 0) {
         ++result.rejected;
         break;  // with a right checksum: somebody made it so
       }
+      prefetch();
+      const Restored restored = RestoreRecord(cache, left.first(octets), restore, scratch.get());
+      result.entries += restored == Restored::kStored;
+      result.expired += restored == Restored::kExpired;
+      result.rejected += restored == Restored::kRejected;
+      left = left.subspan(octets);
     }
   }
   result.damaged = !blocks.done();
