@@ -1,5 +1,5 @@
 // Writes the README's tables from the kept results. `--check` fails when they differ.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const at = path => fileURLToPath(new URL(path, import.meta.url));
@@ -74,18 +74,54 @@ function lookup() {
   return `${table(['a call', 'ns', 'of cacheable-lookup'], rows)}\n\n${source(result)} ${result.names} names that are cached, asked in turn through the public calls.`;
 }
 
-let readme = readFileSync(at('../README.md'), 'utf8');
-const before = readme;
-for (const [name, make] of Object.entries({ load, native, lib, lookup })) {
-  if (read(name) === undefined) continue;
-  const pattern = new RegExp(`(<!-- figures: ${name} -->\n)[\\s\\S]*?(\n<!-- end -->)`);
-  readme = readme.replace(pattern, (_, open, close) => `${open}${make()}${close}`);
+function persist() {
+  const one = read('persist');
+  const rows = [
+    ['open the file and answer the first query', `${fixed(one.attach_and_first_hit_us)} us`],
+    ['put it in order after its writer was killed', `${fixed(one.recovery_ns_per_entry)} ns an entry`],
+    [
+      `save a snapshot of ${fixed(one.snapshot_octets / 2 ** 20)} MiB`,
+      `${fixed(one.save_ms)} ms, ${fixed(one.save_of_plain_rate, 2)} x the rate of a plain write`,
+    ],
+    ['load it, every message validated', `${fixed(one.load_entries_per_second / 1e6, 2)} M entries/s`],
+  ];
+  return `${table(['a million entries', ''], rows)}\n\n${source(one)} On tmpfs.`;
 }
-if (process.argv.includes('--check')) {
-  if (readme !== before) {
-    console.error('the README differs from the kept results: npm run bench:report');
+
+function bytes() {
+  const result = read('bytes');
+  const rows = Object.entries(result.results).map(([name, ns]) => [name, fixed(ns)]);
+  const filled = Object.entries(result.ten_million).map(([name, one]) => [
+    name,
+    `${fixed(one.heap_grown_mib, 1)} MiB`,
+    fixed(one.seconds, 1),
+    `${fixed(one.gc_ms)} ms`,
+    `${fixed(one.longest_gc_ms, 1)} ms`,
+  ]);
+  const head = [
+    'ten million entries of 40 octets',
+    'heap grown by',
+    'seconds to fill',
+    'in the collector',
+    'longest pause',
+  ];
+  return `${table([`a hit, ${result.entries / 1000} k entries of ${result.value_octets} octets`, 'ns'], rows)}\n\n${table(head, filled)}\n\n${source(result)}`;
+}
+
+const makers = { load, native, lib, lookup, persist, bytes };
+const pages = ['../README.md', ...readdirSync(at('../docs')).map(name => `../docs/${name}`)];
+for (const page of pages) {
+  const before = readFileSync(at(page), 'utf8');
+  let text = before;
+  for (const [name, make] of Object.entries(makers)) {
+    if (read(name) === undefined) continue;
+    const pattern = new RegExp(`(<!-- figures: ${name} -->\n)[\\s\\S]*?(\n?<!-- end -->)`);
+    text = text.replace(pattern, (_, open) => `${open}${make()}\n<!-- end -->`);
+  }
+  if (text === before) continue;
+  if (process.argv.includes('--check')) {
+    console.error(`${page} differs from the kept results: npm run bench:report`);
     process.exit(1);
   }
-} else {
-  writeFileSync(at('../README.md'), readme);
+  writeFileSync(at(page), text);
 }

@@ -22,7 +22,7 @@ const outside = i => {
   return memory;
 };
 
-const cache = ByteCache.create({ memory: '64MiB' });
+const cache = ByteCache.create({ memory: '160MiB' });
 const text = cache.namespace('text', { codec: 'utf8' });
 const json = cache.namespace('json', { codec: 'json' });
 const onHeap = new LRUCache({ max: ENTRIES });

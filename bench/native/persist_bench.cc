@@ -81,21 +81,30 @@ int main(int argc, char** argv) {
 
     // Every shard's lock is left to a number that nobody has: 1000.
     for (uint32_t s = 0; s < cache->shards(); ++s) {
-      auto* word = reinterpret_cast<std::atomic<uint32_t>*>(cache->region().layout().ShardBase(cache->region().base(), s));
+      auto* word =
+          reinterpret_cast<std::atomic<uint32_t>*>(cache->region().layout().ShardBase(cache->region().base(), s));
       word->store(1000);
     }
     from = Now();
     for (uint32_t s = 0; s < cache->shards(); ++s) {
-      cache::Cursor cursor;
-      cache->shard(s).Visit(&cursor, 0, [](const uint8_t*, const cache::EntryHeader&, uint32_t) { return true; });
+      cache->shard(s).Visit(
+          0, [](const uint8_t*, const cache::EntryHeader&, uint32_t) {}, [] { return true; });
     }
     // Less what each shard waits before it asks whether the holder lives.
     recovery.push_back((Seconds(from) - 0.002 * cache->shards()) / static_cast<double>(held) * 1e9);
     if (cache->TotalStats().entries != held) std::fprintf(stderr, "entries were lost\n");
 
+    const snapshot::SaveArgs where = {.path = snapshot_file.c_str(), .now_ms = now_ms, .wall_ms = 1'700'000'000'000};
+    snapshot::Save(*cache, where);
+    auto fresh = cache::Cache::Create({.bytes = bytes, .seed = 9});
     from = Now();
-    const auto saved =
-        snapshot::Save(*cache, {.path = snapshot_file.c_str(), .now_ms = now_ms, .wall_ms = 1'700'000'000'000});
+    const auto result =
+        snapshot::Load(*fresh, {.path = snapshot_file.c_str(), .now_ms = now_ms, .wall_ms = 1'700'000'000'000});
+    load.push_back(Seconds(from));
+    loaded = result.entries;
+    unlink(snapshot_file.c_str());
+    from = Now();
+    const auto saved = snapshot::Save(*fresh, where);
     save.push_back(Seconds(from));
     octets = saved.octets;
     std::vector<uint8_t> same(octets);
@@ -111,17 +120,12 @@ int main(int argc, char** argv) {
     plain.push_back(Seconds(from));
     unlink(plain_file.c_str());
 
-    auto fresh = cache::Cache::Create({.bytes = bytes, .seed = 9});
-    from = Now();
-    const auto result =
-        snapshot::Load(*fresh, {.path = snapshot_file.c_str(), .now_ms = now_ms, .wall_ms = 1'700'000'000'000});
-    load.push_back(Seconds(from));
-    loaded = result.entries;
     unlink(snapshot_file.c_str());
   }
   unlink(file.c_str());
   std::printf(
-      "{\"entries\": %llu, \"attach_and_first_hit_us\": %.0f, \"recovery_ns_per_entry\": %.1f, \"snapshot_octets\": %llu, "
+      "{\"entries\": %llu, \"attach_and_first_hit_us\": %.0f, \"recovery_ns_per_entry\": %.1f, \"snapshot_octets\": "
+      "%llu, "
       "\"save_ms\": %.1f, \"plain_write_ms\": %.1f, \"save_of_plain_rate\": %.2f, \"load_entries_per_second\": %.0f, "
       "\"loaded\": %llu}\n",
       static_cast<unsigned long long>(held), Median(attach) * 1e6, Median(recovery),
