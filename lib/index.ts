@@ -25,10 +25,11 @@ export {
 export type { LoadOptions, LoadResult, SaveResult } from './cache/snapshot.js';
 export { ShardnsError, type ShardnsErrorCode } from './base/errors.js';
 export type { Logger } from './base/log.js';
-export { CachedLookup, install, lookup, uninstall } from './node/cached-lookup.js';
+export { CachedLookup, dnsInterceptorOptions, install, lookup, uninstall } from './node/cached-lookup.js';
 export { DnsClient } from './node/client.js';
 export type { LookupAddress, LookupCallback, LookupCallOptions, LookupFunction } from './node/lookup.js';
 export type { LookupOptions } from './node/options.js';
+export type { InterceptorOptions } from './node/undici.js';
 export type { CaaRecord, TlsaRecord } from './node/records.js';
 export {
   type AddressCallOptions,

@@ -7,6 +7,7 @@ import { type ClientDependencies, DnsClient } from './client.js';
 import { defaultClient } from './default-client.js';
 import { createLookup, type LookupAddress, type LookupCallOptions, type LookupFunction } from './lookup.js';
 import type { LookupOptions } from './options.js';
+import { type InterceptorOptions, interceptorOptions } from './undici.js';
 
 function withPromise(lookup: LookupFunction): LookupFunction {
   const promised = (hostname: string, options?: LookupCallOptions | number): Promise<LookupAddress | LookupAddress[]> =>
@@ -32,6 +33,11 @@ export function install(agent: Agent): void {
 }
 export function uninstall(agent: Agent): void {
   uninstallLookup(agent);
+}
+
+/** Options for undici's `interceptors.dns()`: it asks `lookup` for names, and keeps nothing longer than a second. */
+export function dnsInterceptorOptions(by: LookupFunction = lookup): InterceptorOptions {
+  return interceptorOptions(by);
 }
 
 /** A lookup with options, servers and a cache of its own. */

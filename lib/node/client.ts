@@ -216,9 +216,9 @@ export class DnsClient implements Disposable {
     });
     for (const text of [...this.#upstreams.keys()]) if (!servers.includes(text)) this.#upstreams.delete(text);
     this.#resolver.groups = new Map([['default', group]]);
-    const { timeoutMs, attempts } = this.conf;
+    const { timeoutMs, attempts, rotate } = this.conf;
     const deadlineMs = this.settings.timeoutMs ?? Math.min(timeoutMs * attempts, 30_000);
-    this.#exchanger.options = { ...this.#exchanger.options, deadlineMs };
+    this.#exchanger.options = { ...this.#exchanger.options, deadlineMs, spread: rotate };
   }
 
   /** A question under way keeps the process alive; sockets and timers of ours do not. */

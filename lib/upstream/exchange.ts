@@ -21,6 +21,8 @@ export interface ExchangerOptions {
   maxInFlight: number;
   maxTotal: number;
   hedge: boolean;
+  /** Load over all servers instead of on the fastest. */
+  spread?: boolean;
 }
 
 export interface Exchanged {
@@ -100,7 +102,7 @@ export class Exchanger {
     return this.clock.after(ms, run);
   }
   pick(upstreams: readonly Upstream[], tried: ReadonlySet<Upstream>): Upstream | undefined {
-    return select(upstreams, tried, this.options.maxInFlight, this.random);
+    return select(upstreams, tried, this.options, this.random);
   }
 }
 

@@ -1,4 +1,4 @@
-// resolv.conf(5): servers, search list and options. `rotate` means nothing here: servers are chosen by measured time.
+// resolv.conf(5): servers, search list and options.
 import { isIP } from 'node:net';
 
 export interface ResolvConf {
@@ -10,6 +10,8 @@ export interface ResolvConf {
   /** Of one try. */
   timeoutMs: number;
   attempts: number;
+  /** Spread questions over the servers; otherwise the fastest is asked. */
+  rotate: boolean;
 }
 
 // The caps of resolv.conf(5); glibc itself stops at 3 servers.
@@ -17,7 +19,7 @@ const MAX = { servers: 8, search: 32, ndots: 15, timeout: 30, attempts: 5 };
 
 /** Lines that cannot be understood are passed over, as the C library does. */
 export function parseResolvConf(text: string): ResolvConf {
-  const conf: ResolvConf = { servers: [], search: [], ndots: 1, timeoutMs: 5000, attempts: 2 };
+  const conf: ResolvConf = { servers: [], search: [], ndots: 1, timeoutMs: 5000, attempts: 2, rotate: false };
   for (const line of text.split('\n')) {
     const [key, ...values] = line
       .replace(/[#;].*$/, '')
@@ -32,6 +34,7 @@ export function parseResolvConf(text: string): ResolvConf {
       conf.search = values.map(name => name.replace(/\.$/, '')).filter(name => name !== '');
     } else if (key === 'options') {
       for (const option of values) {
+        if (option === 'rotate') conf.rotate = true;
         const [, name, number] = /^(\w+):(\d+)$/.exec(option) ?? [];
         if (name === 'ndots') conf.ndots = Math.min(Number(number), MAX.ndots);
         else if (name === 'timeout') conf.timeoutMs = Math.max(1, Math.min(Number(number), MAX.timeout)) * 1000;

@@ -1,13 +1,18 @@
 // Which server to ask next: the fastest healthy one, now and then another, never one tried already while others are
-// left; when all rest, the one that has rested longest comes back first.
+// left; when all rest, the one that has rested longest comes back first. `spread`: any healthy one, by chance.
 import { below, type Random } from '../base/random.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import type { Upstream } from './upstream.js';
 
+export interface SelectionOptions {
+  maxInFlight: number;
+  spread?: boolean;
+}
+
 export function select(
   upstreams: readonly Upstream[],
   tried: ReadonlySet<Upstream>,
-  maxInFlight: number,
+  { maxInFlight, spread = false }: SelectionOptions,
   random: Random,
 ): Upstream | undefined {
   let candidates = upstreams.filter(one => !tried.has(one) && one.inFlight < maxInFlight);
@@ -15,7 +20,7 @@ export function select(
   if (candidates.length === 0) return undefined;
   const awake = candidates.filter(one => !one.resting);
   if (awake.length > 0) candidates = awake;
-  if (candidates.length > 1 && below(random, UPSTREAM_LIMITS.explorationShare) === 0) {
+  if (candidates.length > 1 && (spread || below(random, UPSTREAM_LIMITS.explorationShare) === 0)) {
     return candidates[below(random, candidates.length)];
   }
   return candidates.reduce((best, one) => (one.srttMs < best.srttMs ? one : best));

@@ -12,9 +12,9 @@ import tls from 'node:tls';
 import { promisify } from 'node:util';
 import axios from 'axios';
 import got from 'got';
-import { Agent, fetch as undiciFetch } from 'undici';
+import { Agent, fetch as undiciFetch, interceptors } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CachedLookup } from '../../../lib/node/cached-lookup.js';
+import { CachedLookup, dnsInterceptorOptions } from '../../../lib/node/cached-lookup.js';
 import type { LookupAddress, LookupCallOptions } from '../../../lib/node/lookup.js';
 import type { LookupOptions } from '../../../lib/node/options.js';
 import { DnsServer } from '../../support/dns-server.js';
@@ -321,6 +321,25 @@ describe('the files of the machine', () => {
     expect(server.asked.every(one => one.name === 'four.example')).toBe(true);
     expect((await ask('www.', {}, searching)).error).toMatchObject({ code: 'ENOTFOUND' });
   });
+  test('rotate of resolv.conf spreads questions over the servers', async () => {
+    const other = await DnsServer.start(server.names);
+    const names = Object.fromEntries(
+      Array.from({ length: 40 }, (_, i) => [`n${i}.example`, { A: A(`n${i}.example`, '192.0.2.9') }]),
+    );
+    Object.assign(server.names, names);
+    const resolvConf = file('rotate.conf', 'options rotate\n');
+    const own = new CachedLookup({
+      servers: [server.address, other.address],
+      memory: '1MiB',
+      resolvConf,
+      hostsFile: false,
+    });
+    for (const name of Object.keys(names)) expect(await all(name, { family: 4 }, own)).toEqual(['192.0.2.9']);
+    expect(server.asked.length).toBeGreaterThan(5);
+    expect(other.asked.length).toBeGreaterThan(5);
+    own.close();
+    other.close();
+  });
   test('localhost needs no server (RFC 6761)', async () => {
     expect(await all('localhost', { family: 4 })).toEqual(['127.0.0.1']);
     expect(server.asked).toHaveLength(0);
@@ -440,6 +459,26 @@ describe('whoever takes a lookup', () => {
       await agent.close();
     },
   );
+  test("undici's dns interceptor asks this cache, and its storage is bounded", async () => {
+    const options = dnsInterceptorOptions(cached.lookup);
+    const agent = new Agent();
+    const dispatcher = agent.compose(interceptors.dns(options as Parameters<typeof interceptors.dns>[0]));
+    for (let i = 0; i < 4; i++) {
+      const response = await undiciFetch(`http://loop.example:${port(web)}/`, { dispatcher });
+      expect(await response.text()).toBe('hello');
+    }
+    expect(server.countOf('loop.example')).toBe(2); // one of each family
+    await expect(undiciFetch(`http://missing.example:${port(web)}/`, { dispatcher })).rejects.toMatchObject({
+      cause: { code: 'ENOTFOUND' },
+    });
+    await agent.close();
+    const { storage } = options;
+    for (let i = 0; i < 2000; i++) storage.set(`n${i}.example`, { records: { 4: null, 6: null } });
+    expect(storage.size).toBe(1024);
+    expect(storage.get('n0.example')).toBeNull();
+    expect(storage.get('n1999.example')).not.toBeNull();
+    expect(storage.full()).toBe(false);
+  });
   test('got, by dnsLookup and by agent', async () => {
     const url = `http://local.example:${port(web)}/`;
     expect(await got(url, { dnsLookup: lookup() as never }).text()).toBe('hello');

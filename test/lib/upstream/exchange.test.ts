@@ -98,7 +98,7 @@ test('all servers resting: they are asked all the same', () => {
   const upstream = new Upstream(parseSocketAddress('192.0.2.1:53', 'test'), clock);
   for (let i = 0; i < 5; i++) upstream.failed('failure');
   expect(upstream.resting).toBe(true);
-  expect(select([upstream], new Set(), 10, systemRandom)).toBe(upstream);
+  expect(select([upstream], new Set(), { maxInFlight: 10 }, systemRandom)).toBe(upstream);
 });
 
 test('the fastest server gets most of the load, the others some', async () => {
@@ -108,11 +108,25 @@ test('the fastest server gets most of the load, the others some', async () => {
   t.upstreams[2].succeeded(90);
   const picked = new Map<string, number>();
   for (let i = 0; i < 6400; i++) {
-    const { label } = select(t.upstreams, new Set(), 10, systemRandom)!;
+    const { label } = select(t.upstreams, new Set(), { maxInFlight: 10 }, systemRandom)!;
     picked.set(label, (picked.get(label) ?? 0) + 1);
   }
   expect(picked.get('192.0.2.2:53')).toBeGreaterThan(6000);
   expect(picked.size).toBe(3);
+});
+
+test('spread: every healthy server gets its share', () => {
+  const t = build(query => answerA(query), ['192.0.2.1:53', '192.0.2.2:53', '192.0.2.3:53']);
+  t.upstreams[0].succeeded(80);
+  t.upstreams[1].succeeded(5);
+  for (let i = 0; i < 5; i++) t.upstreams[2].failed('failure');
+  const picked = [0, 0, 0];
+  for (let i = 0; i < 2000; i++) {
+    picked[t.upstreams.indexOf(select(t.upstreams, new Set(), { maxInFlight: 10, spread: true }, systemRandom)!)]++;
+  }
+  expect(picked[0]).toBeGreaterThan(850);
+  expect(picked[1]).toBeGreaterThan(850);
+  expect(picked[2]).toBe(0);
 });
 
 test('queries under way are bounded, for each server and in all', async () => {
