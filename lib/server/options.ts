@@ -25,7 +25,7 @@ export const serverSchema = z.strictObject({
   /** Addresses to answer on, UDP and TCP. */
   listen: z.array(listenAddress).min(1).max(64).default(['127.0.0.1:5300', '[::1]:5300']),
   /** `native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run. */
-  udp: z.enum(['native', 'dgram']).default('native'),
+  udp: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
   /** Receiving threads for each address; 0 = one a core. */
   threads: count(0, 256).default(0),
   /** Bind each thread to one core. */

@@ -1,4 +1,4 @@
-// recvmmsg and sendmmsg.
+// Receiving and sending them.
 #include "udp/packet_batch.h"
 
 #include <cerrno>
@@ -23,7 +23,7 @@ int ReceiveBatch::Receive(int fd, bool with_local_address, bool nonblocking) {
     header.msg_control = with_local_address ? controls_[i] : nullptr;
     header.msg_controllen = with_local_address ? kControlOctets : 0;
   }
-  const int n = recvmmsg(fd, headers_, kBatchPackets, nonblocking ? MSG_DONTWAIT : MSG_WAITFORONE, nullptr);
+  const int n = ReceiveMany(fd, headers_, kBatchPackets, nonblocking);
   return n < 0 ? -errno : n;
 }
 
@@ -109,7 +109,7 @@ void SendBatch::AddAt(size_t buffer, size_t length, const msghdr& received, bool
 void SendBatch::Flush(int fd, SendCounters* counters) {
   size_t done = 0;
   while (done < size_) {
-    const int n = sendmmsg(fd, headers_ + done, static_cast<unsigned>(size_ - done), MSG_DONTWAIT);
+    const int n = SendMany(fd, headers_ + done, static_cast<unsigned>(size_ - done));
     if (n > 0) {
       counters->sent.Add(static_cast<uint64_t>(n));
       done += static_cast<size_t>(n);

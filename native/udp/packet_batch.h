@@ -1,10 +1,9 @@
 // Fixed buffers for one recvmmsg or sendmmsg: made once, used for ever.
 #pragma once
-#include <sys/socket.h>
-
 #include <memory>
 
 #include "udp/miss_ring.h"
+#include "udp/mmsg.h"
 #include "udp/socket.h"
 
 namespace shardns::udp {
@@ -26,14 +25,14 @@ class ReceiveBatch {
   Bytes packet(int i) const { return {data_.get() + size_t(i) * kReceiveStride, headers_[i].msg_len}; }
   bool cut_off(int i) const { return (headers_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0; }
   Peer peer(int i, uint16_t receiver) const;
-  const mmsghdr& header(int i) const { return headers_[i]; }
+  const Packet& header(int i) const { return headers_[i]; }
 
  private:
   std::unique_ptr<uint8_t[]> data_;
   sockaddr_in6 addresses_[kBatchPackets];
   iovec vectors_[kBatchPackets];
   alignas(8) uint8_t controls_[kBatchPackets][kControlOctets];
-  mmsghdr headers_[kBatchPackets];
+  Packet headers_[kBatchPackets];
 };
 
 struct SendCounters {
@@ -66,7 +65,7 @@ class SendBatch {
   sockaddr_in6 addresses_[kBatchPackets];
   iovec vectors_[kBatchPackets];
   alignas(8) uint8_t controls_[kBatchPackets][kControlOctets];
-  mmsghdr headers_[kBatchPackets];
+  Packet headers_[kBatchPackets];
 };
 
 // The address a packet came to, from its control messages, into `peer`.

@@ -1,4 +1,4 @@
-// Linux sockets.
+// Sockets of the plane.
 #include "udp/socket.h"
 
 #include <arpa/inet.h>
@@ -37,7 +37,11 @@ bool MakeEndpoint(const char* address, uint16_t port, Endpoint* endpoint) {
 
 int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
   const int family = endpoint->address.ss_family;
+#ifdef SOCK_CLOEXEC
   const int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+#else
+  const int fd = socket(family, SOCK_DGRAM, 0);
+#endif
   if (fd < 0) return -errno;
   const auto fail = [fd] {
     const int error = errno;
