@@ -1,8 +1,7 @@
 // A bounded cache of octets off the heap for any code: keys and values of one's own, each with its time to live.
-import { z } from 'zod';
 import { optionError, ShardnsError, show } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
-import { count, readWith } from '../base/options.js';
+import { readWith } from '../base/options.js';
 import {
   binding,
   ByteControl,
@@ -18,48 +17,20 @@ import {
   readCacheStats,
   Status,
 } from '../native/binding.js';
+import {
+  type ByteCacheFileOptions,
+  byteCacheFileSchema,
+  type ByteCacheOptions,
+  byteCacheSchema,
+  type ByteCacheSettings,
+  type ByteNamespaceOptions,
+  type ByteNamespaceSettings,
+  namespaceSchema,
+} from './byte-cache-options.js';
 import { CODECS, type Codec, type CodecName, decode } from './codec.js';
 import { type FetchOptions, Fetcher, type Loader } from './fetcher.js';
-import { FileWatch, fileShape, listed, makeRegion, regionShape, type RegionSource } from './region.js';
+import { FileWatch, listed, makeRegion, type RegionSource } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
-
-const milliseconds = (least: number) => z.number().min(least, `expected ${least} or more milliseconds`);
-
-/** What values are: Uint8Array, string, or anything that JSON or v8.serialize takes. */
-const codec = z.enum(['bytes', 'utf8', 'json', 'v8']);
-/** Lifetime of values for which none is given; Infinity = until evicted. */
-const ttlMs = z.union([z.literal(Infinity), milliseconds(1)]);
-const tuningShape = {
-  /** Sizes the index: octets of a typical key and value together. */
-  averageEntryBytes: count(64, 65_536).default(256),
-  /** `fetch` answers with a value expired for up to this, and loads a new one meanwhile. */
-  staleWhileRevalidateMs: count(0, 2 ** 31 - 1).default(0),
-  /** `fetch` answers with a value expired for up to this when its loader fails. */
-  staleIfErrorMs: count(0, 2 ** 31 - 1).default(0),
-  /** `fetch` loads anew when less than this share of a lifetime is left; less popular values later, or not at all. */
-  refreshAhead: z.number().min(0).max(0.9).default(0),
-  /** `fetch` loads anew early with probability exp(-remaining / this) (Vattani et al., VLDB 2015); 0 = off. */
-  earlyRefreshBetaMs: count(0, 2 ** 31 - 1).default(0),
-  /** How long `fetch` remembers a loader's failure; 0 = not at all. */
-  errorTtlMs: milliseconds(0).default(0),
-  /** Loaders at work at the same time; one more `fetch` fails. */
-  maxLoads: count(1, 1_000_000).default(10_000),
-};
-export const byteCacheSchema = z.strictObject({
-  ...regionShape,
-  /** In a SharedArrayBuffer, so that other threads can attach. */
-  shared: z.boolean().default(false),
-  codec: codec.default('bytes'),
-  ttlMs: ttlMs.default(Infinity),
-  ...tuningShape,
-});
-export const byteCacheFileSchema = byteCacheSchema.omit({ shared: true }).extend(fileShape);
-const namespaceSchema = z.strictObject({ codec: codec.optional(), ttlMs: ttlMs.optional() });
-
-export type ByteCacheOptions = z.input<typeof byteCacheSchema>;
-export type ByteCacheFileOptions = z.input<typeof byteCacheFileSchema>;
-export type ByteNamespaceOptions = z.input<typeof namespaceSchema>;
-type ByteCacheSettings = z.output<typeof byteCacheSchema>;
 
 /** What `share()` gives: goes through `workerData` and `postMessage`. */
 export interface ByteCacheHandle {
@@ -116,7 +87,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** The name with its length before it, as keys begin in `entries()`. */
   readonly #prefix: Buffer;
 
-  private constructor(store: Store, name: string, options: z.output<typeof namespaceSchema>) {
+  private constructor(store: Store, name: string, options: ByteNamespaceSettings) {
     this.#store = store;
     this.#native = store.native;
     this.#codec = CODECS[options.codec ?? store.settings.codec];
@@ -478,4 +449,4 @@ function keyTooLong(key: ByteKey): ShardnsError {
   const octets = typeof key === 'string' ? Buffer.byteLength(key) : key.length;
   return optionError('key', octets, `at most ${MAX_KEY_OCTETS} octets with the namespace's name`);
 }
-export type { CodecName, FetchOptions, Loader };
+export type { ByteCacheFileOptions, ByteCacheOptions, ByteNamespaceOptions, CodecName, FetchOptions, Loader };

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <ctime>
 
-#include "addon/snapshot_work.h"
+#include "addon/region_methods.h"
 
 namespace shardns::addon {
 
@@ -248,25 +248,6 @@ struct ByteCacheMethods {
     napi_create_uint32(env, self->cache_->generation(), &result);
     return result;
   }
-  // list(shard, bucket, out) -> octets written; control says where to go on, and how many buckets there are
-  static napi_value List(napi_env env, napi_callback_info info) {
-    Arguments<3> args(env, info);
-    Object* self = This(args.data);
-    if (!self->cache_) return ThrowClosed(env);
-    uint32_t number, bucket;
-    MutableBytes out;
-    uint32_t* control = self->control_.as<uint32_t>();
-    if (args.count != 3 || !GetUint32(env, args.values[0], &number) || !GetUint32(env, args.values[1], &bucket) ||
-        !GetBytes(env, args.values[2], &out) || out.size() < cache::ByteCache::ShardType::kMostListed ||
-        number >= self->cache_->shards() || control == nullptr) {
-      return ThrowArgument(env);
-    }
-    size_t written = 0;
-    cache::ByteCache::ShardType& shard = self->cache_->shard(number);
-    control[kNextBucketWord] = shard.List(bucket, self->Now(), out, &written);
-    control[kBucketsWord] = shard.bucket_count();
-    return Int(env, static_cast<int32_t>(written));
-  }
   // configure(Uint32Array): [stale window ms, refresh shares by popularity (4), beta of early refresh ms]
   static napi_value Configure(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -281,35 +262,6 @@ struct ByteCacheMethods {
     for (int i = 0; i < 4; ++i) tunables.refresh_share[i] = words[1 + i];
     tunables.early_refresh_beta_ms = words[5];
     return nullptr;
-  }
-  static napi_value Stats(napi_env env, napi_callback_info info) {
-    Arguments<2> args(env, info);
-    Object* self = This(args.data);
-    return self->cache_ ? WriteStats(env, *self->cache_, args.values[0], args.values[1]) : ThrowClosed(env);
-  }
-  static napi_value Shards(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
-    return self->cache_ ? Int(env, static_cast<int32_t>(self->cache_->shards())) : ThrowClosed(env);
-  }
-  static napi_value FileState(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
-    return self->cache_ ? Int(env, StateOfFile(self->cache_->region())) : ThrowClosed(env);
-  }
-  static napi_value ShiftClock(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
-    double shift;
-    if (!self->cache_) return ThrowClosed(env);
-    if (napi_get_value_double(env, args.values[0], &shift) != napi_ok || !(shift >= 0)) return ThrowArgument(env);
-    self->cache_->ShiftClock(static_cast<uint64_t>(shift));
-    return nullptr;
-  }
-  static napi_value CheckInvariants(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
-    return self->cache_ ? Bool(env, self->cache_->CheckInvariants()) : ThrowClosed(env);
   }
   static napi_value Close(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -332,15 +284,7 @@ constexpr Method kMethods[] = {
     {"tagMark", ByteCacheMethods::TagMark},
     {"forget", ByteCacheMethods::Forget},
     {"generation", ByteCacheMethods::Generation},
-    {"list", ByteCacheMethods::List},
     {"configure", ByteCacheMethods::Configure},
-    {"stats", ByteCacheMethods::Stats},
-    {"shards", ByteCacheMethods::Shards},
-    {"fileState", ByteCacheMethods::FileState},
-    {"save", SnapshotWork<ByteCacheObject>::Save},
-    {"load", SnapshotWork<ByteCacheObject>::Load},
-    {"shiftClock", ByteCacheMethods::ShiftClock},
-    {"checkInvariants", ByteCacheMethods::CheckInvariants},
     {"close", ByteCacheMethods::Close},
 };
 constexpr napi_type_tag kByteCacheTag = {0x5ead5ca1ab1e0002, 0xcac4e0b1ec700002};
@@ -354,7 +298,7 @@ ByteCacheObject* ByteCacheObject::From(napi_env env, napi_value object) {
 napi_value ByteCacheObject::Wrap(napi_env env, std::shared_ptr<cache::ByteCache> cache, napi_value memory) {
   auto* self = new ByteCacheObject(std::move(cache));
   if (memory != nullptr) self->memory_.Set(env, memory);
-  return WrapObject(env, self, kByteCacheTag, kMethods);
+  return WrapObject(env, self, kByteCacheTag, {RegionMethods<ByteCacheObject>::kMethods, kMethods});
 }
 
 }  // namespace shardns::addon

@@ -11,10 +11,12 @@ namespace shardns::addon {
 class ByteCacheObject {
  public:
   using CacheType = cache::ByteCache;
+  static constexpr size_t kListWord = 5;  // of control: where list() says how to go on
   // `memory`: kept alive as long as the object; null for none.
   static napi_value Wrap(napi_env env, std::shared_ptr<cache::ByteCache> cache, napi_value memory);
   static ByteCacheObject* From(napi_env env, napi_value object);
   const std::shared_ptr<cache::ByteCache>& cache() const { return cache_; }
+  uint32_t* control() const { return control_.as<uint32_t>(); }
   uint64_t Now() const;
 
  private:

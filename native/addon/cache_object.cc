@@ -1,7 +1,7 @@
 // Methods of the cache object. The numbers that cross are declared once more, with their meaning, in lib/native.
 #include "addon/cache_object.h"
 
-#include "addon/snapshot_work.h"
+#include "addon/region_methods.h"
 
 namespace shardns::addon {
 
@@ -16,16 +16,14 @@ constexpr int32_t kMiss = -1;
 constexpr int32_t kMissWithStale = -2;
 
 // control[]: what goes in and what comes out beside the result.
-constexpr size_t kControlWords = 8;
+constexpr size_t kControlWords = CacheObject::kListWord + 2;
 enum ControlWord : size_t {
   kFlagsWord = 0,
   kTenantWord = 1,
   kRefreshWord = 2,
   kOutcomeWord = 3,
   kRemainingWord = 4,
-  kFreqWord = 5,
-  kNextBucketWord = 6,
-  kBucketsWord = 7
+  kFreqWord = 5
 };
 constexpr uint32_t kFlagUdp = 1;
 constexpr uint32_t kFlagAllowStale = 2;
@@ -323,25 +321,6 @@ struct CacheMethods {
     if (length != 0) self->responder_.CountReply(self->reply_.bytes().data());
     return Int(env, static_cast<int32_t>(length));
   }
-  // list(shard, bucket, out) -> octets written; control[6] = the bucket to go on with, control[7] = how many there are
-  static napi_value List(napi_env env, napi_callback_info info) {
-    Arguments<3> args(env, info);
-    Object* self = This(args.data);
-    if (!self->cache_) return ThrowClosed(env);
-    uint32_t number, bucket;
-    MutableBytes out;
-    uint32_t* control = self->control_.as<uint32_t>();
-    if (args.count != 3 || !GetUint32(env, args.values[0], &number) || !GetUint32(env, args.values[1], &bucket) ||
-        !GetBytes(env, args.values[2], &out) || out.size() < cache::Cache::ShardType::kMostListed ||
-        number >= self->cache_->shards() || control == nullptr) {
-      return ThrowArgument(env);
-    }
-    size_t written = 0;
-    cache::Cache::ShardType& shard = self->cache_->shard(number);
-    control[kNextBucketWord] = shard.List(bucket, self->Now(), out, &written);
-    control[kBucketsWord] = shard.bucket_count();
-    return Int(env, static_cast<int32_t>(written));
-  }
   // configure(Uint32Array), the words in the order of lib/native/binding.ts
   static napi_value Configure(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -366,16 +345,6 @@ struct CacheMethods {
     tunables.client_subnet = words[14] != 0;
     return nullptr;
   }
-  static napi_value Stats(napi_env env, napi_callback_info info) {
-    Arguments<2> args(env, info);
-    Object* self = This(args.data);
-    return self->cache_ ? WriteStats(env, *self->cache_, args.values[0], args.values[1]) : ThrowClosed(env);
-  }
-  static napi_value Shards(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
-    return self->cache_ ? Int(env, static_cast<int32_t>(self->cache_->shards())) : ThrowClosed(env);
-  }
   // responses(Float64Array(24 + 257)): replies by rcode, requests by type, of calls from JavaScript
   static napi_value Responses(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -390,27 +359,6 @@ struct CacheMethods {
       words[24 + i] = static_cast<double>(self->responder_.counters().requests_by_type[i].Get());
     }
     return nullptr;
-  }
-  // fileState() -> 0 as it should be, or in no file; 1 cut under the mapping; 2 the path leads elsewhere
-  static napi_value FileState(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
-    return self->cache_ ? Int(env, StateOfFile(self->cache_->region())) : ThrowClosed(env);
-  }
-  // shiftClock(ms): time is the monotonic clock plus this, for this cache and the planes on it
-  static napi_value ShiftClock(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
-    double shift;
-    if (!self->cache_) return ThrowClosed(env);
-    if (napi_get_value_double(env, args.values[0], &shift) != napi_ok || !(shift >= 0)) return ThrowArgument(env);
-    self->cache_->ShiftClock(static_cast<uint64_t>(shift));
-    return nullptr;
-  }
-  static napi_value CheckInvariants(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
-    return self->cache_ ? Bool(env, self->cache_->CheckInvariants()) : ThrowClosed(env);
   }
   static napi_value Close(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -437,19 +385,11 @@ constexpr Method kMethods[] = {
     {"insertFailure", CacheMethods::InsertFailure},
     {"remove", CacheMethods::Remove},
     {"peek", CacheMethods::Peek},
-    {"list", CacheMethods::List},
     {"forget", CacheMethods::Forget},
     {"finish", CacheMethods::Finish},
     {"refuse", CacheMethods::Refuse},
     {"configure", CacheMethods::Configure},
-    {"stats", CacheMethods::Stats},
-    {"shards", CacheMethods::Shards},
-    {"fileState", CacheMethods::FileState},
-    {"save", SnapshotWork<CacheObject>::Save},
-    {"load", SnapshotWork<CacheObject>::Load},
     {"responses", CacheMethods::Responses},
-    {"shiftClock", CacheMethods::ShiftClock},
-    {"checkInvariants", CacheMethods::CheckInvariants},
     {"close", CacheMethods::Close},
 };
 constexpr napi_type_tag kCacheTag = {0x5ead5ca1ab1e0001, 0xcac4e0b1ec700001};
@@ -461,7 +401,7 @@ CacheObject* CacheObject::From(napi_env env, napi_value object) { return Unwrap<
 napi_value CacheObject::Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory) {
   auto* self = new CacheObject(std::move(cache));
   if (memory != nullptr) self->memory_.Set(env, memory);
-  return WrapObject(env, self, kCacheTag, kMethods);
+  return WrapObject(env, self, kCacheTag, {RegionMethods<CacheObject>::kMethods, kMethods});
 }
 
 }  // namespace shardns::addon

@@ -11,6 +11,7 @@ namespace shardns::addon {
 class CacheObject {
  public:
   using CacheType = cache::Cache;
+  static constexpr size_t kListWord = 6;  // of control: where list() says how to go on
   // The object behind the value that Create returned; null for others.
   static CacheObject* From(napi_env env, napi_value object);
 
@@ -18,6 +19,7 @@ class CacheObject {
   const cache::TtlPolicy& ttl() const { return ttl_; }
   // `memory`: kept alive as long as the object; null for none.
   static napi_value Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory);
+  uint32_t* control() const { return control_.as<uint32_t>(); }
   Ticks Now() const { return cache_->NowTicks(MonotonicMs()); }
 
  private:

@@ -1,6 +1,7 @@
 // A C++ object as a JavaScript one. Its methods are functions of their own that carry the pointer: a call costs a third
 // of an unwrapped method's.
 #pragma once
+#include <initializer_list>
 #include <span>
 
 #include "addon/values.h"
@@ -29,18 +30,21 @@ struct ObjectLife {
 };
 
 template <typename Object>
-napi_value WrapObject(napi_env env, Object* self, const napi_type_tag& tag, std::span<const Method> methods) {
+napi_value WrapObject(napi_env env, Object* self, const napi_type_tag& tag,
+                      std::initializer_list<std::span<const Method>> tables) {
   napi_value object;
   napi_create_object(env, &object);
   napi_type_tag_object(env, object, &tag);
   ObjectLife::Hold(self);
   napi_wrap(env, object, self, ObjectLife::Release<Object>, nullptr, nullptr);
-  for (const Method& method : methods) {
-    napi_value function;
-    napi_create_function(env, method.name, NAPI_AUTO_LENGTH, method.callback, self, &function);
-    ObjectLife::Hold(self);
-    napi_add_finalizer(env, function, self, ObjectLife::Release<Object>, nullptr, nullptr);
-    napi_set_named_property(env, object, method.name, function);
+  for (const std::span<const Method> methods : tables) {
+    for (const Method& method : methods) {
+      napi_value function;
+      napi_create_function(env, method.name, NAPI_AUTO_LENGTH, method.callback, self, &function);
+      ObjectLife::Hold(self);
+      napi_add_finalizer(env, function, self, ObjectLife::Release<Object>, nullptr, nullptr);
+      napi_set_named_property(env, object, method.name, function);
+    }
   }
   return object;
 }

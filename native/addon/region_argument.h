@@ -1,7 +1,7 @@
 // The memory of a cache, whatever its entries, from what JavaScript says of it: of its own, somebody else's, or a file.
 #pragma once
 #include "addon/values.h"
-#include "cache/stripes.h"
+#include "cache/region.h"
 
 namespace shardns::addon {
 
@@ -20,25 +20,6 @@ uint64_t WallMs();
 
 // 0 as it should be, or in no file; 1 cut under the mapping; 2 the path leads elsewhere.
 int32_t StateOfFile(const cache::Region& region);
-
-// stats(shard, Float64Array): shard -1 = all; fills in the order of cache::Stats.
-template <typename Cache>
-napi_value WriteStats(napi_env env, const Cache& cache, napi_value shard_value, napi_value out_value) {
-  int32_t shard;
-  MutableBytes out;
-  constexpr size_t kWords = sizeof(cache::Stats) / sizeof(uint64_t);
-  if (napi_get_value_int32(env, shard_value, &shard) != napi_ok || !GetBytes(env, out_value, &out) ||
-      out.size() < kWords * sizeof(double) || shard >= static_cast<int32_t>(cache.shards())) {
-    return ThrowArgument(env);
-  }
-  const cache::Stats stats = shard < 0 ? cache.TotalStats() : cache.ShardStats(static_cast<uint32_t>(shard));
-  const uint64_t* words = reinterpret_cast<const uint64_t*>(&stats);
-  for (size_t i = 0; i < kWords; ++i) {
-    const double value = static_cast<double>(words[i]);
-    std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
-  }
-  return nullptr;
-}
 
 // The three makers of an object over a cache.
 template <typename Object, auto Make>
