@@ -255,7 +255,7 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   WriteTtls(copy, question_end, {ttl == 0 ? 0 : std::min(least, ceiling), ceiling}, image);
 
   if (flags & wire::flag::kTc) return Status::kTruncated;
-  if (qclass != wire::kClassIn || qtype >= wire::type::kFirstMeta || qtype == wire::type::kOpt || qtype == 0 ||
+  if (qclass != wire::kClassIn || wire::type::IsMeta(qtype) || qtype == wire::type::kOpt || qtype == 0 ||
       survey.extended_rcode != 0 || (rcode != wire::rcode::kNoError && rcode != wire::rcode::kNxDomain)) {
     return Status::kUncacheable;
   }

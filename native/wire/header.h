@@ -48,12 +48,15 @@ inline constexpr uint16_t kSig = 24;
 inline constexpr uint16_t kDname = 39;
 inline constexpr uint16_t kOpt = 41;
 inline constexpr uint16_t kRrsig = 46;
-inline constexpr uint16_t kFirstMeta = 128;  // RFC 6895 section 3.1: 128 to 255 are query and meta types
 inline constexpr uint16_t kTkey = 249;
 inline constexpr uint16_t kTsig = 250;
 inline constexpr uint16_t kIxfr = 251;
 inline constexpr uint16_t kAxfr = 252;
 inline constexpr uint16_t kAny = 255;
+
+// RFC 6895 section 3.1: 128 to 255 are query and meta types. Above them stand types of data again, such as CAA.
+inline constexpr uint16_t kFirstMeta = 128;
+inline constexpr bool IsMeta(uint16_t type) { return type >= kFirstMeta && type <= kAny; }
 }  // namespace type
 
 inline constexpr uint16_t kClassIn = 1;

@@ -46,7 +46,7 @@ QueryVerdict JudgeType(const Query& query) {
   if (query.type == type::kAxfr || query.type == type::kIxfr) return QueryVerdict::kRefused;
   if (query.type == type::kOpt || query.type == type::kTsig || query.type == 0) return QueryVerdict::kFormErr;
   if (query.dns_class == 0 || query.dns_class == 254 || query.dns_class == 255) return QueryVerdict::kRefused;
-  if (query.type >= type::kFirstMeta && query.type < type::kAny) return QueryVerdict::kNotImp;
+  if (type::IsMeta(query.type) && query.type != type::kAny) return QueryVerdict::kNotImp;
   if (query.dns_class != kClassIn) return QueryVerdict::kOtherClass;
   return query.type == type::kAny ? QueryVerdict::kAny : QueryVerdict::kAnswer;
 }

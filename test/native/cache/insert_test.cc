@@ -255,6 +255,21 @@ TEST(Failure, IsServedAsServfailWithEde13AndNeverDisplacesAUsableAnswer) {
   EXPECT_FALSE(t.Hits(EdnsQuery("a.example")));
 }
 
+TEST(Insert, TypesAboveTheMetaTypesAreStoredAndThoseBetweenAreNot) {
+  TestCache t;
+  const auto response = [](uint16_t type) {
+    return MessageBuilder(1, 0x8180)
+        .Question("a.example", type)
+        .Record(6, {0xC0, 0x0C}, type, 300, {0, 5, 'i', 's', 's', 'u', 'e', 'x'})
+        .bytes();
+  };
+  EXPECT_EQ(t.Insert(response(257)), Status::kOk);  // CAA
+  EXPECT_TRUE(t.Hits(Query("a.example", 257)));
+  EXPECT_EQ(t.Insert(response(65280)), Status::kOk);  // for private use
+  EXPECT_EQ(t.Insert(response(128)), Status::kUncacheable);
+  EXPECT_EQ(t.Insert(response(254)), Status::kUncacheable);
+}
+
 TEST(Invalidate, ForgetsANameASubtreeATenantOrEverythingWithoutWalking) {
   TestCache t;
   const auto fill = [&] {
