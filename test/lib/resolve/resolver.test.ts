@@ -10,7 +10,9 @@ import { readOptions, type ServerOptions } from '../../../lib/server/options.js'
 import { resolverOptionsOf, tunablesOf } from '../../../lib/server/tunables.js';
 import { Exchanger } from '../../../lib/upstream/exchange.js';
 import { Upstream } from '../../../lib/upstream/upstream.js';
+import { Type } from '../../../lib/wire/iana.js';
 import { Query } from '../../../lib/wire/query.js';
+import { encodeRdata } from '../../../lib/wire/rdata.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { FakeTransport, type Handler } from '../../support/fake-transport.js';
 import { answerA, decode, makeQuery, makeResponse, rcodeOf, soa } from '../../support/messages.js';
@@ -163,6 +165,28 @@ test('built-in zones answer without an upstream (RFC 6303, 6761, 7686)', async (
   expect(await answer('facebookcorewwwi.onion')).toEqual({ rcode: 3, data: [] });
   expect(await answer('x.invalid')).toEqual({ rcode: 3, data: [] });
   expect(t.udp.asked).toHaveLength(0);
+});
+
+test('onQuery answers with records of any type, as zone files write them', async () => {
+  const answers: Record<string, { type: 'CAA' | 'SSHFP' | 'NAPTR'; data: string }> = {
+    'caa.example.': { type: 'CAA', data: '0 issue "ca.example"' },
+    'sshfp.example.': { type: 'SSHFP', data: '4 2 0A0B' },
+    'naptr.example.': { type: 'NAPTR', data: '1 2 "s" "SIP+D2U" "" _sip._udp.example.' },
+  };
+  const t = build(
+    () => undefined,
+    {},
+    {
+      onQuery: ({ name }) => ({ answer: [{ name, ttl: 60, ...answers[name] }] }),
+    },
+  );
+  for (const [name, { type, data }] of Object.entries(answers)) {
+    const resolution = await t.resolve(name.slice(0, -1), { type });
+    expect(resolution.kind).toBe('message');
+    const { message } = resolution as { message: Uint8Array };
+    expect(Buffer.from(message).includes(Buffer.from(encodeRdata(Type[type], data)))).toBe(true);
+    expect(t.engine.insert(message, {}, 0)).toBe(60); // the native border takes it
+  }
 });
 
 test('onQuery can answer, refuse, rewrite and route', async () => {

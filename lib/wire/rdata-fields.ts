@@ -1,0 +1,303 @@
+// The kinds of fields that record data is made of; each knows text and wire format.
+import { isIP } from 'node:net';
+import { addressOctets, formatAddress } from '../base/address.js';
+import { optionError, ShardnsError } from '../base/errors.js';
+import { typeCode, typeName } from './iana.js';
+import { encodeName, nameToText, readName } from './name.js';
+import { decodeParams, encodeParams } from './svcb.js';
+import { quoted, type Token, unescape } from './text.js';
+
+/** Fields of a record's text, taken one after another. */
+export class Source {
+  #at = 0;
+  constructor(
+    readonly type: string,
+    private readonly tokens: readonly Token[],
+    readonly origin: string,
+  ) {}
+
+  next(expected: string): Token {
+    const token = this.tokens[this.#at++];
+    if (token === undefined) throw optionError(`${this.type} data`, '', expected);
+    return token;
+  }
+  get left(): number {
+    return this.tokens.length - this.#at;
+  }
+  /** The fields that are left, without the blanks between them. */
+  rest(): string {
+    const text = this.tokens.slice(this.#at).map(token => token.text);
+    this.#at = this.tokens.length;
+    return text.join('');
+  }
+  wrong(value: unknown, expected: string): Error {
+    return optionError(`${this.type} data`, value, expected);
+  }
+}
+
+/** Octets of a record's data, taken one after another. */
+export class Octets {
+  at = 0;
+  constructor(
+    readonly data: Uint8Array,
+    readonly type: string,
+  ) {}
+  get left(): number {
+    return this.data.length - this.at;
+  }
+  take(n: number): Uint8Array {
+    if (n > this.left) {
+      throw new ShardnsError('ERR_SHARDNS_MESSAGE', `${this.type} data: cut off after ${this.data.length} octets`);
+    }
+    return this.data.subarray(this.at, (this.at += n));
+  }
+  number(octets: number): number {
+    return this.take(octets).reduce((sum, octet) => sum * 256 + octet, 0);
+  }
+  name(): string {
+    const { name, next } = readName(this.data, this.at);
+    if (next - this.at !== name.length) {
+      throw new ShardnsError('ERR_SHARDNS_MESSAGE', `${this.type} data: a compressed name`);
+    }
+    this.at = next;
+    return nameToText(name);
+  }
+}
+
+/** A kind of field: both ways. */
+export interface Field {
+  encode(source: Source): Uint8Array;
+  decode(octets: Octets): string;
+}
+
+export const bigEndian = (value: number, octets: number): Uint8Array =>
+  Uint8Array.from({ length: octets }, (_, i) => Math.floor(value / 256 ** (octets - 1 - i)) & 0xff);
+
+const number = (octets: number): Field => ({
+  encode: source => {
+    const expected = `a number from 0 to ${2 ** (8 * octets) - 1}`;
+    const { text } = source.next(expected);
+    if (!/^\d+$/.test(text) || Number(text) >= 2 ** (8 * octets)) throw source.wrong(text, expected);
+    return bigEndian(Number(text), octets);
+  },
+  decode: octets_ => String(octets_.number(octets)),
+});
+export const u8 = number(1);
+export const u16 = number(2);
+export const u32 = number(4);
+
+const UNITS: Readonly<Record<string, number>> = { S: 1, M: 60, H: 3600, D: 86_400, W: 604_800 };
+/** Seconds, or `1h30m`. */
+export function parseSeconds(text: string): number | undefined {
+  if (/^\d+$/.test(text)) return Number(text);
+  if (!/^(\d+[smhdw])+$/i.test(text)) return undefined;
+  return [...text.matchAll(/(\d+)([smhdw])/gi)].reduce(
+    (sum, [, n, unit]) => sum + Number(n) * UNITS[unit.toUpperCase()],
+    0,
+  );
+}
+export const seconds: Field = {
+  encode: source => {
+    const { text } = source.next('seconds');
+    const value = parseSeconds(text);
+    if (value === undefined || value >= 2 ** 32) throw source.wrong(text, 'seconds, such as 3600 or 1h');
+    return bigEndian(value, 4);
+  },
+  decode: u32.decode,
+};
+/** Of signatures: YYYYMMDDHHMMSS, or seconds (RFC 4034 section 3.2). */
+export const time: Field = {
+  encode: source => {
+    const { text } = source.next('a time');
+    const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(text);
+    if (match === null) {
+      if (!/^\d{1,10}$/.test(text) || Number(text) >= 2 ** 32) throw source.wrong(text, 'YYYYMMDDHHMMSS or seconds');
+      return bigEndian(Number(text), 4);
+    }
+    const [year, month, day, hour, minute, second] = match.slice(1).map(Number);
+    return bigEndian((Date.UTC(year, month - 1, day, hour, minute, second) / 1000) % 2 ** 32, 4);
+  },
+  decode: octets =>
+    new Date(octets.number(4) * 1000)
+      .toISOString()
+      .replace(/\.\d+Z$/, '')
+      .replace(/[-:T]/g, ''),
+};
+
+export const name: Field = {
+  encode: source => {
+    const { text } = source.next('a name');
+    if (text === '@') return encodeName(source.origin);
+    return encodeName(text.endsWith('.') && !text.endsWith('\\.') ? text : absolute(text, source.origin));
+  },
+  decode: octets => octets.name(),
+};
+const absolute = (text: string, origin: string): string => (origin === '.' ? `${text}.` : `${text}.${origin}`);
+
+export const address = (family: 4 | 6): Field => ({
+  encode: source => {
+    const { text } = source.next('an address');
+    if (isIP(text) !== family) throw source.wrong(text, `an IPv${family} address`);
+    return addressOctets(text);
+  },
+  decode: octets => formatAddress(octets.take(family === 4 ? 4 : 16)),
+});
+
+/** A character-string: its length in an octet before it. */
+export const string: Field = {
+  encode: source => {
+    const { text } = source.next('a string');
+    const octets = unescape(text);
+    if (octets.length > 255) throw source.wrong(`${octets.length} octets`, 'a string of at most 255 octets');
+    return Uint8Array.of(octets.length, ...octets);
+  },
+  decode: octets => quoted(octets.take(octets.number(1))),
+};
+const whileLeft = (field: Field, least: number): Field => ({
+  encode: source => {
+    const parts: Uint8Array[] = [];
+    for (let i = 0; i < least || source.left > 0; i++) parts.push(field.encode(source));
+    return Buffer.concat(parts);
+  },
+  decode: octets => {
+    const parts: string[] = [];
+    while (octets.left > 0) parts.push(field.decode(octets));
+    return parts.join(' ');
+  },
+});
+export const optional = (field: Field): Field => ({
+  encode: source => (source.left > 0 ? field.encode(source) : new Uint8Array(0)),
+  decode: octets => (octets.left > 0 ? field.decode(octets) : ''),
+});
+export const strings = whileLeft(string, 1);
+/** A string that is the rest of the data. */
+export const longString: Field = {
+  encode: source => Uint8Array.from(unescape(source.next('a string').text)),
+  decode: octets => quoted(octets.take(octets.left)),
+};
+
+export const hexOctets = (source: Source, text: string): Uint8Array => {
+  if (!/^([0-9a-f]{2})*$/i.test(text)) throw source.wrong(text, 'an even number of hexadecimal digits');
+  return Buffer.from(text, 'hex');
+};
+export const hex: Field = {
+  encode: source => hexOctets(source, source.rest()),
+  decode: octets => Buffer.from(octets.take(octets.left)).toString('hex').toUpperCase(),
+};
+export const base64: Field = {
+  encode: source => {
+    const text = source.rest();
+    if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw source.wrong(text, 'base 64');
+    return Buffer.from(text, 'base64');
+  },
+  decode: octets => Buffer.from(octets.take(octets.left)).toString('base64'),
+};
+/** NSEC3's salt: hexadecimal, `-` for none, its length before it. */
+export const salt: Field = {
+  encode: source => {
+    const { text } = source.next('a salt');
+    const octets = text === '-' ? new Uint8Array(0) : hexOctets(source, text);
+    if (octets.length > 255) throw source.wrong(text, 'at most 255 octets');
+    return Uint8Array.of(octets.length, ...octets);
+  },
+  decode: octets => {
+    const value = octets.take(octets.number(1));
+    return value.length === 0 ? '-' : Buffer.from(value).toString('hex').toUpperCase();
+  },
+};
+const BASE32 = '0123456789ABCDEFGHIJKLMNOPQRSTUV'; // RFC 4648 section 7
+/** NSEC3's next owner: base 32 with extended hex alphabet, its length before it. */
+export const hash32: Field = {
+  encode: source => {
+    const { text } = source.next('a hash');
+    if (!/^[0-9a-v]+$/i.test(text)) throw source.wrong(text, 'base 32 with extended hex alphabet');
+    const octets: number[] = [];
+    let bits = 0;
+    let value = 0;
+    for (const digit of text.toUpperCase()) {
+      value = (value << 5) | BASE32.indexOf(digit);
+      bits += 5;
+      if (bits >= 8) {
+        bits -= 8;
+        octets.push((value >> bits) & 0xff);
+        value &= (1 << bits) - 1;
+      }
+    }
+    return Uint8Array.of(octets.length, ...octets);
+  },
+  decode: octets => {
+    let text = '';
+    let bits = 0;
+    let value = 0;
+    for (const octet of octets.take(octets.number(1))) {
+      value = (value << 8) | octet;
+      bits += 8;
+      for (; bits >= 5; bits -= 5) text += BASE32[(value >> (bits - 5)) & 31];
+      value &= (1 << bits) - 1;
+    }
+    return bits > 0 ? text + BASE32[(value << (5 - bits)) & 31] : text;
+  },
+};
+
+export const typeField: Field = {
+  encode: source => {
+    const { text } = source.next('a type');
+    const code = typeCode(text);
+    if (code === undefined) throw source.wrong(text, 'a type such as A or TYPE123');
+    return bigEndian(code, 2);
+  },
+  decode: octets => typeName(octets.number(2)),
+};
+/** RFC 4034 section 4.1.2. */
+export const bitmap: Field = {
+  encode: source => {
+    const windows = new Map<number, Uint8Array>();
+    while (source.left > 0) {
+      const { text } = source.next('a type');
+      const code = typeCode(text);
+      if (code === undefined) throw source.wrong(text, 'types such as A or TYPE123');
+      const bits = windows.get(code >> 8) ?? new Uint8Array(32);
+      bits[(code & 0xff) >> 3] |= 0x80 >> (code & 7);
+      windows.set(code >> 8, bits);
+    }
+    return Buffer.concat(
+      [...windows]
+        .sort(([a], [b]) => a - b)
+        .map(([window, bits]) => {
+          const length = bits.findLastIndex(octet => octet !== 0) + 1;
+          return Buffer.from([window, length, ...bits.subarray(0, length)]);
+        }),
+    );
+  },
+  decode: octets => {
+    const types: string[] = [];
+    while (octets.left > 0) {
+      const window = octets.number(1);
+      octets.take(octets.number(1)).forEach((bits, i) => {
+        for (let bit = 0; bit < 8; bit++) if (bits & (0x80 >> bit)) types.push(typeName(window * 256 + i * 8 + bit));
+      });
+    }
+    return types.join(' ');
+  },
+};
+export const params: Field = {
+  encode: source => {
+    const tokens: Token[] = [];
+    while (source.left > 0) tokens.push(source.next('a parameter'));
+    return encodeParams(tokens);
+  },
+  decode: octets => decodeParams(octets.take(octets.left)),
+};
+/** Groups of hexadecimal digits with a sign between them. */
+export const groups = (octets: number, size: number, sign: string): Field => ({
+  encode: source => {
+    const { text } = source.next('octets');
+    const form = new RegExp(`^[0-9a-f]{${2 * size}}(${sign}[0-9a-f]{${2 * size}}){${octets / size - 1}}$`, 'i');
+    if (!form.test(text)) throw source.wrong(text, `${octets} octets in hexadecimal, ${sign} between them`);
+    return Buffer.from(text.replaceAll(sign, ''), 'hex');
+  },
+  decode: source => {
+    const digits = Buffer.from(source.take(octets)).toString('hex');
+    return digits.match(new RegExp(`.{${2 * size}}`, 'g'))!.join(sign);
+  },
+});

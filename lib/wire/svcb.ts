@@ -1,0 +1,122 @@
+// Parameters of SVCB and HTTPS records (RFC 9460 sections 2.1 and 2.2, appendix A).
+import { isIP } from 'node:net';
+import { addressOctets, formatAddress } from '../base/address.js';
+import { optionError, ShardnsError } from '../base/errors.js';
+import { escape, type Token, unescape } from './text.js';
+
+const KEYS = ['mandatory', 'alpn', 'no-default-alpn', 'port', 'ipv4hint', 'ech', 'ipv6hint', 'dohpath', 'ohttp'];
+const keyName = (code: number): string => KEYS[code] ?? `key${code}`;
+function keyCode(text: string): number {
+  const known = KEYS.indexOf(text);
+  if (known >= 0) return known;
+  const match = /^key(\d{1,5})$/.exec(text);
+  if (match === null || Number(match[1]) > 65_535)
+    throw optionError('SVCB parameter', text, 'a key such as alpn or key123');
+  return Number(match[1]);
+}
+const u16 = (value: number): number[] => [value >> 8, value & 0xff];
+
+/** Splits at commas that are not escaped; `\\,` is a comma of the value, `\\\\` a backslash (appendix A.1). */
+function list(octets: readonly number[]): number[][] {
+  const items: number[][] = [[]];
+  for (let i = 0; i < octets.length; i++) {
+    if (octets[i] === 0x5c && i + 1 < octets.length) items.at(-1)!.push(octets[++i]);
+    else if (octets[i] === 0x2c) items.push([]);
+    else items.at(-1)!.push(octets[i]);
+  }
+  return items;
+}
+
+function encodeValue(key: string, text: string | undefined): number[] {
+  const wrong = (expected: string): Error => optionError(`SVCB ${key}`, text, expected);
+  const items = (): string[] => (text ?? '').split(',');
+  switch (key) {
+    case 'mandatory':
+      return items()
+        .map(keyCode)
+        .sort((a, b) => a - b)
+        .flatMap(u16);
+    case 'alpn':
+      return list(unescape(text ?? '')).flatMap(id => {
+        if (id.length === 0 || id.length > 255) throw wrong('ids of 1 to 255 octets');
+        return [id.length, ...id];
+      });
+    case 'no-default-alpn':
+      if (text !== undefined) throw wrong('no value');
+      return [];
+    case 'port':
+      if (!/^\d{1,5}$/.test(text ?? '') || Number(text) > 65_535) throw wrong('a port');
+      return u16(Number(text));
+    case 'ipv4hint':
+    case 'ipv6hint':
+      return items().flatMap(one => {
+        if (isIP(one) !== (key === 'ipv4hint' ? 4 : 6)) throw wrong('addresses');
+        return [...addressOctets(one)];
+      });
+    case 'ech':
+      return [...Buffer.from(text ?? '', 'base64')];
+    default:
+      return unescape(text ?? '');
+  }
+}
+
+/** In ascending order of keys, each at most once. */
+export function encodeParams(tokens: readonly Token[]): Uint8Array {
+  const values = new Map<number, number[]>();
+  for (const { text } of tokens) {
+    const [, name, , value] = /^([^=]+)(=([\s\S]*))?$/.exec(text) ?? [];
+    const code = keyCode(name ?? text);
+    if (values.has(code)) throw optionError('SVCB parameter', text, 'each key once');
+    values.set(code, encodeValue(keyName(code), value));
+  }
+  const sorted = [...values].sort(([a], [b]) => a - b);
+  return Uint8Array.from(sorted.flatMap(([code, value]) => [...u16(code), ...u16(value.length), ...value]));
+}
+
+function decodeValue(key: string, value: Uint8Array): string | undefined {
+  const parts = (size: number): Uint8Array[] =>
+    Array.from({ length: Math.floor(value.length / size) }, (_, i) => value.subarray(i * size, (i + 1) * size));
+  switch (key) {
+    case 'mandatory':
+      return parts(2)
+        .map(([high, low]) => keyName(high * 256 + low))
+        .join(',');
+    case 'alpn': {
+      const ids: string[] = [];
+      for (let at = 0; at < value.length; at += 1 + value[at]) {
+        // Escaped twice: once for the list, once for the string.
+        const id = Buffer.from(value.subarray(at + 1, at + 1 + value[at])).toString('latin1');
+        ids.push(escape(Buffer.from(id.replace(/[\\,]/g, '\\$&'), 'latin1')));
+      }
+      return `"${ids.join(',')}"`;
+    }
+    case 'no-default-alpn':
+      return undefined;
+    case 'port':
+      return String(value[0] * 256 + value[1]);
+    case 'ipv4hint':
+      return parts(4).map(formatAddress).join(',');
+    case 'ipv6hint':
+      return parts(16).map(formatAddress).join(',');
+    case 'ech':
+      return Buffer.from(value).toString('base64');
+    default:
+      return `"${escape(value)}"`;
+  }
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_MESSAGE for parameters that are cut off */
+export function decodeParams(data: Uint8Array): string {
+  const texts: string[] = [];
+  for (let at = 0; at < data.length;) {
+    const length = data[at + 2] * 256 + data[at + 3];
+    if (!(at + 4 + length <= data.length)) {
+      throw new ShardnsError('ERR_SHARDNS_MESSAGE', 'SVCB parameters that are cut off');
+    }
+    const key = keyName(data[at] * 256 + data[at + 1]);
+    const value = decodeValue(key, data.subarray(at + 4, at + 4 + length));
+    texts.push(value === undefined ? key : `${key}=${value}`);
+    at += 4 + length;
+  }
+  return texts.join(' ');
+}
