@@ -41,6 +41,8 @@ export interface QueryDecision {
 export interface ResponseInfo extends QueryInfo {
   readonly rcode: number;
   readonly message: Uint8Array;
+  /** Address and port of the server that sent it. */
+  readonly upstream: string;
 }
 
 export interface Hooks {

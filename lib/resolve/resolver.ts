@@ -264,8 +264,8 @@ export class Resolver {
     });
     let kept: Uint8Array | undefined;
     try {
-      const { response, upstream } = await this.exchanger.exchange(upstreamQuery, upstreams, candidate => {
-        kept = this.#take(query, candidate, asker);
+      const { response, upstream } = await this.exchanger.exchange(upstreamQuery, upstreams, (candidate, from) => {
+        kept = this.#take(query, candidate, asker, from.label);
         return kept !== undefined;
       });
       if (kept !== undefined) {
@@ -287,7 +287,7 @@ export class Resolver {
   }
 
   /** Judges a response and stores it. Undefined: worthless, ask another server. */
-  #take(query: Query, response: Uint8Array, asker: KnownAsker): Uint8Array | undefined {
+  #take(query: Query, response: Uint8Array, asker: KnownAsker, upstream: string): Uint8Array | undefined {
     const rcode = response[3] & 0x0f;
     if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) return undefined;
     let message = response;
@@ -297,7 +297,7 @@ export class Resolver {
       if (found === 'mismatch') return undefined;
       if (found !== 'none') scope = found;
     }
-    if (!query.recursionDesired || query.dnsClass !== Class.IN || this.#hookDrops(query, asker, message))
+    if (!query.recursionDesired || query.dnsClass !== Class.IN || this.#hookDrops(query, asker, message, upstream))
       return message;
     const variant = variantOf(query, asker.tenant);
     let stored = this.engine.insert(message, variant, this.clock.wallSeconds(), scope);
@@ -320,10 +320,10 @@ export class Resolver {
     return message;
   }
 
-  #hookDrops(query: Query, asker: Asker, message: Uint8Array): boolean {
+  #hookDrops(query: Query, asker: Asker, message: Uint8Array, upstream: string): boolean {
     if (this.hooks.onResponse === undefined) return false;
     try {
-      return this.hooks.onResponse({ ...infoOf(query, asker), rcode: message[3] & 0x0f, message }) === 'drop';
+      return this.hooks.onResponse({ ...infoOf(query, asker), rcode: message[3] & 0x0f, message, upstream }) === 'drop';
     } catch (error) {
       this.log.error(
         { err: error, name: query.nameText },

@@ -51,7 +51,7 @@ export class Exchanger {
   exchange(
     query: Uint8Array,
     upstreams: readonly Upstream[],
-    accept: (response: Uint8Array) => boolean,
+    accept: (response: Uint8Array, upstream: Upstream) => boolean,
   ): Promise<Exchanged> {
     if (upstreams.length === 0) {
       return Promise.reject(new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream is configured for this query'));
@@ -123,7 +123,7 @@ class Race {
     private readonly owner: Exchanger,
     private readonly query: Uint8Array,
     private readonly upstreams: readonly Upstream[],
-    private readonly accept: (response: Uint8Array) => boolean,
+    private readonly accept: (response: Uint8Array, upstream: Upstream) => boolean,
     private readonly resolve: (value: Exchanged) => void,
     private readonly reject: (error: unknown) => void,
   ) {
@@ -171,7 +171,7 @@ class Race {
         upstream.inFlight--;
         this.#running--;
         if (this.#done) return;
-        if (this.accept(response)) {
+        if (this.accept(response, upstream)) {
           upstream.succeeded(this.owner.now - started);
           this.#finish({ response, upstream });
           return;

@@ -4,7 +4,7 @@ import { silentLogger } from '../../../lib/base/log.js';
 import { parseSocketAddress } from '../../../lib/base/address.js';
 import { systemRandom } from '../../../lib/base/random.js';
 import { Engine } from '../../../lib/cache/engine.js';
-import type { Hooks } from '../../../lib/resolve/hooks.js';
+import type { Hooks, ResponseInfo } from '../../../lib/resolve/hooks.js';
 import { type Resolution, Resolver } from '../../../lib/resolve/resolver.js';
 import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
 import { resolverOptionsOf, tunablesOf } from '../../../lib/server/tunables.js';
@@ -247,6 +247,21 @@ test('an onResponse that throws leaves the answer served, not stored, and the pr
   );
   expect(await t.resolve('a.example')).toMatchObject({ kind: 'message' });
   expect(t.engine.stats().entries).toBe(0);
+});
+
+test('onResponse is told what came from where', async () => {
+  const seen: ResponseInfo[] = [];
+  const onResponse = (response: ResponseInfo): undefined => void seen.push(response);
+  const t = build(query => answerA(query), {}, { onResponse });
+  await t.resolve('A.example');
+  expect(seen).toHaveLength(1);
+  expect(seen[0]).toMatchObject({
+    name: 'a.example.',
+    type: 'A',
+    rcode: 0,
+    upstream: '192.0.2.1:53',
+    client: { address: '203.0.113.9' },
+  });
 });
 
 test('onResponse can keep a response out of the cache', async () => {

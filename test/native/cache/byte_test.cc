@@ -157,7 +157,12 @@ TEST_P(ByteModel, WhatIsThereIsWhatWasStoredLast) {
   std::map<std::string, std::string> model;
   std::mt19937 random(4);
   uint64_t hits = 0;
-  for (int step = 0; step < 60'000; ++step) {
+#ifdef SHARDNS_TSAN
+  constexpr int kSteps = 20'000;  // no threads here: nothing for it to see
+#else
+  constexpr int kSteps = 60'000;
+#endif
+  for (int step = 0; step < kSteps; ++step) {
     const std::string key = "key-" + std::to_string(random() % 3000);
     switch (random() % 8) {
       case 0:
@@ -184,7 +189,7 @@ TEST_P(ByteModel, WhatIsThereIsWhatWasStoredLast) {
       ASSERT_TRUE(t.cache->CheckInvariants()) << step;
     }
   }
-  EXPECT_GT(hits, 3000u);
+  EXPECT_GT(hits, kSteps / 20u);
   EXPECT_TRUE(t.cache->CheckInvariants());
 }
 

@@ -30,7 +30,12 @@ TEST_P(ModelTest, AnswersAreNeverWrongAndInvariantsHold) {
   std::map<std::string, Expected> model;
   std::mt19937 random(42);
   uint64_t hits = 0;
-  for (int step = 0; step < 200'000; ++step) {
+#ifdef SHARDNS_TSAN
+  constexpr int kSteps = 10'000;  // no threads here: nothing for it to see
+#else
+  constexpr int kSteps = 200'000;
+#endif
+  for (int step = 0; step < kSteps; ++step) {
     const std::string name = "n" + std::to_string(random() % 4000) + ".example";
     const uint32_t action = random() % 100;
     if (action < 40) {
@@ -61,7 +66,7 @@ TEST_P(ModelTest, AnswersAreNeverWrongAndInvariantsHold) {
       ASSERT_TRUE(t.cache->CheckInvariants()) << step;
     }
   }
-  EXPECT_GT(hits, 10'000u);
+  EXPECT_GT(hits, kSteps / 20u);
   ASSERT_TRUE(t.cache->CheckInvariants());
 }
 
