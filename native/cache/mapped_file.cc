@@ -109,6 +109,12 @@ bool OctetIsLocked(int fd, off_t octet) {
   struct flock lock = OctetLock(octet, F_WRLCK);
   return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
+// Whether another opening holds a number.
+bool AnyOctetIsLocked(int fd) {
+  struct flock lock = OctetLock(OctetOf(1), F_WRLCK);
+  lock.l_len = off_t{FutexLock::kContended};
+  return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
 // Every block now: a full disk is an error here, not a fault later.
 int TakeBlocks(int fd, size_t bytes) { return posix_fallocate(fd, 0, static_cast<off_t>(bytes)); }
 constexpr bool kSupported = true;
@@ -118,6 +124,7 @@ off_t OctetOf(uint32_t) { return 0; }
 bool LockOctet(int, off_t) { return false; }
 void UnlockOctet(int, off_t) {}
 bool OctetIsLocked(int, off_t) { return true; }
+bool AnyOctetIsLocked(int) { return true; }
 int TakeBlocks(int, size_t) { return ENOSYS; }
 constexpr bool kSupported = false;
 #endif
@@ -159,18 +166,19 @@ ClockAnchor ClockAnchor::Begin(uint64_t monotonic_ms, uint64_t wall_ms) {
   return anchor;
 }
 
-bool ClockAnchor::Continue(uint64_t monotonic_ms, uint64_t now_wall_ms, uint64_t* offset) {
+ClockAnchor::Since ClockAnchor::Continue(uint64_t monotonic_ms, uint64_t now_wall_ms, uint64_t* offset) {
   char now_boot[sizeof boot];
   ReadBoot(now_boot, sizeof now_boot);
-  if (std::memcmp(boot, now_boot, sizeof boot) != 0) {
-    if (now_wall_ms < wall_ms) return false;
+  const bool restarted = std::memcmp(boot, now_boot, sizeof boot) != 0;
+  if (restarted) {
+    if (now_wall_ms < wall_ms) return Since::kBackwards;
     region_ms += now_wall_ms - wall_ms;
     wall_ms = now_wall_ms;
     offset_ms = region_ms - monotonic_ms;
     std::memcpy(boot, now_boot, sizeof boot);
   }
   *offset = offset_ms;
-  return true;
+  return restarted ? Since::kRestart : Since::kSameStart;
 }
 
 bool MappedFile::Map(size_t bytes, FileProblem* problem) {
@@ -248,7 +256,7 @@ std::unique_ptr<MappedFile> MappedFile::Open(const Options& options, FileProblem
   return file || problem->error != EEXIST ? std::move(file) : Find(options, problem);
 }
 
-bool MappedFile::Join(std::atomic<uint32_t>* last, const std::function<bool()>& settle, FileProblem* problem) {
+bool MappedFile::Join(OpeningsHead* head, const std::function<bool()>& settle, FileProblem* problem) {
   constexpr int kTries = 5000;
   constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 1'000'000};
   for (int i = 0; !LockOctet(fd_, kArbiterOctet); ++i) {
@@ -260,15 +268,29 @@ bool MappedFile::Join(std::atomic<uint32_t>* last, const std::function<bool()>& 
   }
   const bool settled = settle();
   for (int i = 0; settled && number_ == 0; ++i) {
-    const uint32_t number = (last->fetch_add(1) + 1) & ~FutexLock::kContended;
+    const uint32_t number = (head->last.fetch_add(1) + 1) & ~FutexLock::kContended;
     if (number != 0 && LockOctet(fd_, OctetOf(number))) number_ = number;
     if (number_ == 0 && i == kTries) {
       Fail(problem, "it gives out numbers that are taken");
       break;
     }
   }
+  if (number_ != 0) {
+    head_ = head;
+    head->clean.store(0);
+  }
   UnlockOctet(fd_, kArbiterOctet);
   return number_ != 0;
+}
+
+void MappedFile::MarkCleanIfLast() {
+  if (head_ == nullptr || lost() || !LockOctet(fd_, kArbiterOctet)) return;
+  if (!AnyOctetIsLocked(fd_)) {
+    // The flag only after what it vouches for.
+    if (msync(base_, bytes_, MS_SYNC) == 0) head_->clean.store(1);
+    msync(base_, 4096, MS_SYNC);
+  }
+  UnlockOctet(fd_, kArbiterOctet);
 }
 
 bool MappedFile::TakeOver(void* context, std::atomic<uint32_t>* word, uint32_t number) {
@@ -294,6 +316,7 @@ bool MappedFile::Replaced() const {
 }
 
 MappedFile::~MappedFile() {
+  MarkCleanIfLast();
   if (guard_ >= 0) FreeGuard(guard_);
   if (base_ != nullptr) munmap(base_, bytes_);
   close(fd_);

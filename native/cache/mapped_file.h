@@ -29,8 +29,17 @@ struct ClockAnchor {
   uint64_t wall_ms;    // the wall clock at
   uint64_t region_ms;  // this region time
   static ClockAnchor Begin(uint64_t monotonic_ms, uint64_t wall_ms);
-  // False: the wall clock stands before the anchor, so nobody can say how much time has passed.
-  bool Continue(uint64_t monotonic_ms, uint64_t now_wall_ms, uint64_t* offset);
+  enum class Since { kSameStart, kRestart, kBackwards };
+  // kBackwards: the wall clock stands before the anchor, so nobody can say how much time has passed.
+  Since Continue(uint64_t monotonic_ms, uint64_t now_wall_ms, uint64_t* offset);
+};
+
+// What openings of a file keep in it.
+struct OpeningsHead {
+  std::atomic<uint32_t> last;  // the number of the latest, ever
+  // Set by the last to close, when all is on the disk: only then may what the file holds be believed after a restart
+  // of the machine, which may have lost some of its pages and not others.
+  std::atomic<uint32_t> clean;
 };
 
 class MappedFile {
@@ -44,8 +53,8 @@ class MappedFile {
     std::function<bool(MutableBytes)> lay_out;
   };
   static std::unique_ptr<MappedFile> Open(const Options& options, FileProblem* problem);
-  // Takes the number after the `last` one. `settle` runs while no other opening can come; false = give up.
-  bool Join(std::atomic<uint32_t>* last, const std::function<bool()>& settle, FileProblem* problem);
+  // Takes the next number. `settle` runs while no other opening can come or go; false = give up.
+  bool Join(OpeningsHead* head, const std::function<bool()>& settle, FileProblem* problem);
   ~MappedFile();
 
   MutableBytes memory() const { return {base_, bytes_}; }
@@ -63,6 +72,7 @@ class MappedFile {
   static std::unique_ptr<MappedFile> Make(const Options& options, FileProblem* problem);
   static std::unique_ptr<MappedFile> Find(const Options& options, FileProblem* problem);
   bool Map(size_t bytes, FileProblem* problem);
+  void MarkCleanIfLast();
   static bool TakeOver(void* context, std::atomic<uint32_t>* word, uint32_t number);
 
   int fd_;
@@ -70,6 +80,7 @@ class MappedFile {
   uint8_t* base_ = nullptr;
   size_t bytes_ = 0;
   uint32_t number_ = 0;
+  OpeningsHead* head_ = nullptr;
   int guard_ = -1;          // its place among the guarded mappings
   std::mutex taking_over_;  // threads of one opening; openings keep each other out by the file's lock
 };

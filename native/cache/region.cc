@@ -42,6 +42,19 @@ LogRange RangeOf(const Layout& layout, size_t queue) {
   return {begin, begin + units(queue)};
 }
 
+namespace {
+
+// Its head; an index of zeros is an empty one.
+void BeginShard(uint8_t* base, const Layout& layout, uint32_t shard) {
+  auto* header = new (layout.ShardBase(base, shard)) ShardHeader();
+  for (size_t q = 0; q < kQueues; ++q) {
+    const auto [begin, end] = RangeOf(layout, q);
+    header->logs[q].Init(begin, end - begin);
+  }
+}
+
+}  // namespace
+
 bool FormatRegion(uint8_t* base, const RegionOptions& options) {
   const uint32_t shards = options.shards != 0 ? options.shards : DefaultShards(options.bytes);
   if (shards > kMaxShards || (shards & (shards - 1)) != 0 || options.bytes < kMinRegionBytes) return false;
@@ -69,13 +82,7 @@ bool FormatRegion(uint8_t* base, const RegionOptions& options) {
       static_cast<uint32_t>(std::max<size_t>(1, static_cast<size_t>(static_cast<double>(entries) * slot_bytes) / 64));
 
   const Layout layout = {options.bytes, shard_bytes, shards, super->buckets_per_shard, options.policy, options.kind};
-  for (uint32_t s = 0; s < shards; ++s) {
-    ShardHeader* header = new (layout.ShardBase(base, s)) ShardHeader();
-    for (size_t q = 0; q < kQueues; ++q) {
-      const auto [begin, end] = RangeOf(layout, q);
-      header->logs[q].Init(begin, end - begin);
-    }
-  }
+  for (uint32_t s = 0; s < shards; ++s) BeginShard(base, layout, s);
   FenceRelease();
   super->magic = kRegionMagic;  // last: a half-formatted region is never taken for a whole one
   return true;
@@ -184,6 +191,15 @@ std::unique_ptr<Region> Region::Open(const FileOptions& options, FileProblem* pr
   }
 }
 
+// Empties every shard, whatever is in it. Nobody else is at them.
+void Region::ForgetEverything() {
+  for (uint32_t s = 0; s < layout_.shards; ++s) {
+    BeginShard(base_, layout_, s);
+    std::memset(layout_.ShardBase(base_, s) + sizeof(ShardHeader), 0,
+                size_t{layout_.buckets_per_shard} * sizeof(Bucket));
+  }
+}
+
 // Whether the file's region is what was asked for, and this opening one of those at it.
 bool Region::Settle(const FileOptions& options, MappedFile* file, FileProblem* problem) {
   const auto refuse = [&](const char* what) {
@@ -192,8 +208,17 @@ bool Region::Settle(const FileOptions& options, MappedFile* file, FileProblem* p
     return false;
   };
   const auto settle = [&] {
-    return SuperblockOf(base_)->clock.Continue(options.monotonic_ms, options.wall_ms, &clock_offset_ms_) ||
-           refuse("it was used at a later time than it is now");
+    Superblock* super = SuperblockOf(base_);
+    switch (super->clock.Continue(options.monotonic_ms, options.wall_ms, &clock_offset_ms_)) {
+      case ClockAnchor::Since::kBackwards:
+        return refuse("it was used at a later time than it is now");
+      case ClockAnchor::Since::kRestart:
+        if (super->openings.clean.load() == 0) ForgetEverything();
+        return true;
+      case ClockAnchor::Since::kSameStart:
+        return true;
+    }
+    return false;
   };
   if (const char* what = CheckRegion(base_, file->memory().size(), options.region.kind, &layout_)) return refuse(what);
   if (layout_.policy != options.region.policy) return refuse("it has another policy");

@@ -50,7 +50,7 @@ struct alignas(64) Superblock {
   std::atomic<uint64_t> scopes[4];
   // How long past its time an entry is kept before a log's tail may drop it, in the format's units of time.
   std::atomic<uint32_t> stale_window;
-  std::atomic<uint32_t> openings;  // of a file, ever
+  OpeningsHead openings;
   InvalidationTable::Head invalidations;
 };
 
@@ -131,6 +131,7 @@ class Region {
 
  private:
   Region(uint8_t* base, size_t owned_bytes) : base_(base), owned_bytes_(owned_bytes) {}
+  void ForgetEverything();
   bool Settle(const FileOptions& options, MappedFile* file, FileProblem* problem);
   uint8_t* base_;
   Layout layout_ = {};

@@ -154,16 +154,53 @@ TEST(MappedFile, KnowsWhetherItsPathLeadsElsewhere) {
 }
 
 TEST(MappedFile, ItsTimeGoesOnOverRestartsOfTheMachine) {
+  using Since = cache::ClockAnchor::Since;
   cache::ClockAnchor anchor = cache::ClockAnchor::Begin(500'000, 10'000'000);
   uint64_t offset = 1;
-  ASSERT_TRUE(anchor.Continue(600'000, 99'000'000, &offset));
+  EXPECT_EQ(anchor.Continue(600'000, 99'000'000, &offset), Since::kSameStart);
   EXPECT_EQ(offset, 0u);  // the same start: the wall clock is not looked at
   std::memset(anchor.boot, 'x', sizeof anchor.boot);
   // 40 s by the wall since the file was made at 500 s; the new monotonic clock stands at 7 s.
-  ASSERT_TRUE(anchor.Continue(7'000, 10'040'000, &offset));
+  EXPECT_EQ(anchor.Continue(7'000, 10'040'000, &offset), Since::kRestart);
   EXPECT_EQ(7'000 + offset, 540'000u);
   std::memset(anchor.boot, 'y', sizeof anchor.boot);
-  EXPECT_FALSE(anchor.Continue(7'000, 10'000'000, &offset));
+  EXPECT_EQ(anchor.Continue(7'000, 10'000'000, &offset), Since::kBackwards);
+}
+
+TEST(MappedFile, AfterARestartOfTheMachineOnlyWhatWasClosedIsBelieved) {
+  Folder folder;
+  const auto restart = [&] {
+    const int fd = open(folder.file().c_str(), O_RDWR);
+    EXPECT_EQ(pwrite(fd, "another start", 13, offsetof(cache::Superblock, clock)), 13);
+    close(fd);
+  };
+  const auto clean = [&] {
+    uint32_t value = 7;
+    const int fd = open(folder.file().c_str(), O_RDONLY);
+    EXPECT_EQ(pread(fd, &value, 4, offsetof(cache::Superblock, openings) + offsetof(cache::OpeningsHead, clean)), 4);
+    close(fd);
+    return value;
+  };
+  {
+    Opening first(folder.file());
+    ASSERT_EQ(first.Insert(Marked("a.example", 3)), Status::kOk);
+    { Opening second(folder.file()); }
+    EXPECT_EQ(clean(), 0u);  // one is still at it
+  }
+  EXPECT_EQ(clean(), 1u);
+  restart();
+  {
+    Opening later(folder.file());
+    EXPECT_EQ(clean(), 0u);
+    EXPECT_EQ(later.Ask("a.example"), 1);
+    restart();  // as a machine that lost its power
+    Opening after(folder.file());
+    EXPECT_EQ(after.Ask("a.example"), 0);
+    EXPECT_EQ(after.cache->TotalStats().entries, 0u);
+    EXPECT_TRUE(after.cache->CheckInvariants());
+    ASSERT_EQ(after.Insert(Marked("b.example", 3)), Status::kOk);
+    EXPECT_EQ(after.Ask("b.example"), 1);
+  }
 }
 
 #ifndef SHARDNS_TSAN  // it does not follow a fork
