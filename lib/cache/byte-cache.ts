@@ -271,35 +271,39 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    * @throws what `load` throws; ERR_SHARDNS_LOADER while a failure of its is remembered (`errorTtlMs`);
    * ERR_SHARDNS_OVERLOAD beyond `maxLoads`; ERR_SHARDNS_ABORTED by the caller's signal, which leaves the load alone
    */
-  fetch(key: ByteKey, load: Loader<V>, options: FetchOptions<V> = {}): Promise<V> {
+  async fetch(key: ByteKey, load: Loader<V>, options: FetchOptions<V> = {}): Promise<V> {
     this.#ready(key);
     if (typeof load !== 'function') throw optionError('load', load, 'a function');
     if (options.ttlMs !== undefined && typeof options.ttlMs !== 'function') checkTtl(options.ttlMs);
-    const { native, control, remainingMs, fetcher } = this.#store;
+    const store = this.#store;
+    const { native, control, remainingMs, fetcher } = store;
     const generation = native.generation();
+    // The caller's octets may change while it is loaded.
+    const own = typeof key === 'string' ? key : Uint8Array.from(key);
     return fetcher.fetch<V>({
-      id: `${this.#space}\u0000${typeof key === 'string' ? key : `\u0000${Buffer.from(key).toString('latin1')}`}`,
-      load: () => load(key),
+      id: `${this.#space}\u0000${typeof own === 'string' ? own : `\u0000${Buffer.from(own).toString('latin1')}`}`,
+      load: () => load(own),
       signal: options.signal,
       look: () => {
-        const got = native.get(key, this.#space, GetFlag.allowStale);
+        if (store.closed) return undefined;
+        const got = native.get(own, this.#space, GetFlag.allowStale);
         if (got === Got.failure) return { failure: this.#failure() };
         if (got < 0) {
-          this.#nothing(key, got);
+          this.#nothing(own, got);
           return undefined;
         }
         const refresh = control[ByteControl.refresh] !== 0;
         const expiredMs = -remainingMs[0];
-        const value = this.#decode(key, got);
+        const value = this.#decode(own, got);
         return value === undefined ? undefined : { value, refresh, expiredMs };
       },
       store: value => {
-        if (this.#store.closed) return;
+        if (store.closed) return;
         const ttlMs = typeof options.ttlMs === 'function' ? options.ttlMs(value) : options.ttlMs;
-        this.#write(key, value, { ttlMs, tags: options.tags }, generation);
+        this.#write(own, value, { ttlMs, tags: options.tags }, generation);
       },
       note: (text, ttlMs) => {
-        if (!this.#store.closed) native.set(key, this.#space, text, FAILURE_FLAGS, ttlMs, undefined, generation);
+        if (!store.closed) native.set(own, this.#space, text, FAILURE_FLAGS, ttlMs, undefined, generation);
       },
     });
   }
@@ -307,8 +311,9 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** Forgets what carries a tag, or everything in all namespaces, for every thread and process, at once and in O(1). */
   invalidate(what: { tag: string } | { all: true }): void {
     const { native } = this.#open();
-    if ('tag' in what) native.forget(ByteForget.tag, native.tagMark(checkTag(what.tag)));
-    else native.forget(ByteForget.all, 0);
+    if (typeof what === 'object' && 'tag' in what) native.forget(ByteForget.tag, native.tagMark(checkTag(what.tag)));
+    else if (what?.all === true) native.forget(ByteForget.all, 0);
+    else throw optionError('invalidate', what, '{ tag } or { all: true }');
   }
   /** Forgets this namespace; of the cache itself: everything. O(1). */
   clear(): void {

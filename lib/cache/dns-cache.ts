@@ -241,12 +241,17 @@ export class DnsCache implements Disposable {
   /** Forgets a name, a subtree, a tenant or everything, for every thread, at once and in O(1). */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true }): void {
     this.#open();
-    if ('name' in what) this.engine.invalidate({ name: wireName(what.name) });
-    else if ('suffix' in what) this.engine.invalidate({ suffix: wireName(what.suffix) });
-    else if ('tenant' in what) {
-      checkTenant(what.tenant);
-      this.engine.invalidate({ tenant: what.tenant });
-    } else this.engine.invalidate('all');
+    const given = (typeof what === 'object' ? what : {}) as Partial<Record<'name' | 'suffix', string>> & {
+      tenant?: number;
+      all?: true;
+    };
+    if (given.name !== undefined) this.engine.invalidate({ name: wireName(given.name) });
+    else if (given.suffix !== undefined) this.engine.invalidate({ suffix: wireName(given.suffix) });
+    else if (given.tenant !== undefined) {
+      checkTenant(given.tenant);
+      this.engine.invalidate({ tenant: given.tenant });
+    } else if (given.all === true) this.engine.invalidate('all');
+    else throw optionError('invalidate', what, '{ name }, { suffix }, { tenant } or { all: true }');
   }
 
   /** The entries as they are met, shard by shard, for inspection; invalidated ones are still among them. */

@@ -161,6 +161,11 @@ describe('what is wrong is said', () => {
     expect(code(() => cache.namespace('a').namespace('b'))).toContain('not from a namespace');
     const v8 = cache.namespace<unknown>('v8', { codec: 'v8' });
     expect(code(() => v8.set('a', () => 1))).toContain('value: expected a value that v8.serialize can write');
+    cache.set('kept', 'x');
+    expect(code(() => cache.invalidate({} as never))).toContain(
+      'invalidate: expected { tag } or { all: true }, got {}',
+    );
+    expect(cache.get('kept')).toBe('x');
     expect(code(() => cache.share())).toContain('shared: expected true');
     expect(code(() => ByteCache.attach({} as never))).toContain('handle: expected what share() returned');
   });
@@ -173,13 +178,17 @@ describe('what is wrong is said', () => {
     for (const use of [
       () => cache.get('a'),
       () => users.set('a', 'b'),
-      () => cache.fetch('a', () => 'b'),
       () => cache.stats(),
       () => users.clear(),
       () => [...cache.entries()],
     ]) {
       expect(code(use)).toContain('ERR_SHARDNS_CLOSED');
     }
+    await expect(cache.fetch('a', () => 'b')).rejects.toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
+    const failing = ByteCache.create({ ...small, codec: 'utf8', errorTtlMs: 1000 });
+    const failed = failing.fetch('a', () => Promise.reject(new Error('its own')));
+    failing.close();
+    await expect(failed).rejects.toThrow('its own');
     const late = ByteCache.create({ ...small, codec: 'utf8' });
     let loaded: (value: string) => void = () => undefined;
     const waiting = late.fetch('a', () => new Promise<string>(resolve => (loaded = resolve)));
@@ -205,6 +214,15 @@ describe('fetch', () => {
     expect(await cache.fetch('b', () => 'at once', { ttlMs: value => value.length * 100 })).toBe('at once');
     expect(cache.ttl('b')).toBeGreaterThan(600);
     expect(cache.ttl('b')).toBeLessThanOrEqual(700);
+  });
+
+  test('a key of octets may be changed by its owner meanwhile', async () => {
+    const { cache } = setup();
+    const key = Buffer.from('key');
+    const loading = cache.fetch(key, () => Promise.resolve('value'));
+    key.fill(0);
+    await loading;
+    expect(cache.get('key')).toBe('value');
   });
 
   test('undefined is given and not stored', async () => {

@@ -136,6 +136,9 @@ describe('alone', () => {
     expect(() => cache.insert(5 as never)).toThrow(/response: expected a Uint8Array, got 5/);
     expect(() => cache.insert(answerA(makeQuery('a')), { tenant: -1 })).toThrow(/tenant: expected .*, got -1/);
     expect(() => cache.invalidate({ tenant: 2 ** 32 })).toThrow(/tenant: expected .*, got 4294967296/);
+    expect(() => cache.invalidate({} as never)).toThrow(
+      'invalidate: expected { name }, { suffix }, { tenant } or { all: true }, got {}',
+    );
     expect(() => cache.answerBatch(1)).toThrow(/count: expected 0 to 0, .*got 1/);
     expect(() => cache.registerBatch(out, out as never, out, out as never)).toThrow(/ends: expected .*Uint32Array/);
     cache.close();
