@@ -17,7 +17,9 @@ class ByteCacheObject {
   static ByteCacheObject* From(napi_env env, napi_value object);
   const std::shared_ptr<cache::ByteCache>& cache() const { return cache_; }
   uint32_t* control() const { return control_.as<uint32_t>(); }
+  // In milliseconds, by the exact clock.
   uint64_t Now() const;
+  uint64_t NowMs() const { return Now(); }
 
  private:
   friend struct ByteCacheMethods;

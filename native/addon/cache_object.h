@@ -21,6 +21,7 @@ class CacheObject {
   static napi_value Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory);
   uint32_t* control() const { return control_.as<uint32_t>(); }
   Ticks Now() const { return cache_->NowTicks(MonotonicMs()); }
+  uint64_t NowMs() const { return cache_->NowMs(MonotonicMs()); }
 
  private:
   friend struct CacheMethods;

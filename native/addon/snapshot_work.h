@@ -5,7 +5,6 @@
 
 #include "addon/object.h"
 #include "addon/region_argument.h"
-#include "base/clock.h"
 #include "snapshot/snapshot.h"
 
 namespace shardns::addon {
@@ -48,7 +47,7 @@ struct SnapshotWork {
                                   .path = std::move(path),
                                   .save = save,
                                   .keep_undamaged = keep != 0,
-                                  .now_ms = object->cache()->NowMs(MonotonicMs()),
+                                  .now_ms = object->NowMs(),
                                   .wall_ms = WallMs()};
     if constexpr (requires { object->ttl(); }) work->ttl = object->ttl();
     napi_value promise, name;
