@@ -110,6 +110,7 @@ describe('values', () => {
     cache.set('a', 'one');
     users.set('b', 'three', { ttlMs: 5000 });
     users.get('b');
+    for (let i = 0; i < 3; i++) expect([users.has('b'), cache.ttl('a')]).toEqual([true, Infinity]); // no hits
     expect([...cache.entries()]).toEqual([{ key: Buffer.from('a'), length: 3, remainingMs: Infinity, popularity: 0 }]);
     const [entry] = [...users.entries()];
     expect(entry).toMatchObject({ key: Buffer.from('b'), length: 5, popularity: 1 });

@@ -19,6 +19,7 @@ describe('a snapshot', () => {
     using to = DnsCache.create({ memory: '4MiB', policy: 'lru' });
     expect(await to.load(path)).toMatchObject({ entries: 1, expired: 0, rejected: 0, damaged: false });
     expect(to.peek('a.example', 'A')!.remainingSeconds).toBeGreaterThan(298);
+    expect(to.peek('a.example', 'A')!.popularity).toBe(0); // looking is no hit
   });
 
   test('brings values with their namespaces, tags and lifetimes', async () => {
