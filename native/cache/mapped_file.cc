@@ -43,10 +43,11 @@ void OnBusError(int signal_number, siginfo_t* info, void* context) {
     uint8_t* base = guard.base.load();
     const auto begin = reinterpret_cast<uintptr_t>(base);
     if (base == nullptr || address < begin || address >= begin + guard.bytes.load()) continue;
-    // Everybody at it goes on with empty memory: logs of zeros are not sound, so that each shard begins anew.
+    // Another thread is at it, or was: the access is tried again.
+    if (guard.lost.exchange(true)) return;
+    // Everybody goes on with empty memory: logs of zeros are not sound, so that each shard begins anew.
     if (mmap(base, guard.bytes.load(), PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
         base) {
-      guard.lost.store(true);
       return;
     }
   }

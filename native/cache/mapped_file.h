@@ -81,8 +81,7 @@ class MappedFile {
   size_t bytes_ = 0;
   uint32_t number_ = 0;
   OpeningsHead* head_ = nullptr;
-  int guard_ = -1;          // its place among the guarded mappings
-  std::mutex taking_over_;  // threads of one opening; openings keep each other out by the file's lock
+  int guard_ = -1;  // its place among the guarded mappings
 };
 
 }  // namespace shardns::cache

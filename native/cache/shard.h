@@ -194,6 +194,8 @@ class alignas(64) Shard {
   PolicyKind policy_;
   // A hit reads only what stands above.
   LockHolder holder_;
+  // In a file: keeps the threads of one opening apart even when the file, and the lock in it, is cut away.
+  std::unique_ptr<FutexLock> own_lock_;
   LogRange ranges_[kQueues];
   // Both under the lock.
   mutable Log logs_[kQueues];

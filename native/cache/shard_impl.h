@@ -22,7 +22,8 @@ Shard<Format>::Shard(const Region& region, uint32_t number)
       arena_end_(region.layout().arena_end()),
       links_(region.layout().policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0),
       policy_(region.layout().policy),
-      holder_(region.holder()) {
+      holder_(region.holder()),
+      own_lock_(region.file() != nullptr ? new FutexLock : nullptr) {
   for (size_t q = 0; q < kQueues; ++q) ranges_[q] = RangeOf(region.layout(), q);
 }
 
@@ -30,6 +31,7 @@ Shard<Format>::Shard(const Region& region, uint32_t number)
 
 template <typename Format>
 void Shard<Format>::Lock() const {
+  if (own_lock_) own_lock_->Lock();
   const bool inherited = header_->lock.LockAs(holder_);
   RacyRead(logs_, header_->logs, sizeof logs_);
   in_doubt_ = false;
@@ -45,6 +47,7 @@ void Shard<Format>::Unlock() const {
   if (in_doubt_) Rebuild();
   PublishLogs();
   header_->lock.Unlock();
+  if (own_lock_) own_lock_->Unlock();
 }
 
 template <typename Format>
@@ -351,7 +354,9 @@ bool Shard<Format>::Renew(const Key& key, Time now, const Maker& make) {
   const AtomicSlot* slot = FindSlot(key);
   if (slot == nullptr) return false;
   const uint32_t unit = Slot(slot->load(std::memory_order_relaxed)).at();
+  // Checked once more: the copy that is worked with is the one that is right.
   const Header header = HeaderAt(unit);
+  if (CheckedUnitsAt(unit, header, arena_end_ - unit) == 0) return false;
   Image image;
   return make(EntryAt(unit), header, &image) && Store(image, key, now, header.generation, 0) == Status::kOk;
 }

@@ -31,6 +31,7 @@ size_t WriteRecord(const cache::Cache& cache, const uint8_t* at, const cache::En
   const int32_t age = -TicksUntil(header.stored, now);
   const uint8_t* message = at + sizeof header + header.ttl_count;
   const uint8_t extra = cache::AnswerFormat::ExtraLength(at, header);
+  if (extra > cache::kMaxExtra) return 0;  // shared memory may change under the walk
   uint8_t* end = Put(to, header.length);
   end = Put(end, static_cast<uint8_t>(header.flags & cache::entry_flag::kKeyMask));
   end = Put(end, extra);

@@ -142,6 +142,38 @@ TEST(MappedFile, GoesOnAsEmptyMemoryWhenItIsCutUnderTheMapping) {
   EXPECT_EQ(test::Open(folder.file(), {}, &problem), nullptr);
 }
 
+TEST(MappedFile, MayBeCutWhileThreadsReadAndWriteIt) {
+  for (int round = 0; round < 20; ++round) {
+    Folder folder;
+    const OpenArgs lru = {.policy = cache::PolicyKind::kLru};  // reads take the lock too
+    Opening t(folder.file(), lru);
+    std::atomic<bool> stop{false};
+    std::thread reader([&] {
+      udp::Responder responder(t.cache.get(), t.cache->NewReader());
+      Buffer out(kRoom);
+      for (uint32_t n = 0; !stop; ++n) {
+        const std::string name = "n" + std::to_string(n % 5000) + ".example";
+        const Buffer query = Query(name);
+        wire::Query parsed;
+        const udp::Response response = responder.Respond(query, {.now = 16032}, &parsed, out);
+        if (response.verdict != udp::Verdict::kReply) continue;
+        ASSERT_TRUE(IsMarked(name, query, std::span(out).first(response.length), 2));
+      }
+    });
+    for (int n = 0; n < 10'000; ++n) {
+      if (n == 5000) {
+        ASSERT_EQ(truncate(folder.file().c_str(), round % 2 == 0 ? 0 : 8192), 0);
+      }
+      ASSERT_EQ(t.Insert(Marked("n" + std::to_string(n % 5000) + ".example", static_cast<uint8_t>(n % 251))),
+                Status::kOk);
+    }
+    stop = true;
+    reader.join();
+    EXPECT_TRUE(t.cache->region().file()->lost());
+    EXPECT_TRUE(t.cache->CheckInvariants());
+  }
+}
+
 TEST(MappedFile, KnowsWhetherItsPathLeadsElsewhere) {
   Folder folder;
   Opening t(folder.file());
