@@ -13,6 +13,12 @@ export const memoryOption = z.union([z.string(), z.number()]).superRefine((value
   }
 });
 
+export const pathOption = z
+  .string()
+  .min(1, 'expected the path of a file')
+  .max(1000, 'expected a path of at most 1000 characters')
+  .refine(text => !text.includes('\0'), 'expected a path without NUL');
+
 /** What zod says of an option, without its preamble. */
 export function issueText(message: string): string {
   return message.replace(/^Invalid (input|option): /, '');

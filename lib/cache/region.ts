@@ -1,7 +1,7 @@
 // The memory of a cache: of its own, in a SharedArrayBuffer, or in a file. Errors of the native side are explained here.
 import { z } from 'zod';
 import { ShardnsError, show } from '../base/errors.js';
-import { count, memoryOption } from '../base/options.js';
+import { count, memoryOption, pathOption } from '../base/options.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { FileState, type NativeRegion, Policy, type RegionMakers } from '../native/binding.js';
 
@@ -32,7 +32,7 @@ export const regionShape = {
 };
 /** Options of a cache that lies in a file. */
 export const fileShape = {
-  path: z.string().min(1, 'expected the path of a file'),
+  path: pathOption,
   /** Octets of a new file, and what one that is there must have; not given: 64 MiB, and any. */
   memory: memoryOption.optional(),
   /** Put a new file in the place of one that does not fit: another version, size, policy or kind. */
@@ -89,18 +89,19 @@ const LOOK_EVERY_MS = 1000;
 
 /** Looks once a second whether the file under a cache is still what it should be. */
 export class FileWatch {
-  #lookAt = performance.now() + LOOK_EVERY_MS;
+  #lookAt: number;
   constructor(
-    readonly path: string,
+    private readonly path: string,
     private readonly native: NativeRegion,
-  ) {}
+    private readonly nowMs: () => number = () => performance.now(),
+  ) {
+    this.#lookAt = nowMs() + LOOK_EVERY_MS;
+  }
 
   /** @throws {ShardnsError} ERR_SHARDNS_FILE when the file was cut or replaced */
   check(): void {
-    const now = performance.now();
-    if (now >= this.#lookAt) this.look(now);
-  }
-  look(now = performance.now()): void {
+    const now = this.nowMs();
+    if (now < this.#lookAt) return;
     const state = this.native.fileState();
     if (state === FileState.sound) {
       this.#lookAt = now + LOOK_EVERY_MS;

@@ -1,6 +1,7 @@
 // What a cache holds, in a file that does not depend on how it is held: saved beside readers and writers, off the main
 // thread, and loaded as if a stranger had sent it.
 import { optionError, ShardnsError } from '../base/errors.js';
+import { issueText, pathOption } from '../base/options.js';
 import type { NativeRegion, SnapshotResult } from '../native/binding.js';
 
 export interface SaveResult {
@@ -21,10 +22,9 @@ const explain =
     throw new ShardnsError('ERR_SHARDNS_FILE', `${path}: ${(cause as Error).message}`, { cause });
   };
 function checkPath(path: unknown): string {
-  if (typeof path !== 'string' || path === '' || path.includes('\0') || path.length > 1000) {
-    throw optionError('path', path, 'the path of a file');
-  }
-  return path;
+  const { success, error } = pathOption.safeParse(path);
+  if (!success) throw optionError('path', path, issueText(error.issues[0].message).replace(/^expected /, ''));
+  return path as string;
 }
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_FILE */

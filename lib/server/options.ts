@@ -4,7 +4,8 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
-import { count, issueText, memoryOption } from '../base/options.js';
+import { count, issueText, pathOption } from '../base/options.js';
+import { regionShape } from '../cache/region.js';
 
 const custom = <T>(parse: (text: string) => T): ((text: string, context: z.RefinementCtx) => void) => {
   return (text, context) => {
@@ -18,7 +19,6 @@ const custom = <T>(parse: (text: string) => T): ((text: string, context: z.Refin
 const listenAddress = z.string().superRefine(custom(text => parseSocketAddress(text, '')));
 const upstreamAddress = z.string().superRefine(custom(text => parseSocketAddress(text, '', 53)));
 const prefix = z.string().superRefine(custom(text => parsePrefix(text, '')));
-const path = z.string().min(1, 'expected the path of a file').max(1000);
 const seconds = (max: number) => z.number().int().min(0).max(max);
 
 export const serverSchema = z.strictObject({
@@ -43,17 +43,9 @@ export const serverSchema = z.strictObject({
     .prefault({}),
   cache: z
     .strictObject({
-      memory: memoryOption.default('64MiB'),
+      ...regionShape,
       /** A file to keep it in, on tmpfs or a disk: warm after a restart, common to the servers that name it. */
-      file: path.optional(),
-      policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
-      shards: z
-        .number()
-        .int()
-        .min(0)
-        .max(256)
-        .refine(n => (n & (n - 1)) === 0, 'expected 0 (chosen) or a power of two')
-        .default(0),
+      file: pathOption.optional(),
       averageEntryBytes: count(64, 65_536).default(184),
       minTtlSeconds: seconds(86_400).default(0),
       maxTtlSeconds: count(1, 604_800).default(86_400), // RFC 8767 section 4: no more than 7 days
@@ -126,7 +118,7 @@ export const serverSchema = z.strictObject({
   /** Save the cache to a file at intervals and at the end, and load it at the start. */
   snapshot: z
     .strictObject({
-      file: path,
+      file: pathOption,
       /** 0 = only at the end. */
       intervalSeconds: count(0, 86_400).default(300),
     })
@@ -134,7 +126,7 @@ export const serverSchema = z.strictObject({
   /** Ask for names at the start: from a list, or the most frequent ones of a query log. */
   warm: z
     .strictObject({
-      file: path,
+      file: pathOption,
       top: count(1, 1_000_000).default(10_000),
       perSecond: count(1, 1_000_000).default(100),
     })
