@@ -6,7 +6,7 @@ import { count, readWith } from '../base/options.js';
 import { type CacheStats, type NativeCache, Status } from '../native/binding.js';
 import { typeCode, typeName } from '../wire/iana.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
-import { type AnswerOptions, Engine, MAX_TENANT, type Variant } from './engine.js';
+import { type AnswerOptions, Engine, MAX_TENANT, PLAIN_TUNABLES, type Variant } from './engine.js';
 import { FileWatch, fileShape, regionShape } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
@@ -96,22 +96,16 @@ export class DnsCache implements Disposable {
     this.#settings = settings;
     this.#memory = place.memory;
     this.#file = place.path === undefined ? undefined : new FileWatch(place.path, engine.native);
+    const { minTtlSeconds, maxTtlSeconds, negativeMinTtlSeconds, negativeMaxTtlSeconds, udpSize } = settings;
     engine.configure({
-      minTtlSeconds: settings.minTtlSeconds,
-      maxTtlSeconds: settings.maxTtlSeconds,
-      negativeMinTtlSeconds: settings.negativeMinTtlSeconds,
-      negativeMaxTtlSeconds: settings.negativeMaxTtlSeconds,
-      ttlJitterPercent: 0,
+      ...PLAIN_TUNABLES,
+      minTtlSeconds,
+      maxTtlSeconds,
+      negativeMinTtlSeconds,
+      negativeMaxTtlSeconds,
+      udpSize,
       staleWindowSeconds: settings.staleSeconds,
-      staleTtlSeconds: 30, // RFC 8767 section 4
-      prefetchShare0: 0,
-      prefetchShare1: 0,
-      prefetchShare2: 0,
-      prefetchShare3: 0,
-      earlyRefreshBetaTicks: 0,
-      udpSize: settings.udpSize,
       rotate: settings.rotate ? 1 : 0,
-      clientSubnet: 0,
     });
   }
 

@@ -77,6 +77,25 @@ function readListed(out: Buffer, at: number): ListedEntry {
   };
 }
 
+/** Nothing but storing and answering: no stale answers, no refresh. */
+export const PLAIN_TUNABLES: Tunables = {
+  minTtlSeconds: 0,
+  maxTtlSeconds: 86_400, // RFC 8767 section 4
+  negativeMinTtlSeconds: 0,
+  negativeMaxTtlSeconds: 3600, // RFC 2308 section 5
+  ttlJitterPercent: 0,
+  staleWindowSeconds: 0,
+  staleTtlSeconds: 30, // RFC 8767 section 4
+  prefetchShare0: 0,
+  prefetchShare1: 0,
+  prefetchShare2: 0,
+  prefetchShare3: 0,
+  earlyRefreshBetaTicks: 0,
+  udpSize: 1232, // RFC 9715 section 3.1
+  rotate: 0,
+  clientSubnet: 0,
+};
+
 export function variantFlags(variant: Variant): number {
   return (variant.dnssecOk ? VariantFlag.dnssecOk : 0) | (variant.checkingDisabled ? VariantFlag.checkingDisabled : 0);
 }

@@ -12,7 +12,7 @@ import { parseMemory } from '../base/memory.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { WatchedFile } from '../base/watched-file.js';
 import type { DnsCache } from '../cache/dns-cache.js';
-import { Engine } from '../cache/engine.js';
+import { Engine, PLAIN_TUNABLES } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
@@ -68,7 +68,9 @@ export class DnsClient implements Disposable {
   /** Answers that lookups have just taken apart; see lookup.ts. */
   readonly decoded = new BoundedMap<string, object>(MAX_DECODED);
   #servers: readonly string[] | undefined;
+  /** What groups and limits were last made of. */
   #groupsOf: unknown;
+  #confOf: unknown;
   #underWay = 0;
   #alive: NodeJS.Timeout | undefined;
   #closed = false;
@@ -205,9 +207,10 @@ export class DnsClient implements Disposable {
 
   /** Servers that stay keep what is known of them. */
   #useServers(): void {
-    const { servers } = this;
-    if (servers === this.#groupsOf) return;
+    const { servers, conf } = this;
+    if (servers === this.#groupsOf && conf === this.#confOf) return;
     this.#groupsOf = servers;
+    this.#confOf = conf;
     const group = servers.map(text => {
       const at = parseSocketAddress(text, 'servers', 53);
       const upstream = this.#upstreams.get(text) ?? new Upstream(at, this.clock);
@@ -216,7 +219,7 @@ export class DnsClient implements Disposable {
     });
     for (const text of [...this.#upstreams.keys()]) if (!servers.includes(text)) this.#upstreams.delete(text);
     this.#resolver.groups = new Map([['default', group]]);
-    const { timeoutMs, attempts, rotate } = this.conf;
+    const { timeoutMs, attempts, rotate } = conf;
     const deadlineMs = this.settings.timeoutMs ?? Math.min(timeoutMs * attempts, 30_000);
     this.#exchanger.options = { ...this.#exchanger.options, deadlineMs, spread: rotate };
   }
@@ -267,22 +270,16 @@ export class DnsClient implements Disposable {
 }
 
 function tunablesOf(settings: LookupSettings): Tunables {
+  const { minTtlSeconds, maxTtlSeconds, negativeMaxTtlSeconds, staleSeconds, rotate } = settings;
   return {
-    minTtlSeconds: settings.minTtlSeconds,
-    maxTtlSeconds: settings.maxTtlSeconds,
-    negativeMinTtlSeconds: 0,
-    negativeMaxTtlSeconds: settings.negativeMaxTtlSeconds,
-    ttlJitterPercent: 0,
-    staleWindowSeconds: settings.staleSeconds,
-    staleTtlSeconds: 30, // RFC 8767 section 4
-    prefetchShare0: 0,
-    prefetchShare1: 0,
+    ...PLAIN_TUNABLES,
+    minTtlSeconds,
+    maxTtlSeconds,
+    negativeMaxTtlSeconds,
+    staleWindowSeconds: staleSeconds,
     prefetchShare2: 13,
     prefetchShare3: 26, // a tenth of the lifetime
-    earlyRefreshBetaTicks: 0,
-    udpSize: 1232,
-    rotate: settings.rotate ? 1 : 0,
-    clientSubnet: 0,
+    rotate: rotate ? 1 : 0,
   };
 }
 
