@@ -277,12 +277,16 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     if (options.ttlMs !== undefined && typeof options.ttlMs !== 'function') checkTtl(options.ttlMs);
     const store = this.#store;
     const { native, control, remainingMs, fetcher } = store;
-    const generation = native.generation();
-    // The caller's octets may change while it is loaded.
-    const own = typeof key === 'string' ? key : Uint8Array.from(key);
+    let own = key;
+    let generation = 0;
     return fetcher.fetch<V>({
-      id: `${this.#space}\u0000${typeof own === 'string' ? own : `\u0000${Buffer.from(own).toString('latin1')}`}`,
-      load: () => load(own),
+      id: () => `${this.#space}\u0000${typeof own === 'string' ? own : `\u0000${Buffer.from(own).toString('latin1')}`}`,
+      load: () => {
+        // The caller's octets may change while it is loaded.
+        if (typeof key !== 'string') own = Uint8Array.from(key);
+        generation = native.generation();
+        return load(own);
+      },
       signal: options.signal,
       look: () => {
         if (store.closed) return undefined;
@@ -341,8 +345,8 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
 
   /**
-   * Writes what all namespaces hold, without failures, and has not expired to a file, whose place it takes when it is whole: portable, with times by
-   * the wall clock. Runs off the main thread, beside readers and writers.
+   * Writes what all namespaces hold and has not expired, without failures, to a file, whose place it takes when it is
+   * whole: portable, with times by the wall clock. Runs off the main thread, beside readers and writers.
    * @throws {ShardnsError} ERR_SHARDNS_FILE
    */
   async save(path: string): Promise<SaveResult> {

@@ -1,5 +1,7 @@
 // Read-through: one load a key at a time, refresh-ahead, stale values while it lasts or when it fails, failures
 // remembered. Knows nothing of how values are stored.
+//
+// Bounds: `maxLoads` loads under way, and as many ids of loads that failed; an id is a key, of 4 KiB at most.
 import { BoundedMap } from '../base/bounded-map.js';
 import { ShardnsError } from '../base/errors.js';
 
@@ -23,8 +25,8 @@ export interface FetcherSettings {
 type Seen<V> = { value: V; refresh: boolean; expiredMs: number } | { failure: ShardnsError } | undefined;
 
 export interface FetchTask<V> {
-  /** One for each key. */
-  id: string;
+  /** One for each key; asked for by loads only. */
+  id(): string;
   look(): Seen<V>;
   load(): V | Promise<V>;
   store(value: V): void;
@@ -58,7 +60,7 @@ export class Fetcher {
       return seen.value;
     }
     const servable = seen !== undefined && seen.expiredMs < staleIfErrorMs;
-    if (servable && (this.#failing.get(task.id) ?? -Infinity) > this.nowMs()) return seen.value;
+    if (servable && (this.#failing.get(task.id()) ?? -Infinity) > this.nowMs()) return seen.value;
     try {
       return await this.#wait(this.#load(task), task.signal);
     } catch (error) {
@@ -69,18 +71,19 @@ export class Fetcher {
   }
 
   #load<V>(task: FetchTask<V>): Promise<V> {
-    const running = this.#loads.get(task.id);
+    const id = task.id();
+    const running = this.#loads.get(id);
     if (running !== undefined) return running as Promise<V>;
     if (this.#loads.size >= this.settings.maxLoads) {
       const error = new ShardnsError('ERR_SHARDNS_OVERLOAD', `${this.settings.maxLoads} loads are at work (maxLoads)`);
       return Promise.reject(error);
     }
-    const load = this.#run(task).finally(() => this.#loads.delete(task.id));
-    this.#loads.set(task.id, load);
+    const load = this.#run(task, id).finally(() => this.#loads.delete(id));
+    this.#loads.set(id, load);
     return load;
   }
 
-  async #run<V>(task: FetchTask<V>): Promise<V> {
+  async #run<V>(task: FetchTask<V>, id: string): Promise<V> {
     let value: V;
     try {
       value = await task.load();
@@ -90,11 +93,11 @@ export class Fetcher {
       if (errorTtlMs >= 1) {
         // Never in the place of a value that may still be served.
         if (task.look() === undefined) task.note(text, errorTtlMs);
-        else this.#failing.set(task.id, this.nowMs() + errorTtlMs);
+        else this.#failing.set(id, this.nowMs() + errorTtlMs);
       }
       throw error;
     }
-    this.#failing.delete(task.id);
+    this.#failing.delete(id);
     if (value !== undefined) task.store(value);
     return value;
   }

@@ -333,7 +333,7 @@ describe('fetch', () => {
   test('an early refresh that fails leaves the value as it is', async () => {
     const settings = { staleWhileRevalidateMs: 0, staleIfErrorMs: 0, errorTtlMs: 0, maxLoads: 1 };
     const task: FetchTask<string> = {
-      id: 'a',
+      id: () => 'a',
       look: () => ({ value: 'kept', refresh: true, expiredMs: -5 }),
       load: () => Promise.reject(new Error('later')),
       store: () => undefined,
