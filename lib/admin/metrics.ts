@@ -1,6 +1,6 @@
 // Prometheus text of a server. Names follow CoreDNS. A query name is never a label.
 import { Counter, Gauge, type Metric, Registry } from 'prom-client';
-import { RCODES_COUNTED, TYPES_COUNTED } from '../native/binding.js';
+import { FileState, RCODES_COUNTED, TYPES_COUNTED } from '../native/binding.js';
 import type { Server } from '../server/server.js';
 import { rcodeName, typeName } from '../wire/iana.js';
 
@@ -60,6 +60,9 @@ export class Metrics {
       'Shards put in order after another process died while it wrote to them',
       [],
       set => set({}, engine.stats().recoveries),
+    );
+    this.#gauge('shardns_cache_file_detached', '1: the file of the cache was cut or replaced while it was open', set =>
+      set({}, engine.native.fileState() === FileState.sound ? 0 : 1),
     );
     const { snapshots } = server;
     this.#counter('shardns_snapshot_saves_total', 'Snapshots, by outcome', ['outcome'], set => {
