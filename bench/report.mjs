@@ -105,7 +105,7 @@ function bytes() {
     'in the collector',
     'longest pause',
   ];
-  return `${table([`a hit, ${result.entries / 1000} k entries of ${result.value_octets} octets`, 'ns'], rows)}\n\n${table(head, filled)}\n\n${source(result)}`;
+  return `${table([`a hit, ${result.entries / 1000} k entries of ${result.value_octets} octets`, 'ns'], rows)}\n\n${table(head, filled)}\n\n${source(result)} Garbage collections in 10^7 hits of getInto: ${result.garbage.collections}.`;
 }
 
 const makers = { load, native, lib, lookup, persist, bytes };

@@ -1,7 +1,8 @@
 // Fills a cache ahead of time: from a list of names, or from the names that a log shows most often.
 import type { Clock } from '../base/clock.js';
 import { optionError, ShardnsError, show } from '../base/errors.js';
-import { Class, typeCode } from '../wire/iana.js';
+import { Class, Flag, typeCode } from '../wire/iana.js';
+import { encodeMessage } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import type { Resolution } from './resolver.js';
@@ -165,14 +166,7 @@ function checkCount(option: string, value: number, most: number): void {
   }
 }
 
-/** A query with recursion desired. */
 function message(name: string, type: number): Uint8Array {
-  const owner = encodeName(name);
-  const octets = Buffer.alloc(12 + owner.length + 4);
-  octets.writeUInt16BE(0x0100, 2);
-  octets.writeUInt16BE(1, 4);
-  octets.set(owner, 12);
-  octets.writeUInt16BE(type, 12 + owner.length);
-  octets.writeUInt16BE(Class.IN, 12 + owner.length + 2);
-  return octets;
+  const question = { name: encodeName(name), type, dnsClass: Class.IN };
+  return encodeMessage({ id: 0, flags: Flag.RD, question, answers: [], authorities: [], additionals: [] });
 }

@@ -88,7 +88,7 @@ export const u32 = number(4);
 
 const UNITS: Readonly<Record<string, number>> = { S: 1, M: 60, H: 3600, D: 86_400, W: 604_800 };
 /** Seconds, or `1h30m`. */
-export function parseSeconds(text: string): number | undefined {
+function parseSeconds(text: string): number | undefined {
   if (/^\d+$/.test(text)) return Number(text);
   if (!/^(\d+[smhdw])+$/i.test(text)) return undefined;
   return [...text.matchAll(/(\d+)([smhdw])/gi)].reduce(
