@@ -5,6 +5,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 #include <algorithm>
 #include <cerrno>
@@ -37,6 +40,18 @@ constexpr int kGuards = 256;
 Guard guards[kGuards];
 struct sigaction previous_action;
 
+// Puts zeroed memory in the mapping's place, by the bare system call where there is one: nothing that a sanitizer or a
+// preloaded library puts around mmap() may run in a signal handler, and to them the pages of readers would be written.
+bool ReplaceByZeros(uint8_t* base, size_t bytes) {
+  constexpr int kProtection = PROT_READ | PROT_WRITE;
+  constexpr int kFlags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
+#ifdef __linux__
+  return syscall(SYS_mmap, base, bytes, kProtection, kFlags, -1, 0) == reinterpret_cast<intptr_t>(base);
+#else
+  return mmap(base, bytes, kProtection, kFlags, -1, 0) == base;
+#endif
+}
+
 void OnBusError(int signal_number, siginfo_t* info, void* context) {
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   for (Guard& guard : guards) {
@@ -46,10 +61,7 @@ void OnBusError(int signal_number, siginfo_t* info, void* context) {
     // Another thread is at it, or was: the access is tried again.
     if (guard.lost.exchange(true)) return;
     // Everybody goes on with empty memory: logs of zeros are not sound, so that each shard begins anew.
-    if (mmap(base, guard.bytes.load(), PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-        base) {
-      return;
-    }
+    if (ReplaceByZeros(base, guard.bytes.load())) return;
   }
   if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
     previous_action.sa_sigaction(signal_number, info, context);
