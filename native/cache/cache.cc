@@ -58,7 +58,7 @@ Variant Cache::VariantOf(const wire::Query& query, uint32_t tenant) const {
 }
 
 void Cache::PrefetchQuery(const wire::Query& query, uint32_t tenant, Key* key) const {
-  MakeKey(super_->secret, query.name(), query.type, VariantOf(query, tenant), key);
+  MakeKey(secret(), query.name(), query.type, VariantOf(query, tenant), key);
   shard_of(*key).Prefetch(*key);
 }
 
@@ -124,17 +124,17 @@ void Cache::AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out
       if ((super_->scopes[word].load(std::memory_order_relaxed) & bit) == 0) continue;
       variant.scope = Narrow(subnet, static_cast<uint8_t>(prefix));
       echoed.scope_prefix = static_cast<uint8_t>(prefix);
-      MakeKey(super_->secret, args.query.name(), args.query.type, variant, &key);
+      MakeKey(secret(), args.query.name(), args.query.type, variant, &key);
       AnswerPrefetched(scoped, key, reader, out, answer);
       if (answer->outcome != Outcome::kMiss) return;
     }
     variant.scope = {};
     echoed.scope_prefix = 0;
-    MakeKey(super_->secret, args.query.name(), args.query.type, variant, &key);
+    MakeKey(secret(), args.query.name(), args.query.type, variant, &key);
     AnswerPrefetched(scoped, key, reader, out, answer);
     return;
   }
-  MakeKey(super_->secret, args.query.name(), args.query.type, VariantOf(args.query, args.tenant), &key);
+  MakeKey(secret(), args.query.name(), args.query.type, VariantOf(args.query, args.tenant), &key);
   AnswerPrefetched(args, key, reader, out, answer);
 }
 
@@ -162,7 +162,7 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
       uint8_t reply[wire::kPlainUdpSize + kLooseSlack];
       Key failure_key = key;
       failure_key.flags |= entry_flag::kFailure;
-      HashKey(super_->secret, &failure_key);
+      HashKey(secret(), &failure_key);
       Found failure;
       shard_of(failure_key).Find({.key = failure_key, .now = args.now}, reply, &counters, &failure);
       if (!failure.found || Forgotten(failure, failure_key)) {
@@ -216,7 +216,7 @@ Status Cache::Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage
 
 void Cache::KeyOf(Bytes message, const Variant& variant, Key* key) const {
   const size_t name_length = wire::PlainNameLength(message, wire::kHeaderSize);
-  MakeKey(super_->secret, message.subspan(wire::kHeaderSize, name_length),
+  MakeKey(secret(), message.subspan(wire::kHeaderSize, name_length),
           Load16(message.data() + wire::kHeaderSize + name_length), variant, key);
 }
 
@@ -257,7 +257,7 @@ Status Cache::InsertFailure(const FailureArgs& args) {
   Variant variant = args.variant;
   variant.failure = true;
   Key key;
-  MakeKey(super_->secret, args.folded_name, args.type, variant, &key);
+  MakeKey(secret(), args.folded_name, args.type, variant, &key);
   const Status status = shard_of(key).Insert(image, key, args.now, generation());
   const Ticks until = args.now + TicksFromSeconds(image.ttl_seconds);
   Ticks latest = super_->failures_until.load(std::memory_order_relaxed);
@@ -270,13 +270,13 @@ Status Cache::InsertFailure(const FailureArgs& args) {
 
 bool Cache::Remove(Bytes folded_name, uint16_t type, const Variant& variant) {
   Key key;
-  MakeKey(super_->secret, folded_name, type, variant, &key);
+  MakeKey(secret(), folded_name, type, variant, &key);
   return shard_of(key).Remove(key);
 }
 
 Cache::Peeked Cache::Peek(Bytes folded_name, uint16_t type, const Variant& variant, Ticks now, MutableBytes out) const {
   Key key;
-  MakeKey(super_->secret, folded_name, type, variant, &key);
+  MakeKey(secret(), folded_name, type, variant, &key);
   ReaderCounters ignored;
   const uint32_t window = tunables_.stale_window_seconds.load(std::memory_order_relaxed);
   Found found;

@@ -33,7 +33,8 @@ void ReadBoot(char* boot, size_t size) {
 struct Guard {
   std::atomic<uint8_t*> base{nullptr};
   std::atomic<size_t> bytes{0};
-  std::atomic<bool> lost{false};
+  std::atomic<bool> faulted{false};
+  std::atomic<bool> lost{false};  // the memory is another now
   std::atomic<bool> taken{false};
 };
 constexpr int kGuards = 256;
@@ -59,9 +60,12 @@ void OnBusError(int signal_number, siginfo_t* info, void* context) {
     const auto begin = reinterpret_cast<uintptr_t>(base);
     if (base == nullptr || address < begin || address >= begin + guard.bytes.load()) continue;
     // Another thread is at it, or was: the access is tried again.
-    if (guard.lost.exchange(true)) return;
-    // Everybody goes on with empty memory: logs of zeros are not sound, so that each shard begins anew.
-    if (ReplaceByZeros(base, guard.bytes.load())) return;
+    if (guard.faulted.exchange(true)) return;
+    // Everybody goes on with empty memory; each shard begins anew when it is next locked.
+    if (ReplaceByZeros(base, guard.bytes.load())) {
+      guard.lost = true;
+      return;
+    }
   }
   if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
     previous_action.sa_sigaction(signal_number, info, context);
@@ -83,6 +87,7 @@ int TakeGuard(uint8_t* base, size_t bytes) {
   if (!installed) return -1;
   for (int i = 0; i < kGuards; ++i) {
     if (guards[i].taken.exchange(true)) continue;
+    guards[i].faulted = false;
     guards[i].lost = false;
     guards[i].bytes = bytes;
     guards[i].base = base;

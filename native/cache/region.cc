@@ -81,7 +81,8 @@ bool FormatRegion(uint8_t* base, const RegionOptions& options) {
   super->buckets_per_shard =
       static_cast<uint32_t>(std::max<size_t>(1, static_cast<size_t>(static_cast<double>(entries) * slot_bytes) / 64));
 
-  const Layout layout = {options.bytes, shard_bytes, shards, super->buckets_per_shard, options.policy, options.kind};
+  const Layout layout = {options.bytes,  shard_bytes,  shards,       super->buckets_per_shard,
+                         options.policy, options.kind, super->secret};
   for (uint32_t s = 0; s < shards; ++s) BeginShard(base, layout, s);
   FenceRelease();
   super->magic = kRegionMagic;  // last: a half-formatted region is never taken for a whole one
@@ -103,7 +104,7 @@ const char* CheckRegion(uint8_t* base, size_t bytes, RegionKind kind, Layout* la
   FenceAcquire();
   if (super->layout_version != kLayoutVersion) return "its layout is of another version";
   // Copied before they are checked: whoever shares the memory may change them at any time.
-  uint8_t copy[offsetof(Superblock, secret)];
+  uint8_t copy[offsetof(Superblock, secret) + sizeof(HashSecret)];
   RacyRead(copy, super, sizeof copy);
   const auto field = [&]<typename T>(size_t offset, T* to) { std::memcpy(to, copy + offset, sizeof *to); };
   field(offsetof(Superblock, region_bytes), &layout->region_bytes);
@@ -112,6 +113,7 @@ const char* CheckRegion(uint8_t* base, size_t bytes, RegionKind kind, Layout* la
   field(offsetof(Superblock, buckets_per_shard), &layout->buckets_per_shard);
   field(offsetof(Superblock, policy), &layout->policy);
   field(offsetof(Superblock, kind), &layout->kind);
+  field(offsetof(Superblock, secret), &layout->secret);
   if (layout->kind != kind) return "its entries are of another kind";
   if (layout->policy != PolicyKind::kS3Fifo && layout->policy != PolicyKind::kLru) return "its policy is unknown";
   const uint32_t shards = layout->shards;

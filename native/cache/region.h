@@ -87,6 +87,7 @@ struct Layout {
   uint32_t buckets_per_shard;
   PolicyKind policy;
   RegionKind kind;
+  HashSecret secret;
 
   // Units from a shard's base.
   uint32_t arena_begin() const {

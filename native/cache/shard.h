@@ -129,10 +129,10 @@ class alignas(64) Shard {
   }
   bool Matches(uint32_t unit, const Key& key) const;
   bool KeyAt(uint32_t unit, const Header& header, Key* key) const {
-    return Format::KeyAt(super_->secret, EntryAt(unit), header, key);
+    return Format::KeyAt(*secret_, EntryAt(unit), header, key);
   }
   bool HashAt(uint32_t unit, const Header& header, uint64_t* hash) const {
-    return Format::HashAt(super_->secret, EntryAt(unit), header, hash);
+    return Format::HashAt(*secret_, EntryAt(unit), header, hash);
   }
   // Whether padding, not an entry, stands at a log's position.
   bool PaddingAt(const Log& log, Place place) const {
@@ -187,6 +187,7 @@ class alignas(64) Shard {
   ShardHeader* header_;
   Bucket* buckets_;
   const Superblock* super_;
+  const HashSecret* secret_;
   uint32_t bucket_count_;
   uint32_t arena_begin_;
   uint32_t arena_end_;
@@ -196,8 +197,10 @@ class alignas(64) Shard {
   LockHolder holder_;
   // In a file: keeps the threads of one opening apart even when the file, and the lock in it, is cut away.
   std::unique_ptr<FutexLock> own_lock_;
+  const MappedFile* file_;
   LogRange ranges_[kQueues];
-  // Both under the lock.
+  // All under the lock.
+  mutable bool forgot_lost_file_ = false;
   mutable Log logs_[kQueues];
   mutable bool in_doubt_ = false;
 };

@@ -17,13 +17,15 @@ Shard<Format>::Shard(const Region& region, uint32_t number)
       header_(reinterpret_cast<ShardHeader*>(base_)),
       buckets_(reinterpret_cast<Bucket*>(base_ + sizeof(ShardHeader))),
       super_(SuperblockOf(region.base())),
+      secret_(&region.layout().secret),
       bucket_count_(region.layout().buckets_per_shard),
       arena_begin_(region.layout().arena_begin()),
       arena_end_(region.layout().arena_end()),
       links_(region.layout().policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0),
       policy_(region.layout().policy),
       holder_(region.holder()),
-      own_lock_(region.file() != nullptr ? new FutexLock : nullptr) {
+      own_lock_(region.file() != nullptr ? new FutexLock : nullptr),
+      file_(region.file()) {
   for (size_t q = 0; q < kQueues; ++q) ranges_[q] = RangeOf(region.layout(), q);
 }
 
@@ -35,7 +37,10 @@ void Shard<Format>::Lock() const {
   const bool inherited = header_->lock.LockAs(holder_);
   RacyRead(logs_, header_->logs, sizeof logs_);
   in_doubt_ = false;
-  if (!Sound()) {
+  // Whoever wrote while the memory was replaced has left halves of two states.
+  const bool forget = file_ != nullptr && !forgot_lost_file_ && file_->lost();
+  if (forget || !Sound()) {
+    forgot_lost_file_ |= forget;
     Rebuild();
   } else if (inherited) [[unlikely]] {
     Recover();

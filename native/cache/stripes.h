@@ -32,7 +32,7 @@ class Stripes {
     constexpr size_t kMaxReaders = 256;
     auto readers = readers_.Lock();
     if (readers->size() < kMaxReaders) {
-      readers->push_back(std::make_unique<Reader>(shards(), super_->secret.words[0] + readers->size()));
+      readers->push_back(std::make_unique<Reader>(shards(), secret().words[0] + readers->size()));
     }
     return readers->back().get();
   }
@@ -51,7 +51,7 @@ class Stripes {
   const Region& region() const { return *region_; }
   size_t region_bytes() const { return region_->layout().region_bytes; }
   PolicyKind policy() const { return region_->layout().policy; }
-  const HashSecret& secret() const { return super_->secret; }
+  const HashSecret& secret() const { return region_->layout().secret; }
   uint32_t generation() const { return invalidations_.generation(); }
 
   Stats ShardStats(uint32_t number) const {
