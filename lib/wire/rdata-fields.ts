@@ -248,6 +248,35 @@ export const typeField: Field = {
   },
   decode: octets => typeName(octets.number(2)),
 };
+/** DNSSEC algorithms (IANA "DNS Security Algorithm Numbers"); a number stands for itself (RFC 4034 section 3.2). */
+const ALGORITHMS: Readonly<Record<string, number>> = {
+  RSAMD5: 1,
+  DH: 2,
+  DSA: 3,
+  RSASHA1: 5,
+  'DSA-NSEC3-SHA1': 6,
+  'RSASHA1-NSEC3-SHA1': 7,
+  RSASHA256: 8,
+  RSASHA512: 10,
+  'ECC-GOST': 12,
+  ECDSAP256SHA256: 13,
+  ECDSAP384SHA384: 14,
+  ED25519: 15,
+  ED448: 16,
+  INDIRECT: 252,
+  PRIVATEDNS: 253,
+  PRIVATEOID: 254,
+};
+export const algorithm: Field = {
+  encode: source => {
+    const { text } = source.next('an algorithm');
+    const upper = text.toUpperCase();
+    const code = Object.hasOwn(ALGORITHMS, upper) ? ALGORITHMS[upper] : /^\d+$/.test(text) ? Number(text) : 256;
+    if (code > 255) throw source.wrong(text, 'an algorithm such as 13 or ECDSAP256SHA256');
+    return bigEndian(code, 1);
+  },
+  decode: octets => String(octets.number(1)),
+};
 /** RFC 4034 section 4.1.2. */
 export const bitmap: Field = {
   encode: source => {
