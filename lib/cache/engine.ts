@@ -183,6 +183,11 @@ export class Engine implements Disposable {
     return this.native.remove(name, type, variantFlags(variant), variant.tenant ?? 0);
   }
 
+  /** After a refresh that failed: a hit may ask for one again. */
+  allowRefresh(name: Uint8Array, type: number, variant: Variant): void {
+    this.native.allowRefresh(name, type, variantFlags(variant), variant.tenant ?? 0);
+  }
+
   /** Walks the index shard by shard, a few hundred entries at a time; each shard is locked while it is read. */
   *list(): Generator<ListedEntry> {
     const { nextBucket, buckets } = Control;

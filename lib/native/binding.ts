@@ -142,6 +142,8 @@ export interface NativeCache extends NativeRegion {
     rcode: number,
   ): number;
   remove(name: Uint8Array, type: number, variantFlags: number, tenant: number): boolean;
+  /** A hit may ask for a refresh of the entry once more. */
+  allowRefresh(name: Uint8Array, type: number, variantFlags: number, tenant: number): void;
   peek(name: Uint8Array, type: number, variantFlags: number, tenant: number, out: Uint8Array): number;
   forget(kind: number, name: Uint8Array | undefined, tenant: number): void;
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
@@ -289,7 +291,7 @@ interface Binding {
   ): NativePlane;
 }
 
-const CONTRACT = 2;
+const CONTRACT = 3;
 
 function load(): Binding {
   let binding: Binding;

@@ -234,6 +234,22 @@ struct CacheMethods {
     }
     return Bool(env, self->cache_->Remove(name, static_cast<uint16_t>(type), variant));
   }
+  // allowRefresh(name, type, variantFlags, tenant)
+  static napi_value AllowRefresh(napi_env env, napi_callback_info info) {
+    Arguments<4> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    MutableBytes name;
+    uint32_t type;
+    cache::Variant variant;
+    if (args.count != 4 || !GetName(env, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
+        !GetVariant(env, args.values[2], args.values[3], &variant)) {
+      return ThrowArgument(env);
+    }
+    self->cache_->AllowRefresh(name, static_cast<uint16_t>(type), variant);
+    return nullptr;
+  }
+  // peek(name, type, variantFlags, tenant, out) -> length or 0; control[4] = remaining ticks, control[5] = popularity
   // peek(name, type, variantFlags, tenant, out) -> length or 0; control[4] = remaining ticks, control[5] = popularity
   static napi_value Peek(napi_env env, napi_callback_info info) {
     Arguments<5> args(env, info);
@@ -384,6 +400,7 @@ constexpr Method kMethods[] = {
     {"insert", CacheMethods::Insert},
     {"insertFailure", CacheMethods::InsertFailure},
     {"remove", CacheMethods::Remove},
+    {"allowRefresh", CacheMethods::AllowRefresh},
     {"peek", CacheMethods::Peek},
     {"forget", CacheMethods::Forget},
     {"finish", CacheMethods::Finish},

@@ -274,6 +274,12 @@ bool Cache::Remove(Bytes folded_name, uint16_t type, const Variant& variant) {
   return shard_of(key).Remove(key);
 }
 
+void Cache::AllowRefresh(Bytes folded_name, uint16_t type, const Variant& variant) {
+  Key key;
+  MakeKey(secret(), folded_name, type, variant, &key);
+  shard_of(key).AllowRefresh(key);
+}
+
 Cache::Peeked Cache::Peek(Bytes folded_name, uint16_t type, const Variant& variant, Ticks now, MutableBytes out) const {
   Key key;
   MakeKey(secret(), folded_name, type, variant, &key);

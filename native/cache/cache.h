@@ -86,6 +86,8 @@ class Cache : public Stripes<AnswerFormat> {
   Status Restore(const RestoreArgs& args, PrepareScratch* scratch);
   Status InsertFailure(const FailureArgs& args);
   bool Remove(Bytes folded_name, uint16_t type, const Variant& variant);
+  // A hit may be chosen to refresh the entry once more: the refresh that was asked for has failed.
+  void AllowRefresh(Bytes folded_name, uint16_t type, const Variant& variant);
 
   // The stored message of a key, TTLs aged, without touching statistics; 0 = none. `remaining_ticks` may be negative.
   struct Peeked {

@@ -38,6 +38,8 @@ class alignas(64) Shard {
   // Stores the image. Replaces an entry of the same key, keeping its popularity, or `freq` if that is more.
   Status Insert(const Image& image, const Key& key, Time now, uint32_t generation, uint32_t freq = 0);
   bool Remove(const Key& key);
+  // Lets a hit be chosen to refresh the entry once more: the refresh that was asked for has failed.
+  void AllowRefresh(const Key& key);
   // Stores an image made from the entry that is there, in one hold of the lock. `make` copies what it needs of the
   // entry, and says by false that nothing is to be done. False when there is none.
   using Maker = std::function<bool(const uint8_t* at, const Header& header, Image* image)>;

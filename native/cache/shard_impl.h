@@ -407,6 +407,12 @@ Status Shard<Format>::Store(const Image& image, const Key& key, Time now, uint32
 }
 
 template <typename Format>
+void Shard<Format>::AllowRefresh(const Key& key) {
+  Writing writing(*this);
+  if (AtomicSlot* slot = FindSlot(key)) slot->fetch_and(~Slot::kRefreshBit, std::memory_order_relaxed);
+}
+
+template <typename Format>
 bool Shard<Format>::Remove(const Key& key) {
   Writing writing(*this);
   AtomicSlot* slot = FindSlot(key);
@@ -496,8 +502,9 @@ void Shard<Format>::Find(const FindArgs& args, MutableBytes out, ReaderCounters*
     if (found->found && args.count && found->freq < Slot::kMaxFreq) {
       uint64_t expected = found->slot_word;
       if (Slot(expected).freq() < Slot::kMaxFreq) {
-        found->slot->compare_exchange_strong(expected, expected + Slot::kFreqOne, std::memory_order_relaxed);
-        found->slot_word = expected;
+        const uint64_t counted = expected + Slot::kFreqOne;
+        const bool mine = found->slot->compare_exchange_strong(expected, counted, std::memory_order_relaxed);
+        found->slot_word = mine ? counted : expected;
       }
     }
   }

@@ -319,5 +319,25 @@ TEST(Refresh, IsAskedOncePerEntryAndOnlyOfPopularOnes) {
   EXPECT_FALSE(t.Ask(Query("rare.example")).answer.refresh);
 }
 
+TEST(Refresh, MayBeAskedByTheHitThatMakesAnEntryMorePopular) {
+  TestCache t;
+  for (auto& share : t.cache->tunables().prefetch_share) share = 26;
+  ASSERT_EQ(t.Insert(AResponse("a.example", 100)), Status::kOk);
+  t.now += 95;
+  EXPECT_TRUE(t.Ask(Query("a.example")).answer.refresh);
+}
+
+TEST(Refresh, MayBeAskedAgainWhenItHasFailed) {
+  TestCache t;
+  for (auto& share : t.cache->tunables().prefetch_share) share = 26;
+  ASSERT_EQ(t.Insert(AResponse("a.example", 100)), Status::kOk);
+  t.now += 95;
+  ASSERT_TRUE(t.Ask(Query("a.example")).answer.refresh);
+  ASSERT_FALSE(t.Ask(Query("a.example")).answer.refresh);
+  t.cache->AllowRefresh(Name("a.example"), 1, {});
+  EXPECT_TRUE(t.Ask(Query("a.example")).answer.refresh);
+  EXPECT_FALSE(t.Ask(Query("a.example")).answer.refresh);
+}
+
 }  // namespace
 }  // namespace shardns::test
