@@ -1,7 +1,7 @@
 // The slow path of one question: cache -> local zone -> hook -> coalesce -> upstream -> store. Serves stale answers
 // after a failure or when the upstream is late (RFC 8767), and remembers failures (RFC 9520).
 //
-// Bounds: `maxFlights` questions under way; 10,000 remembered failures.
+// Bounds: `maxFlights` questions under way; 10,000 remembered failures, and as many refreshes that failed.
 import { BoundedMap } from '../base/bounded-map.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
@@ -15,10 +15,13 @@ import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
+import { recordsOf } from '../wire/rrset.js';
 import { scrubResponse } from '../wire/scrub.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
 import { answerLocally, type LocalZones } from './local-zones.js';
+import { ResolutionError } from './recurse/job.js';
+import type { RecursionResult, Recursor } from './recurse/recursor.js';
 import { buildUpstreamQuery, responseExtendedError, responseScope } from './upstream-query.js';
 
 export interface ResolverOptions {
@@ -34,6 +37,35 @@ export interface ResolverOptions {
   maxFlights: number;
 }
 
+/** What of a chain of records a client is given. */
+function encodeResult(query: Query, result: RecursionResult): Uint8Array {
+  const { dnssecOk } = query;
+  const authority = dnssecOk ? result.authority : result.authority.filter(one => one.type === Type.SOA);
+  return buildResponse(query, {
+    rcode: result.rcode,
+    answers: result.answers.flatMap(one => recordsOf(one, dnssecOk)),
+    authorities: authority.flatMap(one => recordsOf(one, dnssecOk)),
+  });
+}
+
+/** What is known to those who do not want recursion: an answer, or who serves the zone. */
+function answerWithoutRecursion(query: Query, recursor: Recursor): Resolution {
+  const known = recursor.fromCache(query.name, query.type);
+  const referral = known === undefined ? recursor.referral(query.name) : undefined;
+  if (known === undefined && referral === undefined) {
+    return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
+  }
+  const message =
+    known !== undefined
+      ? encodeResult(query, known)
+      : buildResponse(query, {
+          rcode: Rcode.NOERROR,
+          authorities: recordsOf(referral!.ns, query.dnssecOk),
+          additionals: referral!.glue.flatMap(one => recordsOf(one, query.dnssecOk)),
+        });
+  return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
+}
+
 export interface Asker {
   protocol: QueryInfo['protocol'];
   client?: { address: string; port: number };
@@ -44,6 +76,8 @@ export interface Asker {
 /** An asker whose tenant is known, and what `onQuery` said when it was asked for it. */
 interface KnownAsker extends Asker {
   tenant: number;
+  /** Ask anew although it is cached. */
+  fresh?: boolean;
   decided?: { decision: QueryDecision | undefined };
 }
 
@@ -56,6 +90,8 @@ export type Resolution =
   | { kind: 'error'; rcode: number; extendedError: number };
 
 const REMEMBERED_FAILURES = 10_000;
+/** Failed refreshes that wait for their next chance; of others the entry expires first. */
+const PENDING_RETRIES = 10_000;
 
 export interface ResolverStats {
   resolved: number;
@@ -83,7 +119,11 @@ export class Resolver {
   };
   /** Set where clients belong to tenants. */
   tenants: ClientTenants | undefined;
+  /** Set where names are resolved from the root, or zones are configured. */
+  recursor: Recursor | undefined;
   #classifying = 0;
+  #retries = 0;
+  #closed = false;
   #prefetchSecond = 0;
   #prefetchesThisSecond = 0;
 
@@ -179,8 +219,25 @@ export class Resolver {
     }
     this.#prefetchesThisSecond++;
     this.stats.prefetches++;
-    void this.#join(query, { protocol: 'internal', tenant }, true);
+    void this.#join(query, { protocol: 'internal', tenant, fresh: true }, true).then(resolution => {
+      if (resolution.kind !== 'message') this.#retryPrefetch(query, tenant);
+    });
     return true;
+  }
+
+  /** RFC 8767 section 5: not before so many seconds; then the next hit may ask for it again. */
+  #retryPrefetch(query: Query, tenant: number): void {
+    if (this.#retries >= PENDING_RETRIES) return;
+    this.#retries++;
+    this.clock.after(this.options.staleRetrySeconds * 1000, () => {
+      this.#retries--;
+      if (!this.#closed) this.engine.allowRefresh(query.name, query.type, variantOf(query, tenant));
+    });
+  }
+
+  /** Nothing of its own touches the cache any more. */
+  close(): void {
+    this.#closed = true;
   }
 
   forgetFailures(): void {
@@ -224,6 +281,7 @@ export class Resolver {
       if (local !== undefined) return this.#keep(query, asker, local);
     }
     let upstreams = this.groups.get('default') ?? [];
+    let recurse = this.recursor?.serves(query.name, query.type) === true;
     if (this.hooks.onQuery !== undefined) {
       const decision = asker.decided ? asker.decided.decision : await this.#askHook(query, asker);
       if (decision?.answer !== undefined || decision?.refuse !== undefined || decision?.rewrite !== undefined) {
@@ -237,8 +295,10 @@ export class Resolver {
             `onQuery named a group that does not exist: ${JSON.stringify(decision.group)}`,
           );
         upstreams = group;
+        recurse = false;
       }
     }
+    if (recurse) return this.#recurse(query, asker, key, hasStale, this.recursor!);
     return this.#forward(query, asker, upstreams, key, hasStale);
   }
 
@@ -249,6 +309,39 @@ export class Resolver {
       this.tenants?.remember(asker.client.address, decision.tenant);
     }
     return decision;
+  }
+
+  async #recurse(
+    query: Query,
+    asker: KnownAsker,
+    key: string,
+    hasStale: boolean,
+    recursor: Recursor,
+  ): Promise<Resolution> {
+    if (query.dnsClass !== Class.IN) {
+      return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
+    }
+    if (!query.recursionDesired) {
+      return answerWithoutRecursion(query, recursor);
+    }
+    try {
+      const result = await recursor.resolve(query.name, query.type, { fresh: asker.fresh });
+      const message = encodeResult(query, result);
+      this.#failures.delete(key);
+      if (result.noCache || this.#hookDrops(query, asker, message, 'recursion')) {
+        return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
+      }
+      return this.#keep(query, asker, message);
+    } catch (error) {
+      if (!(error instanceof ResolutionError)) throw error;
+      this.log.debug({ reason: error.message, name: query.nameText }, 'a name could not be resolved');
+      const { extendedError, answers } = error;
+      if (answers.length > 0) {
+        const result = { rcode: Rcode.SERVFAIL, answers: [...answers], authority: [], noCache: true };
+        return { kind: 'message', message: encodeResult(query, result), extendedError };
+      }
+      return this.#fail(query, asker, key, hasStale, { rcode: Rcode.SERVFAIL, extendedError });
+    }
   }
 
   async #forward(

@@ -1,6 +1,6 @@
 // The query that goes upstream for a client's: one's own OPT, the client's DO and CD, AD always (RFC 6840 section 5.7),
 // nothing of COOKIE, padding or keepalive, the client's subnet only where configured.
-import { HEADER_SIZE, Type } from '../wire/iana.js';
+import { Class, HEADER_SIZE, Type } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 
 export interface UpstreamQueryOptions {
@@ -32,6 +32,29 @@ export function buildUpstreamQuery(query: Query, options: UpstreamQueryOptions):
     message[at + 6] = subnet.sourcePrefix;
     message.set(subnet.address, at + 8);
   }
+  return message;
+}
+
+/** A query of the recursor's own, without id: DO always, so that what is kept serves everybody (RFC 3225). */
+export function buildServerQuery(
+  question: { name: Uint8Array; type: number; recursionDesired: boolean },
+  udpSize: number,
+): Uint8Array {
+  const { name, type } = question;
+  const message = new Uint8Array(HEADER_SIZE + name.length + 4 + 11);
+  message[2] = question.recursionDesired ? 0x01 : 0x00;
+  message[5] = 1;
+  message[11] = 1;
+  message.set(name, HEADER_SIZE);
+  let at = HEADER_SIZE + name.length;
+  message[at] = type >> 8;
+  message[at + 1] = type & 0xff;
+  message[at + 3] = Class.IN;
+  at += 5;
+  message[at + 1] = Type.OPT;
+  message[at + 2] = udpSize >> 8;
+  message[at + 3] = udpSize & 0xff;
+  message[at + 6] = 0x80;
   return message;
 }
 

@@ -1,11 +1,15 @@
 // Every option of the server: its type, default, bounds and source. One schema serves createServer(), update() and the
 // configuration file.
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
-import { count, issueText, pathOption } from '../base/options.js';
+import { count, issueText, memoryOption, pathOption } from '../base/options.js';
 import { regionShape } from '../cache/region.js';
+import { RECURSION_LIMITS } from '../resolve/recurse/limits.js';
+import { parseZoneServer } from '../resolve/recurse/zones.js';
+import { encodeName } from '../wire/name.js';
 
 const custom = <T>(parse: (text: string) => T): ((text: string, context: z.RefinementCtx) => void) => {
   return (text, context) => {
@@ -19,6 +23,19 @@ const custom = <T>(parse: (text: string) => T): ((text: string, context: z.Refin
 const listenAddress = z.string().superRefine(custom(text => parseSocketAddress(text, '')));
 const upstreamAddress = z.string().superRefine(custom(text => parseSocketAddress(text, '', 53)));
 const prefix = z.string().superRefine(custom(text => parsePrefix(text, '')));
+const address = z.string().refine(text => isIP(text) !== 0, 'expected a numeric address');
+const domainName = z.string().superRefine(custom(text => encodeName(text)));
+/** Servers of a zone: addresses, with a port perhaps, or host names. */
+const zoneServer = z.string().superRefine(custom(text => parseZoneServer(text)));
+const zoneShape = {
+  name: domainName,
+  servers: z.array(zoneServer).min(1).max(64),
+  /** Resolve as if the zone was not configured when its servers fail. */
+  first: z.boolean().default(false),
+  tcp: z.boolean().default(false),
+  /** Ask for each answer anew. */
+  noCache: z.boolean().default(false),
+};
 const seconds = (max: number) => z.number().int().min(0).max(max);
 
 export const serverSchema = z.strictObject({
@@ -47,6 +64,8 @@ export const serverSchema = z.strictObject({
       /** A file to keep it in, on tmpfs or a disk: warm after a restart, common to the servers that name it. */
       file: pathOption.optional(),
       averageEntryBytes: count(64, 65_536).default(184),
+      /** Octets of the RRset cache, where there is recursion; default: twice `memory`. */
+      rrsetMemory: memoryOption.optional(),
       minTtlSeconds: seconds(86_400).default(0),
       maxTtlSeconds: count(1, 604_800).default(86_400), // RFC 8767 section 4: no more than 7 days
       negativeMinTtlSeconds: seconds(10_800).default(0),
@@ -76,6 +95,8 @@ export const serverSchema = z.strictObject({
       /** Share of the TTL, before its end, in which a popular entry is refreshed; half of it for less popular ones. */
       share: z.number().min(0).max(0.9).default(0.1),
       maxPerSecond: count(0, 1_000_000).default(500),
+      /** Hits since it was stored that make an entry popular enough; one with just so many has half the share. */
+      minHits: count(0, 3).default(2),
       /** Probabilistic early refresh exp(-remaining / beta); 0 = off. */
       earlyRefreshBetaSeconds: z.number().min(0).max(3600).default(0),
     })
@@ -99,6 +120,43 @@ export const serverSchema = z.strictObject({
         .refine(groups => 'default' in groups, 'expected a group named "default"'),
     ])
     .default([]),
+  /** Resolution from the root down. */
+  resolver: z
+    .strictObject({
+      /** Default: where no upstream is given. */
+      recursive: z.boolean().optional(),
+      /** Addresses of root servers in the place of those built in. */
+      rootHints: z.array(address).min(1).max(64).optional(),
+      /** Where name servers listen. */
+      port: count(1, 65_535).default(53),
+      ipv4: z.boolean().default(true),
+      ipv6: z.boolean().default(true),
+      /** RFC 9156; `relaxed` asks for the whole name where a server fails at a part of it. */
+      qnameMinimisation: z.enum(['off', 'relaxed', 'strict']).default('relaxed'),
+      /** RFC 8020. */
+      nothingBelowNxdomain: z.boolean().default(true),
+      /** Addresses that come with a referral are believed only inside the zone of those who give them. */
+      hardenGlue: z.boolean().default(true),
+      maxQueries: count(1, 1000).default(RECURSION_LIMITS.queries),
+      maxDepth: count(1, 100).default(RECURSION_LIMITS.depth),
+      maxAliases: count(0, 100).default(RECURSION_LIMITS.aliases),
+      /** Servers that are never asked. */
+      doNotQuery: z.array(prefix).max(4096).default([]),
+      doNotQueryLocalhost: z.boolean().default(true),
+      /** Addresses that names of the outside may not have (rebinding), but for those of `privateDomains`. */
+      privateAddresses: z.array(prefix).max(4096).default([]),
+      privateDomains: z.array(domainName).max(4096).default([]),
+    })
+    .prefault({}),
+  /** Zones whose servers are given: asked as authoritative servers are. */
+  stubZones: z
+    .array(
+      z.strictObject({ ...zoneShape, /** Ask for the zone's own NS set first. */ prime: z.boolean().default(false) }),
+    )
+    .max(4096)
+    .default([]),
+  /** Zones whose questions go to other resolvers. */
+  forwardZones: z.array(z.strictObject(zoneShape)).max(4096).default([]),
   upstream: z
     .strictObject({
       deadlineMs: count(50, 60_000).default(5000),

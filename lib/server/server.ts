@@ -8,10 +8,14 @@ import { ShardnsError, show } from '../base/errors.js';
 import { type Logger, rateLimited, silentLogger } from '../base/log.js';
 import { type Random, systemRandom } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
+import { ByteCache } from '../cache/byte-cache.js';
 import { Engine } from '../cache/engine.js';
+import { RrsetCache } from '../cache/rrset-cache.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { ClientTenants } from '../resolve/client-tenants.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
+import { type AskServer, Recursor } from '../resolve/recurse/recursor.js';
+import { buildServerQuery } from '../resolve/upstream-query.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { Transport } from '../transport/transport.js';
@@ -24,7 +28,14 @@ import { Answerer } from './answerer.js';
 import { groupsOf, readOptions, type ServerOptions, type ServerSettings, threadsOf } from './options.js';
 import { Snapshots } from './snapshots.js';
 import { TcpListener } from './tcp-listener.js';
-import { regionOf, resolverOptionsOf, tunablesOf } from './tunables.js';
+import {
+  needsRecursor,
+  recursorOptionsOf,
+  regionOf,
+  resolverOptionsOf,
+  rrsetMemoryOf,
+  tunablesOf,
+} from './tunables.js';
 import { UdpListener } from './udp-listener.js';
 import { UdpPlane } from './udp-plane.js';
 
@@ -65,6 +76,7 @@ export class Server implements AsyncDisposable {
   readonly snapshots: Snapshots;
   readonly #ownsEngine: boolean;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #log: Logger;
   readonly #observers: ServerObserver[] = [];
   #state: 'new' | 'listening' | 'draining' | 'closed' = 'new';
@@ -76,6 +88,7 @@ export class Server implements AsyncDisposable {
     const settings = this.#settings;
     this.#clock = dependencies.clock ?? systemClock;
     const random = dependencies.random ?? systemRandom;
+    this.#random = random;
     this.#log = rateLimited(dependencies.log ?? silentLogger, this.#clock);
     this.#ownsEngine = dependencies.cache === undefined;
     this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random));
@@ -92,6 +105,7 @@ export class Server implements AsyncDisposable {
       this.#makeGroups(settings),
       resolverOptionsOf(settings),
     );
+    this.#applyRecursion(settings);
     this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
     this.#applyAccess(settings);
@@ -102,6 +116,10 @@ export class Server implements AsyncDisposable {
     this.#observers.push(observer);
   }
 
+  /** Where names are resolved from the root, or zones are configured. */
+  get recursor(): Recursor | undefined {
+    return this.resolver.recursor;
+  }
   /** The options in force, every default filled in. */
   get settings(): ServerSettings {
     return this.#settings;
@@ -179,6 +197,7 @@ export class Server implements AsyncDisposable {
     this.resolver.options = resolverOptionsOf(settings);
     this.resolver.groups = this.#makeGroups(settings);
     this.exchanger.options = settings.upstream;
+    this.#applyRecursion(settings);
     for (const listener of this.tcpListeners) Object.assign(listener.options, settings.tcp);
     this.#applyAccess(settings);
   }
@@ -186,6 +205,7 @@ export class Server implements AsyncDisposable {
   /** Forgets names, subtrees, tenants or everything, at once and in O(1). */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | 'all'): void {
     this.resolver.forgetFailures();
+    this.recursor?.clear();
     if (what === 'all' || 'tenant' in what) this.engine.invalidate(what);
     else if ('name' in what) this.engine.invalidate({ name: foldName(encodeName(what.name)) });
     else this.engine.invalidate({ suffix: foldName(encodeName(what.suffix)) });
@@ -225,12 +245,14 @@ export class Server implements AsyncDisposable {
     this.#state = 'closed';
     for (const observer of this.#observers) observer.closed?.();
     process.off('exit', this.#onExit);
+    this.resolver.close();
     this.#closeListeners();
     this.udpTransport.close();
     this.tcpTransport.close();
     // Whoever still waits for a flight is told before the cache goes.
     await new Promise(resolve => setImmediate(resolve));
     if (served) await this.snapshots.end();
+    this.recursor?.rrsets.close();
     if (this.#ownsEngine) this.engine.close();
   }
   async [Symbol.asyncDispose](): Promise<void> {
@@ -340,6 +362,30 @@ export class Server implements AsyncDisposable {
       this.answerer.access = list;
     }
     this.plane?.setAccess(prefixes);
+  }
+
+  /** What was learnt stays when the options change. */
+  #applyRecursion(settings: ServerSettings): void {
+    if (!needsRecursor(settings)) {
+      this.recursor?.rrsets.close();
+      this.resolver.recursor = undefined;
+      return;
+    }
+    const options = recursorOptionsOf(settings);
+    if (this.recursor !== undefined) {
+      this.recursor.options = options;
+      return;
+    }
+    const { udpSize } = settings.upstream;
+    const ask: AskServer = (question, server, timeoutMs, cancel) => {
+      const query = buildServerQuery(question, udpSize);
+      return question.tcp
+        ? this.exchanger.askTcp(query, server, timeoutMs, cancel)
+        : this.exchanger.ask(query, server, timeoutMs, cancel);
+    };
+    const { policy, shards } = settings.cache;
+    const memory = ByteCache.create({ memory: rrsetMemoryOf(settings), policy, shards, averageEntryBytes: 192 });
+    this.resolver.recursor = new Recursor(new RrsetCache(memory), ask, this.#clock, this.#random, options);
   }
 
   /** New listeners know nobody: clients are asked about again. */

@@ -95,6 +95,11 @@ export class Exchanger {
     return response;
   }
 
+  /** The same over TCP only. */
+  askTcp(query: Uint8Array, upstream: Upstream, timeoutMs: number, cancel: Canceller): Promise<Uint8Array> {
+    return this.tcp.exchange(query.slice(), upstream.at, { timeoutMs, cancel });
+  }
+
   get now(): number {
     return this.clock.nowMs();
   }

@@ -97,6 +97,7 @@ export const Rcode = {
   NXDOMAIN: 3,
   NOTIMP: 4,
   REFUSED: 5,
+  YXDOMAIN: 6,
   NOTAUTH: 9,
   BADVERS: 16,
 } as const;
@@ -113,6 +114,7 @@ export const ExtendedError = {
   blocked: 15,
   prohibited: 18,
   staleNxdomain: 19,
+  notAuthoritative: 20,
   cachedError: 13,
   noReachableAuthority: 22,
   networkError: 23,

@@ -128,7 +128,13 @@ export function encodeMessage(message: Message): Uint8Array {
 /** A response to `query` (its id, question and RD), to be finished per client like any upstream's. */
 export function buildResponse(
   query: { message: Uint8Array; name: Uint8Array; type: number; dnsClass: number },
-  parts: { rcode: number; answers?: ResourceRecord[]; authorities?: ResourceRecord[]; authoritative?: boolean },
+  parts: {
+    rcode: number;
+    answers?: ResourceRecord[];
+    authorities?: ResourceRecord[];
+    additionals?: ResourceRecord[];
+    authoritative?: boolean;
+  },
 ): Uint8Array {
   const rd = query.message[2] & 1 ? Flag.RD : 0;
   return encodeMessage({
@@ -137,7 +143,7 @@ export function buildResponse(
     question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
     answers: parts.answers ?? [],
     authorities: parts.authorities ?? [],
-    additionals: [],
+    additionals: parts.additionals ?? [],
   });
 }
 

@@ -143,3 +143,30 @@ export function isAtOrBelow(name: Uint8Array, suffix: Uint8Array): boolean {
   }
   return false;
 }
+
+/** A wire-format name as a key of a Map. */
+export function nameKey(name: Uint8Array): string {
+  return Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1');
+}
+
+/** Labels, the root's not counted. */
+export function countLabels(name: Uint8Array): number {
+  let labels = 0;
+  for (let at = 0; name[at] !== 0; at += 1 + name[at]) labels++;
+  return labels;
+}
+
+/** The last `labels` labels of a name. */
+export function lastLabels(name: Uint8Array, labels: number): Uint8Array {
+  let at = 0;
+  for (let left = countLabels(name) - labels; left > 0; left--) at += 1 + name[at];
+  return name.subarray(at);
+}
+
+/** The name and what it lies below, from the longest to the root. */
+export function* ancestors(name: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; ; at += 1 + name[at]) {
+    yield name.subarray(at);
+    if (name[at] === 0) return;
+  }
+}

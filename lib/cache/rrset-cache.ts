@@ -1,0 +1,200 @@
+// The second level of a resolver: RRsets with their signatures and trust, what is known not to exist, and who serves
+// which zone. Whole replies are made from it where the first level has none. Octets in a byte cache of its own.
+//
+// An entry is the RRset it is about, then those that go with it: the proof of a wildcard or of a denial.
+//   rank u8 | security u8 | rrsets u16 | rrset...
+//   rrset: name length u8, name | type u16 | ttl u32 | data u16 | signatures u16 | (length u16, octets)...
+import { Type } from '../wire/iana.js';
+import type { Rrset } from '../wire/rrset.js';
+import type { ByteCache } from './byte-cache.js';
+import { MAX_VALUE_OCTETS } from '../native/binding.js';
+
+/** How far data is believed (RFC 2181 section 5.4.1); what is better is never replaced by what is worse. */
+export const Rank = {
+  /** Additional or authority data of an answer without authority. */
+  additional: 2,
+  /** An answer without authority, as of a forwarder. */
+  answer: 3,
+  /** The authority section of an authoritative answer. */
+  authority: 4,
+  authoritative: 5,
+} as const;
+
+const Kind = { rrset: 0, noData: 1, nxdomain: 2, delegation: 3, glue: 4 } as const;
+
+export interface CachedRrset {
+  rrset: Rrset;
+  rank: number;
+  /** What goes with it: the denial that proves a wildcard. */
+  proof: Rrset[];
+}
+
+/** What is known not to be there, and the authority records that say so; `ttl` in seconds. */
+export interface CachedDenial {
+  authority: Rrset[];
+  ttl: number;
+}
+
+const NAMELESS = new Uint8Array(0);
+
+export class RrsetCache implements Disposable {
+  readonly #key = Buffer.alloc(3 + 255);
+  readonly #value = Buffer.alloc(MAX_VALUE_OCTETS);
+
+  /** @param bytes its memory; closed with it */
+  constructor(readonly bytes: ByteCache) {}
+
+  get(name: Uint8Array, type: number): CachedRrset | undefined {
+    const entry = this.#get(Kind.rrset, name, type);
+    return entry && { rrset: entry.rrsets[0], rank: entry.rank, proof: entry.rrsets.slice(1) };
+  }
+  /** Keeps it unless something better is there. @returns whether it is kept */
+  put(rrset: Rrset, rank: number, proof: readonly Rrset[] = []): boolean {
+    if (rrset.ttl === 0) return false; // for those who wait only
+    if (rank < Rank.authoritative) {
+      const key = this.#keyOf(Kind.rrset, rrset.name, rrset.type);
+      const length = this.bytes.getInto(key, this.#value);
+      if (length > 0 && this.#value[0] > rank) return false;
+    }
+    return this.#put(Kind.rrset, rrset.name, rrset.type, rank, [rrset, ...proof], rrset.ttl);
+  }
+
+  noData(name: Uint8Array, type: number): CachedDenial | undefined {
+    return this.#denial(Kind.noData, name, type);
+  }
+  putNoData(name: Uint8Array, type: number, denial: CachedDenial): void {
+    this.#put(Kind.noData, name, type, Rank.authoritative, denial.authority, denial.ttl);
+  }
+  nxdomain(name: Uint8Array): CachedDenial | undefined {
+    return this.#denial(Kind.nxdomain, name, 0);
+  }
+  putNxdomain(name: Uint8Array, denial: CachedDenial): void {
+    this.#put(Kind.nxdomain, name, 0, Rank.authoritative, denial.authority, denial.ttl);
+  }
+
+  /** The name servers that a zone's parent gave, as long as it lets them stand. */
+  delegation(zone: Uint8Array): Rrset | undefined {
+    return this.#get(Kind.delegation, zone, Type.NS)?.rrsets[0];
+  }
+  putDelegation(ns: Rrset): void {
+    this.#put(Kind.delegation, ns.name, Type.NS, Rank.additional, [ns], ns.ttl);
+  }
+  /** Addresses that came along with a referral: to find servers with, never an answer. */
+  glue(name: Uint8Array, type: number): Rrset | undefined {
+    return this.#get(Kind.glue, name, type)?.rrsets[0];
+  }
+  putGlue(rrset: Rrset): void {
+    this.#put(Kind.glue, rrset.name, rrset.type, Rank.additional, [rrset], rrset.ttl);
+  }
+  forgetDelegation(zone: Uint8Array): void {
+    this.bytes.delete(this.#keyOf(Kind.delegation, zone, Type.NS));
+  }
+
+  clear(): void {
+    this.bytes.clear();
+  }
+  close(): void {
+    this.bytes.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #denial(kind: number, name: Uint8Array, type: number): CachedDenial | undefined {
+    const entry = this.#get(kind, name, type);
+    return entry && { authority: entry.rrsets, ttl: entry.ttl };
+  }
+
+  #keyOf(kind: number, name: Uint8Array, type: number): Buffer {
+    this.#key[0] = kind;
+    this.#key.writeUInt16BE(type, 1);
+    this.#key.set(name, 3);
+    return this.#key.subarray(0, 3 + name.length);
+  }
+
+  #put(kind: number, name: Uint8Array, type: number, rank: number, rrsets: readonly Rrset[], ttl: number): boolean {
+    if (ttl === 0) return false;
+    const length = encodeEntry(this.#value, rank, rrsets, name);
+    if (length === 0) return false;
+    this.bytes.set(this.#keyOf(kind, name, type), this.#value.subarray(0, length), { ttlMs: ttl * 1000 });
+    return true;
+  }
+
+  #get(kind: number, name: Uint8Array, type: number): { rank: number; rrsets: Rrset[]; ttl: number } | undefined {
+    const key = this.#keyOf(kind, name, type);
+    const length = this.bytes.getInto(key, this.#value);
+    if (length <= 0) return undefined;
+    const remainingMs = this.bytes.ttl(key);
+    if (remainingMs === undefined) return undefined;
+    // The engine's clock ticks every four milliseconds.
+    const ttl = Math.max(Math.ceil((remainingMs - 8) / 1000), 0);
+    return decodeEntry(this.#value.subarray(0, length), name, ttl);
+  }
+}
+
+/** @returns octets written; 0 = too large to be kept */
+function encodeEntry(out: Buffer, rank: number, rrsets: readonly Rrset[], name: Uint8Array): number {
+  const octets = rrsets.reduce(
+    (sum, { name: owner, data, signatures }) =>
+      [...data, ...signatures].reduce((size, one) => size + 2 + one.length, sum + 11 + owner.length),
+    4,
+  );
+  if (octets > out.length) return 0;
+  out[0] = rank;
+  out[1] = 0; // not validated
+  let at = out.writeUInt16LE(rrsets.length, 2);
+  for (const [i, rrset] of rrsets.entries()) {
+    const owner = i === 0 && Buffer.compare(rrset.name, name) === 0 ? NAMELESS : rrset.name;
+    at = out.writeUInt8(owner.length, at);
+    out.set(owner, at);
+    at = out.writeUInt16LE(rrset.type, at + owner.length);
+    at = out.writeUInt32LE(rrset.ttl, at);
+    at = out.writeUInt16LE(rrset.data.length, at);
+    at = out.writeUInt16LE(rrset.signatures.length, at);
+    for (const list of [rrset.data, rrset.signatures]) {
+      for (const data of list) {
+        at = out.writeUInt16LE(data.length, at);
+        out.set(data, at);
+        at += data.length;
+      }
+    }
+  }
+  return at;
+}
+
+/** Undefined for octets that are no entry: the memory may be a stranger's. */
+function decodeEntry(
+  octets: Buffer,
+  name: Uint8Array,
+  ttl: number,
+): { rank: number; rrsets: Rrset[]; ttl: number } | undefined {
+  try {
+    const rrsets: Rrset[] = [];
+    let at = 4;
+    const take = (length: number): Uint8Array => {
+      if (at + length > octets.length) throw new RangeError('an entry cut short');
+      return Uint8Array.prototype.slice.call(octets, at, (at += length));
+    };
+    let age = 0;
+    for (let left = octets.readUInt16LE(2); left > 0; left--) {
+      const length = octets.readUInt8(at++);
+      const owner = length === 0 ? name.slice() : take(length);
+      const type = octets.readUInt16LE(at);
+      const stored = octets.readUInt32LE(at + 2);
+      const counts = [octets.readUInt16LE(at + 6), octets.readUInt16LE(at + 8)];
+      at += 10;
+      const [data, signatures] = counts.map(count =>
+        Array.from({ length: count }, () => {
+          at += 2;
+          return take(octets.readUInt16LE(at - 2));
+        }),
+      );
+      if (rrsets.length === 0) age = Math.max(stored - ttl, 0);
+      rrsets.push({ name: owner, type, ttl: Math.max(Math.min(stored - age, ttl), 0), data, signatures });
+    }
+    return { rank: octets[0], rrsets, ttl };
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}

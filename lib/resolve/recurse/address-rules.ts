@@ -1,0 +1,69 @@
+// Which addresses may be asked, and which may stand in answers from outside (rebinding).
+import { type AddressPrefix, addressOctets } from '../../base/address.js';
+import { Type } from '../../wire/iana.js';
+import { isAtOrBelow } from '../../wire/name.js';
+import type { Rrset } from '../../wire/rrset.js';
+import type { Found, Meaning } from './classify.js';
+
+export class AddressRules {
+  constructor(
+    private readonly doNotQuery: readonly AddressPrefix[],
+    private readonly privateAddresses: readonly AddressPrefix[],
+    /** Folded names that may have private addresses, with all below them. */
+    private readonly privateDomains: readonly Uint8Array[],
+  ) {}
+
+  forbidden(address: string, family: 4 | 6): boolean {
+    return this.doNotQuery.length > 0 && contains(this.doNotQuery, family, addressOctets(address));
+  }
+
+  get hidesAny(): boolean {
+    return this.privateAddresses.length > 0;
+  }
+
+  /** The RRset without private addresses. */
+  visible(rrset: Rrset): Rrset {
+    if (rrset.type !== Type.A && rrset.type !== Type.AAAA) return rrset;
+    if (this.privateDomains.some(name => isAtOrBelow(rrset.name, name))) return rrset;
+    const family = rrset.type === Type.A ? 4 : 6;
+    const data = rrset.data.filter(octets => !this.#isPrivate(family, octets));
+    return data.length === rrset.data.length ? rrset : { ...rrset, data, signatures: [] };
+  }
+
+  #isPrivate(family: 4 | 6, octets: Uint8Array): boolean {
+    // An IPv4 address in an IPv6 one (RFC 4291 section 2.5.5.2) reaches the same machine.
+    const mapped =
+      family === 6 && octets.slice(0, 10).every(octet => octet === 0) && octets[10] === 255 && octets[11] === 255;
+    return (
+      contains(this.privateAddresses, family, octets) ||
+      (mapped && contains(this.privateAddresses, 4, octets.subarray(12)))
+    );
+  }
+}
+
+function contains(prefixes: readonly AddressPrefix[], family: 4 | 6, octets: Uint8Array): boolean {
+  return prefixes.some(prefix => {
+    if (prefix.family !== family || octets.length !== prefix.octets.length) return false;
+    const whole = prefix.bits >> 3;
+    for (let i = 0; i < whole; i++) if (octets[i] !== prefix.octets[i]) return false;
+    const rest = prefix.bits & 7;
+    return rest === 0 || ((octets[whole] ^ prefix.octets[whole]) & (0xff00 >> rest) & 0xff) === 0;
+  });
+}
+
+/** What a response means once private addresses are taken out of it; an answer of nothing else is none. */
+export function withoutPrivate(meaning: Meaning, rules: AddressRules): Meaning {
+  if (!rules.hidesAny) return meaning;
+  const clean = (rrsets: Rrset[]): Rrset[] => rrsets.map(one => rules.visible(one)).filter(one => one.data.length > 0);
+  const found = (one: Found): Found => ({ ...one, rrsets: clean(one.rrsets) });
+  switch (meaning.kind) {
+    case 'answer':
+      return found(meaning);
+    case 'recursive':
+      return { ...meaning, found: found(meaning.found) };
+    case 'referral':
+      return { ...meaning, glue: clean(meaning.glue) };
+    default:
+      return meaning;
+  }
+}

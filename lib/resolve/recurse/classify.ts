@@ -1,0 +1,148 @@
+// What a server's response means to somebody who asked it about a zone: answer, alias, denial, referral, or nothing of
+// use. Keeps what belongs to the question and lies in the zone, and drops the rest (RFC 2181 section 5.4.1).
+import { Flag, Rcode, Type } from '../../wire/iana.js';
+import type { Message } from '../../wire/message.js';
+import { equalNames, foldName, isAtOrBelow } from '../../wire/name.js';
+import { groupRrsets, isFromWildcard, type Rrset } from '../../wire/rrset.js';
+
+export interface Asked {
+  /** Folded. */
+  name: Uint8Array;
+  type: number;
+  zone: Uint8Array;
+  /** The server resolves for others: what it says of any zone below is taken, and RA is no sign of lameness. */
+  recursive: boolean;
+}
+
+/** What answers the question; `rrsets` holds a DNAME before the alias made from it. */
+export interface Found {
+  kind: 'answer';
+  rcode: number;
+  rrsets: Rrset[];
+  /** Set: the answer is an alias, and what it leads to is to be asked for. */
+  target?: Uint8Array;
+  /** Denials: the SOA and its proof. Positive answers: the proof of a wildcard. */
+  authority: Rrset[];
+  /** Addresses inside the zone that came along. */
+  additional: Rrset[];
+  /** Name servers of the zone that the name is in, as this server sees them. */
+  ns?: Rrset;
+  authoritative: boolean;
+}
+
+export type Meaning =
+  | Found
+  /** `foreignGlue`: addresses from outside the zone, where they are not refused. */
+  | { kind: 'referral'; ns: Rrset; glue: Rrset[]; foreignGlue: Rrset[]; ds?: Rrset }
+  /** An answer of a server that was not asked for recursion but has no authority: the last resort. */
+  | { kind: 'recursive'; found: Found }
+  | { kind: 'lame' }
+  /** NOERROR and nothing at all. */
+  | { kind: 'empty'; found: Found }
+  | { kind: 'useless'; rcode: number };
+
+const DENIALS = new Set<number>([Type.NSEC, Type.NSEC3]);
+
+export function classify(message: Message, asked: Asked, hardenGlue: boolean): Meaning {
+  const rcode = message.flags & 0x0f;
+  if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN && rcode !== Rcode.YXDOMAIN)
+    return { kind: 'useless', rcode };
+  const inZone = (rrset: Rrset): boolean => isAtOrBelow(rrset.name, asked.zone);
+  const answers = groupRrsets(message.answers).filter(inZone);
+  const authorities = groupRrsets(message.authorities).filter(inZone);
+  const authoritative = (message.flags & Flag.AA) !== 0;
+  // Who offers recursion and claims no authority has it from somewhere else.
+  const foreign = !asked.recursive && !authoritative && (message.flags & Flag.RA) !== 0;
+  const wrap = (found: Found): Meaning => (foreign ? { kind: 'recursive', found } : found);
+
+  const additional = groupRrsets(message.additionals).filter(
+    one => (one.type === Type.A || one.type === Type.AAAA) && inZone(one),
+  );
+
+  const ns = authorities.find(one => one.type === Type.NS && isAtOrBelow(asked.name, one.name));
+
+  const positive = readAnswer(answers, asked, rcode);
+  if (positive !== undefined) {
+    const { rrsets, target } = positive;
+    const final = target === undefined && rcode !== Rcode.YXDOMAIN ? Rcode.NOERROR : positive.rcode;
+    const proof = rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : [];
+    return wrap({ kind: 'answer', rcode: final, rrsets, target, authority: proof, additional, ns, authoritative });
+  }
+  const soa = authorities.find(one => one.type === Type.SOA && isAtOrBelow(asked.name, one.name));
+  const denial = soa === undefined ? [] : [soa, ...authorities.filter(one => DENIALS.has(one.type))];
+  const denied: Found = { kind: 'answer', rcode, rrsets: [], authority: denial, additional, ns, authoritative };
+  if (rcode === Rcode.NXDOMAIN || soa !== undefined) return wrap(denied);
+
+  if (ns !== undefined) {
+    const same = equalNames(ns.name, asked.zone);
+    if (!same && !asked.recursive) {
+      const glue = additional.filter(one => ns.data.some(server => equalNames(server, one.name)));
+      const ds = authorities.find(one => one.type === Type.DS && equalNames(one.name, ns.name));
+      const foreignGlue = hardenGlue
+        ? []
+        : groupRrsets(message.additionals).filter(
+            one => (one.type === Type.A || one.type === Type.AAAA) && !inZone(one),
+          );
+      return { kind: 'referral', ns, glue, foreignGlue, ds };
+    }
+    if (!asked.recursive && !authoritative) return foreign ? { kind: 'recursive', found: denied } : { kind: 'lame' };
+  }
+  // A referral to the zone itself from above, or to its parent: the server has not the zone.
+  const upward = groupRrsets(message.authorities).some(
+    one => one.type === Type.NS && one.name.length < asked.zone.length && isAtOrBelow(asked.zone, one.name),
+  );
+  if (upward) return asked.recursive ? { kind: 'useless', rcode } : { kind: 'lame' };
+  if (message.answers.length + message.authorities.length === 0 && !onlyOpt(message))
+    return { kind: 'empty', found: denied };
+  return message.answers.length + message.authorities.length === 0 && !authoritative
+    ? { kind: 'empty', found: denied }
+    : wrap(denied);
+}
+
+const onlyOpt = (message: Message): boolean => message.additionals.some(one => one.type !== Type.OPT);
+
+/** The first link of the answer: the records asked for, or the alias that stands in their place. */
+function readAnswer(
+  answers: readonly Rrset[],
+  asked: Asked,
+  rcode: number,
+): { rrsets: Rrset[]; target?: Uint8Array; rcode: number } | undefined {
+  const here = answers.filter(one => equalNames(one.name, asked.name));
+  if (asked.type === Type.ANY) {
+    return here.length > 0 ? { rrsets: here, rcode: Rcode.NOERROR } : undefined;
+  }
+  const wanted = here.find(one => one.type === asked.type && (one.data.length > 0 || asked.type === Type.RRSIG));
+  if (wanted !== undefined) return { rrsets: [wanted], rcode: Rcode.NOERROR };
+  if (asked.type === Type.RRSIG) {
+    const signed = here.filter(one => one.signatures.length > 0);
+    if (signed.length > 0) {
+      const data = signed.flatMap(one => one.signatures);
+      const ttl = Math.min(...signed.map(one => one.ttl));
+      return { rrsets: [{ name: asked.name, type: Type.RRSIG, ttl, data, signatures: [] }], rcode: Rcode.NOERROR };
+    }
+  }
+  const dname = answers.find(
+    one =>
+      one.type === Type.DNAME &&
+      one.data.length === 1 &&
+      one.name.length < asked.name.length &&
+      isAtOrBelow(asked.name, one.name),
+  );
+  if (dname !== undefined) return throughDname(dname, asked.name) ?? { rrsets: [dname], rcode: Rcode.YXDOMAIN };
+  const cname = here.find(one => one.type === Type.CNAME && one.data.length > 0);
+  if (cname === undefined) return undefined;
+  // More than one is an error of the zone; the first is as good as any.
+  return { rrsets: [{ ...cname, data: [cname.data[0]] }], target: foldName(cname.data[0]), rcode };
+}
+
+/** The alias that a DNAME makes for a name below it (RFC 6672 section 2.2); undefined when that is too long. */
+export function throughDname(
+  dname: Rrset,
+  name: Uint8Array,
+): { rrsets: Rrset[]; target: Uint8Array; rcode: number } | undefined {
+  const prefix = name.subarray(0, name.length - dname.name.length);
+  const target = Uint8Array.from([...prefix, ...dname.data[0]]);
+  if (target.length > 255) return undefined;
+  const alias: Rrset = { name, type: Type.CNAME, ttl: dname.ttl, data: [target], signatures: [] };
+  return { rrsets: [dname, alias], target: foldName(target), rcode: Rcode.NOERROR };
+}

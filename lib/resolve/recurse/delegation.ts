@@ -1,0 +1,100 @@
+// Who serves a zone: its name servers and what is known of their addresses.
+import { isIP } from 'node:net';
+import { formatAddress } from '../../base/address.js';
+import { Type } from '../../wire/iana.js';
+import { foldName, isAtOrBelow, nameKey, nameToText } from '../../wire/name.js';
+import type { Rrset } from '../../wire/rrset.js';
+
+/** Where an address is from; what comes later is asked later. */
+export const Source = {
+  /** The server's own zone, or the referral to a zone that the server lies in. */
+  own: 0,
+  /** The referral to a zone beside the server's own. */
+  sibling: 1,
+  /** Its parent's word where its own zone says otherwise, or that of a zone that has no say. */
+  doubtful: 2,
+} as const;
+
+export interface NameServerAddress {
+  address: string;
+  family: 4 | 6;
+  source: number;
+}
+
+export interface NameServer {
+  /** Folded wire format. */
+  name: Uint8Array;
+  key: string;
+  addresses: NameServerAddress[];
+  /** Families whose addresses have been looked for. */
+  asked: { 4: boolean; 6: boolean };
+}
+
+export interface Delegation {
+  zone: Uint8Array;
+  key: string;
+  servers: NameServer[];
+  /** Addresses without names: hints, stub servers, forwarders; with ports where they have one. */
+  direct: { address: string; family: 4 | 6; port?: number }[];
+  /** By the resolver's clock: its parent's word, and that of the parent's parent, lasts so long. */
+  expiresAt: number;
+  /** Set: a recursive resolver's or a stub zone's, as configured. */
+  configured?: ConfiguredZone;
+  /** From the cache: may be out of date. */
+  cached: boolean;
+}
+
+/** A stub zone (asked iteratively) or a forward zone (asked for recursion). */
+export interface ConfiguredZone {
+  name: Uint8Array;
+  key: string;
+  kind: 'stub' | 'forward';
+  direct: { address: string; family: 4 | 6; port?: number }[];
+  /** Names of servers, resolved like any other. */
+  hosts: Uint8Array[];
+  /** Where they fail, resolve as if the zone was not configured. */
+  first: boolean;
+  /** Ask them for the zone's own servers first. */
+  prime: boolean;
+  tcp: boolean;
+  /** Keep none of their answers. */
+  noCache: boolean;
+}
+
+export function nameServer(name: Uint8Array): NameServer {
+  return { name, key: nameKey(name), addresses: [], asked: { 4: false, 6: false } };
+}
+
+/** Takes addresses of a name server from an RRset. */
+export function takeAddresses(server: NameServer, rrset: Rrset, source: number): void {
+  const family = rrset.type === Type.A ? 4 : 6;
+  for (const data of rrset.data) {
+    if (data.length !== (family === 4 ? 4 : 16)) continue;
+    const address = formatAddress(data);
+    const known = server.addresses.find(one => one.address === address);
+    if (known === undefined) server.addresses.push({ address, family, source });
+    else known.source = Math.min(known.source, source);
+  }
+}
+
+/** The name servers of an NS set, at most `limit`, with the addresses that came along. */
+export function serversOf(ns: Rrset, glue: readonly Rrset[], limit: number): NameServer[] {
+  return ns.data.slice(0, limit).map(name => {
+    const server = nameServer(foldName(name));
+    const source = isAtOrBelow(server.name, ns.name) ? Source.own : Source.sibling;
+    for (const rrset of glue) {
+      if (nameKey(rrset.name) !== server.key) continue;
+      takeAddresses(server, rrset, source);
+      server.asked[rrset.type === Type.A ? 4 : 6] = true;
+    }
+    return server;
+  });
+}
+
+export function directAddress(address: string, port?: number): { address: string; family: 4 | 6; port?: number } {
+  return { address, family: isIP(address) as 4 | 6, port };
+}
+
+export function describeZone(delegation: Delegation): string {
+  return nameToText(delegation.zone);
+}

@@ -1,0 +1,96 @@
+// One client's query under resolution: what it may still cost, how deep it is, and who wants to know of its steps.
+import type { Clock } from '../../base/clock.js';
+import { Canceller } from '../../base/cancel.js';
+import { ShardnsError } from '../../base/errors.js';
+import { ExtendedError } from '../../wire/iana.js';
+import type { Rrset } from '../../wire/rrset.js';
+import type { TraceEvent } from './trace.js';
+
+/** Why a name could not be resolved: a message for people, and a code for the client (RFC 8914). */
+export class ResolutionError extends ShardnsError {
+  constructor(
+    message: string,
+    readonly extendedError: number,
+    /** What led to it, if a client is to see that: a circle of aliases. */
+    readonly answers: readonly Rrset[] = [],
+  ) {
+    super('ERR_SHARDNS_UPSTREAM', message);
+  }
+}
+
+/** What all resolutions for one query of a client share. */
+export interface Budget {
+  queries: number;
+  nameServers: number;
+  readonly maxQueries: number;
+  readonly deadlineAt: number;
+  /** Addresses of name servers that were looked for in vain, each as its key; at most `nameServersInAll` times two. */
+  readonly failed: Set<string>;
+  readonly cancel: Canceller;
+}
+
+export interface JobOptions {
+  maxQueries: number;
+  deadlineMs: number;
+  /** Ask anew even where the answer is in the cache. */
+  fresh?: boolean;
+  trace?: (event: TraceEvent) => void;
+}
+
+export class Job {
+  private constructor(
+    readonly budget: Budget,
+    private readonly clock: Clock,
+    readonly depth: number,
+    readonly fresh: boolean,
+    private readonly sink: ((event: TraceEvent) => void) | undefined,
+    /** Questions that wait for this one, each as its key: asking one of them again would never end. */
+    private readonly parent: Job | undefined,
+    private readonly key: string,
+  ) {}
+
+  static begin(clock: Clock, options: JobOptions): Job {
+    const budget: Budget = {
+      queries: 0,
+      nameServers: 0,
+      maxQueries: options.maxQueries,
+      deadlineAt: clock.nowMs() + options.deadlineMs,
+      failed: new Set(),
+      cancel: new Canceller(),
+    };
+    return new Job(budget, clock, 0, options.fresh ?? false, options.trace, undefined, '');
+  }
+
+  /** A resolution that this one waits for; undefined when it would wait for itself, or lies too deep. */
+  below(key: string, maxDepth: number): Job | undefined {
+    if (this.depth + 1 > maxDepth) return undefined;
+    if (this.waitsFor(key)) return undefined;
+    return new Job(this.budget, this.clock, this.depth + 1, false, this.sink, this, key);
+  }
+
+  waitsFor(key: string): boolean {
+    return this.key === key || (this.parent?.waitsFor(key) ?? false);
+  }
+
+  /** Milliseconds left. @throws {ResolutionError} when there are none, or no query is left */
+  left(): number {
+    const left = this.budget.deadlineAt - this.clock.nowMs();
+    if (left <= 0) {
+      throw new ResolutionError('the time for this query is over', ExtendedError.noReachableAuthority);
+    }
+    if (this.budget.queries >= this.budget.maxQueries) {
+      throw new ResolutionError(
+        `${this.budget.maxQueries} queries to servers have not led to an answer`,
+        ExtendedError.noReachableAuthority,
+      );
+    }
+    return left;
+  }
+
+  trace(event: Omit<TraceEvent, 'depth' | 'atMs'>): void {
+    this.sink?.({ ...event, depth: this.depth, atMs: this.clock.nowMs() });
+  }
+  get traced(): boolean {
+    return this.sink !== undefined;
+  }
+}

@@ -1,0 +1,30 @@
+// Limits of the work for one client's query, with their sources.
+
+export const RECURSION_LIMITS = {
+  /** Queries to servers for one client's query, those for name servers' addresses included (Unbound: 200). */
+  queries: 200,
+  /** Resolutions inside resolutions: addresses of servers whose servers' addresses are not known. */
+  depth: 30,
+  /** Referrals on the way to one name; a name has at most 127 labels. */
+  referrals: 30,
+  /** Aliases followed for one query (Unbound: 11; CAMP, Duan et al. 2024). */
+  aliases: 11,
+  /** Name servers of one delegation whose addresses are looked for (NXNSAttack, CVE-2020-8616). */
+  nameServers: 8,
+  /** The same for one client's query in all. */
+  nameServersInAll: 32,
+  /** Records of one NS set that are looked at (Unbound: 20). */
+  nsRecords: 20,
+  /** Tries at one server for one question; the others come first. */
+  triesPerServer: 3,
+  /** Tries at all servers of a zone for one question. */
+  triesPerZone: 16,
+  /** Minimised questions for one name, and how many go up by one label (RFC 9156 section 2.3). */
+  minimised: 10,
+  minimisedByOne: 4,
+  /** What is known of a server is forgotten after so many milliseconds, or beyond so many servers. */
+  serverMs: 900_000,
+  servers: 10_000,
+  /** After a failed priming the hints are used for so long. */
+  primingRetryMs: 5000,
+} as const;

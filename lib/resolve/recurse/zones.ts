@@ -1,0 +1,40 @@
+// Configured zones: stubs and forwards, found by the longest suffix of a name.
+import { isIP } from 'node:net';
+import { parseSocketAddress } from '../../base/address.js';
+import { encodeName, foldName, nameKey } from '../../wire/name.js';
+import { type ConfiguredZone, directAddress } from './delegation.js';
+
+/** An address, with a port perhaps, or a host name in wire format. @throws {ShardnsError} ERR_SHARDNS_OPTION */
+export function parseZoneServer(text: string): { address: string; family: 4 | 6; port?: number } | Uint8Array {
+  if (isIP(text) !== 0) return directAddress(text);
+  if (/^[\d.]+(:\d+)?$/.test(text) || text.includes(':') || text.startsWith('[')) {
+    const { address, port } = parseSocketAddress(text, 'servers', 0);
+    return directAddress(address, port === 0 ? undefined : port);
+  }
+  return foldName(encodeName(text));
+}
+
+export interface ZoneOptions {
+  name: string;
+  servers: readonly string[];
+  first: boolean;
+  tcp: boolean;
+  noCache: boolean;
+  prime?: boolean;
+}
+
+export function configuredZones(stubs: readonly ZoneOptions[], forwards: readonly ZoneOptions[]): ConfiguredZone[] {
+  const make = (kind: ConfiguredZone['kind'], options: ZoneOptions): ConfiguredZone => {
+    const name = foldName(encodeName(options.name));
+    const { first, tcp, noCache, prime = false } = options;
+    const zone: ConfiguredZone = { name, key: nameKey(name), kind, direct: [], hosts: [], first, tcp, noCache, prime };
+    for (const server of options.servers.map(parseZoneServer)) {
+      if (server instanceof Uint8Array) zone.hosts.push(server);
+      else zone.direct.push(server);
+    }
+    return zone;
+  };
+  return [...stubs.map(one => make('stub', one)), ...forwards.map(one => make('forward', one))].sort(
+    (a, b) => b.name.length - a.name.length,
+  );
+}

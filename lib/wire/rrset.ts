@@ -1,0 +1,64 @@
+// RRsets: the records of one owner and type, with the signatures over them (RFC 2181 section 5; RFC 4035 section 2.2).
+import { Class, Type } from './iana.js';
+import type { ResourceRecord } from './message.js';
+import { foldName, nameKey } from './name.js';
+
+export interface Rrset {
+  /** Owner, folded wire format. */
+  name: Uint8Array;
+  type: number;
+  /** Seconds: the least of its records' and signatures' (RFC 2181 section 5.2). */
+  ttl: number;
+  data: Uint8Array[];
+  /** Data of the RRSIGs that cover it. */
+  signatures: Uint8Array[];
+}
+
+/** Bit 31 of a TTL makes it as good as zero (RFC 2181 section 8). */
+const plainTtl = (ttl: number): number => (ttl > 0x7fffffff ? 0 : ttl);
+
+const equalOctets = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
+/** The RRsets of a section in the order they begin in; duplicates and classes other than IN left out. */
+export function groupRrsets(records: readonly ResourceRecord[]): Rrset[] {
+  const groups = new Map<string, Rrset>();
+  const groupOf = (record: ResourceRecord, type: number): Rrset => {
+    const name = foldName(record.name);
+    const key = `${type} ${nameKey(name)}`;
+    let group = groups.get(key);
+    if (group === undefined) {
+      group = { name, type, ttl: 0x7fffffff, data: [], signatures: [] };
+      groups.set(key, group);
+    }
+    return group;
+  };
+  for (const record of records) {
+    if (record.dnsClass !== Class.IN || record.type === Type.OPT) continue;
+    const covers = record.type === Type.RRSIG && record.data.length > 18;
+    const group = groupOf(record, covers ? (record.data[0] << 8) | record.data[1] : record.type);
+    const into = covers ? group.signatures : group.data;
+    if (into.some(one => equalOctets(one, record.data))) continue;
+    into.push(record.data);
+    group.ttl = Math.min(group.ttl, plainTtl(record.ttl));
+  }
+  return [...groups.values()];
+}
+
+/** Back to records; signatures too where `dnssecOk`. */
+export function recordsOf(rrset: Rrset, dnssecOk: boolean): ResourceRecord[] {
+  const { name, type, ttl } = rrset;
+  const records = rrset.data.map(data => ({ name, type, dnsClass: Class.IN, ttl, data }));
+  if (!dnssecOk) return records;
+  return [...records, ...rrset.signatures.map(data => ({ name, type: Type.RRSIG, dnsClass: Class.IN, ttl, data }))];
+}
+
+/** Whether a signature says that the RRset was made from a wildcard (RFC 4035 section 5.3.4). */
+export function isFromWildcard(rrset: Rrset): boolean {
+  return rrset.signatures.some(data => data[3] < labelsOf(rrset.name));
+}
+
+function labelsOf(name: Uint8Array): number {
+  let labels = 0;
+  for (let at = 0; name[at] !== 0; at += 1 + name[at]) labels++;
+  return name[0] === 1 && name[1] === 0x2a ? labels - 1 : labels;
+}
