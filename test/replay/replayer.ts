@@ -1,0 +1,442 @@
+// Runs a scenario against a whole server of ours, without sockets: its clock moves when the scenario says so, and what
+// it asks of other servers is answered from the scenario's ranges.
+import { isIP } from 'node:net';
+import type { SocketAddress } from '../../lib/base/address.js';
+import type { Random } from '../../lib/base/random.js';
+import { ShardnsError } from '../../lib/base/errors.js';
+import { Server } from '../../lib/server/server.js';
+import type { ExchangeOptions, Transport } from '../../lib/transport/transport.js';
+import { matches } from '../../lib/transport/udp.js';
+import { Type, typeName } from '../../lib/wire/iana.js';
+import { equalNames, nameToText } from '../../lib/wire/name.js';
+import { questionEnd } from '../../lib/wire/message.js';
+import { FakeClock, settle } from '../support/fake-clock.js';
+import { encodeEntry, isKnownWord, type Level, mismatch, type Packet, readPacket } from './matching.js';
+import type { Entry, Range, Scenario, Step } from './scenario.js';
+import { setupOf, Unsupported } from './settings.js';
+
+export interface Outcome {
+  status: 'pass' | 'fail' | 'skip';
+  reason: string;
+  /** Queries to other servers. */
+  asked: number;
+}
+
+export class Failure extends Error {}
+
+interface Pending {
+  packet: Packet;
+  octets: Uint8Array;
+  address: string;
+  answer(response: Uint8Array): void;
+  fail(error: ShardnsError): void;
+  done: boolean;
+  number: number;
+}
+
+const STEPS = new Set([
+  'QUERY',
+  'CHECK_ANSWER',
+  'TIME_PASSES',
+  'TRAFFIC',
+  'NOTHING',
+  'CHECK_OUT_QUERY',
+  'REPLY',
+  'TIMEOUT',
+  'ERROR',
+]);
+const MAX_TURNS = 20_000;
+const EDNS_SIZE = 1232;
+
+/** Queries that nobody answers stay here until their time is over. */
+class ScenarioTransport implements Transport {
+  constructor(
+    private readonly run: Run,
+    private readonly clock: FakeClock,
+    private readonly tcp: boolean,
+  ) {}
+  exchange(query: Uint8Array, server: SocketAddress, options: ExchangeOptions): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      const octets = query.slice();
+      octets[0] = 0x12;
+      octets[1] = 0x34;
+      const timer = this.clock.after(options.timeoutMs, () => {
+        if (!pending.done) pending.fail(new ShardnsError('ERR_SHARDNS_TIMEOUT', `${server.address} did not answer`));
+      });
+      const pending: Pending = {
+        packet: readPacket(octets, this.tcp),
+        octets,
+        address: server.address,
+        answer: response => {
+          pending.done = true;
+          timer.cancel();
+          resolve(response);
+        },
+        fail: error => {
+          pending.done = true;
+          timer.cancel();
+          reject(error);
+        },
+        done: false,
+        number: 0,
+      };
+      options.cancel?.subscribe(() => {
+        if (!pending.done) pending.fail(new ShardnsError('ERR_SHARDNS_ABORTED', 'called off'));
+      });
+      this.run.asked(pending);
+    });
+  }
+  close(): void {}
+}
+
+/** The same numbers in each run. */
+function fixedRandom(): Random {
+  let state = 0x2545f491;
+  return {
+    uint32: () => {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      return state >>> 0;
+    },
+  };
+}
+
+class Run {
+  readonly #clock = new FakeClock();
+  readonly #server: Server;
+  readonly #pending: Pending[] = [];
+  readonly #replies: { packet: Packet; client: string }[] = [];
+  #answering = 0;
+  #at = 0;
+  #shiftMs = 0;
+  asked_ = 0;
+  /** The first query that time was spent on. */
+  #unanswered: string | undefined;
+
+  constructor(
+    private readonly scenario: Scenario,
+    private readonly level: Level,
+    private readonly say: (line: string) => void,
+  ) {
+    const setup = setupOf(scenario);
+    this.#clock.wall = setup.wallSeconds;
+    this.#server = new Server(
+      setup.options,
+      {},
+      {
+        clock: this.#clock,
+        random: fixedRandom(),
+        udpTransport: new ScenarioTransport(this, this.#clock, false),
+        tcpTransport: new ScenarioTransport(this, this.#clock, true),
+      },
+    );
+  }
+
+  asked(pending: Pending): void {
+    pending.number = ++this.asked_;
+    this.say(`  ${pending.number} ${describe(pending)}`);
+    this.#pending.push(pending);
+  }
+
+  async play(): Promise<void> {
+    try {
+      for (let turn = 0; turn < MAX_TURNS; turn++) {
+        await settle();
+        if (!(await this.#turn())) {
+          this.#checkEnd();
+          return;
+        }
+      }
+      throw new Failure('it does not come to an end');
+    } finally {
+      await this.#server.close();
+    }
+  }
+
+  get #step(): Step | undefined {
+    return this.scenario.steps[this.#at];
+  }
+  get #waiting(): Pending[] {
+    return this.#pending.filter(one => !one.done);
+  }
+
+  /** One thing that can be done, in the order that the format wants. False: nothing is left to do. */
+  async #turn(): Promise<boolean> {
+    const step = this.#step;
+    if (step?.type === 'CHECK_OUT_QUERY') {
+      const pending = this.#waiting.find(one => this.#isAbout(step, one));
+      if (pending !== undefined) {
+        if (step.entry!.adjust.includes('copy_id')) this.#answerWith(pending, step.entry!);
+        this.#at++;
+        return true;
+      }
+    }
+    if (step?.type === 'CHECK_ANSWER' && this.#replies.length > 0) {
+      this.#check(step);
+      this.#at++;
+      return true;
+    }
+    for (const pending of this.#waiting) {
+      const entry = this.#entryFor(pending);
+      if (entry === undefined) continue;
+      if (entry === 'silence') pending.fail(new ShardnsError('ERR_SHARDNS_TIMEOUT', 'silence'));
+      else this.#answerWith(pending, entry);
+      return true;
+    }
+    if (step === undefined) return false;
+    if (step.type === 'CHECK_ANSWER' || step.type === 'CHECK_OUT_QUERY') {
+      if (step.type === 'CHECK_OUT_QUERY') throw new Failure(`line ${step.line}: the query was not sent`);
+      // What nobody answers is given up after a while, as on any network; the caches' time stands meanwhile.
+      if (this.#clock.pendingTimers > 0 && this.#answering > 0) {
+        for (const pending of this.#waiting) this.#unanswered ??= describe(pending);
+        await this.#clock.advance(500);
+        return true;
+      }
+      throw new Failure(`line ${step.line}: no reply${this.#hint()}`);
+    }
+    await this.#do(step);
+    this.#at++;
+    return true;
+  }
+
+  async #do(step: Step): Promise<void> {
+    switch (step.type) {
+      case 'QUERY':
+        this.#query(step);
+        return;
+      case 'TIME_PASSES': {
+        const seconds = Number(step.words[step.words.indexOf('ELAPSE') + 1]);
+        if (!Number.isFinite(seconds)) throw new Unsupported(`TIME_PASSES ${step.words.join(' ')}`);
+        await this.#advance(seconds * 1000);
+        return;
+      }
+      case 'TRAFFIC':
+      case 'NOTHING':
+        return;
+      case 'TIMEOUT':
+      case 'ERROR': {
+        const last = this.#waiting.at(-1);
+        if (last === undefined) throw new Failure(`line ${step.line}: no query is under way`);
+        const code = step.type === 'TIMEOUT' ? 'ERR_SHARDNS_TIMEOUT' : 'ERR_SHARDNS_UPSTREAM';
+        last.fail(new ShardnsError(code, 'as the scenario says'));
+        return;
+      }
+      case 'REPLY': {
+        const last = this.#waiting.at(-1);
+        if (last === undefined) throw new Failure(`line ${step.line}: no query is under way`);
+        this.#answerWith(last, step.entry!);
+        return;
+      }
+    }
+  }
+
+  async #advance(ms: number): Promise<void> {
+    this.#shiftMs += ms;
+    this.#clock.wall += Math.floor(ms / 1000);
+    this.#server.engine.native.shiftClock(this.#shiftMs);
+    this.#server.recursor?.rrsets.bytes.native.shiftClock(this.#shiftMs);
+    await this.#clock.advance(ms);
+  }
+
+  #query(step: Step): void {
+    const entry = step.entry!;
+    const hasEdns = entry.dnssecOk || entry.ednsData !== undefined;
+    const deckard = this.scenario.dialect === 'deckard';
+    const octets = encodeEntry(
+      { ...entry, sections: { answer: [], authority: [], additional: [] } },
+      {
+        id: 0,
+        question: entry.question,
+        options: hasEdns || deckard ? (entry.ednsData ?? new Uint8Array()) : undefined,
+        udpSize: deckard ? 4096 : EDNS_SIZE,
+      },
+    );
+    const tcp = entry.match.includes('TCP');
+    const client = (step.address ?? '127.0.0.1').replace(/@.*$/, '');
+    this.#answering++;
+    this.say(`step ${step.number} asks ${describe({ packet: readPacket(octets, tcp), address: client })}`);
+    this.#server.answerer.answer(
+      octets,
+      { protocol: tcp ? 'tcp' : 'udp', client: { address: client, port: 53_535 } },
+      reply => {
+        this.#answering--;
+        if (reply !== undefined) this.#replies.push({ packet: readPacket(reply, tcp), client });
+      },
+    );
+  }
+
+  #check(step: Step): void {
+    const client = step.address?.replace(/@.*$/, '');
+    const index = this.#replies.findIndex(one => client === undefined || one.client === client);
+    const [reply] = this.#replies.splice(Math.max(index, 0), 1);
+    const difference = mismatch(step.entry!, reply.packet, this.level, this.scenario.dialect);
+    if (difference !== undefined) throw new Failure(`line ${step.line}: ${difference}${this.#hint()}`);
+  }
+
+  /** The ranges are tried from the last to the first, in Deckard's dialect from the first that has the address. */
+  #entryFor(pending: Pending): Entry | 'silence' | undefined {
+    const has = (range: Range): boolean => this.#isOpen(range, pending.address);
+    const { ranges, dialect } = this.scenario;
+    const find = (range: Range): Entry | undefined =>
+      range.entries.find(entry => mismatch(entry, pending.packet, 'strict', 'deckard') === undefined);
+    if (dialect === 'deckard') {
+      const range = ranges.find(has);
+      const entry = range && find(range);
+      if (entry !== undefined) return entry.adjust.includes('do_not_answer') ? 'silence' : entry;
+    } else {
+      for (const range of [...ranges].reverse()) {
+        const entry = has(range) ? find(range) : undefined;
+        if (entry !== undefined) return entry;
+      }
+    }
+    return this.#otherType(pending) ?? this.#addressElsewhere(pending);
+  }
+
+  /**
+   * Resolvers differ in the type of their minimised questions (RFC 9156 section 2.1). A server that has an entry for the
+   * name under NS would answer A with the same referral, or with no records.
+   */
+  #otherType(pending: Pending): Entry | undefined {
+    const { question } = pending.packet;
+    if (question?.type !== Type.A) return undefined;
+    const asNs = { ...pending, packet: { ...pending.packet, question: { ...question, type: Type.NS } } };
+    const range = this.scenario.ranges.find(one => this.#isOpen(one, pending.address));
+    const entry = range?.entries.find(one => mismatch(one, asNs.packet, 'strict', 'deckard') === undefined);
+    if (entry === undefined) return undefined;
+    const { answer, authority, additional } = entry.sections;
+    const referral = answer.length === 0 && authority.length > 0;
+    const sections = referral ? { answer, authority, additional } : { answer: [], authority: [], additional: [] };
+    return { ...entry, question, sections, flags: referral ? entry.flags : entry.flags | 0x0400 };
+  }
+
+  #isOpen(range: Range, address: string): boolean {
+    // Behind the last step its number goes on.
+    const number = this.#step?.number ?? this.scenario.steps.at(-1)?.number ?? 0;
+    return (
+      range.from <= number &&
+      range.to >= number &&
+      (range.addresses.length === 0 || range.addresses.some(one => sameAddress(one, address)))
+    );
+  }
+
+  /** Other resolvers ask for addresses of name servers that the scenario gives in passing only. */
+  #addressElsewhere({ packet }: Pending): Entry | undefined {
+    const { question } = packet;
+    if (question === undefined || (question.type !== Type.A && question.type !== Type.AAAA)) return undefined;
+    const servers = this.scenario.ranges
+      .flatMap(range => range.entries)
+      .flatMap(entry => [...entry.sections.answer, ...entry.sections.authority])
+      .filter(one => one.type === Type.NS);
+    if (!servers.some(one => equalNames(one.data, question.name))) return undefined;
+    const all = this.scenario.ranges
+      .flatMap(range => range.entries)
+      .flatMap(entry => [...entry.sections.answer, ...entry.sections.additional]);
+    const found = all.filter(one => one.type === question.type && equalNames(one.name, question.name));
+    return {
+      match: [],
+      adjust: ['copy_id', 'copy_query'],
+      opcode: 0,
+      rcode: 0,
+      flags: 0x8400,
+      dnssecOk: false,
+      question,
+      sections: { answer: found.slice(0, 1), authority: [], additional: [] },
+      raw: undefined,
+      ednsData: undefined,
+      extraPackets: 0,
+      line: 0,
+    };
+  }
+
+  #isAbout(step: Step, pending: Pending): boolean {
+    if (step.address !== undefined && !sameAddress(step.address.replace(/@.*$/, ''), pending.address)) return false;
+    return mismatch(step.entry!, pending.packet, 'strict', 'deckard') === undefined;
+  }
+
+  #answerWith(pending: Pending, entry: Entry): void {
+    if (entry.extraPackets > 0) throw new Unsupported('several messages on a stream');
+    const { packet } = pending;
+    this.say(`  ${pending.number} answered by line ${entry.line}`);
+    const question = entry.adjust.includes('copy_query') ? packet.question : entry.question;
+    const response = encodeEntry(entry, {
+      id: packet.id,
+      // Letter case is that of the query, as servers send it.
+      question:
+        question !== undefined && packet.question !== undefined && equalNames(question.name, packet.question.name)
+          ? { ...question, name: packet.question.name }
+          : question,
+      options: packet.opt === undefined ? undefined : (entry.ednsData ?? new Uint8Array()),
+      udpSize: EDNS_SIZE,
+    });
+    if (entry.raw !== undefined && entry.adjust.includes('copy_id')) {
+      response[0] = pending.octets[0];
+      response[1] = pending.octets[1];
+    }
+    if (!matches(response, pending.octets, questionEnd(pending.octets))) {
+      pending.fail(new ShardnsError('ERR_SHARDNS_TIMEOUT', 'a response to another question is no response'));
+      return;
+    }
+    pending.answer(response);
+  }
+
+  #hint(): string {
+    return this.#unanswered === undefined ? '' : `; nothing answers ${this.#unanswered}`;
+  }
+
+  #checkEnd(): void {
+    const [left] = this.#waiting;
+    if (left !== undefined) throw new Failure(unanswered(left));
+    if (this.#replies.length > 0) throw new Failure('a reply that no step has checked');
+  }
+}
+
+const sameAddress = (a: string, b: string): boolean => a === b || (a.includes(':') && hostOf(a) === hostOf(b));
+/** IPv6 addresses have many forms. */
+const hostOf = (address: string): string => (isIP(address) === 6 ? new URL(`http://[${address}]`).hostname : address);
+
+function describe({ packet, address }: Pick<Pending, 'packet' | 'address'>): string {
+  const { question } = packet;
+  return `${question && nameToText(question.name)} ${question && typeName(question.type)} at ${address}`;
+}
+
+function unanswered({ packet, address }: Pending): string {
+  return `nothing answers ${describe({ packet, address })}`;
+}
+
+/** What a scenario needs that this cannot do. */
+function unsupportedIn(scenario: Scenario): string | undefined {
+  for (const { type } of scenario.steps) {
+    if (!STEPS.has(type)) return `step ${type}`;
+  }
+  const entries = [
+    ...scenario.ranges.flatMap(range => range.entries),
+    ...scenario.steps.flatMap(step => step.entry ?? []),
+  ];
+  for (const entry of entries) {
+    const word = entry.match.find(one => !isKnownWord(one));
+    if (word !== undefined) return `MATCH ${word}`;
+  }
+  return undefined;
+}
+
+/** @param say told of each query to a server and what answers it */
+export async function replay(
+  scenario: Scenario,
+  level: Level,
+  say: (line: string) => void = () => {},
+): Promise<Outcome> {
+  let run: Run | undefined;
+  try {
+    const unsupported = unsupportedIn(scenario);
+    if (unsupported !== undefined) return { status: 'skip', reason: unsupported, asked: 0 };
+    run = new Run(scenario, level, say);
+    await run.play();
+    return { status: 'pass', reason: '', asked: run.asked_ };
+  } catch (error) {
+    const asked = run?.asked_ ?? 0;
+    if (error instanceof Unsupported) return { status: 'skip', reason: error.message, asked };
+    if (error instanceof Failure) return { status: 'fail', reason: error.message, asked };
+    return { status: 'fail', reason: (error as Error).stack ?? String(error), asked };
+  }
+}

@@ -1,0 +1,266 @@
+// What the head of a scenario means to a server of ours: options, or the name of what it needs and we have not.
+import type { ServerOptions } from '../../lib/server/options.js';
+import type { HeadOption, Scenario } from './scenario.js';
+
+export interface Setup {
+  options: ServerOptions;
+  /** Unix time at which the scenario begins. */
+  wallSeconds: number;
+  /** RD=0 queries of clients are answered from the cache. */
+  snoop: boolean;
+}
+
+export class Unsupported extends Error {}
+
+/** Options of the reference program that change nothing of what a client is told, or nothing that is tested here. */
+const IGNORED = new Set(
+  `verbosity log-queries log-replies log-servfail val-log-level directory msg-cache-size rrset-cache-size key-cache-size
+  neg-cache-size infra-cache-slabs msg-cache-slabs rrset-cache-slabs key-cache-slabs num-queries-per-thread fake-sha1
+  fake-dsa target-fetch-policy minimal-responses iter-scrub-promiscuous rrset-roundrobin trust-anchor-signaling
+  root-key-sentinel infra-cache-numhosts num-threads outgoing-range username chroot pidfile interface
+  use-syslog edns-buffer-size max-udp-size harden-referral-path val-override-date val-override-timestamp
+  stub-name unknown-server-time-limit
+  harden-large-queries harden-short-bufsize use-caps-for-id infra-host-ttl msg-buffer-size so-reuseport
+  dnssec-off val-permissive-mode name domain-insecure features feature-list val-bogus-ttl
+  prefetch-key val-clean-additional infra-keep-probing val-sig-skew-min val-sig-skew-max ratelimit
+  discard-timeout wait-limit`
+    .split(/\s+/)
+    .filter(word => word !== ''),
+);
+
+const yes = (value: string): boolean => value === 'yes' || value === 'on';
+
+export function setupOf(scenario: Scenario): Setup {
+  const options = {
+    udp: 'dgram',
+    listen: ['127.0.0.1:0'],
+    cache: { memory: '2MiB', rrsetMemory: '4MiB' } as Record<string, unknown>,
+    resolver: {
+      recursive: true,
+      rootHints: [] as string[],
+      doNotQuery: [] as string[],
+      privateAddresses: [] as string[],
+      privateDomains: [] as string[],
+    } as Record<string, unknown>,
+    stale: { enabled: false } as Record<string, unknown>,
+    prefetch: { enabled: false } as Record<string, unknown>,
+    upstream: {} as Record<string, unknown>,
+    stubZones: [] as Record<string, unknown>[],
+    forwardZones: [] as Record<string, unknown>[],
+    upstreams: [],
+    localZones: false,
+  };
+  const setup: Setup = { options: options as unknown as ServerOptions, wallSeconds: 1_700_000_000, snoop: false };
+  const { resolver, cache, stale, upstream } = options;
+  if (scenario.dialect === 'deckard') readDeckardHead(scenario.head, setup, options);
+  else if (has(scenario, 'server', 'module-config')) {
+    const modules = valueOf(scenario, 'server', 'module-config') ?? '';
+    const other = modules.split(/\s+/).filter(one => !['validator', 'iterator', ''].includes(one));
+    if (other.length > 0) throw new Unsupported(`module ${other[0]}`);
+  }
+  const zones = new Map<number, Record<string, unknown>>();
+  for (const { clause, clauseNumber, key, value } of scenario.dialect === 'unbound' ? scenario.head : []) {
+    if (key === 'tempfile_contents' || key === 'autotrust_file') throw new Unsupported(key.replace('_', ' '));
+    if (clause === 'stub-zone' || clause === 'forward-zone') {
+      readZoneOption(zones, clauseNumber, clause, key, value);
+      continue;
+    }
+    if (clause !== 'server' && clause !== '') throw new Unsupported(`${clause}:`);
+    switch (key) {
+      case 'qname-minimisation':
+        resolver.qnameMinimisation = yes(value) ? 'relaxed' : 'off';
+        break;
+      case 'qname-minimisation-strict':
+        if (yes(value)) resolver.qnameMinimisation = 'strict';
+        break;
+      case 'do-ip4':
+        resolver.ipv4 = yes(value);
+        break;
+      case 'do-ip6':
+        resolver.ipv6 = yes(value);
+        break;
+      case 'harden-glue':
+        resolver.hardenGlue = yes(value);
+        break;
+      case 'do-not-query-address':
+        (resolver.doNotQuery as string[]).push(value);
+        break;
+      case 'do-not-query-localhost':
+        resolver.doNotQueryLocalhost = yes(value);
+        break;
+      case 'private-address':
+        (resolver.privateAddresses as string[]).push(value);
+        break;
+      case 'private-domain':
+        (resolver.privateDomains as string[]).push(value);
+        break;
+      case 'harden-below-nxdomain':
+        resolver.nothingBelowNxdomain = yes(value);
+        break;
+      case 'cache-max-ttl':
+        cache.maxTtlSeconds = Number(value);
+        break;
+      case 'cache-min-ttl':
+        cache.minTtlSeconds = Number(value);
+        break;
+      case 'cache-max-negative-ttl':
+        cache.negativeMaxTtlSeconds = Number(value);
+        break;
+      case 'cache-min-negative-ttl':
+        cache.negativeMinTtlSeconds = Number(value);
+        break;
+      case 'max-query-restarts':
+        resolver.maxAliases = Number(value);
+        break;
+      case 'max-global-quota':
+        resolver.maxQueries = Number(value);
+        break;
+      case 'prefetch':
+        options.prefetch = { enabled: yes(value), minHits: 0 };
+        break;
+      case 'serve-expired':
+        stale.enabled = yes(value);
+        break;
+      case 'serve-expired-ttl':
+        stale.windowSeconds = Math.min(Math.max(Number(value), 1), 259_200);
+        break;
+      case 'serve-expired-reply-ttl':
+        stale.ttlSeconds = Number(value);
+        break;
+      case 'serve-expired-client-timeout':
+        stale.clientTimeoutMs = Number(value);
+        break;
+      case 'access-control':
+        if (/allow_snoop/.test(value)) setup.snoop = true;
+        else if (!/allow$/.test(value)) throw new Unsupported(`access-control: ${value}`);
+        break;
+      case 'trust-anchor':
+      case 'trust-anchor-file':
+      case 'auto-trust-anchor-file':
+      case 'trusted-keys-file':
+        throw new Unsupported('DNSSEC validation');
+      case 'ede':
+      case 'module-config':
+      case 'aggressive-nsec':
+      case 'harden-dnssec-stripped':
+      case 'harden-algo-downgrade':
+        break;
+      default:
+        if (!IGNORED.has(key)) throw new Unsupported(`option ${key}`);
+    }
+  }
+  for (const zone of zones.values()) {
+    const isRoot = zone.name === '.' && zone.kind === 'stub-zone';
+    const { kind, hosts, ...rest } = zone;
+    void hosts;
+    if (isRoot) (resolver.rootHints as string[]).push(...(zone.servers as string[]));
+    else (kind === 'stub-zone' ? options.stubZones : options.forwardZones).push(rest);
+  }
+  if ((resolver.rootHints as string[]).length === 0) delete resolver.rootHints;
+  if (Object.keys(upstream).length === 0) upstream.deadlineMs = 20_000;
+  return setup;
+}
+
+function readZoneOption(
+  zones: Map<number, Record<string, unknown>>,
+  number: number,
+  clause: string,
+  key: string,
+  value: string,
+): void {
+  let zone = zones.get(number);
+  if (zone === undefined) {
+    zone = { kind: clause, servers: [] as string[] };
+    zones.set(number, zone);
+  }
+  const servers = zone.servers as string[];
+  switch (key.replace(/^(stub|forward)-/, '')) {
+    case 'name':
+      zone.name = value;
+      break;
+    case 'addr':
+      servers.push(value.replace(/@(\d+)$/, ':$1'));
+      break;
+    case 'host':
+      servers.push(value);
+      break;
+    case 'prime':
+      zone.prime = yes(value);
+      break;
+    case 'first':
+      zone.first = yes(value);
+      break;
+    case 'no-cache':
+      zone.noCache = yes(value);
+      break;
+    case 'tcp-upstream':
+      zone.tcp = yes(value);
+      break;
+    default:
+      throw new Unsupported(`option ${clause} ${key}`);
+  }
+}
+
+function readDeckardHead(
+  head: readonly HeadOption[],
+  setup: Setup,
+  options: { resolver: Record<string, unknown>; forwardZones: Record<string, unknown>[] },
+): void {
+  const { resolver } = options;
+  resolver.qnameMinimisation = 'relaxed';
+  resolver.doNotQueryLocalhost = false; // the servers of many are there
+  const forwarders: string[] = [];
+  for (const { key, value } of head) {
+    switch (key) {
+      case 'stub-addr':
+        (resolver.rootHints as string[]).push(value.split(/\s/)[0]);
+        break;
+      case 'query-minimization':
+        resolver.qnameMinimisation = yes(value) ? 'relaxed' : 'off';
+        break;
+      case 'do-ip6':
+        resolver.ipv6 = yes(value);
+        break;
+      case 'do-ip4':
+        resolver.ipv4 = yes(value);
+        break;
+      case 'harden-glue':
+        resolver.hardenGlue = yes(value);
+        break;
+      case 'do-not-query-localhost':
+        resolver.doNotQueryLocalhost = yes(value);
+        break;
+      case 'forward-addr':
+        forwarders.push(value);
+        break;
+      case 'trust-anchor':
+        throw new Unsupported('DNSSEC validation');
+      case 'val-override-timestamp':
+        setup.wallSeconds = Number(value);
+        break;
+      case 'val-override-date':
+        setup.wallSeconds = /^\d{14}$/.test(value) ? unixTime(value) : Number(value);
+        break;
+      case 'features':
+      case 'feature-list': {
+        const known = /^(min_ttl|max_ttl) *= *(\d+)$/.exec(value);
+        if (known === null) throw new Unsupported(`feature ${value}`);
+        const cache = (setup.options.cache ?? {}) as Record<string, unknown>;
+        cache[known[1] === 'min_ttl' ? 'minTtlSeconds' : 'maxTtlSeconds'] = Number(known[2]);
+        break;
+      }
+      default:
+        if (!IGNORED.has(key)) throw new Unsupported(`option ${key}`);
+    }
+  }
+  if (forwarders.length > 0) options.forwardZones.push({ name: '.', servers: forwarders });
+}
+
+const unixTime = (text: string): number => {
+  const [, y, mo, d, h, mi, s] = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(text)!.map(Number);
+  return Date.UTC(y, mo - 1, d, h, mi, s) / 1000;
+};
+
+const has = (scenario: Scenario, clause: string, key: string): boolean => valueOf(scenario, clause, key) !== undefined;
+const valueOf = (scenario: Scenario, clause: string, key: string): string | undefined =>
+  scenario.head.find(one => one.clause === clause && one.key === key)?.value;
