@@ -226,6 +226,19 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     return -1;
   }
 
+  /**
+   * The same, expired values too if `allowStale`; how long it has left is in {@link lastRemainingMs}.
+   * @internal
+   */
+  lookInto(key: ByteKey, out: Uint8Array, allowStale: boolean): number {
+    this.#ready(key);
+    return this.#native.get(key, this.#space, allowStale ? GetFlag.allowStale : 0, out);
+  }
+  /** Of the last value that was found; negative: expired. @internal */
+  get lastRemainingMs(): number {
+    return this.#store.remainingMs[0];
+  }
+
   /** The values of many keys, in their order. */
   getMany(keys: readonly ByteKey[]): (V | undefined)[] {
     if (!Array.isArray(keys)) throw optionError('keys', keys, 'an array');

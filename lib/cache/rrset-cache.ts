@@ -27,12 +27,22 @@ export interface CachedRrset {
   rank: number;
   /** What goes with it: the denial that proves a wildcard. */
   proof: Rrset[];
+  /** It has expired; its TTL is that with which it was stored. */
+  stale: boolean;
 }
 
 /** What is known not to be there, and the authority records that say so; `ttl` in seconds. */
 export interface CachedDenial {
   authority: Rrset[];
   ttl: number;
+  stale?: boolean;
+}
+
+interface Entry {
+  rank: number;
+  rrsets: Rrset[];
+  ttl: number;
+  stale: boolean;
 }
 
 const NAMELESS = new Uint8Array(0);
@@ -44,13 +54,21 @@ export class RrsetCache implements Disposable {
   /** @param bytes its memory; closed with it */
   constructor(readonly bytes: ByteCache) {}
 
-  get(name: Uint8Array, type: number): CachedRrset | undefined {
-    const entry = this.#get(Kind.rrset, name, type);
-    return entry && { rrset: entry.rrsets[0], rank: entry.rank, proof: entry.rrsets.slice(1) };
+  get(name: Uint8Array, type: number, allowStale = false): CachedRrset | undefined {
+    const entry = this.#get(Kind.rrset, name, type, allowStale);
+    return entry && { rrset: entry.rrsets[0], rank: entry.rank, proof: entry.rrsets.slice(1), stale: entry.stale };
   }
-  /** Keeps it unless something better is there. @returns whether it is kept */
+  /** Keeps it unless something better is there; what it contradicts goes. @returns whether it is kept */
   put(rrset: Rrset, rank: number, proof: readonly Rrset[] = []): boolean {
-    if (rrset.ttl === 0) return false; // for those who wait only
+    if (rank >= Rank.answer) {
+      this.bytes.delete(this.#keyOf(Kind.noData, rrset.name, rrset.type));
+      this.bytes.delete(this.#keyOf(Kind.nxdomain, rrset.name, 0));
+    }
+    if (rrset.ttl === 0) {
+      // For those who wait only.
+      this.bytes.delete(this.#keyOf(Kind.rrset, rrset.name, rrset.type));
+      return false;
+    }
     if (rank < Rank.authoritative) {
       const key = this.#keyOf(Kind.rrset, rrset.name, rrset.type);
       const length = this.bytes.getInto(key, this.#value);
@@ -59,14 +77,16 @@ export class RrsetCache implements Disposable {
     return this.#put(Kind.rrset, rrset.name, rrset.type, rank, [rrset, ...proof], rrset.ttl);
   }
 
-  noData(name: Uint8Array, type: number): CachedDenial | undefined {
-    return this.#denial(Kind.noData, name, type);
+  noData(name: Uint8Array, type: number, allowStale = false): CachedDenial | undefined {
+    return this.#denial(Kind.noData, name, type, allowStale);
   }
   putNoData(name: Uint8Array, type: number, denial: CachedDenial): void {
+    this.bytes.delete(this.#keyOf(Kind.rrset, name, type));
+    this.bytes.delete(this.#keyOf(Kind.nxdomain, name, 0));
     this.#put(Kind.noData, name, type, Rank.authoritative, denial.authority, denial.ttl);
   }
-  nxdomain(name: Uint8Array): CachedDenial | undefined {
-    return this.#denial(Kind.nxdomain, name, 0);
+  nxdomain(name: Uint8Array, allowStale = false): CachedDenial | undefined {
+    return this.#denial(Kind.nxdomain, name, 0, allowStale);
   }
   putNxdomain(name: Uint8Array, denial: CachedDenial): void {
     this.#put(Kind.nxdomain, name, 0, Rank.authoritative, denial.authority, denial.ttl);
@@ -100,9 +120,9 @@ export class RrsetCache implements Disposable {
     this.close();
   }
 
-  #denial(kind: number, name: Uint8Array, type: number): CachedDenial | undefined {
-    const entry = this.#get(kind, name, type);
-    return entry && { authority: entry.rrsets, ttl: entry.ttl };
+  #denial(kind: number, name: Uint8Array, type: number, allowStale: boolean): CachedDenial | undefined {
+    const entry = this.#get(kind, name, type, allowStale);
+    return entry && { authority: entry.rrsets, ttl: entry.ttl, stale: entry.stale };
   }
 
   #keyOf(kind: number, name: Uint8Array, type: number): Buffer {
@@ -120,14 +140,12 @@ export class RrsetCache implements Disposable {
     return true;
   }
 
-  #get(kind: number, name: Uint8Array, type: number): { rank: number; rrsets: Rrset[]; ttl: number } | undefined {
+  #get(kind: number, name: Uint8Array, type: number, allowStale = false): Entry | undefined {
     const key = this.#keyOf(kind, name, type);
-    const length = this.bytes.getInto(key, this.#value);
+    const length = this.bytes.lookInto(key, this.#value, allowStale);
     if (length <= 0) return undefined;
-    const remainingMs = this.bytes.ttl(key);
-    if (remainingMs === undefined) return undefined;
     // The engine's clock ticks every four milliseconds.
-    const ttl = Math.max(Math.ceil((remainingMs - 8) / 1000), 0);
+    const ttl = Math.max(Math.ceil((this.bytes.lastRemainingMs - 8) / 1000), 0);
     return decodeEntry(this.#value.subarray(0, length), name, ttl);
   }
 }
@@ -163,11 +181,7 @@ function encodeEntry(out: Buffer, rank: number, rrsets: readonly Rrset[], name: 
 }
 
 /** Undefined for octets that are no entry: the memory may be a stranger's. */
-function decodeEntry(
-  octets: Buffer,
-  name: Uint8Array,
-  ttl: number,
-): { rank: number; rrsets: Rrset[]; ttl: number } | undefined {
+function decodeEntry(octets: Buffer, name: Uint8Array, ttl: number): Entry | undefined {
   try {
     const rrsets: Rrset[] = [];
     let at = 4;
@@ -189,10 +203,16 @@ function decodeEntry(
           return take(octets.readUInt16LE(at - 2));
         }),
       );
-      if (rrsets.length === 0) age = Math.max(stored - ttl, 0);
-      rrsets.push({ name: owner, type, ttl: Math.max(Math.min(stored - age, ttl), 0), data, signatures });
+      if (rrsets.length === 0 && ttl > 0) age = Math.max(stored - ttl, 0);
+      rrsets.push({
+        name: owner,
+        type,
+        ttl: ttl > 0 ? Math.max(Math.min(stored - age, ttl), 0) : stored,
+        data,
+        signatures,
+      });
     }
-    return { rank: octets[0], rrsets, ttl };
+    return { rank: octets[0], rrsets, ttl, stale: ttl <= 0 };
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

@@ -110,6 +110,7 @@ export class DnsClient implements Disposable {
       forwardClientSubnet: false,
       upstreamUdpSize: 1232, // RFC 9715 section 3.1
       staleEnabled: settings.staleSeconds > 0,
+      staleTtlSeconds: 30, // RFC 8767 section 4
       staleClientTimeoutMs: 1800, // RFC 8767 section 5
       staleRetrySeconds: 30,
       failureFirstSeconds: 1, // RFC 9520 section 3.2: at least 1 s

@@ -15,7 +15,7 @@ import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
-import { recordsOf } from '../wire/rrset.js';
+import { recordsOf, type Rrset } from '../wire/rrset.js';
 import { scrubResponse } from '../wire/scrub.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
@@ -30,6 +30,7 @@ export interface ResolverOptions {
   upstreamUdpSize: number;
   staleEnabled: boolean;
   staleClientTimeoutMs: number;
+  staleTtlSeconds: number;
   staleRetrySeconds: number;
   failureFirstSeconds: number;
   failureMaxSeconds: number;
@@ -175,20 +176,49 @@ export class Resolver {
     const cached: Resolution = { kind: 'cached', tenant };
     const code = query.dnsClass === Class.IN ? this.engine.answer(query.message, { tenant }) : -1;
     if (code >= 0) return Promise.resolve(cached);
-    const hasStale = code === MISS_WITH_STALE && this.options.staleEnabled;
-    const flight = this.#join(query, asker, hasStale);
-    if (!hasStale) return flight;
+    const stale = code === MISS_WITH_STALE && this.options.staleEnabled ? cached : this.#staleRrsets(query);
+    if (stale === undefined) return this.#join(query, asker, undefined);
+    if (!query.recursionDesired) {
+      // Whoever asks without it gets what there is; it is made fresh for all.
+      this.prefetch(withRecursion(query), tenant);
+      return Promise.resolve(stale);
+    }
+    const flight = this.#join(query, asker, stale);
     // RFC 8767 section 5: the client gets the stale answer when the fresh one is late; the flight goes on.
     return new Promise(resolve => {
-      const timer = this.clock.after(this.options.staleClientTimeoutMs, () => {
+      const late = (): void => {
         this.stats.staleServed++;
-        resolve(cached);
-      });
+        resolve(stale);
+      };
+      const { staleClientTimeoutMs } = this.options;
+      if (staleClientTimeoutMs === 0) {
+        // What needs no network is there by then.
+        const immediate = setImmediate(late);
+        void flight.then(resolution => {
+          clearImmediate(immediate);
+          resolve(resolution);
+        });
+        return;
+      }
+      const timer = this.clock.after(staleClientTimeoutMs, late);
       void flight.then(resolution => {
         timer.cancel();
         resolve(resolution);
       });
     });
+  }
+
+  /** What expired RRsets say where no reply is kept, as when others asked for it without their signatures. */
+  #staleRrsets(query: Query): Resolution | undefined {
+    if (!this.options.staleEnabled || query.dnsClass !== Class.IN || this.recursor === undefined) return undefined;
+    if (!this.recursor.serves(query.name, query.type)) return undefined;
+    const known = this.recursor.fromCache(query.name, query.type, true);
+    if (known === undefined || !known.stale) return undefined;
+    const most = this.options.staleTtlSeconds;
+    const aged = (list: readonly Rrset[]): Rrset[] => list.map(one => ({ ...one, ttl: Math.min(one.ttl, most) }));
+    const result = { ...known, answers: aged(known.answers), authority: aged(known.authority) };
+    const extendedError = known.rcode === Rcode.NXDOMAIN ? ExtendedError.staleNxdomain : ExtendedError.staleAnswer;
+    return { kind: 'message', message: encodeResult(query, result), extendedError };
   }
 
   /** The reply to one asker, in the engine's buffer. @returns its octets */
@@ -219,9 +249,11 @@ export class Resolver {
     }
     this.#prefetchesThisSecond++;
     this.stats.prefetches++;
-    void this.#join(query, { protocol: 'internal', tenant, fresh: true }, true).then(resolution => {
-      if (resolution.kind !== 'message') this.#retryPrefetch(query, tenant);
-    });
+    void this.#join(query, { protocol: 'internal', tenant, fresh: true }, { kind: 'cached', tenant }).then(
+      resolution => {
+        if (resolution.kind !== 'message') this.#retryPrefetch(query, tenant);
+      },
+    );
     return true;
   }
 
@@ -244,7 +276,7 @@ export class Resolver {
     this.#failures.clear();
   }
 
-  #join(query: Query, asker: KnownAsker, hasStale: boolean): Promise<Resolution> {
+  #join(query: Query, asker: KnownAsker, stale: Resolution | undefined): Promise<Resolution> {
     const key = flightKey(query, asker.tenant);
     const existing = this.#flights.get(key);
     if (existing !== undefined) {
@@ -253,13 +285,9 @@ export class Resolver {
     }
     if (this.#flights.size >= this.options.maxFlights) {
       this.stats.overloaded++;
-      return Promise.resolve(
-        hasStale
-          ? { kind: 'cached', tenant: asker.tenant }
-          : { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other },
-      );
+      return Promise.resolve(stale ?? { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other });
     }
-    const flight = this.#run(query, asker, key, hasStale).then(
+    const flight = this.#run(query, asker, key, stale).then(
       resolution => {
         this.#flights.delete(key);
         return resolution;
@@ -274,7 +302,7 @@ export class Resolver {
     return flight;
   }
 
-  async #run(query: Query, asker: KnownAsker, key: string, hasStale: boolean): Promise<Resolution> {
+  async #run(query: Query, asker: KnownAsker, key: string, stale: Resolution | undefined): Promise<Resolution> {
     this.stats.resolved++;
     if (query.dnsClass === Class.IN) {
       const local = answerLocally(query, this.options.localZones);
@@ -298,8 +326,8 @@ export class Resolver {
         recurse = false;
       }
     }
-    if (recurse) return this.#recurse(query, asker, key, hasStale, this.recursor!);
-    return this.#forward(query, asker, upstreams, key, hasStale);
+    if (recurse) return this.#recurse(query, asker, key, stale, this.recursor!);
+    return this.#forward(query, asker, upstreams, key, stale);
   }
 
   async #askHook(query: Query, asker: KnownAsker): Promise<QueryDecision | undefined> {
@@ -315,7 +343,7 @@ export class Resolver {
     query: Query,
     asker: KnownAsker,
     key: string,
-    hasStale: boolean,
+    stale: Resolution | undefined,
     recursor: Recursor,
   ): Promise<Resolution> {
     if (query.dnsClass !== Class.IN) {
@@ -337,10 +365,10 @@ export class Resolver {
       this.log.debug({ reason: error.message, name: query.nameText }, 'a name could not be resolved');
       const { extendedError, answers } = error;
       if (answers.length > 0) {
-        const result = { rcode: Rcode.SERVFAIL, answers: [...answers], authority: [], noCache: true };
+        const result = { rcode: Rcode.SERVFAIL, answers: [...answers], authority: [], noCache: true, stale: false };
         return { kind: 'message', message: encodeResult(query, result), extendedError };
       }
-      return this.#fail(query, asker, key, hasStale, { rcode: Rcode.SERVFAIL, extendedError });
+      return this.#fail(query, asker, key, stale, { rcode: Rcode.SERVFAIL, extendedError });
     }
   }
 
@@ -349,7 +377,7 @@ export class Resolver {
     asker: KnownAsker,
     upstreams: readonly Upstream[],
     key: string,
-    hasStale: boolean,
+    stale: Resolution | undefined,
   ): Promise<Resolution> {
     const upstreamQuery = buildUpstreamQuery(query, {
       udpSize: this.options.upstreamUdpSize,
@@ -366,7 +394,7 @@ export class Resolver {
         return { kind: 'message', message: kept, extendedError: responseExtendedError(response) ?? NO_EXTENDED_ERROR };
       }
       this.log.debug({ upstream: upstream.label, rcode: response[3] & 0x0f, name: query.nameText }, 'upstream failed');
-      return this.#fail(query, asker, key, hasStale, {
+      return this.#fail(query, asker, key, stale, {
         rcode: failureRcode(response),
         extendedError: responseExtendedError(response) ?? ExtendedError.other,
       });
@@ -375,7 +403,7 @@ export class Resolver {
       this.log.debug({ code, reason: message, name: query.nameText }, 'no upstream answered');
       const extendedError =
         code === 'ERR_SHARDNS_TIMEOUT' ? ExtendedError.noReachableAuthority : ExtendedError.networkError;
-      return this.#fail(query, asker, key, hasStale, { rcode: Rcode.SERVFAIL, extendedError });
+      return this.#fail(query, asker, key, stale, { rcode: Rcode.SERVFAIL, extendedError });
     }
   }
 
@@ -428,7 +456,10 @@ export class Resolver {
 
   /** Stores a response of our own making and passes it on. */
   #keep(query: Query, asker: KnownAsker, message: Uint8Array): Resolution {
-    this.engine.insert(message, variantOf(query, asker.tenant), this.clock.wallSeconds());
+    const variant = variantOf(query, asker.tenant);
+    const stored = this.engine.insert(message, variant, this.clock.wallSeconds());
+    // What may not be kept still puts an end to what was there before (RFC 8767 section 4).
+    if (stored <= 0) this.engine.remove(query.name, query.type, variant);
     return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
   }
 
@@ -436,7 +467,7 @@ export class Resolver {
     query: Query,
     asker: KnownAsker,
     key: string,
-    hasStale: boolean,
+    stale: Resolution | undefined,
     failure: { rcode: number; extendedError: number },
   ): Resolution {
     this.stats.failures++;
@@ -447,13 +478,13 @@ export class Resolver {
       this.options.failureFirstSeconds * 2 ** Math.min(attempts, 16),
       this.options.failureMaxSeconds,
     );
-    const seconds = hasStale ? this.options.staleRetrySeconds : backoff;
+    const seconds = stale !== undefined ? this.options.staleRetrySeconds : backoff;
     if (query.dnsClass === Class.IN && query.recursionDesired) {
       this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), seconds, failure.rcode);
     }
-    if (hasStale) {
+    if (stale !== undefined) {
       this.stats.staleServed++;
-      return { kind: 'cached', tenant: asker.tenant };
+      return stale;
     }
     return { kind: 'error', ...failure };
   }
@@ -534,6 +565,13 @@ function infoOf(query: Query, asker: Asker): QueryInfo {
     client: asker.client,
     tenant: asker.tenant,
   };
+}
+
+/** The query as if its asker wanted recursion. */
+function withRecursion(query: Query): Query {
+  const message = query.message.slice();
+  message[2] |= 1;
+  return new Query(message);
 }
 
 function replaceName(query: Query, name: Uint8Array): Uint8Array {

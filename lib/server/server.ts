@@ -384,7 +384,14 @@ export class Server implements AsyncDisposable {
         : this.exchanger.ask(query, server, timeoutMs, cancel);
     };
     const { policy, shards } = settings.cache;
-    const memory = ByteCache.create({ memory: rrsetMemoryOf(settings), policy, shards, averageEntryBytes: 192 });
+    const staleIfErrorMs = settings.stale.enabled ? settings.stale.windowSeconds * 1000 : 0;
+    const memory = ByteCache.create({
+      memory: rrsetMemoryOf(settings),
+      policy,
+      shards,
+      averageEntryBytes: 192,
+      staleIfErrorMs,
+    });
     this.resolver.recursor = new Recursor(new RrsetCache(memory), ask, this.#clock, this.#random, options);
   }
 

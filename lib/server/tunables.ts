@@ -51,6 +51,7 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
     upstreamUdpSize: settings.upstream.udpSize,
     staleEnabled: settings.stale.enabled,
     staleClientTimeoutMs: settings.stale.clientTimeoutMs,
+    staleTtlSeconds: settings.stale.ttlSeconds,
     staleRetrySeconds: settings.stale.retrySeconds,
     failureFirstSeconds: settings.failure.firstSeconds,
     failureMaxSeconds: settings.failure.maxSeconds,

@@ -14,6 +14,9 @@ export interface Rrset {
   signatures: Uint8Array[];
 }
 
+/** Signatures of one RRset that are looked at and kept; more are an attack on validators (CVE-2023-50387). */
+const MAX_SIGNATURES = 8;
+
 /** Bit 31 of a TTL makes it as good as zero (RFC 2181 section 8). */
 const plainTtl = (ttl: number): number => (ttl > 0x7fffffff ? 0 : ttl);
 
@@ -37,6 +40,7 @@ export function groupRrsets(records: readonly ResourceRecord[]): Rrset[] {
     const covers = record.type === Type.RRSIG && record.data.length > 18;
     const group = groupOf(record, covers ? (record.data[0] << 8) | record.data[1] : record.type);
     const into = covers ? group.signatures : group.data;
+    if (covers && into.length >= MAX_SIGNATURES) continue;
     if (into.some(one => equalOctets(one, record.data))) continue;
     into.push(record.data);
     group.ttl = Math.min(group.ttl, plainTtl(record.ttl));

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { addressOctets, formatAddress } from '../base/address.js';
 import { optionError, ShardnsError } from '../base/errors.js';
+import { plainNameLength } from './name.js';
 import { escape, type Token, unescape } from './text.js';
 
 const KEYS = ['mandatory', 'alpn', 'no-default-alpn', 'port', 'ipv4hint', 'ech', 'ipv6hint', 'dohpath', 'ohttp'];
@@ -119,4 +120,19 @@ export function decodeParams(data: Uint8Array): string {
     at += 4 + length;
   }
   return texts.join(' ');
+}
+
+/** The addresses in the ipv4hint and ipv6hint of a record's data (RFC 9460 section 7.3). */
+export function addressHints(data: Uint8Array): Uint8Array[] {
+  const hints: Uint8Array[] = [];
+  const name = plainNameLength(data, 2);
+  for (let at = 2 + name; name > 0 && at + 4 <= data.length;) {
+    const key = (data[at] << 8) | data[at + 1];
+    const end = at + 4 + ((data[at + 2] << 8) | data[at + 3]);
+    const size = key === 4 ? 4 : key === 6 ? 16 : 0;
+    for (let i = at + 4; size > 0 && i + size <= Math.min(end, data.length); i += size)
+      hints.push(data.subarray(i, i + size));
+    at = end;
+  }
+  return hints;
 }

@@ -23,6 +23,8 @@ export async function replayFile(file: string, level: Level, say?: (line: string
   let scenario;
   try {
     scenario = parseScenario(readFileSync(file, 'utf8'));
+    // As the project says whose scenarios they are.
+    scenario.forwarding = file.includes('/client-cache/');
   } catch (error) {
     return { file, status: 'skip', reason: `not read: ${(error as Error).message}`, asked: 0 };
   }

@@ -60,6 +60,8 @@ export interface Step {
 export interface Scenario {
   title: string;
   dialect: Dialect;
+  /** The server of `stub-addr` resolves; ours is a cache before it. */
+  forwarding: boolean;
   head: HeadOption[];
   ranges: Range[];
   steps: Step[];
@@ -121,7 +123,7 @@ export function parseScenario(text: string): Scenario {
   // Lines keep their numbers: the head is blanked, not cut.
   const body = headEnd === null ? text : headText.replace(/[^\n]/g, '') + text.slice(headEnd.index).replace(/^.*/, '');
   const dialect = head.some(one => one.clause !== '') || headText.trim() === '' ? 'unbound' : 'deckard';
-  const scenario: Scenario = { title: '', dialect, head, ranges: [], steps: [] };
+  const scenario: Scenario = { title: '', dialect, forwarding: false, head, ranges: [], steps: [] };
   const lines = new Lines(body);
   for (;;) {
     const line = lines.next('expected SCENARIO_END');

@@ -23,7 +23,7 @@ const IGNORED = new Set(
   harden-large-queries harden-short-bufsize use-caps-for-id infra-host-ttl msg-buffer-size so-reuseport
   dnssec-off val-permissive-mode name domain-insecure features feature-list val-bogus-ttl
   prefetch-key val-clean-additional infra-keep-probing val-sig-skew-min val-sig-skew-max ratelimit
-  discard-timeout wait-limit`
+  discard-timeout wait-limit ede-serve-expired outbound-msg-retry`
     .split(/\s+/)
     .filter(word => word !== ''),
 );
@@ -47,13 +47,19 @@ export function setupOf(scenario: Scenario): Setup {
     upstream: {} as Record<string, unknown>,
     stubZones: [] as Record<string, unknown>[],
     forwardZones: [] as Record<string, unknown>[],
-    upstreams: [],
+    upstreams: [] as string[],
     localZones: false,
   };
   const setup: Setup = { options: options as unknown as ServerOptions, wallSeconds: 1_700_000_000, snoop: false };
   const { resolver, cache, stale, upstream } = options;
-  if (scenario.dialect === 'deckard') readDeckardHead(scenario.head, setup, options);
-  else if (has(scenario, 'server', 'module-config')) {
+  if (scenario.dialect === 'deckard') {
+    readDeckardHead(scenario.head, setup, options);
+    if (scenario.forwarding) {
+      options.upstreams = resolver.rootHints as string[];
+      resolver.recursive = false;
+      delete resolver.rootHints;
+    }
+  } else if (has(scenario, 'server', 'module-config')) {
     const modules = valueOf(scenario, 'server', 'module-config') ?? '';
     const other = modules.split(/\s+/).filter(one => !['validator', 'iterator', ''].includes(one));
     if (other.length > 0) throw new Unsupported(`module ${other[0]}`);
@@ -156,7 +162,7 @@ export function setupOf(scenario: Scenario): Setup {
     if (isRoot) (resolver.rootHints as string[]).push(...(zone.servers as string[]));
     else (kind === 'stub-zone' ? options.stubZones : options.forwardZones).push(rest);
   }
-  if ((resolver.rootHints as string[]).length === 0) delete resolver.rootHints;
+  if ((resolver.rootHints as string[] | undefined)?.length === 0) delete resolver.rootHints;
   if (Object.keys(upstream).length === 0) upstream.deadlineMs = 20_000;
   return setup;
 }
@@ -208,6 +214,7 @@ function readDeckardHead(
 ): void {
   const { resolver } = options;
   resolver.qnameMinimisation = 'relaxed';
+  setup.options.stale = {}; // as where its scenarios come from
   resolver.doNotQueryLocalhost = false; // the servers of many are there
   const forwarders: string[] = [];
   for (const { key, value } of head) {

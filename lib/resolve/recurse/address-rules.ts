@@ -2,6 +2,7 @@
 import { type AddressPrefix, addressOctets } from '../../base/address.js';
 import { Type } from '../../wire/iana.js';
 import { isAtOrBelow } from '../../wire/name.js';
+import { addressHints } from '../../wire/svcb.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { Found, Meaning } from './classify.js';
 
@@ -21,12 +22,17 @@ export class AddressRules {
     return this.privateAddresses.length > 0;
   }
 
-  /** The RRset without private addresses. */
+  /** The RRset without private addresses, in hints of services neither. */
   visible(rrset: Rrset): Rrset {
-    if (rrset.type !== Type.A && rrset.type !== Type.AAAA) return rrset;
+    if (!ADDRESSES.has(rrset.type)) return rrset;
     if (this.privateDomains.some(name => isAtOrBelow(rrset.name, name))) return rrset;
     const family = rrset.type === Type.A ? 4 : 6;
-    const data = rrset.data.filter(octets => !this.#isPrivate(family, octets));
+    const service = rrset.type === Type.SVCB || rrset.type === Type.HTTPS;
+    const data = rrset.data.filter(octets =>
+      service
+        ? !addressHints(octets).some(hint => this.#isPrivate(hint.length === 4 ? 4 : 6, hint))
+        : !this.#isPrivate(family, octets),
+    );
     return data.length === rrset.data.length ? rrset : { ...rrset, data, signatures: [] };
   }
 
@@ -40,6 +46,8 @@ export class AddressRules {
     );
   }
 }
+
+const ADDRESSES = new Set<number>([Type.A, Type.AAAA, Type.SVCB, Type.HTTPS]);
 
 function contains(prefixes: readonly AddressPrefix[], family: 4 | 6, octets: Uint8Array): boolean {
   return prefixes.some(prefix => {

@@ -88,6 +88,8 @@ export interface RecursionResult {
   authority: Rrset[];
   /** Set: an answer that is not to be kept. */
   noCache: boolean;
+  /** Set: some of it has expired. */
+  stale: boolean;
 }
 
 export interface RecursorStats {
@@ -106,6 +108,7 @@ interface Link {
   target?: Uint8Array;
   authority: Rrset[];
   noCache?: boolean;
+  stale?: boolean;
 }
 
 export class Recursor {
@@ -156,13 +159,14 @@ export class Recursor {
   }
 
   /** The same from what is cached, or undefined: no server is asked. */
-  fromCache(name: Uint8Array, type: number): RecursionResult | undefined {
-    const result: RecursionResult = { rcode: Rcode.NOERROR, answers: [], authority: [], noCache: false };
+  fromCache(name: Uint8Array, type: number, allowStale = false): RecursionResult | undefined {
+    const result: RecursionResult = { rcode: Rcode.NOERROR, answers: [], authority: [], noCache: false, stale: false };
     let current = name;
     for (let i = 0; i <= this.options.maxAliases; i++) {
-      const link = this.#cached(current, type);
+      const link = this.#cached(current, type, allowStale);
       if (link === undefined) return undefined;
       append(result, link);
+      result.stale ||= link.stale ?? false;
       if (link.target === undefined) return result;
       current = link.target;
     }
@@ -198,7 +202,7 @@ export class Recursor {
   // --- chains of aliases ---
 
   async #chain(name: Uint8Array, type: number, job: Job): Promise<RecursionResult> {
-    const result: RecursionResult = { rcode: Rcode.NOERROR, answers: [], authority: [], noCache: false };
+    const result: RecursionResult = { rcode: Rcode.NOERROR, answers: [], authority: [], noCache: false, stale: false };
     const seen = new Set<string>();
     let current = name;
     for (let aliases = 0; ; aliases++) {
@@ -234,29 +238,34 @@ export class Recursor {
     return link;
   }
 
-  #cached(name: Uint8Array, type: number): Link | undefined {
+  #cached(name: Uint8Array, type: number, allowStale = false): Link | undefined {
     const { rrsets } = this;
     if (this.#zoneOf(name, type)?.noCache) return undefined;
     if (type === Type.ANY) return this.#cachedAny(name);
-    const exact = rrsets.get(name, type);
+    const exact = rrsets.get(name, type, allowStale);
     if (exact !== undefined && exact.rank >= Rank.answer) {
-      return { rcode: Rcode.NOERROR, rrsets: [exact.rrset], authority: exact.proof };
+      return { rcode: Rcode.NOERROR, rrsets: [exact.rrset], authority: exact.proof, stale: exact.stale };
     }
     if (type !== Type.CNAME) {
-      const alias = rrsets.get(name, Type.CNAME);
+      const alias = rrsets.get(name, Type.CNAME, allowStale);
       if (alias !== undefined && alias.rank >= Rank.answer) {
         return {
           rcode: Rcode.NOERROR,
           rrsets: [alias.rrset],
           target: foldName(alias.rrset.data[0]),
           authority: alias.proof,
+          stale: alias.stale,
         };
       }
     }
-    const none = rrsets.noData(name, type);
-    if (none !== undefined) return { rcode: Rcode.NOERROR, rrsets: [], authority: none.authority };
-    const nothing = rrsets.nxdomain(name);
-    if (nothing !== undefined) return { rcode: Rcode.NXDOMAIN, rrsets: [], authority: nothing.authority };
+    const none = rrsets.noData(name, type, allowStale);
+    if (none !== undefined) {
+      return { rcode: Rcode.NOERROR, rrsets: [], authority: none.authority, stale: none.stale };
+    }
+    const nothing = rrsets.nxdomain(name, allowStale);
+    if (nothing !== undefined) {
+      return { rcode: Rcode.NXDOMAIN, rrsets: [], authority: nothing.authority, stale: nothing.stale };
+    }
     for (const above of ancestors(name)) {
       if (above.length === name.length) continue;
       const cut = this.options.nothingBelowNxdomain ? rrsets.nxdomain(above) : undefined;
