@@ -1,14 +1,20 @@
-// GET /metrics and /healthz on an address of their own.
+// GET /metrics, /healthz and /trace on an address of their own.
+//
+// Bound: 64 connections, four traces at a time.
 import { createServer, type Server as HttpServer } from 'node:http';
 import { formatSocketAddress, parseSocketAddress } from '../base/address.js';
 import { ShardnsError } from '../base/errors.js';
 import type { ServerSettings } from '../server/options.js';
 import type { Server, ServerObserver } from '../server/server.js';
 import { Metrics } from './metrics.js';
+import { trace } from './trace.js';
+
+const MAX_TRACES = 4;
 
 export class AdminServer implements ServerObserver {
   #http: HttpServer | undefined;
   #at: string | undefined;
+  #traces = 0;
   readonly #metrics: Metrics;
 
   constructor(private readonly server: Server) {
@@ -46,6 +52,7 @@ export class AdminServer implements ServerObserver {
       const path = request.url?.split('?')[0];
       if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end();
       else if (path === '/metrics') void this.#sendMetrics(response);
+      else if (path === '/trace') void this.#sendTrace(new URL(request.url ?? '/', 'http://localhost'), response);
       else if (path === '/healthz') {
         const up = this.server.listening;
         response.writeHead(up ? 200 : 503, { 'content-type': 'text/plain' }).end(up ? 'ok\n' : 'not listening\n');
@@ -64,6 +71,33 @@ export class AdminServer implements ServerObserver {
       );
       http.listen(at.port, at.address, () => resolve(http));
     });
+  }
+
+  /** `?name=NAME&type=TYPE`, `&fresh=1`: a line for each step of the resolution, as it happens. */
+  async #sendTrace({ searchParams }: URL, response: import('node:http').ServerResponse): Promise<void> {
+    if (this.#traces >= MAX_TRACES) {
+      response.writeHead(503).end(`${MAX_TRACES} traces are under way\n`);
+      return;
+    }
+    this.#traces++;
+    const write = (line: string): void => {
+      if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
+      response.write(`${line}\n`);
+    };
+    try {
+      const name = searchParams.get('name') ?? '';
+      await trace(
+        this.server,
+        { name, type: searchParams.get('type') ?? 'A', fresh: searchParams.has('fresh') },
+        write,
+      );
+      response.end();
+    } catch (error) {
+      if (!response.headersSent) response.writeHead(400, { 'content-type': 'text/plain; charset=utf-8' });
+      response.end(`${(error as Error).message}\n`);
+    } finally {
+      this.#traces--;
+    }
   }
 
   async #sendMetrics(response: import('node:http').ServerResponse): Promise<void> {

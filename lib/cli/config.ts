@@ -24,6 +24,7 @@ export interface Flags {
   metrics?: string;
   snapshot?: string;
   warm?: string;
+  recursive?: boolean;
   'log-level'?: string;
 }
 
@@ -105,8 +106,14 @@ export function flagsFromEnvironment(environment: NodeJS.ProcessEnv): Flags {
     metrics: environment.SHARDNS_METRICS,
     snapshot: environment.SHARDNS_SNAPSHOT,
     warm: environment.SHARDNS_WARM,
+    recursive: flagOf(environment.SHARDNS_RECURSIVE),
     'log-level': environment.SHARDNS_LOG_LEVEL,
   };
+}
+
+/** `1`, `true` and `yes` are true; anything else that is set is false. */
+function flagOf(text: string | undefined): boolean | undefined {
+  return text === undefined || text === '' ? undefined : /^(1|true|yes)$/i.test(text);
 }
 
 /** Lays flags over options. Validation comes later, over the whole. */
@@ -123,6 +130,7 @@ export function applyFlags(options: ServerOptions, flags: Flags): ServerOptions 
   if (flags.policy !== undefined) inside('cache', 'policy', flags.policy);
   if (flags.snapshot !== undefined) inside('snapshot', 'file', flags.snapshot);
   if (flags.warm !== undefined) inside('warm', 'file', flags.warm);
+  if (flags.recursive !== undefined) inside('resolver', 'recursive', flags.recursive);
   if (flags['log-level'] !== undefined) inside('log', 'level', flags['log-level']);
   return merged as ServerOptions;
 }

@@ -1,9 +1,10 @@
-// The command line: `shardns serve | check-config | build`.
+// The command line: `shardns serve | check-config | ctl | build`.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ShardnsError } from '../base/errors.js';
 import { build } from './build.js';
 import { checkConfig } from './config.js';
+import { ctlTrace } from './ctl.js';
 import { demo } from './demo.js';
 import { serve } from './serve.js';
 
@@ -11,14 +12,18 @@ const USAGE = `shardns: DNS answers at memory speed
 
   shardns serve [--listen ADDR:PORT]... [--upstream ADDR:PORT]... [--threads N] [--memory 64MiB]
                 [--policy s3fifo|lru] [--config FILE] [--metrics ADDR:PORT] [--log-level LEVEL]
-                [--snapshot FILE] [--warm FILE]
+                [--snapshot FILE] [--warm FILE] [--recursive]
   shardns serve --demo [--for 10s]     an embedded upstream, a realistic load, a live view; needs no network
+  shardns ctl trace NAME [TYPE] [--server ADDR:PORT] [--fresh]
+                                       every step of a resolution, by the server whose --metrics are there
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
   shardns build                        compiles the addon where no prebuilt one fits
   shardns --version | --help
 
-Without --upstream, those of /etc/resolv.conf. Environment: SHARDNS_LISTEN, SHARDNS_UPSTREAM, SHARDNS_THREADS,
-SHARDNS_MEMORY, SHARDNS_POLICY, SHARDNS_CONFIG, SHARDNS_METRICS, SHARDNS_LOG_LEVEL, SHARDNS_SNAPSHOT, SHARDNS_WARM.
+Without --upstream, those of /etc/resolv.conf; with --recursive, or where there are none, names are resolved from the
+root. Environment: SHARDNS_LISTEN, SHARDNS_UPSTREAM, SHARDNS_THREADS,
+SHARDNS_MEMORY, SHARDNS_POLICY, SHARDNS_CONFIG, SHARDNS_METRICS, SHARDNS_LOG_LEVEL, SHARDNS_SNAPSHOT, SHARDNS_WARM,
+SHARDNS_RECURSIVE.
 Flags win over the environment, the environment over the file. SIGHUP reads the file again and keeps the cache; SIGTERM
 drains, and saves the snapshot. --warm FILE asks at the start for the names of a list, or of a query log's most frequent.
 `;
@@ -38,6 +43,7 @@ async function run(args: string[]): Promise<number> {
   }
   if (command === 'check-config') return runCheck(rest);
   if (command === 'build') return build();
+  if (command === 'ctl') return ctl(rest);
   if (command === 'serve') {
     const { values } = parse(rest);
     if (values.for !== undefined && !values.demo) throw new Usage('--for goes with --demo');
@@ -63,6 +69,7 @@ function parse(args: string[]) {
         snapshot: { type: 'string' },
         warm: { type: 'string' },
         'log-level': { type: 'string' },
+        recursive: { type: 'boolean' },
         demo: { type: 'boolean' },
         for: { type: 'string' },
       },
@@ -70,6 +77,21 @@ function parse(args: string[]) {
   } catch (error) {
     throw new Usage((error as Error).message);
   }
+}
+
+function ctl(args: string[]): Promise<number> {
+  const [what, ...rest] = args;
+  if (what !== 'trace') throw new Usage(`ctl: expected trace, got ${JSON.stringify(what ?? '')}`);
+  let parsed;
+  try {
+    const options = { server: { type: 'string' }, fresh: { type: 'boolean' } } as const;
+    parsed = parseArgs({ args: rest, allowPositionals: true, options });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+  const [name, type = 'A', ...more] = parsed.positionals;
+  if (name === undefined || more.length > 0) throw new Usage('ctl trace takes NAME and perhaps a TYPE');
+  return ctlTrace(name, type, parsed.values);
 }
 
 function parseDuration(text: string): number {

@@ -5,13 +5,13 @@ import { ShardnsError } from '../base/errors.js';
 import { readOptions, type ServerOptions } from '../server/options.js';
 import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile, upstreamsFromResolvConf } from './config.js';
 
-/** File < environment < flags; upstreams of /etc/resolv.conf where nobody names any. */
+/** File < environment < flags; upstreams of /etc/resolv.conf where nobody names any and recursion is not asked for. */
 export function gatherOptions(flags: Flags, environment: NodeJS.ProcessEnv = process.env): ServerOptions {
   const fromEnvironment = flagsFromEnvironment(environment);
   const path = flags.config ?? fromEnvironment.config;
   let options: ServerOptions = path === undefined ? {} : readConfigFile(path);
   options = applyFlags(applyFlags(options, fromEnvironment), flags);
-  options.upstreams ??= upstreamsFromResolvConf();
+  if (options.resolver?.recursive !== true) options.upstreams ??= upstreamsFromResolvConf();
   readOptions(options);
   return options;
 }
@@ -30,7 +30,10 @@ export async function serve(flags: Flags): Promise<void> {
     },
     'listening',
   );
-  if (server.upstreams.length === 0) log.warn({}, 'no upstream: only built-in zones and cached names are answered');
+  if (server.upstreams.length === 0) {
+    if (server.recursor?.options.recursive === true) log.info({}, 'names are resolved from the root');
+    else log.warn({}, 'no upstream: only built-in and configured zones and cached names are answered');
+  }
 
   let reloading = Promise.resolve();
   process.on('SIGHUP', () => {

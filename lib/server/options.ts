@@ -61,6 +61,7 @@ export const serverSchema = z.strictObject({
   cache: z
     .strictObject({
       ...regionShape,
+      memory: memoryOption.default('128MiB'),
       /** A file to keep it in, on tmpfs or a disk: warm after a restart, common to the servers that name it. */
       file: pathOption.optional(),
       averageEntryBytes: count(64, 65_536).default(184),

@@ -34,6 +34,8 @@ export interface Delegation {
   zone: Uint8Array;
   key: string;
   servers: NameServer[];
+  /** Name servers that were looked for and have no address. */
+  addressless: number;
   /** Addresses without names: hints, stub servers, forwarders; with ports where they have one. */
   direct: { address: string; family: 4 | 6; port?: number }[];
   /** By the resolver's clock: its parent's word, and that of the parent's parent, lasts so long. */

@@ -22,6 +22,10 @@ export class ResolutionError extends ShardnsError {
 export interface Budget {
   queries: number;
   nameServers: number;
+  /** Of those, the ones without any address. */
+  addressless: number;
+  /** Questions for parts of names. */
+  minimised: number;
   readonly maxQueries: number;
   readonly deadlineAt: number;
   /** Addresses of name servers that were looked for in vain, each as its key; at most `nameServersInAll` times two. */
@@ -53,6 +57,8 @@ export class Job {
     const budget: Budget = {
       queries: 0,
       nameServers: 0,
+      addressless: 0,
+      minimised: 0,
       maxQueries: options.maxQueries,
       deadlineAt: clock.nowMs() + options.deadlineMs,
       failed: new Set(),

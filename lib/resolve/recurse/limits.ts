@@ -13,6 +13,9 @@ export const RECURSION_LIMITS = {
   nameServers: 8,
   /** The same for one client's query in all. */
   nameServersInAll: 32,
+  /** Name servers of one delegation that turn out to have no address (Unbound: 5), and for one client's query in all. */
+  addressless: 5,
+  addresslessInAll: 8,
   /** Records of one NS set that are looked at (Unbound: 20). */
   nsRecords: 20,
   /** Tries at one server for one question; the others come first. */
@@ -22,6 +25,8 @@ export const RECURSION_LIMITS = {
   /** Minimised questions for one name, and how many go up by one label (RFC 9156 section 2.3). */
   minimised: 10,
   minimisedByOne: 4,
+  /** The same for one client's query in all, so that long chains of long names cost a query a link (CAMP). */
+  minimisedInAll: 40,
   /** What is known of a server is forgotten after so many milliseconds, or beyond so many servers. */
   serverMs: 900_000,
   servers: 10_000,

@@ -29,6 +29,7 @@ import {
   type Delegation,
   describeZone,
   directAddress,
+  type NameServer,
   nameServer,
   serversOf,
   Source,
@@ -99,6 +100,7 @@ export interface RecursorStats {
   lame: number;
   nameServersFetched: number;
   primings: number;
+  failures: number;
 }
 
 /** One link of a chain. */
@@ -120,6 +122,7 @@ export class Recursor {
     lame: 0,
     nameServersFetched: 0,
     primings: 0,
+    failures: 0,
   };
   readonly #asking = new Map<string, Promise<Uint8Array>>();
   #priming: Promise<Delegation> | undefined;
@@ -153,6 +156,9 @@ export class Recursor {
     const cancelled = this.clock.after(this.options.deadlineMs, () => job.budget.cancel.cancel());
     try {
       return await this.#chain(name, type, job);
+    } catch (error) {
+      this.stats.failures++;
+      throw error;
     } finally {
       cancelled.cancel();
     }
@@ -323,7 +329,9 @@ export class Recursor {
     for (let referrals = 0; ;) {
       const step =
         minimised < L.minimisedByOne ? 1 : Math.max(1, Math.ceil((depth - labels) / (L.minimised - minimised + 1)));
-      labels = minimise && minimised < L.minimised ? Math.min(labels + step, depth) : depth;
+      const { budget } = job;
+      const bounded = minimised < L.minimised && budget.minimised < L.minimisedInAll;
+      labels = minimise && bounded ? Math.min(labels + step, depth) : depth;
       const full = labels === depth;
       const question = full ? name : lastLabels(name, labels);
       const asked: Asked = {
@@ -335,6 +343,7 @@ export class Recursor {
       if (!full) {
         minimised++;
         if (this.#knownNode(question)) continue;
+        budget.minimised++;
       }
       let meaning: Found | Extract<Meaning, { kind: 'referral' }>;
       try {
@@ -408,6 +417,7 @@ export class Recursor {
         zone: Uint8Array.from(zone),
         key: nameKey(zone),
         servers: serversOf(ns, [], L.nsRecords),
+        addressless: 0,
         direct: [],
         expiresAt: now + ns.ttl * 1000,
         cached: true,
@@ -427,6 +437,7 @@ export class Recursor {
       zone: zone.name,
       key: zone.key,
       servers: zone.hosts.map(nameServer),
+      addressless: 0,
       direct: zone.direct,
       expiresAt: Number.POSITIVE_INFINITY,
       configured: zone,
@@ -442,7 +453,15 @@ export class Recursor {
     const zone = Uint8Array.of(0);
     const direct = configured?.direct ?? this.options.rootHints.map(address => directAddress(address));
     const now = this.clock.nowMs();
-    const hints: Delegation = { zone, key: nameKey(zone), servers: [], direct, expiresAt: now, cached: false };
+    const hints: Delegation = {
+      zone,
+      key: nameKey(zone),
+      servers: [],
+      addressless: 0,
+      direct,
+      expiresAt: now,
+      cached: false,
+    };
     const ns = this.rrsets.delegation(zone);
     if (ns !== undefined) {
       const delegation = { ...hints, servers: serversOf(ns, [], L.nsRecords), expiresAt: now + ns.ttl * 1000 };
@@ -498,6 +517,7 @@ export class Recursor {
       zone: ns.name,
       key: nameKey(ns.name),
       servers: shuffled(serversOf(ns, glue, L.nsRecords), this.random),
+      addressless: 0,
       direct: [],
       expiresAt: now + ttl * 1000,
       cached: false,
@@ -754,37 +774,54 @@ export class Recursor {
     // Those without any address first.
     open.sort((a, b) => Number(a.addresses.length > 0) - Number(b.addresses.length > 0));
     for (const server of open) {
-      const began = delegation.servers.filter(one => one.asked[4] || one.asked[6]).length;
-      const isNew = !server.asked[4] && !server.asked[6];
-      if (isNew && (began >= L.nameServers + known(delegation) || job.budget.nameServers >= L.nameServersInAll)) {
-        server.asked = { 4: true, 6: true };
-        continue;
-      }
-      if (isNew) {
-        job.budget.nameServers++;
+      if (!server.asked[4] && !server.asked[6]) {
+        const { budget } = job;
+        const looked = delegation.servers.filter(one => one.asked[4] || one.asked[6]).length;
+        if (
+          looked >= L.nameServers + known(delegation) ||
+          budget.nameServers >= L.nameServersInAll ||
+          delegation.addressless >= L.addressless ||
+          budget.addressless >= L.addresslessInAll
+        ) {
+          server.asked = { 4: true, 6: true };
+          continue;
+        }
+        budget.nameServers++;
         this.stats.nameServersFetched++;
       }
+      const before = server.addresses.length;
       for (const family of families) {
         if (server.asked[family]) continue;
         server.asked[family] = true;
-        const type = family === 4 ? Type.A : Type.AAAA;
-        const before = server.addresses.length;
-        const key = `${nameKey(server.name)} ${type}`;
-        const inner = job.budget.failed.has(key) ? undefined : job.below(key, options.maxDepth);
-        if (inner === undefined) continue;
-        job.left();
-        try {
-          const { answers } = await this.#chain(server.name, type, inner);
-          for (const rrset of answers) if (rrset.type === type) takeAddresses(server, rrset, Source.own);
-        } catch (error) {
-          if (!(error instanceof ResolutionError)) throw error;
-          job.budget.failed.add(key);
-          job.left();
-        }
+        const exists = await this.#fetchAddress(server, family, job);
         // On the way its parent may have named an address that its own zone does not know of.
         this.#addKnownAddresses(delegation);
         if (server.addresses.length > before) return;
+        if (!exists) server.asked = { 4: true, 6: true };
       }
+      if (server.addresses.length === 0) {
+        delegation.addressless++;
+        job.budget.addressless++;
+      }
+    }
+  }
+
+  /** False when the name server's name does not exist, or nothing can be learnt of it. */
+  async #fetchAddress(server: NameServer, family: 4 | 6, job: Job): Promise<boolean> {
+    const type = family === 4 ? Type.A : Type.AAAA;
+    const key = `${nameKey(server.name)} ${type}`;
+    const inner = job.budget.failed.has(key) ? undefined : job.below(key, this.options.maxDepth);
+    if (inner === undefined) return true;
+    job.left();
+    try {
+      const { answers, rcode } = await this.#chain(server.name, type, inner);
+      for (const rrset of answers) if (rrset.type === type) takeAddresses(server, rrset, Source.own);
+      return rcode !== Rcode.NXDOMAIN;
+    } catch (error) {
+      if (!(error instanceof ResolutionError)) throw error;
+      job.budget.failed.add(key);
+      job.left();
+      return true;
     }
   }
 }
