@@ -1,0 +1,208 @@
+// Starts the servers of the small internet (nsd) and the resolvers that are asked: shardns, Unbound, Knot Resolver.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The benchmark network (RFC 2544): made this machine's own, for as long as it runs. */
+const NETWORK = '198.18.0.0/16';
+const children = [];
+const later = ms => new Promise(resolve => setTimeout(resolve, ms));
+
+function start(command, args, options = {}) {
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'ignore', process.env.VERBOSE ? 'inherit' : 'ignore'],
+    ...options,
+  });
+  children.push(child);
+  return child;
+}
+
+/** Ends a server and waits for it. */
+export async function stop(child) {
+  const at = children.indexOf(child);
+  if (at >= 0) children.splice(at, 1);
+  if (child.exitCode !== null) return;
+  const ended = new Promise(resolve => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  const forced = setTimeout(() => child.kill('SIGKILL'), 5000);
+  await ended;
+  clearTimeout(forced);
+}
+
+export async function stopAll() {
+  await Promise.all([...children].map(stop));
+}
+
+/** One nsd an instance; each knows its own zones only. @returns how many queries they have had */
+export async function startInternet(internet, folder) {
+  execFileSync('ip', ['route', 'replace', 'local', NETWORK, 'dev', 'lo']);
+  const configs = [];
+  for (const { name, addresses, zones } of internet.instances) {
+    const home = join(folder, name);
+    mkdirSync(home, { recursive: true });
+    let config = `server:
+  ${addresses.map(one => `ip-address: ${one}@53`).join('\n  ')}
+  server-count: 1
+  username: ""
+  database: ""
+  zonesdir: "${home}"
+  pidfile: "${home}/pid"
+  xfrdfile: "${home}/xfrd"
+  zonelistfile: "${home}/zones"
+  rrl-ratelimit: 0
+  rrl-whitelist-ratelimit: 0
+  minimal-responses: no
+remote-control:
+  control-enable: yes
+  control-interface: ${home}/control
+`;
+    for (const [i, [zone, text]] of [...zones].entries()) {
+      writeFileSync(join(home, `zone${i}`), text);
+      config += `zone:\n  name: "${zone}"\n  zonefile: "zone${i}"\n`;
+    }
+    writeFileSync(join(home, 'conf'), config);
+    execFileSync('nsd-checkconf', [join(home, 'conf')]);
+    start('nsd', ['-d', '-c', join(home, 'conf')]);
+    configs.push(join(home, 'conf'));
+  }
+  for (const { addresses, zones } of internet.instances) {
+    const zone = [...zones.keys()][0];
+    for (const address of addresses) await until(() => ask(address, 53, zone, 'SOA', 500));
+  }
+  return {
+    queries: () =>
+      configs.reduce((sum, config) => {
+        const text = execFileSync('nsd-control', ['-c', config, 'stats_noreset'], { encoding: 'utf8' });
+        return sum + Number(/^num\.queries=(\d+)/m.exec(text)[1]);
+      }, 0),
+  };
+}
+
+export async function startUnbound(internet, folder, port) {
+  const hints = join(folder, 'hints');
+  const letters = ['a', 'b'];
+  writeFileSync(
+    hints,
+    internet.hints
+      .map(
+        (one, i) => `. 3600000 NS ${letters[i]}.root-servers.net.\n${letters[i]}.root-servers.net. 3600000 A ${one}\n`,
+      )
+      .join(''),
+  );
+  const config = join(folder, 'unbound.conf');
+  writeFileSync(
+    config,
+    `server:
+  interface: 127.0.0.1@${port}
+  num-threads: 1
+  username: ""
+  chroot: ""
+  directory: "${folder}"
+  pidfile: "${folder}/unbound.pid"
+  root-hints: "${hints}"
+  do-not-query-localhost: no
+  do-ip6: no
+  module-config: "validator iterator"
+  trust-anchor-signaling: no
+  use-syslog: no
+  msg-cache-size: 128m
+  rrset-cache-size: 256m
+  num-queries-per-thread: 4096
+  outgoing-range: 8192
+  so-rcvbuf: 4m
+`,
+  );
+  const child = start('unbound', ['-d', '-c', config]);
+  await until(() => ask('127.0.0.1', port, '.', 'NS', 1000));
+  return child;
+}
+
+export async function startKnot(internet, folder, port) {
+  const home = join(folder, 'knot');
+  mkdirSync(home, { recursive: true });
+  const config = join(folder, 'kresd.conf');
+  writeFileSync(
+    config,
+    `net.listen('127.0.0.1', ${port}, { kind = 'dns' })
+net.ipv6 = false
+trust_anchors.remove('.')
+modules.unload('priming')
+modules.load('hints')
+hints.root({ ['a.root-servers.net.'] = '${internet.hints[0]}', ['b.root-servers.net.'] = '${internet.hints[1]}' })
+cache.size = 300 * MB
+`,
+  );
+  const child = start('kresd', ['-n', '-q', '-c', config, home]);
+  await until(() => ask('127.0.0.1', port, 'com', 'SOA', 1500));
+  return child;
+}
+
+export async function startShardns(internet, folder, port, extra = {}) {
+  const config = join(folder, 'shardns.json');
+  writeFileSync(
+    config,
+    JSON.stringify({
+      listen: [`127.0.0.1:${port}`],
+      threads: 1,
+      resolver: { recursive: true, rootHints: internet.hints, ipv6: false, doNotQueryLocalhost: false },
+      log: { level: 'warn' },
+      ...extra,
+    }),
+  );
+  const command = fileURLToPath(new URL('../../lib/cli/shardns.mjs', import.meta.url));
+  const child = start(process.execPath, [command, 'serve', '--config', config]);
+  await until(() => ask('127.0.0.1', port, '.', 'NS', 1000));
+  return child;
+}
+
+export async function until(check, tries = 100) {
+  for (let i = 0; i < tries; i++) {
+    if (await check().then(Boolean, () => false)) return;
+    await later(100);
+  }
+  throw new Error('a server did not come up');
+}
+
+const TYPES = {
+  A: 1,
+  NS: 2,
+  CNAME: 5,
+  SOA: 6,
+  PTR: 12,
+  MX: 15,
+  TXT: 16,
+  AAAA: 28,
+  SRV: 33,
+  DS: 43,
+  DNSKEY: 48,
+  HTTPS: 65,
+  CAA: 257,
+};
+
+export function encodeQuery(id, name, type) {
+  const labels = name === '.' ? [] : name.split('.');
+  const wire = Buffer.concat([...labels.map(one => Buffer.from([one.length, ...Buffer.from(one)])), Buffer.from([0])]);
+  const head = Buffer.from([id >> 8, id & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
+  const code = TYPES[type];
+  const opt = Buffer.from([0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0]);
+  return Buffer.concat([head, wire, Buffer.from([code >> 8, code & 255, 0, 1]), opt]);
+}
+
+/** One question over UDP; the response's octets. */
+export function ask(address, port, name, type, timeoutMs) {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket('udp4');
+    const timer = setTimeout(() => done(new Error('no reply')), timeoutMs);
+    const done = (error, message) => {
+      clearTimeout(timer);
+      socket.close();
+      if (error) reject(error);
+      else resolve(message);
+    };
+    socket.on('message', message => done(undefined, message));
+    socket.on('error', done);
+    socket.connect(port, address, () => socket.send(encodeQuery(7, name, type)));
+  });
+}
