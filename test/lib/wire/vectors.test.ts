@@ -1,23 +1,19 @@
 // Other people's messages: every malformed one is refused, every valid response is stored as its records are.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Engine } from '../../../lib/cache/engine.js';
 import { Status } from '../../../lib/native/binding.js';
+import { vectorsFolder } from '../../support/vectors.js';
 
-const folder = process.env.SHARDNS_VECTORS ?? '../shared/vectors';
-const present = existsSync(join(folder, 'wire'));
-if (!present) {
-  if (process.env.CI === 'true') throw new Error(`no test vectors in ${folder}: set SHARDNS_VECTORS`);
-  console.warn(`no test vectors in ${folder}: the tests with other people's messages are skipped`);
-}
+const folder = vectorsFolder('wire') ?? '';
 const lines = <T>(name: string): T[] =>
   readFileSync(join(folder, 'wire', name), 'utf8')
     .trim()
     .split('\n')
     .map(line => JSON.parse(line) as T);
 
-describe.skipIf(!present)('third-party messages', () => {
+describe.skipIf(folder === '')('third-party messages', () => {
   const engine = new Engine({ memoryBytes: 4 << 20, shards: 1, policy: 's3fifo', averageEntryBytes: 184 });
   afterAll(() => engine.close());
 

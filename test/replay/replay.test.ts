@@ -1,0 +1,58 @@
+// Scenarios: our own, and those of other resolvers where they are at hand.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { vectorsFolder } from '../support/vectors.js';
+import { replayFile, scenarioFiles } from './main.js';
+import { parseScenario } from './scenario.js';
+
+const title = (file: string): string => parseScenario(readFileSync(file, 'utf8')).title;
+
+describe('our own scenarios', () => {
+  const files = scenarioFiles(new URL('scenarios', import.meta.url).pathname);
+  test.each(files.map(file => [title(file), file]))('%s', async (_title, file) => {
+    const { status, reason } = await replayFile(file, 'strict');
+    expect({ status, reason }).toEqual({ status: 'pass', reason: '' });
+  });
+});
+
+interface Described {
+  file: string;
+  confirmed_by?: string[];
+  requires?: string[];
+}
+
+/** What this resolver does not do yet. */
+const NOT_YET = new Set(
+  'rpz ecs auth-zone xfr-in dns64 nat64 respip-module response-ip nsid zonemd autotrust-file'.split(' '),
+);
+
+const folder = vectorsFolder('unbound-rpl');
+describe.skipIf(folder === undefined)('scenarios of other resolvers', () => {
+  const confirmed = ['unbound-rpl', 'deckard-rpl'].flatMap(name => {
+    const manifest = join(folder ?? '', name, 'MANIFEST.json');
+    if (folder === undefined || !existsSync(manifest)) return [];
+    return (JSON.parse(readFileSync(manifest, 'utf8')) as Described[])
+      .filter(one => (one.confirmed_by ?? []).length > 0 && !(one.requires ?? []).some(need => NOT_YET.has(need)))
+      .map(one => join(folder, name, one.file))
+      .filter(file => !/^\s*(auto-)?trust-anchor(-file)?:/m.test(readFileSync(file, 'utf8').split('CONFIG_END')[0]));
+  });
+
+  test('there are some', () => {
+    expect(confirmed.length).toBeGreaterThan(40);
+  });
+  test.each(confirmed.map(file => [file.slice((folder ?? '').length + 1), file]))(
+    '%s has the outcome that another resolver confirms',
+    async (_name, file) => {
+      const { status, reason } = await replayFile(file, 'core');
+      expect({ status, reason }).toEqual({ status: 'pass', reason: '' });
+    },
+  );
+  test('each file of the three collections is read', async () => {
+    for (const name of ['unbound-rpl', 'deckard-rpl', 'domain-rpl']) {
+      for (const file of scenarioFiles(join(folder!, name))) {
+        expect(() => parseScenario(readFileSync(file, 'utf8')), file).not.toThrow();
+      }
+    }
+  });
+});
