@@ -3,7 +3,8 @@
 //
 // Entropy: 16 bits of id + 6 bits for the choice of one of 64 sockets whose ports an attacker does not know + one bit
 // per letter. A name with too few letters for 28 bits gets a socket of its own: 16 bits of id + about 15 of port.
-// Bounds: 128 servers, the one first asked longest ago goes first; 64 shared sockets a server, each retired after 4096 queries; 256 sockets of one use; 65536 ids a socket.
+// Bounds: 128 servers, the one first asked longest ago goes first; 64 shared sockets a server, 2048 in all, each retired
+// after 4096 queries; 256 sockets of one use; 65536 ids a socket.
 import { createSocket, type Socket } from 'node:dgram';
 import type { SocketAddress } from '../base/address.js';
 import { formatSocketAddress } from '../base/address.js';
@@ -16,6 +17,7 @@ import type { ExchangeOptions, LocalAddress, Transport, TransportStats } from '.
 
 const SHARED_SOCKETS = 64;
 const MAX_SERVERS = 128;
+const MAX_SHARED_SOCKETS = 2048;
 const QUERIES_PER_SOCKET = 4096;
 const SINGLE_USE_SOCKETS = 256;
 const MIN_LETTERS = 28 - 16 - Math.log2(SHARED_SOCKETS);
@@ -133,6 +135,7 @@ export class UdpTransport implements Transport {
     const place = below(this.random, SHARED_SOCKETS);
     let channel = pool[place];
     if (channel === undefined || channel.retired) {
+      if (this.#all.size - this.#single.size >= MAX_SHARED_SOCKETS) this.#retireOldestPool();
       channel = this.#open(server);
       pool[place] = channel;
     }
