@@ -110,6 +110,15 @@ export class RrsetCache implements Disposable {
     this.bytes.delete(this.#keyOf(Kind.delegation, zone, Type.NS));
   }
 
+  /** All that is known of a name, but for types without a mnemonic. */
+  forgetName(name: Uint8Array): void {
+    for (const type of Object.values(Type)) {
+      for (const kind of [Kind.rrset, Kind.noData, Kind.glue]) this.bytes.delete(this.#keyOf(kind, name, type));
+    }
+    this.bytes.delete(this.#keyOf(Kind.nxdomain, name, 0));
+    this.bytes.delete(this.#keyOf(Kind.delegation, name, Type.NS));
+  }
+
   clear(): void {
     this.bytes.clear();
   }
@@ -187,7 +196,7 @@ function decodeEntry(octets: Buffer, name: Uint8Array, ttl: number): Entry | und
     let at = 4;
     const take = (length: number): Uint8Array => {
       if (at + length > octets.length) throw new RangeError('an entry cut short');
-      return Uint8Array.prototype.slice.call(octets, at, (at += length));
+      return new Uint8Array(octets.subarray(at, (at += length)));
     };
     let age = 0;
     for (let left = octets.readUInt16LE(2); left > 0; left--) {

@@ -205,10 +205,18 @@ export class Server implements AsyncDisposable {
   /** Forgets names, subtrees, tenants or everything, at once and in O(1). */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | 'all'): void {
     this.resolver.forgetFailures();
-    this.recursor?.clear();
-    if (what === 'all' || 'tenant' in what) this.engine.invalidate(what);
-    else if ('name' in what) this.engine.invalidate({ name: foldName(encodeName(what.name)) });
-    else this.engine.invalidate({ suffix: foldName(encodeName(what.suffix)) });
+    if (what === 'all' || 'tenant' in what) {
+      this.engine.invalidate(what);
+      if (what === 'all') this.recursor?.clear();
+    } else if ('name' in what) {
+      const name = foldName(encodeName(what.name));
+      this.engine.invalidate({ name });
+      this.recursor?.rrsets.forgetName(name);
+    } else {
+      this.engine.invalidate({ suffix: foldName(encodeName(what.suffix)) });
+      // Its entries have no order by suffix.
+      this.recursor?.clear();
+    }
   }
 
   /**

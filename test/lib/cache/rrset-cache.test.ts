@@ -1,0 +1,90 @@
+// The second level: what is kept, what gives way to what, and octets that a stranger has written.
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ByteCache } from '../../../lib/cache/byte-cache.js';
+import { Rank, RrsetCache } from '../../../lib/cache/rrset-cache.js';
+import { Type } from '../../../lib/wire/iana.js';
+import { encodeName } from '../../../lib/wire/name.js';
+import type { Rrset } from '../../../lib/wire/rrset.js';
+
+const name = encodeName('www.example.com');
+const a = (last: number, ttl = 300): Rrset => ({
+  name,
+  type: Type.A,
+  ttl,
+  data: [Uint8Array.of(10, 0, 0, last)],
+  signatures: [],
+});
+const soa = (ttl: number): Rrset => ({
+  name: encodeName('example.com'),
+  type: Type.SOA,
+  ttl,
+  data: [new Uint8Array(22)],
+  signatures: [],
+});
+
+let cache: RrsetCache;
+beforeEach(() => {
+  cache = new RrsetCache(ByteCache.create({ memory: '1MiB', shards: 1, staleIfErrorMs: 3_600_000 }));
+});
+afterEach(() => cache.close());
+
+describe('the RRset cache', () => {
+  test('gives back what was put, with the proof that goes with it and TTLs reduced by age', () => {
+    const signed = { ...a(1), signatures: [Uint8Array.of(1, 2, 3)] };
+    cache.put(signed, Rank.authoritative, [soa(100)]);
+    cache.bytes.native.shiftClock(10_000);
+    const found = cache.get(name, Type.A)!;
+    expect(found.rrset).toEqual({ ...signed, ttl: 290 });
+    expect(found.proof[0].ttl).toBe(90);
+    expect(found.stale).toBe(false);
+  });
+  test('does not replace what is better by what is worse (RFC 2181 section 5.4.1)', () => {
+    expect(cache.put(a(1), Rank.authoritative)).toBe(true);
+    expect(cache.put(a(2), Rank.additional)).toBe(false);
+    expect(cache.get(name, Type.A)!.rrset.data[0][3]).toBe(1);
+    expect(cache.put(a(3), Rank.authoritative)).toBe(true);
+    expect(cache.get(name, Type.A)!.rrset.data[0][3]).toBe(3);
+  });
+  test('keeps glue apart from answers', () => {
+    cache.putGlue(a(1));
+    expect(cache.get(name, Type.A)).toBeUndefined();
+    expect(cache.glue(name, Type.A)!.data[0][3]).toBe(1);
+  });
+  test('forgets a denial when there is something, and something when it is denied', () => {
+    cache.putNxdomain(name, { authority: [soa(60)], ttl: 60 });
+    cache.put(a(1), Rank.authoritative);
+    expect(cache.nxdomain(name)).toBeUndefined();
+    cache.putNoData(name, Type.A, { authority: [soa(60)], ttl: 60 });
+    expect(cache.get(name, Type.A)).toBeUndefined();
+    expect(cache.noData(name, Type.A)!.ttl).toBe(60);
+  });
+  test('does not keep a TTL of zero, which ends what was there', () => {
+    cache.put(a(1), Rank.authoritative);
+    expect(cache.put(a(2, 0), Rank.authoritative)).toBe(false);
+    expect(cache.get(name, Type.A)).toBeUndefined();
+  });
+  test('gives expired RRsets only to those who allow it, with the TTL they had', () => {
+    cache.put(a(1, 60), Rank.authoritative);
+    cache.bytes.native.shiftClock(61_000);
+    expect(cache.get(name, Type.A)).toBeUndefined();
+    expect(cache.get(name, Type.A, true)).toMatchObject({ stale: true, rrset: { ttl: 60 } });
+  });
+  test('forgets a name with all its types', () => {
+    cache.put(a(1), Rank.authoritative);
+    cache.putNoData(name, Type.MX, { authority: [soa(60)], ttl: 60 });
+    cache.forgetName(name);
+    expect(cache.get(name, Type.A)).toBeUndefined();
+    expect(cache.noData(name, Type.MX)).toBeUndefined();
+  });
+  test('whatever octets are in its memory, it gives an RRset or nothing', () => {
+    const key = Buffer.concat([Buffer.from([0, 0, Type.A]), name]);
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 300 }), noise => {
+        cache.bytes.set(key, noise, { ttlMs: 60_000 });
+        const found = cache.get(name, Type.A);
+        if (found !== undefined) expect(Array.isArray(found.rrset.data)).toBe(true);
+      }),
+    );
+  });
+});

@@ -1,0 +1,195 @@
+// Resolution from the root down on a fake internet: what it costs, what it keeps, where it ends.
+import fc from 'fast-check';
+import { afterEach, describe, expect, test } from 'vitest';
+import { ByteCache } from '../../../lib/cache/byte-cache.js';
+import { RrsetCache } from '../../../lib/cache/rrset-cache.js';
+import { AddressRules } from '../../../lib/resolve/recurse/address-rules.js';
+import { classify } from '../../../lib/resolve/recurse/classify.js';
+import { ResolutionError } from '../../../lib/resolve/recurse/job.js';
+import { RECURSION_LIMITS } from '../../../lib/resolve/recurse/limits.js';
+import { type RecursionResult, Recursor, type RecursorOptions } from '../../../lib/resolve/recurse/recursor.js';
+import { configuredZones } from '../../../lib/resolve/recurse/zones.js';
+import { systemRandom } from '../../../lib/base/random.js';
+import { ExtendedError, Rcode, Type, typeName } from '../../../lib/wire/iana.js';
+import { decodeMessage } from '../../../lib/wire/message.js';
+import { encodeName } from '../../../lib/wire/name.js';
+import { decodeRdata } from '../../../lib/wire/rdata.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { FakeInternet, smallInternet } from '../../support/fake-internet.js';
+
+const open: RrsetCache[] = [];
+afterEach(() => {
+  for (const cache of open.splice(0)) cache.close();
+});
+
+function setUp(options: Partial<RecursorOptions> = {}, internet: FakeInternet = smallInternet()) {
+  const clock = new FakeClock();
+  const rrsets = new RrsetCache(ByteCache.create({ memory: '2MiB', shards: 1 }));
+  open.push(rrsets);
+  const recursor = new Recursor(rrsets, internet.ask, clock, systemRandom, {
+    recursive: true,
+    rootHints: ['192.0.2.1'],
+    port: 53,
+    ipv4: true,
+    ipv6: false,
+    qnameMinimisation: 'relaxed',
+    hardenGlue: true,
+    nothingBelowNxdomain: true,
+    maxQueries: 200,
+    maxDepth: 30,
+    maxAliases: 11,
+    deadlineMs: 5000,
+    negativeMaxTtl: 3600,
+    maxTtl: 86_400,
+    maxInFlight: 100,
+    rules: new AddressRules([], [], []),
+    zones: [],
+    ...options,
+  });
+  const resolve = (name: string, type: number = Type.A): Promise<RecursionResult> =>
+    recursor.resolve(encodeName(name), type, {});
+  const shift = (ms: number): void => rrsets.bytes.native.shiftClock(ms);
+  return { clock, rrsets, recursor, internet, resolve, shift };
+}
+
+const texts = (result: RecursionResult): string[] =>
+  result.answers.flatMap(one => one.data.map(data => `${typeName(one.type)} ${decodeRdata(one.type, data)}`));
+const failure = async (promise: Promise<unknown>): Promise<ResolutionError> => {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(ResolutionError);
+  return error as ResolutionError;
+};
+
+describe('on the way', () => {
+  test('servers are asked for no more than the part of the name that they need (RFC 9156)', async () => {
+    const { internet, resolve } = setUp();
+    expect(texts(await resolve('www.example.com'))).toEqual(['A 10.0.0.1']);
+    expect(internet.asked.map(({ server, name }) => `${server} ${name}`)).toEqual([
+      '192.0.2.1 .',
+      '192.0.2.1 com.',
+      '192.0.2.2 example.com.',
+      '192.0.2.10 www.example.com.',
+    ]);
+  });
+  test('what is known of zones, names and denials is not asked for again', async () => {
+    const { internet, resolve } = setUp();
+    await resolve('www.example.com');
+    await resolve('alias.example.com');
+    const before = internet.asked.length;
+    expect(texts(await resolve('alias.example.com'))).toEqual(['CNAME www.example.com.', 'A 10.0.0.1']);
+    await resolve('www.example.com', Type.MX);
+    await resolve('nothing.example.com');
+    expect(internet.asked.length).toBe(before + 2);
+    expect((await resolve('www.example.com', Type.MX)).answers).toEqual([]);
+    expect((await resolve('nothing.example.com')).rcode).toBe(Rcode.NXDOMAIN);
+    expect((await resolve('below.nothing.example.com')).rcode).toBe(Rcode.NXDOMAIN);
+    expect(internet.asked.length).toBe(before + 2);
+  });
+  test('many who ask the same at once lead to one query a server', async () => {
+    const { internet, resolve } = setUp();
+    const results = await Promise.all(Array.from({ length: 50 }, () => resolve('www.example.com')));
+    expect(results.every(one => texts(one)[0] === 'A 10.0.0.1')).toBe(true);
+    expect(internet.asked.length).toBe(4);
+  });
+  test('a name server without glue is looked up', async () => {
+    const { resolve } = setUp();
+    expect(texts(await resolve('www.glueless.com'))).toEqual(['A 10.0.0.3']);
+  });
+  test('after its lifetime a delegation is asked for anew', async () => {
+    const { internet, resolve, shift } = setUp();
+    await resolve('www.example.com');
+    shift(3_700_000);
+    await resolve('www.example.com');
+    expect(internet.asked.filter(one => one.server === '192.0.2.2').length).toBe(2);
+  });
+  test('a stub zone and a forward zone are asked where they are configured to be', async () => {
+    const zones = configuredZones(
+      [{ name: 'example.net', servers: ['192.0.2.11'], first: false, tcp: false, noCache: false }],
+      [{ name: 'example.com', servers: ['192.0.2.10'], first: false, tcp: false, noCache: true }],
+    );
+    const { internet, resolve } = setUp({ zones });
+    expect(texts(await resolve('www.example.net'))).toEqual(['A 10.0.0.2']);
+    expect((await resolve('www.example.com')).noCache).toBe(true);
+    await resolve('www.example.com');
+    expect(internet.asked.map(one => one.server)).toEqual(['192.0.2.11', '192.0.2.10', '192.0.2.10']);
+  });
+});
+
+describe('hostile and broken servers', () => {
+  test('a referral to many name servers that do not exist costs a few queries (NXNSAttack)', async () => {
+    const { internet, resolve } = setUp();
+    await resolve('www.example.net');
+    const before = internet.asked.length;
+    expect((await failure(resolve('www.fan.com'))).extendedError).toBe(ExtendedError.noReachableAuthority);
+    expect(internet.asked.length - before).toBeLessThanOrEqual(3 + RECURSION_LIMITS.addressless);
+  });
+  test('chains and circles of aliases end', async () => {
+    const { internet, resolve } = setUp();
+    expect((await failure(resolve('c0.example.com'))).message).toMatch(/more than 11 aliases/);
+    expect(internet.asked.length).toBeLessThan(20);
+    const circle = await failure(resolve('loop.example.com'));
+    expect(circle.message).toMatch(/circle/);
+    expect(circle.answers.length).toBe(1);
+  });
+  test('a query is worth so many queries and no more', async () => {
+    const { internet, resolve } = setUp({ maxQueries: 2 });
+    expect((await failure(resolve('www.example.com'))).message).toMatch(/2 queries/);
+    // Priming is nobody's query.
+    expect(internet.asked.length).toBeLessThanOrEqual(3);
+  });
+  test('silence everywhere ends, and says which zone was silent', async () => {
+    const { internet, resolve } = setUp();
+    internet.silent.add('192.0.2.10');
+    const error = await failure(resolve('www.example.com'));
+    expect(error.message).toMatch(/^example\.com\./);
+    expect(error.extendedError).toBe(ExtendedError.noReachableAuthority);
+  });
+  test('a server that refers to itself or upwards is of no use', async () => {
+    const soa = 'ns.example. hostmaster.example. 1 3600 600 86400 300';
+    const com = `com. SOA ${soa}\ncom. NS ns.com.\nns.com. A 192.0.2.2
+      example.com. NS ns.example.com.\nns.example.com. A 192.0.2.10`;
+    const internet = new FakeInternet()
+      .serve('192.0.2.1', '.', `. SOA ${soa}\n. NS a.root.\na.root. A 192.0.2.1\ncom. NS ns.com.\nns.com. A 192.0.2.2`)
+      .serve('192.0.2.2', 'com.', com)
+      .serve('192.0.2.10', 'com.', com);
+    const { recursor, resolve } = setUp({}, internet);
+    await failure(resolve('www.example.com'));
+    expect(recursor.stats.lame).toBeGreaterThan(0);
+    expect(internet.asked.length).toBeLessThan(12);
+  });
+  test('whatever octets a server sends, the resolution ends with an answer or an error', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ minLength: 0, maxLength: 200 }), async noise => {
+        const { internet, resolve } = setUp();
+        internet.override = server => (server === '192.0.2.10' ? noise : undefined);
+        const result = await resolve('www.example.com').catch((error: unknown) => error);
+        if (result instanceof Error) expect(result).toBeInstanceOf(ResolutionError);
+        expect(internet.asked.length).toBeLessThanOrEqual(200);
+      }),
+      { numRuns: 60 },
+    );
+  });
+  test('a response is never believed outside the zone of its server', () => {
+    const asked = {
+      name: encodeName('www.example.com'),
+      zone: encodeName('example.com'),
+      type: Type.A,
+      recursive: false,
+    };
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 12, maxLength: 120 }), noise => {
+        let message;
+        try {
+          message = decodeMessage(noise);
+        } catch {
+          return;
+        }
+        const meaning = classify(message, asked, true);
+        if (meaning.kind === 'referral') expect(meaning.ns.name.length).toBeGreaterThan(asked.zone.length);
+      }),
+    );
+  });
+});
