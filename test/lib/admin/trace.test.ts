@@ -1,0 +1,128 @@
+// What an operator sees of recursion: the steps of a resolution, and its metrics.
+import { execFile } from 'node:child_process';
+import { afterEach, expect, test } from 'vitest';
+import { createServer } from '../../../lib/admin/create-server.js';
+import { systemClock } from '../../../lib/base/clock.js';
+import type { ServerOptions } from '../../../lib/server/options.js';
+import type { Server } from '../../../lib/server/server.js';
+import { Query } from '../../../lib/wire/query.js';
+import { FakeTransport } from '../../support/fake-transport.js';
+import { smallInternet } from '../../support/fake-internet.js';
+
+let server: Server | undefined;
+afterEach(() => server?.close());
+
+async function freePort(): Promise<number> {
+  const { createServer: listen } = await import('node:net');
+  return new Promise(resolve => {
+    const socket = listen().listen(0, '127.0.0.1', () => {
+      const { port } = socket.address() as { port: number };
+      socket.close(() => resolve(port));
+    });
+  });
+}
+
+/** A server on a small internet of functions; where its metrics are. */
+async function start(options: ServerOptions = {}): Promise<string> {
+  const internet = smallInternet();
+  const transport = new FakeTransport(systemClock, async (octets, where) => {
+    const query = new Query(octets);
+    const [, address] = /^(.*):\d+$/.exec(where)!;
+    const response = await internet.ask(
+      { name: query.name, type: query.type, recursionDesired: false, tcp: false },
+      { at: { address, port: 53, family: 4 } } as never,
+      1000,
+      undefined as never,
+    );
+    response.set(octets.subarray(12, query.questionEnd), 12);
+    return response;
+  });
+  const metrics = `127.0.0.1:${await freePort()}`;
+  server = await createServer(
+    {
+      listen: ['127.0.0.1:0'],
+      threads: 1,
+      cache: { memory: '1MiB' },
+      resolver: { recursive: true, rootHints: ['192.0.2.1'], ipv6: false },
+      metrics,
+      ...options,
+    },
+    { udpTransport: transport, tcpTransport: transport },
+  );
+  return metrics;
+}
+const get = async (url: string): Promise<[number, string]> => {
+  const response = await fetch(url);
+  return [response.status, await response.text()];
+};
+
+test('each step of a resolution is a line, and the second time the cache is one', async () => {
+  const metrics = await start();
+  const [status, first] = await get(`http://${metrics}/trace?name=www.example.com&type=A`);
+  expect(status).toBe(200);
+  expect(first).toMatch(/ask +com\. A of 192\.0\.2\.1:53 \(\.\), .* ms: referred to the servers of com\./);
+  expect(first).toMatch(/NOERROR after .* ms\n {2}www\.example\.com\. 300 A 10\.0\.0\.1\n$/);
+  const [, second] = await get(`http://${metrics}/trace?name=www.example.com&type=A`);
+  expect(second).toMatch(/cache +www\.example\.com\. A: known/);
+  const [, fresh] = await get(`http://${metrics}/trace?name=www.example.com&type=A&fresh=1`);
+  expect(fresh).toMatch(/ask +www\.example\.com\./);
+});
+
+test('a failure is told with its reason', async () => {
+  const metrics = await start();
+  const [, text] = await get(`http://${metrics}/trace?name=loop.example.com`);
+  expect(text).toMatch(/SERVFAIL \(extended error 0\): aliases in a circle at loop\.example\.com\.\n$/);
+});
+
+test('what is wrong with a request is said', async () => {
+  const metrics = await start();
+  expect(await get(`http://${metrics}/trace?name=a..b`)).toEqual([400, expect.stringContaining('a..b') as string]);
+  expect(await get(`http://${metrics}/trace?name=a&type=POTATO`)).toEqual([
+    400,
+    'type: expected a record type, got "POTATO"\n',
+  ]);
+});
+
+test('a server that asks upstreams has no resolution to trace', async () => {
+  const metrics = await start({ upstreams: ['192.0.2.53'], resolver: {} });
+  expect((await get(`http://${metrics}/trace?name=a`))[1]).toMatch(/asks upstreams/);
+});
+
+test('shardns ctl trace prints it, and says where nobody answers', async () => {
+  const metrics = await start();
+  const ctl = (at: string): Promise<[number, string]> =>
+    new Promise(resolve =>
+      execFile(
+        process.execPath,
+        ['dist/cli/main.js', 'ctl', 'trace', 'www.example.net', '--server', at],
+        (error, stdout, stderr) => resolve([error === null ? 0 : 1, stdout + stderr]),
+      ),
+    );
+  const [code, text] = await ctl(metrics);
+  expect(code).toBe(0);
+  expect(text).toMatch(/A 10\.0\.0\.2\n$/);
+  const [missing, complaint] = await ctl(`127.0.0.1:${await freePort()}`);
+  expect(missing).toBe(1);
+  expect(complaint).toMatch(/ECONNREFUSED.*--metrics/);
+});
+
+test('what recursion does is in the metrics', async () => {
+  const metrics = await start();
+  await get(`http://${metrics}/trace?name=www.example.com`);
+  const [, text] = await get(`http://${metrics}/metrics`);
+  expect(text).toMatch(/^shardns_recursion_queries_total 4$/m);
+  expect(text).toMatch(/^shardns_recursion_resolutions_total 1$/m);
+  expect(Number(/^shardns_rrset_cache_entries (\d+)$/m.exec(text)![1])).toBeGreaterThan(3);
+});
+
+test('zones change while it serves, and what is wrong with one is said', async () => {
+  await start();
+  await server!.update({ forwardZones: [{ name: 'partner.example', servers: ['192.0.2.99'] }] });
+  expect(server!.recursor!.options.zones.map(one => one.kind)).toEqual(['forward']);
+  await expect(server!.update({ stubZones: [{ name: 'a..b', servers: ['192.0.2.1'] }] })).rejects.toThrow(
+    /stubZones\[0\]\.name: .*a\.\.b/,
+  );
+  await expect(server!.update({ stubZones: [{ name: 'a', servers: ['192.0.2.1:99999'] }] })).rejects.toThrow(
+    /stubZones\[0\]\.servers\[0\]/,
+  );
+});
