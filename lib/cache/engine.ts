@@ -156,6 +156,11 @@ export class Engine implements Disposable {
   insert(response: Uint8Array, variant: Variant, wallSeconds: number, scope?: Uint8Array): number {
     return this.native.insert(response, variantFlags(variant), variant.tenant ?? 0, wallSeconds, scope);
   }
+  /** The same for an answer of our own: AA stays as it is. */
+  insertOwn(response: Uint8Array, variant: Variant, wallSeconds: number): number {
+    const flags = variantFlags(variant) | VariantFlag.authoritative;
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
+  }
   /** Notes a resolution failure beside the answer, which it never displaces (RFC 9520). */
   insertFailure(name: Uint8Array, type: number, variant: Variant, ttlSeconds: number, rcode: number): void {
     this.native.insertFailure(name, type, variantFlags(variant), variant.tenant ?? 0, ttlSeconds, rcode);

@@ -34,13 +34,16 @@ export const Control = {
   words: 8,
 } as const;
 export const ControlFlag = { udp: 1, allowStale: 2 } as const;
-export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2 } as const;
+/** `authoritative` is no part of the key: the answer inserted is our own. */
+export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2, authoritative: 4 } as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
 export const Policy = { s3fifo: 0, lru: 1 } as const;
 export const TICKS_PER_SECOND = 16;
 /** The tag of clients that the plane does not know; nothing is stored under it. */
 export const UNKNOWN_TENANT = 0xffff_ffff;
 export const NO_EXTENDED_ERROR = 0xffff;
+/** Beside the extended error of `finish` and `replyMessage`: the answer is our own, and AA stays set. */
+export const MARK_AUTHORITATIVE = 0x1_0000;
 
 /** Words of `configure`, in order. */
 export const TUNABLES = [

@@ -69,13 +69,14 @@ function soa(zone: Uint8Array): ResourceRecord {
 export function answerLocally(
   query: { message: Uint8Array; name: Uint8Array; type: number; dnsClass: number },
   which: LocalZones,
+  overridden: { has(zone: Uint8Array): boolean } = { has: () => false },
 ): Uint8Array | undefined {
   const { name, type } = query;
   const zones = ZONES[which];
   let zone: Uint8Array | undefined;
   for (let at = 0; zone === undefined && name[at] !== 0; at += 1 + name[at])
     zone = zones.get(latin1(name.subarray(at)));
-  if (zone === undefined) return undefined;
+  if (zone === undefined || overridden.has(zone)) return undefined;
   const record = (recordType: number, data: Uint8Array): ResourceRecord => ({
     name,
     type: recordType,
@@ -84,6 +85,8 @@ export function answerLocally(
     data,
   });
   const apex = name.length === zone.length;
+  // What the zone above says of it is not for us to say.
+  if (apex && type === Type.DS) return undefined;
   const answers: ResourceRecord[] = [];
   let exists = apex;
   if (latin1(zone) === localhost) {
@@ -97,6 +100,8 @@ export function answerLocally(
   }
   if (apex && type === Type.SOA) answers.push(soa(zone));
   if (apex && type === Type.NS) answers.push(record(Type.NS, zone));
-  if (answers.length > 0) return buildResponse(query, { rcode: Rcode.NOERROR, answers });
-  return buildResponse(query, { rcode: exists ? Rcode.NOERROR : Rcode.NXDOMAIN, authorities: [soa(zone)] });
+  const authoritative = true; // RFC 6303 section 3
+  if (answers.length > 0) return buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative });
+  const rcode = exists ? Rcode.NOERROR : Rcode.NXDOMAIN;
+  return buildResponse(query, { rcode, authorities: [soa(zone)], authoritative });
 }

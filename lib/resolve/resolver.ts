@@ -7,10 +7,10 @@ import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { type Engine, MISS_WITH_STALE, type Variant } from '../cache/engine.js';
-import { NO_EXTENDED_ERROR, Status } from '../native/binding.js';
+import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
-import { Class, ExtendedError, Rcode, Type, typeName } from '../wire/iana.js';
+import { Class, ExtendedError, Flag, Rcode, Type, typeName } from '../wire/iana.js';
 import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
@@ -19,6 +19,7 @@ import { recordsOf, type Rrset } from '../wire/rrset.js';
 import { scrubResponse } from '../wire/scrub.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
+import type { LocalData } from './local-data.js';
 import { answerLocally, type LocalZones } from './local-zones.js';
 import { ResolutionError } from './recurse/job.js';
 import type { RecursionResult, Recursor } from './recurse/recursor.js';
@@ -26,6 +27,7 @@ import { buildUpstreamQuery, responseExtendedError, responseScope } from './upst
 
 export interface ResolverOptions {
   localZones: LocalZones;
+  localData: LocalData;
   forwardClientSubnet: boolean;
   upstreamUdpSize: number;
   staleEnabled: boolean;
@@ -305,8 +307,16 @@ export class Resolver {
   async #run(query: Query, asker: KnownAsker, key: string, stale: Resolution | undefined): Promise<Resolution> {
     this.stats.resolved++;
     if (query.dnsClass === Class.IN) {
-      const local = answerLocally(query, this.options.localZones);
-      if (local !== undefined) return this.#keep(query, asker, local);
+      const local = this.options.localData.find(query);
+      if (local !== undefined) {
+        if (local.kind === 'refused') {
+          return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.blocked };
+        }
+        if (local.kind === 'alias') return this.#rewrite(query, asker, local.target);
+        return this.#keep(query, asker, local.message);
+      }
+      const builtIn = answerLocally(query, this.options.localZones, this.options.localData);
+      if (builtIn !== undefined) return this.#keep(query, asker, builtIn);
     }
     let upstreams = this.groups.get('default') ?? [];
     let recurse = this.recursor?.serves(query.name, query.type) === true;
@@ -457,10 +467,10 @@ export class Resolver {
   /** Stores a response of our own making and passes it on. */
   #keep(query: Query, asker: KnownAsker, message: Uint8Array): Resolution {
     const variant = variantOf(query, asker.tenant);
-    const stored = this.engine.insert(message, variant, this.clock.wallSeconds());
+    const stored = this.engine.insertOwn(message, variant, this.clock.wallSeconds());
     // What may not be kept still puts an end to what was there before (RFC 8767 section 4).
     if (stored <= 0) this.engine.remove(query.name, query.type, variant);
-    return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
+    return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };
   }
 
   #fail(
@@ -531,6 +541,7 @@ export class Resolver {
       asker,
       encodeMessage({
         ...message,
+        flags: message.flags & ~Flag.AA,
         question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
         answers: [alias, ...message.answers],
         additionals: [],

@@ -7,6 +7,7 @@ import { parsePrefix, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { count, issueText, memoryOption, pathOption } from '../base/options.js';
 import { regionShape } from '../cache/region.js';
+import { LOCAL_ZONE_KINDS, parseLocalRecord } from '../resolve/local-data.js';
 import { RECURSION_LIMITS } from '../resolve/recurse/limits.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { encodeName } from '../wire/name.js';
@@ -158,6 +159,20 @@ export const serverSchema = z.strictObject({
     .default([]),
   /** Zones whose questions go to other resolvers. */
   forwardZones: z.array(z.strictObject(zoneShape)).max(4096).default([]),
+  /** Answers of one's own. */
+  local: z
+    .strictObject({
+      zones: z
+        .array(z.strictObject({ name: domainName, kind: z.enum(LOCAL_ZONE_KINDS) }))
+        .max(100_000)
+        .default([]),
+      /** `name [ttl] type data`, as in a zone file; names are absolute. */
+      records: z
+        .array(z.string().superRefine(custom(text => parseLocalRecord(text))))
+        .max(100_000)
+        .default([]),
+    })
+    .prefault({}),
   upstream: z
     .strictObject({
       deadlineMs: count(50, 60_000).default(5000),

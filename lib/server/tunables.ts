@@ -4,6 +4,7 @@ import type { Random } from '../base/random.js';
 import type { RegionSource } from '../cache/region.js';
 import type { ResolverOptions } from '../resolve/resolver.js';
 import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
+import { LocalData } from '../resolve/local-data.js';
 import { AddressRules } from '../resolve/recurse/address-rules.js';
 import type { RecursorOptions } from '../resolve/recurse/recursor.js';
 import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
@@ -46,6 +47,7 @@ export function tunablesOf(settings: ServerSettings): Tunables {
 
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
   return {
+    localData: new LocalData(settings.local.zones, settings.local.records),
     localZones: settings.localZones ? 'server' : 'none',
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
     upstreamUdpSize: settings.upstream.udpSize,

@@ -30,6 +30,7 @@ constexpr uint32_t kFlagAllowStale = 2;
 
 constexpr uint32_t kVariantDnssecOk = 1;
 constexpr uint32_t kVariantCheckingDisabled = 2;
+constexpr uint32_t kVariantAuthoritative = 4;  // no part of the key: the answer is our own
 
 int32_t ResultOf(const udp::Response& response) {
   switch (response.verdict) {
@@ -189,7 +190,10 @@ struct CacheMethods {
         !GetScope(env, args.values[4], &insert.variant.scope)) {
       return ThrowArgument(env);
     }
+    uint32_t flags = 0;
+    GetUint32(env, args.values[1], &flags);
     insert.prepare.response = response;
+    insert.prepare.authoritative = (flags & kVariantAuthoritative) != 0;
     insert.prepare.ttl = self->ttl_;
     insert.prepare.random = self->reader_->Random();
     insert.now = self->Now();
@@ -312,9 +316,13 @@ struct CacheMethods {
     }
     wire::Query query;
     wire::ParseQuery(packet, &query);
-    const size_t length = self->responder_.FinishResponse(
-        query, {.response = response, .wall_seconds = wall, .ttl = self->ttl_}, static_cast<uint16_t>(extended_error),
-        Args(self).udp, self->scratch_.get(), self->reply_.bytes());
+    const size_t length = self->responder_.FinishResponse(query,
+                                                          {.response = response,
+                                                           .wall_seconds = wall,
+                                                           .ttl = self->ttl_,
+                                                           .authoritative = (extended_error & kMarkAuthoritative) != 0},
+                                                          static_cast<uint16_t>(extended_error), Args(self).udp,
+                                                          self->scratch_.get(), self->reply_.bytes());
     if (length != 0) self->responder_.CountReply(self->reply_.bytes().data());
     return Int(env, static_cast<int32_t>(length));
   }

@@ -8,6 +8,9 @@
 
 namespace shardns::addon {
 
+// Above the 16 bits of an extended error: the answer is our own, and AA stays set.
+inline constexpr uint32_t kMarkAuthoritative = 0x10000;
+
 struct Method {
   const char* name;
   napi_callback callback;

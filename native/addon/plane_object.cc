@@ -93,7 +93,7 @@ napi_value RegisterDrain(napi_env env, napi_callback_info info) {
   return This(args.data)->drain_buffer.Set(env, args.values[0]) ? nullptr : ThrowArgument(env);
 }
 
-// replyMessage(ticket, response, wallSeconds, extendedError) -> boolean
+// replyMessage(ticket, response, wallSeconds, extendedError with marks) -> boolean
 napi_value ReplyMessage(napi_env env, napi_callback_info info) {
   Arguments<4> args(env, info);
   PlaneHolder* self = This(args.data);
@@ -104,7 +104,11 @@ napi_value ReplyMessage(napi_env env, napi_callback_info info) {
       !GetUint32(env, args.values[2], &wall) || !GetUint32(env, args.values[3], &extended_error)) {
     return ThrowArgument(env);
   }
-  return Bool(env, self->plane->ReplyMessage(ticket, response, wall, self->cache_object->ttl(),
+  return Bool(env, self->plane->ReplyMessage(ticket,
+                                             {.response = response,
+                                              .wall_seconds = wall,
+                                              .ttl = self->cache_object->ttl(),
+                                              .authoritative = (extended_error & kMarkAuthoritative) != 0},
                                              static_cast<uint16_t>(extended_error)));
 }
 

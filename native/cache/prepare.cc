@@ -232,7 +232,8 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   const MutableBytes copy(scratch->message, end);
   wire::Fold(copy.data() + wire::kHeaderSize, message.data() + wire::kHeaderSize, name_length);
   Store16(copy.data(), 0);
-  Store16(copy.data() + 2, flags & (wire::flag::kQr | wire::flag::kAd | wire::flag::kRcode));
+  const uint16_t kept = wire::flag::kQr | wire::flag::kAd | wire::flag::kRcode;
+  Store16(copy.data() + 2, flags & (args.authoritative ? kept | wire::flag::kAa : kept));
   Store16(copy.data() + 10, survey.kept_additional);
   image->ttl_count = 0;
   image->flags = 0;

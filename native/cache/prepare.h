@@ -10,7 +10,8 @@ struct PrepareArgs {
   Bytes response;
   uint32_t wall_seconds = 0;  // Unix time, for signature expiry only; 0 = unknown, signatures do not limit
   TtlPolicy ttl = {};
-  uint32_t random = 0;  // for jitter
+  uint32_t random = 0;         // for jitter
+  bool authoritative = false;  // an answer of our own: its AA is kept; that of a server's never is
 };
 
 // Work memory for one image; one a thread. 64 KiB.

@@ -79,13 +79,9 @@ bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
   });
 }
 
-bool Plane::ReplyMessage(uint32_t ticket, Bytes response, uint32_t wall_seconds, const cache::TtlPolicy& ttl,
-                         uint16_t extended_error) {
+bool Plane::ReplyMessage(uint32_t ticket, const cache::PrepareArgs& message, uint16_t extended_error) {
   cache::EntryImage image;
-  if (!cache::Sendable(
-          cache::Prepare({.response = response, .wall_seconds = wall_seconds, .ttl = ttl}, scratch_.get(), &image))) {
-    return false;
-  }
+  if (!cache::Sendable(cache::Prepare(message, scratch_.get(), &image))) return false;
   return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
     return responder_.FinishImage(query, image, extended_error, true, out);
   });

@@ -45,8 +45,7 @@ class Plane {
 
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left) { return ring_.Drain(out, most, left); }
   // Answers every waiter of the ticket from a raw response, cached or not. False: unknown ticket or unusable response.
-  bool ReplyMessage(uint32_t ticket, Bytes response, uint32_t wall_seconds, const cache::TtlPolicy& ttl,
-                    uint16_t extended_error);
+  bool ReplyMessage(uint32_t ticket, const cache::PrepareArgs& message, uint16_t extended_error);
   bool ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error);
   // From what the cache has for the tenant, stale allowed; SERVFAIL where there is nothing.
   bool ReplyStale(uint32_t ticket, uint32_t tenant);

@@ -155,7 +155,7 @@ void RotateAddresses(MutableBytes message, size_t question_end, uint32_t places)
 size_t FinishReply(const Query& query, size_t length, const Patch& patch, const ReplyLimits& limits, MutableBytes out) {
   const uint16_t stored = Flags(out.data());
   const uint16_t ad = query.wants_ad() ? stored & flag::kAd : 0;
-  const uint16_t flags = static_cast<uint16_t>(ReplyFlags(query, stored & flag::kRcode) | ad);
+  const uint16_t flags = static_cast<uint16_t>(ReplyFlags(query, stored & flag::kRcode) | ad | (stored & flag::kAa));
   OptToWrite opt = ReplyOpt(query, stored & flag::kRcode, limits, patch.extended_error);
   opt.subnet = patch.subnet;
   const size_t opt_size = query.edns.present ? OptSize(opt) : 0;

@@ -28,6 +28,20 @@ const IGNORED = new Set(
     .filter(word => word !== ''),
 );
 
+const LOCAL_KINDS: Readonly<Record<string, string>> = {
+  static: 'static',
+  transparent: 'transparent',
+  typetransparent: 'typeTransparent',
+  redirect: 'redirect',
+  refuse: 'refuse',
+  always_nxdomain: 'nxdomain',
+  always_nodata: 'nodata',
+  always_refuse: 'refuse',
+  nodefault: 'transparent',
+  block_a: 'blockA',
+  block_aaaa: 'blockAaaa',
+};
+
 const yes = (value: string): boolean => value === 'yes' || value === 'on';
 
 export function setupOf(scenario: Scenario): Setup {
@@ -48,7 +62,8 @@ export function setupOf(scenario: Scenario): Setup {
     stubZones: [] as Record<string, unknown>[],
     forwardZones: [] as Record<string, unknown>[],
     upstreams: [] as string[],
-    localZones: false,
+    localZones: scenario.dialect === 'unbound',
+    local: { zones: [] as Record<string, unknown>[], records: [] as string[] },
   };
   const setup: Setup = { options: options as unknown as ServerOptions, wallSeconds: 1_700_000_000, snoop: false };
   const { resolver, cache, stale, upstream } = options;
@@ -139,6 +154,15 @@ export function setupOf(scenario: Scenario): Setup {
       case 'access-control':
         if (/allow_snoop/.test(value)) setup.snoop = true;
         else if (!/allow$/.test(value)) throw new Unsupported(`access-control: ${value}`);
+        break;
+      case 'local-zone': {
+        const [name, kind] = value.split(/\s+/);
+        if (!Object.hasOwn(LOCAL_KINDS, kind)) throw new Unsupported(`local-zone of type ${kind}`);
+        options.local.zones.push({ name, kind: LOCAL_KINDS[kind] });
+        break;
+      }
+      case 'local-data':
+        options.local.records.push(value);
         break;
       case 'trust-anchor':
       case 'trust-anchor-file':

@@ -28,7 +28,8 @@ export class TestServer {
       threads: 1,
       upstreams: ['192.0.2.53:53'],
       ...options,
-      cache: { memory: '1MiB', ...options.cache },
+      // In a small region invalidations share places, which forgets more than was asked for.
+      cache: { memory: '64MiB', ...options.cache },
     } satisfies ServerOptions;
     const server = await createServer(all, { udpTransport: udp, tcpTransport: tcp });
     return new TestServer(server, udp, tcp);

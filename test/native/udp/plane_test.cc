@@ -188,7 +188,7 @@ class Resolver {
           response[2] |= 0x80;
           Store16(&response[6], 1);
           for (const uint8_t octet : {0xC0, 0x0C, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 10, 0, 0, 1}) response.push_back(octet);
-          EXPECT_TRUE(plane_->ReplyMessage(ticket, response, 0, {}, wire::kNoExtendedError));
+          EXPECT_TRUE(plane_->ReplyMessage(ticket, {.response = response}, wire::kNoExtendedError));
           at += (32u + length + 3u) / 4 * 4;
         }
         plane_->Flush();

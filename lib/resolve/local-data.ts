@@ -1,0 +1,127 @@
+// Answers of the operator's own: records, and zones that say what becomes of the names in them.
+import { ShardnsError, show } from '../base/errors.js';
+import { Class, Rcode, Type, typeCode } from '../wire/iana.js';
+import { buildResponse, type ResourceRecord } from '../wire/message.js';
+import { ancestors, encodeName, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
+import { encodeRdata } from '../wire/rdata.js';
+
+/** What becomes of the names at and below a local zone. */
+export const LOCAL_ZONE_KINDS = [
+  /** Only what has records exists. */
+  'static',
+  /** What has records is answered from them; everything else is resolved. */
+  'transparent',
+  /** The same, and other types of a name with records are resolved too. */
+  'typeTransparent',
+  /** The zone's own records stand for every name below. */
+  'redirect',
+  'refuse',
+  'nxdomain',
+  'nodata',
+  /** No A records here; all else is resolved. */
+  'blockA',
+  'blockAaaa',
+] as const;
+export type LocalZoneKind = (typeof LOCAL_ZONE_KINDS)[number];
+
+const DEFAULT_TTL_SECONDS = 3600;
+
+/**
+ * One record of a line: `name [ttl] [IN] type data`, the name absolute.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION naming what is wrong with it
+ */
+export function parseLocalRecord(line: string): ResourceRecord {
+  const match = /^\s*(\S+)\s+(?:(\d{1,10})\s+)?(?:IN\s+)?(?:(\d{1,10})\s+)?([A-Za-z][\w-]*)\s+(\S[\s\S]*)$/i.exec(line);
+  const type = match === null ? undefined : typeCode(match[4]);
+  if (match === null || type === undefined) {
+    throw new ShardnsError('ERR_SHARDNS_OPTION', `expected "name [ttl] type data", got ${show(line)}`);
+  }
+  const ttl = Number(match[2] ?? match[3] ?? DEFAULT_TTL_SECONDS);
+  if (ttl > 0x7fffffff) throw new ShardnsError('ERR_SHARDNS_OPTION', `expected a TTL up to 2147483647, got ${ttl}`);
+  return {
+    name: foldName(encodeName(match[1])),
+    type,
+    dnsClass: Class.IN,
+    ttl,
+    data: encodeRdata(type, match[5].trim(), '.'),
+  };
+}
+
+export type LocalAnswer =
+  { kind: 'message'; message: Uint8Array } | { kind: 'alias'; target: Uint8Array } | { kind: 'refused' };
+
+interface LocalQuery {
+  message: Uint8Array;
+  name: Uint8Array;
+  type: number;
+  dnsClass: number;
+}
+
+export class LocalData {
+  readonly #zones: ReadonlyMap<string, LocalZoneKind>;
+  readonly #names = new Map<string, ResourceRecord[]>();
+  /** Names that others with records lie below. */
+  readonly #nonTerminals = new Set<string>();
+
+  constructor(zones: readonly { name: string; kind: LocalZoneKind }[], records: readonly string[]) {
+    this.#zones = new Map(zones.map(({ name, kind }) => [nameKey(foldName(encodeName(name))), kind]));
+    for (const record of records.map(parseLocalRecord)) {
+      const key = nameKey(record.name);
+      const list = this.#names.get(key) ?? [];
+      list.push(record);
+      this.#names.set(key, list);
+      for (const above of ancestors(record.name)) this.#nonTerminals.add(nameKey(above));
+    }
+  }
+
+  /** Whether a zone of this name is configured: then the built-in one is not used. */
+  has(zone: Uint8Array): boolean {
+    return this.#zones.has(nameKey(zone));
+  }
+
+  /** Undefined: the name is none of ours. */
+  find(query: LocalQuery): LocalAnswer | undefined {
+    if (this.#zones.size === 0 && this.#names.size === 0) return undefined;
+    const { name, type } = query;
+    let kind: LocalZoneKind | undefined;
+    let zone: Uint8Array | undefined;
+    for (const above of ancestors(name)) {
+      kind = this.#zones.get(nameKey(above));
+      if (kind === undefined) continue;
+      zone = above;
+      break;
+    }
+    if (kind === 'refuse') return { kind: 'refused' };
+    if (kind === 'nxdomain') return this.#deny(query, Rcode.NXDOMAIN, zone);
+    if (kind === 'nodata') return this.#deny(query, Rcode.NOERROR, zone);
+    const records = this.#names.get(nameKey(kind === 'redirect' ? zone! : name));
+    if (records !== undefined) {
+      const alias = records.find(one => one.type === Type.CNAME);
+      if (alias !== undefined && type !== Type.CNAME) return { kind: 'alias', target: alias.data };
+      const answers = records.filter(one => one.type === type).map(one => ({ ...one, name }));
+      if (answers.length > 0) {
+        const message = buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative: true });
+        return { kind: 'message', message };
+      }
+      return kind === 'typeTransparent' ? undefined : this.#deny(query, Rcode.NOERROR, zone);
+    }
+    if (kind === 'redirect') return this.#deny(query, Rcode.NOERROR, zone);
+    if (kind === 'blockA') return type === Type.A ? this.#deny(query, Rcode.NOERROR, zone) : undefined;
+    if (kind === 'blockAaaa') return type === Type.AAAA ? this.#deny(query, Rcode.NOERROR, zone) : undefined;
+    if (kind !== 'static') return undefined;
+    const exists = name.length === zone!.length || this.#nonTerminals.has(nameKey(name));
+    return this.#deny(query, exists ? Rcode.NOERROR : Rcode.NXDOMAIN, zone);
+  }
+
+  #deny(query: LocalQuery, rcode: number, zone: Uint8Array | undefined): LocalAnswer {
+    const soa =
+      zone === undefined
+        ? []
+        : (this.#names.get(nameKey(zone)) ?? []).filter(
+            one => one.type === Type.SOA && isAtOrBelow(query.name, one.name),
+          );
+    return { kind: 'message', message: buildResponse(query, { rcode, authorities: soa, authoritative: true }) };
+  }
+}
+
+export const NO_LOCAL_DATA = new LocalData([], []);
