@@ -42,6 +42,7 @@ interface Entry {
   rank: number;
   rrsets: Rrset[];
   ttl: number;
+  storedTtl: number;
   stale: boolean;
 }
 
@@ -92,9 +93,10 @@ export class RrsetCache implements Disposable {
     this.#put(Kind.nxdomain, name, 0, Rank.authoritative, denial.authority, denial.ttl);
   }
 
-  /** The name servers that a zone's parent gave, as long as it lets them stand. */
-  delegation(zone: Uint8Array): Rrset | undefined {
-    return this.#get(Kind.delegation, zone, Type.NS)?.rrsets[0];
+  /** The name servers that a zone's parent gave, as long as it lets them stand. `old`: in the last tenth of that. */
+  delegation(zone: Uint8Array): { ns: Rrset; old: boolean } | undefined {
+    const entry = this.#get(Kind.delegation, zone, Type.NS);
+    return entry && { ns: entry.rrsets[0], old: entry.ttl * 10 <= entry.storedTtl };
   }
   putDelegation(ns: Rrset): void {
     this.#put(Kind.delegation, ns.name, Type.NS, Rank.additional, [ns], ns.ttl);
@@ -199,6 +201,7 @@ function decodeEntry(octets: Buffer, name: Uint8Array, ttl: number): Entry | und
       return new Uint8Array(octets.subarray(at, (at += length)));
     };
     let age = 0;
+    let storedTtl = 0;
     for (let left = octets.readUInt16LE(2); left > 0; left--) {
       const length = octets.readUInt8(at++);
       const owner = length === 0 ? name.slice() : take(length);
@@ -212,6 +215,7 @@ function decodeEntry(octets: Buffer, name: Uint8Array, ttl: number): Entry | und
           return take(octets.readUInt16LE(at - 2));
         }),
       );
+      if (rrsets.length === 0) storedTtl = stored;
       if (rrsets.length === 0 && ttl > 0) age = Math.max(stored - ttl, 0);
       rrsets.push({
         name: owner,
@@ -221,7 +225,7 @@ function decodeEntry(octets: Buffer, name: Uint8Array, ttl: number): Entry | und
         signatures,
       });
     }
-    return { rank: octets[0], rrsets, ttl, stale: ttl <= 0 };
+    return { rank: octets[0], rrsets, ttl, storedTtl, stale: ttl <= 0 };
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

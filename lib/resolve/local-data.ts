@@ -18,7 +18,7 @@ export const LOCAL_ZONE_KINDS = [
   'refuse',
   'nxdomain',
   'nodata',
-  /** No A records here; all else is resolved. */
+  /** No A records here but those that are given; all else is resolved, or given. */
   'blockA',
   'blockAaaa',
 ] as const;
@@ -103,7 +103,8 @@ export class LocalData {
         const message = buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative: true });
         return { kind: 'message', message };
       }
-      return kind === 'typeTransparent' ? undefined : this.#deny(query, Rcode.NOERROR, zone);
+      const others = kind === 'typeTransparent' || kind === 'blockA' || kind === 'blockAaaa';
+      if (!others) return this.#deny(query, Rcode.NOERROR, zone);
     }
     if (kind === 'redirect') return this.#deny(query, Rcode.NOERROR, zone);
     if (kind === 'blockA') return type === Type.A ? this.#deny(query, Rcode.NOERROR, zone) : undefined;

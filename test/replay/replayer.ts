@@ -224,8 +224,7 @@ class Run {
       }
       case 'REPLY': {
         const last = this.#waiting.at(-1);
-        if (last === undefined) throw new Failure(`line ${step.line}: no query is under way`);
-        this.#answerWith(last, step.entry!);
+        if (last !== undefined) this.#answerWith(last, step.entry!);
         return;
       }
     }
@@ -292,7 +291,13 @@ class Run {
         if (entry !== undefined) return entry;
       }
     }
-    return this.#otherType(pending) ?? this.#addressElsewhere(pending);
+    // What the scenario wants to see asked, it answers itself.
+    const awaited = this.scenario.steps.some(
+      step =>
+        step.type === 'CHECK_OUT_QUERY' &&
+        mismatch(step.entry!, pending.packet, 'strict', { dialect: 'deckard', forwarding: false }) === undefined,
+    );
+    return awaited ? undefined : (this.#otherType(pending) ?? this.#addressElsewhere(pending));
   }
 
   /**

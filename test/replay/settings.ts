@@ -6,8 +6,6 @@ export interface Setup {
   options: ServerOptions;
   /** Unix time at which the scenario begins. */
   wallSeconds: number;
-  /** RD=0 queries of clients are answered from the cache. */
-  snoop: boolean;
 }
 
 export class Unsupported extends Error {}
@@ -40,6 +38,8 @@ const LOCAL_KINDS: Readonly<Record<string, string>> = {
   nodefault: 'transparent',
   block_a: 'blockA',
   block_aaaa: 'blockAaaa',
+  block_a_wdata: 'blockA',
+  block_aaaa_wdata: 'blockAaaa',
 };
 
 const yes = (value: string): boolean => value === 'yes' || value === 'on';
@@ -63,9 +63,10 @@ export function setupOf(scenario: Scenario): Setup {
     forwardZones: [] as Record<string, unknown>[],
     upstreams: [] as string[],
     localZones: scenario.dialect === 'unbound',
+    allow: [] as string[],
     local: { zones: [] as Record<string, unknown>[], records: [] as string[] },
   };
-  const setup: Setup = { options: options as unknown as ServerOptions, wallSeconds: 1_700_000_000, snoop: false };
+  const setup: Setup = { options: options as unknown as ServerOptions, wallSeconds: 1_700_000_000 };
   const { resolver, cache, stale, upstream } = options;
   if (scenario.dialect === 'deckard') {
     readDeckardHead(scenario.head, setup, options);
@@ -79,6 +80,7 @@ export function setupOf(scenario: Scenario): Setup {
     const other = modules.split(/\s+/).filter(one => !['validator', 'iterator', ''].includes(one));
     if (other.length > 0) throw new Unsupported(`module ${other[0]}`);
   }
+  let refused = false;
   const zones = new Map<number, Record<string, unknown>>();
   for (const { clause, clauseNumber, key, value } of scenario.dialect === 'unbound' ? scenario.head : []) {
     if (key === 'tempfile_contents' || key === 'autotrust_file') throw new Unsupported(key.replace('_', ' '));
@@ -152,8 +154,12 @@ export function setupOf(scenario: Scenario): Setup {
         stale.clientTimeoutMs = Number(value);
         break;
       case 'access-control':
-        if (/allow_snoop/.test(value)) setup.snoop = true;
-        else if (!/allow$/.test(value)) throw new Unsupported(`access-control: ${value}`);
+        {
+          const [prefix, action] = value.split(/\s+/);
+          if (/^allow(_snoop|_setrd)?$/.test(action)) options.allow.push(prefix);
+          else if (/^refuse(_non_local)?$/.test(action)) refused = true;
+          else throw new Unsupported(`access-control: ${value}`);
+        }
         break;
       case 'local-zone': {
         const [name, kind] = value.split(/\s+/);
@@ -179,6 +185,9 @@ export function setupOf(scenario: Scenario): Setup {
         if (!IGNORED.has(key)) throw new Unsupported(`option ${key}`);
     }
   }
+  // Everybody may ask where nobody is refused; where some are, this machine by default is not (192.0.2.0/24: nobody).
+  if (!refused) options.allow = [];
+  else if (options.allow.length === 0) options.allow = ['192.0.2.0/24'];
   for (const zone of zones.values()) {
     const isRoot = zone.name === '.' && zone.kind === 'stub-zone';
     const { kind, hosts, ...rest } = zone;

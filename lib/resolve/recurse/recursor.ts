@@ -182,7 +182,7 @@ export class Recursor {
   /** The deepest zone cut known above a name, for those who do not want recursion. */
   referral(name: Uint8Array): { ns: Rrset; glue: Rrset[] } | undefined {
     for (const zone of ancestors(name)) {
-      const ns = this.rrsets.delegation(zone) ?? this.rrsets.get(zone, Type.NS)?.rrset;
+      const ns = this.rrsets.delegation(zone)?.ns ?? this.rrsets.get(zone, Type.NS)?.rrset;
       if (ns === undefined) continue;
       const glue = ns.data
         .map(foldName)
@@ -411,8 +411,10 @@ export class Recursor {
       if (zone.length === 1) break;
       // DS records stand on the parent's side of the cut.
       if (type === Type.DS && zone.length === name.length) continue;
-      const ns = this.rrsets.delegation(zone);
-      if (ns === undefined) continue;
+      const known = this.rrsets.delegation(zone);
+      // Who refreshes what is old refreshes the way to it too.
+      if (known === undefined || (job.fresh && known.old)) continue;
+      const { ns } = known;
       const delegation: Delegation = {
         zone: Uint8Array.from(zone),
         key: nameKey(zone),
@@ -462,7 +464,7 @@ export class Recursor {
       expiresAt: now,
       cached: false,
     };
-    const ns = this.rrsets.delegation(zone);
+    const ns = this.rrsets.delegation(zone)?.ns;
     if (ns !== undefined) {
       const delegation = { ...hints, servers: serversOf(ns, [], L.nsRecords), expiresAt: now + ns.ttl * 1000 };
       this.#addKnownAddresses(delegation);
