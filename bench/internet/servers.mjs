@@ -112,6 +112,10 @@ export async function startUnbound(internet, folder, port) {
   num-queries-per-thread: 4096
   outgoing-range: 8192
   so-rcvbuf: 4m
+  extended-statistics: yes
+remote-control:
+  control-enable: yes
+  control-interface: ${folder}/unbound.control
 `,
   );
   const child = start('unbound', ['-d', '-c', config]);
