@@ -1,5 +1,5 @@
-// `--demo`: the whole thing on one machine without a network: an upstream with a zone of its own, a load with the shape
-// of real traffic, and a live view of what the cache makes of it.
+// `--demo`: the whole thing on one machine without a network: an upstream with a zone of its own, or with `--recursive` a
+// small internet, a load with the shape of real traffic, and a live view of what the cache makes of it.
 import { createSocket, type Socket } from 'node:dgram';
 import { createServer } from '../admin/create-server.js';
 import { parseSocketAddress } from '../base/address.js';
@@ -11,6 +11,7 @@ import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeData } from '../wire/record.js';
 import { applyFlags, type Flags } from './config.js';
+import { DEMO_ZONES, DemoInternet } from './demo-internet.js';
 
 const ZONE = 'demo.example';
 const NAMES = 20_000;
@@ -21,6 +22,7 @@ const UNDER_WAY = 64;
 /** An upstream that answers for `demo.example`: hosts exist up to a number, the rest is NXDOMAIN. */
 class DemoUpstream {
   readonly #socket = createSocket({ type: 'udp4', lookup: (address, _options, done) => done(null, address, 4) });
+  readonly hints: string[] = [];
   queries = 0;
   port = 0;
 
@@ -93,6 +95,8 @@ class DemoLoad {
   constructor(
     private readonly port: number,
     private readonly address: string,
+    /** Zones that the names are spread over. */
+    private readonly zones: readonly string[],
   ) {
     this.#cumulative = new Float64Array(NAMES);
     for (let i = 0; i < NAMES; i++) this.#cumulative[i] = this.#sum += 1 / (i + 1);
@@ -127,7 +131,10 @@ class DemoLoad {
     if (!this.#running) return;
     const id = (this.#nextId = (this.#nextId + 1) & 0xffff);
     const stranger = Math.random() < 0.02;
-    const name = stranger ? `host-x${this.#strangers++}.${ZONE}` : `host-${this.#zipf()}.${ZONE}`;
+    const rank = this.#zipf();
+    const zone = this.zones[rank % this.zones.length];
+    const number = Math.floor(rank / this.zones.length);
+    const name = stranger ? `host-x${this.#strangers++}.${zone}` : `host-${number}.${zone}`;
     const wire = encodeName(name);
     const query = new Uint8Array(12 + wire.length + 4);
     query[0] = id >> 8;
@@ -169,12 +176,17 @@ interface Sample {
 }
 
 export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
-  const upstream = new DemoUpstream();
+  const upstream = flags.recursive ? new DemoInternet() : new DemoUpstream();
   await upstream.listen();
-  const options = applyFlags(
-    { listen: ['127.0.0.1:5300', '[::1]:5300'], cache: { memory: '8MiB' }, log: { level: 'warn' } } as ServerOptions,
-    { ...flags, upstream: [`127.0.0.1:${upstream.port}`] },
-  );
+  const base: ServerOptions = {
+    listen: ['127.0.0.1:5300', '[::1]:5300'],
+    cache: { memory: '8MiB' },
+    log: { level: 'warn' },
+  };
+  const resolver = { rootHints: upstream.hints, port: upstream.port, ipv6: false, doNotQueryLocalhost: false };
+  const options = flags.recursive
+    ? applyFlags({ metrics: '127.0.0.1:9153', ...base, resolver }, { ...flags, upstream: [] })
+    : applyFlags(base, { ...flags, upstream: [`127.0.0.1:${upstream.port}`] });
   let server: Server;
   try {
     server = await createServer(options);
@@ -183,7 +195,8 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
     throw error;
   }
   const at = parseSocketAddress(server.addresses().udp[0], 'listen');
-  const load = new DemoLoad(at.port, at.address);
+  const zones = flags.recursive ? DEMO_ZONES : [ZONE];
+  const load = new DemoLoad(at.port, at.address, zones);
   await load.start();
 
   const began = performance.now();
@@ -203,7 +216,9 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
     before = now;
   };
   process.stdout.write(
-    `demo: ${server.addresses().udp.join(' ')} -> upstream 127.0.0.1:${upstream.port}, zone ${ZONE}; try: dig @127.0.0.1 -p ${at.port} host-1.${ZONE}\n`,
+    flags.recursive
+      ? `demo: ${server.addresses().udp.join(' ')}, from the root at ${upstream.hints[0]}:${upstream.port} down; try: dig @127.0.0.1 -p ${at.port} elsewhere.${DEMO_ZONES[0]}, and: shardns ctl trace elsewhere.${DEMO_ZONES[0]} --server ${server.settings.metrics} --fresh\n`
+      : `demo: ${server.addresses().udp.join(' ')} -> upstream 127.0.0.1:${upstream.port}, zone ${ZONE}; try: dig @127.0.0.1 -p ${at.port} host-1.${ZONE}\n`,
   );
   const timer = setInterval(show, 1000);
 
@@ -225,7 +240,7 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
       `  replies         ${end.replies} (${Math.round(end.replies / seconds)} a second; the load generator shares this machine)`,
       `  hit share       ${percent(end.hits, end.lookups)}`,
       `  latency         p50 ${quantile(load, 0.5)}  p99 ${quantile(load, 0.99)}`,
-      `  upstream asked  ${upstream.queries} times`,
+      `  ${flags.recursive ? 'servers' : 'upstream'} asked`.padEnd(18) + `${upstream.queries} times`,
       `  prefetched      ${server.resolver.stats.prefetches}`,
       `  entries         ${stats.entries} in ${(stats.liveBytes / 1024).toFixed(0)} KiB of ${(server.engine.memoryBytes / 2 ** 20).toFixed(0)} MiB`,
       `  evictions       ${evictions(server)}`,

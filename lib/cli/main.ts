@@ -13,7 +13,9 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns serve [--listen ADDR:PORT]... [--upstream ADDR:PORT]... [--threads N] [--memory 64MiB]
                 [--policy s3fifo|lru] [--config FILE] [--metrics ADDR:PORT] [--log-level LEVEL]
                 [--snapshot FILE] [--warm FILE] [--recursive]
-  shardns serve --demo [--for 10s]     an embedded upstream, a realistic load, a live view; needs no network
+  shardns serve --demo [--for 10s] [--recursive]
+                                       an embedded upstream, or a small internet; a realistic load, a live view; needs
+                                       no network
   shardns ctl trace NAME [TYPE] [--server ADDR:PORT] [--fresh]
                                        every step of a resolution, by the server whose --metrics are there
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where

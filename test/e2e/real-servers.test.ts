@@ -235,4 +235,22 @@ metrics: 127.0.0.1:${ports.metrics}
     expect(out).toMatch(/summary[\s\S]*hit share\s+\d+\.\d %[\s\S]*p50 \d/);
     expect(out).toMatch(/failures\s+0\n/);
   });
+
+  test('the demo of recursion goes from its own root to the answers', () => {
+    const args = [
+      'serve',
+      '--demo',
+      '--recursive',
+      '--for',
+      '3s',
+      '--listen',
+      '127.0.0.1:0',
+      '--metrics',
+      '127.0.0.1:0',
+    ];
+    const out = execFileSync(process.execPath, ['dist/cli/main.js', ...args], { encoding: 'utf8', timeout: 20_000 });
+    expect(out).toMatch(/from the root at 127\.53\.0\.1:\d+ down/);
+    expect(out).toMatch(/summary[\s\S]*servers asked\s+[1-9]\d*/);
+    expect(out).toMatch(/failures\s+0\n/);
+  });
 });
