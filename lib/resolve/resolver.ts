@@ -22,7 +22,8 @@ import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
 import type { LocalData } from './local-data.js';
 import { answerLocally, type LocalZones } from './local-zones.js';
 import { ResolutionError } from './recurse/job.js';
-import type { RecursionResult, Recursor } from './recurse/recursor.js';
+import type { RecursionResult } from './recurse/knowledge.js';
+import type { Recursor } from './recurse/recursor.js';
 import { buildUpstreamQuery, responseExtendedError, responseScope } from './upstream-query.js';
 
 export interface ResolverOptions {
@@ -53,8 +54,8 @@ function encodeResult(query: Query, result: RecursionResult): Uint8Array {
 
 /** What is known to those who do not want recursion: an answer, or who serves the zone. */
 function answerWithoutRecursion(query: Query, recursor: Recursor): Resolution {
-  const known = recursor.fromCache(query.name, query.type);
-  const referral = known === undefined ? recursor.referral(query.name) : undefined;
+  const known = recursor.known.chain(query.name, query.type);
+  const referral = known === undefined ? recursor.known.referral(query.name) : undefined;
   if (known === undefined && referral === undefined) {
     return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
   }
@@ -214,7 +215,7 @@ export class Resolver {
   #staleRrsets(query: Query): Resolution | undefined {
     if (!this.options.staleEnabled || query.dnsClass !== Class.IN || this.recursor === undefined) return undefined;
     if (!this.recursor.serves(query.name, query.type)) return undefined;
-    const known = this.recursor.fromCache(query.name, query.type, true);
+    const known = this.recursor.known.chain(query.name, query.type, true);
     if (known === undefined || !known.stale) return undefined;
     const most = this.options.staleTtlSeconds;
     const aged = (list: readonly Rrset[]): Rrset[] => list.map(one => ({ ...one, ttl: Math.min(one.ttl, most) }));

@@ -6,7 +6,7 @@ import type { ResolverOptions } from '../resolve/resolver.js';
 import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
 import { LocalData } from '../resolve/local-data.js';
 import { AddressRules } from '../resolve/recurse/address-rules.js';
-import type { RecursorOptions } from '../resolve/recurse/recursor.js';
+import type { RecursorOptions } from '../resolve/recurse/options.js';
 import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
 import { configuredZones } from '../resolve/recurse/zones.js';
 import { parsePrefix } from '../base/address.js';

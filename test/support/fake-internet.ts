@@ -1,6 +1,6 @@
 // Name servers as functions: each address serves zones written as records; answers as an authoritative server does.
 import { ShardnsError } from '../../lib/base/errors.js';
-import type { AskServer } from '../../lib/resolve/recurse/recursor.js';
+import type { AskServer } from '../../lib/resolve/recurse/options.js';
 import { Class, Flag, Rcode, Type, typeCode } from '../../lib/wire/iana.js';
 import { encodeMessage, type ResourceRecord } from '../../lib/wire/message.js';
 import { ancestors, encodeName, equalNames, foldName, isAtOrBelow, nameToText } from '../../lib/wire/name.js';

@@ -1,0 +1,63 @@
+// What a recursor is given: how to ask a server, what it may do, and where it counts.
+import type { Canceller } from '../../base/cancel.js';
+import type { Upstream } from '../../upstream/upstream.js';
+import type { AddressRules } from './address-rules.js';
+import type { ConfiguredZone } from './delegation.js';
+
+export interface ServerQuestion {
+  /** Folded wire format. */
+  name: Uint8Array;
+  type: number;
+  recursionDesired: boolean;
+  tcp: boolean;
+}
+
+/** Puts one question to one server, with its retries for truncation and EDNS; resolves with the response's octets. */
+export type AskServer = (
+  question: ServerQuestion,
+  server: Upstream,
+  timeoutMs: number,
+  cancel: Canceller,
+) => Promise<Uint8Array>;
+
+export interface RecursorOptions {
+  /** Names outside the configured zones are resolved from the root. */
+  recursive: boolean;
+  /** Numeric addresses of root servers. */
+  rootHints: readonly string[];
+  /** Where name servers listen: 53, but for tests and demonstrations. */
+  port: number;
+  ipv4: boolean;
+  ipv6: boolean;
+  qnameMinimisation: 'off' | 'relaxed' | 'strict';
+  hardenGlue: boolean;
+  /** RFC 8020: what lies below a name that does not exist does not exist either. */
+  nothingBelowNxdomain: boolean;
+  maxQueries: number;
+  maxDepth: number;
+  maxAliases: number;
+  deadlineMs: number;
+  /** Seconds. */
+  negativeMaxTtl: number;
+  maxTtl: number;
+  maxInFlight: number;
+  rules: AddressRules;
+  /** Longest suffix first. */
+  zones: readonly ConfiguredZone[];
+}
+
+export interface RecursorStats {
+  resolutions: number;
+  queries: number;
+  coalesced: number;
+  lame: number;
+  nameServersFetched: number;
+  primings: number;
+  failures: number;
+}
+
+/** What the parts of a recursor have in common; the options change while it works. */
+export interface Setting {
+  options: RecursorOptions;
+  readonly stats: RecursorStats;
+}

@@ -1,0 +1,265 @@
+// One zone: asks its servers one after the other until one has something to say, and looks for their addresses where
+// none is known.
+//
+// Bounds: one query under way for each question to each server, however many wait for it.
+import type { Clock } from '../../base/clock.js';
+import type { ShardnsError } from '../../base/errors.js';
+import type { Random } from '../../base/random.js';
+import { select } from '../../upstream/selection.js';
+import type { Upstream } from '../../upstream/upstream.js';
+import { ExtendedError, HEADER_SIZE, Rcode, typeName } from '../../wire/iana.js';
+import { decodeMessage } from '../../wire/message.js';
+import { nameKey, nameToText } from '../../wire/name.js';
+import { withoutPrivate } from './address-rules.js';
+import { type Asked, classify, type Found, type Meaning } from './classify.js';
+import { type Delegation, describeZone, type NameServer, Source } from './delegation.js';
+import type { Infrastructure } from './infrastructure.js';
+import { type Job, ResolutionError } from './job.js';
+import { RECURSION_LIMITS as L } from './limits.js';
+import type { AskServer, ServerQuestion, Setting } from './options.js';
+
+/**
+ * Looks for a name server's addresses of one family; false when its name does not exist.
+ * What else is learnt of the delegation's servers on the way is added too.
+ */
+export type FindAddress = (delegation: Delegation, server: NameServer, family: 4 | 6, job: Job) => Promise<boolean>;
+
+export class ZoneAsker {
+  readonly #asking = new Map<string, Promise<Uint8Array>>();
+
+  constructor(
+    private readonly ask: AskServer,
+    private readonly findAddress: FindAddress,
+    private readonly infrastructure: Infrastructure,
+    private readonly clock: Clock,
+    private readonly random: Random,
+    private readonly setting: Setting,
+  ) {}
+
+  /** Asks the zone's servers one after the other until one has something to say. */
+  async askZone(
+    delegation: Delegation,
+    asked: Asked,
+    job: Job,
+  ): Promise<Found | Extract<Meaning, { kind: 'referral' }>> {
+    const tries = new Map<Upstream, number>();
+    const given = new Set<Upstream>(); // answered, without being of use
+    let lastResort: Found | undefined;
+    let empty = 0;
+    let reason: string | undefined;
+    let networkError = false;
+    for (let round = 0; round < L.triesPerZone;) {
+      const server = this.#pick(delegation, tries, given);
+      if (server === undefined) {
+        if (!this.#hasUnknownAddresses(delegation)) break;
+        await this.#fetchAddresses(delegation, job);
+        continue;
+      }
+      round++;
+      tries.set(server, (tries.get(server) ?? 0) + 1);
+      let meaning: Meaning;
+      try {
+        meaning = await this.#askServer(delegation, asked, server, tries.get(server)!, job);
+      } catch (error) {
+        if (error instanceof ResolutionError) throw error;
+        const { code, message } = error as ShardnsError;
+        if (code === 'ERR_SHARDNS_ABORTED') job.left(); // the deadline, most likely: said so
+        reason = message;
+        if (code !== 'ERR_SHARDNS_TIMEOUT') {
+          networkError = true;
+          given.add(server);
+        }
+        continue;
+      }
+      if (meaning.kind === 'answer' || meaning.kind === 'referral') return meaning;
+      given.add(server);
+      if (meaning.kind === 'lame') {
+        this.setting.stats.lame++;
+        this.infrastructure.markLame(server, delegation.key);
+        reason = `${server.label} does not serve ${describeZone(delegation)}`;
+      } else if (meaning.kind === 'recursive') {
+        lastResort ??= meaning.found;
+      } else if (meaning.kind === 'empty') {
+        if (++empty > 1) return meaning.found;
+        lastResort ??= meaning.found;
+      } else {
+        server.failed('failure');
+        reason = `${server.label} said ${rcodeText(meaning.rcode)}`;
+      }
+      if (job.traced)
+        job.trace({ kind: meaning.kind === 'lame' ? 'lame' : 'failure', text: reason ?? 'an empty response' });
+    }
+    if (lastResort !== undefined) return lastResort;
+    throw new ResolutionError(
+      `${describeZone(delegation)}: ${reason ?? 'no address of its servers is known'}`,
+      networkError ? ExtendedError.networkError : ExtendedError.noReachableAuthority,
+    );
+  }
+
+  #pick(
+    delegation: Delegation,
+    tries: ReadonlyMap<Upstream, number>,
+    given: ReadonlySet<Upstream>,
+  ): Upstream | undefined {
+    const { infrastructure } = this;
+    const { options } = this.setting;
+    const bySource: Upstream[][] = [[], [], []];
+    const lame: Upstream[] = [];
+    const add = (address: string, family: 4 | 6, port: number, source: number): void => {
+      if (family === 4 ? !options.ipv4 : !options.ipv6) return;
+      if (options.rules.forbidden(address, family) && delegation.configured === undefined) return;
+      const server = infrastructure.server(address, family, port);
+      if (given.has(server) || (tries.get(server) ?? 0) >= L.triesPerServer) return;
+      const list = infrastructure.isLame(server, delegation.key) ? lame : bySource[source];
+      if (!list.includes(server)) list.push(server);
+    };
+    for (const one of delegation.direct) add(one.address, one.family, one.port ?? options.port, Source.own);
+    for (const server of delegation.servers) {
+      for (const { address, family, source } of server.addresses) add(address, family, options.port, source);
+    }
+    const tried = new Set(tries.keys());
+    for (const [source, list] of bySource.entries()) {
+      const untried = list.filter(one => !tried.has(one));
+      // What is doubtful is believed when nothing else is left to look for.
+      if (source === Source.doubtful && this.#hasUnknownAddresses(delegation)) return undefined;
+      if (untried.length > 0) return select(untried, tried, options, this.random);
+    }
+    // Before anybody is asked a second time, other addresses are looked for; lame ones come last.
+    if (this.#hasUnknownAddresses(delegation)) return undefined;
+    return select(bySource.flat(), new Set(), options, this.random) ?? lame[0];
+  }
+
+  #hasUnknownAddresses(delegation: Delegation): boolean {
+    const { ipv4, ipv6 } = this.setting.options;
+    return delegation.servers.some(one => (ipv4 && !one.asked[4]) || (ipv6 && !one.asked[6]));
+  }
+
+  async #askServer(delegation: Delegation, asked: Asked, server: Upstream, tries: number, job: Job): Promise<Meaning> {
+    const { configured } = delegation;
+    const question: ServerQuestion = {
+      name: asked.name,
+      type: asked.type,
+      recursionDesired: asked.recursive,
+      tcp: configured?.tcp ?? false,
+    };
+    const text = job.traced ? `${nameToText(asked.name)} ${typeName(asked.type)} of ${server.label}` : '';
+    const began = this.clock.nowMs();
+    const octets = await this.#exchange(question, server, server.tryTimeoutMs * tries, job);
+    let meaning: Meaning;
+    try {
+      // The letters of its name were drawn by chance; those that point there are to be as they were meant.
+      const response = new Uint8Array(octets);
+      response.set(asked.name, HEADER_SIZE);
+      const message = decodeMessage(response);
+      meaning = withoutPrivate(classify(message, asked, this.setting.options.hardenGlue), this.setting.options.rules);
+    } catch {
+      return { kind: 'useless', rcode: Rcode.FORMERR };
+    }
+    if (job.traced) {
+      const ms = (this.clock.nowMs() - began).toFixed(1);
+      job.trace({ kind: 'ask', text: `${text} (${describeZone(delegation)}), ${ms} ms: ${describe(meaning)}` });
+    }
+    return meaning;
+  }
+
+  /** One query under way for a question to a zone's server; who comes later shares its response. */
+  async #exchange(question: ServerQuestion, server: Upstream, timeoutMs: number, job: Job): Promise<Uint8Array> {
+    const left = job.left();
+    const key = `${server.label} ${question.type} ${nameKey(question.name)}`;
+    const existing = this.#asking.get(key);
+    if (existing !== undefined) {
+      this.setting.stats.coalesced++;
+      try {
+        return await existing;
+      } catch (error) {
+        // It was somebody else's query, and called off with him.
+        if ((error as ShardnsError).code !== 'ERR_SHARDNS_ABORTED' || job.budget.cancel.cancelled) throw error;
+        return this.#exchange(question, server, timeoutMs, job);
+      }
+    }
+    job.budget.queries++;
+    this.setting.stats.queries++;
+    server.inFlight++;
+    server.stats.queries++;
+    const began = this.clock.nowMs();
+    const asking = this.ask(question, server, Math.min(timeoutMs, left), job.budget.cancel);
+    this.#asking.set(key, asking);
+    try {
+      const response = await asking;
+      server.succeeded(this.clock.nowMs() - began);
+      return response;
+    } catch (error) {
+      const { code } = error as ShardnsError;
+      if (code === 'ERR_SHARDNS_TIMEOUT') server.failed('timeout');
+      else if (code === 'ERR_SHARDNS_UPSTREAM') server.failed('failure');
+      throw error;
+    } finally {
+      server.inFlight--;
+      this.#asking.delete(key);
+    }
+  }
+
+  /** Looks for addresses of one more name server. */
+  async #fetchAddresses(delegation: Delegation, job: Job): Promise<void> {
+    const { options } = this.setting;
+    const families = ([4, 6] as const).filter(family => (family === 4 ? options.ipv4 : options.ipv6));
+    const open = delegation.servers.filter(one => families.some(family => !one.asked[family]));
+    // Those without any address first.
+    open.sort((a, b) => Number(a.addresses.length > 0) - Number(b.addresses.length > 0));
+    for (const server of open) {
+      if (!server.asked[4] && !server.asked[6]) {
+        const { budget } = job;
+        const looked = delegation.servers.filter(one => one.asked[4] || one.asked[6]).length;
+        if (
+          looked >= L.nameServers + known(delegation) ||
+          budget.nameServers >= L.nameServersInAll ||
+          delegation.addressless >= L.addressless ||
+          budget.addressless >= L.addresslessInAll
+        ) {
+          server.asked = { 4: true, 6: true };
+          continue;
+        }
+        budget.nameServers++;
+        this.setting.stats.nameServersFetched++;
+      }
+      const before = server.addresses.length;
+      for (const family of families) {
+        if (server.asked[family]) continue;
+        server.asked[family] = true;
+        const exists = await this.findAddress(delegation, server, family, job);
+        if (server.addresses.length > before) return;
+        if (!exists) server.asked = { 4: true, 6: true };
+      }
+      if (server.addresses.length === 0) {
+        delegation.addressless++;
+        job.budget.addressless++;
+      }
+    }
+  }
+}
+
+/** Name servers whose addresses came along. */
+const known = (delegation: Delegation): number => delegation.servers.filter(one => one.addresses.length > 0).length;
+
+function rcodeText(rcode: number): string {
+  return Object.entries(Rcode).find(([, code]) => code === rcode)?.[0] ?? `rcode ${rcode}`;
+}
+
+function describe(meaning: Meaning): string {
+  switch (meaning.kind) {
+    case 'answer':
+      if (meaning.target !== undefined) return 'an alias';
+      if (meaning.rrsets.length > 0) return `${meaning.rrsets.reduce((sum, one) => sum + one.data.length, 0)} records`;
+      return meaning.rcode === Rcode.NXDOMAIN ? 'no such name' : 'no such records';
+    case 'referral':
+      return `referred to the servers of ${nameToText(meaning.ns.name)}`;
+    case 'recursive':
+      return 'an answer without authority';
+    case 'lame':
+      return 'does not serve the zone';
+    case 'empty':
+      return 'nothing';
+    case 'useless':
+      return rcodeText(meaning.rcode);
+  }
+}
