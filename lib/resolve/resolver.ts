@@ -15,15 +15,15 @@ import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
-import { recordsOf, type Rrset } from '../wire/rrset.js';
 import { scrubResponse } from '../wire/scrub.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
 import type { LocalData } from './local-data.js';
 import { answerLocally, type LocalZones } from './local-zones.js';
 import { ResolutionError } from './recurse/job.js';
-import type { RecursionResult } from './recurse/knowledge.js';
 import type { Recursor } from './recurse/recursor.js';
+import type { Resolution } from './resolution.js';
+import { answerWithoutRecursion, encodeResult, staleRrsets } from './recursive-answers.js';
 import { buildUpstreamQuery, responseExtendedError, responseScope } from './upstream-query.js';
 
 export interface ResolverOptions {
@@ -41,34 +41,7 @@ export interface ResolverOptions {
   maxFlights: number;
 }
 
-/** What of a chain of records a client is given. */
-function encodeResult(query: Query, result: RecursionResult): Uint8Array {
-  const { dnssecOk } = query;
-  const authority = dnssecOk ? result.authority : result.authority.filter(one => one.type === Type.SOA);
-  return buildResponse(query, {
-    rcode: result.rcode,
-    answers: result.answers.flatMap(one => recordsOf(one, dnssecOk)),
-    authorities: authority.flatMap(one => recordsOf(one, dnssecOk)),
-  });
-}
-
-/** What is known to those who do not want recursion: an answer, or who serves the zone. */
-function answerWithoutRecursion(query: Query, recursor: Recursor): Resolution {
-  const known = recursor.known.chain(query.name, query.type);
-  const referral = known === undefined ? recursor.known.referral(query.name) : undefined;
-  if (known === undefined && referral === undefined) {
-    return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
-  }
-  const message =
-    known !== undefined
-      ? encodeResult(query, known)
-      : buildResponse(query, {
-          rcode: Rcode.NOERROR,
-          authorities: recordsOf(referral!.ns, query.dnssecOk),
-          additionals: referral!.glue.flatMap(one => recordsOf(one, query.dnssecOk)),
-        });
-  return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
-}
+export type { Resolution };
 
 export interface Asker {
   protocol: QueryInfo['protocol'];
@@ -84,14 +57,6 @@ interface KnownAsker extends Asker {
   fresh?: boolean;
   decided?: { decision: QueryDecision | undefined };
 }
-
-/** What the clients that wait get. */
-export type Resolution =
-  /** A response to be finished per client, with an extended error if any. */
-  | { kind: 'message'; message: Uint8Array; extendedError: number }
-  /** The cache has it now for this tenant, or has an expired answer that is to be served. */
-  | { kind: 'cached'; tenant: number }
-  | { kind: 'error'; rcode: number; extendedError: number };
 
 const REMEMBERED_FAILURES = 10_000;
 /** Failed refreshes that wait for their next chance; of others the entry expires first. */
@@ -179,7 +144,7 @@ export class Resolver {
     const cached: Resolution = { kind: 'cached', tenant };
     const code = query.dnsClass === Class.IN ? this.engine.answer(query.message, { tenant }) : -1;
     if (code >= 0) return Promise.resolve(cached);
-    const stale = code === MISS_WITH_STALE && this.options.staleEnabled ? cached : this.#staleRrsets(query);
+    const stale = code === MISS_WITH_STALE && this.options.staleEnabled ? cached : this.#stale(query);
     if (stale === undefined) return this.#join(query, asker, undefined);
     if (!query.recursionDesired) {
       // Whoever asks without it gets what there is; it is made fresh for all.
@@ -211,17 +176,10 @@ export class Resolver {
     });
   }
 
-  /** What expired RRsets say where no reply is kept, as when others asked for it without their signatures. */
-  #staleRrsets(query: Query): Resolution | undefined {
-    if (!this.options.staleEnabled || query.dnsClass !== Class.IN || this.recursor === undefined) return undefined;
-    if (!this.recursor.serves(query.name, query.type)) return undefined;
-    const known = this.recursor.known.chain(query.name, query.type, true);
-    if (known === undefined || !known.stale) return undefined;
-    const most = this.options.staleTtlSeconds;
-    const aged = (list: readonly Rrset[]): Rrset[] => list.map(one => ({ ...one, ttl: Math.min(one.ttl, most) }));
-    const result = { ...known, answers: aged(known.answers), authority: aged(known.authority) };
-    const extendedError = known.rcode === Rcode.NXDOMAIN ? ExtendedError.staleNxdomain : ExtendedError.staleAnswer;
-    return { kind: 'message', message: encodeResult(query, result), extendedError };
+  #stale(query: Query): Resolution | undefined {
+    const { recursor, options } = this;
+    if (!options.staleEnabled || query.dnsClass !== Class.IN || recursor === undefined) return undefined;
+    return staleRrsets(query, recursor, options.staleTtlSeconds);
   }
 
   /** The reply to one asker, in the engine's buffer. @returns its octets */

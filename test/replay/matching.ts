@@ -1,7 +1,7 @@
 // Whether a message is what an entry of a scenario says, and the octets that an entry stands for.
 import { Flag, rcodeName, Type, typeName } from '../../lib/wire/iana.js';
-import type { ResourceRecord } from '../../lib/wire/message.js';
-import { equalNames, foldName, isAtOrBelow, nameKey, nameToText, readName } from '../../lib/wire/name.js';
+import { decodeMessage, type Message, type ResourceRecord } from '../../lib/wire/message.js';
+import { equalNames, foldName, isAtOrBelow, nameKey, nameToText } from '../../lib/wire/name.js';
 import { decodeRdata } from '../../lib/wire/rdata.js';
 import type { Dialect, Entry, Question } from './scenario.js';
 
@@ -22,78 +22,33 @@ export type Level = 'core' | 'strict';
 
 /** What a query or reply says; throws for octets that are no message. */
 export function readPacket(octets: Uint8Array, tcp: boolean): Packet {
-  const view = Buffer.from(octets.buffer, octets.byteOffset, octets.length);
-  let at = 12;
-  let question: Question | undefined;
-  for (let left = view.readUInt16BE(4); left > 0; left--) {
-    const { name, next } = readName(octets, at);
-    question = { name, type: view.readUInt16BE(next), dnsClass: view.readUInt16BE(next + 2) };
-    at = next + 4;
-  }
-  let opt: Packet['opt'];
-  let extendedRcode = 0;
-  const section = (count: number): ResourceRecord[] => {
-    const records: ResourceRecord[] = [];
-    for (; count > 0; count--) {
-      const owner = readName(octets, at);
-      const type = view.readUInt16BE(owner.next);
-      const dnsClass = view.readUInt16BE(owner.next + 2);
-      const ttl = view.readUInt32BE(owner.next + 4);
-      const begin = owner.next + 10;
-      const end = begin + view.readUInt16BE(owner.next + 8);
-      if (type === Type.OPT) {
-        opt = { dnssecOk: (ttl & 0x8000) !== 0, udpSize: dnsClass, options: octets.slice(begin, end) };
-        extendedRcode = (ttl >>> 24) << 4;
-      } else {
-        records.push({ name: owner.name, type, dnsClass, ttl, data: expand(octets, type, begin, end) });
-      }
-      at = end;
-    }
-    return records;
-  };
-  const counts = [6, 8, 10].map(offset => view.readUInt16BE(offset));
-  const [answer, authority, additional] = counts.map(section);
-  const flags = view.readUInt16BE(2);
+  const head = Buffer.from(octets.buffer, octets.byteOffset, octets.length);
+  const flags = head.readUInt16BE(2);
+  // Error reports may lack a question, and have nothing else then.
+  const message: Pick<Message, 'question' | 'answers' | 'authorities' | 'additionals'> | undefined =
+    head.readUInt16BE(4) === 1 ? decodeMessage(octets) : undefined;
+  const record = message?.additionals.find(one => one.type === Type.OPT);
+  const opt = record && { dnssecOk: (record.ttl & 0x8000) !== 0, udpSize: record.dnsClass, options: record.data };
   const extendedErrors: number[] = [];
   const options = Buffer.from(opt?.options ?? []);
   for (let i = 0; i + 4 <= options.length; i += 4 + options.readUInt16BE(i + 2)) {
     if (options.readUInt16BE(i) === 15) extendedErrors.push(options.readUInt16BE(i + 4));
   }
   return {
-    id: view.readUInt16BE(0),
+    id: head.readUInt16BE(0),
     opcode: (flags >> 11) & 15,
-    rcode: extendedRcode | (flags & 15),
+    rcode: (((record?.ttl ?? 0) >>> 24) << 4) | (flags & 15),
     flags,
-    question,
-    sections: { answer, authority, additional },
+    question: message?.question,
+    sections: {
+      answer: message?.answers ?? [],
+      authority: message?.authorities ?? [],
+      additional: (message?.additionals ?? []).filter(one => one.type !== Type.OPT),
+    },
     opt,
     extendedErrors,
     tcp,
   };
-}
-
-const NAMES_AT: ReadonlyMap<number, [before: number, names: number]> = new Map([
-  [Type.NS, [0, 1]],
-  [Type.CNAME, [0, 1]],
-  [Type.PTR, [0, 1]],
-  [Type.DNAME, [0, 1]],
-  [Type.SOA, [0, 2]],
-  [Type.MX, [2, 1]],
-  [Type.SRV, [6, 1]],
-] as [number, [number, number]][]);
-
-function expand(octets: Uint8Array, type: number, begin: number, end: number): Uint8Array {
-  const layout = NAMES_AT.get(type);
-  if (layout === undefined) return octets.slice(begin, end);
-  const parts: Uint8Array[] = [octets.slice(begin, begin + layout[0])];
-  let at = begin + layout[0];
-  for (let i = 0; i < layout[1]; i++) {
-    const { name, next } = readName(octets, at);
-    parts.push(name);
-    at = next;
-  }
-  parts.push(octets.slice(at, end));
-  return Uint8Array.from(Buffer.concat(parts));
 }
 
 const SECTIONS = ['answer', 'authority', 'additional'] as const;
