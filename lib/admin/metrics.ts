@@ -125,20 +125,27 @@ export class Metrics {
       set({ outcome: 'overloaded' }, resolver.stats.overloaded + exchanger.overloaded);
       set({ outcome: 'rejected_response' }, resolver.stats.rejectedResponses);
     });
-    const recursion = (name: string, help: string, read: (recursor: NonNullable<Server['recursor']>) => number): void =>
+    const recursion = (
+      name: string,
+      help: string,
+      key: keyof NonNullable<ReturnType<Server['recursionStats']>>,
+    ): void =>
       this.#counter(name, help, [], set => {
-        if (server.recursor !== undefined) set({}, read(server.recursor));
+        const stats = server.recursionStats();
+        if (stats !== undefined) set({}, stats[key]);
       });
-    recursion(
-      'shardns_recursion_resolutions_total',
-      'Names resolved from the root or a zone',
-      r => r.stats.resolutions,
+    recursion('shardns_recursion_resolutions_total', 'Names resolved from the root or a zone', 'resolutions');
+    recursion('shardns_recursion_queries_total', 'Queries sent to name servers', 'queries');
+    recursion('shardns_recursion_coalesced_total', 'Queries that another was under way for', 'coalesced');
+    recursion('shardns_recursion_lame_total', 'Servers that had not the zone', 'lame');
+    recursion('shardns_recursion_name_servers_total', 'Name servers looked up', 'nameServersFetched');
+    recursion('shardns_recursion_failures_total', 'Resolutions that failed', 'failures');
+    this.#gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', set =>
+      set({}, server.recursionStats()?.threads ?? 0),
     );
-    recursion('shardns_recursion_queries_total', 'Queries sent to name servers', r => r.stats.queries);
-    recursion('shardns_recursion_coalesced_total', 'Queries that another was under way for', r => r.stats.coalesced);
-    recursion('shardns_recursion_lame_total', 'Servers that had not the zone', r => r.stats.lame);
-    recursion('shardns_recursion_name_servers_total', 'Name servers looked up', r => r.stats.nameServersFetched);
-    recursion('shardns_recursion_failures_total', 'Resolutions that failed', r => r.stats.failures);
+    this.#gauge('shardns_infrastructure_servers', 'Name servers that something is known of, by all threads', set =>
+      set({}, server.recursionStats()?.servers ?? 0),
+    );
     const rrsets = (name: string, help: string, read: (recursor: NonNullable<Server['recursor']>) => number): void =>
       this.#gauge(name, help, set => {
         if (server.recursor !== undefined) set({}, read(server.recursor));
@@ -149,7 +156,6 @@ export class Metrics {
       'Octets of live entries of the RRset cache',
       r => r.rrsets.bytes.stats().liveBytes,
     );
-    rrsets('shardns_infrastructure_servers', 'Name servers that something is known of', r => r.infrastructure.size);
     const upstream = (name: string, help: string, read: (one: Server['upstreams'][number]) => number): void =>
       this.#counter(name, help, ['server'], set => {
         for (const one of server.upstreams) set({ server: one.label }, read(one));

@@ -4,12 +4,13 @@ import { ExtendedError, Rcode, Type } from '../wire/iana.js';
 import { buildResponse } from '../wire/message.js';
 import type { Query } from '../wire/query.js';
 import { recordsOf, type Rrset } from '../wire/rrset.js';
+import { ResolutionError } from './recurse/job.js';
 import type { RecursionResult } from './recurse/knowledge.js';
 import type { Recursor } from './recurse/recursor.js';
 import type { Resolution } from './resolution.js';
 
 /** What of a chain of records a client is given. */
-export function encodeResult(query: Query, result: RecursionResult): Uint8Array {
+function encodeResult(query: Query, result: RecursionResult): Uint8Array {
   const { dnssecOk } = query;
   const authority = dnssecOk ? result.authority : result.authority.filter(one => one.type === Type.SOA);
   return buildResponse(query, {
@@ -17,6 +18,31 @@ export function encodeResult(query: Query, result: RecursionResult): Uint8Array 
     answers: result.answers.flatMap(one => recordsOf(one, dnssecOk)),
     authorities: authority.flatMap(one => recordsOf(one, dnssecOk)),
   });
+}
+
+/** What a resolution came to. */
+export type Resolved =
+  | { kind: 'answer'; message: Uint8Array; noCache: boolean }
+  /** `message`: what led to it, where a client is to see that. */
+  | { kind: 'failure'; extendedError: number; reason: string; message?: Uint8Array };
+
+/** A recursor, or several behind one face. */
+export interface Resolving {
+  answer(query: Query, fresh: boolean): Promise<Resolved>;
+}
+
+/** Resolves a client's question. Rejects for mistakes of ours only. */
+export async function resolveFor(query: Query, recursor: Recursor, fresh: boolean): Promise<Resolved> {
+  try {
+    const result = await recursor.resolve(query.name, query.type, { fresh });
+    return { kind: 'answer', message: encodeResult(query, result), noCache: result.noCache };
+  } catch (error) {
+    if (!(error instanceof ResolutionError)) throw error;
+    const { extendedError, message: reason, answers } = error;
+    if (answers.length === 0) return { kind: 'failure', extendedError, reason };
+    const result = { rcode: Rcode.SERVFAIL, answers: [...answers], authority: [], noCache: true, stale: false };
+    return { kind: 'failure', extendedError, reason, message: encodeResult(query, result) };
+  }
 }
 
 /** What is known to those who do not want recursion: an answer, or who serves the zone. */

@@ -20,10 +20,9 @@ import { checkTenant, type ClientTenants } from './client-tenants.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
 import type { LocalData } from './local-data.js';
 import { answerLocally, type LocalZones } from './local-zones.js';
-import { ResolutionError } from './recurse/job.js';
 import type { Recursor } from './recurse/recursor.js';
 import type { Resolution } from './resolution.js';
-import { answerWithoutRecursion, encodeResult, staleRrsets } from './recursive-answers.js';
+import { answerWithoutRecursion, resolveFor, type Resolving, staleRrsets } from './recursive-answers.js';
 import { buildUpstreamQuery, responseExtendedError, responseScope } from './upstream-query.js';
 
 export interface ResolverOptions {
@@ -90,6 +89,8 @@ export class Resolver {
   tenants: ClientTenants | undefined;
   /** Set where names are resolved from the root, or zones are configured. */
   recursor: Recursor | undefined;
+  /** Set where other threads resolve in its place. */
+  pool: Resolving | undefined;
   #classifying = 0;
   #retries = 0;
   #closed = false;
@@ -321,24 +322,20 @@ export class Resolver {
     if (!query.recursionDesired) {
       return answerWithoutRecursion(query, recursor);
     }
-    try {
-      const result = await recursor.resolve(query.name, query.type, { fresh: asker.fresh });
-      const message = encodeResult(query, result);
+    const fresh = asker.fresh ?? false;
+    const resolved = await (this.pool?.answer(query, fresh) ?? resolveFor(query, recursor, fresh));
+    if (resolved.kind === 'answer') {
+      const { message, noCache } = resolved;
       this.#failures.delete(key);
-      if (result.noCache || this.#hookDrops(query, asker, message, 'recursion')) {
+      if (noCache || this.#hookDrops(query, asker, message, 'recursion')) {
         return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
       }
       return this.#keep(query, asker, message);
-    } catch (error) {
-      if (!(error instanceof ResolutionError)) throw error;
-      this.log.debug({ reason: error.message, name: query.nameText }, 'a name could not be resolved');
-      const { extendedError, answers } = error;
-      if (answers.length > 0) {
-        const result = { rcode: Rcode.SERVFAIL, answers: [...answers], authority: [], noCache: true, stale: false };
-        return { kind: 'message', message: encodeResult(query, result), extendedError };
-      }
-      return this.#fail(query, asker, key, stale, { rcode: Rcode.SERVFAIL, extendedError });
     }
+    const { extendedError, reason, message } = resolved;
+    this.log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
+    if (message !== undefined) return { kind: 'message', message, extendedError };
+    return this.#fail(query, asker, key, stale, { rcode: Rcode.SERVFAIL, extendedError });
   }
 
   async #forward(

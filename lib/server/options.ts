@@ -131,6 +131,8 @@ export const serverSchema = z.strictObject({
       rootHints: z.array(address).min(1).max(64).optional(),
       /** Where name servers listen. */
       port: count(1, 65_535).default(53),
+      /** Threads that resolve beside the main one; default: 2 on machines of four cores and more, else none. */
+      workers: count(0, 64).optional(),
       ipv4: z.boolean().default(true),
       ipv6: z.boolean().default(true),
       /** RFC 9156; `relaxed` asks for the whole name where a server fails at a part of it. */
@@ -272,6 +274,11 @@ export function readOptions(input: unknown): ServerSettings {
   const result = checkOptions(input);
   if ('settings' in result) return result.settings;
   throw new ShardnsError('ERR_SHARDNS_OPTION', result.issues.map(describeIssue).join('; '));
+}
+
+/** Threads that resolve beside the main one. */
+export function workersOf({ resolver }: ServerSettings): number {
+  return resolver.workers ?? (availableParallelism() >= 4 ? 2 : 0);
 }
 
 export function threadsOf(settings: ServerSettings): number {

@@ -8,15 +8,12 @@ import { ShardnsError, show } from '../base/errors.js';
 import { type Logger, rateLimited, silentLogger } from '../base/log.js';
 import { type Random, systemRandom } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
-import { ByteCache } from '../cache/byte-cache.js';
 import { Engine } from '../cache/engine.js';
-import { RrsetCache } from '../cache/rrset-cache.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { ClientTenants } from '../resolve/client-tenants.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
-import type { AskServer } from '../resolve/recurse/options.js';
-import { Recursor } from '../resolve/recurse/recursor.js';
-import { buildServerQuery } from '../resolve/upstream-query.js';
+import type { RecursorStats } from '../resolve/recurse/options.js';
+import type { Recursor } from '../resolve/recurse/recursor.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { Transport } from '../transport/transport.js';
@@ -26,17 +23,12 @@ import { Upstream } from '../upstream/upstream.js';
 import { encodeName, foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { Answerer } from './answerer.js';
-import { groupsOf, readOptions, type ServerOptions, type ServerSettings, threadsOf } from './options.js';
+import { groupsOf, readOptions, type ServerOptions, type ServerSettings, threadsOf, workersOf } from './options.js';
 import { Snapshots } from './snapshots.js';
 import { TcpListener } from './tcp-listener.js';
-import {
-  needsRecursor,
-  recursorOptionsOf,
-  regionOf,
-  resolverOptionsOf,
-  rrsetMemoryOf,
-  tunablesOf,
-} from './tunables.js';
+import { makeRecursor, makeRrsetMemory, needsRecursor, recursorOptionsOf } from './recursion.js';
+import { RecursionPool, STATS } from './recursion-pool.js';
+import { regionOf, resolverOptionsOf, tunablesOf } from './tunables.js';
 import { UdpListener } from './udp-listener.js';
 import { UdpPlane } from './udp-plane.js';
 
@@ -76,6 +68,8 @@ export class Server implements AsyncDisposable {
   #upstreams = new Map<string, Upstream>();
   readonly snapshots: Snapshots;
   readonly #ownsEngine: boolean;
+  readonly #ownsTransports: boolean;
+  #pool: RecursionPool | undefined;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Logger;
@@ -92,6 +86,7 @@ export class Server implements AsyncDisposable {
     this.#random = random;
     this.#log = rateLimited(dependencies.log ?? silentLogger, this.#clock);
     this.#ownsEngine = dependencies.cache === undefined;
+    this.#ownsTransports = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
     this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random));
     this.engine.configure(tunablesOf(settings));
     this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
@@ -121,6 +116,16 @@ export class Server implements AsyncDisposable {
   get recursor(): Recursor | undefined {
     return this.resolver.recursor;
   }
+  /** What recursion has done, in all threads; undefined where there is none. */
+  recursionStats(): (RecursorStats & { servers: number; threads: number }) | undefined {
+    if (this.recursor === undefined) return undefined;
+    const own = { ...this.recursor.stats, servers: this.recursor.infrastructure.size, threads: 0 };
+    const pool = this.#pool?.stats();
+    if (pool === undefined) return own;
+    for (const name of STATS) own[name] += pool[name];
+    return { ...own, servers: own.servers + pool.servers, threads: this.#pool!.threads };
+  }
+
   /** The options in force, every default filled in. */
   get settings(): ServerSettings {
     return this.#settings;
@@ -182,6 +187,12 @@ export class Server implements AsyncDisposable {
         );
       }
     }
+    if (this.recursor !== undefined && workersOf(settings) !== workersOf(before)) {
+      throw new ShardnsError(
+        'ERR_SHARDNS_OPTION',
+        `resolver.workers: cannot change while the server lives (${workersOf(before)} to ${workersOf(settings)}): restart with it`,
+      );
+    }
     const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes', 'tenants'] as const;
     const relisten =
       this.#state === 'listening' &&
@@ -208,7 +219,7 @@ export class Server implements AsyncDisposable {
     this.resolver.forgetFailures();
     if (what === 'all' || 'tenant' in what) {
       this.engine.invalidate(what);
-      if (what === 'all') this.recursor?.clear();
+      if (what === 'all') this.#forgetRecursion();
     } else if ('name' in what) {
       const name = foldName(encodeName(what.name));
       this.engine.invalidate({ name });
@@ -216,7 +227,7 @@ export class Server implements AsyncDisposable {
     } else {
       this.engine.invalidate({ suffix: foldName(encodeName(what.suffix)) });
       // Its entries have no order by suffix.
-      this.recursor?.clear();
+      this.#forgetRecursion();
     }
   }
 
@@ -261,6 +272,7 @@ export class Server implements AsyncDisposable {
     // Whoever still waits for a flight is told before the cache goes.
     await new Promise(resolve => setImmediate(resolve));
     if (served) await this.snapshots.end();
+    await this.#pool?.close();
     this.recursor?.rrsets.close();
     if (this.#ownsEngine) this.engine.close();
   }
@@ -373,35 +385,38 @@ export class Server implements AsyncDisposable {
     this.plane?.setAccess(prefixes);
   }
 
+  #forgetRecursion(): void {
+    this.recursor?.clear();
+    this.#pool?.forget();
+  }
+
+  #endRecursion(): void {
+    void this.#pool?.close();
+    this.recursor?.rrsets.close();
+    this.#pool = undefined;
+    this.resolver.pool = undefined;
+    this.resolver.recursor = undefined;
+  }
+
   /** What was learnt stays when the options change. */
   #applyRecursion(settings: ServerSettings): void {
     if (!needsRecursor(settings)) {
-      this.recursor?.rrsets.close();
-      this.resolver.recursor = undefined;
+      this.#endRecursion();
       return;
     }
-    const options = recursorOptionsOf(settings);
     if (this.recursor !== undefined) {
-      this.recursor.options = options;
+      this.recursor.options = recursorOptionsOf(settings);
+      this.#pool?.update(settings);
       return;
     }
-    const { udpSize } = settings.upstream;
-    const ask: AskServer = (question, server, timeoutMs, cancel) => {
-      const query = buildServerQuery(question, udpSize);
-      return question.tcp
-        ? this.exchanger.askTcp(query, server, timeoutMs, cancel)
-        : this.exchanger.ask(query, server, timeoutMs, cancel);
-    };
-    const { policy, shards } = settings.cache;
-    const staleIfErrorMs = settings.stale.enabled ? settings.stale.windowSeconds * 1000 : 0;
-    const memory = ByteCache.create({
-      memory: rrsetMemoryOf(settings),
-      policy,
-      shards,
-      averageEntryBytes: 192,
-      staleIfErrorMs,
-    });
-    this.resolver.recursor = new Recursor(new RrsetCache(memory), ask, this.#clock, this.#random, options);
+    // Transports of the embedder's own cannot go to other threads.
+    const threads = this.#ownsTransports ? workersOf(settings) : 0;
+    const memory = makeRrsetMemory(settings, threads > 0);
+    const { exchanger } = this;
+    this.resolver.recursor = makeRecursor(settings, memory, exchanger, { clock: this.#clock, random: this.#random });
+    if (threads === 0) return;
+    this.#pool = new RecursionPool(settings, memory.share(), threads, this.#log, this.#clock);
+    this.resolver.pool = this.#pool;
   }
 
   /** New listeners know nobody: clients are asked about again. */

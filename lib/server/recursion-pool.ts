@@ -1,0 +1,181 @@
+// Threads that resolve in the place of the main one, which keeps the clients: it coalesces, asks hooks, stores and
+// replies. A name always goes to the same thread; the RRset cache is common to all.
+//
+// Bounds: the resolver's questions under way; a thread that ends is started again, at most once a second.
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { ByteCacheHandle } from '../cache/byte-cache.js';
+import type { RecursorStats } from '../resolve/recurse/options.js';
+import type { Resolved, Resolving } from '../resolve/recursive-answers.js';
+import { ExtendedError } from '../wire/iana.js';
+import type { Query } from '../wire/query.js';
+import type { ServerSettings } from './options.js';
+import { outcomesOf, QuestionBatch } from './recursion-protocol.js';
+
+export type ToWorker =
+  | { kind: 'questions'; batch: Uint8Array }
+  | { kind: 'settings'; settings: ServerSettings }
+  /** What is known of servers, not of names. */
+  | { kind: 'forget' };
+export interface FromWorker {
+  batch: Uint8Array;
+  /** Counts since its start, in the order of STATS; then the servers it knows. */
+  stats: Float64Array;
+}
+export const STATS = [
+  'resolutions',
+  'queries',
+  'coalesced',
+  'lame',
+  'nameServersFetched',
+  'primings',
+  'failures',
+] as const satisfies readonly (keyof RecursorStats)[];
+
+const RESTART_MS = 1000;
+
+/** What a thread is given at its start. */
+export interface WorkerData {
+  settings: ServerSettings;
+  rrsets: ByteCacheHandle;
+}
+
+function startWorker(workerData: WorkerData): Worker {
+  return new Worker(new URL('./recursion-worker.js', import.meta.url), { workerData });
+}
+
+interface Lane {
+  worker: Worker;
+  readonly questions: QuestionBatch;
+  readonly waiting: Map<number, (resolved: Resolved) => void>;
+  queued: boolean;
+  /** Its thread lives; else one is about to be started. */
+  alive: boolean;
+  stats: Float64Array;
+}
+
+export class RecursionPool implements Resolving {
+  readonly #lanes: Lane[];
+  readonly #ended = new Float64Array(STATS.length + 1);
+  #nextId = 0;
+  #closed = false;
+
+  /** @param start makes a thread; tests put their own in its place */
+  constructor(
+    private settings: ServerSettings,
+    private readonly rrsets: ByteCacheHandle,
+    threads: number,
+    private readonly log: Logger,
+    private readonly clock: Clock,
+    private readonly start = startWorker,
+  ) {
+    this.#lanes = Array.from({ length: threads }, () => this.#open());
+  }
+
+  get threads(): number {
+    return this.#lanes.length;
+  }
+
+  answer(query: Query, fresh: boolean): Promise<Resolved> {
+    const lane = this.#lanes[hashOf(query.name) % this.#lanes.length];
+    if (this.#closed) return Promise.resolve(failed('the server is closed'));
+    if (!lane.alive) return Promise.resolve(failed('the thread that resolves it has just ended'));
+    const id = (this.#nextId = (this.#nextId + 1) >>> 0);
+    lane.questions.add(id, query.message, fresh);
+    if (!lane.queued) {
+      lane.queued = true;
+      // What comes in the same turn goes in one message.
+      setImmediate(() => this.#send(lane));
+    }
+    return new Promise(resolve => lane.waiting.set(id, resolve));
+  }
+
+  update(settings: ServerSettings): void {
+    this.settings = settings;
+    this.#tell({ kind: 'settings', settings });
+  }
+  /** Forgets what is known of servers. */
+  forget(): void {
+    this.#tell({ kind: 'forget' });
+  }
+
+  /** The sum over all threads, those that have ended included; `servers`: what the threads know of. */
+  stats(): RecursorStats & { servers: number } {
+    const sum = (i: number): number => this.#lanes.reduce((total, lane) => total + lane.stats[i], this.#ended[i]);
+    const entries = STATS.map((name, i) => [name, sum(i)] as const);
+    return { ...(Object.fromEntries(entries) as unknown as RecursorStats), servers: sum(STATS.length) };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const lane of this.#lanes) this.#abandon(lane, 'the server is closed');
+    await Promise.all(this.#lanes.map(lane => lane.worker.terminate()));
+  }
+
+  #tell(message: ToWorker): void {
+    for (const { worker } of this.#lanes) worker.postMessage(message);
+  }
+
+  #send(lane: Lane): void {
+    lane.queued = false;
+    const batch = lane.questions.take();
+    if (this.#closed || !lane.alive) return;
+    lane.worker.postMessage({ kind: 'questions', batch } satisfies ToWorker, [batch.buffer]);
+  }
+
+  #open(): Lane {
+    const lane: Lane = {
+      worker: this.#start(() => lane),
+      questions: new QuestionBatch(),
+      waiting: new Map(),
+      queued: false,
+      alive: true,
+      stats: new Float64Array(STATS.length + 1),
+    };
+    return lane;
+  }
+
+  #start(laneOf: () => Lane): Worker {
+    const worker = this.start({ settings: this.settings, rrsets: this.rrsets });
+    worker.unref();
+    worker.on('message', ({ batch, stats }: FromWorker) => {
+      const lane = laneOf();
+      lane.stats = stats;
+      for (const { id, resolved } of outcomesOf(batch)) {
+        lane.waiting.get(id)?.(resolved);
+        lane.waiting.delete(id);
+      }
+    });
+    worker.on('error', error => this.log.error({ err: error }, 'a thread that resolves has failed'));
+    worker.on('exit', () => {
+      if (this.#closed) return;
+      const lane = laneOf();
+      lane.alive = false;
+      this.#abandon(lane, 'the thread that resolved it has ended');
+      for (let i = 0; i < STATS.length; i++) this.#ended[i] += lane.stats[i];
+      lane.stats = new Float64Array(STATS.length + 1);
+      this.clock.after(RESTART_MS, () => {
+        if (this.#closed) return;
+        lane.worker = this.#start(laneOf);
+        lane.alive = true;
+      });
+    });
+    return worker;
+  }
+
+  #abandon(lane: Lane, reason: string): void {
+    const waiting = [...lane.waiting.values()];
+    lane.waiting.clear();
+    for (const resolve of waiting) resolve(failed(reason));
+  }
+}
+
+const failed = (reason: string): Resolved => ({ kind: 'failure', extendedError: ExtendedError.other, reason });
+
+/** FNV-1a: which thread a name goes to is no secret. */
+function hashOf(name: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const octet of name) hash = Math.imul(hash ^ octet, 0x01000193);
+  return hash >>> 0;
+}

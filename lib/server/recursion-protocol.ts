@@ -1,0 +1,88 @@
+// What the main thread and the workers that resolve for it say to each other: batches of octets.
+//
+//   question  id u32 | flags u8 | length u16 | query
+//   outcome   id u32 | kind u8 | extended error u16 | length u32 | message, or a reason in UTF-8
+import type { Resolved } from '../resolve/recursive-answers.js';
+
+const FRESH = 1;
+const Kind = { answer: 0, answerNotKept: 1, failure: 2, failureWithMessage: 3 } as const;
+const FIRST_SIZE = 16_384;
+
+/** Octets under way to the other side; grows with what one turn of the event loop brings. */
+class Batch {
+  #octets = Buffer.allocUnsafeSlow(FIRST_SIZE);
+  #length = 0;
+
+  /** Room for so many octets more. */
+  protected room(octets: number): { out: Buffer; at: number } {
+    const wanted = this.#length + octets;
+    if (wanted > this.#octets.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 2 * this.#octets.length));
+      this.#octets.copy(larger, 0, 0, this.#length);
+      this.#octets = larger;
+    }
+    const at = this.#length;
+    this.#length = wanted;
+    return { out: this.#octets, at };
+  }
+  /** Everything so far, in memory of its own. */
+  take(): Uint8Array<ArrayBuffer> {
+    const octets = Uint8Array.from(this.#octets.subarray(0, this.#length));
+    this.#length = 0;
+    return octets;
+  }
+}
+
+export class QuestionBatch extends Batch {
+  add(id: number, query: Uint8Array, fresh: boolean): void {
+    const { out, at } = this.room(7 + query.length);
+    out.writeUInt32LE(id, at);
+    out[at + 4] = fresh ? FRESH : 0;
+    out.writeUInt16LE(query.length, at + 5);
+    out.set(query, at + 7);
+  }
+}
+
+export function* questionsOf(octets: Uint8Array): Generator<{ id: number; query: Uint8Array; fresh: boolean }> {
+  const view = Buffer.from(octets.buffer, octets.byteOffset, octets.length);
+  for (let at = 0; at < view.length;) {
+    const length = view.readUInt16LE(at + 5);
+    const query = Uint8Array.from(view.subarray(at + 7, at + 7 + length));
+    yield { id: view.readUInt32LE(at), query, fresh: (view[at + 4] & FRESH) !== 0 };
+    at += 7 + length;
+  }
+}
+
+export class OutcomeBatch extends Batch {
+  add(id: number, resolved: Resolved): void {
+    const failed = resolved.kind === 'failure';
+    const body = resolved.message ?? Buffer.from(failed ? resolved.reason : '');
+    const { out, at } = this.room(11 + body.length);
+    out.writeUInt32LE(id, at);
+    if (failed) out[at + 4] = resolved.message === undefined ? Kind.failure : Kind.failureWithMessage;
+    else out[at + 4] = resolved.noCache ? Kind.answerNotKept : Kind.answer;
+    out.writeUInt16LE(failed ? resolved.extendedError : 0, at + 5);
+    out.writeUInt32LE(body.length, at + 7);
+    out.set(body, at + 11);
+  }
+}
+
+export function* outcomesOf(octets: Uint8Array): Generator<{ id: number; resolved: Resolved }> {
+  const view = Buffer.from(octets.buffer, octets.byteOffset, octets.length);
+  for (let at = 0; at < view.length;) {
+    const id = view.readUInt32LE(at);
+    const kind = view[at + 4];
+    const extendedError = view.readUInt16LE(at + 5);
+    const length = view.readUInt32LE(at + 7);
+    const body = view.subarray(at + 11, at + 11 + length);
+    at += 11 + length;
+    if (kind === Kind.answer || kind === Kind.answerNotKept) {
+      yield { id, resolved: { kind: 'answer', message: Uint8Array.from(body), noCache: kind === Kind.answerNotKept } };
+    } else if (kind === Kind.failureWithMessage) {
+      const message = Uint8Array.from(body);
+      yield { id, resolved: { kind: 'failure', extendedError, reason: 'aliases in a circle', message } };
+    } else {
+      yield { id, resolved: { kind: 'failure', extendedError, reason: body.toString('utf8') } };
+    }
+  }
+}

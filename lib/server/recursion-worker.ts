@@ -1,0 +1,62 @@
+// A thread that resolves for the main one: a recursor of its own over the RRset cache of all.
+import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../base/clock.js';
+import { systemRandom } from '../base/random.js';
+import { ByteCache } from '../cache/byte-cache.js';
+import { resolveFor, type Resolved } from '../resolve/recursive-answers.js';
+import { TcpTransport } from '../transport/tcp.js';
+import { UdpTransport } from '../transport/udp.js';
+import { Exchanger } from '../upstream/exchange.js';
+import { ExtendedError } from '../wire/iana.js';
+import { Query } from '../wire/query.js';
+import { makeRecursor, recursorOptionsOf } from './recursion.js';
+import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
+import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recursion-pool.js';
+
+const { settings, rrsets } = workerData as WorkerData;
+const port = parentPort!;
+const [clock, random] = [systemClock, systemRandom];
+const exchanger = new Exchanger(
+  new UdpTransport(clock, random),
+  new TcpTransport(clock, random),
+  clock,
+  random,
+  settings.upstream,
+);
+const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random });
+const outcomes = new OutcomeBatch();
+let queued = false;
+
+function say(id: number, resolved: Resolved): void {
+  outcomes.add(id, resolved);
+  if (queued) return;
+  queued = true;
+  // What ends in the same turn goes in one message.
+  setImmediate(() => {
+    queued = false;
+    const batch = outcomes.take();
+    const stats = Float64Array.from([...STATS.map(name => recursor.stats[name]), recursor.infrastructure.size]);
+    port.postMessage({ batch, stats } satisfies FromWorker, [batch.buffer]);
+  });
+}
+
+port.on('message', (message: ToWorker) => {
+  if (message.kind === 'settings') {
+    exchanger.options = message.settings.upstream;
+    recursor.options = recursorOptionsOf(message.settings);
+  } else if (message.kind === 'forget') {
+    recursor.infrastructure.clear();
+  } else {
+    for (const { id, query, fresh } of questionsOf(message.batch)) {
+      resolveFor(new Query(query), recursor, fresh).then(
+        resolved => say(id, resolved),
+        (error: unknown) =>
+          say(id, {
+            kind: 'failure',
+            extendedError: ExtendedError.other,
+            reason: `a mistake of ours: ${String(error)}`,
+          }),
+      );
+    }
+  }
+});

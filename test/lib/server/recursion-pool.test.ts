@@ -1,0 +1,164 @@
+// Threads that resolve for the main one: what goes between them, what becomes of it when one ends; and two real ones.
+import { EventEmitter } from 'node:events';
+import type { Worker } from 'node:worker_threads';
+import { describe, expect, test } from 'vitest';
+import { silentLogger } from '../../../lib/base/log.js';
+import type { ByteCacheHandle } from '../../../lib/cache/byte-cache.js';
+import type { Resolved } from '../../../lib/resolve/recursive-answers.js';
+import { readOptions } from '../../../lib/server/options.js';
+import { RecursionPool, STATS, type ToWorker } from '../../../lib/server/recursion-pool.js';
+import { OutcomeBatch, outcomesOf, QuestionBatch, questionsOf } from '../../../lib/server/recursion-protocol.js';
+import { Query } from '../../../lib/wire/query.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { makeQuery } from '../../support/messages.js';
+
+const query = (name: string): Query => new Query(makeQuery(name));
+
+describe('what threads say to each other', () => {
+  test('a question comes out as it went in, many in a batch', () => {
+    const batch = new QuestionBatch();
+    const all = Array.from({ length: 500 }, (_, i) => query(`n${i}.${'x'.repeat(50)}.example`).message);
+    all.forEach((message, i) => batch.add(i, message, i % 2 === 0));
+    const out = [...questionsOf(batch.take())];
+    expect(out.map(one => Buffer.from(one.query).toString('hex'))).toEqual(
+      all.map(one => Buffer.from(one).toString('hex')),
+    );
+    expect(out.every((one, i) => one.id === i && one.fresh === (i % 2 === 0))).toBe(true);
+    expect([...questionsOf(batch.take())]).toEqual([]);
+  });
+  test.each([
+    { kind: 'answer', message: new Uint8Array(60_000).fill(7), noCache: false },
+    { kind: 'answer', message: Uint8Array.of(1, 2), noCache: true },
+    { kind: 'failure', extendedError: 22, reason: 'nobody answered: ü' },
+    { kind: 'failure', extendedError: 0, reason: 'aliases in a circle', message: Uint8Array.of(9) },
+  ] satisfies Resolved[])('an outcome comes out as it went in: %#', resolved => {
+    const batch = new OutcomeBatch();
+    batch.add(0xffff_ffff, resolved);
+    expect([...outcomesOf(batch.take())]).toEqual([{ id: 0xffff_ffff, resolved }]);
+  });
+});
+
+/** A thread that answers each question with its own name, unless it is told to be silent. */
+class FakeWorker extends EventEmitter {
+  asked: string[] = [];
+  told: string[] = [];
+  silent = false;
+  postMessage(message: ToWorker): void {
+    if (message.kind !== 'questions') {
+      this.told.push(message.kind);
+      return;
+    }
+    const outcomes = new OutcomeBatch();
+    for (const { id, query: octets } of questionsOf(message.batch)) {
+      this.asked.push(new Query(octets).nameText);
+      outcomes.add(id, { kind: 'answer', message: octets, noCache: false });
+    }
+    const stats = new Float64Array(STATS.length + 1).fill(this.asked.length);
+    if (!this.silent) setImmediate(() => this.emit('message', { batch: outcomes.take(), stats }));
+  }
+  unref(): void {}
+  terminate(): Promise<number> {
+    return Promise.resolve(0);
+  }
+}
+
+function poolOf(threads: number): { pool: RecursionPool; workers: FakeWorker[]; clock: FakeClock } {
+  const workers: FakeWorker[] = [];
+  const clock = new FakeClock();
+  const pool = new RecursionPool(readOptions({}), {} as ByteCacheHandle, threads, silentLogger, clock, () => {
+    const worker = new FakeWorker();
+    workers.push(worker);
+    return worker as unknown as Worker;
+  });
+  return { pool, workers, clock };
+}
+
+describe('the pool', () => {
+  test('names are spread over the threads, each always to the same', async () => {
+    const { pool, workers } = poolOf(2);
+    const names = Array.from({ length: 100 }, (_, i) => `n${i % 50}.example`);
+    await Promise.all(names.map(name => pool.answer(query(name), false)));
+    const [first, second] = workers.map(one => new Set(one.asked));
+    expect(first.size).toBeGreaterThan(10);
+    expect(second.size).toBeGreaterThan(10);
+    expect([...first].filter(name => second.has(name))).toEqual([]);
+    expect(pool.stats().queries).toBe(100);
+  });
+  test('who waits for a thread that ends is told, and a new thread takes its place', async () => {
+    const { pool, workers, clock } = poolOf(1);
+    workers[0].silent = true;
+    const waiting = pool.answer(query('a.example'), false);
+    await new Promise(resolve => setImmediate(resolve));
+    workers[0].emit('exit', 1);
+    expect(await waiting).toMatchObject({ kind: 'failure', reason: expect.stringContaining('has ended') as string });
+    expect(await pool.answer(query('a.example'), false)).toMatchObject({ kind: 'failure' });
+    await clock.advance(1000);
+    expect(workers.length).toBe(2);
+    expect(await pool.answer(query('a.example'), false)).toMatchObject({ kind: 'answer' });
+  });
+  test('settings and forgetting reach every thread; closing tells who waits', async () => {
+    const { pool, workers } = poolOf(2);
+    pool.update(readOptions({}));
+    pool.forget();
+    expect(workers.map(one => one.told)).toEqual([
+      ['settings', 'forget'],
+      ['settings', 'forget'],
+    ]);
+    for (const worker of workers) worker.silent = true;
+    const waiting = pool.answer(query('a.example'), false);
+    await pool.close();
+    expect(await waiting).toMatchObject({ kind: 'failure', reason: 'the server is closed' });
+    expect(await pool.answer(query('a.example'), false)).toMatchObject({ kind: 'failure' });
+  });
+});
+
+interface Demo {
+  DemoInternet: new () => { hints: string[]; port: number; queries: number; listen(): Promise<void>; close(): void };
+}
+
+test('two real threads resolve what one does; a stampede on a name is one query to its zone', async () => {
+  // Threads run what is built.
+  const { createServer } = (await import('../../../dist/index.js' as string)) as typeof import('../../../lib/index.js');
+  const { DemoInternet } = (await import('../../../dist/cli/demo-internet.js' as string)) as Demo;
+  const { askUdp } = await import('../../support/client.js');
+  const internet = new DemoInternet();
+  await internet.listen();
+  const server = await createServer({
+    listen: ['127.0.0.1:0'],
+    threads: 1,
+    cache: { memory: '4MiB' },
+    resolver: {
+      recursive: true,
+      workers: 2,
+      rootHints: internet.hints,
+      port: internet.port,
+      ipv6: false,
+      doNotQueryLocalhost: false,
+    },
+  });
+  try {
+    const [address] = server.addresses().udp;
+    const ask = async (name: string, id: number): Promise<number> => {
+      const reply = await askUdp(address, makeQuery(name, { id }), 5000);
+      return reply === undefined ? -1 : (reply[3] & 15) * 100 + reply.readUInt16BE(6);
+    };
+    const names = Array.from(
+      { length: 24 },
+      (_, i) => `host-${i}.zone${i % 12}.${['com', 'net', 'org'][(i % 12) % 3]}`,
+    );
+    expect(await Promise.all(names.map((name, i) => ask(name, i + 1)))).toEqual(names.map(() => 1));
+    expect(await ask('elsewhere.zone3.com', 99)).toBe(3);
+    expect(await ask('host-nobody.zone3.com', 98)).toBe(300);
+    expect(server.recursionStats()).toMatchObject({ threads: 2, failures: 0 });
+    const before = internet.queries;
+    const crowd = Array.from({ length: 200 }, (_, i) => ask('host-500.zone5.org', 1000 + i));
+    expect(new Set(await Promise.all(crowd))).toEqual(new Set([1]));
+    expect(internet.queries - before).toBe(1);
+    await expect(server.update({ resolver: { workers: 1 } })).rejects.toThrow(/resolver\.workers: cannot change/);
+    await server.update({ resolver: { maxAliases: 0 } });
+    expect(await ask('elsewhere.zone6.com', 97)).toBe(200);
+  } finally {
+    await server.close();
+    internet.close();
+  }
+});
