@@ -147,7 +147,7 @@ export class Resolver {
     if (code >= 0) return Promise.resolve(cached);
     const stale = code === MISS_WITH_STALE && this.options.staleEnabled ? cached : this.#stale(query);
     if (stale === undefined) return this.#join(query, asker, undefined);
-    if (!query.recursionDesired) {
+    if (!query.recursionDesired && this.recursor?.serves(query.name, query.type) === true) {
       // Whoever asks without it gets what there is; it is made fresh for all.
       this.prefetch(withRecursion(query), tenant);
       return Promise.resolve(stale);
@@ -319,9 +319,7 @@ export class Resolver {
     if (query.dnsClass !== Class.IN) {
       return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
     }
-    if (!query.recursionDesired) {
-      return answerWithoutRecursion(query, recursor);
-    }
+    if (!query.recursionDesired) return answerWithoutRecursion(query, recursor);
     const fresh = asker.fresh ?? false;
     const resolved = await (this.pool?.answer(query, fresh) ?? resolveFor(query, recursor, fresh));
     if (resolved.kind === 'answer') {
@@ -334,8 +332,9 @@ export class Resolver {
     }
     const { extendedError, reason, message } = resolved;
     this.log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
-    if (message !== undefined) return { kind: 'message', message, extendedError };
-    return this.#fail(query, asker, key, stale, { rcode: Rcode.SERVFAIL, extendedError });
+    const failure = this.#fail(query, asker, key, stale, { rcode: Rcode.SERVFAIL, extendedError });
+    // Those who wait are shown what led to it; it is remembered for others.
+    return failure.kind === 'error' && message !== undefined ? { kind: 'message', message, extendedError } : failure;
   }
 
   async #forward(

@@ -55,9 +55,8 @@ export function classify(message: Message, asked: Asked, hardenGlue: boolean): M
   const foreign = !asked.recursive && !authoritative && (message.flags & Flag.RA) !== 0;
   const wrap = (found: Found): Meaning => (foreign ? { kind: 'recursive', found } : found);
 
-  const additional = groupRrsets(message.additionals).filter(
-    one => (one.type === Type.A || one.type === Type.AAAA) && inZone(one),
-  );
+  const addresses = groupRrsets(message.additionals).filter(one => one.type === Type.A || one.type === Type.AAAA);
+  const additional = addresses.filter(inZone);
 
   const ns = authorities.find(one => one.type === Type.NS && isAtOrBelow(asked.name, one.name));
 
@@ -78,11 +77,7 @@ export function classify(message: Message, asked: Asked, hardenGlue: boolean): M
     if (!same && !asked.recursive) {
       const glue = additional.filter(one => ns.data.some(server => equalNames(server, one.name)));
       const ds = authorities.find(one => one.type === Type.DS && equalNames(one.name, ns.name));
-      const foreignGlue = hardenGlue
-        ? []
-        : groupRrsets(message.additionals).filter(
-            one => (one.type === Type.A || one.type === Type.AAAA) && !inZone(one),
-          );
+      const foreignGlue = hardenGlue ? [] : addresses.filter(one => !inZone(one));
       return { kind: 'referral', ns, glue, foreignGlue, ds };
     }
     if (!asked.recursive && !authoritative) return foreign ? { kind: 'recursive', found: denied } : { kind: 'lame' };
@@ -92,14 +87,11 @@ export function classify(message: Message, asked: Asked, hardenGlue: boolean): M
     one => one.type === Type.NS && one.name.length < asked.zone.length && isAtOrBelow(asked.zone, one.name),
   );
   if (upward) return asked.recursive ? { kind: 'useless', rcode } : { kind: 'lame' };
-  if (message.answers.length + message.authorities.length === 0 && !onlyOpt(message))
-    return { kind: 'empty', found: denied };
-  return message.answers.length + message.authorities.length === 0 && !authoritative
-    ? { kind: 'empty', found: denied }
-    : wrap(denied);
+  const empty =
+    message.answers.length + message.authorities.length === 0 &&
+    (!authoritative || message.additionals.every(one => one.type === Type.OPT));
+  return empty ? { kind: 'empty', found: denied } : wrap(denied);
 }
-
-const onlyOpt = (message: Message): boolean => message.additionals.some(one => one.type !== Type.OPT);
 
 /** The first link of the answer: the records asked for, or the alias that stands in their place. */
 function readAnswer(
