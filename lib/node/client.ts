@@ -109,6 +109,7 @@ export class DnsClient implements Disposable {
     this.#resolver = new Resolver(this.engine, this.#exchanger, clock, silentLogger, {}, new Map(), {
       localZones: 'program',
       localData: NO_LOCAL_DATA,
+      identity: {},
       forwardClientSubnet: false,
       upstreamUdpSize: 1232, // RFC 9715 section 3.1
       staleEnabled: settings.staleSeconds > 0,

@@ -16,6 +16,7 @@ import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
 import { scrubResponse } from '../wire/scrub.js';
+import { answerChaos, type ServerIdentity } from './chaos.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
 import type { LocalData } from './local-data.js';
@@ -28,6 +29,7 @@ import { buildUpstreamQuery, responseExtendedError, responseScope } from './upst
 export interface ResolverOptions {
   localZones: LocalZones;
   localData: LocalData;
+  identity: ServerIdentity;
   forwardClientSubnet: boolean;
   upstreamUdpSize: number;
   staleEnabled: boolean;
@@ -266,6 +268,10 @@ export class Resolver {
 
   async #run(query: Query, asker: KnownAsker, key: string, stale: Resolution | undefined): Promise<Resolution> {
     this.stats.resolved++;
+    if (query.dnsClass === Class.CH) {
+      const message = answerChaos(query, this.options.identity);
+      if (message !== undefined) return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
+    }
     if (query.dnsClass === Class.IN) {
       const local = this.options.localData.find(query);
       if (local !== undefined) {

@@ -35,9 +35,9 @@ export function buildUpstreamQuery(query: Query, options: UpstreamQueryOptions):
   return message;
 }
 
-/** A query of the recursor's own, without id: DO always, so that what is kept serves everybody (RFC 3225). */
+/** A query of the recursor's own, without id: with DO, so that what is kept serves everybody (RFC 3225). */
 export function buildServerQuery(
-  question: { name: Uint8Array; type: number; recursionDesired: boolean },
+  question: { name: Uint8Array; type: number; recursionDesired: boolean; dnssecOk: boolean },
   udpSize: number,
 ): Uint8Array {
   const { name, type } = question;
@@ -54,7 +54,7 @@ export function buildServerQuery(
   message[at + 1] = Type.OPT;
   message[at + 2] = udpSize >> 8;
   message[at + 3] = udpSize & 0xff;
-  message[at + 6] = 0x80;
+  if (question.dnssecOk) message[at + 6] = 0x80;
   return message;
 }
 

@@ -139,6 +139,10 @@ export const serverSchema = z.strictObject({
       qnameMinimisation: z.enum(['off', 'relaxed', 'strict']).default('relaxed'),
       /** RFC 8020. */
       nothingBelowNxdomain: z.boolean().default(true),
+      /** Ask name servers for signatures (DO), so that clients may have them. */
+      dnssecOk: z.boolean().default(true),
+      /** Name servers of a zone that are looked at and shown; of more the first ones. */
+      maxNameServers: count(1, 100).default(RECURSION_LIMITS.nsRecords),
       /** Addresses that come with a referral are believed only inside the zone of those who give them. */
       hardenGlue: z.boolean().default(true),
       maxQueries: count(1, 1000).default(RECURSION_LIMITS.queries),
@@ -211,6 +215,9 @@ export const serverSchema = z.strictObject({
   udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
   receiveBufferBytes: count(4096, 2 ** 30).default(4 * 2 ** 20),
   localZones: z.boolean().default(true),
+  /** Told to those who ask for id.server or version.server in class CH; nothing is told without them. */
+  identity: z.string().min(1).max(255).optional(),
+  version: z.string().min(1).max(255).optional(),
   /** Prometheus text and /healthz; not served without it. */
   metrics: listenAddress.optional(),
   log: z.strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') }).prefault({}),

@@ -44,12 +44,14 @@ export function makeRecursor(
 ): Recursor {
   const { udpSize } = settings.upstream;
   const ask: AskServer = (question, server, timeoutMs, cancel) => {
-    const query = buildServerQuery(question, udpSize);
+    const query = buildServerQuery({ ...question, dnssecOk: recursor.options.dnssecOk }, udpSize);
     return question.tcp
       ? exchanger.askTcp(query, server, timeoutMs, cancel)
       : exchanger.ask(query, server, timeoutMs, cancel);
   };
-  return new Recursor(new RrsetCache(memory), ask, clock, random, recursorOptionsOf(settings));
+  // `ask` reads its options, which change while it works.
+  const recursor = new Recursor(new RrsetCache(memory), ask, clock, random, recursorOptionsOf(settings));
+  return recursor;
 }
 
 export function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
@@ -65,6 +67,8 @@ export function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
     ipv6: resolver.ipv6,
     qnameMinimisation: resolver.qnameMinimisation,
     hardenGlue: resolver.hardenGlue,
+    dnssecOk: resolver.dnssecOk,
+    maxNameServers: resolver.maxNameServers,
     nothingBelowNxdomain: resolver.nothingBelowNxdomain,
     maxQueries: resolver.maxQueries,
     maxDepth: resolver.maxDepth,

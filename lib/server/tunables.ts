@@ -42,6 +42,7 @@ export function tunablesOf(settings: ServerSettings): Tunables {
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
   return {
     localData: new LocalData(settings.local.zones, settings.local.records),
+    identity: { identity: settings.identity, version: settings.version },
     localZones: settings.localZones ? 'server' : 'none',
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
     upstreamUdpSize: settings.upstream.udpSize,

@@ -64,6 +64,8 @@ export function setupOf(scenario: Scenario): Setup {
     upstreams: [] as string[],
     localZones: scenario.dialect === 'unbound',
     allow: [] as string[],
+    identity: undefined as string | undefined,
+    version: undefined as string | undefined,
     local: { zones: [] as Record<string, unknown>[], records: [] as string[] },
   };
   const setup: Setup = { options: options as unknown as ServerOptions, wallSeconds: 1_700_000_000 };
@@ -104,6 +106,20 @@ export function setupOf(scenario: Scenario): Setup {
         break;
       case 'harden-glue':
         resolver.hardenGlue = yes(value);
+        break;
+      case 'disable-edns-do':
+        resolver.dnssecOk = !yes(value);
+        break;
+      case 'iter-scrub-ns':
+        resolver.maxNameServers = Number(value);
+        break;
+      case 'identity':
+      case 'version':
+        options[key] = value;
+        break;
+      case 'hide-identity':
+      case 'hide-version':
+        if (yes(value)) delete options[key === 'hide-identity' ? 'identity' : 'version'];
         break;
       case 'do-not-query-address':
         (resolver.doNotQuery as string[]).push(value);

@@ -43,13 +43,23 @@ export type Meaning =
 
 const DENIALS = new Set<number>([Type.NSEC, Type.NSEC3]);
 
-export function classify(message: Message, asked: Asked, hardenGlue: boolean): Meaning {
+/** How much of a response is believed. */
+export interface Belief {
+  hardenGlue: boolean;
+  maxNameServers: number;
+}
+
+export function classify(message: Message, asked: Asked, { hardenGlue, maxNameServers }: Belief): Meaning {
   const rcode = message.flags & 0x0f;
   if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN && rcode !== Rcode.YXDOMAIN)
     return { kind: 'useless', rcode };
   const inZone = (rrset: Rrset): boolean => isAtOrBelow(rrset.name, asked.zone);
-  const answers = groupRrsets(message.answers).filter(inZone);
-  const authorities = groupRrsets(message.authorities).filter(inZone);
+  const bounded = (rrset: Rrset): Rrset =>
+    rrset.type === Type.NS && rrset.data.length > maxNameServers
+      ? { ...rrset, data: rrset.data.slice(0, maxNameServers), signatures: [] }
+      : rrset;
+  const answers = groupRrsets(message.answers).filter(inZone).map(bounded);
+  const authorities = groupRrsets(message.authorities).filter(inZone).map(bounded);
   const authoritative = (message.flags & Flag.AA) !== 0;
   // Who offers recursion and claims no authority has it from somewhere else.
   const foreign = !asked.recursive && !authoritative && (message.flags & Flag.RA) !== 0;

@@ -79,9 +79,9 @@ export function takeAddresses(server: NameServer, rrset: Rrset, source: number):
   }
 }
 
-/** The name servers of an NS set, at most `limit`, with the addresses that came along. */
-export function serversOf(ns: Rrset, glue: readonly Rrset[], limit: number): NameServer[] {
-  return ns.data.slice(0, limit).map(name => {
+/** The name servers of an NS set, with the addresses that came along. */
+export function serversOf(ns: Rrset, glue: readonly Rrset[]): NameServer[] {
+  return ns.data.map(name => {
     const server = nameServer(foldName(name));
     const source = isAtOrBelow(server.name, ns.name) ? Source.own : Source.sibling;
     for (const rrset of glue) {

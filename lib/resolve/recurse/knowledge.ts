@@ -5,7 +5,6 @@ import { ancestors, equalNames, foldName, isAtOrBelow, nameKey } from '../../wir
 import type { Rrset } from '../../wire/rrset.js';
 import type { Found, Meaning } from './classify.js';
 import { type ConfiguredZone, type Delegation, serversOf, Source, takeAddresses } from './delegation.js';
-import { RECURSION_LIMITS as L } from './limits.js';
 import type { Setting } from './options.js';
 
 export interface RecursionResult {
@@ -158,7 +157,7 @@ export class Knowledge {
     const delegation: Delegation = {
       zone: Uint8Array.from(zone),
       key: nameKey(zone),
-      servers: serversOf(ns, [], L.nsRecords),
+      servers: serversOf(ns, []),
       addressless: 0,
       direct: [],
       expiresAt: nowMs + ns.ttl * 1000,
@@ -174,7 +173,7 @@ export class Knowledge {
     const own = this.rrsets.get(delegation.zone, Type.NS);
     if (own === undefined || own.rank < Rank.authority) return;
     const known = new Set(delegation.servers.map(one => one.key));
-    const others = serversOf(own.rrset, [], L.nsRecords).filter(one => !known.has(one.key));
+    const others = serversOf(own.rrset, []).filter(one => !known.has(one.key));
     delegation.servers = [...others, ...delegation.servers];
   }
 

@@ -31,6 +31,9 @@ export interface RecursorOptions {
   ipv6: boolean;
   qnameMinimisation: 'off' | 'relaxed' | 'strict';
   hardenGlue: boolean;
+  /** DO in what name servers are asked. */
+  dnssecOk: boolean;
+  maxNameServers: number;
   /** RFC 8020: what lies below a name that does not exist does not exist either. */
   nothingBelowNxdomain: boolean;
   maxQueries: number;

@@ -290,7 +290,7 @@ export class Recursor {
     };
     const ns = this.rrsets.delegation(zone)?.ns;
     if (ns !== undefined) {
-      const delegation = { ...hints, servers: serversOf(ns, [], L.nsRecords), expiresAt: now + ns.ttl * 1000 };
+      const delegation = { ...hints, servers: serversOf(ns, []), expiresAt: now + ns.ttl * 1000 };
       this.known.addAddresses(delegation);
       if (delegation.servers.some(one => one.addresses.length > 0)) delegation.direct = [];
       return delegation;
@@ -325,7 +325,7 @@ export class Recursor {
     this.rrsets.put({ ...ns, ttl }, Rank.authoritative);
     const delegation: Delegation = {
       ...hints,
-      servers: serversOf(ns, meaning.kind === 'answer' ? meaning.additional : [], L.nsRecords),
+      servers: serversOf(ns, meaning.kind === 'answer' ? meaning.additional : []),
       expiresAt: this.clock.nowMs() + ttl * 1000,
     };
     this.known.addAddresses(delegation);
@@ -342,7 +342,7 @@ export class Recursor {
     const delegation: Delegation = {
       zone: ns.name,
       key: nameKey(ns.name),
-      servers: shuffled(serversOf(ns, glue, L.nsRecords), this.random),
+      servers: shuffled(serversOf(ns, glue), this.random),
       addressless: 0,
       direct: [],
       expiresAt: now + ttl * 1000,

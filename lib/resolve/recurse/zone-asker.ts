@@ -151,7 +151,7 @@ export class ZoneAsker {
       const response = new Uint8Array(octets);
       response.set(asked.name, HEADER_SIZE);
       const message = decodeMessage(response);
-      meaning = withoutPrivate(classify(message, asked, this.setting.options.hardenGlue), this.setting.options.rules);
+      meaning = withoutPrivate(classify(message, asked, this.setting.options), this.setting.options.rules);
     } catch {
       return { kind: 'useless', rcode: Rcode.FORMERR };
     }
