@@ -128,10 +128,10 @@ export class Metrics {
     const recursion = (
       name: string,
       help: string,
-      key: keyof NonNullable<ReturnType<Server['recursionStats']>>,
+      key: keyof NonNullable<ReturnType<Server['recursion']['stats']>>,
     ): void =>
       this.#counter(name, help, [], set => {
-        const stats = server.recursionStats();
+        const stats = server.recursion.stats();
         if (stats !== undefined) set({}, stats[key]);
       });
     recursion('shardns_recursion_resolutions_total', 'Names resolved from the root or a zone', 'resolutions');
@@ -141,10 +141,10 @@ export class Metrics {
     recursion('shardns_recursion_name_servers_total', 'Name servers looked up', 'nameServersFetched');
     recursion('shardns_recursion_failures_total', 'Resolutions that failed', 'failures');
     this.#gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', set =>
-      set({}, server.recursionStats()?.threads ?? 0),
+      set({}, server.recursion.stats()?.threads ?? 0),
     );
     this.#gauge('shardns_infrastructure_servers', 'Name servers that something is known of, by all threads', set =>
-      set({}, server.recursionStats()?.servers ?? 0),
+      set({}, server.recursion.stats()?.servers ?? 0),
     );
     const rrsets = (name: string, help: string, read: (recursor: NonNullable<Server['recursor']>) => number): void =>
       this.#gauge(name, help, set => {

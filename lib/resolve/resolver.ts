@@ -258,7 +258,9 @@ export class Resolver {
       },
       (error: unknown): Resolution => {
         this.#flights.delete(key);
-        this.log.error({ err: error, name: query.nameText }, 'a query failed by a mistake of ours or of a hook');
+        // What was under way finds its caches gone.
+        if (!this.#closed)
+          this.log.error({ err: error, name: query.nameText }, 'a query failed by a mistake of ours or of a hook');
         return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
       },
     );

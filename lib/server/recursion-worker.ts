@@ -9,7 +9,7 @@ import { UdpTransport } from '../transport/udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
-import { makeRecursor, recursorOptionsOf } from './recursion.js';
+import { makeRecursor, recursorOptionsOf } from './recursor-settings.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recursion-pool.js';
 

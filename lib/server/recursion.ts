@@ -1,87 +1,81 @@
-// From settings to a recursor: the same for the main thread and for workers.
-import { parsePrefix } from '../base/address.js';
+// The recursion of a server: made when its settings want it, in threads where there are cores for it.
 import type { Clock } from '../base/clock.js';
-import { parseMemory } from '../base/memory.js';
+import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
-import { ByteCache } from '../cache/byte-cache.js';
-import { RrsetCache } from '../cache/rrset-cache.js';
-import { AddressRules } from '../resolve/recurse/address-rules.js';
-import type { AskServer, RecursorOptions } from '../resolve/recurse/options.js';
-import { Recursor } from '../resolve/recurse/recursor.js';
-import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
-import { configuredZones } from '../resolve/recurse/zones.js';
-import { buildServerQuery } from '../resolve/upstream-query.js';
+import type { RecursorStats } from '../resolve/recurse/options.js';
+import type { Recursor } from '../resolve/recurse/recursor.js';
+import type { Resolver } from '../resolve/resolver.js';
 import type { Exchanger } from '../upstream/exchange.js';
-import { encodeName, foldName } from '../wire/name.js';
-import { groupsOf, type ServerSettings } from './options.js';
+import { type ServerSettings, workersOf } from './options.js';
+import { RecursionPool, STATS } from './recursion-pool.js';
+import { makeRecursor, makeRrsetMemory, needsRecursor, recursorOptionsOf } from './recursor-settings.js';
 
-/** Whether names are resolved from the root where nothing else is configured for them. */
-function isRecursive(settings: ServerSettings): boolean {
-  return settings.resolver.recursive ?? (groupsOf(settings).default ?? []).length === 0;
-}
-/** Whether anything at all goes past the upstreams. */
-export function needsRecursor(settings: ServerSettings): boolean {
-  return isRecursive(settings) || settings.stubZones.length > 0 || settings.forwardZones.length > 0;
-}
-
-/** @param shared other threads attach to it */
-export function makeRrsetMemory({ cache, stale }: ServerSettings, shared: boolean): ByteCache {
-  return ByteCache.create({
-    memory: cache.rrsetMemory ?? 2 * parseMemory(cache.memory)!,
-    shared,
-    policy: cache.policy,
-    shards: cache.shards,
-    averageEntryBytes: 192,
-    staleIfErrorMs: stale.enabled ? stale.windowSeconds * 1000 : 0,
-  });
+export interface RecursionDependencies {
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  /** Whether it may use threads. */
+  threads: boolean;
 }
 
-export function makeRecursor(
-  settings: ServerSettings,
-  memory: ByteCache,
-  exchanger: Exchanger,
-  { clock, random }: { clock: Clock; random: Random },
-): Recursor {
-  const { udpSize } = settings.upstream;
-  const ask: AskServer = (question, server, timeoutMs, cancel) => {
-    const query = buildServerQuery({ ...question, dnssecOk: recursor.options.dnssecOk }, udpSize);
-    return question.tcp
-      ? exchanger.askTcp(query, server, timeoutMs, cancel)
-      : exchanger.ask(query, server, timeoutMs, cancel);
-  };
-  // `ask` reads its options, which change while it works.
-  const recursor = new Recursor(new RrsetCache(memory), ask, clock, random, recursorOptionsOf(settings));
-  return recursor;
-}
+export class Recursion {
+  #pool: RecursionPool | undefined;
 
-export function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
-  const { resolver, cache, upstream } = settings;
-  const prefixes = (list: readonly string[], option: string) =>
-    list.map((text, i) => parsePrefix(text, `${option}[${i}]`));
-  const localhost = resolver.doNotQueryLocalhost ? ['127.0.0.0/8', '::1'] : [];
-  return {
-    recursive: isRecursive(settings),
-    rootHints: resolver.rootHints ?? ROOT_HINTS,
-    port: resolver.port,
-    ipv4: resolver.ipv4,
-    ipv6: resolver.ipv6,
-    qnameMinimisation: resolver.qnameMinimisation,
-    hardenGlue: resolver.hardenGlue,
-    dnssecOk: resolver.dnssecOk,
-    maxNameServers: resolver.maxNameServers,
-    nothingBelowNxdomain: resolver.nothingBelowNxdomain,
-    maxQueries: resolver.maxQueries,
-    maxDepth: resolver.maxDepth,
-    maxAliases: resolver.maxAliases,
-    deadlineMs: upstream.deadlineMs,
-    negativeMaxTtl: cache.negativeMaxTtlSeconds,
-    maxTtl: cache.maxTtlSeconds,
-    maxInFlight: upstream.maxInFlight,
-    rules: new AddressRules(
-      [...prefixes(resolver.doNotQuery, 'resolver.doNotQuery'), ...prefixes(localhost, 'resolver.doNotQueryLocalhost')],
-      prefixes(resolver.privateAddresses, 'resolver.privateAddresses'),
-      resolver.privateDomains.map(name => foldName(encodeName(name))),
-    ),
-    zones: configuredZones(settings.stubZones, settings.forwardZones),
-  };
+  constructor(
+    private readonly resolver: Resolver,
+    private readonly exchanger: Exchanger,
+    private readonly dependencies: RecursionDependencies,
+  ) {}
+
+  get recursor(): Recursor | undefined {
+    return this.resolver.recursor;
+  }
+
+  /** What was learnt stays when the options change. */
+  apply(settings: ServerSettings): void {
+    if (!needsRecursor(settings)) {
+      void this.close();
+      return;
+    }
+    if (this.recursor !== undefined) {
+      this.recursor.options = recursorOptionsOf(settings);
+      this.#pool?.update(settings);
+      return;
+    }
+    const { clock, random, log, threads } = this.dependencies;
+    const workers = threads ? workersOf(settings) : 0;
+    const memory = makeRrsetMemory(settings, workers > 0);
+    this.resolver.recursor = makeRecursor(settings, memory, this.exchanger, { clock, random });
+    if (workers === 0) return;
+    this.#pool = new RecursionPool(settings, memory.share(), workers, log, clock);
+    this.resolver.pool = this.#pool;
+  }
+
+  /** Forgets RRsets, and what is known of servers. */
+  forget(): void {
+    this.recursor?.clear();
+    this.#pool?.forget();
+  }
+
+  /** What it has done, in all threads; undefined where there is none. */
+  stats(): (RecursorStats & { servers: number; threads: number }) | undefined {
+    const { recursor } = this;
+    if (recursor === undefined) return undefined;
+    const total = { ...recursor.stats, servers: recursor.infrastructure.size, threads: this.#pool?.threads ?? 0 };
+    const pool = this.#pool?.stats();
+    if (pool === undefined) return total;
+    for (const name of STATS) total[name] += pool[name];
+    total.servers += pool.servers;
+    return total;
+  }
+
+  async close(): Promise<void> {
+    const { recursor } = this;
+    const pool = this.#pool;
+    this.#pool = undefined;
+    this.resolver.pool = undefined;
+    this.resolver.recursor = undefined;
+    await pool?.close();
+    recursor?.rrsets.close();
+  }
 }

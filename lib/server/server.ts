@@ -12,7 +12,6 @@ import { Engine } from '../cache/engine.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { ClientTenants } from '../resolve/client-tenants.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
-import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
@@ -26,8 +25,7 @@ import { Answerer } from './answerer.js';
 import { groupsOf, readOptions, type ServerOptions, type ServerSettings, threadsOf, workersOf } from './options.js';
 import { Snapshots } from './snapshots.js';
 import { TcpListener } from './tcp-listener.js';
-import { makeRecursor, makeRrsetMemory, needsRecursor, recursorOptionsOf } from './recursion.js';
-import { RecursionPool, STATS } from './recursion-pool.js';
+import { Recursion } from './recursion.js';
 import { regionOf, resolverOptionsOf, tunablesOf } from './tunables.js';
 import { UdpListener } from './udp-listener.js';
 import { UdpPlane } from './udp-plane.js';
@@ -68,10 +66,8 @@ export class Server implements AsyncDisposable {
   #upstreams = new Map<string, Upstream>();
   readonly snapshots: Snapshots;
   readonly #ownsEngine: boolean;
-  readonly #ownsTransports: boolean;
-  #pool: RecursionPool | undefined;
   readonly #clock: Clock;
-  readonly #random: Random;
+  readonly recursion: Recursion;
   readonly #log: Logger;
   readonly #observers: ServerObserver[] = [];
   #state: 'new' | 'listening' | 'draining' | 'closed' = 'new';
@@ -83,10 +79,8 @@ export class Server implements AsyncDisposable {
     const settings = this.#settings;
     this.#clock = dependencies.clock ?? systemClock;
     const random = dependencies.random ?? systemRandom;
-    this.#random = random;
     this.#log = rateLimited(dependencies.log ?? silentLogger, this.#clock);
     this.#ownsEngine = dependencies.cache === undefined;
-    this.#ownsTransports = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
     this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random));
     this.engine.configure(tunablesOf(settings));
     this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
@@ -101,7 +95,14 @@ export class Server implements AsyncDisposable {
       this.#makeGroups(settings),
       resolverOptionsOf(settings),
     );
-    this.#applyRecursion(settings);
+    this.recursion = new Recursion(this.resolver, this.exchanger, {
+      clock: this.#clock,
+      random,
+      log: this.#log,
+      // Transports of the embedder's own cannot go to other threads.
+      threads: dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined,
+    });
+    this.recursion.apply(settings);
     this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
     this.#applyAccess(settings);
@@ -115,15 +116,6 @@ export class Server implements AsyncDisposable {
   /** Where names are resolved from the root, or zones are configured. */
   get recursor(): Recursor | undefined {
     return this.resolver.recursor;
-  }
-  /** What recursion has done, in all threads; undefined where there is none. */
-  recursionStats(): (RecursorStats & { servers: number; threads: number }) | undefined {
-    if (this.recursor === undefined) return undefined;
-    const own = { ...this.recursor.stats, servers: this.recursor.infrastructure.size, threads: 0 };
-    const pool = this.#pool?.stats();
-    if (pool === undefined) return own;
-    for (const name of STATS) own[name] += pool[name];
-    return { ...own, servers: own.servers + pool.servers, threads: this.#pool!.threads };
   }
 
   /** The options in force, every default filled in. */
@@ -209,7 +201,7 @@ export class Server implements AsyncDisposable {
     this.resolver.options = resolverOptionsOf(settings);
     this.resolver.groups = this.#makeGroups(settings);
     this.exchanger.options = settings.upstream;
-    this.#applyRecursion(settings);
+    this.recursion.apply(settings);
     for (const listener of this.tcpListeners) Object.assign(listener.options, settings.tcp);
     this.#applyAccess(settings);
   }
@@ -219,7 +211,7 @@ export class Server implements AsyncDisposable {
     this.resolver.forgetFailures();
     if (what === 'all' || 'tenant' in what) {
       this.engine.invalidate(what);
-      if (what === 'all') this.#forgetRecursion();
+      if (what === 'all') this.recursion.forget();
     } else if ('name' in what) {
       const name = foldName(encodeName(what.name));
       this.engine.invalidate({ name });
@@ -227,7 +219,7 @@ export class Server implements AsyncDisposable {
     } else {
       this.engine.invalidate({ suffix: foldName(encodeName(what.suffix)) });
       // Its entries have no order by suffix.
-      this.#forgetRecursion();
+      this.recursion.forget();
     }
   }
 
@@ -272,8 +264,7 @@ export class Server implements AsyncDisposable {
     // Whoever still waits for a flight is told before the cache goes.
     await new Promise(resolve => setImmediate(resolve));
     if (served) await this.snapshots.end();
-    await this.#pool?.close();
-    this.recursor?.rrsets.close();
+    await this.recursion.close();
     if (this.#ownsEngine) this.engine.close();
   }
   async [Symbol.asyncDispose](): Promise<void> {
@@ -383,40 +374,6 @@ export class Server implements AsyncDisposable {
       this.answerer.access = list;
     }
     this.plane?.setAccess(prefixes);
-  }
-
-  #forgetRecursion(): void {
-    this.recursor?.clear();
-    this.#pool?.forget();
-  }
-
-  #endRecursion(): void {
-    void this.#pool?.close();
-    this.recursor?.rrsets.close();
-    this.#pool = undefined;
-    this.resolver.pool = undefined;
-    this.resolver.recursor = undefined;
-  }
-
-  /** What was learnt stays when the options change. */
-  #applyRecursion(settings: ServerSettings): void {
-    if (!needsRecursor(settings)) {
-      this.#endRecursion();
-      return;
-    }
-    if (this.recursor !== undefined) {
-      this.recursor.options = recursorOptionsOf(settings);
-      this.#pool?.update(settings);
-      return;
-    }
-    // Transports of the embedder's own cannot go to other threads.
-    const threads = this.#ownsTransports ? workersOf(settings) : 0;
-    const memory = makeRrsetMemory(settings, threads > 0);
-    const { exchanger } = this;
-    this.resolver.recursor = makeRecursor(settings, memory, exchanger, { clock: this.#clock, random: this.#random });
-    if (threads === 0) return;
-    this.#pool = new RecursionPool(settings, memory.share(), threads, this.#log, this.#clock);
-    this.resolver.pool = this.#pool;
   }
 
   /** New listeners know nobody: clients are asked about again. */

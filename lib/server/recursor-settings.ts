@@ -1,0 +1,87 @@
+// From settings to a recursor: the same for the main thread and for workers.
+import { parsePrefix } from '../base/address.js';
+import type { Clock } from '../base/clock.js';
+import { parseMemory } from '../base/memory.js';
+import type { Random } from '../base/random.js';
+import { ByteCache } from '../cache/byte-cache.js';
+import { RrsetCache } from '../cache/rrset-cache.js';
+import { AddressRules } from '../resolve/recurse/address-rules.js';
+import type { AskServer, RecursorOptions } from '../resolve/recurse/options.js';
+import { Recursor } from '../resolve/recurse/recursor.js';
+import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
+import { configuredZones } from '../resolve/recurse/zones.js';
+import { buildServerQuery } from '../resolve/upstream-query.js';
+import type { Exchanger } from '../upstream/exchange.js';
+import { encodeName, foldName } from '../wire/name.js';
+import { groupsOf, type ServerSettings } from './options.js';
+
+/** Whether names are resolved from the root where nothing else is configured for them. */
+function isRecursive(settings: ServerSettings): boolean {
+  return settings.resolver.recursive ?? (groupsOf(settings).default ?? []).length === 0;
+}
+/** Whether anything at all goes past the upstreams. */
+export function needsRecursor(settings: ServerSettings): boolean {
+  return isRecursive(settings) || settings.stubZones.length > 0 || settings.forwardZones.length > 0;
+}
+
+/** @param shared other threads attach to it */
+export function makeRrsetMemory({ cache, stale }: ServerSettings, shared: boolean): ByteCache {
+  return ByteCache.create({
+    memory: cache.rrsetMemory ?? 2 * parseMemory(cache.memory)!,
+    shared,
+    policy: cache.policy,
+    shards: cache.shards,
+    averageEntryBytes: 192,
+    staleIfErrorMs: stale.enabled ? stale.windowSeconds * 1000 : 0,
+  });
+}
+
+export function makeRecursor(
+  settings: ServerSettings,
+  memory: ByteCache,
+  exchanger: Exchanger,
+  { clock, random }: { clock: Clock; random: Random },
+): Recursor {
+  const { udpSize } = settings.upstream;
+  const ask: AskServer = (question, server, timeoutMs, cancel) => {
+    const query = buildServerQuery({ ...question, dnssecOk: recursor.options.dnssecOk }, udpSize);
+    return question.tcp
+      ? exchanger.askTcp(query, server, timeoutMs, cancel)
+      : exchanger.ask(query, server, timeoutMs, cancel);
+  };
+  // `ask` reads its options, which change while it works.
+  const recursor = new Recursor(new RrsetCache(memory), ask, clock, random, recursorOptionsOf(settings));
+  return recursor;
+}
+
+export function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
+  const { resolver, cache, upstream } = settings;
+  const prefixes = (list: readonly string[], option: string) =>
+    list.map((text, i) => parsePrefix(text, `${option}[${i}]`));
+  const localhost = resolver.doNotQueryLocalhost ? ['127.0.0.0/8', '::1'] : [];
+  return {
+    recursive: isRecursive(settings),
+    rootHints: resolver.rootHints ?? ROOT_HINTS,
+    port: resolver.port,
+    ipv4: resolver.ipv4,
+    ipv6: resolver.ipv6,
+    qnameMinimisation: resolver.qnameMinimisation,
+    hardenGlue: resolver.hardenGlue,
+    dnssecOk: resolver.dnssecOk,
+    maxNameServers: resolver.maxNameServers,
+    nothingBelowNxdomain: resolver.nothingBelowNxdomain,
+    maxQueries: resolver.maxQueries,
+    maxDepth: resolver.maxDepth,
+    maxAliases: resolver.maxAliases,
+    deadlineMs: upstream.deadlineMs,
+    negativeMaxTtl: cache.negativeMaxTtlSeconds,
+    maxTtl: cache.maxTtlSeconds,
+    maxInFlight: upstream.maxInFlight,
+    rules: new AddressRules(
+      [...prefixes(resolver.doNotQuery, 'resolver.doNotQuery'), ...prefixes(localhost, 'resolver.doNotQueryLocalhost')],
+      prefixes(resolver.privateAddresses, 'resolver.privateAddresses'),
+      resolver.privateDomains.map(name => foldName(encodeName(name))),
+    ),
+    zones: configuredZones(settings.stubZones, settings.forwardZones),
+  };
+}
