@@ -123,6 +123,19 @@ function internet() {
   return `${table(['recursion on a small internet of nsd', 'shardns', 'Unbound 1.17', ''], rows)}\n\n${source(result)} Medians of ${result.rounds} rounds: 10,000 questions to a cold cache, then 30,000 names of their own.`;
 }
 
+function recursionWorkers() {
+  const result = read('recursion-workers');
+  const [alone] = Object.values(result.results);
+  const rows = Object.entries(result.results).map(([workers, one]) => [
+    workers,
+    fixed(one.missesPerSecond),
+    `${fixed(one.missesPerSecond / alone.missesPerSecond, 2)} x`,
+    fixed(one.cores, 2),
+  ]);
+  const head = ['`resolver.workers`', 'misses/s', '', 'cores used'];
+  return `${table(head, rows)}\n\n${source(result)} Name servers and load share these ${result.cores} cores.`;
+}
+
 function attack() {
   const { date, ...resolvers } = read('attack');
   const labels = {
@@ -139,7 +152,7 @@ function attack() {
   return `${table(head, rows)}\n\nCounted by the name servers, ${date}.`;
 }
 
-const makers = { load, native, lib, lookup, persist, bytes, internet, attack };
+const makers = { load, native, lib, lookup, persist, bytes, internet, attack, 'recursion-workers': recursionWorkers };
 const pages = ['../README.md', ...readdirSync(at('../docs')).map(name => `../docs/${name}`)];
 for (const page of pages) {
   const before = readFileSync(at(page), 'utf8');

@@ -8,10 +8,15 @@ import { fileURLToPath } from 'node:url';
 /** The benchmark network (RFC 2544): made this machine's own, for as long as it runs. */
 const NETWORK = '198.18.0.0/16';
 const children = [];
+// Nothing of it outlives whoever started it.
+process.on('exit', () => children.forEach(child => lives(child, 'SIGKILL')));
+
 const later = ms => new Promise(resolve => setTimeout(resolve, ms));
 
 function start(command, args, options = {}) {
+  // A group of its own, so that its children end with it.
   const child = spawn(command, args, {
+    detached: true,
     stdio: ['ignore', 'ignore', process.env.VERBOSE ? 'inherit' : 'ignore'],
     ...options,
   });
@@ -19,16 +24,24 @@ function start(command, args, options = {}) {
   return child;
 }
 
-/** Ends a server and waits for it. */
+/** Whether any process of a server lives: name servers have children that go on listening for a while. */
+function lives({ pid }, signal = 0) {
+  try {
+    return process.kill(-pid, signal);
+  } catch {
+    return false;
+  }
+}
+
+/** Ends a server with its children, and waits for them. */
 export async function stop(child) {
   const at = children.indexOf(child);
   if (at >= 0) children.splice(at, 1);
-  if (child.exitCode !== null) return;
-  const ended = new Promise(resolve => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  const forced = setTimeout(() => child.kill('SIGKILL'), 5000);
-  await ended;
-  clearTimeout(forced);
+  lives(child, 'SIGTERM');
+  for (let i = 0; lives(child); i++) {
+    await later(20);
+    if (i === 250) lives(child, 'SIGKILL');
+  }
 }
 
 export async function stopAll() {

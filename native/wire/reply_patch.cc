@@ -55,7 +55,9 @@ size_t WriteErrorReply(const Query& query, uint16_t rcode, const ReplyLimits& li
                        MutableBytes out) {
   if (out.size() < kHeaderSize + kMaxNameSize + 4 + kBareOptSize + 6) return 0;
   uint16_t flags = ReplyFlags(query, rcode);
-  if (rcode == rcode::kFormErr) flags = static_cast<uint16_t>(flags & ~flag::kRa);
+  // Recursion is not available to those who may not ask (RFC 1035 section 4.1.1).
+  const bool denied = rcode == rcode::kRefused && extended_error == ede::kProhibited;
+  if (rcode == rcode::kFormErr || denied) flags = static_cast<uint16_t>(flags & ~flag::kRa);
   const size_t length = WriteHead(query, flags, out);
   return AppendOpt(query, length, rcode, limits, extended_error, out);
 }
