@@ -141,6 +141,8 @@ export function smallInternet(): FakeInternet {
       example.com. NS ns.example.com.
       ns.example.com. 3600 A 192.0.2.10
       www.example.com. A 10.0.0.1
+      sub.example.com. 86400 NS ns.sub.example.com.
+      ns.sub.example.com. 86400 A 192.0.2.12
       alias.example.com. CNAME www.example.com.
       loop.example.com. CNAME loop.example.com.
       ${Array.from({ length: 20 }, (_, i) => `c${i}.example.com. CNAME c${i + 1}.example.com.`).join('\n')}`,
@@ -153,5 +155,6 @@ export function smallInternet(): FakeInternet {
       ns.example.net. A 192.0.2.11
       www.example.net. A 10.0.0.2`,
     )
+    .serve('192.0.2.12', 'sub.example.com.', `sub.example.com. SOA ${SOA}\nwww.sub.example.com. A 10.0.0.4`)
     .serve('192.0.2.11', 'glueless.com.', `glueless.com. SOA ${SOA}\nwww.glueless.com. A 10.0.0.3`);
 }

@@ -133,10 +133,14 @@ export class Knowledge {
 
   /** The configured zone with the longest suffix of the name. DS belongs to the zone above. */
   zoneOf(name: Uint8Array, type: number): ConfiguredZone | undefined {
-    return this.setting.options.zones.find(
-      zone =>
-        isAtOrBelow(name, zone.name) && (type !== Type.DS || zone.name.length < name.length || zone.kind === 'forward'),
-    );
+    const { zones } = this.setting.options;
+    if (zones.size === 0) return undefined;
+    for (const above of ancestors(name)) {
+      const zone = zones.get(nameKey(above));
+      if (zone !== undefined && (type !== Type.DS || above.length < name.length || zone.kind === 'forward'))
+        return zone;
+    }
+    return undefined;
   }
 
   /** Whether a name is known to exist in its zone, or to be nothing but a part of others. */

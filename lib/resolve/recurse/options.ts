@@ -45,8 +45,8 @@ export interface RecursorOptions {
   maxTtl: number;
   maxInFlight: number;
   rules: AddressRules;
-  /** Longest suffix first. */
-  zones: readonly ConfiguredZone[];
+  /** By the key of their names. */
+  zones: ReadonlyMap<string, ConfiguredZone>;
 }
 
 export interface RecursorStats {

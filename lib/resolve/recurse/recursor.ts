@@ -337,7 +337,8 @@ export class Recursor {
     const { ns, glue, foreignGlue } = referral;
     const now = this.clock.nowMs();
     // Nobody's word lasts longer than his who gave it the word (CVE-2022-30698).
-    const left = from.expiresAt <= now || from.direct.length > 0 ? ns.ttl : Math.floor((from.expiresAt - now) / 1000);
+    // One whose time ended while it was asked is good for those who wait, and not kept. Configured addresses last.
+    const left = from.direct.length > 0 ? ns.ttl : Math.max(Math.floor((from.expiresAt - now) / 1000), 0);
     const ttl = Math.min(ns.ttl, left, this.options.maxTtl);
     const delegation: Delegation = {
       zone: ns.name,

@@ -1,4 +1,4 @@
-// Configured zones: stubs and forwards, found by the longest suffix of a name.
+// Configured zones: stubs and forwards, by the key of their name; a stub comes before a forward of the same name.
 import { isIP } from 'node:net';
 import { parseSocketAddress } from '../../base/address.js';
 import { encodeName, foldName, nameKey } from '../../wire/name.js';
@@ -23,7 +23,10 @@ export interface ZoneOptions {
   prime?: boolean;
 }
 
-export function configuredZones(stubs: readonly ZoneOptions[], forwards: readonly ZoneOptions[]): ConfiguredZone[] {
+export function configuredZones(
+  stubs: readonly ZoneOptions[],
+  forwards: readonly ZoneOptions[],
+): ReadonlyMap<string, ConfiguredZone> {
   const make = (kind: ConfiguredZone['kind'], options: ZoneOptions): ConfiguredZone => {
     const name = foldName(encodeName(options.name));
     const { first, tcp, noCache, prime = false } = options;
@@ -34,7 +37,7 @@ export function configuredZones(stubs: readonly ZoneOptions[], forwards: readonl
     }
     return zone;
   };
-  return [...stubs.map(one => make('stub', one)), ...forwards.map(one => make('forward', one))].sort(
-    (a, b) => b.name.length - a.name.length,
-  );
+  // The last one of a name stays.
+  const all = [...forwards.map(one => make('forward', one)), ...stubs.map(one => make('stub', one))];
+  return new Map(all.map(zone => [zone.key, zone]));
 }
