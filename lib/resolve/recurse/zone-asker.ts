@@ -165,7 +165,8 @@ export class ZoneAsker {
   /** One query under way for a question to a zone's server; who comes later shares its response. */
   async #exchange(question: ServerQuestion, server: Upstream, timeoutMs: number, job: Job): Promise<Uint8Array> {
     const left = job.left();
-    const key = `${server.label} ${question.type} ${nameKey(question.name)}`;
+    const { type, recursionDesired, tcp } = question;
+    const key = `${server.label} ${type} ${recursionDesired} ${tcp} ${nameKey(question.name)}`;
     const existing = this.#asking.get(key);
     if (existing !== undefined) {
       this.setting.stats.coalesced++;
