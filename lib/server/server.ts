@@ -172,18 +172,11 @@ export class Server implements AsyncDisposable {
     const before = this.#settings;
     const settings = readOptions(options);
     for (const key of ['memory', 'file', 'policy', 'shards', 'averageEntryBytes'] as const) {
-      if (settings.cache[key] !== before.cache[key]) {
-        throw new ShardnsError(
-          'ERR_SHARDNS_OPTION',
-          `cache.${key}: cannot change while the cache lives (${show(before.cache[key])} to ${show(settings.cache[key])}): restart with it`,
-        );
-      }
+      fixed(`cache.${key}`, before.cache[key], settings.cache[key]);
     }
-    if (this.recursor !== undefined && workersOf(settings) !== workersOf(before)) {
-      throw new ShardnsError(
-        'ERR_SHARDNS_OPTION',
-        `resolver.workers: cannot change while the server lives (${workersOf(before)} to ${workersOf(settings)}): restart with it`,
-      );
+    if (this.recursor !== undefined) {
+      fixed('resolver.workers', workersOf(before), workersOf(settings));
+      fixed('cache.rrsetMemory', before.cache.rrsetMemory, settings.cache.rrsetMemory);
     }
     const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes', 'tenants'] as const;
     const relisten =
@@ -404,6 +397,15 @@ export class Server implements AsyncDisposable {
     this.#upstreams = next;
     return groups;
   }
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION for an option that cannot change while what it made lives */
+function fixed(option: string, before: unknown, wanted: unknown): void {
+  if (before === wanted) return;
+  throw new ShardnsError(
+    'ERR_SHARDNS_OPTION',
+    `${option}: cannot change while the server lives (${show(before)} to ${show(wanted)}): restart with it`,
+  );
 }
 
 /** Plain objects are merged, everything else is replaced. */

@@ -118,7 +118,10 @@ test('what recursion does is in the metrics', async () => {
 test('zones change while it serves, and what is wrong with one is said', async () => {
   await start();
   await server!.update({ forwardZones: [{ name: 'partner.example', servers: ['192.0.2.99'] }] });
-  expect(server!.recursor!.options.zones.map(one => one.kind)).toEqual(['forward']);
+  expect([...server!.recursor!.options.zones.values()].map(one => one.kind)).toEqual(['forward']);
+  await expect(server!.update({ cache: { rrsetMemory: '7MiB' } })).rejects.toThrow(
+    /cache\.rrsetMemory: cannot change.*7MiB/,
+  );
   await expect(server!.update({ stubZones: [{ name: 'a..b', servers: ['192.0.2.1'] }] })).rejects.toThrow(
     /stubZones\[0\]\.name: .*a\.\.b/,
   );
