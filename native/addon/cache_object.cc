@@ -224,49 +224,47 @@ struct CacheMethods {
     failure.now = self->Now();
     return Int(env, static_cast<int32_t>(self->cache_->InsertFailure(failure)));
   }
+  // What names one entry: the first four arguments (name, type, variantFlags, tenant).
+  struct EntryName {
+    MutableBytes name;
+    uint32_t type = 0;
+    cache::Variant variant;
+    uint16_t rr_type() const { return static_cast<uint16_t>(type); }
+  };
+  static bool GetEntryName(napi_env env, const napi_value* values, EntryName* entry) {
+    return GetName(env, values[0], &entry->name) && GetUint32(env, values[1], &entry->type) &&
+           GetVariant(env, values[2], values[3], &entry->variant);
+  }
   // remove(name, type, variantFlags, tenant) -> boolean
   static napi_value Remove(napi_env env, napi_callback_info info) {
     Arguments<4> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
-    MutableBytes name;
-    uint32_t type;
-    cache::Variant variant;
-    if (args.count != 4 || !GetName(env, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
-        !GetVariant(env, args.values[2], args.values[3], &variant)) {
-      return ThrowArgument(env);
-    }
-    return Bool(env, self->cache_->Remove(name, static_cast<uint16_t>(type), variant));
+    EntryName entry;
+    if (args.count != 4 || !GetEntryName(env, args.values, &entry)) return ThrowArgument(env);
+    return Bool(env, self->cache_->Remove(entry.name, entry.rr_type(), entry.variant));
   }
   // allowRefresh(name, type, variantFlags, tenant)
   static napi_value AllowRefresh(napi_env env, napi_callback_info info) {
     Arguments<4> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
-    MutableBytes name;
-    uint32_t type;
-    cache::Variant variant;
-    if (args.count != 4 || !GetName(env, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
-        !GetVariant(env, args.values[2], args.values[3], &variant)) {
-      return ThrowArgument(env);
-    }
-    self->cache_->AllowRefresh(name, static_cast<uint16_t>(type), variant);
+    EntryName entry;
+    if (args.count != 4 || !GetEntryName(env, args.values, &entry)) return ThrowArgument(env);
+    self->cache_->AllowRefresh(entry.name, entry.rr_type(), entry.variant);
     return nullptr;
   }
-  // peek(name, type, variantFlags, tenant, out) -> length or 0; control[4] = remaining ticks, control[5] = popularity
   // peek(name, type, variantFlags, tenant, out) -> length or 0; control[4] = remaining ticks, control[5] = popularity
   static napi_value Peek(napi_env env, napi_callback_info info) {
     Arguments<5> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
-    MutableBytes name, out;
-    uint32_t type;
-    cache::Variant variant;
-    if (args.count != 5 || !GetName(env, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
-        !GetVariant(env, args.values[2], args.values[3], &variant) || !GetBytes(env, args.values[4], &out)) {
+    EntryName entry;
+    MutableBytes out;
+    if (args.count != 5 || !GetEntryName(env, args.values, &entry) || !GetBytes(env, args.values[4], &out)) {
       return ThrowArgument(env);
     }
-    const auto peeked = self->cache_->Peek(name, static_cast<uint16_t>(type), variant, self->Now(), out);
+    const auto peeked = self->cache_->Peek(entry.name, entry.rr_type(), entry.variant, self->Now(), out);
     if (int32_t* control = self->control_.as<int32_t>()) {
       control[kRemainingWord] = peeked.remaining_ticks;
       control[kFreqWord] = static_cast<int32_t>(peeked.freq);
