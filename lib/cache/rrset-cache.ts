@@ -29,6 +29,8 @@ export interface CachedRrset {
   proof: Rrset[];
   /** It has expired; its TTL is that with which it was stored. */
   stale: boolean;
+  /** In the last tenth of its time. */
+  old: boolean;
 }
 
 /** What is known not to be there, and the authority records that say so; `ttl` in seconds. */
@@ -57,7 +59,15 @@ export class RrsetCache implements Disposable {
 
   get(name: Uint8Array, type: number, allowStale = false): CachedRrset | undefined {
     const entry = this.#get(Kind.rrset, name, type, allowStale);
-    return entry && { rrset: entry.rrsets[0], rank: entry.rank, proof: entry.rrsets.slice(1), stale: entry.stale };
+    return (
+      entry && {
+        rrset: entry.rrsets[0],
+        rank: entry.rank,
+        proof: entry.rrsets.slice(1),
+        stale: entry.stale,
+        old: isOld(entry),
+      }
+    );
   }
   /** Keeps it unless something better is there; what it contradicts goes. @returns whether it is kept */
   put(rrset: Rrset, rank: number, proof: readonly Rrset[] = []): boolean {
@@ -96,7 +106,7 @@ export class RrsetCache implements Disposable {
   /** The name servers that a zone's parent gave, as long as it lets them stand. `old`: in the last tenth of that. */
   delegation(zone: Uint8Array): { ns: Rrset; old: boolean } | undefined {
     const entry = this.#get(Kind.delegation, zone, Type.NS);
-    return entry && { ns: entry.rrsets[0], old: entry.ttl * 10 <= entry.storedTtl };
+    return entry && { ns: entry.rrsets[0], old: isOld(entry) };
   }
   putDelegation(ns: Rrset): void {
     this.#put(Kind.delegation, ns.name, Type.NS, Rank.additional, [ns], ns.ttl);
@@ -160,6 +170,9 @@ export class RrsetCache implements Disposable {
     return decodeEntry(this.#value.subarray(0, length), name, ttl);
   }
 }
+
+/** In the last tenth of its time. */
+const isOld = (entry: Entry): boolean => entry.ttl * 10 <= entry.storedTtl;
 
 /** @returns octets written; 0 = too large to be kept */
 function encodeEntry(out: Buffer, rank: number, rrsets: readonly Rrset[], name: Uint8Array): number {

@@ -63,7 +63,12 @@ export class LocalData {
   /** Names that others with records lie below. */
   readonly #nonTerminals = new Set<string>();
 
-  constructor(zones: readonly { name: string; kind: LocalZoneKind }[], records: readonly string[]) {
+  /** @param authoritative AA in what is answered */
+  constructor(
+    zones: readonly { name: string; kind: LocalZoneKind }[],
+    records: readonly string[],
+    private readonly authoritative = true,
+  ) {
     this.#zones = new Map(zones.map(({ name, kind }) => [nameKey(foldName(encodeName(name))), kind]));
     for (const record of records.map(parseLocalRecord)) {
       const key = nameKey(record.name);
@@ -100,7 +105,7 @@ export class LocalData {
       if (alias !== undefined && type !== Type.CNAME) return { kind: 'alias', target: alias.data };
       const answers = records.filter(one => one.type === type).map(one => ({ ...one, name }));
       if (answers.length > 0) {
-        const message = buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative: true });
+        const message = buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative: this.authoritative });
         return { kind: 'message', message };
       }
       const others = kind === 'typeTransparent' || kind === 'blockA' || kind === 'blockAaaa';
@@ -121,7 +126,10 @@ export class LocalData {
         : (this.#names.get(nameKey(zone)) ?? []).filter(
             one => one.type === Type.SOA && isAtOrBelow(query.name, one.name),
           );
-    return { kind: 'message', message: buildResponse(query, { rcode, authorities: soa, authoritative: true }) };
+    return {
+      kind: 'message',
+      message: buildResponse(query, { rcode, authorities: soa, authoritative: this.authoritative }),
+    };
   }
 }
 

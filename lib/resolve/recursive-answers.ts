@@ -1,5 +1,5 @@
 // What clients are told of what a recursor has found, or knows.
-import { NO_EXTENDED_ERROR } from '../native/binding.js';
+import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../native/binding.js';
 import { ExtendedError, Rcode, Type } from '../wire/iana.js';
 import { buildResponse } from '../wire/message.js';
 import type { Query } from '../wire/query.js';
@@ -60,7 +60,7 @@ export function answerWithoutRecursion(query: Query, recursor: Recursor): Resolu
           authorities: recordsOf(referral!.ns, query.dnssecOk),
           additionals: referral!.glue.flatMap(one => recordsOf(one, query.dnssecOk)),
         });
-  return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
+  return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };
 }
 
 /** What expired RRsets say where no reply is kept, as when others asked for it without their signatures. */
@@ -71,5 +71,5 @@ export function staleRrsets(query: Query, recursor: Recursor, ttlSeconds: number
   const aged = (list: readonly Rrset[]): Rrset[] => list.map(one => ({ ...one, ttl: Math.min(one.ttl, ttlSeconds) }));
   const result = { ...known, answers: aged(known.answers), authority: aged(known.authority) };
   const extendedError = known.rcode === Rcode.NXDOMAIN ? ExtendedError.staleNxdomain : ExtendedError.staleAnswer;
-  return { kind: 'message', message: encodeResult(query, result), extendedError };
+  return { kind: 'message', message: encodeResult(query, result), extendedError: extendedError | MARK_AUTHORITATIVE };
 }

@@ -145,6 +145,8 @@ export const serverSchema = z.strictObject({
       maxNameServers: count(1, 100).default(RECURSION_LIMITS.nsRecords),
       /** Addresses that come with a referral are believed only inside the zone of those who give them. */
       hardenGlue: z.boolean().default(true),
+      /** Addresses of name servers from beside the zone are looked up before they are used. */
+      verifyGlue: z.boolean().default(false),
       maxQueries: count(1, 1000).default(RECURSION_LIMITS.queries),
       maxDepth: count(1, 100).default(RECURSION_LIMITS.depth),
       maxAliases: count(0, 100).default(RECURSION_LIMITS.aliases),
@@ -154,6 +156,8 @@ export const serverSchema = z.strictObject({
       /** Addresses that names of the outside may not have (rebinding), but for those of `privateDomains`. */
       privateAddresses: z.array(prefix).max(4096).default([]),
       privateDomains: z.array(domainName).max(4096).default([]),
+      /** What becomes of an answer with such an address: it goes without, or is refused. */
+      privateAnswers: z.enum(['strip', 'refuse']).default('strip'),
     })
     .prefault({}),
   /** Zones whose servers are given: asked as authoritative servers are. */
@@ -177,6 +181,8 @@ export const serverSchema = z.strictObject({
         .array(z.string().superRefine(custom(text => parseLocalRecord(text))))
         .max(100_000)
         .default([]),
+      /** AA in what is answered from here. */
+      authoritative: z.boolean().default(true),
     })
     .prefault({}),
   upstream: z

@@ -41,7 +41,7 @@ export function tunablesOf(settings: ServerSettings): Tunables {
 
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
   return {
-    localData: new LocalData(settings.local.zones, settings.local.records),
+    localData: new LocalData(settings.local.zones, settings.local.records, settings.local.authoritative),
     identity: { identity: settings.identity, version: settings.version },
     localZones: settings.localZones ? 'server' : 'none',
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',

@@ -240,19 +240,21 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   image->subnet_scope = survey.subnet_scope;
   image->message = copy;
 
+  TtlPolicy policy = args.ttl;
+  if (args.authoritative) policy.min_seconds = policy.negative_min_seconds = 0;
   const bool negative = rcode == wire::rcode::kNxDomain || !survey.answered;
   if (negative) image->flags |= entry_flag::kNegative;
   const uint32_t received = negative ? std::min(survey.negative_ttl, survey.least_ttl) : survey.least_ttl;
-  uint32_t ttl = LifetimeSeconds(args.ttl, received, survey.signature_limit, negative, args.random);
+  uint32_t ttl = LifetimeSeconds(policy, received, survey.signature_limit, negative, args.random);
   if (received == UINT32_MAX) ttl = 0;
   image->ttl_seconds = ttl;
   // The ceiling shortens what is shown, so that clients never keep an answer longer than we do.
   const bool has_ceiling = survey.any_soa && negative;
   const uint32_t ceiling =
-      std::min({has_ceiling ? survey.negative_ttl : UINT32_MAX, negative ? args.ttl.negative_max_seconds : UINT32_MAX,
-                args.ttl.max_seconds, survey.signature_limit});
+      std::min({has_ceiling ? survey.negative_ttl : UINT32_MAX, negative ? policy.negative_max_seconds : UINT32_MAX,
+                policy.max_seconds, survey.signature_limit});
   // A minimum shows in the TTLs too; an answer with TTL 0 stays as it is.
-  const uint32_t least = negative ? args.ttl.negative_min_seconds : args.ttl.min_seconds;
+  const uint32_t least = negative ? policy.negative_min_seconds : policy.min_seconds;
   WriteTtls(copy, question_end, {ttl == 0 ? 0 : std::min(least, ceiling), ceiling}, image);
 
   if (flags & wire::flag::kTc) return Status::kTruncated;

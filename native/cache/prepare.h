@@ -11,7 +11,8 @@ struct PrepareArgs {
   uint32_t wall_seconds = 0;  // Unix time, for signature expiry only; 0 = unknown, signatures do not limit
   TtlPolicy ttl = {};
   uint32_t random = 0;         // for jitter
-  bool authoritative = false;  // an answer of our own: its AA is kept; that of a server's never is
+  // An answer of our own: its AA is kept, that of a server's never is; no minimum lengthens its TTLs.
+  bool authoritative = false;
 };
 
 // Work memory for one image; one a thread. 64 KiB.

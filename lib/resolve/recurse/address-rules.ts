@@ -1,10 +1,11 @@
 // Which addresses may be asked, and which may stand in answers from outside (rebinding).
 import { type AddressPrefix, addressOctets } from '../../base/address.js';
-import { Type } from '../../wire/iana.js';
-import { isAtOrBelow } from '../../wire/name.js';
+import { ExtendedError, Type } from '../../wire/iana.js';
+import { isAtOrBelow, nameToText } from '../../wire/name.js';
 import { addressHints } from '../../wire/svcb.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { Found, Meaning } from './classify.js';
+import { ResolutionError } from './job.js';
 
 export class AddressRules {
   constructor(
@@ -12,6 +13,8 @@ export class AddressRules {
     private readonly privateAddresses: readonly AddressPrefix[],
     /** Folded names that may have private addresses, with all below them. */
     private readonly privateDomains: readonly Uint8Array[],
+    /** Answers with private addresses are refused rather than stripped of them. */
+    private readonly refuses = false,
   ) {}
 
   forbidden(address: string, family: 4 | 6): boolean {
@@ -22,8 +25,18 @@ export class AddressRules {
     return this.privateAddresses.length > 0;
   }
 
+  /** @throws {ResolutionError} where what is left out ends the resolution */
+  visibleOnly(rrsets: readonly Rrset[]): Rrset[] {
+    const shown = rrsets.map(one => this.#visible(one));
+    const hidden = this.refuses ? shown.find((one, i) => one !== rrsets[i]) : undefined;
+    if (hidden !== undefined) {
+      throw new ResolutionError(`${nameToText(hidden.name)} has a private address`, ExtendedError.blocked);
+    }
+    return shown.filter(one => one.data.length > 0);
+  }
+
   /** The RRset without private addresses, in hints of services neither. */
-  visible(rrset: Rrset): Rrset {
+  #visible(rrset: Rrset): Rrset {
     if (!ADDRESSES.has(rrset.type)) return rrset;
     if (this.privateDomains.some(name => isAtOrBelow(rrset.name, name))) return rrset;
     const family = rrset.type === Type.A ? 4 : 6;
@@ -59,18 +72,20 @@ function contains(prefixes: readonly AddressPrefix[], family: 4 | 6, octets: Uin
   });
 }
 
-/** What a response means once private addresses are taken out of it; an answer of nothing else is none. */
+/**
+ * What a response means once private addresses are taken out of it; an answer of nothing else is none.
+ * @throws {ResolutionError} where such an answer is refused
+ */
 export function withoutPrivate(meaning: Meaning, rules: AddressRules): Meaning {
   if (!rules.hidesAny) return meaning;
-  const clean = (rrsets: Rrset[]): Rrset[] => rrsets.map(one => rules.visible(one)).filter(one => one.data.length > 0);
-  const found = (one: Found): Found => ({ ...one, rrsets: clean(one.rrsets) });
+  const found = (one: Found): Found => ({ ...one, rrsets: rules.visibleOnly(one.rrsets) });
   switch (meaning.kind) {
     case 'answer':
       return found(meaning);
     case 'recursive':
       return { ...meaning, found: found(meaning.found) };
     case 'referral':
-      return { ...meaning, glue: clean(meaning.glue) };
+      return { ...meaning, glue: rules.visibleOnly(meaning.glue) };
     default:
       return meaning;
   }

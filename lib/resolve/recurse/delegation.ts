@@ -79,15 +79,19 @@ export function takeAddresses(server: NameServer, rrset: Rrset, source: number):
   }
 }
 
-/** The name servers of an NS set, with the addresses that came along. */
-export function serversOf(ns: Rrset, glue: readonly Rrset[]): NameServer[] {
+/**
+ * The name servers of an NS set, with the addresses that came along.
+ * @param verify addresses from beside the zone are looked up all the same
+ */
+export function serversOf(ns: Rrset, glue: readonly Rrset[], verify: boolean): NameServer[] {
   return ns.data.map(name => {
     const server = nameServer(foldName(name));
-    const source = isAtOrBelow(server.name, ns.name) ? Source.own : Source.sibling;
+    const inside = isAtOrBelow(server.name, ns.name);
+    const source = inside ? Source.own : verify ? Source.doubtful : Source.sibling;
     for (const rrset of glue) {
       if (nameKey(rrset.name) !== server.key) continue;
       takeAddresses(server, rrset, source);
-      server.asked[rrset.type === Type.A ? 4 : 6] = true;
+      server.asked[rrset.type === Type.A ? 4 : 6] ||= source !== Source.doubtful;
     }
     return server;
   });

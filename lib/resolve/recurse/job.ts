@@ -16,6 +16,11 @@ export class ResolutionError extends ShardnsError {
   ) {
     super('ERR_SHARDNS_UPSTREAM', message);
   }
+
+  /** The operator's word: asking others would change nothing. */
+  get isFinal(): boolean {
+    return this.extendedError === ExtendedError.blocked;
+  }
 }
 
 /** What all resolutions for one query of a client share. */

@@ -5,6 +5,7 @@ import { ancestors, equalNames, foldName, isAtOrBelow, nameKey } from '../../wir
 import type { Rrset } from '../../wire/rrset.js';
 import type { Found, Meaning } from './classify.js';
 import { type ConfiguredZone, type Delegation, serversOf, Source, takeAddresses } from './delegation.js';
+import { RECURSION_LIMITS as L } from './limits.js';
 import type { Setting } from './options.js';
 
 export interface RecursionResult {
@@ -112,7 +113,9 @@ export class Knowledge {
     for (const above of ancestors(name)) {
       if (above.length === name.length) continue;
       const cut = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomain(above) : undefined;
-      if (cut !== undefined) return { rcode: Rcode.NXDOMAIN, rrsets: [], authority: cut.authority };
+      // Without an SOA it is a word on the name alone.
+      if (cut !== undefined && cut.authority.length > 0)
+        return { rcode: Rcode.NXDOMAIN, rrsets: [], authority: cut.authority };
     }
     return undefined;
   }
@@ -156,12 +159,12 @@ export class Knowledge {
   delegation(zone: Uint8Array, nowMs: number, fresh: boolean): Delegation | undefined {
     const known = this.rrsets.delegation(zone);
     // Who refreshes what is old refreshes the way to it too.
-    if (known === undefined || (fresh && known.old)) return undefined;
+    if (known === undefined || (fresh && (known.old || this.rrsets.get(zone, Type.NS)?.old === true))) return undefined;
     const { ns } = known;
     const delegation: Delegation = {
       zone: Uint8Array.from(zone),
       key: nameKey(zone),
-      servers: serversOf(ns, []),
+      servers: serversOf(ns, [], this.setting.options.verifyGlue),
       addressless: 0,
       direct: [],
       expiresAt: nowMs + ns.ttl * 1000,
@@ -177,7 +180,7 @@ export class Knowledge {
     const own = this.rrsets.get(delegation.zone, Type.NS);
     if (own === undefined || own.rank < Rank.authority) return;
     const known = new Set(delegation.servers.map(one => one.key));
-    const others = serversOf(own.rrset, []).filter(one => !known.has(one.key));
+    const others = serversOf(own.rrset, [], false).filter(one => !known.has(one.key));
     delegation.servers = [...others, ...delegation.servers];
   }
 
@@ -193,8 +196,9 @@ export class Knowledge {
         if (own !== undefined || this.rrsets.noData(server.name, type) !== undefined) server.asked[family] = true;
         if (glue === undefined) continue;
         const inside = isAtOrBelow(server.name, delegation.zone);
-        takeAddresses(server, glue, own !== undefined ? Source.doubtful : inside ? Source.own : Source.sibling);
-        server.asked[family] ||= own === undefined;
+        const doubtful = own !== undefined || (!inside && this.setting.options.verifyGlue);
+        takeAddresses(server, glue, doubtful ? Source.doubtful : inside ? Source.own : Source.sibling);
+        server.asked[family] ||= !doubtful;
       }
     }
   }
@@ -206,24 +210,31 @@ export class Knowledge {
     const rank = found.authoritative ? Rank.authoritative : Rank.answer;
     if (found.ns !== undefined) {
       const apex = found.authoritative && equalNames(found.ns.name, delegation.zone);
-      rrsets.put(this.#clipped(found.ns), apex ? Rank.authority : Rank.additional);
+      rrsets.put(this.#clamped(found.ns), apex ? Rank.authority : Rank.additional);
       for (const one of apex ? [] : found.additional) {
-        if (names(found.ns, one.name)) rrsets.putGlue(this.#clipped(one));
+        if (names(found.ns, one.name)) rrsets.putGlue(this.#clamped(one));
       }
     }
     if (found.rrsets.length > 0) {
-      for (const rrset of found.rrsets) {
+      const kept = found.rrsets.map(one => this.#clamped(one));
+      for (const rrset of kept) {
         // The alias that a DNAME made is made anew each time.
-        const made = found.rrsets[0].type === Type.DNAME && rrset.type === Type.CNAME;
-        if (!made && rrset.type !== Type.RRSIG) rrsets.put(this.#clipped(rrset), rank, found.authority);
+        const made = kept[0].type === Type.DNAME && rrset.type === Type.CNAME;
+        if (!made && rrset.type !== Type.RRSIG) rrsets.put(rrset, rank, found.authority);
       }
-      return found;
+      return { ...found, rrsets: kept };
     }
     const soa = found.authority.find(one => one.type === Type.SOA);
-    if (soa === undefined) return found;
+    if (soa === undefined) {
+      const unproven: CachedDenial = { authority: [], ttl: L.unprovenDenialTtl };
+      if (found.rcode === Rcode.NXDOMAIN) rrsets.putNxdomain(name, unproven);
+      else if (found.rcode === Rcode.NOERROR) rrsets.putNoData(name, type, unproven);
+      return found;
+    }
     // RFC 2308 section 5: the lesser of the SOA's TTL and its MINIMUM.
     const minimum = Buffer.from(soa.data[0]).readUInt32BE(soa.data[0].length - 4);
-    const ttl = Math.min(soa.ttl, minimum, this.setting.options.negativeMaxTtl);
+    const { negativeMinTtl, negativeMaxTtl } = this.setting.options;
+    const ttl = Math.max(Math.min(soa.ttl, minimum, negativeMaxTtl), negativeMinTtl);
     const authority = found.authority.map(one => ({ ...one, ttl: Math.min(one.ttl, ttl) }));
     const denial: CachedDenial = { authority, ttl };
     if (found.rcode === Rcode.NXDOMAIN) rrsets.putNxdomain(name, denial);
@@ -234,12 +245,15 @@ export class Knowledge {
   /** Keeps a referral for as long as its giver lets it stand: `ttl` in seconds. */
   keepReferral({ ns, glue, ds }: Extract<Meaning, { kind: 'referral' }>, ttl: number): void {
     this.rrsets.putDelegation({ ...ns, ttl });
-    for (const rrset of glue) this.rrsets.putGlue(this.#clipped(rrset));
-    if (ds !== undefined) this.rrsets.put(this.#clipped(ds), Rank.authority);
+    for (const rrset of glue) this.rrsets.putGlue(this.#clamped(rrset));
+    if (ds !== undefined) this.rrsets.put(this.#clamped(ds), Rank.authority);
   }
 
-  #clipped(rrset: Rrset): Rrset {
-    return rrset.ttl > this.setting.options.maxTtl ? { ...rrset, ttl: this.setting.options.maxTtl } : rrset;
+  #clamped(rrset: Rrset): Rrset {
+    const { minTtl, maxTtl } = this.setting.options;
+    if (rrset.ttl === 0) return rrset;
+    const ttl = Math.min(Math.max(rrset.ttl, minTtl), maxTtl);
+    return ttl === rrset.ttl ? rrset : { ...rrset, ttl };
   }
 }
 

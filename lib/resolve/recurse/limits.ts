@@ -22,6 +22,8 @@ export const RECURSION_LIMITS = {
   triesPerServer: 3,
   /** Tries at all servers of a zone for one question. */
   triesPerZone: 16,
+  /** Servers of a zone that answer without being of use, for one question (Unbound: 5 retries); silent ones do not count. */
+  uselessServers: 5,
   /** Minimised questions for one name, and how many go up by one label (RFC 9156 section 2.3). */
   minimised: 10,
   minimisedByOne: 4,
@@ -30,6 +32,8 @@ export const RECURSION_LIMITS = {
   /** What is known of a server is forgotten after so many milliseconds, or beyond so many servers. */
   serverMs: 900_000,
   servers: 10_000,
+  /** Seconds for which a denial without an SOA is believed (RFC 2308 section 5 advises none; Unbound and Knot: 5). */
+  unprovenDenialTtl: 5,
   /** After a failed priming the hints are used for so long. */
   primingRetryMs: 5000,
 } as const;

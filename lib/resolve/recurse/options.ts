@@ -31,6 +31,8 @@ export interface RecursorOptions {
   ipv6: boolean;
   qnameMinimisation: 'off' | 'relaxed' | 'strict';
   hardenGlue: boolean;
+  /** Glue from beside the zone is looked up; where that fails, it is used. */
+  verifyGlue: boolean;
   /** DO in what name servers are asked. */
   dnssecOk: boolean;
   maxNameServers: number;
@@ -41,7 +43,9 @@ export interface RecursorOptions {
   maxAliases: number;
   deadlineMs: number;
   /** Seconds. */
+  negativeMinTtl: number;
   negativeMaxTtl: number;
+  minTtl: number;
   maxTtl: number;
   maxInFlight: number;
   rules: AddressRules;

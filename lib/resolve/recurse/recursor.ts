@@ -156,7 +156,7 @@ export class Recursor {
       try {
         return await this.#descend(name, type, job, configured);
       } catch (error) {
-        if (!(error instanceof ResolutionError)) throw error;
+        if (!(error instanceof ResolutionError) || error.isFinal) throw error;
         job.trace({ kind: 'failure', text: `${error.message}; resolved as if the zone was not configured` });
         return this.#descend(name, type, job, undefined);
       }
@@ -195,7 +195,9 @@ export class Recursor {
       try {
         meaning = await this.#asker.askZone(delegation, asked, job);
       } catch (error) {
-        if (!(error instanceof ResolutionError) || job.budget.queries >= job.budget.maxQueries) throw error;
+        if (!(error instanceof ResolutionError) || error.isFinal || job.budget.queries >= job.budget.maxQueries) {
+          throw error;
+        }
         if (!full && this.options.qnameMinimisation === 'relaxed') {
           minimise = false;
           continue;
@@ -290,7 +292,7 @@ export class Recursor {
     };
     const ns = this.rrsets.delegation(zone)?.ns;
     if (ns !== undefined) {
-      const delegation = { ...hints, servers: serversOf(ns, []), expiresAt: now + ns.ttl * 1000 };
+      const delegation = { ...hints, servers: serversOf(ns, [], false), expiresAt: now + ns.ttl * 1000 };
       this.known.addAddresses(delegation);
       if (delegation.servers.some(one => one.addresses.length > 0)) delegation.direct = [];
       return delegation;
@@ -325,7 +327,7 @@ export class Recursor {
     this.rrsets.put({ ...ns, ttl }, Rank.authoritative);
     const delegation: Delegation = {
       ...hints,
-      servers: serversOf(ns, meaning.kind === 'answer' ? meaning.additional : []),
+      servers: serversOf(ns, meaning.kind === 'answer' ? meaning.additional : [], false),
       expiresAt: this.clock.nowMs() + ttl * 1000,
     };
     this.known.addAddresses(delegation);
@@ -343,7 +345,7 @@ export class Recursor {
     const delegation: Delegation = {
       zone: ns.name,
       key: nameKey(ns.name),
-      servers: shuffled(serversOf(ns, glue), this.random),
+      servers: shuffled(serversOf(ns, glue, this.options.verifyGlue), this.random),
       addressless: 0,
       direct: [],
       expiresAt: now + ttl * 1000,

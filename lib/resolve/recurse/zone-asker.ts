@@ -48,7 +48,7 @@ export class ZoneAsker {
     let empty = 0;
     let reason: string | undefined;
     let networkError = false;
-    for (let round = 0; round < L.triesPerZone;) {
+    for (let round = 0; round < L.triesPerZone && given.size < L.uselessServers;) {
       const server = this.#pick(delegation, tries, given);
       if (server === undefined) {
         if (!this.#hasUnknownAddresses(delegation)) break;
@@ -152,7 +152,8 @@ export class ZoneAsker {
       response.set(asked.name, HEADER_SIZE);
       const message = decodeMessage(response);
       meaning = withoutPrivate(classify(message, asked, this.setting.options), this.setting.options.rules);
-    } catch {
+    } catch (error) {
+      if (error instanceof ResolutionError) throw error;
       return { kind: 'useless', rcode: Rcode.FORMERR };
     }
     if (job.traced) {

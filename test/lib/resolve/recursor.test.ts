@@ -11,8 +11,10 @@ import type { RecursionResult } from '../../../lib/resolve/recurse/knowledge.js'
 import type { AskServer, RecursorOptions } from '../../../lib/resolve/recurse/options.js';
 import { Recursor } from '../../../lib/resolve/recurse/recursor.js';
 import { configuredZones } from '../../../lib/resolve/recurse/zones.js';
+import { parsePrefix } from '../../../lib/base/address.js';
 import { systemRandom } from '../../../lib/base/random.js';
-import { ExtendedError, Rcode, Type, typeName } from '../../../lib/wire/iana.js';
+import { ExtendedError, Flag, Rcode, Type, typeName } from '../../../lib/wire/iana.js';
+import { encodeMessage } from '../../../lib/wire/message.js';
 import { encodeName, isAtOrBelow } from '../../../lib/wire/name.js';
 import { decodeRdata, encodeRdata } from '../../../lib/wire/rdata.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -39,6 +41,7 @@ function setUp(
     ipv6: false,
     qnameMinimisation: 'relaxed',
     hardenGlue: true,
+    verifyGlue: false,
     dnssecOk: true,
     maxNameServers: 20,
     nothingBelowNxdomain: true,
@@ -46,7 +49,9 @@ function setUp(
     maxDepth: 30,
     maxAliases: 11,
     deadlineMs: 5000,
+    negativeMinTtl: 0,
     negativeMaxTtl: 3600,
+    minTtl: 0,
     maxTtl: 86_400,
     maxInFlight: 100,
     rules: new AddressRules([], [], []),
@@ -132,6 +137,42 @@ describe('on the way', () => {
     expect(texts(await resolve('www.sub.example.com'))).toEqual(['A 10.0.0.4']);
     expect(rrsets.delegation(encodeName('sub.example.com'))).toBeUndefined();
   });
+  test("who refreshes an answer asks the parent again when its zone's own NS set is old", async () => {
+    const internet = smallInternet();
+    const { recursor, resolve, shift } = setUp({}, internet);
+    await resolve('www.example.com');
+    await resolve('example.com', Type.NS);
+    shift(280_000); // of the 300 s that the zone gives its NS set, and the hour that its parent does
+    const before = internet.asked.length;
+    await recursor.resolve(encodeName('www.example.com'), Type.A, { fresh: true });
+    expect(internet.asked.slice(before).map(one => one.server)).toEqual(['192.0.2.2', '192.0.2.10']);
+  });
+  test('addresses from beside a zone are looked up before they are used, where that is wanted', async () => {
+    const soa = 'ns.example. hostmaster.example. 1 3600 600 86400 300';
+    const internet = new FakeInternet()
+      .serve('192.0.2.1', '.', `. SOA ${soa}\n. NS a.root.\na.root. A 192.0.2.1\ncom. NS ns.com.\nns.com. A 192.0.2.2`)
+      .serve(
+        '192.0.2.2',
+        'com.',
+        `com. SOA ${soa}\nsister.com. NS ns.brother.com.\nbrother.com. NS ns2.brother.com.
+        ns.brother.com. A 192.0.2.66\nns2.brother.com. A 192.0.2.77`,
+      )
+      .serve('192.0.2.66', 'sister.com.', `sister.com. SOA ${soa}\nwww.sister.com. A 10.0.0.66`)
+      .serve('192.0.2.77', 'brother.com.', `brother.com. SOA ${soa}\nns.brother.com. A 192.0.2.77`)
+      .serve('192.0.2.77', 'sister.com.', `sister.com. SOA ${soa}\nwww.sister.com. A 10.0.0.77`);
+    const sister = async (verifyGlue: boolean) => {
+      const { resolve } = setUp({ verifyGlue }, internet);
+      return texts(await resolve('www.sister.com'));
+    };
+    expect(await sister(false)).toEqual(['A 10.0.0.66']);
+    expect(await sister(true)).toEqual(['A 10.0.0.77']);
+  });
+  test('a minimum lengthens what is kept, and what is kept grows older from there', async () => {
+    const { resolve, shift } = setUp({ minTtl: 1000 });
+    expect((await resolve('www.example.com')).answers[0].ttl).toBe(1000);
+    shift(990_000);
+    expect((await resolve('www.example.com')).answers[0].ttl).toBeLessThanOrEqual(10);
+  });
   test('a stub zone and a forward zone are asked where they are configured to be', async () => {
     const zones = configuredZones(
       [{ name: 'example.net', servers: ['192.0.2.11'], first: false, tcp: false, noCache: false }],
@@ -152,6 +193,48 @@ describe('hostile and broken servers', () => {
     const before = internet.asked.length;
     expect((await failure(resolve('www.fan.com'))).extendedError).toBe(ExtendedError.noReachableAuthority);
     expect(internet.asked.length - before).toBeLessThanOrEqual(3 + RECURSION_LIMITS.addressless);
+  });
+  test('a zone whose many servers refuse is given up after a few', async () => {
+    const names = Array.from({ length: 10 }, (_, i) => `ns${i}.many.com.`);
+    const soa = 'ns.example. hostmaster.example. 1 3600 600 86400 300';
+    const com = names.map((name, i) => `many.com. NS ${name}\n${name} A 192.0.2.${100 + i}`).join('\n');
+    const internet = new FakeInternet()
+      .serve('192.0.2.1', '.', `. SOA ${soa}\n. NS a.root.\na.root. A 192.0.2.1\ncom. NS ns.com.\nns.com. A 192.0.2.2`)
+      .serve('192.0.2.2', 'com.', `com. SOA ${soa}\n${com}`);
+    for (let i = 0; i < 10; i++) internet.serve(`192.0.2.${100 + i}`, 'other.com.', `other.com. SOA ${soa}`);
+    const { resolve } = setUp({ qnameMinimisation: 'off' }, internet);
+    expect((await failure(resolve('www.many.com'))).message).toMatch(/REFUSED/);
+    expect(internet.asked.length).toBe(3 + RECURSION_LIMITS.uselessServers);
+  });
+  test('a denial without an SOA is believed for a few seconds, and not below its name', async () => {
+    const { internet, resolve, shift } = setUp();
+    internet.override = (server, name, type) =>
+      server !== '192.0.2.10'
+        ? undefined
+        : encodeMessage({
+            id: 0,
+            flags: Flag.QR | Flag.AA | (name === 'none.example.com.' ? Rcode.NXDOMAIN : Rcode.NOERROR),
+            question: { name: encodeName(name), type, dnsClass: 1 },
+            answers: [],
+            authorities: [],
+            additionals: [],
+          });
+    expect((await resolve('none.example.com')).rcode).toBe(Rcode.NXDOMAIN);
+    const before = internet.asked.length;
+    expect((await resolve('none.example.com')).rcode).toBe(Rcode.NXDOMAIN);
+    expect(internet.asked.length).toBe(before);
+    expect((await resolve('below.none.example.com')).rcode).toBe(Rcode.NOERROR);
+    shift(6000);
+    const later = internet.asked.length;
+    await resolve('none.example.com');
+    expect(internet.asked.length).toBeGreaterThan(later);
+  });
+  test('an answer with a private address is refused where it is not to be stripped of it', async () => {
+    const ten = [parsePrefix('10.0.0.0/8', '')];
+    const { internet, resolve } = setUp({ rules: new AddressRules([], ten, [encodeName('glueless.com')], true) });
+    expect((await failure(resolve('www.example.com'))).extendedError).toBe(ExtendedError.blocked);
+    expect(internet.asked.length).toBe(4); // nobody else is asked
+    expect(texts(await resolve('www.glueless.com'))).toEqual(['A 10.0.0.3']);
   });
   test('chains and circles of aliases end', async () => {
     const { internet, resolve } = setUp();
