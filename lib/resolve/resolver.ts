@@ -340,7 +340,8 @@ export class Resolver {
     }
     const { extendedError, reason, message } = resolved;
     this.log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
-    const failure = this.#fail(query, asker, key, stale, { rcode: Rcode.SERVFAIL, extendedError });
+    const rcode = extendedError === ExtendedError.blocked ? Rcode.REFUSED : Rcode.SERVFAIL;
+    const failure = this.#fail(query, asker, key, stale, { rcode, extendedError });
     // Those who wait are shown what led to it; it is remembered for others.
     return failure.kind === 'error' && message !== undefined ? { kind: 'message', message, extendedError } : failure;
   }
@@ -517,9 +518,12 @@ function variantOf(query: Query, tenant: number): Variant {
   return { dnssecOk: query.dnssecOk, checkingDisabled: query.checkingDisabled, tenant };
 }
 
+/** What an upstream says of a question it will not or cannot answer is for the client to know. */
+const PASSED_ON = new Set<number>([Rcode.FORMERR, Rcode.NOTIMP, Rcode.REFUSED]);
+
 function failureRcode(response: Uint8Array): number {
   const rcode = response[3] & 0x0f;
-  return rcode === Rcode.REFUSED ? Rcode.REFUSED : Rcode.SERVFAIL;
+  return PASSED_ON.has(rcode) ? rcode : Rcode.SERVFAIL;
 }
 
 function flightKey(query: Query, tenant: number): string {

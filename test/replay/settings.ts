@@ -42,6 +42,21 @@ const LOCAL_KINDS: Readonly<Record<string, string>> = {
   block_aaaa_wdata: 'blockAaaa',
 };
 
+/** RFC 6890, but for what documentation uses. */
+const PRIVATE_ADDRESSES = [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '::/128',
+  '::1',
+  'fc00::/7',
+  'fe80::/10',
+];
+
 const yes = (value: string): boolean => value === 'yes' || value === 'on';
 
 export function setupOf(scenario: Scenario): Setup {
@@ -66,12 +81,17 @@ export function setupOf(scenario: Scenario): Setup {
     allow: [] as string[],
     identity: undefined as string | undefined,
     version: undefined as string | undefined,
-    local: { zones: [] as Record<string, unknown>[], records: [] as string[] },
+    local: { zones: [] as Record<string, unknown>[], records: [] as string[], authoritative: true },
   };
   const setup: Setup = { options: options as unknown as ServerOptions, wallSeconds: 1_700_000_000 };
   const { resolver, cache, stale, upstream } = options;
   if (scenario.dialect === 'deckard') {
     readDeckardHead(scenario.head, setup, options);
+    // Their set-up stands beside them, as code of another program.
+    if (/\bDNS rebinding\b/.test(scenario.title)) {
+      resolver.privateAddresses = PRIVATE_ADDRESSES;
+      resolver.privateAnswers = 'refuse';
+    }
     if (scenario.forwarding) {
       options.upstreams = resolver.rootHints as string[];
       resolver.recursive = false;
@@ -106,6 +126,9 @@ export function setupOf(scenario: Scenario): Setup {
         break;
       case 'harden-glue':
         resolver.hardenGlue = yes(value);
+        break;
+      case 'harden-unverified-glue':
+        resolver.verifyGlue = yes(value);
         break;
       case 'disable-edns-do':
         resolver.dnssecOk = !yes(value);
@@ -259,13 +282,18 @@ function readZoneOption(
 function readDeckardHead(
   head: readonly HeadOption[],
   setup: Setup,
-  options: { resolver: Record<string, unknown>; forwardZones: Record<string, unknown>[] },
+  options: {
+    resolver: Record<string, unknown>;
+    forwardZones: Record<string, unknown>[];
+    local: { records: string[]; authoritative: boolean };
+  },
 ): void {
   const { resolver } = options;
   resolver.qnameMinimisation = 'relaxed';
   setup.options.stale = {}; // as where its scenarios come from
   resolver.doNotQueryLocalhost = false; // the servers of many are there
   const forwarders: string[] = [];
+  const hints: { name?: string; addr?: string } = {};
   for (const { key, value } of head) {
     switch (key) {
       case 'stub-addr':
@@ -299,6 +327,11 @@ function readDeckardHead(
         break;
       case 'features':
       case 'feature-list': {
+        const hint = /^static_hint_(name|addr) *= *(\S+)$/.exec(value);
+        if (hint !== null) {
+          hints[hint[1] as 'name' | 'addr'] = hint[2];
+          break;
+        }
         const known = /^(min_ttl|max_ttl) *= *(\d+)$/.exec(value);
         if (known === null) throw new Unsupported(`feature ${value}`);
         const cache = (setup.options.cache ?? {}) as Record<string, unknown>;
@@ -308,6 +341,11 @@ function readDeckardHead(
       default:
         if (!IGNORED.has(key)) throw new Unsupported(`option ${key}`);
     }
+  }
+  if (hints.name !== undefined && hints.addr !== undefined) {
+    const reverse = `${hints.addr.split('.').reverse().join('.')}.in-addr.arpa`;
+    options.local.authoritative = false;
+    options.local.records.push(`${hints.name} A ${hints.addr}`, `${reverse} PTR ${hints.name}`);
   }
   if (forwarders.length > 0) options.forwardZones.push({ name: '.', servers: forwarders });
 }

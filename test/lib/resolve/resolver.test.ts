@@ -67,6 +67,14 @@ test('the table of flights is bounded; beyond it SERVFAIL at once', async () => 
   expect(t.resolver.stats.overloaded).toBe(1);
 });
 
+test('what the upstreams say of a question that they will not answer is passed on', async () => {
+  const rcodes: Record<string, number> = { 'odd.example.': 1, 'broken.example.': 2, 'new.example.': 4, 'no.example.': 5 };
+  const t = build(query => makeResponse(query, { rcode: rcodes[new Query(query).nameText] }));
+  for (const [name, rcode] of Object.entries(rcodes)) {
+    expect(await t.resolve(name)).toMatchObject({ kind: 'error', rcode });
+  }
+});
+
 test('silence ends in SERVFAIL within the deadline', async () => {
   const t = build(() => undefined, { upstream: { deadlineMs: 3000 } });
   let outcome: Resolution | undefined;
