@@ -153,8 +153,15 @@ export class Engine implements Disposable {
     return this.native.refuse(query, rcode, extendedError);
   }
 
-  insert(response: Uint8Array, variant: Variant, wallSeconds: number, scope?: Uint8Array): number {
-    return this.native.insert(response, variantFlags(variant), variant.tenant ?? 0, wallSeconds, scope);
+  /** @param adUnknown it was asked for with neither AD nor DO: who wants to know of validation finds nothing */
+  insert(
+    response: Uint8Array,
+    variant: Variant,
+    wallSeconds: number,
+    { scope, adUnknown = false }: { scope?: Uint8Array; adUnknown?: boolean } = {},
+  ): number {
+    const flags = variantFlags(variant) | (adUnknown ? VariantFlag.adUnknown : 0);
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, scope);
   }
   /** The same for an answer of our own: AA stays as it is. */
   insertOwn(response: Uint8Array, variant: Variant, wallSeconds: number): number {

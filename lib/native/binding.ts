@@ -35,7 +35,7 @@ export const Control = {
 } as const;
 export const ControlFlag = { udp: 1, allowStale: 2 } as const;
 /** `authoritative` is no part of the key: the answer inserted is our own. */
-export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2, authoritative: 4 } as const;
+export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2, authoritative: 4, adUnknown: 8 } as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
 export const Policy = { s3fifo: 0, lru: 1 } as const;
 export const TICKS_PER_SECOND = 16;

@@ -15,7 +15,7 @@ import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
-import { scrubResponse } from '../wire/scrub.js';
+import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { answerChaos, type ServerIdentity } from './chaos.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
@@ -146,12 +146,12 @@ export class Resolver {
     const { tenant } = asker;
     const cached: Resolution = { kind: 'cached', tenant };
     const code = query.dnsClass === Class.IN ? this.engine.answer(query.message, { tenant }) : -1;
-    if (code >= 0) return Promise.resolve(cached);
+    if (code >= 0 || this.#derive(query, tenant)) return Promise.resolve(cached);
     const stale = code === MISS_WITH_STALE && this.options.staleEnabled ? cached : this.#stale(query);
     if (stale === undefined) return this.#join(query, asker, undefined);
     if (!query.recursionDesired && this.recursor?.serves(query.name, query.type) === true) {
       // Whoever asks without it gets what there is; it is made fresh for all.
-      this.prefetch(withRecursion(query), tenant);
+      this.prefetch(query, tenant);
       return Promise.resolve(stale);
     }
     const flight = this.#join(query, asker, stale);
@@ -177,6 +177,17 @@ export class Resolver {
         resolve(resolution);
       });
     });
+  }
+
+  /** An answer that others asked for with DO serves those who ask without it. */
+  #derive(query: Query, tenant: number): boolean {
+    if (query.dnssecOk || query.dnsClass !== Class.IN || !query.recursionDesired || !isPlainType(query.type))
+      return false;
+    if (this.options.forwardClientSubnet && query.clientSubnet !== undefined) return false;
+    const signed = this.engine.peek(query.name, query.type, { ...variantOf(query, tenant), dnssecOk: true });
+    if (signed === undefined || signed.remainingSeconds <= 0) return false;
+    const message = withoutDnssec(signed.message);
+    return this.engine.insertOwn(message, variantOf(query, tenant), this.clock.wallSeconds()) > 0;
   }
 
   #stale(query: Query): Resolution | undefined {
@@ -213,7 +224,7 @@ export class Resolver {
     }
     this.#prefetchesThisSecond++;
     this.stats.prefetches++;
-    void this.#join(query, { protocol: 'internal', tenant, fresh: true }, { kind: 'cached', tenant }).then(
+    void this.#join(asRefresh(query), { protocol: 'internal', tenant, fresh: true }, { kind: 'cached', tenant }).then(
       resolution => {
         if (resolution.kind !== 'message') this.#retryPrefetch(query, tenant);
       },
@@ -241,7 +252,9 @@ export class Resolver {
   }
 
   #join(query: Query, asker: KnownAsker, stale: Resolution | undefined): Promise<Resolution> {
-    const key = flightKey(query, asker.tenant);
+    // What a recursor finds says the same to all of them.
+    const asksUpstream = this.recursor?.serves(query.name, query.type) !== true;
+    const key = flightKey(query, asker.tenant, asksUpstream && query.authenticData);
     const existing = this.#flights.get(key);
     if (existing !== undefined) {
       this.stats.coalesced++;
@@ -395,14 +408,15 @@ export class Resolver {
     if (!query.recursionDesired || query.dnsClass !== Class.IN || this.#hookDrops(query, asker, message, upstream))
       return message;
     const variant = variantOf(query, asker.tenant);
-    let stored = this.engine.insert(message, variant, this.clock.wallSeconds(), scope);
+    const asked = { scope, adUnknown: !query.authenticData && !query.dnssecOk };
+    let stored = this.engine.insert(message, variant, this.clock.wallSeconds(), asked);
     if (stored === Status.foreignRecords) {
       try {
         const scrubbed = scrubResponse(message);
         if (scrubbed === undefined) stored = Status.malformed;
         else {
           message = scrubbed;
-          stored = this.engine.insert(message, variant, this.clock.wallSeconds(), scope);
+          stored = this.engine.insert(message, variant, this.clock.wallSeconds(), asked);
         }
       } catch {
         stored = Status.malformed;
@@ -526,8 +540,12 @@ function failureRcode(response: Uint8Array): number {
   return PASSED_ON.has(rcode) ? rcode : Rcode.SERVFAIL;
 }
 
-function flightKey(query: Query, tenant: number): string {
-  const bits = (query.dnssecOk ? 1 : 0) | (query.checkingDisabled ? 2 : 0) | (query.recursionDesired ? 4 : 0);
+function flightKey(query: Query, tenant: number, authenticData: boolean): string {
+  const bits =
+    (query.dnssecOk ? 1 : 0) |
+    (query.checkingDisabled ? 2 : 0) |
+    (query.recursionDesired ? 4 : 0) |
+    (authenticData && !query.dnssecOk ? 8 : 0);
   const subnet = query.clientSubnet;
   const name = Buffer.from(query.name.buffer, query.name.byteOffset, query.name.length).toString('latin1');
   const key = `${tenant} ${query.type} ${query.dnsClass} ${bits} ${name}`;
@@ -545,10 +563,11 @@ function infoOf(query: Query, asker: Asker): QueryInfo {
   };
 }
 
-/** The query as if its asker wanted recursion. */
-function withRecursion(query: Query): Query {
+/** The query as if its asker wanted recursion, and to know of validation: so its answer is good for all. */
+function asRefresh(query: Query): Query {
   const message = query.message.slice();
-  message[2] |= 1;
+  message[2] |= Flag.RD >> 8;
+  message[3] |= Flag.AD;
   return new Query(message);
 }
 

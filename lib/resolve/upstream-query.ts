@@ -1,6 +1,6 @@
-// The query that goes upstream for a client's: one's own OPT, the client's DO and CD, AD always (RFC 6840 section 5.7),
+// The query that goes upstream for a client's: one's own OPT, the client's DO, CD and AD,
 // nothing of COOKIE, padding or keepalive, the client's subnet only where configured.
-import { Class, HEADER_SIZE, Type } from '../wire/iana.js';
+import { Class, Flag, HEADER_SIZE, Type } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 
 export interface UpstreamQueryOptions {
@@ -14,7 +14,7 @@ export function buildUpstreamQuery(query: Query, options: UpstreamQueryOptions):
   const optionLength = subnet === undefined ? 0 : 8 + subnet.address.length;
   const message = new Uint8Array(HEADER_SIZE + questionLength + 11 + optionLength);
   message[2] = query.recursionDesired ? 0x01 : 0x00;
-  message[3] = 0x20 | (query.checkingDisabled ? 0x10 : 0);
+  message[3] = (query.authenticData ? Flag.AD : 0) | (query.checkingDisabled ? Flag.CD : 0);
   message[5] = 1;
   message[11] = 1;
   message.set(query.message.subarray(HEADER_SIZE, query.questionEnd), HEADER_SIZE);

@@ -63,6 +63,9 @@ export class Query {
   get recursionDesired(): boolean {
     return (this.flags & Flag.RD) !== 0;
   }
+  get authenticData(): boolean {
+    return (this.flags & Flag.AD) !== 0;
+  }
   get checkingDisabled(): boolean {
     return (this.flags & Flag.CD) !== 0;
   }

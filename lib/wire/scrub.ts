@@ -34,6 +34,20 @@ export function scrubResponse(octets: Uint8Array): Uint8Array | undefined {
   return encodeMessage({ ...message, answers: kept, additionals: [] });
 }
 
+/** What a client is not shown without DO, unless it asked for just that (RFC 4035 section 3.2.1, RFC 5155 section 7). */
+const DNSSEC_TYPES = new Set<number>([Type.RRSIG, Type.NSEC, Type.NSEC3]);
+
+/** Whether a question is answered the same with and without DO, but for records that prove the answer. */
+export const isPlainType = (type: number): boolean => !DNSSEC_TYPES.has(type) && type !== Type.ANY;
+
+/** The answer to a client without DO, made of that to one with it. */
+export function withoutDnssec(octets: Uint8Array): Uint8Array {
+  const message: Message = decodeMessage(octets);
+  const shown = (records: ResourceRecord[]): ResourceRecord[] => records.filter(one => !DNSSEC_TYPES.has(one.type));
+  const { answers, authorities } = message;
+  return encodeMessage({ ...message, answers: shown(answers), authorities: shown(authorities), additionals: [] });
+}
+
 function coversType(record: ResourceRecord, type: number): boolean {
   return record.type === Type.RRSIG && record.data.length > 2 && ((record.data[0] << 8) | record.data[1]) === type;
 }

@@ -30,7 +30,9 @@ constexpr uint32_t kFlagAllowStale = 2;
 
 constexpr uint32_t kVariantDnssecOk = 1;
 constexpr uint32_t kVariantCheckingDisabled = 2;
-constexpr uint32_t kVariantAuthoritative = 4;  // no part of the key: the answer is our own
+// No part of the key: the answer is our own; it was asked for with neither AD nor DO.
+constexpr uint32_t kVariantAuthoritative = 4;
+constexpr uint32_t kVariantAdUnknown = 8;
 
 int32_t ResultOf(const udp::Response& response) {
   switch (response.verdict) {
@@ -194,6 +196,7 @@ struct CacheMethods {
     GetUint32(env, args.values[1], &flags);
     insert.prepare.response = response;
     insert.prepare.authoritative = (flags & kVariantAuthoritative) != 0;
+    insert.prepare.ad_unknown = (flags & kVariantAdUnknown) != 0;
     insert.prepare.ttl = self->ttl_;
     insert.prepare.random = self->reader_->Random();
     insert.now = self->Now();

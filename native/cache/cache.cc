@@ -148,7 +148,8 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
   shard_of(key).Find(
       {.key = key, .now = args.now, .stale_window = TicksFromSeconds(stale_window), .stale_ttl_seconds = stale_ttl},
       out, &counters, &found);
-  const bool usable = found.found && !Forgotten(found, key);
+  const bool told = (found.header.flags & entry_flag::kAdUnknown) == 0 || !args.query.wants_ad();
+  const bool usable = found.found && told && !Forgotten(found, key);
   const int32_t remaining = TicksUntil(found.header.expires, args.now);
   if (!usable || remaining <= 0) [[unlikely]] {
     answer->has_stale = usable;

@@ -13,9 +13,10 @@ inline constexpr uint8_t kCheckingDisabled = 0x02;
 inline constexpr uint8_t kFailure = 0x04;  // a resolution failure (RFC 9520), beside the answer it must not displace
 inline constexpr uint8_t kExtra = 0x08;    // tenant or subnet octets follow the message
 inline constexpr uint8_t kKeyMask = 0x0F;
-inline constexpr uint8_t kNegative = 0x10;  // NXDOMAIN, NODATA or failure: lives in the negative quota
-inline constexpr uint8_t kWalk = 0x20;      // too many or too distant TTLs for the table: found by walking
-inline constexpr uint8_t kPad = 0x80;       // no entry: unused space before the log's end
+inline constexpr uint8_t kNegative = 0x10;   // NXDOMAIN, NODATA or failure: lives in the negative quota
+inline constexpr uint8_t kWalk = 0x20;       // too many or too distant TTLs for the table: found by walking
+inline constexpr uint8_t kAdUnknown = 0x40;  // asked for without AD: its clear AD says nothing (RFC 6840 section 5.7)
+inline constexpr uint8_t kPad = 0x80;        // no entry: unused space before the log's end
 }  // namespace entry_flag
 
 struct Variant {

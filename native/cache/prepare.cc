@@ -236,7 +236,7 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   Store16(copy.data() + 2, flags & (args.authoritative ? kept | wire::flag::kAa : kept));
   Store16(copy.data() + 10, survey.kept_additional);
   image->ttl_count = 0;
-  image->flags = 0;
+  image->flags = args.ad_unknown ? entry_flag::kAdUnknown : 0;
   image->subnet_scope = survey.subnet_scope;
   image->message = copy;
 

@@ -10,9 +10,10 @@ struct PrepareArgs {
   Bytes response;
   uint32_t wall_seconds = 0;  // Unix time, for signature expiry only; 0 = unknown, signatures do not limit
   TtlPolicy ttl = {};
-  uint32_t random = 0;         // for jitter
+  uint32_t random = 0;  // for jitter
   // An answer of our own: its AA is kept, that of a server's never is; no minimum lengthens its TTLs.
   bool authoritative = false;
+  bool ad_unknown = false;  // the query had neither AD nor DO
 };
 
 // Work memory for one image; one a thread. 64 KiB.

@@ -20,7 +20,11 @@ class TestCache {
 
   Status Insert(const Buffer& response, cache::Variant variant = {}) {
     cache::EntryImage image;
-    return cache->Insert({.prepare = {.response = response, .wall_seconds = wall, .ttl = ttl},
+    return cache->Insert({.prepare = {.response = response,
+                                      .wall_seconds = wall,
+                                      .ttl = ttl,
+                                      .authoritative = authoritative,
+                                      .ad_unknown = ad_unknown},
                           .variant = variant,
                           .now = TicksFromSeconds(now)},
                          scratch.get(), &image);
@@ -45,6 +49,8 @@ class TestCache {
   Buffer answer;
   uint32_t now = 1000;
   uint32_t wall = 0;
+  bool authoritative = false;
+  bool ad_unknown = false;
   cache::TtlPolicy ttl;
 };
 

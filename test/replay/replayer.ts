@@ -294,8 +294,10 @@ class Run {
   #entryFor(pending: Pending): Entry | 'silence' | undefined {
     const has = (range: Range): boolean => this.#isOpen(range, pending.address);
     const { ranges, dialect } = this.scenario;
+    // In the caches' dialect the last entry that matches answers.
+    const entriesOf = ({ entries }: Range): Entry[] => (this.scenario.forwarding ? [...entries].reverse() : entries);
     const find = (range: Range): Entry | undefined =>
-      range.entries.find(
+      entriesOf(range).find(
         entry => mismatch(entry, pending.packet, 'strict', { dialect: 'deckard', forwarding: false }) === undefined,
       );
     if (dialect === 'deckard' && !this.scenario.forwarding) {

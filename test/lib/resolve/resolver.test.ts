@@ -11,6 +11,8 @@ import { resolverOptionsOf, tunablesOf } from '../../../lib/server/tunables.js';
 import { Exchanger } from '../../../lib/upstream/exchange.js';
 import { Upstream } from '../../../lib/upstream/upstream.js';
 import { Type } from '../../../lib/wire/iana.js';
+import { encodeMessage } from '../../../lib/wire/message.js';
+import { encodeName } from '../../../lib/wire/name.js';
 import { Query } from '../../../lib/wire/query.js';
 import { encodeRdata } from '../../../lib/wire/rdata.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
@@ -68,11 +70,51 @@ test('the table of flights is bounded; beyond it SERVFAIL at once', async () => 
 });
 
 test('what the upstreams say of a question that they will not answer is passed on', async () => {
-  const rcodes: Record<string, number> = { 'odd.example.': 1, 'broken.example.': 2, 'new.example.': 4, 'no.example.': 5 };
+  const rcodes: Record<string, number> = {
+    'odd.example.': 1,
+    'broken.example.': 2,
+    'new.example.': 4,
+    'no.example.': 5,
+  };
   const t = build(query => makeResponse(query, { rcode: rcodes[new Query(query).nameText] }));
   for (const [name, rcode] of Object.entries(rcodes)) {
     expect(await t.resolve(name)).toMatchObject({ kind: 'error', rcode });
   }
+});
+
+test('an answer with signatures serves those who did not ask for them, without; signatures themselves it does not', async () => {
+  const record = (type: number, data: string) => ({
+    name: encodeName('signed.example'),
+    type,
+    dnsClass: 1,
+    ttl: 300,
+    data: encodeRdata(type, data, '.'),
+  });
+  const signature = 'A 13 2 300 20500101000000 20200101000000 1 example. AAAA';
+  const t = build(query => {
+    const { name, type } = new Query(query);
+    const answers = [record(Type.A, '192.0.2.1'), record(Type.RRSIG, signature)].filter(
+      one => type === Type.A || one.type === type,
+    );
+    const octets = encodeMessage({
+      id: 0,
+      flags: 0x8180,
+      question: { name, type, dnsClass: 1 },
+      answers,
+      authorities: [],
+      additionals: [],
+    });
+    octets.set(query.subarray(0, 2));
+    return Buffer.from(octets);
+  });
+  await t.resolve('signed.example', { dnssecOk: true });
+  expect(await t.resolve('signed.example')).toMatchObject({ kind: 'cached' });
+  expect(t.udp.asked).toHaveLength(1);
+  const length = t.engine.answer(makeQuery('signed.example'));
+  expect(decode(t.engine.reply.subarray(0, length)).answers).toHaveLength(1);
+  await t.resolve('signed.example', { type: 'RRSIG', dnssecOk: true });
+  await t.resolve('signed.example', { type: 'RRSIG' });
+  expect(t.udp.asked).toHaveLength(3);
 });
 
 test('silence ends in SERVFAIL within the deadline', async () => {

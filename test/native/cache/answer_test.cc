@@ -71,6 +71,27 @@ TEST(Answer, AuthenticDataOnlyForThoseWhoAsk) {
   EXPECT_NE(wire::Flags(t.answer.data()) & 0x20, 0);
 }
 
+TEST(Answer, AskedForWithoutAdSaysNothingToThoseWhoWantToKnow) {
+  TestCache t;
+  t.ad_unknown = true;
+  ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
+  EXPECT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_FALSE(t.Hits(Query("a.example", 1, 1, 0x0120)));
+  t.ad_unknown = false;
+  ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
+  EXPECT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_TRUE(t.Hits(Query("a.example", 1, 1, 0x0120)));
+}
+
+TEST(Answer, OursIsNotLengthenedByAMinimum) {
+  TestCache t;
+  t.ttl.min_seconds = 1000;
+  t.authoritative = true;
+  ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
+  t.now += 999;
+  EXPECT_FALSE(t.Hits(Query("a.example")));
+}
+
 TEST(Answer, TooGreatForTheClientIsCutToTheQuestionWithTc) {
   TestCache t;
   MessageBuilder builder(1, 0x8180);
