@@ -45,6 +45,11 @@ export function parsePrefix(text: string, option: string): AddressPrefix {
   return { family: family as 4 | 6, bits, octets: addressOctets(address) };
 }
 
+/** The octets with all but their first `bits` bits cleared. */
+export function maskedOctets(octets: Uint8Array, bits: number): Uint8Array {
+  return octets.map((octet, i) => octet & (bits >= 8 * i + 8 ? 0xff : bits <= 8 * i ? 0 : 0xff00 >> (bits - 8 * i)));
+}
+
 /** Text of 4 or 16 octets (RFC 5952 section 4). */
 export function formatAddress(octets: Uint8Array): string {
   if (octets.length === 4) return `${octets[0]}.${octets[1]}.${octets[2]}.${octets[3]}`;

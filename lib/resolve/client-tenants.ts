@@ -1,4 +1,4 @@
-// Which tenant each client belongs to, as `onQuery` has said. The listeners in JavaScript read it here; the native plane
+// Which tenant each client belongs to, as `onQuery` has said, or which view. The listeners in JavaScript read it here; the native plane
 // has a copy of its own, so that hits of tenants stay native.
 //
 // Bound: `clients` addresses; the one set longest ago goes first, and that client is simply unknown again.
@@ -7,6 +7,7 @@ import { BoundedMap } from '../base/bounded-map.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { MAX_TENANT } from '../cache/engine.js';
+import type { Views } from './views.js';
 
 export interface TenantSink {
   setTenant(address: Uint8Array, tenant: number, seconds: number): void;
@@ -22,6 +23,8 @@ export class ClientTenants {
     private readonly clock: Clock,
     clients: number,
     private readonly seconds: number,
+    /** Set: they decide, and nobody is asked. */
+    private readonly views: Pick<Views, 'tagOf'> | undefined = undefined,
   ) {
     this.#known = new BoundedMap(clients);
   }
@@ -33,7 +36,14 @@ export class ClientTenants {
   /** Undefined: not known, or not any more. */
   tenantOf(address: string): number | undefined {
     const found = this.#known.get(address);
-    return found !== undefined && found.untilMs > this.clock.nowMs() ? found.tenant : undefined;
+    return found !== undefined && found.untilMs > this.clock.nowMs() ? found.tenant : this.viewOf(address);
+  }
+
+  /** The tag of a client's view, where there are views; the native copy learns of it. */
+  viewOf(address: string): number | undefined {
+    const tag = this.views?.tagOf(address);
+    if (tag !== undefined) this.remember(address, tag);
+    return tag;
   }
 
   remember(address: string, tenant: number): void {

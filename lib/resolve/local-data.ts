@@ -47,8 +47,7 @@ export function parseLocalRecord(line: string): ResourceRecord {
   };
 }
 
-export type LocalAnswer =
-  { kind: 'message'; message: Uint8Array } | { kind: 'alias'; target: Uint8Array } | { kind: 'refused' };
+export type LocalAnswer = { kind: 'message' | 'refused'; message: Uint8Array } | { kind: 'alias'; target: Uint8Array };
 
 interface LocalQuery {
   message: Uint8Array;
@@ -57,18 +56,23 @@ interface LocalQuery {
   dnsClass: number;
 }
 
+export interface LocalDataSettings {
+  zones: readonly { name: string; kind: LocalZoneKind }[];
+  records: readonly string[];
+  /** AA in what is answered. */
+  authoritative: boolean;
+}
+
 export class LocalData {
   readonly #zones: ReadonlyMap<string, LocalZoneKind>;
   readonly #names = new Map<string, ResourceRecord[]>();
   /** Names that others with records lie below. */
   readonly #nonTerminals = new Set<string>();
 
-  /** @param authoritative AA in what is answered */
-  constructor(
-    zones: readonly { name: string; kind: LocalZoneKind }[],
-    records: readonly string[],
-    private readonly authoritative = true,
-  ) {
+  readonly #authoritative: boolean;
+
+  constructor({ zones, records, authoritative }: LocalDataSettings) {
+    this.#authoritative = authoritative;
     this.#zones = new Map(zones.map(({ name, kind }) => [nameKey(foldName(encodeName(name))), kind]));
     for (const record of records.map(parseLocalRecord)) {
       const key = nameKey(record.name);
@@ -96,7 +100,7 @@ export class LocalData {
       zone = above;
       break;
     }
-    if (kind === 'refuse') return { kind: 'refused' };
+    if (kind === 'refuse') return { ...this.#deny(query, Rcode.REFUSED, undefined), kind: 'refused' };
     if (kind === 'nxdomain') return this.#deny(query, Rcode.NXDOMAIN, zone);
     if (kind === 'nodata') return this.#deny(query, Rcode.NOERROR, zone);
     const records = this.#names.get(nameKey(kind === 'redirect' ? zone! : name));
@@ -105,7 +109,7 @@ export class LocalData {
       if (alias !== undefined && type !== Type.CNAME) return { kind: 'alias', target: alias.data };
       const answers = records.filter(one => one.type === type).map(one => ({ ...one, name }));
       if (answers.length > 0) {
-        const message = buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative: this.authoritative });
+        const message = buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative: this.#authoritative });
         return { kind: 'message', message };
       }
       const others = kind === 'typeTransparent' || kind === 'blockA' || kind === 'blockAaaa';
@@ -119,7 +123,7 @@ export class LocalData {
     return this.#deny(query, exists ? Rcode.NOERROR : Rcode.NXDOMAIN, zone);
   }
 
-  #deny(query: LocalQuery, rcode: number, zone: Uint8Array | undefined): LocalAnswer {
+  #deny(query: LocalQuery, rcode: number, zone: Uint8Array | undefined): { kind: 'message'; message: Uint8Array } {
     const soa =
       zone === undefined
         ? []
@@ -128,9 +132,9 @@ export class LocalData {
           );
     return {
       kind: 'message',
-      message: buildResponse(query, { rcode, authorities: soa, authoritative: this.authoritative }),
+      message: buildResponse(query, { rcode, authorities: soa, authoritative: this.#authoritative }),
     };
   }
 }
 
-export const NO_LOCAL_DATA = new LocalData([], []);
+export const NO_LOCAL_DATA = new LocalData({ zones: [], records: [], authoritative: true });

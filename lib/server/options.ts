@@ -37,197 +37,231 @@ const zoneShape = {
   /** Ask for each answer anew. */
   noCache: z.boolean().default(false),
 };
+/** Answers of one's own. */
+const localShape = z.strictObject({
+  zones: z
+    .array(z.strictObject({ name: domainName, kind: z.enum(LOCAL_ZONE_KINDS) }))
+    .max(100_000)
+    .default([]),
+  /** `name [ttl] type data`, as in a zone file; names are absolute. */
+  records: z
+    .array(z.string().superRefine(custom(text => parseLocalRecord(text))))
+    .max(100_000)
+    .default([]),
+  /** AA in what is answered from here. */
+  authoritative: z.boolean().default(true),
+});
 const seconds = (max: number) => z.number().int().min(0).max(max);
 
-export const serverSchema = z.strictObject({
-  /** Addresses to answer on, UDP and TCP. */
-  listen: z.array(listenAddress).min(1).max(64).default(['127.0.0.1:5300', '[::1]:5300']),
-  /** `native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run. */
-  udp: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
-  /** Receiving threads for each address; 0 = one a core. */
-  threads: count(0, 256).default(0),
-  /** Bind each thread to one core. */
-  pin: z.boolean().default(false),
-  /** Clients that may ask; empty = everybody that reaches the address. */
-  allow: z.array(prefix).max(4096).default([]),
-  tcp: z
-    .strictObject({
-      enabled: z.boolean().default(true),
-      maxConnections: count(1, 100_000).default(1000),
-      idleTimeoutMs: count(100, 3_600_000).default(10_000), // RFC 7766 section 6.2.3: a few seconds
-      maxPipelined: count(1, 65_535).default(128),
-      maxQueuedBytes: count(65_537, 2 ** 30).default(2 ** 20),
-    })
-    .prefault({}),
-  cache: z
-    .strictObject({
-      ...regionShape,
-      memory: memoryOption.default('128MiB'),
-      /** A file to keep it in, on tmpfs or a disk: warm after a restart, common to the servers that name it. */
-      file: pathOption.optional(),
-      averageEntryBytes: count(64, 65_536).default(184),
-      /** Octets of the RRset cache, where there is recursion; default: twice `memory`. */
-      rrsetMemory: memoryOption.optional(),
-      minTtlSeconds: seconds(86_400).default(0),
-      maxTtlSeconds: count(1, 604_800).default(86_400), // RFC 8767 section 4: no more than 7 days
-      negativeMinTtlSeconds: seconds(10_800).default(0),
-      negativeMaxTtlSeconds: count(1, 10_800).default(3600), // RFC 2308 section 5: 1 to 3 hours
-      ttlJitterPercent: count(0, 50).default(0),
-      rotate: z.boolean().default(false),
-    })
-    .prefault({}),
-  stale: z
-    .strictObject({
-      enabled: z.boolean().default(true),
-      windowSeconds: count(1, 259_200).default(86_400), // RFC 8767 section 5: 1 to 3 days
-      ttlSeconds: count(1, 300).default(30), // RFC 8767 section 4
-      clientTimeoutMs: count(0, 60_000).default(1800), // RFC 8767 section 5
-      retrySeconds: count(1, 300).default(30), // RFC 8767 section 5
-    })
-    .prefault({}),
-  failure: z
-    .strictObject({
-      firstSeconds: count(1, 300).default(5), // RFC 9520 section 3.2
-      maxSeconds: count(1, 300).default(300), // RFC 9520 section 3.2: at most 5 minutes
-    })
-    .prefault({}),
-  prefetch: z
-    .strictObject({
-      enabled: z.boolean().default(true),
-      /** Share of the TTL, before its end, in which a popular entry is refreshed; half of it for less popular ones. */
-      share: z.number().min(0).max(0.9).default(0.1),
-      maxPerSecond: count(0, 1_000_000).default(500),
-      /** Hits since it was stored that make an entry popular enough; one with just so many has half the share. */
-      minHits: count(0, 3).default(2),
-      /** Probabilistic early refresh exp(-remaining / beta); 0 = off. */
-      earlyRefreshBetaSeconds: z.number().min(0).max(3600).default(0),
-    })
-    .prefault({}),
-  /** Clients that `onQuery` sorts into tenants, which share no answers. */
-  tenants: z
-    .strictObject({
-      enabled: z.boolean().default(false),
-      /** Client addresses remembered; of others `onQuery` is asked again. */
-      clients: count(16, 1_048_576).default(65_536),
-      /** How long a client's tenant is remembered. */
-      seconds: count(1, 86_400).default(300),
-    })
-    .prefault({}),
-  /** Where misses go. Strings, or named groups for `onQuery`; the group `default` serves everything else. */
-  upstreams: z
-    .union([
-      z.array(upstreamAddress).max(64),
-      z
-        .record(z.string().min(1), z.array(upstreamAddress).min(1).max(64))
-        .refine(groups => 'default' in groups, 'expected a group named "default"'),
-    ])
-    .default([]),
-  /** Resolution from the root down. */
-  resolver: z
-    .strictObject({
-      /** Default: where no upstream is given. */
-      recursive: z.boolean().optional(),
-      /** Addresses of root servers in the place of those built in. */
-      rootHints: z.array(address).min(1).max(64).optional(),
-      /** Where name servers listen. */
-      port: count(1, 65_535).default(53),
-      /** Threads that resolve beside the main one; default: 2 on machines of four cores and more, else none. */
-      workers: count(0, 64).optional(),
-      ipv4: z.boolean().default(true),
-      ipv6: z.boolean().default(true),
-      /** RFC 9156; `relaxed` asks for the whole name where a server fails at a part of it. */
-      qnameMinimisation: z.enum(['off', 'relaxed', 'strict']).default('relaxed'),
-      /** RFC 8020. */
-      nothingBelowNxdomain: z.boolean().default(true),
-      /** Ask name servers for signatures (DO), so that clients may have them. */
-      dnssecOk: z.boolean().default(true),
-      /** Name servers of a zone that are looked at and shown; of more the first ones. */
-      maxNameServers: count(1, 100).default(RECURSION_LIMITS.nsRecords),
-      /** Addresses that come with a referral are believed only inside the zone of those who give them. */
-      hardenGlue: z.boolean().default(true),
-      /** Addresses of name servers from beside the zone are looked up before they are used. */
-      verifyGlue: z.boolean().default(false),
-      maxQueries: count(1, 1000).default(RECURSION_LIMITS.queries),
-      maxDepth: count(1, 100).default(RECURSION_LIMITS.depth),
-      maxAliases: count(0, 100).default(RECURSION_LIMITS.aliases),
-      /** Servers that are never asked. */
-      doNotQuery: z.array(prefix).max(4096).default([]),
-      doNotQueryLocalhost: z.boolean().default(true),
-      /** Addresses that names of the outside may not have (rebinding), but for those of `privateDomains`. */
-      privateAddresses: z.array(prefix).max(4096).default([]),
-      privateDomains: z.array(domainName).max(4096).default([]),
-      /** What becomes of an answer with such an address: it goes without, or is refused. */
-      privateAnswers: z.enum(['strip', 'refuse']).default('strip'),
-    })
-    .prefault({}),
-  /** Zones whose servers are given: asked as authoritative servers are. */
-  stubZones: z
-    .array(
-      z.strictObject({ ...zoneShape, /** Ask for the zone's own NS set first. */ prime: z.boolean().default(false) }),
-    )
-    .max(4096)
-    .default([]),
-  /** Zones whose questions go to other resolvers. */
-  forwardZones: z.array(z.strictObject(zoneShape)).max(4096).default([]),
-  /** Answers of one's own. */
-  local: z
-    .strictObject({
-      zones: z
-        .array(z.strictObject({ name: domainName, kind: z.enum(LOCAL_ZONE_KINDS) }))
-        .max(100_000)
-        .default([]),
-      /** `name [ttl] type data`, as in a zone file; names are absolute. */
-      records: z
-        .array(z.string().superRefine(custom(text => parseLocalRecord(text))))
-        .max(100_000)
-        .default([]),
-      /** AA in what is answered from here. */
-      authoritative: z.boolean().default(true),
-    })
-    .prefault({}),
-  upstream: z
-    .strictObject({
-      deadlineMs: count(50, 60_000).default(5000),
-      hedge: z.boolean().default(true),
-      maxInFlight: count(1, 65_536).default(2048),
-      maxTotal: count(1, 65_536).default(8192),
-      udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
-      clientSubnet: z.enum(['strip', 'forward']).default('strip'),
-    })
-    .prefault({}),
-  missRing: z
-    .strictObject({
-      flights: count(16, 65_536).default(4096),
-      waiters: count(16, 1_048_576).default(16_384),
-    })
-    .prefault({}),
-  /** Save the cache to a file at intervals and at the end, and load it at the start. */
-  snapshot: z
-    .strictObject({
-      file: pathOption,
-      /** 0 = only at the end. */
-      intervalSeconds: count(0, 86_400).default(300),
-    })
-    .optional(),
-  /** Ask for names at the start: from a list, or the most frequent ones of a query log. */
-  warm: z
-    .strictObject({
-      file: pathOption,
-      top: count(1, 1_000_000).default(10_000),
-      perSecond: count(1, 1_000_000).default(100),
-    })
-    .optional(),
-  /** Greatest UDP reply. */
-  udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
-  receiveBufferBytes: count(4096, 2 ** 30).default(4 * 2 ** 20),
-  localZones: z.boolean().default(true),
-  /** Told to those who ask for id.server or version.server in class CH; nothing is told without them. */
-  identity: z.string().min(1).max(255).optional(),
-  version: z.string().min(1).max(255).optional(),
-  /** Prometheus text and /healthz; not served without it. */
-  metrics: listenAddress.optional(),
-  log: z.strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
-});
+export const serverSchema = z
+  .strictObject({
+    /** Addresses to answer on, UDP and TCP. */
+    listen: z.array(listenAddress).min(1).max(64).default(['127.0.0.1:5300', '[::1]:5300']),
+    /** `native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run. */
+    udp: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
+    /** Receiving threads for each address; 0 = one a core. */
+    threads: count(0, 256).default(0),
+    /** Bind each thread to one core. */
+    pin: z.boolean().default(false),
+    /** Clients that may ask; empty = everybody that reaches the address. */
+    allow: z.array(prefix).max(4096).default([]),
+    tcp: z
+      .strictObject({
+        enabled: z.boolean().default(true),
+        maxConnections: count(1, 100_000).default(1000),
+        idleTimeoutMs: count(100, 3_600_000).default(10_000), // RFC 7766 section 6.2.3: a few seconds
+        maxPipelined: count(1, 65_535).default(128),
+        maxQueuedBytes: count(65_537, 2 ** 30).default(2 ** 20),
+      })
+      .prefault({}),
+    cache: z
+      .strictObject({
+        ...regionShape,
+        memory: memoryOption.default('128MiB'),
+        /** A file to keep it in, on tmpfs or a disk: warm after a restart, common to the servers that name it. */
+        file: pathOption.optional(),
+        averageEntryBytes: count(64, 65_536).default(184),
+        /** Octets of the RRset cache, where there is recursion; default: twice `memory`. */
+        rrsetMemory: memoryOption.optional(),
+        minTtlSeconds: seconds(86_400).default(0),
+        maxTtlSeconds: count(1, 604_800).default(86_400), // RFC 8767 section 4: no more than 7 days
+        negativeMinTtlSeconds: seconds(10_800).default(0),
+        negativeMaxTtlSeconds: count(1, 10_800).default(3600), // RFC 2308 section 5: 1 to 3 hours
+        ttlJitterPercent: count(0, 50).default(0),
+        rotate: z.boolean().default(false),
+      })
+      .prefault({}),
+    stale: z
+      .strictObject({
+        enabled: z.boolean().default(true),
+        windowSeconds: count(1, 259_200).default(86_400), // RFC 8767 section 5: 1 to 3 days
+        ttlSeconds: count(1, 300).default(30), // RFC 8767 section 4
+        clientTimeoutMs: count(0, 60_000).default(1800), // RFC 8767 section 5
+        retrySeconds: count(1, 300).default(30), // RFC 8767 section 5
+      })
+      .prefault({}),
+    failure: z
+      .strictObject({
+        firstSeconds: count(1, 300).default(5), // RFC 9520 section 3.2
+        maxSeconds: count(1, 300).default(300), // RFC 9520 section 3.2: at most 5 minutes
+      })
+      .prefault({}),
+    prefetch: z
+      .strictObject({
+        enabled: z.boolean().default(true),
+        /** Share of the TTL, before its end, in which a popular entry is refreshed; half of it for less popular ones. */
+        share: z.number().min(0).max(0.9).default(0.1),
+        maxPerSecond: count(0, 1_000_000).default(500),
+        /** Hits since it was stored that make an entry popular enough; one with just so many has half the share. */
+        minHits: count(0, 3).default(2),
+        /** Probabilistic early refresh exp(-remaining / beta); 0 = off. */
+        earlyRefreshBetaSeconds: z.number().min(0).max(3600).default(0),
+      })
+      .prefault({}),
+    /** Clients that `onQuery` sorts into tenants, which share no answers. */
+    tenants: z
+      .strictObject({
+        enabled: z.boolean().default(false),
+        /** Client addresses remembered; of others `onQuery` is asked again. */
+        clients: count(16, 1_048_576).default(65_536),
+        /** How long a client's tenant is remembered. */
+        seconds: count(1, 86_400).default(300),
+      })
+      .prefault({}),
+    /** Where misses go. Strings, or named groups for `onQuery`; the group `default` serves everything else. */
+    upstreams: z
+      .union([
+        z.array(upstreamAddress).max(64),
+        z
+          .record(z.string().min(1), z.array(upstreamAddress).min(1).max(64))
+          .refine(groups => 'default' in groups, 'expected a group named "default"'),
+      ])
+      .default([]),
+    /** Resolution from the root down. */
+    resolver: z
+      .strictObject({
+        /** Default: where no upstream is given. */
+        recursive: z.boolean().optional(),
+        /** Addresses of root servers in the place of those built in. */
+        rootHints: z.array(address).min(1).max(64).optional(),
+        /** Where name servers listen. */
+        port: count(1, 65_535).default(53),
+        /** Threads that resolve beside the main one; default: 2 on machines of four cores and more, else none. */
+        workers: count(0, 64).optional(),
+        ipv4: z.boolean().default(true),
+        ipv6: z.boolean().default(true),
+        /** RFC 9156; `relaxed` asks for the whole name where a server fails at a part of it. */
+        qnameMinimisation: z.enum(['off', 'relaxed', 'strict']).default('relaxed'),
+        /** RFC 8020. */
+        nothingBelowNxdomain: z.boolean().default(true),
+        /** Ask name servers for signatures (DO), so that clients may have them. */
+        dnssecOk: z.boolean().default(true),
+        /** Name servers of a zone that are looked at and shown; of more the first ones. */
+        maxNameServers: count(1, 100).default(RECURSION_LIMITS.nsRecords),
+        /** Addresses that come with a referral are believed only inside the zone of those who give them. */
+        hardenGlue: z.boolean().default(true),
+        /** Addresses of name servers from beside the zone are looked up before they are used. */
+        verifyGlue: z.boolean().default(false),
+        maxQueries: count(1, 1000).default(RECURSION_LIMITS.queries),
+        maxDepth: count(1, 100).default(RECURSION_LIMITS.depth),
+        maxAliases: count(0, 100).default(RECURSION_LIMITS.aliases),
+        /** Servers that are never asked. */
+        doNotQuery: z.array(prefix).max(4096).default([]),
+        doNotQueryLocalhost: z.boolean().default(true),
+        /** Addresses that names of the outside may not have (rebinding), but for those of `privateDomains`. */
+        privateAddresses: z.array(prefix).max(4096).default([]),
+        privateDomains: z.array(domainName).max(4096).default([]),
+        /** What becomes of an answer with such an address: it goes without, or is refused. */
+        privateAnswers: z.enum(['strip', 'refuse']).default('strip'),
+      })
+      .prefault({}),
+    /** Zones whose servers are given: asked as authoritative servers are. */
+    stubZones: z
+      .array(
+        z.strictObject({ ...zoneShape, /** Ask for the zone's own NS set first. */ prime: z.boolean().default(false) }),
+      )
+      .max(4096)
+      .default([]),
+    /** Zones whose questions go to other resolvers. */
+    forwardZones: z.array(z.strictObject(zoneShape)).max(4096).default([]),
+    local: localShape.prefault({}),
+    /** Local data for some clients, by where they ask from; the longest prefix decides. */
+    views: z
+      .array(
+        z.strictObject({
+          name: z.string().min(1).max(64),
+          clients: z.array(prefix).min(1).max(4096),
+          /** Names that the view says nothing of are looked for in `local`. */
+          inherit: z.boolean().default(true),
+          local: localShape.prefault({}),
+        }),
+      )
+      .max(1024)
+      .default([])
+      .superRefine((views, context) => {
+        for (const [i, { name, clients }] of views.entries()) {
+          const others = views.slice(0, i);
+          if (others.some(one => one.name === name)) {
+            context.addIssue({ code: 'custom', message: 'expected a name that no other view has', path: [i, 'name'] });
+          }
+          for (const [j, client] of clients.entries()) {
+            if (others.some(one => one.clients.includes(client))) {
+              context.addIssue({
+                code: 'custom',
+                message: 'expected clients of one view only',
+                path: [i, 'clients', j],
+              });
+            }
+          }
+        }
+      }),
+    upstream: z
+      .strictObject({
+        deadlineMs: count(50, 60_000).default(5000),
+        hedge: z.boolean().default(true),
+        maxInFlight: count(1, 65_536).default(2048),
+        maxTotal: count(1, 65_536).default(8192),
+        udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
+        clientSubnet: z.enum(['strip', 'forward']).default('strip'),
+      })
+      .prefault({}),
+    missRing: z
+      .strictObject({
+        flights: count(16, 65_536).default(4096),
+        waiters: count(16, 1_048_576).default(16_384),
+      })
+      .prefault({}),
+    /** Save the cache to a file at intervals and at the end, and load it at the start. */
+    snapshot: z
+      .strictObject({
+        file: pathOption,
+        /** 0 = only at the end. */
+        intervalSeconds: count(0, 86_400).default(300),
+      })
+      .optional(),
+    /** Ask for names at the start: from a list, or the most frequent ones of a query log. */
+    warm: z
+      .strictObject({
+        file: pathOption,
+        top: count(1, 1_000_000).default(10_000),
+        perSecond: count(1, 1_000_000).default(100),
+      })
+      .optional(),
+    /** Greatest UDP reply. */
+    udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
+    receiveBufferBytes: count(4096, 2 ** 30).default(4 * 2 ** 20),
+    localZones: z.boolean().default(true),
+    /** Told to those who ask for id.server or version.server in class CH; nothing is told without them. */
+    identity: z.string().min(1).max(255).optional(),
+    version: z.string().min(1).max(255).optional(),
+    /** Prometheus text and /healthz; not served without it. */
+    metrics: listenAddress.optional(),
+    log: z.strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
+  })
+  .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
+    path: ['views'],
+    message: 'expected none where tenants.enabled is set: each sorts clients in its own way',
+  });
 
 /** What createServer() takes. */
 export type ServerOptions = z.input<typeof serverSchema>;
@@ -292,6 +326,29 @@ export function readOptions(input: unknown): ServerSettings {
 /** Threads that resolve beside the main one. */
 export function workersOf({ resolver }: ServerSettings): number {
   return resolver.workers ?? (availableParallelism() >= 4 ? 2 : 0);
+}
+
+/** Whether clients are told different things. */
+export function sortsClients(settings: ServerSettings): boolean {
+  return settings.tenants.enabled || settings.views.length > 0;
+}
+
+const MAX_CHANGED_NAMES = 1024;
+
+/** Names at and below which these settings give other local answers than those before; `all` where they are many. */
+export function changedLocalNames(before: ServerSettings | undefined, after: ServerSettings): string[] | 'all' {
+  const linesOf = ({ local }: ServerSettings): Map<string, string> =>
+    new Map([
+      ...local.zones.map(({ name, kind }) => [`${name} ${kind}`, name] as const),
+      ...local.records.map(record => [record, record.trim().split(/\s/, 1)[0]] as const),
+    ]);
+  const next = linesOf(after);
+  const old = before === undefined ? new Map<string, string>() : linesOf(before);
+  const changed = [...old, ...next].filter(([line]) => old.has(line) !== next.has(line)).map(([, name]) => name);
+  const other =
+    before !== undefined &&
+    (before.localZones !== after.localZones || before.local.authoritative !== after.local.authoritative);
+  return other || changed.length > MAX_CHANGED_NAMES ? 'all' : [...new Set(changed)];
 }
 
 export function threadsOf(settings: ServerSettings): number {

@@ -22,7 +22,16 @@ import { Upstream } from '../upstream/upstream.js';
 import { encodeName, foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { Answerer } from './answerer.js';
-import { groupsOf, readOptions, type ServerOptions, type ServerSettings, threadsOf, workersOf } from './options.js';
+import {
+  changedLocalNames,
+  groupsOf,
+  readOptions,
+  sortsClients,
+  type ServerOptions,
+  type ServerSettings,
+  threadsOf,
+  workersOf,
+} from './options.js';
 import { Snapshots } from './snapshots.js';
 import { TcpListener } from './tcp-listener.js';
 import { Recursion } from './recursion.js';
@@ -145,6 +154,9 @@ export class Server implements AsyncDisposable {
     const { snapshot } = this.#settings;
     try {
       await this.snapshots.load(snapshot);
+      // What comes from before the start was told by the settings of then.
+      if (snapshot !== undefined || this.#settings.cache.file !== undefined)
+        this.#forgetLocal(undefined, this.#settings);
       await this.#openListeners(this.#settings);
     } catch (error) {
       await this.close();
@@ -179,10 +191,12 @@ export class Server implements AsyncDisposable {
       fixed('cache.rrsetMemory', before.cache.rrsetMemory, settings.cache.rrsetMemory);
     }
     const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes', 'tenants'] as const;
+    const viewsChange = !isDeepStrictEqual(settings.views, before.views);
     const relisten =
       this.#state === 'listening' &&
       (listenerKeys.some(key => !isDeepStrictEqual(settings[key], before[key])) ||
-        settings.tcp.enabled !== before.tcp.enabled);
+        settings.tcp.enabled !== before.tcp.enabled ||
+        sortsClients(settings) !== sortsClients(before));
     for (const observer of this.#observers) await observer.updating?.(settings);
     if (relisten) await this.#relisten(settings, before);
     this.#options = structuredClone(options);
@@ -197,6 +211,19 @@ export class Server implements AsyncDisposable {
     this.recursion.apply(settings);
     for (const listener of this.tcpListeners) Object.assign(listener.options, settings.tcp);
     this.#applyAccess(settings);
+    if (viewsChange || relisten) this.#applyTenants(settings);
+    this.#forgetLocal(before, settings);
+  }
+
+  /** What was told by other settings, for as long as its TTLs last, is told no more. */
+  #forgetLocal(before: ServerSettings | undefined, settings: ServerSettings): void {
+    if (!isDeepStrictEqual(before?.views, settings.views)) {
+      const tags = Math.max(settings.views.length, before?.views.length ?? 0);
+      for (let tag = 1; tag <= tags; tag++) this.engine.invalidate({ tenant: tag });
+    }
+    const changed = changedLocalNames(before, settings);
+    if (changed === 'all') this.engine.invalidate('all');
+    else for (const name of changed) this.engine.invalidate({ suffix: foldName(encodeName(name)) });
   }
 
   /** Forgets names, subtrees, tenants or everything, at once and in O(1). */
@@ -306,7 +333,7 @@ export class Server implements AsyncDisposable {
         threads: threadsOf(settings),
         pin: settings.pin,
         ...settings.missRing,
-        tenantClients: settings.tenants.enabled ? settings.tenants.clients : 0,
+        tenantClients: sortsClients(settings) ? settings.tenants.clients : 0,
         receiveBufferBytes: settings.receiveBufferBytes,
       });
     } else {
@@ -370,9 +397,12 @@ export class Server implements AsyncDisposable {
   }
 
   /** New listeners know nobody: clients are asked about again. */
-  #applyTenants({ tenants }: ServerSettings): void {
-    this.resolver.tenants = tenants.enabled
-      ? new ClientTenants(this.#clock, tenants.clients, tenants.seconds)
+  #applyTenants(settings: ServerSettings): void {
+    this.plane?.forgetTenants();
+    const { clients, seconds } = settings.tenants;
+    const { views } = this.resolver.options;
+    this.resolver.tenants = sortsClients(settings)
+      ? new ClientTenants(this.#clock, clients, seconds, views)
       : undefined;
     if (this.resolver.tenants !== undefined) this.resolver.tenants.sink = this.plane;
   }

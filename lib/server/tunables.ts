@@ -5,6 +5,7 @@ import type { RegionSource } from '../cache/region.js';
 import type { ResolverOptions } from '../resolve/resolver.js';
 import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
 import { LocalData } from '../resolve/local-data.js';
+import { Views } from '../resolve/views.js';
 import type { ServerSettings } from './options.js';
 
 export function regionOf({ cache }: ServerSettings, random: Random): RegionSource {
@@ -41,7 +42,8 @@ export function tunablesOf(settings: ServerSettings): Tunables {
 
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
   return {
-    localData: new LocalData(settings.local.zones, settings.local.records, settings.local.authoritative),
+    localData: new LocalData(settings.local),
+    views: settings.views.length > 0 ? new Views(settings.views) : undefined,
     identity: { identity: settings.identity, version: settings.version },
     localZones: settings.localZones ? 'server' : 'none',
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',

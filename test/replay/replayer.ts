@@ -12,8 +12,8 @@ import { equalNames, nameToText } from '../../lib/wire/name.js';
 import { questionEnd } from '../../lib/wire/message.js';
 import { FakeClock, settle } from '../support/fake-clock.js';
 import { encodeEntry, isKnownWord, type Level, mismatch, type Packet, readPacket } from './matching.js';
-import type { Entry, Range, Scenario, Step } from './scenario.js';
-import { setupOf, Unsupported } from './settings.js';
+import { type Entry, type Range, type Scenario, type Step, Unsupported } from './scenario.js';
+import { setupOf } from './settings.js';
 
 export interface Outcome {
   status: 'pass' | 'fail' | 'skip';

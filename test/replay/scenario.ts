@@ -67,6 +67,9 @@ export interface Scenario {
   steps: Step[];
 }
 
+/** What it asks for does not exist here: named in the message. */
+export class Unsupported extends Error {}
+
 export class ScenarioError extends Error {
   constructor(line: number, what: string) {
     super(`line ${line}: ${what}`);

@@ -1,14 +1,13 @@
 // What the head of a scenario means to a server of ours: options, or the name of what it needs and we have not.
 import type { ServerOptions } from '../../lib/server/options.js';
-import type { HeadOption, Scenario } from './scenario.js';
+import { LocalSettings } from './local-settings.js';
+import { type HeadOption, type Scenario, Unsupported } from './scenario.js';
 
 export interface Setup {
   options: ServerOptions;
   /** Unix time at which the scenario begins. */
   wallSeconds: number;
 }
-
-export class Unsupported extends Error {}
 
 /** Options of the reference program that change nothing of what a client is told, or nothing that is tested here. */
 const IGNORED = new Set(
@@ -26,21 +25,8 @@ const IGNORED = new Set(
     .filter(word => word !== ''),
 );
 
-const LOCAL_KINDS: Readonly<Record<string, string>> = {
-  static: 'static',
-  transparent: 'transparent',
-  typetransparent: 'typeTransparent',
-  redirect: 'redirect',
-  refuse: 'refuse',
-  always_nxdomain: 'nxdomain',
-  always_nodata: 'nodata',
-  always_refuse: 'refuse',
-  nodefault: 'transparent',
-  block_a: 'blockA',
-  block_aaaa: 'blockAaaa',
-  block_a_wdata: 'blockA',
-  block_aaaa_wdata: 'blockAaaa',
-};
+/** Sizes of memory, logging and what tests of the reference program fake change nothing either. */
+const isIgnored = (key: string): boolean => IGNORED.has(key) || /^(log|fake)-|-(cache-size|slabs)$/.test(key);
 
 /** RFC 6890, but for what documentation uses. */
 const PRIVATE_ADDRESSES = [
@@ -79,6 +65,7 @@ export function setupOf(scenario: Scenario): Setup {
     upstreams: [] as string[],
     localZones: scenario.dialect === 'unbound',
     allow: [] as string[],
+    views: [] as object[],
     identity: undefined as string | undefined,
     version: undefined as string | undefined,
     local: { zones: [] as Record<string, unknown>[], records: [] as string[], authoritative: true },
@@ -103,11 +90,16 @@ export function setupOf(scenario: Scenario): Setup {
     if (other.length > 0) throw new Unsupported(`module ${other[0]}`);
   }
   let refused = false;
+  const local = new LocalSettings();
   const zones = new Map<number, Record<string, unknown>>();
   for (const { clause, clauseNumber, key, value } of scenario.dialect === 'unbound' ? scenario.head : []) {
     if (key === 'tempfile_contents' || key === 'autotrust_file') throw new Unsupported(key.replace('_', ' '));
     if (clause === 'stub-zone' || clause === 'forward-zone') {
       readZoneOption(zones, clauseNumber, clause, key, value);
+      continue;
+    }
+    if (clause === 'view') {
+      if (!local.readView(clauseNumber, key, value)) throw new Unsupported(`option ${clause} ${key}`);
       continue;
     }
     if (clause !== 'server' && clause !== '') throw new Unsupported(`${clause}:`);
@@ -200,15 +192,6 @@ export function setupOf(scenario: Scenario): Setup {
           else throw new Unsupported(`access-control: ${value}`);
         }
         break;
-      case 'local-zone': {
-        const [name, kind] = value.split(/\s+/);
-        if (!Object.hasOwn(LOCAL_KINDS, kind)) throw new Unsupported(`local-zone of type ${kind}`);
-        options.local.zones.push({ name, kind: LOCAL_KINDS[kind] });
-        break;
-      }
-      case 'local-data':
-        options.local.records.push(value);
-        break;
       case 'trust-anchor':
       case 'trust-anchor-file':
       case 'auto-trust-anchor-file':
@@ -221,8 +204,13 @@ export function setupOf(scenario: Scenario): Setup {
       case 'harden-algo-downgrade':
         break;
       default:
-        if (!IGNORED.has(key)) throw new Unsupported(`option ${key}`);
+        if (!isIgnored(key) && !local.read(key, value)) throw new Unsupported(`option ${key}`);
     }
+  }
+  if (scenario.dialect === 'unbound') {
+    const { views, local: data } = local.build();
+    Object.assign(options.local, data);
+    options.views = views;
   }
   // Everybody may ask where nobody is refused; where some are, this machine by default is not (192.0.2.0/24: nobody).
   if (!refused) options.allow = [];
@@ -339,7 +327,7 @@ function readDeckardHead(
         break;
       }
       default:
-        if (!IGNORED.has(key)) throw new Unsupported(`option ${key}`);
+        if (!isIgnored(key)) throw new Unsupported(`option ${key}`);
     }
   }
   if (hints.name !== undefined && hints.addr !== undefined) {

@@ -1,6 +1,6 @@
 // Answers of the operator's own, as each kind of zone has it.
 import { describe, expect, test } from 'vitest';
-import { LocalData, parseLocalRecord } from '../../../lib/resolve/local-data.js';
+import { LocalData, type LocalZoneKind, parseLocalRecord } from '../../../lib/resolve/local-data.js';
 import { Flag, Rcode, Type, typeName } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
 import { nameToText } from '../../../lib/wire/name.js';
@@ -16,8 +16,8 @@ const RECORDS = [
   'home.example SOA ns.home.example. admin.home.example. 1 3600 600 86400 300',
 ];
 /** What becomes of a question: its records, its rcode, or that it is none of ours. */
-function outcome(kind: ConstructorParameters<typeof LocalData>[0][number]['kind'], name: string, type: number): string {
-  const data = new LocalData([{ name: 'home.example', kind }], RECORDS);
+function outcome(kind: LocalZoneKind, name: string, type: number): string {
+  const data = new LocalData({ zones: [{ name: 'home.example', kind }], records: RECORDS, authoritative: true });
   const found = data.find(new Query(makeQuery(name, { type: typeName(type) })));
   if (found === undefined) return 'resolved';
   if (found.kind === 'refused') return 'refused';
@@ -54,7 +54,7 @@ describe('a local zone', () => {
   });
 
   test('records without a zone answer for their name and nothing else', () => {
-    const data = new LocalData([], ['box.example 60 A 192.0.2.1']);
+    const data = new LocalData({ zones: [], records: ['box.example 60 A 192.0.2.1'], authoritative: true });
     const find = (name: string): string | undefined => data.find(new Query(makeQuery(name)))?.kind;
     expect(find('box.example')).toBe('message');
     expect(find('other.example')).toBeUndefined();

@@ -1,0 +1,105 @@
+// Views: where a client asks from decides what it is told, on every way in, and others' answers never reach it.
+import { afterEach, describe, expect, test } from 'vitest';
+import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
+import { Views } from '../../../lib/resolve/views.js';
+import { askTcp, askUdp } from '../../support/client.js';
+import { answerA, decode, makeQuery, rcodeOf } from '../../support/messages.js';
+import { TestServer } from '../../support/test-server.js';
+
+let server: TestServer | undefined;
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+});
+
+const HOME = '127.0.0.2';
+const GUEST = '127.0.0.3';
+const STRANGER = '127.0.0.1';
+const VIEWS: NonNullable<ServerOptions['views']> = [
+  {
+    name: 'home',
+    clients: [HOME, '2001:db8::/32'],
+    local: { records: ['box.example A 10.0.0.1'] },
+  },
+  {
+    name: 'guests',
+    clients: ['127.0.0.2/31', '2001:db8:1::/48'],
+    inherit: false,
+    local: { zones: [{ name: 'ads.example', kind: 'refuse' }] },
+  },
+];
+const start = async (options: ServerOptions): Promise<TestServer> =>
+  (server = await TestServer.start(query => answerA(query, 300, '192.0.2.1'), {
+    views: VIEWS,
+    local: { records: ['printer.example A 10.0.0.9'] },
+    ...options,
+  }));
+const addressIn = (reply: Buffer | undefined): unknown =>
+  (decode(reply!).answers?.[0] as { data: unknown } | undefined)?.data;
+
+describe.each(['native', 'dgram', 'tcp'] as const)('over %s', way => {
+  const ask = async (name: string, from: string): Promise<Buffer | undefined> =>
+    way === 'tcp'
+      ? (await askTcp(server!.server.addresses().tcp[0], [makeQuery(name)], 2000, from))[0]
+      : askUdp(server!.address, makeQuery(name), 2000, from);
+  const open = () => start({ udp: way === 'dgram' ? 'dgram' : 'native' });
+
+  test('each client is told what its view says, hits included', async () => {
+    await open();
+    for (let round = 0; round < 3; round++) {
+      expect(addressIn(await ask('box.example', HOME))).toBe('10.0.0.1');
+      expect(addressIn(await ask('box.example', GUEST))).toBe('192.0.2.1');
+      expect(addressIn(await ask('box.example', STRANGER))).toBe('192.0.2.1');
+      expect(rcodeOf((await ask('x.ads.example', GUEST))!)).toBe(5);
+      expect(addressIn(await ask('x.ads.example', HOME))).toBe('192.0.2.1');
+    }
+    expect(server!.server.engine.stats().hitsPositive).toBeGreaterThan(6);
+  });
+  test('a view that inherits is told what everybody is, another is not', async () => {
+    await open();
+    expect(addressIn(await ask('printer.example', HOME))).toBe('10.0.0.9');
+    expect(addressIn(await ask('printer.example', STRANGER))).toBe('10.0.0.9');
+    expect(addressIn(await ask('printer.example', GUEST))).toBe('192.0.2.1');
+  });
+  test('views change while the server serves, and nothing of the old ones is told', async () => {
+    await open();
+    await ask('box.example', HOME);
+    await ask('printer.example', STRANGER);
+    await server!.server.update({
+      views: [{ name: 'all', clients: ['127.0.0.0/8'], local: { records: ['box.example A 10.0.0.2'] } }],
+      local: { records: [] },
+    });
+    expect(addressIn(await ask('box.example', HOME))).toBe('10.0.0.2');
+    expect(addressIn(await ask('box.example', STRANGER))).toBe('10.0.0.2');
+    expect(addressIn(await ask('printer.example', STRANGER))).toBe('192.0.2.1');
+    await server!.server.update({ views: [] });
+    expect(addressIn(await ask('box.example', HOME))).toBe('192.0.2.1');
+  });
+});
+
+test('local records that change while the server serves are told anew at once', async () => {
+  await start({ views: [] });
+  const ask = (name: string) => askUdp(server!.address, makeQuery(name));
+  expect(addressIn(await ask('printer.example'))).toBe('10.0.0.9');
+  expect(addressIn(await ask('other.example'))).toBe('192.0.2.1');
+  await server!.server.update({ local: { records: ['other.example A 10.0.0.8'] } });
+  expect(addressIn(await ask('printer.example'))).toBe('192.0.2.1');
+  expect(addressIn(await ask('other.example'))).toBe('10.0.0.8');
+});
+
+test('the longest prefix that a client lies in decides', () => {
+  const views = new Views(readOptions({ views: VIEWS }).views);
+  const names = (...addresses: string[]) => addresses.map(one => views.withTag(views.tagOf(one))?.name);
+  expect(names(HOME, GUEST, STRANGER)).toEqual(['home', 'guests', undefined]);
+  expect(names('2001:db8:2::1', '2001:db8:1::1', '2001:db9::1')).toEqual(['home', 'guests', undefined]);
+});
+
+test.each([
+  [{ views: [...VIEWS, { name: 'home', clients: ['192.0.2.1'] }] }, /views\[2\]\.name: .*got "home"/],
+  [{ views: [...VIEWS, { name: 'b', clients: [HOME] }] }, /views\[2\]\.clients\[0\]: .*got "127\.0\.0\.2"/],
+  [{ views: VIEWS, tenants: { enabled: true } }, /views: expected none where tenants\.enabled is set/],
+  [{ views: [{ name: 'a', clients: ['potato'] }] }, /views\[0\]\.clients\[0\]: .*potato/],
+  [{ views: [{ name: 'a', clients: [HOME], local: { records: ['x'] } }] }, /views\[0\]\.local\.records\[0\]/],
+])('views that contradict are refused, with what is wrong: %#', (options, message) => {
+  expect(() => readOptions(options)).toThrow(message);
+});
