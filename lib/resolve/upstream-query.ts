@@ -1,6 +1,7 @@
-// The query that goes upstream for a client's: one's own OPT, the client's DO, CD and AD,
-// nothing of COOKIE, padding or keepalive, the client's subnet only where configured.
+// The query that goes upstream for a client's: one's own OPT, the client's DO, CD and AD, nothing of COOKIE, padding or
+// keepalive, the client's subnet only where configured.
 import { Class, Flag, HEADER_SIZE, Type } from '../wire/iana.js';
+import { findOption, OptionCode } from '../wire/options.js';
 import type { Query } from '../wire/query.js';
 
 export interface UpstreamQueryOptions {
@@ -80,35 +81,4 @@ export function responseScope(query: Query, response: Uint8Array): Uint8Array | 
 export function responseExtendedError(response: Uint8Array): number | undefined {
   const option = findOption(response, OptionCode.extendedError);
   return option === undefined || option.length < 2 ? undefined : (option[0] << 8) | option[1];
-}
-
-const OptionCode = { clientSubnet: 8, extendedError: 15 } as const;
-
-/** The content of the first such option of a message's OPT. */
-function findOption(message: Uint8Array, wanted: number): Uint8Array | undefined {
-  const opt = findOpt(message);
-  if (opt === 0) return undefined;
-  const end = Math.min(message.length, opt + 11 + ((message[opt + 9] << 8) | message[opt + 10]));
-  for (let at = opt + 11; at + 4 <= end;) {
-    const code = (message[at] << 8) | message[at + 1];
-    const length = (message[at + 2] << 8) | message[at + 3];
-    if (code === wanted && at + 4 + length <= end) return message.subarray(at + 4, at + 4 + length);
-    at += 4 + length;
-  }
-  return undefined;
-}
-
-/** Offset of an OPT that is the last record of a message; 0 = none. Enough for what servers send. */
-function findOpt(message: Uint8Array): number {
-  for (let at = message.length - 11; at >= HEADER_SIZE; at--) {
-    if (
-      message[at] === 0 &&
-      message[at + 1] === 0 &&
-      message[at + 2] === Type.OPT &&
-      at + 11 + ((message[at + 9] << 8) | message[at + 10]) === message.length
-    ) {
-      return at;
-    }
-  }
-  return 0;
 }

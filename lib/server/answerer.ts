@@ -3,7 +3,7 @@
 import { type BlockList, isIPv6 } from 'node:net';
 import type { Clock } from '../base/clock.js';
 import type { Engine } from '../cache/engine.js';
-import { DURATION_BUCKETS, UNKNOWN_TENANT } from '../native/binding.js';
+import { DURATION_BUCKETS, NO_EXTENDED_ERROR, UNKNOWN_TENANT } from '../native/binding.js';
 import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
@@ -52,6 +52,11 @@ export class Answerer {
     void this.resolver
       .resolve(query, { ...asker, tenant })
       .then(resolution => done(this.finish(query, resolution, udp)));
+  }
+
+  /** Without an answer: what is wrong with the query. */
+  refuse(message: Uint8Array, rcode: number, udp: boolean): Uint8Array | undefined {
+    return this.#reply(this.engine.refuse(message, rcode, NO_EXTENDED_ERROR, udp));
   }
 
   /** Without the resolver: from the cache, stale allowed, else SERVFAIL. */

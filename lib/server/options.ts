@@ -70,6 +70,8 @@ export const serverSchema = z
         enabled: z.boolean().default(true),
         maxConnections: count(1, 100_000).default(1000),
         idleTimeoutMs: count(100, 3_600_000).default(10_000), // RFC 7766 section 6.2.3: a few seconds
+        /** RFC 7828: clients that ask are told how long an idle connection stays open. */
+        keepalive: z.boolean().default(true),
         maxPipelined: count(1, 65_535).default(128),
         maxQueuedBytes: count(65_537, 2 ** 30).default(2 ** 20),
       })

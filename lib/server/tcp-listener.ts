@@ -3,15 +3,19 @@
 // Bounds: connections in all; queries under way and octets queued on each. A connection over its bound is not read
 // until it has caught up; one that never reads its replies is closed by the idle time-out.
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import { frame, MessageReader } from '../transport/framing.js';
+import { Rcode } from '../wire/iana.js';
 import type { Answerer } from './answerer.js';
+import { TcpKeepalive } from './tcp-keepalive.js';
 
 export interface TcpListenerOptions {
   maxConnections: number;
   idleTimeoutMs: number;
+  keepalive: boolean;
   maxPipelined: number;
   maxQueuedBytes: number;
 }
@@ -82,7 +86,11 @@ export class TcpListener {
   }
 }
 
-class TcpSession {
+/** What a session needs of a socket. */
+export type TcpStream = Duplex & Pick<Partial<Socket>, 'remoteAddress' | 'remotePort'>;
+
+export class TcpSession {
+  readonly #keepalive = new TcpKeepalive();
   readonly #reader = new MessageReader();
   readonly #client: { address: string; port: number };
   #underWay = 0;
@@ -91,7 +99,7 @@ class TcpSession {
   #waiting: Buffer[] = [];
 
   constructor(
-    private readonly socket: Socket,
+    private readonly socket: TcpStream,
     private readonly answerer: Answerer,
     private readonly clock: Clock,
     private readonly options: TcpListenerOptions,
@@ -138,7 +146,8 @@ class TcpSession {
     this.#underWay++;
     this.notify.began();
     let answered = false;
-    this.answerer.answer(message, { protocol: 'tcp', client: this.#client }, octets => {
+    const { keepalive, idleTimeoutMs } = this.options;
+    const reply = (octets: Uint8Array | undefined): void => {
       this.#underWay--;
       this.notify.ended();
       if (!this.socket.destroyed) {
@@ -146,13 +155,15 @@ class TcpSession {
           // Not a query: whoever sends that is no DNS client.
           this.socket.destroy();
         } else {
-          this.socket.write(frame(octets));
+          this.socket.write(frame(keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets));
           this.#rearm();
           if (answered) this.#serve();
         }
       }
       this.#endIfDone();
-    });
+    };
+    if (keepalive && !this.#keepalive.accepts(message)) reply(this.answerer.refuse(message, Rcode.FORMERR, false));
+    else this.answerer.answer(message, { protocol: 'tcp', client: this.#client }, reply);
     answered = true;
   }
 

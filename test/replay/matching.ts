@@ -98,7 +98,7 @@ const sameQuestion = (a: Question | undefined, b: Question | undefined): boolean
 
 /** Words of MATCH that only the check of a reply knows to leave out at level core. */
 export const KNOWN_WORDS = new Set(
-  'opcode qtype qname qcase rcode question answer authority additional subdomain all all_noedns ttl flags edns DO noedns UDP TCP ednsdata AD CD RD'
+  'opcode qtype qname qcase rcode question answer authority additional subdomain all all_noedns ttl flags edns DO noedns UDP TCP ednsdata AD CD RD CONNECTION_CLOSED'
     .split(' ')
     .map(one => one.toLowerCase()),
 );

@@ -5,12 +5,14 @@ import type { SocketAddress } from '../../lib/base/address.js';
 import type { Random } from '../../lib/base/random.js';
 import { ShardnsError } from '../../lib/base/errors.js';
 import { Server } from '../../lib/server/server.js';
+import { TcpSession } from '../../lib/server/tcp-listener.js';
 import type { ExchangeOptions, Transport } from '../../lib/transport/transport.js';
 import { matches } from '../../lib/transport/udp.js';
 import { Type, typeName } from '../../lib/wire/iana.js';
 import { equalNames, nameToText } from '../../lib/wire/name.js';
 import { questionEnd } from '../../lib/wire/message.js';
 import { FakeClock, settle } from '../support/fake-clock.js';
+import { FakeStream } from '../support/fake-stream.js';
 import { encodeEntry, isKnownWord, type Level, mismatch, type Packet, readPacket } from './matching.js';
 import { type Entry, type Range, type Scenario, type Step, Unsupported } from './scenario.js';
 import { setupOf } from './settings.js';
@@ -109,6 +111,7 @@ class Run {
   readonly #server: Server;
   readonly #pending: Pending[] = [];
   readonly #replies: { packet: Packet; client: string }[] = [];
+  readonly #streams = new Map<string, FakeStream>();
   #answering = 0;
   #at = 0;
   #shiftMs = 0;
@@ -152,6 +155,7 @@ class Run {
       }
       throw new Failure('it does not come to an end');
     } finally {
+      for (const stream of this.#streams.values()) stream.destroy();
       await this.#server.close();
     }
   }
@@ -264,14 +268,35 @@ class Run {
     const client = (step.address ?? '127.0.0.1').replace(/@.*$/, '');
     this.#answering++;
     this.say(`step ${step.number} asks ${describe({ packet: readPacket(octets, tcp), address: client })}`);
-    this.#server.answerer.answer(
-      octets,
-      { protocol: tcp ? 'tcp' : 'udp', client: { address: client, port: 53_535 } },
-      reply => {
-        this.#answering--;
-        if (reply !== undefined) this.#replies.push({ packet: readPacket(reply, tcp), client });
-      },
-    );
+    const answered = (reply: Uint8Array | undefined): void => {
+      this.#answering--;
+      if (reply !== undefined) this.#replies.push({ packet: readPacket(reply, tcp), client });
+    };
+    if (tcp) this.#ask(octets, client, answered);
+    else {
+      const asker = { protocol: 'udp' as const, client: { address: client, port: 53_535 } };
+      this.#server.answerer.answer(octets, asker, answered);
+    }
+  }
+
+  /** Each client has one connection, and opens another when the server has closed it. */
+  #ask(octets: Uint8Array, client: string, answered: (reply: Uint8Array) => void): void {
+    const wantsClosed = this.scenario.steps[this.#at + 1]?.entry?.match.includes('CONNECTION_CLOSED');
+    let stream = this.#streams.get(client);
+    if (wantsClosed) {
+      if (stream?.destroyed !== true) throw new Failure('the connection is not closed');
+      this.#answering--;
+      this.#at++; // the check of it
+      return;
+    }
+    if (stream === undefined || stream.destroyed) {
+      stream = new FakeStream(client);
+      this.#streams.set(client, stream);
+      const notify = { began: () => {}, ended: () => {}, idle: () => {} };
+      new TcpSession(stream, this.#server.answerer, this.#clock, this.#server.settings.tcp, notify);
+    }
+    stream.onMessage = answered;
+    stream.send(octets);
   }
 
   /** Where these scenarios come from, code beside them answers such a question with "pass". */

@@ -60,6 +60,7 @@ export function setupOf(scenario: Scenario): Setup {
     stale: { enabled: false } as Record<string, unknown>,
     prefetch: { enabled: false } as Record<string, unknown>,
     upstream: {} as Record<string, unknown>,
+    tcp: { keepalive: false } as Record<string, unknown>,
     stubZones: [] as Record<string, unknown>[],
     forwardZones: [] as Record<string, unknown>[],
     upstreams: [] as string[],
@@ -109,6 +110,12 @@ export function setupOf(scenario: Scenario): Setup {
         break;
       case 'qname-minimisation-strict':
         if (yes(value)) resolver.qnameMinimisation = 'strict';
+        break;
+      case 'edns-tcp-keepalive':
+        options.tcp.keepalive = yes(value);
+        break;
+      case 'edns-tcp-keepalive-timeout':
+        options.tcp.idleTimeoutMs = Number(value);
         break;
       case 'do-ip4':
         resolver.ipv4 = yes(value);

@@ -1,8 +1,8 @@
 // EDNS options that pass through: the client's subnet with the scope of its answer, and the upstream's extended errors.
 import { afterEach, expect, test } from 'vitest';
 import type { ServerOptions } from '../../../lib/server/options.js';
-import { askUdp } from '../../support/client.js';
-import { answerA, decode, makeQuery, makeResponse } from '../../support/messages.js';
+import { askTcp, askUdp } from '../../support/client.js';
+import { answerA, decode, makeQuery, makeResponse, rcodeOf } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
 
 let server: TestServer;
@@ -62,4 +62,28 @@ test("the upstream's extended error reaches those who wait (RFC 8914)", async ()
   await start([{ code: EXTENDED_ERROR, data: Buffer.from([0, 6, 0x78]) }], {}, 2);
   const reply = await askUdp(server.address, makeQuery('bogus.example', { edns: true }), 4000);
   expect(optionIn(reply, EXTENDED_ERROR)).toBe('0006');
+});
+
+const KEEPALIVE = 11;
+const asksKeepalive = (data: Buffer): Buffer => makeQuery('a.example', { options: [{ code: KEEPALIVE, data }] });
+
+test('over TCP, who asks for it is told how long an idle connection stays open, from then on (RFC 7828)', async () => {
+  await start([], { tcp: { idleTimeoutMs: 30_000 } });
+  const tcp = server.server.addresses().tcp[0];
+  const plain = makeQuery('a.example', { edns: true });
+  const replies = await askTcp(tcp, [asksKeepalive(Buffer.alloc(0)), plain, makeQuery('a.example')]);
+  expect(replies.map(reply => optionIn(reply, KEEPALIVE)).sort()).toEqual(['012c', '012c', undefined]);
+  expect(optionIn((await askTcp(tcp, [plain]))[0], KEEPALIVE)).toBeUndefined();
+});
+
+test('a time from a client is a format error, over UDP the option is ignored, and it can be switched off', async () => {
+  await start([]);
+  const tcp = (): string => server.server.addresses().tcp[0];
+  const wrong = asksKeepalive(Buffer.from([0, 255]));
+  expect(rcodeOf((await askTcp(tcp(), [wrong]))[0])).toBe(1);
+  const overUdp = await askUdp(server.address, wrong);
+  expect(rcodeOf(overUdp!)).toBe(0);
+  expect(optionIn(overUdp, KEEPALIVE)).toBeUndefined();
+  await server.server.update({ tcp: { keepalive: false } });
+  expect(optionIn((await askTcp(tcp(), [asksKeepalive(Buffer.alloc(0))]))[0], KEEPALIVE)).toBeUndefined();
 });
