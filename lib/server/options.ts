@@ -225,6 +225,12 @@ export const serverSchema = z
         maxTotal: count(1, 65_536).default(8192),
         udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
         clientSubnet: z.enum(['strip', 'forward']).default('strip'),
+        /** Text for some servers, in an option of each query to them: who asks, where they tell customers apart by it. */
+        clientStrings: z
+          .array(z.strictObject({ servers: prefix, text: z.string().min(1).max(255) }))
+          .max(4096)
+          .default([]),
+        clientStringOption: count(1, 65_535).default(65_001), // RFC 6891 section 9: for local use
       })
       .prefault({}),
     missRing: z

@@ -10,6 +10,7 @@ import { Exchanger } from '../upstream/exchange.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import { makeRecursor, recursorOptionsOf } from './recursor-settings.js';
+import { exchangerOptionsOf } from './tunables.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recursion-pool.js';
 
@@ -21,7 +22,7 @@ const exchanger = new Exchanger(
   new TcpTransport(clock, random),
   clock,
   random,
-  settings.upstream,
+  exchangerOptionsOf(settings),
 );
 const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random });
 const outcomes = new OutcomeBatch();
@@ -42,7 +43,7 @@ function say(id: number, resolved: Resolved): void {
 
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
-    exchanger.options = message.settings.upstream;
+    exchanger.options = exchangerOptionsOf(message.settings);
     recursor.options = recursorOptionsOf(message.settings);
   } else if (message.kind === 'forget') {
     recursor.infrastructure.clear();

@@ -35,7 +35,7 @@ import {
 import { Snapshots } from './snapshots.js';
 import { TcpListener } from './tcp-listener.js';
 import { Recursion } from './recursion.js';
-import { regionOf, resolverOptionsOf, tunablesOf } from './tunables.js';
+import { exchangerOptionsOf, regionOf, resolverOptionsOf, tunablesOf } from './tunables.js';
 import { UdpListener } from './udp-listener.js';
 import { UdpPlane } from './udp-plane.js';
 
@@ -94,7 +94,13 @@ export class Server implements AsyncDisposable {
     this.engine.configure(tunablesOf(settings));
     this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
     this.tcpTransport = dependencies.tcpTransport ?? new TcpTransport(this.#clock, random);
-    this.exchanger = new Exchanger(this.udpTransport, this.tcpTransport, this.#clock, random, settings.upstream);
+    this.exchanger = new Exchanger(
+      this.udpTransport,
+      this.tcpTransport,
+      this.#clock,
+      random,
+      exchangerOptionsOf(settings),
+    );
     this.resolver = new Resolver(
       this.engine,
       this.exchanger,
@@ -207,7 +213,7 @@ export class Server implements AsyncDisposable {
     }
     this.resolver.options = resolverOptionsOf(settings);
     this.resolver.groups = this.#makeGroups(settings);
-    this.exchanger.options = settings.upstream;
+    this.exchanger.options = exchangerOptionsOf(settings);
     this.recursion.apply(settings);
     for (const listener of this.tcpListeners) Object.assign(listener.options, settings.tcp);
     this.#applyAccess(settings);

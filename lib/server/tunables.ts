@@ -1,9 +1,12 @@
 // Settings to what the native cache and the resolver read.
+import { parsePrefix } from '../base/address.js';
 import { parseMemory } from '../base/memory.js';
+import { PrefixTable } from '../base/prefix-table.js';
 import type { Random } from '../base/random.js';
 import type { RegionSource } from '../cache/region.js';
 import type { ResolverOptions } from '../resolve/resolver.js';
 import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
+import type { ExchangerOptions } from '../upstream/exchange.js';
 import { LocalData } from '../resolve/local-data.js';
 import { Views } from '../resolve/views.js';
 import type { ServerSettings } from './options.js';
@@ -38,6 +41,18 @@ export function tunablesOf(settings: ServerSettings): Tunables {
     rotate: cache.rotate ? 1 : 0,
     clientSubnet: settings.upstream.clientSubnet === 'forward' ? 1 : 0,
   };
+}
+
+export function exchangerOptionsOf({ upstream }: ServerSettings): ExchangerOptions {
+  const { clientStrings, clientStringOption: option } = upstream;
+  if (clientStrings.length === 0) return { ...upstream, clientStrings: undefined };
+  const servers = new PrefixTable(
+    clientStrings.map(({ servers, text }, i) => [
+      parsePrefix(servers, `upstream.clientStrings[${i}].servers`),
+      Buffer.from(text),
+    ]),
+  );
+  return { ...upstream, clientStrings: { option, servers } };
 }
 
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {

@@ -5,10 +5,12 @@ import { Canceller } from '../base/cancel.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
+import type { PrefixTable } from '../base/prefix-table.js';
 import type { Transport } from '../transport/transport.js';
 import { CASE_CHANGED } from '../transport/udp.js';
 import { HEADER_SIZE, Rcode } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
+import { appendOption } from '../wire/options.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import { select } from './selection.js';
 import type { Upstream } from './upstream.js';
@@ -23,6 +25,8 @@ export interface ExchangerOptions {
   hedge: boolean;
   /** Load over all servers instead of on the fastest. */
   spread?: boolean;
+  /** What some servers are told in an option of each query, by their addresses. */
+  clientStrings?: { option: number; servers: PrefixTable<Uint8Array> };
 }
 
 export interface Exchanged {
@@ -69,8 +73,9 @@ export class Exchanger {
   }
 
   /** One try at one server: UDP, then TCP when the answer did not fit. */
-  async ask(query: Uint8Array, upstream: Upstream, timeoutMs: number, cancel: Canceller): Promise<Uint8Array> {
+  async ask(bare: Uint8Array, upstream: Upstream, timeoutMs: number, cancel: Canceller): Promise<Uint8Array> {
     const { at } = upstream;
+    const query = this.#withString(bare, upstream);
     const until = this.clock.nowMs() + timeoutMs;
     const left = (): { timeoutMs: number; cancel: Canceller } => ({ timeoutMs: until - this.clock.nowMs(), cancel });
     const plain = upstream.plainUntil > this.clock.nowMs();
@@ -97,7 +102,13 @@ export class Exchanger {
 
   /** The same over TCP only. */
   askTcp(query: Uint8Array, upstream: Upstream, timeoutMs: number, cancel: Canceller): Promise<Uint8Array> {
-    return this.tcp.exchange(query.slice(), upstream.at, { timeoutMs, cancel });
+    return this.tcp.exchange(this.#withString(query, upstream).slice(), upstream.at, { timeoutMs, cancel });
+  }
+
+  #withString(query: Uint8Array, upstream: Upstream): Uint8Array {
+    const { clientStrings } = this.options;
+    const text = clientStrings?.servers.find(upstream.at.address);
+    return text === undefined ? query : appendOption(query, clientStrings!.option, text);
   }
 
   get now(): number {

@@ -59,7 +59,7 @@ export function setupOf(scenario: Scenario): Setup {
     } as Record<string, unknown>,
     stale: { enabled: false } as Record<string, unknown>,
     prefetch: { enabled: false } as Record<string, unknown>,
-    upstream: {} as Record<string, unknown>,
+    upstream: { clientStrings: [] as object[] } as Record<string, unknown>,
     tcp: { keepalive: false } as Record<string, unknown>,
     stubZones: [] as Record<string, unknown>[],
     forwardZones: [] as Record<string, unknown>[],
@@ -116,6 +116,14 @@ export function setupOf(scenario: Scenario): Setup {
         break;
       case 'edns-tcp-keepalive-timeout':
         options.tcp.idleTimeoutMs = Number(value);
+        break;
+      case 'edns-client-string': {
+        const [, servers, text] = /^(\S+)\s+(.*)$/.exec(value)!;
+        (upstream.clientStrings as object[]).push({ servers, text });
+        break;
+      }
+      case 'edns-client-string-opcode':
+        upstream.clientStringOption = Number(value);
         break;
       case 'do-ip4':
         resolver.ipv4 = yes(value);
@@ -230,7 +238,7 @@ export function setupOf(scenario: Scenario): Setup {
     else (kind === 'stub-zone' ? options.stubZones : options.forwardZones).push(rest);
   }
   if ((resolver.rootHints as string[] | undefined)?.length === 0) delete resolver.rootHints;
-  if (Object.keys(upstream).length === 0) upstream.deadlineMs = 20_000;
+  upstream.deadlineMs ??= 20_000;
   return setup;
 }
 

@@ -134,11 +134,12 @@ export class Knowledge {
     return nothing && { rcode: Rcode.NXDOMAIN, rrsets: [], authority: nothing.authority };
   }
 
-  /** The configured zone with the longest suffix of the name. DS belongs to the zone above. */
-  zoneOf(name: Uint8Array, type: number): ConfiguredZone | undefined {
+  /** The configured zone with the longest suffix of the name, or the next above `failed`. DS belongs to the zone above. */
+  zoneOf(name: Uint8Array, type: number, failed?: ConfiguredZone): ConfiguredZone | undefined {
     const { zones } = this.setting.options;
     if (zones.size === 0) return undefined;
     for (const above of ancestors(name)) {
+      if (failed !== undefined && above.length >= failed.name.length) continue;
       const zone = zones.get(nameKey(above));
       if (zone !== undefined && (type !== Type.DS || above.length < name.length || zone.kind === 'forward'))
         return zone;

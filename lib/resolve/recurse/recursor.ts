@@ -151,17 +151,14 @@ export class Recursor {
   // --- from zone to zone ---
 
   async #iterate(name: Uint8Array, type: number, job: Job): Promise<Link> {
-    const configured = this.known.zoneOf(name, type);
-    if (configured !== undefined && configured.first) {
+    for (let zone = this.known.zoneOf(name, type); ; zone = this.known.zoneOf(name, type, zone)) {
       try {
-        return await this.#descend(name, type, job, configured);
+        return await this.#descend(name, type, job, zone);
       } catch (error) {
-        if (!(error instanceof ResolutionError) || error.isFinal) throw error;
+        if (!(error instanceof ResolutionError) || error.isFinal || zone?.first !== true) throw error;
         job.trace({ kind: 'failure', text: `${error.message}; resolved as if the zone was not configured` });
-        return this.#descend(name, type, job, undefined);
       }
     }
-    return this.#descend(name, type, job, configured);
   }
 
   async #descend(name: Uint8Array, type: number, job: Job, configured: ConfiguredZone | undefined): Promise<Link> {

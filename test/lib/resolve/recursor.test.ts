@@ -186,6 +186,27 @@ describe('on the way', () => {
   });
 });
 
+test('where the servers of a zone fail, the next configured zone above it is asked, if the zone says so', async () => {
+  const internet = smallInternet();
+  internet.silent.add('192.0.2.66');
+  const zone = (name: string, server: string, first: boolean) => ({
+    name,
+    servers: [server],
+    first,
+    tcp: false,
+    noCache: false,
+  });
+  const fallBack = async (first: boolean) => {
+    const zones = configuredZones(
+      [zone('example.com', '192.0.2.66', first), zone('com', '192.0.2.66', true)],
+      [zone('.', '192.0.2.10', false)],
+    );
+    return setUp({ zones, deadlineMs: 60_000 }, internet).resolve('www.example.com');
+  };
+  expect(texts(await fallBack(true))).toEqual(['A 10.0.0.1']);
+  await failure(fallBack(false));
+});
+
 describe('hostile and broken servers', () => {
   test('a referral to many name servers that do not exist costs a few queries (NXNSAttack)', async () => {
     const { internet, resolve } = setUp();

@@ -7,7 +7,7 @@ import { Engine } from '../../../lib/cache/engine.js';
 import type { Hooks, ResponseInfo } from '../../../lib/resolve/hooks.js';
 import { type Resolution, Resolver } from '../../../lib/resolve/resolver.js';
 import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
-import { resolverOptionsOf, tunablesOf } from '../../../lib/server/tunables.js';
+import { exchangerOptionsOf, resolverOptionsOf, tunablesOf } from '../../../lib/server/tunables.js';
 import { Exchanger } from '../../../lib/upstream/exchange.js';
 import { Upstream } from '../../../lib/upstream/upstream.js';
 import { Type } from '../../../lib/wire/iana.js';
@@ -32,7 +32,7 @@ function build(handler: Handler, options: ServerOptions = {}, hooks: Hooks = {},
   const engine = new Engine({ memoryBytes: 2 ** 20, shards: 1, policy: 's3fifo', averageEntryBytes: 184 });
   engines.push(engine);
   engine.configure(tunablesOf(settings));
-  const exchanger = new Exchanger(udp, tcp, clock, systemRandom, settings.upstream);
+  const exchanger = new Exchanger(udp, tcp, clock, systemRandom, exchangerOptionsOf(settings));
   const upstreams = servers.map(text => new Upstream(parseSocketAddress(text, 'test'), clock));
   const groups = new Map<string, Upstream[]>([
     ['default', upstreams],

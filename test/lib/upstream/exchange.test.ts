@@ -1,6 +1,7 @@
 // Selection, hedging, truncation, EDNS fallback and bounds, on a fake clock and a fake network.
 import { expect, test } from 'vitest';
-import { parseSocketAddress } from '../../../lib/base/address.js';
+import { parsePrefix, parseSocketAddress } from '../../../lib/base/address.js';
+import { PrefixTable } from '../../../lib/base/prefix-table.js';
 import { systemRandom } from '../../../lib/base/random.js';
 import { Exchanger } from '../../../lib/upstream/exchange.js';
 import { select } from '../../../lib/upstream/selection.js';
@@ -48,6 +49,31 @@ test('FORMERR to EDNS: once more without, and without from then on', async () =>
   expect(t.udp.asked).toHaveLength(2);
   await t.exchange();
   expect(t.udp.asked).toHaveLength(3);
+});
+
+test('servers of a prefix are told who asks, in every query with EDNS and in no other', async () => {
+  const told: string[] = [];
+  const note: Handler = (query, server) => {
+    const opt = decode(query).additionals!.find(one => one.type === 'OPT') as
+      { options: { data: Buffer }[] } | undefined;
+    told.push(`${server} ${opt === undefined ? 'plain' : opt.options.map(one => one.data.toString()).join()}`);
+    return told.length === 1 ? makeResponse(query, { flags: 0x0200 }) : makeResponse(query, { rcode: 1 });
+  };
+  const servers = new PrefixTable([
+    [parsePrefix('192.0.2.0/24', ''), Buffer.from('all')],
+    [parsePrefix('192.0.2.1', ''), Buffer.from('one')],
+  ]);
+  const clientStrings = { option: 65_001, servers };
+  for (const server of ['192.0.2.1:53', '192.0.2.2:53', '198.51.100.1:53']) {
+    await build(note, [server], { clientStrings }).exchange();
+  }
+  expect([...new Set(told)]).toEqual([
+    '192.0.2.1:53 one',
+    '192.0.2.2:53 all',
+    '192.0.2.2:53 plain',
+    '198.51.100.1:53 ',
+    '198.51.100.1:53 plain',
+  ]);
 });
 
 test('a late first server is hedged by a second, and the first answer wins', async () => {

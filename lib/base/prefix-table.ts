@@ -1,0 +1,30 @@
+// What belongs to the longest prefix that an address lies in: one look-up for each length that prefixes have.
+import { type AddressPrefix, addressOctets, maskedOctets } from './address.js';
+
+export class PrefixTable<T> {
+  readonly #values = new Map<string, T>();
+  /** Longest first. */
+  readonly #lengths: { family: 4 | 6; bits: number }[] = [];
+
+  constructor(entries: Iterable<readonly [AddressPrefix, T]>) {
+    for (const [prefix, value] of entries) {
+      const { family, bits } = prefix;
+      this.#values.set(keyOf(prefix.octets, prefix), value);
+      if (!this.#lengths.some(one => one.family === family && one.bits === bits)) this.#lengths.push({ family, bits });
+    }
+    this.#lengths.sort((a, b) => b.bits - a.bits);
+  }
+
+  find(address: string): T | undefined {
+    const octets = addressOctets(address);
+    const family = octets.length === 4 ? 4 : 6;
+    for (const length of this.#lengths) {
+      const key = length.family === family ? keyOf(octets, length) : undefined;
+      if (key !== undefined && this.#values.has(key)) return this.#values.get(key);
+    }
+    return undefined;
+  }
+}
+
+const keyOf = (octets: Uint8Array, { family, bits }: Pick<AddressPrefix, 'family' | 'bits'>): string =>
+  `${family}/${bits}/${maskedOctets(octets, bits).join('.')}`;
