@@ -94,6 +94,7 @@ export const PLAIN_TUNABLES: Tunables = {
   udpSize: 1232, // RFC 9715 section 3.1
   rotate: 0,
   clientSubnet: 0,
+  originalTtl: 0,
 };
 
 export function variantFlags(variant: Variant): number {

@@ -69,13 +69,17 @@ export class RrsetCache implements Disposable {
       }
     );
   }
-  /** Keeps it unless something better is there; what it contradicts goes. @returns whether it is kept */
-  put(rrset: Rrset, rank: number, proof: readonly Rrset[] = []): boolean {
+  /**
+   * Keeps it unless something better is there; what it contradicts goes.
+   * @param lifetime seconds, where it is not the TTL
+   * @returns whether it is kept
+   */
+  put(rrset: Rrset, rank: number, proof: readonly Rrset[] = [], lifetime = rrset.ttl): boolean {
     if (rank >= Rank.answer) {
       this.bytes.delete(this.#keyOf(Kind.noData, rrset.name, rrset.type));
       this.bytes.delete(this.#keyOf(Kind.nxdomain, rrset.name, 0));
     }
-    if (rrset.ttl === 0) {
+    if (lifetime === 0) {
       // For those who wait only.
       this.bytes.delete(this.#keyOf(Kind.rrset, rrset.name, rrset.type));
       return false;
@@ -85,7 +89,7 @@ export class RrsetCache implements Disposable {
       const length = this.bytes.getInto(key, this.#value);
       if (length > 0 && this.#value[0] > rank) return false;
     }
-    return this.#put(Kind.rrset, rrset.name, rrset.type, rank, [rrset, ...proof], rrset.ttl);
+    return this.#put(Kind.rrset, rrset.name, rrset.type, rank, [rrset, ...proof], lifetime);
   }
 
   noData(name: Uint8Array, type: number, allowStale = false): CachedDenial | undefined {

@@ -62,6 +62,7 @@ export const TUNABLES = [
   'udpSize',
   'rotate',
   'clientSubnet',
+  'originalTtl',
 ] as const;
 export type Tunables = Record<(typeof TUNABLES)[number], number>;
 
@@ -294,7 +295,7 @@ interface Binding {
   ): NativePlane;
 }
 
-const CONTRACT = 3;
+const CONTRACT = 4;
 
 function load(): Binding {
   let binding: Binding;

@@ -91,6 +91,8 @@ export const serverSchema = z
         negativeMaxTtlSeconds: count(1, 10_800).default(3600), // RFC 2308 section 5: 1 to 3 hours
         ttlJitterPercent: count(0, 50).default(0),
         rotate: z.boolean().default(false),
+        /** TTLs in replies as they came, not reduced by age nor clamped: for a cache behind others that count themselves. */
+        originalTtl: z.boolean().default(false),
       })
       .prefault({}),
     stale: z

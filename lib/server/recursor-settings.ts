@@ -79,6 +79,7 @@ export function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
     negativeMaxTtl: cache.negativeMaxTtlSeconds,
     minTtl: cache.minTtlSeconds,
     maxTtl: cache.maxTtlSeconds,
+    originalTtl: cache.originalTtl,
     maxInFlight: upstream.maxInFlight,
     rules: new AddressRules(
       [...prefixes(resolver.doNotQuery, 'resolver.doNotQuery'), ...prefixes(localhost, 'resolver.doNotQueryLocalhost')],

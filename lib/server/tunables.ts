@@ -40,6 +40,7 @@ export function tunablesOf(settings: ServerSettings): Tunables {
     udpSize: settings.udpSize,
     rotate: cache.rotate ? 1 : 0,
     clientSubnet: settings.upstream.clientSubnet === 'forward' ? 1 : 0,
+    originalTtl: cache.originalTtl ? 1 : 0,
   };
 }
 

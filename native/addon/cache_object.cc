@@ -352,14 +352,15 @@ struct CacheMethods {
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     MutableBytes bytes;
-    if (!GetBytes(env, args.values[0], &bytes) || bytes.size() != 15 * 4) return ThrowArgument(env);
-    uint32_t words[15];
+    if (!GetBytes(env, args.values[0], &bytes) || bytes.size() != 16 * 4) return ThrowArgument(env);
+    uint32_t words[16];
     std::memcpy(words, bytes.data(), sizeof words);
     self->ttl_ = {.min_seconds = words[0],
                   .max_seconds = words[1],
                   .negative_min_seconds = words[2],
                   .negative_max_seconds = words[3],
-                  .jitter_percent = words[4]};
+                  .jitter_percent = words[4],
+                  .show_original = words[15] != 0};
     self->cache_->SetStaleWindow(words[5]);
     cache::Tunables& tunables = self->cache_->tunables();
     tunables.stale_ttl_seconds = words[6];
@@ -368,6 +369,7 @@ struct CacheMethods {
     tunables.udp_size = words[12];
     tunables.rotate = words[13] != 0;
     tunables.client_subnet = words[14] != 0;
+    tunables.original_ttl = words[15] != 0;
     return nullptr;
   }
   // responses(Float64Array(24 + 257)): replies by rcode, requests by type, of calls from JavaScript

@@ -145,9 +145,12 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
   const uint32_t stale_ttl = tunables_.stale_ttl_seconds.load(std::memory_order_relaxed);
   ReaderCounters& counters = reader->of(ShardOf(key.hash, shard_mask_));
   Found found;
-  shard_of(key).Find(
-      {.key = key, .now = args.now, .stale_window = TicksFromSeconds(stale_window), .stale_ttl_seconds = stale_ttl},
-      out, &counters, &found);
+  shard_of(key).Find({.key = key,
+                      .age_ttls = !tunables_.original_ttl.load(std::memory_order_relaxed),
+                      .now = args.now,
+                      .stale_window = TicksFromSeconds(stale_window),
+                      .stale_ttl_seconds = stale_ttl},
+                     out, &counters, &found);
   const bool told = (found.header.flags & entry_flag::kAdUnknown) == 0 || !args.query.wants_ad();
   const bool usable = found.found && told && !Forgotten(found, key);
   const int32_t remaining = TicksUntil(found.header.expires, args.now);

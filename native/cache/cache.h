@@ -20,6 +20,7 @@ struct Tunables {
   std::atomic<uint32_t> early_refresh_beta_ticks{0};
   std::atomic<uint32_t> udp_size{1232};  // RFC 9715 section 3.1
   std::atomic<bool> rotate{false};
+  std::atomic<bool> original_ttl{false};   // TTLs as they came, whatever the entry's age
   std::atomic<bool> client_subnet{false};  // answer by RFC 7871 scopes; else the option is ignored
 };
 

@@ -255,7 +255,9 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
                 policy.max_seconds, survey.signature_limit});
   // A minimum shows in the TTLs too; an answer with TTL 0 stays as it is.
   const uint32_t least = negative ? policy.negative_min_seconds : policy.min_seconds;
-  WriteTtls(copy, question_end, {ttl == 0 ? 0 : std::min(least, ceiling), ceiling}, image);
+  const TtlRange shown =
+      policy.show_original ? TtlRange{0, UINT32_MAX} : TtlRange{ttl == 0 ? 0 : std::min(least, ceiling), ceiling};
+  WriteTtls(copy, question_end, shown, image);
 
   if (flags & wire::flag::kTc) return Status::kTruncated;
   if (qclass != wire::kClassIn || wire::type::IsMeta(qtype) || qtype == wire::type::kOpt || qtype == 0 ||

@@ -11,6 +11,7 @@ struct TtlPolicy {
   uint32_t negative_min_seconds = 0;
   uint32_t negative_max_seconds = 3600;  // RFC 2308 section 5: 1 to 3 hours are sensible
   uint32_t jitter_percent = 0;           // shortens by up to this; never lengthens
+  bool show_original = false;            // TTLs are shown as they came; the lifetime is bounded all the same
 };
 
 inline constexpr uint32_t kMaxNegativeSeconds = 10800;  // RFC 2308 section 5

@@ -166,6 +166,9 @@ export function setupOf(scenario: Scenario): Setup {
       case 'harden-below-nxdomain':
         resolver.nothingBelowNxdomain = yes(value);
         break;
+      case 'serve-original-ttl':
+        cache.originalTtl = yes(value);
+        break;
       case 'cache-max-ttl':
         cache.maxTtlSeconds = Number(value);
         break;

@@ -217,13 +217,14 @@ export class Knowledge {
       }
     }
     if (found.rrsets.length > 0) {
-      const kept = found.rrsets.map(one => this.#clamped(one));
-      for (const rrset of kept) {
+      const clamped = found.rrsets.map(one => this.#clamped(one));
+      const shown = this.setting.options.originalTtl ? found.rrsets : clamped;
+      for (const [i, rrset] of shown.entries()) {
         // The alias that a DNAME made is made anew each time.
-        const made = kept[0].type === Type.DNAME && rrset.type === Type.CNAME;
-        if (!made && rrset.type !== Type.RRSIG) rrsets.put(rrset, rank, found.authority);
+        const made = shown[0].type === Type.DNAME && rrset.type === Type.CNAME;
+        if (!made && rrset.type !== Type.RRSIG) rrsets.put(rrset, rank, found.authority, clamped[i].ttl);
       }
-      return { ...found, rrsets: kept };
+      return { ...found, rrsets: shown };
     }
     const soa = found.authority.find(one => one.type === Type.SOA);
     if (soa === undefined) {

@@ -47,6 +47,8 @@ export interface RecursorOptions {
   negativeMaxTtl: number;
   minTtl: number;
   maxTtl: number;
+  /** Clients are shown TTLs as they came. */
+  originalTtl: boolean;
   maxInFlight: number;
   rules: AddressRules;
   /** By the key of their names. */

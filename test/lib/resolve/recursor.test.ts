@@ -53,6 +53,7 @@ function setUp(
     negativeMaxTtl: 3600,
     minTtl: 0,
     maxTtl: 86_400,
+    originalTtl: false,
     maxInFlight: 100,
     rules: new AddressRules([], [], []),
     zones: new Map(),

@@ -92,6 +92,24 @@ TEST(Answer, OursIsNotLengthenedByAMinimum) {
   EXPECT_FALSE(t.Hits(Query("a.example")));
 }
 
+TEST(Answer, ShowsTtlsAsTheyCameWhereThatIsWanted) {
+  TestCache t;
+  t.ttl.min_seconds = 1000;
+  t.ttl.show_original = true;
+  t.cache->tunables().original_ttl = true;
+  t.cache->SetStaleWindow(3600);
+  ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
+  ASSERT_TRUE(t.Hits(Query("a.example")));
+  const Buffer fresh = t.answer;
+  t.now += 900;
+  ASSERT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_EQ(t.answer, fresh);
+  t.now += 200;  // the lifetime is bounded as ever; a stale answer shows them too
+  EXPECT_FALSE(t.Hits(Query("a.example")));
+  ASSERT_EQ(t.Ask(Query("a.example"), true, true).verdict, udp::Verdict::kReply);
+  EXPECT_EQ(t.answer, fresh);
+}
+
 TEST(Answer, TooGreatForTheClientIsCutToTheQuestionWithTc) {
   TestCache t;
   MessageBuilder builder(1, 0x8180);
