@@ -18,6 +18,8 @@ export const LOCAL_ZONE_KINDS = [
   'refuse',
   'nxdomain',
   'nodata',
+  /** 0.0.0.0 and :: for every name: nobody is there, and who connects is told so at once. */
+  'null',
   /** No A records here but those that are given; all else is resolved, or given. */
   'blockA',
   'blockAaaa',
@@ -103,14 +105,19 @@ export class LocalData {
     if (kind === 'refuse') return { ...this.#deny(query, Rcode.REFUSED, undefined), kind: 'refused' };
     if (kind === 'nxdomain') return this.#deny(query, Rcode.NXDOMAIN, zone);
     if (kind === 'nodata') return this.#deny(query, Rcode.NOERROR, zone);
+    if (kind === 'null') {
+      const octets = type === Type.A ? 4 : type === Type.AAAA ? 16 : 0;
+      if (octets === 0) return this.#deny(query, Rcode.NOERROR, zone);
+      const nobody = { name, type, dnsClass: Class.IN, ttl: DEFAULT_TTL_SECONDS, data: new Uint8Array(octets) };
+      return this.#answer(query, [nobody]);
+    }
     const records = this.#names.get(nameKey(kind === 'redirect' ? zone! : name));
     if (records !== undefined) {
       const alias = records.find(one => one.type === Type.CNAME);
       if (alias !== undefined && type !== Type.CNAME) return { kind: 'alias', target: alias.data };
       const answers = records.filter(one => one.type === type).map(one => ({ ...one, name }));
       if (answers.length > 0) {
-        const message = buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative: this.#authoritative });
-        return { kind: 'message', message };
+        return this.#answer(query, answers);
       }
       const others = kind === 'typeTransparent' || kind === 'blockA' || kind === 'blockAaaa';
       if (!others) return this.#deny(query, Rcode.NOERROR, zone);
@@ -121,6 +128,11 @@ export class LocalData {
     if (kind !== 'static') return undefined;
     const exists = name.length === zone!.length || this.#nonTerminals.has(nameKey(name));
     return this.#deny(query, exists ? Rcode.NOERROR : Rcode.NXDOMAIN, zone);
+  }
+
+  #answer(query: LocalQuery, answers: ResourceRecord[]): LocalAnswer {
+    const message = buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative: this.#authoritative });
+    return { kind: 'message', message };
   }
 
   #deny(query: LocalQuery, rcode: number, zone: Uint8Array | undefined): { kind: 'message'; message: Uint8Array } {

@@ -8,8 +8,8 @@ import { Server } from '../../lib/server/server.js';
 import { TcpSession } from '../../lib/server/tcp-listener.js';
 import type { ExchangeOptions, Transport } from '../../lib/transport/transport.js';
 import { matches } from '../../lib/transport/udp.js';
-import { Type, typeName } from '../../lib/wire/iana.js';
-import { equalNames, nameToText } from '../../lib/wire/name.js';
+import { Type, typeCode, typeName } from '../../lib/wire/iana.js';
+import { encodeName, equalNames, foldName, nameToText } from '../../lib/wire/name.js';
 import { questionEnd } from '../../lib/wire/message.js';
 import { FakeClock, settle } from '../support/fake-clock.js';
 import { FakeStream } from '../support/fake-stream.js';
@@ -46,6 +46,8 @@ const STEPS = new Set([
   'REPLY',
   'TIMEOUT',
   'ERROR',
+  'FLUSH_MESSAGE',
+  'INFRA_RTT',
 ]);
 const MAX_TURNS = 20_000;
 const EDNS_SIZE = 1232;
@@ -215,6 +217,23 @@ class Run {
         const seconds = Number(step.words[step.words.indexOf('ELAPSE') + 1]);
         if (!Number.isFinite(seconds)) throw new Unsupported(`TIME_PASSES ${step.words.join(' ')}`);
         await this.#advance(seconds * 1000);
+        return;
+      }
+      case 'FLUSH_MESSAGE': {
+        const [name, type] = step.words;
+        for (const dnssecOk of [false, true]) {
+          for (const checkingDisabled of [false, true]) {
+            const variant = { dnssecOk, checkingDisabled };
+            this.#server.engine.remove(foldName(encodeName(name)), typeCode(type)!, variant);
+          }
+        }
+        return;
+      }
+      case 'INFRA_RTT': {
+        const [address, , ms] = step.words;
+        this.#server.recursor?.infrastructure
+          .server(address, isIP(address) as 4 | 6, this.#server.settings.resolver.port)
+          .succeeded(Number(ms));
         return;
       }
       case 'TRAFFIC':

@@ -18,7 +18,7 @@ const IGNORED = new Set(
   use-syslog edns-buffer-size max-udp-size harden-referral-path val-override-date val-override-timestamp
   stub-name unknown-server-time-limit
   harden-large-queries harden-short-bufsize use-caps-for-id infra-host-ttl msg-buffer-size so-reuseport
-  dnssec-off val-permissive-mode name domain-insecure features feature-list val-bogus-ttl
+  harden-unknown-additional dnssec-off val-permissive-mode name domain-insecure features feature-list val-bogus-ttl
   prefetch-key val-clean-additional infra-keep-probing val-sig-skew-min val-sig-skew-max ratelimit
   discard-timeout wait-limit ede-serve-expired outbound-msg-retry`
     .split(/\s+/)

@@ -48,6 +48,9 @@ describe('a local zone', () => {
     ['nodata', 'nobody.home.example', Type.A, 'nodata'],
     ['blockA', 'nobody.home.example', Type.A, 'nodata'],
     ['blockA', 'nobody.home.example', Type.AAAA, 'resolved'],
+    ['null', 'nobody.home.example', Type.A, 'A 0.0.0.0'],
+    ['null', 'nobody.home.example', Type.AAAA, 'AAAA ::'],
+    ['null', 'box.home.example', Type.MX, 'nodata'],
     ['blockAaaa', 'nobody.home.example', Type.AAAA, 'nodata'],
   ] as const)('of kind %s: %s type %i is %s', (kind, name, type, expected) => {
     expect(outcome(kind, name, type)).toBe(expected);
