@@ -125,15 +125,17 @@ function internet() {
 
 function recursionWorkers() {
   const result = read('recursion-workers');
-  const [alone] = Object.values(result.results);
-  const rows = Object.entries(result.results).map(([workers, one]) => [
+  const one = result.setups.find(({ workers, cores }) => workers === 1 && cores === 1);
+  const rows = result.setups.map(({ workers, cores, missesPerSecond, coresUsed }) => [
     workers,
-    fixed(one.missesPerSecond),
-    `${fixed(one.missesPerSecond / alone.missesPerSecond, 2)} x`,
-    fixed(one.cores, 2),
+    cores,
+    fixed(missesPerSecond),
+    `${fixed(missesPerSecond / one.missesPerSecond, 2)} x`,
+    fixed(coresUsed, 2),
   ]);
-  const head = ['`resolver.workers`', 'misses/s', '', 'cores used'];
-  return `${table(head, rows)}\n\n${source(result)} Name servers and load share these ${result.cores} cores.`;
+  const head = ['`resolver.workers`', 'cores', 'misses/s', '', 'cores used'];
+  const shared = result.cores > 2 ? '' : ' The zone and its questioners share these cores.';
+  return `${table(head, rows)}\n\n${source(result)} Medians of ${result.rounds} rounds.${shared}`;
 }
 
 function attack() {

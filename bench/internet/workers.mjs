@@ -1,82 +1,82 @@
-// What more threads bring to misses: none, one and two beside the main one, interleaved.
+// What more threads bring to misses: none, one and two beside the main one, on one core and on two, interleaved. A zone
+// and its questioners in one cheap thread take what they need of the same cores where there are no others.
 //   node bench/internet/workers.mjs [ROUNDS] [SECONDS]
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { askAll } from './compare.mjs';
-import { startInternet, startShardns, stop, stopAll } from './servers.mjs';
-import { makeInternet } from './zones.mjs';
+import { fileURLToPath } from 'node:url';
+import { startShardns, stop, stopAll } from './servers.mjs';
 
-const ROUNDS = Number(process.argv[2] ?? 3);
+const ROUNDS = Number(process.argv[2] ?? 5);
 const SECONDS = Number(process.argv[3] ?? 5);
-const tops = ['com', 'net', 'org'];
+const ZONE_PORT = 5799;
+const WINDOW = 256;
+const SETUPS = [
+  { workers: 0, cores: 1 },
+  { workers: 1, cores: 1 },
+  { workers: 1, cores: 2 },
+  { workers: 2, cores: 2 },
+];
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const build = join(root, 'build/bench');
 const median = list => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const cpuSeconds = pid => {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 };
 
+execFileSync('cmake', ['-S', root, '-B', build, '-DSHARDNS_BENCH=ON', '-DCMAKE_BUILD_TYPE=Release'], {
+  stdio: 'ignore',
+});
+execFileSync('cmake', ['--build', build, '--target', 'wild'], { stdio: 'ignore' });
+
 const folder = mkdtempSync(join(tmpdir(), 'workers-'));
-const results = { 0: [], 1: [], 2: [] };
+const results = SETUPS.map(() => []);
+let port = 5800;
+let name = 0;
+/** @returns answers, queries to the zone, and seconds */
+function load(seconds) {
+  const args = [port, ZONE_PORT, seconds, WINDOW, (name += 10_000_000)].map(String);
+  // Cores of its own, where there are more than two.
+  const others = availableParallelism() > 2 ? `2-${availableParallelism() - 1}` : `0-${availableParallelism() - 1}`;
+  const output = execFileSync('taskset', ['-c', others, join(build, 'wild'), ...args], { encoding: 'utf8' });
+  return output.trim().split(' ').map(Number);
+}
 try {
-  const internet = makeInternet();
-  await startInternet(internet, folder);
-  const file = join(folder, 'names.txt');
-  writeFileSync(
-    file,
-    Array.from({ length: 200_000 }, (_, i) => `m${i}.wild.zone${i % 42}.${tops[(i % 42) % 3]} A`).join('\n'),
-  );
-  let port = 5800;
   for (let round = 0; round < ROUNDS; round++) {
-    for (const workers of [0, 1, 2]) {
-      const child = await startShardns(internet, folder, ++port, {
-        resolver: {
-          recursive: true,
-          rootHints: internet.hints,
-          ipv6: false,
-          doNotQueryLocalhost: false,
-          workers,
-        },
+    for (const [i, { workers, cores }] of SETUPS.entries()) {
+      const child = await startShardns({ hints: ['127.0.0.1'] }, folder, ++port, {
+        resolver: { recursive: true, rootHints: ['127.0.0.1'], ipv6: false, doNotQueryLocalhost: false, workers },
+        stubZones: [{ name: 'wild.example', servers: [`127.0.0.1:${ZONE_PORT}`] }],
+        local: { records: ['up.example A 192.0.2.1'] },
       });
-      await askAll(
-        port,
-        Array.from({ length: 42 }, (_, i) => [`h1.zone${i}.${tops[i % 3]}`, 'A']),
-      );
+      execFileSync('taskset', ['-a', '-c', '-p', cores === 1 ? '0' : '0,1', String(child.pid)], { stdio: 'ignore' });
+      load(1);
       const before = cpuSeconds(child.pid);
-      const began = performance.now();
-      const report = execFileSync(
-        'dnsperf',
-        ['-s', '127.0.0.1', '-p', String(port), '-d', file, '-l', String(SECONDS), '-c', '4', '-q', '400'],
-        { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-      );
-      results[workers].push({
-        missesPerSecond: Number(/Queries per second:\s+([\d.]+)/.exec(report)[1]),
-        lost: Number(/Queries lost:\s+(\d+)/.exec(report)[1]),
-        cores: ((cpuSeconds(child.pid) - before) / (performance.now() - began)) * 1000,
+      const [answers, queries, seconds] = load(SECONDS);
+      results[i].push({
+        missesPerSecond: answers / seconds,
+        queriesPerMiss: queries / answers,
+        coresUsed: (cpuSeconds(child.pid) - before) / seconds,
       });
       await stop(child);
     }
   }
-  const summary = Object.fromEntries(
-    Object.entries(results).map(([workers, list]) => [
-      workers,
-      {
-        missesPerSecond: median(list.map(one => one.missesPerSecond)),
-        cores: median(list.map(one => one.cores)),
-        lost: list.reduce((sum, one) => sum + one.lost, 0),
-      },
-    ]),
-  );
-  for (const [workers, one] of Object.entries(summary)) {
-    const ratio = one.missesPerSecond / summary[0].missesPerSecond;
+  const setups = SETUPS.map((setup, i) => ({
+    ...setup,
+    ...Object.fromEntries(Object.keys(results[i][0]).map(key => [key, median(results[i].map(one => one[key]))])),
+  }));
+  const one = setups[1].missesPerSecond;
+  for (const { workers, cores, missesPerSecond, coresUsed } of setups) {
+    const ratio = (missesPerSecond / one).toFixed(2);
     process.stdout.write(
-      `${workers} workers: ${Math.round(one.missesPerSecond)} misses/s (${ratio.toFixed(2)} x), ${one.cores.toFixed(2)} cores, ${one.lost} lost\n`,
+      `${workers} workers on ${cores} cores: ${Math.round(missesPerSecond)} misses/s (${ratio} x), ${coresUsed.toFixed(2)} cores used\n`,
     );
   }
   writeFileSync(
     new URL('../results/recursion-workers.json', import.meta.url),
-    `${JSON.stringify({ date: new Date().toISOString().slice(0, 10), cpu: cpus()[0].model, cores: availableParallelism(), rounds: ROUNDS, results: summary }, null, 2)}\n`,
+    `${JSON.stringify({ date: new Date().toISOString().slice(0, 10), cpu: cpus()[0].model, cores: availableParallelism(), rounds: ROUNDS, setups }, null, 2)}\n`,
   );
 } finally {
   await stopAll();
