@@ -4,7 +4,7 @@
 // An entry is the RRset it is about, then those that go with it: the proof of a wildcard or of a denial.
 //   rank u8 | security u8 | rrsets u16 | rrset...
 //   rrset: name length u8, name | type u16 | ttl u32 | data u16 | signatures u16 | (length u16, octets)...
-import { Type } from '../wire/iana.js';
+import { MAX_NAME_SIZE, Type } from '../wire/iana.js';
 import type { Rrset } from '../wire/rrset.js';
 import type { ByteCache } from './byte-cache.js';
 import { MAX_VALUE_OCTETS } from '../native/binding.js';
@@ -51,8 +51,12 @@ interface Entry {
 const NAMELESS = new Uint8Array(0);
 
 export class RrsetCache implements Disposable {
-  readonly #key = Buffer.alloc(3 + 255);
+  readonly #key = Buffer.alloc(3 + MAX_NAME_SIZE);
+  /** The key's first so many octets: a view costs more than the look-up. */
+  readonly #views: Buffer[] = [];
   readonly #value = Buffer.alloc(MAX_VALUE_OCTETS);
+  /** The same memory: copies of a Buffer would be Buffers, which are slow to make. */
+  readonly #octets = new Uint8Array(this.#value.buffer, this.#value.byteOffset, this.#value.length);
 
   /** @param bytes its memory; closed with it */
   constructor(readonly bytes: ByteCache) {}
@@ -154,7 +158,8 @@ export class RrsetCache implements Disposable {
     this.#key[0] = kind;
     this.#key.writeUInt16BE(type, 1);
     this.#key.set(name, 3);
-    return this.#key.subarray(0, 3 + name.length);
+    const length = 3 + name.length;
+    return (this.#views[length] ??= this.#key.subarray(0, length));
   }
 
   #put(kind: number, name: Uint8Array, type: number, rank: number, rrsets: readonly Rrset[], ttl: number): boolean {
@@ -171,7 +176,9 @@ export class RrsetCache implements Disposable {
     if (length <= 0) return undefined;
     // The engine's clock ticks every four milliseconds.
     const ttl = Math.max(Math.ceil((this.bytes.lastRemainingMs - 8) / 1000), 0);
-    return decodeEntry(this.#value.subarray(0, length), name, ttl);
+    const entry = decodeEntry(this.#value, this.#octets, length, name, ttl);
+    const mayBeEmpty = kind === Kind.noData || kind === Kind.nxdomain;
+    return mayBeEmpty || entry?.rrsets.length !== 0 ? entry : undefined;
   }
 }
 
@@ -208,30 +215,40 @@ function encodeEntry(out: Buffer, rank: number, rrsets: readonly Rrset[], name: 
   return at;
 }
 
-/** Undefined for octets that are no entry: the memory may be a stranger's. */
-function decodeEntry(octets: Buffer, name: Uint8Array, ttl: number): Entry | undefined {
+/**
+ * Undefined for octets that are no entry: the memory may be a stranger's.
+ * @param plain the same memory as `octets`
+ */
+function decodeEntry(octets: Buffer, plain: Uint8Array, end: number, name: Uint8Array, ttl: number): Entry | undefined {
+  if (end < 4) return undefined;
   try {
     const rrsets: Rrset[] = [];
     let at = 4;
     const take = (length: number): Uint8Array => {
-      if (at + length > octets.length) throw new RangeError('an entry cut short');
-      return new Uint8Array(octets.subarray(at, (at += length)));
+      if (at + length > end) throw new RangeError('an entry cut short');
+      return plain.slice(at, (at += length));
+    };
+    const takeAll = (count: number): Uint8Array[] => {
+      const list: Uint8Array[] = [];
+      for (let left = count; left > 0; left--) {
+        at += 2;
+        list.push(take(octets.readUInt16LE(at - 2)));
+      }
+      return list;
     };
     let age = 0;
     let storedTtl = 0;
     for (let left = octets.readUInt16LE(2); left > 0; left--) {
       const length = octets.readUInt8(at++);
       const owner = length === 0 ? name.slice() : take(length);
+      if (at + 10 > end) throw new RangeError('an entry cut short');
       const type = octets.readUInt16LE(at);
       const stored = octets.readUInt32LE(at + 2);
-      const counts = [octets.readUInt16LE(at + 6), octets.readUInt16LE(at + 8)];
+      const signed = octets.readUInt16LE(at + 8);
+      const records = octets.readUInt16LE(at + 6);
       at += 10;
-      const [data, signatures] = counts.map(count =>
-        Array.from({ length: count }, () => {
-          at += 2;
-          return take(octets.readUInt16LE(at - 2));
-        }),
-      );
+      const data = takeAll(records);
+      const signatures = takeAll(signed);
       if (rrsets.length === 0) storedTtl = stored;
       if (rrsets.length === 0 && ttl > 0) age = Math.max(stored - ttl, 0);
       rrsets.push({

@@ -4,6 +4,7 @@
 // Bounds: `maxFlights` questions under way; 10,000 remembered failures, and as many refreshes that failed.
 import { BoundedMap } from '../base/bounded-map.js';
 import type { Clock } from '../base/clock.js';
+import { EqualTimers } from '../base/equal-timers.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { type Engine, MISS_WITH_STALE, type Variant } from '../cache/engine.js';
@@ -95,6 +96,7 @@ export class Resolver {
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */
   pool: Resolving | undefined;
+  readonly #late: EqualTimers;
   #classifying = 0;
   #retries = 0;
   #closed = false;
@@ -109,7 +111,9 @@ export class Resolver {
     private readonly hooks: Hooks,
     public groups: ReadonlyMap<string, readonly Upstream[]>,
     public options: ResolverOptions,
-  ) {}
+  ) {
+    this.#late = new EqualTimers(clock);
+  }
 
   get inFlight(): number {
     return this.#flights.size + this.#classifying;
@@ -150,10 +154,15 @@ export class Resolver {
     const { tenant } = asker;
     const cached: Resolution = { kind: 'cached', tenant };
     const code = query.dnsClass === Class.IN ? this.engine.answer(query.message, { tenant }) : -1;
-    if (code >= 0 || this.#derive(query, tenant)) return Promise.resolve(cached);
-    const stale = code === MISS_WITH_STALE && this.options.staleEnabled ? cached : this.#stale(query);
+    if (code >= 0) return Promise.resolve(cached);
+    const recursive = this.recursor?.serves(query.name, query.type) === true;
+    // A recursor has the RRsets for it.
+    if (!recursive && this.#derive(query, tenant)) return Promise.resolve(cached);
+    let stale: Resolution | undefined = code === MISS_WITH_STALE && this.options.staleEnabled ? cached : undefined;
+    const atOnce = !query.recursionDesired || this.options.staleClientTimeoutMs === 0;
+    if (stale === undefined && recursive && atOnce) stale = this.#stale(query);
     if (stale === undefined) return this.#join(query, asker, undefined);
-    if (!query.recursionDesired && this.recursor?.serves(query.name, query.type) === true) {
+    if (!query.recursionDesired && recursive) {
       // Whoever asks without it gets what there is; it is made fresh for all.
       this.prefetch(query, tenant);
       return Promise.resolve(stale);
@@ -249,6 +258,7 @@ export class Resolver {
   /** Nothing of its own touches the cache any more. */
   close(): void {
     this.#closed = true;
+    this.#late.clear();
   }
 
   forgetFailures(): void {
@@ -266,9 +276,10 @@ export class Resolver {
     }
     if (this.#flights.size >= this.options.maxFlights) {
       this.stats.overloaded++;
-      return Promise.resolve(stale ?? { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other });
+      const error: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
+      return Promise.resolve(stale ?? this.#stale(query) ?? error);
     }
-    const flight = this.#run(query, asker, key, stale).then(
+    const run = this.#run(query, asker, key, stale).then(
       resolution => {
         this.#flights.delete(key);
         return resolution;
@@ -281,8 +292,27 @@ export class Resolver {
         return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
       },
     );
+    const { staleEnabled, staleClientTimeoutMs } = this.options;
+    const mayBeLate = stale === undefined && !asksUpstream && staleEnabled && staleClientTimeoutMs > 0;
+    const flight = mayBeLate ? this.#orStale(query, run) : run;
     this.#flights.set(key, flight);
     return flight;
+  }
+
+  /** RFC 8767 section 5: what takes too long is answered from expired RRsets, if there are any; the flight goes on. */
+  #orStale(query: Query, flight: Promise<Resolution>): Promise<Resolution> {
+    return new Promise(resolve => {
+      const late = this.#late.after(this.options.staleClientTimeoutMs, () => {
+        const stale = this.#stale(query);
+        if (stale === undefined) return;
+        this.stats.staleServed++;
+        resolve(stale);
+      });
+      void flight.then(resolution => {
+        late.cancel();
+        resolve(resolution);
+      });
+    });
   }
 
   async #run(query: Query, asker: KnownAsker, key: string, stale: Resolution | undefined): Promise<Resolution> {
@@ -475,6 +505,7 @@ export class Resolver {
     failure: { rcode: number; extendedError: number },
   ): Resolution {
     this.stats.failures++;
+    stale ??= this.#stale(query);
     const attempts = this.#failures.get(key) ?? 0;
     this.#failures.set(key, attempts + 1);
     // RFC 9520 section 3.2: 1 s to 5 min, backing off. With a stale answer at hand RFC 8767's 30 s.

@@ -1,0 +1,35 @@
+// Timers of one delay behind one timer of the clock.
+import { expect, test } from 'vitest';
+import { EqualTimers } from '../../../lib/base/equal-timers.js';
+import { FakeClock } from '../../support/fake-clock.js';
+
+test('each runs when it is due, those called off never, and the clock has one timer for all', async () => {
+  const clock = new FakeClock();
+  const timers = new EqualTimers(clock);
+  const ran: string[] = [];
+  timers.after(100, () => ran.push('a'));
+  const b = timers.after(100, () => ran.push('b'));
+  await clock.advance(50);
+  timers.after(100, () => ran.push('c'));
+  expect(clock.pendingTimers).toBe(1);
+  b.cancel();
+  await clock.advance(49);
+  expect(ran).toEqual([]);
+  await clock.advance(1);
+  expect(ran).toEqual(['a']);
+  await clock.advance(50);
+  expect(ran).toEqual(['a', 'c']);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('what is cleared does not run, and what comes later does', async () => {
+  const clock = new FakeClock();
+  const timers = new EqualTimers(clock);
+  const ran: string[] = [];
+  timers.after(100, () => ran.push('a'));
+  timers.clear();
+  expect(clock.pendingTimers).toBe(0);
+  timers.after(100, () => ran.push('b'));
+  await clock.advance(100);
+  expect(ran).toEqual(['b']);
+});
