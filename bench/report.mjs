@@ -125,12 +125,11 @@ function internet() {
 
 function recursionWorkers() {
   const result = read('recursion-workers');
-  const one = result.setups.find(({ workers, cores }) => workers === 1 && cores === 1);
-  const rows = result.setups.map(({ workers, cores, missesPerSecond, coresUsed }) => [
+  const rows = result.setups.map(({ workers, cores, missesPerSecond, ratio, coresUsed }) => [
     workers,
     cores,
     fixed(missesPerSecond),
-    `${fixed(missesPerSecond / one.missesPerSecond, 2)} x`,
+    `${fixed(ratio, 2)} x`,
     fixed(coresUsed, 2),
   ]);
   const head = ['`resolver.workers`', 'cores', 'misses/s', '', 'cores used'];
