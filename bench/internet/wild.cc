@@ -98,9 +98,7 @@ size_t Ask(uint8_t* message, unsigned long number) {
   return 13 + static_cast<size_t>(length) + sizeof kRest - 1;
 }
 
-double Now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 }  // namespace
 
@@ -134,7 +132,8 @@ int main(int argc, char** argv) {
   double progress = begin;
   for (int i = 1; i <= kClients; ++i) fill(i);
   for (double now = begin; now - begin < seconds; now = Now()) {
-    // Whatever comes in half a millisecond is served in one go: a system call for each packet costs more than the packet.
+    // Whatever comes in half a millisecond is served in one go: a system call for each packet costs more than the
+    // packet.
     usleep(kRestMicroseconds);
     if (poll(fds, 1 + kClients, 100) < 0) return 1;
     if (fds[0].revents & POLLIN) {

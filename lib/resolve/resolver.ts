@@ -199,8 +199,12 @@ export class Resolver {
     if (this.options.forwardClientSubnet && query.clientSubnet !== undefined) return false;
     const signed = this.engine.peek(query.name, query.type, { ...variantOf(query, tenant), dnssecOk: true });
     if (signed === undefined || signed.remainingSeconds <= 0) return false;
-    const message = withoutDnssec(signed.message);
-    return this.engine.insertOwn(message, variantOf(query, tenant), this.clock.wallSeconds()) > 0;
+    try {
+      const message = withoutDnssec(signed.message);
+      return this.engine.insertOwn(message, variantOf(query, tenant), this.clock.wallSeconds()) > 0;
+    } catch {
+      return false; // the memory may be a stranger's
+    }
   }
 
   #stale(query: Query): Resolution | undefined {

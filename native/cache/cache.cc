@@ -151,10 +151,11 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
                       .stale_window = TicksFromSeconds(stale_window),
                       .stale_ttl_seconds = stale_ttl},
                      out, &counters, &found);
-  const bool told = (found.header.flags & entry_flag::kAdUnknown) == 0 || !args.query.wants_ad();
-  const bool usable = found.found && told && !Forgotten(found, key);
+  const bool usable = found.found && !Forgotten(found, key);
   const int32_t remaining = TicksUntil(found.header.expires, args.now);
-  if (!usable || remaining <= 0) [[unlikely]] {
+  // To those who want to know of validation, an answer that says nothing of it is as good as a stale one.
+  const bool silent = (found.header.flags & entry_flag::kAdUnknown) != 0 && args.query.wants_ad();
+  if (!usable || remaining <= 0 || silent) [[unlikely]] {
     answer->has_stale = usable;
     const bool failing = super_->any_failure.load(std::memory_order_relaxed) != 0 &&
                          TicksUntil(super_->failures_until.load(std::memory_order_relaxed), args.now) > 0;
@@ -184,8 +185,13 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
         return;
       }
     }
-    answer->outcome = Outcome::kStaleHit;
-    counters.hits_stale.Add();
+    if (remaining > 0) {
+      answer->outcome = Outcome::kHit;
+      counters.hits_positive.Add();
+    } else {
+      answer->outcome = Outcome::kStaleHit;
+      counters.hits_stale.Add();
+    }
   } else {
     answer->outcome = Outcome::kHit;
     if ((found.header.flags & entry_flag::kNegative) != 0) {

@@ -117,6 +117,17 @@ test('an answer with signatures serves those who did not ask for them, without; 
   expect(t.udp.asked).toHaveLength(3);
 });
 
+test('who wants to know of validation is told without it where nobody can say', async () => {
+  let down = false;
+  const t = build(query => (down ? undefined : answerA(query)), { upstream: { deadlineMs: 3000 } });
+  await t.resolve('plain.example');
+  down = true;
+  const outcome = t.resolve('plain.example', { ad: true });
+  await t.advance(4000);
+  expect(await outcome).toMatchObject({ kind: 'cached' });
+  expect(t.udp.asked.length).toBeGreaterThan(1);
+});
+
 test('silence ends in SERVFAIL within the deadline', async () => {
   const t = build(() => undefined, { upstream: { deadlineMs: 3000 } });
   let outcome: Resolution | undefined;

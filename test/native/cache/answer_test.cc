@@ -77,6 +77,14 @@ TEST(Answer, AskedForWithoutAdSaysNothingToThoseWhoWantToKnow) {
   ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
   EXPECT_TRUE(t.Hits(Query("a.example")));
   EXPECT_FALSE(t.Hits(Query("a.example", 1, 1, 0x0120)));
+  // It is there for them as a stale one would be, and is not called stale.
+  EXPECT_EQ(t.Ask(EdnsQuery("a.example"), true, true).verdict, udp::Verdict::kReply);
+  const size_t plain = t.answer.size();
+  Buffer wanting = EdnsQuery("a.example");
+  wanting[3] |= 0x20;
+  EXPECT_FALSE(t.Hits(wanting));
+  EXPECT_EQ(t.Ask(wanting, true, true).verdict, udp::Verdict::kReply);
+  EXPECT_EQ(t.answer.size(), plain);
   t.ad_unknown = false;
   ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
   EXPECT_TRUE(t.Hits(Query("a.example")));
