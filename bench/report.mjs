@@ -125,14 +125,15 @@ function internet() {
 
 function recursionWorkers() {
   const result = read('recursion-workers');
-  const rows = result.setups.map(({ workers, cores, missesPerSecond, ratio, coresUsed }) => [
+  const rows = result.setups.map(({ workers, cores, missesPerSecond, missesPerCpuSecond, ratio, coresUsed }) => [
     workers,
     cores,
     fixed(missesPerSecond),
     `${fixed(ratio, 2)} x`,
     fixed(coresUsed, 2),
+    fixed(missesPerCpuSecond),
   ]);
-  const head = ['`resolver.workers`', 'cores', 'misses/s', '', 'cores used'];
+  const head = ['`resolver.workers`', 'cores', 'misses/s', '', 'cores used', 'misses a CPU second'];
   const shared = result.cores > 2 ? '' : ' The zone and its questioners share these cores.';
   return `${table(head, rows)}\n\n${source(result)} Medians of ${result.rounds} rounds.${shared}`;
 }

@@ -65,10 +65,12 @@ try {
     for (const [i, { port, child }] of servers.entries()) {
       const before = cpuSeconds(child.pid);
       const [answers, queries, seconds] = load(port, SECONDS);
+      const cpu = cpuSeconds(child.pid) - before;
       results[i].push({
         missesPerSecond: answers / seconds,
+        missesPerCpuSecond: answers / cpu,
         queriesPerMiss: queries / answers,
-        coresUsed: (cpuSeconds(child.pid) - before) / seconds,
+        coresUsed: cpu / seconds,
       });
     }
   }
@@ -77,9 +79,9 @@ try {
     ...Object.fromEntries(Object.keys(results[i][0]).map(key => [key, median(results[i].map(one => one[key]))])),
     ratio: median(results[i].map((one, round) => one.missesPerSecond / results[BASE][round].missesPerSecond)),
   }));
-  for (const { workers, cores, missesPerSecond, coresUsed, ratio } of setups) {
+  for (const { workers, cores, missesPerSecond, missesPerCpuSecond, coresUsed, ratio } of setups) {
     process.stdout.write(
-      `${workers} workers on ${cores} cores: ${Math.round(missesPerSecond)} misses/s (${ratio.toFixed(2)} x), ${coresUsed.toFixed(2)} cores used\n`,
+      `${workers} workers on ${cores} cores: ${Math.round(missesPerSecond)} misses/s (${ratio.toFixed(2)} x), ${coresUsed.toFixed(2)} cores used, ${Math.round(missesPerCpuSecond)} a CPU second\n`,
     );
   }
   writeFileSync(
