@@ -17,7 +17,9 @@ const custom = <T>(parse: (text: string) => T): ((text: string, context: z.Refin
     try {
       parse(text);
     } catch (error) {
-      context.addIssue({ code: 'custom', message: (error as Error).message.replace(/^: expected/, 'expected') });
+      // The value is named by whoever reports the issue.
+      const message = (error as Error).message.replace(/^: expected/, 'expected').replace(`, got ${show(text)}`, '');
+      context.addIssue({ code: 'custom', message });
     }
   };
 };
