@@ -14,6 +14,7 @@ import { WatchedFile } from '../base/watched-file.js';
 import type { DnsCache } from '../cache/dns-cache.js';
 import { Engine, PLAIN_TUNABLES } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
+import { LocalAnswers } from '../resolve/local-answers.js';
 import { NO_LOCAL_DATA } from '../resolve/local-data.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
@@ -107,8 +108,8 @@ export class DnsClient implements Disposable {
       maxTotal: MAX_UNDER_WAY,
     });
     this.#resolver = new Resolver(this.engine, this.#exchanger, clock, silentLogger, {}, new Map(), {
-      localZones: 'program',
-      localData: NO_LOCAL_DATA,
+      local: new LocalAnswers('program', NO_LOCAL_DATA, undefined),
+      hasViews: false,
       identity: {},
       forwardClientSubnet: false,
       upstreamUdpSize: 1232, // RFC 9715 section 3.1

@@ -51,7 +51,7 @@ export function parseLocalRecord(line: string): ResourceRecord {
 
 export type LocalAnswer = { kind: 'message' | 'refused'; message: Uint8Array } | { kind: 'alias'; target: Uint8Array };
 
-interface LocalQuery {
+export interface LocalQuery {
   message: Uint8Array;
   name: Uint8Array;
   type: number;

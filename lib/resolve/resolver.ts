@@ -20,18 +20,16 @@ import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { answerChaos, type ServerIdentity } from './chaos.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
-import type { LocalAnswer, LocalData } from './local-data.js';
-import { answerLocally, type LocalZones } from './local-zones.js';
+import type { LocalAnswers } from './local-answers.js';
 import type { Recursor } from './recurse/recursor.js';
 import type { Resolution } from './resolution.js';
 import { answerWithoutRecursion, resolveFor, type Resolving, staleRrsets } from './recursive-answers.js';
-import type { Views } from './views.js';
 import { buildUpstreamQuery, responseExtendedError, responseScope } from './upstream-query.js';
 
 export interface ResolverOptions {
-  localZones: LocalZones;
-  localData: LocalData;
-  views?: Views;
+  local: LocalAnswers;
+  /** Whether clients are sorted by where they ask from, and not by `onQuery`. */
+  hasViews: boolean;
   identity: ServerIdentity;
   forwardClientSubnet: boolean;
   upstreamUdpSize: number;
@@ -326,7 +324,7 @@ export class Resolver {
       if (message !== undefined) return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
     }
     if (query.dnsClass === Class.IN) {
-      const local = this.#findLocal(query, asker.tenant);
+      const local = this.options.local.find(query, asker.tenant);
       if (local !== undefined) {
         if (local.kind === 'refused') {
           return { ...local, kind: 'message', extendedError: ExtendedError.blocked | MARK_AUTHORITATIVE };
@@ -334,12 +332,6 @@ export class Resolver {
         if (local.kind === 'alias') return this.#rewrite(query, asker, local.target);
         return this.#keep(query, asker, local.message);
       }
-      const { localZones, localData, views } = this.options;
-      const view = views?.withTag(asker.tenant);
-      const builtIn = answerLocally(query, localZones, {
-        has: zone => localData.has(zone) || view?.localData.has(zone) === true,
-      });
-      if (builtIn !== undefined) return this.#keep(query, asker, builtIn);
     }
     let upstreams = this.groups.get('default') ?? [];
     let recurse = this.recursor?.serves(query.name, query.type) === true;
@@ -363,17 +355,9 @@ export class Resolver {
     return this.#forward(query, asker, upstreams, key, stale);
   }
 
-  /** What the client's view says, and then what all are told. */
-  #findLocal(query: Query, tenant: number): LocalAnswer | undefined {
-    const { views, localData } = this.options;
-    const view = views?.withTag(tenant);
-    const own = view?.localData.find(query);
-    return own !== undefined || view?.inherit === false ? own : localData.find(query);
-  }
-
   async #askHook(query: Query, asker: KnownAsker): Promise<QueryDecision | undefined> {
     const decision = await this.hooks.onQuery?.(infoOf(query, asker));
-    checkTenant(decision?.tenant, this.tenants !== undefined && this.options.views === undefined);
+    checkTenant(decision?.tenant, this.tenants !== undefined && !this.options.hasViews);
     if (decision?.tenant !== undefined && decision.tenant !== asker.tenant && asker.client !== undefined) {
       this.tenants?.remember(asker.client.address, decision.tenant);
     }

@@ -35,7 +35,7 @@ import {
 import { Snapshots } from './snapshots.js';
 import { TcpListener } from './tcp-listener.js';
 import { Recursion } from './recursion.js';
-import { exchangerOptionsOf, regionOf, resolverOptionsOf, tunablesOf } from './tunables.js';
+import { exchangerOptionsOf, regionOf, resolverOptionsOf, tunablesOf, viewsOf } from './tunables.js';
 import { UdpListener } from './udp-listener.js';
 import { UdpPlane } from './udp-plane.js';
 
@@ -217,7 +217,7 @@ export class Server implements AsyncDisposable {
     this.recursion.apply(settings);
     for (const listener of this.tcpListeners) Object.assign(listener.options, settings.tcp);
     this.#applyAccess(settings);
-    if (viewsChange || relisten) this.#applyTenants(settings);
+    if (viewsChange && !relisten) this.#applyTenants(settings);
     this.#forgetLocal(before, settings);
   }
 
@@ -406,9 +406,8 @@ export class Server implements AsyncDisposable {
   #applyTenants(settings: ServerSettings): void {
     this.plane?.forgetTenants();
     const { clients, seconds } = settings.tenants;
-    const { views } = this.resolver.options;
     this.resolver.tenants = sortsClients(settings)
-      ? new ClientTenants(this.#clock, clients, seconds, views)
+      ? new ClientTenants(this.#clock, clients, seconds, viewsOf(settings))
       : undefined;
     if (this.resolver.tenants !== undefined) this.resolver.tenants.sink = this.plane;
   }

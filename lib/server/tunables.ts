@@ -7,6 +7,7 @@ import type { RegionSource } from '../cache/region.js';
 import type { ResolverOptions } from '../resolve/resolver.js';
 import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
 import type { ExchangerOptions } from '../upstream/exchange.js';
+import { LocalAnswers } from '../resolve/local-answers.js';
 import { LocalData } from '../resolve/local-data.js';
 import { Views } from '../resolve/views.js';
 import type { ServerSettings } from './options.js';
@@ -56,12 +57,16 @@ export function exchangerOptionsOf({ upstream }: ServerSettings): ExchangerOptio
   return { ...upstream, clientStrings: { option, servers } };
 }
 
+export function viewsOf({ views }: ServerSettings): Views | undefined {
+  return views.length > 0 ? new Views(views) : undefined;
+}
+
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
+  const views = viewsOf(settings);
   return {
-    localData: new LocalData(settings.local),
-    views: settings.views.length > 0 ? new Views(settings.views) : undefined,
+    local: new LocalAnswers(settings.localZones ? 'server' : 'none', new LocalData(settings.local), views),
+    hasViews: views !== undefined,
     identity: { identity: settings.identity, version: settings.version },
-    localZones: settings.localZones ? 'server' : 'none',
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
     upstreamUdpSize: settings.upstream.udpSize,
     staleEnabled: settings.stale.enabled,

@@ -1,0 +1,25 @@
+// What is answered without asking anybody: by the client's view, by what everybody is told, by built-in zones.
+import type { LocalAnswer, LocalData, LocalQuery } from './local-data.js';
+import { answerLocally, type LocalZones } from './local-zones.js';
+import type { Views } from './views.js';
+
+export class LocalAnswers {
+  /** @param zones the built-in ones; a zone of the same name in local data takes the place of one */
+  constructor(
+    private readonly zones: LocalZones,
+    private readonly data: LocalData,
+    private readonly views: Views | undefined,
+  ) {}
+
+  /** @param tag the client's view; 0 = none */
+  find(query: LocalQuery, tag: number): LocalAnswer | undefined {
+    const view = this.views?.withTag(tag);
+    const own = view?.localData.find(query);
+    const found = own !== undefined || view?.inherit === false ? own : this.data.find(query);
+    if (found !== undefined) return found;
+    const message = answerLocally(query, this.zones, {
+      has: zone => this.data.has(zone) || view?.localData.has(zone) === true,
+    });
+    return message && { kind: 'message', message };
+  }
+}
