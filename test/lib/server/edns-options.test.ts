@@ -76,6 +76,17 @@ test('over TCP, who asks for it is told how long an idle connection stays open, 
   expect(optionIn((await askTcp(tcp, [plain]))[0], KEEPALIVE)).toBeUndefined();
 });
 
+test('octets of an answer that look like an OPT are left alone where the client has none', async () => {
+  const looksLikeOpt = Buffer.from([3, 0x41, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+  server = await TestServer.start(query =>
+    makeResponse(query, { answers: [{ type: 'NULL', name: 'odd.example', ttl: 300, data: looksLikeOpt }] }),
+  );
+  const plain = makeQuery('odd.example', { type: 'NULL' });
+  const replies = await askTcp(server.server.addresses().tcp[0], [asksKeepalive(Buffer.alloc(0)), plain]);
+  const odd = decode(replies.find(one => decode(one).questions![0].name === 'odd.example')!);
+  expect((odd.answers![0] as { data: Buffer }).data).toEqual(looksLikeOpt);
+});
+
 test('a time from a client is a format error, over UDP the option is ignored, and it can be switched off', async () => {
   await start([]);
   const tcp = (): string => server.server.addresses().tcp[0];
