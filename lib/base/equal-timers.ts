@@ -33,7 +33,7 @@ export class EqualTimers {
     const now = this.clock.nowMs();
     for (const one of this.#waiting) {
       if (one.atMs > now) {
-        this.#timer = this.clock.after(one.atMs - now, () => this.#due());
+        this.#timer ??= this.clock.after(one.atMs - now, () => this.#due());
         return;
       }
       this.#waiting.delete(one);

@@ -22,6 +22,17 @@ test('each runs when it is due, those called off never, and the clock has one ti
   expect(clock.pendingTimers).toBe(0);
 });
 
+test('one that begins another while it runs leaves one timer of the clock', async () => {
+  const clock = new FakeClock();
+  const timers = new EqualTimers(clock);
+  const ran: string[] = [];
+  timers.after(100, () => timers.after(100, () => ran.push('second')));
+  await clock.advance(100);
+  expect(clock.pendingTimers).toBe(1);
+  await clock.advance(100);
+  expect(ran).toEqual(['second']);
+});
+
 test('what is cleared does not run, and what comes later does', async () => {
   const clock = new FakeClock();
   const timers = new EqualTimers(clock);
