@@ -9,7 +9,7 @@ export class PrefixTable<T> {
   constructor(entries: Iterable<readonly [AddressPrefix, T]>) {
     for (const [prefix, value] of entries) {
       const { family, bits } = prefix;
-      this.#values.set(keyOf(prefix.octets, prefix), value);
+      this.#values.set(prefixKey(prefix), value);
       if (!this.#lengths.some(one => one.family === family && one.bits === bits)) this.#lengths.push({ family, bits });
     }
     this.#lengths.sort((a, b) => b.bits - a.bits);
@@ -25,6 +25,9 @@ export class PrefixTable<T> {
     return undefined;
   }
 }
+
+/** The same for all ways to write a prefix. */
+export const prefixKey = (prefix: AddressPrefix): string => keyOf(prefix.octets, prefix);
 
 const keyOf = (octets: Uint8Array, { family, bits }: Pick<AddressPrefix, 'family' | 'bits'>): string =>
   `${family}/${bits}/${maskedOctets(octets, bits).join('.')}`;

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { count, issueText, memoryOption, pathOption } from '../base/options.js';
+import { prefixKey } from '../base/prefix-table.js';
 import { regionShape } from '../cache/region.js';
 import { LOCAL_ZONE_KINDS, parseLocalRecord } from '../resolve/local-data.js';
 import { RECURSION_LIMITS } from '../resolve/recurse/limits.js';
@@ -54,6 +55,31 @@ const localShape = z.strictObject({
   authoritative: z.boolean().default(true),
 });
 const seconds = (max: number) => z.number().int().min(0).max(max);
+
+/** No two views have one name, or the same clients, however their prefix is written. */
+function oneViewEach(views: readonly { name: string; clients: string[] }[], context: z.RefinementCtx): void {
+  const names = new Set<string>();
+  const viewOf = new Map<string, number>();
+  for (const [i, { name, clients }] of views.entries()) {
+    if (names.has(name)) {
+      context.addIssue({ code: 'custom', message: 'expected a name that no other view has', path: [i, 'name'] });
+    }
+    names.add(name);
+    for (const [j, client] of clients.entries()) {
+      let key: string;
+      try {
+        key = prefixKey(parsePrefix(client, ''));
+      } catch {
+        continue; // told already
+      }
+      if ((viewOf.get(key) ?? i) !== i) {
+        const path = [i, 'clients', j];
+        context.addIssue({ code: 'custom', message: 'expected clients of one view only', path });
+      }
+      viewOf.set(key, i);
+    }
+  }
+}
 
 export const serverSchema = z
   .strictObject({
@@ -204,23 +230,7 @@ export const serverSchema = z
       )
       .max(1024)
       .default([])
-      .superRefine((views, context) => {
-        for (const [i, { name, clients }] of views.entries()) {
-          const others = views.slice(0, i);
-          if (others.some(one => one.name === name)) {
-            context.addIssue({ code: 'custom', message: 'expected a name that no other view has', path: [i, 'name'] });
-          }
-          for (const [j, client] of clients.entries()) {
-            if (others.some(one => one.clients.includes(client))) {
-              context.addIssue({
-                code: 'custom',
-                message: 'expected clients of one view only',
-                path: [i, 'clients', j],
-              });
-            }
-          }
-        }
-      }),
+      .superRefine(oneViewEach),
     upstream: z
       .strictObject({
         deadlineMs: count(50, 60_000).default(5000),

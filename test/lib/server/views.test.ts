@@ -97,6 +97,19 @@ test('the longest prefix that a client lies in decides', () => {
 test.each([
   [{ views: [...VIEWS, { name: 'home', clients: ['192.0.2.1'] }] }, /views\[2\]\.name: .*got "home"/],
   [{ views: [...VIEWS, { name: 'b', clients: [HOME] }] }, /views\[2\]\.clients\[0\]: .*got "127\.0\.0\.2"/],
+  [
+    { views: [...VIEWS, { name: 'b', clients: ['127.0.0.3/31'] }] },
+    /views\[2\]\.clients\[0\]: .*got "127\.0\.0\.3\/31"/,
+  ],
+  [
+    {
+      views: [
+        { name: 'a', clients: [HOME] },
+        { name: 'b', clients: ['potato'] },
+      ],
+    },
+    /^views\[1\]\.clients\[0\]: [^;]*$/,
+  ],
   [{ views: VIEWS, tenants: { enabled: true } }, /views: expected none where tenants\.enabled is set/],
   [{ views: [{ name: 'a', clients: ['potato'] }] }, /views\[0\]\.clients\[0\]: expected [^"]*, got "potato"$/],
   [{ views: [{ name: 'a', clients: [HOME], local: { records: ['x'] } }] }, /views\[0\]\.local\.records\[0\]/],
