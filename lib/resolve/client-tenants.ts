@@ -1,5 +1,5 @@
-// Which tenant each client belongs to, as `onQuery` has said, or which view. The listeners in JavaScript read it here; the native plane
-// has a copy of its own, so that hits of tenants stay native.
+// Which tenant each client belongs to, as `onQuery` has said, or which view. The listeners in JavaScript read it here;
+// the native plane has a copy of its own, so that hits of tenants stay native.
 //
 // Bound: `clients` addresses; the one set longest ago goes first, and that client is simply unknown again.
 import { addressOctets } from '../base/address.js';
