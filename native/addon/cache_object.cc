@@ -367,9 +367,8 @@ struct CacheMethods {
     for (int i = 0; i < 4; ++i) tunables.prefetch_share[i] = words[7 + i];
     tunables.early_refresh_beta_ticks = words[11];
     tunables.udp_size = words[12];
-    tunables.rotate = words[13] != 0;
-    tunables.client_subnet = words[14] != 0;
-    tunables.original_ttl = words[15] != 0;
+    tunables.modes = (words[13] != 0 ? cache::mode::kRotate : 0) | (words[14] != 0 ? cache::mode::kClientSubnet : 0) |
+                     (words[15] != 0 ? cache::mode::kOriginalTtl : 0);
     return nullptr;
   }
   // responses(Float64Array(24 + 257)): replies by rcode, requests by type, of calls from JavaScript

@@ -46,6 +46,12 @@ inline void FenceAcquire() { std::atomic_thread_fence(std::memory_order_acquire)
 inline void FenceRelease() { std::atomic_thread_fence(std::memory_order_release); }
 #endif
 
+// One word that may be changing, loaded once.
+template <typename T>
+inline T RacyLoad(const T* from) {
+  return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+
 // Copies n octets in steps of 32: may read and write up to 31 octets beyond n on either side, which the caller
 // guarantees to own. Short replies cost no call and no branch per tail octet.
 inline void RacyReadLoose(uint8_t* to, const uint8_t* from, size_t n) {

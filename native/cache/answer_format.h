@@ -15,6 +15,14 @@ struct Found {
   bool found = false;
 };
 
+// The same of a plain hit (AnswerFormat::ReadPlain).
+struct PlainFound {
+  Ticks expires;
+  Ticks stored;
+  uint16_t length;
+  uint8_t flags;
+};
+
 struct FindArgs {
   const Key& key;
   // Ages TTLs while the entry is still readable; false = leave the message as stored.
@@ -130,6 +138,58 @@ struct AnswerFormat {
     return TicksUntil(header.expires, args.now) + static_cast<int32_t>(args.stale_window) > 0;
   }
 
+  // Whether the message, which may be changing, asks the key's question. `message` reaches to the question's end.
+  [[gnu::always_inline]] static bool AsksFor(const uint8_t* message, const Key& key) {
+    return RacyEqual(message + wire::kHeaderSize, key.name, key.name_length) &&
+           RacyEqual16(message + wire::kHeaderSize + key.name_length, key.type);
+  }
+
+  // The common entry: fresh, stored since anything was forgotten, whole in `out`, told apart by nothing but DO and CD,
+  // its TTLs in a table. Copies it and ages its TTLs; whether it was intact is for the caller to see. False for every
+  // other entry. `end`: of the arena.
+  struct PlainFind {
+    const Key& key;
+    Ticks now;
+    uint32_t generation;
+  };
+  [[gnu::always_inline]] static bool ReadPlain(const uint8_t* at, const uint8_t* end, const PlainFind& args,
+                                               MutableBytes out, PlainFound* found) {
+    const auto* header = reinterpret_cast<const EntryHeader*>(at);
+    // Field by field, each once: cheaper than taking a copy apart.
+    found->expires = RacyLoad(&header->expires);
+    found->stored = RacyLoad(&header->stored);
+    found->length = RacyLoad(&header->length);
+    found->flags = RacyLoad(&header->flags);
+    const uint8_t* table = at + sizeof *header;
+    const uint8_t* message = table + RacyLoad(&header->ttl_count);
+    const size_t question_end = wire::kHeaderSize + args.key.name_length + 4u;
+    if ((found->flags & ~entry_flag::kNegative) != args.key.flags || RacyLoad(&header->generation) != args.generation ||
+        TicksUntil(found->expires, args.now) <= 0 || found->length < question_end ||
+        found->length + kLooseSlack > out.size() || message + found->length > end || !AsksFor(message, args.key))
+        [[unlikely]] {
+      return false;
+    }
+    RacyReadLoose(out.data(), message, found->length);
+    if (const uint32_t age = SecondsSince(found->stored, args.now)) {
+      AgeCopied(table, message, question_end, {.age_seconds = age}, out.first(found->length));
+    }
+    return true;
+  }
+
+  // Ages the TTLs of `out`, a copy of `message`, which may be changing as may the table: it reaches from `table` to
+  // `message`.
+  static void AgeCopied(const uint8_t* table, const uint8_t* message, size_t question_end, wire::TtlChange change,
+                        MutableBytes out) {
+#ifdef SHARDNS_TSAN
+    uint8_t copy[kMaxTtlCount];
+    const size_t count = static_cast<size_t>(message - table);
+    RacyRead(copy, table, count);
+    wire::AgeTtls(out, out.data(), question_end, {copy, count}, change);
+#else
+    wire::AgeTtls(out, message, question_end, {table, message}, change);
+#endif
+  }
+
   // Copies the entry if it is the key's. Whether it was intact is for the caller to see. `most`: octets from `at` to
   // the arena's end.
   static bool Read(const uint8_t* at, size_t most, const FindArgs& args, MutableBytes out, Found* found) {
@@ -148,10 +208,7 @@ struct AnswerFormat {
     const uint8_t* message = table + header.ttl_count;
     const size_t room = out.size() - kLooseSlack;
     const size_t copied = header.length <= room ? header.length : question_end;
-    if (copied > room || !RacyEqual(message + wire::kHeaderSize, key.name, key.name_length) ||
-        !RacyEqual16(message + wire::kHeaderSize + key.name_length, key.type)) {
-      return false;
-    }
+    if (copied > room || !AsksFor(message, key)) return false;
     RacyReadLoose(out.data(), message, copied);
     if (key.extra_length != 0) [[unlikely]] {
       uint8_t extra[1 + kMaxExtra];
@@ -163,14 +220,8 @@ struct AnswerFormat {
     const uint32_t age = SecondsSince(header.stored, args.now);
     if (args.age_ttls && (age != 0 || left <= 0) && copied == header.length &&
         (header.flags & entry_flag::kWalk) == 0) {
-#ifdef SHARDNS_TSAN
-      uint8_t copy[kMaxTtlCount];
-      RacyRead(copy, table, header.ttl_count);
-      table = copy;
-      message = out.data();
-#endif
-      wire::AgeTtls(out.first(copied), message, question_end, {table, header.ttl_count},
-                    {.age_seconds = age, .fixed_ttl_seconds = left <= 0 ? args.stale_ttl_seconds : 0});
+      AgeCopied(table, message, question_end,
+                {.age_seconds = age, .fixed_seconds = left <= 0 ? args.stale_ttl_seconds : 0}, out.first(copied));
     }
     found->header = header;
     return true;
@@ -181,9 +232,9 @@ struct AnswerFormat {
         found.header.length + kLooseSlack > out.size()) [[likely]] {
       return;
     }
-    wire::Patch patch{.age_seconds = SecondsSince(found.header.stored, args.now)};
-    if (TicksUntil(found.header.expires, args.now) <= 0) patch.fixed_ttl_seconds = args.stale_ttl_seconds;
-    wire::AgeTtlsByWalk(out.first(found.header.length), wire::kHeaderSize + args.key.name_length + 4u, patch);
+    wire::TtlChange change{.age_seconds = SecondsSince(found.header.stored, args.now)};
+    if (TicksUntil(found.header.expires, args.now) <= 0) change.fixed_seconds = args.stale_ttl_seconds;
+    wire::AgeTtlsByWalk(out.first(found.header.length), wire::kHeaderSize + args.key.name_length + 4u, change);
   }
 
   // Writes a record of at most kMostListed octets; returns its size.

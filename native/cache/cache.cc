@@ -49,19 +49,6 @@ void Cache::SetStaleWindow(uint32_t seconds) {
   super_->stale_window.store(TicksFromSeconds(seconds), std::memory_order_relaxed);
 }
 
-Variant Cache::VariantOf(const wire::Query& query, uint32_t tenant) const {
-  return {.dnssec_ok = query.edns.dnssec_ok,
-          .checking_disabled = (query.flags & wire::flag::kCd) != 0,
-          .failure = false,
-          .tenant = tenant,
-          .scope = {}};
-}
-
-void Cache::PrefetchQuery(const wire::Query& query, uint32_t tenant, Key* key) const {
-  MakeKey(secret(), query.name(), query.type, VariantOf(query, tenant), key);
-  shard_of(*key).Prefetch(*key);
-}
-
 void Cache::PrefetchAnswer(Bytes message, uint8_t key_flags) const {
   if (message.size() < wire::kHeaderSize) return;
   const size_t length = wire::PlainNameLength(message, wire::kHeaderSize);
@@ -94,59 +81,93 @@ bool Cache::ForgottenSince(uint32_t generation, const Key& key) const {
   return tenant != 0 && forgotten(invalidations_.Broad(TenantMark(secret(), tenant)));
 }
 
-bool Cache::ChooseRefresh(const Found& found, int32_t remaining, Reader* reader) const {
-  if (Slot(found.slot_word).refresh_posted()) return false;
-  const uint32_t share = tunables_.prefetch_share[found.freq].load(std::memory_order_relaxed);
-  const uint64_t lifetime = found.header.expires - found.header.stored;
-  bool chosen = uint64_t(remaining) * 256 < lifetime * share;
+inline bool Cache::ChooseRefresh(const RefreshArgs& args, AtomicSlot* atomic, Slot slot, Reader* reader) const {
+  if (slot.refresh_posted()) return false;
+  const uint32_t share = tunables_.prefetch_share[args.freq].load(std::memory_order_relaxed);
+  bool chosen = uint64_t(args.remaining) * 256 < uint64_t{args.lifetime} * share;
   const uint32_t beta = tunables_.early_refresh_beta_ticks.load(std::memory_order_relaxed);
-  if (!chosen && beta != 0) {
-    const uint64_t eighths = uint64_t(remaining) * 8 / beta;
+  if (!chosen && beta != 0) [[unlikely]] {
+    const uint64_t eighths = uint64_t(args.remaining) * 8 / beta;
     chosen = eighths <= 64 && reader->Random() < kExp.values[eighths];
   }
-  if (!chosen) return false;
-  uint64_t expected = found.slot_word;
-  return found.slot->compare_exchange_strong(expected, expected | Slot::kRefreshBit, std::memory_order_relaxed);
+  if (!chosen) [[likely]]
+    return false;
+  uint64_t expected = slot.word();
+  return atomic->compare_exchange_strong(expected, expected | Slot::kRefreshBit, std::memory_order_relaxed);
 }
 
-void Cache::AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const {
+void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const {
+  // Narrowest scope first; the answer for everybody, under the plain key, last.
+  const wire::ClientSubnet& subnet = args.query.edns.subnet;
+  wire::ClientSubnet echoed = subnet;
+  AnswerArgs scoped = args;
+  scoped.reply_subnet = &echoed;
+  Variant variant = VariantOf(args.query, args.tenant);
   Key key;
-  if (args.query.edns.subnet.family != 0 && tunables_.client_subnet.load(std::memory_order_relaxed)) [[unlikely]] {
-    // Narrowest scope first; the answer for everybody, under the plain key, last.
-    const wire::ClientSubnet& subnet = args.query.edns.subnet;
-    wire::ClientSubnet echoed = subnet;
-    AnswerArgs scoped = args;
-    scoped.reply_subnet = &echoed;
-    Variant variant = VariantOf(args.query, args.tenant);
-    for (int prefix = subnet.source_prefix; prefix > 0; --prefix) {
-      const size_t word = subnet.family == 1 ? 0 : 1 + static_cast<size_t>(prefix) / 64;
-      const uint64_t bit = uint64_t{1} << (prefix % 64);
-      if ((super_->scopes[word].load(std::memory_order_relaxed) & bit) == 0) continue;
-      variant.scope = Narrow(subnet, static_cast<uint8_t>(prefix));
-      echoed.scope_prefix = static_cast<uint8_t>(prefix);
-      MakeKey(secret(), args.query.name(), args.query.type, variant, &key);
-      AnswerPrefetched(scoped, key, reader, out, answer);
-      if (answer->outcome != Outcome::kMiss) return;
-    }
-    variant.scope = {};
-    echoed.scope_prefix = 0;
+  for (int prefix = subnet.source_prefix; prefix > 0; --prefix) {
+    const size_t word = subnet.family == 1 ? 0 : 1 + static_cast<size_t>(prefix) / 64;
+    const uint64_t bit = uint64_t{1} << (prefix % 64);
+    if ((super_->scopes[word].load(std::memory_order_relaxed) & bit) == 0) continue;
+    variant.scope = Narrow(subnet, static_cast<uint8_t>(prefix));
+    echoed.scope_prefix = static_cast<uint8_t>(prefix);
     MakeKey(secret(), args.query.name(), args.query.type, variant, &key);
-    AnswerPrefetched(scoped, key, reader, out, answer);
-    return;
+    AnswerAtLength(scoped, key, reader, out, answer);
+    if (answer->outcome != Outcome::kMiss) return;
   }
-  MakeKey(secret(), args.query.name(), args.query.type, VariantOf(args.query, args.tenant), &key);
-  AnswerPrefetched(args, key, reader, out, answer);
+  variant.scope = {};
+  echoed.scope_prefix = 0;
+  MakeKey(secret(), args.query.name(), args.query.type, variant, &key);
+  AnswerAtLength(scoped, key, reader, out, answer);
 }
 
-void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out,
-                             Answer* answer) const {
+// The common hit (AnswerFormat::ReadPlain) where no mode asks for more than id, flags, letter case, TTLs and OPT to be
+// patched. False: nothing has been counted, and the long way will find what there is.
+[[gnu::always_inline]] inline bool Cache::AnswerPlainly(const AnswerArgs& args, const Lookup& lookup, Reader* reader,
+                                                        MutableBytes out, Answer* answer) const {
+  const Key& key = lookup.key;
+  if (lookup.candidate == nullptr || tunables_.Is(mode::kRotate | mode::kOriginalTtl) ||
+      (key.flags & entry_flag::kExtra) != 0 || out.size() < AnswerFormat::kLeastRoom) [[unlikely]] {
+    return false;
+  }
+  const uint32_t number = ShardOf(key.hash, shard_mask_);
+  PlainFound found;
+  Slot slot;
+  const auto read = [&](const uint8_t* at, const uint8_t* end) {
+    return AnswerFormat::ReadPlain(at, end, {.key = key, .now = args.now, .generation = generation()}, out, &found);
+  };
+  if (!shards_[number].Glance(*lookup.candidate, read, &slot)) [[unlikely]]
+    return false;
+  ReaderCounters& counters = reader->of(number);
+  ((found.flags & entry_flag::kNegative) != 0 ? counters.hits_negative : counters.hits_positive).Add();
+  answer->outcome = Outcome::kHit;
+  answer->has_stale = false;
+  answer->refresh = ChooseRefresh(
+      {.remaining = TicksUntil(found.expires, args.now), .lifetime = found.expires - found.stored, .freq = slot.freq()},
+      lookup.candidate, ShardType::CountHit(lookup.candidate, slot), reader);
+  if (answer->refresh) [[unlikely]]
+    counters.refreshes.Add();
+  answer->length = wire::FinishReply(
+      args.query, found.length, {.subnet = args.reply_subnet},
+      {.udp = args.udp, .udp_size = static_cast<uint16_t>(tunables_.udp_size.load(std::memory_order_relaxed))}, out);
+  return true;
+}
+
+void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* reader, MutableBytes out,
+                         Answer* answer) const {
+  if (!AnswerPlainly(args, lookup, reader, out, answer)) [[unlikely]] {
+    AnswerAtLength(args, lookup.key, reader, out, answer);
+  }
+}
+
+[[gnu::noinline]] void Cache::AnswerAtLength(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out,
+                                             Answer* answer) const {
   *answer = Answer{};
   const uint32_t stale_window = tunables_.stale_window_seconds.load(std::memory_order_relaxed);
   const uint32_t stale_ttl = tunables_.stale_ttl_seconds.load(std::memory_order_relaxed);
   ReaderCounters& counters = reader->of(ShardOf(key.hash, shard_mask_));
   Found found;
   shard_of(key).Find({.key = key,
-                      .age_ttls = !tunables_.original_ttl.load(std::memory_order_relaxed),
+                      .age_ttls = !tunables_.Is(mode::kOriginalTtl),
                       .now = args.now,
                       .stale_window = TicksFromSeconds(stale_window),
                       .stale_ttl_seconds = stale_ttl},
@@ -199,7 +220,9 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
     } else {
       counters.hits_positive.Add();
     }
-    if (ChooseRefresh(found, remaining, reader)) {
+    if (ChooseRefresh(
+            {.remaining = remaining, .lifetime = found.header.expires - found.header.stored, .freq = found.freq},
+            found.slot, Slot(found.slot_word), reader)) {
       answer->refresh = true;
       counters.refreshes.Add();
     }
@@ -207,7 +230,7 @@ void Cache::AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* rea
   wire::Patch patch;
   patch.subnet = args.reply_subnet;
   if (answer->outcome == Outcome::kStaleHit) patch.extended_error = StaleError(out.data());
-  if (tunables_.rotate.load(std::memory_order_relaxed) && found.header.length + kLooseSlack <= out.size()) {
+  if (tunables_.Is(mode::kRotate) && found.header.length + kLooseSlack <= out.size()) {
     patch.rotation = reader->Random() >> 8;
   }
   answer->length = wire::FinishReply(

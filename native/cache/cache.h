@@ -9,6 +9,13 @@
 
 namespace shardns::cache {
 
+// Ways of answering that are not the usual one.
+namespace mode {
+inline constexpr uint32_t kRotate = 1;        // address records turn within their RRset
+inline constexpr uint32_t kOriginalTtl = 2;   // TTLs as they came, whatever the entry's age
+inline constexpr uint32_t kClientSubnet = 4;  // by RFC 7871 scopes; else the option is ignored
+}  // namespace mode
+
 // What may change while the cache serves. Plain words, read relaxed: a reader may see a mix of old and new for one
 // query, which is harmless.
 struct Tunables {
@@ -19,9 +26,9 @@ struct Tunables {
   // Probabilistic early refresh: probability exp(-remaining / beta); 0 = off (Vattani et al., VLDB 2015).
   std::atomic<uint32_t> early_refresh_beta_ticks{0};
   std::atomic<uint32_t> udp_size{1232};  // RFC 9715 section 3.1
-  std::atomic<bool> rotate{false};
-  std::atomic<bool> original_ttl{false};   // TTLs as they came, whatever the entry's age
-  std::atomic<bool> client_subnet{false};  // answer by RFC 7871 scopes; else the option is ignored
+  std::atomic<uint32_t> modes{0};        // mode::k... together
+
+  bool Is(uint32_t any_of) const { return (modes.load(std::memory_order_relaxed) & any_of) != 0; }
 };
 
 enum class Outcome : uint8_t { kHit, kStaleHit, kFailureHit, kMiss };
@@ -66,13 +73,35 @@ class Cache : public Stripes<AnswerFormat> {
   // Builds the reply to a query whose verdict is kAnswer. `out` must have kLooseSlack octets more than the reply may
   // take; 65535 + kLooseSlack serves everything.
   // `answer` is written in place: a struct of small fields returned in registers would be read back too soon.
-  void AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const;
-  // Computes the key ahead and asks memory for the index lines, so that a batch waits for memory once.
-  void PrefetchQuery(const wire::Query& query, uint32_t tenant, Key* key) const;
+  void AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const {
+    if (args.query.edns.subnet.family != 0 && tunables_.Is(mode::kClientSubnet)) [[unlikely]] {
+      return AnswerBySubnet(args, reader, out, answer);
+    }
+    Lookup lookup;
+    Begin(args.query, args.tenant, &lookup);
+    Locate(&lookup);
+    AnswerLookup(args, lookup, reader, out, answer);
+  }
+  // The same in steps, so that a batch waits for memory twice and not twice a query: each asks for what the next one
+  // reads. Not for queries that are answered by subnet.
+  struct Lookup {
+    Key key;
+    AtomicSlot* candidate;  // see Shard
+  };
+  void Begin(const wire::Query& query, uint32_t tenant, Lookup* lookup) const {
+    MakeKey(secret(), query.name(), query.type, VariantOf(query, tenant), &lookup->key);
+    shard_of(lookup->key).Prefetch(lookup->key.hash);
+  }
+  void Locate(Lookup* lookup) const {
+    const ShardType& shard = shard_of(lookup->key);
+    lookup->candidate = shard.Candidate(lookup->key.hash);
+    if (lookup->candidate != nullptr) [[likely]]
+      shard.PrefetchEntry(*lookup->candidate);
+  }
+  void AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* reader, MutableBytes out,
+                    Answer* answer) const;
   // For a stored message without extra octets, that is about to be restored.
   void PrefetchAnswer(Bytes message, uint8_t key_flags) const;
-  void PrefetchEntry(const Key& key) const { shard_of(key).PrefetchEntry(key); }
-  void AnswerPrefetched(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out, Answer* answer) const;
 
   Status Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage* image);
   // Stores an answer that another cache held: it has lived `age`, and lives `remaining` at most.
@@ -116,10 +145,26 @@ class Cache : public Stripes<AnswerFormat> {
   void SetStaleWindow(uint32_t seconds);
 
  private:
-  Variant VariantOf(const wire::Query& query, uint32_t tenant) const;
+  static Variant VariantOf(const wire::Query& query, uint32_t tenant) {
+    return {.dnssec_ok = query.edns.dnssec_ok,
+            .checking_disabled = (query.flags & wire::flag::kCd) != 0,
+            .failure = false,
+            .tenant = tenant,
+            .scope = {}};
+  }
   void KeyOf(Bytes message, const Variant& variant, Key* key) const;
   void NoteScope(const wire::ClientSubnet& scope);
-  bool ChooseRefresh(const Found& found, int32_t remaining, Reader* reader) const;
+  void AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const;
+  bool AnswerPlainly(const AnswerArgs& args, const Lookup& lookup, Reader* reader, MutableBytes out,
+                     Answer* answer) const;
+  void AnswerAtLength(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out, Answer* answer) const;
+  // Whether a hit is the one to refresh its entry. `slot`: the entry's, as it was seen last.
+  struct RefreshArgs {
+    int32_t remaining;
+    uint32_t lifetime;  // both in ticks
+    uint32_t freq;      // before this hit
+  };
+  bool ChooseRefresh(const RefreshArgs& args, AtomicSlot* atomic, Slot slot, Reader* reader) const;
   bool Forgotten(const Found& found, const Key& key) const {
     return found.header.generation != generation() && ForgottenSince(found.header.generation, key);
   }

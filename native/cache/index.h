@@ -84,23 +84,25 @@ inline uint32_t SecondBucket(uint64_t hash, uint32_t buckets) {
 inline constexpr uint32_t kMaxShards = 256;
 inline uint32_t ShardOf(uint64_t hash, uint32_t shard_mask) { return static_cast<uint32_t>(hash >> 56) & shard_mask; }
 
-// Bit 4 i + 3 for each slot i of the bucket whose tag equals `tag`; ghosts and empty slots included.
-inline uint32_t SlotOfMatch(uint32_t matches) { return static_cast<uint32_t>(__builtin_ctz(matches)) / 4; }
+// Bit i for each slot i of the bucket whose tag equals `tag`; ghosts and empty slots included.
+inline uint32_t SlotOfMatch(uint32_t matches) { return static_cast<uint32_t>(__builtin_ctz(matches)); }
 inline uint32_t MatchTags(const Bucket& bucket, uint16_t tag) {
 #if defined(__SSE2__) && !defined(SHARDNS_TSAN)
-  // A hint only: whoever follows it loads the slot again, atomically.
-  const __m128i* words = reinterpret_cast<const __m128i*>(&bucket);
-  const __m128i wanted = _mm_set1_epi16(static_cast<int16_t>(tag));
-  const auto equal = [&](int i) { return _mm_cmpeq_epi16(_mm_load_si128(words + i), wanted); };
+  // A hint only: whoever follows it loads the slot again, atomically. The tag is the upper half of a slot's upper
+  // half: shuffles gather the upper halves, shifts and a saturating pack (of what fits) the tags.
+  const __m128* words = reinterpret_cast<const __m128*>(&bucket);
   const auto four = [&](int i) {
-    return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(equal(i), equal(i + 1))));
+    const __m128 upper = _mm_shuffle_ps(words[i], words[i + 1], _MM_SHUFFLE(3, 1, 3, 1));
+    return _mm_srai_epi32(_mm_castps_si128(upper), 16);
   };
-  return (four(0) | four(2) << 16) & 0x88888888u;  // of the four 16-bit words of a slot, the tag is the last
+  const __m128i tags = _mm_packs_epi32(four(0), four(2));
+  const __m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16(static_cast<int16_t>(tag)));
+  return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())));
 #else
   uint32_t found = 0;
   for (uint32_t i = 0; i < kSlotsPerBucket; ++i) {
     const uint64_t word = bucket.slots[i].load(std::memory_order_relaxed);
-    found |= static_cast<uint32_t>((word >> Slot::kTagShift) == tag) << (4 * i + 3);
+    found |= static_cast<uint32_t>((word >> Slot::kTagShift) == tag) << i;
   }
   return found;
 #endif

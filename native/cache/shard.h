@@ -35,6 +35,16 @@ class alignas(64) Shard {
   // `found` is written in place: returning it would copy a struct of small fields that were stored a moment ago.
   void Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const;
 
+  // The short way of a lookup: where its entry stands in nearly every case. Null: not in the first bucket, or under a
+  // policy whose hits take the lock; Find() will tell.
+  AtomicSlot* Candidate(uint64_t hash) const;
+  // `read(at, end)` is shown the entry that a candidate leads to, and says whether it has what it wants; the arena ends
+  // at `end`. False: it has not, or the entry changed meanwhile.
+  template <typename Read>
+  bool Glance(const AtomicSlot& candidate, Read read, Slot* seen) const;
+  // Notes a hit in an entry's popularity; returns the slot as it is then.
+  static Slot CountHit(AtomicSlot* atomic, Slot seen);
+
   // Stores the image. Replaces an entry of the same key, keeping its popularity, or `freq` if that is more.
   Status Insert(const Image& image, const Key& key, Time now, uint32_t generation, uint32_t freq = 0);
   bool Remove(const Key& key);
@@ -45,8 +55,8 @@ class alignas(64) Shard {
   using Maker = std::function<bool(const uint8_t* at, const Header& header, Image* image)>;
   bool Renew(const Key& key, Time now, const Maker& make);
 
-  void Prefetch(const Key& key) const { __builtin_prefetch(&buckets_[FirstBucket(key.hash, bucket_count_)]); }
-  void PrefetchEntry(const Key& key) const;
+  void Prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[FirstBucket(hash, bucket_count_)]); }
+  void PrefetchEntry(const AtomicSlot& candidate) const;
   void PrefetchBuckets(uint64_t hash) const {
     __builtin_prefetch(&buckets_[FirstBucket(hash, bucket_count_)]);
     __builtin_prefetch(&buckets_[SecondBucket(hash, bucket_count_)]);
@@ -112,7 +122,7 @@ class alignas(64) Shard {
   void PublishLogs() const { RacyWrite(header_->logs, logs_, sizeof logs_); }
   // What was met cannot be right; the operation is given up and the shard begun anew when the lock is let go.
   void Doubt() const { in_doubt_ = true; }
-  bool InArena(uint32_t unit) const { return unit >= arena_begin_ && unit <= arena_end_ - header_units(); }
+  bool InArena(uint32_t unit) const { return unit >= arena_begin_ && unit <= last_entry_; }
 
   uint32_t header_units() const { return UnitsOf(links_ + sizeof(Header)); }
   uint8_t* At(uint32_t unit) const { return base_ + size_t{unit} * kUnit; }
@@ -193,6 +203,7 @@ class alignas(64) Shard {
   uint32_t bucket_count_;
   uint32_t arena_begin_;
   uint32_t arena_end_;
+  uint32_t last_entry_;  // where the last entry may begin
   uint32_t links_;
   PolicyKind policy_;
   // A hit reads only what stands above.
@@ -206,5 +217,43 @@ class alignas(64) Shard {
   mutable Log logs_[kQueues];
   mutable bool in_doubt_ = false;
 };
+
+template <typename Format>
+inline Slot Shard<Format>::CountHit(AtomicSlot* atomic, Slot seen) {
+  uint64_t expected = seen.word();
+  if (seen.freq() == Slot::kMaxFreq) [[likely]]
+    return seen;
+  const uint64_t counted = expected + Slot::kFreqOne;
+  return Slot(atomic->compare_exchange_strong(expected, counted, std::memory_order_relaxed) ? counted : expected);
+}
+
+template <typename Format>
+inline AtomicSlot* Shard<Format>::Candidate(uint64_t hash) const {
+  Bucket& bucket = buckets_[FirstBucket(hash, bucket_count_)];
+  const uint32_t match = MatchTags(bucket, TagOf(hash));
+  return match == 0 || policy_ == PolicyKind::kLru ? nullptr : &bucket.slots[SlotOfMatch(match)];
+}
+
+template <typename Format>
+inline void Shard<Format>::PrefetchEntry(const AtomicSlot& candidate) const {
+  const Slot slot(candidate.load(std::memory_order_relaxed));
+  if (slot.ghost() || !InArena(slot.at())) return;
+  const uint8_t* entry = At(slot.at());
+  __builtin_prefetch(entry);
+  __builtin_prefetch(entry + 64);
+  __builtin_prefetch(entry + 128);
+}
+
+template <typename Format>
+template <typename Read>
+[[gnu::always_inline]] inline bool Shard<Format>::Glance(const AtomicSlot& candidate, Read read, Slot* seen) const {
+  const Slot slot(candidate.load(std::memory_order_acquire));
+  if (slot.ghost() || !InArena(slot.at()) || !read(EntryAt(slot.at()), At(arena_end_))) [[unlikely]] {
+    return false;
+  }
+  FenceAcquire();
+  *seen = Slot(candidate.load(std::memory_order_relaxed));
+  return seen->SamePlace(slot);
+}
 
 }  // namespace shardns::cache

@@ -21,6 +21,8 @@ Shard<Format>::Shard(const Region& region, uint32_t number)
       bucket_count_(region.layout().buckets_per_shard),
       arena_begin_(region.layout().arena_begin()),
       arena_end_(region.layout().arena_end()),
+      last_entry_(arena_end_ -
+                  UnitsOf((region.layout().policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0) + sizeof(Header))),
       links_(region.layout().policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0),
       policy_(region.layout().policy),
       holder_(region.holder()),
@@ -426,27 +428,11 @@ bool Shard<Format>::Remove(const Key& key) {
   return true;
 }
 
-template <typename Format>
-void Shard<Format>::PrefetchEntry(const Key& key) const {
-  const Bucket& bucket = buckets_[FirstBucket(key.hash, bucket_count_)];
-  const uint32_t match = MatchTags(bucket, TagOf(key.hash));
-  if (match == 0) {
-    __builtin_prefetch(&buckets_[SecondBucket(key.hash, bucket_count_)]);
-    return;
-  }
-  const Slot slot(bucket.slots[SlotOfMatch(match)].load(std::memory_order_relaxed));
-  if (!slot.live() || slot.at() < arena_begin_ || slot.at() >= arena_end_) return;
-  const uint8_t* entry = At(slot.at());
-  __builtin_prefetch(entry);
-  __builtin_prefetch(entry + 64);
-  __builtin_prefetch(entry + 128);
-}
-
 // Copies the entry that `slot` (a live one) leads to, if it is the key's. Whether it was intact is for the caller to
 // see.
 template <typename Format>
 inline bool Shard<Format>::ReadSlot(const FindArgs& args, Slot slot, MutableBytes out, Found* found) const {
-  if (slot.at() < arena_begin_ || slot.at() > arena_end_ - header_units()) return false;
+  if (!InArena(slot.at())) return false;
   return Format::Read(EntryAt(slot.at()), size_t{arena_end_ - slot.at()} * kUnit - links_, args, out, found);
 }
 
@@ -499,14 +485,7 @@ void Shard<Format>::Find(const FindArgs& args, MutableBytes out, ReaderCounters*
         LinkNewest(slot.queue(), slot.at());
       }
     }
-    if (found->found && args.count && found->freq < Slot::kMaxFreq) {
-      uint64_t expected = found->slot_word;
-      if (Slot(expected).freq() < Slot::kMaxFreq) {
-        const uint64_t counted = expected + Slot::kFreqOne;
-        const bool mine = found->slot->compare_exchange_strong(expected, counted, std::memory_order_relaxed);
-        found->slot_word = mine ? counted : expected;
-      }
-    }
+    if (found->found && args.count) found->slot_word = CountHit(found->slot, Slot(found->slot_word)).word();
   }
   if (lru) Unlock();
   if (found->found) Format::Finish(args, out, *found);

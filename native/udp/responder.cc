@@ -25,7 +25,7 @@ size_t Responder::FinishImage(const wire::Query& query, const cache::EntryImage&
   std::memcpy(out.data(), image.message.data(), std::min(image.message.size(), out.size() - cache::kLooseSlack));
   wire::Patch patch{.extended_error = extended_error};
   wire::ClientSubnet echoed = query.edns.subnet;
-  if (echoed.family != 0 && cache_->tunables().client_subnet.load(std::memory_order_relaxed)) {
+  if (echoed.family != 0 && cache_->tunables().Is(cache::mode::kClientSubnet)) {
     echoed.scope_prefix = std::min(image.subnet_scope, echoed.source_prefix);
     patch.subnet = &echoed;
   }
@@ -44,13 +44,17 @@ bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query*
   counters_.requests.Add();
   const QueryVerdict verdict = wire::ParseQuery(packet, query);
   response->query_verdict = verdict;
+  if (verdict == QueryVerdict::kAnswer) [[likely]]
+    return true;
+  response->answer = {};
+  response->length = 0;
   const auto reply = [&](uint16_t rcode) {
     response->verdict = Verdict::kReply;
     response->length = Refuse(*query, rcode, wire::kNoExtendedError, args.udp, out);
   };
   switch (verdict) {
     case QueryVerdict::kAnswer:
-      return true;
+      break;
     case QueryVerdict::kDrop:
       response->verdict = Verdict::kDrop;
       break;
@@ -110,26 +114,24 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
                              const MutableBytes* outs, Response* responses) {
   SHARDNS_CHECK(packets.size() <= kBatch);
   const auto tenant_of = [&](size_t i) { return args.tenants == nullptr ? args.tenant : args.tenants[i]; };
-  cache::Key keys[kBatch];
+  cache::Cache::Lookup lookups[kBatch];
   uint32_t to_look_up = 0;
   for (size_t i = 0; i < packets.size(); ++i) {
-    responses[i] = Response{};
-    queries[i] = wire::Query{};
     if (!BeforeLookup(packets[i], args, &queries[i], outs[i], &responses[i])) continue;
     to_look_up |= 1u << i;
-    cache_->PrefetchQuery(queries[i], tenant_of(i), &keys[i]);
+    cache_->Begin(queries[i], tenant_of(i), &lookups[i]);
   }
-  for (uint32_t left = to_look_up; left != 0; left &= left - 1) cache_->PrefetchEntry(keys[__builtin_ctz(left)]);
-  const bool by_subnet = cache_->tunables().client_subnet.load(std::memory_order_relaxed);
+  for (uint32_t left = to_look_up; left != 0; left &= left - 1) cache_->Locate(&lookups[__builtin_ctz(left)]);
+  const bool by_subnet = cache_->tunables().Is(cache::mode::kClientSubnet);
   for (uint32_t left = to_look_up; left != 0; left &= left - 1) {
     const size_t i = static_cast<size_t>(__builtin_ctz(left));
     const cache::AnswerArgs answer_args = {
         .query = queries[i], .now = args.now, .tenant = tenant_of(i), .udp = args.udp, .allow_stale = args.allow_stale};
     Response& response = responses[i];
-    if (by_subnet && queries[i].edns.subnet.family != 0) {
+    if (by_subnet && queries[i].edns.subnet.family != 0) [[unlikely]] {
       cache_->AnswerQuery(answer_args, reader_, outs[i], &response.answer);
     } else {
-      cache_->AnswerPrefetched(answer_args, keys[i], reader_, outs[i], &response.answer);
+      cache_->AnswerLookup(answer_args, lookups[i], reader_, outs[i], &response.answer);
     }
     response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
     response.length = response.answer.length;

@@ -24,12 +24,7 @@ bool ParseClientSubnet(Bytes option, ClientSubnet* subnet) {
 }  // namespace
 
 bool ParseOpt(uint16_t udp_class, uint32_t ttl, Bytes rdata, Edns* edns) {
-  edns->present = true;
-  // RFC 6891 section 6.2.3: values below 512 count as 512.
-  edns->udp_size = udp_class < kPlainUdpSize ? kPlainUdpSize : udp_class;
-  edns->extended_rcode = static_cast<uint8_t>(ttl >> 24);
-  edns->version = static_cast<uint8_t>(ttl >> 16);
-  edns->dnssec_ok = (ttl & kEdnsDo) != 0;
+  ReadOpt(udp_class, ttl, edns);
   for (size_t at = 0; at < rdata.size();) {
     if (rdata.size() - at < 4) return false;
     const uint16_t code = Load16(rdata.data() + at);

@@ -31,10 +31,28 @@ struct Edns {
   uint8_t extended_rcode = 0;
   uint16_t udp_size = kPlainUdpSize;
   ClientSubnet subnet;
+
+  // As if there were no OPT. Field by field: a wide store of them all would be read back, field by field, too soon.
+  void Clear() {
+    present = dnssec_ok = false;
+    version = extended_rcode = 0;
+    udp_size = kPlainUdpSize;
+    subnet.family = 0;
+  }
 };
 
 // Octets an OPT without options takes.
 inline constexpr size_t kBareOptSize = 11;
+
+// Reads the fixed part of an OPT.
+inline void ReadOpt(uint16_t udp_class, uint32_t ttl, Edns* edns) {
+  edns->present = true;
+  // RFC 6891 section 6.2.3: values below 512 count as 512.
+  edns->udp_size = udp_class < kPlainUdpSize ? kPlainUdpSize : udp_class;
+  edns->extended_rcode = static_cast<uint8_t>(ttl >> 24);
+  edns->version = static_cast<uint8_t>(ttl >> 16);
+  edns->dnssec_ok = (ttl & kEdnsDo) != 0;
+}
 
 // Reads the OPT whose fixed part begins after the root owner name. `rdata` is its option list.
 // False when the option list, or a client-subnet option in it, is malformed.
@@ -51,9 +69,9 @@ struct OptToWrite {
 inline size_t SubnetOctets(const ClientSubnet& subnet) { return (subnet.source_prefix + 7u) / 8; }
 
 // Octets WriteOpt needs.
-inline size_t OptSize(const OptToWrite& opt) {
-  return kBareOptSize + (opt.extended_error == kNoExtendedError ? 0 : 6) +
-         (opt.subnet == nullptr ? 0 : 8 + SubnetOctets(*opt.subnet));
+inline size_t OptSize(uint16_t extended_error, const ClientSubnet* subnet) {
+  return kBareOptSize + (extended_error == kNoExtendedError ? 0 : 6) +
+         (subnet == nullptr ? 0 : 8 + SubnetOctets(*subnet));
 }
 // Writes an OPT record at `to`; returns its size.
 size_t WriteOpt(const OptToWrite& opt, uint8_t* to);

@@ -1,4 +1,4 @@
-// The query parser: the common query (one question, at most a bare OPT) takes the short way.
+// The query parser, for queries that are not plain.
 #include "wire/question.h"
 
 namespace shardns::wire {
@@ -40,9 +40,6 @@ QueryVerdict ParseTail(Query* query) {
 }
 
 QueryVerdict JudgeType(const Query& query) {
-  if (query.dns_class == kClassIn && query.type - 1u < type::kFirstMeta - 1u && query.type != type::kOpt) [[likely]] {
-    return QueryVerdict::kAnswer;
-  }
   if (query.type == type::kAxfr || query.type == type::kIxfr) return QueryVerdict::kRefused;
   if (query.type == type::kOpt || query.type == type::kTsig || query.type == 0) return QueryVerdict::kFormErr;
   if (query.dns_class == 0 || query.dns_class == 254 || query.dns_class == 255) return QueryVerdict::kRefused;
@@ -53,7 +50,8 @@ QueryVerdict JudgeType(const Query& query) {
 
 }  // namespace
 
-QueryVerdict ParseQuery(Bytes message, Query* query) {
+QueryVerdict ParseAnyQuery(Bytes message, Query* query) {
+  *query = Query{};
   query->message = message;
   if (message.size() < kHeaderSize || message.size() > kMaxMessageSize) return QueryVerdict::kDrop;
   query->id = Id(message.data());
@@ -68,24 +66,11 @@ QueryVerdict ParseQuery(Bytes message, Query* query) {
   query->type = Load16(message.data() + kHeaderSize + name);
   query->dns_class = Load16(message.data() + kHeaderSize + name + 2);
   query->question_end = static_cast<uint16_t>(kHeaderSize + name + 4);
-  const size_t left = message.size() - query->question_end;
-  const uint8_t* tail = message.data() + query->question_end;
-
-  const uint64_t counts = LoadNative<uint64_t>(message.data() + 4);
-  constexpr uint64_t kOnlyQuestion = 0x0000'0000'0000'0100u;  // qdcount 1 in network order, the rest 0
-  constexpr uint64_t kWithOneAdditional = 0x0100'0000'0000'0100u;
-  if (counts == kOnlyQuestion && left == 0) {
-    // The short way of a plain query.
-  } else if (counts == kWithOneAdditional && left == kBareOptSize && tail[0] == 0 && Load16(tail + 1) == type::kOpt &&
-             Load16(tail + 9) == 0) {
-    ParseOpt(Load16(tail + 3), Load32(tail + 5), {}, &query->edns);
-  } else {
-    const QueryVerdict verdict = ParseTail(query);
-    if (verdict != QueryVerdict::kAnswer) return verdict;
-    // A question brings no answers; an authority section belongs to IXFR, which a cache refuses anyway.
-    if (AnCount(message.data()) != 0 || (NsCount(message.data()) != 0 && query->type != type::kIxfr)) {
-      return QueryVerdict::kFormErrEdns;
-    }
+  const QueryVerdict verdict = ParseTail(query);
+  if (verdict != QueryVerdict::kAnswer) return verdict;
+  // A question brings no answers; an authority section belongs to IXFR, which a cache refuses anyway.
+  if (AnCount(message.data()) != 0 || (NsCount(message.data()) != 0 && query->type != type::kIxfr)) {
+    return QueryVerdict::kFormErrEdns;
   }
   if (query->edns.version != 0) return QueryVerdict::kBadVersion;
   return JudgeType(*query);

@@ -11,35 +11,88 @@ struct ReplyLimits {
 };
 
 // The greatest reply that this client takes.
-size_t ReplyLimit(const Query& query, const ReplyLimits& limits);
+inline size_t ReplyLimit(const Query& query, ReplyLimits limits) {
+  if (!limits.udp) return kMaxMessageSize;
+  const uint32_t client = query.edns.present ? query.edns.udp_size : kPlainUdpSize;
+  const uint32_t ours = limits.udp_size < kPlainUdpSize ? kPlainUdpSize : limits.udp_size;
+  return client < ours ? client : ours;
+}
+
+// QR, the query's opcode, RD and CD, our RA (RFC 1035 section 4.1.1; RFC 4035 section 3.2.2).
+inline uint16_t ReplyFlags(const Query& query, uint16_t rcode) {
+  return static_cast<uint16_t>(flag::kQr | flag::kRa | (query.flags & (flag::kOpcode | flag::kRd | flag::kCd)) |
+                               (rcode & flag::kRcode));
+}
 
 // A reply of header and question only (bare header when the question could not be read), with OPT if the query had one.
-size_t WriteErrorReply(const Query& query, uint16_t rcode, const ReplyLimits& limits, uint16_t extended_error,
+size_t WriteErrorReply(const Query& query, uint16_t rcode, ReplyLimits limits, uint16_t extended_error,
                        MutableBytes out);
 
 // The minimal answer to ANY: one synthesised HINFO (RFC 8482 section 4.2).
-size_t WriteAnyReply(const Query& query, const ReplyLimits& limits, MutableBytes out);
+size_t WriteAnyReply(const Query& query, ReplyLimits limits, MutableBytes out);
 
-struct Patch {
+struct TtlChange {
   uint32_t age_seconds = 0;
-  uint32_t fixed_ttl_seconds = 0;  // not 0: every TTL becomes this (stale answers, RFC 8767 section 4)
+  uint32_t fixed_seconds = 0;  // not 0: every TTL becomes this (stale answers, RFC 8767 section 4)
+};
+
+// Changes the TTLs that a table of one-octet distances names: each entry is the distance from the field before it, the
+// first from `question_end`. Positions are checked against the message, so a table being overwritten does no harm.
+// `stored` holds the same octets as `message`; TTLs are read there because the copy's stores are still under way.
+inline void AgeTtls(MutableBytes message, const uint8_t* stored, size_t question_end, Bytes table, TtlChange change) {
+  const size_t last = message.size() - 4;  // there are four octets: those of a question
+  size_t at = question_end;
+  for (const uint8_t distance : table) {
+    at += distance;
+    if (at > last) [[unlikely]]
+      return;
+    uint32_t ttl = Load32(stored + at);
+    ttl = ttl > change.age_seconds ? ttl - change.age_seconds : 0;
+    Store32(message.data() + at, change.fixed_seconds != 0 ? change.fixed_seconds : ttl);
+  }
+}
+// The same for a message whose distances do not fit one octet: it is walked. It must have been validated.
+void AgeTtlsByWalk(MutableBytes message, size_t question_end, TtlChange change);
+
+// Turns the address records inside each RRset by `places`; an RRset is never mixed with another.
+void RotateAddresses(MutableBytes message, size_t question_end, uint32_t places);
+
+// What an answer's reply says beyond what is stored.
+struct Patch {
   uint16_t extended_error = kNoExtendedError;
   uint32_t rotation = 0;                 // not 0: turns address RRsets by this many places
   const ClientSubnet* subnet = nullptr;  // the client's own, with the scope of the answer
 };
 
-// Ages the TTLs that a table of one-octet distances names: each entry is the distance from the field before it, the
-// first from `question_end`. Positions are checked against the message, so a table being overwritten does no harm.
-// `stored` holds the same octets as `message`; TTLs are read there because the copy's stores are still under way.
-void AgeTtls(MutableBytes message, const uint8_t* stored, size_t question_end, Bytes table, const Patch& patch);
-// The same for a message whose distances do not fit one octet: it is walked. It must have been validated.
-void AgeTtlsByWalk(MutableBytes message, size_t question_end, const Patch& patch);
-
-// Turns the address records inside each RRset by `places`; an RRset is never mixed with another.
-void RotateAddresses(MutableBytes message, size_t question_end, uint32_t places);
+// Header and question with TC, and OPT: of the reply that would have had these flags.
+[[gnu::cold]] size_t TruncateReply(const Query& query, uint16_t flags, ReplyLimits limits, uint16_t extended_error,
+                                   MutableBytes out);
 
 // Finishes the reply of `length` stored octets in `out`. Returns the reply's length; it is cut to header and question
-// with TC set where it is greater than the client takes (RFC 2181 section 9).
-size_t FinishReply(const Query& query, size_t length, const Patch& patch, const ReplyLimits& limits, MutableBytes out);
+// with TC set where it is greater than the client takes (RFC 2181 section 9). Inline: it is a good part of a hit.
+inline size_t FinishReply(const Query& query, size_t length, const Patch& patch, ReplyLimits limits, MutableBytes out) {
+  const uint16_t stored = Flags(out.data());
+  const uint16_t ad = query.wants_ad() ? flag::kAd : 0;
+  const uint16_t flags = static_cast<uint16_t>(ReplyFlags(query, stored) | (stored & (ad | flag::kAa)));
+  const size_t opt_size = query.edns.present ? OptSize(patch.extended_error, patch.subnet) : 0;
+  if (length + opt_size > ReplyLimit(query, limits) || length + opt_size > out.size()) [[unlikely]] {
+    return TruncateReply(query, flags, limits, patch.extended_error, out);
+  }
+  Store32(out.data(), uint32_t{query.id} << 16 | flags);
+  // The name only: type and class are equal by the key.
+  CopyShort(out.data() + kHeaderSize, query.message.data() + kHeaderSize, query.name_length);
+  if (patch.rotation != 0) [[unlikely]]
+    RotateAddresses(out.first(length), query.question_end, patch.rotation);
+  if (opt_size != 0) {
+    Store16(out.data() + 10, static_cast<uint16_t>(ArCount(out.data()) + 1));
+    WriteOpt({.udp_size = limits.udp_size,
+              .dnssec_ok = query.edns.dnssec_ok,
+              .extended_rcode = static_cast<uint16_t>(stored & flag::kRcode),
+              .extended_error = patch.extended_error,
+              .subnet = patch.subnet},
+             out.data() + length);
+  }
+  return length + opt_size;
+}
 
 }  // namespace shardns::wire

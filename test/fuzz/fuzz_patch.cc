@@ -31,14 +31,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   same.edns = query.edns;
   const MutableBytes out(t.reply);
   std::memcpy(out.data(), image.message.data(), image.message.size());
-  wire::Patch patch{.age_seconds = age, .rotation = control & 1u ? control : 0u};
-  if (control & 2) patch.fixed_ttl_seconds = 30;
+  const wire::TtlChange change{.age_seconds = age, .fixed_seconds = control & 2 ? 30u : 0u};
+  wire::Patch patch{.rotation = control & 1u ? control : 0u};
   if (control & 4) patch.extended_error = wire::ede::kStaleAnswer;
   if ((image.flags & cache::entry_flag::kWalk) != 0) {
-    wire::AgeTtlsByWalk(out.first(image.message.size()), question_end, patch);
+    wire::AgeTtlsByWalk(out.first(image.message.size()), question_end, change);
   } else {
     wire::AgeTtls(out.first(image.message.size()), image.message.data(), question_end,
-                  {image.ttl_table, image.ttl_count}, patch);
+                  {image.ttl_table, image.ttl_count}, change);
   }
   const size_t length = wire::FinishReply(same, image.message.size(), patch, {.udp = (control & 8) != 0}, out);
   SHARDNS_CHECK(length >= question_end && wire::Id(out.data()) == query.id);

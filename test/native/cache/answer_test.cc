@@ -104,7 +104,7 @@ TEST(Answer, ShowsTtlsAsTheyCameWhereThatIsWanted) {
   TestCache t;
   t.ttl.min_seconds = 1000;
   t.ttl.show_original = true;
-  t.cache->tunables().original_ttl = true;
+  t.cache->tunables().modes = cache::mode::kOriginalTtl;
   t.cache->SetStaleWindow(3600);
   ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
   ASSERT_TRUE(t.Hits(Query("a.example")));
@@ -180,7 +180,7 @@ TEST(Answer, MoreTtlsThanTheTableHoldsAreFoundByWalking) {
 TEST(Answer, RotationTurnsAddressesInsideTheirRrset) {
   TestCache t;
   ASSERT_EQ(t.Insert(AResponse("r.example", 60, {1, 2, 3})), Status::kOk);
-  t.cache->tunables().rotate = true;
+  t.cache->tunables().modes = cache::mode::kRotate;
   bool seen[4] = {};
   const size_t data = 12 + Name("r.example").size() + 4 + 12;
   for (int i = 0; i < 64; ++i) {
@@ -227,7 +227,7 @@ TEST(Answer, BatchesGiveTheSameRepliesAsSingleQueries) {
 
 TEST(Answer, ClientSubnetIsAnsweredByScopeWhereSwitchedOn) {
   TestCache t;
-  t.cache->tunables().client_subnet = true;
+  t.cache->tunables().modes = cache::mode::kClientSubnet;
   wire::ClientSubnet scope{.family = 1, .source_prefix = 24, .scope_prefix = 16, .address = {198, 51, 0, 0}};
   ASSERT_EQ(t.Insert(AResponse("geo.example", 60, {77}), {.scope = scope}), Status::kOk);
   const auto from = [](uint8_t second) {
@@ -243,6 +243,47 @@ TEST(Answer, ClientSubnetIsAnsweredByScopeWhereSwitchedOn) {
   EXPECT_EQ(Buffer(t.answer.end() - static_cast<long>(echoed.size()), t.answer.end()), echoed);
   EXPECT_FALSE(t.Hits(from(52)));
   EXPECT_FALSE(t.Hits(Query("geo.example")));
+}
+
+// Under lru each lookup takes the long way (AnswerAtLength), under s3fifo a plain hit the short one.
+TEST(Answer, IsTheSameByTheShortAndByTheLongWay) {
+  TestCache quick;
+  TestCache slow({.bytes = size_t{4} << 20, .shards = 1, .policy = cache::PolicyKind::kLru, .seed = 7});
+  const auto insert = [&](const Buffer& response, cache::Variant variant = {}) {
+    ASSERT_EQ(quick.Insert(response, variant), Status::kOk);
+    ASSERT_EQ(slow.Insert(response, variant), Status::kOk);
+  };
+  std::vector<std::string> names = {"a", "seven.x", "exactly14.of.x", "www.example.com",
+                                    std::string(63, 'l') + ".example"};
+  for (const std::string& name : names) {
+    insert(AResponse(name, 100, {1, 2, 3, 4}));
+    insert(AResponse(name, 7, {9}), {.dnssec_ok = true});
+    MessageBuilder many(1, 0x81B0);
+    many.Question(name, 1);
+    for (uint8_t i = 0; i < 40; ++i) many.Record(6, {0xC0, 0x0C}, 1, 50u + i, {192, 0, 2, i});
+    insert(many.bytes(), {.checking_disabled = true});
+  }
+  insert(NxDomain("missing.example", "example"));
+  names.push_back("missing.example");
+  for (const uint32_t later : {0u, 1u, 5u, 6u, 40u, 50u, 100u}) {
+    quick.now = slow.now = 1000 + later;
+    for (const std::string& name : names) {
+      for (const Buffer& query : {Query(name), Query(name, 1, 77, 0x0120), Query(name, 1, 5, 0x0110), EdnsQuery(name),
+                                  EdnsQuery(name, 1, 512, true), EdnsQuery(name, 1, 65535, true)}) {
+        for (const bool udp : {true, false}) {
+          const udp::Response expected = slow.Ask(query, udp), got = quick.Ask(query, udp);
+          EXPECT_EQ(got.verdict, expected.verdict);
+          EXPECT_EQ(got.answer.outcome, expected.answer.outcome);
+          EXPECT_EQ(quick.answer, slow.answer) << name << " after " << later;
+        }
+      }
+    }
+  }
+  const cache::Stats a = quick.cache->TotalStats(), b = slow.cache->TotalStats();
+  EXPECT_EQ(a.hits_positive, b.hits_positive);
+  EXPECT_EQ(a.hits_negative, b.hits_negative);
+  EXPECT_EQ(a.misses, b.misses);
+  EXPECT_GT(a.hits_negative, 0u);
 }
 
 }  // namespace

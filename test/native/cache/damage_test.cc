@@ -45,7 +45,7 @@ TEST_P(Damage, IsSurvivedWhereverItIs) {
   for (int round = 0; round < kRounds; ++round) {
     BorrowedCache t(GetParam());
     ASSERT_NE(t.cache, nullptr);
-    t.cache->tunables().rotate = true;
+    t.cache->tunables().modes = cache::mode::kRotate;
     udp::Responder responder(t.cache.get(), t.cache->NewReader());
     Buffer out(2048), listed(64 << 10);
     for (uint32_t n = 0; n < 3000; ++n) t.Insert(ResponseFor(n));

@@ -85,6 +85,62 @@ TEST(ParseQuery, EveryCutOfAQueryIsSurvived) {
   }
 }
 
+// The plain query's short way, and the way of every query: where the first says yes, both must have read the same.
+void ExpectBothWaysAgree(const Buffer& message) {
+  wire::Query shorter, longer;
+  const QueryVerdict verdict = wire::ParseAnyQuery(message, &longer);
+  // Left over from another query.
+  shorter.edns = {
+      .present = true, .dnssec_ok = true, .version = 3, .extended_rcode = 1, .udp_size = 4096, .subnet = {}};
+  shorter.edns.subnet.family = 1;
+  if (!wire::ParsePlainQuery(message, &shorter)) return;
+  ASSERT_EQ(verdict, QueryVerdict::kAnswer);
+  EXPECT_EQ(shorter.message.data(), longer.message.data());
+  EXPECT_EQ(shorter.message.size(), longer.message.size());
+  EXPECT_EQ(shorter.id, longer.id);
+  EXPECT_EQ(shorter.flags, longer.flags);
+  EXPECT_EQ(shorter.question_end, longer.question_end);
+  EXPECT_EQ(shorter.type, longer.type);
+  EXPECT_EQ(shorter.dns_class, longer.dns_class);
+  EXPECT_EQ(shorter.name_length, longer.name_length);
+  EXPECT_EQ(shorter.edns.present, longer.edns.present);
+  EXPECT_EQ(shorter.edns.dnssec_ok, longer.edns.dnssec_ok);
+  EXPECT_EQ(shorter.edns.version, longer.edns.version);
+  EXPECT_EQ(shorter.edns.extended_rcode, longer.edns.extended_rcode);
+  EXPECT_EQ(shorter.edns.udp_size, longer.edns.udp_size);
+  EXPECT_EQ(shorter.edns.subnet.family, longer.edns.subnet.family);
+}
+
+TEST(ParsePlainQuery, TakesPlainQueriesOnly) {
+  const auto plain = [](const Buffer& message) {
+    wire::Query query;
+    return wire::ParsePlainQuery(message, &query);
+  };
+  EXPECT_TRUE(plain(Query("www.example.com")));
+  EXPECT_TRUE(plain(Query("")));
+  EXPECT_TRUE(plain(EdnsQuery("www.example.com", 28, 4096, true)));
+  EXPECT_FALSE(plain(Query("www.example.com", 255)));
+  EXPECT_FALSE(plain(Query("www.example.com", 1, 1, 0x8100)));
+  Buffer longer = Query("www.example.com");
+  longer.push_back(0);
+  EXPECT_FALSE(plain(longer));
+}
+
+TEST(ParsePlainQuery, ReadsWhatEveryQueryReads) {
+  for (const Buffer& seed : {Query(""), Query("a"), Query("www.example.com", 28), EdnsQuery("www.example.com"),
+                             EdnsQuery("b.example", 1, 100, true)}) {
+    ExpectBothWaysAgree(seed);
+    for (size_t at = 0; at < seed.size(); ++at) {
+      for (int octet = 0; octet < 256; ++octet) {
+        Buffer changed = seed;
+        changed[at] = static_cast<uint8_t>(octet);
+        ExpectBothWaysAgree(changed);
+      }
+      ExpectBothWaysAgree(Buffer(seed.begin(), seed.begin() + static_cast<long>(at)));
+    }
+  }
+}
+
 TEST(FoldWord, ChangesAsciiLettersOnly) {
   for (int octet = 0; octet < 256; ++octet) {
     uint8_t in[8], out[8];
