@@ -130,13 +130,15 @@ export class Engine implements Disposable {
     this.#control[Control.flags] =
       (options.udp ? ControlFlag.udp : 0) | (options.allowStale ? ControlFlag.allowStale : 0);
     this.#control[Control.tenant] = options.tenant ?? 0;
-    return this.native.answer(query.length);
+    this.#control[Control.queryLength] = query.length;
+    return this.native.answer();
   }
   /** The same for the first `length` octets of `query`, without a bound on the reply: nothing is copied. */
   answerHere(length: number): number {
     this.#control[Control.flags] = 0;
     this.#control[Control.tenant] = 0;
-    return this.native.answer(length);
+    this.#control[Control.queryLength] = length;
+    return this.native.answer();
   }
   /** Whether the last hit was the one chosen to refresh its entry. */
   get refreshDue(): boolean {

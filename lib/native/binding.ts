@@ -31,7 +31,8 @@ export const Control = {
   popularity: 5,
   nextBucket: 6,
   buckets: 7,
-  words: 8,
+  queryLength: 8,
+  words: 9,
 } as const;
 export const ControlFlag = { udp: 1, allowStale: 2 } as const;
 /** `authoritative` is no part of the key: the answer inserted is our own. */
@@ -127,7 +128,7 @@ export const FileState = { sound: 0, cut: 1, replaced: 2 } as const;
 export interface NativeCache extends NativeRegion {
   register(query: Uint8Array, reply: Uint8Array, control: Uint32Array): void;
   registerBatch(queries: Uint8Array, queryEnds: Uint32Array, replies: Uint8Array, replyLengths: Int32Array): void;
-  answer(length: number): number;
+  answer(): number;
   answerFrom(query: Uint8Array, reply: Uint8Array): number;
   answerBatch(count: number): number;
   insert(

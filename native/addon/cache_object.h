@@ -36,6 +36,13 @@ class CacheObject {
   int holders_ = 0;  // JavaScript functions that carry the pointer
   Registered memory_;
   Registered query_, reply_, control_;
+  struct Batch {
+    Bytes packets[udp::Responder::kBatch];
+    MutableBytes outs[udp::Responder::kBatch];
+    wire::Query queries[udp::Responder::kBatch];
+    udp::Response responses[udp::Responder::kBatch];
+  };
+  std::unique_ptr<Batch> batch_{new Batch};
   Registered batch_queries_, batch_ends_, batch_replies_, batch_lengths_;
 };
 
