@@ -104,7 +104,7 @@ double TimeSingle(const cache::Cache* cache, cache::Reader* reader, const Worklo
       wire::Query query;
       if (wire::ParseQuery(packets[i], &query) != wire::QueryVerdict::kAnswer) std::abort();
       cache::Answer answer;
-      cache->AnswerQuery({.query = query, .now = 16160}, reader, out, &answer);
+      cache->AnswerQuery({.query = &query, .now = 16160}, reader, out, &answer);
       octets += answer.length;
     }
   });

@@ -98,11 +98,11 @@ inline bool Cache::ChooseRefresh(const RefreshArgs& args, AtomicSlot* atomic, Sl
 
 void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const {
   // Narrowest scope first; the answer for everybody, under the plain key, last.
-  const wire::ClientSubnet& subnet = args.query.edns.subnet;
+  const wire::ClientSubnet& subnet = args.query->edns.subnet;
   wire::ClientSubnet echoed = subnet;
   AnswerArgs scoped = args;
   scoped.reply_subnet = &echoed;
-  Variant variant = VariantOf(args.query, args.tenant);
+  Variant variant = VariantOf(*args.query, args.tenant);
   Key key;
   for (int prefix = subnet.source_prefix; prefix > 0; --prefix) {
     const size_t word = subnet.family == 1 ? 0 : 1 + static_cast<size_t>(prefix) / 64;
@@ -110,13 +110,13 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
     if ((super_->scopes[word].load(std::memory_order_relaxed) & bit) == 0) continue;
     variant.scope = Narrow(subnet, static_cast<uint8_t>(prefix));
     echoed.scope_prefix = static_cast<uint8_t>(prefix);
-    MakeKey(secret(), args.query.name(), args.query.type, variant, &key);
+    MakeKey(secret(), args.query->name(), args.query->type, variant, &key);
     AnswerAtLength(scoped, key, reader, out, answer);
     if (answer->outcome != Outcome::kMiss) return;
   }
   variant.scope = {};
   echoed.scope_prefix = 0;
-  MakeKey(secret(), args.query.name(), args.query.type, variant, &key);
+  MakeKey(secret(), args.query->name(), args.query->type, variant, &key);
   AnswerAtLength(scoped, key, reader, out, answer);
 }
 
@@ -147,9 +147,15 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
   if (answer->refresh) [[unlikely]]
     counters.refreshes.Add();
   answer->length = wire::FinishReply(
-      args.query, found.length, {.subnet = args.reply_subnet},
+      *args.query, found.length, {.subnet = args.reply_subnet},
       {.udp = args.udp, .udp_size = static_cast<uint16_t>(tunables_.udp_size.load(std::memory_order_relaxed))}, out);
   return true;
+}
+
+void Cache::LocateSecond(Lookup* lookup) const {
+  const ShardType& shard = shard_of(lookup->key);
+  lookup->candidate = shard.SecondCandidate(lookup->key.hash);
+  if (lookup->candidate != nullptr) shard.PrefetchEntry(*lookup->candidate);
 }
 
 void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* reader, MutableBytes out,
@@ -175,7 +181,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
   const bool usable = found.found && !Forgotten(found, key);
   const int32_t remaining = TicksUntil(found.header.expires, args.now);
   // To those who want to know of validation, an answer that says nothing of it is as good as a stale one.
-  const bool silent = (found.header.flags & entry_flag::kAdUnknown) != 0 && args.query.wants_ad();
+  const bool silent = (found.header.flags & entry_flag::kAdUnknown) != 0 && args.query->wants_ad();
   if (!usable || remaining <= 0 || silent) [[unlikely]] {
     answer->has_stale = usable;
     const bool failing = super_->any_failure.load(std::memory_order_relaxed) != 0 &&
@@ -198,7 +204,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
       if (!usable) {
         const uint16_t rcode = wire::Flags(reply) & wire::flag::kRcode;
         answer->length = wire::WriteErrorReply(
-            args.query, rcode,
+            *args.query, rcode,
             {.udp = args.udp, .udp_size = static_cast<uint16_t>(tunables_.udp_size.load(std::memory_order_relaxed))},
             wire::ede::kCachedError, out);
         answer->outcome = Outcome::kFailureHit;
@@ -234,7 +240,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
     patch.rotation = reader->Random() >> 8;
   }
   answer->length = wire::FinishReply(
-      args.query, found.header.length, patch,
+      *args.query, found.header.length, patch,
       {.udp = args.udp, .udp_size = static_cast<uint16_t>(tunables_.udp_size.load(std::memory_order_relaxed))}, out);
 }
 

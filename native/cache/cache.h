@@ -41,7 +41,7 @@ struct Answer {
 };
 
 struct AnswerArgs {
-  const wire::Query& query;
+  const wire::Query* query;
   Ticks now;
   uint32_t tenant = 0;
   bool udp = true;
@@ -74,30 +74,37 @@ class Cache : public Stripes<AnswerFormat> {
   // take; 65535 + kLooseSlack serves everything.
   // `answer` is written in place: a struct of small fields returned in registers would be read back too soon.
   void AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const {
-    if (args.query.edns.subnet.family != 0 && tunables_.Is(mode::kClientSubnet)) [[unlikely]] {
+    if (args.query->edns.subnet.family != 0 && tunables_.Is(mode::kClientSubnet)) [[unlikely]] {
       return AnswerBySubnet(args, reader, out, answer);
     }
     Lookup lookup;
-    Begin(args.query, args.tenant, &lookup);
-    Locate(&lookup);
+    Begin(*args.query, args.tenant, &lookup);
+    if (!LocateFirst(&lookup)) [[unlikely]]
+      LocateSecond(&lookup);
     AnswerLookup(args, lookup, reader, out, answer);
   }
-  // The same in steps, so that a batch waits for memory twice and not twice a query: each asks for what the next one
-  // reads. Not for queries that are answered by subnet.
+  // The same in steps, so that a batch waits for memory two or three times and not as often for each query: each step
+  // asks for what the next one reads. Not for queries that are answered by subnet.
   struct Lookup {
     Key key;
     AtomicSlot* candidate;  // see Shard
   };
   void Begin(const wire::Query& query, uint32_t tenant, Lookup* lookup) const {
     MakeKey(secret(), query.name(), query.type, VariantOf(query, tenant), &lookup->key);
-    shard_of(lookup->key).Prefetch(lookup->key.hash);
+    shard_of(lookup->key).PrefetchFirst(lookup->key.hash);
   }
-  void Locate(Lookup* lookup) const {
+  // False: it may be in its second bucket, where a fifth of a full index is.
+  bool LocateFirst(Lookup* lookup) const {
     const ShardType& shard = shard_of(lookup->key);
-    lookup->candidate = shard.Candidate(lookup->key.hash);
-    if (lookup->candidate != nullptr) [[likely]]
-      shard.PrefetchEntry(*lookup->candidate);
+    lookup->candidate = shard.FirstCandidate(lookup->key.hash);
+    if (lookup->candidate == nullptr) [[unlikely]] {
+      shard.PrefetchSecond(lookup->key.hash);
+      return false;
+    }
+    shard.PrefetchEntry(*lookup->candidate);
+    return true;
   }
+  void LocateSecond(Lookup* lookup) const;
   void AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* reader, MutableBytes out,
                     Answer* answer) const;
   // For a stored message without extra octets, that is about to be restored.

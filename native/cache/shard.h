@@ -35,9 +35,10 @@ class alignas(64) Shard {
   // `found` is written in place: returning it would copy a struct of small fields that were stored a moment ago.
   void Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const;
 
-  // The short way of a lookup: where its entry stands in nearly every case. Null: not in the first bucket, or under a
-  // policy whose hits take the lock; Find() will tell.
-  AtomicSlot* Candidate(uint64_t hash) const;
+  // The short way of a lookup: where its entry stands in nearly every case, looked for in its first or in its second
+  // bucket. Null: not there, or under a policy whose hits take the lock.
+  AtomicSlot* FirstCandidate(uint64_t hash) const { return CandidateIn(FirstBucket(hash, bucket_count_), hash); }
+  AtomicSlot* SecondCandidate(uint64_t hash) const { return CandidateIn(SecondBucket(hash, bucket_count_), hash); }
   // `read(at, end)` is shown the entry that a candidate leads to, and says whether it has what it wants; the arena ends
   // at `end`. False: it has not, or the entry changed meanwhile.
   template <typename Read>
@@ -55,11 +56,12 @@ class alignas(64) Shard {
   using Maker = std::function<bool(const uint8_t* at, const Header& header, Image* image)>;
   bool Renew(const Key& key, Time now, const Maker& make);
 
-  void Prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[FirstBucket(hash, bucket_count_)]); }
+  void PrefetchFirst(uint64_t hash) const { __builtin_prefetch(&buckets_[FirstBucket(hash, bucket_count_)]); }
+  void PrefetchSecond(uint64_t hash) const { __builtin_prefetch(&buckets_[SecondBucket(hash, bucket_count_)]); }
   void PrefetchEntry(const AtomicSlot& candidate) const;
   void PrefetchBuckets(uint64_t hash) const {
-    __builtin_prefetch(&buckets_[FirstBucket(hash, bucket_count_)]);
-    __builtin_prefetch(&buckets_[SecondBucket(hash, bucket_count_)]);
+    PrefetchFirst(hash);
+    PrefetchSecond(hash);
   }
 
   const ShardCounters& counters() const { return header_->counters; }
@@ -151,6 +153,7 @@ class alignas(64) Shard {
     return log.UntilEnd(place) < header_units() || (HeaderAt(place.at).flags & Format::kPad) != 0;
   }
 
+  AtomicSlot* CandidateIn(uint32_t number, uint64_t hash) const;
   template <typename See>
   bool VisitCandidates(uint64_t hash, See see) const;
   AtomicSlot* FindSlot(const Key& key) const;
@@ -228,8 +231,8 @@ inline Slot Shard<Format>::CountHit(AtomicSlot* atomic, Slot seen) {
 }
 
 template <typename Format>
-inline AtomicSlot* Shard<Format>::Candidate(uint64_t hash) const {
-  Bucket& bucket = buckets_[FirstBucket(hash, bucket_count_)];
+inline AtomicSlot* Shard<Format>::CandidateIn(uint32_t number, uint64_t hash) const {
+  Bucket& bucket = buckets_[number];
   const uint32_t match = MatchTags(bucket, TagOf(hash));
   return match == 0 || policy_ == PolicyKind::kLru ? nullptr : &bucket.slots[SlotOfMatch(match)];
 }

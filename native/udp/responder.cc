@@ -100,7 +100,7 @@ Response Responder::Respond(Bytes packet, const RespondArgs& args, wire::Query* 
   Response response;
   if (BeforeLookup(packet, args, query, out, &response)) {
     cache_->AnswerQuery(
-        {.query = *query, .now = args.now, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale},
+        {.query = query, .now = args.now, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale},
         reader_, out, &response.answer);
     response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
     response.length = response.answer.length;
@@ -121,17 +121,22 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
     to_look_up |= 1u << i;
     cache_->Begin(queries[i], tenant_of(i), &lookups[i]);
   }
-  for (uint32_t left = to_look_up; left != 0; left &= left - 1) cache_->Locate(&lookups[__builtin_ctz(left)]);
+  uint32_t elsewhere = 0;
+  for (uint32_t left = to_look_up; left != 0; left &= left - 1) {
+    if (!cache_->LocateFirst(&lookups[__builtin_ctz(left)])) elsewhere |= left & -left;
+  }
+  for (; elsewhere != 0; elsewhere &= elsewhere - 1) cache_->LocateSecond(&lookups[__builtin_ctz(elsewhere)]);
+  cache::AnswerArgs one = {.query = nullptr, .now = args.now, .udp = args.udp, .allow_stale = args.allow_stale};
   const bool by_subnet = cache_->tunables().Is(cache::mode::kClientSubnet);
   for (uint32_t left = to_look_up; left != 0; left &= left - 1) {
     const size_t i = static_cast<size_t>(__builtin_ctz(left));
-    const cache::AnswerArgs answer_args = {
-        .query = queries[i], .now = args.now, .tenant = tenant_of(i), .udp = args.udp, .allow_stale = args.allow_stale};
+    one.query = &queries[i];
+    one.tenant = tenant_of(i);
     Response& response = responses[i];
     if (by_subnet && queries[i].edns.subnet.family != 0) [[unlikely]] {
-      cache_->AnswerQuery(answer_args, reader_, outs[i], &response.answer);
+      cache_->AnswerQuery(one, reader_, outs[i], &response.answer);
     } else {
-      cache_->AnswerLookup(answer_args, lookups[i], reader_, outs[i], &response.answer);
+      cache_->AnswerLookup(one, lookups[i], reader_, outs[i], &response.answer);
     }
     response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
     response.length = response.answer.length;

@@ -46,7 +46,7 @@ class Responder {
   // The reply over UDP to a query counted before, from whatever the cache has, expired or not; 0 = it has nothing.
   size_t AnswerStale(const wire::Query& query, uint32_t tenant, Ticks now, MutableBytes out) {
     cache::Answer answer;
-    cache_->AnswerQuery({.query = query, .now = now, .tenant = tenant, .allow_stale = true}, reader_, out, &answer);
+    cache_->AnswerQuery({.query = &query, .now = now, .tenant = tenant, .allow_stale = true}, reader_, out, &answer);
     return answer.length;
   }
 

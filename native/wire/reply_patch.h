@@ -46,9 +46,11 @@ inline void AgeTtls(MutableBytes message, const uint8_t* stored, size_t question
     at += distance;
     if (at > last) [[unlikely]]
       return;
-    uint32_t ttl = Load32(stored + at);
-    ttl = ttl > change.age_seconds ? ttl - change.age_seconds : 0;
-    Store32(message.data() + at, change.fixed_seconds != 0 ? change.fixed_seconds : ttl);
+    const uint32_t ttl = Load32(stored + at);
+    uint32_t left = ttl - change.age_seconds;
+    if (ttl < change.age_seconds) [[unlikely]]
+      left = 0;
+    Store32(message.data() + at, change.fixed_seconds != 0 ? change.fixed_seconds : left);
   }
 }
 // The same for a message whose distances do not fit one octet: it is walked. It must have been validated.

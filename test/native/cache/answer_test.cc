@@ -286,5 +286,39 @@ TEST(Answer, IsTheSameByTheShortAndByTheLongWay) {
   EXPECT_GT(a.hits_negative, 0u);
 }
 
+// A full index has a good part of its entries in their second buckets; batches wait for those apart.
+TEST(Answer, IsFoundInTheSecondBucketByBatchesAndSingleQueries) {
+  TestCache t({.bytes = size_t{1} << 20, .shards = 1, .average_entry_bytes = 512, .seed = 7});
+  std::vector<Buffer> queries;
+  for (int i = 0; i < 1792; ++i) {
+    const std::string name = "n" + std::to_string(i) + ".example";
+    ASSERT_EQ(t.Insert(AResponse(name)), Status::kOk);
+    queries.push_back(Query(name));
+  }
+  std::vector<Buffer> replies(16, Buffer(kRoom));
+  MutableBytes outs[16];
+  for (size_t i = 0; i < 16; ++i) outs[i] = replies[i];
+  wire::Query parsed[16];
+  udp::Response responses[16];
+  size_t singles = 0, batched = 0;
+  for (size_t at = 0; at + 16 <= queries.size(); at += 16) {
+    Bytes batch[16];
+    for (size_t i = 0; i < 16; ++i) batch[i] = queries[at + i];
+    t.responder.RespondBatch(batch, {.now = TicksFromSeconds(t.now)}, parsed, outs, responses);
+    for (size_t i = 0; i < 16; ++i) {
+      const bool hit = t.Hits(queries[at + i]);
+      singles += hit;
+      batched += responses[i].verdict == udp::Verdict::kReply;
+      EXPECT_EQ(responses[i].verdict == udp::Verdict::kReply, hit);
+      if (!hit) continue;
+      const Buffer reply(replies[i].begin(), replies[i].begin() + static_cast<long>(responses[i].length));
+      EXPECT_EQ(t.answer, reply);
+    }
+  }
+  EXPECT_EQ(singles, batched);
+  EXPECT_EQ(singles, t.cache->TotalStats().entries);
+  EXPECT_GT(singles, 1000u);
+}
+
 }  // namespace
 }  // namespace shardns::test
