@@ -68,37 +68,37 @@ inline void RacyReadLoose(uint8_t* to, const uint8_t* from, size_t n) {
 #endif
 }
 
-// Whether n octets that may be changing equal n of ours. Compared at the widths and offsets that KeyedHash
+// Not 0 where n octets that may be changing differ from n of ours. Compared at the widths and offsets that KeyedHash
 // stores a folded name with, so that the loads are forwarded from those stores.
-inline bool RacyEqual(const uint8_t* racy, const uint8_t* ours, size_t n) {
+[[gnu::always_inline]] inline uint64_t RacyDifference(const uint8_t* racy, const uint8_t* ours, size_t n) {
 #ifdef SHARDNS_TSAN
   for (size_t i = 0; i < n; ++i) {
-    if (__atomic_load_n(racy + i, __ATOMIC_ACQUIRE) != ours[i]) return false;
+    if (__atomic_load_n(racy + i, __ATOMIC_ACQUIRE) != ours[i]) return 1;
   }
-  return true;
+  return 0;
 #else
-  if (n < 8) {
-    uint64_t a = 0, b = 0;
-    std::memcpy(&a, racy, n);
-    std::memcpy(&b, ours, n);
-    return a == b;
+  if (n > 16) {
+    Octets16 differ = LoadOctets16(racy + n - 16) ^ LoadOctets16(ours + n - 16);
+    for (size_t i = 0; i < n - 16; i += 16) differ |= LoadOctets16(racy + i) ^ LoadOctets16(ours + i);
+    const Words2 words = reinterpret_cast<Words2>(differ);
+    return words[0] | words[1];
   }
-  if (n <= 16) {
-    const uint64_t first = LoadNative<uint64_t>(racy) ^ LoadNative<uint64_t>(ours);
-    return (first | (LoadNative<uint64_t>(racy + n - 8) ^ LoadNative<uint64_t>(ours + n - 8))) == 0;
+  if (n >= 8) {
+    return (LoadNative<uint64_t>(racy) ^ LoadNative<uint64_t>(ours)) |
+           (LoadNative<uint64_t>(racy + n - 8) ^ LoadNative<uint64_t>(ours + n - 8));
   }
-  Octets16 differ = LoadOctets16(racy + n - 16) ^ LoadOctets16(ours + n - 16);
-  for (size_t i = 0; i < n - 16; i += 16) differ |= LoadOctets16(racy + i) ^ LoadOctets16(ours + i);
-  const Words2 words = reinterpret_cast<Words2>(differ);
-  return (words[0] | words[1]) == 0;
+  uint64_t a = 0, b = 0;
+  std::memcpy(&a, racy, n);
+  std::memcpy(&b, ours, n);
+  return a ^ b;
 #endif
 }
 
-// Whether the big-endian 16 bits at `racy` equal `value`.
-inline bool RacyEqual16(const uint8_t* racy, uint16_t value) {
+// The big-endian 16 bits at `racy`.
+inline uint16_t RacyLoad16(const uint8_t* racy) {
   uint16_t read;
   RacyRead(&read, racy, sizeof read);
-  return __builtin_bswap16(read) == value;
+  return __builtin_bswap16(read);
 }
 
 }  // namespace shardns

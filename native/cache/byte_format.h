@@ -141,7 +141,7 @@ struct ByteFormat {
     const Bytes key = args.key.octets;
     if (header.key_length != key.size() || CheckedOctets(at, header, most) == 0) return false;
     at += sizeof header;
-    if (!RacyEqual(at, key.data(), key.size())) return false;
+    if (RacyDifference(at, key.data(), key.size()) != 0) return false;
     at += key.size();
     if (header.length <= out.size()) RacyRead(out.data(), at, header.length);
     RacyRead(found->mark, at + header.length, 2u * header.marks);

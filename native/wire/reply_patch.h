@@ -46,10 +46,8 @@ inline void AgeTtls(MutableBytes message, const uint8_t* stored, size_t question
     at += distance;
     if (at > last) [[unlikely]]
       return;
-    const uint32_t ttl = Load32(stored + at);
-    uint32_t left = ttl - change.age_seconds;
-    if (ttl < change.age_seconds) [[unlikely]]
-      left = 0;
+    uint32_t left;
+    if (__builtin_sub_overflow(Load32(stored + at), change.age_seconds, &left)) left = 0;
     Store32(message.data() + at, change.fixed_seconds != 0 ? change.fixed_seconds : left);
   }
 }
