@@ -1,5 +1,7 @@
 // What more threads bring to misses: none, one and two beside the main one, on one core and on two, interleaved. A zone
-// and its questioners in one cheap thread take what they need of the same cores where there are no others.
+// and its questioners in one cheap thread have cores of their own; where there are none, they take their share (a tenth
+// to a twelfth) of the very cores that the server has, one or two: were it one core's work on a core of its own beside
+// one worker, and a part of both cores beside two, the two would be compared in different worlds.
 //   node bench/internet/workers.mjs [ROUNDS] [SECONDS]
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,10 +40,9 @@ const folder = mkdtempSync(join(tmpdir(), 'workers-'));
 const results = SETUPS.map(() => []);
 let name = 0;
 /** @returns answers, queries to the zone, and seconds */
-function load(port, seconds) {
+function load(port, seconds, cores) {
   const args = [port, ZONE_PORT, seconds, WINDOW, (name += 10_000_000)].map(String);
-  // Cores of its own, where there are more than two.
-  const others = availableParallelism() > 2 ? `2-${availableParallelism() - 1}` : `0-${availableParallelism() - 1}`;
+  const others = availableParallelism() > 2 ? `2-${availableParallelism() - 1}` : `0-${cores - 1}`;
   // The world does not wait until a resolver leaves it a core.
   const command = ['-f', '1', 'taskset', '-c', others, join(build, 'wild'), ...args];
   const output = execFileSync('chrt', command, { encoding: 'utf8' });
@@ -58,13 +59,13 @@ try {
       local: { records: ['up.example A 192.0.2.1'] },
     });
     execFileSync('taskset', ['-a', '-c', '-p', cores === 1 ? '0' : '0,1', String(child.pid)], { stdio: 'ignore' });
-    load(port, 2);
-    servers.push({ port, child });
+    load(port, 2, cores);
+    servers.push({ port, child, cores });
   }
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, { port, child }] of servers.entries()) {
+    for (const [i, { port, child, cores }] of servers.entries()) {
       const before = cpuSeconds(child.pid);
-      const [answers, queries, seconds] = load(port, SECONDS);
+      const [answers, queries, seconds] = load(port, SECONDS, cores);
       const cpu = cpuSeconds(child.pid) - before;
       results[i].push({
         missesPerSecond: answers / seconds,
