@@ -13,11 +13,8 @@ import { keep } from '../results.mjs';
 const NAMES = 100_000;
 const BATCH = 16;
 
-// What that many of these answers need, as lru-cache's `max` is what it holds.
-const MEMORY = 20 << 20;
-
 function fill() {
-  const engine = new Engine({ memoryBytes: MEMORY, shards: 16, policy: 's3fifo', averageEntryBytes: 184 });
+  const engine = new Engine({ memoryBytes: 32 << 20, shards: 16, policy: 's3fifo', averageEntryBytes: 184 });
   engine.configure({
     minTtlSeconds: 0,
     maxTtlSeconds: 86_400,
