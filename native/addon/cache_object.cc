@@ -106,8 +106,10 @@ struct CacheMethods {
     Object* self = This(data);
     if (!self->cache_) return ThrowClosed(env);
     const uint32_t* control = self->control_.as<uint32_t>();
-    if (control == nullptr || control[kLengthWord] > self->query_.bytes().size()) return ThrowArgument(env);
-    return Int(env, AnswerInto(self, self->query_.bytes().first(control[kLengthWord]), self->reply_.bytes()));
+    if (control == nullptr) return ThrowArgument(env);
+    const uint32_t length = control[kLengthWord];
+    if (length > self->query_.bytes().size()) return ThrowArgument(env);
+    return Int(env, AnswerInto(self, self->query_.bytes().first(length), self->reply_.bytes()));
   }
   // answerFrom(query, reply) -> result
   static napi_value AnswerFrom(napi_env env, napi_callback_info info) {
