@@ -18,6 +18,8 @@ export const DEBIAN_PACKAGES = [
   ['libgtest-dev', '/usr/include/gtest/gtest.h', 'the C++ tests'],
   ['googletest', '/usr/src/googletest', 'the C++ tests for arm64'],
   ['clang', '/usr/bin/clang++', 'the fuzz targets'],
+  // Debian 12's clang only recommends its sanitizers.
+  ['libclang-rt-14-dev', '/usr/lib/clang/14/lib/linux', 'the fuzz targets'],
   ['clang-format', '/usr/bin/clang-format', 'the format check of C++'],
   ['dnsutils', '/usr/bin/dig', 'end-to-end tests with dig'],
   ['nsd', '/usr/sbin/nsd', 'end-to-end tests with nsd'],
