@@ -1,7 +1,6 @@
 // What more threads bring to misses: none, one and two beside the main one, on one core and on two, interleaved. A zone
-// and its questioners in one cheap thread have cores of their own; where there are none, they take their share (a tenth
-// to a twelfth) of the very cores that the server has, one or two: were it one core's work on a core of its own beside
-// one worker, and a part of both cores beside two, the two would be compared in different worlds.
+// and its questioners in one cheap thread have cores of their own; where there are none, they share the server's, be they
+// one or two, and take about a tenth: with a free core beside one worker and none beside two, two worlds were compared.
 //   node bench/internet/workers.mjs [ROUNDS] [SECONDS]
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -99,7 +99,7 @@ struct CacheMethods {
     return nullptr;
   }
   // answer() -> result; the first control[kLengthWord] octets of the registered query buffer are the query, the reply
-  // goes to the registered reply buffer. An argument would cost a third of the call.
+  // goes to the registered reply buffer. An argument would cost one more call into Node-API.
   static napi_value Answer(napi_env env, napi_callback_info info) {
     void* data = nullptr;
     napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
