@@ -42,8 +42,8 @@ class S3FifoPolicy {
     const Slot slot(owner->load(std::memory_order_relaxed));
     const bool expired = shard.PastKeeping(header, now);
     if (!expired && queue == Queue::kSmall) {
-      // While the main queue still has space of its own, nothing has to be turned away.
-      const bool spare = shard.log(Queue::kMain).HasRoom(units, S::kSpareUnits);
+      // While the main queue still has space of its own, and the index too, nothing has to be turned away.
+      const bool spare = shard.log(Queue::kMain).HasRoom(units, S::kSpareUnits) && !shard.IndexIsFull();
       if (spare || (slot.freq() >= kPromoteAt && shard.MakeRoom(Queue::kMain, units, now, budget))) {
         shard.MoveTail(queue, Queue::kMain, owner, units, 0);
         shard.header_->counters.promotions.Add();

@@ -160,6 +160,8 @@ class alignas(64) Shard {
   // The slot that holds exactly this place; null when the entry there is dead.
   AtomicSlot* OwnerOf(uint64_t hash, Queue queue, Place place) const;
   AtomicSlot* GhostOf(uint64_t hash) const;
+  AtomicSlot* FreeSlotIn(uint32_t number) const;
+  AtomicSlot* Displace(uint32_t number) const;
   AtomicSlot* ChooseSlot(uint64_t hash);
 
   void WrapLog(Log& log);
@@ -183,6 +185,10 @@ class alignas(64) Shard {
   // The entry at a log's tail; false with doubt when there is none.
   bool TailEntry(Queue queue, TailOf* tail) const;
   uint32_t LiveUnits(Slot slot) const;
+  // Nine tenths of its slots are taken: more, and entries lose theirs to others whatever their worth.
+  bool IndexIsFull() const {
+    return header_->counters.entries.Get() * 10 >= uint64_t{bucket_count_} * kSlotsPerBucket * 9;
+  }
 
   bool PastKeeping(const Header& header, Time now) const {
     return Format::PastKeeping(header, now, super_->stale_window.load(std::memory_order_relaxed));
