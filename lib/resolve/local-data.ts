@@ -2,7 +2,7 @@
 import { ShardnsError, show } from '../base/errors.js';
 import { Class, Rcode, Type, typeCode } from '../wire/iana.js';
 import { buildResponse, type ResourceRecord } from '../wire/message.js';
-import { ancestors, encodeName, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
+import { ancestors, bySuffix, encodeName, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
 import { encodeRdata } from '../wire/rdata.js';
 
 /** What becomes of the names at and below a local zone. */
@@ -66,7 +66,7 @@ export interface LocalDataSettings {
 }
 
 export class LocalData {
-  readonly #zones: ReadonlyMap<string, LocalZoneKind>;
+  readonly #zones: ReadonlyMap<string, { zone: Uint8Array; kind: LocalZoneKind }>;
   readonly #names = new Map<string, ResourceRecord[]>();
   /** Names that others with records lie below. */
   readonly #nonTerminals = new Set<string>();
@@ -75,7 +75,12 @@ export class LocalData {
 
   constructor({ zones, records, authoritative }: LocalDataSettings) {
     this.#authoritative = authoritative;
-    this.#zones = new Map(zones.map(({ name, kind }) => [nameKey(foldName(encodeName(name))), kind]));
+    this.#zones = new Map(
+      zones.map(({ name, kind }) => {
+        const zone = foldName(encodeName(name));
+        return [nameKey(zone), { zone, kind }];
+      }),
+    );
     for (const record of records.map(parseLocalRecord)) {
       const key = nameKey(record.name);
       const list = this.#names.get(key) ?? [];
@@ -94,14 +99,7 @@ export class LocalData {
   find(query: LocalQuery): LocalAnswer | undefined {
     if (this.#zones.size === 0 && this.#names.size === 0) return undefined;
     const { name, type } = query;
-    let kind: LocalZoneKind | undefined;
-    let zone: Uint8Array | undefined;
-    for (const above of ancestors(name)) {
-      kind = this.#zones.get(nameKey(above));
-      if (kind === undefined) continue;
-      zone = above;
-      break;
-    }
+    const { zone, kind } = bySuffix(name, this.#zones) ?? {};
     if (kind === 'refuse') return { ...this.#deny(query, Rcode.REFUSED, undefined), kind: 'refused' };
     if (kind === 'nxdomain') return this.#deny(query, Rcode.NXDOMAIN, zone);
     if (kind === 'nodata') return this.#deny(query, Rcode.NOERROR, zone);

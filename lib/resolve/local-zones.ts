@@ -2,7 +2,7 @@
 // addresses (RFC 6303, RFC 7793 and the IANA registries they began), .invalid and .test (RFC 6761), .onion (RFC 7686).
 import { Class, Rcode, Type } from '../wire/iana.js';
 import { buildResponse, type ResourceRecord } from '../wire/message.js';
-import { encodeName } from '../wire/name.js';
+import { bySuffix, encodeName, nameKey } from '../wire/name.js';
 import { encodeData } from '../wire/record.js';
 
 const TTL_SECONDS = 10_800; // RFC 6303 section 3
@@ -33,26 +33,23 @@ const REVERSE_V6 = [
 ];
 const NOWHERE = ['invalid', 'test', 'onion'];
 
-const latin1 = (name: Uint8Array): string => Buffer.from(name).toString('latin1');
-
 /**
  * Which zones are built in: those of a server, or those of a program, which asks its servers about the networks they
  * belong to (private reverse zones, .test) and only of localhost, .invalid and .onion knows better.
  */
 export type LocalZones = 'server' | 'program' | 'none';
 
-/** Zones by the latin1 text of their folded wire name. */
 const zonesOf = (names: string[]): ReadonlyMap<string, Uint8Array> =>
-  new Map(names.map(zone => [latin1(encodeName(zone)), encodeName(zone)]));
+  new Map(names.map(zone => [nameKey(encodeName(zone)), encodeName(zone)]));
 const ZONES: Readonly<Record<LocalZones, ReadonlyMap<string, Uint8Array>>> = {
   server: zonesOf(['localhost', ...REVERSE_V4, ...REVERSE_V6, ...NOWHERE]),
   program: zonesOf(['localhost', 'invalid', 'onion']),
   none: new Map(),
 };
-const localhost = latin1(encodeName('localhost'));
+const localhost = nameKey(encodeName('localhost'));
 const reverseLocalhost = new Set([
-  latin1(encodeName('1.0.0.127.in-addr.arpa')),
-  latin1(encodeName(`1.${zeros(31)}ip6.arpa`)),
+  nameKey(encodeName('1.0.0.127.in-addr.arpa')),
+  nameKey(encodeName(`1.${zeros(31)}ip6.arpa`)),
 ]);
 
 function soa(zone: Uint8Array): ResourceRecord {
@@ -73,9 +70,7 @@ export function answerLocally(
 ): Uint8Array | undefined {
   const { name, type } = query;
   const zones = ZONES[which];
-  let zone: Uint8Array | undefined;
-  for (let at = 0; zone === undefined && name[at] !== 0; at += 1 + name[at])
-    zone = zones.get(latin1(name.subarray(at)));
+  const zone = bySuffix(name, zones);
   if (zone === undefined || overridden.has(zone)) return undefined;
   const record = (recordType: number, data: Uint8Array): ResourceRecord => ({
     name,
@@ -89,12 +84,12 @@ export function answerLocally(
   if (apex && type === Type.DS) return undefined;
   const answers: ResourceRecord[] = [];
   let exists = apex;
-  if (latin1(zone) === localhost) {
+  if (nameKey(zone) === localhost) {
     exists = true; // any name below localhost too
     if (type === Type.A) answers.push(record(Type.A, encodeData('A', '127.0.0.1')));
     if (type === Type.AAAA) answers.push(record(Type.AAAA, encodeData('AAAA', '::1')));
   }
-  if (reverseLocalhost.has(latin1(name))) {
+  if (reverseLocalhost.has(nameKey(name))) {
     exists = true;
     if (type === Type.PTR) answers.push(record(Type.PTR, encodeName('localhost')));
   }

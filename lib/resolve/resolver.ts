@@ -13,7 +13,7 @@ import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Flag, Rcode, Type, typeName } from '../wire/iana.js';
 import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
-import { encodeName } from '../wire/name.js';
+import { encodeName, nameKey } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
@@ -582,8 +582,7 @@ function flightKey(query: Query, tenant: number, authenticData: boolean): string
     (query.recursionDesired ? 4 : 0) |
     (authenticData && !query.dnssecOk ? 8 : 0);
   const subnet = query.clientSubnet;
-  const name = Buffer.from(query.name.buffer, query.name.byteOffset, query.name.length).toString('latin1');
-  const key = `${tenant} ${query.type} ${query.dnsClass} ${bits} ${name}`;
+  const key = `${tenant} ${query.type} ${query.dnsClass} ${bits} ${nameKey(query.name)}`;
   return subnet === undefined ? key : `${key} ${subnet.family}/${subnet.sourcePrefix}/${subnet.address.join('.')}`;
 }
 

@@ -48,7 +48,8 @@ export function decodeMessage(octets: Uint8Array): Message {
     const readSection = (count: number): ResourceRecord[] => {
       const records: ResourceRecord[] = [];
       for (let i = 0; i < count; i++) {
-        const owner = readName(octets, at);
+        const owner =
+          octets[at] === 0xc0 && octets[at + 1] === HEADER_SIZE ? { name, next: at + 2 } : readName(octets, at);
         const fixed = owner.next;
         const type = view.getUint16(fixed);
         const length = view.getUint16(fixed + 8);
@@ -93,34 +94,44 @@ function expandData(octets: Uint8Array, type: number, begin: number, end: number
   return Uint8Array.from(Buffer.concat(parts));
 }
 
+const POINTER_TO_QUESTION = 0xc000 | HEADER_SIZE;
+
 /** Wire format; owner names equal to the question's are compressed, others are written out. */
 export function encodeMessage(message: Message): Uint8Array {
   const { question } = message;
-  const parts: Buffer[] = [];
-  const head = Buffer.alloc(HEADER_SIZE);
-  head.writeUInt16BE(message.id, 0);
-  head.writeUInt16BE(message.flags, 2);
-  head.writeUInt16BE(1, 4);
-  head.writeUInt16BE(message.answers.length, 6);
-  head.writeUInt16BE(message.authorities.length, 8);
-  head.writeUInt16BE(message.additionals.length, 10);
-  const tail = Buffer.alloc(4);
-  tail.writeUInt16BE(question.type, 0);
-  tail.writeUInt16BE(question.dnsClass, 2);
-  parts.push(head, Buffer.from(question.name), tail);
-  const pointer = Buffer.from([0xc0, 0x0c]);
-  for (const record of [...message.answers, ...message.authorities, ...message.additionals]) {
-    const fixed = Buffer.alloc(10);
-    fixed.writeUInt16BE(record.type, 0);
-    fixed.writeUInt16BE(record.dnsClass, 2);
-    fixed.writeUInt32BE(record.ttl, 4);
-    fixed.writeUInt16BE(record.data.length, 8);
-    const isQuestion = record.name.length > 1 && Buffer.compare(record.name, question.name) === 0;
-    parts.push(isQuestion ? pointer : Buffer.from(record.name), fixed, Buffer.from(record.data));
+  const sections = [message.answers, message.authorities, message.additionals];
+  const isQuestion = (record: ResourceRecord): boolean =>
+    record.name.length > 1 && Buffer.compare(record.name, question.name) === 0;
+  let size = HEADER_SIZE + question.name.length + 4;
+  for (const section of sections) {
+    for (const record of section) size += (isQuestion(record) ? 2 : record.name.length) + 10 + record.data.length;
   }
-  const octets = Buffer.concat(parts);
-  if (octets.length > MAX_MESSAGE_SIZE) {
-    throw new ShardnsError('ERR_SHARDNS_MESSAGE', `a message of ${octets.length} octets: more than 65535`);
+  if (size > MAX_MESSAGE_SIZE) {
+    throw new ShardnsError('ERR_SHARDNS_MESSAGE', `a message of ${size} octets: more than 65535`);
+  }
+  const octets = Buffer.allocUnsafe(size);
+  octets.writeUInt16BE(message.id, 0);
+  octets.writeUInt16BE(message.flags, 2);
+  octets.writeUInt16BE(1, 4);
+  for (const [i, section] of sections.entries()) octets.writeUInt16BE(section.length, 6 + 2 * i);
+  octets.set(question.name, HEADER_SIZE);
+  let at = octets.writeUInt16BE(question.type, HEADER_SIZE + question.name.length);
+  at = octets.writeUInt16BE(question.dnsClass, at);
+  for (const section of sections) {
+    for (const record of section) {
+      if (isQuestion(record)) {
+        at = octets.writeUInt16BE(POINTER_TO_QUESTION, at);
+      } else {
+        octets.set(record.name, at);
+        at += record.name.length;
+      }
+      at = octets.writeUInt16BE(record.type, at);
+      at = octets.writeUInt16BE(record.dnsClass, at);
+      at = octets.writeUInt32BE(record.ttl, at);
+      at = octets.writeUInt16BE(record.data.length, at);
+      octets.set(record.data, at);
+      at += record.data.length;
+    }
   }
   return octets;
 }

@@ -28,7 +28,7 @@ export class Query {
       throw new ShardnsError('ERR_SHARDNS_MESSAGE', `not a DNS query: ${message.length} octets without a question`);
     }
     const end = HEADER_SIZE + length + 4;
-    this.name = foldName(message.subarray(HEADER_SIZE, HEADER_SIZE + length));
+    this.name = foldName(message, HEADER_SIZE, HEADER_SIZE + length);
     this.type = (message[end - 4] << 8) | message[end - 3];
     this.dnsClass = (message[end - 2] << 8) | message[end - 1];
     this.flags = (message[2] << 8) | message[3];

@@ -1,7 +1,7 @@
 // RRsets: the records of one owner and type, with the signatures over them (RFC 2181 section 5; RFC 4035 section 2.2).
 import { Class, Type } from './iana.js';
 import type { ResourceRecord } from './message.js';
-import { foldName, nameKey } from './name.js';
+import { equalNames, foldName, nameKey } from './name.js';
 
 export interface Rrset {
   /** Owner, folded wire format. */
@@ -24,15 +24,22 @@ const equalOctets = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a,
 
 /** The RRsets of a section in the order they begin in; duplicates and classes other than IN left out. */
 export function groupRrsets(records: readonly ResourceRecord[]): Rrset[] {
-  const groups = new Map<string, Rrset>();
+  const groups: Rrset[] = [];
+  let byKey: Map<string, Rrset> | undefined;
+  const keyOf = (name: Uint8Array, type: number): string => `${type} ${nameKey(name)}`;
   const groupOf = (record: ResourceRecord, type: number): Rrset => {
+    // The records of an RRset stand together, nearly always.
+    const last = groups.at(-1);
+    if (last?.type === type && equalNames(last.name, record.name)) return last;
     const name = foldName(record.name);
-    const key = `${type} ${nameKey(name)}`;
-    let group = groups.get(key);
-    if (group === undefined) {
-      group = { name, type, ttl: 0x7fffffff, data: [], signatures: [] };
-      groups.set(key, group);
+    if (last !== undefined) {
+      byKey ??= new Map(groups.map(one => [keyOf(one.name, one.type), one]));
+      const known = byKey.get(keyOf(name, type));
+      if (known !== undefined) return known;
     }
+    const group: Rrset = { name, type, ttl: 0x7fffffff, data: [], signatures: [] };
+    groups.push(group);
+    byKey?.set(keyOf(name, type), group);
     return group;
   };
   for (const record of records) {
@@ -45,7 +52,7 @@ export function groupRrsets(records: readonly ResourceRecord[]): Rrset[] {
     into.push(record.data);
     group.ttl = Math.min(group.ttl, plainTtl(record.ttl));
   }
-  return [...groups.values()];
+  return groups;
 }
 
 /** Back to records; signatures too where `dnssecOk`. */

@@ -1,7 +1,7 @@
 // What a recursor knows already, and what it makes of what servers say: RRsets, denials, and who serves which zone.
 import { type CachedDenial, Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { Rcode, Type } from '../../wire/iana.js';
-import { ancestors, equalNames, foldName, isAtOrBelow, nameKey } from '../../wire/name.js';
+import { ancestors, bySuffix, equalNames, foldName, isAtOrBelow, nameKey } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { Found, Meaning } from './classify.js';
 import { type ConfiguredZone, type Delegation, serversOf, Source, takeAddresses } from './delegation.js';
@@ -72,7 +72,7 @@ export class Knowledge {
       const ns = this.rrsets.delegation(zone)?.ns ?? this.rrsets.get(zone, Type.NS)?.rrset;
       if (ns === undefined) continue;
       const glue = ns.data
-        .map(foldName)
+        .map(server => foldName(server))
         .flatMap(server =>
           [Type.A, Type.AAAA].map(type => this.rrsets.get(server, type)?.rrset ?? this.rrsets.glue(server, type)),
         );
@@ -138,13 +138,14 @@ export class Knowledge {
   zoneOf(name: Uint8Array, type: number, failed?: ConfiguredZone): ConfiguredZone | undefined {
     const { zones } = this.setting.options;
     if (zones.size === 0) return undefined;
-    for (const above of ancestors(name)) {
-      if (failed !== undefined && above.length >= failed.name.length) continue;
-      const zone = zones.get(nameKey(above));
-      if (zone !== undefined && (type !== Type.DS || above.length < name.length || zone.kind === 'forward'))
-        return zone;
-    }
-    return undefined;
+    if (failed === undefined && type !== Type.DS) return bySuffix(name, zones);
+    return bySuffix(
+      name,
+      zones,
+      (zone, length) =>
+        (failed === undefined || length < failed.name.length) &&
+        (type !== Type.DS || length < name.length || zone.kind === 'forward'),
+    );
   }
 
   /** Whether a name is known to exist in its zone, or to be nothing but a part of others. */
