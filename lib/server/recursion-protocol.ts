@@ -47,7 +47,7 @@ export function* questionsOf(octets: Uint8Array): Generator<{ id: number; query:
   const view = Buffer.from(octets.buffer, octets.byteOffset, octets.length);
   for (let at = 0; at < view.length;) {
     const length = view.readUInt16LE(at + 5);
-    const query = Uint8Array.from(view.subarray(at + 7, at + 7 + length));
+    const query = octets.subarray(at + 7, at + 7 + length);
     yield { id: view.readUInt32LE(at), query, fresh: (view[at + 4] & FRESH) !== 0 };
     at += 7 + length;
   }
@@ -74,15 +74,14 @@ export function* outcomesOf(octets: Uint8Array): Generator<{ id: number; resolve
     const kind = view[at + 4];
     const extendedError = view.readUInt16LE(at + 5);
     const length = view.readUInt32LE(at + 7);
-    const body = view.subarray(at + 11, at + 11 + length);
+    const body = octets.subarray(at + 11, at + 11 + length);
     at += 11 + length;
     if (kind === Kind.answer || kind === Kind.answerNotKept) {
-      yield { id, resolved: { kind: 'answer', message: Uint8Array.from(body), noCache: kind === Kind.answerNotKept } };
+      yield { id, resolved: { kind: 'answer', message: body, noCache: kind === Kind.answerNotKept } };
     } else if (kind === Kind.failureWithMessage) {
-      const message = Uint8Array.from(body);
-      yield { id, resolved: { kind: 'failure', extendedError, reason: 'aliases in a circle', message } };
+      yield { id, resolved: { kind: 'failure', extendedError, reason: 'aliases in a circle', message: body } };
     } else {
-      yield { id, resolved: { kind: 'failure', extendedError, reason: body.toString('utf8') } };
+      yield { id, resolved: { kind: 'failure', extendedError, reason: Buffer.from(body).toString('utf8') } };
     }
   }
 }
