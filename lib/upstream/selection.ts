@@ -15,6 +15,7 @@ export function select(
   { maxInFlight, spread = false }: SelectionOptions,
   random: Random,
 ): Upstream | undefined {
+  if (upstreams.length === 1) return upstreams[0].inFlight < maxInFlight ? upstreams[0] : undefined;
   let candidates = upstreams.filter(one => !tried.has(one) && one.inFlight < maxInFlight);
   if (candidates.length === 0) candidates = upstreams.filter(one => one.inFlight < maxInFlight);
   if (candidates.length === 0) return undefined;

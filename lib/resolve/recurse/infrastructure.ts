@@ -34,6 +34,7 @@ export class Infrastructure {
     this.#lame.set(`${server.label} ${zone}`, this.clock.nowMs() + L.serverMs);
   }
   isLame(server: Upstream, zone: string): boolean {
+    if (this.#lame.size === 0) return false;
     const until = this.#lame.get(`${server.label} ${zone}`);
     return until !== undefined && until > this.clock.nowMs();
   }

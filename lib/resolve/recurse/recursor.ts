@@ -3,6 +3,7 @@
 //
 // Bounds: RECURSION_LIMITS for each client's query.
 import type { Clock } from '../../base/clock.js';
+import { EqualTimers } from '../../base/equal-timers.js';
 import { below, type Random } from '../../base/random.js';
 import { Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
@@ -41,6 +42,7 @@ export class Recursor {
   };
   readonly #setting: Setting;
   readonly #asker: ZoneAsker;
+  readonly #deadlines: EqualTimers;
   #priming: Promise<Delegation> | undefined;
   #primingFailedUntil = 0;
 
@@ -52,6 +54,7 @@ export class Recursor {
     options: RecursorOptions,
   ) {
     this.#setting = { options, stats: this.stats };
+    this.#deadlines = new EqualTimers(clock);
     this.infrastructure = new Infrastructure(clock);
     this.known = new Knowledge(rrsets, this.#setting);
     this.#asker = new ZoneAsker(
@@ -87,14 +90,14 @@ export class Recursor {
       deadlineMs: this.options.deadlineMs,
     });
     this.stats.resolutions++;
-    const cancelled = this.clock.after(this.options.deadlineMs, () => job.budget.cancel.cancel());
+    const deadline = this.#deadlines.after(this.options.deadlineMs, () => job.budget.cancel.cancel());
     try {
       return await this.#chain(name, type, job);
     } catch (error) {
       this.stats.failures++;
       throw error;
     } finally {
-      cancelled.cancel();
+      deadline.cancel();
     }
   }
 

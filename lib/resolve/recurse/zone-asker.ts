@@ -24,6 +24,15 @@ import type { AskServer, ServerQuestion, Setting } from './options.js';
  */
 export type FindAddress = (delegation: Delegation, server: NameServer, family: 4 | 6, job: Job) => Promise<boolean>;
 
+/** What has been asked of one server for one question. */
+interface Tries {
+  readonly server: Upstream;
+  times: number;
+  /** It answered, without being of use. */
+  useless: boolean;
+}
+const NONE: ReadonlySet<Upstream> = new Set();
+
 export class ZoneAsker {
   readonly #asking = new Map<string, Promise<Uint8Array>>();
 
@@ -42,24 +51,26 @@ export class ZoneAsker {
     asked: Asked,
     job: Job,
   ): Promise<Found | Extract<Meaning, { kind: 'referral' }>> {
-    const tries = new Map<Upstream, number>();
-    const given = new Set<Upstream>(); // answered, without being of use
+    const tries: Tries[] = [];
+    let useless = 0;
     let lastResort: Found | undefined;
     let empty = 0;
     let reason: string | undefined;
     let networkError = false;
-    for (let round = 0; round < L.triesPerZone && given.size < L.uselessServers;) {
-      const server = this.#pick(delegation, tries, given);
+    for (let round = 0; round < L.triesPerZone && useless < L.uselessServers;) {
+      const server = this.#pick(delegation, tries);
       if (server === undefined) {
         if (!this.#hasUnknownAddresses(delegation)) break;
         await this.#fetchAddresses(delegation, job);
         continue;
       }
       round++;
-      tries.set(server, (tries.get(server) ?? 0) + 1);
+      let tried = tries.find(one => one.server === server);
+      if (tried === undefined) tries.push((tried = { server, times: 0, useless: false }));
+      tried.times++;
       let meaning: Meaning;
       try {
-        meaning = await this.#askServer(delegation, asked, server, tries.get(server)!, job);
+        meaning = await this.#askServer(delegation, asked, server, tried.times, job);
       } catch (error) {
         if (error instanceof ResolutionError) throw error;
         const { code, message } = error as ShardnsError;
@@ -67,12 +78,14 @@ export class ZoneAsker {
         reason = message;
         if (code !== 'ERR_SHARDNS_TIMEOUT') {
           networkError = true;
-          given.add(server);
+          tried.useless = true;
+          useless++;
         }
         continue;
       }
       if (meaning.kind === 'answer' || meaning.kind === 'referral') return meaning;
-      given.add(server);
+      tried.useless = true;
+      useless++;
       if (meaning.kind === 'lame') {
         this.setting.stats.lame++;
         this.infrastructure.markLame(server, delegation.key);
@@ -96,37 +109,39 @@ export class ZoneAsker {
     );
   }
 
-  #pick(
-    delegation: Delegation,
-    tries: ReadonlyMap<Upstream, number>,
-    given: ReadonlySet<Upstream>,
-  ): Upstream | undefined {
+  #pick(delegation: Delegation, tries: readonly Tries[]): Upstream | undefined {
     const { infrastructure } = this;
     const { options } = this.setting;
-    const bySource: Upstream[][] = [[], [], []];
-    const lame: Upstream[] = [];
+    const bySource: Upstream[][] = [];
+    let lame: Upstream | undefined;
+    const triesAt = (server: Upstream): Tries | undefined => tries.find(one => one.server === server);
     const add = (address: string, family: 4 | 6, port: number, source: number): void => {
       if (family === 4 ? !options.ipv4 : !options.ipv6) return;
       if (options.rules.forbidden(address, family) && delegation.configured === undefined) return;
       const server = infrastructure.server(address, family, port);
-      if (given.has(server) || (tries.get(server) ?? 0) >= L.triesPerServer) return;
-      const list = infrastructure.isLame(server, delegation.key) ? lame : bySource[source];
+      const before = triesAt(server);
+      if (before !== undefined && (before.useless || before.times >= L.triesPerServer)) return;
+      if (infrastructure.isLame(server, delegation.key)) {
+        lame ??= server;
+        return;
+      }
+      const list = (bySource[source] ??= []);
       if (!list.includes(server)) list.push(server);
     };
     for (const one of delegation.direct) add(one.address, one.family, one.port ?? options.port, Source.own);
     for (const server of delegation.servers) {
       for (const { address, family, source } of server.addresses) add(address, family, options.port, source);
     }
-    const tried = new Set(tries.keys());
-    for (const [source, list] of bySource.entries()) {
-      const untried = list.filter(one => !tried.has(one));
+    for (let source: number = Source.own; source <= Source.doubtful; source++) {
       // What is doubtful is believed when nothing else is left to look for.
       if (source === Source.doubtful && this.#hasUnknownAddresses(delegation)) return undefined;
-      if (untried.length > 0) return select(untried, tried, options, this.random);
+      const list = bySource[source];
+      const untried = tries.length === 0 ? list : list?.filter(one => triesAt(one) === undefined);
+      if (untried !== undefined && untried.length > 0) return select(untried, NONE, options, this.random);
     }
     // Before anybody is asked a second time, other addresses are looked for; lame ones come last.
     if (this.#hasUnknownAddresses(delegation)) return undefined;
-    return select(bySource.flat(), new Set(), options, this.random) ?? lame[0];
+    return select(bySource.flat(), NONE, options, this.random) ?? lame;
   }
 
   #hasUnknownAddresses(delegation: Delegation): boolean {
@@ -148,7 +163,8 @@ export class ZoneAsker {
     let meaning: Meaning;
     try {
       // The letters of its name were drawn by chance; those that point there are to be as they were meant.
-      const response = new Uint8Array(octets);
+      // Whoever shares it has asked for the same name. As a plain array: slices of a Buffer would be no copies.
+      const response = new Uint8Array(octets.buffer, octets.byteOffset, octets.length);
       response.set(asked.name, HEADER_SIZE);
       const message = decodeMessage(response);
       meaning = withoutPrivate(classify(message, asked, this.setting.options), this.setting.options.rules);
@@ -167,7 +183,8 @@ export class ZoneAsker {
   async #exchange(question: ServerQuestion, server: Upstream, timeoutMs: number, job: Job): Promise<Uint8Array> {
     const left = job.left();
     const { type, recursionDesired, tcp } = question;
-    const key = `${server.label} ${type} ${recursionDesired} ${tcp} ${nameKey(question.name)}`;
+    const way = type * 4 + (recursionDesired ? 2 : 0) + (tcp ? 1 : 0);
+    const key = `${way} ${server.label} ${nameKey(question.name)}`;
     const existing = this.#asking.get(key);
     if (existing !== undefined) {
       this.setting.stats.coalesced++;
