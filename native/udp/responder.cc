@@ -115,21 +115,24 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
   SHARDNS_CHECK(packets.size() <= kBatch);
   const auto tenant_of = [&](size_t i) { return args.tenants == nullptr ? args.tenant : args.tenants[i]; };
   cache::Cache::Lookup lookups[kBatch];
-  uint32_t to_look_up = 0;
-  for (size_t i = 0; i < packets.size(); ++i) {
-    if (!BeforeLookup(packets[i], args, &queries[i], outs[i], &responses[i])) continue;
-    to_look_up |= 1u << i;
-    cache_->Begin(queries[i], tenant_of(i), &lookups[i]);
-  }
-  uint32_t elsewhere = 0;
-  for (uint32_t left = to_look_up; left != 0; left &= left - 1) {
-    if (!cache_->LocateFirst(&lookups[__builtin_ctz(left)])) elsewhere |= left & -left;
-  }
-  for (; elsewhere != 0; elsewhere &= elsewhere - 1) cache_->LocateSecond(&lookups[__builtin_ctz(elsewhere)]);
+  uint32_t to_look_up = 0, elsewhere = 0;
   cache::AnswerArgs one = {.query = nullptr, .now = args.now, .udp = args.udp, .allow_stale = args.allow_stale};
   const bool by_subnet = cache_->tunables().Is(cache::mode::kClientSubnet);
-  for (uint32_t left = to_look_up; left != 0; left &= left - 1) {
-    const size_t i = static_cast<size_t>(__builtin_ctz(left));
+  const auto begin = [&](size_t i) {
+    if (!BeforeLookup(packets[i], args, &queries[i], outs[i], &responses[i])) return;
+    to_look_up |= 1u << i;
+    cache_->Begin(queries[i], tenant_of(i), &lookups[i]);
+  };
+  const auto locate = [&](size_t i) {
+    if ((to_look_up >> i & 1) != 0 && !cache_->LocateFirst(&lookups[i])) elsewhere |= 1u << i;
+  };
+  const auto locate_elsewhere = [&](size_t i) {
+    if ((elsewhere >> i & 1) != 0) [[unlikely]]
+      cache_->LocateSecond(&lookups[i]);
+  };
+  const auto answer = [&](size_t i) {
+    if ((to_look_up >> i & 1) == 0) [[unlikely]]
+      return;
     one.query = &queries[i];
     one.tenant = tenant_of(i);
     Response& response = responses[i];
@@ -140,6 +143,16 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
     }
     response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
     response.length = response.answer.length;
+  };
+  // Each query is some steps ahead of its next stage: what that reads has come from memory by then, and memory is asked
+  // all the time, not for everything at once.
+  constexpr size_t kFirst = 6, kSecond = kFirst + 1, kAnswer = kSecond + 5;
+  const size_t count = packets.size();
+  for (size_t step = 0; step < count + kAnswer; ++step) {
+    if (step < count) begin(step);
+    if (step - kFirst < count) locate(step - kFirst);
+    if (step - kSecond < count) locate_elsewhere(step - kSecond);
+    if (step - kAnswer < count) answer(step - kAnswer);
   }
   for (size_t i = 0; i < packets.size(); ++i) {
     counters_.requests_by_type[queries[i].type < 256 ? queries[i].type : 256].Add();
