@@ -83,8 +83,8 @@ class Cache : public Stripes<AnswerFormat> {
       LocateSecond(&lookup);
     AnswerLookup(args, lookup, reader, out, answer);
   }
-  // The same in steps, so that a batch waits for memory two or three times and not as often for each query: each step
-  // asks for what the next one reads. Not for queries that are answered by subnet.
+  // The same in steps, each of which asks memory for what the next one reads: a batch does the steps of other queries
+  // while it comes. Not for queries that are answered by subnet.
   struct Lookup {
     Key key;
     AtomicSlot* candidate;  // see Shard

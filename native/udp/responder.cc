@@ -145,7 +145,7 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
     response.length = response.answer.length;
   };
   // Each query is some steps ahead of its next stage: what that reads has come from memory by then, and memory is asked
-  // all the time, not for everything at once.
+  // all the time, not for everything at once. (Below 0 is beyond `count`, too.)
   constexpr size_t kFirst = 6, kSecond = kFirst + 1, kAnswer = kSecond + 5;
   const size_t count = packets.size();
   for (size_t step = 0; step < count + kAnswer; ++step) {
