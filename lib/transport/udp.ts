@@ -105,7 +105,7 @@ export class UdpTransport implements Transport {
       channel.pending.set(id, pending);
       channel.used++;
       this.stats.sent++;
-      if (channel.ready) channel.socket.send(query);
+      if (channel.ready) send(channel.socket, query);
       else channel.waiting.push(query);
     });
   }
@@ -169,7 +169,7 @@ export class UdpTransport implements Transport {
     );
     socket.on('connect', () => {
       channel.ready = true;
-      for (const query of channel.waiting.splice(0)) socket.send(query);
+      for (const query of channel.waiting.splice(0)) send(socket, query);
     });
     const connect = (): void => socket.connect(server.port, server.address);
     const local = server.family === 6 ? this.local.v6 : this.local.v4;
@@ -208,6 +208,14 @@ export class UdpTransport implements Transport {
     if (!this.#all.delete(channel)) return;
     channel.socket.close();
   }
+}
+
+/**
+ * Sends a copy in Node's pool of buffers: a short array would be moved out of V8's heap for it, and a query that waited
+ * in the pool would keep 8 KiB of it.
+ */
+function send(socket: Socket, query: Uint8Array): void {
+  socket.send(Buffer.from(query));
 }
 
 /** Cause of the error when a server does not keep the letter case: ask it over TCP, which needs no such proof. */

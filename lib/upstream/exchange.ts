@@ -81,7 +81,7 @@ export class Exchanger {
     const plain = upstream.plainUntil > this.clock.nowMs();
     let response: Uint8Array;
     try {
-      response = await this.udp.exchange(plain ? withoutEdns(query) : Buffer.from(query), at, { timeoutMs, cancel });
+      response = await this.udp.exchange(plain ? withoutEdns(query) : query.slice(), at, { timeoutMs, cancel });
     } catch (error) {
       if ((error as ShardnsError).cause !== CASE_CHANGED) throw error;
       return this.tcp.exchange(query.slice(), at, left());
