@@ -128,12 +128,12 @@ await later(1500);
 for (const child of [server, upstream, perf]) child.kill('SIGKILL');
 rmSync(folder, { recursive: true, force: true });
 
-// Flat: the least of the last third against that of the first. What a leak holds is in all of them; garbage that V8 has
-// not collected yet comes and goes, by tens of MiB and over minutes.
+// Flat: the mean of the last third against that of the first. The least of each tells a leak, which raises it, from
+// garbage that V8 has not collected yet, which comes and goes by tens of MiB and over minutes.
 const mean = list => list.reduce((sum, one) => sum + one, 0) / list.length;
 const third = Math.max(1, Math.floor(memory.length / 3));
 const [first, last] = [memory.slice(0, third), memory.slice(-third)];
-const growth = Math.min(...last) / Math.min(...first) - 1;
+const growth = mean(last) / mean(first) - 1;
 const result = {
   seconds,
   survived: died === undefined || died === 0,
