@@ -6,6 +6,7 @@ import { build } from './build.js';
 import { checkConfig } from './config.js';
 import { ctlTrace } from './ctl.js';
 import { demo } from './demo.js';
+import { levelHeapGrowth } from './heap.js';
 import { serve } from './serve.js';
 
 const USAGE = `shardns: DNS answers at memory speed
@@ -49,6 +50,7 @@ async function run(args: string[]): Promise<number> {
   if (command === 'serve') {
     const { values } = parse(rest);
     if (values.for !== undefined && !values.demo) throw new Usage('--for goes with --demo');
+    levelHeapGrowth();
     if (values.demo) await demo({ ...values, forMs: values.for === undefined ? undefined : parseDuration(values.for) });
     else await serve(values);
     return 0;
