@@ -2,7 +2,6 @@
 // after a failure or when the upstream is late (RFC 8767), and remembers failures (RFC 9520).
 //
 // Bounds: `maxFlights` questions under way; 10,000 remembered failures, and as many refreshes that failed.
-import { BoundedMap } from '../base/bounded-map.js';
 import type { Clock } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
 import { ShardnsError } from '../base/errors.js';
@@ -19,6 +18,7 @@ import { encodeRecord } from '../wire/record.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { answerChaos, type ServerIdentity } from './chaos.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
+import { FailureHistory } from './failure-history.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
 import type { LocalAnswers } from './local-answers.js';
 import type { Recursor } from './recurse/recursor.js';
@@ -60,7 +60,6 @@ interface KnownAsker extends Asker {
   decided?: { decision: QueryDecision | undefined };
 }
 
-const REMEMBERED_FAILURES = 10_000;
 /** Failed refreshes that wait for their next chance; of others the entry expires first. */
 const PENDING_RETRIES = 10_000;
 
@@ -77,7 +76,7 @@ export interface ResolverStats {
 
 export class Resolver {
   readonly #flights = new Map<string, Promise<Resolution>>();
-  readonly #failures = new BoundedMap<string, number>(REMEMBERED_FAILURES);
+  readonly #failures: FailureHistory;
   readonly stats: ResolverStats = {
     resolved: 0,
     coalesced: 0,
@@ -110,6 +109,7 @@ export class Resolver {
     public groups: ReadonlyMap<string, readonly Upstream[]>,
     public options: ResolverOptions,
   ) {
+    this.#failures = new FailureHistory(clock);
     this.#late = new EqualTimers(clock);
   }
 
@@ -379,7 +379,7 @@ export class Resolver {
     const resolved = await (this.pool?.answer(query, fresh) ?? resolveFor(query, recursor, fresh));
     if (resolved.kind === 'answer') {
       const { message, noCache } = resolved;
-      this.#failures.delete(key);
+      this.#failures.forget(key);
       if (noCache || this.#hookDrops(query, asker, message, 'recursion')) {
         return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
       }
@@ -411,7 +411,7 @@ export class Resolver {
         return kept !== undefined;
       });
       if (kept !== undefined) {
-        this.#failures.delete(key);
+        this.#failures.forget(key);
         return { kind: 'message', message: kept, extendedError: responseExtendedError(response) ?? NO_EXTENDED_ERROR };
       }
       this.log.debug({ upstream: upstream.label, rcode: response[3] & 0x0f, name: query.nameText }, 'upstream failed');
@@ -494,13 +494,11 @@ export class Resolver {
   ): Resolution {
     this.stats.failures++;
     stale ??= this.#stale(query);
-    const attempts = this.#failures.get(key) ?? 0;
-    this.#failures.set(key, attempts + 1);
-    // RFC 9520 section 3.2: 1 s to 5 min, backing off. With a stale answer at hand RFC 8767's 30 s.
-    const backoff = Math.min(
-      this.options.failureFirstSeconds * 2 ** Math.min(attempts, 16),
-      this.options.failureMaxSeconds,
-    );
+    const backoff = this.#failures.note(key, {
+      first: this.options.failureFirstSeconds,
+      most: this.options.failureMaxSeconds,
+    });
+    // With a stale answer at hand RFC 8767's 30 s.
     const seconds = stale !== undefined ? this.options.staleRetrySeconds : backoff;
     if (query.dnsClass === Class.IN && query.recursionDesired) {
       this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), seconds, failure.rcode);

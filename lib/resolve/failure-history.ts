@@ -1,0 +1,59 @@
+// How long questions that fail are left alone (RFC 9520 section 3.2).
+//
+// Bound: 10,000 questions; those whose failures are over go as others fail.
+import type { Clock } from '../base/clock.js';
+
+const LIMIT = 10_000;
+/** How many old ones each failure looks at: more than it adds, so that what is over does not pile up. */
+const REVIEWED = 2;
+
+interface Failing {
+  seconds: number;
+  overMs: number;
+}
+
+export class FailureHistory {
+  readonly #failing = new Map<string, Failing>();
+  constructor(
+    private readonly clock: Pick<Clock, 'nowMs'>,
+    private readonly limit = LIMIT,
+  ) {}
+
+  get size(): number {
+    return this.#failing.size;
+  }
+
+  /**
+   * Notes that a question has failed. Returns for how many seconds it is to be left alone: `first`, or twice as long as
+   * the last time, `most` at the most. Who asks again only when as long again has passed asks seldom enough: then it
+   * begins anew.
+   */
+  note(key: string, { first, most }: { first: number; most: number }): number {
+    const now = this.clock.nowMs();
+    this.#review(now);
+    const before = this.#failing.get(key);
+    const seconds = Math.min(before !== undefined && now < before.overMs ? before.seconds * 2 : first, most);
+    this.#failing.delete(key);
+    if (this.#failing.size >= this.limit) this.#failing.delete(this.#failing.keys().next().value!);
+    this.#failing.set(key, { seconds, overMs: now + 2000 * seconds });
+    return seconds;
+  }
+
+  /** The question has been answered. */
+  forget(key: string): void {
+    this.#failing.delete(key);
+  }
+
+  clear(): void {
+    this.#failing.clear();
+  }
+
+  #review(now: number): void {
+    let left = Math.min(REVIEWED, this.#failing.size);
+    for (const [key, failing] of this.#failing) {
+      if (left-- === 0) return;
+      this.#failing.delete(key);
+      if (now < failing.overMs) this.#failing.set(key, failing); // behind the others
+    }
+  }
+}
