@@ -102,6 +102,12 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     return this.#native;
   }
 
+  /** How long past its time a value is kept from now on, for those who allow that. @internal */
+  keepStale(ms: number): void {
+    const { native, settings } = this.#open();
+    configure(native, settings, ms);
+  }
+
   static #over<V>(
     source: RegionSource,
     settings: ByteCacheSettings,
@@ -113,18 +119,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     const control = new Uint32Array(ByteControl.words);
     const remainingMs = new Float64Array(1);
     native.register(value, control, remainingMs);
-    const share = settings.refreshAhead * 256;
-    native.configure(
-      Uint32Array.of(
-        Math.max(settings.staleWhileRevalidateMs, settings.staleIfErrorMs),
-        0,
-        // Popularity counts the hits since it was stored, 3 and more as 3: the more popular, the earlier.
-        Math.round(share / 3),
-        Math.round((share * 2) / 3),
-        Math.round(share),
-        settings.earlyRefreshBetaMs,
-      ),
-    );
+    configure(native, settings, Math.max(settings.staleWhileRevalidateMs, settings.staleIfErrorMs));
     const store: Store = {
       native,
       settings,
@@ -458,6 +453,20 @@ export class ByteCache<V = Uint8Array> implements Disposable {
 const FAILURE_FLAGS = ByteFlag.failure | CODECS.utf8.kind;
 const NO_ROOM = new Uint8Array(0);
 
+function configure(native: NativeBytes, settings: ByteCacheSettings, staleMs: number): void {
+  const share = settings.refreshAhead * 256;
+  native.configure(
+    Uint32Array.of(
+      staleMs,
+      0,
+      // Popularity counts the hits since it was stored, 3 and more as 3: the more popular, the earlier.
+      Math.round(share / 3),
+      Math.round((share * 2) / 3),
+      Math.round(share),
+      settings.earlyRefreshBetaMs,
+    ),
+  );
+}
 function checkTtl(ttlMs: number): void {
   if (!(ttlMs >= 1)) throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
 }

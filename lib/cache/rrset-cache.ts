@@ -61,6 +61,11 @@ export class RrsetCache implements Disposable {
   /** @param bytes its memory; closed with it */
   constructor(readonly bytes: ByteCache) {}
 
+  /** How long past its TTL an RRset is kept from now on, for those who allow stale ones. */
+  keepStale(ms: number): void {
+    this.bytes.keepStale(ms);
+  }
+
   get(name: Uint8Array, type: number, allowStale = false): CachedRrset | undefined {
     const entry = this.#get(Kind.rrset, name, type, allowStale);
     return (

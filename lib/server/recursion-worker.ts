@@ -9,7 +9,7 @@ import { UdpTransport } from '../transport/udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
-import { makeRecursor, recursorOptionsOf } from './recursor-settings.js';
+import { makeRecursor, updateRecursor } from './recursor-settings.js';
 import { exchangerOptionsOf } from './tunables.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recursion-pool.js';
@@ -44,7 +44,7 @@ function say(id: number, resolved: Resolved): void {
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
     exchanger.options = exchangerOptionsOf(message.settings);
-    recursor.options = recursorOptionsOf(message.settings);
+    updateRecursor(recursor, message.settings);
   } else if (message.kind === 'forget') {
     recursor.infrastructure.clear();
   } else {

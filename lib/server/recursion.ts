@@ -8,7 +8,7 @@ import type { Resolver } from '../resolve/resolver.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import { type ServerSettings, workersOf } from './options.js';
 import { RecursionPool, STATS } from './recursion-pool.js';
-import { makeRecursor, makeRrsetMemory, needsRecursor, recursorOptionsOf } from './recursor-settings.js';
+import { makeRecursor, makeRrsetMemory, needsRecursor, updateRecursor } from './recursor-settings.js';
 
 export interface RecursionDependencies {
   clock: Clock;
@@ -38,7 +38,7 @@ export class Recursion {
       return;
     }
     if (this.recursor !== undefined) {
-      this.recursor.options = recursorOptionsOf(settings);
+      updateRecursor(this.recursor, settings);
       this.#pool?.update(settings);
       return;
     }

@@ -24,15 +24,20 @@ export function needsRecursor(settings: ServerSettings): boolean {
   return isRecursive(settings) || settings.stubZones.length > 0 || settings.forwardZones.length > 0;
 }
 
+function staleMsOf({ stale }: ServerSettings): number {
+  return stale.enabled ? stale.windowSeconds * 1000 : 0;
+}
+
 /** @param shared other threads attach to it */
-export function makeRrsetMemory({ cache, stale }: ServerSettings, shared: boolean): ByteCache {
+export function makeRrsetMemory(settings: ServerSettings, shared: boolean): ByteCache {
+  const { cache } = settings;
   return ByteCache.create({
     memory: cache.rrsetMemory ?? 2 * parseMemory(cache.memory)!,
     shared,
     policy: cache.policy,
     shards: cache.shards,
     averageEntryBytes: 192,
-    staleIfErrorMs: stale.enabled ? stale.windowSeconds * 1000 : 0,
+    staleIfErrorMs: staleMsOf(settings),
   });
 }
 
@@ -54,7 +59,13 @@ export function makeRecursor(
   return recursor;
 }
 
-export function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
+/** Settings that have changed. What was learnt stays. */
+export function updateRecursor(recursor: Recursor, settings: ServerSettings): void {
+  recursor.options = recursorOptionsOf(settings);
+  recursor.rrsets.keepStale(staleMsOf(settings));
+}
+
+function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
   const { resolver, cache, upstream } = settings;
   const prefixes = (list: readonly string[], option: string) =>
     list.map((text, i) => parsePrefix(text, `${option}[${i}]`));

@@ -70,6 +70,14 @@ describe('the RRset cache', () => {
     expect(cache.get(name, Type.A)).toBeUndefined();
     expect(cache.get(name, Type.A, true)).toMatchObject({ stale: true, rrset: { ttl: 60 } });
   });
+  test('keeps expired RRsets for as long as it was told last', () => {
+    cache.put(a(1, 60), Rank.authoritative);
+    cache.bytes.native.shiftClock(120_000);
+    cache.keepStale(30_000);
+    expect(cache.get(name, Type.A, true)).toBeUndefined();
+    cache.keepStale(90_000);
+    expect(cache.get(name, Type.A, true)).toMatchObject({ stale: true });
+  });
   test('forgets a name with all its types', () => {
     cache.put(a(1), Rank.authoritative);
     cache.putNoData(name, Type.MX, { authority: [soa(60)], ttl: 60 });
