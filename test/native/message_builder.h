@@ -37,8 +37,8 @@ class MessageBuilder {
     return *this;
   }
   MessageBuilder& U16(uint16_t value) {
-    bytes_.resize(bytes_.size() + 2);
-    Store16(&bytes_[bytes_.size() - 2], value);
+    bytes_.push_back(static_cast<uint8_t>(value >> 8));
+    bytes_.push_back(static_cast<uint8_t>(value));
     return *this;
   }
   MessageBuilder& U32(uint32_t value) {
