@@ -55,17 +55,19 @@ struct CacheMethods {
 
   static Object* This(void* data) { return static_cast<Object*>(data); }
 
-  static udp::RespondArgs Args(const Object* self) {
+  static udp::RespondArgs Args(const Object* self) { return Args(self, self->Now()); }
+  static udp::RespondArgs Args(const Object* self, Ticks now) {
     const uint32_t* control = self->control_.as<uint32_t>();
-    if (control == nullptr) return {.now = self->Now(), .udp = false};
-    return {.now = self->Now(),
+    if (control == nullptr) return {.now = now, .udp = false};
+    return {.now = now,
             .tenant = control[kTenantWord],
             .udp = (control[kFlagsWord] & kFlagUdp) != 0,
             .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0};
   }
   static int32_t AnswerInto(Object* self, Bytes query, MutableBytes reply) {
     wire::Query parsed;
-    const udp::Response response = self->responder_.Respond(query, Args(self), &parsed, reply);
+    const udp::Response response = self->responder_.Respond(
+        query, Args(self, 0), [self] { return self->Now(); }, &parsed, reply);
     if (uint32_t* control = self->control_.as<uint32_t>()) {
       control[kRefreshWord] = response.answer.refresh;
       control[kOutcomeWord] = static_cast<uint32_t>(response.answer.outcome);

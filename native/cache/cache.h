@@ -74,11 +74,19 @@ class Cache : public Stripes<AnswerFormat> {
   // take; 65535 + kLooseSlack serves everything.
   // `answer` is written in place: a struct of small fields returned in registers would be read back too soon.
   void AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const {
+    AnswerQuery(
+        args, [&] { return args.now; }, reader, out, answer);
+  }
+  // The same at the time that `clock()` tells, which is asked while the index line comes from memory.
+  template <typename Clock>
+  void AnswerQuery(AnswerArgs args, Clock clock, Reader* reader, MutableBytes out, Answer* answer) const {
     if (args.query->edns.subnet.family != 0 && tunables_.Is(mode::kClientSubnet)) [[unlikely]] {
+      args.now = clock();
       return AnswerBySubnet(args, reader, out, answer);
     }
     Lookup lookup;
     Begin(*args.query, args.tenant, &lookup);
+    args.now = clock();
     if (!LocateFirst(&lookup)) [[unlikely]]
       LocateSecond(&lookup);
     AnswerLookup(args, lookup, reader, out, answer);

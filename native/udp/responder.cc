@@ -96,20 +96,6 @@ void Responder::Count(const Response& response, const MutableBytes& out) {
   }
 }
 
-Response Responder::Respond(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out) {
-  Response response;
-  if (BeforeLookup(packet, args, query, out, &response)) {
-    cache_->AnswerQuery(
-        {.query = query, .now = args.now, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale},
-        reader_, out, &response.answer);
-    response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
-    response.length = response.answer.length;
-  }
-  counters_.requests_by_type[query->type < 256 ? query->type : 256].Add();
-  Count(response, out);
-  return response;
-}
-
 void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& args, wire::Query* queries,
                              const MutableBytes* outs, Response* responses) {
   SHARDNS_CHECK(packets.size() <= kBatch);

@@ -37,7 +37,13 @@ class Responder {
   Responder(const cache::Cache* cache, cache::Reader* reader) : cache_(cache), reader_(reader) {}
 
   // `query` is filled as far as it could be read; it views `packet`. `out`: at least 512 + kLooseSlack octets.
-  Response Respond(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out);
+  Response Respond(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out) {
+    return Respond(
+        packet, args, [&] { return args.now; }, query, out);
+  }
+  // The same at the time that `clock()` tells; `args.now` is not looked at.
+  template <typename Clock>
+  Response Respond(Bytes packet, const RespondArgs& args, Clock clock, wire::Query* query, MutableBytes out);
 
   // The same for up to kBatch packets whose index lines are fetched from memory together.
   void RespondBatch(std::span<const Bytes> packets, const RespondArgs& args, wire::Query* queries,
@@ -76,5 +82,21 @@ class Responder {
   cache::Reader* reader_;
   ResponderCounters counters_;
 };
+
+template <typename Clock>
+Response Responder::Respond(Bytes packet, const RespondArgs& args, Clock clock, wire::Query* query, MutableBytes out) {
+  Response response;
+  if (BeforeLookup(packet, args, query, out, &response)) {
+    // Written where it is used: copying small fields that were stored a moment ago would wait for them.
+    cache_->AnswerQuery(
+        {.query = query, .now = 0, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale}, clock,
+        reader_, out, &response.answer);
+    response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
+    response.length = response.answer.length;
+  }
+  counters_.requests_by_type[query->type < 256 ? query->type : 256].Add();
+  Count(response, out);
+  return response;
+}
 
 }  // namespace shardns::udp
