@@ -29,14 +29,16 @@ struct Variant {
 
 inline constexpr size_t kMaxExtra = 4 + 2 + 16;
 
-struct Key {
+// The name, which is written and compared sixteen octets at a time, begins a cache line: where the stack has put it
+// across two, a hit takes up to a fifth longer.
+struct alignas(64) Key {
+  uint8_t name[wire::kMaxNameSize + 1];
   uint64_t hash;
   uint16_t type;
   uint8_t name_length;
   uint8_t flags;
   uint8_t extra_length;
   uint8_t extra[kMaxExtra];
-  uint8_t name[wire::kMaxNameSize + 1];
 
   Bytes name_bytes() const { return {name, name_length}; }
   Bytes extra_bytes() const { return {extra, extra_length}; }
