@@ -24,20 +24,14 @@ export function needsRecursor(settings: ServerSettings): boolean {
   return isRecursive(settings) || settings.stubZones.length > 0 || settings.forwardZones.length > 0;
 }
 
-function staleMsOf({ stale }: ServerSettings): number {
-  return stale.enabled ? stale.windowSeconds * 1000 : 0;
-}
-
 /** @param shared other threads attach to it */
-export function makeRrsetMemory(settings: ServerSettings, shared: boolean): ByteCache {
-  const { cache } = settings;
+export function makeRrsetMemory({ cache }: ServerSettings, shared: boolean): ByteCache {
   return ByteCache.create({
     memory: cache.rrsetMemory ?? 2 * parseMemory(cache.memory)!,
     shared,
     policy: cache.policy,
     shards: cache.shards,
     averageEntryBytes: 192,
-    staleIfErrorMs: staleMsOf(settings),
   });
 }
 
@@ -56,13 +50,18 @@ export function makeRecursor(
   };
   // `ask` reads its options, which change while it works.
   const recursor = new Recursor(new RrsetCache(memory), ask, clock, random, recursorOptionsOf(settings));
+  applyStale(recursor, settings);
   return recursor;
 }
 
 /** Settings that have changed. What was learnt stays. */
 export function updateRecursor(recursor: Recursor, settings: ServerSettings): void {
   recursor.options = recursorOptionsOf(settings);
-  recursor.rrsets.keepStale(staleMsOf(settings));
+  applyStale(recursor, settings);
+}
+
+function applyStale({ rrsets }: Recursor, { stale }: ServerSettings): void {
+  rrsets.keepStale(stale.enabled ? stale.windowSeconds * 1000 : 0);
 }
 
 function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
