@@ -1,0 +1,48 @@
+// How much of something bounded each client holds, so that none takes all of it: IPv4 clients are told apart by address,
+// IPv6 clients by /56 (what one household or one rented server is given, RFC 6177 section 2).
+//
+// Bound: one entry for each client that holds something, so never more entries than there are things to hold.
+import { isIP } from 'node:net';
+import { addressOctets } from './address.js';
+
+/** What a client counts as: the same for all addresses of one /56, and for IPv4 in its IPv6-mapped form. */
+export function clientOf(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const octets = addressOctets(address);
+  const mapped = octets[10] === 0xff && octets[11] === 0xff && octets.subarray(0, 10).every(octet => octet === 0);
+  return mapped ? octets.subarray(12).join('.') : Buffer.from(octets.subarray(0, 7)).toString('hex');
+}
+
+export class ClientShares {
+  readonly #held = new Map<string, number>();
+
+  /** @param most what one client may hold at a time */
+  constructor(public most: number) {}
+
+  /** One more for the client. @returns false, and nothing changes, when it holds its share already */
+  take(address: string): boolean {
+    const client = clientOf(address);
+    const held = this.#held.get(client) ?? 0;
+    if (held >= this.most) return false;
+    this.#held.set(client, held + 1);
+    return true;
+  }
+
+  /** Gives back what one `take` that said true has taken. */
+  release(address: string): void {
+    const client = clientOf(address);
+    const held = this.#held.get(client) ?? 0;
+    if (held > 1) this.#held.set(client, held - 1);
+    else this.#held.delete(client);
+  }
+
+  /** What the client holds now. */
+  held(address: string): number {
+    return this.#held.get(clientOf(address)) ?? 0;
+  }
+
+  /** Clients that hold something. */
+  get clients(): number {
+    return this.#held.size;
+  }
+}
