@@ -1,6 +1,6 @@
 // What clients are told of what a recursor has found, or knows.
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../native/binding.js';
-import { ExtendedError, Rcode, Type } from '../wire/iana.js';
+import { ExtendedError, MAX_MESSAGE_SIZE, Rcode, Type } from '../wire/iana.js';
 import { buildResponse } from '../wire/message.js';
 import type { Query } from '../wire/query.js';
 import { recordsOf, type Rrset } from '../wire/rrset.js';
@@ -9,8 +9,8 @@ import type { RecursionResult } from './recurse/knowledge.js';
 import type { Recursor } from './recurse/recursor.js';
 import type { Resolution } from './resolution.js';
 
-/** What of a chain of records a client is given. */
-function encodeResult(query: Query, result: RecursionResult): Uint8Array {
+/** What of a chain of records a client is given; undefined: no message can hold it. */
+function encodeResult(query: Query, result: RecursionResult): Uint8Array | undefined {
   const { dnssecOk } = query;
   const authority = dnssecOk ? result.authority : result.authority.filter(one => one.type === Type.SOA);
   return buildResponse(query, {
@@ -35,7 +35,12 @@ export interface Resolving {
 export async function resolveFor(query: Query, recursor: Recursor, fresh: boolean): Promise<Resolved> {
   try {
     const result = await recursor.resolve(query.name, query.type, { fresh });
-    return { kind: 'answer', message: encodeResult(query, result), noCache: result.noCache };
+    const message = encodeResult(query, result);
+    if (message === undefined) {
+      const reason = `an answer of more than ${MAX_MESSAGE_SIZE} octets`;
+      return { kind: 'failure', extendedError: ExtendedError.other, reason };
+    }
+    return { kind: 'answer', message, noCache: result.noCache };
   } catch (error) {
     if (!(error instanceof ResolutionError)) throw error;
     const { extendedError, message: reason, answers } = error;
@@ -60,6 +65,7 @@ export function answerWithoutRecursion(query: Query, recursor: Recursor): Resolu
           authorities: recordsOf(referral!.ns, query.dnssecOk),
           additionals: referral!.glue.flatMap(one => recordsOf(one, query.dnssecOk)),
         });
+  if (message === undefined) return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
   return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };
 }
 
@@ -70,6 +76,8 @@ export function staleRrsets(query: Query, recursor: Recursor, ttlSeconds: number
   if (known === undefined || !known.stale) return undefined;
   const aged = (list: readonly Rrset[]): Rrset[] => list.map(one => ({ ...one, ttl: Math.min(one.ttl, ttlSeconds) }));
   const result = { ...known, answers: aged(known.answers), authority: aged(known.authority) };
+  const message = encodeResult(query, result);
+  if (message === undefined) return undefined;
   const extendedError = known.rcode === Rcode.NXDOMAIN ? ExtendedError.staleNxdomain : ExtendedError.staleAnswer;
-  return { kind: 'message', message: encodeResult(query, result), extendedError: extendedError | MARK_AUTHORITATIVE };
+  return { kind: 'message', message, extendedError: extendedError | MARK_AUTHORITATIVE };
 }

@@ -28,6 +28,7 @@ export const STATS = [
   'queries',
   'coalesced',
   'lame',
+  'rejectedResponses',
   'nameServersFetched',
   'primings',
   'failures',

@@ -81,7 +81,7 @@ export class FakeInternet {
         answers,
         authorities,
         additionals: additionals ?? [],
-      });
+      })!;
     };
     if (zone === undefined) return reply(Rcode.REFUSED, false);
     for (const above of ancestors(name)) {

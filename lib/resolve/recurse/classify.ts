@@ -1,7 +1,7 @@
 // What a server's response means to somebody who asked it about a zone: answer, alias, denial, referral, or nothing of
 // use. Keeps what belongs to the question and lies in the zone, and drops the rest (RFC 2181 section 5.4.1).
 import { Flag, Rcode, Type } from '../../wire/iana.js';
-import type { Message } from '../../wire/message.js';
+import { MAX_RRSET_RECORDS, type Message, rcodeOf, type ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldName, isAtOrBelow } from '../../wire/name.js';
 import { groupRrsets, isFromWildcard, type Rrset } from '../../wire/rrset.js';
 
@@ -41,6 +41,9 @@ export type Meaning =
   | { kind: 'empty'; found: Found }
   | { kind: 'useless'; rcode: number };
 
+/** A larger RRset makes the response useless: it throws. */
+const group = (records: readonly ResourceRecord[]): Rrset[] => groupRrsets(records, { maxRecords: MAX_RRSET_RECORDS });
+
 const DENIALS = new Set<number>([Type.NSEC, Type.NSEC3]);
 
 /** How much of a response is believed. */
@@ -50,7 +53,7 @@ export interface Belief {
 }
 
 export function classify(message: Message, asked: Asked, { hardenGlue, maxNameServers }: Belief): Meaning {
-  const rcode = message.flags & 0x0f;
+  const rcode = rcodeOf(message);
   if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN && rcode !== Rcode.YXDOMAIN)
     return { kind: 'useless', rcode };
   const inZone = (rrset: Rrset): boolean => isAtOrBelow(rrset.name, asked.zone);
@@ -58,24 +61,35 @@ export function classify(message: Message, asked: Asked, { hardenGlue, maxNameSe
     rrset.type === Type.NS && rrset.data.length > maxNameServers
       ? { ...rrset, data: rrset.data.slice(0, maxNameServers), signatures: [] }
       : rrset;
-  const answers = groupRrsets(message.answers).filter(inZone).map(bounded);
-  const authorities = groupRrsets(message.authorities).filter(inZone).map(bounded);
+  const answers = group(message.answers).filter(inZone).map(bounded);
+  const authorities = group(message.authorities).filter(inZone).map(bounded);
   const authoritative = (message.flags & Flag.AA) !== 0;
   // Who offers recursion and claims no authority has it from somewhere else.
   const foreign = !asked.recursive && !authoritative && (message.flags & Flag.RA) !== 0;
   const wrap = (found: Found): Meaning => (foreign ? { kind: 'recursive', found } : found);
 
-  const addresses = groupRrsets(message.additionals).filter(one => one.type === Type.A || one.type === Type.AAAA);
+  const addresses = group(message.additionals).filter(one => one.type === Type.A || one.type === Type.AAAA);
   const additional = addresses.filter(inZone);
 
   const ns = authorities.find(one => one.type === Type.NS && isAtOrBelow(asked.name, one.name));
 
   const positive = readAnswer(answers, asked, rcode);
+  // RFC 6672 section 2.2: a name that a DNAME makes too long, at the end of a chain or at once; no other is known.
+  if (rcode === Rcode.YXDOMAIN && positive?.target === undefined && positive?.rcode !== rcode)
+    return { kind: 'useless', rcode };
   if (positive !== undefined) {
     const { rrsets, target } = positive;
-    const final = target === undefined && rcode !== Rcode.YXDOMAIN ? Rcode.NOERROR : positive.rcode;
     const proof = rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : [];
-    return wrap({ kind: 'answer', rcode: final, rrsets, target, authority: proof, additional, ns, authoritative });
+    return wrap({
+      kind: 'answer',
+      rcode: positive.rcode,
+      rrsets,
+      target,
+      authority: proof,
+      additional,
+      ns,
+      authoritative,
+    });
   }
   const soa = authorities.find(one => one.type === Type.SOA && isAtOrBelow(asked.name, one.name));
   const denial = soa === undefined ? [] : [soa, ...authorities.filter(one => DENIALS.has(one.type))];
@@ -93,7 +107,7 @@ export function classify(message: Message, asked: Asked, { hardenGlue, maxNameSe
     if (!asked.recursive && !authoritative) return foreign ? { kind: 'recursive', found: denied } : { kind: 'lame' };
   }
   // A referral to the zone itself from above, or to its parent: the server has not the zone.
-  const upward = groupRrsets(message.authorities).some(
+  const upward = group(message.authorities).some(
     one => one.type === Type.NS && one.name.length < asked.zone.length && isAtOrBelow(asked.zone, one.name),
   );
   if (upward) return asked.recursive ? { kind: 'useless', rcode } : { kind: 'lame' };

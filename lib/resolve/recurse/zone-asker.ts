@@ -8,7 +8,7 @@ import type { Random } from '../../base/random.js';
 import { select } from '../../upstream/selection.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import { ExtendedError, HEADER_SIZE, Rcode, typeName } from '../../wire/iana.js';
-import { decodeMessage } from '../../wire/message.js';
+import { decodeMessage, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import { withoutPrivate } from './address-rules.js';
 import { type Asked, classify, type Found, type Meaning } from './classify.js';
@@ -166,10 +166,11 @@ export class ZoneAsker {
       // Whoever shares it has asked for the same name. As a plain array: slices of a Buffer would be no copies.
       const response = new Uint8Array(octets.buffer, octets.byteOffset, octets.length);
       response.set(asked.name, HEADER_SIZE);
-      const message = decodeMessage(response);
+      const message = decodeMessage(response, MAX_RESPONSE_RECORDS);
       meaning = withoutPrivate(classify(message, asked, this.setting.options), this.setting.options.rules);
     } catch (error) {
       if (error instanceof ResolutionError) throw error;
+      this.setting.stats.rejectedResponses++;
       return { kind: 'useless', rcode: Rcode.FORMERR };
     }
     if (job.traced) {
