@@ -14,6 +14,7 @@ import {
   MAX_TAGS,
   MAX_VALUE_OCTETS,
   type NativeBytes,
+  pinnedMemory,
   readCacheStats,
   Status,
 } from '../native/binding.js';
@@ -115,9 +116,9 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   ): ByteCache<V> {
     const { createBytes: create, attachBytes: attach, openBytes: open } = binding();
     const native = makeRegion({ create, attach, open }, source);
-    const value = Buffer.alloc(MAX_VALUE_OCTETS + 64);
-    const control = new Uint32Array(ByteControl.words);
-    const remainingMs = new Float64Array(1);
+    const value = Buffer.from(pinnedMemory(MAX_VALUE_OCTETS + 64));
+    const control = new Uint32Array(pinnedMemory(4 * ByteControl.words));
+    const remainingMs = new Float64Array(pinnedMemory(8));
     native.register(value, control, remainingMs);
     configure(native, settings, Math.max(settings.staleWhileRevalidateMs, settings.staleIfErrorMs));
     const store: Store = {

@@ -8,6 +8,7 @@ import {
   MISS,
   MISS_WITH_STALE,
   type NativeCache,
+  pinnedMemory,
   readCacheStats,
   TICKS_PER_SECOND,
   TUNABLES,
@@ -107,10 +108,10 @@ export class Engine implements Disposable {
   readonly native: NativeCache;
   readonly memoryBytes: number;
   /** Where `answer` leaves its reply; valid until the next call. */
-  readonly reply = new Uint8Array(REPLY_ROOM);
+  readonly reply = new Uint8Array(pinnedMemory(REPLY_ROOM));
   /** Where `answerHere` finds its query. */
-  readonly query = new Uint8Array(MAX_MESSAGE_SIZE);
-  readonly #control = new Uint32Array(Control.words);
+  readonly query = new Uint8Array(pinnedMemory(MAX_MESSAGE_SIZE));
+  readonly #control = new Uint32Array(pinnedMemory(4 * Control.words));
   #closed = false;
 
   constructor(source: RegionSource) {

@@ -107,6 +107,14 @@ export interface SnapshotResult {
   damaged: boolean;
 }
 
+/**
+ * Memory for buffers that are registered once and used by every call: shared, so that it can be neither detached nor
+ * resized and need not be looked up again. Ordinary buffers may be registered too; each call looks where they are.
+ */
+export function pinnedMemory(octets: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(octets);
+}
+
 /** What both kinds of caches have. */
 export interface NativeRegion {
   /** Records of the entries' format; the control words say where to go on. */
