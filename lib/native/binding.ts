@@ -168,6 +168,7 @@ export interface NativeCache extends NativeRegion {
 /** Results of `get` of a byte cache other than the value's length in octets. */
 export const Got = { miss: -1, failure: -2, tooLong: -3, keyTooLong: -4 } as const;
 export const GetFlag = { allowStale: 1, uncounted: 2 } as const;
+export const KIND_SHIFT = 8;
 export const ByteControl = {
   kind: 0,
   stale: 1,
@@ -188,6 +189,7 @@ export const MAX_TAGS = 16;
 
 export interface NativeBytes extends NativeRegion {
   register(value: Uint8Array, control: Uint32Array, remainingMs: Float64Array): void;
+  /** @param flags GetFlag, and the kind that the value must have from KIND_SHIFT on */
   get(key: string | Uint8Array, namespace: number, flags: number, out?: Uint8Array): number;
   /** @returns 0, or a negative Status or Got.keyTooLong */
   set(
@@ -200,7 +202,7 @@ export interface NativeBytes extends NativeRegion {
     generation: number,
   ): number;
   remove(key: string | Uint8Array, namespace: number): number;
-  touch(key: string | Uint8Array, namespace: number, ttlMs: number): number;
+  touch(key: string | Uint8Array, namespace: number, ttlMs: number, kind: number): number;
   addNamespace(name: string): number;
   tagMark(tag: string): number;
   forget(kind: number, number: number): void;

@@ -29,6 +29,7 @@ enum ControlWord : size_t {
 constexpr size_t kControlWords = 7;
 constexpr uint32_t kFlagAllowStale = 1;
 constexpr uint32_t kFlagUncounted = 2;
+constexpr int kKindShift = 8;  // of get's flags: the kind that the value must have
 constexpr size_t kMostNamespaces = 65536;
 
 }  // namespace
@@ -107,7 +108,8 @@ struct ByteCacheMethods {
     self->cache_->Get({.key = key,
                        .now = self->Now(),
                        .allow_stale = (flags & kFlagAllowStale) != 0,
-                       .count = (flags & kFlagUncounted) == 0},
+                       .count = (flags & kFlagUncounted) == 0,
+                       .kind = static_cast<uint8_t>(flags >> kKindShift)},
                       self->reader_, out, &seen);
     if (seen.outcome == cache::ByteOutcome::kMiss) return Int(env, kMiss);
     control[kKindWord] = seen.kind;
@@ -179,20 +181,25 @@ struct ByteCacheMethods {
     if (too_long) return Int(env, kKeyTooLong);
     return key.empty() ? ThrowArgument(env) : Int(env, self->cache_->Remove(key));
   }
-  // touch(key, namespace, ttlMs) -> 1, 0, or kKeyTooLong
+  // touch(key, namespace, ttlMs, kind) -> 1, 0, or kKeyTooLong
   static napi_value Touch(napi_env env, napi_callback_info info) {
-    Arguments<3> args(env, info);
+    Arguments<4> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     double ttl;
+    uint32_t kind;
     bool too_long;
     const Bytes key = GetKey(env, self, args.values[0], args.values[1], &too_long);
     if (too_long) return Int(env, kKeyTooLong);
-    if (key.empty() || napi_get_value_double(env, args.values[2], &ttl) != napi_ok || !(ttl >= 0)) {
+    if (key.empty() || napi_get_value_double(env, args.values[2], &ttl) != napi_ok || !(ttl >= 0) ||
+        !GetUint32(env, args.values[3], &kind)) {
       return ThrowArgument(env);
     }
-    return Int(env, self->cache_->Touch(key, ttl < 9e15 ? static_cast<uint64_t>(ttl) : cache::kNever, self->Now(),
-                                        self->value_.Fetch(env)));
+    const cache::ByteTouch touch = {.key = key,
+                                    .ttl_ms = ttl < 9e15 ? static_cast<uint64_t>(ttl) : cache::kNever,
+                                    .now = self->Now(),
+                                    .kind = static_cast<uint8_t>(kind)};
+    return Int(env, self->cache_->Touch(touch, self->value_.Fetch(env)));
   }
   // addNamespace(name) -> its number
   static napi_value AddNamespace(napi_env env, napi_callback_info info) {

@@ -48,7 +48,7 @@ void UseBytes(std::unique_ptr<cache::Region> region, uint32_t rounds, uint32_t) 
     cache.Set({.key = Of(key), .value = Of(key), .now = 1000, .ttl_ms = 5000});
     cache::ByteSeen seen;
     cache.Get({.key = Of(other), .now = 2000}, reader, out, &seen);
-    cache.Touch(Of(other), 9000, 2000, out);
+    cache.Touch({.key = Of(other), .ttl_ms = 9000, .now = 2000}, out);
   }
 }
 

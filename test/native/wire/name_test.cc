@@ -14,7 +14,8 @@ namespace {
 struct Exact {
   std::unique_ptr<uint8_t[]> octets;
   Bytes message;
-  explicit Exact(const Buffer& tail) : octets(new uint8_t[12 + tail.size()]()), message(octets.get(), 12 + tail.size()) {
+  explicit Exact(const Buffer& tail)
+      : octets(new uint8_t[12 + tail.size()]()), message(octets.get(), 12 + tail.size()) {
     std::copy(tail.begin(), tail.end(), octets.get() + 12);
   }
 };
@@ -41,17 +42,17 @@ TEST(NameWalks, EndInWhatIsNoNameAnyMore) {
   for (int i = 0; i < 140; ++i) labels.insert(labels.end(), {1, 'a'});
   labels.push_back(0);
   const Buffer broken[] = {
-      {0xC0, 12},                     // a pointer to itself
-      {0xC0, 14, 0xC0, 12},           // two to each other
-      {1, 'a', 0xC0, 12},             // a label for ever
-      {0xFF, 0xFF},                   // a pointer beyond the message
-      {0xC0},                         // half a pointer
-      {63, 'a', 'b'},                 // a label beyond the message
-      {0x7F, 'a', 'b', 'c'},          // neither label nor pointer
-      {3, 'a', 'b', 'c'},             // no end
-      {},                             // nothing
-      hops,                           // more pointers than a name has
-      labels,                         // more than 255 octets
+      {0xC0, 12},             // a pointer to itself
+      {0xC0, 14, 0xC0, 12},   // two to each other
+      {1, 'a', 0xC0, 12},     // a label for ever
+      {0xFF, 0xFF},           // a pointer beyond the message
+      {0xC0},                 // half a pointer
+      {63, 'a', 'b'},         // a label beyond the message
+      {0x7F, 'a', 'b', 'c'},  // neither label nor pointer
+      {3, 'a', 'b', 'c'},     // no end
+      {},                     // nothing
+      hops,                   // more pointers than a name has
+      labels,                 // more than 255 octets
   };
   uint8_t out[wire::kMaxNameSize];
   for (const Buffer& octets : broken) {
