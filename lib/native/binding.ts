@@ -19,6 +19,7 @@ export const Status = {
   zeroTtl: -6,
   tooLarge: -7,
   foreignRecords: -8,
+  anothersRegion: -9,
 } as const;
 
 /** Words of the control array. */
@@ -162,6 +163,7 @@ export interface NativeCache extends NativeRegion {
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
   refuse(query: Uint8Array, rcode: number, extendedError: number): number;
   configure(tunables: Uint32Array): void;
+  declare(configurationHigh: number, configurationLow: number): void;
   responses(out: Float64Array): void;
 }
 
@@ -271,6 +273,8 @@ export interface NativeRegionOptions {
   averageEntryBytes: number;
   seedHigh: number;
   seedLow: number;
+  configurationHigh: number;
+  configurationLow: number;
 }
 /** How an object over a region is made. */
 export interface RegionMakers<T> {
@@ -306,7 +310,7 @@ interface Binding {
   ): NativePlane;
 }
 
-const CONTRACT = 4;
+const CONTRACT = 5;
 
 function load(): Binding {
   let binding: Binding;

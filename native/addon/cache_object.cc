@@ -417,6 +417,18 @@ struct CacheMethods {
                      (words[15] != 0 ? cache::mode::kOriginalTtl : 0);
     return nullptr;
   }
+  // declare(high, low): the configuration that entries are for (Cache::Declare)
+  static napi_value Declare(napi_env env, napi_callback_info info) {
+    Arguments<2> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    uint32_t high, low;
+    if (args.count != 2 || !GetUint32(env, args.values[0], &high) || !GetUint32(env, args.values[1], &low)) {
+      return ThrowArgument(env);
+    }
+    self->cache_->Declare(static_cast<uint64_t>(high) << 32 | low);
+    return nullptr;
+  }
   // responses(Float64Array(24 + 257)): replies by rcode, requests by type, of calls from JavaScript
   static napi_value Responses(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -459,6 +471,7 @@ constexpr Method kMethods[] = {
     {"finish", CacheMethods::Finish},
     {"refuse", CacheMethods::Refuse},
     {"configure", CacheMethods::Configure},
+    {"declare", CacheMethods::Declare},
     {"responses", CacheMethods::Responses},
     {"close", CacheMethods::Close},
 };
