@@ -10,10 +10,12 @@ import {
   type CacheStats,
   GetFlag,
   Got,
+  KIND_SHIFT,
   MAX_KEY_OCTETS,
   MAX_TAGS,
   MAX_VALUE_OCTETS,
   type NativeBytes,
+  pinnedMemory,
   readCacheStats,
   Status,
 } from '../native/binding.js';
@@ -27,7 +29,7 @@ import {
   type ByteNamespaceSettings,
   namespaceSchema,
 } from './byte-cache-options.js';
-import { CODECS, type Codec, type CodecName, decode } from './codec.js';
+import { CODECS, type Codec, type CodecName } from './codec.js';
 import { type FetchOptions, Fetcher, type Loader } from './fetcher.js';
 import { FileWatch, listed, makeRegion, type RegionSource } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
@@ -83,6 +85,8 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** 0: the namespace without a name. */
   readonly #space: number;
   readonly #codec: Codec;
+  /** What another codec has written is no value here: octets do not choose what reads them. */
+  readonly #kind: number;
   readonly #ttlMs: number;
   /** The name with its length before it, as keys begin in `entries()`. */
   readonly #prefix: Buffer;
@@ -91,6 +95,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     this.#store = store;
     this.#native = store.native;
     this.#codec = CODECS[options.codec ?? store.settings.codec];
+    this.#kind = this.#codec.kind << KIND_SHIFT;
     this.#ttlMs = options.ttlMs ?? store.settings.ttlMs;
     this.#space = name === '' ? 0 : this.#native.addNamespace(name);
     const octets = Buffer.from(name);
@@ -115,9 +120,9 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   ): ByteCache<V> {
     const { createBytes: create, attachBytes: attach, openBytes: open } = binding();
     const native = makeRegion({ create, attach, open }, source);
-    const value = Buffer.alloc(MAX_VALUE_OCTETS + 64);
-    const control = new Uint32Array(ByteControl.words);
-    const remainingMs = new Float64Array(1);
+    const value = Buffer.from(pinnedMemory(MAX_VALUE_OCTETS + 64));
+    const control = new Uint32Array(pinnedMemory(4 * ByteControl.words));
+    const remainingMs = new Float64Array(pinnedMemory(8));
     native.register(value, control, remainingMs);
     configure(native, settings, Math.max(settings.staleWhileRevalidateMs, settings.staleIfErrorMs));
     const store: Store = {
@@ -200,7 +205,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** The value, or undefined. An expired one is none. */
   get(key: ByteKey): V | undefined {
     this.#ready(key);
-    const got = this.#native.get(key, this.#space, 0);
+    const got = this.#native.get(key, this.#space, this.#kind);
     return got >= 0 ? this.#decode(key, got) : this.#nothing(key, got);
   }
 
@@ -212,7 +217,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   getInto(key: ByteKey, out: Uint8Array): number {
     this.#ready(key);
     if (!(out instanceof Uint8Array)) throw optionError('out', out, 'a Uint8Array');
-    const got = this.#native.get(key, this.#space, 0, out);
+    const got = this.#native.get(key, this.#space, this.#kind, out);
     if (got >= 0) return got;
     if (got === Got.tooLong) {
       throw optionError('out', out.length, `room for the value's ${this.#store.control[ByteControl.length]} octets`);
@@ -227,7 +232,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    */
   lookInto(key: ByteKey, out: Uint8Array, allowStale: boolean): number {
     this.#ready(key);
-    return this.#native.get(key, this.#space, allowStale ? GetFlag.allowStale : 0, out);
+    return this.#native.get(key, this.#space, this.#kind | (allowStale ? GetFlag.allowStale : 0), out);
   }
   /** Of the last value that was found; negative: expired. @internal */
   get lastRemainingMs(): number {
@@ -254,7 +259,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** Milliseconds that the value has left, Infinity for ever; undefined when there is none; no hit. */
   ttl(key: ByteKey): number | undefined {
     this.#ready(key);
-    const got = this.#native.get(key, this.#space, GetFlag.uncounted, NO_ROOM);
+    const got = this.#native.get(key, this.#space, this.#kind | GetFlag.uncounted, NO_ROOM);
     if (got < 0 && got !== Got.tooLong) {
       this.#nothing(key, got);
       return undefined;
@@ -265,7 +270,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   touch(key: ByteKey, ttlMs: number = this.#ttlMs): boolean {
     this.#ready(key);
     checkTtl(ttlMs);
-    return this.#had(key, this.#native.touch(key, this.#space, ttlMs));
+    return this.#had(key, this.#native.touch(key, this.#space, ttlMs, this.#codec.kind));
   }
   delete(key: ByteKey): boolean {
     this.#ready(key);
@@ -298,7 +303,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
       signal: options.signal,
       look: () => {
         if (store.closed) return undefined;
-        const got = native.get(own, this.#space, GetFlag.allowStale);
+        const got = native.get(own, this.#space, this.#kind | GetFlag.allowStale);
         if (got === Got.failure) return { failure: this.#failure() };
         if (got < 0) {
           this.#nothing(own, got);
@@ -397,7 +402,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
 
   #decode(key: ByteKey, length: number): V | undefined {
     try {
-      return decode(this.#store.control[ByteControl.kind], this.#store.value, length) as V;
+      return this.#codec.decode(this.#store.value, length) as V;
     } catch {
       // Memory that others share may hold anything: what cannot be read is no value.
       this.#native.remove(key, this.#space);

@@ -7,6 +7,7 @@ import { type CacheStats, type NativeCache, Status } from '../native/binding.js'
 import { typeCode, typeName } from '../wire/iana.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { type AnswerOptions, Engine, MAX_TENANT, PLAIN_TUNABLES, type Variant } from './engine.js';
+import { LEAST_ROOM, RegisteredBatch } from './registered-batch.js';
 import { FileWatch, fileShape, regionShape } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
@@ -84,7 +85,7 @@ export class DnsCache implements Disposable {
   readonly #settings: DnsCacheSettings;
   readonly #memory: SharedArrayBuffer | undefined;
   readonly #file: FileWatch | undefined;
-  #batch = { places: 0, room: 0 };
+  #batch: RegisteredBatch | undefined;
   #closed = false;
 
   private constructor(
@@ -182,25 +183,25 @@ export class DnsCache implements Disposable {
    */
   registerBatch(queries: Uint8Array, ends: Uint32Array, replies: Uint8Array, lengths: Int32Array): void {
     this.#open();
-    const kinds = { queries: Uint8Array, ends: Uint32Array, replies: Uint8Array, lengths: Int32Array };
-    for (const [name, value] of Object.entries({ queries, ends, replies, lengths })) {
-      const kind = kinds[name as keyof typeof kinds];
-      if (!(value instanceof kind)) throw optionError(name, value, `an instance of ${kind.name}`);
-    }
-    this.#batch = { places: Math.min(ends.length, lengths.length), room: replies.length };
-    this.engine.native.registerBatch(queries, ends, replies, lengths);
+    const batch = new RegisteredBatch(queries, ends, replies, lengths);
+    this.engine.native.registerBatch(batch.queries, batch.ends, batch.replies, batch.lengths);
+    this.#batch = batch;
   }
-  /** Answers the first `count` registered queries, whose memory is fetched together. @returns how many had a reply */
+  /**
+   * Answers the first `count` registered queries, whose memory is fetched together.
+   * @returns how many had a reply
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION for a count that the buffers do not allow, `ends` that do not ascend within
+   * the queries, and a buffer that was transferred or has shrunk since it was registered
+   */
   answerBatch(count: number): number {
     this.#open();
-    const { places, room } = this.#batch;
-    if (!Number.isInteger(count) || count < 0 || count > places || room < count * LEAST_ROOM) {
-      throw optionError(
-        'count',
-        count,
-        `0 to ${Math.min(places, Math.floor(room / LEAST_ROOM))}, as the buffers allow`,
-      );
+    const batch = this.#batch;
+    const most = batch === undefined ? 0 : batch.most;
+    if (!Number.isInteger(count) || count < 0 || count > most) {
+      throw optionError('count', count, `0 to ${most}, as the registered buffers allow`);
     }
+    if (batch === undefined) return 0;
+    batch.check();
     return this.engine.native.answerBatch(count);
   }
 
@@ -314,7 +315,6 @@ export class DnsCache implements Disposable {
 }
 
 const NO_OPTIONS: AnswerOptions = {};
-const LEAST_ROOM = 1024;
 
 function checkTenant(tenant: number | undefined): void {
   if (tenant !== undefined && (!Number.isInteger(tenant) || tenant < 0 || tenant > MAX_TENANT)) {

@@ -8,6 +8,7 @@ import {
   MISS,
   MISS_WITH_STALE,
   type NativeCache,
+  pinnedMemory,
   readCacheStats,
   TICKS_PER_SECOND,
   TUNABLES,
@@ -16,7 +17,8 @@ import {
   VariantFlag,
 } from '../native/binding.js';
 import { MAX_MESSAGE_SIZE } from '../wire/iana.js';
-import { listed, makeRegion, type RegionSource } from './region.js';
+import { ShardnsError } from '../base/errors.js';
+import { type Configuration, listed, makeRegion, type RegionSource } from './region.js';
 
 /** Tenants are 0 to this; 2^32 - 1 stands for a client that is not known yet. */
 export const MAX_TENANT = UNKNOWN_TENANT - 1;
@@ -107,10 +109,11 @@ export class Engine implements Disposable {
   readonly native: NativeCache;
   readonly memoryBytes: number;
   /** Where `answer` leaves its reply; valid until the next call. */
-  readonly reply = new Uint8Array(REPLY_ROOM);
+  readonly reply = new Uint8Array(pinnedMemory(REPLY_ROOM));
   /** Where `answerHere` finds its query. */
-  readonly query = new Uint8Array(MAX_MESSAGE_SIZE);
-  readonly #control = new Uint32Array(Control.words);
+  readonly query = new Uint8Array(pinnedMemory(MAX_MESSAGE_SIZE));
+  readonly #control = new Uint32Array(pinnedMemory(4 * Control.words));
+  readonly #declared = new Map<object, Configuration>();
   #closed = false;
 
   constructor(source: RegionSource) {
@@ -215,6 +218,31 @@ export class Engine implements Disposable {
     else if ('name' in what) this.native.forget(ForgetKind.name, what.name, 0);
     else if ('suffix' in what) this.native.forget(ForgetKind.suffix, what.suffix, 0);
     else this.native.forget(ForgetKind.tenant, undefined, what.tenant);
+  }
+
+  /**
+   * Entries are stored for this configuration from now on, and only its own are found, by this object and, where the
+   * memory is shared, by all who have declared the same; those of another are forgotten. `owner` has declared it until it
+   * calls `release`.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION when another owner has declared another one for this object
+   */
+  declare(owner: object, configuration: Configuration): void {
+    this.mayDeclare(owner, configuration);
+    this.#declared.set(owner, configuration);
+    this.native.declare(configuration.high, configuration.low);
+  }
+  /** @throws what `declare` would throw */
+  mayDeclare(owner: object, { high, low }: Configuration): void {
+    for (const [other, its] of this.#declared) {
+      if (other === owner || (its.high === high && its.low === low)) continue;
+      throw new ShardnsError(
+        'ERR_SHARDNS_OPTION',
+        'cache: expected servers over one cache to have the same local data, views, tenants, client subnets and scope, they differ: give each a cache of its own',
+      );
+    }
+  }
+  release(owner: object): void {
+    if (this.#declared.delete(owner) && this.#declared.size === 0 && !this.#closed) this.native.declare(0, 0);
   }
 
   configure(tunables: Tunables): void {

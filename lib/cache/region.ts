@@ -15,9 +15,14 @@ export interface RegionOptions {
   averageEntryBytes: number;
   random?: Random;
 }
+/** What decides who may be told what, as a hash of 64 bits. */
+export interface Configuration {
+  readonly high: number;
+  readonly low: number;
+}
 export type RegionSource =
   | (RegionOptions & { memory?: SharedArrayBuffer })
-  | (RegionOptions & { path: string; anySize: boolean; recreate: boolean })
+  | (RegionOptions & { path: string; anySize: boolean; recreate: boolean; configuration?: Configuration })
   | { attach: SharedArrayBuffer };
 
 /** Options of every cache that is an object of its own. */
@@ -65,11 +70,15 @@ export function makeRegion<T>(makers: RegionMakers<T>, source: RegionSource): T 
     averageEntryBytes,
     seedHigh: random.uint32(),
     seedLow: random.uint32(),
+    configurationHigh: 0,
+    configurationLow: 0,
   };
   try {
     if ('path' in source) {
-      const { anySize, recreate, path } = source;
-      return makers.open({ ...options, anySize: anySize ? 1 : 0, recreate: recreate ? 1 : 0 }, path);
+      const { anySize, recreate, path, configuration } = source;
+      const { high: configurationHigh, low: configurationLow } = configuration ?? { high: 0, low: 0 };
+      const file = { anySize: anySize ? 1 : 0, recreate: recreate ? 1 : 0 };
+      return makers.open({ ...options, configurationHigh, configurationLow, ...file }, path);
     }
     return makers.create(options, source.memory && new Uint8Array(source.memory));
   } catch (cause) {

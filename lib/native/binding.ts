@@ -19,6 +19,7 @@ export const Status = {
   zeroTtl: -6,
   tooLarge: -7,
   foreignRecords: -8,
+  anothersRegion: -9,
 } as const;
 
 /** Words of the control array. */
@@ -107,6 +108,14 @@ export interface SnapshotResult {
   damaged: boolean;
 }
 
+/**
+ * Memory for buffers that are registered once and used by every call: shared, so that it can be neither detached nor
+ * resized and need not be looked up again. Ordinary buffers may be registered too; each call looks where they are.
+ */
+export function pinnedMemory(octets: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(octets);
+}
+
 /** What both kinds of caches have. */
 export interface NativeRegion {
   /** Records of the entries' format; the control words say where to go on. */
@@ -154,12 +163,14 @@ export interface NativeCache extends NativeRegion {
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
   refuse(query: Uint8Array, rcode: number, extendedError: number): number;
   configure(tunables: Uint32Array): void;
+  declare(configurationHigh: number, configurationLow: number): void;
   responses(out: Float64Array): void;
 }
 
 /** Results of `get` of a byte cache other than the value's length in octets. */
 export const Got = { miss: -1, failure: -2, tooLong: -3, keyTooLong: -4 } as const;
 export const GetFlag = { allowStale: 1, uncounted: 2 } as const;
+export const KIND_SHIFT = 8;
 export const ByteControl = {
   kind: 0,
   stale: 1,
@@ -180,6 +191,7 @@ export const MAX_TAGS = 16;
 
 export interface NativeBytes extends NativeRegion {
   register(value: Uint8Array, control: Uint32Array, remainingMs: Float64Array): void;
+  /** @param flags GetFlag, and the kind that the value must have from KIND_SHIFT on */
   get(key: string | Uint8Array, namespace: number, flags: number, out?: Uint8Array): number;
   /** @returns 0, or a negative Status or Got.keyTooLong */
   set(
@@ -192,7 +204,7 @@ export interface NativeBytes extends NativeRegion {
     generation: number,
   ): number;
   remove(key: string | Uint8Array, namespace: number): number;
-  touch(key: string | Uint8Array, namespace: number, ttlMs: number): number;
+  touch(key: string | Uint8Array, namespace: number, ttlMs: number, kind: number): number;
   addNamespace(name: string): number;
   tagMark(tag: string): number;
   forget(kind: number, number: number): void;
@@ -261,6 +273,8 @@ export interface NativeRegionOptions {
   averageEntryBytes: number;
   seedHigh: number;
   seedLow: number;
+  configurationHigh: number;
+  configurationLow: number;
 }
 /** How an object over a region is made. */
 export interface RegionMakers<T> {
@@ -296,7 +310,7 @@ interface Binding {
   ): NativePlane;
 }
 
-const CONTRACT = 4;
+const CONTRACT = 5;
 
 function load(): Binding {
   let binding: Binding;

@@ -110,6 +110,8 @@ export const serverSchema = z
         memory: memoryOption.default('128MiB'),
         /** A file to keep it in, on tmpfs or a disk: warm after a restart, common to the servers that name it. */
         file: pathOption.optional(),
+        /** What the answers are for: servers over one file or shared cache whose hooks decide differently need different ones. */
+        scope: z.string().max(255).default(''),
         averageEntryBytes: count(64, 65_536).default(184),
         /** Octets of the RRset cache, where there is recursion; default: twice `memory`. */
         rrsetMemory: memoryOption.optional(),

@@ -22,6 +22,7 @@ import { Upstream } from '../upstream/upstream.js';
 import { encodeName, foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { Answerer } from './answerer.js';
+import { configurationOf } from './configuration.js';
 import {
   changedLocalNames,
   groupsOf,
@@ -75,6 +76,7 @@ export class Server implements AsyncDisposable {
   #upstreams = new Map<string, Upstream>();
   readonly snapshots: Snapshots;
   readonly #ownsEngine: boolean;
+  readonly #sharesEngine: boolean;
   readonly #clock: Clock;
   readonly recursion: Recursion;
   readonly #log: Logger;
@@ -91,6 +93,9 @@ export class Server implements AsyncDisposable {
     this.#log = rateLimited(dependencies.log ?? silentLogger, this.#clock);
     this.#ownsEngine = dependencies.cache === undefined;
     this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random));
+    // Memory of its own is nobody else's: there what changes is forgotten by name.
+    this.#sharesEngine = !this.#ownsEngine || settings.cache.file !== undefined;
+    if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
     this.engine.configure(tunablesOf(settings));
     this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
     this.tcpTransport = dependencies.tcpTransport ?? new TcpTransport(this.#clock, random);
@@ -196,6 +201,7 @@ export class Server implements AsyncDisposable {
       fixed('resolver.workers', workersOf(before), workersOf(settings));
       fixed('cache.rrsetMemory', before.cache.rrsetMemory, settings.cache.rrsetMemory);
     }
+    if (this.#sharesEngine) this.engine.mayDeclare(this, configurationOf(settings));
     const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes', 'tenants'] as const;
     const viewsChange = !isDeepStrictEqual(settings.views, before.views);
     const relisten =
@@ -207,6 +213,7 @@ export class Server implements AsyncDisposable {
     if (relisten) await this.#relisten(settings, before);
     this.#options = structuredClone(options);
     this.#settings = settings;
+    if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
     this.engine.configure(tunablesOf(settings));
     if (this.#state === 'listening' && !isDeepStrictEqual(settings.snapshot, before.snapshot)) {
       this.snapshots.use(settings.snapshot);
@@ -291,6 +298,7 @@ export class Server implements AsyncDisposable {
     await new Promise(resolve => setImmediate(resolve));
     if (served) await this.snapshots.end();
     await this.recursion.close();
+    this.engine.release(this);
     if (this.#ownsEngine) this.engine.close();
   }
   async [Symbol.asyncDispose](): Promise<void> {

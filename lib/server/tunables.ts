@@ -10,13 +10,17 @@ import type { ExchangerOptions } from '../upstream/exchange.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { LocalData } from '../resolve/local-data.js';
 import { Views } from '../resolve/views.js';
+import { configurationOf } from './configuration.js';
 import type { ServerSettings } from './options.js';
 
-export function regionOf({ cache }: ServerSettings, random: Random): RegionSource {
+export function regionOf(settings: ServerSettings, random: Random): RegionSource {
+  const { cache } = settings;
   const { shards, policy, averageEntryBytes, file } = cache;
   const region = { memoryBytes: parseMemory(cache.memory)!, shards, policy, averageEntryBytes, random };
   // A file of other settings is a cache that is not wanted any more.
-  return file === undefined ? region : { ...region, path: file, anySize: false, recreate: true };
+  return file === undefined
+    ? region
+    : { ...region, path: file, anySize: false, recreate: true, configuration: configurationOf(settings) };
 }
 
 export function tunablesOf(settings: ServerSettings): Tunables {

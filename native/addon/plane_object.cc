@@ -84,7 +84,7 @@ napi_value Drain(napi_env env, napi_callback_info info) {
   if (!self->plane) return Int(env, 0);
   if (!GetUint32(env, args.values[0], &most)) return ThrowArgument(env);
   bool left = false;
-  const uint32_t drained = self->plane->Drain(self->drain_buffer.bytes(), most, &left);
+  const uint32_t drained = self->plane->Drain(self->drain_buffer.Fetch(env), most, &left);
   return Int(env, static_cast<int32_t>(drained | (left ? 1u << 30 : 0)));
 }
 
@@ -105,7 +105,7 @@ napi_value ReplyMessage(napi_env env, napi_callback_info info) {
     return ThrowArgument(env);
   }
   return Bool(env, self->plane->ReplyMessage(ticket,
-                                             {.response = response,
+                                             {.response = self->cache_object->OwnBeside(response),
                                               .wall_seconds = wall,
                                               .ttl = self->cache_object->ttl(),
                                               .authoritative = (extended_error & kMarkAuthoritative) != 0},
@@ -325,7 +325,7 @@ napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
     if (--held->holders != 0) return;
     if (held->plane) {
       napi_remove_env_cleanup_hook(finalizing, CleanUp, held);
-      held->Shut(finalizing, true);
+      held->Shut(finalizing, false);
     }
     delete held;
   };

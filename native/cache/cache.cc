@@ -49,6 +49,15 @@ void Cache::SetStaleWindow(uint32_t seconds) {
   super_->stale_window.store(TicksFromSeconds(seconds), std::memory_order_relaxed);
 }
 
+void Cache::Declare(uint64_t configuration) {
+  if (configuration != 0) {
+    const uint64_t before = super_->configuration.exchange(configuration, std::memory_order_acq_rel);
+    // After the exchange: whoever stores by the other configuration has read an older generation, or sees this one.
+    if (before != 0 && before != configuration) ForgetAll();
+  }
+  configuration_.store(configuration, std::memory_order_relaxed);
+}
+
 void Cache::PrefetchAnswer(Bytes message, uint8_t key_flags) const {
   if (message.size() < wire::kHeaderSize) return;
   const size_t length = wire::PlainNameLength(message, wire::kHeaderSize);
@@ -135,7 +144,7 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
   const auto read = [&](const uint8_t* at, const uint8_t* end) {
     return AnswerFormat::ReadPlain(at, end, {.key = key, .now = args.now, .generation = generation()}, out, &found);
   };
-  if (!shards_[number].Glance(*lookup.candidate, read, &slot)) [[unlikely]]
+  if (!shards_[number].Glance(*lookup.candidate, read, &slot) || Taken()) [[unlikely]]
     return false;
   ReaderCounters& counters = reader->of(number);
   ((found.flags & entry_flag::kNegative) != 0 ? counters.hits_negative : counters.hits_positive).Add();
@@ -178,7 +187,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
                       .stale_window = TicksFromSeconds(stale_window),
                       .stale_ttl_seconds = stale_ttl},
                      out, &counters, &found);
-  const bool usable = found.found && !Forgotten(found, key);
+  const bool usable = found.found && !Forgotten(found, key) && !Taken();
   const int32_t remaining = TicksUntil(found.header.expires, args.now);
   // To those who want to know of validation, an answer that says nothing of it is as good as a stale one.
   const bool silent = (found.header.flags & entry_flag::kAdUnknown) != 0 && args.query->wants_ad();
@@ -197,7 +206,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
       HashKey(secret(), &failure_key);
       Found failure;
       shard_of(failure_key).Find({.key = failure_key, .now = args.now}, reply, &counters, &failure);
-      if (!failure.found || Forgotten(failure, failure_key)) {
+      if (!failure.found || Forgotten(failure, failure_key) || Taken()) {
         counters.misses.Add();
         return;
       }
@@ -247,10 +256,12 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
 Status Cache::Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage* image) {
   const Status prepared = Prepare(args.prepare, scratch, image);
   if (prepared != Status::kOk) return prepared;
+  const uint32_t now_stored = generation();
+  if (Taken()) return Status::kAnothersRegion;
   if (args.variant.scope.family != 0) NoteScope(args.variant.scope);
   Key key;
   KeyOf(image->message, args.variant, &key);
-  return shard_of(key).Insert(*image, key, args.now, generation());
+  return shard_of(key).Insert(*image, key, args.now, now_stored);
 }
 
 void Cache::KeyOf(Bytes message, const Variant& variant, Key* key) const {
@@ -275,10 +286,12 @@ Status Cache::Restore(const RestoreArgs& args, PrepareScratch* scratch) {
   image.ttl_seconds = std::min(args.remaining / kTicksPerSecond, static_cast<uint32_t>(image.ttl_seconds - lived));
   if (image.ttl_seconds == 0) return Status::kZeroTtl;
   image.age_ticks = args.age;
+  const uint32_t now_stored = generation();
+  if (Taken()) return Status::kAnothersRegion;
   if (args.variant.scope.family != 0) NoteScope(args.variant.scope);
   Key key;
   KeyOf(image.message, args.variant, &key);
-  return shard_of(key).Insert(image, key, args.now, generation(), std::min(args.freq, Slot::kMaxFreq));
+  return shard_of(key).Insert(image, key, args.now, now_stored, std::min(args.freq, Slot::kMaxFreq));
 }
 
 Status Cache::InsertFailure(const FailureArgs& args) {
@@ -297,7 +310,9 @@ Status Cache::InsertFailure(const FailureArgs& args) {
   variant.failure = true;
   Key key;
   MakeKey(secret(), args.folded_name, args.type, variant, &key);
-  const Status status = shard_of(key).Insert(image, key, args.now, generation());
+  const uint32_t now_stored = generation();
+  if (Taken()) return Status::kAnothersRegion;
+  const Status status = shard_of(key).Insert(image, key, args.now, now_stored);
   const Ticks until = args.now + TicksFromSeconds(image.ttl_seconds);
   Ticks latest = super_->failures_until.load(std::memory_order_relaxed);
   while ((super_->any_failure.load(std::memory_order_relaxed) == 0 || TicksUntil(until, latest) > 0) &&
@@ -327,7 +342,7 @@ Cache::Peeked Cache::Peek(Bytes folded_name, uint16_t type, const Variant& varia
   Found found;
   shard_of(key).Find({.key = key, .now = now, .stale_window = TicksFromSeconds(window), .count = false}, out, &ignored,
                      &found);
-  if (!found.found || Forgotten(found, key) || found.header.length + kLooseSlack > out.size()) return {};
+  if (!found.found || Forgotten(found, key) || Taken() || found.header.length + kLooseSlack > out.size()) return {};
   return {.length = found.header.length, .remaining_ticks = TicksUntil(found.header.expires, now), .freq = found.freq};
 }
 

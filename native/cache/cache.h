@@ -149,6 +149,11 @@ class Cache : public Stripes<AnswerFormat> {
            (!AnswerFormat::KeyAt(secret(), at, header, &key) || ForgottenSince(header.generation, key));
   }
 
+  // From now on entries are stored for this configuration, and only its own are found. Where the region belongs to
+  // another one, everything in it is forgotten, and those who have declared the other find and store nothing any more.
+  // 0: this object has none from now on, and sees everything; the region keeps the one it has.
+  void Declare(uint64_t configuration);
+
   void ForgetName(Bytes folded_name);
   void ForgetSuffix(Bytes folded_suffix);
   void ForgetTenant(uint32_t tenant);
@@ -184,8 +189,15 @@ class Cache : public Stripes<AnswerFormat> {
     return found.header.generation != generation() && ForgottenSince(found.header.generation, key);
   }
   [[gnu::cold, gnu::noinline]] bool ForgottenSince(uint32_t generation, const Key& key) const;
+  // Whether the region has become another configuration's. Asked after an entry was read: one that was stored since is
+  // then seen together with its owner. Those who have declared nothing see everything.
+  bool Taken() const {
+    const uint64_t own = configuration_.load(std::memory_order_relaxed);
+    return own != 0 && own != super_->configuration.load(std::memory_order_acquire);
+  }
 
   Tunables tunables_;
+  std::atomic<uint64_t> configuration_{0};
 };
 
 }  // namespace shardns::cache

@@ -104,12 +104,11 @@ void RotateAddresses(MutableBytes message, size_t question_end, uint32_t places)
       set[size++] = record;
       continue;
     }
+    // Before the turn: the owner of a message that others have written to may lead through what is moved.
+    if (address) owner_length = ExpandFolded(message, record.owner, owner);
     turn();
     size = 0;
-    if (address) {
-      set[size++] = record;
-      owner_length = ExpandFolded(message, record.owner, owner);
-    }
+    if (address) set[size++] = record;
   }
   turn();
 }
