@@ -12,13 +12,14 @@ import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Flag, Rcode, Type, typeName } from '../wire/iana.js';
 import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
-import { encodeName, nameKey } from '../wire/name.js';
+import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { answerChaos, type ServerIdentity } from './chaos.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
 import { FailureHistory } from './failure-history.js';
+import { flightKey } from './flight-key.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
 import type { LocalAnswers } from './local-answers.js';
 import type { Recursor } from './recurse/recursor.js';
@@ -268,9 +269,8 @@ export class Resolver {
   }
 
   #join(query: Query, asker: KnownAsker, stale: Resolution | undefined): Promise<Resolution> {
-    // What a recursor finds says the same to all of them.
     const asksUpstream = this.recursor?.serves(query.name, query.type) !== true;
-    const key = flightKey(query, asker.tenant, asksUpstream && query.authenticData);
+    const key = flightKey(query, asker.tenant, this.options.forwardClientSubnet);
     const existing = this.#flights.get(key);
     if (existing !== undefined) {
       this.stats.coalesced++;
@@ -571,17 +571,6 @@ const PASSED_ON = new Set<number>([Rcode.FORMERR, Rcode.NOTIMP, Rcode.REFUSED]);
 function failureRcode(response: Uint8Array): number {
   const rcode = response[3] & 0x0f;
   return PASSED_ON.has(rcode) ? rcode : Rcode.SERVFAIL;
-}
-
-function flightKey(query: Query, tenant: number, authenticData: boolean): string {
-  const bits =
-    (query.dnssecOk ? 1 : 0) |
-    (query.checkingDisabled ? 2 : 0) |
-    (query.recursionDesired ? 4 : 0) |
-    (authenticData && !query.dnssecOk ? 8 : 0);
-  const subnet = query.clientSubnet;
-  const key = `${tenant} ${query.type} ${query.dnsClass} ${bits} ${nameKey(query.name)}`;
-  return subnet === undefined ? key : `${key} ${subnet.family}/${subnet.sourcePrefix}/${subnet.address.join('.')}`;
 }
 
 function infoOf(query: Query, asker: Asker): QueryInfo {

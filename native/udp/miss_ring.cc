@@ -49,14 +49,15 @@ uint32_t MissRing::KeepPacket(State& state, const wire::Query& query, const Peer
     std::memcpy(waiter.packet, query.message.data(), query.message.size());
     waiter.packet_length = static_cast<uint16_t>(query.message.size());
   } else {
-    // Padding and the like: what a reply depends on is kept, the options are not.
+    // Padding and the like: what a reply depends on is kept, the other options are not.
     std::memcpy(waiter.packet, query.message.data(), query.question_end);
     std::memset(waiter.packet + 6, 0, 6);
     size_t length = query.question_end;
     if (query.edns.present) {
       Store16(waiter.packet + 10, 1);
-      length +=
-          wire::WriteOpt({.udp_size = query.edns.udp_size, .dnssec_ok = query.edns.dnssec_ok}, waiter.packet + length);
+      const wire::ClientSubnet* subnet = query.edns.subnet.family != 0 ? &query.edns.subnet : nullptr;
+      length += wire::WriteOpt({.udp_size = query.edns.udp_size, .dnssec_ok = query.edns.dnssec_ok, .subnet = subnet},
+                               waiter.packet + length);
     }
     waiter.packet_length = static_cast<uint16_t>(length);
   }
@@ -70,29 +71,28 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
   const FlightKind kind = args.kind;
   const uint32_t tenant = args.tenant;
   const uint64_t now_us = args.now_us;
+  wire::ClientSubnet subnet;
+  if (args.by_subnet && query.edns.subnet.family != 0) {
+    subnet = query.edns.subnet;
+    subnet.scope_prefix = subnet.source_prefix;
+  }
   cache::Key key;
   cache::MakeKey(secret_, query.name(), query.type,
                  {.dnssec_ok = query.edns.dnssec_ok,
                   .checking_disabled = (query.flags & wire::flag::kCd) != 0,
                   .failure = false,
                   .tenant = tenant,
-                  // A client's own subnet keeps its flight apart, whether or not it is used.
-                  .scope =
-                      [&] {
-                        wire::ClientSubnet subnet = query.edns.subnet;
-                        subnet.scope_prefix = subnet.source_prefix;
-                        return subnet;
-                      }()},
+                  .scope = subnet},
                  &key);
-  const bool recursion_desired = (query.flags & wire::flag::kRd) != 0;
+  const uint16_t asked =
+      static_cast<uint16_t>(query.flags & (wire::flag::kRd | (query.edns.dnssec_ok ? uint16_t{0} : wire::flag::kAd)));
   auto state = state_.Lock();
   uint32_t& bucket = state->buckets[key.hash & (state->buckets.size() - 1)];
   for (uint32_t place = tenant == kUnknownTenant ? kNone : bucket; place != kNone; place = flights_[place].chain) {
     Flight& flight = flights_[place];
     if (flight.key.hash != key.hash || flight.key.type != key.type || flight.key.flags != key.flags ||
-        flight.recursion_desired != recursion_desired || flight.dns_class != query.dns_class ||
-        flight.key.name_length != key.name_length || flight.key.extra_length != key.extra_length ||
-        std::memcmp(flight.key.name, key.name, key.name_length) != 0 ||
+        flight.asked != asked || flight.dns_class != query.dns_class || flight.key.name_length != key.name_length ||
+        flight.key.extra_length != key.extra_length || std::memcmp(flight.key.name, key.name, key.name_length) != 0 ||
         std::memcmp(flight.key.extra, key.extra, key.extra_length) != 0) {
       continue;
     }
@@ -119,7 +119,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
   flight.count = 1;
   flight.open = true;
   flight.kind = kind;
-  flight.recursion_desired = recursion_desired;
+  flight.asked = asked;
   flight.dns_class = query.dns_class;
   flight.tenant = tenant;
   flight.key = key;

@@ -40,6 +40,8 @@ struct JoinArgs {
   const Peer& peer;
   FlightKind kind = FlightKind::kMiss;
   uint32_t tenant = 0;
+  // Whether clients' subnets go upstream: only then do they tell questions apart.
+  bool by_subnet = false;
   uint64_t now_us = 0;
 };
 
@@ -58,6 +60,9 @@ class MissRing {
 
   MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret);
 
+  // One flight for all that differs only in what is not sent upstream (RFC 5452 section 5): the key is the name, type,
+  // class, tenant, RD, CD, DO, AD where DO is clear (it asks for AD by itself, RFC 6840 section 5.7), and the subnet
+  // where it is forwarded. lib/resolve/flight-key.ts makes the same one.
   // Queries of unknown clients (kUnknownTenant) never share a flight: who they are decides what they get.
   Joined Join(const JoinArgs& args);
 
@@ -87,7 +92,7 @@ class MissRing {
     uint32_t count = 0;
     bool open = false;
     FlightKind kind = FlightKind::kMiss;
-    bool recursion_desired = true;
+    uint16_t asked = 0;  // bits of the query's header that tell flights apart
     uint16_t dns_class = 0;
     uint32_t tenant = 0;
     cache::Key key;

@@ -80,8 +80,12 @@ void Receiver::Run() {
 void Receiver::HandleMiss(int packet, const wire::Query& query, uint32_t tenant, const Response& response, bool* wake) {
   const FlightKind kind =
       response.query_verdict == wire::QueryVerdict::kOtherClass ? FlightKind::kOtherClass : FlightKind::kMiss;
-  switch (shared_->ring->Join(
-      {.query = query, .peer = received_.peer(packet, number_), .kind = kind, .tenant = tenant, .now_us = batch_us_})) {
+  switch (shared_->ring->Join({.query = query,
+                               .peer = received_.peer(packet, number_),
+                               .kind = kind,
+                               .tenant = tenant,
+                               .by_subnet = by_subnet(),
+                               .now_us = batch_us_})) {
     case MissRing::Joined::kQueued:
       *wake = true;
       return;
@@ -145,8 +149,12 @@ void Receiver::Handle(int count) {
       if (!response.answer.refresh) continue;
       Peer nobody;
       nobody.receiver = number_;
-      const JoinArgs refresh = {
-          .query = queries[i], .peer = nobody, .kind = FlightKind::kRefresh, .tenant = tenants[i], .now_us = batch_us_};
+      const JoinArgs refresh = {.query = queries[i],
+                                .peer = nobody,
+                                .kind = FlightKind::kRefresh,
+                                .tenant = tenants[i],
+                                .by_subnet = by_subnet(),
+                                .now_us = batch_us_};
       wake |= shared_->ring->Join(refresh) == MissRing::Joined::kQueued;
     }
   }
