@@ -32,9 +32,12 @@ export const Control = {
   nextBucket: 6,
   buckets: 7,
   queryLength: 8,
-  words: 9,
+  /** Of the query that was answered or refused; 0 where it has none. */
+  type: 9,
+  words: 10,
 } as const;
-export const ControlFlag = { udp: 1, allowStale: 2 } as const;
+/** `countReply`: the question was counted before; `countNothing`: nor does the reply count. */
+export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8 } as const;
 /** `authoritative` is no part of the key: the answer inserted is our own. */
 export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2, authoritative: 4, adUnknown: 8 } as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
@@ -90,6 +93,8 @@ export const CACHE_STATS = [
   'liveBytes',
   'rebuilds',
   'recoveries',
+  /** Of `hitsStale`: questions that had been counted as misses before. */
+  'staleAfterMiss',
 ] as const;
 export type CacheStats = Record<(typeof CACHE_STATS)[number], number>;
 
@@ -226,13 +231,14 @@ const PLANE_STATS_SCALARS = [
 ] as const;
 export interface PlaneStats extends Record<(typeof PLANE_STATS_SCALARS)[number], number> {
   responsesByRcode: Float64Array;
-  requestsByType: Float64Array;
+  requestsByType4: Float64Array;
+  requestsByType6: Float64Array;
   /** Bucket i counts durations below 2^i microseconds; the last takes the rest. */
   durations: Float64Array;
   durationSumUs: number;
   memoryBytes: number;
 }
-const PLANE_STATS_WORDS = PLANE_STATS_SCALARS.length + RCODES_COUNTED + TYPES_COUNTED + DURATION_BUCKETS + 2;
+const PLANE_STATS_WORDS = PLANE_STATS_SCALARS.length + RCODES_COUNTED + 2 * TYPES_COUNTED + DURATION_BUCKETS + 2;
 
 export interface NativePlane {
   start(): boolean;
@@ -296,7 +302,7 @@ interface Binding {
   ): NativePlane;
 }
 
-const CONTRACT = 4;
+const CONTRACT = 5;
 
 function load(): Binding {
   let binding: Binding;
@@ -343,7 +349,8 @@ export function readPlaneStats(plane: NativePlane): PlaneStats {
       number
     >),
     responsesByRcode: take(RCODES_COUNTED),
-    requestsByType: take(TYPES_COUNTED),
+    requestsByType4: take(TYPES_COUNTED),
+    requestsByType6: take(TYPES_COUNTED),
     durations: take(DURATION_BUCKETS),
     durationSumUs: take(1)[0],
     memoryBytes: take(1)[0],

@@ -152,7 +152,7 @@ export class Resolver {
   #resolve(query: Query, asker: KnownAsker): Promise<Resolution> {
     const { tenant } = asker;
     const cached: Resolution = { kind: 'cached', tenant };
-    const code = query.dnsClass === Class.IN ? this.engine.answer(query.message, { tenant }) : -1;
+    const code = query.dnsClass === Class.IN ? this.engine.answer(query.message, { tenant, counts: 'nothing' }) : -1;
     if (code >= 0) return Promise.resolve(cached);
     const recursive = this.recursor?.serves(query.name, query.type) === true;
     // A recursor has the RRsets for it.
@@ -217,7 +217,7 @@ export class Resolver {
     const { engine } = this;
     let length = 0;
     if (resolution.kind === 'cached') {
-      length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant });
+      length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant, counts: 'reply' });
     } else if (resolution.kind === 'message') {
       const wall = this.clock.wallSeconds();
       length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError);
@@ -533,7 +533,7 @@ export class Resolver {
     if (resolution.kind === 'error') return resolution;
     let octets: Uint8Array;
     if (resolution.kind === 'cached') {
-      const length = this.engine.answer(asked.message, { allowStale: true, tenant });
+      const length = this.engine.answer(asked.message, { allowStale: true, tenant, counts: 'nothing' });
       if (length <= 0) return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
       octets = this.engine.reply.slice(0, length);
     } else {

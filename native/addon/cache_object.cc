@@ -25,10 +25,14 @@ enum ControlWord : size_t {
   kFreqWord = 5,
   // 6 and 7: CacheObject::kListWord
   kLengthWord = 8,
-  kControlWords = 9
+  kTypeWord = 9,
+  kControlWords = 10
 };
 constexpr uint32_t kFlagUdp = 1;
 constexpr uint32_t kFlagAllowStale = 2;
+// The question was counted before: only the reply counts; nothing does.
+constexpr uint32_t kFlagCountReply = 4;
+constexpr uint32_t kFlagCountNothing = 8;
 
 constexpr uint32_t kVariantDnssecOk = 1;
 constexpr uint32_t kVariantCheckingDisabled = 2;
@@ -62,7 +66,10 @@ struct CacheMethods {
     return {.now = now,
             .tenant = control[kTenantWord],
             .udp = (control[kFlagsWord] & kFlagUdp) != 0,
-            .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0};
+            .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0,
+            .counting = (control[kFlagsWord] & kFlagCountNothing) != 0 ? udp::Counting::kNothing
+                        : (control[kFlagsWord] & kFlagCountReply) != 0 ? udp::Counting::kReply
+                                                                       : udp::Counting::kQuestion};
   }
   static int32_t AnswerInto(Object* self, Bytes query, MutableBytes reply) {
     wire::Query parsed;
@@ -71,6 +78,7 @@ struct CacheMethods {
     if (uint32_t* control = self->control_.as<uint32_t>()) {
       control[kRefreshWord] = response.answer.refresh;
       control[kOutcomeWord] = static_cast<uint32_t>(response.answer.outcome);
+      control[kTypeWord] = parsed.type;
     }
     return ResultOf(response);
   }
@@ -344,7 +352,9 @@ struct CacheMethods {
       return ThrowArgument(env);
     }
     wire::Query query;
-    if (wire::ParseQuery(packet, &query) == wire::QueryVerdict::kDrop) return Int(env, 0);
+    const bool drop = wire::ParseQuery(packet, &query) == wire::QueryVerdict::kDrop;
+    if (uint32_t* control = self->control_.as<uint32_t>()) control[kTypeWord] = query.type;
+    if (drop) return Int(env, 0);
     const size_t length =
         self->responder_.Refuse(query, static_cast<uint16_t>(rcode), static_cast<uint16_t>(extended_error),
                                 Args(self).udp, self->reply_.bytes());

@@ -137,7 +137,6 @@ void Plane::ReadStats(PlaneStats* stats) const {
   const auto add_responder = [&](const ResponderCounters& counters) {
     stats->dropped += counters.dropped.Get();
     for (size_t i = 0; i < 24; ++i) stats->responses_by_rcode[i] += counters.responses_by_rcode[i].Get();
-    for (size_t i = 0; i < 257; ++i) stats->requests_by_type[i] += counters.requests_by_type[i].Get();
   };
   const auto add_durations = [&](const DurationHistogram& durations) {
     for (size_t i = 0; i < kDurationBuckets; ++i) stats->durations[i] += durations.buckets[i].Get();
@@ -146,6 +145,8 @@ void Plane::ReadStats(PlaneStats* stats) const {
   for (const auto& receiver : receivers_) {
     (receiver->v6() ? stats->requests_v6 : stats->requests_v4) += receiver->responder_counters().requests.Get();
     add_responder(receiver->responder_counters());
+    uint64_t* by_type = receiver->v6() ? stats->requests_by_type_v6 : stats->requests_by_type_v4;
+    for (size_t i = 0; i < 257; ++i) by_type[i] += receiver->responder_counters().requests_by_type[i].Get();
     add_durations(receiver->durations());
     stats->refused += receiver->refused().Get();
     stats->sent += receiver->send_counters().sent.Get();

@@ -24,7 +24,8 @@ struct PlaneStats {
   uint64_t requests_v4, requests_v6, dropped, refused, sent, send_failed, flights, joined, full, refreshes, in_flight,
       waiting;
   uint64_t responses_by_rcode[24];
-  uint64_t requests_by_type[257];
+  uint64_t requests_by_type_v4[257];
+  uint64_t requests_by_type_v6[257];
   uint64_t durations[kDurationBuckets];
   uint64_t duration_sum_us;
 };

@@ -166,6 +166,7 @@ void Receiver::RefusePacket(int packet, Bytes octets) {
   wire::Query query;
   if (wire::ParseQuery(octets, &query) == wire::QueryVerdict::kDrop) return;
   refused_.Add();
+  responder_.CountQuestion(query);
   const MutableBytes out = replies_.At(static_cast<size_t>(packet));
   const size_t length = responder_.Refuse(query, wire::rcode::kRefused, wire::ede::kProhibited, true, out);
   responder_.CountReply(out.data());
