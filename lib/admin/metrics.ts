@@ -93,7 +93,7 @@ export class Metrics {
     );
     this.#counter(
       'shardns_miss_ring_total',
-      'Misses: new flights, queries that joined one, queries that found it full',
+      'Misses: new flights, queries that joined one, queries that found it full, or whose client held its share',
       ['outcome'],
       set => {
         const s = server.plane?.stats();
@@ -101,6 +101,7 @@ export class Metrics {
         set({ outcome: 'flight' }, s.flights);
         set({ outcome: 'joined' }, s.joined);
         set({ outcome: 'full' }, s.full);
+        set({ outcome: 'over_share' }, s.overShare);
       },
     );
     this.#counter('shardns_udp_packets_total', 'Packets of the UDP plane', ['outcome'], set => {

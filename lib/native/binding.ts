@@ -225,6 +225,7 @@ const PLANE_STATS_SCALARS = [
   'flights',
   'joined',
   'full',
+  'overShare',
   'refreshes',
   'inFlight',
   'waiting',
@@ -294,6 +295,9 @@ interface Binding {
       pin: number;
       flights: number;
       waiters: number;
+      /** What one client may hold of them. */
+      clientFlights: number;
+      clientWaiters: number;
       /** Clients whose tenants are remembered; 0 = there are no tenants. */
       tenantClients: number;
       receiveBufferBytes: number;

@@ -3,6 +3,7 @@
 //
 // Each wake-up takes at most 256 flights, so that a flood of misses cannot starve the event loop.
 import { formatAddress, formatSocketAddress, type SocketAddress } from '../base/address.js';
+import { shareOf } from '../base/client-shares.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Engine } from '../cache/engine.js';
@@ -30,6 +31,8 @@ export interface UdpPlaneOptions {
   pin: boolean;
   flights: number;
   waiters: number;
+  /** Share of both that one client may hold. */
+  clientShare: number;
   tenantClients: number;
   receiveBufferBytes: number;
 }
@@ -59,6 +62,8 @@ export class UdpPlane implements TenantSink {
           pin: options.pin ? 1 : 0,
           flights: options.flights,
           waiters: options.waiters,
+          clientFlights: shareOf(options.flights, options.clientShare),
+          clientWaiters: shareOf(options.waiters, options.clientShare),
           tenantClients: options.tenantClients,
           receiveBufferBytes: options.receiveBufferBytes,
         },

@@ -260,6 +260,8 @@ bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
   if (!GetProperty(env, options, "threads", &plane->threads) || !GetProperty(env, options, "pin", &pin) ||
       !GetProperty(env, options, "flights", &plane->flights) ||
       !GetProperty(env, options, "waiters", &plane->waiters) ||
+      !GetProperty(env, options, "clientFlights", &plane->client_share.flights) ||
+      !GetProperty(env, options, "clientWaiters", &plane->client_share.waiters) ||
       !GetProperty(env, options, "tenantClients", &plane->tenant_clients) ||
       !GetProperty(env, options, "receiveBufferBytes", &receive_buffer) ||
       napi_get_named_property(env, options, "endpoints", &endpoints) != napi_ok ||

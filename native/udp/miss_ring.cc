@@ -11,14 +11,16 @@ namespace {
 constexpr uint32_t kMaxFlights = 65536;
 }
 
-MissRing::MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret)
+MissRing::MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret, Holding share)
     : secret_(secret),
-      waiters_per_flight_(std::max(1u, waiters / 4 * 3)),
+      waiters_per_flight_(std::max(1u, waiters / 4)),
       flights_(std::min(flights, kMaxFlights)),
       // Not value-initialised: pages are touched as they are needed.
       waiters_(new Waiter[waiters]),
-      waiter_count_(waiters) {
+      waiter_count_(waiters),
+      state_(waiters, share) {
   auto state = state_.Lock();
+  shares_bytes_ = state->shares.memory_bytes();
   size_t buckets = 1;
   while (buckets < flights_.size()) buckets *= 2;
   state->buckets.assign(buckets, kNone);
@@ -33,18 +35,19 @@ MissRing::MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret)
 }
 
 size_t MissRing::memory_bytes() const {
-  return flights_.size() * sizeof(Flight) + size_t{waiter_count_} * sizeof(Waiter);
+  return flights_.size() * sizeof(Flight) + size_t{waiter_count_} * sizeof(Waiter) + shares_bytes_;
 }
 
-uint32_t MissRing::KeepPacket(State& state, const wire::Query& query, const Peer& peer, bool wants_reply,
-                              uint64_t now_us) {
+uint32_t MissRing::KeepPacket(State& state, const Keep& keep) {
+  const wire::Query& query = keep.args.query;
   const uint32_t place = state.free_waiter;
   Waiter& waiter = waiters_[place];
   state.free_waiter = waiter.next;
   waiter.next = kNone;
-  waiter.wants_reply = wants_reply;
-  waiter.peer = peer;
-  waiter.received_us = now_us;
+  waiter.wants_reply = keep.args.kind != FlightKind::kRefresh;
+  waiter.client = state.shares.Take(keep.client, keep.begins_flight);
+  waiter.peer = keep.args.peer;
+  waiter.received_us = keep.args.now_us;
   if (query.message.size() <= kKeptPacket) {
     std::memcpy(waiter.packet, query.message.data(), query.message.size());
     waiter.packet_length = static_cast<uint16_t>(query.message.size());
@@ -67,10 +70,8 @@ uint32_t MissRing::KeepPacket(State& state, const wire::Query& query, const Peer
 
 MissRing::Joined MissRing::Join(const JoinArgs& args) {
   const wire::Query& query = args.query;
-  const Peer& peer = args.peer;
   const FlightKind kind = args.kind;
   const uint32_t tenant = args.tenant;
-  const uint64_t now_us = args.now_us;
   wire::ClientSubnet subnet;
   if (args.by_subnet && query.edns.subnet.family != 0) {
     subnet = query.edns.subnet;
@@ -86,6 +87,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
                  &key);
   const uint16_t asked =
       static_cast<uint16_t>(query.flags & (wire::flag::kRd | (query.edns.dnssec_ok ? uint16_t{0} : wire::flag::kAd)));
+  const ClientKey client = ClientOf(args.peer, secret_);
   auto state = state_.Lock();
   uint32_t& bucket = state->buckets[key.hash & (state->buckets.size() - 1)];
   for (uint32_t place = tenant == kUnknownTenant ? kNone : bucket; place != kNone; place = flights_[place].chain) {
@@ -101,7 +103,11 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
       counters_.full.Add();
       return Joined::kFull;
     }
-    const uint32_t waiter = KeepPacket(*state, query, peer, true, now_us);
+    if (!state->shares.Allows(client, false)) {
+      counters_.over_share.Add();
+      return Joined::kOverShare;
+    }
+    const uint32_t waiter = KeepPacket(*state, {.args = args, .client = client, .begins_flight = false});
     waiters_[flight.last].next = waiter;
     flight.last = waiter;
     ++flight.count;
@@ -112,10 +118,16 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
     counters_.full.Add();
     return Joined::kFull;
   }
+  if (!state->shares.Allows(client, true) ||
+      (tenant == kUnknownTenant && state->unknown_flights >= std::max<size_t>(1, flights_.size() / 2))) {
+    counters_.over_share.Add();
+    return Joined::kOverShare;
+  }
   const uint32_t place = state->free_flight;
   Flight& flight = flights_[place];
   state->free_flight = flight.chain;
-  flight.first = flight.last = KeepPacket(*state, query, peer, kind != FlightKind::kRefresh, now_us);
+  flight.first = flight.last = KeepPacket(*state, {.args = args, .client = client, .begins_flight = true});
+  if (tenant == kUnknownTenant) ++state->unknown_flights;
   flight.count = 1;
   flight.open = true;
   flight.kind = kind;

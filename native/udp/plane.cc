@@ -8,7 +8,7 @@ namespace shardns::udp {
 Plane::Plane(cache::Cache* cache, const PlaneOptions& options, void (*wake)(void*), void* wake_context)
     : endpoints_(options.endpoints),
       pin_(options.pin),
-      ring_(options.flights, options.waiters, cache->secret()),
+      ring_(options.flights, options.waiters, cache->secret(), options.client_share),
       tenants_(options.tenant_clients == 0 ? nullptr : new TenantTable(options.tenant_clients, cache->secret())),
       shared_{.cache = cache,
               .ring = &ring_,
@@ -159,6 +159,7 @@ void Plane::ReadStats(PlaneStats* stats) const {
   stats->flights = ring_.counters().flights.Get();
   stats->joined = ring_.counters().joined.Get();
   stats->full = ring_.counters().full.Get();
+  stats->over_share = ring_.counters().over_share.Get();
   stats->refreshes = ring_.counters().refreshes.Get();
   stats->in_flight = ring_.in_flight();
   stats->waiting = ring_.waiting();

@@ -16,13 +16,14 @@ struct PlaneOptions {
   bool pin = false;      // one cpu a thread
   uint32_t flights = 4096;
   uint32_t waiters = 16384;
+  Holding client_share = {.flights = 512, .waiters = 2048};  // what one client may hold of them
   uint32_t tenant_clients = 0;  // clients whose tenants are remembered; 0 = there are no tenants
   SocketOptions sockets;
 };
 
 struct PlaneStats {
-  uint64_t requests_v4, requests_v6, dropped, refused, sent, send_failed, flights, joined, full, refreshes, in_flight,
-      waiting;
+  uint64_t requests_v4, requests_v6, dropped, refused, sent, send_failed, flights, joined, full, over_share, refreshes,
+      in_flight, waiting;
   uint64_t responses_by_rcode[24];
   uint64_t requests_by_type_v4[257];
   uint64_t requests_by_type_v6[257];

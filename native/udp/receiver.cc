@@ -92,6 +92,7 @@ void Receiver::HandleMiss(int packet, const wire::Query& query, uint32_t tenant,
     case MissRing::Joined::kJoined:
       return;
     case MissRing::Joined::kFull:
+    case MissRing::Joined::kOverShare:
       break;
   }
   // Rather old than nothing; rather nothing than waiting.

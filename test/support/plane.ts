@@ -17,10 +17,22 @@ export interface BarePlane {
   flights(): number[];
 }
 
-export function createPlane(engine: Engine, ring: { flights: number; waiters: number }): BarePlane {
+export function createPlane(
+  engine: Engine,
+  ring: { flights: number; waiters: number; clientFlights?: number; clientWaiters?: number },
+): BarePlane {
   const native = binding().createPlane(
     engine.native,
-    { endpoints: ['127.0.0.1', 0], threads: 1, pin: 0, tenantClients: 0, receiveBufferBytes: 4 << 20, ...ring },
+    {
+      endpoints: ['127.0.0.1', 0],
+      threads: 1,
+      pin: 0,
+      tenantClients: 0,
+      receiveBufferBytes: 4 << 20,
+      clientFlights: ring.flights,
+      clientWaiters: ring.waiters,
+      ...ring,
+    },
     () => undefined,
   );
   const records = Buffer.alloc(256 * (RECORD_HEADER + 512));

@@ -31,10 +31,14 @@ test('a stampede of 10,000 packets on one name is one upstream query and 10,000 
   const released = new Promise<void>(resolve => {
     release = resolve;
   });
-  const server = await start(async query => {
-    await released;
-    return answerA(query);
-  });
+  const server = await start(
+    async query => {
+      await released;
+      return answerA(query);
+    },
+    // All of them come from one client, and wait in one flight.
+    { missRing: { waiters: 65_536, clientShare: 1 } },
+  );
   server.server.upstreams[0].succeeded(3000); // a server known to be slow is not asked twice
   const { port } = createAddress(server.address);
   const socket = createSocket({ type: 'udp4', recvBufferSize: 16 << 20 });
@@ -59,7 +63,7 @@ test('a stampede of 10,000 packets on one name is one upstream query and 10,000 
 test('a full miss ring answers SERVFAIL at once, counts it, and works again afterwards', async () => {
   let silent = true;
   const server = await start(query => (silent ? undefined : answerA(query)), {
-    missRing: { flights: 16, waiters: 16 },
+    missRing: { flights: 16, waiters: 64, clientShare: 1 },
     upstream: { deadlineMs: 1500 },
   });
   const asking = Array.from({ length: 40 }, (_, i) => askUdp(server.address, makeQuery(`n${i}.example`), 3000));

@@ -111,14 +111,104 @@ TEST(MissRing, IsBoundedInFlightsWaitersAndWaitersOfOneFlight) {
   for (int i = 0; i < 100; ++i) {
     joined += Join(ring, popular) != udp::MissRing::Joined::kFull;
   }
-  EXPECT_EQ(joined, 12);  // three quarters
+  EXPECT_EQ(joined, 4);  // a quarter
   int queued = 0;
   for (int i = 0; i < 100; ++i) {
     const Buffer query = Query("n" + std::to_string(i));
     queued += Join(ring, query) == udp::MissRing::Joined::kQueued;
   }
   EXPECT_EQ(queued, 3);
-  EXPECT_EQ(ring.counters().full.Get(), 88u + 97u);
+  EXPECT_EQ(ring.counters().full.Get(), 96u + 97u);
+}
+
+udp::Peer PeerAt(const char* text) {
+  udp::Endpoint endpoint;
+  EXPECT_TRUE(udp::MakeEndpoint(text, 4242, &endpoint));
+  udp::Peer peer = {};
+  std::memcpy(peer.address, &endpoint.address, endpoint.length);
+  peer.address_length = static_cast<uint8_t>(endpoint.length);
+  return peer;
+}
+
+udp::MissRing::Joined JoinFrom(udp::MissRing& ring, const char* client, const std::string& name, uint32_t tenant = 0) {
+  const Buffer message = Query(name);
+  const wire::Query query = Parsed(message);
+  return ring.Join({.query = query, .peer = PeerAt(client), .tenant = tenant});
+}
+
+// Ends every flight that has not been drained yet.
+uint32_t FinishAll(udp::MissRing& ring) {
+  Buffer out(64 * 600);
+  bool left = true;
+  uint32_t finished = 0;
+  while (left) {
+    const uint32_t drained = ring.Drain(out, 64, &left);
+    for (uint32_t i = 0, at = 0; i < drained; ++i, ++finished) {
+      uint32_t ticket;
+      uint16_t length;
+      std::memcpy(&ticket, &out[at], 4);
+      std::memcpy(&length, &out[at + 24], 2);
+      EXPECT_TRUE(ring.Finish(ticket, [](const udp::Waiter&) {}));
+      at += (32u + length + 3u) / 4 * 4;
+    }
+  }
+  return finished;
+}
+
+TEST(MissRing, NoClientHoldsMoreThanItsShareAndWhatEndsIsGivenBack) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(64, 256, ExpandSeed(1), {.flights = 8, .waiters = 16});
+  const char* flood = "192.0.2.1";
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(JoinFrom(ring, flood, "f" + std::to_string(i)), Joined::kQueued);
+    EXPECT_EQ(JoinFrom(ring, flood, "f8"), Joined::kOverShare);
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(JoinFrom(ring, flood, "f" + std::to_string(i)), Joined::kJoined);
+    EXPECT_EQ(JoinFrom(ring, flood, "f0"), Joined::kOverShare);
+    EXPECT_EQ(ring.counters().over_share.Get(), 2u * (round + 1));
+    EXPECT_EQ(JoinFrom(ring, "192.0.2.2", "f0"), Joined::kJoined);
+    EXPECT_EQ(JoinFrom(ring, "192.0.2.2", "other"), Joined::kQueued);
+    EXPECT_EQ(FinishAll(ring), 9u);
+    EXPECT_EQ(ring.waiting(), 0u);
+  }
+}
+
+TEST(MissRing, AllAddressesOfOneSlash56AreOneClient) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(64, 256, ExpandSeed(1), {.flights = 2, .waiters = 256});
+  EXPECT_EQ(JoinFrom(ring, "2001:db8:0:1::1", "a"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "2001:db8:0:ff::2", "b"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "2001:db8:0:2::3", "c"), Joined::kOverShare);
+  EXPECT_EQ(JoinFrom(ring, "2001:db8:0:100::1", "c"), Joined::kQueued);
+  // An IPv4 address, written as IPv6 or not.
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.1", "d"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "::ffff:192.0.2.1", "e"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.1", "f"), Joined::kOverShare);
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.2", "f"), Joined::kQueued);
+}
+
+TEST(MissRing, AFullRingOfClientsWithOneWaiterEachGivesEveryPlaceBack) {
+  udp::MissRing ring(4, 64, ExpandSeed(1), {.flights = 1, .waiters = 1});
+  for (int round = 0; round < 50; ++round) {
+    for (int i = 0; i < 64; ++i) {
+      const std::string client = "10.0." + std::to_string(round) + "." + std::to_string(i);
+      EXPECT_NE(JoinFrom(ring, client.c_str(), "n" + std::to_string(i % 4)), udp::MissRing::Joined::kFull);
+    }
+    EXPECT_EQ(ring.waiting(), 64u);
+    EXPECT_EQ(FinishAll(ring), 4u);
+  }
+}
+
+TEST(MissRing, ClientsOfNoKnownTenantLeaveHalfOfTheFlights) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(16, 64, ExpandSeed(1));
+  for (int i = 0; i < 8; ++i) {
+    const std::string made_up = "198.51.100." + std::to_string(i);
+    EXPECT_EQ(JoinFrom(ring, made_up.c_str(), "a", udp::kUnknownTenant), Joined::kQueued);
+  }
+  EXPECT_EQ(JoinFrom(ring, "198.51.100.99", "a", udp::kUnknownTenant), Joined::kOverShare);
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.1", "a", 7), Joined::kQueued);
+  EXPECT_EQ(FinishAll(ring), 9u);
+  EXPECT_EQ(JoinFrom(ring, "198.51.100.99", "a", udp::kUnknownTenant), Joined::kQueued);
 }
 
 TEST(MissRing, ALongPacketIsKeptWithoutItsOptions) {
