@@ -215,6 +215,37 @@ test('TCP: a client that never reads its replies is held back, not buffered with
   socket.destroy();
 });
 
+test.each(['native', 'dgram'] as const)('a port is served by one server only, over UDP alone too (%s)', async udp => {
+  for (const threads of [1, 2]) {
+    const first = await start(query => answerA(query), { udp, threads, tcp: { enabled: false } });
+    for (const more of [1, 2]) {
+      const options = {
+        listen: [first.address],
+        udp,
+        threads: more,
+        tcp: { enabled: false },
+        cache: { memory: '1MiB' },
+      };
+      const error = await createServer(options).catch((e: unknown) => e);
+      expect(error).toMatchObject({ code: 'ERR_SHARDNS_LISTEN' });
+      expect((error as Error).message).toContain(first.address);
+    }
+    expect(await askUdp(first.address, makeQuery('a.example'))).toBeDefined();
+  }
+});
+
+test.each(['native', 'dgram'] as const)('an address with the interface it is of is listened on (%s)', async udp => {
+  const server = await start(query => answerA(query), { listen: ['[::1%lo]:0'], udp, allow: ['::1'] });
+  expect(server.address).toMatch(/^\[::1%lo\]:\d+$/);
+  expect(rcodeOf((await askUdp(server.address, makeQuery('a.example')))!)).toBe(0);
+  const [reply] = await askTcp(server.server.addresses().tcp[0], [makeQuery('a.example')]);
+  expect(rcodeOf(reply)).toBe(0);
+  const listen = ['[fe80::1%nosuchinterface]:5300'];
+  const error = await createServer({ listen, udp, cache: { memory: '1MiB' } }).catch((e: unknown) => e);
+  expect(error).toMatchObject({ code: 'ERR_SHARDNS_LISTEN' });
+  expect((error as Error).message).toContain(listen[0]);
+});
+
 test('a port in use is one clear error', async () => {
   const socket = createSocket('udp4');
   await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
