@@ -253,7 +253,10 @@ export interface NativePlane {
   replyStale(ticket: number, tenant: number): boolean;
   discard(ticket: number): boolean;
   flush(): void;
+  /** Family, bits and octets of each prefix; none: everybody may ask. */
   setAccess(prefixes: (number | Uint8Array)[]): void;
+  /** Family, bits, octets and tag of each prefix: clients belong to the longest one's, 0 for none. */
+  setViews(prefixes: (number | Uint8Array)[]): void;
   /** @param address 4 or 16 octets */
   setTenant(address: Uint8Array, tenant: number, seconds: number): void;
   forgetTenants(): void;
@@ -281,6 +284,8 @@ export interface RegionMakers<T> {
 
 interface Binding {
   contract: number;
+  /** Those of lib/base/answering-ports.ts. */
+  answeringPorts: number[];
   createCache: RegionMakers<NativeCache>['create'];
   attachCache: RegionMakers<NativeCache>['attach'];
   openCache: RegionMakers<NativeCache>['open'];

@@ -93,6 +93,10 @@ export class UdpPlane implements TenantSink {
   setAccess(prefixes: readonly AddressPrefix[]): void {
     this.#native.setAccess(prefixes.flatMap(one => [one.family, one.bits, one.octets]));
   }
+  /** Whose view a client has, by where it asks from. */
+  setViews(prefixes: readonly (readonly [AddressPrefix, number])[]): void {
+    this.#native.setViews(prefixes.flatMap(([one, tag]) => [one.family, one.bits, one.octets, tag]));
+  }
   setTenant(address: Uint8Array, tenant: number, seconds: number): void {
     if (!this.#closed) this.#native.setTenant(address, tenant, seconds);
   }

@@ -57,8 +57,8 @@ class ClientShares {
   const uint32_t records_count_;
   std::unique_ptr<Record[]> records_;
   std::vector<uint32_t> buckets_;
-  uint32_t free_ = kNone;     // given back
-  uint32_t untouched_ = 0;    // from here on none has been used: their pages neither
+  uint32_t free_ = kNone;   // given back
+  uint32_t untouched_ = 0;  // from here on none has been used: their pages neither
   uint32_t clients_ = 0;
 };
 

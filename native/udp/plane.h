@@ -54,7 +54,10 @@ class Plane {
   bool Discard(uint32_t ticket);
   void Flush();
 
-  void SetAccess(std::vector<Prefix> prefixes);
+  // None: everybody may ask.
+  void SetAccess(const std::vector<Prefix>& prefixes);
+  // Clients belong to the tag of their longest prefix, 0 for none, from now on: no client is unknown any more.
+  void SetViews(std::span<const MappedPrefix> prefixes);
   // Does nothing without tenants.
   void SetTenant(const ClientAddress& client, uint32_t tenant, uint32_t seconds);
   void ForgetTenants();
@@ -79,9 +82,6 @@ class Plane {
   Responder responder_;
   DurationHistogram durations_;
   std::unique_ptr<cache::PrepareScratch> scratch_;
-  // The last lists set. A receiver reads one for no longer than a batch, so the eighth last is in nobody's hands.
-  static constexpr size_t kKeptAccessLists = 8;
-  std::vector<std::unique_ptr<AccessList>> access_lists_;
 };
 
 }  // namespace shardns::udp

@@ -5,8 +5,9 @@
 #include <atomic>
 #include <memory>
 
-#include "udp/access_list.h"
+#include "base/published.h"
 #include "udp/packet_batch.h"
+#include "udp/prefix_map.h"
 
 namespace shardns::udp {
 
@@ -28,9 +29,10 @@ uint64_t MonotonicUs();
 struct ReceiverShared {
   cache::Cache* cache;
   MissRing* ring;
-  // Replaced as a whole; old lists live until the plane ends.
-  std::atomic<const AccessList*> access;
-  const TenantTable* tenants;  // null: everybody is one tenant
+  Published<PrefixMap> access = {};  // 0: may not ask; none published: everybody may
+  // The tags of views, by where a client asks from: everybody's is known. None published: by `tenants`.
+  Published<PrefixMap> views = {};
+  const TenantTable* tenants;  // null, and no views: everybody is one tenant
   void (*wake)(void*);
   void* wake_context;
 };
@@ -66,6 +68,8 @@ class Receiver {
   const Endpoint endpoint_;
   const bool with_local_;
   const uint16_t number_;
+  Published<PrefixMap>::Reader access_;
+  Published<PrefixMap>::Reader views_;
   Responder responder_;
   ReceiveBatch received_;
   SendBatch replies_;

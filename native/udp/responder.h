@@ -77,6 +77,8 @@ class Responder {
     counters_.requests.Add();
     counters_.requests_by_type[query.type < 256 ? query.type : 256].Add();
   }
+  // For a packet that is not even looked at.
+  void CountDropped() { counters_.dropped.Add(); }
   // For replies that were not made by Respond: those after a miss, and refusals.
   void CountReply(const uint8_t* reply) { counters_.responses_by_rcode[wire::Flags(reply) & wire::flag::kRcode].Add(); }
 

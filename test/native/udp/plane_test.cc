@@ -1,6 +1,7 @@
 // The plane over real sockets on loopback, with a thread in JavaScript's place; and the miss ring by itself.
 #include "udp/plane.h"
 
+#include <net/if.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -295,10 +296,18 @@ class Resolver {
 
 class Client {
  public:
-  explicit Client(const udp::Endpoint& server) : fd_(socket(server.address.ss_family, SOCK_DGRAM, 0)) {
+  // `port`: its own; 0 = any.
+  explicit Client(const udp::Endpoint& server, uint16_t port = 0)
+      : fd_(socket(server.address.ss_family, SOCK_DGRAM, 0)) {
+    if (port != 0) {
+      udp::Endpoint own;
+      EXPECT_TRUE(udp::MakeEndpoint("127.0.0.1", port, &own));
+      bound_ = bind(fd_, reinterpret_cast<const sockaddr*>(&own.address), own.length) == 0;
+    }
     EXPECT_EQ(connect(fd_, reinterpret_cast<const sockaddr*>(&server.address), server.length), 0);
   }
   ~Client() { close(fd_); }
+  bool bound() const { return bound_; }
   void Send(const Buffer& query) { EXPECT_EQ(send(fd_, query.data(), query.size(), 0), ssize_t(query.size())); }
   Buffer Receive(int wait_ms = 3000) {
     pollfd poller = {.fd = fd_, .events = POLLIN, .revents = 0};
@@ -310,6 +319,7 @@ class Client {
 
  private:
   int fd_;
+  bool bound_ = true;
 };
 
 TEST(Plane, AnswersHitsMissesAndNoiseFromSeveralThreadsAndStopsCleanly) {
@@ -361,6 +371,116 @@ TEST(Plane, AnswersHitsMissesAndNoiseFromSeveralThreadsAndStopsCleanly) {
   EXPECT_EQ(stats.in_flight, 0u);
   EXPECT_EQ(stats.refused, 1u);
   resolver.Stop();
+}
+
+// A plane on loopback without anybody behind it.
+std::unique_ptr<udp::Plane> PlaneAt(TestCache& t, uint16_t port, uint32_t threads, int* error) {
+  udp::PlaneOptions options;
+  options.endpoints.resize(1);
+  EXPECT_TRUE(udp::MakeEndpoint("127.0.0.1", port, &options.endpoints[0]));
+  options.threads = threads;
+  size_t failed;
+  return udp::Plane::Create(
+      t.cache.get(), options, [](void*) {}, nullptr, error, &failed);
+}
+
+TEST(Plane, OneAddressIsServedByOnePlaneWhateverTheNumberOfItsReceivers) {
+  TestCache t;
+  for (const uint32_t threads : {1u, 3u}) {
+    int error = 0;
+    auto first = PlaneAt(t, 0, threads, &error);
+    ASSERT_NE(first, nullptr);
+    const uint16_t port = first->endpoints()[0].port();
+    for (const uint32_t more : {1u, 2u}) {
+      EXPECT_EQ(PlaneAt(t, port, more, &error), nullptr);
+      EXPECT_EQ(error, -EADDRINUSE);
+    }
+    first.reset();
+    EXPECT_NE(PlaneAt(t, port, threads, &error), nullptr);
+  }
+}
+
+TEST(Plane, PacketsAreDealtOutAmongTheReceiversOfOneAddress) {
+  TestCache t;
+  t.now = static_cast<uint32_t>(MonotonicMs() / 1000);
+  ASSERT_EQ(t.Insert(AResponse("hit.example", 3600)), Status::kOk);
+  int error = 0;
+  const auto plane = PlaneAt(t, 0, 3, &error);
+  ASSERT_NE(plane, nullptr);
+  ASSERT_TRUE(plane->Start());
+  for (int i = 0; i < 100; ++i) {
+    Client client(plane->endpoints()[0]);
+    client.Send(Query("hit.example"));
+    EXPECT_FALSE(client.Receive().empty());
+  }
+}
+
+TEST(Plane, AccessListsAreReplacedWhileReceiversReadThem) {
+  TestCache t;
+  t.now = static_cast<uint32_t>(MonotonicMs() / 1000);
+  ASSERT_EQ(t.Insert(AResponse("hit.example", 3600)), Status::kOk);
+  int error = 0;
+  const auto plane = PlaneAt(t, 0, 2, &error);
+  ASSERT_NE(plane, nullptr);
+  const udp::Prefix loopback = {.address = {127}, .length = 8, .v6 = false};
+  std::vector<udp::Prefix> many(1024, udp::Prefix{.address = {10, 0, 0, 1}, .length = 32, .v6 = false});
+  many.back() = loopback;
+  plane->SetAccess(many);
+  ASSERT_TRUE(plane->Start());
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 2; ++c) {
+    clients.emplace_back([&] {
+      Client client(plane->endpoints()[0]);
+      while (!stop) {
+        client.Send(Query("hit.example"));
+        const Buffer reply = client.Receive();
+        ASSERT_FALSE(reply.empty());
+        EXPECT_EQ(reply[3] & 15, 0);  // every list lets it in
+      }
+    });
+  }
+  for (int round = 0; round < 300; ++round) {
+    plane->SetAccess(many);
+    for (int i = 0; i < 12; ++i) plane->SetAccess({loopback});
+    plane->SetAccess({});
+  }
+  stop = true;
+  for (std::thread& client : clients) client.join();
+}
+
+TEST(Plane, PacketsFromPortsThatAnswerByThemselvesAreDropped) {
+  TestCache t;
+  int error = 0;
+  const auto plane = PlaneAt(t, 0, 1, &error);
+  ASSERT_NE(plane, nullptr);
+  ASSERT_TRUE(plane->Start());
+  Client chargen(plane->endpoints()[0], 19), echo(plane->endpoints()[0], 7), ordinary(plane->endpoints()[0]);
+  if (!chargen.bound() || !echo.bound()) GTEST_SKIP() << "binding port 19 needs the rights of root";
+  for (Client* client : {&chargen, &echo}) {
+    client->Send(Query("a.example"));
+    client->Send({0, 1, 0x28, 0, 0, 0, 0, 0, 0, 0, 0, 0});  // an update: NOTIMP
+    client->Send({0, 1, 1, 0, 0, 9, 0, 0, 0, 0, 0, 0});     // FORMERR
+  }
+  ordinary.Send({0, 1, 1, 0, 0, 9, 0, 0, 0, 0, 0, 0});
+  EXPECT_EQ(ordinary.Receive()[3] & 15, 1);
+  EXPECT_TRUE(chargen.Receive(50).empty());
+  EXPECT_TRUE(echo.Receive(50).empty());
+  udp::PlaneStats stats;
+  plane->ReadStats(&stats);
+  EXPECT_EQ(stats.dropped, 6u);
+  EXPECT_EQ(stats.flights, 0u);
+}
+
+TEST(Endpoint, OfAnAddressWithTheInterfaceItIsOf) {
+  udp::Endpoint endpoint;
+  ASSERT_TRUE(udp::MakeEndpoint("fe80::53%lo", 53, &endpoint));
+  const auto* address = reinterpret_cast<const sockaddr_in6*>(&endpoint.address);
+  EXPECT_EQ(address->sin6_scope_id, if_nametoindex("lo"));
+  ASSERT_TRUE(udp::MakeEndpoint("fe80::53%7", 53, &endpoint));
+  EXPECT_EQ(address->sin6_scope_id, 7u);
+  EXPECT_FALSE(udp::MakeEndpoint("fe80::53%nosuchinterface", 53, &endpoint));
+  EXPECT_FALSE(udp::MakeEndpoint("127.0.0.1%lo", 53, &endpoint));
 }
 
 TEST(Plane, AnAddressInUseIsReportedByItsNumber) {
