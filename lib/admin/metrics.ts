@@ -30,7 +30,7 @@ export class Metrics {
     this.#gauge('shardns_cache_memory_bytes', 'Octets of the cache region', set => set({}, engine.memoryBytes));
     this.#counter('shardns_cache_requests_total', 'Lookups in the cache', [], set => {
       const s = engine.stats();
-      set({}, s.hitsPositive + s.hitsNegative + s.hitsFailure + s.hitsStale + s.misses);
+      set({}, s.hitsPositive + s.hitsNegative + s.hitsFailure + s.hitsStale + s.misses - s.staleAfterMiss);
     });
     this.#counter('shardns_cache_hits_total', 'Hits by kind', ['type'], set => {
       const s = engine.stats();
@@ -93,7 +93,7 @@ export class Metrics {
     );
     this.#counter(
       'shardns_miss_ring_total',
-      'Misses: new flights, queries that joined one, queries that found it full',
+      'Misses: new flights, queries that joined one, queries that found it full, or whose client held its share',
       ['outcome'],
       set => {
         const s = server.plane?.stats();
@@ -101,6 +101,7 @@ export class Metrics {
         set({ outcome: 'flight' }, s.flights);
         set({ outcome: 'joined' }, s.joined);
         set({ outcome: 'full' }, s.full);
+        set({ outcome: 'over_share' }, s.overShare);
       },
     );
     this.#counter('shardns_udp_packets_total', 'Packets of the UDP plane', ['outcome'], set => {
@@ -226,22 +227,18 @@ export class Metrics {
   #requests(set: (labels: Record<string, string>, value: number) => void): void {
     const { server } = this;
     const plane = server.plane?.stats();
-    const { requests } = server.answerer;
-    const byFamily: [string, string, number][] = [
-      ['udp', '1', (plane?.requestsV4 ?? 0) + requests.udp4],
-      ['udp', '2', (plane?.requestsV6 ?? 0) + requests.udp6],
-      ['tcp', '1', requests.tcp4],
-      ['tcp', '2', requests.tcp6],
+    const { requestsByType } = server.answerer;
+    const counted: [proto: string, family: string, byType: (Float64Array | undefined)[]][] = [
+      ['udp', '1', [plane?.requestsByType4, requestsByType.udp4]],
+      ['udp', '2', [plane?.requestsByType6, requestsByType.udp6]],
+      ['tcp', '1', [requestsByType.tcp4]],
+      ['tcp', '2', [requestsByType.tcp6]],
     ];
-    // Types are counted per plane, not per family: they share out over the protocols as the counts do.
-    server.engine.native.responses(this.#responses);
-    for (const [proto, family, total] of byFamily) {
-      if (total > 0) set({ proto, family, type: 'all' }, total);
-    }
-    for (let type = 0; type < TYPES_COUNTED; type++) {
-      const total = this.#responses[RCODES_COUNTED + type] + (plane?.requestsByType[type] ?? 0);
-      if (total > 0)
-        set({ proto: 'any', family: 'any', type: LABELLED_TYPES.has(type) ? typeName(type) : 'other' }, total);
+    for (const [proto, family, byType] of counted) {
+      for (let type = 0; type < TYPES_COUNTED; type++) {
+        const total = byType.reduce((sum, counts) => sum + (counts?.[type] ?? 0), 0);
+        if (total > 0) set({ proto, family, type: LABELLED_TYPES.has(type) ? typeName(type) : 'other' }, total);
+      }
     }
   }
 

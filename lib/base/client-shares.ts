@@ -13,6 +13,11 @@ export function clientOf(address: string): string {
   return mapped ? octets.subarray(12).join('.') : Buffer.from(octets.subarray(0, 7)).toString('hex');
 }
 
+/** What one client may hold of `all`: never nothing. */
+export function shareOf(all: number, share: number): number {
+  return Math.max(1, Math.floor(all * share));
+}
+
 export class ClientShares {
   readonly #held = new Map<string, number>();
 

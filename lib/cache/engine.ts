@@ -35,6 +35,8 @@ export interface AnswerOptions {
   udp?: boolean;
   allowStale?: boolean;
   tenant?: number;
+  /** What counts in the statistics: the question, and with it all; the reply only, or nothing, where it was counted before. */
+  counts?: 'question' | 'reply' | 'nothing';
 }
 
 export interface Peeked {
@@ -130,8 +132,11 @@ export class Engine implements Disposable {
   answer(query: Uint8Array, options: AnswerOptions = {}): number {
     if (query.length > MAX_MESSAGE_SIZE) return 0;
     this.query.set(query);
+    const { counts } = options;
     this.#control[Control.flags] =
-      (options.udp ? ControlFlag.udp : 0) | (options.allowStale ? ControlFlag.allowStale : 0);
+      (options.udp ? ControlFlag.udp : 0) |
+      (options.allowStale ? ControlFlag.allowStale : 0) |
+      (counts === 'nothing' ? ControlFlag.countNothing : counts === 'reply' ? ControlFlag.countReply : 0);
     this.#control[Control.tenant] = options.tenant ?? 0;
     this.#control[Control.queryLength] = query.length;
     return this.native.answer();
@@ -142,6 +147,10 @@ export class Engine implements Disposable {
     this.#control[Control.tenant] = 0;
     this.#control[Control.queryLength] = length;
     return this.native.answer();
+  }
+  /** QTYPE of what was answered or refused last; 0 where it had none. */
+  get queryType(): number {
+    return this.#control[Control.type];
   }
   /** Whether the last hit was the one chosen to refresh its entry. */
   get refreshDue(): boolean {

@@ -33,9 +33,12 @@ export const Control = {
   nextBucket: 6,
   buckets: 7,
   queryLength: 8,
-  words: 9,
+  /** Of the query that was answered or refused; 0 where it has none. */
+  type: 9,
+  words: 10,
 } as const;
-export const ControlFlag = { udp: 1, allowStale: 2 } as const;
+/** `countReply`: the question was counted before; `countNothing`: nor does the reply count. */
+export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8 } as const;
 /** `authoritative` is no part of the key: the answer inserted is our own. */
 export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2, authoritative: 4, adUnknown: 8 } as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
@@ -91,6 +94,8 @@ export const CACHE_STATS = [
   'liveBytes',
   'rebuilds',
   'recoveries',
+  /** Of `hitsStale`: questions that had been counted as misses before. */
+  'staleAfterMiss',
 ] as const;
 export type CacheStats = Record<(typeof CACHE_STATS)[number], number>;
 
@@ -232,19 +237,21 @@ const PLANE_STATS_SCALARS = [
   'flights',
   'joined',
   'full',
+  'overShare',
   'refreshes',
   'inFlight',
   'waiting',
 ] as const;
 export interface PlaneStats extends Record<(typeof PLANE_STATS_SCALARS)[number], number> {
   responsesByRcode: Float64Array;
-  requestsByType: Float64Array;
+  requestsByType4: Float64Array;
+  requestsByType6: Float64Array;
   /** Bucket i counts durations below 2^i microseconds; the last takes the rest. */
   durations: Float64Array;
   durationSumUs: number;
   memoryBytes: number;
 }
-const PLANE_STATS_WORDS = PLANE_STATS_SCALARS.length + RCODES_COUNTED + TYPES_COUNTED + DURATION_BUCKETS + 2;
+const PLANE_STATS_WORDS = PLANE_STATS_SCALARS.length + RCODES_COUNTED + 2 * TYPES_COUNTED + DURATION_BUCKETS + 2;
 
 export interface NativePlane {
   start(): boolean;
@@ -258,7 +265,10 @@ export interface NativePlane {
   replyStale(ticket: number, tenant: number): boolean;
   discard(ticket: number): boolean;
   flush(): void;
+  /** Family, bits and octets of each prefix; none: everybody may ask. */
   setAccess(prefixes: (number | Uint8Array)[]): void;
+  /** Family, bits, octets and tag of each prefix: clients belong to the longest one's, 0 for none. */
+  setViews(prefixes: (number | Uint8Array)[]): void;
   /** @param address 4 or 16 octets */
   setTenant(address: Uint8Array, tenant: number, seconds: number): void;
   forgetTenants(): void;
@@ -288,6 +298,8 @@ export interface RegionMakers<T> {
 
 interface Binding {
   contract: number;
+  /** Those of lib/base/answering-ports.ts. */
+  answeringPorts: number[];
   createCache: RegionMakers<NativeCache>['create'];
   attachCache: RegionMakers<NativeCache>['attach'];
   openCache: RegionMakers<NativeCache>['open'];
@@ -302,6 +314,9 @@ interface Binding {
       pin: number;
       flights: number;
       waiters: number;
+      /** What one client may hold of them. */
+      clientFlights: number;
+      clientWaiters: number;
       /** Clients whose tenants are remembered; 0 = there are no tenants. */
       tenantClients: number;
       receiveBufferBytes: number;
@@ -357,7 +372,8 @@ export function readPlaneStats(plane: NativePlane): PlaneStats {
       number
     >),
     responsesByRcode: take(RCODES_COUNTED),
-    requestsByType: take(TYPES_COUNTED),
+    requestsByType4: take(TYPES_COUNTED),
+    requestsByType6: take(TYPES_COUNTED),
     durations: take(DURATION_BUCKETS),
     durationSumUs: take(1)[0],
     memoryBytes: take(1)[0],

@@ -12,7 +12,7 @@ import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Flag, Rcode, Type, typeName } from '../wire/iana.js';
 import { buildResponseOrFailure, decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
-import { encodeName, nameKey } from '../wire/name.js';
+import { encodeName } from '../wire/name.js';
 import { responseRcode } from '../wire/options.js';
 import { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
@@ -20,6 +20,7 @@ import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { answerChaos, type ServerIdentity } from './chaos.js';
 import { checkTenant, type ClientTenants } from './client-tenants.js';
 import { FailureHistory } from './failure-history.js';
+import { flightKey } from './flight-key.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
 import type { LocalAnswers } from './local-answers.js';
 import type { Recursor } from './recurse/recursor.js';
@@ -152,7 +153,7 @@ export class Resolver {
   #resolve(query: Query, asker: KnownAsker): Promise<Resolution> {
     const { tenant } = asker;
     const cached: Resolution = { kind: 'cached', tenant };
-    const code = query.dnsClass === Class.IN ? this.engine.answer(query.message, { tenant }) : -1;
+    const code = query.dnsClass === Class.IN ? this.engine.answer(query.message, { tenant, counts: 'nothing' }) : -1;
     if (code >= 0) return Promise.resolve(cached);
     const recursive = this.recursor?.serves(query.name, query.type) === true;
     // A recursor has the RRsets for it.
@@ -218,7 +219,7 @@ export class Resolver {
     const { engine } = this;
     let length = 0;
     if (resolution.kind === 'cached') {
-      length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant });
+      length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant, counts: 'reply' });
     } else if (resolution.kind === 'message') {
       const wall = this.clock.wallSeconds();
       length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError);
@@ -270,9 +271,8 @@ export class Resolver {
   }
 
   #join(query: Query, asker: KnownAsker, stale: Resolution | undefined): Promise<Resolution> {
-    // What a recursor finds says the same to all of them.
     const asksUpstream = this.recursor?.serves(query.name, query.type) !== true;
-    const key = flightKey(query, asker.tenant, asksUpstream && query.authenticData);
+    const key = flightKey(query, asker.tenant, this.options.forwardClientSubnet);
     const existing = this.#flights.get(key);
     if (existing !== undefined) {
       this.stats.coalesced++;
@@ -538,7 +538,7 @@ export class Resolver {
     if (resolution.kind === 'error') return resolution;
     let octets: Uint8Array;
     if (resolution.kind === 'cached') {
-      const length = this.engine.answer(asked.message, { allowStale: true, tenant });
+      const length = this.engine.answer(asked.message, { allowStale: true, tenant, counts: 'nothing' });
       if (length <= 0) return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
       octets = this.engine.reply.slice(0, length);
     } else {
@@ -574,17 +574,6 @@ const PASSED_ON = new Set<number>([Rcode.FORMERR, Rcode.NOTIMP, Rcode.REFUSED, R
 function failureRcode(response: Uint8Array): number {
   const rcode = responseRcode(response);
   return PASSED_ON.has(rcode) ? rcode : Rcode.SERVFAIL;
-}
-
-function flightKey(query: Query, tenant: number, authenticData: boolean): string {
-  const bits =
-    (query.dnssecOk ? 1 : 0) |
-    (query.checkingDisabled ? 2 : 0) |
-    (query.recursionDesired ? 4 : 0) |
-    (authenticData && !query.dnssecOk ? 8 : 0);
-  const subnet = query.clientSubnet;
-  const key = `${tenant} ${query.type} ${query.dnsClass} ${bits} ${nameKey(query.name)}`;
-  return subnet === undefined ? key : `${key} ${subnet.family}/${subnet.sourcePrefix}/${subnet.address.join('.')}`;
 }
 
 function infoOf(query: Query, asker: Asker): QueryInfo {

@@ -3,12 +3,14 @@
 import { type BlockList, isIPv6 } from 'node:net';
 import type { Clock } from '../base/clock.js';
 import type { Engine } from '../cache/engine.js';
-import { DURATION_BUCKETS, NO_EXTENDED_ERROR, UNKNOWN_TENANT } from '../native/binding.js';
+import { DURATION_BUCKETS, NO_EXTENDED_ERROR, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
 import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 
 export type ListenerAsker = Asker & { protocol: 'udp' | 'tcp'; client: { address: string; port: number } };
+
+const byType = (): Float64Array => new Float64Array(TYPES_COUNTED);
 
 export class Answerer {
   /** Who may ask; undefined = everybody. */
@@ -17,6 +19,8 @@ export class Answerer {
   readonly durations = new Float64Array(DURATION_BUCKETS);
   durationSumUs = 0;
   readonly requests = { udp4: 0, udp6: 0, tcp4: 0, tcp6: 0 };
+  /** The same by type: the last counts every type above 255. */
+  readonly requestsByType = { udp4: byType(), udp6: byType(), tcp4: byType(), tcp6: byType() };
 
   constructor(
     private readonly engine: Engine,
@@ -29,18 +33,20 @@ export class Answerer {
     const udp = asker.protocol === 'udp';
     const began = this.clock.nowMs();
     const v6 = isIPv6(asker.client.address);
-    this.requests[`${asker.protocol}${v6 ? 6 : 4}`]++;
     const done = (octets: Uint8Array | undefined): void => {
       this.#count((this.clock.nowMs() - began) * 1000);
       reply(octets);
     };
     if (this.access !== undefined && !this.access.check(asker.client.address, v6 ? 'ipv6' : 'ipv4')) {
-      done(this.#reply(this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, udp)));
+      const refused = this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, udp);
+      this.#countRequest(asker.protocol, v6);
+      done(this.#reply(refused));
       return;
     }
     const { tenants } = this.resolver;
     const tenant = tenants === undefined ? 0 : tenants.tenantOf(asker.client.address);
     const length = this.engine.answer(message, { udp, tenant: tenant ?? UNKNOWN_TENANT });
+    this.#countRequest(asker.protocol, v6);
     if (length >= 0) {
       const octets = this.#reply(length);
       if (this.engine.refreshDue) this.resolver.prefetch(new Query(Uint8Array.from(message)), tenant);
@@ -64,6 +70,7 @@ export class Answerer {
     const { tenants } = this.resolver;
     const tenant = tenants === undefined ? 0 : (tenants.tenantOf(client.address) ?? UNKNOWN_TENANT);
     let length = this.engine.answer(message, { udp: true, allowStale: true, tenant });
+    this.#countRequest('udp', isIPv6(client.address));
     if (length < 0) length = this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, true);
     return this.#reply(length);
   }
@@ -74,6 +81,13 @@ export class Answerer {
 
   #reply(length: number): Uint8Array | undefined {
     return length === 0 ? undefined : this.engine.reply.slice(0, length);
+  }
+
+  /** Of the query that was answered or refused last. */
+  #countRequest(protocol: 'udp' | 'tcp', v6: boolean): void {
+    const way = `${protocol}${v6 ? 6 : 4}` as const;
+    this.requests[way]++;
+    this.requestsByType[way][Math.min(this.engine.queryType, TYPES_COUNTED - 1)]++;
   }
 
   #count(us: number): void {

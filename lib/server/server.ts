@@ -347,7 +347,7 @@ export class Server implements AsyncDisposable {
         threads: threadsOf(settings),
         pin: settings.pin,
         ...settings.missRing,
-        tenantClients: sortsClients(settings) ? settings.tenants.clients : 0,
+        tenantClients: settings.tenants.enabled ? settings.tenants.clients : 0,
         receiveBufferBytes: settings.receiveBufferBytes,
       });
     } else {
@@ -414,8 +414,10 @@ export class Server implements AsyncDisposable {
   #applyTenants(settings: ServerSettings): void {
     this.plane?.forgetTenants();
     const { clients, seconds } = settings.tenants;
+    const views = viewsOf(settings);
+    if (views !== undefined) this.plane?.setViews(views.prefixes);
     this.resolver.tenants = sortsClients(settings)
-      ? new ClientTenants(this.#clock, clients, seconds, viewsOf(settings))
+      ? new ClientTenants(this.#clock, clients, seconds, views)
       : undefined;
     if (this.resolver.tenants !== undefined) this.resolver.tenants.sink = this.plane;
   }

@@ -2,6 +2,7 @@
 //
 // Bound: `maxUnderWay` queries waiting for the resolver; beyond it a query gets a stale answer or SERVFAIL at once.
 import { createSocket, type Socket } from 'node:dgram';
+import { answersByItself } from '../base/answering-ports.js';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Answerer } from './answerer.js';
@@ -11,7 +12,7 @@ export class UdpListener {
   #underWay = 0;
   #closed = false;
   port = 0;
-  readonly stats = { sent: 0, sendFailed: 0, full: 0 };
+  readonly stats = { sent: 0, sendFailed: 0, full: 0, dropped: 0 };
 
   constructor(
     readonly at: SocketAddress,
@@ -59,6 +60,10 @@ export class UdpListener {
   }
 
   #onMessage(message: Buffer, client: { address: string; port: number }): void {
+    if (answersByItself(client.port)) {
+      this.stats.dropped++;
+      return;
+    }
     if (this.#underWay >= this.maxUnderWay) {
       this.stats.full++;
       this.#send(this.answerer.answerAtOnce(message, client), client);

@@ -3,6 +3,7 @@
 //
 // Each wake-up takes at most 256 flights, so that a flood of misses cannot starve the event loop.
 import { formatAddress, formatSocketAddress, type SocketAddress } from '../base/address.js';
+import { shareOf } from '../base/client-shares.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Engine } from '../cache/engine.js';
@@ -30,6 +31,8 @@ export interface UdpPlaneOptions {
   pin: boolean;
   flights: number;
   waiters: number;
+  /** Share of both that one client may hold. */
+  clientShare: number;
   tenantClients: number;
   receiveBufferBytes: number;
 }
@@ -59,6 +62,8 @@ export class UdpPlane implements TenantSink {
           pin: options.pin ? 1 : 0,
           flights: options.flights,
           waiters: options.waiters,
+          clientFlights: shareOf(options.flights, options.clientShare),
+          clientWaiters: shareOf(options.waiters, options.clientShare),
           tenantClients: options.tenantClients,
           receiveBufferBytes: options.receiveBufferBytes,
         },
@@ -87,6 +92,10 @@ export class UdpPlane implements TenantSink {
   }
   setAccess(prefixes: readonly AddressPrefix[]): void {
     this.#native.setAccess(prefixes.flatMap(one => [one.family, one.bits, one.octets]));
+  }
+  /** Whose view a client has, by where it asks from. */
+  setViews(prefixes: readonly (readonly [AddressPrefix, number])[]): void {
+    this.#native.setViews(prefixes.flatMap(([one, tag]) => [one.family, one.bits, one.octets, tag]));
   }
   setTenant(address: Uint8Array, tenant: number, seconds: number): void {
     if (!this.#closed) this.#native.setTenant(address, tenant, seconds);

@@ -27,11 +27,15 @@ enum ControlWord : size_t {
   kFreqWord = 5,
   // 6 and 7: CacheObject::kListWord
   kLengthWord = 8,
-  kControlWords = 9
+  kTypeWord = 9,
+  kControlWords = 10
 };
 constexpr size_t kLeastRoom = 1024;  // of a reply's buffer
 constexpr uint32_t kFlagUdp = 1;
 constexpr uint32_t kFlagAllowStale = 2;
+// The question was counted before: only the reply counts; nothing does.
+constexpr uint32_t kFlagCountReply = 4;
+constexpr uint32_t kFlagCountNothing = 8;
 
 constexpr uint32_t kVariantDnssecOk = 1;
 constexpr uint32_t kVariantCheckingDisabled = 2;
@@ -64,7 +68,10 @@ struct CacheMethods {
     return {.now = now,
             .tenant = control[kTenantWord],
             .udp = (control[kFlagsWord] & kFlagUdp) != 0,
-            .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0};
+            .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0,
+            .counting = (control[kFlagsWord] & kFlagCountNothing) != 0 ? udp::Counting::kNothing
+                        : (control[kFlagsWord] & kFlagCountReply) != 0 ? udp::Counting::kReply
+                                                                       : udp::Counting::kQuestion};
   }
   static int32_t AnswerInto(Object* self, uint32_t* control, Bytes query, MutableBytes reply) {
     wire::Query parsed;
@@ -73,6 +80,7 @@ struct CacheMethods {
     if (control != nullptr) {
       control[kRefreshWord] = response.answer.refresh;
       control[kOutcomeWord] = static_cast<uint32_t>(response.answer.outcome);
+      control[kTypeWord] = parsed.type;
     }
     return ResultOf(response);
   }
@@ -386,7 +394,9 @@ struct CacheMethods {
     const MutableBytes reply = self->reply_.Fetch(env);
     if (reply.empty()) return ThrowGone(env);
     wire::Query query;
-    if (wire::ParseQuery(self->Own(packet), &query) == wire::QueryVerdict::kDrop) return Int(env, 0);
+    const bool drop = wire::ParseQuery(self->Own(packet), &query) == wire::QueryVerdict::kDrop;
+    if (uint32_t* control = self->control(env)) control[kTypeWord] = query.type;
+    if (drop) return Int(env, 0);
     const size_t length = self->responder_.Refuse(query, static_cast<uint16_t>(rcode),
                                                   static_cast<uint16_t>(extended_error), Args(env, self).udp, reply);
     if (length != 0) self->responder_.CountReply(reply.data());

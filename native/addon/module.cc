@@ -2,6 +2,7 @@
 #include "addon/byte_cache_object.h"
 #include "addon/plane_object.h"
 #include "addon/region_argument.h"
+#include "udp/answering_ports.h"
 
 namespace shardns::addon {
 
@@ -24,6 +25,11 @@ static napi_value Init(napi_env env, napi_value exports) {
     napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.callback, nullptr, &value);
     napi_set_named_property(env, exports, function.name, value);
   }
+  napi_value ports;
+  napi_create_array(env, &ports);
+  uint32_t count = 0;
+  for (const uint16_t port : udp::kAnsweringPorts) napi_set_element(env, ports, count++, Int(env, port));
+  napi_set_named_property(env, exports, "answeringPorts", ports);
   napi_set_named_property(env, exports, "contract", Int(env, 5));
   return exports;
 }

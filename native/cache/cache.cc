@@ -111,6 +111,7 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
   wire::ClientSubnet echoed = subnet;
   AnswerArgs scoped = args;
   scoped.reply_subnet = &echoed;
+  scoped.miss_counts = false;  // there are other scopes to look for
   Variant variant = VariantOf(*args.query, args.tenant);
   Key key;
   for (int prefix = subnet.source_prefix; prefix > 0; --prefix) {
@@ -125,6 +126,7 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
   }
   variant.scope = {};
   echoed.scope_prefix = 0;
+  scoped.miss_counts = true;
   MakeKey(secret(), args.query->name(), args.query->type, variant, &key);
   AnswerAtLength(scoped, key, reader, out, answer);
 }
@@ -134,7 +136,7 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
 [[gnu::always_inline]] inline bool Cache::AnswerPlainly(const AnswerArgs& args, const Lookup& lookup, Reader* reader,
                                                         MutableBytes out, Answer* answer) const {
   const Key& key = lookup.key;
-  if (lookup.candidate == nullptr || tunables_.Is(mode::kRotate | mode::kOriginalTtl) ||
+  if (lookup.candidate == nullptr || args.again || tunables_.Is(mode::kRotate | mode::kOriginalTtl) ||
       (key.flags & entry_flag::kExtra) != 0 || out.size() < AnswerFormat::kLeastRoom) [[unlikely]] {
     return false;
   }
@@ -180,6 +182,12 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
   const uint32_t stale_window = tunables_.stale_window_seconds.load(std::memory_order_relaxed);
   const uint32_t stale_ttl = tunables_.stale_ttl_seconds.load(std::memory_order_relaxed);
   ReaderCounters& counters = reader->of(ShardOf(key.hash, shard_mask_));
+  const auto count = [&](Counter& counter) {
+    if (!args.again) counter.Add();
+  };
+  const auto count_miss = [&] {
+    if (args.miss_counts) count(counters.misses);
+  };
   Found found;
   shard_of(key).Find({.key = key,
                       .age_ttls = !tunables_.Is(mode::kOriginalTtl),
@@ -197,7 +205,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
                          TicksUntil(super_->failures_until.load(std::memory_order_relaxed), args.now) > 0;
     if (!(usable && args.allow_stale)) {
       if (!failing) {
-        counters.misses.Add();
+        count_miss();
         return;
       }
       uint8_t reply[wire::kPlainUdpSize + kLooseSlack];
@@ -207,7 +215,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
       Found failure;
       shard_of(failure_key).Find({.key = failure_key, .now = args.now}, reply, &counters, &failure);
       if (!failure.found || Forgotten(failure, failure_key) || Taken()) {
-        counters.misses.Add();
+        count_miss();
         return;
       }
       if (!usable) {
@@ -217,25 +225,27 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
             {.udp = args.udp, .udp_size = static_cast<uint16_t>(tunables_.udp_size.load(std::memory_order_relaxed))},
             wire::ede::kCachedError, out);
         answer->outcome = Outcome::kFailureHit;
-        counters.hits_failure.Add();
+        count(counters.hits_failure);
         return;
       }
     }
     if (remaining > 0) {
       answer->outcome = Outcome::kHit;
-      counters.hits_positive.Add();
+      count(counters.hits_positive);
     } else {
       answer->outcome = Outcome::kStaleHit;
       counters.hits_stale.Add();
+      if (args.again) counters.stale_after_miss.Add();
     }
   } else {
     answer->outcome = Outcome::kHit;
     if ((found.header.flags & entry_flag::kNegative) != 0) {
-      counters.hits_negative.Add();
+      count(counters.hits_negative);
     } else {
-      counters.hits_positive.Add();
+      count(counters.hits_positive);
     }
-    if (ChooseRefresh(
+    if (!args.again &&
+        ChooseRefresh(
             {.remaining = remaining, .lifetime = found.header.expires - found.header.stored, .freq = found.freq},
             found.slot, Slot(found.slot_word), reader)) {
       answer->refresh = true;

@@ -46,6 +46,9 @@ struct AnswerArgs {
   uint32_t tenant = 0;
   bool udp = true;
   bool allow_stale = false;  // answer from an expired entry at once
+  // The question was looked up, and counted, before: this time only a stale answer counts, and no refresh is asked for.
+  bool again = false;
+  bool miss_counts = true;  // not where another key is looked up next
   const wire::ClientSubnet* reply_subnet = nullptr;
 };
 

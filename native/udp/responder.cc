@@ -41,7 +41,6 @@ size_t Responder::FinishResponse(const wire::Query& query, const cache::PrepareA
 
 bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out,
                              Response* response) {
-  counters_.requests.Add();
   const QueryVerdict verdict = wire::ParseQuery(packet, query);
   response->query_verdict = verdict;
   if (verdict == QueryVerdict::kAnswer) [[likely]]
@@ -141,7 +140,7 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
     if (step - kAnswer < count) answer(step - kAnswer);
   }
   for (size_t i = 0; i < packets.size(); ++i) {
-    counters_.requests_by_type[queries[i].type < 256 ? queries[i].type : 256].Add();
+    CountQuestion(queries[i]);
     Count(responses[i], outs[i]);
   }
 }

@@ -31,10 +31,14 @@ test('a stampede of 10,000 packets on one name is one upstream query and 10,000 
   const released = new Promise<void>(resolve => {
     release = resolve;
   });
-  const server = await start(async query => {
-    await released;
-    return answerA(query);
-  });
+  const server = await start(
+    async query => {
+      await released;
+      return answerA(query);
+    },
+    // All of them come from one client, and wait in one flight.
+    { missRing: { waiters: 65_536, clientShare: 1 } },
+  );
   server.server.upstreams[0].succeeded(3000); // a server known to be slow is not asked twice
   const { port } = createAddress(server.address);
   const socket = createSocket({ type: 'udp4', recvBufferSize: 16 << 20 });
@@ -59,7 +63,7 @@ test('a stampede of 10,000 packets on one name is one upstream query and 10,000 
 test('a full miss ring answers SERVFAIL at once, counts it, and works again afterwards', async () => {
   let silent = true;
   const server = await start(query => (silent ? undefined : answerA(query)), {
-    missRing: { flights: 16, waiters: 16 },
+    missRing: { flights: 16, waiters: 64, clientShare: 1 },
     upstream: { deadlineMs: 1500 },
   });
   const asking = Array.from({ length: 40 }, (_, i) => askUdp(server.address, makeQuery(`n${i}.example`), 3000));
@@ -209,6 +213,37 @@ test('TCP: a client that never reads its replies is held back, not buffered with
   expect(asked).toBeGreaterThan(5);
   expect(asked).toBeLessThan(1500);
   socket.destroy();
+});
+
+test.each(['native', 'dgram'] as const)('a port is served by one server only, over UDP alone too (%s)', async udp => {
+  for (const threads of [1, 2]) {
+    const first = await start(query => answerA(query), { udp, threads, tcp: { enabled: false } });
+    for (const more of [1, 2]) {
+      const options = {
+        listen: [first.address],
+        udp,
+        threads: more,
+        tcp: { enabled: false },
+        cache: { memory: '1MiB' },
+      };
+      const error = await createServer(options).catch((e: unknown) => e);
+      expect(error).toMatchObject({ code: 'ERR_SHARDNS_LISTEN' });
+      expect((error as Error).message).toContain(first.address);
+    }
+    expect(await askUdp(first.address, makeQuery('a.example'))).toBeDefined();
+  }
+});
+
+test.each(['native', 'dgram'] as const)('an address with the interface it is of is listened on (%s)', async udp => {
+  const server = await start(query => answerA(query), { listen: ['[::1%lo]:0'], udp, allow: ['::1'] });
+  expect(server.address).toMatch(/^\[::1%lo\]:\d+$/);
+  expect(rcodeOf((await askUdp(server.address, makeQuery('a.example')))!)).toBe(0);
+  const [reply] = await askTcp(server.server.addresses().tcp[0], [makeQuery('a.example')]);
+  expect(rcodeOf(reply)).toBe(0);
+  const listen = ['[fe80::1%nosuchinterface]:5300'];
+  const error = await createServer({ listen, udp, cache: { memory: '1MiB' } }).catch((e: unknown) => e);
+  expect(error).toMatchObject({ code: 'ERR_SHARDNS_LISTEN' });
+  expect((error as Error).message).toContain(listen[0]);
 });
 
 test('a port in use is one clear error', async () => {
