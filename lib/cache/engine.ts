@@ -9,6 +9,7 @@ import {
   MISS_WITH_STALE,
   type NativeCache,
   readCacheStats,
+  Status,
   TICKS_PER_SECOND,
   TUNABLES,
   type Tunables,
@@ -101,6 +102,9 @@ export function variantFlags(variant: Variant): number {
   return (variant.dnssecOk ? VariantFlag.dnssecOk : 0) | (variant.checkingDisabled ? VariantFlag.checkingDisabled : 0);
 }
 
+/** A lifetime from here on is told by TTLs alone: seven days, the most that a TTL counts (RFC 8767 section 4). */
+const LONGEST_MS = 7 * 86_400_000;
+
 const REPLY_ROOM = MAX_MESSAGE_SIZE + 64;
 
 export class Engine implements Disposable {
@@ -164,12 +168,18 @@ export class Engine implements Disposable {
     { scope, adUnknown = false }: { scope?: Uint8Array; adUnknown?: boolean } = {},
   ): number {
     const flags = variantFlags(variant) | (adUnknown ? VariantFlag.adUnknown : 0);
-    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, scope);
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, scope, 0);
   }
-  /** The same for an answer of our own: AA stays as it is. */
-  insertOwn(response: Uint8Array, variant: Variant, wallSeconds: number): number {
+  /**
+   * The same for an answer of our own: AA stays as it is.
+   * @param livesMs what is left of the data it was made of, where that is known better than in whole seconds: it never
+   * lives longer. Infinity: as long as its TTLs say.
+   */
+  insertOwn(response: Uint8Array, variant: Variant, wallSeconds: number, livesMs = Infinity): number {
     const flags = variantFlags(variant) | VariantFlag.authoritative;
-    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
+    const ticks = livesMs < LONGEST_MS ? Math.floor((livesMs * TICKS_PER_SECOND) / 1000) : undefined;
+    if (ticks !== undefined && ticks <= 0) return Status.zeroTtl;
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined, ticks ?? 0);
   }
   /** Notes a resolution failure beside the answer, which it never displaces (RFC 9520). */
   insertFailure(name: Uint8Array, type: number, variant: Variant, ttlSeconds: number, rcode: number): void {

@@ -137,6 +137,7 @@ export interface NativeCache extends NativeRegion {
     tenant: number,
     wallSeconds: number,
     scope: Uint8Array | undefined,
+    lifetimeTicks: number,
   ): number;
   insertFailure(
     name: Uint8Array,

@@ -184,17 +184,18 @@ struct CacheMethods {
     std::memcpy(scope->address, bytes.data() + 2, bytes.size() - 2);
     return true;
   }
-  // insert(response, variantFlags, tenant, wallSeconds, scope) -> seconds it may live, or a negative Status
+  // insert(response, variantFlags, tenant, wallSeconds, scope, lifetimeTicks) -> seconds it may live, or a negative
+  // Status; lifetimeTicks 0 = by its TTLs
   static napi_value Insert(napi_env env, napi_callback_info info) {
-    Arguments<5> args(env, info);
+    Arguments<6> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     MutableBytes response;
     cache::InsertArgs insert;
-    if (args.count != 5 || !GetBytes(env, args.values[0], &response) ||
+    if (args.count != 6 || !GetBytes(env, args.values[0], &response) ||
         !GetVariant(env, args.values[1], args.values[2], &insert.variant) ||
         !GetUint32(env, args.values[3], &insert.prepare.wall_seconds) ||
-        !GetScope(env, args.values[4], &insert.variant.scope)) {
+        !GetScope(env, args.values[4], &insert.variant.scope) || !GetUint32(env, args.values[5], &insert.lifetime)) {
       return ThrowArgument(env);
     }
     uint32_t flags = 0;

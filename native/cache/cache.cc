@@ -247,6 +247,8 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
 Status Cache::Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage* image) {
   const Status prepared = Prepare(args.prepare, scratch, image);
   if (prepared != Status::kOk) return prepared;
+  // Whatever shortens its TTLs by a second or more, a ceiling or a signature, shortens its life.
+  if (args.lifetime < TicksFromSeconds(image->ttl_seconds) + kTicksPerSecond) image->lifetime = args.lifetime;
   if (args.variant.scope.family != 0) NoteScope(args.variant.scope);
   Key key;
   KeyOf(image->message, args.variant, &key);

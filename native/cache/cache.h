@@ -53,6 +53,9 @@ struct InsertArgs {
   PrepareArgs prepare = {};
   Variant variant = {};
   Ticks now = 0;
+  // What is left of the data that the message was made of, which is known better than in its TTLs' whole seconds: it
+  // ends then and not up to a second later (RFC 1035 section 3.2.1). 0 = by its TTLs.
+  Ticks lifetime = 0;
 };
 
 struct FailureArgs {
