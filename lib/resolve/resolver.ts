@@ -199,7 +199,8 @@ export class Resolver {
     if (signed === undefined || signed.remainingSeconds <= 0) return false;
     try {
       const message = withoutDnssec(signed.message);
-      return this.engine.insertOwn(message, variantOf(query, tenant), this.clock.wallSeconds()) > 0;
+      const livesMs = signed.remainingSeconds * 1000;
+      return this.engine.insertOwn(message, variantOf(query, tenant), this.clock.wallSeconds(), livesMs) > 0;
     } catch {
       return false; // the memory may be a stranger's
     }
@@ -476,10 +477,10 @@ export class Resolver {
     }
   }
 
-  /** Stores a response of our own making and passes it on. */
-  #keep(query: Query, asker: KnownAsker, message: Uint8Array): Resolution {
+  /** Stores a response of our own making, for no longer than `livesMs`, and passes it on. */
+  #keep(query: Query, asker: KnownAsker, message: Uint8Array, livesMs?: number): Resolution {
     const variant = variantOf(query, asker.tenant);
-    const stored = this.engine.insertOwn(message, variant, this.clock.wallSeconds());
+    const stored = this.engine.insertOwn(message, variant, this.clock.wallSeconds(), livesMs);
     // What may not be kept still puts an end to what was there before (RFC 8767 section 4).
     if (stored <= 0) this.engine.remove(query.name, query.type, variant);
     return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };

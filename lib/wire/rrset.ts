@@ -17,8 +17,8 @@ export interface Rrset {
 /** Signatures of one RRset that are looked at and kept; more are an attack on validators (CVE-2023-50387). */
 const MAX_SIGNATURES = 8;
 
-/** Bit 31 of a TTL makes it as good as zero (RFC 2181 section 8). */
-const plainTtl = (ttl: number): number => (ttl > 0x7fffffff ? 0 : ttl);
+/** A TTL with bit 31 is a large one (RFC 8767 section 4, which changes RFC 2181 section 8); who keeps it has a ceiling. */
+const plainTtl = (ttl: number): number => Math.min(ttl, 0x7fffffff);
 
 const equalOctets = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 

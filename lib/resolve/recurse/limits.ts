@@ -18,6 +18,9 @@ export const RECURSION_LIMITS = {
   addresslessInAll: 8,
   /** Records of one NS set that are looked at (Unbound: 20). */
   nsRecords: 20,
+  /** Records of a response, and of one RRset in it, beyond which it is useless (CVE-2024-1737; BIND: 100 an RRset). */
+  responseRecords: 500,
+  rrsetRecords: 100,
   /** Tries at one server for one question; the others come first. */
   triesPerServer: 3,
   /** Tries at all servers of a zone for one question. */
@@ -34,6 +37,8 @@ export const RECURSION_LIMITS = {
   servers: 10_000,
   /** Seconds for which a denial without an SOA is believed (RFC 2308 section 5 advises none; Unbound and Knot: 5). */
   unprovenDenialTtl: 5,
+  /** Seconds that stale data is shown with at the least, unless the operator wants less (RFC 8767 section 4). */
+  staleTtl: 30,
   /** After a failed priming the hints are used for so long. */
   primingRetryMs: 5000,
 } as const;

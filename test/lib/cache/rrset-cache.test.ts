@@ -47,7 +47,7 @@ describe('the RRset cache', () => {
     expect(cache.get(name, Type.A)!.rrset.data[0][3]).toBe(3);
   });
   test('keeps glue apart from answers', () => {
-    cache.putGlue(a(1));
+    cache.putGlue(a(1), 60_000);
     expect(cache.get(name, Type.A)).toBeUndefined();
     expect(cache.glue(name, Type.A)!.data[0][3]).toBe(1);
   });
