@@ -138,6 +138,7 @@ export class Metrics {
     recursion('shardns_recursion_queries_total', 'Queries sent to name servers', 'queries');
     recursion('shardns_recursion_coalesced_total', 'Queries that another was under way for', 'coalesced');
     recursion('shardns_recursion_lame_total', 'Servers that had not the zone', 'lame');
+    recursion('shardns_recursion_rejected_responses_total', 'Malformed or oversized responses', 'rejectedResponses');
     recursion('shardns_recursion_name_servers_total', 'Name servers looked up', 'nameServersFetched');
     recursion('shardns_recursion_failures_total', 'Resolutions that failed', 'failures');
     this.#gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', set =>

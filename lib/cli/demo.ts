@@ -6,7 +6,7 @@ import { parseSocketAddress } from '../base/address.js';
 import type { ServerOptions } from '../server/options.js';
 import type { Server } from '../server/server.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
-import { buildResponse, type ResourceRecord } from '../wire/message.js';
+import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeData } from '../wire/record.js';
@@ -67,14 +67,17 @@ class DemoUpstream {
       const answers = Array.from({ length: count }, (_, i) =>
         record(Type.A, ttl, Uint8Array.of(192, 0, 2, (number + i) & 255)),
       );
-      return buildResponse(echo, { rcode: Rcode.NOERROR, answers: answers.map(one => ({ ...one, name: echo.name })) });
+      return buildResponseOrFailure(echo, {
+        rcode: Rcode.NOERROR,
+        answers: answers.map(one => ({ ...one, name: echo.name })),
+      });
     }
     const zone = encodeName(ZONE);
     const soa = {
       ...record(Type.SOA, 60, encodeData('SOA', `ns.${ZONE} admin.${ZONE} 1 3600 600 86400 30`)),
       name: zone,
     };
-    return buildResponse(echo, { rcode: number < NAMES ? Rcode.NOERROR : Rcode.NXDOMAIN, authorities: [soa] });
+    return buildResponseOrFailure(echo, { rcode: number < NAMES ? Rcode.NOERROR : Rcode.NXDOMAIN, authorities: [soa] });
   }
 }
 

@@ -1,7 +1,7 @@
 // Answers of the operator's own: records, and zones that say what becomes of the names in them.
 import { ShardnsError, show } from '../base/errors.js';
 import { Class, Rcode, Type, typeCode } from '../wire/iana.js';
-import { buildResponse, type ResourceRecord } from '../wire/message.js';
+import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
 import { ancestors, bySuffix, encodeName, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
 import { encodeRdata } from '../wire/rdata.js';
 
@@ -129,7 +129,11 @@ export class LocalData {
   }
 
   #answer(query: LocalQuery, answers: ResourceRecord[]): LocalAnswer {
-    const message = buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative: this.#authoritative });
+    const message = buildResponseOrFailure(query, {
+      rcode: Rcode.NOERROR,
+      answers,
+      authoritative: this.#authoritative,
+    });
     return { kind: 'message', message };
   }
 
@@ -142,7 +146,7 @@ export class LocalData {
           );
     return {
       kind: 'message',
-      message: buildResponse(query, { rcode, authorities: soa, authoritative: this.#authoritative }),
+      message: buildResponseOrFailure(query, { rcode, authorities: soa, authoritative: this.#authoritative }),
     };
   }
 }

@@ -1,7 +1,7 @@
 // Names that never leave the machine: localhost (RFC 6761 section 6.3), the reverse zones of private and special
 // addresses (RFC 6303, RFC 7793 and the IANA registries they began), .invalid and .test (RFC 6761), .onion (RFC 7686).
 import { Class, Rcode, Type } from '../wire/iana.js';
-import { buildResponse, type ResourceRecord } from '../wire/message.js';
+import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
 import { bySuffix, encodeName, nameKey } from '../wire/name.js';
 import { encodeData } from '../wire/record.js';
 
@@ -96,7 +96,7 @@ export function answerLocally(
   if (apex && type === Type.SOA) answers.push(soa(zone));
   if (apex && type === Type.NS) answers.push(record(Type.NS, zone));
   const authoritative = true; // RFC 6303 section 3
-  if (answers.length > 0) return buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative });
+  if (answers.length > 0) return buildResponseOrFailure(query, { rcode: Rcode.NOERROR, answers, authoritative });
   const rcode = exists ? Rcode.NOERROR : Rcode.NXDOMAIN;
-  return buildResponse(query, { rcode, authorities: [soa(zone)], authoritative });
+  return buildResponseOrFailure(query, { rcode, authorities: [soa(zone)], authoritative });
 }

@@ -1,7 +1,6 @@
 // What clients are told of what a recursor has found, or knows.
-import type { ShardnsError } from '../base/errors.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../native/binding.js';
-import { ExtendedError, Rcode, Type } from '../wire/iana.js';
+import { ExtendedError, MAX_MESSAGE_SIZE, Rcode, Type } from '../wire/iana.js';
 import { buildResponse } from '../wire/message.js';
 import type { Query } from '../wire/query.js';
 import { recordsOf } from '../wire/rrset.js';
@@ -10,24 +9,15 @@ import { emptyResult, type RecursionResult } from './recurse/knowledge.js';
 import type { Recursor } from './recurse/recursor.js';
 import type { Resolution } from './resolution.js';
 
-/** What of a chain of records a client is given; undefined when no message has room for it. */
+/** What of a chain of records a client is given; undefined: no message can hold it. */
 function encodeResult(query: Query, result: RecursionResult): Uint8Array | undefined {
   const { dnssecOk } = query;
   const authority = dnssecOk ? result.authority : result.authority.filter(one => one.type === Type.SOA);
-  return encoded(query, {
+  return buildResponse(query, {
     rcode: result.rcode,
     answers: result.answers.flatMap(one => recordsOf(one, dnssecOk)),
     authorities: authority.flatMap(one => recordsOf(one, dnssecOk)),
   });
-}
-
-function encoded(query: Query, parts: Parameters<typeof buildResponse>[1]): Uint8Array | undefined {
-  try {
-    return buildResponse(query, parts);
-  } catch (error) {
-    if ((error as ShardnsError).code === 'ERR_SHARDNS_MESSAGE') return undefined;
-    throw error;
-  }
 }
 
 /** What a resolution came to. */
@@ -45,15 +35,14 @@ export interface Resolving {
   answer(query: Query, fresh: boolean): Promise<Resolved>;
 }
 
-const TOO_LONG = 'an answer that no message has room for';
-
 /** Resolves a client's question. Rejects for mistakes of ours only. */
 export async function resolveFor(query: Query, recursor: Recursor, fresh: boolean): Promise<Resolved> {
   try {
     const result = await recursor.resolve(query.name, query.type, { fresh });
     const message = encodeResult(query, result);
     if (message === undefined) {
-      return { kind: 'failure', extendedError: ExtendedError.other, reason: TOO_LONG, ours: false };
+      const reason = `an answer of more than ${MAX_MESSAGE_SIZE} octets`;
+      return { kind: 'failure', extendedError: ExtendedError.other, reason, ours: false };
     }
     return { kind: 'answer', message, noCache: result.noCache, livesMs: result.leftMs };
   } catch (error) {
@@ -75,7 +64,7 @@ export function answerWithoutRecursion(query: Query, recursor: Recursor): Resolu
   const message =
     known !== undefined
       ? encodeResult(query, known)
-      : encoded(query, {
+      : buildResponse(query, {
           rcode: Rcode.NOERROR,
           authorities: recordsOf(referral!.ns, query.dnssecOk),
           additionals: referral!.glue.flatMap(one => recordsOf(one, query.dnssecOk)),

@@ -11,8 +11,9 @@ import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Flag, Rcode, Type, typeName } from '../wire/iana.js';
-import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
+import { buildResponseOrFailure, decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
 import { encodeName, nameKey } from '../wire/name.js';
+import { responseRcode } from '../wire/options.js';
 import { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
@@ -203,6 +204,7 @@ export class Resolver {
     if (signed === undefined || signed.remainingSeconds <= 0) return false;
     try {
       const message = withoutDnssec(signed.message);
+      if (message === undefined) return false;
       const livesMs = signed.remainingSeconds * 1000;
       return this.engine.insertOwn(message, variantOf(query, tenant), this.clock.wallSeconds(), livesMs) > 0;
     } catch {
@@ -434,7 +436,10 @@ export class Resolver {
         this.#failures.forget(key);
         return { kind: 'message', message: kept, extendedError: responseExtendedError(response) ?? NO_EXTENDED_ERROR };
       }
-      this.log.debug({ upstream: upstream.label, rcode: response[3] & 0x0f, name: query.nameText }, 'upstream failed');
+      this.log.debug(
+        { upstream: upstream.label, rcode: responseRcode(response), name: query.nameText },
+        'upstream failed',
+      );
       return this.#fail(query, asker, key, stale, {
         rcode: failureRcode(response),
         extendedError: responseExtendedError(response) ?? ExtendedError.other,
@@ -453,8 +458,8 @@ export class Resolver {
    * @throws {ResolutionError} for private addresses where they are refused
    */
   #take(query: Query, response: Uint8Array, asker: KnownAsker, upstream: string): Uint8Array | undefined {
-    const rcode = response[3] & 0x0f;
-    if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) return undefined;
+    const rcode = responseRcode(response);
+    if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN && rcode !== Rcode.YXDOMAIN) return undefined;
     let message = response;
     let scope: Uint8Array | undefined;
     if (this.options.forwardClientSubnet) {
@@ -465,7 +470,9 @@ export class Resolver {
     const rules = this.options.addressRules;
     if (rules?.hidesAny === true && query.dnsClass === Class.IN) {
       try {
-        message = messageWithoutPrivate(message, rules);
+        const visible = messageWithoutPrivate(message, rules);
+        if (visible === undefined) return undefined;
+        message = visible;
       } catch (error) {
         if (error instanceof ResolutionError) throw error;
         this.stats.rejectedResponses++;
@@ -548,7 +555,7 @@ export class Resolver {
       return { kind: 'error', rcode: Rcode[decision.refuse], extendedError: ExtendedError.prohibited };
     }
     if (decision.answer !== undefined) {
-      const message = buildResponse(query, {
+      const message = buildResponseOrFailure(query, {
         rcode: Rcode[decision.rcode ?? 'NOERROR'],
         answers: decision.answer.map(encodeRecord),
       });
@@ -580,17 +587,15 @@ export class Resolver {
       ttl: message.answers.reduce((least, record) => Math.min(least, record.ttl), 300),
       data: target,
     };
-    return this.#keep(
-      query,
-      asker,
-      encodeMessage({
-        ...message,
-        flags: message.flags & ~Flag.AA,
-        question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
-        answers: [alias, ...message.answers],
-        additionals: [],
-      }),
-    );
+    const rewritten = encodeMessage({
+      ...message,
+      flags: message.flags & ~Flag.AA,
+      question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
+      answers: [alias, ...message.answers],
+      additionals: [],
+    });
+    if (rewritten === undefined) return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
+    return this.#keep(query, asker, rewritten);
   }
 }
 
@@ -599,10 +604,10 @@ function variantOf(query: Query, tenant: number): Variant {
 }
 
 /** What an upstream says of a question it will not or cannot answer is for the client to know. */
-const PASSED_ON = new Set<number>([Rcode.FORMERR, Rcode.NOTIMP, Rcode.REFUSED]);
+const PASSED_ON = new Set<number>([Rcode.FORMERR, Rcode.NOTIMP, Rcode.REFUSED, Rcode.NOTAUTH]);
 
 function failureRcode(response: Uint8Array): number {
-  const rcode = response[3] & 0x0f;
+  const rcode = responseRcode(response);
   return PASSED_ON.has(rcode) ? rcode : Rcode.SERVFAIL;
 }
 

@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.js';
 import { optionError, ShardnsError, show } from '../base/errors.js';
 import { Class, Flag, typeCode } from '../wire/iana.js';
-import { encodeMessage } from '../wire/message.js';
+import { encodeQuestion } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import type { Resolution } from './resolver.js';
@@ -168,5 +168,5 @@ function checkCount(option: string, value: number, most: number): void {
 
 function message(name: string, type: number): Uint8Array {
   const question = { name: encodeName(name), type, dnsClass: Class.IN };
-  return encodeMessage({ id: 0, flags: Flag.RD, question, answers: [], authorities: [], additionals: [] });
+  return encodeQuestion({ id: 0, flags: Flag.RD, question });
 }

@@ -30,6 +30,7 @@ export const STATS = [
   'queries',
   'coalesced',
   'lame',
+  'rejectedResponses',
   'nameServersFetched',
   'primings',
   'failures',

@@ -48,7 +48,7 @@ export function response(
     answers: parseRecords(answer),
     authorities: parseRecords(authority),
     additionals: parseRecords(additional),
-  });
+  })!;
 }
 
 export interface Asked {
@@ -109,7 +109,7 @@ export class FakeInternet {
         answers,
         authorities,
         additionals: additionals ?? [],
-      });
+      })!;
     };
     if (zone === undefined) return reply(Rcode.REFUSED, false);
     for (const above of ancestors(name)) {

@@ -89,11 +89,12 @@ function isIn(prefixes: readonly AddressPrefix[], octets: Uint8Array): boolean {
 }
 
 /**
- * A whole message, as a forwarder gets it, without private addresses: the same octets where there are none.
+ * A whole message, as a forwarder gets it, without private addresses: the same octets where there are none, undefined
+ * where what is left does not fit a message.
  * @throws {ResolutionError} where such an answer is refused
  * @throws {ShardnsError} ERR_SHARDNS_MESSAGE for octets that are no message
  */
-export function messageWithoutPrivate(octets: Uint8Array, rules: AddressRules): Uint8Array {
+export function messageWithoutPrivate(octets: Uint8Array, rules: AddressRules): Uint8Array | undefined {
   if (!rules.hidesAny) return octets;
   const message = decodeMessage(octets);
   let changed = false;

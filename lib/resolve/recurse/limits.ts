@@ -18,9 +18,6 @@ export const RECURSION_LIMITS = {
   addresslessInAll: 8,
   /** Records of one NS set that are looked at (Unbound: 20). */
   nsRecords: 20,
-  /** Records of a response, and of one RRset in it, beyond which it is useless (CVE-2024-1737; BIND: 100 an RRset). */
-  responseRecords: 500,
-  rrsetRecords: 100,
   /** Tries at one server for one question; the others come first. */
   triesPerServer: 3,
   /** Tries at all servers of a zone for one question. */

@@ -36,6 +36,7 @@ export class Recursor {
     queries: 0,
     coalesced: 0,
     lame: 0,
+    rejectedResponses: 0,
     nameServersFetched: 0,
     primings: 0,
     failures: 0,

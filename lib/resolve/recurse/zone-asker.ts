@@ -8,7 +8,7 @@ import type { Random } from '../../base/random.js';
 import { select } from '../../upstream/selection.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import { ExtendedError, HEADER_SIZE, Rcode, typeName } from '../../wire/iana.js';
-import { decodeMessage } from '../../wire/message.js';
+import { decodeMessage, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import { withoutPrivate } from './address-rules.js';
 import { type Asked, classify, type Found, type Meaning } from './classify.js';
@@ -176,12 +176,12 @@ export class ZoneAsker {
       // The letters of its name were drawn by chance; those that point there are to be as they were meant.
       // Whoever shares it has asked for the same name. As a plain array: slices of a Buffer would be no copies.
       const response = new Uint8Array(octets.buffer, octets.byteOffset, octets.length);
-      if (recordsIn(response) > L.responseRecords) return { kind: 'useless', rcode: Rcode.FORMERR };
       response.set(asked.name, HEADER_SIZE);
-      const message = decodeMessage(response);
+      const message = decodeMessage(response, MAX_RESPONSE_RECORDS);
       meaning = withoutPrivate(classify(message, asked, this.setting.options), this.setting.options.rules);
     } catch (error) {
       if (error instanceof ResolutionError) throw error;
+      this.setting.stats.rejectedResponses++;
       return { kind: 'useless', rcode: Rcode.FORMERR };
     }
     if (job.traced) {
@@ -268,10 +268,6 @@ export class ZoneAsker {
     }
   }
 }
-
-/** As its header counts them. */
-const recordsIn = (response: Uint8Array): number =>
-  response.length < HEADER_SIZE ? 0 : [6, 8, 10].reduce((sum, at) => sum + (response[at] << 8) + response[at + 1], 0);
 
 /** Name servers whose addresses came along. */
 const known = (delegation: Delegation): number => delegation.servers.filter(one => one.addresses.length > 0).length;

@@ -103,7 +103,7 @@ test('an answer with signatures serves those who did not ask for them, without; 
       answers,
       authorities: [],
       additionals: [],
-    });
+    })!;
     octets.set(query.subarray(0, 2));
     return Buffer.from(octets);
   });
