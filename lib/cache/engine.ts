@@ -9,7 +9,6 @@ import {
   MISS_WITH_STALE,
   type NativeCache,
   readCacheStats,
-  Status,
   TICKS_PER_SECOND,
   TUNABLES,
   type Tunables,
@@ -40,6 +39,8 @@ export interface Peeked {
   message: Uint8Array;
   /** Negative: expired. */
   remainingSeconds: number;
+  /** Since it was stored. */
+  ageSeconds: number;
   /** Hits since it was stored, 3 and more as 3. */
   popularity: number;
 }
@@ -101,9 +102,6 @@ export const PLAIN_TUNABLES: Tunables = {
 export function variantFlags(variant: Variant): number {
   return (variant.dnssecOk ? VariantFlag.dnssecOk : 0) | (variant.checkingDisabled ? VariantFlag.checkingDisabled : 0);
 }
-
-/** A lifetime from here on is told by TTLs alone: seven days, the most that a TTL counts (RFC 8767 section 4). */
-const LONGEST_MS = 7 * 86_400_000;
 
 const REPLY_ROOM = MAX_MESSAGE_SIZE + 64;
 
@@ -168,18 +166,27 @@ export class Engine implements Disposable {
     { scope, adUnknown = false }: { scope?: Uint8Array; adUnknown?: boolean } = {},
   ): number {
     const flags = variantFlags(variant) | (adUnknown ? VariantFlag.adUnknown : 0);
-    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, scope, 0);
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, scope);
+  }
+  /** The same for an answer of our own: AA stays as it is. */
+  insertOwn(response: Uint8Array, variant: Variant, wallSeconds: number): number {
+    const flags = variantFlags(variant) | VariantFlag.authoritative;
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
   }
   /**
-   * The same for an answer of our own: AA stays as it is.
-   * @param livesMs what is left of the data it was made of, where that is known better than in whole seconds: it never
-   * lives longer. Infinity: as long as its TTLs say.
+   * The same for an answer made of another entry, which it outlives by nothing: not even by the rounding of its TTLs to
+   * seconds. What is made of an expired one is stored as expired, to be served stale.
    */
-  insertOwn(response: Uint8Array, variant: Variant, wallSeconds: number, livesMs = Infinity): number {
-    const flags = variantFlags(variant) | VariantFlag.authoritative;
-    const ticks = livesMs < LONGEST_MS ? Math.floor((livesMs * TICKS_PER_SECOND) / 1000) : undefined;
-    if (ticks !== undefined && ticks <= 0) return Status.zeroTtl;
-    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined, ticks ?? 0);
+  insertDerived(
+    response: Uint8Array,
+    variant: Variant,
+    wallSeconds: number,
+    from: Pick<Peeked, 'remainingSeconds' | 'ageSeconds'>,
+  ): number {
+    this.#control[Control.remainingTicks] = Math.floor(from.remainingSeconds * TICKS_PER_SECOND);
+    this.#control[Control.ageTicks] = Math.floor(from.ageSeconds * TICKS_PER_SECOND);
+    const flags = variantFlags(variant) | VariantFlag.authoritative | VariantFlag.inherited;
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
   }
   /** Notes a resolution failure beside the answer, which it never displaces (RFC 9520). */
   insertFailure(name: Uint8Array, type: number, variant: Variant, ttlSeconds: number, rcode: number): void {
@@ -201,6 +208,7 @@ export class Engine implements Disposable {
     return {
       message: this.reply.slice(0, length),
       remainingSeconds: (this.#control[Control.remainingTicks] | 0) / TICKS_PER_SECOND,
+      ageSeconds: this.#control[Control.ageTicks] / TICKS_PER_SECOND,
       popularity: this.#control[Control.popularity],
     };
   }

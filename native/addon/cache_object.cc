@@ -25,7 +25,8 @@ enum ControlWord : size_t {
   kFreqWord = 5,
   // 6 and 7: CacheObject::kListWord
   kLengthWord = 8,
-  kControlWords = 9
+  kAgeWord = 9,
+  kControlWords = 10
 };
 constexpr uint32_t kFlagUdp = 1;
 constexpr uint32_t kFlagAllowStale = 2;
@@ -35,6 +36,8 @@ constexpr uint32_t kVariantCheckingDisabled = 2;
 // No part of the key: the answer is our own; it was asked for with neither AD nor DO.
 constexpr uint32_t kVariantAuthoritative = 4;
 constexpr uint32_t kVariantAdUnknown = 8;
+// It is made of the entry that was peeked at: kRemainingWord and kAgeWord say how long it may live.
+constexpr uint32_t kVariantInherited = 16;
 
 int32_t ResultOf(const udp::Response& response) {
   switch (response.verdict) {
@@ -184,18 +187,17 @@ struct CacheMethods {
     std::memcpy(scope->address, bytes.data() + 2, bytes.size() - 2);
     return true;
   }
-  // insert(response, variantFlags, tenant, wallSeconds, scope, lifetimeTicks) -> seconds it may live, or a negative
-  // Status; lifetimeTicks 0 = by its TTLs
+  // insert(response, variantFlags, tenant, wallSeconds, scope) -> seconds it may live, or a negative Status
   static napi_value Insert(napi_env env, napi_callback_info info) {
-    Arguments<6> args(env, info);
+    Arguments<5> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     MutableBytes response;
     cache::InsertArgs insert;
-    if (args.count != 6 || !GetBytes(env, args.values[0], &response) ||
+    if (args.count != 5 || !GetBytes(env, args.values[0], &response) ||
         !GetVariant(env, args.values[1], args.values[2], &insert.variant) ||
         !GetUint32(env, args.values[3], &insert.prepare.wall_seconds) ||
-        !GetScope(env, args.values[4], &insert.variant.scope) || !GetUint32(env, args.values[5], &insert.lifetime)) {
+        !GetScope(env, args.values[4], &insert.variant.scope)) {
       return ThrowArgument(env);
     }
     uint32_t flags = 0;
@@ -206,6 +208,13 @@ struct CacheMethods {
     insert.prepare.ttl = self->ttl_;
     insert.prepare.random = self->reader_->Random();
     insert.now = self->Now();
+    cache::Inherited inherited;
+    if (const uint32_t* control = self->control_.as<uint32_t>();
+        (flags & kVariantInherited) != 0 && control != nullptr) {
+      inherited = {.remaining_ticks = static_cast<int32_t>(control[kRemainingWord]),
+                   .age_ticks = control[kAgeWord] % kTicksPerSecond};
+      insert.inherited = &inherited;
+    }
     cache::EntryImage image;
     const Status status = self->cache_->Insert(insert, self->scratch_.get(), &image);
     return Int(env, status == Status::kOk ? static_cast<int32_t>(image.ttl_seconds) : static_cast<int32_t>(status));
@@ -276,6 +285,7 @@ struct CacheMethods {
     const auto peeked = self->cache_->Peek(entry.name, entry.rr_type(), entry.variant, self->Now(), out);
     if (int32_t* control = self->control_.as<int32_t>()) {
       control[kRemainingWord] = peeked.remaining_ticks;
+      control[kAgeWord] = static_cast<int32_t>(peeked.age_ticks);
       control[kFreqWord] = static_cast<int32_t>(peeked.freq);
     }
     return Int(env, static_cast<int32_t>(peeked.length));

@@ -39,15 +39,11 @@ struct EntryImage {
   uint8_t flags = 0;
   uint8_t subnet_scope = 0;  // of a fresh response's client-subnet option, for those who wait for it; not stored
   uint32_t ttl_seconds = 0;
-  Ticks age_ticks = 0;  // how long before now it was stored first, in another cache
-  Ticks lifetime = 0;   // where its end is known better than in whole seconds; 0 = ttl_seconds
+  Ticks age_ticks = 0;    // how long before now it was stored first, in another cache
+  Ticks early_ticks = 0;  // how much sooner than `ttl_seconds` says it expires: what it was made of has less to live
   Bytes message;
   uint8_t ttl_table[kMaxTtlCount];
 };
-
-inline Ticks Lifetime(const EntryImage& image) {
-  return image.lifetime != 0 ? image.lifetime : TicksFromSeconds(image.ttl_seconds);
-}
 
 inline size_t EntryOctets(size_t ttl_count, size_t length, size_t extra) {
   return sizeof(EntryHeader) + ttl_count + length + (extra == 0 ? 0 : 1 + extra);
