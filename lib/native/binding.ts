@@ -35,12 +35,22 @@ export const Control = {
   queryLength: 8,
   /** Of the query that was answered or refused; 0 where it has none. */
   type: 9,
-  words: 10,
+  ageTicks: 10,
+  words: 11,
 } as const;
 /** `countReply`: the question was counted before; `countNothing`: nor does the reply count. */
 export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8 } as const;
-/** `authoritative` is no part of the key: the answer inserted is our own. */
-export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2, authoritative: 4, adUnknown: 8 } as const;
+/**
+ * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
+ * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
+ */
+export const VariantFlag = {
+  dnssecOk: 1,
+  checkingDisabled: 2,
+  authoritative: 4,
+  adUnknown: 8,
+  inherited: 16,
+} as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
 export const Policy = { s3fifo: 0, lru: 1 } as const;
 export const TICKS_PER_SECOND = 16;
