@@ -18,7 +18,7 @@ export function findOption(message: Uint8Array, wanted: number): Uint8Array | un
 }
 
 /** Offset of an OPT that is the last record of a message; 0 = none. Enough for what servers send. */
-function findOpt(message: Uint8Array): number {
+export function findOpt(message: Uint8Array): number {
   if (message.length < HEADER_SIZE || (message[10] | message[11]) === 0) return 0; // nothing additional
   for (let at = message.length - 11; at >= HEADER_SIZE; at--) {
     if (
