@@ -106,6 +106,7 @@ export class DnsClient implements Disposable {
       hedge: true,
       maxInFlight: 512,
       maxTotal: MAX_UNDER_WAY,
+      letterCase: settings.letterCase,
     });
     this.#resolver = new Resolver(this.engine, this.#exchanger, clock, silentLogger, {}, new Map(), {
       local: new LocalAnswers('program', NO_LOCAL_DATA, undefined),

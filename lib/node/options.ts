@@ -21,6 +21,11 @@ export const lookupSchema = z.strictObject({
   hostsFile: z.union([z.string(), z.literal(false)]).default('/etc/hosts'),
   /** Milliseconds for one question with all its tries; resolv.conf's timeout x attempts, at most 30 s, if not given. */
   timeoutMs: count(10, 60_000).optional(),
+  /**
+   * Toward whom names go out in random letters, which make responses hard to forge: `public` leaves out servers on this
+   * machine and in private networks, which may mind the letters.
+   */
+  letterCase: z.enum(['public', 'always', 'never']).default('public'),
   /** Order of addresses where the call does not say; Node's own default if not given. */
   order: z.enum(['verbatim', 'ipv4first', 'ipv6first']).optional(),
   /** Turn the addresses of a family by a random number of places. */

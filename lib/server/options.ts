@@ -241,6 +241,11 @@ export const serverSchema = z
         maxTotal: count(1, 65_536).default(8192),
         udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
         clientSubnet: z.enum(['strip', 'forward']).default('strip'),
+        /**
+         * Toward whom names go out in random letters, which make responses hard to forge: `public` leaves out servers on
+         * this machine and in private networks, where forwarders mind the letters and nobody is off the path.
+         */
+        letterCase: z.enum(['public', 'always', 'never']).default('public'),
         /** Text for some servers, in an option of each query to them: who asks, where they tell customers apart by it. */
         clientStrings: z
           .array(z.strictObject({ servers: prefix, text: z.string().min(1).max(255) }))

@@ -20,13 +20,14 @@ const MAX = { servers: 8, search: 32, ndots: 15, timeout: 30, attempts: 5 };
 /** Lines that cannot be understood are passed over, as the C library does. */
 export function parseResolvConf(text: string): ResolvConf {
   const conf: ResolvConf = { servers: [], search: [], ndots: 1, timeoutMs: 5000, attempts: 2, rotate: false };
-  for (const line of text.split('\n')) {
+  for (const line of text.split(/\r?\n/)) {
     const [key, ...values] = line
       .replace(/[#;].*$/, '')
       .trim()
       .split(/\s+/);
     if (key === 'nameserver' && values.length > 0) {
-      const address = values[0].replace(/%.*$/, '');
+      // With its scope, where it has one: fe80::53%eth0 cannot be reached without.
+      const [address] = values;
       const family = isIP(address);
       if (family !== 0) conf.servers.push(family === 6 ? `[${address}]:53` : `${address}:53`);
     } else if (key === 'domain' || key === 'search') {

@@ -20,7 +20,7 @@ export function findOption(message: Uint8Array, wanted: number): Uint8Array | un
 }
 
 /** Offset of a message's OPT, which may be any of its additional records (RFC 6891 section 6.1.1); 0 = none. */
-function findOpt(message: Uint8Array): number {
+export function findOpt(message: Uint8Array): number {
   if (message.length < HEADER_SIZE) return 0;
   const word = (at: number): number => (message[at] << 8) | message[at + 1];
   const additional = word(10);

@@ -100,6 +100,8 @@ export class Recursor {
       throw error;
     } finally {
       deadline.cancel();
+      // What is late has nobody left who waits for it.
+      job.budget.cancel.cancel();
     }
   }
 

@@ -211,7 +211,6 @@ export class ZoneAsker {
     job.budget.queries++;
     this.setting.stats.queries++;
     server.inFlight++;
-    server.stats.queries++;
     const began = this.clock.nowMs();
     const asking = this.ask(question, server, Math.min(timeoutMs, left), job.budget.cancel);
     this.#asking.set(key, asking);
