@@ -7,7 +7,7 @@ import { recordsOf, type Rrset } from '../wire/rrset.js';
 import { ResolutionError } from './recurse/job.js';
 import type { RecursionResult } from './recurse/knowledge.js';
 import type { Recursor } from './recurse/recursor.js';
-import type { Resolution } from './resolution.js';
+import type { Resolution } from './outcome.js';
 
 /** What of a chain of records a client is given. */
 function encodeResult(query: Query, result: RecursionResult): Uint8Array {
@@ -24,7 +24,7 @@ function encodeResult(query: Query, result: RecursionResult): Uint8Array {
 export type Resolved =
   | { kind: 'answer'; message: Uint8Array; noCache: boolean }
   /** `message`: what led to it, where a client is to see that. */
-  | { kind: 'failure'; extendedError: number; reason: string; message?: Uint8Array };
+  | { kind: 'failure'; extendedError: number; reason: string; message?: Uint8Array; ours?: boolean };
 
 /** A recursor, or several behind one face. */
 export interface Resolving {

@@ -121,7 +121,12 @@ export class UdpPlane implements TenantSink {
         client: this.#clientAt(at),
         tenant: tenant === UNKNOWN_TENANT ? undefined : tenant,
       };
-      this.#begin(this.#buffer.readUInt32LE(at), this.#buffer[at + 4], asker, packet);
+      const ticket = this.#buffer.readUInt32LE(at);
+      try {
+        this.#begin(ticket, this.#buffer[at + 4], asker, packet);
+      } catch (error) {
+        this.#giveUp(ticket, error);
+      }
       at += (RECORD_HEADER + length + 3) & ~3;
     }
     this.#native.flush();
@@ -148,7 +153,11 @@ export class UdpPlane implements TenantSink {
     void this.resolver.resolve(query, asker).then(resolution => {
       this.#underWay--;
       if (this.#closed) return;
-      this.#reply(ticket, resolution);
+      try {
+        this.#reply(ticket, resolution);
+      } catch (error) {
+        this.#giveUp(ticket, error);
+      }
       if (!this.#flushQueued) {
         this.#flushQueued = true;
         // Answers that come in the same turn leave in one batch.
@@ -158,6 +167,12 @@ export class UdpPlane implements TenantSink {
         });
       }
     });
+  }
+
+  /** What breaks one flight leaves the others their answers, and its place in the ring to be used again. */
+  #giveUp(ticket: number, error: unknown): void {
+    this.resolver.broke(error);
+    this.#native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR);
   }
 
   #reply(ticket: number, resolution: Resolution): void {
