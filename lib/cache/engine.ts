@@ -130,7 +130,7 @@ export class Engine implements Disposable {
     if (query.length > MAX_MESSAGE_SIZE) return 0;
     this.query.set(query);
     this.#control[Control.flags] =
-      (options.udp ? ControlFlag.udp : 0) | (options.allowStale ? ControlFlag.allowStale : 0);
+      ControlFlag.resolves | (options.udp ? ControlFlag.udp : 0) | (options.allowStale ? ControlFlag.allowStale : 0);
     this.#control[Control.tenant] = options.tenant ?? 0;
     this.#control[Control.queryLength] = query.length;
     return this.native.answer();

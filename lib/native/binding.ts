@@ -35,7 +35,8 @@ export const Control = {
   ageTicks: 9,
   words: 10,
 } as const;
-export const ControlFlag = { udp: 1, allowStale: 2 } as const;
+/** `resolves`: misses are resolved, ANY too. */
+export const ControlFlag = { udp: 1, allowStale: 2, resolves: 4 } as const;
 /**
  * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
  * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
@@ -255,6 +256,8 @@ export interface NativePlane {
   replyError(ticket: number, rcode: number, extendedError: number): boolean;
   replyStale(ticket: number, tenant: number): boolean;
   discard(ticket: number): boolean;
+  /** Leaves the flight its first waiter; the others become another one, to be drained. False: they cannot be parted. */
+  part(ticket: number): boolean;
   flush(): void;
   setAccess(prefixes: (number | Uint8Array)[]): void;
   /** @param address 4 or 16 octets */
@@ -306,7 +309,7 @@ interface Binding {
   ): NativePlane;
 }
 
-const CONTRACT = 4;
+const CONTRACT = 5;
 
 function load(): Binding {
   let binding: Binding;

@@ -84,6 +84,14 @@ export function withName(query: Query, name: Uint8Array): Query {
   return new Query(Uint8Array.from([...message.subarray(0, 12), ...name, ...message.subarray(questionEnd - 4)]));
 }
 
+/** The same question of another type. */
+export function withType(query: Query, type: number): Query {
+  const message = query.message.slice();
+  message[query.questionEnd - 4] = type >> 8;
+  message[query.questionEnd - 3] = type & 0xff;
+  return new Query(message);
+}
+
 /** The same question with DO as it was, and no other option: nobody's subnet in particular. */
 export function withoutOptions(query: Query): Query {
   const { message, questionEnd, dnssecOk } = query;

@@ -13,12 +13,12 @@ import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from
 import { encodeName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
-import { type Flyer, infoOf, isKept, type KnownAsker, withName, withoutOptions } from './asker.js';
+import { type Flyer, infoOf, isKept, type KnownAsker, withName, withoutOptions, withType } from './asker.js';
 import { answerChaos, type ServerIdentity } from './chaos.js';
 import { checkTenant } from './client-tenants.js';
 import { checkDecision, type Hooks, type QueryDecision } from './hooks.js';
 import { withoutHints } from './hints.js';
-import type { Keep, KeepOptions } from './keep.js';
+import { anyOf, type Keep, type KeepOptions } from './keep.js';
 import type { LocalAnswers } from './local-answers.js';
 import { isOurs, type Mistakes } from './mistakes.js';
 import type { Failed, Moved, Outcome, Resolution } from './outcome.js';
@@ -72,6 +72,7 @@ export class Chain {
       if (message !== undefined) return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
     }
     if (query.dnsClass === Class.IN) {
+      if (query.type === Type.ANY) return this.#any(query, asker);
       const local = options.local.find(query, asker.tenant);
       if (local?.kind === 'refused') {
         return { ...local, kind: 'message', extendedError: ExtendedError.blocked | MARK_AUTHORITATIVE };
@@ -142,11 +143,18 @@ export class Chain {
     }
     const upstreamQuery = buildUpstreamQuery(query, { udpSize: upstreamUdpSize, forwardClientSubnet });
     let kept: Uint8Array | undefined;
+    let mistake: { error: unknown } | undefined;
     try {
       const { response, upstream } = await this.exchanger.exchange(upstreamQuery, upstreams, (candidate, from) => {
-        kept = this.#take(query, candidate, asker, from.label, believed);
-        return kept !== undefined;
+        try {
+          kept = this.#take(query, candidate, asker, from.label, believed);
+          return kept !== undefined;
+        } catch (error) {
+          mistake = { error };
+          return true; // no other server's response would fare better
+        }
       });
+      if (mistake !== undefined) throw mistake.error;
       if (kept !== undefined) {
         return { kind: 'message', message: kept, extendedError: responseExtendedError(response) ?? NO_EXTENDED_ERROR };
       }
@@ -168,6 +176,29 @@ export class Chain {
             : ExtendedError.networkError;
       return failed(Rcode.SERVFAIL, extendedError, isOurs(error));
     }
+  }
+
+  /** ANY says whether a name exists, and no more (RFC 8482 section 4): that is asked as of any other type. */
+  async #any(query: Query, asker: Flyer): Promise<Outcome> {
+    const { flight, tenant, client, depth, decided } = asker;
+    const asked = withType(query, Type.A);
+    const plain = { protocol: 'internal', client, tenant, decided, parent: flight, depth } as const;
+    const found = await this.context.follow(asked, plain);
+    if (found.kind === 'moved' || found.kind === 'error') return found;
+    if (!flight.outdated && this.keep.deriveAny(query, tenant, Type.A)) return { kind: 'cached', tenant };
+    let message;
+    if (found.kind === 'message') {
+      ({ message } = found);
+    } else {
+      const length = this.engine.answer(asked.message, { allowStale: true, tenant });
+      if (length <= 0) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
+      message = this.engine.reply.slice(0, length);
+    }
+    const rcode = message[3] & 0x0f;
+    if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) {
+      return { kind: 'error', rcode, extendedError: ExtendedError.other };
+    }
+    return { kind: 'message', message: anyOf(query, message), extendedError: NO_EXTENDED_ERROR };
   }
 
   /** RFC 7871 section 7.1.3: who is refused with a client's subnet asks once more without it, as everybody does. */

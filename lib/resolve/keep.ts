@@ -8,7 +8,7 @@ import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
-import { decodeMessage, encodeMessage } from '../wire/message.js';
+import { buildResponse, decodeMessage, encodeMessage } from '../wire/message.js';
 import { ancestors, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
@@ -156,6 +156,14 @@ export class Keep {
     return false;
   }
 
+  /** Whether a fresh answer of another type says whether the name exists: then ANY is answered by that, and kept. */
+  deriveAny(query: Query, tenant: number, type: number): boolean {
+    if (!isKept(query)) return false;
+    const known = this.engine.peek(query.name, type, variantOf(query, tenant));
+    if (known === undefined || known.remainingSeconds <= 0) return false;
+    return this.#store(query, tenant, () => anyOf(query, known.message), known);
+  }
+
   /**
    * Remembers that nobody could answer (RFC 9520).
    * @param how.hasStale whether there is something to give in the meantime
@@ -241,6 +249,17 @@ function deniesBelowItsZone(message: Uint8Array, name: Uint8Array): boolean {
     return false;
   }
 }
+
+/**
+ * The answer to ANY for a name of which `message` is the answer to another type: that it does not exist, or one record
+ * that says nothing (RFC 8482 section 4.2).
+ */
+export function anyOf(query: Query, message: Uint8Array): Uint8Array {
+  if (isPlainDenial(message)) return asDenialOf(query, message);
+  const hinfo = { name: query.name, type: Type.HINFO, dnsClass: Class.IN, ttl: 3600, data: RFC8482 };
+  return buildResponse(query, { rcode: Rcode.NOERROR, answers: [hinfo] });
+}
+const RFC8482 = Uint8Array.from([7, ...Buffer.from('RFC8482'), 0]);
 
 /** A denial of the question's name, or of one above it, as an answer to the question. */
 function asDenialOf(query: Query, message: Uint8Array): Uint8Array {

@@ -149,6 +149,13 @@ export class UdpPlane implements TenantSink {
       this.#native.discard(ticket);
       return;
     }
+    if (this.resolver.sortsByHook) {
+      asker.part = () => {
+        const parted = this.#native.part(ticket);
+        setImmediate(() => this.#drain());
+        return parted;
+      };
+    }
     this.#underWay++;
     void this.resolver.resolve(query, asker).then(resolution => {
       this.#underWay--;

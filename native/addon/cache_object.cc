@@ -30,6 +30,7 @@ enum ControlWord : size_t {
 };
 constexpr uint32_t kFlagUdp = 1;
 constexpr uint32_t kFlagAllowStale = 2;
+constexpr uint32_t kFlagResolves = 4;
 
 constexpr uint32_t kVariantDnssecOk = 1;
 constexpr uint32_t kVariantCheckingDisabled = 2;
@@ -65,7 +66,8 @@ struct CacheMethods {
     return {.now = now,
             .tenant = control[kTenantWord],
             .udp = (control[kFlagsWord] & kFlagUdp) != 0,
-            .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0};
+            .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0,
+            .resolves = (control[kFlagsWord] & kFlagResolves) != 0};
   }
   static int32_t AnswerInto(Object* self, Bytes query, MutableBytes reply) {
     wire::Query parsed;

@@ -24,7 +24,7 @@ static napi_value Init(napi_env env, napi_value exports) {
     napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.callback, nullptr, &value);
     napi_set_named_property(env, exports, function.name, value);
   }
-  napi_set_named_property(env, exports, "contract", Int(env, 4));
+  napi_set_named_property(env, exports, "contract", Int(env, 5));
   return exports;
 }
 

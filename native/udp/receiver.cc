@@ -108,7 +108,8 @@ void Receiver::Reply(int packet, size_t length) {
 void Receiver::Handle(int count) {
   uint32_t tenants[Responder::kBatch] = {};
   const RespondArgs args = {.now = shared_->cache->NowTicks(batch_us_ / 1000),
-                            .tenants = shared_->tenants == nullptr ? nullptr : tenants};
+                            .tenants = shared_->tenants == nullptr ? nullptr : tenants,
+                            .resolves = true};
   const AccessList* access = shared_->access.load(std::memory_order_acquire);
   bool wake = false;
   for (int from = 0; from < count; from += static_cast<int>(Responder::kBatch)) {

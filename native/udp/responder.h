@@ -28,6 +28,8 @@ struct RespondArgs {
   const uint32_t* tenants = nullptr;  // for a batch: one for each packet, instead of `tenant`
   bool udp = true;
   bool allow_stale = false;
+  // Misses are resolved: whether a name exists is found out before ANY is answered. Else it is as if all did.
+  bool resolves = false;
 };
 
 class Responder {
@@ -76,6 +78,7 @@ class Responder {
  private:
   // Everything but the lookup. True when the lookup is still to be done.
   bool BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out, Response* response);
+  void AfterLookup(const wire::Query& query, const RespondArgs& args, MutableBytes out, Response* response);
   void Count(const Response& response, const MutableBytes& out);
 
   const cache::Cache* cache_;
@@ -91,8 +94,7 @@ Response Responder::Respond(Bytes packet, const RespondArgs& args, Clock clock, 
     cache_->AnswerQuery(
         {.query = query, .now = 0, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale}, clock,
         reader_, out, &response.answer);
-    response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
-    response.length = response.answer.length;
+    AfterLookup(*query, args, out, &response);
   }
   counters_.requests_by_type[query->type < 256 ? query->type : 256].Add();
   Count(response, out);

@@ -279,14 +279,32 @@ describe.each(PATHS)('on the path %s', path => {
     },
   );
 
-  rule(13, 'ANY gets one record of its own, which answers no other type (RFC 8482 4)', async (ask, server) => {
-    const reply = decode(await ask('a.example', { type: 'ANY' }));
-    expect(reply.answers).toHaveLength(1);
-    expect(reply.answers![0].type).toBe('HINFO');
-    expect(server.asked).toBe(0);
-    await ask('a.example', { type: 'HINFO' });
-    expect(server.asked).toBe(1);
-  });
+  rule(
+    13,
+    'ANY gets one record of its own, which answers no other type, where the name exists (RFC 8482 4; 7686 2)',
+    async (ask, server) => {
+      for (let i = 0; i < 3; i++) {
+        const reply = decode(await ask('a.example', { type: 'ANY' }));
+        expect(reply.answers).toHaveLength(1);
+        expect(reply.answers![0].type).toBe('HINFO');
+      }
+      expect(server.asked).toBe(1);
+      await ask('a.example', { type: 'HINFO' });
+      expect(server.asked).toBe(2);
+      for (const name of ['nx.example', 'x.onion', 'nx.example']) {
+        expect(rcodeOf(await ask(name, { type: 'ANY' }))).toBe(3);
+      }
+      expect(server.asked).toBe(3);
+      server.advance(60);
+      expect(rcodeOf(await ask('nx.example', { type: 'ANY' }))).toBe(3);
+      expect(server.asked).toBe(4);
+    },
+    query => {
+      const { name } = decode(query).questions![0];
+      if (name.toLowerCase() !== 'nx.example') return answerA(query);
+      return makeResponse(query, { rcode: 3, authorities: [soa('example', 300, 60)] });
+    },
+  );
 
   rule(
     14,
