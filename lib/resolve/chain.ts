@@ -1,5 +1,5 @@
-// The steps of one question, in their order: what a server says of itself, local answers, the hook, then recursion or
-// upstreams. What it comes to is kept by Keep; stale answers and flights stand around it, in Resolver.
+// The steps of one question, in their order: what a server says of itself, local data, the hook, built-in zones, then
+// recursion or upstreams. What it comes to is kept by Keep; stale answers and flights stand around it, in Resolver.
 //
 // Bound: 11 aliases of local data and hooks (as many as recursion follows).
 import { ShardnsError, show } from '../base/errors.js';
@@ -89,6 +89,11 @@ export class Chain {
         return this.#decide(query, asker, decision);
       }
       group = decision?.group;
+    }
+    if (query.dnsClass === Class.IN) {
+      // Not for a group of upstreams either: a hook that names one means the names of the outside.
+      const builtIn = options.local.findBuiltIn(query, asker.tenant);
+      if (builtIn !== undefined) return this.keep.own(query, asker, builtIn);
     }
     if (group === undefined && recursor?.serves(query.name, query.type) === true) {
       return this.#recurse(query, asker, recursor);

@@ -15,12 +15,15 @@ export class LocalAnswers {
   find(query: LocalQuery, tag: number): LocalAnswer | undefined {
     const view = this.views?.withTag(tag);
     const own = view?.localData.find(query);
-    const found = own !== undefined || view?.inherit === false ? own : this.data.find(query);
-    if (found !== undefined) return found;
-    const message = this.zones.answer(query, {
+    return own !== undefined || view?.inherit === false ? own : this.data.find(query);
+  }
+
+  /** What a built-in zone says, where neither local data nor a hook had an answer. */
+  findBuiltIn(query: LocalQuery, tag: number): Uint8Array | undefined {
+    const view = this.views?.withTag(tag);
+    return this.zones.answer(query, {
       has: zone => this.data.has(zone) || view?.localData.has(zone) === true,
     });
-    return message && { kind: 'message', message };
   }
 
   /** Whose addresses are kept from the name: 4 and 6 are families. */

@@ -109,6 +109,22 @@ test('a local zone of the same name takes the place of a built-in one', async ()
   expect(t.udp.asked).toHaveLength(1);
 });
 
+test('a hook may answer for names of a built-in zone; the group that it names is not asked for them', async () => {
+  const t = slowPath(
+    query => makeResponse(query, { authorities: [soa('example')] }),
+    {},
+    {
+      onQuery: ({ name }) =>
+        name === 'printer.home.arpa.'
+          ? { answer: [{ name, type: 'A', ttl: 60, data: '192.168.1.9' }] }
+          : { group: 'other' },
+    },
+  );
+  expect((await t.told('printer.home.arpa')).data).toEqual(['192.168.1.9']);
+  for (const name of ['other.home.arpa', 'x.onion']) expect((await t.told(name)).rcode).toBe(3);
+  expect(t.udp.asked).toHaveLength(0);
+});
+
 test('discovery of designated resolvers finds none, and asks nobody (RFC 9462 sections 4 and 6.1)', async () => {
   const t = build();
   const found = await t.ask(queryOf('_dns.resolver.arpa', Type.SVCB));
