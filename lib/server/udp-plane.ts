@@ -156,8 +156,9 @@ export class UdpPlane implements TenantSink {
         return parted;
       };
     }
+    const resolved = this.resolver.resolve(query, asker);
     this.#underWay++;
-    void this.resolver.resolve(query, asker).then(resolution => {
+    void resolved.then(resolution => {
       this.#underWay--;
       if (this.#closed) return;
       try {
