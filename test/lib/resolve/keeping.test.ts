@@ -120,6 +120,28 @@ test('silence to one subnet is remembered for that subnet only', async () => {
   expect(await t.told('bank.example')).toMatchObject({ rcode: 0 });
 });
 
+test('the failure of a name hides no stale answer for a subnet', async () => {
+  let down = false;
+  const t = slowPath(
+    query => {
+      if (down) return makeResponse(query, { rcode: 2 });
+      const response = answerA(query, 60);
+      response.writeUInt16BE(1, 10);
+      const opt = '00002904d000000000000b0008000700011818c63364';
+      return Buffer.concat([response, Buffer.from(opt, 'hex')]);
+    },
+    { upstream: { clientSubnet: 'forward' } },
+  );
+  await t.told('geo.example', subnet);
+  down = true;
+  await t.advance(61_000);
+  expect((await t.told('geo.example')).rcode).toBe(2);
+  const length = t.engine.answer(makeQuery('geo.example', subnet)); // as native threads answer
+  expect(rcodeOf(t.engine.reply.subarray(0, length))).toBe(0);
+  for (let i = 0; i < 2; i++)
+    expect(await t.told('geo.example', subnet)).toMatchObject({ rcode: 0, data: ['192.0.2.1'] });
+});
+
 test.each<[string, (query: Uint8Array) => Buffer]>([
   ['of TTL 0', query => answerA(query, 0, '192.0.2.9')],
   ['NXDOMAIN without SOA', query => makeResponse(query, { rcode: 3 })],
