@@ -124,6 +124,9 @@ export class Metrics {
       set({ outcome: 'coalesced' }, resolver.stats.coalesced);
       set({ outcome: 'failed' }, resolver.stats.failures);
       set({ outcome: 'overloaded' }, resolver.stats.overloaded + exchanger.overloaded);
+      set({ outcome: 'client_overloaded' }, resolver.stats.clientOverloaded);
+      set({ outcome: 'own_failure' }, resolver.stats.ownFailures);
+      set({ outcome: 'mistake' }, resolver.mistakes);
       set({ outcome: 'rejected_response' }, resolver.stats.rejectedResponses);
     });
     const recursion = (

@@ -136,6 +136,7 @@ export class Engine implements Disposable {
     this.query.set(query);
     const { counts } = options;
     this.#control[Control.flags] =
+      ControlFlag.resolves |
       (options.udp ? ControlFlag.udp : 0) |
       (options.allowStale ? ControlFlag.allowStale : 0) |
       (counts === 'nothing' ? ControlFlag.countNothing : counts === 'reply' ? ControlFlag.countReply : 0);

@@ -38,8 +38,11 @@ export const Control = {
   ageTicks: 10,
   words: 11,
 } as const;
-/** `countReply`: the question was counted before; `countNothing`: nor does the reply count. */
-export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8 } as const;
+/**
+ * `countReply`: the question was counted before; `countNothing`: nor does the reply count. `resolves`: misses are
+ * resolved, ANY too.
+ */
+export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8, resolves: 16 } as const;
 /**
  * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
  * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
@@ -274,6 +277,8 @@ export interface NativePlane {
   replyError(ticket: number, rcode: number, extendedError: number): boolean;
   replyStale(ticket: number, tenant: number): boolean;
   discard(ticket: number): boolean;
+  /** Leaves the flight its first waiter; the others become another one, to be drained. False: they cannot be parted. */
+  part(ticket: number): boolean;
   flush(): void;
   /** Family, bits and octets of each prefix; none: everybody may ask. */
   setAccess(prefixes: (number | Uint8Array)[]): void;

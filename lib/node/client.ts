@@ -16,6 +16,7 @@ import { Engine, PLAIN_TUNABLES } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { NO_LOCAL_DATA } from '../resolve/local-data.js';
+import { LocalZones } from '../resolve/local-zones.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
@@ -109,7 +110,7 @@ export class DnsClient implements Disposable {
       letterCase: settings.letterCase,
     });
     this.#resolver = new Resolver(this.engine, this.#exchanger, clock, silentLogger, {}, new Map(), {
-      local: new LocalAnswers('program', NO_LOCAL_DATA, undefined),
+      local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, undefined),
       hasViews: false,
       identity: {},
       forwardClientSubnet: false,
@@ -122,6 +123,9 @@ export class DnsClient implements Disposable {
       failureMaxSeconds: 30,
       prefetchPerSecond: 100,
       maxFlights: MAX_UNDER_WAY,
+      clientFlights: MAX_UNDER_WAY, // they are all the program's own
+      // Servers that deny AAAA of names with an A are about (RFC 4074 section 4.2), and lookups ask for both.
+      denials: 'type',
     });
   }
 
@@ -257,8 +261,7 @@ export class DnsClient implements Disposable {
   /** Forgets every answer; of a cache that is shared, for all who share it. */
   clear(): void {
     this.decoded.clear();
-    this.#resolver.forgetFailures();
-    this.engine.invalidate('all');
+    this.#resolver.forgetUpstreamKnowledge();
   }
 
   close(): void {

@@ -7,7 +7,7 @@ import { recordsOf } from '../wire/rrset.js';
 import { ResolutionError } from './recurse/job.js';
 import { emptyResult, type RecursionResult } from './recurse/knowledge.js';
 import type { Recursor } from './recurse/recursor.js';
-import type { Resolution } from './resolution.js';
+import type { Resolution } from './outcome.js';
 
 /** What of a chain of records a client is given; undefined: no message can hold it. */
 function encodeResult(query: Query, result: RecursionResult): Uint8Array | undefined {

@@ -28,7 +28,7 @@ export class Answerer {
     private readonly clock: Clock,
   ) {}
 
-  /** Calls `reply` once, at once for a hit; with undefined when no reply is due. */
+  /** Calls `reply` once, at once for a hit; with undefined when no reply is due. Throws what `reply` throws at once. */
   answer(message: Uint8Array, asker: ListenerAsker, reply: (octets: Uint8Array | undefined) => void): void {
     const udp = asker.protocol === 'udp';
     const began = this.clock.nowMs();
@@ -37,27 +37,47 @@ export class Answerer {
       this.#count((this.clock.nowMs() - began) * 1000);
       reply(octets);
     };
-    if (this.access !== undefined && !this.access.check(asker.client.address, v6 ? 'ipv6' : 'ipv4')) {
-      const refused = this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, udp);
-      this.#countRequest(asker.protocol, v6);
-      done(this.#reply(refused));
-      return;
+    let octets: Uint8Array | undefined;
+    try {
+      if (this.access !== undefined && !this.access.check(asker.client.address, v6 ? 'ipv6' : 'ipv4')) {
+        const refused = this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, udp);
+        this.#countRequest(asker.protocol, v6);
+        octets = this.#reply(refused);
+      } else {
+        const { tenants } = this.resolver;
+        const tenant = tenants === undefined ? 0 : tenants.tenantOf(asker.client.address);
+        const length = this.engine.answer(message, { udp, tenant: tenant ?? UNKNOWN_TENANT });
+        this.#countRequest(asker.protocol, v6);
+        if (length < 0) {
+          this.#resolve(message, { ...asker, tenant }, done);
+          return;
+        }
+        octets = this.#reply(length);
+        if (this.engine.refreshDue) this.resolver.prefetch(new Query(Uint8Array.from(message)), tenant);
+      }
+    } catch (error) {
+      // What breaks one query is the end of that query only.
+      this.resolver.broke(error);
+      octets = this.refuse(message, Rcode.SERVFAIL, udp);
     }
-    const { tenants } = this.resolver;
-    const tenant = tenants === undefined ? 0 : tenants.tenantOf(asker.client.address);
-    const length = this.engine.answer(message, { udp, tenant: tenant ?? UNKNOWN_TENANT });
-    this.#countRequest(asker.protocol, v6);
-    if (length >= 0) {
-      const octets = this.#reply(length);
-      if (this.engine.refreshDue) this.resolver.prefetch(new Query(Uint8Array.from(message)), tenant);
-      done(octets);
-      return;
-    }
+    done(octets);
+  }
+
+  #resolve(message: Uint8Array, asker: ListenerAsker, done: (octets: Uint8Array | undefined) => void): void {
     // Kept beyond this call, so out of the listener's buffer.
     const query = new Query(Uint8Array.from(message));
-    void this.resolver
-      .resolve(query, { ...asker, tenant })
-      .then(resolution => done(this.finish(query, resolution, udp)));
+    this.resolver
+      .resolve(query, asker)
+      .then(resolution => {
+        let octets: Uint8Array | undefined;
+        try {
+          octets = this.finish(query, resolution, asker.protocol === 'udp');
+        } catch (error) {
+          this.resolver.broke(error); // the cache is closed: nobody can be answered any more
+        }
+        done(octets);
+      })
+      .catch((error: unknown) => this.resolver.broke(error));
   }
 
   /** Without an answer: what is wrong with the query. */

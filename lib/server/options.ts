@@ -2,13 +2,15 @@
 // configuration file.
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { count, issueText, memoryOption, pathOption } from '../base/options.js';
 import { prefixKey } from '../base/prefix-table.js';
 import { regionShape } from '../cache/region.js';
-import { LOCAL_ZONE_KINDS, parseLocalRecord } from '../resolve/local-data.js';
+import { checkAliases, LOCAL_ZONE_KINDS, parseLocalRecord } from '../resolve/local-data.js';
+import { checkZoneSwitch } from '../resolve/local-zones.js';
 import { RECURSION_LIMITS } from '../resolve/recurse/limits.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { encodeName } from '../wire/name.js';
@@ -41,19 +43,29 @@ const zoneShape = {
   noCache: z.boolean().default(false),
 };
 /** Answers of one's own. */
-const localShape = z.strictObject({
-  zones: z
-    .array(z.strictObject({ name: domainName, kind: z.enum(LOCAL_ZONE_KINDS) }))
-    .max(100_000)
-    .default([]),
-  /** `name [ttl] type data`, as in a zone file; names are absolute. */
-  records: z
-    .array(z.string().superRefine(custom(text => parseLocalRecord(text))))
-    .max(100_000)
-    .default([]),
-  /** AA in what is answered from here. */
-  authoritative: z.boolean().default(true),
-});
+const localShape = z
+  .strictObject({
+    zones: z
+      .array(z.strictObject({ name: domainName, kind: z.enum(LOCAL_ZONE_KINDS) }))
+      .max(100_000)
+      .default([]),
+    /** `name [ttl] type data`, as in a zone file; names are absolute. */
+    records: z
+      .array(z.string().superRefine(custom(text => parseLocalRecord(text))))
+      .max(100_000)
+      .default([]),
+    /** AA in what is answered from here. */
+    authoritative: z.boolean().default(true),
+  })
+  .superRefine((local, context) => {
+    try {
+      checkAliases(local);
+    } catch (error) {
+      // A record that cannot be read has been told already.
+      if (!/^expected aliases/.test((error as Error).message)) return;
+      context.addIssue({ code: 'custom', message: (error as Error).message, path: ['records'] });
+    }
+  });
 const seconds = (max: number) => z.number().int().min(0).max(max);
 
 /** No two views have one name, or the same clients, however their prefix is written. */
@@ -285,7 +297,25 @@ export const serverSchema = z
     /** Greatest UDP reply. */
     udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
     receiveBufferBytes: count(4096, 2 ** 30).default(4 * 2 ** 20),
-    localZones: z.boolean().default(true),
+    /**
+     * Built-in zones: localhost, invalid, test, onion, home.arpa, resolver.arpa, ipv4only.arpa, reverse zones of private
+     * addresses. `without` lets some be resolved as any other; `with` adds `local` (RFC 6762 section 22.1).
+     */
+    localZones: z
+      .union([
+        z.boolean(),
+        z.strictObject({
+          without: z
+            .array(z.string().superRefine(custom(name => checkZoneSwitch(name, 'without'))))
+            .max(256)
+            .default([]),
+          with: z
+            .array(z.string().superRefine(custom(name => checkZoneSwitch(name, 'with'))))
+            .max(256)
+            .default([]),
+        }),
+      ])
+      .default(true),
     /** Told to those who ask for id.server or version.server in class CH; nothing is told without them. */
     identity: z.string().min(1).max(255).optional(),
     version: z.string().min(1).max(255).optional(),
@@ -382,7 +412,8 @@ export function changedLocalNames(before: ServerSettings | undefined, after: Ser
   const changed = [...old, ...next].filter(([line]) => old.has(line) !== next.has(line)).map(([, name]) => name);
   const other =
     before !== undefined &&
-    (before.localZones !== after.localZones || before.local.authoritative !== after.local.authoritative);
+    (!isDeepStrictEqual(before.localZones, after.localZones) ||
+      before.local.authoritative !== after.local.authoritative);
   return other || changed.length > MAX_CHANGED_NAMES ? 'all' : [...new Set(changed)];
 }
 

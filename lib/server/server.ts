@@ -11,7 +11,7 @@ import type { DnsCache } from '../cache/dns-cache.js';
 import { Engine } from '../cache/engine.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { ClientTenants } from '../resolve/client-tenants.js';
-import { type Resolution, Resolver } from '../resolve/resolver.js';
+import { type Forgotten, type Resolution, Resolver } from '../resolve/resolver.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
@@ -235,22 +235,29 @@ export class Server implements AsyncDisposable {
       for (let tag = 1; tag <= tags; tag++) this.engine.invalidate({ tenant: tag });
     }
     const changed = changedLocalNames(before, settings);
-    if (changed === 'all') this.engine.invalidate('all');
-    else for (const name of changed) this.engine.invalidate({ suffix: foldName(encodeName(name)) });
+    const forget = (what: Forgotten): void => {
+      this.resolver.forget(what);
+      this.engine.invalidate(what);
+    };
+    if (changed === 'all') forget('all');
+    else for (const name of changed) forget({ suffix: foldName(encodeName(name)) });
   }
 
   /** Forgets names, subtrees, tenants or everything, at once and in O(1). */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | 'all'): void {
-    this.resolver.forgetFailures();
     if (what === 'all' || 'tenant' in what) {
+      this.resolver.forget(what);
       this.engine.invalidate(what);
       if (what === 'all') this.recursion.forget();
     } else if ('name' in what) {
       const name = foldName(encodeName(what.name));
+      this.resolver.forget({ name });
       this.engine.invalidate({ name });
       this.recursor?.rrsets.forgetName(name);
     } else {
-      this.engine.invalidate({ suffix: foldName(encodeName(what.suffix)) });
+      const suffix = foldName(encodeName(what.suffix));
+      this.resolver.forget({ suffix });
+      this.engine.invalidate({ suffix });
       // Its entries have no order by suffix.
       this.recursion.forget();
     }

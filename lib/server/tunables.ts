@@ -10,6 +10,7 @@ import type { ExchangerOptions } from '../upstream/exchange.js';
 import { AddressRules } from '../resolve/recurse/address-rules.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { LocalData } from '../resolve/local-data.js';
+import { LocalZones } from '../resolve/local-zones.js';
 import { Views } from '../resolve/views.js';
 import { configurationOf } from './configuration.js';
 import { encodeName, foldName } from '../wire/name.js';
@@ -67,10 +68,26 @@ export function viewsOf({ views }: ServerSettings): Views | undefined {
   return views.length > 0 ? new Views(views) : undefined;
 }
 
+/** So few that no share of them is worth the name. */
+const LEAST_CLIENT_FLIGHTS = 64;
+const CLIENT_SHARE = 1 / 8;
+
+/** What one client may begin of all questions under way, as in the miss ring. */
+function clientFlightsOf({ upstream, missRing }: ServerSettings): number {
+  const { clientShare = CLIENT_SHARE } = missRing as { clientShare?: number };
+  return Math.min(upstream.maxTotal, Math.max(LEAST_CLIENT_FLIGHTS, Math.floor(upstream.maxTotal * clientShare)));
+}
+
+function localZonesOf({ localZones }: ServerSettings): LocalZones {
+  return typeof localZones === 'boolean'
+    ? new LocalZones(localZones ? 'server' : 'none')
+    : new LocalZones('server', localZones);
+}
+
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
   const views = viewsOf(settings);
   return {
-    local: new LocalAnswers(settings.localZones ? 'server' : 'none', new LocalData(settings.local), views),
+    local: new LocalAnswers(localZonesOf(settings), new LocalData(settings.local), views),
     hasViews: views !== undefined,
     identity: { identity: settings.identity, version: settings.version },
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
@@ -84,6 +101,8 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
     prefetchPerSecond: settings.prefetch.maxPerSecond,
     maxFlights: settings.upstream.maxTotal,
     addressRules: addressRulesOf(settings),
+    clientFlights: clientFlightsOf(settings),
+    denials: settings.resolver.nothingBelowNxdomain ? 'subtree' : 'name',
   };
 }
 

@@ -130,7 +130,12 @@ export class UdpPlane implements TenantSink {
         client: this.#clientAt(at),
         tenant: tenant === UNKNOWN_TENANT ? undefined : tenant,
       };
-      this.#begin(this.#buffer.readUInt32LE(at), this.#buffer[at + 4], asker, packet);
+      const ticket = this.#buffer.readUInt32LE(at);
+      try {
+        this.#begin(ticket, this.#buffer[at + 4], asker, packet);
+      } catch (error) {
+        this.#giveUp(ticket, error);
+      }
       at += (RECORD_HEADER + length + 3) & ~3;
     }
     this.#native.flush();
@@ -153,11 +158,23 @@ export class UdpPlane implements TenantSink {
       this.#native.discard(ticket);
       return;
     }
+    if (this.resolver.sortsByHook) {
+      asker.part = () => {
+        const parted = this.#native.part(ticket);
+        setImmediate(() => this.#drain());
+        return parted;
+      };
+    }
+    const resolved = this.resolver.resolve(query, asker);
     this.#underWay++;
-    void this.resolver.resolve(query, asker).then(resolution => {
+    void resolved.then(resolution => {
       this.#underWay--;
       if (this.#closed) return;
-      this.#reply(ticket, resolution);
+      try {
+        this.#reply(ticket, resolution);
+      } catch (error) {
+        this.#giveUp(ticket, error);
+      }
       if (!this.#flushQueued) {
         this.#flushQueued = true;
         // Answers that come in the same turn leave in one batch.
@@ -167,6 +184,12 @@ export class UdpPlane implements TenantSink {
         });
       }
     });
+  }
+
+  /** What breaks one flight leaves the others their answers, and its place in the ring to be used again. */
+  #giveUp(ticket: number, error: unknown): void {
+    this.resolver.broke(error);
+    this.#native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR);
   }
 
   #reply(ticket: number, resolution: Resolution): void {

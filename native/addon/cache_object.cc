@@ -37,6 +37,7 @@ constexpr uint32_t kFlagAllowStale = 2;
 // The question was counted before: only the reply counts; nothing does.
 constexpr uint32_t kFlagCountReply = 4;
 constexpr uint32_t kFlagCountNothing = 8;
+constexpr uint32_t kFlagResolves = 16;
 
 constexpr uint32_t kVariantDnssecOk = 1;
 constexpr uint32_t kVariantCheckingDisabled = 2;
@@ -74,7 +75,8 @@ struct CacheMethods {
             .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0,
             .counting = (control[kFlagsWord] & kFlagCountNothing) != 0 ? udp::Counting::kNothing
                         : (control[kFlagsWord] & kFlagCountReply) != 0 ? udp::Counting::kReply
-                                                                       : udp::Counting::kQuestion};
+                                                                       : udp::Counting::kQuestion,
+            .resolves = (control[kFlagsWord] & kFlagResolves) != 0};
   }
   static int32_t AnswerInto(Object* self, uint32_t* control, Bytes query, MutableBytes reply) {
     wire::Query parsed;

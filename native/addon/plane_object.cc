@@ -144,6 +144,15 @@ napi_value Discard(napi_env env, napi_callback_info info) {
   return GetUint32(env, args.values[0], &ticket) ? Bool(env, self->plane->Discard(ticket)) : ThrowArgument(env);
 }
 
+// part(ticket) -> boolean
+napi_value Part(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  uint32_t ticket;
+  if (!self->plane) return Bool(env, false);
+  return GetUint32(env, args.values[0], &ticket) ? Bool(env, self->plane->Part(ticket)) : ThrowArgument(env);
+}
+
 napi_value Flush(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   PlaneHolder* self = This(args.data);
@@ -266,6 +275,7 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"replyError", ReplyError},
                                {"replyStale", ReplyStale},
                                {"discard", Discard},
+                               {"part", Part},
                                {"flush", Flush},
                                {"setAccess", SetAccess},
                                {"setViews", SetViews},

@@ -113,7 +113,9 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
   scoped.reply_subnet = &echoed;
   scoped.miss_counts = false;  // there are other scopes to look for
   Variant variant = VariantOf(*args.query, args.tenant);
-  Key key;
+  Key key, stale_key;
+  wire::ClientSubnet stale_echo;
+  bool has_stale = false;
   for (int prefix = subnet.source_prefix; prefix > 0; --prefix) {
     const size_t word = subnet.family == 1 ? 0 : 1 + static_cast<size_t>(prefix) / 64;
     const uint64_t bit = uint64_t{1} << (prefix % 64);
@@ -123,12 +125,26 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
     MakeKey(secret(), args.query->name(), args.query->type, variant, &key);
     AnswerAtLength(scoped, key, reader, out, answer);
     if (answer->outcome != Outcome::kMiss) return;
+    if (answer->has_stale && !has_stale) {
+      has_stale = true;
+      stale_key = key;
+      stale_echo = echoed;
+    }
   }
   variant.scope = {};
   echoed.scope_prefix = 0;
   scoped.miss_counts = true;
   MakeKey(secret(), args.query->name(), args.query->type, variant, &key);
   AnswerAtLength(scoped, key, reader, out, answer);
+  if (!has_stale) return;
+  if (answer->outcome == Outcome::kFailureHit) {
+    // A failure that is remembered hides no stale answer (RFC 8767 section 5), whatever its scope.
+    scoped.allow_stale = true;
+    echoed = stale_echo;
+    AnswerAtLength(scoped, stale_key, reader, out, answer);
+  } else if (answer->outcome == Outcome::kMiss) {
+    answer->has_stale = true;
+  }
 }
 
 // The common hit (AnswerFormat::ReadPlain) where no mode asks for more than id, flags, letter case, TTLs and OPT to be

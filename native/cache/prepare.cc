@@ -134,7 +134,7 @@ Status SurveyRecords(const PrepareArgs& args, size_t question_end, uint16_t qtyp
         if (!dname_signature) survey->foreign = true;
         continue;
       }
-      if (record.type == qtype) survey->answered = true;
+      if (record.type == qtype || qtype == wire::type::kAny) survey->answered = true;
       if (record.type == wire::type::kCname && qtype != wire::type::kCname && chain.IsEnd(record.owner)) {
         if (!chain.Extend(record.rdata())) survey->foreign = true;
       }
@@ -260,7 +260,9 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   WriteTtls(copy, question_end, shown, image);
 
   if (flags & wire::flag::kTc) return Status::kTruncated;
-  if (qclass != wire::kClassIn || wire::type::IsMeta(qtype) || qtype == wire::type::kOpt || qtype == 0 ||
+  // RFC 8482: of ANY only what we say ourselves.
+  const bool own_any = qtype == wire::type::kAny && args.authoritative;
+  if (qclass != wire::kClassIn || (wire::type::IsMeta(qtype) && !own_any) || qtype == wire::type::kOpt || qtype == 0 ||
       survey.extended_rcode != 0 || (rcode != wire::rcode::kNoError && rcode != wire::rcode::kNxDomain)) {
     return Status::kUncacheable;
   }

@@ -67,6 +67,10 @@ uint32_t ClientShares::Take(const ClientKey& client, bool with_flight) {
   return place;
 }
 
+void ClientShares::BeginFlight(uint32_t place) {
+  if (place != kNobody) ++records_[place].holding.flights;
+}
+
 void ClientShares::EndFlight(uint32_t place) {
   if (place != kNobody) --records_[place].holding.flights;
 }

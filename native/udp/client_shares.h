@@ -36,6 +36,8 @@ class ClientShares {
   bool Allows(const ClientKey& client, bool with_flight) const;
   // Takes them. Returns the client's place, which the waiter keeps; kNobody for nobody.
   uint32_t Take(const ClientKey& client, bool with_flight);
+  // One flight more for a place that has a waiter.
+  void BeginFlight(uint32_t place);
   // A place is given back with its last waiter: its flights go before.
   void EndFlight(uint32_t place);
   void EndWaiter(uint32_t place);

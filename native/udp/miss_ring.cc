@@ -137,13 +137,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
   flight.key = key;
   flight.chain = bucket;
   bucket = place;
-  flight.pending = kNone;
-  if (state->pending_last != kNone) {
-    flights_[state->pending_last].pending = place;
-  } else {
-    state->pending_first = place;
-  }
-  state->pending_last = place;
+  Enqueue(*state, place);
   in_flight_.Add();
   (kind == FlightKind::kRefresh ? counters_.refreshes : counters_.flights).Add();
   return Joined::kQueued;
@@ -153,6 +147,48 @@ void MissRing::Unchain(State& state, uint32_t place) {
   uint32_t* at = &state.buckets[flights_[place].key.hash & (state.buckets.size() - 1)];
   while (*at != place) at = &flights_[*at].chain;
   *at = flights_[place].chain;
+}
+
+bool MissRing::Part(uint32_t ticket) {
+  const uint32_t place = ticket & ((1u << kSerialShift) - 1);
+  auto state = state_.Lock();
+  if (place >= flights_.size()) return false;
+  Flight& flight = flights_[place];
+  if (!flight.open || (flight.serial & 0xFFFF) != ticket >> kSerialShift) return false;
+  const uint16_t type = flight.key.type;
+  flight.key.type = 0;  // which no query has: it stays in its bucket, where Finish looks for it, and matches nothing
+  if (flight.count == 1) return true;
+  if (state->free_flight == kNone) return false;
+  const uint32_t others = state->free_flight;
+  Flight& rest = flights_[others];
+  state->free_flight = rest.chain;
+  rest.first = waiters_[flight.first].next;
+  rest.last = flight.last;
+  rest.count = flight.count - 1;
+  state->shares.BeginFlight(waiters_[rest.first].client);  // it waits already: this may be more than its share
+  rest.open = true;
+  rest.kind = flight.kind;
+  rest.asked = flight.asked;
+  rest.dns_class = flight.dns_class;
+  rest.tenant = flight.tenant;
+  rest.key = flight.key;
+  rest.key.type = type;
+  uint32_t& bucket = state->buckets[rest.key.hash & (state->buckets.size() - 1)];
+  rest.chain = bucket;
+  bucket = others;
+  waiters_[flight.first].next = kNone;
+  flight.last = flight.first;
+  flight.count = 1;
+  Enqueue(*state, others);
+  in_flight_.Add();
+  counters_.flights.Add();
+  return true;
+}
+
+void MissRing::Enqueue(State& state, uint32_t place) {
+  flights_[place].pending = kNone;
+  (state.pending_last != kNone ? flights_[state.pending_last].pending : state.pending_first) = place;
+  state.pending_last = place;
 }
 
 uint32_t MissRing::Drain(MutableBytes out, uint32_t most, bool* left) {

@@ -80,6 +80,11 @@ class MissRing {
   static constexpr size_t kRecordHeader = 32;
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left);
 
+  // Leaves a drained flight its first waiter only, whom nobody joins any more: what he gets is not for the others. They
+  // become a flight of their own, which waits to be drained. False when there is no room for it, or for an unknown
+  // ticket.
+  bool Part(uint32_t ticket);
+
   // Ends a flight. Its waiters, first to last, are handed to `visit(const Waiter&)`; false for an unknown ticket.
   template <typename Visit>
   bool Finish(uint32_t ticket, Visit visit);
@@ -125,6 +130,7 @@ class MissRing {
   };
   uint32_t KeepPacket(State& state, const Keep& keep);
   void Unchain(State& state, uint32_t place);
+  void Enqueue(State& state, uint32_t place);
 
   const HashSecret secret_;
   const uint32_t waiters_per_flight_;

@@ -52,6 +52,8 @@ class Plane {
   // From what the cache has for the tenant, stale allowed; SERVFAIL where there is nothing.
   bool ReplyStale(uint32_t ticket, uint32_t tenant);
   bool Discard(uint32_t ticket);
+  // See MissRing::Part.
+  bool Part(uint32_t ticket) { return ring_.Part(ticket); }
   void Flush();
 
   // None: everybody may ask.

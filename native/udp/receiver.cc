@@ -119,7 +119,8 @@ void Receiver::Handle(int count) {
   const auto views = views_.Take();
   uint32_t tenants[Responder::kBatch] = {};
   const RespondArgs args = {.now = shared_->cache->NowTicks(batch_us_ / 1000),
-                            .tenants = views || shared_->tenants != nullptr ? tenants : nullptr};
+                            .tenants = views || shared_->tenants != nullptr ? tenants : nullptr,
+                            .resolves = true};
   bool wake = false;
   for (int from = 0; from < count; from += static_cast<int>(Responder::kBatch)) {
     const int size = std::min<int>(count - from, Responder::kBatch);

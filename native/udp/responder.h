@@ -33,6 +33,8 @@ struct RespondArgs {
   bool udp = true;
   bool allow_stale = false;
   Counting counting = Counting::kQuestion;
+  // Misses are resolved: whether a name exists is found out before ANY is answered. Else it is as if all did.
+  bool resolves = false;
 };
 
 class Responder {
@@ -89,6 +91,7 @@ class Responder {
  private:
   // Everything but the lookup. True when the lookup is still to be done.
   bool BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out, Response* response);
+  void AfterLookup(const wire::Query& query, const RespondArgs& args, MutableBytes out, Response* response);
   void Count(const Response& response, const MutableBytes& out);
 
   const cache::Cache* cache_;
@@ -108,8 +111,7 @@ Response Responder::Respond(Bytes packet, const RespondArgs& args, Clock clock, 
                          .allow_stale = args.allow_stale,
                          .again = args.counting != Counting::kQuestion},
                         clock, reader_, out, &response.answer);
-    response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
-    response.length = response.answer.length;
+    AfterLookup(*query, args, out, &response);
   }
   if (args.counting == Counting::kQuestion) [[likely]]
     CountQuestion(*query);

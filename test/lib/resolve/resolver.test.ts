@@ -1,57 +1,20 @@
 // The slow path on a fake clock and a fake network.
-import { afterEach, expect, test } from 'vitest';
-import { silentLogger } from '../../../lib/base/log.js';
-import { parseSocketAddress } from '../../../lib/base/address.js';
-import { systemRandom } from '../../../lib/base/random.js';
-import { Engine } from '../../../lib/cache/engine.js';
+import { expect, test } from 'vitest';
 import type { Hooks, ResponseInfo } from '../../../lib/resolve/hooks.js';
-import { type Resolution, Resolver } from '../../../lib/resolve/resolver.js';
-import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
-import { exchangerOptionsOf, resolverOptionsOf, tunablesOf } from '../../../lib/server/tunables.js';
-import { Exchanger } from '../../../lib/upstream/exchange.js';
-import { Upstream } from '../../../lib/upstream/upstream.js';
+import type { Resolution } from '../../../lib/resolve/resolver.js';
+import type { ServerOptions } from '../../../lib/server/options.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { encodeMessage } from '../../../lib/wire/message.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import { Query } from '../../../lib/wire/query.js';
 import { encodeRdata } from '../../../lib/wire/rdata.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
-import { FakeTransport, type Handler } from '../../support/fake-transport.js';
+import { settle } from '../../support/fake-clock.js';
+import type { Handler } from '../../support/fake-transport.js';
 import { answerA, decode, makeQuery, makeResponse, rcodeOf, soa } from '../../support/messages.js';
+import { slowPath } from '../../support/slow-path.js';
 
-const engines: Engine[] = [];
-afterEach(() => {
-  for (const engine of engines.splice(0)) engine.close();
-});
-
-function build(handler: Handler, options: ServerOptions = {}, hooks: Hooks = {}, servers = ['192.0.2.1:53']) {
-  const settings = readOptions(options);
-  const clock = new FakeClock();
-  const udp = new FakeTransport(clock, handler);
-  const tcp = new FakeTransport(clock, handler);
-  const engine = new Engine({ memoryBytes: 2 ** 20, shards: 1, policy: 's3fifo', averageEntryBytes: 184 });
-  engines.push(engine);
-  engine.configure(tunablesOf(settings));
-  const exchanger = new Exchanger(udp, tcp, clock, systemRandom, exchangerOptionsOf(settings));
-  const upstreams = servers.map(text => new Upstream(parseSocketAddress(text, 'test'), clock));
-  const groups = new Map<string, Upstream[]>([
-    ['default', upstreams],
-    ['other', [new Upstream(parseSocketAddress('198.51.100.1:53', 'test'), clock)]],
-  ]);
-  const resolver = new Resolver(engine, exchanger, clock, silentLogger, hooks, groups, resolverOptionsOf(settings));
-  let shift = 0;
-  const advance = async (ms: number): Promise<void> => {
-    shift += ms;
-    engine.native.shiftClock(shift);
-    await clock.advance(ms);
-  };
-  const resolve = (name: string, shape = {}): Promise<Resolution> =>
-    resolver.resolve(new Query(makeQuery(name, shape)), {
-      protocol: 'udp',
-      client: { address: '203.0.113.9', port: 1 },
-    });
-  return { clock, udp, tcp, engine, resolver, exchanger, upstreams, advance, resolve };
-}
+const build = (handler: Handler, options: ServerOptions = {}, hooks: Hooks = {}, servers?: string[]) =>
+  slowPath(handler, options, hooks, { servers });
 
 test('ten thousand askers of one missing name cause one upstream query', async () => {
   const t = build(query => answerA(query));

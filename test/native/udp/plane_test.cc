@@ -72,6 +72,40 @@ TEST(MissRing, TenantsFlyApartAndUnknownClientsAlone) {
   EXPECT_EQ(tenant, 1u);
 }
 
+TEST(MissRing, AFlightIsPartedBetweenItsFirstWaiterAndTheOthers) {
+  udp::MissRing ring(3, 64, ExpandSeed(1));
+  for (uint16_t id = 1; id <= 3; ++id) Join(ring, Query("a.example", 1, id), 1);
+  Buffer out(4096);
+  bool left;
+  const auto drained = [&] {
+    EXPECT_EQ(ring.Drain(out, 256, &left), 1u);
+    uint32_t ticket;
+    std::memcpy(&ticket, out.data(), 4);
+    return ticket;
+  };
+  const auto waiters = [&](uint32_t ticket) {
+    std::vector<uint16_t> ids;
+    EXPECT_TRUE(ring.Finish(ticket, [&](const udp::Waiter& waiter) { ids.push_back(wire::Id(waiter.packet)); }));
+    return ids;
+  };
+  const uint32_t first = drained();
+  EXPECT_TRUE(ring.Part(first));
+  EXPECT_EQ(ring.in_flight(), 2u);
+  EXPECT_EQ(Join(ring, Query("a.example", 1, 4), 1), udp::MissRing::Joined::kJoined);
+  const uint32_t others = drained();
+  EXPECT_EQ(waiters(first), (std::vector<uint16_t>{1}));
+  EXPECT_TRUE(ring.Part(others));
+  const uint32_t rest = drained();
+  EXPECT_EQ(Join(ring, Query("b.example", 1, 5), 1), udp::MissRing::Joined::kQueued);
+  drained();
+  EXPECT_FALSE(ring.Part(rest)) << "no room for another flight";
+  EXPECT_EQ(waiters(others), (std::vector<uint16_t>{2}));
+  EXPECT_EQ(waiters(rest), (std::vector<uint16_t>{3, 4}));
+  EXPECT_FALSE(ring.Part(rest)) << "its ticket is over";
+  EXPECT_EQ(ring.in_flight(), 1u);
+  EXPECT_EQ(ring.waiting(), 1u);
+}
+
 TEST(TenantTable, RemembersClientsUntilTheirTimeAndNoMoreThanItsBound) {
   udp::TenantTable table(64, ExpandSeed(1));
   const auto client = [](uint32_t n) {
