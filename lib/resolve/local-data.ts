@@ -145,7 +145,7 @@ export class LocalData {
       const alias = aliasIn(records);
       let at = alias?.data;
       for (let steps = 1; at !== undefined; steps++) {
-        if (steps >= RECURSION_LIMITS.aliases) return alias;
+        if (steps > RECURSION_LIMITS.aliases) return alias;
         const name = foldName(at);
         const { zone, kind } = bySuffix(name, this.#zones) ?? {};
         if (kind !== undefined && ANSWERED_AS_ONE.has(kind)) break;

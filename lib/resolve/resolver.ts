@@ -2,9 +2,7 @@
 // all, one flight for all who ask the same, stale answers after a failure or when the upstream is late (RFC 8767),
 // refreshes. Whatever breaks a question is the end of that question: it is counted, told, and answered SERVFAIL.
 //
-// Bounds: `maxFlights` questions under way, of which one client begins `clientFlights`; as many refreshes that failed as
-// PENDING_RETRIES; clients remembered for refreshes: MAX_DECIDED entries, MAX_TENANTS tenants.
-import { BoundedMap } from '../base/bounded-map.js';
+// Bounds: `maxFlights` questions under way, of which one client begins `clientFlights`; `prefetchPerSecond` refreshes.
 import type { Clock, Timer } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
 import type { Logger } from '../base/log.js';
@@ -25,6 +23,7 @@ import { harmless, Mistakes } from './mistakes.js';
 import type { Failed, Moved, Resolution } from './outcome.js';
 import type { Recursor } from './recurse/recursor.js';
 import { type Resolving, staleRrsets } from './recursive-answers.js';
+import { Refreshes } from './refreshes.js';
 
 export interface ResolverOptions extends ChainOptions {
   staleClientTimeoutMs: number;
@@ -40,11 +39,6 @@ export type { Asker, Resolution };
 /** What is to be forgotten: names are folded wire format. */
 export type Forgotten = { name: Uint8Array } | { suffix: Uint8Array } | { tenant: number } | 'all';
 
-/** Failed refreshes that wait for their next chance; of others the entry expires first. */
-const PENDING_RETRIES = 10_000;
-/** Entries whose last client is remembered, 200 octets each; of others the tenant's last one stands in. */
-const MAX_DECIDED = 16_384;
-const MAX_TENANTS = 4096;
 /** How often a question is begun anew because the hook moves its client, or the one whose flight it had joined. */
 const MAX_MOVES = 4;
 
@@ -73,6 +67,7 @@ export class Resolver {
   readonly #chain: Chain;
   readonly #mistakes: Mistakes;
   readonly #late: EqualTimers;
+  readonly #refreshes: Refreshes;
   readonly stats: ResolverStats = {
     resolved: 0,
     coalesced: 0,
@@ -91,13 +86,7 @@ export class Resolver {
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */
   pool: Resolving | undefined;
-  /** Whom an entry was last decided for, where a hook decides: by flight key, and by tenant. */
-  readonly #decidedFor = new BoundedMap<string, NonNullable<Asker['client']>>(MAX_DECIDED);
-  readonly #lastOfTenant = new BoundedMap<number, NonNullable<Asker['client']>>(MAX_TENANTS);
-  #retries = 0;
   #closed = false;
-  #prefetchSecond = 0;
-  #prefetchesThisSecond = 0;
 
   constructor(
     private readonly engine: Engine,
@@ -111,6 +100,7 @@ export class Resolver {
     const harmlessLog = harmless(log);
     this.#mistakes = new Mistakes(harmlessLog, clock);
     this.#late = new EqualTimers(clock);
+    this.#refreshes = new Refreshes(clock);
     this.#keep = new Keep(engine, clock);
     this.#chain = new Chain(this, engine, exchanger, hooks, this.#keep, harmlessLog, this.#mistakes);
   }
@@ -178,7 +168,7 @@ export class Resolver {
 
   #resolve(query: Query, asker: KnownAsker): Promise<Resolution> {
     if (this.hooks.onQuery !== undefined && asker.client !== undefined) {
-      this.#lastOfTenant.set(asker.tenant, asker.client);
+      this.#refreshes.lastOfTenant(asker.tenant, asker.client);
     }
     if (this.sortsByHook) {
       return this.#resolveAmongTenants(query, asker).catch((error: unknown) => this.#mistake(error, query));
@@ -278,21 +268,13 @@ export class Resolver {
   /** Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no. */
   prefetch(query: Query, tenant = 0): boolean {
     try {
-      const second = Math.floor(this.clock.nowMs() / 1000);
-      if (second !== this.#prefetchSecond) {
-        this.#prefetchSecond = second;
-        this.#prefetchesThisSecond = 0;
-      }
-      if (this.#prefetchesThisSecond >= this.options.prefetchPerSecond) {
+      if (!this.#refreshes.admit(this.options.prefetchPerSecond)) {
         this.stats.prefetchesDropped++;
         return false;
       }
-      this.#prefetchesThisSecond++;
       this.stats.prefetches++;
       const asked = asRefresh(query);
-      const client =
-        this.#decidedFor.get(flightKey(asked, tenant, this.options.forwardClientSubnet)) ??
-        this.#lastOfTenant.get(tenant);
+      const client = this.#refreshes.clientOf(flightKey(asked, tenant, this.options.forwardClientSubnet), tenant);
       const asker: KnownAsker = { protocol: 'internal', client, tenant, fresh: true };
       void this.#join(asked, asker, { kind: 'cached', tenant }).then(found => {
         if (found.kind !== 'message') this.#retryPrefetch(query, tenant);
@@ -306,11 +288,8 @@ export class Resolver {
 
   /** RFC 8767 section 5: not before so many seconds; then the next hit may ask for it again. */
   #retryPrefetch(query: Query, tenant: number): void {
-    if (this.#retries >= PENDING_RETRIES) return;
-    this.#retries++;
     try {
-      this.clock.after(this.options.staleRetrySeconds * 1000, () => {
-        this.#retries--;
+      this.#refreshes.later(this.options.staleRetrySeconds, () => {
         try {
           if (!this.#closed) this.engine.allowRefresh(query.name, query.type, variantOf(query, tenant));
         } catch (error) {
@@ -318,7 +297,6 @@ export class Resolver {
         }
       });
     } catch (error) {
-      this.#retries--;
       this.#mistake(error, query);
     }
   }
@@ -390,7 +368,7 @@ export class Resolver {
     if (parent !== undefined) parent.waitsFor = flight;
     if (told !== undefined) told.own = true;
     if (this.hooks.onQuery !== undefined && asker.client !== undefined && asker.fresh !== true) {
-      this.#decidedFor.set(key, asker.client);
+      this.#refreshes.decidedFor(key, asker.client);
     }
     void this.#fly(query, { ...asker, flight }, stale);
     return flight.promise;
