@@ -2,7 +2,7 @@
 // table finds it by the id of a response.
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
-import { ShardnsError } from '../base/errors.js';
+import { ShardnsError, type ShardnsErrorCode } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { questionEnd } from '../wire/message.js';
 import type { Letters } from './matching.js';
@@ -16,20 +16,25 @@ export class Exchange {
   readonly beganMs: number;
   letters: Letters = 'folded';
   /** Called once, before its caller hears of it: whoever holds it lets go. */
-  onEnd: (ending: Ending) => void = () => {};
+  onEnd: ((ending: Ending) => void) | undefined;
   #ended = false;
   #timer: Timer | undefined;
-  readonly #abort = (): void =>
-    this.#end('unanswered', () => this.reject(new ShardnsError('ERR_SHARDNS_ABORTED', 'the query was called off')));
+  #options: ExchangeOptions;
+  #resolve: ((response: Uint8Array) => void) | undefined;
+  #reject: ((error: Error) => void) | undefined;
+  readonly #abort = (): void => this.#fail('unanswered', 'ERR_SHARDNS_ABORTED', 'the query was called off');
 
   constructor(
     readonly query: Uint8Array,
     readonly server: SocketAddress,
-    private readonly options: ExchangeOptions,
+    options: ExchangeOptions,
     private readonly clock: Clock,
-    private readonly resolve: (response: Uint8Array) => void,
-    private readonly reject: (error: Error) => void,
+    resolve: (response: Uint8Array) => void,
+    reject: (error: Error) => void,
   ) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
     this.questionEnd = questionEnd(query);
     this.beganMs = clock.nowMs();
   }
@@ -43,44 +48,54 @@ export class Exchange {
 
   /** Begins to listen to its caller and the clock. */
   open(proto: 'UDP' | 'TCP'): void {
-    const { cancel, timeoutMs } = this.options;
+    const { cancel, timeoutMs } = this.#options;
     if (cancel?.cancelled) {
       this.#abort();
       return;
     }
     cancel?.subscribe(this.#abort);
     if (timeoutMs === undefined) return;
-    this.#timer = this.clock.after(timeoutMs, () =>
-      this.#end('unanswered', () =>
-        this.reject(
-          new ShardnsError(
-            'ERR_SHARDNS_TIMEOUT',
-            `${formatSocketAddress(this.server)} did not answer over ${proto} in ${Math.round(timeoutMs)} ms`,
-          ),
-        ),
-      ),
-    );
+    this.#timer = this.clock.after(timeoutMs, () => {
+      const where = formatSocketAddress(this.server);
+      const text = `${where} did not answer over ${proto} in ${Math.round(timeoutMs)} ms`;
+      this.#fail('unanswered', 'ERR_SHARDNS_TIMEOUT', text);
+    });
   }
 
   answer(response: Uint8Array): void {
-    this.#end('answered', () => this.resolve(response));
+    const resolve = this.#resolve;
+    this.#end('answered');
+    resolve?.(response);
   }
   fail(error: Error): void {
-    this.#end('failed', () => this.reject(error));
+    const reject = this.#reject;
+    this.#end('failed');
+    reject?.(error);
   }
   doubt(doubt: Doubt): void {
-    if (!this.#ended) this.options.onDoubt?.(doubt);
+    this.#options.onDoubt?.(doubt);
   }
 
-  #end(ending: Ending, tell: () => void): void {
+  #fail(ending: Ending, code: ShardnsErrorCode, text: string): void {
+    const reject = this.#reject;
+    this.#end(ending);
+    reject?.(new ShardnsError(code, text));
+  }
+
+  /** Lets go of its caller: V8 keeps outgrown tables of a Map, and what they lead to, until the next full collection. */
+  #end(ending: Ending): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer?.cancel();
-    this.options.cancel?.unsubscribe(this.#abort);
-    this.onEnd(ending);
-    tell();
+    this.#options.cancel?.unsubscribe(this.#abort);
+    this.#options = OVER;
+    this.#resolve = this.#reject = this.#timer = undefined;
+    this.onEnd?.(ending);
+    this.onEnd = undefined;
   }
 }
+
+const OVER: ExchangeOptions = {};
 
 /** Exchanges of one socket by id. Bound: 32,768, so that a free id is found at once. */
 export class PendingTable {

@@ -31,6 +31,12 @@ const OUR_OWN = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 export type OpenSocket = (type: SocketType) => Socket;
 export type OnMessage = (channel: Channel, message: Uint8Array) => void;
 
+/** What the sockets of one server have in common. */
+interface Peer {
+  /** When it last said anything. */
+  heardMs: number;
+}
+
 /** One socket and what is asked over it. */
 export class Channel {
   readonly pending = new PendingTable();
@@ -51,27 +57,40 @@ export class Channel {
   constructor(
     readonly socket: Socket,
     readonly server: SocketAddress,
-    readonly alone: boolean,
+    readonly peer: Peer | undefined,
   ) {}
 
-  send(query: Uint8Array): void {
+  /** For one query, and then not used any more. */
+  get alone(): boolean {
+    return this.peer === undefined;
+  }
+
+  /** @param now to hear of errors costs a tick (2 us): not where the server has just been heard of */
+  send(query: Uint8Array, now: number): void {
     if (!this.ready) {
       this.waiting.push(query);
       return;
     }
     // A copy in Node's pool of buffers: a short array would be moved out of V8's heap for it, and a query that waited in
     // the pool would keep 8 KiB of it.
-    this.socket.send(Buffer.from(query), this.sent);
+    const heard = this.peer !== undefined && now - this.peer.heardMs < HEARD_MS;
+    if (heard) this.socket.send(Buffer.from(query));
+    else this.socket.send(Buffer.from(query), this.sent);
   }
 
   flush(): void {
     this.ready = true;
-    for (const query of this.waiting.splice(0)) this.send(query);
+    for (const query of this.waiting.splice(0)) this.send(query, Infinity);
   }
 }
 
+interface Pool {
+  readonly peer: Peer;
+  readonly channels: (Channel | undefined)[];
+}
+
 export class UdpSockets {
-  readonly #pools = new Map<string, (Channel | undefined)[]>();
+  readonly #pools = new Map<string, Pool>();
   readonly #all = new Set<Channel>();
   readonly #aloneOf = new Map<string, number>();
   readonly #openings: TokenBucket;
@@ -101,7 +120,7 @@ export class UdpSockets {
     if (held >= ALONE_PER_SERVER || this.#alone >= MAX_ALONE) return undefined;
     this.#aloneOf.set(key, held + 1);
     this.#alone++;
-    const channel = this.#open(server, true);
+    const channel = this.#open(server, undefined);
     channel.retired = true;
     return channel;
   }
@@ -112,24 +131,25 @@ export class UdpSockets {
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       if (this.#pools.size >= MAX_SERVERS) this.#retireOldestPool();
-      pool = new Array(SHARED_SOCKETS);
+      pool = { peer: { heardMs: 0 }, channels: new Array(SHARED_SOCKETS) };
       this.#pools.set(key, pool);
     }
     const place = below(this.random, SHARED_SOCKETS);
-    const old = pool[place];
+    const { channels, peer } = pool;
+    const old = channels[place];
     let channel = old;
     if (old === undefined || old.retired) {
       if (this.#all.size - this.#alone - this.#draining >= MAX_SHARED) this.#retireOldestPool(key);
-      channel = this.#open(server, false);
+      channel = this.#open(server, peer);
     } else if (
       this.#draining + this.#replacing < MAX_DRAINING &&
       (old.used >= QUERIES_PER_SOCKET || this.#openings.take())
     ) {
-      channel = this.#open(server, false);
+      channel = this.#open(server, peer);
       channel.instead = old;
       this.#replacing++;
     }
-    pool[place] = channel;
+    channels[place] = channel;
     return channel!.pending.size < PendingTable.limit ? channel : undefined;
   }
 
@@ -144,7 +164,7 @@ export class UdpSockets {
       if (ending === 'unanswered' && exchange.ageMs >= SILENCE_MS) this.retire(channel);
       else if (channel.retired && channel.pending.size === 0) this.#drop(channel);
     };
-    channel.send(exchange.query);
+    channel.send(exchange.query, exchange.beganMs);
   }
 
   retire(channel: Channel): void {
@@ -165,14 +185,14 @@ export class UdpSockets {
     for (const [key, pool] of this.#pools) {
       if (key === butNot) continue;
       this.#pools.delete(key);
-      for (const channel of pool) if (channel !== undefined) this.retire(channel);
+      for (const channel of pool.channels) if (channel !== undefined) this.retire(channel);
       return;
     }
   }
 
-  #open(server: SocketAddress, alone: boolean): Channel {
+  #open(server: SocketAddress, peer: Peer | undefined): Channel {
     const socket = this.openSocket(server.family === 6 ? 'udp6' : 'udp4');
-    const channel = new Channel(socket, server, alone);
+    const channel = new Channel(socket, server, peer);
     this.#all.add(channel);
     socket.unref();
     socket.on('message', message => this.onMessage(channel, message));
@@ -198,13 +218,13 @@ export class UdpSockets {
     if (instead !== undefined) {
       if (OUR_OWN.has(code) && !instead.retired) {
         const pool = this.#pools.get(keyOf(server));
-        const place = pool?.indexOf(channel) ?? -1;
-        if (place >= 0) pool![place] = instead;
+        const place = pool?.channels.indexOf(channel) ?? -1;
+        if (place >= 0) pool!.channels[place] = instead;
         const exchanges = channel.pending.all();
         channel.waiting.length = 0;
         for (const exchange of exchanges) {
           // Not sent yet: it has no other id than the one that it is given now.
-          exchange.onEnd('failed');
+          exchange.onEnd?.('failed');
           this.ask(instead, exchange);
         }
         this.retire(channel);
@@ -231,7 +251,7 @@ export class UdpSockets {
     const key = keyOf(server);
     const pool = this.#pools.get(key);
     this.#pools.delete(key);
-    for (const one of pool ?? []) if (one !== undefined) this.retire(one);
+    for (const one of pool?.channels ?? []) if (one !== undefined) this.retire(one);
   }
 
   #fail(channel: Channel, error: ShardnsError): void {
@@ -256,6 +276,7 @@ export class UdpSockets {
   }
 }
 
+const HEARD_MS = 20;
 /** No server is given up sooner than this (UPSTREAM_LIMITS.tryTimeoutMs). */
 const SILENCE_MS = 400;
 

@@ -77,6 +77,7 @@ export class UdpTransport implements Transport {
     const exchange = channel.pending.get(message);
     if (exchange !== undefined && matches(message, exchange.query, exchange.questionEnd, exchange.letters)) {
       this.stats.received++;
+      if (channel.peer !== undefined) channel.peer.heardMs = this.clock.nowMs();
       exchange.answer(message);
       return;
     }

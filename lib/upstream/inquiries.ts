@@ -19,24 +19,29 @@ export interface InquiryOptions {
   clientStrings?: { option: number; servers: PrefixTable<Uint8Array> };
 }
 
-/** A question that a server is being asked. */
+/** A question that a server is being asked: in one form nearly always, which costs no table. */
 class OpenQuestion {
-  readonly #forms = new Map<string, Inquiry>();
-  readonly #waiting = new Set<Inquiry>();
-  #asked = 0;
+  #asked = 1;
+  #others: Map<string, Inquiry> | undefined;
+  #waiting: Set<Inquiry> | undefined;
+
+  constructor(
+    readonly firstForm: string,
+    public first: Inquiry | undefined,
+  ) {}
 
   get empty(): boolean {
-    return this.#forms.size === 0;
+    return this.first === undefined && (this.#others === undefined || this.#others.size === 0);
   }
   get(form: string): Inquiry | undefined {
-    return this.#forms.get(form);
+    return form === this.firstForm && this.first !== undefined ? this.first : this.#others?.get(form);
   }
 
   /** Starts it when its turn comes. */
   add(form: string, inquiry: Inquiry): void {
-    this.#forms.set(form, inquiry);
+    (this.#others ??= new Map()).set(form, inquiry);
     if (this.#asked >= UPSTREAM_LIMITS.formsPerQuestion) {
-      this.#waiting.add(inquiry);
+      (this.#waiting ??= new Set()).add(inquiry);
     } else {
       this.#asked++;
       inquiry.start();
@@ -44,14 +49,16 @@ class OpenQuestion {
   }
 
   delete(form: string, inquiry: Inquiry): void {
-    this.#forms.delete(form);
-    if (this.#waiting.delete(inquiry)) return;
-    const [next] = this.#waiting;
+    if (this.first === inquiry) this.first = undefined;
+    else this.#others?.delete(form);
+    const waiting = this.#waiting;
+    if (waiting?.delete(inquiry) === true) return;
+    const next = waiting?.values().next().value;
     if (next === undefined) {
       this.#asked--;
       return;
     }
-    this.#waiting.delete(next);
+    waiting!.delete(next);
     next.start();
   }
 }
@@ -78,10 +85,9 @@ export class Inquiries {
     if (questions === undefined) this.#questions.set(upstream, (questions = new Map()));
     const end = questionEnd(query);
     const key = questionKey(query, end);
-    let question = questions.get(key);
-    if (question === undefined) questions.set(key, (question = new OpenQuestion()));
+    const open = questions.get(key);
     const form = tcpOnly ? `tcp ${formKey(query, end)}` : formKey(query, end);
-    const existing = question.get(form);
+    const existing = open?.get(form);
     if (existing !== undefined) {
       existing.subscribe(listener);
       return existing;
@@ -101,7 +107,13 @@ export class Inquiries {
       this.tools,
     );
     inquiry.subscribe(listener);
-    question.add(form, inquiry);
+    const question = open ?? new OpenQuestion(form, inquiry);
+    if (open === undefined) {
+      questions.set(key, question);
+      inquiry.start();
+    } else {
+      open.add(form, inquiry);
+    }
     return inquiry;
   }
 }

@@ -64,9 +64,10 @@ const OF_THE_SOCKET = new Set([
 ]);
 
 export class Inquiry {
-  readonly #listeners = new Set<Listener>();
+  /** Nearly always one. */
+  #listeners: Listener[] = [];
   readonly #cancel = new Canceller();
-  readonly #doubts = new Set<Doubt>();
+  readonly #doubts: Doubt[] = [];
   #ended = false;
   /** Exchanges under way, over UDP and TCP. */
   #open = 0;
@@ -101,12 +102,13 @@ export class Inquiry {
   }
 
   subscribe(listener: Listener): void {
-    this.#listeners.add(listener);
+    this.#listeners.push(listener);
   }
   /** The last one to go takes the inquiry with him. */
   unsubscribe(listener: Listener): void {
-    this.#listeners.delete(listener);
-    if (this.#listeners.size === 0) this.#end();
+    const at = this.#listeners.indexOf(listener);
+    if (at >= 0) this.#listeners.splice(at, 1);
+    if (this.#listeners.length === 0) this.#end();
   }
 
   /** The last query has had its time. @returns true once for each query, so that the server is blamed once */
@@ -180,8 +182,8 @@ export class Inquiry {
 
   #doubt(doubt: Doubt): void {
     if (this.#ended) return;
-    const first = !this.#doubts.has(doubt);
-    this.#doubts.add(doubt);
+    const first = !this.#doubts.includes(doubt);
+    if (first) this.#doubts.push(doubt);
     if (this.#tcpSent === 0) {
       this.#askTcp();
     } else if (doubt === 'question' && !first && this.#tcpLost && this.#edns && this.#mayAskUdp) {
@@ -224,7 +226,7 @@ export class Inquiry {
       return;
     }
     const minds = this.#askedAsWritten && rcode !== Rcode.NXDOMAIN;
-    if (form.letters === 'kept' && (minds || this.#doubts.has('letters'))) upstream.letters.needed(key);
+    if (form.letters === 'kept' && (minds || this.#doubts.includes('letters'))) upstream.letters.needed(key);
     this.#answer(answered);
   }
 
@@ -270,11 +272,11 @@ export class Inquiry {
   #lostTcp(error: ShardnsError): void {
     this.#tcpLost = true;
     const relaxed = this.#entropy === 'any' && this.shape.upstream.scope === 'public';
-    if (this.#mayAskUdp && this.#doubts.has('letters') && !this.#askedAsWritten) {
+    if (this.#mayAskUdp && this.#doubts.includes('letters') && !this.#askedAsWritten) {
       this.#askAsWritten();
-    } else if (this.#mayAskUdp && (relaxed || this.#doubts.has('question'))) {
+    } else if (this.#mayAskUdp && (relaxed || this.#doubts.includes('question'))) {
       this.#askUdp();
-    } else if (this.#doubts.size === 0 || this.#open === 0) {
+    } else if (this.#doubts.length === 0 || this.#open === 0) {
       this.#settleForLess(error);
     }
   }
@@ -285,13 +287,13 @@ export class Inquiry {
   }
 
   #answer(answered: Answered): void {
-    const listeners = [...this.#listeners];
+    const listeners = this.#listeners;
     this.#end();
     for (const listener of listeners) listener.answered(answered);
   }
 
   #fail(error: ShardnsError): void {
-    const listeners = [...this.#listeners];
+    const listeners = this.#listeners;
     this.#end();
     for (const listener of listeners) listener.failed(error);
   }
@@ -300,7 +302,7 @@ export class Inquiry {
     if (this.#ended) return;
     this.#ended = true;
     this.shape.onEnd();
-    this.#listeners.clear();
+    this.#listeners = [];
     this.#cancel.cancel();
   }
 }

@@ -150,10 +150,10 @@ class FakeSocket extends EventEmitter {
     const { connectError } = FakeSocket;
     setImmediate(() => (connectError === undefined ? this.emit('connect') : this.emit('error', connectError)));
   }
-  send(message: Buffer, done: (error: Error | null) => void): void {
+  send(message: Buffer, done?: (error: Error | null) => void): void {
     const { sendError } = FakeSocket;
     if (sendError === undefined) this.sent.push(message);
-    process.nextTick(done, sendError ?? null);
+    if (done !== undefined) process.nextTick(done, sendError ?? null);
   }
   close(): void {
     this.closed = true;
@@ -194,6 +194,8 @@ test.each(['ENETUNREACH', 'EADDRNOTAVAIL', 'EINVAL', 'EPERM', 'EHOSTUNREACH'])(
       t.answerAll();
       expect(await outcome).toBe('answered');
     }
+    // While the server is heard of, errors of sending are not listened to.
+    await t.clock.advance(50);
     FakeSocket.sendError = errno(code);
     expect(await t.ask(LONG).code).toBe('ERR_SHARDNS_UPSTREAM');
     FakeSocket.sendError = undefined;
