@@ -39,6 +39,8 @@ export interface Peeked {
   message: Uint8Array;
   /** Negative: expired. */
   remainingSeconds: number;
+  /** Since it was stored. */
+  ageSeconds: number;
   /** Hits since it was stored, 3 and more as 3. */
   popularity: number;
 }
@@ -171,6 +173,21 @@ export class Engine implements Disposable {
     const flags = variantFlags(variant) | VariantFlag.authoritative;
     return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
   }
+  /**
+   * The same for an answer made of another entry, which it outlives by nothing: not even by the rounding of its TTLs to
+   * seconds. What is made of an expired one is stored as expired, to be served stale.
+   */
+  insertDerived(
+    response: Uint8Array,
+    variant: Variant,
+    wallSeconds: number,
+    from: Pick<Peeked, 'remainingSeconds' | 'ageSeconds'>,
+  ): number {
+    this.#control[Control.remainingTicks] = Math.floor(from.remainingSeconds * TICKS_PER_SECOND);
+    this.#control[Control.ageTicks] = Math.floor(from.ageSeconds * TICKS_PER_SECOND);
+    const flags = variantFlags(variant) | VariantFlag.authoritative | VariantFlag.inherited;
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
+  }
   /** Notes a resolution failure beside the answer, which it never displaces (RFC 9520). */
   insertFailure(name: Uint8Array, type: number, variant: Variant, ttlSeconds: number, rcode: number): void {
     this.native.insertFailure(name, type, variantFlags(variant), variant.tenant ?? 0, ttlSeconds, rcode);
@@ -191,6 +208,7 @@ export class Engine implements Disposable {
     return {
       message: this.reply.slice(0, length),
       remainingSeconds: (this.#control[Control.remainingTicks] | 0) / TICKS_PER_SECOND,
+      ageSeconds: this.#control[Control.ageTicks] / TICKS_PER_SECOND,
       popularity: this.#control[Control.popularity],
     };
   }

@@ -32,11 +32,21 @@ export const Control = {
   nextBucket: 6,
   buckets: 7,
   queryLength: 8,
-  words: 9,
+  ageTicks: 9,
+  words: 10,
 } as const;
 export const ControlFlag = { udp: 1, allowStale: 2 } as const;
-/** `authoritative` is no part of the key: the answer inserted is our own. */
-export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2, authoritative: 4, adUnknown: 8 } as const;
+/**
+ * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
+ * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
+ */
+export const VariantFlag = {
+  dnssecOk: 1,
+  checkingDisabled: 2,
+  authoritative: 4,
+  adUnknown: 8,
+  inherited: 16,
+} as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
 export const Policy = { s3fifo: 0, lru: 1 } as const;
 export const TICKS_PER_SECOND = 16;

@@ -25,7 +25,8 @@ enum ControlWord : size_t {
   kFreqWord = 5,
   // 6 and 7: CacheObject::kListWord
   kLengthWord = 8,
-  kControlWords = 9
+  kAgeWord = 9,
+  kControlWords = 10
 };
 constexpr uint32_t kFlagUdp = 1;
 constexpr uint32_t kFlagAllowStale = 2;
@@ -35,6 +36,8 @@ constexpr uint32_t kVariantCheckingDisabled = 2;
 // No part of the key: the answer is our own; it was asked for with neither AD nor DO.
 constexpr uint32_t kVariantAuthoritative = 4;
 constexpr uint32_t kVariantAdUnknown = 8;
+// It is made of the entry that was peeked at: kRemainingWord and kAgeWord say how long it may live.
+constexpr uint32_t kVariantInherited = 16;
 
 int32_t ResultOf(const udp::Response& response) {
   switch (response.verdict) {
@@ -205,6 +208,13 @@ struct CacheMethods {
     insert.prepare.ttl = self->ttl_;
     insert.prepare.random = self->reader_->Random();
     insert.now = self->Now();
+    cache::Inherited inherited;
+    if (const uint32_t* control = self->control_.as<uint32_t>();
+        (flags & kVariantInherited) != 0 && control != nullptr) {
+      inherited = {.remaining_ticks = static_cast<int32_t>(control[kRemainingWord]),
+                   .age_ticks = control[kAgeWord] % kTicksPerSecond};
+      insert.inherited = &inherited;
+    }
     cache::EntryImage image;
     const Status status = self->cache_->Insert(insert, self->scratch_.get(), &image);
     return Int(env, status == Status::kOk ? static_cast<int32_t>(image.ttl_seconds) : static_cast<int32_t>(status));
@@ -275,6 +285,7 @@ struct CacheMethods {
     const auto peeked = self->cache_->Peek(entry.name, entry.rr_type(), entry.variant, self->Now(), out);
     if (int32_t* control = self->control_.as<int32_t>()) {
       control[kRemainingWord] = peeked.remaining_ticks;
+      control[kAgeWord] = static_cast<int32_t>(peeked.age_ticks);
       control[kFreqWord] = static_cast<int32_t>(peeked.freq);
     }
     return Int(env, static_cast<int32_t>(peeked.length));

@@ -114,7 +114,7 @@ struct AnswerFormat {
   }
   static void Write(uint8_t* to, const EntryImage& image, const Key& key, Ticks now, uint32_t generation) {
     const EntryHeader header = {.generation = generation,
-                                .expires = now + TicksFromSeconds(image.ttl_seconds),
+                                .expires = now + TicksFromSeconds(image.ttl_seconds) - image.early_ticks,
                                 .stored = now - image.age_ticks,
                                 .length = static_cast<uint16_t>(image.message.size()),
                                 .ttl_count = image.ttl_count,

@@ -247,6 +247,13 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
 Status Cache::Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage* image) {
   const Status prepared = Prepare(args.prepare, scratch, image);
   if (prepared != Status::kOk) return prepared;
+  if (args.inherited != nullptr) {
+    // Its TTLs may be rounded up or down. What shortens them by more, a ceiling or a signature, shortens its life.
+    const auto whole = static_cast<int32_t>(TicksFromSeconds(image->ttl_seconds));
+    const int32_t early = whole - args.inherited->remaining_ticks;
+    if (early > -static_cast<int32_t>(kTicksPerSecond)) image->early_ticks = static_cast<Ticks>(early);
+    image->age_ticks = args.inherited->age_ticks;
+  }
   if (args.variant.scope.family != 0) NoteScope(args.variant.scope);
   Key key;
   KeyOf(image->message, args.variant, &key);
@@ -328,7 +335,10 @@ Cache::Peeked Cache::Peek(Bytes folded_name, uint16_t type, const Variant& varia
   shard_of(key).Find({.key = key, .now = now, .stale_window = TicksFromSeconds(window), .count = false}, out, &ignored,
                      &found);
   if (!found.found || Forgotten(found, key) || found.header.length + kLooseSlack > out.size()) return {};
-  return {.length = found.header.length, .remaining_ticks = TicksUntil(found.header.expires, now), .freq = found.freq};
+  return {.length = found.header.length,
+          .remaining_ticks = TicksUntil(found.header.expires, now),
+          .age_ticks = now - found.header.stored,
+          .freq = found.freq};
 }
 
 }  // namespace shardns::cache

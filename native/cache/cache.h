@@ -49,10 +49,17 @@ struct AnswerArgs {
   const wire::ClientSubnet* reply_subnet = nullptr;
 };
 
+// What an entry that is made of another one takes over from it, exact to the tick: TTLs in seconds are rounded up.
+struct Inherited {
+  int32_t remaining_ticks;  // 0 and below: expired, and kept to be served stale
+  Ticks age_ticks;          // since the TTLs of the message were right
+};
+
 struct InsertArgs {
   PrepareArgs prepare = {};
   Variant variant = {};
   Ticks now = 0;
+  const Inherited* inherited = nullptr;
 };
 
 struct FailureArgs {
@@ -138,6 +145,7 @@ class Cache : public Stripes<AnswerFormat> {
   struct Peeked {
     size_t length = 0;
     int32_t remaining_ticks = 0;
+    Ticks age_ticks = 0;
     uint32_t freq = 0;
   };
   Peeked Peek(Bytes folded_name, uint16_t type, const Variant& variant, Ticks now, MutableBytes out) const;

@@ -34,6 +34,27 @@ TEST(Insert, TruncatedFailedOrForeignClassIsNeverStored) {
   EXPECT_FALSE(t.Hits(Query("a.example")));
 }
 
+TEST(Insert, AnAnswerMadeOfOthersEndsWithThem) {
+  TestCache t;
+  // Three seconds and a half are left of what says 3 s, or 4 s; of what says 2 s a minute would be, which is not
+  // believed.
+  t.lifetime = 3 * kTicksPerSecond + 8;
+  ASSERT_EQ(t.Insert(AResponse("down.example", 3)), Status::kOk);
+  ASSERT_EQ(t.Insert(AResponse("up.example", 4)), Status::kOk);
+  t.lifetime = 60 * kTicksPerSecond;
+  ASSERT_EQ(t.Insert(AResponse("less.example", 2)), Status::kOk);
+  t.now += 2;
+  EXPECT_FALSE(t.Hits(Query("less.example")));
+  t.now += 1;
+  t.ticks = 7;
+  EXPECT_TRUE(t.Hits(Query("up.example")));
+  ASSERT_TRUE(t.Hits(Query("down.example")));
+  EXPECT_EQ(t.FirstTtl("down.example"), 0u);
+  t.ticks = 8;
+  EXPECT_FALSE(t.Hits(Query("up.example")));
+  EXPECT_FALSE(t.Hits(Query("down.example")));
+}
+
 TEST(Insert, TtlZeroIsNeverStoredEvenUnderAMinimum) {
   TestCache t;
   t.ttl.min_seconds = 60;
