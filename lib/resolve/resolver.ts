@@ -61,6 +61,9 @@ interface KnownAsker extends Asker {
   decided?: { decision: QueryDecision | undefined };
 }
 
+/** From here on a life is told by TTLs alone, of which none counts for more (RFC 8767 section 4): seven days. */
+const LONGEST_MS = 7 * 86_400_000;
+
 /** Failed refreshes that wait for their next chance; of others the entry expires first. */
 const PENDING_RETRIES = 10_000;
 
@@ -201,7 +204,7 @@ export class Resolver {
     try {
       const message = withoutDnssec(signed.message);
       if (message === undefined) return false;
-      return this.engine.insertOwn(message, variantOf(query, tenant), this.clock.wallSeconds()) > 0;
+      return this.engine.insertDerived(message, variantOf(query, tenant), this.clock.wallSeconds(), signed) > 0;
     } catch {
       return false; // the memory may be a stranger's
     }
@@ -481,10 +484,15 @@ export class Resolver {
     }
   }
 
-  /** Stores a response of our own making and passes it on. */
-  #keep(query: Query, asker: KnownAsker, message: Uint8Array): Resolution {
+  /** Stores a response of our own making, for no longer than `livesMs`, and passes it on. */
+  #keep(query: Query, asker: KnownAsker, message: Uint8Array, livesMs = Infinity): Resolution {
     const variant = variantOf(query, asker.tenant);
-    const stored = this.engine.insertOwn(message, variant, this.clock.wallSeconds());
+    const wall = this.clock.wallSeconds();
+    const lives = { remainingSeconds: livesMs / 1000, ageSeconds: 0 };
+    const stored =
+      livesMs <= LONGEST_MS
+        ? this.engine.insertDerived(message, variant, wall, lives)
+        : this.engine.insertOwn(message, variant, wall);
     // What may not be kept still puts an end to what was there before (RFC 8767 section 4).
     if (stored <= 0) this.engine.remove(query.name, query.type, variant);
     return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };

@@ -34,6 +34,8 @@ export const RECURSION_LIMITS = {
   servers: 10_000,
   /** Seconds for which a denial without an SOA is believed (RFC 2308 section 5 advises none; Unbound and Knot: 5). */
   unprovenDenialTtl: 5,
+  /** Seconds that stale data is shown with at the least, unless the operator wants less (RFC 8767 section 4). */
+  staleTtl: 30,
   /** After a failed priming the hints are used for so long. */
   primingRetryMs: 5000,
 } as const;
