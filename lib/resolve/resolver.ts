@@ -22,6 +22,8 @@ import { checkTenant, type ClientTenants } from './client-tenants.js';
 import { FailureHistory } from './failure-history.js';
 import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
 import type { LocalAnswers } from './local-answers.js';
+import { type AddressRules, messageWithoutPrivate } from './recurse/address-rules.js';
+import { ResolutionError } from './recurse/job.js';
 import type { Recursor } from './recurse/recursor.js';
 import type { Resolution } from './resolution.js';
 import { answerWithoutRecursion, resolveFor, type Resolving, staleRrsets } from './recursive-answers.js';
@@ -42,6 +44,8 @@ export interface ResolverOptions {
   failureMaxSeconds: number;
   prefetchPerSecond: number;
   maxFlights: number;
+  /** Which addresses upstreams' answers may have; a recursor has rules of its own. Undefined: all. */
+  addressRules?: AddressRules;
 }
 
 export type { Resolution };
@@ -388,10 +392,15 @@ export class Resolver {
       if (noCache || this.#hookDrops(query, asker, message, 'recursion')) {
         return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
       }
-      return this.#keep(query, asker, message);
+      return this.#keep(query, asker, message, resolved.livesMs);
     }
-    const { extendedError, reason, message } = resolved;
+    const { extendedError, reason, message, ours } = resolved;
     this.log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
+    if (ours) {
+      // Nobody's failure but our own: told to those who wait, and not remembered (RFC 9520 section 2).
+      this.stats.failures++;
+      return stale ?? this.#stale(query) ?? { kind: 'error', rcode: Rcode.SERVFAIL, extendedError };
+    }
     const rcode = extendedError === ExtendedError.blocked ? Rcode.REFUSED : Rcode.SERVFAIL;
     const failure = this.#fail(query, asker, key, stale, { rcode, extendedError });
     // Those who wait are shown what led to it; it is remembered for others.
@@ -410,11 +419,21 @@ export class Resolver {
       forwardClientSubnet: this.options.forwardClientSubnet,
     });
     let kept: Uint8Array | undefined;
+    let blocked: string | undefined;
     try {
       const { response, upstream } = await this.exchanger.exchange(upstreamQuery, upstreams, (candidate, from) => {
-        kept = this.#take(query, candidate, asker, from.label);
-        return kept !== undefined;
+        try {
+          kept = this.#take(query, candidate, asker, from.label);
+        } catch (error) {
+          if (!(error instanceof ResolutionError)) throw error;
+          blocked = error.message;
+        }
+        return kept !== undefined || blocked !== undefined;
       });
+      if (blocked !== undefined) {
+        this.log.debug({ reason: blocked, name: query.nameText }, 'an answer is refused');
+        return this.#fail(query, asker, key, stale, { rcode: Rcode.REFUSED, extendedError: ExtendedError.blocked });
+      }
       if (kept !== undefined) {
         this.#failures.forget(key);
         return { kind: 'message', message: kept, extendedError: responseExtendedError(response) ?? NO_EXTENDED_ERROR };
@@ -436,7 +455,10 @@ export class Resolver {
     }
   }
 
-  /** Judges a response and stores it. Undefined: worthless, ask another server. */
+  /**
+   * Judges a response and stores it. Undefined: worthless, ask another server.
+   * @throws {ResolutionError} for private addresses where they are refused
+   */
   #take(query: Query, response: Uint8Array, asker: KnownAsker, upstream: string): Uint8Array | undefined {
     const rcode = responseRcode(response);
     if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN && rcode !== Rcode.YXDOMAIN) return undefined;
@@ -446,6 +468,18 @@ export class Resolver {
       const found = responseScope(query, response);
       if (found === 'mismatch') return undefined;
       if (found !== 'none') scope = found;
+    }
+    const rules = this.options.addressRules;
+    if (rules?.hidesAny === true && query.dnsClass === Class.IN) {
+      try {
+        const visible = messageWithoutPrivate(message, rules);
+        if (visible === undefined) return undefined;
+        message = visible;
+      } catch (error) {
+        if (error instanceof ResolutionError) throw error;
+        this.stats.rejectedResponses++;
+        return undefined;
+      }
     }
     if (!query.recursionDesired || query.dnsClass !== Class.IN || this.#hookDrops(query, asker, message, upstream))
       return message;

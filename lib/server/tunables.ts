@@ -1,5 +1,5 @@
 // Settings to what the native cache and the resolver read.
-import { parsePrefix } from '../base/address.js';
+import { type AddressPrefix, parsePrefix } from '../base/address.js';
 import { parseMemory } from '../base/memory.js';
 import { PrefixTable } from '../base/prefix-table.js';
 import type { Random } from '../base/random.js';
@@ -7,9 +7,11 @@ import type { RegionSource } from '../cache/region.js';
 import type { ResolverOptions } from '../resolve/resolver.js';
 import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
 import type { ExchangerOptions } from '../upstream/exchange.js';
+import { AddressRules } from '../resolve/recurse/address-rules.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { LocalData } from '../resolve/local-data.js';
 import { Views } from '../resolve/views.js';
+import { encodeName, foldName } from '../wire/name.js';
 import type { ServerSettings } from './options.js';
 
 export function regionOf({ cache }: ServerSettings, random: Random): RegionSource {
@@ -77,5 +79,19 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
     failureMaxSeconds: settings.failure.maxSeconds,
     prefetchPerSecond: settings.prefetch.maxPerSecond,
     maxFlights: settings.upstream.maxTotal,
+    addressRules: addressRulesOf(settings),
   };
+}
+
+/** Which servers may be asked, and which addresses answers may have, of a recursor and of upstreams alike. */
+export function addressRulesOf({ resolver }: ServerSettings): AddressRules {
+  const prefixes = (list: readonly string[], option: string): AddressPrefix[] =>
+    list.map((text, i) => parsePrefix(text, `${option}[${i}]`));
+  const localhost = resolver.doNotQueryLocalhost ? ['127.0.0.0/8', '::1'] : [];
+  return new AddressRules(
+    [...prefixes(resolver.doNotQuery, 'resolver.doNotQuery'), ...prefixes(localhost, 'resolver.doNotQueryLocalhost')],
+    prefixes(resolver.privateAddresses, 'resolver.privateAddresses'),
+    resolver.privateDomains.map(name => foldName(encodeName(name))),
+    resolver.privateAnswers === 'refuse',
+  );
 }
