@@ -25,10 +25,14 @@ export class ResolutionError extends ShardnsError {
   ours = false;
 }
 
+/** What the system says when it has no socket, port or memory left for one more query. */
+const NO_ROOM = new Set<unknown>(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN', 'EADDRINUSE', 'EADDRNOTAVAIL']);
+
 /** Failures of our own making: no sign of what a server, a zone or a name is like. */
 export function isOurs(error: unknown): boolean {
-  const { code } = error as ShardnsError;
-  return code === 'ERR_SHARDNS_OVERLOAD' || code === 'ERR_SHARDNS_CLOSED';
+  const { code, cause } = error as ShardnsError;
+  if (code === 'ERR_SHARDNS_OVERLOAD' || code === 'ERR_SHARDNS_CLOSED') return true;
+  return code === 'ERR_SHARDNS_UPSTREAM' && NO_ROOM.has((cause as { code?: unknown } | undefined)?.code);
 }
 
 /** What all resolutions for one query of a client share. */
