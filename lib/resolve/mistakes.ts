@@ -2,7 +2,7 @@
 //
 // Bound: one stack trace in ten seconds, whatever the questions that lead to it; of the others a line with what it is.
 import type { Clock } from '../base/clock.js';
-import { ShardnsError, show } from '../base/errors.js';
+import { isForWantOfRoom, ShardnsError, show } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 
 const STACK_EVERY_MS = 10_000;
@@ -52,9 +52,6 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message.slice(0, 200)}` : show(error);
 }
 
-/** What the machine says when it has no room for one more socket or message. */
-const OUR_SYSTEM_ERRORS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN', 'EADDRINUSE', 'EADDRNOTAVAIL']);
-
 /**
  * Whether a question failed for want of room or by a mistake here, and not because of those who were asked: such a
  * failure is told to those who wait and remembered against nobody (RFC 9520 section 2 is about failures of resolution).
@@ -66,10 +63,8 @@ export function isOurs(error: unknown): boolean {
     case 'ERR_SHARDNS_TIMEOUT':
       return false;
     case 'ERR_SHARDNS_UPSTREAM':
-    case 'ERR_SHARDNS_MESSAGE': {
-      const cause = error.cause as { code?: unknown } | null | undefined;
-      return typeof cause === 'object' && cause !== null && OUR_SYSTEM_ERRORS.has(String(cause.code));
-    }
+    case 'ERR_SHARDNS_MESSAGE':
+      return isForWantOfRoom(error);
     default:
       return true;
   }

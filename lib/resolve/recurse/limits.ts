@@ -24,6 +24,8 @@ export const RECURSION_LIMITS = {
   triesPerZone: 16,
   /** Servers of a zone that answer without being of use, for one question (Unbound: 5 retries); silent ones do not count. */
   uselessServers: 5,
+  /** Tries at a zone's servers that fail for want of our own room, after which there is none at the others either. */
+  noRoom: 3,
   /** Minimised questions for one name, and how many go up by one label (RFC 9156 section 2.3). */
   minimised: 10,
   minimisedByOne: 4,

@@ -61,6 +61,7 @@ export class ZoneAsker {
     let empty = 0;
     let reason: string | undefined;
     let networkError = false;
+    let noRoom = 0;
     for (let round = 0; round < L.triesPerZone && useless < L.uselessServers;) {
       const server = this.#pick(delegation, tries);
       if (server === undefined) {
@@ -84,6 +85,7 @@ export class ZoneAsker {
           // No fault of the server's; at others there may be room.
           job.budget.ours = true;
           tried.useless = true;
+          if (++noRoom >= L.noRoom) break;
           continue;
         }
         if (code !== 'ERR_SHARDNS_TIMEOUT') {
@@ -221,7 +223,7 @@ export class ZoneAsker {
     } catch (error) {
       const { code } = error as ShardnsError;
       if (code === 'ERR_SHARDNS_TIMEOUT') server.failed('timeout');
-      else if (code === 'ERR_SHARDNS_UPSTREAM') server.failed('failure');
+      else if (code === 'ERR_SHARDNS_UPSTREAM' && !isOurs(error)) server.failed('failure');
       throw error;
     } finally {
       server.inFlight--;

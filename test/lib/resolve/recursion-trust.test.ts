@@ -1,6 +1,7 @@
 // Whose word counts for what: zones that were given to somebody else, records that nobody asked for, servers that have not
 // the zone.
 import { describe, expect, test } from 'vitest';
+import { ShardnsError } from '../../../lib/base/errors.js';
 import { Rank } from '../../../lib/cache/rrset-cache.js';
 import { classify } from '../../../lib/resolve/recurse/classify.js';
 import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
@@ -304,8 +305,10 @@ describe('what a response may be', () => {
   });
 });
 
-test('a failure of our own making is marked as ours, and nobody is thought the worse of', async () => {
-  const { ShardnsError } = await import('../../../lib/base/errors.js');
+test.each([
+  ['queries under way', new ShardnsError('ERR_SHARDNS_OVERLOAD', 'too many')],
+  ['sockets', new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no socket', { cause: { code: 'EMFILE' } })],
+])('a failure for want of %s is marked as ours, and nobody is thought the worse of', async (_what, ownFailure) => {
   const internet = internetOf('shop.com. 3600 NS ns1.shop.com.\nns1.shop.com. 3600 A 192.0.2.66').serve(
     OLD,
     'shop.com.',
@@ -313,9 +316,7 @@ test('a failure of our own making is marked as ours, and nobody is thought the w
   );
   let full = true;
   const { resolve, recursor } = setUpRecursor({}, internet, (question, server, ms, cancel) =>
-    full && server.at.address === OLD
-      ? Promise.reject(new ShardnsError('ERR_SHARDNS_OVERLOAD', 'too many'))
-      : internet.ask(question, server, ms, cancel),
+    full && server.at.address === OLD ? Promise.reject(ownFailure) : internet.ask(question, server, ms, cancel),
   );
   const error = await failure(resolve('www.shop.com'));
   expect(error).toMatchObject({ ours: true, extendedError: ExtendedError.noReachableAuthority });
