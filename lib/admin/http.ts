@@ -15,6 +15,7 @@ export class AdminServer implements ServerObserver {
   #http: HttpServer | undefined;
   #at: string | undefined;
   #traces = 0;
+  #closed = false;
   readonly #metrics: Metrics;
 
   constructor(private readonly server: Server) {
@@ -32,7 +33,11 @@ export class AdminServer implements ServerObserver {
   async listen(text: string | undefined): Promise<void> {
     if (text === this.#at) return;
     const next = text === undefined ? undefined : await this.#open(text);
-    this.closed();
+    if (this.#closed) {
+      next?.close();
+      throw new ShardnsError('ERR_SHARDNS_CLOSED', 'closed while it began to listen for metrics');
+    }
+    this.#stop();
     this.#http = next;
     this.#at = text;
   }
@@ -40,6 +45,11 @@ export class AdminServer implements ServerObserver {
     return this.listen(settings.metrics);
   }
   closed(): void {
+    this.#closed = true;
+    this.#stop();
+  }
+
+  #stop(): void {
     this.#http?.close();
     this.#http?.closeAllConnections();
     this.#http = undefined;

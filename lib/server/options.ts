@@ -12,6 +12,7 @@ import { LOCAL_ZONE_KINDS, parseLocalRecord } from '../resolve/local-data.js';
 import { RECURSION_LIMITS } from '../resolve/recurse/limits.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { encodeName } from '../wire/name.js';
+import type { TcpOptions } from './tcp-connections.js';
 
 const custom = <T>(parse: (text: string) => T): ((text: string, context: z.RefinementCtx) => void) => {
   return (text, context) => {
@@ -97,11 +98,18 @@ export const serverSchema = z
       .strictObject({
         enabled: z.boolean().default(true),
         maxConnections: count(1, 100_000).default(1000),
+        /** Of these, for one client (address or IPv6 /56); default: an eighth, at least 8. */
+        maxConnectionsPerClient: count(1, 100_000).optional(),
         idleTimeoutMs: count(100, 3_600_000).default(10_000), // RFC 7766 section 6.2.3: a few seconds
+        /** How long a query may take from its first octet to its last. */
+        messageTimeoutMs: count(100, 3_600_000).default(5000),
         /** RFC 7828: clients that ask are told how long an idle connection stays open. */
         keepalive: z.boolean().default(true),
         maxPipelined: count(1, 65_535).default(128),
+        /** Replies that a client has not read. */
         maxQueuedBytes: count(65_537, 2 ** 30).default(2 ** 20),
+        /** What all connections hold together; beyond it the one that holds most is closed. */
+        maxTotalBytes: count(2 ** 20, 2 ** 40).default(64 * 2 ** 20),
       })
       .prefault({}),
     cache: z
@@ -371,6 +379,12 @@ export function changedLocalNames(before: ServerSettings | undefined, after: Ser
     before !== undefined &&
     (before.localZones !== after.localZones || before.local.authoritative !== after.local.authoritative);
   return other || changed.length > MAX_CHANGED_NAMES ? 'all' : [...new Set(changed)];
+}
+
+/** What TCP connections may have. */
+export function tcpOptionsOf({ tcp }: ServerSettings): TcpOptions {
+  const share = tcp.maxConnectionsPerClient ?? Math.max(8, Math.ceil(tcp.maxConnections / 8));
+  return { ...tcp, maxConnectionsPerClient: Math.min(share, tcp.maxConnections) };
 }
 
 export function threadsOf(settings: ServerSettings): number {
