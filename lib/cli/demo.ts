@@ -12,6 +12,7 @@ import { Query } from '../wire/query.js';
 import { encodeData } from '../wire/record.js';
 import { applyFlags, type Flags } from './config.js';
 import { DEMO_ZONES, DemoInternet } from './demo-internet.js';
+import { signals } from './signals.js';
 
 const ZONE = 'demo.example';
 const NAMES = 20_000;
@@ -223,8 +224,8 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
   const timer = setInterval(show, 1000);
 
   await new Promise<void>(resolve => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
+    signals.on('SIGINT', resolve);
+    signals.on('SIGTERM', resolve);
     if (flags.forMs !== undefined) setTimeout(resolve, flags.forMs);
   });
   clearInterval(timer);
