@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import { parseSocketAddress } from '../base/address.js';
 import { ShardnsError } from '../base/errors.js';
+import { flagsFromEnvironment } from './config.js';
 
 export interface CtlFlags {
   server?: string;
@@ -10,7 +11,10 @@ export interface CtlFlags {
 
 /** `shardns ctl trace NAME [TYPE]`: every step of a resolution as it happens. @returns the exit status */
 export function ctlTrace(name: string, type: string, flags: CtlFlags): Promise<number> {
-  const at = parseSocketAddress(flags.server ?? process.env.SHARDNS_METRICS ?? DEFAULT_SERVER, '--server');
+  const at = parseSocketAddress(
+    flags.server ?? flagsFromEnvironment(process.env).metrics ?? DEFAULT_SERVER,
+    '--server',
+  );
   const query = new URLSearchParams({ name, type, ...(flags.fresh ? { fresh: '1' } : {}) });
   return new Promise((resolve, reject) => {
     const asking = request(
