@@ -14,6 +14,9 @@ import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { encodeName } from '../wire/name.js';
 import type { TcpOptions } from './tcp-connections.js';
 
+/** Where nobody says. */
+export const DEFAULT_LISTEN: readonly string[] = ['127.0.0.1:5300', '[::1]:5300'];
+
 const custom = <T>(parse: (text: string) => T): ((text: string, context: z.RefinementCtx) => void) => {
   return (text, context) => {
     try {
@@ -85,7 +88,11 @@ function oneViewEach(views: readonly { name: string; clients: string[] }[], cont
 export const serverSchema = z
   .strictObject({
     /** Addresses to answer on, UDP and TCP. */
-    listen: z.array(listenAddress).min(1).max(64).default(['127.0.0.1:5300', '[::1]:5300']),
+    listen: z
+      .array(listenAddress)
+      .min(1)
+      .max(64)
+      .default([...DEFAULT_LISTEN]),
     /** `native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run. */
     udp: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
     /** Receiving threads for each address; 0 = one a core. */
@@ -287,6 +294,16 @@ export const serverSchema = z
     /** Prometheus text and /healthz; not served without it. */
     metrics: listenAddress.optional(),
     log: z.strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
+  })
+  .superRefine((settings, context) => {
+    const { cache, failure } = settings;
+    const ordered = (path: string[], least: number, most: number): void => {
+      if (least <= most) return;
+      context.addIssue({ code: 'custom', path, message: `expected at most its greatest value, which is ${most}` });
+    };
+    ordered(['cache', 'minTtlSeconds'], cache.minTtlSeconds, cache.maxTtlSeconds);
+    ordered(['cache', 'negativeMinTtlSeconds'], cache.negativeMinTtlSeconds, cache.negativeMaxTtlSeconds);
+    ordered(['failure', 'firstSeconds'], failure.firstSeconds, failure.maxSeconds);
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],

@@ -20,7 +20,9 @@ import { Exchanger } from '../upstream/exchange.js';
 import { Upstream } from '../upstream/upstream.js';
 import { encodeName, foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
+import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { Answerer } from './answerer.js';
+import { contradictions } from './contradictions.js';
 import {
   changedLocalNames,
   groupsOf,
@@ -32,6 +34,7 @@ import {
   workersOf,
 } from './options.js';
 import { Listeners } from './listeners.js';
+import { OwnAddresses } from './own-addresses.js';
 import { Snapshots } from './snapshots.js';
 import type { TcpConnections } from './tcp-connections.js';
 import { Recursion } from './recursion.js';
@@ -184,6 +187,7 @@ export class Server implements AsyncDisposable {
       throw error;
     }
     this.#state = 'listening';
+    this.#tellDoubts();
     this.snapshots.use(snapshot);
     process.on('exit', this.#onExit);
   }
@@ -242,6 +246,26 @@ export class Server implements AsyncDisposable {
     this.#applyAccess(settings);
     if (viewsChange && !relisten) this.#applyTenants(settings);
     this.#forgetLocal(before, settings);
+    this.#tellDoubts();
+  }
+
+  /** What of valid options cannot be meant. */
+  #tellDoubts(): void {
+    for (const doubt of contradictions(this.#options)) this.#log.warn({}, doubt);
+    const { udp, tcp } = this.addresses();
+    const own = new OwnAddresses([...udp, ...tcp].map(text => parseSocketAddress(text, 'listen')));
+    for (const upstream of this.upstreams.filter(one => own.has(one.at))) {
+      this.#log.warn({ upstream: upstream.label }, 'an upstream is this server itself: what it is asked comes back');
+    }
+    for (const { name, servers } of [...this.#settings.stubZones, ...this.#settings.forwardZones]) {
+      for (const server of servers.map(parseZoneServer)) {
+        if (!('address' in server) || !own.has({ ...server, port: server.port ?? 53 })) continue;
+        this.#log.warn(
+          { zone: name, server },
+          'a server of the zone is this server itself: what it is asked comes back',
+        );
+      }
+    }
   }
 
   /** What was told by other settings, for as long as its TTLs last, is told no more. */

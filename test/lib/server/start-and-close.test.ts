@@ -98,3 +98,20 @@ test('a second drain() waits for the first', async () => {
   await Promise.all([first, second]);
   expect(server.listening).toBe(false);
 });
+
+test.each(['dgram', 'native'] as const)(
+  'an address that the machine does not have is an error where it was asked for, else a warning: %s',
+  async udp => {
+    const server = make({ udp, listen: ['[2001:db8::1]:0', '127.0.0.1:0', '192.0.2.250:0'] });
+    await server.listeners.open(server.settings, true);
+    expect(server.addresses().udp).toHaveLength(1);
+    expect(server.addresses().udp[0]).toBe(server.addresses().tcp[0]);
+    await expect(server.listeners.open(server.settings, false)).rejects.toThrow(
+      /^cannot listen on \[2001:db8::1\]:0 \(UDP\)/,
+    );
+    await server.close();
+    const none = make({ udp, listen: ['[2001:db8::1]:0', '192.0.2.250:0'] });
+    await expect(none.listeners.open(none.settings, true)).rejects.toMatchObject({ code: 'ERR_SHARDNS_LISTEN' });
+    await none.close();
+  },
+);
