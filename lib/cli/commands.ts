@@ -19,7 +19,8 @@ const USAGE = `shardns: DNS answers at memory speed
                                        an embedded upstream, or a small internet; a realistic load, a live view; needs
                                        no network
   shardns ctl trace NAME [TYPE] [--server ADDR:PORT] [--fresh]
-                                       every step of a resolution, by the server whose --metrics are there
+                                       every step of a resolution, by the server whose --metrics are there;
+                                       SHARDNS_TOKEN: its metrics.token
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
   shardns build                        compiles the addon where no prebuilt one fits
   shardns --version | --help

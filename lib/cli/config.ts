@@ -128,7 +128,11 @@ export function applyFlags(options: ServerOptions, flags: Flags): ServerOptions 
   if (flags.listen !== undefined && flags.listen.length > 0) merged.listen = flags.listen;
   if (flags.upstream !== undefined && flags.upstream.length > 0) merged.upstreams = flags.upstream;
   if (flags.threads !== undefined) merged.threads = /^\d+$/.test(flags.threads) ? Number(flags.threads) : flags.threads;
-  if (flags.metrics !== undefined) merged.metrics = flags.metrics;
+  if (flags.metrics !== undefined) {
+    // The address alone: who may ask stays as the file says.
+    if (typeof merged.metrics === 'object') inside('metrics', 'listen', flags.metrics);
+    else merged.metrics = flags.metrics;
+  }
   if (flags.memory !== undefined) inside('cache', 'memory', flags.memory);
   if (flags.policy !== undefined) inside('cache', 'policy', flags.policy);
   if (flags.snapshot !== undefined) inside('snapshot', 'file', flags.snapshot);

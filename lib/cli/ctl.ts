@@ -16,9 +16,17 @@ export function ctlTrace(name: string, type: string, flags: CtlFlags): Promise<n
     '--server',
   );
   const query = new URLSearchParams({ name, type, ...(flags.fresh ? { fresh: '1' } : {}) });
+  // Not a flag: those are shown to everybody on the machine.
+  const token = process.env.SHARDNS_TOKEN?.trim();
   return new Promise((resolve, reject) => {
     const asking = request(
-      { host: at.address, port: at.port, path: `/trace?${query.toString()}`, timeout: 30_000 },
+      {
+        host: at.address,
+        port: at.port,
+        path: `/trace?${query.toString()}`,
+        timeout: 30_000,
+        headers: token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` },
+      },
       response => {
         response.pipe(response.statusCode === 200 ? process.stdout : process.stderr, { end: false });
         response.on('end', () => resolve(response.statusCode === 200 ? 0 : 1));

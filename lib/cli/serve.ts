@@ -49,7 +49,7 @@ export async function serve(flags: Flags): Promise<void> {
       ...server.addresses(),
       upstreams: server.upstreams.map(one => one.label),
       memory: settings.cache.memory,
-      metrics: settings.metrics,
+      metrics: settings.metrics?.listen,
     },
     'listening',
   );

@@ -85,6 +85,12 @@ function oneViewEach(views: readonly { name: string; clients: string[] }[], cont
   }
 }
 
+interface MetricsSettings {
+  listen: string;
+  hosts: string[];
+  token?: string;
+}
+
 export const serverSchema = z
   .strictObject({
     /** Addresses to answer on, UDP and TCP. */
@@ -292,7 +298,25 @@ export const serverSchema = z
     identity: z.string().min(1).max(255).optional(),
     version: z.string().min(1).max(255).optional(),
     /** Prometheus text and /healthz; not served without it. */
-    metrics: listenAddress.optional(),
+    metrics: z
+      .union([
+        listenAddress,
+        z.strictObject({
+          listen: listenAddress,
+          /** Names that requests may call it by, beside numeric addresses and localhost: others may be a web page's. */
+          hosts: z.array(domainName).max(64).default([]),
+          /** Expected of those who ask for /metrics or /trace: `Authorization: Bearer TOKEN`. */
+          token: z
+            .string()
+            .regex(/^[\x21-\x7e]{16,512}$/, 'expected 16 to 512 visible ASCII characters')
+            .optional(),
+        }),
+      ])
+      .transform((value): MetricsSettings => {
+        if (typeof value === 'string') return { listen: value, hosts: [] };
+        return { ...value, hosts: value.hosts.map(host => host.toLowerCase().replace(/\.$/, '')) };
+      })
+      .optional(),
     log: z.strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
   })
   .superRefine((settings, context) => {
@@ -334,8 +358,7 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
         for (const key of issue.keys)
           issues.push({ path: [...path, key], message: 'is not an option', value: valueAt(input, [...path, key]) });
       } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-        const form = Array.isArray(valueAt(input, path)) || issue.errors.length === 1 ? 0 : 1;
-        collect(issue.errors[form] as z.core.$ZodIssue[], path);
+        collect(formMeant(issue.errors as z.core.$ZodIssue[][], valueAt(input, path)), path);
       } else {
         issues.push({
           path,
@@ -347,6 +370,12 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
   };
   collect(result.error.issues, []);
   return { issues };
+}
+
+/** Of several forms that a value may have, what is wrong with it in the one that was meant. */
+function formMeant(forms: z.core.$ZodIssue[][], value: unknown): z.core.$ZodIssue[] {
+  const ofItsType = forms.find(issues => !issues.some(one => one.code === 'invalid_type' && one.path.length === 0));
+  return ofItsType ?? forms[Array.isArray(value) || forms.length === 1 ? 0 : 1];
 }
 
 function valueAt(input: unknown, path: (string | number)[]): unknown {
