@@ -17,15 +17,8 @@ export interface FileText {
 export function readRegularFile(path: string, maxBytes: number): FileText;
 export function readRegularFile(path: string, maxBytes: number, known: string): FileText | undefined;
 export function readRegularFile(path: string, maxBytes: number, known?: string): FileText | undefined {
-  let fd: number;
+  const { fd, stats } = openRegularFile(path);
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  } catch (cause) {
-    throw new ShardnsError('ERR_SHARDNS_FILE', `${path}: cannot be read: ${(cause as Error).message}`, { cause });
-  }
-  try {
-    const stats = fstatSync(fd, { bigint: true });
-    if (!stats.isFile()) throw fileError(path, 'not a regular file');
     if (known !== undefined && versionOf(stats) === known) return undefined;
     if (stats.size > maxBytes) throw fileError(path, `${stats.size} octets, expected at most ${maxBytes}`);
     // Files of the kernel say 0 and have more.
@@ -45,6 +38,23 @@ export function readRegularFile(path: string, maxBytes: number, known?: string):
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Opens it for reading; the descriptor is the caller's to close.
+ * @throws {ShardnsError} ERR_SHARDNS_FILE naming the path and what is wrong; `cause` has the code of the system
+ */
+export function openRegularFile(path: string): { fd: number; stats: BigIntStats } {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (cause) {
+    throw new ShardnsError('ERR_SHARDNS_FILE', `${path}: cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  const stats = fstatSync(fd, { bigint: true });
+  if (stats.isFile()) return { fd, stats };
+  closeSync(fd);
+  throw fileError(path, 'not a regular file');
 }
 
 /** Differs when the file was written or replaced. */
