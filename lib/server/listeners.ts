@@ -16,6 +16,9 @@ import { isWildcard, WildcardListener } from './wildcard-listener.js';
 
 /** Port 0: how often another port is drawn where somebody has it for TCP already. */
 const DRAWS = 8;
+/** What one client may have under way by UDP; of few queries no share is worth the name. */
+const CLIENT_SHARE = 1 / 8;
+const LEAST_CLIENT_QUERIES = 64;
 
 export class Listeners {
   plane: UdpPlane | undefined;
@@ -120,7 +123,12 @@ export class Listeners {
         receiveBufferBytes: settings.receiveBufferBytes,
       });
     } else {
-      const options = { maxUnderWay: settings.missRing.waiters, receiveBufferBytes: settings.receiveBufferBytes };
+      const { waiters } = settings.missRing;
+      const options = {
+        maxUnderWay: waiters,
+        clientUnderWay: Math.max(LEAST_CLIENT_QUERIES, Math.floor(waiters * CLIENT_SHARE)),
+        receiveBufferBytes: settings.receiveBufferBytes,
+      };
       for (const at of endpoints) {
         const listener = isWildcard(at)
           ? new WildcardListener(at, this.answerer, options, this.clock, this.log)

@@ -335,7 +335,13 @@ export class Server implements AsyncDisposable {
   async #close(): Promise<void> {
     const served = this.#state === 'listening' || this.#state === 'draining';
     this.#state = 'closed';
-    for (const observer of this.#observers) observer.closed?.();
+    for (const observer of this.#observers) {
+      try {
+        observer.closed?.();
+      } catch (error) {
+        this.#log.error({ err: error }, 'an observer threw while the server was closed');
+      }
+    }
     process.off('exit', this.#onExit);
     this.resolver.close();
     this.listeners.close();

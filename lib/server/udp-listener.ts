@@ -2,15 +2,18 @@
 // socket, at one address of the machine: a socket of all addresses would reply from another one than was asked (RFC 2181
 // section 4.1), because Node does not tell where a packet was sent to; see wildcard-listener.ts.
 //
-// Bounds: `maxUnderWay` queries waiting for the resolver; beyond it a query gets a stale answer or SERVFAIL at once.
+// Bounds: `maxUnderWay` queries waiting for the resolver, `clientUnderWay` of one client (address or /56); beyond them a
+// query gets a stale answer or SERVFAIL at once.
 import { createSocket, type Socket } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import { ShardnsError } from '../base/errors.js';
-import { answersByItself } from '../base/ports.js';
+import { answersByItself } from '../base/answering-ports.js';
+import { ClientShares } from '../base/client-shares.js';
 import type { Answerer, ListenerAsker } from './answerer.js';
 
 export interface UdpListenerOptions {
   maxUnderWay: number;
+  clientUnderWay: number;
   receiveBufferBytes: number;
 }
 
@@ -19,13 +22,14 @@ export interface UdpStats {
   sendFailed: number;
   /** From ports that are no client's. */
   dropped: number;
-  /** Answered at once because too many were under way. */
+  /** Answered at once because too many were under way, of all clients or of its own. */
   full: number;
 }
 
 export class UdpListener {
   readonly #socket: Socket;
   #underWay = 0;
+  readonly #shares: ClientShares;
   #receiving = true;
   #closed = false;
   port = 0;
@@ -36,6 +40,7 @@ export class UdpListener {
     private readonly answerer: Answerer,
     private readonly options: UdpListenerOptions,
   ) {
+    this.#shares = new ClientShares(options.clientUnderWay);
     this.#socket = createSocket({
       type: at.family === 6 ? 'udp6' : 'udp4',
       ipv6Only: at.family === 6,
@@ -86,7 +91,7 @@ export class UdpListener {
       return;
     }
     const asker: ListenerAsker = { protocol: 'udp', client };
-    if (this.#underWay >= this.options.maxUnderWay) {
+    if (this.#underWay >= this.options.maxUnderWay || !this.#shares.take(client.address)) {
       this.stats.full++;
       this.#send(this.answerer.answerAtOnce(message, asker), client);
       return;
@@ -94,6 +99,7 @@ export class UdpListener {
     this.#underWay++;
     this.answerer.answer(message, asker, octets => {
       this.#underWay--;
+      this.#shares.release(client.address);
       this.#send(octets, client);
     });
   }

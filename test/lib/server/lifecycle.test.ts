@@ -247,7 +247,7 @@ test('the process ends cleanly: at its end, at process.exit, at an uncaught exce
     ${end}`;
   const outcome = async (end: string): Promise<number | string> => {
     try {
-      await run(process.execPath, ['--input-type=module', '-e', script(end)], { timeout: 20_000 });
+      await run(process.execPath, ['--input-type=module', '-e', script(end)], { timeout: 55_000 });
       return 0;
     } catch (error) {
       const { code, signal } = error as { code?: number; signal?: string };

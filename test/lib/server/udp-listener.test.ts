@@ -2,6 +2,7 @@
 import { createSocket } from 'node:dgram';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { afterEach, expect, test } from 'vitest';
+import { ANSWERING_PORTS } from '../../../lib/base/answering-ports.js';
 import type { Logger } from '../../../lib/base/log.js';
 import { silentLogger } from '../../../lib/base/log.js';
 import type { Answerer, ListenerAsker, Reply } from '../../../lib/server/answerer.js';
@@ -19,7 +20,7 @@ afterEach(async () => {
 const echo = {
   answer: (message: Uint8Array, _asker: ListenerAsker, reply: Reply) => reply(message),
 } as unknown as Answerer;
-const OPTIONS = { maxUnderWay: 16, receiveBufferBytes: 65_536 };
+const OPTIONS = { maxUnderWay: 16, clientUnderWay: 16, receiveBufferBytes: 65_536 };
 
 test('a packet from a port that answers by itself, or from none, is dropped; what cannot be sent is counted', async () => {
   const asked: number[] = [];
@@ -34,9 +35,9 @@ test('a packet from a port that answers by itself, or from none, is dropped; wha
   closers.push(() => listener.close());
   // The socket's own event: a source port of 0 needs a raw socket otherwise.
   const received = listener.receive.bind(listener);
-  for (const port of [0, 7, 13, 17, 19, 37, 464]) received(makeQuery('a.example'), { address: '127.0.0.1', port });
+  for (const port of ANSWERING_PORTS) received(makeQuery('a.example'), { address: '127.0.0.1', port });
   expect(asked).toEqual([]);
-  expect(listener.stats.dropped).toBe(7);
+  expect(listener.stats.dropped).toBe(ANSWERING_PORTS.length);
   // Ports and addresses that Node does not take are no error of the process.
   received(makeQuery('a.example'), { address: '127.0.0.1', port: 70_000 });
   expect(asked).toEqual([70_000]);
@@ -121,4 +122,25 @@ test('a machine without an address of the family is told so', async () => {
   const at = { address: '::', port: 0, family: 6 } as const;
   const listener = new WildcardListener(at, echo, OPTIONS, new FakeClock(), silentLogger, () => ({}));
   await expect(listener.listen()).rejects.toThrow('cannot listen on [::]:0 (UDP): the machine has no IPv6 address');
+});
+
+test('one client waits for its share of the answers; beyond it a query is answered at once, and others wait as before', async () => {
+  const replies: (() => void)[] = [];
+  let atOnce = 0;
+  const answerer = {
+    answer: (_message: Uint8Array, _asker: ListenerAsker, reply: Reply) => replies.push(() => reply(undefined)),
+    answerAtOnce: () => void atOnce++,
+  } as unknown as Answerer;
+  const options = { ...OPTIONS, clientUnderWay: 2 };
+  const listener = new UdpListener({ address: '127.0.0.1', port: 0, family: 4 }, answerer, options);
+  closers.push(() => listener.close());
+  const ask = (address: string): void => listener.receive(makeQuery('a.example'), { address, port: 5353 });
+  for (let i = 0; i < 3; i++) ask('192.0.2.1');
+  expect([replies.length, atOnce]).toEqual([2, 1]);
+  ask('192.0.2.2');
+  expect([replies.length, atOnce]).toEqual([3, 1]);
+  for (const reply of replies.splice(0)) reply();
+  expect(listener.underWay).toBe(0);
+  ask('192.0.2.1');
+  expect([replies.length, atOnce]).toEqual([1, 1]);
 });
