@@ -52,6 +52,9 @@ async function run(args: string[]): Promise<number> {
   if (command === 'serve') {
     const { values } = parse(rest);
     if (values.for !== undefined && !values.demo) throw new Usage('--for goes with --demo');
+    if (values.demo && (values.upstream !== undefined || values.config !== undefined)) {
+      throw new Usage('--demo has an upstream and a configuration of its own: without --upstream and --config');
+    }
     levelHeapGrowth();
     if (values.demo) await demo({ ...values, forMs: values.for === undefined ? undefined : parseDuration(values.for) });
     else await serve(values);

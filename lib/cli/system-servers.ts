@@ -34,15 +34,16 @@ export class SystemServers {
     return { servers: servers.filter(one => !isOwn(one)), own: servers.filter(isOwn) };
   }
 
-  /** Looks each second whether other servers are named than `servers`, and tells of them. */
+  /** Looks each second whether other servers are named than `servers`, in whatever order, and tells of them. */
   follow(servers: string[], listen: () => readonly string[], changed: (servers: string[]) => void): void {
     this.#timer?.cancel();
-    let before = servers.join(' ');
+    const keyOf = (list: readonly string[]): string => list.toSorted().join(' ');
+    let before = keyOf(servers);
     const look = (): void => {
       this.#timer = this.clock.after(LOOK_EVERY_MS, look);
       const now = this.read(listen()).servers;
-      if (now.join(' ') === before) return;
-      before = now.join(' ');
+      if (keyOf(now) === before) return;
+      before = keyOf(now);
       changed(now);
     };
     this.#timer = this.clock.after(LOOK_EVERY_MS, look);

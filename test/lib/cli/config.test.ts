@@ -130,6 +130,7 @@ test('each mistake on the command line is one clear line and exit 1', async () =
     [['serve', '--memory', '12'], /cache\.memory.*got "12"/],
     [['serve', '--config', join(folder, 'absent.yaml')], /absent\.yaml: cannot be read/],
     [['serve', '--for', '3s'], /--for goes with --demo/],
+    [['serve', '--demo', '--upstream', '192.0.2.1'], /--demo has an upstream/],
     [['fly'], /unknown command "fly"/],
   ] as [string[], RegExp][]) {
     const { code, err } = await command(...args);

@@ -48,7 +48,7 @@ test('this server itself is left out, however it is reached', () => {
 });
 
 test('a change of the file is told once, and whatever leaves the servers as they are is not', async () => {
-  const { servers, write, clock } = system('nameserver 192.0.2.1\n');
+  const { servers, write, clock } = system('nameserver 192.0.2.1\nnameserver 192.0.2.3\n');
   const told: string[][] = [];
   servers.follow(
     servers.read([]).servers,
@@ -56,7 +56,7 @@ test('a change of the file is told once, and whatever leaves the servers as they
     now => told.push(now),
   );
   await clock.advance(5000);
-  write('# another network\nnameserver 192.0.2.1\n');
+  write('# another order\nnameserver 192.0.2.3\nnameserver 192.0.2.1\n');
   await clock.advance(5000);
   expect(told).toEqual([]);
   write('nameserver 192.0.2.2\nnameserver 127.0.0.1\n');
