@@ -85,7 +85,7 @@ class Serving {
         if (this.#stopping) process.exit(1);
         this.#stopping = true;
         void this.#stop(signal)
-          .then(() => flush(0))
+          .then(flush)
           .then(code => process.exit(code));
       });
     }
@@ -149,10 +149,17 @@ class Serving {
     };
   }
 
-  async #stop(signal: string): Promise<void> {
+  /** @returns the exit status */
+  async #stop(signal: string): Promise<number> {
     this.system.stop();
     this.log.info({ signal }, 'draining');
-    await this.server.drain();
-    this.log.info({}, 'stopped');
+    try {
+      await this.server.drain();
+      this.log.info({}, 'stopped');
+      return 0;
+    } catch (error) {
+      this.log.error({ err: error }, 'it did not stop as it should');
+      return 1;
+    }
   }
 }

@@ -123,10 +123,10 @@ export class Listeners {
         receiveBufferBytes: settings.receiveBufferBytes,
       });
     } else {
-      const { waiters } = settings.missRing;
+      const { waiters, clientShare = CLIENT_SHARE } = settings.missRing as { waiters: number; clientShare?: number };
       const options = {
         maxUnderWay: waiters,
-        clientUnderWay: Math.max(LEAST_CLIENT_QUERIES, Math.floor(waiters * CLIENT_SHARE)),
+        clientUnderWay: Math.max(LEAST_CLIENT_QUERIES, Math.floor(waiters * clientShare)),
         receiveBufferBytes: settings.receiveBufferBytes,
       };
       for (const at of endpoints) {
