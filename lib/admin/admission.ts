@@ -21,7 +21,7 @@ export function judge(headers: IncomingHttpHeaders, options: AdmissionOptions): 
   if (host !== undefined && !isOurs(host, options)) {
     return { status: 403, reason: `host ${JSON.stringify(host)} is not one of metrics.hosts, numeric or localhost` };
   }
-  if (origin !== undefined && !isOurs(origin.replace(/^https?:\/\//, ''), options)) {
+  if (origin !== undefined && origin.replace(/^https?:\/\//, '').toLowerCase() !== host?.toLowerCase()) {
     return { status: 403, reason: 'a page of another site asks' };
   }
   const site = headers['sec-fetch-site'];

@@ -36,6 +36,9 @@ test('a page of another site is not answered, whatever address it uses; one of i
   const host = '127.0.0.1:9153';
   expect(status({ host, origin: 'http://attacker.example' })).toBe(403);
   expect(status({ host, origin: 'null' })).toBe(403);
+  // A page may be served at an address, or by another program of this machine.
+  expect(status({ host, origin: 'http://192.0.2.66' })).toBe(403);
+  expect(status({ host, origin: 'http://localhost:3000' })).toBe(403);
   expect(status({ host, 'sec-fetch-site': 'cross-site' })).toBe(403);
   expect(status({ host, 'sec-fetch-site': 'same-site' })).toBe(403);
   expect(status({ host, 'sec-fetch-site': 'none' })).toBe(200);
