@@ -55,6 +55,9 @@ export interface ServerDependencies {
   tcpTransport?: Transport;
 }
 
+/** How long clients have to take what was written to them when listeners close. */
+const UNREAD_MS = 1000;
+
 /** Told of changes, by those above that live and end with the server. */
 export interface ServerObserver {
   /** New settings are valid and about to take effect; an error keeps the old ones. */
@@ -324,6 +327,8 @@ export class Server implements AsyncDisposable {
   async #drain(timeoutMs: number): Promise<void> {
     this.listeners.stopReceiving();
     await this.#quiet(() => this.listeners.quiet, timeoutMs);
+    // Replies that the kernel has no room for yet; who reads nothing is not waited for.
+    await this.#quiet(() => this.tcpConnections.octets === 0, Math.min(timeoutMs, UNREAD_MS));
     await this.close();
   }
 
@@ -382,6 +387,7 @@ export class Server implements AsyncDisposable {
   async #relisten(settings: ServerSettings, options: ServerOptions, before: ServerSettings): Promise<void> {
     this.listeners.stopReceiving();
     await this.#quiet(() => this.listeners.quiet, 5000);
+    await this.#quiet(() => this.tcpConnections.octets === 0, UNREAD_MS);
     this.#checkOpen('update()');
     this.listeners.close();
     await new Promise(resolve => setImmediate(resolve));

@@ -1,12 +1,12 @@
 // close(), drain(), listen() and update() in each other's way: nothing hangs, nothing is left open, nothing is unhandled.
-import { createConnection, createServer as createTcpServer } from 'node:net';
+import { createConnection, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/options.js';
-import { frame } from '../../../lib/transport/framing.js';
+import { frame, MessageReader } from '../../../lib/transport/framing.js';
 import { askUdp } from '../../support/client.js';
 import { settle } from '../../support/fake-clock.js';
-import { makeQuery } from '../../support/messages.js';
+import { makeQuery, makeResponse } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
 
 let rejections: unknown[] = [];
@@ -115,3 +115,32 @@ test.each(['dgram', 'native'] as const)(
     await none.close();
   },
 );
+
+test('draining waits for a client that reads slowly, and not long for one that reads nothing', async () => {
+  const data = Array.from({ length: 230 }, () => 'x'.repeat(255));
+  const server = await TestServer.start(
+    query => makeResponse(query, { answers: [{ type: 'TXT', name: 'big.example', ttl: 300, data }] }),
+    { tcp: { maxQueuedBytes: 64 * 2 ** 20 } },
+  );
+  const port = Number(server.server.addresses().tcp[0].split(':')[1]);
+  const queries = Buffer.concat(Array.from({ length: 128 }, () => frame(makeQuery('big.example', { type: 'TXT' }))));
+  const open = async (): Promise<Socket> => {
+    const socket = createConnection(port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.pause();
+    await new Promise(resolve => socket.write(queries, resolve));
+    return socket;
+  };
+  const [slow, deaf] = [await open(), await open()];
+  while (server.server.answerer.requests.tcp4 < 256) await settle();
+  expect(server.server.tcpConnections.octets).toBeGreaterThan(0);
+  const drained = server.server.drain();
+  const reader = new MessageReader();
+  let replies = 0;
+  slow.on('data', (chunk: Buffer) => (replies += reader.push(chunk).length));
+  slow.resume();
+  await new Promise(resolve => slow.once('close', resolve));
+  await drained;
+  expect(replies).toBe(128);
+  deaf.destroy();
+});
