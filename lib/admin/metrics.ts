@@ -104,20 +104,35 @@ export class Metrics {
         set({ outcome: 'over_share' }, s.overShare);
       },
     );
-    this.#counter('shardns_udp_packets_total', 'Packets of the UDP plane', ['outcome'], set => {
+    this.#counter('shardns_udp_packets_total', 'Packets by UDP', ['outcome'], set => {
       const s = server.plane?.stats();
-      if (s === undefined) return;
+      if (s === undefined) {
+        const { sent, sendFailed, dropped } = server.listeners.udpStats();
+        set({ outcome: 'sent' }, sent);
+        set({ outcome: 'send_failed' }, sendFailed);
+        set({ outcome: 'dropped' }, dropped);
+        return;
+      }
       set({ outcome: 'sent' }, s.sent);
       set({ outcome: 'send_failed' }, s.sendFailed);
       set({ outcome: 'dropped' }, s.dropped);
       set({ outcome: 'refused' }, s.refused);
     });
-    this.#gauge('shardns_tcp_connections', 'TCP connections open', set =>
-      set(
-        {},
-        server.tcpListeners.reduce((sum, one) => sum + one.connections, 0),
-      ),
+    this.#gauge('shardns_tcp_connections', 'TCP connections open', set => set({}, server.tcpConnections.size));
+    this.#gauge(
+      'shardns_tcp_held_bytes',
+      'Octets that TCP connections hold: replies not read, queries not begun',
+      set => set({}, server.tcpConnections.octets),
     );
+    this.#counter('shardns_tcp_connections_total', 'TCP connections, by outcome', ['outcome'], set => {
+      const s = server.tcpConnections.stats;
+      set({ outcome: 'accepted' }, s.accepted);
+      set({ outcome: 'rejected' }, s.rejected);
+      set({ outcome: 'displaced' }, s.displaced);
+      set({ outcome: 'idle' }, s.idleClosed);
+      set({ outcome: 'slow' }, s.slowClosed);
+      set({ outcome: 'overfull' }, s.overfullClosed);
+    });
     this.#gauge('shardns_resolver_in_flight', 'Questions on the slow path', set => set({}, resolver.inFlight));
     this.#counter('shardns_resolver_total', 'Slow path, by outcome', ['outcome'], set => {
       set({ outcome: 'resolved' }, resolver.stats.resolved);

@@ -80,6 +80,13 @@ export function maskedOctets(octets: Uint8Array, bits: number): Uint8Array {
   return octets.map((octet, i) => octet & (bits >= 8 * i + 8 ? 0xff : bits <= 8 * i ? 0 : 0xff00 >> (bits - 8 * i)));
 }
 
+/** Whether these are the 16 octets of an IPv4 address in its IPv6-mapped form (RFC 4291 section 2.5.5.2). */
+export function isMapped(octets: Uint8Array): boolean {
+  if (octets.length !== 16 || octets[10] !== 0xff || octets[11] !== 0xff) return false;
+  for (let i = 0; i < 10; i++) if (octets[i] !== 0) return false;
+  return true;
+}
+
 /** Text of 4 or 16 octets (RFC 5952 section 4). */
 export function formatAddress(octets: Uint8Array): string {
   if (octets.length === 4) return `${octets[0]}.${octets[1]}.${octets[2]}.${octets[3]}`;

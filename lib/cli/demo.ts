@@ -12,6 +12,7 @@ import { Query } from '../wire/query.js';
 import { encodeData } from '../wire/record.js';
 import { applyFlags, type Flags } from './config.js';
 import { DEMO_ZONES, DemoInternet } from './demo-internet.js';
+import { signals } from './signals.js';
 
 const ZONE = 'demo.example';
 const NAMES = 20_000;
@@ -220,14 +221,14 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
   };
   process.stdout.write(
     flags.recursive
-      ? `demo: ${server.addresses().udp.join(' ')}, from the root at ${upstream.hints[0]}:${upstream.port} down; try: dig @127.0.0.1 -p ${at.port} elsewhere.${DEMO_ZONES[0]}, and: shardns ctl trace elsewhere.${DEMO_ZONES[0]} --server ${server.settings.metrics} --fresh\n`
+      ? `demo: ${server.addresses().udp.join(' ')}, from the root at ${upstream.hints[0]}:${upstream.port} down; try: dig @127.0.0.1 -p ${at.port} elsewhere.${DEMO_ZONES[0]}, and: shardns ctl trace elsewhere.${DEMO_ZONES[0]} --server ${server.settings.metrics?.listen} --fresh\n`
       : `demo: ${server.addresses().udp.join(' ')} -> upstream 127.0.0.1:${upstream.port}, zone ${ZONE}; try: dig @127.0.0.1 -p ${at.port} host-1.${ZONE}\n`,
   );
   const timer = setInterval(show, 1000);
 
   await new Promise<void>(resolve => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
+    signals.on('SIGINT', resolve);
+    signals.on('SIGTERM', resolve);
     if (flags.forMs !== undefined) setTimeout(resolve, flags.forMs);
   });
   clearInterval(timer);

@@ -14,6 +14,10 @@ import { checkZoneSwitch } from '../resolve/local-zones.js';
 import { RECURSION_LIMITS } from '../resolve/recurse/limits.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { encodeName } from '../wire/name.js';
+import type { TcpOptions } from './tcp-connections.js';
+
+/** Where nobody says. */
+export const DEFAULT_LISTEN: readonly string[] = ['127.0.0.1:5300', '[::1]:5300'];
 
 const custom = <T>(parse: (text: string) => T): ((text: string, context: z.RefinementCtx) => void) => {
   return (text, context) => {
@@ -93,10 +97,20 @@ function oneViewEach(views: readonly { name: string; clients: string[] }[], cont
   }
 }
 
+interface MetricsSettings {
+  listen: string;
+  hosts: string[];
+  token?: string;
+}
+
 export const serverSchema = z
   .strictObject({
     /** Addresses to answer on, UDP and TCP. */
-    listen: z.array(listenAddress).min(1).max(64).default(['127.0.0.1:5300', '[::1]:5300']),
+    listen: z
+      .array(listenAddress)
+      .min(1)
+      .max(64)
+      .default([...DEFAULT_LISTEN]),
     /** `native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run. */
     udp: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
     /** Receiving threads for each address; 0 = one a core. */
@@ -109,11 +123,18 @@ export const serverSchema = z
       .strictObject({
         enabled: z.boolean().default(true),
         maxConnections: count(1, 100_000).default(1000),
+        /** Of these, for one client (address or IPv6 /56); default: an eighth, at least 8. */
+        maxConnectionsPerClient: count(1, 100_000).optional(),
         idleTimeoutMs: count(100, 3_600_000).default(10_000), // RFC 7766 section 6.2.3: a few seconds
+        /** How long a query may take from its first octet to its last. */
+        messageTimeoutMs: count(100, 3_600_000).default(5000),
         /** RFC 7828: clients that ask are told how long an idle connection stays open. */
         keepalive: z.boolean().default(true),
         maxPipelined: count(1, 65_535).default(128),
+        /** Replies that a client has not read. */
         maxQueuedBytes: count(65_537, 2 ** 30).default(2 ** 20),
+        /** What all connections hold together; beyond it the one that holds most is closed. */
+        maxTotalBytes: count(2 ** 20, 2 ** 40).default(64 * 2 ** 20),
       })
       .prefault({}),
     cache: z
@@ -320,8 +341,36 @@ export const serverSchema = z
     identity: z.string().min(1).max(255).optional(),
     version: z.string().min(1).max(255).optional(),
     /** Prometheus text and /healthz; not served without it. */
-    metrics: listenAddress.optional(),
+    metrics: z
+      .union([
+        listenAddress,
+        z.strictObject({
+          listen: listenAddress,
+          /** Names that requests may call it by, beside numeric addresses and localhost: others may be a web page's. */
+          hosts: z.array(domainName).max(64).default([]),
+          /** Expected of those who ask for /metrics or /trace: `Authorization: Bearer TOKEN`. */
+          token: z
+            .string()
+            .regex(/^[\x21-\x7e]{16,512}$/, 'expected 16 to 512 visible ASCII characters')
+            .optional(),
+        }),
+      ])
+      .transform((value): MetricsSettings => {
+        if (typeof value === 'string') return { listen: value, hosts: [] };
+        return { ...value, hosts: value.hosts.map(host => host.toLowerCase().replace(/\.$/, '')) };
+      })
+      .optional(),
     log: z.strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
+  })
+  .superRefine((settings, context) => {
+    const { cache, failure } = settings;
+    const ordered = (path: string[], least: number, most: number): void => {
+      if (least <= most) return;
+      context.addIssue({ code: 'custom', path, message: `expected at most its greatest value, which is ${most}` });
+    };
+    ordered(['cache', 'minTtlSeconds'], cache.minTtlSeconds, cache.maxTtlSeconds);
+    ordered(['cache', 'negativeMinTtlSeconds'], cache.negativeMinTtlSeconds, cache.negativeMaxTtlSeconds);
+    ordered(['failure', 'firstSeconds'], failure.firstSeconds, failure.maxSeconds);
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],
@@ -352,8 +401,7 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
         for (const key of issue.keys)
           issues.push({ path: [...path, key], message: 'is not an option', value: valueAt(input, [...path, key]) });
       } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-        const form = Array.isArray(valueAt(input, path)) || issue.errors.length === 1 ? 0 : 1;
-        collect(issue.errors[form] as z.core.$ZodIssue[], path);
+        collect(formMeant(issue.errors as z.core.$ZodIssue[][], valueAt(input, path)), path);
       } else {
         issues.push({
           path,
@@ -365,6 +413,12 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
   };
   collect(result.error.issues, []);
   return { issues };
+}
+
+/** Of several forms that a value may have, what is wrong with it in the one that was meant. */
+function formMeant(forms: z.core.$ZodIssue[][], value: unknown): z.core.$ZodIssue[] {
+  const ofItsType = forms.find(issues => !issues.some(one => one.code === 'invalid_type' && one.path.length === 0));
+  return ofItsType ?? forms[Array.isArray(value) || forms.length === 1 ? 0 : 1];
 }
 
 function valueAt(input: unknown, path: (string | number)[]): unknown {
@@ -415,6 +469,12 @@ export function changedLocalNames(before: ServerSettings | undefined, after: Ser
     (!isDeepStrictEqual(before.localZones, after.localZones) ||
       before.local.authoritative !== after.local.authoritative);
   return other || changed.length > MAX_CHANGED_NAMES ? 'all' : [...new Set(changed)];
+}
+
+/** What TCP connections may have. */
+export function tcpOptionsOf({ tcp }: ServerSettings): TcpOptions {
+  const share = tcp.maxConnectionsPerClient ?? Math.max(8, Math.ceil(tcp.maxConnections / 8));
+  return { ...tcp, maxConnectionsPerClient: Math.min(share, tcp.maxConnections) };
 }
 
 export function threadsOf(settings: ServerSettings): number {

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 
 export interface ResolvConf {
-  /** `192.0.2.1:53`, `[2001:db8::1]:53`; at most 8. */
+  /** `192.0.2.1:53`, `[2001:db8::1]:53`, `[fe80::1%eth0]:53`; at most 8. This machine's own where there is none. */
   servers: string[];
   /** Suffixes without a dot at the end; at most 32. */
   search: string[];
@@ -16,6 +16,9 @@ export interface ResolvConf {
 
 // The caps of resolv.conf(5); glibc itself stops at 3 servers.
 const MAX = { servers: 8, search: 32, ndots: 15, timeout: 30, attempts: 5 };
+
+/** Who is asked where nobody is named: the name server of this machine (resolv.conf(5)). */
+const LOCAL_SERVER = '127.0.0.1:53';
 
 /** Lines that cannot be understood are passed over, as the C library does. */
 export function parseResolvConf(text: string): ResolvConf {
@@ -43,7 +46,7 @@ export function parseResolvConf(text: string): ResolvConf {
       }
     }
   }
-  conf.servers = conf.servers.slice(0, MAX.servers);
+  conf.servers = conf.servers.length === 0 ? [LOCAL_SERVER] : conf.servers.slice(0, MAX.servers);
   conf.search = conf.search.slice(0, MAX.search);
   return conf;
 }

@@ -5,7 +5,7 @@ import type { SocketAddress } from '../../lib/base/address.js';
 import type { Random } from '../../lib/base/random.js';
 import { ShardnsError } from '../../lib/base/errors.js';
 import { Server } from '../../lib/server/server.js';
-import { TcpSession } from '../../lib/server/tcp-listener.js';
+import { TcpSession } from '../../lib/server/tcp-session.js';
 import type { ExchangeOptions, Transport } from '../../lib/transport/transport.js';
 import { isBareError, matches } from '../../lib/transport/matching.js';
 import { Type, typeCode, typeName } from '../../lib/wire/iana.js';
@@ -295,7 +295,7 @@ class Run {
     if (tcp) this.#ask(octets, client, answered);
     else {
       const asker = { protocol: 'udp' as const, client: { address: client, port: 53_535 } };
-      this.#server.answerer.answer(octets, asker, answered);
+      this.#server.answerer.answer(octets, asker, reply => answered(reply?.slice()));
     }
   }
 
@@ -312,8 +312,8 @@ class Run {
     if (stream === undefined || stream.destroyed) {
       stream = new FakeStream(client);
       this.#streams.set(client, stream);
-      const notify = { began: () => {}, ended: () => {}, idle: () => {} };
-      new TcpSession(stream, this.#server.answerer, this.#clock, this.#server.settings.tcp, notify);
+      const notify = { began: () => {}, ended: () => {} };
+      new TcpSession(stream, this.#server.answerer, this.#clock, this.#server.tcpConnections, notify);
     }
     stream.onMessage = answered;
     stream.send(octets);
