@@ -6,6 +6,8 @@ export const UPSTREAM_LIMITS = {
   /** Weight of a new sample in the smoothed RTT, and of its deviation (RFC 6298 section 2). */
   rttGain: 1 / 8,
   deviationGain: 1 / 4,
+  /** The longest deadline: what took longer was slept through. */
+  longestRttMs: 60_000,
   /** A try is given up after srtt + 4 deviations, inside these bounds. */
   tryTimeoutMs: { min: 200, max: 3000 },
   /** A second server is asked when the first is later than srtt + 2 deviations, inside these bounds. */

@@ -55,7 +55,8 @@ export class Upstream {
     return clamp(this.#srtt + 2 * this.#deviation, L.hedgeMs);
   }
 
-  succeeded(latencyMs: number): void {
+  succeeded(measuredMs: number): void {
+    const latencyMs = Math.min(measuredMs, L.longestRttMs);
     this.stats.responses++;
     this.stats.latencySumMs += latencyMs;
     if (!this.#sampled) {

@@ -27,6 +27,15 @@ function build(udpHandler: Handler, servers: string[], options = {}, tcpHandler:
   return { clock, udp, tcp, exchanger, upstreams, exchange };
 }
 
+test('a response that the machine slept through does not make its server slow for hours', () => {
+  const [server] = build(() => undefined, ['192.0.2.1:53']).upstreams;
+  for (let i = 0; i < 10; i++) server.succeeded(20);
+  server.succeeded(8 * 3_600_000);
+  expect(server.srttMs).toBeLessThan(10_000);
+  for (let i = 0; i < 60; i++) server.succeeded(20);
+  expect(server.srttMs).toBeLessThan(30);
+});
+
 test('a truncated response leads to TCP', async () => {
   const t = build(
     query => makeResponse(query, { flags: 0x0200 }),
