@@ -1,6 +1,7 @@
 // Every native name, with its types. Callers have validated their arguments: the native side reports a wrong type as
 // ERR_SHARDNS_INTERNAL and follows nothing.
 import { createRequire } from 'node:module';
+import { countSuspendedTime } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 
 /** Results of `answer` other than the reply's length in octets. */
@@ -315,6 +316,8 @@ interface Binding {
   contract: number;
   /** Those of lib/base/answering-ports.ts. */
   answeringPorts: number[];
+  /** Milliseconds, suspended time too. */
+  clockMs(): number;
   createCache: RegionMakers<NativeCache>['create'];
   attachCache: RegionMakers<NativeCache>['attach'];
   openCache: RegionMakers<NativeCache>['open'];
@@ -365,7 +368,10 @@ function load(): Binding {
 let loaded: Binding | undefined;
 /** The addon, loaded on first use. */
 export function binding(): Binding {
-  loaded ??= load();
+  if (loaded === undefined) {
+    loaded = load();
+    countSuspendedTime(loaded.clockMs);
+  }
   return loaded;
 }
 

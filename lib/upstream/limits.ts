@@ -11,6 +11,8 @@ export const UPSTREAM_LIMITS = {
    * inside these bounds: RFC 1035 section 4.2.1 has 2 to 5 s, Unbound begins at 376 ms.
    */
   tryTimeoutMs: { min: 400, max: 3000 },
+  /** The longest deadline: what took longer was slept through. */
+  longestRttMs: 60_000,
   /** A second server is asked when the first is later than srtt + 2 deviations, inside these bounds. */
   hedgeMs: { min: 20, max: 600 },
   /** One query in this many goes to another server than the best, to learn its RTT. */

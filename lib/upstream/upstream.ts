@@ -89,7 +89,8 @@ export class Upstream {
     for (const next of this.waiting) if (next.wake()) return;
   }
 
-  succeeded(latencyMs: number): void {
+  succeeded(measuredMs: number): void {
+    const latencyMs = Math.min(measuredMs, L.longestRttMs);
     this.stats.responses++;
     this.stats.latencySumMs += latencyMs;
     if (!this.#sampled) {

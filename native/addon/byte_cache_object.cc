@@ -36,9 +36,7 @@ constexpr size_t kMostNamespaces = 65536;
 
 uint64_t ByteCacheObject::Now() const {
   // To the millisecond: times to live are.
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return cache_->NowMs(static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000);
+  return cache_->NowMs(MonotonicUs() / 1000);
 }
 
 struct ByteCacheMethods {

@@ -6,6 +6,13 @@
 
 namespace shardns::addon {
 
+// clockMs() -> milliseconds of the clock that lifetimes are counted by
+static napi_value ClockMs(napi_env env, napi_callback_info) {
+  napi_value value;
+  napi_create_double(env, static_cast<double>(MonotonicUs()) / 1000, &value);
+  return value;
+}
+
 static napi_value Init(napi_env env, napi_value exports) {
   struct Function {
     const char* name;
@@ -19,6 +26,7 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"attachBytes", MakeObject<ByteCacheObject, AttachRegion>},
       {"openBytes", MakeObject<ByteCacheObject, OpenRegion>},
       {"createPlane", PlaneObject::Create},
+      {"clockMs", ClockMs},
   };
   for (const Function& function : kFunctions) {
     napi_value value;

@@ -1,8 +1,8 @@
 // What belongs to the longest prefix that an address lies in: who may ask, and whose view a client has. Compiled from
 // configuration, immutable, consulted before any lookup.
 //
-// Prefixes are laid out as the ranges of addresses that they leave to one another: a search for the last one that begins
-// at or below an address, in ceil(log2(2n + 1)) steps, whatever the prefixes are.
+// Prefixes are laid out as the ranges of addresses that they leave to one another: a search for the last one that
+// begins at or below an address, in ceil(log2(2n + 1)) steps, whatever the prefixes are.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -11,12 +11,6 @@
 
 namespace shardns::udp {
 
-uint64_t MonotonicUs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
-}
-
 Receiver::Receiver(ReceiverShared* shared, int fd, const Endpoint& endpoint, uint16_t number)
     : shared_(shared),
       fd_(fd),

@@ -24,8 +24,6 @@ struct DurationHistogram {
   }
 };
 
-uint64_t MonotonicUs();
-
 struct ReceiverShared {
   cache::Cache* cache;
   MissRing* ring;

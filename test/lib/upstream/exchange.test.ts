@@ -10,6 +10,16 @@ import { FakeClock, settle } from '../../support/fake-clock.js';
 import type { Handler } from '../../support/fake-transport.js';
 import { answerA, makeQuery, makeResponse } from '../../support/messages.js';
 
+test('a response that the machine slept through does not make its server slow for hours', () => {
+  const [server] = build(() => undefined, ['192.0.2.1:53']).upstreams;
+  for (let i = 0; i < 10; i++) server.succeeded(20);
+  server.succeeded(8 * 3_600_000);
+  expect(server.srttMs).toBeLessThan(10_000);
+  for (let i = 0; i < 60; i++) server.succeeded(20);
+  expect(server.srttMs).toBeLessThan(30);
+});
+
+
 test('a late first server is hedged by a second, and the first answer wins', async () => {
   const t = build(
     (query, server) => (server === '192.0.2.1:53' ? undefined : answerA(query)),

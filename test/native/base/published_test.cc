@@ -1,4 +1,5 @@
-// A value replaced whole under its readers. Run under the address and thread sanitizers, which see what is freed too early.
+// A value replaced whole under its readers. Run under the address and thread sanitizers, which see what is freed too
+// early.
 #include "base/published.h"
 
 #include <gtest/gtest.h>

@@ -31,15 +31,15 @@ udp::MappedPrefix Prefix(const char* text, uint8_t length, uint32_t value) {
 }
 
 TEST(PrefixMap, TheLongestPrefixDecidesInEachFamilyByItself) {
-  const udp::PrefixMap map(std::vector<udp::MappedPrefix>{Prefix("10.0.0.0", 8, 1), Prefix("10.1.0.0", 16, 2),
-                                                          Prefix("10.1.2.3", 32, 3), Prefix("2001:db8::", 32, 4),
-                                                          Prefix("::", 0, 5), Prefix("255.255.255.255", 32, 6)},
-                           9);
+  const udp::PrefixMap map(
+      std::vector<udp::MappedPrefix>{Prefix("10.0.0.0", 8, 1), Prefix("10.1.0.0", 16, 2), Prefix("10.1.2.3", 32, 3),
+                                     Prefix("2001:db8::", 32, 4), Prefix("::", 0, 5), Prefix("255.255.255.255", 32, 6)},
+      9);
   const std::pair<const char*, uint32_t> expected[] = {
-      {"9.255.255.255", 9}, {"10.0.0.0", 1},       {"10.0.255.255", 1}, {"10.1.0.0", 2},        {"10.1.2.2", 2},
-      {"10.1.2.3", 3},      {"10.1.2.4", 2},       {"10.2.0.0", 1},     {"11.0.0.0", 9},        {"255.255.255.254", 9},
-      {"255.255.255.255", 6}, {"2001:db7:ffff::", 5}, {"2001:db8::1", 4},  {"2001:db9::", 5},      {"::ffff:10.1.2.3", 5},
-      {"0.0.0.0", 9},       {"ffff::", 5}};
+      {"9.255.255.255", 9},   {"10.0.0.0", 1},        {"10.0.255.255", 1}, {"10.1.0.0", 2},   {"10.1.2.2", 2},
+      {"10.1.2.3", 3},        {"10.1.2.4", 2},        {"10.2.0.0", 1},     {"11.0.0.0", 9},   {"255.255.255.254", 9},
+      {"255.255.255.255", 6}, {"2001:db7:ffff::", 5}, {"2001:db8::1", 4},  {"2001:db9::", 5}, {"::ffff:10.1.2.3", 5},
+      {"0.0.0.0", 9},         {"ffff::", 5}};
   for (const auto& [address, value] : expected) EXPECT_EQ(map.Find(Peer(At(address))), value) << address;
 }
 
