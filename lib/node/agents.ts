@@ -1,7 +1,7 @@
 // Putting a lookup where programs look names up: agents of http and https, which got and axios take too.
 import type { Agent } from 'node:http';
-import { argumentError } from './errors.js';
-import type { LookupFunction } from './lookup.js';
+import { argumentError } from './arguments.js';
+import type { LookupFunction } from './lookup-call.js';
 
 type Connect = (options: { lookup?: unknown }, ...rest: unknown[]) => unknown;
 interface Patched {
