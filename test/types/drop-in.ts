@@ -14,7 +14,11 @@ import { Agent, interceptors } from 'undici';
 import { CachedLookup, dnsInterceptorOptions, lookup, type LookupAddress, Resolver } from '../../lib/index.js';
 
 type Same<A, B> = [A, B] extends [B, A] ? true : never;
-const same = <A, B>(_: Same<A, B>): void => {};
+/** Takes values of this type and of no other. */
+const exactly =
+  <B>() =>
+  <A>(value: Same<A, B> extends true ? A : never): void =>
+    void value;
 
 export function takeLookup(): void {
   dgram.createSocket({ type: 'udp4', lookup });
@@ -39,16 +43,16 @@ export function takeResolver(): void {
 
 export function callLookup(some: dns.LookupOptions): void {
   lookup('x', (error, address, family) => {
-    same<typeof error, NodeJS.ErrnoException | null>(true);
-    same<typeof address, string>(true);
-    same<typeof family, 4 | 6>(true);
+    exactly<NodeJS.ErrnoException | null>()(error);
+    exactly<string>()(address);
+    exactly<4 | 6>()(family);
   });
-  lookup('x', 4, (_, address) => same<typeof address, string>(true));
-  lookup('x', {}, (_, address) => same<typeof address, string>(true));
-  lookup('x', { family: 'IPv6', order: 'ipv4first' }, (_, address) => same<typeof address, string>(true));
-  lookup('x', { all: false }, (_, address) => same<typeof address, string>(true));
-  lookup('x', { all: true }, (_, addresses) => same<typeof addresses, LookupAddress[]>(true));
-  lookup('x', some, (_, address) => same<typeof address, string | LookupAddress[]>(true));
+  lookup('x', 4, (_, address) => exactly<string>()(address));
+  lookup('x', {}, (_, address) => exactly<string>()(address));
+  lookup('x', { family: 'IPv6', order: 'ipv4first' }, (_, address) => exactly<string>()(address));
+  lookup('x', { all: false }, (_, address) => exactly<string>()(address));
+  lookup('x', { all: true }, (_, addresses) => exactly<LookupAddress[]>()(addresses));
+  lookup('x', some, (_, address) => exactly<string | LookupAddress[]>()(address));
   lookup('x', { signal: new AbortController().signal }, () => {});
   // @ts-expect-error a callback is needed
   lookup('x', { all: true });
@@ -58,7 +62,6 @@ export function callLookup(some: dns.LookupOptions): void {
 
 export async function promiseLookup(): Promise<void> {
   const promised = promisify(lookup);
-  same<Awaited<ReturnType<typeof promised>>, LookupAddress | LookupAddress[]>(true);
   const one: LookupAddress = await promised('x');
   const numbered: dns.LookupAddress = await promised('x', 6);
   const all: dns.LookupAddress[] = await promised('x', { all: true });
