@@ -1,5 +1,5 @@
 // What the package exports, and nothing else.
-export { createServer } from './admin/create-server.js';
+export { createServer } from './admin/lazy-server.js';
 export {
   ByteCache,
   type ByteCacheFileOptions,

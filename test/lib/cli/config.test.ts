@@ -94,7 +94,7 @@ test('upstreams come from resolv.conf', () => {
     'resolv.conf',
     '# c\nnameserver 192.0.2.1\nnameserver 2001:db8::1 # x\nsearch a b\nnameserver fe80::1%eth0\n',
   );
-  expect(upstreamsFromResolvConf(path)).toEqual(['192.0.2.1:53', '[2001:db8::1]:53', '[fe80::1]:53']);
+  expect(upstreamsFromResolvConf(path)).toEqual(['192.0.2.1:53', '[2001:db8::1]:53', '[fe80::1%eth0]:53']);
   expect(upstreamsFromResolvConf(join(folder, 'none'))).toEqual([]);
 });
 
