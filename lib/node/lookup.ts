@@ -38,6 +38,8 @@ function candidatesFor(client: DnsClient, hostname: string): string[] {
 interface Found {
   readonly v4: readonly string[];
   readonly v6: readonly string[];
+  /** As those who asked for the same get it, of whom each takes a copy. */
+  arranged?: { order: string; addresses: readonly LookupAddress[] };
 }
 /** Addresses; or what there is instead (EAI), or that nobody could tell. */
 type Outcome = Found | 'noname' | 'nodata' | 'addrfamily' | QueryFailure;
@@ -172,6 +174,14 @@ function arrange(client: DnsClient, call: Call, found: Found): LookupAddress[] {
   return order.map(address => ({ address, family: address.includes(':') ? 6 : 4 }));
 }
 
+/** The same for one of many who asked for the same and get one outcome. */
+function arrangeAmong(client: DnsClient, call: Call, found: Found): LookupAddress[] {
+  if (found.arranged?.order !== call.order) {
+    found.arranged = { order: call.order, addresses: arrange(client, call, found) };
+  }
+  return found.arranged.addresses.map(copyOf);
+}
+
 /**
  * Addresses as a caller gets them, kept for as long as the hosts file and resolv.conf are not looked at either: taking
  * a reply apart costs more than finding it. A popular name still asks the cache once a second, which is what refreshing
@@ -265,7 +275,7 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
         fail(errorOf(outcome, name));
         return;
       }
-      const addresses = arrange(client, call, outcome);
+      const addresses = arrangeAmong(client, call, outcome);
       if (context !== undefined) {
         context.result = addresses;
         lookupChannel.asyncEnd.publish(context);
@@ -296,7 +306,7 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
     }
     if (!(outcome instanceof Promise)) {
       if (isFound(outcome) && !client.settings.rotate) {
-        const addresses = arrange(client, call, outcome);
+        const addresses = arrangeAmong(client, call, outcome);
         client.decoded.set(name, { untilMs: client.clock.nowMs() + DECODED_MS, family, hints, order, addresses });
       }
       process.nextTick(finish, outcome);

@@ -9,6 +9,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import type { SocketAddress } from '../base/address.js';
 import { formatSocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
+import { messageListener } from '../base/dgram-worker.js';
 import { ShardnsError } from '../base/errors.js';
 import { below, type Random } from '../base/random.js';
 import { HEADER_SIZE } from '../wire/iana.js';
@@ -159,7 +160,10 @@ export class UdpTransport implements Transport {
     const channel = new Channel(socket);
     this.#all.add(channel);
     socket.unref();
-    socket.on('message', message => this.#onMessage(channel, message));
+    socket.on(
+      'message',
+      messageListener((message: Uint8Array) => this.#onMessage(channel, message)),
+    );
     // A connected socket reports refusals: the server is not there, which is known at once.
     socket.on('error', cause =>
       this.#fail(
