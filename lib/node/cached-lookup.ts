@@ -20,7 +20,7 @@ export function install(agent: Agent): void {
   installLookup(agent, lookup);
 }
 export function uninstall(agent: Agent): void {
-  uninstallLookup(agent);
+  uninstallLookup(agent, lookup);
 }
 
 /** Options for undici's `interceptors.dns()`: it asks `lookup` for names, and keeps nothing longer than a second. */
@@ -42,7 +42,7 @@ export class CachedLookup implements Disposable {
     installLookup(agent, this.lookup);
   }
   uninstall(agent: Agent): void {
-    uninstallLookup(agent);
+    uninstallLookup(agent, this.lookup);
   }
   /** Asks for names ahead of time: see {@link DnsClient.warm}. */
   warm(names: Iterable<WarmName>, options?: WarmOptions): Promise<WarmProgress> {
