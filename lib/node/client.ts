@@ -270,12 +270,14 @@ export class DnsClient implements Disposable {
       return upstream;
     });
     for (const text of [...this.#upstreams.keys()]) if (!servers.includes(text)) this.#upstreams.delete(text);
+    const { letterCase } = settings;
     // Its bounds are out of reach: what waits does so before it is asked.
     const exchanger = new Exchanger(overTcp ? this.#tcp : this.#udp, this.#tcp, clock, random, {
       deadlineMs: 5000,
       hedge: true,
       maxInFlight: 2 * MAX_FLIGHTS,
       maxTotal: 2 * MAX_FLIGHTS,
+      ...{ letterCase },
     });
     const groups = new Map([['default', group]]);
     const resolver = new Resolver(this.engine, exchanger, clock, silentLogger, {}, groups, {

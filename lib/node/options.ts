@@ -32,6 +32,11 @@ const lookupFields = {
   hostsFile: pathOrFalse.default('/etc/hosts'),
   /** Milliseconds for one question with all its tries; resolv.conf's timeout x attempts, at most 30 s, if not given. */
   timeoutMs: whole(10, 60_000).optional(),
+  /**
+   * Toward whom names go out in random letters, which make responses hard to forge: `public` leaves out servers on this
+   * machine and in private networks, which may mind the letters.
+   */
+  letterCase: oneOf('public', 'always', 'never').default('public'),
   /** Order of addresses where the call does not say; Node's own default if not given. */
   order: oneOf('verbatim', 'ipv4first', 'ipv6first').optional(),
   /** Turn the addresses of a family by a random number of places. */
