@@ -50,7 +50,7 @@ export const milliseconds = (least: number, infinity = false): Field<number> =>
   new Field(value =>
     typeof value === 'number' && value >= least && (infinity || value !== Infinity)
       ? undefined
-      : `expected ${least} or more milliseconds${infinity ? ', or Infinity' : ''}`,
+      : `expected ${least} or more milliseconds`,
   );
 export const flag: Field<boolean> = new Field(value => (typeof value === 'boolean' ? undefined : 'expected a boolean'));
 export const oneOf = <const T extends string>(...words: T[]): Field<T> =>
