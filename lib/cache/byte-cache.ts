@@ -1,7 +1,7 @@
 // A bounded cache of octets off the heap for any code: keys and values of one's own, each with its time to live.
 import { optionError, ShardnsError, show } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
-import { readWith } from '../base/options.js';
+import { readFields, tryFields } from '../base/fields.js';
 import {
   binding,
   ByteControl,
@@ -21,13 +21,13 @@ import {
 } from '../native/binding.js';
 import {
   type ByteCacheFileOptions,
-  byteCacheFileSchema,
+  byteCacheFields,
+  byteCacheFileFields,
   type ByteCacheOptions,
-  byteCacheSchema,
   type ByteCacheSettings,
   type ByteNamespaceOptions,
   type ByteNamespaceSettings,
-  namespaceSchema,
+  namespaceFields,
 } from './byte-cache-options.js';
 import { CODECS, type Codec, type CodecName } from './codec.js';
 import { type FetchOptions, Fetcher, type Loader } from './fetcher.js';
@@ -144,7 +144,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   static create(options: ByteCacheOptions & { codec: 'utf8' }): ByteCache<string>;
   static create<V>(options: ByteCacheOptions & { codec: 'json' | 'v8' }): ByteCache<V>;
   static create<V>(options: ByteCacheOptions = {}): ByteCache<V> {
-    const settings = readWith(byteCacheSchema, options);
+    const settings = readFields(byteCacheFields, options);
     const memoryBytes = parseMemory(settings.memory)!;
     // 64 octets more: such a buffer is aligned to 16 only.
     const memory = settings.shared ? new SharedArrayBuffer(memoryBytes + 64) : undefined;
@@ -159,11 +159,11 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    */
   static attach<V = Uint8Array>(handle: ByteCacheHandle): ByteCache<V> {
     const given = handle as Partial<ByteCacheHandle> | null | undefined;
-    const settings = byteCacheSchema.safeParse(given?.settings);
-    if (given?.kind !== 'shardns.ByteCache' || !(given.memory instanceof SharedArrayBuffer) || !settings.success) {
+    const settings = tryFields(byteCacheFields, given?.settings);
+    if (given?.kind !== 'shardns.ByteCache' || !(given.memory instanceof SharedArrayBuffer) || settings === undefined) {
       throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
     }
-    return ByteCache.#over({ attach: given.memory }, settings.data, { memory: given.memory });
+    return ByteCache.#over({ attach: given.memory }, settings, { memory: given.memory });
   }
 
   /** A cache in a file, mapped by every process that opens it: as {@link DnsCache.open}. */
@@ -171,7 +171,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   static open(options: ByteCacheFileOptions & { codec: 'utf8' }): ByteCache<string>;
   static open<V>(options: ByteCacheFileOptions & { codec: 'json' | 'v8' }): ByteCache<V>;
   static open<V>(options: ByteCacheFileOptions): ByteCache<V> {
-    const settings = readWith(byteCacheFileSchema, options);
+    const settings = readFields(byteCacheFileFields, options);
     const memory = settings.memory ?? '64MiB';
     const { path, recreate, shards, policy, averageEntryBytes } = settings;
     const anySize = settings.memory === undefined;
@@ -199,7 +199,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > 255) {
       throw optionError('namespace', name, 'a name of 1 to 255 octets');
     }
-    return new ByteCache<W>(store, name, readWith(namespaceSchema, options));
+    return new ByteCache<W>(store, name, readFields(namespaceFields, options));
   }
 
   /** The value, or undefined. An expired one is none. */

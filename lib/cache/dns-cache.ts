@@ -1,37 +1,39 @@
 // The cache as an object of one's own: whole DNS messages in and out, in memory of this thread or shared with others.
-import { z } from 'zod';
 import { optionError, ShardnsError, show } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
-import { count, readWith } from '../base/options.js';
+import { flag, type InputOf, readFields, type SettingsOf, tryFields, whole } from '../base/fields.js';
 import { type CacheStats, type NativeCache, Status } from '../native/binding.js';
 import { typeCode, typeName } from '../wire/iana.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { type AnswerOptions, Engine, MAX_TENANT, PLAIN_TUNABLES, type Variant } from './engine.js';
 import { LEAST_ROOM, RegisteredBatch } from './registered-batch.js';
-import { FileWatch, fileShape, regionShape } from './region.js';
+import { fileFields, FileWatch, regionFields } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
-export const dnsCacheSchema = z.strictObject({
-  ...regionShape,
-  /** In a SharedArrayBuffer, so that other threads can attach. */
-  shared: z.boolean().default(false),
+const ownFields = {
   /** Sizes the index. */
-  averageEntryBytes: count(64, 65_536).default(184),
-  minTtlSeconds: count(0, 86_400).default(0),
-  maxTtlSeconds: count(1, 604_800).default(86_400), // RFC 8767 section 4
-  negativeMinTtlSeconds: count(0, 10_800).default(0),
-  negativeMaxTtlSeconds: count(1, 10_800).default(3600), // RFC 2308 section 5
+  averageEntryBytes: whole(64, 65_536).default(184),
+  minTtlSeconds: whole(0, 86_400).default(0),
+  maxTtlSeconds: whole(1, 604_800).default(86_400), // RFC 8767 section 4
+  negativeMinTtlSeconds: whole(0, 10_800).default(0),
+  negativeMaxTtlSeconds: whole(1, 10_800).default(3600), // RFC 2308 section 5
   /** How long past its end an answer is kept, to be had with `allowStale`. */
-  staleSeconds: count(0, 259_200).default(0),
+  staleSeconds: whole(0, 259_200).default(0),
   /** Turn the addresses of an answer within their RRset. */
-  rotate: z.boolean().default(false),
+  rotate: flag.default(false),
   /** Greatest UDP reply. */
-  udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
-});
-export type DnsCacheOptions = z.input<typeof dnsCacheSchema>;
-type DnsCacheSettings = z.output<typeof dnsCacheSchema>;
-export const dnsCacheFileSchema = dnsCacheSchema.omit({ shared: true }).extend(fileShape);
-export type DnsCacheFileOptions = z.input<typeof dnsCacheFileSchema>;
+  udpSize: whole(512, 4096).default(1232), // RFC 9715 section 3.1
+};
+const dnsCacheFields = {
+  ...regionFields,
+  /** In a SharedArrayBuffer, so that other threads can attach. */
+  shared: flag.default(false),
+  ...ownFields,
+};
+const dnsCacheFileFields = { ...regionFields, ...ownFields, ...fileFields };
+export type DnsCacheOptions = InputOf<typeof dnsCacheFields>;
+type DnsCacheSettings = SettingsOf<typeof dnsCacheFields>;
+export type DnsCacheFileOptions = InputOf<typeof dnsCacheFileFields> & { path: string };
 
 /** What `share()` gives: goes through `workerData` and `postMessage`. */
 export interface DnsCacheHandle {
@@ -112,7 +114,7 @@ export class DnsCache implements Disposable {
 
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and expectation; ERR_SHARDNS_MEMORY */
   static create(options: DnsCacheOptions = {}): DnsCache {
-    const settings = readWith(dnsCacheSchema, options);
+    const settings = readFields(dnsCacheFields, options);
     const memoryBytes = parseMemory(settings.memory)!;
     // 64 octets more: such a buffer is aligned to 16 only.
     const memory = settings.shared ? new SharedArrayBuffer(memoryBytes + 64) : undefined;
@@ -127,11 +129,11 @@ export class DnsCache implements Disposable {
    */
   static attach(handle: DnsCacheHandle): DnsCache {
     const given = handle as Partial<DnsCacheHandle> | null | undefined;
-    const settings = dnsCacheSchema.safeParse(given?.settings);
-    if (given?.kind !== 'shardns.DnsCache' || !(given.memory instanceof SharedArrayBuffer) || !settings.success) {
+    const settings = tryFields(dnsCacheFields, given?.settings);
+    if (given?.kind !== 'shardns.DnsCache' || !(given.memory instanceof SharedArrayBuffer) || settings === undefined) {
       throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
     }
-    return new DnsCache(new Engine({ attach: given.memory }), settings.data, { memory: given.memory });
+    return new DnsCache(new Engine({ attach: given.memory }), settings, { memory: given.memory });
   }
 
   /**
@@ -143,7 +145,7 @@ export class DnsCache implements Disposable {
    * version, size, policy, kind, owner or mode
    */
   static open(options: DnsCacheFileOptions): DnsCache {
-    const settings = readWith(dnsCacheFileSchema, options);
+    const settings = readFields(dnsCacheFileFields, options);
     const memory = settings.memory ?? '64MiB';
     const { path, recreate, shards, policy, averageEntryBytes } = settings;
     const anySize = settings.memory === undefined;

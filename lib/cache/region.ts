@@ -1,7 +1,6 @@
 // The memory of a cache: of its own, in a SharedArrayBuffer, or in a file. Errors of the native side are explained here.
-import { z } from 'zod';
 import { ShardnsError, show } from '../base/errors.js';
-import { count, memoryOption, pathOption } from '../base/options.js';
+import { flag, memory, oneOf, path, whole } from '../base/fields.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { FileState, type NativeRegion, Policy, type RegionMakers } from '../native/binding.js';
 
@@ -26,22 +25,22 @@ export type RegionSource =
   | { attach: SharedArrayBuffer };
 
 /** Options of every cache that is an object of its own. */
-export const regionShape = {
+export const regionFields = {
   /** Octets, all of them taken at once and never passed; pages are touched as they fill. */
-  memory: memoryOption.default('64MiB'),
-  policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
+  memory: memory.default('64MiB'),
+  policy: oneOf('s3fifo', 'lru').default('s3fifo'),
   /** A power of two up to 256; 0 = one per 4 MiB, at most 64. */
-  shards: count(0, 256)
-    .refine(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')
+  shards: whole(0, 256)
+    .where(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')
     .default(0),
 };
 /** Options of a cache that lies in a file. */
-export const fileShape = {
-  path: pathOption,
+export const fileFields = {
+  path,
   /** Octets of a new file, and what one that is there must have; not given: 64 MiB, and any. */
-  memory: memoryOption.optional(),
+  memory: memory.optional(),
   /** Put a new file in the place of one that does not fit: another version, size, policy or kind. */
-  recreate: z.boolean().default(false),
+  recreate: flag.default(false),
 };
 
 const isCode = (error: unknown, code: string): boolean => (error as { code?: string }).code === code;

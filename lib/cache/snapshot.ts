@@ -1,7 +1,7 @@
 // What a cache holds, in a file that does not depend on how it is held: saved beside readers and writers, off the main
 // thread, and loaded as if a stranger had sent it.
 import { optionError, ShardnsError } from '../base/errors.js';
-import { issueText, pathOption } from '../base/options.js';
+import { pathExpected } from '../base/fields.js';
 import type { NativeRegion, SnapshotResult } from '../native/binding.js';
 
 export interface SaveResult {
@@ -22,8 +22,8 @@ const explain =
     throw new ShardnsError('ERR_SHARDNS_FILE', `${path}: ${(cause as Error).message}`, { cause });
   };
 function checkPath(path: unknown): string {
-  const { success, error } = pathOption.safeParse(path);
-  if (!success) throw optionError('path', path, issueText(error.issues[0].message).replace(/^expected /, ''));
+  const expected = pathExpected(path);
+  if (expected !== undefined) throw optionError('path', path, expected.replace(/^expected /, ''));
   return path as string;
 }
 

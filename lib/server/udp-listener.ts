@@ -9,6 +9,7 @@ import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import { ShardnsError } from '../base/errors.js';
 import { answersByItself } from '../base/answering-ports.js';
 import { ClientShares } from '../base/client-shares.js';
+import { messageListener } from '../base/dgram-worker.js';
 import type { Answerer, ListenerAsker } from './answerer.js';
 
 export interface UdpListenerOptions {
@@ -66,7 +67,10 @@ export class UdpListener {
       this.#socket.bind({ address: this.at.address, port }, () => {
         this.#socket.off('error', onError);
         this.#socket.on('error', () => this.stats.sendFailed++);
-        this.#socket.on('message', (message, client) => this.receive(message, client));
+        this.#socket.on(
+          'message',
+          messageListener((message, client) => this.receive(message, client)),
+        );
         this.port = this.#socket.address().port;
         resolve();
       });

@@ -10,6 +10,7 @@
 import type { Socket, SocketType } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
+import { messageListener } from '../base/dgram-worker.js';
 import { ShardnsError } from '../base/errors.js';
 import { below, type Random } from '../base/random.js';
 import { TokenBucket } from '../base/token-bucket.js';
@@ -195,7 +196,10 @@ export class UdpSockets {
     const channel = new Channel(socket, server, peer);
     this.#all.add(channel);
     socket.unref();
-    socket.on('message', message => this.onMessage(channel, message));
+    socket.on(
+      'message',
+      messageListener(message => this.onMessage(channel, message)),
+    );
     // A connected socket reports refusals: the server is not there, which is known at once.
     channel.onFailure = cause => this.#broken(channel, cause);
     socket.on('error', channel.onFailure);

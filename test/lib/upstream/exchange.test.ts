@@ -19,7 +19,6 @@ test('a response that the machine slept through does not make its server slow fo
   expect(server.srttMs).toBeLessThan(30);
 });
 
-
 test('a late first server is hedged by a second, and the first answer wins', async () => {
   const t = build(
     (query, server) => (server === '192.0.2.1:53' ? undefined : answerA(query)),
