@@ -449,7 +449,7 @@ export class Resolver {
     const variant = variantOf(query, asker.tenant);
     const asked = { scope, adUnknown: !query.authenticData && !query.dnssecOk };
     let stored = this.engine.insert(message, variant, this.clock.wallSeconds(), asked);
-    if (stored === Status.foreignRecords) {
+    if (stored === Status.foreignRecords || stored === Status.toRewrite) {
       try {
         const scrubbed = scrubResponse(message);
         if (scrubbed === undefined) stored = Status.malformed;

@@ -14,6 +14,7 @@ enum class Status : int8_t {
   kZeroTtl = -6,         // serves waiters in flight only
   kTooLarge = -7,        // does not fit the shard's log
   kForeignRecords = -8,  // records outside the chain that the question begins
+  kToRewrite = -9,       // records twice, or names compressed where no sender may: good once it is made anew
 };
 
 }  // namespace shardns
