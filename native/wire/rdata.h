@@ -8,8 +8,8 @@ namespace shardns::wire {
 enum class RdataVerdict : uint8_t {
   kMalformed,
   kPlain,
-  // A name is compressed in a type where no sender may do that (RFC 3597 section 4): readable where it stands, but to be
-  // expanded before it goes to others, who may know the type less well.
+  // A name is compressed in a type where no sender may do that (RFC 3597 section 4): readable where it stands, but to
+  // be expanded before it goes to others, who may know the type less well.
   kToExpand,
 };
 
