@@ -5,6 +5,7 @@ import { flag, type InputOf, readFields, type SettingsOf, tryFields, whole } fro
 import { type CacheStats, type NativeCache, Status } from '../native/binding.js';
 import { typeCode, typeName } from '../wire/iana.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
+import { scrubResponse } from '../wire/scrub.js';
 import { type AnswerOptions, Engine, MAX_TENANT, PLAIN_TUNABLES, type Variant } from './engine.js';
 import { LEAST_ROOM, RegisteredBatch } from './registered-batch.js';
 import { fileFields, FileWatch, regionFields } from './region.js';
@@ -216,7 +217,12 @@ export class DnsCache implements Disposable {
     this.#open();
     if (!(response instanceof Uint8Array)) throw optionError('response', response, 'a Uint8Array');
     checkTenant(variant.tenant);
-    const status = this.engine.insert(response, variant, Math.floor(Date.now() / 1000));
+    const wallSeconds = Math.floor(Date.now() / 1000);
+    let status = this.engine.insert(response, variant, wallSeconds);
+    if (status === Status.toRewrite) {
+      const rewritten = scrubResponse(response);
+      status = rewritten === undefined ? Status.tooLarge : this.engine.insert(rewritten, variant, wallSeconds);
+    }
     if (status > 0) return status;
     const reason = REASONS[status];
     if (reason !== undefined) return reason;

@@ -21,6 +21,7 @@ export const Status = {
   tooLarge: -7,
   foreignRecords: -8,
   anothersRegion: -9,
+  toRewrite: -10,
 } as const;
 
 /** Words of the control array. */
@@ -232,6 +233,37 @@ export interface NativeBytes extends NativeRegion {
   configure(words: Uint32Array): void;
 }
 
+/** What the native parser makes of a query: native/wire/question.h. */
+export const QueryVerdict = {
+  answer: 0,
+  drop: 1,
+  formErr: 2,
+  formErrEdns: 3,
+  notImp: 4,
+  badVersion: 5,
+  refused: 6,
+  notAuth: 7,
+  any: 8,
+  otherClass: 9,
+} as const;
+/** Words that `parseQuery` fills, in order; the subnet's address takes four, its first octet uppermost. */
+export const QUERY_WORDS = [
+  'flags',
+  'type',
+  'dnsClass',
+  'questionEnd',
+  'hasEdns',
+  'dnssecOk',
+  'ednsVersion',
+  'udpSize',
+  'subnetFamily',
+  'subnetPrefix',
+  'subnetAddress0',
+  'subnetAddress1',
+  'subnetAddress2',
+  'subnetAddress3',
+] as const;
+
 export const FlightKind = { miss: 0, refresh: 1, otherClass: 2 } as const;
 /** A drained flight: this many octets of head, then the packet, padded to 4. */
 export const RECORD_HEADER = 32;
@@ -341,6 +373,8 @@ interface Binding {
     },
     onWake: () => void,
   ): NativePlane;
+  /** Reads a query as the plane does. @param words QUERY_WORDS @returns a QueryVerdict */
+  parseQuery(query: Uint8Array, words: Uint32Array): number;
 }
 
 const CONTRACT = 5;

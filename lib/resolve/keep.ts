@@ -87,7 +87,7 @@ export class Keep {
     const asked = { scope, adUnknown: !query.authenticData && !query.dnssecOk };
     let kept = message;
     let stored = this.engine.insert(kept, variant, wall, asked);
-    if (stored === Status.foreignRecords) {
+    if (stored === Status.foreignRecords || stored === Status.toRewrite) {
       const scrubbed = cleaned(message);
       if (scrubbed === undefined) return undefined;
       kept = scrubbed;

@@ -50,11 +50,19 @@ export function decodeMessage(octets: Uint8Array, maxRecords = Number.POSITIVE_I
     const question = { name, type: view.getUint16(next), dnsClass: view.getUint16(next + 2) };
     let at = next + 4;
     let hasOpt = false;
+    let owner = { name, next };
+    let lastPointer = 0xc000 | HEADER_SIZE;
     const readSection = (count: number, additional: boolean): ResourceRecord[] => {
       const records: ResourceRecord[] = [];
       for (let i = 0; i < count; i++) {
-        const owner =
-          octets[at] === 0xc0 && octets[at + 1] === HEADER_SIZE ? { name, next: at + 2 } : readName(octets, at);
+        // Owners that are the pointer before again are not followed again.
+        const pointer = octets[at] < 0xc0 ? 0 : view.getUint16(at);
+        if (pointer === 0 || pointer !== lastPointer) {
+          owner = readName(octets, at);
+          lastPointer = pointer;
+        } else {
+          owner = { name: owner.name, next: at + 2 };
+        }
         const fixed = owner.next;
         const type = view.getUint16(fixed);
         const dnsClass = view.getUint16(fixed + 2);

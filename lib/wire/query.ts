@@ -74,6 +74,7 @@ function findOpt(message: Uint8Array, questionEnd_: number): { fixed: number; en
   const records = before + word(10);
   let opt: { fixed: number; end: number } | undefined;
   let at = questionEnd_;
+  let isSigned = false;
   for (let i = 0; i < records; i++) {
     const fixed = checkName(message, at);
     if (fixed === 0 || fixed + 10 > message.length) throw bad(message, 'with a record cut off');
@@ -84,13 +85,15 @@ function findOpt(message: Uint8Array, questionEnd_: number): { fixed: number; en
       if (opt !== undefined || fixed - at !== 1 || i < before)
         throw bad(message, 'with an OPT where there can be none');
       opt = { fixed, end };
-    } else if (type === Type.TSIG && i + 1 !== records) {
-      throw bad(message, 'with a TSIG that is not the last record'); // RFC 8945 section 5.1
+    } else if (type === Type.TSIG) {
+      if (i + 1 !== records) throw bad(message, 'with a TSIG that is not the last record'); // RFC 8945 section 5.1
+      isSigned = true; // answered with NOTAUTH, whatever else it brings
     }
     at = end;
   }
   if (at !== message.length) throw bad(message, 'with more behind the last record');
-  if (word(6) > 0 || (word(8) > 0 && word(questionEnd_ - 4) !== Type.IXFR)) throw bad(message, 'that bring answers');
+  const brings = word(6) > 0 || (word(8) > 0 && word(questionEnd_ - 4) !== Type.IXFR);
+  if (brings && !isSigned) throw bad(message, 'that bring answers');
   return opt;
 }
 

@@ -52,9 +52,12 @@ COMPRESSIBLE[Type.SOA] = COMPRESSIBLE[Type.MINFO] = 2;
 export const compressibleNames = (type: number): number => (type < COMPRESSIBLE.length ? COMPRESSIBLE[type] : 0);
 export const octetsBeforeNames = (type: number): number => (type === Type.MX ? 2 : 0);
 
+/** NONE and ANY are of updates, with no data (RFC 2136 section 2.4). */
+const FIRST_META_CLASS = 254;
+
 // Class CH has another A (RFC 1035 section 3.3: data depends on the class).
 const layoutOf = (type: number, dnsClass: number): string | undefined =>
-  type === Type.A && dnsClass !== Class.IN ? undefined : LAYOUTS.get(type);
+  dnsClass >= FIRST_META_CLASS || (type === Type.A && dnsClass !== Class.IN) ? undefined : LAYOUTS.get(type);
 
 /**
  * A record's data with its names expanded.

@@ -1,8 +1,10 @@
 // Repairs a response whose answer section holds more, or in another order, than the chain its question begins: aliases
-// before their targets, nothing foreign, nothing twice (RFC 1034 section 4.3.2; RFC 2181 sections 5 and 5.4.1). Work grows
-// with the records times the aliases followed, and no faster.
+// before their targets, nothing foreign, nothing twice (RFC 1034 section 4.3.2; RFC 2181 sections 5 and 5.4.1).
+//
+// Bounds: 500 records in what is taken apart to be made anew; 16 aliases. Larger responses are passed on as they are, or
+// refused where they cannot be.
 import { Class, Type } from './iana.js';
-import { decodeMessage, encodeMessage, type Message, type ResourceRecord } from './message.js';
+import { decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS, type Message, type ResourceRecord } from './message.js';
 import { equalNames, foldName, isAtOrBelow, nameKey } from './name.js';
 import { rdataKey } from './rdata-layout.js';
 
@@ -10,7 +12,7 @@ const MAX_ALIASES = 16;
 
 /** The cleaned message; undefined when nothing of the answer belongs to the question, or no message can hold it. */
 export function scrubResponse(octets: Uint8Array): Uint8Array | undefined {
-  const message: Message = decodeMessage(octets);
+  const message: Message = decodeMessage(octets, MAX_RESPONSE_RECORDS);
   const { question } = message;
   const kept: ResourceRecord[] = [];
   let left = message.answers
@@ -72,7 +74,7 @@ export const isPlainType = (type: number): boolean => !DNSSEC_TYPES.has(type) &&
 
 /** The answer to a client without DO, made of that to one with it; undefined: no message can hold it. */
 export function withoutDnssec(octets: Uint8Array): Uint8Array | undefined {
-  const message: Message = decodeMessage(octets);
+  const message: Message = decodeMessage(octets, MAX_RESPONSE_RECORDS);
   const shown = (records: ResourceRecord[]): ResourceRecord[] => records.filter(one => !DNSSEC_TYPES.has(one.type));
   const { answers, authorities } = message;
   return encodeMessage({ ...message, answers: shown(answers), authorities: shown(authorities), additionals: [] });

@@ -247,8 +247,7 @@ struct CacheMethods {
     insert.prepare.random = self->reader_->Random();
     insert.now = self->Now();
     cache::Inherited inherited;
-    if (const uint32_t* control = self->control(env);
-        (flags & kVariantInherited) != 0 && control != nullptr) {
+    if (const uint32_t* control = self->control(env); (flags & kVariantInherited) != 0 && control != nullptr) {
       inherited = {.remaining_ticks = static_cast<int32_t>(control[kRemainingWord]),
                    .age_ticks = control[kAgeWord] % kTicksPerSecond};
       insert.inherited = &inherited;

@@ -1,6 +1,7 @@
 // The module: what makes its objects, and the version of the contract with lib/native.
 #include "addon/byte_cache_object.h"
 #include "addon/plane_object.h"
+#include "addon/query_parse.h"
 #include "addon/region_argument.h"
 #include "udp/answering_ports.h"
 
@@ -27,6 +28,7 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"openBytes", MakeObject<ByteCacheObject, OpenRegion>},
       {"createPlane", PlaneObject::Create},
       {"clockMs", ClockMs},
+      {"parseQuery", ParseQuery},
   };
   for (const Function& function : kFunctions) {
     napi_value value;

@@ -34,6 +34,7 @@ inline constexpr uint16_t kServFail = 2;
 inline constexpr uint16_t kNxDomain = 3;
 inline constexpr uint16_t kNotImp = 4;
 inline constexpr uint16_t kRefused = 5;
+inline constexpr uint16_t kYxDomain = 6;  // RFC 6672 section 2.2: a DNAME makes the name too long
 inline constexpr uint16_t kNotAuth = 9;
 inline constexpr uint16_t kBadVers = 16;  // RFC 6891 section 6.1.3
 }  // namespace rcode
@@ -60,6 +61,7 @@ inline constexpr bool IsMeta(uint16_t type) { return type >= kFirstMeta && type 
 }  // namespace type
 
 inline constexpr uint16_t kClassIn = 1;
+inline constexpr uint16_t kFirstMetaClass = 254;  // NONE and ANY (RFC 6895 section 3.2)
 
 inline uint16_t Id(const uint8_t* message) { return Load16(message); }
 inline uint16_t Flags(const uint8_t* message) { return Load16(message + 2); }

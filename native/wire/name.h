@@ -53,6 +53,16 @@ inline size_t PlainNameLength(Bytes message, size_t at) {
   return 0;
 }
 
+// Length of the name's own octets at `at` (up to its pointer), which are not looked at any closer; 0 when it is cut
+// off.
+inline size_t OwnOctets(Bytes message, size_t at) {
+  for (size_t here = at; here < message.size(); here += 1u + message[here]) {
+    if (message[here] == 0) return here + 1 - at;
+    if (message[here] > kMaxLabelSize) return here + 2 <= message.size() ? here + 2 - at : 0;
+  }
+  return 0;
+}
+
 // Length of the name's own octets at `at` (up to its pointer, if it has one), after checking every octet it leads to:
 // pointers go strictly backwards (RFC 9267 section 2) and the whole is at most 255 octets. 0 when malformed.
 //

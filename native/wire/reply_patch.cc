@@ -57,7 +57,7 @@ size_t WriteAnyReply(const Query& query, ReplyLimits limits, MutableBytes out) {
 }
 
 void AgeTtlsByWalk(MutableBytes message, size_t question_end, TtlChange change) {
-  RecordWalk walk(message, question_end);
+  RecordWalk walk = RecordWalk::Stored(message, question_end);
   Record record;
   while (walk.Next(&record)) {
     const uint32_t left = record.ttl > change.age_seconds ? record.ttl - change.age_seconds : 0;

@@ -50,7 +50,7 @@ class TestCache {
   Buffer reply;
   Buffer answer;
   uint32_t now = 1000;
-  Ticks ticks = 0;  // beside `now`
+  Ticks ticks = 0;       // beside `now`
   int32_t lifetime = 0;  // of what answers are made of; 0 = they are made of nothing
   uint32_t wall = 0;
   bool authoritative = false;

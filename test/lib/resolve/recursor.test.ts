@@ -9,7 +9,7 @@ import type { AskServer } from '../../../lib/resolve/recurse/options.js';
 import { configuredZones } from '../../../lib/resolve/recurse/zones.js';
 import { parsePrefix } from '../../../lib/base/address.js';
 import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
-import { encodeMessage } from '../../../lib/wire/message.js';
+import { encodeMessage, type ResourceRecord } from '../../../lib/wire/message.js';
 import { encodeName, isAtOrBelow } from '../../../lib/wire/name.js';
 import { encodeRdata } from '../../../lib/wire/rdata.js';
 import { FakeInternet, smallInternet } from '../../support/fake-internet.js';
@@ -184,6 +184,48 @@ describe('hostile and broken servers', () => {
     const later = internet.asked.length;
     await resolve('none.example.com');
     expect(internet.asked.length).toBeGreaterThan(later);
+  });
+  test("malformed data, more records than a zone has, and YXDOMAIN for a name that is no DNAME's, are no answers", async () => {
+    const address = (i: number): ResourceRecord => ({
+      name: encodeName('www.example.com'),
+      type: Type.A,
+      dnsClass: 1,
+      ttl: 86_400,
+      data: Uint8Array.of(192, 0, i >> 8, i & 255),
+    });
+    const many = Array.from({ length: 501 }, (_, i) => address(i));
+    const cname = { ...address(0), type: Type.CNAME };
+    const cases: [why: string, rejected: boolean, rcode: number, answers: ResourceRecord[]][] = [
+      ['three octets of address', true, 0, [{ ...address(0), data: Uint8Array.of(10, 0, 0) }]],
+      [
+        'octets behind an alias',
+        true,
+        0,
+        [{ ...cname, data: Uint8Array.from([...encodeName('x.test'), 0, 16, 0, 3]) }],
+      ],
+      ['101 records of one RRset', true, 0, many.slice(0, 101)],
+      ['501 records', true, 0, many.map((one, i) => ({ ...one, name: encodeName(`n${i >> 6}.example.com`) }))],
+      ['YXDOMAIN', false, Rcode.YXDOMAIN, [address(1)]],
+    ];
+    for (const [why, rejected, rcode, answers] of cases) {
+      const { internet, recursor, resolve } = setUp({ qnameMinimisation: 'off' });
+      let bad = true;
+      internet.override = (server, name, type) =>
+        server !== '192.0.2.10' || !bad
+          ? undefined
+          : encodeMessage({
+              id: 0,
+              flags: Flag.QR | Flag.AA | rcode,
+              question: { name: encodeName(name), type, dnsClass: 1 },
+              answers,
+              authorities: [],
+              additionals: [],
+            });
+      await failure(resolve('www.example.com'));
+      expect(recursor.stats.rejectedResponses > 0, why).toBe(rejected);
+      bad = false; // none of it was kept
+      expect((await resolve('www.example.com')).rcode, why).toBe(Rcode.NOERROR);
+    }
   });
   test('an answer with a private address is refused where it is not to be stripped of it', async () => {
     const ten = [parsePrefix('10.0.0.0/8', '')];

@@ -38,7 +38,7 @@ class Damage : public testing::TestWithParam<cache::PolicyKind> {};
 Buffer ResponseFor(uint32_t n) {
   const std::string name = "name-" + std::to_string(n) + ".damage.example";
   return n % 5 == 0 ? MessageBuilder(0, 0x8183).Question(name, 1).Soa("example", 60, 60).bytes()
-                    : AResponse(name, 60, {static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8)});
+                    : AResponse(name, 60, {static_cast<uint8_t>(n), static_cast<uint8_t>(~n)});
 }
 
 TEST_P(Damage, IsSurvivedWhereverItIs) {
