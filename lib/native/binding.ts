@@ -2,6 +2,7 @@
 // ERR_SHARDNS_INTERNAL and follows nothing.
 import { createRequire } from 'node:module';
 import { ShardnsError } from '../base/errors.js';
+import { loadErrorText } from './load-error.js';
 
 /** Results of `answer` other than the reply's length in octets. */
 export const DROPPED = 0; // no reply is due
@@ -317,11 +318,7 @@ function load(): Binding {
   try {
     binding = createRequire(import.meta.url)('../../lib/native/load.cjs') as Binding;
   } catch (cause) {
-    throw new ShardnsError(
-      'ERR_SHARDNS_NATIVE',
-      `no native addon for ${process.platform}-${process.arch}: run "npx shardns build", which needs a C++20 compiler, make and Python`,
-      { cause },
-    );
+    throw new ShardnsError('ERR_SHARDNS_NATIVE', loadErrorText(cause), { cause });
   }
   if (binding.contract !== CONTRACT) {
     throw new ShardnsError(
