@@ -13,10 +13,14 @@ export function build(): number {
   const node = dirname(dirname(process.execPath));
   // Headers that came with this Node need not be fetched.
   const headers = existsSync(join(node, 'include/node/node_api.h')) ? [`--nodedir=${node}`] : [];
-  const { status, error } = spawnSync('npm', ['exec', '--yes', `--package=${NODE_GYP}`, '--', 'node-gyp', 'rebuild', ...headers], {
-    cwd: folder,
-    stdio: 'inherit',
-  });
+  const { status, error } = spawnSync(
+    'npm',
+    ['exec', '--yes', `--package=${NODE_GYP}`, '--', 'node-gyp', 'rebuild', ...headers],
+    {
+      cwd: folder,
+      stdio: 'inherit',
+    },
+  );
   if (error !== undefined) {
     process.stderr.write(`shardns: npm could not be run: ${error.message}\n`);
     return 1;

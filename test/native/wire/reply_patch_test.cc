@@ -20,12 +20,14 @@ void PrintTo(const Counts& counts, std::ostream* out) {
   *out << counts.answers << '/' << counts.authority << '/' << counts.additional << (counts.truncated ? " TC" : "");
 }
 
-MessageBuilder Response(uint16_t rcode = 0) { return std::move(MessageBuilder(0, 0x8180 | rcode).Question("a.example", 1)); }
+MessageBuilder Response(uint16_t rcode = 0) {
+  return std::move(MessageBuilder(0, 0x8180 | rcode).Question("a.example", 1));
+}
 void Add(MessageBuilder* builder, size_t section, int records, uint16_t type = 1) {
   for (int i = 0; i < records; ++i) {
     const Buffer data = type == 2 ? Name("ns" + std::to_string(i) + ".example") : Buffer{192, 0, 2, uint8_t(i)};
-    builder->Record(section, section == kAnswer ? Buffer{0xC0, 12} : Name("x" + std::to_string(i) + ".example"), type, 60,
-                    data);
+    builder->Record(section, section == kAnswer ? Buffer{0xC0, 12} : Name("x" + std::to_string(i) + ".example"), type,
+                    60, data);
   }
 }
 // The reply of at most 512 octets, in a buffer of `room` octets.
@@ -43,7 +45,8 @@ Counts Reply(const Buffer& message, size_t room = 4096, bool edns = false) {
   }
   EXPECT_TRUE(walk.ok() && walk.at() == length);
   const uint8_t* octets = out.data();
-  return {wire::AnCount(octets), wire::NsCount(octets), wire::ArCount(octets), (wire::Flags(octets) & wire::flag::kTc) != 0};
+  return {wire::AnCount(octets), wire::NsCount(octets), wire::ArCount(octets),
+          (wire::Flags(octets) & wire::flag::kTc) != 0};
 }
 
 TEST(TooLongAReply, LeavesTheAdditionalSectionOutWithoutAWord) {
