@@ -173,8 +173,7 @@ export class DnsCache implements Disposable {
     if (!(out instanceof Uint8Array) || out.length < LEAST_ROOM) {
       throw optionError('out', out instanceof Uint8Array ? out.length : out, `${LEAST_ROOM} octets or more`);
     }
-    checkBooleans('options', options, ['udp', 'allowStale']);
-    checkTenant(options.tenant);
+    if (options !== NO_OPTIONS) checkAnswerOptions(options);
     return query.length > 65_535 ? 0 : this.engine.answerInto(query, out, options);
   }
 
@@ -328,6 +327,10 @@ function checkTenant(tenant: number | undefined): void {
   }
 }
 
+function checkAnswerOptions(options: AnswerOptions): void {
+  checkBooleans('options', options, ['udp', 'allowStale']);
+  checkTenant(options.tenant);
+}
 function checkVariant(variant: Variant): void {
   checkBooleans('variant', variant, ['dnssecOk', 'checkingDisabled']);
   checkTenant(variant.tenant);
