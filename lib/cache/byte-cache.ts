@@ -29,9 +29,10 @@ import {
   type ByteNamespaceSettings,
   namespaceFields,
 } from './byte-cache-options.js';
+import { isWellFormed } from '../base/text.js';
 import { CODECS, type Codec, type CodecName } from './codec.js';
 import { type FetchOptions, Fetcher, type Loader } from './fetcher.js';
-import { FileWatch, listed, makeRegion, type RegionSource } from './region.js';
+import { checkLimit, FileWatch, listed, makeRegion, type RegionSource } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 /** What `share()` gives: goes through `workerData` and `postMessage`. */
@@ -196,8 +197,8 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   namespace<W = V>(name: string, options: ByteNamespaceOptions = {}): ByteCache<W> {
     const store = this.#open();
     if (this.#space !== 0) throw optionError('namespace', name, 'to be made from the cache, not from a namespace');
-    if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > 255) {
-      throw optionError('namespace', name, 'a name of 1 to 255 octets');
+    if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > 255 || !isWellFormed(name)) {
+      throw optionError('namespace', name, 'a name of 1 to 255 octets without lone surrogates');
     }
     return new ByteCache<W>(store, name, readFields(namespaceFields, options));
   }
@@ -286,6 +287,11 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    */
   async fetch(key: ByteKey, load: Loader<V>, options: FetchOptions<V> = {}): Promise<V> {
     this.#ready(key);
+    checkOptions(options);
+    if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+      throw optionError('signal', options.signal, 'an AbortSignal');
+    }
+    if (options.tags !== undefined) this.#marks(options.tags);
     if (typeof load !== 'function') throw optionError('load', load, 'a function');
     if (options.ttlMs !== undefined && typeof options.ttlMs !== 'function') checkTtl(options.ttlMs);
     const store = this.#store;
@@ -328,8 +334,9 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** Forgets what carries a tag, or everything in all namespaces, for every thread and process, at once and in O(1). */
   invalidate(what: { tag: string } | { all: true }): void {
     const { native } = this.#open();
-    if (typeof what === 'object' && 'tag' in what) native.forget(ByteForget.tag, native.tagMark(checkTag(what.tag)));
-    else if (what?.all === true) native.forget(ByteForget.all, 0);
+    if (typeof what === 'object' && what !== null && 'tag' in what)
+      native.forget(ByteForget.tag, native.tagMark(checkTag(what.tag)));
+    else if ((what as { all?: true } | null | undefined)?.all === true) native.forget(ByteForget.all, 0);
     else throw optionError('invalidate', what, '{ tag } or { all: true }');
   }
   /** Forgets this namespace; of the cache itself: everything. O(1). */
@@ -339,6 +346,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
 
   /** The entries of this namespace as they are met, for inspection; invalidated and expired ones are still among them. */
   *entries(limit = Infinity): Generator<ByteEntry> {
+    checkLimit(limit);
     const { native, control } = this.#open();
     let left = limit;
     const { nextBucket, buckets } = ByteControl;
@@ -395,7 +403,9 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
   #ready(key: ByteKey): void {
     if (this.#store.closed || this.#store.file !== undefined) this.#open();
-    if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
+    if (typeof key === 'string') {
+      if (!isWellFormed(key)) throw optionError('key', key, 'a string without lone surrogates, or octets');
+    } else if (!(key instanceof Uint8Array)) {
       throw optionError('key', key, 'a string or a Uint8Array');
     }
   }
@@ -425,6 +435,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
 
   #write(key: ByteKey, value: V, options: SetOptions | undefined, generation: number): void {
+    checkOptions(options);
     const ttlMs = options?.ttlMs ?? this.#ttlMs;
     if (ttlMs !== Infinity) checkTtl(ttlMs);
     const encoded = this.#encode(value);
@@ -472,12 +483,19 @@ function configure(native: NativeBytes, settings: ByteCacheSettings, staleMs: nu
     ),
   );
 }
-function checkTtl(ttlMs: number): void {
-  if (!(ttlMs >= 1)) throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
+function checkTtl(ttlMs: unknown): void {
+  if (typeof ttlMs !== 'number' || !(ttlMs >= 1)) {
+    throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
+  }
+}
+function checkOptions(options: unknown): void {
+  if (options !== undefined && (typeof options !== 'object' || options === null)) {
+    throw optionError('options', options, 'an object');
+  }
 }
 function checkTag(tag: string): string {
-  if (typeof tag !== 'string' || tag === '' || tag.length > 1024) {
-    throw optionError('tag', tag, 'a string of 1 to 1024 characters');
+  if (typeof tag !== 'string' || tag === '' || tag.length > 1024 || !isWellFormed(tag)) {
+    throw optionError('tag', tag, 'a string of 1 to 1024 characters without lone surrogates');
   }
   return tag;
 }

@@ -2,6 +2,7 @@
 // stored beside it says who may: what another codec has written is no value. Octets in a snapshot, a file or shared
 // memory thus never choose what reads them.
 import { deserialize, serialize } from 'node:v8';
+import { isWellFormed } from '../base/text.js';
 
 export type CodecName = 'bytes' | 'utf8' | 'json' | 'v8';
 
@@ -29,8 +30,8 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
   },
   utf8: {
     kind: 1,
-    takes: 'a string',
-    encode: value => (typeof value === 'string' ? value : undefined),
+    takes: 'a string without lone surrogates',
+    encode: value => (typeof value === 'string' && isWellFormed(value) ? value : undefined),
     decode: (octets, length) => octets.toString('utf8', 0, length),
   },
   json: {

@@ -8,7 +8,7 @@ import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { scrubResponse } from '../wire/scrub.js';
 import { type AnswerOptions, Engine, MAX_TENANT, PLAIN_TUNABLES, type Variant } from './engine.js';
 import { LEAST_ROOM, RegisteredBatch } from './registered-batch.js';
-import { fileFields, FileWatch, regionFields } from './region.js';
+import { checkLimit, fileFields, FileWatch, regionFields } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 const ownFields = {
@@ -176,7 +176,7 @@ export class DnsCache implements Disposable {
     if (!(out instanceof Uint8Array) || out.length < LEAST_ROOM) {
       throw optionError('out', out instanceof Uint8Array ? out.length : out, `${LEAST_ROOM} octets or more`);
     }
-    checkTenant(options.tenant);
+    if (options !== NO_OPTIONS) checkAnswerOptions(options);
     return query.length > 65_535 ? 0 : this.engine.answerInto(query, out, options);
   }
 
@@ -216,7 +216,7 @@ export class DnsCache implements Disposable {
   insert(response: Uint8Array, variant: Variant = {}): number | NotStored {
     this.#open();
     if (!(response instanceof Uint8Array)) throw optionError('response', response, 'a Uint8Array');
-    checkTenant(variant.tenant);
+    checkVariant(variant);
     const wallSeconds = Math.floor(Date.now() / 1000);
     let status = this.engine.insert(response, variant, wallSeconds);
     if (status === Status.toRewrite) {
@@ -232,19 +232,21 @@ export class DnsCache implements Disposable {
   /** The stored message, without counting as a hit. */
   peek(name: string, type: string, variant: Variant = {}): CachedAnswer | undefined {
     this.#open();
-    checkTenant(variant.tenant);
+    checkVariant(variant);
     return this.engine.peek(wireName(name), wireType(type), variant);
   }
   delete(name: string, type: string, variant: Variant = {}): boolean {
     this.#open();
-    checkTenant(variant.tenant);
+    checkVariant(variant);
     return this.engine.remove(wireName(name), wireType(type), variant);
   }
 
   /** Forgets a name, a subtree, a tenant or everything, for every thread, at once and in O(1). */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true }): void {
     this.#open();
-    const given = (typeof what === 'object' ? what : {}) as Partial<Record<'name' | 'suffix', string>> & {
+    const given = (typeof what === 'object' && (what as unknown) !== null ? what : {}) as Partial<
+      Record<'name' | 'suffix', string>
+    > & {
       tenant?: number;
       all?: true;
     };
@@ -252,6 +254,8 @@ export class DnsCache implements Disposable {
     else if (given.suffix !== undefined) this.engine.invalidate({ suffix: wireName(given.suffix) });
     else if (given.tenant !== undefined) {
       checkTenant(given.tenant);
+      if (given.tenant === 0)
+        throw optionError('tenant', 0, 'a tenant: 0 stands for none, { all: true } forgets its answers');
       this.engine.invalidate({ tenant: given.tenant });
     } else if (given.all === true) this.engine.invalidate('all');
     else throw optionError('invalidate', what, '{ name }, { suffix }, { tenant } or { all: true }');
@@ -259,6 +263,7 @@ export class DnsCache implements Disposable {
 
   /** The entries as they are met, shard by shard, for inspection; invalidated ones are still among them. */
   *entries(limit = Infinity): Generator<CacheEntry> {
+    checkLimit(limit);
     this.#open();
     let left = limit;
     for (const one of this.engine.list()) {
@@ -330,11 +335,28 @@ function checkTenant(tenant: number | undefined): void {
   }
 }
 
+function checkAnswerOptions(options: AnswerOptions): void {
+  checkBooleans('options', options, ['udp', 'allowStale']);
+  checkTenant(options.tenant);
+}
+function checkVariant(variant: Variant): void {
+  checkBooleans('variant', variant, ['dnssecOk', 'checkingDisabled']);
+  checkTenant(variant.tenant);
+}
+function checkBooleans<T extends object>(name: string, options: T, keys: readonly (keyof T & string)[]): void {
+  if (typeof options !== 'object' || (options as unknown) === null) throw optionError(name, options, 'an object');
+  for (const key of keys) {
+    const value = options[key];
+    if (value !== undefined && typeof value !== 'boolean') throw optionError(key, value, 'true or false');
+  }
+}
+
 function wireName(text: string): Uint8Array {
+  if (typeof text !== 'string') throw optionError('name', text, 'a domain name');
   return foldName(encodeName(text));
 }
 function wireType(type: string): number {
-  const code = typeCode(type);
+  const code = typeof type === 'string' ? typeCode(type) : undefined;
   if (code === undefined) {
     throw optionError('type', type, 'a mnemonic such as AAAA or TYPE123');
   }

@@ -1,5 +1,5 @@
 // The memory of a cache: of its own, in a SharedArrayBuffer, or in a file. Errors of the native side are explained here.
-import { ShardnsError, show } from '../base/errors.js';
+import { optionError, ShardnsError, show } from '../base/errors.js';
 import { flag, memory, oneOf, path, whole } from '../base/fields.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { FileState, type NativeRegion, Policy, type RegionMakers } from '../native/binding.js';
@@ -118,6 +118,11 @@ export class FileWatch {
     const what = state === FileState.cut ? 'was cut short' : 'was replaced or removed';
     throw new ShardnsError('ERR_SHARDNS_FILE', `${this.path}: ${what} while it was open; open it again`);
   }
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION unless it is a number of entries; Infinity = all */
+export function checkLimit(limit: unknown): void {
+  if (typeof limit !== 'number' || !(limit >= 0)) throw optionError('limit', limit, '0 or more entries, or Infinity');
 }
 
 /** Walks the index of a native cache shard by shard; each shard is locked while its next few hundred are read. */

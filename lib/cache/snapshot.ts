@@ -34,11 +34,9 @@ export async function saveSnapshot(native: NativeRegion, path: string): Promise<
 }
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_FILE */
-export async function loadSnapshot(
-  native: NativeRegion,
-  path: string,
-  { onDamage = 'refuse' }: LoadOptions = {},
-): Promise<LoadResult> {
+export async function loadSnapshot(native: NativeRegion, path: string, options: LoadOptions = {}): Promise<LoadResult> {
+  if (typeof options !== 'object' || (options as unknown) === null) throw optionError('options', options, 'an object');
+  const { onDamage = 'refuse' } = options;
   if (!['refuse', 'keep'].includes(onDamage)) throw optionError('onDamage', onDamage, 'refuse or keep');
   return native.load(checkPath(path), onDamage === 'keep' ? 1 : 0).catch(explain(path));
 }

@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import { countSuspendedTime } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
+import { loadErrorText } from './load-error.js';
 
 /** Results of `answer` other than the reply's length in octets. */
 export const DROPPED = 0; // no reply is due
@@ -384,11 +385,7 @@ function load(): Binding {
   try {
     binding = createRequire(import.meta.url)('../../lib/native/load.cjs') as Binding;
   } catch (cause) {
-    throw new ShardnsError(
-      'ERR_SHARDNS_NATIVE',
-      `no native addon for ${process.platform}-${process.arch}: run "npx shardns build", which needs a C++20 compiler, make and Python`,
-      { cause },
-    );
+    throw new ShardnsError('ERR_SHARDNS_NATIVE', loadErrorText(cause), { cause });
   }
   if (binding.contract !== CONTRACT) {
     throw new ShardnsError(

@@ -271,7 +271,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
   wire::Patch patch;
   patch.subnet = args.reply_subnet;
   if (answer->outcome == Outcome::kStaleHit) patch.extended_error = StaleError(out.data());
-  if (tunables_.Is(mode::kRotate) && found.header.length + kLooseSlack <= out.size()) {
+  if (tunables_.Is(mode::kRotate)) {
     patch.rotation = reader->Random() >> 8;
   }
   answer->length = wire::FinishReply(

@@ -41,6 +41,7 @@ inline constexpr uint16_t kBadVers = 16;  // RFC 6891 section 6.1.3
 
 namespace type {
 inline constexpr uint16_t kA = 1;
+inline constexpr uint16_t kNs = 2;
 inline constexpr uint16_t kCname = 5;
 inline constexpr uint16_t kSoa = 6;
 inline constexpr uint16_t kHinfo = 13;
@@ -49,6 +50,8 @@ inline constexpr uint16_t kSig = 24;
 inline constexpr uint16_t kDname = 39;
 inline constexpr uint16_t kOpt = 41;
 inline constexpr uint16_t kRrsig = 46;
+inline constexpr uint16_t kNsec = 47;
+inline constexpr uint16_t kNsec3 = 50;
 inline constexpr uint16_t kTkey = 249;
 inline constexpr uint16_t kTsig = 250;
 inline constexpr uint16_t kIxfr = 251;

@@ -175,7 +175,7 @@ describe('what is wrong is said', () => {
     const set = (key: unknown, value: unknown, options?: object) =>
       code(() => cache.set(key as string, value as string, options));
     expect(set(5, 'x')).toBe('ERR_SHARDNS_OPTION key: expected a string or a Uint8Array, got 5');
-    expect(set('a', 5)).toBe('ERR_SHARDNS_OPTION value: expected a string, got 5');
+    expect(set('a', 5)).toBe('ERR_SHARDNS_OPTION value: expected a string without lone surrogates, got 5');
     expect(set('a', 'x'.repeat(65_537))).toContain('value: expected at most 65536 octets');
     expect(set('k'.repeat(4096), 'x')).toBe(
       "ERR_SHARDNS_OPTION key: expected at most 4096 octets with the namespace's name, got 4096",

@@ -122,7 +122,7 @@ describe('what throws in place of', () => {
     t.resolver.recursor = { ...recursor, [method]: broken } as unknown as Recursor;
     expect(await t.resolve('a.example')).toMatchObject(SERVFAIL);
     expect(await t.resolve('a.example', { rd: false })).toMatchObject(SERVFAIL);
-    expect(t.resolver.prefetch(new Query(makeQuery('a.example')))).toBe(method === 'resolve');
+    expect(t.resolver.prefetch(new Query(makeQuery('a.example')))).toBe(true);
     await settle();
     expect(t.resolver.inFlight).toBe(0);
   });

@@ -62,10 +62,10 @@ test('a failure beside expired RRsets hides them from nobody, and is not asked a
     data: [Uint8Array.of(192, 0, 2, 1)],
     signatures: [],
   };
-  const stale = { rcode: 0, answers: [a], authority: [], noCache: false, stale: true };
+  const stale = { rcode: 0, answers: [a], authority: [], noCache: false, stale: true, leftMs: 0 };
   t.resolver.recursor = {
     serves: () => true,
-    known: { chain: (_n: unknown, _t: unknown, expired?: boolean) => (expired === true ? stale : undefined) },
+    known: { chain: (_n: unknown, _t: unknown, staleTtl?: number) => (staleTtl !== undefined ? stale : undefined) },
   } as unknown as Recursor;
   t.resolver.pool = {
     answer: () => {

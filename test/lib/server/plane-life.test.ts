@@ -13,7 +13,7 @@ const options = {
   tenantClients: 0, receiveBufferBytes: 65_536,
 };
 (() => {
-  const cache = binding().createCache({ memoryBytes: 2 ** 20, shards: 1, policy: 0, averageEntryBytes: 184, seedHigh: 1, seedLow: 2 });
+  const cache = binding().createCache({ memoryBytes: 2 ** 20, shards: 1, policy: 0, averageEntryBytes: 184, seedHigh: 1, seedLow: 2, configurationHigh: 0, configurationLow: 0 });
   const plane = binding().createPlane(cache, options, () => undefined);
   const buffer = new Uint8Array(4096);
   plane.registerDrain(buffer);

@@ -256,6 +256,30 @@ describe.each(PATHS)('on the path %s', path => {
   );
 
   rule(
+    11,
+    'what an answer can do without is left out without TC (RFC 2181 9)',
+    async ask => {
+      for (let i = 0; i < 2; i++) {
+        const reply = decode(await ask('a.example', { udpSize: 512 }));
+        expect(reply.flag_tc).toBe(false);
+        expect(reply.answers).toHaveLength(1);
+        // Beside OPT.
+        expect(reply.additionals).toHaveLength(path === 'tcp' ? 41 : 1);
+      }
+    },
+    query =>
+      makeResponse(query, {
+        answers: [{ type: 'A', name: 'a.example', ttl: 60, data: '192.0.2.1' }],
+        additionals: Array.from({ length: 40 }, (_, i) => ({
+          type: 'A' as const,
+          name: `host-${i}.example`,
+          ttl: 60,
+          data: '192.0.2.2',
+        })),
+      }),
+  );
+
+  rule(
     12,
     'shape: responses dropped, other opcodes NOTIMP, 0 or 2 questions FORMERR, transfers refused (RFC 9619)',
     async (_ask, server) => {
