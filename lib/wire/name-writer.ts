@@ -3,7 +3,7 @@
 // A name is written from its last label on as a path in a tree of labels, so its cost is its length, not the square of
 // its labels. Bounds (CVE-2024-8508: compression of hostile names took a resolver's time): 1024 suffixes a message and
 // 8 looks into the table a label; beyond them names are written out. The table's hash is keyed by chance.
-import { randomInt } from 'node:crypto';
+import { systemRandom } from '../base/random.js';
 
 const MAX_LABELS = 127;
 const MAX_SUFFIXES = 1024;
@@ -14,7 +14,8 @@ const REACH = 1 << 14;
 /** The suffix that is nothing but the root. */
 const ROOT = 0;
 
-const seed = randomInt(2 ** 32) | 0;
+/** Drawn with the first message: 0 is none. */
+let seed = 0;
 
 /** One message at a time: `begin` forgets the one before. */
 export class NameWriter {
@@ -34,6 +35,7 @@ export class NameWriter {
 
   /** @param at where the question's name stands in the message */
   begin(out: Uint8Array, at: number): void {
+    if (seed === 0) seed = systemRandom.uint32() | 1;
     this.#out = out;
     const slots = this.#slots;
     for (let i = this.#count; i > 0; i--) slots[this.#slotOf[i]] = 0;
