@@ -45,7 +45,7 @@ export interface WorkerData {
 }
 
 function startWorker(workerData: WorkerData): Worker {
-  return new Worker(new URL('./recursion-worker.js', import.meta.url), { workerData });
+  return new Worker(new URL('../server/recursion-worker.js', import.meta.url), { workerData });
 }
 
 interface Lane {
