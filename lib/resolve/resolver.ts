@@ -5,7 +5,7 @@
 // Bounds: `maxFlights` questions under way, of which one client begins `clientFlights`; `prefetchPerSecond` refreshes.
 import type { Clock, Timer } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
-import type { Logger } from '../base/log.js';
+import { harmless, type Logger } from '../base/log.js';
 import { type Engine, MISS_WITH_STALE } from '../cache/engine.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
@@ -19,7 +19,7 @@ import { flightKey } from './flight-key.js';
 import { Flight, Flights } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
-import { harmless, Mistakes } from './mistakes.js';
+import { Mistakes } from './mistakes.js';
 import type { Failed, Moved, Resolution } from './outcome.js';
 import type { Recursor } from './recurse/recursor.js';
 import { type Resolving, staleRrsets } from './recursive-answers.js';

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatSocketAddress, parsePrefix, parseSocketAddress } from '../base/address.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
-import { type Logger, rateLimited, silentLogger } from '../base/log.js';
+import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
 import { PrefixTable } from '../base/prefix-table.js';
 import { type Random, systemRandom } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
@@ -97,7 +97,7 @@ export class Server implements AsyncDisposable {
     const settings = this.#settings;
     this.#clock = dependencies.clock ?? systemClock;
     const random = dependencies.random ?? systemRandom;
-    this.#log = rateLimited(dependencies.log ?? silentLogger, this.#clock);
+    this.#log = rateLimited(harmless(dependencies.log ?? silentLogger), this.#clock);
     this.#ownsEngine = dependencies.cache === undefined;
     this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random));
     // Memory of its own is nobody else's: there what changes is forgotten by name.
