@@ -110,11 +110,28 @@ export class Chain {
     return this.#forward(query, asker, upstreams ?? [], group === undefined || group === 'default');
   }
 
-  /** What `onQuery` says. @throws {ShardnsError} ERR_SHARDNS_OPTION when that makes no sense; whatever the hook throws */
+  /**
+   * What `onQuery` says, within the deadline of a question to upstreams: one that never decided would keep its flight, and
+   * its client's share, for ever.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION when that makes no sense, ERR_SHARDNS_TIMEOUT; whatever the hook throws
+   */
   async ask(query: Query, asker: KnownAsker | Omit<KnownAsker, 'tenant'>): Promise<QueryDecision | undefined> {
-    const decision = checkDecision(await this.hooks.onQuery?.(infoOf(query, asker)));
+    const said: unknown = this.hooks.onQuery?.(infoOf(query, asker));
+    const decision = checkDecision(isPromised(said) ? await this.#inTime(said) : said);
     checkTenant(decision?.tenant, this.context.sortsByHook);
     return decision;
+  }
+
+  #inTime(said: PromiseLike<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const { deadlineMs } = this.exchanger.options;
+      const timer = this.exchanger.atDeadline(() =>
+        reject(new ShardnsError('ERR_SHARDNS_TIMEOUT', `onQuery did not decide within ${deadlineMs} ms`)),
+      );
+      Promise.resolve(said)
+        .then(resolve, reject)
+        .finally(() => timer.cancel());
+    });
   }
 
   /** For whom the hook has decided: an answer is kept for nobody else. */
@@ -359,6 +376,9 @@ export class Chain {
     return this.keep.own(query, asker, whole);
   }
 }
+
+const isPromised = (said: unknown): said is PromiseLike<unknown> =>
+  typeof (said as { then?: unknown } | null | undefined)?.then === 'function';
 
 const isStaleError = (code: number): boolean =>
   code === ExtendedError.staleAnswer || code === ExtendedError.staleNxdomain;

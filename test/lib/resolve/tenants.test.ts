@@ -150,3 +150,25 @@ test('what is under way for a tenant that is invalidated is told to those who wa
   await again;
   expect(t.engine.answer(makeQuery('a.example'), { tenant: 7 })).toBeGreaterThan(0);
 });
+
+test.each([{ enabled: true }, { enabled: false }])(
+  'a hook that never decides ends its question at the deadline, and keeps nothing of its client: tenants %o',
+  async tenants => {
+    let decides = false;
+    const t = slowPath(
+      query => answerA(query, 60, OPEN),
+      { tenants, upstream: { deadlineMs: 2000 }, missRing: { flights: 16 } },
+      { onQuery: () => (decides ? undefined : new Promise<undefined>(() => {})) },
+    );
+    const client = from('10.0.0.1');
+    const told = Array.from({ length: 40 }, (_, i) => t.told(`a${i}.example`, {}, client));
+    await settle();
+    expect(t.resolver.inFlight).toBeGreaterThan(0);
+    await t.advance(2000);
+    expect((await Promise.all(told)).every(one => one.rcode === 2)).toBe(true);
+    expect(t.resolver.inFlight).toBe(0);
+    expect(t.resolver.mistakes).toBeGreaterThan(0);
+    decides = true;
+    expect((await t.told('b.example', {}, client)).data).toEqual([OPEN]);
+  },
+);
