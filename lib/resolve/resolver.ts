@@ -121,9 +121,10 @@ export class Resolver {
   resolve(query: Query, asker: Asker): Promise<Resolution> {
     try {
       const { tenants } = this;
-      if (asker.tenant !== undefined) return this.#resolve(query, { ...asker, tenant: asker.tenant });
+      // Before the tag that it came with: that is the one of a view of before, where views have changed since.
       const view = asker.client === undefined ? undefined : tenants?.viewOf(asker.client.address);
-      if (view !== undefined) return this.#resolve(query, { ...asker, tenant: view });
+      const tenant = view ?? asker.tenant;
+      if (tenant !== undefined) return this.#resolve(query, { ...asker, tenant });
       if (this.sortsByHook) return this.#classify(query, asker);
       return this.#resolve(query, { ...asker, tenant: 0 });
     } catch (error) {
