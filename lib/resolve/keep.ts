@@ -88,7 +88,7 @@ export class Keep {
     let kept = message;
     let stored = this.engine.insert(kept, variant, wall, asked);
     if (stored === Status.foreignRecords || stored === Status.toRewrite) {
-      const scrubbed = cleaned(message);
+      const scrubbed = rewritten(message);
       if (scrubbed === undefined) return undefined;
       kept = scrubbed;
       stored = this.engine.insert(kept, variant, wall, asked);
@@ -238,9 +238,14 @@ const deniedPrefix = (variant: Variant): string => `${variant.tenant} ${variant.
 
 /** What of it belongs to the question; undefined when nothing of its answer does. */
 function cleaned(message: Uint8Array): Uint8Array | undefined {
+  // A referral, or a denial: all of it is for those who asked.
+  return message[6] === 0 && message[7] === 0 ? message : rewritten(message);
+}
+
+/** The same of a denial too: what is to be kept has each record once, and its names as all can read them. */
+function rewritten(message: Uint8Array): Uint8Array | undefined {
   try {
-    // A referral, or a denial: its authority section is for those who asked.
-    return message[6] === 0 && message[7] === 0 ? message : scrubResponse(message);
+    return scrubResponse(message);
   } catch {
     return undefined;
   }

@@ -158,6 +158,19 @@ test.each<[string, (query: Uint8Array) => Buffer]>([
   expect((await t.told('a.example', { dnssecOk: true })).rcode).toBe(2);
 });
 
+test.each([
+  ['NXDOMAIN', 3],
+  ['NODATA', 0],
+])('%s with a record twice in its authority section is kept with it once (RFC 2181 section 5)', async (_, rcode) => {
+  const twice = [soa('example', 300, 60), soa('example', 300, 60)];
+  const t = slowPath(query => makeResponse(query, { rcode, authorities: twice }));
+  for (let i = 0; i < 2; i++) {
+    const { reply } = await t.told('a.example');
+    expect([rcodeOf(reply), decode(reply).authorities!.length]).toEqual([rcode, 1]);
+  }
+  expect(t.udp.asked).toHaveLength(1);
+});
+
 test('NXDOMAIN is for the name: other types, with DO and without, and all names below (RFC 2308 5; RFC 8020)', async () => {
   const t = slowPath(query => nxdomain(query));
   await t.told('gone.example', { dnssecOk: true });
