@@ -8,7 +8,7 @@ import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
-import { buildResponse, decodeMessage, encodeMessage } from '../wire/message.js';
+import { buildResponse, decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS } from '../wire/message.js';
 import { ancestors, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
@@ -256,10 +256,13 @@ function isPlainDenial(message: Uint8Array): boolean {
   return (message[3] & 0x0f) === Rcode.NXDOMAIN && message[6] === 0 && message[7] === 0;
 }
 
-/** Whether its SOA is of a zone above the name: what is the zone itself, or lies beside it, is not for it to deny. */
+/**
+ * Whether its SOA is of a zone above the name: what is the zone itself, or lies beside it, is not for it to deny. One of
+ * more records than are looked at is no denial of others: it would be taken apart for each of them.
+ */
 function deniesBelowItsZone(message: Uint8Array, name: Uint8Array): boolean {
   try {
-    const soa = decodeMessage(message).authorities.find(one => one.type === Type.SOA);
+    const soa = decodeMessage(message, MAX_RESPONSE_RECORDS).authorities.find(one => one.type === Type.SOA);
     return soa !== undefined && soa.name.length < name.length && isAtOrBelow(name, foldName(soa.name));
   } catch {
     return false;

@@ -196,6 +196,20 @@ test('a denial of another name lives no longer than the one that it is made of',
   expect(t.engine.answer(makeQuery('b.gone.example'))).toBeLessThan(0);
 });
 
+test('a denial of more records than are looked at is one of its question only', async () => {
+  const many = Array.from({ length: 501 }, (_, i) => ({
+    type: 'TXT' as const,
+    name: 'example',
+    ttl: 60,
+    data: String(i),
+  }));
+  const t = slowPath(query => makeResponse(query, { rcode: 3, authorities: [soa('example', 300, 60), ...many] }));
+  for (const name of ['a.example', 'a.example', 'b.a.example', 'c.a.example']) {
+    expect((await t.told(name, { dnssecOk: true })).rcode).toBe(3);
+  }
+  expect(t.udp.asked).toHaveLength(3);
+});
+
 test('what denies more than its name is not believed of others', async () => {
   const t = slowPath(query => {
     const name = nameOf(query);
