@@ -286,11 +286,16 @@ export class Chain {
     }
   }
 
-  /** Without what local zones keep from their names; undefined when no message can hold that. */
+  /** Without what local zones keep from their names; undefined when it cannot be read, or no message can hold that. */
   #filtered(query: Query, asker: Flyer, message: Uint8Array): Uint8Array | undefined {
     if (query.type !== Type.HTTPS && query.type !== Type.SVCB) return message;
     const family = this.context.options.local.blockedFamily(query.name, asker.tenant);
-    return family === undefined ? message : withoutHints(message, family);
+    if (family === undefined) return message;
+    try {
+      return withoutHints(message, family);
+    } catch {
+      return undefined;
+    }
   }
 
   #hookDrops(query: Query, asker: Flyer, message: Uint8Array, upstream: string): boolean {
