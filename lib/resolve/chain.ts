@@ -9,12 +9,18 @@ import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Flag, Rcode, Type } from '../wire/iana.js';
-import { buildResponseOrFailure, decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
+import {
+  buildResponseOrFailure,
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  type ResourceRecord,
+} from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { responseRcode } from '../wire/options.js';
 import type { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
-import { type Flyer, infoOf, isKept, type KnownAsker, withName, withoutOptions, withType } from './asker.js';
+import { type Flyer, infoOf, isKept, type KnownAsker, variantOf, withName, withoutOptions, withType } from './asker.js';
 import { answerChaos, type ServerIdentity } from './chaos.js';
 import { checkTenant } from './client-tenants.js';
 import { checkDecision, type Hooks, type QueryDecision } from './hooks.js';
@@ -360,7 +366,13 @@ export class Chain {
       octets = resolution.message;
       isStale = isStaleError(resolution.extendedError & 0xffff);
     }
-    const message = decodeMessage(octets);
+    let message: Message;
+    try {
+      message = decodeMessage(octets);
+    } catch {
+      // What is not kept has not been read yet: a denial that is none.
+      return failed(Rcode.SERVFAIL, ExtendedError.other);
+    }
     const alias: ResourceRecord = {
       name: query.name,
       type: Type.CNAME,
@@ -378,7 +390,17 @@ export class Chain {
     if (whole === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);
     // What is stale of the target is no fresh answer to the alias.
     if (isStale) return { kind: 'message', message: whole, extendedError: ExtendedError.staleAnswer };
-    return this.keep.own(query, asker, whole);
+    const told = { kind: 'message', message: whole, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE } as const;
+    // What the target is told one subnet only, or without recursion, is not the alias's for everybody.
+    const scoped = this.context.options.forwardClientSubnet && query.clientSubnet !== undefined;
+    if (scoped || !isKept(query)) return told;
+    // Nor is what may not be kept of the target: a hook, its zone or its TTL say so.
+    const known = this.engine.peek(asked.name, asked.type, variantOf(asked, tenant));
+    if (known === undefined || known.remainingSeconds <= 0) {
+      this.keep.end(query, asker);
+      return told;
+    }
+    return this.keep.own(query, asker, whole, known.remainingSeconds * 1000);
   }
 }
 
