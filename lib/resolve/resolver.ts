@@ -12,10 +12,10 @@ import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
-import { asRefresh, type Asker, type Flyer, type KnownAsker, variantOf } from './asker.js';
+import { asRefresh, type Asker, type Flyer, isKept, type KnownAsker, variantOf } from './asker.js';
 import { Chain, type ChainOptions } from './chain.js';
 import type { ClientTenants } from './client-tenants.js';
-import { flightKey } from './flight-key.js';
+import { flightKey, refreshKey } from './flight-key.js';
 import { Flight, Flights } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
@@ -275,7 +275,7 @@ export class Resolver {
       }
       this.stats.prefetches++;
       const asked = asRefresh(query);
-      const client = this.#refreshes.clientOf(flightKey(asked, tenant, this.options.forwardClientSubnet), tenant);
+      const client = this.#refreshes.clientOf(refreshKey(query, tenant, this.options.forwardClientSubnet), tenant);
       const asker: KnownAsker = { protocol: 'internal', client, tenant, fresh: true };
       void this.#join(asked, asker, { kind: 'cached', tenant }).then(found => {
         if (found.kind !== 'message') this.#retryPrefetch(query, tenant);
@@ -368,8 +368,9 @@ export class Resolver {
     this.#flights.begin(flight);
     if (parent !== undefined) parent.waitsFor = flight;
     if (told !== undefined) told.own = true;
-    if (this.hooks.onQuery !== undefined && asker.client !== undefined && asker.fresh !== true) {
-      this.#refreshes.decidedFor(key, asker.client);
+    if (this.hooks.onQuery !== undefined && asker.client !== undefined && asker.fresh !== true && isKept(query)) {
+      const refreshed = refreshKey(query, asker.tenant, this.options.forwardClientSubnet);
+      this.#refreshes.decidedFor(refreshed, asker.client);
     }
     void this.#fly(query, { ...asker, flight }, stale);
     return flight.promise;

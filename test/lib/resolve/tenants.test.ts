@@ -44,6 +44,19 @@ test('a refresh is decided with the client that its entry was made for', async (
   expect([t.stored('site.example', 7), t.stored('site.example', 1)]).toEqual([FAMILY, OPEN]);
 });
 
+test.each([{}, { ad: true }, { dnssecOk: true }])(
+  'a refresh is decided with the client of its entry, whoever of its tenant asked last: %o',
+  async shape => {
+    const t = build(byPrefix);
+    await t.told('site.example', shape, from('10.0.7.5'));
+    await t.told('other.example', shape, from('10.0.7.6'));
+    await t.told('site.example', { ...shape, rd: false }, from('10.0.7.7', 7));
+    t.resolver.prefetch(new Query(makeQuery('site.example', shape)), 7);
+    await settle();
+    expect(t.asked.at(-1)!.client!.address).toBe('10.0.7.5');
+  },
+);
+
 test('a refresh that is decided for another tenant stores nothing, and so does one of an unknown client', async () => {
   let moved = false;
   const t = build(query => (moved ? { tenant: 1 } : byPrefix(query)));
