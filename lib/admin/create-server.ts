@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { openRegularFile } from '../base/regular-file.js';
-import { type Logger, silentLogger } from '../base/log.js';
+import { harmless, type Logger, silentLogger } from '../base/log.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { topNames } from '../resolve/warm.js';
 import type { ServerOptions } from '../server/options.js';
@@ -28,7 +28,7 @@ export async function createServer(
     throw error;
   }
   const { warm } = server.settings;
-  if (warm !== undefined) void warmFromFile(server, warm, dependencies.log ?? silentLogger);
+  if (warm !== undefined) void warmFromFile(server, warm, harmless(dependencies.log ?? silentLogger));
   return server;
 }
 

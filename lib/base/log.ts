@@ -10,6 +10,20 @@ export interface Logger {
 
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
+/** The same logger, of which nothing that it throws reaches who logs. */
+export function harmless(logger: Logger): Logger {
+  const guard =
+    (level: keyof Logger) =>
+    (fields: object, message: string): void => {
+      try {
+        logger[level](fields, message);
+      } catch {
+        // There is nobody left to tell.
+      }
+    };
+  return { debug: guard('debug'), info: guard('info'), warn: guard('warn'), error: guard('error') };
+}
+
 /**
  * Passes at most `perSecond` lines of each message a second; says afterwards how many it kept back.
  * Bound: 256 different messages, which are constants of ours.

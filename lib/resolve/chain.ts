@@ -9,12 +9,18 @@ import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Flag, Rcode, Type } from '../wire/iana.js';
-import { buildResponseOrFailure, decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
+import {
+  buildResponseOrFailure,
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  type ResourceRecord,
+} from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { responseRcode } from '../wire/options.js';
 import type { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
-import { type Flyer, infoOf, isKept, type KnownAsker, withName, withoutOptions, withType } from './asker.js';
+import { type Flyer, infoOf, isKept, type KnownAsker, variantOf, withName, withoutOptions, withType } from './asker.js';
 import { answerChaos, type ServerIdentity } from './chaos.js';
 import { checkTenant } from './client-tenants.js';
 import { checkDecision, type Hooks, type QueryDecision } from './hooks.js';
@@ -110,11 +116,28 @@ export class Chain {
     return this.#forward(query, asker, upstreams ?? [], group === undefined || group === 'default');
   }
 
-  /** What `onQuery` says. @throws {ShardnsError} ERR_SHARDNS_OPTION when that makes no sense; whatever the hook throws */
+  /**
+   * What `onQuery` says, within the deadline of a question to upstreams: one that never decided would keep its flight, and
+   * its client's share, for ever.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION when that makes no sense, ERR_SHARDNS_TIMEOUT; whatever the hook throws
+   */
   async ask(query: Query, asker: KnownAsker | Omit<KnownAsker, 'tenant'>): Promise<QueryDecision | undefined> {
-    const decision = checkDecision(await this.hooks.onQuery?.(infoOf(query, asker)));
+    const said: unknown = this.hooks.onQuery?.(infoOf(query, asker));
+    const decision = checkDecision(isPromised(said) ? await this.#inTime(said) : said);
     checkTenant(decision?.tenant, this.context.sortsByHook);
     return decision;
+  }
+
+  #inTime(said: PromiseLike<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const { deadlineMs } = this.exchanger.options;
+      const timer = this.exchanger.atDeadline(() =>
+        reject(new ShardnsError('ERR_SHARDNS_TIMEOUT', `onQuery did not decide within ${deadlineMs} ms`)),
+      );
+      Promise.resolve(said)
+        .then(resolve, reject)
+        .finally(() => timer.cancel());
+    });
   }
 
   /** For whom the hook has decided: an answer is kept for nobody else. */
@@ -269,11 +292,16 @@ export class Chain {
     }
   }
 
-  /** Without what local zones keep from their names; undefined when no message can hold that. */
+  /** Without what local zones keep from their names; undefined when it cannot be read, or no message can hold that. */
   #filtered(query: Query, asker: Flyer, message: Uint8Array): Uint8Array | undefined {
     if (query.type !== Type.HTTPS && query.type !== Type.SVCB) return message;
     const family = this.context.options.local.blockedFamily(query.name, asker.tenant);
-    return family === undefined ? message : withoutHints(message, family);
+    if (family === undefined) return message;
+    try {
+      return withoutHints(message, family);
+    } catch {
+      return undefined;
+    }
   }
 
   #hookDrops(query: Query, asker: Flyer, message: Uint8Array, upstream: string): boolean {
@@ -338,7 +366,13 @@ export class Chain {
       octets = resolution.message;
       isStale = isStaleError(resolution.extendedError & 0xffff);
     }
-    const message = decodeMessage(octets);
+    let message: Message;
+    try {
+      message = decodeMessage(octets);
+    } catch {
+      // What is not kept has not been read yet: a denial that is none.
+      return failed(Rcode.SERVFAIL, ExtendedError.other);
+    }
     const alias: ResourceRecord = {
       name: query.name,
       type: Type.CNAME,
@@ -356,9 +390,22 @@ export class Chain {
     if (whole === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);
     // What is stale of the target is no fresh answer to the alias.
     if (isStale) return { kind: 'message', message: whole, extendedError: ExtendedError.staleAnswer };
-    return this.keep.own(query, asker, whole);
+    const told = { kind: 'message', message: whole, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE } as const;
+    // What the target is told one subnet only, or without recursion, is not the alias's for everybody.
+    const scoped = this.context.options.forwardClientSubnet && query.clientSubnet !== undefined;
+    if (scoped || !isKept(query)) return told;
+    // Nor is what may not be kept of the target: a hook, its zone or its TTL say so.
+    const known = this.engine.peek(asked.name, asked.type, variantOf(asked, tenant));
+    if (known === undefined || known.remainingSeconds <= 0) {
+      this.keep.end(query, asker);
+      return told;
+    }
+    return this.keep.own(query, asker, whole, known.remainingSeconds * 1000);
   }
 }
+
+const isPromised = (said: unknown): said is PromiseLike<unknown> =>
+  typeof (said as { then?: unknown } | null | undefined)?.then === 'function';
 
 const isStaleError = (code: number): boolean =>
   code === ExtendedError.staleAnswer || code === ExtendedError.staleNxdomain;

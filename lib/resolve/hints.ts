@@ -1,7 +1,7 @@
 // Takes the address hints of one family out of SVCB and HTTPS answers (RFC 9460 section 7.3), where a local zone keeps
 // that family's addresses from its names: a hint would lead past it.
 import { Type } from '../wire/iana.js';
-import { decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
+import { decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS, type ResourceRecord } from '../wire/message.js';
 import { plainNameLength } from '../wire/name.js';
 
 const MANDATORY = 0;
@@ -13,10 +13,10 @@ const u16 = (octets: Uint8Array, at: number): number => (octets[at] << 8) | octe
 /**
  * The response without `ipv4hint` or `ipv6hint`; undefined when no message can hold it. What is changed so is not
  * signed any more: its RRSIGs go too.
- * @throws {ShardnsError} ERR_SHARDNS_MESSAGE when it cannot be read
+ * @throws {ShardnsError} ERR_SHARDNS_MESSAGE when it cannot be read, or has more records than are looked at
  */
 export function withoutHints(octets: Uint8Array, family: 4 | 6): Uint8Array | undefined {
-  const message = decodeMessage(octets);
+  const message = decodeMessage(octets, MAX_RESPONSE_RECORDS);
   let changed = false;
   const strip = (records: ResourceRecord[]): ResourceRecord[] =>
     records.map(record => {

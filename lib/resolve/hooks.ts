@@ -54,6 +54,7 @@ export interface ResponseInfo extends QueryInfo {
 }
 
 export interface Hooks {
+  /** May promise its decision, which is waited for as long as for upstreams (`upstream.deadlineMs`): then it has failed. */
   onQuery?(query: QueryInfo): QueryDecision | undefined | Promise<QueryDecision | undefined>;
   /** Sees every response before it is stored; `'drop'` keeps it out of the cache. */
   onResponse?(response: ResponseInfo): 'drop' | undefined;

@@ -8,7 +8,7 @@ import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
-import { buildResponse, decodeMessage, encodeMessage } from '../wire/message.js';
+import { buildResponse, decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS } from '../wire/message.js';
 import { ancestors, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
@@ -88,7 +88,7 @@ export class Keep {
     let kept = message;
     let stored = this.engine.insert(kept, variant, wall, asked);
     if (stored === Status.foreignRecords || stored === Status.toRewrite) {
-      const scrubbed = cleaned(message);
+      const scrubbed = rewritten(message);
       if (scrubbed === undefined) return undefined;
       kept = scrubbed;
       stored = this.engine.insert(kept, variant, wall, asked);
@@ -238,9 +238,14 @@ const deniedPrefix = (variant: Variant): string => `${variant.tenant} ${variant.
 
 /** What of it belongs to the question; undefined when nothing of its answer does. */
 function cleaned(message: Uint8Array): Uint8Array | undefined {
+  // A referral, or a denial: all of it is for those who asked.
+  return message[6] === 0 && message[7] === 0 ? message : rewritten(message);
+}
+
+/** The same of a denial too: what is to be kept has each record once, and its names as all can read them. */
+function rewritten(message: Uint8Array): Uint8Array | undefined {
   try {
-    // A referral, or a denial: its authority section is for those who asked.
-    return message[6] === 0 && message[7] === 0 ? message : scrubResponse(message);
+    return scrubResponse(message);
   } catch {
     return undefined;
   }
@@ -251,10 +256,13 @@ function isPlainDenial(message: Uint8Array): boolean {
   return (message[3] & 0x0f) === Rcode.NXDOMAIN && message[6] === 0 && message[7] === 0;
 }
 
-/** Whether its SOA is of a zone above the name: what is the zone itself, or lies beside it, is not for it to deny. */
+/**
+ * Whether its SOA is of a zone above the name: what is the zone itself, or lies beside it, is not for it to deny. One of
+ * more records than are looked at is no denial of others: it would be taken apart for each of them.
+ */
 function deniesBelowItsZone(message: Uint8Array, name: Uint8Array): boolean {
   try {
-    const soa = decodeMessage(message).authorities.find(one => one.type === Type.SOA);
+    const soa = decodeMessage(message, MAX_RESPONSE_RECORDS).authorities.find(one => one.type === Type.SOA);
     return soa !== undefined && soa.name.length < name.length && isAtOrBelow(name, foldName(soa.name));
   } catch {
     return false;

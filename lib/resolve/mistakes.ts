@@ -7,20 +7,6 @@ import type { Logger } from '../base/log.js';
 
 const STACK_EVERY_MS = 10_000;
 
-/** The same logger, of which nothing that it throws reaches who logs. */
-export function harmless(logger: Logger): Logger {
-  const guard =
-    (level: keyof Logger) =>
-    (fields: object, message: string): void => {
-      try {
-        logger[level](fields, message);
-      } catch {
-        // There is nobody left to tell.
-      }
-    };
-  return { debug: guard('debug'), info: guard('info'), warn: guard('warn'), error: guard('error') };
-}
-
 export class Mistakes {
   count = 0;
   #nextStackMs = -Infinity;

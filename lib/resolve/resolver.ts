@@ -5,21 +5,21 @@
 // Bounds: `maxFlights` questions under way, of which one client begins `clientFlights`; `prefetchPerSecond` refreshes.
 import type { Clock, Timer } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
-import type { Logger } from '../base/log.js';
+import { harmless, type Logger } from '../base/log.js';
 import { type Engine, MISS_WITH_STALE } from '../cache/engine.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
-import { asRefresh, type Asker, type Flyer, type KnownAsker, variantOf } from './asker.js';
+import { asRefresh, type Asker, type Flyer, isKept, type KnownAsker, variantOf } from './asker.js';
 import { Chain, type ChainOptions } from './chain.js';
 import type { ClientTenants } from './client-tenants.js';
-import { flightKey } from './flight-key.js';
+import { flightKey, refreshKey } from './flight-key.js';
 import { Flight, Flights } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
-import { harmless, Mistakes } from './mistakes.js';
+import { Mistakes } from './mistakes.js';
 import type { Failed, Moved, Resolution } from './outcome.js';
 import type { Recursor } from './recurse/recursor.js';
 import { type Resolving, staleRrsets } from './recursive-answers.js';
@@ -121,9 +121,10 @@ export class Resolver {
   resolve(query: Query, asker: Asker): Promise<Resolution> {
     try {
       const { tenants } = this;
-      if (asker.tenant !== undefined) return this.#resolve(query, { ...asker, tenant: asker.tenant });
+      // Before the tag that it came with: that is the one of a view of before, where views have changed since.
       const view = asker.client === undefined ? undefined : tenants?.viewOf(asker.client.address);
-      if (view !== undefined) return this.#resolve(query, { ...asker, tenant: view });
+      const tenant = view ?? asker.tenant;
+      if (tenant !== undefined) return this.#resolve(query, { ...asker, tenant });
       if (this.sortsByHook) return this.#classify(query, asker);
       return this.#resolve(query, { ...asker, tenant: 0 });
     } catch (error) {
@@ -274,7 +275,7 @@ export class Resolver {
       }
       this.stats.prefetches++;
       const asked = asRefresh(query);
-      const client = this.#refreshes.clientOf(flightKey(asked, tenant, this.options.forwardClientSubnet), tenant);
+      const client = this.#refreshes.clientOf(refreshKey(query, tenant, this.options.forwardClientSubnet), tenant);
       const asker: KnownAsker = { protocol: 'internal', client, tenant, fresh: true };
       void this.#join(asked, asker, { kind: 'cached', tenant }).then(found => {
         if (found.kind !== 'message') this.#retryPrefetch(query, tenant);
@@ -367,8 +368,9 @@ export class Resolver {
     this.#flights.begin(flight);
     if (parent !== undefined) parent.waitsFor = flight;
     if (told !== undefined) told.own = true;
-    if (this.hooks.onQuery !== undefined && asker.client !== undefined && asker.fresh !== true) {
-      this.#refreshes.decidedFor(key, asker.client);
+    if (this.hooks.onQuery !== undefined && asker.client !== undefined && asker.fresh !== true && isKept(query)) {
+      const refreshed = refreshKey(query, asker.tenant, this.options.forwardClientSubnet);
+      this.#refreshes.decidedFor(refreshed, asker.client);
     }
     void this.#fly(query, { ...asker, flight }, stale);
     return flight.promise;

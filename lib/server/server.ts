@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatSocketAddress, parsePrefix, parseSocketAddress } from '../base/address.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
-import { type Logger, rateLimited, silentLogger } from '../base/log.js';
+import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
 import { PrefixTable } from '../base/prefix-table.js';
 import { type Random, systemRandom } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
@@ -83,6 +83,8 @@ export class Server implements AsyncDisposable {
   readonly #clock: Clock;
   readonly recursion: Recursion;
   readonly #log: Logger;
+  /** The views whose tags are in use. */
+  #tagged: ServerSettings['views'] | undefined;
   readonly #observers: ServerObserver[] = [];
   #state: 'new' | 'starting' | 'listening' | 'draining' | 'closed' = 'new';
   #draining: Promise<void> = Promise.resolve();
@@ -97,7 +99,7 @@ export class Server implements AsyncDisposable {
     const settings = this.#settings;
     this.#clock = dependencies.clock ?? systemClock;
     const random = dependencies.random ?? systemRandom;
-    this.#log = rateLimited(dependencies.log ?? silentLogger, this.#clock);
+    this.#log = rateLimited(harmless(dependencies.log ?? silentLogger), this.#clock);
     this.#ownsEngine = dependencies.cache === undefined;
     this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random));
     // Memory of its own is nobody else's: there what changes is forgotten by name.
@@ -280,34 +282,34 @@ export class Server implements AsyncDisposable {
 
   /** What was told by other settings, for as long as its TTLs last, is told no more. */
   #forgetLocal(before: ServerSettings | undefined, settings: ServerSettings): void {
-    if (!isDeepStrictEqual(before?.views, settings.views)) {
-      const tags = Math.max(settings.views.length, before?.views.length ?? 0);
-      for (let tag = 1; tag <= tags; tag++) this.engine.invalidate({ tenant: tag });
-    }
+    if (before === undefined) this.#forgetTags(settings.views.length);
     const changed = changedLocalNames(before, settings);
-    const forget = (what: Forgotten): void => {
-      this.resolver.forget(what);
-      this.engine.invalidate(what);
-    };
-    if (changed === 'all') forget('all');
-    else for (const name of changed) forget({ suffix: foldName(encodeName(name)) });
+    if (changed === 'all') this.#forget('all');
+    else for (const name of changed) this.#forget({ suffix: foldName(encodeName(name)) });
+  }
+
+  /** What is kept for views, and what is under way for them, is nobody's from now on. */
+  #forgetTags(tags: number): void {
+    for (let tag = 1; tag <= tags; tag++) this.#forget({ tenant: tag });
+  }
+
+  #forget(what: Forgotten): void {
+    this.resolver.forget(what);
+    this.engine.invalidate(what);
   }
 
   /** Forgets names, subtrees, tenants or everything, at once and in O(1). */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | 'all'): void {
     if (what === 'all' || 'tenant' in what) {
-      this.resolver.forget(what);
-      this.engine.invalidate(what);
+      this.#forget(what);
       if (what === 'all') this.recursion.forget();
     } else if ('name' in what) {
       const name = foldName(encodeName(what.name));
-      this.resolver.forget({ name });
-      this.engine.invalidate({ name });
+      this.#forget({ name });
       this.recursor?.rrsets.forgetName(name);
     } else {
       const suffix = foldName(encodeName(what.suffix));
-      this.resolver.forget({ suffix });
-      this.engine.invalidate({ suffix });
+      this.#forget({ suffix });
       // Its entries have no order by suffix.
       this.recursion.forget();
     }
@@ -437,6 +439,12 @@ export class Server implements AsyncDisposable {
     this.plane?.forgetTenants();
     const { clients, seconds } = settings.tenants;
     const views = viewsOf(settings);
+    // A tag is a view's number: it means another view from now on, perhaps, and clients are told by it at once.
+    const before = this.#tagged;
+    this.#tagged = settings.views;
+    if (before !== undefined && !isDeepStrictEqual(before, settings.views)) {
+      this.#forgetTags(Math.max(before.length, settings.views.length));
+    }
     if (views !== undefined) this.plane?.setViews(views.prefixes);
     this.resolver.tenants = sortsClients(settings)
       ? new ClientTenants(this.#clock, clients, seconds, views)

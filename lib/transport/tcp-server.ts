@@ -3,7 +3,7 @@
 // is not asked any more, and what waits there is asked on another as well: the first response counts.
 //
 // Bounds: 2 connections, 8 where the server answers few queries on each; 512 queries on one, less where it closes sooner;
-// 3 connections a query that brought nothing; 4096 queries that wait for room; 10 s idle.
+// 3 connections a query that brought nothing; 4096 queries that wait for room; 10 s idle. Of all servers: TcpPlaces.
 import { createConnection, type Socket } from 'node:net';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
@@ -12,6 +12,7 @@ import type { Random } from '../base/random.js';
 import { frame, MessageReader } from './framing.js';
 import { isBareError, matches } from './matching.js';
 import { type Exchange, PendingTable, setId } from './pending.js';
+import type { PlaceHolder, TcpPlaces } from './tcp-places.js';
 import type { TransportStats } from './transport.js';
 
 const CONNECTIONS = 2;
@@ -30,6 +31,8 @@ export interface TcpTools {
   readonly random: Random;
   readonly localAddress: string | undefined;
   readonly stats: TransportStats;
+  /** Of the connections to all servers. */
+  readonly places: TcpPlaces;
   /** Called when the last connection is gone. */
   readonly onEmpty: () => void;
 }
@@ -47,7 +50,7 @@ class Asked {
   constructor(readonly exchange: Exchange) {}
 }
 
-class Connection {
+class Connection implements PlaceHolder {
   readonly reader = new MessageReader();
   readonly pending = new PendingTable();
   connected = false;
@@ -59,11 +62,17 @@ class Connection {
   idle: Timer | undefined;
   silence: Timer | undefined;
   failure: Error | undefined;
+  gaveWay = false;
   constructor(
     readonly socket: Socket,
     now: number,
   ) {
     this.heardMs = now;
+  }
+
+  displaced(): void {
+    this.gaveWay = true;
+    this.socket.destroy();
   }
 }
 
@@ -171,6 +180,7 @@ export class TcpServer {
     });
     const connection = new Connection(socket, clock.nowMs());
     this.#connections.push(connection);
+    this.tools.places.take(connection);
     socket.unref();
     socket.on('connect', () => {
       connection.connected = true;
@@ -181,6 +191,7 @@ export class TcpServer {
     socket.on('data', chunk => {
       connection.heardMs = clock.nowMs();
       connection.suspect = false;
+      this.tools.places.heard(connection);
       for (const message of connection.reader.push(chunk)) this.#onMessage(connection, message);
     });
     socket.on('end', () => socket.destroy());
@@ -208,18 +219,21 @@ export class TcpServer {
   #onClose(connection: Connection): void {
     connection.idle?.cancel();
     connection.silence?.cancel();
+    this.tools.places.leave(connection);
     this.#connections.splice(this.#connections.indexOf(connection), 1);
     const left = connection.pending.all();
-    if (left.length > 0 && connection.answered > 0 && !connection.suspect) {
+    const { failure, gaveWay } = connection;
+    if (left.length > 0 && connection.answered > 0 && !connection.suspect && !gaveWay) {
       this.#most = connection.answered;
       this.#mostUntil = this.tools.clock.nowMs() + FEW_MS;
     }
-    const { failure } = connection;
-    const error = new ShardnsError(
-      'ERR_SHARDNS_UPSTREAM',
-      `${this.#where}: the TCP connection ${failure !== undefined ? `failed: ${failure.message}` : 'was closed'}`,
-      { cause: failure },
-    );
+    const error = gaveWay
+      ? new ShardnsError('ERR_SHARDNS_OVERLOAD', `${this.#where}: its TCP connection gave way to another server's`)
+      : new ShardnsError(
+          'ERR_SHARDNS_UPSTREAM',
+          `${this.#where}: the TCP connection ${failure !== undefined ? `failed: ${failure.message}` : 'was closed'}`,
+          { cause: failure },
+        );
     for (const exchange of left) {
       const asked = this.#asked.get(exchange)!;
       asked.places.splice(
@@ -229,7 +243,7 @@ export class TcpServer {
       if (asked.places.length > 0 || this.#waiting.has(asked)) continue;
       // Who brought something may be asked for the rest; who was never there will not be a moment later.
       if (connection.answered === 0) asked.fruitless = connection.connected ? asked.fruitless + 1 : Infinity;
-      if (asked.fruitless >= CONNECTIONS_PER_QUERY || this.#closed) exchange.fail(error);
+      if (asked.fruitless >= CONNECTIONS_PER_QUERY || gaveWay || this.#closed) exchange.fail(error);
       else this.#place(asked);
     }
     this.#useRoom();

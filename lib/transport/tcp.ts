@@ -1,14 +1,21 @@
 // Queries over TCP (RFC 7766); see tcp-server.ts for the connections to each server.
+//
+// Bound: MAX_CONNECTIONS in all.
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { Exchange } from './pending.js';
+import { TcpPlaces } from './tcp-places.js';
 import { TcpServer } from './tcp-server.js';
 import type { ExchangeOptions, LocalAddress, Transport, TransportStats } from './transport.js';
 
+/** As many as queries over UDP that have a socket of their own: what those cannot do is asked here. */
+const MAX_CONNECTIONS = 1024;
+
 export class TcpTransport implements Transport {
   readonly #servers = new Map<string, TcpServer>();
+  readonly #places: TcpPlaces;
   #closed = false;
   readonly stats: TransportStats = { sent: 0, received: 0, mismatched: 0 };
 
@@ -16,11 +23,14 @@ export class TcpTransport implements Transport {
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly local: LocalAddress = {},
-  ) {}
+    maxConnections = MAX_CONNECTIONS,
+  ) {
+    this.#places = new TcpPlaces(maxConnections);
+  }
 
   /** Connections that are open or being made. */
   get connections(): number {
-    return [...this.#servers.values()].reduce((sum, one) => sum + one.connections, 0);
+    return this.#places.size;
   }
 
   exchange(query: Uint8Array, server: SocketAddress, options: ExchangeOptions): Promise<Uint8Array> {
@@ -50,7 +60,7 @@ export class TcpTransport implements Transport {
     const onEmpty = (): void => {
       if (this.#servers.get(where) === server) this.#servers.delete(where);
     };
-    const server = new TcpServer(at, { clock, random, localAddress, stats, onEmpty });
+    const server = new TcpServer(at, { clock, random, localAddress, stats, places: this.#places, onEmpty });
     this.#servers.set(where, server);
     return server;
   }

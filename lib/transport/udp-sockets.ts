@@ -5,8 +5,9 @@
 // source address that it had when it was connected, gone or not. So a query gets a new socket whenever the budget of
 // openings has one (15 us each); else one of the server's 64 by chance, which is used 64 times at most.
 //
-// Bounds: 128 servers, the one first asked longest ago goes first; 64 shared sockets a server, 2048 in all; 512 more that
-// are not used any more and wait for responses; for one query alone 256 a server, 1024 in all.
+// Bounds: 128 servers, the one first asked longest ago goes first; 64 shared sockets a server, 2048 in all, and 512 more
+// that are not used any more and wait for responses: beyond both together the one that has waited longest is closed; for
+// one query alone 256 a server, 1024 in all.
 import type { Socket, SocketType } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
@@ -95,8 +96,9 @@ export class UdpSockets {
   readonly #all = new Set<Channel>();
   readonly #aloneOf = new Map<string, number>();
   readonly #openings: TokenBucket;
+  /** Not used any more, but for what was asked over them; who has waited longest comes first. */
+  readonly #draining = new Set<Channel>();
   #alone = 0;
-  #draining = 0;
   /** Sockets that are being opened in the place of others. */
   #replacing = 0;
 
@@ -140,10 +142,11 @@ export class UdpSockets {
     const old = channels[place];
     let channel = old;
     if (old === undefined || old.retired) {
-      if (this.#all.size - this.#alone - this.#draining >= MAX_SHARED) this.#retireOldestPool(key);
+      if (this.#all.size - this.#alone - this.#draining.size >= MAX_SHARED) this.#retireOldestPool(key);
+      this.#makeRoom();
       channel = this.#open(server, peer);
     } else if (
-      this.#draining + this.#replacing < MAX_DRAINING &&
+      this.#draining.size + this.#replacing < MAX_DRAINING &&
       (old.used >= QUERIES_PER_SOCKET || this.#openings.take())
     ) {
       channel = this.#open(server, peer);
@@ -171,7 +174,7 @@ export class UdpSockets {
   retire(channel: Channel): void {
     if (!channel.retired) {
       channel.retired = true;
-      this.#draining++;
+      this.#draining.add(channel);
     }
     if (channel.pending.size === 0) this.#drop(channel);
   }
@@ -189,6 +192,15 @@ export class UdpSockets {
       for (const channel of pool.channels) if (channel !== undefined) this.retire(channel);
       return;
     }
+  }
+
+  /** Servers that never answer would hold a socket each until the deadline, however many they are. */
+  #makeRoom(): void {
+    if (this.#all.size - this.#alone < MAX_SHARED + MAX_DRAINING) return;
+    const [oldest] = this.#draining;
+    if (oldest === undefined) return;
+    const text = `${formatSocketAddress(oldest.server)}: too many servers are late, no socket is left to wait for it`;
+    this.#fail(oldest, new ShardnsError('ERR_SHARDNS_OVERLOAD', text));
   }
 
   #open(server: SocketAddress, peer: Peer | undefined): Channel {
@@ -274,7 +286,7 @@ export class UdpSockets {
       else this.#aloneOf.delete(key);
       this.#alone--;
     } else {
-      this.#draining--;
+      this.#draining.delete(channel);
     }
     channel.socket.close();
   }

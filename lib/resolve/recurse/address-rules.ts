@@ -3,7 +3,7 @@
 import { type AddressPrefix, addressOctets, embeddedIPv4, isInPrefix, parsePrefix } from '../../base/address.js';
 import { BoundedMap } from '../../base/bounded-map.js';
 import { ExtendedError, Flag, Type } from '../../wire/iana.js';
-import { decodeMessage, encodeMessage, type ResourceRecord } from '../../wire/message.js';
+import { decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS, type ResourceRecord } from '../../wire/message.js';
 import { isAtOrBelow, nameToText } from '../../wire/name.js';
 import { addressHints } from '../../wire/svcb.js';
 import { groupRrsets, recordsOf, type Rrset } from '../../wire/rrset.js';
@@ -92,11 +92,11 @@ function isIn(prefixes: readonly AddressPrefix[], octets: Uint8Array): boolean {
  * A whole message, as a forwarder gets it, without private addresses: the same octets where there are none, undefined
  * where what is left does not fit a message.
  * @throws {ResolutionError} where such an answer is refused
- * @throws {ShardnsError} ERR_SHARDNS_MESSAGE for octets that are no message
+ * @throws {ShardnsError} ERR_SHARDNS_MESSAGE for octets that are no message, or one of more records than are looked at
  */
 export function messageWithoutPrivate(octets: Uint8Array, rules: AddressRules): Uint8Array | undefined {
   if (!rules.hidesAny) return octets;
-  const message = decodeMessage(octets);
+  const message = decodeMessage(octets, MAX_RESPONSE_RECORDS);
   let changed = false;
   const visible = (records: readonly ResourceRecord[]): ResourceRecord[] => {
     const rrsets = groupRrsets(records);

@@ -1,8 +1,10 @@
 // Aliases of local data and hooks: they are followed, and end.
 import { expect, test } from 'vitest';
-import { readOptions } from '../../../lib/server/options.js';
+import { MISS } from '../../../lib/cache/engine.js';
+import type { Hooks } from '../../../lib/resolve/hooks.js';
+import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
 import { settle } from '../../support/fake-clock.js';
-import { answerA, makeResponse } from '../../support/messages.js';
+import { answerA, makeQuery, makeResponse, type QueryShape, soa } from '../../support/messages.js';
 import { slowPath } from '../../support/slow-path.js';
 
 const circle = (records: string[], zones: { name: string; kind: 'redirect' | 'nxdomain' }[] = []): (() => unknown) => {
@@ -84,4 +86,48 @@ test('an alias of something stale is told, and not kept as if it was fresh', asy
   await t.advance(25_000); // the failure is over
   await t.told('alias.example');
   expect(t.udp.asked).toHaveLength(3);
+});
+
+const ALIAS = { local: { records: ['www.example CNAME target.example.'] } };
+const SUBNET = { options: [{ code: 8, data: Buffer.from('00011800c63364', 'hex') }] };
+
+test.each<[string, ServerOptions, Hooks, QueryShape]>([
+  ['a hook drops what its target is told', ALIAS, { onResponse: () => 'drop' }, {}],
+  [
+    'a hook answers for its target, and wants that kept by nobody',
+    ALIAS,
+    {
+      onQuery: ({ name }) =>
+        name === 'target.example.'
+          ? { cache: false, answer: [{ name: 'target.example', type: 'A', ttl: 60, data: '192.0.2.1' }] }
+          : undefined,
+    },
+    {},
+  ],
+  ['its target is told something else in each subnet', { ...ALIAS, upstream: { clientSubnet: 'forward' } }, {}, SUBNET],
+  ['it was asked for without recursion', ALIAS, {}, { rd: false }],
+])('an alias is kept no more than its target: %s', async (_, options, hooks, shape) => {
+  const t = slowPath(query => answerA(query, 60), options, hooks);
+  expect((await t.told('www.example', shape)).data).toEqual(['target.example', '192.0.2.1']);
+  expect(t.engine.answer(makeQuery('www.example'))).toBe(MISS);
+});
+
+test('an alias lives no longer than what it leads to', async () => {
+  const t = slowPath(query => answerA(query, 60), ALIAS);
+  await t.told('target.example');
+  await t.advance(50_500);
+  await t.told('www.example');
+  expect(t.engine.answer(makeQuery('www.example'))).toBeGreaterThan(0);
+  await t.advance(9_600);
+  expect(t.engine.answer(makeQuery('www.example'))).toBeLessThan(0);
+});
+
+test('an alias of what cannot be read is SERVFAIL, and no mistake of ours', async () => {
+  const denial = (query: Uint8Array): Buffer => {
+    const cut = makeResponse(query, { rcode: 3, authorities: [soa('example')] });
+    return cut.subarray(0, cut.length - 3);
+  };
+  const t = slowPath(denial, ALIAS);
+  expect((await t.told('www.example', { rd: false })).rcode).toBe(2);
+  expect(t.resolver.mistakes).toBe(0);
 });

@@ -5,6 +5,8 @@ import type { Hooks, QueryDecision } from '../../../lib/resolve/hooks.js';
 import { isOurs } from '../../../lib/resolve/mistakes.js';
 import type { Recursor } from '../../../lib/resolve/recurse/recursor.js';
 import { ShardnsError } from '../../../lib/base/errors.js';
+import type { ServerOptions } from '../../../lib/server/options.js';
+import { questionEnd } from '../../../lib/wire/message.js';
 import { Query } from '../../../lib/wire/query.js';
 import { settle } from '../../support/fake-clock.js';
 import { answerA, makeQuery, makeResponse } from '../../support/messages.js';
@@ -221,3 +223,39 @@ test('what fails for want of our own room is asked again at once', async () => {
   t.exchanger.exchange = exchange;
   expect((await t.told('a.example')).data).toEqual(['192.0.2.1']);
 });
+
+test.each<[string, ServerOptions, number]>([
+  ['hints are taken out', { local: { zones: [{ name: 'example', kind: 'blockA' }] } }, 65],
+  ['private addresses are taken out', { resolver: { privateAddresses: ['10.0.0.0/8'] } }, 1],
+])(
+  'where %s, a response that cannot be read, or of too many records, is no mistake of ours',
+  async (_, options, type) => {
+    const records = (query: Uint8Array, count: number, data: number[]): Buffer => {
+      const record = Buffer.from([0xc0, 12, type >> 8, type & 255, 0, 1, 0, 0, 0, 60, 0, data.length, ...data]);
+      const head = Buffer.from(query.subarray(0, questionEnd(query)));
+      head[2] |= 0x80;
+      head.writeUInt16BE(count, 6);
+      head.writeUInt16BE(0, 10);
+      return Buffer.concat([head, ...Array<Buffer>(count).fill(record)]);
+    };
+    const good = type === 1 ? [192, 0, 2, 1] : [0, 1, 0];
+    for (const bad of [(query: Buffer) => records(query, 1, [1]), (query: Buffer) => records(query, 501, good)]) {
+      const t = slowPath(
+        (query, server) => (server.startsWith('192.0.2.1:') ? bad(query) : records(query, 1, good)),
+        options,
+        {},
+        { servers: ['192.0.2.1:53', '192.0.2.2:53'] },
+      );
+      const message = makeQuery('a.example');
+      message.writeUInt16BE(type, message.length - 4);
+      for (let i = 0; i < 8; i++) {
+        t.engine.invalidate('all');
+        const told = t.ask(message);
+        await t.advance(3000);
+        expect((await told).kind).toBe('message');
+      }
+      expect(t.resolver.mistakes).toBe(0);
+      expect(t.upstreams[0].stats.failures).toBeGreaterThan(0);
+    }
+  },
+);

@@ -158,6 +158,19 @@ test.each<[string, (query: Uint8Array) => Buffer]>([
   expect((await t.told('a.example', { dnssecOk: true })).rcode).toBe(2);
 });
 
+test.each([
+  ['NXDOMAIN', 3],
+  ['NODATA', 0],
+])('%s with a record twice in its authority section is kept with it once (RFC 2181 section 5)', async (_, rcode) => {
+  const twice = [soa('example', 300, 60), soa('example', 300, 60)];
+  const t = slowPath(query => makeResponse(query, { rcode, authorities: twice }));
+  for (let i = 0; i < 2; i++) {
+    const { reply } = await t.told('a.example');
+    expect([rcodeOf(reply), decode(reply).authorities!.length]).toEqual([rcode, 1]);
+  }
+  expect(t.udp.asked).toHaveLength(1);
+});
+
 test('NXDOMAIN is for the name: other types, with DO and without, and all names below (RFC 2308 5; RFC 8020)', async () => {
   const t = slowPath(query => nxdomain(query));
   await t.told('gone.example', { dnssecOk: true });
@@ -181,6 +194,20 @@ test('a denial of another name lives no longer than the one that it is made of',
   expect(t.udp.asked).toHaveLength(1);
   await t.advance(600);
   expect(t.engine.answer(makeQuery('b.gone.example'))).toBeLessThan(0);
+});
+
+test('a denial of more records than are looked at is one of its question only', async () => {
+  const many = Array.from({ length: 501 }, (_, i) => ({
+    type: 'TXT' as const,
+    name: 'example',
+    ttl: 60,
+    data: String(i),
+  }));
+  const t = slowPath(query => makeResponse(query, { rcode: 3, authorities: [soa('example', 300, 60), ...many] }));
+  for (const name of ['a.example', 'a.example', 'b.a.example', 'c.a.example']) {
+    expect((await t.told(name, { dnssecOk: true })).rcode).toBe(3);
+  }
+  expect(t.udp.asked).toHaveLength(3);
 });
 
 test('what denies more than its name is not believed of others', async () => {

@@ -1,6 +1,7 @@
 // An answer is stored for the tenant that it was decided for, and for no other.
 import { expect, test } from 'vitest';
 import type { QueryDecision, QueryInfo } from '../../../lib/resolve/hooks.js';
+import { ClientTenants } from '../../../lib/resolve/client-tenants.js';
 import type { Asker } from '../../../lib/resolve/resolver.js';
 import { Query } from '../../../lib/wire/query.js';
 import { settle } from '../../support/fake-clock.js';
@@ -42,6 +43,19 @@ test('a refresh is decided with the client that its entry was made for', async (
   expect(t.udp.asked.at(-1)!.server).toContain('198.51.100');
   expect([t.stored('site.example', 7), t.stored('site.example', 1)]).toEqual([FAMILY, OPEN]);
 });
+
+test.each([{}, { ad: true }, { dnssecOk: true }])(
+  'a refresh is decided with the client of its entry, whoever of its tenant asked last: %o',
+  async shape => {
+    const t = build(byPrefix);
+    await t.told('site.example', shape, from('10.0.7.5'));
+    await t.told('other.example', shape, from('10.0.7.6'));
+    await t.told('site.example', { ...shape, rd: false }, from('10.0.7.7', 7));
+    t.resolver.prefetch(new Query(makeQuery('site.example', shape)), 7);
+    await settle();
+    expect(t.asked.at(-1)!.client!.address).toBe('10.0.7.5');
+  },
+);
 
 test('a refresh that is decided for another tenant stores nothing, and so does one of an unknown client', async () => {
   let moved = false;
@@ -149,4 +163,34 @@ test('what is under way for a tenant that is invalidated is told to those who wa
   answer!();
   await again;
   expect(t.engine.answer(makeQuery('a.example'), { tenant: 7 })).toBeGreaterThan(0);
+});
+
+test.each([{ enabled: true }, { enabled: false }])(
+  'a hook that never decides ends its question at the deadline, and keeps nothing of its client: tenants %o',
+  async tenants => {
+    let decides = false;
+    const t = slowPath(
+      query => answerA(query, 60, OPEN),
+      { tenants, upstream: { deadlineMs: 2000 }, missRing: { flights: 16 } },
+      { onQuery: () => (decides ? undefined : new Promise<undefined>(() => {})) },
+    );
+    const client = from('10.0.0.1');
+    const told = Array.from({ length: 40 }, (_, i) => t.told(`a${i}.example`, {}, client));
+    await settle();
+    expect(t.resolver.inFlight).toBeGreaterThan(0);
+    await t.advance(2000);
+    expect((await Promise.all(told)).every(one => one.rcode === 2)).toBe(true);
+    expect(t.resolver.inFlight).toBe(0);
+    expect(t.resolver.mistakes).toBeGreaterThan(0);
+    decides = true;
+    expect((await t.told('b.example', {}, client)).data).toEqual([OPEN]);
+  },
+);
+
+test('a client is of the view that it is in now, whatever tag its query was taken in with', async () => {
+  const t = slowPath(query => answerA(query, 60, OPEN), { views: [] });
+  t.resolver.tenants = new ClientTenants(t.clock, 16, 60, { tagOf: () => 2 });
+  await t.told('a.example', {}, from('10.0.0.1', 1));
+  const stored = (tenant: number): boolean => t.engine.answer(makeQuery('a.example'), { tenant }) > 0;
+  expect([stored(1), stored(2)]).toEqual([false, true]);
 });

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
-import { DnsCache } from '../../../lib/index.js';
+import { createServer, DnsCache } from '../../../lib/index.js';
 import { Snapshots } from '../../../lib/server/snapshots.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
@@ -102,4 +102,18 @@ test('warm() and the option of that name ask ahead', async () => {
   expect(server.asked).toBe(asked);
   await server.close();
   expect((await server.server.warm(['c.example A'])).failed).toBe(1);
+});
+
+test('a logger that throws ends nothing', async () => {
+  const fail = (): never => {
+    throw new Error('the log is full');
+  };
+  const log = { debug: fail, info: fail, warn: fail, error: fail };
+  const server = await createServer(
+    { listen: ['127.0.0.1:0'], snapshot: { file: join(folder, 'told') }, warm: { file: join(folder, 'no names') } },
+    { log },
+  );
+  await server.snapshots.save();
+  expect(server.snapshots.stats.saves).toBe(1);
+  await server.close();
 });

@@ -130,3 +130,29 @@ test.each([
 ])('views that contradict are refused, with what is wrong: %#', (options, message) => {
   expect(() => readOptions(options)).toThrow(message);
 });
+
+test.each(['native', 'dgram'] as const)(
+  'what is under way for a view while views change is kept for none that takes its place: %s',
+  async udp => {
+    let release = (): void => {};
+    const released = new Promise<void>(resolve => (release = resolve));
+    const home = { name: 'home', clients: [HOME], local: { records: ['www.example CNAME slow.example'] } };
+    const guests = { name: 'guests', clients: [GUEST], local: { records: [] } };
+    server = await TestServer.start(
+      async query => {
+        const slow = query.toString('latin1').toLowerCase().includes('slow');
+        if (slow) await released;
+        return answerA(query, 300, slow ? '10.0.0.1' : '192.0.2.1');
+      },
+      { udp, views: [home, guests] },
+    );
+    const ask = (from: string) => askUdp(server!.address, makeQuery('www.example'), 2000, from);
+    const told = ask(HOME);
+    await expect.poll(() => server!.asked).toBe(1);
+    await server.server.update({ views: [guests, home] });
+    release();
+    await told;
+    expect(addressIn(await ask(GUEST))).toBe('192.0.2.1');
+    expect((decode((await ask(HOME))!).answers ?? []).map(one => one.type)).toEqual(['CNAME', 'A']);
+  },
+);

@@ -202,3 +202,40 @@ test('a response one octet at a time is put together', async () => {
   });
   await expect(tcp().exchange(makeQuery('slow.example'), at, { timeoutMs: 5000 })).resolves.toBeDefined();
 });
+
+test('connections to all servers together are bounded: the one that has been silent longest gives way', async () => {
+  let silent = false;
+  const server = createServer(socket => {
+    const reader = new MessageReader();
+    socket.on('error', () => {});
+    socket.on('data', chunk => {
+      for (const message of reader.push(chunk))
+        if (!silent || socket.localAddress === '127.0.0.1') answer(message, socket);
+    });
+  });
+  await new Promise<void>(resolve => server.listen(0, '0.0.0.0', resolve));
+  cleanups.push(() => server.close());
+  const { port } = server.address() as { port: number };
+  const transport = new TcpTransport(systemClock, systemRandom, {}, 8);
+  cleanups.push(() => transport.close());
+  const ask = (host: number) =>
+    transport.exchange(
+      makeQuery('a.example'),
+      { address: `127.0.0.${host}`, port, family: 4 },
+      { cancel: new Canceller() },
+    );
+  // Connections that nothing waits for, of which the first is used again.
+  for (const host of [1, 2, 3, 4, 5, 6, 7, 8, 1]) await ask(host);
+  expect(transport.connections).toBe(8);
+  silent = true;
+  const codes = Array.from({ length: 12 }, (_, i) =>
+    ask(20 + i).then(
+      () => 'answered',
+      (error: { code: string }) => error.code,
+    ),
+  );
+  await until(() => transport.connections === 8);
+  expect(await Promise.all(codes.slice(0, 4))).toEqual(Array(4).fill('ERR_SHARDNS_OVERLOAD'));
+  expect(transport.connections).toBe(8);
+  expect((await ask(1)).length).toBeGreaterThan(12);
+});

@@ -271,6 +271,28 @@ test('256 sockets for one query a server; those of one server take none from the
   t.transport.close();
 });
 
+test('servers that never answer hold 2560 sockets at most, however many they are: the latest are waited for', async () => {
+  const t = onFakeSockets();
+  const outcomes: Promise<string>[] = [];
+  for (let i = 0; i < 4000; i++) {
+    const server: SocketAddress = { address: `192.0.${i >> 8}.${i & 255}`, port: 53, family: 4 };
+    const result = t.transport.exchange(makeQuery(LONG), server, { cancel: new Canceller() });
+    outcomes.push(
+      result.then(
+        () => 'answered',
+        (error: { code: string }) => error.code,
+      ),
+    );
+  }
+  await settle();
+  expect(t.transport.sockets).toBe(2560);
+  expect(FakeSocket.all.filter(one => !one.closed)).toHaveLength(2560);
+  t.answerAll();
+  const told = await Promise.all(outcomes);
+  expect(told.slice(0, 1440).every(one => one === 'ERR_SHARDNS_OVERLOAD')).toBe(true);
+  expect(told.slice(1440).every(one => one === 'answered')).toBe(true);
+});
+
 test('names of few letters share sockets where nobody can be off the path', async () => {
   const t = onFakeSockets();
   for (let i = 0; i < 2000; i++) void t.ask('1.2.3', { entropy: 'any' }).code;
