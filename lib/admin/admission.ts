@@ -1,10 +1,12 @@
 // Whose HTTP requests are answered. A web page that anybody visits can send requests to addresses of the visitor's own
-// network, and by DNS rebinding read the answers: so a request must name this server by a numeric address, as localhost or
-// by a configured name (a page cannot have these as its own name), and must not come from another site's page (RFC 6454,
+// network, and by DNS rebinding read the answers: so a request must name this server by a numeric address, as localhost, by
+// a name without a dot, such as containers and pods call each other by (top-level domains have no addresses, SAC053), or by
+// a configured name. A page of the internet cannot have these as its own name. And it must not come from another site's page (RFC 6454,
 // Fetch Metadata). Where there is a token it must carry that too (RFC 6750 section 2.1).
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
+import { show } from '../base/errors.js';
 
 export interface AdmissionOptions {
   /** Host names, lower case, that requests may name it by. */
@@ -19,7 +21,10 @@ export function judge(headers: IncomingHttpHeaders, options: AdmissionOptions): 
   const { host, origin } = headers;
   // HTTP/1.0 has no Host; no browser speaks it.
   if (host !== undefined && !isOurs(host, options)) {
-    return { status: 403, reason: `host ${JSON.stringify(host)} is not one of metrics.hosts, numeric or localhost` };
+    return {
+      status: 403,
+      reason: `host ${show(host)} is not one of metrics.hosts, numeric, without a dot or localhost`,
+    };
   }
   if (origin !== undefined && origin.replace(/^https?:\/\//, '').toLowerCase() !== host?.toLowerCase()) {
     return { status: 403, reason: 'a page of another site asks' };
@@ -39,7 +44,7 @@ function isOurs(authority: string, { hosts }: AdmissionOptions): boolean {
   if (match === null) return false;
   const name = (match[1] ?? match[2]).toLowerCase().replace(/\.$/, '');
   if (match[1] !== undefined) return isIP(name) === 6;
-  return isIP(name) === 4 || name === 'localhost' || hosts.includes(name);
+  return isIP(name) === 4 || /^[a-z0-9_-]+$/.test(name) || hosts.includes(name);
 }
 
 /** In constant time, whatever their lengths. */

@@ -1,13 +1,17 @@
 // createServer(): the server with everything around it that its options ask for.
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { systemClock } from '../base/clock.js';
 import { openRegularFile } from '../base/regular-file.js';
-import { harmless, type Logger, silentLogger } from '../base/log.js';
+import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { topNames } from '../resolve/warm.js';
 import type { ServerOptions } from '../server/options.js';
 import { Server, type ServerDependencies } from '../server/server.js';
 import { AdminServer } from './http.js';
+
+/** Lines of the log about requests for metrics that are refused. */
+const REFUSALS_PER_SECOND = 1;
 
 /**
  * Makes a DNS server and begins to listen, on `metrics` too where that is given.
@@ -19,7 +23,9 @@ export async function createServer(
 ): Promise<Server> {
   const { onQuery, onResponse, ...rest } = options;
   const server = await new Server(rest, { onQuery, onResponse }, dependencies).listen();
-  const admin = new AdminServer(server);
+  const { clock = systemClock } = dependencies;
+  const log = harmless(dependencies.log ?? silentLogger);
+  const admin = new AdminServer(server, rateLimited(log, clock, REFUSALS_PER_SECOND));
   server.observe(admin);
   try {
     await admin.listen(server.settings.metrics);
@@ -28,7 +34,7 @@ export async function createServer(
     throw error;
   }
   const { warm } = server.settings;
-  if (warm !== undefined) void warmFromFile(server, warm, harmless(dependencies.log ?? silentLogger));
+  if (warm !== undefined) void warmFromFile(server, warm, log);
   return server;
 }
 

@@ -3,7 +3,8 @@
 // Bound: 64 connections, four traces at a time.
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
 import { formatSocketAddress, parseSocketAddress } from '../base/address.js';
-import { ShardnsError } from '../base/errors.js';
+import { ShardnsError, show } from '../base/errors.js';
+import { type Logger, silentLogger } from '../base/log.js';
 import type { ServerSettings } from '../server/options.js';
 import type { Server, ServerObserver } from '../server/server.js';
 import { judge } from './admission.js';
@@ -21,7 +22,11 @@ export class AdminServer implements ServerObserver {
   #closed = false;
   readonly #metrics: Metrics;
 
-  constructor(private readonly server: Server) {
+  constructor(
+    private readonly server: Server,
+    /** Says who was refused; rate-limited. */
+    private readonly log: Logger = silentLogger,
+  ) {
     this.#metrics = new Metrics(server);
   }
 
@@ -95,8 +100,11 @@ export class AdminServer implements ServerObserver {
     const { hosts = [], token } = this.#settings ?? {};
     // Whether it lives is told without a token, as those that watch over processes have none.
     const verdict = judge(request.headers, { hosts, token: path === '/healthz' ? undefined : token });
-    if (verdict !== undefined) response.writeHead(verdict.status, plain).end(`${verdict.reason}\n`);
-    else if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end();
+    if (verdict !== undefined) {
+      // Prometheus shows the status only: who looks for the reason looks here.
+      this.log.warn({ path: show(path), reason: verdict.reason }, 'a request for metrics or a trace was refused');
+      response.writeHead(verdict.status, plain).end(`${verdict.reason}\n`);
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end();
     else if (path === '/metrics') void this.#sendMetrics(response);
     else if (path === '/trace') void this.#sendTrace(new URL(request.url ?? '/', 'http://localhost'), response);
     else if (path === '/healthz') {

@@ -1,6 +1,9 @@
 // How much of something bounded each client holds, so that none takes all of it: IPv4 clients are told apart by address,
 // IPv6 clients by /56 (what one household or one rented server is given, RFC 6177 section 2).
 //
+// A client may hold its share, and beyond it as much as is still free (the dynamic threshold of Choudhury and Hahne, 1998):
+// a single one, such as a front proxy by which everybody comes, at most half; of many, each its share.
+//
 // Bound: one entry for each client that holds something, so never more entries than there are things to hold.
 import { isIP } from 'node:net';
 import { addressOctets, isMapped } from './address.js';
@@ -20,14 +23,17 @@ export function shareOf(all: number, share: number): number {
 export class ClientShares {
   readonly #held = new Map<string, number>();
 
-  /** @param most what one client may hold at a time */
-  constructor(public most: number) {}
+  /** @param share what one client may hold in any case */
+  constructor(public share: number) {}
 
-  /** One more for the client. @returns false, and nothing changes, when it holds its share already */
-  take(address: string): boolean {
+  /**
+   * One more for the client, of what is `free`.
+   * @returns false, and nothing changes, when it holds its share already, and as much as it would leave
+   */
+  take(address: string, free = 0): boolean {
     const client = clientOf(address);
     const held = this.#held.get(client) ?? 0;
-    if (held >= this.most) return false;
+    if (held >= Math.max(this.share, free)) return false;
     this.#held.set(client, held + 1);
     return true;
   }

@@ -37,7 +37,8 @@ class Usage extends Error {}
 
 async function run(args: string[]): Promise<number> {
   const [command, ...rest] = args;
-  if (command === undefined || command === '--help' || command === '-h' || command === 'help') {
+  const asksForHelp = rest.some(one => one === '--help' || one === '-h');
+  if (asksForHelp || command === undefined || command === '--help' || command === '-h' || command === 'help') {
     process.stdout.write(USAGE);
     return command === undefined ? 1 : 0;
   }

@@ -88,6 +88,7 @@ export function readConfigFile(path: string): ServerOptions {
 /**
  * SHARDNS_LISTEN, SHARDNS_UPSTREAM (comma-separated), SHARDNS_THREADS, ...: the same names as the flags. One that is empty
  * is not set: that is how container tools hand on variables that nobody has set.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION for a switch that is neither on nor off
  */
 export function flagsFromEnvironment(environment: NodeJS.ProcessEnv): Flags {
   const read = (name: string): string | undefined => {
@@ -109,14 +110,19 @@ export function flagsFromEnvironment(environment: NodeJS.ProcessEnv): Flags {
     metrics: read('SHARDNS_METRICS'),
     snapshot: read('SHARDNS_SNAPSHOT'),
     warm: read('SHARDNS_WARM'),
-    recursive: flagOf(read('SHARDNS_RECURSIVE')),
+    recursive: flagOf('SHARDNS_RECURSIVE', read('SHARDNS_RECURSIVE')),
     'log-level': read('SHARDNS_LOG_LEVEL'),
   };
 }
 
-/** `1`, `true` and `yes` are true; anything else that is set is false. */
-function flagOf(text: string | undefined): boolean | undefined {
-  return text === undefined ? undefined : /^(1|true|yes)$/i.test(text);
+function flagOf(name: string, text: string | undefined): boolean | undefined {
+  if (text === undefined) return undefined;
+  if (/^(1|true|yes|on)$/i.test(text)) return true;
+  if (/^(0|false|no|off)$/i.test(text)) return false;
+  throw new ShardnsError(
+    'ERR_SHARDNS_OPTION',
+    `${name}: expected 1, true, yes, on, 0, false, no or off, got ${show(text)}`,
+  );
 }
 
 /** Lays flags over options. Validation comes later, over the whole. */

@@ -58,7 +58,7 @@ export class Flights {
   /** Takes room for one; `release` gives it back. @returns what is used up, if anything is */
   take(client: string | undefined, { most, share }: FlightLimits): 'all' | 'share' | undefined {
     if (this.#underWay >= most) return 'all';
-    this.#shares.most = share;
+    this.#shares.share = share;
     if (client !== undefined && !this.#shares.take(client)) return 'share';
     this.#underWay++;
     return undefined;

@@ -290,7 +290,7 @@ export const serverSchema = z
       .strictObject({
         flights: count(16, 65_536).default(4096),
         waiters: count(16, 1_048_576).default(16_384),
-        /** Share of both that one client (an address, for IPv6 a /56) may hold; 1 where all come by one address. */
+        /** Share of both that one client (an address, for IPv6 a /56) may hold in any case; more while as much is free. */
         clientShare: z
           .number()
           .gt(0, 'expected a share above 0, at most 1')

@@ -1,5 +1,6 @@
 // Settings to what the native cache and the resolver read.
 import { type AddressPrefix, parsePrefix } from '../base/address.js';
+import { shareOf } from '../base/client-shares.js';
 import { parseMemory } from '../base/memory.js';
 import { PrefixTable } from '../base/prefix-table.js';
 import type { Random } from '../base/random.js';
@@ -70,12 +71,10 @@ export function viewsOf({ views }: ServerSettings): Views | undefined {
 
 /** So few that no share of them is worth the name. */
 const LEAST_CLIENT_FLIGHTS = 64;
-const CLIENT_SHARE = 1 / 8;
 
-/** What one client may begin of all questions under way, as in the miss ring. */
+/** What one client may begin of all questions under way; by default half of what one server is asked at a time (`upstream.maxInFlight`), so that others are heard. */
 function clientFlightsOf({ upstream, missRing }: ServerSettings): number {
-  const { clientShare = CLIENT_SHARE } = missRing as { clientShare?: number };
-  return Math.min(upstream.maxTotal, Math.max(LEAST_CLIENT_FLIGHTS, Math.floor(upstream.maxTotal * clientShare)));
+  return Math.min(upstream.maxTotal, Math.max(LEAST_CLIENT_FLIGHTS, shareOf(upstream.maxTotal, missRing.clientShare)));
 }
 
 function localZonesOf({ localZones }: ServerSettings): LocalZones {

@@ -2,7 +2,7 @@
 // socket, at one address of the machine: a socket of all addresses would reply from another one than was asked (RFC 2181
 // section 4.1), because Node does not tell where a packet was sent to; see wildcard-listener.ts.
 //
-// Bounds: `maxUnderWay` queries waiting for the resolver, `clientUnderWay` of one client (address or /56); beyond them a
+// Bounds: `maxUnderWay` queries waiting for the resolver, `clientUnderWay` of one client (address or /56), more while as many are free; beyond them a
 // query gets a stale answer or SERVFAIL at once.
 import { createSocket, type Socket } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
@@ -95,7 +95,8 @@ export class UdpListener {
       return;
     }
     const asker: ListenerAsker = { protocol: 'udp', client };
-    if (this.#underWay >= this.options.maxUnderWay || !this.#shares.take(client.address)) {
+    const free = this.options.maxUnderWay - this.#underWay;
+    if (free <= 0 || !this.#shares.take(client.address, free)) {
       this.stats.full++;
       this.#send(this.answerer.answerAtOnce(message, asker), client);
       return;

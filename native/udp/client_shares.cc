@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "udp/miss_ring.h"
@@ -27,8 +28,8 @@ ClientKey ClientOf(const Peer& peer, const HashSecret& secret) {
   return key;
 }
 
-ClientShares::ClientShares(uint32_t clients, Holding most)
-    : most_(most),
+ClientShares::ClientShares(uint32_t clients, Holding share)
+    : share_(share),
       records_count_(clients),
       records_(new Record[clients]),
       buckets_(std::bit_ceil(size_t{clients} | 1), kNone) {}
@@ -39,11 +40,12 @@ uint32_t ClientShares::Find(const ClientKey& client) const {
   return place;
 }
 
-bool ClientShares::Allows(const ClientKey& client, bool with_flight) const {
+bool ClientShares::Allows(const ClientKey& client, bool with_flight, const Holding& free) const {
   const uint32_t place = client.prefix == 0 ? kNone : Find(client);
   if (place == kNone) return true;
   const Holding& held = records_[place].holding;
-  return held.waiters < most_.waiters && (!with_flight || held.flights < most_.flights);
+  return held.waiters < std::max(share_.waiters, free.waiters) &&
+         (!with_flight || held.flights < std::max(share_.flights, free.flights));
 }
 
 uint32_t ClientShares::Take(const ClientKey& client, bool with_flight) {

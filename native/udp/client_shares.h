@@ -1,6 +1,10 @@
 // What each client holds of the miss ring, so that none takes it all: IPv4 clients are told apart by address, IPv6
 // clients by /56 (what one household or one rented server is given, RFC 6177 section 2).
 //
+// A client may hold its share, and beyond it as much as is still free (the dynamic threshold of Choudhury and Hahne,
+// 1998): a single one, such as a front proxy by which everybody comes, at most half of the ring; of many, each its
+// share.
+//
 // Bound: a record for each client that holds something, of which there are never more than `clients`; all memory is
 // taken at construction. Not thread-safe: it lives under the ring's lock.
 #pragma once
@@ -29,11 +33,11 @@ class ClientShares {
  public:
   static constexpr uint32_t kNobody = UINT32_MAX;
 
-  // `most`: what one client may hold.
-  ClientShares(uint32_t clients, Holding most);
+  // `share`: what one client may hold in any case.
+  ClientShares(uint32_t clients, Holding share);
 
-  // Whether one more waiter, and a flight where it begins one, is within the client's share.
-  bool Allows(const ClientKey& client, bool with_flight) const;
+  // Whether the client may have one more waiter, and a flight where it begins one, of what is `free`.
+  bool Allows(const ClientKey& client, bool with_flight, const Holding& free) const;
   // Takes them. Returns the client's place, which the waiter keeps; kNobody for nobody.
   uint32_t Take(const ClientKey& client, bool with_flight);
   // One flight more for a place that has a waiter.
@@ -55,7 +59,7 @@ class ClientShares {
 
   uint32_t Find(const ClientKey& client) const;
 
-  const Holding most_;
+  const Holding share_;
   const uint32_t records_count_;
   std::unique_ptr<Record[]> records_;
   std::vector<uint32_t> buckets_;

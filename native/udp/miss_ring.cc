@@ -103,7 +103,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
       counters_.full.Add();
       return Joined::kFull;
     }
-    if (!state->shares.Allows(client, false)) {
+    if (!state->shares.Allows(client, false, Free())) {
       counters_.over_share.Add();
       return Joined::kOverShare;
     }
@@ -118,7 +118,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
     counters_.full.Add();
     return Joined::kFull;
   }
-  if (!state->shares.Allows(client, true) ||
+  if (!state->shares.Allows(client, true, Free()) ||
       (tenant == kUnknownTenant && state->unknown_flights >= std::max<size_t>(1, flights_.size() / 2))) {
     counters_.over_share.Add();
     return Joined::kOverShare;

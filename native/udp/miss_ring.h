@@ -2,9 +2,9 @@
 // join its flight here, so that a stampede reaches JavaScript once.
 //
 // Bounds: `flights` keys under way, `waiters` queries waiting for them, of which one flight has at most a quarter, one
-// client (ClientShares) at most its share of both, and clients of no known tenant together half of the flights, since
-// their addresses may be made up. All memory is taken at construction. A full ring says so; it never blocks and never
-// grows.
+// client its share of both and more only while as much is free (ClientShares), and clients of no known tenant together
+// half of the flights, since their addresses may be made up. All memory is taken at construction. A full ring says so;
+// it never blocks and never grows.
 #pragma once
 #include <memory>
 #include <vector>
@@ -63,7 +63,7 @@ class MissRing {
   // kQueued: a new flight, JavaScript has to be woken. kOverShare: there may be room, but not for this client.
   enum class Joined : uint8_t { kQueued, kJoined, kFull, kOverShare };
 
-  // `share`: what one client may hold.
+  // `share`: what one client may hold in any case; more while as much is free (ClientShares).
   MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret,
            Holding share = {.flights = UINT32_MAX, .waiters = UINT32_MAX});
 
@@ -128,6 +128,10 @@ class MissRing {
     const ClientKey& client;
     bool begins_flight;
   };
+  // Under the lock, as what is under way changes there only.
+  Holding Free() const {
+    return {.flights = static_cast<uint32_t>(flights_.size()) - in_flight(), .waiters = waiter_count_ - waiting()};
+  }
   uint32_t KeepPacket(State& state, const Keep& keep);
   void Unchain(State& state, uint32_t place);
   void Enqueue(State& state, uint32_t place);

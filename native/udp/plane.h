@@ -16,7 +16,7 @@ struct PlaneOptions {
   bool pin = false;      // one cpu a thread
   uint32_t flights = 4096;
   uint32_t waiters = 16384;
-  Holding client_share = {.flights = 512, .waiters = 2048};  // what one client may hold of them
+  Holding client_share = {.flights = 512, .waiters = 2048};  // what one client may hold of them in any case
   uint32_t tenant_clients = 0;  // clients whose tenants are remembered; 0 = there are no tenants
   SocketOptions sockets;
 };

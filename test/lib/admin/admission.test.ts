@@ -2,7 +2,9 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { createServer } from '../../../lib/admin/create-server.js';
 import { judge } from '../../../lib/admin/admission.js';
+import { silentLogger } from '../../../lib/base/log.js';
 import { checkConfig } from '../../../lib/cli/config.js';
 import { applyFlags } from '../../../lib/cli/config.js';
 import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
@@ -21,6 +23,9 @@ test.each([
   'LocalHost',
   'dns.example:9153',
   'DNS.example.',
+  // As containers call each other; no page of the internet has a name without a dot.
+  'shardns:9153',
+  'my_dns-1.',
 ])('a request to %s is answered', host => expect(status({ host })).toBe(200));
 
 test.each([
@@ -30,6 +35,8 @@ test.each([
   'a@127.0.0.1',
   '',
   '::1',
+  'shardns/',
+  'a\u0000',
 ])('a request to %j is not: a page may have that name', host => expect(status({ host })).toBe(403));
 
 test('a page of another site is not answered, whatever address it uses; one of its own is', () => {
@@ -93,6 +100,29 @@ test('hosts and token hold for metrics and traces, change while it serves, and l
   await server!.server.update({ metrics: `127.0.0.1:${port}` });
   expect(await get('/metrics', { host: 'dns.example' })).toBe(403);
   expect(await get('/metrics', {})).toBe(200);
+});
+
+test('who is refused for a name is told which option takes it, and the log says so too', async () => {
+  const port = await freePort();
+  const warnings: object[] = [];
+  const log = { ...silentLogger, warn: (fields: object, message: string) => warnings.push({ ...fields, message }) };
+  await using logging = await createServer({ listen: ['127.0.0.1:0'], metrics: `127.0.0.1:${port}` }, { log });
+  expect(logging.listening).toBe(true);
+  const body = await new Promise<string>((resolve, reject) =>
+    request({ host: '127.0.0.1', port, path: '/metrics', headers: { host: 'dns.example' }, agent: false }, response => {
+      let text = '';
+      response.setEncoding('utf8').on('data', part => (text += part));
+      response.on('end', () => resolve(text));
+    })
+      .on('error', reject)
+      .end(),
+  );
+  expect(body).toBe('host "dns.example" is not one of metrics.hosts, numeric, without a dot or localhost\n');
+  expect(warnings).toContainEqual({
+    path: '"/metrics"',
+    reason: body.trim(),
+    message: 'a request for metrics or a trace was refused',
+  });
 });
 
 test('requests that are none, and clients that go, end nothing', async () => {

@@ -140,6 +140,47 @@ test('each mistake on the command line is one clear line and exit 1', async () =
   }
 });
 
+test('a switch in the environment is 1, true, yes, on or their contraries; of anything else it is said', async () => {
+  for (const [text, value] of [
+    ['1', true],
+    ['Yes', true],
+    ['on', true],
+    ['0', false],
+    ['false', false],
+    ['No', false],
+    ['off', false],
+  ] as const) {
+    expect(flagsFromEnvironment({ SHARDNS_RECURSIVE: text }).recursive).toBe(value);
+  }
+  expect(() => flagsFromEnvironment({ SHARDNS_RECURSIVE: 'ja' })).toThrow(/SHARDNS_RECURSIVE: expected .*got "ja"/);
+});
+
+test('ctl reaches a server by a host name too', async () => {
+  for (const [server, message] of [
+    ['localhost:1', /localhost:1: .*ECONNREFUSED/],
+    ['nowhere', /--server: expected HOST:PORT.*got "nowhere"/],
+    ['a b:1', /--server: expected HOST:PORT.*got "a b:1"/],
+    ['localhost:70000', /--server: expected HOST:PORT.*got "localhost:70000"/],
+  ] as const) {
+    const { code, err } = await command('ctl', 'trace', 'a.example', '--server', server);
+    expect(code).toBe(1);
+    expect(err).toMatch(message);
+  }
+});
+
+test('--help is understood behind every command', async () => {
+  for (const args of [
+    ['serve', '--help'],
+    ['serve', '-h'],
+    ['ctl', '--help'],
+    ['ctl', 'trace', '--help'],
+    ['check-config', '--help'],
+    ['build', '--help'],
+  ]) {
+    expect(await command(...args)).toMatchObject({ code: 0, out: expect.stringContaining('shardns serve') as string });
+  }
+});
+
 test('--version and --help answer', async () => {
   expect((await command('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
   expect((await command('--help')).out).toContain('shardns serve');

@@ -124,14 +124,14 @@ test('a machine without an address of the family is told so', async () => {
   await expect(listener.listen()).rejects.toThrow('cannot listen on [::]:0 (UDP): the machine has no IPv6 address');
 });
 
-test('one client waits for its share of the answers; beyond it a query is answered at once, and others wait as before', async () => {
+test('one client waits for half of the answers; beyond it a query is answered at once, and others wait as before', async () => {
   const replies: (() => void)[] = [];
   let atOnce = 0;
   const answerer = {
     answer: (_message: Uint8Array, _asker: ListenerAsker, reply: Reply) => replies.push(() => reply(undefined)),
     answerAtOnce: () => void atOnce++,
   } as unknown as Answerer;
-  const options = { ...OPTIONS, clientUnderWay: 2 };
+  const options = { ...OPTIONS, maxUnderWay: 4, clientUnderWay: 1 };
   const listener = new UdpListener({ address: '127.0.0.1', port: 0, family: 4 }, answerer, options);
   closers.push(() => listener.close());
   const ask = (address: string): void => listener.receive(makeQuery('a.example'), { address, port: 5353 });

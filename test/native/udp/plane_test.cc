@@ -190,30 +190,44 @@ uint32_t FinishAll(udp::MissRing& ring) {
   return finished;
 }
 
-TEST(MissRing, NoClientHoldsMoreThanItsShareAndWhatEndsIsGivenBack) {
+TEST(MissRing, AClientAloneHoldsHalfAndWhatEndsIsGivenBack) {
   using Joined = udp::MissRing::Joined;
-  udp::MissRing ring(64, 256, ExpandSeed(1), {.flights = 8, .waiters = 16});
-  const char* flood = "192.0.2.1";
+  udp::MissRing ring(64, 128, ExpandSeed(1), {.flights = 8, .waiters = 16});
+  const char* proxy = "192.0.2.1";
   for (int round = 0; round < 3; ++round) {
-    for (int i = 0; i < 8; ++i) EXPECT_EQ(JoinFrom(ring, flood, "f" + std::to_string(i)), Joined::kQueued);
-    EXPECT_EQ(JoinFrom(ring, flood, "f8"), Joined::kOverShare);
-    for (int i = 0; i < 8; ++i) EXPECT_EQ(JoinFrom(ring, flood, "f" + std::to_string(i)), Joined::kJoined);
-    EXPECT_EQ(JoinFrom(ring, flood, "f0"), Joined::kOverShare);
+    for (int i = 0; i < 32; ++i) EXPECT_EQ(JoinFrom(ring, proxy, "f" + std::to_string(i)), Joined::kQueued);
+    EXPECT_EQ(JoinFrom(ring, proxy, "f32"), Joined::kOverShare);
+    for (int i = 0; i < 32; ++i) EXPECT_EQ(JoinFrom(ring, proxy, "f" + std::to_string(i)), Joined::kJoined);
+    EXPECT_EQ(JoinFrom(ring, proxy, "f0"), Joined::kOverShare);
     EXPECT_EQ(ring.counters().over_share.Get(), 2u * (round + 1));
     EXPECT_EQ(JoinFrom(ring, "192.0.2.2", "f0"), Joined::kJoined);
     EXPECT_EQ(JoinFrom(ring, "192.0.2.2", "other"), Joined::kQueued);
-    EXPECT_EQ(FinishAll(ring), 9u);
+    EXPECT_EQ(FinishAll(ring), 33u);
     EXPECT_EQ(ring.waiting(), 0u);
+  }
+}
+
+TEST(MissRing, AClientHasItsShareHoweverLittleIsFree) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(64, 256, ExpandSeed(1), {.flights = 8, .waiters = 32});
+  // Each takes as many as it leaves, while that is more than a share: 32, 16, 8; then the shares: 8.
+  for (int client = 0, most = 32; client < 4; ++client, most = std::max(8, most / 2)) {
+    const std::string address = "192.0.2." + std::to_string(client);
+    for (int i = 0; i < most; ++i) {
+      EXPECT_EQ(JoinFrom(ring, address.c_str(), address + "-" + std::to_string(i)), Joined::kQueued);
+    }
+    EXPECT_EQ(JoinFrom(ring, address.c_str(), "more"), client < 3 ? Joined::kOverShare : Joined::kFull);
   }
 }
 
 TEST(MissRing, AllAddressesOfOneSlash56AreOneClient) {
   using Joined = udp::MissRing::Joined;
-  udp::MissRing ring(64, 256, ExpandSeed(1), {.flights = 2, .waiters = 256});
+  udp::MissRing ring(4, 256, ExpandSeed(1), {.flights = 2, .waiters = 256});
   EXPECT_EQ(JoinFrom(ring, "2001:db8:0:1::1", "a"), Joined::kQueued);
   EXPECT_EQ(JoinFrom(ring, "2001:db8:0:ff::2", "b"), Joined::kQueued);
   EXPECT_EQ(JoinFrom(ring, "2001:db8:0:2::3", "c"), Joined::kOverShare);
   EXPECT_EQ(JoinFrom(ring, "2001:db8:0:100::1", "c"), Joined::kQueued);
+  FinishAll(ring);
   // An IPv4 address, written as IPv6 or not.
   EXPECT_EQ(JoinFrom(ring, "192.0.2.1", "d"), Joined::kQueued);
   EXPECT_EQ(JoinFrom(ring, "::ffff:192.0.2.1", "e"), Joined::kQueued);
