@@ -1,5 +1,5 @@
 // What the package exports, and nothing else.
-export { createServer } from './admin/create-server.js';
+export { createServer } from './admin/lazy-server.js';
 export {
   ByteCache,
   type ByteCacheFileOptions,
@@ -27,7 +27,17 @@ export { ShardnsError, type ShardnsErrorCode } from './base/errors.js';
 export type { Logger } from './base/log.js';
 export { CachedLookup, dnsInterceptorOptions, install, lookup, uninstall } from './node/cached-lookup.js';
 export { DnsClient } from './node/client.js';
-export type { LookupAddress, LookupCallback, LookupCallOptions, LookupFunction } from './node/lookup.js';
+export type {
+  LookupAddress,
+  LookupAllCallback,
+  LookupAllOptions,
+  LookupCallback,
+  LookupCallOptions,
+  LookupFunction,
+  LookupOneCallback,
+  LookupOneOptions,
+  PromisedLookup,
+} from './node/lookup-call.js';
 export type { LookupOptions } from './node/options.js';
 export type { InterceptorOptions } from './node/undici.js';
 export type { CaaRecord, TlsaRecord } from './node/records.js';

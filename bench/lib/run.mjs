@@ -7,7 +7,7 @@ import Benchmark from 'benchmark';
 import dnsPacket from 'dns-packet';
 import { LRUCache } from 'lru-cache';
 import { Engine } from '../../dist/cache/engine.js';
-import { Control } from '../../dist/native/binding.js';
+import { Control, pinnedMemory } from '../../dist/native/binding.js';
 import { keep, median } from '../results.mjs';
 
 const NAMES = 100_000;
@@ -61,9 +61,9 @@ for (let i = 0; i < order.length; i++) {
 
 if (process.argv[2] === 'garbage') {
   const { engine, queries } = fill();
-  const query = new Uint8Array(65_535);
-  const reply = new Uint8Array(65_599);
-  const control = new Uint32Array(Control.words);
+  const query = new Uint8Array(pinnedMemory(65_535));
+  const reply = new Uint8Array(pinnedMemory(65_599));
+  const control = new Uint32Array(pinnedMemory(4 * Control.words));
   engine.native.register(query, reply, control);
   const packed = new Uint8Array(1 << 22);
   let at = 0;
@@ -107,10 +107,10 @@ function write(packet, offset) {
 }
 const packet = Buffer.from(queries[0]);
 
-const queryBuffer = new Uint8Array(65_535);
-const replyBuffer = new Uint8Array(65_599);
+const queryBuffer = new Uint8Array(pinnedMemory(65_535));
+const replyBuffer = new Uint8Array(pinnedMemory(65_599));
 queryBuffer.set(packet);
-const control = new Uint32Array(Control.words);
+const control = new Uint32Array(pinnedMemory(4 * Control.words));
 engine.native.register(queryBuffer, replyBuffer, control);
 const { answer, answerFrom, answerBatch } = engine.native;
 

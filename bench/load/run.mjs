@@ -2,15 +2,18 @@
 // The server has core 0, the generator (dnsperf) and the authority (nsd) core 1.
 //
 //   node bench/load/run.mjs [rounds] [seconds]
+//   node bench/load/run.mjs [rounds] [seconds] --beside CHECKOUT    this build and another one only, and their ratio
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { keep, median } from '../results.mjs';
 
-const rounds = Number(process.argv[2] ?? 5);
-const seconds = Number(process.argv[3] ?? 4);
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { beside: { type: 'string' } } });
+const rounds = Number(positionals[0] ?? 5);
+const seconds = Number(positionals[1] ?? 4);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'shardns-load-'));
 const NAMES = 10_000;
@@ -28,17 +31,6 @@ if (spawnSync('sh', ['-c', 'command -v dnsperf nsd unbound taskset']).status !==
   console.error('dnsperf, nsd, unbound and taskset are needed: apt-get install dnsperf nsd unbound dnsdist util-linux');
   process.exit(1);
 }
-execFileSync('cmake', [
-  '-S',
-  root,
-  '-B',
-  join(root, 'build/bench'),
-  '-DSHARDNS_BENCH=ON',
-  '-DCMAKE_BUILD_TYPE=Release',
-  '--log-level=WARNING',
-]);
-execFileSync('cmake', ['--build', join(root, 'build/bench'), '--target', 'reflector'], { stdio: 'ignore' });
-
 const zone = file(
   'zone',
   `$ORIGIN ${ZONE}.\n$TTL 3600\n@ SOA ns admin 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n* A 192.0.2.1\n`,
@@ -58,30 +50,45 @@ const dnsdistConfig = port =>
     `setLocal('127.0.0.1:${port}', {reusePort=true})\nsetACL('127.0.0.0/8')\nnewServer({address='127.0.0.1:${AUTHORITY}', sockets=8, useClientSubnet=false, checkInterval=60})\npc = newPacketCache(1000000, {maxTTL=86400, numberOfShards=64, keepStaleData=false})\ngetPool(''):setCache(pc)\nsetMaxUDPOutstanding(65535)\nsetVerboseHealthChecks(false)\n`,
   );
 
-const subjects = {
-  reflector: port => [join(root, 'build/bench/reflector'), [String(port)]],
-  shardns: port => [
-    process.execPath,
-    [
-      join(root, 'dist/cli/main.js'),
-      'serve',
-      '--listen',
-      `127.0.0.1:${port}`,
-      '--upstream',
-      `127.0.0.1:${AUTHORITY}`,
-      '--threads',
-      '1',
-      '--memory',
-      '256MiB',
-      '--log-level',
-      'error',
-    ],
+const shardns = checkout => port => [
+  process.execPath,
+  [
+    join(checkout, 'dist/cli/main.js'),
+    'serve',
+    '--listen',
+    `127.0.0.1:${port}`,
+    '--upstream',
+    `127.0.0.1:${AUTHORITY}`,
+    '--threads',
+    '1',
+    '--memory',
+    '256MiB',
+    '--log-level',
+    'error',
   ],
+];
+const rivals = {
+  reflector: port => [join(root, 'build/bench/reflector'), [String(port)]],
+  shardns: shardns(root),
   dnsdist: port => ['dnsdist', ['-C', dnsdistConfig(port), '--supervised', '--disable-syslog']],
   unbound: port => ['unbound', ['-d', '-c', unboundConfig(port)]],
   node: port => [process.execPath, [join(root, 'bench/load/node-rival.mjs'), String(port)]],
 };
-if (spawnSync('sh', ['-c', 'command -v dnsdist']).status !== 0) {
+const pair = values.beside !== undefined;
+if (!pair) {
+  execFileSync('cmake', [
+    '-S',
+    root,
+    '-B',
+    join(root, 'build/bench'),
+    '-DSHARDNS_BENCH=ON',
+    '-DCMAKE_BUILD_TYPE=Release',
+    '--log-level=WARNING',
+  ]);
+  execFileSync('cmake', ['--build', join(root, 'build/bench'), '--target', 'reflector'], { stdio: 'ignore' });
+}
+const subjects = pair ? { shardns: shardns(root), beside: shardns(values.beside) } : rivals;
+if (!pair && spawnSync('sh', ['-c', 'command -v dnsdist']).status !== 0) {
   console.error('dnsdist is not installed: it is left out');
   delete subjects.dnsdist;
 }
@@ -119,7 +126,7 @@ async function withServer(name, port, body) {
   const [command, args] = subjects[name](port);
   const child = spawn('taskset', ['-c', '0', command, ...args], { stdio: 'ignore' });
   try {
-    await sleep(name === 'node' || name === 'shardns' ? 900 : 500);
+    await sleep(pair || name === 'node' || name === 'shardns' ? 900 : 500);
     return await body(child.pid);
   } finally {
     child.kill('SIGKILL');
@@ -161,7 +168,7 @@ try {
           '-v',
         ]);
         samples[name].paced.push(paced);
-        if (name === 'shardns' || name === 'unbound' || name === 'dnsdist') {
+        if (pair || name === 'shardns' || name === 'unbound' || name === 'dnsdist') {
           samples[name].misses.push(measure(pid, port, misses(60_000), ['-n', '1', '-c', '4', '-q', '100']));
         }
       });
@@ -196,5 +203,16 @@ const summary = Object.fromEntries(
   ]),
 );
 console.table(summary);
-keep('load', { rounds, seconds, summary, samples });
+if (pair) {
+  for (const [title, kind] of [
+    ['a hit', 'hits'],
+    ['a miss', 'misses'],
+  ]) {
+    const cost = name => samples[name][kind].map(one => one.cpu_us_per_query);
+    const ratios = cost('shardns').map((mine, round) => mine / cost('beside')[round]);
+    console.log(`CPU of ${title}, this build to the other: ${median(ratios).toFixed(3)} x (median of ${rounds} pairs)`);
+  }
+} else {
+  keep('load', { rounds, seconds, summary, samples });
+}
 process.exit(0);

@@ -1,6 +1,7 @@
 // createServer(): the server with everything around it that its options ask for.
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { openRegularFile } from '../base/regular-file.js';
 import { type Logger, silentLogger } from '../base/log.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { topNames } from '../resolve/warm.js';
@@ -40,7 +41,8 @@ async function warmFromFile(
   const ended = new AbortController();
   server.observe({ closed: () => ended.abort() });
   try {
-    const input = createReadStream(file, { signal: ended.signal });
+    // A FIFO would hold a thread up until somebody writes to it.
+    const input = createReadStream(file, { fd: openRegularFile(file).fd, signal: ended.signal });
     const names = await topNames(createInterface({ input, crlfDelay: Infinity }), top);
     log.info({ file, names: names.length }, 'warming');
     const { done, failed } = await server.warm(names, { perSecond, signal: ended.signal });

@@ -1,20 +1,24 @@
-// GET /metrics, /healthz and /trace on an address of their own.
+// GET /metrics, /healthz and /trace on an address of their own, for those whom admission.ts lets in.
 //
 // Bound: 64 connections, four traces at a time.
-import { createServer, type Server as HttpServer } from 'node:http';
+import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
 import { formatSocketAddress, parseSocketAddress } from '../base/address.js';
 import { ShardnsError } from '../base/errors.js';
 import type { ServerSettings } from '../server/options.js';
 import type { Server, ServerObserver } from '../server/server.js';
+import { judge } from './admission.js';
 import { Metrics } from './metrics.js';
 import { trace } from './trace.js';
 
 const MAX_TRACES = 4;
 
+type MetricsSettings = ServerSettings['metrics'];
+
 export class AdminServer implements ServerObserver {
   #http: HttpServer | undefined;
-  #at: string | undefined;
+  #settings: MetricsSettings;
   #traces = 0;
+  #closed = false;
   readonly #metrics: Metrics;
 
   constructor(private readonly server: Server) {
@@ -28,39 +32,51 @@ export class AdminServer implements ServerObserver {
     return formatSocketAddress({ address: bound.address, port: bound.port, family: bound.family === 'IPv6' ? 6 : 4 });
   }
 
-  /** Listens where `text` says, nowhere for undefined; what it listened on before is closed when that has worked. */
-  async listen(text: string | undefined): Promise<void> {
-    if (text === this.#at) return;
-    const next = text === undefined ? undefined : await this.#open(text);
-    this.closed();
+  /** Listens where they say, nowhere for undefined; what it listened on before is closed when that has worked. */
+  async listen(settings: MetricsSettings): Promise<void> {
+    if (settings?.listen === this.#settings?.listen) {
+      this.#settings = settings;
+      return;
+    }
+    const next = settings === undefined ? undefined : await this.#open(settings.listen);
+    if (this.#closed) {
+      next?.close();
+      throw new ShardnsError('ERR_SHARDNS_CLOSED', 'closed while it began to listen for metrics');
+    }
+    this.#stop();
     this.#http = next;
-    this.#at = text;
+    this.#settings = settings;
   }
   updating(settings: ServerSettings): Promise<void> {
     return this.listen(settings.metrics);
   }
   closed(): void {
+    this.#closed = true;
+    this.#stop();
+  }
+
+  #stop(): void {
     this.#http?.close();
     this.#http?.closeAllConnections();
     this.#http = undefined;
-    this.#at = undefined;
+    this.#settings = undefined;
   }
 
   #open(text: string): Promise<HttpServer> {
     const at = parseSocketAddress(text, 'metrics');
     const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
-      const path = request.url?.split('?')[0];
-      if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end();
-      else if (path === '/metrics') void this.#sendMetrics(response);
-      else if (path === '/trace') void this.#sendTrace(new URL(request.url ?? '/', 'http://localhost'), response);
-      else if (path === '/healthz') {
-        const up = this.server.listening;
-        response.writeHead(up ? 200 : 503, { 'content-type': 'text/plain' }).end(up ? 'ok\n' : 'not listening\n');
-      } else response.writeHead(404).end();
+      response.on('error', () => {}); // whoever asked is gone
+      try {
+        this.#answer(request, response);
+      } catch {
+        if (!response.headersSent) response.writeHead(500);
+        response.end();
+      }
     });
     http.maxConnections = 64;
     return new Promise((resolve, reject) => {
-      http.once('error', cause =>
+      // Once it listens nothing of this ends it: exhausted file descriptors and the like.
+      http.on('error', cause =>
         reject(
           new ShardnsError(
             'ERR_SHARDNS_LISTEN',
@@ -73,8 +89,24 @@ export class AdminServer implements ServerObserver {
     });
   }
 
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const plain = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
+    const path = request.url?.split('?')[0];
+    const { hosts = [], token } = this.#settings ?? {};
+    // Whether it lives is told without a token, as those that watch over processes have none.
+    const verdict = judge(request.headers, { hosts, token: path === '/healthz' ? undefined : token });
+    if (verdict !== undefined) response.writeHead(verdict.status, plain).end(`${verdict.reason}\n`);
+    else if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end();
+    else if (path === '/metrics') void this.#sendMetrics(response);
+    else if (path === '/trace') void this.#sendTrace(new URL(request.url ?? '/', 'http://localhost'), response);
+    else if (path === '/healthz') {
+      const up = this.server.listening;
+      response.writeHead(up ? 200 : 503, plain).end(up ? 'ok\n' : 'not listening\n');
+    } else response.writeHead(404).end();
+  }
+
   /** `?name=NAME&type=TYPE`, `&fresh=1`: a line for each step of the resolution, as it happens. */
-  async #sendTrace({ searchParams }: URL, response: import('node:http').ServerResponse): Promise<void> {
+  async #sendTrace({ searchParams }: URL, response: ServerResponse): Promise<void> {
     if (this.#traces >= MAX_TRACES) {
       response.writeHead(503).end(`${MAX_TRACES} traces are under way\n`);
       return;
@@ -100,7 +132,7 @@ export class AdminServer implements ServerObserver {
     }
   }
 
-  async #sendMetrics(response: import('node:http').ServerResponse): Promise<void> {
+  async #sendMetrics(response: ServerResponse): Promise<void> {
     try {
       const text = await this.#metrics.text();
       response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(text);

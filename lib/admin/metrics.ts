@@ -30,7 +30,7 @@ export class Metrics {
     this.#gauge('shardns_cache_memory_bytes', 'Octets of the cache region', set => set({}, engine.memoryBytes));
     this.#counter('shardns_cache_requests_total', 'Lookups in the cache', [], set => {
       const s = engine.stats();
-      set({}, s.hitsPositive + s.hitsNegative + s.hitsFailure + s.hitsStale + s.misses);
+      set({}, s.hitsPositive + s.hitsNegative + s.hitsFailure + s.hitsStale + s.misses - s.staleAfterMiss);
     });
     this.#counter('shardns_cache_hits_total', 'Hits by kind', ['type'], set => {
       const s = engine.stats();
@@ -93,7 +93,7 @@ export class Metrics {
     );
     this.#counter(
       'shardns_miss_ring_total',
-      'Misses: new flights, queries that joined one, queries that found it full',
+      'Misses: new flights, queries that joined one, queries that found it full, or whose client held its share',
       ['outcome'],
       set => {
         const s = server.plane?.stats();
@@ -101,28 +101,47 @@ export class Metrics {
         set({ outcome: 'flight' }, s.flights);
         set({ outcome: 'joined' }, s.joined);
         set({ outcome: 'full' }, s.full);
+        set({ outcome: 'over_share' }, s.overShare);
       },
     );
-    this.#counter('shardns_udp_packets_total', 'Packets of the UDP plane', ['outcome'], set => {
+    this.#counter('shardns_udp_packets_total', 'Packets by UDP', ['outcome'], set => {
       const s = server.plane?.stats();
-      if (s === undefined) return;
+      if (s === undefined) {
+        const { sent, sendFailed, dropped } = server.listeners.udpStats();
+        set({ outcome: 'sent' }, sent);
+        set({ outcome: 'send_failed' }, sendFailed);
+        set({ outcome: 'dropped' }, dropped);
+        return;
+      }
       set({ outcome: 'sent' }, s.sent);
       set({ outcome: 'send_failed' }, s.sendFailed);
       set({ outcome: 'dropped' }, s.dropped);
       set({ outcome: 'refused' }, s.refused);
     });
-    this.#gauge('shardns_tcp_connections', 'TCP connections open', set =>
-      set(
-        {},
-        server.tcpListeners.reduce((sum, one) => sum + one.connections, 0),
-      ),
+    this.#gauge('shardns_tcp_connections', 'TCP connections open', set => set({}, server.tcpConnections.size));
+    this.#gauge(
+      'shardns_tcp_held_bytes',
+      'Octets that TCP connections hold: replies not read, queries not begun',
+      set => set({}, server.tcpConnections.octets),
     );
+    this.#counter('shardns_tcp_connections_total', 'TCP connections, by outcome', ['outcome'], set => {
+      const s = server.tcpConnections.stats;
+      set({ outcome: 'accepted' }, s.accepted);
+      set({ outcome: 'rejected' }, s.rejected);
+      set({ outcome: 'displaced' }, s.displaced);
+      set({ outcome: 'idle' }, s.idleClosed);
+      set({ outcome: 'slow' }, s.slowClosed);
+      set({ outcome: 'overfull' }, s.overfullClosed);
+    });
     this.#gauge('shardns_resolver_in_flight', 'Questions on the slow path', set => set({}, resolver.inFlight));
     this.#counter('shardns_resolver_total', 'Slow path, by outcome', ['outcome'], set => {
       set({ outcome: 'resolved' }, resolver.stats.resolved);
       set({ outcome: 'coalesced' }, resolver.stats.coalesced);
       set({ outcome: 'failed' }, resolver.stats.failures);
       set({ outcome: 'overloaded' }, resolver.stats.overloaded + exchanger.overloaded);
+      set({ outcome: 'client_overloaded' }, resolver.stats.clientOverloaded);
+      set({ outcome: 'own_failure' }, resolver.stats.ownFailures);
+      set({ outcome: 'mistake' }, resolver.mistakes);
       set({ outcome: 'rejected_response' }, resolver.stats.rejectedResponses);
     });
     const recursion = (
@@ -138,6 +157,7 @@ export class Metrics {
     recursion('shardns_recursion_queries_total', 'Queries sent to name servers', 'queries');
     recursion('shardns_recursion_coalesced_total', 'Queries that another was under way for', 'coalesced');
     recursion('shardns_recursion_lame_total', 'Servers that had not the zone', 'lame');
+    recursion('shardns_recursion_rejected_responses_total', 'Malformed or oversized responses', 'rejectedResponses');
     recursion('shardns_recursion_name_servers_total', 'Name servers looked up', 'nameServersFetched');
     recursion('shardns_recursion_failures_total', 'Resolutions that failed', 'failures');
     this.#gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', set =>
@@ -225,22 +245,18 @@ export class Metrics {
   #requests(set: (labels: Record<string, string>, value: number) => void): void {
     const { server } = this;
     const plane = server.plane?.stats();
-    const { requests } = server.answerer;
-    const byFamily: [string, string, number][] = [
-      ['udp', '1', (plane?.requestsV4 ?? 0) + requests.udp4],
-      ['udp', '2', (plane?.requestsV6 ?? 0) + requests.udp6],
-      ['tcp', '1', requests.tcp4],
-      ['tcp', '2', requests.tcp6],
+    const { requestsByType } = server.answerer;
+    const counted: [proto: string, family: string, byType: (Float64Array | undefined)[]][] = [
+      ['udp', '1', [plane?.requestsByType4, requestsByType.udp4]],
+      ['udp', '2', [plane?.requestsByType6, requestsByType.udp6]],
+      ['tcp', '1', [requestsByType.tcp4]],
+      ['tcp', '2', [requestsByType.tcp6]],
     ];
-    // Types are counted per plane, not per family: they share out over the protocols as the counts do.
-    server.engine.native.responses(this.#responses);
-    for (const [proto, family, total] of byFamily) {
-      if (total > 0) set({ proto, family, type: 'all' }, total);
-    }
-    for (let type = 0; type < TYPES_COUNTED; type++) {
-      const total = this.#responses[RCODES_COUNTED + type] + (plane?.requestsByType[type] ?? 0);
-      if (total > 0)
-        set({ proto: 'any', family: 'any', type: LABELLED_TYPES.has(type) ? typeName(type) : 'other' }, total);
+    for (const [proto, family, byType] of counted) {
+      for (let type = 0; type < TYPES_COUNTED; type++) {
+        const total = byType.reduce((sum, counts) => sum + (counts?.[type] ?? 0), 0);
+        if (total > 0) set({ proto, family, type: LABELLED_TYPES.has(type) ? typeName(type) : 'other' }, total);
+      }
     }
   }
 

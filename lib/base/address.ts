@@ -45,9 +45,46 @@ export function parsePrefix(text: string, option: string): AddressPrefix {
   return { family: family as 4 | 6, bits, octets: addressOctets(address) };
 }
 
+/** Ways to write an IPv4 address in an IPv6 one: those that begin so hold it from that octet on. */
+const EMBEDDINGS: readonly { prefix: AddressPrefix; at: number; inverted?: boolean }[] = [
+  { prefix: parsePrefix('::ffff:0:0/96', ''), at: 12 }, // mapped (RFC 4291 section 2.5.5.2)
+  { prefix: parsePrefix('::ffff:0:0:0/96', ''), at: 12 }, // translated (RFC 2765 section 2.1)
+  { prefix: parsePrefix('::/96', ''), at: 12 }, // compatible (RFC 4291 section 2.5.5.1)
+  { prefix: parsePrefix('64:ff9b::/96', ''), at: 12 }, // NAT64 (RFC 6052 section 2.1)
+  { prefix: parsePrefix('64:ff9b:1::/48', ''), at: 12 }, // NAT64 of one network (RFC 8215), with a prefix of 96 bits
+  { prefix: parsePrefix('2002::/16', ''), at: 2 }, // 6to4 (RFC 3056 section 2)
+  { prefix: parsePrefix('2001::/32', ''), at: 12, inverted: true }, // Teredo's client (RFC 4380 section 4)
+];
+
+/** The IPv4 address that the octets of an IPv6 one lead to; undefined where there is none. */
+export function embeddedIPv4(octets: Uint8Array): Uint8Array | undefined {
+  if (octets.length !== 16) return undefined;
+  const found = EMBEDDINGS.find(({ prefix }) => isInPrefix(octets, prefix));
+  // `::` and `::1` have the form of compatible addresses, and are none.
+  if (found === undefined || octets.every((octet, i) => octet === 0 || i > 13)) return undefined;
+  const address = octets.slice(found.at, found.at + 4);
+  return found.inverted ? address.map(octet => octet ^ 0xff) : address;
+}
+
+/** Whether an address of 4 or 16 octets lies in the prefix, as it is written. */
+export function isInPrefix(octets: Uint8Array, prefix: AddressPrefix): boolean {
+  if (octets.length !== prefix.octets.length) return false;
+  const whole = prefix.bits >> 3;
+  for (let i = 0; i < whole; i++) if (octets[i] !== prefix.octets[i]) return false;
+  const rest = prefix.bits & 7;
+  return rest === 0 || ((octets[whole] ^ prefix.octets[whole]) & (0xff00 >> rest) & 0xff) === 0;
+}
+
 /** The octets with all but their first `bits` bits cleared. */
 export function maskedOctets(octets: Uint8Array, bits: number): Uint8Array {
   return octets.map((octet, i) => octet & (bits >= 8 * i + 8 ? 0xff : bits <= 8 * i ? 0 : 0xff00 >> (bits - 8 * i)));
+}
+
+/** Whether these are the 16 octets of an IPv4 address in its IPv6-mapped form (RFC 4291 section 2.5.5.2). */
+export function isMapped(octets: Uint8Array): boolean {
+  if (octets.length !== 16 || octets[10] !== 0xff || octets[11] !== 0xff) return false;
+  for (let i = 0; i < 10; i++) if (octets[i] !== 0) return false;
+  return true;
 }
 
 /** Text of 4 or 16 octets (RFC 5952 section 4). */

@@ -1,5 +1,5 @@
-// Calling off work that may be under way. What AbortSignal does, at a hundredth of its price: one is made for every
-// query that goes upstream.
+// Calling off work that may be under way: by a Canceller, which does what AbortSignal does at a hundredth of its price
+// (one is made for every query that goes upstream), and by the AbortSignals of callers.
 
 export class Canceller {
   #cancelled = false;
@@ -21,4 +21,41 @@ export class Canceller {
     this.#cancelled = true;
     for (const run of this.#subscribers.splice(0)) run();
   }
+}
+
+/** Those who wait for a signal, and the one listener they share. */
+class Waiting {
+  readonly runs = new Set<() => void>();
+  constructor(private readonly signal: AbortSignal) {
+    signal.addEventListener('abort', this.#aborted, { once: true });
+  }
+  readonly #aborted = (): void => {
+    waitingFor.delete(this.signal);
+    for (const run of this.runs) run();
+  };
+  stop(): void {
+    waitingFor.delete(this.signal);
+    this.signal.removeEventListener('abort', this.#aborted);
+  }
+}
+const waitingFor = new WeakMap<AbortSignal, Waiting>();
+
+/**
+ * Calls `run` when `signal` aborts, once, or never after what this returns was called. A signal may be shared by any
+ * number of calls: Node warns of a leak where more than ten of them listen (events.defaultMaxListeners).
+ * @param signal one that is not aborted yet
+ * @param run must not throw
+ */
+export function onAbort(signal: AbortSignal, run: () => void): () => void {
+  let waiting = waitingFor.get(signal);
+  if (waiting === undefined) {
+    waiting = new Waiting(signal);
+    waitingFor.set(signal, waiting);
+  }
+  const { runs } = waiting;
+  const own = (): void => run(); // the same function may wait twice
+  runs.add(own);
+  return () => {
+    if (runs.delete(own) && runs.size === 0 && waitingFor.get(signal) === waiting) waiting.stop();
+  };
 }

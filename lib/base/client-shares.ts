@@ -3,14 +3,18 @@
 //
 // Bound: one entry for each client that holds something, so never more entries than there are things to hold.
 import { isIP } from 'node:net';
-import { addressOctets } from './address.js';
+import { addressOctets, isMapped } from './address.js';
 
 /** What a client counts as: the same for all addresses of one /56, and for IPv4 in its IPv6-mapped form. */
 export function clientOf(address: string): string {
   if (isIP(address) !== 6) return address;
   const octets = addressOctets(address);
-  const mapped = octets[10] === 0xff && octets[11] === 0xff && octets.subarray(0, 10).every(octet => octet === 0);
-  return mapped ? octets.subarray(12).join('.') : Buffer.from(octets.subarray(0, 7)).toString('hex');
+  return isMapped(octets) ? octets.subarray(12).join('.') : Buffer.from(octets.subarray(0, 7)).toString('hex');
+}
+
+/** What one client may hold of `all`: never nothing. */
+export function shareOf(all: number, share: number): number {
+  return Math.max(1, Math.floor(all * share));
 }
 
 export class ClientShares {

@@ -5,7 +5,7 @@ export interface Timer {
 }
 
 export interface Clock {
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds, of suspended time too. */
   nowMs(): number;
   /** Unix time in seconds; only for signature expiry and for people. */
   wallSeconds(): number;
@@ -24,8 +24,21 @@ class SystemTimer implements Timer {
   }
 }
 
+/** V8's own clock stands while the machine sleeps; the addon has one that does not. */
+let nowMs = (): number => performance.now();
+
+/**
+ * From now on `systemClock` counts suspended time too, so that lifetimes do not stand still in it. It goes on from where
+ * it is. Timers still wait for as long as the machine is awake.
+ * @param clockMs milliseconds of a clock that goes on in suspend
+ */
+export function countSuspendedTime(clockMs: () => number): void {
+  const ahead = nowMs() - clockMs();
+  nowMs = () => clockMs() + ahead;
+}
+
 export const systemClock: Clock = {
-  nowMs: () => performance.now(),
+  nowMs: () => nowMs(),
   wallSeconds: () => Math.floor(Date.now() / 1000),
   after: (delayMs, run) => new SystemTimer(delayMs, run),
 };

@@ -3,9 +3,26 @@
 // Bound: those that are neither over nor called off.
 import type { Clock, Timer } from './clock.js';
 
-interface One {
-  atMs: number;
-  run(): void;
+/**
+ * Lets go of what it would have run: V8 keeps the outgrown tables of a Set, and all that their entries lead to, until the
+ * next full collection.
+ */
+class One implements Timer {
+  constructor(
+    readonly atMs: number,
+    private run: (() => void) | undefined,
+    private waiting: Set<One> | undefined,
+  ) {}
+
+  cancel(): void {
+    this.waiting?.delete(this);
+    this.waiting = this.run = undefined;
+  }
+  fire(): void {
+    const { run } = this;
+    this.cancel();
+    run?.();
+  }
 }
 
 export class EqualTimers {
@@ -16,10 +33,10 @@ export class EqualTimers {
   constructor(private readonly clock: Clock) {}
 
   after(delayMs: number, run: () => void): Timer {
-    const one = { atMs: this.clock.nowMs() + delayMs, run };
+    const one = new One(this.clock.nowMs() + delayMs, run, this.#waiting);
     this.#waiting.add(one);
     this.#timer ??= this.clock.after(delayMs, () => this.#due());
-    return { cancel: () => this.#waiting.delete(one) };
+    return one;
   }
 
   clear(): void {
@@ -36,8 +53,7 @@ export class EqualTimers {
         this.#timer ??= this.clock.after(one.atMs - now, () => this.#due());
         return;
       }
-      this.#waiting.delete(one);
-      one.run();
+      one.fire();
     }
   }
 }

@@ -42,3 +42,11 @@ export function show(value: unknown): string {
   }
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
+
+/** What the system says when it has no socket, port or memory left for one more query. */
+const NO_ROOM = new Set<unknown>(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN', 'EADDRINUSE', 'EADDRNOTAVAIL']);
+
+/** Whether something failed for want of this machine's own room, and not because of those who were asked. */
+export function isForWantOfRoom(error: unknown): boolean {
+  return NO_ROOM.has(((error as Error | undefined)?.cause as { code?: unknown } | null | undefined)?.code);
+}

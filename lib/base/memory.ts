@@ -8,3 +8,11 @@ export function parseMemory(text: string | number): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?$/.exec(text.trim());
   return match === null ? undefined : Math.floor(Number(match[1]) * MEMORY_UNITS[match[2] ?? 'B']);
 }
+
+/** What octets of a cache must be, where these are not. */
+export function memoryExpected(value: unknown): string | undefined {
+  const octets = typeof value === 'string' || typeof value === 'number' ? parseMemory(value) : undefined;
+  return octets === undefined || octets < 2 ** 20 || octets > 2 ** 40
+    ? 'expected octets from 1 MiB to 1 TiB, such as 64MiB or 1GiB'
+    : undefined;
+}

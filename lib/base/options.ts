@@ -1,23 +1,31 @@
-// Options that more than one schema has, and reading any of them with one clear error.
+// Options that more than one part of the server's schema has, and reading it with one clear error.
 import { z } from 'zod';
 import { ShardnsError, show } from './errors.js';
-import { parseMemory } from './memory.js';
+import { pathExpected } from './fields.js';
+import { memoryExpected } from './memory.js';
 
 export const count = (min: number, max: number) => z.number().int().min(min).max(max);
 
 /** Octets of a cache. */
 export const memoryOption = z.union([z.string(), z.number()]).superRefine((value, context) => {
-  const octets = parseMemory(value);
-  if (octets === undefined || octets < 2 ** 20 || octets > 2 ** 40) {
-    context.addIssue({ code: 'custom', message: 'expected octets from 1 MiB to 1 TiB, such as 64MiB or 1GiB' });
-  }
+  const message = memoryExpected(value);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
 });
 
-export const pathOption = z
-  .string()
-  .min(1, 'expected the path of a file')
-  .max(1000, 'expected a path of at most 1000 characters')
-  .refine(text => !text.includes('\0'), 'expected a path without NUL');
+export const pathOption = z.string().superRefine((value, context) => {
+  const message = pathExpected(value);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+});
+
+/** Options of the memory that a cache lies in; cache/region.ts has them for caches that are objects of their own. */
+export const regionShape = {
+  memory: memoryOption.default('64MiB'),
+  policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
+  /** A power of two up to 256; 0 = one per 4 MiB, at most 64. */
+  shards: count(0, 256)
+    .refine(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')
+    .default(0),
+};
 
 /** What zod says of an option, without its preamble. */
 export function issueText(message: string): string {

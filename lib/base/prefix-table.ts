@@ -1,5 +1,5 @@
 // What belongs to the longest prefix that an address lies in: one look-up for each length that prefixes have.
-import { type AddressPrefix, addressOctets, maskedOctets } from './address.js';
+import { type AddressPrefix, addressOctets, isMapped, maskedOctets } from './address.js';
 
 export class PrefixTable<T> {
   readonly #values = new Map<string, T>();
@@ -15,8 +15,14 @@ export class PrefixTable<T> {
     this.#lengths.sort((a, b) => b.bits - a.bits);
   }
 
+  /** An IPv4 address in its IPv6-mapped form is looked for as both. */
   find(address: string): T | undefined {
     const octets = addressOctets(address);
+    const found = this.#find(octets);
+    return found === undefined && isMapped(octets) ? this.#find(octets.subarray(12)) : found;
+  }
+
+  #find(octets: Uint8Array): T | undefined {
     const family = octets.length === 4 ? 4 : 6;
     for (const length of this.#lengths) {
       const key = length.family === family ? keyOf(octets, length) : undefined;

@@ -1,7 +1,7 @@
 // A bounded cache of octets off the heap for any code: keys and values of one's own, each with its time to live.
 import { optionError, ShardnsError, show } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
-import { readWith } from '../base/options.js';
+import { readFields, tryFields } from '../base/fields.js';
 import {
   binding,
   ByteControl,
@@ -10,26 +10,29 @@ import {
   type CacheStats,
   GetFlag,
   Got,
+  KIND_SHIFT,
   MAX_KEY_OCTETS,
   MAX_TAGS,
   MAX_VALUE_OCTETS,
   type NativeBytes,
+  pinnedMemory,
   readCacheStats,
   Status,
 } from '../native/binding.js';
 import {
   type ByteCacheFileOptions,
-  byteCacheFileSchema,
+  byteCacheFields,
+  byteCacheFileFields,
   type ByteCacheOptions,
-  byteCacheSchema,
   type ByteCacheSettings,
   type ByteNamespaceOptions,
   type ByteNamespaceSettings,
-  namespaceSchema,
+  namespaceFields,
 } from './byte-cache-options.js';
-import { CODECS, type Codec, type CodecName, decode } from './codec.js';
+import { isWellFormed } from '../base/text.js';
+import { CODECS, type Codec, type CodecName } from './codec.js';
 import { type FetchOptions, Fetcher, type Loader } from './fetcher.js';
-import { FileWatch, listed, makeRegion, type RegionSource } from './region.js';
+import { checkLimit, FileWatch, listed, makeRegion, type RegionSource } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 /** What `share()` gives: goes through `workerData` and `postMessage`. */
@@ -83,6 +86,8 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** 0: the namespace without a name. */
   readonly #space: number;
   readonly #codec: Codec;
+  /** What another codec has written is no value here: octets do not choose what reads them. */
+  readonly #kind: number;
   readonly #ttlMs: number;
   /** The name with its length before it, as keys begin in `entries()`. */
   readonly #prefix: Buffer;
@@ -91,6 +96,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     this.#store = store;
     this.#native = store.native;
     this.#codec = CODECS[options.codec ?? store.settings.codec];
+    this.#kind = this.#codec.kind << KIND_SHIFT;
     this.#ttlMs = options.ttlMs ?? store.settings.ttlMs;
     this.#space = name === '' ? 0 : this.#native.addNamespace(name);
     const octets = Buffer.from(name);
@@ -115,9 +121,9 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   ): ByteCache<V> {
     const { createBytes: create, attachBytes: attach, openBytes: open } = binding();
     const native = makeRegion({ create, attach, open }, source);
-    const value = Buffer.alloc(MAX_VALUE_OCTETS + 64);
-    const control = new Uint32Array(ByteControl.words);
-    const remainingMs = new Float64Array(1);
+    const value = Buffer.from(pinnedMemory(MAX_VALUE_OCTETS + 64));
+    const control = new Uint32Array(pinnedMemory(4 * ByteControl.words));
+    const remainingMs = new Float64Array(pinnedMemory(8));
     native.register(value, control, remainingMs);
     configure(native, settings, Math.max(settings.staleWhileRevalidateMs, settings.staleIfErrorMs));
     const store: Store = {
@@ -139,7 +145,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   static create(options: ByteCacheOptions & { codec: 'utf8' }): ByteCache<string>;
   static create<V>(options: ByteCacheOptions & { codec: 'json' | 'v8' }): ByteCache<V>;
   static create<V>(options: ByteCacheOptions = {}): ByteCache<V> {
-    const settings = readWith(byteCacheSchema, options);
+    const settings = readFields(byteCacheFields, options);
     const memoryBytes = parseMemory(settings.memory)!;
     // 64 octets more: such a buffer is aligned to 16 only.
     const memory = settings.shared ? new SharedArrayBuffer(memoryBytes + 64) : undefined;
@@ -154,11 +160,11 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    */
   static attach<V = Uint8Array>(handle: ByteCacheHandle): ByteCache<V> {
     const given = handle as Partial<ByteCacheHandle> | null | undefined;
-    const settings = byteCacheSchema.safeParse(given?.settings);
-    if (given?.kind !== 'shardns.ByteCache' || !(given.memory instanceof SharedArrayBuffer) || !settings.success) {
+    const settings = tryFields(byteCacheFields, given?.settings);
+    if (given?.kind !== 'shardns.ByteCache' || !(given.memory instanceof SharedArrayBuffer) || settings === undefined) {
       throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
     }
-    return ByteCache.#over({ attach: given.memory }, settings.data, { memory: given.memory });
+    return ByteCache.#over({ attach: given.memory }, settings, { memory: given.memory });
   }
 
   /** A cache in a file, mapped by every process that opens it: as {@link DnsCache.open}. */
@@ -166,7 +172,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   static open(options: ByteCacheFileOptions & { codec: 'utf8' }): ByteCache<string>;
   static open<V>(options: ByteCacheFileOptions & { codec: 'json' | 'v8' }): ByteCache<V>;
   static open<V>(options: ByteCacheFileOptions): ByteCache<V> {
-    const settings = readWith(byteCacheFileSchema, options);
+    const settings = readFields(byteCacheFileFields, options);
     const memory = settings.memory ?? '64MiB';
     const { path, recreate, shards, policy, averageEntryBytes } = settings;
     const anySize = settings.memory === undefined;
@@ -191,16 +197,16 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   namespace<W = V>(name: string, options: ByteNamespaceOptions = {}): ByteCache<W> {
     const store = this.#open();
     if (this.#space !== 0) throw optionError('namespace', name, 'to be made from the cache, not from a namespace');
-    if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > 255) {
-      throw optionError('namespace', name, 'a name of 1 to 255 octets');
+    if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > 255 || !isWellFormed(name)) {
+      throw optionError('namespace', name, 'a name of 1 to 255 octets without lone surrogates');
     }
-    return new ByteCache<W>(store, name, readWith(namespaceSchema, options));
+    return new ByteCache<W>(store, name, readFields(namespaceFields, options));
   }
 
   /** The value, or undefined. An expired one is none. */
   get(key: ByteKey): V | undefined {
     this.#ready(key);
-    const got = this.#native.get(key, this.#space, 0);
+    const got = this.#native.get(key, this.#space, this.#kind);
     return got >= 0 ? this.#decode(key, got) : this.#nothing(key, got);
   }
 
@@ -212,7 +218,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   getInto(key: ByteKey, out: Uint8Array): number {
     this.#ready(key);
     if (!(out instanceof Uint8Array)) throw optionError('out', out, 'a Uint8Array');
-    const got = this.#native.get(key, this.#space, 0, out);
+    const got = this.#native.get(key, this.#space, this.#kind, out);
     if (got >= 0) return got;
     if (got === Got.tooLong) {
       throw optionError('out', out.length, `room for the value's ${this.#store.control[ByteControl.length]} octets`);
@@ -227,7 +233,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    */
   lookInto(key: ByteKey, out: Uint8Array, allowStale: boolean): number {
     this.#ready(key);
-    return this.#native.get(key, this.#space, allowStale ? GetFlag.allowStale : 0, out);
+    return this.#native.get(key, this.#space, this.#kind | (allowStale ? GetFlag.allowStale : 0), out);
   }
   /** Of the last value that was found; negative: expired. @internal */
   get lastRemainingMs(): number {
@@ -254,7 +260,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** Milliseconds that the value has left, Infinity for ever; undefined when there is none; no hit. */
   ttl(key: ByteKey): number | undefined {
     this.#ready(key);
-    const got = this.#native.get(key, this.#space, GetFlag.uncounted, NO_ROOM);
+    const got = this.#native.get(key, this.#space, this.#kind | GetFlag.uncounted, NO_ROOM);
     if (got < 0 && got !== Got.tooLong) {
       this.#nothing(key, got);
       return undefined;
@@ -265,7 +271,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   touch(key: ByteKey, ttlMs: number = this.#ttlMs): boolean {
     this.#ready(key);
     checkTtl(ttlMs);
-    return this.#had(key, this.#native.touch(key, this.#space, ttlMs));
+    return this.#had(key, this.#native.touch(key, this.#space, ttlMs, this.#codec.kind));
   }
   delete(key: ByteKey): boolean {
     this.#ready(key);
@@ -281,6 +287,11 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    */
   async fetch(key: ByteKey, load: Loader<V>, options: FetchOptions<V> = {}): Promise<V> {
     this.#ready(key);
+    checkOptions(options);
+    if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+      throw optionError('signal', options.signal, 'an AbortSignal');
+    }
+    if (options.tags !== undefined) this.#marks(options.tags);
     if (typeof load !== 'function') throw optionError('load', load, 'a function');
     if (options.ttlMs !== undefined && typeof options.ttlMs !== 'function') checkTtl(options.ttlMs);
     const store = this.#store;
@@ -298,7 +309,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
       signal: options.signal,
       look: () => {
         if (store.closed) return undefined;
-        const got = native.get(own, this.#space, GetFlag.allowStale);
+        const got = native.get(own, this.#space, this.#kind | GetFlag.allowStale);
         if (got === Got.failure) return { failure: this.#failure() };
         if (got < 0) {
           this.#nothing(own, got);
@@ -323,8 +334,9 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** Forgets what carries a tag, or everything in all namespaces, for every thread and process, at once and in O(1). */
   invalidate(what: { tag: string } | { all: true }): void {
     const { native } = this.#open();
-    if (typeof what === 'object' && 'tag' in what) native.forget(ByteForget.tag, native.tagMark(checkTag(what.tag)));
-    else if (what?.all === true) native.forget(ByteForget.all, 0);
+    if (typeof what === 'object' && what !== null && 'tag' in what)
+      native.forget(ByteForget.tag, native.tagMark(checkTag(what.tag)));
+    else if ((what as { all?: true } | null | undefined)?.all === true) native.forget(ByteForget.all, 0);
     else throw optionError('invalidate', what, '{ tag } or { all: true }');
   }
   /** Forgets this namespace; of the cache itself: everything. O(1). */
@@ -334,6 +346,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
 
   /** The entries of this namespace as they are met, for inspection; invalidated and expired ones are still among them. */
   *entries(limit = Infinity): Generator<ByteEntry> {
+    checkLimit(limit);
     const { native, control } = this.#open();
     let left = limit;
     const { nextBucket, buckets } = ByteControl;
@@ -390,14 +403,16 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
   #ready(key: ByteKey): void {
     if (this.#store.closed || this.#store.file !== undefined) this.#open();
-    if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
+    if (typeof key === 'string') {
+      if (!isWellFormed(key)) throw optionError('key', key, 'a string without lone surrogates, or octets');
+    } else if (!(key instanceof Uint8Array)) {
       throw optionError('key', key, 'a string or a Uint8Array');
     }
   }
 
   #decode(key: ByteKey, length: number): V | undefined {
     try {
-      return decode(this.#store.control[ByteControl.kind], this.#store.value, length) as V;
+      return this.#codec.decode(this.#store.value, length) as V;
     } catch {
       // Memory that others share may hold anything: what cannot be read is no value.
       this.#native.remove(key, this.#space);
@@ -420,6 +435,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
 
   #write(key: ByteKey, value: V, options: SetOptions | undefined, generation: number): void {
+    checkOptions(options);
     const ttlMs = options?.ttlMs ?? this.#ttlMs;
     if (ttlMs !== Infinity) checkTtl(ttlMs);
     const encoded = this.#encode(value);
@@ -467,12 +483,19 @@ function configure(native: NativeBytes, settings: ByteCacheSettings, staleMs: nu
     ),
   );
 }
-function checkTtl(ttlMs: number): void {
-  if (!(ttlMs >= 1)) throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
+function checkTtl(ttlMs: unknown): void {
+  if (typeof ttlMs !== 'number' || !(ttlMs >= 1)) {
+    throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
+  }
+}
+function checkOptions(options: unknown): void {
+  if (options !== undefined && (typeof options !== 'object' || options === null)) {
+    throw optionError('options', options, 'an object');
+  }
 }
 function checkTag(tag: string): string {
-  if (typeof tag !== 'string' || tag === '' || tag.length > 1024) {
-    throw optionError('tag', tag, 'a string of 1 to 1024 characters');
+  if (typeof tag !== 'string' || tag === '' || tag.length > 1024 || !isWellFormed(tag)) {
+    throw optionError('tag', tag, 'a string of 1 to 1024 characters without lone surrogates');
   }
   return tag;
 }

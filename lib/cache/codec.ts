@@ -1,5 +1,8 @@
-// How values become octets and back. The kind is stored beside the value, so that each is read as it was written.
+// How values become octets and back. A value is read by the codec of the cache or namespace that asks; the kind that is
+// stored beside it says who may: what another codec has written is no value. Octets in a snapshot, a file or shared
+// memory thus never choose what reads them.
 import { deserialize, serialize } from 'node:v8';
+import { isWellFormed } from '../base/text.js';
 
 export type CodecName = 'bytes' | 'utf8' | 'json' | 'v8';
 
@@ -10,6 +13,8 @@ export interface Codec {
   readonly takes: string;
   /** Undefined: it does not take that. */
   encode(value: unknown): Uint8Array | string | undefined;
+  /** Of the first `length` octets, which are another's after it returns. Throws for octets that it has not written. */
+  decode(octets: Buffer, length: number): unknown;
 }
 
 export const CODECS: Readonly<Record<CodecName, Codec>> = {
@@ -17,31 +22,28 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
     kind: 0,
     takes: 'a Uint8Array',
     encode: value => (value instanceof Uint8Array ? value : undefined),
+    decode: (octets, length) => {
+      const value = Buffer.allocUnsafe(length);
+      octets.copy(value, 0, 0, length);
+      return value;
+    },
   },
-  utf8: { kind: 1, takes: 'a string', encode: value => (typeof value === 'string' ? value : undefined) },
+  utf8: {
+    kind: 1,
+    takes: 'a string without lone surrogates',
+    encode: value => (typeof value === 'string' && isWellFormed(value) ? value : undefined),
+    decode: (octets, length) => octets.toString('utf8', 0, length),
+  },
   json: {
     kind: 2,
     takes: 'a value that JSON can write',
     encode: value => JSON.stringify(value) as string | undefined,
+    decode: (octets, length) => JSON.parse(octets.toString('utf8', 0, length)) as unknown,
   },
-  v8: { kind: 3, takes: 'a value that v8.serialize can write', encode: value => serialize(value) },
+  v8: {
+    kind: 3,
+    takes: 'a value that v8.serialize can write',
+    encode: value => serialize(value),
+    decode: (octets, length) => deserialize(Buffer.from(octets.subarray(0, length))) as unknown,
+  },
 };
-
-/** Throws for octets that no codec has written. */
-export function decode(kind: number, octets: Buffer, length: number): unknown {
-  switch (kind) {
-    case CODECS.bytes.kind: {
-      const value = Buffer.allocUnsafe(length);
-      octets.copy(value, 0, 0, length);
-      return value;
-    }
-    case CODECS.utf8.kind:
-      return octets.toString('utf8', 0, length);
-    case CODECS.json.kind:
-      return JSON.parse(octets.toString('utf8', 0, length)) as unknown;
-    case CODECS.v8.kind:
-      return deserialize(Buffer.from(octets.subarray(0, length)));
-    default:
-      throw new Error(`no codec has the kind ${kind}`);
-  }
-}

@@ -1,36 +1,40 @@
 // The cache as an object of one's own: whole DNS messages in and out, in memory of this thread or shared with others.
-import { z } from 'zod';
 import { optionError, ShardnsError, show } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
-import { count, readWith } from '../base/options.js';
+import { flag, type InputOf, readFields, type SettingsOf, tryFields, whole } from '../base/fields.js';
 import { type CacheStats, type NativeCache, Status } from '../native/binding.js';
 import { typeCode, typeName } from '../wire/iana.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
+import { scrubResponse } from '../wire/scrub.js';
 import { type AnswerOptions, Engine, MAX_TENANT, PLAIN_TUNABLES, type Variant } from './engine.js';
-import { FileWatch, fileShape, regionShape } from './region.js';
+import { LEAST_ROOM, RegisteredBatch } from './registered-batch.js';
+import { checkLimit, fileFields, FileWatch, regionFields } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
-export const dnsCacheSchema = z.strictObject({
-  ...regionShape,
-  /** In a SharedArrayBuffer, so that other threads can attach. */
-  shared: z.boolean().default(false),
+const ownFields = {
   /** Sizes the index. */
-  averageEntryBytes: count(64, 65_536).default(184),
-  minTtlSeconds: count(0, 86_400).default(0),
-  maxTtlSeconds: count(1, 604_800).default(86_400), // RFC 8767 section 4
-  negativeMinTtlSeconds: count(0, 10_800).default(0),
-  negativeMaxTtlSeconds: count(1, 10_800).default(3600), // RFC 2308 section 5
+  averageEntryBytes: whole(64, 65_536).default(184),
+  minTtlSeconds: whole(0, 86_400).default(0),
+  maxTtlSeconds: whole(1, 604_800).default(86_400), // RFC 8767 section 4
+  negativeMinTtlSeconds: whole(0, 10_800).default(0),
+  negativeMaxTtlSeconds: whole(1, 10_800).default(3600), // RFC 2308 section 5
   /** How long past its end an answer is kept, to be had with `allowStale`. */
-  staleSeconds: count(0, 259_200).default(0),
+  staleSeconds: whole(0, 259_200).default(0),
   /** Turn the addresses of an answer within their RRset. */
-  rotate: z.boolean().default(false),
+  rotate: flag.default(false),
   /** Greatest UDP reply. */
-  udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
-});
-export type DnsCacheOptions = z.input<typeof dnsCacheSchema>;
-type DnsCacheSettings = z.output<typeof dnsCacheSchema>;
-export const dnsCacheFileSchema = dnsCacheSchema.omit({ shared: true }).extend(fileShape);
-export type DnsCacheFileOptions = z.input<typeof dnsCacheFileSchema>;
+  udpSize: whole(512, 4096).default(1232), // RFC 9715 section 3.1
+};
+const dnsCacheFields = {
+  ...regionFields,
+  /** In a SharedArrayBuffer, so that other threads can attach. */
+  shared: flag.default(false),
+  ...ownFields,
+};
+const dnsCacheFileFields = { ...regionFields, ...ownFields, ...fileFields };
+export type DnsCacheOptions = InputOf<typeof dnsCacheFields>;
+type DnsCacheSettings = SettingsOf<typeof dnsCacheFields>;
+export type DnsCacheFileOptions = InputOf<typeof dnsCacheFileFields> & { path: string };
 
 /** What `share()` gives: goes through `workerData` and `postMessage`. */
 export interface DnsCacheHandle {
@@ -84,7 +88,7 @@ export class DnsCache implements Disposable {
   readonly #settings: DnsCacheSettings;
   readonly #memory: SharedArrayBuffer | undefined;
   readonly #file: FileWatch | undefined;
-  #batch = { places: 0, room: 0 };
+  #batch: RegisteredBatch | undefined;
   #closed = false;
 
   private constructor(
@@ -111,7 +115,7 @@ export class DnsCache implements Disposable {
 
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and expectation; ERR_SHARDNS_MEMORY */
   static create(options: DnsCacheOptions = {}): DnsCache {
-    const settings = readWith(dnsCacheSchema, options);
+    const settings = readFields(dnsCacheFields, options);
     const memoryBytes = parseMemory(settings.memory)!;
     // 64 octets more: such a buffer is aligned to 16 only.
     const memory = settings.shared ? new SharedArrayBuffer(memoryBytes + 64) : undefined;
@@ -126,11 +130,11 @@ export class DnsCache implements Disposable {
    */
   static attach(handle: DnsCacheHandle): DnsCache {
     const given = handle as Partial<DnsCacheHandle> | null | undefined;
-    const settings = dnsCacheSchema.safeParse(given?.settings);
-    if (given?.kind !== 'shardns.DnsCache' || !(given.memory instanceof SharedArrayBuffer) || !settings.success) {
+    const settings = tryFields(dnsCacheFields, given?.settings);
+    if (given?.kind !== 'shardns.DnsCache' || !(given.memory instanceof SharedArrayBuffer) || settings === undefined) {
       throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
     }
-    return new DnsCache(new Engine({ attach: given.memory }), settings.data, { memory: given.memory });
+    return new DnsCache(new Engine({ attach: given.memory }), settings, { memory: given.memory });
   }
 
   /**
@@ -142,7 +146,7 @@ export class DnsCache implements Disposable {
    * version, size, policy, kind, owner or mode
    */
   static open(options: DnsCacheFileOptions): DnsCache {
-    const settings = readWith(dnsCacheFileSchema, options);
+    const settings = readFields(dnsCacheFileFields, options);
     const memory = settings.memory ?? '64MiB';
     const { path, recreate, shards, policy, averageEntryBytes } = settings;
     const anySize = settings.memory === undefined;
@@ -172,7 +176,7 @@ export class DnsCache implements Disposable {
     if (!(out instanceof Uint8Array) || out.length < LEAST_ROOM) {
       throw optionError('out', out instanceof Uint8Array ? out.length : out, `${LEAST_ROOM} octets or more`);
     }
-    checkTenant(options.tenant);
+    if (options !== NO_OPTIONS) checkAnswerOptions(options);
     return query.length > 65_535 ? 0 : this.engine.answerInto(query, out, options);
   }
 
@@ -182,25 +186,25 @@ export class DnsCache implements Disposable {
    */
   registerBatch(queries: Uint8Array, ends: Uint32Array, replies: Uint8Array, lengths: Int32Array): void {
     this.#open();
-    const kinds = { queries: Uint8Array, ends: Uint32Array, replies: Uint8Array, lengths: Int32Array };
-    for (const [name, value] of Object.entries({ queries, ends, replies, lengths })) {
-      const kind = kinds[name as keyof typeof kinds];
-      if (!(value instanceof kind)) throw optionError(name, value, `an instance of ${kind.name}`);
-    }
-    this.#batch = { places: Math.min(ends.length, lengths.length), room: replies.length };
-    this.engine.native.registerBatch(queries, ends, replies, lengths);
+    const batch = new RegisteredBatch(queries, ends, replies, lengths);
+    this.engine.native.registerBatch(batch.queries, batch.ends, batch.replies, batch.lengths);
+    this.#batch = batch;
   }
-  /** Answers the first `count` registered queries, whose memory is fetched together. @returns how many had a reply */
+  /**
+   * Answers the first `count` registered queries, whose memory is fetched together.
+   * @returns how many had a reply
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION for a count that the buffers do not allow, `ends` that do not ascend within
+   * the queries, and a buffer that was transferred or has shrunk since it was registered
+   */
   answerBatch(count: number): number {
     this.#open();
-    const { places, room } = this.#batch;
-    if (!Number.isInteger(count) || count < 0 || count > places || room < count * LEAST_ROOM) {
-      throw optionError(
-        'count',
-        count,
-        `0 to ${Math.min(places, Math.floor(room / LEAST_ROOM))}, as the buffers allow`,
-      );
+    const batch = this.#batch;
+    const most = batch === undefined ? 0 : batch.most;
+    if (!Number.isInteger(count) || count < 0 || count > most) {
+      throw optionError('count', count, `0 to ${most}, as the registered buffers allow`);
     }
+    if (batch === undefined) return 0;
+    batch.check();
     return this.engine.native.answerBatch(count);
   }
 
@@ -212,8 +216,13 @@ export class DnsCache implements Disposable {
   insert(response: Uint8Array, variant: Variant = {}): number | NotStored {
     this.#open();
     if (!(response instanceof Uint8Array)) throw optionError('response', response, 'a Uint8Array');
-    checkTenant(variant.tenant);
-    const status = this.engine.insert(response, variant, Math.floor(Date.now() / 1000));
+    checkVariant(variant);
+    const wallSeconds = Math.floor(Date.now() / 1000);
+    let status = this.engine.insert(response, variant, wallSeconds);
+    if (status === Status.toRewrite) {
+      const rewritten = scrubResponse(response);
+      status = rewritten === undefined ? Status.tooLarge : this.engine.insert(rewritten, variant, wallSeconds);
+    }
     if (status > 0) return status;
     const reason = REASONS[status];
     if (reason !== undefined) return reason;
@@ -223,19 +232,21 @@ export class DnsCache implements Disposable {
   /** The stored message, without counting as a hit. */
   peek(name: string, type: string, variant: Variant = {}): CachedAnswer | undefined {
     this.#open();
-    checkTenant(variant.tenant);
+    checkVariant(variant);
     return this.engine.peek(wireName(name), wireType(type), variant);
   }
   delete(name: string, type: string, variant: Variant = {}): boolean {
     this.#open();
-    checkTenant(variant.tenant);
+    checkVariant(variant);
     return this.engine.remove(wireName(name), wireType(type), variant);
   }
 
   /** Forgets a name, a subtree, a tenant or everything, for every thread, at once and in O(1). */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true }): void {
     this.#open();
-    const given = (typeof what === 'object' ? what : {}) as Partial<Record<'name' | 'suffix', string>> & {
+    const given = (typeof what === 'object' && (what as unknown) !== null ? what : {}) as Partial<
+      Record<'name' | 'suffix', string>
+    > & {
       tenant?: number;
       all?: true;
     };
@@ -243,6 +254,8 @@ export class DnsCache implements Disposable {
     else if (given.suffix !== undefined) this.engine.invalidate({ suffix: wireName(given.suffix) });
     else if (given.tenant !== undefined) {
       checkTenant(given.tenant);
+      if (given.tenant === 0)
+        throw optionError('tenant', 0, 'a tenant: 0 stands for none, { all: true } forgets its answers');
       this.engine.invalidate({ tenant: given.tenant });
     } else if (given.all === true) this.engine.invalidate('all');
     else throw optionError('invalidate', what, '{ name }, { suffix }, { tenant } or { all: true }');
@@ -250,6 +263,7 @@ export class DnsCache implements Disposable {
 
   /** The entries as they are met, shard by shard, for inspection; invalidated ones are still among them. */
   *entries(limit = Infinity): Generator<CacheEntry> {
+    checkLimit(limit);
     this.#open();
     let left = limit;
     for (const one of this.engine.list()) {
@@ -314,7 +328,6 @@ export class DnsCache implements Disposable {
 }
 
 const NO_OPTIONS: AnswerOptions = {};
-const LEAST_ROOM = 1024;
 
 function checkTenant(tenant: number | undefined): void {
   if (tenant !== undefined && (!Number.isInteger(tenant) || tenant < 0 || tenant > MAX_TENANT)) {
@@ -322,11 +335,28 @@ function checkTenant(tenant: number | undefined): void {
   }
 }
 
+function checkAnswerOptions(options: AnswerOptions): void {
+  checkBooleans('options', options, ['udp', 'allowStale']);
+  checkTenant(options.tenant);
+}
+function checkVariant(variant: Variant): void {
+  checkBooleans('variant', variant, ['dnssecOk', 'checkingDisabled']);
+  checkTenant(variant.tenant);
+}
+function checkBooleans<T extends object>(name: string, options: T, keys: readonly (keyof T & string)[]): void {
+  if (typeof options !== 'object' || (options as unknown) === null) throw optionError(name, options, 'an object');
+  for (const key of keys) {
+    const value = options[key];
+    if (value !== undefined && typeof value !== 'boolean') throw optionError(key, value, 'true or false');
+  }
+}
+
 function wireName(text: string): Uint8Array {
+  if (typeof text !== 'string') throw optionError('name', text, 'a domain name');
   return foldName(encodeName(text));
 }
 function wireType(type: string): number {
-  const code = typeCode(type);
+  const code = typeof type === 'string' ? typeCode(type) : undefined;
   if (code === undefined) {
     throw optionError('type', type, 'a mnemonic such as AAAA or TYPE123');
   }

@@ -8,6 +8,7 @@ import {
   MISS,
   MISS_WITH_STALE,
   type NativeCache,
+  pinnedMemory,
   readCacheStats,
   TICKS_PER_SECOND,
   TUNABLES,
@@ -16,7 +17,8 @@ import {
   VariantFlag,
 } from '../native/binding.js';
 import { MAX_MESSAGE_SIZE } from '../wire/iana.js';
-import { listed, makeRegion, type RegionSource } from './region.js';
+import { ShardnsError } from '../base/errors.js';
+import { type Configuration, listed, makeRegion, type RegionSource } from './region.js';
 
 /** Tenants are 0 to this; 2^32 - 1 stands for a client that is not known yet. */
 export const MAX_TENANT = UNKNOWN_TENANT - 1;
@@ -33,12 +35,16 @@ export interface AnswerOptions {
   udp?: boolean;
   allowStale?: boolean;
   tenant?: number;
+  /** What counts in the statistics: the question, and with it all; the reply only, or nothing, where it was counted before. */
+  counts?: 'question' | 'reply' | 'nothing';
 }
 
 export interface Peeked {
   message: Uint8Array;
   /** Negative: expired. */
   remainingSeconds: number;
+  /** Since it was stored. */
+  ageSeconds: number;
   /** Hits since it was stored, 3 and more as 3. */
   popularity: number;
 }
@@ -107,10 +113,11 @@ export class Engine implements Disposable {
   readonly native: NativeCache;
   readonly memoryBytes: number;
   /** Where `answer` leaves its reply; valid until the next call. */
-  readonly reply = new Uint8Array(REPLY_ROOM);
+  readonly reply = new Uint8Array(pinnedMemory(REPLY_ROOM));
   /** Where `answerHere` finds its query. */
-  readonly query = new Uint8Array(MAX_MESSAGE_SIZE);
-  readonly #control = new Uint32Array(Control.words);
+  readonly query = new Uint8Array(pinnedMemory(MAX_MESSAGE_SIZE));
+  readonly #control = new Uint32Array(pinnedMemory(4 * Control.words));
+  readonly #declared = new Map<object, Configuration>();
   #closed = false;
 
   constructor(source: RegionSource) {
@@ -127,8 +134,12 @@ export class Engine implements Disposable {
   answer(query: Uint8Array, options: AnswerOptions = {}): number {
     if (query.length > MAX_MESSAGE_SIZE) return 0;
     this.query.set(query);
+    const { counts } = options;
     this.#control[Control.flags] =
-      (options.udp ? ControlFlag.udp : 0) | (options.allowStale ? ControlFlag.allowStale : 0);
+      ControlFlag.resolves |
+      (options.udp ? ControlFlag.udp : 0) |
+      (options.allowStale ? ControlFlag.allowStale : 0) |
+      (counts === 'nothing' ? ControlFlag.countNothing : counts === 'reply' ? ControlFlag.countReply : 0);
     this.#control[Control.tenant] = options.tenant ?? 0;
     this.#control[Control.queryLength] = query.length;
     return this.native.answer();
@@ -139,6 +150,10 @@ export class Engine implements Disposable {
     this.#control[Control.tenant] = 0;
     this.#control[Control.queryLength] = length;
     return this.native.answer();
+  }
+  /** QTYPE of what was answered or refused last; 0 where it had none. */
+  get queryType(): number {
+    return this.#control[Control.type];
   }
   /** Whether the last hit was the one chosen to refresh its entry. */
   get refreshDue(): boolean {
@@ -171,6 +186,21 @@ export class Engine implements Disposable {
     const flags = variantFlags(variant) | VariantFlag.authoritative;
     return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
   }
+  /**
+   * The same for an answer made of another entry, which it outlives by nothing: not even by the rounding of its TTLs to
+   * seconds. What is made of an expired one is stored as expired, to be served stale.
+   */
+  insertDerived(
+    response: Uint8Array,
+    variant: Variant,
+    wallSeconds: number,
+    from: Pick<Peeked, 'remainingSeconds' | 'ageSeconds'>,
+  ): number {
+    this.#control[Control.remainingTicks] = Math.floor(from.remainingSeconds * TICKS_PER_SECOND);
+    this.#control[Control.ageTicks] = Math.floor(from.ageSeconds * TICKS_PER_SECOND);
+    const flags = variantFlags(variant) | VariantFlag.authoritative | VariantFlag.inherited;
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
+  }
   /** Notes a resolution failure beside the answer, which it never displaces (RFC 9520). */
   insertFailure(name: Uint8Array, type: number, variant: Variant, ttlSeconds: number, rcode: number): void {
     this.native.insertFailure(name, type, variantFlags(variant), variant.tenant ?? 0, ttlSeconds, rcode);
@@ -191,6 +221,7 @@ export class Engine implements Disposable {
     return {
       message: this.reply.slice(0, length),
       remainingSeconds: (this.#control[Control.remainingTicks] | 0) / TICKS_PER_SECOND,
+      ageSeconds: this.#control[Control.ageTicks] / TICKS_PER_SECOND,
       popularity: this.#control[Control.popularity],
     };
   }
@@ -215,6 +246,31 @@ export class Engine implements Disposable {
     else if ('name' in what) this.native.forget(ForgetKind.name, what.name, 0);
     else if ('suffix' in what) this.native.forget(ForgetKind.suffix, what.suffix, 0);
     else this.native.forget(ForgetKind.tenant, undefined, what.tenant);
+  }
+
+  /**
+   * Entries are stored for this configuration from now on, and only its own are found, by this object and, where the
+   * memory is shared, by all who have declared the same; those of another are forgotten. `owner` has declared it until it
+   * calls `release`.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION when another owner has declared another one for this object
+   */
+  declare(owner: object, configuration: Configuration): void {
+    this.mayDeclare(owner, configuration);
+    this.#declared.set(owner, configuration);
+    this.native.declare(configuration.high, configuration.low);
+  }
+  /** @throws what `declare` would throw */
+  mayDeclare(owner: object, { high, low }: Configuration): void {
+    for (const [other, its] of this.#declared) {
+      if (other === owner || (its.high === high && its.low === low)) continue;
+      throw new ShardnsError(
+        'ERR_SHARDNS_OPTION',
+        'cache: expected servers over one cache to have the same local data, views, tenants, client subnets and scope, they differ: give each a cache of its own',
+      );
+    }
+  }
+  release(owner: object): void {
+    if (this.#declared.delete(owner) && this.#declared.size === 0 && !this.#closed) this.native.declare(0, 0);
   }
 
   configure(tunables: Tunables): void {

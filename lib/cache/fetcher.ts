@@ -3,6 +3,7 @@
 //
 // Bounds: `maxLoads` loads under way, and as many ids of loads that failed; an id is a key, of 4 KiB at most.
 import { BoundedMap } from '../base/bounded-map.js';
+import { onAbort } from '../base/cancel.js';
 import { ShardnsError } from '../base/errors.js';
 
 export type Loader<V> = (key: string | Uint8Array) => V | Promise<V>;
@@ -105,9 +106,17 @@ export class Fetcher {
   #wait<V>(load: Promise<V>, signal: AbortSignal | undefined): Promise<V> {
     if (signal === undefined) return load;
     return new Promise((resolve, reject) => {
-      const abort = (): void => reject(aborted(signal));
-      signal.addEventListener('abort', abort, { once: true });
-      load.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+      const stop = onAbort(signal, () => reject(aborted(signal)));
+      load.then(
+        value => {
+          stop();
+          resolve(value);
+        },
+        (error: unknown) => {
+          stop();
+          reject(error as Error);
+        },
+      );
     });
   }
 }

@@ -1,7 +1,6 @@
 // The memory of a cache: of its own, in a SharedArrayBuffer, or in a file. Errors of the native side are explained here.
-import { z } from 'zod';
-import { ShardnsError, show } from '../base/errors.js';
-import { count, memoryOption, pathOption } from '../base/options.js';
+import { optionError, ShardnsError, show } from '../base/errors.js';
+import { flag, memory, oneOf, path, whole } from '../base/fields.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { FileState, type NativeRegion, Policy, type RegionMakers } from '../native/binding.js';
 
@@ -15,28 +14,33 @@ export interface RegionOptions {
   averageEntryBytes: number;
   random?: Random;
 }
+/** What decides who may be told what, as a hash of 64 bits. */
+export interface Configuration {
+  readonly high: number;
+  readonly low: number;
+}
 export type RegionSource =
   | (RegionOptions & { memory?: SharedArrayBuffer })
-  | (RegionOptions & { path: string; anySize: boolean; recreate: boolean })
+  | (RegionOptions & { path: string; anySize: boolean; recreate: boolean; configuration?: Configuration })
   | { attach: SharedArrayBuffer };
 
 /** Options of every cache that is an object of its own. */
-export const regionShape = {
+export const regionFields = {
   /** Octets, all of them taken at once and never passed; pages are touched as they fill. */
-  memory: memoryOption.default('64MiB'),
-  policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
+  memory: memory.default('64MiB'),
+  policy: oneOf('s3fifo', 'lru').default('s3fifo'),
   /** A power of two up to 256; 0 = one per 4 MiB, at most 64. */
-  shards: count(0, 256)
-    .refine(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')
+  shards: whole(0, 256)
+    .where(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')
     .default(0),
 };
 /** Options of a cache that lies in a file. */
-export const fileShape = {
-  path: pathOption,
+export const fileFields = {
+  path,
   /** Octets of a new file, and what one that is there must have; not given: 64 MiB, and any. */
-  memory: memoryOption.optional(),
+  memory: memory.optional(),
   /** Put a new file in the place of one that does not fit: another version, size, policy or kind. */
-  recreate: z.boolean().default(false),
+  recreate: flag.default(false),
 };
 
 const isCode = (error: unknown, code: string): boolean => (error as { code?: string }).code === code;
@@ -65,11 +69,15 @@ export function makeRegion<T>(makers: RegionMakers<T>, source: RegionSource): T 
     averageEntryBytes,
     seedHigh: random.uint32(),
     seedLow: random.uint32(),
+    configurationHigh: 0,
+    configurationLow: 0,
   };
   try {
     if ('path' in source) {
-      const { anySize, recreate, path } = source;
-      return makers.open({ ...options, anySize: anySize ? 1 : 0, recreate: recreate ? 1 : 0 }, path);
+      const { anySize, recreate, path, configuration } = source;
+      const { high: configurationHigh, low: configurationLow } = configuration ?? { high: 0, low: 0 };
+      const file = { anySize: anySize ? 1 : 0, recreate: recreate ? 1 : 0 };
+      return makers.open({ ...options, configurationHigh, configurationLow, ...file }, path);
     }
     return makers.create(options, source.memory && new Uint8Array(source.memory));
   } catch (cause) {
@@ -110,6 +118,11 @@ export class FileWatch {
     const what = state === FileState.cut ? 'was cut short' : 'was replaced or removed';
     throw new ShardnsError('ERR_SHARDNS_FILE', `${this.path}: ${what} while it was open; open it again`);
   }
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION unless it is a number of entries; Infinity = all */
+export function checkLimit(limit: unknown): void {
+  if (typeof limit !== 'number' || !(limit >= 0)) throw optionError('limit', limit, '0 or more entries, or Infinity');
 }
 
 /** Walks the index of a native cache shard by shard; each shard is locked while its next few hundred are read. */

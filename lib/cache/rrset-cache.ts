@@ -1,6 +1,9 @@
 // The second level of a resolver: RRsets with their signatures and trust, what is known not to exist, and who serves
 // which zone. Whole replies are made from it where the first level has none. Octets in a byte cache of its own.
 //
+// An entry's end is kept in milliseconds (`leftMs`) and never rounded up: TTLs are what is left in whole seconds, 0 in
+// the last one (RFC 1035 section 3.2.1).
+//
 // An entry is the RRset it is about, then those that go with it: the proof of a wildcard or of a denial.
 //   rank u8 | security u8 | rrsets u16 | rrset...
 //   rrset: name length u8, name | type u16 | ttl u32 | data u16 | signatures u16 | (length u16, octets)...
@@ -31,13 +34,18 @@ export interface CachedRrset {
   stale: boolean;
   /** In the last tenth of its time. */
   old: boolean;
+  /** Milliseconds to its end; negative once it has expired. */
+  leftMs: number;
 }
 
 /** What is known not to be there, and the authority records that say so; `ttl` in seconds. */
-export interface CachedDenial {
+export interface Denial {
   authority: Rrset[];
   ttl: number;
-  stale?: boolean;
+}
+export interface CachedDenial extends Denial {
+  stale: boolean;
+  leftMs: number;
 }
 
 interface Entry {
@@ -46,7 +54,11 @@ interface Entry {
   ttl: number;
   storedTtl: number;
   stale: boolean;
+  leftMs: number;
 }
+
+/** By how much the engine's clock, which ticks every four milliseconds, may lag behind when an entry is stored and read. */
+const CLOCK_MS = 8;
 
 const NAMELESS = new Uint8Array(0);
 
@@ -75,61 +87,66 @@ export class RrsetCache implements Disposable {
         proof: entry.rrsets.slice(1),
         stale: entry.stale,
         old: isOld(entry),
+        leftMs: entry.leftMs,
       }
     );
   }
   /**
    * Keeps it unless something better is there; what it contradicts goes.
-   * @param lifetime seconds, where it is not the TTL
+   * @param lifetimeMs milliseconds, where it is not the TTL; less than one: it is for those who wait only
    * @returns whether it is kept
    */
-  put(rrset: Rrset, rank: number, proof: readonly Rrset[] = [], lifetime = rrset.ttl): boolean {
-    if (rank >= Rank.answer) {
-      this.bytes.delete(this.#keyOf(Kind.noData, rrset.name, rrset.type));
-      this.bytes.delete(this.#keyOf(Kind.nxdomain, rrset.name, 0));
-    }
-    if (lifetime === 0) {
-      // For those who wait only.
-      this.bytes.delete(this.#keyOf(Kind.rrset, rrset.name, rrset.type));
-      return false;
-    }
+  put(rrset: Rrset, rank: number, proof: readonly Rrset[] = [], lifetimeMs = rrset.ttl * 1000): boolean {
     if (rank < Rank.authoritative) {
       const key = this.#keyOf(Kind.rrset, rrset.name, rrset.type);
       const length = this.bytes.getInto(key, this.#value);
       if (length > 0 && this.#value[0] > rank) return false;
     }
-    return this.#put(Kind.rrset, rrset.name, rrset.type, rank, [rrset, ...proof], lifetime);
+    if (rank >= Rank.answer) {
+      this.bytes.delete(this.#keyOf(Kind.noData, rrset.name, rrset.type));
+      this.bytes.delete(this.#keyOf(Kind.nxdomain, rrset.name, 0));
+    }
+    return this.#put(Kind.rrset, rrset.name, rrset.type, rank, [rrset, ...proof], lifetimeMs);
+  }
+  forget(name: Uint8Array, type: number): void {
+    this.bytes.delete(this.#keyOf(Kind.rrset, name, type));
   }
 
   noData(name: Uint8Array, type: number, allowStale = false): CachedDenial | undefined {
     return this.#denial(Kind.noData, name, type, allowStale);
   }
-  putNoData(name: Uint8Array, type: number, denial: CachedDenial): void {
-    this.bytes.delete(this.#keyOf(Kind.rrset, name, type));
+  putNoData(name: Uint8Array, type: number, denial: Denial): void {
+    this.forget(name, type);
     this.bytes.delete(this.#keyOf(Kind.nxdomain, name, 0));
-    this.#put(Kind.noData, name, type, Rank.authoritative, denial.authority, denial.ttl);
+    this.#put(Kind.noData, name, type, Rank.authoritative, denial.authority, denial.ttl * 1000);
   }
   nxdomain(name: Uint8Array, allowStale = false): CachedDenial | undefined {
     return this.#denial(Kind.nxdomain, name, 0, allowStale);
   }
-  putNxdomain(name: Uint8Array, denial: CachedDenial): void {
-    this.#put(Kind.nxdomain, name, 0, Rank.authoritative, denial.authority, denial.ttl);
+  putNxdomain(name: Uint8Array, denial: Denial): void {
+    // A zone of that name is none any more.
+    this.forgetDelegation(name);
+    this.forget(name, Type.NS);
+    this.#put(Kind.nxdomain, name, 0, Rank.authoritative, denial.authority, denial.ttl * 1000);
   }
 
   /** The name servers that a zone's parent gave, as long as it lets them stand. `old`: in the last tenth of that. */
-  delegation(zone: Uint8Array): { ns: Rrset; old: boolean } | undefined {
+  delegation(zone: Uint8Array): { ns: Rrset; old: boolean; leftMs: number } | undefined {
     const entry = this.#get(Kind.delegation, zone, Type.NS);
-    return entry && { ns: entry.rrsets[0], old: isOld(entry) };
+    return entry && { ns: entry.rrsets[0], old: isOld(entry), leftMs: entry.leftMs };
   }
-  putDelegation(ns: Rrset): void {
-    this.#put(Kind.delegation, ns.name, Type.NS, Rank.additional, [ns], ns.ttl);
+  putDelegation(ns: Rrset, lifetimeMs: number): void {
+    this.#put(Kind.delegation, ns.name, Type.NS, Rank.additional, [ns], lifetimeMs);
   }
   /** Addresses that came along with a referral: to find servers with, never an answer. */
   glue(name: Uint8Array, type: number): Rrset | undefined {
     return this.#get(Kind.glue, name, type)?.rrsets[0];
   }
-  putGlue(rrset: Rrset): void {
-    this.#put(Kind.glue, rrset.name, rrset.type, Rank.additional, [rrset], rrset.ttl);
+  putGlue(rrset: Rrset, lifetimeMs: number): void {
+    this.#put(Kind.glue, rrset.name, rrset.type, Rank.additional, [rrset], lifetimeMs);
+  }
+  forgetGlue(name: Uint8Array, type: number): void {
+    this.bytes.delete(this.#keyOf(Kind.glue, name, type));
   }
   forgetDelegation(zone: Uint8Array): void {
     this.bytes.delete(this.#keyOf(Kind.delegation, zone, Type.NS));
@@ -156,7 +173,7 @@ export class RrsetCache implements Disposable {
 
   #denial(kind: number, name: Uint8Array, type: number, allowStale: boolean): CachedDenial | undefined {
     const entry = this.#get(kind, name, type, allowStale);
-    return entry && { authority: entry.rrsets, ttl: entry.ttl, stale: entry.stale };
+    return entry && { authority: entry.rrsets, ttl: entry.ttl, stale: entry.stale, leftMs: entry.leftMs };
   }
 
   #keyOf(kind: number, name: Uint8Array, type: number): Buffer {
@@ -167,28 +184,27 @@ export class RrsetCache implements Disposable {
     return (this.#views[length] ??= this.#key.subarray(0, length));
   }
 
-  #put(kind: number, name: Uint8Array, type: number, rank: number, rrsets: readonly Rrset[], ttl: number): boolean {
-    if (ttl === 0) return false;
-    const length = encodeEntry(this.#value, rank, rrsets, name);
-    if (length === 0) return false;
-    this.bytes.set(this.#keyOf(kind, name, type), this.#value.subarray(0, length), { ttlMs: ttl * 1000 });
-    return true;
+  /** What cannot be kept leaves nothing older behind. */
+  #put(kind: number, name: Uint8Array, type: number, rank: number, rrsets: readonly Rrset[], ttlMs: number): boolean {
+    const length = ttlMs >= 1 ? encodeEntry(this.#value, rank, rrsets, name) : 0;
+    const key = this.#keyOf(kind, name, type);
+    if (length > 0) this.bytes.set(key, this.#value.subarray(0, length), { ttlMs: Math.floor(ttlMs) });
+    else this.bytes.delete(key);
+    return length > 0;
   }
 
   #get(kind: number, name: Uint8Array, type: number, allowStale = false): Entry | undefined {
     const key = this.#keyOf(kind, name, type);
     const length = this.bytes.lookInto(key, this.#value, allowStale);
     if (length <= 0) return undefined;
-    // The engine's clock ticks every four milliseconds.
-    const ttl = Math.max(Math.ceil((this.bytes.lastRemainingMs - 8) / 1000), 0);
-    const entry = decodeEntry(this.#value, this.#octets, length, name, ttl);
+    const entry = decodeEntry(this.#value, this.#octets, length, name, this.bytes.lastRemainingMs);
     const mayBeEmpty = kind === Kind.noData || kind === Kind.nxdomain;
     return mayBeEmpty || entry?.rrsets.length !== 0 ? entry : undefined;
   }
 }
 
 /** In the last tenth of its time. */
-const isOld = (entry: Entry): boolean => entry.ttl * 10 <= entry.storedTtl;
+const isOld = (entry: Entry): boolean => entry.leftMs <= entry.storedTtl * 100;
 
 /** @returns octets written; 0 = too large to be kept */
 function encodeEntry(out: Buffer, rank: number, rrsets: readonly Rrset[], name: Uint8Array): number {
@@ -224,8 +240,16 @@ function encodeEntry(out: Buffer, rank: number, rrsets: readonly Rrset[], name: 
  * Undefined for octets that are no entry: the memory may be a stranger's.
  * @param plain the same memory as `octets`
  */
-function decodeEntry(octets: Buffer, plain: Uint8Array, end: number, name: Uint8Array, ttl: number): Entry | undefined {
+function decodeEntry(
+  octets: Buffer,
+  plain: Uint8Array,
+  end: number,
+  name: Uint8Array,
+  leftMs: number,
+): Entry | undefined {
   if (end < 4) return undefined;
+  const stale = leftMs <= 0;
+  const ttl = Math.max(Math.floor((leftMs + CLOCK_MS) / 1000), 0);
   try {
     const rrsets: Rrset[] = [];
     let at = 4;
@@ -255,16 +279,16 @@ function decodeEntry(octets: Buffer, plain: Uint8Array, end: number, name: Uint8
       const data = takeAll(records);
       const signatures = takeAll(signed);
       if (rrsets.length === 0) storedTtl = stored;
-      if (rrsets.length === 0 && ttl > 0) age = Math.max(stored - ttl, 0);
+      if (rrsets.length === 0) age = Math.max(stored - ttl, 0);
       rrsets.push({
         name: owner,
         type,
-        ttl: ttl > 0 ? Math.max(Math.min(stored - age, ttl), 0) : stored,
+        ttl: stale ? stored : Math.max(Math.min(stored - age, ttl), 0),
         data,
         signatures,
       });
     }
-    return { rank: octets[0], rrsets, ttl, storedTtl, stale: ttl <= 0 };
+    return { rank: octets[0], rrsets, ttl, storedTtl, stale, leftMs };
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

@@ -1,7 +1,7 @@
 // What a cache holds, in a file that does not depend on how it is held: saved beside readers and writers, off the main
 // thread, and loaded as if a stranger had sent it.
 import { optionError, ShardnsError } from '../base/errors.js';
-import { issueText, pathOption } from '../base/options.js';
+import { pathExpected } from '../base/fields.js';
 import type { NativeRegion, SnapshotResult } from '../native/binding.js';
 
 export interface SaveResult {
@@ -22,8 +22,8 @@ const explain =
     throw new ShardnsError('ERR_SHARDNS_FILE', `${path}: ${(cause as Error).message}`, { cause });
   };
 function checkPath(path: unknown): string {
-  const { success, error } = pathOption.safeParse(path);
-  if (!success) throw optionError('path', path, issueText(error.issues[0].message).replace(/^expected /, ''));
+  const expected = pathExpected(path);
+  if (expected !== undefined) throw optionError('path', path, expected.replace(/^expected /, ''));
   return path as string;
 }
 
@@ -34,11 +34,9 @@ export async function saveSnapshot(native: NativeRegion, path: string): Promise<
 }
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_FILE */
-export async function loadSnapshot(
-  native: NativeRegion,
-  path: string,
-  { onDamage = 'refuse' }: LoadOptions = {},
-): Promise<LoadResult> {
+export async function loadSnapshot(native: NativeRegion, path: string, options: LoadOptions = {}): Promise<LoadResult> {
+  if (typeof options !== 'object' || (options as unknown) === null) throw optionError('options', options, 'an object');
+  const { onDamage = 'refuse' } = options;
   if (!['refuse', 'keep'].includes(onDamage)) throw optionError('onDamage', onDamage, 'refuse or keep');
   return native.load(checkPath(path), onDamage === 'keep' ? 1 : 0).catch(explain(path));
 }

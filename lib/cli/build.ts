@@ -1,18 +1,23 @@
-// `shardns build`: compiles the addon where no prebuilt one fits, with npm's own node-gyp.
+// `shardns build`: compiles the addon where no prebuilt one fits, with the node-gyp that is part of npm: nothing is
+// downloaded to be run, as `npm exec node-gyp` would.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+/** npm tells where its node-gyp is. */
+const COMPILE = 'node "$npm_config_node_gyp" rebuild ${SHARDNS_NODEDIR:+"--nodedir=$SHARDNS_NODEDIR"}';
 
 /** @returns the exit code */
 export function build(): number {
   const folder = fileURLToPath(new URL('../..', import.meta.url));
   const node = dirname(dirname(process.execPath));
   // Headers that came with this Node need not be fetched.
-  const headers = existsSync(join(node, 'include/node/node_api.h')) ? [`--nodedir=${node}`] : [];
-  const { status, error } = spawnSync('npm', ['exec', '--yes', '--', 'node-gyp', 'rebuild', ...headers], {
+  const nodedir = existsSync(join(node, 'include/node/node_api.h')) ? node : '';
+  const { status, error } = spawnSync('npm', ['exec', '-c', COMPILE], {
     cwd: folder,
     stdio: 'inherit',
+    env: { ...process.env, SHARDNS_NODEDIR: nodedir },
   });
   if (error !== undefined) {
     process.stderr.write(`shardns: npm could not be run: ${error.message}\n`);

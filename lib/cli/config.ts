@@ -1,8 +1,7 @@
 // Options from a YAML file, the environment and flags; flags win. Each complaint names where it comes from.
-import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { show, ShardnsError } from '../base/errors.js';
-import { parseResolvConf } from '../upstream/resolv-conf.js';
+import { readRegularFile } from '../base/regular-file.js';
 import { checkOptions, formatPath, type OptionIssue, type ServerOptions } from '../server/options.js';
 
 /** The largest configuration file that is read. */
@@ -67,21 +66,18 @@ export function checkConfig(text: string): { options: ServerOptions } | { proble
   };
 }
 
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION for a file that cannot be read, is too large or no regular file */
+export function readConfigText(path: string): string {
+  try {
+    return readRegularFile(path, MAX_CONFIG_BYTES).text;
+  } catch (cause) {
+    throw new ShardnsError('ERR_SHARDNS_OPTION', (cause as Error).message, { cause });
+  }
+}
+
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION with one line a problem */
 export function readConfigFile(path: string): ServerOptions {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new ShardnsError('ERR_SHARDNS_OPTION', `${path}: cannot be read: ${(cause as Error).message}`, { cause });
-  }
-  if (text.length > MAX_CONFIG_BYTES) {
-    throw new ShardnsError(
-      'ERR_SHARDNS_OPTION',
-      `${path}: ${text.length} octets, expected at most ${MAX_CONFIG_BYTES}`,
-    );
-  }
-  const result = checkConfig(text);
+  const result = checkConfig(readConfigText(path));
   if ('options' in result) return result.options;
   throw new ShardnsError(
     'ERR_SHARDNS_OPTION',
@@ -89,31 +85,38 @@ export function readConfigFile(path: string): ServerOptions {
   );
 }
 
-/** SHARDNS_LISTEN, SHARDNS_UPSTREAM (comma-separated), SHARDNS_THREADS, ...: the same names as the flags. */
+/**
+ * SHARDNS_LISTEN, SHARDNS_UPSTREAM (comma-separated), SHARDNS_THREADS, ...: the same names as the flags. One that is empty
+ * is not set: that is how container tools hand on variables that nobody has set.
+ */
 export function flagsFromEnvironment(environment: NodeJS.ProcessEnv): Flags {
+  const read = (name: string): string | undefined => {
+    const text = environment[name]?.trim();
+    return text === '' ? undefined : text;
+  };
   const list = (name: string): string[] | undefined =>
-    environment[name]
+    read(name)
       ?.split(',')
       .map(item => item.trim())
       .filter(item => item !== '');
   return {
     listen: list('SHARDNS_LISTEN'),
     upstream: list('SHARDNS_UPSTREAM'),
-    threads: environment.SHARDNS_THREADS,
-    memory: environment.SHARDNS_MEMORY,
-    policy: environment.SHARDNS_POLICY,
-    config: environment.SHARDNS_CONFIG,
-    metrics: environment.SHARDNS_METRICS,
-    snapshot: environment.SHARDNS_SNAPSHOT,
-    warm: environment.SHARDNS_WARM,
-    recursive: flagOf(environment.SHARDNS_RECURSIVE),
-    'log-level': environment.SHARDNS_LOG_LEVEL,
+    threads: read('SHARDNS_THREADS'),
+    memory: read('SHARDNS_MEMORY'),
+    policy: read('SHARDNS_POLICY'),
+    config: read('SHARDNS_CONFIG'),
+    metrics: read('SHARDNS_METRICS'),
+    snapshot: read('SHARDNS_SNAPSHOT'),
+    warm: read('SHARDNS_WARM'),
+    recursive: flagOf(read('SHARDNS_RECURSIVE')),
+    'log-level': read('SHARDNS_LOG_LEVEL'),
   };
 }
 
 /** `1`, `true` and `yes` are true; anything else that is set is false. */
 function flagOf(text: string | undefined): boolean | undefined {
-  return text === undefined || text === '' ? undefined : /^(1|true|yes)$/i.test(text);
+  return text === undefined ? undefined : /^(1|true|yes)$/i.test(text);
 }
 
 /** Lays flags over options. Validation comes later, over the whole. */
@@ -125,7 +128,11 @@ export function applyFlags(options: ServerOptions, flags: Flags): ServerOptions 
   if (flags.listen !== undefined && flags.listen.length > 0) merged.listen = flags.listen;
   if (flags.upstream !== undefined && flags.upstream.length > 0) merged.upstreams = flags.upstream;
   if (flags.threads !== undefined) merged.threads = /^\d+$/.test(flags.threads) ? Number(flags.threads) : flags.threads;
-  if (flags.metrics !== undefined) merged.metrics = flags.metrics;
+  if (flags.metrics !== undefined) {
+    // The address alone: who may ask stays as the file says.
+    if (typeof merged.metrics === 'object') inside('metrics', 'listen', flags.metrics);
+    else merged.metrics = flags.metrics;
+  }
   if (flags.memory !== undefined) inside('cache', 'memory', flags.memory);
   if (flags.policy !== undefined) inside('cache', 'policy', flags.policy);
   if (flags.snapshot !== undefined) inside('snapshot', 'file', flags.snapshot);
@@ -133,13 +140,4 @@ export function applyFlags(options: ServerOptions, flags: Flags): ServerOptions 
   if (flags.recursive !== undefined) inside('resolver', 'recursive', flags.recursive);
   if (flags['log-level'] !== undefined) inside('log', 'level', flags['log-level']);
   return merged as ServerOptions;
-}
-
-/** Upstreams from resolv.conf; its own addresses of ours are left out by the caller. */
-export function upstreamsFromResolvConf(path = '/etc/resolv.conf'): string[] {
-  try {
-    return parseResolvConf(readFileSync(path, 'utf8')).servers;
-  } catch {
-    return [];
-  }
 }

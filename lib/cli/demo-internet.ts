@@ -2,7 +2,7 @@
 // server knows its own zones only and refers to the others, so that recursion can be watched.
 import { createSocket, type Socket } from 'node:dgram';
 import { Class, Flag, Rcode, Type } from '../wire/iana.js';
-import { encodeMessage, type ResourceRecord } from '../wire/message.js';
+import { encodeMessage, encodeQuestion, type ResourceRecord } from '../wire/message.js';
 import { encodeName, foldName, isAtOrBelow } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeData } from '../wire/record.js';
@@ -136,7 +136,7 @@ export class DemoInternet {
 
 function encodeReply(message: Buffer, reply: Reply): Uint8Array {
   const query = new Query(message);
-  return encodeMessage({
+  const head = {
     id: message.readUInt16BE(0),
     flags: Flag.QR | (reply.authoritative ? Flag.AA : 0) | reply.rcode,
     // The letters as they came: the resolver checks them.
@@ -145,8 +145,12 @@ function encodeReply(message: Buffer, reply: Reply): Uint8Array {
       type: query.type,
       dnsClass: query.dnsClass,
     },
+  };
+  const octets = encodeMessage({
+    ...head,
     answers: (reply.answers ?? []).map(one => ({ ...one, name: foldName(one.name) })),
     authorities: reply.authorities ?? [],
     additionals: reply.additionals ?? [],
   });
+  return octets ?? encodeQuestion({ ...head, flags: Flag.QR | Rcode.SERVFAIL });
 }

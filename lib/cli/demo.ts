@@ -6,12 +6,13 @@ import { parseSocketAddress } from '../base/address.js';
 import type { ServerOptions } from '../server/options.js';
 import type { Server } from '../server/server.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
-import { buildResponse, type ResourceRecord } from '../wire/message.js';
+import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeData } from '../wire/record.js';
 import { applyFlags, type Flags } from './config.js';
 import { DEMO_ZONES, DemoInternet } from './demo-internet.js';
+import { signals } from './signals.js';
 
 const ZONE = 'demo.example';
 const NAMES = 20_000;
@@ -67,14 +68,17 @@ class DemoUpstream {
       const answers = Array.from({ length: count }, (_, i) =>
         record(Type.A, ttl, Uint8Array.of(192, 0, 2, (number + i) & 255)),
       );
-      return buildResponse(echo, { rcode: Rcode.NOERROR, answers: answers.map(one => ({ ...one, name: echo.name })) });
+      return buildResponseOrFailure(echo, {
+        rcode: Rcode.NOERROR,
+        answers: answers.map(one => ({ ...one, name: echo.name })),
+      });
     }
     const zone = encodeName(ZONE);
     const soa = {
       ...record(Type.SOA, 60, encodeData('SOA', `ns.${ZONE} admin.${ZONE} 1 3600 600 86400 30`)),
       name: zone,
     };
-    return buildResponse(echo, { rcode: number < NAMES ? Rcode.NOERROR : Rcode.NXDOMAIN, authorities: [soa] });
+    return buildResponseOrFailure(echo, { rcode: number < NAMES ? Rcode.NOERROR : Rcode.NXDOMAIN, authorities: [soa] });
   }
 }
 
@@ -217,14 +221,14 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
   };
   process.stdout.write(
     flags.recursive
-      ? `demo: ${server.addresses().udp.join(' ')}, from the root at ${upstream.hints[0]}:${upstream.port} down; try: dig @127.0.0.1 -p ${at.port} elsewhere.${DEMO_ZONES[0]}, and: shardns ctl trace elsewhere.${DEMO_ZONES[0]} --server ${server.settings.metrics} --fresh\n`
+      ? `demo: ${server.addresses().udp.join(' ')}, from the root at ${upstream.hints[0]}:${upstream.port} down; try: dig @127.0.0.1 -p ${at.port} elsewhere.${DEMO_ZONES[0]}, and: shardns ctl trace elsewhere.${DEMO_ZONES[0]} --server ${server.settings.metrics?.listen} --fresh\n`
       : `demo: ${server.addresses().udp.join(' ')} -> upstream 127.0.0.1:${upstream.port}, zone ${ZONE}; try: dig @127.0.0.1 -p ${at.port} host-1.${ZONE}\n`,
   );
   const timer = setInterval(show, 1000);
 
   await new Promise<void>(resolve => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
+    signals.on('SIGINT', resolve);
+    signals.on('SIGTERM', resolve);
     if (flags.forMs !== undefined) setTimeout(resolve, flags.forMs);
   });
   clearInterval(timer);

@@ -1,61 +1,165 @@
 // `shardns serve`: from options to a running server, its signals and its logs.
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 import { createServer } from '../admin/create-server.js';
-import { ShardnsError } from '../base/errors.js';
-import { readOptions, type ServerOptions } from '../server/options.js';
-import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile, upstreamsFromResolvConf } from './config.js';
+import { DEFAULT_LISTEN, readOptions, type ServerOptions } from '../server/options.js';
+import type { Server } from '../server/server.js';
+import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile } from './config.js';
+import { standardOutput } from './log-destination.js';
+import { signals } from './signals.js';
+import { SystemServers } from './system-servers.js';
 
-/** File < environment < flags; upstreams of /etc/resolv.conf where nobody names any and recursion is not asked for. */
-export function gatherOptions(flags: Flags, environment: NodeJS.ProcessEnv = process.env): ServerOptions {
+/** How long the last lines of the log may take, when whoever reads them is slow. */
+const FLUSH_MS = 1000;
+
+export interface Gathered {
+  options: ServerOptions;
+  /** Whether the upstreams are those of /etc/resolv.conf: nobody names any, and recursion is not asked for. */
+  follows: boolean;
+}
+
+/**
+ * File < environment < flags.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION with one line a problem
+ */
+export function gatherOptions(
+  flags: Flags,
+  environment: NodeJS.ProcessEnv = process.env,
+  system = new SystemServers(),
+): Gathered {
   const fromEnvironment = flagsFromEnvironment(environment);
   const path = flags.config ?? fromEnvironment.config;
   let options: ServerOptions = path === undefined ? {} : readConfigFile(path);
   options = applyFlags(applyFlags(options, fromEnvironment), flags);
-  if (options.resolver?.recursive !== true) options.upstreams ??= upstreamsFromResolvConf();
   readOptions(options);
-  return options;
+  const follows = options.upstreams === undefined && options.resolver?.recursive !== true;
+  if (follows) options = { ...options, upstreams: system.read(options.listen ?? DEFAULT_LISTEN).servers };
+  return { options, follows };
 }
 
 export async function serve(flags: Flags): Promise<void> {
-  const options = gatherOptions(flags);
-  const settings = readOptions(options);
-  const log = pino({ level: settings.log.level, base: { pid: process.pid } });
-  const server = await createServer(options, { log });
+  const destination = standardOutput();
+  const log = pino({ base: { pid: process.pid } }, destination);
+  const system = new SystemServers(undefined, undefined, problem => log.warn({}, problem));
+  const first = gatherOptions(flags, process.env, system);
+  const settings = readOptions(first.options);
+  log.level = settings.log.level;
+  const server = await createServer(first.options, { log });
   log.info(
     {
       ...server.addresses(),
       upstreams: server.upstreams.map(one => one.label),
       memory: settings.cache.memory,
-      metrics: settings.metrics,
+      metrics: settings.metrics?.listen,
     },
     'listening',
   );
-  if (server.upstreams.length === 0) {
-    if (server.recursor?.options.recursive === true) log.info({}, 'names are resolved from the root');
+  new Serving(server, log, flags, system, first).begin(ended => destination.flush(FLUSH_MS).then(() => ended));
+}
+
+/** A server that runs: what changes it, and what ends it. */
+class Serving {
+  /** Changes, one after another. */
+  #changing: Promise<void> = Promise.resolve();
+  #stopping = false;
+
+  constructor(
+    private readonly server: Server,
+    private readonly log: Logger,
+    private readonly flags: Flags,
+    private readonly system: SystemServers,
+    private readonly first: Gathered,
+  ) {}
+
+  begin(flush: (code: number) => Promise<number>): void {
+    this.#tellWhomIsAsked(this.first);
+    this.#follow(this.first);
+    signals.on('SIGHUP', () => this.#change(() => this.#reload()));
+    signals.on('SIGUSR1', () => this.log.info(this.#statistics(), 'statistics'));
+    signals.on('SIGUSR2', () => {
+      const { level } = this.server.settings.log;
+      this.log.level = this.log.level === 'debug' ? level : 'debug';
+      this.log.info({ level: this.log.level }, 'the level of the log was switched');
+    });
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      signals.on(signal, () => {
+        if (this.#stopping) process.exit(1);
+        this.#stopping = true;
+        void this.#stop(signal)
+          .then(flush)
+          .then(code => process.exit(code));
+      });
+    }
+  }
+
+  /** What goes wrong is told; what was before stays. */
+  #change(change: () => Promise<void>): void {
+    this.#changing = this.#changing.then(change).catch((error: unknown) => {
+      if (!this.#stopping) {
+        this.log.error({ reason: (error as Error).message }, 'the new configuration is refused; the old one stays');
+      }
+    });
+  }
+
+  async #reload(): Promise<void> {
+    const next = gatherOptions(this.flags, process.env, this.system);
+    await this.server.replace(next.options);
+    this.log.level = this.server.settings.log.level;
+    this.#follow(next);
+    this.log.info({ entries: this.server.engine.stats().entries }, 'configuration read again; the cache was kept');
+    this.#tellWhomIsAsked(next);
+  }
+
+  /** Takes up what resolv.conf names from now on; what other servers have said is not believed any more. */
+  #follow({ options, follows }: Gathered): void {
+    this.system.stop();
+    if (!follows) return;
+    const { server } = this;
+    const listen = (): readonly string[] => [...server.addresses().udp, ...(options.listen ?? DEFAULT_LISTEN)];
+    this.system.follow(options.upstreams as string[], listen, upstreams =>
+      this.#change(async () => {
+        await server.update({ upstreams });
+        server.invalidate('all');
+        this.log.info({ upstreams }, 'resolv.conf names other servers: what was cached is forgotten');
+        this.#tellWhomIsAsked({ options: { ...options, upstreams }, follows });
+      }),
+    );
+  }
+
+  #tellWhomIsAsked({ options, follows }: Gathered): void {
+    const { server, log } = this;
+    if (server.upstreams.length > 0 && options.resolver?.recursive !== true) return;
+    const { own } = this.system.read(options.listen ?? DEFAULT_LISTEN);
+    if (follows && own.length > 0) {
+      log.warn({ own }, 'resolv.conf names only this server: names are resolved from the root until it names another');
+    } else if (server.recursor?.options.recursive === true) log.info({}, 'names are resolved from the root');
     else log.warn({}, 'no upstream: only built-in and configured zones and cached names are answered');
   }
 
-  let reloading = Promise.resolve();
-  process.on('SIGHUP', () => {
-    reloading = reloading.then(async () => {
-      try {
-        const next = gatherOptions(flags);
-        await server.replace(next);
-        log.level = server.settings.log.level;
-        log.info({ entries: server.engine.stats().entries }, 'configuration read again; the cache was kept');
-      } catch (error) {
-        log.error({ reason: (error as ShardnsError).message }, 'the new configuration is refused; the old one stays');
-      }
-    });
-  });
-  let stopping = false;
-  const stop = async (signal: string): Promise<void> => {
-    if (stopping) process.exit(1);
-    stopping = true;
-    log.info({ signal }, 'draining');
-    await server.drain();
-    log.info({}, 'stopped');
-  };
-  process.on('SIGTERM', () => void stop('SIGTERM'));
-  process.on('SIGINT', () => void stop('SIGINT'));
+  #statistics(): object {
+    const { server } = this;
+    const { entries, hitsPositive, hitsNegative, hitsFailure, hitsStale, misses } = server.engine.stats();
+    return {
+      entries,
+      hits: hitsPositive + hitsNegative + hitsFailure + hitsStale,
+      misses,
+      inFlight: server.resolver.inFlight,
+      tcpConnections: server.tcpConnections.size,
+      upstreams: server.upstreams.map(({ label, stats }) => ({ server: label, ...stats })),
+      residentBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  /** @returns the exit status */
+  async #stop(signal: string): Promise<number> {
+    this.system.stop();
+    this.log.info({ signal }, 'draining');
+    try {
+      await this.server.drain();
+      this.log.info({}, 'stopped');
+      return 0;
+    } catch (error) {
+      this.log.error({ err: error }, 'it did not stop as it should');
+      return 1;
+    }
+  }
 }

@@ -1,7 +1,9 @@
 // Every native name, with its types. Callers have validated their arguments: the native side reports a wrong type as
 // ERR_SHARDNS_INTERNAL and follows nothing.
 import { createRequire } from 'node:module';
+import { countSuspendedTime } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
+import { loadErrorText } from './load-error.js';
 
 /** Results of `answer` other than the reply's length in octets. */
 export const DROPPED = 0; // no reply is due
@@ -19,6 +21,8 @@ export const Status = {
   zeroTtl: -6,
   tooLarge: -7,
   foreignRecords: -8,
+  anothersRegion: -9,
+  toRewrite: -10,
 } as const;
 
 /** Words of the control array. */
@@ -32,11 +36,27 @@ export const Control = {
   nextBucket: 6,
   buckets: 7,
   queryLength: 8,
-  words: 9,
+  /** Of the query that was answered or refused; 0 where it has none. */
+  type: 9,
+  ageTicks: 10,
+  words: 11,
 } as const;
-export const ControlFlag = { udp: 1, allowStale: 2 } as const;
-/** `authoritative` is no part of the key: the answer inserted is our own. */
-export const VariantFlag = { dnssecOk: 1, checkingDisabled: 2, authoritative: 4, adUnknown: 8 } as const;
+/**
+ * `countReply`: the question was counted before; `countNothing`: nor does the reply count. `resolves`: misses are
+ * resolved, ANY too.
+ */
+export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8, resolves: 16 } as const;
+/**
+ * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
+ * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
+ */
+export const VariantFlag = {
+  dnssecOk: 1,
+  checkingDisabled: 2,
+  authoritative: 4,
+  adUnknown: 8,
+  inherited: 16,
+} as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
 export const Policy = { s3fifo: 0, lru: 1 } as const;
 export const TICKS_PER_SECOND = 16;
@@ -90,6 +110,8 @@ export const CACHE_STATS = [
   'liveBytes',
   'rebuilds',
   'recoveries',
+  /** Of `hitsStale`: questions that had been counted as misses before. */
+  'staleAfterMiss',
 ] as const;
 export type CacheStats = Record<(typeof CACHE_STATS)[number], number>;
 
@@ -105,6 +127,14 @@ export interface SnapshotResult {
   rejected: number;
   /** Loading: the file ends, or its checksums fail, before its end. */
   damaged: boolean;
+}
+
+/**
+ * Memory for buffers that are registered once and used by every call: shared, so that it can be neither detached nor
+ * resized and need not be looked up again. Ordinary buffers may be registered too; each call looks where they are.
+ */
+export function pinnedMemory(octets: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(octets);
 }
 
 /** What both kinds of caches have. */
@@ -154,12 +184,14 @@ export interface NativeCache extends NativeRegion {
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
   refuse(query: Uint8Array, rcode: number, extendedError: number): number;
   configure(tunables: Uint32Array): void;
+  declare(configurationHigh: number, configurationLow: number): void;
   responses(out: Float64Array): void;
 }
 
 /** Results of `get` of a byte cache other than the value's length in octets. */
 export const Got = { miss: -1, failure: -2, tooLong: -3, keyTooLong: -4 } as const;
 export const GetFlag = { allowStale: 1, uncounted: 2 } as const;
+export const KIND_SHIFT = 8;
 export const ByteControl = {
   kind: 0,
   stale: 1,
@@ -180,6 +212,7 @@ export const MAX_TAGS = 16;
 
 export interface NativeBytes extends NativeRegion {
   register(value: Uint8Array, control: Uint32Array, remainingMs: Float64Array): void;
+  /** @param flags GetFlag, and the kind that the value must have from KIND_SHIFT on */
   get(key: string | Uint8Array, namespace: number, flags: number, out?: Uint8Array): number;
   /** @returns 0, or a negative Status or Got.keyTooLong */
   set(
@@ -192,7 +225,7 @@ export interface NativeBytes extends NativeRegion {
     generation: number,
   ): number;
   remove(key: string | Uint8Array, namespace: number): number;
-  touch(key: string | Uint8Array, namespace: number, ttlMs: number): number;
+  touch(key: string | Uint8Array, namespace: number, ttlMs: number, kind: number): number;
   addNamespace(name: string): number;
   tagMark(tag: string): number;
   forget(kind: number, number: number): void;
@@ -200,6 +233,37 @@ export interface NativeBytes extends NativeRegion {
   /** Stale window in ms, refresh shares by popularity 0 to 3 (of 256), beta of early refresh in ms. */
   configure(words: Uint32Array): void;
 }
+
+/** What the native parser makes of a query: native/wire/question.h. */
+export const QueryVerdict = {
+  answer: 0,
+  drop: 1,
+  formErr: 2,
+  formErrEdns: 3,
+  notImp: 4,
+  badVersion: 5,
+  refused: 6,
+  notAuth: 7,
+  any: 8,
+  otherClass: 9,
+} as const;
+/** Words that `parseQuery` fills, in order; the subnet's address takes four, its first octet uppermost. */
+export const QUERY_WORDS = [
+  'flags',
+  'type',
+  'dnsClass',
+  'questionEnd',
+  'hasEdns',
+  'dnssecOk',
+  'ednsVersion',
+  'udpSize',
+  'subnetFamily',
+  'subnetPrefix',
+  'subnetAddress0',
+  'subnetAddress1',
+  'subnetAddress2',
+  'subnetAddress3',
+] as const;
 
 export const FlightKind = { miss: 0, refresh: 1, otherClass: 2 } as const;
 /** A drained flight: this many octets of head, then the packet, padded to 4. */
@@ -220,19 +284,21 @@ const PLANE_STATS_SCALARS = [
   'flights',
   'joined',
   'full',
+  'overShare',
   'refreshes',
   'inFlight',
   'waiting',
 ] as const;
 export interface PlaneStats extends Record<(typeof PLANE_STATS_SCALARS)[number], number> {
   responsesByRcode: Float64Array;
-  requestsByType: Float64Array;
+  requestsByType4: Float64Array;
+  requestsByType6: Float64Array;
   /** Bucket i counts durations below 2^i microseconds; the last takes the rest. */
   durations: Float64Array;
   durationSumUs: number;
   memoryBytes: number;
 }
-const PLANE_STATS_WORDS = PLANE_STATS_SCALARS.length + RCODES_COUNTED + TYPES_COUNTED + DURATION_BUCKETS + 2;
+const PLANE_STATS_WORDS = PLANE_STATS_SCALARS.length + RCODES_COUNTED + 2 * TYPES_COUNTED + DURATION_BUCKETS + 2;
 
 export interface NativePlane {
   start(): boolean;
@@ -245,8 +311,13 @@ export interface NativePlane {
   replyError(ticket: number, rcode: number, extendedError: number): boolean;
   replyStale(ticket: number, tenant: number): boolean;
   discard(ticket: number): boolean;
+  /** Leaves the flight its first waiter; the others become another one, to be drained. False: they cannot be parted. */
+  part(ticket: number): boolean;
   flush(): void;
+  /** Family, bits and octets of each prefix; none: everybody may ask. */
   setAccess(prefixes: (number | Uint8Array)[]): void;
+  /** Family, bits, octets and tag of each prefix: clients belong to the longest one's, 0 for none. */
+  setViews(prefixes: (number | Uint8Array)[]): void;
   /** @param address 4 or 16 octets */
   setTenant(address: Uint8Array, tenant: number, seconds: number): void;
   forgetTenants(): void;
@@ -261,6 +332,8 @@ export interface NativeRegionOptions {
   averageEntryBytes: number;
   seedHigh: number;
   seedLow: number;
+  configurationHigh: number;
+  configurationLow: number;
 }
 /** How an object over a region is made. */
 export interface RegionMakers<T> {
@@ -274,6 +347,10 @@ export interface RegionMakers<T> {
 
 interface Binding {
   contract: number;
+  /** Those of lib/base/answering-ports.ts. */
+  answeringPorts: number[];
+  /** Milliseconds, suspended time too. */
+  clockMs(): number;
   createCache: RegionMakers<NativeCache>['create'];
   attachCache: RegionMakers<NativeCache>['attach'];
   openCache: RegionMakers<NativeCache>['open'];
@@ -288,26 +365,27 @@ interface Binding {
       pin: number;
       flights: number;
       waiters: number;
+      /** What one client may hold of them. */
+      clientFlights: number;
+      clientWaiters: number;
       /** Clients whose tenants are remembered; 0 = there are no tenants. */
       tenantClients: number;
       receiveBufferBytes: number;
     },
     onWake: () => void,
   ): NativePlane;
+  /** Reads a query as the plane does. @param words QUERY_WORDS @returns a QueryVerdict */
+  parseQuery(query: Uint8Array, words: Uint32Array): number;
 }
 
-const CONTRACT = 4;
+const CONTRACT = 5;
 
 function load(): Binding {
   let binding: Binding;
   try {
     binding = createRequire(import.meta.url)('../../lib/native/load.cjs') as Binding;
   } catch (cause) {
-    throw new ShardnsError(
-      'ERR_SHARDNS_NATIVE',
-      `no native addon for ${process.platform}-${process.arch}: run "npx shardns build", which needs a C++20 compiler, make and Python`,
-      { cause },
-    );
+    throw new ShardnsError('ERR_SHARDNS_NATIVE', loadErrorText(cause), { cause });
   }
   if (binding.contract !== CONTRACT) {
     throw new ShardnsError(
@@ -321,7 +399,10 @@ function load(): Binding {
 let loaded: Binding | undefined;
 /** The addon, loaded on first use. */
 export function binding(): Binding {
-  loaded ??= load();
+  if (loaded === undefined) {
+    loaded = load();
+    countSuspendedTime(loaded.clockMs);
+  }
   return loaded;
 }
 
@@ -343,7 +424,8 @@ export function readPlaneStats(plane: NativePlane): PlaneStats {
       number
     >),
     responsesByRcode: take(RCODES_COUNTED),
-    requestsByType: take(TYPES_COUNTED),
+    requestsByType4: take(TYPES_COUNTED),
+    requestsByType6: take(TYPES_COUNTED),
     durations: take(DURATION_BUCKETS),
     durationSumUs: take(1)[0],
     memoryBytes: take(1)[0],

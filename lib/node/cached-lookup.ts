@@ -1,38 +1,26 @@
 // What programs use in place of Node's own dns: over one cache of the thread, or over one of their own.
 import type { Agent } from 'node:http';
-import { promisify } from 'node:util';
 import type { WarmName, WarmOptions, WarmProgress } from '../resolve/warm.js';
 import { installLookup, uninstallLookup } from './agents.js';
 import { type ClientDependencies, DnsClient } from './client.js';
 import { defaultClient } from './default-client.js';
-import { createLookup, type LookupAddress, type LookupCallOptions, type LookupFunction } from './lookup.js';
+import { createLookup } from './lookup.js';
+import type { LookupFunction } from './lookup-call.js';
 import type { LookupOptions } from './options.js';
 import { type InterceptorOptions, interceptorOptions } from './undici.js';
-
-function withPromise(lookup: LookupFunction): LookupFunction {
-  const promised = (hostname: string, options?: LookupCallOptions | number): Promise<LookupAddress | LookupAddress[]> =>
-    new Promise((resolve, reject) =>
-      lookup(hostname, options, (error, address, family) => {
-        if (error) reject(error);
-        else if (Array.isArray(address)) resolve(address);
-        else resolve({ address, family: family as 4 | 6 });
-      }),
-    );
-  return Object.assign(lookup, { [promisify.custom]: promised });
-}
 
 /**
  * In place of `dns.lookup`, without its thread pool: hosts file, resolv.conf, and a cache with the TTLs of the records.
  * Goes wherever Node takes a `lookup`. Called back in a later turn, always; works unbound.
  */
-export const lookup: LookupFunction = withPromise(createLookup(defaultClient));
+export const lookup: LookupFunction = createLookup(defaultClient);
 
 /** Makes the connections of an http or https agent use `lookup`. */
 export function install(agent: Agent): void {
   installLookup(agent, lookup);
 }
 export function uninstall(agent: Agent): void {
-  uninstallLookup(agent);
+  uninstallLookup(agent, lookup);
 }
 
 /** Options for undici's `interceptors.dns()`: it asks `lookup` for names, and keeps nothing longer than a second. */
@@ -48,13 +36,13 @@ export class CachedLookup implements Disposable {
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY */
   constructor(options: LookupOptions = {}, dependencies: ClientDependencies = {}) {
     this.client = new DnsClient(options, dependencies);
-    this.lookup = withPromise(createLookup(() => this.client));
+    this.lookup = createLookup(() => this.client);
   }
   install(agent: Agent): void {
     installLookup(agent, this.lookup);
   }
   uninstall(agent: Agent): void {
-    uninstallLookup(agent);
+    uninstallLookup(agent, this.lookup);
   }
   /** Asks for names ahead of time: see {@link DnsClient.warm}. */
   warm(names: Iterable<WarmName>, options?: WarmOptions): Promise<WarmProgress> {

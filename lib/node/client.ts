@@ -1,8 +1,9 @@
 // Questions of the program itself: hosts file and resolv.conf, the cache, and the slow path behind it. A hit is answered
 // in the caller's turn; whoever asks decides when to call back.
 //
-// Bounds: the cache's memory; 1024 questions under way, beyond which they fail at once; 1024 answers of the last second
-// in the form that callers get.
+// Bounds: the cache's memory; 512 questions under way (a name server's socket buffer holds about 300 packets), beyond
+// which 65,536 wait for their turn, each at most as long as it may then take; 1024 answers of the last second in the
+// form that callers get.
 import { parseSocketAddress } from '../base/address.js';
 import { BoundedMap } from '../base/bounded-map.js';
 import { type Clock, systemClock } from '../base/clock.js';
@@ -16,6 +17,7 @@ import { Engine, PLAIN_TUNABLES } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { NO_LOCAL_DATA } from '../resolve/local-data.js';
+import { LocalZones } from '../resolve/local-zones.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
@@ -25,17 +27,23 @@ import { Exchanger } from '../upstream/exchange.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
 import { Upstream } from '../upstream/upstream.js';
 import { ExtendedError, HEADER_SIZE, Rcode, Type, typeName } from '../wire/iana.js';
-import { encodeNameInto } from '../wire/name.js';
+import { encodeNameInto, nameKey } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { LocalAddresses } from './address-order.js';
 import { type FailureCode, QueryFailure } from './errors.js';
-import { type Hosts, parseHosts } from './hosts.js';
+import { Hosts } from './hosts.js';
 import { type LookupOptions, type LookupSettings, readLookupOptions } from './options.js';
+import { Questions } from './questions.js';
 import { queryChannel } from './telemetry.js';
 
-const MAX_UNDER_WAY = 1024;
+const MAX_UNDER_WAY = 512;
+const MAX_WAITING = 65_536;
+/** Flights of the resolver: those questions, and what is refreshed behind expired answers beside them. */
+const MAX_FLIGHTS = 2 * MAX_UNDER_WAY;
 const MAX_DECODED = 1024;
 const NO_CONF = parseResolvConf('');
+/** resolv.conf(5): where no server is named, the one on this machine is meant. */
+const THIS_MACHINE: readonly string[] = ['127.0.0.1:53'];
 
 export interface ClientDependencies {
   clock?: Clock;
@@ -48,10 +56,23 @@ export interface ClientDependencies {
   interfaces?: () => string[];
   /** Which of them to ask from. */
   localAddress?: LocalAddress;
+  /** In place of those of options; there may be none, or more than 8. */
+  servers?: readonly string[];
 }
 
 /** Takes what it needs from the first `length` octets, and keeps none of them. */
 export type ReadReply<T> = (reply: Uint8Array, length: number) => T;
+
+/** What a question came to, and what was last read of it: those who read the same way share that. */
+interface Answered {
+  query: Query;
+  /** Undefined for what was asked past the cache. */
+  resolution: Resolution | undefined;
+  response: Uint8Array;
+  by?: ReadReply<unknown>;
+  value?: unknown;
+}
+const NO_RESPONSE = new Uint8Array(0);
 
 export class DnsClient implements Disposable {
   readonly settings: LookupSettings;
@@ -60,20 +81,22 @@ export class DnsClient implements Disposable {
   readonly random: Random;
   readonly local: LocalAddresses;
   readonly #ownsEngine: boolean;
-  readonly #resolver: Resolver;
-  readonly #exchanger: Exchanger;
   readonly #udp: Transport;
   readonly #tcp: Transport;
   readonly #hosts: WatchedFile<Hosts> | undefined;
   readonly #conf: WatchedFile<ResolvConf> | undefined;
   readonly #upstreams = new Map<string, Upstream>();
-  /** Answers that lookups have just taken apart; see lookup.ts. */
+  readonly #questions: Questions<Answered>;
+  /** Answers that lookups have just taken apart, and lookups under way; see lookup.ts. */
   readonly decoded = new BoundedMap<string, object>(MAX_DECODED);
-  #servers: readonly string[] | undefined;
-  /** What groups and limits were last made of. */
-  #groupsOf: unknown;
-  #confOf: unknown;
-  #underWay = 0;
+  readonly lookups = new Map<string, Promise<unknown>>();
+  readonly #servers: readonly string[] | undefined;
+  /** What asks, made anew for other servers. */
+  #asking: { exchanger: Exchanger; resolver: Resolver };
+  /** What it was made of. */
+  #serversOf: readonly string[] | undefined;
+  #confOf: ResolvConf | undefined;
+  #held = 0;
   #alive: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -84,9 +107,14 @@ export class DnsClient implements Disposable {
     this.random = dependencies.random ?? systemRandom;
     this.local = new LocalAddresses(this.clock, dependencies.interfaces);
     const { settings, clock, random } = this;
-    this.#servers = settings.servers;
-    if (settings.hostsFile !== false) this.#hosts = new WatchedFile(settings.hostsFile, parseHosts, clock);
-    if (settings.resolvConf !== false) this.#conf = new WatchedFile(settings.resolvConf, parseResolvConf, clock);
+    this.#servers = dependencies.servers ?? settings.servers;
+    if (settings.hostsFile !== false) {
+      this.#hosts = new WatchedFile(settings.hostsFile, text => new Hosts(text), clock);
+    }
+    if (settings.resolvConf !== false) {
+      this.#conf = new WatchedFile(settings.resolvConf, text => parseResolvConf(text, process.env), clock);
+    }
+    this.#questions = new Questions(clock, MAX_UNDER_WAY, MAX_WAITING);
     this.#ownsEngine = dependencies.cache === undefined;
     this.engine =
       dependencies.cache?.engine ??
@@ -101,14 +129,160 @@ export class DnsClient implements Disposable {
     if (this.#ownsEngine) this.engine.configure(tunablesOf(settings));
     this.#udp = dependencies.udpTransport ?? new UdpTransport(clock, random, dependencies.localAddress);
     this.#tcp = dependencies.tcpTransport ?? new TcpTransport(clock, random, dependencies.localAddress);
-    this.#exchanger = new Exchanger(this.#udp, this.#tcp, clock, random, {
+    this.#asking = this.#ask([], false);
+  }
+
+  get hosts(): Hosts | undefined {
+    return this.#hosts?.value;
+  }
+  get conf(): ResolvConf {
+    return this.#conf?.value ?? NO_CONF;
+  }
+  /** Questions under way, and those that wait for their turn. */
+  get underWay(): number {
+    return this.#questions.underWay + this.#questions.waiting;
+  }
+  get servers(): readonly string[] {
+    if (this.#servers !== undefined) return this.#servers;
+    const { servers } = this.conf;
+    return servers.length > 0 ? servers : THIS_MACHINE;
+  }
+
+  /**
+   * Asks for the records of `name`. `read` gets the reply's octets, which are good until it returns; a hit calls it at
+   * once, a miss later. Who waits for it keeps the process alive by `hold`.
+   * @throws {ShardnsError} ERR_SHARDNS_MESSAGE when `name` cannot be a domain name
+   * @throws {QueryFailure} rejected, or thrown by a remembered failure: no answer was to be had
+   */
+  query<T>(name: string, type: number, read: ReadReply<T>): T | Promise<T> {
+    if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'a lookup on a client that is closed');
+    this.#useServers();
+    const { engine } = this;
+    const packet = engine.query;
+    let end = HEADER_SIZE + encodeNameInto(packet, HEADER_SIZE, name);
+    packet.fill(0, 0, HEADER_SIZE);
+    packet[2] = 0x01; // RD
+    packet[5] = 1;
+    packet[end++] = type >> 8;
+    packet[end++] = type & 0xff;
+    packet[end++] = 0;
+    packet[end++] = 1;
+    if (type === Type.ANY) return this.#miss(packet.subarray(0, end), read);
+    const length = engine.answerHere(end);
+    if (length <= 0) return this.#miss(packet.subarray(0, end), read);
+    const value = readReply(engine.reply, length, read);
+    if (engine.refreshDue) this.#asking.resolver.prefetch(new Query(packet.slice(0, end)));
+    return value;
+  }
+
+  #miss<T>(packet: Uint8Array, read: ReadReply<T>): Promise<T> {
+    const key = nameKey(packet.subarray(HEADER_SIZE));
+    let answered = this.#questions.find(key);
+    if (answered === undefined) {
+      const query = new Query(packet.slice());
+      answered = this.#questions.ask(key, this.#deadlineMs, () => this.#resolve(query));
+    }
+    return answered.then(one => this.#read(one, read));
+  }
+
+  #resolve(query: Query): Promise<Answered> {
+    const run = (): Promise<Answered> => (query.type === Type.ANY ? this.#askPast(query) : this.#askServers(query));
+    if (!queryChannel.hasSubscribers) return run();
+    return queryChannel.tracePromise(run, { name: query.nameText, type: typeName(query.type) });
+  }
+
+  async #askServers(query: Query): Promise<Answered> {
+    for (let again = false; ; again = true) {
+      const { resolver } = this.#asking;
+      const resolution = await resolver.resolve(query, { protocol: 'internal' });
+      if (this.#closed) throw new QueryFailure('ECANCELLED');
+      if (resolver === this.#asking.resolver || again) {
+        if (resolution.kind === 'error') throw new QueryFailure(failureOf(resolution));
+        return { query, resolution, response: NO_RESPONSE };
+      }
+      // It is from servers that are not asked any more.
+      this.engine.remove(query.name, query.type, { dnssecOk: false, checkingDisabled: false });
+    }
+  }
+
+  /** Past the cache, which answers ANY in its own way (RFC 8482). */
+  async #askPast(query: Query): Promise<Answered> {
+    const { exchanger, resolver } = this.#asking;
+    try {
+      const upstreams = resolver.groups.get('default') ?? [];
+      const { response } = await exchanger.exchange(query.message, upstreams, () => true);
+      return { query, resolution: undefined, response };
+    } catch (error) {
+      if (this.#closed) throw new QueryFailure('ECANCELLED');
+      if (error instanceof ShardnsError) {
+        throw new QueryFailure(error.code === 'ERR_SHARDNS_TIMEOUT' ? 'ETIMEOUT' : 'ECONNREFUSED');
+      }
+      throw error;
+    }
+  }
+
+  #read<T>(answered: Answered, read: ReadReply<T>): T {
+    if (answered.by === read) return answered.value as T;
+    if (this.#closed) throw new QueryFailure('ECANCELLED');
+    const { query, resolution, response } = answered;
+    const value =
+      resolution === undefined
+        ? readReply(response, response.length, read)
+        : readReply(this.engine.reply, this.#asking.resolver.finish(query, resolution, false), read);
+    answered.by = read;
+    answered.value = value;
+    return value;
+  }
+
+  get #deadlineMs(): number {
+    const { timeoutMs, attempts } = this.conf;
+    return this.settings.timeoutMs ?? Math.min(timeoutMs * attempts, 30_000);
+  }
+
+  /** Follows resolv.conf. Servers that stay keep what is known of them. */
+  #useServers(): void {
+    const { servers, conf } = this;
+    if (servers === this.#serversOf && conf === this.#confOf) return;
+    const before = this.#serversOf;
+    const overTcp = this.#confOf?.useTcp ?? false;
+    this.#serversOf = servers;
+    this.#confOf = conf;
+    if (before === undefined || overTcp !== conf.useTcp || String(before) !== String(servers)) {
+      this.#asking = this.#ask(servers, conf.useTcp);
+      // What other servers said need not hold in the network that these belong to.
+      if (before !== undefined && String(before) !== String(servers)) this.#distrust();
+    }
+    const { exchanger } = this.#asking;
+    exchanger.options = { ...exchanger.options, deadlineMs: this.#deadlineMs, spread: conf.rotate };
+  }
+
+  #distrust(): void {
+    this.#questions.forget();
+    this.lookups.clear();
+    this.decoded.clear();
+    this.engine.invalidate('all');
+  }
+
+  #ask(servers: readonly string[], overTcp: boolean): { exchanger: Exchanger; resolver: Resolver } {
+    const { settings, clock, random } = this;
+    const group = servers.map(text => {
+      const upstream = this.#upstreams.get(text) ?? new Upstream(parseSocketAddress(text, 'servers', 53), clock);
+      this.#upstreams.set(text, upstream);
+      return upstream;
+    });
+    for (const text of [...this.#upstreams.keys()]) if (!servers.includes(text)) this.#upstreams.delete(text);
+    const { letterCase } = settings;
+    // Its bounds are out of reach: what waits does so before it is asked.
+    const exchanger = new Exchanger(overTcp ? this.#tcp : this.#udp, this.#tcp, clock, random, {
       deadlineMs: 5000,
       hedge: true,
-      maxInFlight: 512,
-      maxTotal: MAX_UNDER_WAY,
+      maxInFlight: 2 * MAX_FLIGHTS,
+      maxTotal: 2 * MAX_FLIGHTS,
+      letterCase,
     });
-    this.#resolver = new Resolver(this.engine, this.#exchanger, clock, silentLogger, {}, new Map(), {
-      local: new LocalAnswers('program', NO_LOCAL_DATA, undefined),
+    const groups = new Map([['default', group]]);
+    const resolver = new Resolver(this.engine, exchanger, clock, silentLogger, {}, groups, {
+      local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, undefined),
       hasViews: false,
       identity: {},
       forwardClientSubnet: false,
@@ -120,152 +294,57 @@ export class DnsClient implements Disposable {
       failureFirstSeconds: 1, // RFC 9520 section 3.2: at least 1 s
       failureMaxSeconds: 30,
       prefetchPerSecond: 100,
-      maxFlights: MAX_UNDER_WAY,
+      maxFlights: MAX_FLIGHTS,
+      clientFlights: MAX_FLIGHTS, // they are all the program's own
+      // Servers that deny AAAA of names with an A are about (RFC 4074 section 4.2), and lookups ask for both.
+      denials: 'type',
     });
-  }
-
-  get hosts(): Hosts | undefined {
-    return this.#hosts?.value;
-  }
-  get conf(): ResolvConf {
-    return this.#conf?.value ?? NO_CONF;
-  }
-  /** Questions under way. */
-  get underWay(): number {
-    return this.#underWay;
-  }
-  get servers(): readonly string[] {
-    return this.#servers ?? this.conf.servers;
+    return { exchanger, resolver };
   }
 
   /**
-   * Asks for the records of `name`. `read` gets the reply's octets, which are good until it returns; a hit calls it at
-   * once, a miss later.
-   * @throws {ShardnsError} ERR_SHARDNS_MESSAGE when `name` cannot be a domain name
-   * @throws {QueryFailure} rejected, or thrown by a remembered failure: no answer was to be had
+   * Keeps the process alive until `release` is called as often; sockets and timers of ours do not. For those who wait
+   * for an answer: when they have given up, the program may end, whatever is still under way.
    */
-  query<T>(name: string, type: number, read: ReadReply<T>): T | Promise<T> {
-    if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'a lookup on a client that is closed');
-    const { engine } = this;
-    const packet = engine.query;
-    let end = HEADER_SIZE + encodeNameInto(packet, HEADER_SIZE, name);
-    packet.fill(0, 0, HEADER_SIZE);
-    packet[2] = 0x01; // RD
-    packet[5] = 1;
-    packet[end++] = type >> 8;
-    packet[end++] = type & 0xff;
-    packet[end++] = 0;
-    packet[end++] = 1;
-    if (type === Type.ANY) return this.#ask(new Query(packet.slice(0, end)), read);
-    const length = engine.answerHere(end);
-    if (length <= 0) return this.#miss(new Query(packet.slice(0, end)), read);
-    const value = readReply(engine.reply, length, read);
-    if (engine.refreshDue) this.#refresh(new Query(packet.slice(0, end)));
-    return value;
+  hold(): void {
+    if (this.#held++ > 0) return;
+    if (this.#alive === undefined) this.#alive = setInterval(() => {}, 0x3fff_ffff);
+    else this.#alive.ref();
   }
-
-  async #miss<T>(query: Query, read: ReadReply<T>): Promise<T> {
-    if (!queryChannel.hasSubscribers) return this.#resolve(query, read);
-    return queryChannel.tracePromise(() => this.#resolve(query, read), {
-      name: query.nameText,
-      type: typeName(query.type),
-    });
-  }
-
-  async #resolve<T>(query: Query, read: ReadReply<T>): Promise<T> {
-    this.#useServers();
-    this.#begin();
-    let resolution: Resolution;
-    try {
-      resolution = await this.#resolver.resolve(query, { protocol: 'internal' });
-    } finally {
-      this.#end();
-    }
-    if (this.#closed) throw new QueryFailure('ECANCELLED');
-    if (resolution.kind === 'error') throw new QueryFailure(failureOf(resolution));
-    const length = this.#resolver.finish(query, resolution, false);
-    return readReply(this.engine.reply, length, read);
-  }
-
-  /** Past the cache, which answers ANY in its own way (RFC 8482). */
-  async #ask<T>(query: Query, read: ReadReply<T>): Promise<T> {
-    this.#useServers();
-    this.#begin();
-    try {
-      const upstreams = this.#resolver.groups.get('default') ?? [];
-      const { response } = await this.#exchanger.exchange(query.message, upstreams, () => true);
-      return readReply(response, response.length, read);
-    } catch (error) {
-      if (error instanceof ShardnsError) {
-        throw new QueryFailure(error.code === 'ERR_SHARDNS_TIMEOUT' ? 'ETIMEOUT' : 'ECONNREFUSED');
-      }
-      throw error;
-    } finally {
-      this.#end();
-    }
-  }
-
-  #refresh(query: Query): void {
-    this.#useServers();
-    this.#resolver.prefetch(query);
-  }
-
-  /** Servers that stay keep what is known of them. */
-  #useServers(): void {
-    const { servers, conf } = this;
-    if (servers === this.#groupsOf && conf === this.#confOf) return;
-    this.#groupsOf = servers;
-    this.#confOf = conf;
-    const group = servers.map(text => {
-      const at = parseSocketAddress(text, 'servers', 53);
-      const upstream = this.#upstreams.get(text) ?? new Upstream(at, this.clock);
-      this.#upstreams.set(text, upstream);
-      return upstream;
-    });
-    for (const text of [...this.#upstreams.keys()]) if (!servers.includes(text)) this.#upstreams.delete(text);
-    this.#resolver.groups = new Map([['default', group]]);
-    const { timeoutMs, attempts, rotate } = conf;
-    const deadlineMs = this.settings.timeoutMs ?? Math.min(timeoutMs * attempts, 30_000);
-    this.#exchanger.options = { ...this.#exchanger.options, deadlineMs, spread: rotate };
-  }
-
-  /** A question under way keeps the process alive; sockets and timers of ours do not. */
-  #begin(): void {
-    if (this.#underWay++ === 0) this.#alive = setInterval(() => {}, 0x3fff_ffff);
-  }
-  #end(): void {
-    if (--this.#underWay === 0) clearInterval(this.#alive);
+  release(): void {
+    if (--this.#held === 0) this.#alive!.unref();
   }
 
   /** Asks for names ahead of time, at a bounded rate: `['example.com', 'example.com MX', { name, type }]`. */
   async warm(names: Iterable<WarmName>, options: WarmOptions = {}): Promise<WarmProgress> {
     if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'warm() on a client that is closed');
     this.#useServers();
-    this.#begin();
+    this.hold();
     try {
       const ask = async (query: Query): Promise<Resolution> => {
         if (this.#closed) throw new QueryFailure('ECANCELLED');
-        return this.#resolver.resolve(query, { protocol: 'internal' });
+        return this.#asking.resolver.resolve(query, { protocol: 'internal' });
       };
       return await warm(ask, names, options, this.clock);
     } finally {
-      this.#end();
+      this.release();
     }
   }
 
   /** Forgets every answer; of a cache that is shared, for all who share it. */
   clear(): void {
     this.decoded.clear();
-    this.#resolver.forgetFailures();
-    this.engine.invalidate('all');
+    this.#asking.resolver.forgetUpstreamKnowledge();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.decoded.clear();
+    this.#questions.close();
     this.#udp.close();
     this.#tcp.close();
+    clearInterval(this.#alive);
     // Whoever still waits is told before the cache goes.
     if (this.#ownsEngine) setImmediate(() => this.engine.close());
   }
@@ -288,16 +367,21 @@ function tunablesOf(settings: LookupSettings): Tunables {
   };
 }
 
+const FAILURES: ReadonlyMap<number, FailureCode> = new Map([
+  [Rcode.FORMERR, 'EFORMERR'],
+  [Rcode.NOTIMP, 'ENOTIMP'],
+  [Rcode.REFUSED, 'EREFUSED'],
+]);
+
 function readReply<T>(reply: Uint8Array, length: number, read: ReadReply<T>): T {
   const rcode = reply[3] & 0x0f;
-  if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) {
-    throw new QueryFailure(rcode === Rcode.REFUSED ? 'EREFUSED' : 'ESERVFAIL');
-  }
+  if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) throw new QueryFailure(FAILURES.get(rcode) ?? 'ESERVFAIL');
   return read(reply, length);
 }
 
 function failureOf({ rcode, extendedError }: { rcode: number; extendedError: number }): FailureCode {
-  if (rcode === Rcode.REFUSED) return 'EREFUSED';
+  const failure = FAILURES.get(rcode);
+  if (failure !== undefined) return failure;
   if (extendedError === ExtendedError.noReachableAuthority) return 'ETIMEOUT';
   return extendedError === ExtendedError.networkError ? 'ECONNREFUSED' : 'ESERVFAIL';
 }

@@ -1,7 +1,13 @@
 // The errors of Node's own dns module, so that code written for it need not change.
 
 /** getaddrinfo's numbers as libuv has them. */
-export const EAI = { again: -3001, nodata: -3007, noname: -3008 } as const;
+export const EAI = { addrfamily: -3000, again: -3001, nodata: -3007, noname: -3008 } as const;
+
+/** Node gives "no such name" and "no address" the same code. */
+const CODES = new Map<number, string>([
+  [EAI.addrfamily, 'EAI_ADDRFAMILY'],
+  [EAI.again, 'EAI_AGAIN'],
+]);
 
 export interface LookupError extends Error {
   code: string;
@@ -10,36 +16,37 @@ export interface LookupError extends Error {
   hostname: string;
 }
 
-/** `getaddrinfo ENOTFOUND host`; Node gives "no such name" and "no address" the same code. */
+/** `getaddrinfo ENOTFOUND host`. */
 export function lookupError(errno: number, hostname: string, cause?: unknown): LookupError {
-  const code = errno === EAI.again ? 'EAI_AGAIN' : 'ENOTFOUND';
+  const code = CODES.get(errno) ?? 'ENOTFOUND';
   const error = new Error(`getaddrinfo ${code} ${hostname}`, cause === undefined ? undefined : { cause });
   return Object.assign(error, { errno, code, syscall: 'getaddrinfo' as const, hostname });
 }
 
-/** `queryA ENOTFOUND host`. */
-export function queryError(syscall: string, code: string, hostname?: string, cause?: unknown): Error {
-  const text = hostname === undefined ? `${syscall} ${code}` : `${syscall} ${code} ${hostname}`;
+/** UV_EINVAL: Node gives an error with a number of libuv only where libuv has found it. */
+const UV_EINVAL = -22;
+
+/** `queryA ENOTFOUND host`; of the root, whose name is empty, Node names no host. */
+export function queryError(syscall: string, code: string, hostname: string, cause?: unknown): Error {
+  const text = hostname === '' ? `${syscall} ${code}` : `${syscall} ${code} ${hostname}`;
   const error = new Error(text, cause === undefined ? undefined : { cause });
-  return Object.assign(error, { errno: undefined, code, syscall, ...(hostname === undefined ? {} : { hostname }) });
+  const errno = code === 'EINVAL' ? UV_EINVAL : undefined;
+  return Object.assign(error, { errno, code, syscall, ...(hostname === '' ? {} : { hostname }) });
 }
 
-/** A TypeError as Node's validators throw it. */
-export function argumentError(name: string, expected: string, value: unknown): TypeError {
-  const received = value === null ? 'null' : typeof value;
-  return Object.assign(new TypeError(`The "${name}" argument must be ${expected}. Received ${received}`), {
-    code: 'ERR_INVALID_ARG_TYPE',
-  });
-}
-
-export function valueError(name: string, expected: string, value: unknown): TypeError {
-  return Object.assign(new TypeError(`The argument '${name}' must be ${expected}. Received ${String(value)}`), {
-    code: 'ERR_INVALID_ARG_VALUE',
-  });
+/**
+ * What Node's own functions give when their signal aborts, whatever it was aborted with: an Error of name `AbortError`
+ * and code `ABORT_ERR`, its cause the signal's reason, which may be no Error at all.
+ */
+export function abortError(signal: AbortSignal): Error {
+  const error = new Error('The operation was aborted', { cause: signal.reason as unknown });
+  error.name = 'AbortError';
+  return Object.assign(error, { code: 'ABORT_ERR' });
 }
 
 /** Why there is no answer, in the words of Node's dns module. */
-export type FailureCode = 'ESERVFAIL' | 'EREFUSED' | 'ETIMEOUT' | 'ECONNREFUSED' | 'ECANCELLED';
+export type FailureCode =
+  'EFORMERR' | 'ESERVFAIL' | 'ENOTIMP' | 'EREFUSED' | 'ETIMEOUT' | 'ECONNREFUSED' | 'ECANCELLED';
 
 /** A question that got no answer; not an error of the name. */
 export class QueryFailure extends Error {

@@ -2,82 +2,27 @@
 // and axios call (Node's documentation of dns.lookup; getaddrinfo(3)).
 import dns from 'node:dns';
 import { isIP } from 'node:net';
+import { promisify } from 'node:util';
+import { onAbort } from '../base/cancel.js';
 import { ShardnsError } from '../base/errors.js';
 import { Type } from '../wire/iana.js';
 import { sortAddresses } from './address-order.js';
 import type { DnsClient } from './client.js';
-import { argumentError, EAI, lookupError, QueryFailure, valueError } from './errors.js';
+import { abortError, EAI, lookupError, QueryFailure } from './errors.js';
+import { asciiName, isLocalhost, LOOPBACK, oldAddress } from './host-names.js';
+import type { Hosts } from './hosts.js';
+import {
+  type Call,
+  type LookupAddress,
+  type LookupAllCallback,
+  type LookupCallback,
+  type LookupCallOptions,
+  type LookupFunction,
+  type PromisedLookup,
+  readCall,
+} from './lookup-call.js';
 import { readAddresses } from './reply.js';
 import { lookupChannel, timeLookup } from './telemetry.js';
-
-export interface LookupAddress {
-  address: string;
-  family: 4 | 6;
-}
-export interface LookupCallOptions {
-  family?: number | 'IPv4' | 'IPv6' | undefined;
-  hints?: number | undefined;
-  all?: boolean | undefined;
-  order?: 'verbatim' | 'ipv4first' | 'ipv6first' | undefined;
-  verbatim?: boolean | undefined;
-  signal?: AbortSignal | undefined;
-}
-// Node declares its callbacks with these types.
-export type LookupCallback = (
-  error: NodeJS.ErrnoException | null,
-  address: string | LookupAddress[],
-  family?: number,
-) => void;
-
-export interface LookupFunction {
-  (hostname: string, callback: LookupCallback): void;
-  (hostname: string, options: LookupCallOptions | number | null | undefined, callback: LookupCallback): void;
-}
-
-interface Call {
-  hostname: string;
-  family: 0 | 4 | 6;
-  hints: number;
-  all: boolean;
-  order: 'verbatim' | 'ipv4first' | 'ipv6first';
-  signal: AbortSignal | undefined;
-}
-
-const HINTS = dns.ADDRCONFIG | dns.V4MAPPED | dns.ALL;
-
-function readCall(client: DnsClient, hostname: unknown, options: unknown): Call {
-  if (hostname !== undefined && hostname !== null && hostname !== '' && typeof hostname !== 'string') {
-    if (hostname !== false && hostname !== 0) throw argumentError('hostname', 'of type string', hostname);
-  }
-  const given: LookupCallOptions =
-    typeof options === 'number' ? { family: options } : ((options as LookupCallOptions | null | undefined) ?? {});
-  if (typeof given !== 'object') throw argumentError('options', 'of type object or number', options);
-  let { family } = given;
-  if (family === 'IPv4') family = 4;
-  if (family === 'IPv6') family = 6;
-  family ??= 0;
-  if (family !== 0 && family !== 4 && family !== 6) throw valueError('family', 'one of: 0, 4, 6', family);
-  const hints = given.hints ?? 0;
-  if (typeof hints !== 'number' || (hints & ~HINTS) !== 0)
-    throw valueError('hints', 'a combination of dns flags', hints);
-  const { all, verbatim, signal } = given;
-  if (all !== undefined && all !== null && typeof all !== 'boolean')
-    throw argumentError('options.all', 'a boolean', all);
-  let { order } = given;
-  if (order !== undefined && !['verbatim', 'ipv4first', 'ipv6first'].includes(order)) {
-    throw valueError('options.order', "one of: 'verbatim', 'ipv4first', 'ipv6first'", order);
-  }
-  order ??= verbatim === undefined || verbatim === null ? undefined : verbatim ? 'verbatim' : 'ipv4first';
-  order ??= client.settings.order ?? dns.getDefaultResultOrder();
-  return {
-    hostname: hostname === undefined ? '' : (hostname as string) || '',
-    family,
-    hints,
-    all: all ?? false,
-    order,
-    signal,
-  };
-}
 
 /** Names to try, in order (resolv.conf(5): search, ndots). */
 function candidatesFor(client: DnsClient, hostname: string): string[] {
@@ -91,11 +36,14 @@ function candidatesFor(client: DnsClient, hostname: string): string[] {
 }
 
 interface Found {
-  v4: string[];
-  v6: string[];
+  readonly v4: readonly string[];
+  readonly v6: readonly string[];
+  /** As those who asked for the same get it, of whom each takes a copy. */
+  arranged?: { order: string; addresses: readonly LookupAddress[] };
 }
-/** Addresses; or that the name is not there (`noname`), has none (`nodata`), or that nobody could tell. */
-type Outcome = Found | 'noname' | 'nodata' | QueryFailure;
+/** Addresses; or what there is instead (EAI), or that nobody could tell. */
+type Outcome = Found | 'noname' | 'nodata' | 'addrfamily' | QueryFailure;
+type Wants = { v4: boolean; v6: boolean };
 
 function isFound(outcome: Outcome): outcome is Found {
   return typeof outcome === 'object' && !(outcome instanceof QueryFailure);
@@ -132,11 +80,7 @@ function combine(v4: Answer, v6: Answer, asked: { v4: boolean; v6: boolean }): O
 }
 
 /** Both families at once; in this turn where the cache has them. */
-function resolveName(
-  client: DnsClient,
-  hostname: string,
-  asked: { v4: boolean; v6: boolean },
-): Outcome | Promise<Outcome> {
+function resolveName(client: DnsClient, hostname: string, asked: Wants): Outcome | Promise<Outcome> {
   const v4 = asked.v4 ? ask(client, hostname, true) : [];
   const v6 = asked.v6 ? ask(client, hostname, false) : [];
   if (v4 instanceof Promise || v6 instanceof Promise) {
@@ -145,42 +89,74 @@ function resolveName(
   return combine(v4, v6, asked);
 }
 
-function resolveHost(client: DnsClient, call: Call): Outcome | Promise<Outcome> {
-  const wants = { v4: call.family !== 6, v6: call.family !== 4 };
+/** Which families are wanted, or that the machine cannot have what is. */
+function wantsOf(client: DnsClient, { family, hints }: Call): Wants | 'noname' {
+  const wants = { v4: family !== 6, v6: family !== 4 };
   // getaddrinfo(3): V4MAPPED asks for IPv4 too, where IPv6 is wanted.
-  if (call.family === 6 && call.hints & dns.V4MAPPED) wants.v4 = true;
-  if (call.hints & dns.ADDRCONFIG) {
-    const has = client.local.families;
-    if (call.family === 0) {
-      if (has.v4 !== has.v6) {
-        wants.v4 &&= has.v4;
-        wants.v6 &&= has.v6;
-      }
-    } else if (!(call.family === 4 ? has.v4 : has.v6) && has.v4 !== has.v6) {
-      return 'noname';
-    }
-  }
-  const plain = call.hostname.endsWith('.') ? call.hostname.slice(0, -1) : call.hostname;
-  const known = client.hosts?.names.get(plain.toLowerCase());
-  if (known !== undefined) {
-    const found = { v4: wants.v4 ? known.v4 : [], v6: wants.v6 ? known.v6 : [] };
-    if (found.v4.length + found.v6.length > 0) return found;
-  }
-  const candidates = candidatesFor(client, call.hostname);
-  if (candidates.length === 1) return resolveName(client, candidates[0], wants);
-  return searchNames(client, candidates, wants);
+  if (family === 6 && hints & dns.V4MAPPED) wants.v4 = true;
+  if ((hints & dns.ADDRCONFIG) === 0) return wants;
+  const has = client.local.families;
+  if (has.v4 === has.v6) return wants;
+  if (family !== 0) return (family === 4 ? has.v4 : has.v6) ? wants : 'noname';
+  return { v4: has.v4, v6: has.v6 };
 }
 
-async function searchNames(client: DnsClient, names: string[], wants: { v4: boolean; v6: boolean }): Promise<Outcome> {
+/** What a list of addresses has of those that are wanted. */
+function among(known: Found | undefined, wants: Wants): Found | undefined {
+  if (known === undefined) return undefined;
+  const found = { v4: wants.v4 ? known.v4 : [], v6: wants.v6 ? known.v6 : [] };
+  return found.v4.length + found.v6.length > 0 ? found : undefined;
+}
+
+function resolveHost(client: DnsClient, call: Call): Outcome | Promise<Outcome> {
+  const name = asciiName(call.hostname);
+  if (name === undefined) return 'noname';
+  const numeric = oldAddress(name);
+  // getaddrinfo(3): an IPv4 address is none of IPv6, unless it may be mapped.
+  if (numeric !== undefined) {
+    return call.family === 6 && !(call.hints & dns.V4MAPPED) ? 'addrfamily' : { v4: [numeric], v6: [] };
+  }
+  const { hosts } = client;
+  if (hosts?.ready === undefined) return resolveAlpha(client, call, name, hosts);
+  return hosts.ready.then(() => resolveAlpha(client, call, name, hosts));
+}
+
+function resolveAlpha(
+  client: DnsClient,
+  call: Call,
+  name: string,
+  hosts: Hosts | undefined,
+): Outcome | Promise<Outcome> {
+  const wants = wantsOf(client, call);
+  if (wants === 'noname') return wants;
+  const plain = name.endsWith('.') ? name.slice(0, -1) : name;
+  const known = among(hosts?.find(plain), wants) ?? (isLocalhost(plain) ? among(LOOPBACK, wants) : undefined);
+  if (known !== undefined) return known;
+  const { noAaaa } = client.conf;
+  if (noAaaa && !wants.v4) return 'nodata';
+  const asked = { v4: wants.v4, v6: wants.v6 && !noAaaa };
+  const candidates = candidatesFor(client, name);
+  return candidates.length === 1 ? resolveName(client, name, asked) : searchNames(client, candidates, name, asked);
+}
+
+/**
+ * The names of a search, one after the other, as glibc's res_search does it: a name whose servers are silent ends it, so
+ * that a silent server takes the time of two names and not of all; the name as it was written is asked for in any case.
+ */
+async function searchNames(client: DnsClient, names: string[], asWritten: string, wants: Wants): Promise<Outcome> {
   let best: Outcome = 'noname';
+  let silent = false;
   for (const name of names) {
+    if (silent && name !== asWritten) continue;
     const outcome = await resolveName(client, name, wants);
     if (isFound(outcome)) return outcome;
     // "Nobody could tell" outweighs "has no address" outweighs "is not there".
     if (outcome instanceof QueryFailure || (outcome === 'nodata' && best === 'noname')) best = outcome;
+    if (outcome instanceof QueryFailure && name !== asWritten) silent ||= SILENT.has(outcome.code);
   }
   return best;
 }
+const SILENT: ReadonlySet<string> = new Set(['ETIMEOUT', 'ECONNREFUSED', 'ECANCELLED']);
 
 function arrange(client: DnsClient, call: Call, found: Found): LookupAddress[] {
   const v4 = found.v4.map(address => ({ address, family: 4 as const }));
@@ -196,6 +172,14 @@ function arrange(client: DnsClient, call: Call, found: Found): LookupAddress[] {
   if (call.order === 'ipv6first') return [...v6, ...v4];
   const order = sortAddresses([...found.v6, ...found.v4], client.local);
   return order.map(address => ({ address, family: address.includes(':') ? 6 : 4 }));
+}
+
+/** The same for one of many who asked for the same and get one outcome. */
+function arrangeAmong(client: DnsClient, call: Call, found: Found): LookupAddress[] {
+  if (found.arranged?.order !== call.order) {
+    found.arranged = { order: call.order, addresses: arrange(client, call, found) };
+  }
+  return found.arranged.addresses.map(copyOf);
 }
 
 /**
@@ -220,21 +204,43 @@ function literalFamily(hostname: string): number {
   return (last >= 0x30 && last <= 0x39) || hostname.includes(':') ? isIP(hostname) : 0;
 }
 
+/** A lookup under way is shared by all who ask for the same; each has a promise's continuation of its own. */
+function joinHost(client: DnsClient, call: Call): Outcome | Promise<Outcome> {
+  const key = `${call.family} ${call.hints} ${call.hostname}`;
+  const known = client.lookups.get(key) as Promise<Outcome> | undefined;
+  if (known !== undefined) return known;
+  const outcome = resolveHost(client, call);
+  if (!(outcome instanceof Promise)) return outcome;
+  const over = (): void => {
+    if (client.lookups.get(key) === outcome) client.lookups.delete(key);
+  };
+  client.lookups.set(key, outcome);
+  outcome.then(over, over);
+  return outcome;
+}
+
+function errorOf(outcome: Exclude<Outcome, Found>, hostname: string): NodeJS.ErrnoException {
+  return outcome instanceof QueryFailure
+    ? lookupError(EAI.again, hostname, outcome)
+    : lookupError(EAI[outcome], hostname);
+}
+
 /** A lookup over a client of one's own. */
 export function createLookup(clientOf: () => DnsClient): LookupFunction {
-  return (hostname: unknown, optionsOrCallback: unknown, maybeCallback?: unknown): void => {
-    const callback = (typeof optionsOrCallback === 'function' ? optionsOrCallback : maybeCallback) as LookupCallback;
-    if (typeof callback !== 'function') throw argumentError('callback', 'of type function', callback);
+  const lookup = (hostname: unknown, optionsOrCallback: unknown, maybeCallback?: unknown): void => {
+    const short =
+      typeof optionsOrCallback === 'function' || (maybeCallback === undefined && !mayBeOptions(optionsOrCallback));
+    const callback = (short ? optionsOrCallback : maybeCallback) as LookupCallback;
     const client = clientOf();
-    const call = readCall(client, hostname, typeof optionsOrCallback === 'function' ? undefined : optionsOrCallback);
+    const call = readCall(hostname, short ? undefined : optionsOrCallback, callback, client.settings.order);
     const succeed = (addresses: LookupAddress[]): void => {
-      if (call.all) callback(null, addresses);
+      if (call.all) (callback as LookupAllCallback)(null, addresses);
       else callback(null, addresses[0].address, addresses[0].family);
     };
 
     if (call.hostname === '') {
       process.nextTick(() => {
-        if (call.all) callback(null, []);
+        if (call.all) (callback as LookupAllCallback)(null, []);
         else callback(null, null as unknown as string, call.family === 6 ? 6 : 4);
       });
       return;
@@ -244,13 +250,13 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
       process.nextTick(succeed, [{ address: call.hostname, family: literal }]);
       return;
     }
-    const { hostname: name, family, hints, order } = call;
+    const { hostname: name, family, hints, order, signal } = call;
     const timed = timeLookup(name);
     const decoded = client.decoded.get(name) as Decoded | undefined;
     if (
       decoded !== undefined &&
       !lookupChannel.hasSubscribers &&
-      call.signal === undefined &&
+      signal === undefined &&
       decoded.family === family &&
       decoded.hints === hints &&
       decoded.order === order &&
@@ -262,21 +268,20 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
     }
 
     const context: { hostname: string; family: number; result?: LookupAddress[]; error?: unknown } | undefined =
-      lookupChannel.hasSubscribers ? { hostname: call.hostname, family: call.family } : undefined;
+      lookupChannel.hasSubscribers ? { hostname: name, family } : undefined;
     if (context !== undefined) lookupChannel.start.publish(context);
     const finish = (outcome: Outcome): void => {
-      if (isFound(outcome)) {
-        const addresses = arrange(client, call, outcome);
-        if (context !== undefined) {
-          context.result = addresses;
-          lookupChannel.asyncEnd.publish(context);
-        }
-        timed?.();
-        succeed(addresses);
+      if (!isFound(outcome)) {
+        fail(errorOf(outcome, name));
         return;
       }
-      const errno = outcome instanceof QueryFailure ? EAI.again : outcome === 'nodata' ? EAI.nodata : EAI.noname;
-      fail(lookupError(errno, call.hostname, outcome instanceof QueryFailure ? outcome : undefined));
+      const addresses = arrangeAmong(client, call, outcome);
+      if (context !== undefined) {
+        context.result = addresses;
+        lookupChannel.asyncEnd.publish(context);
+      }
+      timed?.();
+      succeed(addresses);
     };
     const fail = (error: NodeJS.ErrnoException): void => {
       if (context !== undefined) {
@@ -288,39 +293,55 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
       (callback as (error: Error) => void)(error);
     };
 
-    if (call.signal?.aborted) {
-      process.nextTick(fail, call.signal.reason as NodeJS.ErrnoException);
+    if (signal?.aborted) {
+      process.nextTick(fail, abortError(signal));
       return;
     }
     let outcome: Outcome | Promise<Outcome>;
     try {
-      outcome = resolveHost(client, call);
+      outcome = joinHost(client, call);
     } catch (error) {
       process.nextTick(fail, error as NodeJS.ErrnoException);
       return;
     }
     if (!(outcome instanceof Promise)) {
       if (isFound(outcome) && !client.settings.rotate) {
-        const addresses = arrange(client, call, outcome);
+        const addresses = arrangeAmong(client, call, outcome);
         client.decoded.set(name, { untilMs: client.clock.nowMs() + DECODED_MS, family, hints, order, addresses });
       }
       process.nextTick(finish, outcome);
       return;
     }
+    client.hold();
     let settled = false;
-    const { signal } = call;
     const once = (run: () => void): void => {
       if (settled) return;
       settled = true;
-      signal?.removeEventListener('abort', onAbort);
+      stop?.();
+      client.release();
       // Out of the promise, so that what a callback throws is the program's own uncaught exception.
       process.nextTick(run);
     };
-    const onAbort = (): void => once(() => fail(signal!.reason as NodeJS.ErrnoException));
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const stop = signal && onAbort(signal, () => once(() => fail(abortError(signal))));
     outcome.then(
       result => once(() => finish(result)),
       (error: unknown) => once(() => fail(error as NodeJS.ErrnoException)),
     );
   };
+  return Object.assign(lookup, { [promisify.custom]: promised(lookup) }) as LookupFunction;
+}
+
+/** `lookup(host, 'text')` has a wrong callback; with a third argument it has wrong options. */
+const mayBeOptions = (value: unknown): boolean =>
+  value === undefined || value === null || typeof value === 'object' || typeof value === 'number';
+
+function promised(lookup: (hostname: string, options: unknown, callback: LookupCallback) => void): PromisedLookup {
+  return ((hostname: string, options?: LookupCallOptions | number) =>
+    new Promise<LookupAddress | LookupAddress[]>((resolve, reject) =>
+      lookup(hostname, options, (error, address, family) => {
+        if (error) reject(error);
+        else if (Array.isArray(address)) resolve(address);
+        else resolve({ address, family });
+      }),
+    )) as PromisedLookup;
 }

@@ -92,11 +92,18 @@ const readers = {
 export type ReadableType = keyof typeof readers;
 export type RecordOf<T extends ReadableType> = ReturnType<(typeof readers)[T]>;
 
+/** From 24 on Node gives records of these types a `type`, where they are asked for by themselves too. */
+const TYPED: ReadonlySet<ReadableType> = new Set(
+  Number.parseInt(process.versions.node, 10) >= 24 ? ['CAA', 'MX', 'SRV'] : [],
+);
+const withType = (value: unknown, type: ReadableType): unknown =>
+  TYPED.has(type) ? { ...(value as object), type } : value;
+
 /** What `type` has among the answers, in order. */
 export function readRecords<T extends ReadableType>(answers: readonly ResourceRecord[], type: T): RecordOf<T>[] {
   return answers
     .filter(one => one.type === Type[type] && one.dnsClass === Class.IN)
-    .map(one => readers[type](one.data) as RecordOf<T>);
+    .map(one => withType(readers[type](one.data), type) as RecordOf<T>);
 }
 
 /** The addresses with how long they hold: no longer than the aliases that lead to them. */

@@ -1,16 +1,21 @@
 // `Resolver` in place of dns.promises.Resolver: the same methods, answers and errors, over the cache.
 import dns from 'node:dns';
 import { isIP } from 'node:net';
+import { inspect } from 'node:util';
 import { addressOctets } from '../base/address.js';
-import { parseSocketAddress } from '../base/address.js';
+import { onAbort } from '../base/cancel.js';
 import { ShardnsError } from '../base/errors.js';
 import { Rcode, Type } from '../wire/iana.js';
 import { decodeMessage, type ResourceRecord } from '../wire/message.js';
+import { checkInt32, checkSignal, checkType, valueError } from './arguments.js';
 import { type ClientDependencies, DnsClient } from './client.js';
 import { defaultClient } from './default-client.js';
-import { argumentError, queryError, QueryFailure, valueError } from './errors.js';
+import { abortError, queryError, QueryFailure } from './errors.js';
+import { asciiName, isAskable, isLocalhost, LOOPBACK } from './host-names.js';
+import { normalAddress } from './hosts.js';
 import type { LookupOptions } from './options.js';
 import { readAddressTtls, readAny, type ReadableType, readRecords, type RecordOf } from './records.js';
+import { localAddressOf, readServers, showServers } from './resolver-settings.js';
 
 export interface ResolverCallOptions {
   signal?: AbortSignal | undefined;
@@ -56,22 +61,29 @@ const NodeResolver = dns.promises.Resolver as unknown as new () => object;
 export class Resolver extends NodeResolver implements Disposable {
   #client: DnsClient | undefined;
   #owned: DnsClient | undefined;
-  readonly #options: LookupOptions;
+  /** Owned ones that others have taken the place of while they were asked. */
+  #former: DnsClient[] = [];
+  readonly #timeoutMs: number | undefined;
+  readonly #signal: AbortSignal | undefined;
+  #stop: (() => void) | undefined;
+  #servers: readonly string[] | undefined;
   #localAddress: ClientDependencies['localAddress'];
-  readonly #pending = new Set<(error: QueryFailure) => void>();
+  readonly #pending = new Set<(error: Error) => void>();
 
+  /** @throws {TypeError | RangeError} as dns.promises.Resolver does */
   constructor(
-    options: NodeResolverOptions = {},
+    options?: NodeResolverOptions,
     private readonly dependencies: ClientDependencies = {},
   ) {
     super();
-    const { timeout = -1, tries = 4 } = options;
-    if (!Number.isInteger(timeout) || timeout < -1) throw valueError('options.timeout', '>= -1', timeout);
-    if (!Number.isInteger(tries) || tries < 1) throw valueError('options.tries', '>= 1', tries);
-    this.#options = timeout === -1 ? {} : { timeoutMs: Math.max(10, Math.min(timeout * tries, 60_000)) };
-    this.#client = options.client;
-    if (timeout !== -1 && options.client === undefined) this.#own({});
-    options.signal?.addEventListener('abort', () => this.cancel());
+    const { timeout = -1, tries = 4, client, signal }: NodeResolverOptions = { ...options };
+    checkInt32('options.timeout', -1, timeout);
+    checkInt32('options.tries', 1, tries);
+    checkSignal('options.signal', signal);
+    this.#timeoutMs = timeout <= 0 ? undefined : Math.max(10, Math.min(timeout * tries, 60_000));
+    this.#client = client;
+    this.#signal = signal;
+    if (this.#timeoutMs !== undefined && client === undefined) this.#own();
   }
 
   get client(): DnsClient {
@@ -79,49 +91,45 @@ export class Resolver extends NodeResolver implements Disposable {
   }
 
   /** A client with servers, time limits or addresses of its own has a cache of its own too. */
-  #own(options: LookupOptions): void {
-    Object.assign(this.#options, options);
-    this.#owned?.close();
-    this.#owned = new DnsClient(
-      { memory: '1MiB', ...this.#options },
-      { ...this.dependencies, localAddress: this.#localAddress },
-    );
-    this.#client = this.#owned;
+  #own(): void {
+    const options: LookupOptions = { ...this.#client?.settings, memory: '1MiB' };
+    if (this.#timeoutMs !== undefined) options.timeoutMs = this.#timeoutMs;
+    const servers = this.#servers ?? this.dependencies.servers;
+    const localAddress = this.#localAddress ?? this.dependencies.localAddress;
+    const owned = new DnsClient(options, { ...this.dependencies, servers, localAddress });
+    if (this.#owned !== undefined) this.#former.push(this.#owned);
+    this.#owned = owned;
+    this.#client = owned;
+    this.#closeFormer();
+  }
+  #closeFormer(): void {
+    if (this.#pending.size === 0) for (const one of this.#former.splice(0)) one.close();
   }
 
+  /** As setServers() takes them; port 53 is not shown. */
   getServers(): string[] {
-    return this.client.servers.map(text => {
-      const { address, port, family } = parseSocketAddress(text, 'servers', 53);
-      return port === 53 ? address : family === 6 ? `[${address}]:${port}` : `${address}:${port}`;
-    });
+    return showServers(this.client.servers);
   }
 
+  /** @throws {TypeError | RangeError | Error} as dns.promises.Resolver does, also while queries are under way */
   setServers(servers: readonly string[]): void {
-    if (!Array.isArray(servers)) throw argumentError('servers', 'an instance of Array', servers);
-    for (const text of servers as unknown[]) {
-      if (typeof text !== 'string') throw argumentError('servers', 'an array of strings', text);
-      try {
-        parseSocketAddress(text, 'servers', 53);
-      } catch {
-        const error = new TypeError(`Invalid IP address: ${text}`);
-        throw Object.assign(error, { code: 'ERR_INVALID_IP_ADDRESS' });
-      }
+    const read = readServers(servers);
+    if (this.#pending.size > 0) {
+      const text = `c-ares failed to set servers: "There are pending queries." [${inspect(servers)}]`;
+      throw Object.assign(new Error(text), { code: 'ERR_DNS_SET_SERVERS_FAILED' });
     }
-    this.#own({ servers: [...servers] });
+    this.#servers = read;
+    this.#own();
   }
 
-  setLocalAddress(ipv4 = '0.0.0.0', ipv6 = '::0'): void {
-    if (isIP(ipv4) === 0 || isIP(ipv6) === 0) {
-      throw Object.assign(new Error(`Invalid IP address: ${isIP(ipv4) === 0 ? ipv4 : ipv6}`), {
-        code: 'ERR_INVALID_ARG_VALUE',
-      });
-    }
-    this.#localAddress = { v4: isIP(ipv4) === 4 ? ipv4 : '0.0.0.0', v6: isIP(ipv4) === 6 ? ipv4 : ipv6 };
-    this.#own({ servers: [...this.client.servers] });
+  /** Where queries come from; those under way are not touched. */
+  setLocalAddress(ipv4?: string, ipv6?: string): void {
+    this.#localAddress = localAddressOf(ipv4, ipv6);
+    this.#own();
   }
 
   cancel(): void {
-    for (const reject of [...this.#pending]) reject(new QueryFailure('ECANCELLED'));
+    for (const cancel of [...this.#pending]) cancel(new QueryFailure('ECANCELLED'));
   }
 
   resolve(
@@ -132,11 +140,11 @@ export class Resolver extends NodeResolver implements Disposable {
   resolve<T extends ReadableType>(hostname: string, rrtype: T, options?: ResolverCallOptions): Promise<RecordOf<T>[]>;
   resolve(hostname: string, rrtype: 'SOA', options?: ResolverCallOptions): Promise<RecordOf<'SOA'>>;
   resolve(hostname: string, rrtype: 'ANY', options?: ResolverCallOptions): Promise<object[]>;
-  async resolve(hostname: string, rrtype = 'A', options?: ResolverCallOptions): Promise<unknown> {
-    if (typeof rrtype !== 'string') throw argumentError('rrtype', 'of type string', rrtype);
+  resolve(hostname: string, rrtype = 'A', options?: ResolverCallOptions): Promise<unknown> {
+    checkType('rrtype', 'string', rrtype);
     if (rrtype === 'ANY') return this.resolveAny(hostname, options);
     if (rrtype === 'SOA') return this.resolveSoa(hostname, options);
-    if (!Object.hasOwn(SYSCALLS, rrtype)) throw valueError('rrtype', 'a known record type', rrtype);
+    if (!Object.hasOwn(SYSCALLS, rrtype)) throw valueError('rrtype', 'is invalid', rrtype);
     return this.#records(hostname, rrtype as ReadableType, options);
   }
 
@@ -168,8 +176,8 @@ export class Resolver extends NodeResolver implements Disposable {
   resolvePtr(hostname: string, options?: ResolverCallOptions): Promise<string[]> {
     return this.#records(hostname, 'PTR', options);
   }
-  async resolveSoa(hostname: string, options?: ResolverCallOptions): Promise<RecordOf<'SOA'>> {
-    return (await this.#records(hostname, 'SOA', options))[0];
+  resolveSoa(hostname: string, options?: ResolverCallOptions): Promise<RecordOf<'SOA'>> {
+    return this.#records(hostname, 'SOA', options).then(records => records[0]);
   }
   resolveSrv(hostname: string, options?: ResolverCallOptions): Promise<RecordOf<'SRV'>[]> {
     return this.#records(hostname, 'SRV', options);
@@ -181,87 +189,130 @@ export class Resolver extends NodeResolver implements Disposable {
     return this.#records(hostname, 'TXT', options);
   }
 
-  async resolveAny(hostname: string, options?: ResolverCallOptions): Promise<object[]> {
-    const answers = await this.#answers(nameOf(hostname), Type.ANY, ['queryAny', hostname], options);
-    const found = readAny(answers);
-    if (found.length === 0) throw queryError('queryAny', 'ENODATA', hostname);
-    return found;
+  resolveAny(hostname: string, options?: ResolverCallOptions): Promise<dns.AnyRecord[]> {
+    checkType('name', 'string', hostname);
+    checkSignal('options.signal', options?.signal);
+    // It goes past the cache, and with it past what is answered there (RFC 6761 section 6.3).
+    if (isLocalhost(hostname.endsWith('.') ? hostname.slice(0, -1) : hostname)) {
+      const ofType = (type: 'A' | 'AAAA', [address]: readonly string[]) => ({ type, address, ttl: LOOPBACK_TTL });
+      return Promise.resolve([ofType('A', LOOPBACK.v4), ofType('AAAA', LOOPBACK.v6)]);
+    }
+    return this.#answers(hostname, Type.ANY, ['queryAny', hostname], options, answers =>
+      orThrow(readAny(answers) as dns.AnyRecord[], 'queryAny', 'ENODATA', hostname),
+    );
   }
 
-  async reverse(address: string, options?: ResolverCallOptions): Promise<string[]> {
-    if (typeof address !== 'string') throw argumentError('name', 'of type string', address);
-    if (isIP(address) === 0) throw queryError('getHostByAddr', 'EINVAL', address);
-    const known = this.client.hosts?.addresses.get(address);
-    if (known !== undefined) return [...known];
+  reverse(address: string, options?: ResolverCallOptions): Promise<string[]> {
+    checkType('name', 'string', address);
+    checkSignal('options.signal', options?.signal);
+    if (isIP(address) === 0) return Promise.reject(queryError('getHostByAddr', 'EINVAL', address));
+    const { hosts } = this.client;
+    if (hosts?.ready === undefined) return this.#reverse(address, options);
+    return hosts.ready.then(() => this.#reverse(address, options));
+  }
+  #reverse(address: string, options: ResolverCallOptions | undefined): Promise<string[]> {
+    const known = this.client.hosts?.namesOf(normalAddress(address));
+    if (known !== undefined) return Promise.resolve([...known]);
     const name = reverseName(addressOctets(address));
-    const answers = await this.#answers(name, Type.PTR, ['getHostByAddr', address], options);
-    const found = readRecords(answers, 'PTR');
-    if (found.length === 0) throw queryError('getHostByAddr', 'ENOTFOUND', address);
-    return found;
+    return this.#answers(name, Type.PTR, ['getHostByAddr', address], options, answers =>
+      orThrow(readRecords(answers, 'PTR'), 'getHostByAddr', 'ENOTFOUND', address),
+    );
   }
 
-  async #records<T extends ReadableType>(
+  #records<T extends ReadableType>(
     hostname: string,
     type: T,
     options: ResolverCallOptions | undefined,
   ): Promise<RecordOf<T>[]> {
+    checkType('name', 'string', hostname);
+    checkSignal('options.signal', options?.signal);
     const syscall = SYSCALLS[type]!;
-    const answers = await this.#answers(nameOf(hostname), Type[type], [syscall, hostname], options);
-    const found = readRecords(answers, type);
-    if (found.length === 0) throw queryError(syscall, 'ENODATA', hostname);
-    return found;
+    return this.#answers(hostname, Type[type], [syscall, hostname], options, answers =>
+      orThrow(readRecords(answers, type), syscall, 'ENODATA', hostname),
+    );
   }
 
-  async #addresses(hostname: string, type: 'A' | 'AAAA', options: AddressCallOptions | undefined): Promise<unknown> {
+  #addresses(hostname: string, type: 'A' | 'AAAA', options: AddressCallOptions | undefined): Promise<unknown> {
+    checkType('name', 'string', hostname);
+    checkSignal('options.signal', options?.signal);
     const syscall = SYSCALLS[type]!;
-    const answers = await this.#answers(nameOf(hostname), Type[type], [syscall, hostname], options);
-    const found = readAddressTtls(answers, type);
-    if (found.length === 0) throw queryError(syscall, 'ENODATA', hostname);
-    return options?.ttl ? found : found.map(one => one.address);
+    return this.#answers(hostname, Type[type], [syscall, hostname], options, answers => {
+      const found = orThrow(readAddressTtls(answers, type), syscall, 'ENODATA', hostname);
+      return options?.ttl ? found : found.map(one => one.address);
+    });
   }
 
-  #answers(
+  #answers<T>(
     name: string,
     type: number,
     [syscall, hostname]: [string, string],
     options: ResolverCallOptions | undefined,
-  ): Promise<ResourceRecord[]> {
+    take: (answers: ResourceRecord[]) => T,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const signal = options?.signal;
-      const settle = (): void => {
-        this.#pending.delete(cancel);
-        signal?.removeEventListener('abort', abort);
-      };
-      const fail = (error: unknown): void => {
-        settle();
-        if (error instanceof QueryFailure) reject(queryError(syscall, error.code, hostname, error));
-        else reject(error as Error);
-      };
-      const cancel = (error: QueryFailure): void => fail(error);
-      const abort = (): void => fail(signal!.reason);
       if (signal?.aborted) {
-        abort();
+        reject(abortError(signal));
         return;
       }
-      this.#pending.add(cancel);
-      signal?.addEventListener('abort', abort, { once: true });
-      const read = (reply: Uint8Array, length: number): ResourceRecord[] => {
+      const read = (reply: Uint8Array, length: number): T => {
         if ((reply[3] & 0x0f) === Rcode.NXDOMAIN) throw queryError(syscall, 'ENOTFOUND', hostname);
-        return decodeMessage(reply.subarray(0, length)).answers;
+        return take(decodeMessage(reply.subarray(0, length)).answers);
       };
-      const succeed = (answers: ResourceRecord[]): void => {
-        settle();
-        resolve(answers);
-      };
-      try {
-        const answers = this.client.query(name, type, read);
-        if (answers instanceof Promise) answers.then(succeed, fail);
-        else succeed(answers);
-      } catch (error) {
+      const errorOf = (error: unknown): Error => {
+        if (error instanceof QueryFailure) return queryError(syscall, error.code, hostname, error);
         const bad = error instanceof ShardnsError && error.code === 'ERR_SHARDNS_MESSAGE';
-        fail(bad ? queryError(syscall, 'EBADNAME', hostname, error) : error);
+        return bad ? queryError(syscall, 'EBADNAME', hostname, error) : (error as Error);
+      };
+      const { client } = this;
+      let answer: T | Promise<T>;
+      try {
+        const asked = asciiName(name);
+        if (asked === undefined || !isAskable(asked)) throw queryError(syscall, 'EBADNAME', hostname);
+        answer = client.query(asked, type, read);
+      } catch (error) {
+        reject(errorOf(error));
+        return;
       }
+      if (!(answer instanceof Promise)) {
+        resolve(answer);
+        return;
+      }
+      client.hold();
+      const settle = (): void => {
+        if (!this.#settled(fail)) return;
+        stop?.();
+        client.release();
+      };
+      const fail = (error: Error): void => {
+        settle();
+        reject(errorOf(error));
+      };
+      const stop = signal && onAbort(signal, () => fail(abortError(signal)));
+      this.#begun(fail);
+      answer.then(value => {
+        settle();
+        resolve(value);
+      }, fail);
     });
+  }
+
+  #begun(fail: (error: Error) => void): void {
+    this.#pending.add(fail);
+    // Only while something is under way, so that a signal does not hold resolvers that are not used any more.
+    if (this.#signal !== undefined && !this.#signal.aborted) {
+      this.#stop ??= onAbort(this.#signal, () => this.cancel());
+    }
+  }
+  /** False where it was settled before. */
+  #settled(fail: (error: Error) => void): boolean {
+    if (!this.#pending.delete(fail)) return false;
+    if (this.#pending.size === 0) {
+      this.#stop?.();
+      this.#stop = undefined;
+      this.#closeFormer();
+    }
+    return true;
   }
 
   /** Lets go of a client of its own, if it has one. */
@@ -274,9 +325,12 @@ export class Resolver extends NodeResolver implements Disposable {
   }
 }
 
-function nameOf(hostname: unknown): string {
-  if (typeof hostname !== 'string') throw argumentError('name', 'of type string', hostname);
-  return hostname;
+/** RFC 6303 section 3, as the answers from the cache have it. */
+const LOOPBACK_TTL = 10_800;
+
+function orThrow<T>(found: T[], syscall: string, code: string, hostname: string): T[] {
+  if (found.length === 0) throw queryError(syscall, code, hostname);
+  return found;
 }
 
 function reverseName(octets: Uint8Array): string {

@@ -1,6 +1,6 @@
 // What undici's dns interceptor needs to ask this cache: a lookup, and a storage that follows it. The interceptor picks
 // addresses in turn and drops those that do not connect.
-import type { LookupAddress, LookupFunction } from './lookup.js';
+import type { LookupAddress, LookupFunction } from './lookup-call.js';
 
 /** Addresses are taken from the cache again after this: its lifetimes hold, the interceptor's own need not. */
 const FRESH_MS = 1000;
@@ -24,8 +24,9 @@ class InterceptorStorage {
   get(hostname: string): Records | null {
     return this.#names.get(hostname) ?? null;
   }
-  set(hostname: string, records: Records): void {
+  set(hostname: string, records: Records | null): void {
     this.#names.delete(hostname);
+    if (records === null) return;
     if (this.#names.size >= this.maxNames) this.#names.delete(this.#names.keys().next().value!);
     this.#names.set(hostname, records);
   }
@@ -40,7 +41,7 @@ class InterceptorStorage {
 export interface InterceptorOptions {
   lookup(
     origin: { hostname: string },
-    options: { dualStack?: boolean; affinity?: 4 | 6 | null },
+    options: object,
     callback: (error: NodeJS.ErrnoException | null, addresses: InterceptorAddress[]) => void,
   ): void;
   storage: InterceptorStorage;
@@ -52,7 +53,9 @@ export interface InterceptorOptions {
  */
 export function interceptorOptions(lookup: LookupFunction): InterceptorOptions {
   return {
-    lookup: (origin, { dualStack, affinity }, callback) => {
+    lookup: (origin, options, callback) => {
+      // What it passes; undici's declarations say that these are options of dns.lookup.
+      const { dualStack, affinity } = options as { dualStack?: boolean; affinity?: 4 | 6 | null };
       const family = dualStack === false ? (affinity ?? 0) : 0;
       lookup(origin.hostname, { all: true, family }, (error, addresses) => {
         if (error) callback(error, []);

@@ -1,5 +1,6 @@
 // Which tenant each client belongs to, as `onQuery` has said, or which view. The listeners in JavaScript read it here;
-// the native plane has a copy of its own, so that hits of tenants stay native.
+// the native plane has a copy of its own, so that hits of tenants stay native. A view follows from where a client asks
+// from: nothing is remembered of it, so that addresses made up take nobody's place.
 //
 // Bound: `clients` addresses; the one set longest ago goes first, and that client is simply unknown again.
 import { addressOctets } from '../base/address.js';
@@ -35,15 +36,14 @@ export class ClientTenants {
 
   /** Undefined: not known, or not any more. */
   tenantOf(address: string): number | undefined {
+    if (this.views !== undefined) return this.views.tagOf(address);
     const found = this.#known.get(address);
-    return found !== undefined && found.untilMs > this.clock.nowMs() ? found.tenant : this.viewOf(address);
+    return found !== undefined && found.untilMs > this.clock.nowMs() ? found.tenant : undefined;
   }
 
-  /** The tag of a client's view, where there are views; the native copy learns of it. */
+  /** The tag of a client's view, where there are views. */
   viewOf(address: string): number | undefined {
-    const tag = this.views?.tagOf(address);
-    if (tag !== undefined) this.remember(address, tag);
-    return tag;
+    return this.views?.tagOf(address);
   }
 
   remember(address: string, tenant: number): void {

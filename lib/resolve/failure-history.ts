@@ -9,6 +9,7 @@ const REVIEWED = 2;
 
 interface Failing {
   seconds: number;
+  quietUntilMs: number;
   overMs: number;
 }
 
@@ -25,18 +26,29 @@ export class FailureHistory {
 
   /**
    * Notes that a question has failed. Returns for how many seconds it is to be left alone: `first`, or twice as long as
-   * the last time, `most` at the most. Who asks again only when as long again has passed asks seldom enough: then it
-   * begins anew.
+   * the last time, `most` at the most; `stale` where there is an answer to give in the meantime. Who asks again only when
+   * as long again has passed asks seldom enough: then it begins anew. `inCache`: the cache has it, and sees to it.
    */
-  note(key: string, { first, most }: { first: number; most: number }): number {
+  note(
+    key: string,
+    { first, most, stale, inCache = true }: { first: number; most: number; stale?: number; inCache?: boolean },
+  ): number {
     const now = this.clock.nowMs();
     this.#review(now);
     const before = this.#failing.get(key);
     const seconds = Math.min(before !== undefined && now < before.overMs ? before.seconds * 2 : first, most);
     this.#failing.delete(key);
     if (this.#failing.size >= this.limit) this.#failing.delete(this.#failing.keys().next().value!);
-    this.#failing.set(key, { seconds, overMs: now + 2000 * seconds });
-    return seconds;
+    const quiet = stale ?? seconds;
+    const quietUntilMs = inCache ? -Infinity : now + 1000 * quiet;
+    this.#failing.set(key, { seconds, quietUntilMs, overMs: Math.max(now + 2000 * seconds, quietUntilMs) });
+    return quiet;
+  }
+
+  /** Whether a question that the cache knows nothing of is to be left alone still. */
+  isQuiet(key: string): boolean {
+    const failing = this.#failing.get(key);
+    return failing !== undefined && this.clock.nowMs() < failing.quietUntilMs;
   }
 
   /** The question has been answered. */

@@ -1,6 +1,7 @@
 // Typed hooks of the slow path. They run on misses only; what they make of a query is cached like any answer, so hits
 // stay native.
-import type { RcodeName } from '../wire/iana.js';
+import { ShardnsError, show } from '../base/errors.js';
+import { Rcode, type RcodeName } from '../wire/iana.js';
 import type { RecordText } from '../wire/record.js';
 
 export interface QueryInfo {
@@ -10,7 +11,13 @@ export interface QueryInfo {
   readonly type: string;
   readonly dnssecOk: boolean;
   readonly protocol: 'udp' | 'tcp' | 'internal';
-  /** The first client that asked; others may be waiting for the same answer. */
+  /**
+   * The client that asked first; others may be waiting for the same answer. Of a refresh, which no client waits for, the
+   * one that the entry was last made for, so that it is decided as it was. Undefined for questions of the server's own:
+   * `warm()`, and refreshes of entries that nobody is remembered for (after a restart, of a cache in a file). What is
+   * decided without a client holds for the tenant that the decision names, or 0; a refresh of another tenant's entry is
+   * given up then.
+   */
   readonly client: { readonly address: string; readonly port: number } | undefined;
   /** The client's tenant; undefined while it is not known, which is when `onQuery` is asked for it. */
   readonly tenant: number | undefined;
@@ -32,8 +39,9 @@ export interface QueryDecision {
   /** Ask this group of upstreams. */
   group?: string;
   /**
-   * With `tenants.enabled`: the client's tenant, 0 to 2^32 - 2, 0 if it is not given. Tenants share no answers. It is
-   * remembered for the client's address, so that its hits stay native; a change takes effect with its next query.
+   * With `tenants.enabled`: the client's tenant, 0 to 2^32 - 2. Where it is not given, a known client stays where it is,
+   * and an unknown one belongs to 0. Tenants share no answers. It is remembered for the client's address, so that its hits
+   * stay native; where it is another one than `query.tenant`, the query is answered as the new tenant's, at once.
    */
   tenant?: number;
 }
@@ -49,4 +57,27 @@ export interface Hooks {
   onQuery?(query: QueryInfo): QueryDecision | undefined | Promise<QueryDecision | undefined>;
   /** Sees every response before it is stored; `'drop'` keeps it out of the cache. */
   onResponse?(response: ResponseInfo): 'drop' | undefined;
+}
+
+/**
+ * What a hook returned, as far as it can be told from rubbish without making records of it.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION naming what is wrong
+ */
+export function checkDecision(said: unknown): QueryDecision | undefined {
+  const wrong = (what: string, value: unknown, expected: string): ShardnsError =>
+    new ShardnsError('ERR_SHARDNS_OPTION', `onQuery returned ${what} ${show(value)}: expected ${expected}`);
+  if (said === undefined || said === null) return undefined;
+  if (typeof said !== 'object') throw wrong('the decision', said, 'an object or nothing');
+  const { answer, rcode, refuse, rewrite, group } = said as Record<keyof QueryDecision, unknown>;
+  if (answer !== undefined && !Array.isArray(answer)) throw wrong('the answer', answer, 'a list of records');
+  for (const [name, value] of Object.entries({ rcode, refuse })) {
+    if (value === undefined) continue;
+    // Beyond 15 it has no room in the header of every reply (RFC 6891 section 6.1.3).
+    if (typeof value !== 'string' || !Object.hasOwn(Rcode, value) || Rcode[value as RcodeName] > 15) {
+      throw wrong(`the ${name}`, value, 'NOERROR, NXDOMAIN, REFUSED, SERVFAIL and so on');
+    }
+  }
+  if (rewrite !== undefined && typeof rewrite !== 'string') throw wrong('the rewrite', rewrite, 'a name');
+  if (group !== undefined && typeof group !== 'string') throw wrong('the group', group, 'the name of a group');
+  return said as QueryDecision;
 }

@@ -1,6 +1,6 @@
 // What is answered without asking anybody: by the client's view, by what everybody is told, by built-in zones.
 import type { LocalAnswer, LocalData, LocalQuery } from './local-data.js';
-import { answerLocally, type LocalZones } from './local-zones.js';
+import type { LocalZones } from './local-zones.js';
 import type { Views } from './views.js';
 
 export class LocalAnswers {
@@ -15,11 +15,21 @@ export class LocalAnswers {
   find(query: LocalQuery, tag: number): LocalAnswer | undefined {
     const view = this.views?.withTag(tag);
     const own = view?.localData.find(query);
-    const found = own !== undefined || view?.inherit === false ? own : this.data.find(query);
-    if (found !== undefined) return found;
-    const message = answerLocally(query, this.zones, {
+    return own !== undefined || view?.inherit === false ? own : this.data.find(query);
+  }
+
+  /** What a built-in zone says, where neither local data nor a hook had an answer. */
+  findBuiltIn(query: LocalQuery, tag: number): Uint8Array | undefined {
+    const view = this.views?.withTag(tag);
+    return this.zones.answer(query, {
       has: zone => this.data.has(zone) || view?.localData.has(zone) === true,
     });
-    return message && { kind: 'message', message };
+  }
+
+  /** Whose addresses are kept from the name: 4 and 6 are families. */
+  blockedFamily(name: Uint8Array, tag: number): 4 | 6 | undefined {
+    const view = this.views?.withTag(tag);
+    const own = view?.localData.blockedFamily(name);
+    return own !== undefined || view?.inherit === false ? own : this.data.blockedFamily(name);
   }
 }

@@ -1,9 +1,11 @@
-// Answers of the operator's own: records, and zones that say what becomes of the names in them.
+// Answers of the operator's own: records, and zones that say what becomes of the names in them. Records of a name with
+// an asterisk are those of all names below that do not exist (RFC 4592).
 import { ShardnsError, show } from '../base/errors.js';
 import { Class, Rcode, Type, typeCode } from '../wire/iana.js';
-import { buildResponse, type ResourceRecord } from '../wire/message.js';
-import { ancestors, bySuffix, encodeName, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
+import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
+import { ancestors, bySuffix, encodeName, foldName, isAtOrBelow, nameKey, nameToText } from '../wire/name.js';
 import { encodeRdata } from '../wire/rdata.js';
+import { RECURSION_LIMITS } from './recurse/limits.js';
 
 /** What becomes of the names at and below a local zone. */
 export const LOCAL_ZONE_KINDS = [
@@ -20,7 +22,7 @@ export const LOCAL_ZONE_KINDS = [
   'nodata',
   /** 0.0.0.0 and :: for every name: nobody is there, and who connects is told so at once. */
   'null',
-  /** No A records here but those that are given; all else is resolved, or given. */
+  /** No A records here but those that are given, nor such hints in HTTPS and SVCB; all else is resolved, or given. */
   'blockA',
   'blockAaaa',
 ] as const;
@@ -68,9 +70,10 @@ export interface LocalDataSettings {
 export class LocalData {
   readonly #zones: ReadonlyMap<string, { zone: Uint8Array; kind: LocalZoneKind }>;
   readonly #names = new Map<string, ResourceRecord[]>();
-  /** Names that others with records lie below. */
-  readonly #nonTerminals = new Set<string>();
+  /** Names with records, and names that others with records lie below. */
+  readonly #existing = new Set<string>();
 
+  #hasWildcards = false;
   readonly #authoritative: boolean;
 
   constructor({ zones, records, authoritative }: LocalDataSettings) {
@@ -85,8 +88,9 @@ export class LocalData {
       const key = nameKey(record.name);
       const list = this.#names.get(key) ?? [];
       list.push(record);
+      if (key.startsWith('\u0001*')) this.#hasWildcards = true;
       this.#names.set(key, list);
-      for (const above of ancestors(record.name)) this.#nonTerminals.add(nameKey(above));
+      for (const above of ancestors(record.name)) this.#existing.add(nameKey(above));
     }
   }
 
@@ -109,9 +113,9 @@ export class LocalData {
       const nobody = { name, type, dnsClass: Class.IN, ttl: DEFAULT_TTL_SECONDS, data: new Uint8Array(octets) };
       return this.#answer(query, [nobody]);
     }
-    const records = this.#names.get(nameKey(kind === 'redirect' ? zone! : name));
+    const records = this.#recordsOf(name, zone, kind);
     if (records !== undefined) {
-      const alias = records.find(one => one.type === Type.CNAME);
+      const alias = aliasIn(records);
       if (alias !== undefined && type !== Type.CNAME) return { kind: 'alias', target: alias.data };
       const answers = records.filter(one => one.type === type).map(one => ({ ...one, name }));
       if (answers.length > 0) {
@@ -124,12 +128,55 @@ export class LocalData {
     if (kind === 'blockA') return type === Type.A ? this.#deny(query, Rcode.NOERROR, zone) : undefined;
     if (kind === 'blockAaaa') return type === Type.AAAA ? this.#deny(query, Rcode.NOERROR, zone) : undefined;
     if (kind !== 'static') return undefined;
-    const exists = name.length === zone!.length || this.#nonTerminals.has(nameKey(name));
+    const exists = name.length === zone!.length || this.#existing.has(nameKey(name));
     return this.#deny(query, exists ? Rcode.NOERROR : Rcode.NXDOMAIN, zone);
   }
 
+  /** Whose addresses a zone keeps from the name, where it does. */
+  blockedFamily(name: Uint8Array): 4 | 6 | undefined {
+    if (this.#zones.size === 0) return undefined;
+    const { kind } = bySuffix(name, this.#zones) ?? {};
+    return kind === 'blockA' ? 4 : kind === 'blockAaaa' ? 6 : undefined;
+  }
+
+  /** An alias of these records that leads to itself, or through more others than are followed. */
+  endlessAlias(): ResourceRecord | undefined {
+    for (const records of this.#names.values()) {
+      const alias = aliasIn(records);
+      let at = alias?.data;
+      for (let steps = 1; at !== undefined; steps++) {
+        if (steps > RECURSION_LIMITS.aliases) return alias;
+        const name = foldName(at);
+        const { zone, kind } = bySuffix(name, this.#zones) ?? {};
+        if (kind !== undefined && ANSWERED_AS_ONE.has(kind)) break;
+        at = aliasIn(this.#recordsOf(name, zone, kind) ?? [])?.data;
+      }
+    }
+    return undefined;
+  }
+
+  #recordsOf(
+    name: Uint8Array,
+    zone: Uint8Array | undefined,
+    kind: LocalZoneKind | undefined,
+  ): ResourceRecord[] | undefined {
+    if (kind === 'redirect') return this.#names.get(nameKey(zone!));
+    const own = this.#names.get(nameKey(name));
+    if (own !== undefined || !this.#hasWildcards || this.#existing.has(nameKey(name))) return own;
+    // RFC 4592 section 3.3.1: the asterisk right below the closest name that exists, inside the zone.
+    for (const encloser of ancestors(name)) {
+      if (zone !== undefined && encloser.length < zone.length) return undefined;
+      if (this.#existing.has(nameKey(encloser))) return this.#names.get(`\u0001*${nameKey(encloser)}`);
+    }
+    return undefined;
+  }
+
   #answer(query: LocalQuery, answers: ResourceRecord[]): LocalAnswer {
-    const message = buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative: this.#authoritative });
+    const message = buildResponseOrFailure(query, {
+      rcode: Rcode.NOERROR,
+      answers,
+      authoritative: this.#authoritative,
+    });
     return { kind: 'message', message };
   }
 
@@ -142,9 +189,29 @@ export class LocalData {
           );
     return {
       kind: 'message',
-      message: buildResponse(query, { rcode, authorities: soa, authoritative: this.#authoritative }),
+      message: buildResponseOrFailure(query, { rcode, authorities: soa, authoritative: this.#authoritative }),
     };
   }
+}
+
+const aliasIn = (records: readonly ResourceRecord[]): ResourceRecord | undefined =>
+  records.find(one => one.type === Type.CNAME);
+
+/** Kinds of zones whose names all get the same, whatever records they have. */
+const ANSWERED_AS_ONE = new Set<LocalZoneKind>(['refuse', 'nxdomain', 'nodata', 'null']);
+
+/**
+ * Checks what no record shows by itself.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION naming the record whose aliases have no end
+ */
+export function checkAliases(settings: LocalDataSettings): void {
+  const alias = new LocalData(settings).endlessAlias();
+  if (alias === undefined) return;
+  const record = `${nameToText(alias.name)} CNAME ${nameToText(alias.data)}`;
+  throw new ShardnsError(
+    'ERR_SHARDNS_OPTION',
+    `expected aliases that end after at most ${RECURSION_LIMITS.aliases}, got a circle or more at "${record}"`,
+  );
 }
 
 export const NO_LOCAL_DATA = new LocalData({ zones: [], records: [], authoritative: true });

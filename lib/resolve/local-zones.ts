@@ -1,8 +1,9 @@
-// Names that never leave the machine: localhost (RFC 6761 section 6.3), the reverse zones of private and special
-// addresses (RFC 6303, RFC 7793 and the IANA registries they began), .invalid and .test (RFC 6761), .onion (RFC 7686).
+// Names that never leave the machine: special-use names (RFC 6761 and the IANA registry that it began) and the reverse
+// zones of private and special addresses (RFC 6303, RFC 7793). Each can be switched off by its name.
+import { ShardnsError, show } from '../base/errors.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
-import { buildResponse, type ResourceRecord } from '../wire/message.js';
-import { bySuffix, encodeName, nameKey } from '../wire/name.js';
+import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
+import { bySuffix, encodeName, foldName, nameKey } from '../wire/name.js';
 import { encodeData } from '../wire/record.js';
 
 const TTL_SECONDS = 10_800; // RFC 6303 section 3
@@ -31,26 +32,63 @@ const REVERSE_V6 = [
   'b.e.f.ip6.arpa',
   '8.b.d.0.1.0.0.2.ip6.arpa',
 ];
-const NOWHERE = ['invalid', 'test', 'onion'];
+const SPECIAL = [
+  'localhost', // RFC 6761 section 6.3
+  'invalid', // RFC 6761 section 6.4
+  'test', // RFC 6761 section 6.2
+  'onion', // RFC 7686 section 2
+  'home.arpa', // RFC 8375 section 4
+  'resolver.arpa', // RFC 9462 section 6.1: forwarded, clients would be told of another server's encrypted service
+  'ipv4only.arpa', // RFC 8880 section 7.1
+];
+/** The reverse zone of 192.0.0.170 and .171, which RFC 8880 section 7.2 has beside ipv4only.arpa. */
+const IPV4ONLY_REVERSE = ['170.0.0.192.in-addr.arpa', '171.0.0.192.in-addr.arpa'];
+/** Off unless asked for: RFC 6762 section 22.1 wants it, but networks have it in their own DNS, and all servers ask. */
+const ON_REQUEST = ['local'];
 
 /**
- * Which zones are built in: those of a server, or those of a program, which asks its servers about the networks they
- * belong to (private reverse zones, .test) and only of localhost, .invalid and .onion knows better.
+ * Which zones are built in: those of a server, those of a program, which asks its servers about the networks they belong
+ * to (private reverse zones, .test, home.arpa) and only of localhost, .invalid and .onion knows better; or none.
  */
-export type LocalZones = 'server' | 'program' | 'none';
+export type LocalZoneSet = 'server' | 'program' | 'none';
 
-const zonesOf = (names: string[]): ReadonlyMap<string, Uint8Array> =>
-  new Map(names.map(zone => [nameKey(encodeName(zone)), encodeName(zone)]));
-const ZONES: Readonly<Record<LocalZones, ReadonlyMap<string, Uint8Array>>> = {
-  server: zonesOf(['localhost', ...REVERSE_V4, ...REVERSE_V6, ...NOWHERE]),
-  program: zonesOf(['localhost', 'invalid', 'onion']),
-  none: new Map(),
+export interface LocalZoneSwitches {
+  /** Zones that are resolved as any other. */
+  without: readonly string[];
+  /** Zones that are built in on request only: `local`. */
+  with: readonly string[];
+}
+
+const NAMES: Readonly<Record<LocalZoneSet, readonly string[]>> = {
+  server: [...SPECIAL, ...IPV4ONLY_REVERSE, ...REVERSE_V4, ...REVERSE_V6],
+  program: ['localhost', 'invalid', 'onion'],
+  none: [],
 };
-const localhost = nameKey(encodeName('localhost'));
-const reverseLocalhost = new Set([
-  nameKey(encodeName('1.0.0.127.in-addr.arpa')),
-  nameKey(encodeName(`1.${zeros(31)}ip6.arpa`)),
+
+const keyOf = (text: string): string => nameKey(foldName(encodeName(text)));
+const localhost = keyOf('localhost');
+const ipv4only = keyOf('ipv4only.arpa');
+const reverseNames: ReadonlyMap<string, Uint8Array> = new Map([
+  [keyOf('1.0.0.127.in-addr.arpa'), encodeName('localhost')],
+  [keyOf(`1.${zeros(31)}ip6.arpa`), encodeName('localhost')],
+  ...IPV4ONLY_REVERSE.map(name => [keyOf(name), encodeName('ipv4only.arpa')] as const),
 ]);
+/** RFC 8880 section 7.1: what every resolver without NAT64 knows of it. */
+const IPV4ONLY = [encodeData('A', '192.0.0.170'), encodeData('A', '192.0.0.171')];
+
+/** Checks the name of a built-in zone. @throws {ShardnsError} ERR_SHARDNS_OPTION */
+export function checkZoneSwitch(name: string, which: keyof LocalZoneSwitches): void {
+  const known = which === 'with' ? [...NAMES.server, ...ON_REQUEST] : NAMES.server;
+  if (known.some(one => keyOf(one) === keyOf(name))) return;
+  throw new ShardnsError(
+    'ERR_SHARDNS_OPTION',
+    `expected a built-in zone such as ${which === 'with' ? 'local' : 'home.arpa or 10.in-addr.arpa'}, got ${show(name)}`,
+  );
+}
+
+const record = (name: Uint8Array, type: number, data: Uint8Array): ResourceRecord => {
+  return { name, type, dnsClass: Class.IN, ttl: TTL_SECONDS, data };
+};
 
 function soa(zone: Uint8Array): ResourceRecord {
   // RFC 6303 section 3: the zone's name itself as MNAME.
@@ -59,44 +97,66 @@ function soa(zone: Uint8Array): ResourceRecord {
     ...encodeName('nobody.invalid'),
     ...[1, 3600, 1200, 604_800, TTL_SECONDS].flatMap(n => [n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]),
   ]);
-  return { name: zone, type: Type.SOA, dnsClass: Class.IN, ttl: TTL_SECONDS, data };
+  return record(zone, Type.SOA, data);
 }
 
-/** The answer of a built-in zone, or undefined for names outside all of them. */
-export function answerLocally(
-  query: { message: Uint8Array; name: Uint8Array; type: number; dnsClass: number },
-  which: LocalZones,
-  overridden: { has(zone: Uint8Array): boolean } = { has: () => false },
-): Uint8Array | undefined {
-  const { name, type } = query;
-  const zones = ZONES[which];
-  const zone = bySuffix(name, zones);
-  if (zone === undefined || overridden.has(zone)) return undefined;
-  const record = (recordType: number, data: Uint8Array): ResourceRecord => ({
-    name,
-    type: recordType,
-    dnsClass: Class.IN,
-    ttl: TTL_SECONDS,
-    data,
-  });
-  const apex = name.length === zone.length;
-  // What the zone above says of it is not for us to say.
-  if (apex && type === Type.DS) return undefined;
-  const answers: ResourceRecord[] = [];
-  let exists = apex;
-  if (nameKey(zone) === localhost) {
-    exists = true; // any name below localhost too
-    if (type === Type.A) answers.push(record(Type.A, encodeData('A', '127.0.0.1')));
-    if (type === Type.AAAA) answers.push(record(Type.AAAA, encodeData('AAAA', '::1')));
+export class LocalZones {
+  readonly #zones: ReadonlyMap<string, Uint8Array>;
+
+  constructor(which: LocalZoneSet, switches: LocalZoneSwitches = { without: [], with: [] }) {
+    const without = new Set(switches.without.map(keyOf));
+    const names = [...NAMES[which], ...switches.with].filter(name => !without.has(keyOf(name)));
+    this.#zones = new Map(names.map(name => [keyOf(name), foldName(encodeName(name))]));
   }
-  if (reverseLocalhost.has(nameKey(name))) {
-    exists = true;
-    if (type === Type.PTR) answers.push(record(Type.PTR, encodeName('localhost')));
+
+  /**
+   * The answer of a built-in zone, or undefined for names outside all of them.
+   * @param overridden zones that the operator has an answer of his own for
+   */
+  answer(
+    query: { message: Uint8Array; name: Uint8Array; type: number; dnsClass: number },
+    overridden: { has(zone: Uint8Array): boolean } = { has: () => false },
+  ): Uint8Array | undefined {
+    const { name, type } = query;
+    const zone = bySuffix(name, this.#zones);
+    if (zone === undefined || overridden.has(zone)) return undefined;
+    const apex = name.length === zone.length;
+    // What the zone above says of it is not for us to say: that it is not signed (RFC 8375 section 4).
+    if (apex && type === Type.DS) return undefined;
+    const zoneKey = nameKey(zone);
+    const pointsTo = reverseNames.get(nameKey(name));
+    const data: Uint8Array[] = [];
+    if (zoneKey === localhost) {
+      if (type === Type.A) data.push(encodeData('A', '127.0.0.1'));
+      if (type === Type.AAAA) data.push(encodeData('AAAA', '::1'));
+    } else if (zoneKey === ipv4only && apex && type === Type.A) {
+      data.push(...IPV4ONLY);
+    } else if (pointsTo !== undefined && type === Type.PTR) {
+      data.push(pointsTo);
+    }
+    const answers: ResourceRecord[] = data.map(one => record(name, type, one));
+    if (apex && type === Type.SOA) answers.push(soa(zone));
+    if (apex && type === Type.NS) answers.push(record(name, type, zone));
+    const authoritative = true; // RFC 6303 section 3
+    if (answers.length > 0) return buildResponseOrFailure(query, { rcode: Rcode.NOERROR, answers, authoritative });
+    // Every name below localhost is localhost; of _dns.resolver.arpa there is nothing to tell (RFC 9462 section 4).
+    const exists =
+      apex || zoneKey === localhost || pointsTo !== undefined || this.#isNodata(name) || this.#isAbove(name);
+    const rcode = exists ? Rcode.NOERROR : Rcode.NXDOMAIN;
+    return buildResponseOrFailure(query, { rcode, authorities: [soa(zone)], authoritative });
   }
-  if (apex && type === Type.SOA) answers.push(soa(zone));
-  if (apex && type === Type.NS) answers.push(record(Type.NS, zone));
-  const authoritative = true; // RFC 6303 section 3
-  if (answers.length > 0) return buildResponse(query, { rcode: Rcode.NOERROR, answers, authoritative });
-  const rcode = exists ? Rcode.NOERROR : Rcode.NXDOMAIN;
-  return buildResponse(query, { rcode, authorities: [soa(zone)], authoritative });
+
+  #isNodata(name: Uint8Array): boolean {
+    return nameKey(name) === DESIGNATED;
+  }
+
+  /** Between a zone and a name in it that exists (RFC 8020 section 2: it is no NXDOMAIN). */
+  #isAbove(name: Uint8Array): boolean {
+    return NON_TERMINALS.has(nameKey(name));
+  }
 }
+
+/** Discovery of designated resolvers asks for SVCB of it: there are none, which is NODATA. */
+const DESIGNATED = keyOf('_dns.resolver.arpa');
+/** 0.127, 0.0.127: above 1.0.0.127.in-addr.arpa. */
+const NON_TERMINALS = new Set([keyOf('0.127.in-addr.arpa'), keyOf('0.0.127.in-addr.arpa')]);

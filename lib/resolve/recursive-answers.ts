@@ -1,16 +1,16 @@
 // What clients are told of what a recursor has found, or knows.
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../native/binding.js';
-import { ExtendedError, Rcode, Type } from '../wire/iana.js';
+import { ExtendedError, MAX_MESSAGE_SIZE, Rcode, Type } from '../wire/iana.js';
 import { buildResponse } from '../wire/message.js';
 import type { Query } from '../wire/query.js';
-import { recordsOf, type Rrset } from '../wire/rrset.js';
+import { recordsOf } from '../wire/rrset.js';
 import { ResolutionError } from './recurse/job.js';
-import type { RecursionResult } from './recurse/knowledge.js';
+import { emptyResult, type RecursionResult } from './recurse/knowledge.js';
 import type { Recursor } from './recurse/recursor.js';
-import type { Resolution } from './resolution.js';
+import type { Resolution } from './outcome.js';
 
-/** What of a chain of records a client is given. */
-function encodeResult(query: Query, result: RecursionResult): Uint8Array {
+/** What of a chain of records a client is given; undefined: no message can hold it. */
+function encodeResult(query: Query, result: RecursionResult): Uint8Array | undefined {
   const { dnssecOk } = query;
   const authority = dnssecOk ? result.authority : result.authority.filter(one => one.type === Type.SOA);
   return buildResponse(query, {
@@ -22,9 +22,13 @@ function encodeResult(query: Query, result: RecursionResult): Uint8Array {
 
 /** What a resolution came to. */
 export type Resolved =
-  | { kind: 'answer'; message: Uint8Array; noCache: boolean }
-  /** `message`: what led to it, where a client is to see that. */
-  | { kind: 'failure'; extendedError: number; reason: string; message?: Uint8Array };
+  /** `livesMs`: until the first of the RRsets that it was made of ends. */
+  | { kind: 'answer'; message: Uint8Array; noCache: boolean; livesMs: number }
+  /**
+   * `message`: what led to it, where a client is to see that. `ours`: it failed for want of room, or by being closed;
+   * nobody's failure that could be remembered (RFC 9520 section 2).
+   */
+  | { kind: 'failure'; extendedError: number; reason: string; message?: Uint8Array; ours: boolean };
 
 /** A recursor, or several behind one face. */
 export interface Resolving {
@@ -35,13 +39,18 @@ export interface Resolving {
 export async function resolveFor(query: Query, recursor: Recursor, fresh: boolean): Promise<Resolved> {
   try {
     const result = await recursor.resolve(query.name, query.type, { fresh });
-    return { kind: 'answer', message: encodeResult(query, result), noCache: result.noCache };
+    const message = encodeResult(query, result);
+    if (message === undefined) {
+      const reason = `an answer of more than ${MAX_MESSAGE_SIZE} octets`;
+      return { kind: 'failure', extendedError: ExtendedError.other, reason, ours: false };
+    }
+    return { kind: 'answer', message, noCache: result.noCache, livesMs: result.leftMs };
   } catch (error) {
     if (!(error instanceof ResolutionError)) throw error;
-    const { extendedError, message: reason, answers } = error;
-    if (answers.length === 0) return { kind: 'failure', extendedError, reason };
-    const result = { rcode: Rcode.SERVFAIL, answers: [...answers], authority: [], noCache: true, stale: false };
-    return { kind: 'failure', extendedError, reason, message: encodeResult(query, result) };
+    const { extendedError, message: reason, answers, ours } = error;
+    if (answers.length === 0) return { kind: 'failure', extendedError, reason, ours };
+    const result = { ...emptyResult(), rcode: Rcode.SERVFAIL, answers: [...answers] };
+    return { kind: 'failure', extendedError, reason, ours, message: encodeResult(query, result) };
   }
 }
 
@@ -60,16 +69,23 @@ export function answerWithoutRecursion(query: Query, recursor: Recursor): Resolu
           authorities: recordsOf(referral!.ns, query.dnssecOk),
           additionals: referral!.glue.flatMap(one => recordsOf(one, query.dnssecOk)),
         });
+  if (message === undefined) return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
   return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };
 }
 
-/** What expired RRsets say where no reply is kept, as when others asked for it without their signatures. */
+/**
+ * What expired RRsets say where no reply is kept, as when others asked for it without their signatures. Called out of
+ * timers and sockets: it never throws, whatever the RRsets are and though the cache is closed.
+ */
 export function staleRrsets(query: Query, recursor: Recursor, ttlSeconds: number): Resolution | undefined {
-  if (!recursor.serves(query.name, query.type)) return undefined;
-  const known = recursor.known.chain(query.name, query.type, true);
-  if (known === undefined || !known.stale) return undefined;
-  const aged = (list: readonly Rrset[]): Rrset[] => list.map(one => ({ ...one, ttl: Math.min(one.ttl, ttlSeconds) }));
-  const result = { ...known, answers: aged(known.answers), authority: aged(known.authority) };
-  const extendedError = known.rcode === Rcode.NXDOMAIN ? ExtendedError.staleNxdomain : ExtendedError.staleAnswer;
-  return { kind: 'message', message: encodeResult(query, result), extendedError: extendedError | MARK_AUTHORITATIVE };
+  try {
+    if (!recursor.serves(query.name, query.type)) return undefined;
+    const known = recursor.known.chain(query.name, query.type, ttlSeconds);
+    const message = known?.stale === true ? encodeResult(query, known) : undefined;
+    if (known === undefined || message === undefined) return undefined;
+    const extendedError = known.rcode === Rcode.NXDOMAIN ? ExtendedError.staleNxdomain : ExtendedError.staleAnswer;
+    return { kind: 'message', message, extendedError: extendedError | MARK_AUTHORITATIVE };
+  } catch {
+    return undefined;
+  }
 }

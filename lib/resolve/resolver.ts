@@ -1,67 +1,49 @@
-// The slow path of one question: cache -> local zone -> hook -> coalesce -> upstream -> store. Serves stale answers
-// after a failure or when the upstream is late (RFC 8767), and remembers failures (RFC 9520).
+// One question on the slow path: what stands around the chain of its steps. Whose client it is, what the cache has after
+// all, one flight for all who ask the same, stale answers after a failure or when the upstream is late (RFC 8767),
+// refreshes. Whatever breaks a question is the end of that question: it is counted, told, and answered SERVFAIL.
 //
-// Bounds: `maxFlights` questions under way; 10,000 remembered failures, and as many refreshes that failed.
-import type { Clock } from '../base/clock.js';
+// Bounds: `maxFlights` questions under way, of which one client begins `clientFlights`; `prefetchPerSecond` refreshes.
+import type { Clock, Timer } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
-import { ShardnsError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import { type Engine, MISS_WITH_STALE, type Variant } from '../cache/engine.js';
-import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
+import { type Engine, MISS_WITH_STALE } from '../cache/engine.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
-import { Class, ExtendedError, Flag, Rcode, Type, typeName } from '../wire/iana.js';
-import { buildResponse, decodeMessage, encodeMessage, type ResourceRecord } from '../wire/message.js';
-import { encodeName, nameKey } from '../wire/name.js';
-import { Query } from '../wire/query.js';
-import { encodeRecord } from '../wire/record.js';
-import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
-import { answerChaos, type ServerIdentity } from './chaos.js';
-import { checkTenant, type ClientTenants } from './client-tenants.js';
-import { FailureHistory } from './failure-history.js';
-import type { Hooks, QueryDecision, QueryInfo } from './hooks.js';
-import type { LocalAnswers } from './local-answers.js';
+import { Class, ExtendedError, Rcode } from '../wire/iana.js';
+import { isAtOrBelow, nameKey } from '../wire/name.js';
+import type { Query } from '../wire/query.js';
+import { asRefresh, type Asker, type Flyer, type KnownAsker, variantOf } from './asker.js';
+import { Chain, type ChainOptions } from './chain.js';
+import type { ClientTenants } from './client-tenants.js';
+import { flightKey } from './flight-key.js';
+import { Flight, Flights } from './flights.js';
+import type { Hooks } from './hooks.js';
+import { Keep } from './keep.js';
+import { harmless, Mistakes } from './mistakes.js';
+import type { Failed, Moved, Resolution } from './outcome.js';
 import type { Recursor } from './recurse/recursor.js';
-import type { Resolution } from './resolution.js';
-import { answerWithoutRecursion, resolveFor, type Resolving, staleRrsets } from './recursive-answers.js';
-import { buildUpstreamQuery, responseExtendedError, responseScope } from './upstream-query.js';
+import { type Resolving, staleRrsets } from './recursive-answers.js';
+import { Refreshes } from './refreshes.js';
 
-export interface ResolverOptions {
-  local: LocalAnswers;
-  /** Whether clients are sorted by where they ask from, and not by `onQuery`. */
-  hasViews: boolean;
-  identity: ServerIdentity;
-  forwardClientSubnet: boolean;
-  upstreamUdpSize: number;
-  staleEnabled: boolean;
+export interface ResolverOptions extends ChainOptions {
   staleClientTimeoutMs: number;
   staleTtlSeconds: number;
-  staleRetrySeconds: number;
-  failureFirstSeconds: number;
-  failureMaxSeconds: number;
   prefetchPerSecond: number;
   maxFlights: number;
+  /** Of these, what one client (address, or /56 of IPv6) may begin. */
+  clientFlights: number;
 }
 
-export type { Resolution };
+export type { Asker, Resolution };
 
-export interface Asker {
-  protocol: QueryInfo['protocol'];
-  client?: { address: string; port: number };
-  /** Undefined: not known yet, where there are tenants; else 0. */
-  tenant?: number;
-}
+/** What is to be forgotten: names are folded wire format. */
+export type Forgotten = { name: Uint8Array } | { suffix: Uint8Array } | { tenant: number } | 'all';
 
-/** An asker whose tenant is known, and what `onQuery` said when it was asked for it. */
-interface KnownAsker extends Asker {
-  tenant: number;
-  /** Ask anew although it is cached. */
-  fresh?: boolean;
-  decided?: { decision: QueryDecision | undefined };
-}
+/** How often a question is begun anew because the hook moves its client, or the one whose flight it had joined. */
+const MAX_MOVES = 4;
 
-/** Failed refreshes that wait for their next chance; of others the entry expires first. */
-const PENDING_RETRIES = 10_000;
+const SERVFAIL: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
+const CACHED_FAILURE: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.cachedError };
 
 export interface ResolverStats {
   resolved: number;
@@ -70,13 +52,22 @@ export interface ResolverStats {
   prefetchesDropped: number;
   failures: number;
   staleServed: number;
+  /** Turned away because of a bound on all. */
   overloaded: number;
+  /** Turned away because their client had its share. */
+  clientOverloaded: number;
+  /** Failed for want of our own room, and remembered against nobody. */
+  ownFailures: number;
   rejectedResponses: number;
 }
 
 export class Resolver {
-  readonly #flights = new Map<string, Promise<Resolution>>();
-  readonly #failures: FailureHistory;
+  readonly #flights = new Flights();
+  readonly #keep: Keep;
+  readonly #chain: Chain;
+  readonly #mistakes: Mistakes;
+  readonly #late: EqualTimers;
+  readonly #refreshes: Refreshes;
   readonly stats: ResolverStats = {
     resolved: 0,
     coalesced: 0,
@@ -85,6 +76,8 @@ export class Resolver {
     failures: 0,
     staleServed: 0,
     overloaded: 0,
+    clientOverloaded: 0,
+    ownFailures: 0,
     rejectedResponses: 0,
   };
   /** Set where clients belong to tenants. */
@@ -93,517 +86,369 @@ export class Resolver {
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */
   pool: Resolving | undefined;
-  readonly #late: EqualTimers;
-  #classifying = 0;
-  #retries = 0;
   #closed = false;
-  #prefetchSecond = 0;
-  #prefetchesThisSecond = 0;
 
   constructor(
     private readonly engine: Engine,
-    private readonly exchanger: Exchanger,
+    exchanger: Exchanger,
     private readonly clock: Clock,
-    private readonly log: Logger,
+    log: Logger,
     private readonly hooks: Hooks,
     public groups: ReadonlyMap<string, readonly Upstream[]>,
     public options: ResolverOptions,
   ) {
-    this.#failures = new FailureHistory(clock);
+    const harmlessLog = harmless(log);
+    this.#mistakes = new Mistakes(harmlessLog, clock);
     this.#late = new EqualTimers(clock);
+    this.#refreshes = new Refreshes(clock);
+    this.#keep = new Keep(engine, clock);
+    this.#chain = new Chain(this, engine, exchanger, hooks, this.#keep, harmlessLog, this.#mistakes);
   }
 
   get inFlight(): number {
-    return this.#flights.size + this.#classifying;
+    return this.#flights.size;
+  }
+  /** Questions that a mistake of ours or of a hook was the end of. */
+  get mistakes(): number {
+    return this.#mistakes.count;
+  }
+  /** Whether `onQuery` says whose client it is. */
+  get sortsByHook(): boolean {
+    return this.tenants !== undefined && !this.options.hasViews;
   }
 
-  /** Never rejects: every outcome is something that clients can be told. */
+  /** Never throws and never rejects: every outcome is something that clients can be told. */
   resolve(query: Query, asker: Asker): Promise<Resolution> {
-    if (asker.tenant !== undefined) return this.#resolve(query, { ...asker, tenant: asker.tenant });
-    if (this.tenants === undefined || asker.client === undefined) return this.#resolve(query, { ...asker, tenant: 0 });
-    const view = this.tenants.viewOf(asker.client.address);
-    if (view !== undefined) return this.#resolve(query, { ...asker, tenant: view });
-    return this.#classify(query, asker, asker.client.address, this.tenants);
+    try {
+      const { tenants } = this;
+      if (asker.tenant !== undefined) return this.#resolve(query, { ...asker, tenant: asker.tenant });
+      const view = asker.client === undefined ? undefined : tenants?.viewOf(asker.client.address);
+      if (view !== undefined) return this.#resolve(query, { ...asker, tenant: view });
+      if (this.sortsByHook) return this.#classify(query, asker);
+      return this.#resolve(query, { ...asker, tenant: 0 });
+    } catch (error) {
+      return Promise.resolve(this.#mistake(error, query));
+    }
   }
 
   /** Asks the hook whose client this is, before anything may be answered. */
-  async #classify(query: Query, asker: Asker, address: string, tenants: ClientTenants): Promise<Resolution> {
-    const failed: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
-    if (this.inFlight >= this.options.maxFlights) {
-      this.stats.overloaded++;
-      return failed;
-    }
-    this.#classifying++;
+  async #classify(query: Query, asker: Asker): Promise<Resolution> {
+    const client = asker.client?.address;
     try {
-      const decision = await this.hooks.onQuery?.(infoOf(query, asker));
-      checkTenant(decision?.tenant, true);
+      if (!this.#take(client)) return SERVFAIL;
+      let decision;
+      try {
+        decision = await this.#chain.ask(query, asker);
+      } finally {
+        this.#flights.release(client);
+      }
       const tenant = decision?.tenant ?? 0;
-      tenants.remember(address, tenant);
-      return this.#resolve(query, { ...asker, tenant, decided: { decision } });
+      if (client !== undefined) this.tenants?.remember(client, tenant);
+      return await this.#resolve(query, { ...asker, tenant, decided: { decision } });
     } catch (error) {
-      this.log.error({ err: error, name: query.nameText }, 'onQuery did not say whose client this is');
-      return failed;
-    } finally {
-      this.#classifying--;
+      return this.#mistake(error, query, 'onQuery did not say whose client this is');
     }
   }
 
+  /** For the tenant that the hook says in the end. */
+  async #resolveAmongTenants(query: Query, first: KnownAsker): Promise<Resolution> {
+    let asker = first;
+    for (let moves = 0; moves <= MAX_MOVES; moves++) {
+      const flight = { own: false };
+      const found = await this.#find(query, asker, flight);
+      if (found.kind !== 'moved') return found;
+      // Whoever had joined another's flight is asked about for itself.
+      if (!flight.own) continue;
+      if (asker.client !== undefined) this.tenants?.remember(asker.client.address, found.tenant);
+      if (asker.part?.() === false) return SERVFAIL;
+      asker = { ...asker, tenant: found.tenant, decided: found.decided, part: undefined };
+    }
+    return SERVFAIL;
+  }
+
   #resolve(query: Query, asker: KnownAsker): Promise<Resolution> {
+    if (this.hooks.onQuery !== undefined && asker.client !== undefined) {
+      this.#refreshes.lastOfTenant(asker.tenant, asker.client);
+    }
+    if (this.sortsByHook) {
+      return this.#resolveAmongTenants(query, asker).catch((error: unknown) => this.#mistake(error, query));
+    }
+    return this.#find(query, asker) as Promise<Resolution>;
+  }
+
+  /** A question that an alias of another one leads to, or the same without its client's subnet. */
+  follow(query: Query, asker: KnownAsker): Promise<Resolution | Moved> {
+    return this.#find(query, asker);
+  }
+
+  /** @param told whether the flight is the asker's own */
+  #find(query: Query, asker: KnownAsker, told?: { own: boolean }): Promise<Resolution | Moved> {
     const { tenant } = asker;
+    const { options } = this;
     const cached: Resolution = { kind: 'cached', tenant };
-    const code = query.dnsClass === Class.IN ? this.engine.answer(query.message, { tenant }) : -1;
+    const inClass = query.dnsClass === Class.IN;
+    let code = inClass ? this.engine.answer(query.message, { tenant, counts: 'nothing' }) : -1;
     if (code >= 0) return Promise.resolve(cached);
     const recursive = this.recursor?.serves(query.name, query.type) === true;
-    // A recursor has the RRsets for it.
-    if (!recursive && this.#derive(query, tenant)) return Promise.resolve(cached);
-    let stale: Resolution | undefined = code === MISS_WITH_STALE && this.options.staleEnabled ? cached : undefined;
-    const atOnce = !query.recursionDesired || this.options.staleClientTimeoutMs === 0;
+    if (!recursive) {
+      // A recursor has the RRsets for it.
+      if (this.#keep.derive(query, tenant, options.forwardClientSubnet)) return Promise.resolve(cached);
+      const mayBeStale = code !== MISS_WITH_STALE && options.staleEnabled;
+      if (mayBeStale && this.#keep.deriveStale(query, tenant)) code = MISS_WITH_STALE;
+    }
+    let stale: Resolution | undefined = code === MISS_WITH_STALE && options.staleEnabled ? cached : undefined;
+    const atOnce = !query.recursionDesired || options.staleClientTimeoutMs === 0;
     if (stale === undefined && recursive && atOnce) stale = this.#stale(query);
-    if (stale === undefined) return this.#join(query, asker, undefined);
+    if (stale === undefined) return this.#join(query, asker, undefined, told);
     if (!query.recursionDesired && recursive) {
       // Whoever asks without it gets what there is; it is made fresh for all.
       this.prefetch(query, tenant);
       return Promise.resolve(stale);
     }
-    const flight = this.#join(query, asker, stale);
+    const flight = this.#join(query, asker, stale, told);
     // RFC 8767 section 5: the client gets the stale answer when the fresh one is late; the flight goes on.
     return new Promise(resolve => {
       const late = (): void => {
         this.stats.staleServed++;
         resolve(stale);
       };
-      const { staleClientTimeoutMs } = this.options;
-      if (staleClientTimeoutMs === 0) {
-        // What needs no network is there by then.
-        const immediate = setImmediate(late);
-        void flight.then(resolution => {
-          clearImmediate(immediate);
-          resolve(resolution);
-        });
-        return;
-      }
-      const timer = this.clock.after(staleClientTimeoutMs, late);
-      void flight.then(resolution => {
-        timer.cancel();
-        resolve(resolution);
+      // Without a time to wait: what needs no network is there in the next turn.
+      const { staleClientTimeoutMs } = options;
+      const immediate = staleClientTimeoutMs === 0 ? setImmediate(late) : undefined;
+      const timer = immediate === undefined ? this.#after(staleClientTimeoutMs, late) : undefined;
+      void flight.then(found => {
+        clearImmediate(immediate);
+        timer?.cancel();
+        resolve(found);
       });
     });
   }
 
-  /** An answer that others asked for with DO serves those who ask without it. */
-  #derive(query: Query, tenant: number): boolean {
-    if (query.dnssecOk || query.dnsClass !== Class.IN || !query.recursionDesired || !isPlainType(query.type))
-      return false;
-    if (this.options.forwardClientSubnet && query.clientSubnet !== undefined) return false;
-    const signed = this.engine.peek(query.name, query.type, { ...variantOf(query, tenant), dnssecOk: true });
-    if (signed === undefined || signed.remainingSeconds <= 0) return false;
+  /** Never throws: without a timer, what is late is waited for. */
+  #after(delayMs: number, run: () => void): Timer | undefined {
     try {
-      const message = withoutDnssec(signed.message);
-      return this.engine.insertOwn(message, variantOf(query, tenant), this.clock.wallSeconds()) > 0;
-    } catch {
-      return false; // the memory may be a stranger's
+      return this.#late.after(delayMs, run);
+    } catch (error) {
+      this.#mistakes.note(error, 'a timer could not be set');
+      return undefined;
     }
   }
 
+  /** Expired RRsets' answer. Never throws: what cannot be put together is no answer. */
   #stale(query: Query): Resolution | undefined {
     const { recursor, options } = this;
     if (!options.staleEnabled || query.dnsClass !== Class.IN || recursor === undefined) return undefined;
-    return staleRrsets(query, recursor, options.staleTtlSeconds);
+    try {
+      return staleRrsets(query, recursor, options.staleTtlSeconds);
+    } catch (error) {
+      this.#mistakes.note(error, 'a stale answer could not be made', query.nameText);
+      return undefined;
+    }
   }
 
-  /** The reply to one asker, in the engine's buffer. @returns its octets */
+  /** The reply to one asker, in the engine's buffer; never throws while that is open. @returns its octets */
   finish(query: Query, resolution: Resolution, udp: boolean): number {
     const { engine } = this;
     let length = 0;
-    if (resolution.kind === 'cached') {
-      length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant });
-    } else if (resolution.kind === 'message') {
-      const wall = this.clock.wallSeconds();
-      length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError);
-    } else {
-      length = engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp);
+    try {
+      if (resolution.kind === 'cached') {
+        length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant, counts: 'reply' });
+      } else if (resolution.kind === 'message') {
+        const wall = this.clock.wallSeconds();
+        length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError);
+      } else {
+        length = engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp);
+      }
+    } catch (error) {
+      this.#mistake(error, query);
     }
     return length > 0 ? length : engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp);
   }
 
   /** Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no. */
   prefetch(query: Query, tenant = 0): boolean {
-    const second = Math.floor(this.clock.nowMs() / 1000);
-    if (second !== this.#prefetchSecond) {
-      this.#prefetchSecond = second;
-      this.#prefetchesThisSecond = 0;
-    }
-    if (this.#prefetchesThisSecond >= this.options.prefetchPerSecond) {
-      this.stats.prefetchesDropped++;
+    try {
+      if (!this.#refreshes.admit(this.options.prefetchPerSecond)) {
+        this.stats.prefetchesDropped++;
+        return false;
+      }
+      this.stats.prefetches++;
+      const asked = asRefresh(query);
+      const client = this.#refreshes.clientOf(flightKey(asked, tenant, this.options.forwardClientSubnet), tenant);
+      const asker: KnownAsker = { protocol: 'internal', client, tenant, fresh: true };
+      void this.#join(asked, asker, { kind: 'cached', tenant }).then(found => {
+        if (found.kind !== 'message') this.#retryPrefetch(query, tenant);
+      });
+      return true;
+    } catch (error) {
+      this.#mistake(error, query);
       return false;
     }
-    this.#prefetchesThisSecond++;
-    this.stats.prefetches++;
-    void this.#join(asRefresh(query), { protocol: 'internal', tenant, fresh: true }, { kind: 'cached', tenant }).then(
-      resolution => {
-        if (resolution.kind !== 'message') this.#retryPrefetch(query, tenant);
-      },
-    );
-    return true;
   }
 
   /** RFC 8767 section 5: not before so many seconds; then the next hit may ask for it again. */
   #retryPrefetch(query: Query, tenant: number): void {
-    if (this.#retries >= PENDING_RETRIES) return;
-    this.#retries++;
-    this.clock.after(this.options.staleRetrySeconds * 1000, () => {
-      this.#retries--;
-      if (!this.#closed) this.engine.allowRefresh(query.name, query.type, variantOf(query, tenant));
-    });
+    try {
+      this.#refreshes.later(this.options.staleRetrySeconds, () => {
+        try {
+          if (!this.#closed) this.engine.allowRefresh(query.name, query.type, variantOf(query, tenant));
+        } catch (error) {
+          this.#mistake(error, query); // its owner has closed the cache
+        }
+      });
+    } catch (error) {
+      this.#mistake(error, query);
+    }
   }
 
   /** Nothing of its own touches the cache any more. */
   close(): void {
     this.#closed = true;
     this.#late.clear();
+    this.#flights.outdate(() => true);
   }
 
-  forgetFailures(): void {
-    this.#failures.clear();
+  /** What is under way for these is told to those who wait and not kept; failures are asked about again. */
+  forget(what: Forgotten): void {
+    this.#keep.failures.clear();
+    this.#flights.outdate(flight => {
+      if (what === 'all') return true;
+      if ('tenant' in what) return flight.tenant === what.tenant;
+      if ('name' in what) return nameKey(flight.name) === nameKey(what.name);
+      return isAtOrBelow(flight.name, what.suffix);
+    });
   }
 
-  #join(query: Query, asker: KnownAsker, stale: Resolution | undefined): Promise<Resolution> {
-    // What a recursor finds says the same to all of them.
-    const asksUpstream = this.recursor?.serves(query.name, query.type) !== true;
-    const key = flightKey(query, asker.tenant, asksUpstream && query.authenticData);
+  /**
+   * Forgets what was learnt from the servers that were asked so far: answers, denials, failures, also those of questions
+   * under way. For when others take their place, as behind a VPN, which may say otherwise of every name.
+   */
+  forgetUpstreamKnowledge(): void {
+    this.forget('all');
+    this.engine.invalidate('all');
+  }
+
+  /** Room for one more; false, and counted, when there is none. */
+  #take(client: string | undefined): boolean {
+    const { maxFlights: most, clientFlights: share } = this.options;
+    const used = this.#flights.take(client, { most, share });
+    if (used === 'all') this.stats.overloaded++;
+    else if (used === 'share') this.stats.clientOverloaded++;
+    return used === undefined;
+  }
+
+  #join(
+    query: Query,
+    asker: KnownAsker,
+    stale: Resolution | undefined,
+    told?: { own: boolean },
+  ): Promise<Resolution | Moved> {
+    const { parent } = asker;
+    const key = flightKey(query, asker.tenant, this.options.forwardClientSubnet);
     const existing = this.#flights.get(key);
     if (existing !== undefined) {
+      // An alias that leads back to itself, here or by way of others, would wait for itself.
+      if (parent !== undefined && existing.dependsOn(parent)) return Promise.resolve(SERVFAIL);
       this.stats.coalesced++;
-      return existing;
+      if (parent !== undefined) parent.waitsFor = existing;
+      return existing.promise;
     }
-    if (this.#flights.size >= this.options.maxFlights) {
-      this.stats.overloaded++;
-      const error: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
-      return Promise.resolve(stale ?? this.#stale(query) ?? error);
+    const { failures } = this.#keep;
+    if (asker.fresh !== true && failures.size > 0 && failures.isQuiet(key)) {
+      // Asked about not long ago, though the cache itself does not know: for a subnet, or with expired RRsets at hand.
+      const known = stale ?? this.#stale(query);
+      if (known !== undefined) this.stats.staleServed++;
+      return Promise.resolve(known ?? CACHED_FAILURE);
     }
-    const run = this.#run(query, asker, key, stale).then(
-      resolution => {
-        this.#flights.delete(key);
-        return resolution;
-      },
-      (error: unknown): Resolution => {
-        this.#flights.delete(key);
-        // What was under way finds its caches gone.
-        if (!this.#closed)
-          this.log.error({ err: error, name: query.nameText }, 'a query failed by a mistake of ours or of a hook');
-        return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
-      },
-    );
-    const { staleEnabled, staleClientTimeoutMs } = this.options;
-    const mayBeLate = stale === undefined && !asksUpstream && staleEnabled && staleClientTimeoutMs > 0;
-    const flight = mayBeLate ? this.#orStale(query, run) : run;
-    this.#flights.set(key, flight);
-    return flight;
+    // Refreshes and targets of aliases are bounded elsewhere, and nobody's share.
+    const client = asker.fresh === true || parent !== undefined ? undefined : asker.client?.address;
+    if (!this.#take(client)) return Promise.resolve(stale ?? this.#stale(query) ?? SERVFAIL);
+    const flight = new Flight(key, query.name, asker.tenant, client);
+    this.#flights.begin(flight);
+    if (parent !== undefined) parent.waitsFor = flight;
+    if (told !== undefined) told.own = true;
+    if (this.hooks.onQuery !== undefined && asker.client !== undefined && asker.fresh !== true) {
+      this.#refreshes.decidedFor(key, asker.client);
+    }
+    void this.#fly(query, { ...asker, flight }, stale);
+    return flight.promise;
   }
 
-  /** RFC 8767 section 5: what takes too long is answered from expired RRsets, if there are any; the flight goes on. */
-  #orStale(query: Query, flight: Promise<Resolution>): Promise<Resolution> {
-    return new Promise(resolve => {
-      const late = this.#late.after(this.options.staleClientTimeoutMs, () => {
-        const stale = this.#stale(query);
-        if (stale === undefined) return;
-        this.stats.staleServed++;
-        resolve(stale);
-      });
-      void flight.then(resolution => {
-        late.cancel();
-        resolve(resolution);
-      });
-    });
-  }
-
-  async #run(query: Query, asker: KnownAsker, key: string, stale: Resolution | undefined): Promise<Resolution> {
-    this.stats.resolved++;
-    if (query.dnsClass === Class.CH) {
-      const message = answerChaos(query, this.options.identity);
-      if (message !== undefined) return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
-    }
-    if (query.dnsClass === Class.IN) {
-      const local = this.options.local.find(query, asker.tenant);
-      if (local !== undefined) {
-        if (local.kind === 'refused') {
-          return { ...local, kind: 'message', extendedError: ExtendedError.blocked | MARK_AUTHORITATIVE };
-        }
-        if (local.kind === 'alias') return this.#rewrite(query, asker, local.target);
-        return this.#keep(query, asker, local.message);
-      }
-    }
-    let upstreams = this.groups.get('default') ?? [];
-    let recurse = this.recursor?.serves(query.name, query.type) === true;
-    if (this.hooks.onQuery !== undefined) {
-      const decision = asker.decided ? asker.decided.decision : await this.#askHook(query, asker);
-      if (decision?.answer !== undefined || decision?.refuse !== undefined || decision?.rewrite !== undefined) {
-        return this.#decide(query, asker, decision);
-      }
-      if (decision?.group !== undefined) {
-        const group = this.groups.get(decision.group);
-        if (group === undefined)
-          throw new ShardnsError(
-            'ERR_SHARDNS_OPTION',
-            `onQuery named a group that does not exist: ${JSON.stringify(decision.group)}`,
-          );
-        upstreams = group;
-        recurse = false;
-      }
-    }
-    if (recurse) return this.#recurse(query, asker, key, stale, this.recursor!);
-    return this.#forward(query, asker, upstreams, key, stale);
-  }
-
-  async #askHook(query: Query, asker: KnownAsker): Promise<QueryDecision | undefined> {
-    const decision = await this.hooks.onQuery?.(infoOf(query, asker));
-    checkTenant(decision?.tenant, this.tenants !== undefined && !this.options.hasViews);
-    if (decision?.tenant !== undefined && decision.tenant !== asker.tenant && asker.client !== undefined) {
-      this.tenants?.remember(asker.client.address, decision.tenant);
-    }
-    return decision;
-  }
-
-  async #recurse(
-    query: Query,
-    asker: KnownAsker,
-    key: string,
-    stale: Resolution | undefined,
-    recursor: Recursor,
-  ): Promise<Resolution> {
-    if (query.dnsClass !== Class.IN) {
-      return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
-    }
-    if (!query.recursionDesired) return answerWithoutRecursion(query, recursor);
-    const fresh = asker.fresh ?? false;
-    const resolved = await (this.pool?.answer(query, fresh) ?? resolveFor(query, recursor, fresh));
-    if (resolved.kind === 'answer') {
-      const { message, noCache } = resolved;
-      this.#failures.forget(key);
-      if (noCache || this.#hookDrops(query, asker, message, 'recursion')) {
-        return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
-      }
-      return this.#keep(query, asker, message);
-    }
-    const { extendedError, reason, message } = resolved;
-    this.log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
-    const rcode = extendedError === ExtendedError.blocked ? Rcode.REFUSED : Rcode.SERVFAIL;
-    const failure = this.#fail(query, asker, key, stale, { rcode, extendedError });
-    // Those who wait are shown what led to it; it is remembered for others.
-    return failure.kind === 'error' && message !== undefined ? { kind: 'message', message, extendedError } : failure;
-  }
-
-  async #forward(
-    query: Query,
-    asker: KnownAsker,
-    upstreams: readonly Upstream[],
-    key: string,
-    stale: Resolution | undefined,
-  ): Promise<Resolution> {
-    const upstreamQuery = buildUpstreamQuery(query, {
-      udpSize: this.options.upstreamUdpSize,
-      forwardClientSubnet: this.options.forwardClientSubnet,
-    });
-    let kept: Uint8Array | undefined;
+  /** Never rejects. */
+  async #fly(query: Query, asker: Flyer, stale: Resolution | undefined): Promise<void> {
+    const { flight } = asker;
+    const { options } = this;
+    let late;
+    let found: Resolution | Moved = SERVFAIL;
     try {
-      const { response, upstream } = await this.exchanger.exchange(upstreamQuery, upstreams, (candidate, from) => {
-        kept = this.#take(query, candidate, asker, from.label);
-        return kept !== undefined;
-      });
-      if (kept !== undefined) {
-        this.#failures.forget(key);
-        return { kind: 'message', message: kept, extendedError: responseExtendedError(response) ?? NO_EXTENDED_ERROR };
+      this.stats.resolved++;
+      const recursive = this.recursor?.serves(query.name, query.type) === true;
+      if (recursive && stale === undefined && options.staleEnabled && options.staleClientTimeoutMs > 0) {
+        // RFC 8767 section 5: what takes too long is answered from expired RRsets, if there are any; the flight goes on.
+        late = this.#after(options.staleClientTimeoutMs, () => {
+          const expired = this.#stale(query);
+          if (expired === undefined) return;
+          this.stats.staleServed++;
+          flight.resolve(expired);
+        });
       }
-      this.log.debug({ upstream: upstream.label, rcode: response[3] & 0x0f, name: query.nameText }, 'upstream failed');
-      return this.#fail(query, asker, key, stale, {
-        rcode: failureRcode(response),
-        extendedError: responseExtendedError(response) ?? ExtendedError.other,
-      });
-    } catch (error) {
-      const { code, message } = error as ShardnsError;
-      this.log.debug({ code, reason: message, name: query.nameText }, 'no upstream answered');
-      const extendedError =
-        code === 'ERR_SHARDNS_TIMEOUT' ? ExtendedError.noReachableAuthority : ExtendedError.networkError;
-      return this.#fail(query, asker, key, stale, { rcode: Rcode.SERVFAIL, extendedError });
-    }
-  }
-
-  /** Judges a response and stores it. Undefined: worthless, ask another server. */
-  #take(query: Query, response: Uint8Array, asker: KnownAsker, upstream: string): Uint8Array | undefined {
-    const rcode = response[3] & 0x0f;
-    if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) return undefined;
-    let message = response;
-    let scope: Uint8Array | undefined;
-    if (this.options.forwardClientSubnet) {
-      const found = responseScope(query, response);
-      if (found === 'mismatch') return undefined;
-      if (found !== 'none') scope = found;
-    }
-    if (!query.recursionDesired || query.dnsClass !== Class.IN || this.#hookDrops(query, asker, message, upstream))
-      return message;
-    const variant = variantOf(query, asker.tenant);
-    const asked = { scope, adUnknown: !query.authenticData && !query.dnssecOk };
-    let stored = this.engine.insert(message, variant, this.clock.wallSeconds(), asked);
-    if (stored === Status.foreignRecords) {
-      try {
-        const scrubbed = scrubResponse(message);
-        if (scrubbed === undefined) stored = Status.malformed;
-        else {
-          message = scrubbed;
-          stored = this.engine.insert(message, variant, this.clock.wallSeconds(), asked);
-        }
-      } catch {
-        stored = Status.malformed;
+      const outcome = await this.#chain.run(query, asker);
+      if (outcome.kind === 'failed') {
+        found = this.#failed(query, asker, outcome, stale);
+      } else {
+        found = outcome;
+        if (found.kind === 'message' || found.kind === 'cached') this.#keep.failures.forget(flight.key);
       }
-    }
-    if (stored === Status.malformed || stored === Status.notAResponse) {
-      this.stats.rejectedResponses++;
-      return undefined;
-    }
-    return message;
-  }
-
-  #hookDrops(query: Query, asker: Asker, message: Uint8Array, upstream: string): boolean {
-    if (this.hooks.onResponse === undefined) return false;
-    try {
-      return this.hooks.onResponse({ ...infoOf(query, asker), rcode: message[3] & 0x0f, message, upstream }) === 'drop';
     } catch (error) {
-      this.log.error(
-        { err: error, name: query.nameText },
-        'onResponse threw; its response is passed on and not stored',
-      );
-      return true;
+      this.#mistake(error, query);
+      // Neither the name's fault nor its servers'.
+      const known = stale ?? this.#stale(query);
+      if (known !== undefined) this.stats.staleServed++;
+      found = known ?? SERVFAIL;
     }
+    late?.cancel();
+    this.#flights.end(flight);
+    flight.waitsFor = undefined;
+    flight.resolve(found);
   }
 
-  /** Stores a response of our own making and passes it on. */
-  #keep(query: Query, asker: KnownAsker, message: Uint8Array): Resolution {
-    const variant = variantOf(query, asker.tenant);
-    const stored = this.engine.insertOwn(message, variant, this.clock.wallSeconds());
-    // What may not be kept still puts an end to what was there before (RFC 8767 section 4).
-    if (stored <= 0) this.engine.remove(query.name, query.type, variant);
-    return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };
-  }
-
-  #fail(
-    query: Query,
-    asker: KnownAsker,
-    key: string,
-    stale: Resolution | undefined,
-    failure: { rcode: number; extendedError: number },
-  ): Resolution {
+  #failed(query: Query, asker: Flyer, failure: Failed, before: Resolution | undefined): Resolution {
     this.stats.failures++;
-    stale ??= this.#stale(query);
-    const backoff = this.#failures.note(key, {
-      first: this.options.failureFirstSeconds,
-      most: this.options.failureMaxSeconds,
+    if (failure.ours) this.stats.ownFailures++;
+    const stale = before ?? this.#stale(query);
+    this.#keep.failure(query, asker, failure, {
+      hasStale: stale !== undefined,
+      // Beside an answer that is not in the cache itself it would hide that; a subnet's failure is nobody else's.
+      inCache: stale?.kind !== 'message' && !(this.options.forwardClientSubnet && query.clientSubnet !== undefined),
+      options: this.options,
     });
-    // With a stale answer at hand RFC 8767's 30 s.
-    const seconds = stale !== undefined ? this.options.staleRetrySeconds : backoff;
-    if (query.dnsClass === Class.IN && query.recursionDesired) {
-      this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), seconds, failure.rcode);
-    }
     if (stale !== undefined) {
       this.stats.staleServed++;
       return stale;
     }
-    return { kind: 'error', ...failure };
+    const { rcode, extendedError, message } = failure;
+    // Those who wait are shown what led to it; it is remembered for others.
+    return message === undefined
+      ? { kind: 'error', rcode, extendedError }
+      : { kind: 'message', message, extendedError };
   }
 
-  async #decide(query: Query, asker: KnownAsker, decision: QueryDecision): Promise<Resolution> {
-    if (decision.refuse !== undefined) {
-      return { kind: 'error', rcode: Rcode[decision.refuse], extendedError: ExtendedError.prohibited };
-    }
-    if (decision.answer !== undefined) {
-      const message = buildResponse(query, {
-        rcode: Rcode[decision.rcode ?? 'NOERROR'],
-        answers: decision.answer.map(encodeRecord),
-      });
-      return decision.cache === false
-        ? { kind: 'message', message, extendedError: NO_EXTENDED_ERROR }
-        : this.#keep(query, asker, message);
-    }
-    return this.#rewrite(query, asker, encodeName(decision.rewrite!));
+  /** Counts and tells what was the end of a question outside of here, where it is taken in or answered. */
+  broke(error: unknown): void {
+    if (!this.#closed) this.#mistakes.note(error, 'a query could not be answered');
   }
 
-  async #rewrite(query: Query, asker: KnownAsker, target: Uint8Array): Promise<Resolution> {
-    const asked = new Query(replaceName(query, target));
-    const { client, tenant } = asker;
-    const resolution = await this.#resolve(asked, { protocol: 'internal', client, tenant });
-    if (resolution.kind === 'error') return resolution;
-    let octets: Uint8Array;
-    if (resolution.kind === 'cached') {
-      const length = this.engine.answer(asked.message, { allowStale: true, tenant });
-      if (length <= 0) return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
-      octets = this.engine.reply.slice(0, length);
-    } else {
-      octets = resolution.message;
-    }
-    const message = decodeMessage(octets);
-    const alias: ResourceRecord = {
-      name: query.name,
-      type: Type.CNAME,
-      dnsClass: Class.IN,
-      ttl: message.answers.reduce((least, record) => Math.min(least, record.ttl), 300),
-      data: target,
-    };
-    return this.#keep(
-      query,
-      asker,
-      encodeMessage({
-        ...message,
-        flags: message.flags & ~Flag.AA,
-        question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
-        answers: [alias, ...message.answers],
-        additionals: [],
-      }),
-    );
+  #mistake(error: unknown, query: Query, what = 'a query failed by a mistake of ours or of a hook'): Resolution {
+    // What was under way finds its caches gone.
+    if (!this.#closed) this.#mistakes.note(error, what, nameOf(query));
+    return SERVFAIL;
   }
 }
 
-function variantOf(query: Query, tenant: number): Variant {
-  return { dnssecOk: query.dnssecOk, checkingDisabled: query.checkingDisabled, tenant };
-}
-
-/** What an upstream says of a question it will not or cannot answer is for the client to know. */
-const PASSED_ON = new Set<number>([Rcode.FORMERR, Rcode.NOTIMP, Rcode.REFUSED]);
-
-function failureRcode(response: Uint8Array): number {
-  const rcode = response[3] & 0x0f;
-  return PASSED_ON.has(rcode) ? rcode : Rcode.SERVFAIL;
-}
-
-function flightKey(query: Query, tenant: number, authenticData: boolean): string {
-  const bits =
-    (query.dnssecOk ? 1 : 0) |
-    (query.checkingDisabled ? 2 : 0) |
-    (query.recursionDesired ? 4 : 0) |
-    (authenticData && !query.dnssecOk ? 8 : 0);
-  const subnet = query.clientSubnet;
-  const key = `${tenant} ${query.type} ${query.dnsClass} ${bits} ${nameKey(query.name)}`;
-  return subnet === undefined ? key : `${key} ${subnet.family}/${subnet.sourcePrefix}/${subnet.address.join('.')}`;
-}
-
-function infoOf(query: Query, asker: Asker): QueryInfo {
-  return {
-    name: query.nameText,
-    type: typeName(query.type),
-    dnssecOk: query.dnssecOk,
-    protocol: asker.protocol,
-    client: asker.client,
-    tenant: asker.tenant,
-  };
-}
-
-/** The query as if its asker wanted recursion, and to know of validation: so its answer is good for all. */
-function asRefresh(query: Query): Query {
-  const message = query.message.slice();
-  message[2] |= Flag.RD >> 8;
-  message[3] |= Flag.AD;
-  return new Query(message);
-}
-
-function replaceName(query: Query, name: Uint8Array): Uint8Array {
-  const { message, questionEnd } = query;
-  return Uint8Array.from([...message.subarray(0, 12), ...name, ...message.subarray(questionEnd - 4)]);
+function nameOf(query: Query): string {
+  try {
+    return query.nameText;
+  } catch {
+    return '?';
+  }
 }

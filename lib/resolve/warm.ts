@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.js';
 import { optionError, ShardnsError, show } from '../base/errors.js';
 import { Class, Flag, typeCode } from '../wire/iana.js';
-import { encodeMessage } from '../wire/message.js';
+import { encodeQuestion } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import type { Resolution } from './resolver.js';
@@ -86,12 +86,14 @@ const DISTINCT = 1_000_000;
 /**
  * The names that lines of a log ask for most often, with their types. Understands a name and perhaps a type on a line,
  * JSON with `name`, `qname` or `query` and `type` or `qtype`, and the query logs of Unbound, dnsmasq and BIND. Counts at
- * most a million different ones at a time: when there are more, those seen once are forgotten.
+ * most a million different ones at a time: when there are more, the half that was seen less often is forgotten.
  * @param count how many, most often first
+ * @param distinct how many different ones are counted at a time
  */
 export async function topNames(
   lines: Iterable<string> | AsyncIterable<string>,
   count: number,
+  distinct = DISTINCT,
 ): Promise<{ name: string; type: string }[]> {
   checkCount('count', count, DISTINCT);
   const counts = new Map<string, number>();
@@ -100,9 +102,7 @@ export async function topNames(
     if (found === undefined) continue;
     const key = `${found.name.toLowerCase().replace(/\.$/, '')} ${found.type.toUpperCase()}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
-    if (counts.size > DISTINCT) {
-      for (const [rare, seen] of counts) if (seen === 1) counts.delete(rare);
-    }
+    if (counts.size > distinct) keepFrequent(counts, Math.floor(distinct / 2));
   }
   return [...counts]
     .sort(([, a], [, b]) => b - a)
@@ -111,6 +111,30 @@ export async function topNames(
       const [name, type] = key.split(' ');
       return { name, type };
     });
+}
+
+/**
+ * Forgets the less frequent ones until at most `most` are left: a pass over all of them, but one only for each `most` names
+ * that come new.
+ */
+function keepFrequent(counts: Map<string, number>, most: number): void {
+  const bySeen = new Map<number, number>();
+  for (const seen of counts.values()) bySeen.set(seen, (bySeen.get(seen) ?? 0) + 1);
+  let left = counts.size;
+  let least = 0;
+  for (const [seen, names] of [...bySeen].sort(([a], [b]) => a - b)) {
+    if (left <= most) break;
+    left -= names;
+    least = seen;
+  }
+  // Of those that were seen equally often as many stay as there is room for: the later ones.
+  let room = most - left;
+  const border: string[] = [];
+  for (const [key, seen] of counts) {
+    if (seen < least) counts.delete(key);
+    else if (seen === least) border.push(key);
+  }
+  for (const key of border.reverse()) if (--room < 0) counts.delete(key);
 }
 
 const NAME = String.raw`([\w*-][\w.*-]*\.?)`;
@@ -168,5 +192,5 @@ function checkCount(option: string, value: number, most: number): void {
 
 function message(name: string, type: number): Uint8Array {
   const question = { name: encodeName(name), type, dnsClass: Class.IN };
-  return encodeMessage({ id: 0, flags: Flag.RD, question, answers: [], authorities: [], additionals: [] });
+  return encodeQuestion({ id: 0, flags: Flag.RD, question });
 }

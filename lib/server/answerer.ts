@@ -1,22 +1,32 @@
 // One query octets-in, reply octets-out, for listeners in JavaScript. The cache answers through the same native path
-// as the UDP plane; everything else goes to the resolver.
-import { type BlockList, isIPv6 } from 'node:net';
+// as the UDP plane; everything else goes to the resolver. Whatever goes wrong inside is SERVFAIL for the client and a
+// line in the log: nothing is thrown at a listener, and after close() nothing is answered. Replies are views of the engine's
+// one buffer, so that a listener copies them once, or not at all.
+import { isIPv6 } from 'node:net';
 import type { Clock } from '../base/clock.js';
+import type { PrefixTable } from '../base/prefix-table.js';
 import type { Engine } from '../cache/engine.js';
-import { DURATION_BUCKETS, NO_EXTENDED_ERROR, UNKNOWN_TENANT } from '../native/binding.js';
+import { DURATION_BUCKETS, NO_EXTENDED_ERROR, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
 import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 
 export type ListenerAsker = Asker & { protocol: 'udp' | 'tcp'; client: { address: string; port: number } };
+/** Takes the reply, which the next one overwrites; undefined when none is due. */
+export type Reply = (octets: Uint8Array | undefined) => void;
+
+const byType = (): Float64Array => new Float64Array(TYPES_COUNTED);
 
 export class Answerer {
   /** Who may ask; undefined = everybody. */
-  access: BlockList | undefined;
+  access: PrefixTable<true> | undefined;
   /** Bucket i counts durations below 2^i microseconds. */
   readonly durations = new Float64Array(DURATION_BUCKETS);
   durationSumUs = 0;
   readonly requests = { udp4: 0, udp6: 0, tcp4: 0, tcp6: 0 };
+  /** The same by type: the last counts every type above 255. */
+  readonly requestsByType = { udp4: byType(), udp6: byType(), tcp4: byType(), tcp6: byType() };
+  #closed = false;
 
   constructor(
     private readonly engine: Engine,
@@ -24,56 +34,124 @@ export class Answerer {
     private readonly clock: Clock,
   ) {}
 
-  /** Calls `reply` once, at once for a hit; with undefined when no reply is due. */
-  answer(message: Uint8Array, asker: ListenerAsker, reply: (octets: Uint8Array | undefined) => void): void {
+  /** The cache goes: what is still under way ends without a reply. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  allows(address: string): boolean {
+    return this.access === undefined || this.access.find(address) === true;
+  }
+
+  /** Calls `reply` once, at once for a hit; with undefined when no reply is due. Never throws. */
+  answer(message: Uint8Array, asker: ListenerAsker, reply: Reply): void {
     const udp = asker.protocol === 'udp';
-    const began = this.clock.nowMs();
-    const v6 = isIPv6(asker.client.address);
-    this.requests[`${asker.protocol}${v6 ? 6 : 4}`]++;
-    const done = (octets: Uint8Array | undefined): void => {
-      this.#count((this.clock.nowMs() - began) * 1000);
-      reply(octets);
-    };
-    if (this.access !== undefined && !this.access.check(asker.client.address, v6 ? 'ipv6' : 'ipv4')) {
-      done(this.#reply(this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, udp)));
-      return;
+    const done = this.#timed(reply);
+    let waiting: Promise<Resolution> | undefined;
+    let query: Query | undefined;
+    let octets: Uint8Array | undefined;
+    try {
+      if (this.allows(asker.client.address)) {
+        const { tenants } = this.resolver;
+        const tenant = tenants === undefined ? 0 : tenants.tenantOf(asker.client.address);
+        const length = this.engine.answer(message, { udp, tenant: tenant ?? UNKNOWN_TENANT });
+        this.#countRequest(asker);
+        if (length < 0) {
+          // Kept beyond this call, so out of the listener's buffer.
+          query = new Query(Uint8Array.from(message));
+          waiting = this.resolver.resolve(query, { ...asker, tenant });
+        } else if (this.engine.refreshDue) {
+          octets = this.#reply(length)?.slice();
+          this.resolver.prefetch(new Query(Uint8Array.from(message)), tenant);
+        } else octets = this.#reply(length);
+      } else octets = this.#prohibited(message, asker);
+    } catch (error) {
+      octets ??= this.#failed(error, message, udp);
     }
-    const { tenants } = this.resolver;
-    const tenant = tenants === undefined ? 0 : tenants.tenantOf(asker.client.address);
-    const length = this.engine.answer(message, { udp, tenant: tenant ?? UNKNOWN_TENANT });
-    if (length >= 0) {
-      const octets = this.#reply(length);
-      if (this.engine.refreshDue) this.resolver.prefetch(new Query(Uint8Array.from(message)), tenant);
+    if (waiting === undefined) {
       done(octets);
       return;
     }
-    // Kept beyond this call, so out of the listener's buffer.
-    const query = new Query(Uint8Array.from(message));
-    void this.resolver
-      .resolve(query, { ...asker, tenant })
-      .then(resolution => done(this.finish(query, resolution, udp)));
+    waiting
+      .then(
+        resolution => done(this.#guarded(message, udp, () => this.resolver.finish(query!, resolution, udp))),
+        (error: unknown) => done(this.#failed(error, message, udp)),
+      )
+      .catch((error: unknown) => this.#failed(error, message, udp));
   }
 
   /** Without an answer: what is wrong with the query. */
   refuse(message: Uint8Array, rcode: number, udp: boolean): Uint8Array | undefined {
-    return this.#reply(this.engine.refuse(message, rcode, NO_EXTENDED_ERROR, udp));
+    return this.#guarded(message, udp, () => this.engine.refuse(message, rcode, NO_EXTENDED_ERROR, udp));
   }
 
-  /** Without the resolver: from the cache, stale allowed, else SERVFAIL. */
-  answerAtOnce(message: Uint8Array, client: { address: string }): Uint8Array | undefined {
-    const { tenants } = this.resolver;
-    const tenant = tenants === undefined ? 0 : (tenants.tenantOf(client.address) ?? UNKNOWN_TENANT);
-    let length = this.engine.answer(message, { udp: true, allowStale: true, tenant });
-    if (length < 0) length = this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, true);
-    return this.#reply(length);
+  /** Where there is no room to wait: from the cache, stale allowed, else SERVFAIL. For those only who may ask. */
+  answerAtOnce(message: Uint8Array, asker: ListenerAsker): Uint8Array | undefined {
+    const udp = asker.protocol === 'udp';
+    let octets: Uint8Array | undefined;
+    this.#timed(reply => (octets = reply))(
+      this.allows(asker.client.address)
+        ? this.#guarded(message, udp, () => {
+            const { tenants } = this.resolver;
+            const tenant = tenants === undefined ? 0 : (tenants.tenantOf(asker.client.address) ?? UNKNOWN_TENANT);
+            const length = this.engine.answer(message, { udp, allowStale: true, tenant });
+            this.#countRequest(asker);
+            return length >= 0 ? length : this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp);
+          })
+        : this.#prohibited(message, asker),
+    );
+    return octets;
   }
 
   finish(query: Query, resolution: Resolution, udp: boolean): Uint8Array | undefined {
     return this.#reply(this.resolver.finish(query, resolution, udp));
   }
 
+  #prohibited(message: Uint8Array, asker: ListenerAsker): Uint8Array | undefined {
+    const udp = asker.protocol === 'udp';
+    return this.#guarded(message, udp, () => {
+      const length = this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, udp);
+      this.#countRequest(asker);
+      return length;
+    });
+  }
+
+  #guarded(message: Uint8Array, udp: boolean, answer: () => number): Uint8Array | undefined {
+    try {
+      return this.#closed ? undefined : this.#reply(answer());
+    } catch (error) {
+      return this.#failed(error, message, udp);
+    }
+  }
+
+  #failed(error: unknown, message: Uint8Array, udp: boolean): Uint8Array | undefined {
+    if (this.#closed) return undefined;
+    this.resolver.broke(error);
+    try {
+      return this.#reply(this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp));
+    } catch {
+      return undefined;
+    }
+  }
+
   #reply(length: number): Uint8Array | undefined {
-    return length === 0 ? undefined : this.engine.reply.slice(0, length);
+    return length === 0 ? undefined : this.engine.reply.subarray(0, length);
+  }
+
+  /** Counts how long a query takes from here. */
+  #timed(reply: Reply): Reply {
+    const began = this.clock.nowMs();
+    return octets => {
+      this.#count((this.clock.nowMs() - began) * 1000);
+      reply(octets);
+    };
+  }
+
+  /** Of the query that was answered or refused last. */
+  #countRequest({ protocol, client }: ListenerAsker): void {
+    const way = `${protocol}${isIPv6(client.address) ? 6 : 4}` as const;
+    this.requests[way]++;
+    this.requestsByType[way][Math.min(this.engine.queryType, TYPES_COUNTED - 1)]++;
   }
 
   #count(us: number): void {

@@ -2,16 +2,21 @@
 // configuration file.
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
-import { count, issueText, memoryOption, pathOption } from '../base/options.js';
+import { count, issueText, memoryOption, pathOption, regionShape } from '../base/options.js';
 import { prefixKey } from '../base/prefix-table.js';
-import { regionShape } from '../cache/region.js';
-import { LOCAL_ZONE_KINDS, parseLocalRecord } from '../resolve/local-data.js';
+import { checkAliases, LOCAL_ZONE_KINDS, parseLocalRecord } from '../resolve/local-data.js';
+import { checkZoneSwitch } from '../resolve/local-zones.js';
 import { RECURSION_LIMITS } from '../resolve/recurse/limits.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { encodeName } from '../wire/name.js';
+import type { TcpOptions } from './tcp-connections.js';
+
+/** Where nobody says. */
+export const DEFAULT_LISTEN: readonly string[] = ['127.0.0.1:5300', '[::1]:5300'];
 
 const custom = <T>(parse: (text: string) => T): ((text: string, context: z.RefinementCtx) => void) => {
   return (text, context) => {
@@ -41,19 +46,29 @@ const zoneShape = {
   noCache: z.boolean().default(false),
 };
 /** Answers of one's own. */
-const localShape = z.strictObject({
-  zones: z
-    .array(z.strictObject({ name: domainName, kind: z.enum(LOCAL_ZONE_KINDS) }))
-    .max(100_000)
-    .default([]),
-  /** `name [ttl] type data`, as in a zone file; names are absolute. */
-  records: z
-    .array(z.string().superRefine(custom(text => parseLocalRecord(text))))
-    .max(100_000)
-    .default([]),
-  /** AA in what is answered from here. */
-  authoritative: z.boolean().default(true),
-});
+const localShape = z
+  .strictObject({
+    zones: z
+      .array(z.strictObject({ name: domainName, kind: z.enum(LOCAL_ZONE_KINDS) }))
+      .max(100_000)
+      .default([]),
+    /** `name [ttl] type data`, as in a zone file; names are absolute. */
+    records: z
+      .array(z.string().superRefine(custom(text => parseLocalRecord(text))))
+      .max(100_000)
+      .default([]),
+    /** AA in what is answered from here. */
+    authoritative: z.boolean().default(true),
+  })
+  .superRefine((local, context) => {
+    try {
+      checkAliases(local);
+    } catch (error) {
+      // A record that cannot be read has been told already.
+      if (!/^expected aliases/.test((error as Error).message)) return;
+      context.addIssue({ code: 'custom', message: (error as Error).message, path: ['records'] });
+    }
+  });
 const seconds = (max: number) => z.number().int().min(0).max(max);
 
 /** No two views have one name, or the same clients, however their prefix is written. */
@@ -81,10 +96,20 @@ function oneViewEach(views: readonly { name: string; clients: string[] }[], cont
   }
 }
 
+interface MetricsSettings {
+  listen: string;
+  hosts: string[];
+  token?: string;
+}
+
 export const serverSchema = z
   .strictObject({
     /** Addresses to answer on, UDP and TCP. */
-    listen: z.array(listenAddress).min(1).max(64).default(['127.0.0.1:5300', '[::1]:5300']),
+    listen: z
+      .array(listenAddress)
+      .min(1)
+      .max(64)
+      .default([...DEFAULT_LISTEN]),
     /** `native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run. */
     udp: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
     /** Receiving threads for each address; 0 = one a core. */
@@ -97,11 +122,18 @@ export const serverSchema = z
       .strictObject({
         enabled: z.boolean().default(true),
         maxConnections: count(1, 100_000).default(1000),
+        /** Of these, for one client (address or IPv6 /56); default: an eighth, at least 8. */
+        maxConnectionsPerClient: count(1, 100_000).optional(),
         idleTimeoutMs: count(100, 3_600_000).default(10_000), // RFC 7766 section 6.2.3: a few seconds
+        /** How long a query may take from its first octet to its last. */
+        messageTimeoutMs: count(100, 3_600_000).default(5000),
         /** RFC 7828: clients that ask are told how long an idle connection stays open. */
         keepalive: z.boolean().default(true),
         maxPipelined: count(1, 65_535).default(128),
+        /** Replies that a client has not read. */
         maxQueuedBytes: count(65_537, 2 ** 30).default(2 ** 20),
+        /** What all connections hold together; beyond it the one that holds most is closed. */
+        maxTotalBytes: count(2 ** 20, 2 ** 40).default(64 * 2 ** 20),
       })
       .prefault({}),
     cache: z
@@ -110,6 +142,8 @@ export const serverSchema = z
         memory: memoryOption.default('128MiB'),
         /** A file to keep it in, on tmpfs or a disk: warm after a restart, common to the servers that name it. */
         file: pathOption.optional(),
+        /** What the answers are for: servers over one file or shared cache whose hooks decide differently need different ones. */
+        scope: z.string().max(255).default(''),
         averageEntryBytes: count(64, 65_536).default(184),
         /** Octets of the RRset cache, where there is recursion; default: twice `memory`. */
         rrsetMemory: memoryOption.optional(),
@@ -239,6 +273,11 @@ export const serverSchema = z
         maxTotal: count(1, 65_536).default(8192),
         udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
         clientSubnet: z.enum(['strip', 'forward']).default('strip'),
+        /**
+         * Toward whom names go out in random letters, which make responses hard to forge: `public` leaves out servers on
+         * this machine and in private networks, where forwarders mind the letters and nobody is off the path.
+         */
+        letterCase: z.enum(['public', 'always', 'never']).default('public'),
         /** Text for some servers, in an option of each query to them: who asks, where they tell customers apart by it. */
         clientStrings: z
           .array(z.strictObject({ servers: prefix, text: z.string().min(1).max(255) }))
@@ -251,6 +290,12 @@ export const serverSchema = z
       .strictObject({
         flights: count(16, 65_536).default(4096),
         waiters: count(16, 1_048_576).default(16_384),
+        /** Share of both that one client (an address, for IPv6 a /56) may hold; 1 where all come by one address. */
+        clientShare: z
+          .number()
+          .gt(0, 'expected a share above 0, at most 1')
+          .max(1, 'expected a share above 0, at most 1')
+          .default(1 / 8),
       })
       .prefault({}),
     /** Save the cache to a file at intervals and at the end, and load it at the start. */
@@ -272,13 +317,59 @@ export const serverSchema = z
     /** Greatest UDP reply. */
     udpSize: count(512, 4096).default(1232), // RFC 9715 section 3.1
     receiveBufferBytes: count(4096, 2 ** 30).default(4 * 2 ** 20),
-    localZones: z.boolean().default(true),
+    /**
+     * Built-in zones: localhost, invalid, test, onion, home.arpa, resolver.arpa, ipv4only.arpa, reverse zones of private
+     * addresses. `without` lets some be resolved as any other; `with` adds `local` (RFC 6762 section 22.1).
+     */
+    localZones: z
+      .union([
+        z.boolean(),
+        z.strictObject({
+          without: z
+            .array(z.string().superRefine(custom(name => checkZoneSwitch(name, 'without'))))
+            .max(256)
+            .default([]),
+          with: z
+            .array(z.string().superRefine(custom(name => checkZoneSwitch(name, 'with'))))
+            .max(256)
+            .default([]),
+        }),
+      ])
+      .default(true),
     /** Told to those who ask for id.server or version.server in class CH; nothing is told without them. */
     identity: z.string().min(1).max(255).optional(),
     version: z.string().min(1).max(255).optional(),
     /** Prometheus text and /healthz; not served without it. */
-    metrics: listenAddress.optional(),
+    metrics: z
+      .union([
+        listenAddress,
+        z.strictObject({
+          listen: listenAddress,
+          /** Names that requests may call it by, beside numeric addresses and localhost: others may be a web page's. */
+          hosts: z.array(domainName).max(64).default([]),
+          /** Expected of those who ask for /metrics or /trace: `Authorization: Bearer TOKEN`. */
+          token: z
+            .string()
+            .regex(/^[\x21-\x7e]{16,512}$/, 'expected 16 to 512 visible ASCII characters')
+            .optional(),
+        }),
+      ])
+      .transform((value): MetricsSettings => {
+        if (typeof value === 'string') return { listen: value, hosts: [] };
+        return { ...value, hosts: value.hosts.map(host => host.toLowerCase().replace(/\.$/, '')) };
+      })
+      .optional(),
     log: z.strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
+  })
+  .superRefine((settings, context) => {
+    const { cache, failure } = settings;
+    const ordered = (path: string[], least: number, most: number): void => {
+      if (least <= most) return;
+      context.addIssue({ code: 'custom', path, message: `expected at most its greatest value, which is ${most}` });
+    };
+    ordered(['cache', 'minTtlSeconds'], cache.minTtlSeconds, cache.maxTtlSeconds);
+    ordered(['cache', 'negativeMinTtlSeconds'], cache.negativeMinTtlSeconds, cache.negativeMaxTtlSeconds);
+    ordered(['failure', 'firstSeconds'], failure.firstSeconds, failure.maxSeconds);
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],
@@ -309,8 +400,7 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
         for (const key of issue.keys)
           issues.push({ path: [...path, key], message: 'is not an option', value: valueAt(input, [...path, key]) });
       } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-        const form = Array.isArray(valueAt(input, path)) || issue.errors.length === 1 ? 0 : 1;
-        collect(issue.errors[form] as z.core.$ZodIssue[], path);
+        collect(formMeant(issue.errors as z.core.$ZodIssue[][], valueAt(input, path)), path);
       } else {
         issues.push({
           path,
@@ -322,6 +412,12 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
   };
   collect(result.error.issues, []);
   return { issues };
+}
+
+/** Of several forms that a value may have, what is wrong with it in the one that was meant. */
+function formMeant(forms: z.core.$ZodIssue[][], value: unknown): z.core.$ZodIssue[] {
+  const ofItsType = forms.find(issues => !issues.some(one => one.code === 'invalid_type' && one.path.length === 0));
+  return ofItsType ?? forms[Array.isArray(value) || forms.length === 1 ? 0 : 1];
 }
 
 function valueAt(input: unknown, path: (string | number)[]): unknown {
@@ -369,8 +465,15 @@ export function changedLocalNames(before: ServerSettings | undefined, after: Ser
   const changed = [...old, ...next].filter(([line]) => old.has(line) !== next.has(line)).map(([, name]) => name);
   const other =
     before !== undefined &&
-    (before.localZones !== after.localZones || before.local.authoritative !== after.local.authoritative);
+    (!isDeepStrictEqual(before.localZones, after.localZones) ||
+      before.local.authoritative !== after.local.authoritative);
   return other || changed.length > MAX_CHANGED_NAMES ? 'all' : [...new Set(changed)];
+}
+
+/** What TCP connections may have. */
+export function tcpOptionsOf({ tcp }: ServerSettings): TcpOptions {
+  const share = tcp.maxConnectionsPerClient ?? Math.max(8, Math.ceil(tcp.maxConnections / 8));
+  return { ...tcp, maxConnectionsPerClient: Math.min(share, tcp.maxConnections) };
 }
 
 export function threadsOf(settings: ServerSettings): number {

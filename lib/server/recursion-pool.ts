@@ -4,7 +4,9 @@
 // Bounds: the resolver's questions under way; a thread that ends is started again, at most once a second.
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../base/clock.js';
+import { keyedHash } from '../base/keyed-hash.js';
 import type { Logger } from '../base/log.js';
+import { systemRandom } from '../base/random.js';
 import type { ByteCacheHandle } from '../cache/byte-cache.js';
 import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Resolved, Resolving } from '../resolve/recursive-answers.js';
@@ -28,6 +30,7 @@ export const STATS = [
   'queries',
   'coalesced',
   'lame',
+  'rejectedResponses',
   'nameServersFetched',
   'primings',
   'failures',
@@ -57,6 +60,8 @@ interface Lane {
 
 export class RecursionPool implements Resolving {
   readonly #lanes: Lane[];
+  /** Keyed: else names could be chosen that all go to one thread. */
+  readonly #hash = keyedHash(systemRandom);
   readonly #ended = new Float64Array(STATS.length + 1);
   #nextId = 0;
   #closed = false;
@@ -78,7 +83,7 @@ export class RecursionPool implements Resolving {
   }
 
   answer(query: Query, fresh: boolean): Promise<Resolved> {
-    const lane = this.#lanes[hashOf(query.name) % this.#lanes.length];
+    const lane = this.#lanes[this.#hash(query.name) % this.#lanes.length];
     if (this.#closed) return Promise.resolve(failed('the server is closed'));
     if (!lane.alive) return Promise.resolve(failed('the thread that resolves it has just ended'));
     const id = (this.#nextId = (this.#nextId + 1) >>> 0);
@@ -171,11 +176,9 @@ export class RecursionPool implements Resolving {
   }
 }
 
-const failed = (reason: string): Resolved => ({ kind: 'failure', extendedError: ExtendedError.other, reason });
-
-/** FNV-1a: which thread a name goes to is no secret. */
-function hashOf(name: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const octet of name) hash = Math.imul(hash ^ octet, 0x01000193);
-  return hash >>> 0;
-}
+const failed = (reason: string): Resolved => ({
+  kind: 'failure',
+  extendedError: ExtendedError.other,
+  reason,
+  ours: true,
+});

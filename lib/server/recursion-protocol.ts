@@ -1,11 +1,13 @@
 // What the main thread and the workers that resolve for it say to each other: batches of octets.
 //
 //   question  id u32 | flags u8 | length u16 | query
-//   outcome   id u32 | kind u8 | extended error u16 | length u32 | message, or a reason in UTF-8
+//   outcome   id u32 | kind u8 | extended error u16 | lives f64 | length u32 | message, or a reason in UTF-8
 import type { Resolved } from '../resolve/recursive-answers.js';
 
 const FRESH = 1;
-const Kind = { answer: 0, answerNotKept: 1, failure: 2, failureWithMessage: 3 } as const;
+const Kind = { answer: 0, answerNotKept: 1, failure: 2, failureWithMessage: 3, ourFailure: 4 } as const;
+/** Octets before the body. */
+const OUTCOME_SIZE = 19;
 const FIRST_SIZE = 16_384;
 
 /** Octets under way to the other side; grows with what one turn of the event loop brings. */
@@ -57,14 +59,20 @@ export class OutcomeBatch extends Batch {
   add(id: number, resolved: Resolved): void {
     const failed = resolved.kind === 'failure';
     const body = resolved.message ?? Buffer.from(failed ? resolved.reason : '');
-    const { out, at } = this.room(11 + body.length);
+    const { out, at } = this.room(OUTCOME_SIZE + body.length);
     out.writeUInt32LE(id, at);
-    if (failed) out[at + 4] = resolved.message === undefined ? Kind.failure : Kind.failureWithMessage;
-    else out[at + 4] = resolved.noCache ? Kind.answerNotKept : Kind.answer;
+    out[at + 4] = kindOf(resolved);
     out.writeUInt16LE(failed ? resolved.extendedError : 0, at + 5);
-    out.writeUInt32LE(body.length, at + 7);
-    out.set(body, at + 11);
+    out.writeDoubleLE(failed ? 0 : resolved.livesMs, at + 7);
+    out.writeUInt32LE(body.length, at + 15);
+    out.set(body, at + OUTCOME_SIZE);
   }
+}
+
+function kindOf(resolved: Resolved): number {
+  if (resolved.kind === 'answer') return resolved.noCache ? Kind.answerNotKept : Kind.answer;
+  if (resolved.message !== undefined) return Kind.failureWithMessage;
+  return resolved.ours ? Kind.ourFailure : Kind.failure;
 }
 
 export function* outcomesOf(octets: Uint8Array): Generator<{ id: number; resolved: Resolved }> {
@@ -73,15 +81,21 @@ export function* outcomesOf(octets: Uint8Array): Generator<{ id: number; resolve
     const id = view.readUInt32LE(at);
     const kind = view[at + 4];
     const extendedError = view.readUInt16LE(at + 5);
-    const length = view.readUInt32LE(at + 7);
-    const body = octets.subarray(at + 11, at + 11 + length);
-    at += 11 + length;
+    const livesMs = view.readDoubleLE(at + 7);
+    const length = view.readUInt32LE(at + 15);
+    const body = octets.subarray(at + OUTCOME_SIZE, at + OUTCOME_SIZE + length);
+    at += OUTCOME_SIZE + length;
     if (kind === Kind.answer || kind === Kind.answerNotKept) {
-      yield { id, resolved: { kind: 'answer', message: body, noCache: kind === Kind.answerNotKept } };
-    } else if (kind === Kind.failureWithMessage) {
-      yield { id, resolved: { kind: 'failure', extendedError, reason: 'aliases in a circle', message: body } };
+      yield { id, resolved: { kind: 'answer', message: body, noCache: kind === Kind.answerNotKept, livesMs } };
+      continue;
+    }
+    const ours = kind === Kind.ourFailure;
+    if (kind === Kind.failureWithMessage) {
+      const reason = 'aliases in a circle';
+      yield { id, resolved: { kind: 'failure', extendedError, reason, message: body, ours } };
     } else {
-      yield { id, resolved: { kind: 'failure', extendedError, reason: Buffer.from(body).toString('utf8') } };
+      const reason = Buffer.from(body).toString('utf8');
+      yield { id, resolved: { kind: 'failure', extendedError, reason, ours } };
     }
   }
 }

@@ -41,6 +41,10 @@ function say(id: number, resolved: Resolved): void {
   });
 }
 
+// Rejects where `Query` throws.
+const resolve = async (query: Uint8Array, fresh: boolean): Promise<Resolved> =>
+  resolveFor(new Query(query), recursor, fresh);
+
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
     exchanger.options = exchangerOptionsOf(message.settings);
@@ -49,13 +53,14 @@ port.on('message', (message: ToWorker) => {
     recursor.infrastructure.clear();
   } else {
     for (const { id, query, fresh } of questionsOf(message.batch)) {
-      resolveFor(new Query(query), recursor, fresh).then(
+      resolve(query, fresh).then(
         resolved => say(id, resolved),
         (error: unknown) =>
           say(id, {
             kind: 'failure',
             extendedError: ExtendedError.other,
             reason: `a mistake of ours: ${String(error)}`,
+            ours: true,
           }),
       );
     }

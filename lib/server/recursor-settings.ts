@@ -1,19 +1,17 @@
 // From settings to a recursor: the same for the main thread and for workers.
-import { parsePrefix } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import { parseMemory } from '../base/memory.js';
 import type { Random } from '../base/random.js';
 import { ByteCache } from '../cache/byte-cache.js';
 import { RrsetCache } from '../cache/rrset-cache.js';
-import { AddressRules } from '../resolve/recurse/address-rules.js';
 import type { AskServer, RecursorOptions } from '../resolve/recurse/options.js';
 import { Recursor } from '../resolve/recurse/recursor.js';
 import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
 import { configuredZones } from '../resolve/recurse/zones.js';
 import { buildServerQuery } from '../resolve/upstream-query.js';
 import type { Exchanger } from '../upstream/exchange.js';
-import { encodeName, foldName } from '../wire/name.js';
 import { groupsOf, type ServerSettings } from './options.js';
+import { addressRulesOf } from './tunables.js';
 
 /** Whether names are resolved from the root where nothing else is configured for them. */
 function isRecursive(settings: ServerSettings): boolean {
@@ -66,9 +64,6 @@ function applyStale({ rrsets }: Recursor, { stale }: ServerSettings): void {
 
 function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
   const { resolver, cache, upstream } = settings;
-  const prefixes = (list: readonly string[], option: string) =>
-    list.map((text, i) => parsePrefix(text, `${option}[${i}]`));
-  const localhost = resolver.doNotQueryLocalhost ? ['127.0.0.0/8', '::1'] : [];
   return {
     recursive: isRecursive(settings),
     rootHints: resolver.rootHints ?? ROOT_HINTS,
@@ -91,12 +86,7 @@ function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
     maxTtl: cache.maxTtlSeconds,
     originalTtl: cache.originalTtl,
     maxInFlight: upstream.maxInFlight,
-    rules: new AddressRules(
-      [...prefixes(resolver.doNotQuery, 'resolver.doNotQuery'), ...prefixes(localhost, 'resolver.doNotQueryLocalhost')],
-      prefixes(resolver.privateAddresses, 'resolver.privateAddresses'),
-      resolver.privateDomains.map(name => foldName(encodeName(name))),
-      resolver.privateAnswers === 'refuse',
-    ),
+    rules: addressRulesOf(settings),
     zones: configuredZones(settings.stubZones, settings.forwardZones),
   };
 }

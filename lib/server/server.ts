@@ -1,17 +1,16 @@
-// The server: one cache, the UDP plane or dgram listeners, TCP listeners, the resolver; their life from listening to
-// drained.
-import { BlockList } from 'node:net';
+// The server: one cache, its listeners, the resolver; their life from listening to drained.
 import { isDeepStrictEqual } from 'node:util';
-import { formatSocketAddress, parsePrefix, parseSocketAddress, type SocketAddress } from '../base/address.js';
+import { formatSocketAddress, parsePrefix, parseSocketAddress } from '../base/address.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { type Logger, rateLimited, silentLogger } from '../base/log.js';
+import { PrefixTable } from '../base/prefix-table.js';
 import { type Random, systemRandom } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
 import { Engine } from '../cache/engine.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { ClientTenants } from '../resolve/client-tenants.js';
-import { type Resolution, Resolver } from '../resolve/resolver.js';
+import { type Forgotten, type Resolution, Resolver } from '../resolve/resolver.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
@@ -21,7 +20,10 @@ import { Exchanger } from '../upstream/exchange.js';
 import { Upstream } from '../upstream/upstream.js';
 import { encodeName, foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
+import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { Answerer } from './answerer.js';
+import { configurationOf } from './configuration.js';
+import { contradictions } from './contradictions.js';
 import {
   changedLocalNames,
   groupsOf,
@@ -29,15 +31,16 @@ import {
   sortsClients,
   type ServerOptions,
   type ServerSettings,
-  threadsOf,
+  tcpOptionsOf,
   workersOf,
 } from './options.js';
+import { Listeners } from './listeners.js';
+import { OwnAddresses } from './own-addresses.js';
 import { Snapshots } from './snapshots.js';
-import { TcpListener } from './tcp-listener.js';
+import type { TcpConnections } from './tcp-connections.js';
 import { Recursion } from './recursion.js';
 import { exchangerOptionsOf, regionOf, resolverOptionsOf, tunablesOf, viewsOf } from './tunables.js';
-import { UdpListener } from './udp-listener.js';
-import { UdpPlane } from './udp-plane.js';
+import type { UdpPlane } from './udp-plane.js';
 
 /** What tests and embedders put in place of the real thing. */
 export interface ServerDependencies {
@@ -53,6 +56,9 @@ export interface ServerDependencies {
   tcpTransport?: Transport;
 }
 
+/** How long clients have to take what was written to them when listeners close. */
+const UNREAD_MS = 1000;
+
 /** Told of changes, by those above that live and end with the server. */
 export interface ServerObserver {
   /** New settings are valid and about to take effect; an error keeps the old ones. */
@@ -67,20 +73,23 @@ export class Server implements AsyncDisposable {
   readonly answerer: Answerer;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
-  plane: UdpPlane | undefined;
-  udpListeners: UdpListener[] = [];
-  tcpListeners: TcpListener[] = [];
+  readonly listeners: Listeners;
   #options: ServerOptions;
   #settings: ServerSettings;
   #upstreams = new Map<string, Upstream>();
   readonly snapshots: Snapshots;
   readonly #ownsEngine: boolean;
+  readonly #sharesEngine: boolean;
   readonly #clock: Clock;
   readonly recursion: Recursion;
   readonly #log: Logger;
   readonly #observers: ServerObserver[] = [];
-  #state: 'new' | 'listening' | 'draining' | 'closed' = 'new';
-  readonly #onExit = (): void => this.plane?.close();
+  #state: 'new' | 'starting' | 'listening' | 'draining' | 'closed' = 'new';
+  #draining: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+  /** Changes of settings, one after another: each begins where the one before has ended. */
+  #changing: Promise<unknown> = Promise.resolve();
+  readonly #onExit = (): void => this.listeners.plane?.close();
 
   constructor(options: ServerOptions, hooks: Hooks, dependencies: ServerDependencies) {
     this.#options = structuredClone(options);
@@ -91,6 +100,9 @@ export class Server implements AsyncDisposable {
     this.#log = rateLimited(dependencies.log ?? silentLogger, this.#clock);
     this.#ownsEngine = dependencies.cache === undefined;
     this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random));
+    // Memory of its own is nobody else's: there what changes is forgotten by name.
+    this.#sharesEngine = !this.#ownsEngine || settings.cache.file !== undefined;
+    if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
     this.engine.configure(tunablesOf(settings));
     this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
     this.tcpTransport = dependencies.tcpTransport ?? new TcpTransport(this.#clock, random);
@@ -120,6 +132,7 @@ export class Server implements AsyncDisposable {
     this.recursion.apply(settings);
     this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
+    this.listeners = new Listeners(this.engine, this.resolver, this.answerer, this.#clock, this.#log, settings);
     this.#applyAccess(settings);
     this.#applyTenants(settings);
   }
@@ -145,33 +158,46 @@ export class Server implements AsyncDisposable {
   }
   /** Where it answers: the addresses asked for, with the ports that were bound. */
   addresses(): { udp: string[]; tcp: string[] } {
-    const at = this.#endpoints(this.#settings);
-    const format = (ports: number[]): string[] => ports.map((port, i) => formatSocketAddress({ ...at[i], port }));
-    return {
-      udp: format(this.plane?.ports ?? this.udpListeners.map(one => one.port)),
-      tcp: format(this.tcpListeners.map(one => one.port)),
-    };
+    return this.listeners.addresses;
+  }
+  get plane(): UdpPlane | undefined {
+    return this.listeners.plane;
+  }
+  get tcpConnections(): TcpConnections {
+    return this.listeners.tcpConnections;
   }
 
-  /** @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address; nothing is left listening then */
+  /**
+   * Once. A server that could not listen, or was closed meanwhile, is closed.
+   * @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address, ERR_SHARDNS_CLOSED; nothing is left listening then
+   */
   async listen(): Promise<this> {
-    if (this.#state !== 'new')
-      throw new ShardnsError('ERR_SHARDNS_CLOSED', `listen() on a server that is ${this.#state}`);
+    if (this.#state !== 'new') throw this.#closedError('listen()');
+    this.#state = 'starting';
+    const start = this.#changing.then(() => this.#listen());
+    // Changes of settings wait until it listens.
+    this.#changing = start.catch(() => {});
+    await start;
+    return this;
+  }
+
+  async #listen(): Promise<void> {
     const { snapshot } = this.#settings;
     try {
       await this.snapshots.load(snapshot);
+      this.#checkOpen('listen()');
       // What comes from before the start was told by the settings of then.
       if (snapshot !== undefined || this.#settings.cache.file !== undefined)
         this.#forgetLocal(undefined, this.#settings);
-      await this.#openListeners(this.#settings);
+      await this.#openListeners(this.#settings, this.#options);
     } catch (error) {
       await this.close();
       throw error;
     }
     this.#state = 'listening';
+    this.#tellDoubts();
     this.snapshots.use(snapshot);
     process.on('exit', this.#onExit);
-    return this;
   }
 
   /**
@@ -179,14 +205,22 @@ export class Server implements AsyncDisposable {
    * @throws {ShardnsError} ERR_SHARDNS_OPTION; the server goes on as it was
    */
   async update(changes: ServerOptions): Promise<void> {
-    await this.replace(merge(this.#options, changes) as ServerOptions);
+    await this.#change(() => merge(this.#options, changes) as ServerOptions);
   }
 
   /** The same with a whole set of options, as read from a file again. */
   async replace(options: ServerOptions): Promise<void> {
-    if (this.#state === 'closed' || this.#state === 'draining') {
-      throw new ShardnsError('ERR_SHARDNS_CLOSED', `update() on a server that is ${this.#state}`);
-    }
+    await this.#change(() => options);
+  }
+
+  #change(next: () => ServerOptions): Promise<void> {
+    const change = this.#changing.then(() => this.#replace(next()));
+    this.#changing = change.catch(() => {});
+    return change;
+  }
+
+  async #replace(options: ServerOptions): Promise<void> {
+    this.#checkOpen('update()');
     const before = this.#settings;
     const settings = readOptions(options);
     for (const key of ['memory', 'file', 'policy', 'shards', 'averageEntryBytes'] as const) {
@@ -196,6 +230,7 @@ export class Server implements AsyncDisposable {
       fixed('resolver.workers', workersOf(before), workersOf(settings));
       fixed('cache.rrsetMemory', before.cache.rrsetMemory, settings.cache.rrsetMemory);
     }
+    if (this.#sharesEngine) this.engine.mayDeclare(this, configurationOf(settings));
     const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes', 'tenants'] as const;
     const viewsChange = !isDeepStrictEqual(settings.views, before.views);
     const relisten =
@@ -204,9 +239,11 @@ export class Server implements AsyncDisposable {
         settings.tcp.enabled !== before.tcp.enabled ||
         sortsClients(settings) !== sortsClients(before));
     for (const observer of this.#observers) await observer.updating?.(settings);
-    if (relisten) await this.#relisten(settings, before);
+    this.#checkOpen('update()');
+    if (relisten) await this.#relisten(settings, options, before);
     this.#options = structuredClone(options);
     this.#settings = settings;
+    if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
     this.engine.configure(tunablesOf(settings));
     if (this.#state === 'listening' && !isDeepStrictEqual(settings.snapshot, before.snapshot)) {
       this.snapshots.use(settings.snapshot);
@@ -215,10 +252,30 @@ export class Server implements AsyncDisposable {
     this.resolver.groups = this.#makeGroups(settings);
     this.exchanger.options = exchangerOptionsOf(settings);
     this.recursion.apply(settings);
-    for (const listener of this.tcpListeners) Object.assign(listener.options, settings.tcp);
+    this.tcpConnections.options = tcpOptionsOf(settings);
     this.#applyAccess(settings);
     if (viewsChange && !relisten) this.#applyTenants(settings);
     this.#forgetLocal(before, settings);
+    this.#tellDoubts();
+  }
+
+  /** What of valid options cannot be meant. */
+  #tellDoubts(): void {
+    for (const doubt of contradictions(this.#options)) this.#log.warn({}, doubt);
+    const { udp, tcp } = this.addresses();
+    const own = new OwnAddresses([...udp, ...tcp].map(text => parseSocketAddress(text, 'listen')));
+    for (const upstream of this.upstreams.filter(one => own.has(one.at))) {
+      this.#log.warn({ upstream: upstream.label }, 'an upstream is this server itself: what it is asked comes back');
+    }
+    for (const { name, servers } of [...this.#settings.stubZones, ...this.#settings.forwardZones]) {
+      for (const server of servers.map(parseZoneServer)) {
+        if (!('address' in server) || !own.has({ ...server, port: server.port ?? 53 })) continue;
+        this.#log.warn(
+          { zone: name, server },
+          'a server of the zone is this server itself: what it is asked comes back',
+        );
+      }
+    }
   }
 
   /** What was told by other settings, for as long as its TTLs last, is told no more. */
@@ -228,22 +285,29 @@ export class Server implements AsyncDisposable {
       for (let tag = 1; tag <= tags; tag++) this.engine.invalidate({ tenant: tag });
     }
     const changed = changedLocalNames(before, settings);
-    if (changed === 'all') this.engine.invalidate('all');
-    else for (const name of changed) this.engine.invalidate({ suffix: foldName(encodeName(name)) });
+    const forget = (what: Forgotten): void => {
+      this.resolver.forget(what);
+      this.engine.invalidate(what);
+    };
+    if (changed === 'all') forget('all');
+    else for (const name of changed) forget({ suffix: foldName(encodeName(name)) });
   }
 
   /** Forgets names, subtrees, tenants or everything, at once and in O(1). */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | 'all'): void {
-    this.resolver.forgetFailures();
     if (what === 'all' || 'tenant' in what) {
+      this.resolver.forget(what);
       this.engine.invalidate(what);
       if (what === 'all') this.recursion.forget();
     } else if ('name' in what) {
       const name = foldName(encodeName(what.name));
+      this.resolver.forget({ name });
       this.engine.invalidate({ name });
       this.recursor?.rrsets.forgetName(name);
     } else {
-      this.engine.invalidate({ suffix: foldName(encodeName(what.suffix)) });
+      const suffix = foldName(encodeName(what.suffix));
+      this.resolver.forget({ suffix });
+      this.engine.invalidate({ suffix });
       // Its entries have no order by suffix.
       this.recursion.forget();
     }
@@ -267,38 +331,52 @@ export class Server implements AsyncDisposable {
   }
 
   /** Stops receiving, answers what is under way (at most `timeoutMs`), closes. */
-  async drain(timeoutMs = 10_000): Promise<void> {
+  drain(timeoutMs = 10_000): Promise<void> {
+    if (this.#state === 'draining') return this.#draining;
     if (this.#state !== 'listening') return this.close();
     this.#state = 'draining';
-    this.plane?.stopReceiving();
-    for (const listener of this.udpListeners) listener.stopReceiving();
-    for (const listener of this.tcpListeners) listener.stopAccepting();
-    await this.#quiet(() => this.#underWay() === 0 && this.plane?.receiving !== true, timeoutMs);
+    return (this.#draining = this.#drain(timeoutMs));
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    this.listeners.stopReceiving();
+    await this.#quiet(() => this.listeners.quiet, timeoutMs);
+    // Replies that the kernel has no room for yet; who reads nothing is not waited for.
+    await this.#quiet(() => this.tcpConnections.octets === 0, Math.min(timeoutMs, UNREAD_MS));
     await this.close();
   }
 
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return;
-    const served = this.#state !== 'new';
+  /** Resolves when everything is closed, however often it is called. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    const served = this.#state === 'listening' || this.#state === 'draining';
     this.#state = 'closed';
-    for (const observer of this.#observers) observer.closed?.();
+    for (const observer of this.#observers) {
+      try {
+        observer.closed?.();
+      } catch (error) {
+        this.#log.error({ err: error }, 'an observer threw while the server was closed');
+      }
+    }
     process.off('exit', this.#onExit);
     this.resolver.close();
-    this.#closeListeners();
+    this.listeners.close();
+    this.answerer.close();
     this.udpTransport.close();
     this.tcpTransport.close();
     // Whoever still waits for a flight is told before the cache goes.
     await new Promise(resolve => setImmediate(resolve));
+    await this.snapshots.loaded;
     if (served) await this.snapshots.end();
     await this.recursion.close();
+    this.engine.release(this);
     if (this.#ownsEngine) this.engine.close();
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
-  }
-
-  #underWay(): number {
-    return [this.plane, ...this.udpListeners, ...this.tcpListeners].reduce((sum, one) => sum + (one?.underWay ?? 0), 0);
   }
 
   /** Waits until `done`, asking every few milliseconds: what it waits for ends on native threads. */
@@ -313,92 +391,44 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  #endpoints(settings: ServerSettings): SocketAddress[] {
-    return settings.listen.map((text, i) => parseSocketAddress(text, `listen[${i}]`));
-  }
-
-  /** Port 0 is bound for UDP first; TCP must have the same one, which somebody else may hold: then another is drawn. */
-  async #openListeners(settings: ServerSettings): Promise<void> {
-    const anyPort = this.#endpoints(settings).some(at => at.port === 0);
-    for (let tries = anyPort ? 8 : 1; ; tries--) {
-      try {
-        await this.#tryOpenListeners(settings);
-        return;
-      } catch (error) {
-        const cause = (error as Error).cause as { code?: string } | undefined;
-        if (tries <= 1 || cause?.code !== 'EADDRINUSE') throw error;
-        this.#closeListeners();
-      }
-    }
-  }
-
-  async #tryOpenListeners(settings: ServerSettings): Promise<void> {
-    const endpoints = this.#endpoints(settings);
-    if (settings.udp === 'native') {
-      this.plane = new UdpPlane(this.engine, endpoints, this.resolver, this.#clock, {
-        threads: threadsOf(settings),
-        pin: settings.pin,
-        ...settings.missRing,
-        tenantClients: sortsClients(settings) ? settings.tenants.clients : 0,
-        receiveBufferBytes: settings.receiveBufferBytes,
-      });
-    } else {
-      for (const at of endpoints) {
-        const listener = new UdpListener(at, this.answerer, settings.missRing.waiters, settings.receiveBufferBytes);
-        await listener.listen();
-        this.udpListeners.push(listener);
-      }
-    }
-    const udpPorts = this.plane?.ports ?? this.udpListeners.map(one => one.port);
-    if (settings.tcp.enabled) {
-      for (const [i, at] of endpoints.entries()) {
-        const listener = new TcpListener(at, this.answerer, this.#clock, { ...settings.tcp });
-        // Port 0: the one that UDP was given, so that truncation leads to the right place.
-        await listener.listen(udpPorts[i]);
-        this.tcpListeners.push(listener);
-      }
-    }
+  async #openListeners(settings: ServerSettings, options: ServerOptions): Promise<void> {
+    await this.listeners.open(settings, options.listen === undefined);
     this.#applyAccess(settings);
     this.#applyTenants(settings);
-    this.plane?.start();
-  }
-
-  #closeListeners(): void {
-    this.plane?.close();
-    this.plane = undefined;
-    for (const listener of [...this.udpListeners, ...this.tcpListeners]) listener.close();
-    this.udpListeners = [];
-    this.tcpListeners = [];
+    this.listeners.start();
   }
 
   /** Other addresses or threads: the old listeners finish what they have, then the new ones take over. */
-  async #relisten(settings: ServerSettings, before: ServerSettings): Promise<void> {
-    this.plane?.stopReceiving();
-    for (const listener of this.udpListeners) listener.stopReceiving();
-    for (const listener of this.tcpListeners) listener.stopAccepting();
-    await this.#quiet(() => this.#underWay() === 0 && this.plane?.receiving !== true, 5000);
-    this.#closeListeners();
+  async #relisten(settings: ServerSettings, options: ServerOptions, before: ServerSettings): Promise<void> {
+    this.listeners.stopReceiving();
+    await this.#quiet(() => this.listeners.quiet, 5000);
+    await this.#quiet(() => this.tcpConnections.octets === 0, UNREAD_MS);
+    this.#checkOpen('update()');
+    this.listeners.close();
     await new Promise(resolve => setImmediate(resolve));
+    this.#checkOpen('update()');
     try {
-      await this.#openListeners(settings);
+      await this.#openListeners(settings, options);
     } catch (error) {
-      this.#closeListeners();
-      await this.#openListeners(before);
+      if (this.#state !== 'listening') throw error;
+      await this.#openListeners(before, this.#options).catch((cause: unknown) => {
+        this.#log.error({ err: cause }, 'the addresses of before cannot be had back: nothing is listened on');
+      });
       throw error;
     }
   }
 
+  #checkOpen(call: string): void {
+    if (this.#state === 'closed' || this.#state === 'draining') throw this.#closedError(call);
+  }
+  #closedError(call: string): ShardnsError {
+    return new ShardnsError('ERR_SHARDNS_CLOSED', `${call} on a server that is ${this.#state}`);
+  }
+
   #applyAccess(settings: ServerSettings): void {
     const prefixes = settings.allow.map((text, i) => parsePrefix(text, `allow[${i}]`));
-    if (prefixes.length === 0) {
-      this.answerer.access = undefined;
-    } else {
-      const list = new BlockList();
-      for (const [i, { family, bits }] of prefixes.entries()) {
-        list.addSubnet(settings.allow[i].split('/')[0], bits, family === 6 ? 'ipv6' : 'ipv4');
-      }
-      this.answerer.access = list;
-    }
+    this.answerer.access =
+      prefixes.length === 0 ? undefined : new PrefixTable(prefixes.map(one => [one, true] as const));
     this.plane?.setAccess(prefixes);
   }
 
@@ -406,8 +436,10 @@ export class Server implements AsyncDisposable {
   #applyTenants(settings: ServerSettings): void {
     this.plane?.forgetTenants();
     const { clients, seconds } = settings.tenants;
+    const views = viewsOf(settings);
+    if (views !== undefined) this.plane?.setViews(views.prefixes);
     this.resolver.tenants = sortsClients(settings)
-      ? new ClientTenants(this.#clock, clients, seconds, viewsOf(settings))
+      ? new ClientTenants(this.#clock, clients, seconds, views)
       : undefined;
     if (this.resolver.tenants !== undefined) this.resolver.tenants.sink = this.plane;
   }

@@ -14,6 +14,7 @@ export class Snapshots {
   #settings: SnapshotSettings | undefined;
   #timer: Timer | undefined;
   /** Saves follow one another. */
+  #loading: Promise<void> = Promise.resolve();
   #saving: Promise<void> = Promise.resolve();
 
   constructor(
@@ -23,8 +24,16 @@ export class Snapshots {
   ) {}
 
   /** A missing or unusable file is said and passed over: a server starts without its cache rather than not at all. */
-  async load(settings: SnapshotSettings | undefined): Promise<void> {
-    if (settings === undefined) return;
+  load(settings: SnapshotSettings | undefined): Promise<void> {
+    if (settings !== undefined) this.#loading = this.#load(settings);
+    return this.#loading;
+  }
+  /** Resolves when nothing is read any more. */
+  get loaded(): Promise<void> {
+    return this.#loading;
+  }
+
+  async #load(settings: SnapshotSettings): Promise<void> {
     const { file } = settings;
     try {
       const { entries, expired, rejected, damaged } = await loadSnapshot(this.engine.native, file, {

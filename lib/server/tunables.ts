@@ -1,5 +1,5 @@
 // Settings to what the native cache and the resolver read.
-import { parsePrefix } from '../base/address.js';
+import { type AddressPrefix, parsePrefix } from '../base/address.js';
 import { parseMemory } from '../base/memory.js';
 import { PrefixTable } from '../base/prefix-table.js';
 import type { Random } from '../base/random.js';
@@ -7,16 +7,23 @@ import type { RegionSource } from '../cache/region.js';
 import type { ResolverOptions } from '../resolve/resolver.js';
 import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
 import type { ExchangerOptions } from '../upstream/exchange.js';
+import { AddressRules } from '../resolve/recurse/address-rules.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { LocalData } from '../resolve/local-data.js';
+import { LocalZones } from '../resolve/local-zones.js';
 import { Views } from '../resolve/views.js';
+import { configurationOf } from './configuration.js';
+import { encodeName, foldName } from '../wire/name.js';
 import type { ServerSettings } from './options.js';
 
-export function regionOf({ cache }: ServerSettings, random: Random): RegionSource {
+export function regionOf(settings: ServerSettings, random: Random): RegionSource {
+  const { cache } = settings;
   const { shards, policy, averageEntryBytes, file } = cache;
   const region = { memoryBytes: parseMemory(cache.memory)!, shards, policy, averageEntryBytes, random };
   // A file of other settings is a cache that is not wanted any more.
-  return file === undefined ? region : { ...region, path: file, anySize: false, recreate: true };
+  return file === undefined
+    ? region
+    : { ...region, path: file, anySize: false, recreate: true, configuration: configurationOf(settings) };
 }
 
 export function tunablesOf(settings: ServerSettings): Tunables {
@@ -61,10 +68,26 @@ export function viewsOf({ views }: ServerSettings): Views | undefined {
   return views.length > 0 ? new Views(views) : undefined;
 }
 
+/** So few that no share of them is worth the name. */
+const LEAST_CLIENT_FLIGHTS = 64;
+const CLIENT_SHARE = 1 / 8;
+
+/** What one client may begin of all questions under way, as in the miss ring. */
+function clientFlightsOf({ upstream, missRing }: ServerSettings): number {
+  const { clientShare = CLIENT_SHARE } = missRing as { clientShare?: number };
+  return Math.min(upstream.maxTotal, Math.max(LEAST_CLIENT_FLIGHTS, Math.floor(upstream.maxTotal * clientShare)));
+}
+
+function localZonesOf({ localZones }: ServerSettings): LocalZones {
+  return typeof localZones === 'boolean'
+    ? new LocalZones(localZones ? 'server' : 'none')
+    : new LocalZones('server', localZones);
+}
+
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
   const views = viewsOf(settings);
   return {
-    local: new LocalAnswers(settings.localZones ? 'server' : 'none', new LocalData(settings.local), views),
+    local: new LocalAnswers(localZonesOf(settings), new LocalData(settings.local), views),
     hasViews: views !== undefined,
     identity: { identity: settings.identity, version: settings.version },
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
@@ -77,5 +100,21 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
     failureMaxSeconds: settings.failure.maxSeconds,
     prefetchPerSecond: settings.prefetch.maxPerSecond,
     maxFlights: settings.upstream.maxTotal,
+    addressRules: addressRulesOf(settings),
+    clientFlights: clientFlightsOf(settings),
+    denials: settings.resolver.nothingBelowNxdomain ? 'subtree' : 'name',
   };
+}
+
+/** Which servers may be asked, and which addresses answers may have, of a recursor and of upstreams alike. */
+export function addressRulesOf({ resolver }: ServerSettings): AddressRules {
+  const prefixes = (list: readonly string[], option: string): AddressPrefix[] =>
+    list.map((text, i) => parsePrefix(text, `${option}[${i}]`));
+  const localhost = resolver.doNotQueryLocalhost ? ['127.0.0.0/8', '::1'] : [];
+  return new AddressRules(
+    [...prefixes(resolver.doNotQuery, 'resolver.doNotQuery'), ...prefixes(localhost, 'resolver.doNotQueryLocalhost')],
+    prefixes(resolver.privateAddresses, 'resolver.privateAddresses'),
+    resolver.privateDomains.map(name => foldName(encodeName(name))),
+    resolver.privateAnswers === 'refuse',
+  );
 }

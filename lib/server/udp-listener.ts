@@ -1,28 +1,51 @@
-// DNS over UDP on Node's own sockets: the same answers as the native plane, where that cannot run or is not wanted.
+// DNS over UDP on Node's own sockets: the same answers as the native plane, where that cannot run or is not wanted. One
+// socket, at one address of the machine: a socket of all addresses would reply from another one than was asked (RFC 2181
+// section 4.1), because Node does not tell where a packet was sent to; see wildcard-listener.ts.
 //
-// Bound: `maxUnderWay` queries waiting for the resolver; beyond it a query gets a stale answer or SERVFAIL at once.
+// Bounds: `maxUnderWay` queries waiting for the resolver, `clientUnderWay` of one client (address or /56); beyond them a
+// query gets a stale answer or SERVFAIL at once.
 import { createSocket, type Socket } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import { ShardnsError } from '../base/errors.js';
-import type { Answerer } from './answerer.js';
+import { answersByItself } from '../base/answering-ports.js';
+import { ClientShares } from '../base/client-shares.js';
+import { messageListener } from '../base/dgram-worker.js';
+import type { Answerer, ListenerAsker } from './answerer.js';
+
+export interface UdpListenerOptions {
+  maxUnderWay: number;
+  clientUnderWay: number;
+  receiveBufferBytes: number;
+}
+
+export interface UdpStats {
+  sent: number;
+  sendFailed: number;
+  /** From ports that are no client's. */
+  dropped: number;
+  /** Answered at once because too many were under way, of all clients or of its own. */
+  full: number;
+}
 
 export class UdpListener {
   readonly #socket: Socket;
   #underWay = 0;
+  readonly #shares: ClientShares;
+  #receiving = true;
   #closed = false;
   port = 0;
-  readonly stats = { sent: 0, sendFailed: 0, full: 0 };
+  readonly stats: UdpStats = { sent: 0, sendFailed: 0, dropped: 0, full: 0 };
 
   constructor(
     readonly at: SocketAddress,
     private readonly answerer: Answerer,
-    private readonly maxUnderWay: number,
-    receiveBufferBytes: number,
+    private readonly options: UdpListenerOptions,
   ) {
+    this.#shares = new ClientShares(options.clientUnderWay);
     this.#socket = createSocket({
       type: at.family === 6 ? 'udp6' : 'udp4',
       ipv6Only: at.family === 6,
-      recvBufferSize: receiveBufferBytes,
+      recvBufferSize: options.receiveBufferBytes,
       // Replies go to numeric addresses: nothing to look up.
       lookup: (address, _options, callback) => callback(null, address, at.family),
     });
@@ -32,17 +55,22 @@ export class UdpListener {
     return this.#underWay;
   }
 
+  /** @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address */
   listen(port = this.at.port): Promise<void> {
     return new Promise((resolve, reject) => {
       const onError = (cause: Error): void => {
         const where = formatSocketAddress({ ...this.at, port });
         reject(new ShardnsError('ERR_SHARDNS_LISTEN', `cannot listen on ${where} (UDP): ${cause.message}`, { cause }));
+        this.close();
       };
       this.#socket.once('error', onError);
       this.#socket.bind({ address: this.at.address, port }, () => {
         this.#socket.off('error', onError);
         this.#socket.on('error', () => this.stats.sendFailed++);
-        this.#socket.on('message', (message, client) => this.#onMessage(message, client));
+        this.#socket.on(
+          'message',
+          messageListener((message, client) => this.receive(message, client)),
+        );
         this.port = this.#socket.address().port;
         resolve();
       });
@@ -50,32 +78,47 @@ export class UdpListener {
   }
 
   stopReceiving(): void {
-    this.#socket.removeAllListeners('message');
+    this.#receiving = false;
   }
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#receiving = false;
     this.#socket.close();
   }
 
-  #onMessage(message: Buffer, client: { address: string; port: number }): void {
-    if (this.#underWay >= this.maxUnderWay) {
+  /** A packet has come. Never throws: nobody would catch it. */
+  receive(message: Buffer, client: { address: string; port: number }): void {
+    if (!this.#receiving) return;
+    if (answersByItself(client.port)) {
+      this.stats.dropped++;
+      return;
+    }
+    const asker: ListenerAsker = { protocol: 'udp', client };
+    if (this.#underWay >= this.options.maxUnderWay || !this.#shares.take(client.address)) {
       this.stats.full++;
-      this.#send(this.answerer.answerAtOnce(message, client), client);
+      this.#send(this.answerer.answerAtOnce(message, asker), client);
       return;
     }
     this.#underWay++;
-    this.answerer.answer(message, { protocol: 'udp', client }, octets => {
+    this.answerer.answer(message, asker, octets => {
       this.#underWay--;
+      this.#shares.release(client.address);
       this.#send(octets, client);
     });
   }
 
   #send(octets: Uint8Array | undefined, client: { address: string; port: number }): void {
     if (octets === undefined || this.#closed) return;
-    this.#socket.send(octets, client.port, client.address, error => {
-      if (error) this.stats.sendFailed++;
-      else this.stats.sent++;
-    });
+    try {
+      // A copy: the kernel takes it later.
+      this.#socket.send(octets.slice(), client.port, client.address, error => {
+        if (error) this.stats.sendFailed++;
+        else this.stats.sent++;
+      });
+    } catch {
+      // An address or a port that Node refuses before it asks the kernel.
+      this.stats.sendFailed++;
+    }
   }
 }

@@ -3,6 +3,7 @@
 //
 // Each wake-up takes at most 256 flights, so that a flood of misses cannot starve the event loop.
 import { formatAddress, formatSocketAddress, type SocketAddress } from '../base/address.js';
+import { shareOf } from '../base/client-shares.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Engine } from '../cache/engine.js';
@@ -30,6 +31,8 @@ export interface UdpPlaneOptions {
   pin: boolean;
   flights: number;
   waiters: number;
+  /** Share of both that one client may hold. */
+  clientShare: number;
   tenantClients: number;
   receiveBufferBytes: number;
 }
@@ -59,6 +62,8 @@ export class UdpPlane implements TenantSink {
           pin: options.pin ? 1 : 0,
           flights: options.flights,
           waiters: options.waiters,
+          clientFlights: shareOf(options.flights, options.clientShare),
+          clientWaiters: shareOf(options.waiters, options.clientShare),
           tenantClients: options.tenantClients,
           receiveBufferBytes: options.receiveBufferBytes,
         },
@@ -87,6 +92,10 @@ export class UdpPlane implements TenantSink {
   }
   setAccess(prefixes: readonly AddressPrefix[]): void {
     this.#native.setAccess(prefixes.flatMap(one => [one.family, one.bits, one.octets]));
+  }
+  /** Whose view a client has, by where it asks from. */
+  setViews(prefixes: readonly (readonly [AddressPrefix, number])[]): void {
+    this.#native.setViews(prefixes.flatMap(([one, tag]) => [one.family, one.bits, one.octets, tag]));
   }
   setTenant(address: Uint8Array, tenant: number, seconds: number): void {
     if (!this.#closed) this.#native.setTenant(address, tenant, seconds);
@@ -121,7 +130,12 @@ export class UdpPlane implements TenantSink {
         client: this.#clientAt(at),
         tenant: tenant === UNKNOWN_TENANT ? undefined : tenant,
       };
-      this.#begin(this.#buffer.readUInt32LE(at), this.#buffer[at + 4], asker, packet);
+      const ticket = this.#buffer.readUInt32LE(at);
+      try {
+        this.#begin(ticket, this.#buffer[at + 4], asker, packet);
+      } catch (error) {
+        this.#giveUp(ticket, error);
+      }
       at += (RECORD_HEADER + length + 3) & ~3;
     }
     this.#native.flush();
@@ -144,11 +158,23 @@ export class UdpPlane implements TenantSink {
       this.#native.discard(ticket);
       return;
     }
+    if (this.resolver.sortsByHook) {
+      asker.part = () => {
+        const parted = this.#native.part(ticket);
+        setImmediate(() => this.#drain());
+        return parted;
+      };
+    }
+    const resolved = this.resolver.resolve(query, asker);
     this.#underWay++;
-    void this.resolver.resolve(query, asker).then(resolution => {
+    void resolved.then(resolution => {
       this.#underWay--;
       if (this.#closed) return;
-      this.#reply(ticket, resolution);
+      try {
+        this.#reply(ticket, resolution);
+      } catch (error) {
+        this.#giveUp(ticket, error);
+      }
       if (!this.#flushQueued) {
         this.#flushQueued = true;
         // Answers that come in the same turn leave in one batch.
@@ -158,6 +184,12 @@ export class UdpPlane implements TenantSink {
         });
       }
     });
+  }
+
+  /** What breaks one flight leaves the others their answers, and its place in the ring to be used again. */
+  #giveUp(ticket: number, error: unknown): void {
+    this.resolver.broke(error);
+    this.#native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR);
   }
 
   #reply(ticket: number, resolution: Resolution): void {

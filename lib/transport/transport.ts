@@ -3,10 +3,25 @@
 import type { SocketAddress } from '../base/address.js';
 import type { Canceller } from '../base/cancel.js';
 
+/**
+ * Something that looks like a response and cannot be believed over UDP, since who is not on the path may have sent it:
+ * the exchange goes on, and the caller may ask in a way that cannot be forged.
+ * - `letters`: the question in other letters than it was asked in
+ * - `question`: FORMERR or NOTIMP without the question (RFC 5452 section 9.1 asks for it)
+ * - `flood`: a hundred packets that match nothing
+ */
+export type Doubt = 'letters' | 'question' | 'flood';
+
 export interface ExchangeOptions {
-  /** Milliseconds until the exchange fails with ERR_SHARDNS_TIMEOUT. */
-  timeoutMs: number;
+  /** Milliseconds until the exchange fails with ERR_SHARDNS_TIMEOUT; without it, it lasts until it is called off. */
+  timeoutMs?: number;
   cancel?: Canceller;
+  /** UDP: `drawn` by chance and compared, or `kept` as written and compared without their case. Default: drawn. */
+  letters?: 'drawn' | 'kept';
+  /** UDP: `guarded` (default) needs 28 unpredictable bits, `any` does with a shared socket and the id. */
+  entropy?: 'guarded' | 'any';
+  /** UDP: called for each doubt, any number of times. */
+  onDoubt?: (doubt: Doubt) => void;
 }
 
 /** The machine's own addresses to ask from; the kernel chooses where none is given. */

@@ -1,6 +1,8 @@
-// One upstream server: its address, its health, its load.
+// One upstream server: its address, its health, its load, and what has to be given up to be answered by it.
+import { type AddressScope, scopeOf } from '../base/address-scope.js';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
+import { Concession } from './concession.js';
 import { UPSTREAM_LIMITS as L } from './limits.js';
 
 export interface UpstreamStats {
@@ -13,17 +15,28 @@ export interface UpstreamStats {
   latencySumMs: number;
 }
 
+/** Whoever waits until the server has room. */
+export interface Waiter {
+  /** @returns whether it has use for it */
+  wake(): boolean;
+}
+
 export class Upstream {
   readonly label: string;
   #srtt: number = L.initialRttMs;
   #deviation: number = L.initialRttMs / 2;
   #sampled = false;
+  /** Queries in a row that were late double the time that the next one has. */
+  #lateInARow = 0;
   #consecutiveFailures = 0;
   #restUntil = 0;
   #backoffMs: number = L.backoffMs.first;
-  /** Whether the server is known to choke on EDNS; asked without until it has rested once. */
-  plainUntil = 0;
+  #scope: AddressScope | undefined;
+  #edns: Concession | undefined;
+  #letters: Concession | undefined;
   inFlight = 0;
+  /** In the order in which they came. */
+  readonly waiting = new Set<Waiter>();
   readonly stats: UpstreamStats = {
     queries: 0,
     responses: 0,
@@ -41,21 +54,43 @@ export class Upstream {
     this.label = formatSocketAddress(at);
   }
 
+  get scope(): AddressScope {
+    return (this.#scope ??= scopeOf(this.at.address));
+  }
+  /** Whether it is asked without EDNS: it chokes on it. */
+  get edns(): Concession {
+    return (this.#edns ??= new Concession(this.clock));
+  }
+  /** Whether it is asked in the letters of whoever asks: it changes them, or minds them. */
+  get letters(): Concession {
+    return (this.#letters ??= new Concession(this.clock));
+  }
+
   /** Smoothed round-trip time in milliseconds. */
   get srttMs(): number {
     return this.#srtt;
   }
   get resting(): boolean {
-    return this.clock.nowMs() < this.#restUntil;
+    return this.#restUntil > 0 && this.clock.nowMs() < this.#restUntil;
   }
   get tryTimeoutMs(): number {
-    return clamp(this.#srtt + 4 * this.#deviation + 50, L.tryTimeoutMs);
+    const { min, max } = L.tryTimeoutMs;
+    const base = Math.max(this.#srtt + 4 * this.#deviation + 50, min);
+    return Math.min(base * 2 ** Math.min(this.#lateInARow, 3), max);
   }
   get hedgeMs(): number {
-    return clamp(this.#srtt + 2 * this.#deviation, L.hedgeMs);
+    const { min, max } = L.hedgeMs;
+    return Math.min(Math.max(this.#srtt + 2 * this.#deviation, min), max);
   }
 
-  succeeded(latencyMs: number): void {
+  /** Gives back room, and wakes who has waited longest for it. */
+  release(): void {
+    this.inFlight--;
+    for (const next of this.waiting) if (next.wake()) return;
+  }
+
+  succeeded(measuredMs: number): void {
+    const latencyMs = Math.min(measuredMs, L.longestRttMs);
     this.stats.responses++;
     this.stats.latencySumMs += latencyMs;
     if (!this.#sampled) {
@@ -66,6 +101,7 @@ export class Upstream {
       this.#deviation += L.deviationGain * (Math.abs(latencyMs - this.#srtt) - this.#deviation);
       this.#srtt += L.rttGain * (latencyMs - this.#srtt);
     }
+    this.#lateInARow = 0;
     this.#consecutiveFailures = 0;
     this.#restUntil = 0;
     this.#backoffMs = L.backoffMs.first;
@@ -74,15 +110,16 @@ export class Upstream {
   /** No answer, or none that is worth anything. A server that rested and fails again rests twice as long. */
   failed(kind: 'timeout' | 'failure'): void {
     this.stats[kind === 'timeout' ? 'timeouts' : 'failures']++;
-    if (kind === 'timeout') this.#srtt = Math.min(this.#srtt * 1.5, L.tryTimeoutMs.max);
+    if (kind === 'timeout') {
+      // A sample that is at least as long.
+      const { tryTimeoutMs } = this;
+      if (tryTimeoutMs > this.#srtt) this.#srtt += L.rttGain * (tryTimeoutMs - this.#srtt);
+      this.#lateInARow++;
+    }
     if (++this.#consecutiveFailures < L.failuresBeforeBackoff) return;
     this.#restUntil = this.clock.nowMs() + this.#backoffMs;
     this.#backoffMs = Math.min(this.#backoffMs * 2, L.backoffMs.last);
     // One failure after the rest is enough to rest again.
     this.#consecutiveFailures = L.failuresBeforeBackoff - 1;
   }
-}
-
-function clamp(value: number, bounds: { min: number; max: number }): number {
-  return Math.min(Math.max(value, bounds.min), bounds.max);
 }

@@ -1,7 +1,9 @@
 // Building and taking apart whole messages, off the hit path.
 import { ShardnsError } from '../base/errors.js';
-import { Flag, HEADER_SIZE, MAX_MESSAGE_SIZE, Type } from './iana.js';
+import { Flag, HEADER_SIZE, MAX_MESSAGE_SIZE, MAX_NAME_SIZE, Rcode, Type } from './iana.js';
 import { plainNameLength, readName } from './name.js';
+import { NameWriter } from './name-writer.js';
+import { compressibleNames, octetsBeforeNames, readRdata } from './rdata-layout.js';
 
 export interface ResourceRecord {
   /** Owner in wire format. */
@@ -23,53 +25,64 @@ export interface Message {
   additionals: ResourceRecord[];
 }
 
-/** How many octets precede the names in the data of types that may be compressed (RFC 3597 section 4), and how many names. */
-const COMPRESSED: ReadonlyMap<number, readonly [before: number, names: number]> = new Map([
-  [Type.NS, [0, 1]],
-  [Type.CNAME, [0, 1]],
-  [Type.PTR, [0, 1]],
-  [Type.DNAME, [0, 1]],
-  [Type.SOA, [0, 2]],
-  [Type.MX, [2, 1]],
-  [Type.AFSDB, [2, 1]],
-  [Type.RP, [0, 2]],
-  [Type.SRV, [6, 1]],
-] as [number, [number, number]][]);
+/**
+ * Records of a server's response that are looked at, in all and of one RRset; more are no answer but an attack on whoever
+ * sorts them (CVE-2024-1737; BIND's max-records-per-type is 100).
+ */
+export const MAX_RESPONSE_RECORDS = 500;
+export const MAX_RRSET_RECORDS = 100;
 
-/** @throws {ShardnsError} ERR_SHARDNS_MESSAGE when the octets are no message with one question */
-export function decodeMessage(octets: Uint8Array): Message {
+/**
+ * Takes a message apart; octets behind its last record are cut off, as other servers do.
+ * @param maxRecords more records than this are refused, before any is looked at
+ * @throws {ShardnsError} ERR_SHARDNS_MESSAGE when the octets are no message with one question, when a record has data
+ * that its type cannot have, or when there is more than one OPT (RFC 6891 section 6.1.1)
+ */
+export function decodeMessage(octets: Uint8Array, maxRecords = Number.POSITIVE_INFINITY): Message {
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
   try {
     if (view.getUint16(4) !== 1)
       throw new ShardnsError('ERR_SHARDNS_MESSAGE', 'a message without exactly one question');
+    const counts = [view.getUint16(6), view.getUint16(8), view.getUint16(10)];
+    const total = counts[0] + counts[1] + counts[2];
+    if (total > maxRecords) throw new ShardnsError('ERR_SHARDNS_MESSAGE', `a message of ${total} records`);
     const { name, next } = readName(octets, HEADER_SIZE);
     const question = { name, type: view.getUint16(next), dnsClass: view.getUint16(next + 2) };
     let at = next + 4;
-    const readSection = (count: number): ResourceRecord[] => {
+    let hasOpt = false;
+    let owner = { name, next };
+    let lastPointer = 0xc000 | HEADER_SIZE;
+    const readSection = (count: number, additional: boolean): ResourceRecord[] => {
       const records: ResourceRecord[] = [];
       for (let i = 0; i < count; i++) {
-        const owner =
-          octets[at] === 0xc0 && octets[at + 1] === HEADER_SIZE ? { name, next: at + 2 } : readName(octets, at);
+        // Owners that are the pointer before again are not followed again.
+        const pointer = octets[at] < 0xc0 ? 0 : view.getUint16(at);
+        if (pointer === 0 || pointer !== lastPointer) {
+          owner = readName(octets, at);
+          lastPointer = pointer;
+        } else {
+          owner = { name: owner.name, next: at + 2 };
+        }
         const fixed = owner.next;
         const type = view.getUint16(fixed);
-        const length = view.getUint16(fixed + 8);
+        const dnsClass = view.getUint16(fixed + 2);
         const begin = fixed + 10;
-        const end = begin + length;
+        const end = begin + view.getUint16(fixed + 8);
         if (end > octets.length) throw new ShardnsError('ERR_SHARDNS_MESSAGE', 'a record beyond the message');
-        records.push({
-          name: owner.name,
-          type,
-          dnsClass: view.getUint16(fixed + 2),
-          ttl: view.getUint32(fixed + 4),
-          data: expandData(octets, type, begin, end),
-        });
+        if (type === Type.OPT) {
+          if (hasOpt || !additional || fixed - at !== 1)
+            throw new ShardnsError('ERR_SHARDNS_MESSAGE', 'an OPT where there can be none');
+          hasOpt = true;
+        }
+        const data = readRdata(octets, type, dnsClass, begin, end);
+        records.push({ name: owner.name, type, dnsClass, ttl: view.getUint32(fixed + 4), data });
         at = end;
       }
       return records;
     };
-    const answers = readSection(view.getUint16(6));
-    const authorities = readSection(view.getUint16(8));
-    const additionals = readSection(view.getUint16(10));
+    const answers = readSection(counts[0], false);
+    const authorities = readSection(counts[1], false);
+    const additionals = readSection(counts[2], true);
     return { id: view.getUint16(0), flags: view.getUint16(2), question, answers, authorities, additionals };
   } catch (error) {
     if (error instanceof RangeError)
@@ -78,84 +91,152 @@ export function decodeMessage(octets: Uint8Array): Message {
   }
 }
 
-function expandData(octets: Uint8Array, type: number, begin: number, end: number): Uint8Array {
-  const layout = COMPRESSED.get(type);
-  if (layout === undefined) return octets.slice(begin, end);
-  const [before, names] = layout;
-  const parts: Uint8Array[] = [octets.subarray(begin, begin + before)];
-  let at = begin + before;
-  for (let i = 0; i < names; i++) {
-    const { name, next } = readName(octets, at);
-    parts.push(name);
-    at = next;
-  }
-  if (at > end) throw new ShardnsError('ERR_SHARDNS_MESSAGE', 'a name beyond its record');
-  parts.push(octets.subarray(at, end));
-  return Uint8Array.from(Buffer.concat(parts));
+/** All twelve bits of a message's rcode: the upper eight are in its OPT (RFC 6891 section 6.1.3). */
+export function rcodeOf(message: Message): number {
+  const opt = message.additionals.find(record => record.type === Type.OPT);
+  return (message.flags & 0x0f) | (opt === undefined ? 0 : (opt.ttl >>> 24) << 4);
 }
 
-const POINTER_TO_QUESTION = 0xc000 | HEADER_SIZE;
+const writer = new NameWriter();
+/** Whatever is written last may begin inside the bound: an owner, ten octets and its data. */
+const LAST_RECORD = MAX_NAME_SIZE + 10 + 65_535;
 
-/** Wire format; owner names equal to the question's are compressed, others are written out. */
-export function encodeMessage(message: Message): Uint8Array {
+/**
+ * Wire format; owners, and the names in the data of RFC 1035's types, are compressed.
+ * @returns undefined for what takes more than 65,535 octets even so: no message can say it
+ */
+export function encodeMessage(message: Message): Uint8Array | undefined {
   const { question } = message;
   const sections = [message.answers, message.authorities, message.additionals];
-  const isQuestion = (record: ResourceRecord): boolean =>
-    record.name.length > 1 && Buffer.compare(record.name, question.name) === 0;
-  let size = HEADER_SIZE + question.name.length + 4;
+  const head = HEADER_SIZE + question.name.length + 4;
+  let most = head;
   for (const section of sections) {
-    for (const record of section) size += (isQuestion(record) ? 2 : record.name.length) + 10 + record.data.length;
+    for (const record of section) most += record.name.length + 10 + record.data.length;
   }
-  if (size > MAX_MESSAGE_SIZE) {
-    throw new ShardnsError('ERR_SHARDNS_MESSAGE', `a message of ${size} octets: more than 65535`);
-  }
-  const octets = Buffer.allocUnsafe(size);
-  octets.writeUInt16BE(message.id, 0);
-  octets.writeUInt16BE(message.flags, 2);
-  octets.writeUInt16BE(1, 4);
-  for (const [i, section] of sections.entries()) octets.writeUInt16BE(section.length, 6 + 2 * i);
-  octets.set(question.name, HEADER_SIZE);
-  let at = octets.writeUInt16BE(question.type, HEADER_SIZE + question.name.length);
-  at = octets.writeUInt16BE(question.dnsClass, at);
+  const octets = Buffer.allocUnsafe(Math.min(most, MAX_MESSAGE_SIZE + LAST_RECORD));
+  writeHead(octets, message);
+  for (let i = 0; i < 3; i++) put16(octets, 6 + 2 * i, sections[i].length);
+  let begun = false;
+  const writeName = (source: Uint8Array, from: number, to: number): number => {
+    if (!begun) {
+      begun = true;
+      writer.begin(octets, HEADER_SIZE);
+    }
+    return writer.write(source, from, to);
+  };
+  let at = head;
+  // The records of an RRset stand together, mostly those of the question.
+  let owner = question.name;
+  let ownerAt = question.name.length > 1 ? HEADER_SIZE : 0;
   for (const section of sections) {
-    for (const record of section) {
-      if (isQuestion(record)) {
-        at = octets.writeUInt16BE(POINTER_TO_QUESTION, at);
+    for (const { name, type, dnsClass, ttl, data } of section) {
+      if (name !== owner && !sameOctets(name, owner)) {
+        at = writeName(name, 0, at);
+        owner = name;
+        ownerAt = writer.lastOffset;
+      } else if (ownerAt > 0) {
+        octets[at++] = 0xc0 | (ownerAt >> 8);
+        octets[at++] = ownerAt & 0xff;
       } else {
-        octets.set(record.name, at);
-        at += record.name.length;
+        at = put(octets, at, name, 0);
       }
-      at = octets.writeUInt16BE(record.type, at);
-      at = octets.writeUInt16BE(record.dnsClass, at);
-      at = octets.writeUInt32BE(record.ttl, at);
-      at = octets.writeUInt16BE(record.data.length, at);
-      octets.set(record.data, at);
-      at += record.data.length;
+      put16(octets, at, type);
+      put16(octets, at + 2, dnsClass);
+      put16(octets, at + 4, ttl >>> 16);
+      put16(octets, at + 6, ttl);
+      const begin = at + 10;
+      at = begin;
+      let copied = 0;
+      for (let names = compressibleNames(type); names > 0; names--) {
+        if (copied === 0) while (copied < octetsBeforeNames(type)) octets[at++] = data[copied++];
+        const length = plainNameLength(data, copied);
+        if (length === 0) break;
+        at = writeName(data, copied, at);
+        copied += length;
+      }
+      at = put(octets, at, data, copied);
+      put16(octets, begin - 2, at - begin);
+      if (at > MAX_MESSAGE_SIZE) return undefined;
     }
   }
+  return octets.subarray(0, at);
+}
+
+function writeHead(octets: Buffer, { id, flags, question }: Pick<Message, 'id' | 'flags' | 'question'>): void {
+  put16(octets, 0, id);
+  put16(octets, 2, flags);
+  put16(octets, 4, 1);
+  for (let at = 6; at < HEADER_SIZE; at++) octets[at] = 0;
+  const end = put(octets, HEADER_SIZE, question.name, 0);
+  put16(octets, end, question.type);
+  put16(octets, end + 2, question.dnsClass);
+}
+
+function put16(octets: Uint8Array, at: number, value: number): void {
+  octets[at] = value >> 8;
+  octets[at + 1] = value;
+}
+
+/** Copies what `source` has from `from` on. A call of `set` costs more than a few octets. */
+function put(octets: Uint8Array, at: number, source: Uint8Array, from: number): number {
+  const length = source.length - from;
+  if (length > 64) octets.set(from === 0 ? source : source.subarray(from), at);
+  else for (let i = 0; i < length; i++) octets[at + i] = source[from + i];
+  return at + length;
+}
+
+/** A message of header and question: that always has room. */
+export function encodeQuestion(message: Pick<Message, 'id' | 'flags' | 'question'>): Uint8Array {
+  const octets = Buffer.allocUnsafe(HEADER_SIZE + message.question.name.length + 4);
+  writeHead(octets, message);
   return octets;
 }
 
-/** A response to `query` (its id, question and RD), to be finished per client like any upstream's. */
-export function buildResponse(
-  query: { message: Uint8Array; name: Uint8Array; type: number; dnsClass: number },
-  parts: {
-    rcode: number;
-    answers?: ResourceRecord[];
-    authorities?: ResourceRecord[];
-    additionals?: ResourceRecord[];
-    authoritative?: boolean;
-  },
-): Uint8Array {
-  const rd = query.message[2] & 1 ? Flag.RD : 0;
+function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+interface Asking {
+  message: Uint8Array;
+  name: Uint8Array;
+  type: number;
+  dnsClass: number;
+}
+interface ResponseParts {
+  rcode: number;
+  answers?: ResourceRecord[];
+  authorities?: ResourceRecord[];
+  additionals?: ResourceRecord[];
+  authoritative?: boolean;
+}
+
+/**
+ * A response to `query` (its id, question and RD), to be finished per client like any upstream's.
+ * @returns undefined when the records take more than a message can hold
+ */
+export function buildResponse(query: Asking, parts: ResponseParts): Uint8Array | undefined {
   return encodeMessage({
-    id: (query.message[0] << 8) | query.message[1],
-    flags: Flag.QR | Flag.RA | rd | (parts.authoritative ? Flag.AA : 0) | parts.rcode,
-    question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
+    ...responseHead(query, parts),
     answers: parts.answers ?? [],
     authorities: parts.authorities ?? [],
     additionals: parts.additionals ?? [],
   });
+}
+
+/** The same, and SERVFAIL in place of what no message can hold. */
+export function buildResponseOrFailure(query: Asking, parts: ResponseParts): Uint8Array {
+  return buildResponse(query, parts) ?? encodeQuestion(responseHead(query, { rcode: Rcode.SERVFAIL }));
+}
+
+function responseHead(query: Asking, parts: ResponseParts): Pick<Message, 'id' | 'flags' | 'question'> {
+  const rd = query.message[2] & 1 ? Flag.RD : 0;
+  return {
+    id: (query.message[0] << 8) | query.message[1],
+    flags: Flag.QR | Flag.RA | rd | (parts.authoritative ? Flag.AA : 0) | parts.rcode,
+    question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
+  };
 }
 
 export interface QuestionShape {

@@ -1,6 +1,6 @@
 // Domain names: text to wire and back (RFC 1035 sections 3.1 and 5.1), letter case.
 import { ShardnsError } from '../base/errors.js';
-import { MAX_NAME_SIZE } from './iana.js';
+import { HEADER_SIZE, MAX_NAME_SIZE } from './iana.js';
 
 function bad(name: string, why: string): ShardnsError {
   return new ShardnsError('ERR_SHARDNS_MESSAGE', `not a domain name: ${JSON.stringify(name.slice(0, 80))}: ${why}`);
@@ -65,32 +65,68 @@ export function plainNameLength(message: Uint8Array, at: number): number {
   return 0;
 }
 
-/** Expands the name at `at`, which may be compressed. `next` is the offset behind its own octets. */
-export function readName(message: Uint8Array, at: number): { name: Uint8Array; next: number } {
+/** 127 labels need no more pointers; without the bound a chain of bare pointers costs its square (native/wire/name.cc). */
+const MAX_POINTERS = 127;
+
+/**
+ * Follows the name at `at` to its end, into `scratch`: pointers lead strictly backwards (RFC 9267 section 2), each part
+ * ends before the one it was reached from, and the whole has at most 255 octets.
+ * @returns octets in `scratch`; 0 when it is malformed. `behind` is then the offset behind its own octets.
+ */
+function walkName(message: Uint8Array, at: number, end: number): number {
   let length = 0;
   let here = at;
-  let next = 0;
   let limit = at;
-  for (;;) {
+  let bound = end;
+  let pointers = 0;
+  behind = 0;
+  while (here < bound) {
     const label = message[here];
-    if (label === undefined) break;
     if (label === 0) {
       scratch[length] = 0;
-      return { name: scratch.slice(0, length + 1), next: next || here + 1 };
+      behind ||= here + 1;
+      return length + 1;
     }
     if ((label & 0xc0) === 0xc0) {
-      if (here + 1 >= message.length) break;
+      if (here + 2 > bound) return 0;
       const target = ((label & 0x3f) << 8) | message[here + 1];
-      if (target >= limit) break;
-      next ||= here + 2;
+      if (target >= limit || target < HEADER_SIZE || ++pointers > MAX_POINTERS) return 0;
+      behind ||= here + 2;
+      bound = limit;
       limit = target;
       here = target;
       continue;
     }
-    if (label > 63 || here + 1 + label > message.length || length + 1 + label >= MAX_NAME_SIZE) break;
-    for (const end = here + 1 + label; here < end; here++) scratch[length++] = message[here];
+    if (label > 63 || here + 1 + label > bound || length + 1 + label >= MAX_NAME_SIZE) return 0;
+    for (const stop = here + 1 + label; here < stop; here++) scratch[length++] = message[here];
   }
-  throw new ShardnsError('ERR_SHARDNS_MESSAGE', `a malformed name at octet ${at}`);
+  return 0;
+}
+let behind = 0;
+
+/**
+ * Expands the name at `at`, which may be compressed. `next` is the offset behind its own octets.
+ * @param end what its own octets must end before
+ * @throws {ShardnsError} ERR_SHARDNS_MESSAGE for a malformed name
+ */
+export function readName(message: Uint8Array, at: number, end = message.length): { name: Uint8Array; next: number } {
+  const length = walkName(message, at, end);
+  if (length === 0) throw new ShardnsError('ERR_SHARDNS_MESSAGE', `a malformed name at octet ${at}`);
+  return { name: scratch.slice(0, length), next: behind };
+}
+
+/** The offset behind the name at `at`, which is followed to its end; 0 when it is malformed. */
+export function checkName(message: Uint8Array, at: number): number {
+  return walkName(message, at, message.length) === 0 ? 0 : behind;
+}
+
+/** The offset behind the own octets of the name at `at`, which are not looked at any closer; 0 when it is cut off. */
+export function skipName(message: Uint8Array, at: number): number {
+  for (let here = at; here < message.length; here += 1 + message[here]) {
+    if (message[here] === 0) return here + 1;
+    if (message[here] > 63) return here + 2 <= message.length ? here + 2 : 0;
+  }
+  return 0;
 }
 
 /** Text of a wire-format name, escaped as RFC 1035 section 5.1 says, so that it is safe in logs and pages. */
@@ -120,6 +156,13 @@ export function foldName(octets: Uint8Array, begin = 0, end = octets.length): Ui
     folded[i] = c >= 0x41 && c <= 0x5a ? c | 0x20 : c;
   }
   return folded;
+}
+
+/** The same in place. */
+export function foldOctets(octets: Uint8Array, begin: number, end: number): void {
+  for (let i = begin; i < end; i++) {
+    if (octets[i] >= 0x41 && octets[i] <= 0x5a) octets[i] |= 0x20;
+  }
 }
 
 export function equalNames(a: Uint8Array, b: Uint8Array): boolean {

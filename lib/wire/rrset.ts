@@ -1,7 +1,9 @@
 // RRsets: the records of one owner and type, with the signatures over them (RFC 2181 section 5; RFC 4035 section 2.2).
-import { Class, Type } from './iana.js';
+import { ShardnsError } from '../base/errors.js';
+import { Class, Type, typeName } from './iana.js';
 import type { ResourceRecord } from './message.js';
-import { equalNames, foldName, nameKey } from './name.js';
+import { equalNames, foldName, nameKey, nameToText } from './name.js';
+import { isSameRdata, rdataKey } from './rdata-layout.js';
 
 export interface Rrset {
   /** Owner, folded wire format. */
@@ -17,14 +19,31 @@ export interface Rrset {
 /** Signatures of one RRset that are looked at and kept; more are an attack on validators (CVE-2023-50387). */
 const MAX_SIGNATURES = 8;
 
-/** Bit 31 of a TTL makes it as good as zero (RFC 2181 section 8). */
-const plainTtl = (ttl: number): number => (ttl > 0x7fffffff ? 0 : ttl);
+/** So many records are compared one by one; of more a set is made. */
+const FEW = 8;
 
-const equalOctets = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+/** Bit 31 of a TTL makes it a great positive number, which a cap then cuts (RFC 8767 section 4). */
+const MAX_TTL = 0x7fffffff;
 
-/** The RRsets of a section in the order they begin in; duplicates and classes other than IN left out. */
-export function groupRrsets(records: readonly ResourceRecord[]): Rrset[] {
+/**
+ * The RRsets of a section in the order they begin in; duplicates and classes other than IN left out. Each record is
+ * looked at once, however many there are.
+ * @param maxRecords of one RRset
+ * @throws {ShardnsError} ERR_SHARDNS_MESSAGE for an RRset of more records than that
+ */
+export function groupRrsets(
+  records: readonly ResourceRecord[],
+  { maxRecords = Number.POSITIVE_INFINITY }: { maxRecords?: number } = {},
+): Rrset[] {
   const groups: Rrset[] = [];
+  const sets = new Map<readonly Uint8Array[], Set<string>>();
+  const isKnown = (type: number, data: Uint8Array, among: readonly Uint8Array[]): boolean => {
+    if (among.length < FEW) return among.some(one => isSameRdata(type, one, data));
+    let keys = sets.get(among);
+    if (keys === undefined) sets.set(among, (keys = new Set(among.map(one => rdataKey(type, one)))));
+    const { size } = keys;
+    return keys.add(rdataKey(type, data)).size === size;
+  };
   let byKey: Map<string, Rrset> | undefined;
   const keyOf = (name: Uint8Array, type: number): string => `${type} ${nameKey(name)}`;
   const groupOf = (record: ResourceRecord, type: number): Rrset => {
@@ -37,7 +56,7 @@ export function groupRrsets(records: readonly ResourceRecord[]): Rrset[] {
       const known = byKey.get(keyOf(name, type));
       if (known !== undefined) return known;
     }
-    const group: Rrset = { name, type, ttl: 0x7fffffff, data: [], signatures: [] };
+    const group: Rrset = { name, type, ttl: MAX_TTL, data: [], signatures: [] };
     groups.push(group);
     byKey?.set(keyOf(name, type), group);
     return group;
@@ -47,10 +66,17 @@ export function groupRrsets(records: readonly ResourceRecord[]): Rrset[] {
     const covers = record.type === Type.RRSIG && record.data.length > 18;
     const group = groupOf(record, covers ? (record.data[0] << 8) | record.data[1] : record.type);
     const into = covers ? group.signatures : group.data;
+    group.ttl = Math.min(group.ttl, record.ttl);
     if (covers && into.length >= MAX_SIGNATURES) continue;
-    if (into.some(one => equalOctets(one, record.data))) continue;
+    if (isKnown(record.type, record.data, into)) continue;
+    if (into.length === maxRecords) {
+      const owner = nameToText(record.name);
+      throw new ShardnsError(
+        'ERR_SHARDNS_MESSAGE',
+        `more than ${maxRecords} ${typeName(record.type)} records of ${owner}`,
+      );
+    }
     into.push(record.data);
-    group.ttl = Math.min(group.ttl, plainTtl(record.ttl));
   }
   return groups;
 }

@@ -29,15 +29,14 @@ enum ControlWord : size_t {
 constexpr size_t kControlWords = 7;
 constexpr uint32_t kFlagAllowStale = 1;
 constexpr uint32_t kFlagUncounted = 2;
+constexpr int kKindShift = 8;  // of get's flags: the kind that the value must have
 constexpr size_t kMostNamespaces = 65536;
 
 }  // namespace
 
 uint64_t ByteCacheObject::Now() const {
   // To the millisecond: times to live are.
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return cache_->NowMs(static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000);
+  return cache_->NowMs(MonotonicUs() / 1000);
 }
 
 struct ByteCacheMethods {
@@ -76,14 +75,12 @@ struct ByteCacheMethods {
   static napi_value Register(napi_env env, napi_callback_info info) {
     Arguments<3> args(env, info);
     Object* self = This(args.data);
-    if (args.count != 3 || !self->value_.Set(env, args.values[0]) || !self->control_.Set(env, args.values[1]) ||
-        !self->remaining_.Set(env, args.values[2]) || self->control_.bytes().size() < kControlWords * 4 ||
-        self->remaining_.bytes().size() < 8 || self->value_.bytes().size() < cache::kMaxValueOctets ||
-        reinterpret_cast<uintptr_t>(self->control_.bytes().data()) % 4 != 0 ||
-        reinterpret_cast<uintptr_t>(self->remaining_.bytes().data()) % 8 != 0) {
-      self->value_.Clear(env);
-      self->control_.Clear(env);
-      self->remaining_.Clear(env);
+    if (args.count != 3 || !self->value_.Set(env, args.values[0], cache::kMaxValueOctets) ||
+        !self->control_.Set(env, args.values[1], kControlWords * sizeof(uint32_t)) ||
+        !self->remaining_.Set(env, args.values[2], sizeof(double)) ||
+        reinterpret_cast<uintptr_t>(self->control_.Fetch(env).data()) % sizeof(uint32_t) != 0 ||
+        reinterpret_cast<uintptr_t>(self->remaining_.Fetch(env).data()) % sizeof(double) != 0) {
+      self->Release(env);
       return ThrowArgument(env);
     }
     return nullptr;
@@ -94,12 +91,14 @@ struct ByteCacheMethods {
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     uint32_t flags;
-    uint32_t* control = self->control_.as<uint32_t>();
-    MutableBytes out = self->value_.bytes();
+    uint32_t* control = self->control(env);
+    double* remaining = self->remaining_.Fetch<double>(env);
+    MutableBytes out = self->value_.Fetch(env);
     bool too_long;
     const Bytes key = GetKey(env, self, args.values[0], args.values[1], &too_long);
     if (too_long) return Int(env, kKeyTooLong);
-    if (key.empty() || control == nullptr || !GetUint32(env, args.values[2], &flags) ||
+    if (control == nullptr || remaining == nullptr || out.empty()) return ThrowGone(env);
+    if (key.empty() || !GetUint32(env, args.values[2], &flags) ||
         (args.count == 4 && !GetBytes(env, args.values[3], &out))) {
       return ThrowArgument(env);
     }
@@ -107,7 +106,8 @@ struct ByteCacheMethods {
     self->cache_->Get({.key = key,
                        .now = self->Now(),
                        .allow_stale = (flags & kFlagAllowStale) != 0,
-                       .count = (flags & kFlagUncounted) == 0},
+                       .count = (flags & kFlagUncounted) == 0,
+                       .kind = static_cast<uint8_t>(flags >> kKindShift)},
                       self->reader_, out, &seen);
     if (seen.outcome == cache::ByteOutcome::kMiss) return Int(env, kMiss);
     control[kKindWord] = seen.kind;
@@ -115,7 +115,7 @@ struct ByteCacheMethods {
     control[kRefreshWord] = seen.refresh;
     control[kFreqWord] = seen.freq;
     control[kLengthWord] = seen.length;
-    *self->remaining_.as<double>() = seen.remaining_ms;
+    *remaining = seen.remaining_ms;
     switch (seen.outcome) {
       case cache::ByteOutcome::kFailure:
         return Int(env, kFailure);
@@ -144,7 +144,8 @@ struct ByteCacheMethods {
     }
     MutableBytes value;
     size_t length = 0;
-    MutableBytes scratch = self->value_.bytes();
+    const MutableBytes scratch = self->value_.Fetch(env);
+    if (scratch.empty()) return ThrowGone(env);
     const napi_status status = napi_get_value_string_utf8(env, args.values[2], reinterpret_cast<char*>(scratch.data()),
                                                           scratch.size(), &length);
     if (status == napi_ok) {
@@ -178,20 +179,25 @@ struct ByteCacheMethods {
     if (too_long) return Int(env, kKeyTooLong);
     return key.empty() ? ThrowArgument(env) : Int(env, self->cache_->Remove(key));
   }
-  // touch(key, namespace, ttlMs) -> 1, 0, or kKeyTooLong
+  // touch(key, namespace, ttlMs, kind) -> 1, 0, or kKeyTooLong
   static napi_value Touch(napi_env env, napi_callback_info info) {
-    Arguments<3> args(env, info);
+    Arguments<4> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     double ttl;
+    uint32_t kind;
     bool too_long;
     const Bytes key = GetKey(env, self, args.values[0], args.values[1], &too_long);
     if (too_long) return Int(env, kKeyTooLong);
-    if (key.empty() || napi_get_value_double(env, args.values[2], &ttl) != napi_ok || !(ttl >= 0)) {
+    if (key.empty() || napi_get_value_double(env, args.values[2], &ttl) != napi_ok || !(ttl >= 0) ||
+        !GetUint32(env, args.values[3], &kind)) {
       return ThrowArgument(env);
     }
-    return Int(env, self->cache_->Touch(key, ttl < 9e15 ? static_cast<uint64_t>(ttl) : cache::kNever, self->Now(),
-                                        self->value_.bytes()));
+    const cache::ByteTouch touch = {.key = key,
+                                    .ttl_ms = ttl < 9e15 ? static_cast<uint64_t>(ttl) : cache::kNever,
+                                    .now = self->Now(),
+                                    .kind = static_cast<uint8_t>(kind)};
+    return Int(env, self->cache_->Touch(touch, self->value_.Fetch(env)));
   }
   // addNamespace(name) -> its number
   static napi_value AddNamespace(napi_env env, napi_callback_info info) {
@@ -267,7 +273,7 @@ struct ByteCacheMethods {
     Arguments<1> args(env, info);
     Object* self = This(args.data);
     self->cache_.reset();
-    for (Registered* buffer : {&self->value_, &self->control_, &self->remaining_}) buffer->Clear(env);
+    self->Release(env);
     return nullptr;
   }
 };

@@ -16,7 +16,7 @@ class ByteCacheObject {
   static napi_value Wrap(napi_env env, std::shared_ptr<cache::ByteCache> cache, napi_value memory);
   static ByteCacheObject* From(napi_env env, napi_value object);
   const std::shared_ptr<cache::ByteCache>& cache() const { return cache_; }
-  uint32_t* control() const { return control_.as<uint32_t>(); }
+  uint32_t* control(napi_env env) { return control_.Fetch<uint32_t>(env); }
   // In milliseconds, by the exact clock.
   uint64_t Now() const;
   uint64_t NowMs() const { return Now(); }
@@ -27,6 +27,15 @@ class ByteCacheObject {
   explicit ByteCacheObject(std::shared_ptr<cache::ByteCache> cache)
       : cache_(std::move(cache)), reader_(cache_->NewReader()) {
     key_[0] = 0;
+  }
+
+  // Of the registered buffers; of the shared memory too when the object goes.
+  void Release(napi_env env) {
+    for (Registered* buffer : {&value_, &control_, &remaining_}) buffer->Clear(env);
+  }
+  void Forget(napi_env env) {
+    Release(env);
+    memory_.Clear(env);
   }
 
   std::shared_ptr<cache::ByteCache> cache_;

@@ -1,6 +1,8 @@
 // Methods of the cache object. The numbers that cross are declared once more, with their meaning, in lib/native.
 #include "addon/cache_object.h"
 
+#include <cstdio>
+
 #include "addon/region_methods.h"
 
 namespace shardns::addon {
@@ -25,16 +27,25 @@ enum ControlWord : size_t {
   kFreqWord = 5,
   // 6 and 7: CacheObject::kListWord
   kLengthWord = 8,
-  kControlWords = 9
+  kTypeWord = 9,
+  kAgeWord = 10,
+  kControlWords = 11
 };
+constexpr size_t kLeastRoom = 1024;  // of a reply's buffer
 constexpr uint32_t kFlagUdp = 1;
 constexpr uint32_t kFlagAllowStale = 2;
+// The question was counted before: only the reply counts; nothing does.
+constexpr uint32_t kFlagCountReply = 4;
+constexpr uint32_t kFlagCountNothing = 8;
+constexpr uint32_t kFlagResolves = 16;
 
 constexpr uint32_t kVariantDnssecOk = 1;
 constexpr uint32_t kVariantCheckingDisabled = 2;
 // No part of the key: the answer is our own; it was asked for with neither AD nor DO.
 constexpr uint32_t kVariantAuthoritative = 4;
 constexpr uint32_t kVariantAdUnknown = 8;
+// It is made of the entry that was peeked at: kRemainingWord and kAgeWord say how long it may live.
+constexpr uint32_t kVariantInherited = 16;
 
 int32_t ResultOf(const udp::Response& response) {
   switch (response.verdict) {
@@ -55,22 +66,26 @@ struct CacheMethods {
 
   static Object* This(void* data) { return static_cast<Object*>(data); }
 
-  static udp::RespondArgs Args(const Object* self) { return Args(self, self->Now()); }
-  static udp::RespondArgs Args(const Object* self, Ticks now) {
-    const uint32_t* control = self->control_.as<uint32_t>();
+  static udp::RespondArgs Args(napi_env env, Object* self) { return Args(self->control(env), self->Now()); }
+  static udp::RespondArgs Args(const uint32_t* control, Ticks now) {
     if (control == nullptr) return {.now = now, .udp = false};
     return {.now = now,
             .tenant = control[kTenantWord],
             .udp = (control[kFlagsWord] & kFlagUdp) != 0,
-            .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0};
+            .allow_stale = (control[kFlagsWord] & kFlagAllowStale) != 0,
+            .counting = (control[kFlagsWord] & kFlagCountNothing) != 0 ? udp::Counting::kNothing
+                        : (control[kFlagsWord] & kFlagCountReply) != 0 ? udp::Counting::kReply
+                                                                       : udp::Counting::kQuestion,
+            .resolves = (control[kFlagsWord] & kFlagResolves) != 0};
   }
-  static int32_t AnswerInto(Object* self, Bytes query, MutableBytes reply) {
+  static int32_t AnswerInto(Object* self, uint32_t* control, Bytes query, MutableBytes reply) {
     wire::Query parsed;
     const udp::Response response = self->responder_.Respond(
-        query, Args(self, 0), [self] { return self->Now(); }, &parsed, reply);
-    if (uint32_t* control = self->control_.as<uint32_t>()) {
+        query, Args(control, 0), [self] { return self->Now(); }, &parsed, reply);
+    if (control != nullptr) {
       control[kRefreshWord] = response.answer.refresh;
       control[kOutcomeWord] = static_cast<uint32_t>(response.answer.outcome);
+      control[kTypeWord] = parsed.type;
     }
     return ResultOf(response);
   }
@@ -79,14 +94,17 @@ struct CacheMethods {
   static napi_value Register(napi_env env, napi_callback_info info) {
     Arguments<3> args(env, info);
     Object* self = This(args.data);
-    if (args.count != 3 || !self->query_.Set(env, args.values[0]) || !self->reply_.Set(env, args.values[1]) ||
-        !self->control_.Set(env, args.values[2]) || self->control_.bytes().size() < kControlWords * sizeof(uint32_t) ||
-        reinterpret_cast<uintptr_t>(self->control_.bytes().data()) % 4 != 0 || self->reply_.bytes().size() < 1024) {
+    if (args.count != 3 || !self->query_.Set(env, args.values[0]) ||
+        !self->reply_.Set(env, args.values[1], kLeastRoom) ||
+        !self->control_.Set(env, args.values[2], kControlWords * sizeof(uint32_t)) ||
+        reinterpret_cast<uintptr_t>(self->control_.Fetch(env).data()) % sizeof(uint32_t) != 0) {
       self->query_.Clear(env);
       self->reply_.Clear(env);
       self->control_.Clear(env);
+      self->hot_ = {};
       return ThrowArgument(env);
     }
+    self->LookUpHot(env);
     return nullptr;
   }
   // registerBatch(queries, queryEnds, replies, replyLengths)
@@ -107,60 +125,80 @@ struct CacheMethods {
     napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
     Object* self = This(data);
     if (!self->cache_) return ThrowClosed(env);
-    const uint32_t* control = self->control_.as<uint32_t>();
-    if (control == nullptr) return ThrowArgument(env);
-    const uint32_t length = control[kLengthWord];
-    if (length > self->query_.bytes().size()) return ThrowArgument(env);
-    return Int(env, AnswerInto(self, self->query_.bytes().first(length), self->reply_.bytes()));
+    const auto& hot = self->hot_;
+    if (!hot.pinned) [[unlikely]] {
+      self->LookUpHot(env);
+      if (hot.control == nullptr || hot.query.empty() || hot.reply.empty()) return ThrowGone(env);
+    }
+    const uint32_t length = hot.control[kLengthWord];
+    if (length > hot.query.size()) return ThrowArgument(env);
+    return Int(env, AnswerInto(self, hot.control, hot.query.first(length), hot.reply));
   }
   // answerFrom(query, reply) -> result
   static napi_value AnswerFrom(napi_env env, napi_callback_info info) {
     Arguments<2> args(env, info);
     Object* self = This(args.data);
     MutableBytes query, reply;
+    napi_value memory;
+    bool ordinary;
     if (!self->cache_) return ThrowClosed(env);
-    if (!GetBytes(env, args.values[0], &query) || !GetBytes(env, args.values[1], &reply) || reply.size() < 1024) {
+    if (!GetBytes(env, args.values[0], &query, &memory) || napi_is_arraybuffer(env, memory, &ordinary) != napi_ok ||
+        !GetBytes(env, args.values[1], &reply) || reply.size() < kLeastRoom) {
       return ThrowArgument(env);
     }
-    return Int(env, AnswerInto(self, query, reply));
+    return Int(env, AnswerInto(self, self->control(env), ordinary ? Bytes(query) : self->Own(query), reply));
   }
-  // answerBatch(count) -> hits; queryEnds[i] = end of query i; replies are laid one after another
+  // answerBatch(count) -> hits; queryEnds[i] = end of query i; replies are laid one after another. To look up where the
+  // four arrays are would cost an eighth of the batch's time: lib/cache compares their lengths, which costs nothing.
   static napi_value AnswerBatch(napi_env env, napi_callback_info info) {
     constexpr size_t kBatch = udp::Responder::kBatch;
     Arguments<1> args(env, info);
     Object* self = This(args.data);
     uint32_t count;
     if (!self->cache_) return ThrowClosed(env);
-    const Bytes queries = self->batch_queries_.bytes();
-    const MutableBytes replies = self->batch_replies_.bytes();
-    const uint32_t* ends = self->batch_ends_.as<uint32_t>();
-    int32_t* lengths = self->batch_lengths_.as<int32_t>();
-    if (!GetUint32(env, args.values[0], &count) || count > self->batch_ends_.bytes().size() / 4 ||
-        count > self->batch_lengths_.bytes().size() / 4) {
+    const Bytes queries = self->batch_queries_.Trusted();
+    const MutableBytes replies = self->batch_replies_.Trusted();
+    const MutableBytes ends = self->batch_ends_.Trusted();
+    const MutableBytes lengths = self->batch_lengths_.Trusted();
+    if (!GetUint32(env, args.values[0], &count) || count > ends.size() / 4 || count > lengths.size() / 4) {
       return ThrowArgument(env);
     }
     const size_t room = count == 0 ? 0 : replies.size() / count;
-    if (count != 0 && room < 1024) return ThrowArgument(env);
-    const udp::RespondArgs respond = Args(self);
+    if (count != 0 && room < kLeastRoom) return ThrowArgument(env);
+    const udp::RespondArgs respond = Args(env, self);
+    // Queries that another thread may change while they are read are copied and answered one by one.
+    const size_t step = self->batch_queries_.shared() ? 1 : kBatch;
     int32_t hits = 0;
     uint32_t begin = 0;
-    for (uint32_t from = 0; from < count; from += kBatch) {
-      const size_t size = count - from < kBatch ? count - from : kBatch;
+    for (uint32_t from = 0; from < count; from += step) {
+      const size_t size = count - from < step ? count - from : step;
       auto& [packets, outs, parsed, responses] = *self->batch_;
       for (size_t i = 0; i < size; ++i) {
-        const uint32_t end = ends[from + i];
-        if (end < begin || end > queries.size()) return ThrowArgument(env);
+        const uint32_t end = RacyLoad(reinterpret_cast<const uint32_t*>(ends.data()) + from + i);
+        if (end < begin || end > queries.size()) return ThrowEnd(env, {.query = from + i, .begin = begin, .end = end});
         packets[i] = queries.subspan(begin, end - begin);
+        if (step == 1) packets[i] = self->Own(packets[i]);
         outs[i] = replies.subspan((from + i) * room, room);
         begin = end;
       }
       self->responder_.RespondBatch({packets, size}, respond, parsed, outs, responses);
       for (size_t i = 0; i < size; ++i) {
-        lengths[from + i] = ResultOf(responses[i]);
-        hits += lengths[from + i] > 0;
+        const int32_t result = ResultOf(responses[i]);
+        std::memcpy(lengths.data() + (from + i) * sizeof result, &result, sizeof result);
+        hits += result > 0;
       }
     }
     return Int(env, hits);
+  }
+  struct QueryEnd {
+    size_t query;
+    uint32_t begin, end;
+  };
+  static napi_value ThrowEnd(napi_env env, QueryEnd found) {
+    char text[160];
+    std::snprintf(text, sizeof text, "ends: expected %u or more, within the queries, got %u for query %zu", found.begin,
+                  found.end, found.query);
+    return Throw(env, "ERR_SHARDNS_OPTION", text);
   }
 
   static bool GetVariant(napi_env env, napi_value flags_value, napi_value tenant_value, cache::Variant* variant) {
@@ -172,11 +210,14 @@ struct CacheMethods {
   }
   // scope: undefined, or Uint8Array [family, scope prefix, address octets...]
   static bool GetScope(napi_env env, napi_value value, wire::ClientSubnet* scope) {
-    MutableBytes bytes;
+    MutableBytes given;
     napi_valuetype type;
     napi_typeof(env, value, &type);
     if (type == napi_undefined) return true;
-    if (!GetBytes(env, value, &bytes) || bytes.size() < 2 || bytes.size() > 18) return false;
+    if (!GetBytes(env, value, &given) || given.size() < 2 || given.size() > 18) return false;
+    uint8_t octets[18];
+    std::memcpy(octets, given.data(), given.size());
+    const Bytes bytes(octets, given.size());
     if ((bytes[0] != 1 && bytes[0] != 2) || bytes[1] > (bytes[0] == 1 ? 32 : 128)) return false;
     if (bytes.size() - 2 < (bytes[1] + 7u) / 8) return false;
     scope->family = bytes[0];
@@ -199,26 +240,41 @@ struct CacheMethods {
     }
     uint32_t flags = 0;
     GetUint32(env, args.values[1], &flags);
-    insert.prepare.response = response;
+    insert.prepare.response = self->Own(response);
     insert.prepare.authoritative = (flags & kVariantAuthoritative) != 0;
     insert.prepare.ad_unknown = (flags & kVariantAdUnknown) != 0;
     insert.prepare.ttl = self->ttl_;
     insert.prepare.random = self->reader_->Random();
     insert.now = self->Now();
+    cache::Inherited inherited;
+    if (const uint32_t* control = self->control(env); (flags & kVariantInherited) != 0 && control != nullptr) {
+      inherited = {.remaining_ticks = static_cast<int32_t>(control[kRemainingWord]),
+                   .age_ticks = control[kAgeWord] % kTicksPerSecond};
+      insert.inherited = &inherited;
+    }
     cache::EntryImage image;
     const Status status = self->cache_->Insert(insert, self->scratch_.get(), &image);
     return Int(env, status == Status::kOk ? static_cast<int32_t>(image.ttl_seconds) : static_cast<int32_t>(status));
   }
-  static bool GetName(napi_env env, napi_value value, MutableBytes* name) {
-    return GetBytes(env, value, name) && !name->empty() && name->size() <= wire::kMaxNameSize &&
-           wire::PlainNameLength(*name, 0) == name->size();
+  // A name of JavaScript's, copied to `own`.
+  struct Name {
+    uint8_t own[wire::kMaxNameSize];
+    Bytes octets;
+    operator Bytes() const { return octets; }
+  };
+  static bool GetName(napi_env env, napi_value value, Name* name) {
+    MutableBytes given;
+    if (!GetBytes(env, value, &given) || given.empty() || given.size() > wire::kMaxNameSize) return false;
+    std::memcpy(name->own, given.data(), given.size());
+    name->octets = {name->own, given.size()};
+    return wire::PlainNameLength(name->octets, 0) == given.size();
   }
   // insertFailure(name, type, variantFlags, tenant, ttlSeconds, rcode)
   static napi_value InsertFailure(napi_env env, napi_callback_info info) {
     Arguments<6> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
-    MutableBytes name;
+    Name name;
     cache::FailureArgs failure;
     uint32_t type, rcode;
     if (args.count != 6 || !GetName(env, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
@@ -234,7 +290,7 @@ struct CacheMethods {
   }
   // What names one entry: the first four arguments (name, type, variantFlags, tenant).
   struct EntryName {
-    MutableBytes name;
+    Name name;
     uint32_t type = 0;
     cache::Variant variant;
     uint16_t rr_type() const { return static_cast<uint16_t>(type); }
@@ -269,13 +325,15 @@ struct CacheMethods {
     if (!self->cache_) return ThrowClosed(env);
     EntryName entry;
     MutableBytes out;
-    if (args.count != 5 || !GetEntryName(env, args.values, &entry) || !GetBytes(env, args.values[4], &out)) {
+    if (args.count != 5 || !GetEntryName(env, args.values, &entry) || !GetBytes(env, args.values[4], &out) ||
+        out.size() < kLeastRoom) {
       return ThrowArgument(env);
     }
     const auto peeked = self->cache_->Peek(entry.name, entry.rr_type(), entry.variant, self->Now(), out);
-    if (int32_t* control = self->control_.as<int32_t>()) {
-      control[kRemainingWord] = peeked.remaining_ticks;
-      control[kFreqWord] = static_cast<int32_t>(peeked.freq);
+    if (uint32_t* control = self->control(env)) {
+      control[kRemainingWord] = static_cast<uint32_t>(peeked.remaining_ticks);
+      control[kAgeWord] = peeked.age_ticks;
+      control[kFreqWord] = peeked.freq;
     }
     return Int(env, static_cast<int32_t>(peeked.length));
   }
@@ -285,7 +343,7 @@ struct CacheMethods {
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     uint32_t kind, tenant;
-    MutableBytes name;
+    Name name;
     if (args.count != 3 || !GetUint32(env, args.values[0], &kind) || !GetUint32(env, args.values[2], &tenant)) {
       return ThrowArgument(env);
     }
@@ -320,16 +378,18 @@ struct CacheMethods {
         !GetUint32(env, args.values[2], &wall) || !GetUint32(env, args.values[3], &extended_error)) {
       return ThrowArgument(env);
     }
+    const MutableBytes reply = self->reply_.Fetch(env);
+    if (reply.empty()) return ThrowGone(env);
     wire::Query query;
-    wire::ParseQuery(packet, &query);
+    wire::ParseQuery(self->Own(packet), &query);
     const size_t length = self->responder_.FinishResponse(query,
-                                                          {.response = response,
+                                                          {.response = self->OwnBeside(response),
                                                            .wall_seconds = wall,
                                                            .ttl = self->ttl_,
                                                            .authoritative = (extended_error & kMarkAuthoritative) != 0},
-                                                          static_cast<uint16_t>(extended_error), Args(self).udp,
-                                                          self->scratch_.get(), self->reply_.bytes());
-    if (length != 0) self->responder_.CountReply(self->reply_.bytes().data());
+                                                          static_cast<uint16_t>(extended_error), Args(env, self).udp,
+                                                          self->scratch_.get(), reply);
+    if (length != 0) self->responder_.CountReply(reply.data());
     return Int(env, static_cast<int32_t>(length));
   }
   // refuse(query, rcode, extendedError) -> length in the registered reply buffer, 0 when no reply is due
@@ -343,12 +403,15 @@ struct CacheMethods {
         !GetUint32(env, args.values[2], &extended_error)) {
       return ThrowArgument(env);
     }
+    const MutableBytes reply = self->reply_.Fetch(env);
+    if (reply.empty()) return ThrowGone(env);
     wire::Query query;
-    if (wire::ParseQuery(packet, &query) == wire::QueryVerdict::kDrop) return Int(env, 0);
-    const size_t length =
-        self->responder_.Refuse(query, static_cast<uint16_t>(rcode), static_cast<uint16_t>(extended_error),
-                                Args(self).udp, self->reply_.bytes());
-    if (length != 0) self->responder_.CountReply(self->reply_.bytes().data());
+    const bool drop = wire::ParseQuery(self->Own(packet), &query) == wire::QueryVerdict::kDrop;
+    if (uint32_t* control = self->control(env)) control[kTypeWord] = query.type;
+    if (drop) return Int(env, 0);
+    const size_t length = self->responder_.Refuse(query, static_cast<uint16_t>(rcode),
+                                                  static_cast<uint16_t>(extended_error), Args(env, self).udp, reply);
+    if (length != 0) self->responder_.CountReply(reply.data());
     return Int(env, static_cast<int32_t>(length));
   }
   // configure(Uint32Array), the words in the order of lib/native/binding.ts
@@ -376,6 +439,18 @@ struct CacheMethods {
                      (words[15] != 0 ? cache::mode::kOriginalTtl : 0);
     return nullptr;
   }
+  // declare(high, low): the configuration that entries are for (Cache::Declare)
+  static napi_value Declare(napi_env env, napi_callback_info info) {
+    Arguments<2> args(env, info);
+    Object* self = This(args.data);
+    if (!self->cache_) return ThrowClosed(env);
+    uint32_t high, low;
+    if (args.count != 2 || !GetUint32(env, args.values[0], &high) || !GetUint32(env, args.values[1], &low)) {
+      return ThrowArgument(env);
+    }
+    self->cache_->Declare(static_cast<uint64_t>(high) << 32 | low);
+    return nullptr;
+  }
   // responses(Float64Array(24 + 257)): replies by rcode, requests by type, of calls from JavaScript
   static napi_value Responses(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
@@ -396,10 +471,7 @@ struct CacheMethods {
     Object* self = This(args.data);
     self->cache_.reset();
     // Shared memory stays until the object goes: a plane may still be at it, and holds the object.
-    for (Registered* buffer : {&self->query_, &self->reply_, &self->control_, &self->batch_queries_, &self->batch_ends_,
-                               &self->batch_replies_, &self->batch_lengths_}) {
-      buffer->Clear(env);
-    }
+    self->Release(env);
     return nullptr;
   }
 };
@@ -421,6 +493,7 @@ constexpr Method kMethods[] = {
     {"finish", CacheMethods::Finish},
     {"refuse", CacheMethods::Refuse},
     {"configure", CacheMethods::Configure},
+    {"declare", CacheMethods::Declare},
     {"responses", CacheMethods::Responses},
     {"close", CacheMethods::Close},
 };

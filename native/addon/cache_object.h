@@ -1,6 +1,7 @@
 // The cache as a JavaScript object. Its methods are functions of their own that carry the pointer: a call costs a
 // third of an unwrapped method's.
 #pragma once
+#include <cstring>
 #include <memory>
 
 #include "addon/object.h"
@@ -19,7 +20,11 @@ class CacheObject {
   const cache::TtlPolicy& ttl() const { return ttl_; }
   // `memory`: kept alive as long as the object; null for none.
   static napi_value Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory);
-  uint32_t* control() const { return control_.as<uint32_t>(); }
+  uint32_t* control(napi_env env) { return control_.Fetch<uint32_t>(env); }
+  // Octets of JavaScript's that are read more than once, copied to where no other thread can change them: their array
+  // may lie in shared memory. Valid until the next call; empty when they are more than a message has.
+  Bytes Own(Bytes octets) { return CopyTo(own_.get(), octets); }
+  Bytes OwnBeside(Bytes octets) { return CopyTo(own_.get() + wire::kMaxMessageSize, octets); }
   Ticks Now() const { return cache_->NowTicks(MonotonicMs()); }
   uint64_t NowMs() const { return cache_->NowMs(MonotonicMs()); }
 
@@ -27,15 +32,47 @@ class CacheObject {
   friend struct CacheMethods;
   friend struct ObjectLife;
   explicit CacheObject(std::shared_ptr<cache::Cache> cache);
+  static Bytes CopyTo(uint8_t* to, Bytes octets) {
+    if (octets.size() > wire::kMaxMessageSize) return {};
+    if (!octets.empty()) std::memcpy(to, octets.data(), octets.size());
+    return {to, octets.size()};
+  }
 
   std::shared_ptr<cache::Cache> cache_;
   cache::Reader* reader_;
   udp::Responder responder_;
   std::unique_ptr<cache::PrepareScratch> scratch_{new cache::PrepareScratch};
   cache::TtlPolicy ttl_;
+  std::unique_ptr<uint8_t[]> own_{new uint8_t[2 * wire::kMaxMessageSize]};
   int holders_ = 0;  // JavaScript functions that carry the pointer
+  // Of the registered buffers; of the shared memory too when the object goes.
+  void Release(napi_env env) {
+    for (Registered* buffer :
+         {&query_, &reply_, &control_, &batch_queries_, &batch_ends_, &batch_replies_, &batch_lengths_}) {
+      buffer->Clear(env);
+    }
+    hot_ = {};
+  }
+  void Forget(napi_env env) {
+    Release(env);
+    memory_.Clear(env);
+  }
   Registered memory_;
   Registered query_, reply_, control_;
+  // What answer() needs of them, on one cache line. Where all three are pinned it looks nothing up.
+  struct alignas(64) Hot {
+    Bytes query;
+    MutableBytes reply;
+    uint32_t* control = nullptr;
+    bool pinned = false;
+  };
+  Hot hot_;
+  [[gnu::noinline]] void LookUpHot(napi_env env) {
+    hot_ = {.query = query_.Fetch(env),
+            .reply = reply_.Fetch(env),
+            .control = control(env),
+            .pinned = query_.shared() && reply_.shared() && control_.shared()};
+  }
   struct Batch {
     Bytes packets[udp::Responder::kBatch];
     MutableBytes outs[udp::Responder::kBatch];

@@ -1,9 +1,18 @@
 // The module: what makes its objects, and the version of the contract with lib/native.
 #include "addon/byte_cache_object.h"
 #include "addon/plane_object.h"
+#include "addon/query_parse.h"
 #include "addon/region_argument.h"
+#include "udp/answering_ports.h"
 
 namespace shardns::addon {
+
+// clockMs() -> milliseconds of the clock that lifetimes are counted by
+static napi_value ClockMs(napi_env env, napi_callback_info) {
+  napi_value value;
+  napi_create_double(env, static_cast<double>(MonotonicUs()) / 1000, &value);
+  return value;
+}
 
 static napi_value Init(napi_env env, napi_value exports) {
   struct Function {
@@ -18,13 +27,20 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"attachBytes", MakeObject<ByteCacheObject, AttachRegion>},
       {"openBytes", MakeObject<ByteCacheObject, OpenRegion>},
       {"createPlane", PlaneObject::Create},
+      {"clockMs", ClockMs},
+      {"parseQuery", ParseQuery},
   };
   for (const Function& function : kFunctions) {
     napi_value value;
     napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.callback, nullptr, &value);
     napi_set_named_property(env, exports, function.name, value);
   }
-  napi_set_named_property(env, exports, "contract", Int(env, 4));
+  napi_value ports;
+  napi_create_array(env, &ports);
+  uint32_t count = 0;
+  for (const uint16_t port : udp::kAnsweringPorts) napi_set_element(env, ports, count++, Int(env, port));
+  napi_set_named_property(env, exports, "answeringPorts", ports);
+  napi_set_named_property(env, exports, "contract", Int(env, 5));
   return exports;
 }
 

@@ -16,7 +16,8 @@ struct Method {
   napi_callback callback;
 };
 
-// What WrapObject needs of an object: `holders_`, the JavaScript values that carry its pointer, and `memory_`.
+// What WrapObject needs of an object: `holders_`, the JavaScript values that carry its pointer, and `Forget(env)`,
+// which lets go of every JavaScript value that it refers to.
 struct ObjectLife {
   template <typename Object>
   static void Hold(Object* object) {
@@ -27,7 +28,7 @@ struct ObjectLife {
   static void Release(napi_env env, void* data, void*) {
     auto* held = static_cast<Object*>(data);
     if (--held->holders_ != 0) return;
-    held->memory_.Clear(env);
+    held->Forget(env);
     delete held;
   }
 };

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "udp/plane.h"
@@ -84,7 +85,7 @@ napi_value Drain(napi_env env, napi_callback_info info) {
   if (!self->plane) return Int(env, 0);
   if (!GetUint32(env, args.values[0], &most)) return ThrowArgument(env);
   bool left = false;
-  const uint32_t drained = self->plane->Drain(self->drain_buffer.bytes(), most, &left);
+  const uint32_t drained = self->plane->Drain(self->drain_buffer.Fetch(env), most, &left);
   return Int(env, static_cast<int32_t>(drained | (left ? 1u << 30 : 0)));
 }
 
@@ -105,7 +106,7 @@ napi_value ReplyMessage(napi_env env, napi_callback_info info) {
     return ThrowArgument(env);
   }
   return Bool(env, self->plane->ReplyMessage(ticket,
-                                             {.response = response,
+                                             {.response = self->cache_object->OwnBeside(response),
                                               .wall_seconds = wall,
                                               .ttl = self->cache_object->ttl(),
                                               .authoritative = (extended_error & kMarkAuthoritative) != 0},
@@ -143,11 +144,39 @@ napi_value Discard(napi_env env, napi_callback_info info) {
   return GetUint32(env, args.values[0], &ticket) ? Bool(env, self->plane->Discard(ticket)) : ThrowArgument(env);
 }
 
+// part(ticket) -> boolean
+napi_value Part(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  uint32_t ticket;
+  if (!self->plane) return Bool(env, false);
+  return GetUint32(env, args.values[0], &ticket) ? Bool(env, self->plane->Part(ticket)) : ThrowArgument(env);
+}
+
 napi_value Flush(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   PlaneHolder* self = This(args.data);
   if (self->plane) self->plane->Flush();
   return nullptr;
+}
+
+// The prefix that begins at `i` of a list [family, prefix length, Uint8Array, ...].
+bool GetPrefix(napi_env env, napi_value list, uint32_t i, udp::Prefix* prefix) {
+  napi_value values[3];
+  uint32_t family, bits;
+  MutableBytes address;
+  for (uint32_t j = 0; j < 3; ++j) napi_get_element(env, list, i + j, &values[j]);
+  if (!GetUint32(env, values[0], &family) || !GetUint32(env, values[1], &bits) || !GetBytes(env, values[2], &address) ||
+      (family != 4 && family != 6) || bits > (family == 4 ? 32u : 128u) || address.size() != (family == 4 ? 4u : 16u)) {
+    return false;
+  }
+  *prefix = {.address = {}, .length = static_cast<uint8_t>(bits), .v6 = family == 6};
+  std::memcpy(prefix->address, address.data(), address.size());
+  return true;
+}
+bool GetLength(napi_env env, napi_value list, uint32_t words, uint32_t* length) {
+  return napi_get_array_length(env, list, length) == napi_ok && *length % words == 0 &&
+         *length / words <= udp::PrefixMap::kMaxPrefixes;
 }
 
 // setAccess([family, prefix length, Uint8Array, ...])
@@ -156,26 +185,32 @@ napi_value SetAccess(napi_env env, napi_callback_info info) {
   PlaneHolder* self = This(args.data);
   if (!self->plane) return ThrowClosed(env);
   uint32_t length;
-  if (napi_get_array_length(env, args.values[0], &length) != napi_ok || length % 3 != 0 ||
-      length / 3 > udp::AccessList::kMaxPrefixes) {
-    return ThrowArgument(env);
-  }
-  std::vector<udp::Prefix> prefixes;
+  if (!GetLength(env, args.values[0], 3, &length)) return ThrowArgument(env);
+  std::vector<udp::Prefix> prefixes(length / 3);
   for (uint32_t i = 0; i < length; i += 3) {
-    napi_value values[3];
-    uint32_t family, bits;
-    MutableBytes address;
-    for (uint32_t j = 0; j < 3; ++j) napi_get_element(env, args.values[0], i + j, &values[j]);
-    if (!GetUint32(env, values[0], &family) || !GetUint32(env, values[1], &bits) ||
-        !GetBytes(env, values[2], &address) || (family != 4 && family != 6) || bits > (family == 4 ? 32u : 128u) ||
-        address.size() != (family == 4 ? 4u : 16u)) {
+    if (!GetPrefix(env, args.values[0], i, &prefixes[i / 3])) return ThrowArgument(env);
+  }
+  self->plane->SetAccess(prefixes);
+  return nullptr;
+}
+
+// setViews([family, prefix length, Uint8Array, tag, ...])
+napi_value SetViews(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return ThrowClosed(env);
+  uint32_t length;
+  if (!GetLength(env, args.values[0], 4, &length)) return ThrowArgument(env);
+  std::vector<udp::MappedPrefix> prefixes(length / 4);
+  for (uint32_t i = 0; i < length; i += 4) {
+    auto& [prefix, tag] = prefixes[i / 4];
+    napi_value tag_value;
+    napi_get_element(env, args.values[0], i + 3, &tag_value);
+    if (!GetPrefix(env, args.values[0], i, &prefix) || !GetUint32(env, tag_value, &tag) || tag == udp::kUnknownTenant) {
       return ThrowArgument(env);
     }
-    udp::Prefix prefix = {.address = {}, .length = static_cast<uint8_t>(bits), .v6 = family == 6};
-    std::memcpy(prefix.address, address.data(), address.size());
-    prefixes.push_back(prefix);
   }
-  self->plane->SetAccess(std::move(prefixes));
+  self->plane->SetViews(prefixes);
   return nullptr;
 }
 
@@ -240,8 +275,10 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"replyError", ReplyError},
                                {"replyStale", ReplyStale},
                                {"discard", Discard},
+                               {"part", Part},
                                {"flush", Flush},
                                {"setAccess", SetAccess},
+                               {"setViews", SetViews},
                                {"setTenant", SetTenant},
                                {"forgetTenants", ForgetTenants},
                                {"stats", Stats},
@@ -254,12 +291,22 @@ void CallWake(napi_env env, napi_value function, void*, void*) {
   napi_call_function(env, undefined, function, 0, nullptr, nullptr);
 }
 
+// Of the endpoint of that number; lib/server/udp-plane.ts says which one it is.
+napi_value ThrowListen(napi_env env, size_t endpoint, int error) {
+  char message[128];
+  std::snprintf(message, sizeof message, "%zu:%d:%s", endpoint, error, std::strerror(error));
+  return Throw(env, "ERR_SHARDNS_LISTEN", message);
+}
+
+// False: an error has been thrown perhaps, else an argument is of the wrong type.
 bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
   uint32_t pin, receive_buffer, length;
   napi_value endpoints;
   if (!GetProperty(env, options, "threads", &plane->threads) || !GetProperty(env, options, "pin", &pin) ||
       !GetProperty(env, options, "flights", &plane->flights) ||
       !GetProperty(env, options, "waiters", &plane->waiters) ||
+      !GetProperty(env, options, "clientFlights", &plane->client_share.flights) ||
+      !GetProperty(env, options, "clientWaiters", &plane->client_share.waiters) ||
       !GetProperty(env, options, "tenantClients", &plane->tenant_clients) ||
       !GetProperty(env, options, "receiveBufferBytes", &receive_buffer) ||
       napi_get_named_property(env, options, "endpoints", &endpoints) != napi_ok ||
@@ -275,8 +322,12 @@ bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
     std::string address;
     uint32_t port;
     udp::Endpoint endpoint;
-    if (!GetString(env, address_value, &address) || !GetUint32(env, port_value, &port) ||
-        !udp::MakeEndpoint(address.c_str(), static_cast<uint16_t>(port), &endpoint)) {
+    if (!GetString(env, address_value, &address) || !GetUint32(env, port_value, &port) || port > UINT16_MAX) {
+      return false;
+    }
+    if (!udp::MakeEndpoint(address.c_str(), static_cast<uint16_t>(port), &endpoint)) {
+      // The address was checked: what this machine has not is the interface it names.
+      ThrowListen(env, i / 2, ENODEV);
       return false;
     }
     plane->endpoints.push_back(endpoint);
@@ -290,7 +341,11 @@ napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
   Arguments<3> args(env, info);
   CacheObject* cache = args.count == 3 ? CacheObject::From(env, args.values[0]) : nullptr;
   udp::PlaneOptions options;
-  if (cache == nullptr || !ReadOptions(env, args.values[1], &options)) return ThrowArgument(env);
+  if (cache == nullptr || !ReadOptions(env, args.values[1], &options)) {
+    bool thrown = false;
+    napi_is_exception_pending(env, &thrown);
+    return thrown ? nullptr : ThrowArgument(env);
+  }
   if (!cache->cache()) return ThrowClosed(env);
 
   auto* self = new PlaneHolder;
@@ -310,9 +365,7 @@ napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
   if (!self->plane) {
     napi_release_threadsafe_function(self->wake, napi_tsfn_abort);
     delete self;
-    char message[128];
-    std::snprintf(message, sizeof message, "%zu:%d:%s", failed, -error, std::strerror(-error));
-    return Throw(env, "ERR_SHARDNS_LISTEN", message);
+    return ThrowListen(env, failed, -error);
   }
   // The cache object must not be collected under the plane.
   napi_create_reference(env, args.values[0], 1, &self->cache_reference);
@@ -325,7 +378,7 @@ napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
     if (--held->holders != 0) return;
     if (held->plane) {
       napi_remove_env_cleanup_hook(finalizing, CleanUp, held);
-      held->Shut(finalizing, true);
+      held->Shut(finalizing, false);
     }
     delete held;
   };

@@ -5,7 +5,8 @@
 namespace shardns::addon {
 
 struct PlaneObject {
-  // createPlane(cache, {endpoints: [address, port, ...], threads, pin, flights, waiters, receiveBufferBytes}, onWake)
+  // createPlane(cache, {endpoints: [address, port, ...], threads, pin, flights, waiters, clientFlights, clientWaiters,
+  // tenantClients, receiveBufferBytes}, onWake)
   static napi_value Create(napi_env env, napi_callback_info info);
 };
 

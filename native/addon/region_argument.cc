@@ -13,18 +13,21 @@ namespace {
 bool GetRegionOptions(napi_env env, napi_value options, cache::RegionKind kind, cache::RegionOptions* region) {
   napi_value value;
   double bytes;
-  uint32_t policy, seed_high, seed_low;
+  uint32_t policy, seed_high, seed_low, configuration_high, configuration_low;
   if (napi_get_named_property(env, options, "memoryBytes", &value) != napi_ok ||
       napi_get_value_double(env, value, &bytes) != napi_ok || !GetProperty(env, options, "shards", &region->shards) ||
       !GetProperty(env, options, "policy", &policy) ||
       !GetProperty(env, options, "averageEntryBytes", &region->average_entry_bytes) ||
-      !GetProperty(env, options, "seedHigh", &seed_high) || !GetProperty(env, options, "seedLow", &seed_low)) {
+      !GetProperty(env, options, "seedHigh", &seed_high) || !GetProperty(env, options, "seedLow", &seed_low) ||
+      !GetProperty(env, options, "configurationHigh", &configuration_high) ||
+      !GetProperty(env, options, "configurationLow", &configuration_low)) {
     return false;
   }
   region->bytes = static_cast<size_t>(bytes);
   region->policy = static_cast<cache::PolicyKind>(policy);
   region->kind = kind;
   region->seed = static_cast<uint64_t>(seed_high) << 32 | seed_low;
+  region->configuration = static_cast<uint64_t>(configuration_high) << 32 | configuration_low;
   return true;
 }
 

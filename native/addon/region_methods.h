@@ -16,7 +16,7 @@ struct RegionMethods {
     if (!self->cache()) return ThrowClosed(env);
     uint32_t number, bucket;
     MutableBytes out;
-    uint32_t* control = self->control();
+    uint32_t* control = self->control(env);
     if (args.count != 3 || !GetUint32(env, args.values[0], &number) || !GetUint32(env, args.values[1], &bucket) ||
         !GetBytes(env, args.values[2], &out) || out.size() < Object::CacheType::ShardType::kMostListed ||
         number >= self->cache()->shards() || control == nullptr) {

@@ -43,12 +43,12 @@ struct Arguments {
 inline bool GetUint32(napi_env env, napi_value value, uint32_t* out) {
   return napi_get_value_uint32(env, value, out) == napi_ok;
 }
-// An octet view of any typed array. False for other values; a detached array gives no octets.
-inline bool GetBytes(napi_env env, napi_value value, MutableBytes* out) {
+// An octet view of any typed array. False for other values; a detached array gives no octets. `buffer`: what it views.
+inline bool GetBytes(napi_env env, napi_value value, MutableBytes* out, napi_value* buffer = nullptr) {
   napi_typedarray_type type;
   size_t length;
   void* data;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) return false;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, buffer, nullptr) != napi_ok) return false;
   size_t width = 1;
   switch (type) {
     case napi_int16_array:
@@ -82,31 +82,66 @@ inline bool GetString(napi_env env, napi_value value, std::string* out) {
   return napi_get_value_string_utf8(env, value, out->data(), length + 1, &length) == napi_ok;
 }
 
-// A typed array kept alive, whose memory is used on every call.
+// A typed array whose memory is used by later calls. Shared memory is pinned by the reference: it can neither be
+// detached nor shrink, and a growing one stays where it is. An ordinary buffer may be transferred, resized, or be the
+// memory of a WebAssembly instance that grows, at any time between two calls: it is looked up again by each.
 class Registered {
  public:
-  bool Set(napi_env env, napi_value value) {
+  // False for what is no typed array, or has fewer than `least` octets.
+  bool Set(napi_env env, napi_value value, size_t least = 1) {
     MutableBytes bytes;
-    if (!GetBytes(env, value, &bytes) || bytes.data() == nullptr) return false;
+    napi_value buffer;
+    bool ordinary = false;
+    if (!GetBytes(env, value, &bytes, &buffer) || bytes.data() == nullptr || bytes.size() < least ||
+        napi_is_arraybuffer(env, buffer, &ordinary) != napi_ok) {
+      return false;
+    }
     Clear(env);
     if (napi_create_reference(env, value, 1, &reference_) != napi_ok) return false;
     bytes_ = bytes;
+    pinned_ = !ordinary;
+    least_ = least;
     return true;
   }
   void Clear(napi_env env) {
     if (reference_ != nullptr) napi_delete_reference(env, reference_);
     reference_ = nullptr;
+    pinned_ = true;
     bytes_ = {};
   }
-  MutableBytes bytes() const { return bytes_; }
-  template <typename T>
-  T* as() const {
-    return reinterpret_cast<T*>(bytes_.data());
+  // Its octets as long as this call of ours lasts; none when nothing is registered, or when it was detached or has
+  // shrunk below what is needed.
+  MutableBytes Fetch(napi_env env) {
+    if (!pinned_) LookUp(env);
+    return bytes_;
   }
+  template <typename T>
+  T* Fetch(napi_env env) {
+    return reinterpret_cast<T*>(Fetch(env).data());
+  }
+  // The same where the caller of this very call has looked whether it is still as it was registered.
+  MutableBytes Trusted() const { return bytes_; }
+  // Whether another thread may change it meanwhile.
+  bool shared() const { return reference_ != nullptr && pinned_; }
 
  private:
+  [[gnu::noinline]] void LookUp(napi_env env) {
+    napi_value value;
+    if (napi_get_reference_value(env, reference_, &value) != napi_ok || value == nullptr ||
+        !GetBytes(env, value, &bytes_) || bytes_.data() == nullptr || bytes_.size() < least_) {
+      bytes_ = {};
+    }
+  }
+
   napi_ref reference_ = nullptr;
+  bool pinned_ = true;  // as nothing is, too
+  size_t least_ = 0;
   MutableBytes bytes_;
 };
+
+inline napi_value ThrowGone(napi_env env) {
+  return Throw(env, "ERR_SHARDNS_OPTION",
+               "a registered buffer was detached or has shrunk since it was registered: register another");
+}
 
 }  // namespace shardns::addon

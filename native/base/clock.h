@@ -1,6 +1,7 @@
-// Time as the engine counts it: ticks of 1/16 s on a monotonic clock, always passed in, never asked for inside.
-// 32 bits of ticks last 8.5 years; comparisons are by signed difference, so a wrap is harmless.
+// Time as the engine counts it: ticks of 1/16 s on a monotonic clock that counts suspended time, always passed in,
+// never asked for inside. 32 bits of ticks last 8.5 years; comparisons are by signed difference, so a wrap is harmless.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <ctime>
 
@@ -17,15 +18,37 @@ inline constexpr uint32_t SecondsSince(Ticks then, Ticks now) {
   return elapsed <= 0 ? 0 : static_cast<uint32_t>(elapsed) / kTicksPerSecond;
 }
 
-// The coarse clock has a resolution of 1 to 4 ms, a sixteenth of a tick, and costs a fifth of the exact one.
-inline uint64_t MonotonicMs() {
-  timespec now;
-#ifdef CLOCK_MONOTONIC_COARSE
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+// Time that goes on while the machine sleeps, or an answer of a minute would be fresh an hour later. Darwin's
+// CLOCK_MONOTONIC is such a clock; Linux has one of that name, which stands, and another.
+#ifdef CLOCK_BOOTTIME
+inline constexpr clockid_t kLifetimeClock = CLOCK_BOOTTIME;
 #else
-  clock_gettime(CLOCK_MONOTONIC, &now);
+inline constexpr clockid_t kLifetimeClock = CLOCK_MONOTONIC;
 #endif
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
+
+inline uint64_t MicrosecondsOf(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+inline uint64_t MonotonicUs() { return MicrosecondsOf(kLifetimeClock); }
+
+// To the 1 to 4 ms of the coarse clock, a sixteenth of a tick. That clock stands in suspend and costs a sixth of the
+// exact one, so the exact one is read once each time it moves: 3 ns more than the coarse one alone, where 18 and 125
+// were measured for the two.
+inline uint64_t MonotonicMs() {
+#if defined(CLOCK_BOOTTIME) && defined(CLOCK_MONOTONIC_COARSE)
+  static constinit std::atomic<uint64_t> seen_coarse{UINT64_MAX}, exact_then{0};
+  const uint64_t coarse = MicrosecondsOf(CLOCK_MONOTONIC_COARSE);
+  if (coarse != seen_coarse.load(std::memory_order_acquire)) [[unlikely]] {
+    exact_then.store(MonotonicUs() / 1000, std::memory_order_relaxed);
+    seen_coarse.store(coarse, std::memory_order_release);
+  }
+  return exact_then.load(std::memory_order_relaxed);
+#else
+  return MonotonicUs() / 1000;
+#endif
 }
 
 }  // namespace shardns

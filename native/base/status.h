@@ -14,6 +14,8 @@ enum class Status : int8_t {
   kZeroTtl = -6,         // serves waiters in flight only
   kTooLarge = -7,        // does not fit the shard's log
   kForeignRecords = -8,  // records outside the chain that the question begins
+  kAnothersRegion = -9,  // the region belongs to another configuration
+  kToRewrite = -10,      // records twice, or names compressed where no sender may: good once it is made anew
 };
 
 }  // namespace shardns

@@ -1,12 +1,14 @@
 // DNS answers as a shard's entries (entry.h): how they are written, told apart, and copied out by readers without a
 // lock. `at` is where an entry's header stands.
 #pragma once
+#include <algorithm>
+
 #include "cache/region.h"
 #include "wire/reply_patch.h"
 
 namespace shardns::cache {
 
-// What a lookup found, copied out. `length` may exceed what was copied: then only header and question are there.
+// What a lookup found, copied out. `length` may exceed what was copied: then only its beginning is there.
 struct Found {
   EntryHeader header;
   uint32_t freq = 0;
@@ -32,6 +34,8 @@ struct FindArgs {
   uint32_t stale_ttl_seconds = 30;
   bool count = true;  // as a hit, in the entry's popularity
 };
+
+static_assert(kLooseSlack == wire::kReplySlack);
 
 struct AnswerFormat {
   using Key = cache::Key;
@@ -114,7 +118,7 @@ struct AnswerFormat {
   }
   static void Write(uint8_t* to, const EntryImage& image, const Key& key, Ticks now, uint32_t generation) {
     const EntryHeader header = {.generation = generation,
-                                .expires = now + TicksFromSeconds(image.ttl_seconds),
+                                .expires = now + TicksFromSeconds(image.ttl_seconds) - image.early_ticks,
                                 .stored = now - image.age_ticks,
                                 .length = static_cast<uint16_t>(image.message.size()),
                                 .ttl_count = image.ttl_count,
@@ -212,8 +216,9 @@ struct AnswerFormat {
     const uint8_t* table = at + sizeof(EntryHeader);
     const uint8_t* message = table + header.ttl_count;
     const size_t room = out.size() - kLooseSlack;
-    const size_t copied = header.length <= room ? header.length : question_end;
-    if (copied > room || !AsksFor(message, key)) return false;
+    // Of a message that is too long as much as there is room for: the reply may do without its end.
+    const size_t copied = std::min<size_t>(header.length, room);
+    if (question_end > room || !AsksFor(message, key)) return false;
     RacyReadLoose(out.data(), message, copied);
     if (key.extra_length != 0) [[unlikely]] {
       uint8_t extra[1 + kMaxExtra];
@@ -223,8 +228,7 @@ struct AnswerFormat {
     }
     const int32_t left = TicksUntil(header.expires, args.now);
     const uint32_t age = SecondsSince(header.stored, args.now);
-    if (args.age_ttls && (age != 0 || left <= 0) && copied == header.length &&
-        (header.flags & entry_flag::kWalk) == 0) {
+    if (args.age_ttls && (age != 0 || left <= 0) && (header.flags & entry_flag::kWalk) == 0) {
       AgeCopied(table, message, question_end,
                 {.age_seconds = age, .fixed_seconds = left <= 0 ? args.stale_ttl_seconds : 0}, out.first(copied));
     }
@@ -233,13 +237,12 @@ struct AnswerFormat {
   }
   // What is left to do on the copy, after the entry has been let go.
   static void Finish(const FindArgs& args, MutableBytes out, const Found& found) {
-    if (!args.age_ttls || (found.header.flags & entry_flag::kWalk) == 0 ||
-        found.header.length + kLooseSlack > out.size()) [[likely]] {
+    if (!args.age_ttls || (found.header.flags & entry_flag::kWalk) == 0) [[likely]]
       return;
-    }
     wire::TtlChange change{.age_seconds = SecondsSince(found.header.stored, args.now)};
     if (TicksUntil(found.header.expires, args.now) <= 0) change.fixed_seconds = args.stale_ttl_seconds;
-    wire::AgeTtlsByWalk(out.first(found.header.length), wire::kHeaderSize + args.key.name_length + 4u, change);
+    const size_t copied = std::min<size_t>(found.header.length, out.size() - kLooseSlack);
+    wire::AgeTtlsByWalk(out.first(copied), wire::kHeaderSize + args.key.name_length + 4u, change);
   }
 
   // Writes a record of at most kMostListed octets; returns its size.

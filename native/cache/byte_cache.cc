@@ -54,7 +54,10 @@ void ByteCache::Get(const ByteGet& args, Reader* reader, MutableBytes out, ByteS
   seen->remaining_ms = expires == kNever ? std::numeric_limits<double>::infinity()
                                          : static_cast<double>(static_cast<int64_t>(expires - args.now));
   const bool stale = expires <= args.now;
-  if ((header.flags & byte_flag::kFailure) != 0) {
+  const bool failure = (header.flags & byte_flag::kFailure) != 0;
+  if (!failure && args.kind != kAnyKind && seen->kind != args.kind) {
+    seen->outcome = ByteOutcome::kMiss;
+  } else if (failure) {
     // A failure that is past is no news.
     seen->outcome = stale ? ByteOutcome::kMiss : ByteOutcome::kFailure;
   } else if (header.length > out.size()) {
@@ -106,16 +109,19 @@ Status ByteCache::Set(const ByteSet& args) {
                               std::min(args.freq, Slot::kMaxFreq));
 }
 
-bool ByteCache::Touch(Bytes key_octets, uint64_t ttl_ms, uint64_t now, MutableBytes scratch) {
-  const ByteKey key = MakeByteKey(secret(), key_octets);
-  return shard_of(key).Renew(key, now, [&](const uint8_t* at, const ByteHeader& header, ByteImage* image) {
+bool ByteCache::Touch(const ByteTouch& args, MutableBytes scratch) {
+  const ByteKey key = MakeByteKey(secret(), args.key);
+  return shard_of(key).Renew(key, args.now, [&](const uint8_t* at, const ByteHeader& header, ByteImage* image) {
     ByteFound found{.header = header, .mark = {}};
     const uint8_t* value = at + sizeof header + header.key_length;
     std::memcpy(found.mark, value + header.length, 2u * header.marks);
-    if (header.expires() <= now || Forgotten(found, key_octets[0] != 0) || header.length > scratch.size()) return false;
+    if (header.expires() <= args.now || Forgotten(found, args.key[0] != 0) || header.length > scratch.size() ||
+        (args.kind != kAnyKind && (header.flags & byte_flag::kKindMask) != args.kind)) {
+      return false;
+    }
     std::memcpy(scratch.data(), value, header.length);
     image->value = scratch.first(header.length);
-    SetLifetime(ttl_ms, now, image);
+    SetLifetime(args.ttl_ms, args.now, image);
     image->flags = header.flags;
     image->marks = header.marks;
     std::memcpy(image->mark, found.mark, sizeof found.mark);

@@ -28,11 +28,22 @@ struct ByteTunables {
   std::atomic<uint32_t> early_refresh_beta_ms{0};
 };
 
+// The kind that a value must have to be one; a failure is one of every kind.
+inline constexpr uint8_t kAnyKind = 0xFF;
+
 struct ByteGet {
   Bytes key;
   uint64_t now;
   bool allow_stale = false;
   bool count = true;  // false: neither statistics nor refreshes
+  uint8_t kind = kAnyKind;
+};
+
+struct ByteTouch {
+  Bytes key;
+  uint64_t ttl_ms;
+  uint64_t now;
+  uint8_t kind = kAnyKind;
 };
 
 struct ByteSet {
@@ -65,7 +76,7 @@ class ByteCache : public Stripes<ByteFormat> {
     return shard_of(key).Remove(key);
   }
   // Gives the entry that is there a new lifetime; false when there is none, or it is expired.
-  bool Touch(Bytes key, uint64_t ttl_ms, uint64_t now, MutableBytes scratch);
+  bool Touch(const ByteTouch& args, MutableBytes scratch);
 
   // A namespace's name with its length before it, as keys begin; and a tag's mark.
   void ForgetNamespace(Bytes name) { invalidations_.Forget(invalidations_.Broad(MarkOf(name))); }

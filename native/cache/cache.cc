@@ -49,6 +49,15 @@ void Cache::SetStaleWindow(uint32_t seconds) {
   super_->stale_window.store(TicksFromSeconds(seconds), std::memory_order_relaxed);
 }
 
+void Cache::Declare(uint64_t configuration) {
+  if (configuration != 0) {
+    const uint64_t before = super_->configuration.exchange(configuration, std::memory_order_acq_rel);
+    // After the exchange: whoever stores by the other configuration has read an older generation, or sees this one.
+    if (before != 0 && before != configuration) ForgetAll();
+  }
+  configuration_.store(configuration, std::memory_order_relaxed);
+}
+
 void Cache::PrefetchAnswer(Bytes message, uint8_t key_flags) const {
   if (message.size() < wire::kHeaderSize) return;
   const size_t length = wire::PlainNameLength(message, wire::kHeaderSize);
@@ -102,8 +111,11 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
   wire::ClientSubnet echoed = subnet;
   AnswerArgs scoped = args;
   scoped.reply_subnet = &echoed;
+  scoped.miss_counts = false;  // there are other scopes to look for
   Variant variant = VariantOf(*args.query, args.tenant);
-  Key key;
+  Key key, stale_key;
+  wire::ClientSubnet stale_echo;
+  bool has_stale = false;
   for (int prefix = subnet.source_prefix; prefix > 0; --prefix) {
     const size_t word = subnet.family == 1 ? 0 : 1 + static_cast<size_t>(prefix) / 64;
     const uint64_t bit = uint64_t{1} << (prefix % 64);
@@ -113,11 +125,26 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
     MakeKey(secret(), args.query->name(), args.query->type, variant, &key);
     AnswerAtLength(scoped, key, reader, out, answer);
     if (answer->outcome != Outcome::kMiss) return;
+    if (answer->has_stale && !has_stale) {
+      has_stale = true;
+      stale_key = key;
+      stale_echo = echoed;
+    }
   }
   variant.scope = {};
   echoed.scope_prefix = 0;
+  scoped.miss_counts = true;
   MakeKey(secret(), args.query->name(), args.query->type, variant, &key);
   AnswerAtLength(scoped, key, reader, out, answer);
+  if (!has_stale) return;
+  if (answer->outcome == Outcome::kFailureHit) {
+    // A failure that is remembered hides no stale answer (RFC 8767 section 5), whatever its scope.
+    scoped.allow_stale = true;
+    echoed = stale_echo;
+    AnswerAtLength(scoped, stale_key, reader, out, answer);
+  } else if (answer->outcome == Outcome::kMiss) {
+    answer->has_stale = true;
+  }
 }
 
 // The common hit (AnswerFormat::ReadPlain) where no mode asks for more than id, flags, letter case, TTLs and OPT to be
@@ -125,7 +152,7 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
 [[gnu::always_inline]] inline bool Cache::AnswerPlainly(const AnswerArgs& args, const Lookup& lookup, Reader* reader,
                                                         MutableBytes out, Answer* answer) const {
   const Key& key = lookup.key;
-  if (lookup.candidate == nullptr || tunables_.Is(mode::kRotate | mode::kOriginalTtl) ||
+  if (lookup.candidate == nullptr || args.again || tunables_.Is(mode::kRotate | mode::kOriginalTtl) ||
       (key.flags & entry_flag::kExtra) != 0 || out.size() < AnswerFormat::kLeastRoom) [[unlikely]] {
     return false;
   }
@@ -135,7 +162,7 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
   const auto read = [&](const uint8_t* at, const uint8_t* end) {
     return AnswerFormat::ReadPlain(at, end, {.key = key, .now = args.now, .generation = generation()}, out, &found);
   };
-  if (!shards_[number].Glance(*lookup.candidate, read, &slot)) [[unlikely]]
+  if (!shards_[number].Glance(*lookup.candidate, read, &slot) || Taken()) [[unlikely]]
     return false;
   ReaderCounters& counters = reader->of(number);
   ((found.flags & entry_flag::kNegative) != 0 ? counters.hits_negative : counters.hits_positive).Add();
@@ -171,6 +198,12 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
   const uint32_t stale_window = tunables_.stale_window_seconds.load(std::memory_order_relaxed);
   const uint32_t stale_ttl = tunables_.stale_ttl_seconds.load(std::memory_order_relaxed);
   ReaderCounters& counters = reader->of(ShardOf(key.hash, shard_mask_));
+  const auto count = [&](Counter& counter) {
+    if (!args.again) counter.Add();
+  };
+  const auto count_miss = [&] {
+    if (args.miss_counts) count(counters.misses);
+  };
   Found found;
   shard_of(key).Find({.key = key,
                       .age_ttls = !tunables_.Is(mode::kOriginalTtl),
@@ -178,7 +211,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
                       .stale_window = TicksFromSeconds(stale_window),
                       .stale_ttl_seconds = stale_ttl},
                      out, &counters, &found);
-  const bool usable = found.found && !Forgotten(found, key);
+  const bool usable = found.found && !Forgotten(found, key) && !Taken();
   const int32_t remaining = TicksUntil(found.header.expires, args.now);
   // To those who want to know of validation, an answer that says nothing of it is as good as a stale one.
   const bool silent = (found.header.flags & entry_flag::kAdUnknown) != 0 && args.query->wants_ad();
@@ -188,7 +221,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
                          TicksUntil(super_->failures_until.load(std::memory_order_relaxed), args.now) > 0;
     if (!(usable && args.allow_stale)) {
       if (!failing) {
-        counters.misses.Add();
+        count_miss();
         return;
       }
       uint8_t reply[wire::kPlainUdpSize + kLooseSlack];
@@ -197,8 +230,8 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
       HashKey(secret(), &failure_key);
       Found failure;
       shard_of(failure_key).Find({.key = failure_key, .now = args.now}, reply, &counters, &failure);
-      if (!failure.found || Forgotten(failure, failure_key)) {
-        counters.misses.Add();
+      if (!failure.found || Forgotten(failure, failure_key) || Taken()) {
+        count_miss();
         return;
       }
       if (!usable) {
@@ -208,25 +241,27 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
             {.udp = args.udp, .udp_size = static_cast<uint16_t>(tunables_.udp_size.load(std::memory_order_relaxed))},
             wire::ede::kCachedError, out);
         answer->outcome = Outcome::kFailureHit;
-        counters.hits_failure.Add();
+        count(counters.hits_failure);
         return;
       }
     }
     if (remaining > 0) {
       answer->outcome = Outcome::kHit;
-      counters.hits_positive.Add();
+      count(counters.hits_positive);
     } else {
       answer->outcome = Outcome::kStaleHit;
       counters.hits_stale.Add();
+      if (args.again) counters.stale_after_miss.Add();
     }
   } else {
     answer->outcome = Outcome::kHit;
     if ((found.header.flags & entry_flag::kNegative) != 0) {
-      counters.hits_negative.Add();
+      count(counters.hits_negative);
     } else {
-      counters.hits_positive.Add();
+      count(counters.hits_positive);
     }
-    if (ChooseRefresh(
+    if (!args.again &&
+        ChooseRefresh(
             {.remaining = remaining, .lifetime = found.header.expires - found.header.stored, .freq = found.freq},
             found.slot, Slot(found.slot_word), reader)) {
       answer->refresh = true;
@@ -236,7 +271,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
   wire::Patch patch;
   patch.subnet = args.reply_subnet;
   if (answer->outcome == Outcome::kStaleHit) patch.extended_error = StaleError(out.data());
-  if (tunables_.Is(mode::kRotate) && found.header.length + kLooseSlack <= out.size()) {
+  if (tunables_.Is(mode::kRotate)) {
     patch.rotation = reader->Random() >> 8;
   }
   answer->length = wire::FinishReply(
@@ -247,10 +282,19 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
 Status Cache::Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage* image) {
   const Status prepared = Prepare(args.prepare, scratch, image);
   if (prepared != Status::kOk) return prepared;
+  if (args.inherited != nullptr) {
+    // Its TTLs may be rounded up or down. What shortens them by more, a ceiling or a signature, shortens its life.
+    const auto whole = static_cast<int32_t>(TicksFromSeconds(image->ttl_seconds));
+    const int32_t early = whole - args.inherited->remaining_ticks;
+    if (early > -static_cast<int32_t>(kTicksPerSecond)) image->early_ticks = static_cast<Ticks>(early);
+    image->age_ticks = args.inherited->age_ticks;
+  }
+  const uint32_t now_stored = generation();
+  if (Taken()) return Status::kAnothersRegion;
   if (args.variant.scope.family != 0) NoteScope(args.variant.scope);
   Key key;
   KeyOf(image->message, args.variant, &key);
-  return shard_of(key).Insert(*image, key, args.now, generation());
+  return shard_of(key).Insert(*image, key, args.now, now_stored);
 }
 
 void Cache::KeyOf(Bytes message, const Variant& variant, Key* key) const {
@@ -275,10 +319,12 @@ Status Cache::Restore(const RestoreArgs& args, PrepareScratch* scratch) {
   image.ttl_seconds = std::min(args.remaining / kTicksPerSecond, static_cast<uint32_t>(image.ttl_seconds - lived));
   if (image.ttl_seconds == 0) return Status::kZeroTtl;
   image.age_ticks = args.age;
+  const uint32_t now_stored = generation();
+  if (Taken()) return Status::kAnothersRegion;
   if (args.variant.scope.family != 0) NoteScope(args.variant.scope);
   Key key;
   KeyOf(image.message, args.variant, &key);
-  return shard_of(key).Insert(image, key, args.now, generation(), std::min(args.freq, Slot::kMaxFreq));
+  return shard_of(key).Insert(image, key, args.now, now_stored, std::min(args.freq, Slot::kMaxFreq));
 }
 
 Status Cache::InsertFailure(const FailureArgs& args) {
@@ -297,7 +343,9 @@ Status Cache::InsertFailure(const FailureArgs& args) {
   variant.failure = true;
   Key key;
   MakeKey(secret(), args.folded_name, args.type, variant, &key);
-  const Status status = shard_of(key).Insert(image, key, args.now, generation());
+  const uint32_t now_stored = generation();
+  if (Taken()) return Status::kAnothersRegion;
+  const Status status = shard_of(key).Insert(image, key, args.now, now_stored);
   const Ticks until = args.now + TicksFromSeconds(image.ttl_seconds);
   Ticks latest = super_->failures_until.load(std::memory_order_relaxed);
   while ((super_->any_failure.load(std::memory_order_relaxed) == 0 || TicksUntil(until, latest) > 0) &&
@@ -327,8 +375,11 @@ Cache::Peeked Cache::Peek(Bytes folded_name, uint16_t type, const Variant& varia
   Found found;
   shard_of(key).Find({.key = key, .now = now, .stale_window = TicksFromSeconds(window), .count = false}, out, &ignored,
                      &found);
-  if (!found.found || Forgotten(found, key) || found.header.length + kLooseSlack > out.size()) return {};
-  return {.length = found.header.length, .remaining_ticks = TicksUntil(found.header.expires, now), .freq = found.freq};
+  if (!found.found || Forgotten(found, key) || Taken() || found.header.length + kLooseSlack > out.size()) return {};
+  return {.length = found.header.length,
+          .remaining_ticks = TicksUntil(found.header.expires, now),
+          .age_ticks = now - found.header.stored,
+          .freq = found.freq};
 }
 
 }  // namespace shardns::cache

@@ -46,13 +46,23 @@ struct AnswerArgs {
   uint32_t tenant = 0;
   bool udp = true;
   bool allow_stale = false;  // answer from an expired entry at once
+  // The question was looked up, and counted, before: this time only a stale answer counts, and no refresh is asked for.
+  bool again = false;
+  bool miss_counts = true;  // not where another key is looked up next
   const wire::ClientSubnet* reply_subnet = nullptr;
+};
+
+// What an entry that is made of another one takes over from it, exact to the tick: TTLs in seconds are rounded up.
+struct Inherited {
+  int32_t remaining_ticks;  // 0 and below: expired, and kept to be served stale
+  Ticks age_ticks;          // since the TTLs of the message were right
 };
 
 struct InsertArgs {
   PrepareArgs prepare = {};
   Variant variant = {};
   Ticks now = 0;
+  const Inherited* inherited = nullptr;
 };
 
 struct FailureArgs {
@@ -138,6 +148,7 @@ class Cache : public Stripes<AnswerFormat> {
   struct Peeked {
     size_t length = 0;
     int32_t remaining_ticks = 0;
+    Ticks age_ticks = 0;
     uint32_t freq = 0;
   };
   Peeked Peek(Bytes folded_name, uint16_t type, const Variant& variant, Ticks now, MutableBytes out) const;
@@ -148,6 +159,11 @@ class Cache : public Stripes<AnswerFormat> {
     return header.generation != generation() &&
            (!AnswerFormat::KeyAt(secret(), at, header, &key) || ForgottenSince(header.generation, key));
   }
+
+  // From now on entries are stored for this configuration, and only its own are found. Where the region belongs to
+  // another one, everything in it is forgotten, and those who have declared the other find and store nothing any more.
+  // 0: this object has none from now on, and sees everything; the region keeps the one it has.
+  void Declare(uint64_t configuration);
 
   void ForgetName(Bytes folded_name);
   void ForgetSuffix(Bytes folded_suffix);
@@ -184,8 +200,15 @@ class Cache : public Stripes<AnswerFormat> {
     return found.header.generation != generation() && ForgottenSince(found.header.generation, key);
   }
   [[gnu::cold, gnu::noinline]] bool ForgottenSince(uint32_t generation, const Key& key) const;
+  // Whether the region has become another configuration's. Asked after an entry was read: one that was stored since is
+  // then seen together with its owner. Those who have declared nothing see everything.
+  bool Taken() const {
+    const uint64_t own = configuration_.load(std::memory_order_relaxed);
+    return own != 0 && own != super_->configuration.load(std::memory_order_acquire);
+  }
 
   Tunables tunables_;
+  std::atomic<uint64_t> configuration_{0};
 };
 
 }  // namespace shardns::cache

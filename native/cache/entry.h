@@ -39,7 +39,8 @@ struct EntryImage {
   uint8_t flags = 0;
   uint8_t subnet_scope = 0;  // of a fresh response's client-subnet option, for those who wait for it; not stored
   uint32_t ttl_seconds = 0;
-  Ticks age_ticks = 0;  // how long before now it was stored first, in another cache
+  Ticks age_ticks = 0;    // how long before now it was stored first, in another cache
+  Ticks early_ticks = 0;  // how much sooner than `ttl_seconds` says it expires: what it was made of has less to live
   Bytes message;
   uint8_t ttl_table[kMaxTtlCount];
 };

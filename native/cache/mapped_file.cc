@@ -213,7 +213,9 @@ bool MappedFile::Map(size_t bytes, FileProblem* problem) {
 }
 
 std::unique_ptr<MappedFile> MappedFile::Find(const Options& options, FileProblem* problem) {
-  const int fd = open(options.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  // O_NONBLOCK: a device in the file's place is refused, not waited for.
+  const int fd = open(options.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0 && errno == ELOOP) return Fail(problem, "it is a symbolic link, which is not followed");
   if (fd < 0) return Fail(problem, "it cannot be opened", errno);
   std::unique_ptr<MappedFile> file(new MappedFile(fd, options.path));
   struct stat status;

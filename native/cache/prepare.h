@@ -21,14 +21,17 @@ struct PrepareScratch {
   uint8_t message[wire::kMaxMessageSize + kLooseSlack];
 };
 
-// Fills `image`. kOk: it may be stored. kZeroTtl, kNoSoa, kUncacheable, kTruncated and kForeignRecords leave an image
-// that may be sent to waiters but not stored; any other status leaves none.
+// Fills `image`; octets behind the last record are cut off, as other servers do. kOk: it may be stored. kZeroTtl,
+// kNoSoa, kUncacheable, kTruncated, kForeignRecords and kToRewrite leave an image that may be sent to waiters but not
+// stored; any other status leaves none. Work grows with the octets: 64 KiB of whatever records and pointers take
+// milliseconds.
 Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* image);
 
 // Whether an image exists after this status.
 inline bool Sendable(Status status) {
   return status == Status::kOk || status == Status::kZeroTtl || status == Status::kNoSoa ||
-         status == Status::kUncacheable || status == Status::kTruncated || status == Status::kForeignRecords;
+         status == Status::kUncacheable || status == Status::kTruncated || status == Status::kForeignRecords ||
+         status == Status::kToRewrite;
 }
 
 }  // namespace shardns::cache

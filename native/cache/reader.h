@@ -13,6 +13,7 @@ struct ReaderCounters {
   Counter hits_failure;
   Counter hits_stale;
   Counter misses;
+  Counter stale_after_miss;  // of hits_stale: the question had been counted as a miss before
   Counter refreshes;
   Counter retries;  // lock-free reads that had to be repeated
 };

@@ -72,6 +72,7 @@ bool FormatRegion(uint8_t* base, const RegionOptions& options) {
   super->policy = options.policy;
   super->kind = options.kind;
   super->secret = ExpandSeed(options.seed);
+  super->configuration = options.configuration;
   const size_t links = options.policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0;
   const size_t body = shard_bytes - sizeof(ShardHeader);
   // A bucket of 8 slots filled to 0.9 for every 7.2 entries of the expected size.
@@ -226,6 +227,10 @@ bool Region::Settle(const FileOptions& options, MappedFile* file, FileProblem* p
   if (layout_.policy != options.region.policy) return refuse("it has another policy");
   if (options.region.shards != 0 && layout_.shards != options.region.shards) {
     return refuse("it has another number of shards");
+  }
+  const uint64_t configuration = SuperblockOf(base_)->configuration.load();
+  if (options.region.configuration != 0 && configuration != 0 && configuration != options.region.configuration) {
+    return refuse("it belongs to a server with other local data, views, tenants or scope");
   }
   return file->Join(&SuperblockOf(base_)->openings, settle, problem);
 }

@@ -22,13 +22,14 @@ struct RegionOptions {
   // Sizes the index. Smaller answers than this leave arena unused, greater ones leave index unused (as ghosts).
   uint32_t average_entry_bytes = 184;
   uint64_t seed = 0;
+  uint64_t configuration = 0;  // see Superblock; 0 = whatever it is
 };
 
 inline constexpr size_t kMinRegionBytes = size_t{1} << 20;
 inline constexpr size_t kMinShardBytes = size_t{1} << 20;
 inline constexpr size_t kMaxShardBytes = size_t{8} << 30;
 inline constexpr uint64_t kRegionMagic = 0x31304e4452414853u;  // "SHARDN01"
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
 
 struct alignas(64) Superblock {
   uint64_t magic;
@@ -50,6 +51,8 @@ struct alignas(64) Superblock {
   std::atomic<uint64_t> scopes[4];
   // How long past its time an entry is kept before a log's tail may drop it, in the format's units of time.
   std::atomic<uint32_t> stale_window;
+  // What decides who may be told what, as a hash: entries are for those that have declared the same. 0 = nobody has.
+  std::atomic<uint64_t> configuration;
   OpeningsHead openings;
   InvalidationTable::Head invalidations;
 };

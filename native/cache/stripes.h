@@ -12,7 +12,7 @@ namespace shardns::cache {
 struct Stats {
   uint64_t hits_positive, hits_negative, hits_failure, hits_stale, misses, refreshes, retries;
   uint64_t inserts, updates, evictions_small, evictions_main, evictions_negative, evictions_index, expired, removed;
-  uint64_t reinsertions, promotions, entries, live_bytes, rebuilds, recoveries;
+  uint64_t reinsertions, promotions, entries, live_bytes, rebuilds, recoveries, stale_after_miss;
 };
 
 template <typename Format>
@@ -65,6 +65,7 @@ class Stripes {
         stats.hits_failure += counters.hits_failure.Get();
         stats.hits_stale += counters.hits_stale.Get();
         stats.misses += counters.misses.Get();
+        stats.stale_after_miss += counters.stale_after_miss.Get();
         stats.refreshes += counters.refreshes.Get();
         stats.retries += counters.retries.Get();
       }

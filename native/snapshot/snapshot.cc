@@ -17,6 +17,8 @@ namespace {
 
 // Work space of one block and the bucket that overfills it.
 constexpr size_t kBufferOctets = kBlockHead + kBlockOctets + cache::kSlotsPerBucket * kMostRecord;
+// Of a file: the most memory that a cache may have (lib/base/options.ts).
+constexpr off_t kMostOctets = off_t{1} << 40;
 // What is gathered in one hold of a shard's lock: about a quarter of a millisecond's worth.
 constexpr size_t kOctetsAHold = size_t{1} << 19;
 
@@ -116,9 +118,9 @@ Result Failed(const char* what, int error) {
 template <typename Cache>
 Result Save(Cache& cache, const SaveArgs& args) {
   std::string aside = std::string(args.path) + ".XXXXXX";
-  const File file{mkstemp(aside.data())};
+  // A new file of mode 0600, whatever stands there: a link of that name is not followed.
+  const File file{mkostemp(aside.data(), O_CLOEXEC)};
   if (file.fd < 0) return Failed("it cannot be made", errno);
-  fcntl(file.fd, F_SETFD, FD_CLOEXEC);
   const auto give_up = [&] {
     const Result failed = Failed("it cannot be written", errno);
     unlink(aside.c_str());
@@ -204,13 +206,31 @@ class Blocks {
 
 }  // namespace
 
-template <typename Cache>
-Result Load(Cache& cache, const LoadArgs& args) {
-  const File file{open(args.path, O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) return Failed("it cannot be opened", errno);
+namespace {
+
+// Whether what a snapshot says can be believed: it decides what clients are told, so only its user, or root, may have
+// written it.
+Result Judge(const File& file) {
   struct stat status;
   if (fstat(file.fd, &status) != 0) return Failed("it cannot be looked at", errno);
   if (!S_ISREG(status.st_mode)) return Failed("it is no regular file", 0);
+  if (status.st_uid != geteuid() && status.st_uid != 0) return Failed("it belongs to another user", 0);
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return Failed("others may write to it: take that right away (chmod go-w)", 0);
+  }
+  if (status.st_size > kMostOctets) return Failed("it is greater than any cache", 0);
+  return {};
+}
+
+}  // namespace
+
+template <typename Cache>
+Result Load(Cache& cache, const LoadArgs& args) {
+  // O_NONBLOCK: a FIFO or a device in the file's place is refused, not waited for.
+  const File file{open(args.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)};
+  if (file.fd < 0 && errno == ELOOP) return Failed("it is a symbolic link, which is not followed", 0);
+  if (file.fd < 0) return Failed("it cannot be opened", errno);
+  if (const Result refused = Judge(file); refused.what != nullptr) return refused;
   uint8_t head[kHeadOctets];
   const ssize_t got = file.Read(head, sizeof head);
   if (got < 0) return Failed("it cannot be read", errno);

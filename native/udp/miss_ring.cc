@@ -11,14 +11,16 @@ namespace {
 constexpr uint32_t kMaxFlights = 65536;
 }
 
-MissRing::MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret)
+MissRing::MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret, Holding share)
     : secret_(secret),
-      waiters_per_flight_(std::max(1u, waiters / 4 * 3)),
+      waiters_per_flight_(std::max(1u, waiters / 4)),
       flights_(std::min(flights, kMaxFlights)),
       // Not value-initialised: pages are touched as they are needed.
       waiters_(new Waiter[waiters]),
-      waiter_count_(waiters) {
+      waiter_count_(waiters),
+      state_(waiters, share) {
   auto state = state_.Lock();
+  shares_bytes_ = state->shares.memory_bytes();
   size_t buckets = 1;
   while (buckets < flights_.size()) buckets *= 2;
   state->buckets.assign(buckets, kNone);
@@ -33,30 +35,32 @@ MissRing::MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret)
 }
 
 size_t MissRing::memory_bytes() const {
-  return flights_.size() * sizeof(Flight) + size_t{waiter_count_} * sizeof(Waiter);
+  return flights_.size() * sizeof(Flight) + size_t{waiter_count_} * sizeof(Waiter) + shares_bytes_;
 }
 
-uint32_t MissRing::KeepPacket(State& state, const wire::Query& query, const Peer& peer, bool wants_reply,
-                              uint64_t now_us) {
+uint32_t MissRing::KeepPacket(State& state, const Keep& keep) {
+  const wire::Query& query = keep.args.query;
   const uint32_t place = state.free_waiter;
   Waiter& waiter = waiters_[place];
   state.free_waiter = waiter.next;
   waiter.next = kNone;
-  waiter.wants_reply = wants_reply;
-  waiter.peer = peer;
-  waiter.received_us = now_us;
+  waiter.wants_reply = keep.args.kind != FlightKind::kRefresh;
+  waiter.client = state.shares.Take(keep.client, keep.begins_flight);
+  waiter.peer = keep.args.peer;
+  waiter.received_us = keep.args.now_us;
   if (query.message.size() <= kKeptPacket) {
     std::memcpy(waiter.packet, query.message.data(), query.message.size());
     waiter.packet_length = static_cast<uint16_t>(query.message.size());
   } else {
-    // Padding and the like: what a reply depends on is kept, the options are not.
+    // Padding and the like: what a reply depends on is kept, the other options are not.
     std::memcpy(waiter.packet, query.message.data(), query.question_end);
     std::memset(waiter.packet + 6, 0, 6);
     size_t length = query.question_end;
     if (query.edns.present) {
       Store16(waiter.packet + 10, 1);
-      length +=
-          wire::WriteOpt({.udp_size = query.edns.udp_size, .dnssec_ok = query.edns.dnssec_ok}, waiter.packet + length);
+      const wire::ClientSubnet* subnet = query.edns.subnet.family != 0 ? &query.edns.subnet : nullptr;
+      length += wire::WriteOpt({.udp_size = query.edns.udp_size, .dnssec_ok = query.edns.dnssec_ok, .subnet = subnet},
+                               waiter.packet + length);
     }
     waiter.packet_length = static_cast<uint16_t>(length);
   }
@@ -66,33 +70,31 @@ uint32_t MissRing::KeepPacket(State& state, const wire::Query& query, const Peer
 
 MissRing::Joined MissRing::Join(const JoinArgs& args) {
   const wire::Query& query = args.query;
-  const Peer& peer = args.peer;
   const FlightKind kind = args.kind;
   const uint32_t tenant = args.tenant;
-  const uint64_t now_us = args.now_us;
+  wire::ClientSubnet subnet;
+  if (args.by_subnet && query.edns.subnet.family != 0) {
+    subnet = query.edns.subnet;
+    subnet.scope_prefix = subnet.source_prefix;
+  }
   cache::Key key;
   cache::MakeKey(secret_, query.name(), query.type,
                  {.dnssec_ok = query.edns.dnssec_ok,
                   .checking_disabled = (query.flags & wire::flag::kCd) != 0,
                   .failure = false,
                   .tenant = tenant,
-                  // A client's own subnet keeps its flight apart, whether or not it is used.
-                  .scope =
-                      [&] {
-                        wire::ClientSubnet subnet = query.edns.subnet;
-                        subnet.scope_prefix = subnet.source_prefix;
-                        return subnet;
-                      }()},
+                  .scope = subnet},
                  &key);
-  const bool recursion_desired = (query.flags & wire::flag::kRd) != 0;
+  const uint16_t asked =
+      static_cast<uint16_t>(query.flags & (wire::flag::kRd | (query.edns.dnssec_ok ? uint16_t{0} : wire::flag::kAd)));
+  const ClientKey client = ClientOf(args.peer, secret_);
   auto state = state_.Lock();
   uint32_t& bucket = state->buckets[key.hash & (state->buckets.size() - 1)];
   for (uint32_t place = tenant == kUnknownTenant ? kNone : bucket; place != kNone; place = flights_[place].chain) {
     Flight& flight = flights_[place];
     if (flight.key.hash != key.hash || flight.key.type != key.type || flight.key.flags != key.flags ||
-        flight.recursion_desired != recursion_desired || flight.dns_class != query.dns_class ||
-        flight.key.name_length != key.name_length || flight.key.extra_length != key.extra_length ||
-        std::memcmp(flight.key.name, key.name, key.name_length) != 0 ||
+        flight.asked != asked || flight.dns_class != query.dns_class || flight.key.name_length != key.name_length ||
+        flight.key.extra_length != key.extra_length || std::memcmp(flight.key.name, key.name, key.name_length) != 0 ||
         std::memcmp(flight.key.extra, key.extra, key.extra_length) != 0) {
       continue;
     }
@@ -101,7 +103,11 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
       counters_.full.Add();
       return Joined::kFull;
     }
-    const uint32_t waiter = KeepPacket(*state, query, peer, true, now_us);
+    if (!state->shares.Allows(client, false)) {
+      counters_.over_share.Add();
+      return Joined::kOverShare;
+    }
+    const uint32_t waiter = KeepPacket(*state, {.args = args, .client = client, .begins_flight = false});
     waiters_[flight.last].next = waiter;
     flight.last = waiter;
     ++flight.count;
@@ -112,26 +118,26 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
     counters_.full.Add();
     return Joined::kFull;
   }
+  if (!state->shares.Allows(client, true) ||
+      (tenant == kUnknownTenant && state->unknown_flights >= std::max<size_t>(1, flights_.size() / 2))) {
+    counters_.over_share.Add();
+    return Joined::kOverShare;
+  }
   const uint32_t place = state->free_flight;
   Flight& flight = flights_[place];
   state->free_flight = flight.chain;
-  flight.first = flight.last = KeepPacket(*state, query, peer, kind != FlightKind::kRefresh, now_us);
+  flight.first = flight.last = KeepPacket(*state, {.args = args, .client = client, .begins_flight = true});
+  if (tenant == kUnknownTenant) ++state->unknown_flights;
   flight.count = 1;
   flight.open = true;
   flight.kind = kind;
-  flight.recursion_desired = recursion_desired;
+  flight.asked = asked;
   flight.dns_class = query.dns_class;
   flight.tenant = tenant;
   flight.key = key;
   flight.chain = bucket;
   bucket = place;
-  flight.pending = kNone;
-  if (state->pending_last != kNone) {
-    flights_[state->pending_last].pending = place;
-  } else {
-    state->pending_first = place;
-  }
-  state->pending_last = place;
+  Enqueue(*state, place);
   in_flight_.Add();
   (kind == FlightKind::kRefresh ? counters_.refreshes : counters_.flights).Add();
   return Joined::kQueued;
@@ -141,6 +147,48 @@ void MissRing::Unchain(State& state, uint32_t place) {
   uint32_t* at = &state.buckets[flights_[place].key.hash & (state.buckets.size() - 1)];
   while (*at != place) at = &flights_[*at].chain;
   *at = flights_[place].chain;
+}
+
+bool MissRing::Part(uint32_t ticket) {
+  const uint32_t place = ticket & ((1u << kSerialShift) - 1);
+  auto state = state_.Lock();
+  if (place >= flights_.size()) return false;
+  Flight& flight = flights_[place];
+  if (!flight.open || (flight.serial & 0xFFFF) != ticket >> kSerialShift) return false;
+  const uint16_t type = flight.key.type;
+  flight.key.type = 0;  // which no query has: it stays in its bucket, where Finish looks for it, and matches nothing
+  if (flight.count == 1) return true;
+  if (state->free_flight == kNone) return false;
+  const uint32_t others = state->free_flight;
+  Flight& rest = flights_[others];
+  state->free_flight = rest.chain;
+  rest.first = waiters_[flight.first].next;
+  rest.last = flight.last;
+  rest.count = flight.count - 1;
+  state->shares.BeginFlight(waiters_[rest.first].client);  // it waits already: this may be more than its share
+  rest.open = true;
+  rest.kind = flight.kind;
+  rest.asked = flight.asked;
+  rest.dns_class = flight.dns_class;
+  rest.tenant = flight.tenant;
+  rest.key = flight.key;
+  rest.key.type = type;
+  uint32_t& bucket = state->buckets[rest.key.hash & (state->buckets.size() - 1)];
+  rest.chain = bucket;
+  bucket = others;
+  waiters_[flight.first].next = kNone;
+  flight.last = flight.first;
+  flight.count = 1;
+  Enqueue(*state, others);
+  in_flight_.Add();
+  counters_.flights.Add();
+  return true;
+}
+
+void MissRing::Enqueue(State& state, uint32_t place) {
+  flights_[place].pending = kNone;
+  (state.pending_last != kNone ? flights_[state.pending_last].pending : state.pending_first) = place;
+  state.pending_last = place;
 }
 
 uint32_t MissRing::Drain(MutableBytes out, uint32_t most, bool* left) {

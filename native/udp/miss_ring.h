@@ -1,13 +1,16 @@
 // Queries that the cache could not answer, on their way to JavaScript and back. Queries for a key already under way
 // join its flight here, so that a stampede reaches JavaScript once.
 //
-// Bounds: `flights` keys under way, `waiters` queries waiting for them, of which one flight has at most three quarters;
-// all memory is taken at construction. A full ring says so; it never blocks and never grows.
+// Bounds: `flights` keys under way, `waiters` queries waiting for them, of which one flight has at most a quarter, one
+// client (ClientShares) at most its share of both, and clients of no known tenant together half of the flights, since
+// their addresses may be made up. All memory is taken at construction. A full ring says so; it never blocks and never
+// grows.
 #pragma once
 #include <memory>
 #include <vector>
 
 #include "base/guarded.h"
+#include "udp/client_shares.h"
 #include "udp/responder.h"
 #include "udp/tenant_table.h"
 
@@ -30,6 +33,7 @@ struct Waiter {
   uint32_t next;
   uint16_t packet_length;
   bool wants_reply;
+  uint32_t client;  // its place in the shares
   Peer peer;
   uint64_t received_us;
   uint8_t packet[kKeptPacket];
@@ -40,6 +44,8 @@ struct JoinArgs {
   const Peer& peer;
   FlightKind kind = FlightKind::kMiss;
   uint32_t tenant = 0;
+  // Whether clients' subnets go upstream: only then do they tell questions apart.
+  bool by_subnet = false;
   uint64_t now_us = 0;
 };
 
@@ -47,17 +53,23 @@ struct MissRingCounters {
   Counter flights;
   Counter joined;
   Counter full;
+  Counter over_share;
   Counter refreshes;
 };
 
 class MissRing {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
-  // kQueued: a new flight, JavaScript has to be woken.
-  enum class Joined : uint8_t { kQueued, kJoined, kFull };
+  // kQueued: a new flight, JavaScript has to be woken. kOverShare: there may be room, but not for this client.
+  enum class Joined : uint8_t { kQueued, kJoined, kFull, kOverShare };
 
-  MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret);
+  // `share`: what one client may hold.
+  MissRing(uint32_t flights, uint32_t waiters, const HashSecret& secret,
+           Holding share = {.flights = UINT32_MAX, .waiters = UINT32_MAX});
 
+  // One flight for all that differs only in what is not sent upstream (RFC 5452 section 5): the key is the name, type,
+  // class, tenant, RD, CD, DO, AD where DO is clear (it asks for AD by itself, RFC 6840 section 5.7), and the subnet
+  // where it is forwarded. lib/resolve/flight-key.ts makes the same one.
   // Queries of unknown clients (kUnknownTenant) never share a flight: who they are decides what they get.
   Joined Join(const JoinArgs& args);
 
@@ -67,6 +79,11 @@ class MissRing {
   //  | ticket | kind | family | port | address | length | local |     then the tenant, 4 octets
   static constexpr size_t kRecordHeader = 32;
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left);
+
+  // Leaves a drained flight its first waiter only, whom nobody joins any more: what he gets is not for the others. They
+  // become a flight of their own, which waits to be drained. False when there is no room for it, or for an unknown
+  // ticket.
+  bool Part(uint32_t ticket);
 
   // Ends a flight. Its waiters, first to last, are handed to `visit(const Waiter&)`; false for an unknown ticket.
   template <typename Visit>
@@ -87,29 +104,40 @@ class MissRing {
     uint32_t count = 0;
     bool open = false;
     FlightKind kind = FlightKind::kMiss;
-    bool recursion_desired = true;
+    uint16_t asked = 0;  // bits of the query's header that tell flights apart
     uint16_t dns_class = 0;
     uint32_t tenant = 0;
     cache::Key key;
   };
   struct State {
+    State(uint32_t clients, Holding share) : shares(clients, share) {}
+
     std::vector<uint32_t> buckets;
     uint32_t free_flight = kNone;
     uint32_t free_waiter = kNone;
     uint32_t pending_first = kNone;
     uint32_t pending_last = kNone;
+    uint32_t unknown_flights = 0;  // of clients whose tenant is not known
+    ClientShares shares;
   };
 
   static constexpr uint32_t kSerialShift = 16;  // tickets: serial << 16 | place; at most 65536 flights
 
-  uint32_t KeepPacket(State& state, const wire::Query& query, const Peer& peer, bool wants_reply, uint64_t now_us);
+  struct Keep {
+    const JoinArgs& args;
+    const ClientKey& client;
+    bool begins_flight;
+  };
+  uint32_t KeepPacket(State& state, const Keep& keep);
   void Unchain(State& state, uint32_t place);
+  void Enqueue(State& state, uint32_t place);
 
   const HashSecret secret_;
   const uint32_t waiters_per_flight_;
   std::vector<Flight> flights_;
   std::unique_ptr<Waiter[]> waiters_;
   uint32_t waiter_count_;
+  size_t shares_bytes_;
   Guarded<State> state_;
   MissRingCounters counters_;
   Counter in_flight_;
@@ -131,6 +159,8 @@ bool MissRing::Finish(uint32_t ticket, Visit visit) {
     ++flight.serial;
     flight.chain = state->free_flight;
     state->free_flight = place;
+    state->shares.EndFlight(waiters_[first].client);
+    if (flight.tenant == kUnknownTenant) --state->unknown_flights;
     in_flight_.Subtract(1);
   }
   // The chain belongs to us now; nobody else can reach it.
@@ -143,6 +173,7 @@ bool MissRing::Finish(uint32_t ticket, Visit visit) {
   }
   if (last != kNone) {
     auto state = state_.Lock();
+    for (uint32_t w = first; w != kNone; w = waiters_[w].next) state->shares.EndWaiter(waiters_[w].client);
     waiters_[last].next = state->free_waiter;
     state->free_waiter = first;
     waiting_.Subtract(count);

@@ -8,14 +8,9 @@ namespace shardns::udp {
 Plane::Plane(cache::Cache* cache, const PlaneOptions& options, void (*wake)(void*), void* wake_context)
     : endpoints_(options.endpoints),
       pin_(options.pin),
-      ring_(options.flights, options.waiters, cache->secret()),
+      ring_(options.flights, options.waiters, cache->secret(), options.client_share),
       tenants_(options.tenant_clients == 0 ? nullptr : new TenantTable(options.tenant_clients, cache->secret())),
-      shared_{.cache = cache,
-              .ring = &ring_,
-              .access = nullptr,
-              .tenants = tenants_.get(),
-              .wake = wake,
-              .wake_context = wake_context},
+      shared_{.cache = cache, .ring = &ring_, .tenants = tenants_.get(), .wake = wake, .wake_context = wake_context},
       responder_(cache, cache->NewReader()),
       scratch_(new cache::PrepareScratch) {}
 
@@ -25,6 +20,7 @@ std::unique_ptr<Plane> Plane::Create(cache::Cache* cache, PlaneOptions options, 
   for (size_t e = 0; e < plane->endpoints_.size(); ++e) {
     for (uint32_t t = 0; t < options.threads; ++t) {
       // The first bind may choose the port; the others follow it.
+      options.sockets.sharing = options.threads == 1 ? Sharing::kAlone : t == 0 ? Sharing::kFirst : Sharing::kNext;
       const int fd = OpenSocket(&plane->endpoints_[e], options.sockets);
       if (fd < 0) {
         *error = fd;
@@ -111,10 +107,15 @@ void Plane::Flush() {
   }
 }
 
-void Plane::SetAccess(std::vector<Prefix> prefixes) {
-  access_lists_.push_back(std::make_unique<AccessList>(std::move(prefixes)));
-  shared_.access.store(access_lists_.back().get(), std::memory_order_release);
-  if (access_lists_.size() > kKeptAccessLists) access_lists_.erase(access_lists_.begin());
+void Plane::SetAccess(const std::vector<Prefix>& prefixes) {
+  std::vector<MappedPrefix> allowed;
+  allowed.reserve(prefixes.size());
+  for (const Prefix& prefix : prefixes) allowed.push_back({.prefix = prefix, .value = 1});
+  shared_.access.Publish(prefixes.empty() ? nullptr : std::make_unique<const PrefixMap>(allowed, 0));
+}
+
+void Plane::SetViews(std::span<const MappedPrefix> prefixes) {
+  shared_.views.Publish(std::make_unique<const PrefixMap>(prefixes, 0));
 }
 
 void Plane::SetTenant(const ClientAddress& client, uint32_t tenant, uint32_t seconds) {
@@ -137,7 +138,6 @@ void Plane::ReadStats(PlaneStats* stats) const {
   const auto add_responder = [&](const ResponderCounters& counters) {
     stats->dropped += counters.dropped.Get();
     for (size_t i = 0; i < 24; ++i) stats->responses_by_rcode[i] += counters.responses_by_rcode[i].Get();
-    for (size_t i = 0; i < 257; ++i) stats->requests_by_type[i] += counters.requests_by_type[i].Get();
   };
   const auto add_durations = [&](const DurationHistogram& durations) {
     for (size_t i = 0; i < kDurationBuckets; ++i) stats->durations[i] += durations.buckets[i].Get();
@@ -146,6 +146,8 @@ void Plane::ReadStats(PlaneStats* stats) const {
   for (const auto& receiver : receivers_) {
     (receiver->v6() ? stats->requests_v6 : stats->requests_v4) += receiver->responder_counters().requests.Get();
     add_responder(receiver->responder_counters());
+    uint64_t* by_type = receiver->v6() ? stats->requests_by_type_v6 : stats->requests_by_type_v4;
+    for (size_t i = 0; i < 257; ++i) by_type[i] += receiver->responder_counters().requests_by_type[i].Get();
     add_durations(receiver->durations());
     stats->refused += receiver->refused().Get();
     stats->sent += receiver->send_counters().sent.Get();
@@ -158,6 +160,7 @@ void Plane::ReadStats(PlaneStats* stats) const {
   stats->flights = ring_.counters().flights.Get();
   stats->joined = ring_.counters().joined.Get();
   stats->full = ring_.counters().full.Get();
+  stats->over_share = ring_.counters().over_share.Get();
   stats->refreshes = ring_.counters().refreshes.Get();
   stats->in_flight = ring_.in_flight();
   stats->waiting = ring_.waiting();

@@ -16,15 +16,17 @@ struct PlaneOptions {
   bool pin = false;      // one cpu a thread
   uint32_t flights = 4096;
   uint32_t waiters = 16384;
+  Holding client_share = {.flights = 512, .waiters = 2048};  // what one client may hold of them
   uint32_t tenant_clients = 0;  // clients whose tenants are remembered; 0 = there are no tenants
   SocketOptions sockets;
 };
 
 struct PlaneStats {
-  uint64_t requests_v4, requests_v6, dropped, refused, sent, send_failed, flights, joined, full, refreshes, in_flight,
-      waiting;
+  uint64_t requests_v4, requests_v6, dropped, refused, sent, send_failed, flights, joined, full, over_share, refreshes,
+      in_flight, waiting;
   uint64_t responses_by_rcode[24];
-  uint64_t requests_by_type[257];
+  uint64_t requests_by_type_v4[257];
+  uint64_t requests_by_type_v6[257];
   uint64_t durations[kDurationBuckets];
   uint64_t duration_sum_us;
 };
@@ -50,9 +52,14 @@ class Plane {
   // From what the cache has for the tenant, stale allowed; SERVFAIL where there is nothing.
   bool ReplyStale(uint32_t ticket, uint32_t tenant);
   bool Discard(uint32_t ticket);
+  // See MissRing::Part.
+  bool Part(uint32_t ticket) { return ring_.Part(ticket); }
   void Flush();
 
-  void SetAccess(std::vector<Prefix> prefixes);
+  // None: everybody may ask.
+  void SetAccess(const std::vector<Prefix>& prefixes);
+  // Clients belong to the tag of their longest prefix, 0 for none, from now on: no client is unknown any more.
+  void SetViews(std::span<const MappedPrefix> prefixes);
   // Does nothing without tenants.
   void SetTenant(const ClientAddress& client, uint32_t tenant, uint32_t seconds);
   void ForgetTenants();
@@ -77,9 +84,6 @@ class Plane {
   Responder responder_;
   DurationHistogram durations_;
   std::unique_ptr<cache::PrepareScratch> scratch_;
-  // The last lists set. A receiver reads one for no longer than a batch, so the eighth last is in nobody's hands.
-  static constexpr size_t kKeptAccessLists = 8;
-  std::vector<std::unique_ptr<AccessList>> access_lists_;
 };
 
 }  // namespace shardns::udp

@@ -7,13 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace shardns::udp {
+#include "udp/answering_ports.h"
 
-uint64_t MonotonicUs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
-}
+namespace shardns::udp {
 
 Receiver::Receiver(ReceiverShared* shared, int fd, const Endpoint& endpoint, uint16_t number)
     : shared_(shared),
@@ -21,6 +17,8 @@ Receiver::Receiver(ReceiverShared* shared, int fd, const Endpoint& endpoint, uin
       endpoint_(endpoint),
       with_local_(endpoint.wildcard()),
       number_(number),
+      access_(shared->access),
+      views_(shared->views),
       responder_(shared->cache, shared->cache->NewReader()) {}
 
 Receiver::~Receiver() {
@@ -80,14 +78,19 @@ void Receiver::Run() {
 void Receiver::HandleMiss(int packet, const wire::Query& query, uint32_t tenant, const Response& response, bool* wake) {
   const FlightKind kind =
       response.query_verdict == wire::QueryVerdict::kOtherClass ? FlightKind::kOtherClass : FlightKind::kMiss;
-  switch (shared_->ring->Join(
-      {.query = query, .peer = received_.peer(packet, number_), .kind = kind, .tenant = tenant, .now_us = batch_us_})) {
+  switch (shared_->ring->Join({.query = query,
+                               .peer = received_.peer(packet, number_),
+                               .kind = kind,
+                               .tenant = tenant,
+                               .by_subnet = by_subnet(),
+                               .now_us = batch_us_})) {
     case MissRing::Joined::kQueued:
       *wake = true;
       return;
     case MissRing::Joined::kJoined:
       return;
     case MissRing::Joined::kFull:
+    case MissRing::Joined::kOverShare:
       break;
   }
   // Rather old than nothing; rather nothing than waiting.
@@ -106,10 +109,12 @@ void Receiver::Reply(int packet, size_t length) {
 }
 
 void Receiver::Handle(int count) {
+  const auto access = access_.Take();
+  const auto views = views_.Take();
   uint32_t tenants[Responder::kBatch] = {};
   const RespondArgs args = {.now = shared_->cache->NowTicks(batch_us_ / 1000),
-                            .tenants = shared_->tenants == nullptr ? nullptr : tenants};
-  const AccessList* access = shared_->access.load(std::memory_order_acquire);
+                            .tenants = views || shared_->tenants != nullptr ? tenants : nullptr,
+                            .resolves = true};
   bool wake = false;
   for (int from = 0; from < count; from += static_cast<int>(Responder::kBatch)) {
     const int size = std::min<int>(count - from, Responder::kBatch);
@@ -122,11 +127,19 @@ void Receiver::Handle(int count) {
       // A query greater than any buffer of ours cannot be read whole: its header alone is a FORMERR.
       if (received_.cut_off(i)) packet = packet.first(std::min(packet.size(), wire::kHeaderSize));
       const auto* peer = static_cast<const sockaddr*>(received_.header(i).msg_hdr.msg_name);
-      if (access != nullptr && !access->Allows(peer)) {
+      if (AnswersByItself(PortOf(peer))) [[unlikely]] {
+        responder_.CountDropped();
+        continue;
+      }
+      if (access && access->Find(peer) == 0) {
         RefusePacket(i, packet);
         continue;
       }
-      if (shared_->tenants != nullptr) tenants[taken] = shared_->tenants->Find(AddressOf(peer), args.now);
+      if (views) {
+        tenants[taken] = views->Find(peer);
+      } else if (shared_->tenants != nullptr) {
+        tenants[taken] = shared_->tenants->Find(AddressOf(peer), args.now);
+      }
       packets[taken] = packet;
       numbers[taken] = i;
       outs[taken++] = replies_.At(static_cast<size_t>(i));
@@ -145,8 +158,12 @@ void Receiver::Handle(int count) {
       if (!response.answer.refresh) continue;
       Peer nobody;
       nobody.receiver = number_;
-      const JoinArgs refresh = {
-          .query = queries[i], .peer = nobody, .kind = FlightKind::kRefresh, .tenant = tenants[i], .now_us = batch_us_};
+      const JoinArgs refresh = {.query = queries[i],
+                                .peer = nobody,
+                                .kind = FlightKind::kRefresh,
+                                .tenant = tenants[i],
+                                .by_subnet = by_subnet(),
+                                .now_us = batch_us_};
       wake |= shared_->ring->Join(refresh) == MissRing::Joined::kQueued;
     }
   }
@@ -158,6 +175,7 @@ void Receiver::RefusePacket(int packet, Bytes octets) {
   wire::Query query;
   if (wire::ParseQuery(octets, &query) == wire::QueryVerdict::kDrop) return;
   refused_.Add();
+  responder_.CountQuestion(query);
   const MutableBytes out = replies_.At(static_cast<size_t>(packet));
   const size_t length = responder_.Refuse(query, wire::rcode::kRefused, wire::ede::kProhibited, true, out);
   responder_.CountReply(out.data());

@@ -5,8 +5,9 @@
 #include <atomic>
 #include <memory>
 
-#include "udp/access_list.h"
+#include "base/published.h"
 #include "udp/packet_batch.h"
+#include "udp/prefix_map.h"
 
 namespace shardns::udp {
 
@@ -23,14 +24,13 @@ struct DurationHistogram {
   }
 };
 
-uint64_t MonotonicUs();
-
 struct ReceiverShared {
   cache::Cache* cache;
   MissRing* ring;
-  // Replaced as a whole; old lists live until the plane ends.
-  std::atomic<const AccessList*> access;
-  const TenantTable* tenants;  // null: everybody is one tenant
+  Published<PrefixMap> access = {};  // 0: may not ask; none published: everybody may
+  // The tags of views, by where a client asks from: everybody's is known. None published: by `tenants`.
+  Published<PrefixMap> views = {};
+  const TenantTable* tenants;  // null, and no views: everybody is one tenant
   void (*wake)(void*);
   void* wake_context;
 };
@@ -59,12 +59,15 @@ class Receiver {
   void HandleMiss(int packet, const wire::Query& query, uint32_t tenant, const Response& response, bool* wake);
   void Reply(int packet, size_t length);
   void RefusePacket(int packet, Bytes octets);
+  bool by_subnet() const { return shared_->cache->tunables().Is(cache::mode::kClientSubnet); }
 
   ReceiverShared* shared_;
   const int fd_;
   const Endpoint endpoint_;
   const bool with_local_;
   const uint16_t number_;
+  Published<PrefixMap>::Reader access_;
+  Published<PrefixMap>::Reader views_;
   Responder responder_;
   ReceiveBatch received_;
   SendBatch replies_;

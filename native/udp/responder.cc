@@ -41,10 +41,9 @@ size_t Responder::FinishResponse(const wire::Query& query, const cache::PrepareA
 
 bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out,
                              Response* response) {
-  counters_.requests.Add();
   const QueryVerdict verdict = wire::ParseQuery(packet, query);
   response->query_verdict = verdict;
-  if (verdict == QueryVerdict::kAnswer) [[likely]]
+  if (verdict == QueryVerdict::kAnswer || verdict == QueryVerdict::kAny) [[likely]]
     return true;
   response->answer = {};
   response->length = 0;
@@ -54,6 +53,7 @@ bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query*
   };
   switch (verdict) {
     case QueryVerdict::kAnswer:
+    case QueryVerdict::kAny:
       break;
     case QueryVerdict::kDrop:
       response->verdict = Verdict::kDrop;
@@ -74,15 +74,21 @@ bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query*
     case QueryVerdict::kNotAuth:
       reply(wire::rcode::kNotAuth);
       break;
-    case QueryVerdict::kAny:
-      response->verdict = Verdict::kReply;
-      response->length = wire::WriteAnyReply(*query, Limits(args.udp), out);
-      break;
     case QueryVerdict::kOtherClass:
       response->verdict = Verdict::kMiss;
       break;
   }
   return false;
+}
+
+void Responder::AfterLookup(const wire::Query& query, const RespondArgs& args, MutableBytes out, Response* response) {
+  response->verdict = response->answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
+  response->length = response->answer.length;
+  if (response->verdict == Verdict::kMiss && response->query_verdict == QueryVerdict::kAny && !args.resolves)
+      [[unlikely]] {
+    response->verdict = Verdict::kReply;
+    response->length = wire::WriteAnyReply(query, Limits(args.udp), out);
+  }
 }
 
 void Responder::Count(const Response& response, const MutableBytes& out) {
@@ -127,8 +133,7 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
     } else {
       cache_->AnswerLookup(one, lookups[i], reader_, outs[i], &response.answer);
     }
-    response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
-    response.length = response.answer.length;
+    AfterLookup(queries[i], args, outs[i], &response);
   };
   // Each query is some steps ahead of its next stage: what that reads has come from memory by then, and memory is asked
   // all the time, not for everything at once. (Below 0 is beyond `count`, too.)
@@ -141,7 +146,7 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
     if (step - kAnswer < count) answer(step - kAnswer);
   }
   for (size_t i = 0; i < packets.size(); ++i) {
-    counters_.requests_by_type[queries[i].type < 256 ? queries[i].type : 256].Add();
+    CountQuestion(queries[i]);
     Count(responses[i], outs[i]);
   }
 }

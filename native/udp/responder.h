@@ -22,12 +22,19 @@ struct ResponderCounters {
   Counter requests_by_type[257];  // 256: every type above 255
 };
 
+// What of a question that is answered counts: all of it when it comes, later only what it is told. A flight that is
+// looked up again on its way, to see whether it has been answered meanwhile, counts as nothing.
+enum class Counting : uint8_t { kQuestion, kReply, kNothing };
+
 struct RespondArgs {
   Ticks now;
   uint32_t tenant = 0;
   const uint32_t* tenants = nullptr;  // for a batch: one for each packet, instead of `tenant`
   bool udp = true;
   bool allow_stale = false;
+  Counting counting = Counting::kQuestion;
+  // Misses are resolved: whether a name exists is found out before ANY is answered. Else it is as if all did.
+  bool resolves = false;
 };
 
 class Responder {
@@ -52,7 +59,8 @@ class Responder {
   // The reply over UDP to a query counted before, from whatever the cache has, expired or not; 0 = it has nothing.
   size_t AnswerStale(const wire::Query& query, uint32_t tenant, Ticks now, MutableBytes out) {
     cache::Answer answer;
-    cache_->AnswerQuery({.query = &query, .now = now, .tenant = tenant, .allow_stale = true}, reader_, out, &answer);
+    cache_->AnswerQuery({.query = &query, .now = now, .tenant = tenant, .allow_stale = true, .again = true}, reader_,
+                        out, &answer);
     return answer.length;
   }
 
@@ -66,6 +74,13 @@ class Responder {
   // A reply of header and question with this rcode.
   size_t Refuse(const wire::Query& query, uint16_t rcode, uint16_t extended_error, bool udp, MutableBytes out);
 
+  // For a question that Respond did not see.
+  void CountQuestion(const wire::Query& query) {
+    counters_.requests.Add();
+    counters_.requests_by_type[query.type < 256 ? query.type : 256].Add();
+  }
+  // For a packet that is not even looked at.
+  void CountDropped() { counters_.dropped.Add(); }
   // For replies that were not made by Respond: those after a miss, and refusals.
   void CountReply(const uint8_t* reply) { counters_.responses_by_rcode[wire::Flags(reply) & wire::flag::kRcode].Add(); }
 
@@ -76,6 +91,7 @@ class Responder {
  private:
   // Everything but the lookup. True when the lookup is still to be done.
   bool BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out, Response* response);
+  void AfterLookup(const wire::Query& query, const RespondArgs& args, MutableBytes out, Response* response);
   void Count(const Response& response, const MutableBytes& out);
 
   const cache::Cache* cache_;
@@ -88,14 +104,19 @@ Response Responder::Respond(Bytes packet, const RespondArgs& args, Clock clock, 
   Response response;
   if (BeforeLookup(packet, args, query, out, &response)) {
     // Written where it is used: copying small fields that were stored a moment ago would wait for them.
-    cache_->AnswerQuery(
-        {.query = query, .now = 0, .tenant = args.tenant, .udp = args.udp, .allow_stale = args.allow_stale}, clock,
-        reader_, out, &response.answer);
-    response.verdict = response.answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
-    response.length = response.answer.length;
+    cache_->AnswerQuery({.query = query,
+                         .now = 0,
+                         .tenant = args.tenant,
+                         .udp = args.udp,
+                         .allow_stale = args.allow_stale,
+                         .again = args.counting != Counting::kQuestion},
+                        clock, reader_, out, &response.answer);
+    AfterLookup(*query, args, out, &response);
   }
-  counters_.requests_by_type[query->type < 256 ? query->type : 256].Add();
-  Count(response, out);
+  if (args.counting == Counting::kQuestion) [[likely]]
+    CountQuestion(*query);
+  if (args.counting != Counting::kNothing) [[likely]]
+    Count(response, out);
   return response;
 }
 

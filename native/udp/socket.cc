@@ -2,9 +2,12 @@
 #include "udp/socket.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <string>
 
 namespace shardns::udp {
 
@@ -13,9 +16,11 @@ bool Endpoint::wildcard() const {
   return reinterpret_cast<const sockaddr_in*>(&address)->sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-uint16_t Endpoint::port() const {
-  return ntohs(v6() ? reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port
-                    : reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
+uint16_t Endpoint::port() const { return PortOf(reinterpret_cast<const sockaddr*>(&address)); }
+
+uint16_t PortOf(const sockaddr* peer) {
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  return ntohs(reinterpret_cast<const sockaddr_in*>(peer)->sin_port);
 }
 
 bool MakeEndpoint(const char* address, uint16_t port, Endpoint* endpoint) {
@@ -28,7 +33,15 @@ bool MakeEndpoint(const char* address, uint16_t port, Endpoint* endpoint) {
     return true;
   }
   auto* v6 = reinterpret_cast<sockaddr_in6*>(&endpoint->address);
-  if (inet_pton(AF_INET6, address, &v6->sin6_addr) != 1) return false;
+  const char* zone = std::strchr(address, '%');
+  const std::string bare(address, zone == nullptr ? std::strlen(address) : static_cast<size_t>(zone - address));
+  if (inet_pton(AF_INET6, bare.c_str(), &v6->sin6_addr) != 1) return false;
+  if (zone != nullptr) {
+    char* end = nullptr;
+    const unsigned long number = std::strtoul(zone + 1, &end, 10);
+    v6->sin6_scope_id = *end == 0 && number <= UINT32_MAX ? static_cast<uint32_t>(number) : if_nametoindex(zone + 1);
+    if (v6->sin6_scope_id == 0) return false;
+  }
   v6->sin6_family = AF_INET6;
   v6->sin6_port = htons(port);
   endpoint->length = sizeof(sockaddr_in6);
@@ -49,7 +62,8 @@ int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
     return -error;
   };
   const int on = 1;
-  if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return fail();
+  const auto share = [&] { return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0; };
+  if (options.sharing == Sharing::kNext && !share()) return fail();
   if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) return fail();
   // A wildcard bind must answer from the address that was asked.
   if (endpoint->wildcard()) {
@@ -70,6 +84,8 @@ int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
   if (bind(fd, reinterpret_cast<const sockaddr*>(&endpoint->address), endpoint->length) != 0) return fail();
   endpoint->length = sizeof endpoint->address;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&endpoint->address), &endpoint->length) != 0) return fail();
+  // Linux makes a group of sockets of it when the next one binds.
+  if (options.sharing == Sharing::kFirst && !share()) return fail();
   return fd;
 }
 

@@ -16,15 +16,25 @@ struct Endpoint {
   uint16_t port() const;
 };
 
-// Parses a numeric address; false otherwise.
+// Parses a numeric address, with the interface it is of perhaps (`fe80::1%eth0`, RFC 4007 section 11); false for
+// others, and where this machine has no such interface.
 bool MakeEndpoint(const char* address, uint16_t port, Endpoint* endpoint);
 
+// The port the peer sent from.
+uint16_t PortOf(const sockaddr* peer);
+
+// Receivers of one plane share a port. Others would share it too, unasked: two servers started on one port would deal
+// the clients out between them. So the first binds as one that shares with nobody, which fails where anybody is bound,
+// and lets others in afterwards; they are those of its own plane, since another's first fails.
+enum class Sharing : uint8_t { kAlone, kFirst, kNext };
+
 struct SocketOptions {
+  Sharing sharing = Sharing::kAlone;
   int receive_buffer_bytes = 4 << 20;
   int send_buffer_bytes = 4 << 20;
 };
 
-// A bound socket with SO_REUSEPORT, and packet info where the bind is a wildcard. Negative errno on failure.
+// A bound socket, with packet info where the bind is a wildcard. Negative errno on failure.
 // `endpoint` gets the port that was bound.
 int OpenSocket(Endpoint* endpoint, const SocketOptions& options);
 

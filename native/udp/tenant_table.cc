@@ -12,7 +12,7 @@ bool Same(const ClientAddress& a, const ClientAddress& b) { return std::memcmp(a
 ClientAddress AddressOf(Bytes octets) {
   SHARDNS_CHECK(octets.size() == 4 || octets.size() == 16);
   ClientAddress address = {};
-  if (octets.size() == 4) address.octets[10] = address.octets[11] = 0xFF;
+  if (octets.size() == 4) std::memcpy(address.octets, kMappedPrefix, sizeof kMappedPrefix);
   std::memcpy(address.octets + 16 - octets.size(), octets.data(), octets.size());
   return address;
 }

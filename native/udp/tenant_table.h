@@ -21,6 +21,7 @@ inline constexpr uint32_t kUnknownTenant = UINT32_MAX;
 struct ClientAddress {
   uint8_t octets[16];
 };
+inline constexpr uint8_t kMappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
 ClientAddress AddressOf(const sockaddr* peer);
 ClientAddress AddressOf(Bytes octets);  // 4 or 16
 

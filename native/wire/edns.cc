@@ -17,6 +17,7 @@ bool ParseClientSubnet(Bytes option, ClientSubnet* subnet) {
   subnet->family = static_cast<uint8_t>(family);
   subnet->source_prefix = source;
   subnet->scope_prefix = option[3];
+  std::memset(subnet->address, 0, sizeof subnet->address);  // of an option before it
   std::memcpy(subnet->address, option.data() + 4, octets);
   return true;
 }

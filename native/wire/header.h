@@ -34,12 +34,14 @@ inline constexpr uint16_t kServFail = 2;
 inline constexpr uint16_t kNxDomain = 3;
 inline constexpr uint16_t kNotImp = 4;
 inline constexpr uint16_t kRefused = 5;
+inline constexpr uint16_t kYxDomain = 6;  // RFC 6672 section 2.2: a DNAME makes the name too long
 inline constexpr uint16_t kNotAuth = 9;
 inline constexpr uint16_t kBadVers = 16;  // RFC 6891 section 6.1.3
 }  // namespace rcode
 
 namespace type {
 inline constexpr uint16_t kA = 1;
+inline constexpr uint16_t kNs = 2;
 inline constexpr uint16_t kCname = 5;
 inline constexpr uint16_t kSoa = 6;
 inline constexpr uint16_t kHinfo = 13;
@@ -48,6 +50,8 @@ inline constexpr uint16_t kSig = 24;
 inline constexpr uint16_t kDname = 39;
 inline constexpr uint16_t kOpt = 41;
 inline constexpr uint16_t kRrsig = 46;
+inline constexpr uint16_t kNsec = 47;
+inline constexpr uint16_t kNsec3 = 50;
 inline constexpr uint16_t kTkey = 249;
 inline constexpr uint16_t kTsig = 250;
 inline constexpr uint16_t kIxfr = 251;
@@ -60,6 +64,7 @@ inline constexpr bool IsMeta(uint16_t type) { return type >= kFirstMeta && type 
 }  // namespace type
 
 inline constexpr uint16_t kClassIn = 1;
+inline constexpr uint16_t kFirstMetaClass = 254;  // NONE and ANY (RFC 6895 section 3.2)
 
 inline uint16_t Id(const uint8_t* message) { return Load16(message); }
 inline uint16_t Flags(const uint8_t* message) { return Load16(message + 2); }

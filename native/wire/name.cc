@@ -4,8 +4,24 @@
 namespace shardns::wire {
 
 namespace {
+
 constexpr uint8_t kPointerMask = 0xC0;
+
+// Follows the pointers at `here` to a label. A message in memory that others write to may have changed since its names
+// were checked: false where there is no whole label, or after more pointers than any name has.
+bool ToLabel(Bytes message, size_t* here, int* hops) {
+  while (*here < message.size()) {
+    const uint8_t label = message[*here];
+    if ((label & kPointerMask) != kPointerMask) {
+      return label <= kMaxLabelSize && *here + 1u + label <= message.size();
+    }
+    if (*here + 2 > message.size() || ++*hops > kMaxHops) return false;
+    *here = Load16(message.data() + *here) & 0x3FFFu;
+  }
+  return false;
 }
+
+}  // namespace
 
 size_t CheckName(Bytes message, size_t at, const MovingOctets* moving) {
   size_t here = at;
@@ -24,8 +40,7 @@ size_t CheckName(Bytes message, size_t at, const MovingOctets* moving) {
     if ((label & kPointerMask) == kPointerMask) {
       if (here + 2 > bound) return 0;
       const size_t target = Load16(message.data() + here) & 0x3FFFu;
-      // 127 labels need no more than 127 pointers; without the bound a chain of bare pointers costs its square.
-      if (target >= limit || target < kHeaderSize || ++hops > 127) return 0;
+      if (target >= limit || target < kHeaderSize || ++hops > kMaxHops) return 0;
       if (own == 0) {
         own = here + 2 - at;
       } else if (moving != nullptr && moving->MovesPointer(here)) {
@@ -45,40 +60,39 @@ size_t CheckName(Bytes message, size_t at, const MovingOctets* moving) {
   return 0;
 }
 
+size_t FirstLabel(Bytes message, size_t at) {
+  int hops = 0;
+  return ToLabel(message, &at, &hops) ? at : message.size();
+}
+
 size_t ExpandFolded(Bytes message, size_t at, uint8_t* out) {
-  size_t here = at;
   size_t length = 0;
-  for (;;) {
-    const uint8_t label = message[here];
-    if ((label & kPointerMask) == kPointerMask) {
-      here = Load16(message.data() + here) & 0x3FFFu;
-      continue;
-    }
-    SHARDNS_CHECK(length + 1u + label <= kMaxNameSize);
-    Fold(out + length, message.data() + here, 1u + label);
-    length += 1u + label;
-    if (label == 0) return length;
-    here += 1u + label;
+  int hops = 0;
+  while (ToLabel(message, &at, &hops)) {
+    const size_t octets = 1u + message[at];
+    if (length + octets > kMaxNameSize || at + octets > message.size()) return 0;
+    Fold(out + length, message.data() + at, octets);
+    length += octets;
+    if (octets == 1) return length;
+    at += octets;
   }
+  return 0;
 }
 
 bool EqualsFolded(Bytes message, size_t at, Bytes folded) {
-  size_t here = at;
   size_t compared = 0;
-  for (;;) {
-    const uint8_t label = message[here];
-    if ((label & kPointerMask) == kPointerMask) {
-      here = Load16(message.data() + here) & 0x3FFFu;
-      continue;
+  int hops = 0;
+  while (ToLabel(message, &at, &hops)) {
+    const size_t octets = 1u + message[at];
+    if (compared + octets > folded.size() || at + octets > message.size()) return false;
+    for (size_t i = 0; i < octets; ++i) {
+      if (FoldOctet(message[at + i]) != folded[compared + i]) return false;
     }
-    if (compared + 1u + label > folded.size()) return false;
-    for (size_t i = 0; i <= label; ++i) {
-      if (FoldOctet(message[here + i]) != folded[compared + i]) return false;
-    }
-    compared += 1u + label;
-    if (label == 0) return compared == folded.size();
-    here += 1u + label;
+    compared += octets;
+    if (octets == 1) return compared == folded.size();
+    at += octets;
   }
+  return false;
 }
 
 bool IsAtOrBelow(Bytes name, Bytes suffix) {

@@ -1,10 +1,14 @@
 // Domain names in wire format: walking, folding to lower case, comparing (RFC 1035 sections 3.1 and 4.1.4, RFC 4343).
-// Every function is bounded by the message and by 255 octets of name; none allocates.
+// Every function is bounded by the message, by 255 octets of name and by 127 pointers; none allocates.
 #pragma once
 #include "base/octets16.h"
 #include "wire/header.h"
 
 namespace shardns::wire {
+
+// 127 labels need no more pointers than that; without the bound a chain of bare pointers costs its square, and one that
+// was changed while it was followed never ends.
+inline constexpr int kMaxHops = 127;
 
 // Lower-cases the ASCII letters in sixteen or eight octets at once; other octets pass unchanged. Label length octets
 // are at most 63 and so lie below 'A': a whole wire-format name may be folded blindly.
@@ -49,6 +53,16 @@ inline size_t PlainNameLength(Bytes message, size_t at) {
   return 0;
 }
 
+// Length of the name's own octets at `at` (up to its pointer), which are not looked at any closer; 0 when it is cut
+// off.
+inline size_t OwnOctets(Bytes message, size_t at) {
+  for (size_t here = at; here < message.size(); here += 1u + message[here]) {
+    if (message[here] == 0) return here + 1 - at;
+    if (message[here] > kMaxLabelSize) return here + 2 <= message.size() ? here + 2 - at : 0;
+  }
+  return 0;
+}
+
 // Length of the name's own octets at `at` (up to its pointer, if it has one), after checking every octet it leads to:
 // pointers go strictly backwards (RFC 9267 section 2) and the whole is at most 255 octets. 0 when malformed.
 //
@@ -81,16 +95,15 @@ class MovingOctets {
   uint64_t words_[(kReach + 63) / 64] = {};
 };
 
-// Expands the name at `at` into `out` (255 octets), folded. The name must have passed CheckName. Returns its length.
+// Expands the name at `at` into `out` (255 octets), folded. Returns its length; 0 when it is no whole name, which may
+// be although CheckName has said otherwise: the message was copied from memory that others write to.
 size_t ExpandFolded(Bytes message, size_t at, uint8_t* out);
 
-// Where the name at `at` (checked) has its first label: names that begin at one place are equal without comparing.
-inline size_t FirstLabel(Bytes message, size_t at) {
-  while ((message[at] & 0xC0) == 0xC0) at = Load16(message.data() + at) & 0x3FFFu;
-  return at;
-}
+// Where the name at `at` has its first label: names that begin at one place are equal without comparing. The message's
+// end when it has none.
+size_t FirstLabel(Bytes message, size_t at);
 
-// Whether the name at `at` (checked) equals the folded, uncompressed name.
+// Whether the name at `at` equals the folded, uncompressed name.
 bool EqualsFolded(Bytes message, size_t at, Bytes folded);
 
 // Whether `name` is `suffix` or lies below it; both folded and uncompressed.

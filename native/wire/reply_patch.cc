@@ -57,7 +57,7 @@ size_t WriteAnyReply(const Query& query, ReplyLimits limits, MutableBytes out) {
 }
 
 void AgeTtlsByWalk(MutableBytes message, size_t question_end, TtlChange change) {
-  RecordWalk walk(message, question_end);
+  RecordWalk walk = RecordWalk::Stored(message, question_end);
   Record record;
   while (walk.Next(&record)) {
     const uint32_t left = record.ttl > change.age_seconds ? record.ttl - change.age_seconds : 0;
@@ -104,14 +104,44 @@ void RotateAddresses(MutableBytes message, size_t question_end, uint32_t places)
       set[size++] = record;
       continue;
     }
+    // Before the turn: the owner of a message that others have written to may lead through what is moved.
+    if (address) owner_length = ExpandFolded(message, record.owner, owner);
     turn();
     size = 0;
-    if (address) {
-      set[size++] = record;
-      owner_length = ExpandFolded(message, record.owner, owner);
-    }
+    if (address) set[size++] = record;
   }
   turn();
+}
+
+size_t OmitExtras(MutableBytes message, size_t question_end, size_t most) {
+  size_t answers_end = question_end, authority_end = question_end;
+  bool referral = false;
+  bool proof = false;
+  uint32_t left = uint32_t{AnCount(message.data())} + NsCount(message.data());
+  RecordWalk walk(message, question_end);
+  Record record;
+  for (; left > 0 && walk.Next(&record); --left) {
+    if (record.section == Section::kAnswer) {
+      answers_end = record.end();
+    } else if (record.type == type::kSoa || record.type == type::kNsec || record.type == type::kNsec3) {
+      proof = true;  // of a denial, or that an answer is from a wildcard (RFC 4035 section 3.1.3.3)
+    } else if (record.type == type::kNs) {
+      referral = AnCount(message.data()) == 0;
+    }
+    authority_end = record.end();
+    if (answers_end > most) return 0;
+  }
+  // The addresses of a referral's servers are needed (RFC 9471 section 2.1); a denial may name the servers too.
+  if (referral && !proof) return 0;
+  if (left == 0 && authority_end <= most) {
+    Store16(message.data() + 10, 0);
+    return authority_end;
+  }
+  // A proof that is cut off has not been seen whole; what is behind the cut may be one too.
+  if (proof || left > 0) return 0;
+  Store16(message.data() + 8, 0);
+  Store16(message.data() + 10, 0);
+  return answers_end;
 }
 
 size_t TruncateReply(const Query& query, uint16_t flags, ReplyLimits limits, uint16_t extended_error,

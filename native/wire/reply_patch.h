@@ -68,15 +68,27 @@ struct Patch {
 [[gnu::cold]] size_t TruncateReply(const Query& query, uint16_t flags, ReplyLimits limits, uint16_t extended_error,
                                    MutableBytes out);
 
-// Finishes the reply of `length` stored octets in `out`. Returns the reply's length; it is cut to header and question
-// with TC set where it is greater than the client takes (RFC 2181 section 9). Inline: it is a good part of a hit.
+// Octets at the end of a reply's buffer that may not hold the message: those who copy it write in steps.
+inline constexpr size_t kReplySlack = 32;
+
+// Leaves out of the message in `out` what its answer can do without, until it has at most `most` octets: first the
+// additional section, then the authority section where it proves nothing and refers nobody. Whole sections, so whole
+// RRsets. Returns the octets that are left; 0 where that does not help. The message may be cut off at `message.size()`.
+[[gnu::cold]] size_t OmitExtras(MutableBytes message, size_t question_end, size_t most);
+
+// Finishes the reply of `length` stored octets in `out`, or as many of them as it holds. Returns the reply's length.
+// Where it is greater than the client takes, what is optional is left out without a word; where that is not enough it
+// is cut to header and question with TC set (RFC 2181 section 9). Inline: it is a good part of a hit.
 inline size_t FinishReply(const Query& query, size_t length, const Patch& patch, ReplyLimits limits, MutableBytes out) {
   const uint16_t stored = Flags(out.data());
   const uint16_t ad = query.wants_ad() ? flag::kAd : 0;
   const uint16_t flags = static_cast<uint16_t>(ReplyFlags(query, stored) | (stored & (ad | flag::kAa)));
   const size_t opt_size = query.edns.present ? OptSize(patch.extended_error, patch.subnet) : 0;
   if (length + opt_size > ReplyLimit(query, limits) || length + opt_size > out.size()) [[unlikely]] {
-    return TruncateReply(query, flags, limits, patch.extended_error, out);
+    const size_t limit = ReplyLimit(query, limits) < out.size() ? ReplyLimit(query, limits) : out.size();
+    const size_t there = length < out.size() - kReplySlack ? length : out.size() - kReplySlack;
+    length = opt_size < limit ? OmitExtras(out.first(there), query.question_end, limit - opt_size) : 0;
+    if (length == 0) return TruncateReply(query, flags, limits, patch.extended_error, out);
   }
   Store32(out.data(), uint32_t{query.id} << 16 | flags);
   // The name only: type and class are equal by the key.

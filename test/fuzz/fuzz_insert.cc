@@ -1,6 +1,6 @@
 // Any octets as an upstream's response: refused, or stored and then served as a message that can itself be inserted.
 #include "cache_fixture_plain.h"
-#include "wire/ttl_scan.h"
+#include "wire/rdata.h"
 
 using namespace shardns;
 

@@ -20,9 +20,10 @@ test::Buffer Answer(uint32_t n) { return test::AResponse("n" + std::to_string(n)
 std::string Key(uint32_t n) { return std::string(1, '\0') + "key-" + std::to_string(n); }
 Bytes Of(const std::string& text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 
-void UseAnswers(std::unique_ptr<cache::Region> region, uint32_t rounds) {
+void UseAnswers(std::unique_ptr<cache::Region> region, uint32_t rounds, uint32_t modes) {
   static cache::PrepareScratch scratch;
   cache::Cache cache(std::move(region));
+  cache.tunables().modes = modes;
   udp::Responder responder(&cache, cache.NewReader());
   test::Buffer out(4096), listed(64 << 10);
   for (uint32_t n = 0; n < rounds; ++n) {
@@ -38,7 +39,7 @@ void UseAnswers(std::unique_ptr<cache::Region> region, uint32_t rounds) {
       0, [](const uint8_t*, const cache::EntryHeader&, uint32_t) {}, [] { return false; });
 }
 
-void UseBytes(std::unique_ptr<cache::Region> region, uint32_t rounds) {
+void UseBytes(std::unique_ptr<cache::Region> region, uint32_t rounds, uint32_t) {
   cache::ByteCache cache(std::move(region));
   cache::Reader* reader = cache.NewReader();
   static test::Buffer out(cache::kMaxValueOctets);
@@ -47,7 +48,7 @@ void UseBytes(std::unique_ptr<cache::Region> region, uint32_t rounds) {
     cache.Set({.key = Of(key), .value = Of(key), .now = 1000, .ttl_ms = 5000});
     cache::ByteSeen seen;
     cache.Get({.key = Of(other), .now = 2000}, reader, out, &seen);
-    cache.Touch(Of(other), 9000, 2000, out);
+    cache.Touch({.key = Of(other), .ttl_ms = 9000, .now = 2000}, out);
   }
 }
 
@@ -57,7 +58,7 @@ const Template& Filled(cache::RegionKind kind, cache::PolicyKind policy) {
   if (cache::SuperblockOf(one.region.data())->magic == 0) {
     auto region = cache::Region::CreateIn(
         one.region, {.shards = 1, .policy = policy, .kind = kind, .average_entry_bytes = 100, .seed = 3});
-    (kind == cache::RegionKind::kAnswers ? UseAnswers : UseBytes)(std::move(region), 3000);
+    (kind == cache::RegionKind::kAnswers ? UseAnswers : UseBytes)(std::move(region), 3000, 0);
   }
   return one;
 }
@@ -86,6 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (uint32_t s = 0; s < region->layout().shards; ++s) {
     std::memset(region->layout().ShardBase(region->base(), s), 0, 4);
   }
-  (kind == cache::RegionKind::kAnswers ? UseAnswers : UseBytes)(std::move(region), 40);
+  (kind == cache::RegionKind::kAnswers ? UseAnswers : UseBytes)(
+      std::move(region), 40, data[0] >> 2 & (cache::mode::kRotate | cache::mode::kOriginalTtl));
   return 0;
 }

@@ -20,24 +20,26 @@ class TestCache {
 
   Status Insert(const Buffer& response, cache::Variant variant = {}) {
     cache::EntryImage image;
+    const cache::Inherited inherited = {.remaining_ticks = lifetime, .age_ticks = 0};
     return cache->Insert({.prepare = {.response = response,
                                       .wall_seconds = wall,
                                       .ttl = ttl,
                                       .authoritative = authoritative,
                                       .ad_unknown = ad_unknown},
                           .variant = variant,
-                          .now = TicksFromSeconds(now)},
+                          .now = Now(),
+                          .inherited = lifetime == 0 ? nullptr : &inherited},
                          scratch.get(), &image);
   }
   udp::Response Ask(const Buffer& query, bool udp = true, bool allow_stale = false, uint32_t tenant = 0) {
     wire::Query parsed;
     const udp::Response response = responder.Respond(
-        query, {.now = TicksFromSeconds(now), .tenant = tenant, .udp = udp, .allow_stale = allow_stale}, &parsed,
-        reply);
+        query, {.now = Now(), .tenant = tenant, .udp = udp, .allow_stale = allow_stale}, &parsed, reply);
     answer.assign(reply.begin(), reply.begin() + static_cast<long>(response.length));
     return response;
   }
   bool Hits(const Buffer& query) { return Ask(query).verdict == udp::Verdict::kReply; }
+  Ticks Now() const { return TicksFromSeconds(now) + ticks; }
   uint16_t Rcode() const { return wire::Flags(answer.data()) & 15; }
   // TTL of the first answer record behind a compressed owner.
   uint32_t FirstTtl(std::string_view qname) const { return Load32(&answer[12 + Name(qname).size() + 4 + 6]); }
@@ -48,6 +50,8 @@ class TestCache {
   Buffer reply;
   Buffer answer;
   uint32_t now = 1000;
+  Ticks ticks = 0;       // beside `now`
+  int32_t lifetime = 0;  // of what answers are made of; 0 = they are made of nothing
   uint32_t wall = 0;
   bool authoritative = false;
   bool ad_unknown = false;

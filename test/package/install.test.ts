@@ -132,7 +132,8 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
     expect(check('publint', tarball, '--strict')).toContain('All good!');
     // ESM that require() loads, on every Node that is supported: no second build for it.
     const args = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm', '--format', 'ascii'];
-    expect(check('attw', tarball, ...args)).toContain('No problems found');
+    // It ends with 1 for a problem; `shardns/lookup` has no types in the resolution of before `exports`, which is left out.
+    expect(() => check('attw', tarball, ...args)).not.toThrow();
   });
 
   test('pnpm installs it, and what it installs runs', () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { CachedLookup, createServer, DnsCache } from 'shardns';
+import { CachedLookup as Light } from 'shardns/lookup';
 
 const query = Buffer.from('1234010000010000000000000161076578616d706c650000010001', 'hex');
 const response = Buffer.concat([
@@ -29,5 +30,6 @@ const address = await new Promise((resolve, reject) =>
 assert.equal(address, '192.0.2.7');
 lookups.close();
 await server.close();
+assert.equal(Light, CachedLookup);
 console.log('all well');
 process.exit(0);

@@ -13,7 +13,11 @@ interface Zone {
 
 /** `name [ttl] type data` a line; names are absolute. */
 function parseZone(origin: string, text: string): Zone {
-  const records = text
+  return { origin: foldName(encodeName(origin)), records: parseRecords(text) };
+}
+
+function parseRecords(text: string): ResourceRecord[] {
+  return text
     .split('\n')
     .map(line => line.trim())
     .filter(line => line !== '')
@@ -28,7 +32,23 @@ function parseZone(origin: string, text: string): Zone {
         data: encodeRdata(code, data, '.'),
       };
     });
-  return { origin: foldName(encodeName(origin)), records };
+}
+
+/** A response with whatever a test wants it to have; records as lines of a zone. */
+export function response(
+  name: string,
+  type: number,
+  sections: { rcode?: number; aa?: boolean; answer?: string; authority?: string; additional?: string },
+): Uint8Array {
+  const { rcode = Rcode.NOERROR, aa = true, answer = '', authority = '', additional = '' } = sections;
+  return encodeMessage({
+    id: 0,
+    flags: Flag.QR | (aa ? Flag.AA : 0) | rcode,
+    question: { name: encodeName(name), type, dnsClass: Class.IN },
+    answers: parseRecords(answer),
+    authorities: parseRecords(authority),
+    additionals: parseRecords(additional),
+  })!;
 }
 
 export interface Asked {
@@ -49,6 +69,14 @@ export class FakeInternet {
     const zones = this.#zones.get(address) ?? [];
     zones.push(parseZone(origin, text));
     this.#zones.set(address, zones);
+    return this;
+  }
+
+  /** It serves this zone, whatever it served of it before. */
+  replace(address: string, origin: string, text: string): this {
+    const zone = parseZone(origin, text);
+    const others = (this.#zones.get(address) ?? []).filter(one => !equalNames(one.origin, zone.origin));
+    this.#zones.set(address, [...others, zone]);
     return this;
   }
 
@@ -81,7 +109,7 @@ export class FakeInternet {
         answers,
         authorities,
         additionals: additionals ?? [],
-      });
+      })!;
     };
     if (zone === undefined) return reply(Rcode.REFUSED, false);
     for (const above of ancestors(name)) {

@@ -1,13 +1,31 @@
-// Which addresses may be asked, and which may stand in answers from outside (rebinding).
-import { type AddressPrefix, addressOctets } from '../../base/address.js';
-import { ExtendedError, Type } from '../../wire/iana.js';
+// Which addresses may be asked, and which may stand in answers from outside (rebinding). An IPv4 address counts as itself
+// in whatever IPv6 address it is hidden: a stack or a translator on the way takes it out again.
+import { type AddressPrefix, addressOctets, embeddedIPv4, isInPrefix, parsePrefix } from '../../base/address.js';
+import { BoundedMap } from '../../base/bounded-map.js';
+import { ExtendedError, Flag, Type } from '../../wire/iana.js';
+import { decodeMessage, encodeMessage, type ResourceRecord } from '../../wire/message.js';
 import { isAtOrBelow, nameToText } from '../../wire/name.js';
 import { addressHints } from '../../wire/svcb.js';
-import type { Rrset } from '../../wire/rrset.js';
+import { groupRrsets, recordsOf, type Rrset } from '../../wire/rrset.js';
 import type { Found, Meaning } from './classify.js';
 import { ResolutionError } from './job.js';
 
+/** What is no single machine's address, or this machine's by another name; no name server can have it (RFC 6890). */
+const NOBODY = [
+  '0.0.0.0/8', // "this network"; Linux takes it for the machine itself
+  '224.0.0.0/4', // multicast
+  '255.255.255.255/32', // broadcast
+  '::/128',
+  'ff00::/8', // multicast
+  'fe80::/10', // link-local: of no use without an interface, which no record names
+].map(text => parsePrefix(text, ''));
+
+/** Addresses whose verdicts are remembered. */
+const JUDGED = 10_000;
+
 export class AddressRules {
+  readonly #judged = new BoundedMap<string, boolean>(JUDGED);
+
   constructor(
     private readonly doNotQuery: readonly AddressPrefix[],
     private readonly privateAddresses: readonly AddressPrefix[],
@@ -17,8 +35,14 @@ export class AddressRules {
     private readonly refuses = false,
   ) {}
 
-  forbidden(address: string, family: 4 | 6): boolean {
-    return this.doNotQuery.length > 0 && contains(this.doNotQuery, family, addressOctets(address));
+  /** Whether no server is to be asked at this numeric address. */
+  forbidden(address: string): boolean {
+    const known = this.#judged.get(address);
+    if (known !== undefined) return known;
+    const octets = addressOctets(address);
+    const verdict = isIn(NOBODY, octets) || isIn(this.doNotQuery, octets);
+    this.#judged.set(address, verdict);
+    return verdict;
   }
 
   get hidesAny(): boolean {
@@ -35,41 +59,58 @@ export class AddressRules {
     return shown.filter(one => one.data.length > 0);
   }
 
-  /** The RRset without private addresses, in hints of services neither. */
+  /** The RRset without private addresses, in hints of services neither; the same object where there is none. */
   #visible(rrset: Rrset): Rrset {
     if (!ADDRESSES.has(rrset.type)) return rrset;
     if (this.privateDomains.some(name => isAtOrBelow(rrset.name, name))) return rrset;
-    const family = rrset.type === Type.A ? 4 : 6;
     const service = rrset.type === Type.SVCB || rrset.type === Type.HTTPS;
-    const data = rrset.data.filter(octets =>
-      service
-        ? !addressHints(octets).some(hint => this.#isPrivate(hint.length === 4 ? 4 : 6, hint))
-        : !this.#isPrivate(family, octets),
-    );
+    const data = rrset.data.filter(octets => {
+      const addresses = service ? addressHints(octets) : [octets];
+      return !addresses.some(one => isIn(this.privateAddresses, one));
+    });
     return data.length === rrset.data.length ? rrset : { ...rrset, data, signatures: [] };
-  }
-
-  #isPrivate(family: 4 | 6, octets: Uint8Array): boolean {
-    // An IPv4 address in an IPv6 one (RFC 4291 section 2.5.5.2) reaches the same machine.
-    const mapped =
-      family === 6 && octets.slice(0, 10).every(octet => octet === 0) && octets[10] === 255 && octets[11] === 255;
-    return (
-      contains(this.privateAddresses, family, octets) ||
-      (mapped && contains(this.privateAddresses, 4, octets.subarray(12)))
-    );
   }
 }
 
+const LOOPBACK_4 = addressOctets('127.0.0.1');
+const LOOPBACK_6 = addressOctets('::1');
+
 const ADDRESSES = new Set<number>([Type.A, Type.AAAA, Type.SVCB, Type.HTTPS]);
 
-function contains(prefixes: readonly AddressPrefix[], family: 4 | 6, octets: Uint8Array): boolean {
-  return prefixes.some(prefix => {
-    if (prefix.family !== family || octets.length !== prefix.octets.length) return false;
-    const whole = prefix.bits >> 3;
-    for (let i = 0; i < whole; i++) if (octets[i] !== prefix.octets[i]) return false;
-    const rest = prefix.bits & 7;
-    return rest === 0 || ((octets[whole] ^ prefix.octets[whole]) & (0xff00 >> rest) & 0xff) === 0;
-  });
+function isIn(prefixes: readonly AddressPrefix[], octets: Uint8Array): boolean {
+  if (prefixes.length === 0) return false;
+  // What has no address of its own is the machine itself to whoever connects to it.
+  const inner = octets.every(octet => octet === 0)
+    ? octets.length === 4
+      ? LOOPBACK_4
+      : LOOPBACK_6
+    : embeddedIPv4(octets);
+  return prefixes.some(prefix => isInPrefix(octets, prefix) || (inner !== undefined && isInPrefix(inner, prefix)));
+}
+
+/**
+ * A whole message, as a forwarder gets it, without private addresses: the same octets where there are none, undefined
+ * where what is left does not fit a message.
+ * @throws {ResolutionError} where such an answer is refused
+ * @throws {ShardnsError} ERR_SHARDNS_MESSAGE for octets that are no message
+ */
+export function messageWithoutPrivate(octets: Uint8Array, rules: AddressRules): Uint8Array | undefined {
+  if (!rules.hidesAny) return octets;
+  const message = decodeMessage(octets);
+  let changed = false;
+  const visible = (records: readonly ResourceRecord[]): ResourceRecord[] => {
+    const rrsets = groupRrsets(records);
+    const shown = rules.visibleOnly(rrsets);
+    if (shown.length === rrsets.length && shown.every((one, i) => one === rrsets[i])) return [...records];
+    changed = true;
+    return shown.flatMap(one => recordsOf(one, true));
+  };
+  const answers = visible(message.answers);
+  const authorities = visible(message.authorities);
+  const additionals = visible(message.additionals);
+  if (!changed) return octets;
+  // Nobody has validated what is left.
+  return encodeMessage({ ...message, flags: message.flags & ~Flag.AD, answers, authorities, additionals });
 }
 
 /**

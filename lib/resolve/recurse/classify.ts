@@ -1,7 +1,8 @@
 // What a server's response means to somebody who asked it about a zone: answer, alias, denial, referral, or nothing of
-// use. Keeps what belongs to the question and lies in the zone, and drops the rest (RFC 2181 section 5.4.1).
+// use. Keeps what belongs to the question and lies in the zone, and drops the rest (RFC 2181 section 5.4.1): records
+// that nobody asked for are the way to poison a cache (CVE-2025-11411).
 import { Flag, Rcode, Type } from '../../wire/iana.js';
-import type { Message } from '../../wire/message.js';
+import { MAX_RRSET_RECORDS, type Message, rcodeOf, type ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldName, isAtOrBelow } from '../../wire/name.js';
 import { groupRrsets, isFromWildcard, type Rrset } from '../../wire/rrset.js';
 
@@ -25,7 +26,10 @@ export interface Found {
   authority: Rrset[];
   /** Addresses inside the zone that came along. */
   additional: Rrset[];
-  /** Name servers of the zone that the name is in, as this server sees them. */
+  /**
+   * Where nobody asked for them: the servers of the zone that was asked, as it sees them; of a recursive resolver those
+   * of the zone that the name is in.
+   */
   ns?: Rrset;
   authoritative: boolean;
 }
@@ -41,6 +45,9 @@ export type Meaning =
   | { kind: 'empty'; found: Found }
   | { kind: 'useless'; rcode: number };
 
+/** A larger RRset makes the response useless: it throws. */
+const group = (records: readonly ResourceRecord[]): Rrset[] => groupRrsets(records, { maxRecords: MAX_RRSET_RECORDS });
+
 const DENIALS = new Set<number>([Type.NSEC, Type.NSEC3]);
 
 /** How much of a response is believed. */
@@ -50,53 +57,65 @@ export interface Belief {
 }
 
 export function classify(message: Message, asked: Asked, { hardenGlue, maxNameServers }: Belief): Meaning {
-  const rcode = message.flags & 0x0f;
+  const rcode = rcodeOf(message);
   if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN && rcode !== Rcode.YXDOMAIN)
     return { kind: 'useless', rcode };
+  const [allAnswers, allAuthorities, allAdditionals] = [message.answers, message.authorities, message.additionals].map(
+    group,
+  );
   const inZone = (rrset: Rrset): boolean => isAtOrBelow(rrset.name, asked.zone);
   const bounded = (rrset: Rrset): Rrset =>
     rrset.type === Type.NS && rrset.data.length > maxNameServers
       ? { ...rrset, data: rrset.data.slice(0, maxNameServers), signatures: [] }
       : rrset;
-  const answers = groupRrsets(message.answers).filter(inZone).map(bounded);
-  const authorities = groupRrsets(message.authorities).filter(inZone).map(bounded);
+  const answers = allAnswers.filter(inZone).map(bounded);
+  const authorities = allAuthorities.filter(inZone).map(bounded);
   const authoritative = (message.flags & Flag.AA) !== 0;
   // Who offers recursion and claims no authority has it from somewhere else.
   const foreign = !asked.recursive && !authoritative && (message.flags & Flag.RA) !== 0;
   const wrap = (found: Found): Meaning => (foreign ? { kind: 'recursive', found } : found);
 
-  const addresses = groupRrsets(message.additionals).filter(one => one.type === Type.A || one.type === Type.AAAA);
+  const addresses = allAdditionals.filter(one => one.type === Type.A || one.type === Type.AAAA);
   const additional = addresses.filter(inZone);
 
-  const ns = authorities.find(one => one.type === Type.NS && isAtOrBelow(asked.name, one.name));
+  const cut = authorities.find(one => one.type === Type.NS && one.data.length > 0 && isAtOrBelow(asked.name, one.name));
+  const isOwn = authoritative && cut !== undefined && equalNames(cut.name, asked.zone);
+  const ns = isOwn || asked.recursive ? cut : undefined;
 
   const positive = readAnswer(answers, asked, rcode);
+  // RFC 6672 section 2.2: a name that a DNAME makes too long, at the end of a chain or at once; no other is known.
+  if (rcode === Rcode.YXDOMAIN && positive?.target === undefined && positive?.rcode !== rcode)
+    return { kind: 'useless', rcode };
   if (positive !== undefined) {
-    const { rrsets, target } = positive;
-    const final = target === undefined && rcode !== Rcode.YXDOMAIN ? Rcode.NOERROR : positive.rcode;
-    const proof = rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : [];
-    return wrap({ kind: 'answer', rcode: final, rrsets, target, authority: proof, additional, ns, authoritative });
+    const proof = positive.rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : [];
+    return wrap({ kind: 'answer', ...positive, authority: proof, additional, ns, authoritative });
   }
-  const soa = authorities.find(one => one.type === Type.SOA && isAtOrBelow(asked.name, one.name));
+  const soa = authorities.find(
+    one => one.type === Type.SOA && one.data.length > 0 && isAtOrBelow(asked.name, one.name),
+  );
   const denial = soa === undefined ? [] : [soa, ...authorities.filter(one => DENIALS.has(one.type))];
   const denied: Found = { kind: 'answer', rcode, rrsets: [], authority: denial, additional, ns, authoritative };
   if (rcode === Rcode.NXDOMAIN || soa !== undefined) return wrap(denied);
 
-  if (ns !== undefined) {
-    const same = equalNames(ns.name, asked.zone);
+  if (cut !== undefined) {
+    const same = equalNames(cut.name, asked.zone);
     if (!same && !asked.recursive) {
-      const glue = additional.filter(one => ns.data.some(server => equalNames(server, one.name)));
-      const ds = authorities.find(one => one.type === Type.DS && equalNames(one.name, ns.name));
+      const glue = additional.filter(one => cut.data.some(server => equalNames(server, one.name)));
+      const ds = authorities.find(one => one.type === Type.DS && one.data.length > 0 && equalNames(one.name, cut.name));
       const foreignGlue = hardenGlue ? [] : addresses.filter(one => !inZone(one));
-      return { kind: 'referral', ns, glue, foreignGlue, ds };
+      return { kind: 'referral', ns: cut, glue, foreignGlue, ds };
     }
     if (!asked.recursive && !authoritative) return foreign ? { kind: 'recursive', found: denied } : { kind: 'lame' };
   }
-  // A referral to the zone itself from above, or to its parent: the server has not the zone.
-  const upward = groupRrsets(message.authorities).some(
+  // A referral upwards or sideways: the server has not the zone.
+  const elsewhere =
+    !authoritative &&
+    !asked.recursive &&
+    allAuthorities.some(one => one.type === Type.NS && !isAtOrBelow(asked.name, one.name));
+  const upward = allAuthorities.some(
     one => one.type === Type.NS && one.name.length < asked.zone.length && isAtOrBelow(asked.zone, one.name),
   );
-  if (upward) return asked.recursive ? { kind: 'useless', rcode } : { kind: 'lame' };
+  if (upward || elsewhere) return asked.recursive ? { kind: 'useless', rcode } : { kind: 'lame' };
   const empty =
     message.answers.length + message.authorities.length === 0 &&
     (!authoritative || message.additionals.every(one => one.type === Type.OPT));
@@ -123,19 +142,19 @@ function readAnswer(
       return { rrsets: [{ name: asked.name, type: Type.RRSIG, ttl, data, signatures: [] }], rcode: Rcode.NOERROR };
     }
   }
-  const dname = answers.find(
-    one =>
-      one.type === Type.DNAME &&
-      one.data.length === 1 &&
-      one.name.length < asked.name.length &&
-      isAtOrBelow(asked.name, one.name),
-  );
+  const dname = dnameAbove(answers, asked.name);
   if (dname !== undefined) return throughDname(dname, asked.name) ?? { rrsets: [dname], rcode: Rcode.YXDOMAIN };
   const cname = here.find(one => one.type === Type.CNAME && one.data.length > 0);
   if (cname === undefined) return undefined;
   // More than one is an error of the zone; the first is as good as any.
   return { rrsets: [{ ...cname, data: [cname.data[0]] }], target: foldName(cname.data[0]), rcode };
 }
+
+const dnameAbove = (answers: readonly Rrset[], name: Uint8Array): Rrset | undefined =>
+  answers.find(
+    one =>
+      one.type === Type.DNAME && one.data.length === 1 && one.name.length < name.length && isAtOrBelow(name, one.name),
+  );
 
 /** The alias that a DNAME makes for a name below it (RFC 6672 section 2.2); undefined when that is too long. */
 export function throughDname(

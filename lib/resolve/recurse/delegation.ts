@@ -28,6 +28,11 @@ export interface NameServer {
   addresses: NameServerAddress[];
   /** Families whose addresses have been looked for. */
   asked: { 4: boolean; 6: boolean };
+  /**
+   * Whose word makes it a server of the zone: its parent's; the zone's own, when it was asked for it; or what the zone
+   * said unasked, which is tried when nothing else is left.
+   */
+  by: 'parent' | 'zone' | 'unasked';
 }
 
 export interface Delegation {
@@ -63,8 +68,19 @@ export interface ConfiguredZone {
   noCache: boolean;
 }
 
-export function nameServer(name: Uint8Array): NameServer {
-  return { name, key: nameKey(name), addresses: [], asked: { 4: false, 6: false } };
+export function nameServer(name: Uint8Array, by: NameServer['by'] = 'parent'): NameServer {
+  return { name, key: nameKey(name), addresses: [], asked: { 4: false, 6: false }, by };
+}
+
+/**
+ * Whether it is the zone's parent, or the configuration, that names a server of this address. What others say of a
+ * zone's servers would keep a zone alive that its parent has given to somebody else (CVE-2022-30698, CVE-2022-30699).
+ */
+export function isNamedByParent({ direct, servers }: Delegation, address: string): boolean {
+  return (
+    direct.some(one => one.address === address) ||
+    servers.some(one => one.by === 'parent' && one.addresses.some(known => known.address === address))
+  );
 }
 
 /** Takes addresses of a name server from an RRset. */
@@ -83,9 +99,14 @@ export function takeAddresses(server: NameServer, rrset: Rrset, source: number):
  * The name servers of an NS set, with the addresses that came along.
  * @param verify addresses from beside the zone are looked up all the same
  */
-export function serversOf(ns: Rrset, glue: readonly Rrset[], verify: boolean): NameServer[] {
+export function serversOf(
+  ns: Rrset,
+  glue: readonly Rrset[],
+  verify: boolean,
+  by: NameServer['by'] = 'parent',
+): NameServer[] {
   return ns.data.map(name => {
-    const server = nameServer(foldName(name));
+    const server = nameServer(foldName(name), by);
     const inside = isAtOrBelow(server.name, ns.name);
     const source = inside ? Source.own : verify ? Source.doubtful : Source.sibling;
     for (const rrset of glue) {

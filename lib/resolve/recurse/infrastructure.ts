@@ -1,5 +1,5 @@
 // What is known of the servers of the world: round-trip times, whether they choke on EDNS, and for which zones they are
-// of no use. Forgotten after 900 s.
+// of no use (each on the evidence of two questions). Forgotten after 900 s.
 //
 // Bounds: RECURSION_LIMITS.servers servers, and as many marks of lameness.
 import type { SocketAddress } from '../../base/address.js';
@@ -10,7 +10,7 @@ import { RECURSION_LIMITS as L } from './limits.js';
 
 export class Infrastructure {
   readonly #servers = new BoundedMap<string, { server: Upstream; until: number }>(L.servers);
-  readonly #lame = new BoundedMap<string, number>(L.servers);
+  readonly #lame = new BoundedMap<string, { until: number; question: string; isSure: boolean }>(L.servers);
 
   constructor(private readonly clock: Clock) {}
 
@@ -29,14 +29,21 @@ export class Infrastructure {
     return server;
   }
 
-  /** A server that has not the zone that it was said to have. */
-  markLame(server: Upstream, zone: string): void {
-    this.#lame.set(`${server.label} ${zone}`, this.clock.nowMs() + L.serverMs);
+  /**
+   * A server that has not the zone that it was said to have. It is asked last from the second question on: one response
+   * may be a forged one.
+   */
+  markLame(server: Upstream, zone: string, question: string): void {
+    const key = `${server.label} ${zone}`;
+    const now = this.clock.nowMs();
+    const before = this.#lame.get(key);
+    const isSure = before !== undefined && before.until > now && (before.isSure || before.question !== question);
+    this.#lame.set(key, { until: now + L.serverMs, question, isSure });
   }
   isLame(server: Upstream, zone: string): boolean {
     if (this.#lame.size === 0) return false;
-    const until = this.#lame.get(`${server.label} ${zone}`);
-    return until !== undefined && until > this.clock.nowMs();
+    const mark = this.#lame.get(`${server.label} ${zone}`);
+    return mark !== undefined && mark.isSure && mark.until > this.clock.nowMs();
   }
 
   clear(): void {

@@ -1,10 +1,20 @@
 // What a recursor knows already, and what it makes of what servers say: RRsets, denials, and who serves which zone.
-import { type CachedDenial, Rank, type RrsetCache } from '../../cache/rrset-cache.js';
+import type { Clock } from '../../base/clock.js';
+import { type Denial, Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { Rcode, Type } from '../../wire/iana.js';
 import { ancestors, bySuffix, equalNames, foldName, isAtOrBelow, nameKey } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { Found, Meaning } from './classify.js';
-import { type ConfiguredZone, type Delegation, serversOf, Source, takeAddresses } from './delegation.js';
+import {
+  type ConfiguredZone,
+  type Delegation,
+  isNamedByParent,
+  nameServer,
+  serversOf,
+  Source,
+  takeAddresses,
+} from './delegation.js';
+import { lifetimeOf, type LifetimeRules, negativeLifetimeOf } from './lifetime.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { Setting } from './options.js';
 
@@ -18,6 +28,8 @@ export interface RecursionResult {
   noCache: boolean;
   /** Set: some of it has expired. */
   stale: boolean;
+  /** Milliseconds until the first of its RRsets ends. */
+  leftMs: number;
 }
 
 /** One link of a chain. */
@@ -28,6 +40,7 @@ export interface Link {
   authority: Rrset[];
   noCache?: boolean;
   stale?: boolean;
+  leftMs: number;
 }
 
 export const emptyResult = (): RecursionResult => ({
@@ -36,6 +49,7 @@ export const emptyResult = (): RecursionResult => ({
   authority: [],
   noCache: false,
   stale: false,
+  leftMs: Infinity,
 });
 
 export function append(result: RecursionResult, link: Link): void {
@@ -43,23 +57,28 @@ export function append(result: RecursionResult, link: Link): void {
   result.answers.push(...link.rrsets);
   result.authority.push(...link.authority);
   result.noCache ||= link.noCache ?? false;
+  result.stale ||= link.stale ?? false;
+  result.leftMs = Math.min(result.leftMs, link.leftMs);
 }
 
 export class Knowledge {
   constructor(
     readonly rrsets: RrsetCache,
     private readonly setting: Setting,
+    private readonly clock: Clock,
   ) {}
 
-  /** An answer with its aliases, or undefined where a link is not known. */
-  chain(name: Uint8Array, type: number, allowStale = false): RecursionResult | undefined {
+  /**
+   * An answer with its aliases, or undefined where a link is not known.
+   * @param staleTtl what has expired is taken too, and shown with so many seconds; the rest with no more than that
+   */
+  chain(name: Uint8Array, type: number, staleTtl?: number): RecursionResult | undefined {
     const result = emptyResult();
     let current = name;
     for (let i = 0; i <= this.setting.options.maxAliases; i++) {
-      const link = this.link(current, type, allowStale);
+      const link = this.link(current, type, staleTtl !== undefined);
       if (link === undefined) return undefined;
-      append(result, link);
-      result.stale ||= link.stale ?? false;
+      append(result, staleTtl === undefined ? link : this.#withStaleTtls(link, staleTtl));
       if (link.target === undefined) return result;
       current = link.target;
     }
@@ -88,34 +107,35 @@ export class Knowledge {
     if (type === Type.ANY) return this.#cachedAny(name);
     const exact = rrsets.get(name, type, allowStale);
     if (exact !== undefined && exact.rank >= Rank.answer) {
-      return { rcode: Rcode.NOERROR, rrsets: [exact.rrset], authority: exact.proof, stale: exact.stale };
+      const { rrset, proof, stale, leftMs } = exact;
+      return { rcode: Rcode.NOERROR, rrsets: [rrset], authority: proof, stale, leftMs };
     }
     if (type !== Type.CNAME) {
       const alias = rrsets.get(name, Type.CNAME, allowStale);
-      if (alias !== undefined && alias.rank >= Rank.answer) {
+      if (alias !== undefined && alias.rank >= Rank.answer && alias.rrset.data.length > 0) {
         return {
           rcode: Rcode.NOERROR,
           rrsets: [alias.rrset],
           target: foldName(alias.rrset.data[0]),
           authority: alias.proof,
           stale: alias.stale,
+          leftMs: alias.leftMs,
         };
       }
     }
     const none = rrsets.noData(name, type, allowStale);
     if (none !== undefined) {
-      return { rcode: Rcode.NOERROR, rrsets: [], authority: none.authority, stale: none.stale };
+      return { ...none, rcode: Rcode.NOERROR, rrsets: [] };
     }
     const nothing = rrsets.nxdomain(name, allowStale);
     if (nothing !== undefined) {
-      return { rcode: Rcode.NXDOMAIN, rrsets: [], authority: nothing.authority, stale: nothing.stale };
+      return { ...nothing, rcode: Rcode.NXDOMAIN, rrsets: [] };
     }
     for (const above of ancestors(name)) {
       if (above.length === name.length) continue;
       const cut = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomain(above) : undefined;
       // Without an SOA it is a word on the name alone.
-      if (cut !== undefined && cut.authority.length > 0)
-        return { rcode: Rcode.NXDOMAIN, rrsets: [], authority: cut.authority };
+      if (cut !== undefined && cut.authority.length > 0) return { ...cut, rcode: Rcode.NXDOMAIN, rrsets: [] };
     }
     return undefined;
   }
@@ -123,15 +143,18 @@ export class Knowledge {
   /** RFC 8482 section 4.1: some of what is there. */
   #cachedAny(name: Uint8Array): Link | undefined {
     const found: Rrset[] = [];
+    let leftMs = Infinity;
     for (const type of ANY_TYPES) {
       const one = this.rrsets.get(name, type);
-      if (one !== undefined && one.rank >= Rank.authority) found.push(one.rrset);
+      if (one === undefined || one.rank < Rank.authority) continue;
+      found.push(one.rrset);
+      leftMs = Math.min(leftMs, one.leftMs);
     }
-    if (found.length > 0) return { rcode: Rcode.NOERROR, rrsets: found, authority: [] };
+    if (found.length > 0) return { rcode: Rcode.NOERROR, rrsets: found, authority: [], leftMs };
     const none = this.rrsets.noData(name, Type.ANY);
-    if (none !== undefined) return { rcode: Rcode.NOERROR, rrsets: [], authority: none.authority };
+    if (none !== undefined) return { ...none, rcode: Rcode.NOERROR, rrsets: [] };
     const nothing = this.rrsets.nxdomain(name);
-    return nothing && { rcode: Rcode.NXDOMAIN, rrsets: [], authority: nothing.authority };
+    return nothing && { ...nothing, rcode: Rcode.NXDOMAIN, rrsets: [] };
   }
 
   /** The configured zone with the longest suffix of the name, or the next above `failed`. DS belongs to the zone above. */
@@ -169,7 +192,7 @@ export class Knowledge {
       servers: serversOf(ns, [], this.setting.options.verifyGlue),
       addressless: 0,
       direct: [],
-      expiresAt: nowMs + ns.ttl * 1000,
+      expiresAt: nowMs + known.leftMs,
       cached: true,
     };
     this.#addChildServers(delegation);
@@ -177,13 +200,17 @@ export class Knowledge {
     return delegation;
   }
 
-  /** A zone's own word on its servers comes before its parent's. */
+  /**
+   * A zone's own word on its servers, where it was asked for it, comes before its parent's; what it said unasked after
+   * all the others.
+   */
   #addChildServers(delegation: Delegation): void {
     const own = this.rrsets.get(delegation.zone, Type.NS);
-    if (own === undefined || own.rank < Rank.authority) return;
+    if (own === undefined) return;
     const known = new Set(delegation.servers.map(one => one.key));
-    const others = serversOf(own.rrset, [], false).filter(one => !known.has(one.key));
-    delegation.servers = [...others, ...delegation.servers];
+    const asked = own.rank >= Rank.authoritative;
+    const others = serversOf(own.rrset, [], false, asked ? 'zone' : 'unasked').filter(one => !known.has(one.key));
+    delegation.servers = asked ? [...others, ...delegation.servers] : [...delegation.servers, ...others];
   }
 
   addAddresses(delegation: Delegation): void {
@@ -194,7 +221,7 @@ export class Knowledge {
       ] as const) {
         const own = this.rrsets.get(server.name, type);
         const glue = this.rrsets.glue(server.name, type);
-        if (own !== undefined) takeAddresses(server, own.rrset, Source.own);
+        if (own !== undefined) takeAddresses(server, own.rrset, server.by === 'unasked' ? Source.doubtful : Source.own);
         if (own !== undefined || this.rrsets.noData(server.name, type) !== undefined) server.asked[family] = true;
         if (glue === undefined) continue;
         const inside = isAtOrBelow(server.name, delegation.zone);
@@ -205,62 +232,125 @@ export class Knowledge {
     }
   }
 
-  /** Keeps what was found, and says what it is worth to the question. */
-  keep(name: Uint8Array, type: number, delegation: Delegation, found: Found): Link {
+  /**
+   * Keeps what was found, and says what it is worth to the question.
+   * @param from the address that said it
+   */
+  keep(name: Uint8Array, type: number, delegation: Delegation, found: Found, from: string): Link {
     const { rrsets } = this;
-    if (delegation.configured?.noCache) return { ...found, noCache: true };
-    const rank = found.authoritative ? Rank.authoritative : Rank.answer;
-    if (found.ns !== undefined) {
-      const apex = found.authoritative && equalNames(found.ns.name, delegation.zone);
-      rrsets.put(this.#clamped(found.ns), apex ? Rank.authority : Rank.additional);
-      for (const one of apex ? [] : found.additional) {
-        if (names(found.ns, one.name)) rrsets.putGlue(this.#clamped(one));
+    if (delegation.configured?.noCache) return { ...found, noCache: true, leftMs: Infinity };
+    const rules = this.#lifetimeRules;
+    // The zone's word on its servers ends with the delegation it came by, and is only heard from those the parent names.
+    const delegationMs = Math.max(delegation.expiresAt - this.clock.nowMs(), 0);
+    const trusted = isNamedByParent(delegation, from);
+    if (found.ns !== undefined && trusted) {
+      // What nobody asked for places servers, and answers no question.
+      this.#putServers(found.ns, Rank.additional, [], delegationMs);
+      const addresses = delegation.configured?.kind === 'forward' ? found.additional : [];
+      for (const one of addresses) {
+        if (found.ns.data.some(server => equalNames(server, one.name)))
+          rrsets.putGlue(one, lifetimeOf(one, rules) * 1000);
       }
     }
-    if (found.rrsets.length > 0) {
-      const clamped = found.rrsets.map(one => this.#clamped(one));
-      const shown = this.setting.options.originalTtl ? found.rrsets : clamped;
-      for (const [i, rrset] of shown.entries()) {
-        // The alias that a DNAME made is made anew each time.
-        const made = shown[0].type === Type.DNAME && rrset.type === Type.CNAME;
-        if (!made && rrset.type !== Type.RRSIG) rrsets.put(rrset, rank, found.authority, clamped[i].ttl);
-      }
-      return { ...found, rrsets: shown };
-    }
+    if (found.rrsets.length > 0) return this.#keepRrsets(found, delegation, trusted, delegationMs);
     const soa = found.authority.find(one => one.type === Type.SOA);
-    if (soa === undefined) {
-      const unproven: CachedDenial = { authority: [], ttl: L.unprovenDenialTtl };
-      if (found.rcode === Rcode.NXDOMAIN) rrsets.putNxdomain(name, unproven);
-      else if (found.rcode === Rcode.NOERROR) rrsets.putNoData(name, type, unproven);
-      return found;
-    }
-    // RFC 2308 section 5: the lesser of the SOA's TTL and its MINIMUM.
-    const minimum = Buffer.from(soa.data[0]).readUInt32BE(soa.data[0].length - 4);
-    const { negativeMinTtl, negativeMaxTtl } = this.setting.options;
-    const ttl = Math.max(Math.min(soa.ttl, minimum, negativeMaxTtl), negativeMinTtl);
+    const ttl = soa === undefined ? L.unprovenDenialTtl : negativeLifetimeOf(soa, found.authority, rules);
     const authority = found.authority.map(one => ({ ...one, ttl: Math.min(one.ttl, ttl) }));
-    const denial: CachedDenial = { authority, ttl };
+    const denial: Denial = { authority, ttl };
     if (found.rcode === Rcode.NXDOMAIN) rrsets.putNxdomain(name, denial);
-    else rrsets.putNoData(name, type, denial);
-    return { ...found, authority };
+    else if (found.rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial);
+    return { ...found, authority, leftMs: ttl * 1000 };
   }
 
-  /** Keeps a referral for as long as its giver lets it stand: `ttl` in seconds. */
-  keepReferral({ ns, glue, ds }: Extract<Meaning, { kind: 'referral' }>, ttl: number): void {
-    this.rrsets.putDelegation({ ...ns, ttl });
-    for (const rrset of glue) this.rrsets.putGlue(this.#clamped(rrset));
-    if (ds !== undefined) this.rrsets.put(this.#clamped(ds), Rank.authority);
+  #keepRrsets(found: Found, delegation: Delegation, trusted: boolean, delegationMs: number): Link {
+    const rules = this.#lifetimeRules;
+    const best = found.authoritative ? Rank.authoritative : Rank.answer;
+    const proofTtl = Math.min(...found.authority.map(one => lifetimeOf(one, rules)));
+    const shown: Rrset[] = [];
+    let leftMs = Infinity;
+    for (const rrset of found.rrsets) {
+      const ttl = Math.min(lifetimeOf(rrset, rules), proofTtl);
+      const one = this.setting.options.originalTtl || ttl === rrset.ttl ? rrset : { ...rrset, ttl };
+      leftMs = Math.min(leftMs, ttl * 1000);
+      // The alias that a DNAME made is made anew each time.
+      const made = found.rrsets[0].type === Type.DNAME && rrset.type === Type.CNAME;
+      if (made || rrset.type === Type.RRSIG) {
+        shown.push(one);
+      } else if (rrset.type === Type.NS && equalNames(rrset.name, delegation.zone)) {
+        const rank = trusted ? best : Math.min(best, Rank.answer);
+        shown.push(this.#putServers(one, rank, found.authority, Math.min(delegationMs, ttl * 1000)));
+        leftMs = Math.min(leftMs, delegationMs);
+      } else {
+        this.rrsets.put(one, best, found.authority, ttl * 1000);
+        shown.push(one);
+      }
+    }
+    return { ...found, rrsets: shown, leftMs };
   }
 
-  #clamped(rrset: Rrset): Rrset {
-    const { minTtl, maxTtl } = this.setting.options;
-    if (rrset.ttl === 0) return rrset;
-    const ttl = Math.min(Math.max(rrset.ttl, minTtl), maxTtl);
-    return ttl === rrset.ttl ? rrset : { ...rrset, ttl };
+  /** Keeps a zone's own NS set, no longer than `mostMs`. @returns it with the TTL that it has by that */
+  #putServers(ns: Rrset, rank: number, proof: readonly Rrset[], mostMs: number): Rrset {
+    const ms = Math.min(lifetimeOf(ns, this.#lifetimeRules) * 1000, mostMs);
+    const bound = { ...ns, ttl: Math.min(ns.ttl, Math.floor(ms / 1000)) };
+    this.rrsets.put(bound, rank, proof, ms);
+    return bound;
+  }
+
+  /**
+   * Keeps a referral for as long as its giver lets it stand. What the zone itself once said of its servers, and what came
+   * with earlier referrals, does not outlive it: the zone may have been given to somebody else.
+   */
+  keepReferral({ ns, glue, ds }: Extract<Meaning, { kind: 'referral' }>, lifetimeMs: number): void {
+    const { rrsets } = this;
+    const rules = this.#lifetimeRules;
+    const own = rrsets.get(ns.name, Type.NS, true);
+    if (own !== undefined && !sameSet(own.rrset, ns, nameKeyOf)) rrsets.forget(ns.name, Type.NS);
+    rrsets.putDelegation({ ...ns, ttl: Math.min(ns.ttl, Math.floor(lifetimeMs / 1000)) }, lifetimeMs);
+    for (const server of ns.data.map(one => nameServer(foldName(one)))) {
+      if (isAtOrBelow(server.name, ns.name)) this.#replaceAddresses(server.name, glue);
+    }
+    for (const rrset of glue) rrsets.putGlue(rrset, Math.min(lifetimeOf(rrset, rules) * 1000, lifetimeMs));
+    if (ds !== undefined) rrsets.put(ds, Rank.authority, [], Math.min(lifetimeOf(ds, rules) * 1000, lifetimeMs));
+  }
+
+  /** Forgets what addresses a name server inside the zone had, where the referral says otherwise. */
+  #replaceAddresses(server: Uint8Array, glue: readonly Rrset[]): void {
+    const given = glue.filter(one => equalNames(one.name, server));
+    for (const type of [Type.A, Type.AAAA]) {
+      const now = given.find(one => one.type === type);
+      if (now === undefined) this.rrsets.forgetGlue(server, type);
+      if (given.length === 0) continue;
+      const own = this.rrsets.get(server, type, true);
+      if (own !== undefined && (now === undefined || !sameSet(own.rrset, now, nameKey)))
+        this.rrsets.forget(server, type);
+    }
+  }
+
+  /**
+   * A link as stale answers are shown: with no more than `seconds`, and with the 30 that RFC 8767 section 4 wants where an
+   * expired RRset had less, so that clients do not come back at once.
+   */
+  #withStaleTtls(link: Link, seconds: number): Link {
+    if (this.setting.options.originalTtl) return link;
+    const least = link.stale ? Math.min(L.staleTtl, seconds) : 0;
+    const shown = (list: readonly Rrset[]): Rrset[] =>
+      list.map(one => ({ ...one, ttl: Math.max(Math.min(one.ttl, seconds), least) }));
+    return { ...link, rrsets: shown(link.rrsets), authority: shown(link.authority) };
+  }
+
+  get #lifetimeRules(): LifetimeRules {
+    const { minTtl, maxTtl, negativeMinTtl, negativeMaxTtl } = this.setting.options;
+    return { minTtl, maxTtl, negativeMinTtl, negativeMaxTtl, wallSeconds: this.clock.wallSeconds() };
   }
 }
 
-const names = (ns: Rrset, name: Uint8Array): boolean => ns.data.some(one => equalNames(one, name));
+const nameKeyOf = (name: Uint8Array): string => nameKey(foldName(name));
+
+/** Whether two RRsets have the same data, in any order. */
+function sameSet(a: Rrset, b: Rrset, keyOf: (data: Uint8Array) => string): boolean {
+  const keys = new Set(a.data.map(keyOf));
+  return keys.size === new Set(b.data.map(keyOf)).size && b.data.every(one => keys.has(keyOf(one)));
+}
 
 /** What may be told of a name when everything is asked for. */
 const ANY_TYPES = [Type.A, Type.AAAA, Type.CNAME, Type.MX, Type.NS, Type.SOA, Type.TXT, Type.HTTPS, Type.SRV, Type.CAA];

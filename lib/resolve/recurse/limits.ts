@@ -24,6 +24,8 @@ export const RECURSION_LIMITS = {
   triesPerZone: 16,
   /** Servers of a zone that answer without being of use, for one question (Unbound: 5 retries); silent ones do not count. */
   uselessServers: 5,
+  /** Tries at a zone's servers that fail for want of our own room, after which there is none at the others either. */
+  noRoom: 3,
   /** Minimised questions for one name, and how many go up by one label (RFC 9156 section 2.3). */
   minimised: 10,
   minimisedByOne: 4,
@@ -34,6 +36,8 @@ export const RECURSION_LIMITS = {
   servers: 10_000,
   /** Seconds for which a denial without an SOA is believed (RFC 2308 section 5 advises none; Unbound and Knot: 5). */
   unprovenDenialTtl: 5,
+  /** Seconds that stale data is shown with at the least, unless the operator wants less (RFC 8767 section 4). */
+  staleTtl: 30,
   /** After a failed priming the hints are used for so long. */
   primingRetryMs: 5000,
 } as const;

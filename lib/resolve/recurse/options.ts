@@ -60,6 +60,8 @@ export interface RecursorStats {
   queries: number;
   coalesced: number;
   lame: number;
+  /** Responses that are malformed, or of more records than are looked at. */
+  rejectedResponses: number;
   nameServersFetched: number;
   primings: number;
   failures: number;

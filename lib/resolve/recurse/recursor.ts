@@ -8,7 +8,7 @@ import { below, type Random } from '../../base/random.js';
 import { Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { ancestors, countLabels, equalNames, isAtOrBelow, lastLabels, nameKey, nameToText } from '../../wire/name.js';
-import type { Asked, Found, Meaning } from './classify.js';
+import type { Asked } from './classify.js';
 import {
   type ConfiguredZone,
   type Delegation,
@@ -21,11 +21,11 @@ import {
   takeAddresses,
 } from './delegation.js';
 import { Infrastructure } from './infrastructure.js';
-import { Job, type JobOptions, ResolutionError } from './job.js';
+import { isOurs, Job, type JobOptions, ResolutionError } from './job.js';
 import { append, emptyResult, Knowledge, type Link, type RecursionResult } from './knowledge.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { AskServer, RecursorOptions, RecursorStats, Setting } from './options.js';
-import { ZoneAsker } from './zone-asker.js';
+import { type Heard, type Referral, ZoneAsker } from './zone-asker.js';
 
 export class Recursor {
   readonly infrastructure: Infrastructure;
@@ -36,6 +36,7 @@ export class Recursor {
     queries: 0,
     coalesced: 0,
     lame: 0,
+    rejectedResponses: 0,
     nameServersFetched: 0,
     primings: 0,
     failures: 0,
@@ -56,7 +57,7 @@ export class Recursor {
     this.#setting = { options, stats: this.stats };
     this.#deadlines = new EqualTimers(clock);
     this.infrastructure = new Infrastructure(clock);
-    this.known = new Knowledge(rrsets, this.#setting);
+    this.known = new Knowledge(rrsets, this.#setting, clock);
     this.#asker = new ZoneAsker(
       ask,
       (delegation, server, family, job) => this.#findAddress(delegation, server, family, job),
@@ -95,9 +96,12 @@ export class Recursor {
       return await this.#chain(name, type, job);
     } catch (error) {
       this.stats.failures++;
+      if (error instanceof ResolutionError) error.ours ||= job.budget.ours && !error.isFinal;
       throw error;
     } finally {
       deadline.cancel();
+      // What is late has nobody left who waits for it.
+      job.budget.cancel.cancel();
     }
   }
 
@@ -158,7 +162,8 @@ export class Recursor {
       try {
         return await this.#descend(name, type, job, zone);
       } catch (error) {
-        if (!(error instanceof ResolutionError) || error.isFinal || zone?.first !== true) throw error;
+        if (!(error instanceof ResolutionError) || error.isFinal || zone?.first !== true || job.budget.ours)
+          throw error;
         job.trace({ kind: 'failure', text: `${error.message}; resolved as if the zone was not configured` });
       }
     }
@@ -191,9 +196,9 @@ export class Recursor {
         if (this.known.isNode(question)) continue;
         budget.minimised++;
       }
-      let meaning: Found | Extract<Meaning, { kind: 'referral' }>;
+      let heard: Heard;
       try {
-        meaning = await this.#asker.askZone(delegation, asked, job);
+        heard = await this.#asker.askZone(delegation, asked, job);
       } catch (error) {
         if (!(error instanceof ResolutionError) || error.isFinal || job.budget.queries >= job.budget.maxQueries) {
           throw error;
@@ -203,7 +208,7 @@ export class Recursor {
           continue;
         }
         // What was remembered of who serves the zone may be out of date: the parent knows better.
-        if (delegation.cached && !renewed.has(delegation.key)) {
+        if (delegation.cached && !renewed.has(delegation.key) && !job.budget.ours) {
           renewed.add(delegation.key);
           job.trace({
             kind: 'failure',
@@ -216,6 +221,7 @@ export class Recursor {
         }
         throw error;
       }
+      const { meaning, from } = heard;
       if (meaning.kind === 'referral') {
         if (++referrals > L.referrals)
           throw new ResolutionError(`more than ${L.referrals} referrals`, ExtendedError.other);
@@ -224,14 +230,14 @@ export class Recursor {
         minimised = 0;
         continue;
       }
-      if (full) return this.known.keep(name, type, delegation, meaning);
+      if (full) return this.known.keep(name, type, delegation, meaning, from);
       // RFC 9156 section 2.3: there may be names below after all, where servers deny empty non-terminals.
       if (meaning.rcode === Rcode.NXDOMAIN) {
-        if (this.options.qnameMinimisation === 'strict') return { ...meaning, rrsets: [] };
+        if (this.options.qnameMinimisation === 'strict') return { ...meaning, rrsets: [], leftMs: Infinity };
         minimise = false;
         continue;
       }
-      this.known.keep(question, Type.A, delegation, meaning);
+      this.known.keep(question, Type.A, delegation, meaning, from);
     }
   }
 
@@ -264,7 +270,7 @@ export class Recursor {
     const delegation: Delegation = {
       zone: zone.name,
       key: zone.key,
-      servers: zone.hosts.map(nameServer),
+      servers: zone.hosts.map(host => nameServer(host)),
       addressless: 0,
       direct: zone.direct,
       expiresAt: Number.POSITIVE_INFINITY,
@@ -290,9 +296,9 @@ export class Recursor {
       expiresAt: now,
       cached: false,
     };
-    const ns = this.rrsets.delegation(zone)?.ns;
-    if (ns !== undefined) {
-      const delegation = { ...hints, servers: serversOf(ns, [], false), expiresAt: now + ns.ttl * 1000 };
+    const known = this.rrsets.delegation(zone);
+    if (known !== undefined) {
+      const delegation = { ...hints, servers: serversOf(known.ns, [], false), expiresAt: now + known.leftMs };
       this.known.addAddresses(delegation);
       if (delegation.servers.some(one => one.addresses.length > 0)) delegation.direct = [];
       return delegation;
@@ -303,8 +309,9 @@ export class Recursor {
       hints,
       Job.begin(this.clock, { maxQueries: L.queries, deadlineMs: this.options.deadlineMs }),
     )
-      .catch(() => {
-        this.#primingFailedUntil = this.clock.nowMs() + L.primingRetryMs;
+      .catch((error: unknown) => {
+        const ours = isOurs(error) || (error instanceof ResolutionError && error.ours);
+        if (!ours) this.#primingFailedUntil = this.clock.nowMs() + L.primingRetryMs;
         return hints;
       })
       .finally(() => {
@@ -319,11 +326,11 @@ export class Recursor {
   async #prime(hints: Delegation, job: Job): Promise<Delegation> {
     this.stats.primings++;
     const asked: Asked = { name: hints.zone, type: Type.NS, zone: hints.zone, recursive: false };
-    const meaning = await this.#asker.askZone(hints, asked, job);
+    const { meaning } = await this.#asker.askZone(hints, asked, job);
     const ns = meaning.kind === 'answer' ? meaning.rrsets.find(one => one.type === Type.NS) : undefined;
     if (ns === undefined) throw new ResolutionError('the root servers do not name themselves', ExtendedError.other);
     const ttl = Math.min(ns.ttl, this.options.maxTtl);
-    this.rrsets.putDelegation({ ...ns, ttl });
+    this.rrsets.putDelegation({ ...ns, ttl }, ttl * 1000);
     this.rrsets.put({ ...ns, ttl }, Rank.authoritative);
     const delegation: Delegation = {
       ...hints,
@@ -335,23 +342,23 @@ export class Recursor {
     return delegation;
   }
 
-  #follow(from: Delegation, referral: Extract<Meaning, { kind: 'referral' }>, job: Job): Delegation {
+  #follow(from: Delegation, referral: Referral, job: Job): Delegation {
     const { ns, glue, foreignGlue } = referral;
     const now = this.clock.nowMs();
-    // Nobody's word lasts longer than his who gave it the word (CVE-2022-30698).
-    // One whose time ended while it was asked is good for those who wait, and not kept. Configured addresses last.
-    const left = from.direct.length > 0 ? ns.ttl : Math.max(Math.floor((from.expiresAt - now) / 1000), 0);
-    const ttl = Math.min(ns.ttl, left, this.options.maxTtl);
+    // A delegation lives no longer than the one that it came by (CVE-2022-30698). One whose time ended while it was
+    // asked is good for those who wait, and not kept. Configured addresses last.
+    const leftMs = from.direct.length > 0 ? Infinity : Math.max(from.expiresAt - now, 0);
+    const lifetimeMs = Math.min(Math.min(ns.ttl, this.options.maxTtl) * 1000, leftMs);
     const delegation: Delegation = {
       zone: ns.name,
       key: nameKey(ns.name),
       servers: shuffled(serversOf(ns, glue, this.options.verifyGlue), this.random),
       addressless: 0,
       direct: [],
-      expiresAt: now + ttl * 1000,
+      expiresAt: now + lifetimeMs,
       cached: false,
     };
-    if (!from.configured?.noCache) this.known.keepReferral(referral, ttl);
+    if (!from.configured?.noCache) this.known.keepReferral(referral, lifetimeMs);
     for (const rrset of foreignGlue) {
       const server = delegation.servers.find(one => one.key === nameKey(rrset.name));
       if (server !== undefined) takeAddresses(server, rrset, Source.doubtful);

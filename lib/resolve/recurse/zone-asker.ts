@@ -8,13 +8,13 @@ import type { Random } from '../../base/random.js';
 import { select } from '../../upstream/selection.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import { ExtendedError, HEADER_SIZE, Rcode, typeName } from '../../wire/iana.js';
-import { decodeMessage } from '../../wire/message.js';
+import { decodeMessage, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import { withoutPrivate } from './address-rules.js';
 import { type Asked, classify, type Found, type Meaning } from './classify.js';
 import { type Delegation, describeZone, type NameServer, Source } from './delegation.js';
 import type { Infrastructure } from './infrastructure.js';
-import { type Job, ResolutionError } from './job.js';
+import { isOurs, type Job, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { AskServer, ServerQuestion, Setting } from './options.js';
 
@@ -23,6 +23,14 @@ import type { AskServer, ServerQuestion, Setting } from './options.js';
  * What else is learnt of the delegation's servers on the way is added too.
  */
 export type FindAddress = (delegation: Delegation, server: NameServer, family: 4 | 6, job: Job) => Promise<boolean>;
+
+export type Referral = Extract<Meaning, { kind: 'referral' }>;
+
+/** What a zone has to say, and the address of the server that said it. */
+export interface Heard {
+  meaning: Found | Referral;
+  from: string;
+}
 
 /** What has been asked of one server for one question. */
 interface Tries {
@@ -46,17 +54,14 @@ export class ZoneAsker {
   ) {}
 
   /** Asks the zone's servers one after the other until one has something to say. */
-  async askZone(
-    delegation: Delegation,
-    asked: Asked,
-    job: Job,
-  ): Promise<Found | Extract<Meaning, { kind: 'referral' }>> {
+  async askZone(delegation: Delegation, asked: Asked, job: Job): Promise<Heard> {
     const tries: Tries[] = [];
     let useless = 0;
-    let lastResort: Found | undefined;
+    let lastResort: Heard | undefined;
     let empty = 0;
     let reason: string | undefined;
     let networkError = false;
+    let noRoom = 0;
     for (let round = 0; round < L.triesPerZone && useless < L.uselessServers;) {
       const server = this.#pick(delegation, tries);
       if (server === undefined) {
@@ -76,6 +81,13 @@ export class ZoneAsker {
         const { code, message } = error as ShardnsError;
         if (code === 'ERR_SHARDNS_ABORTED') job.left(); // the deadline, most likely: said so
         reason = message;
+        if (isOurs(error)) {
+          // No fault of the server's; at others there may be room.
+          job.budget.ours = true;
+          tried.useless = true;
+          if (++noRoom >= L.noRoom) break;
+          continue;
+        }
         if (code !== 'ERR_SHARDNS_TIMEOUT') {
           networkError = true;
           tried.useless = true;
@@ -83,18 +95,19 @@ export class ZoneAsker {
         }
         continue;
       }
-      if (meaning.kind === 'answer' || meaning.kind === 'referral') return meaning;
+      const from = server.at.address;
+      if (meaning.kind === 'answer' || meaning.kind === 'referral') return { meaning, from };
       tried.useless = true;
       useless++;
       if (meaning.kind === 'lame') {
         this.setting.stats.lame++;
-        this.infrastructure.markLame(server, delegation.key);
+        this.infrastructure.markLame(server, delegation.key, `${asked.type} ${nameKey(asked.name)}`);
         reason = `${server.label} does not serve ${describeZone(delegation)}`;
       } else if (meaning.kind === 'recursive') {
-        lastResort ??= meaning.found;
+        lastResort ??= { meaning: meaning.found, from };
       } else if (meaning.kind === 'empty') {
-        if (++empty > 1) return meaning.found;
-        lastResort ??= meaning.found;
+        if (++empty > 1) return { meaning: meaning.found, from };
+        lastResort ??= { meaning: meaning.found, from };
       } else {
         server.failed('failure');
         reason = `${server.label} said ${rcodeText(meaning.rcode)}`;
@@ -117,7 +130,7 @@ export class ZoneAsker {
     const triesAt = (server: Upstream): Tries | undefined => tries.find(one => one.server === server);
     const add = (address: string, family: 4 | 6, port: number, source: number): void => {
       if (family === 4 ? !options.ipv4 : !options.ipv6) return;
-      if (options.rules.forbidden(address, family) && delegation.configured === undefined) return;
+      if (options.rules.forbidden(address) && delegation.configured === undefined) return;
       const server = infrastructure.server(address, family, port);
       const before = triesAt(server);
       if (before !== undefined && (before.useless || before.times >= L.triesPerServer)) return;
@@ -166,10 +179,11 @@ export class ZoneAsker {
       // Whoever shares it has asked for the same name. As a plain array: slices of a Buffer would be no copies.
       const response = new Uint8Array(octets.buffer, octets.byteOffset, octets.length);
       response.set(asked.name, HEADER_SIZE);
-      const message = decodeMessage(response);
+      const message = decodeMessage(response, MAX_RESPONSE_RECORDS);
       meaning = withoutPrivate(classify(message, asked, this.setting.options), this.setting.options.rules);
     } catch (error) {
       if (error instanceof ResolutionError) throw error;
+      this.setting.stats.rejectedResponses++;
       return { kind: 'useless', rcode: Rcode.FORMERR };
     }
     if (job.traced) {
@@ -199,7 +213,6 @@ export class ZoneAsker {
     job.budget.queries++;
     this.setting.stats.queries++;
     server.inFlight++;
-    server.stats.queries++;
     const began = this.clock.nowMs();
     const asking = this.ask(question, server, Math.min(timeoutMs, left), job.budget.cancel);
     this.#asking.set(key, asking);
@@ -210,7 +223,7 @@ export class ZoneAsker {
     } catch (error) {
       const { code } = error as ShardnsError;
       if (code === 'ERR_SHARDNS_TIMEOUT') server.failed('timeout');
-      else if (code === 'ERR_SHARDNS_UPSTREAM') server.failed('failure');
+      else if (code === 'ERR_SHARDNS_UPSTREAM' && !isOurs(error)) server.failed('failure');
       throw error;
     } finally {
       server.inFlight--;

@@ -104,6 +104,33 @@ describe('values', () => {
     expect([users.get('c'), cache.get('b')]).toEqual([undefined, undefined]);
   });
 
+  test('are read by the codec that asks: what another one wrote is none, whatever brought it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'shardns-codec-'));
+    const file = join(folder, 'theirs');
+    using theirs = ByteCache.create<unknown>({ ...small, codec: 'v8', shared: true });
+    theirs.set('key', new Map([['admin', true]]));
+    await theirs.save(file);
+    for (const codec of ['bytes', 'utf8', 'json', 'v8'] as const) {
+      using loaded = ByteCache.create<unknown>({ ...small, codec: codec as 'json' });
+      await loaded.load(file);
+      const handle = theirs.share();
+      using attached = ByteCache.attach<unknown>({ ...handle, settings: { ...handle.settings, codec } });
+      for (const cache of [loaded, attached]) {
+        const own = codec === 'v8';
+        const { misses } = cache.stats();
+        expect(cache.get('key') instanceof Map).toBe(own);
+        expect(cache.stats().misses - misses).toBe(own ? 0 : 1);
+        expect(cache.has('key')).toBe(own);
+        expect(cache.ttl('key')).toBe(own ? Infinity : undefined);
+        expect(cache.getInto('key', Buffer.alloc(100)) > 0).toBe(own);
+        expect(cache.touch('key', 60_000)).toBe(own);
+      }
+    }
+    // It stays for those who can read it.
+    expect(theirs.get('key')).toEqual(new Map([['admin', true]]));
+    rmSync(folder, { recursive: true });
+  });
+
   test('entries() shows those of a namespace', () => {
     using cache = ByteCache.create({ ...small, codec: 'utf8' });
     const users = cache.namespace('users');
@@ -148,7 +175,7 @@ describe('what is wrong is said', () => {
     const set = (key: unknown, value: unknown, options?: object) =>
       code(() => cache.set(key as string, value as string, options));
     expect(set(5, 'x')).toBe('ERR_SHARDNS_OPTION key: expected a string or a Uint8Array, got 5');
-    expect(set('a', 5)).toBe('ERR_SHARDNS_OPTION value: expected a string, got 5');
+    expect(set('a', 5)).toBe('ERR_SHARDNS_OPTION value: expected a string without lone surrogates, got 5');
     expect(set('a', 'x'.repeat(65_537))).toContain('value: expected at most 65536 octets');
     expect(set('k'.repeat(4096), 'x')).toBe(
       "ERR_SHARDNS_OPTION key: expected at most 4096 octets with the namespace's name, got 4096",

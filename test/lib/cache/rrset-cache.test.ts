@@ -46,8 +46,39 @@ describe('the RRset cache', () => {
     expect(cache.put(a(3), Rank.authoritative)).toBe(true);
     expect(cache.get(name, Type.A)!.rrset.data[0][3]).toBe(3);
   });
+  test('gives an RRset in the last second of its life TTL 0, and none of it again', () => {
+    for (let left = 1; left <= 999; left += left < 30 ? 1 : 60) {
+      cache.bytes.native.shiftClock(0);
+      cache.put(a(1, 2), Rank.authoritative);
+      cache.putNoData(name, Type.MX, { authority: [soa(2)], ttl: 2 });
+      cache.putDelegation({ ...soa(2), type: Type.NS, data: [name] }, 2000);
+      cache.bytes.native.shiftClock(2000 - left);
+      const [found, none] = [cache.get(name, Type.A), cache.noData(name, Type.MX)];
+      const cut = cache.delegation(soa(2).name);
+      for (const one of [found, none, cut]) if (one !== undefined) expect(one.leftMs).toBeLessThanOrEqual(left);
+      for (const ttl of [found?.rrset.ttl, none?.ttl, none?.authority[0].ttl, cut?.ns.ttl])
+        expect(ttl ?? 0).toBe(left > 990 ? ttl : 0);
+      expect(found?.stale ?? false).toBe(false);
+    }
+  });
+  test('rounds down what is left', () => {
+    cache.put(a(1, 300), Rank.authoritative);
+    cache.bytes.native.shiftClock(500);
+    expect(cache.get(name, Type.A)!.rrset.ttl).toBe(299);
+  });
+  test('ends an RRset when it was told, before its TTL', () => {
+    cache.put(a(1, 300), Rank.authoritative, [], 1500);
+    expect(cache.get(name, Type.A)!.rrset.ttl).toBe(1);
+    cache.bytes.native.shiftClock(1501);
+    expect(cache.get(name, Type.A)).toBeUndefined();
+  });
+  test('does not give up what is better for what is worse and has no time to live', () => {
+    cache.put(a(1), Rank.authoritative);
+    expect(cache.put(a(2, 0), Rank.additional)).toBe(false);
+    expect(cache.get(name, Type.A)!.rrset.data[0][3]).toBe(1);
+  });
   test('keeps glue apart from answers', () => {
-    cache.putGlue(a(1));
+    cache.putGlue(a(1), 60_000);
     expect(cache.get(name, Type.A)).toBeUndefined();
     expect(cache.glue(name, Type.A)!.data[0][3]).toBe(1);
   });

@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, symlinkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -51,6 +52,25 @@ describe('a snapshot', () => {
     expect(loaded.damaged).toBe(true);
     expect(loaded.entries).toBeGreaterThan(10);
     expect(loaded.entries).toBeLessThan(40);
+  });
+
+  test('is refused by name where others may have written it, and a FIFO is not waited for', async () => {
+    const path = join(folder, 'open to all');
+    using cache = DnsCache.create({ memory: '1MiB' });
+    await cache.save(path);
+    chmodSync(path, 0o666);
+    await expect(cache.load(path)).rejects.toMatchObject({
+      code: 'ERR_SHARDNS_FILE',
+      message: `${path}: others may write to it: take that right away (chmod go-w)`,
+    });
+    const link = join(folder, 'link');
+    symlinkSync(path, link);
+    await expect(cache.load(link)).rejects.toThrow(`${link}: it is a symbolic link, which is not followed`);
+    expect(() => DnsCache.open({ path: link })).toThrow(`${link}: it is a symbolic link, which is not followed`);
+    const fifo = join(folder, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    await expect(cache.load(fifo)).rejects.toThrow(`${fifo}: it is no regular file`);
+    expect(() => DnsCache.open({ path: fifo })).toThrow(`${fifo}: it is no regular file`);
   });
 
   test('says what is wrong', async () => {

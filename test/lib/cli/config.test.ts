@@ -1,11 +1,11 @@
 // Configuration files, environment and flags; the command's own errors.
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { applyFlags, checkConfig, flagsFromEnvironment, upstreamsFromResolvConf } from '../../../lib/cli/config.js';
+import { applyFlags, checkConfig, flagsFromEnvironment } from '../../../lib/cli/config.js';
 import { gatherOptions } from '../../../lib/cli/serve.js';
 import { readOptions } from '../../../lib/server/options.js';
 
@@ -77,7 +77,10 @@ test('flags win over the environment, the environment over the file', () => {
     'order.yaml',
     'threads: 1\nudpSize: 1400\ncache: { memory: 8MiB, policy: lru }\nupstreams: [192.0.2.1]\n',
   );
-  const options = gatherOptions({ config: path, memory: '32MiB' }, { SHARDNS_THREADS: '3', SHARDNS_MEMORY: '16MiB' });
+  const { options } = gatherOptions(
+    { config: path, memory: '32MiB' },
+    { SHARDNS_THREADS: '3', SHARDNS_MEMORY: '16MiB' },
+  );
   const settings = readOptions(options);
   expect(settings.threads).toBe(3);
   expect(settings.cache).toMatchObject({ memory: '32MiB', policy: 'lru' });
@@ -89,13 +92,10 @@ test('lists in the environment are separated by commas', () => {
   expect(applyFlags({}, flags)).toMatchObject({ listen: ['127.0.0.1:53', '[::1]:53'], upstreams: ['192.0.2.1'] });
 });
 
-test('upstreams come from resolv.conf', () => {
-  const path = file(
-    'resolv.conf',
-    '# c\nnameserver 192.0.2.1\nnameserver 2001:db8::1 # x\nsearch a b\nnameserver fe80::1%eth0\n',
-  );
-  expect(upstreamsFromResolvConf(path)).toEqual(['192.0.2.1:53', '[2001:db8::1]:53', '[fe80::1]:53']);
-  expect(upstreamsFromResolvConf(join(folder, 'none'))).toEqual([]);
+test('an empty variable of the environment is one not set', () => {
+  const names = ['LISTEN', 'UPSTREAM', 'THREADS', 'MEMORY', 'POLICY', 'CONFIG', 'METRICS', 'SNAPSHOT', 'WARM'];
+  const empty = Object.fromEntries([...names, 'RECURSIVE', 'LOG_LEVEL'].map(name => [`SHARDNS_${name}`, ' ']));
+  expect(applyFlags({}, flagsFromEnvironment(empty))).toEqual({});
 });
 
 test('check-config exits 0 or 1 and says where', async () => {
@@ -104,6 +104,23 @@ test('check-config exits 0 or 1 and says where', async () => {
   expect(bad.code).toBe(1);
   expect(bad.err).toMatch(/bad\.yaml:1: threads: .*number.*got "many"/);
   expect(await command('check-config', join(folder, 'missing.yaml'))).toMatchObject({ code: 1 });
+  const contrary = await command(
+    'check-config',
+    file('contrary.yaml', 'resolver: { recursive: true }\nupstreams: [192.0.2.1]\n'),
+  );
+  expect(contrary).toMatchObject({ code: 0 });
+  expect(contrary.err).toMatch(/contrary\.yaml: warning: upstreams are not asked: resolver\.recursive/);
+  execFileSync('mkfifo', [join(folder, 'fifo.yaml')]);
+  for (const [path, reason] of [
+    [join(folder, 'fifo.yaml'), 'not a regular file'],
+    [folder, 'not a regular file'],
+    [file('large.yaml', `# ${'x'.repeat(2 ** 20)}`), 'expected at most 1048576'],
+  ]) {
+    const refused = await command('check-config', path);
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain(`${path}: `);
+    expect(refused.err).toContain(reason);
+  }
 });
 
 test('each mistake on the command line is one clear line and exit 1', async () => {
@@ -113,6 +130,7 @@ test('each mistake on the command line is one clear line and exit 1', async () =
     [['serve', '--memory', '12'], /cache\.memory.*got "12"/],
     [['serve', '--config', join(folder, 'absent.yaml')], /absent\.yaml: cannot be read/],
     [['serve', '--for', '3s'], /--for goes with --demo/],
+    [['serve', '--demo', '--upstream', '192.0.2.1'], /--demo has an upstream/],
     [['fly'], /unknown command "fly"/],
   ] as [string[], RegExp][]) {
     const { code, err } = await command(...args);

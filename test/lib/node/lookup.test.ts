@@ -15,7 +15,7 @@ import got from 'got';
 import { Agent, fetch as undiciFetch, interceptors } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CachedLookup, dnsInterceptorOptions } from '../../../lib/node/cached-lookup.js';
-import type { LookupAddress, LookupCallOptions } from '../../../lib/node/lookup.js';
+import type { LookupAddress, LookupCallOptions } from '../../../lib/node/lookup-call.js';
 import type { LookupOptions } from '../../../lib/node/options.js';
 import { DnsServer } from '../../support/dns-server.js';
 import { CERTIFICATE, KEY } from '../../support/certificate.js';
@@ -114,7 +114,7 @@ describe('what it answers', () => {
     expect(await all('FOUR.example.')).toEqual(['192.0.2.4']);
   });
   test('promisify gives what it gives for dns.lookup', async () => {
-    const promised = promisify(cached.lookup as typeof dns.lookup);
+    const promised = promisify(cached.lookup);
     expect(await promised('four.example')).toEqual({ address: '192.0.2.4', family: 4 });
     expect(await promised('four.example', { all: true })).toEqual([{ address: '192.0.2.4', family: 4 }]);
   });
@@ -201,7 +201,7 @@ describe('errors', () => {
     expect(await all('both.example', {}, one)).toEqual(['192.0.2.1', '192.0.2.2']);
   });
   test('what cannot be a name is not found, without asking', async () => {
-    for (const host of ['a..b', `${'x'.repeat(64)}.example`, 'sp ace.example', 'ü.test']) {
+    for (const host of ['a..b', `${'x'.repeat(64)}.example`, 'sp ace.example', 'ü..test', 'ü b.test']) {
       expect((await ask(host)).error).toMatchObject({ code: 'ENOTFOUND' });
     }
     expect(server.asked).toHaveLength(0);
@@ -303,7 +303,7 @@ describe('the files of the machine', () => {
     expect(await all('four.example', {}, own)).toEqual(['192.0.2.51']);
     rmSync(hostsFile);
     now += 2000;
-    expect(own.client.hosts!.names.size).toBe(0);
+    expect(own.client.hosts!.find('other')).toBeUndefined();
     expect(server.asked).toHaveLength(0);
   });
   test('search and ndots of resolv.conf', async () => {
@@ -462,7 +462,7 @@ describe('whoever takes a lookup', () => {
   test("undici's dns interceptor asks this cache, and its storage is bounded", async () => {
     const options = dnsInterceptorOptions(cached.lookup);
     const agent = new Agent();
-    const dispatcher = agent.compose(interceptors.dns(options as Parameters<typeof interceptors.dns>[0]));
+    const dispatcher = agent.compose(interceptors.dns(options));
     for (let i = 0; i < 4; i++) {
       const response = await undiciFetch(`http://loop.example:${port(web)}/`, { dispatcher });
       expect(await response.text()).toBe('hello');

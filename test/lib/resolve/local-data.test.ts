@@ -70,3 +70,51 @@ describe('a local zone', () => {
     },
   );
 });
+
+describe('a wildcard record (RFC 4592)', () => {
+  const records = [
+    '*.apps.example 60 A 192.0.2.1',
+    'own.apps.example 60 A 192.0.2.2',
+    'deep.gap.apps.example 60 A 192.0.2.3',
+    '*.apps.example 60 TXT "any"',
+    '*.cname.example CNAME www.example.net.',
+  ];
+  const find = (name: string, type = 'A', zones: { name: string; kind: LocalZoneKind }[] = []): string => {
+    const data = new LocalData({ zones, records, authoritative: true });
+    const found = data.find(new Query(makeQuery(name, { type })));
+    if (found?.kind === 'alias') return nameToText(found.target);
+    if (found === undefined) return 'resolved';
+    const { flags, answers } = decodeMessage(found.message);
+    const owners = answers.map(one => `${nameToText(one.name)} ${decodeRdata(one.type, one.data)}`);
+    return answers.length > 0 ? owners.join() : (flags & 15) === Rcode.NXDOMAIN ? 'nxdomain' : 'nodata';
+  };
+
+  test.each([
+    ['x.apps.example', 'A', 'x.apps.example. 192.0.2.1'],
+    ['X.y.Apps.example', 'A', 'x.y.apps.example. 192.0.2.1'],
+    ['x.apps.example', 'TXT', 'x.apps.example. "any"'],
+    ['x.apps.example', 'MX', 'nodata'],
+    ['*.apps.example', 'A', '*.apps.example. 192.0.2.1'],
+    ['own.apps.example', 'A', 'own.apps.example. 192.0.2.2'],
+    ['own.apps.example', 'TXT', 'nodata'],
+    ['x.own.apps.example', 'A', 'resolved'],
+    ['gap.apps.example', 'A', 'resolved'],
+    ['x.gap.apps.example', 'A', 'resolved'],
+    ['apps.example', 'A', 'resolved'],
+    ['x.cname.example', 'A', 'www.example.net.'],
+    ['x.elsewhere.example', 'A', 'resolved'],
+  ])('%s %s is %s', (name, type, expected) => {
+    expect(find(name, type)).toBe(expected);
+  });
+
+  test('in a static zone what it does not stand for does not exist, and it stands for nothing in a zone below', () => {
+    const zones = [
+      { name: 'apps.example', kind: 'static' as const },
+      { name: 'sub.apps.example', kind: 'static' as const },
+    ];
+    expect(find('x.apps.example', 'A', zones)).toBe('x.apps.example. 192.0.2.1');
+    expect(find('gap.apps.example', 'A', zones)).toBe('nodata');
+    expect(find('x.own.apps.example', 'A', zones)).toBe('nxdomain');
+    expect(find('x.sub.apps.example', 'A', zones)).toBe('nxdomain');
+  });
+});

@@ -1,80 +1,19 @@
 // Resolution from the root down on a fake internet: what it costs, what it keeps, where it ends.
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
-import { ByteCache } from '../../../lib/cache/byte-cache.js';
-import { RrsetCache } from '../../../lib/cache/rrset-cache.js';
+import { describe, expect, test } from 'vitest';
 import { AddressRules } from '../../../lib/resolve/recurse/address-rules.js';
 import { classify } from '../../../lib/resolve/recurse/classify.js';
 import { ResolutionError } from '../../../lib/resolve/recurse/job.js';
 import { RECURSION_LIMITS } from '../../../lib/resolve/recurse/limits.js';
-import type { RecursionResult } from '../../../lib/resolve/recurse/knowledge.js';
-import type { AskServer, RecursorOptions } from '../../../lib/resolve/recurse/options.js';
-import { Recursor } from '../../../lib/resolve/recurse/recursor.js';
+import type { AskServer } from '../../../lib/resolve/recurse/options.js';
 import { configuredZones } from '../../../lib/resolve/recurse/zones.js';
 import { parsePrefix } from '../../../lib/base/address.js';
-import { systemRandom } from '../../../lib/base/random.js';
-import { ExtendedError, Flag, Rcode, Type, typeName } from '../../../lib/wire/iana.js';
-import { encodeMessage } from '../../../lib/wire/message.js';
+import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
+import { encodeMessage, type ResourceRecord } from '../../../lib/wire/message.js';
 import { encodeName, isAtOrBelow } from '../../../lib/wire/name.js';
-import { decodeRdata, encodeRdata } from '../../../lib/wire/rdata.js';
-import { FakeClock } from '../../support/fake-clock.js';
+import { encodeRdata } from '../../../lib/wire/rdata.js';
 import { FakeInternet, smallInternet } from '../../support/fake-internet.js';
-
-const open: RrsetCache[] = [];
-afterEach(() => {
-  for (const cache of open.splice(0)) cache.close();
-});
-
-function setUp(
-  options: Partial<RecursorOptions> = {},
-  internet: FakeInternet = smallInternet(),
-  ask: AskServer = internet.ask,
-) {
-  const clock = new FakeClock();
-  const rrsets = new RrsetCache(ByteCache.create({ memory: '2MiB', shards: 1 }));
-  open.push(rrsets);
-  const recursor = new Recursor(rrsets, ask, clock, systemRandom, {
-    recursive: true,
-    rootHints: ['192.0.2.1'],
-    port: 53,
-    ipv4: true,
-    ipv6: false,
-    qnameMinimisation: 'relaxed',
-    hardenGlue: true,
-    verifyGlue: false,
-    dnssecOk: true,
-    maxNameServers: 20,
-    nothingBelowNxdomain: true,
-    maxQueries: 200,
-    maxDepth: 30,
-    maxAliases: 11,
-    deadlineMs: 5000,
-    negativeMinTtl: 0,
-    negativeMaxTtl: 3600,
-    minTtl: 0,
-    maxTtl: 86_400,
-    originalTtl: false,
-    maxInFlight: 100,
-    rules: new AddressRules([], [], []),
-    zones: new Map(),
-    ...options,
-  });
-  const resolve = (name: string, type: number = Type.A): Promise<RecursionResult> =>
-    recursor.resolve(encodeName(name), type, {});
-  const shift = (ms: number): void => rrsets.bytes.native.shiftClock(ms);
-  return { clock, rrsets, recursor, internet, resolve, shift };
-}
-
-const texts = (result: RecursionResult): string[] =>
-  result.answers.flatMap(one => one.data.map(data => `${typeName(one.type)} ${decodeRdata(one.type, data)}`));
-const failure = async (promise: Promise<unknown>): Promise<ResolutionError> => {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(ResolutionError);
-  return error as ResolutionError;
-};
+import { failure, setUpRecursor as setUp, texts } from '../../support/recursor.js';
 
 describe('on the way', () => {
   test('servers are asked for no more than the part of the name that they need (RFC 9156)', async () => {
@@ -126,12 +65,7 @@ describe('on the way', () => {
       if (late && server.at.address === '192.0.2.10') await pass(10_000);
       return response;
     };
-    const { clock, rrsets, resolve, shift } = setUp({ deadlineMs: 60_000 }, internet, ask);
-    let shifted = 0;
-    const pass = async (ms: number): Promise<void> => {
-      shift((shifted += ms));
-      await clock.advance(ms);
-    };
+    const { rrsets, resolve, pass } = setUp({ deadlineMs: 60_000 }, internet, ask);
     await resolve('www.example.com');
     await pass(3_595_000);
     late = true;
@@ -250,6 +184,48 @@ describe('hostile and broken servers', () => {
     const later = internet.asked.length;
     await resolve('none.example.com');
     expect(internet.asked.length).toBeGreaterThan(later);
+  });
+  test("malformed data, more records than a zone has, and YXDOMAIN for a name that is no DNAME's, are no answers", async () => {
+    const address = (i: number): ResourceRecord => ({
+      name: encodeName('www.example.com'),
+      type: Type.A,
+      dnsClass: 1,
+      ttl: 86_400,
+      data: Uint8Array.of(192, 0, i >> 8, i & 255),
+    });
+    const many = Array.from({ length: 501 }, (_, i) => address(i));
+    const cname = { ...address(0), type: Type.CNAME };
+    const cases: [why: string, rejected: boolean, rcode: number, answers: ResourceRecord[]][] = [
+      ['three octets of address', true, 0, [{ ...address(0), data: Uint8Array.of(10, 0, 0) }]],
+      [
+        'octets behind an alias',
+        true,
+        0,
+        [{ ...cname, data: Uint8Array.from([...encodeName('x.test'), 0, 16, 0, 3]) }],
+      ],
+      ['101 records of one RRset', true, 0, many.slice(0, 101)],
+      ['501 records', true, 0, many.map((one, i) => ({ ...one, name: encodeName(`n${i >> 6}.example.com`) }))],
+      ['YXDOMAIN', false, Rcode.YXDOMAIN, [address(1)]],
+    ];
+    for (const [why, rejected, rcode, answers] of cases) {
+      const { internet, recursor, resolve } = setUp({ qnameMinimisation: 'off' });
+      let bad = true;
+      internet.override = (server, name, type) =>
+        server !== '192.0.2.10' || !bad
+          ? undefined
+          : encodeMessage({
+              id: 0,
+              flags: Flag.QR | Flag.AA | rcode,
+              question: { name: encodeName(name), type, dnsClass: 1 },
+              answers,
+              authorities: [],
+              additionals: [],
+            });
+      await failure(resolve('www.example.com'));
+      expect(recursor.stats.rejectedResponses > 0, why).toBe(rejected);
+      bad = false; // none of it was kept
+      expect((await resolve('www.example.com')).rcode, why).toBe(Rcode.NOERROR);
+    }
   });
   test('an answer with a private address is refused where it is not to be stripped of it', async () => {
     const ten = [parsePrefix('10.0.0.0/8', '')];

@@ -1,57 +1,20 @@
 // The slow path on a fake clock and a fake network.
-import { afterEach, expect, test } from 'vitest';
-import { silentLogger } from '../../../lib/base/log.js';
-import { parseSocketAddress } from '../../../lib/base/address.js';
-import { systemRandom } from '../../../lib/base/random.js';
-import { Engine } from '../../../lib/cache/engine.js';
+import { expect, test } from 'vitest';
 import type { Hooks, ResponseInfo } from '../../../lib/resolve/hooks.js';
-import { type Resolution, Resolver } from '../../../lib/resolve/resolver.js';
-import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
-import { exchangerOptionsOf, resolverOptionsOf, tunablesOf } from '../../../lib/server/tunables.js';
-import { Exchanger } from '../../../lib/upstream/exchange.js';
-import { Upstream } from '../../../lib/upstream/upstream.js';
+import type { Resolution } from '../../../lib/resolve/resolver.js';
+import type { ServerOptions } from '../../../lib/server/options.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { encodeMessage } from '../../../lib/wire/message.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import { Query } from '../../../lib/wire/query.js';
 import { encodeRdata } from '../../../lib/wire/rdata.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
-import { FakeTransport, type Handler } from '../../support/fake-transport.js';
+import { settle } from '../../support/fake-clock.js';
+import type { Handler } from '../../support/fake-transport.js';
 import { answerA, decode, makeQuery, makeResponse, rcodeOf, soa } from '../../support/messages.js';
+import { slowPath } from '../../support/slow-path.js';
 
-const engines: Engine[] = [];
-afterEach(() => {
-  for (const engine of engines.splice(0)) engine.close();
-});
-
-function build(handler: Handler, options: ServerOptions = {}, hooks: Hooks = {}, servers = ['192.0.2.1:53']) {
-  const settings = readOptions(options);
-  const clock = new FakeClock();
-  const udp = new FakeTransport(clock, handler);
-  const tcp = new FakeTransport(clock, handler);
-  const engine = new Engine({ memoryBytes: 2 ** 20, shards: 1, policy: 's3fifo', averageEntryBytes: 184 });
-  engines.push(engine);
-  engine.configure(tunablesOf(settings));
-  const exchanger = new Exchanger(udp, tcp, clock, systemRandom, exchangerOptionsOf(settings));
-  const upstreams = servers.map(text => new Upstream(parseSocketAddress(text, 'test'), clock));
-  const groups = new Map<string, Upstream[]>([
-    ['default', upstreams],
-    ['other', [new Upstream(parseSocketAddress('198.51.100.1:53', 'test'), clock)]],
-  ]);
-  const resolver = new Resolver(engine, exchanger, clock, silentLogger, hooks, groups, resolverOptionsOf(settings));
-  let shift = 0;
-  const advance = async (ms: number): Promise<void> => {
-    shift += ms;
-    engine.native.shiftClock(shift);
-    await clock.advance(ms);
-  };
-  const resolve = (name: string, shape = {}): Promise<Resolution> =>
-    resolver.resolve(new Query(makeQuery(name, shape)), {
-      protocol: 'udp',
-      client: { address: '203.0.113.9', port: 1 },
-    });
-  return { clock, udp, tcp, engine, resolver, exchanger, upstreams, advance, resolve };
-}
+const build = (handler: Handler, options: ServerOptions = {}, hooks: Hooks = {}, servers?: string[]) =>
+  slowPath(handler, options, hooks, { servers });
 
 test('ten thousand askers of one missing name cause one upstream query', async () => {
   const t = build(query => answerA(query));
@@ -75,11 +38,73 @@ test('what the upstreams say of a question that they will not answer is passed o
     'broken.example.': 2,
     'new.example.': 4,
     'no.example.': 5,
+    'not-mine.example.': 9,
   };
   const t = build(query => makeResponse(query, { rcode: rcodes[new Query(query).nameText] }));
   for (const [name, rcode] of Object.entries(rcodes)) {
     expect(await t.resolve(name)).toMatchObject({ kind: 'error', rcode });
   }
+});
+
+test('extended rcodes are read with their OPT (RFC 6891 section 6.1.3): BADVERS is no answer', async () => {
+  const t = build(query =>
+    Buffer.concat([
+      // With an answer of one record, and an OPT whose upper rcode bits are 1.
+      ((octets: Buffer) => (octets.writeUInt16BE(1, 10), octets))(answerA(query)),
+      Buffer.from([0, 0, 41, 4, 208, 1, 0, 0, 0, 0, 0]),
+    ]),
+  );
+  expect(await t.resolve('a.example')).toMatchObject({ kind: 'error', rcode: 2 });
+});
+
+test('YXDOMAIN comes with the DNAME that makes the name too long (RFC 6672 section 2.2), and is asked for anew', async () => {
+  const t = build(query =>
+    makeResponse(query, { rcode: 6, answers: [{ type: 'DNAME', name: 'example', data: 'long.test' }] }),
+  );
+  for (let i = 0; i < 2; i++) {
+    const resolution = await t.resolve('a.example');
+    expect(resolution.kind).toBe('message');
+    if (resolution.kind !== 'message') return;
+    expect(rcodeOf(resolution.message)).toBe(6);
+    expect(decode(resolution.message).answers).toHaveLength(1);
+  }
+  expect(t.udp.asked).toHaveLength(2);
+});
+
+test('a record that comes twice goes out once (RFC 2181 section 5), and octets behind the last not at all', async () => {
+  const t = build(query => {
+    const { questions } = decode(query);
+    const a = (data: string, ttl: number) => ({ type: 'A' as const, name: questions![0].name, data, ttl });
+    const octets = makeResponse(query, { answers: [a('192.0.2.1', 60), a('192.0.2.2', 60), a('192.0.2.1', 50)] });
+    return Buffer.concat([octets, Buffer.alloc(7, 0xab)]);
+  });
+  await t.resolve('twice.example');
+  const query = new Query(makeQuery('twice.example'));
+  const length = t.resolver.finish(query, await t.resolve('twice.example'), true);
+  expect(decode(t.engine.reply.slice(0, length)).answers).toMatchObject([
+    { data: '192.0.2.1', ttl: 50 },
+    { data: '192.0.2.2', ttl: 50 },
+  ]);
+  expect(length).toBe(12 + 15 + 4 + 2 * 16);
+  expect(t.udp.asked).toHaveLength(1);
+});
+
+test('a name compressed where no sender may is expanded before others get it (RFC 3597 section 4)', async () => {
+  const pointer = [0xc0, 12];
+  const t = build(query => {
+    const { name } = new Query(query);
+    const data = [0, 1, 0, 2, 1, 0x75, 0, 0, ...pointer];
+    return Buffer.from([
+      ...query.subarray(0, 2),
+      ...[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0],
+      ...query.subarray(12, 12 + name.length + 4),
+      ...[...pointer, 0, Type.NAPTR, 0, 1, 0, 0, 1, 44, 0, data.length, ...data],
+    ]);
+  });
+  const resolution = await t.resolve('n.example', { type: 'NAPTR' });
+  expect(resolution.kind).toBe('message');
+  if (resolution.kind !== 'message') return;
+  expect(Buffer.from(resolution.message).toString('latin1').toLowerCase().endsWith('\x01n\x07example\0')).toBe(true);
 });
 
 test('an answer with signatures serves those who did not ask for them, without; signatures themselves it does not', async () => {
@@ -103,7 +128,7 @@ test('an answer with signatures serves those who did not ask for them, without; 
       answers,
       authorities: [],
       additionals: [],
-    });
+    })!;
     octets.set(query.subarray(0, 2));
     return Buffer.from(octets);
   });

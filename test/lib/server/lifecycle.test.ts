@@ -31,10 +31,14 @@ test('a stampede of 10,000 packets on one name is one upstream query and 10,000 
   const released = new Promise<void>(resolve => {
     release = resolve;
   });
-  const server = await start(async query => {
-    await released;
-    return answerA(query);
-  });
+  const server = await start(
+    async query => {
+      await released;
+      return answerA(query);
+    },
+    // All of them come from one client, and wait in one flight.
+    { missRing: { waiters: 65_536, clientShare: 1 } },
+  );
   server.server.upstreams[0].succeeded(3000); // a server known to be slow is not asked twice
   const { port } = createAddress(server.address);
   const socket = createSocket({ type: 'udp4', recvBufferSize: 16 << 20 });
@@ -59,7 +63,7 @@ test('a stampede of 10,000 packets on one name is one upstream query and 10,000 
 test('a full miss ring answers SERVFAIL at once, counts it, and works again afterwards', async () => {
   let silent = true;
   const server = await start(query => (silent ? undefined : answerA(query)), {
-    missRing: { flights: 16, waiters: 16 },
+    missRing: { flights: 16, waiters: 64, clientShare: 1 },
     upstream: { deadlineMs: 1500 },
   });
   const asking = Array.from({ length: 40 }, (_, i) => askUdp(server.address, makeQuery(`n${i}.example`), 3000));
@@ -170,7 +174,7 @@ test('TCP: pipelined queries are answered as they are ready, not in order (RFC 7
   expect(replies.map(reply => decode(reply).id!).sort()).toEqual([1, 2, 3]);
 });
 
-test('TCP: idle connections are closed, surplus ones turned away, garbage ends the connection', async () => {
+test('TCP: idle connections are closed, the one idle longest makes room, garbage ends the connection', async () => {
   const server = await start(query => answerA(query), { tcp: { idleTimeoutMs: 100, maxConnections: 2 } });
   const at = createAddress(server.server.addresses().tcp[0]);
   const open = (): Promise<import('node:net').Socket> =>
@@ -183,12 +187,12 @@ test('TCP: idle connections are closed, surplus ones turned away, garbage ends t
   const first = await open();
   const second = await open();
   const third = await open();
-  await closed(third);
-  await Promise.all([closed(first), closed(second)]);
+  await closed(first);
+  await Promise.all([closed(second), closed(third)]);
   const noise = await open();
   noise.write(frame(Buffer.alloc(30, 0xff)));
   await closed(noise);
-  expect(server.server.tcpListeners[0].stats).toMatchObject({ rejected: 1, idleClosed: 2 });
+  expect(server.server.tcpConnections.stats).toMatchObject({ displaced: 1, rejected: 0, idleClosed: 2 });
 });
 
 test('TCP: a client that never reads its replies is held back, not buffered without bound', async () => {
@@ -209,6 +213,37 @@ test('TCP: a client that never reads its replies is held back, not buffered with
   expect(asked).toBeGreaterThan(5);
   expect(asked).toBeLessThan(1500);
   socket.destroy();
+});
+
+test.each(['native', 'dgram'] as const)('a port is served by one server only, over UDP alone too (%s)', async udp => {
+  for (const threads of [1, 2]) {
+    const first = await start(query => answerA(query), { udp, threads, tcp: { enabled: false } });
+    for (const more of [1, 2]) {
+      const options = {
+        listen: [first.address],
+        udp,
+        threads: more,
+        tcp: { enabled: false },
+        cache: { memory: '1MiB' },
+      };
+      const error = await createServer(options).catch((e: unknown) => e);
+      expect(error).toMatchObject({ code: 'ERR_SHARDNS_LISTEN' });
+      expect((error as Error).message).toContain(first.address);
+    }
+    expect(await askUdp(first.address, makeQuery('a.example'))).toBeDefined();
+  }
+});
+
+test.each(['native', 'dgram'] as const)('an address with the interface it is of is listened on (%s)', async udp => {
+  const server = await start(query => answerA(query), { listen: ['[::1%lo]:0'], udp, allow: ['::1'] });
+  expect(server.address).toMatch(/^\[::1%lo\]:\d+$/);
+  expect(rcodeOf((await askUdp(server.address, makeQuery('a.example')))!)).toBe(0);
+  const [reply] = await askTcp(server.server.addresses().tcp[0], [makeQuery('a.example')]);
+  expect(rcodeOf(reply)).toBe(0);
+  const listen = ['[fe80::1%nosuchinterface]:5300'];
+  const error = await createServer({ listen, udp, cache: { memory: '1MiB' } }).catch((e: unknown) => e);
+  expect(error).toMatchObject({ code: 'ERR_SHARDNS_LISTEN' });
+  expect((error as Error).message).toContain(listen[0]);
 });
 
 test('a port in use is one clear error', async () => {
@@ -247,7 +282,7 @@ test('the process ends cleanly: at its end, at process.exit, at an uncaught exce
     ${end}`;
   const outcome = async (end: string): Promise<number | string> => {
     try {
-      await run(process.execPath, ['--input-type=module', '-e', script(end)], { timeout: 20_000 });
+      await run(process.execPath, ['--input-type=module', '-e', script(end)], { timeout: 55_000 });
       return 0;
     } catch (error) {
       const { code, signal } = error as { code?: number; signal?: string };

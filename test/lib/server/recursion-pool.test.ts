@@ -27,10 +27,11 @@ describe('what threads say to each other', () => {
     expect([...questionsOf(batch.take())]).toEqual([]);
   });
   test.each([
-    { kind: 'answer', message: new Uint8Array(60_000).fill(7), noCache: false },
-    { kind: 'answer', message: Uint8Array.of(1, 2), noCache: true },
-    { kind: 'failure', extendedError: 22, reason: 'nobody answered: ü' },
-    { kind: 'failure', extendedError: 0, reason: 'aliases in a circle', message: Uint8Array.of(9) },
+    { kind: 'answer', message: new Uint8Array(60_000).fill(7), noCache: false, livesMs: 1500.5 },
+    { kind: 'answer', message: Uint8Array.of(1, 2), noCache: true, livesMs: Infinity },
+    { kind: 'failure', extendedError: 22, reason: 'nobody answered: ü', ours: false },
+    { kind: 'failure', extendedError: 0, reason: 'no room', ours: true },
+    { kind: 'failure', extendedError: 0, reason: 'aliases in a circle', message: Uint8Array.of(9), ours: false },
   ] satisfies Resolved[])('an outcome comes out as it went in: %#', resolved => {
     const batch = new OutcomeBatch();
     batch.add(0xffff_ffff, resolved);
@@ -51,7 +52,7 @@ class FakeWorker extends EventEmitter {
     const outcomes = new OutcomeBatch();
     for (const { id, query: octets } of questionsOf(message.batch)) {
       this.asked.push(new Query(octets).nameText);
-      outcomes.add(id, { kind: 'answer', message: octets, noCache: false });
+      outcomes.add(id, { kind: 'answer', message: octets, noCache: false, livesMs: 1500.5 });
     }
     const stats = new Float64Array(STATS.length + 1).fill(this.asked.length);
     if (!this.silent) setImmediate(() => this.emit('message', { batch: outcomes.take(), stats }));

@@ -256,6 +256,30 @@ describe.each(PATHS)('on the path %s', path => {
   );
 
   rule(
+    11,
+    'what an answer can do without is left out without TC (RFC 2181 9)',
+    async ask => {
+      for (let i = 0; i < 2; i++) {
+        const reply = decode(await ask('a.example', { udpSize: 512 }));
+        expect(reply.flag_tc).toBe(false);
+        expect(reply.answers).toHaveLength(1);
+        // Beside OPT.
+        expect(reply.additionals).toHaveLength(path === 'tcp' ? 41 : 1);
+      }
+    },
+    query =>
+      makeResponse(query, {
+        answers: [{ type: 'A', name: 'a.example', ttl: 60, data: '192.0.2.1' }],
+        additionals: Array.from({ length: 40 }, (_, i) => ({
+          type: 'A' as const,
+          name: `host-${i}.example`,
+          ttl: 60,
+          data: '192.0.2.2',
+        })),
+      }),
+  );
+
+  rule(
     12,
     'shape: responses dropped, other opcodes NOTIMP, 0 or 2 questions FORMERR, transfers refused (RFC 9619)',
     async (_ask, server) => {
@@ -279,14 +303,32 @@ describe.each(PATHS)('on the path %s', path => {
     },
   );
 
-  rule(13, 'ANY gets one record of its own, which answers no other type (RFC 8482 4)', async (ask, server) => {
-    const reply = decode(await ask('a.example', { type: 'ANY' }));
-    expect(reply.answers).toHaveLength(1);
-    expect(reply.answers![0].type).toBe('HINFO');
-    expect(server.asked).toBe(0);
-    await ask('a.example', { type: 'HINFO' });
-    expect(server.asked).toBe(1);
-  });
+  rule(
+    13,
+    'ANY gets one record of its own, which answers no other type, where the name exists (RFC 8482 4; 7686 2)',
+    async (ask, server) => {
+      for (let i = 0; i < 3; i++) {
+        const reply = decode(await ask('a.example', { type: 'ANY' }));
+        expect(reply.answers).toHaveLength(1);
+        expect(reply.answers![0].type).toBe('HINFO');
+      }
+      expect(server.asked).toBe(1);
+      await ask('a.example', { type: 'HINFO' });
+      expect(server.asked).toBe(2);
+      for (const name of ['nx.example', 'x.onion', 'nx.example']) {
+        expect(rcodeOf(await ask(name, { type: 'ANY' }))).toBe(3);
+      }
+      expect(server.asked).toBe(3);
+      server.advance(60);
+      expect(rcodeOf(await ask('nx.example', { type: 'ANY' }))).toBe(3);
+      expect(server.asked).toBe(4);
+    },
+    query => {
+      const { name } = decode(query).questions![0];
+      if (name.toLowerCase() !== 'nx.example') return answerA(query);
+      return makeResponse(query, { rcode: 3, authorities: [soa('example', 300, 60)] });
+    },
+  );
 
   rule(
     14,
@@ -308,25 +350,32 @@ describe.each(PATHS)('on the path %s', path => {
 
   rule(
     15,
-    'negatives live min(SOA TTL, MINIMUM), by name and by type; without SOA not at all (RFC 2308 3, 5)',
+    'negatives live min(SOA TTL, MINIMUM), NXDOMAIN by name, NODATA by type; without SOA not at all (RFC 2308 3, 5)',
     async (ask, server) => {
       expect(rcodeOf(await ask('nx.example'))).toBe(3);
       const again = await ask('nx.example');
       expect(rcodeOf(again)).toBe(3);
       for (const ttl of ttlsOf(again)) expect(ttl).toBeLessThanOrEqual(60);
       expect(server.asked).toBe(1);
-      await ask('nx.example', { type: 'AAAA' });
-      expect(server.asked).toBe(2);
+      expect(rcodeOf(await ask('nx.example', { type: 'AAAA' }))).toBe(3);
+      expect(rcodeOf(await ask('below.nx.example', { type: 'MX' }))).toBe(3); // RFC 8020 section 2
+      expect(server.asked).toBe(1);
       server.advance(60);
       await ask('nx.example');
-      expect(server.asked).toBe(3);
+      expect(server.asked).toBe(2);
+      await ask('nodata.example');
+      await ask('nodata.example');
+      expect(rcodeOf(await ask('nodata.example', { type: 'AAAA' }))).toBe(0);
+      expect(server.asked).toBe(4);
       await ask('no-soa.example');
       await ask('no-soa.example');
-      expect(server.asked).toBe(5);
+      expect(server.asked).toBe(6);
     },
     query => {
       const { name } = decode(query).questions![0];
       if (name.toLowerCase() === 'no-soa.example') return makeResponse(query, { rcode: 3 });
+      if (name.toLowerCase() === 'nodata.example')
+        return makeResponse(query, { authorities: [soa('example', 300, 60)] });
       return makeResponse(query, { rcode: 3, authorities: [soa('example', 300, 60)] });
     },
     { stale: { enabled: false } },

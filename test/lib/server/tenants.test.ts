@@ -1,5 +1,5 @@
 // Tenants: whose client it is decides which answers it gets, on every way in.
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { QueryDecision, QueryInfo } from '../../../lib/resolve/hooks.js';
 import type { ServerOptions } from '../../../lib/server/options.js';
 import { askTcp, askUdp } from '../../support/client.js';
@@ -109,4 +109,36 @@ test('a tenant that onQuery changes on a miss holds from the next query on', asy
   await ask('b.example');
   await ask('a.example');
   expect(asked.map(one => one.tenant)).toEqual([undefined, 1, 2]);
+});
+
+test('those who wait with a client that is moved are parted from it in the native plane', async () => {
+  let go = (): void => {};
+  const gate = new Promise<void>(resolve => {
+    go = resolve;
+  });
+  let moved = false;
+  server = await TestServer.start(
+    (query, at) => answerA(query, 300, at.startsWith('198.51.100') ? '198.51.100.2' : '192.0.2.1'),
+    {
+      upstreams: { default: ['192.0.2.53'], other: ['198.51.100.53'] },
+      tenants: { enabled: true },
+      onQuery: async ({ name, client }) => {
+        if (name === 'hello.example.') return { tenant: 1 };
+        moved = true;
+        await gate;
+        return client!.address === ALICE ? { tenant: 7, group: 'other' } : { tenant: 1 };
+      },
+    },
+  );
+  const ask = (name: string, from: string) => askUdp(server.address, makeQuery(name), 5000, from);
+  for (const client of [ALICE, BOB, '127.0.0.3']) await ask('hello.example', client);
+  const alice = ask('secret.example', ALICE);
+  await vi.waitUntil(() => moved);
+  const others = [ask('secret.example', BOB), ask('secret.example', '127.0.0.3')];
+  await vi.waitUntil(() => server.server.plane!.stats().waiting === 3);
+  go();
+  expect(addressIn(await alice)).toBe('198.51.100.2');
+  for (const other of others) expect(addressIn(await other)).toBe('192.0.2.1');
+  expect(addressIn(await ask('secret.example', BOB))).toBe('192.0.2.1');
+  expect(addressIn(await ask('secret.example', ALICE))).toBe('198.51.100.2');
 });

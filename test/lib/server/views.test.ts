@@ -77,6 +77,20 @@ describe.each(['native', 'dgram', 'tcp'] as const)('over %s', way => {
   });
 });
 
+test('clients that ask for the first time get native hits, and none of them is remembered', async () => {
+  await start({});
+  expect(addressIn(await askUdp(server!.address, makeQuery('box.example'), 2000, HOME))).toBe('10.0.0.1');
+  expect(addressIn(await askUdp(server!.address, makeQuery('box.example'), 2000, STRANGER))).toBe('192.0.2.1');
+  const { flights } = server!.server.plane!.stats();
+  // Addresses that were never seen before, as those made up are.
+  for (let i = 0; i < 50; i++) {
+    const reply = await askUdp(server!.address, makeQuery('box.example'), 2000, `127.1.2.${i + 1}`);
+    expect(addressIn(reply)).toBe('192.0.2.1');
+  }
+  expect(server!.server.plane!.stats().flights).toBe(flights);
+  expect(server!.server.resolver.tenants!.size).toBe(0);
+});
+
 test('local records that change while the server serves are told anew at once', async () => {
   await start({ views: [] });
   const ask = (name: string) => askUdp(server!.address, makeQuery(name));

@@ -1,14 +1,15 @@
-// The UDP and TCP transports against real sockets on loopback: matching, forgery, truncation, broken connections.
+// The UDP transport against real sockets on loopback, and on sockets of the test's own: matching, forgery, how sockets
+// come and go.
+import { EventEmitter } from 'node:events';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { createServer, type Server } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { Canceller } from '../../../lib/base/cancel.js';
 import type { SocketAddress } from '../../../lib/base/address.js';
 import { systemClock } from '../../../lib/base/clock.js';
 import { systemRandom } from '../../../lib/base/random.js';
-import { frame, MessageReader } from '../../../lib/transport/framing.js';
-import { TcpTransport } from '../../../lib/transport/tcp.js';
-import { UdpTransport } from '../../../lib/transport/udp.js';
+import type { Doubt } from '../../../lib/transport/transport.js';
+import { NO_SOCKET_ALONE, UdpTransport } from '../../../lib/transport/udp.js';
+import { FakeClock, settle } from '../../support/fake-clock.js';
 import { answerA, makeQuery } from '../../support/messages.js';
 
 const cleanups: (() => void)[] = [];
@@ -26,24 +27,11 @@ async function udpServer(
   return { address: '127.0.0.1', port: socket.address().port, family: 4 };
 }
 
-async function tcpServer(onConnection: (socket: import('node:net').Socket) => void): Promise<SocketAddress> {
-  const server: Server = createServer(onConnection);
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => server.close());
-  return { address: '127.0.0.1', port: (server.address() as { port: number }).port, family: 4 };
-}
-
 const udp = (): UdpTransport => {
   const transport = new UdpTransport(systemClock, systemRandom);
   cleanups.push(() => transport.close());
   return transport;
 };
-const tcp = (): TcpTransport => {
-  const transport = new TcpTransport(systemClock, systemRandom);
-  cleanups.push(() => transport.close());
-  return transport;
-};
-
 test('ids, ports and letter case differ from query to query (RFC 5452)', async () => {
   const ids = new Set<number>();
   const ports = new Set<number>();
@@ -57,7 +45,8 @@ test('ids, ports and letter case differ from query to query (RFC 5452)', async (
   const transport = udp();
   for (let i = 0; i < 300; i++) await transport.exchange(makeQuery('some-long-name.example'), at, { timeoutMs: 1000 });
   expect(ids.size).toBeGreaterThan(290);
-  expect(ports.size).toBeGreaterThan(55);
+  // The budget of openings has a new socket for each of them.
+  expect(ports.size).toBeGreaterThan(290);
   expect(cases.size).toBeGreaterThan(290);
 });
 
@@ -113,50 +102,179 @@ test('an aborted query lets go of its place', async () => {
   await expect(pending).rejects.toMatchObject({ code: 'ERR_SHARDNS_ABORTED' });
 });
 
-test('TCP pipelines on one connection and takes replies in any order (RFC 7766)', async () => {
-  let connections = 0;
-  const at = await tcpServer(socket => {
-    connections++;
-    const reader = new MessageReader();
-    const held: Buffer[] = [];
-    socket.on('error', () => {});
-    socket.on('data', chunk => {
-      held.push(...reader.push(chunk));
-      if (held.length === 20) for (const query of held.reverse()) socket.write(frame(answerA(query)));
-    });
+test('letters that are kept go out as written, and come back in any case', async () => {
+  const asked: string[] = [];
+  const at = await udpServer((message, client, socket) => {
+    asked.push(message.subarray(13, 30).toString('latin1'));
+    const response = answerA(message);
+    response.write(response.toString('latin1', 13, 30).toLowerCase(), 13, 'latin1');
+    socket.send(response, client.port, client.address);
   });
-  const transport = tcp();
-  const names = Array.from({ length: 20 }, (_, i) => `n${i}.example`);
-  const responses = await Promise.all(names.map(name => transport.exchange(makeQuery(name), at, { timeoutMs: 2000 })));
-  expect(responses).toHaveLength(20);
-  expect(connections).toBe(1);
+  await udp().exchange(makeQuery('Some-Long-Name.example'), at, { timeoutMs: 2000, letters: 'kept', entropy: 'any' });
+  expect(asked[0]).toContain('Some-Long-Name');
 });
 
-test('a connection closed early fails its queries, and the next one opens another', async () => {
-  let connections = 0;
-  const at = await tcpServer(socket => {
-    socket.on('error', () => {});
-    if (++connections === 1) socket.destroy();
-    else socket.on('data', chunk => socket.write(frame(answerA(chunk.subarray(2)))));
+test('what cannot be believed is told, and the true response is still taken', async () => {
+  const at = await udpServer((message, client, socket) => {
+    const send = (response: Buffer): void => socket.send(response, client.port, client.address);
+    send(Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0, 0, 0, 0])]));
+    const other = answerA(message);
+    other[13] ^= 0x20;
+    send(other);
+    for (let i = 0; i < 100; i++) {
+      const wrongId = answerA(message);
+      wrongId[0] ^= 1 + (i & 63);
+      send(wrongId);
+    }
+    setTimeout(() => send(answerA(message)), 20);
   });
-  const transport = tcp();
-  await expect(transport.exchange(makeQuery('a.example'), at, { timeoutMs: 2000 })).rejects.toMatchObject({
-    code: 'ERR_SHARDNS_UPSTREAM',
-  });
-  await expect(transport.exchange(makeQuery('a.example'), at, { timeoutMs: 2000 })).resolves.toBeDefined();
+  const doubts: Doubt[] = [];
+  const onDoubt = (doubt: Doubt): void => void doubts.push(doubt);
+  await udp().exchange(makeQuery('some-long-name.example'), at, { timeoutMs: 2000, onDoubt });
+  expect(doubts).toEqual(['question', 'letters', 'flood']);
 });
 
-test('a response one octet at a time is put together', async () => {
-  const at = await tcpServer(socket => {
-    socket.on('error', () => {});
-    socket.on('data', chunk => {
-      const framed = frame(answerA(chunk.subarray(2)));
-      let i = 0;
-      const next = (): void => {
-        if (i < framed.length) socket.write(framed.subarray(i, ++i), () => setImmediate(next));
-      };
-      next();
-    });
-  });
-  await expect(tcp().exchange(makeQuery('slow.example'), at, { timeoutMs: 5000 })).resolves.toBeDefined();
+/** A socket that connects at once, sends nowhere, and fails when the test says so. */
+class FakeSocket extends EventEmitter {
+  static all: FakeSocket[] = [];
+  static connectError: Error | undefined;
+  static sendError: Error | undefined;
+  readonly sent: Buffer[] = [];
+  closed = false;
+  constructor() {
+    super();
+    FakeSocket.all.push(this);
+  }
+  unref(): void {}
+  connect(): void {
+    const { connectError } = FakeSocket;
+    setImmediate(() => (connectError === undefined ? this.emit('connect') : this.emit('error', connectError)));
+  }
+  send(message: Buffer, done?: (error: Error | null) => void): void {
+    const { sendError } = FakeSocket;
+    if (sendError === undefined) this.sent.push(message);
+    if (done !== undefined) process.nextTick(done, sendError ?? null);
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+const errno = (code: string): Error => Object.assign(new Error(`send ${code}`), { code });
+const SERVER: SocketAddress = { address: '192.0.2.1', port: 53, family: 4 };
+
+function onFakeSockets() {
+  FakeSocket.all = [];
+  FakeSocket.connectError = FakeSocket.sendError = undefined;
+  const clock = new FakeClock();
+  const transport = new UdpTransport(clock, systemRandom, {}, () => new FakeSocket() as unknown as Socket);
+  const ask = (name: string, options = {}) => {
+    const cancel = new Canceller();
+    const result = transport.exchange(makeQuery(name), SERVER, { cancel, ...options });
+    const code = result.then(
+      () => 'answered',
+      (error: { code: string }) => error.code,
+    );
+    return { cancel, result, code };
+  };
+  const answerAll = (): void => {
+    for (const socket of FakeSocket.all)
+      for (const query of socket.sent.splice(0)) socket.emit('message', answerA(query));
+  };
+  return { clock, transport, ask, answerAll };
+}
+const LONG = 'some-long-name.example';
+
+test.each(['ENETUNREACH', 'EADDRNOTAVAIL', 'EINVAL', 'EPERM', 'EHOSTUNREACH'])(
+  'a query that cannot be sent (%s) fails at once, and no socket of that way is used again',
+  async code => {
+    const t = onFakeSockets();
+    for (let i = 0; i < 300; i++) {
+      const { code: outcome } = t.ask(LONG);
+      await new Promise(resolve => setImmediate(resolve));
+      t.answerAll();
+      expect(await outcome).toBe('answered');
+    }
+    // While the server is heard of, errors of sending are not listened to.
+    await t.clock.advance(50);
+    FakeSocket.sendError = errno(code);
+    expect(await t.ask(LONG).code).toBe('ERR_SHARDNS_UPSTREAM');
+    FakeSocket.sendError = undefined;
+    await settle();
+    expect(FakeSocket.all.filter(one => !one.closed)).toHaveLength(0);
+    expect(t.transport.sockets).toBe(0);
+  },
+);
+
+test('a socket that brought no answer within 400 ms is not used again; one that was called off sooner is', async () => {
+  for (const [ms, left] of [
+    [500, 0],
+    [100, 1],
+  ]) {
+    const t = onFakeSockets();
+    const { cancel, code } = t.ask(LONG);
+    await t.clock.advance(ms);
+    cancel.cancel();
+    expect(await code).toBe('ERR_SHARDNS_ABORTED');
+    expect(FakeSocket.all.filter(one => !one.closed)).toHaveLength(left);
+  }
+});
+
+test('without budget a socket is shared, for 64 queries at most', async () => {
+  const t = onFakeSockets();
+  for (let i = 0; i < 20_000; i++) {
+    const { code } = t.ask(LONG);
+    if (i % 100 !== 99) continue;
+    await new Promise(resolve => setImmediate(resolve));
+    t.answerAll();
+    await code;
+  }
+  // 1024 of the burst, as the clock stands still, and the rest by 64s.
+  expect(FakeSocket.all.length).toBeGreaterThan(1024 + (20_000 - 1024) / 64 - 64);
+  expect(FakeSocket.all.length).toBeLessThan(2000);
+  expect(t.transport.sockets).toBeLessThanOrEqual(64);
+});
+
+test('no descriptors left: a socket that is open serves instead of a new one', async () => {
+  const t = onFakeSockets();
+  for (let i = 0; i < 1000; i++) {
+    const { code } = t.ask(LONG);
+    await new Promise(resolve => setImmediate(resolve));
+    t.answerAll();
+    await code;
+  }
+  FakeSocket.connectError = errno('EMFILE');
+  for (let i = 0; i < 50; i++) {
+    const { code } = t.ask(LONG);
+    for (let turn = 0; turn < 3; turn++) await new Promise(resolve => setImmediate(resolve));
+    t.answerAll();
+    expect(await code).toBe('answered');
+  }
+});
+
+test('no descriptors at all is said of us, not of the server', async () => {
+  const t = onFakeSockets();
+  FakeSocket.connectError = errno('EMFILE');
+  expect(await t.ask(LONG).code).toBe('ERR_SHARDNS_OVERLOAD');
+});
+
+test('256 sockets for one query a server; those of one server take none from the others', async () => {
+  const t = onFakeSockets();
+  const all = Array.from({ length: 300 }, () => t.ask('x.co'));
+  const refused = t.transport.exchange(makeQuery('x.co'), SERVER, {}).catch((error: unknown) => error);
+  expect(await refused).toMatchObject({ code: 'ERR_SHARDNS_OVERLOAD', cause: NO_SOCKET_ALONE });
+  expect(FakeSocket.all).toHaveLength(256);
+  void t.transport.exchange(makeQuery('x.co'), { ...SERVER, address: '192.0.2.2' }, {}).catch(() => {});
+  expect(FakeSocket.all).toHaveLength(257);
+  for (const { cancel } of all) cancel.cancel();
+  await settle();
+  expect(t.transport.sockets).toBe(1);
+  t.transport.close();
+});
+
+test('names of few letters share sockets where nobody can be off the path', async () => {
+  const t = onFakeSockets();
+  for (let i = 0; i < 2000; i++) void t.ask('1.2.3', { entropy: 'any' }).code;
+  expect(FakeSocket.all.length).toBeLessThan(700);
+  t.transport.close();
+  expect(t.transport.sockets).toBe(0);
 });

@@ -1,79 +1,22 @@
-// Selection, hedging, truncation, EDNS fallback and bounds, on a fake clock and a fake network.
+// Selection, hedging, tries, deadlines and bounds, on a fake clock and a fake network.
 import { expect, test } from 'vitest';
-import { parsePrefix, parseSocketAddress } from '../../../lib/base/address.js';
-import { PrefixTable } from '../../../lib/base/prefix-table.js';
+import { Canceller } from '../../../lib/base/cancel.js';
+import { parseSocketAddress } from '../../../lib/base/address.js';
 import { systemRandom } from '../../../lib/base/random.js';
-import { Exchanger } from '../../../lib/upstream/exchange.js';
 import { select } from '../../../lib/upstream/selection.js';
 import { Upstream } from '../../../lib/upstream/upstream.js';
-import { FakeClock } from '../../support/fake-clock.js';
-import { FakeTransport, type Handler } from '../../support/fake-transport.js';
-import { answerA, decode, makeQuery, makeResponse } from '../../support/messages.js';
+import { buildExchanger as build } from '../../support/exchanger.js';
+import { FakeClock, settle } from '../../support/fake-clock.js';
+import type { Handler } from '../../support/fake-transport.js';
+import { answerA, makeQuery, makeResponse } from '../../support/messages.js';
 
-function build(udpHandler: Handler, servers: string[], options = {}, tcpHandler: Handler = udpHandler) {
-  const clock = new FakeClock();
-  const udp = new FakeTransport(clock, udpHandler);
-  const tcp = new FakeTransport(clock, tcpHandler);
-  const exchanger = new Exchanger(udp, tcp, clock, systemRandom, {
-    deadlineMs: 5000,
-    maxInFlight: 100,
-    maxTotal: 200,
-    hedge: true,
-    ...options,
-  });
-  const upstreams = servers.map(text => new Upstream(parseSocketAddress(text, 'test'), clock));
-  const ok = (response: Uint8Array): boolean => (response[3] & 15) === 0;
-  const exchange = (name = 'a.example') => exchanger.exchange(makeQuery(name, { edns: true }), upstreams, ok);
-  return { clock, udp, tcp, exchanger, upstreams, exchange };
-}
-
-test('a truncated response leads to TCP', async () => {
-  const t = build(
-    query => makeResponse(query, { flags: 0x0200 }),
-    ['192.0.2.1:53'],
-    {},
-    query => answerA(query),
-  );
-  const { response } = await t.exchange();
-  expect(decode(response).answers).toHaveLength(1);
-  expect(t.tcp.asked).toHaveLength(1);
-  expect(t.upstreams[0].stats.truncated).toBe(1);
-});
-
-test('FORMERR to EDNS: once more without, and without from then on', async () => {
-  const t = build(
-    query => (query.readUInt16BE(10) > 0 ? makeResponse(query, { rcode: 1 }) : answerA(query)),
-    ['192.0.2.1:53'],
-  );
-  await t.exchange();
-  expect(t.udp.asked).toHaveLength(2);
-  await t.exchange();
-  expect(t.udp.asked).toHaveLength(3);
-});
-
-test('servers of a prefix are told who asks, in every query with EDNS and in no other', async () => {
-  const told: string[] = [];
-  const note: Handler = (query, server) => {
-    const opt = decode(query).additionals!.find(one => one.type === 'OPT') as
-      { options: { data: Buffer }[] } | undefined;
-    told.push(`${server} ${opt === undefined ? 'plain' : opt.options.map(one => one.data.toString()).join()}`);
-    return told.length === 1 ? makeResponse(query, { flags: 0x0200 }) : makeResponse(query, { rcode: 1 });
-  };
-  const servers = new PrefixTable([
-    [parsePrefix('192.0.2.0/24', ''), Buffer.from('all')],
-    [parsePrefix('192.0.2.1', ''), Buffer.from('one')],
-  ]);
-  const clientStrings = { option: 65_001, servers };
-  for (const server of ['192.0.2.1:53', '192.0.2.2:53', '198.51.100.1:53']) {
-    await build(note, [server], { clientStrings }).exchange();
-  }
-  expect([...new Set(told)]).toEqual([
-    '192.0.2.1:53 one',
-    '192.0.2.2:53 all',
-    '192.0.2.2:53 plain',
-    '198.51.100.1:53 ',
-    '198.51.100.1:53 plain',
-  ]);
+test('a response that the machine slept through does not make its server slow for hours', () => {
+  const [server] = build(() => undefined, ['192.0.2.1:53']).upstreams;
+  for (let i = 0; i < 10; i++) server.succeeded(20);
+  server.succeeded(8 * 3_600_000);
+  expect(server.srttMs).toBeLessThan(10_000);
+  for (let i = 0; i < 60; i++) server.succeeded(20);
+  expect(server.srttMs).toBeLessThan(30);
 });
 
 test('a late first server is hedged by a second, and the first answer wins', async () => {
@@ -155,16 +98,144 @@ test('spread: every healthy server gets its share', () => {
   expect(picked[2]).toBe(0);
 });
 
-test('queries under way are bounded, for each server and in all', async () => {
-  const t = build(() => undefined, ['192.0.2.1:53'], { maxInFlight: 2, maxTotal: 3 });
+/** Answers after so many milliseconds of the test's clock. */
+function after(t: { clock: FakeClock }, ms: number, answer: Handler): Handler {
+  return async (query, server, options) => {
+    await new Promise<void>(resolve => t.clock.after(ms, resolve));
+    return answer(query, server, options);
+  };
+}
+
+test.each([500, 1000, 2000, 3000, 4000])(
+  'a server that takes %i ms is waited for, cold and after quick answers',
+  async ms => {
+    for (const quick of [0, 5]) {
+      const t = build(query => answerA(query), ['192.0.2.1:53']);
+      for (let i = 0; i < quick; i++) await t.exchange(`q${i}.example`);
+      t.udp.handler = after(t, ms, query => answerA(query));
+      t.udp.asked.length = 0;
+      const began = t.clock.nowMs();
+      const pending = t.exchange('slow.example').then(() => t.clock.nowMs() - began);
+      await t.clock.advance(5000);
+      expect(await pending).toBe(ms);
+      expect(t.udp.asked.length).toBeLessThanOrEqual(3);
+    }
+  },
+);
+
+test('after one slow answer the next query is not sent again too early', async () => {
+  const t = build(query => answerA(query), ['192.0.2.1:53']);
+  t.udp.handler = after(t, 900, query => answerA(query));
+  for (const name of ['a.example', 'b.example']) {
+    t.udp.asked.length = 0;
+    const pending = t.exchange(name);
+    await t.clock.advance(1000);
+    await pending;
+  }
+  expect(t.udp.asked).toHaveLength(1);
+});
+
+test('a silent server gets three queries, further and further apart, and all of the time (RFC 9520 section 3.1)', async () => {
+  const times: number[] = [];
+  const t = build(() => {
+    times.push(t.clock.nowMs());
+    return undefined;
+  }, ['192.0.2.1:53']);
+  const began = t.clock.nowMs();
+  const pending = t.exchange().catch((error: { code: string }) => [error.code, t.clock.nowMs() - began]);
+  await t.clock.advance(6000);
+  expect(await pending).toEqual(['ERR_SHARDNS_TIMEOUT', 5000]);
+  expect(times).toHaveLength(3);
+  expect(times[1] - times[0]).toBeGreaterThanOrEqual(400);
+  expect(times[2] - times[1]).toBeGreaterThanOrEqual(2 * (times[1] - times[0]));
+  expect(t.upstreams[0].stats.timeouts).toBe(3);
+  expect(t.udp.open).toBe(0);
+});
+
+test('two silent servers get three queries each', async () => {
+  const t = build(() => undefined, ['192.0.2.1:53', '192.0.2.2:53']);
+  const pending = t.exchange().catch(() => {});
+  await t.clock.advance(6000);
+  await pending;
+  for (const { label } of t.upstreams) expect(t.udp.asked.filter(one => one.server === label)).toHaveLength(3);
+});
+
+test('one server has no answer to give: the other is waited for', async () => {
+  const t = build(query => answerA(query), ['192.0.2.1:53', '192.0.2.2:53'], { hedge: false });
+  const late = after(t, 1500, query => answerA(query));
+  t.udp.handler = (query, server, options) =>
+    server === '192.0.2.1:53' ? makeResponse(query, { rcode: 2 }) : late(query, server, options);
+  for (let i = 0; i < 4; i++) {
+    const pending = t.exchange(`n${i}.example`);
+    await t.clock.advance(2500);
+    expect((await pending).upstream.label).toBe('192.0.2.2:53');
+  }
+});
+
+test('questions beyond the bounds wait, in order, and all are answered', async () => {
+  for (const bound of [{ maxInFlight: 10 }, { maxTotal: 10 }]) {
+    const t = build(query => answerA(query), ['192.0.2.1:53'], bound);
+    const most: number[] = [];
+    const slow = after(t, 50, query => answerA(query));
+    t.udp.handler = (...args) => {
+      most.push(t.udp.open);
+      return slow(...args);
+    };
+    const ended: number[] = [];
+    const all = Promise.all(
+      Array.from({ length: 300 }, (_, i) => t.exchange(`n${i}.example`).then(() => ended.push(i))),
+    );
+    await t.clock.advance(2000);
+    await all;
+    expect(Math.max(...most)).toBeLessThanOrEqual(10);
+    expect(ended).toEqual([...ended].sort((a, b) => a - b));
+    expect([t.exchanger.inFlight, t.exchanger.waiting, t.upstreams[0].inFlight]).toEqual([0, 0, 0]);
+  }
+});
+
+test('who has waited in vain until the deadline is told so, and the server is not blamed', async () => {
+  const t = build(() => undefined, ['192.0.2.1:53'], { maxInFlight: 2 });
   void t.exchange('a.example').catch(() => {});
   void t.exchange('b.example').catch(() => {});
-  await expect(t.exchange('c.example')).rejects.toMatchObject({ code: 'ERR_SHARDNS_OVERLOAD' });
-  void t.exchange('d.example').catch(() => {});
-  expect(t.exchanger.inFlight).toBe(2);
+  const third = t.exchange('c.example').catch((error: unknown) => error);
+  expect(t.upstreams[0].inFlight).toBe(2);
   await t.clock.advance(6000);
+  expect(await third).toMatchObject({ code: 'ERR_SHARDNS_OVERLOAD' });
+  expect(t.udp.asked.filter(one => one.query.includes(Buffer.from('c'), 13) && one.query[13] === 0x63)).toHaveLength(0);
   expect(t.exchanger.inFlight).toBe(0);
+  expect(t.exchanger.overloaded).toBe(1);
   expect(t.clock.pendingTimers).toBe(0);
+});
+
+test('those who wait are bounded too', async () => {
+  const t = build(() => undefined, ['192.0.2.1:53'], { maxTotal: 1 });
+  void t.exchange('first.example').catch(() => {});
+  for (let i = 0; i < 16_384; i++) void t.exchange(`n${i}.example`).catch(() => {});
+  await expect(t.exchange('last.example')).rejects.toMatchObject({ code: 'ERR_SHARDNS_OVERLOAD' });
+  await t.clock.advance(6000);
+  expect(t.exchanger.waiting).toBe(0);
+});
+
+test('a question that is called off leaves nothing behind', async () => {
+  const t = build(() => undefined, ['192.0.2.1:53']);
+  const cancel = new Canceller();
+  const pending = t.exchanger.exchange(makeQuery('a.example'), t.upstreams, () => true, cancel);
+  await settle();
+  cancel.cancel();
+  await expect(pending).rejects.toMatchObject({ code: 'ERR_SHARDNS_ABORTED' });
+  await settle();
+  expect([t.exchanger.inFlight, t.upstreams[0].inFlight, t.udp.open]).toEqual([0, 0, 0]);
+  expect(t.exchanger.openAt(t.upstreams[0])).toBe(0);
+});
+
+test('a judge that throws ends the question with what it threw', async () => {
+  const t = build(query => answerA(query), ['192.0.2.1:53']);
+  const mistake = new Error('a mistake');
+  const judge = (): boolean => {
+    throw mistake;
+  };
+  await expect(t.exchanger.exchange(makeQuery('a.example'), t.upstreams, judge)).rejects.toBe(mistake);
+  expect(t.exchanger.inFlight).toBe(0);
 });
 
 test('no upstream at all is a clear error', async () => {

@@ -141,11 +141,11 @@ TEST(Bytes, TouchKeepsValueAndTags) {
   std::vector<uint8_t> scratch(cache::kMaxValueOctets);
   ASSERT_EQ(t.Set("a", "value", {.ttl_ms = 10, .tags = 1, .tag = {red}}), Status::kOk);
   const std::string key = TestBytes::Key("a");
-  EXPECT_TRUE(t.cache->Touch(Of(key), 100, t.now, scratch));
+  EXPECT_TRUE(t.cache->Touch({.key = Of(key), .ttl_ms = 100, .now = t.now}, scratch));
   t.now += 99;
   EXPECT_EQ(t.Get("a"), "value");
   t.cache->ForgetTag(red);
-  EXPECT_FALSE(t.cache->Touch(Of(key), 100, t.now, scratch));
+  EXPECT_FALSE(t.cache->Touch({.key = Of(key), .ttl_ms = 100, .now = t.now}, scratch));
   EXPECT_EQ(t.Get("a"), "?");
 }
 

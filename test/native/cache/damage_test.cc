@@ -1,4 +1,5 @@
 // A region that somebody scribbles over: operations refuse, rebuild or go on, and never leave the region's memory.
+#include <algorithm>
 #include <random>
 
 #include "cache_fixture.h"
@@ -37,7 +38,7 @@ class Damage : public testing::TestWithParam<cache::PolicyKind> {};
 Buffer ResponseFor(uint32_t n) {
   const std::string name = "name-" + std::to_string(n) + ".damage.example";
   return n % 5 == 0 ? MessageBuilder(0, 0x8183).Question(name, 1).Soa("example", 60, 60).bytes()
-                    : AResponse(name, 60, {static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8)});
+                    : AResponse(name, 60, {static_cast<uint8_t>(n), static_cast<uint8_t>(~n)});
 }
 
 TEST_P(Damage, IsSurvivedWhereverItIs) {
@@ -110,6 +111,28 @@ TEST(Damage, AScribbledTableOfInvalidationsForgetsAndIsForgotten) {
   EXPECT_EQ(verdict(), udp::Verdict::kReply);
   t.cache->ForgetName(Name("name-1.damage.example"));
   EXPECT_EQ(verdict(), udp::Verdict::kMiss);
+}
+
+// A reader has a copy to itself, but not of octets that were checked: rotation moves addresses that owners lead
+// through.
+TEST(Damage, RotationOverOwnersThatLeadThroughAddressesEnds) {
+  BorrowedCache t(cache::PolicyKind::kS3Fifo);
+  t.cache->tunables().modes = cache::mode::kRotate;
+  ASSERT_EQ(t.Insert(AResponse("h.x", 60, {1, 2, 3})), Status::kOk);
+  const Buffer query = Query("h.x");
+  const uint8_t first_data = static_cast<uint8_t>(query.size() + 12);
+  const Buffer addresses[] = {{192, 0, 2, 1}, {192, 0, 2, 2}};
+  const auto at = std::search(t.region.begin(), t.region.end(), addresses[0].begin(), addresses[0].end());
+  ASSERT_NE(at, t.region.end());
+  const Buffer name = {1, 'a', 0, 0};               // a name in the first address
+  const Buffer pointer = {0xC0, first_data, 0, 0};  // a pointer to it in the second, which a turn moves onto itself
+  std::copy(name.begin(), name.end(), at);
+  std::copy(pointer.begin(), pointer.end(), at + 16);
+  std::copy(pointer.begin(), pointer.begin() + 2, at + 20);  // the third record's owner
+  udp::Responder responder(t.cache.get(), t.cache->NewReader());
+  Buffer out(2048);
+  wire::Query parsed;
+  for (int i = 0; i < 64; ++i) responder.Respond(query, {.now = 16032}, &parsed, out);
 }
 
 TEST(Attach, TakesOnlyWhatItWroteItself) {

@@ -34,6 +34,27 @@ TEST(Insert, TruncatedFailedOrForeignClassIsNeverStored) {
   EXPECT_FALSE(t.Hits(Query("a.example")));
 }
 
+TEST(Insert, AnAnswerMadeOfOthersEndsWithThem) {
+  TestCache t;
+  // Three seconds and a half are left of what says 3 s, or 4 s; of what says 2 s a minute would be, which is not
+  // believed.
+  t.lifetime = 3 * kTicksPerSecond + 8;
+  ASSERT_EQ(t.Insert(AResponse("down.example", 3)), Status::kOk);
+  ASSERT_EQ(t.Insert(AResponse("up.example", 4)), Status::kOk);
+  t.lifetime = 60 * kTicksPerSecond;
+  ASSERT_EQ(t.Insert(AResponse("less.example", 2)), Status::kOk);
+  t.now += 2;
+  EXPECT_FALSE(t.Hits(Query("less.example")));
+  t.now += 1;
+  t.ticks = 7;
+  EXPECT_TRUE(t.Hits(Query("up.example")));
+  ASSERT_TRUE(t.Hits(Query("down.example")));
+  EXPECT_EQ(t.FirstTtl("down.example"), 0u);
+  t.ticks = 8;
+  EXPECT_FALSE(t.Hits(Query("up.example")));
+  EXPECT_FALSE(t.Hits(Query("down.example")));
+}
+
 TEST(Insert, TtlZeroIsNeverStoredEvenUnderAMinimum) {
   TestCache t;
   t.ttl.min_seconds = 60;
@@ -155,14 +176,106 @@ TEST(Insert, MalformedResponsesAreRefusedWhole) {
   for (size_t length = 0; length < good.size(); ++length) {
     EXPECT_NE(t.Insert(Buffer(good.begin(), good.begin() + static_cast<long>(length))), Status::kOk) << length;
   }
-  Buffer trailing = good;
-  trailing.push_back(0);
-  EXPECT_EQ(t.Insert(trailing), Status::kMalformed);
   Buffer loop = MessageBuilder(1, 0x8180).Question("a.example", 1).bytes();
   const uint8_t here = static_cast<uint8_t>(loop.size());
   loop = MessageBuilder(1, 0x8180).Question("a.example", 1).Record(6, {0xC0, here}, 1, 60, {1, 2, 3, 4}).bytes();
   EXPECT_EQ(t.Insert(loop), Status::kMalformed);
   EXPECT_FALSE(t.Hits(Query("a.example")));
+}
+
+TEST(Insert, OctetsBehindTheLastRecordAreCutOff) {
+  TestCache t;
+  const Buffer good = AResponse("a.example", 60, {1, 2});
+  Buffer trailing = good;
+  trailing.insert(trailing.end(), 7, 0xAB);
+  ASSERT_EQ(t.Insert(trailing), Status::kOk);
+  ASSERT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_EQ(t.answer.size(), good.size());
+}
+
+TEST(Insert, DataThatItsTypeCannotHaveIsRefused) {
+  const Buffer name = Name("ns.example");
+  const auto with = [](Buffer before, const Buffer& middle, size_t after) {
+    before.insert(before.end(), middle.begin(), middle.end());
+    before.resize(before.size() + after);
+    return before;
+  };
+  const std::pair<uint16_t, Buffer> whole[] = {{1, {1, 2, 3, 4}},
+                                               {28, Buffer(16)},
+                                               {2, name},
+                                               {5, name},
+                                               {12, name},
+                                               {39, name},
+                                               {15, with({0, 1}, name, 0)},
+                                               {33, with(Buffer(6), name, 0)},
+                                               {6, with(name, name, 20)},
+                                               {35, with({0, 1, 0, 2, 1, 'u', 0, 0}, name, 0)},
+                                               {13, {1, 'x', 1, 'y'}},
+                                               {108, Buffer(6)}};
+  for (const auto& [type, data] : whole) {
+    TestCache t;
+    const auto insert = [&](const Buffer& rdata) {
+      return t.Insert(MessageBuilder(1, 0x8180).Question("a", type).Record(6, {0xC0, 0x0C}, type, 60, rdata).bytes());
+    };
+    EXPECT_EQ(insert(data), Status::kOk) << type;
+    EXPECT_EQ(insert(Buffer(data.begin(), data.end() - 1)), Status::kMalformed) << type;
+    EXPECT_EQ(insert(with(data, {}, 1)), Status::kMalformed) << type;
+    EXPECT_EQ(insert({}), Status::kMalformed) << type;
+  }
+}
+
+TEST(Insert, ARecordThatIsThereTwiceIsToBeRewritten) {
+  const auto insert = [](uint16_t type, const Buffer& first, const Buffer& second, const Buffer& owner = {0xC0, 0x0C}) {
+    TestCache t;
+    return t.Insert(MessageBuilder(1, 0x8180)
+                        .Question("a.example", type)
+                        .Record(6, {0xC0, 0x0C}, type, 60, first)
+                        .Record(6, {0xC0, 0x0C}, type, 60, {3, 'c', 'c', 'c', 0})
+                        .Record(6, owner, type, 50, second)
+                        .bytes());
+  };
+  EXPECT_EQ(insert(2, Name("b.example"), Name("d.example")), Status::kOk);
+  EXPECT_EQ(insert(2, Name("b.example"), Name("b.example")), Status::kToRewrite);
+  EXPECT_EQ(insert(2, Name("b.example"), Name("B.Example"), Name("A.example")), Status::kToRewrite);
+  EXPECT_EQ(insert(2, Name("b.example"), {1, 'b', 0xC0, 0x0E}), Status::kToRewrite);
+  EXPECT_EQ(insert(65280, {1, 2}, {1, 2}), Status::kToRewrite);
+  // The same data of another owner, type or section is another record.
+  TestCache t;
+  EXPECT_EQ(t.Insert(MessageBuilder(1, 0x8180)
+                         .Question("a.example", 65280)
+                         .Record(6, {0xC0, 0x0C}, 65280, 60, {1, 2})
+                         .Record(6, {0xC0, 0x0C}, 65281, 60, {1, 2})
+                         .Record(8, Name("x.example"), 65280, 60, {1, 2})
+                         .Record(8, Name("y.example"), 65280, 60, {1, 2})
+                         .bytes()),
+            Status::kOk);
+}
+
+TEST(Insert, ANameThatNoSenderMayCompressIsToBeExpanded) {
+  const auto insert = [](uint16_t type, const Buffer& rdata) {
+    TestCache t;
+    return t.Insert(
+        MessageBuilder(1, 0x8180).Question("a.example", type).Record(6, {0xC0, 0x0C}, type, 60, rdata).bytes());
+  };
+  EXPECT_EQ(insert(15, {0, 1, 0xC0, 0x0C}), Status::kOk);                             // MX
+  EXPECT_EQ(insert(14, {0xC0, 0x0C, 0xC0, 0x0E}), Status::kOk);                       // MINFO
+  EXPECT_EQ(insert(33, {0, 1, 0, 2, 0, 3, 0xC0, 0x0C}), Status::kToRewrite);          // SRV
+  EXPECT_EQ(insert(35, {0, 1, 0, 2, 1, 'u', 0, 0, 0xC0, 0x0C}), Status::kToRewrite);  // NAPTR
+  EXPECT_EQ(insert(65, {0, 1, 0xC0, 0x0C}), Status::kToRewrite);                      // HTTPS
+  EXPECT_EQ(insert(47, {0xC0, 0x0C, 0, 1, 0x40}), Status::kToRewrite);                // NSEC
+  EXPECT_EQ(insert(35, {0, 1, 0, 2, 1, 'u', 0, 0, 0xC0, 0xFF}), Status::kMalformed);
+}
+
+TEST(Insert, TwoOptsAreMalformedAndYxdomainIsPassedOnButNotStored) {
+  TestCache t;
+  const auto response = [](uint16_t flags) {
+    MessageBuilder builder(1, flags);
+    builder.Question("a.example", 1).Record(6, {0xC0, 0x0E}, 39, 60, Name("b"));
+    return builder;
+  };
+  EXPECT_EQ(t.Insert(response(0x8180).Opt(1232).Opt(1232).bytes()), Status::kMalformed);
+  EXPECT_EQ(t.Insert(response(0x8186).Opt(1232).bytes()), Status::kUncacheable);
+  EXPECT_EQ(t.Insert(response(0x8186).Answer("b.test", 1, 60, {1, 2, 3, 4}).bytes()), Status::kForeignRecords);
 }
 
 TEST(Insert, ANameReadOutOfATtlIsRefused) {

@@ -27,7 +27,9 @@ namespace {
   builder.Question(name, 1);
   builder.Record(6, {0xC0, 0x0C}, 1, 3600, {1, 2, 3, 4});
   size_t left = size > builder.bytes().size() ? size - builder.bytes().size() : 0;
-  for (int i = 0; i < 3 && left >= 16 + 13; ++i, left -= 16) builder.Record(6, {0xC0, 0x0C}, 1, 3600, {1, 2, 3, 4});
+  for (int i = 0; i < 3 && left >= 16 + 13; ++i, left -= 16) {
+    builder.Record(6, {0xC0, 0x0C}, 1, 3600, {1, 2, 4, static_cast<uint8_t>(i)});
+  }
   if (left >= 13) builder.Record(10, {0xC0, 0x0C}, 65280, 3600, Buffer(left - 12, 7));
   return builder.bytes();
 }

@@ -2,6 +2,7 @@
 #include "snapshot/snapshot.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -36,6 +37,53 @@ snapshot::Result Load(TestCache& t, const std::string& path, uint64_t wall_ms = 
                                    .wall_ms = wall_ms,
                                    .ttl = t.ttl,
                                    .keep_undamaged = keep});
+}
+
+// What a snapshot says is told to clients: whoever may write it decides that.
+TEST(Snapshot, IsBelievedOnlyWhereNobodyElseMayHaveWrittenIt) {
+  Folder folder;
+  TestCache t({.bytes = 2 << 20, .shards = 1, .seed = 1});
+  ASSERT_EQ(t.Insert(AResponse("a.example", 300)), Status::kOk);
+  ASSERT_EQ(Save(t, folder.file()).what, nullptr);
+  struct stat status;
+  ASSERT_EQ(stat(folder.file().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  const auto refusal = [&](const std::string& path) {
+    const snapshot::Result result = Load(t, path);
+    return std::string(result.what == nullptr ? "" : result.what);
+  };
+  for (const mode_t mode : {0600, 0644, 0400}) {
+    ASSERT_EQ(chmod(folder.file().c_str(), mode), 0);
+    EXPECT_EQ(refusal(folder.file()), "") << mode;
+  }
+  for (const mode_t mode : {0620, 0602, 0666}) {
+    ASSERT_EQ(chmod(folder.file().c_str(), mode), 0);
+    EXPECT_EQ(refusal(folder.file()), "others may write to it: take that right away (chmod go-w)") << mode;
+  }
+  ASSERT_EQ(chmod(folder.file().c_str(), 0600), 0);
+  ASSERT_EQ(symlink(folder.file().c_str(), (folder.path + "/link").c_str()), 0);
+  EXPECT_EQ(refusal(folder.path + "/link"), "it is a symbolic link, which is not followed");
+  ASSERT_EQ(mkfifo((folder.path + "/fifo").c_str(), 0600), 0);
+  EXPECT_EQ(refusal(folder.path + "/fifo"), "it is no regular file");
+  EXPECT_EQ(refusal(folder.path), "it is no regular file");
+  if (geteuid() == 0 && chown(folder.file().c_str(), 65534, 65534) == 0) {
+    EXPECT_EQ(refusal(folder.file()), "it belongs to another user");
+  }
+  // A hole as great as no cache: refused by its size, before it is read.
+  ASSERT_EQ(Save(t, folder.file()).what, nullptr);
+  if (truncate(folder.file().c_str(), (off_t{1} << 40) + 1) == 0) {
+    EXPECT_EQ(refusal(folder.file()), "it is greater than any cache");
+  }
+}
+
+TEST(Snapshot, TakesThePlaceOfALinkAndLeavesWhatItLeadsTo) {
+  Folder folder;
+  TestCache t({.bytes = 2 << 20, .shards = 1, .seed = 1});
+  WriteFile(folder.path + "/other", {1, 2, 3});
+  ASSERT_EQ(symlink((folder.path + "/other").c_str(), folder.file().c_str()), 0);
+  ASSERT_EQ(Save(t, folder.file()).what, nullptr);
+  EXPECT_EQ(ReadFile(folder.path + "/other"), (Buffer{1, 2, 3}));
+  EXPECT_EQ(Load(t, folder.file()).what, nullptr);
 }
 
 TEST(Snapshot, KeepsAnswersTheirTimesAndTheirPopularity) {

@@ -1,6 +1,7 @@
 // The plane over real sockets on loopback, with a thread in JavaScript's place; and the miss ring by itself.
 #include "udp/plane.h"
 
+#include <net/if.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -71,6 +72,40 @@ TEST(MissRing, TenantsFlyApartAndUnknownClientsAlone) {
   EXPECT_EQ(tenant, 1u);
 }
 
+TEST(MissRing, AFlightIsPartedBetweenItsFirstWaiterAndTheOthers) {
+  udp::MissRing ring(3, 64, ExpandSeed(1));
+  for (uint16_t id = 1; id <= 3; ++id) Join(ring, Query("a.example", 1, id), 1);
+  Buffer out(4096);
+  bool left;
+  const auto drained = [&] {
+    EXPECT_EQ(ring.Drain(out, 256, &left), 1u);
+    uint32_t ticket;
+    std::memcpy(&ticket, out.data(), 4);
+    return ticket;
+  };
+  const auto waiters = [&](uint32_t ticket) {
+    std::vector<uint16_t> ids;
+    EXPECT_TRUE(ring.Finish(ticket, [&](const udp::Waiter& waiter) { ids.push_back(wire::Id(waiter.packet)); }));
+    return ids;
+  };
+  const uint32_t first = drained();
+  EXPECT_TRUE(ring.Part(first));
+  EXPECT_EQ(ring.in_flight(), 2u);
+  EXPECT_EQ(Join(ring, Query("a.example", 1, 4), 1), udp::MissRing::Joined::kJoined);
+  const uint32_t others = drained();
+  EXPECT_EQ(waiters(first), (std::vector<uint16_t>{1}));
+  EXPECT_TRUE(ring.Part(others));
+  const uint32_t rest = drained();
+  EXPECT_EQ(Join(ring, Query("b.example", 1, 5), 1), udp::MissRing::Joined::kQueued);
+  drained();
+  EXPECT_FALSE(ring.Part(rest)) << "no room for another flight";
+  EXPECT_EQ(waiters(others), (std::vector<uint16_t>{2}));
+  EXPECT_EQ(waiters(rest), (std::vector<uint16_t>{3, 4}));
+  EXPECT_FALSE(ring.Part(rest)) << "its ticket is over";
+  EXPECT_EQ(ring.in_flight(), 1u);
+  EXPECT_EQ(ring.waiting(), 1u);
+}
+
 TEST(TenantTable, RemembersClientsUntilTheirTimeAndNoMoreThanItsBound) {
   udp::TenantTable table(64, ExpandSeed(1));
   const auto client = [](uint32_t n) {
@@ -111,14 +146,104 @@ TEST(MissRing, IsBoundedInFlightsWaitersAndWaitersOfOneFlight) {
   for (int i = 0; i < 100; ++i) {
     joined += Join(ring, popular) != udp::MissRing::Joined::kFull;
   }
-  EXPECT_EQ(joined, 12);  // three quarters
+  EXPECT_EQ(joined, 4);  // a quarter
   int queued = 0;
   for (int i = 0; i < 100; ++i) {
     const Buffer query = Query("n" + std::to_string(i));
     queued += Join(ring, query) == udp::MissRing::Joined::kQueued;
   }
   EXPECT_EQ(queued, 3);
-  EXPECT_EQ(ring.counters().full.Get(), 88u + 97u);
+  EXPECT_EQ(ring.counters().full.Get(), 96u + 97u);
+}
+
+udp::Peer PeerAt(const char* text) {
+  udp::Endpoint endpoint;
+  EXPECT_TRUE(udp::MakeEndpoint(text, 4242, &endpoint));
+  udp::Peer peer = {};
+  std::memcpy(peer.address, &endpoint.address, endpoint.length);
+  peer.address_length = static_cast<uint8_t>(endpoint.length);
+  return peer;
+}
+
+udp::MissRing::Joined JoinFrom(udp::MissRing& ring, const char* client, const std::string& name, uint32_t tenant = 0) {
+  const Buffer message = Query(name);
+  const wire::Query query = Parsed(message);
+  return ring.Join({.query = query, .peer = PeerAt(client), .tenant = tenant});
+}
+
+// Ends every flight that has not been drained yet.
+uint32_t FinishAll(udp::MissRing& ring) {
+  Buffer out(64 * 600);
+  bool left = true;
+  uint32_t finished = 0;
+  while (left) {
+    const uint32_t drained = ring.Drain(out, 64, &left);
+    for (uint32_t i = 0, at = 0; i < drained; ++i, ++finished) {
+      uint32_t ticket;
+      uint16_t length;
+      std::memcpy(&ticket, &out[at], 4);
+      std::memcpy(&length, &out[at + 24], 2);
+      EXPECT_TRUE(ring.Finish(ticket, [](const udp::Waiter&) {}));
+      at += (32u + length + 3u) / 4 * 4;
+    }
+  }
+  return finished;
+}
+
+TEST(MissRing, NoClientHoldsMoreThanItsShareAndWhatEndsIsGivenBack) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(64, 256, ExpandSeed(1), {.flights = 8, .waiters = 16});
+  const char* flood = "192.0.2.1";
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(JoinFrom(ring, flood, "f" + std::to_string(i)), Joined::kQueued);
+    EXPECT_EQ(JoinFrom(ring, flood, "f8"), Joined::kOverShare);
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(JoinFrom(ring, flood, "f" + std::to_string(i)), Joined::kJoined);
+    EXPECT_EQ(JoinFrom(ring, flood, "f0"), Joined::kOverShare);
+    EXPECT_EQ(ring.counters().over_share.Get(), 2u * (round + 1));
+    EXPECT_EQ(JoinFrom(ring, "192.0.2.2", "f0"), Joined::kJoined);
+    EXPECT_EQ(JoinFrom(ring, "192.0.2.2", "other"), Joined::kQueued);
+    EXPECT_EQ(FinishAll(ring), 9u);
+    EXPECT_EQ(ring.waiting(), 0u);
+  }
+}
+
+TEST(MissRing, AllAddressesOfOneSlash56AreOneClient) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(64, 256, ExpandSeed(1), {.flights = 2, .waiters = 256});
+  EXPECT_EQ(JoinFrom(ring, "2001:db8:0:1::1", "a"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "2001:db8:0:ff::2", "b"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "2001:db8:0:2::3", "c"), Joined::kOverShare);
+  EXPECT_EQ(JoinFrom(ring, "2001:db8:0:100::1", "c"), Joined::kQueued);
+  // An IPv4 address, written as IPv6 or not.
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.1", "d"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "::ffff:192.0.2.1", "e"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.1", "f"), Joined::kOverShare);
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.2", "f"), Joined::kQueued);
+}
+
+TEST(MissRing, AFullRingOfClientsWithOneWaiterEachGivesEveryPlaceBack) {
+  udp::MissRing ring(4, 64, ExpandSeed(1), {.flights = 1, .waiters = 1});
+  for (int round = 0; round < 50; ++round) {
+    for (int i = 0; i < 64; ++i) {
+      const std::string client = "10.0." + std::to_string(round) + "." + std::to_string(i);
+      EXPECT_NE(JoinFrom(ring, client.c_str(), "n" + std::to_string(i % 4)), udp::MissRing::Joined::kFull);
+    }
+    EXPECT_EQ(ring.waiting(), 64u);
+    EXPECT_EQ(FinishAll(ring), 4u);
+  }
+}
+
+TEST(MissRing, ClientsOfNoKnownTenantLeaveHalfOfTheFlights) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(16, 64, ExpandSeed(1));
+  for (int i = 0; i < 8; ++i) {
+    const std::string made_up = "198.51.100." + std::to_string(i);
+    EXPECT_EQ(JoinFrom(ring, made_up.c_str(), "a", udp::kUnknownTenant), Joined::kQueued);
+  }
+  EXPECT_EQ(JoinFrom(ring, "198.51.100.99", "a", udp::kUnknownTenant), Joined::kOverShare);
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.1", "a", 7), Joined::kQueued);
+  EXPECT_EQ(FinishAll(ring), 9u);
+  EXPECT_EQ(JoinFrom(ring, "198.51.100.99", "a", udp::kUnknownTenant), Joined::kQueued);
 }
 
 TEST(MissRing, ALongPacketIsKeptWithoutItsOptions) {
@@ -205,10 +330,18 @@ class Resolver {
 
 class Client {
  public:
-  explicit Client(const udp::Endpoint& server) : fd_(socket(server.address.ss_family, SOCK_DGRAM, 0)) {
+  // `port`: its own; 0 = any.
+  explicit Client(const udp::Endpoint& server, uint16_t port = 0)
+      : fd_(socket(server.address.ss_family, SOCK_DGRAM, 0)) {
+    if (port != 0) {
+      udp::Endpoint own;
+      EXPECT_TRUE(udp::MakeEndpoint("127.0.0.1", port, &own));
+      bound_ = bind(fd_, reinterpret_cast<const sockaddr*>(&own.address), own.length) == 0;
+    }
     EXPECT_EQ(connect(fd_, reinterpret_cast<const sockaddr*>(&server.address), server.length), 0);
   }
   ~Client() { close(fd_); }
+  bool bound() const { return bound_; }
   void Send(const Buffer& query) { EXPECT_EQ(send(fd_, query.data(), query.size(), 0), ssize_t(query.size())); }
   Buffer Receive(int wait_ms = 3000) {
     pollfd poller = {.fd = fd_, .events = POLLIN, .revents = 0};
@@ -220,6 +353,7 @@ class Client {
 
  private:
   int fd_;
+  bool bound_ = true;
 };
 
 TEST(Plane, AnswersHitsMissesAndNoiseFromSeveralThreadsAndStopsCleanly) {
@@ -271,6 +405,116 @@ TEST(Plane, AnswersHitsMissesAndNoiseFromSeveralThreadsAndStopsCleanly) {
   EXPECT_EQ(stats.in_flight, 0u);
   EXPECT_EQ(stats.refused, 1u);
   resolver.Stop();
+}
+
+// A plane on loopback without anybody behind it.
+std::unique_ptr<udp::Plane> PlaneAt(TestCache& t, uint16_t port, uint32_t threads, int* error) {
+  udp::PlaneOptions options;
+  options.endpoints.resize(1);
+  EXPECT_TRUE(udp::MakeEndpoint("127.0.0.1", port, &options.endpoints[0]));
+  options.threads = threads;
+  size_t failed;
+  return udp::Plane::Create(
+      t.cache.get(), options, [](void*) {}, nullptr, error, &failed);
+}
+
+TEST(Plane, OneAddressIsServedByOnePlaneWhateverTheNumberOfItsReceivers) {
+  TestCache t;
+  for (const uint32_t threads : {1u, 3u}) {
+    int error = 0;
+    auto first = PlaneAt(t, 0, threads, &error);
+    ASSERT_NE(first, nullptr);
+    const uint16_t port = first->endpoints()[0].port();
+    for (const uint32_t more : {1u, 2u}) {
+      EXPECT_EQ(PlaneAt(t, port, more, &error), nullptr);
+      EXPECT_EQ(error, -EADDRINUSE);
+    }
+    first.reset();
+    EXPECT_NE(PlaneAt(t, port, threads, &error), nullptr);
+  }
+}
+
+TEST(Plane, PacketsAreDealtOutAmongTheReceiversOfOneAddress) {
+  TestCache t;
+  t.now = static_cast<uint32_t>(MonotonicMs() / 1000);
+  ASSERT_EQ(t.Insert(AResponse("hit.example", 3600)), Status::kOk);
+  int error = 0;
+  const auto plane = PlaneAt(t, 0, 3, &error);
+  ASSERT_NE(plane, nullptr);
+  ASSERT_TRUE(plane->Start());
+  for (int i = 0; i < 100; ++i) {
+    Client client(plane->endpoints()[0]);
+    client.Send(Query("hit.example"));
+    EXPECT_FALSE(client.Receive().empty());
+  }
+}
+
+TEST(Plane, AccessListsAreReplacedWhileReceiversReadThem) {
+  TestCache t;
+  t.now = static_cast<uint32_t>(MonotonicMs() / 1000);
+  ASSERT_EQ(t.Insert(AResponse("hit.example", 3600)), Status::kOk);
+  int error = 0;
+  const auto plane = PlaneAt(t, 0, 2, &error);
+  ASSERT_NE(plane, nullptr);
+  const udp::Prefix loopback = {.address = {127}, .length = 8, .v6 = false};
+  std::vector<udp::Prefix> many(1024, udp::Prefix{.address = {10, 0, 0, 1}, .length = 32, .v6 = false});
+  many.back() = loopback;
+  plane->SetAccess(many);
+  ASSERT_TRUE(plane->Start());
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 2; ++c) {
+    clients.emplace_back([&] {
+      Client client(plane->endpoints()[0]);
+      while (!stop) {
+        client.Send(Query("hit.example"));
+        const Buffer reply = client.Receive();
+        ASSERT_FALSE(reply.empty());
+        EXPECT_EQ(reply[3] & 15, 0);  // every list lets it in
+      }
+    });
+  }
+  for (int round = 0; round < 300; ++round) {
+    plane->SetAccess(many);
+    for (int i = 0; i < 12; ++i) plane->SetAccess({loopback});
+    plane->SetAccess({});
+  }
+  stop = true;
+  for (std::thread& client : clients) client.join();
+}
+
+TEST(Plane, PacketsFromPortsThatAnswerByThemselvesAreDropped) {
+  TestCache t;
+  int error = 0;
+  const auto plane = PlaneAt(t, 0, 1, &error);
+  ASSERT_NE(plane, nullptr);
+  ASSERT_TRUE(plane->Start());
+  Client chargen(plane->endpoints()[0], 19), echo(plane->endpoints()[0], 7), ordinary(plane->endpoints()[0]);
+  if (!chargen.bound() || !echo.bound()) GTEST_SKIP() << "binding port 19 needs the rights of root";
+  for (Client* client : {&chargen, &echo}) {
+    client->Send(Query("a.example"));
+    client->Send({0, 1, 0x28, 0, 0, 0, 0, 0, 0, 0, 0, 0});  // an update: NOTIMP
+    client->Send({0, 1, 1, 0, 0, 9, 0, 0, 0, 0, 0, 0});     // FORMERR
+  }
+  ordinary.Send({0, 1, 1, 0, 0, 9, 0, 0, 0, 0, 0, 0});
+  EXPECT_EQ(ordinary.Receive()[3] & 15, 1);
+  EXPECT_TRUE(chargen.Receive(50).empty());
+  EXPECT_TRUE(echo.Receive(50).empty());
+  udp::PlaneStats stats;
+  plane->ReadStats(&stats);
+  EXPECT_EQ(stats.dropped, 6u);
+  EXPECT_EQ(stats.flights, 0u);
+}
+
+TEST(Endpoint, OfAnAddressWithTheInterfaceItIsOf) {
+  udp::Endpoint endpoint;
+  ASSERT_TRUE(udp::MakeEndpoint("fe80::53%lo", 53, &endpoint));
+  const auto* address = reinterpret_cast<const sockaddr_in6*>(&endpoint.address);
+  EXPECT_EQ(address->sin6_scope_id, if_nametoindex("lo"));
+  ASSERT_TRUE(udp::MakeEndpoint("fe80::53%7", 53, &endpoint));
+  EXPECT_EQ(address->sin6_scope_id, 7u);
+  EXPECT_FALSE(udp::MakeEndpoint("fe80::53%nosuchinterface", 53, &endpoint));
+  EXPECT_FALSE(udp::MakeEndpoint("127.0.0.1%lo", 53, &endpoint));
 }
 
 TEST(Plane, AnAddressInUseIsReportedByItsNumber) {

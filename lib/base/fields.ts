@@ -1,0 +1,119 @@
+// Options that are one flat list, read without a schema library: caches and lookups are for programs whose start it
+// would double (zod takes longer to load than all of theirs together). The server's nested ones are in options.ts.
+import { ShardnsError, show } from './errors.js';
+import { memoryExpected } from './memory.js';
+
+/** What was expected in place of a value; `at` and `got` where it is an element that is wrong. */
+type Wrong = string | { expected: string; at: string; got: unknown } | undefined;
+
+/** One option: what it may be, and what it is where it is not given. */
+export class Field<T, Out = T> {
+  /** What it becomes, in types only. */
+  declare readonly out: Out;
+  /** @param check says what was expected in place of a wrong value */
+  constructor(
+    readonly check: (value: unknown) => Wrong,
+    readonly fallback?: T,
+    readonly required = true,
+  ) {}
+  default(value: T): Field<T> {
+    return new Field(this.check, value, false);
+  }
+  optional(): Field<T, T | undefined> {
+    return new Field<T, T | undefined>(this.check, undefined, false);
+  }
+  /** What holds beyond its type. */
+  where(holds: (value: T) => boolean, expected: string): Field<T, Out> {
+    const check = (value: unknown): Wrong => this.check(value) ?? (holds(value as T) ? undefined : expected);
+    return new Field<T, Out>(check, this.fallback, this.required);
+  }
+}
+
+export type Fields = Readonly<Record<string, Pick<Field<unknown>, 'check' | 'fallback' | 'required' | 'out'>>>;
+/** What callers give: every field may be left out; those that may not are told at once. */
+export type InputOf<F> = { [K in keyof F]?: F[K] extends { fallback?: infer T } ? T | undefined : never };
+/** What is made of it. */
+export type SettingsOf<F> = { [K in keyof F]: F[K] extends { out: infer Out } ? Out : never };
+
+export const whole = (min: number, max: number): Field<number> =>
+  new Field(value =>
+    Number.isInteger(value) && (value as number) >= min && (value as number) <= max
+      ? undefined
+      : `expected a whole number from ${min} to ${max}`,
+  );
+export const fraction = (min: number, max: number): Field<number> =>
+  new Field(value =>
+    typeof value === 'number' && value >= min && value <= max ? undefined : `expected a number from ${min} to ${max}`,
+  );
+/** @param infinity whether Infinity is one */
+export const milliseconds = (least: number, infinity = false): Field<number> =>
+  new Field(value =>
+    typeof value === 'number' && value >= least && (infinity || value !== Infinity)
+      ? undefined
+      : `expected ${least} or more milliseconds`,
+  );
+export const flag: Field<boolean> = new Field(value => (typeof value === 'boolean' ? undefined : 'expected a boolean'));
+export const oneOf = <const T extends string>(...words: T[]): Field<T> =>
+  new Field(value =>
+    words.includes(value as T) ? undefined : `expected one of ${words.map(word => `"${word}"`).join(', ')}`,
+  );
+/** What the path of a file must be, where this is none that any system takes. */
+export function pathExpected(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value === '') return 'expected the path of a file';
+  if (value.length > 1000) return 'expected a path of at most 1000 characters';
+  return value.includes('\0') ? 'expected a path without NUL' : undefined;
+}
+export const path: Field<string> = new Field(pathExpected);
+export const pathOrFalse: Field<string | false> = new Field(value =>
+  value === false ? undefined : pathExpected(value),
+);
+/** Octets of a cache. */
+export const memory: Field<string | number> = new Field(memoryExpected);
+/** @param check says what was expected in place of a wrong element */
+export const list = <T>(min: number, max: number, check: (element: unknown) => string | undefined): Field<T[]> =>
+  new Field(value => {
+    if (!Array.isArray(value) || value.length < min || value.length > max) return `expected a list of ${min} to ${max}`;
+    for (const [i, got] of value.entries()) {
+      const expected = check(got);
+      if (expected !== undefined) return { expected, at: `.${i}`, got };
+    }
+    return undefined;
+  });
+
+/** Wrong options, each with its name, its value and what was expected; none where all are right. */
+function problemsOf(fields: Fields, input: Readonly<Record<string, unknown>>): string[] {
+  const problems = Object.keys(input)
+    .filter(name => !Object.hasOwn(fields, name))
+    .map(name => `${name}: is not an option`);
+  for (const [name, field] of Object.entries(fields)) {
+    const value = input[name];
+    if (value === undefined && !field.required) continue;
+    const wrong = field.check(value);
+    if (typeof wrong === 'string') problems.push(`${name}: ${wrong}, got ${show(value)}`);
+    else if (wrong !== undefined) problems.push(`${name}${wrong.at}: ${wrong.expected}, got ${show(wrong.got)}`);
+  }
+  return problems;
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each wrong option, its value and what was expected */
+export function readFields<F extends Fields>(fields: F, input: unknown): SettingsOf<F> {
+  const given = input ?? {};
+  if (typeof given !== 'object' || Array.isArray(given)) {
+    throw new ShardnsError('ERR_SHARDNS_OPTION', `options: expected an object, got ${show(input)}`);
+  }
+  const values = given as Readonly<Record<string, unknown>>;
+  const problems = problemsOf(fields, values);
+  if (problems.length > 0) throw new ShardnsError('ERR_SHARDNS_OPTION', problems.join('; '));
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [name, values[name] ?? field.fallback]),
+  ) as SettingsOf<F>;
+}
+
+/** The same, undefined where anything is wrong. */
+export function tryFields<F extends Fields>(fields: F, input: unknown): SettingsOf<F> | undefined {
+  try {
+    return typeof input === 'object' && input !== null ? readFields(fields, input) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,143 @@
+// The command line: `shardns serve | check-config | ctl | build`.
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { ShardnsError } from '../base/errors.js';
+import { contradictions } from '../server/contradictions.js';
+import { build } from './build.js';
+import { checkConfig, readConfigText } from './config.js';
+import { ctlTrace } from './ctl.js';
+import { demo } from './demo.js';
+import { levelHeapGrowth } from './heap.js';
+import { serve } from './serve.js';
+
+const USAGE = `shardns: DNS answers at memory speed
+
+  shardns serve [--listen ADDR:PORT]... [--upstream ADDR:PORT]... [--threads N] [--memory 64MiB]
+                [--policy s3fifo|lru] [--config FILE] [--metrics ADDR:PORT] [--log-level LEVEL]
+                [--snapshot FILE] [--warm FILE] [--recursive]
+  shardns serve --demo [--for 10s] [--recursive]
+                                       an embedded upstream, or a small internet; a realistic load, a live view; needs
+                                       no network
+  shardns ctl trace NAME [TYPE] [--server ADDR:PORT] [--fresh]
+                                       every step of a resolution, by the server whose --metrics are there;
+                                       SHARDNS_TOKEN: its metrics.token
+  shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
+  shardns build                        compiles the addon where no prebuilt one fits
+  shardns --version | --help
+
+Without --upstream, those of /etc/resolv.conf, also when it changes; with --recursive, or where it names nobody but this
+server, names are resolved from the root. Environment (an empty variable is one not set): SHARDNS_LISTEN, SHARDNS_UPSTREAM, SHARDNS_THREADS,
+SHARDNS_MEMORY, SHARDNS_POLICY, SHARDNS_CONFIG, SHARDNS_METRICS, SHARDNS_LOG_LEVEL, SHARDNS_SNAPSHOT, SHARDNS_WARM,
+SHARDNS_RECURSIVE.
+Flags win over the environment, the environment over the file. SIGHUP reads the file again and keeps the cache; SIGTERM
+drains, and saves the snapshot; SIGUSR1 logs a line of statistics; SIGUSR2 switches debug lines on and off. --warm FILE asks at the start for the names of a list, or of a query log's most frequent.
+`;
+
+class Usage extends Error {}
+
+async function run(args: string[]): Promise<number> {
+  const [command, ...rest] = args;
+  if (command === undefined || command === '--help' || command === '-h' || command === 'help') {
+    process.stdout.write(USAGE);
+    return command === undefined ? 1 : 0;
+  }
+  if (command === '--version' || command === 'version') {
+    const manifest = new URL('../../package.json', import.meta.url);
+    process.stdout.write(`${(JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version}\n`);
+    return 0;
+  }
+  if (command === 'check-config') return runCheck(rest);
+  if (command === 'build') return build();
+  if (command === 'ctl') return ctl(rest);
+  if (command === 'serve') {
+    const { values } = parse(rest);
+    if (values.for !== undefined && !values.demo) throw new Usage('--for goes with --demo');
+    if (values.demo && (values.upstream !== undefined || values.config !== undefined)) {
+      throw new Usage('--demo has an upstream and a configuration of its own: without --upstream and --config');
+    }
+    levelHeapGrowth();
+    if (values.demo) await demo({ ...values, forMs: values.for === undefined ? undefined : parseDuration(values.for) });
+    else await serve(values);
+    return 0;
+  }
+  throw new Usage(`unknown command ${JSON.stringify(command)}`);
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        listen: { type: 'string', multiple: true },
+        upstream: { type: 'string', multiple: true },
+        threads: { type: 'string' },
+        memory: { type: 'string' },
+        policy: { type: 'string' },
+        config: { type: 'string' },
+        metrics: { type: 'string' },
+        snapshot: { type: 'string' },
+        warm: { type: 'string' },
+        'log-level': { type: 'string' },
+        recursive: { type: 'boolean' },
+        demo: { type: 'boolean' },
+        for: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+}
+
+function ctl(args: string[]): Promise<number> {
+  const [what, ...rest] = args;
+  if (what !== 'trace') throw new Usage(`ctl: expected trace, got ${JSON.stringify(what ?? '')}`);
+  let parsed;
+  try {
+    const options = { server: { type: 'string' }, fresh: { type: 'boolean' } } as const;
+    parsed = parseArgs({ args: rest, allowPositionals: true, options });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+  const [name, type = 'A', ...more] = parsed.positionals;
+  if (name === undefined || more.length > 0) throw new Usage('ctl trace takes NAME and perhaps a TYPE');
+  return ctlTrace(name, type, parsed.values);
+}
+
+function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
+  if (match === null || Number(match[1]) === 0)
+    throw new Usage(`--for: expected a time such as 10s or 2m, got ${JSON.stringify(text)}`);
+  return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[match[2] ?? 's']!;
+}
+
+function runCheck(args: string[]): number {
+  if (args.length !== 1) throw new Usage('check-config takes one FILE');
+  const [path] = args;
+  let text: string;
+  try {
+    text = readConfigText(path);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return 1;
+  }
+  const result = checkConfig(text);
+  if ('options' in result) {
+    for (const one of contradictions(result.options)) process.stderr.write(`${path}: warning: ${one}\n`);
+    process.stdout.write(`${path}: good\n`);
+    return 0;
+  }
+  for (const problem of result.problems) process.stderr.write(`${path}:${problem.line}: ${problem.text}\n`);
+  return 1;
+}
+
+run(process.argv.slice(2)).then(
+  code => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    if (error instanceof Usage) process.stderr.write(`shardns: ${error.message}; see shardns --help\n`);
+    else if (error instanceof ShardnsError) process.stderr.write(`shardns: ${error.message}\n`);
+    else process.stderr.write(`shardns: ${(error as Error).stack}\n`);
+    process.exit(1);
+  },
+);

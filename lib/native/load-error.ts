@@ -1,0 +1,40 @@
+// Why the native addon was not loaded, and what to do about it.
+
+const BUILD = 'run "npx shardns build", which needs a C++20 compiler, make and Python';
+
+/** @param cause what loading lib/native/load.cjs threw */
+export function loadErrorText(cause: unknown, libc: () => string = libcOfNode): string {
+  const { code, message = String(cause) } = (cause ?? {}) as { code?: string; message?: string };
+  const platform = `${process.platform}-${process.arch}`;
+  switch (code) {
+    case 'SHARDNS_NO_BINARY':
+      return `no native addon for ${platform}: ${BUILD}`;
+    case 'ERR_DLOPEN_DISABLED':
+      return (
+        'native addons are disabled in this process, and shardns needs its own: ' +
+        'run Node without --no-addons, and under its permission model with --allow-addons'
+      );
+    case 'ERR_ACCESS_DENIED':
+      return `the permission model forbids to read the package's files: allow it with --allow-fs-read (${message})`;
+    case 'MODULE_NOT_FOUND':
+    case 'ERR_INVALID_ARG_VALUE':
+    case 'ERR_INVALID_ARG_TYPE':
+      // A bundler has moved the code away from the binary, or has left import.meta.url empty.
+      return (
+        'the native addon is not beside this code, which a bundler seems to have moved: ' +
+        'mark "shardns" as external, so that it is loaded from node_modules'
+      );
+    default: {
+      const musl = libc() === 'musl' ? ' (this Node uses musl; the binaries in the package are for glibc)' : '';
+      return `the native addon for ${platform} cannot be loaded: ${message.split('\n', 1)[0]}${musl}: ${BUILD}`;
+    }
+  }
+}
+
+function libcOfNode(): string {
+  if (process.platform !== 'linux') return '';
+  // The report would look up the names of all connections.
+  Object.assign(process.report, { excludeNetwork: true });
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+}

@@ -1,0 +1,86 @@
+// Who asks, and what of a question tells it from others.
+import { Class, Flag, typeName } from '../wire/iana.js';
+import { Query } from '../wire/query.js';
+import type { Variant } from '../cache/engine.js';
+import type { Flight } from './flights.js';
+import type { QueryDecision, QueryInfo } from './hooks.js';
+
+export interface Asker {
+  protocol: QueryInfo['protocol'];
+  client?: { address: string; port: number };
+  /** Undefined: not known yet, where there are tenants; else 0. */
+  tenant?: number;
+  /**
+   * Called when the hook moves the client to another tenant: others who wait for the same answer must not get its own.
+   * False when they cannot be parted; then nobody gets it.
+   */
+  part?: () => boolean;
+}
+
+/** An asker whose tenant is known, and what `onQuery` said when it was asked for it. */
+export interface KnownAsker extends Asker {
+  tenant: number;
+  /** Ask anew although it is cached. */
+  fresh?: boolean;
+  decided?: { decision: QueryDecision | undefined };
+  /** Aliases that led to this question. */
+  depth?: number;
+  /** The question whose alias led to this one, and which waits for it. */
+  parent?: Flight;
+}
+
+/** One who has a flight of its own. */
+export interface Flyer extends KnownAsker {
+  flight: Flight;
+}
+
+export function variantOf(query: Query, tenant: number): Variant {
+  return { dnssecOk: query.dnssecOk, checkingDisabled: query.checkingDisabled, tenant };
+}
+
+export function infoOf(query: Query, asker: Asker): QueryInfo {
+  return {
+    name: query.nameText,
+    type: typeName(query.type),
+    dnssecOk: query.dnssecOk,
+    protocol: asker.protocol,
+    client: asker.client,
+    tenant: asker.tenant,
+  };
+}
+
+/** The query as if its asker wanted recursion, and to know of validation: so its answer is good for all. */
+export function asRefresh(query: Query): Query {
+  const message = query.message.slice();
+  message[2] |= Flag.RD >> 8;
+  message[3] |= Flag.AD;
+  return new Query(message);
+}
+
+/** The same question of another name. */
+export function withName(query: Query, name: Uint8Array): Query {
+  const { message, questionEnd } = query;
+  return new Query(Uint8Array.from([...message.subarray(0, 12), ...name, ...message.subarray(questionEnd - 4)]));
+}
+
+/** The same question of another type. */
+export function withType(query: Query, type: number): Query {
+  const message = query.message.slice();
+  message[query.questionEnd - 4] = type >> 8;
+  message[query.questionEnd - 3] = type & 0xff;
+  return new Query(message);
+}
+
+/** The same question with DO as it was, and no other option: nobody's subnet in particular. */
+export function withoutOptions(query: Query): Query {
+  const { message, questionEnd, dnssecOk } = query;
+  const plain = new Uint8Array(questionEnd + 11);
+  plain.set(message.subarray(0, questionEnd));
+  plain.fill(0, 6, 12);
+  plain[11] = 1;
+  plain.set([0, 0, 41, 4, 208, 0, 0, dnssecOk ? 0x80 : 0, 0, 0, 0], questionEnd);
+  return new Query(plain);
+}
+
+/** Whether its answers are kept: of class IN, from those who want them whole. */
+export const isKept = (query: Query): boolean => query.dnsClass === Class.IN && query.recursionDesired;

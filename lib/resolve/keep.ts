@@ -1,0 +1,282 @@
+// The only place of the slow path that stores: answers of servers and of our own, failures, and what one stored answer
+// says of other questions: those without DO (RFC 3225), other types of a name that does not exist (RFC 2308 section 5),
+// names below it (RFC 8020).
+//
+// Bounds: the cache's memory; 10,000 remembered failures; 16,384 denied names, 24 ancestors of a name looked at.
+import { BoundedMap } from '../base/bounded-map.js';
+import type { Clock } from '../base/clock.js';
+import type { Engine, Peeked, Variant } from '../cache/engine.js';
+import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
+import { Class, Rcode, Type } from '../wire/iana.js';
+import { buildResponse, decodeMessage, encodeMessage } from '../wire/message.js';
+import { ancestors, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
+import type { Query } from '../wire/query.js';
+import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
+import { type Flyer, isKept, variantOf } from './asker.js';
+import { FailureHistory } from './failure-history.js';
+import type { Failed, Resolution } from './outcome.js';
+
+export interface KeepOptions {
+  /** What an upstream's NXDOMAIN says: of the type asked for, of the name (RFC 2308 section 5), of all below (RFC 8020). */
+  denials: 'type' | 'name' | 'subtree';
+  forwardClientSubnet: boolean;
+  staleEnabled: boolean;
+  staleRetrySeconds: number;
+  failureFirstSeconds: number;
+  failureMaxSeconds: number;
+}
+
+/** Names known not to exist, of which the cache holds the denial: 150 octets each. */
+const MAX_DENIED = 16_384;
+const MAX_ANCESTORS = 24;
+
+/** From here on a life is told by TTLs alone, of which none counts for more (RFC 8767 section 4): seven days. */
+const LONGEST_MS = 7 * 86_400_000;
+
+/** The form of the question that a name's denial is kept for. */
+interface Denied {
+  type: number;
+  dnssecOk: boolean;
+}
+
+export class Keep {
+  readonly failures: FailureHistory;
+  /** By tenant, CD and name. The cache has the denial itself, and knows how long it lasts. */
+  readonly #denied = new BoundedMap<string, Denied>(MAX_DENIED);
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly clock: Clock,
+  ) {
+    this.failures = new FailureHistory(clock);
+  }
+
+  /** Stores an answer of our own making, for no longer than `livesMs`, and passes it on. */
+  own(query: Query, asker: Flyer, message: Uint8Array, livesMs = Infinity): Resolution {
+    if (!asker.flight.outdated) {
+      const variant = variantOf(query, asker.tenant);
+      const wall = this.clock.wallSeconds();
+      const stored =
+        livesMs <= LONGEST_MS
+          ? this.engine.insertDerived(message, variant, wall, { remainingSeconds: livesMs / 1000, ageSeconds: 0 })
+          : this.engine.insertOwn(message, variant, wall);
+      // What may not be kept still puts an end to what was there before (RFC 8767 section 4).
+      if (stored <= 0) this.end(query, asker);
+    }
+    return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };
+  }
+
+  /**
+   * Stores an upstream's answer.
+   * @param message NOERROR or NXDOMAIN
+   * @param options.denials what its NXDOMAIN may be believed of
+   * @param options.drop whether it is passed on only
+   * @returns what clients are given of it; undefined when it is worthless
+   */
+  response(
+    query: Query,
+    asker: Flyer,
+    message: Uint8Array,
+    { scope, denials, drop }: { scope: Uint8Array | undefined; denials: KeepOptions['denials']; drop: boolean },
+  ): Uint8Array | undefined {
+    if (query.dnsClass !== Class.IN) return message;
+    if (drop) this.end(query, asker);
+    if (drop || !query.recursionDesired || asker.flight.outdated) return cleaned(message);
+    const variant = variantOf(query, asker.tenant);
+    const wall = this.clock.wallSeconds();
+    const asked = { scope, adUnknown: !query.authenticData && !query.dnssecOk };
+    let kept = message;
+    let stored = this.engine.insert(kept, variant, wall, asked);
+    if (stored === Status.foreignRecords || stored === Status.toRewrite) {
+      const scrubbed = cleaned(message);
+      if (scrubbed === undefined) return undefined;
+      kept = scrubbed;
+      stored = this.engine.insert(kept, variant, wall, asked);
+    }
+    if (stored === Status.malformed || stored === Status.notAResponse) return undefined;
+    if (stored <= 0) {
+      if (scope === undefined) this.end(query, asker);
+      return stored === Status.uncacheable ? cleaned(kept) : kept;
+    }
+    if (scope !== undefined) return kept;
+    if ((kept[3] & 0x0f) === Rcode.NXDOMAIN) this.#deny(query, variant, kept, denials);
+    else if (this.#denied.size > 0) this.#denied.delete(deniedPrefix(variant) + nameKey(query.name));
+    if (query.dnssecOk) this.#relieve(query, asker);
+    return kept;
+  }
+
+  /** What was kept of a question is over, though what came in its place may not be kept (RFC 8767 section 4). */
+  end(query: Query, asker: Flyer): void {
+    if (!isKept(query) || asker.flight.outdated) return;
+    for (const dnssecOk of [false, true]) {
+      this.engine.remove(query.name, query.type, { ...variantOf(query, asker.tenant), dnssecOk });
+    }
+  }
+
+  /** Whether another answer that is kept, and fresh, says the same; then it is kept for this question too. */
+  derive(query: Query, tenant: number, forwardClientSubnet: boolean): boolean {
+    if (query.dnssecOk || !isKept(query) || !isPlainType(query.type)) return false;
+    if (forwardClientSubnet && query.clientSubnet !== undefined) return false;
+    const signed = this.engine.peek(query.name, query.type, { ...variantOf(query, tenant), dnssecOk: true });
+    if (signed === undefined || signed.remainingSeconds <= 0) return false;
+    return this.#store(query, tenant, () => withoutDnssec(signed.message), signed);
+  }
+
+  /**
+   * Whether an expired answer to another form of the question may be served in its place; then it is kept for this one
+   * too, as expired as it is. Signatures are left out where they were not asked for; where they were, an answer without
+   * them is better than a failure. What was not validated is shown only to those who do not want it to be (CD).
+   */
+  deriveStale(query: Query, tenant: number): boolean {
+    if (!isKept(query) || !isPlainType(query.type)) return false;
+    const { dnssecOk, checkingDisabled } = query;
+    const forms: [boolean, boolean][] = [[!dnssecOk, checkingDisabled]];
+    if (checkingDisabled) forms.push([dnssecOk, false], [!dnssecOk, false]);
+    let best: Peeked | undefined;
+    for (const [withDo, withCd] of forms) {
+      const found = this.engine.peek(query.name, query.type, { dnssecOk: withDo, checkingDisabled: withCd, tenant });
+      if (found !== undefined && (best === undefined || found.remainingSeconds > best.remainingSeconds)) best = found;
+    }
+    if (best === undefined) return false;
+    const { message } = best;
+    const from = { ...best, remainingSeconds: Math.min(best.remainingSeconds, -1 / 16) };
+    return this.#store(query, tenant, () => (dnssecOk ? message : withoutDnssec(message)), from);
+  }
+
+  /** Whether the name is known not to exist, or one that it lies below; then that is kept for this question. */
+  deriveDenial(query: Query, tenant: number, denials: KeepOptions['denials']): boolean {
+    if (denials === 'type' || !isKept(query) || this.#denied.size === 0) return false;
+    const variant = variantOf(query, tenant);
+    const prefix = deniedPrefix(variant);
+    let left = denials === 'subtree' ? MAX_ANCESTORS : 1;
+    for (const name of ancestors(query.name)) {
+      if (left-- === 0) return false;
+      const key = prefix + nameKey(name);
+      const denied = this.#denied.get(key);
+      if (denied === undefined || (query.dnssecOk && !denied.dnssecOk)) continue;
+      const denial = this.engine.peek(name, denied.type, { ...variant, dnssecOk: denied.dnssecOk });
+      if (denial === undefined || denial.remainingSeconds <= 0 || !isPlainDenial(denial.message)) {
+        this.#denied.delete(key);
+        continue;
+      }
+      return this.#store(query, tenant, () => asDenialOf(query, denial.message), denial);
+    }
+    return false;
+  }
+
+  /** Whether a fresh answer of another type says whether the name exists: then ANY is answered by that, and kept. */
+  deriveAny(query: Query, tenant: number, type: number): boolean {
+    if (!isKept(query)) return false;
+    const known = this.engine.peek(query.name, type, variantOf(query, tenant));
+    if (known === undefined || known.remainingSeconds <= 0) return false;
+    return this.#store(query, tenant, () => anyOf(query, known.message), known);
+  }
+
+  /**
+   * Remembers that nobody could answer (RFC 9520).
+   * @param how.hasStale whether there is something to give in the meantime
+   * @param how.inCache whether the cache is to know it too, beside the answer that it may have, and tell it natively
+   */
+  failure(
+    query: Query,
+    asker: Flyer,
+    failed: Failed,
+    { hasStale, inCache, options }: { hasStale: boolean; inCache: boolean; options: KeepOptions },
+  ): void {
+    if (failed.ours || asker.flight.outdated) return;
+    const remembered = inCache && isKept(query);
+    const seconds = this.failures.note(asker.flight.key, {
+      first: options.failureFirstSeconds,
+      most: options.failureMaxSeconds,
+      // With a stale answer at hand RFC 8767's 30 s.
+      stale: hasStale ? options.staleRetrySeconds : undefined,
+      inCache: remembered,
+    });
+    if (remembered)
+      this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), seconds, failed.rcode);
+  }
+
+  /** An NXDOMAIN is about the name, whatever type was asked for. */
+  #deny(query: Query, variant: Variant, message: Uint8Array, denials: KeepOptions['denials']): void {
+    // What is expired and says otherwise is over for those with and without DO.
+    this.engine.remove(query.name, query.type, { ...variant, dnssecOk: !query.dnssecOk });
+    if (denials === 'type' || !isPlainDenial(message) || !deniesBelowItsZone(message, query.name)) return;
+    const key = deniedPrefix(variant) + nameKey(query.name);
+    // One with signatures serves everybody.
+    const before = this.#denied.get(key);
+    if (before?.dnssecOk === true && !query.dnssecOk) return;
+    this.#denied.set(key, { type: query.type, dnssecOk: query.dnssecOk });
+  }
+
+  /** An answer with DO ends the failure that those without it are told. */
+  #relieve(query: Query, asker: Flyer): void {
+    if (this.failures.size === 0 || !isPlainType(query.type)) return;
+    const variant = { ...variantOf(query, asker.tenant), dnssecOk: true };
+    const signed = this.engine.peek(query.name, query.type, variant);
+    if (signed === undefined || signed.remainingSeconds <= 0) return;
+    try {
+      const plain = withoutDnssec(signed.message);
+      if (plain === undefined) return;
+      this.engine.insertDerived(plain, { ...variant, dnssecOk: false }, this.clock.wallSeconds(), signed);
+    } catch {
+      // Those who ask without DO will ask again.
+    }
+  }
+
+  #store(query: Query, tenant: number, make: () => Uint8Array | undefined, from: Peeked): boolean {
+    try {
+      const made = make();
+      if (made === undefined) return false;
+      return this.engine.insertDerived(made, variantOf(query, tenant), this.clock.wallSeconds(), from) > 0;
+    } catch {
+      return false; // the memory may be another process's
+    }
+  }
+}
+
+const deniedPrefix = (variant: Variant): string => `${variant.tenant} ${variant.checkingDisabled ? 1 : 0} `;
+
+/** What of it belongs to the question; undefined when nothing of its answer does. */
+function cleaned(message: Uint8Array): Uint8Array | undefined {
+  try {
+    // A referral, or a denial: its authority section is for those who asked.
+    return message[6] === 0 && message[7] === 0 ? message : scrubResponse(message);
+  } catch {
+    return undefined;
+  }
+}
+
+/** NXDOMAIN of the name that was asked for: with an alias it is the alias's end that does not exist. */
+function isPlainDenial(message: Uint8Array): boolean {
+  return (message[3] & 0x0f) === Rcode.NXDOMAIN && message[6] === 0 && message[7] === 0;
+}
+
+/** Whether its SOA is of a zone above the name: what is the zone itself, or lies beside it, is not for it to deny. */
+function deniesBelowItsZone(message: Uint8Array, name: Uint8Array): boolean {
+  try {
+    const soa = decodeMessage(message).authorities.find(one => one.type === Type.SOA);
+    return soa !== undefined && soa.name.length < name.length && isAtOrBelow(name, foldName(soa.name));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The answer to ANY for a name of which `message` is the answer to another type: that it does not exist, or one record
+ * that says nothing (RFC 8482 section 4.2). Undefined when no message can hold it.
+ */
+export function anyOf(query: Query, message: Uint8Array): Uint8Array | undefined {
+  if (isPlainDenial(message)) return asDenialOf(query, message);
+  const hinfo = { name: query.name, type: Type.HINFO, dnsClass: Class.IN, ttl: 3600, data: RFC8482 };
+  return buildResponse(query, { rcode: Rcode.NOERROR, answers: [hinfo] });
+}
+const RFC8482 = Uint8Array.from([7, ...Buffer.from('RFC8482'), 0]);
+
+/** A denial of the question's name, or of one above it, as an answer to the question. */
+function asDenialOf(query: Query, message: Uint8Array): Uint8Array | undefined {
+  const plain = query.dnssecOk ? message : withoutDnssec(message);
+  if (plain === undefined) return undefined;
+  const denial = decodeMessage(plain);
+  const { name, type, dnsClass } = query;
+  return encodeMessage({ ...denial, question: { name, type, dnsClass }, additionals: [] });
+}

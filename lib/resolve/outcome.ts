@@ -1,0 +1,31 @@
+// What a question on the slow path comes to: inside the chain, and for the clients that wait.
+import type { QueryDecision } from './hooks.js';
+
+/** What the clients that wait get. */
+export type Resolution =
+  /** A response to be finished per client, with an extended error if any. */
+  | { kind: 'message'; message: Uint8Array; extendedError: number }
+  /** The cache has it now for this tenant, or has an expired answer that is to be served. */
+  | { kind: 'cached'; tenant: number }
+  | { kind: 'error'; rcode: number; extendedError: number };
+
+/** No answer was to be had. */
+export interface Failed {
+  kind: 'failed';
+  rcode: number;
+  extendedError: number;
+  /** For want of room or by a mistake here: nobody is to blame, and nothing is remembered (RFC 9520 section 2). */
+  ours: boolean;
+  /** What led to it, where those who wait are to see that. */
+  message?: Uint8Array;
+}
+
+/** The hook says that the client belongs to another tenant than the one it was asked for. */
+export interface Moved {
+  kind: 'moved';
+  tenant: number;
+  /** What it decided for this question, unless it was asked about another one. */
+  decided?: { decision: QueryDecision | undefined };
+}
+
+export type Outcome = Resolution | Failed | Moved;

@@ -1,0 +1,143 @@
+// All TCP connections of a server together: how many there are, how many a client has, how much they hold.
+//
+// Bounds: `maxConnections` in all and `maxConnectionsPerClient` of one client (address or /56); who comes when there are so
+// many takes the place of the one that has been idle longest, of the same client's first, and is turned away where all are
+// busy (RFC 7766 section 6.2.3 lets a server close idle connections when it needs them). `maxTotalBytes` of replies not
+// read, queries not begun and messages not whole; beyond it the connection that holds most is closed.
+import { clientOf } from '../base/client-shares.js';
+
+export interface TcpOptions {
+  maxConnections: number;
+  maxConnectionsPerClient: number;
+  idleTimeoutMs: number;
+  messageTimeoutMs: number;
+  keepalive: boolean;
+  maxPipelined: number;
+  maxQueuedBytes: number;
+  maxTotalBytes: number;
+}
+
+export interface Connection {
+  /** Address of the client. */
+  readonly address: string;
+  destroy(): void;
+}
+
+interface Client {
+  connections: number;
+  /** Longest idle first. */
+  readonly idle: Set<Connection>;
+}
+
+export class TcpConnections {
+  readonly #held = new Map<Connection, number>();
+  readonly #clients = new Map<string, Client>();
+  /** Without a query under way; longest idle first. */
+  readonly #idle = new Set<Connection>();
+  #octets = 0;
+  readonly stats = {
+    accepted: 0,
+    /** Turned away: no place, and nobody idle. */
+    rejected: 0,
+    /** Closed to make room for others. */
+    displaced: 0,
+    idleClosed: 0,
+    /** Closed because a message did not become whole in time. */
+    slowClosed: 0,
+    /** Closed because all held too many octets, and it most. */
+    overfullClosed: 0,
+  };
+
+  constructor(public options: TcpOptions) {}
+
+  get size(): number {
+    return this.#held.size;
+  }
+  /** Octets that all of them hold. */
+  get octets(): number {
+    return this.#octets;
+  }
+
+  /**
+   * A connection comes, idle.
+   * @param mayDisplace whether others make room for it
+   * @returns false where there is no place for it
+   */
+  admit(connection: Connection, mayDisplace: boolean): boolean {
+    const key = clientOf(connection.address);
+    let client = this.#clients.get(key);
+    const { maxConnections, maxConnectionsPerClient } = this.options;
+    if (client !== undefined && client.connections >= maxConnectionsPerClient && !this.#displace(client.idle)) {
+      return this.#reject();
+    }
+    if (this.#held.size >= maxConnections && !(mayDisplace && this.#displace(this.#idle))) return this.#reject();
+    // Displacing may have taken the client's last one away.
+    client = this.#clients.get(key);
+    if (client === undefined) this.#clients.set(key, (client = { connections: 0, idle: new Set() }));
+    client.connections++;
+    this.#held.set(connection, 0);
+    this.#idle.add(connection);
+    client.idle.add(connection);
+    this.stats.accepted++;
+    return true;
+  }
+
+  /** A query of it is under way. */
+  busy(connection: Connection): void {
+    this.#idle.delete(connection);
+    this.#clients.get(clientOf(connection.address))?.idle.delete(connection);
+  }
+
+  /** No query of it is under way any more. */
+  rests(connection: Connection): void {
+    if (!this.#held.has(connection)) return;
+    this.#idle.add(connection);
+    this.#clients.get(clientOf(connection.address))?.idle.add(connection);
+  }
+
+  /** How many octets it holds now. */
+  holds(connection: Connection, octets: number): void {
+    const before = this.#held.get(connection);
+    if (before === undefined || before === octets) return;
+    this.#held.set(connection, octets);
+    this.#octets += octets - before;
+    while (this.#octets > this.options.maxTotalBytes && this.#held.size > 0) {
+      let most = connection;
+      for (const [one, held] of this.#held) if (held > (this.#held.get(most) ?? 0)) most = one;
+      this.stats.overfullClosed++;
+      this.#close(most);
+    }
+  }
+
+  /** It is gone. */
+  leave(connection: Connection): void {
+    const held = this.#held.get(connection);
+    if (held === undefined) return;
+    this.#octets -= held;
+    this.#held.delete(connection);
+    this.#idle.delete(connection);
+    const key = clientOf(connection.address);
+    const client = this.#clients.get(key)!;
+    client.idle.delete(connection);
+    if (--client.connections === 0) this.#clients.delete(key);
+  }
+
+  #displace(idle: Set<Connection>): boolean {
+    for (const one of idle) {
+      this.stats.displaced++;
+      this.#close(one);
+      return true;
+    }
+    return false;
+  }
+
+  #close(connection: Connection): void {
+    this.leave(connection);
+    connection.destroy();
+  }
+
+  #reject(): false {
+    this.stats.rejected++;
+    return false;
+  }
+}

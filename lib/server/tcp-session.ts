@@ -1,0 +1,194 @@
+// One TCP connection of a client (RFC 7766): pipelined queries, replies in the order they are ready. A client that has shut
+// its sending side still gets its replies (RFC 7766 section 6.2.1.1), and is closed behind them.
+//
+// Bounds: `maxPipelined` queries under way. `maxQueuedBytes` of replies that the client does not read, or one reply: a query
+// whose reply does not fit is answered anew when the client has caught up. Until then, and while it is over its bound of
+// queries, it is not read. In time: it is closed `idleTimeoutMs` after its last whole query or the last reply that it took,
+// `messageTimeoutMs` after the first octet of a query that has not become whole, and MAX_ANSWER_MS after anything at all.
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Clock, Timer } from '../base/clock.js';
+import { frame, MessageReader } from '../transport/framing.js';
+import { Rcode } from '../wire/iana.js';
+import type { Answerer } from './answerer.js';
+import type { Connection, TcpConnections } from './tcp-connections.js';
+import { TcpKeepalive } from './tcp-keepalive.js';
+
+/** The longest deadline that can be set (`upstream.deadlineMs`), twice: whoever waits longer waits for a lost answer. */
+const MAX_ANSWER_MS = 120_000;
+/** What a query that waits costs beside its octets. */
+const QUERY_OVERHEAD = 128;
+
+/** The length before a reply, and the option of edns-tcp-keepalive in it. */
+const FRAME_OVERHEAD = 2 + 6;
+
+/** What a session needs of a socket. */
+export type TcpStream = Duplex & Pick<Partial<Socket>, 'remoteAddress' | 'remotePort'>;
+
+export class TcpSession implements Connection {
+  readonly address: string;
+  readonly #keepalive = new TcpKeepalive();
+  readonly #reader = new MessageReader();
+  readonly #client: { address: string; port: number };
+  #underWay = 0;
+  /** When the client last did what keeps a connection open. */
+  #activeAtMs: number;
+  #idle: Timer | undefined;
+  /** Runs while a message is not whole. */
+  #message: Timer | undefined;
+  #ended = false;
+  /** A reply did not fit; nothing is answered before the client has read all. */
+  #full = false;
+  #waiting: Buffer[] = [];
+  #waitingOctets = 0;
+  readonly #onWritten = (): void => this.#written();
+
+  constructor(
+    private readonly socket: TcpStream,
+    private readonly answerer: Answerer,
+    private readonly clock: Clock,
+    private readonly connections: TcpConnections,
+    private readonly notify: { began(): void; ended(): void },
+  ) {
+    this.address = socket.remoteAddress ?? '';
+    this.#client = { address: this.address, port: socket.remotePort ?? 0 };
+    this.#activeAtMs = clock.nowMs();
+    this.#armIdle(connections.options.idleTimeoutMs);
+    socket.on('error', () => socket.destroy());
+    socket.on('data', chunk => this.#onData(chunk));
+    socket.on('end', () => {
+      this.#ended = true;
+      this.#message?.cancel(); // it never becomes whole
+      this.#endIfDone();
+    });
+    socket.on('close', () => this.#gone());
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  #gone(): void {
+    this.#idle?.cancel();
+    this.#message?.cancel();
+    this.#waiting = [];
+    this.connections.leave(this);
+  }
+
+  #armIdle(delayMs: number): void {
+    this.#idle = this.clock.after(delayMs, () => {
+      const { idleTimeoutMs } = this.connections.options;
+      const idleMs = this.clock.nowMs() - this.#activeAtMs;
+      const mayMs = this.#underWay > 0 ? Math.max(idleTimeoutMs, MAX_ANSWER_MS) : idleTimeoutMs;
+      if (idleMs < mayMs) {
+        // No longer than the time-out: when what is under way ends, it begins.
+        this.#armIdle(Math.max(1, Math.min(mayMs - idleMs, idleTimeoutMs)));
+        return;
+      }
+      this.connections.stats.idleClosed++;
+      this.socket.destroy();
+    });
+  }
+
+  /** The time that a message may take runs from its first octet, and stands still while nothing is read. */
+  #watchMessage(begins: boolean): void {
+    const partial = this.#reader.buffered > 0 && !this.#ended && !this.socket.isPaused();
+    if (partial && !begins && this.#message !== undefined) return;
+    this.#message?.cancel();
+    this.#message = partial
+      ? this.clock.after(this.connections.options.messageTimeoutMs, () => {
+          this.connections.stats.slowClosed++;
+          this.socket.destroy();
+        })
+      : undefined;
+  }
+
+  #onData(chunk: Buffer): void {
+    const messages = this.#reader.push(chunk);
+    for (const message of messages) {
+      this.#waiting.push(message);
+      this.#waitingOctets += message.length + QUERY_OVERHEAD;
+    }
+    // Who reads no replies does not keep the connection by asking more.
+    if (messages.length > 0 && this.socket.writableLength === 0) this.#activeAtMs = this.clock.nowMs();
+    this.#serve();
+    this.#watchMessage(messages.length > 0);
+  }
+
+  /** The kernel has taken a reply. */
+  #written(): void {
+    if (this.socket.destroyed) return;
+    this.#activeAtMs = this.clock.nowMs();
+    if (this.#full && this.socket.writableLength === 0) {
+      this.#full = false;
+      this.#serve();
+      this.#endIfDone();
+    } else this.#count();
+  }
+
+  #serve(): void {
+    const { socket } = this;
+    while (
+      this.#waiting.length > 0 &&
+      !this.#full &&
+      !socket.destroyed &&
+      this.#underWay < this.connections.options.maxPipelined
+    ) {
+      const message = this.#waiting.shift()!;
+      this.#waitingOctets -= message.length + QUERY_OVERHEAD;
+      this.#serveOne(message);
+    }
+    const behind = this.#waiting.length > 0;
+    if (behind !== socket.isPaused() && !socket.destroyed) {
+      if (behind) socket.pause();
+      else socket.resume();
+      this.#watchMessage(true);
+    }
+    this.#count();
+  }
+
+  #count(): void {
+    this.connections.holds(this, this.socket.writableLength + this.#waitingOctets + this.#reader.buffered);
+  }
+
+  #serveOne(message: Buffer): void {
+    if (this.#underWay++ === 0) this.connections.busy(this);
+    this.notify.began();
+    let answered = false;
+    const { keepalive } = this.connections.options;
+    const reply = (octets: Uint8Array | undefined): void => {
+      if (--this.#underWay === 0) this.connections.rests(this);
+      this.notify.ended();
+      if (this.socket.destroyed) return;
+      if (octets === undefined) {
+        // Not a query: whoever sends that is no DNS client.
+        this.socket.destroy();
+        return;
+      }
+      this.#reply(octets, message);
+      if (answered) {
+        this.#serve();
+        this.#endIfDone();
+      }
+    };
+    if (keepalive && !this.#keepalive.accepts(message)) reply(this.answerer.refuse(message, Rcode.FORMERR, false));
+    else this.answerer.answer(message, { protocol: 'tcp', client: this.#client }, reply);
+    answered = true;
+  }
+
+  #reply(octets: Uint8Array, message: Buffer): void {
+    const { keepalive, idleTimeoutMs, maxQueuedBytes } = this.connections.options;
+    const unread = this.socket.writableLength;
+    if (unread > 0 && unread + octets.length + FRAME_OVERHEAD > maxQueuedBytes) {
+      this.#full = true;
+      this.#waiting.unshift(message);
+      this.#waitingOctets += message.length + QUERY_OVERHEAD;
+      return;
+    }
+    this.socket.write(frame(keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets), this.#onWritten);
+  }
+
+  #endIfDone(): void {
+    if (this.#ended && this.#underWay === 0 && this.#waiting.length === 0) this.socket.end();
+  }
+}

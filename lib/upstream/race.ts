@@ -1,0 +1,280 @@
+// The tries for one question at a group of servers: one server after the other, a second one early where the first is
+// late (hedging). The first acceptable response wins; those that are late go on until then, and count.
+//
+// Bounds: UPSTREAM_LIMITS.maxTries tries in all, queriesPerServer at one server; the deadline.
+import type { Canceller } from '../base/cancel.js';
+import type { Timer } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
+import type { Answered, Inquiry, Listener } from './inquiry.js';
+import { UPSTREAM_LIMITS as L } from './limits.js';
+import type { Upstream, Waiter } from './upstream.js';
+
+export interface Exchanged {
+  response: Uint8Array;
+  upstream: Upstream;
+}
+
+/** What a race asks of whoever holds it. */
+export interface RaceOwner {
+  readonly options: { readonly deadlineMs: number; readonly hedge: boolean };
+  /** Refused, or not asked in time, for want of room. */
+  overloaded: number;
+  readonly now: number;
+  after(ms: number, run: () => void): Timer;
+  atDeadline(run: () => void): Timer;
+  select(upstreams: readonly Upstream[]): Upstream | undefined;
+  inquire(query: Uint8Array, upstream: Upstream, listener: Listener): Inquiry;
+  ended(race: Race): void;
+}
+
+export interface RaceShape {
+  readonly query: Uint8Array;
+  readonly upstreams: readonly Upstream[];
+  readonly accept: (response: Uint8Array, upstream: Upstream) => boolean;
+  readonly resolve: (value: Exchanged) => void;
+  readonly reject: (error: unknown) => void;
+  readonly cancel: Canceller | undefined;
+}
+
+export class Race implements Waiter {
+  readonly #attempts: Attempt[] = [];
+  #tries = 0;
+  #running = 0;
+  #waiting = false;
+  /** Servers that were not asked yet have no room. */
+  #full = false;
+  #done = false;
+  #hedge: Timer | undefined;
+  #deadline: Timer | undefined;
+  #deadlineAt = 0;
+  #lastError: unknown;
+  #lastResort: Exchanged | undefined;
+
+  constructor(
+    readonly owner: RaceOwner,
+    readonly shape: RaceShape,
+  ) {}
+
+  /** The time that it waits for its turn counts. */
+  begin(): void {
+    this.#deadlineAt = this.owner.now + this.owner.options.deadlineMs;
+    this.#deadline = this.owner.atDeadline(() => this.#timeIsUp());
+    this.shape.cancel?.subscribe(this.#abort);
+  }
+
+  start(): void {
+    this.#next();
+  }
+
+  /** Its time is over, and it will hear so at once: there is no use in giving it room. */
+  get expired(): boolean {
+    return this.owner.now >= this.#deadlineAt;
+  }
+
+  /** A server has room. */
+  wake(): boolean {
+    if (this.expired) return false;
+    this.#stopWaiting();
+    this.#next();
+    return true;
+  }
+
+  readonly #abort = (): void => {
+    this.#lastError = new ShardnsError('ERR_SHARDNS_ABORTED', 'the query was called off');
+    this.#lastResort = undefined;
+    this.#finish();
+  };
+
+  #timeIsUp(): void {
+    const { deadlineMs } = this.owner.options;
+    if (this.#tries > 0) {
+      this.#lastError ??= new ShardnsError('ERR_SHARDNS_TIMEOUT', `no upstream answered in ${deadlineMs} ms`);
+    } else {
+      this.owner.overloaded++;
+      this.#lastError = new ShardnsError(
+        'ERR_SHARDNS_OVERLOAD',
+        `too many upstream queries under way: no room within ${deadlineMs} ms`,
+      );
+    }
+    this.#finish();
+  }
+
+  #next(): void {
+    if (this.#done) return;
+    if (this.#tries < L.maxTries) {
+      const attempt = this.#pick();
+      if (attempt !== undefined) {
+        this.#try(attempt);
+        return;
+      }
+      if (this.#running === 0 && this.#full && this.#lastResort === undefined) {
+        this.#wait();
+        return;
+      }
+    }
+    if (this.#running === 0) this.#finish();
+  }
+
+  /** A server that was not asked before; else one that was late, or failed, and may be asked again. */
+  #pick(): Attempt | undefined {
+    const { owner, shape } = this;
+    const attempts = this.#attempts;
+    const fresh =
+      attempts.length === 0
+        ? shape.upstreams
+        : shape.upstreams.filter(one => attempts.every(attempt => attempt.upstream !== one));
+    const upstream = fresh.length === 0 ? undefined : owner.select(fresh);
+    this.#full = fresh.length > 0;
+    if (upstream !== undefined) {
+      const attempt = new Attempt(this, upstream);
+      attempts.push(attempt);
+      return attempt;
+    }
+    // SERVFAIL and REFUSED are answers too, when everybody was asked.
+    if (fresh.length === 0 && this.#lastResort !== undefined) return undefined;
+    const again = attempts.filter(one => one.mayTryAgain);
+    return again.length < 2 ? again[0] : again.reduce((a, b) => (b.upstream.srttMs < a.upstream.srttMs ? b : a));
+  }
+
+  #try(attempt: Attempt): void {
+    const { owner, shape } = this;
+    const { upstream } = attempt;
+    this.#tries++;
+    if (!attempt.running) this.#running++;
+    if (this.#tries === 1 && owner.options.hedge && shape.upstreams.length > 1) {
+      this.#hedge = owner.after(upstream.hedgeMs, () => {
+        if (this.#done || this.#tries > 1) return;
+        upstream.stats.hedges++;
+        this.#next();
+      });
+    }
+    attempt.try();
+  }
+
+  /** Called by the attempts. */
+  onLate(): void {
+    this.#next();
+  }
+  onAnswer({ upstream }: Attempt, { response, latencyMs }: Answered): void {
+    this.#running--;
+    if (this.#done) return;
+    let accepted: boolean;
+    try {
+      accepted = this.shape.accept(response, upstream);
+    } catch (error) {
+      this.#lastError = error;
+      this.#lastResort = undefined;
+      this.#finish();
+      return;
+    }
+    if (accepted) {
+      upstream.succeeded(latencyMs);
+      this.#finish({ response, upstream });
+      return;
+    }
+    upstream.failed('failure');
+    this.#lastResort ??= { response, upstream };
+    this.#next();
+  }
+  onFailure({ upstream }: Attempt, error: ShardnsError): void {
+    this.#running--;
+    if (this.#done) return;
+    if (error.code === 'ERR_SHARDNS_TIMEOUT') upstream.failed('timeout');
+    else if (error.code === 'ERR_SHARDNS_UPSTREAM') upstream.failed('failure');
+    this.#lastError = error;
+    if (error.code === 'ERR_SHARDNS_CLOSED') this.#finish();
+    else this.#next();
+  }
+
+  #wait(): void {
+    this.#waiting = true;
+    for (const one of this.shape.upstreams) one.waiting.add(this);
+  }
+  #stopWaiting(): void {
+    if (!this.#waiting) return;
+    this.#waiting = false;
+    for (const one of this.shape.upstreams) one.waiting.delete(this);
+  }
+
+  #finish(value = this.#lastResort): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#stopWaiting();
+    this.#hedge?.cancel();
+    this.#deadline?.cancel();
+    this.shape.cancel?.unsubscribe(this.#abort);
+    for (const attempt of this.#attempts) attempt.end();
+    if (value !== undefined) this.shape.resolve(value);
+    else this.shape.reject(this.#lastError ?? new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream answered'));
+    this.owner.ended(this);
+  }
+}
+
+/** What is asked of one server. Holds one place of its bound. */
+class Attempt implements Listener {
+  #inquiry: Inquiry | undefined;
+  #patience: Timer | undefined;
+  #tries = 0;
+  #late = false;
+  #useless = false;
+  #held = false;
+
+  constructor(
+    private readonly race: Race,
+    readonly upstream: Upstream,
+  ) {}
+
+  get running(): boolean {
+    return this.#inquiry !== undefined;
+  }
+  get mayTryAgain(): boolean {
+    return !this.#useless && this.#tries < L.queriesPerServer && (this.#late || this.#inquiry === undefined);
+  }
+
+  try(): void {
+    const { race, upstream } = this;
+    this.#tries++;
+    this.#late = false;
+    if (!this.#held) {
+      this.#held = true;
+      upstream.inFlight++;
+    }
+    this.#patience?.cancel();
+    this.#patience = race.owner.after(upstream.tryTimeoutMs, () => this.#timeIsUp());
+    if (this.#inquiry === undefined) {
+      this.#inquiry = race.owner.inquire(race.shape.query, upstream, this);
+    } else {
+      this.#inquiry.again();
+    }
+  }
+
+  #timeIsUp(): void {
+    this.#late = true;
+    if (this.#inquiry?.late() === true) this.upstream.failed('timeout');
+    this.race.onLate();
+  }
+
+  answered(answered: Answered): void {
+    // It has said what it has to say.
+    this.#useless = true;
+    this.#rest();
+    this.race.onAnswer(this, answered);
+  }
+  failed(error: ShardnsError): void {
+    this.#rest();
+    this.race.onFailure(this, error);
+  }
+
+  end(): void {
+    this.#inquiry?.unsubscribe(this);
+    this.#rest();
+  }
+
+  #rest(): void {
+    this.#patience?.cancel();
+    this.#inquiry = undefined;
+    if (!this.#held) return;
+    this.#held = false;
+    this.upstream.release();
+  }
+}

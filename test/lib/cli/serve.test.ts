@@ -1,0 +1,150 @@
+// The command as a process: its signals, and a log that cannot be written.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
+import { afterEach, expect, test } from 'vitest';
+import { askUdp } from '../../support/client.js';
+import { makeQuery, rcodeOf } from '../../support/messages.js';
+
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+interface Running {
+  child: ChildProcess;
+  out(): string;
+  err(): string;
+  /** Waits for a text in what it says. */
+  says(text: string): Promise<void>;
+  ended: Promise<number | string>;
+}
+function serve(args: string[], stdout: 'pipe' | number = 'pipe', env: NodeJS.ProcessEnv = {}): Running {
+  const child = spawn(process.execPath, ['dist/cli/main.js', 'serve', '--memory', '1MiB', '--threads', '1', ...args], {
+    stdio: ['ignore', stdout, 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  children.push(child);
+  let [out, err] = ['', ''];
+  const waiting: { text: string; resolve: () => void }[] = [];
+  const look = (): void => {
+    for (const one of waiting) if (out.includes(one.text)) one.resolve();
+  };
+  child.stdout?.on('data', (chunk: Buffer) => {
+    out += chunk.toString();
+    look();
+  });
+  child.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  const ended = new Promise<number | string>(resolve =>
+    child.on('exit', (code, signal) => resolve(signal ?? code ?? 'unknown')),
+  );
+  return {
+    child,
+    out: () => out,
+    err: () => err,
+    ended,
+    says: text =>
+      Promise.race([
+        new Promise<void>(resolve => {
+          waiting.push({ text, resolve });
+          look();
+        }),
+        ended.then(code => {
+          throw new Error(`ended with ${code} before it said ${text}: ${out} ${err}`);
+        }),
+      ]),
+  };
+}
+const HERE = ['--listen', '127.0.0.1:0', '--upstream', '127.0.0.1:9'];
+const addressOf = (out: string): string => /"udp":\["([^"]*)"/.exec(out)![1];
+async function freePort(): Promise<number> {
+  const socket = createSocket('udp4');
+  await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
+  const { port } = socket.address();
+  await new Promise<void>(resolve => socket.close(resolve));
+  return port;
+}
+
+test('SIGHUP, SIGUSR1 and SIGUSR2 do what they are for, none opens the inspector, SIGTERM drains', async () => {
+  const server = serve(HERE);
+  await server.says('"listening"');
+  server.child.kill('SIGUSR1');
+  await server.says('"statistics"');
+  server.child.kill('SIGUSR2');
+  await server.says('"level":"debug"');
+  server.child.kill('SIGUSR2');
+  await server.says('"level":"info"');
+  server.child.kill('SIGPIPE');
+  server.child.kill('SIGHUP');
+  await server.says('"configuration read again; the cache was kept"');
+  server.child.kill('SIGTERM');
+  expect(await server.ended).toBe(0);
+  expect(server.out()).toContain('"stopped"');
+  expect(server.err()).toBe('');
+});
+
+test('signals that come while it starts are done later, and one to end ends it at once', async () => {
+  const server = serve(HERE);
+  // As soon as the process has its handlers, which is long before it listens.
+  let sent = 0;
+  const timer = setInterval(() => {
+    if (!handles(server.child.pid!)) return;
+    clearInterval(timer);
+    for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) server.child.kill(signal);
+    sent++;
+  }, 1);
+  await server.says('"configuration read again; the cache was kept"');
+  await server.says('"statistics"');
+  clearInterval(timer);
+  expect(sent).toBe(1);
+  server.child.kill('SIGINT');
+  expect(await server.ended).toBe(0);
+  const early = serve(HERE);
+  while (!handles(early.child.pid!)) await new Promise(resolve => setTimeout(resolve, 1));
+  early.child.kill('SIGTERM');
+  expect(await early.ended).toBe(0);
+});
+
+test('a log on a full disk, or whose reader is gone, stops nothing', async () => {
+  const port = await freePort();
+  const full = openSync('/dev/full', 'w');
+  const args = ['--listen', `127.0.0.1:${port}`, '--upstream', '127.0.0.1:9', '--log-level', 'debug'];
+  const server = serve(args, full);
+  closeSync(full);
+  let reply: Buffer | undefined;
+  for (let i = 0; i < 50 && reply === undefined; i++) {
+    reply = await askUdp(`127.0.0.1:${port}`, makeQuery('localhost'), 200);
+  }
+  expect(rcodeOf(reply!)).toBe(0);
+  server.child.kill('SIGHUP');
+  server.child.kill('SIGTERM');
+  expect(await server.ended).toBe(0);
+
+  const other = serve(HERE);
+  await other.says('"listening"');
+  other.child.stdout!.destroy();
+  for (let i = 0; i < 5; i++) other.child.kill('SIGUSR1');
+  expect(rcodeOf((await askUdp(addressOf(other.out()), makeQuery('localhost')))!)).toBe(0);
+  other.child.kill('SIGTERM');
+  expect(await other.ended).toBe(0);
+});
+
+test('options that contradict each other are told', async () => {
+  const server = serve([...HERE, '--recursive']);
+  await server.says('upstreams are not asked: resolver.recursive resolves names from the root');
+});
+
+test('a server that is its own upstream is told', async () => {
+  const port = await freePort();
+  const server = serve(['--listen', `0.0.0.0:${port}`, '--upstream', `127.0.0.1:${port}`]);
+  await server.says('an upstream is this server itself');
+});
+
+/** Whether a process has handlers of its own for SIGHUP. */
+function handles(pid: number): boolean {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return (BigInt(`0x${/SigCgt:\s*([0-9a-f]+)/.exec(status)![1]}`) & 1n) === 1n;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,242 @@
+// What one TCP connection, and what all of them together, may hold and for how long: on a fake clock, without sockets.
+import { expect, test } from 'vitest';
+import type { Answerer, ListenerAsker, Reply } from '../../../lib/server/answerer.js';
+import { type Connection, TcpConnections, type TcpOptions } from '../../../lib/server/tcp-connections.js';
+import { TcpSession } from '../../../lib/server/tcp-session.js';
+import { FakeClock, settle } from '../../support/fake-clock.js';
+import { FakeStream } from '../../support/fake-stream.js';
+import { makeQuery } from '../../support/messages.js';
+
+const OPTIONS: TcpOptions = {
+  maxConnections: 4,
+  maxConnectionsPerClient: 2,
+  idleTimeoutMs: 10_000,
+  messageTimeoutMs: 5000,
+  keepalive: true,
+  maxPipelined: 8,
+  maxQueuedBytes: 100_000,
+  maxTotalBytes: 10_000_000,
+};
+
+/** A client that takes replies only when it is told to. */
+class SlowReader extends FakeStream {
+  #held: (() => void) | undefined;
+  reads = true;
+  override _write(chunk: Buffer, encoding: string, done: () => void): void {
+    super._write(chunk, encoding, () => {
+      if (this.reads) done();
+      else this.#held = done;
+    });
+  }
+  readOn(): void {
+    this.reads = true;
+    const done = this.#held;
+    this.#held = undefined;
+    done?.();
+  }
+}
+
+class Setup {
+  readonly clock = new FakeClock();
+  readonly connections: TcpConnections;
+  /** Queries that wait for their reply. */
+  readonly pending: ((octets?: Uint8Array) => void)[] = [];
+  answered = 0;
+  atOnce = false;
+  replyOctets = 60;
+  underWay = 0;
+
+  constructor(options: Partial<TcpOptions> = {}) {
+    this.connections = new TcpConnections({ ...OPTIONS, ...options });
+  }
+
+  connect(address = '192.0.2.1', stream = new SlowReader(address)): SlowReader & { replies: number } {
+    const answerer = {
+      refuse: () => undefined,
+      answer: (_message: Uint8Array, _asker: ListenerAsker, reply: Reply) => {
+        this.answered++;
+        if (this.atOnce) reply(new Uint8Array(this.replyOctets));
+        else this.pending.push((octets = new Uint8Array(this.replyOctets)) => reply(octets));
+      },
+    } as unknown as Answerer;
+    const session = new TcpSession(stream, answerer, this.clock, this.connections, {
+      began: () => this.underWay++,
+      ended: () => this.underWay--,
+    });
+    const client = Object.assign(stream, { replies: 0 });
+    client.onMessage = () => client.replies++;
+    if (!this.connections.admit(session, true)) stream.destroy();
+    return client;
+  }
+}
+const query = makeQuery('a.example');
+
+test('a client that has shut its sending side gets the reply to what it has asked, and is then closed (RFC 7766 6.2.1.1)', async () => {
+  const setup = new Setup();
+  const client = setup.connect();
+  for (let i = 0; i < 3; i++) client.send(query);
+  client.push(null);
+  await settle();
+  expect(client.writableEnded).toBe(false);
+  for (const reply of setup.pending) reply();
+  await settle();
+  expect(client.replies).toBe(3);
+  expect(client.destroyed).toBe(true);
+  expect(setup.connections.size).toBe(0);
+  expect(setup.clock.pendingTimers).toBe(0);
+});
+
+test('a client that has shut its sending side and reads nothing is closed in time', async () => {
+  const setup = new Setup();
+  const client = setup.connect();
+  client.reads = false;
+  client.send(query);
+  client.push(null);
+  await settle();
+  setup.pending[0]();
+  await setup.clock.advance(10_001);
+  expect(client.destroyed).toBe(true);
+});
+
+test('a query whose answer takes longer than the idle time-out is answered; one whose answer is lost ends with its connection', async () => {
+  const setup = new Setup();
+  const client = setup.connect();
+  client.send(query);
+  await setup.clock.advance(25_000);
+  expect(client.destroyed).toBe(false);
+  setup.pending[0]();
+  await setup.clock.advance(9000);
+  expect(client.replies).toBe(1);
+  expect(client.destroyed).toBe(false);
+  client.send(query);
+  await setup.clock.advance(131_000);
+  expect(client.destroyed).toBe(true);
+});
+
+test('octets that make no query do not keep a connection open, and a query has a bounded time to become whole', async () => {
+  const setup = new Setup();
+  const [idle, slow] = [setup.connect('192.0.2.1'), setup.connect('192.0.2.2')];
+  slow.push(Buffer.from([0xff]));
+  for (let i = 0; i < 6; i++) {
+    await setup.clock.advance(900);
+    slow.push(Buffer.from([i]));
+  }
+  expect(slow.destroyed).toBe(true);
+  expect(setup.connections.stats.slowClosed).toBe(1);
+  expect(idle.destroyed).toBe(false);
+  await setup.clock.advance(6000);
+  expect(idle.destroyed).toBe(true);
+  expect(setup.connections.stats.idleClosed).toBe(1);
+});
+
+test('whole queries keep a connection open, each with time of its own however it is cut', async () => {
+  const setup = new Setup();
+  setup.atOnce = true;
+  const client = setup.connect();
+  const stream = Buffer.concat([Buffer.from([0, query.length]), query, Buffer.from([0, query.length])]);
+  for (let i = 0; i < 10; i++) {
+    client.push(stream);
+    await setup.clock.advance(4000);
+    client.push(query);
+    await setup.clock.advance(4000);
+  }
+  expect(client.destroyed).toBe(false);
+  expect(client.replies).toBe(20);
+});
+
+test('replies that are not read stay within the bound, none is lost, and asking more does not keep the connection', async () => {
+  const setup = new Setup();
+  setup.replyOctets = 40_000;
+  const client = setup.connect();
+  client.reads = false;
+  for (let i = 0; i < 8; i++) client.send(query);
+  await settle();
+  expect(setup.pending).toHaveLength(8);
+  for (const reply of setup.pending.splice(0)) reply();
+  expect(client.writableLength).toBeLessThanOrEqual(100_000);
+  setup.atOnce = true;
+  client.readOn();
+  await settle();
+  expect(client.replies).toBe(8);
+  client.reads = false;
+  for (let i = 0; i < 5; i++) {
+    await setup.clock.advance(3000);
+    client.send(query);
+  }
+  expect(client.destroyed).toBe(true);
+});
+
+test('a connection over its bound of queries is not read until it has caught up', async () => {
+  const setup = new Setup({ maxPipelined: 2 });
+  const client = setup.connect();
+  for (let i = 0; i < 5; i++) client.send(query);
+  await settle();
+  expect(setup.pending).toHaveLength(2);
+  expect(client.isPaused()).toBe(true);
+  for (let i = 0; i < 5; i++) {
+    setup.pending.shift()!();
+    await settle();
+  }
+  expect(client.replies).toBe(5);
+  expect(client.isPaused()).toBe(false);
+  expect(setup.underWay).toBe(0);
+});
+
+test('one client has its share of connections: its own that is idle longest makes room, the others stay', async () => {
+  const setup = new Setup();
+  const [first, second] = [setup.connect('2001:db8::1'), setup.connect('2001:db8:0:5::1')];
+  const other = setup.connect('192.0.2.9');
+  first.send(query);
+  await settle();
+  const third = setup.connect('2001:db8:0:7::1'); // of the same /56
+  await settle();
+  expect([first, second, third, other].map(one => one.destroyed)).toEqual([false, true, false, false]);
+  third.send(query);
+  await settle();
+  // All of its share is busy: nothing makes room.
+  expect(setup.connect('2001:db8::9').destroyed).toBe(true);
+  expect(setup.connections.stats).toMatchObject({ displaced: 1, rejected: 1 });
+});
+
+test('when all places are taken the connection idle longest makes room, and nobody when all are busy', async () => {
+  const setup = new Setup();
+  const clients = [1, 2, 3, 4].map(i => setup.connect(`192.0.2.${i}`));
+  for (const one of clients.slice(1)) one.send(query);
+  await settle();
+  const fifth = setup.connect('192.0.2.5');
+  await settle();
+  expect(clients.map(one => one.destroyed)).toEqual([true, false, false, false]);
+  fifth.send(query);
+  await settle();
+  expect(setup.connect('192.0.2.6').destroyed).toBe(true);
+  // Answered, the second one is idle again, and later than nobody.
+  setup.pending[0]();
+  expect(setup.connect('192.0.2.7').destroyed).toBe(false);
+  expect(clients[1].destroyed).toBe(true);
+});
+
+test('who may not ask takes nobody’s place', () => {
+  const { connections } = new Setup({ maxConnections: 1, maxConnectionsPerClient: 1 });
+  const connection = (address: string): Connection => ({ address, destroy: () => {} });
+  expect(connections.admit(connection('192.0.2.1'), true)).toBe(true);
+  expect(connections.admit(connection('192.0.2.2'), false)).toBe(false);
+  expect(connections.size).toBe(1);
+});
+
+test('what all connections hold is bounded: the one that holds most is closed', () => {
+  const { connections } = new Setup({ maxTotalBytes: 1000, maxConnections: 10 });
+  const closed: string[] = [];
+  const [a, b, c] = ['192.0.2.1', '192.0.2.2', '192.0.2.3'].map(address => ({
+    address,
+    destroy: () => closed.push(address),
+  }));
+  for (const one of [a, b, c]) connections.admit(one, true);
+  connections.holds(a, 300);
+  connections.holds(b, 600);
+  connections.holds(c, 200);
+  expect(closed).toEqual(['192.0.2.2']);
+  expect(connections.octets).toBe(500);
+  connections.leave(a);
+  connections.leave(a);
+  expect(connections.octets).toBe(200);
+});

@@ -1,0 +1,108 @@
+// What a reply that is too long leaves out, and when it says so (RFC 2181 section 9).
+#include "wire/reply_patch.h"
+
+#include <gtest/gtest.h>
+
+#include "message_builder.h"
+#include "wire/ttl_scan.h"
+
+namespace shardns::test {
+namespace {
+
+constexpr size_t kAnswer = 6, kAuthority = 8, kAdditional = 10;
+
+struct Counts {
+  uint16_t answers, authority, additional;
+  bool truncated;
+  bool operator==(const Counts&) const = default;
+};
+void PrintTo(const Counts& counts, std::ostream* out) {
+  *out << counts.answers << '/' << counts.authority << '/' << counts.additional << (counts.truncated ? " TC" : "");
+}
+
+MessageBuilder Response(uint16_t rcode = 0) {
+  return std::move(MessageBuilder(0, 0x8180 | rcode).Question("a.example", 1));
+}
+void Add(MessageBuilder* builder, size_t section, int records, uint16_t type = 1) {
+  for (int i = 0; i < records; ++i) {
+    const Buffer data = type == 2 ? Name("ns" + std::to_string(i) + ".example") : Buffer{192, 0, 2, uint8_t(i)};
+    builder->Record(section, section == kAnswer ? Buffer{0xC0, 12} : Name("x" + std::to_string(i) + ".example"), type,
+                    60, data);
+  }
+}
+// The reply of at most 512 octets, in a buffer of `room` octets.
+Counts Reply(const Buffer& message, size_t room = 4096, bool edns = false) {
+  const Buffer asked = edns ? EdnsQuery("a.example", 1, 512) : Query("a.example");
+  wire::Query query;
+  wire::ParseQuery(asked, &query);
+  Buffer out(room);
+  std::copy_n(message.begin(), std::min(message.size(), room - wire::kReplySlack), out.begin());
+  const size_t length = wire::FinishReply(query, message.size(), {}, {}, out);
+  EXPECT_LE(length, 512u);
+  wire::RecordWalk walk(Bytes(out.data(), length), query.question_end);
+  wire::Record record;
+  while (walk.Next(&record)) {
+  }
+  EXPECT_TRUE(walk.ok() && walk.at() == length);
+  const uint8_t* octets = out.data();
+  return {wire::AnCount(octets), wire::NsCount(octets), wire::ArCount(octets),
+          (wire::Flags(octets) & wire::flag::kTc) != 0};
+}
+
+TEST(TooLongAReply, LeavesTheAdditionalSectionOutWithoutAWord) {
+  MessageBuilder builder = Response();
+  Add(&builder, kAnswer, 2);
+  Add(&builder, kAuthority, 2, 2);
+  Add(&builder, kAdditional, 30);
+  EXPECT_EQ(Reply(builder.bytes()), (Counts{2, 2, 0, false}));
+  EXPECT_EQ(Reply(builder.bytes(), 4096, true), (Counts{2, 2, 1, false})) << "OPT stays";
+  EXPECT_EQ(Reply(builder.bytes(), 600), (Counts{2, 2, 0, false})) << "also where the buffer has no room for all of it";
+}
+
+TEST(TooLongAReply, LeavesAnAuthoritySectionOutThatProvesNothing) {
+  MessageBuilder builder = Response();
+  Add(&builder, kAnswer, 2);
+  Add(&builder, kAuthority, 25, 2);
+  Add(&builder, kAdditional, 2);
+  EXPECT_EQ(Reply(builder.bytes()), (Counts{2, 0, 0, false}));
+}
+
+TEST(TooLongAReply, SaysSoWhereAnswersDoNotFit) {
+  MessageBuilder builder = Response();
+  Add(&builder, kAnswer, 40);
+  EXPECT_EQ(Reply(builder.bytes()), (Counts{0, 0, 0, true}));
+  EXPECT_EQ(Reply(builder.bytes(), 4096, true), (Counts{0, 0, 1, true}));
+}
+
+TEST(TooLongAReply, KeepsWhatProvesADenialOrAWildcard) {
+  MessageBuilder denial = Response(3);
+  denial.Soa("example", 60, 60);
+  Add(&denial, kAdditional, 30);
+  EXPECT_EQ(Reply(denial.bytes()), (Counts{0, 1, 0, false}));
+  MessageBuilder wildcard = Response();
+  Add(&wildcard, kAnswer, 1);
+  Buffer nsec = Name("b.example");
+  nsec.resize(nsec.size() + 500);
+  wildcard.Record(kAuthority, Name("a.example"), 47, 60, nsec);
+  EXPECT_EQ(Reply(wildcard.bytes()), (Counts{0, 0, 0, true}));
+  EXPECT_EQ(Reply(wildcard.bytes(), 544), (Counts{0, 0, 0, true})) << "also where it was not copied whole";
+}
+
+TEST(TooLongAReply, DoesNotReferWithoutTheAddressesThatAreNeeded) {
+  MessageBuilder referral = Response();
+  Add(&referral, kAuthority, 4, 2);
+  Add(&referral, kAdditional, 30);
+  EXPECT_EQ(Reply(referral.bytes()), (Counts{0, 0, 0, true}));
+}
+
+TEST(TooLongAReply, ThatIsNoMessageAnyMoreIsCut) {
+  MessageBuilder builder = Response();
+  Add(&builder, kAnswer, 2);
+  Add(&builder, kAdditional, 40);
+  Buffer message = builder.bytes();
+  Store16(&message[6], 60000);
+  EXPECT_EQ(Reply(message), (Counts{0, 0, 0, true}));
+}
+
+}  // namespace
+}  // namespace shardns::test
