@@ -76,7 +76,7 @@ struct RegionMethods {
     Arguments<1> args(env, info);
     bool held = false;
     if (napi_get_value_bool(env, args.values[0], &held) != napi_ok) return ThrowArgument(env);
-    time_is_held.store(held, std::memory_order_relaxed);
+    held_at_ms.store(held ? MonotonicMs() : 0, std::memory_order_relaxed);
     return nullptr;
   }
   static napi_value CheckInvariants(napi_env env, napi_callback_info info) {
