@@ -150,6 +150,8 @@ export interface NativeRegion {
   load(path: string, keepUndamaged: number): Promise<SnapshotResult>;
   /** Moves time for this object and the planes on it; for tests. */
   shiftClock(ms: number): void;
+  /** Whether time stands still in the whole process, but for shifts; for tests. */
+  holdClock(held: boolean): void;
   checkInvariants(): boolean;
   close(): void;
 }

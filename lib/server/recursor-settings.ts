@@ -40,11 +40,11 @@ export function makeRecursor(
   { clock, random }: { clock: Clock; random: Random },
 ): Recursor {
   const { udpSize } = settings.upstream;
-  const ask: AskServer = (question, server, timeoutMs, cancel) => {
+  const ask: AskServer = (question, server, timeoutMs, cancel, onLate) => {
     const query = buildServerQuery({ ...question, dnssecOk: recursor.options.dnssecOk }, udpSize);
     return question.tcp
-      ? exchanger.askTcp(query, server, timeoutMs, cancel)
-      : exchanger.ask(query, server, timeoutMs, cancel);
+      ? exchanger.askTcp(query, server, { timeoutMs, cancel, onLate })
+      : exchanger.ask(query, server, { timeoutMs, cancel, onLate });
   };
   // `ask` reads its options, which change while it works.
   const recursor = new Recursor(new RrsetCache(memory), ask, clock, random, recursorOptionsOf(settings));

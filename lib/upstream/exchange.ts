@@ -26,6 +26,13 @@ export interface ExchangerOptions extends InquiryOptions {
 
 const NONE: ReadonlySet<Upstream> = new Set();
 
+/** How long an answer is waited for, and what is done with one that comes later. */
+export interface Patience {
+  timeoutMs: number;
+  cancel: Canceller;
+  onLate?: (response: Uint8Array) => void;
+}
+
 export class Exchanger implements RaceOwner {
   inFlight = 0;
   /** Refused, or not asked in time, for want of room. */
@@ -90,23 +97,22 @@ export class Exchanger implements RaceOwner {
 
   /**
    * Puts a question to one server, over UDP unless `tcp`. What is late stays open until the deadline: its response counts
-   * for whoever asks the same again.
+   * for whoever asks the same again, and `onLate` is given it.
    * @throws {ShardnsError} ERR_SHARDNS_TIMEOUT, ERR_SHARDNS_UPSTREAM, ERR_SHARDNS_OVERLOAD, ERR_SHARDNS_ABORTED
    */
-  ask(query: Uint8Array, upstream: Upstream, timeoutMs: number, cancel: Canceller): Promise<Uint8Array> {
-    return this.#askOne(query, upstream, timeoutMs, cancel, false);
+  ask(query: Uint8Array, upstream: Upstream, patience: Patience): Promise<Uint8Array> {
+    return this.#askOne(query, upstream, patience, false);
   }
 
   /** The same over TCP only. */
-  askTcp(query: Uint8Array, upstream: Upstream, timeoutMs: number, cancel: Canceller): Promise<Uint8Array> {
-    return this.#askOne(query, upstream, timeoutMs, cancel, true);
+  askTcp(query: Uint8Array, upstream: Upstream, patience: Patience): Promise<Uint8Array> {
+    return this.#askOne(query, upstream, patience, true);
   }
 
   #askOne(
     query: Uint8Array,
     upstream: Upstream,
-    timeoutMs: number,
-    cancel: Canceller,
+    { timeoutMs, cancel, onLate }: Patience,
     tcpOnly: boolean,
   ): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
@@ -123,8 +129,11 @@ export class Exchanger implements RaceOwner {
       const listener: Listener = {
         answered: ({ response, latencyMs }: Answered) => {
           end();
-          // Nobody waits for it, but it tells how long the server takes.
-          if (overdue) upstream.succeeded(latencyMs);
+          if (overdue) {
+            // It tells how long the server takes, too.
+            upstream.succeeded(latencyMs);
+            onLate?.(response);
+          }
           resolve(response);
         },
         failed: error => {

@@ -36,7 +36,7 @@ constexpr size_t kMostNamespaces = 65536;
 
 uint64_t ByteCacheObject::Now() const {
   // To the millisecond: times to live are.
-  return cache_->NowMs(MonotonicUs() / 1000);
+  return cache_->NowMs(ExactMs());
 }
 
 struct ByteCacheMethods {

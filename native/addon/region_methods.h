@@ -71,6 +71,14 @@ struct RegionMethods {
     self->cache()->ShiftClock(static_cast<uint64_t>(shift));
     return nullptr;
   }
+  // holdClock(held): whether the monotonic clock stands still, for the whole process
+  static napi_value HoldClock(napi_env env, napi_callback_info info) {
+    Arguments<1> args(env, info);
+    bool held = false;
+    if (napi_get_value_bool(env, args.values[0], &held) != napi_ok) return ThrowArgument(env);
+    held_at_ms.store(held ? MonotonicMs() : 0, std::memory_order_relaxed);
+    return nullptr;
+  }
   static napi_value CheckInvariants(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
     Object* self = This(args.data);
@@ -85,6 +93,7 @@ struct RegionMethods {
       {"save", SnapshotWork<Object>::Save},
       {"load", SnapshotWork<Object>::Load},
       {"shiftClock", ShiftClock},
+      {"holdClock", HoldClock},
       {"checkInvariants", CheckInvariants},
   };
 };

@@ -32,7 +32,15 @@ inline uint64_t MicrosecondsOf(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
 }
 
+// Not 0: time stands still at that millisecond, for tests, which move it themselves.
+inline std::atomic<uint64_t> held_at_ms{0};
+
 inline uint64_t MonotonicUs() { return MicrosecondsOf(kLifetimeClock); }
+
+inline uint64_t ExactMs() {
+  const uint64_t held = held_at_ms.load(std::memory_order_relaxed);
+  return held != 0 ? held : MonotonicUs() / 1000;
+}
 
 // To the 1 to 4 ms of the coarse clock, a sixteenth of a tick. That clock stands in suspend and costs a sixth of the
 // exact one, so the exact one is read once each time it moves: 3 ns more than the coarse one alone, where 18 and 125
@@ -42,12 +50,12 @@ inline uint64_t MonotonicMs() {
   static constinit std::atomic<uint64_t> seen_coarse{UINT64_MAX}, exact_then{0};
   const uint64_t coarse = MicrosecondsOf(CLOCK_MONOTONIC_COARSE);
   if (coarse != seen_coarse.load(std::memory_order_acquire)) [[unlikely]] {
-    exact_then.store(MonotonicUs() / 1000, std::memory_order_relaxed);
+    exact_then.store(ExactMs(), std::memory_order_relaxed);
     seen_coarse.store(coarse, std::memory_order_release);
   }
   return exact_then.load(std::memory_order_relaxed);
 #else
-  return MonotonicUs() / 1000;
+  return ExactMs();
 #endif
 }
 

@@ -250,9 +250,15 @@ struct TtlRange {
   uint32_t most;
 };
 
+// What TTLs are shown with: in the answer section, and in the sections that come after it.
+struct ShownTtls {
+  TtlRange answer;
+  TtlRange rest;
+};
+
 // Gives each record its RRset's least TTL (RFC 2181 section 5.2) inside the range, and notes the distances between TTL
 // fields.
-void WriteTtls(MutableBytes message, size_t question_end, TtlRange range, EntryImage* image) {
+void WriteTtls(MutableBytes message, size_t question_end, const ShownTtls& shown, EntryImage* image) {
   constexpr size_t kMostSets = 16;  // sets are contiguous in practice; stragglers of later ones keep their own TTL
   struct Set {
     MetName owner;
@@ -288,6 +294,7 @@ void WriteTtls(MutableBytes message, size_t question_end, TtlRange range, EntryI
   size_t before = question_end;
   for (RecordWalk walk = RecordWalk::Stored(message, question_end); walk.Next(&record);) {
     const Set* set = set_of(record);
+    const TtlRange& range = record.section == Section::kAnswer ? shown.answer : shown.rest;
     const uint32_t ttl = std::min(std::max(set != nullptr ? set->ttl : CapTtl(record.ttl), range.least), range.most);
     const size_t at = record.fixed + 4;
     Store32(message.data() + at, ttl);
@@ -340,15 +347,16 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   uint32_t ttl = LifetimeSeconds(policy, received, survey.signature_limit, negative, args.random);
   if (received == UINT32_MAX) ttl = 0;
   image->ttl_seconds = ttl;
-  // The ceiling shortens what is shown, so that clients never keep an answer longer than we do.
-  const bool has_ceiling = survey.any_soa && negative;
-  const uint32_t ceiling =
-      std::min({has_ceiling ? survey.negative_ttl : UINT32_MAX, negative ? policy.negative_max_seconds : UINT32_MAX,
-                policy.max_seconds, survey.signature_limit});
+  // The ceilings shorten what is shown, so that clients never keep an answer longer than we do. That of a denial is for
+  // its SOA and proofs (RFC 2308 section 5): an alias that leads to it lives by its own TTL.
+  const uint32_t most = std::min(policy.max_seconds, survey.signature_limit);
+  const uint32_t denied = std::min(survey.any_soa ? survey.negative_ttl : UINT32_MAX, policy.negative_max_seconds);
   // A minimum shows in the TTLs too; an answer with TTL 0 stays as it is.
-  const uint32_t least = negative ? policy.negative_min_seconds : policy.min_seconds;
-  const TtlRange shown =
-      policy.show_original ? TtlRange{0, UINT32_MAX} : TtlRange{ttl == 0 ? 0 : std::min(least, ceiling), ceiling};
+  const auto range = [&](uint32_t least, uint32_t ceiling) {
+    return policy.show_original ? TtlRange{0, UINT32_MAX} : TtlRange{ttl == 0 ? 0 : std::min(least, ceiling), ceiling};
+  };
+  const TtlRange positive = range(policy.min_seconds, most);
+  const ShownTtls shown = {positive, negative ? range(policy.negative_min_seconds, std::min(most, denied)) : positive};
   WriteTtls(copy, question_end, shown, image);
 
   if (flags & wire::flag::kTc) return Status::kTruncated;

@@ -27,6 +27,11 @@ inline constexpr uint16_t kCd = 0x0010;
 inline constexpr uint16_t kRcode = 0x000F;
 }  // namespace flag
 
+namespace opcode {  // where they stand in the flags
+inline constexpr uint16_t kNotify = 4 << 11;
+inline constexpr uint16_t kUpdate = 5 << 11;
+}  // namespace opcode
+
 namespace rcode {
 inline constexpr uint16_t kNoError = 0;
 inline constexpr uint16_t kFormErr = 1;

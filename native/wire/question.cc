@@ -57,7 +57,9 @@ QueryVerdict ParseAnyQuery(Bytes message, Query* query) {
   query->id = Id(message.data());
   query->flags = Flags(message.data());
   if (query->flags & flag::kQr) return QueryVerdict::kDrop;
-  if (query->flags & flag::kOpcode) return QueryVerdict::kNotImp;
+  const uint16_t opcode = query->flags & flag::kOpcode;
+  const bool for_an_authority = opcode == opcode::kNotify || opcode == opcode::kUpdate;
+  if (opcode != 0 && !for_an_authority) return QueryVerdict::kNotImp;
   // RFC 9619: more than one question is FORMERR; none is for cookies only (RFC 7873 section 5.4), not offered here.
   if (QdCount(message.data()) != 1) return QueryVerdict::kFormErr;
   const size_t name = PlainNameLength(message, kHeaderSize);
@@ -68,6 +70,7 @@ QueryVerdict ParseAnyQuery(Bytes message, Query* query) {
   query->question_end = static_cast<uint16_t>(kHeaderSize + name + 4);
   const QueryVerdict verdict = ParseTail(query);
   if (verdict != QueryVerdict::kAnswer) return verdict;
+  if (for_an_authority) return query->edns.version != 0 ? QueryVerdict::kBadVersion : QueryVerdict::kNotAuth;
   // A question brings no answers; an authority section belongs to IXFR, which a cache refuses anyway.
   if (AnCount(message.data()) != 0 || (NsCount(message.data()) != 0 && query->type != type::kIxfr)) {
     return QueryVerdict::kFormErrEdns;

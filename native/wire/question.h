@@ -14,9 +14,9 @@ enum class QueryVerdict : uint8_t {
   kNotImp,       // another opcode, or an obsolete query type
   kBadVersion,   // EDNS version above 0 (RFC 6891 section 6.1.3)
   kRefused,      // zone transfer of a cache
-  kNotAuth,      // signed with a key we do not have (RFC 8945 section 5.2.1)
-  kAny,          // QTYPE ANY: a minimal answer (RFC 8482)
-  kOtherClass,   // not IN: goes upstream, never through the cache
+  kNotAuth,     // signed with a key we do not have (RFC 8945 section 5.2.1); NOTIFY or UPDATE of a zone we do not serve
+  kAny,         // QTYPE ANY: a minimal answer (RFC 8482)
+  kOtherClass,  // not IN: goes upstream, never through the cache
 };
 
 struct Query {

@@ -41,6 +41,8 @@ size_t WriteErrorReply(const Query& query, uint16_t rcode, ReplyLimits limits, u
   // Recursion is not available to those who may not ask (RFC 1035 section 4.1.1).
   const bool denied = rcode == rcode::kRefused && extended_error == ede::kProhibited;
   if (rcode == rcode::kFormErr || denied) flags = static_cast<uint16_t>(flags & ~flag::kRa);
+  // The bits that are about recursion have no meaning there, and are to be zero (RFC 2136 section 2.2).
+  if (query.flags & flag::kOpcode) flags = static_cast<uint16_t>(flags & ~(flag::kRd | flag::kRa | flag::kCd));
   const size_t length = WriteHead(query, flags, out);
   return AppendOpt(query, length, rcode, limits, extended_error, out);
 }

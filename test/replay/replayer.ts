@@ -139,6 +139,8 @@ class Run {
         tcpTransport: new ScenarioTransport(this, this.#clock, true),
       },
     );
+    // The scenario's time is none that passes while it is worked at.
+    this.#server.engine.native.holdClock(true);
   }
 
   asked(pending: Pending): void {
@@ -159,6 +161,7 @@ class Run {
       throw new Failure('it does not come to an end');
     } finally {
       for (const stream of this.#streams.values()) stream.destroy();
+      this.#server.engine.native.holdClock(false);
       await this.#server.close();
     }
   }

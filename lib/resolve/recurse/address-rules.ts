@@ -119,7 +119,11 @@ export function messageWithoutPrivate(octets: Uint8Array, rules: AddressRules): 
  */
 export function withoutPrivate(meaning: Meaning, rules: AddressRules): Meaning {
   if (!rules.hidesAny) return meaning;
-  const found = (one: Found): Found => ({ ...one, rrsets: rules.visibleOnly(one.rrsets) });
+  const found = (one: Found): Found => ({
+    ...one,
+    rrsets: rules.visibleOnly(one.rrsets),
+    further: one.further.map(link => ({ ...link, rrsets: rules.visibleOnly(link.rrsets) })),
+  });
   switch (meaning.kind) {
     case 'answer':
       return found(meaning);

@@ -1,10 +1,13 @@
 // What a server's response means to somebody who asked it about a zone: answer, alias, denial, referral, or nothing of
 // use. Keeps what belongs to the question and lies in the zone, and drops the rest (RFC 2181 section 5.4.1): records
 // that nobody asked for are the way to poison a cache (CVE-2025-11411).
+//
+// Bound: the links of a chain that are taken from one response (RECURSION_LIMITS.aliases).
 import { Flag, Rcode, Type } from '../../wire/iana.js';
 import { MAX_RRSET_RECORDS, type Message, rcodeOf, type ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldName, isAtOrBelow } from '../../wire/name.js';
 import { groupRrsets, isFromWildcard, type Rrset } from '../../wire/rrset.js';
+import { RECURSION_LIMITS as L } from './limits.js';
 
 export interface Asked {
   /** Folded. */
@@ -15,15 +18,24 @@ export interface Asked {
   recursive: boolean;
 }
 
-/** What answers the question; `rrsets` holds a DNAME before the alias made from it. */
-export interface Found {
-  kind: 'answer';
+/** What is said of one name; `rrsets` holds a DNAME before the alias made from it. */
+export interface FoundLink {
   rcode: number;
   rrsets: Rrset[];
-  /** Set: the answer is an alias, and what it leads to is to be asked for. */
+  /** Set: the answer is an alias, and this is what it leads to. */
   target?: Uint8Array;
   /** Denials: the SOA and its proof. Positive answers: the proof of a wildcard. */
   authority: Rrset[];
+}
+
+/** What answers the question. */
+export interface Found extends FoundLink {
+  kind: 'answer';
+  /**
+   * Where it is an alias and the server resolves for others: the links that it leads to, one after the other, as far as
+   * they lie in the zone that was asked. What they lead to beyond that is to be asked for.
+   */
+  further: FoundLink[];
   /** Addresses inside the zone that came along. */
   additional: Rrset[];
   /**
@@ -87,15 +99,14 @@ export function classify(message: Message, asked: Asked, { hardenGlue, maxNameSe
   if (rcode === Rcode.YXDOMAIN && positive?.target === undefined && positive?.rcode !== rcode)
     return { kind: 'useless', rcode };
   if (positive !== undefined) {
-    const proof = positive.rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : [];
-    return wrap({ kind: 'answer', ...positive, authority: proof, additional, ns, authoritative });
+    const further = furtherLinks(answers, authorities, asked, rcode, positive);
+    const authority = wildcardProof(positive.rrsets, authorities);
+    return wrap({ kind: 'answer', ...positive, further, authority, additional, ns, authoritative });
   }
-  const soa = authorities.find(
-    one => one.type === Type.SOA && one.data.length > 0 && isAtOrBelow(asked.name, one.name),
-  );
-  const denial = soa === undefined ? [] : [soa, ...authorities.filter(one => DENIALS.has(one.type))];
-  const denied: Found = { kind: 'answer', rcode, rrsets: [], authority: denial, additional, ns, authoritative };
-  if (rcode === Rcode.NXDOMAIN || soa !== undefined) return wrap(denied);
+  const denial = denialOf(asked.name, authorities);
+  const rest = { further: [], additional, ns, authoritative };
+  const denied: Found = { kind: 'answer', rcode, rrsets: [], authority: denial, ...rest };
+  if (rcode === Rcode.NXDOMAIN || denial.length > 0) return wrap(denied);
 
   if (cut !== undefined) {
     const same = equalNames(cut.name, asked.zone);
@@ -120,6 +131,43 @@ export function classify(message: Message, asked: Asked, { hardenGlue, maxNameSe
     message.answers.length + message.authorities.length === 0 &&
     (!authoritative || message.additionals.every(one => one.type === Type.OPT));
   return empty ? { kind: 'empty', found: denied } : wrap(denied);
+}
+
+const wildcardProof = (rrsets: readonly Rrset[], authorities: readonly Rrset[]): Rrset[] =>
+  rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : [];
+
+/** The SOA of a zone that the name is in, and the proofs beside it; nothing where there is none. */
+function denialOf(name: Uint8Array, authorities: readonly Rrset[]): Rrset[] {
+  const soa = authorities.find(one => one.type === Type.SOA && one.data.length > 0 && isAtOrBelow(name, one.name));
+  return soa === undefined ? [] : [soa, ...authorities.filter(one => DENIALS.has(one.type))];
+}
+
+/**
+ * What an alias leads to, as far as a recursive resolver has followed it. A server with authority is asked for the target
+ * again, as of its answer only the first link is sure to be authoritative (RFC 2181 section 5.4.1). Only what the chain
+ * itself leads to counts, and a denial of its end counts with an SOA.
+ */
+function furtherLinks(
+  answers: readonly Rrset[],
+  authorities: readonly Rrset[],
+  asked: Asked,
+  rcode: number,
+  first: { target?: Uint8Array },
+): FoundLink[] {
+  const links: FoundLink[] = [];
+  if (!asked.recursive) return links;
+  let { target } = first;
+  while (target !== undefined && links.length < L.aliases && isAtOrBelow(target, asked.zone)) {
+    const link = readAnswer(answers, { ...asked, name: target }, rcode);
+    if (link === undefined) {
+      const authority = denialOf(target, authorities);
+      if (authority.length > 0 && rcode !== Rcode.YXDOMAIN) links.push({ rcode, rrsets: [], authority });
+      break;
+    }
+    links.push({ ...link, authority: wildcardProof(link.rrsets, authorities) });
+    ({ target } = link);
+  }
+  return links;
 }
 
 /** The first link of the answer: the records asked for, or the alias that stands in their place. */

@@ -4,7 +4,7 @@ import { type Denial, Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { Rcode, Type } from '../../wire/iana.js';
 import { ancestors, bySuffix, equalNames, foldName, isAtOrBelow, nameKey } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
-import type { Found, Meaning } from './classify.js';
+import type { Found, FoundLink, Meaning } from './classify.js';
 import {
   type ConfiguredZone,
   type Delegation,
@@ -41,6 +41,8 @@ export interface Link {
   noCache?: boolean;
   stale?: boolean;
   leftMs: number;
+  /** What is said of the target in the same response. */
+  next?: Link;
 }
 
 export const emptyResult = (): RecursionResult => ({
@@ -55,7 +57,12 @@ export const emptyResult = (): RecursionResult => ({
 export function append(result: RecursionResult, link: Link): void {
   result.rcode = link.rcode;
   result.answers.push(...link.rrsets);
-  result.authority.push(...link.authority);
+  // The proofs of one response may go with several of its links.
+  const known = (one: Rrset): boolean =>
+    result.authority.some(other => other.type === one.type && equalNames(other.name, one.name));
+  result.authority.push(
+    ...(result.authority.length === 0 ? link.authority : link.authority.filter(one => !known(one))),
+  );
   result.noCache ||= link.noCache ?? false;
   result.stale ||= link.stale ?? false;
   result.leftMs = Math.min(result.leftMs, link.leftMs);
@@ -238,7 +245,18 @@ export class Knowledge {
    */
   keep(name: Uint8Array, type: number, delegation: Delegation, found: Found, from: string): Link {
     const { rrsets } = this;
-    if (delegation.configured?.noCache) return { ...found, noCache: true, leftMs: Infinity };
+    const further = this.#inReach(found, name, type);
+    const isKept = delegation.configured?.noCache !== true;
+    // From the end of the chain to its beginning: what goes on knows what it goes on with.
+    const linked = (keepLink: (link: FoundLink, of: Uint8Array) => Link): Link => {
+      const links = [found, ...further];
+      const names = [name, ...links.map(one => one.target)];
+      return links.reduceRight<Link | undefined>(
+        (next, link, i) => ({ ...keepLink(link, names[i]!), next }),
+        undefined,
+      )!;
+    };
+    if (!isKept) return linked(link => ({ ...linkOf(link), noCache: true, leftMs: Infinity }));
     const rules = this.#lifetimeRules;
     // The zone's word on its servers ends with the delegation it came by, and is only heard from those the parent names.
     const delegationMs = Math.max(delegation.expiresAt - this.clock.nowMs(), 0);
@@ -252,19 +270,43 @@ export class Knowledge {
           rrsets.putGlue(one, lifetimeOf(one, rules) * 1000);
       }
     }
-    if (found.rrsets.length > 0) return this.#keepRrsets(found, delegation, trusted, delegationMs);
-    const soa = found.authority.find(one => one.type === Type.SOA);
-    const ttl = soa === undefined ? L.unprovenDenialTtl : negativeLifetimeOf(soa, found.authority, rules);
-    const authority = found.authority.map(one => ({ ...one, ttl: Math.min(one.ttl, ttl) }));
-    const denial: Denial = { authority, ttl };
-    if (found.rcode === Rcode.NXDOMAIN) rrsets.putNxdomain(name, denial);
-    else if (found.rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial);
-    return { ...found, authority, leftMs: ttl * 1000 };
+    const best = found.authoritative ? Rank.authoritative : Rank.answer;
+    return linked((link, of) =>
+      link.rrsets.length > 0
+        ? this.#keepRrsets(link, { delegation, best, trusted, delegationMs })
+        : this.#keepDenial(link, of, type),
+    );
   }
 
-  #keepRrsets(found: Found, delegation: Delegation, trusted: boolean, delegationMs: number): Link {
+  /** A chain of aliases as far as it does not lead into another configured zone. */
+  #inReach(found: Found, name: Uint8Array, type: number): FoundLink[] {
+    if (found.further.length === 0) return found.further;
+    const own = this.zoneOf(name, type);
+    const targets = [found, ...found.further].map(one => one.target);
+    const end = found.further.findIndex((_, i) => this.zoneOf(targets[i]!, type) !== own);
+    return end < 0 ? found.further : found.further.slice(0, end);
+  }
+
+  #keepDenial(found: FoundLink, name: Uint8Array, type: number): Link {
+    const soa = found.authority.find(one => one.type === Type.SOA);
+    const ttl = soa === undefined ? L.unprovenDenialTtl : negativeLifetimeOf(soa, found.authority, this.#lifetimeRules);
+    const authority = found.authority.map(one => ({ ...one, ttl: Math.min(one.ttl, ttl) }));
+    const denial: Denial = { authority, ttl };
+    if (found.rcode === Rcode.NXDOMAIN) this.rrsets.putNxdomain(name, denial);
+    else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
+    return { ...linkOf(found), authority, leftMs: ttl * 1000 };
+  }
+
+  #keepRrsets(
+    found: FoundLink,
+    {
+      delegation,
+      best,
+      trusted,
+      delegationMs,
+    }: { delegation: Delegation; best: number; trusted: boolean; delegationMs: number },
+  ): Link {
     const rules = this.#lifetimeRules;
-    const best = found.authoritative ? Rank.authoritative : Rank.answer;
     const proofTtl = Math.min(...found.authority.map(one => lifetimeOf(one, rules)));
     const shown: Rrset[] = [];
     let leftMs = Infinity;
@@ -285,7 +327,7 @@ export class Knowledge {
         shown.push(one);
       }
     }
-    return { ...found, rrsets: shown, leftMs };
+    return { ...linkOf(found), rrsets: shown, leftMs };
   }
 
   /** Keeps a zone's own NS set, no longer than `mostMs`. @returns it with the TTL that it has by that */
@@ -343,6 +385,10 @@ export class Knowledge {
     return { minTtl, maxTtl, negativeMinTtl, negativeMaxTtl, wallSeconds: this.clock.wallSeconds() };
   }
 }
+
+const linkOf = ({ rcode, rrsets, target, authority }: FoundLink): Omit<Link, 'leftMs'> => {
+  return { rcode, rrsets, target, authority };
+};
 
 const nameKeyOf = (name: Uint8Array): string => nameKey(foldName(name));
 

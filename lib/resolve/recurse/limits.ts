@@ -31,6 +31,8 @@ export const RECURSION_LIMITS = {
   minimisedByOne: 4,
   /** The same for one client's query in all, so that long chains of long names cost a query a link (CAMP). */
   minimisedInAll: 40,
+  /** Minimised questions that a zone's servers leave without a response, before the whole name is asked for (Unbound: 3). */
+  minimisedTimeouts: 3,
   /** What is known of a server is forgotten after so many milliseconds, or beyond so many servers. */
   serverMs: 900_000,
   servers: 10_000,

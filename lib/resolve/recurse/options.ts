@@ -12,12 +12,16 @@ export interface ServerQuestion {
   tcp: boolean;
 }
 
-/** Puts one question to one server, with its retries for truncation and EDNS; resolves with the response's octets. */
+/**
+ * Puts one question to one server, with its retries for truncation and EDNS; resolves with the response's octets.
+ * `onLate` is given what comes after the time is over.
+ */
 export type AskServer = (
   question: ServerQuestion,
   server: Upstream,
   timeoutMs: number,
   cancel: Canceller,
+  onLate?: (response: Uint8Array) => void,
 ) => Promise<Uint8Array>;
 
 export interface RecursorOptions {

@@ -122,10 +122,13 @@ export class Recursor {
     const result = emptyResult();
     const seen = new Set<string>();
     let current = name;
+    let next: Link | undefined;
     for (let aliases = 0; ; aliases++) {
       seen.add(nameKey(current));
       const link =
-        (job.fresh ? undefined : this.#fromCache(current, type, job)) ?? (await this.#iterate(current, type, job));
+        next ??
+        (job.fresh ? undefined : this.#fromCache(current, type, job)) ??
+        (await this.#iterate(current, type, job));
       append(result, link);
       if (link.target === undefined) return result;
       if (job.traced) job.trace({ kind: 'alias', text: `${nameToText(current)} is ${nameToText(link.target)}` });
@@ -140,6 +143,7 @@ export class Recursor {
         throw new ResolutionError(`more than ${this.options.maxAliases} aliases`, ExtendedError.other);
       }
       current = link.target;
+      ({ next } = link);
     }
   }
 
@@ -198,7 +202,8 @@ export class Recursor {
       }
       let heard: Heard;
       try {
-        heard = await this.#asker.askZone(delegation, asked, job);
+        const mostTimeouts = full || this.options.qnameMinimisation !== 'relaxed' ? undefined : L.minimisedTimeouts;
+        heard = await this.#asker.askZone(delegation, asked, job, mostTimeouts);
       } catch (error) {
         if (!(error instanceof ResolutionError) || error.isFinal || job.budget.queries >= job.budget.maxQueries) {
           throw error;

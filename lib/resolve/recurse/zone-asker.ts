@@ -38,6 +38,8 @@ interface Tries {
   times: number;
   /** It answered, without being of use. */
   useless: boolean;
+  /** What it said when its time was over. */
+  late?: Uint8Array;
 }
 const NONE: ReadonlySet<Upstream> = new Set();
 
@@ -53,8 +55,11 @@ export class ZoneAsker {
     private readonly setting: Setting,
   ) {}
 
-  /** Asks the zone's servers one after the other until one has something to say. */
-  async askZone(delegation: Delegation, asked: Asked, job: Job): Promise<Heard> {
+  /**
+   * Asks the zone's servers one after the other until one has something to say.
+   * @param mostTimeouts queries without a response, after which it is given up
+   */
+  async askZone(delegation: Delegation, asked: Asked, job: Job, mostTimeouts = Infinity): Promise<Heard> {
     const tries: Tries[] = [];
     let useless = 0;
     let lastResort: Heard | undefined;
@@ -62,20 +67,23 @@ export class ZoneAsker {
     let reason: string | undefined;
     let networkError = false;
     let noRoom = 0;
-    for (let round = 0; round < L.triesPerZone && useless < L.uselessServers;) {
-      const server = this.#pick(delegation, tries);
+    let timeouts = 0;
+    // What is given up early is not worth looking for more servers when one has been silent.
+    const mayFetch = (): boolean =>
+      (timeouts === 0 || mostTimeouts === Infinity) && this.#hasUnknownAddresses(delegation);
+    for (let round = 0; round < L.triesPerZone && useless < L.uselessServers && timeouts < mostTimeouts;) {
+      const server = tries.find(one => one.late !== undefined)?.server ?? this.#pick(delegation, tries, mayFetch());
       if (server === undefined) {
-        if (!this.#hasUnknownAddresses(delegation)) break;
+        if (!mayFetch()) break;
         await this.#fetchAddresses(delegation, job);
         continue;
       }
       round++;
       let tried = tries.find(one => one.server === server);
       if (tried === undefined) tries.push((tried = { server, times: 0, useless: false }));
-      tried.times++;
       let meaning: Meaning;
       try {
-        meaning = await this.#askServer(delegation, asked, server, tried.times, job);
+        meaning = await this.#askServer(delegation, asked, tried, job);
       } catch (error) {
         if (error instanceof ResolutionError) throw error;
         const { code, message } = error as ShardnsError;
@@ -92,7 +100,7 @@ export class ZoneAsker {
           networkError = true;
           tried.useless = true;
           useless++;
-        }
+        } else timeouts++;
         continue;
       }
       const from = server.at.address;
@@ -122,7 +130,8 @@ export class ZoneAsker {
     );
   }
 
-  #pick(delegation: Delegation, tries: readonly Tries[]): Upstream | undefined {
+  /** @param mayFetch whether other addresses may be looked for; undefined is returned where they should be */
+  #pick(delegation: Delegation, tries: readonly Tries[], mayFetch: boolean): Upstream | undefined {
     const { infrastructure } = this;
     const { options } = this.setting;
     const bySource: Upstream[][] = [];
@@ -147,13 +156,13 @@ export class ZoneAsker {
     }
     for (let source: number = Source.own; source <= Source.doubtful; source++) {
       // What is doubtful is believed when nothing else is left to look for.
-      if (source === Source.doubtful && this.#hasUnknownAddresses(delegation)) return undefined;
+      if (source === Source.doubtful && mayFetch) return undefined;
       const list = bySource[source];
       const untried = tries.length === 0 ? list : list?.filter(one => triesAt(one) === undefined);
       if (untried !== undefined && untried.length > 0) return select(untried, NONE, options, this.random);
     }
     // Before anybody is asked a second time, other addresses are looked for; lame ones come last.
-    if (this.#hasUnknownAddresses(delegation)) return undefined;
+    if (mayFetch) return undefined;
     return select(bySource.flat(), NONE, options, this.random) ?? lame;
   }
 
@@ -162,8 +171,9 @@ export class ZoneAsker {
     return delegation.servers.some(one => (ipv4 && !one.asked[4]) || (ipv6 && !one.asked[6]));
   }
 
-  async #askServer(delegation: Delegation, asked: Asked, server: Upstream, tries: number, job: Job): Promise<Meaning> {
+  async #askServer(delegation: Delegation, asked: Asked, tried: Tries, job: Job): Promise<Meaning> {
     const { configured } = delegation;
+    const { server } = tried;
     const question: ServerQuestion = {
       name: asked.name,
       type: asked.type,
@@ -172,7 +182,12 @@ export class ZoneAsker {
     };
     const text = job.traced ? `${nameToText(asked.name)} ${typeName(asked.type)} of ${server.label}` : '';
     const began = this.clock.nowMs();
-    const octets = await this.#exchange(question, server, server.tryTimeoutMs * tries, job);
+    let octets = tried.late;
+    tried.late = undefined;
+    if (octets === undefined) {
+      tried.times++;
+      octets = await this.#exchange(question, tried, job);
+    }
     let meaning: Meaning;
     try {
       // The letters of its name were drawn by chance; those that point there are to be as they were meant.
@@ -194,7 +209,9 @@ export class ZoneAsker {
   }
 
   /** One query under way for a question to a zone's server; who comes later shares its response. */
-  async #exchange(question: ServerQuestion, server: Upstream, timeoutMs: number, job: Job): Promise<Uint8Array> {
+  async #exchange(question: ServerQuestion, tried: Tries, job: Job): Promise<Uint8Array> {
+    const { server } = tried;
+    const timeoutMs = server.tryTimeoutMs * tried.times;
     const left = job.left();
     const { type, recursionDesired, tcp } = question;
     const way = type * 4 + (recursionDesired ? 2 : 0) + (tcp ? 1 : 0);
@@ -207,14 +224,16 @@ export class ZoneAsker {
       } catch (error) {
         // It was somebody else's query, and called off with him.
         if ((error as ShardnsError).code !== 'ERR_SHARDNS_ABORTED' || job.budget.cancel.cancelled) throw error;
-        return this.#exchange(question, server, timeoutMs, job);
+        return this.#exchange(question, tried, job);
       }
     }
     job.budget.queries++;
     this.setting.stats.queries++;
     server.inFlight++;
     const began = this.clock.nowMs();
-    const asking = this.ask(question, server, Math.min(timeoutMs, left), job.budget.cancel);
+    const asking = this.ask(question, server, Math.min(timeoutMs, left), job.budget.cancel, response => {
+      tried.late = response;
+    });
     this.#asking.set(key, asking);
     try {
       const response = await asking;

@@ -284,10 +284,12 @@ test('a response to a query that was given up counts for who asks again', async 
     await new Promise<void>(resolve => clock.after(700, resolve));
     return answerA(asked);
   };
-  const early = exchanger.ask(query, upstreams[0], 400, cancel).catch((error: { code: string }) => error.code);
+  const early = exchanger
+    .ask(query, upstreams[0], { timeoutMs: 400, cancel })
+    .catch((error: { code: string }) => error.code);
   await clock.advance(400);
   expect(await early).toBe('ERR_SHARDNS_TIMEOUT');
-  const again = exchanger.ask(query, upstreams[0], 800, cancel);
+  const again = exchanger.ask(query, upstreams[0], { timeoutMs: 800, cancel });
   await clock.advance(400);
   expect(rcodeOf(await again)).toBe(0);
   expect(first).toHaveLength(2);
@@ -297,7 +299,7 @@ test('one server gets three queries for one question, however often it is asked'
   const t = build(() => undefined, PUBLIC);
   const query = makeQuery('silent.example', { edns: true });
   for (let i = 0; i < 5; i++) {
-    const pending = t.exchanger.ask(query, t.upstreams[0], 400, new Canceller()).catch(() => {});
+    const pending = t.exchanger.ask(query, t.upstreams[0], { timeoutMs: 400, cancel: new Canceller() }).catch(() => {});
     await t.clock.advance(400);
     await pending;
   }

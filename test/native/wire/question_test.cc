@@ -21,7 +21,16 @@ TEST(ParseQuery, ResponsesAndFragmentsAreDropped) {
 }
 
 TEST(ParseQuery, OtherOpcodesAreNotImplemented) {
-  EXPECT_EQ(Parse(Query("a.example", 1, 1, 0x2000)), QueryVerdict::kNotImp);
+  EXPECT_EQ(Parse(Query("a.example", 1, 1, 0x1000)), QueryVerdict::kNotImp);
+}
+
+TEST(ParseQuery, NotifyAndUpdateAreForThoseWhoHaveAZone) {
+  wire::Query query;
+  EXPECT_EQ(wire::ParseQuery(Query("a.example", 6, 1, 0x2000), &query), QueryVerdict::kNotAuth);
+  EXPECT_EQ(query.type, 6);
+  EXPECT_EQ(Parse(Query("a.example", 6, 1, 0x2800)), QueryVerdict::kNotAuth);
+  EXPECT_EQ(Parse(MessageBuilder(1, 0x2000).bytes()), QueryVerdict::kFormErr);
+  EXPECT_EQ(Parse(MessageBuilder(1, 0x2000).Question("a", 6).Opt(1232, 0x00010000).bytes()), QueryVerdict::kBadVersion);
 }
 
 TEST(ParseQuery, ZeroOrManyQuestionsAreFormErr) {
