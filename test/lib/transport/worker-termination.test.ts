@@ -8,9 +8,10 @@ const WORKERS = 25;
 
 test('a worker may be terminated at any time during lookups', async () => {
   const server = createSocket('udp4');
+  let closed = false;
   server.on('message', (query, from) => {
     const response = makeResponse(query, { answers: [] });
-    setTimeout(() => server.send(response, from.port, from.address), 3);
+    setTimeout(() => closed || server.send(response, from.port, from.address), 3);
   });
   await new Promise<void>(resolve => server.bind(0, '127.0.0.1', resolve));
   const entry = new URL('../../../dist/node/index.js', import.meta.url).href;
@@ -38,6 +39,7 @@ test('a worker may be terminated at any time during lookups', async () => {
       resolve(error ? `${error.signal ?? error.code} ${stderr}` : stdout.trim()),
     ),
   );
+  closed = true;
   server.close();
   expect(said).toBe('survived');
 }, 120_000);
