@@ -87,7 +87,7 @@ export function makeRegion<T>(makers: RegionMakers<T>, source: RegionSource): T 
     if (!isCode(cause, 'ERR_SHARDNS_MEMORY')) throw cause;
     throw new ShardnsError(
       'ERR_SHARDNS_MEMORY',
-      `the cache cannot have ${memoryBytes} octets in ${show(shards)} shards: ask for less memory, or for at least 1 MiB a shard`,
+      `the cache cannot have ${memoryBytes} octets ${shards ? `in ${show(shards)} shards` : 'on this machine'}: ask for less memory, or for at least 1 MiB a shard`,
       { cause },
     );
   }

@@ -2,6 +2,7 @@
 import type { Agent } from 'node:http';
 import type { WarmName, WarmOptions, WarmProgress } from '../resolve/warm.js';
 import { installLookup, uninstallLookup } from './agents.js';
+import { argumentError } from './arguments.js';
 import { type ClientDependencies, DnsClient } from './client.js';
 import { defaultClient } from './default-client.js';
 import { createLookup } from './lookup.js';
@@ -23,8 +24,12 @@ export function uninstall(agent: Agent): void {
   uninstallLookup(agent, lookup);
 }
 
-/** Options for undici's `interceptors.dns()`: it asks `lookup` for names, and keeps nothing longer than a second. */
+/**
+ * Options for undici's `interceptors.dns()`: it asks `lookup` for names, and keeps nothing longer than a second.
+ * @throws {TypeError} where it is no function: undici would fail at each request instead
+ */
 export function dnsInterceptorOptions(by: LookupFunction = lookup): InterceptorOptions {
+  if (typeof by !== 'function') throw argumentError('lookup', 'of type function', by);
   return interceptorOptions(by);
 }
 

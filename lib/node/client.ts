@@ -7,12 +7,12 @@
 import { parseSocketAddress } from '../base/address.js';
 import { BoundedMap } from '../base/bounded-map.js';
 import { type Clock, systemClock } from '../base/clock.js';
-import { ShardnsError } from '../base/errors.js';
+import { ShardnsError, show } from '../base/errors.js';
 import { silentLogger } from '../base/log.js';
 import { parseMemory } from '../base/memory.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { WatchedFile } from '../base/watched-file.js';
-import type { DnsCache } from '../cache/dns-cache.js';
+import { DnsCache } from '../cache/dns-cache.js';
 import { Engine, PLAIN_TUNABLES } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
@@ -115,6 +115,10 @@ export class DnsClient implements Disposable {
       this.#conf = new WatchedFile(settings.resolvConf, text => parseResolvConf(text, process.env), clock);
     }
     this.#questions = new Questions(clock, MAX_UNDER_WAY, MAX_WAITING);
+    const given: unknown = dependencies.cache;
+    if (given !== undefined && !(given instanceof DnsCache)) {
+      throw new ShardnsError('ERR_SHARDNS_OPTION', `cache: expected a DnsCache, got ${show(given)}`);
+    }
     this.#ownsEngine = dependencies.cache === undefined;
     this.engine =
       dependencies.cache?.engine ??

@@ -7,7 +7,7 @@ import { onAbort } from '../base/cancel.js';
 import { ShardnsError } from '../base/errors.js';
 import { Rcode, Type } from '../wire/iana.js';
 import { decodeMessage, type ResourceRecord } from '../wire/message.js';
-import { checkInt32, checkSignal, checkType, valueError } from './arguments.js';
+import { argumentError, checkInt32, checkSignal, checkType, valueError } from './arguments.js';
 import { type ClientDependencies, DnsClient } from './client.js';
 import { defaultClient } from './default-client.js';
 import { abortError, queryError, QueryFailure } from './errors.js';
@@ -81,6 +81,9 @@ export class Resolver extends NodeResolver implements Disposable {
     checkInt32('options.tries', 1, tries);
     checkSignal('options.signal', signal);
     this.#timeoutMs = timeout <= 0 ? undefined : Math.max(10, Math.min(timeout * tries, 60_000));
+    if (client !== undefined && !((client as unknown) instanceof DnsClient)) {
+      throw argumentError('options.client', 'an instance of DnsClient', client);
+    }
     this.#client = client;
     this.#signal = signal;
     if (this.#timeoutMs !== undefined && client === undefined) this.#own();

@@ -1,4 +1,6 @@
 // A server's cache in a file from start to start: loaded before it listens, saved at intervals and at its end.
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Engine } from '../cache/engine.js';
@@ -46,7 +48,8 @@ export class Snapshots {
         'snapshot loaded',
       );
     } catch (error) {
-      const missing = (error as Error).message.includes('No such file');
+      // At the first start there is none; without its folder there will never be one.
+      const missing = (error as Error).message.includes('No such file') && existsSync(dirname(file));
       this.log[missing ? 'info' : 'warn']({ file, reason: (error as Error).message }, 'no snapshot was loaded');
     }
   }

@@ -15,6 +15,7 @@ import got from 'got';
 import { Agent, fetch as undiciFetch, interceptors } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CachedLookup, dnsInterceptorOptions } from '../../../lib/node/cached-lookup.js';
+import { Resolver } from '../../../lib/node/resolver.js';
 import type { LookupAddress, LookupCallOptions } from '../../../lib/node/lookup-call.js';
 import type { LookupOptions } from '../../../lib/node/options.js';
 import { DnsServer } from '../../support/dns-server.js';
@@ -459,6 +460,13 @@ describe('whoever takes a lookup', () => {
       await agent.close();
     },
   );
+  test('what is no lookup is refused where it is handed over, not at the first request', () => {
+    for (const given of [cached, 5, null] as never[]) {
+      expect(() => dnsInterceptorOptions(given)).toThrow(/"lookup" argument must be of type function/);
+    }
+    expect(() => new CachedLookup({}, { cache: 5 as never })).toThrow('cache: expected a DnsCache, got 5');
+    expect(() => new Resolver({ client: cached as never })).toThrow(/"options.client" property must be an instance of/);
+  });
   test("undici's dns interceptor asks this cache, and its storage is bounded", async () => {
     const options = dnsInterceptorOptions(cached.lookup);
     const agent = new Agent();

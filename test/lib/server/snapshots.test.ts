@@ -37,6 +37,14 @@ test('a server that could not listen leaves the snapshot alone', async () => {
   await first.close();
 });
 
+test('a folder that is not there is warned of at the start, not told at the end', async () => {
+  using cache = DnsCache.create({ memory: '1MiB' });
+  const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
+  const file = join(folder, 'absent', 'answers');
+  await new Snapshots(cache.engine, new FakeClock(), log).load({ file, intervalSeconds: 60 });
+  expect(log.warn).toHaveBeenCalledWith(expect.objectContaining({ file }), 'no snapshot was loaded');
+});
+
 test('snapshots are saved at intervals, one after another, and a failure is counted', async () => {
   using cache = DnsCache.create({ memory: '1MiB' });
   cache.insert(answerA(makeQuery('a.example')));
