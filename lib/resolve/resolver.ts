@@ -12,7 +12,7 @@ import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
-import { asRefresh, type Asker, type Flyer, type KnownAsker, variantOf } from './asker.js';
+import { asRefresh, type Asker, type Flyer, flyerOf, knownAsker, type KnownAsker, variantOf } from './asker.js';
 import { Chain, type ChainOptions } from './chain.js';
 import type { ClientTenants } from './client-tenants.js';
 import { flightKey } from './flight-key.js';
@@ -121,11 +121,11 @@ export class Resolver {
   resolve(query: Query, asker: Asker): Promise<Resolution> {
     try {
       const { tenants } = this;
-      if (asker.tenant !== undefined) return this.#resolve(query, { ...asker, tenant: asker.tenant });
+      if (asker.tenant !== undefined) return this.#resolve(query, knownAsker(asker, asker.tenant));
       const view = asker.client === undefined ? undefined : tenants?.viewOf(asker.client.address);
-      if (view !== undefined) return this.#resolve(query, { ...asker, tenant: view });
+      if (view !== undefined) return this.#resolve(query, knownAsker(asker, view));
       if (this.sortsByHook) return this.#classify(query, asker);
-      return this.#resolve(query, { ...asker, tenant: 0 });
+      return this.#resolve(query, knownAsker(asker, 0));
     } catch (error) {
       return Promise.resolve(this.#mistake(error, query));
     }
@@ -144,7 +144,7 @@ export class Resolver {
       }
       const tenant = decision?.tenant ?? 0;
       if (client !== undefined) this.tenants?.remember(client, tenant);
-      return await this.#resolve(query, { ...asker, tenant, decided: { decision } });
+      return await this.#resolve(query, knownAsker(asker, tenant, { decision }));
     } catch (error) {
       return this.#mistake(error, query, 'onQuery did not say whose client this is');
     }
@@ -192,9 +192,10 @@ export class Resolver {
     const recursive = this.recursor?.serves(query.name, query.type) === true;
     if (!recursive) {
       // A recursor has the RRsets for it.
-      if (this.#keep.derive(query, tenant, options.forwardClientSubnet)) return Promise.resolve(cached);
       const mayBeStale = code !== MISS_WITH_STALE && options.staleEnabled;
-      if (mayBeStale && this.#keep.deriveStale(query, tenant)) code = MISS_WITH_STALE;
+      const derived = this.#keep.derive(query, tenant, options.forwardClientSubnet, mayBeStale);
+      if (derived === 'fresh') return Promise.resolve(cached);
+      if (derived === 'stale') code = MISS_WITH_STALE;
     }
     let stale: Resolution | undefined = code === MISS_WITH_STALE && options.staleEnabled ? cached : undefined;
     const atOnce = !query.recursionDesired || options.staleClientTimeoutMs === 0;
@@ -370,7 +371,7 @@ export class Resolver {
     if (this.hooks.onQuery !== undefined && asker.client !== undefined && asker.fresh !== true) {
       this.#refreshes.decidedFor(key, asker.client);
     }
-    void this.#fly(query, { ...asker, flight }, stale);
+    void this.#fly(query, flyerOf(asker, flight), stale);
     return flight.promise;
   }
 
