@@ -14,7 +14,7 @@ import { messageListener } from '../base/dgram-worker.js';
 import { ShardnsError } from '../base/errors.js';
 import { below, type Random } from '../base/random.js';
 import { TokenBucket } from '../base/token-bucket.js';
-import { type Exchange, PendingTable, setId } from './pending.js';
+import { type Ending, type Exchange, type ExchangeHolder, PendingTable, setId } from './pending.js';
 import type { LocalAddress } from './transport.js';
 
 export const SHARED_SOCKETS = 64;
@@ -39,7 +39,7 @@ interface Peer {
 }
 
 /** One socket and what is asked over it. */
-export class Channel {
+export class Channel implements ExchangeHolder {
   readonly pending = new PendingTable();
   readonly waiting: Uint8Array[] = [];
   /** Nothing new is asked over it; it is closed when what it waits for is over. */
@@ -59,6 +59,7 @@ export class Channel {
     readonly socket: Socket,
     readonly server: SocketAddress,
     readonly peer: Peer | undefined,
+    private readonly owner: UdpSockets,
   ) {}
 
   /** For one query, and then not used any more. */
@@ -79,6 +80,14 @@ export class Channel {
     else this.socket.send(Buffer.from(query), this.sent);
   }
 
+  /** Called by its exchanges. */
+  ended(exchange: Exchange, ending: Ending): void {
+    this.pending.delete(exchange.id);
+    // Whatever it was that swallowed them, the path of this socket or what stands on it, the next one may not have it.
+    if (ending === 'unanswered' && exchange.ageMs >= SILENCE_MS) this.owner.retire(this);
+    else if (this.retired && this.pending.size === 0) this.owner.retire(this);
+  }
+
   flush(): void {
     this.ready = true;
     for (const query of this.waiting.splice(0)) this.send(query, Infinity);
@@ -95,6 +104,9 @@ export class UdpSockets {
   readonly #all = new Set<Channel>();
   readonly #aloneOf = new Map<string, number>();
   readonly #openings: TokenBucket;
+  /** Undefined when that pool may be gone. */
+  #lastPool: Pool | undefined;
+  #lastServer: SocketAddress | undefined;
   #alone = 0;
   #draining = 0;
   /** Sockets that are being opened in the place of others. */
@@ -128,19 +140,13 @@ export class UdpSockets {
 
   /** One of the server's sockets, new where the budget allows; undefined when it has no id left. */
   shared(server: SocketAddress): Channel | undefined {
-    const key = keyOf(server);
-    let pool = this.#pools.get(key);
-    if (pool === undefined) {
-      if (this.#pools.size >= MAX_SERVERS) this.#retireOldestPool();
-      pool = { peer: { heardMs: 0 }, channels: new Array(SHARED_SOCKETS) };
-      this.#pools.set(key, pool);
-    }
+    const pool = this.#poolOf(server);
     const place = below(this.random, SHARED_SOCKETS);
     const { channels, peer } = pool;
     const old = channels[place];
     let channel = old;
     if (old === undefined || old.retired) {
-      if (this.#all.size - this.#alone - this.#draining >= MAX_SHARED) this.#retireOldestPool(key);
+      if (this.#all.size - this.#alone - this.#draining >= MAX_SHARED) this.#retireOldestPool(pool);
       channel = this.#open(server, peer);
     } else if (
       this.#draining + this.#replacing < MAX_DRAINING &&
@@ -154,17 +160,27 @@ export class UdpSockets {
     return channel!.pending.size < PendingTable.limit ? channel : undefined;
   }
 
+  #poolOf(server: SocketAddress): Pool {
+    // Most often the one asked before, whose key need not be made again.
+    if (server === this.#lastServer && this.#lastPool !== undefined) return this.#lastPool;
+    const key = keyOf(server);
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      if (this.#pools.size >= MAX_SERVERS) this.#retireOldestPool();
+      pool = { peer: { heardMs: 0 }, channels: new Array(SHARED_SOCKETS) };
+      this.#pools.set(key, pool);
+    }
+    this.#lastServer = server;
+    this.#lastPool = pool;
+    return pool;
+  }
+
   /** Draws an id and sends. */
   ask(channel: Channel, exchange: Exchange): void {
-    const id = channel.pending.add(exchange, this.random);
-    setId(exchange.query, id);
+    exchange.id = channel.pending.add(exchange, this.random);
+    setId(exchange.query, exchange.id);
     channel.used++;
-    exchange.onEnd = ending => {
-      channel.pending.delete(id);
-      // Whatever it was that swallowed them, the path of this socket or what stands on it, the next one may not have it.
-      if (ending === 'unanswered' && exchange.ageMs >= SILENCE_MS) this.retire(channel);
-      else if (channel.retired && channel.pending.size === 0) this.#drop(channel);
-    };
+    exchange.holder = channel;
     channel.send(exchange.query, exchange.beganMs);
   }
 
@@ -178,14 +194,16 @@ export class UdpSockets {
 
   close(error: ShardnsError): void {
     this.#pools.clear();
+    this.#lastPool = undefined;
     for (const channel of this.#all) this.#fail(channel, error);
   }
 
   /** Its sockets close when what they wait for is over. */
-  #retireOldestPool(butNot?: string): void {
+  #retireOldestPool(butNot?: Pool): void {
     for (const [key, pool] of this.#pools) {
-      if (key === butNot) continue;
+      if (pool === butNot) continue;
       this.#pools.delete(key);
+      this.#lastPool = undefined;
       for (const channel of pool.channels) if (channel !== undefined) this.retire(channel);
       return;
     }
@@ -193,7 +211,7 @@ export class UdpSockets {
 
   #open(server: SocketAddress, peer: Peer | undefined): Channel {
     const socket = this.openSocket(server.family === 6 ? 'udp6' : 'udp4');
-    const channel = new Channel(socket, server, peer);
+    const channel = new Channel(socket, server, peer, this);
     this.#all.add(channel);
     socket.unref();
     socket.on(
@@ -228,7 +246,7 @@ export class UdpSockets {
         channel.waiting.length = 0;
         for (const exchange of exchanges) {
           // Not sent yet: it has no other id than the one that it is given now.
-          exchange.onEnd?.('failed');
+          channel.ended(exchange, 'failed');
           this.ask(instead, exchange);
         }
         this.retire(channel);
@@ -255,6 +273,7 @@ export class UdpSockets {
     const key = keyOf(server);
     const pool = this.#pools.get(key);
     this.#pools.delete(key);
+    this.#lastPool = undefined;
     for (const one of pool?.channels ?? []) if (one !== undefined) this.retire(one);
   }
 

@@ -32,6 +32,7 @@ export class Exchanger implements RaceOwner {
   overloaded = 0;
   readonly #inquiries: Inquiries;
   readonly #waiting = new Set<Race>();
+  readonly #patience: EqualTimers;
   #deadlines: EqualTimers;
   #deadlineMs = 0;
 
@@ -44,6 +45,7 @@ export class Exchanger implements RaceOwner {
   ) {
     this.#inquiries = new Inquiries({ udp, tcp, clock });
     this.#deadlines = new EqualTimers(clock);
+    this.#patience = new EqualTimers(clock);
   }
 
   /** Questions that a server is being asked. */
@@ -167,7 +169,7 @@ export class Exchanger implements RaceOwner {
     }
   }
 
-  atDeadline(run: () => void): Timer {
+  atDeadline(run: () => void): Timer & { readonly atMs: number } {
     const { deadlineMs } = this.options;
     if (deadlineMs !== this.#deadlineMs) {
       // Those of before run out by themselves.
@@ -180,7 +182,8 @@ export class Exchanger implements RaceOwner {
     return this.clock.nowMs();
   }
   after(ms: number, run: () => void): Timer {
-    return this.clock.after(ms, run);
+    // Servers that answer soon are all waited for as long.
+    return ms === UPSTREAM_LIMITS.tryTimeoutMs.min ? this.#patience.after(ms, run) : this.clock.after(ms, run);
   }
   select(upstreams: readonly Upstream[]): Upstream | undefined {
     return select(upstreams, NONE, this.options, this.random);

@@ -21,7 +21,7 @@ export interface RaceOwner {
   overloaded: number;
   readonly now: number;
   after(ms: number, run: () => void): Timer;
-  atDeadline(run: () => void): Timer;
+  atDeadline(run: () => void): Timer & { readonly atMs: number };
   select(upstreams: readonly Upstream[]): Upstream | undefined;
   inquire(query: Uint8Array, upstream: Upstream, listener: Listener): Inquiry;
   ended(race: Race): void;
@@ -57,9 +57,10 @@ export class Race implements Waiter {
 
   /** The time that it waits for its turn counts. */
   begin(): void {
-    this.#deadlineAt = this.owner.now + this.owner.options.deadlineMs;
-    this.#deadline = this.owner.atDeadline(() => this.#timeIsUp());
-    this.shape.cancel?.subscribe(this.#abort);
+    const deadline = this.owner.atDeadline(() => this.#timeIsUp());
+    this.#deadline = deadline;
+    this.#deadlineAt = deadline.atMs;
+    this.shape.cancel?.subscribe(this);
   }
 
   start(): void {
@@ -79,11 +80,11 @@ export class Race implements Waiter {
     return true;
   }
 
-  readonly #abort = (): void => {
+  calledOff(): void {
     this.#lastError = new ShardnsError('ERR_SHARDNS_ABORTED', 'the query was called off');
     this.#lastResort = undefined;
     this.#finish();
-  };
+  }
 
   #timeIsUp(): void {
     const { deadlineMs } = this.owner.options;
@@ -202,7 +203,7 @@ export class Race implements Waiter {
     this.#stopWaiting();
     this.#hedge?.cancel();
     this.#deadline?.cancel();
-    this.shape.cancel?.unsubscribe(this.#abort);
+    this.shape.cancel?.unsubscribe(this);
     for (const attempt of this.#attempts) attempt.end();
     if (value !== undefined) this.shape.resolve(value);
     else this.shape.reject(this.#lastError ?? new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream answered'));
@@ -215,6 +216,8 @@ class Attempt implements Listener {
   #inquiry: Inquiry | undefined;
   #patience: Timer | undefined;
   #tries = 0;
+  /** Queries of the inquiry when its patience began. */
+  #sent = 0;
   #late = false;
   #useless = false;
   #held = false;
@@ -246,11 +249,12 @@ class Attempt implements Listener {
     } else {
       this.#inquiry.again();
     }
+    this.#sent = this.#inquiry?.sent ?? 0;
   }
 
   #timeIsUp(): void {
     this.#late = true;
-    if (this.#inquiry?.late() === true) this.upstream.failed('timeout');
+    if (this.#inquiry?.late(this.#sent) === true) this.upstream.failed('timeout');
     this.race.onLate();
   }
 

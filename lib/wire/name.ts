@@ -192,8 +192,8 @@ const { latin1Slice } = Buffer.prototype as unknown as {
 };
 
 /** A wire-format name as a key of a Map. */
-export function nameKey(name: Uint8Array): string {
-  return latin1Slice.call(name, 0, name.length);
+export function nameKey(name: Uint8Array, length = name.length): string {
+  return latin1Slice.call(name, 0, length);
 }
 
 const foldingScratch = new Uint8Array(MAX_NAME_SIZE + 4);
