@@ -43,8 +43,9 @@ export class EqualTimers {
 
   constructor(private readonly clock: Clock) {}
 
-  after(delayMs: number, run: () => void): Timer & { readonly atMs: number } {
-    const one = new One(this.clock.nowMs() + delayMs, run);
+  /** @param now where the clock has just been read */
+  after(delayMs: number, run: () => void, now = this.clock.nowMs()): Timer {
+    const one = new One(now + delayMs, run);
     one.insertBefore(this.#waiting);
     this.#timer ??= this.clock.after(delayMs, () => this.#due());
     return one;

@@ -42,7 +42,7 @@ export class Exchange {
     this.#resolve = resolve;
     this.#reject = reject;
     this.questionEnd = questionEnd(query);
-    this.beganMs = clock.nowMs();
+    this.beganMs = options.beganMs ?? clock.nowMs();
   }
 
   get ended(): boolean {

@@ -139,7 +139,7 @@ export class UdpSockets {
   }
 
   /** One of the server's sockets, new where the budget allows; undefined when it has no id left. */
-  shared(server: SocketAddress): Channel | undefined {
+  shared(server: SocketAddress, now: number): Channel | undefined {
     const pool = this.#poolOf(server);
     const place = below(this.random, SHARED_SOCKETS);
     const { channels, peer } = pool;
@@ -150,7 +150,7 @@ export class UdpSockets {
       channel = this.#open(server, peer);
     } else if (
       this.#draining + this.#replacing < MAX_DRAINING &&
-      (old.used >= QUERIES_PER_SOCKET || this.#openings.take())
+      (old.used >= QUERIES_PER_SOCKET || this.#openings.take(now))
     ) {
       channel = this.#open(server, peer);
       channel.instead = old;

@@ -80,12 +80,13 @@ export class Exchanger implements RaceOwner {
     if (cancel?.cancelled) return Promise.reject(calledOff());
     return new Promise((resolve, reject) => {
       const race = new Race(this, { query, upstreams, accept, resolve, reject, cancel });
-      race.begin();
+      const now = this.clock.nowMs();
+      race.begin(now);
       if (this.inFlight >= this.options.maxTotal) {
         this.#waiting.add(race);
       } else {
         this.inFlight++;
-        race.start();
+        race.start(now);
       }
     });
   }
@@ -147,15 +148,15 @@ export class Exchanger implements RaceOwner {
       });
       const linger = this.atDeadline(() => giveUp(lateness(upstream, timeoutMs)));
       cancel.subscribe(abort);
-      const inquiry = this.#inquiries.join(query, { upstream, tcpOnly }, listener, this.options);
+      const inquiry = this.#inquiries.join(query, upstream, tcpOnly, listener, this.options);
       // One that was given up before is asked again.
       inquiry.again();
     });
   }
 
   /** For the races. */
-  inquire(query: Uint8Array, upstream: Upstream, listener: Listener): Inquiry {
-    return this.#inquiries.join(query, { upstream, tcpOnly: false }, listener, this.options);
+  inquire(query: Uint8Array, upstream: Upstream, listener: Listener, now?: number): Inquiry {
+    return this.#inquiries.join(query, upstream, false, listener, this.options, now);
   }
 
   /** Called by a race that is over: the next one has its place. */
@@ -169,21 +170,21 @@ export class Exchanger implements RaceOwner {
     }
   }
 
-  atDeadline(run: () => void): Timer & { readonly atMs: number } {
+  atDeadline(run: () => void, now?: number): Timer {
     const { deadlineMs } = this.options;
     if (deadlineMs !== this.#deadlineMs) {
       // Those of before run out by themselves.
       this.#deadlines = new EqualTimers(this.clock);
       this.#deadlineMs = deadlineMs;
     }
-    return this.#deadlines.after(deadlineMs, run);
+    return this.#deadlines.after(deadlineMs, run, now);
   }
   get now(): number {
     return this.clock.nowMs();
   }
-  after(ms: number, run: () => void): Timer {
+  after(ms: number, run: () => void, now?: number): Timer {
     // Servers that answer soon are all waited for as long.
-    return ms === UPSTREAM_LIMITS.tryTimeoutMs.min ? this.#patience.after(ms, run) : this.clock.after(ms, run);
+    return ms === UPSTREAM_LIMITS.tryTimeoutMs.min ? this.#patience.after(ms, run, now) : this.clock.after(ms, run);
   }
   select(upstreams: readonly Upstream[]): Upstream | undefined {
     return select(upstreams, NONE, this.options, this.random);

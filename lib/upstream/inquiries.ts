@@ -85,12 +85,17 @@ export class Inquiries {
     return this.#questions.get(upstream)?.size ?? 0;
   }
 
-  /** Begins one, or joins who asks the same. */
+  /**
+   * Begins one, or joins who asks the same.
+   * @param now where the clock has just been read
+   */
   join(
     query: Uint8Array,
-    { upstream, tcpOnly }: { upstream: Upstream; tcpOnly: boolean },
+    upstream: Upstream,
+    tcpOnly: boolean,
     listener: Listener,
     options: InquiryOptions,
+    now?: number,
   ): Inquiry {
     let questions = this.#questions.get(upstream);
     if (questions === undefined) this.#questions.set(upstream, (questions = new Map()));
@@ -120,7 +125,7 @@ export class Inquiries {
     const question = open ?? new OpenQuestion(form, inquiry);
     if (open === undefined) {
       questions.set(key, question);
-      inquiry.start();
+      inquiry.start(now);
     } else {
       open.add(form, inquiry);
     }

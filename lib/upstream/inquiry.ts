@@ -101,9 +101,9 @@ export class Inquiry {
     this.#entropy = upstream.scope === 'public' ? 'guarded' : 'any';
   }
 
-  start(): void {
+  start(now?: number): void {
     if (this.shape.tcpOnly) this.#askTcp();
-    else this.#askUdp();
+    else this.#askUdp(now);
   }
 
   subscribe(listener: Listener): void {
@@ -148,15 +148,15 @@ export class Inquiry {
     return !this.shape.tcpOnly && this.#udpSent < UPSTREAM_LIMITS.queriesPerServer;
   }
 
-  #askUdp(): void {
+  #askUdp(began = this.tools.clock.nowMs()): void {
     const { query, upstream } = this.shape;
     const { clock, udp } = this.tools;
     this.#open++;
     this.#udpSent++;
     upstream.stats.queries++;
     const form: Form = { edns: this.#edns, letters: this.#letters };
-    const began = clock.nowMs();
     const options: ExchangeOptions = {
+      beganMs: began,
       cancel: this.#cancel,
       letters: form.letters,
       entropy: this.#entropy,
