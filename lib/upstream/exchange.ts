@@ -141,14 +141,19 @@ export class Exchanger implements RaceOwner {
         reject(error);
       };
       const abort = (): void => giveUp(calledOff());
-      const timer = this.clock.after(timeoutMs, () => {
-        overdue = true;
-        inquiry.late();
-        reject(lateness(upstream, timeoutMs));
-      });
-      const linger = this.atDeadline(() => giveUp(lateness(upstream, timeoutMs)));
+      const now = this.clock.nowMs();
+      const timer = this.after(
+        timeoutMs,
+        () => {
+          overdue = true;
+          inquiry.late();
+          reject(lateness(upstream, timeoutMs));
+        },
+        now,
+      );
+      const linger = this.atDeadline(() => giveUp(lateness(upstream, timeoutMs)), now);
       cancel.subscribe(abort);
-      const inquiry = this.#inquiries.join(query, upstream, tcpOnly, listener, this.options);
+      const inquiry = this.#inquiries.join(query, upstream, tcpOnly, listener, this.options, now);
       // One that was given up before is asked again.
       inquiry.again();
     });

@@ -88,7 +88,8 @@ export function classify(message: Message, asked: Asked, { hardenGlue, maxNameSe
     return { kind: 'useless', rcode };
   if (positive !== undefined) {
     const proof = positive.rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : [];
-    return wrap({ kind: 'answer', ...positive, authority: proof, additional, ns, authoritative });
+    const { rrsets, target, rcode: code } = positive;
+    return wrap({ kind: 'answer', rcode: code, rrsets, target, authority: proof, additional, ns, authoritative });
   }
   const soa = authorities.find(
     one => one.type === Type.SOA && one.data.length > 0 && isAtOrBelow(asked.name, one.name),
