@@ -10,7 +10,8 @@ import { addressOctets, isMapped } from './address.js';
 
 /** What a client counts as: the same for all addresses of one /56, and for IPv4 in its IPv6-mapped form. */
 export function clientOf(address: string): string {
-  if (isIP(address) !== 6) return address;
+  // Asked for each miss, mostly of IPv4 clients.
+  if (!address.includes(':') || isIP(address) !== 6) return address;
   const octets = addressOctets(address);
   return isMapped(octets) ? octets.subarray(12).join('.') : Buffer.from(octets.subarray(0, 7)).toString('hex');
 }

@@ -3,20 +3,28 @@
 // Bound: those that are neither over nor called off.
 import type { Clock, Timer } from './clock.js';
 
-/**
- * Lets go of what it would have run: V8 keeps the outgrown tables of a Set, and all that their entries lead to, until the
- * next full collection.
- */
+/** One in a ring; whatever leaves it lets go of what it would have run. */
 class One implements Timer {
+  previous: One = this;
+  next: One = this;
+
   constructor(
     readonly atMs: number,
     private run: (() => void) | undefined,
-    private waiting: Set<One> | undefined,
   ) {}
 
+  insertBefore(next: One): void {
+    const { previous } = next;
+    this.previous = previous;
+    this.next = next;
+    previous.next = this;
+    next.previous = this;
+  }
   cancel(): void {
-    this.waiting?.delete(this);
-    this.waiting = this.run = undefined;
+    this.previous.next = this.next;
+    this.next.previous = this.previous;
+    this.previous = this.next = this;
+    this.run = undefined;
   }
   fire(): void {
     const { run } = this;
@@ -25,22 +33,26 @@ class One implements Timer {
   }
 }
 
+/** A ring's beginning and end, which never fires. */
+const emptyRing = (): One => new One(Infinity, undefined);
+
 export class EqualTimers {
-  /** In the order in which they are due, as long as their delay does not change. */
-  readonly #waiting = new Set<One>();
+  /** In the order in which they are due, as long as their delay does not change. A Set would outgrow its tables. */
+  #waiting = emptyRing();
   #timer: Timer | undefined;
 
   constructor(private readonly clock: Clock) {}
 
-  after(delayMs: number, run: () => void): Timer {
-    const one = new One(this.clock.nowMs() + delayMs, run, this.#waiting);
-    this.#waiting.add(one);
+  /** @param now where the clock has just been read */
+  after(delayMs: number, run: () => void, now = this.clock.nowMs()): Timer {
+    const one = new One(now + delayMs, run);
+    one.insertBefore(this.#waiting);
     this.#timer ??= this.clock.after(delayMs, () => this.#due());
     return one;
   }
 
   clear(): void {
-    this.#waiting.clear();
+    this.#waiting = emptyRing();
     this.#timer?.cancel();
     this.#timer = undefined;
   }
@@ -48,12 +60,14 @@ export class EqualTimers {
   #due(): void {
     this.#timer = undefined;
     const now = this.clock.nowMs();
-    for (const one of this.#waiting) {
-      if (one.atMs > now) {
-        this.#timer ??= this.clock.after(one.atMs - now, () => this.#due());
+    for (;;) {
+      const { next } = this.#waiting;
+      if (next === this.#waiting) return;
+      if (next.atMs > now) {
+        this.#timer ??= this.clock.after(next.atMs - now, () => this.#due());
         return;
       }
-      one.fire();
+      next.fire();
     }
   }
 }

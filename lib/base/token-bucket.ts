@@ -14,8 +14,7 @@ export class TokenBucket {
   }
 
   /** Takes one, if there is one. */
-  take(): boolean {
-    const now = this.clock.nowMs();
+  take(now = this.clock.nowMs()): boolean {
     const { perSecond, burst } = this.limit;
     this.#tokens = Math.min(this.#tokens + ((now - this.#atMs) * perSecond) / 1000, burst);
     this.#atMs = now;

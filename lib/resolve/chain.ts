@@ -75,9 +75,9 @@ export class Chain {
     private readonly mistakes: Mistakes,
   ) {}
 
-  /** Rejects for mistakes of ours or of a hook only. */
-  async run(query: Query, asker: Flyer): Promise<Outcome> {
-    const { options, groups, recursor } = this.context;
+  /** Throws or rejects for mistakes of ours or of a hook only. What needs no promise makes none. */
+  run(query: Query, asker: Flyer): Outcome | Promise<Outcome> {
+    const { options } = this.context;
     if (query.dnsClass === Class.CH) {
       const message = answerChaos(query, options.identity);
       if (message !== undefined) return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
@@ -91,16 +91,22 @@ export class Chain {
       if (local?.kind === 'alias') return this.#rewrite(query, asker, local.target);
       if (local !== undefined) return this.keep.own(query, asker, local.message);
     }
-    let group: string | undefined;
-    if (this.hooks.onQuery !== undefined) {
-      const decision = asker.decided ? asker.decided.decision : await this.ask(query, asker);
-      const tenant = this.#tenantOf(decision, asker);
-      if (tenant !== asker.tenant) return { kind: 'moved', tenant, decided: { decision } };
-      if (decision?.answer !== undefined || decision?.refuse !== undefined || decision?.rewrite !== undefined) {
-        return this.#decide(query, asker, decision);
-      }
-      group = decision?.group;
+    return this.hooks.onQuery === undefined ? this.#pass(query, asker, undefined) : this.#askHook(query, asker);
+  }
+
+  async #askHook(query: Query, asker: Flyer): Promise<Outcome> {
+    const decision = asker.decided ? asker.decided.decision : await this.ask(query, asker);
+    const tenant = this.#tenantOf(decision, asker);
+    if (tenant !== asker.tenant) return { kind: 'moved', tenant, decided: { decision } };
+    if (decision?.answer !== undefined || decision?.refuse !== undefined || decision?.rewrite !== undefined) {
+      return this.#decide(query, asker, decision);
     }
+    return this.#pass(query, asker, decision?.group);
+  }
+
+  /** What neither local data nor the hook has decided. */
+  #pass(query: Query, asker: Flyer, group: string | undefined): Outcome | Promise<Outcome> {
+    const { options, groups, recursor } = this.context;
     if (query.dnsClass === Class.IN) {
       // Not for a group of upstreams either: a hook that names one means the names of the outside.
       const builtIn = options.local.findBuiltIn(query, asker.tenant);

@@ -113,34 +113,44 @@ export class Keep {
     }
   }
 
-  /** Whether another answer that is kept, and fresh, says the same; then it is kept for this question too. */
-  derive(query: Query, tenant: number, forwardClientSubnet: boolean): boolean {
-    if (query.dnssecOk || !isKept(query) || !isPlainType(query.type)) return false;
-    if (forwardClientSubnet && query.clientSubnet !== undefined) return false;
-    const signed = this.engine.peek(query.name, query.type, { ...variantOf(query, tenant), dnssecOk: true });
-    if (signed === undefined || signed.remainingSeconds <= 0) return false;
-    return this.#store(query, tenant, () => withoutDnssec(signed.message), signed);
-  }
-
   /**
-   * Whether an expired answer to another form of the question may be served in its place; then it is kept for this one
-   * too, as expired as it is. Signatures are left out where they were not asked for; where they were, an answer without
-   * them is better than a failure. What was not validated is shown only to those who do not want it to be (CD).
+   * Whether another answer that is kept, and fresh, says the same; then it is kept for this question too.
+   *
+   * With `allowStale` also whether an expired answer to another form of the question may be served in its place; then it
+   * is kept for this one too, as expired as it is. Signatures are left out where they were not asked for; where they were,
+   * an answer without them is better than a failure. What was not validated is shown only to those who do not want it to
+   * be (CD).
    */
-  deriveStale(query: Query, tenant: number): boolean {
-    if (!isKept(query) || !isPlainType(query.type)) return false;
+  derive(
+    query: Query,
+    tenant: number,
+    forwardClientSubnet: boolean,
+    allowStale: boolean,
+  ): 'fresh' | 'stale' | undefined {
+    if (!isKept(query) || !isPlainType(query.type)) return undefined;
     const { dnssecOk, checkingDisabled } = query;
-    const forms: [boolean, boolean][] = [[!dnssecOk, checkingDisabled]];
-    if (checkingDisabled) forms.push([dnssecOk, false], [!dnssecOk, false]);
-    let best: Peeked | undefined;
-    for (const [withDo, withCd] of forms) {
-      const found = this.engine.peek(query.name, query.type, { dnssecOk: withDo, checkingDisabled: withCd, tenant });
+    const mayBeFresh = !dnssecOk && !(forwardClientSubnet && query.clientSubnet !== undefined);
+    if (!mayBeFresh && !allowStale) return undefined;
+    // Looked up once for both: most questions have no other form.
+    const other = this.#peek(query, tenant, !dnssecOk, checkingDisabled);
+    if (mayBeFresh && other !== undefined && other.remainingSeconds > 0) {
+      if (this.#store(query, tenant, () => withoutDnssec(other.message), other)) return 'fresh';
+    }
+    if (!allowStale) return undefined;
+    let best = other;
+    for (const withDo of checkingDisabled ? [dnssecOk, !dnssecOk] : []) {
+      const found = this.#peek(query, tenant, withDo, false);
       if (found !== undefined && (best === undefined || found.remainingSeconds > best.remainingSeconds)) best = found;
     }
-    if (best === undefined) return false;
+    if (best === undefined) return undefined;
     const { message } = best;
     const from = { ...best, remainingSeconds: Math.min(best.remainingSeconds, -1 / 16) };
-    return this.#store(query, tenant, () => (dnssecOk ? message : withoutDnssec(message)), from);
+    const stored = this.#store(query, tenant, () => (dnssecOk ? message : withoutDnssec(message)), from);
+    return stored ? 'stale' : undefined;
+  }
+
+  #peek({ name, type }: Query, tenant: number, dnssecOk: boolean, checkingDisabled: boolean): Peeked | undefined {
+    return this.engine.peek(name, type, { dnssecOk, checkingDisabled, tenant });
   }
 
   /** Whether the name is known not to exist, or one that it lies below; then that is kept for this question. */

@@ -100,13 +100,22 @@ function soa(zone: Uint8Array): ResourceRecord {
   return record(zone, Type.SOA, data);
 }
 
+/** The length and the first octet of a name's last label: tells most of them apart. */
+function topOf(name: Uint8Array): number {
+  let top = 0;
+  for (let at = 0; name[at] !== 0; at += 1 + name[at]) top = (name[at] << 8) | name[at + 1];
+  return top;
+}
+
 export class LocalZones {
   readonly #zones: ReadonlyMap<string, Uint8Array>;
+  readonly #tops: ReadonlySet<number>;
 
   constructor(which: LocalZoneSet, switches: LocalZoneSwitches = { without: [], with: [] }) {
     const without = new Set(switches.without.map(keyOf));
     const names = [...NAMES[which], ...switches.with].filter(name => !without.has(keyOf(name)));
     this.#zones = new Map(names.map(name => [keyOf(name), foldName(encodeName(name))]));
+    this.#tops = new Set([...this.#zones.values()].map(topOf));
   }
 
   /**
@@ -118,6 +127,8 @@ export class LocalZones {
     overridden: { has(zone: Uint8Array): boolean } = { has: () => false },
   ): Uint8Array | undefined {
     const { name, type } = query;
+    // Nearly all names have another last label than any of these.
+    if (!this.#tops.has(topOf(name))) return undefined;
     const zone = bySuffix(name, this.#zones);
     if (zone === undefined || overridden.has(zone)) return undefined;
     const apex = name.length === zone.length;

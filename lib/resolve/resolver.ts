@@ -12,7 +12,7 @@ import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
-import { asRefresh, type Asker, type Flyer, isKept, type KnownAsker, variantOf } from './asker.js';
+import { asRefresh, type Asker, type Flyer, flyerOf, isKept, knownAsker, type KnownAsker, variantOf } from './asker.js';
 import { Chain, type ChainOptions } from './chain.js';
 import type { ClientTenants } from './client-tenants.js';
 import { flightKey, refreshKey } from './flight-key.js';
@@ -124,9 +124,9 @@ export class Resolver {
       // Before the tag that it came with: that is the one of a view of before, where views have changed since.
       const view = asker.client === undefined ? undefined : tenants?.viewOf(asker.client.address);
       const tenant = view ?? asker.tenant;
-      if (tenant !== undefined) return this.#resolve(query, { ...asker, tenant });
+      if (tenant !== undefined) return this.#resolve(query, knownAsker(asker, tenant));
       if (this.sortsByHook) return this.#classify(query, asker);
-      return this.#resolve(query, { ...asker, tenant: 0 });
+      return this.#resolve(query, knownAsker(asker, 0));
     } catch (error) {
       return Promise.resolve(this.#mistake(error, query));
     }
@@ -145,7 +145,7 @@ export class Resolver {
       }
       const tenant = decision?.tenant ?? 0;
       if (client !== undefined) this.tenants?.remember(client, tenant);
-      return await this.#resolve(query, { ...asker, tenant, decided: { decision } });
+      return await this.#resolve(query, knownAsker(asker, tenant, { decision }));
     } catch (error) {
       return this.#mistake(error, query, 'onQuery did not say whose client this is');
     }
@@ -193,9 +193,10 @@ export class Resolver {
     const recursive = this.recursor?.serves(query.name, query.type) === true;
     if (!recursive) {
       // A recursor has the RRsets for it.
-      if (this.#keep.derive(query, tenant, options.forwardClientSubnet)) return Promise.resolve(cached);
       const mayBeStale = code !== MISS_WITH_STALE && options.staleEnabled;
-      if (mayBeStale && this.#keep.deriveStale(query, tenant)) code = MISS_WITH_STALE;
+      const derived = this.#keep.derive(query, tenant, options.forwardClientSubnet, mayBeStale);
+      if (derived === 'fresh') return Promise.resolve(cached);
+      if (derived === 'stale') code = MISS_WITH_STALE;
     }
     let stale: Resolution | undefined = code === MISS_WITH_STALE && options.staleEnabled ? cached : undefined;
     const atOnce = !query.recursionDesired || options.staleClientTimeoutMs === 0;
@@ -372,7 +373,7 @@ export class Resolver {
       const refreshed = refreshKey(query, asker.tenant, this.options.forwardClientSubnet);
       this.#refreshes.decidedFor(refreshed, asker.client);
     }
-    void this.#fly(query, { ...asker, flight }, stale);
+    void this.#fly(query, flyerOf(asker, flight), stale);
     return flight.promise;
   }
 

@@ -41,7 +41,8 @@ export function makeRecursor(
 ): Recursor {
   const { udpSize } = settings.upstream;
   const ask: AskServer = (question, server, timeoutMs, cancel, onLate) => {
-    const query = buildServerQuery({ ...question, dnssecOk: recursor.options.dnssecOk }, udpSize);
+    const { name, type, recursionDesired } = question;
+    const query = buildServerQuery({ name, type, recursionDesired, dnssecOk: recursor.options.dnssecOk }, udpSize);
     return question.tcp
       ? exchanger.askTcp(query, server, { timeoutMs, cancel, onLate })
       : exchanger.ask(query, server, { timeoutMs, cancel, onLate });

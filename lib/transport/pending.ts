@@ -11,18 +11,24 @@ import type { Doubt, ExchangeOptions } from './transport.js';
 /** `unanswered`: its time was over, or its caller did not wait any longer. */
 export type Ending = 'answered' | 'failed' | 'unanswered';
 
+/** Whoever has an exchange under way. */
+export interface ExchangeHolder {
+  /** Told once, before its caller hears of it: it lets go. */
+  ended(exchange: Exchange, ending: Ending): void;
+}
+
 export class Exchange {
   readonly questionEnd: number;
   readonly beganMs: number;
   letters: Letters = 'folded';
-  /** Called once, before its caller hears of it: whoever holds it lets go. */
-  onEnd: ((ending: Ending) => void) | undefined;
+  holder: ExchangeHolder | undefined;
+  /** What a holder that asks once has drawn for it. */
+  id = 0;
   #ended = false;
   #timer: Timer | undefined;
   #options: ExchangeOptions;
   #resolve: ((response: Uint8Array) => void) | undefined;
   #reject: ((error: Error) => void) | undefined;
-  readonly #abort = (): void => this.#fail('unanswered', 'ERR_SHARDNS_ABORTED', 'the query was called off');
 
   constructor(
     readonly query: Uint8Array,
@@ -36,7 +42,7 @@ export class Exchange {
     this.#resolve = resolve;
     this.#reject = reject;
     this.questionEnd = questionEnd(query);
-    this.beganMs = clock.nowMs();
+    this.beganMs = options.beganMs ?? clock.nowMs();
   }
 
   get ended(): boolean {
@@ -50,10 +56,10 @@ export class Exchange {
   open(proto: 'UDP' | 'TCP'): void {
     const { cancel, timeoutMs } = this.#options;
     if (cancel?.cancelled) {
-      this.#abort();
+      this.calledOff();
       return;
     }
-    cancel?.subscribe(this.#abort);
+    cancel?.subscribe(this);
     if (timeoutMs === undefined) return;
     this.#timer = this.clock.after(timeoutMs, () => {
       const where = formatSocketAddress(this.server);
@@ -62,6 +68,9 @@ export class Exchange {
     });
   }
 
+  calledOff(): void {
+    this.#fail('unanswered', 'ERR_SHARDNS_ABORTED', 'the query was called off');
+  }
   answer(response: Uint8Array): void {
     const resolve = this.#resolve;
     this.#end('answered');
@@ -87,11 +96,12 @@ export class Exchange {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer?.cancel();
-    this.#options.cancel?.unsubscribe(this.#abort);
+    this.#options.cancel?.unsubscribe(this);
     this.#options = OVER;
     this.#resolve = this.#reject = this.#timer = undefined;
-    this.onEnd?.(ending);
-    this.onEnd = undefined;
+    const { holder } = this;
+    this.holder = undefined;
+    holder?.ended(this, ending);
   }
 }
 

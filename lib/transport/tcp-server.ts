@@ -11,7 +11,7 @@ import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { frame, MessageReader } from './framing.js';
 import { isBareError, matches } from './matching.js';
-import { type Exchange, PendingTable, setId } from './pending.js';
+import { type Exchange, type ExchangeHolder, PendingTable, setId } from './pending.js';
 import type { PlaceHolder, TcpPlaces } from './tcp-places.js';
 import type { TransportStats } from './transport.js';
 
@@ -76,7 +76,7 @@ class Connection implements PlaceHolder {
   }
 }
 
-export class TcpServer {
+export class TcpServer implements ExchangeHolder {
   readonly #connections: Connection[] = [];
   readonly #asked = new Map<Exchange, Asked>();
   readonly #waiting = new Set<Asked>();
@@ -100,17 +100,22 @@ export class TcpServer {
   ask(exchange: Exchange): void {
     const asked = new Asked(exchange);
     this.#asked.set(exchange, asked);
-    exchange.onEnd = () => {
-      this.#asked.delete(exchange);
-      this.#waiting.delete(asked);
-      for (const { connection, id } of asked.places) {
-        connection.pending.delete(id);
-        this.#rest(connection);
-      }
-      this.#useRoom();
-      this.#ifEmpty();
-    };
+    exchange.holder = this;
     this.#place(asked);
+  }
+
+  /** Called by the exchange. */
+  ended(exchange: Exchange): void {
+    const asked = this.#asked.get(exchange);
+    if (asked === undefined) return;
+    this.#asked.delete(exchange);
+    this.#waiting.delete(asked);
+    for (const { connection, id } of asked.places) {
+      connection.pending.delete(id);
+      this.#rest(connection);
+    }
+    this.#useRoom();
+    this.#ifEmpty();
   }
 
   close(error: ShardnsError): void {

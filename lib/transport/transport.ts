@@ -13,6 +13,8 @@ import type { Canceller } from '../base/cancel.js';
 export type Doubt = 'letters' | 'question' | 'flood';
 
 export interface ExchangeOptions {
+  /** When it begins, where the clock has just been read. */
+  beganMs?: number;
   /** Milliseconds until the exchange fails with ERR_SHARDNS_TIMEOUT; without it, it lasts until it is called off. */
   timeoutMs?: number;
   cancel?: Canceller;

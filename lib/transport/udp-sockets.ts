@@ -3,7 +3,8 @@
 //
 // A port that is used for long can be found out and then forged to (SAD DNS, CVE-2020-25705), and a socket keeps the
 // source address that it had when it was connected, gone or not. So a query gets a new socket whenever the budget of
-// openings has one (15 us each); else one of the server's 64 by chance, which is used 64 times at most.
+// openings has one (15 us each to open it, and more for the collector); else one of the server's 64 by chance, which is
+// used 64 times at most.
 //
 // Bounds: 128 servers, the one first asked longest ago goes first; 64 shared sockets a server, 2048 in all, and 512 more
 // that are not used any more and wait for responses: beyond both together the one that has waited longest is closed; for
@@ -15,7 +16,7 @@ import { messageListener } from '../base/dgram-worker.js';
 import { ShardnsError } from '../base/errors.js';
 import { below, type Random } from '../base/random.js';
 import { TokenBucket } from '../base/token-bucket.js';
-import { type Exchange, PendingTable, setId } from './pending.js';
+import { type Ending, type Exchange, type ExchangeHolder, PendingTable, setId } from './pending.js';
 import type { LocalAddress } from './transport.js';
 
 export const SHARED_SOCKETS = 64;
@@ -25,8 +26,8 @@ const MAX_DRAINING = 512;
 const ALONE_PER_SERVER = 256;
 const MAX_ALONE = 1024;
 const QUERIES_PER_SOCKET = 64;
-/** 512 a second are below 1 % of a core; the burst is what a quiet server asks in some seconds. */
-const OPENINGS = { perSecond: 512, burst: 1024 };
+/** 128 a second are 1 % of a core; the burst is what a quiet server asks in some seconds. */
+const OPENINGS = { perSecond: 128, burst: 1024 };
 /** Errors that say nothing of the server: this process or machine has no room for another socket. */
 const OUR_OWN = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
@@ -40,7 +41,7 @@ interface Peer {
 }
 
 /** One socket and what is asked over it. */
-export class Channel {
+export class Channel implements ExchangeHolder {
   readonly pending = new PendingTable();
   readonly waiting: Uint8Array[] = [];
   /** Nothing new is asked over it; it is closed when what it waits for is over. */
@@ -60,6 +61,7 @@ export class Channel {
     readonly socket: Socket,
     readonly server: SocketAddress,
     readonly peer: Peer | undefined,
+    private readonly owner: UdpSockets,
   ) {}
 
   /** For one query, and then not used any more. */
@@ -80,6 +82,14 @@ export class Channel {
     else this.socket.send(Buffer.from(query), this.sent);
   }
 
+  /** Called by its exchanges. */
+  ended(exchange: Exchange, ending: Ending): void {
+    this.pending.delete(exchange.id);
+    // Whatever it was that swallowed them, the path of this socket or what stands on it, the next one may not have it.
+    if (ending === 'unanswered' && exchange.ageMs >= SILENCE_MS) this.owner.retire(this);
+    else if (this.retired && this.pending.size === 0) this.owner.retire(this);
+  }
+
   flush(): void {
     this.ready = true;
     for (const query of this.waiting.splice(0)) this.send(query, Infinity);
@@ -98,6 +108,9 @@ export class UdpSockets {
   readonly #openings: TokenBucket;
   /** Not used any more, but for what was asked over them; who has waited longest comes first. */
   readonly #draining = new Set<Channel>();
+  /** Undefined when that pool may be gone. */
+  #lastPool: Pool | undefined;
+  #lastServer: SocketAddress | undefined;
   #alone = 0;
   /** Sockets that are being opened in the place of others. */
   #replacing = 0;
@@ -129,25 +142,19 @@ export class UdpSockets {
   }
 
   /** One of the server's sockets, new where the budget allows; undefined when it has no id left. */
-  shared(server: SocketAddress): Channel | undefined {
-    const key = keyOf(server);
-    let pool = this.#pools.get(key);
-    if (pool === undefined) {
-      if (this.#pools.size >= MAX_SERVERS) this.#retireOldestPool();
-      pool = { peer: { heardMs: 0 }, channels: new Array(SHARED_SOCKETS) };
-      this.#pools.set(key, pool);
-    }
+  shared(server: SocketAddress, now: number): Channel | undefined {
+    const pool = this.#poolOf(server);
     const place = below(this.random, SHARED_SOCKETS);
     const { channels, peer } = pool;
     const old = channels[place];
     let channel = old;
     if (old === undefined || old.retired) {
-      if (this.#all.size - this.#alone - this.#draining.size >= MAX_SHARED) this.#retireOldestPool(key);
+      if (this.#all.size - this.#alone - this.#draining.size >= MAX_SHARED) this.#retireOldestPool(pool);
       this.#makeRoom();
       channel = this.#open(server, peer);
     } else if (
       this.#draining.size + this.#replacing < MAX_DRAINING &&
-      (old.used >= QUERIES_PER_SOCKET || this.#openings.take())
+      (old.used >= QUERIES_PER_SOCKET || this.#openings.take(now))
     ) {
       channel = this.#open(server, peer);
       channel.instead = old;
@@ -157,17 +164,27 @@ export class UdpSockets {
     return channel!.pending.size < PendingTable.limit ? channel : undefined;
   }
 
+  #poolOf(server: SocketAddress): Pool {
+    // Most often the one asked before, whose key need not be made again.
+    if (server === this.#lastServer && this.#lastPool !== undefined) return this.#lastPool;
+    const key = keyOf(server);
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      if (this.#pools.size >= MAX_SERVERS) this.#retireOldestPool();
+      pool = { peer: { heardMs: 0 }, channels: new Array(SHARED_SOCKETS) };
+      this.#pools.set(key, pool);
+    }
+    this.#lastServer = server;
+    this.#lastPool = pool;
+    return pool;
+  }
+
   /** Draws an id and sends. */
   ask(channel: Channel, exchange: Exchange): void {
-    const id = channel.pending.add(exchange, this.random);
-    setId(exchange.query, id);
+    exchange.id = channel.pending.add(exchange, this.random);
+    setId(exchange.query, exchange.id);
     channel.used++;
-    exchange.onEnd = ending => {
-      channel.pending.delete(id);
-      // Whatever it was that swallowed them, the path of this socket or what stands on it, the next one may not have it.
-      if (ending === 'unanswered' && exchange.ageMs >= SILENCE_MS) this.retire(channel);
-      else if (channel.retired && channel.pending.size === 0) this.#drop(channel);
-    };
+    exchange.holder = channel;
     channel.send(exchange.query, exchange.beganMs);
   }
 
@@ -181,14 +198,16 @@ export class UdpSockets {
 
   close(error: ShardnsError): void {
     this.#pools.clear();
+    this.#lastPool = undefined;
     for (const channel of this.#all) this.#fail(channel, error);
   }
 
   /** Its sockets close when what they wait for is over. */
-  #retireOldestPool(butNot?: string): void {
+  #retireOldestPool(butNot?: Pool): void {
     for (const [key, pool] of this.#pools) {
-      if (key === butNot) continue;
+      if (pool === butNot) continue;
       this.#pools.delete(key);
+      this.#lastPool = undefined;
       for (const channel of pool.channels) if (channel !== undefined) this.retire(channel);
       return;
     }
@@ -205,7 +224,7 @@ export class UdpSockets {
 
   #open(server: SocketAddress, peer: Peer | undefined): Channel {
     const socket = this.openSocket(server.family === 6 ? 'udp6' : 'udp4');
-    const channel = new Channel(socket, server, peer);
+    const channel = new Channel(socket, server, peer, this);
     this.#all.add(channel);
     socket.unref();
     socket.on(
@@ -240,7 +259,7 @@ export class UdpSockets {
         channel.waiting.length = 0;
         for (const exchange of exchanges) {
           // Not sent yet: it has no other id than the one that it is given now.
-          exchange.onEnd?.('failed');
+          channel.ended(exchange, 'failed');
           this.ask(instead, exchange);
         }
         this.retire(channel);
@@ -267,6 +286,7 @@ export class UdpSockets {
     const key = keyOf(server);
     const pool = this.#pools.get(key);
     this.#pools.delete(key);
+    this.#lastPool = undefined;
     for (const one of pool?.channels ?? []) if (one !== undefined) this.retire(one);
   }
 

@@ -57,7 +57,7 @@ export class UdpTransport implements Transport {
       exchange.open('UDP');
       if (exchange.ended) return;
       const alone = letters < MIN_LETTERS && options.entropy !== 'any';
-      const channel = alone ? this.#sockets.alone(server) : this.#sockets.shared(server);
+      const channel = alone ? this.#sockets.alone(server) : this.#sockets.shared(server, exchange.beganMs);
       if (channel === undefined) {
         const text = `too many queries to ${formatSocketAddress(server)} over UDP at once`;
         exchange.fail(new ShardnsError('ERR_SHARDNS_OVERLOAD', text, { cause: alone ? NO_SOCKET_ALONE : undefined }));

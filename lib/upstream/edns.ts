@@ -21,7 +21,8 @@ export interface RcodeAndOpt {
 }
 
 export function rcodeAndOpt(response: Uint8Array): RcodeAndOpt {
-  return { rcode: responseRcode(response), hasOpt: findOpt(response) !== 0 };
+  const opt = findOpt(response);
+  return { rcode: responseRcode(response, opt), hasOpt: opt !== 0 };
 }
 
 /** Whether it is what servers say that know nothing of EDNS, or not of this version (RFC 6891 sections 7, 6.1.3). */

@@ -39,6 +39,7 @@ export class Exchanger implements RaceOwner {
   overloaded = 0;
   readonly #inquiries: Inquiries;
   readonly #waiting = new Set<Race>();
+  readonly #patience: EqualTimers;
   #deadlines: EqualTimers;
   #deadlineMs = 0;
 
@@ -51,6 +52,7 @@ export class Exchanger implements RaceOwner {
   ) {
     this.#inquiries = new Inquiries({ udp, tcp, clock });
     this.#deadlines = new EqualTimers(clock);
+    this.#patience = new EqualTimers(clock);
   }
 
   /** Questions that a server is being asked. */
@@ -85,12 +87,13 @@ export class Exchanger implements RaceOwner {
     if (cancel?.cancelled) return Promise.reject(calledOff());
     return new Promise((resolve, reject) => {
       const race = new Race(this, { query, upstreams, accept, resolve, reject, cancel });
-      race.begin();
+      const now = this.clock.nowMs();
+      race.begin(now);
       if (this.inFlight >= this.options.maxTotal) {
         this.#waiting.add(race);
       } else {
         this.inFlight++;
-        race.start();
+        race.start(now);
       }
     });
   }
@@ -147,22 +150,27 @@ export class Exchanger implements RaceOwner {
         reject(error);
       };
       const abort = (): void => giveUp(calledOff());
-      const timer = this.clock.after(timeoutMs, () => {
-        overdue = true;
-        inquiry.late();
-        reject(lateness(upstream, timeoutMs));
-      });
-      const linger = this.atDeadline(() => giveUp(lateness(upstream, timeoutMs)));
+      const now = this.clock.nowMs();
+      const timer = this.after(
+        timeoutMs,
+        () => {
+          overdue = true;
+          inquiry.late();
+          reject(lateness(upstream, timeoutMs));
+        },
+        now,
+      );
+      const linger = this.atDeadline(() => giveUp(lateness(upstream, timeoutMs)), now);
       cancel.subscribe(abort);
-      const inquiry = this.#inquiries.join(query, { upstream, tcpOnly }, listener, this.options);
+      const inquiry = this.#inquiries.join(query, upstream, tcpOnly, listener, this.options, now);
       // One that was given up before is asked again.
       inquiry.again();
     });
   }
 
   /** For the races. */
-  inquire(query: Uint8Array, upstream: Upstream, listener: Listener): Inquiry {
-    return this.#inquiries.join(query, { upstream, tcpOnly: false }, listener, this.options);
+  inquire(query: Uint8Array, upstream: Upstream, listener: Listener, now?: number): Inquiry {
+    return this.#inquiries.join(query, upstream, false, listener, this.options, now);
   }
 
   /** Called by a race that is over: the next one has its place. */
@@ -176,20 +184,21 @@ export class Exchanger implements RaceOwner {
     }
   }
 
-  atDeadline(run: () => void): Timer {
+  atDeadline(run: () => void, now?: number): Timer {
     const { deadlineMs } = this.options;
     if (deadlineMs !== this.#deadlineMs) {
       // Those of before run out by themselves.
       this.#deadlines = new EqualTimers(this.clock);
       this.#deadlineMs = deadlineMs;
     }
-    return this.#deadlines.after(deadlineMs, run);
+    return this.#deadlines.after(deadlineMs, run, now);
   }
   get now(): number {
     return this.clock.nowMs();
   }
-  after(ms: number, run: () => void): Timer {
-    return this.clock.after(ms, run);
+  after(ms: number, run: () => void, now?: number): Timer {
+    // Servers that answer soon are all waited for as long.
+    return ms === UPSTREAM_LIMITS.tryTimeoutMs.min ? this.#patience.after(ms, run, now) : this.clock.after(ms, run);
   }
   select(upstreams: readonly Upstream[]): Upstream | undefined {
     return select(upstreams, NONE, this.options, this.random);

@@ -6,7 +6,7 @@
 import type { PrefixTable } from '../base/prefix-table.js';
 import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
-import { foldName, nameKey } from '../wire/name.js';
+import { foldedKey, nameKey } from '../wire/name.js';
 import { appendOption } from '../wire/options.js';
 import { Inquiry, type InquiryTools, type LetterCase, type Listener } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
@@ -67,26 +67,43 @@ export class Inquiries {
   /** By name, type and class. */
   readonly #questions = new WeakMap<Upstream, Map<string, OpenQuestion>>();
 
+  readonly #forms = new Forms();
+
   constructor(private readonly tools: InquiryTools) {}
+
+  /** One for all inquiries. */
+  readonly #ended = (inquiry: Inquiry): void => {
+    const { upstream, key, form } = inquiry.shape;
+    const questions = this.#questions.get(upstream);
+    const question = questions?.get(key);
+    question?.delete(form, inquiry);
+    if (question?.empty === true) questions!.delete(key);
+  };
 
   /** Questions that the server is being asked. */
   openAt(upstream: Upstream): number {
     return this.#questions.get(upstream)?.size ?? 0;
   }
 
-  /** Begins one, or joins who asks the same. */
+  /**
+   * Begins one, or joins who asks the same.
+   * @param now where the clock has just been read
+   */
   join(
     query: Uint8Array,
-    { upstream, tcpOnly }: { upstream: Upstream; tcpOnly: boolean },
+    upstream: Upstream,
+    tcpOnly: boolean,
     listener: Listener,
     options: InquiryOptions,
+    now?: number,
   ): Inquiry {
     let questions = this.#questions.get(upstream);
     if (questions === undefined) this.#questions.set(upstream, (questions = new Map()));
     const end = questionEnd(query);
     const key = questionKey(query, end);
     const open = questions.get(key);
-    const form = tcpOnly ? `tcp ${formKey(query, end)}` : formKey(query, end);
+    const plainForm = this.#forms.keyOf(query, end);
+    const form = tcpOnly ? `tcp ${plainForm}` : plainForm;
     const existing = open?.get(form);
     if (existing !== undefined) {
       existing.subscribe(listener);
@@ -99,10 +116,8 @@ export class Inquiries {
         key,
         tcpOnly,
         letterCase: options.letterCase ?? 'public',
-        onEnd: () => {
-          question.delete(form, inquiry);
-          if (question.empty) questions.delete(key);
-        },
+        form,
+        onEnd: this.#ended,
       },
       this.tools,
     );
@@ -110,7 +125,7 @@ export class Inquiries {
     const question = open ?? new OpenQuestion(form, inquiry);
     if (open === undefined) {
       questions.set(key, question);
-      inquiry.start();
+      inquiry.start(now);
     } else {
       open.add(form, inquiry);
     }
@@ -120,12 +135,37 @@ export class Inquiries {
 
 /** The same for all forms of a question. */
 function questionKey(query: Uint8Array, end: number): string {
-  return nameKey(foldName(query, HEADER_SIZE, end));
+  return foldedKey(query, HEADER_SIZE, end);
 }
 
-/** The same for two queries of one question that differ in nothing but id and letters. */
-function formKey(query: Uint8Array, end: number): string {
-  return nameKey(query.subarray(2, 4)) + nameKey(query.subarray(end));
+/**
+ * Keys that are the same for two queries of one question that differ in nothing but id and letters. Queries have the same
+ * flags and options most of the time, so the last key is not made again.
+ */
+class Forms {
+  /** Flags, and what follows the question: 11 octets without options. */
+  #last = new Uint8Array(64);
+  #length = 0;
+  #key = '';
+
+  keyOf(query: Uint8Array, end: number): string {
+    if (!this.#isLast(query, end)) {
+      this.#length = 2 + query.length - end;
+      if (this.#length > this.#last.length) this.#last = new Uint8Array(this.#length);
+      this.#last[0] = query[2];
+      this.#last[1] = query[3];
+      for (let i = 2; i < this.#length; i++) this.#last[i] = query[end - 2 + i];
+      this.#key = nameKey(this.#last, this.#length);
+    }
+    return this.#key;
+  }
+
+  #isLast(query: Uint8Array, end: number): boolean {
+    const last = this.#last;
+    if (this.#length !== 2 + query.length - end || last[0] !== query[2] || last[1] !== query[3]) return false;
+    for (let i = 2; i < this.#length; i++) if (last[i] !== query[end - 2 + i]) return false;
+    return true;
+  }
 }
 
 function withString(query: Uint8Array, upstream: Upstream, { clientStrings }: InquiryOptions): Uint8Array {

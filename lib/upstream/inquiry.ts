@@ -43,7 +43,9 @@ export interface InquiryShape {
   readonly key: string;
   readonly tcpOnly: boolean;
   readonly letterCase: LetterCase;
-  readonly onEnd: () => void;
+  /** The question and its options, as a key. */
+  readonly form: string;
+  readonly onEnd: (inquiry: Inquiry) => void;
 }
 
 interface Form {
@@ -63,11 +65,14 @@ const OF_THE_SOCKET = new Set([
   'EACCES',
 ]);
 
+const NONE: readonly Doubt[] = [];
+
 export class Inquiry {
-  /** Nearly always one. */
-  #listeners: Listener[] = [];
+  /** Nearly always one, which costs no list. In the order in which they came. */
+  #listener: Listener | undefined;
+  #others: Listener[] | undefined;
   readonly #cancel = new Canceller();
-  readonly #doubts: Doubt[] = [];
+  #doubts: readonly Doubt[] = NONE;
   #ended = false;
   /** Exchanges under way, over UDP and TCP. */
   #open = 0;
@@ -96,52 +101,62 @@ export class Inquiry {
     this.#entropy = upstream.scope === 'public' ? 'guarded' : 'any';
   }
 
-  start(): void {
+  start(now?: number): void {
     if (this.shape.tcpOnly) this.#askTcp();
-    else this.#askUdp();
+    else this.#askUdp(now);
   }
 
   subscribe(listener: Listener): void {
-    this.#listeners.push(listener);
+    if (this.#listener === undefined) this.#listener = listener;
+    else (this.#others ??= []).push(listener);
   }
   /** The last one to go takes the inquiry with him. */
   unsubscribe(listener: Listener): void {
-    const at = this.#listeners.indexOf(listener);
-    if (at >= 0) this.#listeners.splice(at, 1);
-    if (this.#listeners.length === 0) this.#end();
+    if (listener === this.#listener) {
+      this.#listener = this.#others?.shift();
+    } else {
+      const at = this.#others?.indexOf(listener) ?? -1;
+      if (at >= 0) this.#others!.splice(at, 1);
+    }
+    if (this.#listener === undefined) this.#end();
   }
 
-  /** The last query has had its time. @returns true once for each query, so that the server is blamed once */
-  late(): boolean {
-    if (this.#ended || this.#late >= this.#sent) return false;
-    this.#late = this.#sent;
+  /**
+   * The last query has had its time.
+   * @param sent how many were sent when that began: where another has been sent since, this one is not late
+   * @returns true once for each query, so that the server is blamed once
+   */
+  late(sent = this.sent): boolean {
+    if (this.#ended || this.#late >= this.sent || sent !== this.sent) return false;
+    this.#late = this.sent;
     return true;
   }
 
   /** Sends another query if the last one is late, and not too many are sent. */
   again(): void {
-    if (this.#ended || this.#sent === 0 || this.#late < this.#sent) return;
+    if (this.#ended || this.sent === 0 || this.#late < this.sent) return;
     if (this.#tcpSent > 0 && this.#entropy === 'guarded' && !this.#tcpLost) return;
     if (this.#mayAskUdp) this.#askUdp();
     else if (this.#spare !== undefined) this.#answer(this.#spare);
   }
 
-  get #sent(): number {
+  /** Queries over UDP and TCP. */
+  get sent(): number {
     return this.#udpSent + this.#tcpSent;
   }
   get #mayAskUdp(): boolean {
     return !this.shape.tcpOnly && this.#udpSent < UPSTREAM_LIMITS.queriesPerServer;
   }
 
-  #askUdp(): void {
+  #askUdp(began = this.tools.clock.nowMs()): void {
     const { query, upstream } = this.shape;
     const { clock, udp } = this.tools;
     this.#open++;
     this.#udpSent++;
     upstream.stats.queries++;
     const form: Form = { edns: this.#edns, letters: this.#letters };
-    const began = clock.nowMs();
     const options: ExchangeOptions = {
+      beganMs: began,
       cancel: this.#cancel,
       letters: form.letters,
       entropy: this.#entropy,
@@ -183,7 +198,7 @@ export class Inquiry {
   #doubt(doubt: Doubt): void {
     if (this.#ended) return;
     const first = !this.#doubts.includes(doubt);
-    if (first) this.#doubts.push(doubt);
+    if (first) this.#doubts = [...this.#doubts, doubt];
     if (this.#tcpSent === 0) {
       this.#askTcp();
     } else if (doubt === 'question' && !first && this.#tcpLost && this.#edns && this.#mayAskUdp) {
@@ -287,22 +302,26 @@ export class Inquiry {
   }
 
   #answer(answered: Answered): void {
-    const listeners = this.#listeners;
+    const listener = this.#listener;
+    const others = this.#others;
     this.#end();
-    for (const listener of listeners) listener.answered(answered);
+    listener?.answered(answered);
+    if (others !== undefined) for (const one of others) one.answered(answered);
   }
 
   #fail(error: ShardnsError): void {
-    const listeners = this.#listeners;
+    const listener = this.#listener;
+    const others = this.#others;
     this.#end();
-    for (const listener of listeners) listener.failed(error);
+    listener?.failed(error);
+    if (others !== undefined) for (const one of others) one.failed(error);
   }
 
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.shape.onEnd();
-    this.#listeners = [];
+    this.shape.onEnd(this);
+    this.#listener = this.#others = undefined;
     this.#cancel.cancel();
   }
 }

@@ -14,16 +14,16 @@ export interface Exchanged {
   upstream: Upstream;
 }
 
-/** What a race asks of whoever holds it. */
+/** What a race asks of whoever holds it. Here and below `now` is given where the clock has just been read. */
 export interface RaceOwner {
   readonly options: { readonly deadlineMs: number; readonly hedge: boolean };
   /** Refused, or not asked in time, for want of room. */
   overloaded: number;
   readonly now: number;
-  after(ms: number, run: () => void): Timer;
-  atDeadline(run: () => void): Timer;
+  after(ms: number, run: () => void, now?: number): Timer;
+  atDeadline(run: () => void, now: number): Timer;
   select(upstreams: readonly Upstream[]): Upstream | undefined;
-  inquire(query: Uint8Array, upstream: Upstream, listener: Listener): Inquiry;
+  inquire(query: Uint8Array, upstream: Upstream, listener: Listener, now?: number): Inquiry;
   ended(race: Race): void;
 }
 
@@ -56,14 +56,14 @@ export class Race implements Waiter {
   ) {}
 
   /** The time that it waits for its turn counts. */
-  begin(): void {
-    this.#deadlineAt = this.owner.now + this.owner.options.deadlineMs;
-    this.#deadline = this.owner.atDeadline(() => this.#timeIsUp());
-    this.shape.cancel?.subscribe(this.#abort);
+  begin(now: number): void {
+    this.#deadlineAt = now + this.owner.options.deadlineMs;
+    this.#deadline = this.owner.atDeadline(() => this.#timeIsUp(), now);
+    this.shape.cancel?.subscribe(this);
   }
 
-  start(): void {
-    this.#next();
+  start(now?: number): void {
+    this.#next(now);
   }
 
   /** Its time is over, and it will hear so at once: there is no use in giving it room. */
@@ -79,11 +79,11 @@ export class Race implements Waiter {
     return true;
   }
 
-  readonly #abort = (): void => {
+  calledOff(): void {
     this.#lastError = new ShardnsError('ERR_SHARDNS_ABORTED', 'the query was called off');
     this.#lastResort = undefined;
     this.#finish();
-  };
+  }
 
   #timeIsUp(): void {
     const { deadlineMs } = this.owner.options;
@@ -99,12 +99,12 @@ export class Race implements Waiter {
     this.#finish();
   }
 
-  #next(): void {
+  #next(now?: number): void {
     if (this.#done) return;
     if (this.#tries < L.maxTries) {
       const attempt = this.#pick();
       if (attempt !== undefined) {
-        this.#try(attempt);
+        this.#try(attempt, now);
         return;
       }
       if (this.#running === 0 && this.#full && this.#lastResort === undefined) {
@@ -136,7 +136,7 @@ export class Race implements Waiter {
     return again.length < 2 ? again[0] : again.reduce((a, b) => (b.upstream.srttMs < a.upstream.srttMs ? b : a));
   }
 
-  #try(attempt: Attempt): void {
+  #try(attempt: Attempt, now: number | undefined): void {
     const { owner, shape } = this;
     const { upstream } = attempt;
     this.#tries++;
@@ -148,7 +148,7 @@ export class Race implements Waiter {
         this.#next();
       });
     }
-    attempt.try();
+    attempt.try(now);
   }
 
   /** Called by the attempts. */
@@ -202,7 +202,7 @@ export class Race implements Waiter {
     this.#stopWaiting();
     this.#hedge?.cancel();
     this.#deadline?.cancel();
-    this.shape.cancel?.unsubscribe(this.#abort);
+    this.shape.cancel?.unsubscribe(this);
     for (const attempt of this.#attempts) attempt.end();
     if (value !== undefined) this.shape.resolve(value);
     else this.shape.reject(this.#lastError ?? new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream answered'));
@@ -215,6 +215,8 @@ class Attempt implements Listener {
   #inquiry: Inquiry | undefined;
   #patience: Timer | undefined;
   #tries = 0;
+  /** Queries of the inquiry when its patience began. */
+  #sent = 0;
   #late = false;
   #useless = false;
   #held = false;
@@ -231,7 +233,7 @@ class Attempt implements Listener {
     return !this.#useless && this.#tries < L.queriesPerServer && (this.#late || this.#inquiry === undefined);
   }
 
-  try(): void {
+  try(now?: number): void {
     const { race, upstream } = this;
     this.#tries++;
     this.#late = false;
@@ -240,17 +242,18 @@ class Attempt implements Listener {
       upstream.inFlight++;
     }
     this.#patience?.cancel();
-    this.#patience = race.owner.after(upstream.tryTimeoutMs, () => this.#timeIsUp());
+    this.#patience = race.owner.after(upstream.tryTimeoutMs, () => this.#timeIsUp(), now);
     if (this.#inquiry === undefined) {
-      this.#inquiry = race.owner.inquire(race.shape.query, upstream, this);
+      this.#inquiry = race.owner.inquire(race.shape.query, upstream, this, now);
     } else {
       this.#inquiry.again();
     }
+    this.#sent = this.#inquiry?.sent ?? 0;
   }
 
   #timeIsUp(): void {
     this.#late = true;
-    if (this.#inquiry?.late() === true) this.upstream.failed('timeout');
+    if (this.#inquiry?.late(this.#sent) === true) this.upstream.failed('timeout');
     this.race.onLate();
   }
 

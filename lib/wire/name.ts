@@ -192,8 +192,20 @@ const { latin1Slice } = Buffer.prototype as unknown as {
 };
 
 /** A wire-format name as a key of a Map. */
-export function nameKey(name: Uint8Array): string {
-  return latin1Slice.call(name, 0, name.length);
+export function nameKey(name: Uint8Array, length = name.length): string {
+  return latin1Slice.call(name, 0, length);
+}
+
+const foldingScratch = new Uint8Array(MAX_NAME_SIZE + 4);
+
+/** `nameKey` of octets of a message in lower case, without an array of them: a name, or one with its type and class. */
+export function foldedKey(octets: Uint8Array, begin: number, end: number): string {
+  const length = end - begin;
+  for (let i = 0; i < length; i++) {
+    const c = octets[begin + i];
+    foldingScratch[i] = c >= 0x41 && c <= 0x5a ? c | 0x20 : c;
+  }
+  return latin1Slice.call(foldingScratch, 0, length);
 }
 
 /** What a table by `nameKey` has for the longest suffix of a name that it has, and that `accept` takes. */

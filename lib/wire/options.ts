@@ -43,8 +43,7 @@ export function findOpt(message: Uint8Array): number {
 }
 
 /** All twelve bits of a message's rcode: the upper eight are in its OPT (RFC 6891 section 6.1.3). */
-export function responseRcode(message: Uint8Array): number {
-  const opt = findOpt(message);
+export function responseRcode(message: Uint8Array, opt = findOpt(message)): number {
   return (message[3] & 0x0f) | (opt === 0 ? 0 : message[opt + 5] << 4);
 }
 

@@ -101,7 +101,8 @@ export function classify(message: Message, asked: Asked, { hardenGlue, maxNameSe
   if (positive !== undefined) {
     const further = furtherLinks(answers, authorities, asked, rcode, positive);
     const authority = wildcardProof(positive.rrsets, authorities);
-    return wrap({ kind: 'answer', ...positive, further, authority, additional, ns, authoritative });
+    const { rrsets, target, rcode: code } = positive;
+    return wrap({ kind: 'answer', rcode: code, rrsets, target, further, authority, additional, ns, authoritative });
   }
   const denial = denialOf(asked.name, authorities);
   const rest = { further: [], additional, ns, authoritative };

@@ -86,7 +86,8 @@ export class Recursor {
     options: Pick<JobOptions, 'fresh' | 'trace'>,
   ): Promise<RecursionResult> {
     const job = Job.begin(this.clock, {
-      ...options,
+      fresh: options.fresh,
+      trace: options.trace,
       maxQueries: this.options.maxQueries,
       deadlineMs: this.options.deadlineMs,
     });
