@@ -290,9 +290,7 @@ export class Knowledge {
   #keepDenial(found: FoundLink, name: Uint8Array, type: number): Link {
     const soa = found.authority.find(one => one.type === Type.SOA);
     const ttl = soa === undefined ? L.unprovenDenialTtl : negativeLifetimeOf(soa, found.authority, this.#lifetimeRules);
-    // A minimum shows, or clients would come back before the denial ends here.
-    const least = ttl === 0 ? 0 : this.setting.options.negativeMinTtl;
-    const authority = found.authority.map(one => ({ ...one, ttl: Math.min(Math.max(one.ttl, least), ttl) }));
+    const authority = found.authority.map(one => ({ ...one, ttl: Math.min(one.ttl, ttl) }));
     const denial: Denial = { authority, ttl };
     if (found.rcode === Rcode.NXDOMAIN) this.rrsets.putNxdomain(name, denial);
     else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
