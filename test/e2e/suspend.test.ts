@@ -21,7 +21,8 @@ extern "C" int clock_gettime(clockid_t clock, timespec* now) {
 const PROGRAM = `
 import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { ByteCache, DnsCache } from './dist/index.js';
+import { ByteCache } from './dist/cache/byte-cache.js';
+import { DnsCache } from './dist/cache/dns-cache.js';
 import { systemClock } from './dist/base/clock.js';
 const query = Buffer.from('0001010000010000000000000161076578616d706c650000010001', 'hex');
 const response = Buffer.from('0001818000010001000000000161076578616d706c650000010001c00c000100010000003c0004c0000201', 'hex');

@@ -110,6 +110,8 @@ export function classify(message: Message, asked: Asked, { hardenGlue, maxNameSe
   if (rcode === Rcode.NXDOMAIN || denial.length > 0) return wrap(denied);
 
   if (cut !== undefined) {
+    // Who was asked to resolve, and refers to others, does not resolve for us.
+    if (asked.recursive && (message.flags & (Flag.AA | Flag.RA)) === 0) return { kind: 'useless', rcode };
     const same = equalNames(cut.name, asked.zone);
     if (!same && !asked.recursive) {
       const glue = additional.filter(one => cut.data.some(server => equalNames(server, one.name)));
