@@ -1,6 +1,5 @@
-// Options that more than one part of the server's schema has, and reading it with one clear error.
+// Options that more than one part of the server's schema has.
 import { z } from 'zod';
-import { ShardnsError, show } from './errors.js';
 import { pathExpected } from './fields.js';
 import { memoryExpected } from './memory.js';
 
@@ -30,17 +29,4 @@ export const regionShape = {
 /** What zod says of an option, without its preamble. */
 export function issueText(message: string): string {
   return message.replace(/^Invalid (input|option): /, '');
-}
-
-/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each wrong option, its value and what was expected */
-export function readWith<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
-  // Options are read once: compiling the schema would take longer than walking it.
-  const result = schema.safeParse(input ?? {}, { reportInput: true, jitless: true });
-  if (result.success) return result.data;
-  const issues = result.error.issues.map(issue =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map(key => `${key}: is not an option`).join('; ')
-      : `${issue.path.join('.')}: ${issueText(issue.message)}, got ${show(issue.input)}`,
-  );
-  throw new ShardnsError('ERR_SHARDNS_OPTION', issues.join('; '));
 }

@@ -316,7 +316,7 @@ export class Chain {
     try {
       const said: unknown = this.hooks.onResponse({
         ...infoOf(query, asker),
-        rcode: message[3] & 0x0f,
+        rcode: responseRcode(message),
         message,
         upstream,
       });

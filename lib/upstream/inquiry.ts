@@ -10,6 +10,7 @@ import { ShardnsError } from '../base/errors.js';
 import type { Doubt, ExchangeOptions, Transport } from '../transport/transport.js';
 import { NO_SOCKET_ALONE } from '../transport/udp.js';
 import { Rcode, rcodeName } from '../wire/iana.js';
+import { isTruncated } from '../wire/options.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import type { Upstream } from './upstream.js';
@@ -211,7 +212,7 @@ export class Inquiry {
   #judge(answered: Answered, form: Form, way: 'udp' | 'tcp'): void {
     const { upstream, key } = this.shape;
     const { response } = answered;
-    if ((response[2] & 0x02) !== 0) {
+    if (isTruncated(response)) {
       this.#truncated(way);
       return;
     }
