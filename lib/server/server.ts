@@ -26,7 +26,7 @@ import { configurationOf } from './settings/configuration.js';
 import { contradictions } from './settings/contradictions.js';
 import { changedLocalNames } from './settings/local.js';
 import { groupsOf, exchangerOptionsOf } from './settings/upstreams.js';
-import { readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
+import { changedSettings, readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
 import { sortsClients, viewsOf } from './settings/clients.js';
 import { tcpOptionsOf } from './settings/listeners.js';
 import { workersOf } from './settings/recursion.js';

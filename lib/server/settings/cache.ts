@@ -148,13 +148,13 @@ const snapshot = section({
 });
 
 const warm = section({
-  file: { schema: pathOption, change: 'live', why: 'A list of names, or a query log (`--warm FILE`).' },
+  file: { schema: pathOption, change: 'start', why: 'A list of names, or a query log (`--warm FILE`).' },
   top: {
     schema: count(1, 1_000_000).default(10_000),
-    change: 'live',
+    change: 'start',
     why: 'Of a log, so many of the most frequent names.',
   },
-  perSecond: { schema: count(1, 1_000_000).default(100), change: 'live', why: 'Questions a second.' },
+  perSecond: { schema: count(1, 1_000_000).default(100), change: 'start', why: 'Questions a second.' },
 });
 
 export const cacheRows = {
@@ -167,7 +167,7 @@ export const cacheRows = {
     change: 'live',
     why: 'Load the cache from a file at the start; save it there at intervals and at the end.',
   },
-  warm: { schema: warm.optional(), change: 'live', why: 'Ask ahead at the start.' },
+  warm: { schema: warm.optional(), change: 'start', why: 'Ask ahead at the start.' },
 } as const satisfies Rows;
 
 type Cache = z.output<typeof cache>;
@@ -179,13 +179,14 @@ export function regionOf(settings: { cache: Cache }, random: Random, configurati
   return file === undefined ? region : { ...region, path: file, anySize: false, recreate: true, configuration };
 }
 
-/** What of these the native cache reads. */
-export function cacheTunables(settings: {
+interface CacheSettings {
   cache: Cache;
   stale: z.output<typeof stale>;
   prefetch: z.output<typeof prefetch>;
-}): Omit<Tunables, 'udpSize' | 'clientSubnet'> {
-  const { cache, stale, prefetch } = settings;
+}
+
+/** What of these the native cache reads. */
+export function cacheTunables({ cache, stale, prefetch }: CacheSettings): Omit<Tunables, 'udpSize' | 'clientSubnet'> {
   const share = prefetch.enabled ? Math.round(prefetch.share * 256) : 0;
   const shareAt = (hits: number): number =>
     hits < prefetch.minHits ? 0 : hits === prefetch.minHits && hits > 0 && hits < 3 ? Math.round(share / 2) : share;

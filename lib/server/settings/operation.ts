@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Rows, section } from './row.js';
 import { domainName, listenAddress } from './types.js';
 
-interface MetricsSettings {
+export interface MetricsSettings {
   listen: string;
   hosts: string[];
   token?: string;

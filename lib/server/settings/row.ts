@@ -3,8 +3,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 
-/** `live`: in force at once; `relisten`: listeners are opened anew; `restart`: refused while the server lives. */
-export type Change = 'live' | 'relisten' | 'restart';
+/** `live`: in force at once; `relisten`: listeners are opened anew; `start`: counts at the next start; `restart`: refused. */
+export type Change = 'live' | 'relisten' | 'start' | 'restart';
 
 export interface Row {
   readonly schema: z.ZodType;
