@@ -5,7 +5,12 @@ import { z } from 'zod';
 import { rowsIn } from '../dist/server/settings/row.js';
 import { SECTIONS, serverSchema } from '../dist/server/settings/settings.js';
 
-const CHANGES = { live: 'at once', relisten: 'opens listeners anew', start: 'at the next start', restart: 'refused: restart' };
+const CHANGES = {
+  live: 'at once',
+  relisten: 'opens listeners anew',
+  start: 'at the next start',
+  restart: 'refused: restart',
+};
 // Where the machine decides.
 const DEFAULTS = { udp: '`native` on Linux, else `dgram`' };
 
