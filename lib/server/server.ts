@@ -32,6 +32,7 @@ import { tcpOptionsOf } from './settings/listeners.js';
 import { workersOf } from './settings/recursion.js';
 import { Listeners } from './listeners.js';
 import { OwnAddresses } from './own-addresses.js';
+import { reportOf, type ServerReport, type ServerState } from './report.js';
 import { Snapshots } from './snapshots.js';
 import type { TcpConnections } from './tcp-connections.js';
 import { Recursion } from './recursion.js';
@@ -83,7 +84,7 @@ export class Server implements AsyncDisposable {
   /** The views whose tags are in use. */
   #tagged: ServerSettings['views'] | undefined;
   readonly #observers: ServerObserver[] = [];
-  #state: 'new' | 'starting' | 'listening' | 'draining' | 'closed' = 'new';
+  #state: ServerState = 'new';
   #draining: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
   /** Changes of settings, one after another: each begins where the one before has ended. */
@@ -154,6 +155,13 @@ export class Server implements AsyncDisposable {
   }
   get listening(): boolean {
     return this.#state === 'listening';
+  }
+  /** What it has done and has under way. */
+  report(): ServerReport {
+    const { engine, resolver, exchanger, answerer, listeners, snapshots, recursion, upstreams } = this;
+    const parts = { engine, resolver, exchanger, answerer, listeners, snapshots, recursion, upstreams };
+    const { udpTransport, tcpTransport } = this;
+    return reportOf({ ...parts, udpTransport, tcpTransport, state: this.#state, clock: this.#clock });
   }
   /** Where it answers: the addresses asked for, with the ports that were bound. */
   addresses(): { udp: string[]; tcp: string[] } {
