@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "addon/object.h"
-#include "cache/byte_cache.h"
+#include "bytes/byte_cache.h"
 
 namespace shardns::addon {
 

@@ -1,7 +1,7 @@
 // The memory of a cache, whatever its entries, from what JavaScript says of it: of its own, somebody else's, or a file.
 #pragma once
 #include "addon/values.h"
-#include "cache/region.h"
+#include "store/region.h"
 
 namespace shardns::addon {
 

@@ -1,7 +1,7 @@
 // The methods that every object over a region has, whatever its entries are.
 #pragma once
 #include "addon/snapshot_work.h"
-#include "cache/stripes.h"
+#include "store/stripes.h"
 
 namespace shardns::addon {
 

@@ -16,8 +16,8 @@
 //   | length | key length | flags | freq | remaining | lifetime | marks | key, value, marks
 //   remaining and lifetime in milliseconds; all ones: for ever
 #pragma once
-#include "cache/byte_cache.h"
-#include "cache/cache.h"
+#include "answers/answer_cache.h"
+#include "bytes/byte_cache.h"
 
 namespace shardns::snapshot {
 

@@ -1,7 +1,7 @@
 // Decides what one query gets: a reply, a place in the miss ring, or silence. Pure: query octets and the time in,
 // outcome out; it knows no socket. The UDP plane and the calls from JavaScript both answer through it.
 #pragma once
-#include "cache/cache.h"
+#include "answers/answer_cache.h"
 
 namespace shardns::udp {
 

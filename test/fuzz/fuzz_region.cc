@@ -1,7 +1,7 @@
 // A shared region that a stranger has written to, of both kinds: refused, or worked on without a step outside of it.
 #include <memory>
 
-#include "cache/byte_cache.h"
+#include "bytes/byte_cache.h"
 #include "cache_fixture_plain.h"
 
 using namespace shardns;

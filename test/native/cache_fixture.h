@@ -2,7 +2,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
-#include "cache/cache.h"
+#include "answers/answer_cache.h"
 #include "message_builder.h"
 #include "udp/responder.h"
 

@@ -1,6 +1,6 @@
 // The cache of the fuzz targets: no test framework.
 #pragma once
-#include "cache/cache.h"
+#include "answers/answer_cache.h"
 #include "message_builder.h"
 #include "udp/responder.h"
 

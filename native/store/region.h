@@ -4,9 +4,9 @@
 #include <memory>
 
 #include "base/counters.h"
-#include "cache/invalidation.h"
-#include "cache/log.h"
-#include "cache/mapped_file.h"
+#include "store/invalidation.h"
+#include "store/log.h"
+#include "store/mapped_file.h"
 
 namespace shardns::cache {
 

@@ -10,8 +10,8 @@
 #include <functional>
 
 #include "base/status.h"
-#include "cache/reader.h"
-#include "cache/region.h"
+#include "store/reader.h"
+#include "store/region.h"
 
 namespace shardns::cache {
 

@@ -1,10 +1,10 @@
 // A bounded cache of octets under octets, with times to live, namespaces and tags. Keys are given whole: one octet with
 // the length of the namespace's name, that name, and the key within it.
 //
-// Threads: as cache.h.
+// Threads: as answers/answer_cache.h.
 #pragma once
-#include "cache/byte_format.h"
-#include "cache/stripes.h"
+#include "bytes/byte_format.h"
+#include "store/stripes.h"
 
 namespace shardns::cache {
 

@@ -4,7 +4,7 @@
 //
 // A hit writes two bits in the index slot, and nothing once they are full.
 #pragma once
-#include "cache/shard.h"
+#include "store/shard.h"
 
 namespace shardns::cache {
 

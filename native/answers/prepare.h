@@ -1,8 +1,8 @@
 // The border for responses: takes raw octets, checks all of them, and makes the image that may be stored or sent.
 #pragma once
+#include "answers/entry.h"
+#include "answers/ttl_policy.h"
 #include "base/status.h"
-#include "cache/entry.h"
-#include "cache/ttl_policy.h"
 
 namespace shardns::cache {
 

@@ -3,7 +3,7 @@
 // live entries that the tail meets are copied to the head. Live entries fill at most 91 % of a log, which keeps that
 // copying below ten entries an insert.
 #pragma once
-#include "cache/shard.h"
+#include "store/shard.h"
 
 namespace shardns::cache {
 

@@ -1,7 +1,7 @@
 // The shards of DNS answers, made for their format.
-#include "cache/answer_format.h"
+#include "answers/answer_format.h"
 
-#include "cache/shard_impl.h"
+#include "store/shard_impl.h"
 
 namespace shardns::cache {
 

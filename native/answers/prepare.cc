@@ -1,5 +1,5 @@
 // Response validation, OPT removal, TTL table, lifetime.
-#include "cache/prepare.h"
+#include "answers/prepare.h"
 
 #include <algorithm>
 #include <bit>

@@ -3,10 +3,10 @@
 #pragma once
 #include <algorithm>
 
-#include "cache/policy_lru.h"
-#include "cache/policy_s3fifo.h"
-#include "cache/shard_index.h"
-#include "cache/shard_walks.h"
+#include "store/policy_lru.h"
+#include "store/policy_s3fifo.h"
+#include "store/shard_index.h"
+#include "store/shard_walks.h"
 
 namespace shardns::cache {
 

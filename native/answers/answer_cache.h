@@ -3,9 +3,9 @@
 // Threads: Answer and AnswerBatch may run on any number of threads, each with its own Reader. Insert, Remove and the
 // Forget family may run on any thread too; they lock the shard they touch.
 #pragma once
-#include "cache/answer_format.h"
-#include "cache/prepare.h"
-#include "cache/stripes.h"
+#include "answers/answer_format.h"
+#include "answers/prepare.h"
+#include "store/stripes.h"
 
 namespace shardns::cache {
 

@@ -5,7 +5,8 @@
 // them: names that somebody chooses to have one mark are forgotten together, and no more.
 #pragma once
 #include "base/hash.h"
-#include "cache/region.h"
+#include "base/racy.h"
+#include "store/region.h"
 
 namespace shardns::cache {
 

@@ -1,6 +1,6 @@
 // A shard's index: finding a slot, and making one free. A part of shard_impl.h.
 #pragma once
-#include "cache/shard.h"
+#include "store/shard.h"
 
 namespace shardns::cache {
 

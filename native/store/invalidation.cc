@@ -1,5 +1,5 @@
 // Noting what is forgotten.
-#include "cache/invalidation.h"
+#include "store/invalidation.h"
 
 namespace shardns::cache {
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <new>
 
-#include "cache/shard.h"
+#include "store/shard.h"
 
 namespace shardns::cache {
 

@@ -1,9 +1,9 @@
 // The shards of values, made for their format.
-#include "cache/byte_format.h"
+#include "bytes/byte_format.h"
 
 #include <limits>
 
-#include "cache/shard_impl.h"
+#include "store/shard_impl.h"
 
 namespace shardns::cache {
 

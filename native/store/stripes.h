@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/guarded.h"
-#include "cache/shard.h"
+#include "store/shard.h"
 
 namespace shardns::cache {
 

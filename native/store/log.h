@@ -1,7 +1,7 @@
 // A circular log of variable-sized entries: appended at the head, given back at the tail, nothing in between. An entry
 // never wraps; what is left before the end is padding. The position arithmetic only; the octets are the shard's.
 #pragma once
-#include "cache/index.h"
+#include "store/index.h"
 
 namespace shardns::cache {
 

@@ -1,10 +1,11 @@
 // The layout of a stored answer, and the finished image of one that is to be stored.
 //
-// In the arena, 4-aligned:  [ links, lru only | header | TTL table | message | extra ]
+// In the arena, 4-aligned:  [ links (store/block.h) | header | TTL table | message | extra ]
 #pragma once
+#include "answers/key.h"
 #include "base/clock.h"
 #include "base/racy.h"
-#include "cache/key.h"
+#include "store/block.h"
 
 namespace shardns::cache {
 
@@ -20,18 +21,7 @@ struct EntryHeader {
 };
 static_assert(sizeof(EntryHeader) == 16, "four headers share a cache line");
 
-// Doubly linked recency list of the lru policy, before the header; only ever touched under the shard's lock.
-//  0       4       8
-//  | newer | older |
-struct EntryLinks {
-  uint32_t newer;
-  uint32_t older;
-};
-static_assert(sizeof(EntryLinks) == 8);
-
-inline constexpr size_t kUnit = 4;  // the arena is counted in units of 4 octets
 inline constexpr size_t kMaxTtlCount = 255;
-inline constexpr size_t kLooseSlack = 32;  // what RacyReadLoose may touch beyond the end
 
 // A validated answer, ready to be stored or sent. `message` has no OPT; its question is folded.
 struct EntryImage {
@@ -48,6 +38,5 @@ struct EntryImage {
 inline size_t EntryOctets(size_t ttl_count, size_t length, size_t extra) {
   return sizeof(EntryHeader) + ttl_count + length + (extra == 0 ? 0 : 1 + extra);
 }
-inline uint32_t UnitsOf(size_t octets) { return static_cast<uint32_t>((octets + kUnit - 1) / kUnit); }
 
 }  // namespace shardns::cache

@@ -7,7 +7,11 @@
 #pragma once
 #include <atomic>
 
-#include "cache/entry.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/racy.h"
+#include "base/status.h"
+#include "store/block.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>

@@ -1,5 +1,5 @@
 // Reading and writing over the shards.
-#include "cache/byte_cache.h"
+#include "bytes/byte_cache.h"
 
 #include <cmath>
 #include <limits>

@@ -1,5 +1,5 @@
 // Opening, numbering, taking over, and the guard against files that are cut short.
-#include "cache/mapped_file.h"
+#include "store/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

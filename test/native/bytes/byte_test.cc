@@ -4,7 +4,7 @@
 #include <map>
 #include <random>
 
-#include "cache/byte_cache.h"
+#include "bytes/byte_cache.h"
 
 namespace shardns::test {
 namespace {

@@ -1,5 +1,5 @@
 // Answering and inserting over the shards.
-#include "cache/cache.h"
+#include "answers/answer_cache.h"
 
 #include <algorithm>
 

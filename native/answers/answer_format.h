@@ -3,7 +3,8 @@
 #pragma once
 #include <algorithm>
 
-#include "cache/region.h"
+#include "answers/entry.h"
+#include "store/region.h"
 #include "wire/reply_patch.h"
 
 namespace shardns::cache {

@@ -1,5 +1,5 @@
 // Region sizing and memory.
-#include "cache/region.h"
+#include "store/region.h"
 
 #include <sys/mman.h>
 
