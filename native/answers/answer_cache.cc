@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace shardns::cache {
+namespace shardns::answers {
 
 namespace {
 
@@ -90,7 +90,8 @@ bool Cache::ForgottenSince(uint32_t generation, const Key& key) const {
   return tenant != 0 && forgotten(invalidations_.Broad(TenantMark(secret(), tenant)));
 }
 
-inline bool Cache::ChooseRefresh(const RefreshArgs& args, AtomicSlot* atomic, Slot slot, Reader* reader) const {
+inline bool Cache::ChooseRefresh(const RefreshArgs& args, store::AtomicSlot* atomic, store::Slot slot,
+                                 store::Reader* reader) const {
   if (slot.refresh_posted()) return false;
   const uint32_t share = tunables_.prefetch_share[args.freq].load(std::memory_order_relaxed);
   bool chosen = uint64_t(args.remaining) * 256 < uint64_t{args.lifetime} * share;
@@ -102,10 +103,10 @@ inline bool Cache::ChooseRefresh(const RefreshArgs& args, AtomicSlot* atomic, Sl
   if (!chosen) [[likely]]
     return false;
   uint64_t expected = slot.word();
-  return atomic->compare_exchange_strong(expected, expected | Slot::kRefreshBit, std::memory_order_relaxed);
+  return atomic->compare_exchange_strong(expected, expected | store::Slot::kRefreshBit, std::memory_order_relaxed);
 }
 
-void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const {
+void Cache::AnswerBySubnet(const AnswerArgs& args, store::Reader* reader, MutableBytes out, Answer* answer) const {
   // Narrowest scope first; the answer for everybody, under the plain key, last.
   const wire::ClientSubnet& subnet = args.query->edns.subnet;
   wire::ClientSubnet echoed = subnet;
@@ -149,22 +150,22 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes 
 
 // The common hit (AnswerFormat::ReadPlain) where no mode asks for more than id, flags, letter case, TTLs and OPT to be
 // patched. False: nothing has been counted, and the long way will find what there is.
-[[gnu::always_inline]] inline bool Cache::AnswerPlainly(const AnswerArgs& args, const Lookup& lookup, Reader* reader,
-                                                        MutableBytes out, Answer* answer) const {
+[[gnu::always_inline]] inline bool Cache::AnswerPlainly(const AnswerArgs& args, const Lookup& lookup,
+                                                        store::Reader* reader, MutableBytes out, Answer* answer) const {
   const Key& key = lookup.key;
   if (lookup.candidate == nullptr || args.again || tunables_.Is(mode::kRotate | mode::kOriginalTtl) ||
       (key.flags & entry_flag::kExtra) != 0 || out.size() < AnswerFormat::kLeastRoom) [[unlikely]] {
     return false;
   }
-  const uint32_t number = ShardOf(key.hash, shard_mask_);
+  const uint32_t number = store::ShardOf(key.hash, shard_mask_);
   PlainFound found;
-  Slot slot;
+  store::Slot slot;
   const auto read = [&](const uint8_t* at, const uint8_t* end) {
     return AnswerFormat::ReadPlain(at, end, {.key = key, .now = args.now, .generation = generation()}, out, &found);
   };
   if (!shards_[number].Glance(*lookup.candidate, read, &slot) || Taken()) [[unlikely]]
     return false;
-  ReaderCounters& counters = reader->of(number);
+  store::ReaderCounters& counters = reader->of(number);
   ((found.flags & entry_flag::kNegative) != 0 ? counters.hits_negative : counters.hits_positive).Add();
   answer->outcome = Outcome::kHit;
   answer->has_stale = false;
@@ -185,19 +186,19 @@ void Cache::LocateSecond(Lookup* lookup) const {
   if (lookup->candidate != nullptr) shard.PrefetchEntry(*lookup->candidate);
 }
 
-void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* reader, MutableBytes out,
+void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, store::Reader* reader, MutableBytes out,
                          Answer* answer) const {
   if (!AnswerPlainly(args, lookup, reader, out, answer)) [[unlikely]] {
     AnswerAtLength(args, lookup.key, reader, out, answer);
   }
 }
 
-[[gnu::noinline]] void Cache::AnswerAtLength(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out,
-                                             Answer* answer) const {
+[[gnu::noinline]] void Cache::AnswerAtLength(const AnswerArgs& args, const Key& key, store::Reader* reader,
+                                             MutableBytes out, Answer* answer) const {
   *answer = Answer{};
   const uint32_t stale_window = tunables_.stale_window_seconds.load(std::memory_order_relaxed);
   const uint32_t stale_ttl = tunables_.stale_ttl_seconds.load(std::memory_order_relaxed);
-  ReaderCounters& counters = reader->of(ShardOf(key.hash, shard_mask_));
+  store::ReaderCounters& counters = reader->of(store::ShardOf(key.hash, shard_mask_));
   const auto count = [&](Counter& counter) {
     if (!args.again) counter.Add();
   };
@@ -224,7 +225,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
         count_miss();
         return;
       }
-      uint8_t reply[wire::kPlainUdpSize + kLooseSlack];
+      uint8_t reply[wire::kPlainUdpSize + store::kLooseSlack];
       Key failure_key = key;
       failure_key.flags |= entry_flag::kFailure;
       HashKey(secret(), &failure_key);
@@ -263,7 +264,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* r
     if (!args.again &&
         ChooseRefresh(
             {.remaining = remaining, .lifetime = found.header.expires - found.header.stored, .freq = found.freq},
-            found.slot, Slot(found.slot_word), reader)) {
+            found.slot, store::Slot(found.slot_word), reader)) {
       answer->refresh = true;
       counters.refreshes.Add();
     }
@@ -324,7 +325,7 @@ Status Cache::Restore(const RestoreArgs& args, PrepareScratch* scratch) {
   if (args.variant.scope.family != 0) NoteScope(args.variant.scope);
   Key key;
   KeyOf(image.message, args.variant, &key);
-  return shard_of(key).Insert(image, key, args.now, now_stored, std::min(args.freq, Slot::kMaxFreq));
+  return shard_of(key).Insert(image, key, args.now, now_stored, std::min(args.freq, store::Slot::kMaxFreq));
 }
 
 Status Cache::InsertFailure(const FailureArgs& args) {
@@ -370,16 +371,17 @@ void Cache::AllowRefresh(Bytes folded_name, uint16_t type, const Variant& varian
 Cache::Peeked Cache::Peek(Bytes folded_name, uint16_t type, const Variant& variant, Ticks now, MutableBytes out) const {
   Key key;
   MakeKey(secret(), folded_name, type, variant, &key);
-  ReaderCounters ignored;
+  store::ReaderCounters ignored;
   const uint32_t window = tunables_.stale_window_seconds.load(std::memory_order_relaxed);
   Found found;
   shard_of(key).Find({.key = key, .now = now, .stale_window = TicksFromSeconds(window), .count = false}, out, &ignored,
                      &found);
-  if (!found.found || Forgotten(found, key) || Taken() || found.header.length + kLooseSlack > out.size()) return {};
+  if (!found.found || Forgotten(found, key) || Taken() || found.header.length + store::kLooseSlack > out.size())
+    return {};
   return {.length = found.header.length,
           .remaining_ticks = TicksUntil(found.header.expires, now),
           .age_ticks = now - found.header.stored,
           .freq = found.freq};
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::answers

@@ -7,7 +7,7 @@
 #include "answers/prepare.h"
 #include "store/stripes.h"
 
-namespace shardns::cache {
+namespace shardns::answers {
 
 // Ways of answering that are not the usual one.
 namespace mode {
@@ -74,22 +74,24 @@ struct FailureArgs {
   Ticks now = 0;
 };
 
-class Cache : public Stripes<AnswerFormat> {
+class Cache : public store::Stripes<AnswerFormat> {
  public:
-  explicit Cache(std::unique_ptr<Region> region) : Stripes(std::move(region)) {}
+  explicit Cache(std::unique_ptr<store::Region> region) : Stripes(std::move(region)) {}
   // Null when the options do not fit (RegionOptions).
-  static std::unique_ptr<Cache> Create(const RegionOptions& options) { return Over<Cache>(Region::Create(options)); }
+  static std::unique_ptr<Cache> Create(const store::RegionOptions& options) {
+    return Over<Cache>(store::Region::Create(options));
+  }
 
   // Builds the reply to a query whose verdict is kAnswer. `out` must have kLooseSlack octets more than the reply may
   // take; 65535 + kLooseSlack serves everything.
   // `answer` is written in place: a struct of small fields returned in registers would be read back too soon.
-  void AnswerQuery(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const {
+  void AnswerQuery(const AnswerArgs& args, store::Reader* reader, MutableBytes out, Answer* answer) const {
     AnswerQuery(
         args, [&] { return args.now; }, reader, out, answer);
   }
   // The same at the time that `clock()` tells, which is asked while the index line comes from memory.
   template <typename Clock>
-  void AnswerQuery(AnswerArgs args, Clock clock, Reader* reader, MutableBytes out, Answer* answer) const {
+  void AnswerQuery(AnswerArgs args, Clock clock, store::Reader* reader, MutableBytes out, Answer* answer) const {
     if (args.query->edns.subnet.family != 0 && tunables_.Is(mode::kClientSubnet)) [[unlikely]] {
       args.now = clock();
       return AnswerBySubnet(args, reader, out, answer);
@@ -105,7 +107,7 @@ class Cache : public Stripes<AnswerFormat> {
   // while it comes. Not for queries that are answered by subnet.
   struct Lookup {
     Key key;
-    AtomicSlot* candidate;  // see Shard
+    store::AtomicSlot* candidate;  // see Shard
   };
   void Begin(const wire::Query& query, uint32_t tenant, Lookup* lookup) const {
     MakeKey(secret(), query.name(), query.type, VariantOf(query, tenant), &lookup->key);
@@ -123,7 +125,7 @@ class Cache : public Stripes<AnswerFormat> {
     return true;
   }
   void LocateSecond(Lookup* lookup) const;
-  void AnswerLookup(const AnswerArgs& args, const Lookup& lookup, Reader* reader, MutableBytes out,
+  void AnswerLookup(const AnswerArgs& args, const Lookup& lookup, store::Reader* reader, MutableBytes out,
                     Answer* answer) const;
   // For a stored message without extra octets, that is about to be restored.
   void PrefetchAnswer(Bytes message, uint8_t key_flags) const;
@@ -185,17 +187,18 @@ class Cache : public Stripes<AnswerFormat> {
   }
   void KeyOf(Bytes message, const Variant& variant, Key* key) const;
   void NoteScope(const wire::ClientSubnet& scope);
-  void AnswerBySubnet(const AnswerArgs& args, Reader* reader, MutableBytes out, Answer* answer) const;
-  bool AnswerPlainly(const AnswerArgs& args, const Lookup& lookup, Reader* reader, MutableBytes out,
+  void AnswerBySubnet(const AnswerArgs& args, store::Reader* reader, MutableBytes out, Answer* answer) const;
+  bool AnswerPlainly(const AnswerArgs& args, const Lookup& lookup, store::Reader* reader, MutableBytes out,
                      Answer* answer) const;
-  void AnswerAtLength(const AnswerArgs& args, const Key& key, Reader* reader, MutableBytes out, Answer* answer) const;
+  void AnswerAtLength(const AnswerArgs& args, const Key& key, store::Reader* reader, MutableBytes out,
+                      Answer* answer) const;
   // Whether a hit is the one to refresh its entry. `slot`: the entry's, as it was seen last.
   struct RefreshArgs {
     int32_t remaining;
     uint32_t lifetime;  // both in ticks
     uint32_t freq;      // before this hit
   };
-  bool ChooseRefresh(const RefreshArgs& args, AtomicSlot* atomic, Slot slot, Reader* reader) const;
+  bool ChooseRefresh(const RefreshArgs& args, store::AtomicSlot* atomic, store::Slot slot, store::Reader* reader) const;
   bool Forgotten(const Found& found, const Key& key) const {
     return found.header.generation != generation() && ForgottenSince(found.header.generation, key);
   }
@@ -211,4 +214,4 @@ class Cache : public Stripes<AnswerFormat> {
   std::atomic<uint64_t> configuration_{0};
 };
 
-}  // namespace shardns::cache
+}  // namespace shardns::answers

@@ -3,7 +3,7 @@
 
 #include "store/shard_impl.h"
 
-namespace shardns::cache {
+namespace shardns::answers {
 
 size_t AnswerFormat::List(const EntryHeader& header, const Key& key, uint32_t freq, Ticks now, uint8_t* to) {
   const uint32_t octets = static_cast<uint32_t>(kListHead + key.name_length + key.extra_length + 3) / 4 * 4;
@@ -21,6 +21,6 @@ size_t AnswerFormat::List(const EntryHeader& header, const Key& key, uint32_t fr
   return octets;
 }
 
-template class Shard<AnswerFormat>;
+}  // namespace shardns::answers
 
-}  // namespace shardns::cache
+template class shardns::store::Shard<shardns::answers::AnswerFormat>;

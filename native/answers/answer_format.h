@@ -7,13 +7,13 @@
 #include "store/region.h"
 #include "wire/reply_patch.h"
 
-namespace shardns::cache {
+namespace shardns::answers {
 
 // What a lookup found, copied out. `length` may exceed what was copied: then only its beginning is there.
 struct Found {
   EntryHeader header;
   uint32_t freq = 0;
-  AtomicSlot* slot = nullptr;
+  store::AtomicSlot* slot = nullptr;
   uint64_t slot_word = 0;
   bool found = false;
 };
@@ -36,18 +36,18 @@ struct FindArgs {
   bool count = true;  // as a hit, in the entry's popularity
 };
 
-static_assert(kLooseSlack == wire::kReplySlack);
+static_assert(store::kLooseSlack == wire::kReplySlack);
 
 struct AnswerFormat {
-  using Key = cache::Key;
+  using Key = answers::Key;
   using Image = EntryImage;
   using Header = EntryHeader;
-  using FindArgs = cache::FindArgs;
-  using Found = cache::Found;
+  using FindArgs = answers::FindArgs;
+  using Found = answers::Found;
   using Time = Ticks;
-  static constexpr RegionKind kKind = RegionKind::kAnswers;
+  static constexpr store::RegionKind kKind = store::RegionKind::kAnswers;
   static constexpr uint8_t kPad = entry_flag::kPad;
-  static constexpr size_t kLeastRoom = wire::kHeaderSize + wire::kMaxNameSize + 4 + kLooseSlack;
+  static constexpr size_t kLeastRoom = wire::kHeaderSize + wire::kMaxNameSize + 4 + store::kLooseSlack;
   // A listed entry:
   //  0        4                 8        10      11     12     14              15
   //  | octets | remaining ticks | length | flags | freq | type | name's length | tenant etc.: length |  name, extra
@@ -174,8 +174,8 @@ struct AnswerFormat {
     const size_t question_end = wire::kHeaderSize + args.key.name_length + 4u;
     const uint8_t* table = at + sizeof *header;
     const uint8_t* message = table + RacyLoad(&header->ttl_count);
-    if (found->length < question_end || found->length + kLooseSlack > out.size() || message + found->length > end ||
-        !AsksFor(message, args.key)) [[unlikely]] {
+    if (found->length < question_end || found->length + store::kLooseSlack > out.size() ||
+        message + found->length > end || !AsksFor(message, args.key)) [[unlikely]] {
       return false;
     }
     RacyReadLoose(out.data(), message, found->length);
@@ -216,7 +216,7 @@ struct AnswerFormat {
     }
     const uint8_t* table = at + sizeof(EntryHeader);
     const uint8_t* message = table + header.ttl_count;
-    const size_t room = out.size() - kLooseSlack;
+    const size_t room = out.size() - store::kLooseSlack;
     // Of a message that is too long as much as there is room for: the reply may do without its end.
     const size_t copied = std::min<size_t>(header.length, room);
     if (question_end > room || !AsksFor(message, key)) return false;
@@ -242,7 +242,7 @@ struct AnswerFormat {
       return;
     wire::TtlChange change{.age_seconds = SecondsSince(found.header.stored, args.now)};
     if (TicksUntil(found.header.expires, args.now) <= 0) change.fixed_seconds = args.stale_ttl_seconds;
-    const size_t copied = std::min<size_t>(found.header.length, out.size() - kLooseSlack);
+    const size_t copied = std::min<size_t>(found.header.length, out.size() - store::kLooseSlack);
     wire::AgeTtlsByWalk(out.first(copied), wire::kHeaderSize + args.key.name_length + 4u, change);
   }
 
@@ -250,4 +250,4 @@ struct AnswerFormat {
   static size_t List(const EntryHeader& header, const Key& key, uint32_t freq, Ticks now, uint8_t* to);
 };
 
-}  // namespace shardns::cache
+}  // namespace shardns::answers

@@ -7,7 +7,7 @@
 #include "base/racy.h"
 #include "store/block.h"
 
-namespace shardns::cache {
+namespace shardns::answers {
 
 //  0            4         8        12       14          15      16
 //  | generation | expires | stored | length | ttl_count | flags |
@@ -39,4 +39,4 @@ inline size_t EntryOctets(size_t ttl_count, size_t length, size_t extra) {
   return sizeof(EntryHeader) + ttl_count + length + (extra == 0 ? 0 : 1 + extra);
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::answers

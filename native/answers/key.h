@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "wire/question.h"
 
-namespace shardns::cache {
+namespace shardns::answers {
 
 // Octet 15 of an entry header; the lower half belongs to the key.
 namespace entry_flag {
@@ -113,4 +113,4 @@ inline void MakeKey(const HashSecret& secret, Bytes name, uint16_t type, const V
   HashKey(secret, name.data(), FoldInto{key->name}, key);
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::answers

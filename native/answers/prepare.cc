@@ -7,7 +7,7 @@
 
 #include "wire/rdata.h"
 
-namespace shardns::cache {
+namespace shardns::answers {
 
 using wire::Record;
 using wire::RecordWalk;
@@ -374,4 +374,4 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   return image->ttl_seconds == 0 ? Status::kZeroTtl : Status::kOk;
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::answers

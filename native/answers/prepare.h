@@ -4,7 +4,7 @@
 #include "answers/ttl_policy.h"
 #include "base/status.h"
 
-namespace shardns::cache {
+namespace shardns::answers {
 
 struct PrepareArgs {
   Bytes response;
@@ -18,7 +18,7 @@ struct PrepareArgs {
 
 // Work memory for one image; one a thread. 64 KiB.
 struct PrepareScratch {
-  uint8_t message[wire::kMaxMessageSize + kLooseSlack];
+  uint8_t message[wire::kMaxMessageSize + store::kLooseSlack];
 };
 
 // Fills `image`; octets behind the last record are cut off, as other servers do. kOk: it may be stored. kZeroTtl,
@@ -34,4 +34,4 @@ inline bool Sendable(Status status) {
          status == Status::kToRewrite;
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::answers

@@ -3,7 +3,7 @@
 #include "base/bytes.h"
 #include "wire/header.h"
 
-namespace shardns::cache {
+namespace shardns::answers {
 
 struct TtlPolicy {
   uint32_t min_seconds = 0;
@@ -40,4 +40,4 @@ inline uint32_t LifetimeSeconds(const TtlPolicy& policy, uint32_t received, uint
   return ttl;
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::answers

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-namespace shardns::cache {
+namespace shardns::bytes {
 
 namespace {
 
@@ -21,8 +21,8 @@ void ByteCache::SetStaleWindow(uint32_t ms) {
   super_->stale_window.store(ms, std::memory_order_relaxed);
 }
 
-bool ByteCache::ChooseRefresh(const ByteFound& found, uint64_t remaining, Reader* reader) const {
-  if (Slot(found.slot_word).refresh_posted() || found.header.lifetime_ms == kMaxLifetimeMs) return false;
+bool ByteCache::ChooseRefresh(const ByteFound& found, uint64_t remaining, store::Reader* reader) const {
+  if (store::Slot(found.slot_word).refresh_posted() || found.header.lifetime_ms == kMaxLifetimeMs) return false;
   const uint32_t share = tunables_.refresh_share[found.freq].load(std::memory_order_relaxed);
   bool chosen = remaining * 256 < uint64_t{found.header.lifetime_ms} * share;
   const uint32_t beta = tunables_.early_refresh_beta_ms.load(std::memory_order_relaxed);
@@ -32,13 +32,13 @@ bool ByteCache::ChooseRefresh(const ByteFound& found, uint64_t remaining, Reader
   }
   if (!chosen) return false;
   uint64_t expected = found.slot_word;
-  return found.slot->compare_exchange_strong(expected, expected | Slot::kRefreshBit, std::memory_order_relaxed);
+  return found.slot->compare_exchange_strong(expected, expected | store::Slot::kRefreshBit, std::memory_order_relaxed);
 }
 
-void ByteCache::Get(const ByteGet& args, Reader* reader, MutableBytes out, ByteSeen* seen) const {
+void ByteCache::Get(const ByteGet& args, store::Reader* reader, MutableBytes out, ByteSeen* seen) const {
   *seen = ByteSeen{};
   const ByteKey key = MakeByteKey(secret(), args.key);
-  ReaderCounters& counters = reader->of(ShardOf(key.hash, shard_mask_));
+  store::ReaderCounters& counters = reader->of(store::ShardOf(key.hash, shard_mask_));
   ByteFound found;
   const uint32_t stale_ms = args.allow_stale ? tunables_.stale_ms.load(std::memory_order_relaxed) : 0;
   shard_of(key).Find({.key = key, .now = args.now, .stale_ms = stale_ms, .count = args.count}, out, &counters, &found);
@@ -106,7 +106,7 @@ Status ByteCache::Set(const ByteSet& args) {
   }
   const ByteKey key = MakeByteKey(secret(), args.key);
   return shard_of(key).Insert(image, key, args.now, args.generation != 0 ? args.generation : generation(),
-                              std::min(args.freq, Slot::kMaxFreq));
+                              std::min(args.freq, store::Slot::kMaxFreq));
 }
 
 bool ByteCache::Touch(const ByteTouch& args, MutableBytes scratch) {
@@ -129,4 +129,4 @@ bool ByteCache::Touch(const ByteTouch& args, MutableBytes scratch) {
   });
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::bytes

@@ -6,7 +6,7 @@
 #include "bytes/byte_format.h"
 #include "store/stripes.h"
 
-namespace shardns::cache {
+namespace shardns::bytes {
 
 enum class ByteOutcome : uint8_t { kMiss = 0, kHit = 1, kStale = 2, kFailure = 3, kTooLong = 4 };
 
@@ -60,16 +60,16 @@ struct ByteSet {
   uint32_t freq = 0;
 };
 
-class ByteCache : public Stripes<ByteFormat> {
+class ByteCache : public store::Stripes<ByteFormat> {
  public:
-  explicit ByteCache(std::unique_ptr<Region> region) : Stripes(std::move(region)) {}
+  explicit ByteCache(std::unique_ptr<store::Region> region) : Stripes(std::move(region)) {}
 
   void PrefetchKey(Bytes octets) const {
     const ByteKey key = MakeByteKey(secret(), octets);
     shard_of(key).PrefetchBuckets(key.hash);
   }
   // Copies the value to `out`; kTooLong: it has `length` octets, and `out` fewer.
-  void Get(const ByteGet& args, Reader* reader, MutableBytes out, ByteSeen* seen) const;
+  void Get(const ByteGet& args, store::Reader* reader, MutableBytes out, ByteSeen* seen) const;
   Status Set(const ByteSet& args);
   bool Remove(Bytes octets) {
     const ByteKey key = MakeByteKey(secret(), octets);
@@ -111,9 +111,9 @@ class ByteCache : public Stripes<ByteFormat> {
     }
     return false;
   }
-  bool ChooseRefresh(const ByteFound& found, uint64_t remaining, Reader* reader) const;
+  bool ChooseRefresh(const ByteFound& found, uint64_t remaining, store::Reader* reader) const;
 
   ByteTunables tunables_;
 };
 
-}  // namespace shardns::cache
+}  // namespace shardns::bytes

@@ -5,7 +5,7 @@
 
 #include "store/shard_impl.h"
 
-namespace shardns::cache {
+namespace shardns::bytes {
 
 size_t ByteFormat::List(const ByteHeader& header, const ByteKey& key, uint32_t freq, uint64_t now, uint8_t* to) {
   const uint32_t octets = static_cast<uint32_t>(kListHead + key.octets.size() + 3) / 4 * 4;
@@ -23,6 +23,6 @@ size_t ByteFormat::List(const ByteHeader& header, const ByteKey& key, uint32_t f
   return octets;
 }
 
-template class Shard<ByteFormat>;
+}  // namespace shardns::bytes
 
-}  // namespace shardns::cache
+template class shardns::store::Shard<shardns::bytes::ByteFormat>;

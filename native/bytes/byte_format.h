@@ -8,7 +8,7 @@
 #include "base/racy.h"
 #include "store/region.h"
 
-namespace shardns::cache {
+namespace shardns::bytes {
 
 //  0            4        8         16         20           22       23      24
 //  | generation | length | expires | lifetime | key length | marks | flags |
@@ -59,7 +59,7 @@ struct ByteFound {
   ByteHeader header;
   uint16_t mark[kMaxMarks];
   uint32_t freq = 0;
-  AtomicSlot* slot = nullptr;
+  store::AtomicSlot* slot = nullptr;
   uint64_t slot_word = 0;
   bool found = false;
 };
@@ -78,7 +78,7 @@ struct ByteFormat {
   using FindArgs = ByteFind;
   using Found = ByteFound;
   using Time = uint64_t;
-  static constexpr RegionKind kKind = RegionKind::kBytes;
+  static constexpr store::RegionKind kKind = store::RegionKind::kBytes;
   static constexpr uint8_t kPad = byte_flag::kPad;
   static constexpr size_t kLeastRoom = 0;
   // A listed entry:
@@ -154,4 +154,4 @@ struct ByteFormat {
   static size_t List(const ByteHeader& header, const ByteKey& key, uint32_t freq, uint64_t now, uint8_t* to);
 };
 
-}  // namespace shardns::cache
+}  // namespace shardns::bytes

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace shardns::cache {
+namespace shardns::store {
 
 inline constexpr size_t kUnit = 4;         // octets
 inline constexpr size_t kLooseSlack = 32;  // what RacyReadLoose may touch beyond the end
@@ -22,4 +22,4 @@ struct EntryLinks {
 };
 static_assert(sizeof(EntryLinks) == 8);
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

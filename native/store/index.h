@@ -17,7 +17,7 @@
 #include <emmintrin.h>
 #endif
 
-namespace shardns::cache {
+namespace shardns::store {
 
 enum class Queue : uint8_t { kSmall = 0, kMain = 1, kNegative = 2, kGhost = 3 };
 inline constexpr size_t kQueues = 3;  // ghosts have no log
@@ -112,4 +112,4 @@ inline uint32_t MatchTags(const Bucket& bucket, uint16_t tag) {
 #endif
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

@@ -1,7 +1,7 @@
 // Noting what is forgotten.
 #include "store/invalidation.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 namespace {
 
@@ -28,4 +28,4 @@ void InvalidationTable::Forget(uint32_t place) { RaiseTo(&places_[place & (count
 
 void InvalidationTable::ForgetAll() { RaiseTo(&head_->all, NextGeneration()); }
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace shardns::cache {
+namespace shardns::store {
 
 class InvalidationTable {
  public:
@@ -53,4 +53,4 @@ class InvalidationTable {
   uint32_t count_;  // a power of two
 };
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

@@ -3,7 +3,7 @@
 #pragma once
 #include "store/index.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 struct Place {
   uint32_t at = 0;  // units from the shard's base
@@ -81,4 +81,4 @@ class Log {
 };
 static_assert(sizeof(Log) == 40);
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

@@ -14,7 +14,7 @@
 #include <csignal>
 #include <ctime>
 
-namespace shardns::cache {
+namespace shardns::store {
 
 namespace {
 
@@ -342,4 +342,4 @@ MappedFile::~MappedFile() {
   close(fd_);
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "base/futex_lock.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 struct FileProblem {
   const char* what = nullptr;
@@ -84,4 +84,4 @@ class MappedFile {
   int guard_ = -1;  // its place among the guarded mappings
 };
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

@@ -5,7 +5,7 @@
 #pragma once
 #include "store/shard.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 class LruPolicy {
  public:
@@ -50,4 +50,4 @@ class LruPolicy {
   }
 };
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

@@ -6,7 +6,7 @@
 #pragma once
 #include "store/shard.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 class S3FifoPolicy {
  public:
@@ -63,4 +63,4 @@ class S3FifoPolicy {
   }
 };
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

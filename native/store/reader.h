@@ -5,7 +5,7 @@
 
 #include "base/counters.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 struct ReaderCounters {
   Counter hits_positive;
@@ -40,4 +40,4 @@ class Reader {
   uint64_t random_;
 };
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <new>
 
-namespace shardns::cache {
+namespace shardns::store {
 
 namespace {
 
@@ -239,4 +239,4 @@ Region::~Region() {
   if (owned_bytes_ != 0) munmap(base_, owned_bytes_);
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

@@ -8,7 +8,7 @@
 #include "store/log.h"
 #include "store/mapped_file.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 enum class PolicyKind : uint32_t { kS3Fifo = 0, kLru = 1 };
 // What the entries are: each kind has a format of its own.
@@ -159,4 +159,4 @@ const char* CheckRegion(uint8_t* base, size_t bytes, RegionKind kind, Layout* la
 
 inline Superblock* SuperblockOf(uint8_t* base) { return reinterpret_cast<Superblock*>(base); }
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

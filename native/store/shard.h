@@ -13,7 +13,7 @@
 #include "store/reader.h"
 #include "store/region.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 class LruPolicy;
 class S3FifoPolicy;
@@ -265,4 +265,4 @@ template <typename Read>
   return seen->SamePlace(slot);
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

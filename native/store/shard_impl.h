@@ -8,7 +8,7 @@
 #include "store/shard_index.h"
 #include "store/shard_walks.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 inline constexpr uint32_t kReserveUnits = 4096 / kUnit;
 
@@ -386,4 +386,4 @@ void Shard<Format>::Find(const FindArgs& args, MutableBytes out, ReaderCounters*
   if (found->found) Format::Finish(args, out, *found);
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

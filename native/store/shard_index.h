@@ -2,7 +2,7 @@
 #pragma once
 #include "store/shard.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 template <typename Format>
 template <typename See>
@@ -133,4 +133,4 @@ AtomicSlot* Shard<Format>::ChooseSlot(uint64_t hash) {
   return victim;
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

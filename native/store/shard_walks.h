@@ -6,7 +6,7 @@
 
 #include "store/shard.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 // --- putting in order ---
 
@@ -203,4 +203,4 @@ typename Shard<Format>::Space Shard<Format>::MeasureSpace() const {
   return space;
 }
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

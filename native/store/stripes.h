@@ -7,7 +7,7 @@
 #include "base/guarded.h"
 #include "store/shard.h"
 
-namespace shardns::cache {
+namespace shardns::store {
 
 struct Stats {
   uint64_t hits_positive, hits_negative, hits_failure, hits_stale, misses, refreshes, retries;
@@ -123,4 +123,4 @@ class Stripes {
   mutable Guarded<std::vector<std::unique_ptr<Reader>>> readers_;
 };
 
-}  // namespace shardns::cache
+}  // namespace shardns::store

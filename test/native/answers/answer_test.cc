@@ -104,7 +104,7 @@ TEST(Answer, ShowsTtlsAsTheyCameWhereThatIsWanted) {
   TestCache t;
   t.ttl.min_seconds = 1000;
   t.ttl.show_original = true;
-  t.cache->tunables().modes = cache::mode::kOriginalTtl;
+  t.cache->tunables().modes = answers::mode::kOriginalTtl;
   t.cache->SetStaleWindow(3600);
   ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
   ASSERT_TRUE(t.Hits(Query("a.example")));
@@ -180,7 +180,7 @@ TEST(Answer, MoreTtlsThanTheTableHoldsAreFoundByWalking) {
 TEST(Answer, RotationTurnsAddressesInsideTheirRrset) {
   TestCache t;
   ASSERT_EQ(t.Insert(AResponse("r.example", 60, {1, 2, 3})), Status::kOk);
-  t.cache->tunables().modes = cache::mode::kRotate;
+  t.cache->tunables().modes = answers::mode::kRotate;
   bool seen[4] = {};
   const size_t data = 12 + Name("r.example").size() + 4 + 12;
   for (int i = 0; i < 64; ++i) {
@@ -227,7 +227,7 @@ TEST(Answer, BatchesGiveTheSameRepliesAsSingleQueries) {
 
 TEST(Answer, ClientSubnetIsAnsweredByScopeWhereSwitchedOn) {
   TestCache t;
-  t.cache->tunables().modes = cache::mode::kClientSubnet;
+  t.cache->tunables().modes = answers::mode::kClientSubnet;
   wire::ClientSubnet scope{.family = 1, .source_prefix = 24, .scope_prefix = 16, .address = {198, 51, 0, 0}};
   ASSERT_EQ(t.Insert(AResponse("geo.example", 60, {77}), {.scope = scope}), Status::kOk);
   const auto from = [](uint8_t second) {
@@ -248,8 +248,8 @@ TEST(Answer, ClientSubnetIsAnsweredByScopeWhereSwitchedOn) {
 // Under lru each lookup takes the long way (AnswerAtLength), under s3fifo a plain hit the short one.
 TEST(Answer, IsTheSameByTheShortAndByTheLongWay) {
   TestCache quick;
-  TestCache slow({.bytes = size_t{4} << 20, .shards = 1, .policy = cache::PolicyKind::kLru, .seed = 7});
-  const auto insert = [&](const Buffer& response, cache::Variant variant = {}) {
+  TestCache slow({.bytes = size_t{4} << 20, .shards = 1, .policy = store::PolicyKind::kLru, .seed = 7});
+  const auto insert = [&](const Buffer& response, answers::Variant variant = {}) {
     ASSERT_EQ(quick.Insert(response, variant), Status::kOk);
     ASSERT_EQ(slow.Insert(response, variant), Status::kOk);
   };
@@ -279,7 +279,7 @@ TEST(Answer, IsTheSameByTheShortAndByTheLongWay) {
       }
     }
   }
-  const cache::Stats a = quick.cache->TotalStats(), b = slow.cache->TotalStats();
+  const store::Stats a = quick.cache->TotalStats(), b = slow.cache->TotalStats();
   EXPECT_EQ(a.hits_positive, b.hits_positive);
   EXPECT_EQ(a.hits_negative, b.hits_negative);
   EXPECT_EQ(a.misses, b.misses);

@@ -128,7 +128,7 @@ TEST(Insert, JitterOnlyEverShortens) {
   TestCache t;
   t.ttl.jitter_percent = 10;
   for (uint32_t random : {0u, 0x80000000u, 0xFFFFFFFFu}) {
-    const uint32_t ttl = cache::LifetimeSeconds(t.ttl, 1000, UINT32_MAX, false, random);
+    const uint32_t ttl = answers::LifetimeSeconds(t.ttl, 1000, UINT32_MAX, false, random);
     EXPECT_LE(ttl, 1000u);
     EXPECT_GE(ttl, 900u);
   }

@@ -9,20 +9,20 @@
 namespace shardns::test {
 namespace {
 
-using cache::ByteOutcome;
+using bytes::ByteOutcome;
 
 Bytes Of(const std::string& text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 
 struct TestBytes {
-  explicit TestBytes(cache::RegionOptions options = {.bytes = size_t{2} << 20, .shards = 1, .seed = 7}) {
-    options.kind = cache::RegionKind::kBytes;
-    cache = cache::ByteCache::Over<cache::ByteCache>(cache::Region::Create(options));
+  explicit TestBytes(store::RegionOptions options = {.bytes = size_t{2} << 20, .shards = 1, .seed = 7}) {
+    options.kind = store::RegionKind::kBytes;
+    cache = bytes::ByteCache::Over<bytes::ByteCache>(store::Region::Create(options));
     reader = cache->NewReader();
   }
   static std::string Key(const std::string& key, const std::string& space = "") {
     return static_cast<char>(space.size()) + space + key;
   }
-  Status Set(const std::string& key, const std::string& value, cache::ByteSet set = {}) {
+  Status Set(const std::string& key, const std::string& value, bytes::ByteSet set = {}) {
     const std::string whole = Key(key, space);
     set.key = Of(whole);
     set.value = Of(value);
@@ -32,14 +32,14 @@ struct TestBytes {
   // The value; "?" when there is none.
   std::string Get(const std::string& key, bool allow_stale = false) {
     const std::string whole = Key(key, space);
-    std::vector<uint8_t> out(cache::kMaxValueOctets);
+    std::vector<uint8_t> out(bytes::kMaxValueOctets);
     cache->Get({.key = Of(whole), .now = now, .allow_stale = allow_stale}, reader, out, &seen);
     if (seen.outcome != ByteOutcome::kHit && seen.outcome != ByteOutcome::kStale) return "?";
     return {out.begin(), out.begin() + seen.length};
   }
-  std::unique_ptr<cache::ByteCache> cache;
-  cache::Reader* reader;
-  cache::ByteSeen seen;
+  std::unique_ptr<bytes::ByteCache> cache;
+  store::Reader* reader;
+  bytes::ByteSeen seen;
   uint64_t now = 1'000'000;
   std::string space;
 };
@@ -100,7 +100,7 @@ TEST(Bytes, StaleOnesAndFailuresAreTold) {
   TestBytes t;
   t.cache->SetStaleWindow(1000);
   ASSERT_EQ(t.Set("a", "old", {.ttl_ms = 10}), Status::kOk);
-  ASSERT_EQ(t.Set("f", "it failed", {.ttl_ms = 10, .flags = cache::byte_flag::kFailure}), Status::kOk);
+  ASSERT_EQ(t.Set("f", "it failed", {.ttl_ms = 10, .flags = bytes::byte_flag::kFailure}), Status::kOk);
   EXPECT_EQ(t.Get("f"), "?");
   EXPECT_EQ(t.seen.outcome, ByteOutcome::kFailure);
   t.now += 20;
@@ -138,7 +138,7 @@ TEST(Bytes, RefreshIsAskedForOnceAndTheEarlierTheMorePopular) {
 TEST(Bytes, TouchKeepsValueAndTags) {
   TestBytes t;
   const uint16_t red = t.cache->TagMark(Of("red"));
-  std::vector<uint8_t> scratch(cache::kMaxValueOctets);
+  std::vector<uint8_t> scratch(bytes::kMaxValueOctets);
   ASSERT_EQ(t.Set("a", "value", {.ttl_ms = 10, .tags = 1, .tag = {red}}), Status::kOk);
   const std::string key = TestBytes::Key("a");
   EXPECT_TRUE(t.cache->Touch({.key = Of(key), .ttl_ms = 100, .now = t.now}, scratch));
@@ -149,7 +149,7 @@ TEST(Bytes, TouchKeepsValueAndTags) {
   EXPECT_EQ(t.Get("a"), "?");
 }
 
-class ByteModel : public testing::TestWithParam<cache::PolicyKind> {};
+class ByteModel : public testing::TestWithParam<store::PolicyKind> {};
 
 TEST_P(ByteModel, WhatIsThereIsWhatWasStoredLast) {
   TestBytes t({.bytes = size_t{1} << 20, .shards = 1, .policy = GetParam(), .seed = 9});
@@ -173,7 +173,7 @@ TEST_P(ByteModel, WhatIsThereIsWhatWasStoredLast) {
       case 2:
       case 3: {
         const std::string value(random() % (random() % 50 == 0 ? 60'000 : 700), static_cast<char>('a' + step % 26));
-        ASSERT_EQ(t.Set(key, value, {.ttl_ms = random() % 3 == 0 ? cache::kNever : 1 + random() % 400}), Status::kOk);
+        ASSERT_EQ(t.Set(key, value, {.ttl_ms = random() % 3 == 0 ? bytes::kNever : 1 + random() % 400}), Status::kOk);
         model[key] = value;
         break;
       }
@@ -193,7 +193,7 @@ TEST_P(ByteModel, WhatIsThereIsWhatWasStoredLast) {
   EXPECT_TRUE(t.cache->CheckInvariants());
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, ByteModel, testing::Values(cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru));
+INSTANTIATE_TEST_SUITE_P(Policies, ByteModel, testing::Values(store::PolicyKind::kS3Fifo, store::PolicyKind::kLru));
 
 }  // namespace
 }  // namespace shardns::test

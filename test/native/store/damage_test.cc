@@ -18,22 +18,22 @@ constexpr int kRounds = 60;
 struct BorrowedCache {
   std::unique_ptr<uint8_t[]> memory;
   std::span<uint8_t> region;
-  std::unique_ptr<cache::Cache> cache;
-  std::unique_ptr<cache::PrepareScratch> scratch{new cache::PrepareScratch};
+  std::unique_ptr<answers::Cache> cache;
+  std::unique_ptr<answers::PrepareScratch> scratch{new answers::PrepareScratch};
 
-  explicit BorrowedCache(cache::PolicyKind policy) : memory(new uint8_t[kBytes + 64]()) {
+  explicit BorrowedCache(store::PolicyKind policy) : memory(new uint8_t[kBytes + 64]()) {
     const size_t skip = -reinterpret_cast<uintptr_t>(memory.get()) % 64;
     region = {memory.get() + skip, kBytes};
-    cache = cache::Cache::Over<cache::Cache>(
-        cache::Region::CreateIn(region, {.shards = 1, .policy = policy, .average_entry_bytes = 100, .seed = 5}));
+    cache = answers::Cache::Over<answers::Cache>(
+        store::Region::CreateIn(region, {.shards = 1, .policy = policy, .average_entry_bytes = 100, .seed = 5}));
   }
   Status Insert(const Buffer& response) {
-    cache::EntryImage image;
+    answers::EntryImage image;
     return cache->Insert({.prepare = {.response = response}, .variant = {}, .now = 16000}, scratch.get(), &image);
   }
 };
 
-class Damage : public testing::TestWithParam<cache::PolicyKind> {};
+class Damage : public testing::TestWithParam<store::PolicyKind> {};
 
 Buffer ResponseFor(uint32_t n) {
   const std::string name = "name-" + std::to_string(n) + ".damage.example";
@@ -46,14 +46,14 @@ TEST_P(Damage, IsSurvivedWhereverItIs) {
   for (int round = 0; round < kRounds; ++round) {
     BorrowedCache t(GetParam());
     ASSERT_NE(t.cache, nullptr);
-    t.cache->tunables().modes = cache::mode::kRotate;
+    t.cache->tunables().modes = answers::mode::kRotate;
     udp::Responder responder(t.cache.get(), t.cache->NewReader());
     Buffer out(2048), listed(64 << 10);
     for (uint32_t n = 0; n < 3000; ++n) t.Insert(ResponseFor(n));
     for (int blow = 0; blow < 40; ++blow) {
       // Now and then the shard's head, else anywhere behind the superblock; random words, and words nearly right.
-      const size_t superblock = cache::SuperblockOf(t.region.data())->header_bytes;
-      const size_t reach = random() % 3 == 0 ? sizeof(cache::ShardHeader) : kBytes - superblock - 8;
+      const size_t superblock = store::SuperblockOf(t.region.data())->header_bytes;
+      const size_t reach = random() % 3 == 0 ? sizeof(store::ShardHeader) : kBytes - superblock - 8;
       const size_t at = superblock + 64 * (random() % 3 == 0) + random() % reach / 4 * 4;
       if (at + 8 <= kBytes) {
         uint64_t word;
@@ -83,7 +83,7 @@ TEST_P(Damage, AShardWhoseLogsCannotBeRightBeginsAnewAndWorks) {
   BorrowedCache t(GetParam());
   for (uint32_t n = 0; n < 100; ++n) t.Insert(ResponseFor(n));
   auto* header =
-      reinterpret_cast<cache::ShardHeader*>(t.region.data() + cache::SuperblockOf(t.region.data())->header_bytes);
+      reinterpret_cast<store::ShardHeader*>(t.region.data() + store::SuperblockOf(t.region.data())->header_bytes);
   std::memset(static_cast<void*>(header->logs), 0xEE, sizeof header->logs);
   EXPECT_EQ(t.Insert(ResponseFor(1)), Status::kOk);
   EXPECT_EQ(header->counters.rebuilds.Get(), 1u);
@@ -93,13 +93,13 @@ TEST_P(Damage, AShardWhoseLogsCannotBeRightBeginsAnewAndWorks) {
   EXPECT_TRUE(t.cache->CheckInvariants());
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, Damage, testing::Values(cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru));
+INSTANTIATE_TEST_SUITE_P(Policies, Damage, testing::Values(store::PolicyKind::kS3Fifo, store::PolicyKind::kLru));
 
 TEST(Damage, AScribbledTableOfInvalidationsForgetsAndIsForgotten) {
-  BorrowedCache t(cache::PolicyKind::kS3Fifo);
+  BorrowedCache t(store::PolicyKind::kS3Fifo);
   t.Insert(ResponseFor(1));
-  const size_t table = offsetof(cache::Superblock, invalidations);
-  std::memset(&t.region[table], 0x55, sizeof(cache::Superblock) - table + 4096);
+  const size_t table = offsetof(store::Superblock, invalidations);
+  std::memset(&t.region[table], 0x55, sizeof(store::Superblock) - table + 4096);
   udp::Responder responder(t.cache.get(), t.cache->NewReader());
   Buffer out(2048);
   wire::Query parsed;
@@ -116,8 +116,8 @@ TEST(Damage, AScribbledTableOfInvalidationsForgetsAndIsForgotten) {
 // A reader has a copy to itself, but not of octets that were checked: rotation moves addresses that owners lead
 // through.
 TEST(Damage, RotationOverOwnersThatLeadThroughAddressesEnds) {
-  BorrowedCache t(cache::PolicyKind::kS3Fifo);
-  t.cache->tunables().modes = cache::mode::kRotate;
+  BorrowedCache t(store::PolicyKind::kS3Fifo);
+  t.cache->tunables().modes = answers::mode::kRotate;
   ASSERT_EQ(t.Insert(AResponse("h.x", 60, {1, 2, 3})), Status::kOk);
   const Buffer query = Query("h.x");
   const uint8_t first_data = static_cast<uint8_t>(query.size() + 12);
@@ -136,21 +136,21 @@ TEST(Damage, RotationOverOwnersThatLeadThroughAddressesEnds) {
 }
 
 TEST(Attach, TakesOnlyWhatItWroteItself) {
-  BorrowedCache t(cache::PolicyKind::kS3Fifo);
+  BorrowedCache t(store::PolicyKind::kS3Fifo);
   t.Insert(ResponseFor(1));
   const char* problem = nullptr;
-  const auto attached = cache::Region::Attach(t.region, cache::RegionKind::kAnswers, &problem);
+  const auto attached = store::Region::Attach(t.region, store::RegionKind::kAnswers, &problem);
   ASSERT_NE(attached, nullptr) << problem;
-  EXPECT_EQ(cache::Region::Attach(t.region, cache::RegionKind::kBytes, &problem), nullptr);
-  EXPECT_EQ(cache::Cache(cache::Region::Attach(t.region, cache::RegionKind::kAnswers, &problem)).TotalStats().inserts,
+  EXPECT_EQ(store::Region::Attach(t.region, store::RegionKind::kBytes, &problem), nullptr);
+  EXPECT_EQ(answers::Cache(store::Region::Attach(t.region, store::RegionKind::kAnswers, &problem)).TotalStats().inserts,
             1u);
-  EXPECT_EQ(cache::Region::Attach(t.region.first(kBytes / 2), cache::RegionKind::kAnswers, &problem), nullptr);
+  EXPECT_EQ(store::Region::Attach(t.region.first(kBytes / 2), store::RegionKind::kAnswers, &problem), nullptr);
   std::mt19937 random(3);
   for (int i = 0; i < 5000; ++i) {
     const size_t at = random() % 48;
     const uint8_t before = t.region[at];
     t.region[at] = static_cast<uint8_t>(random());
-    const auto again = cache::Region::Attach(t.region, cache::RegionKind::kAnswers, &problem);
+    const auto again = store::Region::Attach(t.region, store::RegionKind::kAnswers, &problem);
     if (again != nullptr) {
       EXPECT_GE(again->layout().shards, 1u);
     }

@@ -9,15 +9,15 @@ namespace shardns::test {
 namespace {
 
 // One shard with far more arena than these entries need: only the index can lose one.
-constexpr cache::RegionOptions kRoomy = {.bytes = size_t{1} << 20, .shards = 1, .average_entry_bytes = 512, .seed = 7};
+constexpr store::RegionOptions kRoomy = {.bytes = size_t{1} << 20, .shards = 1, .average_entry_bytes = 512, .seed = 7};
 std::string NthName(size_t i) { return "n" + std::to_string(i) + ".example"; }
-size_t SlotsOf(const TestCache& t) { return t.cache->shard(0).bucket_count() * cache::kSlotsPerBucket; }
+size_t SlotsOf(const TestCache& t) { return t.cache->shard(0).bucket_count() * store::kSlotsPerBucket; }
 
 TEST(Index, LosesNoEntryBelow85PercentAndOneIn5000At90) {
   size_t stored = 0, lost = 0;
-  for (const auto policy : {cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru}) {
+  for (const auto policy : {store::PolicyKind::kS3Fifo, store::PolicyKind::kLru}) {
     for (uint64_t seed = 1; seed <= 8; ++seed) {
-      cache::RegionOptions options = kRoomy;
+      store::RegionOptions options = kRoomy;
       options.policy = policy;
       options.seed = seed;
       TestCache t(options);
@@ -54,7 +54,7 @@ TEST(Index, TurnsTheLeastPopularAwayWhenItIsFull) {
 
 TEST(Index, ReadersMissNoEntryThatIsMovedToItsSecondBucket) {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
-    cache::RegionOptions options = kRoomy;
+    store::RegionOptions options = kRoomy;
     options.seed = seed;
     TestCache t(options);
     const size_t stay = SlotsOf(t) / 2;

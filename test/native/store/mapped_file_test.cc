@@ -15,16 +15,16 @@
 namespace shardns::test {
 namespace {
 
-using cache::FileProblem;
-using cache::Region;
+using store::FileProblem;
+using store::Region;
 
 constexpr size_t kBytes = size_t{2} << 20;
 
 struct OpenArgs {
   size_t bytes = kBytes;
   uint32_t shards = 1;
-  cache::PolicyKind policy = cache::PolicyKind::kS3Fifo;
-  cache::RegionKind kind = cache::RegionKind::kAnswers;
+  store::PolicyKind policy = store::PolicyKind::kS3Fifo;
+  store::RegionKind kind = store::RegionKind::kAnswers;
   bool recreate = false;
   uint64_t wall_ms = 1'000'000'000;
 };
@@ -44,18 +44,18 @@ std::unique_ptr<Region> Open(const std::string& path, const OpenArgs& args, File
 
 // One opening, with what asks and inserts.
 struct Opening {
-  std::unique_ptr<cache::Cache> cache;
+  std::unique_ptr<answers::Cache> cache;
   std::unique_ptr<udp::Responder> responder;
-  std::unique_ptr<cache::PrepareScratch> scratch{new cache::PrepareScratch};
+  std::unique_ptr<answers::PrepareScratch> scratch{new answers::PrepareScratch};
   Buffer reply = Buffer(kRoom);
   FileProblem problem;
 
   explicit Opening(const std::string& path, const OpenArgs& args = {}) {
-    cache = cache::Cache::Over<cache::Cache>(test::Open(path, args, &problem));
+    cache = answers::Cache::Over<answers::Cache>(test::Open(path, args, &problem));
     if (cache) responder = std::make_unique<udp::Responder>(cache.get(), cache->NewReader());
   }
   Status Insert(const Buffer& response) {
-    cache::EntryImage image;
+    answers::EntryImage image;
     return cache->Insert({.prepare = {.response = response}, .variant = {}, .now = 16000}, scratch.get(), &image);
   }
   // 0: not there; 1: right; -1: wrong
@@ -99,8 +99,8 @@ TEST(MappedFile, IsRefusedWithTheReasonWhereItIsNotWhatWasAskedFor) {
   };
   EXPECT_EQ(refused({.bytes = kBytes * 2}), "it has another size");
   EXPECT_EQ(refused({.shards = 2}), "it has another number of shards");
-  EXPECT_EQ(refused({.policy = cache::PolicyKind::kLru}), "it has another policy");
-  EXPECT_EQ(refused({.kind = cache::RegionKind::kBytes}), "its entries are of another kind");
+  EXPECT_EQ(refused({.policy = store::PolicyKind::kLru}), "it has another policy");
+  EXPECT_EQ(refused({.kind = store::RegionKind::kBytes}), "its entries are of another kind");
   chmod(folder.file().c_str(), 0644);
   EXPECT_EQ(refused({}), "others have rights to it: its mode must be 0600");
   chmod(folder.file().c_str(), 0600);
@@ -111,7 +111,7 @@ TEST(MappedFile, IsRefusedWithTheReasonWhereItIsNotWhatWasAskedFor) {
   };
   write_at(8, 99);
   EXPECT_EQ(refused({}), "its layout is of another version");
-  write_at(0, __builtin_bswap64(cache::kRegionMagic));
+  write_at(0, __builtin_bswap64(store::kRegionMagic));
   EXPECT_EQ(refused({}), "it was laid out by a machine of other endianness");
   EXPECT_NE(test::Open(folder.file(), {.recreate = true}, &problem), nullptr);
   write_at(0, 0x1234567);
@@ -145,7 +145,7 @@ TEST(MappedFile, GoesOnAsEmptyMemoryWhenItIsCutUnderTheMapping) {
 TEST(MappedFile, MayBeCutWhileThreadsReadAndWriteIt) {
   for (int round = 0; round < 20; ++round) {
     Folder folder;
-    const OpenArgs lru = {.policy = cache::PolicyKind::kLru};  // reads take the lock too
+    const OpenArgs lru = {.policy = store::PolicyKind::kLru};  // reads take the lock too
     Opening t(folder.file(), lru);
     std::atomic<bool> stop{false};
     std::thread reader([&] {
@@ -186,8 +186,8 @@ TEST(MappedFile, KnowsWhetherItsPathLeadsElsewhere) {
 }
 
 TEST(MappedFile, ItsTimeGoesOnOverRestartsOfTheMachine) {
-  using Since = cache::ClockAnchor::Since;
-  cache::ClockAnchor anchor = cache::ClockAnchor::Begin(500'000, 10'000'000);
+  using Since = store::ClockAnchor::Since;
+  store::ClockAnchor anchor = store::ClockAnchor::Begin(500'000, 10'000'000);
   uint64_t offset = 1;
   EXPECT_EQ(anchor.Continue(600'000, 99'000'000, &offset), Since::kSameStart);
   EXPECT_EQ(offset, 0u);  // the same start: the wall clock is not looked at
@@ -203,13 +203,13 @@ TEST(MappedFile, AfterARestartOfTheMachineOnlyWhatWasClosedIsBelieved) {
   Folder folder;
   const auto restart = [&] {
     const int fd = open(folder.file().c_str(), O_RDWR);
-    EXPECT_EQ(pwrite(fd, "another start", 13, offsetof(cache::Superblock, clock)), 13);
+    EXPECT_EQ(pwrite(fd, "another start", 13, offsetof(store::Superblock, clock)), 13);
     close(fd);
   };
   const auto clean = [&] {
     uint32_t value = 7;
     const int fd = open(folder.file().c_str(), O_RDONLY);
-    EXPECT_EQ(pread(fd, &value, 4, offsetof(cache::Superblock, openings) + offsetof(cache::OpeningsHead, clean)), 4);
+    EXPECT_EQ(pread(fd, &value, 4, offsetof(store::Superblock, openings) + offsetof(store::OpeningsHead, clean)), 4);
     close(fd);
     return value;
   };
@@ -237,10 +237,10 @@ TEST(MappedFile, AfterARestartOfTheMachineOnlyWhatWasClosedIsBelieved) {
 
 #ifndef SHARDNS_TSAN  // it does not follow a fork
 
-class Killed : public testing::TestWithParam<cache::PolicyKind> {};
+class Killed : public testing::TestWithParam<store::PolicyKind> {};
 
 // A process that inserts and asks until it is killed. It leaves with 7 when it saw a wrong answer.
-[[noreturn]] void Live(const std::string& path, cache::PolicyKind policy, uint32_t seed) {
+[[noreturn]] void Live(const std::string& path, store::PolicyKind policy, uint32_t seed) {
   Opening t(path, {.policy = policy});
   if (!t.cache) _exit(8);
   std::mt19937 random(seed);
@@ -287,7 +287,7 @@ TEST_P(Killed, AThousandProcessesLeaveNoWrongAnswerAndNoHeldLock) {
     }
   }
   EXPECT_TRUE(t.cache->CheckInvariants());
-  const cache::Stats stats = t.cache->TotalStats();
+  const store::Stats stats = t.cache->TotalStats();
   recoveries = stats.recoveries;
   std::printf("%d killed: %llu right answers, %llu recoveries, %llu shards begun anew, %llu entries\n", kKills,
               static_cast<unsigned long long>(right), static_cast<unsigned long long>(recoveries),
@@ -296,7 +296,7 @@ TEST_P(Killed, AThousandProcessesLeaveNoWrongAnswerAndNoHeldLock) {
   EXPECT_GT(recoveries, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, Killed, testing::Values(cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru));
+INSTANTIATE_TEST_SUITE_P(Policies, Killed, testing::Values(store::PolicyKind::kS3Fifo, store::PolicyKind::kLru));
 
 #endif
 

@@ -19,7 +19,7 @@ Buffer TextResponse(const std::string& name, uint32_t ttl, size_t size, uint8_t 
   return MessageBuilder(1, 0x8180).Question(name, 16).Record(6, {0xC0, 0x0C}, 16, ttl, text).bytes();
 }
 
-class ModelTest : public testing::TestWithParam<cache::PolicyKind> {};
+class ModelTest : public testing::TestWithParam<store::PolicyKind> {};
 
 TEST_P(ModelTest, AnswersAreNeverWrongAndInvariantsHold) {
   TestCache t({.bytes = 1 << 20, .shards = 1, .policy = GetParam(), .average_entry_bytes = 400, .seed = 11});
@@ -70,10 +70,10 @@ TEST_P(ModelTest, AnswersAreNeverWrongAndInvariantsHold) {
   ASSERT_TRUE(t.cache->CheckInvariants());
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, ModelTest, testing::Values(cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru));
+INSTANTIATE_TEST_SUITE_P(Policies, ModelTest, testing::Values(store::PolicyKind::kS3Fifo, store::PolicyKind::kLru));
 
 TEST(LruPolicy, TheLeastRecentlyUsedGoesFirstExactly) {
-  TestCache t({.bytes = 1 << 20, .shards = 1, .policy = cache::PolicyKind::kLru, .average_entry_bytes = 64, .seed = 5});
+  TestCache t({.bytes = 1 << 20, .shards = 1, .policy = store::PolicyKind::kLru, .average_entry_bytes = 64, .seed = 5});
   // Fill until something has to go, touching name 0 all the while.
   int i = 0;
   for (; t.cache->TotalStats().evictions_main == 0; ++i) {
@@ -99,7 +99,7 @@ TEST(S3FifoPolicy, AScanDoesNotEvictWhatIsAskedTwice) {
 }
 
 TEST(Quota, AFloodOfNegativesLeavesPositivesAlone) {
-  for (cache::PolicyKind policy : {cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru}) {
+  for (store::PolicyKind policy : {store::PolicyKind::kS3Fifo, store::PolicyKind::kLru}) {
     TestCache t({.bytes = 2 << 20, .shards = 1, .policy = policy, .seed = 5});
     for (int i = 0; i < 500; ++i) {
       const std::string name = "p" + std::to_string(i) + ".example";

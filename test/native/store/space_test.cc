@@ -36,7 +36,7 @@ namespace {
 
 #ifndef SHARDNS_TSAN  // measures, on one thread
 TEST(Space, WasteOfTheArenaAndOverheadOfAnEntryAreAsPromised) {
-  for (const auto policy : {cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru}) {
+  for (const auto policy : {store::PolicyKind::kS3Fifo, store::PolicyKind::kLru}) {
     TestCache t({.bytes = size_t{64} << 20, .policy = policy, .seed = 9});
     std::mt19937 random(3);
     for (int i = 0; i < 900'000; ++i) {
@@ -51,7 +51,7 @@ TEST(Space, WasteOfTheArenaAndOverheadOfAnEntryAreAsPromised) {
         ASSERT_EQ(t.Insert(ResponseOfSize(name, MixedSize(random))), Status::kOk);
       }
     }
-    cache::Cache::ShardType::Space all = {};
+    answers::Cache::ShardType::Space all = {};
     for (uint32_t s = 0; s < t.cache->shards(); ++s) {
       const auto space = t.cache->shard(s).MeasureSpace();
       all.live_octets += space.live_octets;
@@ -65,11 +65,11 @@ TEST(Space, WasteOfTheArenaAndOverheadOfAnEntryAreAsPromised) {
     const double overhead =
         static_cast<double>(all.live_octets - all.message_octets + all.index_octets) / static_cast<double>(all.entries);
     std::printf("%s: %llu entries of %.0f octets, waste %.1f %%, metadata and index %.1f octets an entry\n",
-                policy == cache::PolicyKind::kLru ? "lru" : "s3fifo", static_cast<unsigned long long>(all.entries),
+                policy == store::PolicyKind::kLru ? "lru" : "s3fifo", static_cast<unsigned long long>(all.entries),
                 static_cast<double>(all.message_octets) / static_cast<double>(all.entries), waste * 100, overhead);
     EXPECT_TRUE(t.cache->CheckInvariants());
-    EXPECT_LT(waste, policy == cache::PolicyKind::kLru ? 0.13 : 0.09);
-    if (policy == cache::PolicyKind::kS3Fifo) {
+    EXPECT_LT(waste, policy == store::PolicyKind::kLru ? 0.13 : 0.09);
+    if (policy == store::PolicyKind::kS3Fifo) {
       EXPECT_LT(overhead, 31.0);
     }
   }
@@ -87,7 +87,7 @@ size_t ResidentOctets() {
 TEST(Space, ResidentMemoryNeverPassesTheConfiguredSizeWhateverIsInserted) {
   constexpr size_t kBytes = size_t{32} << 20;
   std::mt19937 random(8);
-  for (const auto policy : {cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru}) {
+  for (const auto policy : {store::PolicyKind::kS3Fifo, store::PolicyKind::kLru}) {
     const size_t before = ResidentOctets();
     TestCache t({.bytes = kBytes, .policy = policy, .seed = 2});
     size_t most = 0;

@@ -26,8 +26,8 @@ TEST(Torture, LockFreeReadsAreNeverTornNorOfAnotherKey) {
   std::atomic<uint64_t> writes{0};
   std::thread writer([&] {
     std::mt19937 random(1);
-    auto scratch = std::make_unique<cache::PrepareScratch>();
-    cache::EntryImage image;
+    auto scratch = std::make_unique<answers::PrepareScratch>();
+    answers::EntryImage image;
     while (!stop.load(std::memory_order_relaxed)) {
       const std::string& name = names[random() % (random() % 4 == 0 ? kNames : 200)];
       const Buffer message = Marked(name, static_cast<uint8_t>(random() % 251));
@@ -58,7 +58,7 @@ TEST(Torture, LockFreeReadsAreNeverTornNorOfAnotherKey) {
   writer.join();
   EXPECT_GT(writes.load(), 1000u);
   EXPECT_TRUE(t.cache->CheckInvariants());
-  const cache::Stats stats = t.cache->TotalStats();
+  const store::Stats stats = t.cache->TotalStats();
   std::printf("%llu reads, %llu writes, %llu retries\n", static_cast<unsigned long long>(reads),
               static_cast<unsigned long long>(writes.load()), static_cast<unsigned long long>(stats.retries));
 }
