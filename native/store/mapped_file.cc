@@ -1,18 +1,13 @@
-// Opening, numbering, taking over, and the guard against files that are cut short.
+// Finding a file, or making one and putting it in its place whole.
 #include "store/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/syscall.h>
-#endif
 
-#include <algorithm>
 #include <cerrno>
-#include <csignal>
-#include <ctime>
+#include <cstring>
 
 namespace shardns::store {
 
@@ -20,131 +15,11 @@ namespace {
 
 constexpr size_t kLeastBytes = size_t{1} << 20;
 
-void ReadBoot(char* boot, size_t size) {
-  std::memset(boot, 0, size);
-  const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;  // every start of the machine looks alike; the clock then only stands still
-  if (read(fd, boot, size - 1) < 0) boot[0] = 0;
-  close(fd);
-}
-
-// --- the guard: a fault beyond the end of a cut file puts zeroed memory in the mapping's place ---
-
-struct Guard {
-  std::atomic<uint8_t*> base{nullptr};
-  std::atomic<size_t> bytes{0};
-  std::atomic<bool> faulted{false};
-  std::atomic<bool> lost{false};  // the memory is another now
-  std::atomic<bool> taken{false};
-};
-constexpr int kGuards = 256;
-Guard guards[kGuards];
-struct sigaction previous_action;
-
-// Puts zeroed memory in the mapping's place, by the bare system call where there is one: nothing that a sanitizer or a
-// preloaded library puts around mmap() may run in a signal handler, and to them the pages of readers would be written.
-bool ReplaceByZeros(uint8_t* base, size_t bytes) {
-  constexpr int kProtection = PROT_READ | PROT_WRITE;
-  constexpr int kFlags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
-#ifdef __linux__
-  return syscall(SYS_mmap, base, bytes, kProtection, kFlags, -1, 0) == reinterpret_cast<intptr_t>(base);
-#else
-  return mmap(base, bytes, kProtection, kFlags, -1, 0) == base;
-#endif
-}
-
-void OnBusError(int signal_number, siginfo_t* info, void* context) {
-  const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
-  for (Guard& guard : guards) {
-    uint8_t* base = guard.base.load();
-    const auto begin = reinterpret_cast<uintptr_t>(base);
-    if (base == nullptr || address < begin || address >= begin + guard.bytes.load()) continue;
-    // Another thread is at it, or was: the access is tried again.
-    if (guard.faulted.exchange(true)) return;
-    // Everybody goes on with empty memory; each shard begins anew when it is next locked.
-    if (ReplaceByZeros(base, guard.bytes.load())) {
-      guard.lost = true;
-      return;
-    }
-  }
-  if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
-    previous_action.sa_sigaction(signal_number, info, context);
-  } else if (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
-    previous_action.sa_handler(signal_number);
-  } else {
-    signal(signal_number, SIG_DFL);  // the access is tried again, and ends the process as it should
-  }
-}
-
-int TakeGuard(uint8_t* base, size_t bytes) {
-  static const bool installed = [] {
-    struct sigaction action = {};
-    action.sa_sigaction = OnBusError;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    return sigaction(SIGBUS, &action, &previous_action) == 0;
-  }();
-  if (!installed) return -1;
-  for (int i = 0; i < kGuards; ++i) {
-    if (guards[i].taken.exchange(true)) continue;
-    guards[i].faulted = false;
-    guards[i].lost = false;
-    guards[i].bytes = bytes;
-    guards[i].base = base;
-    return i;
-  }
-  return -1;
-}
-
-void FreeGuard(int number) {
-  guards[number].base = nullptr;
-  guards[number].taken = false;
-}
-
-// --- locks on octets far beyond the file's end ---
-
-#if defined(__linux__) && defined(F_OFD_SETLK)
-constexpr off_t kArbiterOctet = off_t{1} << 60;
-off_t OctetOf(uint32_t number) { return kArbiterOctet + number; }
-
-struct flock OctetLock(off_t octet, short kind) {
-  struct flock lock = {};
-  lock.l_type = kind;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = octet;
-  lock.l_len = 1;
-  return lock;
-}
-bool LockOctet(int fd, off_t octet) {
-  struct flock lock = OctetLock(octet, F_WRLCK);
-  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
-}
-void UnlockOctet(int fd, off_t octet) {
-  struct flock lock = OctetLock(octet, F_UNLCK);
-  fcntl(fd, F_OFD_SETLK, &lock);
-}
-bool OctetIsLocked(int fd, off_t octet) {
-  struct flock lock = OctetLock(octet, F_WRLCK);
-  return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
-}
-// Whether another opening holds a number.
-bool AnyOctetIsLocked(int fd) {
-  struct flock lock = OctetLock(OctetOf(1), F_WRLCK);
-  lock.l_len = off_t{FutexLock::kContended};
-  return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
-}
 // Every block now: a full disk is an error here, not a fault later.
+#if defined(__linux__)
 int TakeBlocks(int fd, size_t bytes) { return posix_fallocate(fd, 0, static_cast<off_t>(bytes)); }
-constexpr bool kSupported = true;
 #else
-constexpr off_t kArbiterOctet = 0;
-off_t OctetOf(uint32_t) { return 0; }
-bool LockOctet(int, off_t) { return false; }
-void UnlockOctet(int, off_t) {}
-bool OctetIsLocked(int, off_t) { return true; }
-bool AnyOctetIsLocked(int) { return true; }
 int TakeBlocks(int, size_t) { return ENOSYS; }
-constexpr bool kSupported = false;
 #endif
 
 std::nullptr_t Fail(FileProblem* problem, const char* what, int error = 0, bool mismatch = false) {
@@ -176,29 +51,6 @@ int MakeNameless(const std::string& path, std::string* name) {
 
 }  // namespace
 
-ClockAnchor ClockAnchor::Begin(uint64_t monotonic_ms, uint64_t wall_ms) {
-  ClockAnchor anchor = {};
-  ReadBoot(anchor.boot, sizeof anchor.boot);
-  anchor.wall_ms = wall_ms;
-  anchor.region_ms = monotonic_ms;
-  return anchor;
-}
-
-ClockAnchor::Since ClockAnchor::Continue(uint64_t monotonic_ms, uint64_t now_wall_ms, uint64_t* offset) {
-  char now_boot[sizeof boot];
-  ReadBoot(now_boot, sizeof now_boot);
-  const bool restarted = std::memcmp(boot, now_boot, sizeof boot) != 0;
-  if (restarted) {
-    if (now_wall_ms < wall_ms) return Since::kBackwards;
-    region_ms += now_wall_ms - wall_ms;
-    wall_ms = now_wall_ms;
-    offset_ms = region_ms - monotonic_ms;
-    std::memcpy(boot, now_boot, sizeof boot);
-  }
-  *offset = offset_ms;
-  return restarted ? Since::kRestart : Since::kSameStart;
-}
-
 bool MappedFile::Map(size_t bytes, FileProblem* problem) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
   if (memory == MAP_FAILED) {
@@ -207,9 +59,9 @@ bool MappedFile::Map(size_t bytes, FileProblem* problem) {
   }
   base_ = static_cast<uint8_t*>(memory);
   bytes_ = bytes;
-  guard_ = TakeGuard(base_, bytes_);
-  if (guard_ < 0) Fail(problem, "too many such files are open in this process");
-  return guard_ >= 0;
+  if (guard_.Take(base_, bytes_)) return true;
+  Fail(problem, "too many such files are open in this process");
+  return false;
 }
 
 std::unique_ptr<MappedFile> MappedFile::Find(const Options& options, FileProblem* problem) {
@@ -267,7 +119,7 @@ std::unique_ptr<MappedFile> MappedFile::Make(const Options& options, FileProblem
 }
 
 std::unique_ptr<MappedFile> MappedFile::Open(const Options& options, FileProblem* problem) {
-  if (!kSupported) return Fail(problem, "files are shared on Linux only, so far");
+  if (!Openings::kSupported) return Fail(problem, "files are shared on Linux only, so far");
   if (options.replace) return Make(options, problem);
   std::unique_ptr<MappedFile> file = Find(options, problem);
   if (file || problem->error != ENOENT) return file;
@@ -275,54 +127,6 @@ std::unique_ptr<MappedFile> MappedFile::Open(const Options& options, FileProblem
   // Somebody else was faster.
   return file || problem->error != EEXIST ? std::move(file) : Find(options, problem);
 }
-
-bool MappedFile::Join(OpeningsHead* head, const std::function<bool()>& settle, FileProblem* problem) {
-  constexpr int kTries = 5000;
-  constexpr timespec kPause = {.tv_sec = 0, .tv_nsec = 1'000'000};
-  for (int i = 0; !LockOctet(fd_, kArbiterOctet); ++i) {
-    if (i == kTries) {
-      Fail(problem, "another process has kept it to itself for five seconds");
-      return false;
-    }
-    nanosleep(&kPause, nullptr);
-  }
-  const bool settled = settle();
-  for (int i = 0; settled && number_ == 0; ++i) {
-    const uint32_t number = (head->last.fetch_add(1) + 1) & ~FutexLock::kContended;
-    if (number != 0 && LockOctet(fd_, OctetOf(number))) number_ = number;
-    if (number_ == 0 && i == kTries) {
-      Fail(problem, "it gives out numbers that are taken");
-      break;
-    }
-  }
-  if (number_ != 0) {
-    head_ = head;
-    head->clean.store(0);
-  }
-  UnlockOctet(fd_, kArbiterOctet);
-  return number_ != 0;
-}
-
-void MappedFile::MarkCleanIfLast() {
-  if (head_ == nullptr || lost() || !LockOctet(fd_, kArbiterOctet)) return;
-  if (!AnyOctetIsLocked(fd_)) {
-    // The flag only after what it vouches for.
-    if (msync(base_, bytes_, MS_SYNC) == 0) head_->clean.store(1);
-    msync(base_, 4096, MS_SYNC);
-  }
-  UnlockOctet(fd_, kArbiterOctet);
-}
-
-bool MappedFile::TakeOver(void* context, std::atomic<uint32_t>* word, uint32_t number) {
-  const auto* self = static_cast<MappedFile*>(context);
-  uint32_t seen = word->load();
-  const uint32_t holder = seen & ~FutexLock::kContended;
-  // Its number is nobody else's, ever: if the word is unchanged, so is its holder, dead.
-  return holder != 0 && holder != number && !OctetIsLocked(self->fd_, OctetOf(holder)) &&
-         word->compare_exchange_strong(seen, number | FutexLock::kContended);
-}
-
-bool MappedFile::lost() const { return guards[guard_].lost.load(std::memory_order_relaxed); }
 
 bool MappedFile::Cut() const {
   struct stat here;
@@ -336,8 +140,8 @@ bool MappedFile::Replaced() const {
 }
 
 MappedFile::~MappedFile() {
-  MarkCleanIfLast();
-  if (guard_ >= 0) FreeGuard(guard_);
+  if (!lost()) openings_.MarkCleanIfLast(memory());
+  guard_.Release();
   if (base_ != nullptr) munmap(base_, bytes_);
   close(fd_);
 }

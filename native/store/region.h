@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/counters.h"
+#include "store/clock_anchor.h"
 #include "store/invalidation.h"
 #include "store/log.h"
 #include "store/mapped_file.h"
