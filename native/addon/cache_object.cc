@@ -7,7 +7,7 @@
 
 namespace shardns::addon {
 
-CacheObject::CacheObject(std::shared_ptr<cache::Cache> cache)
+CacheObject::CacheObject(std::shared_ptr<answers::Cache> cache)
     : cache_(std::move(cache)), reader_(cache_->NewReader()), responder_(cache_.get(), reader_) {}
 
 namespace {
@@ -201,7 +201,7 @@ struct CacheMethods {
     return Throw(env, "ERR_SHARDNS_OPTION", text);
   }
 
-  static bool GetVariant(napi_env env, napi_value flags_value, napi_value tenant_value, cache::Variant* variant) {
+  static bool GetVariant(napi_env env, napi_value flags_value, napi_value tenant_value, answers::Variant* variant) {
     uint32_t flags;
     if (!GetUint32(env, flags_value, &flags) || !GetUint32(env, tenant_value, &variant->tenant)) return false;
     variant->dnssec_ok = (flags & kVariantDnssecOk) != 0;
@@ -231,7 +231,7 @@ struct CacheMethods {
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     MutableBytes response;
-    cache::InsertArgs insert;
+    answers::InsertArgs insert;
     if (args.count != 5 || !GetBytes(env, args.values[0], &response) ||
         !GetVariant(env, args.values[1], args.values[2], &insert.variant) ||
         !GetUint32(env, args.values[3], &insert.prepare.wall_seconds) ||
@@ -246,13 +246,13 @@ struct CacheMethods {
     insert.prepare.ttl = self->ttl_;
     insert.prepare.random = self->reader_->Random();
     insert.now = self->Now();
-    cache::Inherited inherited;
+    answers::Inherited inherited;
     if (const uint32_t* control = self->control(env); (flags & kVariantInherited) != 0 && control != nullptr) {
       inherited = {.remaining_ticks = static_cast<int32_t>(control[kRemainingWord]),
                    .age_ticks = control[kAgeWord] % kTicksPerSecond};
       insert.inherited = &inherited;
     }
-    cache::EntryImage image;
+    answers::EntryImage image;
     const Status status = self->cache_->Insert(insert, self->scratch_.get(), &image);
     return Int(env, status == Status::kOk ? static_cast<int32_t>(image.ttl_seconds) : static_cast<int32_t>(status));
   }
@@ -275,7 +275,7 @@ struct CacheMethods {
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     Name name;
-    cache::FailureArgs failure;
+    answers::FailureArgs failure;
     uint32_t type, rcode;
     if (args.count != 6 || !GetName(env, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
         !GetVariant(env, args.values[2], args.values[3], &failure.variant) ||
@@ -292,7 +292,7 @@ struct CacheMethods {
   struct EntryName {
     Name name;
     uint32_t type = 0;
-    cache::Variant variant;
+    answers::Variant variant;
     uint16_t rr_type() const { return static_cast<uint16_t>(type); }
   };
   static bool GetEntryName(napi_env env, const napi_value* values, EntryName* entry) {
@@ -430,13 +430,14 @@ struct CacheMethods {
                   .jitter_percent = words[4],
                   .show_original = words[15] != 0};
     self->cache_->SetStaleWindow(words[5]);
-    cache::Tunables& tunables = self->cache_->tunables();
+    answers::Tunables& tunables = self->cache_->tunables();
     tunables.stale_ttl_seconds = words[6];
     for (int i = 0; i < 4; ++i) tunables.prefetch_share[i] = words[7 + i];
     tunables.early_refresh_beta_ticks = words[11];
     tunables.udp_size = words[12];
-    tunables.modes = (words[13] != 0 ? cache::mode::kRotate : 0) | (words[14] != 0 ? cache::mode::kClientSubnet : 0) |
-                     (words[15] != 0 ? cache::mode::kOriginalTtl : 0);
+    tunables.modes = (words[13] != 0 ? answers::mode::kRotate : 0) |
+                     (words[14] != 0 ? answers::mode::kClientSubnet : 0) |
+                     (words[15] != 0 ? answers::mode::kOriginalTtl : 0);
     return nullptr;
   }
   // declare(high, low): the configuration that entries are for (Cache::Declare)
@@ -503,7 +504,7 @@ constexpr napi_type_tag kCacheTag = {0x5ead5ca1ab1e0001, 0xcac4e0b1ec700001};
 
 CacheObject* CacheObject::From(napi_env env, napi_value object) { return Unwrap<CacheObject>(env, object, kCacheTag); }
 
-napi_value CacheObject::Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory) {
+napi_value CacheObject::Wrap(napi_env env, std::shared_ptr<answers::Cache> cache, napi_value memory) {
   auto* self = new CacheObject(std::move(cache));
   if (memory != nullptr) self->memory_.Set(env, memory);
   return WrapObject(env, self, kCacheTag, {RegionMethods<CacheObject>::kMethods, kMethods});

@@ -15,7 +15,7 @@ namespace {
 
 class PlaneHolder {
  public:
-  std::shared_ptr<cache::Cache> cache;
+  std::shared_ptr<answers::Cache> cache;
   CacheObject* cache_object = nullptr;
   std::unique_ptr<udp::Plane> plane;
   napi_threadsafe_function wake = nullptr;

@@ -77,14 +77,14 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
     subnet = query.edns.subnet;
     subnet.scope_prefix = subnet.source_prefix;
   }
-  cache::Key key;
-  cache::MakeKey(secret_, query.name(), query.type,
-                 {.dnssec_ok = query.edns.dnssec_ok,
-                  .checking_disabled = (query.flags & wire::flag::kCd) != 0,
-                  .failure = false,
-                  .tenant = tenant,
-                  .scope = subnet},
-                 &key);
+  answers::Key key;
+  answers::MakeKey(secret_, query.name(), query.type,
+                   {.dnssec_ok = query.edns.dnssec_ok,
+                    .checking_disabled = (query.flags & wire::flag::kCd) != 0,
+                    .failure = false,
+                    .tenant = tenant,
+                    .scope = subnet},
+                   &key);
   const uint16_t asked =
       static_cast<uint16_t>(query.flags & (wire::flag::kRd | (query.edns.dnssec_ok ? uint16_t{0} : wire::flag::kAd)));
   const ClientKey client = ClientOf(args.peer, secret_);

@@ -107,7 +107,7 @@ class MissRing {
     uint16_t asked = 0;  // bits of the query's header that tell flights apart
     uint16_t dns_class = 0;
     uint32_t tenant = 0;
-    cache::Key key;
+    answers::Key key;
   };
   struct State {
     State(uint32_t clients, Holding share) : shares(clients, share) {}

@@ -34,7 +34,7 @@ struct PlaneStats {
 class Plane {
  public:
   // Null on failure; `error` gets a negative errno and `failed` the endpoint's number.
-  static std::unique_ptr<Plane> Create(cache::Cache* cache, PlaneOptions options, void (*wake)(void*),
+  static std::unique_ptr<Plane> Create(answers::Cache* cache, PlaneOptions options, void (*wake)(void*),
                                        void* wake_context, int* error, size_t* failed);
   ~Plane();
 
@@ -47,7 +47,7 @@ class Plane {
 
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left) { return ring_.Drain(out, most, left); }
   // Answers every waiter of the ticket from a raw response, cached or not. False: unknown ticket or unusable response.
-  bool ReplyMessage(uint32_t ticket, const cache::PrepareArgs& message, uint16_t extended_error);
+  bool ReplyMessage(uint32_t ticket, const answers::PrepareArgs& message, uint16_t extended_error);
   bool ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error);
   // From what the cache has for the tenant, stale allowed; SERVFAIL where there is nothing.
   bool ReplyStale(uint32_t ticket, uint32_t tenant);
@@ -68,7 +68,7 @@ class Plane {
   void ReadStats(PlaneStats* stats) const;
 
  private:
-  Plane(cache::Cache* cache, const PlaneOptions& options, void (*wake)(void*), void* wake_context);
+  Plane(answers::Cache* cache, const PlaneOptions& options, void (*wake)(void*), void* wake_context);
 
   template <typename Build>
   bool AnswerWaiters(uint32_t ticket, Build build);
@@ -83,7 +83,7 @@ class Plane {
   SendCounters send_counters_;
   Responder responder_;
   DurationHistogram durations_;
-  std::unique_ptr<cache::PrepareScratch> scratch_;
+  std::unique_ptr<answers::PrepareScratch> scratch_;
 };
 
 }  // namespace shardns::udp
