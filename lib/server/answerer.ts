@@ -68,13 +68,16 @@ export class Answerer {
     } catch (error) {
       octets ??= this.#failed(error, message, udp);
     }
-    if (waiting === undefined) {
-      done(octets);
-      return;
-    }
+    if (waiting === undefined || query === undefined) done(octets);
+    else this.#answerLater(waiting, query, udp, done);
+  }
+
+  /** Keeps the query's own copy, and not what the listener has read it with. */
+  #answerLater(waiting: Promise<Resolution>, query: Query, udp: boolean, done: Reply): void {
+    const { message } = query;
     waiting
       .then(
-        resolution => done(this.#guarded(message, udp, () => this.resolver.finish(query!, resolution, udp))),
+        resolution => done(this.#guarded(message, udp, () => this.resolver.finish(query, resolution, udp))),
         (error: unknown) => done(this.#failed(error, message, udp)),
       )
       .catch((error: unknown) => this.#failed(error, message, udp));

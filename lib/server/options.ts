@@ -130,7 +130,7 @@ export const serverSchema = z
         /** RFC 7828: clients that ask are told how long an idle connection stays open. */
         keepalive: z.boolean().default(true),
         maxPipelined: count(1, 65_535).default(128),
-        /** Replies that a client has not read. */
+        /** Of one connection: replies that the client has not read, and as much again of queries under way. */
         maxQueuedBytes: count(65_537, 2 ** 30).default(2 ** 20),
         /** What all connections hold together; beyond it the one that holds most is closed. */
         maxTotalBytes: count(2 ** 20, 2 ** 40).default(64 * 2 ** 20),
