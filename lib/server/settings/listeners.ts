@@ -44,7 +44,7 @@ const tcp = section({
   maxQueuedBytes: {
     schema: count(65_537, 2 ** 30).default(2 ** 20),
     change: 'live',
-    why: 'Octets of replies that a client has not read, beyond which its connection is closed.',
+    why: 'Octets of one connection: replies that the client has not read, beyond which it is closed, and as much again of queries under way.',
   },
   maxTotalBytes: {
     schema: count(2 ** 20, 2 ** 40).default(64 * 2 ** 20),

@@ -182,6 +182,28 @@ test('a connection over its bound of queries is not read until it has caught up'
   expect(setup.underWay).toBe(0);
 });
 
+test('queries under way count with their octets: beyond the bound of a connection no more are read, beyond that of all one is closed', async () => {
+  const setup = new Setup({ maxPipelined: 128, maxTotalBytes: 300_000 });
+  const padded = Buffer.concat([query, Buffer.alloc(30_000)]);
+  const [first, second, third] = [1, 2, 3].map(i => setup.connect(`192.0.2.${i}`));
+  for (let i = 0; i < 8; i++) first.send(padded);
+  await settle();
+  expect(setup.pending).toHaveLength(2);
+  expect(first.isPaused()).toBe(true);
+  // Two under way, each twice, and one that waits.
+  expect(setup.connections.octets).toBeGreaterThan(5 * 30_000);
+  second.send(padded);
+  for (let i = 0; i < 3; i++) third.send(padded);
+  await settle();
+  expect([first, second, third].map(one => one.destroyed)).toEqual([true, false, false]);
+  for (const reply of setup.pending.splice(0)) reply();
+  await settle();
+  for (const reply of setup.pending.splice(0)) reply();
+  await settle();
+  expect([second.replies, third.replies]).toEqual([1, 3]);
+  expect(setup.connections.octets).toBe(0);
+});
+
 test('one client has its share of connections: its own that is idle longest makes room, the others stay', async () => {
   const setup = new Setup();
   const [first, second] = [setup.connect('2001:db8::1'), setup.connect('2001:db8:0:5::1')];

@@ -50,6 +50,43 @@ async function until(condition: () => boolean): Promise<void> {
   expect(condition()).toBe(true);
 }
 
+test('a server that floods its connection with messages that nobody asked for is given up at once', async () => {
+  let connections = 0;
+  let sent = 0;
+  const at = await tcpServer(socket => {
+    connections++;
+    socket.on('error', () => {});
+    socket.on('data', () => {
+      const flood = (): void => {
+        while (!socket.destroyed && sent < 64 * 2 ** 20) {
+          sent += 65_536;
+          if (!socket.write(Buffer.alloc(65_536))) return;
+        }
+      };
+      socket.on('drain', flood);
+      flood();
+    });
+  });
+  const transport = tcp();
+  await expect(transport.exchange(makeQuery('a.example'), at, {})).rejects.toThrow(
+    'it sent more messages than it was asked for',
+  );
+  expect(connections).toBe(3);
+  expect(transport.connections).toBe(0);
+  // As many as came, not as many as were sent.
+  expect(transport.stats.mismatched).toBeLessThan(10);
+});
+
+test('what else was asked on a connection that sends too much is asked on another', async () => {
+  const at = await messageServer((message, socket, connection) => {
+    answer(message, socket);
+    if (connection === 1) for (let i = 0; i < 3; i++) answer(message, socket);
+  });
+  const transport = tcp();
+  const asked = ['a.example', 'b.example', 'c.example'].map(name => transport.exchange(makeQuery(name), at, {}));
+  for (const response of await Promise.all(asked)) expect(response[3] & 0x0f).toBe(0);
+});
+
 test('TCP pipelines on one connection and takes replies in any order (RFC 7766)', async () => {
   let connections = 0;
   const at = await tcpServer(socket => {
