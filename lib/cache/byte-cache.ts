@@ -1,4 +1,5 @@
 // A bounded cache of octets off the heap for any code: keys and values of one's own, each with its time to live.
+import { isUtf8 } from 'node:buffer';
 import { optionError, ShardnsError, show } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
 import { readFields, tryFields } from '../base/fields.js';
@@ -250,6 +251,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   set(key: ByteKey, value: V, options?: SetOptions): void {
     this.#ready(key);
     this.#write(key, value, options, 0);
+    this.#overtake(key);
   }
 
   /** Whether there is a value that has not expired; no hit. */
@@ -275,12 +277,14 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
   delete(key: ByteKey): boolean {
     this.#ready(key);
+    this.#overtake(key);
     return this.#had(key, this.#native.remove(key, this.#space));
   }
 
   /**
    * The value, or what `load` gives for it, which is then stored: read-through. Calls for one key share one load, in
-   * this thread. What is invalidated while it is loaded stays invalidated.
+   * this thread. What is written or deleted in this thread, or invalidated anywhere, while it is loaded stays so: the value
+   * goes to those who wait for it already, and who comes later has a load that begins later.
    * @param load undefined as its result is returned and not stored
    * @throws what `load` throws; ERR_SHARDNS_LOADER while a failure of its is remembered (`errorTtlMs`);
    * ERR_SHARDNS_OVERLOAD beyond `maxLoads`; ERR_SHARDNS_ABORTED by the caller's signal, which leaves the load alone
@@ -299,7 +303,8 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     let own = key;
     let generation = 0;
     return fetcher.fetch<V>({
-      id: () => `${this.#space}\u0000${typeof own === 'string' ? own : `\u0000${Buffer.from(own).toString('latin1')}`}`,
+      id: () => this.#id(own),
+      groups: () => [`namespace ${this.#space}`, ...(options.tags ?? []).map(tag => `tag ${tag}`)],
       load: () => {
         // The caller's octets may change while it is loaded.
         if (typeof key !== 'string') own = Uint8Array.from(key);
@@ -333,15 +338,20 @@ export class ByteCache<V = Uint8Array> implements Disposable {
 
   /** Forgets what carries a tag, or everything in all namespaces, for every thread and process, at once and in O(1). */
   invalidate(what: { tag: string } | { all: true }): void {
-    const { native } = this.#open();
-    if (typeof what === 'object' && what !== null && 'tag' in what)
+    const { native, fetcher } = this.#open();
+    if (typeof what === 'object' && what !== null && 'tag' in what) {
       native.forget(ByteForget.tag, native.tagMark(checkTag(what.tag)));
-    else if ((what as { all?: true } | null | undefined)?.all === true) native.forget(ByteForget.all, 0);
-    else throw optionError('invalidate', what, '{ tag } or { all: true }');
+      fetcher.overtakeGroup(`tag ${what.tag}`);
+    } else if ((what as { all?: true } | null | undefined)?.all === true) {
+      native.forget(ByteForget.all, 0);
+      fetcher.overtakeGroup();
+    } else throw optionError('invalidate', what, '{ tag } or { all: true }');
   }
   /** Forgets this namespace; of the cache itself: everything. O(1). */
   clear(): void {
-    this.#open().native.forget(this.#space === 0 ? ByteForget.all : ByteForget.namespace, this.#space);
+    const { native, fetcher } = this.#open();
+    native.forget(this.#space === 0 ? ByteForget.all : ByteForget.namespace, this.#space);
+    fetcher.overtakeGroup(this.#space === 0 ? undefined : `namespace ${this.#space}`);
   }
 
   /** The entries of this namespace as they are met, for inspection; invalidated and expired ones are still among them. */
@@ -408,6 +418,22 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     } else if (!(key instanceof Uint8Array)) {
       throw optionError('key', key, 'a string or a Uint8Array');
     }
+  }
+
+  /** Of a key in its namespace; the two forms of a key do not meet. */
+  #id(key: ByteKey): string {
+    return typeof key === 'string'
+      ? `${this.#space} text ${key}`
+      : `${this.#space} octets ${Buffer.from(key).toString('latin1')}`;
+  }
+  #overtake(key: ByteKey): void {
+    const { fetcher } = this.#store;
+    if (!fetcher.loading) return;
+    fetcher.overtake(this.#id(key));
+    // The same key in its other form.
+    const octets = Buffer.from(key);
+    if (typeof key === 'string') fetcher.overtake(this.#id(octets));
+    else if (isUtf8(octets)) fetcher.overtake(this.#id(octets.toString()));
   }
 
   #decode(key: ByteKey, length: number): V | undefined {

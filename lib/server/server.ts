@@ -33,6 +33,7 @@ import { workersOf } from './settings/recursion.js';
 import { Listeners } from './listeners.js';
 import { OwnAddresses } from './own-addresses.js';
 import { reportOf, type ServerReport, type ServerState } from './report.js';
+import type { Prepared } from './prepared.js';
 import { Snapshots } from './snapshots.js';
 import type { TcpConnections } from './tcp-connections.js';
 import { Recursion } from './recursion.js';
@@ -60,7 +61,7 @@ const UNREAD_MS = 1000;
 /** Told of changes, by those above that live and end with the server. */
 export interface ServerObserver {
   /** New settings are valid and about to take effect; an error keeps the old ones. */
-  updating?(settings: ServerSettings): Promise<void>;
+  prepare?(settings: ServerSettings): Promise<Prepared>;
   closed?(): void;
 }
 
@@ -102,7 +103,6 @@ export class Server implements AsyncDisposable {
     this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random, configurationOf(settings)));
     // Memory of its own is nobody else's: there what changes is forgotten by name.
     this.#sharesEngine = !this.#ownsEngine || settings.cache.file !== undefined;
-    if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
     this.engine.configure(tunablesOf(settings));
     this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
     this.tcpTransport = dependencies.tcpTransport ?? new TcpTransport(this.#clock, random);
@@ -129,12 +129,24 @@ export class Server implements AsyncDisposable {
       // Transports of the embedder's own cannot go to other threads.
       threads: dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined,
     });
-    this.recursion.apply(settings);
+    this.#begin(settings);
     this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
     this.listeners = new Listeners(this.engine, this.resolver, this.answerer, this.#clock, this.#log, settings);
     this.#applyAccess(settings);
     this.#applyTenants(settings);
+  }
+
+  /** What can fail of a server that is made: nothing of it is left then, in a cache that others have too least of all. */
+  #begin(settings: ServerSettings): void {
+    try {
+      if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
+      this.recursion.prepare(settings).commit();
+    } catch (error) {
+      this.engine.release(this);
+      if (this.#ownsEngine) this.engine.close();
+      throw error;
+    }
   }
 
   observe(observer: ServerObserver): void {
@@ -244,9 +256,19 @@ export class Server implements AsyncDisposable {
     const relisten =
       this.#state === 'listening' &&
       (changed.some(({ change }) => change === 'relisten') || sortsClients(settings) !== sortsClients(before));
-    for (const observer of this.#observers) await observer.updating?.(settings);
-    this.#checkOpen('update()');
-    if (relisten) await this.#relisten(settings, options, before);
+    const prepared: Prepared[] = [];
+    try {
+      prepared.push(this.recursion.prepare(settings));
+      for (const observer of this.#observers) {
+        const change = await observer.prepare?.(settings);
+        if (change !== undefined) prepared.push(change);
+      }
+      this.#checkOpen('update()');
+      if (relisten) await this.#relisten(settings, options, before);
+    } catch (error) {
+      for (const change of prepared) change.discard();
+      throw error;
+    }
     this.#options = structuredClone(options);
     this.#settings = settings;
     if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
@@ -257,7 +279,7 @@ export class Server implements AsyncDisposable {
     this.resolver.options = resolverOptionsOf(settings);
     this.resolver.groups = this.#makeGroups(settings);
     this.exchanger.options = exchangerOptionsOf(settings);
-    this.recursion.apply(settings);
+    for (const change of prepared) change.commit();
     this.tcpConnections.options = tcpOptionsOf(settings);
     this.#applyAccess(settings);
     if (viewsChange && !relisten) this.#applyTenants(settings);

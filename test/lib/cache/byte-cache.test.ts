@@ -361,6 +361,7 @@ describe('fetch', () => {
     const settings = { staleWhileRevalidateMs: 0, staleIfErrorMs: 0, errorTtlMs: 0, maxLoads: 1 };
     const task: FetchTask<string> = {
       id: () => 'a',
+      groups: () => [],
       look: () => ({ value: 'kept', refresh: true, expiredMs: -5 }),
       load: () => Promise.reject(new Error('later')),
       store: () => undefined,
