@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../base/address.js';
+import { DEFAULT_CLIENT_SHARE, shareOf } from '../base/client-shares.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { count, issueText, memoryOption, pathOption, regionShape } from '../base/options.js';
 import { prefixKey } from '../base/prefix-table.js';
@@ -122,7 +123,10 @@ export const serverSchema = z
       .strictObject({
         enabled: z.boolean().default(true),
         maxConnections: count(1, 100_000).default(1000),
-        /** Of these, for one client (address or IPv6 /56); default: an eighth, at least 8. */
+        /**
+         * Of these, for one client (address or IPv6 /56), also while few are free. Default: an eighth, at least 8; more than
+         * 8 or a 256th only while as many are free.
+         */
         maxConnectionsPerClient: count(1, 100_000).optional(),
         idleTimeoutMs: count(100, 3_600_000).default(10_000), // RFC 7766 section 6.2.3: a few seconds
         /** How long a query may take from its first octet to its last. */
@@ -295,7 +299,7 @@ export const serverSchema = z
           .number()
           .gt(0, 'expected a share above 0, at most 1')
           .max(1, 'expected a share above 0, at most 1')
-          .default(1 / 8),
+          .default(DEFAULT_CLIENT_SHARE),
       })
       .prefault({}),
     /** Save the cache to a file at intervals and at the end, and load it at the start. */
@@ -470,10 +474,23 @@ export function changedLocalNames(before: ServerSettings | undefined, after: Ser
   return other || changed.length > MAX_CHANGED_NAMES ? 'all' : [...new Set(changed)];
 }
 
+/** Of one client, where few are allowed in all. */
+const LEAST_CONNECTIONS = 8;
+
 /** What TCP connections may have. */
 export function tcpOptionsOf({ tcp }: ServerSettings): TcpOptions {
-  const share = tcp.maxConnectionsPerClient ?? Math.max(8, Math.ceil(tcp.maxConnections / 8));
-  return { ...tcp, maxConnectionsPerClient: Math.min(share, tcp.maxConnections) };
+  const { maxConnections, maxConnectionsPerClient: wanted } = tcp;
+  return {
+    ...tcp,
+    maxConnectionsPerClient: Math.min(
+      wanted ?? Math.max(LEAST_CONNECTIONS, Math.ceil(maxConnections / 8)),
+      maxConnections,
+    ),
+    connectionsPerClient: Math.min(
+      wanted ?? Math.max(LEAST_CONNECTIONS, shareOf(maxConnections, DEFAULT_CLIENT_SHARE)),
+      maxConnections,
+    ),
+  };
 }
 
 export function threadsOf(settings: ServerSettings): number {

@@ -15,7 +15,8 @@ import { LocalZones } from '../resolve/local-zones.js';
 import { Views } from '../resolve/views.js';
 import { configurationOf } from './configuration.js';
 import { encodeName, foldName } from '../wire/name.js';
-import type { ServerSettings } from './options.js';
+import type { FlightLimits } from '../resolve/flights.js';
+import { groupsOf, type ServerSettings } from './options.js';
 
 export function regionOf(settings: ServerSettings, random: Random): RegionSource {
   const { cache } = settings;
@@ -69,12 +70,16 @@ export function viewsOf({ views }: ServerSettings): Views | undefined {
   return views.length > 0 ? new Views(views) : undefined;
 }
 
-/** So few that no share of them is worth the name. */
-const LEAST_CLIENT_FLIGHTS = 64;
-
-/** What one client may begin of all questions under way; by default half of what one server is asked at a time (`upstream.maxInFlight`), so that others are heard. */
-function clientFlightsOf({ upstream, missRing }: ServerSettings): number {
-  return Math.min(upstream.maxTotal, Math.max(LEAST_CLIENT_FLIGHTS, shareOf(upstream.maxTotal, missRing.clientShare)));
+/**
+ * Questions under way, and what of them clients share out: where upstreams are asked, what one of them is asked at a time
+ * (`upstream.maxInFlight`). All of a group may be silent about a name, so one more server is not more room.
+ */
+function flightLimitsOf(settings: ServerSettings): FlightLimits {
+  const { maxTotal, maxInFlight } = settings.upstream;
+  const forwards = Object.values(groupsOf(settings)).some(servers => servers.length > 0);
+  const room = forwards ? Math.min(maxTotal, maxInFlight) : maxTotal;
+  const { clientShare } = settings.missRing;
+  return { most: maxTotal, room, share: clientShare === 1 ? maxTotal : shareOf(room, clientShare) };
 }
 
 function localZonesOf({ localZones }: ServerSettings): LocalZones {
@@ -98,9 +103,8 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
     failureFirstSeconds: settings.failure.firstSeconds,
     failureMaxSeconds: settings.failure.maxSeconds,
     prefetchPerSecond: settings.prefetch.maxPerSecond,
-    maxFlights: settings.upstream.maxTotal,
+    flights: flightLimitsOf(settings),
     addressRules: addressRulesOf(settings),
-    clientFlights: clientFlightsOf(settings),
     denials: settings.resolver.nothingBelowNxdomain ? 'subtree' : 'name',
   };
 }

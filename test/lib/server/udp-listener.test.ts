@@ -53,7 +53,7 @@ test('who may not ask is refused, also while there is no room for queries', asyn
       if (query.toString('latin1').toLowerCase().includes('slow')) await released;
       return answerA(query);
     },
-    { udp: 'dgram', missRing: { waiters: 16 } },
+    { udp: 'dgram', missRing: { waiters: 16, clientShare: 1 } },
   );
   closers.push(() => server.close());
   await server.ask('dgram', makeQuery('known.example'));

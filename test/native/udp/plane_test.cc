@@ -220,6 +220,24 @@ TEST(MissRing, AClientHasItsShareHoweverLittleIsFree) {
   }
 }
 
+TEST(MissRing, SixteenClientsThatTakeAllTheyCanGetLeaveOthersRoom) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(1024, 4096, ExpandSeed(1), {.flights = 4, .waiters = 16});
+  for (int i = 0; i < 1024; ++i) {
+    for (int client = 1; client <= 16; ++client) {
+      const std::string address = "198.51.100." + std::to_string(client);
+      JoinFrom(ring, address.c_str(), address + "-" + std::to_string(i));
+      for (int name = 0; name < 4; ++name) JoinFrom(ring, address.c_str(), address + "-" + std::to_string(name));
+    }
+  }
+  for (int client = 1; client <= 8; ++client) {
+    const std::string address = "192.0.2." + std::to_string(client);
+    for (int i = 0; i < 4; ++i) {
+      EXPECT_EQ(JoinFrom(ring, address.c_str(), address + "-" + std::to_string(i)), Joined::kQueued);
+    }
+  }
+}
+
 TEST(MissRing, AllAddressesOfOneSlash56AreOneClient) {
   using Joined = udp::MissRing::Joined;
   udp::MissRing ring(4, 256, ExpandSeed(1), {.flights = 2, .waiters = 256});
