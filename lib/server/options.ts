@@ -474,6 +474,17 @@ export function changedLocalNames(before: ServerSettings | undefined, after: Ser
   return other || changed.length > MAX_CHANGED_NAMES ? 'all' : [...new Set(changed)];
 }
 
+/** Stub and forward zones that only one of the two has as they are: others say what lies in them. */
+export function changedZones(before: ServerSettings, after: ServerSettings): string[] {
+  const keysOf = ({ stubZones, forwardZones }: ServerSettings): Map<string, string> =>
+    new Map([
+      ...stubZones.map(zone => [`stub ${JSON.stringify(zone)}`, zone.name] as const),
+      ...forwardZones.map(zone => [`forward ${JSON.stringify(zone)}`, zone.name] as const),
+    ]);
+  const [old, next] = [keysOf(before), keysOf(after)];
+  return [...new Set([...old, ...next].filter(([key]) => old.has(key) !== next.has(key)).map(([, name]) => name))];
+}
+
 /** Of one client, where few are allowed in all. */
 const LEAST_CONNECTIONS = 8;
 

@@ -103,6 +103,10 @@ export class UdpPlane implements TenantSink {
   forgetTenants(): void {
     if (!this.#closed) this.#native.forgetTenants();
   }
+  /** Who asks from now on does not wait for what is under way: it may be answered by what holds no more. */
+  outdate(): void {
+    if (!this.#closed) this.#native.outdate();
+  }
   stats(): PlaneStats {
     return readPlaneStats(this.#native);
   }

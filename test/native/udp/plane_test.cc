@@ -190,6 +190,19 @@ uint32_t FinishAll(udp::MissRing& ring) {
   return finished;
 }
 
+TEST(MissRing, WhatIsOutdatedIsJoinedNoMoreAndEndsForThoseWhoWait) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(64, 128, ExpandSeed(1));
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.1", "a"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.2", "a"), Joined::kJoined);
+  ring.Outdate();
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.3", "a"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.4", "a"), Joined::kJoined);
+  EXPECT_EQ(ring.in_flight(), 2u);
+  EXPECT_EQ(FinishAll(ring), 2u);
+  EXPECT_EQ(ring.waiting(), 0u);
+}
+
 TEST(MissRing, AClientAloneHoldsHalfAndWhatEndsIsGivenBack) {
   using Joined = udp::MissRing::Joined;
   udp::MissRing ring(64, 128, ExpandSeed(1), {.flights = 8, .waiters = 16});
