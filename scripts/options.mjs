@@ -41,7 +41,7 @@ function defaultOf(path, schema) {
   const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
   const value = json.default;
   if (value === undefined || (Array.isArray(value) && value.length === 0) || value === '') return '-';
-  if (value === 1 / 8) return '`1/8`';
+  if (value > 0 && value < 1 && Number.isInteger(1 / value) && 1 / value > 10) return `\`1/${1 / value}\``;
   return Array.isArray(value) ? value.map(one => `\`${one}\``).join(', ') : `\`${value}\``;
 }
 

@@ -323,6 +323,8 @@ export interface NativePlane {
   /** @param address 4 or 16 octets */
   setTenant(address: Uint8Array, tenant: number, seconds: number): void;
   forgetTenants(): void;
+  /** Flights under way are joined no more. */
+  outdate(): void;
   stats(out: Float64Array): void;
   close(): void;
 }

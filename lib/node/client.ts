@@ -298,8 +298,7 @@ export class DnsClient implements Disposable {
       failureFirstSeconds: 1, // RFC 9520 section 3.2: at least 1 s
       failureMaxSeconds: 30,
       prefetchPerSecond: 100,
-      maxFlights: MAX_FLIGHTS,
-      clientFlights: MAX_FLIGHTS, // they are all the program's own
+      flights: { most: MAX_FLIGHTS, room: MAX_FLIGHTS, share: MAX_FLIGHTS }, // they are all the program's own
       // Servers that deny AAAA of names with an A are about (RFC 4074 section 4.2), and lookups ask for both.
       denials: 'type',
     });

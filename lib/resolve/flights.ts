@@ -1,7 +1,8 @@
 // Questions under way: one for each key, which all who ask the same wait for (RFC 5452 section 5).
 //
-// Bounds: `most` flights; `share` of them begun by one client (address, or /56 of IPv6). A flight of an alias waits for
-// its target's: they never wait for each other in a circle.
+// Bounds: `most` flights; one client (address, or /56 of IPv6) begins `share` of them, and more only while as much of
+// `room` is left as it has: clients that ask for what is never answered leave others room to be answered (ClientShares).
+// A flight of an alias waits for its target's: they never wait for each other in a circle.
 import { ClientShares } from '../base/client-shares.js';
 import type { Moved, Resolution } from './outcome.js';
 
@@ -37,7 +38,9 @@ export class Flight {
 
 export interface FlightLimits {
   most: number;
-  /** Of these, one client's. */
+  /** What those can have under way together whose questions are asked at once: of more, some wait for their turn. */
+  room: number;
+  /** What one client may begin in any case. */
   share: number;
 }
 
@@ -56,10 +59,10 @@ export class Flights {
   }
 
   /** Takes room for one; `release` gives it back. @returns what is used up, if anything is */
-  take(client: string | undefined, { most, share }: FlightLimits): 'all' | 'share' | undefined {
+  take(client: string | undefined, { most, room, share }: FlightLimits): 'all' | 'share' | undefined {
     if (this.#underWay >= most) return 'all';
     this.#shares.share = share;
-    if (client !== undefined && !this.#shares.take(client)) return 'share';
+    if (client !== undefined && !this.#shares.take(client, room - this.#underWay)) return 'share';
     this.#underWay++;
     return undefined;
   }

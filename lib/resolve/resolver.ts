@@ -2,7 +2,7 @@
 // all, one flight for all who ask the same, stale answers after a failure or when the upstream is late (RFC 8767),
 // refreshes. Whatever breaks a question is the end of that question: it is counted, told, and answered SERVFAIL.
 //
-// Bounds: `maxFlights` questions under way, of which one client begins `clientFlights`; `prefetchPerSecond` refreshes.
+// Bounds: `flights` (FlightLimits) under way, of all clients and of one; `prefetchPerSecond` refreshes.
 import type { Clock, Timer } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
 import { harmless, type Logger } from '../base/log.js';
@@ -16,7 +16,7 @@ import { asRefresh, type Asker, type Flyer, flyerOf, isKept, knownAsker, type Kn
 import { Chain, type ChainOptions } from './chain.js';
 import type { ClientTenants } from './client-tenants.js';
 import { flightKey, refreshKey } from './flight-key.js';
-import { Flight, Flights } from './flights.js';
+import { Flight, type FlightLimits, Flights } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
 import { Mistakes } from './mistakes.js';
@@ -29,9 +29,7 @@ export interface ResolverOptions extends ChainOptions {
   staleClientTimeoutMs: number;
   staleTtlSeconds: number;
   prefetchPerSecond: number;
-  maxFlights: number;
-  /** Of these, what one client (address, or /56 of IPv6) may begin. */
-  clientFlights: number;
+  flights: FlightLimits;
 }
 
 export type { Asker, Resolution };
@@ -332,8 +330,7 @@ export class Resolver {
 
   /** Room for one more; false, and counted, when there is none. */
   #take(client: string | undefined): boolean {
-    const { maxFlights: most, clientFlights: share } = this.options;
-    const used = this.#flights.take(client, { most, share });
+    const used = this.#flights.take(client, this.options.flights);
     if (used === 'all') this.stats.overloaded++;
     else if (used === 'share') this.stats.clientOverloaded++;
     return used === undefined;

@@ -50,7 +50,8 @@ port.on('message', (message: ToWorker) => {
     exchanger.options = exchangerOptionsOf(message.settings);
     updateRecursor(recursor, message.settings);
   } else if (message.kind === 'forget') {
-    recursor.infrastructure.clear();
+    // The RRsets too, once more: until the settings came, which did before this, they were kept by those of before.
+    recursor.clear();
   } else {
     for (const { id, query, fresh } of questionsOf(message.batch)) {
       resolve(query, fresh).then(

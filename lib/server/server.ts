@@ -22,14 +22,14 @@ import { encodeName, foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { Answerer } from './answerer.js';
-import { configurationOf } from './settings/configuration.js';
+import { configurationOf, differInRules } from './settings/configuration.js';
 import { contradictions } from './settings/contradictions.js';
 import { changedLocalNames } from './settings/local.js';
 import { groupsOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { changedSettings, readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
 import { sortsClients, viewsOf } from './settings/clients.js';
 import { tcpOptionsOf } from './settings/listeners.js';
-import { workersOf } from './settings/recursion.js';
+import { changedZones, workersOf } from './settings/recursion.js';
 import { Listeners } from './listeners.js';
 import { OwnAddresses } from './own-addresses.js';
 import { reportOf, type ServerReport, type ServerState } from './report.js';
@@ -271,7 +271,11 @@ export class Server implements AsyncDisposable {
     }
     this.#options = structuredClone(options);
     this.#settings = settings;
-    if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
+    if (this.#sharesEngine) {
+      this.engine.declare(this, configurationOf(settings));
+      // Another scope parts nothing that is told, but what is under way was begun for the other entries.
+      if (settings.cache.scope !== before.cache.scope) this.resolver.forget('all');
+    }
     this.engine.configure(tunablesOf(settings));
     if (this.#state === 'listening' && !isDeepStrictEqual(settings.snapshot, before.snapshot)) {
       this.snapshots.use(settings.snapshot);
@@ -314,9 +318,13 @@ export class Server implements AsyncDisposable {
   /** What was told by other settings, for as long as its TTLs last, is told no more. */
   #forgetLocal(before: ServerSettings | undefined, settings: ServerSettings): void {
     if (before === undefined) this.#forgetTags(settings.views.length);
-    const changed = changedLocalNames(before, settings);
-    if (changed === 'all') this.#forget('all');
-    else for (const name of changed) this.#forget({ suffix: foldName(encodeName(name)) });
+    const zones = before === undefined ? [] : changedZones(before, settings);
+    const local = changedLocalNames(before, settings);
+    const rules = before !== undefined && differInRules(before, settings);
+    // What recursion knows has no order by suffix, and was judged by the rules too.
+    if (rules || zones.length > 0) this.recursion.forget();
+    if (rules || local === 'all') this.#forget('all');
+    else for (const name of [...local, ...zones]) this.#forget({ suffix: foldName(encodeName(name)) });
   }
 
   /** What is kept for views, and what is under way for them, is nobody's from now on. */
@@ -326,6 +334,8 @@ export class Server implements AsyncDisposable {
 
   #forget(what: Forgotten): void {
     this.resolver.forget(what);
+    // Nor does whoever asks from now on wait for what the native plane has under way.
+    this.plane?.outdate();
     this.engine.invalidate(what);
   }
 

@@ -1,7 +1,7 @@
 // All TCP connections of a server together: how many there are, how many a client has, how much they hold.
 //
-// Bounds: `maxConnections` in all and `maxConnectionsPerClient` of one client (address or /56); who comes when there are so
-// many takes the place of the one that has been idle longest, of the same client's first, and is turned away where all are
+// Bounds: `maxConnections` in all and `maxConnectionsPerClient` of one client (address or /56), of which it has more than
+// `connectionsPerClient` only while as many are free (see ClientShares); who comes when there are so many takes the place of the one that has been idle longest, of the same client's first, and is turned away where all are
 // busy (RFC 7766 section 6.2.3 lets a server close idle connections when it needs them). `maxTotalBytes` of replies not
 // read, queries not begun and messages not whole; beyond it the connection that holds most is closed.
 import { clientOf } from '../base/client-shares.js';
@@ -9,6 +9,8 @@ import { clientOf } from '../base/client-shares.js';
 export interface TcpOptions {
   maxConnections: number;
   maxConnectionsPerClient: number;
+  /** Of these, what it may have while few are free. */
+  connectionsPerClient: number;
   idleTimeoutMs: number;
   messageTimeoutMs: number;
   keepalive: boolean;
@@ -66,8 +68,9 @@ export class TcpConnections {
   admit(connection: Connection, mayDisplace: boolean): boolean {
     const key = clientOf(connection.address);
     let client = this.#clients.get(key);
-    const { maxConnections, maxConnectionsPerClient } = this.options;
-    if (client !== undefined && client.connections >= maxConnectionsPerClient && !this.#displace(client.idle)) {
+    const { maxConnections, maxConnectionsPerClient, connectionsPerClient } = this.options;
+    const most = Math.min(maxConnectionsPerClient, Math.max(connectionsPerClient, maxConnections - this.#held.size));
+    if (client !== undefined && client.connections >= most && !this.#displace(client.idle)) {
       return this.#reject();
     }
     if (this.#held.size >= maxConnections && !(mayDisplace && this.#displace(this.#idle))) return this.#reject();

@@ -2,7 +2,7 @@
 // the answers back.
 //
 // Each wake-up takes at most 256 flights, so that a flood of misses cannot starve the event loop.
-import { formatAddress, formatSocketAddress, type SocketAddress } from '../base/address.js';
+import { formatAddress, formatSocketAddress, type SocketAddress, type AddressPrefix } from '../base/address.js';
 import { shareOf } from '../base/client-shares.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
@@ -18,7 +18,6 @@ import {
   readPlaneStats,
   UNKNOWN_TENANT,
 } from '../native/binding.js';
-import type { AddressPrefix } from '../base/address.js';
 import type { TenantSink } from '../resolve/client-tenants.js';
 import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
 import { Rcode } from '../wire/iana.js';
@@ -102,6 +101,10 @@ export class UdpPlane implements TenantSink {
   }
   forgetTenants(): void {
     if (!this.#closed) this.#native.forgetTenants();
+  }
+  /** Who asks from now on does not wait for what is under way: it may be answered by what holds no more. */
+  outdate(): void {
+    if (!this.#closed) this.#native.outdate();
   }
   stats(): PlaneStats {
     return readPlaneStats(this.#native);

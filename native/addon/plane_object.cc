@@ -230,6 +230,14 @@ napi_value SetTenant(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value Outdate(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return ThrowClosed(env);
+  self->plane->Outdate();
+  return nullptr;
+}
+
 napi_value ForgetTenants(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   PlaneHolder* self = This(args.data);
@@ -281,6 +289,7 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"setViews", SetViews},
                                {"setTenant", SetTenant},
                                {"forgetTenants", ForgetTenants},
+                               {"outdate", Outdate},
                                {"stats", Stats},
                                {"close", Close}};
 

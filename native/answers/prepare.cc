@@ -236,7 +236,9 @@ Status SurveyRecords(const PrepareArgs& args, size_t question_end, uint16_t qtyp
     }
     if (record.section == Section::kAuthority && record.type == wire::type::kSoa) {
       survey->any_soa = true;
-      const uint32_t minimum = Load32(message.data() + record.end() - 4);
+      uint32_t minimum = Load32(message.data() + record.end() - 4);
+      // What was derived from a denial that the operator's minimum has lengthened has its TTL already.
+      if (args.authoritative && minimum != 0) minimum = std::max(minimum, args.ttl.negative_min_seconds);
       survey->negative_ttl = std::min({survey->negative_ttl, CapTtl(record.ttl), CapTtl(minimum)});
     }
   }
@@ -351,12 +353,15 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   // its SOA and proofs (RFC 2308 section 5): an alias that leads to it lives by its own TTL.
   const uint32_t most = std::min(policy.max_seconds, survey.signature_limit);
   const uint32_t denied = std::min(survey.any_soa ? survey.negative_ttl : UINT32_MAX, policy.negative_max_seconds);
-  // A minimum shows in the TTLs too; an answer with TTL 0 stays as it is.
+  // A minimum shows in the TTLs too, that of denials beyond the SOA's MINIMUM: the SOA's TTL says how long the denial
+  // is kept (RFC 2308 section 5), and those who take the lesser of both still do. An answer with TTL 0 stays as it is.
   const auto range = [&](uint32_t least, uint32_t ceiling) {
     return policy.show_original ? TtlRange{0, UINT32_MAX} : TtlRange{ttl == 0 ? 0 : std::min(least, ceiling), ceiling};
   };
   const TtlRange positive = range(policy.min_seconds, most);
-  const ShownTtls shown = {positive, negative ? range(policy.negative_min_seconds, std::min(most, denied)) : positive};
+  const uint32_t least_denied = std::min({policy.negative_min_seconds, policy.negative_max_seconds, most});
+  const uint32_t most_denied = ttl == 0 ? std::min(most, denied) : std::max(std::min(most, denied), least_denied);
+  const ShownTtls shown = {positive, negative ? range(least_denied, most_denied) : positive};
   WriteTtls(copy, question_end, shown, image);
 
   if (flags & wire::flag::kTc) return Status::kTruncated;

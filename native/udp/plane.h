@@ -63,6 +63,8 @@ class Plane {
   // Does nothing without tenants.
   void SetTenant(const ClientAddress& client, uint32_t tenant, uint32_t seconds);
   void ForgetTenants();
+  // Queries under way are joined no more (MissRing::Outdate).
+  void Outdate() { ring_.Outdate(); }
   uint32_t in_flight() const { return ring_.in_flight(); }
   size_t memory_bytes() const;
   void ReadStats(PlaneStats* stats) const;

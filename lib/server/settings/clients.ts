@@ -2,9 +2,10 @@
 // hold of all.
 import { z } from 'zod';
 import { parsePrefix } from '../../base/address.js';
-import { shareOf } from '../../base/client-shares.js';
+import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
 import { count } from '../../base/options.js';
 import { prefixKey } from '../../base/prefix-table.js';
+import type { FlightLimits } from '../../resolve/flights.js';
 import { Views } from '../../resolve/views.js';
 import { localSection } from './local.js';
 import { type Rows, section } from './row.js';
@@ -55,9 +56,9 @@ const missRing = section({
       .number()
       .gt(0, 'expected a share above 0, at most 1')
       .max(1, 'expected a share above 0, at most 1')
-      .default(1 / 8),
+      .default(DEFAULT_CLIENT_SHARE),
     change: 'relisten',
-    why: 'The part of both that one client (an address, for IPv6 a /56) may hold in any case; more only while as much is free, so that a front proxy alone has half, and of many clients each its share. Of the questions under way (`upstream.maxTotal`) it begins this part at most. 1 means no bound for one client.',
+    why: 'The part of both that one client (an address, for IPv6 a /56) may hold in any case; more only while as much is free, so that a front proxy alone has half, and 16 clients that take all they can get leave a 17th. The same of the questions under way (`upstream.maxInFlight`, for a recursor `.maxTotal`). 1 means no bound for one client.',
   },
 });
 
@@ -114,14 +115,19 @@ export function viewsOf({ views }: Pick<Clients, 'views'>): Views | undefined {
   return views.length > 0 ? new Views(views) : undefined;
 }
 
-/** So few that no share of them is worth the name. */
-const LEAST_CLIENT_FLIGHTS = 64;
-
-/** What one client may begin of all questions under way; by default half of what one server is asked at a time (`upstream.maxInFlight`), so that others are heard. */
-export function clientFlightsOf(settings: {
+interface Room {
   missRing: z.output<typeof missRing>;
-  upstream: { maxTotal: number };
-}): number {
-  const { maxTotal } = settings.upstream;
-  return Math.min(maxTotal, Math.max(LEAST_CLIENT_FLIGHTS, shareOf(maxTotal, settings.missRing.clientShare)));
+  upstream: { maxTotal: number; maxInFlight: number };
+}
+
+/**
+ * Questions under way, and what of them clients share out: where upstreams are asked, what one of them is asked at a time
+ * (`upstream.maxInFlight`). All of a group may be silent about a name, so one more server is not more room.
+ * @param forwards whether there are upstreams
+ */
+export function flightLimitsOf({ missRing, upstream }: Room, forwards: boolean): FlightLimits {
+  const { maxTotal, maxInFlight } = upstream;
+  const room = forwards ? Math.min(maxTotal, maxInFlight) : maxTotal;
+  const { clientShare } = missRing;
+  return { most: maxTotal, room, share: clientShare === 1 ? maxTotal : shareOf(room, clientShare) };
 }

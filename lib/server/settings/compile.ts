@@ -4,10 +4,11 @@ import { LocalData } from '../../resolve/local-data.js';
 import type { Tunables } from '../../native/binding.js';
 import type { ResolverOptions } from '../../resolve/resolver.js';
 import { cacheTunables } from './cache.js';
-import { clientFlightsOf, viewsOf } from './clients.js';
+import { flightLimitsOf, viewsOf } from './clients.js';
 import { localZonesOf } from './local.js';
 import { addressRulesOf } from './recursion.js';
 import type { ServerSettings } from './settings.js';
+import { groupsOf } from './upstreams.js';
 
 export function tunablesOf(settings: ServerSettings): Tunables {
   const { upstream, udpSize } = settings;
@@ -29,9 +30,11 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
     failureFirstSeconds: settings.failure.firstSeconds,
     failureMaxSeconds: settings.failure.maxSeconds,
     prefetchPerSecond: settings.prefetch.maxPerSecond,
-    maxFlights: settings.upstream.maxTotal,
+    flights: flightLimitsOf(
+      settings,
+      Object.values(groupsOf(settings)).some(servers => servers.length > 0),
+    ),
     addressRules: addressRulesOf(settings),
-    clientFlights: clientFlightsOf(settings),
     denials: settings.resolver.nothingBelowNxdomain ? 'subtree' : 'name',
   };
 }

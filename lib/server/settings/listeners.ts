@@ -1,6 +1,7 @@
 // Where the server answers, who may ask there, and what connections may hold.
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
 import { count } from '../../base/options.js';
 import type { TcpOptions } from '../tcp-connections.js';
 import { type Rows, section } from './row.js';
@@ -19,7 +20,7 @@ const tcp = section({
   maxConnectionsPerClient: {
     schema: count(1, 100_000).optional(),
     change: 'live',
-    why: 'Of these, for one client (address, IPv6 /56): more for a proxy that asks for many. By default an eighth, at least 8.',
+    why: 'Of these, for one client (address, IPv6 /56): where it is set, that many in any case, as for a proxy that asks for many. By default an eighth, at least 8; more than 8 or a 256th only while as many are free.',
   },
   idleTimeoutMs: {
     schema: count(100, 3_600_000).default(10_000),
@@ -96,9 +97,16 @@ export function threadsOf({ threads }: { threads: number }): number {
   return threads === 0 ? availableParallelism() : threads;
 }
 
+/** Of one client, where few are allowed in all. */
+const LEAST_CONNECTIONS = 8;
+
 /** What TCP connections may have. */
 export function tcpOptionsOf(settings: { tcp: z.output<typeof tcp> }): TcpOptions {
-  const { maxConnections, maxConnectionsPerClient } = settings.tcp;
-  const share = maxConnectionsPerClient ?? Math.max(8, Math.ceil(maxConnections / 8));
-  return { ...settings.tcp, maxConnectionsPerClient: Math.min(share, maxConnections) };
+  const { maxConnections, maxConnectionsPerClient: wanted } = settings.tcp;
+  const most = (usual: number): number => Math.min(wanted ?? Math.max(LEAST_CONNECTIONS, usual), maxConnections);
+  return {
+    ...settings.tcp,
+    maxConnectionsPerClient: most(Math.ceil(maxConnections / 8)),
+    connectionsPerClient: most(shareOf(maxConnections, DEFAULT_CLIENT_SHARE)),
+  };
 }

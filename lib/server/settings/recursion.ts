@@ -142,6 +142,22 @@ export function workersOf(settings: { resolver: Resolver }): number {
   return settings.resolver.workers ?? (availableParallelism() >= 4 ? 2 : 0);
 }
 
+interface Zones {
+  stubZones: z.output<typeof stubZone>[];
+  forwardZones: { name: string }[];
+}
+
+/** Stub and forward zones that only one of the two has as they are: others say what lies in them. */
+export function changedZones(before: Zones, after: Zones): string[] {
+  const keysOf = ({ stubZones, forwardZones }: Zones): Map<string, string> =>
+    new Map([
+      ...stubZones.map(zone => [`stub ${JSON.stringify(zone)}`, zone.name] as const),
+      ...forwardZones.map(zone => [`forward ${JSON.stringify(zone)}`, zone.name] as const),
+    ]);
+  const [old, next] = [keysOf(before), keysOf(after)];
+  return [...new Set([...old, ...next].filter(([key]) => old.has(key) !== next.has(key)).map(([, name]) => name))];
+}
+
 /** Which servers may be asked, and which addresses answers may have, of a recursor and of upstreams alike. */
 export function addressRulesOf(settings: { resolver: Resolver }): AddressRules {
   const { doNotQuery, doNotQueryLocalhost, privateAddresses, privateDomains, privateAnswers } = settings.resolver;

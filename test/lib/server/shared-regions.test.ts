@@ -155,6 +155,7 @@ describe('the configuration', () => {
     ['views', { views: view('10.1.0.10') }],
     ['tenants', { tenants: { enabled: true } }],
     ['clientSubnet', { upstream: { clientSubnet: 'forward' } }],
+    ['privateAddresses', { resolver: { privateAddresses: ['10.0.0.0/8'] } }],
     ['scope', { cache: { scope: 'one' } }],
   ])('differs by %s', (_, options) => expect(of(options)).not.toEqual(of({})));
   test('does not differ by what decides nothing, nor by the order of keys', () => {

@@ -1,6 +1,8 @@
 // What one TCP connection, and what all of them together, may hold and for how long: on a fake clock, without sockets.
 import { expect, test } from 'vitest';
 import type { Answerer, ListenerAsker, Reply } from '../../../lib/server/answerer.js';
+import { readOptions } from '../../../lib/server/settings/settings.js';
+import { tcpOptionsOf } from '../../../lib/server/settings/listeners.js';
 import { type Connection, TcpConnections, type TcpOptions } from '../../../lib/server/tcp-connections.js';
 import { TcpSession } from '../../../lib/server/tcp-session.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
@@ -10,6 +12,7 @@ import { makeQuery } from '../../support/messages.js';
 const OPTIONS: TcpOptions = {
   maxConnections: 4,
   maxConnectionsPerClient: 2,
+  connectionsPerClient: 2,
   idleTimeoutMs: 10_000,
   messageTimeoutMs: 5000,
   keepalive: true,
@@ -235,6 +238,25 @@ test('when all places are taken the connection idle longest makes room, and nobo
   setup.pending[0]();
   expect(setup.connect('192.0.2.7').destroyed).toBe(false);
   expect(clients[1].destroyed).toBe(true);
+});
+
+test('sixteen clients that keep all they can get busy leave others connections', () => {
+  const { connections } = new Setup(tcpOptionsOf(readOptions({})));
+  const opened = (address: string): boolean => {
+    const connection = { address, destroy: () => {} };
+    const admitted = connections.admit(connection, true);
+    if (admitted) connections.busy(connection);
+    return admitted;
+  };
+  for (let round = 0; round < 200; round++) for (let i = 1; i <= 16; i++) opened(`198.51.100.${i}`);
+  for (let i = 1; i <= 25; i++) expect(opened(`192.0.2.${i}`) && opened(`192.0.2.${i}`)).toBe(true);
+});
+
+test('a client alone has its bound of connections, and one whose bound is given has it while few are free', () => {
+  const alone = tcpOptionsOf(readOptions({}));
+  expect(alone).toMatchObject({ maxConnectionsPerClient: 125, connectionsPerClient: 8 });
+  const given = tcpOptionsOf(readOptions({ tcp: { maxConnectionsPerClient: 600 } }));
+  expect(given).toMatchObject({ maxConnectionsPerClient: 600, connectionsPerClient: 600 });
 });
 
 test('who may not ask takes nobody’s place', () => {
