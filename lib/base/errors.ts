@@ -34,13 +34,21 @@ export function optionError(option: string, value: unknown, expected: string): S
 
 /** A value in a message: short, and free of control characters. */
 export function show(value: unknown): string {
-  let text: string;
-  try {
-    text = typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value));
-  } catch {
-    text = String(value);
-  }
+  const text = textOf(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** Never throws, whatever a value's own functions do. */
+function textOf(value: unknown): string {
+  for (const write of [() => JSON.stringify(value) as string | undefined, () => String(value)]) {
+    try {
+      const text = write();
+      if (typeof text === 'string') return text;
+    } catch {
+      // A circle, a bigint, or functions of its own that throw.
+    }
+  }
+  return typeof value === 'function' ? 'a function' : 'an object that cannot be shown';
 }
 
 /** What the system says when it has no socket, port or memory left for one more query. */
