@@ -1,8 +1,8 @@
 // A bounded cache of octets off the heap for any code: keys and values of one's own, each with its time to live.
 import { isUtf8 } from 'node:buffer';
-import { optionError, ShardnsError, show } from '../base/errors.js';
+import { optionError, ShardnsError } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
-import { readFields, tryFields } from '../base/fields.js';
+import { readFields } from '../base/fields.js';
 import {
   binding,
   ByteControl,
@@ -33,7 +33,7 @@ import {
 import { isWellFormed } from '../base/text.js';
 import { CODECS, type Codec, type CodecName } from './codec.js';
 import { type FetchOptions, Fetcher, type Loader } from './fetcher.js';
-import { checkLimit, FileWatch, listed, makeRegion, type RegionSource } from './region.js';
+import { checkLimit, FileWatch, listed, makeRegion, type RegionSource, readHandle } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 /** What `share()` gives: goes through `workerData` and `postMessage`. */
@@ -160,12 +160,8 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    * @throws {ShardnsError} ERR_SHARDNS_OPTION when it is no handle, ERR_SHARDNS_MEMORY with what is wrong with the memory
    */
   static attach<V = Uint8Array>(handle: ByteCacheHandle): ByteCache<V> {
-    const given = handle as Partial<ByteCacheHandle> | null | undefined;
-    const settings = tryFields(byteCacheFields, given?.settings);
-    if (given?.kind !== 'shardns.ByteCache' || !(given.memory instanceof SharedArrayBuffer) || settings === undefined) {
-      throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
-    }
-    return ByteCache.#over({ attach: given.memory }, settings, { memory: given.memory });
+    const { memory, settings } = readHandle(byteCacheFields, 'shardns.ByteCache', handle);
+    return ByteCache.#over({ attach: memory }, settings, { memory });
   }
 
   /** A cache in a file, mapped by every process that opens it: as {@link DnsCache.open}. */

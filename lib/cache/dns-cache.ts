@@ -1,14 +1,14 @@
 // The cache as an object of one's own: whole DNS messages in and out, in memory of this thread or shared with others.
-import { optionError, ShardnsError, show } from '../base/errors.js';
+import { optionError, ShardnsError } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
-import { flag, type InputOf, readFields, type SettingsOf, tryFields, whole } from '../base/fields.js';
+import { flag, type InputOf, readFields, type SettingsOf, whole } from '../base/fields.js';
 import { type CacheStats, type NativeCache, Status } from '../native/binding.js';
 import { typeCode, typeName } from '../wire/iana.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { scrubResponse } from '../wire/scrub.js';
 import { type AnswerOptions, Engine, MAX_TENANT, PLAIN_TUNABLES, type Variant } from './engine.js';
 import { LEAST_ROOM, RegisteredBatch } from './registered-batch.js';
-import { checkLimit, fileFields, FileWatch, regionFields } from './region.js';
+import { checkLimit, fileFields, FileWatch, regionFields, readHandle } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 const ownFields = {
@@ -129,12 +129,8 @@ export class DnsCache implements Disposable {
    * @throws {ShardnsError} ERR_SHARDNS_OPTION when it is no handle, ERR_SHARDNS_MEMORY with what is wrong with the memory
    */
   static attach(handle: DnsCacheHandle): DnsCache {
-    const given = handle as Partial<DnsCacheHandle> | null | undefined;
-    const settings = tryFields(dnsCacheFields, given?.settings);
-    if (given?.kind !== 'shardns.DnsCache' || !(given.memory instanceof SharedArrayBuffer) || settings === undefined) {
-      throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
-    }
-    return new DnsCache(new Engine({ attach: given.memory }), settings, { memory: given.memory });
+    const { memory, settings } = readHandle(dnsCacheFields, 'shardns.DnsCache', handle);
+    return new DnsCache(new Engine({ attach: memory }), settings, { memory });
   }
 
   /**

@@ -1,7 +1,7 @@
 // The command line: `shardns serve | check-config | ctl | build`.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { ShardnsError } from '../base/errors.js';
+import { exhaustionOf, ShardnsError } from '../base/errors.js';
 import { contradictions } from '../server/settings/contradictions.js';
 import { build } from './build.js';
 import { checkConfig, readConfigText } from './config.js';
@@ -137,7 +137,10 @@ run(process.argv.slice(2)).then(
   },
   (error: unknown) => {
     if (error instanceof Usage) process.stderr.write(`shardns: ${error.message}; see shardns --help\n`);
-    else if (error instanceof ShardnsError) process.stderr.write(`shardns: ${error.message}\n`);
+    else if (error instanceof ShardnsError) {
+      const lines = [error.message, exhaustionOf(error)].filter(one => one !== undefined);
+      process.stderr.write(`shardns: ${lines.join('; ')}\n`);
+    } else if (exhaustionOf(error) !== undefined) process.stderr.write(`shardns: ${exhaustionOf(error)}\n`);
     else process.stderr.write(`shardns: ${(error as Error).stack}\n`);
     process.exit(1);
   },

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatSocketAddress, parsePrefix, parseSocketAddress } from '../base/address.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
+import { having, readFields } from '../base/fields.js';
 import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
 import { PrefixTable } from '../base/prefix-table.js';
 import { type Random, systemRandom } from '../base/random.js';
@@ -10,6 +11,7 @@ import type { DnsCache } from '../cache/dns-cache.js';
 import { Engine } from '../cache/engine.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { ClientTenants } from '../resolve/client-tenants.js';
+import { partFields } from '../resolve/parts.js';
 import { type Forgotten, type Resolution, Resolver } from '../resolve/resolver.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
@@ -31,6 +33,7 @@ import { sortsClients, viewsOf } from './settings/clients.js';
 import { tcpOptionsOf } from './settings/listeners.js';
 import { changedZones, workersOf } from './settings/recursion.js';
 import { Listeners } from './listeners.js';
+import { plainOptions } from './plain-options.js';
 import { OwnAddresses } from './own-addresses.js';
 import { reportOf, type ServerReport, type ServerState } from './report.js';
 import type { Prepared } from './prepared.js';
@@ -53,6 +56,13 @@ export interface ServerDependencies {
   cache?: DnsCache;
   udpTransport?: Transport;
   tcpTransport?: Transport;
+}
+
+const dependencyFields = { ...partFields, log: having<Logger>('debug', 'info', 'warn', 'error').optional() };
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each part that is not what it should be, or not known */
+export function readDependencies(given: unknown): ServerDependencies {
+  return readFields(dependencyFields, given, 'dependencies');
 }
 
 /** How long clients have to take what was written to them when listeners close. */
@@ -93,8 +103,8 @@ export class Server implements AsyncDisposable {
   readonly #onExit = (): void => this.listeners.plane?.close();
 
   constructor(options: ServerOptions, hooks: Hooks, dependencies: ServerDependencies) {
-    this.#options = structuredClone(options);
-    this.#settings = readOptions(options);
+    this.#options = plainOptions(options) as ServerOptions;
+    this.#settings = readOptions(this.#options);
     const settings = this.#settings;
     this.#clock = dependencies.clock ?? systemClock;
     const random = dependencies.random ?? systemRandom;
@@ -224,12 +234,14 @@ export class Server implements AsyncDisposable {
    * @throws {ShardnsError} ERR_SHARDNS_OPTION; the server goes on as it was
    */
   async update(changes: ServerOptions): Promise<void> {
-    await this.#change(() => merge(this.#options, changes) as ServerOptions);
+    const given = plainOptions(changes);
+    await this.#change(() => merge(this.#options, given) as ServerOptions);
   }
 
   /** The same with a whole set of options, as read from a file again. */
   async replace(options: ServerOptions): Promise<void> {
-    await this.#change(() => options);
+    const given = plainOptions(options) as ServerOptions;
+    await this.#change(() => given);
   }
 
   #change(next: () => ServerOptions): Promise<void> {
@@ -269,7 +281,7 @@ export class Server implements AsyncDisposable {
       for (const change of prepared) change.discard();
       throw error;
     }
-    this.#options = structuredClone(options);
+    this.#options = options;
     this.#settings = settings;
     if (this.#sharesEngine) {
       this.engine.declare(this, configurationOf(settings));
@@ -518,9 +530,9 @@ export class Server implements AsyncDisposable {
 /** Plain objects are merged, everything else is replaced. */
 function merge(base: unknown, changes: unknown): unknown {
   if (!isPlain(base) || !isPlain(changes)) return changes === undefined ? base : changes;
-  const merged: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(changes)) merged[key] = merge(merged[key], value);
-  return merged;
+  const merged = new Map(Object.entries(base));
+  for (const [key, value] of Object.entries(changes)) merged.set(key, merge(merged.get(key), value));
+  return Object.fromEntries(merged);
 }
 
 function isPlain(value: unknown): value is Record<string, unknown> {

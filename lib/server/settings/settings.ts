@@ -98,6 +98,7 @@ function valueAt(input: unknown, path: (string | number)[]): unknown {
 }
 
 export function formatPath(path: (string | number)[]): string {
+  if (path.length === 0) return 'options';
   return path.map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? key : `.${key}`)).join('');
 }
 
