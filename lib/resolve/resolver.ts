@@ -204,7 +204,7 @@ export class Resolver {
     if (stale === undefined) return this.#join(query, asker, undefined, told);
     if (!query.recursionDesired && recursive) {
       // Whoever asks without it gets what there is; it is made fresh for all.
-      this.prefetch(query, tenant);
+      this.prefetch(query, tenant, stale);
       return Promise.resolve(stale);
     }
     const flight = this.#join(query, asker, stale, told);
@@ -273,8 +273,11 @@ export class Resolver {
     return length > 0 ? length : engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp);
   }
 
-  /** Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no. */
-  prefetch(query: Query, tenant = 0): boolean {
+  /**
+   * Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no.
+   * @param known what there is meanwhile: beside what is not in the cache itself, a failure must not be there either
+   */
+  prefetch(query: Query, tenant = 0, known: Resolution = { kind: 'cached', tenant }): boolean {
     try {
       if (!this.#refreshes.admit(this.options.prefetchPerSecond)) {
         this.stats.prefetchesDropped++;
@@ -284,7 +287,7 @@ export class Resolver {
       const asked = asRefresh(query);
       const client = this.#refreshes.clientOf(refreshKey(query, tenant, this.options.forwardClientSubnet), tenant);
       const asker: KnownAsker = { protocol: 'internal', client, tenant, fresh: true };
-      void this.#join(asked, asker, { kind: 'cached', tenant }).then(found => {
+      void this.#join(asked, asker, known).then(found => {
         if (found.kind !== 'message') this.#retryPrefetch(query, tenant);
       });
       return true;

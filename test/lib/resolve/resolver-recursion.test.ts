@@ -132,6 +132,11 @@ describe('expired RRsets', () => {
   const zones = [{ name: 'example.com', kind: 'nxdomain' as const }];
   const plain = { rd: false };
 
+  test('are shown at once to those who want no recursion, and in time to the others', async () => {
+    const { ask } = await expired();
+    expect(await ask(plain)).toBe('NOERROR 6.6.6.6');
+    expect(await ask()).toBe('NOERROR 6.6.6.6');
+  });
   test.each([
     ['without RD', plain],
     ['with RD', {}],
