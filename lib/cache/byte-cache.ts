@@ -250,6 +250,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   set(key: ByteKey, value: V, options?: SetOptions): void {
     this.#ready(key);
     this.#write(key, value, options, 0);
+    this.#outdate(key);
   }
 
   /** Whether there is a value that has not expired; no hit. */
@@ -275,12 +276,21 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
   delete(key: ByteKey): boolean {
     this.#ready(key);
+    this.#outdate(key);
     return this.#had(key, this.#native.remove(key, this.#space));
+  }
+  /** A load of it that is at work here does not bring back what was before. */
+  #outdate(key: ByteKey): void {
+    const { fetcher } = this.#store;
+    if (fetcher.busy) fetcher.outdate(this.#idOf(key));
+  }
+  #idOf(key: ByteKey): string {
+    return `${this.#space}\u0000${typeof key === 'string' ? key : `\u0000${Buffer.from(key).toString('latin1')}`}`;
   }
 
   /**
    * The value, or what `load` gives for it, which is then stored: read-through. Calls for one key share one load, in
-   * this thread. What is invalidated while it is loaded stays invalidated.
+   * this thread. What is invalidated, or in this thread deleted or set, while it is loaded stays so.
    * @param load undefined as its result is returned and not stored
    * @throws what `load` throws; ERR_SHARDNS_LOADER while a failure of its is remembered (`errorTtlMs`);
    * ERR_SHARDNS_OVERLOAD beyond `maxLoads`; ERR_SHARDNS_ABORTED by the caller's signal, which leaves the load alone
@@ -299,7 +309,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     let own = key;
     let generation = 0;
     return fetcher.fetch<V>({
-      id: () => `${this.#space}\u0000${typeof own === 'string' ? own : `\u0000${Buffer.from(own).toString('latin1')}`}`,
+      id: () => this.#idOf(own),
       load: () => {
         // The caller's octets may change while it is loaded.
         if (typeof key !== 'string') own = Uint8Array.from(key);

@@ -38,9 +38,17 @@ export interface FetchTask<V> {
 
 const MAX_FAILURE_TEXT = 512;
 
+/** What it gives is for those who wait, and is stored unless its key was written or deleted meanwhile. */
+interface Load {
+  promise: Promise<unknown>;
+  outdated: boolean;
+}
+
 export class Fetcher {
-  /** At most `maxLoads`. */
-  readonly #loads = new Map<string, Promise<unknown>>();
+  /** Those that others may join. */
+  readonly #loads = new Map<string, Load>();
+  /** Those that others join no more count too: at most `maxLoads`. */
+  #running = 0;
   /** Until when a value is served stale without another try, by id; as many as there may be loads. */
   readonly #failing: BoundedMap<string, number>;
   constructor(
@@ -48,6 +56,19 @@ export class Fetcher {
     private readonly nowMs: () => number = () => performance.now(),
   ) {
     this.#failing = new BoundedMap(settings.maxLoads);
+  }
+
+  /** Whether any load is at work: else no key need be told. */
+  get busy(): boolean {
+    return this.#running > 0;
+  }
+
+  /** A key is written or deleted: what a load of before gives for it is old, and who asks from now on has it loaded anew. */
+  outdate(id: string): void {
+    const load = this.#loads.get(id);
+    if (load === undefined) return;
+    load.outdated = true;
+    this.#loads.delete(id);
   }
 
   async fetch<V>(task: FetchTask<V>): Promise<V> {
@@ -74,30 +95,37 @@ export class Fetcher {
   #load<V>(task: FetchTask<V>): Promise<V> {
     const id = task.id();
     const running = this.#loads.get(id);
-    if (running !== undefined) return running as Promise<V>;
-    if (this.#loads.size >= this.settings.maxLoads) {
+    if (running !== undefined) return running.promise as Promise<V>;
+    if (this.#running >= this.settings.maxLoads) {
       const error = new ShardnsError('ERR_SHARDNS_OVERLOAD', `${this.settings.maxLoads} loads are at work (maxLoads)`);
       return Promise.reject(error);
     }
-    const load = this.#run(task, id).finally(() => this.#loads.delete(id));
+    const load: Load = { promise: Promise.resolve(), outdated: false };
     this.#loads.set(id, load);
-    return load;
+    this.#running++;
+    const promise = this.#run(task, id, load).finally(() => {
+      this.#running--;
+      if (this.#loads.get(id) === load) this.#loads.delete(id);
+    });
+    load.promise = promise;
+    return promise;
   }
 
-  async #run<V>(task: FetchTask<V>, id: string): Promise<V> {
+  async #run<V>(task: FetchTask<V>, id: string, load: Load): Promise<V> {
     let value: V;
     try {
       value = await task.load();
     } catch (error) {
       const text = (error instanceof Error ? error.message : String(error)).slice(0, MAX_FAILURE_TEXT);
       const { errorTtlMs } = this.settings;
-      if (errorTtlMs >= 1) {
+      if (errorTtlMs >= 1 && !load.outdated) {
         // Never in the place of a value that may still be served.
         if (task.look() === undefined) task.note(text, errorTtlMs);
         else this.#failing.set(id, this.nowMs() + errorTtlMs);
       }
       throw error;
     }
+    if (load.outdated) return value;
     this.#failing.delete(id);
     if (value !== undefined) task.store(value);
     return value;
