@@ -154,6 +154,7 @@ export class Chain {
   }
 
   async #recurse(query: Query, asker: Flyer, recursor: Recursor): Promise<Outcome> {
+    asker.flight.recursive = true;
     if (query.dnsClass !== Class.IN) {
       return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
     }

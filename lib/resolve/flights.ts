@@ -14,6 +14,8 @@ export class Flight {
   waitsFor: Flight | undefined;
   /** What it finds was asked of those who are believed no more: it is told to those who wait, and not kept. */
   outdated = false;
+  /** Local data and the hook have let it go to the recursor: what that has may be shown. */
+  recursive = false;
 
   constructor(
     readonly key: string,

@@ -198,11 +198,11 @@ export class Resolver {
     }
     let stale: Resolution | undefined = code === MISS_WITH_STALE && options.staleEnabled ? cached : undefined;
     const atOnce = !query.recursionDesired || options.staleClientTimeoutMs === 0;
-    if (stale === undefined && recursive && atOnce) stale = this.#stale(query);
+    if (stale === undefined && recursive && atOnce) stale = this.#stale(query, tenant, false);
     if (stale === undefined) return this.#join(query, asker, undefined, told);
     if (!query.recursionDesired && recursive) {
       // Whoever asks without it gets what there is; it is made fresh for all.
-      this.prefetch(query, tenant);
+      this.prefetch(query, tenant, stale);
       return Promise.resolve(stale);
     }
     const flight = this.#join(query, asker, stale, told);
@@ -234,12 +234,18 @@ export class Resolver {
     }
   }
 
-  /** Expired RRsets' answer. Never throws: what cannot be put together is no answer. */
-  #stale(query: Query): Resolution | undefined {
+  /**
+   * Expired RRsets' answer. They are what the outside has said to anybody: they are no answer to those whom local data, a
+   * view or the hook says otherwise. Never throws: what cannot be put together is no answer.
+   * @param passed whether the hook has let just this question go to the recursor
+   */
+  #stale(query: Query, tenant: number, passed: boolean): Resolution | undefined {
     const { recursor, options } = this;
     if (!options.staleEnabled || query.dnsClass !== Class.IN || recursor === undefined) return undefined;
+    if (!passed && this.hooks.onQuery !== undefined) return undefined;
     try {
-      return staleRrsets(query, recursor, options.staleTtlSeconds);
+      const found = staleRrsets(query, recursor, options.staleTtlSeconds);
+      return found === undefined || options.local.hasSay(query, tenant) ? undefined : found;
     } catch (error) {
       this.#mistakes.note(error, 'a stale answer could not be made', query.nameText);
       return undefined;
@@ -265,8 +271,11 @@ export class Resolver {
     return length > 0 ? length : engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp);
   }
 
-  /** Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no. */
-  prefetch(query: Query, tenant = 0): boolean {
+  /**
+   * Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no.
+   * @param known what there is meanwhile: beside what is not in the cache itself, a failure must not be there either
+   */
+  prefetch(query: Query, tenant = 0, known: Resolution = { kind: 'cached', tenant }): boolean {
     try {
       if (!this.#refreshes.admit(this.options.prefetchPerSecond)) {
         this.stats.prefetchesDropped++;
@@ -276,7 +285,7 @@ export class Resolver {
       const asked = asRefresh(query);
       const client = this.#refreshes.clientOf(refreshKey(query, tenant, this.options.forwardClientSubnet), tenant);
       const asker: KnownAsker = { protocol: 'internal', client, tenant, fresh: true };
-      void this.#join(asked, asker, { kind: 'cached', tenant }).then(found => {
+      void this.#join(asked, asker, known).then(found => {
         if (found.kind !== 'message') this.#retryPrefetch(query, tenant);
       });
       return true;
@@ -353,15 +362,16 @@ export class Resolver {
       return existing.promise;
     }
     const { failures } = this.#keep;
-    if (asker.fresh !== true && failures.size > 0 && failures.isQuiet(key)) {
+    const quiet = asker.fresh === true || failures.size === 0 ? undefined : failures.quiet(key);
+    if (quiet !== undefined) {
       // Asked about not long ago, though the cache itself does not know: for a subnet, or with expired RRsets at hand.
-      const known = stale ?? this.#stale(query);
+      const known = stale ?? this.#stale(query, asker.tenant, quiet.recursive);
       if (known !== undefined) this.stats.staleServed++;
       return Promise.resolve(known ?? CACHED_FAILURE);
     }
     // Refreshes and targets of aliases are bounded elsewhere, and nobody's share.
     const client = asker.fresh === true || parent !== undefined ? undefined : asker.client?.address;
-    if (!this.#take(client)) return Promise.resolve(stale ?? this.#stale(query) ?? SERVFAIL);
+    if (!this.#take(client)) return Promise.resolve(stale ?? this.#stale(query, asker.tenant, false) ?? SERVFAIL);
     const flight = new Flight(key, query.name, asker.tenant, client);
     this.#flights.begin(flight);
     if (parent !== undefined) parent.waitsFor = flight;
@@ -386,7 +396,7 @@ export class Resolver {
       if (recursive && stale === undefined && options.staleEnabled && options.staleClientTimeoutMs > 0) {
         // RFC 8767 section 5: what takes too long is answered from expired RRsets, if there are any; the flight goes on.
         late = this.#after(options.staleClientTimeoutMs, () => {
-          const expired = this.#stale(query);
+          const expired = this.#stale(query, asker.tenant, flight.recursive);
           if (expired === undefined) return;
           this.stats.staleServed++;
           flight.resolve(expired);
@@ -402,7 +412,7 @@ export class Resolver {
     } catch (error) {
       this.#mistake(error, query);
       // Neither the name's fault nor its servers'.
-      const known = stale ?? this.#stale(query);
+      const known = stale ?? this.#stale(query, asker.tenant, flight.recursive);
       if (known !== undefined) this.stats.staleServed++;
       found = known ?? SERVFAIL;
     }
@@ -415,7 +425,7 @@ export class Resolver {
   #failed(query: Query, asker: Flyer, failure: Failed, before: Resolution | undefined): Resolution {
     this.stats.failures++;
     if (failure.ours) this.stats.ownFailures++;
-    const stale = before ?? this.#stale(query);
+    const stale = before ?? this.#stale(query, asker.tenant, asker.flight.recursive);
     this.#keep.failure(query, asker, failure, {
       hasStale: stale !== undefined,
       // Beside an answer that is not in the cache itself it would hide that; a subnet's failure is nobody else's.

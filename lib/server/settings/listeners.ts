@@ -15,7 +15,7 @@ const tcp = section({
   maxConnections: {
     schema: count(1, 100_000).default(1000),
     change: 'live',
-    why: 'Connections in all; when all are taken, the one idle longest makes room.',
+    why: 'Connections in all; when all are taken, the one idle longest makes room, or one of the client that has most.',
   },
   maxConnectionsPerClient: {
     schema: count(1, 100_000).optional(),

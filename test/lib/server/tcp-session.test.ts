@@ -259,6 +259,26 @@ test('a client alone has its bound of connections, and one whose bound is given 
   expect(given).toMatchObject({ maxConnectionsPerClient: 600, connectionsPerClient: 600 });
 });
 
+test('when all are busy, who has few takes a place of the client that has most', async () => {
+  const setup = new Setup({ maxConnections: 5, maxConnectionsPerClient: 3 });
+  const hogs = ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.2'].map(one => setup.connect(one));
+  for (const one of hogs) one.send(query);
+  await settle();
+  const first = setup.connect('192.0.2.3');
+  first.send(query);
+  await settle();
+  // Now three clients have 2, 2 and 1: nobody has more than who comes would have.
+  const second = setup.connect('192.0.2.3');
+  await settle();
+  expect(hogs.map(one => one.destroyed)).toEqual([true, false, false, false, false]);
+  expect([first, second].map(one => one.destroyed)).toEqual([false, true]);
+  expect(setup.connections.stats).toMatchObject({ displaced: 1, rejected: 1 });
+  expect(setup.connections.size).toBe(5);
+  for (const reply of setup.pending) reply();
+  await settle();
+  expect(first.replies).toBe(1);
+});
+
 test('who may not ask takes nobody’s place', () => {
   const { connections } = new Setup({ maxConnections: 1, maxConnectionsPerClient: 1 });
   const connection = (address: string): Connection => ({ address, destroy: () => {} });
