@@ -13,6 +13,7 @@ import { checkZoneSwitch } from '../resolve/local-zones.js';
 import { RECURSION_LIMITS } from '../resolve/recurse/limits.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { encodeName } from '../wire/name.js';
+import { overlaps } from './overlaps.js';
 import type { TcpOptions } from './tcp-connections.js';
 
 /** Where nobody says. */
@@ -34,10 +35,14 @@ const upstreamAddress = z.string().superRefine(custom(text => parseSocketAddress
 const prefix = z.string().superRefine(custom(text => parsePrefix(text, '')));
 const address = z.string().refine(text => isIP(text) !== 0, 'expected a numeric address');
 const domainName = z.string().superRefine(custom(text => encodeName(text)));
+/** A name that stands for itself and all below. With an asterisk before it, as block lists have it, it would hold nothing. */
+const zoneName = domainName.refine(text => !text.startsWith('*.'), {
+  message: 'expected a name without "*.": a zone holds its name and all names below it',
+});
 /** Servers of a zone: addresses, with a port perhaps, or host names. */
 const zoneServer = z.string().superRefine(custom(text => parseZoneServer(text)));
 const zoneShape = {
-  name: domainName,
+  name: zoneName,
   servers: z.array(zoneServer).min(1).max(64),
   /** Resolve as if the zone was not configured when its servers fail. */
   first: z.boolean().default(false),
@@ -49,7 +54,7 @@ const zoneShape = {
 const localShape = z
   .strictObject({
     zones: z
-      .array(z.strictObject({ name: domainName, kind: z.enum(LOCAL_ZONE_KINDS) }))
+      .array(z.strictObject({ name: zoneName, kind: z.enum(LOCAL_ZONE_KINDS) }))
       .max(100_000)
       .default([]),
     /** `name [ttl] type data`, as in a zone file; names are absolute. */
@@ -109,6 +114,9 @@ export const serverSchema = z
       .array(listenAddress)
       .min(1)
       .max(64)
+      .superRefine((listen, context) => {
+        for (const { at, message } of overlaps(listen)) context.addIssue({ code: 'custom', message, path: [at] });
+      })
       .default([...DEFAULT_LISTEN]),
     /** `native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run. */
     udp: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
@@ -236,7 +244,7 @@ export const serverSchema = z
         doNotQueryLocalhost: z.boolean().default(true),
         /** Addresses that names of the outside may not have (rebinding), but for those of `privateDomains`. */
         privateAddresses: z.array(prefix).max(4096).default([]),
-        privateDomains: z.array(domainName).max(4096).default([]),
+        privateDomains: z.array(zoneName).max(4096).default([]),
         /** What becomes of an answer with such an address: it goes without, or is refused. */
         privateAnswers: z.enum(['strip', 'refuse']).default('strip'),
       })
