@@ -120,7 +120,7 @@ test('warm() and the option of that name ask ahead', async () => {
   await server.ask('udp', makeQuery('often.example'));
   expect(server.asked).toBe(asked);
   await server.close();
-  expect((await server.server.warm(['c.example A'])).failed).toBe(1);
+  await expect(server.server.warm(['c.example A'])).rejects.toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
 });
 
 test('a logger that throws ends nothing', async () => {
