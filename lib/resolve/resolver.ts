@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
 import { harmless, type Logger } from '../base/log.js';
 import { type Engine, MISS_WITH_STALE } from '../cache/engine.js';
+import type { Forgotten } from '../cache/forgotten.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
@@ -33,9 +34,6 @@ export interface ResolverOptions extends ChainOptions {
 }
 
 export type { Asker, Resolution };
-
-/** What is to be forgotten: names are folded wire format. */
-export type Forgotten = { name: Uint8Array } | { suffix: Uint8Array } | { tenant: number } | 'all';
 
 /** How often a question is begun anew because the hook moves its client, or the one whose flight it had joined. */
 const MAX_MOVES = 4;

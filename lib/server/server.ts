@@ -8,11 +8,12 @@ import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js
 import { PrefixTable } from '../base/prefix-table.js';
 import { type Random, systemRandom } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
+import { type Forgotten, readForgotten } from '../cache/forgotten.js';
 import { Engine } from '../cache/engine.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { ClientTenants } from '../resolve/client-tenants.js';
 import { partFields } from '../resolve/parts.js';
-import { type Forgotten, type Resolution, Resolver } from '../resolve/resolver.js';
+import { type Resolution, Resolver } from '../resolve/resolver.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
@@ -351,28 +352,25 @@ export class Server implements AsyncDisposable {
     this.engine.invalidate(what);
   }
 
-  /** Forgets names, subtrees, tenants or everything, at once and in O(1). */
-  invalidate(what: { name: string } | { suffix: string } | { tenant: number } | 'all'): void {
-    if (what === 'all' || 'tenant' in what) {
-      this.#forget(what);
-      if (what === 'all') this.recursion.forget();
-    } else if ('name' in what) {
-      const name = foldName(encodeName(what.name));
-      this.#forget({ name });
-      this.recursor?.rrsets.forgetName(name);
-    } else {
-      const suffix = foldName(encodeName(what.suffix));
-      this.#forget({ suffix });
-      // Its entries have no order by suffix.
-      this.recursion.forget();
-    }
+  /**
+   * Forgets a name, a subtree, a tenant or everything, at once and in O(1); `{ all: true }` may be written `'all'`.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MESSAGE for a text that is no name, ERR_SHARDNS_CLOSED
+   */
+  invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true } | 'all'): void {
+    const forgotten = readForgotten(what);
+    this.#forget(forgotten);
+    if (forgotten === 'all') this.recursion.forget();
+    else if ('name' in forgotten) this.recursor?.rrsets.forgetName(forgotten.name);
+    // RRsets have no order by suffix.
+    else if ('suffix' in forgotten) this.recursion.forget();
   }
 
   /**
    * Asks for names ahead of time, at a bounded rate: `['example.com', 'example.com MX', { name, type }]`, or what
    * {@link topNames} finds in a log. Hooks see these questions as internal ones.
    */
-  warm(names: Iterable<WarmName>, options: WarmOptions = {}): Promise<WarmProgress> {
+  async warm(names: Iterable<WarmName>, options: WarmOptions = {}): Promise<WarmProgress> {
+    if (!this.listening) throw this.#closedError('warm()');
     const ask = (query: Query): Promise<Resolution> =>
       this.listening
         ? this.resolver.resolve(query, { protocol: 'internal' })

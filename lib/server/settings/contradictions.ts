@@ -52,7 +52,39 @@ export function contradictions(options: ServerOptions): string[] {
   if (upstream.clientStringOption !== undefined && (upstream.clientStrings ?? []).length === 0) {
     useless(['upstream.clientStringOption'], 'upstream.clientStrings names no server');
   }
+  found.push(...sameNames(options));
   return found;
+}
+
+/** Zones that are configured in two ways, of which one is not used. */
+function sameNames({ stubZones = [], forwardZones = [], local, views = [] }: ServerOptions): string[] {
+  const zones = [
+    ...forwardZones.map(({ name }, i) => ({ name, of: `forwardZones[${i}]` })),
+    ...stubZones.map(({ name }, i) => ({ name, of: `stubZones[${i}]` })),
+  ];
+  const found = overridden(zones.map(({ name, of }) => ({ name, of, as: of })));
+  const sections = [
+    { of: 'local', local },
+    ...views.map((view, i) => ({ of: `views[${i}].local`, local: view.local })),
+  ];
+  for (const { of, local } of sections) {
+    const kinds = (local?.zones ?? []).map(({ name, kind }, i) => ({ name, of: `${of}.zones[${i}]`, as: kind }));
+    found.push(...overridden(kinds));
+  }
+  return found;
+}
+
+const MAX_NAMES = 20;
+
+/** Of one name the last counts: told for those before it that say something else. */
+function overridden(zones: readonly { name: string; of: string; as: string }[]): string[] {
+  const last = new Map(zones.map(zone => [zone.name.toLowerCase().replace(/\.$/, ''), zone]));
+  return zones
+    .flatMap(({ name, of, as }) => {
+      const used = last.get(name.toLowerCase().replace(/\.$/, ''))!;
+      return used.as === as ? [] : [`${of} has no effect: ${used.of} has the same name, ${name}`];
+    })
+    .slice(0, MAX_NAMES);
 }
 
 function inside(section: string, options: object): string[] {

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
 import { count } from '../../base/options.js';
+import { overlaps } from '../overlaps.js';
 import type { TcpOptions } from '../tcp-connections.js';
 import { type Rows, section } from './row.js';
 import { listenAddress, prefix } from './types.js';
@@ -60,6 +61,9 @@ export const listenerRows = {
       .array(listenAddress)
       .min(1)
       .max(64)
+      .superRefine((listen, context) => {
+        for (const { at, message } of overlaps(listen)) context.addIssue({ code: 'custom', message, path: [at] });
+      })
       .default([...DEFAULT_LISTEN]),
     change: 'relisten',
     why: 'Addresses to answer on, UDP and TCP; port 0 means any. One of the defaults that the machine does not have is left out with a warning; one that is given is an error.',

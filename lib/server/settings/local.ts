@@ -4,10 +4,10 @@ import { z } from 'zod';
 import { checkAliases, LOCAL_ZONE_KINDS, parseLocalRecord } from '../../resolve/local-data.js';
 import { checkZoneSwitch, LocalZones } from '../../resolve/local-zones.js';
 import { type Rows, section } from './row.js';
-import { domainName, parsed } from './types.js';
+import { parsed, zoneName } from './types.js';
 
 const localZone = section({
-  name: { schema: domainName, change: 'live', why: 'The name at and below which it decides.' },
+  name: { schema: zoneName, change: 'live', why: 'The name at and below which it decides.' },
   kind: {
     schema: z.enum(LOCAL_ZONE_KINDS),
     change: 'live',
@@ -73,12 +73,12 @@ export const localRows = {
   identity: {
     schema: z.string().min(1).max(255).optional(),
     change: 'live',
-    why: 'Told to those who ask for id.server in class CH.',
+    why: 'Told to those who ask for id.server in class CH; without it that is REFUSED, and asked of no upstream.',
   },
   version: {
     schema: z.string().min(1).max(255).optional(),
     change: 'live',
-    why: 'Told to those who ask for version.server in class CH.',
+    why: 'Told to those who ask for version.server in class CH; without it that is REFUSED, and asked of no upstream.',
   },
 } as const satisfies Rows;
 

@@ -8,7 +8,7 @@ import { RECURSION_LIMITS } from '../../resolve/recurse/limits.js';
 import { parseZoneServer } from '../../resolve/recurse/zones.js';
 import { encodeName, foldName } from '../../wire/name.js';
 import { type Rows, section } from './row.js';
-import { address, domainName, parsed, prefix } from './types.js';
+import { address, parsed, prefix, zoneName } from './types.js';
 
 const resolver = section({
   recursive: {
@@ -86,7 +86,7 @@ const resolver = section({
     why: "Addresses that names of the outside may not have (rebinding), but for those of `privateDomains`; in upstreams' answers too. Hints in SVCB and HTTPS records count, and IPv4 addresses in IPv6 ones (mapped, NAT64, 6to4, Teredo).",
   },
   privateDomains: {
-    schema: z.array(domainName).max(4096).default([]),
+    schema: z.array(zoneName).max(4096).default([]),
     change: 'live',
     why: 'Names that may have them.',
   },
@@ -98,7 +98,7 @@ const resolver = section({
 });
 
 const zoneRows = {
-  name: { schema: domainName, change: 'live', why: 'The name at and below which these servers are asked.' },
+  name: { schema: zoneName, change: 'live', why: 'The name at and below which these servers are asked.' },
   servers: {
     schema: z
       .array(parsed(text => parseZoneServer(text)))

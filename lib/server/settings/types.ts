@@ -22,4 +22,8 @@ export const upstreamAddress = parsed(text => parseSocketAddress(text, '', 53));
 export const prefix = parsed(text => parsePrefix(text, ''));
 export const address = z.string().refine(text => isIP(text) !== 0, 'expected a numeric address');
 export const domainName = parsed(text => encodeName(text));
+/** A name that stands for itself and all below. With an asterisk before it, as block lists have it, it would hold nothing. */
+export const zoneName = domainName.refine(text => !text.startsWith('*.'), {
+  message: 'expected a name without "*.": a zone holds its name and all names below it',
+});
 export const seconds = (max: number): z.ZodNumber => z.number().int().min(0).max(max);
