@@ -287,7 +287,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    */
   async fetch(key: ByteKey, load: Loader<V>, options: FetchOptions<V> = {}): Promise<V> {
     this.#ready(key);
-    checkOptions(options);
+    checkOptions(options, FETCH_OPTIONS);
     if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
       throw optionError('signal', options.signal, 'an AbortSignal');
     }
@@ -457,7 +457,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
 
   #write(key: ByteKey, value: V, options: SetOptions | undefined, generation: number): void {
-    checkOptions(options);
+    checkOptions(options, SET_OPTIONS);
     const ttlMs = options?.ttlMs ?? this.#ttlMs;
     if (ttlMs !== Infinity) checkTtl(ttlMs);
     const encoded = this.#encode(value);
@@ -490,6 +490,8 @@ export class ByteCache<V = Uint8Array> implements Disposable {
 
 const FAILURE_FLAGS = ByteFlag.failure | CODECS.utf8.kind;
 const NO_ROOM = new Uint8Array(0);
+const SET_OPTIONS: ReadonlySet<string> = new Set(['ttlMs', 'tags']);
+const FETCH_OPTIONS: ReadonlySet<string> = new Set([...SET_OPTIONS, 'signal']);
 
 function configure(native: NativeBytes, settings: ByteCacheSettings, staleMs: number): void {
   const share = settings.refreshAhead * 256;
@@ -510,9 +512,12 @@ function checkTtl(ttlMs: unknown): void {
     throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
   }
 }
-function checkOptions(options: unknown): void {
-  if (options !== undefined && (typeof options !== 'object' || options === null)) {
-    throw optionError('options', options, 'an object');
+function checkOptions(options: unknown, known: ReadonlySet<string>): void {
+  if (options === undefined) return;
+  if (typeof options !== 'object' || options === null) throw optionError('options', options, 'an object');
+  // `ttl`, as other caches have it, would be a value that lives for ever.
+  for (const name in options) {
+    if (!known.has(name)) throw new ShardnsError('ERR_SHARDNS_OPTION', `${name}: is not an option`);
   }
 }
 function checkTag(tag: string): string {

@@ -316,7 +316,13 @@ function checkAnswerOptions(options: AnswerOptions): void {
   checkBooleans('options', options, ['udp', 'allowStale']);
   checkTenant(options.tenant);
 }
+const VARIANT: ReadonlySet<string> = new Set(['dnssecOk', 'checkingDisabled', 'tenant']);
+
 function checkVariant(variant: Variant): void {
+  // A tenant that is written wrong would be no tenant, whose answers are everybody's.
+  for (const name in variant) {
+    if (!VARIANT.has(name)) throw new ShardnsError('ERR_SHARDNS_OPTION', `${name}: is not an option`);
+  }
   checkBooleans('variant', variant, ['dnssecOk', 'checkingDisabled']);
   checkTenant(variant.tenant);
 }
