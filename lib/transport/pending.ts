@@ -2,11 +2,11 @@
 // table finds it by the id of a response.
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
-import { ShardnsError, type ShardnsErrorCode } from '../base/errors.js';
+import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { questionEnd } from '../wire/message.js';
 import type { Letters } from './matching.js';
-import type { Doubt, ExchangeOptions } from './transport.js';
+import type { Doubt, ExchangeListener, ExchangeOptions, Exchanging } from './transport.js';
 
 /** `unanswered`: its time was over, or its caller did not wait any longer. */
 export type Ending = 'answered' | 'failed' | 'unanswered';
@@ -17,32 +17,31 @@ export interface ExchangeHolder {
   ended(exchange: Exchange, ending: Ending): void;
 }
 
-export class Exchange {
+export class Exchange implements Exchanging {
   readonly questionEnd: number;
   readonly beganMs: number;
+  /** As they are compared. */
   letters: Letters = 'folded';
   holder: ExchangeHolder | undefined;
   /** What a holder that asks once has drawn for it. */
   id = 0;
   #ended = false;
   #timer: Timer | undefined;
-  #options: ExchangeOptions;
-  #resolve: ((response: Uint8Array) => void) | undefined;
-  #reject: ((error: Error) => void) | undefined;
+  /** Undefined when it is to hear nothing more. */
+  #listener: ExchangeListener | undefined;
 
   constructor(
     readonly query: Uint8Array,
     readonly server: SocketAddress,
-    options: ExchangeOptions,
+    { beganMs, timeoutMs }: ExchangeOptions,
     private readonly clock: Clock,
-    resolve: (response: Uint8Array) => void,
-    reject: (error: Error) => void,
+    private readonly proto: 'UDP' | 'TCP',
+    listener: ExchangeListener,
   ) {
-    this.#options = options;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#listener = listener;
     this.questionEnd = questionEnd(query);
-    this.beganMs = options.beganMs ?? clock.nowMs();
+    this.beganMs = beganMs ?? clock.nowMs();
+    if (timeoutMs !== undefined) this.#timer = clock.after(timeoutMs, () => this.#timeIsUp(timeoutMs));
   }
 
   get ended(): boolean {
@@ -52,60 +51,46 @@ export class Exchange {
     return this.clock.nowMs() - this.beganMs;
   }
 
-  /** Begins to listen to its caller and the clock. */
-  open(proto: 'UDP' | 'TCP'): void {
-    const { cancel, timeoutMs } = this.#options;
-    if (cancel?.cancelled) {
-      this.calledOff();
-      return;
-    }
-    cancel?.subscribe(this);
-    if (timeoutMs === undefined) return;
-    this.#timer = this.clock.after(timeoutMs, () => {
-      const where = formatSocketAddress(this.server);
-      const text = `${where} did not answer over ${proto} in ${Math.round(timeoutMs)} ms`;
-      this.#fail('unanswered', 'ERR_SHARDNS_TIMEOUT', text);
-    });
-  }
-
-  calledOff(): void {
-    this.#fail('unanswered', 'ERR_SHARDNS_ABORTED', 'the query was called off');
+  callOff(): void {
+    this.#listener = undefined;
+    this.#end('unanswered');
   }
   answer(response: Uint8Array): void {
-    const resolve = this.#resolve;
+    const listener = this.#listener;
+    this.#listener = undefined;
     this.#end('answered');
-    resolve?.(response);
+    listener?.answered(response, this);
   }
-  fail(error: Error): void {
-    const reject = this.#reject;
-    this.#end('failed');
-    reject?.(error);
+  /** The listener hears of it in a turn of its own: it may be asking at this moment. */
+  fail(error: ShardnsError, ending: Ending = 'failed'): void {
+    if (this.#ended) return;
+    this.#end(ending);
+    queueMicrotask(() => {
+      const listener = this.#listener;
+      this.#listener = undefined;
+      listener?.lost(error, this);
+    });
   }
   doubt(doubt: Doubt): void {
-    this.#options.onDoubt?.(doubt);
+    this.#listener?.doubted(doubt, this);
   }
 
-  #fail(ending: Ending, code: ShardnsErrorCode, text: string): void {
-    const reject = this.#reject;
-    this.#end(ending);
-    reject?.(new ShardnsError(code, text));
+  #timeIsUp(timeoutMs: number): void {
+    const text = `${formatSocketAddress(this.server)} did not answer over ${this.proto} in ${Math.round(timeoutMs)} ms`;
+    this.fail(new ShardnsError('ERR_SHARDNS_TIMEOUT', text), 'unanswered');
   }
 
-  /** Lets go of its caller: V8 keeps outgrown tables of a Map, and what they lead to, until the next full collection. */
+  /** Lets go of whatever it had: V8 keeps outgrown tables of a Map, and what they lead to, until the next full collection. */
   #end(ending: Ending): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer?.cancel();
-    this.#options.cancel?.unsubscribe(this);
-    this.#options = OVER;
-    this.#resolve = this.#reject = this.#timer = undefined;
+    this.#timer = undefined;
     const { holder } = this;
     this.holder = undefined;
     holder?.ended(this, ending);
   }
 }
-
-const OVER: ExchangeOptions = {};
 
 /** Exchanges of one socket by id. Bound: 32,768, so that a free id is found at once. */
 export class PendingTable {

@@ -4,10 +4,9 @@
 //
 // What cannot be believed over UDP (see Doubt) ends nothing: the question is asked over TCP beside it, where nobody else
 // can speak; where there is no TCP, once more over UDP from a socket of its own.
-import { Canceller } from '../base/cancel.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
-import type { Doubt, ExchangeOptions, Transport } from '../transport/transport.js';
+import type { Doubt, ExchangeListener, ExchangeOptions, Exchanging, Transport } from '../transport/transport.js';
 import { NO_SOCKET_ALONE } from '../transport/udp.js';
 import { Rcode, rcodeName } from '../wire/iana.js';
 import { isTruncated } from '../wire/options.js';
@@ -54,6 +53,17 @@ interface Form {
   readonly letters: 'drawn' | 'kept';
 }
 
+/** A query under way, and how it was asked. */
+class Asked implements Form {
+  exchange: Exchanging | undefined;
+  constructor(
+    readonly way: 'udp' | 'tcp',
+    readonly beganMs: number,
+    readonly edns: boolean,
+    readonly letters: 'drawn' | 'kept',
+  ) {}
+}
+
 /** Errors of the way that a socket takes, and not of the server: another socket may have another. */
 const OF_THE_SOCKET = new Set([
   'ENETUNREACH',
@@ -68,15 +78,15 @@ const OF_THE_SOCKET = new Set([
 
 const NONE: readonly Doubt[] = [];
 
-export class Inquiry {
+export class Inquiry implements ExchangeListener {
   /** Nearly always one, which costs no list. In the order in which they came. */
   #listener: Listener | undefined;
   #others: Listener[] | undefined;
-  readonly #cancel = new Canceller();
   #doubts: readonly Doubt[] = NONE;
-  #ended = false;
-  /** Exchanges under way, over UDP and TCP. */
-  #open = 0;
+  #over = false;
+  /** Exchanges under way, over UDP and TCP; nearly always one, which costs no list. */
+  #asked: Asked | undefined;
+  #askedToo: Asked[] | undefined;
   #udpSent = 0;
   #tcpSent = 0;
   #late = 0;
@@ -128,14 +138,14 @@ export class Inquiry {
    * @returns true once for each query, so that the server is blamed once
    */
   late(sent = this.sent): boolean {
-    if (this.#ended || this.#late >= this.sent || sent !== this.sent) return false;
+    if (this.#over || this.#late >= this.sent || sent !== this.sent) return false;
     this.#late = this.sent;
     return true;
   }
 
   /** Sends another query if the last one is late, and not too many are sent. */
   again(): void {
-    if (this.#ended || this.sent === 0 || this.#late < this.sent) return;
+    if (this.#over || this.sent === 0 || this.#late < this.sent) return;
     if (this.#tcpSent > 0 && this.#entropy === 'guarded' && !this.#tcpLost) return;
     if (this.#mayAskUdp) this.#askUdp();
     else if (this.#spare !== undefined) this.#answer(this.#spare);
@@ -150,54 +160,56 @@ export class Inquiry {
   }
 
   #askUdp(began = this.tools.clock.nowMs()): void {
-    const { query, upstream } = this.shape;
-    const { clock, udp } = this.tools;
-    this.#open++;
     this.#udpSent++;
-    upstream.stats.queries++;
-    const form: Form = { edns: this.#edns, letters: this.#letters };
-    const options: ExchangeOptions = {
-      beganMs: began,
-      cancel: this.#cancel,
-      letters: form.letters,
-      entropy: this.#entropy,
-      onDoubt: doubt => this.#doubt(doubt),
-    };
-    udp.exchange(form.edns ? query.slice() : withoutEdns(query), upstream.at, options).then(
-      response => {
-        this.#open--;
-        if (!this.#ended) this.#judge({ response, latencyMs: clock.nowMs() - began }, form, 'udp');
-      },
-      (error: ShardnsError) => {
-        this.#open--;
-        if (!this.#ended) this.#lostUdp(error);
-      },
-    );
+    const options = { beganMs: began, letters: this.#letters, entropy: this.#entropy };
+    this.#ask(this.tools.udp, options, new Asked('udp', began, this.#edns, this.#letters));
   }
 
   #askTcp(): void {
-    const { query, upstream } = this.shape;
-    const { clock, tcp } = this.tools;
     this.#tcpSent++;
+    const began = this.tools.clock.nowMs();
+    this.#ask(this.tools.tcp, { beganMs: began }, new Asked('tcp', began, this.#edns, 'kept'));
+  }
+
+  #ask(transport: Transport, options: ExchangeOptions, asked: Asked): void {
+    const { query, upstream } = this.shape;
     upstream.stats.queries++;
-    this.#open++;
-    const form: Form = { edns: this.#edns, letters: 'kept' };
-    const began = clock.nowMs();
-    const octets = form.edns ? query.slice() : withoutEdns(query);
-    tcp.exchange(octets, upstream.at, { cancel: this.#cancel }).then(
-      response => {
-        this.#open--;
-        if (!this.#ended) this.#judge({ response, latencyMs: clock.nowMs() - began }, form, 'tcp');
-      },
-      (error: ShardnsError) => {
-        this.#open--;
-        if (!this.#ended) this.#lostTcp(error);
-      },
-    );
+    if (this.#asked === undefined) this.#asked = asked;
+    else (this.#askedToo ??= []).push(asked);
+    asked.exchange = transport.ask(asked.edns ? query.slice() : withoutEdns(query), upstream.at, options, this);
+  }
+
+  /** Takes it out of those that are under way. */
+  #ended(exchange: Exchanging): Asked | undefined {
+    const first = this.#asked;
+    if (first?.exchange === exchange) {
+      this.#asked = this.#askedToo?.shift();
+      return first;
+    }
+    const at = this.#askedToo?.findIndex(one => one.exchange === exchange) ?? -1;
+    return at < 0 ? undefined : this.#askedToo!.splice(at, 1)[0];
+  }
+  get #isOpen(): boolean {
+    return this.#asked !== undefined;
+  }
+
+  /** Called by the transports, as are the next two. */
+  answered(response: Uint8Array, exchange: Exchanging): void {
+    const asked = this.#ended(exchange);
+    if (asked === undefined) return;
+    this.#judge({ response, latencyMs: this.tools.clock.nowMs() - asked.beganMs }, asked, asked.way);
+  }
+  lost(error: ShardnsError, exchange: Exchanging): void {
+    const asked = this.#ended(exchange);
+    if (asked?.way === 'udp') this.#lostUdp(error);
+    else if (asked !== undefined) this.#lostTcp(error);
+  }
+  doubted(doubt: Doubt): void {
+    this.#doubt(doubt);
   }
 
   #doubt(doubt: Doubt): void {
-    if (this.#ended) return;
+    if (this.#over) return;
     const first = !this.#doubts.includes(doubt);
     if (first) this.#doubts = [...this.#doubts, doubt];
     if (this.#tcpSent === 0) {
@@ -225,7 +237,7 @@ export class Inquiry {
         else if (this.#mayAskUdp) this.#askUdp();
       }
       // The first of them says why; another may still have better.
-      if (this.#open === 0 || !form.edns) this.#answer(this.#spare ?? answered);
+      if (!this.#isOpen || !form.edns) this.#answer(this.#spare ?? answered);
       return;
     }
     if (rcode > 0x0f) {
@@ -254,7 +266,7 @@ export class Inquiry {
     } else if (this.#tcpSent === 0) {
       upstream.stats.truncated++;
       this.#askTcp();
-    } else if (this.#open === 0) {
+    } else if (!this.#isOpen) {
       this.#fail(problem(`${upstream.label} truncated its response, and TCP failed`));
     }
   }
@@ -274,7 +286,7 @@ export class Inquiry {
       else if (this.#tcpLost) this.#askUdp();
       return;
     }
-    if (this.#open > 0) return;
+    if (this.#isOpen) return;
     const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
     if (!this.#replaced && OF_THE_SOCKET.has(code)) {
       this.#replaced = true;
@@ -292,7 +304,7 @@ export class Inquiry {
       this.#askAsWritten();
     } else if (this.#mayAskUdp && (relaxed || this.#doubts.includes('question'))) {
       this.#askUdp();
-    } else if (this.#doubts.length === 0 || this.#open === 0) {
+    } else if (this.#doubts.length === 0 || !this.#isOpen) {
       this.#settleForLess(error);
     }
   }
@@ -319,11 +331,15 @@ export class Inquiry {
   }
 
   #end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#over) return;
+    this.#over = true;
     this.shape.onEnd(this);
     this.#listener = this.#others = undefined;
-    this.#cancel.cancel();
+    const first = this.#asked;
+    const others = this.#askedToo;
+    this.#asked = this.#askedToo = undefined;
+    first?.exchange?.callOff();
+    if (others !== undefined) for (const one of others) one.exchange?.callOff();
   }
 }
 
