@@ -4,7 +4,7 @@
 // deadline, first come first served.
 import type { Canceller } from '../base/cancel.js';
 import type { Clock, Timer } from '../base/clock.js';
-import { EqualTimers } from '../base/equal-timers.js';
+import { type Due, EqualTimers } from '../base/equal-timers.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import type { Transport } from '../transport/transport.js';
@@ -76,26 +76,33 @@ export class Exchanger implements RaceOwner {
     accept: (response: Uint8Array, upstream: Upstream) => boolean,
     cancel?: Canceller,
   ): Promise<Exchanged> {
-    if (upstreams.length === 0) {
-      return Promise.reject(new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream is configured for this query'));
-    }
-    if (this.inFlight >= this.options.maxTotal && this.#waiting.size >= UPSTREAM_LIMITS.maxWaiting) {
-      this.overloaded++;
-      const text = `${this.inFlight} upstream queries are under way, and ${this.#waiting.size} wait`;
-      return Promise.reject(new ShardnsError('ERR_SHARDNS_OVERLOAD', text));
-    }
     if (cancel?.cancelled) return Promise.reject(calledOff());
     return new Promise((resolve, reject) => {
-      const race = new Race(this, { query, upstreams, accept, resolve, reject, cancel });
-      const now = this.clock.nowMs();
-      race.begin(now);
-      if (this.inFlight >= this.options.maxTotal) {
-        this.#waiting.add(race);
-      } else {
-        this.inFlight++;
-        race.start(now);
-      }
+      this.race(new PromisedRace(this, { query, upstreams, accept, resolve, reject, cancel }));
     });
+  }
+
+  /** The same for a race of the caller's own, which may be over when this returns. */
+  race(race: Race): void {
+    if (race.upstreams.length === 0) {
+      race.lost(new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream is configured for this query'));
+      return;
+    }
+    const full = this.inFlight >= this.options.maxTotal;
+    if (full && this.#waiting.size >= UPSTREAM_LIMITS.maxWaiting) {
+      this.overloaded++;
+      const text = `${this.inFlight} upstream queries are under way, and ${this.#waiting.size} wait`;
+      race.lost(new ShardnsError('ERR_SHARDNS_OVERLOAD', text));
+      return;
+    }
+    const now = this.clock.nowMs();
+    race.begin(now);
+    if (full) {
+      this.#waiting.add(race);
+    } else {
+      this.inFlight++;
+      race.start(now);
+    }
   }
 
   /**
@@ -184,7 +191,7 @@ export class Exchanger implements RaceOwner {
     }
   }
 
-  atDeadline(run: () => void, now?: number): Timer {
+  atDeadline(run: Due | (() => void), now?: number): Timer {
     const { deadlineMs } = this.options;
     if (deadlineMs !== this.#deadlineMs) {
       // Those of before run out by themselves.
@@ -196,12 +203,41 @@ export class Exchanger implements RaceOwner {
   get now(): number {
     return this.clock.nowMs();
   }
-  after(ms: number, run: () => void, now?: number): Timer {
+  after(ms: number, run: Due | (() => void), now?: number): Timer {
     // Servers that answer soon are all waited for as long.
-    return ms === UPSTREAM_LIMITS.tryTimeoutMs.min ? this.#patience.after(ms, run, now) : this.clock.after(ms, run);
+    return ms === UPSTREAM_LIMITS.tryTimeoutMs.min
+      ? this.#patience.after(ms, run, now)
+      : this.clock.after(ms, typeof run === 'function' ? run : () => run.timeIsUp());
   }
   select(upstreams: readonly Upstream[]): Upstream | undefined {
     return select(upstreams, NONE, this.options, this.random);
+  }
+}
+
+interface PromisedRaceShape {
+  query: Uint8Array;
+  upstreams: readonly Upstream[];
+  accept: (response: Uint8Array, upstream: Upstream) => boolean;
+  resolve: (exchanged: Exchanged) => void;
+  reject: (error: unknown) => void;
+  cancel: Canceller | undefined;
+}
+
+class PromisedRace extends Race {
+  constructor(
+    owner: RaceOwner,
+    private readonly shape: PromisedRaceShape,
+  ) {
+    super(owner, shape.query, shape.upstreams, shape.cancel);
+  }
+  protected accept(response: Uint8Array, upstream: Upstream): boolean {
+    return this.shape.accept(response, upstream);
+  }
+  protected won(response: Uint8Array, upstream: Upstream): void {
+    this.shape.resolve({ response, upstream });
+  }
+  lost(error: unknown): void {
+    this.shape.reject(error);
   }
 }
 
