@@ -50,7 +50,7 @@ export class Exchanger implements RaceOwner {
     private readonly random: Random,
     public options: ExchangerOptions,
   ) {
-    this.#inquiries = new Inquiries({ udp, tcp, clock });
+    this.#inquiries = new Inquiries({ udp, tcp, clock }, random);
     this.#deadlines = new EqualTimers(clock);
     this.#patience = new EqualTimers(clock);
   }
@@ -119,59 +119,12 @@ export class Exchanger implements RaceOwner {
     return this.#askOne(query, upstream, patience, true);
   }
 
-  #askOne(
-    query: Uint8Array,
-    upstream: Upstream,
-    { timeoutMs, cancel, onLate }: Patience,
-    tcpOnly: boolean,
-  ): Promise<Uint8Array> {
+  #askOne(query: Uint8Array, upstream: Upstream, patience: Patience, tcpOnly: boolean): Promise<Uint8Array> {
+    if (patience.cancel.cancelled) return Promise.reject(calledOff());
     return new Promise((resolve, reject) => {
-      if (cancel.cancelled) {
-        reject(calledOff());
-        return;
-      }
-      let overdue = false;
-      const end = (): void => {
-        timer.cancel();
-        linger.cancel();
-        cancel.unsubscribe(abort);
-      };
-      const listener: Listener = {
-        answered: ({ response, latencyMs }: Answered) => {
-          end();
-          if (overdue) {
-            // It tells how long the server takes, too.
-            upstream.succeeded(latencyMs);
-            onLate?.(response);
-          }
-          resolve(response);
-        },
-        failed: error => {
-          end();
-          reject(error);
-        },
-      };
-      const giveUp = (error: ShardnsError): void => {
-        end();
-        inquiry.unsubscribe(listener);
-        reject(error);
-      };
-      const abort = (): void => giveUp(calledOff());
+      const asking = new Asking(this, upstream, patience, resolve, reject);
       const now = this.clock.nowMs();
-      const timer = this.after(
-        timeoutMs,
-        () => {
-          overdue = true;
-          inquiry.late();
-          reject(lateness(upstream, timeoutMs));
-        },
-        now,
-      );
-      const linger = this.atDeadline(() => giveUp(lateness(upstream, timeoutMs)), now);
-      cancel.subscribe(abort);
-      const inquiry = this.#inquiries.join(query, upstream, tcpOnly, listener, this.options, now);
-      // One that was given up before is asked again.
-      inquiry.again();
+      asking.begin(this.#inquiries.join(query, upstream, tcpOnly, asking, this.options, now), now);
     });
   }
 
@@ -214,6 +167,70 @@ export class Exchanger implements RaceOwner {
   }
 }
 
+/** A question that was put to one server. */
+class Asking implements Listener, Due {
+  #inquiry: Inquiry | undefined;
+  #patience: Timer | undefined;
+  #linger: Timer | undefined;
+  #overdue = false;
+
+  constructor(
+    private readonly exchanger: Exchanger,
+    private readonly upstream: Upstream,
+    private readonly shape: Patience,
+    private readonly resolve: (response: Uint8Array) => void,
+    private readonly reject: (error: ShardnsError) => void,
+  ) {}
+
+  begin(inquiry: Inquiry, now: number): void {
+    const { exchanger, shape } = this;
+    this.#inquiry = inquiry;
+    this.#patience = exchanger.after(shape.timeoutMs, this, now);
+    this.#linger = exchanger.atDeadline(() => this.#giveUp(this.#lateness()), now);
+    shape.cancel.subscribe(this);
+    // One that was given up before is asked again.
+    inquiry.again();
+  }
+
+  answered({ response, latencyMs }: Answered): void {
+    this.#end();
+    if (this.#overdue) {
+      // It tells how long the server takes, too.
+      this.upstream.succeeded(latencyMs);
+      this.shape.onLate?.(response);
+    }
+    this.resolve(response);
+  }
+  failed(error: ShardnsError): void {
+    this.#end();
+    this.reject(error);
+  }
+  /** Called when it is not waited for any longer. */
+  timeIsUp(): void {
+    this.#overdue = true;
+    this.#inquiry?.late();
+    this.reject(this.#lateness());
+  }
+  calledOff(): void {
+    this.#giveUp(calledOff());
+  }
+
+  #giveUp(error: ShardnsError): void {
+    this.#end();
+    this.#inquiry?.unsubscribe(this);
+    this.reject(error);
+  }
+  #end(): void {
+    this.#patience?.cancel();
+    this.#linger?.cancel();
+    this.shape.cancel.unsubscribe(this);
+  }
+  #lateness(): ShardnsError {
+    const text = `${this.upstream.label} did not answer in ${Math.round(this.shape.timeoutMs)} ms`;
+    return new ShardnsError('ERR_SHARDNS_TIMEOUT', text);
+  }
+}
+
 interface PromisedRaceShape {
   query: Uint8Array;
   upstreams: readonly Upstream[];
@@ -239,10 +256,6 @@ class PromisedRace extends Race {
   lost(error: unknown): void {
     this.shape.reject(error);
   }
-}
-
-function lateness(upstream: Upstream, timeoutMs: number): ShardnsError {
-  return new ShardnsError('ERR_SHARDNS_TIMEOUT', `${upstream.label} did not answer in ${Math.round(timeoutMs)} ms`);
 }
 
 function calledOff(): ShardnsError {
