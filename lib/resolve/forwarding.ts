@@ -122,10 +122,19 @@ export class Forwarding extends Race {
   }
 
   lost(error: unknown): void {
-    if (!(error instanceof ShardnsError)) {
-      this.landing.crashed(error);
+    let outcome: Outcome;
+    try {
+      outcome = this.#failureOf(error);
+    } catch (mistake) {
+      this.landing.crashed(mistake);
       return;
     }
+    this.landing.landed(outcome);
+  }
+
+  /** @throws what is no failure of upstreams */
+  #failureOf(error: unknown): Outcome {
+    if (!(error instanceof ShardnsError)) throw error;
     const { code, message } = error;
     this.forwarder.log.debug({ code, reason: message, name: this.asked.nameText }, 'no upstream answered');
     const extendedError =
@@ -134,6 +143,6 @@ export class Forwarding extends Race {
         : code === 'ERR_SHARDNS_OVERLOAD'
           ? ExtendedError.other
           : ExtendedError.networkError;
-    this.landing.landed(failed(Rcode.SERVFAIL, extendedError, isOurs(error)));
+    return failed(Rcode.SERVFAIL, extendedError, isOurs(error));
   }
 }
