@@ -315,7 +315,7 @@ test('YXDOMAIN is an answer: passed on as what it is, kept by nobody, and no fau
 
 test('an exchanger whose transports are closed leaves no failure behind', async () => {
   const t = slowPath(query => answerA(query));
-  vi.spyOn(t.udp, 'exchange').mockRejectedValue(new ShardnsError('ERR_SHARDNS_CLOSED', 'closed'));
+  vi.spyOn(t.udp, 'handler').mockRejectedValue(new ShardnsError('ERR_SHARDNS_CLOSED', 'closed'));
   expect((await t.told('a.example')).rcode).toBe(2);
   vi.restoreAllMocks();
   expect((await t.told('a.example')).rcode).toBe(0);
