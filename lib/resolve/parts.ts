@@ -6,7 +6,7 @@ import type { Random } from '../base/random.js';
 import { DnsCache } from '../cache/dns-cache.js';
 import type { Transport } from '../transport/transport.js';
 
-const transport = having<Transport>('exchange', 'close').optional();
+const transport = having<Transport>('ask', 'close').optional();
 
 export const partFields = {
   clock: having<Clock>('nowMs', 'wallSeconds', 'after').optional(),
