@@ -28,7 +28,7 @@ export type RegionSource =
 export const regionFields = {
   /** Octets, all of them taken at once and never passed; pages are touched as they fill. */
   memory: memory.default('64MiB'),
-  policy: oneOf('s3fifo', 'lru').default('s3fifo'),
+  policy: oneOf('s3fifo', 'lru', 'lfu', '2q').default('s3fifo'),
   /** A power of two up to 256; 0 = one per 4 MiB, at most 64. */
   shards: whole(0, 256)
     .where(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')

@@ -13,8 +13,8 @@ import { serve } from './serve.js';
 const USAGE = `shardns: DNS answers at memory speed
 
   shardns serve [--listen ADDR:PORT]... [--upstream ADDR:PORT]... [--threads N] [--memory 64MiB]
-                [--policy s3fifo|lru] [--config FILE] [--metrics ADDR:PORT] [--log-level LEVEL]
-                [--snapshot FILE] [--warm FILE] [--recursive]
+                [--policy s3fifo|lru|lfu|2q] [--config FILE] [--metrics ADDR:PORT]
+                [--log-level LEVEL] [--snapshot FILE] [--warm FILE] [--recursive]
   shardns serve --demo [--for 10s] [--recursive]
                                        an embedded upstream, or a small internet; a realistic load, a live view; needs
                                        no network

@@ -58,7 +58,7 @@ export const VariantFlag = {
   inherited: 16,
 } as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
-export const Policy = { s3fifo: 0, lru: 1 } as const;
+export const Policy = { s3fifo: 0, lru: 1, lfu: 2, '2q': 3 } as const;
 export const TICKS_PER_SECOND = 16;
 /** The tag of clients that the plane does not know; nothing is stored under it. */
 export const UNKNOWN_TENANT = 0xffff_ffff;

@@ -89,6 +89,7 @@ std::unique_ptr<store::Region> OpenRegion(napi_env env, napi_callback_info info,
   options.path = path.c_str();
   options.any_size = any_size != 0;
   options.recreate = recreate != 0;
+  options.other_configuration = "it belongs to a server with other local data, views, tenants or scope";
   options.monotonic_ms = MonotonicMs();
   options.wall_ms = WallMs();
   store::FileProblem problem;

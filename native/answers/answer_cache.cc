@@ -120,7 +120,7 @@ void Cache::AnswerBySubnet(const AnswerArgs& args, store::Reader* reader, Mutabl
   for (int prefix = subnet.source_prefix; prefix > 0; --prefix) {
     const size_t word = subnet.family == 1 ? 0 : 1 + static_cast<size_t>(prefix) / 64;
     const uint64_t bit = uint64_t{1} << (prefix % 64);
-    if ((super_->scopes[word].load(std::memory_order_relaxed) & bit) == 0) continue;
+    if ((words_->scopes[word].load(std::memory_order_relaxed) & bit) == 0) continue;
     variant.scope = Narrow(subnet, static_cast<uint8_t>(prefix));
     echoed.scope_prefix = static_cast<uint8_t>(prefix);
     MakeKey(secret(), args.query->name(), args.query->type, variant, &key);
@@ -218,8 +218,8 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, store::Re
   const bool silent = (found.header.flags & entry_flag::kAdUnknown) != 0 && args.query->wants_ad();
   if (!usable || remaining <= 0 || silent) [[unlikely]] {
     answer->has_stale = usable;
-    const bool failing = super_->any_failure.load(std::memory_order_relaxed) != 0 &&
-                         TicksUntil(super_->failures_until.load(std::memory_order_relaxed), args.now) > 0;
+    const bool failing = words_->any_failure.load(std::memory_order_relaxed) != 0 &&
+                         TicksUntil(words_->failures_until.load(std::memory_order_relaxed), args.now) > 0;
     if (!(usable && args.allow_stale)) {
       if (!failing) {
         count_miss();
@@ -306,7 +306,7 @@ void Cache::KeyOf(Bytes message, const Variant& variant, Key* key) const {
 
 void Cache::NoteScope(const wire::ClientSubnet& scope) {
   const size_t word = scope.family == 1 ? 0 : 1u + scope.scope_prefix / 64u;
-  super_->scopes[word].fetch_or(uint64_t{1} << (scope.scope_prefix % 64), std::memory_order_relaxed);
+  words_->scopes[word].fetch_or(uint64_t{1} << (scope.scope_prefix % 64), std::memory_order_relaxed);
 }
 
 Status Cache::Restore(const RestoreArgs& args, PrepareScratch* scratch) {
@@ -348,11 +348,11 @@ Status Cache::InsertFailure(const FailureArgs& args) {
   if (Taken()) return Status::kAnothersRegion;
   const Status status = shard_of(key).Insert(image, key, args.now, now_stored);
   const Ticks until = args.now + TicksFromSeconds(image.ttl_seconds);
-  Ticks latest = super_->failures_until.load(std::memory_order_relaxed);
-  while ((super_->any_failure.load(std::memory_order_relaxed) == 0 || TicksUntil(until, latest) > 0) &&
-         !super_->failures_until.compare_exchange_weak(latest, until)) {
+  Ticks latest = words_->failures_until.load(std::memory_order_relaxed);
+  while ((words_->any_failure.load(std::memory_order_relaxed) == 0 || TicksUntil(until, latest) > 0) &&
+         !words_->failures_until.compare_exchange_weak(latest, until)) {
   }
-  super_->any_failure.store(1, std::memory_order_relaxed);
+  words_->any_failure.store(1, std::memory_order_relaxed);
   return status;
 }
 

@@ -31,6 +31,15 @@ struct Tunables {
   bool Is(uint32_t any_of) const { return (modes.load(std::memory_order_relaxed) & any_of) != 0; }
 };
 
+// What answers keep for a whole region, in its superblock.
+struct RegionWords {
+  // The latest expiry of any stored failure: without one alive, a miss need not look for it.
+  std::atomic<Ticks> failures_until;
+  std::atomic<uint32_t> any_failure;
+  // Subnet scopes in use, a bit a prefix length: IPv4 in the first word, IPv6 in the other three.
+  std::atomic<uint64_t> scopes[4];
+};
+
 enum class Outcome : uint8_t { kHit, kStaleHit, kFailureHit, kMiss };
 
 struct Answer {
@@ -76,7 +85,8 @@ struct FailureArgs {
 
 class Cache : public store::Stripes<AnswerFormat> {
  public:
-  explicit Cache(std::unique_ptr<store::Region> region) : Stripes(std::move(region)) {}
+  explicit Cache(std::unique_ptr<store::Region> region)
+      : Stripes(std::move(region)), words_(store::FormatWords<RegionWords>(super_)) {}
   // Null when the options do not fit (RegionOptions).
   static std::unique_ptr<Cache> Create(const store::RegionOptions& options) {
     return Over<Cache>(store::Region::Create(options));
@@ -210,6 +220,7 @@ class Cache : public store::Stripes<AnswerFormat> {
     return own != 0 && own != super_->configuration.load(std::memory_order_acquire);
   }
 
+  RegionWords* words_;
   Tunables tunables_;
   std::atomic<uint64_t> configuration_{0};
 };

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <new>
 
+#include "store/policies.h"
+
 namespace shardns::store {
 
 namespace {
@@ -23,23 +25,25 @@ uint32_t DefaultShards(size_t bytes) {
   return shards;
 }
 
-struct Split {
-  uint32_t numerator[kQueues];  // of 100
-};
-// S3-FIFO gives its small queue a tenth (SOSP'23 section 4.1). Negative answers have a tenth under either policy; the
-// noted failures of a byte cache are few and small.
-constexpr Split kSplits[2][2] = {{{{9, 81, 10}}, {{0, 90, 10}}}, {{{10, 87, 3}}, {{0, 97, 3}}}};
+// The negative queue's share by what entries are: a tenth for answers, less for a byte cache, whose noted failures are
+// few and small.
+constexpr uint32_t kNegativePercent[2] = {10, 3};
 
 }  // namespace
 
 LogRange RangeOf(const Layout& layout, size_t queue) {
-  const Split& split = kSplits[static_cast<size_t>(layout.kind)][static_cast<size_t>(layout.policy)];
-  const auto units = [&](size_t q) {
-    return static_cast<uint32_t>(uint64_t{layout.arena_end() - layout.arena_begin()} * split.numerator[q] / 100);
-  };
+  const uint64_t arena = layout.arena_end() - layout.arena_begin();
+  const uint64_t negative = arena * kNegativePercent[static_cast<size_t>(layout.kind)] / 100;
+  const uint64_t small = (arena - negative) * TraitsOf(layout.policy).small_percent / 100;
+  const uint64_t units[kQueues] = {small, arena - negative - small, negative};
   uint32_t begin = layout.arena_begin();
-  for (size_t q = 0; q < queue; ++q) begin += units(q);
-  return {begin, begin + units(queue)};
+  for (size_t q = 0; q < queue; ++q) begin += static_cast<uint32_t>(units[q]);
+  return {begin, begin + static_cast<uint32_t>(units[queue])};
+}
+
+size_t Layout::sketch_octets() const {
+  return TraitsOf(policy).sketch ? size_t{FrequencySketch::LinesFor(buckets_per_shard)} * FrequencySketch::kLineOctets
+                                 : 0;
 }
 
 namespace {
@@ -73,12 +77,14 @@ bool FormatRegion(uint8_t* base, const RegionOptions& options) {
   super->kind = options.kind;
   super->secret = ExpandSeed(options.seed);
   super->configuration = options.configuration;
-  const size_t links = options.policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0;
+  const PolicyTraits policy = TraitsOf(options.policy);
+  const size_t links = policy.lists ? sizeof(EntryLinks) : 0;
   const size_t body = shard_bytes - sizeof(ShardHeader);
   // A bucket of 8 slots filled to 0.9 for every 7.2 entries of the expected size.
   const double per_entry = options.average_entry_bytes + static_cast<double>(links);
+  const double sketched = policy.sketch ? double{FrequencySketch::kLineOctets} / kSlotsPerBucket : 0;
   const double slot_bytes = sizeof(AtomicSlot) / 0.9;
-  const size_t entries = static_cast<size_t>(static_cast<double>(body) / (per_entry + slot_bytes));
+  const size_t entries = static_cast<size_t>(static_cast<double>(body) / (per_entry + slot_bytes + sketched / 0.9));
   super->buckets_per_shard =
       static_cast<uint32_t>(std::max<size_t>(1, static_cast<size_t>(static_cast<double>(entries) * slot_bytes) / 64));
 
@@ -116,7 +122,7 @@ const char* CheckRegion(uint8_t* base, size_t bytes, RegionKind kind, Layout* la
   field(offsetof(Superblock, kind), &layout->kind);
   field(offsetof(Superblock, secret), &layout->secret);
   if (layout->kind != kind) return "its entries are of another kind";
-  if (layout->policy != PolicyKind::kS3Fifo && layout->policy != PolicyKind::kLru) return "its policy is unknown";
+  if (static_cast<uint32_t>(layout->policy) >= kPolicies) return "its policy is unknown";
   const uint32_t shards = layout->shards;
   if (shards == 0 || shards > kMaxShards || (shards & (shards - 1)) != 0 || layout->region_bytes > bytes ||
       layout->region_bytes < kMinRegionBytes || super->header_bytes != layout->header_bytes() ||
@@ -126,7 +132,10 @@ const char* CheckRegion(uint8_t* base, size_t bytes, RegionKind kind, Layout* la
     return "its sizes do not fit together";
   }
   const size_t buckets = (layout->shard_bytes - sizeof(ShardHeader)) / sizeof(Bucket);
-  if (layout->buckets_per_shard == 0 || layout->buckets_per_shard >= buckets) return "its index does not fit";
+  if (layout->buckets_per_shard == 0 || layout->buckets_per_shard >= buckets ||
+      layout->arena_begin() >= layout->arena_end()) {
+    return "its index does not fit";
+  }
   return nullptr;
 }
 
@@ -199,7 +208,7 @@ void Region::ForgetEverything() {
   for (uint32_t s = 0; s < layout_.shards; ++s) {
     BeginShard(base_, layout_, s);
     std::memset(layout_.ShardBase(base_, s) + sizeof(ShardHeader), 0,
-                size_t{layout_.buckets_per_shard} * sizeof(Bucket));
+                size_t{layout_.buckets_per_shard} * sizeof(Bucket) + layout_.sketch_octets());
   }
 }
 
@@ -230,7 +239,7 @@ bool Region::Settle(const FileOptions& options, MappedFile* file, FileProblem* p
   }
   const uint64_t configuration = SuperblockOf(base_)->configuration.load();
   if (options.region.configuration != 0 && configuration != 0 && configuration != options.region.configuration) {
-    return refuse("it belongs to a server with other local data, views, tenants or scope");
+    return refuse(options.other_configuration);
   }
   return file->Join(&SuperblockOf(base_)->openings, settle, problem);
 }

@@ -2,16 +2,17 @@
 // Everything is found by offset from its base, never by pointer.
 #pragma once
 #include <memory>
+#include <type_traits>
 
 #include "base/counters.h"
 #include "store/clock_anchor.h"
+#include "store/frequency_sketch.h"
 #include "store/invalidation.h"
-#include "store/log.h"
 #include "store/mapped_file.h"
+#include "store/policy.h"
 
 namespace shardns::store {
 
-enum class PolicyKind : uint32_t { kS3Fifo = 0, kLru = 1 };
 // What the entries are: each kind has a format of its own.
 enum class RegionKind : uint32_t { kAnswers = 0, kBytes = 1 };
 
@@ -30,7 +31,9 @@ inline constexpr size_t kMinRegionBytes = size_t{1} << 20;
 inline constexpr size_t kMinShardBytes = size_t{1} << 20;
 inline constexpr size_t kMaxShardBytes = size_t{8} << 30;
 inline constexpr uint64_t kRegionMagic = 0x31304e4452414853u;  // "SHARDN01"
-inline constexpr uint32_t kLayoutVersion = 3;
+inline constexpr uint32_t kLayoutVersion = 4;
+
+inline constexpr size_t kFormatOctets = 64;
 
 struct alignas(64) Superblock {
   uint64_t magic;
@@ -45,11 +48,8 @@ struct alignas(64) Superblock {
   HashSecret secret;
   // In a file: the region's time is the monotonic clock plus this, so that it goes on over restarts of the machine.
   ClockAnchor clock;
-  // The latest expiry of any stored failure: without one alive, a miss need not look for it.
-  std::atomic<Ticks> failures_until;
-  std::atomic<uint32_t> any_failure;
-  // Subnet scopes in use, a bit a prefix length: IPv4 in the first word, IPv6 in the other three.
-  std::atomic<uint64_t> scopes[4];
+  // Words of the format's own (FormatWords).
+  alignas(8) uint8_t format[kFormatOctets];
   // How long past its time an entry is kept before a log's tail may drop it, in the format's units of time.
   std::atomic<uint32_t> stale_window;
   // What decides who may be told what, as a hash: entries are for those that have declared the same. 0 = nobody has.
@@ -77,7 +77,8 @@ struct ShardCounters {
 struct alignas(64) ShardHeader {
   FutexLock lock;
   Log logs[kQueues];
-  uint32_t newest[kQueues];  // lru lists, in units; 0 = none
+  FrequencySketch::Head sketch;
+  uint32_t newest[kQueues];  // recency lists, in units; 0 = none
   uint32_t oldest[kQueues];
   uint32_t live_units[kQueues];
   ShardCounters counters;
@@ -93,9 +94,12 @@ struct Layout {
   RegionKind kind;
   HashSecret secret;
 
+  // A shard is its header, the index, the sketch of a policy that counts, and the arena.
+  size_t sketch_octets() const;
   // Units from a shard's base.
   uint32_t arena_begin() const {
-    return static_cast<uint32_t>((sizeof(ShardHeader) + size_t{buckets_per_shard} * sizeof(Bucket)) / kUnit);
+    return static_cast<uint32_t>((sizeof(ShardHeader) + size_t{buckets_per_shard} * sizeof(Bucket) + sketch_octets()) /
+                                 kUnit);
   }
   uint32_t arena_end() const { return static_cast<uint32_t>(shard_bytes / kUnit); }
   // From the region's beginning: superblock and places of invalidations, then the shards.
@@ -120,6 +124,8 @@ class Region {
     RegionOptions region;
     bool any_size = false;  // of a file that is there
     bool recreate = false;  // replace a file that cannot be attached to
+    // What is said of a file with another `region.configuration`.
+    const char* other_configuration = "it belongs to another configuration";
     uint64_t monotonic_ms;
     uint64_t wall_ms;
   };
@@ -159,5 +165,12 @@ LogRange RangeOf(const Layout& layout, size_t queue);
 const char* CheckRegion(uint8_t* base, size_t bytes, RegionKind kind, Layout* layout);
 
 inline Superblock* SuperblockOf(uint8_t* base) { return reinterpret_cast<Superblock*>(base); }
+
+// What a format keeps for the whole region: words that are right when they are zero, changed atomically.
+template <typename Words>
+Words* FormatWords(Superblock* super) {
+  static_assert(sizeof(Words) <= kFormatOctets && alignof(Words) <= 8 && std::is_trivially_destructible_v<Words>);
+  return reinterpret_cast<Words*>(super->format);
+}
 
 }  // namespace shardns::store

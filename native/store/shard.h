@@ -1,8 +1,8 @@
 // One stripe of the cache: an index, its logs, one writer lock. What an entry looks like is its Format's.
 //
 // Lock order: a shard's lock is the only one held.
-// Without the lock: Find() under s3fifo. It is safe because it trusts nothing it reads (every offset is checked before
-// the copy) and believes the copy only when the slot word it started from has not changed (index.h).
+// Without the lock: Find(), but under a policy with lists. It is safe because it trusts nothing it reads (every offset
+// is checked before the copy) and believes the copy only when the slot word it started from has not changed (index.h).
 //
 // A Format gives Key (with `hash`), Image, Header (with `flags`), FindArgs, Found, Time, and the functions of
 // answer_format.h and byte_format.h.
@@ -15,8 +15,11 @@
 
 namespace shardns::store {
 
+class LfuPolicy;
 class LruPolicy;
+class Recency;
 class S3FifoPolicy;
+class TwoQueuePolicy;
 
 template <typename Format>
 class alignas(64) Shard {
@@ -88,18 +91,17 @@ class alignas(64) Shard {
   uint32_t Visit(uint32_t from, const Visitor& visit, const std::function<bool()>& enough) const;
 
  private:
-  friend class S3FifoPolicy;
+  friend class LfuPolicy;
   friend class LruPolicy;
+  friend class Recency;
+  friend class S3FifoPolicy;
+  friend class TwoQueuePolicy;
+  friend struct PolicyBase;
 
   // A main queue with more than this free has never been full.
   static constexpr uint32_t kSpareUnits = 3 * 4096 / kUnit;
 
   Status Store(const Image& image, const Key& key, Time now, uint32_t generation, uint32_t freq);
-
-  // Work an insert may do on entries that stay: copies of live entries by the log's cleaning.
-  struct Budget {
-    uint32_t copies = 64;
-  };
 
   // Holds the lock. Positions of the logs are worked on in memory of our own, after they have been checked: what lies
   // in the region may have been left half-written by a process that died, or scribbled over by one that should not.
@@ -126,6 +128,8 @@ class alignas(64) Shard {
   void Doubt() const { in_doubt_ = true; }
   bool InArena(uint32_t unit) const { return unit >= arena_begin_ && unit <= last_entry_; }
 
+  // Whether entries are on recency lists, and hits take the lock.
+  bool lists() const { return links_ != 0; }
   uint32_t header_units() const { return UnitsOf(links_ + sizeof(Header)); }
   uint8_t* At(uint32_t unit) const { return base_ + size_t{unit} * kUnit; }
   uint8_t* EntryAt(uint32_t unit) const { return At(unit) + links_; }
@@ -166,12 +170,16 @@ class alignas(64) Shard {
 
   void WrapLog(Log& log);
   bool SkipPadding(Log& log);
-  // Drops a live entry; `ghost` leaves a trace of it in the slot.
-  void Evict(AtomicSlot* slot, Queue queue, uint32_t unit, uint32_t units, bool ghost, bool expired);
+  // Drops a live entry.
+  struct Departure {
+    bool ghost;  // leaves a trace of it in the slot
+    bool expired;
+  };
+  void Evict(AtomicSlot* slot, Queue queue, uint32_t unit, uint32_t units, Departure departure);
   void NoteDead(Queue queue, uint32_t unit, uint32_t units);
   // Moves the entry at the tail of `from` to the head of `to`. The caller has made room in `to` where they differ.
   bool MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t units, uint32_t freq);
-  bool MakeRoom(Queue queue, uint32_t units, Time now, Budget* budget);
+  bool MakeRoom(Queue queue, uint32_t units, Time now, Effort* effort);
   struct TailOf {
     Place place;
     Header header;
@@ -184,6 +192,25 @@ class alignas(64) Shard {
   size_t Walk(Log* walk, TailOf* steps, bool* sound) const;
   // The entry at a log's tail; false with doubt when there is none.
   bool TailEntry(Queue queue, TailOf* tail) const;
+
+  // What a policy does with the entry at a log's tail.
+  // Its slot. Null when there was none: padding or a dead entry has been given back, or the shard is in doubt.
+  AtomicSlot* LiveTail(Queue queue, TailOf* tail);
+  void EvictTail(Queue queue, const TailOf& tail, AtomicSlot* owner, Departure departure) {
+    Evict(owner, queue, tail.place.at, tail.units, departure);
+    log(queue).GiveBack(tail.units);
+  }
+  // Moves it to the log's head; false when no more copies may be made. It may have been let go for want of a place.
+  bool Reinsert(Queue queue, const TailOf& tail, AtomicSlot* owner, uint32_t freq, Effort* effort);
+  // From the small queue to the main one, where room has been made.
+  void Promote(const TailOf& tail, AtomicSlot* owner);
+  // While the main queue still has space of its own, and the index too, nothing has to be turned away.
+  bool MainHasSpace(uint32_t units) const { return log(Queue::kMain).HasRoom(units, kSpareUnits) && !IndexIsFull(); }
+  FrequencySketch sketch() const {
+    return {reinterpret_cast<uint8_t*>(buckets_ + bucket_count_), FrequencySketch::LinesFor(bucket_count_),
+            &header_->sketch};
+  }
+
   uint32_t LiveUnits(Slot slot) const;
   // Nine tenths of its slots are taken: more, and entries lose theirs to others whatever their worth.
   bool IndexIsFull() const {
@@ -193,12 +220,6 @@ class alignas(64) Shard {
   bool PastKeeping(const Header& header, Time now) const {
     return Format::PastKeeping(header, now, super_->stale_window.load(std::memory_order_relaxed));
   }
-
-  // lru lists
-  EntryLinks* LinksAt(uint32_t unit) const;
-  void LinkNewest(Queue queue, uint32_t unit) const;
-  void Unlink(Queue queue, uint32_t unit) const;
-  void Relink(Queue queue, uint32_t to);
 
   bool ReadSlot(const FindArgs& args, Slot slot, MutableBytes out, Found* found) const;
   bool TrySlot(const FindArgs& args, AtomicSlot* atomic, MutableBytes out, Found* found) const;
@@ -240,7 +261,7 @@ template <typename Format>
 inline AtomicSlot* Shard<Format>::CandidateIn(uint32_t number, uint64_t hash) const {
   Bucket& bucket = buckets_[number];
   const uint32_t match = MatchTags(bucket, TagOf(hash));
-  return match == 0 || policy_ == PolicyKind::kLru ? nullptr : &bucket.slots[SlotOfMatch(match)];
+  return match == 0 || lists() ? nullptr : &bucket.slots[SlotOfMatch(match)];
 }
 
 template <typename Format>

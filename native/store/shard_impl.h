@@ -1,10 +1,10 @@
-// The shard: lookup, and the writer's operations on index and logs that both policies are made of. Included once for
+// The shard: lookup, and the writer's operations on index and logs that the policies are made of. Included once for
 // each format, where its shards are made.
 #pragma once
 #include <algorithm>
 
-#include "store/policy_lru.h"
-#include "store/policy_s3fifo.h"
+#include "store/policies.h"
+#include "store/recency.h"
 #include "store/shard_index.h"
 #include "store/shard_walks.h"
 
@@ -23,8 +23,8 @@ Shard<Format>::Shard(const Region& region, uint32_t number)
       arena_begin_(region.layout().arena_begin()),
       arena_end_(region.layout().arena_end()),
       last_entry_(arena_end_ -
-                  UnitsOf((region.layout().policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0) + sizeof(Header))),
-      links_(region.layout().policy == PolicyKind::kLru ? sizeof(EntryLinks) : 0),
+                  UnitsOf((TraitsOf(region.layout().policy).lists ? sizeof(EntryLinks) : 0) + sizeof(Header))),
+      links_(TraitsOf(region.layout().policy).lists ? sizeof(EntryLinks) : 0),
       policy_(region.layout().policy),
       holder_(region.holder()),
       own_lock_(region.file() != nullptr ? new FutexLock : nullptr),
@@ -112,18 +112,16 @@ template <typename Format>
 void Shard<Format>::NoteDead(Queue queue, uint32_t unit, uint32_t units) {
   header_->counters.entries.Subtract(1);
   header_->counters.live_bytes.Subtract(uint64_t{units} * kUnit);
-  if (policy_ != PolicyKind::kLru) return;
-  header_->live_units[static_cast<size_t>(queue)] -= units;
-  Unlink(queue, unit);
+  if (lists()) Recency::Leave(*this, queue, unit, units);
 }
 
 template <typename Format>
-void Shard<Format>::Evict(AtomicSlot* slot, Queue queue, uint32_t unit, uint32_t units, bool ghost, bool expired) {
+void Shard<Format>::Evict(AtomicSlot* slot, Queue queue, uint32_t unit, uint32_t units, Departure departure) {
   const uint16_t tag = Slot(slot->load(std::memory_order_relaxed)).tag();
-  slot->store(ghost ? Slot::Ghost(tag, log(Queue::kSmall).appended()).word() : 0, std::memory_order_relaxed);
+  slot->store(departure.ghost ? Slot::Ghost(tag, log(Queue::kSmall).appended()).word() : 0, std::memory_order_relaxed);
   FenceRelease();
   NoteDead(queue, unit, units);
-  if (expired) {
+  if (departure.expired) {
     header_->counters.expired.Add();
   } else {
     header_->counters.evictions[static_cast<size_t>(queue)].Add();
@@ -141,7 +139,7 @@ bool Shard<Format>::MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t un
     source.GiveBack(units);
     if (!apart && (target.PaddingFor(units) != 0 || !target.HasRoom(units))) {
       // The gap is smaller than the entry and lies at the log's end: there is nowhere to move it to.
-      Evict(slot, from, place.at, units, false, false);
+      Evict(slot, from, place.at, units, {.ghost = false, .expired = false});
       return false;
     }
     if (!apart) {
@@ -153,7 +151,7 @@ bool Shard<Format>::MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t un
   if (target.PaddingFor(units) != 0) WrapLog(target);
   const Place moved = target.Append(units);
   RacyWrite(At(moved.at), At(place.at), size_t{units} * kUnit);
-  if (policy_ == PolicyKind::kLru) Relink(to, moved.at);
+  if (lists()) Recency::Relink(*this, to, moved.at);
   slot->store(Slot::Live(before.tag(), to, moved.lap, moved.at, freq).word() | (before.word() & Slot::kRefreshBit),
               std::memory_order_release);
   FenceRelease();
@@ -162,36 +160,27 @@ bool Shard<Format>::MoveTail(Queue from, Queue to, AtomicSlot* slot, uint32_t un
 }
 
 template <typename Format>
-bool Shard<Format>::MakeRoom(Queue queue, uint32_t units, Time now, Budget* budget) {
+bool Shard<Format>::MakeRoom(Queue queue, uint32_t units, Time now, Effort* effort) {
   Log& target = log(queue);
   if (units > target.capacity()) return false;
   // A free gap at the tail lets live entries be copied without passing over their own octets.
   const uint32_t reserve = std::min({kReserveUnits, target.capacity() / 16, target.capacity() - units});
-  if (policy_ == PolicyKind::kLru) {
-    const uint32_t limit = LruPolicy::LiveLimit(target);
-    if (units > limit) return false;
-    while (header_->live_units[static_cast<size_t>(queue)] + uint64_t{units} > limit) {
-      LruPolicy::EvictOldest(*this, queue, now);
-      if (in_doubt_) return false;
+  return WithPolicy(policy_, [&](auto policy) {
+    if (!policy.KeepUnderLimit(*this, queue, units, now)) return false;
+    while (!target.HasRoom(units, reserve)) {
+      if (target.empty()) {
+        // Empty, but the head stands too near the end for this entry: begin anew at the beginning.
+        WrapLog(target);
+        SkipPadding(target);
+        return target.HasRoom(units);
+      }
+      policy.StepTail(*this, queue, now, effort);
+      if (in_doubt_ || effort->turned_away) return false;
+      // Before what was freed is written over: whoever recovers the shard must find entries where its logs say.
+      PublishLogs();
     }
-  }
-  while (!target.HasRoom(units, reserve)) {
-    if (target.empty()) {
-      // Empty, but the head stands too near the end for this entry: begin anew at the beginning.
-      WrapLog(target);
-      SkipPadding(target);
-      return target.HasRoom(units);
-    }
-    if (policy_ == PolicyKind::kLru) {
-      LruPolicy::StepTail(*this, queue, now, budget);
-    } else {
-      S3FifoPolicy::StepTail(*this, queue, now, budget);
-    }
-    if (in_doubt_) return false;
-    // Before what was freed is written over: whoever recovers the shard must find entries where its logs say.
-    PublishLogs();
-  }
-  return true;
+    return true;
+  });
 }
 
 template <typename Format>
@@ -205,41 +194,27 @@ bool Shard<Format>::TailEntry(Queue queue, TailOf* tail) const {
   return false;
 }
 
-// --- lru lists ---
-
 template <typename Format>
-EntryLinks* Shard<Format>::LinksAt(uint32_t unit) const {
-  if (InArena(unit)) return reinterpret_cast<EntryLinks*>(At(unit));
-  Doubt();
-  static thread_local EntryLinks nowhere;
-  return &nowhere;
+AtomicSlot* Shard<Format>::LiveTail(Queue queue, TailOf* tail) {
+  Log& from = log(queue);
+  if (SkipPadding(from) || !TailEntry(queue, tail)) return nullptr;
+  AtomicSlot* owner = OwnerOf(tail->hash, queue, tail->place);
+  if (owner == nullptr) from.GiveBack(tail->units);
+  return owner;
 }
 
 template <typename Format>
-void Shard<Format>::LinkNewest(Queue queue, uint32_t unit) const {
-  const size_t q = static_cast<size_t>(queue);
-  EntryLinks* links = LinksAt(unit);
-  const uint32_t older = header_->newest[q];
-  links->newer = 0;
-  links->older = older;
-  (older != 0 ? LinksAt(older)->newer : header_->oldest[q]) = unit;
-  header_->newest[q] = unit;
+bool Shard<Format>::Reinsert(Queue queue, const TailOf& tail, AtomicSlot* owner, uint32_t freq, Effort* effort) {
+  if (effort->copies == 0) return false;
+  --effort->copies;
+  if (MoveTail(queue, queue, owner, tail.units, freq)) header_->counters.reinsertions.Add();
+  return true;
 }
 
 template <typename Format>
-void Shard<Format>::Unlink(Queue queue, uint32_t unit) const {
-  const size_t q = static_cast<size_t>(queue);
-  const EntryLinks links = *LinksAt(unit);
-  (links.newer != 0 ? LinksAt(links.newer)->older : header_->newest[q]) = links.older;
-  (links.older != 0 ? LinksAt(links.older)->newer : header_->oldest[q]) = links.newer;
-}
-
-template <typename Format>
-void Shard<Format>::Relink(Queue queue, uint32_t to) {
-  const size_t q = static_cast<size_t>(queue);
-  const EntryLinks links = *LinksAt(to);  // copied with the entry
-  (links.newer != 0 ? LinksAt(links.newer)->older : header_->newest[q]) = to;
-  (links.older != 0 ? LinksAt(links.older)->newer : header_->oldest[q]) = to;
+void Shard<Format>::Promote(const TailOf& tail, AtomicSlot* owner) {
+  MoveTail(Queue::kSmall, Queue::kMain, owner, tail.units, 0);
+  header_->counters.promotions.Add();
 }
 
 // --- operations ---
@@ -268,18 +243,20 @@ Status Shard<Format>::Store(const Image& image, const Key& key, Time now, uint32
   const bool negative = Format::Negative(image);
   const uint32_t units = UnitsOf(links_ + Format::Octets(image, key));
   AtomicSlot* slot = FindSlot(key);
-  const Queue queue = policy_ == PolicyKind::kLru ? LruPolicy::QueueFor(negative)
-                                                  : S3FifoPolicy::QueueFor(*this, key, negative, slot, units);
-  Budget budget;
+  Effort effort;
+  const Queue queue = WithPolicy(policy_, [&](auto policy) {
+    policy.NoteStored(*this, key.hash, &effort);
+    return policy.QueueFor(*this, key, negative, slot, units);
+  });
   const uint64_t before = log(queue).given_back();
-  if (!MakeRoom(queue, units, now, &budget)) {
+  if (!MakeRoom(queue, units, now, &effort)) {
     if (!in_doubt_) return Status::kTooLarge;
     // What it held could not be right. It is empty now, and takes this entry as its first.
     Rebuild();
-    if (!MakeRoom(queue, units, now, &budget)) return Status::kTooLarge;
+    if (!MakeRoom(queue, units, now, &effort)) return Status::kTooLarge;
     slot = nullptr;
   }
-  if (policy_ == PolicyKind::kLru || log(queue).given_back() != before) slot = FindSlot(key);  // moved or gone
+  if (lists() || log(queue).given_back() != before) slot = FindSlot(key);  // moved or gone
   if (slot != nullptr) {
     const Slot old(slot->load(std::memory_order_relaxed));
     freq = std::max(freq, old.freq());
@@ -291,10 +268,7 @@ Status Shard<Format>::Store(const Image& image, const Key& key, Time now, uint32
   const Place place = target.Append(units);
   Format::Write(EntryAt(place.at), image, key, now, generation);
   if (slot == nullptr) slot = ChooseSlot(key.hash);
-  if (policy_ == PolicyKind::kLru) {
-    LinkNewest(queue, place.at);
-    header_->live_units[static_cast<size_t>(queue)] += units;
-  }
+  if (lists()) Recency::Enter(*this, queue, place.at, units);
   slot->store(Slot::Live(TagOf(key.hash), queue, place.lap, place.at, freq).word(), std::memory_order_release);
   FenceRelease();
   header_->counters.inserts.Add();
@@ -367,22 +341,18 @@ inline void Shard<Format>::Search(const FindArgs& args, MutableBytes out, Reader
 template <typename Format>
 void Shard<Format>::Find(const FindArgs& args, MutableBytes out, ReaderCounters* counters, Found* found) const {
   if (out.size() < Format::kLeastRoom) return;
-  const bool lru = policy_ == PolicyKind::kLru;
-  if (lru) Lock();
+  if (lists()) Lock();
   Search(args, out, counters, found);
   if (found->found) {
     if (!Format::Usable(args, found->header)) {
       found->found = false;
-    } else if (lru && args.count) {
+    } else if (lists() && args.count) {
       const Slot slot(found->slot_word);
-      if (header_->newest[static_cast<size_t>(slot.queue())] != slot.at()) {
-        Unlink(slot.queue(), slot.at());
-        LinkNewest(slot.queue(), slot.at());
-      }
+      Recency::Renew(*this, slot.queue(), slot.at());
     }
     if (found->found && args.count) found->slot_word = CountHit(found->slot, Slot(found->slot_word)).word();
   }
-  if (lru) Unlock();
+  if (lists()) Unlock();
   if (found->found) Format::Finish(args, out, *found);
 }
 

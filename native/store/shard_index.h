@@ -1,5 +1,6 @@
 // A shard's index: finding a slot, and making one free. A part of shard_impl.h.
 #pragma once
+#include "store/policies.h"
 #include "store/shard.h"
 
 namespace shardns::store {
@@ -50,11 +51,11 @@ template <typename Format>
 AtomicSlot* Shard<Format>::GhostOf(uint64_t hash) const {
   AtomicSlot* ghost = nullptr;
   const uint64_t appended = log(Queue::kSmall).appended();
+  const uint64_t life = WithPolicy(policy_, [&](auto policy) { return policy.GhostLife(*this); });
   VisitCandidates(hash, [&](AtomicSlot* atomic, uint64_t word) {
     const Slot slot(word);
     if (slot.empty() || !slot.ghost() || slot.tag() != TagOf(hash)) return false;
-    // A ghost lives as long as the main queue's worth of octets passes through the small one.
-    if (((appended - slot.stamp()) & Slot::kStampMask) > log(Queue::kMain).capacity()) return false;
+    if (((appended - slot.stamp()) & Slot::kStampMask) > life) return false;
     ghost = atomic;
     return true;
   });

@@ -4,6 +4,7 @@
 #include <memory>
 #include <new>
 
+#include "store/recency.h"
 #include "store/shard.h"
 
 namespace shardns::store {
@@ -48,10 +49,7 @@ void Shard<Format>::Recover() const {
         owned[slot / kSlotsPerBucket] |= static_cast<uint8_t>(1u << (slot % kSlotsPerBucket));
         ++entries;
         live_bytes += uint64_t{units} * kUnit;
-        if (policy_ == PolicyKind::kLru) {
-          header_->live_units[q] += units;
-          LinkNewest(static_cast<Queue>(q), place.at);
-        }
+        if (lists()) Recency::Enter(*this, static_cast<Queue>(q), place.at, units);
       }
     }
     if (!sound) return Rebuild();
@@ -169,15 +167,7 @@ bool Shard<Format>::CheckInvariants() const {
   for (size_t q = 0; q < kQueues; ++q) {
     const Log& log = logs_[q];
     if (log.used() > log.capacity() || live_units[q] > log.used()) return false;
-    if (policy_ != PolicyKind::kLru) continue;
-    uint32_t listed = 0;
-    uint32_t newer = 0;
-    for (uint32_t unit = header_->newest[q]; unit != 0; unit = LinksAt(unit)->older) {
-      if (LinksAt(unit)->newer != newer) return false;
-      listed += CheckedUnitsAt(unit, HeaderAt(unit), arena_end_ - unit);
-      newer = unit;
-    }
-    if (newer != header_->oldest[q] || listed != live_units[q] || listed != header_->live_units[q]) return false;
+    if (lists() && !Recency::Agrees(*this, static_cast<Queue>(q), live_units[q])) return false;
   }
   return true;
 }

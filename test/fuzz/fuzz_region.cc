@@ -53,7 +53,7 @@ void UseBytes(std::unique_ptr<store::Region> region, uint32_t rounds, uint32_t) 
 }
 
 const Template& Filled(store::RegionKind kind, store::PolicyKind policy) {
-  static Template all[2][2];
+  static Template all[2][store::kPolicies];
   Template& one = all[static_cast<size_t>(kind)][static_cast<size_t>(policy)];
   if (store::SuperblockOf(one.region.data())->magic == 0) {
     auto region = store::Region::CreateIn(
@@ -69,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static Template work;
   if (size < 1) return 0;
   const auto kind = static_cast<store::RegionKind>(data[0] & 1);
-  const auto policy = static_cast<store::PolicyKind>(data[0] >> 1 & 1);
+  const auto policy = static_cast<store::PolicyKind>(data[0] >> 1 & 3);
   std::memcpy(work.region.data(), Filled(kind, policy).region.data(), kBytes);
   const size_t lock = store::SuperblockOf(work.region.data())->header_bytes;
   // Blows of seven octets: where (three), what (four). The lock stays: one that nobody lets go is another matter.
@@ -88,6 +88,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::memset(region->layout().ShardBase(region->base(), s), 0, 4);
   }
   (kind == store::RegionKind::kAnswers ? UseAnswers : UseBytes)(
-      std::move(region), 40, data[0] >> 2 & (answers::mode::kRotate | answers::mode::kOriginalTtl));
+      std::move(region), 40, data[0] >> 3 & (answers::mode::kRotate | answers::mode::kOriginalTtl));
   return 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include "all_policies.h"
 #include "answers/answer_cache.h"
 #include "message_builder.h"
 #include "udp/responder.h"

@@ -17,7 +17,7 @@ const cache = section({
   policy: {
     schema: regionShape.policy,
     change: 'restart',
-    why: '`s3fifo` keeps what is asked twice and lets the rest go; `lru` is exact in each shard.',
+    why: '`s3fifo` keeps what is asked twice and lets the rest go; `lru` is exact in each shard; `lfu` (W-TinyLFU) keeps what is asked most, with a memory that fades; `2q` keeps what is asked again after it had left.',
   },
   shards: {
     schema: regionShape.shards,

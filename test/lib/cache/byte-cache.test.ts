@@ -459,7 +459,10 @@ describe('in a file', () => {
       `ERR_SHARDNS_FILE ${path}: its entries are of another kind; with recreate: true`,
     );
     expect(code(() => ByteCache.open({ path, memory: '4MiB' }))).toContain('it has another size');
-    expect(code(() => ByteCache.open({ path, policy: 'lru' }))).toContain('it has another policy');
+    for (const policy of ['lru', 'lfu', '2q'] as const) {
+      expect(code(() => ByteCache.open({ path, policy }))).toContain('it has another policy');
+    }
+    expect(code(() => ByteCache.open({ path, policy: 'clock' as never }))).toContain('ERR_SHARDNS_OPTION policy');
     DnsCache.open({ path, recreate: true }).close();
     writeFileSync(path, 'somebody else’s notes');
     expect(code(() => DnsCache.open({ path, recreate: true }))).toContain('it holds something else');

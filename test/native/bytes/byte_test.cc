@@ -4,6 +4,7 @@
 #include <map>
 #include <random>
 
+#include "all_policies.h"
 #include "bytes/byte_cache.h"
 
 namespace shardns::test {
@@ -193,7 +194,7 @@ TEST_P(ByteModel, WhatIsThereIsWhatWasStoredLast) {
   EXPECT_TRUE(t.cache->CheckInvariants());
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, ByteModel, testing::Values(store::PolicyKind::kS3Fifo, store::PolicyKind::kLru));
+INSTANTIATE_TEST_SUITE_P(Policies, ByteModel, testing::ValuesIn(kAllPolicies), PolicyName);
 
 }  // namespace
 }  // namespace shardns::test

@@ -93,7 +93,7 @@ TEST_P(Damage, AShardWhoseLogsCannotBeRightBeginsAnewAndWorks) {
   EXPECT_TRUE(t.cache->CheckInvariants());
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, Damage, testing::Values(store::PolicyKind::kS3Fifo, store::PolicyKind::kLru));
+INSTANTIATE_TEST_SUITE_P(Policies, Damage, testing::ValuesIn(kAllPolicies), PolicyName);
 
 TEST(Damage, AScribbledTableOfInvalidationsForgetsAndIsForgotten) {
   BorrowedCache t(store::PolicyKind::kS3Fifo);
@@ -145,6 +145,13 @@ TEST(Attach, TakesOnlyWhatItWroteItself) {
   EXPECT_EQ(answers::Cache(store::Region::Attach(t.region, store::RegionKind::kAnswers, &problem)).TotalStats().inserts,
             1u);
   EXPECT_EQ(store::Region::Attach(t.region.first(kBytes / 2), store::RegionKind::kAnswers, &problem), nullptr);
+  auto* policy = reinterpret_cast<uint32_t*>(t.region.data() + offsetof(store::Superblock, policy));
+  for (const uint32_t unknown : {store::kPolicies, UINT32_MAX}) {
+    *policy = unknown;
+    EXPECT_EQ(store::Region::Attach(t.region, store::RegionKind::kAnswers, &problem), nullptr);
+    EXPECT_STREQ(problem, "its policy is unknown");
+  }
+  *policy = static_cast<uint32_t>(store::PolicyKind::kS3Fifo);
   std::mt19937 random(3);
   for (int i = 0; i < 5000; ++i) {
     const size_t at = random() % 48;

@@ -15,7 +15,7 @@ size_t SlotsOf(const TestCache& t) { return t.cache->shard(0).bucket_count() * s
 
 TEST(Index, LosesNoEntryBelow85PercentAndOneIn5000At90) {
   size_t stored = 0, lost = 0;
-  for (const auto policy : {store::PolicyKind::kS3Fifo, store::PolicyKind::kLru}) {
+  for (const auto policy : kAllPolicies) {
     for (uint64_t seed = 1; seed <= 8; ++seed) {
       store::RegionOptions options = kRoomy;
       options.policy = policy;

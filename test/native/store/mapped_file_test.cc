@@ -99,7 +99,9 @@ TEST(MappedFile, IsRefusedWithTheReasonWhereItIsNotWhatWasAskedFor) {
   };
   EXPECT_EQ(refused({.bytes = kBytes * 2}), "it has another size");
   EXPECT_EQ(refused({.shards = 2}), "it has another number of shards");
-  EXPECT_EQ(refused({.policy = store::PolicyKind::kLru}), "it has another policy");
+  for (const auto policy : {store::PolicyKind::kLru, store::PolicyKind::kLfu, store::PolicyKind::kTwoQueue}) {
+    EXPECT_EQ(refused({.policy = policy}), "it has another policy");
+  }
   EXPECT_EQ(refused({.kind = store::RegionKind::kBytes}), "its entries are of another kind");
   chmod(folder.file().c_str(), 0644);
   EXPECT_EQ(refused({}), "others have rights to it: its mode must be 0600");
@@ -296,7 +298,7 @@ TEST_P(Killed, AThousandProcessesLeaveNoWrongAnswerAndNoHeldLock) {
   EXPECT_GT(recoveries, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, Killed, testing::Values(store::PolicyKind::kS3Fifo, store::PolicyKind::kLru));
+INSTANTIATE_TEST_SUITE_P(Policies, Killed, testing::ValuesIn(kAllPolicies), PolicyName);
 
 #endif
 

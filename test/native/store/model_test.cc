@@ -70,7 +70,7 @@ TEST_P(ModelTest, AnswersAreNeverWrongAndInvariantsHold) {
   ASSERT_TRUE(t.cache->CheckInvariants());
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, ModelTest, testing::Values(store::PolicyKind::kS3Fifo, store::PolicyKind::kLru));
+INSTANTIATE_TEST_SUITE_P(Policies, ModelTest, testing::ValuesIn(kAllPolicies), PolicyName);
 
 TEST(LruPolicy, TheLeastRecentlyUsedGoesFirstExactly) {
   TestCache t({.bytes = 1 << 20, .shards = 1, .policy = store::PolicyKind::kLru, .average_entry_bytes = 64, .seed = 5});
@@ -85,21 +85,63 @@ TEST(LruPolicy, TheLeastRecentlyUsedGoesFirstExactly) {
   EXPECT_TRUE(t.Hits(Query("n" + std::to_string(i / 2) + ".example")));
 }
 
+// Asks for the names and stores those that are not there; returns how many were.
+int AskAll(TestCache* t, const std::string& prefix, int from, int to) {
+  int hits = 0;
+  for (int i = from; i < to; ++i) {
+    const std::string name = prefix + std::to_string(i) + ".example";
+    if (t->Hits(Query(name))) {
+      ++hits;
+    } else {
+      t->Insert(AResponse(name));
+    }
+  }
+  return hits;
+}
+
 TEST(S3FifoPolicy, AScanDoesNotEvictWhatIsAskedTwice) {
   TestCache t({.bytes = 2 << 20, .shards = 1, .seed = 5});
-  for (int i = 0; i < 1000; ++i) {
-    const std::string name = "hot" + std::to_string(i) + ".example";
-    ASSERT_EQ(t.Insert(AResponse(name)), Status::kOk);
-    ASSERT_TRUE(t.Hits(Query(name)));
+  AskAll(&t, "hot", 0, 1000);
+  EXPECT_EQ(AskAll(&t, "hot", 0, 1000), 1000);
+  AskAll(&t, "scan", 0, 100'000);
+  EXPECT_GT(AskAll(&t, "hot", 0, 1000), 950);
+}
+
+TEST(LfuPolicy, AScanDoesNotEvictWhatIsAskedOften) {
+  TestCache t({.bytes = 2 << 20, .shards = 1, .policy = store::PolicyKind::kLfu, .seed = 5});
+  for (int round = 0; round < 20; ++round) AskAll(&t, "hot", 0, 1000);
+  for (int scanned = 0; scanned < 100'000; scanned += 10'000) {
+    AskAll(&t, "scan", scanned, scanned + 10'000);
+    EXPECT_GT(AskAll(&t, "hot", 0, 1000), 980) << scanned;
   }
-  for (int i = 0; i < 100'000; ++i) t.Insert(AResponse("scan" + std::to_string(i) + ".example"));
-  int left = 0;
-  for (int i = 0; i < 1000; ++i) left += t.Hits(Query("hot" + std::to_string(i) + ".example"));
-  EXPECT_GT(left, 950);
+  EXPECT_TRUE(t.cache->CheckInvariants());
+}
+
+TEST(LfuPolicy, WhatWasHotOnceAndIsNoMoreLosesItsPlace) {
+  TestCache t({.bytes = 1 << 20, .shards = 1, .policy = store::PolicyKind::kLfu, .seed = 5});
+  const int most = static_cast<int>(t.cache->shard(0).bucket_count() * store::kSlotsPerBucket);
+  // As hot as counters and slots can say, and as many as there is room for.
+  for (int round = 0; round < 40; ++round) AskAll(&t, "old", 0, most);
+  for (int round = 0; round < 100; ++round) AskAll(&t, "new", 0, most / 4);
+  EXPECT_GT(AskAll(&t, "new", 0, most / 4), most / 4 * 95 / 100);
+  EXPECT_TRUE(t.cache->CheckInvariants());
+}
+
+TEST(TwoQueuePolicy, HitsSoonAfterTheFirstEarnNothing) {
+  TestCache t({.bytes = 1 << 20, .shards = 1, .policy = store::PolicyKind::kTwoQueue, .seed = 5});
+  const int most = static_cast<int>(t.cache->shard(0).bucket_count() * store::kSlotsPerBucket);
+  AskAll(&t, "fill", 0, 2 * most);  // until something has to go
+  for (int i = 0; i < 3; ++i) AskAll(&t, "burst", 0, 100);
+  AskAll(&t, "scan", 0, most / 2);  // more than the small queue holds
+  EXPECT_EQ(AskAll(&t, "burst", 0, 100), 0);
+  // They are remembered: now they are believed to be wanted, and the next scan leaves them alone.
+  AskAll(&t, "scan", most / 2, 2 * most);
+  EXPECT_GT(AskAll(&t, "burst", 0, 100), 95);
+  EXPECT_TRUE(t.cache->CheckInvariants());
 }
 
 TEST(Quota, AFloodOfNegativesLeavesPositivesAlone) {
-  for (store::PolicyKind policy : {store::PolicyKind::kS3Fifo, store::PolicyKind::kLru}) {
+  for (const auto policy : kAllPolicies) {
     TestCache t({.bytes = 2 << 20, .shards = 1, .policy = policy, .seed = 5});
     for (int i = 0; i < 500; ++i) {
       const std::string name = "p" + std::to_string(i) + ".example";

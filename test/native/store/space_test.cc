@@ -36,7 +36,7 @@ namespace {
 
 #ifndef SHARDNS_TSAN  // measures, on one thread
 TEST(Space, WasteOfTheArenaAndOverheadOfAnEntryAreAsPromised) {
-  for (const auto policy : {store::PolicyKind::kS3Fifo, store::PolicyKind::kLru}) {
+  for (const auto policy : kAllPolicies) {
     TestCache t({.bytes = size_t{64} << 20, .policy = policy, .seed = 9});
     std::mt19937 random(3);
     for (int i = 0; i < 900'000; ++i) {
@@ -65,7 +65,7 @@ TEST(Space, WasteOfTheArenaAndOverheadOfAnEntryAreAsPromised) {
     const double overhead =
         static_cast<double>(all.live_octets - all.message_octets + all.index_octets) / static_cast<double>(all.entries);
     std::printf("%s: %llu entries of %.0f octets, waste %.1f %%, metadata and index %.1f octets an entry\n",
-                policy == store::PolicyKind::kLru ? "lru" : "s3fifo", static_cast<unsigned long long>(all.entries),
+                store::TraitsOf(policy).name, static_cast<unsigned long long>(all.entries),
                 static_cast<double>(all.message_octets) / static_cast<double>(all.entries), waste * 100, overhead);
     EXPECT_TRUE(t.cache->CheckInvariants());
     EXPECT_LT(waste, policy == store::PolicyKind::kLru ? 0.13 : 0.09);
@@ -87,7 +87,7 @@ size_t ResidentOctets() {
 TEST(Space, ResidentMemoryNeverPassesTheConfiguredSizeWhateverIsInserted) {
   constexpr size_t kBytes = size_t{32} << 20;
   std::mt19937 random(8);
-  for (const auto policy : {store::PolicyKind::kS3Fifo, store::PolicyKind::kLru}) {
+  for (const auto policy : kAllPolicies) {
     const size_t before = ResidentOctets();
     TestCache t({.bytes = kBytes, .policy = policy, .seed = 2});
     size_t most = 0;
