@@ -118,12 +118,20 @@ export class RrsetCache implements Disposable {
     }
     return this.#put(Kind.rrset, rrset.name, rrset.type, rank, [rrset, ...proof], lifetimeMs);
   }
+  /** Its rank; 0: there is none. */
+  rankOf(name: Uint8Array, type: number, from = 0): number {
+    return this.#has(Kind.rrset, name, type, from) ? this.#value[0] : 0;
+  }
   forget(name: Uint8Array, type: number): void {
     this.#delete(Kind.rrset, name, type);
   }
 
   noData(name: Uint8Array, type: number, allowStale = false): CachedDenial | undefined {
     return this.#denial(Kind.noData, name, type, allowStale);
+  }
+  /** @param from the octet of the name that the one in question begins at */
+  hasNoData(name: Uint8Array, type: number, from = 0): boolean {
+    return this.#has(Kind.noData, name, type, from);
   }
   putNoData(name: Uint8Array, type: number, denial: Denial): void {
     this.forget(name, type);
@@ -224,6 +232,10 @@ export class RrsetCache implements Disposable {
     else this.bytes.delete(key);
     if (PLACES.has(type) || kind === Kind.nxdomain) this.onPlaceChanged?.(name);
     return length > 0;
+  }
+
+  #has(kind: number, name: Uint8Array, type: number, from: number): boolean {
+    return this.bytes.lookInto(this.#keyOf(kind, name, type, from), this.#value, false) > 0;
   }
 
   #valueOf(length: number): Buffer {

@@ -254,11 +254,11 @@ export function countLabels(name: Uint8Array): number {
   return labels;
 }
 
-/** The last `labels` labels of a name. */
-export function lastLabels(name: Uint8Array, labels: number): Uint8Array {
+/** Where the last `labels` labels of a name begin. */
+export function offsetOfLast(name: Uint8Array, labels: number): number {
   let at = 0;
   for (let left = countLabels(name) - labels; left > 0; left--) at += 1 + name[at];
-  return name.subarray(at);
+  return at;
 }
 
 /** The name and what it lies below, from the longest to the root. */

@@ -56,6 +56,16 @@ export const emptyResult = (): RecursionResult => ({
   leftMs: Infinity,
 });
 
+/** Of one link. Its lists are the link's own. */
+export const resultOf = ({ rcode, rrsets, authority, noCache, stale, leftMs }: Link): RecursionResult => ({
+  rcode,
+  answers: rrsets,
+  authority,
+  noCache: noCache ?? false,
+  stale: stale ?? false,
+  leftMs,
+});
+
 export function append(result: RecursionResult, link: Link): void {
   result.rcode = link.rcode;
   result.answers.push(...link.rrsets);
@@ -184,12 +194,16 @@ export class Knowledge {
     );
   }
 
-  /** Whether a name is known to exist in its zone, or to be nothing but a part of others. */
-  isNode(name: Uint8Array): boolean {
+  /**
+   * Whether a name is known to exist in its zone, or to be nothing but a part of others.
+   * @param from the octet of `name` that it begins at
+   */
+  isNode(name: Uint8Array, from: number): boolean {
+    const { rrsets } = this;
     return (
-      this.rrsets.noData(name, Type.A) !== undefined ||
-      (this.rrsets.get(name, Type.A)?.rank ?? 0) >= Rank.authoritative ||
-      this.rrsets.get(name, Type.CNAME) !== undefined
+      rrsets.hasNoData(name, Type.A, from) ||
+      rrsets.rankOf(name, Type.A, from) >= Rank.authoritative ||
+      rrsets.rankOf(name, Type.CNAME, from) > 0
     );
   }
 
@@ -277,7 +291,7 @@ export class Knowledge {
         undefined,
       )!;
     };
-    if (!isKept) return linked(link => ({ ...linkOf(link), noCache: true, leftMs: Infinity }));
+    if (!isKept) return linked(link => linkOf(link, link.rrsets, link.authority, Infinity, true));
     const rules = this.#lifetimeRules;
     // The zone's word on its servers ends with the delegation it came by, and is only heard from those the parent names.
     const delegationMs = Math.max(delegation.expiresAt - this.clock.nowMs(), 0);
@@ -316,7 +330,7 @@ export class Knowledge {
     const denial: Denial = { authority, ttl };
     if (found.rcode === Rcode.NXDOMAIN) this.rrsets.putNxdomain(name, denial);
     else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
-    return { ...linkOf(found), authority, leftMs: ttl * 1000 };
+    return linkOf(found, found.rrsets, authority, ttl * 1000);
   }
 
   #keepRrsets(
@@ -350,7 +364,7 @@ export class Knowledge {
         shown.push(one);
       }
     }
-    return { ...linkOf(found), rrsets: shown, leftMs };
+    return linkOf(found, shown, found.authority, leftMs);
   }
 
   /**
@@ -423,9 +437,15 @@ export class Knowledge {
 
 const FAMILIES = [4, 6] as const;
 
-const linkOf = ({ rcode, rrsets, target, authority }: FoundLink): Omit<Link, 'leftMs'> => {
-  return { rcode, rrsets, target, authority };
-};
+function linkOf(
+  { rcode, target }: FoundLink,
+  rrsets: Rrset[],
+  authority: Rrset[],
+  leftMs: number,
+  noCache = false,
+): Link {
+  return { rcode, rrsets, target, authority, noCache, stale: false, leftMs, next: undefined };
+}
 
 /** Whether two lists have the same octets in the same order. */
 function sameOctets(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {

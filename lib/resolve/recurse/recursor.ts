@@ -7,7 +7,7 @@ import { EqualTimers } from '../../base/equal-timers.js';
 import { below, type Random } from '../../base/random.js';
 import { Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
-import { countLabels, isAtOrBelow, lastLabels, nameKey, nameToText } from '../../wire/name.js';
+import { countLabels, isAtOrBelow, nameKey, nameToText, offsetOfLast } from '../../wire/name.js';
 import type { Asked } from './classify.js';
 import {
   type ConfiguredZone,
@@ -22,7 +22,7 @@ import {
 } from './delegation.js';
 import { Infrastructure } from './infrastructure.js';
 import { isOurs, Job, type JobOptions, ResolutionError } from './job.js';
-import { append, emptyResult, Knowledge, type Link, type RecursionResult } from './knowledge.js';
+import { append, emptyResult, Knowledge, type Link, type RecursionResult, resultOf } from './knowledge.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { AskServer, RecursorOptions, RecursorStats, Setting } from './options.js';
 import { type Heard, type Referral, ZoneAsker } from './zone-asker.js';
@@ -95,7 +95,8 @@ export class Recursor {
     this.stats.resolutions++;
     const deadline = this.#deadlines.after(this.options.deadlineMs, () => job.budget.cancel.cancel());
     try {
-      return await this.#chain(name, type, job);
+      const link = (job.fresh ? undefined : this.#fromCache(name, type, job)) ?? (await this.#iterate(name, type, job));
+      return link.target === undefined ? resultOf(link) : await this.#chain(name, type, job, link);
     } catch (error) {
       this.stats.failures++;
       if (error instanceof ResolutionError) error.ours ||= job.budget.ours && !error.isFinal;
@@ -120,11 +121,12 @@ export class Recursor {
 
   // --- chains of aliases ---
 
-  async #chain(name: Uint8Array, type: number, job: Job): Promise<RecursionResult> {
+  /** @param first what is said of the name itself, where it is known */
+  async #chain(name: Uint8Array, type: number, job: Job, first?: Link): Promise<RecursionResult> {
     const result = emptyResult();
     let seen: Set<string> | undefined;
     let current = name;
-    let next: Link | undefined;
+    let next = first;
     for (let aliases = 0; ; aliases++) {
       const link =
         next ??
@@ -196,18 +198,19 @@ export class Recursor {
       const bounded = minimised < L.minimised && budget.minimised < L.minimisedInAll;
       labels = minimise && bounded ? Math.min(labels + step, depth) : depth;
       const full = labels === depth;
-      const question = full ? name : lastLabels(name, labels);
+      const begin = full ? 0 : offsetOfLast(name, labels);
+      if (!full) {
+        minimised++;
+        if (this.known.isNode(name, begin)) continue;
+        budget.minimised++;
+      }
+      const question = full ? name : name.subarray(begin);
       const asked: Asked = {
         name: question,
         type: full ? type : Type.A,
         zone: delegation.zone,
         recursive: delegation.configured?.kind === 'forward',
       };
-      if (!full) {
-        minimised++;
-        if (this.known.isNode(question)) continue;
-        budget.minimised++;
-      }
       let heard: Heard;
       try {
         const mostTimeouts = full || this.options.qnameMinimisation !== 'relaxed' ? undefined : L.minimisedTimeouts;

@@ -46,9 +46,21 @@ interface Tries {
   /** It answered, without being of use. */
   useless: boolean;
   /** What it said when its time was over. */
-  late?: Uint8Array;
+  late: Uint8Array | undefined;
+  /** The key of the question that it is being asked, and since when. */
+  asking: string | undefined;
+  began: number;
 }
 const NONE: ReadonlySet<Upstream> = new Set();
+
+const triesOf = (server: Upstream): Tries => ({
+  server,
+  times: 0,
+  useless: false,
+  late: undefined,
+  asking: undefined,
+  began: 0,
+});
 
 function triesAt(tries: readonly Tries[], server: Upstream): Tries | undefined {
   for (const one of tries) if (one.server === server) return one;
@@ -83,11 +95,13 @@ export class ZoneAsker {
     let networkError = false;
     let noRoom = 0;
     let timeouts = 0;
+    let again: Upstream | undefined;
     // What is given up early is not worth looking for more servers when one has been silent.
     const mayWait = (): boolean => timeouts === 0 || mostTimeouts === Infinity;
     for (let round = 0; round < L.triesPerZone && useless < L.uselessServers && timeouts < mostTimeouts;) {
       const late = tries.length > 0 ? tries.find(one => one.late !== undefined) : undefined;
-      const server = late?.server ?? this.#pick(delegation, tries, mayWait());
+      const server = again ?? late?.server ?? this.#pick(delegation, tries, mayWait());
+      again = undefined;
       if (server === undefined) {
         if (!mayWait() || !this.#hasUnknownAddresses(delegation)) break;
         await this.#fetchAddresses(delegation, job);
@@ -95,7 +109,7 @@ export class ZoneAsker {
       }
       round++;
       let tried = triesAt(tries, server);
-      if (tried === undefined) tries.push((tried = { server, times: 0, useless: false, late: undefined }));
+      if (tried === undefined) tries.push((tried = triesOf(server)));
       const began = job.traced ? this.clock.nowMs() : 0;
       let octets = tried.late;
       try {
@@ -103,10 +117,26 @@ export class ZoneAsker {
         if (octets === undefined) {
           tried.times++;
           octets = await this.#exchange(asked, delegation.configured?.tcp ?? false, tried, job);
+          if (tried.asking !== undefined) {
+            this.#ended(tried);
+            server.succeeded(this.clock.nowMs() - tried.began);
+          }
         }
       } catch (error) {
+        const isOwn = tried.asking !== undefined;
+        if (isOwn) {
+          this.#ended(tried);
+          this.#blame(server, error as ShardnsError);
+        }
         if (error instanceof ResolutionError) throw error;
         const { code, message } = error as ShardnsError;
+        if (code === 'ERR_SHARDNS_ABORTED' && !isOwn && !job.budget.cancel.cancelled) {
+          // It was somebody else's query, and called off with him.
+          again = server;
+          tried.times--;
+          round--;
+          continue;
+        }
         if (code === 'ERR_SHARDNS_ABORTED') job.left(); // the deadline, most likely: said so
         reason = message;
         if (isOurs(error)) {
@@ -234,8 +264,11 @@ export class ZoneAsker {
     job.trace({ kind: 'ask', text: `${text} (${describeZone(delegation)}), ${ms} ms: ${describe(meaning)}` });
   }
 
-  /** One query under way for a question to a zone's server; who comes later shares its response. */
-  async #exchange(asked: Asked, tcp: boolean, tried: Tries, job: Job): Promise<Uint8Array> {
+  /**
+   * One query under way for a question to a zone's server; who comes later shares its response. Whoever began it, which is
+   * whose `tried` has its key, ends it.
+   */
+  #exchange(asked: Asked, tcp: boolean, tried: Tries, job: Job): Promise<Uint8Array> {
     const { server } = tried;
     const timeoutMs = server.tryTimeoutMs * tried.times;
     const left = job.left();
@@ -245,36 +278,31 @@ export class ZoneAsker {
     const existing = this.#asking.get(key);
     if (existing !== undefined) {
       this.setting.stats.coalesced++;
-      try {
-        return await existing;
-      } catch (error) {
-        // It was somebody else's query, and called off with him.
-        if ((error as ShardnsError).code !== 'ERR_SHARDNS_ABORTED' || job.budget.cancel.cancelled) throw error;
-        return this.#exchange(asked, tcp, tried, job);
-      }
+      return existing;
     }
     job.budget.queries++;
     this.setting.stats.queries++;
     server.inFlight++;
-    const began = this.clock.nowMs();
+    tried.began = this.clock.nowMs();
+    tried.asking = key;
     const question: ServerQuestion = { name, type, recursionDesired, tcp };
     const asking = this.ask(question, server, Math.min(timeoutMs, left), job.budget.cancel, response => {
       tried.late = response;
     });
     this.#asking.set(key, asking);
-    try {
-      const response = await asking;
-      server.succeeded(this.clock.nowMs() - began);
-      return response;
-    } catch (error) {
-      const { code } = error as ShardnsError;
-      if (code === 'ERR_SHARDNS_TIMEOUT') server.failed('timeout');
-      else if (code === 'ERR_SHARDNS_UPSTREAM' && !isOurs(error)) server.failed('failure');
-      throw error;
-    } finally {
-      server.inFlight--;
-      this.#asking.delete(key);
-    }
+    return asking;
+  }
+
+  #ended(tried: Tries): void {
+    if (tried.asking === undefined) return;
+    tried.server.inFlight--;
+    this.#asking.delete(tried.asking);
+    tried.asking = undefined;
+  }
+
+  #blame(server: Upstream, error: ShardnsError): void {
+    if (error.code === 'ERR_SHARDNS_TIMEOUT') server.failed('timeout');
+    else if (error.code === 'ERR_SHARDNS_UPSTREAM' && !isOurs(error)) server.failed('failure');
   }
 
   /** Looks for addresses of one more name server. */
