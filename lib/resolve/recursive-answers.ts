@@ -12,7 +12,8 @@ import type { Resolution } from './outcome.js';
 /** What of a chain of records a client is given; undefined: no message can hold it. */
 function encodeResult(query: Query, result: RecursionResult): Uint8Array | undefined {
   const { dnssecOk } = query;
-  const authority = dnssecOk ? result.authority : result.authority.filter(one => one.type === Type.SOA);
+  const isAllShown = dnssecOk || result.authority.length === 0;
+  const authority = isAllShown ? result.authority : result.authority.filter(one => one.type === Type.SOA);
   return buildResponse(query, {
     rcode: result.rcode,
     answers: recordsOfAll(result.answers, dnssecOk),

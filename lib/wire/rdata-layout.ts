@@ -5,7 +5,7 @@
 // compress (RRSIG, NSEC, SVCB and so on): a pointer there means what it means elsewhere, or nothing.
 import { ShardnsError } from '../base/errors.js';
 import { Class, MAX_NAME_SIZE, Type, typeName } from './iana.js';
-import { endOfLastName, expandName, foldOctets, nameKey as octetsKey, plainNameLength } from './name.js';
+import { endOfLastName, equalNames, expandName, foldOctets, nameKey as octetsKey, plainNameLength } from './name.js';
 
 /** A digit: so many octets; n: a name; s: a character-string; S: one or more of them; *: whatever is left. */
 const LAYOUTS = new Map<number, string>();
@@ -137,7 +137,8 @@ export function rdataKey(type: number, data: Uint8Array): string {
 
 /** Whether two records of one owner and type are one (RFC 2181 section 5). */
 export function isSameRdata(type: number, a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
+  // What differs by more than letter case differs, wherever the names are: nothing is copied for that.
+  if (!equalNames(a, b)) return false;
   return Buffer.compare(a, b) === 0 || (hasNames(type) && Buffer.compare(foldRdata(type, a), foldRdata(type, b)) === 0);
 }
 
