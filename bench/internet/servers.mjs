@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 /** The benchmark network (RFC 2544): made this machine's own, for as long as it runs. */
 const NETWORK = '198.18.0.0/16';
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const children = [];
 // Nothing of it outlives whoever started it.
 process.on('exit', () => children.forEach(child => lives(child, 'SIGKILL')));
@@ -156,8 +157,9 @@ cache.size = 300 * MB
   return child;
 }
 
-export async function startShardns(internet, folder, port, extra = {}) {
-  const config = join(folder, 'shardns.json');
+/** @param checkout whose build is started; this one's where none is given */
+export async function startShardns(internet, folder, port, extra = {}, checkout = root) {
+  const config = join(folder, `shardns-${port}.json`);
   writeFileSync(
     config,
     JSON.stringify({
@@ -168,8 +170,7 @@ export async function startShardns(internet, folder, port, extra = {}) {
       ...extra,
     }),
   );
-  const command = fileURLToPath(new URL('../../lib/cli/shardns.mjs', import.meta.url));
-  const child = start(process.execPath, [command, 'serve', '--config', config]);
+  const child = start(process.execPath, [join(checkout, 'lib/cli/shardns.mjs'), 'serve', '--config', config]);
   await until(() => ask('127.0.0.1', port, '.', 'NS', 1000));
   return child;
 }

@@ -61,6 +61,10 @@ interface Entry {
 const CLOCK_MS = 8;
 
 const NAMELESS = new Uint8Array(0);
+const NO_RRSETS: Rrset[] = [];
+
+/** What tells where name servers are: whoever keeps it in another form is told when it changes. */
+const PLACES = new Set<number>([Type.NS, Type.A, Type.AAAA]);
 
 export class RrsetCache implements Disposable {
   readonly #key = Buffer.alloc(3 + MAX_NAME_SIZE);
@@ -69,6 +73,12 @@ export class RrsetCache implements Disposable {
   readonly #value = Buffer.alloc(MAX_VALUE_OCTETS);
   /** The same memory: copies of a Buffer would be Buffers, which are slow to make. */
   readonly #octets = new Uint8Array(this.#value.buffer, this.#value.byteOffset, this.#value.length);
+  /** The value's first so many octets. */
+  readonly #written: Buffer[] = [];
+  /** Told of each name of which a delegation, an NS set or addresses are written or forgotten here; undefined: of all. */
+  onPlaceChanged: ((name?: Uint8Array) => void) | undefined;
+  /** Milliseconds: the least that anything had left that was read since this was set; misses do not count. */
+  leastLeftMs = Infinity;
 
   /** @param bytes its memory; closed with it */
   constructor(readonly bytes: ByteCache) {}
@@ -84,7 +94,7 @@ export class RrsetCache implements Disposable {
       entry && {
         rrset: entry.rrsets[0],
         rank: entry.rank,
-        proof: entry.rrsets.slice(1),
+        proof: entry.rrsets.length === 1 ? NO_RRSETS : entry.rrsets.slice(1),
         stale: entry.stale,
         old: isOld(entry),
         leftMs: entry.leftMs,
@@ -108,12 +118,20 @@ export class RrsetCache implements Disposable {
     }
     return this.#put(Kind.rrset, rrset.name, rrset.type, rank, [rrset, ...proof], lifetimeMs);
   }
+  /** Its rank; 0: there is none. */
+  rankOf(name: Uint8Array, type: number, from = 0): number {
+    return this.#has(Kind.rrset, name, type, from) ? this.#value[0] : 0;
+  }
   forget(name: Uint8Array, type: number): void {
-    this.bytes.delete(this.#keyOf(Kind.rrset, name, type));
+    this.#delete(Kind.rrset, name, type);
   }
 
   noData(name: Uint8Array, type: number, allowStale = false): CachedDenial | undefined {
     return this.#denial(Kind.noData, name, type, allowStale);
+  }
+  /** @param from the octet of the name that the one in question begins at */
+  hasNoData(name: Uint8Array, type: number, from = 0): boolean {
+    return this.#has(Kind.noData, name, type, from);
   }
   putNoData(name: Uint8Array, type: number, denial: Denial): void {
     this.forget(name, type);
@@ -123,6 +141,16 @@ export class RrsetCache implements Disposable {
   nxdomain(name: Uint8Array, allowStale = false): CachedDenial | undefined {
     return this.#denial(Kind.nxdomain, name, 0, allowStale);
   }
+  /** What is known not to exist, and the name lies below it. */
+  nxdomainAbove(name: Uint8Array): CachedDenial | undefined {
+    for (let at = 0; name[at] !== 0;) {
+      at += 1 + name[at];
+      const entry = this.#get(Kind.nxdomain, name, 0, false, at);
+      // Without an SOA it is a word on the name alone.
+      if (entry !== undefined && entry.rrsets.length > 0) return denialOf(entry);
+    }
+    return undefined;
+  }
   putNxdomain(name: Uint8Array, denial: Denial): void {
     // A zone of that name is none any more.
     this.forgetDelegation(name);
@@ -130,9 +158,12 @@ export class RrsetCache implements Disposable {
     this.#put(Kind.nxdomain, name, 0, Rank.authoritative, denial.authority, denial.ttl * 1000);
   }
 
-  /** The name servers that a zone's parent gave, as long as it lets them stand. `old`: in the last tenth of that. */
-  delegation(zone: Uint8Array): { ns: Rrset; old: boolean; leftMs: number } | undefined {
-    const entry = this.#get(Kind.delegation, zone, Type.NS);
+  /**
+   * The name servers that a zone's parent gave, as long as it lets them stand. `old`: in the last tenth of that.
+   * @param from the octet of the name that the zone's begins at
+   */
+  delegation(zone: Uint8Array, from = 0): { ns: Rrset; old: boolean; leftMs: number } | undefined {
+    const entry = this.#get(Kind.delegation, zone, Type.NS, false, from);
     return entry && { ns: entry.rrsets[0], old: isOld(entry), leftMs: entry.leftMs };
   }
   putDelegation(ns: Rrset, lifetimeMs: number): void {
@@ -146,10 +177,10 @@ export class RrsetCache implements Disposable {
     this.#put(Kind.glue, rrset.name, rrset.type, Rank.additional, [rrset], lifetimeMs);
   }
   forgetGlue(name: Uint8Array, type: number): void {
-    this.bytes.delete(this.#keyOf(Kind.glue, name, type));
+    this.#delete(Kind.glue, name, type);
   }
   forgetDelegation(zone: Uint8Array): void {
-    this.bytes.delete(this.#keyOf(Kind.delegation, zone, Type.NS));
+    this.#delete(Kind.delegation, zone, Type.NS);
   }
 
   /** All that is known of a name, but for types without a mnemonic. */
@@ -159,10 +190,12 @@ export class RrsetCache implements Disposable {
     }
     this.bytes.delete(this.#keyOf(Kind.nxdomain, name, 0));
     this.bytes.delete(this.#keyOf(Kind.delegation, name, Type.NS));
+    this.onPlaceChanged?.(name);
   }
 
   clear(): void {
     this.bytes.clear();
+    this.onPlaceChanged?.();
   }
   close(): void {
     this.bytes.close();
@@ -173,124 +206,153 @@ export class RrsetCache implements Disposable {
 
   #denial(kind: number, name: Uint8Array, type: number, allowStale: boolean): CachedDenial | undefined {
     const entry = this.#get(kind, name, type, allowStale);
-    return entry && { authority: entry.rrsets, ttl: entry.ttl, stale: entry.stale, leftMs: entry.leftMs };
+    return entry && denialOf(entry);
   }
 
-  #keyOf(kind: number, name: Uint8Array, type: number): Buffer {
-    this.#key[0] = kind;
-    this.#key.writeUInt16BE(type, 1);
-    this.#key.set(name, 3);
-    const length = 3 + name.length;
-    return (this.#views[length] ??= this.#key.subarray(0, length));
+  #keyOf(kind: number, name: Uint8Array, type: number, from = 0): Buffer {
+    const key = this.#key;
+    key[0] = kind;
+    key[1] = type >> 8;
+    key[2] = type;
+    let length = 3;
+    for (let at = from; at < name.length; at++) key[length++] = name[at];
+    return (this.#views[length] ??= key.subarray(0, length));
+  }
+
+  #delete(kind: number, name: Uint8Array, type: number): void {
+    this.bytes.delete(this.#keyOf(kind, name, type));
+    if (PLACES.has(type)) this.onPlaceChanged?.(name);
   }
 
   /** What cannot be kept leaves nothing older behind. */
   #put(kind: number, name: Uint8Array, type: number, rank: number, rrsets: readonly Rrset[], ttlMs: number): boolean {
     const length = ttlMs >= 1 ? encodeEntry(this.#value, rank, rrsets, name) : 0;
     const key = this.#keyOf(kind, name, type);
-    if (length > 0) this.bytes.set(key, this.#value.subarray(0, length), { ttlMs: Math.floor(ttlMs) });
+    if (length > 0) this.bytes.set(key, this.#valueOf(length), { ttlMs: Math.floor(ttlMs) });
     else this.bytes.delete(key);
+    if (PLACES.has(type) || kind === Kind.nxdomain) this.onPlaceChanged?.(name);
     return length > 0;
   }
 
-  #get(kind: number, name: Uint8Array, type: number, allowStale = false): Entry | undefined {
-    const key = this.#keyOf(kind, name, type);
+  #has(kind: number, name: Uint8Array, type: number, from: number): boolean {
+    return this.bytes.lookInto(this.#keyOf(kind, name, type, from), this.#value, false) > 0;
+  }
+
+  #valueOf(length: number): Buffer {
+    if (length > MAX_VIEWED) return this.#value.subarray(0, length);
+    return (this.#written[length] ??= this.#value.subarray(0, length));
+  }
+
+  #get(kind: number, name: Uint8Array, type: number, allowStale = false, from = 0): Entry | undefined {
+    const key = this.#keyOf(kind, name, type, from);
     const length = this.bytes.lookInto(key, this.#value, allowStale);
     if (length <= 0) return undefined;
-    const entry = decodeEntry(this.#value, this.#octets, length, name, this.bytes.lastRemainingMs);
+    const leftMs = this.bytes.lastRemainingMs;
+    if (leftMs < this.leastLeftMs) this.leastLeftMs = leftMs;
+    const entry = decodeEntry(this.#octets, length, from === 0 ? name : name.subarray(from), leftMs);
     const mayBeEmpty = kind === Kind.noData || kind === Kind.nxdomain;
     return mayBeEmpty || entry?.rrsets.length !== 0 ? entry : undefined;
   }
 }
+
+/** Values up to so many octets have a view of their own for each length. */
+const MAX_VIEWED = 1024;
+
+const denialOf = ({ rrsets, ttl, stale, leftMs }: Entry): CachedDenial => ({ authority: rrsets, ttl, stale, leftMs });
 
 /** In the last tenth of its time. */
 const isOld = (entry: Entry): boolean => entry.leftMs <= entry.storedTtl * 100;
 
 /** @returns octets written; 0 = too large to be kept */
 function encodeEntry(out: Buffer, rank: number, rrsets: readonly Rrset[], name: Uint8Array): number {
-  const octets = rrsets.reduce(
-    (sum, { name: owner, data, signatures }) =>
-      [...data, ...signatures].reduce((size, one) => size + 2 + one.length, sum + 11 + owner.length),
-    4,
-  );
+  let octets = 4;
+  for (const one of rrsets) octets += 11 + one.name.length + listSize(one.data) + listSize(one.signatures);
   if (octets > out.length) return 0;
   out[0] = rank;
   out[1] = 0; // not validated
-  let at = out.writeUInt16LE(rrsets.length, 2);
-  for (const [i, rrset] of rrsets.entries()) {
-    const owner = i === 0 && Buffer.compare(rrset.name, name) === 0 ? NAMELESS : rrset.name;
-    at = out.writeUInt8(owner.length, at);
-    out.set(owner, at);
-    at = out.writeUInt16LE(rrset.type, at + owner.length);
-    at = out.writeUInt32LE(rrset.ttl, at);
-    at = out.writeUInt16LE(rrset.data.length, at);
-    at = out.writeUInt16LE(rrset.signatures.length, at);
-    for (const list of [rrset.data, rrset.signatures]) {
-      for (const data of list) {
-        at = out.writeUInt16LE(data.length, at);
-        out.set(data, at);
-        at += data.length;
-      }
-    }
+  let at = put16(out, 2, rrsets.length);
+  for (let i = 0; i < rrsets.length; i++) {
+    const { name: owner, type, ttl, data, signatures } = rrsets[i];
+    const own = i === 0 && sameOctets(owner, name) ? NAMELESS : owner;
+    out[at++] = own.length;
+    at = put16(out, put(out, own, at), type);
+    at = put16(out, put16(out, at, ttl), ttl >>> 16);
+    at = put16(out, put16(out, at, data.length), signatures.length);
+    for (const one of data) at = put(out, one, put16(out, at, one.length));
+    for (const one of signatures) at = put(out, one, put16(out, at, one.length));
   }
   return at;
 }
 
-/**
- * Undefined for octets that are no entry: the memory may be a stranger's.
- * @param plain the same memory as `octets`
- */
-function decodeEntry(
-  octets: Buffer,
-  plain: Uint8Array,
-  end: number,
-  name: Uint8Array,
-  leftMs: number,
-): Entry | undefined {
+function listSize(list: readonly Uint8Array[]): number {
+  let size = 0;
+  for (const one of list) size += 2 + one.length;
+  return size;
+}
+/** @returns the offset behind it */
+function put16(out: Uint8Array, at: number, value: number): number {
+  out[at] = value;
+  out[at + 1] = value >> 8;
+  return at + 2;
+}
+function put(out: Uint8Array, data: Uint8Array, at: number): number {
+  // A call of `set` costs more than a few octets.
+  if (data.length > 64) out.set(data, at);
+  else for (let i = 0; i < data.length; i++) out[at + i] = data[i];
+  return at + data.length;
+}
+function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Where in an entry the reader is; beyond its end: it is none. */
+let at = 0;
+
+const read16 = (octets: Uint8Array): number => octets[at++] | (octets[at++] << 8);
+
+/** Undefined for octets that are no entry: another process may have written to this memory. */
+function decodeEntry(octets: Uint8Array, end: number, name: Uint8Array, leftMs: number): Entry | undefined {
   if (end < 4) return undefined;
   const stale = leftMs <= 0;
   const ttl = Math.max(Math.floor((leftMs + CLOCK_MS) / 1000), 0);
-  try {
-    const rrsets: Rrset[] = [];
-    let at = 4;
-    const take = (length: number): Uint8Array => {
-      if (at + length > end) throw new RangeError('an entry cut short');
-      return plain.slice(at, (at += length));
-    };
-    const takeAll = (count: number): Uint8Array[] => {
-      const list: Uint8Array[] = [];
-      for (let left = count; left > 0; left--) {
-        at += 2;
-        list.push(take(octets.readUInt16LE(at - 2)));
-      }
-      return list;
-    };
-    let age = 0;
-    let storedTtl = 0;
-    for (let left = octets.readUInt16LE(2); left > 0; left--) {
-      const length = octets.readUInt8(at++);
-      const owner = length === 0 ? name.slice() : take(length);
-      if (at + 10 > end) throw new RangeError('an entry cut short');
-      const type = octets.readUInt16LE(at);
-      const stored = octets.readUInt32LE(at + 2);
-      const signed = octets.readUInt16LE(at + 8);
-      const records = octets.readUInt16LE(at + 6);
-      at += 10;
-      const data = takeAll(records);
-      const signatures = takeAll(signed);
-      if (rrsets.length === 0) storedTtl = stored;
-      if (rrsets.length === 0) age = Math.max(stored - ttl, 0);
-      rrsets.push({
-        name: owner,
-        type,
-        ttl: stale ? stored : Math.max(Math.min(stored - age, ttl), 0),
-        data,
-        signatures,
-      });
+  const rank = octets[0];
+  const rrsets: Rrset[] = [];
+  let age = 0;
+  let storedTtl = 0;
+  at = 2;
+  for (let left = read16(octets); left > 0; left--) {
+    const length = octets[at++];
+    if (at + length + 10 > end) return undefined;
+    const owner = length === 0 ? name.slice() : octets.slice(at, at + length);
+    at += length;
+    const type = read16(octets);
+    const stored = (read16(octets) | (read16(octets) << 16)) >>> 0;
+    const records = read16(octets);
+    const signed = read16(octets);
+    const data = readList(octets, records, end);
+    const signatures = data && readList(octets, signed, end);
+    if (data === undefined || signatures === undefined) return undefined;
+    if (rrsets.length === 0) {
+      storedTtl = stored;
+      age = Math.max(stored - ttl, 0);
     }
-    return { rank: octets[0], rrsets, ttl, storedTtl, stale, leftMs };
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
+    const shown = stale ? stored : Math.max(Math.min(stored - age, ttl), 0);
+    rrsets.push({ name: owner, type, ttl: shown, data, signatures });
   }
+  return { rank, rrsets, ttl, storedTtl, stale, leftMs };
+}
+
+function readList(octets: Uint8Array, count: number, end: number): Uint8Array[] | undefined {
+  const list: Uint8Array[] = [];
+  for (let left = count; left > 0; left--) {
+    if (at + 2 > end) return undefined;
+    const length = read16(octets);
+    if (at + length > end) return undefined;
+    list.push(octets.slice(at, at + length));
+    at += length;
+  }
+  return list;
 }

@@ -3,7 +3,7 @@ import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../native/binding.js';
 import { ExtendedError, MAX_MESSAGE_SIZE, Rcode, Type } from '../wire/iana.js';
 import { buildResponse } from '../wire/message.js';
 import type { Query } from '../wire/query.js';
-import { recordsOf } from '../wire/rrset.js';
+import { recordsOf, recordsOfAll } from '../wire/rrset.js';
 import { ResolutionError } from './recurse/job.js';
 import { emptyResult, type RecursionResult } from './recurse/knowledge.js';
 import type { Recursor } from './recurse/recursor.js';
@@ -12,11 +12,12 @@ import type { Resolution } from './outcome.js';
 /** What of a chain of records a client is given; undefined: no message can hold it. */
 function encodeResult(query: Query, result: RecursionResult): Uint8Array | undefined {
   const { dnssecOk } = query;
-  const authority = dnssecOk ? result.authority : result.authority.filter(one => one.type === Type.SOA);
+  const isAllShown = dnssecOk || result.authority.length === 0;
+  const authority = isAllShown ? result.authority : result.authority.filter(one => one.type === Type.SOA);
   return buildResponse(query, {
     rcode: result.rcode,
-    answers: result.answers.flatMap(one => recordsOf(one, dnssecOk)),
-    authorities: authority.flatMap(one => recordsOf(one, dnssecOk)),
+    answers: recordsOfAll(result.answers, dnssecOk),
+    authorities: recordsOfAll(authority, dnssecOk),
   });
 }
 
@@ -67,7 +68,7 @@ export function answerWithoutRecursion(query: Query, recursor: Recursor): Resolu
       : buildResponse(query, {
           rcode: Rcode.NOERROR,
           authorities: recordsOf(referral!.ns, query.dnssecOk),
-          additionals: referral!.glue.flatMap(one => recordsOf(one, query.dnssecOk)),
+          additionals: recordsOfAll(referral!.glue, query.dnssecOk),
         });
   if (message === undefined) return { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
   return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };

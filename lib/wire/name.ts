@@ -111,7 +111,7 @@ let behind = 0;
  */
 export function readName(message: Uint8Array, at: number, end = message.length): { name: Uint8Array; next: number } {
   const length = walkName(message, at, end);
-  if (length === 0) throw new ShardnsError('ERR_SHARDNS_MESSAGE', `a malformed name at octet ${at}`);
+  if (length === 0) throw malformed(at);
   return { name: scratch.slice(0, length), next: behind };
 }
 
@@ -119,6 +119,23 @@ export function readName(message: Uint8Array, at: number, end = message.length):
 export function checkName(message: Uint8Array, at: number): number {
   return walkName(message, at, message.length) === 0 ? 0 : behind;
 }
+
+/**
+ * Expands the name at `at` into `out` from `to` on; `endOfLastName` then has the offset behind its own octets.
+ * @param end what its own octets must end before
+ * @returns octets written
+ * @throws {ShardnsError} ERR_SHARDNS_MESSAGE for a malformed name
+ */
+export function expandName(message: Uint8Array, at: number, end: number, out: Uint8Array, to: number): number {
+  const length = walkName(message, at, end);
+  if (length === 0) throw malformed(at);
+  for (let i = 0; i < length; i++) out[to + i] = scratch[i];
+  return length;
+}
+export const endOfLastName = (): number => behind;
+
+const malformed = (at: number): ShardnsError =>
+  new ShardnsError('ERR_SHARDNS_MESSAGE', `a malformed name at octet ${at}`);
 
 /** The offset behind the own octets of the name at `at`, which are not looked at any closer; 0 when it is cut off. */
 export function skipName(message: Uint8Array, at: number): number {
@@ -163,6 +180,12 @@ export function foldName(octets: Uint8Array, begin = 0, end = octets.length): Ui
   return folded;
 }
 
+/** The same: the name itself where it has no upper-case letter, as most have none. For those who change neither. */
+export function foldedName(name: Uint8Array): Uint8Array {
+  for (let i = 0; i < name.length; i++) if (name[i] >= 0x41 && name[i] <= 0x5a) return foldName(name);
+  return name;
+}
+
 /** The same in place. */
 export function foldOctets(octets: Uint8Array, begin: number, end: number): void {
   for (let i = begin; i < end; i++) {
@@ -184,11 +207,13 @@ export function equalNames(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Whether `name` is `suffix` or lies below it; both folded wire format. */
 export function isAtOrBelow(name: Uint8Array, suffix: Uint8Array): boolean {
-  for (let at = 0; at < name.length; at += 1 + name[at]) {
-    if (name.length - at === suffix.length) return suffix.every((octet, i) => name[at + i] === octet);
-    if (name[at] === 0) return false;
+  const begin = name.length - suffix.length;
+  if (begin < 0) return false;
+  for (let at = 0; at < begin; at += 1 + name[at]) {
+    if (name[at] === 0 || at + 1 + name[at] > begin) return false;
   }
-  return false;
+  for (let i = 0; i < suffix.length; i++) if (name[begin + i] !== suffix[i]) return false;
+  return true;
 }
 
 // A Buffer made of a short array moves its octets out of V8's heap: four times the price of the string.
@@ -234,11 +259,11 @@ export function countLabels(name: Uint8Array): number {
   return labels;
 }
 
-/** The last `labels` labels of a name. */
-export function lastLabels(name: Uint8Array, labels: number): Uint8Array {
+/** Where the last `labels` labels of a name begin. */
+export function offsetOfLast(name: Uint8Array, labels: number): number {
   let at = 0;
   for (let left = countLabels(name) - labels; left > 0; left--) at += 1 + name[at];
-  return name.subarray(at);
+  return at;
 }
 
 /** The name and what it lies below, from the longest to the root. */

@@ -4,8 +4,8 @@
 // Names are expanded in the types of RFC 1035, those that RFC 3597 section 4 lists, and those whose names no sender may
 // compress (RRSIG, NSEC, SVCB and so on): a pointer there means what it means elsewhere, or nothing.
 import { ShardnsError } from '../base/errors.js';
-import { Class, Type, typeName } from './iana.js';
-import { foldOctets, nameKey as octetsKey, plainNameLength, readName } from './name.js';
+import { Class, MAX_NAME_SIZE, Type, typeName } from './iana.js';
+import { endOfLastName, equalNames, expandName, foldOctets, nameKey as octetsKey, plainNameLength } from './name.js';
 
 /** A digit: so many octets; n: a name; s: a character-string; S: one or more of them; *: whatever is left. */
 const LAYOUTS = new Map<number, string>();
@@ -59,15 +59,27 @@ const FIRST_META_CLASS = 254;
 const layoutOf = (type: number, dnsClass: number): string | undefined =>
   dnsClass >= FIRST_META_CLASS || (type === Type.A && dnsClass !== Class.IN) ? undefined : LAYOUTS.get(type);
 
+/** Data of at most 65,535 octets, with each of its names at its longest. */
+const expanded = new Uint8Array(65_535 + 3 * MAX_NAME_SIZE);
+const NOTHING = new Uint8Array(0);
+
 /**
  * A record's data with its names expanded.
  * @param begin its first octet in the message; `end` the one behind it
+ * @param kept whether it is wanted; else it is looked at only
  * @throws {ShardnsError} ERR_SHARDNS_MESSAGE for data that the type cannot have
  */
-export function readRdata(octets: Uint8Array, type: number, dnsClass: number, begin: number, end: number): Uint8Array {
+export function readRdata(
+  octets: Uint8Array,
+  type: number,
+  dnsClass: number,
+  begin: number,
+  end: number,
+  kept = true,
+): Uint8Array {
   const layout = layoutOf(type, dnsClass);
-  if (layout === undefined) return octets.slice(begin, end);
-  let parts: Uint8Array[] | undefined;
+  if (layout === undefined) return kept ? octets.slice(begin, end) : NOTHING;
+  let length = 0; // octets in `expanded`
   let copied = begin;
   let at = begin;
   for (let i = 0; i < layout.length && at <= end; i++) {
@@ -77,9 +89,9 @@ export function readRdata(octets: Uint8Array, type: number, dnsClass: number, be
       if (plain > 0) {
         at += plain;
       } else {
-        const { name, next } = readName(octets, at, end);
-        (parts ??= []).push(octets.subarray(copied, at), name);
-        at = copied = next;
+        for (; copied < at; copied++) expanded[length++] = octets[copied];
+        length += expandName(octets, at, end, expanded, length);
+        at = copied = endOfLastName();
       }
     } else if (field === 's' || field === 'S') {
       at = at < end ? at + 1 + octets[at] : end + 1;
@@ -92,19 +104,10 @@ export function readRdata(octets: Uint8Array, type: number, dnsClass: number, be
     const why = at > end ? 'are too few' : `leave ${end - at} over`;
     throw new ShardnsError('ERR_SHARDNS_MESSAGE', `${typeName(type)} data: ${end - begin} octets ${why}`);
   }
-  if (parts === undefined) return octets.slice(begin, end);
-  parts.push(octets.subarray(copied, end));
-  return joined(parts);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  if (!kept) return NOTHING;
+  if (copied === begin) return octets.slice(begin, end);
+  for (; copied < end; copied++) expanded[length++] = octets[copied];
+  return expanded.slice(0, length);
 }
 
 /** Calls `found` with where each name begins and ends in expanded data, in order; stops where the data is none of the type. */
@@ -134,7 +137,8 @@ export function rdataKey(type: number, data: Uint8Array): string {
 
 /** Whether two records of one owner and type are one (RFC 2181 section 5). */
 export function isSameRdata(type: number, a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
+  // What differs by more than letter case differs, wherever the names are: nothing is copied for that.
+  if (!equalNames(a, b)) return false;
   return Buffer.compare(a, b) === 0 || (hasNames(type) && Buffer.compare(foldRdata(type, a), foldRdata(type, b)) === 0);
 }
 

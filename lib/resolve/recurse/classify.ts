@@ -4,7 +4,7 @@
 //
 // Bound: the links of a chain that are taken from one response (RECURSION_LIMITS.aliases).
 import { Flag, Rcode, Type } from '../../wire/iana.js';
-import { MAX_RRSET_RECORDS, type Message, rcodeOf, type ResourceRecord } from '../../wire/message.js';
+import { DecodedResponse, MAX_RRSET_RECORDS, type Message, rcodeOf, type ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldName, isAtOrBelow } from '../../wire/name.js';
 import { groupRrsets, isFromWildcard, type Rrset } from '../../wire/rrset.js';
 import { RECURSION_LIMITS as L } from './limits.js';
@@ -68,31 +68,28 @@ export interface Belief {
   maxNameServers: number;
 }
 
-export function classify(message: Message, asked: Asked, { hardenGlue, maxNameServers }: Belief): Meaning {
+type Response = Message | DecodedResponse;
+
+export function classify(message: Response, asked: Asked, belief: Belief): Meaning {
   const rcode = rcodeOf(message);
   if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN && rcode !== Rcode.YXDOMAIN)
     return { kind: 'useless', rcode };
-  const [allAnswers, allAuthorities, allAdditionals] = [message.answers, message.authorities, message.additionals].map(
-    group,
-  );
-  const inZone = (rrset: Rrset): boolean => isAtOrBelow(rrset.name, asked.zone);
-  const bounded = (rrset: Rrset): Rrset =>
-    rrset.type === Type.NS && rrset.data.length > maxNameServers
-      ? { ...rrset, data: rrset.data.slice(0, maxNameServers), signatures: [] }
-      : rrset;
-  const answers = allAnswers.filter(inZone).map(bounded);
-  const authorities = allAuthorities.filter(inZone).map(bounded);
+  const { zone } = asked;
+  const answers = inZoneOnly(group(message.answers), zone, belief.maxNameServers);
+  const allAuthorities = group(message.authorities);
+  const authorities = inZoneOnly(allAuthorities, zone, belief.maxNameServers);
   const authoritative = (message.flags & Flag.AA) !== 0;
   // Who offers recursion and claims no authority has it from somewhere else.
   const foreign = !asked.recursive && !authoritative && (message.flags & Flag.RA) !== 0;
   const wrap = (found: Found): Meaning => (foreign ? { kind: 'recursive', found } : found);
 
-  const addresses = allAdditionals.filter(one => one.type === Type.A || one.type === Type.AAAA);
-  const additional = addresses.filter(inZone);
-
   const cut = authorities.find(one => one.type === Type.NS && one.data.length > 0 && isAtOrBelow(asked.name, one.name));
-  const isOwn = authoritative && cut !== undefined && equalNames(cut.name, asked.zone);
+  const isOwn = authoritative && cut !== undefined && equalNames(cut.name, zone);
   const ns = isOwn || asked.recursive ? cut : undefined;
+  // Only who asked for servers, or for others to resolve, looks at addresses that came along.
+  const mayBeTooMany = !(message instanceof DecodedResponse) || message.additionalCount > MAX_RRSET_RECORDS;
+  const isForServers = asked.recursive || asked.type === Type.NS || mayBeTooMany;
+  const additional = isForServers ? addressesOf(message).filter(one => isAtOrBelow(one.name, zone)) : NONE;
 
   const positive = readAnswer(answers, asked, rcode);
   // RFC 6672 section 2.2: a name that a DNAME makes too long, at the end of a chain or at once; no other is known.
@@ -105,18 +102,29 @@ export function classify(message: Message, asked: Asked, { hardenGlue, maxNameSe
     return wrap({ kind: 'answer', rcode: code, rrsets, target, further, authority, additional, ns, authoritative });
   }
   const denial = denialOf(asked.name, authorities);
-  const rest = { further: [], additional, ns, authoritative };
-  const denied: Found = { kind: 'answer', rcode, rrsets: [], authority: denial, ...rest };
+  const denied: Found = {
+    kind: 'answer',
+    rcode,
+    rrsets: [],
+    target: undefined,
+    further: NO_LINKS,
+    authority: denial,
+    additional,
+    ns,
+    authoritative,
+  };
   if (rcode === Rcode.NXDOMAIN || denial.length > 0) return wrap(denied);
 
   if (cut !== undefined) {
     // Who was asked to resolve, and refers to others, does not resolve for us.
     if (asked.recursive && (message.flags & (Flag.AA | Flag.RA)) === 0) return { kind: 'useless', rcode };
-    const same = equalNames(cut.name, asked.zone);
+    const same = equalNames(cut.name, zone);
     if (!same && !asked.recursive) {
-      const glue = additional.filter(one => cut.data.some(server => equalNames(server, one.name)));
+      const addresses = addressesOf(message);
+      const inZone = (one: Rrset): boolean => isAtOrBelow(one.name, zone);
+      const glue = addresses.filter(one => inZone(one) && cut.data.some(server => equalNames(server, one.name)));
       const ds = authorities.find(one => one.type === Type.DS && one.data.length > 0 && equalNames(one.name, cut.name));
-      const foreignGlue = hardenGlue ? [] : addresses.filter(one => !inZone(one));
+      const foreignGlue = belief.hardenGlue ? [] : addresses.filter(one => !inZone(one));
       return { kind: 'referral', ns: cut, glue, foreignGlue, ds };
     }
     if (!asked.recursive && !authoritative) return foreign ? { kind: 'recursive', found: denied } : { kind: 'lame' };
@@ -127,7 +135,7 @@ export function classify(message: Message, asked: Asked, { hardenGlue, maxNameSe
     !asked.recursive &&
     allAuthorities.some(one => one.type === Type.NS && !isAtOrBelow(asked.name, one.name));
   const upward = allAuthorities.some(
-    one => one.type === Type.NS && one.name.length < asked.zone.length && isAtOrBelow(asked.zone, one.name),
+    one => one.type === Type.NS && one.name.length < zone.length && isAtOrBelow(zone, one.name),
   );
   if (upward || elsewhere) return asked.recursive ? { kind: 'useless', rcode } : { kind: 'lame' };
   const empty =
@@ -136,8 +144,25 @@ export function classify(message: Message, asked: Asked, { hardenGlue, maxNameSe
   return empty ? { kind: 'empty', found: denied } : wrap(denied);
 }
 
+const NONE: Rrset[] = [];
+const NO_LINKS: FoundLink[] = [];
+
+const addressesOf = (message: Response): Rrset[] =>
+  group(message.additionals).filter(one => one.type === Type.A || one.type === Type.AAAA);
+
+/** What lies in the zone; of NS sets no more than `maxNameServers` records. */
+function inZoneOnly(rrsets: readonly Rrset[], zone: Uint8Array, maxNameServers: number): Rrset[] {
+  const list: Rrset[] = [];
+  for (const one of rrsets) {
+    if (!isAtOrBelow(one.name, zone)) continue;
+    const isTooLong = one.type === Type.NS && one.data.length > maxNameServers;
+    list.push(isTooLong ? { ...one, data: one.data.slice(0, maxNameServers), signatures: [] } : one);
+  }
+  return list;
+}
+
 const wildcardProof = (rrsets: readonly Rrset[], authorities: readonly Rrset[]): Rrset[] =>
-  rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : [];
+  rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : NONE;
 
 /** The SOA of a zone that the name is in, and the proofs beside it; nothing where there is none. */
 function denialOf(name: Uint8Array, authorities: readonly Rrset[]): Rrset[] {
@@ -157,9 +182,9 @@ function furtherLinks(
   rcode: number,
   first: { target?: Uint8Array },
 ): FoundLink[] {
+  if (!asked.recursive || first.target === undefined) return NO_LINKS;
   const links: FoundLink[] = [];
-  if (!asked.recursive) return links;
-  let { target } = first;
+  let target: Uint8Array | undefined = first.target;
   while (target !== undefined && links.length < L.aliases && isAtOrBelow(target, asked.zone)) {
     const link = readAnswer(answers, { ...asked, name: target }, rcode);
     if (link === undefined) {

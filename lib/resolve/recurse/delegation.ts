@@ -2,8 +2,9 @@
 import { isIP } from 'node:net';
 import { formatAddress } from '../../base/address.js';
 import { Type } from '../../wire/iana.js';
-import { foldName, isAtOrBelow, nameKey, nameToText } from '../../wire/name.js';
+import { foldedName, isAtOrBelow, nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
+import type { KnownServer } from './infrastructure.js';
 
 /** Where an address is from; what comes later is asked later. */
 export const Source = {
@@ -19,6 +20,16 @@ export interface NameServerAddress {
   address: string;
   family: 4 | 6;
   source: number;
+  /** What is known of the server there, where it has been looked for. */
+  known?: KnownServer;
+}
+
+/** An address without a name. */
+export interface DirectAddress {
+  address: string;
+  family: 4 | 6;
+  port?: number;
+  known?: KnownServer;
 }
 
 export interface NameServer {
@@ -42,13 +53,17 @@ export interface Delegation {
   /** Name servers that were looked for and have no address. */
   addressless: number;
   /** Addresses without names: hints, stub servers, forwarders; with ports where they have one. */
-  direct: { address: string; family: 4 | 6; port?: number }[];
+  direct: DirectAddress[];
   /** By the resolver's clock: its parent's word, and that of the parent's parent, lasts so long. */
   expiresAt: number;
   /** Set: a recursive resolver's or a stub zone's, as configured. */
   configured?: ConfiguredZone;
   /** From the cache: may be out of date. */
   cached: boolean;
+  /** Its servers are other questions' too: see `ownServers`. */
+  shared?: boolean;
+  /** The zone's own word on its servers, as it was known when this was made. */
+  own?: { rrset: Rrset; rank: number; untilMs: number };
 }
 
 /** A stub zone (asked iteratively) or a forward zone (asked for recursion). */
@@ -56,7 +71,7 @@ export interface ConfiguredZone {
   name: Uint8Array;
   key: string;
   kind: 'stub' | 'forward';
-  direct: { address: string; family: 4 | 6; port?: number }[];
+  direct: DirectAddress[];
   /** Names of servers, resolved like any other. */
   hosts: Uint8Array[];
   /** Where they fail, resolve as if the zone was not configured. */
@@ -68,6 +83,23 @@ export interface ConfiguredZone {
   noCache: boolean;
 }
 
+/** For one question: what it learns of the servers is not to be the others'. */
+export function forOneQuestion(delegation: Delegation): Delegation {
+  const { zone, key, servers, addressless, direct, expiresAt, configured, cached, own } = delegation;
+  return { zone, key, servers, addressless, direct, expiresAt, configured, cached, shared: true, own };
+}
+
+/** To be called before anything of a delegation's servers is changed. */
+export function ownServers(delegation: Delegation): void {
+  if (delegation.shared !== true) return;
+  delegation.shared = false;
+  delegation.servers = delegation.servers.map(one => ({
+    ...one,
+    addresses: one.addresses.map(address => ({ ...address })),
+    asked: { ...one.asked },
+  }));
+}
+
 export function nameServer(name: Uint8Array, by: NameServer['by'] = 'parent'): NameServer {
   return { name, key: nameKey(name), addresses: [], asked: { 4: false, 6: false }, by };
 }
@@ -77,10 +109,12 @@ export function nameServer(name: Uint8Array, by: NameServer['by'] = 'parent'): N
  * zone's servers would keep a zone alive that its parent has given to somebody else (CVE-2022-30698, CVE-2022-30699).
  */
 export function isNamedByParent({ direct, servers }: Delegation, address: string): boolean {
-  return (
-    direct.some(one => one.address === address) ||
-    servers.some(one => one.by === 'parent' && one.addresses.some(known => known.address === address))
-  );
+  for (const one of direct) if (one.address === address) return true;
+  for (const { by, addresses } of servers) {
+    if (by !== 'parent') continue;
+    for (const one of addresses) if (one.address === address) return true;
+  }
+  return false;
 }
 
 /** Takes addresses of a name server from an RRset. */
@@ -90,8 +124,8 @@ export function takeAddresses(server: NameServer, rrset: Rrset, source: number):
     if (data.length !== (family === 4 ? 4 : 16)) continue;
     const address = formatAddress(data);
     const known = server.addresses.find(one => one.address === address);
-    if (known === undefined) server.addresses.push({ address, family, source });
-    else known.source = Math.min(known.source, source);
+    if (known === undefined) server.addresses.push({ address, family, source, known: undefined });
+    else if (source < known.source) known.source = source;
   }
 }
 
@@ -106,7 +140,7 @@ export function serversOf(
   by: NameServer['by'] = 'parent',
 ): NameServer[] {
   return ns.data.map(name => {
-    const server = nameServer(foldName(name), by);
+    const server = nameServer(foldedName(name), by);
     const inside = isAtOrBelow(server.name, ns.name);
     const source = inside ? Source.own : verify ? Source.doubtful : Source.sibling;
     for (const rrset of glue) {
@@ -118,7 +152,7 @@ export function serversOf(
   });
 }
 
-export function directAddress(address: string, port?: number): { address: string; family: 4 | 6; port?: number } {
+export function directAddress(address: string, port?: number): DirectAddress {
   return { address, family: isIP(address) as 4 | 6, port };
 }
 

@@ -2,15 +2,24 @@
 // of no use (each on the evidence of two questions). Forgotten after 900 s.
 //
 // Bounds: RECURSION_LIMITS.servers servers, and as many marks of lameness.
-import type { SocketAddress } from '../../base/address.js';
 import { BoundedMap } from '../../base/bounded-map.js';
 import type { Clock } from '../../base/clock.js';
 import { Upstream } from '../../upstream/upstream.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 
+/** A server, until it is forgotten. */
+export interface KnownServer {
+  readonly server: Upstream;
+  readonly port: number;
+  readonly until: number;
+  /** Of before or after all was forgotten. */
+  readonly generation: number;
+}
+
 export class Infrastructure {
-  readonly #servers = new BoundedMap<string, { server: Upstream; until: number }>(L.servers);
+  readonly #servers = new BoundedMap<string, KnownServer>(L.servers);
   readonly #lame = new BoundedMap<string, { until: number; question: string; isSure: boolean }>(L.servers);
+  #generation = 0;
 
   constructor(private readonly clock: Clock) {}
 
@@ -19,14 +28,26 @@ export class Infrastructure {
   }
 
   server(address: string, family: 4 | 6, port: number): Upstream {
+    return this.#find(address, family, port, this.clock.nowMs()).server;
+  }
+
+  /** The same for an address that notes what is found, so that it need not be looked for again. */
+  serverAt(one: { address: string; family: 4 | 6; known?: KnownServer }, port: number, nowMs: number): Upstream {
+    const { known } = one;
+    const isKnown = known !== undefined && known.until > nowMs && known.port === port;
+    if (isKnown && known.generation === this.#generation) return known.server;
+    one.known = this.#find(one.address, one.family, port, nowMs);
+    return one.known.server;
+  }
+
+  #find(address: string, family: 4 | 6, port: number, nowMs: number): KnownServer {
     const key = `${address} ${port}`;
-    const now = this.clock.nowMs();
-    const known = this.#servers.get(key);
-    if (known !== undefined && (known.until > now || known.server.inFlight > 0)) return known.server;
-    const at: SocketAddress = { address, port, family };
-    const server = new Upstream(at, this.clock);
-    this.#servers.set(key, { server, until: now + L.serverMs });
-    return server;
+    const before = this.#servers.get(key);
+    if (before !== undefined && (before.until > nowMs || before.server.inFlight > 0)) return before;
+    const server = new Upstream({ address, port, family }, this.clock);
+    const known: KnownServer = { server, port, until: nowMs + L.serverMs, generation: this.#generation };
+    this.#servers.set(key, known);
+    return known;
   }
 
   /**
@@ -47,6 +68,7 @@ export class Infrastructure {
   }
 
   clear(): void {
+    this.#generation++;
     this.#servers.clear();
     this.#lame.clear();
   }

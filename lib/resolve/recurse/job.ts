@@ -43,7 +43,7 @@ export interface Budget {
   readonly maxQueries: number;
   readonly deadlineAt: number;
   /** Addresses of name servers that were looked for in vain, each as its key; at most `nameServersInAll` times two. */
-  readonly failed: Set<string>;
+  failed: Set<string> | undefined;
   /** Something of it failed for want of room: then its failure says nothing of the name. */
   ours: boolean;
   readonly cancel: Canceller;
@@ -77,7 +77,7 @@ export class Job {
       minimised: 0,
       maxQueries: options.maxQueries,
       deadlineAt: clock.nowMs() + options.deadlineMs,
-      failed: new Set(),
+      failed: undefined,
       ours: false,
       cancel: new Canceller(),
     };

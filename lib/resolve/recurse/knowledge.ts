@@ -8,12 +8,14 @@ import type { Found, FoundLink, Meaning } from './classify.js';
 import {
   type ConfiguredZone,
   type Delegation,
+  forOneQuestion,
   isNamedByParent,
   nameServer,
   serversOf,
   Source,
   takeAddresses,
 } from './delegation.js';
+import { KnownZones } from './known-zones.js';
 import { lifetimeOf, type LifetimeRules, negativeLifetimeOf } from './lifetime.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { Setting } from './options.js';
@@ -54,6 +56,16 @@ export const emptyResult = (): RecursionResult => ({
   leftMs: Infinity,
 });
 
+/** Of one link. Its lists are the link's own. */
+export const resultOf = ({ rcode, rrsets, authority, noCache, stale, leftMs }: Link): RecursionResult => ({
+  rcode,
+  answers: rrsets,
+  authority,
+  noCache: noCache ?? false,
+  stale: stale ?? false,
+  leftMs,
+});
+
 export function append(result: RecursionResult, link: Link): void {
   result.rcode = link.rcode;
   result.answers.push(...link.rrsets);
@@ -69,11 +81,20 @@ export function append(result: RecursionResult, link: Link): void {
 }
 
 export class Knowledge {
+  readonly #zones = new KnownZones();
+
   constructor(
     readonly rrsets: RrsetCache,
     private readonly setting: Setting,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    rrsets.onPlaceChanged = this.#zones.changed;
+  }
+
+  /** What is known is seen in another way from now on: the options have changed. */
+  optionsChanged(): void {
+    this.#zones.clear();
+  }
 
   /**
    * An answer with its aliases, or undefined where a link is not known.
@@ -138,13 +159,8 @@ export class Knowledge {
     if (nothing !== undefined) {
       return { ...nothing, rcode: Rcode.NXDOMAIN, rrsets: [] };
     }
-    for (const above of ancestors(name)) {
-      if (above.length === name.length) continue;
-      const cut = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomain(above) : undefined;
-      // Without an SOA it is a word on the name alone.
-      if (cut !== undefined && cut.authority.length > 0) return { ...cut, rcode: Rcode.NXDOMAIN, rrsets: [] };
-    }
-    return undefined;
+    const above = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomainAbove(name) : undefined;
+    return above && { ...above, rcode: Rcode.NXDOMAIN, rrsets: [] };
   }
 
   /** RFC 8482 section 4.1: some of what is there. */
@@ -178,42 +194,62 @@ export class Knowledge {
     );
   }
 
-  /** Whether a name is known to exist in its zone, or to be nothing but a part of others. */
-  isNode(name: Uint8Array): boolean {
+  /**
+   * Whether a name is known to exist in its zone, or to be nothing but a part of others.
+   * @param from the octet of `name` that it begins at
+   */
+  isNode(name: Uint8Array, from: number): boolean {
+    const { rrsets } = this;
     return (
-      this.rrsets.noData(name, Type.A) !== undefined ||
-      (this.rrsets.get(name, Type.A)?.rank ?? 0) >= Rank.authoritative ||
-      this.rrsets.get(name, Type.CNAME) !== undefined
+      rrsets.hasNoData(name, Type.A, from) ||
+      rrsets.rankOf(name, Type.A, from) >= Rank.authoritative ||
+      rrsets.rankOf(name, Type.CNAME, from) > 0
     );
   }
 
-  /** A zone cut that is known, with what is known of its servers. `fresh`: not one that is about to expire. */
-  delegation(zone: Uint8Array, nowMs: number, fresh: boolean): Delegation | undefined {
-    const known = this.rrsets.delegation(zone);
+  /**
+   * A zone cut that is known, with what is known of its servers. `fresh`: not one that is about to expire.
+   * @param from the octet of the name that the zone's begins at
+   * @param key of the name
+   */
+  delegation(name: Uint8Array, from: number, key: string, nowMs: number, fresh: boolean): Delegation | undefined {
+    const { rrsets } = this;
+    const zoneKey = key.slice(from);
+    const found = fresh ? undefined : this.#zones.find(zoneKey, nowMs);
+    if (found !== undefined) return forOneQuestion(found);
+    rrsets.leastLeftMs = Infinity;
+    const known = rrsets.delegation(name, from);
+    if (known === undefined) return undefined;
+    const zone = name.slice(from);
     // Who refreshes what is old refreshes the way to it too.
-    if (known === undefined || (fresh && (known.old || this.rrsets.get(zone, Type.NS)?.old === true))) return undefined;
-    const { ns } = known;
+    if (fresh && (known.old || rrsets.get(zone, Type.NS)?.old === true)) return undefined;
     const delegation: Delegation = {
-      zone: Uint8Array.from(zone),
-      key: nameKey(zone),
-      servers: serversOf(ns, [], this.setting.options.verifyGlue),
+      zone,
+      key: zoneKey,
+      servers: serversOf(known.ns, [], this.setting.options.verifyGlue),
       addressless: 0,
       direct: [],
       expiresAt: nowMs + known.leftMs,
+      configured: undefined,
       cached: true,
+      shared: false,
+      own: undefined,
     };
-    this.#addChildServers(delegation);
+    this.#addChildServers(delegation, nowMs);
     this.addAddresses(delegation);
-    return delegation;
+    if (fresh) return delegation;
+    this.#zones.keep(delegation, nowMs, rrsets.leastLeftMs);
+    return forOneQuestion(delegation);
   }
 
   /**
    * A zone's own word on its servers, where it was asked for it, comes before its parent's; what it said unasked after
    * all the others.
    */
-  #addChildServers(delegation: Delegation): void {
+  #addChildServers(delegation: Delegation, nowMs: number): void {
     const own = this.rrsets.get(delegation.zone, Type.NS);
     if (own === undefined) return;
+    delegation.own = { rrset: own.rrset, rank: own.rank, untilMs: nowMs + own.leftMs };
     const known = new Set(delegation.servers.map(one => one.key));
     const asked = own.rank >= Rank.authoritative;
     const others = serversOf(own.rrset, [], false, asked ? 'zone' : 'unasked').filter(one => !known.has(one.key));
@@ -222,10 +258,8 @@ export class Knowledge {
 
   addAddresses(delegation: Delegation): void {
     for (const server of delegation.servers) {
-      for (const [family, type] of [
-        [4, Type.A],
-        [6, Type.AAAA],
-      ] as const) {
+      for (const family of FAMILIES) {
+        const type = family === 4 ? Type.A : Type.AAAA;
         const own = this.rrsets.get(server.name, type);
         const glue = this.rrsets.glue(server.name, type);
         if (own !== undefined) takeAddresses(server, own.rrset, server.by === 'unasked' ? Source.doubtful : Source.own);
@@ -249,6 +283,7 @@ export class Knowledge {
     const isKept = delegation.configured?.noCache !== true;
     // From the end of the chain to its beginning: what goes on knows what it goes on with.
     const linked = (keepLink: (link: FoundLink, of: Uint8Array) => Link): Link => {
+      if (further.length === 0) return keepLink(found, name);
       const links = [found, ...further];
       const names = [name, ...links.map(one => one.target)];
       return links.reduceRight<Link | undefined>(
@@ -256,14 +291,15 @@ export class Knowledge {
         undefined,
       )!;
     };
-    if (!isKept) return linked(link => ({ ...linkOf(link), noCache: true, leftMs: Infinity }));
+    if (!isKept) return linked(link => linkOf(link, link.rrsets, link.authority, Infinity, true));
     const rules = this.#lifetimeRules;
     // The zone's word on its servers ends with the delegation it came by, and is only heard from those the parent names.
     const delegationMs = Math.max(delegation.expiresAt - this.clock.nowMs(), 0);
     const trusted = isNamedByParent(delegation, from);
     if (found.ns !== undefined && trusted) {
       // What nobody asked for places servers, and answers no question.
-      this.#putServers(found.ns, Rank.additional, [], delegationMs);
+      if (!this.#knowsServers(delegation, found.ns, rules, delegationMs))
+        this.#putServers(found.ns, Rank.additional, [], delegationMs, rules);
       const addresses = delegation.configured?.kind === 'forward' ? found.additional : [];
       for (const one of addresses) {
         if (found.ns.data.some(server => equalNames(server, one.name)))
@@ -273,8 +309,8 @@ export class Knowledge {
     const best = found.authoritative ? Rank.authoritative : Rank.answer;
     return linked((link, of) =>
       link.rrsets.length > 0
-        ? this.#keepRrsets(link, { delegation, best, trusted, delegationMs })
-        : this.#keepDenial(link, of, type),
+        ? this.#keepRrsets(link, { delegation, best, trusted, delegationMs, rules })
+        : this.#keepDenial(link, of, type, rules),
     );
   }
 
@@ -287,16 +323,16 @@ export class Knowledge {
     return end < 0 ? found.further : found.further.slice(0, end);
   }
 
-  #keepDenial(found: FoundLink, name: Uint8Array, type: number): Link {
+  #keepDenial(found: FoundLink, name: Uint8Array, type: number, rules: LifetimeRules): Link {
     const soa = found.authority.find(one => one.type === Type.SOA);
-    const ttl = soa === undefined ? L.unprovenDenialTtl : negativeLifetimeOf(soa, found.authority, this.#lifetimeRules);
+    const ttl = soa === undefined ? L.unprovenDenialTtl : negativeLifetimeOf(soa, found.authority, rules);
     // Its TTLs say how long it is kept (RFC 2308 section 5), also where the operator's minimum lengthens that.
     const least = Math.min(this.setting.options.negativeMinTtl, ttl);
     const authority = found.authority.map(one => ({ ...one, ttl: Math.min(Math.max(one.ttl, least), ttl) }));
     const denial: Denial = { authority, ttl };
     if (found.rcode === Rcode.NXDOMAIN) this.rrsets.putNxdomain(name, denial);
     else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
-    return { ...linkOf(found), authority, leftMs: ttl * 1000 };
+    return linkOf(found, found.rrsets, authority, ttl * 1000);
   }
 
   #keepRrsets(
@@ -306,10 +342,11 @@ export class Knowledge {
       best,
       trusted,
       delegationMs,
-    }: { delegation: Delegation; best: number; trusted: boolean; delegationMs: number },
+      rules,
+    }: { delegation: Delegation; best: number; trusted: boolean; delegationMs: number; rules: LifetimeRules },
   ): Link {
-    const rules = this.#lifetimeRules;
-    const proofTtl = Math.min(...found.authority.map(one => lifetimeOf(one, rules)));
+    let proofTtl = Infinity;
+    for (const one of found.authority) proofTtl = Math.min(proofTtl, lifetimeOf(one, rules));
     const shown: Rrset[] = [];
     let leftMs = Infinity;
     for (const rrset of found.rrsets) {
@@ -322,19 +359,31 @@ export class Knowledge {
         shown.push(one);
       } else if (rrset.type === Type.NS && equalNames(rrset.name, delegation.zone)) {
         const rank = trusted ? best : Math.min(best, Rank.answer);
-        shown.push(this.#putServers(one, rank, found.authority, Math.min(delegationMs, ttl * 1000)));
+        shown.push(this.#putServers(one, rank, found.authority, Math.min(delegationMs, ttl * 1000), rules));
         leftMs = Math.min(leftMs, delegationMs);
       } else {
         this.rrsets.put(one, best, found.authority, ttl * 1000);
         shown.push(one);
       }
     }
-    return { ...linkOf(found), rrsets: shown, leftMs };
+    return linkOf(found, shown, found.authority, leftMs);
+  }
+
+  /**
+   * Whether the cache has that NS set, or something better, for nearly as long as it would have it now: then it is not
+   * written again with each response.
+   */
+  #knowsServers({ own }: Delegation, ns: Rrset, rules: LifetimeRules, mostMs: number): boolean {
+    if (own === undefined) return false;
+    const leftMs = own.untilMs - this.clock.nowMs();
+    if (own.rank > Rank.additional) return leftMs > 0;
+    const ms = Math.min(lifetimeOf(ns, rules) * 1000, mostMs);
+    return leftMs >= 0.9 * ms && sameOctets(own.rrset.data, ns.data) && sameOctets(own.rrset.signatures, ns.signatures);
   }
 
   /** Keeps a zone's own NS set, no longer than `mostMs`. @returns it with the TTL that it has by that */
-  #putServers(ns: Rrset, rank: number, proof: readonly Rrset[], mostMs: number): Rrset {
-    const ms = Math.min(lifetimeOf(ns, this.#lifetimeRules) * 1000, mostMs);
+  #putServers(ns: Rrset, rank: number, proof: readonly Rrset[], mostMs: number, rules: LifetimeRules): Rrset {
+    const ms = Math.min(lifetimeOf(ns, rules) * 1000, mostMs);
     const bound = { ...ns, ttl: Math.min(ns.ttl, Math.floor(ms / 1000)) };
     this.rrsets.put(bound, rank, proof, ms);
     return bound;
@@ -388,9 +437,22 @@ export class Knowledge {
   }
 }
 
-const linkOf = ({ rcode, rrsets, target, authority }: FoundLink): Omit<Link, 'leftMs'> => {
-  return { rcode, rrsets, target, authority };
-};
+const FAMILIES = [4, 6] as const;
+
+function linkOf(
+  { rcode, target }: FoundLink,
+  rrsets: Rrset[],
+  authority: Rrset[],
+  leftMs: number,
+  noCache = false,
+): Link {
+  return { rcode, rrsets, target, authority, noCache, stale: false, leftMs, next: undefined };
+}
+
+/** Whether two lists have the same octets in the same order. */
+function sameOctets(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
+  return a.length === b.length && a.every((one, i) => Buffer.compare(one, b[i]) === 0);
+}
 
 const nameKeyOf = (name: Uint8Array): string => nameKey(foldName(name));
 

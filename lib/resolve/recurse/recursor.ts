@@ -7,7 +7,7 @@ import { EqualTimers } from '../../base/equal-timers.js';
 import { below, type Random } from '../../base/random.js';
 import { Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
-import { ancestors, countLabels, equalNames, isAtOrBelow, lastLabels, nameKey, nameToText } from '../../wire/name.js';
+import { countLabels, isAtOrBelow, nameKey, nameToText, offsetOfLast } from '../../wire/name.js';
 import type { Asked } from './classify.js';
 import {
   type ConfiguredZone,
@@ -22,7 +22,7 @@ import {
 } from './delegation.js';
 import { Infrastructure } from './infrastructure.js';
 import { isOurs, Job, type JobOptions, ResolutionError } from './job.js';
-import { append, emptyResult, Knowledge, type Link, type RecursionResult } from './knowledge.js';
+import { append, emptyResult, Knowledge, type Link, type RecursionResult, resultOf } from './knowledge.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { AskServer, RecursorOptions, RecursorStats, Setting } from './options.js';
 import { type Heard, type Referral, ZoneAsker } from './zone-asker.js';
@@ -74,6 +74,7 @@ export class Recursor {
   /** What was learnt stays. */
   set options(options: RecursorOptions) {
     this.#setting.options = options;
+    this.known.optionsChanged();
   }
 
   /**
@@ -94,7 +95,8 @@ export class Recursor {
     this.stats.resolutions++;
     const deadline = this.#deadlines.after(this.options.deadlineMs, () => job.budget.cancel.cancel());
     try {
-      return await this.#chain(name, type, job);
+      const link = (job.fresh ? undefined : this.#fromCache(name, type, job)) ?? (await this.#iterate(name, type, job));
+      return link.target === undefined ? resultOf(link) : await this.#chain(name, type, job, link);
     } catch (error) {
       this.stats.failures++;
       if (error instanceof ResolutionError) error.ours ||= job.budget.ours && !error.isFinal;
@@ -119,13 +121,13 @@ export class Recursor {
 
   // --- chains of aliases ---
 
-  async #chain(name: Uint8Array, type: number, job: Job): Promise<RecursionResult> {
+  /** @param first what is said of the name itself, where it is known */
+  async #chain(name: Uint8Array, type: number, job: Job, first?: Link): Promise<RecursionResult> {
     const result = emptyResult();
-    const seen = new Set<string>();
+    let seen: Set<string> | undefined;
     let current = name;
-    let next: Link | undefined;
+    let next = first;
     for (let aliases = 0; ; aliases++) {
-      seen.add(nameKey(current));
       const link =
         next ??
         (job.fresh ? undefined : this.#fromCache(current, type, job)) ??
@@ -133,6 +135,7 @@ export class Recursor {
       append(result, link);
       if (link.target === undefined) return result;
       if (job.traced) job.trace({ kind: 'alias', text: `${nameToText(current)} is ${nameToText(link.target)}` });
+      (seen ??= new Set()).add(nameKey(current));
       if (seen.has(nameKey(link.target))) {
         throw new ResolutionError(
           `aliases in a circle at ${nameToText(link.target)}`,
@@ -162,8 +165,13 @@ export class Recursor {
 
   // --- from zone to zone ---
 
-  async #iterate(name: Uint8Array, type: number, job: Job): Promise<Link> {
-    for (let zone = this.known.zoneOf(name, type); ; zone = this.known.zoneOf(name, type, zone)) {
+  #iterate(name: Uint8Array, type: number, job: Job): Promise<Link> {
+    const zone = this.known.zoneOf(name, type);
+    return zone?.first === true ? this.#iterateFrom(zone, name, type, job) : this.#descend(name, type, job, zone);
+  }
+
+  async #iterateFrom(first: ConfiguredZone, name: Uint8Array, type: number, job: Job): Promise<Link> {
+    for (let zone: ConfiguredZone | undefined = first; ; zone = this.known.zoneOf(name, type, zone)) {
       try {
         return await this.#descend(name, type, job, zone);
       } catch (error) {
@@ -175,12 +183,13 @@ export class Recursor {
   }
 
   async #descend(name: Uint8Array, type: number, job: Job, configured: ConfiguredZone | undefined): Promise<Link> {
-    let delegation = await this.#closest(name, type, job, configured);
+    const closest = this.#closest(name, type, job, configured);
+    let delegation = closest instanceof Promise ? await closest : closest;
     let minimise = this.options.qnameMinimisation !== 'off' && delegation.configured?.kind !== 'forward';
     const depth = countLabels(name);
     // Labels that are asked for; the zone's own are known.
     let labels = countLabels(delegation.zone);
-    const renewed = new Set<string>();
+    let renewed: Set<string> | undefined;
     let minimised = 0;
     for (let referrals = 0; ;) {
       const step =
@@ -189,18 +198,19 @@ export class Recursor {
       const bounded = minimised < L.minimised && budget.minimised < L.minimisedInAll;
       labels = minimise && bounded ? Math.min(labels + step, depth) : depth;
       const full = labels === depth;
-      const question = full ? name : lastLabels(name, labels);
+      const begin = full ? 0 : offsetOfLast(name, labels);
+      if (!full) {
+        minimised++;
+        if (this.known.isNode(name, begin)) continue;
+        budget.minimised++;
+      }
+      const question = full ? name : name.subarray(begin);
       const asked: Asked = {
         name: question,
         type: full ? type : Type.A,
         zone: delegation.zone,
         recursive: delegation.configured?.kind === 'forward',
       };
-      if (!full) {
-        minimised++;
-        if (this.known.isNode(question)) continue;
-        budget.minimised++;
-      }
       let heard: Heard;
       try {
         const mostTimeouts = full || this.options.qnameMinimisation !== 'relaxed' ? undefined : L.minimisedTimeouts;
@@ -214,8 +224,8 @@ export class Recursor {
           continue;
         }
         // What was remembered of who serves the zone may be out of date: the parent knows better.
-        if (delegation.cached && !renewed.has(delegation.key) && !job.budget.ours) {
-          renewed.add(delegation.key);
+        if (delegation.cached && renewed?.has(delegation.key) !== true && !job.budget.ours) {
+          (renewed ??= new Set()).add(delegation.key);
           job.trace({
             kind: 'failure',
             text: `${describeZone(delegation)}: no server is of use; its parent is asked anew`,
@@ -248,28 +258,28 @@ export class Recursor {
   }
 
   /** The deepest zone cut known on the way to the name; the root's, primed if need be, where none is. */
-  async #closest(
+  #closest(
     name: Uint8Array,
     type: number,
     job: Job,
     configured: ConfiguredZone | undefined,
-  ): Promise<Delegation> {
+  ): Delegation | Promise<Delegation> {
     const now = this.clock.nowMs();
-    for (const zone of ancestors(name)) {
-      if (configured !== undefined && equalNames(zone, configured.name)) {
-        if (zone.length > 1 || configured.kind === 'forward') return this.#configuredDelegation(configured, job);
-      }
-      if (zone.length === 1) break;
+    const key = nameKey(name);
+    // A configured zone is above the name, or the name itself.
+    const configuredAt = configured === undefined ? -1 : name.length - configured.name.length;
+    for (let at = 0; name[at] !== 0; at += 1 + name[at]) {
+      if (at === configuredAt) return this.#configuredDelegation(configured!, job);
       // DS records stand on the parent's side of the cut.
-      if (type === Type.DS && zone.length === name.length) continue;
-      const delegation = this.known.delegation(zone, now, job.fresh);
-      if (delegation === undefined) continue;
-      // RFC 1034 section 5.3.3: of servers that nobody can reach nothing is to be had; the parent has the addresses.
-      if (delegation.servers.every(one => one.addresses.length === 0 && isAtOrBelow(one.name, zone))) continue;
-      if (job.traced) job.trace({ kind: 'zone', text: `${nameToText(zone)} is the closest zone known` });
+      if (type === Type.DS && at === 0) continue;
+      const delegation = this.known.delegation(name, at, key, now, job.fresh);
+      if (delegation === undefined || isOutOfReach(delegation)) continue;
+      if (job.traced) job.trace({ kind: 'zone', text: `${nameToText(delegation.zone)} is the closest zone known` });
       return delegation;
     }
-    return this.#root(job, configured);
+    return configured?.kind === 'forward' && configured.name.length === 1
+      ? this.#configuredDelegation(configured, job)
+      : this.#root(job, configured);
   }
 
   async #configuredDelegation(zone: ConfiguredZone, job: Job): Promise<Delegation> {
@@ -383,7 +393,7 @@ export class Recursor {
   async #findAddress(delegation: Delegation, server: NameServer, family: 4 | 6, job: Job): Promise<boolean> {
     const type = family === 4 ? Type.A : Type.AAAA;
     const key = `${nameKey(server.name)} ${type}`;
-    const inner = job.budget.failed.has(key) ? undefined : job.below(key, this.options.maxDepth);
+    const inner = job.budget.failed?.has(key) === true ? undefined : job.below(key, this.options.maxDepth);
     if (inner === undefined) return true;
     job.left();
     let exists = true;
@@ -393,13 +403,21 @@ export class Recursor {
       exists = rcode !== Rcode.NXDOMAIN;
     } catch (error) {
       if (!(error instanceof ResolutionError)) throw error;
-      job.budget.failed.add(key);
+      (job.budget.failed ??= new Set()).add(key);
       job.left();
     }
     // On the way its parent may have named an address that its own zone does not know of.
     this.known.addAddresses(delegation);
     return exists;
   }
+}
+
+/**
+ * RFC 1034 section 5.3.3: of servers that nobody can reach nothing is to be had; the parent has the addresses.
+ */
+function isOutOfReach({ servers, zone }: Delegation): boolean {
+  for (const one of servers) if (one.addresses.length > 0 || !isAtOrBelow(one.name, zone)) return false;
+  return true;
 }
 
 function shuffled<T>(list: T[], random: Random): T[] {

@@ -10,11 +10,18 @@ import { Turns } from '../../base/turns.js';
 import { select } from '../../upstream/selection.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import { ExtendedError, HEADER_SIZE, Rcode, typeName } from '../../wire/iana.js';
-import { decodeMessage, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
+import { DecodedResponse, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import { withoutPrivate } from './address-rules.js';
 import { type Asked, classify, type Found, type Meaning } from './classify.js';
-import { type Delegation, describeZone, type NameServer, Source } from './delegation.js';
+import {
+  type Delegation,
+  describeZone,
+  type DirectAddress,
+  type NameServer,
+  ownServers,
+  Source,
+} from './delegation.js';
 import type { Infrastructure } from './infrastructure.js';
 import { isOurs, type Job, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
@@ -41,7 +48,10 @@ interface Tries {
   /** It answered, without being of use. */
   useless: boolean;
   /** What it said when its time was over. */
-  late?: Uint8Array;
+  late: Uint8Array | undefined;
+  /** The key of the question that it is being asked, and since when. */
+  asking: string | undefined;
+  began: number;
 }
 const NONE: ReadonlySet<Upstream> = new Set();
 
@@ -52,9 +62,26 @@ const NONE: ReadonlySet<Upstream> = new Set();
  */
 const TURN_OCTETS = 2 ** 18;
 
+const triesOf = (server: Upstream): Tries => ({
+  server,
+  times: 0,
+  useless: false,
+  late: undefined,
+  asking: undefined,
+  began: 0,
+});
+
+function triesAt(tries: readonly Tries[], server: Upstream): Tries | undefined {
+  for (const one of tries) if (one.server === server) return one;
+  return undefined;
+}
+
 export class ZoneAsker {
-  readonly #asking = new Map<string, Promise<Uint8Array>>();
   readonly #turns = new Turns(TURN_OCTETS);
+  readonly #asking = new Map<string, Promise<Uint8Array>>();
+  /** Of the choice that is made: servers by the source of their addresses, and one that has not the zone. */
+  readonly #candidates: Upstream[][] = [[], [], []];
+  #lame: Upstream | undefined;
 
   constructor(
     private readonly ask: AskServer,
@@ -78,25 +105,51 @@ export class ZoneAsker {
     let networkError = false;
     let noRoom = 0;
     let timeouts = 0;
+    let again: Upstream | undefined;
     // What is given up early is not worth looking for more servers when one has been silent.
-    const mayFetch = (): boolean =>
-      (timeouts === 0 || mostTimeouts === Infinity) && this.#hasUnknownAddresses(delegation);
+    const mayWait = (): boolean => timeouts === 0 || mostTimeouts === Infinity;
     for (let round = 0; round < L.triesPerZone && useless < L.uselessServers && timeouts < mostTimeouts;) {
-      const server = tries.find(one => one.late !== undefined)?.server ?? this.#pick(delegation, tries, mayFetch());
+      const late = tries.length > 0 ? tries.find(one => one.late !== undefined) : undefined;
+      const server = again ?? late?.server ?? this.#pick(delegation, tries, mayWait());
+      again = undefined;
       if (server === undefined) {
-        if (!mayFetch()) break;
+        if (!mayWait() || !this.#hasUnknownAddresses(delegation)) break;
         await this.#fetchAddresses(delegation, job);
         continue;
       }
       round++;
-      let tried = tries.find(one => one.server === server);
-      if (tried === undefined) tries.push((tried = { server, times: 0, useless: false }));
-      let meaning: Meaning;
+      let tried = triesAt(tries, server);
+      if (tried === undefined) tries.push((tried = triesOf(server)));
+      const began = job.traced ? this.clock.nowMs() : 0;
+      let octets = tried.late;
       try {
-        meaning = await this.#askServer(delegation, asked, tried, job);
+        tried.late = undefined;
+        if (octets === undefined) {
+          tried.times++;
+          octets = await this.#exchange(asked, delegation.configured?.tcp ?? false, tried, job);
+          if (tried.asking !== undefined) {
+            this.#ended(tried);
+            server.succeeded(this.clock.nowMs() - tried.began);
+          } else {
+            const later = this.#turns.room(octets.length);
+            if (later !== undefined) await later;
+          }
+        }
       } catch (error) {
+        const isOwn = tried.asking !== undefined;
+        if (isOwn) {
+          this.#ended(tried);
+          this.#blame(server, error as ShardnsError);
+        }
         if (error instanceof ResolutionError) throw error;
         const { code, message } = error as ShardnsError;
+        if (code === 'ERR_SHARDNS_ABORTED' && !isOwn && !job.budget.cancel.cancelled) {
+          // It was somebody else's query, and called off with him.
+          again = server;
+          tried.times--;
+          round--;
+          continue;
+        }
         if (code === 'ERR_SHARDNS_ABORTED') job.left(); // the deadline, most likely: said so
         reason = message;
         if (isOurs(error)) {
@@ -113,6 +166,8 @@ export class ZoneAsker {
         } else timeouts++;
         continue;
       }
+      const meaning = this.#meaningOf(octets, asked);
+      if (job.traced) this.#traceResponse(delegation, asked, server, meaning, began, job);
       const from = server.at.address;
       if (meaning.kind === 'answer' || meaning.kind === 'referral') return { meaning, from };
       tried.useless = true;
@@ -140,132 +195,133 @@ export class ZoneAsker {
     );
   }
 
-  /** @param mayFetch whether other addresses may be looked for; undefined is returned where they should be */
-  #pick(delegation: Delegation, tries: readonly Tries[], mayFetch: boolean): Upstream | undefined {
-    const { infrastructure } = this;
+  /** @param mayWait whether other addresses may be looked for; undefined is returned where they should be */
+  #pick(delegation: Delegation, tries: readonly Tries[], mayWait: boolean): Upstream | undefined {
     const { options } = this.setting;
-    const bySource: Upstream[][] = [];
-    let lame: Upstream | undefined;
-    const triesAt = (server: Upstream): Tries | undefined => tries.find(one => one.server === server);
-    const add = (address: string, family: 4 | 6, port: number, source: number): void => {
-      if (family === 4 ? !options.ipv4 : !options.ipv6) return;
-      if (options.rules.forbidden(address) && delegation.configured === undefined) return;
-      const server = infrastructure.server(address, family, port);
-      const before = triesAt(server);
-      if (before !== undefined && (before.useless || before.times >= L.triesPerServer)) return;
-      if (infrastructure.isLame(server, delegation.key)) {
-        lame ??= server;
-        return;
-      }
-      const list = (bySource[source] ??= []);
-      if (!list.includes(server)) list.push(server);
-    };
-    for (const one of delegation.direct) add(one.address, one.family, one.port ?? options.port, Source.own);
-    for (const server of delegation.servers) {
-      for (const { address, family, source } of server.addresses) add(address, family, options.port, source);
+    const candidates = this.#candidates;
+    for (const list of candidates) list.length = 0;
+    this.#lame = undefined;
+    const now = this.clock.nowMs();
+    for (const one of delegation.direct) this.#add(delegation, tries, one, one.port ?? options.port, Source.own, now);
+    for (const { addresses } of delegation.servers) {
+      for (const one of addresses) this.#add(delegation, tries, one, options.port, one.source, now);
     }
     for (let source: number = Source.own; source <= Source.doubtful; source++) {
       // What is doubtful is believed when nothing else is left to look for.
-      if (source === Source.doubtful && mayFetch) return undefined;
-      const list = bySource[source];
-      const untried = tries.length === 0 ? list : list?.filter(one => triesAt(one) === undefined);
-      if (untried !== undefined && untried.length > 0) return select(untried, NONE, options, this.random);
+      if (source === Source.doubtful && mayWait && this.#hasUnknownAddresses(delegation)) return undefined;
+      const list = candidates[source];
+      const untried = tries.length === 0 ? list : list.filter(one => triesAt(tries, one) === undefined);
+      if (untried.length > 0) return select(untried, NONE, options, this.random);
     }
     // Before anybody is asked a second time, other addresses are looked for; lame ones come last.
-    if (mayFetch) return undefined;
-    return select(bySource.flat(), NONE, options, this.random) ?? lame;
+    if (mayWait && this.#hasUnknownAddresses(delegation)) return undefined;
+    return select(candidates.flat(), NONE, options, this.random) ?? this.#lame;
+  }
+
+  #add(
+    delegation: Delegation,
+    tries: readonly Tries[],
+    one: DirectAddress,
+    port: number,
+    source: number,
+    nowMs: number,
+  ): void {
+    const { infrastructure } = this;
+    const { options } = this.setting;
+    if (one.family === 4 ? !options.ipv4 : !options.ipv6) return;
+    if (delegation.configured === undefined && options.rules.forbidden(one.address)) return;
+    const server = infrastructure.serverAt(one, port, nowMs);
+    const before = triesAt(tries, server);
+    if (before !== undefined && (before.useless || before.times >= L.triesPerServer)) return;
+    if (infrastructure.isLame(server, delegation.key)) {
+      this.#lame ??= server;
+      return;
+    }
+    const list = this.#candidates[source];
+    if (!list.includes(server)) list.push(server);
   }
 
   #hasUnknownAddresses(delegation: Delegation): boolean {
     const { ipv4, ipv6 } = this.setting.options;
-    return delegation.servers.some(one => (ipv4 && !one.asked[4]) || (ipv6 && !one.asked[6]));
+    for (const { asked } of delegation.servers) if ((ipv4 && !asked[4]) || (ipv6 && !asked[6])) return true;
+    return false;
   }
 
-  async #askServer(delegation: Delegation, asked: Asked, tried: Tries, job: Job): Promise<Meaning> {
-    const { configured } = delegation;
-    const { server } = tried;
-    const question: ServerQuestion = {
-      name: asked.name,
-      type: asked.type,
-      recursionDesired: asked.recursive,
-      tcp: configured?.tcp ?? false,
-    };
-    const text = job.traced ? `${nameToText(asked.name)} ${typeName(asked.type)} of ${server.label}` : '';
-    const began = this.clock.nowMs();
-    let octets = tried.late;
-    tried.late = undefined;
-    if (octets === undefined) {
-      tried.times++;
-      octets = await this.#exchange(question, tried, job);
-    }
-    let meaning: Meaning;
+  /** @throws {ResolutionError} for private addresses where they are refused */
+  #meaningOf(octets: Uint8Array, asked: Asked): Meaning {
+    const { options } = this.setting;
     try {
       // The letters of its name were drawn by chance; those that point there are to be as they were meant.
       // Whoever shares it has asked for the same name. As a plain array: slices of a Buffer would be no copies.
       const response = new Uint8Array(octets.buffer, octets.byteOffset, octets.length);
       response.set(asked.name, HEADER_SIZE);
-      const message = decodeMessage(response, MAX_RESPONSE_RECORDS);
-      meaning = withoutPrivate(classify(message, asked, this.setting.options), this.setting.options.rules);
+      const message = new DecodedResponse(response, MAX_RESPONSE_RECORDS);
+      return withoutPrivate(classify(message, asked, options), options.rules);
     } catch (error) {
       if (error instanceof ResolutionError) throw error;
       this.setting.stats.rejectedResponses++;
       return { kind: 'useless', rcode: Rcode.FORMERR };
     }
-    if (job.traced) {
-      const ms = (this.clock.nowMs() - began).toFixed(1);
-      job.trace({ kind: 'ask', text: `${text} (${describeZone(delegation)}), ${ms} ms: ${describe(meaning)}` });
-    }
-    return meaning;
   }
 
-  /** One query under way for a question to a zone's server; who comes later shares its response. */
-  async #exchange(question: ServerQuestion, tried: Tries, job: Job): Promise<Uint8Array> {
+  #traceResponse(
+    delegation: Delegation,
+    asked: Asked,
+    server: Upstream,
+    meaning: Meaning,
+    began: number,
+    job: Job,
+  ): void {
+    const text = `${nameToText(asked.name)} ${typeName(asked.type)} of ${server.label}`;
+    const ms = (this.clock.nowMs() - began).toFixed(1);
+    job.trace({ kind: 'ask', text: `${text} (${describeZone(delegation)}), ${ms} ms: ${describe(meaning)}` });
+  }
+
+  /**
+   * One query under way for a question to a zone's server; who comes later shares its response. Whoever began it, which is
+   * whose `tried` has its key, ends it.
+   */
+  #exchange(asked: Asked, tcp: boolean, tried: Tries, job: Job): Promise<Uint8Array> {
     const { server } = tried;
     const timeoutMs = server.tryTimeoutMs * tried.times;
     const left = job.left();
-    const { type, recursionDesired, tcp } = question;
+    const { name, type, recursive: recursionDesired } = asked;
     const way = type * 4 + (recursionDesired ? 2 : 0) + (tcp ? 1 : 0);
-    const key = `${way} ${server.label} ${nameKey(question.name)}`;
+    const key = `${way} ${server.label} ${nameKey(name)}`;
     const existing = this.#asking.get(key);
     if (existing !== undefined) {
       this.setting.stats.coalesced++;
-      try {
-        const response = await existing;
-        const later = this.#turns.room(response.length);
-        if (later !== undefined) await later;
-        return response;
-      } catch (error) {
-        // It was somebody else's query, and called off with him.
-        if ((error as ShardnsError).code !== 'ERR_SHARDNS_ABORTED' || job.budget.cancel.cancelled) throw error;
-        return this.#exchange(question, tried, job);
-      }
+      return existing;
     }
     job.budget.queries++;
     this.setting.stats.queries++;
     server.inFlight++;
-    const began = this.clock.nowMs();
+    tried.began = this.clock.nowMs();
+    tried.asking = key;
+    const question: ServerQuestion = { name, type, recursionDesired, tcp };
     const asking = this.ask(question, server, Math.min(timeoutMs, left), job.budget.cancel, response => {
       tried.late = response;
     });
     this.#asking.set(key, asking);
-    try {
-      const response = await asking;
-      server.succeeded(this.clock.nowMs() - began);
-      return response;
-    } catch (error) {
-      const { code } = error as ShardnsError;
-      if (code === 'ERR_SHARDNS_TIMEOUT') server.failed('timeout');
-      else if (code === 'ERR_SHARDNS_UPSTREAM' && !isOurs(error)) server.failed('failure');
-      throw error;
-    } finally {
-      server.inFlight--;
-      this.#asking.delete(key);
-    }
+    return asking;
+  }
+
+  #ended(tried: Tries): void {
+    if (tried.asking === undefined) return;
+    tried.server.inFlight--;
+    this.#asking.delete(tried.asking);
+    tried.asking = undefined;
+  }
+
+  #blame(server: Upstream, error: ShardnsError): void {
+    if (error.code === 'ERR_SHARDNS_TIMEOUT') server.failed('timeout');
+    else if (error.code === 'ERR_SHARDNS_UPSTREAM' && !isOurs(error)) server.failed('failure');
   }
 
   /** Looks for addresses of one more name server. */
   async #fetchAddresses(delegation: Delegation, job: Job): Promise<void> {
     const { options } = this.setting;
+    ownServers(delegation);
     const families = ([4, 6] as const).filter(family => (family === 4 ? options.ipv4 : options.ipv6));
     const open = delegation.servers.filter(one => families.some(family => !one.asked[family]));
     // Those without any address first.

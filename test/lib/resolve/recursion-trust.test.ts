@@ -6,7 +6,7 @@ import { Rank } from '../../../lib/cache/rrset-cache.js';
 import { classify } from '../../../lib/resolve/recurse/classify.js';
 import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
-import { encodeName } from '../../../lib/wire/name.js';
+import { encodeName, nameKey } from '../../../lib/wire/name.js';
 import { FakeInternet, response } from '../../support/fake-internet.js';
 import { failure, setUpRecursor, texts } from '../../support/recursor.js';
 
@@ -112,9 +112,10 @@ describe('a zone that was given to somebody else (CVE-2022-30698, CVE-2022-30699
     const { recursor, rrsets, resolve } = setUpRecursor({ qnameMinimisation: 'off' }, internet);
     await resolve('shop.com', Type.NS);
     expect(rrsets.get(encodeName('shop.com'), Type.NS)!.rank).toBe(Rank.authoritative);
-    rrsets.forget(encodeName('shop.com'), Type.NS);
+    const zone = encodeName('shop.com');
+    rrsets.forget(zone, Type.NS);
     await resolve('ns3.shop.com');
-    const delegation = recursor.known.delegation(encodeName('shop.com'), 1_000_000, false)!;
+    const delegation = recursor.known.delegation(zone, 0, nameKey(zone), 1_000_000, false)!;
     const ns = decodeMessage(response('shop.com', Type.NS, { answer: 'shop.com. 86400 NS ns3.shop.com.' }));
     const asked = { name: encodeName('shop.com'), type: Type.NS, zone: encodeName('shop.com'), recursive: false };
     const found = classify(ns, asked, { hardenGlue: true, maxNameServers: 20 });
