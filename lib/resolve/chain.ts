@@ -21,7 +21,7 @@ import { responseRcode } from '../wire/options.js';
 import type { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
 import { type Flyer, infoOf, isKept, type KnownAsker, variantOf, withName, withoutOptions, withType } from './asker.js';
-import { answerChaos, asksForServer, type ServerIdentity } from './chaos.js';
+import { answerChaos, type ServerIdentity } from './chaos.js';
 import { checkTenant } from './client-tenants.js';
 import type { Flight } from './flights.js';
 import { type Forwarder, Forwarding, isAnswer, type Landing } from './forwarding.js';
@@ -123,8 +123,6 @@ export class Chain implements Forwarder {
       // Not for a group of upstreams either: a hook that names one means the names of the outside.
       const builtIn = options.local.findBuiltIn(query, asker.tenant);
       if (builtIn !== undefined) return this.keep.own(query, asker, builtIn);
-    } else if (group === undefined && asksForServer(query)) {
-      return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
     }
     if (group === undefined && recursor?.serves(query.name, query.type) === true) {
       return this.#recurse(query, asker, recursor);

@@ -73,12 +73,12 @@ export const localRows = {
   identity: {
     schema: z.string().min(1).max(255).optional(),
     change: 'live',
-    why: 'Told to those who ask for id.server in class CH; without it that is REFUSED, and asked of no upstream.',
+    why: 'Told to those who ask for id.server in class CH; without it a recursor says REFUSED, and a forwarder asks its upstreams, as of any name of that class.',
   },
   version: {
     schema: z.string().min(1).max(255).optional(),
     change: 'live',
-    why: 'Told to those who ask for version.server in class CH; without it that is REFUSED, and asked of no upstream.',
+    why: 'Told to those who ask for version.server in class CH; without it a recursor says REFUSED, and a forwarder asks its upstreams, as of any name of that class.',
   },
 } as const satisfies Rows;
 
