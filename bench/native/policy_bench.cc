@@ -61,7 +61,8 @@ int Main(const char* only) {
     for (uint32_t number = 0; number < store::kPolicies; ++number) {
       const auto policy = static_cast<store::PolicyKind>(number);
       if (only != nullptr && std::strcmp(only, store::TraitsOf(policy).name) != 0) continue;
-      std::printf("%s\n    {\"policy\": \"%s\", \"memory_mib\": %zu", first ? "" : ",", store::TraitsOf(policy).name, mib);
+      std::printf("%s\n    {\"policy\": \"%s\", \"memory_mib\": %zu", first ? "" : ",", store::TraitsOf(policy).name,
+                  mib);
       for (const Trace& trace : kTraces) {
         std::printf(", \"%s\": %.1f", trace.name, Run(policy, mib << 20, trace, sequence));
       }

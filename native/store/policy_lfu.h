@@ -38,8 +38,7 @@ class LfuPolicy : public PolicyBase {
       for (uint32_t i = 0; i < hits; ++i) sketch.Add(tail.hash);
       const uint32_t worth = sketch.Estimate(tail.hash);
       if (queue == Queue::kSmall) {
-        if (shard.MainHasSpace(tail.units) ||
-            (worth >= kAskedAgain && Admit(shard, tail.units, worth, now, effort))) {
+        if (shard.MainHasSpace(tail.units) || (worth >= kAskedAgain && Admit(shard, tail.units, worth, now, effort))) {
           return shard.Promote(tail, owner);
         }
       } else if (hits > 0) {
