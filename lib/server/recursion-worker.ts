@@ -5,7 +5,7 @@ import { systemRandom } from '../base/random.js';
 import { ByteCache } from '../cache/byte-cache.js';
 import { resolveFor, type Resolved } from '../resolve/recursive-answers.js';
 import { TcpTransport } from '../transport/tcp.js';
-import { UdpTransport } from '../transport/udp.js';
+import { SystemUdpTransport } from '../transport/system-udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
@@ -18,7 +18,7 @@ const { settings, rrsets } = workerData as WorkerData;
 const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
 const exchanger = new Exchanger(
-  new UdpTransport(clock, random),
+  new SystemUdpTransport(clock, random),
   new TcpTransport(clock, random),
   clock,
   random,

@@ -15,7 +15,7 @@ import type { Recursor } from '../resolve/recurse/recursor.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { Transport } from '../transport/transport.js';
-import { UdpTransport } from '../transport/udp.js';
+import { SystemUdpTransport } from '../transport/system-udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { Upstream } from '../upstream/upstream.js';
 import { encodeName, foldName } from '../wire/name.js';
@@ -106,7 +106,7 @@ export class Server implements AsyncDisposable {
     this.#sharesEngine = !this.#ownsEngine || settings.cache.file !== undefined;
     if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
     this.engine.configure(tunablesOf(settings));
-    this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
+    this.udpTransport = dependencies.udpTransport ?? new SystemUdpTransport(this.#clock, random);
     this.tcpTransport = dependencies.tcpTransport ?? new TcpTransport(this.#clock, random);
     this.exchanger = new Exchanger(
       this.udpTransport,

@@ -6,8 +6,14 @@
 // can speak; where there is no TCP, once more over UDP from a socket of its own.
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
-import type { Doubt, ExchangeListener, ExchangeOptions, Exchanging, Transport } from '../transport/transport.js';
-import { NO_SOCKET_ALONE } from '../transport/udp.js';
+import {
+  type Doubt,
+  type ExchangeListener,
+  type ExchangeOptions,
+  type Exchanging,
+  type Transport,
+  NO_SOCKET_ALONE,
+} from '../transport/transport.js';
 import { Rcode, rcodeName } from '../wire/iana.js';
 import { isTruncated } from '../wire/options.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
