@@ -282,7 +282,8 @@ bool Asker::TellNotices(EventBuffer* events) {
 bool Asker::TellPackets(EventBuffer* events) {
   for (; in_at_ < in_count_; ++in_at_) {
     const Bytes packet{in_data_.get() + in_at_ * kStride, in_headers_[in_at_].msg_len};
-    if (!events->HasRoom(packet.size())) return true;
+    // In the order in which it happened.
+    if (TellNotices(events) || !events->HasRoom(packet.size())) return true;
     if (sockets_.Find(in_socket_, in_generation_) != nullptr) {
       TakePacket(in_socket_, packet, events);
     } else {
