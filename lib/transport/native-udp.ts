@@ -6,6 +6,7 @@
 // from the inbox.
 //
 // Bounds: MAX_QUERIES under way; memory of OUTBOX and INBOX octets.
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
@@ -38,6 +39,8 @@ import {
   type TransportStats,
 } from './transport.js';
 
+/** RFC 768: no datagram is longer. */
+const LONGEST = 65_535;
 const OUTBOX = ASK_HEAD + 65_536;
 const INBOX = 2 * LEAST_INBOX;
 /** Responses are copied into blocks of this: one of them that is kept keeps its block. */
@@ -82,6 +85,8 @@ export class NativeUdpTransport implements Transport {
   #used = 0;
   /** A flush is due in this turn. */
   #due = false;
+  /** Something failed while it was sent, and is to be told. */
+  #failed = false;
   #delivering = false;
   #closed = false;
   /** By number. */
@@ -123,6 +128,10 @@ export class NativeUdpTransport implements Transport {
     const exchange = new NativeExchange(this, server, listener);
     if (this.#closed) {
       this.#loseSoon(exchange, closedError());
+      return exchange;
+    }
+    if (query.length > LONGEST) {
+      this.#loseSoon(exchange, this.#errorOf(server, constants.errno.EMSGSIZE));
       return exchange;
     }
     const address = server === this.#lastServer ? this.#lastAddress! : this.#addressOf(server);
@@ -204,8 +213,6 @@ export class NativeUdpTransport implements Transport {
     if (this.#failed) this.#deliver();
   };
 
-  /** Something failed while it was sent, and is to be told. */
-  #failed = false;
   #send(): void {
     const used = this.#used;
     this.#used = 0;
@@ -217,12 +224,15 @@ export class NativeUdpTransport implements Transport {
     if (this.#delivering) return;
     this.#delivering = true;
     this.#failed = false;
-    let got = MORE_WAIT;
-    while (got >= MORE_WAIT && !this.#closed) {
-      got = this.#native.receive();
-      this.#readEvents(got & ~MORE_WAIT);
+    try {
+      let got = MORE_WAIT;
+      while (got >= MORE_WAIT && !this.#closed) {
+        got = this.#native.receive();
+        this.#readEvents(got & ~MORE_WAIT);
+      }
+    } finally {
+      this.#delivering = false;
     }
-    this.#delivering = false;
   };
 
   #readEvents(count: number): void {

@@ -16,7 +16,7 @@ class AskerHolder;
 
 struct Watch {
   std::unique_ptr<uint64_t[]> handle;  // libuv's
-  AskerHolder* owner = nullptr;  // null once it is closed
+  AskerHolder* owner = nullptr;        // null once it is closed
   napi_async_cleanup_hook_handle hook = nullptr;
 
   uv_poll_s* poll() { return reinterpret_cast<uv_poll_s*>(handle.get()); }
@@ -28,7 +28,6 @@ class AskerHolder {
   std::unique_ptr<udp::Asker> asker;
   Watch* watch = nullptr;
   napi_ref on_readable = nullptr;
-  napi_async_context context = nullptr;
   Registered outbox;
   Registered inbox;
   int holders = 0;
@@ -46,7 +45,6 @@ class AskerHolder {
     outbox.Clear(env);
     inbox.Clear(env);
     napi_delete_reference(env, on_readable);
-    napi_async_destroy(env, context);
   }
 };
 
@@ -66,7 +64,7 @@ void OnReadable(uv_poll_s* poll, int, int) {
   napi_value function, global;
   if (napi_get_reference_value(env, self->on_readable, &function) == napi_ok && function != nullptr &&
       napi_get_global(env, &global) == napi_ok &&
-      napi_make_callback(env, self->context, global, function, 0, nullptr, nullptr) == napi_pending_exception) {
+      napi_make_callback(env, nullptr, global, function, 0, nullptr, nullptr) == napi_pending_exception) {
     napi_value error;
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }
@@ -125,7 +123,8 @@ napi_value Stats(napi_env env, napi_callback_info info) {
   MutableBytes out;
   constexpr size_t kWords = sizeof(udp::AskerStats) / sizeof(uint64_t);
   if (!GetBytes(env, args.values[0], &out) || out.size() < (kWords + 2) * sizeof(double)) return ThrowArgument(env);
-  const uint64_t* words = reinterpret_cast<const uint64_t*>(&self->asker->stats());
+  const udp::AskerStats stats = self->asker->stats();
+  const uint64_t* words = reinterpret_cast<const uint64_t*>(&stats);
   double* values = reinterpret_cast<double*>(out.data());
   for (size_t i = 0; i < kWords; ++i) values[i] = static_cast<double>(words[i]);
   values[kWords] = self->asker->sockets();
@@ -140,11 +139,8 @@ napi_value Close(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-constexpr Method kMethods[] = {{"flush", Flush},
-                               {"receive", Receive},
-                               {"serverAddress", ServerAddress},
-                               {"stats", Stats},
-                               {"close", Close}};
+constexpr Method kMethods[] = {
+    {"flush", Flush}, {"receive", Receive}, {"serverAddress", ServerAddress}, {"stats", Stats}, {"close", Close}};
 
 napi_value ThrowUnavailable(napi_env env, const char* what, int error) {
   char message[128];
@@ -193,8 +189,7 @@ napi_value AskerObject::Create(napi_env env, napi_callback_info info) {
   int error = 0;
   self->asker = udp::Asker::Create(options, &error);
   if (!self->asker) return ThrowUnavailable(env, "the native asker", error);
-  if (!self->outbox.Set(env, args.values[2]) ||
-      !self->inbox.Set(env, args.values[3], udp::EventBuffer::kLeast)) {
+  if (!self->outbox.Set(env, args.values[2]) || !self->inbox.Set(env, args.values[3], udp::EventBuffer::kLeast)) {
     self->outbox.Clear(env);
     return ThrowArgument(env);
   }
@@ -203,9 +198,7 @@ napi_value AskerObject::Create(napi_env env, napi_callback_info info) {
     self->inbox.Clear(env);
     return ThrowUnavailable(env, "the event loop", -error);
   }
-  napi_value name, object;
-  napi_create_string_utf8(env, "shardns:asker", NAPI_AUTO_LENGTH, &name);
-  napi_async_init(env, nullptr, name, &self->context);
+  napi_value object;
   napi_create_reference(env, args.values[4], 1, &self->on_readable);
 
   napi_create_object(env, &object);

@@ -35,13 +35,13 @@ struct AskerOptions {
 };
 
 struct NewQuery {
-  uint32_t number;  // of the caller's choice, below kMaxQueries: no query under way may have it
-  uint32_t serial;  // comes back with what is told of it
+  uint32_t number;     // of the caller's choice, below kMaxQueries: no query under way may have it
+  uint32_t serial;     // comes back with what is told of it
   uint64_t token = 0;  // for the Completion
   ServerAddress server;
   uint32_t now_ms;
   Letters letters = Letters::kDrawn;
-  bool guarded = true;  // needs 28 unpredictable bits; else a shared socket and the id do
+  bool guarded = true;   // needs 28 unpredictable bits; else a shared socket and the id do
   MutableBytes message;  // its id and letters are overwritten; must stay until the next Flush
 };
 
@@ -87,7 +87,11 @@ class Asker {
 
   uint32_t sockets() const { return sockets_.size(); }
   uint32_t under_way() const { return under_way_; }
-  const AskerStats& stats() const { return stats_; }
+  AskerStats stats() const {
+    AskerStats stats = stats_;
+    stats.sockets_opened = sockets_.opened();
+    return stats;
+  }
   // Every list, count and table says the same. For tests.
   void CheckInvariants();
 

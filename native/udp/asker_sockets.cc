@@ -14,13 +14,13 @@ namespace {
 
 // Lists that lead through a vector.
 template <typename T>
-void Append(std::vector<T>& all, List* list, uint32_t at, Links T::* links) {
+void Append(std::vector<T>& all, List* list, uint32_t at, Links T::*links) {
   all[at].*links = {.before = list->last, .after = kNone};
   (list->last == kNone ? list->first : (all[list->last].*links).after) = at;
   list->last = at;
 }
 template <typename T>
-void Remove(std::vector<T>& all, List* list, uint32_t at, Links T::* links) {
+void Remove(std::vector<T>& all, List* list, uint32_t at, Links T::*links) {
   const Links own = all[at].*links;
   (own.before == kNone ? list->first : (all[own.before].*links).after) = own.after;
   (own.after == kNone ? list->last : (all[own.after].*links).before) = own.before;
@@ -91,28 +91,26 @@ uint32_t AskerSockets::Shared(const ServerAddress& server, uint32_t now_ms, uint
     --own.run_left;
     return usable(own.run_socket) ? own.run_socket : kNone;
   }
-  const uint32_t place = random_->Below(kSharedPerServer);
+  uint32_t place = random_->Below(kSharedPerServer);
   const uint32_t old = servers_[number].sockets[place];
   uint32_t socket = old;
-  if (old == kNone) {
-    if (shared_ >= kMaxShared) RetireOldestServer(number);
+  const bool opens = old == kNone || (draining_count_ < kMaxDraining &&
+                                      (sockets_[old].used >= kQueriesPerSocket || openings_.Take(now_ms)));
+  if (opens) {
+    if (old == kNone && shared_ >= kMaxShared) RetireOldestServer(number);
     if (Crowded() != kNone) {
       *failure = kCrowded;
       return kNone;
     }
     socket = Open(number, AskerSocket::State::kShared, failure);
-  } else if (draining_count_ < kMaxDraining &&
-             (sockets_[old].used >= kQueriesPerSocket || openings_.Take(now_ms))) {
-    socket = Open(number, AskerSocket::State::kShared, failure);
-    if (socket != kNone) {
-      Retire(old);
-    } else if (IsOurOwn(*failure)) {
-      socket = old;
+    if (socket != kNone && old != kNone) Retire(old);
+    if (socket == kNone && IsOurOwn(*failure)) socket = old != kNone ? old : AnyOf(number);
+    if (socket == kNone) {
+      NoWay(number, *failure);
+      return kNone;
     }
-  }
-  if (socket == kNone) {
-    NoWay(number, *failure);
-    return kNone;
+    // Where it stands already, if it serves instead.
+    if (servers_[number].sockets[sockets_[socket].place] == socket) place = sockets_[socket].place;
   }
   sockets_[socket].place = static_cast<uint8_t>(place);
   Server& own = servers_[number];
@@ -138,6 +136,13 @@ void AskerSockets::Retire(uint32_t socket) {
     own.server = kNone;
   }
   if (own.pending == 0) Close(socket);
+}
+
+uint32_t AskerSockets::AnyOf(uint32_t server) const {
+  for (const uint32_t socket : servers_[server].sockets) {
+    if (socket != kNone) return socket;
+  }
+  return kNone;
 }
 
 void AskerSockets::NoWay(uint32_t server, int32_t failure) {
@@ -208,6 +213,7 @@ uint32_t AskerSockets::Open(uint32_t server, AskerSocket::State state, int32_t* 
   int fd = -1;
   *failure = Connect(servers_[server].address, &fd);
   if (fd < 0) return kNone;
+  ++opened_;
   const uint32_t at = Take(sockets_, free_sockets_);
   AskerSocket& socket = sockets_[at];
   const uint32_t generation = socket.generation + 1;

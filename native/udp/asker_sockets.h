@@ -92,12 +92,11 @@ class AskerSockets {
   AskerSocket& operator[](uint32_t socket) { return sockets_[socket]; }
   // Where a socket is still the one it was.
   AskerSocket* Find(uint32_t socket, uint32_t generation);
+  uint64_t opened() const { return opened_; }
   uint32_t size() const { return shared_ + draining_count_ + alone_; }
 
   // The socket that has to go after kCrowded; kNone: there is room. Its queries fail.
-  uint32_t Crowded() const {
-    return shared_ + draining_count_ >= kMaxShared + kMaxDraining ? draining_.first : kNone;
-  }
+  uint32_t Crowded() const { return shared_ + draining_count_ >= kMaxShared + kMaxDraining ? draining_.first : kNone; }
   // A socket for one query, or kNone and why.
   uint32_t Alone(const ServerAddress& server, int32_t* failure);
   // One of the server's sockets, or kNone and why. `batch`: those with the same number are sent together.
@@ -141,6 +140,8 @@ class AskerSockets {
   void Close(uint32_t socket);
   void ListAsRecent(uint32_t server);
   void UnlistRecent(uint32_t server);
+  // One of the server's that is open, where no descriptor is left for another.
+  uint32_t AnyOf(uint32_t server) const;
   // A socket of that server could not be opened.
   void NoWay(uint32_t server, int32_t failure);
 
@@ -162,6 +163,7 @@ class AskerSockets {
   uint32_t shared_ = 0;
   uint32_t draining_count_ = 0;
   uint32_t alone_ = 0;
+  uint64_t opened_ = 0;
 };
 
 }  // namespace shardns::udp

@@ -92,13 +92,13 @@ class QueryTable {
     *link = query.next_in_chain;
   }
 
-  void Append(List* list, uint32_t number, Links WaitingQuery::* links) {
+  void Append(List* list, uint32_t number, Links WaitingQuery::*links) {
     (*this)[number].*links = {.before = list->last, .after = kNone};
     if (list->last != kNone) ((*this)[list->last].*links).after = number;
     (list->first == kNone ? list->first : list->last) = number;
     list->last = number;
   }
-  void Remove(List* list, uint32_t number, Links WaitingQuery::* links) {
+  void Remove(List* list, uint32_t number, Links WaitingQuery::*links) {
     const Links own = (*this)[number].*links;
     (own.before == kNone ? list->first : ((*this)[own.before].*links).after) = own.after;
     (own.after == kNone ? list->last : ((*this)[own.after].*links).before) = own.before;
