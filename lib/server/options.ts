@@ -110,7 +110,7 @@ export const serverSchema = z
       .min(1)
       .max(64)
       .default([...DEFAULT_LISTEN]),
-    /** `native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run. */
+    /** `native`: sockets of our own, for clients in threads of our own; `dgram`: Node's, where those cannot run. */
     udp: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
     /** Receiving threads for each address; 0 = one a core. */
     threads: count(0, 256).default(0),

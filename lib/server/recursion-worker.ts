@@ -10,20 +10,16 @@ import { Exchanger } from '../upstream/exchange.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import { makeRecursor, updateRecursor } from './recursor-settings.js';
-import { exchangerOptionsOf } from './tunables.js';
+import { chooseSockets, exchangerOptionsOf } from './tunables.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recursion-pool.js';
 
 const { settings, rrsets } = workerData as WorkerData;
 const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
-const exchanger = new Exchanger(
-  new SystemUdpTransport(clock, random),
-  new TcpTransport(clock, random),
-  clock,
-  random,
-  exchangerOptionsOf(settings),
-);
+const udp = new SystemUdpTransport(clock, random);
+chooseSockets(udp, settings);
+const exchanger = new Exchanger(udp, new TcpTransport(clock, random), clock, random, exchangerOptionsOf(settings));
 const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random });
 const outcomes = new OutcomeBatch();
 let queued = false;
@@ -48,6 +44,7 @@ const resolve = async (query: Uint8Array, fresh: boolean): Promise<Resolved> =>
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
     exchanger.options = exchangerOptionsOf(message.settings);
+    chooseSockets(udp, message.settings);
     updateRecursor(recursor, message.settings);
   } else if (message.kind === 'forget') {
     recursor.infrastructure.clear();

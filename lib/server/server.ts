@@ -39,7 +39,7 @@ import { OwnAddresses } from './own-addresses.js';
 import { Snapshots } from './snapshots.js';
 import type { TcpConnections } from './tcp-connections.js';
 import { Recursion } from './recursion.js';
-import { exchangerOptionsOf, regionOf, resolverOptionsOf, tunablesOf, viewsOf } from './tunables.js';
+import { chooseSockets, exchangerOptionsOf, regionOf, resolverOptionsOf, tunablesOf, viewsOf } from './tunables.js';
 import type { UdpPlane } from './udp-plane.js';
 
 /** What tests and embedders put in place of the real thing. */
@@ -132,6 +132,7 @@ export class Server implements AsyncDisposable {
       threads: dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined,
     });
     this.recursion.apply(settings);
+    chooseSockets(this.udpTransport, settings);
     this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
     this.listeners = new Listeners(this.engine, this.resolver, this.answerer, this.#clock, this.#log, settings);
@@ -254,6 +255,7 @@ export class Server implements AsyncDisposable {
     this.resolver.groups = this.#makeGroups(settings);
     this.exchanger.options = exchangerOptionsOf(settings);
     this.recursion.apply(settings);
+    chooseSockets(this.udpTransport, settings);
     this.tcpConnections.options = tcpOptionsOf(settings);
     this.#applyAccess(settings);
     if (viewsChange && !relisten) this.#applyTenants(settings);

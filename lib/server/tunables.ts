@@ -7,6 +7,8 @@ import type { Random } from '../base/random.js';
 import type { RegionSource } from '../cache/region.js';
 import type { ResolverOptions } from '../resolve/resolver.js';
 import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
+import { SystemUdpTransport } from '../transport/system-udp.js';
+import type { Transport } from '../transport/transport.js';
 import type { ExchangerOptions } from '../upstream/exchange.js';
 import { AddressRules } from '../resolve/recurse/address-rules.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
@@ -63,6 +65,11 @@ export function exchangerOptionsOf({ upstream }: ServerSettings): ExchangerOptio
     ]),
   );
   return { ...upstream, clientStrings: { option, servers } };
+}
+
+/** `udp: dgram` means Node's sockets for upstream queries too. */
+export function chooseSockets(transport: Transport, { udp }: ServerSettings): void {
+  if (transport instanceof SystemUdpTransport) transport.native = udp === 'native';
 }
 
 export function viewsOf({ views }: ServerSettings): Views | undefined {

@@ -1,5 +1,5 @@
 // Queries over UDP in the best way that this process has: by the native asker, or by Node's sockets where it cannot be
-// had (another system than Linux, another runtime than Node, no descriptor left).
+// had (another system than Linux, another runtime than Node, no descriptor left) or is not wanted.
 import type { SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import type { Random } from '../base/random.js';
@@ -14,16 +14,15 @@ import type {
 } from './transport.js';
 import { UdpTransport } from './udp.js';
 
-const NOTHING: TransportStats = { sent: 0, received: 0, mismatched: 0, unknownId: 0 };
-
-/** `SHARDNS_UDP=node` in the environment makes it Node's sockets, to find out whose fault something is. */
-function nativeIsWanted(): boolean {
-  return process.platform === 'linux' && process.versions.bun === undefined && process.env.SHARDNS_UDP !== 'node';
-}
+const HAS_ASKER = process.platform === 'linux' && process.versions.bun === undefined;
 
 /** Opens nothing before the first query. */
 export class SystemUdpTransport implements Transport {
-  #transport: NativeUdpTransport | UdpTransport | undefined;
+  /** False: by Node's sockets. What is under way stays where it is. */
+  native = HAS_ASKER;
+  #asker: NativeUdpTransport | undefined;
+  #sockets: UdpTransport | undefined;
+  #closed = false;
 
   constructor(
     private readonly clock: Clock,
@@ -33,31 +32,40 @@ export class SystemUdpTransport implements Transport {
 
   /** Sockets that are open. */
   get sockets(): number {
-    return this.#transport?.sockets ?? 0;
+    return (this.#asker?.sockets ?? 0) + (this.#sockets?.sockets ?? 0);
   }
   get stats(): TransportStats {
-    return this.#transport?.stats ?? NOTHING;
-  }
-  /** Undefined before the first query. */
-  get isNative(): boolean | undefined {
-    return this.#transport && this.#transport instanceof NativeUdpTransport;
+    const total: TransportStats = { sent: 0, received: 0, mismatched: 0, unknownId: 0 };
+    for (const one of [this.#asker?.stats, this.#sockets?.stats]) {
+      if (one === undefined) continue;
+      for (const name of Object.keys(total) as (keyof TransportStats)[]) total[name] += one[name];
+    }
+    return total;
   }
 
   ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
-    return (this.#transport ??= this.#make()).ask(query, server, options, listener);
-  }
-  close(): void {
-    (this.#transport ??= new UdpTransport(this.clock, this.random)).close();
+    return (this.native ? (this.#asker ?? this.#makeAsker()) : this.#nodes()).ask(query, server, options, listener);
   }
 
-  #make(): NativeUdpTransport | UdpTransport {
-    if (nativeIsWanted()) {
+  close(): void {
+    this.#closed = true;
+    this.#asker?.close();
+    this.#nodes().close();
+  }
+
+  #makeAsker(): Transport {
+    if (HAS_ASKER && !this.#closed) {
       try {
-        return new NativeUdpTransport(this.clock, this.local);
+        return (this.#asker = new NativeUdpTransport(this.clock, this.local));
       } catch {
         // Node's sockets may still be had, and say what is wrong where not.
       }
     }
-    return new UdpTransport(this.clock, this.random, this.local);
+    this.native = false;
+    return this.#nodes();
+  }
+
+  #nodes(): UdpTransport {
+    return (this.#sockets ??= new UdpTransport(this.clock, this.random, this.local));
   }
 }
