@@ -87,8 +87,8 @@ void FuzzPacket(Bytes data) {
   poll(&waiting, 1, 1000);
   const uint32_t answers = CountAnswers(asker.get());
   const bool id = packet.size() >= 2 && wire::Id(packet.data()) == wire::Id(asked);
-  const bool match = udp::Matches(packet, {.flags = wire::Flags(asked), .question = Bytes(asked, query.size()).subspan(12)},
-                                  udp::Letters::kDrawn);
+  const bool match = udp::Matches(
+      packet, {.flags = wire::Flags(asked), .question = Bytes(asked, query.size()).subspan(12)}, udp::Letters::kDrawn);
   SHARDNS_CHECK(answers == (id && match ? 1 : 0));
   asker->CallOff(kNumber, 1, 0);
   asker->CheckInvariants();
