@@ -301,8 +301,9 @@ void Asker::TakePacket(uint32_t socket, Bytes packet, EventBuffer* events) {
     const WaitingQuery& query = queries_[number];
     if (Matches(packet, query.asked(), query.letters)) {
       ++stats_.received;
-      if (completion_ != nullptr && completion_->OnResponse(query.token, packet)) {
-        events->Add(AskEvent::kCompleted, number, query.serial, 0);
+      int32_t result = 0;
+      if (completion_ != nullptr && completion_->OnResponse(query.token, packet, &result)) {
+        events->Add(AskEvent::kCompleted, number, query.serial, result);
       } else {
         events->Add(AskEvent::kAnswered, number, query.serial, 0, packet);
       }

@@ -23,8 +23,8 @@ namespace shardns::udp {
 class Completion {
  public:
   virtual ~Completion() = default;
-  // True when nothing is left to be done with the response. Must not call the asker.
-  virtual bool OnResponse(uint64_t token, Bytes response) = 0;
+  // True when nothing is left to be done with the response; `result` is told in its place. Must not call the asker.
+  virtual bool OnResponse(uint64_t token, Bytes response, int32_t* result) = 0;
 };
 
 struct AskerOptions {

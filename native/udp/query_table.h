@@ -11,7 +11,7 @@
 namespace shardns::udp {
 
 inline constexpr uint32_t kNone = UINT32_MAX;
-// 23 MiB when all are in use; a server has 20,000 upstream queries under way at most (maxInFlight and maxTotal).
+// 23 MiB when all are in use. 8192 questions are under way by default (upstream.maxTotal), each asked thrice at most.
 inline constexpr uint32_t kMaxQueries = 65'536;
 inline constexpr size_t kMaxQuestion = wire::kMaxNameSize + 4;
 

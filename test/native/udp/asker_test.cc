@@ -243,8 +243,9 @@ TEST_F(AskerFixture, ManyThatFailAtOnceAreToldInTurns) {
 
 class Taking : public udp::Completion {
  public:
-  bool OnResponse(uint64_t token, Bytes response) override {
+  bool OnResponse(uint64_t token, Bytes response, int32_t* result) override {
     tokens.push_back(token);
+    *result = 17;
     return response.size() < 100;
   }
   std::vector<uint64_t> tokens;
@@ -264,6 +265,7 @@ TEST_F(AskerFixture, WhatACompletionHasTakenIsToldWithoutItsOctets) {
   const std::vector<Event> events = Receive(2);
   EXPECT_EQ(taking.tokens, (std::vector<uint64_t>{first, second}));
   EXPECT_EQ(events[0].kind, udp::AskEvent::kCompleted);
+  EXPECT_EQ(events[0].value, 17);
   EXPECT_TRUE(events[0].octets.empty());
   EXPECT_EQ(events[1].kind, udp::AskEvent::kAnswered);
   EXPECT_FALSE(events[1].octets.empty());
