@@ -8,7 +8,7 @@ import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js
 import { DnsCache } from '../cache/dns-cache.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { topNames } from '../resolve/warm.js';
-import type { ServerOptions } from '../server/options.js';
+import type { ServerOptions } from '../server/settings/settings.js';
 import { Server, type ServerDependencies } from '../server/server.js';
 import { AdminServer } from './http.js';
 

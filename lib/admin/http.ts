@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server as HttpServer, type Ser
 import { formatSocketAddress, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { type Logger, silentLogger } from '../base/log.js';
-import type { ServerSettings } from '../server/options.js';
+import type { ServerSettings } from '../server/settings/settings.js';
 import type { Server, ServerObserver } from '../server/server.js';
 import { judge } from './admission.js';
 import { Metrics } from './metrics.js';

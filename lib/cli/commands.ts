@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ShardnsError } from '../base/errors.js';
-import { contradictions } from '../server/contradictions.js';
+import { contradictions } from '../server/settings/contradictions.js';
 import { build } from './build.js';
 import { checkConfig, readConfigText } from './config.js';
 import { ctlTrace } from './ctl.js';

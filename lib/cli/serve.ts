@@ -1,7 +1,8 @@
 // `shardns serve`: from options to a running server, its signals and its logs.
 import pino, { type Logger } from 'pino';
 import { createServer } from '../admin/create-server.js';
-import { DEFAULT_LISTEN, readOptions, type ServerOptions } from '../server/options.js';
+import { DEFAULT_LISTEN } from '../server/settings/listeners.js';
+import { readOptions, type ServerOptions } from '../server/settings/settings.js';
 import type { Server } from '../server/server.js';
 import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile } from './config.js';
 import { standardOutput } from './log-destination.js';

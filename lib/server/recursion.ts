@@ -6,7 +6,8 @@ import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Exchanger } from '../upstream/exchange.js';
-import { type ServerSettings, workersOf } from './options.js';
+import type { ServerSettings } from './settings/settings.js';
+import { workersOf } from './settings/recursion.js';
 import { RecursionPool, STATS } from './recursion-pool.js';
 import { makeRecursor, makeRrsetMemory, needsRecursor, updateRecursor } from './recursor-settings.js';
 

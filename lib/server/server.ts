@@ -22,24 +22,21 @@ import { encodeName, foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { Answerer } from './answerer.js';
-import { configurationOf } from './configuration.js';
-import { contradictions } from './contradictions.js';
-import {
-  changedLocalNames,
-  groupsOf,
-  readOptions,
-  sortsClients,
-  type ServerOptions,
-  type ServerSettings,
-  tcpOptionsOf,
-  workersOf,
-} from './options.js';
+import { configurationOf } from './settings/configuration.js';
+import { contradictions } from './settings/contradictions.js';
+import { changedLocalNames } from './settings/local.js';
+import { groupsOf, exchangerOptionsOf } from './settings/upstreams.js';
+import { changedSettings, readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
+import { sortsClients, viewsOf } from './settings/clients.js';
+import { chooseSockets, tcpOptionsOf } from './settings/listeners.js';
+import { workersOf } from './settings/recursion.js';
 import { Listeners } from './listeners.js';
 import { OwnAddresses } from './own-addresses.js';
 import { Snapshots } from './snapshots.js';
 import type { TcpConnections } from './tcp-connections.js';
 import { Recursion } from './recursion.js';
-import { chooseSockets, exchangerOptionsOf, regionOf, resolverOptionsOf, tunablesOf, viewsOf } from './tunables.js';
+import { regionOf } from './settings/cache.js';
+import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
 import type { UdpPlane } from './udp-plane.js';
 
 /** What tests and embedders put in place of the real thing. */
@@ -101,7 +98,7 @@ export class Server implements AsyncDisposable {
     const random = dependencies.random ?? systemRandom;
     this.#log = rateLimited(harmless(dependencies.log ?? silentLogger), this.#clock);
     this.#ownsEngine = dependencies.cache === undefined;
-    this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random));
+    this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random, configurationOf(settings)));
     // Memory of its own is nobody else's: there what changes is forgotten by name.
     this.#sharesEngine = !this.#ownsEngine || settings.cache.file !== undefined;
     if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
@@ -226,21 +223,20 @@ export class Server implements AsyncDisposable {
     this.#checkOpen('update()');
     const before = this.#settings;
     const settings = readOptions(options);
-    for (const key of ['memory', 'file', 'policy', 'shards', 'averageEntryBytes'] as const) {
-      fixed(`cache.${key}`, before.cache[key], settings.cache[key]);
-    }
-    if (this.recursor !== undefined) {
-      fixed('resolver.workers', workersOf(before), workersOf(settings));
-      fixed('cache.rrsetMemory', before.cache.rrsetMemory, settings.cache.rrsetMemory);
+    const changed = changedSettings(before, settings);
+    for (const { path, change, before: old, after } of changed) {
+      if (change !== 'restart' || !this.#isInUse(path)) continue;
+      if (path === 'resolver.workers' && workersOf(before) === workersOf(settings)) continue;
+      throw new ShardnsError(
+        'ERR_SHARDNS_OPTION',
+        `${path}: cannot change while the server lives (${show(old)} to ${show(after)}): restart with it`,
+      );
     }
     if (this.#sharesEngine) this.engine.mayDeclare(this, configurationOf(settings));
-    const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes', 'tenants'] as const;
-    const viewsChange = !isDeepStrictEqual(settings.views, before.views);
+    const viewsChange = changed.some(({ path }) => path === 'views');
     const relisten =
       this.#state === 'listening' &&
-      (listenerKeys.some(key => !isDeepStrictEqual(settings[key], before[key])) ||
-        settings.tcp.enabled !== before.tcp.enabled ||
-        sortsClients(settings) !== sortsClients(before));
+      (changed.some(({ change }) => change === 'relisten') || sortsClients(settings) !== sortsClients(before));
     for (const observer of this.#observers) await observer.updating?.(settings);
     this.#checkOpen('update()');
     if (relisten) await this.#relisten(settings, options, before);
@@ -261,6 +257,11 @@ export class Server implements AsyncDisposable {
     if (viewsChange && !relisten) this.#applyTenants(settings);
     this.#forgetLocal(before, settings);
     this.#tellDoubts();
+  }
+
+  /** Whether what the option made lives: a recursor is made when it is first wanted. */
+  #isInUse(option: string): boolean {
+    return this.recursor !== undefined || (option !== 'resolver.workers' && option !== 'cache.rrsetMemory');
   }
 
   /** What of valid options cannot be meant. */
@@ -474,15 +475,6 @@ export class Server implements AsyncDisposable {
     this.#upstreams = next;
     return groups;
   }
-}
-
-/** @throws {ShardnsError} ERR_SHARDNS_OPTION for an option that cannot change while what it made lives */
-function fixed(option: string, before: unknown, wanted: unknown): void {
-  if (before === wanted) return;
-  throw new ShardnsError(
-    'ERR_SHARDNS_OPTION',
-    `${option}: cannot change while the server lives (${show(before)} to ${show(wanted)}): restart with it`,
-  );
 }
 
 /** Plain objects are merged, everything else is replaced. */

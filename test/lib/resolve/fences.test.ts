@@ -5,7 +5,7 @@ import type { Hooks, QueryDecision } from '../../../lib/resolve/hooks.js';
 import { isOurs } from '../../../lib/resolve/mistakes.js';
 import type { Recursor } from '../../../lib/resolve/recurse/recursor.js';
 import { ShardnsError } from '../../../lib/base/errors.js';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { questionEnd } from '../../../lib/wire/message.js';
 import { Query } from '../../../lib/wire/query.js';
 import { settle } from '../../support/fake-clock.js';

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { Hooks, ResponseInfo } from '../../../lib/resolve/hooks.js';
 import type { Resolution } from '../../../lib/resolve/resolver.js';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { encodeMessage } from '../../../lib/wire/message.js';
 import { encodeName } from '../../../lib/wire/name.js';

@@ -1,6 +1,6 @@
 // Views: where a client asks from decides what it is told, on every way in, and others' answers never reach it.
 import { afterEach, describe, expect, test } from 'vitest';
-import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
+import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Views } from '../../../lib/resolve/views.js';
 import { askTcp, askUdp } from '../../support/client.js';
 import { answerA, decode, makeQuery, rcodeOf } from '../../support/messages.js';

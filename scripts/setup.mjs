@@ -97,11 +97,11 @@ export function setUp({ test = false }) {
     });
   });
   const sources = filesBelow(at('lib'), name => name.endsWith('.ts'));
-  const settings = ['tsconfig.json', 'tsconfig.build.json', '.ci/bundle.mjs'].map(file => at(file));
+  const settings = ['tsconfig.json', 'tsconfig.build.json', 'scripts/bundle.mjs'].map(file => at(file));
   whenChanged('lib', [...sources, ...settings, lock], at('dist', 'index.js'), () => {
     process.stdout.write('building the library\n');
     run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']);
-    run(process.execPath, ['.ci/bundle.mjs']);
+    run(process.execPath, ['scripts/bundle.mjs']);
   });
 }
 

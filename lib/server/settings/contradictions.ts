@@ -1,5 +1,5 @@
 // Options that are valid, and of which one makes another useless: told, so that nobody waits for what never happens.
-import type { ServerOptions } from './options.js';
+import type { ServerOptions } from './settings.js';
 
 /** A line for each. */
 export function contradictions(options: ServerOptions): string[] {

@@ -1,8 +1,8 @@
 // What tells the configurations of servers over one file or region apart: everything that decides who may be told what.
 // Servers that differ in it never find each other's entries. What depends on upstreams is common to all.
 import { createHash } from 'node:crypto';
-import type { Configuration } from '../cache/region.js';
-import type { ServerSettings } from './options.js';
+import type { Configuration } from '../../cache/region.js';
+import type { ServerSettings } from './settings.js';
 
 /** The same for equal settings in whatever order their keys are written; 2 in 2^64 for any two that differ. */
 export function configurationOf({ local, localZones, views, tenants, upstream, cache }: ServerSettings): Configuration {

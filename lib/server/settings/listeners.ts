@@ -1,0 +1,111 @@
+// Where the server answers, who may ask there, and what connections may hold.
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { count } from '../../base/options.js';
+import { SystemUdpTransport } from '../../transport/system-udp.js';
+import type { Transport } from '../../transport/transport.js';
+import type { TcpOptions } from '../tcp-connections.js';
+import { type Rows, section } from './row.js';
+import { listenAddress, prefix } from './types.js';
+
+/** Where nobody says. */
+export const DEFAULT_LISTEN: readonly string[] = ['127.0.0.1:5300', '[::1]:5300'];
+
+const tcp = section({
+  enabled: { schema: z.boolean().default(true), change: 'relisten', why: 'Answer over TCP too (RFC 7766).' },
+  maxConnections: {
+    schema: count(1, 100_000).default(1000),
+    change: 'live',
+    why: 'Connections in all; when all are taken, the one idle longest makes room.',
+  },
+  maxConnectionsPerClient: {
+    schema: count(1, 100_000).optional(),
+    change: 'live',
+    why: 'Of these, for one client (address, IPv6 /56): more for a proxy that asks for many. By default an eighth, at least 8.',
+  },
+  idleTimeoutMs: {
+    schema: count(100, 3_600_000).default(10_000),
+    change: 'live',
+    why: 'How long a connection stays open without a query; RFC 7766 section 6.2.3 says a few seconds.',
+  },
+  messageTimeoutMs: {
+    schema: count(100, 3_600_000).default(5000),
+    change: 'live',
+    why: 'How long a query may take from its first octet to its last.',
+  },
+  keepalive: {
+    schema: z.boolean().default(true),
+    change: 'live',
+    why: 'Tell clients that ask how long an idle connection stays open (RFC 7828).',
+  },
+  maxPipelined: {
+    schema: count(1, 65_535).default(128),
+    change: 'live',
+    why: 'Queries of one connection under way; the rest waits unread.',
+  },
+  maxQueuedBytes: {
+    schema: count(65_537, 2 ** 30).default(2 ** 20),
+    change: 'live',
+    why: 'Octets of replies that a client has not read, beyond which its connection is closed.',
+  },
+  maxTotalBytes: {
+    schema: count(2 ** 20, 2 ** 40).default(64 * 2 ** 20),
+    change: 'live',
+    why: 'What all connections hold together, in octets; beyond it the one that holds most is closed.',
+  },
+});
+
+export const listenerRows = {
+  listen: {
+    schema: z
+      .array(listenAddress)
+      .min(1)
+      .max(64)
+      .default([...DEFAULT_LISTEN]),
+    change: 'relisten',
+    why: 'Addresses to answer on, UDP and TCP; port 0 means any. One of the defaults that the machine does not have is left out with a warning; one that is given is an error.',
+  },
+  udp: {
+    schema: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
+    change: 'relisten',
+    why: "`native`: sockets and threads of our own; `dgram`: Node's sockets, for upstream queries too, where those cannot run: the same answers, and on `0.0.0.0` or `[::]` a socket for each address that an interface has, looked at every 5 s.",
+  },
+  threads: {
+    schema: count(0, 256).default(0),
+    change: 'relisten',
+    why: 'Receiving threads for each address; 0 means one a core.',
+  },
+  pin: { schema: z.boolean().default(false), change: 'relisten', why: 'Bind each receiving thread to one core.' },
+  allow: {
+    schema: z.array(prefix).max(4096).default([]),
+    change: 'live',
+    why: 'Prefixes of clients that may ask, everybody where there are none; others get REFUSED before any lookup.',
+  },
+  udpSize: {
+    schema: count(512, 4096).default(1232),
+    change: 'live',
+    why: 'Greatest UDP reply in octets (RFC 9715 section 3.1).',
+  },
+  receiveBufferBytes: {
+    schema: count(4096, 2 ** 30).default(4 * 2 ** 20),
+    change: 'relisten',
+    why: 'Room in the kernel for queries that have come and are not read.',
+  },
+  tcp: { schema: tcp.prefault({}), change: 'live', why: 'Queries over TCP.' },
+} as const satisfies Rows;
+
+export function threadsOf({ threads }: { threads: number }): number {
+  return threads === 0 ? availableParallelism() : threads;
+}
+
+/** `udp: dgram` means Node's sockets for upstream queries too. */
+export function chooseSockets(transport: Transport, { udp }: { udp: 'native' | 'dgram' }): void {
+  if (transport instanceof SystemUdpTransport) transport.native = udp === 'native';
+}
+
+/** What TCP connections may have. */
+export function tcpOptionsOf(settings: { tcp: z.output<typeof tcp> }): TcpOptions {
+  const { maxConnections, maxConnectionsPerClient } = settings.tcp;
+  const share = maxConnectionsPerClient ?? Math.max(8, Math.ceil(maxConnections / 8));
+  return { ...settings.tcp, maxConnectionsPerClient: Math.min(share, maxConnections) };
+}
