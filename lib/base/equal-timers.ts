@@ -3,6 +3,11 @@
 // Bound: those that are neither over nor called off.
 import type { Clock, Timer } from './clock.js';
 
+/** What is due: an object, where a closure for each would be garbage. */
+export interface Due {
+  timeIsUp(): void;
+}
+
 /** One in a ring; whatever leaves it lets go of what it would have run. */
 class One implements Timer {
   previous: One = this;
@@ -10,7 +15,7 @@ class One implements Timer {
 
   constructor(
     readonly atMs: number,
-    private run: (() => void) | undefined,
+    private run: Due | (() => void) | undefined,
   ) {}
 
   insertBefore(next: One): void {
@@ -29,7 +34,8 @@ class One implements Timer {
   fire(): void {
     const { run } = this;
     this.cancel();
-    run?.();
+    if (typeof run === 'function') run();
+    else run?.timeIsUp();
   }
 }
 
@@ -44,7 +50,7 @@ export class EqualTimers {
   constructor(private readonly clock: Clock) {}
 
   /** @param now where the clock has just been read */
-  after(delayMs: number, run: () => void, now = this.clock.nowMs()): Timer {
+  after(delayMs: number, run: Due | (() => void), now = this.clock.nowMs()): Timer {
     const one = new One(now + delayMs, run);
     one.insertBefore(this.#waiting);
     this.#timer ??= this.clock.after(delayMs, () => this.#due());

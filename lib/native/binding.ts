@@ -170,19 +170,20 @@ export interface NativeCache extends NativeRegion {
     wallSeconds: number,
     scope: Uint8Array | undefined,
   ): number;
+  // Names are the first octets of the registered query buffer; what is peeked at comes in the registered reply buffer.
   insertFailure(
-    name: Uint8Array,
+    nameLength: number,
     type: number,
     variantFlags: number,
     tenant: number,
     ttlSeconds: number,
     rcode: number,
   ): number;
-  remove(name: Uint8Array, type: number, variantFlags: number, tenant: number): boolean;
+  remove(nameLength: number, type: number, variantFlags: number, tenant: number): boolean;
   /** A hit may ask for a refresh of the entry once more. */
-  allowRefresh(name: Uint8Array, type: number, variantFlags: number, tenant: number): void;
-  peek(name: Uint8Array, type: number, variantFlags: number, tenant: number, out: Uint8Array): number;
-  forget(kind: number, name: Uint8Array | undefined, tenant: number): void;
+  allowRefresh(nameLength: number, type: number, variantFlags: number, tenant: number): void;
+  peek(nameLength: number, type: number, variantFlags: number, tenant: number): number;
+  forget(kind: number, nameLength: number, tenant: number): void;
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
   refuse(query: Uint8Array, rcode: number, extendedError: number): number;
   configure(tunables: Uint32Array): void;

@@ -12,15 +12,15 @@ import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
-import { asRefresh, type Asker, type Flyer, flyerOf, isKept, knownAsker, type KnownAsker, variantOf } from './asker.js';
+import { asRefresh, type Asker, type Flyer, isKept, knownAsker, type KnownAsker, variantOf } from './asker.js';
 import { Chain, type ChainOptions } from './chain.js';
 import type { ClientTenants } from './client-tenants.js';
 import { flightKey, refreshKey } from './flight-key.js';
-import { Flight, Flights } from './flights.js';
+import { Flight, type FlightOwner, Flights, type Told } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
 import { Mistakes } from './mistakes.js';
-import type { Failed, Moved, Resolution } from './outcome.js';
+import type { Failed, Moved, Outcome, Resolution } from './outcome.js';
 import type { Recursor } from './recurse/recursor.js';
 import { type Resolving, staleRrsets } from './recursive-answers.js';
 import { Refreshes } from './refreshes.js';
@@ -61,7 +61,14 @@ export interface ResolverStats {
   rejectedResponses: number;
 }
 
-export class Resolver {
+/** What a question has come to, or the flight that it waits for. */
+type Found = Resolution | Moved | Flight | Promise<Resolution | Moved>;
+
+function awaited(found: Found): Promise<Resolution | Moved> {
+  return found instanceof Flight ? found.promise : Promise.resolve(found);
+}
+
+export class Resolver implements FlightOwner {
   readonly #flights = new Flights();
   readonly #keep: Keep;
   readonly #chain: Chain;
@@ -119,6 +126,19 @@ export class Resolver {
 
   /** Never throws and never rejects: every outcome is something that clients can be told. */
   resolve(query: Query, asker: Asker): Promise<Resolution> {
+    const found = this.#begin(query, asker);
+    return found instanceof Flight ? (found.promise as Promise<Resolution>) : Promise.resolve(found);
+  }
+  /** The same for one who is told: at once, where that is known. */
+  ask(query: Query, asker: Asker, waiting: { told(found: Resolution): void }): void {
+    const found = this.#begin(query, asker);
+    if (found instanceof Flight) found.wait(waiting as Told);
+    else if (found instanceof Promise) void found.then(resolution => waiting.told(resolution));
+    else waiting.told(found);
+  }
+
+  /** Who is told of a tenant that the client is moved to is not found here: what `#resolve` gives is for clients. */
+  #begin(query: Query, asker: Asker): Resolution | Flight | Promise<Resolution> {
     try {
       const { tenants } = this;
       // Before the tag that it came with: that is the one of a view of before, where views have changed since.
@@ -128,7 +148,7 @@ export class Resolver {
       if (this.sortsByHook) return this.#classify(query, asker);
       return this.#resolve(query, knownAsker(asker, 0));
     } catch (error) {
-      return Promise.resolve(this.#mistake(error, query));
+      return this.#mistake(error, query);
     }
   }
 
@@ -145,7 +165,7 @@ export class Resolver {
       }
       const tenant = decision?.tenant ?? 0;
       if (client !== undefined) this.tenants?.remember(client, tenant);
-      return await this.#resolve(query, knownAsker(asker, tenant, { decision }));
+      return (await awaited(this.#resolve(query, knownAsker(asker, tenant, { decision })))) as Resolution;
     } catch (error) {
       return this.#mistake(error, query, 'onQuery did not say whose client this is');
     }
@@ -156,7 +176,7 @@ export class Resolver {
     let asker = first;
     for (let moves = 0; moves <= MAX_MOVES; moves++) {
       const flight = { own: false };
-      const found = await this.#find(query, asker, flight);
+      const found = await awaited(this.#find(query, asker, flight));
       if (found.kind !== 'moved') return found;
       // Whoever had joined another's flight is asked about for itself.
       if (!flight.own) continue;
@@ -167,47 +187,48 @@ export class Resolver {
     return SERVFAIL;
   }
 
-  #resolve(query: Query, asker: KnownAsker): Promise<Resolution> {
+  #resolve(query: Query, asker: KnownAsker): Resolution | Flight | Promise<Resolution> {
     if (this.hooks.onQuery !== undefined && asker.client !== undefined) {
       this.#refreshes.lastOfTenant(asker.tenant, asker.client);
     }
     if (this.sortsByHook) {
       return this.#resolveAmongTenants(query, asker).catch((error: unknown) => this.#mistake(error, query));
     }
-    return this.#find(query, asker) as Promise<Resolution>;
+    return this.#find(query, asker) as Resolution | Flight | Promise<Resolution>;
   }
 
   /** A question that an alias of another one leads to, or the same without its client's subnet. */
   follow(query: Query, asker: KnownAsker): Promise<Resolution | Moved> {
-    return this.#find(query, asker);
+    return awaited(this.#find(query, asker));
   }
 
   /** @param told whether the flight is the asker's own */
-  #find(query: Query, asker: KnownAsker, told?: { own: boolean }): Promise<Resolution | Moved> {
+  #find(query: Query, asker: KnownAsker, told?: { own: boolean }): Found {
     const { tenant } = asker;
     const { options } = this;
-    const cached: Resolution = { kind: 'cached', tenant };
     const inClass = query.dnsClass === Class.IN;
     let code = inClass ? this.engine.answer(query.message, { tenant, counts: 'nothing' }) : -1;
-    if (code >= 0) return Promise.resolve(cached);
+    if (code >= 0) return { kind: 'cached', tenant };
     const recursive = this.recursor?.serves(query.name, query.type) === true;
     if (!recursive) {
       // A recursor has the RRsets for it.
       const mayBeStale = code !== MISS_WITH_STALE && options.staleEnabled;
       const derived = this.#keep.derive(query, tenant, options.forwardClientSubnet, mayBeStale);
-      if (derived === 'fresh') return Promise.resolve(cached);
+      if (derived === 'fresh') return { kind: 'cached', tenant };
       if (derived === 'stale') code = MISS_WITH_STALE;
     }
-    let stale: Resolution | undefined = code === MISS_WITH_STALE && options.staleEnabled ? cached : undefined;
+    let stale: Resolution | undefined =
+      code === MISS_WITH_STALE && options.staleEnabled ? { kind: 'cached', tenant } : undefined;
     const atOnce = !query.recursionDesired || options.staleClientTimeoutMs === 0;
     if (stale === undefined && recursive && atOnce) stale = this.#stale(query);
     if (stale === undefined) return this.#join(query, asker, undefined, told);
     if (!query.recursionDesired && recursive) {
       // Whoever asks without it gets what there is; it is made fresh for all.
       this.prefetch(query, tenant);
-      return Promise.resolve(stale);
+      return stale;
     }
     const flight = this.#join(query, asker, stale, told);
+    if (!(flight instanceof Flight)) return flight;
     // RFC 8767 section 5: the client gets the stale answer when the fresh one is late; the flight goes on.
     return new Promise(resolve => {
       const late = (): void => {
@@ -218,10 +239,12 @@ export class Resolver {
       const { staleClientTimeoutMs } = options;
       const immediate = staleClientTimeoutMs === 0 ? setImmediate(late) : undefined;
       const timer = immediate === undefined ? this.#after(staleClientTimeoutMs, late) : undefined;
-      void flight.then(found => {
-        clearImmediate(immediate);
-        timer?.cancel();
-        resolve(found);
+      flight.wait({
+        told: found => {
+          clearImmediate(immediate);
+          timer?.cancel();
+          resolve(found);
+        },
       });
     });
   }
@@ -278,7 +301,7 @@ export class Resolver {
       const asked = asRefresh(query);
       const client = this.#refreshes.clientOf(refreshKey(query, tenant, this.options.forwardClientSubnet), tenant);
       const asker: KnownAsker = { protocol: 'internal', client, tenant, fresh: true };
-      void this.#join(asked, asker, { kind: 'cached', tenant }).then(found => {
+      void awaited(this.#join(asked, asker, { kind: 'cached', tenant })).then(found => {
         if (found.kind !== 'message') this.#retryPrefetch(query, tenant);
       });
       return true;
@@ -316,8 +339,8 @@ export class Resolver {
     this.#flights.outdate(flight => {
       if (what === 'all') return true;
       if ('tenant' in what) return flight.tenant === what.tenant;
-      if ('name' in what) return nameKey(flight.name) === nameKey(what.name);
-      return isAtOrBelow(flight.name, what.suffix);
+      if ('name' in what) return nameKey(flight.query.name) === nameKey(what.name);
+      return isAtOrBelow(flight.query.name, what.suffix);
     });
   }
 
@@ -339,77 +362,100 @@ export class Resolver {
     return used === undefined;
   }
 
-  #join(
-    query: Query,
-    asker: KnownAsker,
-    stale: Resolution | undefined,
-    told?: { own: boolean },
-  ): Promise<Resolution | Moved> {
-    const { parent } = asker;
-    const key = flightKey(query, asker.tenant, this.options.forwardClientSubnet);
-    const existing = this.#flights.get(key);
+  #join(query: Query, asker: KnownAsker, stale: Resolution | undefined, told?: { own: boolean }): Resolution | Flight {
+    const { parent, tenant } = asker;
+    const { forwardClientSubnet } = this.options;
+    const hash = this.#flights.hashOf(query, tenant);
+    const existing = this.#flights.find(hash, query, tenant, forwardClientSubnet);
     if (existing !== undefined) {
       // An alias that leads back to itself, here or by way of others, would wait for itself.
-      if (parent !== undefined && existing.dependsOn(parent)) return Promise.resolve(SERVFAIL);
+      if (parent !== undefined && existing.dependsOn(parent)) return SERVFAIL;
       this.stats.coalesced++;
       if (parent !== undefined) parent.waitsFor = existing;
-      return existing.promise;
+      return existing;
     }
     const { failures } = this.#keep;
-    if (asker.fresh !== true && failures.size > 0 && failures.isQuiet(key)) {
+    if (asker.fresh !== true && failures.size > 0 && failures.isQuiet(flightKey(query, tenant, forwardClientSubnet))) {
       // Asked about not long ago, though the cache itself does not know: for a subnet, or with expired RRsets at hand.
       const known = stale ?? this.#stale(query);
       if (known !== undefined) this.stats.staleServed++;
-      return Promise.resolve(known ?? CACHED_FAILURE);
+      return known ?? CACHED_FAILURE;
     }
     // Refreshes and targets of aliases are bounded elsewhere, and nobody's share.
     const client = asker.fresh === true || parent !== undefined ? undefined : asker.client?.address;
-    if (!this.#take(client)) return Promise.resolve(stale ?? this.#stale(query) ?? SERVFAIL);
-    const flight = new Flight(key, query.name, asker.tenant, client);
+    if (!this.#take(client)) return stale ?? this.#stale(query) ?? SERVFAIL;
+    const flight = new Flight(this, hash, query, asker, forwardClientSubnet, client, stale);
     this.#flights.begin(flight);
     if (parent !== undefined) parent.waitsFor = flight;
     if (told !== undefined) told.own = true;
     if (this.hooks.onQuery !== undefined && asker.client !== undefined && asker.fresh !== true && isKept(query)) {
-      const refreshed = refreshKey(query, asker.tenant, this.options.forwardClientSubnet);
+      const refreshed = refreshKey(query, tenant, forwardClientSubnet);
       this.#refreshes.decidedFor(refreshed, asker.client);
     }
-    void this.#fly(query, flyerOf(asker, flight), stale);
-    return flight.promise;
+    this.#fly(flight);
+    return flight;
   }
 
-  /** Never rejects. */
-  async #fly(query: Query, asker: Flyer, stale: Resolution | undefined): Promise<void> {
-    const { flight } = asker;
+  /** Never throws. */
+  #fly(flight: Flight): void {
+    const { query, stale } = flight;
     const { options } = this;
-    let late;
-    let found: Resolution | Moved = SERVFAIL;
+    let outcome: Outcome | Promise<Outcome> | undefined;
     try {
       this.stats.resolved++;
       const recursive = this.recursor?.serves(query.name, query.type) === true;
       if (recursive && stale === undefined && options.staleEnabled && options.staleClientTimeoutMs > 0) {
         // RFC 8767 section 5: what takes too long is answered from expired RRsets, if there are any; the flight goes on.
-        late = this.#after(options.staleClientTimeoutMs, () => {
+        flight.late = this.#after(options.staleClientTimeoutMs, () => {
           const expired = this.#stale(query);
           if (expired === undefined) return;
           this.stats.staleServed++;
           flight.resolve(expired);
         });
       }
-      const outcome = await this.#chain.run(query, asker);
+      outcome = this.#chain.run(query, flight);
+    } catch (error) {
+      this.crashed(flight, error);
+      return;
+    }
+    if (outcome instanceof Promise) {
+      outcome.then(
+        found => this.landed(flight, found),
+        (error: unknown) => this.crashed(flight, error),
+      );
+    } else if (outcome !== undefined) {
+      this.landed(flight, outcome);
+    }
+  }
+
+  /** Called by flights that have come to an outcome, or to a mistake of ours or of a hook. Neither throws. */
+  landed(flight: Flight, outcome: Outcome): void {
+    let found: Resolution | Moved;
+    try {
       if (outcome.kind === 'failed') {
-        found = this.#failed(query, asker, outcome, stale);
+        found = this.#failed(flight.query, flight, outcome, flight.stale);
       } else {
         found = outcome;
-        if (found.kind === 'message' || found.kind === 'cached') this.#keep.failures.forget(flight.key);
+        const { failures } = this.#keep;
+        if (failures.size > 0 && (found.kind === 'message' || found.kind === 'cached')) failures.forget(flight.key);
       }
     } catch (error) {
-      this.#mistake(error, query);
-      // Neither the name's fault nor its servers'.
-      const known = stale ?? this.#stale(query);
-      if (known !== undefined) this.stats.staleServed++;
-      found = known ?? SERVFAIL;
+      this.crashed(flight, error);
+      return;
     }
-    late?.cancel();
+    this.#end(flight, found);
+  }
+  crashed(flight: Flight, error: unknown): void {
+    const { query, stale } = flight;
+    this.#mistake(error, query);
+    // Neither the name's fault nor its servers'.
+    const known = stale ?? this.#stale(query);
+    if (known !== undefined) this.stats.staleServed++;
+    this.#end(flight, known ?? SERVFAIL);
+  }
+
+  #end(flight: Flight, found: Resolution | Moved): void {
+    flight.late?.cancel();
     this.#flights.end(flight);
     flight.waitsFor = undefined;
     flight.resolve(found);

@@ -18,6 +18,8 @@ export interface ExchangeHolder {
 }
 
 export class Exchange implements Exchanging {
+  /** As it is sent: with its own id and letters. */
+  readonly query: Uint8Array;
   readonly questionEnd: number;
   readonly beganMs: number;
   /** As they are compared. */
@@ -31,7 +33,7 @@ export class Exchange implements Exchanging {
   #listener: ExchangeListener | undefined;
 
   constructor(
-    readonly query: Uint8Array,
+    query: Uint8Array,
     readonly server: SocketAddress,
     { beganMs, timeoutMs }: ExchangeOptions,
     private readonly clock: Clock,
@@ -39,6 +41,7 @@ export class Exchange implements Exchanging {
     listener: ExchangeListener,
   ) {
     this.#listener = listener;
+    this.query = query.slice();
     this.questionEnd = questionEnd(query);
     this.beganMs = beganMs ?? clock.nowMs();
     if (timeoutMs !== undefined) this.#timer = clock.after(timeoutMs, () => this.#timeIsUp(timeoutMs));
@@ -92,33 +95,51 @@ export class Exchange implements Exchanging {
   }
 }
 
-/** Exchanges of one socket by id. Bound: 32,768, so that a free id is found at once. */
+/**
+ * Exchanges of one socket by id, in the order in which they came. Few at a time, so that looking through them is quicker
+ * than a Map, whose tables hold what has left them.
+ *
+ * Bound: 4096; as many as a socket has when its server is asked 64 times the most that is configured by default.
+ */
 export class PendingTable {
-  static readonly limit = 32_768;
-  readonly #byId = new Map<number, Exchange>();
+  static readonly limit = 4096;
+  readonly #ids: number[] = [];
+  readonly #exchanges: Exchange[] = [];
 
   get size(): number {
-    return this.#byId.size;
+    return this.#ids.length;
   }
   /** Draws an id for it. */
   add(exchange: Exchange, random: Random): number {
     let id = random.uint32() & 0xffff;
-    while (this.#byId.has(id)) id = (id + 1 + (random.uint32() & 0xff)) & 0xffff;
-    this.#byId.set(id, exchange);
+    while (this.#ids.includes(id)) id = (id + 1 + (random.uint32() & 0xff)) & 0xffff;
+    this.#ids.push(id);
+    this.#exchanges.push(exchange);
     return id;
   }
   get(message: Uint8Array): Exchange | undefined {
-    return message.length < 2 ? undefined : this.#byId.get((message[0] << 8) | message[1]);
+    if (message.length < 2) return undefined;
+    const at = this.#ids.indexOf((message[0] << 8) | message[1]);
+    return at < 0 ? undefined : this.#exchanges[at];
   }
   delete(id: number): void {
-    this.#byId.delete(id);
+    const ids = this.#ids;
+    const exchanges = this.#exchanges;
+    const at = ids.indexOf(id);
+    if (at < 0) return;
+    for (let i = at + 1; i < ids.length; i++) {
+      ids[i - 1] = ids[i];
+      exchanges[i - 1] = exchanges[i];
+    }
+    ids.pop();
+    exchanges.pop();
   }
   /** A copy, oldest first. */
   all(): Exchange[] {
-    return [...this.#byId.values()];
+    return [...this.#exchanges];
   }
   oldest(): Exchange | undefined {
-    return this.#byId.values().next().value;
+    return this.#exchanges[0];
   }
 }
 

@@ -54,7 +54,7 @@ export interface Transport {
   /**
    * Sends `query` with an id of the transport's own choice. Never throws. The listener hears nothing before it has
    * returned; after that, at any time.
-   * @param query wire format; its id is overwritten, and its letters where they are drawn: it belongs to the exchange
+   * @param query wire format; what is sent is a copy, with another id and, where they are drawn, other letters
    */
   ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging;
   /** Lets go of every socket; exchanges under way fail with ERR_SHARDNS_CLOSED. */

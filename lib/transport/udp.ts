@@ -52,7 +52,7 @@ export class UdpTransport implements Transport {
     let letters = 0;
     if (options.letters !== 'kept') {
       exchange.letters = 'exact';
-      letters = drawLetters(query, exchange.questionEnd, this.random);
+      letters = drawLetters(exchange.query, exchange.questionEnd, this.random);
     }
     if (this.#closed) exchange.fail(new ShardnsError('ERR_SHARDNS_CLOSED', 'the UDP transport is closed'));
     else this.#send(exchange, letters < MIN_LETTERS && options.entropy !== 'any');

@@ -4,6 +4,7 @@
 //
 // What cannot be believed over UDP (see Doubt) ends nothing: the question is asked over TCP beside it, where nobody else
 // can speak; where there is no TCP, once more over UDP from a socket of its own.
+import type { Chained } from '../base/chained-table.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import {
@@ -14,7 +15,9 @@ import {
   type Transport,
   NO_SOCKET_ALONE,
 } from '../transport/transport.js';
-import { Rcode, rcodeName } from '../wire/iana.js';
+import { HEADER_SIZE, Rcode, rcodeName } from '../wire/iana.js';
+import { questionEnd } from '../wire/message.js';
+import { foldedKey } from '../wire/name.js';
 import { isTruncated } from '../wire/options.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
 import { UPSTREAM_LIMITS } from './limits.js';
@@ -41,17 +44,10 @@ export interface Listener {
   failed(error: ShardnsError): void;
 }
 
-/** What an inquiry is made of. */
-export interface InquiryShape {
-  readonly query: Uint8Array;
-  readonly upstream: Upstream;
-  /** The question, as a key. */
-  readonly key: string;
-  readonly tcpOnly: boolean;
-  readonly letterCase: LetterCase;
-  /** The question and its options, as a key. */
-  readonly form: string;
-  readonly onEnd: (inquiry: Inquiry) => void;
+/** Whoever keeps those that are open. */
+export interface InquiryKeeper {
+  readonly tools: InquiryTools;
+  ended(inquiry: Inquiry): void;
 }
 
 interface Form {
@@ -84,7 +80,13 @@ const OF_THE_SOCKET = new Set([
 
 const NONE: readonly Doubt[] = [];
 
-export class Inquiry implements ExchangeListener {
+let begun = 0;
+
+export class Inquiry implements ExchangeListener, Chained<Inquiry> {
+  next: Inquiry | undefined;
+  /** Else it waits for its turn, which comes by its number. */
+  started = false;
+  readonly number = ++begun;
   /** Nearly always one, which costs no list. In the order in which they came. */
   #listener: Listener | undefined;
   #others: Listener[] | undefined;
@@ -106,11 +108,16 @@ export class Inquiry implements ExchangeListener {
   /** A response that another form of the query may better: FORMERR to EDNS, NXDOMAIN for random letters. */
   #spare: (Answered & { hasOpt: boolean }) | undefined;
 
+  /** @param asked the question and the options of whoever began it; `query` may have more */
   constructor(
-    readonly shape: InquiryShape,
-    private readonly tools: InquiryTools,
+    private readonly keeper: InquiryKeeper,
+    readonly hash: number,
+    readonly asked: Uint8Array,
+    readonly query: Uint8Array,
+    readonly upstream: Upstream,
+    readonly tcpOnly: boolean,
+    letterCase: LetterCase,
   ) {
-    const { query, upstream, letterCase } = shape;
     this.#edns = hasEdns(query) && !upstream.edns.granted;
     const plain = letterCase === 'never' || (letterCase === 'public' && upstream.scope !== 'public');
     this.#letters = plain || upstream.letters.granted ? 'kept' : 'drawn';
@@ -119,7 +126,8 @@ export class Inquiry implements ExchangeListener {
   }
 
   start(now?: number): void {
-    if (this.shape.tcpOnly) this.#askTcp();
+    this.started = true;
+    if (this.tcpOnly) this.#askTcp();
     else this.#askUdp(now);
   }
 
@@ -162,27 +170,27 @@ export class Inquiry implements ExchangeListener {
     return this.#udpSent + this.#tcpSent;
   }
   get #mayAskUdp(): boolean {
-    return !this.shape.tcpOnly && this.#udpSent < UPSTREAM_LIMITS.queriesPerServer;
+    return !this.tcpOnly && this.#udpSent < UPSTREAM_LIMITS.queriesPerServer;
   }
 
-  #askUdp(began = this.tools.clock.nowMs()): void {
+  #askUdp(began = this.keeper.tools.clock.nowMs()): void {
     this.#udpSent++;
     const options = { beganMs: began, letters: this.#letters, entropy: this.#entropy };
-    this.#ask(this.tools.udp, options, new Asked('udp', began, this.#edns, this.#letters));
+    this.#ask(this.keeper.tools.udp, options, new Asked('udp', began, this.#edns, this.#letters));
   }
 
   #askTcp(): void {
     this.#tcpSent++;
-    const began = this.tools.clock.nowMs();
-    this.#ask(this.tools.tcp, { beganMs: began }, new Asked('tcp', began, this.#edns, 'kept'));
+    const began = this.keeper.tools.clock.nowMs();
+    this.#ask(this.keeper.tools.tcp, { beganMs: began }, new Asked('tcp', began, this.#edns, 'kept'));
   }
 
   #ask(transport: Transport, options: ExchangeOptions, asked: Asked): void {
-    const { query, upstream } = this.shape;
+    const { query, upstream } = this;
     upstream.stats.queries++;
     if (this.#asked === undefined) this.#asked = asked;
     else (this.#askedToo ??= []).push(asked);
-    asked.exchange = transport.ask(asked.edns ? query.slice() : withoutEdns(query), upstream.at, options, this);
+    asked.exchange = transport.ask(asked.edns ? query : withoutEdns(query), upstream.at, options, this);
   }
 
   /** Takes it out of those that are under way. */
@@ -203,7 +211,7 @@ export class Inquiry implements ExchangeListener {
   answered(response: Uint8Array, exchange: Exchanging): void {
     const asked = this.#ended(exchange);
     if (asked === undefined) return;
-    this.#judge({ response, latencyMs: this.tools.clock.nowMs() - asked.beganMs }, asked, asked.way);
+    this.#judge({ response, latencyMs: this.keeper.tools.clock.nowMs() - asked.beganMs }, asked, asked.way);
   }
   lost(error: ShardnsError, exchange: Exchanging): void {
     const asked = this.#ended(exchange);
@@ -228,7 +236,7 @@ export class Inquiry implements ExchangeListener {
   }
 
   #judge(answered: Answered, form: Form, way: 'udp' | 'tcp'): void {
-    const { upstream, key } = this.shape;
+    const { upstream } = this;
     const { response } = answered;
     if (isTruncated(response)) {
       this.#truncated(way);
@@ -252,7 +260,7 @@ export class Inquiry implements ExchangeListener {
     }
     if (hasOpt && form.edns) upstream.edns.shown();
     // A FORMERR with OPT is no sign that the server knows none (RFC 6891 section 7).
-    else if (!form.edns && this.#spare?.hasOpt === false) upstream.edns.needed(key);
+    else if (!form.edns && this.#spare?.hasOpt === false) upstream.edns.needed(this.#key);
     if (rcode === Rcode.NXDOMAIN && form.letters === 'drawn' && upstream.scope !== 'public' && this.#mayAskUdp) {
       // Forwarders at home and in containers look names up letter for letter, some of them.
       this.#spare ??= { ...answered, hasOpt: true };
@@ -260,12 +268,17 @@ export class Inquiry implements ExchangeListener {
       return;
     }
     const minds = this.#askedAsWritten && rcode !== Rcode.NXDOMAIN;
-    if (form.letters === 'kept' && (minds || this.#doubts.includes('letters'))) upstream.letters.needed(key);
+    if (form.letters === 'kept' && (minds || this.#doubts.includes('letters'))) upstream.letters.needed(this.#key);
     this.#answer(answered);
   }
 
+  /** The question as a key, the same for all its forms. */
+  get #key(): string {
+    return foldedKey(this.asked, HEADER_SIZE, questionEnd(this.asked));
+  }
+
   #truncated(way: 'udp' | 'tcp'): void {
-    const { upstream } = this.shape;
+    const { upstream } = this;
     if (way === 'tcp') {
       // RFC 2181 section 9: it is not used, and there is no way to ask for the rest.
       this.#fail(problem(`${upstream.label} truncated its response over TCP`));
@@ -305,7 +318,7 @@ export class Inquiry implements ExchangeListener {
 
   #lostTcp(error: ShardnsError): void {
     this.#tcpLost = true;
-    const relaxed = this.#entropy === 'any' && this.shape.upstream.scope === 'public';
+    const relaxed = this.#entropy === 'any' && this.upstream.scope === 'public';
     if (this.#mayAskUdp && this.#doubts.includes('letters') && !this.#askedAsWritten) {
       this.#askAsWritten();
     } else if (this.#mayAskUdp && (relaxed || this.#doubts.includes('question'))) {
@@ -339,7 +352,7 @@ export class Inquiry implements ExchangeListener {
   #end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.shape.onEnd(this);
+    this.keeper.ended(this);
     this.#listener = this.#others = undefined;
     const first = this.#asked;
     const others = this.#askedToo;
