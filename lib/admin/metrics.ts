@@ -2,6 +2,7 @@
 import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import { FileState, RCODES_COUNTED, TYPES_COUNTED } from '../native/binding.js';
 import type { Server } from '../server/server.js';
+import type { TransportStats } from '../transport/transport.js';
 import { rcodeName, typeName } from '../wire/iana.js';
 
 const LABELLED_TYPES = new Set([1, 2, 5, 6, 12, 15, 16, 28, 33, 35, 43, 48, 64, 65, 255]);
@@ -206,6 +207,15 @@ export class Metrics {
           const stats = (transport as { stats?: { mismatched: number } }).stats;
           if (stats !== undefined) set({ proto }, stats.mismatched);
         }
+      },
+    );
+    this.#counter(
+      'shardns_upstream_unknown_id_total',
+      'Those of them over UDP whose id no query under way had: they come too late, or somebody guesses',
+      [],
+      set => {
+        const { stats } = server.udpTransport as { stats?: Partial<TransportStats> };
+        if (stats?.unknownId !== undefined) set({}, stats.unknownId);
       },
     );
     this.#gauge('process_resident_memory_bytes', 'Resident memory', set => set({}, process.memoryUsage.rss()));

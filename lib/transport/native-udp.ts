@@ -1,9 +1,8 @@
-// Queries over UDP by the native asker: they leave in one batch at the end of the turn in which they were asked, and
-// responses come back in batches, matched. What it guards against and its bounds: native/udp/asker.h.
+// Queries over UDP by the native asker: they leave in batches, at the end of the turn in which they were asked at the
+// latest, and responses come back in batches, matched. What it guards against and its bounds: native/udp/asker.h.
 //
-// A query costs no call to native code and three objects: the exchange, its response and what the response stands in.
-// Questions and call-offs are written to the outbox, and one call carries those of a turn; what has happened is read
-// from the inbox.
+// A query costs no call to native code, and two objects: the exchange and the view of its response. Questions and
+// call-offs are written to the outbox, and one call carries a batch; what has happened is read from the inbox.
 //
 // Bounds: MAX_QUERIES under way; memory of OUTBOX and INBOX octets.
 import { constants } from 'node:os';
@@ -41,6 +40,8 @@ import {
 
 /** RFC 768: no datagram is longer. */
 const LONGEST = 65_535;
+/** So many leave at once, and not at the end of a long turn: more would not share a system call. */
+const RUN = 16;
 const OUTBOX = ASK_HEAD + 65_536;
 const INBOX = 2 * LEAST_INBOX;
 /** Responses are copied into blocks of this: one of them that is kept keeps its block. */
@@ -83,6 +84,8 @@ export class NativeUdpTransport implements Transport {
   readonly #inWords = new Int32Array(this.#inbox.buffer);
   /** Octets of commands in the outbox. */
   #used = 0;
+  /** Questions among them. */
+  #asked = 0;
   /** A flush is due in this turn. */
   #due = false;
   /** Something failed while it was sent, and is to be told. */
@@ -155,6 +158,7 @@ export class NativeUdpTransport implements Transport {
     words[word++] = options.beganMs ?? this.clock.nowMs();
     for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word++] = address[i];
     this.#outbox.set(query, at + ASK_HEAD);
+    if (++this.#asked === RUN) this.#send();
     const { timeoutMs } = options;
     if (timeoutMs !== undefined) {
       exchange.timer = this.clock.after(timeoutMs, () => {
@@ -215,7 +219,8 @@ export class NativeUdpTransport implements Transport {
 
   #send(): void {
     const used = this.#used;
-    this.#used = 0;
+    if (used === 0) return;
+    this.#used = this.#asked = 0;
     if (this.#native.flush(used)) this.#failed = true;
   }
 
