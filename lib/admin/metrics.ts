@@ -216,6 +216,11 @@ const FAMILIES: readonly Family[] = [
       }),
     ['proto'],
   ),
+  counter(
+    'shardns_upstream_unknown_id_total',
+    'Those of them over UDP whose id no query under way had: they come too late, or somebody guesses',
+    r => r.transports.udp?.unknownId,
+  ),
   gauge('process_resident_memory_bytes', 'Resident memory', r => r.process.residentBytes),
 ];
 

@@ -24,7 +24,7 @@ import { type Resolution, Resolver } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { LocalAddress, Transport } from '../transport/transport.js';
-import { UdpTransport } from '../transport/udp.js';
+import { SystemUdpTransport } from '../transport/system-udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
 import { Upstream } from '../upstream/upstream.js';
@@ -141,7 +141,7 @@ export class DnsClient implements Disposable {
       });
     // A cache of somebody else's keeps the lifetimes it was given.
     if (this.#ownsEngine) this.engine.configure(tunablesOf(settings));
-    this.#udp = dependencies.udpTransport ?? new UdpTransport(clock, random, dependencies.localAddress);
+    this.#udp = dependencies.udpTransport ?? new SystemUdpTransport(clock, random, dependencies.localAddress);
     this.#tcp = dependencies.tcpTransport ?? new TcpTransport(clock, random, dependencies.localAddress);
     this.#asking = this.#ask([], false);
   }

@@ -5,11 +5,12 @@ import { systemRandom } from '../base/random.js';
 import { ByteCache } from '../cache/byte-cache.js';
 import { resolveFor, type Resolved } from '../resolve/recursive-answers.js';
 import { TcpTransport } from '../transport/tcp.js';
-import { UdpTransport } from '../transport/udp.js';
+import { SystemUdpTransport } from '../transport/system-udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import { makeRecursor, updateRecursor } from './recursor-settings.js';
+import { chooseSockets } from './settings/listeners.js';
 import { exchangerOptionsOf } from './settings/upstreams.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recursion-pool.js';
@@ -17,13 +18,9 @@ import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recurs
 const { settings, rrsets } = workerData as WorkerData;
 const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
-const exchanger = new Exchanger(
-  new UdpTransport(clock, random),
-  new TcpTransport(clock, random),
-  clock,
-  random,
-  exchangerOptionsOf(settings),
-);
+const udp = new SystemUdpTransport(clock, random);
+chooseSockets(udp, settings);
+const exchanger = new Exchanger(udp, new TcpTransport(clock, random), clock, random, exchangerOptionsOf(settings));
 const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random });
 const outcomes = new OutcomeBatch();
 let queued = false;
@@ -48,6 +45,7 @@ const resolve = async (query: Uint8Array, fresh: boolean): Promise<Resolved> =>
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
     exchanger.options = exchangerOptionsOf(message.settings);
+    chooseSockets(udp, message.settings);
     updateRecursor(recursor, message.settings);
   } else if (message.kind === 'forget') {
     // The RRsets too, once more: until the settings came, which did before this, they were kept by those of before.

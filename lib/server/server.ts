@@ -18,7 +18,7 @@ import type { Recursor } from '../resolve/recurse/recursor.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { Transport } from '../transport/transport.js';
-import { UdpTransport } from '../transport/udp.js';
+import { SystemUdpTransport } from '../transport/system-udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { Upstream } from '../upstream/upstream.js';
 import { encodeName, foldName } from '../wire/name.js';
@@ -31,7 +31,7 @@ import { changedLocalNames } from './settings/local.js';
 import { groupsOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { changedSettings, readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
 import { sortsClients, viewsOf } from './settings/clients.js';
-import { tcpOptionsOf } from './settings/listeners.js';
+import { chooseSockets, tcpOptionsOf } from './settings/listeners.js';
 import { changedZones, workersOf } from './settings/recursion.js';
 import { Listeners } from './listeners.js';
 import { plainOptions } from './plain-options.js';
@@ -115,7 +115,7 @@ export class Server implements AsyncDisposable {
     // Memory of its own is nobody else's: there what changes is forgotten by name.
     this.#sharesEngine = !this.#ownsEngine || settings.cache.file !== undefined;
     this.engine.configure(tunablesOf(settings));
-    this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
+    this.udpTransport = dependencies.udpTransport ?? new SystemUdpTransport(this.#clock, random);
     this.tcpTransport = dependencies.tcpTransport ?? new TcpTransport(this.#clock, random);
     this.exchanger = new Exchanger(
       this.udpTransport,
@@ -141,6 +141,7 @@ export class Server implements AsyncDisposable {
       threads: dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined,
     });
     this.#begin(settings);
+    chooseSockets(this.udpTransport, settings);
     this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
     this.listeners = new Listeners(this.engine, this.resolver, this.answerer, this.#clock, this.#log, settings);
@@ -297,6 +298,7 @@ export class Server implements AsyncDisposable {
     this.resolver.groups = this.#makeGroups(settings);
     this.exchanger.options = exchangerOptionsOf(settings);
     for (const change of prepared) change.commit();
+    chooseSockets(this.udpTransport, settings);
     this.tcpConnections.options = tcpOptionsOf(settings);
     this.#applyAccess(settings);
     if (viewsChange && !relisten) this.#applyTenants(settings);

@@ -24,7 +24,7 @@ export class TcpTransport implements Transport {
   readonly #servers = new Map<string, TcpServer>();
   readonly #places: TcpPlaces;
   #closed = false;
-  readonly stats: TransportStats = { sent: 0, received: 0, mismatched: 0 };
+  readonly stats: TransportStats = { sent: 0, received: 0, mismatched: 0, unknownId: 0 };
 
   constructor(
     private readonly clock: Clock,

@@ -41,6 +41,9 @@ export interface ExchangeOptions {
   entropy?: 'guarded' | 'any';
 }
 
+/** Cause of ERR_SHARDNS_OVERLOAD when every socket for one query is in use: TCP, or less entropy, is left. */
+export const NO_SOCKET_ALONE = Symbol('no socket of its own');
+
 /** The machine's own addresses to ask from; the kernel chooses where none is given. */
 export interface LocalAddress {
   v4?: string;
@@ -63,4 +66,6 @@ export interface TransportStats {
   received: number;
   /** Responses that matched no query: wrong id, question or case. Ignored. */
   mismatched: number;
+  /** UDP, of `mismatched`: no query under way had the id. They come too late, or somebody guesses. */
+  unknownId: number;
 }

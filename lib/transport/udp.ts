@@ -11,13 +11,14 @@ import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { drawLetters, isBareError, matches } from './matching.js';
 import { Exchange } from './pending.js';
-import type {
-  ExchangeListener,
-  ExchangeOptions,
-  Exchanging,
-  LocalAddress,
-  Transport,
-  TransportStats,
+import {
+  type ExchangeListener,
+  type ExchangeOptions,
+  type Exchanging,
+  type LocalAddress,
+  NO_SOCKET_ALONE,
+  type Transport,
+  type TransportStats,
 } from './transport.js';
 import { type Channel, type OpenSocket, SHARED_SOCKETS, UdpSockets } from './udp-sockets.js';
 
@@ -25,13 +26,10 @@ const MIN_LETTERS = 28 - 16 - Math.log2(SHARED_SOCKETS);
 /** Packets that match nothing, after which somebody is guessing (BIND and PowerDNS count them too). */
 const FLOOD = 100;
 
-/** Cause of ERR_SHARDNS_OVERLOAD when every socket for one query is in use: TCP, or less entropy, is left. */
-export const NO_SOCKET_ALONE = Symbol('no socket of its own');
-
 export class UdpTransport implements Transport {
   readonly #sockets: UdpSockets;
   #closed = false;
-  readonly stats: TransportStats = { sent: 0, received: 0, mismatched: 0 };
+  readonly stats: TransportStats = { sent: 0, received: 0, mismatched: 0, unknownId: 0 };
 
   constructor(
     private readonly clock: Clock,
@@ -88,6 +86,7 @@ export class UdpTransport implements Transport {
       return;
     }
     this.stats.mismatched++;
+    if (exchange === undefined) this.stats.unknownId++;
     if (++channel.mismatched === FLOOD) {
       // Another port for what comes next, and another way for what is under way.
       const pending = channel.pending.all();

@@ -7,8 +7,14 @@
 import type { Chained } from '../base/chained-table.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
-import type { Doubt, ExchangeListener, ExchangeOptions, Exchanging, Transport } from '../transport/transport.js';
-import { NO_SOCKET_ALONE } from '../transport/udp.js';
+import {
+  type Doubt,
+  type ExchangeListener,
+  type ExchangeOptions,
+  type Exchanging,
+  type Transport,
+  NO_SOCKET_ALONE,
+} from '../transport/transport.js';
 import { HEADER_SIZE, Rcode, rcodeName } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedKey } from '../wire/name.js';

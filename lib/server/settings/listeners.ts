@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
 import { count } from '../../base/options.js';
+import { SystemUdpTransport } from '../../transport/system-udp.js';
+import type { Transport } from '../../transport/transport.js';
 import { overlaps } from '../overlaps.js';
 import type { TcpOptions } from '../tcp-connections.js';
 import { type Rows, section } from './row.js';
@@ -71,7 +73,7 @@ export const listenerRows = {
   udp: {
     schema: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
     change: 'relisten',
-    why: "`native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run: the same answers, and on `0.0.0.0` or `[::]` a socket for each address that an interface has, looked at every 5 s.",
+    why: "`native`: sockets and threads of our own; `dgram`: Node's sockets, for upstream queries too, where those cannot run: the same answers, and on `0.0.0.0` or `[::]` a socket for each address that an interface has, looked at every 5 s.",
   },
   threads: {
     schema: count(0, 256).default(0),
@@ -99,6 +101,11 @@ export const listenerRows = {
 
 export function threadsOf({ threads }: { threads: number }): number {
   return threads === 0 ? availableParallelism() : threads;
+}
+
+/** `udp: dgram` means Node's sockets for upstream queries too. */
+export function chooseSockets(transport: Transport, { udp }: { udp: 'native' | 'dgram' }): void {
+  if (transport instanceof SystemUdpTransport) transport.native = udp === 'native';
 }
 
 /** Of one client, where few are allowed in all. */

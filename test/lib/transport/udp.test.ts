@@ -2,13 +2,14 @@
 // come and go.
 import { EventEmitter } from 'node:events';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Canceller } from '../../../lib/base/cancel.js';
 import type { SocketAddress } from '../../../lib/base/address.js';
 import { systemClock } from '../../../lib/base/clock.js';
 import { systemRandom } from '../../../lib/base/random.js';
-import type { Doubt } from '../../../lib/transport/transport.js';
-import { NO_SOCKET_ALONE, UdpTransport } from '../../../lib/transport/udp.js';
+import { type Doubt, NO_SOCKET_ALONE } from '../../../lib/transport/transport.js';
+import { NativeUdpTransport } from '../../../lib/transport/native-udp.js';
+import { UdpTransport } from '../../../lib/transport/udp.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { exchange } from '../../support/exchange.js';
 import { answerA, makeQuery } from '../../support/messages.js';
@@ -28,111 +29,123 @@ async function udpServer(
   return { address: '127.0.0.1', port: socket.address().port, family: 4 };
 }
 
-const udp = (): UdpTransport => {
-  const transport = new UdpTransport(systemClock, systemRandom);
-  cleanups.push(() => transport.close());
-  return transport;
-};
-test('ids, ports and letter case differ from query to query (RFC 5452)', async () => {
-  const ids = new Set<number>();
-  const ports = new Set<number>();
-  const cases = new Set<string>();
-  const at = await udpServer((message, client, socket) => {
-    ids.add(message.readUInt16BE(0));
-    ports.add(client.port);
-    cases.add(message.subarray(13, 30).toString('latin1'));
-    socket.send(answerA(message), client.port, client.address);
-  });
-  const transport = udp();
-  for (let i = 0; i < 300; i++) await exchange(transport, makeQuery('some-long-name.example'), at, { timeoutMs: 1000 });
-  expect(ids.size).toBeGreaterThan(290);
-  // The budget of openings has a new socket for each of them.
-  expect(ports.size).toBeGreaterThan(290);
-  expect(cases.size).toBeGreaterThan(290);
-});
+const MAKERS: [string, () => UdpTransport | NativeUdpTransport][] = [
+  ["Node's sockets", () => new UdpTransport(systemClock, systemRandom)],
+  ['the native asker', () => new NativeUdpTransport(systemClock)],
+];
+describe.each(MAKERS)('over %s', (_, make) => {
+  const udp = (): UdpTransport | NativeUdpTransport => {
+    const transport = make();
+    cleanups.push(() => transport.close());
+    return transport;
+  };
 
-test('a name with few letters gets a port of its own', async () => {
-  const ports = new Set<number>();
-  const at = await udpServer((message, client, socket) => {
-    ports.add(client.port);
-    socket.send(answerA(message), client.port, client.address);
-  });
-  const transport = udp();
-  for (let i = 0; i < 100; i++) await exchange(transport, makeQuery('1.2.3'), at, { timeoutMs: 1000 });
-  expect(ports.size).toBeGreaterThan(95);
-});
-
-test('wrong id, wrong question and wrong sender are counted or dropped, and the true answer is taken', async () => {
-  const at = await udpServer((message, client, socket) => {
-    const spoofer = createSocket('udp4');
-    cleanups.push(() => spoofer.close());
-    const forged = answerA(message, 300, '203.0.113.66');
-    for (let i = 0; i < 200; i++) {
-      const wrongId = Buffer.from(forged);
-      wrongId.writeUInt16BE((message.readUInt16BE(0) + 1 + i) & 0xffff, 0);
-      socket.send(wrongId, client.port, client.address);
-    }
-    const wrongQuestion = Buffer.from(forged);
-    wrongQuestion[13] ^= 1;
-    socket.send(wrongQuestion, client.port, client.address);
-    spoofer.send(forged, client.port, client.address, () => {
-      setTimeout(() => socket.send(answerA(message, 300, '192.0.2.1'), client.port, client.address), 30);
+  test('ids, ports and letter case differ from query to query (RFC 5452)', async () => {
+    const ids = new Set<number>();
+    const ports = new Set<number>();
+    const cases = new Set<string>();
+    const at = await udpServer((message, client, socket) => {
+      ids.add(message.readUInt16BE(0));
+      ports.add(client.port);
+      cases.add(message.subarray(13, 30).toString('latin1'));
+      socket.send(answerA(message), client.port, client.address);
     });
+    const transport = udp();
+    for (let i = 0; i < 300; i++)
+      await exchange(transport, makeQuery('some-long-name.example'), at, { timeoutMs: 1000 });
+    expect(ids.size).toBeGreaterThan(290);
+    // The budget of openings has a new socket for each of them.
+    expect(ports.size).toBeGreaterThan(290);
+    expect(cases.size).toBeGreaterThan(290);
   });
-  const transport = udp();
-  const response = await exchange(transport, makeQuery('victim.example'), at, { timeoutMs: 2000 });
-  expect(Buffer.from(response).subarray(-4)).toEqual(Buffer.from([192, 0, 2, 1]));
-  expect(transport.stats.mismatched).toBe(201);
-});
 
-test('a server that is not there fails at once', async () => {
-  const at = await udpServer(() => {});
-  cleanups.pop()!();
-  const began = performance.now();
-  await expect(exchange(udp(), makeQuery('gone.example'), at, { timeoutMs: 5000 })).rejects.toMatchObject({
-    code: 'ERR_SHARDNS_UPSTREAM',
+  test('a name with few letters gets a port of its own', async () => {
+    const ports = new Set<number>();
+    const at = await udpServer((message, client, socket) => {
+      ports.add(client.port);
+      socket.send(answerA(message), client.port, client.address);
+    });
+    const transport = udp();
+    for (let i = 0; i < 100; i++) await exchange(transport, makeQuery('1.2.3'), at, { timeoutMs: 1000 });
+    expect(ports.size).toBeGreaterThan(95);
   });
-  expect(performance.now() - began).toBeLessThan(2000);
-});
 
-test('an aborted query lets go of its place', async () => {
-  const at = await udpServer(() => {});
-  const cancel = new Canceller();
-  const pending = exchange(udp(), makeQuery('slow.example'), at, { timeoutMs: 5000, cancel });
-  cancel.cancel();
-  await expect(pending).rejects.toMatchObject({ code: 'ERR_SHARDNS_ABORTED' });
-});
-
-test('letters that are kept go out as written, and come back in any case', async () => {
-  const asked: string[] = [];
-  const at = await udpServer((message, client, socket) => {
-    asked.push(message.subarray(13, 30).toString('latin1'));
-    const response = answerA(message);
-    response.write(response.toString('latin1', 13, 30).toLowerCase(), 13, 'latin1');
-    socket.send(response, client.port, client.address);
+  test('wrong id, wrong question and wrong sender are counted or dropped, and the true answer is taken', async () => {
+    const at = await udpServer((message, client, socket) => {
+      const spoofer = createSocket('udp4');
+      cleanups.push(() => spoofer.close());
+      const forged = answerA(message, 300, '203.0.113.66');
+      for (let i = 0; i < 200; i++) {
+        const wrongId = Buffer.from(forged);
+        wrongId.writeUInt16BE((message.readUInt16BE(0) + 1 + i) & 0xffff, 0);
+        socket.send(wrongId, client.port, client.address);
+      }
+      const wrongQuestion = Buffer.from(forged);
+      wrongQuestion[13] ^= 1;
+      socket.send(wrongQuestion, client.port, client.address);
+      spoofer.send(forged, client.port, client.address, () => {
+        setTimeout(() => socket.send(answerA(message, 300, '192.0.2.1'), client.port, client.address), 30);
+      });
+    });
+    const transport = udp();
+    const response = await exchange(transport, makeQuery('victim.example'), at, { timeoutMs: 2000 });
+    expect(Buffer.from(response).subarray(-4)).toEqual(Buffer.from([192, 0, 2, 1]));
+    expect(transport.stats).toMatchObject({ received: 1, mismatched: 201, unknownId: 200 });
   });
-  await exchange(udp(), makeQuery('Some-Long-Name.example'), at, { timeoutMs: 2000, letters: 'kept', entropy: 'any' });
-  expect(asked[0]).toContain('Some-Long-Name');
-});
 
-test('what cannot be believed is told, and the true response is still taken', async () => {
-  const at = await udpServer((message, client, socket) => {
-    const send = (response: Buffer): void => socket.send(response, client.port, client.address);
-    send(Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0, 0, 0, 0])]));
-    const other = answerA(message);
-    other[13] ^= 0x20;
-    send(other);
-    for (let i = 0; i < 100; i++) {
-      const wrongId = answerA(message);
-      wrongId[0] ^= 1 + (i & 63);
-      send(wrongId);
-    }
-    setTimeout(() => send(answerA(message)), 20);
+  test('a server that is not there fails at once', async () => {
+    const at = await udpServer(() => {});
+    cleanups.pop()!();
+    const began = performance.now();
+    await expect(exchange(udp(), makeQuery('gone.example'), at, { timeoutMs: 5000 })).rejects.toMatchObject({
+      code: 'ERR_SHARDNS_UPSTREAM',
+    });
+    expect(performance.now() - began).toBeLessThan(2000);
   });
-  const doubts: Doubt[] = [];
-  const onDoubt = (doubt: Doubt): void => void doubts.push(doubt);
-  await exchange(udp(), makeQuery('some-long-name.example'), at, { timeoutMs: 2000, onDoubt });
-  expect(doubts).toEqual(['question', 'letters', 'flood']);
+
+  test('an aborted query lets go of its place', async () => {
+    const at = await udpServer(() => {});
+    const cancel = new Canceller();
+    const pending = exchange(udp(), makeQuery('slow.example'), at, { timeoutMs: 5000, cancel });
+    cancel.cancel();
+    await expect(pending).rejects.toMatchObject({ code: 'ERR_SHARDNS_ABORTED' });
+  });
+
+  test('letters that are kept go out as written, and come back in any case', async () => {
+    const asked: string[] = [];
+    const at = await udpServer((message, client, socket) => {
+      asked.push(message.subarray(13, 30).toString('latin1'));
+      const response = answerA(message);
+      response.write(response.toString('latin1', 13, 30).toLowerCase(), 13, 'latin1');
+      socket.send(response, client.port, client.address);
+    });
+    await exchange(udp(), makeQuery('Some-Long-Name.example'), at, {
+      timeoutMs: 2000,
+      letters: 'kept',
+      entropy: 'any',
+    });
+    expect(asked[0]).toContain('Some-Long-Name');
+  });
+
+  test('what cannot be believed is told, and the true response is still taken', async () => {
+    const at = await udpServer((message, client, socket) => {
+      const send = (response: Buffer): void => socket.send(response, client.port, client.address);
+      send(Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0, 0, 0, 0])]));
+      const other = answerA(message);
+      other[13] ^= 0x20;
+      send(other);
+      for (let i = 0; i < 100; i++) {
+        const wrongId = answerA(message);
+        wrongId[0] ^= 1 + (i & 63);
+        send(wrongId);
+      }
+      setTimeout(() => send(answerA(message)), 20);
+    });
+    const doubts: Doubt[] = [];
+    const onDoubt = (doubt: Doubt): void => void doubts.push(doubt);
+    await exchange(udp(), makeQuery('some-long-name.example'), at, { timeoutMs: 2000, onDoubt });
+    expect(doubts).toEqual(['question', 'letters', 'flood']);
+  });
 });
 
 /** A socket that connects at once, sends nowhere, and fails when the test says so. */
@@ -302,16 +315,21 @@ test('names of few letters share sockets where nobody can be off the path', asyn
   expect(t.transport.sockets).toBe(0);
 });
 
-test('what failed at once is told when ask() has returned, and not to whoever has called it off by then', async () => {
-  const transport = udp();
-  transport.close();
-  await expect(exchange(transport, makeQuery(LONG), SERVER, {})).rejects.toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
-  const told: string[] = [];
-  const note = (what: string) => (): void => void told.push(what);
-  const listener = { answered: note('answered'), lost: note('lost'), doubted: note('doubted') };
-  const exchanging = transport.ask(makeQuery(LONG), SERVER, {}, listener);
-  exchanging.callOff();
-  exchanging.callOff();
-  await settle();
-  expect(told).toEqual([]);
-});
+test.each(MAKERS)(
+  'over %s, what failed at once is told when ask() has returned, and not to whoever has called it off by then',
+  async (_, make) => {
+    const transport = make();
+    transport.close();
+    await expect(exchange(transport, makeQuery(LONG), SERVER, {})).rejects.toMatchObject({
+      code: 'ERR_SHARDNS_CLOSED',
+    });
+    const told: string[] = [];
+    const note = (what: string) => (): void => void told.push(what);
+    const listener = { answered: note('answered'), lost: note('lost'), doubted: note('doubted') };
+    const exchanging = transport.ask(makeQuery(LONG), SERVER, {}, listener);
+    exchanging.callOff();
+    exchanging.callOff();
+    await settle();
+    expect(told).toEqual([]);
+  },
+);

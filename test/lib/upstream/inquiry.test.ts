@@ -5,7 +5,7 @@ import { parsePrefix } from '../../../lib/base/address.js';
 import { Canceller } from '../../../lib/base/cancel.js';
 import { ShardnsError } from '../../../lib/base/errors.js';
 import { PrefixTable } from '../../../lib/base/prefix-table.js';
-import { NO_SOCKET_ALONE } from '../../../lib/transport/udp.js';
+import { NO_SOCKET_ALONE } from '../../../lib/transport/transport.js';
 import { buildExchanger as build, refusing } from '../../support/exchanger.js';
 import { settle } from '../../support/fake-clock.js';
 import type { Handler } from '../../support/fake-transport.js';

@@ -1,0 +1,349 @@
+// Queries over UDP by the native asker: they leave in batches, at the end of the turn in which they were asked at the
+// latest, and responses come back in batches, matched. What it guards against and its bounds: native/udp/asker.h.
+//
+// A query costs no call to native code, and two objects: the exchange and the view of its response. Questions and
+// call-offs are written to the outbox, and one call carries a batch; what has happened is read from the inbox.
+//
+// Bounds: MAX_QUERIES under way; memory of OUTBOX and INBOX octets.
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import { formatSocketAddress, type SocketAddress } from '../base/address.js';
+import type { Clock, Timer } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
+import {
+  ASK_HEAD,
+  AskCommand,
+  AskEvent,
+  AskFailure,
+  AskFlag,
+  ASKER_STATS,
+  binding,
+  CALL_OFF_HEAD,
+  EVENT_HEAD,
+  LEAST_INBOX,
+  MAX_QUERIES,
+  MORE_WAIT,
+  type NativeAsker,
+  pinnedMemory,
+  SERVER_ADDRESS,
+} from '../native/binding.js';
+import {
+  type Doubt,
+  type ExchangeListener,
+  type ExchangeOptions,
+  type Exchanging,
+  type LocalAddress,
+  NO_SOCKET_ALONE,
+  type Transport,
+  type TransportStats,
+} from './transport.js';
+
+/** RFC 768: no datagram is longer. */
+const LONGEST = 65_535;
+/** So many leave at once, and not at the end of a long turn: more would not share a system call. */
+const RUN = 16;
+const OUTBOX = ASK_HEAD + 65_536;
+const INBOX = 2 * LEAST_INBOX;
+/** Responses are copied into blocks of this: one of them that is kept keeps its block. */
+const BLOCK = 16_384;
+/** Longer ones have memory of their own. */
+const LONG = 2048;
+/** Errors that say nothing of the server: this process or machine has no room for another socket or packet. */
+const OUR_OWN = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN']);
+const DOUBTS: Record<number, Doubt> = {
+  [AskEvent.doubtLetters]: 'letters',
+  [AskEvent.doubtQuestion]: 'question',
+  [AskEvent.doubtFlood]: 'flood',
+};
+
+class NativeExchange implements Exchanging {
+  /** Native name of it; -1 when it is not under way there. */
+  number = -1;
+  serial = 0;
+  timer: Timer | undefined;
+
+  constructor(
+    private readonly transport: NativeUdpTransport,
+    readonly server: SocketAddress,
+    /** Undefined when it is to hear nothing more. */
+    public listener: ExchangeListener | undefined,
+  ) {}
+
+  callOff(): void {
+    if (this.listener === undefined) return;
+    this.listener = undefined;
+    this.transport.callOff(this);
+  }
+}
+
+export class NativeUdpTransport implements Transport {
+  readonly #native: NativeAsker;
+  readonly #outbox = new Uint8Array(pinnedMemory(OUTBOX));
+  readonly #outWords = new Uint32Array(this.#outbox.buffer);
+  readonly #inbox = new Uint8Array(pinnedMemory(INBOX));
+  readonly #inWords = new Int32Array(this.#inbox.buffer);
+  /** Octets of commands in the outbox. */
+  #used = 0;
+  /** Questions among them. */
+  #asked = 0;
+  /** A flush is due in this turn. */
+  #due = false;
+  /** Something failed while it was sent, and is to be told. */
+  #failed = false;
+  #delivering = false;
+  #closed = false;
+  /** By number. */
+  readonly #exchanges: (NativeExchange | undefined)[] = [];
+  /** Numbers that are free again. */
+  readonly #free: number[] = [];
+  #serial = 0;
+  #block = new Uint8Array(BLOCK);
+  #blockWords = new Int32Array(this.#block.buffer);
+  #blockUsed = 0;
+  /** What servers are called natively; only those without an interface's name, which may come and go. */
+  readonly #addresses = new WeakMap<SocketAddress, Uint32Array>();
+  #lastServer: SocketAddress | undefined;
+  #lastAddress: Uint32Array | undefined;
+  readonly #statsWords = new Float64Array(ASKER_STATS.length);
+
+  /** @throws {ShardnsError} ERR_SHARDNS_NATIVE where the asker cannot be had: Node's sockets can (udp.ts) */
+  constructor(
+    private readonly clock: Clock,
+    local: LocalAddress = {},
+  ) {
+    try {
+      this.#native = binding().createAsker(local.v4 ?? '', local.v6 ?? '', this.#outbox, this.#inbox, this.#deliver);
+    } catch (cause) {
+      throw new ShardnsError('ERR_SHARDNS_NATIVE', (cause as Error).message, { cause });
+    }
+  }
+
+  /** Sockets that are open. */
+  get sockets(): number {
+    return this.#closed ? 0 : this.#readStats()[ASKER_STATS.indexOf('sockets')];
+  }
+  get stats(): TransportStats {
+    const [sent, received, unknownId, wrongQuestion] = this.#readStats();
+    return { sent, received, mismatched: unknownId + wrongQuestion, unknownId };
+  }
+
+  ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
+    const exchange = new NativeExchange(this, server, listener);
+    if (this.#closed) {
+      this.#loseSoon(exchange, closedError());
+      return exchange;
+    }
+    if (query.length > LONGEST) {
+      this.#loseSoon(exchange, this.#errorOf(server, constants.errno.EMSGSIZE));
+      return exchange;
+    }
+    const address = server === this.#lastServer ? this.#lastAddress! : this.#addressOf(server);
+    const number = this.#free.pop() ?? this.#exchanges.length;
+    if (number >= MAX_QUERIES) {
+      this.#loseSoon(exchange, this.#errorOf(server, AskFailure.tooMany));
+      return exchange;
+    }
+    const { length } = query;
+    const at = this.#reserve(ASK_HEAD + ((length + 3) & ~3));
+    const flags =
+      (options.letters === 'kept' ? AskFlag.keptLetters : 0) | (options.entropy === 'any' ? AskFlag.anyEntropy : 0);
+    exchange.number = number;
+    exchange.serial = this.#serial = (this.#serial + 1) | 0;
+    this.#exchanges[number] = exchange;
+    const words = this.#outWords;
+    let word = at >> 2;
+    words[word++] = AskCommand.ask | (flags << 8) | (length << 16);
+    words[word++] = number;
+    words[word++] = exchange.serial;
+    words[word++] = options.beganMs ?? this.clock.nowMs();
+    for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word++] = address[i];
+    this.#outbox.set(query, at + ASK_HEAD);
+    if (++this.#asked === RUN) this.#send();
+    const { timeoutMs } = options;
+    if (timeoutMs !== undefined) {
+      exchange.timer = this.clock.after(timeoutMs, () => {
+        const text = `${formatSocketAddress(server)} did not answer over UDP in ${Math.round(timeoutMs)} ms`;
+        const waiting = exchange.listener;
+        exchange.callOff();
+        waiting?.lost(new ShardnsError('ERR_SHARDNS_TIMEOUT', text), exchange);
+      });
+    }
+    return exchange;
+  }
+
+  /** Called by exchanges, once. */
+  callOff(exchange: NativeExchange): void {
+    const { number } = exchange;
+    if (number < 0) return;
+    this.#release(exchange);
+    if (this.#closed) return;
+    const words = this.#outWords;
+    let word = this.#reserve(CALL_OFF_HEAD) >> 2;
+    words[word++] = AskCommand.callOff;
+    words[word++] = number;
+    words[word++] = exchange.serial;
+    words[word++] = this.clock.nowMs();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#readStats();
+    this.#closed = true;
+    this.#native.close();
+    const error = closedError();
+    for (const exchange of this.#exchanges) {
+      if (exchange === undefined) continue;
+      this.#release(exchange);
+      this.#loseSoon(exchange, error);
+    }
+  }
+
+  /** Where to write a command of so many octets; sees to it that it is sent in this turn. */
+  #reserve(octets: number): number {
+    if (this.#used + octets > OUTBOX) this.#send();
+    if (!this.#due) {
+      this.#due = true;
+      setImmediate(this.#endTurn);
+    }
+    const at = this.#used;
+    this.#used += octets;
+    return at;
+  }
+
+  readonly #endTurn = (): void => {
+    this.#due = false;
+    if (this.#closed) return;
+    this.#send();
+    if (this.#failed) this.#deliver();
+  };
+
+  #send(): void {
+    const used = this.#used;
+    if (used === 0) return;
+    this.#used = this.#asked = 0;
+    if (this.#native.flush(used)) this.#failed = true;
+  }
+
+  readonly #deliver = (): void => {
+    // A listener that asks again while it is told may find itself here.
+    if (this.#delivering) return;
+    this.#delivering = true;
+    this.#failed = false;
+    try {
+      let got = MORE_WAIT;
+      while (got >= MORE_WAIT && !this.#closed) {
+        got = this.#native.receive();
+        this.#readEvents(got & ~MORE_WAIT);
+      }
+    } finally {
+      this.#delivering = false;
+    }
+  };
+
+  #readEvents(count: number): void {
+    const words = this.#inWords;
+    let at = 0;
+    for (let i = 0; i < count; i++) {
+      const word = at >> 2;
+      const head = words[word];
+      const kind = head & 0xffff;
+      const length = head >>> 16;
+      const exchange = this.#exchanges[words[word + 1]];
+      const from = at + EVENT_HEAD;
+      at = from + ((length + 3) & ~3);
+      // One that was called off a moment ago, or another that has its number now.
+      if (exchange === undefined || exchange.serial !== words[word + 2]) continue;
+      const { listener } = exchange;
+      if (kind >= AskEvent.doubtLetters) {
+        listener?.doubted(DOUBTS[kind], exchange);
+        continue;
+      }
+      this.#release(exchange);
+      exchange.listener = undefined;
+      if (kind === AskEvent.answered) listener?.answered(this.#copy(from, length), exchange);
+      else if (kind === AskEvent.failed) listener?.lost(this.#errorOf(exchange.server, words[word + 3]), exchange);
+    }
+  }
+
+  /** A response of its own: the inbox is written again. */
+  #copy(from: number, length: number): Uint8Array {
+    if (length > LONG) return this.#inbox.slice(from, from + length);
+    if (this.#blockUsed + length > BLOCK) {
+      this.#block = new Uint8Array(BLOCK);
+      this.#blockWords = new Int32Array(this.#block.buffer);
+      this.#blockUsed = 0;
+    }
+    const at = this.#blockUsed;
+    this.#blockUsed += (length + 3) & ~3;
+    const [to, source] = [this.#blockWords, this.#inWords];
+    const end = this.#blockUsed >> 2;
+    for (let i = at >> 2, j = from >> 2; i < end; i++, j++) to[i] = source[j];
+    return new Uint8Array(this.#block.buffer, at, length);
+  }
+
+  /** It is under way no more. */
+  #release(exchange: NativeExchange): void {
+    const { number } = exchange;
+    exchange.number = -1;
+    exchange.timer?.cancel();
+    exchange.timer = undefined;
+    this.#exchanges[number] = undefined;
+    this.#free.push(number);
+  }
+
+  /** The listener hears of it in a turn of its own: it may be asking at this moment. */
+  #loseSoon(exchange: NativeExchange, error: ShardnsError): void {
+    queueMicrotask(() => {
+      const { listener } = exchange;
+      exchange.listener = undefined;
+      listener?.lost(error, exchange);
+    });
+  }
+
+  #addressOf(server: SocketAddress): Uint32Array {
+    let address = this.#addresses.get(server);
+    if (address === undefined) {
+      address = new Uint32Array(SERVER_ADDRESS / 4);
+      // The address was checked: what this machine may not have is the interface it names. Then all is zero, which is
+      // no address, and the query fails.
+      this.#native.serverAddress(server.address, server.port, new Uint8Array(address.buffer));
+      if (server.address.includes('%')) return address;
+      this.#addresses.set(server, address);
+    }
+    this.#lastServer = server;
+    this.#lastAddress = address;
+    return address;
+  }
+
+  #errorOf(server: SocketAddress, failure: number): ShardnsError {
+    const where = formatSocketAddress(server);
+    if (failure > 0) {
+      const code = getSystemErrorName(-failure);
+      const cause = Object.assign(new Error(`the socket failed with ${code}`), { code, errno: -failure });
+      const own = OUR_OWN.has(code);
+      const text = `${where}: ${cause.message}`;
+      return new ShardnsError(own ? 'ERR_SHARDNS_OVERLOAD' : 'ERR_SHARDNS_UPSTREAM', text, { cause });
+    }
+    if (failure === AskFailure.evicted) {
+      const text = `${where}: too many servers are late, no socket is left to wait for it`;
+      return new ShardnsError('ERR_SHARDNS_OVERLOAD', text);
+    }
+    if (failure === AskFailure.malformed) {
+      const cause = Object.assign(new Error('no such address or interface on this machine'), { code: 'EINVAL' });
+      return new ShardnsError('ERR_SHARDNS_UPSTREAM', `${where}: ${cause.message}`, { cause });
+    }
+    const alone = failure === AskFailure.noSocketAlone;
+    return new ShardnsError('ERR_SHARDNS_OVERLOAD', `too many queries to ${where} over UDP at once`, {
+      cause: alone ? NO_SOCKET_ALONE : undefined,
+    });
+  }
+
+  #readStats(): Float64Array {
+    if (!this.#closed) this.#native.stats(this.#statsWords);
+    return this.#statsWords;
+  }
+}
+
+function closedError(): ShardnsError {
+  return new ShardnsError('ERR_SHARDNS_CLOSED', 'the UDP transport is closed');
+}

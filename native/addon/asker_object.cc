@@ -1,0 +1,222 @@
+// Methods of the asker object, and how Node's event loop watches it. It belongs to the thread it was made on.
+//
+// The loop's handle outlives the object: closing it is asynchronous. So it stands by itself, in a Watch, which also has
+// the environment's hook: a worker that is terminated waits for the hook, and thereby for the handle.
+#include "addon/asker_object.h"
+
+#include "addon/object.h"
+#include "addon/uv_poll.h"
+#include "udp/ask_commands.h"
+
+namespace shardns::addon {
+
+namespace {
+
+class AskerHolder;
+
+struct Watch {
+  std::unique_ptr<uint64_t[]> handle;  // libuv's
+  AskerHolder* owner = nullptr;        // null once it is closed
+  napi_async_cleanup_hook_handle hook = nullptr;
+
+  uv_poll_s* poll() { return reinterpret_cast<uv_poll_s*>(handle.get()); }
+};
+
+class AskerHolder {
+ public:
+  napi_env env = nullptr;
+  std::unique_ptr<udp::Asker> asker;
+  Watch* watch = nullptr;
+  napi_ref on_readable = nullptr;
+  Registered outbox;
+  Registered inbox;
+  int holders = 0;
+
+  void Shut(bool environment_ends) {
+    watch->owner = nullptr;
+    uv_close(watch->poll(), [](uv_poll_s* poll) {
+      auto* closed = static_cast<Watch*>(uv_handle_get_data(poll));
+      napi_remove_async_cleanup_hook(closed->hook);
+      delete closed;
+    });
+    watch = nullptr;
+    asker.reset();  // its descriptor is watched no more
+    if (environment_ends) return;
+    outbox.Clear(env);
+    inbox.Clear(env);
+    napi_delete_reference(env, on_readable);
+  }
+};
+
+// The environment ends; it waits until the hook is removed.
+void CleanUp(napi_async_cleanup_hook_handle, void* data) {
+  auto* watch = static_cast<Watch*>(data);
+  if (watch->owner != nullptr) watch->owner->Shut(true);
+}
+
+// JavaScript takes what there is by `receive`. The object may be closed when it returns.
+void OnReadable(uv_poll_s* poll, int, int) {
+  const AskerHolder* self = static_cast<Watch*>(uv_handle_get_data(poll))->owner;
+  if (self == nullptr) return;
+  const napi_env env = self->env;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  napi_value function, global;
+  if (napi_get_reference_value(env, self->on_readable, &function) == napi_ok && function != nullptr &&
+      napi_get_global(env, &global) == napi_ok &&
+      napi_make_callback(env, nullptr, global, function, 0, nullptr, nullptr) == napi_pending_exception) {
+    napi_value error;
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+AskerHolder* This(void* data) { return static_cast<AskerHolder*>(data); }
+
+// flush(octets of commands in the outbox) -> whether something is to be received at once
+napi_value Flush(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  AskerHolder* self = This(args.data);
+  if (!self->asker) return ThrowClosed(env);
+  uint32_t octets;
+  const MutableBytes outbox = self->outbox.Fetch(env);
+  if (!GetUint32(env, args.values[0], &octets) || octets > outbox.size() ||
+      !udp::RunCommands(outbox.first(octets), self->asker.get())) {
+    return ThrowArgument(env);
+  }
+  return Bool(env, self->asker->has_notices());
+}
+
+// receive() -> events in the inbox, plus 2^30 when there are more
+napi_value Receive(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  AskerHolder* self = This(args.data);
+  if (!self->asker) return Int(env, 0);
+  const MutableBytes inbox = self->inbox.Fetch(env);
+  if (inbox.size() < udp::EventBuffer::kLeast) return ThrowGone(env);
+  udp::EventBuffer events(inbox);
+  const bool more = self->asker->Receive(&events);
+  return Int(env, static_cast<int32_t>(events.count() | (more ? 1u << 30 : 0)));
+}
+
+// serverAddress(text, port, out) -> boolean
+napi_value ServerAddress(napi_env env, napi_callback_info info) {
+  Arguments<3> args(env, info);
+  std::string text;
+  uint32_t port;
+  MutableBytes out;
+  if (args.count != 3 || !GetString(env, args.values[0], &text) || !GetUint32(env, args.values[1], &port) ||
+      port > UINT16_MAX || !GetBytes(env, args.values[2], &out) || out.size() < sizeof(udp::ServerAddress)) {
+    return ThrowArgument(env);
+  }
+  udp::ServerAddress address;
+  if (!udp::MakeServerAddress(text.c_str(), static_cast<uint16_t>(port), &address)) return Bool(env, false);
+  std::memcpy(out.data(), &address, sizeof address);
+  return Bool(env, true);
+}
+
+// stats(Float64Array): in the order of udp::AskerStats, then the sockets that are open and the queries under way
+napi_value Stats(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  AskerHolder* self = This(args.data);
+  if (!self->asker) return ThrowClosed(env);
+  MutableBytes out;
+  constexpr size_t kWords = sizeof(udp::AskerStats) / sizeof(uint64_t);
+  if (!GetBytes(env, args.values[0], &out) || out.size() < (kWords + 2) * sizeof(double)) return ThrowArgument(env);
+  const udp::AskerStats stats = self->asker->stats();
+  const uint64_t* words = reinterpret_cast<const uint64_t*>(&stats);
+  double* values = reinterpret_cast<double*>(out.data());
+  for (size_t i = 0; i < kWords; ++i) values[i] = static_cast<double>(words[i]);
+  values[kWords] = self->asker->sockets();
+  values[kWords + 1] = self->asker->under_way();
+  return nullptr;
+}
+
+napi_value Close(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  AskerHolder* self = This(args.data);
+  if (self->asker) self->Shut(false);
+  return nullptr;
+}
+
+constexpr Method kMethods[] = {
+    {"flush", Flush}, {"receive", Receive}, {"serverAddress", ServerAddress}, {"stats", Stats}, {"close", Close}};
+
+napi_value ThrowUnavailable(napi_env env, const char* what, int error) {
+  char message[128];
+  std::snprintf(message, sizeof message, "%s: %s", what, std::strerror(error));
+  return Throw(env, "ERR_SHARDNS_NATIVE", message);
+}
+
+bool GetLocal(napi_env env, napi_value value, udp::Endpoint* local) {
+  std::string text;
+  return GetString(env, value, &text) && (text.empty() || udp::MakeEndpoint(text.c_str(), 0, local));
+}
+
+// 0, or what libuv says.
+int WatchIt(AskerHolder* self, uv_loop_s* loop) {
+  auto watch = std::make_unique<Watch>();
+  watch->handle = std::make_unique<uint64_t[]>(uv_handle_size(kUvPoll) / sizeof(uint64_t) + 1);
+  const int error = uv_poll_init(loop, watch->poll(), self->asker->readiness_fd());
+  if (error != 0) return error;
+  watch->owner = self;
+  uv_handle_set_data(watch->poll(), watch.get());
+  napi_add_async_cleanup_hook(self->env, CleanUp, watch.get(), &watch->hook);
+  uv_poll_start(watch->poll(), kUvReadable, OnReadable);
+  // Whoever waits for an answer keeps the program alive.
+  uv_unref(watch->poll());
+  self->watch = watch.release();
+  return 0;
+}
+
+}  // namespace
+
+napi_value AskerObject::Create(napi_env env, napi_callback_info info) {
+  Arguments<5> args(env, info);
+  auto self = std::make_unique<AskerHolder>();
+  udp::AskerOptions options;
+  self->env = env;
+  napi_valuetype type = napi_undefined;
+  if (args.count != 5 || !GetLocal(env, args.values[0], &options.local.v4) ||
+      !GetLocal(env, args.values[1], &options.local.v6) || napi_typeof(env, args.values[4], &type) != napi_ok ||
+      type != napi_function) {
+    return ThrowArgument(env);
+  }
+  uv_loop_s* loop = nullptr;
+  if (!HasUvPoll() || napi_get_uv_event_loop(env, &loop) != napi_ok || loop == nullptr) {
+    return Throw(env, "ERR_SHARDNS_NATIVE", "there is no event loop of libuv here");
+  }
+  int error = 0;
+  self->asker = udp::Asker::Create(options, &error);
+  if (!self->asker) return ThrowUnavailable(env, "the native asker", error);
+  if (!self->outbox.Set(env, args.values[2]) || !self->inbox.Set(env, args.values[3], udp::EventBuffer::kLeast)) {
+    self->outbox.Clear(env);
+    return ThrowArgument(env);
+  }
+  if (error = WatchIt(self.get(), loop); error != 0) {
+    self->outbox.Clear(env);
+    self->inbox.Clear(env);
+    return ThrowUnavailable(env, "the event loop", -error);
+  }
+  napi_value object;
+  napi_create_reference(env, args.values[4], 1, &self->on_readable);
+
+  napi_create_object(env, &object);
+  const auto release = [](napi_env, void* data, void*) {
+    auto* held = This(data);
+    if (--held->holders != 0) return;
+    if (held->asker) held->Shut(false);
+    delete held;
+  };
+  AskerHolder* holder = self.release();
+  for (const Method& method : kMethods) {
+    napi_value function;
+    napi_create_function(env, method.name, NAPI_AUTO_LENGTH, method.callback, holder, &function);
+    ++holder->holders;
+    napi_add_finalizer(env, function, holder, release, nullptr, nullptr);
+    napi_set_named_property(env, object, method.name, function);
+  }
+  return object;
+}
+
+}  // namespace shardns::addon
