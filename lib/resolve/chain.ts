@@ -22,7 +22,7 @@ import type { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
 import { type Flyer, infoOf, isKept, type KnownAsker, variantOf, withName, withoutOptions, withType } from './asker.js';
 import { answerChaos, type ServerIdentity } from './chaos.js';
-import { checkTenant } from './client-tenants.js';
+import { checkTenant } from '../clients/tenants.js';
 import { checkDecision, type Hooks, type QueryDecision } from './hooks.js';
 import { withoutHints } from './hints.js';
 import { anyOf, type Keep, type KeepOptions } from './keep.js';
@@ -38,8 +38,6 @@ import { buildUpstreamQuery, responseExtendedError, responseScope } from './upst
 
 export interface ChainOptions extends KeepOptions {
   local: LocalAnswers;
-  /** Whether clients are sorted by where they ask from, and not by `onQuery`. */
-  hasViews: boolean;
   identity: ServerIdentity;
   upstreamUdpSize: number;
   /** Which addresses upstreams' answers may have; a recursor has rules of its own. Undefined: all. */

@@ -7,6 +7,9 @@ import type { Clock, Timer } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
 import { harmless, type Logger } from '../base/log.js';
 import { type Engine, MISS_WITH_STALE } from '../cache/engine.js';
+import type { Gate } from '../clients/gate.js';
+import type { ClientTenants } from '../clients/tenants.js';
+import { REFUSED } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
@@ -14,7 +17,6 @@ import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { asRefresh, type Asker, type Flyer, flyerOf, isKept, knownAsker, type KnownAsker, variantOf } from './asker.js';
 import { Chain, type ChainOptions } from './chain.js';
-import type { ClientTenants } from './client-tenants.js';
 import { flightKey, refreshKey } from './flight-key.js';
 import { Flight, Flights } from './flights.js';
 import type { Hooks } from './hooks.js';
@@ -43,6 +45,8 @@ export type Forgotten = { name: Uint8Array } | { suffix: Uint8Array } | { tenant
 const MAX_MOVES = 4;
 
 const SERVFAIL: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
+/** For a client that might ask when its question came. */
+const PROHIBITED: Resolution = { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.prohibited };
 const CACHED_FAILURE: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.cachedError };
 
 export interface ResolverStats {
@@ -80,8 +84,10 @@ export class Resolver {
     ownFailures: 0,
     rejectedResponses: 0,
   };
-  /** Set where clients belong to tenants. */
+  /** Set where clients belong to tenants, as `onQuery` says. */
   tenants: ClientTenants | undefined;
+  /** Set where clients belong to views: it says to which. */
+  views: Pick<Gate, 'judge'> | undefined;
   /** Set where names are resolved from the root, or zones are configured. */
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */
@@ -114,15 +120,15 @@ export class Resolver {
   }
   /** Whether `onQuery` says whose client it is. */
   get sortsByHook(): boolean {
-    return this.tenants !== undefined && !this.options.hasViews;
+    return this.tenants !== undefined;
   }
 
   /** Never throws and never rejects: every outcome is something that clients can be told. */
   resolve(query: Query, asker: Asker): Promise<Resolution> {
     try {
-      const { tenants } = this;
       // Before the tag that it came with: that is the one of a view of before, where views have changed since.
-      const view = asker.client === undefined ? undefined : tenants?.viewOf(asker.client.address);
+      const view = asker.client === undefined ? undefined : this.views?.judge(asker.client.address);
+      if (view === REFUSED) return Promise.resolve(PROHIBITED);
       const tenant = view ?? asker.tenant;
       if (tenant !== undefined) return this.#resolve(query, knownAsker(asker, tenant));
       if (this.sortsByHook) return this.#classify(query, asker);

@@ -8,6 +8,7 @@ import { parsePrefix, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { count, issueText, memoryOption, pathOption, regionShape } from '../base/options.js';
 import { prefixKey } from '../base/prefix-table.js';
+import { MAX_GATE_PREFIXES } from '../clients/gate.js';
 import { checkAliases, LOCAL_ZONE_KINDS, parseLocalRecord } from '../resolve/local-data.js';
 import { checkZoneSwitch } from '../resolve/local-zones.js';
 import { RECURSION_LIMITS } from '../resolve/recurse/limits.js';
@@ -117,7 +118,7 @@ export const serverSchema = z
     /** Bind each thread to one core. */
     pin: z.boolean().default(false),
     /** Clients that may ask; empty = everybody that reaches the address. */
-    allow: z.array(prefix).max(4096).default([]),
+    allow: z.array(prefix).max(MAX_GATE_PREFIXES).default([]),
     tcp: z
       .strictObject({
         enabled: z.boolean().default(true),
@@ -371,6 +372,12 @@ export const serverSchema = z
     ordered(['cache', 'negativeMinTtlSeconds'], cache.negativeMinTtlSeconds, cache.negativeMaxTtlSeconds);
     ordered(['failure', 'firstSeconds'], failure.firstSeconds, failure.maxSeconds);
   })
+  .superRefine(({ allow, views }, context) => {
+    const count = views.reduce((sum, { clients }) => sum + clients.length, allow.length);
+    if (count <= MAX_GATE_PREFIXES) return;
+    const message = `expected at most ${MAX_GATE_PREFIXES} prefixes in allow and views together, which have ${count}`;
+    context.addIssue({ code: 'custom', path: ['views'], message });
+  })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],
     message: 'expected none where tenants.enabled is set: each sorts clients in its own way',
@@ -444,11 +451,6 @@ export function readOptions(input: unknown): ServerSettings {
 /** Threads that resolve beside the main one. */
 export function workersOf({ resolver }: ServerSettings): number {
   return resolver.workers ?? (availableParallelism() >= 4 ? 2 : 0);
-}
-
-/** Whether clients are told different things. */
-export function sortsClients(settings: ServerSettings): boolean {
-  return settings.tenants.enabled || settings.views.length > 0;
 }
 
 const MAX_CHANGED_NAMES = 1024;

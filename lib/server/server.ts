@@ -1,15 +1,15 @@
 // The server: one cache, its listeners, the resolver; their life from listening to drained.
 import { isDeepStrictEqual } from 'node:util';
-import { formatSocketAddress, parsePrefix, parseSocketAddress } from '../base/address.js';
+import { formatSocketAddress, parseSocketAddress } from '../base/address.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
-import { PrefixTable } from '../base/prefix-table.js';
 import { type Random, systemRandom } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
 import { Engine } from '../cache/engine.js';
+import { Gate } from '../clients/gate.js';
+import { ClientTenants } from '../clients/tenants.js';
 import type { Hooks } from '../resolve/hooks.js';
-import { ClientTenants } from '../resolve/client-tenants.js';
 import { type Forgotten, type Resolution, Resolver } from '../resolve/resolver.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
@@ -28,7 +28,6 @@ import {
   changedLocalNames,
   groupsOf,
   readOptions,
-  sortsClients,
   type ServerOptions,
   type ServerSettings,
   tcpOptionsOf,
@@ -39,7 +38,7 @@ import { OwnAddresses } from './own-addresses.js';
 import { Snapshots } from './snapshots.js';
 import type { TcpConnections } from './tcp-connections.js';
 import { Recursion } from './recursion.js';
-import { exchangerOptionsOf, regionOf, resolverOptionsOf, tunablesOf, viewsOf } from './tunables.js';
+import { exchangerOptionsOf, gateRulesOf, regionOf, resolverOptionsOf, tunablesOf } from './tunables.js';
 import type { UdpPlane } from './udp-plane.js';
 
 /** What tests and embedders put in place of the real thing. */
@@ -70,6 +69,8 @@ export class Server implements AsyncDisposable {
   readonly engine: Engine;
   readonly resolver: Resolver;
   readonly exchanger: Exchanger;
+  /** Who may ask, and under which tag, on every way in. */
+  readonly gate: Gate;
   readonly answerer: Answerer;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
@@ -83,8 +84,6 @@ export class Server implements AsyncDisposable {
   readonly #clock: Clock;
   readonly recursion: Recursion;
   readonly #log: Logger;
-  /** The views whose tags are in use. */
-  #tagged: ServerSettings['views'] | undefined;
   readonly #observers: ServerObserver[] = [];
   #state: 'new' | 'starting' | 'listening' | 'draining' | 'closed' = 'new';
   #draining: Promise<void> = Promise.resolve();
@@ -133,10 +132,18 @@ export class Server implements AsyncDisposable {
     });
     this.recursion.apply(settings);
     this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
-    this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
-    this.listeners = new Listeners(this.engine, this.resolver, this.answerer, this.#clock, this.#log, settings);
-    this.#applyAccess(settings);
-    this.#applyTenants(settings);
+    this.gate = new Gate(random);
+    this.answerer = new Answerer(this.engine, this.resolver, this.#clock, this.gate);
+    this.listeners = new Listeners(
+      this.engine,
+      this.gate,
+      this.resolver,
+      this.answerer,
+      this.#clock,
+      this.#log,
+      settings,
+    );
+    this.#applyGate(undefined, settings);
   }
 
   observe(observer: ServerObserver): void {
@@ -233,13 +240,11 @@ export class Server implements AsyncDisposable {
       fixed('cache.rrsetMemory', before.cache.rrsetMemory, settings.cache.rrsetMemory);
     }
     if (this.#sharesEngine) this.engine.mayDeclare(this, configurationOf(settings));
-    const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes', 'tenants'] as const;
-    const viewsChange = !isDeepStrictEqual(settings.views, before.views);
+    const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes'] as const;
     const relisten =
       this.#state === 'listening' &&
       (listenerKeys.some(key => !isDeepStrictEqual(settings[key], before[key])) ||
-        settings.tcp.enabled !== before.tcp.enabled ||
-        sortsClients(settings) !== sortsClients(before));
+        settings.tcp.enabled !== before.tcp.enabled);
     for (const observer of this.#observers) await observer.updating?.(settings);
     this.#checkOpen('update()');
     if (relisten) await this.#relisten(settings, options, before);
@@ -255,8 +260,7 @@ export class Server implements AsyncDisposable {
     this.exchanger.options = exchangerOptionsOf(settings);
     this.recursion.apply(settings);
     this.tcpConnections.options = tcpOptionsOf(settings);
-    this.#applyAccess(settings);
-    if (viewsChange && !relisten) this.#applyTenants(settings);
+    this.#applyGate(before, settings);
     this.#forgetLocal(before, settings);
     this.#tellDoubts();
   }
@@ -374,6 +378,7 @@ export class Server implements AsyncDisposable {
     await this.snapshots.loaded;
     if (served) await this.snapshots.end();
     await this.recursion.close();
+    this.gate.close();
     this.engine.release(this);
     if (this.#ownsEngine) this.engine.close();
   }
@@ -395,8 +400,6 @@ export class Server implements AsyncDisposable {
 
   async #openListeners(settings: ServerSettings, options: ServerOptions): Promise<void> {
     await this.listeners.open(settings, options.listen === undefined);
-    this.#applyAccess(settings);
-    this.#applyTenants(settings);
     this.listeners.start();
   }
 
@@ -427,29 +430,21 @@ export class Server implements AsyncDisposable {
     return new ShardnsError('ERR_SHARDNS_CLOSED', `${call} on a server that is ${this.#state}`);
   }
 
-  #applyAccess(settings: ServerSettings): void {
-    const prefixes = settings.allow.map((text, i) => parsePrefix(text, `allow[${i}]`));
-    this.answerer.access =
-      prefixes.length === 0 ? undefined : new PrefixTable(prefixes.map(one => [one, true] as const));
-    this.plane?.setAccess(prefixes);
-  }
-
-  /** New listeners know nobody: clients are asked about again. */
-  #applyTenants(settings: ServerSettings): void {
-    this.plane?.forgetTenants();
-    const { clients, seconds } = settings.tenants;
-    const views = viewsOf(settings);
+  /** Access, views and tenants, replaced whole: no query is judged by some of the old and some of the new. */
+  #applyGate(before: ServerSettings | undefined, settings: ServerSettings): void {
+    const changed = (...keys: ('allow' | 'views' | 'tenants')[]): boolean =>
+      before === undefined || keys.some(key => !isDeepStrictEqual(settings[key], before[key]));
+    if (!changed('allow', 'views', 'tenants')) return;
     // A tag is a view's number: it means another view from now on, perhaps, and clients are told by it at once.
-    const before = this.#tagged;
-    this.#tagged = settings.views;
-    if (before !== undefined && !isDeepStrictEqual(before, settings.views)) {
-      this.#forgetTags(Math.max(before.length, settings.views.length));
+    if (before !== undefined && changed('views')) {
+      this.#forgetTags(Math.max(before.views.length, settings.views.length));
     }
-    if (views !== undefined) this.plane?.setViews(views.prefixes);
-    this.resolver.tenants = sortsClients(settings)
-      ? new ClientTenants(this.#clock, clients, seconds, views)
+    this.gate.replace(gateRulesOf(settings));
+    if (changed('tenants')) this.gate.forgetClients();
+    this.resolver.views = settings.views.length > 0 ? this.gate : undefined;
+    this.resolver.tenants = settings.tenants.enabled
+      ? new ClientTenants(this.gate, settings.tenants.seconds)
       : undefined;
-    if (this.resolver.tenants !== undefined) this.resolver.tenants.sink = this.plane;
   }
 
   /** Servers that stay keep what is known of them. */

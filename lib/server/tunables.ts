@@ -5,6 +5,8 @@ import { parseMemory } from '../base/memory.js';
 import { PrefixTable } from '../base/prefix-table.js';
 import type { Random } from '../base/random.js';
 import type { RegionSource } from '../cache/region.js';
+import type { GateRules } from '../clients/gate.js';
+import { viewPrefixes } from '../clients/views.js';
 import type { ResolverOptions } from '../resolve/resolver.js';
 import { TICKS_PER_SECOND, type Tunables } from '../native/binding.js';
 import type { ExchangerOptions } from '../upstream/exchange.js';
@@ -12,7 +14,6 @@ import { AddressRules } from '../resolve/recurse/address-rules.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { LocalData } from '../resolve/local-data.js';
 import { LocalZones } from '../resolve/local-zones.js';
-import { Views } from '../resolve/views.js';
 import { configurationOf } from './configuration.js';
 import { encodeName, foldName } from '../wire/name.js';
 import type { ServerSettings } from './options.js';
@@ -65,8 +66,13 @@ export function exchangerOptionsOf({ upstream }: ServerSettings): ExchangerOptio
   return { ...upstream, clientStrings: { option, servers } };
 }
 
-export function viewsOf({ views }: ServerSettings): Views | undefined {
-  return views.length > 0 ? new Views(views) : undefined;
+/** Who may ask, and under which tag. */
+export function gateRulesOf({ allow, views, tenants }: ServerSettings): GateRules {
+  return {
+    allow: allow.map((text, i) => parsePrefix(text, `allow[${i}]`)),
+    views: viewPrefixes(views),
+    clients: tenants.enabled ? tenants.clients : 0,
+  };
 }
 
 /** So few that no share of them is worth the name. */
@@ -84,10 +90,9 @@ function localZonesOf({ localZones }: ServerSettings): LocalZones {
 }
 
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
-  const views = viewsOf(settings);
+  const views = settings.views.map(({ local, inherit }) => ({ localData: new LocalData(local), inherit }));
   return {
     local: new LocalAnswers(localZonesOf(settings), new LocalData(settings.local), views),
-    hasViews: views !== undefined,
     identity: { identity: settings.identity, version: settings.version },
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
     upstreamUdpSize: settings.upstream.udpSize,

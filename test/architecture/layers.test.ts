@@ -4,12 +4,12 @@ import { dirname, join, normalize, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 type Rank = string[][];
-const NATIVE: Rank = [['base'], ['wire'], ['cache'], ['snapshot', 'udp'], ['addon']];
+const NATIVE: Rank = [['base'], ['wire', 'gate'], ['cache'], ['snapshot', 'udp'], ['addon']];
 const LIB: Rank = [
   ['base'],
   ['wire', 'native'],
   ['cache', 'transport', 'zone', 'dnssec'],
-  ['upstream'],
+  ['upstream', 'clients'],
   ['resolve'],
   ['server', 'node', 'discovery'],
   ['admin'],
