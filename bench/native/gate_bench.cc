@@ -1,6 +1,6 @@
 // What the gate costs a query: the longest of many prefixes of three kinds of lists, for clients in any order. Writes
-// JSON; ns a judgement are of CPU time, the median over the rounds and the least, which is without the cache misses that
-// neighbours make.
+// JSON; ns a judgement are of CPU time, the median over the rounds and the least, which is without the cache misses
+// that neighbours make.
 //
 //   gate_bench [rounds] [judgements]
 #include <algorithm>
@@ -23,9 +23,9 @@ struct List {
   unsigned fixed_bits, length;
 };
 // As a network's customers are listed; of addresses all over; of one block only, which no index by first bits helps.
-constexpr List kLists[] = {{"ipv4 /24 anywhere", false, 0, 24},        {"ipv4 /32 anywhere", false, 0, 32},
-                           {"ipv4 /32 in one /12", false, 12, 32},     {"ipv6 /48 in one /24", true, 24, 48},
-                           {"ipv6 /64 in one /32", true, 32, 64},      {"ipv6 /128 in one /64", true, 64, 128},
+constexpr List kLists[] = {{"ipv4 /24 anywhere", false, 0, 24},       {"ipv4 /32 anywhere", false, 0, 32},
+                           {"ipv4 /32 in one /12", false, 12, 32},    {"ipv6 /48 in one /24", true, 24, 48},
+                           {"ipv6 /64 in one /32", true, 32, 64},     {"ipv6 /128 in one /64", true, 64, 128},
                            {"ipv6 /128 anywhere in /3", true, 3, 128}};
 constexpr size_t kCounts[] = {256, 4096, 65'536, 1'048'576};
 
@@ -86,7 +86,8 @@ int Main(int argc, char** argv) {
         ns.push_back((CpuNs() - from) / static_cast<double>(judgements));
       }
       std::printf(
-          "%s\n    {\"list\": \"%s\", \"prefixes\": %zu, \"judge_ns\": %.1f, \"least_ns\": %.1f, \"octets_a_prefix\": %.1f, "
+          "%s\n    {\"list\": \"%s\", \"prefixes\": %zu, \"judge_ns\": %.1f, \"least_ns\": %.1f, \"octets_a_prefix\": "
+          "%.1f, "
           "\"compile_ms\": %.1f, \"allowed\": %.2f}",
           first ? "" : ",", list.name, count, Median(ns), *std::min_element(ns.begin(), ns.end()),
           static_cast<double>(compiled.memory_bytes()) / static_cast<double>(count), compile_ms,

@@ -131,10 +131,14 @@ struct GateMethods {
 };
 
 constexpr Method kGateMethods[] = {
-    {"replace", GateMethods::Replace},     {"register", GateMethods::Register},
-    {"judge", GateMethods::Judge},         {"remember", GateMethods::Remember},
-    {"forgetClients", GateMethods::ForgetClients}, {"clients", GateMethods::Clients},
-    {"memoryBytes", GateMethods::MemoryBytes},     {"shiftClock", GateMethods::ShiftClock},
+    {"replace", GateMethods::Replace},
+    {"register", GateMethods::Register},
+    {"judge", GateMethods::Judge},
+    {"remember", GateMethods::Remember},
+    {"forgetClients", GateMethods::ForgetClients},
+    {"clients", GateMethods::Clients},
+    {"memoryBytes", GateMethods::MemoryBytes},
+    {"shiftClock", GateMethods::ShiftClock},
 };
 
 // createGate({seedHigh, seedLow})
@@ -154,9 +158,12 @@ napi_value GateObject::RuleFields(napi_env env) {
   constexpr struct {
     const char* name;
     size_t at;
-  } kFields[] = {{"address", offsetof(RuleRecord, address)}, {"tag", offsetof(RuleRecord, tag)},
-                 {"bits", offsetof(RuleRecord, bits)},       {"family", offsetof(RuleRecord, family)},
-                 {"allow", offsetof(RuleRecord, allow)},     {"tagged", offsetof(RuleRecord, tagged)},
+  } kFields[] = {{"address", offsetof(RuleRecord, address)},
+                 {"tag", offsetof(RuleRecord, tag)},
+                 {"bits", offsetof(RuleRecord, bits)},
+                 {"family", offsetof(RuleRecord, family)},
+                 {"allow", offsetof(RuleRecord, allow)},
+                 {"tagged", offsetof(RuleRecord, tagged)},
                  {"octets", sizeof(RuleRecord)}};
   napi_value fields;
   napi_create_object(env, &fields);

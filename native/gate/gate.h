@@ -17,8 +17,8 @@ namespace shardns::gate {
 // What holds for clients inside a prefix. What a rule leaves open is told by the next longer prefix around it.
 struct ClientRule {
   Prefix prefix;
-  bool allow = false;           // they may ask
-  std::optional<uint32_t> tag;  // whose answers they share, at most kMaxRuleTag
+  bool allow = false;                // they may ask
+  std::optional<uint32_t> tag = {};  // whose answers they share, at most kMaxRuleTag
 };
 inline constexpr uint32_t kMaxRuleTag = (1u << 16) - 1;
 

@@ -34,9 +34,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // 18 octets a rule: family, length, address. At most as many as the search through all of them takes no time for.
   for (size_t at = 0; at + 18 <= size && rules.size() < 64; at += 18) {
     const bool v6 = (data[at] & 1) != 0;
-    PrefixRule rule = {.prefix = {.address = {}, .length = static_cast<uint8_t>(data[at + 1] % (v6 ? 129 : 33)), .v6 = v6},
-                       .value = static_cast<uint32_t>(rules.size() + 1) * 0x10101,
-                       .mask = (data[at] & 2) != 0 ? gate::PrefixMap::kMaxValue : 0xFFu << (data[at] >> 3)};
+    PrefixRule rule = {
+        .prefix = {.address = {}, .length = static_cast<uint8_t>(data[at + 1] % (v6 ? 129 : 33)), .v6 = v6},
+        .value = static_cast<uint32_t>(rules.size() + 1) * 0x10101,
+        .mask = (data[at] & 2) != 0 ? gate::PrefixMap::kMaxValue : 0xFFu << (data[at] >> 3)};
     std::memcpy(rule.prefix.address, data + at + 2, 16);
     if (v6 && (data[at] & 4) != 0) {  // a mapped one
       std::memset(rule.prefix.address, 0, 10);

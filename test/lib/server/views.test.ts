@@ -108,8 +108,7 @@ test('the longest prefix that a client lies in decides', () => {
   const settings = readOptions({ views: VIEWS });
   const gate = new Gate(systemRandom);
   gate.replace(gateRulesOf(settings));
-  const names = (...addresses: string[]) =>
-    addresses.map(one => viewWithTag(settings.views, gate.judge(one))?.name);
+  const names = (...addresses: string[]) => addresses.map(one => viewWithTag(settings.views, gate.judge(one))?.name);
   expect(names(HOME, GUEST, STRANGER)).toEqual(['home', 'guests', undefined]);
   expect(names('2001:db8:2::1', '2001:db8:1::1', '2001:db9::1')).toEqual(['home', 'guests', undefined]);
 });

@@ -68,7 +68,8 @@ TEST(Gate, AccessAndTagsAreJudgedByPrefixesOfTheirOwn) {
   Gate gate(ExpandSeed(1));
   Gate::Reader reader(gate.rules());
   // Whose longest prefixes they are is seen in one look: a view inside what is allowed, and one around it.
-  const ClientRule rules[] = {V4(10, 0, 8, true), V4(10, 1, 16, false, 3), V4(0, 0, 0, false, 7), V4(11, 0, 8, true, 4)};
+  const ClientRule rules[] = {V4(10, 0, 8, true), V4(10, 1, 16, false, 3), V4(0, 0, 0, false, 7),
+                              V4(11, 0, 8, true, 4)};
   gate.Replace({.rules = rules, .everybody = false});
   const auto judge = [&](uint8_t a, uint8_t b) {
     const uint8_t address[] = {a, b, 0, 1};
