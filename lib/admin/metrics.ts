@@ -78,6 +78,9 @@ export class Metrics {
     this.#gauge('shardns_snapshot_loaded_entries', 'Entries that a snapshot brought at the start', set =>
       set({}, snapshots.stats.loaded),
     );
+    this.#gauge('shardns_gate_memory_bytes', 'Octets of compiled access, views and tenants', set =>
+      set({}, server.gate.native.memoryBytes()),
+    );
     this.#gauge('shardns_tenant_clients', 'Clients whose tenant is remembered', set =>
       set({}, resolver.tenants?.size ?? 0),
     );
