@@ -54,6 +54,18 @@ function native() {
   return `${table(['entries', 'shardns, ns', 'batch of 16', 'policy lru', 'absl + copy', 'mutex + list LRU', 'two threads', 'insert + evict'], rows)}\n\n${source(result)} shardns parses, looks up, copies and patches; the others look up and copy.\n\nHit ratio of legitimate names while a share of the traffic asks random names (Zipf 1.0 over a million names):\n\n${table(['policy', 'memory', 'no attack', '50 %', '90 %'], attack)}`;
 }
 
+function policies() {
+  const result = read('policies');
+  const rows = result.cases.map(one => [
+    one.policy,
+    `${one.memory_mib} MiB`,
+    `${fixed(one.zipf, 1)} %`,
+    `${fixed(one.scan, 1)} %`,
+    `${fixed(one.shift, 1)} %`,
+  ]);
+  return `${table(['hit ratio of a policy', 'memory', 'Zipf', 'with scans', 'shifting'], rows)}\n\n${source(result)} Zipf 1.0 over a million keys; the same while bursts of 20,000 keys that never come again pass through; the same with other popular keys every eighth of the trace.`;
+}
+
 function lib() {
   const result = read('lib');
   const rows = Object.entries(result.results).map(([name, one]) => [
@@ -154,7 +166,18 @@ function attack() {
   return `${table(head, rows)}\n\nCounted by the name servers, ${date}.`;
 }
 
-const makers = { load, native, lib, lookup, persist, bytes, internet, attack, 'recursion-workers': recursionWorkers };
+const makers = {
+  load,
+  native,
+  policies,
+  lib,
+  lookup,
+  persist,
+  bytes,
+  internet,
+  attack,
+  'recursion-workers': recursionWorkers,
+};
 const pages = ['../README.md', ...readdirSync(at('../docs')).map(name => `../docs/${name}`)];
 for (const page of pages) {
   const before = readFileSync(at(page), 'utf8');

@@ -49,6 +49,6 @@ export {
 } from './node/resolver.js';
 export type { Hooks, QueryDecision, QueryInfo, ResponseInfo } from './resolve/hooks.js';
 export { topNames, type WarmName, type WarmOptions, type WarmProgress } from './resolve/warm.js';
-export type { ServerOptions, ServerSettings } from './server/options.js';
+export type { ServerOptions, ServerSettings } from './server/settings/settings.js';
 export type { Server, ServerDependencies } from './server/server.js';
 export type { RecordText } from './wire/record.js';

@@ -13,10 +13,10 @@ constexpr size_t kNames = 1'000'000;
 constexpr size_t kLegitimate = 2'000'000;
 constexpr uint32_t kPerSecond = 10'000;
 
-double Run(cache::PolicyKind policy, size_t bytes, int attack_percent, const std::vector<uint32_t>& sequence) {
-  const auto cache = cache::Cache::Create({.bytes = bytes, .policy = policy, .average_entry_bytes = 100, .seed = 4});
+double Run(store::PolicyKind policy, size_t bytes, int attack_percent, const std::vector<uint32_t>& sequence) {
+  const auto cache = answers::Cache::Create({.bytes = bytes, .policy = policy, .average_entry_bytes = 100, .seed = 4});
   udp::Responder responder(cache.get(), cache->NewReader());
-  const auto scratch = std::make_unique<cache::PrepareScratch>();
+  const auto scratch = std::make_unique<answers::PrepareScratch>();
   std::mt19937 random(5);
   uint8_t out[1500];
   uint64_t hits = 0, counted = 0, strangers = 0;
@@ -24,7 +24,7 @@ double Run(cache::PolicyKind policy, size_t bytes, int attack_percent, const std
     const Buffer query = test::Query(name);
     wire::Query parsed;
     if (responder.Respond(query, {.now = now}, &parsed, out).verdict == udp::Verdict::kReply) return true;
-    cache::EntryImage image;
+    answers::EntryImage image;
     const Buffer response =
         exists ? test::AResponse(name, ttl, {1, 2}) : test::NxDomain(name, "example.com", 3600, 900);
     cache->Insert({.prepare = {.response = response}, .now = now}, scratch.get(), &image);
@@ -54,14 +54,14 @@ int Main() {
   std::printf("{\n  \"cases\": [");
   bool first = true;
   for (const size_t mib : {2, 16}) {
-    for (const auto policy : {cache::PolicyKind::kS3Fifo, cache::PolicyKind::kLru}) {
+    for (const auto policy : {store::PolicyKind::kS3Fifo, store::PolicyKind::kLru}) {
       double ratio[3];
       const int attacks[3] = {0, 50, 90};
       for (int i = 0; i < 3; ++i) ratio[i] = Run(policy, mib << 20, attacks[i], sequence);
       std::printf(
           "%s\n    {\"policy\": \"%s\", \"memory_mib\": %zu, \"attack_0\": %.1f, \"attack_50\": %.1f, "
           "\"attack_90\": %.1f, \"kept_at_50\": %.3f}",
-          first ? "" : ",", policy == cache::PolicyKind::kLru ? "lru" : "s3fifo", mib, ratio[0], ratio[1], ratio[2],
+          first ? "" : ",", policy == store::PolicyKind::kLru ? "lru" : "s3fifo", mib, ratio[0], ratio[1], ratio[2],
           ratio[1] / ratio[0]);
       std::fflush(stdout);
       first = false;

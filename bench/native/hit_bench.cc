@@ -83,19 +83,19 @@ class ClassicLru {
 };
 
 struct Subject {
-  std::unique_ptr<cache::Cache> cache;
-  std::unique_ptr<cache::PrepareScratch> scratch{new cache::PrepareScratch};
-  Subject(size_t bytes, cache::PolicyKind policy)
-      : cache(cache::Cache::Create({.bytes = bytes, .shards = 16, .policy = policy, .seed = 1})) {}
+  std::unique_ptr<answers::Cache> cache;
+  std::unique_ptr<answers::PrepareScratch> scratch{new answers::PrepareScratch};
+  Subject(size_t bytes, store::PolicyKind policy)
+      : cache(answers::Cache::Create({.bytes = bytes, .shards = 16, .policy = policy, .seed = 1})) {}
   void Insert(const Buffer& response) {
-    cache::EntryImage image;
+    answers::EntryImage image;
     cache->Insert({.prepare = {.response = response}, .now = 16000}, scratch.get(), &image);
   }
 };
 
 using Sequence = std::vector<uint32_t>;
 
-double TimeSingle(const cache::Cache* cache, cache::Reader* reader, const Workload& workload,
+double TimeSingle(const answers::Cache* cache, store::Reader* reader, const Workload& workload,
                   const Sequence& sequence) {
   uint8_t out[kOut];
   size_t octets = 0;
@@ -103,7 +103,7 @@ double TimeSingle(const cache::Cache* cache, cache::Reader* reader, const Worklo
     for (size_t i = 0; i < count; ++i) {
       wire::Query query;
       if (wire::ParseQuery(packets[i], &query) != wire::QueryVerdict::kAnswer) std::abort();
-      cache::Answer answer;
+      answers::Answer answer;
       cache->AnswerQuery({.query = &query, .now = 16160}, reader, out, &answer);
       octets += answer.length;
     }
@@ -112,7 +112,8 @@ double TimeSingle(const cache::Cache* cache, cache::Reader* reader, const Worklo
   return ns;
 }
 
-double TimeBatch(const cache::Cache* cache, cache::Reader* reader, const Workload& workload, const Sequence& sequence) {
+double TimeBatch(const answers::Cache* cache, store::Reader* reader, const Workload& workload,
+                 const Sequence& sequence) {
   udp::Responder responder(cache, reader);
   std::vector<uint8_t> buffers(16 * kOut);
   Bytes batch[16];
@@ -153,7 +154,7 @@ double TimeInserts(Subject& subject, const Workload& workload, const Sequence& s
 }
 
 // Queries per second of both threads together over one thread alone.
-double TimeTwoThreads(const cache::Cache* cache, cache::Reader* a, cache::Reader* b, const Workload& workload,
+double TimeTwoThreads(const answers::Cache* cache, store::Reader* a, store::Reader* b, const Workload& workload,
                       const Sequence& sequence) {
   double one = 0, two = 0;
   std::thread first([&] { one = TimeSingle(cache, a, workload, sequence); });
@@ -180,7 +181,7 @@ int Run(int rounds, size_t operations, std::string_view only) {
     if (!only.empty() && only != c.name) continue;
     const Workload workload = MakeWorkload(c.names);
     const Sequence sequence = c.zipf ? ZipfSequence(c.names, operations, 1) : UniformSequence(c.names, operations, 1);
-    Subject s3fifo(c.bytes, cache::PolicyKind::kS3Fifo), lru(c.bytes, cache::PolicyKind::kLru);
+    Subject s3fifo(c.bytes, store::PolicyKind::kS3Fifo), lru(c.bytes, store::PolicyKind::kLru);
     AbslCache absl;
     ClassicLru classic(c.names);
     for (size_t i = 0; i < c.names; ++i) {
@@ -189,8 +190,8 @@ int Run(int rounds, size_t operations, std::string_view only) {
       absl.Insert(workload.queries[i], workload.responses[i]);
       classic.Insert(workload.queries[i], workload.responses[i]);
     }
-    cache::Reader *a = s3fifo.cache->NewReader(), *b = s3fifo.cache->NewReader(), *l = lru.cache->NewReader();
-    Subject tight(size_t{16} << 20, cache::PolicyKind::kS3Fifo), tight_lru(size_t{16} << 20, cache::PolicyKind::kLru);
+    store::Reader *a = s3fifo.cache->NewReader(), *b = s3fifo.cache->NewReader(), *l = lru.cache->NewReader();
+    Subject tight(size_t{16} << 20, store::PolicyKind::kS3Fifo), tight_lru(size_t{16} << 20, store::PolicyKind::kLru);
     std::map<std::string, std::vector<double>> times;
     const Sequence shorter(sequence.begin(), sequence.begin() + static_cast<long>(sequence.size() / 8));
     for (int round = 0; round <= rounds; ++round) {
@@ -209,7 +210,7 @@ int Run(int rounds, size_t operations, std::string_view only) {
     std::printf("%s    {\"case\": \"%s\"", first ? "" : ",\n", c.name);
     first = false;
     for (const auto& [name, values] : times) std::printf(", \"%s\": %.1f", name.c_str(), Median(values));
-    const cache::Stats stats = s3fifo.cache->TotalStats();
+    const store::Stats stats = s3fifo.cache->TotalStats();
     std::printf(", \"hit_share\": %.4f}",
                 static_cast<double>(stats.hits_positive) / static_cast<double>(stats.hits_positive + stats.misses));
     std::fflush(stdout);

@@ -29,9 +29,9 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-std::unique_ptr<cache::Cache> Open(const std::string& path, size_t bytes) {
-  cache::FileProblem problem;
-  auto region = cache::Region::Open({.path = path.c_str(),
+std::unique_ptr<answers::Cache> Open(const std::string& path, size_t bytes) {
+  store::FileProblem problem;
+  auto region = store::Region::Open({.path = path.c_str(),
                                      .region = {.bytes = bytes, .seed = 1},
                                      .any_size = true,
                                      .recreate = false,
@@ -42,7 +42,7 @@ std::unique_ptr<cache::Cache> Open(const std::string& path, size_t bytes) {
     std::fprintf(stderr, "%s: %s\n", path.c_str(), problem.what);
     std::exit(1);
   }
-  return std::make_unique<cache::Cache>(std::move(region));
+  return std::make_unique<answers::Cache>(std::move(region));
 }
 
 }  // namespace
@@ -57,8 +57,8 @@ int main(int argc, char** argv) {
   const auto name = [](size_t n) { return "host-" + std::to_string(n) + ".persist.example"; };
   {
     auto filled = Open(file, bytes);
-    cache::PrepareScratch* scratch = new cache::PrepareScratch;
-    cache::EntryImage image;
+    answers::PrepareScratch* scratch = new answers::PrepareScratch;
+    answers::EntryImage image;
     for (size_t n = 0; n < entries; ++n) {
       const test::Buffer response = test::AResponse(name(n), 3600, {1, 2});
       filled->Insert({.prepare = {.response = response}, .now = TicksFromMs(now_ms)}, scratch, &image);
@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
     from = Now();
     for (uint32_t s = 0; s < cache->shards(); ++s) {
       cache->shard(s).Visit(
-          0, [](const uint8_t*, const cache::EntryHeader&, uint32_t) {}, [] { return true; });
+          0, [](const uint8_t*, const answers::EntryHeader&, uint32_t) {}, [] { return true; });
     }
     // Less what each shard waits before it asks whether the holder lives.
     recovery.push_back((Seconds(from) - 0.002 * cache->shards()) / static_cast<double>(held) * 1e9);
@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
 
     const snapshot::SaveArgs where = {.path = snapshot_file.c_str(), .now_ms = now_ms, .wall_ms = 1'700'000'000'000};
     snapshot::Save(*cache, where);
-    auto fresh = cache::Cache::Create({.bytes = bytes, .seed = 9});
+    auto fresh = answers::Cache::Create({.bytes = bytes, .seed = 9});
     from = Now();
     const auto result =
         snapshot::Load(*fresh, {.path = snapshot_file.c_str(), .now_ms = now_ms, .wall_ms = 1'700'000'000'000});

@@ -2,19 +2,15 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { systemClock } from '../base/clock.js';
-import { ShardnsError, show } from '../base/errors.js';
+import { optionError } from '../base/errors.js';
 import { openRegularFile } from '../base/regular-file.js';
 import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
-import { DnsCache } from '../cache/dns-cache.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { topNames } from '../resolve/warm.js';
-import type { ServerOptions } from '../server/options.js';
-import { Server, type ServerDependencies } from '../server/server.js';
+import { plainOptions } from '../server/plain-options.js';
+import type { ServerOptions } from '../server/settings/settings.js';
+import { readDependencies, Server, type ServerDependencies } from '../server/server.js';
 import { AdminServer } from './http.js';
-
-function optionError(name: string, expected: string, value: unknown): ShardnsError {
-  return new ShardnsError('ERR_SHARDNS_OPTION', `${name}: expected ${expected}, got ${show(value)}`);
-}
 
 /** Lines of the log about requests for metrics that are refused. */
 const REFUSALS_PER_SECOND = 1;
@@ -27,17 +23,14 @@ export async function createServer(
   options: ServerOptions & Hooks = {},
   dependencies: ServerDependencies = {},
 ): Promise<Server> {
-  if (typeof options !== 'object' || options === null) throw optionError('options', 'an object', options);
-  const { onQuery, onResponse, ...rest } = options;
+  const { onQuery, onResponse, ...rest } = plainOptions(options) as ServerOptions & Hooks;
   for (const [name, hook] of Object.entries({ onQuery, onResponse }) as [string, unknown][]) {
-    if (hook !== undefined && typeof hook !== 'function') throw optionError(name, 'a function', hook);
+    if (hook !== undefined && typeof hook !== 'function') throw optionError(name, hook, 'a function');
   }
-  if (dependencies.cache !== undefined && !((dependencies.cache as unknown) instanceof DnsCache)) {
-    throw optionError('cache', 'a DnsCache', dependencies.cache);
-  }
-  const server = await new Server(rest, { onQuery, onResponse }, dependencies).listen();
-  const { clock = systemClock } = dependencies;
-  const log = harmless(dependencies.log ?? silentLogger);
+  const parts = readDependencies(dependencies);
+  const server = await new Server(rest, { onQuery, onResponse }, parts).listen();
+  const { clock = systemClock } = parts;
+  const log = harmless(parts.log ?? silentLogger);
   const admin = new AdminServer(server, rateLimited(log, clock, REFUSALS_PER_SECOND));
   server.observe(admin);
   try {

@@ -5,7 +5,8 @@ import { createServer, type IncomingMessage, type Server as HttpServer, type Ser
 import { formatSocketAddress, parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { type Logger, silentLogger } from '../base/log.js';
-import type { ServerSettings } from '../server/options.js';
+import type { ServerSettings } from '../server/settings/settings.js';
+import type { Prepared } from '../server/prepared.js';
 import type { Server, ServerObserver } from '../server/server.js';
 import { judge } from './admission.js';
 import { Metrics } from './metrics.js';
@@ -37,23 +38,31 @@ export class AdminServer implements ServerObserver {
     return formatSocketAddress({ address: bound.address, port: bound.port, family: bound.family === 'IPv6' ? 6 : 4 });
   }
 
-  /** Listens where they say, nowhere for undefined; what it listened on before is closed when that has worked. */
+  /** Listens where they say. */
   async listen(settings: MetricsSettings): Promise<void> {
-    if (settings?.listen === this.#settings?.listen) {
-      this.#settings = settings;
-      return;
-    }
-    const next = settings === undefined ? undefined : await this.#open(settings.listen);
-    if (this.#closed) {
-      next?.close();
-      throw new ShardnsError('ERR_SHARDNS_CLOSED', 'closed while it began to listen for metrics');
-    }
-    this.#stop();
-    this.#http = next;
-    this.#settings = settings;
+    const change = await this.#prepare(settings);
+    if (!this.#closed) return change.commit();
+    change.discard();
+    throw new ShardnsError('ERR_SHARDNS_CLOSED', 'closed while it began to listen for metrics');
   }
-  updating(settings: ServerSettings): Promise<void> {
-    return this.listen(settings.metrics);
+  prepare({ metrics }: ServerSettings): Promise<Prepared> {
+    return this.#prepare(metrics);
+  }
+
+  /** Listens on the new address beside the old one; nowhere for undefined. */
+  async #prepare(settings: MetricsSettings): Promise<Prepared> {
+    const stays = settings?.listen === this.#settings?.listen;
+    const next = stays || settings === undefined ? undefined : await this.#open(settings.listen);
+    return {
+      commit: () => {
+        if (!stays) {
+          this.#stop();
+          this.#http = next;
+        }
+        this.#settings = settings;
+      },
+      discard: () => next?.close(),
+    };
   }
   closed(): void {
     this.#closed = true;

@@ -1,7 +1,7 @@
 // createServer() for the package's entry: the server's parts (its schema, metrics, listeners) are loaded when the first
 // one is made, so that programs that only look names up or keep values do not wait for them.
 import type { Hooks } from '../resolve/hooks.js';
-import type { ServerOptions } from '../server/options.js';
+import type { ServerOptions } from '../server/settings/settings.js';
 import type { Server, ServerDependencies } from '../server/server.js';
 
 /**

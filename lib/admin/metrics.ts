@@ -1,281 +1,265 @@
-// Prometheus text of a server. Names follow CoreDNS. A query name is never a label.
-import { Counter, Gauge, type Metric, Registry } from 'prom-client';
-import { FileState, RCODES_COUNTED, TYPES_COUNTED } from '../native/binding.js';
-import type { Server } from '../server/server.js';
-import { rcodeName, typeName } from '../wire/iana.js';
+// Prometheus text of a server, from its report. Names follow CoreDNS. A query name is never a label.
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { RequestCounts, ServerReport } from '../server/report.js';
 
-const LABELLED_TYPES = new Set([1, 2, 5, 6, 12, 15, 16, 28, 33, 35, 43, 48, 64, 65, 255]);
+/** Types that have a label; which others are asked for is what strangers choose. */
+const LABELLED_TYPES = new Set('A NS CNAME SOA PTR MX TXT AAAA SRV NAPTR DS DNSKEY SVCB HTTPS ANY'.split(' '));
 
-/** Counters are read from their homes when a scrape comes; nothing is counted twice. */
+type Labels = Record<string, string>;
+type Samples = readonly (readonly [Labels, number])[];
+interface Family {
+  name: string;
+  help: string;
+  kind: 'counter' | 'gauge';
+  labels: string[];
+  read: (report: ServerReport) => Samples;
+}
+
+const one = (value: number | undefined): Samples => (value === undefined ? [] : [[{}, value]]);
+/** A sample for each key of an object, under one label. */
+const by = (label: string, values: Readonly<Record<string, number>>): Samples =>
+  Object.entries(values).map(([key, value]) => [{ [label]: key }, value]);
+
+function family(
+  kind: Family['kind'],
+  name: string,
+  help: string,
+  read: (report: ServerReport) => Samples | number | undefined,
+  labels: string[] = [],
+): Family {
+  return {
+    name,
+    help,
+    kind,
+    labels,
+    read: report => {
+      const value = read(report);
+      return value === undefined || typeof value === 'number' ? one(value) : value;
+    },
+  };
+}
+const counter = family.bind(undefined, 'counter');
+const gauge = family.bind(undefined, 'gauge');
+
+function requestsOf({ protocol, family, byType }: RequestCounts): Samples {
+  let other = 0;
+  const samples: [Labels, number][] = [];
+  // 1 and 2 as CoreDNS has them: the numbers of IANA's address families.
+  const labels = { proto: protocol, family: family === 4 ? '1' : '2' };
+  for (const [type, total] of Object.entries(byType)) {
+    if (LABELLED_TYPES.has(type)) samples.push([{ ...labels, type }, total]);
+    else other += total;
+  }
+  return other === 0 ? samples : [...samples, [{ ...labels, type: 'other' }, other]];
+}
+
+const upstream = (
+  name: string,
+  help: string,
+  read: (one: ServerReport['upstreams'][number]) => number,
+  kind: Family['kind'] = 'counter',
+): Family =>
+  family(kind, name, help, report => report.upstreams.map(it => [{ server: it.server }, read(it)]), ['server']);
+
+const FAMILIES: readonly Family[] = [
+  counter('shardns_dns_requests_total', 'Queries received', r => r.requests.flatMap(requestsOf), [
+    'proto',
+    'family',
+    'type',
+  ]),
+  counter('shardns_dns_responses_total', 'Replies by rcode', r => by('rcode', r.responses), ['rcode']),
+  gauge('shardns_cache_entries', 'Entries in the cache', r => r.cache.entries),
+  gauge('shardns_cache_bytes', 'Octets of live entries', r => r.cache.liveBytes),
+  gauge('shardns_cache_memory_bytes', 'Octets of the cache region', r => r.cache.memoryBytes),
+  counter('shardns_cache_requests_total', 'Lookups in the cache', ({ cache: c }) => {
+    return c.hitsPositive + c.hitsNegative + c.hitsFailure + c.hitsStale + c.misses - c.staleAfterMiss;
+  }),
+  counter(
+    'shardns_cache_hits_total',
+    'Hits by kind',
+    ({ cache: c }) =>
+      by('type', { success: c.hitsPositive, denial: c.hitsNegative, failure: c.hitsFailure, stale: c.hitsStale }),
+    ['type'],
+  ),
+  counter('shardns_cache_misses_total', 'Lookups that found nothing', r => r.cache.misses),
+  counter('shardns_cache_inserts_total', 'Answers stored', r => r.cache.inserts),
+  counter('shardns_cache_prefetch_total', 'Entries refreshed before their end', r => r.resolver.prefetches),
+  counter('shardns_cache_served_stale_total', 'Answers served past their time', r => r.cache.hitsStale),
+  counter(
+    'shardns_cache_rebuilds_total',
+    'Shards begun anew because what they held could not be right',
+    r => r.cache.rebuilds,
+  ),
+  counter(
+    'shardns_cache_recoveries_total',
+    'Shards put in order after another process died while it wrote to them',
+    r => r.cache.recoveries,
+  ),
+  gauge('shardns_cache_file_detached', '1: the file of the cache was cut or replaced while it was open', r =>
+    Number(r.cache.fileDetached),
+  ),
+  counter(
+    'shardns_snapshot_saves_total',
+    'Snapshots, by outcome',
+    r => by('outcome', { saved: r.snapshots.saves, failed: r.snapshots.failures }),
+    ['outcome'],
+  ),
+  gauge('shardns_snapshot_entries', 'Entries in the last snapshot saved', r => r.snapshots.entries),
+  gauge(
+    'shardns_snapshot_last_save_timestamp_seconds',
+    'Unix time of the last snapshot saved; 0 = none',
+    r => r.snapshots.lastSaveSeconds,
+  ),
+  gauge('shardns_snapshot_loaded_entries', 'Entries that a snapshot brought at the start', r => r.snapshots.loaded),
+  gauge('shardns_gate_memory_bytes', 'Octets of compiled access, views and tenants', r => r.gateMemoryBytes),
+  gauge('shardns_tenant_clients', 'Clients whose tenant is remembered', r => r.tenantClients),
+  counter(
+    'shardns_cache_evictions_total',
+    'Entries evicted, by queue',
+    ({ cache: c }) =>
+      by('queue', {
+        small: c.evictionsSmall,
+        main: c.evictionsMain,
+        negative: c.evictionsNegative,
+        index: c.evictionsIndex,
+      }),
+    ['queue'],
+  ),
+  counter('shardns_cache_expired_total', 'Entries reclaimed past their time', r => r.cache.expired),
+  counter(
+    'shardns_miss_ring_total',
+    'Misses: new flights, queries that joined one, queries that found it full, or whose client held its share',
+    ({ missRing: ring }) =>
+      ring && by('outcome', { flight: ring.flights, joined: ring.joined, full: ring.full, over_share: ring.overShare }),
+    ['outcome'],
+  ),
+  counter(
+    'shardns_udp_packets_total',
+    'Packets by UDP',
+    ({ udp }) =>
+      by('outcome', { sent: udp.sent, send_failed: udp.sendFailed, dropped: udp.dropped, refused: udp.refused }),
+    ['outcome'],
+  ),
+  gauge('shardns_tcp_connections', 'TCP connections open', r => r.tcp.connections),
+  gauge(
+    'shardns_tcp_held_bytes',
+    'Octets that TCP connections hold: replies not read, queries not begun',
+    r => r.tcp.heldBytes,
+  ),
+  counter(
+    'shardns_tcp_connections_total',
+    'TCP connections, by outcome',
+    ({ tcp }) =>
+      by('outcome', {
+        accepted: tcp.accepted,
+        rejected: tcp.rejected,
+        displaced: tcp.displaced,
+        idle: tcp.idleClosed,
+        slow: tcp.slowClosed,
+        overfull: tcp.overfullClosed,
+      }),
+    ['outcome'],
+  ),
+  gauge('shardns_resolver_in_flight', 'Questions on the slow path', r => r.resolver.inFlight),
+  counter(
+    'shardns_resolver_total',
+    'Slow path, by outcome',
+    ({ resolver: it }) =>
+      by('outcome', {
+        resolved: it.resolved,
+        coalesced: it.coalesced,
+        failed: it.failures,
+        overloaded: it.overloaded + it.upstreamOverloaded,
+        client_overloaded: it.clientOverloaded,
+        own_failure: it.ownFailures,
+        mistake: it.mistakes,
+        rejected_response: it.rejectedResponses,
+      }),
+    ['outcome'],
+  ),
+  counter(
+    'shardns_recursion_resolutions_total',
+    'Names resolved from the root or a zone',
+    r => r.recursion?.resolutions,
+  ),
+  counter('shardns_recursion_queries_total', 'Queries sent to name servers', r => r.recursion?.queries),
+  counter('shardns_recursion_coalesced_total', 'Queries that another was under way for', r => r.recursion?.coalesced),
+  counter('shardns_recursion_lame_total', 'Servers that had not the zone', r => r.recursion?.lame),
+  counter(
+    'shardns_recursion_rejected_responses_total',
+    'Malformed or oversized responses',
+    r => r.recursion?.rejectedResponses,
+  ),
+  counter('shardns_recursion_name_servers_total', 'Name servers looked up', r => r.recursion?.nameServersFetched),
+  counter('shardns_recursion_failures_total', 'Resolutions that failed', r => r.recursion?.failures),
+  gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
+  gauge(
+    'shardns_infrastructure_servers',
+    'Name servers that something is known of, by all threads',
+    r => r.recursion?.servers ?? 0,
+  ),
+  gauge('shardns_rrset_cache_entries', 'Entries in the RRset cache', r => r.recursion?.rrsetEntries),
+  gauge('shardns_rrset_cache_bytes', 'Octets of live entries of the RRset cache', r => r.recursion?.rrsetBytes),
+  upstream('shardns_upstream_queries_total', 'Queries sent', it => it.queries),
+  upstream('shardns_upstream_responses_total', 'Responses taken', it => it.responses),
+  upstream('shardns_upstream_timeouts_total', 'Queries without response in time', it => it.timeouts),
+  upstream('shardns_upstream_failures_total', 'Useless responses and broken connections', it => it.failures),
+  upstream('shardns_upstream_truncated_total', 'Responses that led to TCP', it => it.truncated),
+  upstream('shardns_upstream_latency_seconds_sum', 'Time until response', it => it.latencySumMs / 1000),
+  upstream('shardns_upstream_rtt_seconds', 'Smoothed round-trip time', it => it.srttMs / 1000, 'gauge'),
+  counter(
+    'shardns_upstream_mismatched_total',
+    'Responses that matched no query, by transport',
+    r =>
+      (['udp', 'tcp'] as const).flatMap(proto => {
+        const stats = r.transports[proto];
+        return stats === undefined ? [] : [[{ proto }, stats.mismatched] as const];
+      }),
+    ['proto'],
+  ),
+  gauge('process_resident_memory_bytes', 'Resident memory', r => r.process.residentBytes),
+];
+
 export class Metrics {
   readonly registry = new Registry();
-  readonly #fill: (() => void)[] = [];
-  readonly #responses = new Float64Array(RCODES_COUNTED + TYPES_COUNTED);
+  readonly #fill: ((report: ServerReport) => void)[];
 
-  constructor(private readonly server: Server) {
-    const { engine, resolver, exchanger } = server;
-    this.#counter('shardns_dns_requests_total', 'Queries received', ['proto', 'family', 'type'], set =>
-      this.#requests(set),
-    );
-    this.#counter('shardns_dns_responses_total', 'Replies by rcode', ['rcode'], set => {
-      const plane = server.plane?.stats();
-      engine.native.responses(this.#responses);
-      for (let rcode = 0; rcode < RCODES_COUNTED; rcode++) {
-        const total = this.#responses[rcode] + (plane?.responsesByRcode[rcode] ?? 0);
-        if (total > 0) set({ rcode: rcodeName(rcode) }, total);
+  constructor(private readonly server: { report(): ServerReport }) {
+    this.#fill = FAMILIES.map(({ name, help, kind, labels, read }) => {
+      const settings = { name, help, labelNames: labels, registers: [this.registry] };
+      if (kind === 'gauge') {
+        const metric = new Gauge(settings);
+        return report => {
+          metric.reset();
+          for (const [values, value] of read(report)) metric.set(values, value);
+        };
       }
+      const metric = new Counter(settings);
+      return report => {
+        metric.reset();
+        for (const [values, value] of read(report)) metric.inc(values, value);
+      };
     });
-    this.#gauge('shardns_cache_entries', 'Entries in the cache', set => set({}, engine.stats().entries));
-    this.#gauge('shardns_cache_bytes', 'Octets of live entries', set => set({}, engine.stats().liveBytes));
-    this.#gauge('shardns_cache_memory_bytes', 'Octets of the cache region', set => set({}, engine.memoryBytes));
-    this.#counter('shardns_cache_requests_total', 'Lookups in the cache', [], set => {
-      const s = engine.stats();
-      set({}, s.hitsPositive + s.hitsNegative + s.hitsFailure + s.hitsStale + s.misses - s.staleAfterMiss);
-    });
-    this.#counter('shardns_cache_hits_total', 'Hits by kind', ['type'], set => {
-      const s = engine.stats();
-      set({ type: 'success' }, s.hitsPositive);
-      set({ type: 'denial' }, s.hitsNegative);
-      set({ type: 'failure' }, s.hitsFailure);
-      set({ type: 'stale' }, s.hitsStale);
-    });
-    this.#counter('shardns_cache_misses_total', 'Lookups that found nothing', [], set =>
-      set({}, engine.stats().misses),
-    );
-    this.#counter('shardns_cache_inserts_total', 'Answers stored', [], set => set({}, engine.stats().inserts));
-    this.#counter('shardns_cache_prefetch_total', 'Entries refreshed before their end', [], set =>
-      set({}, resolver.stats.prefetches),
-    );
-    this.#counter('shardns_cache_served_stale_total', 'Answers served past their time', [], set =>
-      set({}, engine.stats().hitsStale),
-    );
-    this.#counter(
-      'shardns_cache_rebuilds_total',
-      'Shards begun anew because what they held could not be right',
-      [],
-      set => set({}, engine.stats().rebuilds),
-    );
-    this.#counter(
-      'shardns_cache_recoveries_total',
-      'Shards put in order after another process died while it wrote to them',
-      [],
-      set => set({}, engine.stats().recoveries),
-    );
-    this.#gauge('shardns_cache_file_detached', '1: the file of the cache was cut or replaced while it was open', set =>
-      set({}, engine.native.fileState() === FileState.sound ? 0 : 1),
-    );
-    const { snapshots } = server;
-    this.#counter('shardns_snapshot_saves_total', 'Snapshots, by outcome', ['outcome'], set => {
-      set({ outcome: 'saved' }, snapshots.stats.saves);
-      set({ outcome: 'failed' }, snapshots.stats.failures);
-    });
-    this.#gauge('shardns_snapshot_entries', 'Entries in the last snapshot saved', set =>
-      set({}, snapshots.stats.entries),
-    );
-    this.#gauge('shardns_snapshot_last_save_timestamp_seconds', 'Unix time of the last snapshot saved; 0 = none', set =>
-      set({}, snapshots.stats.lastSaveSeconds),
-    );
-    this.#gauge('shardns_snapshot_loaded_entries', 'Entries that a snapshot brought at the start', set =>
-      set({}, snapshots.stats.loaded),
-    );
-    this.#gauge('shardns_gate_memory_bytes', 'Octets of compiled access, views and tenants', set =>
-      set({}, server.gate.native.memoryBytes()),
-    );
-    this.#gauge('shardns_tenant_clients', 'Clients whose tenant is remembered', set =>
-      set({}, resolver.tenants?.size ?? 0),
-    );
-    this.#counter('shardns_cache_evictions_total', 'Entries evicted, by queue', ['queue'], set => {
-      const s = engine.stats();
-      set({ queue: 'small' }, s.evictionsSmall);
-      set({ queue: 'main' }, s.evictionsMain);
-      set({ queue: 'negative' }, s.evictionsNegative);
-      set({ queue: 'index' }, s.evictionsIndex);
-    });
-    this.#counter('shardns_cache_expired_total', 'Entries reclaimed past their time', [], set =>
-      set({}, engine.stats().expired),
-    );
-    this.#counter(
-      'shardns_miss_ring_total',
-      'Misses: new flights, queries that joined one, queries that found it full, or whose client held its share',
-      ['outcome'],
-      set => {
-        const s = server.plane?.stats();
-        if (s === undefined) return;
-        set({ outcome: 'flight' }, s.flights);
-        set({ outcome: 'joined' }, s.joined);
-        set({ outcome: 'full' }, s.full);
-        set({ outcome: 'over_share' }, s.overShare);
-      },
-    );
-    this.#counter('shardns_udp_packets_total', 'Packets by UDP', ['outcome'], set => {
-      const s = server.plane?.stats();
-      if (s === undefined) {
-        const { sent, sendFailed, dropped } = server.listeners.udpStats();
-        set({ outcome: 'sent' }, sent);
-        set({ outcome: 'send_failed' }, sendFailed);
-        set({ outcome: 'dropped' }, dropped);
-        return;
-      }
-      set({ outcome: 'sent' }, s.sent);
-      set({ outcome: 'send_failed' }, s.sendFailed);
-      set({ outcome: 'dropped' }, s.dropped);
-      set({ outcome: 'refused' }, s.refused);
-    });
-    this.#gauge('shardns_tcp_connections', 'TCP connections open', set => set({}, server.tcpConnections.size));
-    this.#gauge(
-      'shardns_tcp_held_bytes',
-      'Octets that TCP connections hold: replies not read, queries not begun',
-      set => set({}, server.tcpConnections.octets),
-    );
-    this.#counter('shardns_tcp_connections_total', 'TCP connections, by outcome', ['outcome'], set => {
-      const s = server.tcpConnections.stats;
-      set({ outcome: 'accepted' }, s.accepted);
-      set({ outcome: 'rejected' }, s.rejected);
-      set({ outcome: 'displaced' }, s.displaced);
-      set({ outcome: 'idle' }, s.idleClosed);
-      set({ outcome: 'slow' }, s.slowClosed);
-      set({ outcome: 'overfull' }, s.overfullClosed);
-    });
-    this.#gauge('shardns_resolver_in_flight', 'Questions on the slow path', set => set({}, resolver.inFlight));
-    this.#counter('shardns_resolver_total', 'Slow path, by outcome', ['outcome'], set => {
-      set({ outcome: 'resolved' }, resolver.stats.resolved);
-      set({ outcome: 'coalesced' }, resolver.stats.coalesced);
-      set({ outcome: 'failed' }, resolver.stats.failures);
-      set({ outcome: 'overloaded' }, resolver.stats.overloaded + exchanger.overloaded);
-      set({ outcome: 'client_overloaded' }, resolver.stats.clientOverloaded);
-      set({ outcome: 'own_failure' }, resolver.stats.ownFailures);
-      set({ outcome: 'mistake' }, resolver.mistakes);
-      set({ outcome: 'rejected_response' }, resolver.stats.rejectedResponses);
-    });
-    const recursion = (
-      name: string,
-      help: string,
-      key: keyof NonNullable<ReturnType<Server['recursion']['stats']>>,
-    ): void =>
-      this.#counter(name, help, [], set => {
-        const stats = server.recursion.stats();
-        if (stats !== undefined) set({}, stats[key]);
-      });
-    recursion('shardns_recursion_resolutions_total', 'Names resolved from the root or a zone', 'resolutions');
-    recursion('shardns_recursion_queries_total', 'Queries sent to name servers', 'queries');
-    recursion('shardns_recursion_coalesced_total', 'Queries that another was under way for', 'coalesced');
-    recursion('shardns_recursion_lame_total', 'Servers that had not the zone', 'lame');
-    recursion('shardns_recursion_rejected_responses_total', 'Malformed or oversized responses', 'rejectedResponses');
-    recursion('shardns_recursion_name_servers_total', 'Name servers looked up', 'nameServersFetched');
-    recursion('shardns_recursion_failures_total', 'Resolutions that failed', 'failures');
-    this.#gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', set =>
-      set({}, server.recursion.stats()?.threads ?? 0),
-    );
-    this.#gauge('shardns_infrastructure_servers', 'Name servers that something is known of, by all threads', set =>
-      set({}, server.recursion.stats()?.servers ?? 0),
-    );
-    const rrsets = (name: string, help: string, read: (recursor: NonNullable<Server['recursor']>) => number): void =>
-      this.#gauge(name, help, set => {
-        if (server.recursor !== undefined) set({}, read(server.recursor));
-      });
-    rrsets('shardns_rrset_cache_entries', 'Entries in the RRset cache', r => r.rrsets.bytes.stats().entries);
-    rrsets(
-      'shardns_rrset_cache_bytes',
-      'Octets of live entries of the RRset cache',
-      r => r.rrsets.bytes.stats().liveBytes,
-    );
-    const upstream = (name: string, help: string, read: (one: Server['upstreams'][number]) => number): void =>
-      this.#counter(name, help, ['server'], set => {
-        for (const one of server.upstreams) set({ server: one.label }, read(one));
-      });
-    upstream('shardns_upstream_queries_total', 'Queries sent', one => one.stats.queries);
-    upstream('shardns_upstream_responses_total', 'Responses taken', one => one.stats.responses);
-    upstream('shardns_upstream_timeouts_total', 'Queries without response in time', one => one.stats.timeouts);
-    upstream('shardns_upstream_failures_total', 'Useless responses and broken connections', one => one.stats.failures);
-    upstream('shardns_upstream_truncated_total', 'Responses that led to TCP', one => one.stats.truncated);
-    upstream('shardns_upstream_latency_seconds_sum', 'Time until response', one => one.stats.latencySumMs / 1000);
-    this.#gauge(
-      'shardns_upstream_rtt_seconds',
-      'Smoothed round-trip time',
-      set => {
-        for (const one of server.upstreams) set({ server: one.label }, one.srttMs / 1000);
-      },
-      ['server'],
-    );
-    this.#counter(
-      'shardns_upstream_mismatched_total',
-      'Responses that matched no query, by transport',
-      ['proto'],
-      set => {
-        for (const [proto, transport] of [
-          ['udp', server.udpTransport],
-          ['tcp', server.tcpTransport],
-        ] as const) {
-          const stats = (transport as { stats?: { mismatched: number } }).stats;
-          if (stats !== undefined) set({ proto }, stats.mismatched);
-        }
-      },
-    );
-    this.#gauge('process_resident_memory_bytes', 'Resident memory', set => set({}, process.memoryUsage.rss()));
   }
 
   /** Prometheus text format 0.0.4. */
   async text(): Promise<string> {
-    for (const fill of this.#fill) fill();
-    return `${await this.registry.metrics()}${this.#durations()}`;
+    const report = this.server.report();
+    for (const fill of this.#fill) fill(report);
+    return `${await this.registry.metrics()}${durationText(report)}`;
   }
+}
 
-  #counter(
-    name: string,
-    help: string,
-    labels: string[],
-    read: (set: (labels: Record<string, string>, value: number) => void) => void,
-  ): void {
-    const counter = new Counter({ name, help, labelNames: labels, registers: [this.registry] });
-    this.#fill.push(() => {
-      counter.reset();
-      read((values, total) => counter.inc(values, total));
-    });
+/** prom-client's own histogram cannot take finished buckets. */
+function durationText({ durations: { counts, sumSeconds } }: ServerReport): string {
+  const name = 'shardns_dns_request_duration_seconds';
+  let cumulative = 0;
+  const lines = [`# HELP ${name} Time from receiving a query to its reply`, `# TYPE ${name} histogram`];
+  for (const [i, count] of counts.entries()) {
+    cumulative += count;
+    const bound = i === counts.length - 1 ? '+Inf' : String(2 ** i / 1e6);
+    lines.push(`${name}_bucket{le="${bound}"} ${cumulative}`);
   }
-  #gauge(
-    name: string,
-    help: string,
-    read: (set: (labels: Record<string, string>, value: number) => void) => void,
-    labels: string[] = [],
-  ): void {
-    const gauge: Metric = new Gauge({ name, help, labelNames: labels, registers: [this.registry] });
-    this.#fill.push(() => {
-      gauge.reset();
-      read((values, value) => (gauge as Gauge).set(values, value));
-    });
-  }
-
-  #requests(set: (labels: Record<string, string>, value: number) => void): void {
-    const { server } = this;
-    const plane = server.plane?.stats();
-    const { requestsByType } = server.answerer;
-    const counted: [proto: string, family: string, byType: (Float64Array | undefined)[]][] = [
-      ['udp', '1', [plane?.requestsByType4, requestsByType.udp4]],
-      ['udp', '2', [plane?.requestsByType6, requestsByType.udp6]],
-      ['tcp', '1', [requestsByType.tcp4]],
-      ['tcp', '2', [requestsByType.tcp6]],
-    ];
-    for (const [proto, family, byType] of counted) {
-      for (let type = 0; type < TYPES_COUNTED; type++) {
-        const total = byType.reduce((sum, counts) => sum + (counts?.[type] ?? 0), 0);
-        if (total > 0) set({ proto, family, type: LABELLED_TYPES.has(type) ? typeName(type) : 'other' }, total);
-      }
-    }
-  }
-
-  /** The histogram is filled natively, in powers of two; prom-client's own cannot take finished buckets. */
-  #durations(): string {
-    const plane = this.server.plane?.stats();
-    const { durations, durationSumUs } = this.server.answerer;
-    const name = 'shardns_dns_request_duration_seconds';
-    let cumulative = 0;
-    const lines = [`# HELP ${name} Time from receiving a query to its reply`, `# TYPE ${name} histogram`];
-    for (let i = 0; i < durations.length; i++) {
-      cumulative += durations[i] + (plane?.durations[i] ?? 0);
-      const bound = i === durations.length - 1 ? '+Inf' : String(2 ** i / 1e6);
-      lines.push(`${name}_bucket{le="${bound}"} ${cumulative}`);
-    }
-    lines.push(`${name}_sum ${(durationSumUs + (plane?.durationSumUs ?? 0)) / 1e6}`, `${name}_count ${cumulative}`, '');
-    return lines.join('\n');
-  }
+  lines.push(`${name}_sum ${sumSeconds}`, `${name}_count ${cumulative}`, '');
+  return lines.join('\n');
 }

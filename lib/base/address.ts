@@ -8,7 +8,10 @@ export interface SocketAddress {
   readonly family: 4 | 6;
 }
 
-/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming `option` */
+/**
+ * With a default port it is an address to ask, which no port 0 can be; without, one to listen on, where 0 is any.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION naming `option`
+ */
 export function parseSocketAddress(text: string, option: string, defaultPort?: number): SocketAddress {
   const expected = defaultPort === undefined ? 'ADDRESS:PORT or [IPv6]:PORT' : 'ADDRESS, ADDRESS:PORT or [IPv6]:PORT';
   const match = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text) ?? /^([^:]+)(?::(\d{1,5}))?$/.exec(text);
@@ -17,7 +20,8 @@ export function parseSocketAddress(text: string, option: string, defaultPort?: n
   const family = isIP(address);
   const bracketed = text.startsWith('[');
   const port = portText !== undefined ? Number(portText) : defaultPort;
-  if (family === 0 || (bracketed && family !== 6) || port === undefined || port > 65535) {
+  const nobody = defaultPort !== undefined && portText !== undefined && port === 0;
+  if (family === 0 || (bracketed && family !== 6) || port === undefined || port > 65535 || nobody) {
     throw optionError(option, text, expected);
   }
   return { address, port, family: family as 4 | 6 };
@@ -39,7 +43,8 @@ export function parsePrefix(text: string, option: string): AddressPrefix {
   const family = isIP(address);
   const most = family === 6 ? 128 : 32;
   const bits = bitsText === undefined ? most : Number(bitsText);
-  if (family === 0 || rest.length > 0 || bitsText === '' || !Number.isInteger(bits) || bits < 0 || bits > most) {
+  // Digits alone: the number of a blank is 0, and all addresses lie in that prefix.
+  if (family === 0 || rest.length > 0 || !/^\d{1,3}$/.test(bitsText ?? '0') || bits > most) {
     throw optionError(option, text, 'an address or a prefix such as 192.0.2.0/24 or 2001:db8::/32');
   }
   return { family: family as 4 | 6, bits, octets: addressOctets(address) };

@@ -2,11 +2,16 @@
 // IPv6 clients by /56 (what one household or one rented server is given, RFC 6177 section 2).
 //
 // A client may hold its share, and beyond it as much as is still free (the dynamic threshold of Choudhury and Hahne, 1998):
-// a single one, such as a front proxy by which everybody comes, at most half; of many, each its share.
+// a single one, such as a front proxy by which everybody comes, at most half; of k that take all they can get each has
+// one part of k + 1, and the last part is free for those who come. That holds while k shares are no more than k parts:
+// a share is therefore small (DEFAULT_CLIENT_SHARE), and it is not what a client is slowed down to but what it has for sure.
 //
 // Bound: one entry for each client that holds something, so never more entries than there are things to hold.
 import { isIP } from 'node:net';
 import { addressOctets, isMapped } from './address.js';
+
+/** So that it takes 256 clients that hold what they can to leave others nothing. */
+export const DEFAULT_CLIENT_SHARE = 1 / 256;
 
 /** What a client counts as: the same for all addresses of one /56, and for IPv4 in its IPv6-mapped form. */
 export function clientOf(address: string): string {
@@ -16,7 +21,7 @@ export function clientOf(address: string): string {
   return isMapped(octets) ? octets.subarray(12).join('.') : Buffer.from(octets.subarray(0, 7)).toString('hex');
 }
 
-/** What one client may hold of `all`: never nothing. */
+/** What one client may hold of `all` in any case: never nothing. */
 export function shareOf(all: number, share: number): number {
   return Math.max(1, Math.floor(all * share));
 }

@@ -1,7 +1,13 @@
-// Timers that run equally long, most of which are called off: one timer of the clock for all of them.
+// Timers that run equally long, most of which are called off: one timer of the clock for all of them. Where their length
+// changes, those that are due sooner than others before them go in front of these, one by one.
 //
 // Bound: those that are neither over nor called off.
 import type { Clock, Timer } from './clock.js';
+
+/** What is due: an object, where a closure for each would be garbage. */
+export interface Due {
+  timeIsUp(): void;
+}
 
 /** One in a ring; whatever leaves it lets go of what it would have run. */
 class One implements Timer {
@@ -10,7 +16,7 @@ class One implements Timer {
 
   constructor(
     readonly atMs: number,
-    private run: (() => void) | undefined,
+    private run: Due | (() => void) | undefined,
   ) {}
 
   insertBefore(next: One): void {
@@ -29,7 +35,8 @@ class One implements Timer {
   fire(): void {
     const { run } = this;
     this.cancel();
-    run?.();
+    if (typeof run === 'function') run();
+    else run?.timeIsUp();
   }
 }
 
@@ -37,18 +44,29 @@ class One implements Timer {
 const emptyRing = (): One => new One(Infinity, undefined);
 
 export class EqualTimers {
-  /** In the order in which they are due, as long as their delay does not change. A Set would outgrow its tables. */
+  /** In the order in which they are due. A Set would outgrow its tables. */
   #waiting = emptyRing();
   #timer: Timer | undefined;
+  /** When it fires. */
+  #timerAtMs = 0;
 
   constructor(private readonly clock: Clock) {}
 
   /** @param now where the clock has just been read */
-  after(delayMs: number, run: () => void, now = this.clock.nowMs()): Timer {
+  after(delayMs: number, run: Due | (() => void), now = this.clock.nowMs()): Timer {
     const one = new One(now + delayMs, run);
-    one.insertBefore(this.#waiting);
-    this.#timer ??= this.clock.after(delayMs, () => this.#due());
+    const end = this.#waiting;
+    let next = end;
+    while (next.previous !== end && next.previous.atMs > one.atMs) next = next.previous;
+    one.insertBefore(next);
+    if (this.#timer === undefined || one.atMs < this.#timerAtMs) this.#arm(one.atMs, delayMs);
     return one;
+  }
+
+  #arm(atMs: number, delayMs: number): void {
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    this.#timer = this.clock.after(delayMs, () => this.#due());
   }
 
   clear(): void {
@@ -64,7 +82,7 @@ export class EqualTimers {
       const { next } = this.#waiting;
       if (next === this.#waiting) return;
       if (next.atMs > now) {
-        this.#timer ??= this.clock.after(next.atMs - now, () => this.#due());
+        if (this.#timer === undefined) this.#arm(next.atMs, next.atMs - now);
         return;
       }
       next.fire();

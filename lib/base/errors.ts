@@ -34,17 +34,42 @@ export function optionError(option: string, value: unknown, expected: string): S
 
 /** A value in a message: short, and free of control characters. */
 export function show(value: unknown): string {
-  let text: string;
-  try {
-    text = typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value));
-  } catch {
-    text = String(value);
-  }
+  const text = textOf(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
-/** What the system says when it has no socket, port or memory left for one more query. */
-const NO_ROOM = new Set<unknown>(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN', 'EADDRINUSE', 'EADDRNOTAVAIL']);
+/** Never throws, whatever a value's own functions do. */
+function textOf(value: unknown): string {
+  for (const write of [() => JSON.stringify(value) as string | undefined, () => String(value)]) {
+    try {
+      const text = write();
+      if (typeof text === 'string') return text;
+    } catch {
+      // A circle, a bigint, or functions of its own that throw.
+    }
+  }
+  return typeof value === 'function' ? 'a function' : 'an object that cannot be shown';
+}
+
+/** What the system says when it has no file, socket or memory left, whatever is asked for; and what to do. */
+const EXHAUSTED: ReadonlyMap<unknown, string> = new Map([
+  ['EMFILE', 'this process may open no more files: raise its limit (`ulimit -n`, LimitNOFILE) to 1024 or more'],
+  ['ENFILE', 'the machine has no file left to open: raise fs.file-max'],
+  ['ENOBUFS', 'the kernel has no memory left for sockets'],
+  ['ENOMEM', 'the machine has no memory left'],
+]);
+/** The same of one more query: no port either. */
+const NO_ROOM = new Set<unknown>([...EXHAUSTED.keys(), 'EAGAIN', 'EADDRINUSE', 'EADDRNOTAVAIL']);
+
+/** What is wanting, in one line with its code, where the system has no file, socket or memory left. */
+export function exhaustionOf(error: unknown): string | undefined {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: { code?: unknown } | null };
+  for (const one of [code, cause?.code]) {
+    const what = EXHAUSTED.get(one);
+    if (what !== undefined) return `${what} (${one as string})`;
+  }
+  return undefined;
+}
 
 /** Whether something failed for want of this machine's own room, and not because of those who were asked. */
 export function isForWantOfRoom(error: unknown): boolean {

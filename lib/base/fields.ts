@@ -80,6 +80,44 @@ export const list = <T>(min: number, max: number, check: (element: unknown) => s
     return undefined;
   });
 
+/** What has these methods, in whatever class. */
+export const having = <T>(...methods: string[]): Field<T> =>
+  new Field(value => {
+    const has = (method: string): boolean => typeof (value as Record<string, unknown>)[method] === 'function';
+    const isOne = (typeof value === 'object' && value !== null) || typeof value === 'function';
+    return isOne && methods.every(has) ? undefined : `expected an object with ${methods.join(', ')}`;
+  });
+
+/**
+ * Whether it is an object that may hold options: no list, function, promise, map, date. Of those that have none of our
+ * names nothing would ever be told.
+ */
+export function isOptionsObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object Object]';
+}
+
+/** What a getter or a proxy of the caller's throws, as an error that names it. */
+export function unreadable(name: string, cause: unknown): ShardnsError {
+  const reason = cause instanceof Error ? cause.message : show(cause);
+  return new ShardnsError('ERR_SHARDNS_OPTION', `${name}: cannot be read: ${reason}`, { cause });
+}
+
+/** The properties of an options object, each read once; what it inherits only where that has a name of ours. */
+function propertiesOf(input: unknown, names: readonly string[], what: string): Readonly<Record<string, unknown>> {
+  let name = what;
+  let isOne = false;
+  const read = new Map<string, unknown>();
+  try {
+    isOne = isOptionsObject(input);
+    const object = input as Readonly<Record<string, unknown>>;
+    if (isOne) for (name of new Set([...Object.keys(object), ...names])) read.set(name, object[name]);
+  } catch (cause) {
+    throw unreadable(name, cause);
+  }
+  if (!isOne) throw new ShardnsError('ERR_SHARDNS_OPTION', `${what}: expected an object, got ${show(input)}`);
+  return Object.fromEntries(read);
+}
+
 /** Wrong options, each with its name, its value and what was expected; none where all are right. */
 function problemsOf(fields: Fields, input: Readonly<Record<string, unknown>>): string[] {
   const problems = Object.keys(input)
@@ -88,32 +126,27 @@ function problemsOf(fields: Fields, input: Readonly<Record<string, unknown>>): s
   for (const [name, field] of Object.entries(fields)) {
     const value = input[name];
     if (value === undefined && !field.required) continue;
-    const wrong = field.check(value);
+    let wrong: Wrong;
+    try {
+      wrong = field.check(value);
+    } catch (cause) {
+      throw unreadable(name, cause);
+    }
     if (typeof wrong === 'string') problems.push(`${name}: ${wrong}, got ${show(value)}`);
     else if (wrong !== undefined) problems.push(`${name}${wrong.at}: ${wrong.expected}, got ${show(wrong.got)}`);
   }
   return problems;
 }
 
-/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each wrong option, its value and what was expected */
-export function readFields<F extends Fields>(fields: F, input: unknown): SettingsOf<F> {
-  const given = input ?? {};
-  if (typeof given !== 'object' || Array.isArray(given)) {
-    throw new ShardnsError('ERR_SHARDNS_OPTION', `options: expected an object, got ${show(input)}`);
-  }
-  const values = given as Readonly<Record<string, unknown>>;
+/**
+ * @param what the name of the whole, for errors
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION naming each wrong option, its value and what was expected
+ */
+export function readFields<F extends Fields>(fields: F, input: unknown, what = 'options'): SettingsOf<F> {
+  const values = propertiesOf(input === undefined ? {} : input, Object.keys(fields), what);
   const problems = problemsOf(fields, values);
   if (problems.length > 0) throw new ShardnsError('ERR_SHARDNS_OPTION', problems.join('; '));
   return Object.fromEntries(
     Object.entries(fields).map(([name, field]) => [name, values[name] ?? field.fallback]),
   ) as SettingsOf<F>;
-}
-
-/** The same, undefined where anything is wrong. */
-export function tryFields<F extends Fields>(fields: F, input: unknown): SettingsOf<F> | undefined {
-  try {
-    return typeof input === 'object' && input !== null ? readFields(fields, input) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -19,7 +19,7 @@ export const pathOption = z.string().superRefine((value, context) => {
 /** Options of the memory that a cache lies in; cache/region.ts has them for caches that are objects of their own. */
 export const regionShape = {
   memory: memoryOption.default('64MiB'),
-  policy: z.enum(['s3fifo', 'lru']).default('s3fifo'),
+  policy: z.enum(['s3fifo', 'lru', 'lfu', '2q']).default('s3fifo'),
   /** A power of two up to 256; 0 = one per 4 MiB, at most 64. */
   shards: count(0, 256)
     .refine(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')

@@ -1,7 +1,8 @@
 // A bounded cache of octets off the heap for any code: keys and values of one's own, each with its time to live.
-import { optionError, ShardnsError, show } from '../base/errors.js';
+import { isUtf8 } from 'node:buffer';
+import { optionError, ShardnsError } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
-import { readFields, tryFields } from '../base/fields.js';
+import { readFields } from '../base/fields.js';
 import {
   binding,
   ByteControl,
@@ -32,7 +33,7 @@ import {
 import { isWellFormed } from '../base/text.js';
 import { CODECS, type Codec, type CodecName } from './codec.js';
 import { type FetchOptions, Fetcher, type Loader } from './fetcher.js';
-import { checkLimit, FileWatch, listed, makeRegion, type RegionSource } from './region.js';
+import { checkLimit, FileWatch, listed, makeRegion, type RegionSource, readHandle } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 /** What `share()` gives: goes through `workerData` and `postMessage`. */
@@ -159,12 +160,8 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    * @throws {ShardnsError} ERR_SHARDNS_OPTION when it is no handle, ERR_SHARDNS_MEMORY with what is wrong with the memory
    */
   static attach<V = Uint8Array>(handle: ByteCacheHandle): ByteCache<V> {
-    const given = handle as Partial<ByteCacheHandle> | null | undefined;
-    const settings = tryFields(byteCacheFields, given?.settings);
-    if (given?.kind !== 'shardns.ByteCache' || !(given.memory instanceof SharedArrayBuffer) || settings === undefined) {
-      throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
-    }
-    return ByteCache.#over({ attach: given.memory }, settings, { memory: given.memory });
+    const { memory, settings } = readHandle(byteCacheFields, 'shardns.ByteCache', handle);
+    return ByteCache.#over({ attach: memory }, settings, { memory });
   }
 
   /** A cache in a file, mapped by every process that opens it: as {@link DnsCache.open}. */
@@ -250,6 +247,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   set(key: ByteKey, value: V, options?: SetOptions): void {
     this.#ready(key);
     this.#write(key, value, options, 0);
+    this.#overtake(key);
   }
 
   /** Whether there is a value that has not expired; no hit. */
@@ -275,19 +273,21 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
   delete(key: ByteKey): boolean {
     this.#ready(key);
+    this.#overtake(key);
     return this.#had(key, this.#native.remove(key, this.#space));
   }
 
   /**
    * The value, or what `load` gives for it, which is then stored: read-through. Calls for one key share one load, in
-   * this thread. What is invalidated while it is loaded stays invalidated.
+   * this thread. What is written or deleted in this thread, or invalidated anywhere, while it is loaded stays so: the value
+   * goes to those who wait for it already, and who comes later has a load that begins later.
    * @param load undefined as its result is returned and not stored
    * @throws what `load` throws; ERR_SHARDNS_LOADER while a failure of its is remembered (`errorTtlMs`);
    * ERR_SHARDNS_OVERLOAD beyond `maxLoads`; ERR_SHARDNS_ABORTED by the caller's signal, which leaves the load alone
    */
   async fetch(key: ByteKey, load: Loader<V>, options: FetchOptions<V> = {}): Promise<V> {
     this.#ready(key);
-    checkOptions(options);
+    checkOptions(options, FETCH_OPTIONS);
     if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
       throw optionError('signal', options.signal, 'an AbortSignal');
     }
@@ -299,7 +299,8 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     let own = key;
     let generation = 0;
     return fetcher.fetch<V>({
-      id: () => `${this.#space}\u0000${typeof own === 'string' ? own : `\u0000${Buffer.from(own).toString('latin1')}`}`,
+      id: () => this.#id(own),
+      groups: () => [`namespace ${this.#space}`, ...(options.tags ?? []).map(tag => `tag ${tag}`)],
       load: () => {
         // The caller's octets may change while it is loaded.
         if (typeof key !== 'string') own = Uint8Array.from(key);
@@ -333,15 +334,20 @@ export class ByteCache<V = Uint8Array> implements Disposable {
 
   /** Forgets what carries a tag, or everything in all namespaces, for every thread and process, at once and in O(1). */
   invalidate(what: { tag: string } | { all: true }): void {
-    const { native } = this.#open();
-    if (typeof what === 'object' && what !== null && 'tag' in what)
+    const { native, fetcher } = this.#open();
+    if (typeof what === 'object' && what !== null && 'tag' in what) {
       native.forget(ByteForget.tag, native.tagMark(checkTag(what.tag)));
-    else if ((what as { all?: true } | null | undefined)?.all === true) native.forget(ByteForget.all, 0);
-    else throw optionError('invalidate', what, '{ tag } or { all: true }');
+      fetcher.overtakeGroup(`tag ${what.tag}`);
+    } else if ((what as { all?: true } | null | undefined)?.all === true) {
+      native.forget(ByteForget.all, 0);
+      fetcher.overtakeGroup();
+    } else throw optionError('invalidate', what, '{ tag } or { all: true }');
   }
   /** Forgets this namespace; of the cache itself: everything. O(1). */
   clear(): void {
-    this.#open().native.forget(this.#space === 0 ? ByteForget.all : ByteForget.namespace, this.#space);
+    const { native, fetcher } = this.#open();
+    native.forget(this.#space === 0 ? ByteForget.all : ByteForget.namespace, this.#space);
+    fetcher.overtakeGroup(this.#space === 0 ? undefined : `namespace ${this.#space}`);
   }
 
   /** The entries of this namespace as they are met, for inspection; invalidated and expired ones are still among them. */
@@ -410,6 +416,22 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     }
   }
 
+  /** Of a key in its namespace; the two forms of a key do not meet. */
+  #id(key: ByteKey): string {
+    return typeof key === 'string'
+      ? `${this.#space} text ${key}`
+      : `${this.#space} octets ${Buffer.from(key).toString('latin1')}`;
+  }
+  #overtake(key: ByteKey): void {
+    const { fetcher } = this.#store;
+    if (!fetcher.loading) return;
+    fetcher.overtake(this.#id(key));
+    // The same key in its other form.
+    const octets = Buffer.from(key);
+    if (typeof key === 'string') fetcher.overtake(this.#id(octets));
+    else if (isUtf8(octets)) fetcher.overtake(this.#id(octets.toString()));
+  }
+
   #decode(key: ByteKey, length: number): V | undefined {
     try {
       return this.#codec.decode(this.#store.value, length) as V;
@@ -435,7 +457,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
 
   #write(key: ByteKey, value: V, options: SetOptions | undefined, generation: number): void {
-    checkOptions(options);
+    checkOptions(options, SET_OPTIONS);
     const ttlMs = options?.ttlMs ?? this.#ttlMs;
     if (ttlMs !== Infinity) checkTtl(ttlMs);
     const encoded = this.#encode(value);
@@ -468,6 +490,8 @@ export class ByteCache<V = Uint8Array> implements Disposable {
 
 const FAILURE_FLAGS = ByteFlag.failure | CODECS.utf8.kind;
 const NO_ROOM = new Uint8Array(0);
+const SET_OPTIONS: ReadonlySet<string> = new Set(['ttlMs', 'tags']);
+const FETCH_OPTIONS: ReadonlySet<string> = new Set([...SET_OPTIONS, 'signal']);
 
 function configure(native: NativeBytes, settings: ByteCacheSettings, staleMs: number): void {
   const share = settings.refreshAhead * 256;
@@ -488,9 +512,12 @@ function checkTtl(ttlMs: unknown): void {
     throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
   }
 }
-function checkOptions(options: unknown): void {
-  if (options !== undefined && (typeof options !== 'object' || options === null)) {
-    throw optionError('options', options, 'an object');
+function checkOptions(options: unknown, known: ReadonlySet<string>): void {
+  if (options === undefined) return;
+  if (typeof options !== 'object' || options === null) throw optionError('options', options, 'an object');
+  // `ttl`, as other caches have it, would be a value that lives for ever.
+  for (const name in options) {
+    if (!known.has(name)) throw new ShardnsError('ERR_SHARDNS_OPTION', `${name}: is not an option`);
   }
 }
 function checkTag(tag: string): string {

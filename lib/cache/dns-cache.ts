@@ -1,14 +1,15 @@
 // The cache as an object of one's own: whole DNS messages in and out, in memory of this thread or shared with others.
-import { optionError, ShardnsError, show } from '../base/errors.js';
+import { optionError, ShardnsError } from '../base/errors.js';
 import { parseMemory } from '../base/memory.js';
-import { flag, type InputOf, readFields, type SettingsOf, tryFields, whole } from '../base/fields.js';
+import { flag, type InputOf, readFields, type SettingsOf, whole } from '../base/fields.js';
 import { type CacheStats, type NativeCache, Status } from '../native/binding.js';
 import { typeCode, typeName } from '../wire/iana.js';
-import { encodeName, foldName, nameToText } from '../wire/name.js';
+import { nameToText } from '../wire/name.js';
 import { scrubResponse } from '../wire/scrub.js';
-import { type AnswerOptions, Engine, MAX_TENANT, PLAIN_TUNABLES, type Variant } from './engine.js';
+import { type AnswerOptions, Engine, PLAIN_TUNABLES, type Variant } from './engine.js';
+import { checkTenant, readForgotten, wireName } from './forgotten.js';
 import { LEAST_ROOM, RegisteredBatch } from './registered-batch.js';
-import { checkLimit, fileFields, FileWatch, regionFields } from './region.js';
+import { checkLimit, fileFields, FileWatch, regionFields, readHandle } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 const ownFields = {
@@ -129,12 +130,8 @@ export class DnsCache implements Disposable {
    * @throws {ShardnsError} ERR_SHARDNS_OPTION when it is no handle, ERR_SHARDNS_MEMORY with what is wrong with the memory
    */
   static attach(handle: DnsCacheHandle): DnsCache {
-    const given = handle as Partial<DnsCacheHandle> | null | undefined;
-    const settings = tryFields(dnsCacheFields, given?.settings);
-    if (given?.kind !== 'shardns.DnsCache' || !(given.memory instanceof SharedArrayBuffer) || settings === undefined) {
-      throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
-    }
-    return new DnsCache(new Engine({ attach: given.memory }), settings, { memory: given.memory });
+    const { memory, settings } = readHandle(dnsCacheFields, 'shardns.DnsCache', handle);
+    return new DnsCache(new Engine({ attach: memory }), settings, { memory });
   }
 
   /**
@@ -233,32 +230,18 @@ export class DnsCache implements Disposable {
   peek(name: string, type: string, variant: Variant = {}): CachedAnswer | undefined {
     this.#open();
     checkVariant(variant);
-    return this.engine.peek(wireName(name), wireType(type), variant);
+    return this.engine.peek(wireName('name', name), wireType(type), variant);
   }
   delete(name: string, type: string, variant: Variant = {}): boolean {
     this.#open();
     checkVariant(variant);
-    return this.engine.remove(wireName(name), wireType(type), variant);
+    return this.engine.remove(wireName('name', name), wireType(type), variant);
   }
 
   /** Forgets a name, a subtree, a tenant or everything, for every thread, at once and in O(1). */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true }): void {
     this.#open();
-    const given = (typeof what === 'object' && (what as unknown) !== null ? what : {}) as Partial<
-      Record<'name' | 'suffix', string>
-    > & {
-      tenant?: number;
-      all?: true;
-    };
-    if (given.name !== undefined) this.engine.invalidate({ name: wireName(given.name) });
-    else if (given.suffix !== undefined) this.engine.invalidate({ suffix: wireName(given.suffix) });
-    else if (given.tenant !== undefined) {
-      checkTenant(given.tenant);
-      if (given.tenant === 0)
-        throw optionError('tenant', 0, 'a tenant: 0 stands for none, { all: true } forgets its answers');
-      this.engine.invalidate({ tenant: given.tenant });
-    } else if (given.all === true) this.engine.invalidate('all');
-    else throw optionError('invalidate', what, '{ name }, { suffix }, { tenant } or { all: true }');
+    this.engine.invalidate(readForgotten(what));
   }
 
   /** The entries as they are met, shard by shard, for inspection; invalidated ones are still among them. */
@@ -329,17 +312,17 @@ export class DnsCache implements Disposable {
 
 const NO_OPTIONS: AnswerOptions = {};
 
-function checkTenant(tenant: number | undefined): void {
-  if (tenant !== undefined && (!Number.isInteger(tenant) || tenant < 0 || tenant > MAX_TENANT)) {
-    throw optionError('tenant', tenant, `a whole number from 0 to ${MAX_TENANT}`);
-  }
-}
-
 function checkAnswerOptions(options: AnswerOptions): void {
   checkBooleans('options', options, ['udp', 'allowStale']);
   checkTenant(options.tenant);
 }
+const VARIANT: ReadonlySet<string> = new Set(['dnssecOk', 'checkingDisabled', 'tenant']);
+
 function checkVariant(variant: Variant): void {
+  // A tenant that is written wrong would be no tenant, whose answers are everybody's.
+  for (const name in variant) {
+    if (!VARIANT.has(name)) throw new ShardnsError('ERR_SHARDNS_OPTION', `${name}: is not an option`);
+  }
   checkBooleans('variant', variant, ['dnssecOk', 'checkingDisabled']);
   checkTenant(variant.tenant);
 }
@@ -351,10 +334,6 @@ function checkBooleans<T extends object>(name: string, options: T, keys: readonl
   }
 }
 
-function wireName(text: string): Uint8Array {
-  if (typeof text !== 'string') throw optionError('name', text, 'a domain name');
-  return foldName(encodeName(text));
-}
 function wireType(type: string): number {
   const code = typeof type === 'string' ? typeCode(type) : undefined;
   if (code === undefined) {

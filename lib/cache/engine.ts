@@ -16,7 +16,7 @@ import {
   UNKNOWN_TENANT,
   VariantFlag,
 } from '../native/binding.js';
-import { MAX_MESSAGE_SIZE } from '../wire/iana.js';
+import { MAX_MESSAGE_SIZE, MAX_NAME_SIZE } from '../wire/iana.js';
 import { ShardnsError } from '../base/errors.js';
 import { type Configuration, listed, makeRegion, type RegionSource } from './region.js';
 
@@ -203,7 +203,8 @@ export class Engine implements Disposable {
   }
   /** Notes a resolution failure beside the answer, which it never displaces (RFC 9520). */
   insertFailure(name: Uint8Array, type: number, variant: Variant, ttlSeconds: number, rcode: number): void {
-    this.native.insertFailure(name, type, variantFlags(variant), variant.tenant ?? 0, ttlSeconds, rcode);
+    const length = this.#name(name);
+    this.native.insertFailure(length, type, variantFlags(variant), variant.tenant ?? 0, ttlSeconds, rcode);
   }
 
   /** Into a buffer of the caller's, of at least 1024 octets. */
@@ -216,7 +217,7 @@ export class Engine implements Disposable {
 
   /** The stored message without the marks of a client, TTLs reduced by age; undefined = there is none. Not a hit. */
   peek(name: Uint8Array, type: number, variant: Variant): Peeked | undefined {
-    const length = this.native.peek(name, type, variantFlags(variant), variant.tenant ?? 0, this.reply);
+    const length = this.native.peek(this.#name(name), type, variantFlags(variant), variant.tenant ?? 0);
     if (length === 0) return undefined;
     return {
       message: this.reply.slice(0, length),
@@ -226,12 +227,22 @@ export class Engine implements Disposable {
     };
   }
   remove(name: Uint8Array, type: number, variant: Variant): boolean {
-    return this.native.remove(name, type, variantFlags(variant), variant.tenant ?? 0);
+    return this.native.remove(this.#name(name), type, variantFlags(variant), variant.tenant ?? 0);
+  }
+
+  /**
+   * A name goes by the registered buffer: a short array as an argument would be moved out of V8's heap for it, which costs
+   * more than what is asked. A name of no length is none, and the native layer says so.
+   */
+  #name(name: Uint8Array): number {
+    if (name.length > MAX_NAME_SIZE) return 0;
+    this.query.set(name);
+    return name.length;
   }
 
   /** After a refresh that failed: a hit may ask for one again. */
   allowRefresh(name: Uint8Array, type: number, variant: Variant): void {
-    this.native.allowRefresh(name, type, variantFlags(variant), variant.tenant ?? 0);
+    this.native.allowRefresh(this.#name(name), type, variantFlags(variant), variant.tenant ?? 0);
   }
 
   /** Walks the index shard by shard, a few hundred entries at a time; each shard is locked while it is read. */
@@ -242,10 +253,10 @@ export class Engine implements Disposable {
 
   /** Forgets by epoch: O(1), whatever the number of entries. */
   invalidate(what: { name: Uint8Array } | { suffix: Uint8Array } | { tenant: number } | 'all'): void {
-    if (what === 'all') this.native.forget(ForgetKind.all, undefined, 0);
-    else if ('name' in what) this.native.forget(ForgetKind.name, what.name, 0);
-    else if ('suffix' in what) this.native.forget(ForgetKind.suffix, what.suffix, 0);
-    else this.native.forget(ForgetKind.tenant, undefined, what.tenant);
+    if (what === 'all') this.native.forget(ForgetKind.all, 0, 0);
+    else if ('name' in what) this.native.forget(ForgetKind.name, this.#name(what.name), 0);
+    else if ('suffix' in what) this.native.forget(ForgetKind.suffix, this.#name(what.suffix), 0);
+    else this.native.forget(ForgetKind.tenant, 0, what.tenant);
   }
 
   /**

@@ -1,6 +1,9 @@
 // Read-through: one load a key at a time, refresh-ahead, stale values while it lasts or when it fails, failures
 // remembered. Knows nothing of how values are stored.
 //
+// A load that is overtaken, because what it loads was written or forgotten meanwhile, gives its value to those who wait for
+// it already and to nobody else: it is not stored, and who comes later has a load that begins later.
+//
 // Bounds: `maxLoads` loads under way, and as many ids of loads that failed; an id is a key, of 4 KiB at most.
 import { BoundedMap } from '../base/bounded-map.js';
 import { onAbort } from '../base/cancel.js';
@@ -28,6 +31,8 @@ type Seen<V> = { value: V; refresh: boolean; expiredMs: number } | { failure: Sh
 export interface FetchTask<V> {
   /** One for each key; asked for by loads only. */
   id(): string;
+  /** What its value is forgotten together with; asked for by loads only. */
+  groups(): readonly string[];
   look(): Seen<V>;
   load(): V | Promise<V>;
   store(value: V): void;
@@ -36,11 +41,19 @@ export interface FetchTask<V> {
   signal: AbortSignal | undefined;
 }
 
+interface Load {
+  promise?: Promise<unknown>;
+  readonly groups: readonly string[];
+  overtaken: boolean;
+}
+
 const MAX_FAILURE_TEXT = 512;
 
 export class Fetcher {
-  /** At most `maxLoads`. */
-  readonly #loads = new Map<string, Promise<unknown>>();
+  /** Those that others may join, by id. */
+  readonly #loads = new Map<string, Load>();
+  /** Loads under way, overtaken ones too: at most `maxLoads`. */
+  #running = 0;
   /** Until when a value is served stale without another try, by id; as many as there may be loads. */
   readonly #failing: BoundedMap<string, number>;
   constructor(
@@ -71,33 +84,57 @@ export class Fetcher {
     }
   }
 
+  /** Whether any load could be overtaken. */
+  get loading(): boolean {
+    return this.#loads.size > 0;
+  }
+  /** Its key was written or deleted. */
+  overtake(id: string): void {
+    const load = this.#loads.get(id);
+    if (load === undefined) return;
+    load.overtaken = true;
+    this.#loads.delete(id);
+  }
+  /** All of a group was forgotten; without a name everything was. */
+  overtakeGroup(group?: string): void {
+    for (const [id, { groups }] of this.#loads) if (group === undefined || groups.includes(group)) this.overtake(id);
+  }
+
   #load<V>(task: FetchTask<V>): Promise<V> {
     const id = task.id();
-    const running = this.#loads.get(id);
-    if (running !== undefined) return running as Promise<V>;
-    if (this.#loads.size >= this.settings.maxLoads) {
+    const joined = this.#loads.get(id);
+    if (joined !== undefined) return joined.promise as Promise<V>;
+    if (this.#running >= this.settings.maxLoads) {
       const error = new ShardnsError('ERR_SHARDNS_OVERLOAD', `${this.settings.maxLoads} loads are at work (maxLoads)`);
       return Promise.reject(error);
     }
-    const load = this.#run(task, id).finally(() => this.#loads.delete(id));
+    const load: Load = { groups: task.groups(), overtaken: false };
+    this.#running++;
+    // A loader that fetches its own key at once has a load within this one.
+    const promise = this.#run(task, id, load).finally(() => {
+      this.#running--;
+      if (this.#loads.get(id) === load) this.#loads.delete(id);
+    });
+    load.promise = promise;
     this.#loads.set(id, load);
-    return load;
+    return promise;
   }
 
-  async #run<V>(task: FetchTask<V>, id: string): Promise<V> {
+  async #run<V>(task: FetchTask<V>, id: string, load: Load): Promise<V> {
     let value: V;
     try {
       value = await task.load();
     } catch (error) {
       const text = (error instanceof Error ? error.message : String(error)).slice(0, MAX_FAILURE_TEXT);
       const { errorTtlMs } = this.settings;
-      if (errorTtlMs >= 1) {
+      if (errorTtlMs >= 1 && !load.overtaken) {
         // Never in the place of a value that may still be served.
         if (task.look() === undefined) task.note(text, errorTtlMs);
         else this.#failing.set(id, this.nowMs() + errorTtlMs);
       }
       throw error;
     }
+    if (load.overtaken) return value;
     this.#failing.delete(id);
     if (value !== undefined) task.store(value);
     return value;

@@ -1,6 +1,6 @@
 // The memory of a cache: of its own, in a SharedArrayBuffer, or in a file. Errors of the native side are explained here.
 import { optionError, ShardnsError, show } from '../base/errors.js';
-import { flag, memory, oneOf, path, whole } from '../base/fields.js';
+import { type Fields, flag, memory, oneOf, path, readFields, type SettingsOf, whole } from '../base/fields.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { FileState, type NativeRegion, Policy, type RegionMakers } from '../native/binding.js';
 
@@ -28,7 +28,7 @@ export type RegionSource =
 export const regionFields = {
   /** Octets, all of them taken at once and never passed; pages are touched as they fill. */
   memory: memory.default('64MiB'),
-  policy: oneOf('s3fifo', 'lru').default('s3fifo'),
+  policy: oneOf('s3fifo', 'lru', 'lfu', '2q').default('s3fifo'),
   /** A power of two up to 256; 0 = one per 4 MiB, at most 64. */
   shards: whole(0, 256)
     .where(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')
@@ -46,6 +46,27 @@ export const fileFields = {
 const isCode = (error: unknown, code: string): boolean => (error as { code?: string }).code === code;
 
 /** @throws {ShardnsError} ERR_SHARDNS_MEMORY, ERR_SHARDNS_FILE */
+/**
+ * What `share()` returned, as it comes from another thread.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION when it is none
+ */
+export function readHandle<F extends Fields>(
+  fields: F,
+  kind: string,
+  handle: unknown,
+): { memory: SharedArrayBuffer; settings: SettingsOf<F> } {
+  try {
+    const given = handle as { kind?: unknown; memory?: unknown; settings?: unknown };
+    const { memory } = given;
+    if (given.kind === kind && memory instanceof SharedArrayBuffer) {
+      return { memory, settings: readFields(fields, given.settings ?? null) };
+    }
+  } catch {
+    // Nothing, or what cannot be read.
+  }
+  throw new ShardnsError('ERR_SHARDNS_OPTION', `handle: expected what share() returned, got ${show(handle)}`);
+}
+
 export function makeRegion<T>(makers: RegionMakers<T>, source: RegionSource): T {
   if ('attach' in source) {
     try {

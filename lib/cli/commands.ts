@@ -1,8 +1,8 @@
 // The command line: `shardns serve | check-config | ctl | build`.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { ShardnsError } from '../base/errors.js';
-import { contradictions } from '../server/contradictions.js';
+import { exhaustionOf, ShardnsError } from '../base/errors.js';
+import { contradictions } from '../server/settings/contradictions.js';
 import { build } from './build.js';
 import { checkConfig, readConfigText } from './config.js';
 import { ctlTrace } from './ctl.js';
@@ -13,8 +13,8 @@ import { serve } from './serve.js';
 const USAGE = `shardns: DNS answers at memory speed
 
   shardns serve [--listen ADDR:PORT]... [--upstream ADDR:PORT]... [--threads N] [--memory 64MiB]
-                [--policy s3fifo|lru] [--config FILE] [--metrics ADDR:PORT] [--log-level LEVEL]
-                [--snapshot FILE] [--warm FILE] [--recursive]
+                [--policy s3fifo|lru|lfu|2q] [--config FILE] [--metrics ADDR:PORT]
+                [--log-level LEVEL] [--snapshot FILE] [--warm FILE] [--recursive]
   shardns serve --demo [--for 10s] [--recursive]
                                        an embedded upstream, or a small internet; a realistic load, a live view; needs
                                        no network
@@ -137,7 +137,10 @@ run(process.argv.slice(2)).then(
   },
   (error: unknown) => {
     if (error instanceof Usage) process.stderr.write(`shardns: ${error.message}; see shardns --help\n`);
-    else if (error instanceof ShardnsError) process.stderr.write(`shardns: ${error.message}\n`);
+    else if (error instanceof ShardnsError) {
+      const lines = [error.message, exhaustionOf(error)].filter(one => one !== undefined);
+      process.stderr.write(`shardns: ${lines.join('; ')}\n`);
+    } else if (exhaustionOf(error) !== undefined) process.stderr.write(`shardns: ${exhaustionOf(error)}\n`);
     else process.stderr.write(`shardns: ${(error as Error).stack}\n`);
     process.exit(1);
   },

@@ -2,7 +2,7 @@
 import { LineCounter, parseDocument } from 'yaml';
 import { show, ShardnsError } from '../base/errors.js';
 import { readRegularFile } from '../base/regular-file.js';
-import { checkOptions, formatPath, type OptionIssue, type ServerOptions } from '../server/options.js';
+import { checkOptions, formatPath, type OptionIssue, type ServerOptions } from '../server/settings/settings.js';
 
 /** The largest configuration file that is read. */
 const MAX_CONFIG_BYTES = 1 << 20;

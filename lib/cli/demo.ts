@@ -3,7 +3,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { createServer } from '../admin/create-server.js';
 import { parseSocketAddress } from '../base/address.js';
-import type { ServerOptions } from '../server/options.js';
+import type { ServerOptions } from '../server/settings/settings.js';
 import type { Server } from '../server/server.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
 import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';

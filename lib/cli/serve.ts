@@ -1,9 +1,11 @@
 // `shardns serve`: from options to a running server, its signals and its logs.
 import pino, { type Logger } from 'pino';
 import { createServer } from '../admin/create-server.js';
-import { DEFAULT_LISTEN, readOptions, type ServerOptions } from '../server/options.js';
+import { DEFAULT_LISTEN } from '../server/settings/listeners.js';
+import { readOptions, type ServerOptions } from '../server/settings/settings.js';
 import type { Server } from '../server/server.js';
 import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile } from './config.js';
+import { Ending } from './ending.js';
 import { standardOutput } from './log-destination.js';
 import { signals } from './signals.js';
 import { SystemServers } from './system-servers.js';
@@ -60,7 +62,7 @@ export async function serve(flags: Flags): Promise<void> {
 class Serving {
   /** Changes, one after another. */
   #changing: Promise<void> = Promise.resolve();
-  #stopping = false;
+  readonly #ending = new Ending();
 
   constructor(
     private readonly server: Server,
@@ -82,8 +84,9 @@ class Serving {
     });
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       signals.on(signal, () => {
-        if (this.#stopping) process.exit(1);
-        this.#stopping = true;
+        const meant = this.#ending.came();
+        if (meant === 'now') process.exit(1);
+        if (meant === 'go on') return;
         void this.#stop(signal)
           .then(flush)
           .then(code => process.exit(code));
@@ -94,7 +97,7 @@ class Serving {
   /** What goes wrong is told; what was before stays. */
   #change(change: () => Promise<void>): void {
     this.#changing = this.#changing.then(change).catch((error: unknown) => {
-      if (!this.#stopping) {
+      if (!this.#ending.begun) {
         this.log.error({ reason: (error as Error).message }, 'the new configuration is refused; the old one stays');
       }
     });

@@ -7,6 +7,6 @@ import { existsSync } from 'node:fs';
 if (process.argv[2] === 'serve') for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) process.on(signal, () => {});
 
 const built = new URL('../../dist/cli/main.js', import.meta.url);
-const setup = new URL('../../.ci/setup.mjs', import.meta.url);
+const setup = new URL('../../scripts/setup.mjs', import.meta.url);
 if (existsSync(setup)) await (await import(setup.href)).setUp({});
 await import(built.href);

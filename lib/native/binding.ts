@@ -58,7 +58,7 @@ export const VariantFlag = {
   inherited: 16,
 } as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
-export const Policy = { s3fifo: 0, lru: 1 } as const;
+export const Policy = { s3fifo: 0, lru: 1, lfu: 2, '2q': 3 } as const;
 export const TICKS_PER_SECOND = 16;
 /** The tag of clients that nobody has sorted yet; nothing is stored under it. */
 export const UNKNOWN_TENANT = 0xffff_ffff;
@@ -170,19 +170,20 @@ export interface NativeCache extends NativeRegion {
     wallSeconds: number,
     scope: Uint8Array | undefined,
   ): number;
+  // Names are the first octets of the registered query buffer; what is peeked at comes in the registered reply buffer.
   insertFailure(
-    name: Uint8Array,
+    nameLength: number,
     type: number,
     variantFlags: number,
     tenant: number,
     ttlSeconds: number,
     rcode: number,
   ): number;
-  remove(name: Uint8Array, type: number, variantFlags: number, tenant: number): boolean;
+  remove(nameLength: number, type: number, variantFlags: number, tenant: number): boolean;
   /** A hit may ask for a refresh of the entry once more. */
-  allowRefresh(name: Uint8Array, type: number, variantFlags: number, tenant: number): void;
-  peek(name: Uint8Array, type: number, variantFlags: number, tenant: number, out: Uint8Array): number;
-  forget(kind: number, name: Uint8Array | undefined, tenant: number): void;
+  allowRefresh(nameLength: number, type: number, variantFlags: number, tenant: number): void;
+  peek(nameLength: number, type: number, variantFlags: number, tenant: number): number;
+  forget(kind: number, nameLength: number, tenant: number): void;
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
   refuse(query: Uint8Array, rcode: number, extendedError: number): number;
   configure(tunables: Uint32Array): void;
@@ -316,6 +317,8 @@ export interface NativePlane {
   /** Leaves the flight its first waiter; the others become another one, to be drained. False: they cannot be parted. */
   part(ticket: number): boolean;
   flush(): void;
+  /** Flights under way are joined no more. */
+  outdate(): void;
   stats(out: Float64Array): void;
   close(): void;
 }

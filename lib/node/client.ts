@@ -7,7 +7,8 @@
 import { parseSocketAddress } from '../base/address.js';
 import { BoundedMap } from '../base/bounded-map.js';
 import { type Clock, systemClock } from '../base/clock.js';
-import { ShardnsError, show } from '../base/errors.js';
+import { ShardnsError } from '../base/errors.js';
+import { Field, isOptionsObject, list, readFields } from '../base/fields.js';
 import { silentLogger } from '../base/log.js';
 import { parseMemory } from '../base/memory.js';
 import { type Random, systemRandom } from '../base/random.js';
@@ -18,6 +19,7 @@ import type { Tunables } from '../native/binding.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { NO_LOCAL_DATA } from '../resolve/local-data.js';
 import { LocalZones } from '../resolve/local-zones.js';
+import { partFields } from '../resolve/parts.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
@@ -44,6 +46,17 @@ const MAX_DECODED = 1024;
 const NO_CONF = parseResolvConf('');
 /** resolv.conf(5): where no server is named, the one on this machine is meant. */
 const THIS_MACHINE: readonly string[] = ['127.0.0.1:53'];
+
+const dependencyFields = {
+  ...partFields,
+  interfaces: new Field<() => string[]>(value =>
+    typeof value === 'function' ? undefined : 'expected a function',
+  ).optional(),
+  localAddress: new Field<LocalAddress>(value =>
+    isOptionsObject(value) ? undefined : 'expected an object',
+  ).optional(),
+  servers: list<string>(0, Infinity, text => (typeof text === 'string' ? undefined : 'expected a string')).optional(),
+};
 
 export interface ClientDependencies {
   clock?: Clock;
@@ -101,8 +114,9 @@ export class DnsClient implements Disposable {
   #closed = false;
 
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY */
-  constructor(options: LookupOptions = {}, dependencies: ClientDependencies = {}) {
+  constructor(options: LookupOptions = {}, given: ClientDependencies = {}) {
     this.settings = readLookupOptions(options);
+    const dependencies: ClientDependencies = readFields(dependencyFields, given, 'dependencies');
     this.clock = dependencies.clock ?? systemClock;
     this.random = dependencies.random ?? systemRandom;
     this.local = new LocalAddresses(this.clock, dependencies.interfaces);
@@ -115,10 +129,6 @@ export class DnsClient implements Disposable {
       this.#conf = new WatchedFile(settings.resolvConf, text => parseResolvConf(text, process.env), clock);
     }
     this.#questions = new Questions(clock, MAX_UNDER_WAY, MAX_WAITING);
-    const given: unknown = dependencies.cache;
-    if (given !== undefined && !(given instanceof DnsCache)) {
-      throw new ShardnsError('ERR_SHARDNS_OPTION', `cache: expected a DnsCache, got ${show(given)}`);
-    }
     this.#ownsEngine = dependencies.cache === undefined;
     this.engine =
       dependencies.cache?.engine ??
@@ -297,8 +307,7 @@ export class DnsClient implements Disposable {
       failureFirstSeconds: 1, // RFC 9520 section 3.2: at least 1 s
       failureMaxSeconds: 30,
       prefetchPerSecond: 100,
-      maxFlights: MAX_FLIGHTS,
-      clientFlights: MAX_FLIGHTS, // they are all the program's own
+      flights: { most: MAX_FLIGHTS, room: MAX_FLIGHTS, share: MAX_FLIGHTS }, // they are all the program's own
       // Servers that deny AAAA of names with an A are about (RFC 4074 section 4.2), and lookups ask for both.
       denials: 'type',
     });

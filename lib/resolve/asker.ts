@@ -2,7 +2,6 @@
 import { Class, Flag, typeName } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import type { Variant } from '../cache/engine.js';
-import type { Flight } from './flights.js';
 import type { QueryDecision, QueryInfo } from './hooks.js';
 
 export interface Asker {
@@ -17,6 +16,17 @@ export interface Asker {
   part?: () => boolean;
 }
 
+/** The flight of a question, as those who ask another one for it see it. */
+export interface UnderWay {
+  readonly key: string;
+  /** What it finds is told to those who wait, and not kept. */
+  readonly outdated: boolean;
+  /** Local data and the hook have let it go to the recursor: what that has may be shown. */
+  recursive: boolean;
+  /** The flight of the alias's target that this one waits for. */
+  waitsFor: UnderWay | undefined;
+}
+
 /** An asker whose tenant is known, and what `onQuery` said when it was asked for it. */
 export interface KnownAsker extends Asker {
   tenant: number;
@@ -26,23 +36,33 @@ export interface KnownAsker extends Asker {
   /** Aliases that led to this question. */
   depth?: number;
   /** The question whose alias led to this one, and which waits for it. */
-  parent?: Flight;
+  parent?: UnderWay;
 }
 
 /** One who has a flight of its own. */
 export interface Flyer extends KnownAsker {
-  flight: Flight;
+  flight: UnderWay;
 }
 
 /** Written out: what is spread into a literal and added to goes V8's slow way, and its readers with it (1 us a query). */
 export function knownAsker(asker: Asker, tenant: number, decided?: KnownAsker['decided']): KnownAsker {
+  if (asker instanceof ClientAsker && asker.tenant === tenant && decided === undefined) return asker as KnownAsker;
   const { protocol, client, part } = asker;
   return { protocol, client, tenant, part, fresh: undefined, decided, depth: undefined, parent: undefined };
 }
 
-export function flyerOf(asker: KnownAsker, flight: Flight): Flyer {
-  const { protocol, client, tenant, part, fresh, decided, depth, parent } = asker;
-  return { protocol, client, tenant, part, fresh, decided, depth, parent, flight };
+/** A client of a listener: known as soon as its tenant is. */
+export class ClientAsker implements Asker {
+  part: Asker['part'] = undefined;
+  readonly fresh = undefined;
+  readonly decided = undefined;
+  readonly depth = undefined;
+  readonly parent = undefined;
+  constructor(
+    readonly protocol: Asker['protocol'],
+    readonly client: Asker['client'],
+    readonly tenant: number | undefined,
+  ) {}
 }
 
 export function variantOf(query: Query, tenant: number): Variant {

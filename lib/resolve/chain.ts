@@ -5,6 +5,7 @@
 import { ShardnsError, show } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Engine } from '../cache/engine.js';
+import { checkTenant } from '../clients/tenants.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
@@ -21,20 +22,21 @@ import { responseRcode } from '../wire/options.js';
 import type { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
 import { type Flyer, infoOf, isKept, type KnownAsker, variantOf, withName, withoutOptions, withType } from './asker.js';
-import { answerChaos, type ServerIdentity } from './chaos.js';
-import { checkTenant } from '../clients/tenants.js';
+import { answerChaos, asksForServer, type ServerIdentity } from './chaos.js';
+import type { Flight } from './flights.js';
+import { type Forwarder, Forwarding, isAnswer, type Landing } from './forwarding.js';
 import { checkDecision, type Hooks, type QueryDecision } from './hooks.js';
 import { withoutHints } from './hints.js';
 import { anyOf, type Keep, type KeepOptions } from './keep.js';
 import type { LocalAnswers } from './local-answers.js';
-import { isOurs, type Mistakes } from './mistakes.js';
-import type { Failed, Moved, Outcome, Resolution } from './outcome.js';
+import type { Mistakes } from './mistakes.js';
+import { failed, type Moved, type Outcome, type Resolution } from './outcome.js';
 import { type AddressRules, messageWithoutPrivate } from './recurse/address-rules.js';
 import { ResolutionError } from './recurse/job.js';
 import { RECURSION_LIMITS } from './recurse/limits.js';
 import type { Recursor } from './recurse/recursor.js';
 import { answerWithoutRecursion, resolveFor, type Resolving } from './recursive-answers.js';
-import { buildUpstreamQuery, responseExtendedError, responseScope } from './upstream-query.js';
+import { buildUpstreamQuery, responseScope } from './upstream-query.js';
 
 export interface ChainOptions extends KeepOptions {
   local: LocalAnswers;
@@ -58,23 +60,22 @@ export interface ChainContext {
   follow(query: Query, asker: KnownAsker): Promise<Resolution | Moved>;
 }
 
-const failed = (rcode: number, extendedError: number, ours = false): Failed => {
-  return { kind: 'failed', rcode, extendedError, ours };
-};
-
-export class Chain {
+export class Chain implements Forwarder {
   constructor(
     private readonly context: ChainContext,
     private readonly engine: Engine,
     private readonly exchanger: Exchanger,
     private readonly hooks: Hooks,
     private readonly keep: Keep,
-    private readonly log: Logger,
+    readonly log: Logger,
     private readonly mistakes: Mistakes,
   ) {}
 
-  /** Throws or rejects for mistakes of ours or of a hook only. What needs no promise makes none. */
-  run(query: Query, asker: Flyer): Outcome | Promise<Outcome> {
+  /**
+   * Throws or rejects for mistakes of ours or of a hook only. What needs no promise makes none.
+   * @returns undefined where the flight is landed later, or was already
+   */
+  run(query: Query, asker: Flight): Outcome | Promise<Outcome> | undefined {
     const { options } = this.context;
     if (query.dnsClass === Class.CH) {
       const message = answerChaos(query, options.identity);
@@ -89,7 +90,7 @@ export class Chain {
       if (local?.kind === 'alias') return this.#rewrite(query, asker, local.target);
       if (local !== undefined) return this.keep.own(query, asker, local.message);
     }
-    return this.hooks.onQuery === undefined ? this.#pass(query, asker, undefined) : this.#askHook(query, asker);
+    return this.hooks.onQuery === undefined ? this.#pass(query, asker, undefined, asker) : this.#askHook(query, asker);
   }
 
   async #askHook(query: Query, asker: Flyer): Promise<Outcome> {
@@ -99,16 +100,29 @@ export class Chain {
     if (decision?.answer !== undefined || decision?.refuse !== undefined || decision?.rewrite !== undefined) {
       return this.#decide(query, asker, decision);
     }
-    return this.#pass(query, asker, decision?.group);
+    return new Promise((resolve, reject) => {
+      const outcome = this.#pass(query, asker, decision?.group, { landed: resolve, crashed: reject });
+      if (outcome !== undefined) resolve(outcome);
+    });
   }
 
-  /** What neither local data nor the hook has decided. */
-  #pass(query: Query, asker: Flyer, group: string | undefined): Outcome | Promise<Outcome> {
+  /**
+   * What neither local data nor the hook has decided.
+   * @returns undefined where `landing` is told
+   */
+  #pass(
+    query: Query,
+    asker: Flyer,
+    group: string | undefined,
+    landing: Landing,
+  ): Outcome | Promise<Outcome> | undefined {
     const { options, groups, recursor } = this.context;
     if (query.dnsClass === Class.IN) {
       // Not for a group of upstreams either: a hook that names one means the names of the outside.
       const builtIn = options.local.findBuiltIn(query, asker.tenant);
       if (builtIn !== undefined) return this.keep.own(query, asker, builtIn);
+    } else if (group === undefined && asksForServer(query)) {
+      return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
     }
     if (group === undefined && recursor?.serves(query.name, query.type) === true) {
       return this.#recurse(query, asker, recursor);
@@ -117,7 +131,7 @@ export class Chain {
     if (upstreams === undefined && group !== undefined) {
       throw new ShardnsError('ERR_SHARDNS_OPTION', `onQuery named a group that does not exist: ${show(group)}`);
     }
-    return this.#forward(query, asker, upstreams ?? [], group === undefined || group === 'default');
+    return this.#forward(query, asker, upstreams ?? [], group === undefined || group === 'default', landing);
   }
 
   /**
@@ -152,6 +166,7 @@ export class Chain {
   }
 
   async #recurse(query: Query, asker: Flyer, recursor: Recursor): Promise<Outcome> {
+    asker.flight.recursive = true;
     if (query.dnsClass !== Class.IN) {
       return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
     }
@@ -172,58 +187,23 @@ export class Chain {
     return { ...failed(rcode, extendedError, ours), message };
   }
 
-  async #forward(query: Query, asker: Flyer, upstreams: readonly Upstream[], isDefault: boolean): Promise<Outcome> {
-    const { forwardClientSubnet, upstreamUdpSize, denials } = this.context.options;
+  #forward(
+    query: Query,
+    asker: Flyer,
+    upstreams: readonly Upstream[],
+    isDefault: boolean,
+    landing: Landing,
+  ): Outcome | undefined {
+    const { denials } = this.context.options;
     // What one group says of a name is not for the others to know.
     const believed = isDefault ? denials : 'type';
     if (asker.fresh !== true && this.keep.deriveDenial(query, asker.tenant, believed)) {
       return { kind: 'cached', tenant: asker.tenant };
     }
-    const upstreamQuery = buildUpstreamQuery(query, { udpSize: upstreamUdpSize, forwardClientSubnet });
-    let kept: Uint8Array | undefined;
-    let mistake: { error: unknown } | undefined;
-    let blocked: string | undefined;
-    try {
-      const { response, upstream } = await this.exchanger.exchange(upstreamQuery, upstreams, (candidate, from) => {
-        try {
-          kept = this.#take(query, candidate, asker, from.label, believed);
-          return kept !== undefined;
-        } catch (error) {
-          if (error instanceof ResolutionError) blocked = error.message;
-          else mistake = { error };
-          return true; // no other server's response would fare better
-        }
-      });
-      if (mistake !== undefined) throw mistake.error;
-      if (blocked !== undefined) {
-        this.log.debug({ reason: blocked, name: query.nameText }, 'an answer is refused');
-        return failed(Rcode.REFUSED, ExtendedError.blocked);
-      }
-      if (kept !== undefined) {
-        return { kind: 'message', message: kept, extendedError: responseExtendedError(response) ?? NO_EXTENDED_ERROR };
-      }
-      const rcode = responseRcode(response);
-      this.log.debug({ upstream: upstream.label, rcode, name: query.nameText }, 'upstream failed');
-      const refused = !ANSWERS.has(rcode);
-      if (refused && forwardClientSubnet && query.clientSubnet !== undefined) {
-        return await this.#withoutSubnet(query, asker);
-      }
-      return failed(
-        PASSED_ON.has(rcode) ? rcode : Rcode.SERVFAIL,
-        responseExtendedError(response) ?? ExtendedError.other,
-      );
-    } catch (error) {
-      if (!(error instanceof ShardnsError)) throw error;
-      const { code, message } = error;
-      this.log.debug({ code, reason: message, name: query.nameText }, 'no upstream answered');
-      const extendedError =
-        code === 'ERR_SHARDNS_TIMEOUT'
-          ? ExtendedError.noReachableAuthority
-          : code === 'ERR_SHARDNS_OVERLOAD'
-            ? ExtendedError.other
-            : ExtendedError.networkError;
-      return failed(Rcode.SERVFAIL, extendedError, isOurs(error));
-    }
+    const { exchanger } = this;
+    const octets = buildUpstreamQuery(query, this.context.options);
+    exchanger.race(new Forwarding(exchanger, octets, upstreams, this, query, asker, believed, landing));
+    return undefined;
   }
 
   /** ANY says whether a name exists, and no more (RFC 8482 section 4): that is asked as of any other type. */
@@ -251,25 +231,25 @@ export class Chain {
     return { kind: 'message', message: any, extendedError: NO_EXTENDED_ERROR };
   }
 
+  mayDropSubnet(query: Query): boolean {
+    return this.context.options.forwardClientSubnet && query.clientSubnet !== undefined;
+  }
+
   /** RFC 7871 section 7.1.3: who is refused with a client's subnet asks once more without it, as everybody does. */
-  async #withoutSubnet(query: Query, asker: Flyer): Promise<Outcome> {
+  async withoutSubnet(query: Query, asker: Flyer): Promise<Outcome> {
     const { flight, decided, tenant, client } = asker;
     const plain = { protocol: 'internal', client, tenant, decided, parent: flight, depth: asker.depth } as const;
     return this.context.follow(withoutOptions(query), plain);
   }
 
-  /**
-   * Judges a response and stores it. Undefined: worthless, ask another server.
-   * @throws {ResolutionError} for private addresses where they are refused
-   */
-  #take(
+  take(
     query: Query,
     response: Uint8Array,
     asker: Flyer,
     upstream: string,
     denials: KeepOptions['denials'],
   ): Uint8Array | undefined {
-    if (!ANSWERS.has(responseRcode(response))) return undefined;
+    if (!isAnswer(responseRcode(response))) return undefined;
     let scope: Uint8Array | undefined;
     if (this.context.options.forwardClientSubnet) {
       const found = responseScope(query, response);
@@ -413,9 +393,3 @@ const isPromised = (said: unknown): said is PromiseLike<unknown> =>
 
 const isStaleError = (code: number): boolean =>
   code === ExtendedError.staleAnswer || code === ExtendedError.staleNxdomain;
-
-/** Answers: what a name is, that it is not, or that its substitution by DNAME has no room (RFC 6672 section 2.2). */
-const ANSWERS = new Set<number>([Rcode.NOERROR, Rcode.NXDOMAIN, Rcode.YXDOMAIN]);
-
-/** What an upstream says of a question it will not or cannot answer is for the client to know. */
-const PASSED_ON = new Set<number>([Rcode.FORMERR, Rcode.NOTIMP, Rcode.REFUSED, Rcode.NOTAUTH]);

@@ -1,7 +1,8 @@
-// What a server says of itself in class CH: its identity and version (RFC 4892 section 2), where the operator gave them.
+// What a server says of itself in class CH: its identity and version (RFC 4892 section 2), where the operator gave them. No
+// upstream is asked for its own in their place.
 import { Class, Flag, Rcode, Type } from '../wire/iana.js';
 import { encodeMessage } from '../wire/message.js';
-import { encodeName, nameKey } from '../wire/name.js';
+import { encodeName, isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { encodeData } from '../wire/record.js';
 
@@ -22,6 +23,13 @@ const NAMES: ReadonlyMap<string, keyof ServerIdentity> = new Map(
     ] as const
   ).map(([name, key]) => [nameKey(encodeName(name)), key]),
 );
+
+const TREES = ['bind', 'server'].map(name => encodeName(name));
+
+/** Whether it asks for something of the server that is asked, which another server cannot know. */
+export function asksForServer({ dnsClass, name }: Query): boolean {
+  return dnsClass === Class.CH && TREES.some(tree => isAtOrBelow(name, tree));
+}
 
 /** Undefined: nothing is told. */
 export function answerChaos(query: Query, told: ServerIdentity): Uint8Array | undefined {

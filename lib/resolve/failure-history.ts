@@ -11,6 +11,7 @@ interface Failing {
   seconds: number;
   quietUntilMs: number;
   overMs: number;
+  recursive: boolean;
 }
 
 export class FailureHistory {
@@ -27,11 +28,18 @@ export class FailureHistory {
   /**
    * Notes that a question has failed. Returns for how many seconds it is to be left alone: `first`, or twice as long as
    * the last time, `most` at the most; `stale` where there is an answer to give in the meantime. Who asks again only when
-   * as long again has passed asks seldom enough: then it begins anew. `inCache`: the cache has it, and sees to it.
+   * as long again has passed asks seldom enough: then it begins anew. `inCache`: the cache has it, and sees to it. `recursive`: it was the recursor
+   * that could not answer.
    */
   note(
     key: string,
-    { first, most, stale, inCache = true }: { first: number; most: number; stale?: number; inCache?: boolean },
+    {
+      first,
+      most,
+      stale,
+      inCache = true,
+      recursive = false,
+    }: { first: number; most: number; stale?: number; inCache?: boolean; recursive?: boolean },
   ): number {
     const now = this.clock.nowMs();
     this.#review(now);
@@ -41,14 +49,14 @@ export class FailureHistory {
     if (this.#failing.size >= this.limit) this.#failing.delete(this.#failing.keys().next().value!);
     const quiet = stale ?? seconds;
     const quietUntilMs = inCache ? -Infinity : now + 1000 * quiet;
-    this.#failing.set(key, { seconds, quietUntilMs, overMs: Math.max(now + 2000 * seconds, quietUntilMs) });
+    this.#failing.set(key, { seconds, quietUntilMs, overMs: Math.max(now + 2000 * seconds, quietUntilMs), recursive });
     return quiet;
   }
 
-  /** Whether a question that the cache knows nothing of is to be left alone still. */
-  isQuiet(key: string): boolean {
+  /** Set: a question that the cache knows nothing of is to be left alone still. */
+  quiet(key: string): { readonly recursive: boolean } | undefined {
     const failing = this.#failing.get(key);
-    return failing !== undefined && this.clock.nowMs() < failing.quietUntilMs;
+    return failing !== undefined && this.clock.nowMs() < failing.quietUntilMs ? failing : undefined;
   }
 
   /** The question has been answered. */

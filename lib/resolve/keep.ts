@@ -201,6 +201,7 @@ export class Keep {
       // With a stale answer at hand RFC 8767's 30 s.
       stale: hasStale ? options.staleRetrySeconds : undefined,
       inCache: remembered,
+      recursive: asker.flight.recursive,
     });
     if (remembered)
       this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), seconds, failed.rcode);

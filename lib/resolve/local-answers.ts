@@ -1,5 +1,6 @@
 // What is answered without asking anybody: by the client's view, by what everybody is told, by built-in zones.
 import { viewWithTag } from '../clients/views.js';
+import { Type } from '../wire/iana.js';
 import type { LocalAnswer, LocalData, LocalQuery } from './local-data.js';
 import type { LocalZones } from './local-zones.js';
 
@@ -32,6 +33,13 @@ export class LocalAnswers {
     return this.zones.answer(query, {
       has: zone => this.data.has(zone) || view?.localData.has(zone) === true,
     });
+  }
+
+  /** Whether what the outside says is not, or not all of it, what the client is to be told. */
+  hasSay(query: LocalQuery, tag: number): boolean {
+    if (this.find(query, tag) !== undefined || this.findBuiltIn(query, tag) !== undefined) return true;
+    const service = query.type === Type.HTTPS || query.type === Type.SVCB;
+    return service && this.blockedFamily(query.name, tag) !== undefined;
   }
 
   /** Whose addresses are kept from the name: 4 and 6 are families. */

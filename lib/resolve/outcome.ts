@@ -29,3 +29,7 @@ export interface Moved {
 }
 
 export type Outcome = Resolution | Failed | Moved;
+
+export function failed(rcode: number, extendedError: number, ours = false): Failed {
+  return { kind: 'failed', rcode, extendedError, ours };
+}

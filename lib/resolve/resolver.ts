@@ -2,11 +2,12 @@
 // all, one flight for all who ask the same, stale answers after a failure or when the upstream is late (RFC 8767),
 // refreshes. Whatever breaks a question is the end of that question: it is counted, told, and answered SERVFAIL.
 //
-// Bounds: `maxFlights` questions under way, of which one client begins `clientFlights`; `prefetchPerSecond` refreshes.
+// Bounds: `flights` (FlightLimits) under way, of all clients and of one; `prefetchPerSecond` refreshes.
 import type { Clock, Timer } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
 import { harmless, type Logger } from '../base/log.js';
 import { type Engine, MISS_WITH_STALE } from '../cache/engine.js';
+import type { Forgotten } from '../cache/forgotten.js';
 import type { Gate } from '../clients/gate.js';
 import type { ClientTenants } from '../clients/tenants.js';
 import { REFUSED } from '../native/binding.js';
@@ -15,14 +16,14 @@ import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
-import { asRefresh, type Asker, type Flyer, flyerOf, isKept, knownAsker, type KnownAsker, variantOf } from './asker.js';
+import { asRefresh, type Asker, type Flyer, isKept, knownAsker, type KnownAsker, variantOf } from './asker.js';
 import { Chain, type ChainOptions } from './chain.js';
 import { flightKey, refreshKey } from './flight-key.js';
-import { Flight, Flights } from './flights.js';
+import { Flight, type FlightLimits, type FlightOwner, Flights, type Told } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
 import { Mistakes } from './mistakes.js';
-import type { Failed, Moved, Resolution } from './outcome.js';
+import type { Failed, Moved, Outcome, Resolution } from './outcome.js';
 import type { Recursor } from './recurse/recursor.js';
 import { type Resolving, staleRrsets } from './recursive-answers.js';
 import { Refreshes } from './refreshes.js';
@@ -31,15 +32,10 @@ export interface ResolverOptions extends ChainOptions {
   staleClientTimeoutMs: number;
   staleTtlSeconds: number;
   prefetchPerSecond: number;
-  maxFlights: number;
-  /** Of these, what one client (address, or /56 of IPv6) may begin. */
-  clientFlights: number;
+  flights: FlightLimits;
 }
 
 export type { Asker, Resolution };
-
-/** What is to be forgotten: names are folded wire format. */
-export type Forgotten = { name: Uint8Array } | { suffix: Uint8Array } | { tenant: number } | 'all';
 
 /** How often a question is begun anew because the hook moves its client, or the one whose flight it had joined. */
 const MAX_MOVES = 4;
@@ -65,7 +61,14 @@ export interface ResolverStats {
   rejectedResponses: number;
 }
 
-export class Resolver {
+/** What a question has come to, or the flight that it waits for. */
+type Found = Resolution | Moved | Flight | Promise<Resolution | Moved>;
+
+function awaited(found: Found): Promise<Resolution | Moved> {
+  return found instanceof Flight ? found.promise : Promise.resolve(found);
+}
+
+export class Resolver implements FlightOwner {
   readonly #flights = new Flights();
   readonly #keep: Keep;
   readonly #chain: Chain;
@@ -125,16 +128,29 @@ export class Resolver {
 
   /** Never throws and never rejects: every outcome is something that clients can be told. */
   resolve(query: Query, asker: Asker): Promise<Resolution> {
+    const found = this.#begin(query, asker);
+    return found instanceof Flight ? (found.promise as Promise<Resolution>) : Promise.resolve(found);
+  }
+  /** The same for one who is told: at once, where that is known. */
+  ask(query: Query, asker: Asker, waiting: { told(found: Resolution): void }): void {
+    const found = this.#begin(query, asker);
+    if (found instanceof Flight) found.wait(waiting as Told);
+    else if (found instanceof Promise) void found.then(resolution => waiting.told(resolution));
+    else waiting.told(found);
+  }
+
+  /** Who is told of a tenant that the client is moved to is not found here: what `#resolve` gives is for clients. */
+  #begin(query: Query, asker: Asker): Resolution | Flight | Promise<Resolution> {
     try {
       // Before the tag that it came with: that is the one of a view of before, where views have changed since.
       const view = asker.client === undefined ? undefined : this.views?.judge(asker.client.address);
-      if (view === REFUSED) return Promise.resolve(PROHIBITED);
+      if (view === REFUSED) return PROHIBITED;
       const tenant = view ?? asker.tenant;
       if (tenant !== undefined) return this.#resolve(query, knownAsker(asker, tenant));
       if (this.sortsByHook) return this.#classify(query, asker);
       return this.#resolve(query, knownAsker(asker, 0));
     } catch (error) {
-      return Promise.resolve(this.#mistake(error, query));
+      return this.#mistake(error, query);
     }
   }
 
@@ -151,7 +167,7 @@ export class Resolver {
       }
       const tenant = decision?.tenant ?? 0;
       if (client !== undefined) this.tenants?.remember(client, tenant);
-      return await this.#resolve(query, knownAsker(asker, tenant, { decision }));
+      return (await awaited(this.#resolve(query, knownAsker(asker, tenant, { decision })))) as Resolution;
     } catch (error) {
       return this.#mistake(error, query, 'onQuery did not say whose client this is');
     }
@@ -162,7 +178,7 @@ export class Resolver {
     let asker = first;
     for (let moves = 0; moves <= MAX_MOVES; moves++) {
       const flight = { own: false };
-      const found = await this.#find(query, asker, flight);
+      const found = await awaited(this.#find(query, asker, flight));
       if (found.kind !== 'moved') return found;
       // Whoever had joined another's flight is asked about for itself.
       if (!flight.own) continue;
@@ -173,47 +189,48 @@ export class Resolver {
     return SERVFAIL;
   }
 
-  #resolve(query: Query, asker: KnownAsker): Promise<Resolution> {
+  #resolve(query: Query, asker: KnownAsker): Resolution | Flight | Promise<Resolution> {
     if (this.hooks.onQuery !== undefined && asker.client !== undefined) {
       this.#refreshes.lastOfTenant(asker.tenant, asker.client);
     }
     if (this.sortsByHook) {
       return this.#resolveAmongTenants(query, asker).catch((error: unknown) => this.#mistake(error, query));
     }
-    return this.#find(query, asker) as Promise<Resolution>;
+    return this.#find(query, asker) as Resolution | Flight | Promise<Resolution>;
   }
 
   /** A question that an alias of another one leads to, or the same without its client's subnet. */
   follow(query: Query, asker: KnownAsker): Promise<Resolution | Moved> {
-    return this.#find(query, asker);
+    return awaited(this.#find(query, asker));
   }
 
   /** @param told whether the flight is the asker's own */
-  #find(query: Query, asker: KnownAsker, told?: { own: boolean }): Promise<Resolution | Moved> {
+  #find(query: Query, asker: KnownAsker, told?: { own: boolean }): Found {
     const { tenant } = asker;
     const { options } = this;
-    const cached: Resolution = { kind: 'cached', tenant };
     const inClass = query.dnsClass === Class.IN;
     let code = inClass ? this.engine.answer(query.message, { tenant, counts: 'nothing' }) : -1;
-    if (code >= 0) return Promise.resolve(cached);
+    if (code >= 0) return { kind: 'cached', tenant };
     const recursive = this.recursor?.serves(query.name, query.type) === true;
     if (!recursive) {
       // A recursor has the RRsets for it.
       const mayBeStale = code !== MISS_WITH_STALE && options.staleEnabled;
       const derived = this.#keep.derive(query, tenant, options.forwardClientSubnet, mayBeStale);
-      if (derived === 'fresh') return Promise.resolve(cached);
+      if (derived === 'fresh') return { kind: 'cached', tenant };
       if (derived === 'stale') code = MISS_WITH_STALE;
     }
-    let stale: Resolution | undefined = code === MISS_WITH_STALE && options.staleEnabled ? cached : undefined;
+    let stale: Resolution | undefined =
+      code === MISS_WITH_STALE && options.staleEnabled ? { kind: 'cached', tenant } : undefined;
     const atOnce = !query.recursionDesired || options.staleClientTimeoutMs === 0;
-    if (stale === undefined && recursive && atOnce) stale = this.#stale(query);
+    if (stale === undefined && recursive && atOnce) stale = this.#stale(query, tenant, false);
     if (stale === undefined) return this.#join(query, asker, undefined, told);
     if (!query.recursionDesired && recursive) {
       // Whoever asks without it gets what there is; it is made fresh for all.
-      this.prefetch(query, tenant);
-      return Promise.resolve(stale);
+      this.prefetch(query, tenant, stale);
+      return stale;
     }
     const flight = this.#join(query, asker, stale, told);
+    if (!(flight instanceof Flight)) return flight;
     // RFC 8767 section 5: the client gets the stale answer when the fresh one is late; the flight goes on.
     return new Promise(resolve => {
       const late = (): void => {
@@ -224,10 +241,12 @@ export class Resolver {
       const { staleClientTimeoutMs } = options;
       const immediate = staleClientTimeoutMs === 0 ? setImmediate(late) : undefined;
       const timer = immediate === undefined ? this.#after(staleClientTimeoutMs, late) : undefined;
-      void flight.then(found => {
-        clearImmediate(immediate);
-        timer?.cancel();
-        resolve(found);
+      flight.wait({
+        told: found => {
+          clearImmediate(immediate);
+          timer?.cancel();
+          resolve(found);
+        },
       });
     });
   }
@@ -242,12 +261,18 @@ export class Resolver {
     }
   }
 
-  /** Expired RRsets' answer. Never throws: what cannot be put together is no answer. */
-  #stale(query: Query): Resolution | undefined {
+  /**
+   * Expired RRsets' answer. They are what the outside has said to anybody: they are no answer to those whom local data, a
+   * view or the hook says otherwise. Never throws: what cannot be put together is no answer.
+   * @param passed whether the hook has let just this question go to the recursor
+   */
+  #stale(query: Query, tenant: number, passed: boolean): Resolution | undefined {
     const { recursor, options } = this;
     if (!options.staleEnabled || query.dnsClass !== Class.IN || recursor === undefined) return undefined;
+    if (!passed && this.hooks.onQuery !== undefined) return undefined;
     try {
-      return staleRrsets(query, recursor, options.staleTtlSeconds);
+      const found = staleRrsets(query, recursor, options.staleTtlSeconds);
+      return found === undefined || options.local.hasSay(query, tenant) ? undefined : found;
     } catch (error) {
       this.#mistakes.note(error, 'a stale answer could not be made', query.nameText);
       return undefined;
@@ -273,8 +298,11 @@ export class Resolver {
     return length > 0 ? length : engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp);
   }
 
-  /** Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no. */
-  prefetch(query: Query, tenant = 0): boolean {
+  /**
+   * Asks anew for what is in the cache and will soon expire. False when the bound on prefetches says no.
+   * @param known what there is meanwhile: beside what is not in the cache itself, a failure must not be there either
+   */
+  prefetch(query: Query, tenant = 0, known: Resolution = { kind: 'cached', tenant }): boolean {
     try {
       if (!this.#refreshes.admit(this.options.prefetchPerSecond)) {
         this.stats.prefetchesDropped++;
@@ -284,7 +312,7 @@ export class Resolver {
       const asked = asRefresh(query);
       const client = this.#refreshes.clientOf(refreshKey(query, tenant, this.options.forwardClientSubnet), tenant);
       const asker: KnownAsker = { protocol: 'internal', client, tenant, fresh: true };
-      void this.#join(asked, asker, { kind: 'cached', tenant }).then(found => {
+      void awaited(this.#join(asked, asker, known)).then(found => {
         if (found.kind !== 'message') this.#retryPrefetch(query, tenant);
       });
       return true;
@@ -322,8 +350,8 @@ export class Resolver {
     this.#flights.outdate(flight => {
       if (what === 'all') return true;
       if ('tenant' in what) return flight.tenant === what.tenant;
-      if ('name' in what) return nameKey(flight.name) === nameKey(what.name);
-      return isAtOrBelow(flight.name, what.suffix);
+      if ('name' in what) return nameKey(flight.query.name) === nameKey(what.name);
+      return isAtOrBelow(flight.query.name, what.suffix);
     });
   }
 
@@ -338,84 +366,110 @@ export class Resolver {
 
   /** Room for one more; false, and counted, when there is none. */
   #take(client: string | undefined): boolean {
-    const { maxFlights: most, clientFlights: share } = this.options;
-    const used = this.#flights.take(client, { most, share });
+    const used = this.#flights.take(client, this.options.flights);
     if (used === 'all') this.stats.overloaded++;
     else if (used === 'share') this.stats.clientOverloaded++;
     return used === undefined;
   }
 
-  #join(
-    query: Query,
-    asker: KnownAsker,
-    stale: Resolution | undefined,
-    told?: { own: boolean },
-  ): Promise<Resolution | Moved> {
-    const { parent } = asker;
-    const key = flightKey(query, asker.tenant, this.options.forwardClientSubnet);
-    const existing = this.#flights.get(key);
+  #join(query: Query, asker: KnownAsker, stale: Resolution | undefined, told?: { own: boolean }): Resolution | Flight {
+    const { parent, tenant } = asker;
+    const { forwardClientSubnet } = this.options;
+    const hash = this.#flights.hashOf(query, tenant);
+    const existing = this.#flights.find(hash, query, tenant, forwardClientSubnet);
     if (existing !== undefined) {
       // An alias that leads back to itself, here or by way of others, would wait for itself.
-      if (parent !== undefined && existing.dependsOn(parent)) return Promise.resolve(SERVFAIL);
+      if (parent !== undefined && existing.dependsOn(parent)) return SERVFAIL;
       this.stats.coalesced++;
       if (parent !== undefined) parent.waitsFor = existing;
-      return existing.promise;
+      return existing;
     }
     const { failures } = this.#keep;
-    if (asker.fresh !== true && failures.size > 0 && failures.isQuiet(key)) {
+    const quiet =
+      asker.fresh === true || failures.size === 0
+        ? undefined
+        : failures.quiet(flightKey(query, tenant, forwardClientSubnet));
+    if (quiet !== undefined) {
       // Asked about not long ago, though the cache itself does not know: for a subnet, or with expired RRsets at hand.
-      const known = stale ?? this.#stale(query);
+      const known = stale ?? this.#stale(query, asker.tenant, quiet.recursive);
       if (known !== undefined) this.stats.staleServed++;
-      return Promise.resolve(known ?? CACHED_FAILURE);
+      return known ?? CACHED_FAILURE;
     }
     // Refreshes and targets of aliases are bounded elsewhere, and nobody's share.
     const client = asker.fresh === true || parent !== undefined ? undefined : asker.client?.address;
-    if (!this.#take(client)) return Promise.resolve(stale ?? this.#stale(query) ?? SERVFAIL);
-    const flight = new Flight(key, query.name, asker.tenant, client);
+    if (!this.#take(client)) return stale ?? this.#stale(query, tenant, false) ?? SERVFAIL;
+    const flight = new Flight(this, hash, query, asker, forwardClientSubnet, client, stale);
     this.#flights.begin(flight);
     if (parent !== undefined) parent.waitsFor = flight;
     if (told !== undefined) told.own = true;
     if (this.hooks.onQuery !== undefined && asker.client !== undefined && asker.fresh !== true && isKept(query)) {
-      const refreshed = refreshKey(query, asker.tenant, this.options.forwardClientSubnet);
+      const refreshed = refreshKey(query, tenant, forwardClientSubnet);
       this.#refreshes.decidedFor(refreshed, asker.client);
     }
-    void this.#fly(query, flyerOf(asker, flight), stale);
-    return flight.promise;
+    this.#fly(flight);
+    return flight;
   }
 
-  /** Never rejects. */
-  async #fly(query: Query, asker: Flyer, stale: Resolution | undefined): Promise<void> {
-    const { flight } = asker;
+  /** Never throws. */
+  #fly(flight: Flight): void {
+    const { query, stale } = flight;
     const { options } = this;
-    let late;
-    let found: Resolution | Moved = SERVFAIL;
+    let outcome: Outcome | Promise<Outcome> | undefined;
     try {
       this.stats.resolved++;
       const recursive = this.recursor?.serves(query.name, query.type) === true;
       if (recursive && stale === undefined && options.staleEnabled && options.staleClientTimeoutMs > 0) {
         // RFC 8767 section 5: what takes too long is answered from expired RRsets, if there are any; the flight goes on.
-        late = this.#after(options.staleClientTimeoutMs, () => {
-          const expired = this.#stale(query);
+        flight.late = this.#after(options.staleClientTimeoutMs, () => {
+          const expired = this.#stale(query, flight.tenant, flight.recursive);
           if (expired === undefined) return;
           this.stats.staleServed++;
           flight.resolve(expired);
         });
       }
-      const outcome = await this.#chain.run(query, asker);
+      outcome = this.#chain.run(query, flight);
+    } catch (error) {
+      this.crashed(flight, error);
+      return;
+    }
+    if (outcome instanceof Promise) {
+      outcome.then(
+        found => this.landed(flight, found),
+        (error: unknown) => this.crashed(flight, error),
+      );
+    } else if (outcome !== undefined) {
+      this.landed(flight, outcome);
+    }
+  }
+
+  /** Called by flights that have come to an outcome, or to a mistake of ours or of a hook. Neither throws. */
+  landed(flight: Flight, outcome: Outcome): void {
+    let found: Resolution | Moved;
+    try {
       if (outcome.kind === 'failed') {
-        found = this.#failed(query, asker, outcome, stale);
+        found = this.#failed(flight.query, flight, outcome, flight.stale);
       } else {
         found = outcome;
-        if (found.kind === 'message' || found.kind === 'cached') this.#keep.failures.forget(flight.key);
+        const { failures } = this.#keep;
+        if (failures.size > 0 && (found.kind === 'message' || found.kind === 'cached')) failures.forget(flight.key);
       }
     } catch (error) {
-      this.#mistake(error, query);
-      // Neither the name's fault nor its servers'.
-      const known = stale ?? this.#stale(query);
-      if (known !== undefined) this.stats.staleServed++;
-      found = known ?? SERVFAIL;
+      this.crashed(flight, error);
+      return;
     }
-    late?.cancel();
+    this.#end(flight, found);
+  }
+  crashed(flight: Flight, error: unknown): void {
+    const { query, stale } = flight;
+    this.#mistake(error, query);
+    // Neither the name's fault nor its servers'.
+    const known = stale ?? this.#stale(query, flight.tenant, flight.recursive);
+    if (known !== undefined) this.stats.staleServed++;
+    this.#end(flight, known ?? SERVFAIL);
+  }
+
+  #end(flight: Flight, found: Resolution | Moved): void {
+    flight.late?.cancel();
     this.#flights.end(flight);
     flight.waitsFor = undefined;
     flight.resolve(found);
@@ -424,7 +478,7 @@ export class Resolver {
   #failed(query: Query, asker: Flyer, failure: Failed, before: Resolution | undefined): Resolution {
     this.stats.failures++;
     if (failure.ours) this.stats.ownFailures++;
-    const stale = before ?? this.#stale(query);
+    const stale = before ?? this.#stale(query, asker.tenant, asker.flight.recursive);
     this.#keep.failure(query, asker, failure, {
       hasStale: stale !== undefined,
       // Beside an answer that is not in the cache itself it would hide that; a subnet's failure is nobody else's.

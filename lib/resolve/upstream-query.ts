@@ -5,7 +5,7 @@ import { findOption, OptionCode } from '../wire/options.js';
 import type { Query } from '../wire/query.js';
 
 export interface UpstreamQueryOptions {
-  udpSize: number;
+  upstreamUdpSize: number;
   forwardClientSubnet: boolean;
 }
 
@@ -22,8 +22,8 @@ export function buildUpstreamQuery(query: Query, options: UpstreamQueryOptions):
   for (let i = HEADER_SIZE; i < query.questionEnd; i++) message[i] = query.message[i];
   let at = query.questionEnd + 1;
   message[at + 1] = Type.OPT;
-  message[at + 2] = options.udpSize >> 8;
-  message[at + 3] = options.udpSize & 0xff;
+  message[at + 2] = options.upstreamUdpSize >> 8;
+  message[at + 3] = options.upstreamUdpSize & 0xff;
   if (query.dnssecOk) message[at + 6] = 0x80;
   message[at + 9] = optionLength;
   at += 10;

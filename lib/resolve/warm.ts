@@ -36,7 +36,7 @@ interface Question {
 
 /**
  * Asks for names at a bounded rate. A name that fails is counted, and stops nothing; aborting ends it early.
- * @throws {ShardnsError} ERR_SHARDNS_OPTION
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION; what `onProgress` throws, which ends it too
  */
 export async function warm(
   ask: (query: Query) => Promise<Resolution>,
@@ -44,16 +44,30 @@ export async function warm(
   options: WarmOptions,
   clock: Clock,
 ): Promise<WarmProgress> {
+  if (typeof options !== 'object' || (options as unknown) === null) throw optionError('options', options, 'an object');
   const { types = ['A', 'AAAA'], perSecond = 100, concurrency = 64, signal, onProgress } = options;
   checkCount('perSecond', perSecond, 1_000_000);
   checkCount('concurrency', concurrency, 1024);
-  const defaults = types.map(type => codeOf(type));
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal');
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw optionError('onProgress', onProgress, 'a function');
+  }
+  if (!Array.isArray(types)) throw optionError('types', types, 'an array');
+  const defaults = (types as readonly string[]).map(type => codeOf(type));
+  // The letters of a string could be iterated too, and are names.
+  if (typeof names === 'string' || !has(names, Symbol.iterator)) throw optionError('names', names, 'a list of names');
   const questions = [...names].flatMap(one => questionsOf(one, defaults));
   const progress: WarmProgress = { total: questions.length, done: 0, failed: 0 };
+  const thrown: unknown[] = [];
   const end = (failed: boolean): void => {
     progress.done++;
     if (failed) progress.failed++;
-    onProgress?.({ ...progress });
+    if (thrown.length > 0) return;
+    try {
+      onProgress?.({ ...progress });
+    } catch (error) {
+      thrown.push(error);
+    }
   };
   const underWay = new Set<Promise<void>>();
   let next = clock.nowMs();
@@ -62,7 +76,7 @@ export async function warm(
     if (wait > 0) await new Promise<void>(resolve => clock.after(wait, resolve));
     next = Math.max(next, clock.nowMs()) + 1000 / perSecond;
     while (underWay.size >= concurrency) await Promise.race(underWay);
-    if (signal?.aborted === true) break;
+    if (signal?.aborted === true || thrown.length > 0) break;
     let query: Query;
     try {
       query = new Query(message(name, type));
@@ -78,6 +92,7 @@ export async function warm(
     void asked.finally(() => underWay.delete(asked));
   }
   await Promise.all(underWay);
+  if (thrown.length > 0) throw thrown[0];
   return progress;
 }
 
@@ -96,8 +111,11 @@ export async function topNames(
   distinct = DISTINCT,
 ): Promise<{ name: string; type: string }[]> {
   checkCount('count', count, DISTINCT);
+  const read = has(lines, Symbol.iterator) || has(lines, Symbol.asyncIterator);
+  if (typeof lines === 'string' || !read) throw optionError('lines', lines, 'a list or stream of lines');
   const counts = new Map<string, number>();
   for await (const line of lines) {
+    if (typeof line !== 'string') throw optionError('lines', line, 'strings');
     const found = questionIn(line);
     if (found === undefined) continue;
     const key = `${found.name.toLowerCase().replace(/\.$/, '')} ${found.type.toUpperCase()}`;
@@ -171,7 +189,12 @@ function questionIn(line: string): { name: string; type: string } | undefined {
 }
 
 function questionsOf(one: WarmName, defaults: readonly number[]): Question[] {
-  if (typeof one === 'object' && typeof one.name === 'string' && typeof one.type === 'string') {
+  if (
+    typeof one === 'object' &&
+    (one as unknown) !== null &&
+    typeof one.name === 'string' &&
+    typeof one.type === 'string'
+  ) {
     return [{ name: one.name, type: codeOf(one.type) }];
   }
   if (typeof one !== 'string') throw optionError('names', one, 'strings such as "example.com" or "example.com MX"');
@@ -179,6 +202,9 @@ function questionsOf(one: WarmName, defaults: readonly number[]): Question[] {
   return type === undefined ? defaults.map(code => ({ name, type: code })) : [{ name, type: codeOf(type) }];
 }
 
+function has(value: unknown, method: symbol): boolean {
+  return typeof (value as Record<symbol, unknown> | null | undefined)?.[method] === 'function';
+}
 function codeOf(type: string): number {
   const code = typeof type === 'string' ? typeCode(type.toUpperCase()) : undefined;
   if (code === undefined) throw optionError('type', type, 'a mnemonic such as AAAA or TYPE123');

@@ -2,8 +2,11 @@
 // as the UDP plane; everything else goes to the resolver. Whatever goes wrong inside is SERVFAIL for the client and a
 // line in the log: nothing is thrown at a listener, and after close() nothing is answered. Replies are views of the engine's
 // one buffer, so that a listener copies them once, or not at all.
+//
+// Bound: of replies that wait for one answer TURN_OCTETS a turn of the event loop; the others follow in the next ones.
 import { isIPv6 } from 'node:net';
 import type { Clock } from '../base/clock.js';
+import { Turns } from '../base/turns.js';
 import type { Engine } from '../cache/engine.js';
 import type { Gate } from '../clients/gate.js';
 import { DURATION_BUCKETS, NO_EXTENDED_ERROR, REFUSED, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
@@ -17,6 +20,11 @@ export type Reply = (octets: Uint8Array | undefined) => void;
 
 const byType = (): Float64Array => new Float64Array(TYPES_COUNTED);
 
+/** Of replies in one turn of the event loop: about a millisecond's work, however many wait for the same answer. */
+const TURN_OCTETS = 2 ** 18;
+/** What a reply costs beside its octets. */
+const REPLY_OVERHEAD = 512;
+
 export class Answerer {
   /** Bucket i counts durations below 2^i microseconds. */
   readonly durations = new Float64Array(DURATION_BUCKETS);
@@ -24,6 +32,7 @@ export class Answerer {
   readonly requests = { udp4: 0, udp6: 0, tcp4: 0, tcp6: 0 };
   /** The same by type: the last counts every type above 255. */
   readonly requestsByType = { udp4: byType(), udp6: byType(), tcp4: byType(), tcp6: byType() };
+  readonly #turns = new Turns(TURN_OCTETS);
   #closed = false;
 
   constructor(
@@ -67,16 +76,29 @@ export class Answerer {
     } catch (error) {
       octets ??= this.#failed(error, message, udp);
     }
-    if (waiting === undefined) {
-      done(octets);
-      return;
-    }
-    waiting
-      .then(
-        resolution => done(this.#guarded(message, udp, () => this.resolver.finish(query!, resolution, udp))),
-        (error: unknown) => done(this.#failed(error, message, udp)),
-      )
-      .catch((error: unknown) => this.#failed(error, message, udp));
+    if (waiting === undefined || query === undefined) done(octets);
+    else this.#answerLater(waiting, query, udp, done);
+  }
+
+  /** Keeps the query's own copy, and not what the listener has read it with. */
+  #answerLater(waiting: Promise<Resolution>, query: Query, udp: boolean, done: Reply): void {
+    const { message } = query;
+    const inTurn = (make: () => Uint8Array | undefined): void =>
+      this.#turns.run(() => {
+        let length = 0;
+        try {
+          const octets = make();
+          length = octets?.length ?? 0;
+          done(octets);
+        } catch (error) {
+          this.#failed(error, message, udp);
+        }
+        return length + REPLY_OVERHEAD;
+      });
+    waiting.then(
+      resolution => inTurn(() => this.#guarded(message, udp, () => this.resolver.finish(query, resolution, udp))),
+      (error: unknown) => inTurn(() => this.#failed(error, message, udp)),
+    );
   }
 
   /** Without an answer: what is wrong with the query. */

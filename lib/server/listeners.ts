@@ -1,6 +1,7 @@
 // Everything that takes queries of clients: the UDP plane or Node's UDP sockets, and TCP, at the addresses of the settings.
 // They are opened together, all or none, and closed together.
 import { parseSocketAddress, type SocketAddress, formatSocketAddress } from '../base/address.js';
+import { shareOf } from '../base/client-shares.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
@@ -8,7 +9,8 @@ import type { Engine } from '../cache/engine.js';
 import type { Gate } from '../clients/gate.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Answerer } from './answerer.js';
-import { type ServerSettings, tcpOptionsOf, threadsOf } from './options.js';
+import type { ServerSettings } from './settings/settings.js';
+import { tcpOptionsOf, threadsOf } from './settings/listeners.js';
 import { TcpConnections } from './tcp-connections.js';
 import { TcpListener } from './tcp-listener.js';
 import { UdpListener } from './udp-listener.js';
@@ -17,8 +19,6 @@ import { isWildcard, WildcardListener } from './wildcard-listener.js';
 
 /** Port 0: how often another port is drawn where somebody has it for TCP already. */
 const DRAWS = 8;
-/** What one client may have under way by UDP in any case; of few queries no share is worth the name. */
-const LEAST_CLIENT_QUERIES = 64;
 
 export class Listeners {
   plane: UdpPlane | undefined;
@@ -126,7 +126,7 @@ export class Listeners {
       const { waiters, clientShare } = settings.missRing;
       const options = {
         maxUnderWay: waiters,
-        clientUnderWay: Math.max(LEAST_CLIENT_QUERIES, Math.floor(waiters * clientShare)),
+        clientUnderWay: shareOf(waiters, clientShare),
         receiveBufferBytes: settings.receiveBufferBytes,
       };
       for (const at of endpoints) {

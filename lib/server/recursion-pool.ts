@@ -12,7 +12,7 @@ import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Resolved, Resolving } from '../resolve/recursive-answers.js';
 import { ExtendedError } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
-import type { ServerSettings } from './options.js';
+import type { ServerSettings } from './settings/settings.js';
 import { outcomesOf, QuestionBatch } from './recursion-protocol.js';
 
 export type ToWorker =

@@ -10,7 +10,7 @@ import { Exchanger } from '../upstream/exchange.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import { makeRecursor, updateRecursor } from './recursor-settings.js';
-import { exchangerOptionsOf } from './tunables.js';
+import { exchangerOptionsOf } from './settings/upstreams.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recursion-pool.js';
 
@@ -50,7 +50,8 @@ port.on('message', (message: ToWorker) => {
     exchanger.options = exchangerOptionsOf(message.settings);
     updateRecursor(recursor, message.settings);
   } else if (message.kind === 'forget') {
-    recursor.infrastructure.clear();
+    // The RRsets too, once more: until the settings came, which did before this, they were kept by those of before.
+    recursor.clear();
   } else {
     for (const { id, query, fresh } of questionsOf(message.batch)) {
       resolve(query, fresh).then(

@@ -6,8 +6,10 @@ import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Exchanger } from '../upstream/exchange.js';
-import { type ServerSettings, workersOf } from './options.js';
+import type { ServerSettings } from './settings/settings.js';
+import { workersOf } from './settings/recursion.js';
 import { RecursionPool, STATS } from './recursion-pool.js';
+import type { Prepared } from './prepared.js';
 import { makeRecursor, makeRrsetMemory, needsRecursor, updateRecursor } from './recursor-settings.js';
 
 export interface RecursionDependencies {
@@ -31,24 +33,31 @@ export class Recursion {
     return this.resolver.recursor;
   }
 
-  /** What was learnt stays when the options change. */
-  apply(settings: ServerSettings): void {
-    if (!needsRecursor(settings)) {
-      void this.close();
-      return;
-    }
-    if (this.recursor !== undefined) {
-      updateRecursor(this.recursor, settings);
-      this.#pool?.update(settings);
-      return;
-    }
+  /**
+   * Its memory and threads, where settings want them for the first time. What was learnt stays when the options change.
+   * @throws {ShardnsError} ERR_SHARDNS_MEMORY
+   */
+  prepare(settings: ServerSettings): Prepared {
+    if (!needsRecursor(settings)) return { commit: () => void this.close(), discard: () => {} };
+    if (this.recursor !== undefined) return { commit: () => this.#update(settings), discard: () => {} };
     const { clock, random, log, threads } = this.dependencies;
     const workers = threads ? workersOf(settings) : 0;
     const memory = makeRrsetMemory(settings, workers > 0);
-    this.resolver.recursor = makeRecursor(settings, memory, this.exchanger, { clock, random });
-    if (workers === 0) return;
-    this.#pool = new RecursionPool(settings, memory.share(), workers, log, clock);
-    this.resolver.pool = this.#pool;
+    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random });
+    return {
+      commit: () => {
+        this.resolver.recursor = recursor;
+        if (workers === 0) return;
+        this.#pool = new RecursionPool(settings, memory.share(), workers, log, clock);
+        this.resolver.pool = this.#pool;
+      },
+      discard: () => memory.close(),
+    };
+  }
+
+  #update(settings: ServerSettings): void {
+    if (this.recursor !== undefined) updateRecursor(this.recursor, settings);
+    this.#pool?.update(settings);
   }
 
   /** Forgets RRsets, and what is known of servers. */

@@ -10,8 +10,9 @@ import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
 import { configuredZones } from '../resolve/recurse/zones.js';
 import { buildServerQuery } from '../resolve/upstream-query.js';
 import type { Exchanger } from '../upstream/exchange.js';
-import { groupsOf, type ServerSettings } from './options.js';
-import { addressRulesOf } from './tunables.js';
+import { groupsOf } from './settings/upstreams.js';
+import type { ServerSettings } from './settings/settings.js';
+import { addressRulesOf } from './settings/recursion.js';
 
 /** Whether names are resolved from the root where nothing else is configured for them. */
 function isRecursive(settings: ServerSettings): boolean {

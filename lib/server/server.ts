@@ -3,14 +3,17 @@ import { isDeepStrictEqual } from 'node:util';
 import { formatSocketAddress, parseSocketAddress } from '../base/address.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
+import { having, readFields } from '../base/fields.js';
 import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
 import { type Random, systemRandom } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
+import { type Forgotten, readForgotten } from '../cache/forgotten.js';
 import { Engine } from '../cache/engine.js';
 import { Gate } from '../clients/gate.js';
 import { ClientTenants } from '../clients/tenants.js';
 import type { Hooks } from '../resolve/hooks.js';
-import { type Forgotten, type Resolution, Resolver } from '../resolve/resolver.js';
+import { partFields } from '../resolve/parts.js';
+import { type Resolution, Resolver } from '../resolve/resolver.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
@@ -22,23 +25,24 @@ import { encodeName, foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { Answerer } from './answerer.js';
-import { configurationOf } from './configuration.js';
-import { contradictions } from './contradictions.js';
-import {
-  changedLocalNames,
-  groupsOf,
-  readOptions,
-  type ServerOptions,
-  type ServerSettings,
-  tcpOptionsOf,
-  workersOf,
-} from './options.js';
+import { configurationOf, differInRules } from './settings/configuration.js';
+import { contradictions } from './settings/contradictions.js';
+import { changedLocalNames } from './settings/local.js';
+import { groupsOf, exchangerOptionsOf } from './settings/upstreams.js';
+import { changedSettings, readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
+import { gateRulesOf } from './settings/clients.js';
+import { tcpOptionsOf } from './settings/listeners.js';
+import { changedZones, workersOf } from './settings/recursion.js';
 import { Listeners } from './listeners.js';
+import { plainOptions } from './plain-options.js';
 import { OwnAddresses } from './own-addresses.js';
+import { reportOf, type ServerReport, type ServerState } from './report.js';
+import type { Prepared } from './prepared.js';
 import { Snapshots } from './snapshots.js';
 import type { TcpConnections } from './tcp-connections.js';
 import { Recursion } from './recursion.js';
-import { exchangerOptionsOf, gateRulesOf, regionOf, resolverOptionsOf, tunablesOf } from './tunables.js';
+import { regionOf } from './settings/cache.js';
+import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
 import type { UdpPlane } from './udp-plane.js';
 
 /** What tests and embedders put in place of the real thing. */
@@ -55,13 +59,20 @@ export interface ServerDependencies {
   tcpTransport?: Transport;
 }
 
+const dependencyFields = { ...partFields, log: having<Logger>('debug', 'info', 'warn', 'error').optional() };
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each part that is not what it should be, or not known */
+export function readDependencies(given: unknown): ServerDependencies {
+  return readFields(dependencyFields, given, 'dependencies');
+}
+
 /** How long clients have to take what was written to them when listeners close. */
 const UNREAD_MS = 1000;
 
 /** Told of changes, by those above that live and end with the server. */
 export interface ServerObserver {
   /** New settings are valid and about to take effect; an error keeps the old ones. */
-  updating?(settings: ServerSettings): Promise<void>;
+  prepare?(settings: ServerSettings): Promise<Prepared>;
   closed?(): void;
 }
 
@@ -84,8 +95,10 @@ export class Server implements AsyncDisposable {
   readonly #clock: Clock;
   readonly recursion: Recursion;
   readonly #log: Logger;
+  /** Whose access, views and tenants are in force. */
+  #gated: ServerSettings | undefined;
   readonly #observers: ServerObserver[] = [];
-  #state: 'new' | 'starting' | 'listening' | 'draining' | 'closed' = 'new';
+  #state: ServerState = 'new';
   #draining: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
   /** Changes of settings, one after another: each begins where the one before has ended. */
@@ -93,17 +106,16 @@ export class Server implements AsyncDisposable {
   readonly #onExit = (): void => this.listeners.plane?.close();
 
   constructor(options: ServerOptions, hooks: Hooks, dependencies: ServerDependencies) {
-    this.#options = structuredClone(options);
-    this.#settings = readOptions(options);
+    this.#options = plainOptions(options) as ServerOptions;
+    this.#settings = readOptions(this.#options);
     const settings = this.#settings;
     this.#clock = dependencies.clock ?? systemClock;
     const random = dependencies.random ?? systemRandom;
     this.#log = rateLimited(harmless(dependencies.log ?? silentLogger), this.#clock);
     this.#ownsEngine = dependencies.cache === undefined;
-    this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random));
+    this.engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random, configurationOf(settings)));
     // Memory of its own is nobody else's: there what changes is forgotten by name.
     this.#sharesEngine = !this.#ownsEngine || settings.cache.file !== undefined;
-    if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
     this.engine.configure(tunablesOf(settings));
     this.udpTransport = dependencies.udpTransport ?? new UdpTransport(this.#clock, random);
     this.tcpTransport = dependencies.tcpTransport ?? new TcpTransport(this.#clock, random);
@@ -130,7 +142,7 @@ export class Server implements AsyncDisposable {
       // Transports of the embedder's own cannot go to other threads.
       threads: dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined,
     });
-    this.recursion.apply(settings);
+    this.#begin(settings);
     this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
     this.gate = new Gate(random);
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock, this.gate);
@@ -143,7 +155,19 @@ export class Server implements AsyncDisposable {
       this.#log,
       settings,
     );
-    this.#applyGate(undefined, settings);
+    this.#applyGate(settings);
+  }
+
+  /** What can fail of a server that is made: nothing of it is left then, in a cache that others have too least of all. */
+  #begin(settings: ServerSettings): void {
+    try {
+      if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
+      this.recursion.prepare(settings).commit();
+    } catch (error) {
+      this.engine.release(this);
+      if (this.#ownsEngine) this.engine.close();
+      throw error;
+    }
   }
 
   observe(observer: ServerObserver): void {
@@ -164,6 +188,13 @@ export class Server implements AsyncDisposable {
   }
   get listening(): boolean {
     return this.#state === 'listening';
+  }
+  /** What it has done and has under way. */
+  report(): ServerReport {
+    const { engine, gate, resolver, exchanger, answerer, listeners, snapshots, recursion, upstreams } = this;
+    const parts = { engine, gate, resolver, exchanger, answerer, listeners, snapshots, recursion, upstreams };
+    const { udpTransport, tcpTransport } = this;
+    return reportOf({ ...parts, udpTransport, tcpTransport, state: this.#state, clock: this.#clock });
   }
   /** Where it answers: the addresses asked for, with the ports that were bound. */
   addresses(): { udp: string[]; tcp: string[] } {
@@ -214,12 +245,14 @@ export class Server implements AsyncDisposable {
    * @throws {ShardnsError} ERR_SHARDNS_OPTION; the server goes on as it was
    */
   async update(changes: ServerOptions): Promise<void> {
-    await this.#change(() => merge(this.#options, changes) as ServerOptions);
+    const given = plainOptions(changes);
+    await this.#change(() => merge(this.#options, given) as ServerOptions);
   }
 
   /** The same with a whole set of options, as read from a file again. */
   async replace(options: ServerOptions): Promise<void> {
-    await this.#change(() => options);
+    const given = plainOptions(options) as ServerOptions;
+    await this.#change(() => given);
   }
 
   #change(next: () => ServerOptions): Promise<void> {
@@ -232,25 +265,37 @@ export class Server implements AsyncDisposable {
     this.#checkOpen('update()');
     const before = this.#settings;
     const settings = readOptions(options);
-    for (const key of ['memory', 'file', 'policy', 'shards', 'averageEntryBytes'] as const) {
-      fixed(`cache.${key}`, before.cache[key], settings.cache[key]);
-    }
-    if (this.recursor !== undefined) {
-      fixed('resolver.workers', workersOf(before), workersOf(settings));
-      fixed('cache.rrsetMemory', before.cache.rrsetMemory, settings.cache.rrsetMemory);
+    const changed = changedSettings(before, settings);
+    for (const { path, change, before: old, after } of changed) {
+      if (change !== 'restart' || !this.#isInUse(path)) continue;
+      if (path === 'resolver.workers' && workersOf(before) === workersOf(settings)) continue;
+      throw new ShardnsError(
+        'ERR_SHARDNS_OPTION',
+        `${path}: cannot change while the server lives (${show(old)} to ${show(after)}): restart with it`,
+      );
     }
     if (this.#sharesEngine) this.engine.mayDeclare(this, configurationOf(settings));
-    const listenerKeys = ['listen', 'udp', 'threads', 'pin', 'missRing', 'receiveBufferBytes'] as const;
-    const relisten =
-      this.#state === 'listening' &&
-      (listenerKeys.some(key => !isDeepStrictEqual(settings[key], before[key])) ||
-        settings.tcp.enabled !== before.tcp.enabled);
-    for (const observer of this.#observers) await observer.updating?.(settings);
-    this.#checkOpen('update()');
-    if (relisten) await this.#relisten(settings, options, before);
-    this.#options = structuredClone(options);
+    const relisten = this.#state === 'listening' && changed.some(({ change }) => change === 'relisten');
+    const prepared: Prepared[] = [];
+    try {
+      prepared.push(this.recursion.prepare(settings));
+      for (const observer of this.#observers) {
+        const change = await observer.prepare?.(settings);
+        if (change !== undefined) prepared.push(change);
+      }
+      this.#checkOpen('update()');
+      if (relisten) await this.#relisten(settings, options, before);
+    } catch (error) {
+      for (const change of prepared) change.discard();
+      throw error;
+    }
+    this.#options = options;
     this.#settings = settings;
-    if (this.#sharesEngine) this.engine.declare(this, configurationOf(settings));
+    if (this.#sharesEngine) {
+      this.engine.declare(this, configurationOf(settings));
+      // Another scope parts nothing that is told, but what is under way was begun for the other entries.
+      if (settings.cache.scope !== before.cache.scope) this.resolver.forget('all');
+    }
     this.engine.configure(tunablesOf(settings));
     if (this.#state === 'listening' && !isDeepStrictEqual(settings.snapshot, before.snapshot)) {
       this.snapshots.use(settings.snapshot);
@@ -258,11 +303,16 @@ export class Server implements AsyncDisposable {
     this.resolver.options = resolverOptionsOf(settings);
     this.resolver.groups = this.#makeGroups(settings);
     this.exchanger.options = exchangerOptionsOf(settings);
-    this.recursion.apply(settings);
+    for (const change of prepared) change.commit();
     this.tcpConnections.options = tcpOptionsOf(settings);
-    this.#applyGate(before, settings);
+    this.#applyGate(settings);
     this.#forgetLocal(before, settings);
     this.#tellDoubts();
+  }
+
+  /** Whether what the option made lives: a recursor is made when it is first wanted. */
+  #isInUse(option: string): boolean {
+    return this.recursor !== undefined || (option !== 'resolver.workers' && option !== 'cache.rrsetMemory');
   }
 
   /** What of valid options cannot be meant. */
@@ -287,9 +337,13 @@ export class Server implements AsyncDisposable {
   /** What was told by other settings, for as long as its TTLs last, is told no more. */
   #forgetLocal(before: ServerSettings | undefined, settings: ServerSettings): void {
     if (before === undefined) this.#forgetTags(settings.views.length);
-    const changed = changedLocalNames(before, settings);
-    if (changed === 'all') this.#forget('all');
-    else for (const name of changed) this.#forget({ suffix: foldName(encodeName(name)) });
+    const zones = before === undefined ? [] : changedZones(before, settings);
+    const local = changedLocalNames(before, settings);
+    const rules = before !== undefined && differInRules(before, settings);
+    // What recursion knows has no order by suffix, and was judged by the rules too.
+    if (rules || zones.length > 0) this.recursion.forget();
+    if (rules || local === 'all') this.#forget('all');
+    else for (const name of [...local, ...zones]) this.#forget({ suffix: foldName(encodeName(name)) });
   }
 
   /** What is kept for views, and what is under way for them, is nobody's from now on. */
@@ -299,31 +353,30 @@ export class Server implements AsyncDisposable {
 
   #forget(what: Forgotten): void {
     this.resolver.forget(what);
+    // Nor does whoever asks from now on wait for what the native plane has under way.
+    this.plane?.outdate();
     this.engine.invalidate(what);
   }
 
-  /** Forgets names, subtrees, tenants or everything, at once and in O(1). */
-  invalidate(what: { name: string } | { suffix: string } | { tenant: number } | 'all'): void {
-    if (what === 'all' || 'tenant' in what) {
-      this.#forget(what);
-      if (what === 'all') this.recursion.forget();
-    } else if ('name' in what) {
-      const name = foldName(encodeName(what.name));
-      this.#forget({ name });
-      this.recursor?.rrsets.forgetName(name);
-    } else {
-      const suffix = foldName(encodeName(what.suffix));
-      this.#forget({ suffix });
-      // Its entries have no order by suffix.
-      this.recursion.forget();
-    }
+  /**
+   * Forgets a name, a subtree, a tenant or everything, at once and in O(1); `{ all: true }` may be written `'all'`.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MESSAGE for a text that is no name, ERR_SHARDNS_CLOSED
+   */
+  invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true } | 'all'): void {
+    const forgotten = readForgotten(what);
+    this.#forget(forgotten);
+    if (forgotten === 'all') this.recursion.forget();
+    else if ('name' in forgotten) this.recursor?.rrsets.forgetName(forgotten.name);
+    // RRsets have no order by suffix.
+    else if ('suffix' in forgotten) this.recursion.forget();
   }
 
   /**
    * Asks for names ahead of time, at a bounded rate: `['example.com', 'example.com MX', { name, type }]`, or what
    * {@link topNames} finds in a log. Hooks see these questions as internal ones.
    */
-  warm(names: Iterable<WarmName>, options: WarmOptions = {}): Promise<WarmProgress> {
+  async warm(names: Iterable<WarmName>, options: WarmOptions = {}): Promise<WarmProgress> {
+    if (!this.listening) throw this.#closedError('warm()');
     const ask = (query: Query): Promise<Resolution> =>
       this.listening
         ? this.resolver.resolve(query, { protocol: 'internal' })
@@ -400,6 +453,8 @@ export class Server implements AsyncDisposable {
 
   async #openListeners(settings: ServerSettings, options: ServerOptions): Promise<void> {
     await this.listeners.open(settings, options.listen === undefined);
+    // Before the first packet is answered.
+    this.#applyGate(settings);
     this.listeners.start();
   }
 
@@ -431,16 +486,20 @@ export class Server implements AsyncDisposable {
   }
 
   /** Access, views and tenants, replaced whole: no query is judged by some of the old and some of the new. */
-  #applyGate(before: ServerSettings | undefined, settings: ServerSettings): void {
-    const changed = (...keys: ('allow' | 'views' | 'tenants')[]): boolean =>
-      before === undefined || keys.some(key => !isDeepStrictEqual(settings[key], before[key]));
-    if (!changed('allow', 'views', 'tenants')) return;
+  #applyGate(settings: ServerSettings): void {
+    const before = this.#gated;
+    const changed = (key: 'allow' | 'views' | 'tenants'): boolean =>
+      before === undefined || !isDeepStrictEqual(settings[key], before[key]);
+    const views = changed('views');
+    const tenants = changed('tenants');
+    if (!views && !tenants && !changed('allow')) return;
+    this.#gated = settings;
     // A tag is a view's number: it means another view from now on, perhaps, and clients are told by it at once.
-    if (before !== undefined && changed('views')) {
-      this.#forgetTags(Math.max(before.views.length, settings.views.length));
-    }
+    if (before !== undefined && views) this.#forgetTags(Math.max(before.views.length, settings.views.length));
     this.gate.replace(gateRulesOf(settings));
-    if (changed('tenants')) this.gate.forgetClients();
+    // Nor is joined what began meanwhile under a tag of before.
+    this.plane?.outdate();
+    if (tenants) this.gate.forgetClients();
     this.resolver.views = settings.views.length > 0 ? this.gate : undefined;
     this.resolver.tenants = settings.tenants.enabled
       ? new ClientTenants(this.gate, settings.tenants.seconds)
@@ -469,21 +528,12 @@ export class Server implements AsyncDisposable {
   }
 }
 
-/** @throws {ShardnsError} ERR_SHARDNS_OPTION for an option that cannot change while what it made lives */
-function fixed(option: string, before: unknown, wanted: unknown): void {
-  if (before === wanted) return;
-  throw new ShardnsError(
-    'ERR_SHARDNS_OPTION',
-    `${option}: cannot change while the server lives (${show(before)} to ${show(wanted)}): restart with it`,
-  );
-}
-
 /** Plain objects are merged, everything else is replaced. */
 function merge(base: unknown, changes: unknown): unknown {
   if (!isPlain(base) || !isPlain(changes)) return changes === undefined ? base : changes;
-  const merged: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(changes)) merged[key] = merge(merged[key], value);
-  return merged;
+  const merged = new Map(Object.entries(base));
+  for (const [key, value] of Object.entries(changes)) merged.set(key, merge(merged.get(key), value));
+  return Object.fromEntries(merged);
 }
 
 function isPlain(value: unknown): value is Record<string, unknown> {

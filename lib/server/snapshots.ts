@@ -1,5 +1,5 @@
 // A server's cache in a file from start to start: loaded before it listens, saved at intervals and at its end.
-import { existsSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
@@ -48,8 +48,8 @@ export class Snapshots {
         'snapshot loaded',
       );
     } catch (error) {
-      // At the first start there is none; without its folder there will never be one.
-      const missing = (error as Error).message.includes('No such file') && existsSync(dirname(file));
+      // At the first start there is none.
+      const missing = (error as Error).message.includes('No such file');
       this.log[missing ? 'info' : 'warn']({ file, reason: (error as Error).message }, 'no snapshot was loaded');
     }
   }
@@ -59,7 +59,20 @@ export class Snapshots {
     this.#settings = settings;
     this.#timer?.cancel();
     this.#timer = undefined;
+    if (settings !== undefined) this.#tellOfFolder(settings.file);
     if (settings !== undefined && settings.intervalSeconds > 0) this.#schedule(settings);
+  }
+
+  /** A save makes a file of its own beside the old one: where that cannot be, it is told at once and not after the first interval. */
+  #tellOfFolder(file: string): void {
+    try {
+      accessSync(dirname(file), constants.W_OK | constants.X_OK);
+    } catch (error) {
+      this.log.warn(
+        { file, reason: (error as Error).message },
+        'the snapshot cannot be saved: its folder takes no files',
+      );
+    }
   }
 
   /** @returns when it is saved, or has failed, which is logged */

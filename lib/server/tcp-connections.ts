@@ -1,14 +1,18 @@
 // All TCP connections of a server together: how many there are, how many a client has, how much they hold.
 //
-// Bounds: `maxConnections` in all and `maxConnectionsPerClient` of one client (address or /56); who comes when there are so
-// many takes the place of the one that has been idle longest, of the same client's first, and is turned away where all are
-// busy (RFC 7766 section 6.2.3 lets a server close idle connections when it needs them). `maxTotalBytes` of replies not
+// Bounds: `maxConnections` in all and `maxConnectionsPerClient` of one client (address or /56), of which it has more than
+// `connectionsPerClient` only while as many are free (see ClientShares); who comes when there are so many takes the place
+// of the one that has been idle longest, of the same client's first. Where all are busy it takes one of the client that has
+// most, unless it would have as many itself; else it is turned away (RFC 7766 section 6.2.3 lets a server close
+// connections when it needs them, section 6.2.2 has clients bring few). `maxTotalBytes` of replies not
 // read, queries not begun and messages not whole; beyond it the connection that holds most is closed.
 import { clientOf } from '../base/client-shares.js';
 
 export interface TcpOptions {
   maxConnections: number;
   maxConnectionsPerClient: number;
+  /** Of these, what it may have while few are free. */
+  connectionsPerClient: number;
   idleTimeoutMs: number;
   messageTimeoutMs: number;
   keepalive: boolean;
@@ -24,7 +28,8 @@ export interface Connection {
 }
 
 interface Client {
-  connections: number;
+  /** First come first. */
+  readonly all: Set<Connection>;
   /** Longest idle first. */
   readonly idle: Set<Connection>;
 }
@@ -66,15 +71,19 @@ export class TcpConnections {
   admit(connection: Connection, mayDisplace: boolean): boolean {
     const key = clientOf(connection.address);
     let client = this.#clients.get(key);
-    const { maxConnections, maxConnectionsPerClient } = this.options;
-    if (client !== undefined && client.connections >= maxConnectionsPerClient && !this.#displace(client.idle)) {
+    const { maxConnections, maxConnectionsPerClient, connectionsPerClient } = this.options;
+    const most = Math.min(maxConnectionsPerClient, Math.max(connectionsPerClient, maxConnections - this.#held.size));
+    if (client !== undefined && client.all.size >= most && !this.#displace(client.idle)) {
       return this.#reject();
     }
-    if (this.#held.size >= maxConnections && !(mayDisplace && this.#displace(this.#idle))) return this.#reject();
+    if (this.#held.size >= maxConnections) {
+      const makesRoom = mayDisplace && (this.#displace(this.#idle) || this.#displaceGreatest(client?.all.size ?? 0));
+      if (!makesRoom) return this.#reject();
+    }
     // Displacing may have taken the client's last one away.
     client = this.#clients.get(key);
-    if (client === undefined) this.#clients.set(key, (client = { connections: 0, idle: new Set() }));
-    client.connections++;
+    if (client === undefined) this.#clients.set(key, (client = { all: new Set(), idle: new Set() }));
+    client.all.add(connection);
     this.#held.set(connection, 0);
     this.#idle.add(connection);
     client.idle.add(connection);
@@ -119,16 +128,24 @@ export class TcpConnections {
     const key = clientOf(connection.address);
     const client = this.#clients.get(key)!;
     client.idle.delete(connection);
-    if (--client.connections === 0) this.#clients.delete(key);
+    client.all.delete(connection);
+    if (client.all.size === 0) this.#clients.delete(key);
   }
 
-  #displace(idle: Set<Connection>): boolean {
-    for (const one of idle) {
+  #displace(among: ReadonlySet<Connection>): boolean {
+    for (const one of among) {
       this.stats.displaced++;
       this.#close(one);
       return true;
     }
     return false;
+  }
+
+  /** Closes one of the client that has most; not where who comes, and has `own`, would then have as many. */
+  #displaceGreatest(own: number): boolean {
+    let greatest: Client | undefined;
+    for (const one of this.#clients.values()) if (one.all.size > (greatest?.all.size ?? own + 1)) greatest = one;
+    return greatest !== undefined && this.#displace(greatest.all);
   }
 
   #close(connection: Connection): void {

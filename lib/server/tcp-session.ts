@@ -1,9 +1,9 @@
 // One TCP connection of a client (RFC 7766): pipelined queries, replies in the order they are ready. A client that has shut
 // its sending side still gets its replies (RFC 7766 section 6.2.1.1), and is closed behind them.
 //
-// Bounds: `maxPipelined` queries under way. `maxQueuedBytes` of replies that the client does not read, or one reply: a query
-// whose reply does not fit is answered anew when the client has caught up. Until then, and while it is over its bound of
-// queries, it is not read. In time: it is closed `idleTimeoutMs` after its last whole query or the last reply that it took,
+// Bounds: `maxPipelined` queries under way, which hold `maxQueuedBytes` and one query more at most: padded, each may have
+// 64 KiB. `maxQueuedBytes` of replies that the client does not read, or one reply: a query whose reply does not fit is
+// answered anew when the client has caught up. Until then, and while it is over its bounds of queries, it is not read. In time: it is closed `idleTimeoutMs` after its last whole query or the last reply that it took,
 // `messageTimeoutMs` after the first octet of a query that has not become whole, and MAX_ANSWER_MS after anything at all.
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -18,6 +18,8 @@ import { TcpKeepalive } from './tcp-keepalive.js';
 const MAX_ANSWER_MS = 120_000;
 /** What a query that waits costs beside its octets. */
 const QUERY_OVERHEAD = 128;
+/** What one under way holds: its octets here, and the resolver's copy. */
+const askedOctets = (query: Buffer): number => 2 * query.length + QUERY_OVERHEAD;
 
 /** The length before a reply, and the option of edns-tcp-keepalive in it. */
 const FRAME_OVERHEAD = 2 + 6;
@@ -31,6 +33,7 @@ export class TcpSession implements Connection {
   readonly #reader = new MessageReader();
   readonly #client: { address: string; port: number };
   #underWay = 0;
+  #askedOctets = 0;
   /** When the client last did what keeps a connection open. */
   #activeAtMs: number;
   #idle: Timer | undefined;
@@ -132,7 +135,8 @@ export class TcpSession implements Connection {
       this.#waiting.length > 0 &&
       !this.#full &&
       !socket.destroyed &&
-      this.#underWay < this.connections.options.maxPipelined
+      this.#underWay < this.connections.options.maxPipelined &&
+      this.#askedOctets < this.connections.options.maxQueuedBytes
     ) {
       const message = this.#waiting.shift()!;
       this.#waitingOctets -= message.length + QUERY_OVERHEAD;
@@ -148,15 +152,21 @@ export class TcpSession implements Connection {
   }
 
   #count(): void {
-    this.connections.holds(this, this.socket.writableLength + this.#waitingOctets + this.#reader.buffered);
+    const { writableLength } = this.socket;
+    this.connections.holds(this, writableLength + this.#waitingOctets + this.#askedOctets + this.#reader.buffered);
   }
 
-  #serveOne(message: Buffer): void {
+  #serveOne(query: Buffer): void {
+    let message = query;
+    this.#askedOctets += askedOctets(message);
     if (this.#underWay++ === 0) this.connections.busy(this);
     this.notify.began();
     let answered = false;
+    let over = false;
     const { keepalive } = this.connections.options;
     const reply = (octets: Uint8Array | undefined): void => {
+      over = true;
+      this.#askedOctets -= askedOctets(message);
       if (--this.#underWay === 0) this.connections.rests(this);
       this.notify.ended();
       if (this.socket.destroyed) return;
@@ -171,9 +181,11 @@ export class TcpSession implements Connection {
         this.#endIfDone();
       }
     };
-    if (keepalive && !this.#keepalive.accepts(message)) reply(this.answerer.refuse(message, Rcode.FORMERR, false));
-    else this.answerer.answer(message, { protocol: 'tcp', client: this.#client }, reply);
+    if (keepalive && !this.#keepalive.accepts(query)) reply(this.answerer.refuse(query, Rcode.FORMERR, false));
+    else this.answerer.answer(query, { protocol: 'tcp', client: this.#client }, reply);
     answered = true;
+    // What waits would keep all that came with it: up to 64 KiB for each query.
+    if (!over) message = Buffer.from(query);
   }
 
   #reply(octets: Uint8Array, message: Buffer): void {

@@ -19,7 +19,8 @@ import {
   UNKNOWN_TENANT,
 } from '../native/binding.js';
 import type { Gate } from '../clients/gate.js';
-import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
+import { ClientAsker } from '../resolve/asker.js';
+import type { Resolution, Resolver } from '../resolve/resolver.js';
 import { Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 
@@ -89,6 +90,10 @@ export class UdpPlane {
     if (!this.#native.start())
       throw new ShardnsError('ERR_SHARDNS_LISTEN', 'the receiving threads could not be started');
   }
+  /** Who asks from now on does not wait for what is under way: it may be answered by what holds no more. */
+  outdate(): void {
+    if (!this.#closed) this.#native.outdate();
+  }
   stats(): PlaneStats {
     return readPlaneStats(this.#native);
   }
@@ -111,11 +116,7 @@ export class UdpPlane {
       const length = this.#buffer.readUInt16LE(at + 24);
       const packet = this.#octets.slice(at + RECORD_HEADER, at + RECORD_HEADER + length);
       const tenant = this.#buffer.readUInt32LE(at + 28);
-      const asker: Asker = {
-        protocol: 'udp',
-        client: this.#clientAt(at),
-        tenant: tenant === UNKNOWN_TENANT ? undefined : tenant,
-      };
+      const asker = new ClientAsker('udp', this.#clientAt(at), tenant === UNKNOWN_TENANT ? undefined : tenant);
       const ticket = this.#buffer.readUInt32LE(at);
       try {
         this.#begin(ticket, this.#buffer[at + 4], asker, packet);
@@ -137,7 +138,7 @@ export class UdpPlane {
     return new Client6(this.#octets.slice(at + 8, at + 24), port);
   }
 
-  #begin(ticket: number, kind: number, asker: Asker, packet: Uint8Array): void {
+  #begin(ticket: number, kind: number, asker: ClientAsker, packet: Uint8Array): void {
     const query = new Query(packet);
     if (kind === FlightKind.refresh) {
       // Its ticket ends at once: queries that miss meanwhile begin a flight that the resolver joins to this one.
@@ -152,26 +153,33 @@ export class UdpPlane {
         return parted;
       };
     }
-    const resolved = this.resolver.resolve(query, asker);
     this.#underWay++;
-    void resolved.then(resolution => {
+    try {
+      this.resolver.ask(query, asker, new Waiting(this, ticket));
+    } catch (error) {
       this.#underWay--;
-      if (this.#closed) return;
-      try {
-        this.#reply(ticket, resolution);
-      } catch (error) {
-        this.#giveUp(ticket, error);
-      }
-      if (!this.#flushQueued) {
-        this.#flushQueued = true;
-        // Answers that come in the same turn leave in one batch.
-        setImmediate(() => {
-          this.#flushQueued = false;
-          if (!this.#closed) this.#native.flush();
-        });
-      }
-    });
+      throw error;
+    }
   }
+
+  /** Called once for each flight. Never throws. */
+  answer(ticket: number, resolution: Resolution): void {
+    this.#underWay--;
+    if (this.#closed) return;
+    try {
+      this.#reply(ticket, resolution);
+    } catch (error) {
+      this.#giveUp(ticket, error);
+    }
+    if (this.#flushQueued) return;
+    this.#flushQueued = true;
+    // Answers that come in the same turn leave in one batch.
+    setImmediate(this.#flush);
+  }
+  readonly #flush = (): void => {
+    this.#flushQueued = false;
+    if (!this.#closed) this.#native.flush();
+  };
 
   /** What breaks one flight leaves the others their answers, and its place in the ring to be used again. */
   #giveUp(ticket: number, error: unknown): void {
@@ -186,6 +194,17 @@ export class UdpPlane {
     else if (!native.replyMessage(ticket, resolution.message, this.clock.wallSeconds(), resolution.extendedError)) {
       native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR);
     }
+  }
+}
+
+/** A flight of the ring, which waits for its answer. */
+class Waiting {
+  constructor(
+    private readonly plane: UdpPlane,
+    private readonly ticket: number,
+  ) {}
+  told(resolution: Resolution): void {
+    this.plane.answer(this.ticket, resolution);
   }
 }
 

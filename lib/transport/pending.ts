@@ -2,11 +2,11 @@
 // table finds it by the id of a response.
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
-import { ShardnsError, type ShardnsErrorCode } from '../base/errors.js';
+import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { questionEnd } from '../wire/message.js';
 import type { Letters } from './matching.js';
-import type { Doubt, ExchangeOptions } from './transport.js';
+import type { Doubt, ExchangeListener, ExchangeOptions, Exchanging } from './transport.js';
 
 /** `unanswered`: its time was over, or its caller did not wait any longer. */
 export type Ending = 'answered' | 'failed' | 'unanswered';
@@ -17,32 +17,34 @@ export interface ExchangeHolder {
   ended(exchange: Exchange, ending: Ending): void;
 }
 
-export class Exchange {
+export class Exchange implements Exchanging {
+  /** As it is sent: with its own id and letters. */
+  readonly query: Uint8Array;
   readonly questionEnd: number;
   readonly beganMs: number;
+  /** As they are compared. */
   letters: Letters = 'folded';
   holder: ExchangeHolder | undefined;
   /** What a holder that asks once has drawn for it. */
   id = 0;
   #ended = false;
   #timer: Timer | undefined;
-  #options: ExchangeOptions;
-  #resolve: ((response: Uint8Array) => void) | undefined;
-  #reject: ((error: Error) => void) | undefined;
+  /** Undefined when it is to hear nothing more. */
+  #listener: ExchangeListener | undefined;
 
   constructor(
-    readonly query: Uint8Array,
+    query: Uint8Array,
     readonly server: SocketAddress,
-    options: ExchangeOptions,
+    { beganMs, timeoutMs }: ExchangeOptions,
     private readonly clock: Clock,
-    resolve: (response: Uint8Array) => void,
-    reject: (error: Error) => void,
+    private readonly proto: 'UDP' | 'TCP',
+    listener: ExchangeListener,
   ) {
-    this.#options = options;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#listener = listener;
+    this.query = query.slice();
     this.questionEnd = questionEnd(query);
-    this.beganMs = options.beganMs ?? clock.nowMs();
+    this.beganMs = beganMs ?? clock.nowMs();
+    if (timeoutMs !== undefined) this.#timer = clock.after(timeoutMs, () => this.#timeIsUp(timeoutMs));
   }
 
   get ended(): boolean {
@@ -52,88 +54,92 @@ export class Exchange {
     return this.clock.nowMs() - this.beganMs;
   }
 
-  /** Begins to listen to its caller and the clock. */
-  open(proto: 'UDP' | 'TCP'): void {
-    const { cancel, timeoutMs } = this.#options;
-    if (cancel?.cancelled) {
-      this.calledOff();
-      return;
-    }
-    cancel?.subscribe(this);
-    if (timeoutMs === undefined) return;
-    this.#timer = this.clock.after(timeoutMs, () => {
-      const where = formatSocketAddress(this.server);
-      const text = `${where} did not answer over ${proto} in ${Math.round(timeoutMs)} ms`;
-      this.#fail('unanswered', 'ERR_SHARDNS_TIMEOUT', text);
-    });
-  }
-
-  calledOff(): void {
-    this.#fail('unanswered', 'ERR_SHARDNS_ABORTED', 'the query was called off');
+  callOff(): void {
+    this.#listener = undefined;
+    this.#end('unanswered');
   }
   answer(response: Uint8Array): void {
-    const resolve = this.#resolve;
+    const listener = this.#listener;
+    this.#listener = undefined;
     this.#end('answered');
-    resolve?.(response);
+    listener?.answered(response, this);
   }
-  fail(error: Error): void {
-    const reject = this.#reject;
-    this.#end('failed');
-    reject?.(error);
+  /** The listener hears of it in a turn of its own: it may be asking at this moment. */
+  fail(error: ShardnsError, ending: Ending = 'failed'): void {
+    if (this.#ended) return;
+    this.#end(ending);
+    queueMicrotask(() => {
+      const listener = this.#listener;
+      this.#listener = undefined;
+      listener?.lost(error, this);
+    });
   }
   doubt(doubt: Doubt): void {
-    this.#options.onDoubt?.(doubt);
+    this.#listener?.doubted(doubt, this);
   }
 
-  #fail(ending: Ending, code: ShardnsErrorCode, text: string): void {
-    const reject = this.#reject;
-    this.#end(ending);
-    reject?.(new ShardnsError(code, text));
+  #timeIsUp(timeoutMs: number): void {
+    const text = `${formatSocketAddress(this.server)} did not answer over ${this.proto} in ${Math.round(timeoutMs)} ms`;
+    this.fail(new ShardnsError('ERR_SHARDNS_TIMEOUT', text), 'unanswered');
   }
 
-  /** Lets go of its caller: V8 keeps outgrown tables of a Map, and what they lead to, until the next full collection. */
+  /** Lets go of whatever it had: V8 keeps outgrown tables of a Map, and what they lead to, until the next full collection. */
   #end(ending: Ending): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer?.cancel();
-    this.#options.cancel?.unsubscribe(this);
-    this.#options = OVER;
-    this.#resolve = this.#reject = this.#timer = undefined;
+    this.#timer = undefined;
     const { holder } = this;
     this.holder = undefined;
     holder?.ended(this, ending);
   }
 }
 
-const OVER: ExchangeOptions = {};
-
-/** Exchanges of one socket by id. Bound: 32,768, so that a free id is found at once. */
+/**
+ * Exchanges of one socket by id, in the order in which they came. Few at a time, so that looking through them is quicker
+ * than a Map, whose tables hold what has left them.
+ *
+ * Bound: 4096; as many as a socket has when its server is asked 64 times the most that is configured by default.
+ */
 export class PendingTable {
-  static readonly limit = 32_768;
-  readonly #byId = new Map<number, Exchange>();
+  static readonly limit = 4096;
+  readonly #ids: number[] = [];
+  readonly #exchanges: Exchange[] = [];
 
   get size(): number {
-    return this.#byId.size;
+    return this.#ids.length;
   }
   /** Draws an id for it. */
   add(exchange: Exchange, random: Random): number {
     let id = random.uint32() & 0xffff;
-    while (this.#byId.has(id)) id = (id + 1 + (random.uint32() & 0xff)) & 0xffff;
-    this.#byId.set(id, exchange);
+    while (this.#ids.includes(id)) id = (id + 1 + (random.uint32() & 0xff)) & 0xffff;
+    this.#ids.push(id);
+    this.#exchanges.push(exchange);
     return id;
   }
   get(message: Uint8Array): Exchange | undefined {
-    return message.length < 2 ? undefined : this.#byId.get((message[0] << 8) | message[1]);
+    if (message.length < 2) return undefined;
+    const at = this.#ids.indexOf((message[0] << 8) | message[1]);
+    return at < 0 ? undefined : this.#exchanges[at];
   }
   delete(id: number): void {
-    this.#byId.delete(id);
+    const ids = this.#ids;
+    const exchanges = this.#exchanges;
+    const at = ids.indexOf(id);
+    if (at < 0) return;
+    for (let i = at + 1; i < ids.length; i++) {
+      ids[i - 1] = ids[i];
+      exchanges[i - 1] = exchanges[i];
+    }
+    ids.pop();
+    exchanges.pop();
   }
   /** A copy, oldest first. */
   all(): Exchange[] {
-    return [...this.#byId.values()];
+    return [...this.#exchanges];
   }
   oldest(): Exchange | undefined {
-    return this.#byId.values().next().value;
+    return this.#exchanges[0];
   }
 }
 

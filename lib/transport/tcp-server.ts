@@ -2,6 +2,8 @@
 // it answered all is replaced and what is left is asked again (section 6.2.4); one on which nothing has come for a while
 // is not asked any more, and what waits there is asked on another as well: the first response counts.
 //
+// One on which more messages come than were asked for is closed: whoever sends them would keep us busy with their octets.
+//
 // Bounds: 2 connections, 8 where the server answers few queries on each; 512 queries on one, less where it closes sooner;
 // 3 connections a query that brought nothing; 4096 queries that wait for room; 10 s idle. Of all servers: TcpPlaces.
 import { createConnection, type Socket } from 'node:net';
@@ -57,12 +59,16 @@ class Connection implements PlaceHolder {
   /** Nothing new is asked here. */
   suspect = false;
   asked = 0;
+  /** Messages that came, whatever they were. */
+  received = 0;
   answered = 0;
   heardMs: number;
   idle: Timer | undefined;
   silence: Timer | undefined;
   failure: Error | undefined;
   gaveWay = false;
+  /** More came than was asked for. */
+  noisy = false;
   constructor(
     readonly socket: Socket,
     now: number,
@@ -197,7 +203,10 @@ export class TcpServer implements ExchangeHolder {
       connection.heardMs = clock.nowMs();
       connection.suspect = false;
       this.tools.places.heard(connection);
-      for (const message of connection.reader.push(chunk)) this.#onMessage(connection, message);
+      for (const message of connection.reader.push(chunk)) {
+        if (connection.noisy) return;
+        this.#onMessage(connection, message);
+      }
     });
     socket.on('end', () => socket.destroy());
     socket.on('close', () => this.#onClose(connection));
@@ -206,6 +215,13 @@ export class TcpServer implements ExchangeHolder {
 
   #onMessage(connection: Connection, message: Buffer): void {
     const { stats } = this.tools;
+    if (++connection.received > connection.asked) {
+      stats.mismatched++;
+      connection.noisy = true;
+      connection.failure = new Error('it sent more messages than it was asked for');
+      connection.socket.destroy();
+      return;
+    }
     const exchange = connection.pending.get(message);
     // Over a connection nobody else can speak: letters and the question of an error prove nothing more.
     if (
@@ -227,8 +243,8 @@ export class TcpServer implements ExchangeHolder {
     this.tools.places.leave(connection);
     this.#connections.splice(this.#connections.indexOf(connection), 1);
     const left = connection.pending.all();
-    const { failure, gaveWay } = connection;
-    if (left.length > 0 && connection.answered > 0 && !connection.suspect && !gaveWay) {
+    const { failure, gaveWay, noisy } = connection;
+    if (left.length > 0 && connection.answered > 0 && !connection.suspect && !gaveWay && !noisy) {
       this.#most = connection.answered;
       this.#mostUntil = this.tools.clock.nowMs() + FEW_MS;
     }
@@ -247,7 +263,7 @@ export class TcpServer implements ExchangeHolder {
       );
       if (asked.places.length > 0 || this.#waiting.has(asked)) continue;
       // Who brought something may be asked for the rest; who was never there will not be a moment later.
-      if (connection.answered === 0) asked.fruitless = connection.connected ? asked.fruitless + 1 : Infinity;
+      if (connection.answered === 0 || noisy) asked.fruitless = connection.connected ? asked.fruitless + 1 : Infinity;
       if (asked.fruitless >= CONNECTIONS_PER_QUERY || gaveWay || this.#closed) exchange.fail(error);
       else this.#place(asked);
     }

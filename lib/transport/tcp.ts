@@ -8,7 +8,14 @@ import type { Random } from '../base/random.js';
 import { Exchange } from './pending.js';
 import { TcpPlaces } from './tcp-places.js';
 import { TcpServer } from './tcp-server.js';
-import type { ExchangeOptions, LocalAddress, Transport, TransportStats } from './transport.js';
+import type {
+  ExchangeListener,
+  ExchangeOptions,
+  Exchanging,
+  LocalAddress,
+  Transport,
+  TransportStats,
+} from './transport.js';
 
 /** As many as queries over UDP that have a socket of their own: what those cannot do is asked here. */
 const MAX_CONNECTIONS = 1024;
@@ -33,16 +40,11 @@ export class TcpTransport implements Transport {
     return this.#places.size;
   }
 
-  exchange(query: Uint8Array, server: SocketAddress, options: ExchangeOptions): Promise<Uint8Array> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        reject(new ShardnsError('ERR_SHARDNS_CLOSED', 'the TCP transport is closed'));
-        return;
-      }
-      const exchange = new Exchange(query, server, options, this.clock, resolve, reject);
-      exchange.open('TCP');
-      if (!exchange.ended) this.#serverAt(server).ask(exchange);
-    });
+  ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
+    const exchange = new Exchange(query, server, options, this.clock, 'TCP', listener);
+    if (this.#closed) exchange.fail(new ShardnsError('ERR_SHARDNS_CLOSED', 'the TCP transport is closed'));
+    else this.#serverAt(server).ask(exchange);
+    return exchange;
   }
 
   close(): void {

@@ -1,7 +1,10 @@
 // One way to ask a server: octets out, octets back. Implementations match the response to the query; whoever calls
 // decides what the response is worth.
+//
+// Whoever asks is an object that hears of it, and not a promise: one is asked for every miss, and a promise, its two
+// functions and what they hold are the greater part of the garbage that a query would make.
 import type { SocketAddress } from '../base/address.js';
-import type { Canceller } from '../base/cancel.js';
+import type { ShardnsError } from '../base/errors.js';
 
 /**
  * Something that looks like a response and cannot be believed over UDP, since who is not on the path may have sent it:
@@ -12,18 +15,30 @@ import type { Canceller } from '../base/cancel.js';
  */
 export type Doubt = 'letters' | 'question' | 'flood';
 
+/** Whoever asks a server: hears of doubts any number of times, and once of the end. Must not throw. */
+export interface ExchangeListener {
+  answered(response: Uint8Array, exchange: Exchanging): void;
+  /** @param error ERR_SHARDNS_TIMEOUT, ERR_SHARDNS_UPSTREAM, ERR_SHARDNS_OVERLOAD, ERR_SHARDNS_CLOSED */
+  lost(error: ShardnsError, exchange: Exchanging): void;
+  /** UDP only. */
+  doubted(doubt: Doubt, exchange: Exchanging): void;
+}
+
+/** An exchange under way. */
+export interface Exchanging {
+  /** The listener hears nothing more of it. May be called at any time, any number of times. */
+  callOff(): void;
+}
+
 export interface ExchangeOptions {
   /** When it begins, where the clock has just been read. */
   beganMs?: number;
   /** Milliseconds until the exchange fails with ERR_SHARDNS_TIMEOUT; without it, it lasts until it is called off. */
   timeoutMs?: number;
-  cancel?: Canceller;
   /** UDP: `drawn` by chance and compared, or `kept` as written and compared without their case. Default: drawn. */
   letters?: 'drawn' | 'kept';
   /** UDP: `guarded` (default) needs 28 unpredictable bits, `any` does with a shared socket and the id. */
   entropy?: 'guarded' | 'any';
-  /** UDP: called for each doubt, any number of times. */
-  onDoubt?: (doubt: Doubt) => void;
 }
 
 /** The machine's own addresses to ask from; the kernel chooses where none is given. */
@@ -34,11 +49,11 @@ export interface LocalAddress {
 
 export interface Transport {
   /**
-   * Sends `query` with an id of the transport's own choice and resolves with the matching response.
-   * @param query wire format; its id is overwritten
-   * @throws {ShardnsError} ERR_SHARDNS_TIMEOUT, ERR_SHARDNS_UPSTREAM, ERR_SHARDNS_OVERLOAD, ERR_SHARDNS_ABORTED
+   * Sends `query` with an id of the transport's own choice. Never throws. The listener hears nothing before it has
+   * returned; after that, at any time.
+   * @param query wire format; what is sent is a copy, with another id and, where they are drawn, other letters
    */
-  exchange(query: Uint8Array, server: SocketAddress, options: ExchangeOptions): Promise<Uint8Array>;
+  ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging;
   /** Lets go of every socket; exchanges under way fail with ERR_SHARDNS_CLOSED. */
   close(): void;
 }

@@ -13,7 +13,7 @@ import type { Socket, SocketType } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import { messageListener } from '../base/dgram-worker.js';
-import { ShardnsError } from '../base/errors.js';
+import { exhaustionOf, ShardnsError } from '../base/errors.js';
 import { below, type Random } from '../base/random.js';
 import { TokenBucket } from '../base/token-bucket.js';
 import { type Ending, type Exchange, type ExchangeHolder, PendingTable, setId } from './pending.js';
@@ -28,8 +28,6 @@ const MAX_ALONE = 1024;
 const QUERIES_PER_SOCKET = 64;
 /** 128 a second are 1 % of a core; the burst is what a quiet server asks in some seconds. */
 const OPENINGS = { perSecond: 128, burst: 1024 };
-/** Errors that say nothing of the server: this process or machine has no room for another socket. */
-const OUR_OWN = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 export type OpenSocket = (type: SocketType) => Socket;
 export type OnMessage = (channel: Channel, message: Uint8Array) => void;
@@ -249,9 +247,10 @@ export class UdpSockets {
   #broken(channel: Channel, cause: Error): void {
     const { server } = channel;
     const instead = this.#takeInstead(channel);
-    const code = (cause as NodeJS.ErrnoException).code ?? '';
+    // Says nothing of the server: this process or machine has no room for another socket.
+    const own = exhaustionOf(cause) !== undefined;
     if (instead !== undefined) {
-      if (OUR_OWN.has(code) && !instead.retired) {
+      if (own && !instead.retired) {
         const pool = this.#pools.get(keyOf(server));
         const place = pool?.channels.indexOf(channel) ?? -1;
         if (place >= 0) pool!.channels[place] = instead;
@@ -267,9 +266,8 @@ export class UdpSockets {
       }
       this.retire(instead);
     }
-    const own = OUR_OWN.has(code);
     // What is wrong with the way of one (its source address is gone) is wrong with the others' too.
-    if (!own && code !== 'ECONNREFUSED') this.#retirePool(server);
+    if (!own && (cause as NodeJS.ErrnoException).code !== 'ECONNREFUSED') this.#retirePool(server);
     const text = `${formatSocketAddress(server)}: ${cause.message}`;
     this.#fail(channel, new ShardnsError(own ? 'ERR_SHARDNS_OVERLOAD' : 'ERR_SHARDNS_UPSTREAM', text, { cause }));
   }

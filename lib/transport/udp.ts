@@ -11,7 +11,14 @@ import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { drawLetters, isBareError, matches } from './matching.js';
 import { Exchange } from './pending.js';
-import type { ExchangeOptions, LocalAddress, Transport, TransportStats } from './transport.js';
+import type {
+  ExchangeListener,
+  ExchangeOptions,
+  Exchanging,
+  LocalAddress,
+  Transport,
+  TransportStats,
+} from './transport.js';
 import { type Channel, type OpenSocket, SHARED_SOCKETS, UdpSockets } from './udp-sockets.js';
 
 const MIN_LETTERS = 28 - 16 - Math.log2(SHARED_SOCKETS);
@@ -42,30 +49,29 @@ export class UdpTransport implements Transport {
     return this.#sockets.size;
   }
 
-  exchange(query: Uint8Array, server: SocketAddress, options: ExchangeOptions): Promise<Uint8Array> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        reject(new ShardnsError('ERR_SHARDNS_CLOSED', 'the UDP transport is closed'));
-        return;
-      }
-      const exchange = new Exchange(query, server, options, this.clock, resolve, reject);
-      let letters = 0;
-      if (options.letters !== 'kept') {
-        exchange.letters = 'exact';
-        letters = drawLetters(query, exchange.questionEnd, this.random);
-      }
-      exchange.open('UDP');
-      if (exchange.ended) return;
-      const alone = letters < MIN_LETTERS && options.entropy !== 'any';
-      const channel = alone ? this.#sockets.alone(server) : this.#sockets.shared(server, exchange.beganMs);
-      if (channel === undefined) {
-        const text = `too many queries to ${formatSocketAddress(server)} over UDP at once`;
-        exchange.fail(new ShardnsError('ERR_SHARDNS_OVERLOAD', text, { cause: alone ? NO_SOCKET_ALONE : undefined }));
-        return;
-      }
-      this.stats.sent++;
-      this.#sockets.ask(channel, exchange);
-    });
+  ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
+    const exchange = new Exchange(query, server, options, this.clock, 'UDP', listener);
+    let letters = 0;
+    if (options.letters !== 'kept') {
+      exchange.letters = 'exact';
+      letters = drawLetters(exchange.query, exchange.questionEnd, this.random);
+    }
+    if (this.#closed) exchange.fail(new ShardnsError('ERR_SHARDNS_CLOSED', 'the UDP transport is closed'));
+    else this.#send(exchange, letters < MIN_LETTERS && options.entropy !== 'any');
+    return exchange;
+  }
+
+  /** @param alone over a socket of its own */
+  #send(exchange: Exchange, alone: boolean): void {
+    const { server } = exchange;
+    const channel = alone ? this.#sockets.alone(server) : this.#sockets.shared(server, exchange.beganMs);
+    if (channel === undefined) {
+      const text = `too many queries to ${formatSocketAddress(server)} over UDP at once`;
+      exchange.fail(new ShardnsError('ERR_SHARDNS_OVERLOAD', text, { cause: alone ? NO_SOCKET_ALONE : undefined }));
+      return;
+    }
+    this.stats.sent++;
+    this.#sockets.ask(channel, exchange);
   }
 
   close(): void {

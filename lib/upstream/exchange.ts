@@ -4,7 +4,7 @@
 // deadline, first come first served.
 import type { Canceller } from '../base/cancel.js';
 import type { Clock, Timer } from '../base/clock.js';
-import { EqualTimers } from '../base/equal-timers.js';
+import { type Due, EqualTimers } from '../base/equal-timers.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import type { Transport } from '../transport/transport.js';
@@ -50,7 +50,7 @@ export class Exchanger implements RaceOwner {
     private readonly random: Random,
     public options: ExchangerOptions,
   ) {
-    this.#inquiries = new Inquiries({ udp, tcp, clock });
+    this.#inquiries = new Inquiries({ udp, tcp, clock }, random);
     this.#deadlines = new EqualTimers(clock);
     this.#patience = new EqualTimers(clock);
   }
@@ -76,26 +76,33 @@ export class Exchanger implements RaceOwner {
     accept: (response: Uint8Array, upstream: Upstream) => boolean,
     cancel?: Canceller,
   ): Promise<Exchanged> {
-    if (upstreams.length === 0) {
-      return Promise.reject(new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream is configured for this query'));
-    }
-    if (this.inFlight >= this.options.maxTotal && this.#waiting.size >= UPSTREAM_LIMITS.maxWaiting) {
-      this.overloaded++;
-      const text = `${this.inFlight} upstream queries are under way, and ${this.#waiting.size} wait`;
-      return Promise.reject(new ShardnsError('ERR_SHARDNS_OVERLOAD', text));
-    }
     if (cancel?.cancelled) return Promise.reject(calledOff());
     return new Promise((resolve, reject) => {
-      const race = new Race(this, { query, upstreams, accept, resolve, reject, cancel });
-      const now = this.clock.nowMs();
-      race.begin(now);
-      if (this.inFlight >= this.options.maxTotal) {
-        this.#waiting.add(race);
-      } else {
-        this.inFlight++;
-        race.start(now);
-      }
+      this.race(new PromisedRace(this, { query, upstreams, accept, resolve, reject, cancel }));
     });
+  }
+
+  /** The same for a race of the caller's own, which may be over when this returns. */
+  race(race: Race): void {
+    if (race.upstreams.length === 0) {
+      race.lost(new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream is configured for this query'));
+      return;
+    }
+    const full = this.inFlight >= this.options.maxTotal;
+    if (full && this.#waiting.size >= UPSTREAM_LIMITS.maxWaiting) {
+      this.overloaded++;
+      const text = `${this.inFlight} upstream queries are under way, and ${this.#waiting.size} wait`;
+      race.lost(new ShardnsError('ERR_SHARDNS_OVERLOAD', text));
+      return;
+    }
+    const now = this.clock.nowMs();
+    race.begin(now);
+    if (full) {
+      this.#waiting.add(race);
+    } else {
+      this.inFlight++;
+      race.start(now);
+    }
   }
 
   /**
@@ -112,59 +119,12 @@ export class Exchanger implements RaceOwner {
     return this.#askOne(query, upstream, patience, true);
   }
 
-  #askOne(
-    query: Uint8Array,
-    upstream: Upstream,
-    { timeoutMs, cancel, onLate }: Patience,
-    tcpOnly: boolean,
-  ): Promise<Uint8Array> {
+  #askOne(query: Uint8Array, upstream: Upstream, patience: Patience, tcpOnly: boolean): Promise<Uint8Array> {
+    if (patience.cancel.cancelled) return Promise.reject(calledOff());
     return new Promise((resolve, reject) => {
-      if (cancel.cancelled) {
-        reject(calledOff());
-        return;
-      }
-      let overdue = false;
-      const end = (): void => {
-        timer.cancel();
-        linger.cancel();
-        cancel.unsubscribe(abort);
-      };
-      const listener: Listener = {
-        answered: ({ response, latencyMs }: Answered) => {
-          end();
-          if (overdue) {
-            // It tells how long the server takes, too.
-            upstream.succeeded(latencyMs);
-            onLate?.(response);
-          }
-          resolve(response);
-        },
-        failed: error => {
-          end();
-          reject(error);
-        },
-      };
-      const giveUp = (error: ShardnsError): void => {
-        end();
-        inquiry.unsubscribe(listener);
-        reject(error);
-      };
-      const abort = (): void => giveUp(calledOff());
+      const asking = new Asking(this, upstream, patience, resolve, reject);
       const now = this.clock.nowMs();
-      const timer = this.after(
-        timeoutMs,
-        () => {
-          overdue = true;
-          inquiry.late();
-          reject(lateness(upstream, timeoutMs));
-        },
-        now,
-      );
-      const linger = this.atDeadline(() => giveUp(lateness(upstream, timeoutMs)), now);
-      cancel.subscribe(abort);
-      const inquiry = this.#inquiries.join(query, upstream, tcpOnly, listener, this.options, now);
-      // One that was given up before is asked again.
-      inquiry.again();
+      asking.begin(this.#inquiries.join(query, upstream, tcpOnly, asking, this.options, now), now);
     });
   }
 
@@ -184,7 +144,7 @@ export class Exchanger implements RaceOwner {
     }
   }
 
-  atDeadline(run: () => void, now?: number): Timer {
+  atDeadline(run: Due | (() => void), now?: number): Timer {
     const { deadlineMs } = this.options;
     if (deadlineMs !== this.#deadlineMs) {
       // Those of before run out by themselves.
@@ -196,17 +156,106 @@ export class Exchanger implements RaceOwner {
   get now(): number {
     return this.clock.nowMs();
   }
-  after(ms: number, run: () => void, now?: number): Timer {
+  after(ms: number, run: Due | (() => void), now?: number): Timer {
     // Servers that answer soon are all waited for as long.
-    return ms === UPSTREAM_LIMITS.tryTimeoutMs.min ? this.#patience.after(ms, run, now) : this.clock.after(ms, run);
+    return ms === UPSTREAM_LIMITS.tryTimeoutMs.min
+      ? this.#patience.after(ms, run, now)
+      : this.clock.after(ms, typeof run === 'function' ? run : () => run.timeIsUp());
   }
   select(upstreams: readonly Upstream[]): Upstream | undefined {
     return select(upstreams, NONE, this.options, this.random);
   }
 }
 
-function lateness(upstream: Upstream, timeoutMs: number): ShardnsError {
-  return new ShardnsError('ERR_SHARDNS_TIMEOUT', `${upstream.label} did not answer in ${Math.round(timeoutMs)} ms`);
+/** A question that was put to one server. */
+class Asking implements Listener, Due {
+  #inquiry: Inquiry | undefined;
+  #patience: Timer | undefined;
+  #linger: Timer | undefined;
+  #overdue = false;
+
+  constructor(
+    private readonly exchanger: Exchanger,
+    private readonly upstream: Upstream,
+    private readonly shape: Patience,
+    private readonly resolve: (response: Uint8Array) => void,
+    private readonly reject: (error: ShardnsError) => void,
+  ) {}
+
+  begin(inquiry: Inquiry, now: number): void {
+    const { exchanger, shape } = this;
+    this.#inquiry = inquiry;
+    this.#patience = exchanger.after(shape.timeoutMs, this, now);
+    this.#linger = exchanger.atDeadline(() => this.#giveUp(this.#lateness()), now);
+    shape.cancel.subscribe(this);
+    // One that was given up before is asked again.
+    inquiry.again();
+  }
+
+  answered({ response, latencyMs }: Answered): void {
+    this.#end();
+    if (this.#overdue) {
+      // It tells how long the server takes, too.
+      this.upstream.succeeded(latencyMs);
+      this.shape.onLate?.(response);
+    }
+    this.resolve(response);
+  }
+  failed(error: ShardnsError): void {
+    this.#end();
+    this.reject(error);
+  }
+  /** Called when it is not waited for any longer. */
+  timeIsUp(): void {
+    this.#overdue = true;
+    this.#inquiry?.late();
+    this.reject(this.#lateness());
+  }
+  calledOff(): void {
+    this.#giveUp(calledOff());
+  }
+
+  #giveUp(error: ShardnsError): void {
+    this.#end();
+    this.#inquiry?.unsubscribe(this);
+    this.reject(error);
+  }
+  #end(): void {
+    this.#patience?.cancel();
+    this.#linger?.cancel();
+    this.shape.cancel.unsubscribe(this);
+  }
+  #lateness(): ShardnsError {
+    const text = `${this.upstream.label} did not answer in ${Math.round(this.shape.timeoutMs)} ms`;
+    return new ShardnsError('ERR_SHARDNS_TIMEOUT', text);
+  }
+}
+
+interface PromisedRaceShape {
+  query: Uint8Array;
+  upstreams: readonly Upstream[];
+  accept: (response: Uint8Array, upstream: Upstream) => boolean;
+  resolve: (exchanged: Exchanged) => void;
+  reject: (error: unknown) => void;
+  cancel: Canceller | undefined;
+}
+
+class PromisedRace extends Race {
+  constructor(
+    owner: RaceOwner,
+    private readonly shape: PromisedRaceShape,
+  ) {
+    super(owner, shape.query, shape.upstreams, shape.cancel);
+  }
+  protected accept(response: Uint8Array, upstream: Upstream): boolean {
+    return this.shape.accept(response, upstream);
+  }
+  protected won(response: Uint8Array, upstream: Upstream): void {
+    this.shape.resolve({ response, upstream });
+  }
+  lost(error: unknown): void {
+    this.shape.reject(error);
+  }
 }
 
 function calledOff(): ShardnsError {

@@ -3,12 +3,15 @@
 // forger may hit (birthday attack, CVE-2002-2211; RFC 5452 section 5). The others wait in the order in which they came.
 //
 // Bound: UPSTREAM_LIMITS.formsPerQuestion forms of a question a server, each with queriesPerServer queries at most.
+import { ChainedTable } from '../base/chained-table.js';
+import { type KeyedHash, keyedHash } from '../base/keyed-hash.js';
 import type { PrefixTable } from '../base/prefix-table.js';
+import type { Random } from '../base/random.js';
 import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
-import { foldedKey, nameKey } from '../wire/name.js';
+import { foldedOctet } from '../wire/name.js';
 import { appendOption } from '../wire/options.js';
-import { Inquiry, type InquiryTools, type LetterCase, type Listener } from './inquiry.js';
+import { Inquiry, type InquiryKeeper, type InquiryTools, type LetterCase, type Listener } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import type { Upstream } from './upstream.js';
 
@@ -19,70 +22,29 @@ export interface InquiryOptions {
   clientStrings?: { option: number; servers: PrefixTable<Uint8Array> };
 }
 
-/** A question that a server is being asked: in one form nearly always, which costs no table. */
-class OpenQuestion {
-  #asked = 1;
-  #others: Map<string, Inquiry> | undefined;
-  #waiting: Set<Inquiry> | undefined;
+/** What a question is hashed from: its letters in lower case. */
+const folded = new Uint8Array(512);
+
+export class Inquiries implements InquiryKeeper {
+  readonly #open = new ChainedTable<Inquiry>();
+  readonly #hash: KeyedHash;
 
   constructor(
-    readonly firstForm: string,
-    public first: Inquiry | undefined,
-  ) {}
-
-  get empty(): boolean {
-    return this.first === undefined && (this.#others === undefined || this.#others.size === 0);
+    readonly tools: InquiryTools,
+    random: Random,
+  ) {
+    this.#hash = keyedHash(random);
   }
-  get(form: string): Inquiry | undefined {
-    return form === this.firstForm && this.first !== undefined ? this.first : this.#others?.get(form);
-  }
-
-  /** Starts it when its turn comes. */
-  add(form: string, inquiry: Inquiry): void {
-    (this.#others ??= new Map()).set(form, inquiry);
-    if (this.#asked >= UPSTREAM_LIMITS.formsPerQuestion) {
-      (this.#waiting ??= new Set()).add(inquiry);
-    } else {
-      this.#asked++;
-      inquiry.start();
-    }
-  }
-
-  delete(form: string, inquiry: Inquiry): void {
-    if (this.first === inquiry) this.first = undefined;
-    else this.#others?.delete(form);
-    const waiting = this.#waiting;
-    if (waiting?.delete(inquiry) === true) return;
-    const next = waiting?.values().next().value;
-    if (next === undefined) {
-      this.#asked--;
-      return;
-    }
-    waiting!.delete(next);
-    next.start();
-  }
-}
-
-export class Inquiries {
-  /** By name, type and class. */
-  readonly #questions = new WeakMap<Upstream, Map<string, OpenQuestion>>();
-
-  readonly #forms = new Forms();
-
-  constructor(private readonly tools: InquiryTools) {}
-
-  /** One for all inquiries. */
-  readonly #ended = (inquiry: Inquiry): void => {
-    const { upstream, key, form } = inquiry.shape;
-    const questions = this.#questions.get(upstream);
-    const question = questions?.get(key);
-    question?.delete(form, inquiry);
-    if (question?.empty === true) questions!.delete(key);
-  };
 
   /** Questions that the server is being asked. */
   openAt(upstream: Upstream): number {
-    return this.#questions.get(upstream)?.size ?? 0;
+    const questions: Inquiry[] = [];
+    for (const one of this.#open.all()) {
+      if (one.upstream === upstream && !questions.some(other => isSameQuestion(one.asked, other.asked))) {
+        questions.push(one);
+      }
+    }
+    return questions.length;
   }
 
   /**
@@ -97,78 +59,64 @@ export class Inquiries {
     options: InquiryOptions,
     now?: number,
   ): Inquiry {
-    let questions = this.#questions.get(upstream);
-    if (questions === undefined) this.#questions.set(upstream, (questions = new Map()));
-    const end = questionEnd(query);
-    const key = questionKey(query, end);
-    const open = questions.get(key);
-    const plainForm = this.#forms.keyOf(query, end);
-    const form = tcpOnly ? `tcp ${plainForm}` : plainForm;
-    const existing = open?.get(form);
-    if (existing !== undefined) {
-      existing.subscribe(listener);
-      return existing;
+    const hash = (this.#hashOf(query) ^ upstream.number) >>> 0;
+    let asked = 0;
+    for (let one = this.#open.first(hash); one !== undefined; one = one.next) {
+      if (one.hash !== hash || one.upstream !== upstream || !isSameQuestion(one.asked, query)) continue;
+      if (one.tcpOnly === tcpOnly && isSameForm(one.asked, query)) {
+        one.subscribe(listener);
+        return one;
+      }
+      if (one.started) asked++;
     }
-    const inquiry = new Inquiry(
-      {
-        query: withString(query, upstream, options),
-        upstream,
-        key,
-        tcpOnly,
-        letterCase: options.letterCase ?? 'public',
-        form,
-        onEnd: this.#ended,
-      },
-      this.tools,
-    );
+    const { letterCase = 'public' } = options;
+    const inquiry = new Inquiry(this, hash, query, withString(query, upstream, options), upstream, tcpOnly, letterCase);
     inquiry.subscribe(listener);
-    const question = open ?? new OpenQuestion(form, inquiry);
-    if (open === undefined) {
-      questions.set(key, question);
-      inquiry.start(now);
-    } else {
-      open.add(form, inquiry);
-    }
+    this.#open.add(inquiry);
+    if (asked < UPSTREAM_LIMITS.formsPerQuestion) inquiry.start(now);
     return inquiry;
   }
-}
 
-/** The same for all forms of a question. */
-function questionKey(query: Uint8Array, end: number): string {
-  return foldedKey(query, HEADER_SIZE, end);
-}
-
-/**
- * Keys that are the same for two queries of one question that differ in nothing but id and letters. Queries have the same
- * flags and options most of the time, so the last key is not made again.
- */
-class Forms {
-  /** Flags, and what follows the question: 11 octets without options. */
-  #last = new Uint8Array(64);
-  #length = 0;
-  #key = '';
-
-  keyOf(query: Uint8Array, end: number): string {
-    if (!this.#isLast(query, end)) {
-      this.#length = 2 + query.length - end;
-      if (this.#length > this.#last.length) this.#last = new Uint8Array(this.#length);
-      this.#last[0] = query[2];
-      this.#last[1] = query[3];
-      for (let i = 2; i < this.#length; i++) this.#last[i] = query[end - 2 + i];
-      this.#key = nameKey(this.#last, this.#length);
+  /** Called by each: the next form of its question has its turn. */
+  ended(inquiry: Inquiry): void {
+    this.#open.delete(inquiry);
+    if (!inquiry.started) return;
+    let next: Inquiry | undefined;
+    for (let one = this.#open.first(inquiry.hash); one !== undefined; one = one.next) {
+      if (one.started || one.hash !== inquiry.hash || one.upstream !== inquiry.upstream) continue;
+      if (isSameQuestion(one.asked, inquiry.asked) && (next === undefined || one.number < next.number)) next = one;
     }
-    return this.#key;
+    next?.start();
   }
 
-  #isLast(query: Uint8Array, end: number): boolean {
-    const last = this.#last;
-    if (this.#length !== 2 + query.length - end || last[0] !== query[2] || last[1] !== query[3]) return false;
-    for (let i = 2; i < this.#length; i++) if (last[i] !== query[end - 2 + i]) return false;
-    return true;
+  /** Of name, type and class. */
+  #hashOf(query: Uint8Array): number {
+    const end = questionEnd(query);
+    for (let at = HEADER_SIZE; at < end; at++) folded[at] = foldedOctet(query[at]);
+    return this.#hash(folded, HEADER_SIZE, end);
   }
+}
+
+/** Whether name, type and class are the same. Types and classes that differ in one bit only are no letters. */
+function isSameQuestion(one: Uint8Array, other: Uint8Array): boolean {
+  const end = questionEnd(one);
+  if (end !== questionEnd(other)) return false;
+  for (let at = HEADER_SIZE; at < end - 4; at++) {
+    if (one[at] !== other[at] && foldedOctet(one[at]) !== foldedOctet(other[at])) return false;
+  }
+  for (let at = end - 4; at < end; at++) if (one[at] !== other[at]) return false;
+  return true;
+}
+
+/** Whether two queries of one question differ in nothing but id and letters. */
+function isSameForm(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length || one[2] !== other[2] || one[3] !== other[3]) return false;
+  for (let at = questionEnd(one); at < one.length; at++) if (one[at] !== other[at]) return false;
+  return true;
 }
 
 function withString(query: Uint8Array, upstream: Upstream, { clientStrings }: InquiryOptions): Uint8Array {
-  const text = clientStrings?.servers.find(upstream.at.address);
-  return text === undefined ? query : appendOption(query, clientStrings!.option, text);
+  if (clientStrings === undefined) return query;
+  const text = clientStrings.servers.find(upstream.at.address);
+  return text === undefined ? query : appendOption(query, clientStrings.option, text);
 }

@@ -4,12 +4,14 @@
 //
 // What cannot be believed over UDP (see Doubt) ends nothing: the question is asked over TCP beside it, where nobody else
 // can speak; where there is no TCP, once more over UDP from a socket of its own.
-import { Canceller } from '../base/cancel.js';
+import type { Chained } from '../base/chained-table.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
-import type { Doubt, ExchangeOptions, Transport } from '../transport/transport.js';
+import type { Doubt, ExchangeListener, ExchangeOptions, Exchanging, Transport } from '../transport/transport.js';
 import { NO_SOCKET_ALONE } from '../transport/udp.js';
-import { Rcode, rcodeName } from '../wire/iana.js';
+import { HEADER_SIZE, Rcode, rcodeName } from '../wire/iana.js';
+import { questionEnd } from '../wire/message.js';
+import { foldedKey } from '../wire/name.js';
 import { isTruncated } from '../wire/options.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
 import { UPSTREAM_LIMITS } from './limits.js';
@@ -36,22 +38,26 @@ export interface Listener {
   failed(error: ShardnsError): void;
 }
 
-/** What an inquiry is made of. */
-export interface InquiryShape {
-  readonly query: Uint8Array;
-  readonly upstream: Upstream;
-  /** The question, as a key. */
-  readonly key: string;
-  readonly tcpOnly: boolean;
-  readonly letterCase: LetterCase;
-  /** The question and its options, as a key. */
-  readonly form: string;
-  readonly onEnd: (inquiry: Inquiry) => void;
+/** Whoever keeps those that are open. */
+export interface InquiryKeeper {
+  readonly tools: InquiryTools;
+  ended(inquiry: Inquiry): void;
 }
 
 interface Form {
   readonly edns: boolean;
   readonly letters: 'drawn' | 'kept';
+}
+
+/** A query under way, and how it was asked. */
+class Asked implements Form {
+  exchange: Exchanging | undefined;
+  constructor(
+    readonly way: 'udp' | 'tcp',
+    readonly beganMs: number,
+    readonly edns: boolean,
+    readonly letters: 'drawn' | 'kept',
+  ) {}
 }
 
 /** Errors of the way that a socket takes, and not of the server: another socket may have another. */
@@ -68,15 +74,21 @@ const OF_THE_SOCKET = new Set([
 
 const NONE: readonly Doubt[] = [];
 
-export class Inquiry {
+let begun = 0;
+
+export class Inquiry implements ExchangeListener, Chained<Inquiry> {
+  next: Inquiry | undefined;
+  /** Else it waits for its turn, which comes by its number. */
+  started = false;
+  readonly number = ++begun;
   /** Nearly always one, which costs no list. In the order in which they came. */
   #listener: Listener | undefined;
   #others: Listener[] | undefined;
-  readonly #cancel = new Canceller();
   #doubts: readonly Doubt[] = NONE;
-  #ended = false;
-  /** Exchanges under way, over UDP and TCP. */
-  #open = 0;
+  #over = false;
+  /** Exchanges under way, over UDP and TCP; nearly always one, which costs no list. */
+  #asked: Asked | undefined;
+  #askedToo: Asked[] | undefined;
   #udpSent = 0;
   #tcpSent = 0;
   #late = 0;
@@ -90,11 +102,16 @@ export class Inquiry {
   /** A response that another form of the query may better: FORMERR to EDNS, NXDOMAIN for random letters. */
   #spare: (Answered & { hasOpt: boolean }) | undefined;
 
+  /** @param asked the question and the options of whoever began it; `query` may have more */
   constructor(
-    readonly shape: InquiryShape,
-    private readonly tools: InquiryTools,
+    private readonly keeper: InquiryKeeper,
+    readonly hash: number,
+    readonly asked: Uint8Array,
+    readonly query: Uint8Array,
+    readonly upstream: Upstream,
+    readonly tcpOnly: boolean,
+    letterCase: LetterCase,
   ) {
-    const { query, upstream, letterCase } = shape;
     this.#edns = hasEdns(query) && !upstream.edns.granted;
     const plain = letterCase === 'never' || (letterCase === 'public' && upstream.scope !== 'public');
     this.#letters = plain || upstream.letters.granted ? 'kept' : 'drawn';
@@ -103,7 +120,8 @@ export class Inquiry {
   }
 
   start(now?: number): void {
-    if (this.shape.tcpOnly) this.#askTcp();
+    this.started = true;
+    if (this.tcpOnly) this.#askTcp();
     else this.#askUdp(now);
   }
 
@@ -128,14 +146,14 @@ export class Inquiry {
    * @returns true once for each query, so that the server is blamed once
    */
   late(sent = this.sent): boolean {
-    if (this.#ended || this.#late >= this.sent || sent !== this.sent) return false;
+    if (this.#over || this.#late >= this.sent || sent !== this.sent) return false;
     this.#late = this.sent;
     return true;
   }
 
   /** Sends another query if the last one is late, and not too many are sent. */
   again(): void {
-    if (this.#ended || this.sent === 0 || this.#late < this.sent) return;
+    if (this.#over || this.sent === 0 || this.#late < this.sent) return;
     if (this.#tcpSent > 0 && this.#entropy === 'guarded' && !this.#tcpLost) return;
     if (this.#mayAskUdp) this.#askUdp();
     else if (this.#spare !== undefined) this.#answer(this.#spare);
@@ -146,58 +164,60 @@ export class Inquiry {
     return this.#udpSent + this.#tcpSent;
   }
   get #mayAskUdp(): boolean {
-    return !this.shape.tcpOnly && this.#udpSent < UPSTREAM_LIMITS.queriesPerServer;
+    return !this.tcpOnly && this.#udpSent < UPSTREAM_LIMITS.queriesPerServer;
   }
 
-  #askUdp(began = this.tools.clock.nowMs()): void {
-    const { query, upstream } = this.shape;
-    const { clock, udp } = this.tools;
-    this.#open++;
+  #askUdp(began = this.keeper.tools.clock.nowMs()): void {
     this.#udpSent++;
-    upstream.stats.queries++;
-    const form: Form = { edns: this.#edns, letters: this.#letters };
-    const options: ExchangeOptions = {
-      beganMs: began,
-      cancel: this.#cancel,
-      letters: form.letters,
-      entropy: this.#entropy,
-      onDoubt: doubt => this.#doubt(doubt),
-    };
-    udp.exchange(form.edns ? query.slice() : withoutEdns(query), upstream.at, options).then(
-      response => {
-        this.#open--;
-        if (!this.#ended) this.#judge({ response, latencyMs: clock.nowMs() - began }, form, 'udp');
-      },
-      (error: ShardnsError) => {
-        this.#open--;
-        if (!this.#ended) this.#lostUdp(error);
-      },
-    );
+    const options = { beganMs: began, letters: this.#letters, entropy: this.#entropy };
+    this.#ask(this.keeper.tools.udp, options, new Asked('udp', began, this.#edns, this.#letters));
   }
 
   #askTcp(): void {
-    const { query, upstream } = this.shape;
-    const { clock, tcp } = this.tools;
     this.#tcpSent++;
+    const began = this.keeper.tools.clock.nowMs();
+    this.#ask(this.keeper.tools.tcp, { beganMs: began }, new Asked('tcp', began, this.#edns, 'kept'));
+  }
+
+  #ask(transport: Transport, options: ExchangeOptions, asked: Asked): void {
+    const { query, upstream } = this;
     upstream.stats.queries++;
-    this.#open++;
-    const form: Form = { edns: this.#edns, letters: 'kept' };
-    const began = clock.nowMs();
-    const octets = form.edns ? query.slice() : withoutEdns(query);
-    tcp.exchange(octets, upstream.at, { cancel: this.#cancel }).then(
-      response => {
-        this.#open--;
-        if (!this.#ended) this.#judge({ response, latencyMs: clock.nowMs() - began }, form, 'tcp');
-      },
-      (error: ShardnsError) => {
-        this.#open--;
-        if (!this.#ended) this.#lostTcp(error);
-      },
-    );
+    if (this.#asked === undefined) this.#asked = asked;
+    else (this.#askedToo ??= []).push(asked);
+    asked.exchange = transport.ask(asked.edns ? query : withoutEdns(query), upstream.at, options, this);
+  }
+
+  /** Takes it out of those that are under way. */
+  #ended(exchange: Exchanging): Asked | undefined {
+    const first = this.#asked;
+    if (first?.exchange === exchange) {
+      this.#asked = this.#askedToo?.shift();
+      return first;
+    }
+    const at = this.#askedToo?.findIndex(one => one.exchange === exchange) ?? -1;
+    return at < 0 ? undefined : this.#askedToo!.splice(at, 1)[0];
+  }
+  get #isOpen(): boolean {
+    return this.#asked !== undefined;
+  }
+
+  /** Called by the transports, as are the next two. */
+  answered(response: Uint8Array, exchange: Exchanging): void {
+    const asked = this.#ended(exchange);
+    if (asked === undefined) return;
+    this.#judge({ response, latencyMs: this.keeper.tools.clock.nowMs() - asked.beganMs }, asked, asked.way);
+  }
+  lost(error: ShardnsError, exchange: Exchanging): void {
+    const asked = this.#ended(exchange);
+    if (asked?.way === 'udp') this.#lostUdp(error);
+    else if (asked !== undefined) this.#lostTcp(error);
+  }
+  doubted(doubt: Doubt): void {
+    this.#doubt(doubt);
   }
 
   #doubt(doubt: Doubt): void {
-    if (this.#ended) return;
+    if (this.#over) return;
     const first = !this.#doubts.includes(doubt);
     if (first) this.#doubts = [...this.#doubts, doubt];
     if (this.#tcpSent === 0) {
@@ -210,7 +230,7 @@ export class Inquiry {
   }
 
   #judge(answered: Answered, form: Form, way: 'udp' | 'tcp'): void {
-    const { upstream, key } = this.shape;
+    const { upstream } = this;
     const { response } = answered;
     if (isTruncated(response)) {
       this.#truncated(way);
@@ -225,7 +245,7 @@ export class Inquiry {
         else if (this.#mayAskUdp) this.#askUdp();
       }
       // The first of them says why; another may still have better.
-      if (this.#open === 0 || !form.edns) this.#answer(this.#spare ?? answered);
+      if (!this.#isOpen || !form.edns) this.#answer(this.#spare ?? answered);
       return;
     }
     if (rcode > 0x0f) {
@@ -234,7 +254,7 @@ export class Inquiry {
     }
     if (hasOpt && form.edns) upstream.edns.shown();
     // A FORMERR with OPT is no sign that the server knows none (RFC 6891 section 7).
-    else if (!form.edns && this.#spare?.hasOpt === false) upstream.edns.needed(key);
+    else if (!form.edns && this.#spare?.hasOpt === false) upstream.edns.needed(this.#key);
     if (rcode === Rcode.NXDOMAIN && form.letters === 'drawn' && upstream.scope !== 'public' && this.#mayAskUdp) {
       // Forwarders at home and in containers look names up letter for letter, some of them.
       this.#spare ??= { ...answered, hasOpt: true };
@@ -242,19 +262,24 @@ export class Inquiry {
       return;
     }
     const minds = this.#askedAsWritten && rcode !== Rcode.NXDOMAIN;
-    if (form.letters === 'kept' && (minds || this.#doubts.includes('letters'))) upstream.letters.needed(key);
+    if (form.letters === 'kept' && (minds || this.#doubts.includes('letters'))) upstream.letters.needed(this.#key);
     this.#answer(answered);
   }
 
+  /** The question as a key, the same for all its forms. */
+  get #key(): string {
+    return foldedKey(this.asked, HEADER_SIZE, questionEnd(this.asked));
+  }
+
   #truncated(way: 'udp' | 'tcp'): void {
-    const { upstream } = this.shape;
+    const { upstream } = this;
     if (way === 'tcp') {
       // RFC 2181 section 9: it is not used, and there is no way to ask for the rest.
       this.#fail(problem(`${upstream.label} truncated its response over TCP`));
     } else if (this.#tcpSent === 0) {
       upstream.stats.truncated++;
       this.#askTcp();
-    } else if (this.#open === 0) {
+    } else if (!this.#isOpen) {
       this.#fail(problem(`${upstream.label} truncated its response, and TCP failed`));
     }
   }
@@ -274,7 +299,7 @@ export class Inquiry {
       else if (this.#tcpLost) this.#askUdp();
       return;
     }
-    if (this.#open > 0) return;
+    if (this.#isOpen) return;
     const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
     if (!this.#replaced && OF_THE_SOCKET.has(code)) {
       this.#replaced = true;
@@ -287,12 +312,12 @@ export class Inquiry {
 
   #lostTcp(error: ShardnsError): void {
     this.#tcpLost = true;
-    const relaxed = this.#entropy === 'any' && this.shape.upstream.scope === 'public';
+    const relaxed = this.#entropy === 'any' && this.upstream.scope === 'public';
     if (this.#mayAskUdp && this.#doubts.includes('letters') && !this.#askedAsWritten) {
       this.#askAsWritten();
     } else if (this.#mayAskUdp && (relaxed || this.#doubts.includes('question'))) {
       this.#askUdp();
-    } else if (this.#doubts.length === 0 || this.#open === 0) {
+    } else if (this.#doubts.length === 0 || !this.#isOpen) {
       this.#settleForLess(error);
     }
   }
@@ -319,11 +344,15 @@ export class Inquiry {
   }
 
   #end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.shape.onEnd(this);
+    if (this.#over) return;
+    this.#over = true;
+    this.keeper.ended(this);
     this.#listener = this.#others = undefined;
-    this.#cancel.cancel();
+    const first = this.#asked;
+    const others = this.#askedToo;
+    this.#asked = this.#askedToo = undefined;
+    first?.exchange?.callOff();
+    if (others !== undefined) for (const one of others) one.exchange?.callOff();
   }
 }
 

@@ -4,6 +4,7 @@
 // Bounds: UPSTREAM_LIMITS.maxTries tries in all, queriesPerServer at one server; the deadline.
 import type { Canceller } from '../base/cancel.js';
 import type { Timer } from '../base/clock.js';
+import type { Due } from '../base/equal-timers.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Answered, Inquiry, Listener } from './inquiry.js';
 import { UPSTREAM_LIMITS as L } from './limits.js';
@@ -20,24 +21,18 @@ export interface RaceOwner {
   /** Refused, or not asked in time, for want of room. */
   overloaded: number;
   readonly now: number;
-  after(ms: number, run: () => void, now?: number): Timer;
-  atDeadline(run: () => void, now: number): Timer;
+  after(ms: number, run: Due | (() => void), now?: number): Timer;
+  atDeadline(run: Due | (() => void), now: number): Timer;
   select(upstreams: readonly Upstream[]): Upstream | undefined;
   inquire(query: Uint8Array, upstream: Upstream, listener: Listener, now?: number): Inquiry;
   ended(race: Race): void;
 }
 
-export interface RaceShape {
-  readonly query: Uint8Array;
-  readonly upstreams: readonly Upstream[];
-  readonly accept: (response: Uint8Array, upstream: Upstream) => boolean;
-  readonly resolve: (value: Exchanged) => void;
-  readonly reject: (error: unknown) => void;
-  readonly cancel: Canceller | undefined;
-}
-
-export class Race implements Waiter {
-  readonly #attempts: Attempt[] = [];
+/** What becomes of it is for whoever extends it: an object of its own for that would be one more a miss. */
+export abstract class Race implements Waiter, Due {
+  /** Nearly always one, which costs no list. */
+  #attempt: Attempt | undefined;
+  #others: Attempt[] | undefined;
   #tries = 0;
   #running = 0;
   #waiting = false;
@@ -52,14 +47,26 @@ export class Race implements Waiter {
 
   constructor(
     readonly owner: RaceOwner,
-    readonly shape: RaceShape,
+    readonly query: Uint8Array,
+    readonly upstreams: readonly Upstream[],
+    readonly cancel?: Canceller,
   ) {}
+
+  /** Whether a response is worth having; a refused one counts as a failure of its server. What it throws ends the race. */
+  protected abstract accept(response: Uint8Array, upstream: Upstream): boolean;
+  /** It is over: by a response that was accepted, or one that was not where there was none better. Must not throw. */
+  protected abstract won(response: Uint8Array, upstream: Upstream): void;
+  /**
+   * It is over without a response. Must not throw.
+   * @param error ERR_SHARDNS_TIMEOUT, ERR_SHARDNS_UPSTREAM, ERR_SHARDNS_OVERLOAD, ERR_SHARDNS_ABORTED, or what `accept` threw
+   */
+  abstract lost(error: unknown): void;
 
   /** The time that it waits for its turn counts. */
   begin(now: number): void {
     this.#deadlineAt = now + this.owner.options.deadlineMs;
-    this.#deadline = this.owner.atDeadline(() => this.#timeIsUp(), now);
-    this.shape.cancel?.subscribe(this);
+    this.#deadline = this.owner.atDeadline(this, now);
+    this.cancel?.subscribe(this);
   }
 
   start(now?: number): void {
@@ -85,7 +92,8 @@ export class Race implements Waiter {
     this.#finish();
   }
 
-  #timeIsUp(): void {
+  /** Called at the deadline. */
+  timeIsUp(): void {
     const { deadlineMs } = this.owner.options;
     if (this.#tries > 0) {
       this.#lastError ??= new ShardnsError('ERR_SHARDNS_TIMEOUT', `no upstream answered in ${deadlineMs} ms`);
@@ -117,31 +125,33 @@ export class Race implements Waiter {
 
   /** A server that was not asked before; else one that was late, or failed, and may be asked again. */
   #pick(): Attempt | undefined {
-    const { owner, shape } = this;
+    const { owner, upstreams } = this;
     const attempts = this.#attempts;
     const fresh =
-      attempts.length === 0
-        ? shape.upstreams
-        : shape.upstreams.filter(one => attempts.every(attempt => attempt.upstream !== one));
+      attempts === undefined ? upstreams : upstreams.filter(one => attempts.every(attempt => attempt.upstream !== one));
     const upstream = fresh.length === 0 ? undefined : owner.select(fresh);
     this.#full = fresh.length > 0;
     if (upstream !== undefined) {
       const attempt = new Attempt(this, upstream);
-      attempts.push(attempt);
+      if (this.#attempt === undefined) this.#attempt = attempt;
+      else (this.#others ??= []).push(attempt);
       return attempt;
     }
     // SERVFAIL and REFUSED are answers too, when everybody was asked.
-    if (fresh.length === 0 && this.#lastResort !== undefined) return undefined;
+    if (attempts === undefined || (fresh.length === 0 && this.#lastResort !== undefined)) return undefined;
     const again = attempts.filter(one => one.mayTryAgain);
     return again.length < 2 ? again[0] : again.reduce((a, b) => (b.upstream.srttMs < a.upstream.srttMs ? b : a));
   }
+  get #attempts(): Attempt[] | undefined {
+    return this.#attempt === undefined ? undefined : [this.#attempt, ...(this.#others ?? [])];
+  }
 
   #try(attempt: Attempt, now: number | undefined): void {
-    const { owner, shape } = this;
+    const { owner, upstreams } = this;
     const { upstream } = attempt;
     this.#tries++;
     if (!attempt.running) this.#running++;
-    if (this.#tries === 1 && owner.options.hedge && shape.upstreams.length > 1) {
+    if (this.#tries === 1 && owner.options.hedge && upstreams.length > 1) {
       this.#hedge = owner.after(upstream.hedgeMs, () => {
         if (this.#done || this.#tries > 1) return;
         upstream.stats.hedges++;
@@ -160,7 +170,7 @@ export class Race implements Waiter {
     if (this.#done) return;
     let accepted: boolean;
     try {
-      accepted = this.shape.accept(response, upstream);
+      accepted = this.accept(response, upstream);
     } catch (error) {
       this.#lastError = error;
       this.#lastResort = undefined;
@@ -188,12 +198,12 @@ export class Race implements Waiter {
 
   #wait(): void {
     this.#waiting = true;
-    for (const one of this.shape.upstreams) one.waiting.add(this);
+    for (const one of this.upstreams) one.waiting.add(this);
   }
   #stopWaiting(): void {
     if (!this.#waiting) return;
     this.#waiting = false;
-    for (const one of this.shape.upstreams) one.waiting.delete(this);
+    for (const one of this.upstreams) one.waiting.delete(this);
   }
 
   #finish(value = this.#lastResort): void {
@@ -202,16 +212,17 @@ export class Race implements Waiter {
     this.#stopWaiting();
     this.#hedge?.cancel();
     this.#deadline?.cancel();
-    this.shape.cancel?.unsubscribe(this);
-    for (const attempt of this.#attempts) attempt.end();
-    if (value !== undefined) this.shape.resolve(value);
-    else this.shape.reject(this.#lastError ?? new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream answered'));
+    this.cancel?.unsubscribe(this);
+    this.#attempt?.end();
+    if (this.#others !== undefined) for (const attempt of this.#others) attempt.end();
     this.owner.ended(this);
+    if (value !== undefined) this.won(value.response, value.upstream);
+    else this.lost(this.#lastError ?? new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream answered'));
   }
 }
 
 /** What is asked of one server. Holds one place of its bound. */
-class Attempt implements Listener {
+class Attempt implements Listener, Due {
   #inquiry: Inquiry | undefined;
   #patience: Timer | undefined;
   #tries = 0;
@@ -242,16 +253,17 @@ class Attempt implements Listener {
       upstream.inFlight++;
     }
     this.#patience?.cancel();
-    this.#patience = race.owner.after(upstream.tryTimeoutMs, () => this.#timeIsUp(), now);
+    this.#patience = race.owner.after(upstream.tryTimeoutMs, this, now);
     if (this.#inquiry === undefined) {
-      this.#inquiry = race.owner.inquire(race.shape.query, upstream, this, now);
+      this.#inquiry = race.owner.inquire(race.query, upstream, this, now);
     } else {
       this.#inquiry.again();
     }
     this.#sent = this.#inquiry?.sent ?? 0;
   }
 
-  #timeIsUp(): void {
+  /** Called when its patience is over. */
+  timeIsUp(): void {
     this.#late = true;
     if (this.#inquiry?.late(this.#sent) === true) this.upstream.failed('timeout');
     this.race.onLate();

@@ -21,8 +21,12 @@ export interface Waiter {
   wake(): boolean;
 }
 
+let made = 0;
+
 export class Upstream {
   readonly label: string;
+  /** No other has it. */
+  readonly number = ++made;
   #srtt: number = L.initialRttMs;
   #deviation: number = L.initialRttMs / 2;
   #sampled = false;

@@ -1,5 +1,6 @@
 // Building and taking apart whole messages, off the hit path.
 import { ShardnsError } from '../base/errors.js';
+import { sameOctets } from '../base/octets.js';
 import { Flag, HEADER_SIZE, MAX_MESSAGE_SIZE, MAX_NAME_SIZE, Rcode, Type } from './iana.js';
 import { plainNameLength, readName } from './name.js';
 import { NameWriter } from './name-writer.js';
@@ -190,12 +191,6 @@ export function encodeQuestion(message: Pick<Message, 'id' | 'flags' | 'question
   const octets = Buffer.allocUnsafe(HEADER_SIZE + message.question.name.length + 4);
   writeHead(octets, message);
   return octets;
-}
-
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
 
 interface Asking {

@@ -148,6 +148,11 @@ export function nameToText(name: Uint8Array): string {
   return text;
 }
 
+/** An octet of a name in lower case: lengths are below any letter. */
+export function foldedOctet(octet: number): number {
+  return octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet;
+}
+
 /** Lower-cases ASCII letters of a wire-format name, or of the one that stands at `begin`, into a new array. */
 export function foldName(octets: Uint8Array, begin = 0, end = octets.length): Uint8Array {
   const folded = new Uint8Array(end - begin);

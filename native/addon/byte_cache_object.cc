@@ -67,7 +67,7 @@ struct ByteCacheMethods {
     } else if (status != napi_ok) {
       return {};
     }
-    *too_long = prefix.size() + length > cache::kMaxKeyOctets;
+    *too_long = prefix.size() + length > bytes::kMaxKeyOctets;
     return *too_long ? Bytes() : Bytes(self->key_, prefix.size() + length);
   }
 
@@ -75,7 +75,7 @@ struct ByteCacheMethods {
   static napi_value Register(napi_env env, napi_callback_info info) {
     Arguments<3> args(env, info);
     Object* self = This(args.data);
-    if (args.count != 3 || !self->value_.Set(env, args.values[0], cache::kMaxValueOctets) ||
+    if (args.count != 3 || !self->value_.Set(env, args.values[0], bytes::kMaxValueOctets) ||
         !self->control_.Set(env, args.values[1], kControlWords * sizeof(uint32_t)) ||
         !self->remaining_.Set(env, args.values[2], sizeof(double)) ||
         reinterpret_cast<uintptr_t>(self->control_.Fetch(env).data()) % sizeof(uint32_t) != 0 ||
@@ -102,24 +102,24 @@ struct ByteCacheMethods {
         (args.count == 4 && !GetBytes(env, args.values[3], &out))) {
       return ThrowArgument(env);
     }
-    cache::ByteSeen seen;
+    bytes::ByteSeen seen;
     self->cache_->Get({.key = key,
                        .now = self->Now(),
                        .allow_stale = (flags & kFlagAllowStale) != 0,
                        .count = (flags & kFlagUncounted) == 0,
                        .kind = static_cast<uint8_t>(flags >> kKindShift)},
                       self->reader_, out, &seen);
-    if (seen.outcome == cache::ByteOutcome::kMiss) return Int(env, kMiss);
+    if (seen.outcome == bytes::ByteOutcome::kMiss) return Int(env, kMiss);
     control[kKindWord] = seen.kind;
-    control[kStaleWord] = seen.outcome == cache::ByteOutcome::kStale;
+    control[kStaleWord] = seen.outcome == bytes::ByteOutcome::kStale;
     control[kRefreshWord] = seen.refresh;
     control[kFreqWord] = seen.freq;
     control[kLengthWord] = seen.length;
     *remaining = seen.remaining_ms;
     switch (seen.outcome) {
-      case cache::ByteOutcome::kFailure:
+      case bytes::ByteOutcome::kFailure:
         return Int(env, kFailure);
-      case cache::ByteOutcome::kTooLong:
+      case bytes::ByteOutcome::kTooLong:
         return Int(env, kTooLong);
       default:
         return Int(env, static_cast<int32_t>(seen.length));
@@ -131,7 +131,7 @@ struct ByteCacheMethods {
     Arguments<7> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
-    cache::ByteSet set;
+    bytes::ByteSet set;
     uint32_t flags;
     double ttl;
     bool too_long;
@@ -150,7 +150,7 @@ struct ByteCacheMethods {
                                                           scratch.size(), &length);
     if (status == napi_ok) {
       value = scratch.first(length);
-      if (length > cache::kMaxValueOctets) return Int(env, static_cast<int32_t>(Status::kTooLarge));
+      if (length > bytes::kMaxValueOctets) return Int(env, static_cast<int32_t>(Status::kTooLarge));
     } else if (!GetBytes(env, args.values[2], &value)) {
       return ThrowArgument(env);
     }
@@ -158,7 +158,7 @@ struct ByteCacheMethods {
     napi_valuetype type;
     napi_typeof(env, args.values[5], &type);
     if (type != napi_undefined &&
-        (!GetBytes(env, args.values[5], &tags) || tags.size() > 2 * (cache::kMaxMarks - 1) || tags.size() % 2 != 0)) {
+        (!GetBytes(env, args.values[5], &tags) || tags.size() > 2 * (bytes::kMaxMarks - 1) || tags.size() % 2 != 0)) {
       return ThrowArgument(env);
     }
     set.tags = static_cast<uint8_t>(tags.size() / 2);
@@ -193,8 +193,8 @@ struct ByteCacheMethods {
         !GetUint32(env, args.values[3], &kind)) {
       return ThrowArgument(env);
     }
-    const cache::ByteTouch touch = {.key = key,
-                                    .ttl_ms = ttl < 9e15 ? static_cast<uint64_t>(ttl) : cache::kNever,
+    const bytes::ByteTouch touch = {.key = key,
+                                    .ttl_ms = ttl < 9e15 ? static_cast<uint64_t>(ttl) : bytes::kNever,
                                     .now = self->Now(),
                                     .kind = static_cast<uint8_t>(kind)};
     return Int(env, self->cache_->Touch(touch, self->value_.Fetch(env)));
@@ -264,7 +264,7 @@ struct ByteCacheMethods {
     if (!GetBytes(env, args.values[0], &bytes) || bytes.size() != sizeof words) return ThrowArgument(env);
     std::memcpy(words, bytes.data(), sizeof words);
     self->cache_->SetStaleWindow(words[0]);
-    cache::ByteTunables& tunables = self->cache_->tunables();
+    bytes::ByteTunables& tunables = self->cache_->tunables();
     for (int i = 0; i < 4; ++i) tunables.refresh_share[i] = words[1 + i];
     tunables.early_refresh_beta_ms = words[5];
     return nullptr;
@@ -301,7 +301,7 @@ ByteCacheObject* ByteCacheObject::From(napi_env env, napi_value object) {
   return Unwrap<ByteCacheObject>(env, object, kByteCacheTag);
 }
 
-napi_value ByteCacheObject::Wrap(napi_env env, std::shared_ptr<cache::ByteCache> cache, napi_value memory) {
+napi_value ByteCacheObject::Wrap(napi_env env, std::shared_ptr<bytes::ByteCache> cache, napi_value memory) {
   auto* self = new ByteCacheObject(std::move(cache));
   if (memory != nullptr) self->memory_.Set(env, memory);
   return WrapObject(env, self, kByteCacheTag, {RegionMethods<ByteCacheObject>::kMethods, kMethods});

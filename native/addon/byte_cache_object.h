@@ -4,18 +4,18 @@
 #include <vector>
 
 #include "addon/object.h"
-#include "cache/byte_cache.h"
+#include "bytes/byte_cache.h"
 
 namespace shardns::addon {
 
 class ByteCacheObject {
  public:
-  using CacheType = cache::ByteCache;
+  using CacheType = bytes::ByteCache;
   static constexpr size_t kListWord = 5;  // of control: where list() says how to go on
   // `memory`: kept alive as long as the object; null for none.
-  static napi_value Wrap(napi_env env, std::shared_ptr<cache::ByteCache> cache, napi_value memory);
+  static napi_value Wrap(napi_env env, std::shared_ptr<bytes::ByteCache> cache, napi_value memory);
   static ByteCacheObject* From(napi_env env, napi_value object);
-  const std::shared_ptr<cache::ByteCache>& cache() const { return cache_; }
+  const std::shared_ptr<bytes::ByteCache>& cache() const { return cache_; }
   uint32_t* control(napi_env env) { return control_.Fetch<uint32_t>(env); }
   // In milliseconds, by the exact clock.
   uint64_t Now() const;
@@ -24,7 +24,7 @@ class ByteCacheObject {
  private:
   friend struct ByteCacheMethods;
   friend struct ObjectLife;
-  explicit ByteCacheObject(std::shared_ptr<cache::ByteCache> cache)
+  explicit ByteCacheObject(std::shared_ptr<bytes::ByteCache> cache)
       : cache_(std::move(cache)), reader_(cache_->NewReader()) {
     key_[0] = 0;
   }
@@ -38,14 +38,14 @@ class ByteCacheObject {
     memory_.Clear(env);
   }
 
-  std::shared_ptr<cache::ByteCache> cache_;
-  cache::Reader* reader_;
+  std::shared_ptr<bytes::ByteCache> cache_;
+  store::Reader* reader_;
   int holders_ = 0;
   Registered memory_;
   Registered value_, control_, remaining_;
   // Names of namespaces, with their lengths before them; 0 = the one without a name.
   std::vector<std::string> namespaces_{std::string(1, '\0')};
-  uint8_t key_[cache::kMaxKeyOctets + 8];  // a string's last character may be cut by up to three octets
+  uint8_t key_[bytes::kMaxKeyOctets + 8];  // a string's last character may be cut by up to three octets
 };
 
 }  // namespace shardns::addon

@@ -7,7 +7,7 @@
 
 namespace shardns::addon {
 
-CacheObject::CacheObject(std::shared_ptr<cache::Cache> cache)
+CacheObject::CacheObject(std::shared_ptr<answers::Cache> cache)
     : cache_(std::move(cache)), reader_(cache_->NewReader()), responder_(cache_.get(), reader_) {}
 
 namespace {
@@ -201,7 +201,7 @@ struct CacheMethods {
     return Throw(env, "ERR_SHARDNS_OPTION", text);
   }
 
-  static bool GetVariant(napi_env env, napi_value flags_value, napi_value tenant_value, cache::Variant* variant) {
+  static bool GetVariant(napi_env env, napi_value flags_value, napi_value tenant_value, answers::Variant* variant) {
     uint32_t flags;
     if (!GetUint32(env, flags_value, &flags) || !GetUint32(env, tenant_value, &variant->tenant)) return false;
     variant->dnssec_ok = (flags & kVariantDnssecOk) != 0;
@@ -231,7 +231,7 @@ struct CacheMethods {
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     MutableBytes response;
-    cache::InsertArgs insert;
+    answers::InsertArgs insert;
     if (args.count != 5 || !GetBytes(env, args.values[0], &response) ||
         !GetVariant(env, args.values[1], args.values[2], &insert.variant) ||
         !GetUint32(env, args.values[3], &insert.prepare.wall_seconds) ||
@@ -246,38 +246,41 @@ struct CacheMethods {
     insert.prepare.ttl = self->ttl_;
     insert.prepare.random = self->reader_->Random();
     insert.now = self->Now();
-    cache::Inherited inherited;
+    answers::Inherited inherited;
     if (const uint32_t* control = self->control(env); (flags & kVariantInherited) != 0 && control != nullptr) {
       inherited = {.remaining_ticks = static_cast<int32_t>(control[kRemainingWord]),
                    .age_ticks = control[kAgeWord] % kTicksPerSecond};
       insert.inherited = &inherited;
     }
-    cache::EntryImage image;
+    answers::EntryImage image;
     const Status status = self->cache_->Insert(insert, self->scratch_.get(), &image);
     return Int(env, status == Status::kOk ? static_cast<int32_t>(image.ttl_seconds) : static_cast<int32_t>(status));
   }
-  // A name of JavaScript's, copied to `own`.
+  // The name that is the first octets of the registered query buffer, as many as `value` says, copied to `own`.
   struct Name {
     uint8_t own[wire::kMaxNameSize];
     Bytes octets;
     operator Bytes() const { return octets; }
   };
-  static bool GetName(napi_env env, napi_value value, Name* name) {
-    MutableBytes given;
-    if (!GetBytes(env, value, &given) || given.empty() || given.size() > wire::kMaxNameSize) return false;
-    std::memcpy(name->own, given.data(), given.size());
-    name->octets = {name->own, given.size()};
-    return wire::PlainNameLength(name->octets, 0) == given.size();
+  static bool GetName(napi_env env, Object* self, napi_value value, Name* name) {
+    uint32_t length;
+    const MutableBytes query = self->query_.Fetch(env);
+    if (!GetUint32(env, value, &length) || length == 0 || length > wire::kMaxNameSize || length > query.size()) {
+      return false;
+    }
+    std::memcpy(name->own, query.data(), length);
+    name->octets = {name->own, length};
+    return wire::PlainNameLength(name->octets, 0) == length;
   }
-  // insertFailure(name, type, variantFlags, tenant, ttlSeconds, rcode)
+  // insertFailure(name length, type, variantFlags, tenant, ttlSeconds, rcode)
   static napi_value InsertFailure(napi_env env, napi_callback_info info) {
     Arguments<6> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     Name name;
-    cache::FailureArgs failure;
+    answers::FailureArgs failure;
     uint32_t type, rcode;
-    if (args.count != 6 || !GetName(env, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
+    if (args.count != 6 || !GetName(env, self, args.values[0], &name) || !GetUint32(env, args.values[1], &type) ||
         !GetVariant(env, args.values[2], args.values[3], &failure.variant) ||
         !GetUint32(env, args.values[4], &failure.ttl_seconds) || !GetUint32(env, args.values[5], &rcode)) {
       return ThrowArgument(env);
@@ -288,45 +291,45 @@ struct CacheMethods {
     failure.now = self->Now();
     return Int(env, static_cast<int32_t>(self->cache_->InsertFailure(failure)));
   }
-  // What names one entry: the first four arguments (name, type, variantFlags, tenant).
+  // What names one entry: the first four arguments (name length, type, variantFlags, tenant).
   struct EntryName {
     Name name;
     uint32_t type = 0;
-    cache::Variant variant;
+    answers::Variant variant;
     uint16_t rr_type() const { return static_cast<uint16_t>(type); }
   };
-  static bool GetEntryName(napi_env env, const napi_value* values, EntryName* entry) {
-    return GetName(env, values[0], &entry->name) && GetUint32(env, values[1], &entry->type) &&
+  static bool GetEntryName(napi_env env, Object* self, const napi_value* values, EntryName* entry) {
+    return GetName(env, self, values[0], &entry->name) && GetUint32(env, values[1], &entry->type) &&
            GetVariant(env, values[2], values[3], &entry->variant);
   }
-  // remove(name, type, variantFlags, tenant) -> boolean
+  // remove(name length, type, variantFlags, tenant) -> boolean
   static napi_value Remove(napi_env env, napi_callback_info info) {
     Arguments<4> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     EntryName entry;
-    if (args.count != 4 || !GetEntryName(env, args.values, &entry)) return ThrowArgument(env);
+    if (args.count != 4 || !GetEntryName(env, self, args.values, &entry)) return ThrowArgument(env);
     return Bool(env, self->cache_->Remove(entry.name, entry.rr_type(), entry.variant));
   }
-  // allowRefresh(name, type, variantFlags, tenant)
+  // allowRefresh(name length, type, variantFlags, tenant)
   static napi_value AllowRefresh(napi_env env, napi_callback_info info) {
     Arguments<4> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     EntryName entry;
-    if (args.count != 4 || !GetEntryName(env, args.values, &entry)) return ThrowArgument(env);
+    if (args.count != 4 || !GetEntryName(env, self, args.values, &entry)) return ThrowArgument(env);
     self->cache_->AllowRefresh(entry.name, entry.rr_type(), entry.variant);
     return nullptr;
   }
-  // peek(name, type, variantFlags, tenant, out) -> length or 0; control[4] = remaining ticks, control[5] = popularity
+  // peek(name length, type, variantFlags, tenant) -> length of the message in the registered reply buffer, or 0;
+  // control[4] = remaining ticks, control[5] = popularity
   static napi_value Peek(napi_env env, napi_callback_info info) {
-    Arguments<5> args(env, info);
+    Arguments<4> args(env, info);
     Object* self = This(args.data);
     if (!self->cache_) return ThrowClosed(env);
     EntryName entry;
-    MutableBytes out;
-    if (args.count != 5 || !GetEntryName(env, args.values, &entry) || !GetBytes(env, args.values[4], &out) ||
-        out.size() < kLeastRoom) {
+    const MutableBytes out = self->reply_.Fetch(env);
+    if (args.count != 4 || !GetEntryName(env, self, args.values, &entry) || out.size() < kLeastRoom) {
       return ThrowArgument(env);
     }
     const auto peeked = self->cache_->Peek(entry.name, entry.rr_type(), entry.variant, self->Now(), out);
@@ -337,7 +340,7 @@ struct CacheMethods {
     }
     return Int(env, static_cast<int32_t>(peeked.length));
   }
-  // forget(kind, name, tenant): kind 0 all, 1 name, 2 suffix, 3 tenant
+  // forget(kind, name length, tenant): kind 0 all, 1 name, 2 suffix, 3 tenant
   static napi_value Forget(napi_env env, napi_callback_info info) {
     Arguments<3> args(env, info);
     Object* self = This(args.data);
@@ -347,7 +350,7 @@ struct CacheMethods {
     if (args.count != 3 || !GetUint32(env, args.values[0], &kind) || !GetUint32(env, args.values[2], &tenant)) {
       return ThrowArgument(env);
     }
-    if ((kind == 1 || kind == 2) && !GetName(env, args.values[1], &name)) return ThrowArgument(env);
+    if ((kind == 1 || kind == 2) && !GetName(env, self, args.values[1], &name)) return ThrowArgument(env);
     switch (kind) {
       case 0:
         self->cache_->ForgetAll();
@@ -430,13 +433,14 @@ struct CacheMethods {
                   .jitter_percent = words[4],
                   .show_original = words[15] != 0};
     self->cache_->SetStaleWindow(words[5]);
-    cache::Tunables& tunables = self->cache_->tunables();
+    answers::Tunables& tunables = self->cache_->tunables();
     tunables.stale_ttl_seconds = words[6];
     for (int i = 0; i < 4; ++i) tunables.prefetch_share[i] = words[7 + i];
     tunables.early_refresh_beta_ticks = words[11];
     tunables.udp_size = words[12];
-    tunables.modes = (words[13] != 0 ? cache::mode::kRotate : 0) | (words[14] != 0 ? cache::mode::kClientSubnet : 0) |
-                     (words[15] != 0 ? cache::mode::kOriginalTtl : 0);
+    tunables.modes = (words[13] != 0 ? answers::mode::kRotate : 0) |
+                     (words[14] != 0 ? answers::mode::kClientSubnet : 0) |
+                     (words[15] != 0 ? answers::mode::kOriginalTtl : 0);
     return nullptr;
   }
   // declare(high, low): the configuration that entries are for (Cache::Declare)
@@ -503,7 +507,7 @@ constexpr napi_type_tag kCacheTag = {0x5ead5ca1ab1e0001, 0xcac4e0b1ec700001};
 
 CacheObject* CacheObject::From(napi_env env, napi_value object) { return Unwrap<CacheObject>(env, object, kCacheTag); }
 
-napi_value CacheObject::Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory) {
+napi_value CacheObject::Wrap(napi_env env, std::shared_ptr<answers::Cache> cache, napi_value memory) {
   auto* self = new CacheObject(std::move(cache));
   if (memory != nullptr) self->memory_.Set(env, memory);
   return WrapObject(env, self, kCacheTag, {RegionMethods<CacheObject>::kMethods, kMethods});

@@ -11,15 +11,15 @@ namespace shardns::addon {
 
 class CacheObject {
  public:
-  using CacheType = cache::Cache;
+  using CacheType = answers::Cache;
   static constexpr size_t kListWord = 6;  // of control: where list() says how to go on
   // The object behind the value that Create returned; null for others.
   static CacheObject* From(napi_env env, napi_value object);
 
-  const std::shared_ptr<cache::Cache>& cache() const { return cache_; }
-  const cache::TtlPolicy& ttl() const { return ttl_; }
+  const std::shared_ptr<answers::Cache>& cache() const { return cache_; }
+  const answers::TtlPolicy& ttl() const { return ttl_; }
   // `memory`: kept alive as long as the object; null for none.
-  static napi_value Wrap(napi_env env, std::shared_ptr<cache::Cache> cache, napi_value memory);
+  static napi_value Wrap(napi_env env, std::shared_ptr<answers::Cache> cache, napi_value memory);
   uint32_t* control(napi_env env) { return control_.Fetch<uint32_t>(env); }
   // Octets of JavaScript's that are read more than once, copied to where no other thread can change them: their array
   // may lie in shared memory. Valid until the next call; empty when they are more than a message has.
@@ -31,18 +31,18 @@ class CacheObject {
  private:
   friend struct CacheMethods;
   friend struct ObjectLife;
-  explicit CacheObject(std::shared_ptr<cache::Cache> cache);
+  explicit CacheObject(std::shared_ptr<answers::Cache> cache);
   static Bytes CopyTo(uint8_t* to, Bytes octets) {
     if (octets.size() > wire::kMaxMessageSize) return {};
     if (!octets.empty()) std::memcpy(to, octets.data(), octets.size());
     return {to, octets.size()};
   }
 
-  std::shared_ptr<cache::Cache> cache_;
-  cache::Reader* reader_;
+  std::shared_ptr<answers::Cache> cache_;
+  store::Reader* reader_;
   udp::Responder responder_;
-  std::unique_ptr<cache::PrepareScratch> scratch_{new cache::PrepareScratch};
-  cache::TtlPolicy ttl_;
+  std::unique_ptr<answers::PrepareScratch> scratch_{new answers::PrepareScratch};
+  answers::TtlPolicy ttl_;
   std::unique_ptr<uint8_t[]> own_{new uint8_t[2 * wire::kMaxMessageSize]};
   int holders_ = 0;  // JavaScript functions that carry the pointer
   // Of the registered buffers; of the shared memory too when the object goes.

@@ -16,7 +16,7 @@ namespace {
 
 class PlaneHolder {
  public:
-  std::shared_ptr<cache::Cache> cache;
+  std::shared_ptr<answers::Cache> cache;
   CacheObject* cache_object = nullptr;
   std::shared_ptr<gate::Gate> gate;
   std::unique_ptr<udp::Plane> plane;
@@ -163,6 +163,14 @@ napi_value Flush(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value Outdate(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return ThrowClosed(env);
+  self->plane->Outdate();
+  return nullptr;
+}
+
 // stats(Float64Array): in the order of udp::PlaneStats, and the bytes of fixed memory last
 napi_value Stats(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
@@ -202,6 +210,7 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"discard", Discard},
                                {"part", Part},
                                {"flush", Flush},
+                               {"outdate", Outdate},
                                {"stats", Stats},
                                {"close", Close}};
 

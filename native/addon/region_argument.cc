@@ -10,7 +10,7 @@ namespace shardns::addon {
 
 namespace {
 
-bool GetRegionOptions(napi_env env, napi_value options, cache::RegionKind kind, cache::RegionOptions* region) {
+bool GetRegionOptions(napi_env env, napi_value options, store::RegionKind kind, store::RegionOptions* region) {
   napi_value value;
   double bytes;
   uint32_t policy, seed_high, seed_low, configuration_high, configuration_low;
@@ -24,7 +24,7 @@ bool GetRegionOptions(napi_env env, napi_value options, cache::RegionKind kind, 
     return false;
   }
   region->bytes = static_cast<size_t>(bytes);
-  region->policy = static_cast<cache::PolicyKind>(policy);
+  region->policy = static_cast<store::PolicyKind>(policy);
   region->kind = kind;
   region->seed = static_cast<uint64_t>(seed_high) << 32 | seed_low;
   region->configuration = static_cast<uint64_t>(configuration_high) << 32 | configuration_low;
@@ -43,10 +43,10 @@ uint64_t WallMs() {
   return static_cast<uint64_t>(duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
 }
 
-std::unique_ptr<cache::Region> CreateRegion(napi_env env, napi_callback_info info, cache::RegionKind kind,
+std::unique_ptr<store::Region> CreateRegion(napi_env env, napi_callback_info info, store::RegionKind kind,
                                             napi_value* memory) {
   Arguments<2> args(env, info);
-  cache::RegionOptions options;
+  store::RegionOptions options;
   napi_valuetype type = napi_undefined;
   if (args.count == 2) napi_typeof(env, args.values[1], &type);
   MutableBytes octets;
@@ -56,12 +56,12 @@ std::unique_ptr<cache::Region> CreateRegion(napi_env env, napi_callback_info inf
     return nullptr;
   }
   if (type != napi_undefined) *memory = args.values[1];
-  std::unique_ptr<cache::Region> region =
-      type == napi_undefined ? cache::Region::Create(options) : cache::Region::CreateIn(octets, options);
+  std::unique_ptr<store::Region> region =
+      type == napi_undefined ? store::Region::Create(options) : store::Region::CreateIn(octets, options);
   return region ? std::move(region) : ThrowMemory(env, "the cache's memory could not be taken");
 }
 
-std::unique_ptr<cache::Region> AttachRegion(napi_env env, napi_callback_info info, cache::RegionKind kind,
+std::unique_ptr<store::Region> AttachRegion(napi_env env, napi_callback_info info, store::RegionKind kind,
                                             napi_value* memory) {
   Arguments<1> args(env, info);
   MutableBytes octets;
@@ -71,13 +71,13 @@ std::unique_ptr<cache::Region> AttachRegion(napi_env env, napi_callback_info inf
   }
   *memory = args.values[0];
   const char* problem = nullptr;
-  std::unique_ptr<cache::Region> region = cache::Region::Attach(octets, kind, &problem);
+  std::unique_ptr<store::Region> region = store::Region::Attach(octets, kind, &problem);
   return region ? std::move(region) : ThrowMemory(env, problem);
 }
 
-std::unique_ptr<cache::Region> OpenRegion(napi_env env, napi_callback_info info, cache::RegionKind kind, napi_value*) {
+std::unique_ptr<store::Region> OpenRegion(napi_env env, napi_callback_info info, store::RegionKind kind, napi_value*) {
   Arguments<2> args(env, info);
-  cache::Region::FileOptions options = {};
+  store::Region::FileOptions options = {};
   std::string path;
   uint32_t any_size, recreate;
   if (args.count != 2 || !GetRegionOptions(env, args.values[0], kind, &options.region) ||
@@ -89,10 +89,11 @@ std::unique_ptr<cache::Region> OpenRegion(napi_env env, napi_callback_info info,
   options.path = path.c_str();
   options.any_size = any_size != 0;
   options.recreate = recreate != 0;
+  options.other_configuration = "it belongs to a server with other local data, views, tenants or scope";
   options.monotonic_ms = MonotonicMs();
   options.wall_ms = WallMs();
-  cache::FileProblem problem;
-  std::unique_ptr<cache::Region> region = cache::Region::Open(options, &problem);
+  store::FileProblem problem;
+  std::unique_ptr<store::Region> region = store::Region::Open(options, &problem);
   if (region) return region;
   std::string text = problem.what;
   if (problem.error != 0) text += std::string(" (") + std::strerror(problem.error) + ")";
@@ -101,8 +102,8 @@ std::unique_ptr<cache::Region> OpenRegion(napi_env env, napi_callback_info info,
   return nullptr;
 }
 
-int32_t StateOfFile(const cache::Region& region) {
-  const cache::MappedFile* file = region.file();
+int32_t StateOfFile(const store::Region& region) {
+  const store::MappedFile* file = region.file();
   return file == nullptr ? 0 : file->Cut() ? 1 : file->Replaced() ? 2 : 0;
 }
 

@@ -1,7 +1,7 @@
 // The methods that every object over a region has, whatever its entries are.
 #pragma once
 #include "addon/snapshot_work.h"
-#include "cache/stripes.h"
+#include "store/stripes.h"
 
 namespace shardns::addon {
 
@@ -28,20 +28,20 @@ struct RegionMethods {
     control[Object::kListWord + 1] = shard.bucket_count();
     return Int(env, static_cast<int32_t>(written));
   }
-  // stats(shard, Float64Array): shard -1 = all; fills in the order of cache::Stats
+  // stats(shard, Float64Array): shard -1 = all; fills in the order of store::Stats
   static napi_value Stats(napi_env env, napi_callback_info info) {
     Arguments<2> args(env, info);
     Object* self = This(args.data);
     if (!self->cache()) return ThrowClosed(env);
     int32_t number;
     MutableBytes out;
-    constexpr size_t kWords = sizeof(cache::Stats) / sizeof(uint64_t);
+    constexpr size_t kWords = sizeof(store::Stats) / sizeof(uint64_t);
     if (args.count != 2 || napi_get_value_int32(env, args.values[0], &number) != napi_ok ||
         !GetBytes(env, args.values[1], &out) || out.size() < kWords * sizeof(double) ||
         number >= static_cast<int32_t>(self->cache()->shards())) {
       return ThrowArgument(env);
     }
-    const cache::Stats stats =
+    const store::Stats stats =
         number < 0 ? self->cache()->TotalStats() : self->cache()->ShardStats(static_cast<uint32_t>(number));
     const uint64_t* words = reinterpret_cast<const uint64_t*>(&stats);
     for (size_t i = 0; i < kWords; ++i) {

@@ -23,7 +23,7 @@ struct SnapshotWork {
   bool keep_undamaged = false;
   uint64_t now_ms;
   uint64_t wall_ms;
-  cache::TtlPolicy ttl = {};
+  answers::TtlPolicy ttl = {};
   snapshot::Result result = {};
   napi_async_work work = nullptr;
   napi_deferred deferred = nullptr;

@@ -16,8 +16,8 @@
 //   | length | key length | flags | freq | remaining | lifetime | marks | key, value, marks
 //   remaining and lifetime in milliseconds; all ones: for ever
 #pragma once
-#include "cache/byte_cache.h"
-#include "cache/cache.h"
+#include "answers/answer_cache.h"
+#include "bytes/byte_cache.h"
 
 namespace shardns::snapshot {
 
@@ -27,31 +27,32 @@ inline constexpr size_t kHeadOctets = 64;
 inline constexpr size_t kBlockHead = 12;
 inline constexpr size_t kBlockOctets = size_t{1} << 20;
 inline constexpr uint32_t kEndRecords = UINT32_MAX;
-inline constexpr size_t kMostRecord = 24 + cache::kMaxKeyOctets + cache::kMaxValueOctets + 2 * cache::kMaxMarks + 4;
-static_assert(kMostRecord > 16 + wire::kMaxMessageSize + cache::kMaxExtra + 4);
+inline constexpr size_t kMostRecord = 24 + bytes::kMaxKeyOctets + bytes::kMaxValueOctets + 2 * bytes::kMaxMarks + 4;
+static_assert(kMostRecord > 16 + wire::kMaxMessageSize + answers::kMaxExtra + 4);
 
 // The record of a live entry, at most kMostRecord octets; 0: it is not for a snapshot (a failure, expired, forgotten).
-size_t WriteRecord(const cache::Cache& cache, const uint8_t* at, const cache::EntryHeader& header, uint32_t freq,
+size_t WriteRecord(const answers::Cache& cache, const uint8_t* at, const answers::EntryHeader& header, uint32_t freq,
                    uint64_t now_ms, uint8_t* to);
-size_t WriteRecord(const cache::ByteCache& cache, const uint8_t* at, const cache::ByteHeader& header, uint32_t freq,
+size_t WriteRecord(const bytes::ByteCache& cache, const uint8_t* at, const bytes::ByteHeader& header, uint32_t freq,
                    uint64_t now_ms, uint8_t* to);
 
 // The octets of the record at the beginning of `octets`, which may hold anything; 0: there is none.
-size_t RecordOctets(const cache::Cache&, Bytes octets);
-size_t RecordOctets(const cache::ByteCache&, Bytes octets);
+size_t RecordOctets(const answers::Cache&, Bytes octets);
+size_t RecordOctets(const bytes::ByteCache&, Bytes octets);
 // Asks memory for what storing that record will touch.
-void PrefetchRecord(const cache::Cache& cache, Bytes record);
-void PrefetchRecord(const cache::ByteCache& cache, Bytes record);
+void PrefetchRecord(const answers::Cache& cache, Bytes record);
+void PrefetchRecord(const bytes::ByteCache& cache, Bytes record);
 
 struct RestoreArgs {
   uint64_t now_ms;
   uint64_t elapsed_ms;    // since it was saved
   uint32_t wall_seconds;  // for signatures
-  cache::TtlPolicy ttl;
+  answers::TtlPolicy ttl;
 };
 enum class Restored : uint8_t { kStored, kExpired, kRejected };
 // Stores a record of that many octets, the rest of which may hold anything.
-Restored RestoreRecord(cache::Cache& cache, Bytes record, const RestoreArgs& args, cache::PrepareScratch* scratch);
-Restored RestoreRecord(cache::ByteCache& cache, Bytes record, const RestoreArgs& args, cache::PrepareScratch* scratch);
+Restored RestoreRecord(answers::Cache& cache, Bytes record, const RestoreArgs& args, answers::PrepareScratch* scratch);
+Restored RestoreRecord(bytes::ByteCache& cache, Bytes record, const RestoreArgs& args,
+                       answers::PrepareScratch* scratch);
 
 }  // namespace shardns::snapshot

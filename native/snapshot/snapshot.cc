@@ -16,7 +16,7 @@ namespace shardns::snapshot {
 namespace {
 
 // Work space of one block and the bucket that overfills it.
-constexpr size_t kBufferOctets = kBlockHead + kBlockOctets + cache::kSlotsPerBucket * kMostRecord;
+constexpr size_t kBufferOctets = kBlockHead + kBlockOctets + store::kSlotsPerBucket * kMostRecord;
 // Of a file: the most memory that a cache may have (lib/base/options.ts).
 constexpr off_t kMostOctets = off_t{1} << 40;
 // What is gathered in one hold of a shard's lock: about a quarter of a millisecond's worth.
@@ -263,7 +263,7 @@ Result Load(Cache& cache, const LoadArgs& args) {
                                .elapsed_ms = elapsed_ms,
                                .wall_seconds = static_cast<uint32_t>(args.wall_ms / 1000),
                                .ttl = args.ttl};
-  const auto scratch = std::make_unique<cache::PrepareScratch>();
+  const auto scratch = std::make_unique<answers::PrepareScratch>();
   Blocks blocks(file);
   while (blocks.Next() && !blocks.done()) {
     result.octets += blocks.records().size();
@@ -294,9 +294,9 @@ Result Load(Cache& cache, const LoadArgs& args) {
   return result;
 }
 
-template Result Save(cache::Cache&, const SaveArgs&);
-template Result Save(cache::ByteCache&, const SaveArgs&);
-template Result Load(cache::Cache&, const LoadArgs&);
-template Result Load(cache::ByteCache&, const LoadArgs&);
+template Result Save(answers::Cache&, const SaveArgs&);
+template Result Save(bytes::ByteCache&, const SaveArgs&);
+template Result Load(answers::Cache&, const LoadArgs&);
+template Result Load(bytes::ByteCache&, const LoadArgs&);
 
 }  // namespace shardns::snapshot

@@ -32,7 +32,7 @@ struct LoadArgs {
   const char* path;
   uint64_t now_ms;
   uint64_t wall_ms;
-  cache::TtlPolicy ttl = {};
+  answers::TtlPolicy ttl = {};
   // Load what stands before the damage; else a damaged file is refused before anything is stored.
   bool keep_undamaged = false;
 };

@@ -2,8 +2,8 @@
 // clients by /56 (what one household or one rented server is given, RFC 6177 section 2).
 //
 // A client may hold its share, and beyond it as much as is still free (the dynamic threshold of Choudhury and Hahne,
-// 1998): a single one, such as a front proxy by which everybody comes, at most half of the ring; of many, each its
-// share.
+// 1998): a single one, such as a front proxy by which everybody comes, at most half of the ring; of k that take all
+// they can get each has one part of k + 1, and the last part is free for those who come.
 //
 // Bound: a record for each client that holds something, of which there are never more than `clients`; all memory is
 // taken at construction. Not thread-safe: it lives under the ring's lock.

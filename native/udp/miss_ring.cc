@@ -77,14 +77,14 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
     subnet = query.edns.subnet;
     subnet.scope_prefix = subnet.source_prefix;
   }
-  cache::Key key;
-  cache::MakeKey(secret_, query.name(), query.type,
-                 {.dnssec_ok = query.edns.dnssec_ok,
-                  .checking_disabled = (query.flags & wire::flag::kCd) != 0,
-                  .failure = false,
-                  .tenant = tenant,
-                  .scope = subnet},
-                 &key);
+  answers::Key key;
+  answers::MakeKey(secret_, query.name(), query.type,
+                   {.dnssec_ok = query.edns.dnssec_ok,
+                    .checking_disabled = (query.flags & wire::flag::kCd) != 0,
+                    .failure = false,
+                    .tenant = tenant,
+                    .scope = subnet},
+                   &key);
   const uint16_t asked =
       static_cast<uint16_t>(query.flags & (wire::flag::kRd | (query.edns.dnssec_ok ? uint16_t{0} : wire::flag::kAd)));
   const ClientKey client = ClientOf(args.peer, secret_);
@@ -93,8 +93,9 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
   for (uint32_t place = tenant == gate::kUnknownTag ? kNone : bucket; place != kNone; place = flights_[place].chain) {
     Flight& flight = flights_[place];
     if (flight.key.hash != key.hash || flight.key.type != key.type || flight.key.flags != key.flags ||
-        flight.asked != asked || flight.dns_class != query.dns_class || flight.key.name_length != key.name_length ||
-        flight.key.extra_length != key.extra_length || std::memcmp(flight.key.name, key.name, key.name_length) != 0 ||
+        flight.epoch != state->epoch || flight.asked != asked || flight.dns_class != query.dns_class ||
+        flight.key.name_length != key.name_length || flight.key.extra_length != key.extra_length ||
+        std::memcmp(flight.key.name, key.name, key.name_length) != 0 ||
         std::memcmp(flight.key.extra, key.extra, key.extra_length) != 0) {
       continue;
     }
@@ -134,6 +135,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
   flight.asked = asked;
   flight.dns_class = query.dns_class;
   flight.tenant = tenant;
+  flight.epoch = state->epoch;
   flight.key = key;
   flight.chain = bucket;
   bucket = place;
@@ -171,6 +173,7 @@ bool MissRing::Part(uint32_t ticket) {
   rest.asked = flight.asked;
   rest.dns_class = flight.dns_class;
   rest.tenant = flight.tenant;
+  rest.epoch = flight.epoch;
   rest.key = flight.key;
   rest.key.type = type;
   uint32_t& bucket = state->buckets[rest.key.hash & (state->buckets.size() - 1)];

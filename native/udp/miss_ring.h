@@ -80,6 +80,9 @@ class MissRing {
   static constexpr size_t kRecordHeader = 32;
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left);
 
+  // Flights under way are joined no more: what they find may be what holds no more.
+  void Outdate() { ++state_.Lock()->epoch; }
+
   // Leaves a drained flight its first waiter only, whom nobody joins any more: what he gets is not for the others. They
   // become a flight of their own, which waits to be drained. False when there is no room for it, or for an unknown
   // ticket.
@@ -107,7 +110,8 @@ class MissRing {
     uint16_t asked = 0;  // bits of the query's header that tell flights apart
     uint16_t dns_class = 0;
     uint32_t tenant = 0;
-    cache::Key key;
+    uint32_t epoch = 0;
+    answers::Key key;
   };
   struct State {
     State(uint32_t clients, Holding share) : shares(clients, share) {}
@@ -118,6 +122,7 @@ class MissRing {
     uint32_t pending_first = kNone;
     uint32_t pending_last = kNone;
     uint32_t unknown_flights = 0;  // of clients whose tenant is not known
+    uint32_t epoch = 0;            // flights of another one are not joined
     ClientShares shares;
   };
 

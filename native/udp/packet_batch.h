@@ -13,7 +13,7 @@ inline constexpr size_t kBatchPackets = 64;
 inline constexpr size_t kReceiveStride = 33 * 64;
 inline constexpr size_t kSendStride = 67 * 64;
 inline constexpr size_t kMaxUdpReply = 4096;
-static_assert(kSendStride >= kMaxUdpReply + cache::kLooseSlack);
+static_assert(kSendStride >= kMaxUdpReply + store::kLooseSlack);
 inline constexpr size_t kControlOctets = 64;
 
 // Packets received; who sent them and at which address.

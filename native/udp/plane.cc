@@ -5,16 +5,16 @@
 
 namespace shardns::udp {
 
-Plane::Plane(cache::Cache* cache, gate::Gate* gate, const PlaneOptions& options, void (*wake)(void*),
+Plane::Plane(answers::Cache* cache, gate::Gate* gate, const PlaneOptions& options, void (*wake)(void*),
              void* wake_context)
     : endpoints_(options.endpoints),
       pin_(options.pin),
       ring_(options.flights, options.waiters, cache->secret(), options.client_share),
       shared_{.cache = cache, .ring = &ring_, .gate = gate, .wake = wake, .wake_context = wake_context},
       responder_(cache, cache->NewReader()),
-      scratch_(new cache::PrepareScratch) {}
+      scratch_(new answers::PrepareScratch) {}
 
-std::unique_ptr<Plane> Plane::Create(cache::Cache* cache, gate::Gate* gate, PlaneOptions options, void (*wake)(void*),
+std::unique_ptr<Plane> Plane::Create(answers::Cache* cache, gate::Gate* gate, PlaneOptions options, void (*wake)(void*),
                                      void* wake_context, int* error, size_t* failed) {
   std::unique_ptr<Plane> plane(new Plane(cache, gate, options, wake, wake_context));
   for (size_t e = 0; e < plane->endpoints_.size(); ++e) {
@@ -75,9 +75,9 @@ bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
   });
 }
 
-bool Plane::ReplyMessage(uint32_t ticket, const cache::PrepareArgs& message, uint16_t extended_error) {
-  cache::EntryImage image;
-  if (!cache::Sendable(cache::Prepare(message, scratch_.get(), &image))) return false;
+bool Plane::ReplyMessage(uint32_t ticket, const answers::PrepareArgs& message, uint16_t extended_error) {
+  answers::EntryImage image;
+  if (!answers::Sendable(answers::Prepare(message, scratch_.get(), &image))) return false;
   return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
     return responder_.FinishImage(query, image, extended_error, true, out);
   });

@@ -34,8 +34,8 @@ class Plane {
  public:
   // The cache and the gate, by whose rules receivers judge, outlive it. Null on failure; `error` gets a negative errno
   // and `failed` the endpoint's number.
-  static std::unique_ptr<Plane> Create(cache::Cache* cache, gate::Gate* gate, PlaneOptions options, void (*wake)(void*),
-                                       void* wake_context, int* error, size_t* failed);
+  static std::unique_ptr<Plane> Create(answers::Cache* cache, gate::Gate* gate, PlaneOptions options,
+                                       void (*wake)(void*), void* wake_context, int* error, size_t* failed);
   ~Plane();
 
   // The endpoints with the ports that were bound.
@@ -47,7 +47,7 @@ class Plane {
 
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left) { return ring_.Drain(out, most, left); }
   // Answers every waiter of the ticket from a raw response, cached or not. False: unknown ticket or unusable response.
-  bool ReplyMessage(uint32_t ticket, const cache::PrepareArgs& message, uint16_t extended_error);
+  bool ReplyMessage(uint32_t ticket, const answers::PrepareArgs& message, uint16_t extended_error);
   bool ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error);
   // From what the cache has for the tenant, stale allowed; SERVFAIL where there is nothing.
   bool ReplyStale(uint32_t ticket, uint32_t tenant);
@@ -56,12 +56,14 @@ class Plane {
   bool Part(uint32_t ticket) { return ring_.Part(ticket); }
   void Flush();
 
+  // Queries under way are joined no more (MissRing::Outdate).
+  void Outdate() { ring_.Outdate(); }
   uint32_t in_flight() const { return ring_.in_flight(); }
   size_t memory_bytes() const;
   void ReadStats(PlaneStats* stats) const;
 
  private:
-  Plane(cache::Cache* cache, gate::Gate* gate, const PlaneOptions& options, void (*wake)(void*), void* wake_context);
+  Plane(answers::Cache* cache, gate::Gate* gate, const PlaneOptions& options, void (*wake)(void*), void* wake_context);
 
   template <typename Build>
   bool AnswerWaiters(uint32_t ticket, Build build);
@@ -75,7 +77,7 @@ class Plane {
   SendCounters send_counters_;
   Responder responder_;
   DurationHistogram durations_;
-  std::unique_ptr<cache::PrepareScratch> scratch_;
+  std::unique_ptr<answers::PrepareScratch> scratch_;
 };
 
 }  // namespace shardns::udp

@@ -24,7 +24,7 @@ struct DurationHistogram {
 };
 
 struct ReceiverShared {
-  cache::Cache* cache;
+  answers::Cache* cache;
   MissRing* ring;
   gate::Gate* gate;
   void (*wake)(void*);
@@ -55,7 +55,7 @@ class Receiver {
   void HandleMiss(int packet, const wire::Query& query, uint32_t tenant, const Response& response, bool* wake);
   void Reply(int packet, size_t length);
   void RefusePacket(int packet, Bytes octets);
-  bool by_subnet() const { return shared_->cache->tunables().Is(cache::mode::kClientSubnet); }
+  bool by_subnet() const { return shared_->cache->tunables().Is(answers::mode::kClientSubnet); }
 
   ReceiverShared* shared_;
   const int fd_;

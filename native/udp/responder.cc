@@ -16,26 +16,26 @@ size_t Responder::Refuse(const wire::Query& query, uint16_t rcode, uint16_t exte
   return wire::WriteErrorReply(query, rcode, Limits(udp), extended_error, out);
 }
 
-size_t Responder::FinishImage(const wire::Query& query, const cache::EntryImage& image, uint16_t extended_error,
+size_t Responder::FinishImage(const wire::Query& query, const answers::EntryImage& image, uint16_t extended_error,
                               bool udp, MutableBytes out) {
   // The question decides where the image's records begin: it must be the query's own.
   const size_t name = wire::PlainNameLength(image.message, wire::kHeaderSize);
   if (name == 0 || name != query.name_length) return 0;
   // More than a buffer holds is answered with TC, of which the header is all that matters.
-  std::memcpy(out.data(), image.message.data(), std::min(image.message.size(), out.size() - cache::kLooseSlack));
+  std::memcpy(out.data(), image.message.data(), std::min(image.message.size(), out.size() - store::kLooseSlack));
   wire::Patch patch{.extended_error = extended_error};
   wire::ClientSubnet echoed = query.edns.subnet;
-  if (echoed.family != 0 && cache_->tunables().Is(cache::mode::kClientSubnet)) {
+  if (echoed.family != 0 && cache_->tunables().Is(answers::mode::kClientSubnet)) {
     echoed.scope_prefix = std::min(image.subnet_scope, echoed.source_prefix);
     patch.subnet = &echoed;
   }
   return wire::FinishReply(query, image.message.size(), patch, Limits(udp), out);
 }
 
-size_t Responder::FinishResponse(const wire::Query& query, const cache::PrepareArgs& args, uint16_t extended_error,
-                                 bool udp, cache::PrepareScratch* scratch, MutableBytes out) {
-  cache::EntryImage image;
-  if (!cache::Sendable(cache::Prepare(args, scratch, &image))) return 0;
+size_t Responder::FinishResponse(const wire::Query& query, const answers::PrepareArgs& args, uint16_t extended_error,
+                                 bool udp, answers::PrepareScratch* scratch, MutableBytes out) {
+  answers::EntryImage image;
+  if (!answers::Sendable(answers::Prepare(args, scratch, &image))) return 0;
   return FinishImage(query, image, extended_error, udp, out);
 }
 
@@ -82,7 +82,7 @@ bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query*
 }
 
 void Responder::AfterLookup(const wire::Query& query, const RespondArgs& args, MutableBytes out, Response* response) {
-  response->verdict = response->answer.outcome == cache::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
+  response->verdict = response->answer.outcome == answers::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
   response->length = response->answer.length;
   if (response->verdict == Verdict::kMiss && response->query_verdict == QueryVerdict::kAny && !args.resolves)
       [[unlikely]] {
@@ -106,10 +106,10 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
                              const MutableBytes* outs, Response* responses) {
   SHARDNS_CHECK(packets.size() <= kBatch);
   const auto tenant_of = [&](size_t i) { return args.tenants == nullptr ? args.tenant : args.tenants[i]; };
-  cache::Cache::Lookup lookups[kBatch];
+  answers::Cache::Lookup lookups[kBatch];
   uint32_t to_look_up = 0, elsewhere = 0;
-  cache::AnswerArgs one = {.query = nullptr, .now = args.now, .udp = args.udp, .allow_stale = args.allow_stale};
-  const bool by_subnet = cache_->tunables().Is(cache::mode::kClientSubnet);
+  answers::AnswerArgs one = {.query = nullptr, .now = args.now, .udp = args.udp, .allow_stale = args.allow_stale};
+  const bool by_subnet = cache_->tunables().Is(answers::mode::kClientSubnet);
   const auto begin = [&](size_t i) {
     if (!BeforeLookup(packets[i], args, &queries[i], outs[i], &responses[i])) return;
     to_look_up |= 1u << i;

@@ -1,7 +1,7 @@
 // Decides what one query gets: a reply, a place in the miss ring, or silence. Pure: query octets and the time in,
 // outcome out; it knows no socket. The UDP plane and the calls from JavaScript both answer through it.
 #pragma once
-#include "cache/cache.h"
+#include "answers/answer_cache.h"
 
 namespace shardns::udp {
 
@@ -10,7 +10,7 @@ enum class Verdict : uint8_t { kReply, kMiss, kDrop };
 struct Response {
   Verdict verdict = Verdict::kDrop;
   wire::QueryVerdict query_verdict = wire::QueryVerdict::kDrop;
-  cache::Answer answer;
+  answers::Answer answer;
   size_t length = 0;
 };
 
@@ -41,7 +41,7 @@ class Responder {
  public:
   static constexpr size_t kBatch = 16;
 
-  Responder(const cache::Cache* cache, cache::Reader* reader) : cache_(cache), reader_(reader) {}
+  Responder(const answers::Cache* cache, store::Reader* reader) : cache_(cache), reader_(reader) {}
 
   // `query` is filled as far as it could be read; it views `packet`. `out`: at least 512 + kLooseSlack octets.
   Response Respond(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out) {
@@ -58,17 +58,17 @@ class Responder {
 
   // The reply over UDP to a query counted before, from whatever the cache has, expired or not; 0 = it has nothing.
   size_t AnswerStale(const wire::Query& query, uint32_t tenant, Ticks now, MutableBytes out) {
-    cache::Answer answer;
+    answers::Answer answer;
     cache_->AnswerQuery({.query = &query, .now = now, .tenant = tenant, .allow_stale = true, .again = true}, reader_,
                         out, &answer);
     return answer.length;
   }
 
   // The reply to one client from a raw response that need not be in the cache; 0 when the response is unusable.
-  size_t FinishResponse(const wire::Query& query, const cache::PrepareArgs& args, uint16_t extended_error, bool udp,
-                        cache::PrepareScratch* scratch, MutableBytes out);
+  size_t FinishResponse(const wire::Query& query, const answers::PrepareArgs& args, uint16_t extended_error, bool udp,
+                        answers::PrepareScratch* scratch, MutableBytes out);
   // The same from an image, for many clients.
-  size_t FinishImage(const wire::Query& query, const cache::EntryImage& image, uint16_t extended_error, bool udp,
+  size_t FinishImage(const wire::Query& query, const answers::EntryImage& image, uint16_t extended_error, bool udp,
                      MutableBytes out);
 
   // A reply of header and question with this rcode.
@@ -85,7 +85,7 @@ class Responder {
   void CountReply(const uint8_t* reply) { counters_.responses_by_rcode[wire::Flags(reply) & wire::flag::kRcode].Add(); }
 
   const ResponderCounters& counters() const { return counters_; }
-  const cache::Cache* cache() const { return cache_; }
+  const answers::Cache* cache() const { return cache_; }
   wire::ReplyLimits Limits(bool udp) const;
 
  private:
@@ -94,8 +94,8 @@ class Responder {
   void AfterLookup(const wire::Query& query, const RespondArgs& args, MutableBytes out, Response* response);
   void Count(const Response& response, const MutableBytes& out);
 
-  const cache::Cache* cache_;
-  cache::Reader* reader_;
+  const answers::Cache* cache_;
+  store::Reader* reader_;
   ResponderCounters counters_;
 };
 

@@ -4,7 +4,14 @@ import { dirname, join, normalize, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 type Rank = string[][];
-const NATIVE: Rank = [['base'], ['wire', 'gate'], ['cache'], ['snapshot', 'udp'], ['addon']];
+const NATIVE: Rank = [
+  ['base'],
+  ['wire', 'store'],
+  ['answers', 'bytes', 'gate'],
+  ['respond', 'snapshot'],
+  ['udp'],
+  ['addon'],
+];
 const LIB: Rank = [
   ['base'],
   ['wire', 'native'],

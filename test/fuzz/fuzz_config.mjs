@@ -1,7 +1,7 @@
 // Mutated configuration files for so many seconds: checkConfig never throws, never hangs, and whatever it accepts makes
 // settings.
 import { checkConfig } from '../../dist/cli/config.js';
-import { readOptions } from '../../dist/server/options.js';
+import { readOptions } from '../../dist/server/settings/settings.js';
 
 const SEEDS = [
   "listen: ['127.0.0.1:5300', '[::1]:5300']\ncache:\n  memory: 256MiB\n  policy: lru\n",

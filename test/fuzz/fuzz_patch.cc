@@ -7,14 +7,14 @@ using namespace shardns;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static test::PlainCache t;
-  static const auto scratch = std::make_unique<cache::PrepareScratch>();
+  static const auto scratch = std::make_unique<answers::PrepareScratch>();
   if (size < 8) return 0;
   const uint32_t age = Load32(data);
   const uint8_t control = data[4];
   const size_t split = Load16(data + 5) % (size - 7);
   const Bytes stored(data + 7 + split, size - 7 - split);
-  cache::EntryImage image;
-  if (!cache::Sendable(cache::Prepare({.response = stored}, scratch.get(), &image))) return 0;
+  answers::EntryImage image;
+  if (!answers::Sendable(answers::Prepare({.response = stored}, scratch.get(), &image))) return 0;
   wire::Query query;
   wire::ParseQuery({data + 7, split}, &query);
   const size_t name = wire::PlainNameLength(image.message, wire::kHeaderSize);
@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const wire::TtlChange change{.age_seconds = age, .fixed_seconds = control & 2 ? 30u : 0u};
   wire::Patch patch{.rotation = control & 1u ? control : 0u};
   if (control & 4) patch.extended_error = wire::ede::kStaleAnswer;
-  if ((image.flags & cache::entry_flag::kWalk) != 0) {
+  if ((image.flags & answers::entry_flag::kWalk) != 0) {
     wire::AgeTtlsByWalk(out.first(image.message.size()), question_end, change);
   } else {
     wire::AgeTtls(out.first(image.message.size()), image.message.data(), question_end,

@@ -13,8 +13,8 @@ using namespace shardns;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static test::PlainCache answers;
-  static const auto bytes = cache::ByteCache::Over<cache::ByteCache>(
-      cache::Region::Create({.bytes = 2 << 20, .shards = 1, .kind = cache::RegionKind::kBytes, .seed = 1}));
+  static const auto bytes = bytes::ByteCache::Over<bytes::ByteCache>(
+      store::Region::Create({.bytes = 2 << 20, .shards = 1, .kind = store::RegionKind::kBytes, .seed = 1}));
   static const int fd = memfd_create("snapshot", 0);
   static const std::string path = "/proc/self/fd/" + std::to_string(fd);
   if (size == 0) return 0;

@@ -49,6 +49,10 @@ describe('README and docs', () => {
     }
   });
 
+  test('docs/options.md and the JSON schema say what the rows of the options say', () => {
+    execFileSync(process.execPath, ['scripts/options.mjs', '--check']);
+  });
+
   test('the tables are those of the kept results', () => {
     execFileSync(process.execPath, ['bench/report.mjs', '--check']);
   });

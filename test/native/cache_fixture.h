@@ -2,25 +2,26 @@
 #pragma once
 #include <gtest/gtest.h>
 
-#include "cache/cache.h"
+#include "all_policies.h"
+#include "answers/answer_cache.h"
 #include "message_builder.h"
 #include "udp/responder.h"
 
 namespace shardns::test {
 
-inline constexpr size_t kRoom = 65535 + cache::kLooseSlack;
+inline constexpr size_t kRoom = 65535 + store::kLooseSlack;
 
 class TestCache {
  public:
-  explicit TestCache(cache::RegionOptions options = {.bytes = size_t{4} << 20, .shards = 1, .seed = 7})
-      : cache(cache::Cache::Create(options)),
+  explicit TestCache(store::RegionOptions options = {.bytes = size_t{4} << 20, .shards = 1, .seed = 7})
+      : cache(answers::Cache::Create(options)),
         responder(cache.get(), cache->NewReader()),
-        scratch(new cache::PrepareScratch),
+        scratch(new answers::PrepareScratch),
         reply(kRoom) {}
 
-  Status Insert(const Buffer& response, cache::Variant variant = {}) {
-    cache::EntryImage image;
-    const cache::Inherited inherited = {.remaining_ticks = lifetime, .age_ticks = 0};
+  Status Insert(const Buffer& response, answers::Variant variant = {}) {
+    answers::EntryImage image;
+    const answers::Inherited inherited = {.remaining_ticks = lifetime, .age_ticks = 0};
     return cache->Insert({.prepare = {.response = response,
                                       .wall_seconds = wall,
                                       .ttl = ttl,
@@ -44,9 +45,9 @@ class TestCache {
   // TTL of the first answer record behind a compressed owner.
   uint32_t FirstTtl(std::string_view qname) const { return Load32(&answer[12 + Name(qname).size() + 4 + 6]); }
 
-  std::unique_ptr<cache::Cache> cache;
+  std::unique_ptr<answers::Cache> cache;
   udp::Responder responder;
-  std::unique_ptr<cache::PrepareScratch> scratch;
+  std::unique_ptr<answers::PrepareScratch> scratch;
   Buffer reply;
   Buffer answer;
   uint32_t now = 1000;
@@ -55,7 +56,7 @@ class TestCache {
   uint32_t wall = 0;
   bool authoritative = false;
   bool ad_unknown = false;
-  cache::TtlPolicy ttl;
+  answers::TtlPolicy ttl;
 };
 
 }  // namespace shardns::test

@@ -62,7 +62,7 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
         },
       );
     }
-    execFileSync(process.execPath, ['.ci/prebuilds.mjs'], { stdio: 'inherit' });
+    execFileSync(process.execPath, ['scripts/prebuilds.mjs'], { stdio: 'inherit' });
     const output = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],

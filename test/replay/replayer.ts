@@ -6,7 +6,7 @@ import type { Random } from '../../lib/base/random.js';
 import { ShardnsError } from '../../lib/base/errors.js';
 import { Server } from '../../lib/server/server.js';
 import { TcpSession } from '../../lib/server/tcp-session.js';
-import type { ExchangeOptions, Transport } from '../../lib/transport/transport.js';
+import type { ExchangeListener, ExchangeOptions, Exchanging, Transport } from '../../lib/transport/transport.js';
 import { isBareError, matches } from '../../lib/transport/matching.js';
 import { Type, typeCode, typeName } from '../../lib/wire/iana.js';
 import { encodeName, equalNames, foldName, nameToText } from '../../lib/wire/name.js';
@@ -62,36 +62,35 @@ class ScenarioTransport implements Transport {
     private readonly clock: FakeClock,
     private readonly tcp: boolean,
   ) {}
-  exchange(query: Uint8Array, server: SocketAddress, options: ExchangeOptions): Promise<Uint8Array> {
-    return new Promise((resolve, reject) => {
-      const octets = query.slice();
-      octets[0] = 0x12;
-      octets[1] = 0x34;
-      const timer = this.clock.after(options.timeoutMs ?? MAX_WAIT_MS, () => {
-        if (!pending.done) pending.fail(new ShardnsError('ERR_SHARDNS_TIMEOUT', `${server.address} did not answer`));
-      });
-      const pending: Pending = {
-        packet: readPacket(octets, this.tcp),
-        octets,
-        address: server.address,
-        answer: response => {
-          pending.done = true;
-          timer.cancel();
-          resolve(response);
-        },
-        fail: error => {
-          pending.done = true;
-          timer.cancel();
-          reject(error);
-        },
-        done: false,
-        number: 0,
-      };
-      options.cancel?.subscribe(() => {
-        if (!pending.done) pending.fail(new ShardnsError('ERR_SHARDNS_ABORTED', 'called off'));
-      });
-      this.run.asked(pending);
+  ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
+    const octets = query.slice();
+    octets[0] = 0x12;
+    octets[1] = 0x34;
+    const end = (): void => {
+      pending.done = true;
+      timer.cancel();
+    };
+    const exchange = { callOff: end };
+    const timer = this.clock.after(options.timeoutMs ?? MAX_WAIT_MS, () => {
+      if (!pending.done) pending.fail(new ShardnsError('ERR_SHARDNS_TIMEOUT', `${server.address} did not answer`));
     });
+    const pending: Pending = {
+      packet: readPacket(octets, this.tcp),
+      octets,
+      address: server.address,
+      answer: response => {
+        end();
+        listener.answered(response, exchange);
+      },
+      fail: error => {
+        end();
+        listener.lost(error, exchange);
+      },
+      done: false,
+      number: 0,
+    };
+    this.run.asked(pending);
+    return exchange;
   }
   close(): void {}
 }

@@ -1,5 +1,5 @@
 // What the head of a scenario means to a server of ours: options, or the name of what it needs and we have not.
-import type { ServerOptions } from '../../lib/server/options.js';
+import type { ServerOptions } from '../../lib/server/settings/settings.js';
 import { LocalSettings } from './local-settings.js';
 import { type HeadOption, type Scenario, Unsupported } from './scenario.js';
 

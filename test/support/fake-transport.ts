@@ -5,7 +5,7 @@ import type { Clock } from '../../lib/base/clock.js';
 import { ShardnsError } from '../../lib/base/errors.js';
 import { systemRandom } from '../../lib/base/random.js';
 import { drawLetters, isBareError, matches } from '../../lib/transport/matching.js';
-import type { ExchangeOptions, Transport } from '../../lib/transport/transport.js';
+import type { Doubt, ExchangeListener, ExchangeOptions, Exchanging, Transport } from '../../lib/transport/transport.js';
 import { questionEnd } from '../../lib/wire/message.js';
 
 /** The response, or undefined for silence. May throw for a broken connection. */
@@ -15,8 +15,16 @@ export type Handler = (
   options: ExchangeOptions,
 ) => Uint8Array | undefined | Promise<Uint8Array | undefined>;
 
+interface Asked {
+  query: Buffer;
+  server: string;
+  options: ExchangeOptions;
+  /** Tells whoever asks. */
+  doubt(doubt: Doubt): void;
+}
+
 export class FakeTransport implements Transport {
-  readonly asked: { query: Buffer; server: string; options: ExchangeOptions }[] = [];
+  readonly asked: Asked[] = [];
   /** Exchanges under way. */
   open = 0;
 
@@ -27,50 +35,56 @@ export class FakeTransport implements Transport {
     private readonly proto: 'udp' | 'any' = 'any',
   ) {}
 
-  exchange(query: Uint8Array, server: SocketAddress, options: ExchangeOptions): Promise<Uint8Array> {
+  ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
     const where = formatSocketAddress(server);
     const octets = Buffer.from(query);
     const end = questionEnd(octets);
     if (this.proto === 'udp' && options.letters !== 'kept') drawLetters(octets, end, systemRandom);
-    this.asked.push({ query: octets, server: where, options });
+    let over = false;
     this.open++;
-    return new Promise<Uint8Array>((resolve, reject) => {
-      const timer =
-        options.timeoutMs === undefined
-          ? undefined
-          : this.clock.after(options.timeoutMs, () =>
-              reject(new ShardnsError('ERR_SHARDNS_TIMEOUT', `${where} did not answer in ${options.timeoutMs} ms`)),
-            );
-      options.cancel?.subscribe(() => {
-        timer?.cancel();
-        reject(new ShardnsError('ERR_SHARDNS_ABORTED', 'aborted'));
-      });
-      Promise.resolve()
-        .then(() => this.handler(octets, where, options))
-        .then(
-          response => {
-            if (response === undefined) return;
-            if (this.proto === 'udp') {
-              const letters = options.letters === 'kept' ? 'folded' : 'exact';
-              if (!matches(response, octets, end, letters)) {
-                if (isBareError(response, octets)) options.onDoubt?.('question');
-                else if (matches(response, octets, end, 'folded')) options.onDoubt?.('letters');
-                return;
-              }
-            }
-            timer?.cancel();
-            resolve(response);
-          },
-          (error: Error) => {
-            timer?.cancel();
-            reject(
-              error instanceof ShardnsError
-                ? error
-                : new ShardnsError('ERR_SHARDNS_UPSTREAM', error.message, { cause: error }),
-            );
-          },
-        );
-    }).finally(() => this.open--);
+    /** Runs `last` unless the exchange is over. */
+    const finish = (last?: () => void): void => {
+      if (over) return;
+      over = true;
+      this.open--;
+      timer?.cancel();
+      last?.();
+    };
+    const exchange = { callOff: () => finish() };
+    const lose = (error: ShardnsError): void => finish(() => listener.lost(error, exchange));
+    const doubt = (said: Doubt): void => {
+      if (!over) listener.doubted(said, exchange);
+    };
+    this.asked.push({ query: octets, server: where, options, doubt });
+    const { timeoutMs } = options;
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : this.clock.after(timeoutMs, () =>
+            lose(new ShardnsError('ERR_SHARDNS_TIMEOUT', `${where} did not answer in ${timeoutMs} ms`)),
+          );
+    void Promise.resolve()
+      .then(() => this.handler(octets, where, options))
+      .then(
+        response => {
+          if (response === undefined) return;
+          const letters = options.letters === 'kept' ? 'folded' : 'exact';
+          if (this.proto !== 'udp' || matches(response, octets, end, letters)) {
+            finish(() => listener.answered(response, exchange));
+          } else if (isBareError(response, octets)) {
+            doubt('question');
+          } else if (matches(response, octets, end, 'folded')) {
+            doubt('letters');
+          }
+        },
+        (error: Error) =>
+          lose(
+            error instanceof ShardnsError
+              ? error
+              : new ShardnsError('ERR_SHARDNS_UPSTREAM', error.message, { cause: error }),
+          ),
+      );
+    return exchange;
   }
   close(): void {}
 }

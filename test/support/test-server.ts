@@ -2,7 +2,7 @@
 import { createServer } from '../../lib/admin/create-server.js';
 import { systemClock } from '../../lib/base/clock.js';
 import type { Hooks } from '../../lib/resolve/hooks.js';
-import type { ServerOptions } from '../../lib/server/options.js';
+import type { ServerOptions } from '../../lib/server/settings/settings.js';
 import type { Server } from '../../lib/server/server.js';
 import { Query } from '../../lib/wire/query.js';
 import { askTcp, askUdp } from './client.js';

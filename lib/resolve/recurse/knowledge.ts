@@ -290,7 +290,9 @@ export class Knowledge {
   #keepDenial(found: FoundLink, name: Uint8Array, type: number): Link {
     const soa = found.authority.find(one => one.type === Type.SOA);
     const ttl = soa === undefined ? L.unprovenDenialTtl : negativeLifetimeOf(soa, found.authority, this.#lifetimeRules);
-    const authority = found.authority.map(one => ({ ...one, ttl: Math.min(one.ttl, ttl) }));
+    // Its TTLs say how long it is kept (RFC 2308 section 5), also where the operator's minimum lengthens that.
+    const least = Math.min(this.setting.options.negativeMinTtl, ttl);
+    const authority = found.authority.map(one => ({ ...one, ttl: Math.min(Math.max(one.ttl, least), ttl) }));
     const denial: Denial = { authority, ttl };
     if (found.rcode === Rcode.NXDOMAIN) this.rrsets.putNxdomain(name, denial);
     else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);

@@ -8,7 +8,7 @@ import { type ConfiguredZone, directAddress } from './delegation.js';
 export function parseZoneServer(text: string): { address: string; family: 4 | 6; port?: number } | Uint8Array {
   if (isIP(text) !== 0) return directAddress(text);
   if (/^[\d.]+(:\d+)?$/.test(text) || text.includes(':') || text.startsWith('[')) {
-    const { address, port } = parseSocketAddress(text, 'servers', 0);
+    const { address, port } = parseSocketAddress(text, '', 0);
     return directAddress(address, port === 0 ? undefined : port);
   }
   return foldName(encodeName(text));

@@ -5,9 +5,8 @@ import { afterEach, expect, test } from 'vitest';
 import { createServer } from '../../../lib/admin/create-server.js';
 import { judge } from '../../../lib/admin/admission.js';
 import { silentLogger } from '../../../lib/base/log.js';
-import { checkConfig } from '../../../lib/cli/config.js';
-import { applyFlags } from '../../../lib/cli/config.js';
-import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
+import { checkConfig, applyFlags } from '../../../lib/cli/config.js';
+import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
 import { answerA } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
 

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { afterEach, expect, test } from 'vitest';
 import { createServer } from '../../../lib/admin/create-server.js';
 import { systemClock } from '../../../lib/base/clock.js';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import type { Server } from '../../../lib/server/server.js';
 import { Query } from '../../../lib/wire/query.js';
 import { FakeTransport } from '../../support/fake-transport.js';

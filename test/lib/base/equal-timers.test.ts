@@ -44,3 +44,22 @@ test('what is cleared does not run, and what comes later does', async () => {
   await clock.advance(100);
   expect(ran).toEqual(['b']);
 });
+
+test('what runs shorter than those before it is not held up by them, nor by one that was called off', async () => {
+  const clock = new FakeClock();
+  const timers = new EqualTimers(clock);
+  const ran: string[] = [];
+  timers.after(60_000, () => ran.push('called off')).cancel();
+  timers.after(10_000, () => ran.push('long'));
+  timers.after(100, () => ran.push('short'));
+  timers.after(50, () => ran.push('shorter'));
+  timers.after(10_000, () => ran.push('long again'));
+  expect(clock.pendingTimers).toBe(1);
+  await clock.advance(50);
+  expect(ran).toEqual(['shorter']);
+  await clock.advance(50);
+  expect(ran).toEqual(['shorter', 'short']);
+  await clock.advance(9900);
+  expect(ran).toEqual(['shorter', 'short', 'long', 'long again']);
+  expect(clock.pendingTimers).toBe(0);
+});

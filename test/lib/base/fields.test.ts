@@ -1,16 +1,6 @@
 // Flat lists of options: what is taken, and how each wrong one is told.
 import { expect, test } from 'vitest';
-import {
-  flag,
-  list,
-  memory,
-  milliseconds,
-  oneOf,
-  path,
-  readFields,
-  tryFields,
-  whole,
-} from '../../../lib/base/fields.js';
+import { flag, list, memory, milliseconds, oneOf, path, readFields, whole } from '../../../lib/base/fields.js';
 
 const FIELDS = {
   size: whole(1, 10).default(5),
@@ -54,7 +44,4 @@ test('every wrong option is told at once, and one that is missing', () => {
 });
 test('what is no object is none', () => {
   expect(() => readFields(FIELDS, 7)).toThrow('options: expected an object, got 7');
-  expect(tryFields(FIELDS, 7)).toBeUndefined();
-  expect(tryFields(FIELDS, { path: 7 })).toBeUndefined();
-  expect(tryFields(FIELDS, { path: '/x' })).toMatchObject({ path: '/x' });
 });

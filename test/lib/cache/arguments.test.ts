@@ -149,3 +149,16 @@ describe('strings that UTF-8 has no octets for', () => {
     expect(json.get('key')).toBe(half);
   });
 });
+
+test.each<[string, () => unknown]>([
+  ['ttl', () => bytes.set('k', 'v', { ttl: 5000 } as never)],
+  ['ttl', () => bytes.fetch('k', () => 'v', { ttl: 5000 } as never)],
+  ['signal', () => bytes.set('k', 'v', { signal: undefined } as never)],
+  ['tenat', () => dns.insert(answerA(query), { tenat: 7 } as never)],
+  ['tenat', () => dns.peek('a.example', 'A', { tenat: 7 } as never)],
+])('%s that is written wrong is no option that is passed over: %s', async (name, call) => {
+  await expect((async () => call())()).rejects.toMatchObject({
+    code: 'ERR_SHARDNS_OPTION',
+    message: `${name}: is not an option`,
+  });
+});

@@ -325,6 +325,34 @@ describe('fetch', () => {
     expect(cache.get('a')).toBeUndefined();
   });
 
+  test('a key that is deleted or set while it is loaded stays so, and who asks then has it loaded anew', async () => {
+    const { cache } = setup();
+    const finish: ((value: string) => void)[] = [];
+    const load = (): Promise<string> => new Promise(resolve => finish.push(resolve));
+    for (const key of ['a', Uint8Array.of(1, 2)]) {
+      const [old, other] = [cache.fetch(key, load), cache.fetch('other', load)];
+      cache.delete(key);
+      const anew = cache.fetch(key, load);
+      const [first, second, third] = finish.splice(0);
+      third('new');
+      first('old');
+      second('other');
+      expect(await Promise.all([old, other, anew])).toEqual(['old', 'other', 'new']);
+      expect([cache.get(key), cache.get('other')]).toEqual(['new', 'other']);
+      cache.delete('other');
+      cache.delete(key);
+    }
+    const loading = cache.fetch('a', load);
+    cache.set('a', 'set');
+    finish.splice(0)[0]('old');
+    expect(await loading).toBe('old');
+    expect(cache.get('a')).toBe('set');
+    const failing = cache.fetch('b', () => Promise.reject(new Error('gone')));
+    cache.set('b', 'set');
+    await expect(failing).rejects.toThrow('gone');
+    expect(await cache.fetch('b', load)).toBe('set');
+  });
+
   test('a caller may give up; the load goes on for the others', async () => {
     const { cache } = setup();
     let finish: (value: string) => void = () => undefined;
@@ -361,6 +389,7 @@ describe('fetch', () => {
     const settings = { staleWhileRevalidateMs: 0, staleIfErrorMs: 0, errorTtlMs: 0, maxLoads: 1 };
     const task: FetchTask<string> = {
       id: () => 'a',
+      groups: () => [],
       look: () => ({ value: 'kept', refresh: true, expiredMs: -5 }),
       load: () => Promise.reject(new Error('later')),
       store: () => undefined,
@@ -430,7 +459,10 @@ describe('in a file', () => {
       `ERR_SHARDNS_FILE ${path}: its entries are of another kind; with recreate: true`,
     );
     expect(code(() => ByteCache.open({ path, memory: '4MiB' }))).toContain('it has another size');
-    expect(code(() => ByteCache.open({ path, policy: 'lru' }))).toContain('it has another policy');
+    for (const policy of ['lru', 'lfu', '2q'] as const) {
+      expect(code(() => ByteCache.open({ path, policy }))).toContain('it has another policy');
+    }
+    expect(code(() => ByteCache.open({ path, policy: 'clock' as never }))).toContain('ERR_SHARDNS_OPTION policy');
     DnsCache.open({ path, recreate: true }).close();
     writeFileSync(path, 'somebody else’s notes');
     expect(code(() => DnsCache.open({ path, recreate: true }))).toContain('it holds something else');

@@ -10,18 +10,21 @@ const folder = mkdtempSync(join(tmpdir(), 'shardns-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('a snapshot', () => {
-  test('brings answers into another cache', async () => {
-    const path = join(folder, 'answers');
-    using from = DnsCache.create({ memory: '2MiB' });
-    from.insert(answerA(makeQuery('a.example'), 300, '192.0.2.7'));
-    const saved = await from.save(path);
-    expect(saved).toEqual({ entries: 1, octets: statSync(path).size });
-    expect(statSync(path).mode & 0o777).toBe(0o600);
-    using to = DnsCache.create({ memory: '4MiB', policy: 'lru' });
-    expect(await to.load(path)).toMatchObject({ entries: 1, expired: 0, rejected: 0, damaged: false });
-    expect(to.peek('a.example', 'A')!.remainingSeconds).toBeGreaterThan(298);
-    expect(to.peek('a.example', 'A')!.popularity).toBe(0); // looking is no hit
-  });
+  test.each(['s3fifo', 'lru', 'lfu', '2q'] as const)(
+    'brings answers into another cache, of policy %s',
+    async policy => {
+      const path = join(folder, `answers-${policy}`);
+      using from = DnsCache.create({ memory: '2MiB' });
+      from.insert(answerA(makeQuery('a.example'), 300, '192.0.2.7'));
+      const saved = await from.save(path);
+      expect(saved).toEqual({ entries: 1, octets: statSync(path).size });
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      using to = DnsCache.create({ memory: '4MiB', policy });
+      expect(await to.load(path)).toMatchObject({ entries: 1, expired: 0, rejected: 0, damaged: false });
+      expect(to.peek('a.example', 'A')!.remainingSeconds).toBeGreaterThan(298);
+      expect(to.peek('a.example', 'A')!.popularity).toBe(0); // looking is no hit
+    },
+  );
 
   test('brings values with their namespaces, tags and lifetimes', async () => {
     const path = join(folder, 'values');

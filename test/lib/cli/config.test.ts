@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { applyFlags, checkConfig, flagsFromEnvironment } from '../../../lib/cli/config.js';
 import { gatherOptions } from '../../../lib/cli/serve.js';
-import { readOptions } from '../../../lib/server/options.js';
+import { readOptions } from '../../../lib/server/settings/settings.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));

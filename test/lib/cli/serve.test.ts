@@ -1,10 +1,12 @@
 // The command as a process: its signals, and a log that cannot be written.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createSocket } from 'node:dgram';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { askUdp } from '../../support/client.js';
-import { makeQuery, rcodeOf } from '../../support/messages.js';
+import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
 
 const children: ChildProcess[] = [];
 afterEach(() => {
@@ -102,6 +104,30 @@ test('signals that come while it starts are done later, and one to end ends it a
   while (!handles(early.child.pid!)) await new Promise(resolve => setTimeout(resolve, 1));
   early.child.kill('SIGTERM');
   expect(await early.ended).toBe(0);
+});
+
+test('a signal to end that comes twice at once, as process groups get it, drains and saves all the same', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shardns-serve-'));
+  const file = join(folder, 'answers');
+  const slow = createSocket('udp4');
+  await new Promise<void>(resolve => slow.bind(0, '127.0.0.1', resolve));
+  const asked = new Promise<() => void>(resolve =>
+    slow.once('message', (query, { port, address }) => resolve(() => slow.send(answerA(query), port, address))),
+  );
+  const upstream = `127.0.0.1:${slow.address().port}`;
+  const server = serve(['--listen', '127.0.0.1:0', '--upstream', upstream, '--snapshot', file]);
+  await server.says('"listening"');
+  // Somebody waits for an answer, so that draining takes its time.
+  void askUdp(addressOf(server.out()), makeQuery('a.example'), 100).catch(() => {});
+  const answer = await asked;
+  server.child.kill('SIGINT');
+  await server.says('"draining"');
+  server.child.kill('SIGINT');
+  answer();
+  expect(await server.ended).toBe(0);
+  expect(existsSync(file)).toBe(true);
+  slow.close();
+  rmSync(folder, { recursive: true });
 });
 
 test('a log on a full disk, or whose reader is gone, stops nothing', async () => {

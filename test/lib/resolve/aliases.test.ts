@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { MISS } from '../../../lib/cache/engine.js';
 import type { Hooks } from '../../../lib/resolve/hooks.js';
-import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
+import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
 import { settle } from '../../support/fake-clock.js';
 import { answerA, makeQuery, makeResponse, type QueryShape, soa } from '../../support/messages.js';
 import { slowPath } from '../../support/slow-path.js';

@@ -1,11 +1,12 @@
 // What a server tells of itself in class CH.
 import { expect, test } from 'vitest';
 import { answerChaos } from '../../../lib/resolve/chaos.js';
-import { Class } from '../../../lib/wire/iana.js';
+import { Class, Rcode } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
 import { Query } from '../../../lib/wire/query.js';
 import { decodeRdata } from '../../../lib/wire/rdata.js';
-import { makeQuery } from '../../support/messages.js';
+import { makeQuery, makeResponse } from '../../support/messages.js';
+import { slowPath } from '../../support/slow-path.js';
 
 function told(name: string, type: string, dnsClass: number = Class.CH): string | undefined {
   const octets = makeQuery(name, { type });
@@ -33,4 +34,27 @@ test('other names, types and classes are told nothing, nor is what was not given
   const query = makeQuery('version.bind', { type: 'TXT' });
   query[query.length - 1] = Class.CH;
   expect(answerChaos(new Query(query), {})).toBeUndefined();
+});
+
+function inChaos(name: string, type = 'TXT'): Buffer {
+  const octets = makeQuery(name, { type });
+  octets[octets.length - 1] = Class.CH;
+  return octets;
+}
+
+test('no upstream is asked what this server is: its answer would be taken for ours', async () => {
+  const t = slowPath(query => makeResponse(query, {}));
+  for (const name of ['version.bind', 'hostname.BIND', 'id.server', 'Version.Server', 'authors.bind', 'bind']) {
+    expect(await t.ask(inChaos(name))).toMatchObject({ kind: 'error', rcode: Rcode.REFUSED });
+  }
+  expect(t.udp.asked).toHaveLength(0);
+  expect(await t.told('version.bind', { type: 'TXT' })).toMatchObject({ rcode: 0 }); // a name of class IN as any other
+  await t.ask(inChaos('version.example'));
+  expect(t.udp.asked).toHaveLength(2);
+});
+
+test('a hook may have an upstream asked what it is', async () => {
+  const t = slowPath(query => makeResponse(query, {}), {}, { onQuery: () => ({ group: 'other' }) });
+  await t.ask(inChaos('version.bind'));
+  expect(t.udp.asked).toHaveLength(1);
 });

@@ -5,7 +5,7 @@ import type { Hooks, QueryDecision } from '../../../lib/resolve/hooks.js';
 import { isOurs } from '../../../lib/resolve/mistakes.js';
 import type { Recursor } from '../../../lib/resolve/recurse/recursor.js';
 import { ShardnsError } from '../../../lib/base/errors.js';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { questionEnd } from '../../../lib/wire/message.js';
 import { Query } from '../../../lib/wire/query.js';
 import { settle } from '../../support/fake-clock.js';
@@ -112,7 +112,7 @@ describe('what throws in place of', () => {
 
   test('the exchanger', async () => {
     const t = slowPath(query => answerA(query));
-    vi.spyOn(t.exchanger, 'exchange').mockImplementation(broken);
+    vi.spyOn(t.exchanger, 'race').mockImplementation(broken);
     expect(await t.resolve('a.example')).toMatchObject(SERVFAIL);
     vi.restoreAllMocks();
     expect((await t.told('a.example')).data).toEqual(['192.0.2.1']); // nothing is remembered against the name
@@ -216,11 +216,11 @@ test('whose failure it is: bounds, mistakes and the machine are ours, silence an
 
 test('what fails for want of our own room is asked again at once', async () => {
   const t = slowPath(query => answerA(query));
-  const { exchange } = t.exchanger;
-  t.exchanger.exchange = () => Promise.reject(new ShardnsError('ERR_SHARDNS_OVERLOAD', 'full'));
+  const { race } = t.exchanger;
+  t.exchanger.race = one => one.lost(new ShardnsError('ERR_SHARDNS_OVERLOAD', 'full'));
   expect(await t.resolve('a.example')).toMatchObject(SERVFAIL);
   expect(t.resolver.stats.ownFailures).toBe(1);
-  t.exchanger.exchange = exchange;
+  t.exchanger.race = race;
   expect((await t.told('a.example')).data).toEqual(['192.0.2.1']);
 });
 

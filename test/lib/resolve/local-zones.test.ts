@@ -1,6 +1,6 @@
 // Names that never leave the machine, and how each is switched.
 import { describe, expect, test } from 'vitest';
-import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
+import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { decodeMessage, encodeMessage } from '../../../lib/wire/message.js';
 import { Query } from '../../../lib/wire/query.js';

@@ -10,9 +10,10 @@ import { configuredZones } from '../../../lib/resolve/recurse/zones.js';
 import { parsePrefix } from '../../../lib/base/address.js';
 import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeMessage, type ResourceRecord } from '../../../lib/wire/message.js';
-import { encodeName, isAtOrBelow } from '../../../lib/wire/name.js';
+import { encodeName, isAtOrBelow, nameToText } from '../../../lib/wire/name.js';
 import { encodeRdata } from '../../../lib/wire/rdata.js';
-import { FakeInternet, smallInternet } from '../../support/fake-internet.js';
+import { settle } from '../../support/fake-clock.js';
+import { FakeInternet, response, smallInternet } from '../../support/fake-internet.js';
 import { failure, setUpRecursor as setUp, texts } from '../../support/recursor.js';
 
 describe('on the way', () => {
@@ -45,6 +46,40 @@ describe('on the way', () => {
     const results = await Promise.all(Array.from({ length: 50 }, () => resolve('www.example.com')));
     expect(results.every(one => texts(one)[0] === 'A 10.0.0.1')).toBe(true);
     expect(internet.asked.length).toBe(4);
+  });
+  test('many whose aliases lead to one great response go on a few at a time', async () => {
+    const records = Array.from(
+      { length: 100 },
+      (_, i) => `big.example 300 TXT "${i}" "${'x'.repeat(250)}" "${'y'.repeat(250)}"`,
+    );
+    const big = response('big.example', Type.TXT, { answer: records.join('\n') });
+    let release!: () => void;
+    const held = new Promise<void>(resolve => (release = resolve));
+    let asked = 0;
+    const ask: AskServer = async ({ name, type }) => {
+      const text = nameToText(name);
+      if (text === '.') return response('.', Type.NS, { answer: '. 300 NS ns.', additional: 'ns. 300 A 192.0.2.1' });
+      if (type !== Type.TXT) return response(text, type, { authority: '. 60 SOA ns. hm. 1 1 1 1 60' });
+      if (text !== 'big.example.') return response(text, type, { answer: `${text} 300 CNAME big.example.` });
+      asked++;
+      await held;
+      return big.slice();
+    };
+    const { resolve } = setUp({}, undefined, ask);
+    let done = 0;
+    const all = Promise.all(
+      Array.from({ length: 40 }, (_, i) => resolve(`x${i}.example`, Type.TXT).then(() => done++)),
+    );
+    await settle();
+    release();
+    let most = 0;
+    for (let before = 0; done < 40; before = done) {
+      await new Promise(resolveTurn => setImmediate(resolveTurn));
+      most = Math.max(most, done - before);
+    }
+    await all;
+    expect(asked).toBe(1);
+    expect(most).toBeLessThanOrEqual(7);
   });
   test('a name server without glue is looked up', async () => {
     const { resolve } = setUp();

@@ -6,10 +6,12 @@ import { silentLogger } from '../../../lib/base/log.js';
 import { systemRandom } from '../../../lib/base/random.js';
 import { Engine } from '../../../lib/cache/engine.js';
 import { Rank } from '../../../lib/cache/rrset-cache.js';
+import type { Hooks } from '../../../lib/resolve/hooks.js';
 import { answerWithoutRecursion, resolveFor, staleRrsets } from '../../../lib/resolve/recursive-answers.js';
 import { type Resolution, Resolver } from '../../../lib/resolve/resolver.js';
-import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
-import { exchangerOptionsOf, resolverOptionsOf, tunablesOf } from '../../../lib/server/tunables.js';
+import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
+import { exchangerOptionsOf } from '../../../lib/server/settings/upstreams.js';
+import { resolverOptionsOf, tunablesOf } from '../../../lib/server/settings/compile.js';
 import { Exchanger } from '../../../lib/upstream/exchange.js';
 import { Upstream } from '../../../lib/upstream/upstream.js';
 import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
@@ -30,6 +32,7 @@ function build(
   parts: ReturnType<typeof setUpRecursor>,
   options: ServerOptions = {},
   handler: Handler = () => undefined,
+  hooks: Hooks = {},
 ) {
   const settings = readOptions(options);
   const { clock } = parts;
@@ -40,7 +43,7 @@ function build(
   const exchanger = new Exchanger(transport, transport, clock, systemRandom, exchangerOptionsOf(settings));
   const upstream = new Upstream(parseSocketAddress('192.0.2.53:53', 'test'), clock);
   const groups = new Map([['default', [upstream]]]);
-  const resolver = new Resolver(engine, exchanger, clock, silentLogger, {}, groups, resolverOptionsOf(settings));
+  const resolver = new Resolver(engine, exchanger, clock, silentLogger, hooks, groups, resolverOptionsOf(settings));
   const resolve = (name: string, shape = {}): Promise<Resolution> =>
     resolver.resolve(new Query(makeQuery(name, shape)), {
       protocol: 'udp',
@@ -82,7 +85,7 @@ describe('what no message has room for', () => {
     expect(plain.kind).toBe('answer');
   });
   test.each([
-    ['a query without RD', { recursionDesired: false }],
+    ['a query without RD', { rd: false }],
     ['an ordinary one', {}],
   ])('is no stale answer to %s, which gets another', async (_what, shape) => {
     const parts = setUpRecursor();
@@ -99,6 +102,83 @@ describe('what no message has room for', () => {
     const parts = setUpRecursor();
     parts.rrsets.close();
     expect(staleRrsets(query(), parts.recursor, 30)).toBeUndefined();
+  });
+});
+
+describe('expired RRsets', () => {
+  /** `www.example.com` has expired, and no server answers any more. */
+  async function expired(options: ServerOptions = {}, hooks: Hooks = {}) {
+    const parts = setUpRecursor();
+    parts.rrsets.put(
+      { name: encodeName('www.example.com'), type: Type.A, ttl: 1, data: [Uint8Array.of(6, 6, 6, 6)], signatures: [] },
+      Rank.authoritative,
+    );
+    const built = build(parts, options, undefined, hooks);
+    built.resolver.recursor = parts.recursor;
+    for (const server of ['192.0.2.1', '192.0.2.2', '192.0.2.10']) built.internet.silent.add(server);
+    await built.pass(2000);
+    const ask = async (shape = {}, tenant = 0): Promise<string> => {
+      const message = makeQuery('www.example.com', shape);
+      let resolution: Resolution | undefined;
+      const asker = { protocol: 'udp', client: { address: '203.0.113.9', port: 1 }, tenant } as const;
+      void built.resolver.resolve(new Query(message), asker).then(found => (resolution = found));
+      for (let i = 0; i < 30 && resolution === undefined; i++) await built.pass(300);
+      const length = built.resolver.finish(new Query(message), resolution!, true);
+      const reply = built.engine.reply.slice(0, length);
+      const answer = reply[7] > 0 ? [...reply.subarray(reply.length - 4)].join('.') : 'nothing';
+      return `${Object.entries(Rcode).find(([, code]) => code === (reply[3] & 15))![0]} ${answer}`;
+    };
+    return { ...built, ask };
+  }
+  const zones = [{ name: 'example.com', kind: 'nxdomain' as const }];
+  const plain = { rd: false };
+
+  test('are shown at once to those who want no recursion, and in time to the others', async () => {
+    const { ask } = await expired();
+    expect(await ask(plain)).toBe('NOERROR 6.6.6.6');
+    expect(await ask()).toBe('NOERROR 6.6.6.6');
+  });
+  test.each([
+    ['without RD', plain],
+    ['with RD', {}],
+  ])('are no answer where local data has one: %s', async (_what, shape) => {
+    const { ask } = await expired({ local: { zones } });
+    expect(await ask(shape)).toBe('NXDOMAIN nothing');
+  });
+  test('are no answer to clients of a view that has another, full or not, and are to the others', async () => {
+    const { ask, resolver } = await expired({ views: [{ name: 'v', clients: ['192.0.2.0/24'], local: { zones } }] });
+    const tag = 1; // the first view's
+    expect(await ask(plain, tag)).toBe('NXDOMAIN nothing');
+    expect(await ask(plain, 0)).toBe('NOERROR 6.6.6.6');
+    resolver.forget('all');
+    resolver.options = { ...resolver.options, flights: { most: 0, room: 0, share: 0 } };
+    expect(await ask({ cd: true }, tag)).toBe('SERVFAIL nothing');
+    expect(await ask({ cd: true }, 0)).toBe('NOERROR 6.6.6.6');
+  });
+  test.each([
+    ['at once', 0],
+    ['later than stale answers are due', 2500],
+  ])('are no answer to those whom the hook refuses %s', async (_what, delayMs) => {
+    const setUp: { clock?: { after(ms: number, run: () => void): unknown } } = {};
+    const built = await expired(
+      {},
+      {
+        onQuery: () =>
+          delayMs === 0
+            ? { refuse: 'NXDOMAIN' }
+            : new Promise(resolve => setUp.clock!.after(delayMs, () => resolve({ refuse: 'NXDOMAIN' }))),
+      },
+    );
+    setUp.clock = built.clock;
+    expect(await built.ask(plain)).toBe('NXDOMAIN nothing');
+    expect(await built.ask({ dnssecOk: true })).toBe('NXDOMAIN nothing');
+  });
+  test('are shown to those whom the hook lets pass, also while the failure is fresh', async () => {
+    let asked = 0;
+    const { ask } = await expired({}, { onQuery: () => void asked++ });
+    expect(await ask()).toBe('NOERROR 6.6.6.6');
+    expect(await ask()).toBe('NOERROR 6.6.6.6');
+    expect(asked).toBeGreaterThan(0);
   });
 });
 

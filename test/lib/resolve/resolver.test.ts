@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { Hooks, ResponseInfo } from '../../../lib/resolve/hooks.js';
 import type { Resolution } from '../../../lib/resolve/resolver.js';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { encodeMessage } from '../../../lib/wire/message.js';
 import { encodeName } from '../../../lib/wire/name.js';
@@ -26,7 +26,7 @@ test('ten thousand askers of one missing name cause one upstream query', async (
 });
 
 test('the table of flights is bounded; beyond it SERVFAIL at once', async () => {
-  const t = build(() => undefined, { upstream: { maxTotal: 10 } });
+  const t = build(() => undefined, { upstream: { maxTotal: 10 }, missRing: { clientShare: 1 } });
   for (let i = 0; i < 10; i++) void t.resolve(`n${i}.example`);
   expect(await t.resolve('one-more.example')).toMatchObject({ kind: 'error', rcode: 2 });
   expect(t.resolver.stats.overloaded).toBe(1);

@@ -80,6 +80,38 @@ test('wrong options are said', async () => {
   await expect(run([], { concurrency: 1.5 })).rejects.toThrow('concurrency: expected 1 to 1024');
   await expect(run(['a.example FOO'], {})).rejects.toThrow('type: expected a mnemonic');
   await expect(run([5], {})).rejects.toThrow('names: expected strings');
+  await expect(run([null], {})).rejects.toThrow('names: expected strings');
+  await expect(run('a.example', {})).rejects.toThrow('names: expected a list of names, got "a.example"');
+  await expect(run(undefined, {})).rejects.toThrow('names: expected a list of names');
+  await expect(run([], { types: 'MX' })).rejects.toThrow('types: expected an array, got "MX"');
+  await expect(run([], { onProgress: 5 })).rejects.toThrow('onProgress: expected a function, got 5');
+  await expect(run([], { signal: 5 })).rejects.toThrow('signal: expected an AbortSignal, got 5');
+  await expect(run([], null as never)).rejects.toThrow('options: expected an object, got null');
+  for (const lines of ['a.example\nb.example', 5, undefined]) {
+    await expect(topNames(lines as never, 5)).rejects.toThrow('lines: expected a list or stream of lines');
+  }
+  await expect(topNames([5] as never, 5)).rejects.toThrow('lines: expected strings, got 5');
+});
+
+test('what onProgress throws ends it, and is thrown once, when what was begun has ended', async () => {
+  const clock = new FakeClock();
+  let begun = 0;
+  const answers: (() => void)[] = [];
+  const ask = (): Promise<Resolution> => {
+    begun++;
+    return new Promise(resolve => answers.push(() => resolve(cached)));
+  };
+  let calls = 0;
+  const onProgress = (): void => {
+    throw new Error(`call ${++calls}`);
+  };
+  const warming = warm(ask, ['a.example', 'b.example', 'c.example'], { perSecond: 10, onProgress }, clock);
+  const outcome = expect(warming).rejects.toThrow('call 1');
+  await clock.advance(150);
+  for (const answer of answers) answer(); // an unhandled rejection would end the test
+  await clock.advance(1000);
+  await outcome;
+  expect([begun, calls]).toEqual([2, 1]);
 });
 
 test('a log is read for the names it shows most often', async () => {

@@ -2,7 +2,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { afterEach, expect, test } from 'vitest';
 import { Metrics } from '../../../lib/admin/metrics.js';
-import { readOptions } from '../../../lib/server/options.js';
+import { readOptions } from '../../../lib/server/settings/settings.js';
 import { Query } from '../../../lib/wire/query.js';
 import { askUdp } from '../../support/client.js';
 import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';

@@ -1,6 +1,6 @@
 // EDNS options that pass through: the client's subnet with the scope of its answer, and the upstream's extended errors.
 import { afterEach, expect, test } from 'vitest';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { askTcp, askUdp } from '../../support/client.js';
 import { answerA, decode, makeQuery, makeResponse, rcodeOf } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';

@@ -35,6 +35,7 @@ describe.each(['udp', 'dgram', 'tcp'] as const)('over %s', way => {
   test('a resolver that throws', async () => {
     await start();
     vi.spyOn(server.server.resolver, 'resolve').mockImplementation(broken);
+    vi.spyOn(server.server.resolver, 'ask').mockImplementation(broken);
     // More of them than there are flights: none is lost.
     for (let i = 0; i < 20; i++) expect(await ask(`n${i}.example`)).toBe(2);
     vi.restoreAllMocks();
@@ -47,6 +48,7 @@ describe.each(['udp', 'dgram', 'tcp'] as const)('over %s', way => {
     await start();
     const rubbish = { kind: 'error', rcode: 'x' as unknown as number, extendedError: 0 } as const;
     vi.spyOn(server.server.resolver, 'resolve').mockResolvedValue(rubbish);
+    vi.spyOn(server.server.resolver, 'ask').mockImplementation((_, __, waiting) => waiting.told(rubbish));
     for (let i = 0; i < 20; i++) expect(await ask(`n${i}.example`)).toBe(2);
     vi.restoreAllMocks();
     expect(await ask('a.example')).toBe(0);

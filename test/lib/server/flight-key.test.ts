@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Engine, PLAIN_TUNABLES } from '../../../lib/cache/engine.js';
 import { NO_EXTENDED_ERROR } from '../../../lib/native/binding.js';
-import { flightKey } from '../../../lib/resolve/flight-key.js';
+import { flightKey, isSameQuestion } from '../../../lib/resolve/flight-key.js';
 import { Query } from '../../../lib/wire/query.js';
 import { askUdp } from '../../support/client.js';
 import { answerA, flagsOf, makeQuery } from '../../support/messages.js';
@@ -139,5 +139,17 @@ describe.each(['native', 'dgram'] as const)('over %s', udp => {
       expect((await Promise.all(replies)).every(reply => reply !== undefined)).toBe(true);
       expect(server.asked).toBe(queries);
     },
+  );
+});
+
+test.each([false, true])('what is one question is one key (subnets forwarded: %s)', forward => {
+  fc.assert(
+    fc.property(question, question, (one, other) => {
+      const [a, b] = [one, other].map(({ name, subnet, padded: _, ...shape }) => {
+        const options = subnet === null ? [] : [subnetOption(subnet.family, subnet.prefix, subnet.first)];
+        return new Query(makeQuery(name, { ...shape, ...(options.length > 0 ? { options } : {}) }));
+      });
+      expect(isSameQuestion(a, b, forward)).toBe(flightKey(a, 0, forward) === flightKey(b, 0, forward));
+    }),
   );
 });

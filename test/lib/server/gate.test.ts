@@ -1,6 +1,6 @@
 // Who may ask, and whose view they have, is decided alike on every way in, and changes for all of them at once.
 import { afterEach, describe, expect, test } from 'vitest';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Query } from '../../../lib/wire/query.js';
 import { askTcp, askUdp } from '../../support/client.js';
 import { answerA, decode, makeQuery, rcodeOf } from '../../support/messages.js';

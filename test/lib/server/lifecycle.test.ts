@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import { createServer, ShardnsError } from '../../../lib/index.js';
 import type { Hooks } from '../../../lib/resolve/hooks.js';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { frame } from '../../../lib/transport/framing.js';
 import { askTcp, askUdp } from '../../support/client.js';
 import type { Handler } from '../../support/fake-transport.js';

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../lib/base/log.js';
 import type { ByteCacheHandle } from '../../../lib/cache/byte-cache.js';
 import type { Resolved } from '../../../lib/resolve/recursive-answers.js';
-import { readOptions } from '../../../lib/server/options.js';
+import { readOptions } from '../../../lib/server/settings/settings.js';
 import { RecursionPool, STATS, type ToWorker } from '../../../lib/server/recursion-pool.js';
 import { OutcomeBatch, outcomesOf, QuestionBatch, questionsOf } from '../../../lib/server/recursion-protocol.js';
 import { Query } from '../../../lib/wire/query.js';

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { systemRandom } from '../../../lib/base/random.js';
 import { ByteCache } from '../../../lib/cache/byte-cache.js';
 import { Rank } from '../../../lib/cache/rrset-cache.js';
-import { readOptions } from '../../../lib/server/options.js';
+import { readOptions } from '../../../lib/server/settings/settings.js';
 import { makeRecursor, makeRrsetMemory, updateRecursor } from '../../../lib/server/recursor-settings.js';
 import type { Exchanger } from '../../../lib/upstream/exchange.js';
 import { Type } from '../../../lib/wire/iana.js';

@@ -2,7 +2,7 @@
 // library's own call.
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Hooks } from '../../../lib/resolve/hooks.js';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Query } from '../../../lib/wire/query.js';
 import type { Handler } from '../../support/fake-transport.js';
 import {

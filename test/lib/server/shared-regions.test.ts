@@ -7,8 +7,8 @@ import { createServer } from '../../../lib/admin/create-server.js';
 import { systemClock } from '../../../lib/base/clock.js';
 import { DnsCache } from '../../../lib/cache/dns-cache.js';
 import type { Hooks } from '../../../lib/resolve/hooks.js';
-import { configurationOf } from '../../../lib/server/configuration.js';
-import { readOptions, type ServerOptions } from '../../../lib/server/options.js';
+import { configurationOf } from '../../../lib/server/settings/configuration.js';
+import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
 import type { Server } from '../../../lib/server/server.js';
 import { askUdp } from '../../support/client.js';
 import { FakeTransport } from '../../support/fake-transport.js';
@@ -155,6 +155,7 @@ describe('the configuration', () => {
     ['views', { views: view('10.1.0.10') }],
     ['tenants', { tenants: { enabled: true } }],
     ['clientSubnet', { upstream: { clientSubnet: 'forward' } }],
+    ['privateAddresses', { resolver: { privateAddresses: ['10.0.0.0/8'] } }],
     ['scope', { cache: { scope: 'one' } }],
   ])('differs by %s', (_, options) => expect(of(options)).not.toEqual(of({})));
   test('does not differ by what decides nothing, nor by the order of keys', () => {

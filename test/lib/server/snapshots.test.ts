@@ -37,12 +37,23 @@ test('a server that could not listen leaves the snapshot alone', async () => {
   await first.close();
 });
 
-test('a folder that is not there is warned of at the start, not told at the end', async () => {
+test('a folder that takes no files is warned of when it is named, not told at the end', async () => {
   using cache = DnsCache.create({ memory: '1MiB' });
   const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
-  const file = join(folder, 'absent', 'answers');
-  await new Snapshots(cache.engine, new FakeClock(), log).load({ file, intervalSeconds: 60 });
-  expect(log.warn).toHaveBeenCalledWith(expect.objectContaining({ file }), 'no snapshot was loaded');
+  const snapshots = new Snapshots(cache.engine, new FakeClock(), log);
+  const noFolder = join(folder, 'a file');
+  writeFileSync(noFolder, '');
+  for (const file of [join(folder, 'absent', 'answers'), join(noFolder, 'answers')]) {
+    snapshots.use({ file, intervalSeconds: 60 });
+    const told = 'the snapshot cannot be saved: its folder takes no files';
+    expect(log.warn).toHaveBeenLastCalledWith(expect.objectContaining({ file }), told);
+  }
+  expect(log.warn).toHaveBeenCalledTimes(2);
+  const file = join(folder, 'saved here');
+  await snapshots.load({ file, intervalSeconds: 60 });
+  snapshots.use({ file, intervalSeconds: 60 });
+  expect(log.warn).toHaveBeenCalledTimes(2);
+  snapshots.use(undefined);
 });
 
 test('snapshots are saved at intervals, one after another, and a failure is counted', async () => {
@@ -109,7 +120,7 @@ test('warm() and the option of that name ask ahead', async () => {
   await server.ask('udp', makeQuery('often.example'));
   expect(server.asked).toBe(asked);
   await server.close();
-  expect((await server.server.warm(['c.example A'])).failed).toBe(1);
+  await expect(server.server.warm(['c.example A'])).rejects.toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
 });
 
 test('a logger that throws ends nothing', async () => {

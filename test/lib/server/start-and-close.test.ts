@@ -2,7 +2,7 @@
 import { createConnection, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { Server } from '../../../lib/server/server.js';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { frame, MessageReader } from '../../../lib/transport/framing.js';
 import { askUdp } from '../../support/client.js';
 import { settle } from '../../support/fake-clock.js';

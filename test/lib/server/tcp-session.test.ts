@@ -1,6 +1,8 @@
 // What one TCP connection, and what all of them together, may hold and for how long: on a fake clock, without sockets.
 import { expect, test } from 'vitest';
 import type { Answerer, ListenerAsker, Reply } from '../../../lib/server/answerer.js';
+import { readOptions } from '../../../lib/server/settings/settings.js';
+import { tcpOptionsOf } from '../../../lib/server/settings/listeners.js';
 import { type Connection, TcpConnections, type TcpOptions } from '../../../lib/server/tcp-connections.js';
 import { TcpSession } from '../../../lib/server/tcp-session.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
@@ -10,6 +12,7 @@ import { makeQuery } from '../../support/messages.js';
 const OPTIONS: TcpOptions = {
   maxConnections: 4,
   maxConnectionsPerClient: 2,
+  connectionsPerClient: 2,
   idleTimeoutMs: 10_000,
   messageTimeoutMs: 5000,
   keepalive: true,
@@ -182,6 +185,28 @@ test('a connection over its bound of queries is not read until it has caught up'
   expect(setup.underWay).toBe(0);
 });
 
+test('queries under way count with their octets: beyond the bound of a connection no more are read, beyond that of all one is closed', async () => {
+  const setup = new Setup({ maxPipelined: 128, maxTotalBytes: 300_000 });
+  const padded = Buffer.concat([query, Buffer.alloc(30_000)]);
+  const [first, second, third] = [1, 2, 3].map(i => setup.connect(`192.0.2.${i}`));
+  for (let i = 0; i < 8; i++) first.send(padded);
+  await settle();
+  expect(setup.pending).toHaveLength(2);
+  expect(first.isPaused()).toBe(true);
+  // Two under way, each twice, and one that waits.
+  expect(setup.connections.octets).toBeGreaterThan(5 * 30_000);
+  second.send(padded);
+  for (let i = 0; i < 3; i++) third.send(padded);
+  await settle();
+  expect([first, second, third].map(one => one.destroyed)).toEqual([true, false, false]);
+  for (const reply of setup.pending.splice(0)) reply();
+  await settle();
+  for (const reply of setup.pending.splice(0)) reply();
+  await settle();
+  expect([second.replies, third.replies]).toEqual([1, 3]);
+  expect(setup.connections.octets).toBe(0);
+});
+
 test('one client has its share of connections: its own that is idle longest makes room, the others stay', async () => {
   const setup = new Setup();
   const [first, second] = [setup.connect('2001:db8::1'), setup.connect('2001:db8:0:5::1')];
@@ -213,6 +238,45 @@ test('when all places are taken the connection idle longest makes room, and nobo
   setup.pending[0]();
   expect(setup.connect('192.0.2.7').destroyed).toBe(false);
   expect(clients[1].destroyed).toBe(true);
+});
+
+test('sixteen clients that keep all they can get busy leave others connections', () => {
+  const { connections } = new Setup(tcpOptionsOf(readOptions({})));
+  const opened = (address: string): boolean => {
+    const connection = { address, destroy: () => {} };
+    const admitted = connections.admit(connection, true);
+    if (admitted) connections.busy(connection);
+    return admitted;
+  };
+  for (let round = 0; round < 200; round++) for (let i = 1; i <= 16; i++) opened(`198.51.100.${i}`);
+  for (let i = 1; i <= 25; i++) expect(opened(`192.0.2.${i}`) && opened(`192.0.2.${i}`)).toBe(true);
+});
+
+test('a client alone has its bound of connections, and one whose bound is given has it while few are free', () => {
+  const alone = tcpOptionsOf(readOptions({}));
+  expect(alone).toMatchObject({ maxConnectionsPerClient: 125, connectionsPerClient: 8 });
+  const given = tcpOptionsOf(readOptions({ tcp: { maxConnectionsPerClient: 600 } }));
+  expect(given).toMatchObject({ maxConnectionsPerClient: 600, connectionsPerClient: 600 });
+});
+
+test('when all are busy, who has few takes a place of the client that has most', async () => {
+  const setup = new Setup({ maxConnections: 5, maxConnectionsPerClient: 3 });
+  const hogs = ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.2'].map(one => setup.connect(one));
+  for (const one of hogs) one.send(query);
+  await settle();
+  const first = setup.connect('192.0.2.3');
+  first.send(query);
+  await settle();
+  // Now three clients have 2, 2 and 1: nobody has more than who comes would have.
+  const second = setup.connect('192.0.2.3');
+  await settle();
+  expect(hogs.map(one => one.destroyed)).toEqual([true, false, false, false, false]);
+  expect([first, second].map(one => one.destroyed)).toEqual([false, true]);
+  expect(setup.connections.stats).toMatchObject({ displaced: 1, rejected: 1 });
+  expect(setup.connections.size).toBe(5);
+  for (const reply of setup.pending) reply();
+  await settle();
+  expect(first.replies).toBe(1);
 });
 
 test('who may not ask takes nobody’s place', () => {

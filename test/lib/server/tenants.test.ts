@@ -1,7 +1,7 @@
 // Tenants: whose client it is decides which answers it gets, on every way in.
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { QueryDecision, QueryInfo } from '../../../lib/resolve/hooks.js';
-import type { ServerOptions } from '../../../lib/server/options.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { askTcp, askUdp } from '../../support/client.js';
 import { answerA, decode, makeQuery, rcodeOf } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';

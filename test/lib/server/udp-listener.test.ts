@@ -3,8 +3,7 @@ import { createSocket } from 'node:dgram';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { afterEach, expect, test } from 'vitest';
 import { ANSWERING_PORTS } from '../../../lib/base/answering-ports.js';
-import type { Logger } from '../../../lib/base/log.js';
-import { silentLogger } from '../../../lib/base/log.js';
+import { type Logger, silentLogger } from '../../../lib/base/log.js';
 import type { Answerer, ListenerAsker, Reply } from '../../../lib/server/answerer.js';
 import { UdpListener } from '../../../lib/server/udp-listener.js';
 import { WildcardListener } from '../../../lib/server/wildcard-listener.js';
@@ -53,7 +52,7 @@ test('who may not ask is refused, also while there is no room for queries', asyn
       if (query.toString('latin1').toLowerCase().includes('slow')) await released;
       return answerA(query);
     },
-    { udp: 'dgram', missRing: { waiters: 16 } },
+    { udp: 'dgram', missRing: { waiters: 16, clientShare: 1 } },
   );
   closers.push(() => server.close());
   await server.ask('dgram', makeQuery('known.example'));

@@ -8,6 +8,7 @@ import { systemRandom } from '../../../lib/base/random.js';
 import { frame, MessageReader } from '../../../lib/transport/framing.js';
 import { TcpTransport } from '../../../lib/transport/tcp.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
+import { exchange } from '../../support/exchange.js';
 import { answerA, makeQuery } from '../../support/messages.js';
 
 const cleanups: (() => void)[] = [];
@@ -50,6 +51,43 @@ async function until(condition: () => boolean): Promise<void> {
   expect(condition()).toBe(true);
 }
 
+test('a server that floods its connection with messages that nobody asked for is given up at once', async () => {
+  let connections = 0;
+  let sent = 0;
+  const at = await tcpServer(socket => {
+    connections++;
+    socket.on('error', () => {});
+    socket.on('data', () => {
+      const flood = (): void => {
+        while (!socket.destroyed && sent < 64 * 2 ** 20) {
+          sent += 65_536;
+          if (!socket.write(Buffer.alloc(65_536))) return;
+        }
+      };
+      socket.on('drain', flood);
+      flood();
+    });
+  });
+  const transport = tcp();
+  await expect(exchange(transport, makeQuery('a.example'), at, {})).rejects.toThrow(
+    'it sent more messages than it was asked for',
+  );
+  expect(connections).toBe(3);
+  expect(transport.connections).toBe(0);
+  // As many as came, not as many as were sent.
+  expect(transport.stats.mismatched).toBeLessThan(10);
+});
+
+test('what else was asked on a connection that sends too much is asked on another', async () => {
+  const at = await messageServer((message, socket, connection) => {
+    answer(message, socket);
+    if (connection === 1) for (let i = 0; i < 3; i++) answer(message, socket);
+  });
+  const transport = tcp();
+  const asked = ['a.example', 'b.example', 'c.example'].map(name => exchange(transport, makeQuery(name), at, {}));
+  for (const response of await Promise.all(asked)) expect(response[3] & 0x0f).toBe(0);
+});
+
 test('TCP pipelines on one connection and takes replies in any order (RFC 7766)', async () => {
   let connections = 0;
   const at = await tcpServer(socket => {
@@ -64,7 +102,7 @@ test('TCP pipelines on one connection and takes replies in any order (RFC 7766)'
   });
   const transport = tcp();
   const names = Array.from({ length: 20 }, (_, i) => `n${i}.example`);
-  const responses = await Promise.all(names.map(name => transport.exchange(makeQuery(name), at, { timeoutMs: 2000 })));
+  const responses = await Promise.all(names.map(name => exchange(transport, makeQuery(name), at, { timeoutMs: 2000 })));
   expect(responses).toHaveLength(20);
   expect(connections).toBe(1);
 });
@@ -76,7 +114,7 @@ test('a connection that was closed early is made anew, for what was asked over i
     if (++connections === 1) socket.destroy();
     else socket.on('data', chunk => socket.write(frame(answerA(chunk.subarray(2)))));
   });
-  await expect(tcp().exchange(makeQuery('a.example'), at, { timeoutMs: 2000 })).resolves.toBeDefined();
+  await expect(exchange(tcp(), makeQuery('a.example'), at, { timeoutMs: 2000 })).resolves.toBeDefined();
   expect(connections).toBe(2);
 });
 
@@ -87,7 +125,7 @@ test('a server that closes each connection without a word is given up after thre
     socket.on('error', () => {});
     socket.on('data', () => socket.destroy());
   });
-  await expect(tcp().exchange(makeQuery('a.example'), at, {})).rejects.toMatchObject({ code: 'ERR_SHARDNS_UPSTREAM' });
+  await expect(exchange(tcp(), makeQuery('a.example'), at, {})).rejects.toMatchObject({ code: 'ERR_SHARDNS_UPSTREAM' });
   expect(connections).toBe(3);
 });
 
@@ -95,7 +133,7 @@ test('nobody listens: said at once, and tried once', async () => {
   const at = await tcpServer(() => {});
   cleanups.pop()!();
   const transport = tcp();
-  await expect(transport.exchange(makeQuery('a.example'), at, {})).rejects.toThrow('ECONNREFUSED');
+  await expect(exchange(transport, makeQuery('a.example'), at, {})).rejects.toThrow('ECONNREFUSED');
   expect(transport.stats.sent).toBe(1);
 });
 
@@ -110,7 +148,7 @@ test('a server of one answer a connection answers everybody, over a few connecti
   });
   const transport = tcp();
   const names = Array.from({ length: 100 }, (_, i) => `n${i}.example`);
-  const all = await Promise.all(names.map(name => transport.exchange(makeQuery(name), at, { timeoutMs: 5000 })));
+  const all = await Promise.all(names.map(name => exchange(transport, makeQuery(name), at, { timeoutMs: 5000 })));
   expect(all).toHaveLength(100);
   expect(most).toBeLessThanOrEqual(9);
 });
@@ -123,12 +161,12 @@ test('a connection that has gone mute is replaced, and what waits there is asked
   });
   const clock = new FakeClock();
   const transport = tcp(clock);
-  await transport.exchange(makeQuery('first.example'), at, {});
-  const stuck = ['a.example', 'b.example'].map(name => transport.exchange(makeQuery(name), at, {}));
+  await exchange(transport, makeQuery('first.example'), at, {});
+  const stuck = ['a.example', 'b.example'].map(name => exchange(transport, makeQuery(name), at, {}));
   await until(() => seen.length === 3);
   await clock.advance(1600);
   await Promise.all(stuck);
-  await transport.exchange(makeQuery('c.example'), at, {});
+  await exchange(transport, makeQuery('c.example'), at, {});
   expect(seen).toEqual([1, 1, 1, 2, 2, 2]);
   await settle();
   expect(transport.connections).toBe(1);
@@ -143,7 +181,7 @@ test('half a message and then silence is mute too', async () => {
   });
   const clock = new FakeClock();
   const transport = tcp(clock);
-  const pending = transport.exchange(makeQuery('a.example'), at, {});
+  const pending = exchange(transport, makeQuery('a.example'), at, {});
   await until(() => seen === 1);
   await new Promise(resolve => setTimeout(resolve, 20));
   await clock.advance(3200);
@@ -160,7 +198,7 @@ test('a server that is slow, not mute, is heard on the connection that it was as
   });
   const clock = new FakeClock();
   const transport = tcp(clock);
-  const pending = transport.exchange(makeQuery('a.example'), at, {});
+  const pending = exchange(transport, makeQuery('a.example'), at, {});
   await until(() => asked === 1);
   await clock.advance(2000);
   await until(() => asked === 2);
@@ -173,7 +211,7 @@ test('what is called off leaves no connection that is being made', async () => {
   const transport = tcp(clock);
   const cancel = new Canceller();
   const at = await tcpServer(() => {});
-  const pending = transport.exchange(makeQuery('a.example'), at, { cancel });
+  const pending = exchange(transport, makeQuery('a.example'), at, { cancel });
   cancel.cancel();
   await expect(pending).rejects.toMatchObject({ code: 'ERR_SHARDNS_ABORTED' });
   await until(() => transport.connections === 0);
@@ -184,7 +222,7 @@ test('errors without question are believed over TCP, where nobody else can speak
   const at = await messageServer((message, socket) => {
     socket.write(frame(Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0, 0, 0, 0])])));
   });
-  const response = await tcp().exchange(makeQuery('a.example'), at, { timeoutMs: 2000 });
+  const response = await exchange(tcp(), makeQuery('a.example'), at, { timeoutMs: 2000 });
   expect(response[3] & 15).toBe(1);
 });
 
@@ -200,7 +238,7 @@ test('a response one octet at a time is put together', async () => {
       next();
     });
   });
-  await expect(tcp().exchange(makeQuery('slow.example'), at, { timeoutMs: 5000 })).resolves.toBeDefined();
+  await expect(exchange(tcp(), makeQuery('slow.example'), at, { timeoutMs: 5000 })).resolves.toBeDefined();
 });
 
 test('connections to all servers together are bounded: the one that has been silent longest gives way', async () => {
@@ -219,7 +257,8 @@ test('connections to all servers together are bounded: the one that has been sil
   const transport = new TcpTransport(systemClock, systemRandom, {}, 8);
   cleanups.push(() => transport.close());
   const ask = (host: number) =>
-    transport.exchange(
+    exchange(
+      transport,
       makeQuery('a.example'),
       { address: `127.0.0.${host}`, port, family: 4 },
       { cancel: new Canceller() },

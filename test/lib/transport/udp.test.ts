@@ -10,6 +10,7 @@ import { systemRandom } from '../../../lib/base/random.js';
 import type { Doubt } from '../../../lib/transport/transport.js';
 import { NO_SOCKET_ALONE, UdpTransport } from '../../../lib/transport/udp.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
+import { exchange } from '../../support/exchange.js';
 import { answerA, makeQuery } from '../../support/messages.js';
 
 const cleanups: (() => void)[] = [];
@@ -43,7 +44,7 @@ test('ids, ports and letter case differ from query to query (RFC 5452)', async (
     socket.send(answerA(message), client.port, client.address);
   });
   const transport = udp();
-  for (let i = 0; i < 300; i++) await transport.exchange(makeQuery('some-long-name.example'), at, { timeoutMs: 1000 });
+  for (let i = 0; i < 300; i++) await exchange(transport, makeQuery('some-long-name.example'), at, { timeoutMs: 1000 });
   expect(ids.size).toBeGreaterThan(290);
   // The budget of openings has a new socket for each of them.
   expect(ports.size).toBeGreaterThan(290);
@@ -57,7 +58,7 @@ test('a name with few letters gets a port of its own', async () => {
     socket.send(answerA(message), client.port, client.address);
   });
   const transport = udp();
-  for (let i = 0; i < 100; i++) await transport.exchange(makeQuery('1.2.3'), at, { timeoutMs: 1000 });
+  for (let i = 0; i < 100; i++) await exchange(transport, makeQuery('1.2.3'), at, { timeoutMs: 1000 });
   expect(ports.size).toBeGreaterThan(95);
 });
 
@@ -79,7 +80,7 @@ test('wrong id, wrong question and wrong sender are counted or dropped, and the 
     });
   });
   const transport = udp();
-  const response = await transport.exchange(makeQuery('victim.example'), at, { timeoutMs: 2000 });
+  const response = await exchange(transport, makeQuery('victim.example'), at, { timeoutMs: 2000 });
   expect(Buffer.from(response).subarray(-4)).toEqual(Buffer.from([192, 0, 2, 1]));
   expect(transport.stats.mismatched).toBe(201);
 });
@@ -88,7 +89,7 @@ test('a server that is not there fails at once', async () => {
   const at = await udpServer(() => {});
   cleanups.pop()!();
   const began = performance.now();
-  await expect(udp().exchange(makeQuery('gone.example'), at, { timeoutMs: 5000 })).rejects.toMatchObject({
+  await expect(exchange(udp(), makeQuery('gone.example'), at, { timeoutMs: 5000 })).rejects.toMatchObject({
     code: 'ERR_SHARDNS_UPSTREAM',
   });
   expect(performance.now() - began).toBeLessThan(2000);
@@ -97,7 +98,7 @@ test('a server that is not there fails at once', async () => {
 test('an aborted query lets go of its place', async () => {
   const at = await udpServer(() => {});
   const cancel = new Canceller();
-  const pending = udp().exchange(makeQuery('slow.example'), at, { timeoutMs: 5000, cancel });
+  const pending = exchange(udp(), makeQuery('slow.example'), at, { timeoutMs: 5000, cancel });
   cancel.cancel();
   await expect(pending).rejects.toMatchObject({ code: 'ERR_SHARDNS_ABORTED' });
 });
@@ -110,7 +111,7 @@ test('letters that are kept go out as written, and come back in any case', async
     response.write(response.toString('latin1', 13, 30).toLowerCase(), 13, 'latin1');
     socket.send(response, client.port, client.address);
   });
-  await udp().exchange(makeQuery('Some-Long-Name.example'), at, { timeoutMs: 2000, letters: 'kept', entropy: 'any' });
+  await exchange(udp(), makeQuery('Some-Long-Name.example'), at, { timeoutMs: 2000, letters: 'kept', entropy: 'any' });
   expect(asked[0]).toContain('Some-Long-Name');
 });
 
@@ -130,7 +131,7 @@ test('what cannot be believed is told, and the true response is still taken', as
   });
   const doubts: Doubt[] = [];
   const onDoubt = (doubt: Doubt): void => void doubts.push(doubt);
-  await udp().exchange(makeQuery('some-long-name.example'), at, { timeoutMs: 2000, onDoubt });
+  await exchange(udp(), makeQuery('some-long-name.example'), at, { timeoutMs: 2000, onDoubt });
   expect(doubts).toEqual(['question', 'letters', 'flood']);
 });
 
@@ -169,7 +170,7 @@ function onFakeSockets() {
   const transport = new UdpTransport(clock, systemRandom, {}, () => new FakeSocket() as unknown as Socket);
   const ask = (name: string, options = {}) => {
     const cancel = new Canceller();
-    const result = transport.exchange(makeQuery(name), SERVER, { cancel, ...options });
+    const result = exchange(transport, makeQuery(name), SERVER, { cancel, ...options });
     const code = result.then(
       () => 'answered',
       (error: { code: string }) => error.code,
@@ -260,10 +261,10 @@ test('no descriptors at all is said of us, not of the server', async () => {
 test('256 sockets for one query a server; those of one server take none from the others', async () => {
   const t = onFakeSockets();
   const all = Array.from({ length: 300 }, () => t.ask('x.co'));
-  const refused = t.transport.exchange(makeQuery('x.co'), SERVER, {}).catch((error: unknown) => error);
+  const refused = exchange(t.transport, makeQuery('x.co'), SERVER, {}).catch((error: unknown) => error);
   expect(await refused).toMatchObject({ code: 'ERR_SHARDNS_OVERLOAD', cause: NO_SOCKET_ALONE });
   expect(FakeSocket.all).toHaveLength(256);
-  void t.transport.exchange(makeQuery('x.co'), { ...SERVER, address: '192.0.2.2' }, {}).catch(() => {});
+  void exchange(t.transport, makeQuery('x.co'), { ...SERVER, address: '192.0.2.2' }, {}).catch(() => {});
   expect(FakeSocket.all).toHaveLength(257);
   for (const { cancel } of all) cancel.cancel();
   await settle();
@@ -276,7 +277,7 @@ test('servers that never answer hold 2560 sockets at most, however many they are
   const outcomes: Promise<string>[] = [];
   for (let i = 0; i < 4000; i++) {
     const server: SocketAddress = { address: `192.0.${i >> 8}.${i & 255}`, port: 53, family: 4 };
-    const result = t.transport.exchange(makeQuery(LONG), server, { cancel: new Canceller() });
+    const result = exchange(t.transport, makeQuery(LONG), server, { cancel: new Canceller() });
     outcomes.push(
       result.then(
         () => 'answered',
@@ -299,4 +300,18 @@ test('names of few letters share sockets where nobody can be off the path', asyn
   expect(FakeSocket.all.length).toBeLessThan(700);
   t.transport.close();
   expect(t.transport.sockets).toBe(0);
+});
+
+test('what failed at once is told when ask() has returned, and not to whoever has called it off by then', async () => {
+  const transport = udp();
+  transport.close();
+  await expect(exchange(transport, makeQuery(LONG), SERVER, {})).rejects.toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
+  const told: string[] = [];
+  const note = (what: string) => (): void => void told.push(what);
+  const listener = { answered: note('answered'), lost: note('lost'), doubted: note('doubted') };
+  const exchanging = transport.ask(makeQuery(LONG), SERVER, {}, listener);
+  exchanging.callOff();
+  exchanging.callOff();
+  await settle();
+  expect(told).toEqual([]);
 });

@@ -110,7 +110,7 @@ test('a forged FORMERR does not stop the true response', async () => {
   t.udp.handler = async query => {
     seen.push(query);
     if (seen.length > 1) return undefined;
-    setImmediate(() => t.udp.asked[0].options.onDoubt!('question'));
+    setImmediate(() => t.udp.asked[0].doubt('question'));
     await settle();
     return answerA(query);
   };
@@ -227,7 +227,7 @@ test('a flood of packets that match nothing leads to TCP', async () => {
   );
   const pending = t.exchange();
   await settle();
-  t.udp.asked[0].options.onDoubt!('flood');
+  t.udp.asked[0].doubt('flood');
   expect(rcodeOf((await pending).response)).toBe(0);
 });
 

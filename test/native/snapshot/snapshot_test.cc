@@ -103,7 +103,7 @@ TEST(Snapshot, KeepsAnswersTheirTimesAndTheirPopularity) {
   EXPECT_EQ(saved.entries, 3u);
 
   // Another region: other size, other secret, another monotonic clock, and 20 s later by the wall.
-  TestCache to({.bytes = 8 << 20, .shards = 2, .policy = cache::PolicyKind::kLru, .seed = 99});
+  TestCache to({.bytes = 8 << 20, .shards = 2, .policy = store::PolicyKind::kLru, .seed = 99});
   to.now = 77;
   const snapshot::Result loaded = Load(to, folder.file(), kWallMs + 20'000);
   ASSERT_EQ(loaded.what, nullptr);
@@ -142,15 +142,15 @@ TEST(Snapshot, LoadedLateHasExpired) {
 TEST(Snapshot, KeepsValuesTheirNamespacesAndTheirTags) {
   Folder folder;
   const auto make = [](uint64_t seed) {
-    return cache::ByteCache::Over<cache::ByteCache>(
-        cache::Region::Create({.bytes = 2 << 20, .shards = 1, .kind = cache::RegionKind::kBytes, .seed = seed}));
+    return bytes::ByteCache::Over<bytes::ByteCache>(
+        store::Region::Create({.bytes = 2 << 20, .shards = 1, .kind = store::RegionKind::kBytes, .seed = seed}));
   };
   const auto of = [](std::string_view text) {
     return Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   };
   const std::string plain("\0plain", 6), named("\5usersname", 10), brief("\0brief", 6);
   const std::string users("\5users", 6);
-  const uint16_t red = cache::ByteCache::TagMark(of("red"));
+  const uint16_t red = bytes::ByteCache::TagMark(of("red"));
   const auto from = make(1), to = make(2);
   ASSERT_EQ(from->Set({.key = of(plain), .value = of("1"), .now = 1000, .ttl_ms = 60'000, .tags = 1, .tag = {red}}),
             Status::kOk);
@@ -161,12 +161,12 @@ TEST(Snapshot, KeepsValuesTheirNamespacesAndTheirTags) {
       snapshot::Load(*to, {.path = folder.file().c_str(), .now_ms = 5'000'000, .wall_ms = kWallMs + 1000});
   EXPECT_EQ(loaded.entries, 2u);
   EXPECT_EQ(loaded.expired, 1u);
-  Buffer out(cache::kMaxValueOctets);
-  cache::ByteSeen seen;
-  cache::Reader* reader = to->NewReader();
+  Buffer out(bytes::kMaxValueOctets);
+  bytes::ByteSeen seen;
+  store::Reader* reader = to->NewReader();
   const auto get = [&](const std::string& key) {
     to->Get({.key = of(key), .now = 5'000'000}, reader, out, &seen);
-    return seen.outcome == cache::ByteOutcome::kHit;
+    return seen.outcome == bytes::ByteOutcome::kHit;
   };
   EXPECT_TRUE(get(plain));
   EXPECT_EQ(seen.remaining_ms, 60'000 - 100 - 1000);
@@ -196,8 +196,8 @@ TEST(Snapshot, SaysWhatIsWrongWithAFile) {
   WriteFile(folder.file(), file);
   EXPECT_STREQ(Load(t, folder.file()).what, "its head is damaged");
   ASSERT_EQ(Save(t, folder.file()).what, nullptr);
-  const auto bytes = cache::ByteCache::Over<cache::ByteCache>(
-      cache::Region::Create({.bytes = 2 << 20, .kind = cache::RegionKind::kBytes}));
+  const auto bytes = bytes::ByteCache::Over<bytes::ByteCache>(
+      store::Region::Create({.bytes = 2 << 20, .kind = store::RegionKind::kBytes}));
   EXPECT_STREQ(snapshot::Load(*bytes, {.path = folder.file().c_str(), .now_ms = 1, .wall_ms = 1}).what,
                "its entries are of another kind");
 }
@@ -277,8 +277,8 @@ TEST(Snapshot, OfACacheThatIsWrittenToHoldsNothingWrong) {
   std::atomic<bool> stop{false};
   std::thread writer([&] {
     std::mt19937 random(1);
-    auto scratch = std::make_unique<cache::PrepareScratch>();
-    cache::EntryImage image;
+    auto scratch = std::make_unique<answers::PrepareScratch>();
+    answers::EntryImage image;
     while (!stop) {
       const std::string name = "name-" + std::to_string(random() % 20'000) + ".busy.example";
       const Buffer message = Marked(name, static_cast<uint8_t>(random() % 251));

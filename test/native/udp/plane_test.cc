@@ -157,6 +157,19 @@ uint32_t FinishAll(udp::MissRing& ring) {
   return finished;
 }
 
+TEST(MissRing, WhatIsOutdatedIsJoinedNoMoreAndEndsForThoseWhoWait) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(64, 128, ExpandSeed(1));
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.1", "a"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.2", "a"), Joined::kJoined);
+  ring.Outdate();
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.3", "a"), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "192.0.2.4", "a"), Joined::kJoined);
+  EXPECT_EQ(ring.in_flight(), 2u);
+  EXPECT_EQ(FinishAll(ring), 2u);
+  EXPECT_EQ(ring.waiting(), 0u);
+}
+
 TEST(MissRing, AClientAloneHoldsHalfAndWhatEndsIsGivenBack) {
   using Joined = udp::MissRing::Joined;
   udp::MissRing ring(64, 128, ExpandSeed(1), {.flights = 8, .waiters = 16});
@@ -184,6 +197,24 @@ TEST(MissRing, AClientHasItsShareHoweverLittleIsFree) {
       EXPECT_EQ(JoinFrom(ring, address.c_str(), address + "-" + std::to_string(i)), Joined::kQueued);
     }
     EXPECT_EQ(JoinFrom(ring, address.c_str(), "more"), client < 3 ? Joined::kOverShare : Joined::kFull);
+  }
+}
+
+TEST(MissRing, SixteenClientsThatTakeAllTheyCanGetLeaveOthersRoom) {
+  using Joined = udp::MissRing::Joined;
+  udp::MissRing ring(1024, 4096, ExpandSeed(1), {.flights = 4, .waiters = 16});
+  for (int i = 0; i < 1024; ++i) {
+    for (int client = 1; client <= 16; ++client) {
+      const std::string address = "198.51.100." + std::to_string(client);
+      JoinFrom(ring, address.c_str(), address + "-" + std::to_string(i));
+      for (int name = 0; name < 4; ++name) JoinFrom(ring, address.c_str(), address + "-" + std::to_string(name));
+    }
+  }
+  for (int client = 1; client <= 8; ++client) {
+    const std::string address = "192.0.2." + std::to_string(client);
+    for (int i = 0; i < 4; ++i) {
+      EXPECT_EQ(JoinFrom(ring, address.c_str(), address + "-" + std::to_string(i)), Joined::kQueued);
+    }
   }
 }
 

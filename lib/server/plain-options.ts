@@ -1,0 +1,57 @@
+// Options as they are given, before they are judged: a copy of lists and plain objects, each property read once, so that
+// what a caller changes afterwards, or a getter tells the second time, changes nothing here.
+//
+// Bound: MAX_DEPTH levels, of which options have six; deeper ones are judged as they are.
+import { isOptionsObject, unreadable } from '../base/fields.js';
+import { optionError } from '../base/errors.js';
+
+const MAX_DEPTH = 16;
+
+/**
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION naming what cannot be read, and objects that are no options: dates, maps,
+ * promises, of which all that is wrong would be taken for nothing
+ */
+export function plainOptions(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw optionError('options', input, 'an object');
+  }
+  try {
+    return copyOf(input, { name: 'options', depth: 0 });
+  } catch (cause) {
+    throw cause instanceof NotPlain ? optionError(cause.name, cause.value, 'a plain object') : cause;
+  }
+}
+
+class NotPlain extends Error {
+  constructor(
+    override readonly name: string,
+    readonly value: unknown,
+  ) {
+    super();
+  }
+}
+
+function copyOf(value: unknown, at: { name: string; depth: number }): unknown {
+  if (typeof value !== 'object' || value === null || at.depth === MAX_DEPTH) return value;
+  const inside = (key: string | number): { name: string; depth: number } => {
+    const name = typeof key === 'number' ? `${at.name}[${key}]` : at.depth === 0 ? key : `${at.name}.${key}`;
+    return { name, depth: at.depth + 1 };
+  };
+  let name = at.name;
+  const entries: [string | number, unknown][] = [];
+  let isList: boolean;
+  try {
+    isList = Array.isArray(value);
+    if (!isList && !isOptionsObject(value)) throw new NotPlain(name, value);
+    const keys = isList ? (value as unknown[]).keys() : Object.keys(value);
+    for (const key of keys) {
+      ({ name } = inside(key));
+      entries.push([key, (value as Record<string | number, unknown>)[key]]);
+    }
+  } catch (cause) {
+    throw cause instanceof NotPlain ? cause : unreadable(name, cause);
+  }
+  const copies = entries.map(([key, one]) => [key, copyOf(one, inside(key))] as const);
+  // Not by assignment: a key may be __proto__.
+  return isList ? copies.map(([, one]) => one) : Object.fromEntries(copies);
+}

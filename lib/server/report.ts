@@ -1,0 +1,202 @@
+// What a server has done and has under way, as one plain object: all that metrics, the command and other outsiders read.
+//
+// Numbers are totals since the start unless they say otherwise. A field that is added keeps the version; one that goes or
+// changes its meaning begins another.
+import type { Clock } from '../base/clock.js';
+import type { Engine } from '../cache/engine.js';
+import { type CacheStats, FileState, RCODES_COUNTED, TYPES_COUNTED } from '../native/binding.js';
+import type { RecursorStats } from '../resolve/recurse/options.js';
+import type { Gate } from '../clients/gate.js';
+import type { Resolver } from '../resolve/resolver.js';
+import type { Transport, TransportStats } from '../transport/transport.js';
+import type { Exchanger } from '../upstream/exchange.js';
+import type { Upstream, UpstreamStats } from '../upstream/upstream.js';
+import { rcodeName, typeName } from '../wire/iana.js';
+import type { Answerer } from './answerer.js';
+import type { Listeners } from './listeners.js';
+import type { Recursion } from './recursion.js';
+import type { Snapshots } from './snapshots.js';
+import type { TcpConnections } from './tcp-connections.js';
+
+export type ServerState = 'new' | 'starting' | 'listening' | 'draining' | 'closed';
+
+export interface RequestCounts {
+  readonly protocol: 'udp' | 'tcp';
+  readonly family: 4 | 6;
+  /** By the type's name (RFC 3597 section 5 for those without); `other` counts every type above 255. */
+  readonly byType: Readonly<Record<string, number>>;
+}
+
+export interface ServerReport {
+  readonly version: 1;
+  /** Milliseconds of Unix time. */
+  readonly takenAtMs: number;
+  readonly state: ServerState;
+  /** Addresses with the ports that were bound. */
+  readonly listening: { readonly udp: readonly string[]; readonly tcp: readonly string[] };
+  /** Queries received, hits and all. */
+  readonly requests: readonly RequestCounts[];
+  /** Replies by rcode. */
+  readonly responses: Readonly<Record<string, number>>;
+  /** From receiving a query to its reply: `counts[i]` took less than 2^i microseconds and more than 2^(i-1); the last takes the rest. */
+  readonly durations: { readonly counts: readonly number[]; readonly sumSeconds: number };
+  readonly cache: Readonly<CacheStats> & {
+    /** Octets of the region. */
+    readonly memoryBytes: number;
+    /** The file of the cache was cut or replaced while it was open. */
+    readonly fileDetached: boolean;
+  };
+  readonly snapshots: Readonly<Snapshots['stats']>;
+  /** Misses on their way to JavaScript; undefined without native threads. */
+  readonly missRing?: {
+    readonly flights: number;
+    readonly joined: number;
+    /** Refused for want of room; because the client held its share. */
+    readonly full: number;
+    readonly overShare: number;
+    /** At present: names under way, queries waiting for them. */
+    readonly inFlight: number;
+    readonly waiting: number;
+  };
+  readonly udp: {
+    readonly sent: number;
+    readonly sendFailed: number;
+    readonly dropped: number;
+    /** Queries of clients that may not ask. */
+    readonly refused: number;
+  };
+  readonly tcp: Readonly<TcpConnections['stats']> & { readonly connections: number; readonly heldBytes: number };
+  /** Questions that the cache did not answer. */
+  readonly resolver: Readonly<Resolver['stats']> & {
+    /** At present. */
+    readonly inFlight: number;
+    readonly mistakes: number;
+    /** Refused, or not asked in time, for want of room toward upstreams. */
+    readonly upstreamOverloaded: number;
+  };
+  /** Octets that access, views and tenants take, compiled. */
+  readonly gateMemoryBytes: number;
+  /** Clients whose tenant is remembered at present. */
+  readonly tenantClients: number;
+  readonly upstreams: readonly (Readonly<UpstreamStats> & {
+    readonly server: string;
+    /** At present: smoothed round-trip time in milliseconds, questions under way, whether it rests after failures. */
+    readonly srttMs: number;
+    readonly inFlight: number;
+    readonly resting: boolean;
+  })[];
+  readonly transports: { readonly udp?: Readonly<TransportStats>; readonly tcp?: Readonly<TransportStats> };
+  /** Undefined where nothing is resolved from the root or a zone. */
+  readonly recursion?: Readonly<RecursorStats> & {
+    /** At present: name servers that something is known of, threads, entries and octets of the RRset cache. */
+    readonly servers: number;
+    readonly threads: number;
+    readonly rrsetEntries: number;
+    readonly rrsetBytes: number;
+  };
+  readonly process: { readonly pid: number; readonly uptimeSeconds: number; readonly residentBytes: number };
+}
+
+export interface ReportSources {
+  readonly state: ServerState;
+  readonly clock: Clock;
+  readonly engine: Engine;
+  readonly gate: Gate;
+  readonly resolver: Resolver;
+  readonly exchanger: Exchanger;
+  readonly answerer: Answerer;
+  readonly listeners: Listeners;
+  readonly snapshots: Snapshots;
+  readonly recursion: Recursion;
+  readonly upstreams: readonly Upstream[];
+  readonly udpTransport: Transport;
+  readonly tcpTransport: Transport;
+}
+
+const replies = new Float64Array(RCODES_COUNTED + TYPES_COUNTED);
+
+export function reportOf(sources: ReportSources): ServerReport {
+  const { state, clock, engine, resolver, exchanger, answerer, listeners, recursion } = sources;
+  const plane = listeners.plane?.stats();
+  engine.native.responses(replies);
+  const responses: Record<string, number> = {};
+  for (let rcode = 0; rcode < RCODES_COUNTED; rcode++) {
+    const total = replies[rcode] + (plane?.responsesByRcode[rcode] ?? 0);
+    if (total > 0) responses[rcodeName(rcode)] = total;
+  }
+  const { udp4, udp6, tcp4, tcp6 } = answerer.requestsByType;
+  const recursive = recursion.stats();
+  const rrsets = recursion.recursor?.rrsets.bytes.stats();
+  return {
+    version: 1,
+    takenAtMs: clock.wallSeconds() * 1000,
+    state,
+    listening: listeners.addresses,
+    requests: [
+      { protocol: 'udp', family: 4, byType: typesOf(udp4, plane?.requestsByType4) },
+      { protocol: 'udp', family: 6, byType: typesOf(udp6, plane?.requestsByType6) },
+      { protocol: 'tcp', family: 4, byType: typesOf(tcp4) },
+      { protocol: 'tcp', family: 6, byType: typesOf(tcp6) },
+    ],
+    responses,
+    durations: {
+      counts: Array.from(answerer.durations, (count, i) => count + (plane?.durations[i] ?? 0)),
+      sumSeconds: (answerer.durationSumUs + (plane?.durationSumUs ?? 0)) / 1e6,
+    },
+    cache: {
+      ...engine.stats(),
+      memoryBytes: engine.memoryBytes,
+      fileDetached: engine.native.fileState() !== FileState.sound,
+    },
+    snapshots: { ...sources.snapshots.stats },
+    missRing: plane && {
+      flights: plane.flights,
+      joined: plane.joined,
+      full: plane.full,
+      overShare: plane.overShare,
+      inFlight: plane.inFlight,
+      waiting: plane.waiting,
+    },
+    udp: plane
+      ? { sent: plane.sent, sendFailed: plane.sendFailed, dropped: plane.dropped, refused: plane.refused }
+      : { ...listeners.udpStats(), refused: 0 },
+    tcp: {
+      ...listeners.tcpConnections.stats,
+      connections: listeners.tcpConnections.size,
+      heldBytes: listeners.tcpConnections.octets,
+    },
+    resolver: {
+      ...resolver.stats,
+      inFlight: resolver.inFlight,
+      mistakes: resolver.mistakes,
+      upstreamOverloaded: exchanger.overloaded,
+    },
+    gateMemoryBytes: sources.gate.native.memoryBytes(),
+    tenantClients: resolver.tenants?.size ?? 0,
+    upstreams: sources.upstreams.map(({ label, srttMs, inFlight, resting, stats }) => {
+      return { server: label, srttMs, inFlight, resting, ...stats };
+    }),
+    transports: { udp: statsOf(sources.udpTransport), tcp: statsOf(sources.tcpTransport) },
+    recursion: recursive && {
+      ...recursive,
+      rrsetEntries: rrsets?.entries ?? 0,
+      rrsetBytes: rrsets?.liveBytes ?? 0,
+    },
+    process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
+  };
+}
+
+function typesOf(...counts: (Float64Array | undefined)[]): Record<string, number> {
+  const byType: Record<string, number> = {};
+  for (let type = 0; type < TYPES_COUNTED; type++) {
+    const total = counts.reduce((sum, one) => sum + (one?.[type] ?? 0), 0);
+    if (total > 0) byType[type === TYPES_COUNTED - 1 ? 'other' : typeName(type)] = total;
+  }
+  return byType;
+}
+
+/** A transport of the embedder's own counts nothing. */
+function statsOf(transport: Transport): TransportStats | undefined {
+  const { stats } = transport as { stats?: TransportStats };
+  return stats && { ...stats };
+}

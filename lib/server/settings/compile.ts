@@ -1,0 +1,38 @@
+// Settings of several sections to what the native cache and the resolver read.
+import { LocalAnswers } from '../../resolve/local-answers.js';
+import { LocalData } from '../../resolve/local-data.js';
+import type { Tunables } from '../../native/binding.js';
+import type { ResolverOptions } from '../../resolve/resolver.js';
+import { cacheTunables } from './cache.js';
+import { flightLimitsOf, viewsOf } from './clients.js';
+import { localZonesOf } from './local.js';
+import { addressRulesOf } from './recursion.js';
+import type { ServerSettings } from './settings.js';
+import { groupsOf } from './upstreams.js';
+
+export function tunablesOf(settings: ServerSettings): Tunables {
+  const { upstream, udpSize } = settings;
+  return { ...cacheTunables(settings), udpSize, clientSubnet: upstream.clientSubnet === 'forward' ? 1 : 0 };
+}
+
+export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
+  return {
+    local: new LocalAnswers(localZonesOf(settings), new LocalData(settings.local), viewsOf(settings)),
+    identity: { identity: settings.identity, version: settings.version },
+    forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
+    upstreamUdpSize: settings.upstream.udpSize,
+    staleEnabled: settings.stale.enabled,
+    staleClientTimeoutMs: settings.stale.clientTimeoutMs,
+    staleTtlSeconds: settings.stale.ttlSeconds,
+    staleRetrySeconds: settings.stale.retrySeconds,
+    failureFirstSeconds: settings.failure.firstSeconds,
+    failureMaxSeconds: settings.failure.maxSeconds,
+    prefetchPerSecond: settings.prefetch.maxPerSecond,
+    flights: flightLimitsOf(
+      settings,
+      Object.values(groupsOf(settings)).some(servers => servers.length > 0),
+    ),
+    addressRules: addressRulesOf(settings),
+    denials: settings.resolver.nothingBelowNxdomain ? 'subtree' : 'name',
+  };
+}

@@ -1,0 +1,35 @@
+// What of the settings decides who may be told what. Servers over one file or region that differ in it never find each
+// other's entries, and what was told by other settings of before is told no more. What depends on upstreams is common to
+// all.
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import type { Configuration } from '../../cache/region.js';
+import type { ServerSettings } from './settings.js';
+
+/** What decides the content of answers to all names; local data and zones decide it for theirs, views for their clients. */
+function rulesOf({ tenants, upstream, resolver }: ServerSettings) {
+  const { privateAddresses, privateDomains, privateAnswers, nothingBelowNxdomain, dnssecOk } = resolver;
+  const { hardenGlue, verifyGlue } = resolver;
+  const believed = { nothingBelowNxdomain, dnssecOk, hardenGlue, verifyGlue };
+  const shown = { privateAddresses, privateDomains, privateAnswers };
+  return { tenants: tenants.enabled, clientSubnet: upstream.clientSubnet, ...shown, ...believed };
+}
+
+/** Whether answers of one are no answers of the other, whatever their names. */
+export function differInRules(one: ServerSettings, other: ServerSettings): boolean {
+  return !isDeepStrictEqual(rulesOf(one), rulesOf(other));
+}
+
+/** The same for equal settings in whatever order their keys are written; 2 in 2^64 for any two that differ. */
+export function configurationOf(settings: ServerSettings): Configuration {
+  const { local, localZones, views, cache } = settings;
+  const decisive = { local, localZones, views, ...rulesOf(settings), scope: cache.scope };
+  const text = JSON.stringify(decisive, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+  const hash = createHash('sha256').update(text).digest();
+  // Not 0, which stands for none.
+  return { high: (hash.readUInt32BE(0) | 1) >>> 0, low: hash.readUInt32BE(4) };
+}

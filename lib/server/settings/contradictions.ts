@@ -1,0 +1,98 @@
+// Options that are valid, and of which one makes another useless: told, so that nobody waits for what never happens.
+import type { ServerOptions } from './settings.js';
+
+/** A line for each. */
+export function contradictions(options: ServerOptions): string[] {
+  const found: string[] = [];
+  const useless = (names: string[], because: string): void => {
+    for (const name of names) found.push(`${name} has no effect: ${because}`);
+  };
+  const { resolver = {}, upstreams = [] } = options;
+  const groups = Array.isArray(upstreams) ? { default: upstreams } : upstreams;
+  const named = (groups.default ?? []).length > 0;
+  const zones = (options.stubZones?.length ?? 0) + (options.forwardZones?.length ?? 0) > 0;
+  if (resolver.recursive === true && named) {
+    found.push('upstreams are not asked: resolver.recursive resolves names from the root');
+  }
+  if (resolver.recursive === false && !named && !zones) {
+    found.push('nobody is asked: resolver.recursive is false, and there are no upstreams');
+  }
+  const recurses = resolver.recursive ?? !named;
+  if (!recurses && !zones) {
+    // Private addresses are no matter of recursion alone.
+    const { recursive: _, privateAddresses: _a, privateDomains: _d, privateAnswers: _s, ...rest } = resolver;
+    useless(inside('resolver', rest), 'upstreams are asked, and nothing is resolved from the root or a zone');
+  } else if (!recurses) {
+    useless(inside('resolver', pick(resolver, ['rootHints'])), 'upstreams are asked in place of the root');
+  }
+  if (resolver.ipv4 === false && resolver.ipv6 === false) {
+    found.push('no name server can be asked: resolver.ipv4 and resolver.ipv6 are false');
+  }
+  if (resolver.privateDomains !== undefined && (resolver.privateAddresses ?? []).length === 0) {
+    useless(['resolver.privateDomains'], 'resolver.privateAddresses names none');
+  }
+  for (const section of ['tcp', 'stale', 'prefetch', 'tenants'] as const) {
+    const { enabled, ...rest } = options[section] ?? {};
+    const off = enabled === false || (section === 'tenants' && enabled !== true);
+    if (off) useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
+  }
+  if (options.udp === 'dgram') {
+    const rest = pick(options, ['threads', 'pin']);
+    useless(Object.keys(defined(rest)), 'udp is dgram');
+    useless(inside('missRing', pick(options.missRing ?? {}, ['flights'])), 'udp is dgram');
+  }
+  const { tcp = {}, upstream = {} } = options;
+  const larger = (name: string, value: number | undefined, other: string, most: number | undefined): void => {
+    if (value !== undefined && most !== undefined && value > most) {
+      useless([name], `${value} is more than ${other}, which is ${most}`);
+    }
+  };
+  larger('tcp.maxConnectionsPerClient', tcp.maxConnectionsPerClient, 'tcp.maxConnections', tcp.maxConnections);
+  larger('upstream.maxInFlight', upstream.maxInFlight, 'upstream.maxTotal', upstream.maxTotal);
+  if (upstream.clientStringOption !== undefined && (upstream.clientStrings ?? []).length === 0) {
+    useless(['upstream.clientStringOption'], 'upstream.clientStrings names no server');
+  }
+  found.push(...sameNames(options));
+  return found;
+}
+
+/** Zones that are configured in two ways, of which one is not used. */
+function sameNames({ stubZones = [], forwardZones = [], local, views = [] }: ServerOptions): string[] {
+  const zones = [
+    ...forwardZones.map(({ name }, i) => ({ name, of: `forwardZones[${i}]` })),
+    ...stubZones.map(({ name }, i) => ({ name, of: `stubZones[${i}]` })),
+  ];
+  const found = overridden(zones.map(({ name, of }) => ({ name, of, as: of })));
+  const sections = [
+    { of: 'local', local },
+    ...views.map((view, i) => ({ of: `views[${i}].local`, local: view.local })),
+  ];
+  for (const { of, local } of sections) {
+    const kinds = (local?.zones ?? []).map(({ name, kind }, i) => ({ name, of: `${of}.zones[${i}]`, as: kind }));
+    found.push(...overridden(kinds));
+  }
+  return found;
+}
+
+const MAX_NAMES = 20;
+
+/** Of one name the last counts: told for those before it that say something else. */
+function overridden(zones: readonly { name: string; of: string; as: string }[]): string[] {
+  const last = new Map(zones.map(zone => [zone.name.toLowerCase().replace(/\.$/, ''), zone]));
+  return zones
+    .flatMap(({ name, of, as }) => {
+      const used = last.get(name.toLowerCase().replace(/\.$/, ''))!;
+      return used.as === as ? [] : [`${of} has no effect: ${used.of} has the same name, ${name}`];
+    })
+    .slice(0, MAX_NAMES);
+}
+
+function inside(section: string, options: object): string[] {
+  return Object.keys(defined(options)).map(key => `${section}.${key}`);
+}
+function defined(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+function pick<T extends object>(options: T, keys: (keyof T)[]): object {
+  return Object.fromEntries(keys.map(key => [key, options[key]]));
+}

@@ -1,0 +1,117 @@
+// Where the server answers, who may ask there, and what connections may hold.
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
+import { count } from '../../base/options.js';
+import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
+import { overlaps } from '../overlaps.js';
+import type { TcpOptions } from '../tcp-connections.js';
+import { type Rows, section } from './row.js';
+import { listenAddress, prefix } from './types.js';
+
+/** Where nobody says. */
+export const DEFAULT_LISTEN: readonly string[] = ['127.0.0.1:5300', '[::1]:5300'];
+
+const tcp = section({
+  enabled: { schema: z.boolean().default(true), change: 'relisten', why: 'Answer over TCP too (RFC 7766).' },
+  maxConnections: {
+    schema: count(1, 100_000).default(1000),
+    change: 'live',
+    why: 'Connections in all; when all are taken, the one idle longest makes room, or one of the client that has most.',
+  },
+  maxConnectionsPerClient: {
+    schema: count(1, 100_000).optional(),
+    change: 'live',
+    why: 'Of these, for one client (address, IPv6 /56): where it is set, that many in any case, as for a proxy that asks for many. By default an eighth, at least 8; more than 8 or a 256th only while as many are free.',
+  },
+  idleTimeoutMs: {
+    schema: count(100, 3_600_000).default(10_000),
+    change: 'live',
+    why: 'How long a connection stays open without a query; RFC 7766 section 6.2.3 says a few seconds.',
+  },
+  messageTimeoutMs: {
+    schema: count(100, 3_600_000).default(5000),
+    change: 'live',
+    why: 'How long a query may take from its first octet to its last.',
+  },
+  keepalive: {
+    schema: z.boolean().default(true),
+    change: 'live',
+    why: 'Tell clients that ask how long an idle connection stays open (RFC 7828).',
+  },
+  maxPipelined: {
+    schema: count(1, 65_535).default(128),
+    change: 'live',
+    why: 'Queries of one connection under way; the rest waits unread.',
+  },
+  maxQueuedBytes: {
+    schema: count(65_537, 2 ** 30).default(2 ** 20),
+    change: 'live',
+    why: 'Octets of one connection: replies that the client has not read, beyond which it is closed, and as much again of queries under way.',
+  },
+  maxTotalBytes: {
+    schema: count(2 ** 20, 2 ** 40).default(64 * 2 ** 20),
+    change: 'live',
+    why: 'What all connections hold together, in octets; beyond it the one that holds most is closed.',
+  },
+});
+
+export const listenerRows = {
+  listen: {
+    schema: z
+      .array(listenAddress)
+      .min(1)
+      .max(64)
+      .superRefine((listen, context) => {
+        for (const { at, message } of overlaps(listen)) context.addIssue({ code: 'custom', message, path: [at] });
+      })
+      .default([...DEFAULT_LISTEN]),
+    change: 'relisten',
+    why: 'Addresses to answer on, UDP and TCP; port 0 means any. One of the defaults that the machine does not have is left out with a warning; one that is given is an error.',
+  },
+  udp: {
+    schema: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
+    change: 'relisten',
+    why: "`native`: threads of our own; `dgram`: Node's sockets, where the native plane cannot run: the same answers, and on `0.0.0.0` or `[::]` a socket for each address that an interface has, looked at every 5 s.",
+  },
+  threads: {
+    schema: count(0, 256).default(0),
+    change: 'relisten',
+    why: 'Receiving threads for each address; 0 means one a core.',
+  },
+  pin: { schema: z.boolean().default(false), change: 'relisten', why: 'Bind each receiving thread to one core.' },
+  allow: {
+    schema: z.array(prefix).max(MAX_GATE_PREFIXES).default([]),
+    change: 'live',
+    why: 'Prefixes of clients that may ask, everybody where there are none; others get REFUSED before any lookup, on every way in. With those of `views` at most 1,048,576; 65,536 cost a query 25 ns and 1.1 MB (IPv6: at most 19 MB).',
+  },
+  udpSize: {
+    schema: count(512, 4096).default(1232),
+    change: 'live',
+    why: 'Greatest UDP reply in octets (RFC 9715 section 3.1).',
+  },
+  receiveBufferBytes: {
+    schema: count(4096, 2 ** 30).default(4 * 2 ** 20),
+    change: 'relisten',
+    why: 'Room in the kernel for queries that have come and are not read.',
+  },
+  tcp: { schema: tcp.prefault({}), change: 'live', why: 'Queries over TCP.' },
+} as const satisfies Rows;
+
+export function threadsOf({ threads }: { threads: number }): number {
+  return threads === 0 ? availableParallelism() : threads;
+}
+
+/** Of one client, where few are allowed in all. */
+const LEAST_CONNECTIONS = 8;
+
+/** What TCP connections may have. */
+export function tcpOptionsOf(settings: { tcp: z.output<typeof tcp> }): TcpOptions {
+  const { maxConnections, maxConnectionsPerClient: wanted } = settings.tcp;
+  const most = (usual: number): number => Math.min(wanted ?? Math.max(LEAST_CONNECTIONS, usual), maxConnections);
+  return {
+    ...settings.tcp,
+    maxConnectionsPerClient: most(Math.ceil(maxConnections / 8)),
+    connectionsPerClient: most(shareOf(maxConnections, DEFAULT_CLIENT_SHARE)),
+  };
+}

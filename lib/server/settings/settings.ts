@@ -1,0 +1,126 @@
+// Every option of the server, by sections of rows. One schema serves createServer(), update() and the configuration file.
+import { z } from 'zod';
+import { ShardnsError, show } from '../../base/errors.js';
+import { issueText } from '../../base/options.js';
+import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
+import { cacheRows } from './cache.js';
+import { clientRows } from './clients.js';
+import { listenerRows } from './listeners.js';
+import { localRows } from './local.js';
+import { operationRows } from './operation.js';
+import { recursionRows } from './recursion.js';
+import { type Changed, changesOf, type Rows, section } from './row.js';
+import { upstreamRows } from './upstreams.js';
+
+/** The sections in the order of docs/options.md. */
+export const SECTIONS = {
+  Listeners: listenerRows,
+  Upstreams: upstreamRows,
+  Cache: cacheRows,
+  'Local answers': localRows,
+  Recursion: recursionRows,
+  Clients: clientRows,
+  Operation: operationRows,
+} as const satisfies Record<string, Rows>;
+
+const rows = {
+  ...listenerRows,
+  ...upstreamRows,
+  ...cacheRows,
+  ...localRows,
+  ...recursionRows,
+  ...clientRows,
+  ...operationRows,
+} as const satisfies Rows;
+
+export const serverSchema = section(rows)
+  .superRefine(({ cache, failure }, context) => {
+    const ordered = (path: string[], least: number, most: number): void => {
+      if (least <= most) return;
+      context.addIssue({ code: 'custom', path, message: `expected at most its greatest value, which is ${most}` });
+    };
+    ordered(['cache', 'minTtlSeconds'], cache.minTtlSeconds, cache.maxTtlSeconds);
+    ordered(['cache', 'negativeMinTtlSeconds'], cache.negativeMinTtlSeconds, cache.negativeMaxTtlSeconds);
+    ordered(['failure', 'firstSeconds'], failure.firstSeconds, failure.maxSeconds);
+  })
+  .superRefine(({ allow, views }, context) => {
+    const count = views.reduce((sum, { clients }) => sum + clients.length, allow.length);
+    if (count <= MAX_GATE_PREFIXES) return;
+    const message = `expected at most ${MAX_GATE_PREFIXES} prefixes in allow and views together, which have ${count}`;
+    context.addIssue({ code: 'custom', path: ['views'], message });
+  })
+  .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
+    path: ['views'],
+    message: 'expected none where tenants.enabled is set: each sorts clients in its own way',
+  });
+
+/** What createServer() takes. */
+export type ServerOptions = z.input<typeof serverSchema>;
+/** The same with every default filled in. */
+export type ServerSettings = z.output<typeof serverSchema>;
+
+export interface OptionIssue {
+  /** `cache.memory`, `upstreams[1]`. */
+  path: (string | number)[];
+  message: string;
+  value: unknown;
+}
+
+/** All that is wrong with an options object. */
+export function checkOptions(input: unknown): { settings: ServerSettings } | { issues: OptionIssue[] } {
+  const result = serverSchema.safeParse(input, { reportInput: true });
+  if (result.success) return { settings: result.data };
+  const issues: OptionIssue[] = [];
+  const collect = (list: z.core.$ZodIssue[], base: (string | number)[]): void => {
+    for (const issue of list) {
+      const path = [...base, ...(issue.path as (string | number)[])];
+      if (issue.code === 'unrecognized_keys') {
+        for (const key of issue.keys)
+          issues.push({ path: [...path, key], message: 'is not an option', value: valueAt(input, [...path, key]) });
+      } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+        collect(formMeant(issue.errors as z.core.$ZodIssue[][], valueAt(input, path)), path);
+      } else {
+        issues.push({
+          path,
+          message: issueText(issue.message),
+          value: valueAt(input, path),
+        });
+      }
+    }
+  };
+  collect(result.error.issues, []);
+  return { issues };
+}
+
+/** Of several forms that a value may have, what is wrong with it in the one that was meant. */
+function formMeant(forms: z.core.$ZodIssue[][], value: unknown): z.core.$ZodIssue[] {
+  const ofItsType = forms.find(issues => !issues.some(one => one.code === 'invalid_type' && one.path.length === 0));
+  return ofItsType ?? forms[Array.isArray(value) || forms.length === 1 ? 0 : 1];
+}
+
+function valueAt(input: unknown, path: (string | number)[]): unknown {
+  let value: unknown = input;
+  for (const key of path) value = (value as Record<string | number, unknown> | undefined)?.[key];
+  return value;
+}
+
+export function formatPath(path: (string | number)[]): string {
+  if (path.length === 0) return 'options';
+  return path.map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? key : `.${key}`)).join('');
+}
+
+export function describeIssue(issue: OptionIssue): string {
+  return `${formatPath(issue.path)}: ${issue.message}, got ${show(issue.value)}`;
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming every wrong option */
+export function readOptions(input: unknown): ServerSettings {
+  const result = checkOptions(input);
+  if ('settings' in result) return result.settings;
+  throw new ShardnsError('ERR_SHARDNS_OPTION', result.issues.map(describeIssue).join('; '));
+}
+
+/** What is different between two settings. */
+export function changedSettings(before: ServerSettings, after: ServerSettings): Changed[] {
+  return changesOf(rows, before, after);
+}

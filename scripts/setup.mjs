@@ -1,0 +1,108 @@
+// Everything a fresh clone needs before it can run or test: npm packages, the native addon, the TypeScript build, and
+// for tests Debian's packages. Quick when all is there: it compares times and hashes, and does nothing.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const at = (...parts) => join(root, ...parts);
+
+/** Debian packages the tests need: [package, a file that proves it, what is skipped without it]. */
+export const DEBIAN_PACKAGES = [
+  ['g++', '/usr/bin/g++', 'everything'],
+  ['cmake', '/usr/bin/cmake', 'everything'],
+  ['make', '/usr/bin/make', 'everything'],
+  ['ninja-build', '/usr/bin/ninja', 'the C++ tests'],
+  ['libgtest-dev', '/usr/include/gtest/gtest.h', 'the C++ tests'],
+  ['googletest', '/usr/src/googletest', 'the C++ tests for arm64'],
+  ['clang', '/usr/bin/clang++', 'the fuzz targets'],
+  // Debian 12's clang only recommends its sanitizers.
+  ['libclang-rt-14-dev', '/usr/lib/clang/14/lib/linux', 'the fuzz targets'],
+  ['clang-format', '/usr/bin/clang-format', 'the format check of C++'],
+  ['dnsutils', '/usr/bin/dig', 'end-to-end tests with dig'],
+  ['nsd', '/usr/sbin/nsd', 'end-to-end tests with nsd'],
+  ['unbound', '/usr/sbin/unbound', 'end-to-end tests with unbound'],
+  ['iproute2', '/usr/sbin/ip', 'end-to-end tests of recursion'],
+  ['dnsperf', '/usr/bin/dnsperf', 'end-to-end tests under load'],
+  ['g++-aarch64-linux-gnu', '/usr/bin/aarch64-linux-gnu-g++', 'the binary for arm64'],
+  ['qemu-user-static', '/usr/bin/qemu-aarch64-static', 'the binary for arm64'],
+];
+
+function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], ...options });
+  if (result.status !== 0) {
+    process.stderr.write(`set-up failed: ${command} ${args.join(' ')}\n`);
+    process.exit(1);
+  }
+}
+
+function filesBelow(folder, keep) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile() && keep(entry.name))
+    .map(entry => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** Runs `build` unless the inputs are the ones of its last run. */
+function whenChanged(name, inputs, output, build) {
+  const hash = createHash('sha256').update(process.version);
+  for (const file of inputs) hash.update(file.slice(root.length)).update(readFileSync(file));
+  const digest = hash.digest('hex');
+  const stamp = at('build', `.${name}.sha256`);
+  if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
+  build();
+  mkdirSync(at('build'), { recursive: true });
+  writeFileSync(stamp, digest);
+}
+
+function installDebianPackages() {
+  const missing = DEBIAN_PACKAGES.filter(([, proof]) => !existsSync(proof));
+  if (missing.length === 0) return;
+  const names = missing.map(([name]) => name);
+  const may = process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
+  if (may) {
+    process.stdout.write(`installing Debian packages for the tests: ${names.join(' ')}\n`);
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    const apt = args => spawnSync('apt-get', args, { env, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
+    // Services that a package would start stay down: the tests start their own.
+    const policy = '/usr/sbin/policy-rc.d';
+    const made = !existsSync(policy);
+    if (made) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+    if (!apt(['install', '-y', '-qq', '--no-install-recommends', ...names])) {
+      apt(['update', '-qq']);
+      apt(['install', '-y', '-qq', '--no-install-recommends', ...names]);
+    }
+    if (made) execFileSync('rm', ['-f', policy]);
+  }
+  const still = DEBIAN_PACKAGES.filter(([, proof]) => !existsSync(proof));
+  for (const [name, proof, skipped] of still) {
+    process.stderr.write(`missing ${proof}: install the package ${name}; without it ${skipped} cannot run\n`);
+  }
+  if (still.length > 0 && process.env.CI === 'true') process.exit(1);
+}
+
+export function setUp({ test = false }) {
+  if (test) installDebianPackages();
+  const lock = at('package-lock.json');
+  whenChanged('npm', [lock], at('node_modules', '.package-lock.json'), () =>
+    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
+  );
+  const native = filesBelow(at('native'), name => /\.(cc|h|json)$/.test(name));
+  whenChanged('native', [...native, at('CMakeLists.txt')], at('build', 'Release', 'shardns.node'), () => {
+    process.stdout.write('building the native addon\n');
+    run('node_modules/.bin/cmake-js', ['compile', '--out', 'build', '--silent'], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  });
+  const sources = filesBelow(at('lib'), name => name.endsWith('.ts'));
+  const settings = ['tsconfig.json', 'tsconfig.build.json', 'scripts/bundle.mjs'].map(file => at(file));
+  whenChanged('lib', [...sources, ...settings, lock], at('dist', 'index.js'), () => {
+    process.stdout.write('building the library\n');
+    run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']);
+    run(process.execPath, ['scripts/bundle.mjs']);
+  });
+}
+
+if (process.argv.includes('--run')) setUp({ test: process.argv.includes('--test') });

@@ -1,0 +1,69 @@
+// Options that cannot be meant: refused by name where nothing could work, told where one is not used.
+import { expect, test } from 'vitest';
+import { contradictions } from '../../../lib/server/settings/contradictions.js';
+import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
+
+test.each<[ServerOptions, string]>([
+  [{ listen: ['127.0.0.1:53', '127.0.0.1:53'] }, 'listen[1]: expected an address that is listed once'],
+  [{ listen: ['[2001:db8::1]:53', '[2001:DB8:0::1]:53'] }, 'listen[1]: expected an address that is listed once'],
+  [{ listen: ['127.0.0.1:53', '0.0.0.0:53'] }, 'listen[0]: expected an address that is not part of 0.0.0.0:53'],
+  [{ listen: ['[::]:53', '[::1]:53'] }, 'listen[1]: expected an address that is not part of [::]:53'],
+])('%j: nothing can listen twice on an address', (options, message) => {
+  expect(() => readOptions(options)).toThrow(message);
+});
+test('addresses that only look alike are listened on', () => {
+  const listen = [
+    '0.0.0.0:53',
+    '[::]:53',
+    '127.0.0.1:54',
+    '127.0.0.1:0',
+    '127.0.0.1:0',
+    '[fe80::1%a]:55',
+    '[fe80::1%b]:55',
+  ];
+  expect(readOptions({ listen }).listen).toEqual(listen);
+});
+
+const servers = ['192.0.2.1'];
+test.each<[ServerOptions, string]>([
+  [{ local: { zones: [{ name: '*.ads.example', kind: 'nxdomain' }] } }, 'local.zones[0].name'],
+  [
+    { views: [{ name: 'v', clients: servers, local: { zones: [{ name: '*.ads.example', kind: 'null' }] } }] },
+    'views[0].local.zones[0].name',
+  ],
+  [{ stubZones: [{ name: '*.corp.example', servers }] }, 'stubZones[0].name'],
+  [{ forwardZones: [{ name: '*.corp.example', servers }] }, 'forwardZones[0].name'],
+  [{ resolver: { privateDomains: ['*.corp.example'] } }, 'resolver.privateDomains[0]'],
+])('%j: an asterisk before a zone would hold nothing', (options, path) => {
+  expect(() => readOptions(options)).toThrow(`${path}: expected a name without "*."`);
+});
+
+test.each<[ServerOptions, string]>([
+  [{ upstreams: ['192.0.2.1:0'] }, 'upstreams[0]'],
+  [{ stubZones: [{ name: 'corp.example', servers: ['192.0.2.1:0'] }] }, 'stubZones[0].servers[0]'],
+  [{ forwardZones: [{ name: '.', servers: ['[2001:db8::1]:0'] }] }, 'forwardZones[0].servers[0]'],
+])('%j: nobody can be asked at port 0', (options, path) => {
+  expect(() => readOptions(options)).toThrow(`${path}: expected`);
+});
+
+test('of zones of one name that differ it is told which is used', () => {
+  const zones = [
+    { name: 'ads.example', kind: 'nxdomain' },
+    { name: 'ads.example.', kind: 'nxdomain' },
+    { name: 'ADS.example', kind: 'refuse' },
+    { name: 'other.example', kind: 'null' },
+    { name: 'other.example', kind: 'null' }, // as block lists have them
+  ] as const;
+  expect(contradictions({ upstreams: servers, local: { zones: [...zones] } })).toEqual([
+    'local.zones[0] has no effect: local.zones[2] has the same name, ads.example',
+    'local.zones[1] has no effect: local.zones[2] has the same name, ads.example.',
+  ]);
+  const forwardZones = [
+    { name: 'corp.example', servers },
+    { name: 'Corp.example.', servers },
+  ];
+  expect(contradictions({ stubZones: [{ name: 'corp.example', servers }], forwardZones })).toEqual([
+    'forwardZones[0] has no effect: stubZones[0] has the same name, corp.example',
+    'forwardZones[1] has no effect: stubZones[0] has the same name, Corp.example.',
+  ]);
+});
