@@ -493,10 +493,10 @@ export class Server implements AsyncDisposable {
     const views = changed('views');
     const tenants = changed('tenants');
     if (!views && !tenants && !changed('allow')) return;
-    this.#gated = settings;
     // A tag is a view's number: it means another view from now on, perhaps, and clients are told by it at once.
     if (before !== undefined && views) this.#forgetTags(Math.max(before.views.length, settings.views.length));
     this.gate.replace(gateRulesOf(settings));
+    this.#gated = settings;
     // Nor is joined what began meanwhile under a tag of before.
     this.plane?.outdate();
     if (tenants) this.gate.forgetClients();

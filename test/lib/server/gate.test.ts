@@ -1,5 +1,6 @@
 // Who may ask, and whose view they have, is decided alike on every way in, and changes for all of them at once.
 import { afterEach, describe, expect, test } from 'vitest';
+import { Metrics } from '../../../lib/admin/metrics.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Query } from '../../../lib/wire/query.js';
 import { askTcp, askUdp } from '../../support/client.js';
@@ -94,6 +95,35 @@ test('a client whose question waits while it loses its access is refused', async
   await server.server.update({ allow: ['127.0.0.2'] });
   const asker = { protocol: 'udp', client: { address: '127.0.0.3', port: 1 }, tenant: 1 } as const;
   expect(await resolver.resolve(new Query(makeQuery('b.example')), asker)).toMatchObject({ kind: 'error', rcode: 5 });
+});
+
+test('new listeners judge by the rules that came with them; where these cannot be had, the old ones stay', async () => {
+  server = await TestServer.start(query => answerA(query), { allow: ['127.0.0.2'], threads: 1 });
+  const rcodes = async (): Promise<number[]> => {
+    const replies = ['127.0.0.2', '127.0.0.3'].map(from =>
+      askUdp(server!.server.addresses().udp[0], makeQuery('a.example'), 2000, from),
+    );
+    return (await Promise.all(replies)).map(reply => rcodeOf(reply!));
+  };
+  expect(await rcodes()).toEqual([0, 5]);
+  await server.server.update({ threads: 2, allow: ['127.0.0.3'] });
+  expect(await rcodes()).toEqual([5, 0]);
+  await expect(server.server.update({ listen: ['192.0.2.1:0'], allow: [] })).rejects.toThrow(/192\.0\.2\.1/);
+  expect(await rcodes()).toEqual([5, 0]);
+});
+
+test('the report says what memory its rules take, and metrics show it', async () => {
+  server = await TestServer.start(query => answerA(query));
+  const none = server.server.report().gateMemoryBytes;
+  // Every second one: neighbours would be one range.
+  await server.server.update({ allow: Array.from({ length: 4096 }, (_, i) => `10.${i >> 7}.${(i & 127) * 2}.0/24`) });
+  const { gateMemoryBytes } = server.server.report();
+  expect(gateMemoryBytes).toBeGreaterThan(none + 4096);
+  expect(await new Metrics(server.server).text()).toMatch(
+    new RegExp(`^shardns_gate_memory_bytes ${gateMemoryBytes}$`, 'm'),
+  );
+  await server.server.update({ allow: [] });
+  expect(server.server.report().gateMemoryBytes).toBe(none);
 });
 
 test('tenants are switched on and off without closing the listeners', async () => {
