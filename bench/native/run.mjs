@@ -23,6 +23,9 @@ console.table(Object.fromEntries(hits.cases.map(({ case: name, ...ns }) => [name
 const attack = json('attack_bench', []);
 console.table(Object.fromEntries(attack.cases.map(one => [`${one.policy}, ${one.memory_mib} MiB`, one])));
 keep('native', { hits, attack });
+const gate = json('gate_bench', []);
+console.table(gate.cases);
+keep('gate', gate);
 const policies = json('policy_bench', []);
 console.table(Object.fromEntries(policies.cases.map(one => [`${one.policy}, ${one.memory_mib} MiB`, one])));
 keep('policies', policies);

@@ -111,6 +111,7 @@ const FAMILIES: readonly Family[] = [
     r => r.snapshots.lastSaveSeconds,
   ),
   gauge('shardns_snapshot_loaded_entries', 'Entries that a snapshot brought at the start', r => r.snapshots.loaded),
+  gauge('shardns_gate_memory_bytes', 'Octets of compiled access, views and tenants', r => r.gateMemoryBytes),
   gauge('shardns_tenant_clients', 'Clients whose tenant is remembered', r => r.tenantClients),
   counter(
     'shardns_cache_evictions_total',

@@ -60,7 +60,7 @@ export const VariantFlag = {
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
 export const Policy = { s3fifo: 0, lru: 1, lfu: 2, '2q': 3 } as const;
 export const TICKS_PER_SECOND = 16;
-/** The tag of clients that the plane does not know; nothing is stored under it. */
+/** The tag of clients that nobody has sorted yet; nothing is stored under it. */
 export const UNKNOWN_TENANT = 0xffff_ffff;
 export const NO_EXTENDED_ERROR = 0xffff;
 /** Beside the extended error of `finish` and `replyMessage`: the answer is our own, and AA stays set. */
@@ -317,13 +317,6 @@ export interface NativePlane {
   /** Leaves the flight its first waiter; the others become another one, to be drained. False: they cannot be parted. */
   part(ticket: number): boolean;
   flush(): void;
-  /** Family, bits and octets of each prefix; none: everybody may ask. */
-  setAccess(prefixes: (number | Uint8Array)[]): void;
-  /** Family, bits, octets and tag of each prefix: clients belong to the longest one's, 0 for none. */
-  setViews(prefixes: (number | Uint8Array)[]): void;
-  /** @param address 4 or 16 octets */
-  setTenant(address: Uint8Array, tenant: number, seconds: number): void;
-  forgetTenants(): void;
   /** Flights under way are joined no more. */
   outdate(): void;
   stats(out: Float64Array): void;
@@ -382,6 +375,47 @@ export interface NativeAsker {
   close(): void;
 }
 
+/** Result of `judge` for a client that may not ask. */
+export const REFUSED = -1;
+
+export interface NativeGate {
+  /** At once for every reader. */
+  replace(set: {
+    /** In the places of `gateRule`, one behind the other. */
+    rules: Uint8Array;
+    /** 1: whoever no rule allows may ask, too. */
+    everybody: number;
+    /** Not 0: tags are what `remember` was told, of so many clients. */
+    clients: number;
+  }): void;
+  /** @param address 16 octets, where `judge` reads */
+  register(address: Uint8Array): void;
+  /** @param octets of the registered address, 4 or 16 @returns the client's tag, UNKNOWN_TENANT or REFUSED */
+  judge(octets: number): number;
+  remember(client: { address: Uint8Array; tag: number; seconds: number }): void;
+  forgetClients(): void;
+  /** How many are remembered. */
+  clients(): number;
+  memoryBytes(): number;
+  /** Moves time for this object and the planes that judge by it; for tests. */
+  shiftClock(ms: number): void;
+}
+/** Places of a rule's fields in its record, and the record's length: native/addon/gate_object.cc says them. */
+export interface GateRuleFields {
+  /** 16 octets, IPv4 in the first four. */
+  address: number;
+  /** 4 octets, little-endian, at most 65,535. */
+  tag: number;
+  bits: number;
+  /** 4 or 6. */
+  family: number;
+  /** 1: clients inside may ask. */
+  allow: number;
+  /** 1: the tag counts. */
+  tagged: number;
+  octets: number;
+}
+
 export interface NativeRegionOptions {
   memoryBytes: number;
   shards: number;
@@ -414,6 +448,8 @@ interface Binding {
   createBytes: RegionMakers<NativeBytes>['create'];
   attachBytes: RegionMakers<NativeBytes>['attach'];
   openBytes: RegionMakers<NativeBytes>['open'];
+  createGate(seed: { seedHigh: number; seedLow: number }): NativeGate;
+  gateRule: GateRuleFields;
   createPlane(
     cache: NativeCache,
     options: {
@@ -425,8 +461,8 @@ interface Binding {
       /** What one client may hold of them. */
       clientFlights: number;
       clientWaiters: number;
-      /** Clients whose tenants are remembered; 0 = there are no tenants. */
-      tenantClients: number;
+      /** By which it judges who may ask. */
+      gate: NativeGate;
       receiveBufferBytes: number;
     },
     onWake: () => void,
@@ -447,7 +483,7 @@ interface Binding {
   parseQuery(query: Uint8Array, words: Uint32Array): number;
 }
 
-const CONTRACT = 6;
+const CONTRACT = 7;
 
 function load(): Binding {
   let binding: Binding;

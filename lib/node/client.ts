@@ -296,8 +296,7 @@ export class DnsClient implements Disposable {
     });
     const groups = new Map([['default', group]]);
     const resolver = new Resolver(this.engine, exchanger, clock, silentLogger, {}, groups, {
-      local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, undefined),
-      hasViews: false,
+      local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, []),
       identity: {},
       forwardClientSubnet: false,
       upstreamUdpSize: 1232, // RFC 9715 section 3.1

@@ -5,6 +5,7 @@
 import { ShardnsError, show } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Engine } from '../cache/engine.js';
+import { checkTenant } from '../clients/tenants.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
@@ -22,7 +23,6 @@ import type { Query } from '../wire/query.js';
 import { encodeRecord } from '../wire/record.js';
 import { type Flyer, infoOf, isKept, type KnownAsker, variantOf, withName, withoutOptions, withType } from './asker.js';
 import { answerChaos, type ServerIdentity } from './chaos.js';
-import { checkTenant } from './client-tenants.js';
 import type { Flight } from './flights.js';
 import { type Forwarder, Forwarding, isAnswer, type Landing } from './forwarding.js';
 import { checkDecision, type Hooks, type QueryDecision } from './hooks.js';
@@ -40,8 +40,6 @@ import { buildUpstreamQuery, responseScope } from './upstream-query.js';
 
 export interface ChainOptions extends KeepOptions {
   local: LocalAnswers;
-  /** Whether clients are sorted by where they ask from, and not by `onQuery`. */
-  hasViews: boolean;
   identity: ServerIdentity;
   upstreamUdpSize: number;
   /** Which addresses upstreams' answers may have; a recursor has rules of its own. Undefined: all. */

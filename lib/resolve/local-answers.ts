@@ -1,27 +1,35 @@
 // What is answered without asking anybody: by the client's view, by what everybody is told, by built-in zones.
+import { viewWithTag } from '../clients/views.js';
 import { Type } from '../wire/iana.js';
 import type { LocalAnswer, LocalData, LocalQuery } from './local-data.js';
 import type { LocalZones } from './local-zones.js';
-import type { Views } from './views.js';
+
+/** What some clients are told by where they ask from. */
+export interface View {
+  localData: LocalData;
+  /** Names that the view says nothing of are looked for in everybody's local data. */
+  inherit: boolean;
+}
 
 export class LocalAnswers {
   /** @param zones the built-in ones; a zone of the same name in local data takes the place of one */
   constructor(
     private readonly zones: LocalZones,
     private readonly data: LocalData,
-    private readonly views: Views | undefined,
+    /** In the order of their tags. */
+    private readonly views: readonly View[],
   ) {}
 
   /** @param tag the client's view; 0 = none */
   find(query: LocalQuery, tag: number): LocalAnswer | undefined {
-    const view = this.views?.withTag(tag);
+    const view = viewWithTag(this.views, tag);
     const own = view?.localData.find(query);
     return own !== undefined || view?.inherit === false ? own : this.data.find(query);
   }
 
   /** What a built-in zone says, where neither local data nor a hook had an answer. */
   findBuiltIn(query: LocalQuery, tag: number): Uint8Array | undefined {
-    const view = this.views?.withTag(tag);
+    const view = viewWithTag(this.views, tag);
     return this.zones.answer(query, {
       has: zone => this.data.has(zone) || view?.localData.has(zone) === true,
     });
@@ -36,7 +44,7 @@ export class LocalAnswers {
 
   /** Whose addresses are kept from the name: 4 and 6 are families. */
   blockedFamily(name: Uint8Array, tag: number): 4 | 6 | undefined {
-    const view = this.views?.withTag(tag);
+    const view = viewWithTag(this.views, tag);
     const own = view?.localData.blockedFamily(name);
     return own !== undefined || view?.inherit === false ? own : this.data.blockedFamily(name);
   }

@@ -8,6 +8,9 @@ import { EqualTimers } from '../base/equal-timers.js';
 import { harmless, type Logger } from '../base/log.js';
 import { type Engine, MISS_WITH_STALE } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
+import type { Gate } from '../clients/gate.js';
+import type { ClientTenants } from '../clients/tenants.js';
+import { REFUSED } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
@@ -15,7 +18,6 @@ import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { asRefresh, type Asker, type Flyer, isKept, knownAsker, type KnownAsker, variantOf } from './asker.js';
 import { Chain, type ChainOptions } from './chain.js';
-import type { ClientTenants } from './client-tenants.js';
 import { flightKey, refreshKey } from './flight-key.js';
 import { Flight, type FlightLimits, type FlightOwner, Flights, type Told } from './flights.js';
 import type { Hooks } from './hooks.js';
@@ -39,6 +41,8 @@ export type { Asker, Resolution };
 const MAX_MOVES = 4;
 
 const SERVFAIL: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
+/** For a client that might ask when its question came. */
+const PROHIBITED: Resolution = { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.prohibited };
 const CACHED_FAILURE: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.cachedError };
 
 export interface ResolverStats {
@@ -83,8 +87,10 @@ export class Resolver implements FlightOwner {
     ownFailures: 0,
     rejectedResponses: 0,
   };
-  /** Set where clients belong to tenants. */
+  /** Set where clients belong to tenants, as `onQuery` says. */
   tenants: ClientTenants | undefined;
+  /** Set where clients belong to views: it says to which. */
+  views: Pick<Gate, 'judge'> | undefined;
   /** Set where names are resolved from the root, or zones are configured. */
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */
@@ -117,7 +123,7 @@ export class Resolver implements FlightOwner {
   }
   /** Whether `onQuery` says whose client it is. */
   get sortsByHook(): boolean {
-    return this.tenants !== undefined && !this.options.hasViews;
+    return this.tenants !== undefined;
   }
 
   /** Never throws and never rejects: every outcome is something that clients can be told. */
@@ -136,9 +142,9 @@ export class Resolver implements FlightOwner {
   /** Who is told of a tenant that the client is moved to is not found here: what `#resolve` gives is for clients. */
   #begin(query: Query, asker: Asker): Resolution | Flight | Promise<Resolution> {
     try {
-      const { tenants } = this;
       // Before the tag that it came with: that is the one of a view of before, where views have changed since.
-      const view = asker.client === undefined ? undefined : tenants?.viewOf(asker.client.address);
+      const view = asker.client === undefined ? undefined : this.views?.judge(asker.client.address);
+      if (view === REFUSED) return PROHIBITED;
       const tenant = view ?? asker.tenant;
       if (tenant !== undefined) return this.#resolve(query, knownAsker(asker, tenant));
       if (this.sortsByHook) return this.#classify(query, asker);

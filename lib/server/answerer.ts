@@ -6,10 +6,10 @@
 // Bound: of replies that wait for one answer TURN_OCTETS a turn of the event loop; the others follow in the next ones.
 import { isIPv6 } from 'node:net';
 import type { Clock } from '../base/clock.js';
-import type { PrefixTable } from '../base/prefix-table.js';
 import { Turns } from '../base/turns.js';
 import type { Engine } from '../cache/engine.js';
-import { DURATION_BUCKETS, NO_EXTENDED_ERROR, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
+import type { Gate } from '../clients/gate.js';
+import { DURATION_BUCKETS, NO_EXTENDED_ERROR, REFUSED, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
 import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
@@ -26,8 +26,6 @@ const TURN_OCTETS = 2 ** 18;
 const REPLY_OVERHEAD = 512;
 
 export class Answerer {
-  /** Who may ask; undefined = everybody. */
-  access: PrefixTable<true> | undefined;
   /** Bucket i counts durations below 2^i microseconds. */
   readonly durations = new Float64Array(DURATION_BUCKETS);
   durationSumUs = 0;
@@ -41,6 +39,7 @@ export class Answerer {
     private readonly engine: Engine,
     private readonly resolver: Resolver,
     private readonly clock: Clock,
+    private readonly gate: Gate,
   ) {}
 
   /** The cache goes: what is still under way ends without a reply. */
@@ -49,7 +48,7 @@ export class Answerer {
   }
 
   allows(address: string): boolean {
-    return this.access === undefined || this.access.find(address) === true;
+    return this.gate.allows(address);
   }
 
   /** Calls `reply` once, at once for a hit; with undefined when no reply is due. Never throws. */
@@ -60,10 +59,10 @@ export class Answerer {
     let query: Query | undefined;
     let octets: Uint8Array | undefined;
     try {
-      if (this.allows(asker.client.address)) {
-        const { tenants } = this.resolver;
-        const tenant = tenants === undefined ? 0 : tenants.tenantOf(asker.client.address);
-        const length = this.engine.answer(message, { udp, tenant: tenant ?? UNKNOWN_TENANT });
+      const tag = this.gate.judge(asker.client.address);
+      if (tag !== REFUSED) {
+        const tenant = tag === UNKNOWN_TENANT ? undefined : tag;
+        const length = this.engine.answer(message, { udp, tenant: tag });
         this.#countRequest(asker);
         if (length < 0) {
           // Kept beyond this call, so out of the listener's buffer.
@@ -73,7 +72,7 @@ export class Answerer {
           octets = this.#reply(length)?.slice();
           this.resolver.prefetch(new Query(Uint8Array.from(message)), tenant);
         } else octets = this.#reply(length);
-      } else octets = this.#prohibited(message, asker);
+      } else octets = this.#guarded(message, udp, () => this.#prohibited(message, asker));
     } catch (error) {
       octets ??= this.#failed(error, message, udp);
     }
@@ -112,15 +111,13 @@ export class Answerer {
     const udp = asker.protocol === 'udp';
     let octets: Uint8Array | undefined;
     this.#timed(reply => (octets = reply))(
-      this.allows(asker.client.address)
-        ? this.#guarded(message, udp, () => {
-            const { tenants } = this.resolver;
-            const tenant = tenants === undefined ? 0 : (tenants.tenantOf(asker.client.address) ?? UNKNOWN_TENANT);
-            const length = this.engine.answer(message, { udp, allowStale: true, tenant });
-            this.#countRequest(asker);
-            return length >= 0 ? length : this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp);
-          })
-        : this.#prohibited(message, asker),
+      this.#guarded(message, udp, () => {
+        const tag = this.gate.judge(asker.client.address);
+        if (tag === REFUSED) return this.#prohibited(message, asker);
+        const length = this.engine.answer(message, { udp, allowStale: true, tenant: tag });
+        this.#countRequest(asker);
+        return length >= 0 ? length : this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp);
+      }),
     );
     return octets;
   }
@@ -129,13 +126,11 @@ export class Answerer {
     return this.#reply(this.resolver.finish(query, resolution, udp));
   }
 
-  #prohibited(message: Uint8Array, asker: ListenerAsker): Uint8Array | undefined {
-    const udp = asker.protocol === 'udp';
-    return this.#guarded(message, udp, () => {
-      const length = this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, udp);
-      this.#countRequest(asker);
-      return length;
-    });
+  /** @returns the octets of the reply */
+  #prohibited(message: Uint8Array, asker: ListenerAsker): number {
+    const length = this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, asker.protocol === 'udp');
+    this.#countRequest(asker);
+    return length;
   }
 
   #guarded(message: Uint8Array, udp: boolean, answer: () => number): Uint8Array | undefined {

@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Engine } from '../cache/engine.js';
+import type { Gate } from '../clients/gate.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Answerer } from './answerer.js';
 import type { ServerSettings } from './settings/settings.js';
@@ -30,6 +31,7 @@ export class Listeners {
 
   constructor(
     private readonly engine: Engine,
+    private readonly gate: Gate,
     private readonly resolver: Resolver,
     private readonly answerer: Answerer,
     private readonly clock: Clock,
@@ -114,11 +116,10 @@ export class Listeners {
   async #tryOpen(settings: ServerSettings, endpoints: SocketAddress[], opening: number): Promise<void> {
     this.#endpoints = endpoints;
     if (settings.udp === 'native') {
-      this.plane = new UdpPlane(this.engine, endpoints, this.resolver, this.clock, {
+      this.plane = new UdpPlane(this.engine, this.gate, endpoints, this.resolver, this.clock, {
         threads: threadsOf(settings),
         pin: settings.pin,
         ...settings.missRing,
-        tenantClients: settings.tenants.enabled ? settings.tenants.clients : 0,
         receiveBufferBytes: settings.receiveBufferBytes,
       });
     } else {

@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.js';
 import type { Engine } from '../cache/engine.js';
 import { type CacheStats, FileState, RCODES_COUNTED, TYPES_COUNTED } from '../native/binding.js';
 import type { RecursorStats } from '../resolve/recurse/options.js';
+import type { Gate } from '../clients/gate.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Transport, TransportStats } from '../transport/transport.js';
 import type { Exchanger } from '../upstream/exchange.js';
@@ -73,6 +74,8 @@ export interface ServerReport {
     /** Refused, or not asked in time, for want of room toward upstreams. */
     readonly upstreamOverloaded: number;
   };
+  /** Octets that access, views and tenants take, compiled. */
+  readonly gateMemoryBytes: number;
   /** Clients whose tenant is remembered at present. */
   readonly tenantClients: number;
   readonly upstreams: readonly (Readonly<UpstreamStats> & {
@@ -98,6 +101,7 @@ export interface ReportSources {
   readonly state: ServerState;
   readonly clock: Clock;
   readonly engine: Engine;
+  readonly gate: Gate;
   readonly resolver: Resolver;
   readonly exchanger: Exchanger;
   readonly answerer: Answerer;
@@ -167,6 +171,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       mistakes: resolver.mistakes,
       upstreamOverloaded: exchanger.overloaded,
     },
+    gateMemoryBytes: sources.gate.native.memoryBytes(),
     tenantClients: resolver.tenants?.size ?? 0,
     upstreams: sources.upstreams.map(({ label, srttMs, inFlight, resting, stats }) => {
       return { server: label, srttMs, inFlight, resting, ...stats };

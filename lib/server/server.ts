@@ -1,17 +1,17 @@
 // The server: one cache, its listeners, the resolver; their life from listening to drained.
 import { isDeepStrictEqual } from 'node:util';
-import { formatSocketAddress, parsePrefix, parseSocketAddress } from '../base/address.js';
+import { formatSocketAddress, parseSocketAddress } from '../base/address.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
 import { having, readFields } from '../base/fields.js';
 import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
-import { PrefixTable } from '../base/prefix-table.js';
 import { type Random, systemRandom } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
 import { type Forgotten, readForgotten } from '../cache/forgotten.js';
 import { Engine } from '../cache/engine.js';
+import { Gate } from '../clients/gate.js';
+import { ClientTenants } from '../clients/tenants.js';
 import type { Hooks } from '../resolve/hooks.js';
-import { ClientTenants } from '../resolve/client-tenants.js';
 import { partFields } from '../resolve/parts.js';
 import { type Resolution, Resolver } from '../resolve/resolver.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
@@ -30,7 +30,7 @@ import { contradictions } from './settings/contradictions.js';
 import { changedLocalNames } from './settings/local.js';
 import { groupsOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { changedSettings, readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
-import { sortsClients, viewsOf } from './settings/clients.js';
+import { gateRulesOf } from './settings/clients.js';
 import { chooseSockets, tcpOptionsOf } from './settings/listeners.js';
 import { changedZones, workersOf } from './settings/recursion.js';
 import { Listeners } from './listeners.js';
@@ -80,6 +80,8 @@ export class Server implements AsyncDisposable {
   readonly engine: Engine;
   readonly resolver: Resolver;
   readonly exchanger: Exchanger;
+  /** Who may ask, and under which tag, on every way in. */
+  readonly gate: Gate;
   readonly answerer: Answerer;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
@@ -93,8 +95,8 @@ export class Server implements AsyncDisposable {
   readonly #clock: Clock;
   readonly recursion: Recursion;
   readonly #log: Logger;
-  /** The views whose tags are in use. */
-  #tagged: ServerSettings['views'] | undefined;
+  /** Whose access, views and tenants are in force. */
+  #gated: ServerSettings | undefined;
   readonly #observers: ServerObserver[] = [];
   #state: ServerState = 'new';
   #draining: Promise<void> = Promise.resolve();
@@ -143,10 +145,18 @@ export class Server implements AsyncDisposable {
     this.#begin(settings);
     chooseSockets(this.udpTransport, settings);
     this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
-    this.answerer = new Answerer(this.engine, this.resolver, this.#clock);
-    this.listeners = new Listeners(this.engine, this.resolver, this.answerer, this.#clock, this.#log, settings);
-    this.#applyAccess(settings);
-    this.#applyTenants(settings);
+    this.gate = new Gate(random);
+    this.answerer = new Answerer(this.engine, this.resolver, this.#clock, this.gate);
+    this.listeners = new Listeners(
+      this.engine,
+      this.gate,
+      this.resolver,
+      this.answerer,
+      this.#clock,
+      this.#log,
+      settings,
+    );
+    this.#applyGate(settings);
   }
 
   /** What can fail of a server that is made: nothing of it is left then, in a cache that others have too least of all. */
@@ -182,8 +192,8 @@ export class Server implements AsyncDisposable {
   }
   /** What it has done and has under way. */
   report(): ServerReport {
-    const { engine, resolver, exchanger, answerer, listeners, snapshots, recursion, upstreams } = this;
-    const parts = { engine, resolver, exchanger, answerer, listeners, snapshots, recursion, upstreams };
+    const { engine, gate, resolver, exchanger, answerer, listeners, snapshots, recursion, upstreams } = this;
+    const parts = { engine, gate, resolver, exchanger, answerer, listeners, snapshots, recursion, upstreams };
     const { udpTransport, tcpTransport } = this;
     return reportOf({ ...parts, udpTransport, tcpTransport, state: this.#state, clock: this.#clock });
   }
@@ -266,10 +276,7 @@ export class Server implements AsyncDisposable {
       );
     }
     if (this.#sharesEngine) this.engine.mayDeclare(this, configurationOf(settings));
-    const viewsChange = changed.some(({ path }) => path === 'views');
-    const relisten =
-      this.#state === 'listening' &&
-      (changed.some(({ change }) => change === 'relisten') || sortsClients(settings) !== sortsClients(before));
+    const relisten = this.#state === 'listening' && changed.some(({ change }) => change === 'relisten');
     const prepared: Prepared[] = [];
     try {
       prepared.push(this.recursion.prepare(settings));
@@ -300,8 +307,7 @@ export class Server implements AsyncDisposable {
     for (const change of prepared) change.commit();
     chooseSockets(this.udpTransport, settings);
     this.tcpConnections.options = tcpOptionsOf(settings);
-    this.#applyAccess(settings);
-    if (viewsChange && !relisten) this.#applyTenants(settings);
+    this.#applyGate(settings);
     this.#forgetLocal(before, settings);
     this.#tellDoubts();
   }
@@ -427,6 +433,7 @@ export class Server implements AsyncDisposable {
     await this.snapshots.loaded;
     if (served) await this.snapshots.end();
     await this.recursion.close();
+    this.gate.close();
     this.engine.release(this);
     if (this.#ownsEngine) this.engine.close();
   }
@@ -448,8 +455,8 @@ export class Server implements AsyncDisposable {
 
   async #openListeners(settings: ServerSettings, options: ServerOptions): Promise<void> {
     await this.listeners.open(settings, options.listen === undefined);
-    this.#applyAccess(settings);
-    this.#applyTenants(settings);
+    // Before the first packet is answered.
+    this.#applyGate(settings);
     this.listeners.start();
   }
 
@@ -480,29 +487,25 @@ export class Server implements AsyncDisposable {
     return new ShardnsError('ERR_SHARDNS_CLOSED', `${call} on a server that is ${this.#state}`);
   }
 
-  #applyAccess(settings: ServerSettings): void {
-    const prefixes = settings.allow.map((text, i) => parsePrefix(text, `allow[${i}]`));
-    this.answerer.access =
-      prefixes.length === 0 ? undefined : new PrefixTable(prefixes.map(one => [one, true] as const));
-    this.plane?.setAccess(prefixes);
-  }
-
-  /** New listeners know nobody: clients are asked about again. */
-  #applyTenants(settings: ServerSettings): void {
-    this.plane?.forgetTenants();
-    const { clients, seconds } = settings.tenants;
-    const views = viewsOf(settings);
+  /** Access, views and tenants, replaced whole: no query is judged by some of the old and some of the new. */
+  #applyGate(settings: ServerSettings): void {
+    const before = this.#gated;
+    const changed = (key: 'allow' | 'views' | 'tenants'): boolean =>
+      before === undefined || !isDeepStrictEqual(settings[key], before[key]);
+    const views = changed('views');
+    const tenants = changed('tenants');
+    if (!views && !tenants && !changed('allow')) return;
     // A tag is a view's number: it means another view from now on, perhaps, and clients are told by it at once.
-    const before = this.#tagged;
-    this.#tagged = settings.views;
-    if (before !== undefined && !isDeepStrictEqual(before, settings.views)) {
-      this.#forgetTags(Math.max(before.length, settings.views.length));
-    }
-    if (views !== undefined) this.plane?.setViews(views.prefixes);
-    this.resolver.tenants = sortsClients(settings)
-      ? new ClientTenants(this.#clock, clients, seconds, views)
+    if (before !== undefined && views) this.#forgetTags(Math.max(before.views.length, settings.views.length));
+    this.gate.replace(gateRulesOf(settings));
+    this.#gated = settings;
+    // Nor is joined what began meanwhile under a tag of before.
+    this.plane?.outdate();
+    if (tenants) this.gate.forgetClients();
+    this.resolver.views = settings.views.length > 0 ? this.gate : undefined;
+    this.resolver.tenants = settings.tenants.enabled
+      ? new ClientTenants(this.gate, settings.tenants.seconds)
       : undefined;
-    if (this.resolver.tenants !== undefined) this.resolver.tenants.sink = this.plane;
   }
 
   /** Servers that stay keep what is known of them. */

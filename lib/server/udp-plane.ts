@@ -2,7 +2,7 @@
 // the answers back.
 //
 // Each wake-up takes at most 256 flights, so that a flood of misses cannot starve the event loop.
-import { formatAddress, formatSocketAddress, type SocketAddress, type AddressPrefix } from '../base/address.js';
+import { formatAddress, formatSocketAddress, type SocketAddress } from '../base/address.js';
 import { shareOf } from '../base/client-shares.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
@@ -18,7 +18,7 @@ import {
   readPlaneStats,
   UNKNOWN_TENANT,
 } from '../native/binding.js';
-import type { TenantSink } from '../resolve/client-tenants.js';
+import type { Gate } from '../clients/gate.js';
 import { ClientAsker } from '../resolve/asker.js';
 import type { Resolution, Resolver } from '../resolve/resolver.js';
 import { Rcode } from '../wire/iana.js';
@@ -33,11 +33,10 @@ export interface UdpPlaneOptions {
   waiters: number;
   /** Share of both that one client may hold. */
   clientShare: number;
-  tenantClients: number;
   receiveBufferBytes: number;
 }
 
-export class UdpPlane implements TenantSink {
+export class UdpPlane {
   readonly #native: NativePlane;
   readonly #buffer = Buffer.alloc(FLIGHTS_PER_DRAIN * (RECORD_HEADER + 512));
   /** The same memory: copies of a Buffer would be Buffers, which are slow to make. */
@@ -48,6 +47,7 @@ export class UdpPlane implements TenantSink {
 
   constructor(
     engine: Engine,
+    gate: Gate,
     readonly endpoints: readonly SocketAddress[],
     private readonly resolver: Resolver,
     private readonly clock: Clock,
@@ -64,7 +64,7 @@ export class UdpPlane implements TenantSink {
           waiters: options.waiters,
           clientFlights: shareOf(options.flights, options.clientShare),
           clientWaiters: shareOf(options.waiters, options.clientShare),
-          tenantClients: options.tenantClients,
+          gate: gate.native,
           receiveBufferBytes: options.receiveBufferBytes,
         },
         () => this.#drain(),
@@ -89,19 +89,6 @@ export class UdpPlane implements TenantSink {
   start(): void {
     if (!this.#native.start())
       throw new ShardnsError('ERR_SHARDNS_LISTEN', 'the receiving threads could not be started');
-  }
-  setAccess(prefixes: readonly AddressPrefix[]): void {
-    this.#native.setAccess(prefixes.flatMap(one => [one.family, one.bits, one.octets]));
-  }
-  /** Whose view a client has, by where it asks from. */
-  setViews(prefixes: readonly (readonly [AddressPrefix, number])[]): void {
-    this.#native.setViews(prefixes.flatMap(([one, tag]) => [one.family, one.bits, one.octets, tag]));
-  }
-  setTenant(address: Uint8Array, tenant: number, seconds: number): void {
-    if (!this.#closed) this.#native.setTenant(address, tenant, seconds);
-  }
-  forgetTenants(): void {
-    if (!this.#closed) this.#native.forgetTenants();
   }
   /** Who asks from now on does not wait for what is under way: it may be answered by what holds no more. */
   outdate(): void {

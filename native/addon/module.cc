@@ -1,6 +1,7 @@
 // The module: what makes its objects, and the version of the contract with lib/native.
 #include "addon/asker_object.h"
 #include "addon/byte_cache_object.h"
+#include "addon/gate_object.h"
 #include "addon/plane_object.h"
 #include "addon/query_parse.h"
 #include "addon/region_argument.h"
@@ -27,6 +28,7 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"createBytes", MakeObject<ByteCacheObject, CreateRegion>},
       {"attachBytes", MakeObject<ByteCacheObject, AttachRegion>},
       {"openBytes", MakeObject<ByteCacheObject, OpenRegion>},
+      {"createGate", GateObject::Create},
       {"createPlane", PlaneObject::Create},
       {"createAsker", AskerObject::Create},
       {"clockMs", ClockMs},
@@ -42,7 +44,8 @@ static napi_value Init(napi_env env, napi_value exports) {
   uint32_t count = 0;
   for (const uint16_t port : udp::kAnsweringPorts) napi_set_element(env, ports, count++, Int(env, port));
   napi_set_named_property(env, exports, "answeringPorts", ports);
-  napi_set_named_property(env, exports, "contract", Int(env, 6));
+  napi_set_named_property(env, exports, "gateRule", GateObject::RuleFields(env));
+  napi_set_named_property(env, exports, "contract", Int(env, 7));
   return exports;
 }
 

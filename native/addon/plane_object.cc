@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "addon/gate_object.h"
 #include "udp/plane.h"
 
 namespace shardns::addon {
@@ -17,6 +18,7 @@ class PlaneHolder {
  public:
   std::shared_ptr<answers::Cache> cache;
   CacheObject* cache_object = nullptr;
+  std::shared_ptr<gate::Gate> gate;
   std::unique_ptr<udp::Plane> plane;
   napi_threadsafe_function wake = nullptr;
   napi_ref cache_reference = nullptr;
@@ -32,6 +34,7 @@ class PlaneHolder {
     if (wake != nullptr) napi_release_threadsafe_function(wake, napi_tsfn_abort);
     wake = nullptr;
     cache.reset();
+    gate.reset();
     if (environment_ends) return;
     drain_buffer.Clear(env);
     if (cache_reference != nullptr) napi_delete_reference(env, cache_reference);
@@ -160,89 +163,11 @@ napi_value Flush(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// The prefix that begins at `i` of a list [family, prefix length, Uint8Array, ...].
-bool GetPrefix(napi_env env, napi_value list, uint32_t i, udp::Prefix* prefix) {
-  napi_value values[3];
-  uint32_t family, bits;
-  MutableBytes address;
-  for (uint32_t j = 0; j < 3; ++j) napi_get_element(env, list, i + j, &values[j]);
-  if (!GetUint32(env, values[0], &family) || !GetUint32(env, values[1], &bits) || !GetBytes(env, values[2], &address) ||
-      (family != 4 && family != 6) || bits > (family == 4 ? 32u : 128u) || address.size() != (family == 4 ? 4u : 16u)) {
-    return false;
-  }
-  *prefix = {.address = {}, .length = static_cast<uint8_t>(bits), .v6 = family == 6};
-  std::memcpy(prefix->address, address.data(), address.size());
-  return true;
-}
-bool GetLength(napi_env env, napi_value list, uint32_t words, uint32_t* length) {
-  return napi_get_array_length(env, list, length) == napi_ok && *length % words == 0 &&
-         *length / words <= udp::PrefixMap::kMaxPrefixes;
-}
-
-// setAccess([family, prefix length, Uint8Array, ...])
-napi_value SetAccess(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  PlaneHolder* self = This(args.data);
-  if (!self->plane) return ThrowClosed(env);
-  uint32_t length;
-  if (!GetLength(env, args.values[0], 3, &length)) return ThrowArgument(env);
-  std::vector<udp::Prefix> prefixes(length / 3);
-  for (uint32_t i = 0; i < length; i += 3) {
-    if (!GetPrefix(env, args.values[0], i, &prefixes[i / 3])) return ThrowArgument(env);
-  }
-  self->plane->SetAccess(prefixes);
-  return nullptr;
-}
-
-// setViews([family, prefix length, Uint8Array, tag, ...])
-napi_value SetViews(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  PlaneHolder* self = This(args.data);
-  if (!self->plane) return ThrowClosed(env);
-  uint32_t length;
-  if (!GetLength(env, args.values[0], 4, &length)) return ThrowArgument(env);
-  std::vector<udp::MappedPrefix> prefixes(length / 4);
-  for (uint32_t i = 0; i < length; i += 4) {
-    auto& [prefix, tag] = prefixes[i / 4];
-    napi_value tag_value;
-    napi_get_element(env, args.values[0], i + 3, &tag_value);
-    if (!GetPrefix(env, args.values[0], i, &prefix) || !GetUint32(env, tag_value, &tag) || tag == udp::kUnknownTenant) {
-      return ThrowArgument(env);
-    }
-  }
-  self->plane->SetViews(prefixes);
-  return nullptr;
-}
-
-// setTenant(address, tenant, seconds): 4 or 16 octets of address
-napi_value SetTenant(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
-  PlaneHolder* self = This(args.data);
-  if (!self->plane) return ThrowClosed(env);
-  MutableBytes address;
-  uint32_t tenant, seconds;
-  if (!GetBytes(env, args.values[0], &address) || (address.size() != 4 && address.size() != 16) ||
-      !GetUint32(env, args.values[1], &tenant) || tenant == udp::kUnknownTenant ||
-      !GetUint32(env, args.values[2], &seconds)) {
-    return ThrowArgument(env);
-  }
-  self->plane->SetTenant(udp::AddressOf(address), tenant, seconds);
-  return nullptr;
-}
-
 napi_value Outdate(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   PlaneHolder* self = This(args.data);
   if (!self->plane) return ThrowClosed(env);
   self->plane->Outdate();
-  return nullptr;
-}
-
-napi_value ForgetTenants(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  PlaneHolder* self = This(args.data);
-  if (!self->plane) return ThrowClosed(env);
-  self->plane->ForgetTenants();
   return nullptr;
 }
 
@@ -285,10 +210,6 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"discard", Discard},
                                {"part", Part},
                                {"flush", Flush},
-                               {"setAccess", SetAccess},
-                               {"setViews", SetViews},
-                               {"setTenant", SetTenant},
-                               {"forgetTenants", ForgetTenants},
                                {"outdate", Outdate},
                                {"stats", Stats},
                                {"close", Close}};
@@ -316,7 +237,6 @@ bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
       !GetProperty(env, options, "waiters", &plane->waiters) ||
       !GetProperty(env, options, "clientFlights", &plane->client_share.flights) ||
       !GetProperty(env, options, "clientWaiters", &plane->client_share.waiters) ||
-      !GetProperty(env, options, "tenantClients", &plane->tenant_clients) ||
       !GetProperty(env, options, "receiveBufferBytes", &receive_buffer) ||
       napi_get_named_property(env, options, "endpoints", &endpoints) != napi_ok ||
       napi_get_array_length(env, endpoints, &length) != napi_ok || length % 2 != 0) {
@@ -346,11 +266,16 @@ bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
 
 }  // namespace
 
+// createPlane(cache, {gate, ...}, wake)
 napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
   Arguments<3> args(env, info);
   CacheObject* cache = args.count == 3 ? CacheObject::From(env, args.values[0]) : nullptr;
   udp::PlaneOptions options;
-  if (cache == nullptr || !ReadOptions(env, args.values[1], &options)) {
+  napi_value gate_value;
+  GateObject* gate = args.count == 3 && napi_get_named_property(env, args.values[1], "gate", &gate_value) == napi_ok
+                         ? GateObject::From(env, gate_value)
+                         : nullptr;
+  if (cache == nullptr || gate == nullptr || !ReadOptions(env, args.values[1], &options)) {
     bool thrown = false;
     napi_is_exception_pending(env, &thrown);
     return thrown ? nullptr : ThrowArgument(env);
@@ -370,7 +295,9 @@ napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
   size_t failed = 0;
   self->cache = cache->cache();
   self->cache_object = cache;
-  self->plane = udp::Plane::Create(self->cache.get(), options, PlaneHolder::Wake, self->wake, &error, &failed);
+  self->gate = gate->gate();
+  self->plane =
+      udp::Plane::Create(self->cache.get(), self->gate.get(), options, PlaneHolder::Wake, self->wake, &error, &failed);
   if (!self->plane) {
     napi_release_threadsafe_function(self->wake, napi_tsfn_abort);
     delete self;

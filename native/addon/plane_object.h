@@ -5,8 +5,8 @@
 namespace shardns::addon {
 
 struct PlaneObject {
-  // createPlane(cache, {endpoints: [address, port, ...], threads, pin, flights, waiters, clientFlights, clientWaiters,
-  // tenantClients, receiveBufferBytes}, onWake)
+  // createPlane(cache, {gate, endpoints: [address, port, ...], threads, pin, flights, waiters, clientFlights,
+  // clientWaiters, receiveBufferBytes}, onWake)
   static napi_value Create(napi_env env, napi_callback_info info);
 };
 

@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "udp/miss_ring.h"
+#include "udp/socket.h"
 
 namespace shardns::udp {
 
@@ -14,8 +15,8 @@ ClientKey ClientOf(const Peer& peer, const HashSecret& secret) {
   if (peer.address_length == 0) return {};
   sockaddr_in6 address = {};
   std::memcpy(&address, peer.address, peer.address_length);
-  const ClientAddress client = AddressOf(reinterpret_cast<const sockaddr*>(&address));
-  const bool v4 = std::memcmp(client.octets, kMappedPrefix, sizeof kMappedPrefix) == 0;
+  const auto client = gate::ClientAddress::Of(AddressOf(reinterpret_cast<const sockaddr*>(&address)));
+  const bool v4 = std::memcmp(client.octets, gate::kMappedPrefix, sizeof gate::kMappedPrefix) == 0;
   uint8_t prefix[8] = {static_cast<uint8_t>(v4 ? 4 : 6)};
   if (v4) {
     std::memcpy(prefix + 1, client.octets + 12, 4);

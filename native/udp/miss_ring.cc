@@ -90,7 +90,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
   const ClientKey client = ClientOf(args.peer, secret_);
   auto state = state_.Lock();
   uint32_t& bucket = state->buckets[key.hash & (state->buckets.size() - 1)];
-  for (uint32_t place = tenant == kUnknownTenant ? kNone : bucket; place != kNone; place = flights_[place].chain) {
+  for (uint32_t place = tenant == gate::kUnknownTag ? kNone : bucket; place != kNone; place = flights_[place].chain) {
     Flight& flight = flights_[place];
     if (flight.key.hash != key.hash || flight.key.type != key.type || flight.key.flags != key.flags ||
         flight.epoch != state->epoch || flight.asked != asked || flight.dns_class != query.dns_class ||
@@ -120,7 +120,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
     return Joined::kFull;
   }
   if (!state->shares.Allows(client, true, Free()) ||
-      (tenant == kUnknownTenant && state->unknown_flights >= std::max<size_t>(1, flights_.size() / 2))) {
+      (tenant == gate::kUnknownTag && state->unknown_flights >= std::max<size_t>(1, flights_.size() / 2))) {
     counters_.over_share.Add();
     return Joined::kOverShare;
   }
@@ -128,7 +128,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
   Flight& flight = flights_[place];
   state->free_flight = flight.chain;
   flight.first = flight.last = KeepPacket(*state, {.args = args, .client = client, .begins_flight = true});
-  if (tenant == kUnknownTenant) ++state->unknown_flights;
+  if (tenant == gate::kUnknownTag) ++state->unknown_flights;
   flight.count = 1;
   flight.open = true;
   flight.kind = kind;

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/guarded.h"
+#include "gate/client_address.h"
 #include "udp/client_shares.h"
 #include "udp/responder.h"
-#include "udp/tenant_table.h"
 
 namespace shardns::udp {
 
@@ -70,7 +70,7 @@ class MissRing {
   // One flight for all that differs only in what is not sent upstream (RFC 5452 section 5): the key is the name, type,
   // class, tenant, RD, CD, DO, AD where DO is clear (it asks for AD by itself, RFC 6840 section 5.7), and the subnet
   // where it is forwarded. lib/resolve/flight-key.ts makes the same one.
-  // Queries of unknown clients (kUnknownTenant) never share a flight: who they are decides what they get.
+  // Queries of unknown clients (gate::kUnknownTag) never share a flight: who they are decides what they get.
   Joined Join(const JoinArgs& args);
 
   // Copies up to `most` waiting flights into `out` as records (kRecordHeader octets, then the packet, padded to 4).
@@ -169,7 +169,7 @@ bool MissRing::Finish(uint32_t ticket, Visit visit) {
     flight.chain = state->free_flight;
     state->free_flight = place;
     state->shares.EndFlight(waiters_[first].client);
-    if (flight.tenant == kUnknownTenant) --state->unknown_flights;
+    if (flight.tenant == gate::kUnknownTag) --state->unknown_flights;
     in_flight_.Subtract(1);
   }
   // The chain belongs to us now; nobody else can reach it.

@@ -5,18 +5,18 @@
 
 namespace shardns::udp {
 
-Plane::Plane(answers::Cache* cache, const PlaneOptions& options, void (*wake)(void*), void* wake_context)
+Plane::Plane(answers::Cache* cache, gate::Gate* gate, const PlaneOptions& options, void (*wake)(void*),
+             void* wake_context)
     : endpoints_(options.endpoints),
       pin_(options.pin),
       ring_(options.flights, options.waiters, cache->secret(), options.client_share),
-      tenants_(options.tenant_clients == 0 ? nullptr : new TenantTable(options.tenant_clients, cache->secret())),
-      shared_{.cache = cache, .ring = &ring_, .tenants = tenants_.get(), .wake = wake, .wake_context = wake_context},
+      shared_{.cache = cache, .ring = &ring_, .gate = gate, .wake = wake, .wake_context = wake_context},
       responder_(cache, cache->NewReader()),
       scratch_(new answers::PrepareScratch) {}
 
-std::unique_ptr<Plane> Plane::Create(answers::Cache* cache, PlaneOptions options, void (*wake)(void*),
+std::unique_ptr<Plane> Plane::Create(answers::Cache* cache, gate::Gate* gate, PlaneOptions options, void (*wake)(void*),
                                      void* wake_context, int* error, size_t* failed) {
-  std::unique_ptr<Plane> plane(new Plane(cache, options, wake, wake_context));
+  std::unique_ptr<Plane> plane(new Plane(cache, gate, options, wake, wake_context));
   for (size_t e = 0; e < plane->endpoints_.size(); ++e) {
     for (uint32_t t = 0; t < options.threads; ++t) {
       // The first bind may choose the port; the others follow it.
@@ -107,30 +107,9 @@ void Plane::Flush() {
   }
 }
 
-void Plane::SetAccess(const std::vector<Prefix>& prefixes) {
-  std::vector<MappedPrefix> allowed;
-  allowed.reserve(prefixes.size());
-  for (const Prefix& prefix : prefixes) allowed.push_back({.prefix = prefix, .value = 1});
-  shared_.access.Publish(prefixes.empty() ? nullptr : std::make_unique<const PrefixMap>(allowed, 0));
-}
-
-void Plane::SetViews(std::span<const MappedPrefix> prefixes) {
-  shared_.views.Publish(std::make_unique<const PrefixMap>(prefixes, 0));
-}
-
-void Plane::SetTenant(const ClientAddress& client, uint32_t tenant, uint32_t seconds) {
-  if (tenants_ == nullptr) return;
-  tenants_->Set(client, tenant, responder_.cache()->NowTicks(MonotonicMs()) + TicksFromSeconds(seconds));
-}
-
-void Plane::ForgetTenants() {
-  if (tenants_ != nullptr) tenants_->Clear();
-}
-
 size_t Plane::memory_bytes() const {
-  return ring_.memory_bytes() + (tenants_ == nullptr ? 0 : tenants_->memory_bytes()) +
-         receivers_.size() *
-             (sizeof(Receiver) + 2 * sizeof(SendBatch) + kBatchPackets * (kReceiveStride + 2 * kSendStride));
+  return ring_.memory_bytes() + receivers_.size() * (sizeof(Receiver) + 2 * sizeof(SendBatch) +
+                                                     kBatchPackets * (kReceiveStride + 2 * kSendStride));
 }
 
 void Plane::ReadStats(PlaneStats* stats) const {

@@ -17,7 +17,6 @@ struct PlaneOptions {
   uint32_t flights = 4096;
   uint32_t waiters = 16384;
   Holding client_share = {.flights = 512, .waiters = 2048};  // what one client may hold of them in any case
-  uint32_t tenant_clients = 0;  // clients whose tenants are remembered; 0 = there are no tenants
   SocketOptions sockets;
 };
 
@@ -33,9 +32,10 @@ struct PlaneStats {
 
 class Plane {
  public:
-  // Null on failure; `error` gets a negative errno and `failed` the endpoint's number.
-  static std::unique_ptr<Plane> Create(answers::Cache* cache, PlaneOptions options, void (*wake)(void*),
-                                       void* wake_context, int* error, size_t* failed);
+  // The cache and the gate, by whose rules receivers judge, outlive it. Null on failure; `error` gets a negative errno
+  // and `failed` the endpoint's number.
+  static std::unique_ptr<Plane> Create(answers::Cache* cache, gate::Gate* gate, PlaneOptions options,
+                                       void (*wake)(void*), void* wake_context, int* error, size_t* failed);
   ~Plane();
 
   // The endpoints with the ports that were bound.
@@ -56,13 +56,6 @@ class Plane {
   bool Part(uint32_t ticket) { return ring_.Part(ticket); }
   void Flush();
 
-  // None: everybody may ask.
-  void SetAccess(const std::vector<Prefix>& prefixes);
-  // Clients belong to the tag of their longest prefix, 0 for none, from now on: no client is unknown any more.
-  void SetViews(std::span<const MappedPrefix> prefixes);
-  // Does nothing without tenants.
-  void SetTenant(const ClientAddress& client, uint32_t tenant, uint32_t seconds);
-  void ForgetTenants();
   // Queries under way are joined no more (MissRing::Outdate).
   void Outdate() { ring_.Outdate(); }
   uint32_t in_flight() const { return ring_.in_flight(); }
@@ -70,7 +63,7 @@ class Plane {
   void ReadStats(PlaneStats* stats) const;
 
  private:
-  Plane(answers::Cache* cache, const PlaneOptions& options, void (*wake)(void*), void* wake_context);
+  Plane(answers::Cache* cache, gate::Gate* gate, const PlaneOptions& options, void (*wake)(void*), void* wake_context);
 
   template <typename Build>
   bool AnswerWaiters(uint32_t ticket, Build build);
@@ -78,7 +71,6 @@ class Plane {
   std::vector<Endpoint> endpoints_;
   bool pin_;
   MissRing ring_;
-  std::unique_ptr<TenantTable> tenants_;
   ReceiverShared shared_;
   std::vector<std::unique_ptr<Receiver>> receivers_;
   std::vector<std::unique_ptr<SendBatch>> replies_;  // one a receiver

@@ -17,8 +17,7 @@ Receiver::Receiver(ReceiverShared* shared, int fd, const Endpoint& endpoint, uin
       endpoint_(endpoint),
       with_local_(endpoint.wildcard()),
       number_(number),
-      access_(shared->access),
-      views_(shared->views),
+      rules_(shared->gate->rules()),
       responder_(shared->cache, shared->cache->NewReader()) {}
 
 Receiver::~Receiver() {
@@ -109,12 +108,11 @@ void Receiver::Reply(int packet, size_t length) {
 }
 
 void Receiver::Handle(int count) {
-  const auto access = access_.Take();
-  const auto views = views_.Take();
+  const auto rules = rules_.Take();
+  const Ticks judged_at = shared_->gate->Now(batch_us_ / 1000);
   uint32_t tenants[Responder::kBatch] = {};
-  const RespondArgs args = {.now = shared_->cache->NowTicks(batch_us_ / 1000),
-                            .tenants = views || shared_->tenants != nullptr ? tenants : nullptr,
-                            .resolves = true};
+  const RespondArgs args = {
+      .now = shared_->cache->NowTicks(batch_us_ / 1000), .tenants = rules ? tenants : nullptr, .resolves = true};
   bool wake = false;
   for (int from = 0; from < count; from += static_cast<int>(Responder::kBatch)) {
     const int size = std::min<int>(count - from, Responder::kBatch);
@@ -131,14 +129,13 @@ void Receiver::Handle(int count) {
         responder_.CountDropped();
         continue;
       }
-      if (access && access->Find(peer) == 0) {
-        RefusePacket(i, packet);
-        continue;
-      }
-      if (views) {
-        tenants[taken] = views->Find(peer);
-      } else if (shared_->tenants != nullptr) {
-        tenants[taken] = shared_->tenants->Find(AddressOf(peer), args.now);
+      if (rules) {
+        const gate::Judgement judgement = rules->Judge(AddressOf(peer), judged_at);
+        if (!judgement.allowed) {
+          RefusePacket(i, packet);
+          continue;
+        }
+        tenants[taken] = judgement.tag;
       }
       packets[taken] = packet;
       numbers[taken] = i;

@@ -5,9 +5,8 @@
 #include <atomic>
 #include <memory>
 
-#include "base/published.h"
+#include "gate/gate.h"
 #include "udp/packet_batch.h"
-#include "udp/prefix_map.h"
 
 namespace shardns::udp {
 
@@ -27,10 +26,7 @@ struct DurationHistogram {
 struct ReceiverShared {
   answers::Cache* cache;
   MissRing* ring;
-  Published<PrefixMap> access = {};  // 0: may not ask; none published: everybody may
-  // The tags of views, by where a client asks from: everybody's is known. None published: by `tenants`.
-  Published<PrefixMap> views = {};
-  const TenantTable* tenants;  // null, and no views: everybody is one tenant
+  gate::Gate* gate;
   void (*wake)(void*);
   void* wake_context;
 };
@@ -66,8 +62,7 @@ class Receiver {
   const Endpoint endpoint_;
   const bool with_local_;
   const uint16_t number_;
-  Published<PrefixMap>::Reader access_;
-  Published<PrefixMap>::Reader views_;
+  gate::Gate::Reader rules_;
   Responder responder_;
   ReceiveBatch received_;
   SendBatch replies_;

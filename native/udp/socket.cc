@@ -18,6 +18,11 @@ bool Endpoint::wildcard() const {
 
 uint16_t Endpoint::port() const { return PortOf(reinterpret_cast<const sockaddr*>(&address)); }
 
+Bytes AddressOf(const sockaddr* peer) {
+  if (peer->sa_family == AF_INET6) return {reinterpret_cast<const sockaddr_in6*>(peer)->sin6_addr.s6_addr, 16};
+  return {reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in*>(peer)->sin_addr), 4};
+}
+
 uint16_t PortOf(const sockaddr* peer) {
   static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
   return ntohs(reinterpret_cast<const sockaddr_in*>(peer)->sin_port);

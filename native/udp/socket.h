@@ -20,6 +20,9 @@ struct Endpoint {
 // others, and where this machine has no such interface.
 bool MakeEndpoint(const char* address, uint16_t port, Endpoint* endpoint);
 
+// The 4 or 16 octets of the peer's address.
+Bytes AddressOf(const sockaddr* peer);
+
 // The port the peer sent from.
 uint16_t PortOf(const sockaddr* peer);
 

@@ -16,7 +16,7 @@ const LIB: Rank = [
   ['base'],
   ['wire', 'native'],
   ['cache', 'transport', 'zone', 'dnssec'],
-  ['upstream'],
+  ['upstream', 'clients'],
   ['resolve'],
   ['server', 'node', 'discovery'],
   ['admin'],

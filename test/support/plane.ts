@@ -27,7 +27,7 @@ export function createPlane(
       endpoints: ['127.0.0.1', 0],
       threads: 1,
       pin: 0,
-      tenantClients: 0,
+      gate: binding().createGate({ seedHigh: 1, seedLow: 2 }),
       receiveBufferBytes: 4 << 20,
       clientFlights: ring.flights,
       clientWaiters: ring.waiters,

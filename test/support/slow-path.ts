@@ -4,11 +4,13 @@ import { parseSocketAddress } from '../../lib/base/address.js';
 import { type Logger, silentLogger } from '../../lib/base/log.js';
 import { systemRandom } from '../../lib/base/random.js';
 import { Engine } from '../../lib/cache/engine.js';
-import { ClientTenants } from '../../lib/resolve/client-tenants.js';
+import { Gate } from '../../lib/clients/gate.js';
+import { ClientTenants } from '../../lib/clients/tenants.js';
 import type { Hooks } from '../../lib/resolve/hooks.js';
 import { type Asker, type Resolution, Resolver } from '../../lib/resolve/resolver.js';
 import { readOptions, type ServerOptions } from '../../lib/server/settings/settings.js';
 import { exchangerOptionsOf } from '../../lib/server/settings/upstreams.js';
+import { gateRulesOf } from '../../lib/server/settings/clients.js';
 import { resolverOptionsOf, tunablesOf } from '../../lib/server/settings/compile.js';
 import { Exchanger } from '../../lib/upstream/exchange.js';
 import { Upstream } from '../../lib/upstream/upstream.js';
@@ -43,11 +45,15 @@ export function slowPath(
     ['other', [new Upstream(parseSocketAddress('198.51.100.1:53', 'test'), clock)]],
   ]);
   const resolver = new Resolver(engine, exchanger, clock, log, hooks, groups, resolverOptionsOf(settings));
-  if (settings.tenants.enabled) resolver.tenants = new ClientTenants(clock, 1024, settings.tenants.seconds);
+  const gate = new Gate(systemRandom);
+  gate.replace(gateRulesOf(settings));
+  if (settings.tenants.enabled) resolver.tenants = new ClientTenants(gate, settings.tenants.seconds);
+  if (settings.views.length > 0) resolver.views = gate;
   let shift = 0;
   const advance = async (ms: number): Promise<void> => {
     shift += ms;
     engine.native.shiftClock(shift);
+    gate.native.shiftClock(shift);
     await clock.advance(ms);
   };
   const ask = (message: Uint8Array, asker: Partial<Asker> = {}): Promise<Resolution> =>

@@ -45,6 +45,7 @@ export class TestServer {
   advance(seconds: number): void {
     this.shiftMs += seconds * 1000;
     this.server.engine.native.shiftClock(this.shiftMs);
+    this.server.gate.native.shiftClock(this.shiftMs);
   }
 
   async ask(path: Path, query: Uint8Array, waitMs?: number): Promise<Buffer | undefined> {

@@ -5,8 +5,11 @@ import { parsePrefix } from '../../base/address.js';
 import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
 import { count } from '../../base/options.js';
 import { prefixKey } from '../../base/prefix-table.js';
+import type { GateRules } from '../../clients/gate.js';
+import { viewPrefixes } from '../../clients/views.js';
 import type { FlightLimits } from '../../resolve/flights.js';
-import { Views } from '../../resolve/views.js';
+import type { View } from '../../resolve/local-answers.js';
+import { LocalData } from '../../resolve/local-data.js';
 import { localSection } from './local.js';
 import { type Rows, section } from './row.js';
 import { prefix } from './types.js';
@@ -14,17 +17,17 @@ import { prefix } from './types.js';
 const tenants = section({
   enabled: {
     schema: z.boolean().default(false),
-    change: 'relisten',
+    change: 'live',
     why: 'Clients that `onQuery` sorts into tenants, which share no answers.',
   },
   clients: {
     schema: count(16, 1_048_576).default(65_536),
-    change: 'relisten',
+    change: 'live',
     why: 'Client addresses remembered; of others `onQuery` is asked again.',
   },
   seconds: {
     schema: count(1, 86_400).default(300),
-    change: 'relisten',
+    change: 'live',
     why: "How long a client's tenant is remembered.",
   },
 });
@@ -102,17 +105,23 @@ export const clientRows = {
 } as const satisfies Rows;
 
 interface Clients {
+  allow: readonly string[];
   tenants: z.output<typeof tenants>;
-  views: z.output<typeof view>[];
+  views: readonly z.output<typeof view>[];
 }
 
-/** Whether clients are told different things. */
-export function sortsClients({ tenants, views }: Clients): boolean {
-  return tenants.enabled || views.length > 0;
+/** Who may ask, and under which tag. */
+export function gateRulesOf({ allow, views, tenants }: Clients): GateRules {
+  return {
+    allow: allow.map((text, i) => parsePrefix(text, `allow[${i}]`)),
+    views: viewPrefixes(views),
+    clients: tenants.enabled ? tenants.clients : 0,
+  };
 }
 
-export function viewsOf({ views }: Pick<Clients, 'views'>): Views | undefined {
-  return views.length > 0 ? new Views(views) : undefined;
+/** What the clients of each view are told, in the order of their tags. */
+export function viewsOf({ views }: Pick<Clients, 'views'>): View[] {
+  return views.map(({ local, inherit }) => ({ localData: new LocalData(local), inherit }));
 }
 
 interface Room {

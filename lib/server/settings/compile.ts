@@ -16,10 +16,8 @@ export function tunablesOf(settings: ServerSettings): Tunables {
 }
 
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
-  const views = viewsOf(settings);
   return {
-    local: new LocalAnswers(localZonesOf(settings), new LocalData(settings.local), views),
-    hasViews: views !== undefined,
+    local: new LocalAnswers(localZonesOf(settings), new LocalData(settings.local), viewsOf(settings)),
     identity: { identity: settings.identity, version: settings.version },
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
     upstreamUdpSize: settings.upstream.udpSize,

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
 import { count } from '../../base/options.js';
+import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
 import { SystemUdpTransport } from '../../transport/system-udp.js';
 import type { Transport } from '../../transport/transport.js';
 import { overlaps } from '../overlaps.js';
@@ -82,9 +83,9 @@ export const listenerRows = {
   },
   pin: { schema: z.boolean().default(false), change: 'relisten', why: 'Bind each receiving thread to one core.' },
   allow: {
-    schema: z.array(prefix).max(4096).default([]),
+    schema: z.array(prefix).max(MAX_GATE_PREFIXES).default([]),
     change: 'live',
-    why: 'Prefixes of clients that may ask, everybody where there are none; others get REFUSED before any lookup.',
+    why: 'Prefixes of clients that may ask, everybody where there are none; others get REFUSED before any lookup, on every way in. With those of `views` at most 1,048,576; 65,536 cost a query 25 ns and 1.1 MB (IPv6: at most 19 MB).',
   },
   udpSize: {
     schema: count(512, 4096).default(1232),

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ShardnsError, show } from '../../base/errors.js';
 import { issueText } from '../../base/options.js';
+import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
 import { cacheRows } from './cache.js';
 import { clientRows } from './clients.js';
 import { listenerRows } from './listeners.js';
@@ -41,6 +42,12 @@ export const serverSchema = section(rows)
     ordered(['cache', 'minTtlSeconds'], cache.minTtlSeconds, cache.maxTtlSeconds);
     ordered(['cache', 'negativeMinTtlSeconds'], cache.negativeMinTtlSeconds, cache.negativeMaxTtlSeconds);
     ordered(['failure', 'firstSeconds'], failure.firstSeconds, failure.maxSeconds);
+  })
+  .superRefine(({ allow, views }, context) => {
+    const count = views.reduce((sum, { clients }) => sum + clients.length, allow.length);
+    if (count <= MAX_GATE_PREFIXES) return;
+    const message = `expected at most ${MAX_GATE_PREFIXES} prefixes in allow and views together, which have ${count}`;
+    context.addIssue({ code: 'custom', path: ['views'], message });
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],

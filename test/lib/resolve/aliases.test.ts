@@ -30,7 +30,7 @@ test('aliases that end are taken', () => {
 test('views whose aliases lead into a circle with those of all are SERVFAIL, and no flight is left', async () => {
   const t = slowPath(query => answerA(query), {
     local: { records: ['b.example CNAME a.example.'] },
-    views: [{ name: 'v', clients: ['10.0.0.0/8'], local: { records: ['a.example CNAME b.example.'] } }],
+    views: [{ name: 'v', clients: ['203.0.113.0/24'], local: { records: ['a.example CNAME b.example.'] } }],
   });
   expect(await t.told('a.example', {}, { tenant: 1 })).toMatchObject({ rcode: 2 });
   expect(await t.told('b.example', {}, { tenant: 1 })).toMatchObject({ rcode: 2 });

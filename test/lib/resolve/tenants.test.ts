@@ -1,7 +1,6 @@
 // An answer is stored for the tenant that it was decided for, and for no other.
 import { expect, test } from 'vitest';
 import type { QueryDecision, QueryInfo } from '../../../lib/resolve/hooks.js';
-import { ClientTenants } from '../../../lib/resolve/client-tenants.js';
 import type { Asker } from '../../../lib/resolve/resolver.js';
 import { Query } from '../../../lib/wire/query.js';
 import { settle } from '../../support/fake-clock.js';
@@ -188,8 +187,12 @@ test.each([{ enabled: true }, { enabled: false }])(
 );
 
 test('a client is of the view that it is in now, whatever tag its query was taken in with', async () => {
-  const t = slowPath(query => answerA(query, 60, OPEN), { views: [] });
-  t.resolver.tenants = new ClientTenants(t.clock, 16, 60, { tagOf: () => 2 });
+  const t = slowPath(query => answerA(query, 60, OPEN), {
+    views: [
+      { name: 'other', clients: ['10.0.0.0/8'] },
+      { name: 'own', clients: ['10.0.0.1'] },
+    ],
+  });
   await t.told('a.example', {}, from('10.0.0.1', 1));
   const stored = (tenant: number): boolean => t.engine.answer(makeQuery('a.example'), { tenant }) > 0;
   expect([stored(1), stored(2)]).toEqual([false, true]);

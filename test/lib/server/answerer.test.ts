@@ -1,6 +1,7 @@
 // Replies of the listeners in JavaScript to many that wait for one answer; without an engine.
 import { expect, test } from 'vitest';
 import type { Engine } from '../../../lib/cache/engine.js';
+import type { Gate } from '../../../lib/clients/gate.js';
 import type { Resolution, Resolver } from '../../../lib/resolve/resolver.js';
 import { Answerer } from '../../../lib/server/answerer.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
@@ -21,7 +22,8 @@ test('however many wait for one great answer, a turn of the event loop makes som
     },
     broke: () => {},
   } as unknown as Resolver;
-  const answerer = new Answerer(engine, resolver, new FakeClock());
+  const gate = { judge: () => 0 } as unknown as Gate;
+  const answerer = new Answerer(engine, resolver, new FakeClock(), gate);
   const lengths: (number | undefined)[] = [];
   for (let i = 0; i < 40; i++) {
     answerer.answer(makeQuery('a.example'), { protocol: 'tcp', client: { address: '192.0.2.1', port: 1024 } }, octets =>

@@ -10,11 +10,13 @@ const freed = new Set();
 const registry = new FinalizationRegistry(name => freed.add(name));
 const options = {
   endpoints: ['127.0.0.1', 0], threads: 1, pin: 0, flights: 16, waiters: 16, clientFlights: 16, clientWaiters: 16,
-  tenantClients: 0, receiveBufferBytes: 65_536,
+  receiveBufferBytes: 65_536,
 };
 (() => {
   const cache = binding().createCache({ memoryBytes: 2 ** 20, shards: 1, policy: 0, averageEntryBytes: 184, seedHigh: 1, seedLow: 2, configurationHigh: 0, configurationLow: 0 });
-  const plane = binding().createPlane(cache, options, () => undefined);
+  const gate = binding().createGate({ seedHigh: 1, seedLow: 2 });
+  const plane = binding().createPlane(cache, { ...options, gate }, () => undefined);
+  registry.register(gate, 'gate');
   const buffer = new Uint8Array(4096);
   plane.registerDrain(buffer);
   plane.start();
@@ -22,7 +24,7 @@ const options = {
   registry.register(plane, 'plane');
   registry.register(buffer, 'buffer');
 })();
-for (let i = 0; i < 100 && freed.size < 3; i++) {
+for (let i = 0; i < 100 && freed.size < 4; i++) {
   gc();
   await setTimeout(10);
 }
@@ -32,5 +34,5 @@ console.log([...freed].sort().join(' '));
 test('a plane that is collected without close() lets go of its cache and its buffer', async () => {
   const args = ['--expose-gc', '--input-type=module', '-e', PROGRAM];
   const { stdout } = await promisify(execFile)(process.execPath, args);
-  expect(stdout.trim()).toBe('buffer cache plane');
+  expect(stdout.trim()).toBe('buffer cache gate plane');
 }, 30_000);

@@ -1,7 +1,10 @@
 // Views: where a client asks from decides what it is told, on every way in, and others' answers never reach it.
 import { afterEach, describe, expect, test } from 'vitest';
+import { systemRandom } from '../../../lib/base/random.js';
+import { Gate } from '../../../lib/clients/gate.js';
+import { viewWithTag } from '../../../lib/clients/views.js';
+import { gateRulesOf } from '../../../lib/server/settings/clients.js';
 import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
-import { Views } from '../../../lib/resolve/views.js';
 import { askTcp, askUdp } from '../../support/client.js';
 import { answerA, decode, makeQuery, rcodeOf } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
@@ -88,7 +91,7 @@ test('clients that ask for the first time get native hits, and none of them is r
     expect(addressIn(reply)).toBe('192.0.2.1');
   }
   expect(server!.server.plane!.stats().flights).toBe(flights);
-  expect(server!.server.resolver.tenants!.size).toBe(0);
+  expect(server!.server.gate.native.clients()).toBe(0);
 });
 
 test('local records that change while the server serves are told anew at once', async () => {
@@ -102,8 +105,10 @@ test('local records that change while the server serves are told anew at once', 
 });
 
 test('the longest prefix that a client lies in decides', () => {
-  const views = new Views(readOptions({ views: VIEWS }).views);
-  const names = (...addresses: string[]) => addresses.map(one => views.withTag(views.tagOf(one))?.name);
+  const settings = readOptions({ views: VIEWS });
+  const gate = new Gate(systemRandom);
+  gate.replace(gateRulesOf(settings));
+  const names = (...addresses: string[]) => addresses.map(one => viewWithTag(settings.views, gate.judge(one))?.name);
   expect(names(HOME, GUEST, STRANGER)).toEqual(['home', 'guests', undefined]);
   expect(names('2001:db8:2::1', '2001:db8:1::1', '2001:db9::1')).toEqual(['home', 'guests', undefined]);
 });

@@ -62,8 +62,8 @@ TEST(MissRing, TenantsFlyApartAndUnknownClientsAlone) {
   EXPECT_EQ(Join(ring, query, 1), udp::MissRing::Joined::kQueued);
   EXPECT_EQ(Join(ring, query, 2), udp::MissRing::Joined::kQueued);
   EXPECT_EQ(Join(ring, query, 1), udp::MissRing::Joined::kJoined);
-  EXPECT_EQ(Join(ring, query, udp::kUnknownTenant), udp::MissRing::Joined::kQueued);
-  EXPECT_EQ(Join(ring, query, udp::kUnknownTenant), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, query, gate::kUnknownTag), udp::MissRing::Joined::kQueued);
+  EXPECT_EQ(Join(ring, query, gate::kUnknownTag), udp::MissRing::Joined::kQueued);
   Buffer out(4096);
   bool left;
   ASSERT_EQ(ring.Drain(out, 256, &left), 4u);
@@ -104,39 +104,6 @@ TEST(MissRing, AFlightIsPartedBetweenItsFirstWaiterAndTheOthers) {
   EXPECT_FALSE(ring.Part(rest)) << "its ticket is over";
   EXPECT_EQ(ring.in_flight(), 1u);
   EXPECT_EQ(ring.waiting(), 1u);
-}
-
-TEST(TenantTable, RemembersClientsUntilTheirTimeAndNoMoreThanItsBound) {
-  udp::TenantTable table(64, ExpandSeed(1));
-  const auto client = [](uint32_t n) {
-    uint8_t octets[4];
-    Store32(octets, n);
-    return udp::AddressOf(Bytes(octets, 4));
-  };
-  table.Set(client(1), 7, 1000);
-  EXPECT_EQ(table.Find(client(1), 999), 7u);
-  EXPECT_EQ(table.Find(client(1), 1000), udp::kUnknownTenant);
-  EXPECT_EQ(table.Find(client(2), 999), udp::kUnknownTenant);
-  table.Set(client(1), 8, 2000);
-  EXPECT_EQ(table.Find(client(1), 1500), 8u);
-  for (uint32_t n = 100; n < 1100; ++n) table.Set(client(n), n, 2000 + n);
-  uint32_t known = 0;
-  for (uint32_t n = 100; n < 1100; ++n) {
-    const uint32_t tenant = table.Find(client(n), 1500);
-    if (tenant == udp::kUnknownTenant) continue;
-    EXPECT_EQ(tenant, n);
-    ++known;
-  }
-  EXPECT_GT(known, 48u);
-  EXPECT_LE(known, 64u);
-  EXPECT_EQ(table.Find(client(1099), 1500), 1099u);  // what goes is what would have expired first
-  table.Clear();
-  EXPECT_EQ(table.Find(client(1099), 1500), udp::kUnknownTenant);
-}
-
-TEST(TenantTable, AnIPv4AddressIsItsMappedIPv6Address) {
-  const uint8_t mapped[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 192, 0, 2, 1};
-  EXPECT_EQ(std::memcmp(udp::AddressOf(Bytes(mapped + 12, 4)).octets, mapped, 16), 0);
 }
 
 TEST(MissRing, IsBoundedInFlightsWaitersAndWaitersOfOneFlight) {
@@ -283,12 +250,12 @@ TEST(MissRing, ClientsOfNoKnownTenantLeaveHalfOfTheFlights) {
   udp::MissRing ring(16, 64, ExpandSeed(1));
   for (int i = 0; i < 8; ++i) {
     const std::string made_up = "198.51.100." + std::to_string(i);
-    EXPECT_EQ(JoinFrom(ring, made_up.c_str(), "a", udp::kUnknownTenant), Joined::kQueued);
+    EXPECT_EQ(JoinFrom(ring, made_up.c_str(), "a", gate::kUnknownTag), Joined::kQueued);
   }
-  EXPECT_EQ(JoinFrom(ring, "198.51.100.99", "a", udp::kUnknownTenant), Joined::kOverShare);
+  EXPECT_EQ(JoinFrom(ring, "198.51.100.99", "a", gate::kUnknownTag), Joined::kOverShare);
   EXPECT_EQ(JoinFrom(ring, "192.0.2.1", "a", 7), Joined::kQueued);
   EXPECT_EQ(FinishAll(ring), 9u);
-  EXPECT_EQ(JoinFrom(ring, "198.51.100.99", "a", udp::kUnknownTenant), Joined::kQueued);
+  EXPECT_EQ(JoinFrom(ring, "198.51.100.99", "a", gate::kUnknownTag), Joined::kQueued);
 }
 
 TEST(MissRing, ALongPacketIsKeptWithoutItsOptions) {
@@ -403,6 +370,7 @@ class Client {
 
 TEST(Plane, AnswersHitsMissesAndNoiseFromSeveralThreadsAndStopsCleanly) {
   TestCache t;
+  gate::Gate gate(ExpandSeed(1));
   t.now = static_cast<uint32_t>(MonotonicMs() / 1000);
   ASSERT_EQ(t.Insert(AResponse("hit.example", 3600)), Status::kOk);
   udp::PlaneOptions options;
@@ -413,7 +381,7 @@ TEST(Plane, AnswersHitsMissesAndNoiseFromSeveralThreadsAndStopsCleanly) {
   Resolver resolver;
   int error;
   size_t failed;
-  const auto plane = udp::Plane::Create(t.cache.get(), options, Resolver::Wake, &resolver, &error, &failed);
+  const auto plane = udp::Plane::Create(t.cache.get(), &gate, options, Resolver::Wake, &resolver, &error, &failed);
   ASSERT_NE(plane, nullptr);
   resolver.Start(plane.get());
   ASSERT_TRUE(plane->Start());
@@ -437,7 +405,8 @@ TEST(Plane, AnswersHitsMissesAndNoiseFromSeveralThreadsAndStopsCleanly) {
     });
   }
   for (std::thread& client : clients) client.join();
-  plane->SetAccess({{.address = {192, 0, 2}, .length = 24, .v6 = false}});
+  const gate::ClientRule others = {.prefix = {.address = {192, 0, 2}, .length = 24, .v6 = false}, .allow = true};
+  gate.Replace({.rules = {&others, 1}, .everybody = false});
   Client refused(plane->endpoints()[0]);
   refused.Send(Query("hit.example"));
   EXPECT_EQ(refused.Receive()[3] & 15, 5);
@@ -452,15 +421,21 @@ TEST(Plane, AnswersHitsMissesAndNoiseFromSeveralThreadsAndStopsCleanly) {
   resolver.Stop();
 }
 
+gate::Gate& OpenGate() {
+  static gate::Gate gate(ExpandSeed(1));
+  return gate;
+}
+
 // A plane on loopback without anybody behind it.
-std::unique_ptr<udp::Plane> PlaneAt(TestCache& t, uint16_t port, uint32_t threads, int* error) {
+std::unique_ptr<udp::Plane> PlaneAt(TestCache& t, uint16_t port, uint32_t threads, int* error,
+                                    gate::Gate& gate = OpenGate()) {
   udp::PlaneOptions options;
   options.endpoints.resize(1);
   EXPECT_TRUE(udp::MakeEndpoint("127.0.0.1", port, &options.endpoints[0]));
   options.threads = threads;
   size_t failed;
   return udp::Plane::Create(
-      t.cache.get(), options, [](void*) {}, nullptr, error, &failed);
+      t.cache.get(), &gate, options, [](void*) {}, nullptr, error, &failed);
 }
 
 TEST(Plane, OneAddressIsServedByOnePlaneWhateverTheNumberOfItsReceivers) {
@@ -494,17 +469,20 @@ TEST(Plane, PacketsAreDealtOutAmongTheReceiversOfOneAddress) {
   }
 }
 
-TEST(Plane, AccessListsAreReplacedWhileReceiversReadThem) {
+TEST(Plane, RulesAreReplacedWhileReceiversJudgeByThem) {
   TestCache t;
   t.now = static_cast<uint32_t>(MonotonicMs() / 1000);
   ASSERT_EQ(t.Insert(AResponse("hit.example", 3600)), Status::kOk);
   int error = 0;
-  const auto plane = PlaneAt(t, 0, 2, &error);
+  gate::Gate gate(ExpandSeed(1));
+  const auto plane = PlaneAt(t, 0, 2, &error, gate);
   ASSERT_NE(plane, nullptr);
-  const udp::Prefix loopback = {.address = {127}, .length = 8, .v6 = false};
-  std::vector<udp::Prefix> many(1024, udp::Prefix{.address = {10, 0, 0, 1}, .length = 32, .v6 = false});
+  const gate::ClientRule loopback = {.prefix = {.address = {127}, .length = 8, .v6 = false}, .allow = true};
+  std::vector<gate::ClientRule> many(1024,
+                                     {.prefix = {.address = {10, 0, 0, 1}, .length = 32, .v6 = false}, .allow = true});
+  for (uint8_t i = 0; i < 255; ++i) many[i].prefix.address[2] = i;
   many.back() = loopback;
-  plane->SetAccess(many);
+  gate.Replace({.rules = many, .everybody = false});
   ASSERT_TRUE(plane->Start());
   std::atomic<bool> stop{false};
   std::vector<std::thread> clients;
@@ -520,9 +498,9 @@ TEST(Plane, AccessListsAreReplacedWhileReceiversReadThem) {
     });
   }
   for (int round = 0; round < 300; ++round) {
-    plane->SetAccess(many);
-    for (int i = 0; i < 12; ++i) plane->SetAccess({loopback});
-    plane->SetAccess({});
+    gate.Replace({.rules = many, .everybody = false});
+    for (int i = 0; i < 12; ++i) gate.Replace({.rules = {&loopback, 1}, .everybody = false});
+    gate.Replace({});
   }
   stop = true;
   for (std::thread& client : clients) client.join();
@@ -576,7 +554,7 @@ TEST(Plane, AnAddressInUseIsReportedByItsNumber) {
   int error = 0;
   size_t failed = 0;
   EXPECT_EQ(udp::Plane::Create(
-                t.cache.get(), options, [](void*) {}, nullptr, &error, &failed),
+                t.cache.get(), &OpenGate(), options, [](void*) {}, nullptr, &error, &failed),
             nullptr);
   EXPECT_EQ(error, -EADDRINUSE);
   EXPECT_EQ(failed, 1u);
