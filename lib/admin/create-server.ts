@@ -10,6 +10,7 @@ import { topNames } from '../resolve/warm.js';
 import { plainOptions } from '../server/plain-options.js';
 import type { ServerOptions } from '../server/settings/settings.js';
 import { readDependencies, Server, type ServerDependencies } from '../server/server.js';
+import { ControlSocket } from './control-socket.js';
 import { AdminServer } from './http.js';
 
 /** Lines of the log about requests for metrics that are refused. */
@@ -33,8 +34,11 @@ export async function createServer(
   const log = harmless(parts.log ?? silentLogger);
   const admin = new AdminServer(server, rateLimited(log, clock, REFUSALS_PER_SECOND));
   server.observe(admin);
+  const control = new ControlSocket(server);
+  server.observe(control);
   try {
     await admin.listen(server.settings.metrics);
+    await control.listen(server.settings.control);
   } catch (error) {
     await server.close();
     throw error;

@@ -5,7 +5,7 @@ import { exhaustionOf, ShardnsError } from '../base/errors.js';
 import { contradictions } from '../server/settings/contradictions.js';
 import { build } from './build.js';
 import { checkConfig, readConfigText } from './config.js';
-import { ctlTrace } from './ctl.js';
+import { ctl } from './ctl.js';
 import { demo } from './demo.js';
 import { levelHeapGrowth } from './heap.js';
 import { serve } from './serve.js';
@@ -18,9 +18,18 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns serve --demo [--for 10s] [--recursive]
                                        an embedded upstream, or a small internet; a realistic load, a live view; needs
                                        no network
-  shardns ctl trace NAME [TYPE] [--server ADDR:PORT] [--fresh]
-                                       every step of a resolution, by the server whose --metrics are there;
+  shardns ctl status | stats           how the server is; every number that it counts
+  shardns ctl flush NAME | --suffix NAME | --tenant N | --all
+                                       forgets answers, at once
+  shardns ctl peek NAME [TYPE] [--tenant N]
+                                       what is kept for a question; exit 1 for nothing
+  shardns ctl dump [--suffix NAME] [--type TYPE] [--tenant N]
+                                       a line for each entry
+  shardns ctl trace NAME [TYPE] [--fresh] [--server ADDR:PORT]
+                                       every step of a resolution, also by the server whose --metrics are there;
                                        SHARDNS_TOKEN: its metrics.token
+                [--socket PATH] [--json]
+                                       all by the control socket of a server of this user (SHARDNS_CONTROL)
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
   shardns build                        compiles the addon where no prebuilt one fits
   shardns --version | --help
@@ -49,7 +58,7 @@ async function run(args: string[]): Promise<number> {
   }
   if (command === 'check-config') return runCheck(rest);
   if (command === 'build') return build();
-  if (command === 'ctl') return ctl(rest);
+  if (command === 'ctl') return runCtl(rest);
   if (command === 'serve') {
     const { values } = parse(rest);
     if (values.for !== undefined && !values.demo) throw new Usage('--for goes with --demo');
@@ -89,19 +98,33 @@ function parse(args: string[]) {
   }
 }
 
-function ctl(args: string[]): Promise<number> {
-  const [what, ...rest] = args;
-  if (what !== 'trace') throw new Usage(`ctl: expected trace, got ${JSON.stringify(what ?? '')}`);
+function runCtl(args: string[]): Promise<number> {
+  const [verb, ...rest] = args;
+  if (verb === undefined || !/^(status|stats|flush|peek|dump|trace)$/.test(verb)) {
+    throw new Usage(`ctl: expected status, stats, flush, peek, dump or trace, got ${JSON.stringify(verb ?? '')}`);
+  }
   let parsed;
   try {
-    const options = { server: { type: 'string' }, fresh: { type: 'boolean' } } as const;
-    parsed = parseArgs({ args: rest, allowPositionals: true, options });
+    parsed = parseArgs({
+      args: rest,
+      allowPositionals: true,
+      options: {
+        server: { type: 'string' },
+        socket: { type: 'string' },
+        suffix: { type: 'string' },
+        tenant: { type: 'string' },
+        type: { type: 'string' },
+        fresh: { type: 'boolean' },
+        all: { type: 'boolean' },
+        json: { type: 'boolean' },
+      },
+    });
   } catch (error) {
     throw new Usage((error as Error).message);
   }
-  const [name, type = 'A', ...more] = parsed.positionals;
-  if (name === undefined || more.length > 0) throw new Usage('ctl trace takes NAME and perhaps a TYPE');
-  return ctlTrace(name, type, parsed.values);
+  const done = ctl(verb, parsed.positionals, parsed.values);
+  if (done === undefined) throw new Usage(`ctl ${verb} does not take ${JSON.stringify(rest.join(' '))}`);
+  return done;
 }
 
 function parseDuration(text: string): number {

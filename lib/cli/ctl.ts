@@ -1,50 +1,265 @@
-// `shardns ctl`: asks a running server, at the address of its metrics, and shows what it says.
-import { request } from 'node:http';
+// `shardns ctl`: asks a running server by its control socket, a trace also by the address of its metrics, and shows what it
+// says: for people, or as it came with --json.
+import { existsSync } from 'node:fs';
+import { type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
+import type { ServerReport } from '../server/report.js';
 import { flagsFromEnvironment } from './config.js';
+import { defaultControlPath } from './control-path.js';
 
 export interface CtlFlags {
+  socket?: string;
   server?: string;
   fresh?: boolean;
+  json?: boolean;
+  suffix?: string;
+  tenant?: string;
+  type?: string;
+  all?: boolean;
 }
 
-/** `shardns ctl trace NAME [TYPE]`: every step of a resolution as it happens. @returns the exit status */
-export function ctlTrace(name: string, type: string, flags: CtlFlags): Promise<number> {
-  const at = hostAndPort(flags.server ?? flagsFromEnvironment(process.env).metrics ?? DEFAULT_SERVER);
-  const query = new URLSearchParams({ name, type, ...(flags.fresh ? { fresh: '1' } : {}) });
+/** What a verb needs: asked of the socket, shown, and what the process ends with. */
+interface Call {
+  method: 'GET' | 'POST';
+  path: string;
+  body?: object;
+  /** A line of the response, or all of it where `whole`, to text. */
+  show(text: string): string;
+  whole: boolean;
+  /** The exit status; by what was shown. */
+  status?(text: string): number;
+}
+
+const TIMEOUT_MS = 30_000;
+const DEFAULT_SERVER = '127.0.0.1:9153';
+
+/** `shardns ctl VERB ...`. @returns the exit status, or undefined for words that are no such verb */
+export function ctl(verb: string, words: readonly string[], flags: CtlFlags): Promise<number> | undefined {
+  if (verb === 'trace' && words.length >= 1 && words.length <= 2) return trace(words[0], words[1] ?? 'A', flags);
+  const call = callOf(verb, words, flags);
+  return call && perform(call, { socketPath: socketOf(flags) }, flags.json === true);
+}
+
+function callOf(verb: string, words: readonly string[], flags: CtlFlags): Call | undefined {
+  const { suffix, tenant, type, all } = flags;
+  const stats = { method: 'GET', path: '/v1/stats', whole: true } as const;
+  if (verb === 'status' && words.length === 0) return { ...stats, show: statusText };
+  if (verb === 'stats' && words.length === 0) return { ...stats, show: statsText };
+  if (verb === 'flush') {
+    const chosen = [words.length > 0, suffix !== undefined, tenant !== undefined, all === true];
+    if (chosen.filter(Boolean).length !== 1 || words.length > 1) return undefined;
+    const [name] = words;
+    const what = all
+      ? { all }
+      : name !== undefined
+        ? { name }
+        : suffix !== undefined
+          ? { suffix }
+          : tenantBody(tenant!);
+    return { method: 'POST', path: '/v1/cache/invalidate', body: what, whole: true, show: forgottenText };
+  }
+  if (verb === 'peek' && words.length >= 1 && words.length <= 2) {
+    const query = parameters({ name: words[0], type: words[1] ?? 'A', tenant });
+    const found = (text: string): number => ((JSON.parse(text) as Entries).entries.length > 0 ? 0 : 1);
+    return { method: 'GET', path: `/v1/cache/entry?${query}`, show: entriesText, whole: true, status: found };
+  }
+  if (verb === 'dump' && words.length === 0) {
+    return { method: 'GET', path: `/v1/cache?${parameters({ suffix, type, tenant })}`, show: entryLine, whole: false };
+  }
+  return undefined;
+}
+
+function tenantBody(text: string): { tenant: number } {
+  if (!/^\d{1,10}$/.test(text))
+    throw new ShardnsError('ERR_SHARDNS_OPTION', `--tenant: expected a number, got ${show(text)}`);
+  return { tenant: Number(text) };
+}
+
+function forgottenText(text: string): string {
+  const { forgotten } = JSON.parse(text) as { forgotten: Record<string, unknown> };
+  const [[key, value]] = Object.entries(forgotten);
+  return `forgotten: ${key === 'all' ? 'everything' : `${key} ${String(value)}`}`;
+}
+
+function parameters(values: Record<string, string | undefined>): string {
+  const given = Object.entries(values).filter((one): one is [string, string] => one[1] !== undefined);
+  return new URLSearchParams(given).toString();
+}
+
+/** Every step of a resolution as it happens. */
+function trace(name: string, type: string, flags: CtlFlags): Promise<number> {
+  const query = parameters({ name, type, fresh: flags.fresh ? '1' : undefined });
+  const call = { method: 'GET', show: (line: string) => line, whole: false } as const;
+  const { metrics } = flagsFromEnvironment(process.env);
+  const socketPath = flags.socket ?? process.env.SHARDNS_CONTROL ?? existing();
+  if (flags.server === undefined && metrics === undefined && socketPath !== undefined && socketPath !== '') {
+    return perform({ ...call, path: `/v1/trace?${query}` }, { socketPath }, false);
+  }
   // Not a flag: those are shown to everybody on the machine.
   const token = process.env.SHARDNS_TOKEN?.trim();
+  const at = hostAndPort(flags.server ?? metrics ?? DEFAULT_SERVER);
+  const headers = token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` };
+  return perform({ ...call, path: `/trace?${query}` }, { ...at, headers }, false);
+}
+
+/** Sockets of servers that nobody has told where to listen. */
+function existing(): string | undefined {
+  const uid = process.getuid?.();
+  return ['/run/shardns/control.sock', defaultControlPath(process.env, uid)].find(
+    path => path !== undefined && existsSync(path),
+  );
+}
+
+function socketOf(flags: CtlFlags): string {
+  const named = flags.socket ?? process.env.SHARDNS_CONTROL?.trim();
+  if (named !== undefined && named !== '') return named;
+  const path = existing();
+  if (path !== undefined) return path;
+  throw new ShardnsError(
+    'ERR_SHARDNS_OPTION',
+    'no server has a control socket where one is looked for: --socket PATH names it (option `control` of the server)',
+  );
+}
+
+function perform(call: Call, at: RequestOptions, raw: boolean): Promise<number> {
+  const where = at.socketPath ?? `${at.host}:${at.port}`;
+  const body = call.body === undefined ? undefined : JSON.stringify(call.body);
   return new Promise((resolve, reject) => {
-    const asking = request(
-      {
-        host: at.host,
-        port: at.port,
-        path: `/trace?${query.toString()}`,
-        timeout: 30_000,
-        headers: token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` },
-      },
-      response => {
-        response.pipe(response.statusCode === 200 ? process.stdout : process.stderr, { end: false });
-        response.on('end', () => resolve(response.statusCode === 200 ? 0 : 1));
-        response.on('error', reject);
-      },
-    );
-    asking.on('timeout', () => asking.destroy(new Error('no answer for 30 s')));
-    asking.on('error', cause =>
-      reject(
-        new ShardnsError(
-          'ERR_SHARDNS_UPSTREAM',
-          `${at.host}:${at.port}: ${causeText(cause)}; is the server there, with --metrics at this address?`,
-          { cause },
-        ),
-      ),
-    );
-    asking.end();
+    const fail = (cause: Error): void => {
+      const hint = at.socketPath === undefined ? 'with --metrics at this address' : 'of this user';
+      const text = `${where}: ${causeText(cause)}; is the server there, ${hint}?`;
+      reject(new ShardnsError('ERR_SHARDNS_UPSTREAM', text, { cause }));
+    };
+    const { method, path } = call;
+    const asking = request({ ...at, method, path, timeout: TIMEOUT_MS }, response => {
+      shown(call, response, raw).then(resolve, fail);
+    });
+    asking.on('timeout', () => asking.destroy(new Error(`no answer for ${TIMEOUT_MS / 1000} s`)));
+    asking.on('error', fail);
+    asking.end(body);
   });
 }
 
-const DEFAULT_SERVER = '127.0.0.1:9153';
+async function shown(call: Call, response: IncomingMessage, raw: boolean): Promise<number> {
+  response.setEncoding('utf8');
+  if (response.statusCode !== 200) {
+    const text = await textOf(response);
+    process.stderr.write(`${problemText(text)}\n`);
+    return 1;
+  }
+  if (call.whole) {
+    const text = await textOf(response);
+    process.stdout.write(raw ? text : `${call.show(text).trimEnd()}\n`);
+    return call.status?.(text) ?? 0;
+  }
+  let rest = '';
+  for await (const chunk of response as AsyncIterable<string>) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) process.stdout.write(`${raw ? line : call.show(line)}\n`);
+  }
+  return 0;
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of response as AsyncIterable<string>) text += chunk;
+  return text;
+}
+
+function problemText(text: string): string {
+  try {
+    return (JSON.parse(text) as { detail: string }).detail;
+  } catch {
+    return text.trimEnd();
+  }
+}
+
+function statusText(text: string): string {
+  const report = JSON.parse(text) as ServerReport;
+  const { cache, process: own, resolver, listening } = report;
+  const hits = cache.hitsPositive + cache.hitsNegative + cache.hitsFailure + cache.hitsStale;
+  const asked = hits + cache.misses - cache.staleAfterMiss;
+  const share = asked === 0 ? '-' : `${((100 * hits) / asked).toFixed(1)} %`;
+  const rows = [
+    ['state', `${report.state}, pid ${own.pid}, up ${Math.round(own.uptimeSeconds)} s`],
+    ['listening', [...new Set([...listening.udp, ...listening.tcp])].join(' ') || '-'],
+    ['queries', `${asked}, ${share} from the cache, ${resolver.inFlight} under way`],
+    ['cache', `${cache.entries} entries, ${mebibytes(cache.liveBytes)} of ${mebibytes(cache.memoryBytes)}`],
+    ['failures', `${resolver.failures}, ${resolver.ownFailures} of them for want of room here`],
+    ['resident', mebibytes(own.residentBytes)],
+    ...report.upstreams.map(one => [
+      'upstream',
+      `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}`,
+    ]),
+  ];
+  return rows.map(([key, value]) => `${key.padEnd(10)} ${value}`).join('\n');
+}
+
+const mebibytes = (octets: number): string => `${(octets / 2 ** 20).toFixed(1)} MiB`;
+
+/** One number a line, under the path that it has in the report. */
+function statsText(text: string): string {
+  const lines: string[] = [];
+  const walk = (value: unknown, path: string): void => {
+    if (typeof value === 'object' && value !== null) {
+      for (const [key, inner] of Object.entries(value)) walk(inner, path === '' ? key : `${path}.${key}`);
+    } else lines.push(`${path} ${String(value)}`);
+  };
+  walk(JSON.parse(text), '');
+  return lines.join('\n');
+}
+
+interface Entries {
+  name: string;
+  type: string;
+  entries: {
+    dnssecOk: boolean;
+    checkingDisabled: boolean;
+    rcode: string;
+    remainingSeconds: number;
+    ageSeconds: number;
+    popularity: number;
+    answers: string[];
+    authorities: string[];
+  }[];
+}
+
+function entriesText(text: string): string {
+  const { name, type, entries } = JSON.parse(text) as Entries;
+  if (entries.length === 0) return `${name} ${type} is not in the cache`;
+  return entries
+    .flatMap(one => {
+      const form = [one.dnssecOk ? 'DO' : '', one.checkingDisabled ? 'CD' : ''].filter(Boolean).join(' ');
+      const left =
+        one.remainingSeconds < 0 ? `expired ${-one.remainingSeconds} s ago` : `${one.remainingSeconds} s left`;
+      const head = `${name} ${type}${form === '' ? '' : ` (${form})`}: ${one.rcode}, ${left}, ${one.ageSeconds} s old`;
+      return [head, ...[...one.answers, ...one.authorities].map(record => `  ${record}`)];
+    })
+    .join('\n');
+}
+
+function entryLine(text: string): string {
+  const one = JSON.parse(text) as {
+    name: string;
+    type: string;
+    tenant: number;
+    dnssecOk: boolean;
+    checkingDisabled: boolean;
+    negative: boolean;
+    failure: boolean;
+    length: number;
+    remainingSeconds: number;
+  };
+  const marks = [
+    one.dnssecOk && 'DO',
+    one.checkingDisabled && 'CD',
+    one.failure ? 'failure' : one.negative && 'denial',
+    one.tenant > 0 && `tenant ${one.tenant}`,
+  ].filter(Boolean);
+  return [one.name, Math.round(one.remainingSeconds), one.type, `${one.length} octets`, ...marks].join(' ');
+}
 
 /** An address, or a name that the system knows, with a port. */
 function hostAndPort(text: string): { host: string; port: number } {

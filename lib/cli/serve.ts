@@ -1,10 +1,12 @@
 // `shardns serve`: from options to a running server, its signals and its logs.
 import pino, { type Logger } from 'pino';
+import { checkControlPlace } from '../admin/control-socket.js';
 import { createServer } from '../admin/create-server.js';
 import { DEFAULT_LISTEN } from '../server/settings/listeners.js';
 import { readOptions, type ServerOptions } from '../server/settings/settings.js';
 import type { Server } from '../server/server.js';
 import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile } from './config.js';
+import { defaultControlPath } from './control-path.js';
 import { Ending } from './ending.js';
 import { standardOutput } from './log-destination.js';
 import { signals } from './signals.js';
@@ -43,6 +45,8 @@ export async function serve(flags: Flags): Promise<void> {
   const log = pino({ base: { pid: process.pid } }, destination);
   const system = new SystemServers(undefined, undefined, problem => log.warn({}, problem));
   const first = gatherOptions(flags, process.env, system);
+  const control = await ownControl(first.options, log);
+  first.options = { control, ...first.options };
   const settings = readOptions(first.options);
   log.level = settings.log.level;
   const server = await createServer(first.options, { log });
@@ -55,7 +59,20 @@ export async function serve(flags: Flags): Promise<void> {
     },
     'listening',
   );
-  new Serving(server, log, flags, system, first).begin(ended => destination.flush(FLUSH_MS).then(() => ended));
+  new Serving(server, log, flags, system, first, control).begin(ended => destination.flush(FLUSH_MS).then(() => ended));
+}
+
+/** The place of the control socket where nobody names one, unless it cannot be had: that is told, and stops nothing. */
+async function ownControl({ control }: ServerOptions, log: Logger): Promise<string | false> {
+  const path = control === undefined ? defaultControlPath(process.env, process.getuid?.()) : undefined;
+  if (path === undefined) return false;
+  try {
+    await checkControlPlace(path);
+    return path;
+  } catch (error) {
+    log.info({ path, reason: (error as Error).message }, 'without a control socket');
+    return false;
+  }
 }
 
 /** A server that runs: what changes it, and what ends it. */
@@ -70,6 +87,8 @@ class Serving {
     private readonly flags: Flags,
     private readonly system: SystemServers,
     private readonly first: Gathered,
+    /** Where it is controlled, when nobody says. */
+    private readonly control: string | false,
   ) {}
 
   begin(flush: (code: number) => Promise<number>): void {
@@ -105,7 +124,7 @@ class Serving {
 
   async #reload(): Promise<void> {
     const next = gatherOptions(this.flags, process.env, this.system);
-    await this.server.replace(next.options);
+    await this.server.replace({ control: this.control, ...next.options });
     this.log.level = this.server.settings.log.level;
     this.#follow(next);
     this.log.info({ entries: this.server.engine.stats().entries }, 'configuration read again; the cache was kept');

@@ -1,5 +1,6 @@
 // What those who run the server see of it.
 import { z } from 'zod';
+import { pathOption } from '../../base/options.js';
 import { type Rows, section } from './row.js';
 import { domainName, listenAddress } from './types.js';
 
@@ -45,6 +46,11 @@ export const operationRows = {
       .optional(),
     change: 'live',
     why: 'An address for Prometheus, `/healthz` and `/trace`, or these; nothing is served without it.',
+  },
+  control: {
+    schema: z.union([pathOption, z.literal(false)]).optional(),
+    change: 'live',
+    why: 'A unix socket for `shardns ctl`, of mode 0600. `shardns serve` without it has one at `$RUNTIME_DIRECTORY/control.sock`, as root `/run/shardns/control.sock`, else `$XDG_RUNTIME_DIR/shardns/control.sock`, unless another server has it; `false` means none.',
   },
   log: { schema: log.prefault({}), change: 'live', why: 'The log.' },
 } as const satisfies Rows;

@@ -1,0 +1,123 @@
+// The unix socket of `shardns ctl`: of mode 0600, so that the server's user and root have it and nobody else. It is made in
+// a folder of its own beside its place and then moved there, so that at no time others may connect to it.
+//
+// Bounds: 16 connections; a call begun within 5 s and whole within 10.
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
+import { createServer, type Server as HttpServer } from 'node:http';
+import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
+import { ShardnsError } from '../base/errors.js';
+import type { Prepared } from '../server/prepared.js';
+import type { Server, ServerObserver } from '../server/server.js';
+import type { ServerSettings } from '../server/settings/settings.js';
+import { control } from './control.js';
+
+/** Octets of a unix socket's path (sun_path of Linux, one of them the end); a folder's name comes into it for a moment. */
+const MAX_SOCKET_PATH = 107 - '/shardns-XXXXXX'.length;
+
+export class ControlSocket implements ServerObserver {
+  #http: HttpServer | undefined;
+  #path: string | undefined;
+
+  constructor(private readonly server: Server) {}
+
+  /** @throws {ShardnsError} ERR_SHARDNS_LISTEN saying why there cannot be one at that place */
+  async listen(path: ServerSettings['control']): Promise<void> {
+    (await this.#prepare(path)).commit();
+  }
+  prepare({ control }: ServerSettings): Promise<Prepared> {
+    return this.#prepare(control);
+  }
+  closed(): void {
+    this.#stop();
+  }
+
+  async #prepare(wanted: ServerSettings['control']): Promise<Prepared> {
+    const path = wanted === false ? undefined : wanted;
+    if (path === this.#path) return { commit: () => {}, discard: () => {} };
+    const next = path === undefined ? undefined : await this.#open(path);
+    return {
+      commit: () => {
+        this.#stop();
+        this.#http = next;
+        this.#path = path;
+      },
+      discard: () => {
+        next?.close();
+        if (path !== undefined) rmSync(path, { force: true });
+      },
+    };
+  }
+
+  #stop(): void {
+    const path = this.#path;
+    this.#http?.close();
+    this.#http?.closeAllConnections();
+    this.#http = this.#path = undefined;
+    if (path !== undefined) rmSync(path, { force: true });
+  }
+
+  async #open(path: string): Promise<HttpServer> {
+    const folder = dirname(path);
+    let made: string | undefined;
+    try {
+      await checkControlPlace(path);
+      made = mkdtempSync(join(folder, 'shardns-'));
+      const first = join(made, 's');
+      const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
+        void control(this.server, request, response);
+      });
+      http.maxConnections = 16;
+      await new Promise<void>((resolve, reject) => {
+        http.on('error', reject);
+        http.listen(first, resolve);
+      });
+      chmodSync(first, 0o600);
+      renameSync(first, path);
+      // Serving keeps the process alive, its control does not.
+      http.unref();
+      return http;
+    } catch (cause) {
+      const text = `cannot listen on ${path} (control): ${(cause as Error).message}`;
+      throw new ShardnsError('ERR_SHARDNS_LISTEN', text, { cause });
+    } finally {
+      if (made !== undefined) rmSync(made, { recursive: true, force: true });
+    }
+  }
+}
+
+/**
+ * Its folder is made where it is missing. A socket that nobody serves any more is replaced; nothing else is.
+ * @throws {Error} saying why there cannot be a control socket
+ */
+export async function checkControlPlace(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
+    throw new Error(`expected a path of at most ${MAX_SOCKET_PATH} octets, got ${Buffer.byteLength(path)}`);
+  }
+  const folder = dirname(path);
+  if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
+  const { mode, uid } = statSync(folder);
+  const own = process.getuid?.();
+  // Who may write to the folder may put another socket in the place of this one: the sticky bit of /tmp forbids it.
+  if ((mode & 0o022) !== 0 && (mode & 0o1000) === 0) throw new Error('its folder may be written to by others');
+  if (uid !== own && uid !== 0 && (mode & 0o1000) === 0) throw new Error('its folder is of another user');
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there === undefined) return;
+  if (!there.isSocket()) throw new Error('there is something else than a socket');
+  if (there.uid !== own) throw new Error('the socket there is of another user');
+  if (await isServed(path)) throw new Error('another server listens there');
+}
+
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+      else reject(error);
+    });
+  });
+}

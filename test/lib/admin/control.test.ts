@@ -1,0 +1,202 @@
+// The control socket: who may have it, what it answers, and that nothing said to it harms the server.
+import { execFile } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { createServer as listen } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createServer } from '../../../lib/admin/create-server.js';
+import { defaultControlPath } from '../../../lib/cli/control-path.js';
+import type { ServerReport } from '../../../lib/server/report.js';
+import type { Server } from '../../../lib/server/server.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
+
+let folder: string;
+let path: string;
+const servers: Server[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'shardns-control-'));
+  path = join(folder, 'control.sock');
+});
+afterEach(async () => {
+  for (const one of servers.splice(0)) await one.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function start(options: ServerOptions = {}): Promise<Server> {
+  const server = await createServer({
+    listen: ['127.0.0.1:0'],
+    threads: 1,
+    cache: { memory: '1MiB' },
+    upstreams: ['192.0.2.1'],
+    local: { records: ['a.example 60 A 192.0.2.7', 'a.example 60 TXT "x"', 'b.test.example 60 A 192.0.2.8'] },
+    control: path,
+    ...options,
+  });
+  servers.push(server);
+  return server;
+}
+
+function call(method: string, where: string, body?: string, socketPath = path): Promise<[number, string]> {
+  return new Promise((resolve, reject) => {
+    const asking = request({ socketPath, method, path: where }, response => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', chunk => (text += chunk));
+      response.on('end', () => resolve([response.statusCode!, text]));
+      response.on('error', reject);
+    });
+    asking.on('error', reject);
+    asking.end(body);
+  });
+}
+
+const run = (...args: string[]): Promise<{ status: number; out: string; error: string }> =>
+  new Promise(resolve => {
+    execFile(process.execPath, ['dist/cli/main.js', 'ctl', ...args, '--socket', path], (error, out, text) =>
+      resolve({ status: error === null ? 0 : Number(error.code), out, error: text }),
+    );
+  });
+
+/** Asks by UDP as a client does, so that it is cached. */
+async function ask(server: Server, ...names: string[]): Promise<void> {
+  await server.warm(names, { perSecond: 1000 });
+}
+
+describe('the socket', () => {
+  test('is for its user alone, and goes with the server', async () => {
+    const server = await start();
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    await server.close();
+    expect(existsSync(path)).toBe(false);
+  });
+  test('makes its folder, for its user alone', async () => {
+    path = join(folder, 'made', 'control.sock');
+    await start();
+    expect(statSync(join(folder, 'made')).mode & 0o777).toBe(0o700);
+  });
+  test('replaces one that nobody serves, and no other', async () => {
+    await new Promise<void>(resolve => {
+      const other = listen().listen(path, () => resolve());
+      servers.push({ close: () => new Promise<void>(done => other.close(() => done())) } as never);
+    });
+    await expect(start()).rejects.toThrow(`cannot listen on ${path} (control): another server listens there`);
+    await servers.splice(0)[0].close();
+    writeFileSync(path, 'a file');
+    await expect(start()).rejects.toThrow('there is something else than a socket');
+    rmSync(path);
+    symlinkSync(join(folder, 'elsewhere'), path);
+    await expect(start()).rejects.toThrow('there is something else than a socket');
+  });
+  test('of a process that was killed is replaced', async () => {
+    const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+    await new Promise<void>(resolve => execFile(process.execPath, ['-e', script], () => resolve()));
+    expect(existsSync(path)).toBe(true);
+    await start();
+    expect((await call('GET', '/v1/stats'))[0]).toBe(200);
+  });
+  test('is not made where others could put theirs in its place', async () => {
+    mkdirSync(join(folder, 'open'));
+    chmodSync(join(folder, 'open'), 0o777);
+    path = join(folder, 'open', 'control.sock');
+    await expect(start()).rejects.toThrow('its folder may be written to by others');
+  });
+  test('has a path that fits', async () => {
+    path = join(folder, 'x'.repeat(100));
+    await expect(start()).rejects.toThrow('expected a path of at most');
+  });
+  test('moves by update(), and stays when the change is refused', async () => {
+    const server = await start();
+    const next = join(folder, 'next.sock');
+    await server.update({ control: next });
+    expect([existsSync(path), (await call('GET', '/v1/stats', undefined, next))[0]]).toEqual([false, 200]);
+    writeFileSync(path, 'a file');
+    await expect(server.update({ control: path })).rejects.toThrow('there is something else than a socket');
+    expect((await call('GET', '/v1/stats', undefined, next))[0]).toBe(200);
+    await server.update({ control: false });
+    expect(existsSync(next)).toBe(false);
+  });
+});
+
+describe('calls', () => {
+  test('the report is that of report()', async () => {
+    const server = await start();
+    await ask(server, 'a.example');
+    const report = JSON.parse((await call('GET', '/v1/stats'))[1]) as ServerReport;
+    expect(report).toMatchObject({ version: 1, state: 'listening', listening: server.addresses() });
+    expect(report.cache.entries).toBe(server.report().cache.entries);
+    expect(report.upstreams).toMatchObject([{ server: '192.0.2.1:53', queries: 0 }]);
+  });
+  test.each([
+    ['GET', '/', undefined, 'there is no GET /'],
+    ['DELETE', '/v1/stats', undefined, 'there is no DELETE /v1/stats'],
+    ['GET', '/v1/cache/entry?name=..', undefined, 'name: not a domain name'],
+    ['GET', '/v1/cache/entry?name=a&type=BOGUS', undefined, 'type: expected a record type, got "BOGUS"'],
+    ['GET', '/v1/cache/entry?name=a&tenant=-1', undefined, 'tenant: expected a number'],
+    ['POST', '/v1/cache/invalidate', 'no json', 'expected JSON, got "no json"'],
+    ['POST', '/v1/cache/invalidate', '{"nme":"a"}', 'invalidate: expected'],
+    ['POST', '/v1/cache/invalidate', 'null', 'invalidate: expected'],
+    ['POST', '/v1/cache/invalidate', `"${'x'.repeat(70_000)}"`, 'expected a body of at most 65536 octets'],
+    ['GET', '/v1/trace?name=a', undefined, 'there is no resolution to trace'],
+  ])('%s %s with %s is a problem that says what is wrong', async (method, where, body, expected) => {
+    await start();
+    const [status, text] = await call(method, where, body);
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect((JSON.parse(text) as { detail: string }).detail).toContain(expected);
+    expect((await call('GET', '/v1/stats'))[0]).toBe(200);
+  });
+});
+
+describe('shardns ctl', () => {
+  test('status and stats tell how the server is', async () => {
+    const server = await start();
+    await ask(server, 'a.example');
+    const status = await run('status');
+    expect(status.out).toMatch(/^state +listening, pid \d+/);
+    expect(status.out).toContain(`listening  ${server.addresses().udp[0]}`);
+    expect((await run('stats')).out).toMatch(/^cache\.entries 1$/m);
+    expect(JSON.parse((await run('stats', '--json')).out)).toMatchObject({ version: 1 });
+  });
+  test('peek shows what is kept, dump lists it, flush forgets it', async () => {
+    const server = await start();
+    await ask(server, 'a.example', 'a.example TXT', 'b.test.example');
+    const peeked = await run('peek', 'A.Example');
+    expect(peeked).toMatchObject({ status: 0 });
+    expect(peeked.out).toMatch(/^a\.example\. A: NOERROR, \d+(\.\d+)? s left/);
+    expect(peeked.out).toMatch(/^ {2}a\.example\. \d+ A 192\.0\.2\.7$/m);
+    expect((await run('dump')).out.trim().split('\n')).toHaveLength(3);
+    expect((await run('dump', '--suffix', 'test.example')).out).toMatch(/^b\.test\.example\. \d+ A \d+ octets\n$/);
+    expect((await run('dump', '--type', 'TXT', '--json')).out).toContain('"name":"a.example."');
+    expect(await run('flush', '--suffix', 'test.example')).toMatchObject({
+      status: 0,
+      out: 'forgotten: suffix test.example\n',
+    });
+    expect(await run('peek', 'b.test.example')).toMatchObject({
+      status: 1,
+      out: 'b.test.example. A is not in the cache\n',
+    });
+    expect((await run('flush', 'a.example')).out).toBe('forgotten: name a.example\n');
+    expect((await run('peek', 'a.example', 'TXT')).status).toBe(1);
+    expect((await run('flush', '--all')).out).toBe('forgotten: everything\n');
+  });
+  test.each([
+    [['flush'], 'ctl flush does not take'],
+    [['flush', 'a', '--all'], 'ctl flush does not take'],
+    [['peek'], 'ctl peek does not take'],
+    [['dump', 'x'], 'ctl dump does not take'],
+    [['flush', '--tenant', 'x'], '--tenant: expected a number, got "x"'],
+    [['status'], 'control.sock: connect ENOENT'],
+  ])('%s without a server, or wrong, says so', async (words, expected) => {
+    const ended = await run(...words);
+    expect(ended.status).toBe(1);
+    expect(ended.error).toContain(expected);
+  });
+});
+
+test('the default place is that of the system for what runs', () => {
+  expect(defaultControlPath({ RUNTIME_DIRECTORY: '/run/a:/run/b' }, 1000)).toBe('/run/a/control.sock');
+  expect(defaultControlPath({}, 0)).toBe('/run/shardns/control.sock');
+  expect(defaultControlPath({ XDG_RUNTIME_DIR: '/run/user/7' }, 7)).toBe('/run/user/7/shardns/control.sock');
+  expect(defaultControlPath({ XDG_RUNTIME_DIR: '' }, 7)).toBeUndefined();
+});
