@@ -50,5 +50,7 @@ export {
 export type { Hooks, QueryDecision, QueryInfo, ResponseInfo } from './resolve/hooks.js';
 export { topNames, type WarmName, type WarmOptions, type WarmProgress } from './resolve/warm.js';
 export type { ServerOptions, ServerSettings } from './server/settings/settings.js';
-export type { Server, ServerDependencies } from './server/server.js';
+export type { Server } from './server/face.js';
+export type { RequestCounts, ServerReport, ServerState } from './server/report.js';
+export type { ServerDependencies } from './server/server.js';
 export type { RecordText } from './wire/record.js';

@@ -2,7 +2,8 @@
 // one is made, so that programs that only look names up or keep values do not wait for them.
 import type { Hooks } from '../resolve/hooks.js';
 import type { ServerOptions } from '../server/settings/settings.js';
-import type { Server, ServerDependencies } from '../server/server.js';
+import { Server } from '../server/face.js';
+import type { ServerDependencies } from '../server/server.js';
 
 /**
  * Makes a DNS server and begins to listen, on `metrics` too where that is given.
@@ -13,5 +14,5 @@ export async function createServer(
   dependencies: ServerDependencies = {},
 ): Promise<Server> {
   const { createServer: create } = await import('./create-server.js');
-  return create(options, dependencies);
+  return new Server(await create(options, dependencies));
 }

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
-import { createServer, DnsCache } from '../../../lib/index.js';
+import { createServer } from '../../../lib/admin/create-server.js';
+import { DnsCache } from '../../../lib/index.js';
 import { Snapshots } from '../../../lib/server/snapshots.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
