@@ -1,0 +1,66 @@
+// `npm run bench -- NAME [ARGUMENTS]`: every benchmark by its name, after what it needs was looked for.
+//
+//   node bench/main.mjs            their names
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const has = command => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
+
+/** Debian's packages, by the command or file that tells that they are there. */
+const PACKAGES = {
+  'libabsl-dev': () => existsSync('/usr/include/absl/container/flat_hash_map.h'),
+  'libbenchmark-dev': () => existsSync('/usr/include/benchmark/benchmark.h'),
+  'ninja-build': () => has('ninja'),
+  cmake: () => has('cmake'),
+  dnsperf: () => has('dnsperf'),
+  dnsdist: () => has('dnsdist'),
+  unbound: () => has('unbound'),
+  nsd: () => has('nsd'),
+  'knot-resolver': () => has('kresd'),
+};
+
+/** What each is about, what it runs, and what of Debian it needs. */
+const BENCHES = {
+  native: ['a hit, an insert, a flood and a file in C++', 'native/run.mjs', ['libabsl-dev', 'cmake', 'ninja-build']],
+  lib: ['a hit from JavaScript, beside lru-cache and dns-packet', 'lib/run.mjs'],
+  lookup: ['lookup and Resolver beside cacheable-lookup and dns.lookup', 'lib/lookup.mjs'],
+  bytes: ['ByteCache beside caches on the heap', 'lib/bytes.mjs', [], ['--expose-gc']],
+  workers: ['one shared cache, several threads', 'lib/workers.mjs'],
+  worst: ['what the worst responses of 64 KiB cost', 'lib/worst.mjs'],
+  load: ['a server under load, beside dnsdist and unbound', 'load/run.mjs', ['dnsperf', 'nsd', 'dnsdist', 'unbound']],
+  upstream: ["an upstream query, natively and by Node's sockets", 'load/upstream.mjs', ['nsd']],
+  soak: ['an hour of hostile packets and failing upstreams', 'load/soak.mjs', ['dnsperf']],
+  recursion: ['recursive misses beside unbound', 'internet/run.mjs', ['nsd', 'unbound']],
+  attack: ['what a hostile zone gets out of a question', 'internet/attack.mjs', ['nsd', 'unbound', 'knot-resolver']],
+  compare: [
+    'the same questions to unbound and Knot Resolver',
+    'internet/compare.mjs',
+    ['nsd', 'unbound', 'knot-resolver'],
+  ],
+  flood: ['random names at full speed', 'internet/flood.mjs', ['nsd', 'unbound']],
+  threads: ['recursion in several threads', 'internet/workers.mjs'],
+};
+
+function main([name, ...args]) {
+  if (name === undefined) {
+    process.stdout.write('npm run bench -- NAME [ARGUMENTS]\n\n');
+    for (const [one, [what]] of Object.entries(BENCHES)) process.stdout.write(`  ${one.padEnd(10)} ${what}\n`);
+    return 0;
+  }
+  if (!Object.hasOwn(BENCHES, name)) {
+    process.stderr.write(`there is no benchmark ${JSON.stringify(name)}: npm run bench names them\n`);
+    return 1;
+  }
+  const [, file, packages = [], flags = []] = BENCHES[name];
+  const missing = packages.filter(one => !PACKAGES[one]());
+  if (missing.length > 0) {
+    process.stderr.write(`bench ${name} needs ${missing.join(', ')}: apt-get install ${missing.join(' ')}\n`);
+    return 1;
+  }
+  const run = command => spawnSync(process.execPath, command, { cwd: root, stdio: 'inherit' }).status ?? 1;
+  return run(['scripts/setup.mjs', '--run']) || run([...flags, `bench/${file}`, ...args]);
+}
+
+process.exitCode = main(process.argv.slice(2));
