@@ -16,7 +16,7 @@ TEST_P(Torture, ReadsAreNeverTornNorOfAnotherKey) {
   const char* wanted = std::getenv("SHARDNS_TORTURE_READS");
   // The default has them all; the others, which differ in what writers do, a share.
   const uint64_t reads = (wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 4'000'000) /
-                         (GetParam() == store::PolicyKind::kS3Fifo ? 1 : 4);
+                         (GetParam() == store::PolicyKind::kS3Fifo ? 1 : 20);
   TestCache t({.bytes = 1 << 20, .shards = 1, .policy = GetParam(), .average_entry_bytes = 100, .seed = 77});
   // More names than fit, so that logs wrap and slots are reused all the time.
   constexpr int kNames = 12'000;
