@@ -31,6 +31,7 @@ describe('what threads say to each other', () => {
     { kind: 'failure', extendedError: 22, reason: 'nobody answered: ü', ours: false },
     { kind: 'failure', extendedError: 0, reason: 'no room', ours: true },
     { kind: 'failure', extendedError: 0, reason: 'aliases in a circle', message: Uint8Array.of(9), ours: false },
+    { kind: 'failure', extendedError: 0, reason: 'aliases in a circle', message: Uint8Array.of(9), ours: true },
   ] satisfies Resolved[])('an outcome comes out as it went in: %#', resolved => {
     const batch = new OutcomeBatch();
     batch.add(0xffff_ffff, resolved);
