@@ -7,6 +7,7 @@
 // An entry is the RRset it is about, then those that go with it: the proof of a wildcard or of a denial.
 //   rank u8 | security u8 | rrsets u16 | rrset...
 //   rrset: name length u8, name | type u16 | ttl u32 | data u16 | signatures u16 | (length u16, octets)...
+import { Fence } from '../base/fence.js';
 import { MAX_NAME_SIZE, Type } from '../wire/iana.js';
 import type { Rrset } from '../wire/rrset.js';
 import type { ByteCache } from './byte-cache.js';
@@ -80,8 +81,25 @@ export class RrsetCache implements Disposable {
   /** Milliseconds: the least that anything had left that was read since this was set; misses do not count. */
   leastLeftMs = Infinity;
 
-  /** @param bytes its memory; closed with it */
-  constructor(readonly bytes: ByteCache) {}
+  /**
+   * By the fence, when what is written next was asked for: what has been forgotten since then is not written again. Set
+   * by whoever writes, before each time.
+   */
+  askedAt = Infinity;
+
+  /**
+   * @param bytes its memory; closed with it
+   * @param fence shared with all who write to the same memory and are to hear of what is forgotten
+   */
+  constructor(
+    readonly bytes: ByteCache,
+    readonly fence = new Fence(),
+  ) {}
+
+  /** Whether what is said of a name was forgotten after it was asked for. */
+  isOutdated(name: Uint8Array): boolean {
+    return this.fence.hasForgotten(name, this.askedAt);
+  }
 
   /** How long past its TTL an RRset is kept from now on, for those who allow stale ones. */
   keepStale(ms: number): void {
@@ -107,6 +125,7 @@ export class RrsetCache implements Disposable {
    * @returns whether it is kept
    */
   put(rrset: Rrset, rank: number, proof: readonly Rrset[] = [], lifetimeMs = rrset.ttl * 1000): boolean {
+    if (this.isOutdated(rrset.name)) return false;
     if (rank < Rank.authoritative) {
       const key = this.#keyOf(Kind.rrset, rrset.name, rrset.type);
       const length = this.bytes.getInto(key, this.#value);
@@ -134,6 +153,7 @@ export class RrsetCache implements Disposable {
     return this.#has(Kind.noData, name, type, from);
   }
   putNoData(name: Uint8Array, type: number, denial: Denial): void {
+    if (this.isOutdated(name)) return;
     this.forget(name, type);
     this.bytes.delete(this.#keyOf(Kind.nxdomain, name, 0));
     this.#put(Kind.noData, name, type, Rank.authoritative, denial.authority, denial.ttl * 1000);
@@ -152,6 +172,7 @@ export class RrsetCache implements Disposable {
     return undefined;
   }
   putNxdomain(name: Uint8Array, denial: Denial): void {
+    if (this.isOutdated(name)) return;
     // A zone of that name is none any more.
     this.forgetDelegation(name);
     this.forget(name, Type.NS);
@@ -167,6 +188,7 @@ export class RrsetCache implements Disposable {
     return entry && { ns: entry.rrsets[0], old: isOld(entry), leftMs: entry.leftMs };
   }
   putDelegation(ns: Rrset, lifetimeMs: number): void {
+    if (this.isOutdated(ns.name)) return;
     this.#put(Kind.delegation, ns.name, Type.NS, Rank.additional, [ns], lifetimeMs);
   }
   /** Addresses that came along with a referral: to find servers with, never an answer. */
@@ -174,6 +196,7 @@ export class RrsetCache implements Disposable {
     return this.#get(Kind.glue, name, type)?.rrsets[0];
   }
   putGlue(rrset: Rrset, lifetimeMs: number): void {
+    if (this.isOutdated(rrset.name)) return;
     this.#put(Kind.glue, rrset.name, rrset.type, Rank.additional, [rrset], lifetimeMs);
   }
   forgetGlue(name: Uint8Array, type: number): void {
@@ -185,6 +208,7 @@ export class RrsetCache implements Disposable {
 
   /** All that is known of a name, but for types without a mnemonic. */
   forgetName(name: Uint8Array): void {
+    this.fence.forget(name);
     for (const type of Object.values(Type)) {
       for (const kind of [Kind.rrset, Kind.noData, Kind.glue]) this.bytes.delete(this.#keyOf(kind, name, type));
     }
@@ -194,6 +218,7 @@ export class RrsetCache implements Disposable {
   }
 
   clear(): void {
+    this.fence.forgetAll();
     this.bytes.clear();
     this.onPlaceChanged?.();
   }

@@ -99,7 +99,7 @@ export class Resolver implements FlightOwner {
 
   constructor(
     private readonly engine: Engine,
-    exchanger: Exchanger,
+    private readonly exchanger: Exchanger,
     private readonly clock: Clock,
     log: Logger,
     private readonly hooks: Hooks,
@@ -346,6 +346,7 @@ export class Resolver implements FlightOwner {
 
   /** What is under way for these is told to those who wait and not kept; failures are asked about again. */
   forget(what: Forgotten): void {
+    this.exchanger.fence.advance();
     this.#keep.failures.clear();
     this.#flights.outdate(flight => {
       if (what === 'all') return true;

@@ -18,8 +18,8 @@ import { outcomesOf, QuestionBatch } from './recursion-protocol.js';
 export type ToWorker =
   | { kind: 'questions'; batch: Uint8Array }
   | { kind: 'settings'; settings: ServerSettings }
-  /** What is known of servers, not of names. */
-  | { kind: 'forget' };
+  /** What is known of a name (folded wire format); without one all that is known of names and servers. */
+  | { kind: 'forget'; name: Uint8Array | undefined };
 export interface FromWorker {
   batch: Uint8Array;
   /** Counts since its start, in the order of STATS; then the servers it knows. */
@@ -38,10 +38,16 @@ export const STATS = [
 
 const RESTART_MS = 1000;
 
-/** What a thread is given at its start. */
-export interface WorkerData {
-  settings: ServerSettings;
+/** What all threads have in common. */
+export interface SharedKnowledge {
   rrsets: ByteCacheHandle;
+  /** Of a Fence: what is forgotten is so for all of them at once. */
+  fence: Int32Array<SharedArrayBuffer>;
+}
+
+/** What a thread is given at its start. */
+export interface WorkerData extends SharedKnowledge {
+  settings: ServerSettings;
 }
 
 function startWorker(workerData: WorkerData): Worker {
@@ -69,7 +75,7 @@ export class RecursionPool implements Resolving {
   /** @param start makes a thread; tests put their own in its place */
   constructor(
     private settings: ServerSettings,
-    private readonly rrsets: ByteCacheHandle,
+    private readonly shared: SharedKnowledge,
     threads: number,
     private readonly log: Logger,
     private readonly clock: Clock,
@@ -100,9 +106,9 @@ export class RecursionPool implements Resolving {
     this.settings = settings;
     this.#tell({ kind: 'settings', settings });
   }
-  /** Forgets what is known of servers. */
-  forget(): void {
-    this.#tell({ kind: 'forget' });
+  /** The main thread has forgotten a name, or everything, which the threads are to do after it. */
+  forget(name?: Uint8Array): void {
+    this.#tell({ kind: 'forget', name });
   }
 
   /** The sum over all threads, those that have ended included; `servers`: what the threads know of. */
@@ -142,7 +148,7 @@ export class RecursionPool implements Resolving {
   }
 
   #start(laneOf: () => Lane): Worker {
-    const worker = this.start({ settings: this.settings, rrsets: this.rrsets });
+    const worker = this.start({ settings: this.settings, ...this.shared });
     worker.unref();
     worker.on('message', ({ batch, stats }: FromWorker) => {
       const lane = laneOf();

@@ -5,7 +5,14 @@
 import type { Resolved } from '../resolve/recursive-answers.js';
 
 const FRESH = 1;
-const Kind = { answer: 0, answerNotKept: 1, failure: 2, failureWithMessage: 3, ourFailure: 4 } as const;
+const Kind = {
+  answer: 0,
+  answerNotKept: 1,
+  failure: 2,
+  failureWithMessage: 3,
+  ourFailure: 4,
+  ourFailureWithMessage: 5,
+} as const;
 /** Octets before the body. */
 const OUTCOME_SIZE = 19;
 const FIRST_SIZE = 16_384;
@@ -71,7 +78,7 @@ export class OutcomeBatch extends Batch {
 
 function kindOf(resolved: Resolved): number {
   if (resolved.kind === 'answer') return resolved.noCache ? Kind.answerNotKept : Kind.answer;
-  if (resolved.message !== undefined) return Kind.failureWithMessage;
+  if (resolved.message !== undefined) return resolved.ours ? Kind.ourFailureWithMessage : Kind.failureWithMessage;
   return resolved.ours ? Kind.ourFailure : Kind.failure;
 }
 
@@ -89,8 +96,8 @@ export function* outcomesOf(octets: Uint8Array): Generator<{ id: number; resolve
       yield { id, resolved: { kind: 'answer', message: body, noCache: kind === Kind.answerNotKept, livesMs } };
       continue;
     }
-    const ours = kind === Kind.ourFailure;
-    if (kind === Kind.failureWithMessage) {
+    const ours = kind === Kind.ourFailure || kind === Kind.ourFailureWithMessage;
+    if (kind === Kind.failureWithMessage || kind === Kind.ourFailureWithMessage) {
       const reason = 'aliases in a circle';
       yield { id, resolved: { kind: 'failure', extendedError, reason, message: body, ours } };
     } else {

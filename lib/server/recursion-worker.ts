@@ -1,6 +1,7 @@
 // A thread that resolves for the main one: a recursor of its own over the RRset cache of all.
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../base/clock.js';
+import { Fence } from '../base/fence.js';
 import { systemRandom } from '../base/random.js';
 import { ByteCache } from '../cache/byte-cache.js';
 import { resolveFor, type Resolved } from '../resolve/recursive-answers.js';
@@ -15,12 +16,19 @@ import { exchangerOptionsOf } from './settings/upstreams.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recursion-pool.js';
 
-const { settings, rrsets } = workerData as WorkerData;
+const { settings, rrsets, fence: cells } = workerData as WorkerData;
 const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
 const udp = new SystemUdpTransport(clock, random);
 chooseSockets(udp, settings);
-const exchanger = new Exchanger(udp, new TcpTransport(clock, random), clock, random, exchangerOptionsOf(settings));
+const exchanger = new Exchanger(
+  udp,
+  new TcpTransport(clock, random),
+  clock,
+  random,
+  exchangerOptionsOf(settings),
+  new Fence(cells),
+);
 const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random });
 const outcomes = new OutcomeBatch();
 let queued = false;
@@ -48,8 +56,10 @@ port.on('message', (message: ToWorker) => {
     chooseSockets(udp, message.settings);
     updateRecursor(recursor, message.settings);
   } else if (message.kind === 'forget') {
-    // The RRsets too, once more: until the settings came, which did before this, they were kept by those of before.
-    recursor.clear();
+    // The RRsets too, once more: until the settings came, which did before this, they were kept by those of before; and
+    // one may have been on its way to the cache while the main thread forgot them.
+    if (message.name === undefined) recursor.clear();
+    else recursor.forgetName(message.name);
   } else {
     for (const { id, query, fresh } of questionsOf(message.batch)) {
       resolve(query, fresh).then(

@@ -48,7 +48,8 @@ export class Recursion {
       commit: () => {
         this.resolver.recursor = recursor;
         if (workers === 0) return;
-        this.#pool = new RecursionPool(settings, memory.share(), workers, log, clock);
+        const shared = { rrsets: memory.share(), fence: this.exchanger.fence.cells };
+        this.#pool = new RecursionPool(settings, shared, workers, log, clock);
         this.resolver.pool = this.#pool;
       },
       discard: () => memory.close(),
@@ -60,10 +61,11 @@ export class Recursion {
     this.#pool?.update(settings);
   }
 
-  /** Forgets RRsets, and what is known of servers. */
-  forget(): void {
-    this.recursor?.clear();
-    this.#pool?.forget();
+  /** Forgets what is known of a name (folded wire format); without one all RRsets, and what is known of servers. */
+  forget(name?: Uint8Array): void {
+    if (name === undefined) this.recursor?.clear();
+    else this.recursor?.forgetName(name);
+    this.#pool?.forget(name);
   }
 
   /** What it has done, in all threads; undefined where there is none. */

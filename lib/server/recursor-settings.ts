@@ -49,7 +49,13 @@ export function makeRecursor(
       : exchanger.ask(query, server, { timeoutMs, cancel, onLate });
   };
   // `ask` reads its options, which change while it works.
-  const recursor = new Recursor(new RrsetCache(memory), ask, clock, random, recursorOptionsOf(settings));
+  const recursor = new Recursor(
+    new RrsetCache(memory, exchanger.fence),
+    ask,
+    clock,
+    random,
+    recursorOptionsOf(settings),
+  );
   applyStale(recursor, settings);
   return recursor;
 }

@@ -367,10 +367,9 @@ export class Server implements AsyncDisposable {
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true } | 'all'): void {
     const forgotten = readForgotten(what);
     this.#forget(forgotten);
-    if (forgotten === 'all') this.recursion.forget();
-    else if ('name' in forgotten) this.recursor?.rrsets.forgetName(forgotten.name);
-    // RRsets have no order by suffix.
-    else if ('suffix' in forgotten) this.recursion.forget();
+    // RRsets have no order by suffix, and no tenants.
+    if (forgotten === 'all' || 'suffix' in forgotten) this.recursion.forget();
+    else if ('name' in forgotten) this.recursion.forget(forgotten.name);
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Canceller } from '../base/cancel.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { type Due, EqualTimers } from '../base/equal-timers.js';
 import { ShardnsError } from '../base/errors.js';
+import { Fence } from '../base/fence.js';
 import type { Random } from '../base/random.js';
 import type { Transport } from '../transport/transport.js';
 import { Inquiries, type InquiryOptions } from './inquiries.js';
@@ -49,8 +50,10 @@ export class Exchanger implements RaceOwner {
     private readonly clock: Clock,
     private readonly random: Random,
     public options: ExchangerOptions,
+    /** Whoever asks joins no query of before something was forgotten. */
+    readonly fence = new Fence(),
   ) {
-    this.#inquiries = new Inquiries({ udp, tcp, clock }, random);
+    this.#inquiries = new Inquiries({ udp, tcp, clock }, random, fence);
     this.#deadlines = new EqualTimers(clock);
     this.#patience = new EqualTimers(clock);
   }

@@ -4,6 +4,7 @@
 //
 // Bound: UPSTREAM_LIMITS.formsPerQuestion forms of a question a server, each with queriesPerServer queries at most.
 import { ChainedTable } from '../base/chained-table.js';
+import type { Fence } from '../base/fence.js';
 import { type KeyedHash, keyedHash } from '../base/keyed-hash.js';
 import type { PrefixTable } from '../base/prefix-table.js';
 import type { Random } from '../base/random.js';
@@ -32,6 +33,7 @@ export class Inquiries implements InquiryKeeper {
   constructor(
     readonly tools: InquiryTools,
     random: Random,
+    private readonly fence: Fence,
   ) {
     this.#hash = keyedHash(random);
   }
@@ -48,7 +50,7 @@ export class Inquiries implements InquiryKeeper {
   }
 
   /**
-   * Begins one, or joins who asks the same.
+   * Begins one, or joins who asks the same and has begun since something was forgotten last.
    * @param now where the clock has just been read
    */
   join(
@@ -60,10 +62,11 @@ export class Inquiries implements InquiryKeeper {
     now?: number,
   ): Inquiry {
     const hash = (this.#hashOf(query) ^ upstream.number) >>> 0;
+    const { now: askedAt } = this.fence;
     let asked = 0;
     for (let one = this.#open.first(hash); one !== undefined; one = one.next) {
       if (one.hash !== hash || one.upstream !== upstream || !isSameQuestion(one.asked, query)) continue;
-      if (one.tcpOnly === tcpOnly && isSameForm(one.asked, query)) {
+      if (one.askedAt === askedAt && one.tcpOnly === tcpOnly && isSameForm(one.asked, query)) {
         one.subscribe(listener);
         return one;
       }
@@ -71,6 +74,7 @@ export class Inquiries implements InquiryKeeper {
     }
     const { letterCase = 'public' } = options;
     const inquiry = new Inquiry(this, hash, query, withString(query, upstream, options), upstream, tcpOnly, letterCase);
+    inquiry.askedAt = askedAt;
     inquiry.subscribe(listener);
     this.#open.add(inquiry);
     if (asked < UPSTREAM_LIMITS.formsPerQuestion) inquiry.start(now);

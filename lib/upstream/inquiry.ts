@@ -87,6 +87,8 @@ export class Inquiry implements ExchangeListener, Chained<Inquiry> {
   /** Else it waits for its turn, which comes by its number. */
   started = false;
   readonly number = ++begun;
+  /** By the keeper's fence. */
+  askedAt = 0;
   /** Nearly always one, which costs no list. In the order in which they came. */
   #listener: Listener | undefined;
   #others: Listener[] | undefined;

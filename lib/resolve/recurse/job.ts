@@ -41,6 +41,8 @@ export interface Budget {
   /** Questions for parts of names. */
   minimised: number;
   readonly maxQueries: number;
+  /** By the fence of the RRset cache: what was forgotten since is not kept, though this finds it. */
+  readonly beganAt: number;
   readonly deadlineAt: number;
   /** Addresses of name servers that were looked for in vain, each as its key; at most `nameServersInAll` times two. */
   failed: Set<string> | undefined;
@@ -51,6 +53,7 @@ export interface Budget {
 
 export interface JobOptions {
   maxQueries: number;
+  beganAt: number;
   deadlineMs: number;
   /** Ask anew even where the answer is in the cache. */
   fresh?: boolean;
@@ -76,6 +79,7 @@ export class Job {
       addressless: 0,
       minimised: 0,
       maxQueries: options.maxQueries,
+      beganAt: options.beganAt,
       deadlineAt: clock.nowMs() + options.deadlineMs,
       failed: undefined,
       ours: false,

@@ -395,6 +395,7 @@ export class Knowledge {
    */
   keepReferral({ ns, glue, ds }: Extract<Meaning, { kind: 'referral' }>, lifetimeMs: number): void {
     const { rrsets } = this;
+    if (rrsets.isOutdated(ns.name)) return;
     const rules = this.#lifetimeRules;
     const own = rrsets.get(ns.name, Type.NS, true);
     if (own !== undefined && !sameSet(own.rrset, ns, nameKeyOf)) rrsets.forget(ns.name, Type.NS);

@@ -27,6 +27,12 @@ import { RECURSION_LIMITS as L } from './limits.js';
 import type { AskServer, RecursorOptions, RecursorStats, Setting } from './options.js';
 import { type Heard, type Referral, ZoneAsker } from './zone-asker.js';
 
+/** What all wait for who need the root's servers, and when it was begun, by the fence of the RRset cache. */
+interface Priming {
+  readonly beganAt: number;
+  readonly delegation: Promise<Delegation>;
+}
+
 export class Recursor {
   readonly infrastructure: Infrastructure;
   /** What is cached: no server is asked. */
@@ -44,7 +50,7 @@ export class Recursor {
   readonly #setting: Setting;
   readonly #asker: ZoneAsker;
   readonly #deadlines: EqualTimers;
-  #priming: Promise<Delegation> | undefined;
+  #priming: Priming | undefined;
   #primingFailedUntil = 0;
 
   constructor(
@@ -65,6 +71,7 @@ export class Recursor {
       clock,
       random,
       this.#setting,
+      rrsets.fence,
     );
   }
 
@@ -90,6 +97,7 @@ export class Recursor {
       fresh: options.fresh,
       trace: options.trace,
       maxQueries: this.options.maxQueries,
+      beganAt: this.rrsets.fence.now,
       deadlineMs: this.options.deadlineMs,
     });
     this.stats.resolutions++;
@@ -113,10 +121,15 @@ export class Recursor {
     return this.options.recursive || this.known.zoneOf(name, type) !== undefined;
   }
 
+  /** Forgets RRsets, and what is known of servers. What is under way is for those who wait for it, and not kept. */
   clear(): void {
     this.rrsets.clear();
     this.infrastructure.clear();
     this.#primingFailedUntil = 0;
+  }
+  /** The same for what is known of one name (folded wire format). */
+  forgetName(name: Uint8Array): void {
+    this.rrsets.forgetName(name);
   }
 
   // --- chains of aliases ---
@@ -238,6 +251,7 @@ export class Recursor {
         throw error;
       }
       const { meaning, from } = heard;
+      this.rrsets.askedAt = budget.beganAt;
       if (meaning.kind === 'referral') {
         if (++referrals > L.referrals)
           throw new ResolutionError(`more than ${L.referrals} referrals`, ExtendedError.other);
@@ -321,21 +335,30 @@ export class Recursor {
     }
     if (now < this.#primingFailedUntil) return hints;
     // One priming for all who wait for it; it takes none of their queries.
-    this.#priming ??= this.#prime(
-      hints,
-      Job.begin(this.clock, { maxQueries: L.queries, deadlineMs: this.options.deadlineMs }),
-    )
+    const { fence } = this.rrsets;
+    let priming = this.#priming;
+    if (priming === undefined || fence.hasForgotten(zone, priming.beganAt)) {
+      priming = this.#priming = this.#beginPriming(hints, fence.now);
+    }
+    const primed = await priming.delegation;
+    if (job.traced) job.trace({ kind: 'zone', text: primed === hints ? 'the root, by its hints' : 'the root, primed' });
+    return { ...primed, servers: primed.servers.map(one => ({ ...one })) };
+  }
+
+  #beginPriming(hints: Delegation, beganAt: number): Priming {
+    const { deadlineMs } = this.options;
+    const job = Job.begin(this.clock, { maxQueries: L.queries, beganAt, deadlineMs });
+    const delegation = this.#prime(hints, job)
       .catch((error: unknown) => {
         const ours = isOurs(error) || (error instanceof ResolutionError && error.ours);
-        if (!ours) this.#primingFailedUntil = this.clock.nowMs() + L.primingRetryMs;
+        if (!ours && this.#priming === priming) this.#primingFailedUntil = this.clock.nowMs() + L.primingRetryMs;
         return hints;
       })
       .finally(() => {
-        this.#priming = undefined;
+        if (this.#priming === priming) this.#priming = undefined;
       });
-    const primed = await this.#priming;
-    if (job.traced) job.trace({ kind: 'zone', text: primed === hints ? 'the root, by its hints' : 'the root, primed' });
-    return { ...primed, servers: primed.servers.map(one => ({ ...one })) };
+    const priming: Priming = { beganAt, delegation };
+    return priming;
   }
 
   /** RFC 8109: the root's servers by their own word. */
@@ -346,6 +369,7 @@ export class Recursor {
     const ns = meaning.kind === 'answer' ? meaning.rrsets.find(one => one.type === Type.NS) : undefined;
     if (ns === undefined) throw new ResolutionError('the root servers do not name themselves', ExtendedError.other);
     const ttl = Math.min(ns.ttl, this.options.maxTtl);
+    this.rrsets.askedAt = job.budget.beganAt;
     this.rrsets.putDelegation({ ...ns, ttl }, ttl * 1000);
     this.rrsets.put({ ...ns, ttl }, Rank.authoritative);
     const delegation: Delegation = {

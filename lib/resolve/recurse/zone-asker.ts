@@ -5,6 +5,7 @@
 // turn of the event loop as TURN_OCTETS of responses make.
 import type { Clock } from '../../base/clock.js';
 import type { ShardnsError } from '../../base/errors.js';
+import type { Fence } from '../../base/fence.js';
 import type { Random } from '../../base/random.js';
 import { Turns } from '../../base/turns.js';
 import { select } from '../../upstream/selection.js';
@@ -90,6 +91,7 @@ export class ZoneAsker {
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly setting: Setting,
+    private readonly fence: Fence,
   ) {}
 
   /**
@@ -278,8 +280,8 @@ export class ZoneAsker {
   }
 
   /**
-   * One query under way for a question to a zone's server; who comes later shares its response. Whoever began it, which is
-   * whose `tried` has its key, ends it.
+   * One query under way for a question to a zone's server; who comes later shares its response, unless something was
+   * forgotten in between. Whoever began it, which is whose `tried` has its key, ends it.
    */
   #exchange(asked: Asked, tcp: boolean, tried: Tries, job: Job): Promise<Uint8Array> {
     const { server } = tried;
@@ -287,7 +289,7 @@ export class ZoneAsker {
     const left = job.left();
     const { name, type, recursive: recursionDesired } = asked;
     const way = type * 4 + (recursionDesired ? 2 : 0) + (tcp ? 1 : 0);
-    const key = `${way} ${server.label} ${nameKey(name)}`;
+    const key = `${way} ${this.fence.now} ${server.label} ${nameKey(name)}`;
     const existing = this.#asking.get(key);
     if (existing !== undefined) {
       this.setting.stats.coalesced++;

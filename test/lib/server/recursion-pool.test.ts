@@ -3,10 +3,9 @@ import { EventEmitter } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../lib/base/log.js';
-import type { ByteCacheHandle } from '../../../lib/cache/byte-cache.js';
 import type { Resolved } from '../../../lib/resolve/recursive-answers.js';
 import { readOptions } from '../../../lib/server/settings/settings.js';
-import { RecursionPool, STATS, type ToWorker } from '../../../lib/server/recursion-pool.js';
+import { RecursionPool, type SharedKnowledge, STATS, type ToWorker } from '../../../lib/server/recursion-pool.js';
 import { OutcomeBatch, outcomesOf, QuestionBatch, questionsOf } from '../../../lib/server/recursion-protocol.js';
 import { Query } from '../../../lib/wire/query.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -32,6 +31,7 @@ describe('what threads say to each other', () => {
     { kind: 'failure', extendedError: 22, reason: 'nobody answered: ü', ours: false },
     { kind: 'failure', extendedError: 0, reason: 'no room', ours: true },
     { kind: 'failure', extendedError: 0, reason: 'aliases in a circle', message: Uint8Array.of(9), ours: false },
+    { kind: 'failure', extendedError: 0, reason: 'aliases in a circle', message: Uint8Array.of(9), ours: true },
   ] satisfies Resolved[])('an outcome comes out as it went in: %#', resolved => {
     const batch = new OutcomeBatch();
     batch.add(0xffff_ffff, resolved);
@@ -66,7 +66,7 @@ class FakeWorker extends EventEmitter {
 function poolOf(threads: number): { pool: RecursionPool; workers: FakeWorker[]; clock: FakeClock } {
   const workers: FakeWorker[] = [];
   const clock = new FakeClock();
-  const pool = new RecursionPool(readOptions({}), {} as ByteCacheHandle, threads, silentLogger, clock, () => {
+  const pool = new RecursionPool(readOptions({}), {} as SharedKnowledge, threads, silentLogger, clock, () => {
     const worker = new FakeWorker();
     workers.push(worker);
     return worker as unknown as Worker;
