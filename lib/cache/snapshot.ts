@@ -3,6 +3,7 @@
 import { optionError, ShardnsError } from '../base/errors.js';
 import { pathExpected } from '../base/fields.js';
 import type { NativeRegion, SnapshotResult } from '../native/binding.js';
+import type { Configuration } from './region.js';
 
 export interface SaveResult {
   entries: number;
@@ -27,16 +28,30 @@ function checkPath(path: unknown): string {
   return path as string;
 }
 
-/** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_FILE */
-export async function saveSnapshot(native: NativeRegion, path: string): Promise<SaveResult> {
-  const { entries, octets } = await native.save(checkPath(path)).catch(explain(path));
+/** Nothing is known of what decided the answers. */
+const NO_RULES: Configuration = { high: 0, low: 0 };
+
+/**
+ * @param rules what decided what the answers hold
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_FILE
+ */
+export async function saveSnapshot(native: NativeRegion, path: string, rules = NO_RULES): Promise<SaveResult> {
+  const { entries, octets } = await native.save(checkPath(path), rules.high, rules.low).catch(explain(path));
   return { entries, octets };
 }
 
-/** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_FILE */
-export async function loadSnapshot(native: NativeRegion, path: string, options: LoadOptions = {}): Promise<LoadResult> {
+/**
+ * @param rules those of a file that says others are refused
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_FILE
+ */
+export async function loadSnapshot(
+  native: NativeRegion,
+  path: string,
+  options: LoadOptions = {},
+  rules = NO_RULES,
+): Promise<LoadResult> {
   if (typeof options !== 'object' || (options as unknown) === null) throw optionError('options', options, 'an object');
   const { onDamage = 'refuse' } = options;
   if (!['refuse', 'keep'].includes(onDamage)) throw optionError('onDamage', onDamage, 'refuse or keep');
-  return native.load(checkPath(path), onDamage === 'keep' ? 1 : 0).catch(explain(path));
+  return native.load(checkPath(path), onDamage === 'keep' ? 1 : 0, rules.high, rules.low).catch(explain(path));
 }

@@ -146,8 +146,8 @@ export interface NativeRegion {
   /** A value of FileState. */
   fileState(): number;
   /** Rejects with ERR_SHARDNS_FILE and what is wrong with the file. */
-  save(path: string): Promise<SnapshotResult>;
-  load(path: string, keepUndamaged: number): Promise<SnapshotResult>;
+  save(path: string, rulesHigh: number, rulesLow: number): Promise<SnapshotResult>;
+  load(path: string, keepUndamaged: number, rulesHigh: number, rulesLow: number): Promise<SnapshotResult>;
   /** Moves time for this object and the planes on it; for tests. */
   shiftClock(ms: number): void;
   /** Whether time stands still in the whole process, but for shifts; for tests. */

@@ -25,7 +25,7 @@ import { encodeName, foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { Answerer } from './answerer.js';
-import { configurationOf, differInRules } from './settings/configuration.js';
+import { configurationOf, differInRules, rulesNumberOf } from './settings/configuration.js';
 import { contradictions } from './settings/contradictions.js';
 import { changedLocalNames } from './settings/local.js';
 import { groupsOf, exchangerOptionsOf } from './settings/upstreams.js';
@@ -144,7 +144,7 @@ export class Server implements AsyncDisposable {
     });
     this.#begin(settings);
     chooseSockets(this.udpTransport, settings);
-    this.snapshots = new Snapshots(this.engine, this.#clock, this.#log);
+    this.snapshots = new Snapshots(this.engine, this.#clock, this.#log, () => rulesNumberOf(this.#settings));
     this.gate = new Gate(random);
     this.answerer = new Answerer(this.engine, this.resolver, this.#clock, this.gate);
     this.listeners = new Listeners(

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Engine } from '../cache/engine.js';
+import type { Configuration } from '../cache/region.js';
 import { loadSnapshot, saveSnapshot } from '../cache/snapshot.js';
 
 export interface SnapshotSettings {
@@ -23,6 +24,8 @@ export class Snapshots {
     private readonly engine: Engine,
     private readonly clock: Clock,
     private readonly log: Logger,
+    /** What decides what answers hold: a file of other rules is not loaded. */
+    private readonly rules: () => Configuration,
   ) {}
 
   /** A missing or unusable file is said and passed over: a server starts without its cache rather than not at all. */
@@ -38,9 +41,12 @@ export class Snapshots {
   async #load(settings: SnapshotSettings): Promise<void> {
     const { file } = settings;
     try {
-      const { entries, expired, rejected, damaged } = await loadSnapshot(this.engine.native, file, {
-        onDamage: 'keep',
-      });
+      const { entries, expired, rejected, damaged } = await loadSnapshot(
+        this.engine.native,
+        file,
+        { onDamage: 'keep' },
+        this.rules(),
+      );
       this.stats.loaded = entries;
       this.stats.rejected = rejected;
       this.log[damaged || rejected > 0 ? 'warn' : 'info'](
@@ -99,7 +105,7 @@ export class Snapshots {
     if (this.#settings === undefined) return;
     const { file } = this.#settings;
     try {
-      const { entries, octets } = await saveSnapshot(this.engine.native, file);
+      const { entries, octets } = await saveSnapshot(this.engine.native, file, this.rules());
       Object.assign(this.stats, { entries, octets, lastSaveSeconds: this.clock.wallSeconds() });
       this.stats.saves++;
       this.log.info({ file, entries, octets }, 'snapshot saved');

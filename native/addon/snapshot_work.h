@@ -1,5 +1,6 @@
-// save(path) and load(path, keepUndamaged) of both caches, off the JavaScript thread. Each gives a promise of
-// {entries, octets, expired, rejected, damaged}, or of an error with the code ERR_SHARDNS_FILE.
+// save(path, rulesHigh, rulesLow) and load(path, keepUndamaged, rulesHigh, rulesLow) of both caches, off the JavaScript
+// thread. Each gives a promise of {entries, octets, expired, rejected, damaged}, or of an error with the code
+// ERR_SHARDNS_FILE.
 #pragma once
 #include <cstring>
 
@@ -21,6 +22,7 @@ struct SnapshotWork {
   std::string path;
   bool save;
   bool keep_undamaged = false;
+  uint64_t rules;
   uint64_t now_ms;
   uint64_t wall_ms;
   answers::TtlPolicy ttl = {};
@@ -33,13 +35,15 @@ struct SnapshotWork {
 
  private:
   static napi_value Begin(napi_env env, napi_callback_info info, bool save) {
-    Arguments<2> args(env, info);
+    Arguments<4> args(env, info);
     auto* object = static_cast<Object*>(args.data);
     if (!object->cache()) return ThrowClosed(env);
     std::string path;
-    uint32_t keep = 0;
+    uint32_t keep = 0, high, low;
+    const size_t rules = save ? 1 : 2;
     if (!GetString(env, args.values[0], &path) || path.find('\0') != std::string::npos ||
-        (!save && !GetUint32(env, args.values[1], &keep))) {
+        (!save && !GetUint32(env, args.values[1], &keep)) || !GetUint32(env, args.values[rules], &high) ||
+        !GetUint32(env, args.values[rules + 1], &low)) {
       return ThrowArgument(env);
     }
     auto* work = new SnapshotWork{.object = object,
@@ -47,6 +51,7 @@ struct SnapshotWork {
                                   .path = std::move(path),
                                   .save = save,
                                   .keep_undamaged = keep != 0,
+                                  .rules = uint64_t{high} << 32 | low,
                                   .now_ms = object->NowMs(),
                                   .wall_ms = WallMs()};
     if constexpr (requires { object->ttl(); }) work->ttl = object->ttl();
@@ -60,14 +65,17 @@ struct SnapshotWork {
   }
   static void Execute(napi_env, void* data) {
     auto* work = static_cast<SnapshotWork*>(data);
-    work->result = work->save
-                       ? snapshot::Save(*work->cache,
-                                        {.path = work->path.c_str(), .now_ms = work->now_ms, .wall_ms = work->wall_ms})
-                       : snapshot::Load(*work->cache, {.path = work->path.c_str(),
-                                                       .now_ms = work->now_ms,
-                                                       .wall_ms = work->wall_ms,
-                                                       .ttl = work->ttl,
-                                                       .keep_undamaged = work->keep_undamaged});
+    work->result =
+        work->save
+            ? snapshot::Save(
+                  *work->cache,
+                  {.path = work->path.c_str(), .now_ms = work->now_ms, .wall_ms = work->wall_ms, .rules = work->rules})
+            : snapshot::Load(*work->cache, {.path = work->path.c_str(),
+                                            .now_ms = work->now_ms,
+                                            .wall_ms = work->wall_ms,
+                                            .ttl = work->ttl,
+                                            .keep_undamaged = work->keep_undamaged,
+                                            .rules = work->rules});
   }
   static void Complete(napi_env env, napi_status status, void* data) {
     const std::unique_ptr<SnapshotWork> work(static_cast<SnapshotWork*>(data));

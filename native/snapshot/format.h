@@ -1,8 +1,9 @@
 // A snapshot: what a cache held, in a file that does not depend on how it held it. Little-endian; times are relative to
 // the wall clock at saving, and no secret of the region is in it.
 //
-//   head   0       8         12     16        24                   60      64
-//          | magic | version | kind | wall ms | zero               | crc   |
+//   head   0       8         12     16        24      32           60      64
+//          | magic | version | kind | wall ms | rules | zero       | crc   |
+//   rules: a number for what decided what its answers hold; 0: nothing is known of it
 //   block  0        4         8     12
 //          | octets | records | crc | records: as many octets         |       crc over the 8 octets before it, and them
 //   end    a block of no octets with kEndRecords, then 8 octets: how many records there are in all, and their crc

@@ -132,6 +132,7 @@ Result Save(Cache& cache, const SaveArgs& args) {
   std::memcpy(head + 8, &kVersion, 4);
   std::memcpy(head + 12, &kind, 4);
   std::memcpy(head + 16, &args.wall_ms, 8);
+  std::memcpy(head + 24, &args.rules, 8);
   const uint32_t head_crc = Crc32c(0, {head, kHeadOctets - 4});
   std::memcpy(head + kHeadOctets - 4, &head_crc, 4);
   if (!file.Write(head, sizeof head)) return give_up();
@@ -244,6 +245,8 @@ Result Load(Cache& cache, const LoadArgs& args) {
   if (LoadNative<uint32_t>(head + 12) != static_cast<uint32_t>(Cache::kKind)) {
     return Failed("its entries are of another kind", 0);
   }
+  const uint64_t rules = LoadNative<uint64_t>(head + 24);
+  if (args.rules != 0 && rules != 0 && rules != args.rules) return Failed("its answers were made by other rules", 0);
   Result result;
   if (!args.keep_undamaged) {
     Blocks blocks(file);

@@ -22,6 +22,7 @@ struct SaveArgs {
   const char* path;
   uint64_t now_ms;  // of the cache's clock
   uint64_t wall_ms;
+  uint64_t rules = 0;
 };
 // Writes beside `path` and takes its place when all is there. Without fsync: after a loss of power the file may be cut,
 // which loading tells.
@@ -35,6 +36,8 @@ struct LoadArgs {
   answers::TtlPolicy ttl = {};
   // Load what stands before the damage; else a damaged file is refused before anything is stored.
   bool keep_undamaged = false;
+  // Not 0: a file of other rules is refused.
+  uint64_t rules = 0;
 };
 template <typename Cache>
 Result Load(Cache& cache, const LoadArgs& args);

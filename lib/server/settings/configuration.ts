@@ -23,7 +23,14 @@ export function differInRules(one: ServerSettings, other: ServerSettings): boole
 /** The same for equal settings in whatever order their keys are written; 2 in 2^64 for any two that differ. */
 export function configurationOf(settings: ServerSettings): Configuration {
   const { local, localZones, views, cache } = settings;
-  const decisive = { local, localZones, views, ...rulesOf(settings), scope: cache.scope };
+  return numberOf({ local, localZones, views, ...rulesOf(settings), scope: cache.scope });
+}
+/** The same of the rules alone: what a snapshot is for. Local data and views have names and tags, which are forgotten. */
+export function rulesNumberOf(settings: ServerSettings): Configuration {
+  return numberOf(rulesOf(settings));
+}
+
+function numberOf(decisive: object): Configuration {
   const text = JSON.stringify(decisive, (_, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))

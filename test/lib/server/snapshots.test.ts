@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
 import { createServer } from '../../../lib/admin/create-server.js';
 import { DnsCache } from '../../../lib/index.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Snapshots } from '../../../lib/server/snapshots.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
 
+const noRules = () => ({ high: 0, low: 0 });
 const folder = mkdtempSync(join(tmpdir(), 'shardns-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -24,6 +26,29 @@ test('a restart with a snapshot answers without asking upstream', async () => {
   expect(rcodeOf((await second.ask('udp', makeQuery('a.example')))!)).toBe(0);
   expect(second.asked).toBe(0);
   await second.close();
+});
+
+test('answers that were made by other rules are not loaded; other local data forgets its own names only', async () => {
+  const file = join(folder, 'rules');
+  const start = (options: ServerOptions): Promise<TestServer> =>
+    TestServer.start(query => answerA(query, 300), { snapshot: { file, intervalSeconds: 0 }, ...options });
+  const first = await start({});
+  for (const name of ['a.example', 'b.example']) await first.ask('udp', makeQuery(name));
+  await first.close();
+  const local = await start({ local: { records: ['a.example 60 A 192.0.2.9'] } });
+  expect(local.server.snapshots.stats).toMatchObject({ loaded: 2 });
+  for (const name of ['a.example', 'b.example']) await local.ask('udp', makeQuery(name));
+  expect(local.asked).toBe(0);
+  await local.close();
+  const privateAddresses = ['10.0.0.0/8'];
+  const strict = await start({ resolver: { privateAddresses } });
+  expect(strict.server.snapshots.stats).toMatchObject({ loaded: 0 });
+  await strict.ask('udp', makeQuery('b.example'));
+  expect(strict.asked).toBe(1);
+  await strict.close();
+  const again = await start({ resolver: { privateAddresses } });
+  expect(again.server.snapshots.stats).toMatchObject({ loaded: 1 });
+  await again.close();
 });
 
 test('a server that could not listen leaves the snapshot alone', async () => {
@@ -41,7 +66,7 @@ test('a server that could not listen leaves the snapshot alone', async () => {
 test('a folder that takes no files is warned of when it is named, not told at the end', async () => {
   using cache = DnsCache.create({ memory: '1MiB' });
   const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
-  const snapshots = new Snapshots(cache.engine, new FakeClock(), log);
+  const snapshots = new Snapshots(cache.engine, new FakeClock(), log, noRules);
   const noFolder = join(folder, 'a file');
   writeFileSync(noFolder, '');
   for (const file of [join(folder, 'absent', 'answers'), join(noFolder, 'answers')]) {
@@ -62,7 +87,7 @@ test('snapshots are saved at intervals, one after another, and a failure is coun
   cache.insert(answerA(makeQuery('a.example')));
   const clock = new FakeClock();
   const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
-  const snapshots = new Snapshots(cache.engine, clock, log);
+  const snapshots = new Snapshots(cache.engine, clock, log, noRules);
   const file = join(folder, 'interval');
   await snapshots.load({ file, intervalSeconds: 60 });
   expect(log.info).toHaveBeenCalledWith(expect.objectContaining({ file }), 'no snapshot was loaded');
@@ -90,7 +115,7 @@ test('a damaged snapshot is loaded up to the damage, and said', async () => {
   writeFileSync(file, Buffer.alloc(500));
   using cache = DnsCache.create({ memory: '1MiB' });
   const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
-  await new Snapshots(cache.engine, new FakeClock(), log).load({ file, intervalSeconds: 0 });
+  await new Snapshots(cache.engine, new FakeClock(), log, noRules).load({ file, intervalSeconds: 0 });
   expect(log.warn).toHaveBeenCalledWith({ file, reason: `${file}: it is no snapshot` }, 'no snapshot was loaded');
 });
 

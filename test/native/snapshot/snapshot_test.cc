@@ -202,6 +202,25 @@ TEST(Snapshot, SaysWhatIsWrongWithAFile) {
                "its entries are of another kind");
 }
 
+TEST(Snapshot, OfOtherRulesIsRefused) {
+  Folder folder;
+  TestCache t({.bytes = 2 << 20, .shards = 1, .seed = 3});
+  ASSERT_EQ(t.Insert(Marked("a.example", 1)), Status::kOk);
+  const auto save = [&](uint64_t rules) {
+    ASSERT_EQ(snapshot::Save(*t.cache, {.path = folder.file().c_str(), .now_ms = 1, .wall_ms = 1, .rules = rules}).what,
+              nullptr);
+  };
+  const auto load = [&](uint64_t rules) {
+    return snapshot::Load(*t.cache, {.path = folder.file().c_str(), .now_ms = 1, .wall_ms = 1, .rules = rules}).what;
+  };
+  save(7);
+  EXPECT_STREQ(load(8), "its answers were made by other rules");
+  EXPECT_EQ(load(7), nullptr);
+  EXPECT_EQ(load(0), nullptr);
+  save(0);
+  EXPECT_EQ(load(7), nullptr);
+}
+
 // Ten thousand damaged files: refused before anything is stored, or loaded up to the damage; never a wrong answer.
 TEST(Snapshot, DamageIsRefusedOrLoadedUpTo) {
 #if defined(__SANITIZE_ADDRESS__) || defined(SHARDNS_TSAN)
