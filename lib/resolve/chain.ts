@@ -27,7 +27,8 @@ import type { Flight } from './flights.js';
 import { type Forwarder, Forwarding, isAnswer, type Landing } from './forwarding.js';
 import { checkDecision, type Hooks, type QueryDecision } from './hooks.js';
 import { withoutHints } from './hints.js';
-import { anyOf, type Keep, type KeepOptions } from './keep.js';
+import { anyOf, type DenialScope } from './denied-names.js';
+import type { Keep, KeepOptions } from './keep.js';
 import type { LocalAnswers } from './local-answers.js';
 import type { Mistakes } from './mistakes.js';
 import { failed, type Moved, type Outcome, type Resolution } from './outcome.js';
@@ -245,7 +246,7 @@ export class Chain implements Forwarder {
     response: Uint8Array,
     asker: Flyer,
     upstream: string,
-    denials: KeepOptions['denials'],
+    denials: DenialScope,
   ): Uint8Array | undefined {
     if (!isAnswer(responseRcode(response))) return undefined;
     let scope: Uint8Array | undefined;
