@@ -17,7 +17,7 @@ import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { asRefresh, type Asker, type Flyer, isKept, knownAsker, type KnownAsker, variantOf } from './asker.js';
-import { Chain, type ChainOptions } from './chain.js';
+import { Chain } from './chain.js';
 import { flightKey, refreshKey } from './flight-key.js';
 import { Flight, type FlightLimits, type FlightOwner, Flights, type Told } from './flights.js';
 import type { Hooks } from './hooks.js';
@@ -27,8 +27,9 @@ import type { Failed, Moved, Outcome, Resolution } from './outcome.js';
 import type { Recursor } from './recurse/recursor.js';
 import { type Resolving, staleRrsets } from './recursive-answers.js';
 import { Refreshes } from './refreshes.js';
+import type { StepOptions } from './steps/step.js';
 
-export interface ResolverOptions extends ChainOptions {
+export interface ResolverOptions extends StepOptions {
   staleClientTimeoutMs: number;
   staleTtlSeconds: number;
   prefetchPerSecond: number;
@@ -107,11 +108,11 @@ export class Resolver implements FlightOwner {
     public options: ResolverOptions,
   ) {
     const harmlessLog = harmless(log);
-    this.#mistakes = new Mistakes(harmlessLog, clock);
     this.#late = new EqualTimers(clock);
     this.#refreshes = new Refreshes(clock);
-    this.#keep = new Keep(engine, clock);
-    this.#chain = new Chain(this, engine, exchanger, hooks, this.#keep, harmlessLog, this.#mistakes);
+    const keep = (this.#keep = new Keep(engine, clock));
+    const mistakes = (this.#mistakes = new Mistakes(harmlessLog, clock));
+    this.#chain = new Chain({ context: this, engine, exchanger, hooks, keep, log: harmlessLog, mistakes });
   }
 
   get inFlight(): number {
@@ -161,7 +162,7 @@ export class Resolver implements FlightOwner {
       if (!this.#take(client)) return SERVFAIL;
       let decision;
       try {
-        decision = await this.#chain.ask(query, asker);
+        decision = await this.#chain.hook.ask(query, asker);
       } finally {
         this.#flights.release(client);
       }
