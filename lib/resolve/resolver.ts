@@ -16,7 +16,7 @@ import type { Query } from '../wire/query.js';
 import { type Asker, knownAsker, type KnownAsker } from './asker.js';
 import { Chain } from './chain.js';
 import { Coalescer } from './coalescer.js';
-import { noStats, type ResolverContext, type ResolverOptions, type ResolverStats } from './context.js';
+import { noStats, type ResolverContext, type ResolverOptions } from './context.js';
 import { awaited, Flight, type Found, type Told } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
@@ -29,7 +29,7 @@ import { Refreshes } from './refreshes.js';
 import { StaleAnswers } from './stale-answers.js';
 import { TenantSorting } from './tenant-sorting.js';
 
-export type { Asker, Resolution, ResolverOptions, ResolverStats };
+export type { Asker, Resolution };
 
 /** For a client that might ask when its question came. */
 const PROHIBITED: Resolution = { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.prohibited };
