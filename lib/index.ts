@@ -52,5 +52,5 @@ export { topNames, type WarmName, type WarmOptions, type WarmProgress } from './
 export type { ServerOptions, ServerSettings } from './server/settings/settings.js';
 export type { Server } from './server/face.js';
 export type { RequestCounts, ServerReport, ServerState } from './server/report.js';
-export type { ServerDependencies } from './server/server.js';
+export type { ServerDependencies } from './server/dependencies.js';
 export type { RecordText } from './wire/record.js';

@@ -9,7 +9,8 @@ import type { Hooks } from '../resolve/hooks.js';
 import { topNames } from '../resolve/warm.js';
 import { plainOptions } from '../server/plain-options.js';
 import type { ServerOptions } from '../server/settings/settings.js';
-import { readDependencies, Server, type ServerDependencies } from '../server/server.js';
+import { readDependencies, type ServerDependencies } from '../server/dependencies.js';
+import { Server } from '../server/server.js';
 import { ControlSocket } from './control-socket.js';
 import { AdminServer } from './http.js';
 

@@ -3,7 +3,7 @@
 import type { Hooks } from '../resolve/hooks.js';
 import type { ServerOptions } from '../server/settings/settings.js';
 import { Server } from '../server/face.js';
-import type { ServerDependencies } from '../server/server.js';
+import type { ServerDependencies } from '../server/dependencies.js';
 
 /**
  * Makes a DNS server and begins to listen, on `metrics` too where that is given.

@@ -115,6 +115,13 @@ export class Flight implements Flyer, UnderWay, Chained<Flight> {
   }
 }
 
+/** What a question has come to, or the flight that it waits for. */
+export type Found = Resolution | Moved | Flight | Promise<Resolution | Moved>;
+
+export function awaited(found: Found): Promise<Resolution | Moved> {
+  return found instanceof Flight ? found.promise : Promise.resolve(found);
+}
+
 export interface FlightLimits {
   most: number;
   /** What those can have under way together whose questions are asked at once: of more, some wait for their turn. */

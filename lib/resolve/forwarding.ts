@@ -10,7 +10,7 @@ import { ExtendedError, Rcode } from '../wire/iana.js';
 import { responseRcode } from '../wire/options.js';
 import type { Query } from '../wire/query.js';
 import type { Flyer } from './asker.js';
-import type { KeepOptions } from './keep.js';
+import type { DenialScope } from './denied-names.js';
 import { isOurs } from './mistakes.js';
 import { failed, type Outcome } from './outcome.js';
 import { ResolutionError } from './recurse/job.js';
@@ -42,7 +42,7 @@ export interface Forwarder {
     response: Uint8Array,
     asker: Flyer,
     upstream: string,
-    denials: KeepOptions['denials'],
+    denials: DenialScope,
   ): Uint8Array | undefined;
   /** Whether it is asked once more without its client's subnet, where a server refuses it. */
   mayDropSubnet(query: Query): boolean;
@@ -63,7 +63,7 @@ export class Forwarding extends Race {
     private readonly forwarder: Forwarder,
     private readonly asked: Query,
     private readonly asker: Flyer,
-    private readonly believed: KeepOptions['denials'],
+    private readonly believed: DenialScope,
     private readonly landing: Landing,
   ) {
     super(exchanger, upstreamQuery, upstreams);

@@ -3,6 +3,8 @@
 import { Type } from '../wire/iana.js';
 import { decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS, type ResourceRecord } from '../wire/message.js';
 import { plainNameLength } from '../wire/name.js';
+import type { Query } from '../wire/query.js';
+import type { LocalAnswers } from './local-answers.js';
 
 const MANDATORY = 0;
 const HINTS = { 4: 4, 6: 6 } as const; // keys ipv4hint and ipv6hint
@@ -11,11 +13,31 @@ const isService = (type: number): boolean => type === Type.SVCB || type === Type
 const u16 = (octets: Uint8Array, at: number): number => (octets[at] << 8) | octets[at + 1];
 
 /**
+ * The response without what local zones keep from its name; undefined when it cannot be read, or no message can hold that.
+ * @param tag the client's view; 0 = none
+ */
+export function withoutBlockedHints(
+  query: Query,
+  tag: number,
+  octets: Uint8Array,
+  local: LocalAnswers,
+): Uint8Array | undefined {
+  if (!isService(query.type)) return octets;
+  const family = local.blockedFamily(query.name, tag);
+  if (family === undefined) return octets;
+  try {
+    return withoutHints(octets, family);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
  * The response without `ipv4hint` or `ipv6hint`; undefined when no message can hold it. What is changed so is not
  * signed any more: its RRSIGs go too.
  * @throws {ShardnsError} ERR_SHARDNS_MESSAGE when it cannot be read, or has more records than are looked at
  */
-export function withoutHints(octets: Uint8Array, family: 4 | 6): Uint8Array | undefined {
+function withoutHints(octets: Uint8Array, family: 4 | 6): Uint8Array | undefined {
   const message = decodeMessage(octets, MAX_RESPONSE_RECORDS);
   let changed = false;
   const strip = (records: ResourceRecord[]): ResourceRecord[] =>

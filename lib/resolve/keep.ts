@@ -1,24 +1,20 @@
 // The only place of the slow path that stores: answers of servers and of our own, failures, and what one stored answer
-// says of other questions: those without DO (RFC 3225), other types of a name that does not exist (RFC 2308 section 5),
-// names below it (RFC 8020).
+// says of other questions: those without DO (RFC 3225), and those of names known not to exist (DeniedNames).
 //
-// Bounds: the cache's memory; 10,000 remembered failures; 16,384 denied names, 24 ancestors of a name looked at.
-import { BoundedMap } from '../base/bounded-map.js';
+// Bounds: the cache's memory; those of FailureHistory and of DeniedNames.
 import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
-import { Class, Rcode, Type } from '../wire/iana.js';
-import { buildResponse, decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS } from '../wire/message.js';
-import { ancestors, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
+import { Class, Rcode } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { type Flyer, isKept, variantOf } from './asker.js';
+import { anyOf, asDenialOf, DeniedNames, type DenialScope } from './denied-names.js';
 import { FailureHistory } from './failure-history.js';
 import type { Failed, Resolution } from './outcome.js';
 
 export interface KeepOptions {
-  /** What an upstream's NXDOMAIN says: of the type asked for, of the name (RFC 2308 section 5), of all below (RFC 8020). */
-  denials: 'type' | 'name' | 'subtree';
+  denials: DenialScope;
   forwardClientSubnet: boolean;
   staleEnabled: boolean;
   staleRetrySeconds: number;
@@ -26,29 +22,19 @@ export interface KeepOptions {
   failureMaxSeconds: number;
 }
 
-/** Names known not to exist, of which the cache holds the denial: 150 octets each. */
-const MAX_DENIED = 16_384;
-const MAX_ANCESTORS = 24;
-
 /** From here on a life is told by TTLs alone, of which none counts for more (RFC 8767 section 4): seven days. */
 const LONGEST_MS = 7 * 86_400_000;
 
-/** The form of the question that a name's denial is kept for. */
-interface Denied {
-  type: number;
-  dnssecOk: boolean;
-}
-
 export class Keep {
   readonly failures: FailureHistory;
-  /** By tenant, CD and name. The cache has the denial itself, and knows how long it lasts. */
-  readonly #denied = new BoundedMap<string, Denied>(MAX_DENIED);
+  readonly #denials: DeniedNames;
 
   constructor(
     private readonly engine: Engine,
     private readonly clock: Clock,
   ) {
     this.failures = new FailureHistory(clock);
+    this.#denials = new DeniedNames(engine);
   }
 
   /** Stores an answer of our own making, for no longer than `livesMs`, and passes it on. */
@@ -77,7 +63,7 @@ export class Keep {
     query: Query,
     asker: Flyer,
     message: Uint8Array,
-    { scope, denials, drop }: { scope: Uint8Array | undefined; denials: KeepOptions['denials']; drop: boolean },
+    { scope, denials, drop }: { scope: Uint8Array | undefined; denials: DenialScope; drop: boolean },
   ): Uint8Array | undefined {
     if (query.dnsClass !== Class.IN) return message;
     if (drop) this.end(query, asker);
@@ -100,7 +86,7 @@ export class Keep {
     }
     if (scope !== undefined) return kept;
     if ((kept[3] & 0x0f) === Rcode.NXDOMAIN) this.#deny(query, variant, kept, denials);
-    else if (this.#denied.size > 0) this.#denied.delete(deniedPrefix(variant) + nameKey(query.name));
+    else this.#denials.exists(query.name, variant);
     if (query.dnssecOk) this.#relieve(query, asker);
     return kept;
   }
@@ -154,24 +140,10 @@ export class Keep {
   }
 
   /** Whether the name is known not to exist, or one that it lies below; then that is kept for this question. */
-  deriveDenial(query: Query, tenant: number, denials: KeepOptions['denials']): boolean {
-    if (denials === 'type' || !isKept(query) || this.#denied.size === 0) return false;
-    const variant = variantOf(query, tenant);
-    const prefix = deniedPrefix(variant);
-    let left = denials === 'subtree' ? MAX_ANCESTORS : 1;
-    for (const name of ancestors(query.name)) {
-      if (left-- === 0) return false;
-      const key = prefix + nameKey(name);
-      const denied = this.#denied.get(key);
-      if (denied === undefined || (query.dnssecOk && !denied.dnssecOk)) continue;
-      const denial = this.engine.peek(name, denied.type, { ...variant, dnssecOk: denied.dnssecOk });
-      if (denial === undefined || denial.remainingSeconds <= 0 || !isPlainDenial(denial.message)) {
-        this.#denied.delete(key);
-        continue;
-      }
-      return this.#store(query, tenant, () => asDenialOf(query, denial.message), denial);
-    }
-    return false;
+  deriveDenial(query: Query, tenant: number, denials: DenialScope): boolean {
+    if (denials === 'type' || !isKept(query) || this.#denials.size === 0) return false;
+    const denial = this.#denials.find(query, variantOf(query, tenant), denials);
+    return denial !== undefined && this.#store(query, tenant, () => asDenialOf(query, denial.message), denial);
   }
 
   /** Whether a fresh answer of another type says whether the name exists: then ANY is answered by that, and kept. */
@@ -208,15 +180,10 @@ export class Keep {
   }
 
   /** An NXDOMAIN is about the name, whatever type was asked for. */
-  #deny(query: Query, variant: Variant, message: Uint8Array, denials: KeepOptions['denials']): void {
+  #deny(query: Query, variant: Variant, message: Uint8Array, denials: DenialScope): void {
     // What is expired and says otherwise is over for those with and without DO.
     this.engine.remove(query.name, query.type, { ...variant, dnssecOk: !query.dnssecOk });
-    if (denials === 'type' || !isPlainDenial(message) || !deniesBelowItsZone(message, query.name)) return;
-    const key = deniedPrefix(variant) + nameKey(query.name);
-    // One with signatures serves everybody.
-    const before = this.#denied.get(key);
-    if (before?.dnssecOk === true && !query.dnssecOk) return;
-    this.#denied.set(key, { type: query.type, dnssecOk: query.dnssecOk });
+    if (denials !== 'type') this.#denials.denied(query, variant, message);
   }
 
   /** An answer with DO ends the failure that those without it are told. */
@@ -245,8 +212,6 @@ export class Keep {
   }
 }
 
-const deniedPrefix = (variant: Variant): string => `${variant.tenant} ${variant.checkingDisabled ? 1 : 0} `;
-
 /** What of it belongs to the question; undefined when nothing of its answer does. */
 function cleaned(message: Uint8Array): Uint8Array | undefined {
   // A referral, or a denial: all of it is for those who asked.
@@ -260,42 +225,4 @@ function rewritten(message: Uint8Array): Uint8Array | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** NXDOMAIN of the name that was asked for: with an alias it is the alias's end that does not exist. */
-function isPlainDenial(message: Uint8Array): boolean {
-  return (message[3] & 0x0f) === Rcode.NXDOMAIN && message[6] === 0 && message[7] === 0;
-}
-
-/**
- * Whether its SOA is of a zone above the name: what is the zone itself, or lies beside it, is not for it to deny. One of
- * more records than are looked at is no denial of others: it would be taken apart for each of them.
- */
-function deniesBelowItsZone(message: Uint8Array, name: Uint8Array): boolean {
-  try {
-    const soa = decodeMessage(message, MAX_RESPONSE_RECORDS).authorities.find(one => one.type === Type.SOA);
-    return soa !== undefined && soa.name.length < name.length && isAtOrBelow(name, foldName(soa.name));
-  } catch {
-    return false;
-  }
-}
-
-/**
- * The answer to ANY for a name of which `message` is the answer to another type: that it does not exist, or one record
- * that says nothing (RFC 8482 section 4.2). Undefined when no message can hold it.
- */
-export function anyOf(query: Query, message: Uint8Array): Uint8Array | undefined {
-  if (isPlainDenial(message)) return asDenialOf(query, message);
-  const hinfo = { name: query.name, type: Type.HINFO, dnsClass: Class.IN, ttl: 3600, data: RFC8482 };
-  return buildResponse(query, { rcode: Rcode.NOERROR, answers: [hinfo] });
-}
-const RFC8482 = Uint8Array.from([7, ...Buffer.from('RFC8482'), 0]);
-
-/** A denial of the question's name, or of one above it, as an answer to the question. */
-function asDenialOf(query: Query, message: Uint8Array): Uint8Array | undefined {
-  const plain = query.dnssecOk ? message : withoutDnssec(message);
-  if (plain === undefined) return undefined;
-  const denial = decodeMessage(plain);
-  const { name, type, dnsClass } = query;
-  return encodeMessage({ ...denial, question: { name, type, dnsClass }, additionals: [] });
 }

@@ -4,11 +4,13 @@
 import type { Clock } from '../base/clock.js';
 import { isForWantOfRoom, ShardnsError, show } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import type { Query } from '../wire/query.js';
 
 const STACK_EVERY_MS = 10_000;
 
 export class Mistakes {
   count = 0;
+  #closed = false;
   #nextStackMs = -Infinity;
 
   /** @param log one that does not throw */
@@ -16,6 +18,16 @@ export class Mistakes {
     private readonly log: Logger,
     private readonly clock: Pick<Clock, 'nowMs'>,
   ) {}
+
+  /** What is under way finds its caches gone from now on: that is nobody's mistake. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** What was the end of a question. Never throws. */
+  ended(error: unknown, query?: Query, what = 'a query failed by a mistake of ours or of a hook'): void {
+    if (!this.#closed) this.note(error, what, query && nameOf(query));
+  }
 
   /** Never throws, whatever was thrown. */
   note(error: unknown, message: string, name?: string): void {
@@ -31,6 +43,14 @@ export class Mistakes {
     } catch {
       // A clock that throws, or an error that cannot be looked at.
     }
+  }
+}
+
+function nameOf(query: Query): string {
+  try {
+    return query.nameText;
+  } catch {
+    return '?';
   }
 }
 

@@ -1,4 +1,5 @@
 // What a question on the slow path comes to: inside the chain, and for the clients that wait.
+import { ExtendedError, Rcode } from '../wire/iana.js';
 import type { QueryDecision } from './hooks.js';
 
 /** What the clients that wait get. */
@@ -8,6 +9,8 @@ export type Resolution =
   /** The cache has it now for this tenant, or has an expired answer that is to be served. */
   | { kind: 'cached'; tenant: number }
   | { kind: 'error'; rcode: number; extendedError: number };
+
+export const SERVFAIL: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
 
 /** No answer was to be had. */
 export interface Failed {

@@ -1,10 +1,7 @@
-// One question on the slow path: what stands around the chain of its steps. Whose client it is, what the cache has after
-// all, one flight for all who ask the same, stale answers after a failure or when the upstream is late (RFC 8767),
-// refreshes. Whatever breaks a question is the end of that question: it is counted, told, and answered SERVFAIL.
-//
-// Bounds: `flights` (FlightLimits) under way, of all clients and of one; `prefetchPerSecond` refreshes.
-import type { Clock, Timer } from '../base/clock.js';
-import { EqualTimers } from '../base/equal-timers.js';
+// One question on the slow path: whose client it is, and what the cache, or another form of the answer in it, has after all.
+// Around it: one flight for all who ask the same (Coalescer), in it the steps (Chain); stale answers (StaleAnswers),
+// refreshes (Prefetcher), clients that the hook sorts (TenantSorting). Their bounds are stated there.
+import type { Clock } from '../base/clock.js';
 import { harmless, type Logger } from '../base/log.js';
 import { type Engine, MISS_WITH_STALE } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
@@ -16,77 +13,36 @@ import type { Upstream } from '../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
-import { asRefresh, type Asker, type Flyer, isKept, knownAsker, type KnownAsker, variantOf } from './asker.js';
-import { Chain, type ChainOptions } from './chain.js';
-import { flightKey, refreshKey } from './flight-key.js';
-import { Flight, type FlightLimits, type FlightOwner, Flights, type Told } from './flights.js';
+import { type Asker, knownAsker, type KnownAsker } from './asker.js';
+import { Chain } from './chain.js';
+import { Coalescer } from './coalescer.js';
+import { noStats, type ResolverContext, type ResolverOptions } from './context.js';
+import { awaited, Flight, type Found, type Told } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
 import { Mistakes } from './mistakes.js';
-import type { Failed, Moved, Outcome, Resolution } from './outcome.js';
+import { type Moved, type Resolution, SERVFAIL } from './outcome.js';
+import { Prefetcher } from './prefetcher.js';
 import type { Recursor } from './recurse/recursor.js';
-import { type Resolving, staleRrsets } from './recursive-answers.js';
+import type { Resolving } from './recursive-answers.js';
 import { Refreshes } from './refreshes.js';
-
-export interface ResolverOptions extends ChainOptions {
-  staleClientTimeoutMs: number;
-  staleTtlSeconds: number;
-  prefetchPerSecond: number;
-  flights: FlightLimits;
-}
+import { StaleAnswers } from './stale-answers.js';
+import { TenantSorting } from './tenant-sorting.js';
 
 export type { Asker, Resolution };
 
-/** How often a question is begun anew because the hook moves its client, or the one whose flight it had joined. */
-const MAX_MOVES = 4;
-
-const SERVFAIL: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
 /** For a client that might ask when its question came. */
 const PROHIBITED: Resolution = { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.prohibited };
-const CACHED_FAILURE: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.cachedError };
 
-export interface ResolverStats {
-  resolved: number;
-  coalesced: number;
-  prefetches: number;
-  prefetchesDropped: number;
-  failures: number;
-  staleServed: number;
-  /** Turned away because of a bound on all. */
-  overloaded: number;
-  /** Turned away because their client had its share. */
-  clientOverloaded: number;
-  /** Failed for want of our own room, and remembered against nobody. */
-  ownFailures: number;
-  rejectedResponses: number;
-}
-
-/** What a question has come to, or the flight that it waits for. */
-type Found = Resolution | Moved | Flight | Promise<Resolution | Moved>;
-
-function awaited(found: Found): Promise<Resolution | Moved> {
-  return found instanceof Flight ? found.promise : Promise.resolve(found);
-}
-
-export class Resolver implements FlightOwner {
-  readonly #flights = new Flights();
+export class Resolver implements ResolverContext {
   readonly #keep: Keep;
-  readonly #chain: Chain;
   readonly #mistakes: Mistakes;
-  readonly #late: EqualTimers;
+  readonly #stale: StaleAnswers;
   readonly #refreshes: Refreshes;
-  readonly stats: ResolverStats = {
-    resolved: 0,
-    coalesced: 0,
-    prefetches: 0,
-    prefetchesDropped: 0,
-    failures: 0,
-    staleServed: 0,
-    overloaded: 0,
-    clientOverloaded: 0,
-    ownFailures: 0,
-    rejectedResponses: 0,
-  };
+  readonly #coalescer: Coalescer;
+  readonly #prefetcher: Prefetcher;
+  readonly #sorting: TenantSorting;
+  readonly stats = noStats();
   /** Set where clients belong to tenants, as `onQuery` says. */
   tenants: ClientTenants | undefined;
   /** Set where clients belong to views: it says to which. */
@@ -95,7 +51,6 @@ export class Resolver implements FlightOwner {
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */
   pool: Resolving | undefined;
-  #closed = false;
 
   constructor(
     private readonly engine: Engine,
@@ -106,16 +61,20 @@ export class Resolver implements FlightOwner {
     public groups: ReadonlyMap<string, readonly Upstream[]>,
     public options: ResolverOptions,
   ) {
-    const harmlessLog = harmless(log);
-    this.#mistakes = new Mistakes(harmlessLog, clock);
-    this.#late = new EqualTimers(clock);
-    this.#refreshes = new Refreshes(clock);
-    this.#keep = new Keep(engine, clock);
-    this.#chain = new Chain(this, engine, exchanger, hooks, this.#keep, harmlessLog, this.#mistakes);
+    const safeLog = harmless(log);
+    const mistakes = (this.#mistakes = new Mistakes(safeLog, clock));
+    const keep = (this.#keep = new Keep(engine, clock));
+    const stale = (this.#stale = new StaleAnswers(this, hooks, mistakes, clock));
+    const refreshes = (this.#refreshes = new Refreshes(clock));
+    const chain = new Chain({ context: this, engine, exchanger, hooks, keep, log: safeLog, mistakes });
+    const coalescer = new Coalescer({ context: this, hooks, keep, chain, stale, refreshes, mistakes });
+    this.#coalescer = coalescer;
+    this.#prefetcher = new Prefetcher({ context: this, engine, coalescer, refreshes, mistakes });
+    this.#sorting = new TenantSorting(this, coalescer, chain.hook, mistakes);
   }
 
   get inFlight(): number {
-    return this.#flights.size;
+    return this.#coalescer.size;
   }
   /** Questions that a mistake of ours or of a hook was the end of. */
   get mistakes(): number {
@@ -139,73 +98,41 @@ export class Resolver implements FlightOwner {
     else waiting.told(found);
   }
 
-  /** Who is told of a tenant that the client is moved to is not found here: what `#resolve` gives is for clients. */
+  /** Who is told of a tenant that the client is moved to is not found here: what `resolveKnown` gives is for clients. */
   #begin(query: Query, asker: Asker): Resolution | Flight | Promise<Resolution> {
     try {
       // Before the tag that it came with: that is the one of a view of before, where views have changed since.
       const view = asker.client === undefined ? undefined : this.views?.judge(asker.client.address);
       if (view === REFUSED) return PROHIBITED;
       const tenant = view ?? asker.tenant;
-      if (tenant !== undefined) return this.#resolve(query, knownAsker(asker, tenant));
-      if (this.sortsByHook) return this.#classify(query, asker);
-      return this.#resolve(query, knownAsker(asker, 0));
+      if (tenant !== undefined) return this.resolveKnown(query, knownAsker(asker, tenant));
+      if (this.sortsByHook) return this.#sorting.classify(query, asker);
+      return this.resolveKnown(query, knownAsker(asker, 0));
     } catch (error) {
-      return this.#mistake(error, query);
+      this.#mistakes.ended(error, query);
+      return SERVFAIL;
     }
   }
 
-  /** Asks the hook whose client this is, before anything may be answered. */
-  async #classify(query: Query, asker: Asker): Promise<Resolution> {
-    const client = asker.client?.address;
-    try {
-      if (!this.#take(client)) return SERVFAIL;
-      let decision;
-      try {
-        decision = await this.#chain.ask(query, asker);
-      } finally {
-        this.#flights.release(client);
-      }
-      const tenant = decision?.tenant ?? 0;
-      if (client !== undefined) this.tenants?.remember(client, tenant);
-      return (await awaited(this.#resolve(query, knownAsker(asker, tenant, { decision })))) as Resolution;
-    } catch (error) {
-      return this.#mistake(error, query, 'onQuery did not say whose client this is');
-    }
-  }
-
-  /** For the tenant that the hook says in the end. */
-  async #resolveAmongTenants(query: Query, first: KnownAsker): Promise<Resolution> {
-    let asker = first;
-    for (let moves = 0; moves <= MAX_MOVES; moves++) {
-      const flight = { own: false };
-      const found = await awaited(this.#find(query, asker, flight));
-      if (found.kind !== 'moved') return found;
-      // Whoever had joined another's flight is asked about for itself.
-      if (!flight.own) continue;
-      if (asker.client !== undefined) this.tenants?.remember(asker.client.address, found.tenant);
-      if (asker.part?.() === false) return SERVFAIL;
-      asker = { ...asker, tenant: found.tenant, decided: found.decided, part: undefined };
-    }
-    return SERVFAIL;
-  }
-
-  #resolve(query: Query, asker: KnownAsker): Resolution | Flight | Promise<Resolution> {
+  /** For a client whose tenant is known, or was asked for. */
+  resolveKnown(query: Query, asker: KnownAsker): Resolution | Flight | Promise<Resolution> {
     if (this.hooks.onQuery !== undefined && asker.client !== undefined) {
       this.#refreshes.lastOfTenant(asker.tenant, asker.client);
     }
-    if (this.sortsByHook) {
-      return this.#resolveAmongTenants(query, asker).catch((error: unknown) => this.#mistake(error, query));
-    }
-    return this.#find(query, asker) as Resolution | Flight | Promise<Resolution>;
+    if (!this.sortsByHook) return this.find(query, asker) as Resolution | Flight | Promise<Resolution>;
+    return this.#sorting.resolve(query, asker).catch((error: unknown) => {
+      this.#mistakes.ended(error, query);
+      return SERVFAIL;
+    });
   }
 
   /** A question that an alias of another one leads to, or the same without its client's subnet. */
   follow(query: Query, asker: KnownAsker): Promise<Resolution | Moved> {
-    return awaited(this.#find(query, asker));
+    return awaited(this.find(query, asker));
   }
 
   /** @param told whether the flight is the asker's own */
-  #find(query: Query, asker: KnownAsker, told?: { own: boolean }): Found {
+  find(query: Query, asker: KnownAsker, told?: { own: boolean }): Found {
     const { tenant } = asker;
     const { options } = this;
     const inClass = query.dnsClass === Class.IN;
@@ -222,61 +149,15 @@ export class Resolver implements FlightOwner {
     let stale: Resolution | undefined =
       code === MISS_WITH_STALE && options.staleEnabled ? { kind: 'cached', tenant } : undefined;
     const atOnce = !query.recursionDesired || options.staleClientTimeoutMs === 0;
-    if (stale === undefined && recursive && atOnce) stale = this.#stale(query, tenant, false);
-    if (stale === undefined) return this.#join(query, asker, undefined, told);
+    if (stale === undefined && recursive && atOnce) stale = this.#stale.find(query, tenant, false);
+    if (stale === undefined) return this.#coalescer.join(query, asker, undefined, told);
     if (!query.recursionDesired && recursive) {
       // Whoever asks without it gets what there is; it is made fresh for all.
       this.prefetch(query, tenant, stale);
       return stale;
     }
-    const flight = this.#join(query, asker, stale, told);
-    if (!(flight instanceof Flight)) return flight;
-    // RFC 8767 section 5: the client gets the stale answer when the fresh one is late; the flight goes on.
-    return new Promise(resolve => {
-      const late = (): void => {
-        this.stats.staleServed++;
-        resolve(stale);
-      };
-      // Without a time to wait: what needs no network is there in the next turn.
-      const { staleClientTimeoutMs } = options;
-      const immediate = staleClientTimeoutMs === 0 ? setImmediate(late) : undefined;
-      const timer = immediate === undefined ? this.#after(staleClientTimeoutMs, late) : undefined;
-      flight.wait({
-        told: found => {
-          clearImmediate(immediate);
-          timer?.cancel();
-          resolve(found);
-        },
-      });
-    });
-  }
-
-  /** Never throws: without a timer, what is late is waited for. */
-  #after(delayMs: number, run: () => void): Timer | undefined {
-    try {
-      return this.#late.after(delayMs, run);
-    } catch (error) {
-      this.#mistakes.note(error, 'a timer could not be set');
-      return undefined;
-    }
-  }
-
-  /**
-   * Expired RRsets' answer. They are what the outside has said to anybody: they are no answer to those whom local data, a
-   * view or the hook says otherwise. Never throws: what cannot be put together is no answer.
-   * @param passed whether the hook has let just this question go to the recursor
-   */
-  #stale(query: Query, tenant: number, passed: boolean): Resolution | undefined {
-    const { recursor, options } = this;
-    if (!options.staleEnabled || query.dnsClass !== Class.IN || recursor === undefined) return undefined;
-    if (!passed && this.hooks.onQuery !== undefined) return undefined;
-    try {
-      const found = staleRrsets(query, recursor, options.staleTtlSeconds);
-      return found === undefined || options.local.hasSay(query, tenant) ? undefined : found;
-    } catch (error) {
-      this.#mistakes.note(error, 'a stale answer could not be made', query.nameText);
-      return undefined;
-    }
+    const flight = this.#coalescer.join(query, asker, stale, told);
+    return flight instanceof Flight ? this.#stale.orFresh(flight, stale) : flight;
   }
 
   /** The reply to one asker, in the engine's buffer; never throws while that is open. @returns its octets */
@@ -293,7 +174,7 @@ export class Resolver implements FlightOwner {
         length = engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp);
       }
     } catch (error) {
-      this.#mistake(error, query);
+      this.#mistakes.ended(error, query);
     }
     return length > 0 ? length : engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp);
   }
@@ -303,52 +184,22 @@ export class Resolver implements FlightOwner {
    * @param known what there is meanwhile: beside what is not in the cache itself, a failure must not be there either
    */
   prefetch(query: Query, tenant = 0, known: Resolution = { kind: 'cached', tenant }): boolean {
-    try {
-      if (!this.#refreshes.admit(this.options.prefetchPerSecond)) {
-        this.stats.prefetchesDropped++;
-        return false;
-      }
-      this.stats.prefetches++;
-      const asked = asRefresh(query);
-      const client = this.#refreshes.clientOf(refreshKey(query, tenant, this.options.forwardClientSubnet), tenant);
-      const asker: KnownAsker = { protocol: 'internal', client, tenant, fresh: true };
-      void awaited(this.#join(asked, asker, known)).then(found => {
-        if (found.kind !== 'message') this.#retryPrefetch(query, tenant);
-      });
-      return true;
-    } catch (error) {
-      this.#mistake(error, query);
-      return false;
-    }
-  }
-
-  /** RFC 8767 section 5: not before so many seconds; then the next hit may ask for it again. */
-  #retryPrefetch(query: Query, tenant: number): void {
-    try {
-      this.#refreshes.later(this.options.staleRetrySeconds, () => {
-        try {
-          if (!this.#closed) this.engine.allowRefresh(query.name, query.type, variantOf(query, tenant));
-        } catch (error) {
-          this.#mistake(error, query); // its owner has closed the cache
-        }
-      });
-    } catch (error) {
-      this.#mistake(error, query);
-    }
+    return this.#prefetcher.prefetch(query, tenant, known);
   }
 
   /** Nothing of its own touches the cache any more. */
   close(): void {
-    this.#closed = true;
-    this.#late.clear();
-    this.#flights.outdate(() => true);
+    this.#mistakes.close();
+    this.#prefetcher.close();
+    this.#stale.close();
+    this.#coalescer.outdate(() => true);
   }
 
   /** What is under way for these is told to those who wait and not kept; failures are asked about again. */
   forget(what: Forgotten): void {
     this.exchanger.fence.advance();
     this.#keep.failures.clear();
-    this.#flights.outdate(flight => {
+    this.#coalescer.outdate(flight => {
       if (what === 'all') return true;
       if ('tenant' in what) return flight.tenant === what.tenant;
       if ('name' in what) return nameKey(flight.query.name) === nameKey(what.name);
@@ -365,154 +216,8 @@ export class Resolver implements FlightOwner {
     this.engine.invalidate('all');
   }
 
-  /** Room for one more; false, and counted, when there is none. */
-  #take(client: string | undefined): boolean {
-    const used = this.#flights.take(client, this.options.flights);
-    if (used === 'all') this.stats.overloaded++;
-    else if (used === 'share') this.stats.clientOverloaded++;
-    return used === undefined;
-  }
-
-  #join(query: Query, asker: KnownAsker, stale: Resolution | undefined, told?: { own: boolean }): Resolution | Flight {
-    const { parent, tenant } = asker;
-    const { forwardClientSubnet } = this.options;
-    const hash = this.#flights.hashOf(query, tenant);
-    const existing = this.#flights.find(hash, query, tenant, forwardClientSubnet);
-    if (existing !== undefined) {
-      // An alias that leads back to itself, here or by way of others, would wait for itself.
-      if (parent !== undefined && existing.dependsOn(parent)) return SERVFAIL;
-      this.stats.coalesced++;
-      if (parent !== undefined) parent.waitsFor = existing;
-      return existing;
-    }
-    const { failures } = this.#keep;
-    const quiet =
-      asker.fresh === true || failures.size === 0
-        ? undefined
-        : failures.quiet(flightKey(query, tenant, forwardClientSubnet));
-    if (quiet !== undefined) {
-      // Asked about not long ago, though the cache itself does not know: for a subnet, or with expired RRsets at hand.
-      const known = stale ?? this.#stale(query, asker.tenant, quiet.recursive);
-      if (known !== undefined) this.stats.staleServed++;
-      return known ?? CACHED_FAILURE;
-    }
-    // Refreshes and targets of aliases are bounded elsewhere, and nobody's share.
-    const client = asker.fresh === true || parent !== undefined ? undefined : asker.client?.address;
-    if (!this.#take(client)) return stale ?? this.#stale(query, tenant, false) ?? SERVFAIL;
-    const flight = new Flight(this, hash, query, asker, forwardClientSubnet, client, stale);
-    this.#flights.begin(flight);
-    if (parent !== undefined) parent.waitsFor = flight;
-    if (told !== undefined) told.own = true;
-    if (this.hooks.onQuery !== undefined && asker.client !== undefined && asker.fresh !== true && isKept(query)) {
-      const refreshed = refreshKey(query, tenant, forwardClientSubnet);
-      this.#refreshes.decidedFor(refreshed, asker.client);
-    }
-    this.#fly(flight);
-    return flight;
-  }
-
-  /** Never throws. */
-  #fly(flight: Flight): void {
-    const { query, stale } = flight;
-    const { options } = this;
-    let outcome: Outcome | Promise<Outcome> | undefined;
-    try {
-      this.stats.resolved++;
-      const recursive = this.recursor?.serves(query.name, query.type) === true;
-      if (recursive && stale === undefined && options.staleEnabled && options.staleClientTimeoutMs > 0) {
-        // RFC 8767 section 5: what takes too long is answered from expired RRsets, if there are any; the flight goes on.
-        flight.late = this.#after(options.staleClientTimeoutMs, () => {
-          const expired = this.#stale(query, flight.tenant, flight.recursive);
-          if (expired === undefined) return;
-          this.stats.staleServed++;
-          flight.resolve(expired);
-        });
-      }
-      outcome = this.#chain.run(query, flight);
-    } catch (error) {
-      this.crashed(flight, error);
-      return;
-    }
-    if (outcome instanceof Promise) {
-      outcome.then(
-        found => this.landed(flight, found),
-        (error: unknown) => this.crashed(flight, error),
-      );
-    } else if (outcome !== undefined) {
-      this.landed(flight, outcome);
-    }
-  }
-
-  /** Called by flights that have come to an outcome, or to a mistake of ours or of a hook. Neither throws. */
-  landed(flight: Flight, outcome: Outcome): void {
-    let found: Resolution | Moved;
-    try {
-      if (outcome.kind === 'failed') {
-        found = this.#failed(flight.query, flight, outcome, flight.stale);
-      } else {
-        found = outcome;
-        const { failures } = this.#keep;
-        if (failures.size > 0 && (found.kind === 'message' || found.kind === 'cached')) failures.forget(flight.key);
-      }
-    } catch (error) {
-      this.crashed(flight, error);
-      return;
-    }
-    this.#end(flight, found);
-  }
-  crashed(flight: Flight, error: unknown): void {
-    const { query, stale } = flight;
-    this.#mistake(error, query);
-    // Neither the name's fault nor its servers'.
-    const known = stale ?? this.#stale(query, flight.tenant, flight.recursive);
-    if (known !== undefined) this.stats.staleServed++;
-    this.#end(flight, known ?? SERVFAIL);
-  }
-
-  #end(flight: Flight, found: Resolution | Moved): void {
-    flight.late?.cancel();
-    this.#flights.end(flight);
-    flight.waitsFor = undefined;
-    flight.resolve(found);
-  }
-
-  #failed(query: Query, asker: Flyer, failure: Failed, before: Resolution | undefined): Resolution {
-    this.stats.failures++;
-    if (failure.ours) this.stats.ownFailures++;
-    const stale = before ?? this.#stale(query, asker.tenant, asker.flight.recursive);
-    this.#keep.failure(query, asker, failure, {
-      hasStale: stale !== undefined,
-      // Beside an answer that is not in the cache itself it would hide that; a subnet's failure is nobody else's.
-      inCache: stale?.kind !== 'message' && !(this.options.forwardClientSubnet && query.clientSubnet !== undefined),
-      options: this.options,
-    });
-    if (stale !== undefined) {
-      this.stats.staleServed++;
-      return stale;
-    }
-    const { rcode, extendedError, message } = failure;
-    // Those who wait are shown what led to it; it is remembered for others.
-    return message === undefined
-      ? { kind: 'error', rcode, extendedError }
-      : { kind: 'message', message, extendedError };
-  }
-
   /** Counts and tells what was the end of a question outside of here, where it is taken in or answered. */
   broke(error: unknown): void {
-    if (!this.#closed) this.#mistakes.note(error, 'a query could not be answered');
-  }
-
-  #mistake(error: unknown, query: Query, what = 'a query failed by a mistake of ours or of a hook'): Resolution {
-    // What was under way finds its caches gone.
-    if (!this.#closed) this.#mistakes.note(error, what, nameOf(query));
-    return SERVFAIL;
-  }
-}
-
-function nameOf(query: Query): string {
-  try {
-    return query.nameText;
-  } catch {
-    return '?';
+    this.#mistakes.ended(error, undefined, 'a query could not be answered');
   }
 }

@@ -1,5 +1,5 @@
 // Options as they are given, before they are judged: a copy of lists and plain objects, each property read once, so that
-// what a caller changes afterwards, or a getter tells the second time, changes nothing here.
+// what a caller changes afterwards, or a getter tells the second time, changes nothing here; and what changes make of them.
 //
 // Bound: MAX_DEPTH levels, of which options have six; deeper ones are judged as they are.
 import { isOptionsObject, unreadable } from '../base/fields.js';
@@ -54,4 +54,16 @@ function copyOf(value: unknown, at: { name: string; depth: number }): unknown {
   const copies = entries.map(([key, one]) => [key, copyOf(one, inside(key))] as const);
   // Not by assignment: a key may be __proto__.
   return isList ? copies.map(([, one]) => one) : Object.fromEntries(copies);
+}
+
+/** Plain objects are merged, everything else is replaced. */
+export function mergeOptions(base: unknown, changes: unknown): unknown {
+  if (!isPlain(base) || !isPlain(changes)) return changes === undefined ? base : changes;
+  const merged = new Map(Object.entries(base));
+  for (const [key, value] of Object.entries(changes)) merged.set(key, mergeOptions(merged.get(key), value));
+  return Object.fromEntries(merged);
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

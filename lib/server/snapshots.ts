@@ -25,7 +25,7 @@ export class Snapshots {
     private readonly clock: Clock,
     private readonly log: Logger,
     /** What decides what answers hold: a file of other rules is not loaded. */
-    private readonly rules: () => Configuration,
+    public rules: Configuration,
   ) {}
 
   /** A missing or unusable file is said and passed over: a server starts without its cache rather than not at all. */
@@ -45,7 +45,7 @@ export class Snapshots {
         this.engine.native,
         file,
         { onDamage: 'keep' },
-        this.rules(),
+        this.rules,
       );
       this.stats.loaded = entries;
       this.stats.rejected = rejected;
@@ -105,7 +105,7 @@ export class Snapshots {
     if (this.#settings === undefined) return;
     const { file } = this.#settings;
     try {
-      const { entries, octets } = await saveSnapshot(this.engine.native, file, this.rules());
+      const { entries, octets } = await saveSnapshot(this.engine.native, file, this.rules);
       Object.assign(this.stats, { entries, octets, lastSaveSeconds: this.clock.wallSeconds() });
       this.stats.saves++;
       this.log.info({ file, entries, octets }, 'snapshot saved');

@@ -2,7 +2,7 @@
 import { LocalAnswers } from '../../resolve/local-answers.js';
 import { LocalData } from '../../resolve/local-data.js';
 import type { Tunables } from '../../native/binding.js';
-import type { ResolverOptions } from '../../resolve/resolver.js';
+import type { ResolverOptions } from '../../resolve/context.js';
 import { cacheTunables } from './cache.js';
 import { flightLimitsOf, viewsOf } from './clients.js';
 import { localZonesOf } from './local.js';

@@ -1,6 +1,6 @@
 // What a server tells of itself in class CH.
 import { expect, test } from 'vitest';
-import { answerChaos } from '../../../lib/resolve/chaos.js';
+import { answerChaos } from '../../../lib/resolve/steps/chaos.js';
 import { Class } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
 import { Query } from '../../../lib/wire/query.js';

@@ -11,7 +11,7 @@ import { FakeClock } from '../../support/fake-clock.js';
 import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
 
-const noRules = () => ({ high: 0, low: 0 });
+const noRules = { high: 0, low: 0 };
 const folder = mkdtempSync(join(tmpdir(), 'shardns-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 

@@ -1,9 +1,11 @@
-// What a server says of itself in class CH: its identity and version (RFC 4892 section 2), where the operator gave them.
-import { Class, Flag, Rcode, Type } from '../wire/iana.js';
-import { encodeMessage } from '../wire/message.js';
-import { encodeName, nameKey } from '../wire/name.js';
-import type { Query } from '../wire/query.js';
-import { encodeData } from '../wire/record.js';
+// Step: what a server says of itself in class CH, its identity and version (RFC 4892 section 2), where the operator gave them.
+import { NO_EXTENDED_ERROR } from '../../native/binding.js';
+import { Class, Flag, Rcode, Type } from '../../wire/iana.js';
+import { encodeMessage } from '../../wire/message.js';
+import { encodeName, nameKey } from '../../wire/name.js';
+import type { Query } from '../../wire/query.js';
+import { encodeData } from '../../wire/record.js';
+import type { Outcome } from '../outcome.js';
 
 export interface ServerIdentity {
   /** For `id.server` and `hostname.bind`. */
@@ -22,6 +24,12 @@ const NAMES: ReadonlyMap<string, keyof ServerIdentity> = new Map(
     ] as const
   ).map(([name, key]) => [nameKey(encodeName(name)), key]),
 );
+
+export function answerOfServer(query: Query, told: ServerIdentity): Outcome | undefined {
+  if (query.dnsClass !== Class.CH) return undefined;
+  const message = answerChaos(query, told);
+  return message && { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
+}
 
 /** Undefined: nothing is told. */
 export function answerChaos(query: Query, told: ServerIdentity): Uint8Array | undefined {

@@ -1,0 +1,45 @@
+// What the parts of a resolver read of it: its options, which change while it works, and what it counts.
+import type { FlightLimits } from './flights.js';
+import type { StepContext, StepOptions } from './steps/step.js';
+
+export interface ResolverOptions extends StepOptions {
+  /** RFC 8767 section 5: after how long a client is given a stale answer; 0 = at once. */
+  staleClientTimeoutMs: number;
+  staleTtlSeconds: number;
+  prefetchPerSecond: number;
+  flights: FlightLimits;
+}
+
+export interface ResolverStats {
+  resolved: number;
+  coalesced: number;
+  prefetches: number;
+  prefetchesDropped: number;
+  failures: number;
+  staleServed: number;
+  /** Turned away because of a bound on all. */
+  overloaded: number;
+  /** Turned away because their client had its share. */
+  clientOverloaded: number;
+  /** Failed for want of our own room, and remembered against nobody. */
+  ownFailures: number;
+  rejectedResponses: number;
+}
+
+export const noStats = (): ResolverStats => ({
+  resolved: 0,
+  coalesced: 0,
+  prefetches: 0,
+  prefetchesDropped: 0,
+  failures: 0,
+  staleServed: 0,
+  overloaded: 0,
+  clientOverloaded: 0,
+  ownFailures: 0,
+  rejectedResponses: 0,
+});
+
+export interface ResolverContext extends StepContext {
+  readonly options: ResolverOptions;
+  readonly stats: ResolverStats;
+}

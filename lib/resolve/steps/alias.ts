@@ -1,0 +1,83 @@
+// An alias of local data or of a hook: the name that it leads to is asked as a question of its own, and its answer told
+// behind a CNAME.
+//
+// Bound: 11 aliases (as many as recursion follows).
+import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../../native/binding.js';
+import { Class, ExtendedError, Flag, Rcode, Type } from '../../wire/iana.js';
+import { decodeMessage, encodeMessage, type Message, type ResourceRecord } from '../../wire/message.js';
+import type { Query } from '../../wire/query.js';
+import { type Flyer, isKept, variantOf, withName } from '../asker.js';
+import { failed, type Outcome } from '../outcome.js';
+import { RECURSION_LIMITS } from '../recurse/limits.js';
+import type { StepParts } from './step.js';
+
+export async function followAlias(
+  query: Query,
+  asker: Flyer,
+  target: Uint8Array,
+  { context, engine, keep }: StepParts,
+): Promise<Outcome> {
+  const { client, tenant, flight, depth = 0 } = asker;
+  if (depth >= RECURSION_LIMITS.aliases) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
+  const asked = withName(query, target);
+  const resolution = await context.follow(asked, {
+    protocol: 'internal',
+    client,
+    tenant,
+    depth: depth + 1,
+    parent: flight,
+  });
+  // What the hook said of the other name holds for the client, and not for this question.
+  if (resolution.kind === 'moved') return { kind: 'moved', tenant: resolution.tenant };
+  if (resolution.kind === 'error') return resolution;
+  let octets: Uint8Array;
+  let isStale = false;
+  if (resolution.kind === 'cached') {
+    let length = engine.answer(asked.message, { tenant, counts: 'nothing' });
+    isStale = length <= 0;
+    if (isStale) length = engine.answer(asked.message, { allowStale: true, tenant, counts: 'nothing' });
+    if (length <= 0) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
+    octets = engine.reply.slice(0, length);
+  } else {
+    octets = resolution.message;
+    isStale = isStaleError(resolution.extendedError & 0xffff);
+  }
+  let message: Message;
+  try {
+    message = decodeMessage(octets);
+  } catch {
+    // What is not kept has not been read yet: a denial that is none.
+    return failed(Rcode.SERVFAIL, ExtendedError.other);
+  }
+  const alias: ResourceRecord = {
+    name: query.name,
+    type: Type.CNAME,
+    dnsClass: Class.IN,
+    ttl: message.answers.reduce((least, record) => Math.min(least, record.ttl), 300),
+    data: target,
+  };
+  const whole = encodeMessage({
+    ...message,
+    flags: message.flags & ~Flag.AA,
+    question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
+    answers: [alias, ...message.answers],
+    additionals: [],
+  });
+  if (whole === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);
+  // What is stale of the target is no fresh answer to the alias.
+  if (isStale) return { kind: 'message', message: whole, extendedError: ExtendedError.staleAnswer };
+  const told = { kind: 'message', message: whole, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE } as const;
+  // What the target is told one subnet only, or without recursion, is not the alias's for everybody.
+  const scoped = context.options.forwardClientSubnet && query.clientSubnet !== undefined;
+  if (scoped || !isKept(query)) return told;
+  // Nor is what may not be kept of the target: a hook, its zone or its TTL say so.
+  const known = engine.peek(asked.name, asked.type, variantOf(asked, tenant));
+  if (known === undefined || known.remainingSeconds <= 0) {
+    keep.end(query, asker);
+    return told;
+  }
+  return keep.own(query, asker, whole, known.remainingSeconds * 1000);
+}
+
+const isStaleError = (code: number): boolean =>
+  code === ExtendedError.staleAnswer || code === ExtendedError.staleNxdomain;

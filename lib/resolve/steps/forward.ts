@@ -1,0 +1,94 @@
+// Step, the last one: a question for upstreams; which of them, what their responses are worth, and what is kept of those.
+import { ShardnsError, show } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import { Class } from '../../wire/iana.js';
+import { responseRcode } from '../../wire/options.js';
+import type { Query } from '../../wire/query.js';
+import { type Flyer, isKept, withoutOptions } from '../asker.js';
+import type { DenialScope } from '../denied-names.js';
+import { type Forwarder, Forwarding, isAnswer, type Landing } from '../forwarding.js';
+import { withoutBlockedHints } from '../hints.js';
+import type { Outcome } from '../outcome.js';
+import { messageWithoutPrivate } from '../recurse/address-rules.js';
+import { ResolutionError } from '../recurse/job.js';
+import { buildUpstreamQuery, responseScope } from '../upstream-query.js';
+import type { HookStep } from './hook.js';
+import type { StepParts } from './step.js';
+
+export class ForwardStep implements Forwarder {
+  readonly log: Logger;
+
+  constructor(
+    private readonly parts: StepParts,
+    private readonly hook: HookStep,
+  ) {
+    this.log = parts.log;
+  }
+
+  /**
+   * @param group of upstreams that the hook named
+   * @returns undefined where `landing` is told
+   */
+  run(query: Query, asker: Flyer, group: string | undefined, landing: Landing): Outcome | undefined {
+    const { options, groups } = this.parts.context;
+    const upstreams = groups.get(group ?? 'default');
+    if (upstreams === undefined && group !== undefined) {
+      throw new ShardnsError('ERR_SHARDNS_OPTION', `onQuery named a group that does not exist: ${show(group)}`);
+    }
+    // What one group says of a name is not for the others to know.
+    const believed = group === undefined || group === 'default' ? options.denials : 'type';
+    if (asker.fresh !== true && this.parts.keep.deriveDenial(query, asker.tenant, believed)) {
+      return { kind: 'cached', tenant: asker.tenant };
+    }
+    const { exchanger } = this.parts;
+    const octets = buildUpstreamQuery(query, options);
+    exchanger.race(new Forwarding(exchanger, octets, upstreams ?? [], this, query, asker, believed, landing));
+    return undefined;
+  }
+
+  mayDropSubnet(query: Query): boolean {
+    return this.parts.context.options.forwardClientSubnet && query.clientSubnet !== undefined;
+  }
+
+  /** RFC 7871 section 7.1.3: who is refused with a client's subnet asks once more without it, as everybody does. */
+  async withoutSubnet(query: Query, asker: Flyer): Promise<Outcome> {
+    const { flight, decided, tenant, client } = asker;
+    const plain = { protocol: 'internal', client, tenant, decided, parent: flight, depth: asker.depth } as const;
+    return this.parts.context.follow(withoutOptions(query), plain);
+  }
+
+  take(
+    query: Query,
+    response: Uint8Array,
+    asker: Flyer,
+    upstream: string,
+    denials: DenialScope,
+  ): Uint8Array | undefined {
+    if (!isAnswer(responseRcode(response))) return undefined;
+    let scope: Uint8Array | undefined;
+    const { options, stats } = this.parts.context;
+    if (options.forwardClientSubnet) {
+      const found = responseScope(query, response);
+      if (found === 'mismatch') return undefined;
+      if (found !== 'none') scope = found;
+    }
+    const drop = isKept(query) && this.hook.drops(query, asker, response, upstream);
+    const visible = this.#visible(query, response);
+    const message = visible && withoutBlockedHints(query, asker.tenant, visible, options.local);
+    const kept = message && this.parts.keep.response(query, asker, message, { scope, denials, drop });
+    if (kept === undefined) stats.rejectedResponses++;
+    return kept;
+  }
+
+  /** Without private addresses, where the outside may have none; undefined when it cannot be read or told. */
+  #visible(query: Query, message: Uint8Array): Uint8Array | undefined {
+    const { addressRules } = this.parts.context.options;
+    if (addressRules?.hidesAny !== true || query.dnsClass !== Class.IN) return message;
+    try {
+      return messageWithoutPrivate(message, addressRules);
+    } catch (error) {
+      if (error instanceof ResolutionError) throw error;
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,45 @@
+// Step: a question for the recursor, here or in other threads; what it has found is kept and told.
+import { NO_EXTENDED_ERROR } from '../../native/binding.js';
+import { Class, ExtendedError, Rcode } from '../../wire/iana.js';
+import type { Query } from '../../wire/query.js';
+import type { Flyer } from '../asker.js';
+import { withoutBlockedHints } from '../hints.js';
+import { failed, type Outcome } from '../outcome.js';
+import type { Recursor } from '../recurse/recursor.js';
+import { answerWithoutRecursion, resolveFor } from '../recursive-answers.js';
+import type { HookStep } from './hook.js';
+import type { StepParts } from './step.js';
+
+/** Undefined for names that the recursor does not serve. */
+export function recurse(query: Query, asker: Flyer, parts: StepParts, hook: HookStep): Promise<Outcome> | undefined {
+  const { recursor } = parts.context;
+  return recursor?.serves(query.name, query.type) === true ? resolve(query, asker, recursor, parts, hook) : undefined;
+}
+
+async function resolve(
+  query: Query,
+  asker: Flyer,
+  recursor: Recursor,
+  { context, keep, log }: StepParts,
+  hook: HookStep,
+): Promise<Outcome> {
+  asker.flight.recursive = true;
+  if (query.dnsClass !== Class.IN) {
+    return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
+  }
+  if (!query.recursionDesired) return answerWithoutRecursion(query, recursor);
+  const fresh = asker.fresh ?? false;
+  const resolved = await (context.pool?.answer(query, fresh) ?? resolveFor(query, recursor, fresh));
+  if (resolved.kind === 'answer') {
+    const message = withoutBlockedHints(query, asker.tenant, resolved.message, context.options.local);
+    if (message === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);
+    const drop = hook.drops(query, asker, message, 'recursion');
+    if (!drop && !resolved.noCache) return keep.own(query, asker, message, resolved.livesMs);
+    keep.end(query, asker);
+    return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
+  }
+  const { extendedError, reason, message, ours } = resolved;
+  log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
+  const rcode = extendedError === ExtendedError.blocked ? Rcode.REFUSED : Rcode.SERVFAIL;
+  return { ...failed(rcode, extendedError, ours), message };
+}

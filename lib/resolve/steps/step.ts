@@ -1,0 +1,49 @@
+// What the steps of a question are made with: the resolver that they belong to, and the parts that they share.
+import type { Logger } from '../../base/log.js';
+import type { Engine } from '../../cache/engine.js';
+import type { Exchanger } from '../../upstream/exchange.js';
+import type { Upstream } from '../../upstream/upstream.js';
+import type { Query } from '../../wire/query.js';
+import type { KnownAsker } from '../asker.js';
+import type { Hooks } from '../hooks.js';
+import type { Keep, KeepOptions } from '../keep.js';
+import type { LocalAnswers } from '../local-answers.js';
+import type { Mistakes } from '../mistakes.js';
+import type { Moved, Resolution } from '../outcome.js';
+import type { AddressRules } from '../recurse/address-rules.js';
+import type { Recursor } from '../recurse/recursor.js';
+import type { Resolving } from '../recursive-answers.js';
+import type { ServerIdentity } from './chaos.js';
+
+export interface StepOptions extends KeepOptions {
+  local: LocalAnswers;
+  identity: ServerIdentity;
+  upstreamUdpSize: number;
+  /** Which addresses upstreams' answers may have; a recursor has rules of its own. Undefined: all. */
+  addressRules?: AddressRules;
+}
+
+/** What steps read of the resolver that they belong to; much of it changes while they work. */
+export interface StepContext {
+  readonly options: StepOptions;
+  readonly groups: ReadonlyMap<string, readonly Upstream[]>;
+  readonly recursor: Recursor | undefined;
+  /** Where other threads resolve in the recursor's place. */
+  readonly pool: Resolving | undefined;
+  /** Whether `onQuery` says whose client it is. */
+  readonly sortsByHook: boolean;
+  readonly stats: { rejectedResponses: number };
+  /** A question that an alias of this one leads to. */
+  follow(query: Query, asker: KnownAsker): Promise<Resolution | Moved>;
+}
+
+export interface StepParts {
+  readonly context: StepContext;
+  readonly engine: Engine;
+  readonly exchanger: Exchanger;
+  readonly hooks: Hooks;
+  readonly keep: Keep;
+  /** One that does not throw. */
+  readonly log: Logger;
+  readonly mistakes: Mistakes;
+}

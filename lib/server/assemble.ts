@@ -1,0 +1,114 @@
+// Makes the parts of a server out of its settings, each with those that it needs. What can fail comes before anything has
+// been left in a cache that others have too.
+import { type Clock, systemClock } from '../base/clock.js';
+import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
+import { systemRandom } from '../base/random.js';
+import { Engine } from '../cache/engine.js';
+import { Gate } from '../clients/gate.js';
+import type { Hooks } from '../resolve/hooks.js';
+import { Resolver } from '../resolve/resolver.js';
+import { SystemUdpTransport } from '../transport/system-udp.js';
+import { TcpTransport } from '../transport/tcp.js';
+import type { Transport } from '../transport/transport.js';
+import { Exchanger } from '../upstream/exchange.js';
+import { Answerer } from './answerer.js';
+import { ClientRules } from './client-rules.js';
+import type { ServerDependencies } from './dependencies.js';
+import { Invalidation } from './invalidation.js';
+import { Listeners } from './listeners.js';
+import { Recursion } from './recursion.js';
+import { regionOf } from './settings/cache.js';
+import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
+import { configurationOf, rulesNumberOf } from './settings/configuration.js';
+import { chooseSockets } from './settings/listeners.js';
+import type { ServerSettings } from './settings/settings.js';
+import { exchangerOptionsOf } from './settings/upstreams.js';
+import { Snapshots } from './snapshots.js';
+import { UpstreamGroups } from './upstream-groups.js';
+
+export interface ServerParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly engine: Engine;
+  readonly ownsEngine: boolean;
+  /** Memory of its own is nobody else's: there what changes is forgotten by name. */
+  readonly sharesEngine: boolean;
+  /** As whom it declares its configuration to a cache that it shares. */
+  readonly owner: object;
+  readonly udpTransport: Transport;
+  readonly tcpTransport: Transport;
+  readonly exchanger: Exchanger;
+  readonly groups: UpstreamGroups;
+  readonly resolver: Resolver;
+  readonly recursion: Recursion;
+  readonly snapshots: Snapshots;
+  readonly gate: Gate;
+  readonly answerer: Answerer;
+  readonly listeners: Listeners;
+  readonly invalidation: Invalidation;
+  readonly clientRules: ClientRules;
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY; nothing of it is left then */
+export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: ServerDependencies): ServerParts {
+  const clock = dependencies.clock ?? systemClock;
+  const random = dependencies.random ?? systemRandom;
+  const log = rateLimited(harmless(dependencies.log ?? silentLogger), clock);
+  const owner = {};
+  const ownsEngine = dependencies.cache === undefined;
+  const sharesEngine = !ownsEngine || settings.cache.file !== undefined;
+  const engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random, configurationOf(settings)));
+  engine.configure(tunablesOf(settings));
+  const udpTransport = dependencies.udpTransport ?? new SystemUdpTransport(clock, random);
+  const tcpTransport = dependencies.tcpTransport ?? new TcpTransport(clock, random);
+  const exchanger = new Exchanger(udpTransport, tcpTransport, clock, random, exchangerOptionsOf(settings));
+  const groups = new UpstreamGroups(clock);
+  const resolver = new Resolver(
+    engine,
+    exchanger,
+    clock,
+    log,
+    hooks,
+    groups.use(settings),
+    resolverOptionsOf(settings),
+  );
+  // Transports of the embedder's own cannot go to other threads.
+  const threads = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
+  const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads });
+  try {
+    if (sharesEngine) engine.declare(owner, configurationOf(settings));
+    recursion.prepare(settings).commit();
+  } catch (error) {
+    engine.release(owner);
+    if (ownsEngine) engine.close();
+    throw error;
+  }
+  chooseSockets(udpTransport, settings);
+  const snapshots = new Snapshots(engine, clock, log, rulesNumberOf(settings));
+  const gate = new Gate(random);
+  const answerer = new Answerer(engine, resolver, clock, gate);
+  const listeners = new Listeners(engine, gate, resolver, answerer, clock, log, settings);
+  const invalidation = new Invalidation(engine, resolver, recursion, listeners);
+  const clientRules = new ClientRules(gate, resolver, listeners, invalidation);
+  clientRules.apply(settings);
+  return {
+    clock,
+    log,
+    engine,
+    ownsEngine,
+    sharesEngine,
+    owner,
+    udpTransport,
+    tcpTransport,
+    exchanger,
+    groups,
+    resolver,
+    recursion,
+    snapshots,
+    gate,
+    answerer,
+    listeners,
+    invalidation,
+    clientRules,
+  };
+}

@@ -1,0 +1,29 @@
+// What tests and embedders put in place of a server's parts.
+import type { Clock } from '../base/clock.js';
+import { having, readFields } from '../base/fields.js';
+import type { Logger } from '../base/log.js';
+import type { Random } from '../base/random.js';
+import type { DnsCache } from '../cache/dns-cache.js';
+import { partFields } from '../resolve/parts.js';
+import type { Transport } from '../transport/transport.js';
+
+/** What tests and embedders put in place of the real thing. */
+export interface ServerDependencies {
+  clock?: Clock;
+  random?: Random;
+  log?: Logger;
+  /**
+   * A cache of one's own, shared with other threads perhaps; it outlives the server. Its memory, policy and shards are
+   * its own; lifetimes, stale answers and prefetch follow the server's options.
+   */
+  cache?: DnsCache;
+  udpTransport?: Transport;
+  tcpTransport?: Transport;
+}
+
+const dependencyFields = { ...partFields, log: having<Logger>('debug', 'info', 'warn', 'error').optional() };
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each part that is not what it should be, or not known */
+export function readDependencies(given: unknown): ServerDependencies {
+  return readFields(dependencyFields, given, 'dependencies');
+}

@@ -1,0 +1,119 @@
+// The options in force, and their change while the server lives: all that can fail is checked or done first, beside what is
+// in force (Prepared), so that a change that is refused has changed nothing.
+import { isDeepStrictEqual } from 'node:util';
+import { ShardnsError, show } from '../base/errors.js';
+import type { ServerParts } from './assemble.js';
+import { tellDoubts } from './doubts.js';
+import type { Prepared } from './prepared.js';
+import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
+import { configurationOf, rulesNumberOf } from './settings/configuration.js';
+import { chooseSockets, tcpOptionsOf } from './settings/listeners.js';
+import { workersOf } from './settings/recursion.js';
+import { changedSettings, readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
+import { exchangerOptionsOf } from './settings/upstreams.js';
+
+/** Those above the server that live with it; what they prepare is put in force, or let go of, with everything else. */
+export interface PreparesSettings {
+  /** New settings are valid and about to take effect; an error keeps the old ones. */
+  prepare?(settings: ServerSettings): Promise<Prepared>;
+}
+
+/** The life of the server, which goes on meanwhile. */
+export interface ServerLife {
+  readonly observers: readonly PreparesSettings[];
+  isListening(): boolean;
+  /** @throws {ShardnsError} ERR_SHARDNS_CLOSED */
+  checkOpen(call: string): void;
+  /** Listens by `next`; where that fails, as before. */
+  relisten(next: SettingsPair, before: SettingsPair): Promise<void>;
+}
+
+/** Options as they were given, and with every default filled in. */
+export interface SettingsPair {
+  readonly options: ServerOptions;
+  readonly settings: ServerSettings;
+}
+
+export class SettingsInForce implements SettingsPair {
+  constructor(
+    private readonly parts: ServerParts,
+    private readonly life: ServerLife,
+    public options: ServerOptions,
+    public settings: ServerSettings,
+  ) {}
+
+  /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_LISTEN, ERR_SHARDNS_CLOSED; the server goes on as it was */
+  async replace(options: ServerOptions): Promise<void> {
+    const { parts, life } = this;
+    life.checkOpen('update()');
+    const before = { options: this.options, settings: this.settings };
+    const settings = readOptions(options);
+    const changed = changedSettings(before.settings, settings);
+    this.#refuseRestarts(changed, settings);
+    if (parts.sharesEngine) parts.engine.mayDeclare(parts.owner, configurationOf(settings));
+    const relisten = life.isListening() && changed.some(({ change }) => change === 'relisten');
+    const prepared: Prepared[] = [];
+    try {
+      prepared.push(parts.recursion.prepare(settings));
+      for (const observer of life.observers) {
+        const change = await observer.prepare?.(settings);
+        if (change !== undefined) prepared.push(change);
+      }
+      life.checkOpen('update()');
+      if (relisten) await life.relisten({ options, settings }, before);
+    } catch (error) {
+      for (const change of prepared) change.discard();
+      throw error;
+    }
+    this.options = options;
+    this.settings = settings;
+    this.#commit(settings, before.settings, prepared);
+    this.tellDoubts();
+  }
+
+  /** What of the options cannot be meant. */
+  tellDoubts(): void {
+    tellDoubts(this.options, this.settings, this.parts);
+  }
+
+  #refuseRestarts(changed: ReturnType<typeof changedSettings>, settings: ServerSettings): void {
+    for (const { path, change, before, after } of changed) {
+      if (change !== 'restart' || !this.#isInUse(path)) continue;
+      if (path === 'resolver.workers' && workersOf(this.settings) === workersOf(settings)) continue;
+      throw new ShardnsError(
+        'ERR_SHARDNS_OPTION',
+        `${path}: cannot change while the server lives (${show(before)} to ${show(after)}): restart with it`,
+      );
+    }
+  }
+
+  /** Whether what the option made lives: a recursor is made when it is first wanted. */
+  #isInUse(option: string): boolean {
+    const isRecursors = option === 'resolver.workers' || option === 'cache.rrsetMemory';
+    return this.parts.resolver.recursor !== undefined || !isRecursors;
+  }
+
+  /** Cannot fail. */
+  #commit(settings: ServerSettings, before: ServerSettings, prepared: readonly Prepared[]): void {
+    const { parts } = this;
+    const { engine, resolver } = parts;
+    if (parts.sharesEngine) {
+      engine.declare(parts.owner, configurationOf(settings));
+      // Another scope parts nothing that is told, but what is under way was begun for the other entries.
+      if (settings.cache.scope !== before.cache.scope) resolver.forget('all');
+    }
+    engine.configure(tunablesOf(settings));
+    parts.snapshots.rules = rulesNumberOf(settings);
+    if (this.life.isListening() && !isDeepStrictEqual(settings.snapshot, before.snapshot)) {
+      parts.snapshots.use(settings.snapshot);
+    }
+    resolver.options = resolverOptionsOf(settings);
+    resolver.groups = parts.groups.use(settings);
+    parts.exchanger.options = exchangerOptionsOf(settings);
+    for (const change of prepared) change.commit();
+    chooseSockets(parts.udpTransport, settings);
+    parts.listeners.tcpConnections.options = tcpOptionsOf(settings);
+    parts.clientRules.apply(settings);
+    parts.invalidation.changed(before, settings);
+  }
+}
