@@ -8,7 +8,7 @@ import { below, type Random } from '../../base/random.js';
 import { Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { countLabels, isAtOrBelow, nameKey, nameToText, offsetOfLast } from '../../wire/name.js';
-import type { Asked } from './classify.js';
+import type { Asked, Referral } from './classify.js';
 import {
   type ConfiguredZone,
   type Delegation,
@@ -22,10 +22,13 @@ import {
 } from './delegation.js';
 import { Infrastructure } from './infrastructure.js';
 import { isOurs, Job, type JobOptions, ResolutionError } from './job.js';
-import { append, emptyResult, Knowledge, type Link, type RecursionResult, resultOf } from './knowledge.js';
+import { Knowledge } from './knowledge.js';
+import { Learner } from './learner.js';
 import { RECURSION_LIMITS as L } from './limits.js';
+import { append, emptyResult, type Link, type RecursionResult, resultOf } from './links.js';
 import type { AskServer, RecursorOptions, RecursorStats, Setting } from './options.js';
-import { type Heard, type Referral, ZoneAsker } from './zone-asker.js';
+import { type Heard, ZoneAsker } from './zone-asker.js';
+import { zoneOf } from './zones.js';
 
 /** What all wait for who need the root's servers, and when it was begun, by the fence of the RRset cache. */
 interface Priming {
@@ -37,6 +40,7 @@ export class Recursor {
   readonly infrastructure: Infrastructure;
   /** What is cached: no server is asked. */
   readonly known: Knowledge;
+  readonly learner: Learner;
   readonly stats: RecursorStats = {
     resolutions: 0,
     queries: 0,
@@ -63,7 +67,8 @@ export class Recursor {
     this.#setting = { options, stats: this.stats };
     this.#deadlines = new EqualTimers(clock);
     this.infrastructure = new Infrastructure(clock);
-    this.known = new Knowledge(rrsets, this.#setting, clock);
+    this.known = new Knowledge(rrsets, this.#setting);
+    this.learner = new Learner(rrsets, this.#setting, clock);
     this.#asker = new ZoneAsker(
       ask,
       (delegation, server, family, job) => this.#findAddress(delegation, server, family, job),
@@ -118,7 +123,7 @@ export class Recursor {
 
   /** Whether it is for this to resolve a name, where there are upstreams too. */
   serves(name: Uint8Array, type: number): boolean {
-    return this.options.recursive || this.known.zoneOf(name, type) !== undefined;
+    return this.options.recursive || zoneOf(this.options.zones, name, type) !== undefined;
   }
 
   /** Forgets RRsets, and what is known of servers. What is under way is for those who wait for it, and not kept. */
@@ -179,12 +184,12 @@ export class Recursor {
   // --- from zone to zone ---
 
   #iterate(name: Uint8Array, type: number, job: Job): Promise<Link> {
-    const zone = this.known.zoneOf(name, type);
+    const zone = zoneOf(this.options.zones, name, type);
     return zone?.first === true ? this.#iterateFrom(zone, name, type, job) : this.#descend(name, type, job, zone);
   }
 
   async #iterateFrom(first: ConfiguredZone, name: Uint8Array, type: number, job: Job): Promise<Link> {
-    for (let zone: ConfiguredZone | undefined = first; ; zone = this.known.zoneOf(name, type, zone)) {
+    for (let zone: ConfiguredZone | undefined = first; ; zone = zoneOf(this.options.zones, name, type, zone)) {
       try {
         return await this.#descend(name, type, job, zone);
       } catch (error) {
@@ -260,14 +265,14 @@ export class Recursor {
         minimised = 0;
         continue;
       }
-      if (full) return this.known.keep(name, type, delegation, meaning, from);
+      if (full) return this.learner.keep(name, type, delegation, meaning, from);
       // RFC 9156 section 2.3: there may be names below after all, where servers deny empty non-terminals.
       if (meaning.rcode === Rcode.NXDOMAIN) {
         if (this.options.qnameMinimisation === 'strict') return { ...meaning, rrsets: [], leftMs: Infinity };
         minimise = false;
         continue;
       }
-      this.known.keep(question, Type.A, delegation, meaning, from);
+      this.learner.keep(question, Type.A, delegation, meaning, from);
     }
   }
 
@@ -398,7 +403,7 @@ export class Recursor {
       expiresAt: now + lifetimeMs,
       cached: false,
     };
-    if (!from.configured?.noCache) this.known.keepReferral(referral, lifetimeMs);
+    if (!from.configured?.noCache) this.learner.keepReferral(referral, lifetimeMs);
     for (const rrset of foreignGlue) {
       const server = delegation.servers.find(one => one.key === nameKey(rrset.name));
       if (server !== undefined) takeAddresses(server, rrset, Source.doubtful);

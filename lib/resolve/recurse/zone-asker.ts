@@ -14,7 +14,7 @@ import { ExtendedError, HEADER_SIZE, Rcode, typeName } from '../../wire/iana.js'
 import { DecodedResponse, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import { withoutPrivate } from './address-rules.js';
-import { type Asked, classify, type Found, type Meaning } from './classify.js';
+import { type Asked, classify, type Found, type Meaning, type Referral } from './classify.js';
 import {
   type Delegation,
   describeZone,
@@ -33,8 +33,6 @@ import type { AskServer, ServerQuestion, Setting } from './options.js';
  * What else is learnt of the delegation's servers on the way is added too.
  */
 export type FindAddress = (delegation: Delegation, server: NameServer, family: 4 | 6, job: Job) => Promise<boolean>;
-
-export type Referral = Extract<Meaning, { kind: 'referral' }>;
 
 /** What a zone has to say, and the address of the server that said it. */
 export interface Heard {
