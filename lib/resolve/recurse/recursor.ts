@@ -9,6 +9,7 @@ import type { Random } from '../../base/random.js';
 import type { RrsetCache } from '../../cache/rrset-cache.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { nameKey, nameToText } from '../../wire/name.js';
+import type { FindAddress } from './address-search.js';
 import { type Delegation, type NameServer, Source, takeAddresses } from './delegation.js';
 import { Descent } from './descent.js';
 import { Infrastructure } from './infrastructure.js';
@@ -53,18 +54,13 @@ export class Recursor {
     this.infrastructure = new Infrastructure(clock);
     this.known = new Knowledge(rrsets, this.#setting);
     this.learner = new Learner(rrsets, this.#setting, clock);
-    const asker = new ZoneAsker(
-      ask,
-      (delegation, server, family, job) => this.#findAddress(delegation, server, family, job),
-      this.infrastructure,
-      clock,
-      random,
-      this.#setting,
-      rrsets.fence,
-    );
-    this.#priming = new Priming(rrsets, this.known, asker, clock, this.#setting);
-    const { known, learner } = this;
     const setting = this.#setting;
+    const { known, learner, infrastructure } = this;
+    const findAddress: FindAddress = (delegation, server, family, job) =>
+      this.#findAddress(delegation, server, family, job);
+    const { fence } = rrsets;
+    const asker = new ZoneAsker({ ask, findAddress, infrastructure, clock, random, setting, fence });
+    this.#priming = new Priming(rrsets, known, asker, clock, setting);
     this.#descent = new Descent({ rrsets, known, learner, asker, priming: this.#priming, clock, random, setting });
   }
 
