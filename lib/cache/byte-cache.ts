@@ -1,25 +1,31 @@
 // A bounded cache of octets off the heap for any code: keys and values of one's own, each with its time to live.
-import { isUtf8 } from 'node:buffer';
 import { optionError, ShardnsError } from '../base/errors.js';
-import { parseMemory } from '../base/memory.js';
 import { readFields } from '../base/fields.js';
+import { parseMemory } from '../base/memory.js';
 import {
-  binding,
   ByteControl,
-  ByteFlag,
   ByteForget,
   type CacheStats,
   GetFlag,
   Got,
   KIND_SHIFT,
-  MAX_KEY_OCTETS,
-  MAX_TAGS,
   MAX_VALUE_OCTETS,
   type NativeBytes,
-  pinnedMemory,
   readCacheStats,
   Status,
 } from '../native/binding.js';
+import {
+  type ByteKey,
+  checkFetch,
+  checkKey,
+  checkNamespace,
+  checkSetOptions,
+  checkTag,
+  checkTtl,
+  keyTooLong,
+  type SetOptions,
+  tagMarks,
+} from './byte-arguments.js';
 import {
   type ByteCacheFileOptions,
   byteCacheFields,
@@ -30,10 +36,12 @@ import {
   type ByteNamespaceSettings,
   namespaceFields,
 } from './byte-cache-options.js';
-import { isWellFormed } from '../base/text.js';
-import { CODECS, type Codec, type CodecName } from './codec.js';
-import { type FetchOptions, Fetcher, type Loader } from './fetcher.js';
-import { checkLimit, FileWatch, listed, makeRegion, type RegionSource, readHandle } from './region.js';
+import { type ByteEntry, listEntries } from './byte-entries.js';
+import { FAILURE_FLAGS, failureOf, loadId, overtakeKey } from './byte-loads.js';
+import { type ByteStore, configure, makeByteStore } from './byte-store.js';
+import { CODECS, type Codec, type CodecName, encodeValue } from './codec.js';
+import type { FetchOptions, Loader } from './fetcher.js';
+import { checkLimit, readHandle } from './region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 /** What `share()` gives: goes through `workerData` and `postMessage`. */
@@ -43,46 +51,13 @@ export interface ByteCacheHandle {
   readonly settings: Readonly<ByteCacheSettings>;
 }
 
-export type ByteKey = string | Uint8Array;
-
-export interface SetOptions {
-  /** Lifetime; Infinity = until evicted. Default: that of the cache or namespace. */
-  ttlMs?: number;
-  /** Up to 16, to be forgotten together by `invalidate({ tag })`. */
-  tags?: readonly string[];
-}
-
-export interface ByteEntry {
-  key: Buffer;
-  /** Octets of the value. */
-  length: number;
-  /** Infinity: does not expire; negative: expired. */
-  remainingMs: number;
-  /** Hits since it was stored, 3 and more as 3. */
-  popularity: number;
-}
-
-/** The native cache, and what its views share. */
-interface Store {
-  readonly native: NativeBytes;
-  readonly settings: ByteCacheSettings;
-  readonly memory: SharedArrayBuffer | undefined;
-  readonly file: FileWatch | undefined;
-  /** Where values are left by the native side. */
-  readonly value: Buffer;
-  readonly control: Uint32Array;
-  readonly remainingMs: Float64Array;
-  readonly fetcher: Fetcher;
-  closed: boolean;
-}
-
 /**
  * A bounded cache with times to live, in one block of memory off the heap that is taken at construction and never
  * passed. Keys are strings (UTF-8) or octets, together with the namespace's name at most 4096 octets; values at most
  * 65,536 octets as their codec writes them.
  */
 export class ByteCache<V = Uint8Array> implements Disposable {
-  readonly #store: Store;
+  readonly #store: ByteStore;
   readonly #native: NativeBytes;
   /** 0: the namespace without a name. */
   readonly #space: number;
@@ -93,7 +68,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   /** The name with its length before it, as keys begin in `entries()`. */
   readonly #prefix: Buffer;
 
-  private constructor(store: Store, name: string, options: ByteNamespaceSettings) {
+  private constructor(store: ByteStore, name: string, options: ByteNamespaceSettings) {
     this.#store = store;
     this.#native = store.native;
     this.#codec = CODECS[options.codec ?? store.settings.codec];
@@ -115,32 +90,6 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     configure(native, settings, ms);
   }
 
-  static #over<V>(
-    source: RegionSource,
-    settings: ByteCacheSettings,
-    place: { memory?: SharedArrayBuffer; path?: string },
-  ): ByteCache<V> {
-    const { createBytes: create, attachBytes: attach, openBytes: open } = binding();
-    const native = makeRegion({ create, attach, open }, source);
-    const value = Buffer.from(pinnedMemory(MAX_VALUE_OCTETS + 64));
-    const control = new Uint32Array(pinnedMemory(4 * ByteControl.words));
-    const remainingMs = new Float64Array(pinnedMemory(8));
-    native.register(value, control, remainingMs);
-    configure(native, settings, Math.max(settings.staleWhileRevalidateMs, settings.staleIfErrorMs));
-    const store: Store = {
-      native,
-      settings,
-      memory: place.memory,
-      file: place.path === undefined ? undefined : new FileWatch(place.path, native),
-      value,
-      control,
-      remainingMs,
-      fetcher: new Fetcher(settings),
-      closed: false,
-    };
-    return new ByteCache<V>(store, '', {});
-  }
-
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and expectation; ERR_SHARDNS_MEMORY */
   static create(options?: ByteCacheOptions & { codec?: 'bytes' }): ByteCache;
   static create(options: ByteCacheOptions & { codec: 'utf8' }): ByteCache<string>;
@@ -151,7 +100,11 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     // 64 octets more: such a buffer is aligned to 16 only.
     const memory = settings.shared ? new SharedArrayBuffer(memoryBytes + 64) : undefined;
     const { shards, policy, averageEntryBytes } = settings;
-    return ByteCache.#over({ memoryBytes, shards, policy, averageEntryBytes, memory }, settings, { memory });
+    return new ByteCache<V>(
+      makeByteStore({ memoryBytes, shards, policy, averageEntryBytes, memory }, settings, { memory }),
+      '',
+      {},
+    );
   }
 
   /**
@@ -161,7 +114,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    */
   static attach<V = Uint8Array>(handle: ByteCacheHandle): ByteCache<V> {
     const { memory, settings } = readHandle(byteCacheFields, 'shardns.ByteCache', handle);
-    return ByteCache.#over({ attach: memory }, settings, { memory });
+    return new ByteCache<V>(makeByteStore({ attach: memory }, settings, { memory }), '', {});
   }
 
   /** A cache in a file, mapped by every process that opens it: as {@link DnsCache.open}. */
@@ -174,7 +127,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     const { path, recreate, shards, policy, averageEntryBytes } = settings;
     const anySize = settings.memory === undefined;
     const source = { memoryBytes: parseMemory(memory)!, shards, policy, averageEntryBytes, path, anySize, recreate };
-    return ByteCache.#over(source, { ...settings, memory, shared: false }, { path });
+    return new ByteCache<V>(makeByteStore(source, { ...settings, memory, shared: false }, { path }), '', {});
   }
 
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION unless it was made with `shared: true` */
@@ -194,9 +147,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   namespace<W = V>(name: string, options: ByteNamespaceOptions = {}): ByteCache<W> {
     const store = this.#open();
     if (this.#space !== 0) throw optionError('namespace', name, 'to be made from the cache, not from a namespace');
-    if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > 255 || !isWellFormed(name)) {
-      throw optionError('namespace', name, 'a name of 1 to 255 octets without lone surrogates');
-    }
+    checkNamespace(name);
     return new ByteCache<W>(store, name, readFields(namespaceFields, options));
   }
 
@@ -247,7 +198,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   set(key: ByteKey, value: V, options?: SetOptions): void {
     this.#ready(key);
     this.#write(key, value, options, 0);
-    this.#overtake(key);
+    overtakeKey(this.#store.fetcher, this.#space, key);
   }
 
   /** Whether there is a value that has not expired; no hit. */
@@ -273,7 +224,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   }
   delete(key: ByteKey): boolean {
     this.#ready(key);
-    this.#overtake(key);
+    overtakeKey(this.#store.fetcher, this.#space, key);
     return this.#had(key, this.#native.remove(key, this.#space));
   }
 
@@ -287,19 +238,13 @@ export class ByteCache<V = Uint8Array> implements Disposable {
    */
   async fetch(key: ByteKey, load: Loader<V>, options: FetchOptions<V> = {}): Promise<V> {
     this.#ready(key);
-    checkOptions(options, FETCH_OPTIONS);
-    if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
-      throw optionError('signal', options.signal, 'an AbortSignal');
-    }
-    if (options.tags !== undefined) this.#marks(options.tags);
-    if (typeof load !== 'function') throw optionError('load', load, 'a function');
-    if (options.ttlMs !== undefined && typeof options.ttlMs !== 'function') checkTtl(options.ttlMs);
+    checkFetch(this.#native, load, options);
     const store = this.#store;
     const { native, control, remainingMs, fetcher } = store;
     let own = key;
     let generation = 0;
     return fetcher.fetch<V>({
-      id: () => this.#id(own),
+      id: () => loadId(this.#space, own),
       groups: () => [`namespace ${this.#space}`, ...(options.tags ?? []).map(tag => `tag ${tag}`)],
       load: () => {
         // The caller's octets may change while it is loaded.
@@ -311,7 +256,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
       look: () => {
         if (store.closed) return undefined;
         const got = native.get(own, this.#space, this.#kind | GetFlag.allowStale);
-        if (got === Got.failure) return { failure: this.#failure() };
+        if (got === Got.failure) return { failure: failureOf(store) };
         if (got < 0) {
           this.#nothing(own, got);
           return undefined;
@@ -355,18 +300,9 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     checkLimit(limit);
     const { native, control } = this.#open();
     let left = limit;
-    const { nextBucket, buckets } = ByteControl;
-    for (const [out, at] of listed(native, control, { nextBucket, buckets })) {
-      const key = out.subarray(at + 24, at + 24 + out.readUInt16LE(at + 12));
-      const { length } = this.#prefix;
-      if (!key.subarray(0, length).equals(this.#prefix) || (out[at + 14] & ByteFlag.failure) !== 0) continue;
+    for (const entry of listEntries(native, control, this.#prefix)) {
       if (left-- <= 0) return;
-      yield {
-        key: Buffer.from(key.subarray(length)),
-        length: out.readUInt32LE(at + 4),
-        remainingMs: out.readDoubleLE(at + 16),
-        popularity: out.readUInt32LE(at + 8),
-      };
+      yield entry;
       this.#open();
     }
   }
@@ -402,34 +338,14 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     this.close();
   }
 
-  #open(): Store {
+  #open(): ByteStore {
     if (this.#store.closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'a ByteCache that is closed');
     this.#store.file?.check();
     return this.#store;
   }
   #ready(key: ByteKey): void {
     if (this.#store.closed || this.#store.file !== undefined) this.#open();
-    if (typeof key === 'string') {
-      if (!isWellFormed(key)) throw optionError('key', key, 'a string without lone surrogates, or octets');
-    } else if (!(key instanceof Uint8Array)) {
-      throw optionError('key', key, 'a string or a Uint8Array');
-    }
-  }
-
-  /** Of a key in its namespace; the two forms of a key do not meet. */
-  #id(key: ByteKey): string {
-    return typeof key === 'string'
-      ? `${this.#space} text ${key}`
-      : `${this.#space} octets ${Buffer.from(key).toString('latin1')}`;
-  }
-  #overtake(key: ByteKey): void {
-    const { fetcher } = this.#store;
-    if (!fetcher.loading) return;
-    fetcher.overtake(this.#id(key));
-    // The same key in its other form.
-    const octets = Buffer.from(key);
-    if (typeof key === 'string') fetcher.overtake(this.#id(octets));
-    else if (isUtf8(octets)) fetcher.overtake(this.#id(octets.toString()));
+    checkKey(key);
   }
 
   #decode(key: ByteKey, length: number): V | undefined {
@@ -450,18 +366,12 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     return result === 1;
   }
 
-  #failure(): ShardnsError {
-    const { value, control } = this.#store;
-    const text = value.toString('utf8', 0, control[ByteControl.length]);
-    return new ShardnsError('ERR_SHARDNS_LOADER', `the loader failed a short time ago: ${text}`);
-  }
-
   #write(key: ByteKey, value: V, options: SetOptions | undefined, generation: number): void {
-    checkOptions(options, SET_OPTIONS);
+    checkSetOptions(options);
     const ttlMs = options?.ttlMs ?? this.#ttlMs;
     if (ttlMs !== Infinity) checkTtl(ttlMs);
-    const encoded = this.#encode(value);
-    const tags = options?.tags === undefined ? undefined : this.#marks(options.tags);
+    const encoded = encodeValue(this.#codec, value);
+    const tags = options?.tags === undefined ? undefined : tagMarks(this.#native, options.tags);
     const status = this.#native.set(key, this.#space, encoded, this.#codec.kind, ttlMs, tags, generation);
     if (status === Status.ok) return;
     if (status === Got.keyTooLong) throw keyTooLong(key);
@@ -471,63 +381,18 @@ export class ByteCache<V = Uint8Array> implements Disposable {
       `value: expected at most ${MAX_VALUE_OCTETS} octets, and no more than a shard holds, got ${octets}`,
     );
   }
-  #encode(value: V): Uint8Array | string {
-    let encoded;
-    try {
-      encoded = this.#codec.encode(value);
-    } catch (cause) {
-      const text = `value: expected ${this.#codec.takes}: ${(cause as Error).message}`;
-      throw new ShardnsError('ERR_SHARDNS_OPTION', text, { cause });
-    }
-    if (encoded === undefined) throw optionError('value', value, this.#codec.takes);
-    return encoded;
-  }
-  #marks(tags: readonly string[]): Uint16Array {
-    if (!Array.isArray(tags) || tags.length > MAX_TAGS) throw optionError('tags', tags, `up to ${MAX_TAGS} strings`);
-    return Uint16Array.from(tags as readonly string[], tag => this.#native.tagMark(checkTag(tag)));
-  }
 }
 
-const FAILURE_FLAGS = ByteFlag.failure | CODECS.utf8.kind;
 const NO_ROOM = new Uint8Array(0);
-const SET_OPTIONS: ReadonlySet<string> = new Set(['ttlMs', 'tags']);
-const FETCH_OPTIONS: ReadonlySet<string> = new Set([...SET_OPTIONS, 'signal']);
 
-function configure(native: NativeBytes, settings: ByteCacheSettings, staleMs: number): void {
-  const share = settings.refreshAhead * 256;
-  native.configure(
-    Uint32Array.of(
-      staleMs,
-      0,
-      // Popularity counts the hits since it was stored, 3 and more as 3: the more popular, the earlier.
-      Math.round(share / 3),
-      Math.round((share * 2) / 3),
-      Math.round(share),
-      settings.earlyRefreshBetaMs,
-    ),
-  );
-}
-function checkTtl(ttlMs: unknown): void {
-  if (typeof ttlMs !== 'number' || !(ttlMs >= 1)) {
-    throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
-  }
-}
-function checkOptions(options: unknown, known: ReadonlySet<string>): void {
-  if (options === undefined) return;
-  if (typeof options !== 'object' || options === null) throw optionError('options', options, 'an object');
-  // `ttl`, as other caches have it, would be a value that lives for ever.
-  for (const name in options) {
-    if (!known.has(name)) throw new ShardnsError('ERR_SHARDNS_OPTION', `${name}: is not an option`);
-  }
-}
-function checkTag(tag: string): string {
-  if (typeof tag !== 'string' || tag === '' || tag.length > 1024 || !isWellFormed(tag)) {
-    throw optionError('tag', tag, 'a string of 1 to 1024 characters without lone surrogates');
-  }
-  return tag;
-}
-function keyTooLong(key: ByteKey): ShardnsError {
-  const octets = typeof key === 'string' ? Buffer.byteLength(key) : key.length;
-  return optionError('key', octets, `at most ${MAX_KEY_OCTETS} octets with the namespace's name`);
-}
-export type { ByteCacheFileOptions, ByteCacheOptions, ByteNamespaceOptions, CodecName, FetchOptions, Loader };
+export type {
+  ByteCacheFileOptions,
+  ByteCacheOptions,
+  ByteEntry,
+  ByteKey,
+  ByteNamespaceOptions,
+  CodecName,
+  FetchOptions,
+  Loader,
+  SetOptions,
+};

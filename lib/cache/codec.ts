@@ -2,6 +2,7 @@
 // stored beside it says who may: what another codec has written is no value. Octets in a snapshot, a file or shared
 // memory thus never choose what reads them.
 import { deserialize, serialize } from 'node:v8';
+import { optionError, ShardnsError } from '../base/errors.js';
 import { isWellFormed } from '../base/text.js';
 
 export type CodecName = 'bytes' | 'utf8' | 'json' | 'v8';
@@ -47,3 +48,16 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
     decode: (octets, length) => deserialize(Buffer.from(octets.subarray(0, length))) as unknown,
   },
 };
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION for a value that the codec does not take */
+export function encodeValue(codec: Codec, value: unknown): Uint8Array | string {
+  let encoded;
+  try {
+    encoded = codec.encode(value);
+  } catch (cause) {
+    const text = `value: expected ${codec.takes}: ${(cause as Error).message}`;
+    throw new ShardnsError('ERR_SHARDNS_OPTION', text, { cause });
+  }
+  if (encoded === undefined) throw optionError('value', value, codec.takes);
+  return encoded;
+}

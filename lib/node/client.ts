@@ -4,38 +4,33 @@
 // Bounds: the cache's memory; 512 questions under way (a name server's socket buffer holds about 300 packets), beyond
 // which 65,536 wait for their turn, each at most as long as it may then take; 1024 answers of the last second in the
 // form that callers get.
-import { parseSocketAddress } from '../base/address.js';
 import { BoundedMap } from '../base/bounded-map.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import { Field, isOptionsObject, list, readFields } from '../base/fields.js';
-import { silentLogger } from '../base/log.js';
 import { parseMemory } from '../base/memory.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { WatchedFile } from '../base/watched-file.js';
 import { DnsCache } from '../cache/dns-cache.js';
 import { Engine, PLAIN_TUNABLES } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
-import { LocalAnswers } from '../resolve/local-answers.js';
-import { NO_LOCAL_DATA } from '../resolve/local-data.js';
-import { LocalZones } from '../resolve/local-zones.js';
 import { partFields } from '../resolve/parts.js';
-import { type Resolution, Resolver } from '../resolve/resolver.js';
+import type { Resolution } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { LocalAddress, Transport } from '../transport/transport.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
-import { Exchanger } from '../upstream/exchange.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
-import { Upstream } from '../upstream/upstream.js';
-import { ExtendedError, HEADER_SIZE, Rcode, Type, typeName } from '../wire/iana.js';
+import { HEADER_SIZE, Type, typeName } from '../wire/iana.js';
 import { encodeNameInto, nameKey } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { LocalAddresses } from './address-order.js';
-import { type FailureCode, QueryFailure } from './errors.js';
+import { QueryFailure } from './errors.js';
 import { Hosts } from './hosts.js';
+import { type Asking, NameServers } from './name-servers.js';
 import { type LookupOptions, type LookupSettings, readLookupOptions } from './options.js';
 import { Questions } from './questions.js';
+import { failureOf, readReply, type ReadReply } from './reply-failures.js';
 import { queryChannel } from './telemetry.js';
 
 const MAX_UNDER_WAY = 512;
@@ -73,9 +68,6 @@ export interface ClientDependencies {
   servers?: readonly string[];
 }
 
-/** Takes what it needs from the first `length` octets, and keeps none of them. */
-export type ReadReply<T> = (reply: Uint8Array, length: number) => T;
-
 /** What a question came to, and what was last read of it: those who read the same way share that. */
 interface Answered {
   query: Query;
@@ -94,18 +86,16 @@ export class DnsClient implements Disposable {
   readonly random: Random;
   readonly local: LocalAddresses;
   readonly #ownsEngine: boolean;
-  readonly #udp: Transport;
-  readonly #tcp: Transport;
   readonly #hosts: WatchedFile<Hosts> | undefined;
   readonly #conf: WatchedFile<ResolvConf> | undefined;
-  readonly #upstreams = new Map<string, Upstream>();
+  readonly #nameServers: NameServers;
   readonly #questions: Questions<Answered>;
   /** Answers that lookups have just taken apart, and lookups under way; see lookup.ts. */
   readonly decoded = new BoundedMap<string, object>(MAX_DECODED);
   readonly lookups = new Map<string, Promise<unknown>>();
   readonly #servers: readonly string[] | undefined;
   /** What asks, made anew for other servers. */
-  #asking: { exchanger: Exchanger; resolver: Resolver };
+  #asking: Asking;
   /** What it was made of. */
   #serversOf: readonly string[] | undefined;
   #confOf: ResolvConf | undefined;
@@ -141,9 +131,17 @@ export class DnsClient implements Disposable {
       });
     // A cache of somebody else's keeps the lifetimes it was given.
     if (this.#ownsEngine) this.engine.configure(tunablesOf(settings));
-    this.#udp = dependencies.udpTransport ?? new SystemUdpTransport(clock, random, dependencies.localAddress);
-    this.#tcp = dependencies.tcpTransport ?? new TcpTransport(clock, random, dependencies.localAddress);
-    this.#asking = this.#ask([], false);
+    const { udpTransport, tcpTransport, localAddress } = dependencies;
+    this.#nameServers = new NameServers({
+      engine: this.engine,
+      udp: udpTransport ?? new SystemUdpTransport(clock, random, localAddress),
+      tcp: tcpTransport ?? new TcpTransport(clock, random, localAddress),
+      clock,
+      random,
+      settings,
+      maxFlights: MAX_FLIGHTS,
+    });
+    this.#asking = this.#nameServers.use([], false);
   }
 
   get hosts(): Hosts | undefined {
@@ -262,7 +260,7 @@ export class DnsClient implements Disposable {
     this.#serversOf = servers;
     this.#confOf = conf;
     if (before === undefined || overTcp !== conf.useTcp || String(before) !== String(servers)) {
-      this.#asking = this.#ask(servers, conf.useTcp);
+      this.#asking = this.#nameServers.use(servers, conf.useTcp);
       // What other servers said need not hold in the network that these belong to.
       if (before !== undefined && String(before) !== String(servers)) this.#distrust();
     }
@@ -275,43 +273,6 @@ export class DnsClient implements Disposable {
     this.lookups.clear();
     this.decoded.clear();
     this.engine.invalidate('all');
-  }
-
-  #ask(servers: readonly string[], overTcp: boolean): { exchanger: Exchanger; resolver: Resolver } {
-    const { settings, clock, random } = this;
-    const group = servers.map(text => {
-      const upstream = this.#upstreams.get(text) ?? new Upstream(parseSocketAddress(text, 'servers', 53), clock);
-      this.#upstreams.set(text, upstream);
-      return upstream;
-    });
-    for (const text of [...this.#upstreams.keys()]) if (!servers.includes(text)) this.#upstreams.delete(text);
-    const { letterCase } = settings;
-    // Its bounds are out of reach: what waits does so before it is asked.
-    const exchanger = new Exchanger(overTcp ? this.#tcp : this.#udp, this.#tcp, clock, random, {
-      deadlineMs: 5000,
-      hedge: true,
-      maxInFlight: 2 * MAX_FLIGHTS,
-      maxTotal: 2 * MAX_FLIGHTS,
-      letterCase,
-    });
-    const groups = new Map([['default', group]]);
-    const resolver = new Resolver(this.engine, exchanger, clock, silentLogger, {}, groups, {
-      local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, []),
-      identity: {},
-      forwardClientSubnet: false,
-      upstreamUdpSize: 1232, // RFC 9715 section 3.1
-      staleEnabled: settings.staleSeconds > 0,
-      staleTtlSeconds: 30, // RFC 8767 section 4
-      staleClientTimeoutMs: 1800, // RFC 8767 section 5
-      staleRetrySeconds: 30,
-      failureFirstSeconds: 1, // RFC 9520 section 3.2: at least 1 s
-      failureMaxSeconds: 30,
-      prefetchPerSecond: 100,
-      flights: { most: MAX_FLIGHTS, room: MAX_FLIGHTS, share: MAX_FLIGHTS }, // they are all the program's own
-      // Servers that deny AAAA of names with an A are about (RFC 4074 section 4.2), and lookups ask for both.
-      denials: 'type',
-    });
-    return { exchanger, resolver };
   }
 
   /**
@@ -354,8 +315,7 @@ export class DnsClient implements Disposable {
     this.#closed = true;
     this.decoded.clear();
     this.#questions.close();
-    this.#udp.close();
-    this.#tcp.close();
+    this.#nameServers.close();
     clearInterval(this.#alive);
     // Whoever still waits is told before the cache goes.
     if (this.#ownsEngine) setImmediate(() => this.engine.close());
@@ -377,23 +337,4 @@ function tunablesOf(settings: LookupSettings): Tunables {
     prefetchShare3: 26, // a tenth of the lifetime
     rotate: rotate ? 1 : 0,
   };
-}
-
-const FAILURES: ReadonlyMap<number, FailureCode> = new Map([
-  [Rcode.FORMERR, 'EFORMERR'],
-  [Rcode.NOTIMP, 'ENOTIMP'],
-  [Rcode.REFUSED, 'EREFUSED'],
-]);
-
-function readReply<T>(reply: Uint8Array, length: number, read: ReadReply<T>): T {
-  const rcode = reply[3] & 0x0f;
-  if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) throw new QueryFailure(FAILURES.get(rcode) ?? 'ESERVFAIL');
-  return read(reply, length);
-}
-
-function failureOf({ rcode, extendedError }: { rcode: number; extendedError: number }): FailureCode {
-  const failure = FAILURES.get(rcode);
-  if (failure !== undefined) return failure;
-  if (extendedError === ExtendedError.noReachableAuthority) return 'ETIMEOUT';
-  return extendedError === ExtendedError.networkError ? 'ECONNREFUSED' : 'ESERVFAIL';
 }

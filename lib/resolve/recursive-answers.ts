@@ -5,7 +5,7 @@ import { buildResponse } from '../wire/message.js';
 import type { Query } from '../wire/query.js';
 import { recordsOf, recordsOfAll } from '../wire/rrset.js';
 import { ResolutionError } from './recurse/job.js';
-import { emptyResult, type RecursionResult } from './recurse/knowledge.js';
+import { emptyResult, type RecursionResult } from './recurse/links.js';
 import type { Recursor } from './recurse/recursor.js';
 import type { Resolution } from './outcome.js';
 

@@ -10,10 +10,11 @@ import { Fence } from '../base/fence.js';
 import type { Random } from '../base/random.js';
 import type { Transport } from '../transport/transport.js';
 import { Inquiries, type InquiryOptions } from './inquiries.js';
-import type { Answered, Inquiry, Listener } from './inquiry.js';
+import type { Inquiry } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import { type Exchanged, Race, type RaceOwner } from './race.js';
 import { select } from './selection.js';
+import type { Answered, Listener } from './shared-outcome.js';
 import type { Upstream } from './upstream.js';
 
 export interface ExchangerOptions extends InquiryOptions {

@@ -12,8 +12,9 @@ import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedOctet } from '../wire/name.js';
 import { appendOption } from '../wire/options.js';
-import { Inquiry, type InquiryKeeper, type InquiryTools, type LetterCase, type Listener } from './inquiry.js';
+import { Inquiry, type InquiryKeeper, type InquiryTools, type LetterCase } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
+import type { Listener } from './shared-outcome.js';
 import type { Upstream } from './upstream.js';
 
 export interface InquiryOptions {

@@ -21,6 +21,7 @@ import { foldedKey } from '../wire/name.js';
 import { isTruncated } from '../wire/options.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
 import { UPSTREAM_LIMITS } from './limits.js';
+import { type Answered, SharedOutcome } from './shared-outcome.js';
 import type { Upstream } from './upstream.js';
 
 /** `public`: names go out in random letters, but for servers on this machine and in private networks. */
@@ -30,18 +31,6 @@ export interface InquiryTools {
   readonly udp: Transport;
   readonly tcp: Transport;
   readonly clock: Clock;
-}
-
-export interface Answered {
-  readonly response: Uint8Array;
-  /** Since the query that was answered was sent. */
-  readonly latencyMs: number;
-}
-
-/** Who wants to know; told once. */
-export interface Listener {
-  answered(answered: Answered): void;
-  failed(error: ShardnsError): void;
 }
 
 /** Whoever keeps those that are open. */
@@ -82,16 +71,13 @@ const NONE: readonly Doubt[] = [];
 
 let begun = 0;
 
-export class Inquiry implements ExchangeListener, Chained<Inquiry> {
+export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<Inquiry> {
   next: Inquiry | undefined;
   /** Else it waits for its turn, which comes by its number. */
   started = false;
   readonly number = ++begun;
   /** By the keeper's fence. */
   askedAt = 0;
-  /** Nearly always one, which costs no list. In the order in which they came. */
-  #listener: Listener | undefined;
-  #others: Listener[] | undefined;
   #doubts: readonly Doubt[] = NONE;
   #over = false;
   /** Exchanges under way, over UDP and TCP; nearly always one, which costs no list. */
@@ -120,6 +106,7 @@ export class Inquiry implements ExchangeListener, Chained<Inquiry> {
     readonly tcpOnly: boolean,
     letterCase: LetterCase,
   ) {
+    super();
     this.#edns = hasEdns(query) && !upstream.edns.granted;
     const plain = letterCase === 'never' || (letterCase === 'public' && upstream.scope !== 'public');
     this.#letters = plain || upstream.letters.granted ? 'kept' : 'drawn';
@@ -131,21 +118,6 @@ export class Inquiry implements ExchangeListener, Chained<Inquiry> {
     this.started = true;
     if (this.tcpOnly) this.#askTcp();
     else this.#askUdp(now);
-  }
-
-  subscribe(listener: Listener): void {
-    if (this.#listener === undefined) this.#listener = listener;
-    else (this.#others ??= []).push(listener);
-  }
-  /** The last one to go takes the inquiry with him. */
-  unsubscribe(listener: Listener): void {
-    if (listener === this.#listener) {
-      this.#listener = this.#others?.shift();
-    } else {
-      const at = this.#others?.indexOf(listener) ?? -1;
-      if (at >= 0) this.#others!.splice(at, 1);
-    }
-    if (this.#listener === undefined) this.#end();
   }
 
   /**
@@ -164,7 +136,7 @@ export class Inquiry implements ExchangeListener, Chained<Inquiry> {
     if (this.#over || this.sent === 0 || this.#late < this.sent) return;
     if (this.#tcpSent > 0 && this.#entropy === 'guarded' && !this.#tcpLost) return;
     if (this.#mayAskUdp) this.#askUdp();
-    else if (this.#spare !== undefined) this.#answer(this.#spare);
+    else if (this.#spare !== undefined) this.answer(this.#spare);
   }
 
   /** Queries over UDP and TCP. */
@@ -253,11 +225,11 @@ export class Inquiry implements ExchangeListener, Chained<Inquiry> {
         else if (this.#mayAskUdp) this.#askUdp();
       }
       // The first of them says why; another may still have better.
-      if (!this.#isOpen || !form.edns) this.#answer(this.#spare ?? answered);
+      if (!this.#isOpen || !form.edns) this.answer(this.#spare ?? answered);
       return;
     }
     if (rcode > 0x0f) {
-      this.#fail(problem(`${upstream.label} answered with rcode ${rcodeName(rcode)}`));
+      this.fail(problem(`${upstream.label} answered with rcode ${rcodeName(rcode)}`));
       return;
     }
     if (hasOpt && form.edns) upstream.edns.shown();
@@ -271,7 +243,7 @@ export class Inquiry implements ExchangeListener, Chained<Inquiry> {
     }
     const minds = this.#askedAsWritten && rcode !== Rcode.NXDOMAIN;
     if (form.letters === 'kept' && (minds || this.#doubts.includes('letters'))) upstream.letters.needed(this.#key);
-    this.#answer(answered);
+    this.answer(answered);
   }
 
   /** The question as a key, the same for all its forms. */
@@ -283,12 +255,12 @@ export class Inquiry implements ExchangeListener, Chained<Inquiry> {
     const { upstream } = this;
     if (way === 'tcp') {
       // RFC 2181 section 9: it is not used, and there is no way to ask for the rest.
-      this.#fail(problem(`${upstream.label} truncated its response over TCP`));
+      this.fail(problem(`${upstream.label} truncated its response over TCP`));
     } else if (this.#tcpSent === 0) {
       upstream.stats.truncated++;
       this.#askTcp();
     } else if (!this.#isOpen) {
-      this.#fail(problem(`${upstream.label} truncated its response, and TCP failed`));
+      this.fail(problem(`${upstream.label} truncated its response, and TCP failed`));
     }
   }
 
@@ -331,31 +303,15 @@ export class Inquiry implements ExchangeListener, Chained<Inquiry> {
   }
 
   #settleForLess(error: ShardnsError): void {
-    if (this.#spare !== undefined) this.#answer(this.#spare);
-    else this.#fail(error);
+    if (this.#spare !== undefined) this.answer(this.#spare);
+    else this.fail(error);
   }
 
-  #answer(answered: Answered): void {
-    const listener = this.#listener;
-    const others = this.#others;
-    this.#end();
-    listener?.answered(answered);
-    if (others !== undefined) for (const one of others) one.answered(answered);
-  }
-
-  #fail(error: ShardnsError): void {
-    const listener = this.#listener;
-    const others = this.#others;
-    this.#end();
-    listener?.failed(error);
-    if (others !== undefined) for (const one of others) one.failed(error);
-  }
-
-  #end(): void {
+  protected end(): void {
     if (this.#over) return;
     this.#over = true;
     this.keeper.ended(this);
-    this.#listener = this.#others = undefined;
+    this.dropListeners();
     const first = this.#asked;
     const others = this.#askedToo;
     this.#asked = this.#askedToo = undefined;

@@ -6,8 +6,9 @@ import type { Canceller } from '../base/cancel.js';
 import type { Timer } from '../base/clock.js';
 import type { Due } from '../base/equal-timers.js';
 import { ShardnsError } from '../base/errors.js';
-import type { Answered, Inquiry, Listener } from './inquiry.js';
+import type { Inquiry } from './inquiry.js';
 import { UPSTREAM_LIMITS as L } from './limits.js';
+import type { Answered, Listener } from './shared-outcome.js';
 import type { Upstream, Waiter } from './upstream.js';
 
 export interface Exchanged {

@@ -5,7 +5,7 @@ import { ByteCache } from '../../lib/cache/byte-cache.js';
 import { RrsetCache } from '../../lib/cache/rrset-cache.js';
 import { AddressRules } from '../../lib/resolve/recurse/address-rules.js';
 import { ResolutionError } from '../../lib/resolve/recurse/job.js';
-import type { RecursionResult } from '../../lib/resolve/recurse/knowledge.js';
+import type { RecursionResult } from '../../lib/resolve/recurse/links.js';
 import type { AskServer, RecursorOptions } from '../../lib/resolve/recurse/options.js';
 import { Recursor } from '../../lib/resolve/recurse/recursor.js';
 import { Type, typeName } from '../../lib/wire/iana.js';

@@ -46,10 +46,19 @@ export interface Found extends FoundLink {
   authoritative: boolean;
 }
 
+/** Who serves the zone below that the name is in. */
+export interface Referral {
+  kind: 'referral';
+  ns: Rrset;
+  glue: Rrset[];
+  /** Addresses from outside the zone, where they are not refused. */
+  foreignGlue: Rrset[];
+  ds?: Rrset;
+}
+
 export type Meaning =
   | Found
-  /** `foreignGlue`: addresses from outside the zone, where they are not refused. */
-  | { kind: 'referral'; ns: Rrset; glue: Rrset[]; foreignGlue: Rrset[]; ds?: Rrset }
+  | Referral
   /** An answer of a server that was not asked for recursion but has no authority: the last resort. */
   | { kind: 'recursive'; found: Found }
   | { kind: 'lame' }

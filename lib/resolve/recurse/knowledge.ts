@@ -1,84 +1,17 @@
-// What a recursor knows already, and what it makes of what servers say: RRsets, denials, and who serves which zone.
-import type { Clock } from '../../base/clock.js';
-import { type Denial, Rank, type RrsetCache } from '../../cache/rrset-cache.js';
+// What a recursor knows already, without asking anybody: RRsets, denials, and who serves which zone. Reads the RRset
+// cache; learner.ts writes it.
+//
+// Bounds: chains of `maxAliases`; the delegations kept taken apart are known-zones.ts's.
+import { Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { Rcode, Type } from '../../wire/iana.js';
-import { ancestors, bySuffix, equalNames, foldName, isAtOrBelow, nameKey } from '../../wire/name.js';
+import { ancestors, foldName, isAtOrBelow } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
-import type { Found, FoundLink, Meaning } from './classify.js';
-import {
-  type ConfiguredZone,
-  type Delegation,
-  forOneQuestion,
-  isNamedByParent,
-  nameServer,
-  serversOf,
-  Source,
-  takeAddresses,
-} from './delegation.js';
+import { type Delegation, forOneQuestion, serversOf, Source, takeAddresses } from './delegation.js';
 import { KnownZones } from './known-zones.js';
-import { lifetimeOf, type LifetimeRules, negativeLifetimeOf } from './lifetime.js';
 import { RECURSION_LIMITS as L } from './limits.js';
+import { append, emptyResult, type Link, type RecursionResult } from './links.js';
 import type { Setting } from './options.js';
-
-export interface RecursionResult {
-  rcode: number;
-  /** Aliases before their targets. */
-  answers: Rrset[];
-  /** The SOA of a denial, and the proofs of denials and wildcards. */
-  authority: Rrset[];
-  /** Set: an answer that is not to be kept. */
-  noCache: boolean;
-  /** Set: some of it has expired. */
-  stale: boolean;
-  /** Milliseconds until the first of its RRsets ends. */
-  leftMs: number;
-}
-
-/** One link of a chain. */
-export interface Link {
-  rcode: number;
-  rrsets: Rrset[];
-  target?: Uint8Array;
-  authority: Rrset[];
-  noCache?: boolean;
-  stale?: boolean;
-  leftMs: number;
-  /** What is said of the target in the same response. */
-  next?: Link;
-}
-
-export const emptyResult = (): RecursionResult => ({
-  rcode: Rcode.NOERROR,
-  answers: [],
-  authority: [],
-  noCache: false,
-  stale: false,
-  leftMs: Infinity,
-});
-
-/** Of one link. Its lists are the link's own. */
-export const resultOf = ({ rcode, rrsets, authority, noCache, stale, leftMs }: Link): RecursionResult => ({
-  rcode,
-  answers: rrsets,
-  authority,
-  noCache: noCache ?? false,
-  stale: stale ?? false,
-  leftMs,
-});
-
-export function append(result: RecursionResult, link: Link): void {
-  result.rcode = link.rcode;
-  result.answers.push(...link.rrsets);
-  // The proofs of one response may go with several of its links.
-  const known = (one: Rrset): boolean =>
-    result.authority.some(other => other.type === one.type && equalNames(other.name, one.name));
-  result.authority.push(
-    ...(result.authority.length === 0 ? link.authority : link.authority.filter(one => !known(one))),
-  );
-  result.noCache ||= link.noCache ?? false;
-  result.stale ||= link.stale ?? false;
-  result.leftMs = Math.min(result.leftMs, link.leftMs);
-}
+import { zoneOf } from './zones.js';
 
 export class Knowledge {
   readonly #zones = new KnownZones();
@@ -86,7 +19,6 @@ export class Knowledge {
   constructor(
     readonly rrsets: RrsetCache,
     private readonly setting: Setting,
-    private readonly clock: Clock,
   ) {
     rrsets.onPlaceChanged = this.#zones.changed;
   }
@@ -131,7 +63,7 @@ export class Knowledge {
   /** One link: the records asked for, the alias in their place, or a denial. */
   link(name: Uint8Array, type: number, allowStale = false): Link | undefined {
     const { rrsets } = this;
-    if (this.zoneOf(name, type)?.noCache) return undefined;
+    if (zoneOf(this.setting.options.zones, name, type)?.noCache) return undefined;
     if (type === Type.ANY) return this.#cachedAny(name);
     const exact = rrsets.get(name, type, allowStale);
     if (exact !== undefined && exact.rank >= Rank.answer) {
@@ -178,20 +110,6 @@ export class Knowledge {
     if (none !== undefined) return { ...none, rcode: Rcode.NOERROR, rrsets: [] };
     const nothing = this.rrsets.nxdomain(name);
     return nothing && { ...nothing, rcode: Rcode.NXDOMAIN, rrsets: [] };
-  }
-
-  /** The configured zone with the longest suffix of the name, or the next above `failed`. DS belongs to the zone above. */
-  zoneOf(name: Uint8Array, type: number, failed?: ConfiguredZone): ConfiguredZone | undefined {
-    const { zones } = this.setting.options;
-    if (zones.size === 0) return undefined;
-    if (failed === undefined && type !== Type.DS) return bySuffix(name, zones);
-    return bySuffix(
-      name,
-      zones,
-      (zone, length) =>
-        (failed === undefined || length < failed.name.length) &&
-        (type !== Type.DS || length < name.length || zone.kind === 'forward'),
-    );
   }
 
   /**
@@ -274,153 +192,6 @@ export class Knowledge {
   }
 
   /**
-   * Keeps what was found, and says what it is worth to the question.
-   * @param from the address that said it
-   */
-  keep(name: Uint8Array, type: number, delegation: Delegation, found: Found, from: string): Link {
-    const { rrsets } = this;
-    const further = this.#inReach(found, name, type);
-    const isKept = delegation.configured?.noCache !== true;
-    // From the end of the chain to its beginning: what goes on knows what it goes on with.
-    const linked = (keepLink: (link: FoundLink, of: Uint8Array) => Link): Link => {
-      if (further.length === 0) return keepLink(found, name);
-      const links = [found, ...further];
-      const names = [name, ...links.map(one => one.target)];
-      return links.reduceRight<Link | undefined>(
-        (next, link, i) => ({ ...keepLink(link, names[i]!), next }),
-        undefined,
-      )!;
-    };
-    if (!isKept) return linked(link => linkOf(link, link.rrsets, link.authority, Infinity, true));
-    const rules = this.#lifetimeRules;
-    // The zone's word on its servers ends with the delegation it came by, and is only heard from those the parent names.
-    const delegationMs = Math.max(delegation.expiresAt - this.clock.nowMs(), 0);
-    const trusted = isNamedByParent(delegation, from);
-    if (found.ns !== undefined && trusted) {
-      // What nobody asked for places servers, and answers no question.
-      if (!this.#knowsServers(delegation, found.ns, rules, delegationMs))
-        this.#putServers(found.ns, Rank.additional, [], delegationMs, rules);
-      const addresses = delegation.configured?.kind === 'forward' ? found.additional : [];
-      for (const one of addresses) {
-        if (found.ns.data.some(server => equalNames(server, one.name)))
-          rrsets.putGlue(one, lifetimeOf(one, rules) * 1000);
-      }
-    }
-    const best = found.authoritative ? Rank.authoritative : Rank.answer;
-    return linked((link, of) =>
-      link.rrsets.length > 0
-        ? this.#keepRrsets(link, { delegation, best, trusted, delegationMs, rules })
-        : this.#keepDenial(link, of, type, rules),
-    );
-  }
-
-  /** A chain of aliases as far as it does not lead into another configured zone. */
-  #inReach(found: Found, name: Uint8Array, type: number): FoundLink[] {
-    if (found.further.length === 0) return found.further;
-    const own = this.zoneOf(name, type);
-    const targets = [found, ...found.further].map(one => one.target);
-    const end = found.further.findIndex((_, i) => this.zoneOf(targets[i]!, type) !== own);
-    return end < 0 ? found.further : found.further.slice(0, end);
-  }
-
-  #keepDenial(found: FoundLink, name: Uint8Array, type: number, rules: LifetimeRules): Link {
-    const soa = found.authority.find(one => one.type === Type.SOA);
-    const ttl = soa === undefined ? L.unprovenDenialTtl : negativeLifetimeOf(soa, found.authority, rules);
-    // Its TTLs say how long it is kept (RFC 2308 section 5), also where the operator's minimum lengthens that.
-    const least = Math.min(this.setting.options.negativeMinTtl, ttl);
-    const authority = found.authority.map(one => ({ ...one, ttl: Math.min(Math.max(one.ttl, least), ttl) }));
-    const denial: Denial = { authority, ttl };
-    if (found.rcode === Rcode.NXDOMAIN) this.rrsets.putNxdomain(name, denial);
-    else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
-    return linkOf(found, found.rrsets, authority, ttl * 1000);
-  }
-
-  #keepRrsets(
-    found: FoundLink,
-    {
-      delegation,
-      best,
-      trusted,
-      delegationMs,
-      rules,
-    }: { delegation: Delegation; best: number; trusted: boolean; delegationMs: number; rules: LifetimeRules },
-  ): Link {
-    let proofTtl = Infinity;
-    for (const one of found.authority) proofTtl = Math.min(proofTtl, lifetimeOf(one, rules));
-    const shown: Rrset[] = [];
-    let leftMs = Infinity;
-    for (const rrset of found.rrsets) {
-      const ttl = Math.min(lifetimeOf(rrset, rules), proofTtl);
-      const one = this.setting.options.originalTtl || ttl === rrset.ttl ? rrset : { ...rrset, ttl };
-      leftMs = Math.min(leftMs, ttl * 1000);
-      // The alias that a DNAME made is made anew each time.
-      const made = found.rrsets[0].type === Type.DNAME && rrset.type === Type.CNAME;
-      if (made || rrset.type === Type.RRSIG) {
-        shown.push(one);
-      } else if (rrset.type === Type.NS && equalNames(rrset.name, delegation.zone)) {
-        const rank = trusted ? best : Math.min(best, Rank.answer);
-        shown.push(this.#putServers(one, rank, found.authority, Math.min(delegationMs, ttl * 1000), rules));
-        leftMs = Math.min(leftMs, delegationMs);
-      } else {
-        this.rrsets.put(one, best, found.authority, ttl * 1000);
-        shown.push(one);
-      }
-    }
-    return linkOf(found, shown, found.authority, leftMs);
-  }
-
-  /**
-   * Whether the cache has that NS set, or something better, for nearly as long as it would have it now: then it is not
-   * written again with each response.
-   */
-  #knowsServers({ own }: Delegation, ns: Rrset, rules: LifetimeRules, mostMs: number): boolean {
-    if (own === undefined) return false;
-    const leftMs = own.untilMs - this.clock.nowMs();
-    if (own.rank > Rank.additional) return leftMs > 0;
-    const ms = Math.min(lifetimeOf(ns, rules) * 1000, mostMs);
-    return leftMs >= 0.9 * ms && sameOctets(own.rrset.data, ns.data) && sameOctets(own.rrset.signatures, ns.signatures);
-  }
-
-  /** Keeps a zone's own NS set, no longer than `mostMs`. @returns it with the TTL that it has by that */
-  #putServers(ns: Rrset, rank: number, proof: readonly Rrset[], mostMs: number, rules: LifetimeRules): Rrset {
-    const ms = Math.min(lifetimeOf(ns, rules) * 1000, mostMs);
-    const bound = { ...ns, ttl: Math.min(ns.ttl, Math.floor(ms / 1000)) };
-    this.rrsets.put(bound, rank, proof, ms);
-    return bound;
-  }
-
-  /**
-   * Keeps a referral for as long as its giver lets it stand. What the zone itself once said of its servers, and what came
-   * with earlier referrals, does not outlive it: the zone may have been given to somebody else.
-   */
-  keepReferral({ ns, glue, ds }: Extract<Meaning, { kind: 'referral' }>, lifetimeMs: number): void {
-    const { rrsets } = this;
-    if (rrsets.isOutdated(ns.name)) return;
-    const rules = this.#lifetimeRules;
-    const own = rrsets.get(ns.name, Type.NS, true);
-    if (own !== undefined && !sameSet(own.rrset, ns, nameKeyOf)) rrsets.forget(ns.name, Type.NS);
-    rrsets.putDelegation({ ...ns, ttl: Math.min(ns.ttl, Math.floor(lifetimeMs / 1000)) }, lifetimeMs);
-    for (const server of ns.data.map(one => nameServer(foldName(one)))) {
-      if (isAtOrBelow(server.name, ns.name)) this.#replaceAddresses(server.name, glue);
-    }
-    for (const rrset of glue) rrsets.putGlue(rrset, Math.min(lifetimeOf(rrset, rules) * 1000, lifetimeMs));
-    if (ds !== undefined) rrsets.put(ds, Rank.authority, [], Math.min(lifetimeOf(ds, rules) * 1000, lifetimeMs));
-  }
-
-  /** Forgets what addresses a name server inside the zone had, where the referral says otherwise. */
-  #replaceAddresses(server: Uint8Array, glue: readonly Rrset[]): void {
-    const given = glue.filter(one => equalNames(one.name, server));
-    for (const type of [Type.A, Type.AAAA]) {
-      const now = given.find(one => one.type === type);
-      if (now === undefined) this.rrsets.forgetGlue(server, type);
-      if (given.length === 0) continue;
-      const own = this.rrsets.get(server, type, true);
-      if (own !== undefined && (now === undefined || !sameSet(own.rrset, now, nameKey)))
-        this.rrsets.forget(server, type);
-    }
-  }
-
-  /**
    * A link as stale answers are shown: with no more than `seconds`, and with the 30 that RFC 8767 section 4 wants where an
    * expired RRset had less, so that clients do not come back at once.
    */
@@ -431,37 +202,9 @@ export class Knowledge {
       list.map(one => ({ ...one, ttl: Math.max(Math.min(one.ttl, seconds), least) }));
     return { ...link, rrsets: shown(link.rrsets), authority: shown(link.authority) };
   }
-
-  get #lifetimeRules(): LifetimeRules {
-    const { minTtl, maxTtl, negativeMinTtl, negativeMaxTtl } = this.setting.options;
-    return { minTtl, maxTtl, negativeMinTtl, negativeMaxTtl, wallSeconds: this.clock.wallSeconds() };
-  }
 }
 
 const FAMILIES = [4, 6] as const;
-
-function linkOf(
-  { rcode, target }: FoundLink,
-  rrsets: Rrset[],
-  authority: Rrset[],
-  leftMs: number,
-  noCache = false,
-): Link {
-  return { rcode, rrsets, target, authority, noCache, stale: false, leftMs, next: undefined };
-}
-
-/** Whether two lists have the same octets in the same order. */
-function sameOctets(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
-  return a.length === b.length && a.every((one, i) => Buffer.compare(one, b[i]) === 0);
-}
-
-const nameKeyOf = (name: Uint8Array): string => nameKey(foldName(name));
-
-/** Whether two RRsets have the same data, in any order. */
-function sameSet(a: Rrset, b: Rrset, keyOf: (data: Uint8Array) => string): boolean {
-  const keys = new Set(a.data.map(keyOf));
-  return keys.size === new Set(b.data.map(keyOf)).size && b.data.every(one => keys.has(keyOf(one)));
-}
 
 /** What may be told of a name when everything is asked for. */
 const ANY_TYPES = [Type.A, Type.AAAA, Type.CNAME, Type.MX, Type.NS, Type.SOA, Type.TXT, Type.HTTPS, Type.SRV, Type.CAA];

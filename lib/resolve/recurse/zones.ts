@@ -1,7 +1,9 @@
-// Configured zones: stubs and forwards, by the key of their name; a stub comes before a forward of the same name.
+// Configured zones: stubs and forwards, by the key of their name, and which of them a name belongs to; a stub comes before
+// a forward of the same name.
 import { isIP } from 'node:net';
 import { parseSocketAddress } from '../../base/address.js';
-import { encodeName, foldName, nameKey } from '../../wire/name.js';
+import { Type } from '../../wire/iana.js';
+import { bySuffix, encodeName, foldName, nameKey } from '../../wire/name.js';
 import { type ConfiguredZone, directAddress } from './delegation.js';
 
 /** An address, with a port perhaps, or a host name in wire format. @throws {ShardnsError} ERR_SHARDNS_OPTION */
@@ -40,4 +42,22 @@ export function configuredZones(
   // The last one of a name stays.
   const all = [...forwards.map(one => make('forward', one)), ...stubs.map(one => make('stub', one))];
   return new Map(all.map(zone => [zone.key, zone]));
+}
+
+/** The configured zone with the longest suffix of the name, or the next above `failed`. DS belongs to the zone above. */
+export function zoneOf(
+  zones: ReadonlyMap<string, ConfiguredZone>,
+  name: Uint8Array,
+  type: number,
+  failed?: ConfiguredZone,
+): ConfiguredZone | undefined {
+  if (zones.size === 0) return undefined;
+  if (failed === undefined && type !== Type.DS) return bySuffix(name, zones);
+  return bySuffix(
+    name,
+    zones,
+    (zone, length) =>
+      (failed === undefined || length < failed.name.length) &&
+      (type !== Type.DS || length < name.length || zone.kind === 'forward'),
+  );
 }

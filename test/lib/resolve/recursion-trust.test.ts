@@ -120,9 +120,9 @@ describe('a zone that was given to somebody else (CVE-2022-30698, CVE-2022-30699
     const asked = { name: encodeName('shop.com'), type: Type.NS, zone: encodeName('shop.com'), recursive: false };
     const found = classify(ns, asked, { hardenGlue: true, maxNameServers: 20 });
     if (found.kind !== 'answer') throw new Error(found.kind);
-    recursor.known.keep(asked.name, Type.NS, delegation, found, '192.0.2.67');
+    recursor.learner.keep(asked.name, Type.NS, delegation, found, '192.0.2.67');
     expect(rrsets.get(encodeName('shop.com'), Type.NS)!.rank).toBe(Rank.answer);
-    recursor.known.keep(asked.name, Type.NS, delegation, found, OLD);
+    recursor.learner.keep(asked.name, Type.NS, delegation, found, OLD);
     expect(rrsets.get(encodeName('shop.com'), Type.NS)!.rank).toBe(Rank.authoritative);
   });
   test('takes what lies below it along: their delegations end with it', async () => {

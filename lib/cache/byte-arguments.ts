@@ -1,0 +1,77 @@
+// What callers give to a byte cache beside its options, checked: keys, lifetimes, tags, names of namespaces.
+//
+// Bounds: 16 tags of 1 to 1024 characters for a value; names of 1 to 255 octets.
+import { optionError, ShardnsError } from '../base/errors.js';
+import { isWellFormed } from '../base/text.js';
+import { MAX_KEY_OCTETS, MAX_TAGS, type NativeBytes } from '../native/binding.js';
+import type { FetchOptions } from './fetcher.js';
+
+export type ByteKey = string | Uint8Array;
+
+export interface SetOptions {
+  /** Lifetime; Infinity = until evicted. Default: that of the cache or namespace. */
+  ttlMs?: number;
+  /** Up to 16, to be forgotten together by `invalidate({ tag })`. */
+  tags?: readonly string[];
+}
+
+const SET_OPTIONS: ReadonlySet<string> = new Set(['ttlMs', 'tags']);
+const FETCH_OPTIONS: ReadonlySet<string> = new Set([...SET_OPTIONS, 'signal']);
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION, as all here */
+export function checkKey(key: ByteKey): void {
+  if (typeof key === 'string') {
+    if (!isWellFormed(key)) throw optionError('key', key, 'a string without lone surrogates, or octets');
+  } else if (!(key instanceof Uint8Array)) {
+    throw optionError('key', key, 'a string or a Uint8Array');
+  }
+}
+
+export function checkNamespace(name: string): void {
+  if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > 255 || !isWellFormed(name)) {
+    throw optionError('namespace', name, 'a name of 1 to 255 octets without lone surrogates');
+  }
+}
+
+export function checkTtl(ttlMs: unknown): void {
+  if (typeof ttlMs !== 'number' || !(ttlMs >= 1)) {
+    throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
+  }
+}
+function checkOptions(options: unknown, known: ReadonlySet<string>): void {
+  if (options === undefined) return;
+  if (typeof options !== 'object' || options === null) throw optionError('options', options, 'an object');
+  // `ttl`, as other caches have it, would be a value that lives for ever.
+  for (const name in options) {
+    if (!known.has(name)) throw new ShardnsError('ERR_SHARDNS_OPTION', `${name}: is not an option`);
+  }
+}
+export function checkSetOptions(options: unknown): void {
+  checkOptions(options, SET_OPTIONS);
+}
+/** @param load what is to be a loader */
+export function checkFetch<V>(native: NativeBytes, load: unknown, options: FetchOptions<V>): void {
+  checkOptions(options, FETCH_OPTIONS);
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+    throw optionError('signal', options.signal, 'an AbortSignal');
+  }
+  if (options.tags !== undefined) tagMarks(native, options.tags);
+  if (typeof load !== 'function') throw optionError('load', load, 'a function');
+  if (options.ttlMs !== undefined && typeof options.ttlMs !== 'function') checkTtl(options.ttlMs);
+}
+
+/** Tags as entries carry them. */
+export function tagMarks(native: NativeBytes, tags: readonly string[]): Uint16Array {
+  if (!Array.isArray(tags) || tags.length > MAX_TAGS) throw optionError('tags', tags, `up to ${MAX_TAGS} strings`);
+  return Uint16Array.from(tags as readonly string[], tag => native.tagMark(checkTag(tag)));
+}
+export function checkTag(tag: string): string {
+  if (typeof tag !== 'string' || tag === '' || tag.length > 1024 || !isWellFormed(tag)) {
+    throw optionError('tag', tag, 'a string of 1 to 1024 characters without lone surrogates');
+  }
+  return tag;
+}
+export function keyTooLong(key: ByteKey): ShardnsError {
+  const octets = typeof key === 'string' ? Buffer.byteLength(key) : key.length;
+  return optionError('key', octets, `at most ${MAX_KEY_OCTETS} octets with the namespace's name`);
+}

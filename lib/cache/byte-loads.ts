@@ -1,0 +1,32 @@
+// The loads of a byte cache: which one is a key's, whose writing overtakes it, and how one that failed is remembered.
+import { isUtf8 } from 'node:buffer';
+import { ShardnsError } from '../base/errors.js';
+import { ByteControl, ByteFlag } from '../native/binding.js';
+import type { ByteKey } from './byte-arguments.js';
+import type { ByteStore } from './byte-store.js';
+import { CODECS } from './codec.js';
+import type { Fetcher } from './fetcher.js';
+
+/** What a failure is stored with, in the place of the value. */
+export const FAILURE_FLAGS = ByteFlag.failure | CODECS.utf8.kind;
+
+/** Of a key in its namespace; the two forms of a key do not meet. */
+export function loadId(space: number, key: ByteKey): string {
+  return typeof key === 'string' ? `${space} text ${key}` : `${space} octets ${Buffer.from(key).toString('latin1')}`;
+}
+
+/** The key is written or deleted: what is being loaded for it is not stored. */
+export function overtakeKey(fetcher: Fetcher, space: number, key: ByteKey): void {
+  if (!fetcher.loading) return;
+  fetcher.overtake(loadId(space, key));
+  // The same key in its other form.
+  const octets = Buffer.from(key);
+  if (typeof key === 'string') fetcher.overtake(loadId(space, octets));
+  else if (isUtf8(octets)) fetcher.overtake(loadId(space, octets.toString()));
+}
+
+/** The failure that was just found in the place of a value. */
+export function failureOf({ value, control }: ByteStore): ShardnsError {
+  const text = value.toString('utf8', 0, control[ByteControl.length]);
+  return new ShardnsError('ERR_SHARDNS_LOADER', `the loader failed a short time ago: ${text}`);
+}

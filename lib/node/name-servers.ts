@@ -1,0 +1,82 @@
+// The name servers that the program asks, and what asks them: made anew for other servers, over the same transports. Servers
+// that stay keep what is known of them.
+//
+// Bounds: `maxFlights` questions under way; nothing waits here.
+import { parseSocketAddress } from '../base/address.js';
+import type { Clock } from '../base/clock.js';
+import { silentLogger } from '../base/log.js';
+import type { Random } from '../base/random.js';
+import type { Engine } from '../cache/engine.js';
+import { LocalAnswers } from '../resolve/local-answers.js';
+import { NO_LOCAL_DATA } from '../resolve/local-data.js';
+import { LocalZones } from '../resolve/local-zones.js';
+import { Resolver } from '../resolve/resolver.js';
+import type { Transport } from '../transport/transport.js';
+import { Exchanger } from '../upstream/exchange.js';
+import { Upstream } from '../upstream/upstream.js';
+import type { LookupSettings } from './options.js';
+
+export interface NameServersParts {
+  readonly engine: Engine;
+  readonly udp: Transport;
+  readonly tcp: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly settings: LookupSettings;
+  readonly maxFlights: number;
+}
+
+export interface Asking {
+  readonly exchanger: Exchanger;
+  readonly resolver: Resolver;
+}
+
+export class NameServers {
+  readonly #upstreams = new Map<string, Upstream>();
+
+  constructor(private readonly parts: NameServersParts) {}
+
+  /** From now on these are asked, in this order. */
+  use(servers: readonly string[], overTcp: boolean): Asking {
+    const { engine, udp, tcp, clock, random, settings, maxFlights } = this.parts;
+    const group = servers.map(text => {
+      const upstream = this.#upstreams.get(text) ?? new Upstream(parseSocketAddress(text, 'servers', 53), clock);
+      this.#upstreams.set(text, upstream);
+      return upstream;
+    });
+    for (const text of [...this.#upstreams.keys()]) if (!servers.includes(text)) this.#upstreams.delete(text);
+    const { letterCase } = settings;
+    // Its bounds are out of reach: what waits does so before it is asked.
+    const exchanger = new Exchanger(overTcp ? tcp : udp, tcp, clock, random, {
+      deadlineMs: 5000,
+      hedge: true,
+      maxInFlight: 2 * maxFlights,
+      maxTotal: 2 * maxFlights,
+      letterCase,
+    });
+    const groups = new Map([['default', group]]);
+    const resolver = new Resolver(engine, exchanger, clock, silentLogger, {}, groups, {
+      local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, []),
+      identity: {},
+      forwardClientSubnet: false,
+      upstreamUdpSize: 1232, // RFC 9715 section 3.1
+      staleEnabled: settings.staleSeconds > 0,
+      staleTtlSeconds: 30, // RFC 8767 section 4
+      staleClientTimeoutMs: 1800, // RFC 8767 section 5
+      staleRetrySeconds: 30,
+      failureFirstSeconds: 1, // RFC 9520 section 3.2: at least 1 s
+      failureMaxSeconds: 30,
+      prefetchPerSecond: 100,
+      flights: { most: maxFlights, room: maxFlights, share: maxFlights }, // they are all the program's own
+      // Servers that deny AAAA of names with an A are about (RFC 4074 section 4.2), and lookups ask for both.
+      denials: 'type',
+    });
+    return { exchanger, resolver };
+  }
+
+  /** Its transports end with it. */
+  close(): void {
+    this.parts.udp.close();
+    this.parts.tcp.close();
+  }
+}

@@ -1,0 +1,27 @@
+// Which replies are no answers, and what Node's dns module calls that.
+import { ExtendedError, Rcode } from '../wire/iana.js';
+import { type FailureCode, QueryFailure } from './errors.js';
+
+/** Takes what it needs from the first `length` octets, and keeps none of them. */
+export type ReadReply<T> = (reply: Uint8Array, length: number) => T;
+
+const FAILURES: ReadonlyMap<number, FailureCode> = new Map([
+  [Rcode.FORMERR, 'EFORMERR'],
+  [Rcode.NOTIMP, 'ENOTIMP'],
+  [Rcode.REFUSED, 'EREFUSED'],
+]);
+
+/** @throws {QueryFailure} for a reply that is no answer */
+export function readReply<T>(reply: Uint8Array, length: number, read: ReadReply<T>): T {
+  const rcode = reply[3] & 0x0f;
+  if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) throw new QueryFailure(FAILURES.get(rcode) ?? 'ESERVFAIL');
+  return read(reply, length);
+}
+
+/** Of a question that got no reply which could be an answer. */
+export function failureOf({ rcode, extendedError }: { rcode: number; extendedError: number }): FailureCode {
+  const failure = FAILURES.get(rcode);
+  if (failure !== undefined) return failure;
+  if (extendedError === ExtendedError.noReachableAuthority) return 'ETIMEOUT';
+  return extendedError === ExtendedError.networkError ? 'ECONNREFUSED' : 'ESERVFAIL';
+}

@@ -1,0 +1,76 @@
+// What a question comes to: links, each what is said of one name of a chain of aliases, and the result that they add up to.
+import { Rcode } from '../../wire/iana.js';
+import { equalNames } from '../../wire/name.js';
+import type { Rrset } from '../../wire/rrset.js';
+import type { FoundLink } from './classify.js';
+
+export interface RecursionResult {
+  rcode: number;
+  /** Aliases before their targets. */
+  answers: Rrset[];
+  /** The SOA of a denial, and the proofs of denials and wildcards. */
+  authority: Rrset[];
+  /** Set: an answer that is not to be kept. */
+  noCache: boolean;
+  /** Set: some of it has expired. */
+  stale: boolean;
+  /** Milliseconds until the first of its RRsets ends. */
+  leftMs: number;
+}
+
+/** One link of a chain. */
+export interface Link {
+  rcode: number;
+  rrsets: Rrset[];
+  target?: Uint8Array;
+  authority: Rrset[];
+  noCache?: boolean;
+  stale?: boolean;
+  leftMs: number;
+  /** What is said of the target in the same response. */
+  next?: Link;
+}
+
+export const emptyResult = (): RecursionResult => ({
+  rcode: Rcode.NOERROR,
+  answers: [],
+  authority: [],
+  noCache: false,
+  stale: false,
+  leftMs: Infinity,
+});
+
+/** Of one link. Its lists are the link's own. */
+export const resultOf = ({ rcode, rrsets, authority, noCache, stale, leftMs }: Link): RecursionResult => ({
+  rcode,
+  answers: rrsets,
+  authority,
+  noCache: noCache ?? false,
+  stale: stale ?? false,
+  leftMs,
+});
+
+export function append(result: RecursionResult, link: Link): void {
+  result.rcode = link.rcode;
+  result.answers.push(...link.rrsets);
+  // The proofs of one response may go with several of its links.
+  const known = (one: Rrset): boolean =>
+    result.authority.some(other => other.type === one.type && equalNames(other.name, one.name));
+  result.authority.push(
+    ...(result.authority.length === 0 ? link.authority : link.authority.filter(one => !known(one))),
+  );
+  result.noCache ||= link.noCache ?? false;
+  result.stale ||= link.stale ?? false;
+  result.leftMs = Math.min(result.leftMs, link.leftMs);
+}
+
+/** Of what was found in a response. */
+export function linkOf(
+  { rcode, target }: FoundLink,
+  rrsets: Rrset[],
+  authority: Rrset[],
+  leftMs: number,
+  noCache = false,
+): Link {
+  return { rcode, rrsets, target, authority, noCache, stale: false, leftMs, next: undefined };
+}
