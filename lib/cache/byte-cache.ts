@@ -5,7 +5,9 @@ import { parseMemory } from '../base/memory.js';
 import { readFields } from '../base/fields.js';
 import {
   binding,
+  BYTE_TUNABLES,
   ByteControl,
+  type ByteTunables,
   ByteFlag,
   ByteForget,
   type CacheStats,
@@ -495,17 +497,16 @@ const FETCH_OPTIONS: ReadonlySet<string> = new Set([...SET_OPTIONS, 'signal']);
 
 function configure(native: NativeBytes, settings: ByteCacheSettings, staleMs: number): void {
   const share = settings.refreshAhead * 256;
-  native.configure(
-    Uint32Array.of(
-      staleMs,
-      0,
-      // Popularity counts the hits since it was stored, 3 and more as 3: the more popular, the earlier.
-      Math.round(share / 3),
-      Math.round((share * 2) / 3),
-      Math.round(share),
-      settings.earlyRefreshBetaMs,
-    ),
-  );
+  const tunables: ByteTunables = {
+    staleWindowMs: staleMs,
+    // Popularity counts the hits since it was stored, 3 and more as 3: the more popular, the earlier.
+    refreshShare0: 0,
+    refreshShare1: Math.round(share / 3),
+    refreshShare2: Math.round((share * 2) / 3),
+    refreshShare3: Math.round(share),
+    earlyRefreshBetaMs: settings.earlyRefreshBetaMs,
+  };
+  native.configure(Uint32Array.from(BYTE_TUNABLES, name => tunables[name]));
 }
 function checkTtl(ttlMs: unknown): void {
   if (typeof ttlMs !== 'number' || !(ttlMs >= 1)) {
