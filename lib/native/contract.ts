@@ -2,20 +2,44 @@
 // own lists of names (native/addon/contract.h; the files beside this one): they are compared when the addon is loaded,
 // so that a name that was added, moved or left out on one side is never read as another.
 import { ShardnsError } from '../base/errors.js';
-import { ASKER_STATS, AskCommand, AskEvent, AskFlag } from './asker.js';
-import { BYTE_TUNABLES, ByteControl, ByteForget, GetFlag, Got } from './bytes.js';
+import {
+  ASKER_STATS,
+  AskCommand,
+  AskEvent,
+  AskFailure,
+  AskFlag,
+  AskRecord,
+  EventRecord,
+  LEAST_INBOX,
+  MAX_QUERIES,
+} from './asker.js';
+import {
+  BYTE_TUNABLES,
+  ByteControl,
+  ByteForget,
+  GetFlag,
+  Got,
+  KIND_SHIFT,
+  MAX_KEY_OCTETS,
+  MAX_TAGS,
+  MAX_VALUE_OCTETS,
+} from './bytes.js';
 import {
   Control,
   ControlFlag,
   DROPPED,
   ForgetKind,
+  MARK_AUTHORITATIVE,
   MISS,
   MISS_WITH_STALE,
+  NO_EXTENDED_ERROR,
   Status,
+  TICKS_PER_SECOND,
   TUNABLES,
+  UNKNOWN_TENANT,
   VariantFlag,
 } from './cache.js';
-import { FlightKind, PLANE_STATS } from './plane.js';
+import { FlightKind, FlightRecord, MORE_WAIT, PLANE_STATS } from './plane.js';
 import { QUERY_WORDS, QueryVerdict } from './query.js';
 import { CACHE_STATS, Policy } from './region.js';
 
@@ -62,6 +86,23 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   askCommand: AskCommand,
   askFlag: AskFlag,
   askEvent: AskEvent,
+  askFailure: AskFailure,
+  limits: {
+    ticksPerSecond: TICKS_PER_SECOND,
+    unknownTenant: UNKNOWN_TENANT,
+    noExtendedError: NO_EXTENDED_ERROR,
+    markAuthoritative: MARK_AUTHORITATIVE,
+    moreWait: MORE_WAIT,
+    kindShift: KIND_SHIFT,
+    maxValueOctets: MAX_VALUE_OCTETS,
+    maxKeyOctets: MAX_KEY_OCTETS,
+    maxTags: MAX_TAGS,
+    maxQueries: MAX_QUERIES,
+    leastInbox: LEAST_INBOX,
+  },
+  flightRecord: FlightRecord,
+  askRecord: AskRecord,
+  eventRecord: EventRecord,
 };
 
 /** @throws {ShardnsError} ERR_SHARDNS_NATIVE for an addon of another version, with the first name that differs */

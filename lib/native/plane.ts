@@ -1,8 +1,20 @@
 // The native UDP plane: its methods, the flights it hands over and its statistics.
 
 export const FlightKind = { miss: 0, refresh: 1, otherClass: 2 } as const;
-/** A drained flight: this many octets of head, then the packet, padded to 4. */
-export const RECORD_HEADER = 32;
+/**
+ * Places of the fields of a drained flight (native/udp/miss_ring.h), which is as many octets, then the packet, padded
+ * to 4. `family` is 4, 6, or 0 where the client has no address; an IPv4 address is in the first four octets.
+ */
+export const FlightRecord = {
+  ticket: 0,
+  kind: 4,
+  family: 5,
+  port: 6,
+  address: 8,
+  length: 24,
+  tenant: 28,
+  octets: 32,
+} as const;
 /** Set in the result of `drain` when more flights wait. */
 export const MORE_WAIT = 1 << 30;
 

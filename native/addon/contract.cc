@@ -7,10 +7,16 @@
 #include <string>
 
 #include "addon/asker_object.h"
+#include "addon/object.h"
 #include "addon/plane_object.h"
+#include "base/clock.h"
 #include "base/status.h"
+#include "bytes/byte_format.h"
+#include "gate/client_address.h"
 #include "store/stripes.h"
 #include "udp/ask_commands.h"
+#include "udp/event_buffer.h"
+#include "wire/edns.h"
 #include "wire/question.h"
 
 namespace shardns::addon {
@@ -90,6 +96,26 @@ constexpr Value kAskEvents[] = {
     {"doubtLetters", static_cast<int>(udp::AskEvent::kDoubtLetters)},
     {"doubtQuestion", static_cast<int>(udp::AskEvent::kDoubtQuestion)},
     {"doubtFlood", static_cast<int>(udp::AskEvent::kDoubtFlood)},
+};
+
+constexpr Value kAskFailures[] = {
+    {"noSocketAlone", udp::kNoSocketAlone},
+    {"tooMany", udp::kTooMany},
+    {"evicted", udp::kEvicted},
+    {"malformed", udp::kMalformed},
+};
+constexpr Value kLimits[] = {
+    {"ticksPerSecond", kTicksPerSecond},
+    {"unknownTenant", gate::kUnknownTag},
+    {"noExtendedError", wire::kNoExtendedError},
+    {"markAuthoritative", kMarkAuthoritative},
+    {"moreWait", kMoreWait},
+    {"kindShift", get_flag::kKindShift},
+    {"maxValueOctets", bytes::kMaxValueOctets},
+    {"maxKeyOctets", bytes::kMaxKeyOctets},
+    {"maxTags", bytes::kMaxMarks - 1},
+    {"maxQueries", udp::kMaxQueries},
+    {"leastInbox", udp::EventBuffer::kLeast},
 };
 
 // A field of a struct that is written as words of 8 octets (WriteStats).
@@ -174,6 +200,28 @@ constexpr Field kAskerStats[] = {
 static_assert(NamesAll<AskerTotals>(kAskerStats));
 #undef SHARDNS_FIELD
 
+// Places of a record's fields, and how many octets it has.
+#define SHARDNS_PLACE(type, field, name) \
+  { name, offsetof(type, field) }
+constexpr Value kFlightRecord[] = {
+    SHARDNS_PLACE(udp::FlightRecord, ticket, "ticket"),   SHARDNS_PLACE(udp::FlightRecord, kind, "kind"),
+    SHARDNS_PLACE(udp::FlightRecord, family, "family"),   SHARDNS_PLACE(udp::FlightRecord, port, "port"),
+    SHARDNS_PLACE(udp::FlightRecord, address, "address"), SHARDNS_PLACE(udp::FlightRecord, length, "length"),
+    SHARDNS_PLACE(udp::FlightRecord, tenant, "tenant"),   {"octets", sizeof(udp::FlightRecord)},
+};
+constexpr Value kAskRecord[] = {
+    SHARDNS_PLACE(udp::AskRecord, head.command, "command"), SHARDNS_PLACE(udp::AskRecord, head.flags, "flags"),
+    SHARDNS_PLACE(udp::AskRecord, head.length, "length"),   SHARDNS_PLACE(udp::AskRecord, head.number, "number"),
+    SHARDNS_PLACE(udp::AskRecord, head.serial, "serial"),   SHARDNS_PLACE(udp::AskRecord, head.now_ms, "nowMs"),
+    SHARDNS_PLACE(udp::AskRecord, server, "server"),        {"octets", sizeof(udp::AskRecord)},
+};
+constexpr Value kEventRecord[] = {
+    SHARDNS_PLACE(udp::EventHead, kind, "kind"),     SHARDNS_PLACE(udp::EventHead, length, "length"),
+    SHARDNS_PLACE(udp::EventHead, number, "number"), SHARDNS_PLACE(udp::EventHead, serial, "serial"),
+    SHARDNS_PLACE(udp::EventHead, value, "value"),   {"octets", sizeof(udp::EventHead)},
+};
+#undef SHARDNS_PLACE
+
 napi_value Text(napi_env env, const std::string& text) {
   napi_value value;
   napi_create_string_utf8(env, text.c_str(), text.size(), &value);
@@ -242,6 +290,11 @@ napi_value Names(napi_env env) {
   add("askCommand", kAskCommands);
   add("askFlag", kAskFlags);
   add("askEvent", kAskEvents);
+  add("askFailure", kAskFailures);
+  add("limits", kLimits);
+  add("flightRecord", kFlightRecord);
+  add("askRecord", kAskRecord);
+  add("eventRecord", kEventRecord);
   return names;
 }
 
