@@ -69,7 +69,7 @@ struct CacheAnswering {
                       call.Register(2, &self->batch_replies_) && call.Register(3, &self->batch_lengths_);
     return good ? nullptr : call.Refuse();
   }
-  // answer() -> result; the first control[control::kQueryLength] octets of the registered query buffer are the query,
+  // -> result; the first control[control::kQueryLength] octets of the registered query buffer are the query,
   // the reply goes to the registered reply buffer. An argument would cost one more call into Node-API.
   static napi_value Answer(napi_env env, napi_callback_info info) {
     void* data = nullptr;
