@@ -1,6 +1,14 @@
 // The memory of a byte cache, and what its namespaces share: the native cache, the buffers through which values come out of
 // it, and the loads under way. Knows nothing of keys, values or codecs.
-import { binding, ByteControl, MAX_VALUE_OCTETS, type NativeBytes, pinnedMemory } from '../native/binding.js';
+import {
+  binding,
+  ByteControl,
+  MAX_VALUE_OCTETS,
+  type NativeBytes,
+  pinnedMemory,
+  BYTE_TUNABLES,
+  type ByteTunables,
+} from '../native/binding.js';
 import type { ByteCacheSettings } from './byte-cache-options.js';
 import { Fetcher } from './fetcher.js';
 import { FileWatch, makeRegion, type RegionSource } from './region.js';
@@ -46,15 +54,14 @@ export function makeByteStore(
 /** @param staleMs how long past its time a value is kept from now on */
 export function configure(native: NativeBytes, settings: ByteCacheSettings, staleMs: number): void {
   const share = settings.refreshAhead * 256;
-  native.configure(
-    Uint32Array.of(
-      staleMs,
-      0,
-      // Popularity counts the hits since it was stored, 3 and more as 3: the more popular, the earlier.
-      Math.round(share / 3),
-      Math.round((share * 2) / 3),
-      Math.round(share),
-      settings.earlyRefreshBetaMs,
-    ),
-  );
+  const tunables: ByteTunables = {
+    staleWindowMs: staleMs,
+    // Popularity counts the hits since it was stored, 3 and more as 3: the more popular, the earlier.
+    refreshShare0: 0,
+    refreshShare1: Math.round(share / 3),
+    refreshShare2: Math.round((share * 2) / 3),
+    refreshShare3: Math.round(share),
+    earlyRefreshBetaMs: settings.earlyRefreshBetaMs,
+  };
+  native.configure(Uint32Array.from(BYTE_TUNABLES, name => tunables[name]));
 }

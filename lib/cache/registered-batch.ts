@@ -1,7 +1,7 @@
 // The buffers of DnsCache.answerBatch, whose addresses the native side keeps.
 import { optionError, ShardnsError } from '../base/errors.js';
 
-/** Octets that a reply's buffer has at least: native/addon/cache_object.cc. */
+/** Octets that a reply's buffer has at least: native/addon/cache_methods.h. */
 export const LEAST_ROOM = 1024;
 
 /**

@@ -10,11 +10,11 @@ import type { Engine } from '../cache/engine.js';
 import {
   binding,
   FlightKind,
+  FlightRecord,
   MORE_WAIT,
   type NativePlane,
   NO_EXTENDED_ERROR,
   type PlaneStats,
-  RECORD_HEADER,
   readPlaneStats,
   UNKNOWN_TENANT,
 } from '../native/binding.js';
@@ -38,7 +38,7 @@ export interface UdpPlaneOptions {
 
 export class UdpPlane {
   readonly #native: NativePlane;
-  readonly #buffer = Buffer.alloc(FLIGHTS_PER_DRAIN * (RECORD_HEADER + 512));
+  readonly #buffer = Buffer.alloc(FLIGHTS_PER_DRAIN * (FlightRecord.octets + 512));
   /** The same memory: copies of a Buffer would be Buffers, which are slow to make. */
   readonly #octets = new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length);
   #underWay = 0;
@@ -113,17 +113,17 @@ export class UdpPlane {
     const flights = result & ~MORE_WAIT;
     let at = 0;
     for (let i = 0; i < flights; i++) {
-      const length = this.#buffer.readUInt16LE(at + 24);
-      const packet = this.#octets.slice(at + RECORD_HEADER, at + RECORD_HEADER + length);
-      const tenant = this.#buffer.readUInt32LE(at + 28);
+      const length = this.#buffer.readUInt16LE(at + FlightRecord.length);
+      const packet = this.#octets.slice(at + FlightRecord.octets, at + FlightRecord.octets + length);
+      const tenant = this.#buffer.readUInt32LE(at + FlightRecord.tenant);
       const asker = new ClientAsker('udp', this.#clientAt(at), tenant === UNKNOWN_TENANT ? undefined : tenant);
-      const ticket = this.#buffer.readUInt32LE(at);
+      const ticket = this.#buffer.readUInt32LE(at + FlightRecord.ticket);
       try {
-        this.#begin(ticket, this.#buffer[at + 4], asker, packet);
+        this.#begin(ticket, this.#buffer[at + FlightRecord.kind], asker, packet);
       } catch (error) {
         this.#giveUp(ticket, error);
       }
-      at += (RECORD_HEADER + length + 3) & ~3;
+      at += (FlightRecord.octets + length + 3) & ~3;
     }
     this.#native.flush();
     if (result & MORE_WAIT) setImmediate(() => this.#drain());
@@ -131,11 +131,12 @@ export class UdpPlane {
 
   #clientAt(at: number): { address: string; port: number } | undefined {
     const buffer = this.#buffer;
-    const family = buffer[at + 5];
+    const family = buffer[at + FlightRecord.family];
     if (family === 0) return undefined;
-    const port = buffer.readUInt16LE(at + 6);
-    if (family === 4) return new Client4(buffer.readUInt32BE(at + 8), port);
-    return new Client6(this.#octets.slice(at + 8, at + 24), port);
+    const port = buffer.readUInt16LE(at + FlightRecord.port);
+    const address = at + FlightRecord.address;
+    if (family === 4) return new Client4(buffer.readUInt32BE(address), port);
+    return new Client6(this.#octets.slice(address, address + 16), port);
   }
 
   #begin(ticket: number, kind: number, asker: ClientAsker, packet: Uint8Array): void {

@@ -11,15 +11,15 @@ import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import {
-  ASK_HEAD,
   AskCommand,
   AskEvent,
   AskFailure,
   AskFlag,
+  AskRecord,
   ASKER_STATS,
   binding,
-  CALL_OFF_HEAD,
-  EVENT_HEAD,
+  CALL_OFF_OCTETS,
+  EventRecord,
   LEAST_INBOX,
   MAX_QUERIES,
   MORE_WAIT,
@@ -38,11 +38,23 @@ import {
   type TransportStats,
 } from './transport.js';
 
+/** Fields of commands and events by their words; those that share the first word by their bits. Little-endian. */
+const FLAGS_SHIFT = 8 * AskRecord.flags;
+const LENGTH_SHIFT = 8 * AskRecord.length;
+const NUMBER_WORD = AskRecord.number / 4;
+const SERIAL_WORD = AskRecord.serial / 4;
+const NOW_WORD = AskRecord.nowMs / 4;
+const SERVER_WORD = AskRecord.server / 4;
+const EVENT_LENGTH_SHIFT = 8 * EventRecord.length;
+const EVENT_NUMBER_WORD = EventRecord.number / 4;
+const EVENT_SERIAL_WORD = EventRecord.serial / 4;
+const EVENT_VALUE_WORD = EventRecord.value / 4;
+
 /** RFC 768: no datagram is longer. */
 const LONGEST = 65_535;
 /** So many leave at once, and not at the end of a long turn: more would not share a system call. */
 const RUN = 16;
-const OUTBOX = ASK_HEAD + 65_536;
+const OUTBOX = AskRecord.octets + 65_536;
 const INBOX = 2 * LEAST_INBOX;
 /** Responses are copied into blocks of this: one of them that is kept keeps its block. */
 const BLOCK = 16_384;
@@ -144,20 +156,20 @@ export class NativeUdpTransport implements Transport {
       return exchange;
     }
     const { length } = query;
-    const at = this.#reserve(ASK_HEAD + ((length + 3) & ~3));
+    const at = this.#reserve(AskRecord.octets + ((length + 3) & ~3));
     const flags =
       (options.letters === 'kept' ? AskFlag.keptLetters : 0) | (options.entropy === 'any' ? AskFlag.anyEntropy : 0);
     exchange.number = number;
     exchange.serial = this.#serial = (this.#serial + 1) | 0;
     this.#exchanges[number] = exchange;
     const words = this.#outWords;
-    let word = at >> 2;
-    words[word++] = AskCommand.ask | (flags << 8) | (length << 16);
-    words[word++] = number;
-    words[word++] = exchange.serial;
-    words[word++] = options.beganMs ?? this.clock.nowMs();
-    for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word++] = address[i];
-    this.#outbox.set(query, at + ASK_HEAD);
+    const word = at >> 2;
+    words[word] = AskCommand.ask | (flags << FLAGS_SHIFT) | (length << LENGTH_SHIFT);
+    words[word + NUMBER_WORD] = number;
+    words[word + SERIAL_WORD] = exchange.serial;
+    words[word + NOW_WORD] = options.beganMs ?? this.clock.nowMs();
+    for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word + SERVER_WORD + i] = address[i];
+    this.#outbox.set(query, at + AskRecord.octets);
     if (++this.#asked === RUN) this.#send();
     const { timeoutMs } = options;
     if (timeoutMs !== undefined) {
@@ -178,11 +190,11 @@ export class NativeUdpTransport implements Transport {
     this.#release(exchange);
     if (this.#closed) return;
     const words = this.#outWords;
-    let word = this.#reserve(CALL_OFF_HEAD) >> 2;
-    words[word++] = AskCommand.callOff;
-    words[word++] = number;
-    words[word++] = exchange.serial;
-    words[word++] = this.clock.nowMs();
+    const word = this.#reserve(CALL_OFF_OCTETS) >> 2;
+    words[word] = AskCommand.callOff;
+    words[word + NUMBER_WORD] = number;
+    words[word + SERIAL_WORD] = exchange.serial;
+    words[word + NOW_WORD] = this.clock.nowMs();
   }
 
   close(): void {
@@ -247,12 +259,12 @@ export class NativeUdpTransport implements Transport {
       const word = at >> 2;
       const head = words[word];
       const kind = head & 0xffff;
-      const length = head >>> 16;
-      const exchange = this.#exchanges[words[word + 1]];
-      const from = at + EVENT_HEAD;
+      const length = head >>> EVENT_LENGTH_SHIFT;
+      const exchange = this.#exchanges[words[word + EVENT_NUMBER_WORD]];
+      const from = at + EventRecord.octets;
       at = from + ((length + 3) & ~3);
       // One that was called off a moment ago, or another that has its number now.
-      if (exchange === undefined || exchange.serial !== words[word + 2]) continue;
+      if (exchange === undefined || exchange.serial !== words[word + EVENT_SERIAL_WORD]) continue;
       const { listener } = exchange;
       if (kind >= AskEvent.doubtLetters) {
         listener?.doubted(DOUBTS[kind], exchange);
@@ -261,7 +273,8 @@ export class NativeUdpTransport implements Transport {
       this.#release(exchange);
       exchange.listener = undefined;
       if (kind === AskEvent.answered) listener?.answered(this.#copy(from, length), exchange);
-      else if (kind === AskEvent.failed) listener?.lost(this.#errorOf(exchange.server, words[word + 3]), exchange);
+      else if (kind === AskEvent.failed)
+        listener?.lost(this.#errorOf(exchange.server, words[word + EVENT_VALUE_WORD]), exchange);
     }
   }
 

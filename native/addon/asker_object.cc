@@ -4,6 +4,8 @@
 // the environment's hook: a worker that is terminated waits for the hook, and thereby for the handle.
 #include "addon/asker_object.h"
 
+#include "addon/call.h"
+#include "addon/contract.h"
 #include "addon/object.h"
 #include "addon/uv_poll.h"
 #include "udp/ask_commands.h"
@@ -73,21 +75,20 @@ void OnReadable(uv_poll_s* poll, int, int) {
 
 AskerHolder* This(void* data) { return static_cast<AskerHolder*>(data); }
 
-// flush(octets of commands in the outbox) -> whether something is to be received at once
+// octets: of commands in the outbox -> whether something is to be received at once
 napi_value Flush(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  AskerHolder* self = This(args.data);
+  Call<1> call(env, info, "octets");
+  auto* self = call.self<AskerHolder>();
   if (!self->asker) return ThrowClosed(env);
   uint32_t octets;
   const MutableBytes outbox = self->outbox.Fetch(env);
-  if (!GetUint32(env, args.values[0], &octets) || octets > outbox.size() ||
-      !udp::RunCommands(outbox.first(octets), self->asker.get())) {
-    return ThrowArgument(env);
-  }
+  if (!call.Read(0, &octets)) return call.Refuse();
+  if (octets > outbox.size()) return call.Refuse(0, "no more than the outbox has");
+  if (!udp::RunCommands(outbox.first(octets), self->asker.get())) return call.Refuse(0, "whole commands in the outbox");
   return Bool(env, self->asker->has_notices());
 }
 
-// receive() -> events in the inbox, plus 2^30 when there are more
+// -> events in the inbox, plus kMoreWait when there are more
 napi_value Receive(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   AskerHolder* self = This(args.data);
@@ -96,39 +97,36 @@ napi_value Receive(napi_env env, napi_callback_info info) {
   if (inbox.size() < udp::EventBuffer::kLeast) return ThrowGone(env);
   udp::EventBuffer events(inbox);
   const bool more = self->asker->Receive(&events);
-  return Int(env, static_cast<int32_t>(events.count() | (more ? 1u << 30 : 0)));
+  return Int(env, static_cast<int32_t>(events.count() | (more ? kMoreWait : 0)));
 }
 
-// serverAddress(text, port, out) -> boolean
+// -> boolean
 napi_value ServerAddress(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
+  Call<3> call(env, info, "address, port, out");
   std::string text;
   uint32_t port;
   MutableBytes out;
-  if (args.count != 3 || !GetString(env, args.values[0], &text) || !GetUint32(env, args.values[1], &port) ||
-      port > UINT16_MAX || !GetBytes(env, args.values[2], &out) || out.size() < sizeof(udp::ServerAddress)) {
-    return ThrowArgument(env);
+  if (!call.Read(0, &text) || !call.Read(1, &port) || !call.Read(2, &out, sizeof(udp::ServerAddress))) {
+    return call.Refuse();
   }
+  if (port > UINT16_MAX) return call.Refuse(1, "at most 65535");
   udp::ServerAddress address;
   if (!udp::MakeServerAddress(text.c_str(), static_cast<uint16_t>(port), &address)) return Bool(env, false);
   std::memcpy(out.data(), &address, sizeof address);
   return Bool(env, true);
 }
 
-// stats(Float64Array): in the order of udp::AskerStats, then the sockets that are open and the queries under way
+// AskerTotals, as doubles.
 napi_value Stats(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  AskerHolder* self = This(args.data);
+  Call<1> call(env, info, "out");
+  auto* self = call.self<AskerHolder>();
   if (!self->asker) return ThrowClosed(env);
   MutableBytes out;
-  constexpr size_t kWords = sizeof(udp::AskerStats) / sizeof(uint64_t);
-  if (!GetBytes(env, args.values[0], &out) || out.size() < (kWords + 2) * sizeof(double)) return ThrowArgument(env);
-  const udp::AskerStats stats = self->asker->stats();
-  const uint64_t* words = reinterpret_cast<const uint64_t*>(&stats);
-  double* values = reinterpret_cast<double*>(out.data());
-  for (size_t i = 0; i < kWords; ++i) values[i] = static_cast<double>(words[i]);
-  values[kWords] = self->asker->sockets();
-  values[kWords + 1] = self->asker->under_way();
+  if (!call.Read(0, &out, kStatsWords<AskerTotals> * sizeof(double))) return call.Refuse();
+  WriteStats(
+      AskerTotals{
+          .asker = self->asker->stats(), .sockets = self->asker->sockets(), .under_way = self->asker->under_way()},
+      out);
   return nullptr;
 }
 

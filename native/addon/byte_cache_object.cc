@@ -1,35 +1,19 @@
-// Methods of the byte cache object. The numbers that cross are declared once more, with their meaning, in lib/native.
+// Methods of the byte cache object.
 #include "addon/byte_cache_object.h"
 
 #include <algorithm>
 #include <cmath>
 #include <ctime>
 
+#include "addon/call.h"
 #include "addon/region_methods.h"
 
 namespace shardns::addon {
 
 namespace {
 
-// Results of get() other than the value's length.
-constexpr int32_t kMiss = -1;
-constexpr int32_t kFailure = -2;  // the value is a noted failure
-constexpr int32_t kTooLong = -3;
-constexpr int32_t kKeyTooLong = -4;
-
-enum ControlWord : size_t {
-  kKindWord,
-  kStaleWord,
-  kRefreshWord,
-  kFreqWord,
-  kLengthWord,
-  kNextBucketWord,
-  kBucketsWord
-};
-constexpr size_t kControlWords = 7;
-constexpr uint32_t kFlagAllowStale = 1;
-constexpr uint32_t kFlagUncounted = 2;
-constexpr int kKindShift = 8;  // of get's flags: the kind that the value must have
+// Times to live from here on, and infinite ones, are for ever: beyond it a double does not tell milliseconds apart.
+constexpr double kForEverMs = 9e15;
 constexpr size_t kMostNamespaces = 65536;
 
 }  // namespace
@@ -42,13 +26,18 @@ uint64_t ByteCacheObject::Now() const {
 struct ByteCacheMethods {
   using Object = ByteCacheObject;
 
-  static Object* This(void* data) { return static_cast<Object*>(data); }
-
-  // The whole key from a string or a Uint8Array, behind its namespace's name; empty: not a key. `too_long` tells why.
-  static Bytes GetKey(napi_env env, Object* self, napi_value key, napi_value space, bool* too_long) {
+  // The whole key from the first argument, a string or a Uint8Array, behind the name of the namespace that is the
+  // second; empty: not a key. `too_long` tells why.
+  template <size_t N>
+  static Bytes GetKey(Call<N>* call, bool* too_long) {
+    auto* self = call->template self<Object>();
     uint32_t number;
     *too_long = false;
-    if (!GetUint32(env, space, &number) || number >= self->namespaces_.size()) return {};
+    if (!call->Read(1, &number)) return {};
+    if (number >= self->namespaces_.size()) {
+      call->Wrong(1, "the number of a namespace");
+      return {};
+    }
     const std::string& prefix = self->namespaces_[number];
     if (prefix.size() > 1) {
       std::memcpy(self->key_, prefix.data(), prefix.size());
@@ -58,154 +47,145 @@ struct ByteCacheMethods {
     uint8_t* to = self->key_ + prefix.size();
     const size_t room = sizeof self->key_ - prefix.size();
     size_t length = 0;
-    const napi_status status = napi_get_value_string_utf8(env, key, reinterpret_cast<char*>(to), room, &length);
-    if (status == napi_string_expected) {
+    const napi_status status =
+        napi_get_value_string_utf8(call->env(), call->value(0), reinterpret_cast<char*>(to), room, &length);
+    if (status != napi_ok) {
       MutableBytes octets;
-      if (!GetBytes(env, key, &octets)) return {};
+      if (!GetBytes(call->env(), call->value(0), &octets)) {
+        call->Wrong(0, "a string or a typed array");
+        return {};
+      }
       length = octets.size();
       if (length <= room) std::memcpy(to, octets.data(), length);
-    } else if (status != napi_ok) {
-      return {};
     }
     *too_long = prefix.size() + length > bytes::kMaxKeyOctets;
     return *too_long ? Bytes() : Bytes(self->key_, prefix.size() + length);
   }
 
-  // register(value, control, remaining): where values, words and the remaining time are left
+  // Where values, words and the remaining time are left.
   static napi_value Register(napi_env env, napi_callback_info info) {
-    Arguments<3> args(env, info);
-    Object* self = This(args.data);
-    if (args.count != 3 || !self->value_.Set(env, args.values[0], bytes::kMaxValueOctets) ||
-        !self->control_.Set(env, args.values[1], kControlWords * sizeof(uint32_t)) ||
-        !self->remaining_.Set(env, args.values[2], sizeof(double)) ||
-        reinterpret_cast<uintptr_t>(self->control_.Fetch(env).data()) % sizeof(uint32_t) != 0 ||
-        reinterpret_cast<uintptr_t>(self->remaining_.Fetch(env).data()) % sizeof(double) != 0) {
+    Call<3> call(env, info, "value, control, remainingMs");
+    auto* self = call.self<Object>();
+    if (!call.Register(0, &self->value_, bytes::kMaxValueOctets) ||
+        !call.RegisterWords<uint32_t>(1, &self->control_, byte_control::kWords) ||
+        !call.RegisterWords<double>(2, &self->remaining_, 1)) {
       self->Release(env);
-      return ThrowArgument(env);
+      return call.Refuse();
     }
     return nullptr;
   }
-  // get(key, namespace, flags, out?) -> length of the value in `out`, or where registered; or one of the above
+  // -> length of the value in `out`, or where registered where `out` is not given; or a got::Result
   static napi_value Get(napi_env env, napi_callback_info info) {
-    Arguments<4> args(env, info);
-    Object* self = This(args.data);
+    Call<4> call(env, info, "key, namespace, flags, out");
+    auto* self = call.self<Object>();
     if (!self->cache_) return ThrowClosed(env);
     uint32_t flags;
     uint32_t* control = self->control(env);
     double* remaining = self->remaining_.Fetch<double>(env);
     MutableBytes out = self->value_.Fetch(env);
     bool too_long;
-    const Bytes key = GetKey(env, self, args.values[0], args.values[1], &too_long);
-    if (too_long) return Int(env, kKeyTooLong);
+    const Bytes key = GetKey(&call, &too_long);
+    if (too_long) return Int(env, got::kKeyTooLong);
     if (control == nullptr || remaining == nullptr || out.empty()) return ThrowGone(env);
-    if (key.empty() || !GetUint32(env, args.values[2], &flags) ||
-        (args.count == 4 && !GetBytes(env, args.values[3], &out))) {
-      return ThrowArgument(env);
-    }
+    if (key.empty() || !call.Read(2, &flags) || (call.count() == 4 && !call.Read(3, &out))) return call.Refuse();
     bytes::ByteSeen seen;
     self->cache_->Get({.key = key,
                        .now = self->Now(),
-                       .allow_stale = (flags & kFlagAllowStale) != 0,
-                       .count = (flags & kFlagUncounted) == 0,
-                       .kind = static_cast<uint8_t>(flags >> kKindShift)},
+                       .allow_stale = (flags & get_flag::kAllowStale) != 0,
+                       .count = (flags & get_flag::kUncounted) == 0,
+                       .kind = static_cast<uint8_t>(flags >> get_flag::kKindShift)},
                       self->reader_, out, &seen);
-    if (seen.outcome == bytes::ByteOutcome::kMiss) return Int(env, kMiss);
-    control[kKindWord] = seen.kind;
-    control[kStaleWord] = seen.outcome == bytes::ByteOutcome::kStale;
-    control[kRefreshWord] = seen.refresh;
-    control[kFreqWord] = seen.freq;
-    control[kLengthWord] = seen.length;
+    if (seen.outcome == bytes::ByteOutcome::kMiss) return Int(env, got::kMiss);
+    control[byte_control::kKind] = seen.kind;
+    control[byte_control::kStale] = seen.outcome == bytes::ByteOutcome::kStale;
+    control[byte_control::kRefresh] = seen.refresh;
+    control[byte_control::kPopularity] = seen.freq;
+    control[byte_control::kLength] = seen.length;
     *remaining = seen.remaining_ms;
     switch (seen.outcome) {
       case bytes::ByteOutcome::kFailure:
-        return Int(env, kFailure);
+        return Int(env, got::kFailure);
       case bytes::ByteOutcome::kTooLong:
-        return Int(env, kTooLong);
+        return Int(env, got::kTooLong);
       default:
         return Int(env, static_cast<int32_t>(seen.length));
     }
   }
-  // set(key, namespace, value, flags, ttlMs, tags, generation) -> 0, or a negative Status, or kKeyTooLong
+  // -> 0, or a negative Status, or got::kKeyTooLong
   // value: a Uint8Array or a string; ttlMs: infinite = for ever; tags: a Uint16Array of marks, or undefined
   static napi_value Set(napi_env env, napi_callback_info info) {
-    Arguments<7> args(env, info);
-    Object* self = This(args.data);
+    Call<7> call(env, info, "key, namespace, value, flags, ttlMs, tags, generation");
+    auto* self = call.self<Object>();
     if (!self->cache_) return ThrowClosed(env);
     bytes::ByteSet set;
     uint32_t flags;
     double ttl;
     bool too_long;
-    set.key = GetKey(env, self, args.values[0], args.values[1], &too_long);
-    if (too_long) return Int(env, kKeyTooLong);
-    if (args.count != 7 || set.key.empty() || !GetUint32(env, args.values[3], &flags) ||
-        napi_get_value_double(env, args.values[4], &ttl) != napi_ok || !(ttl >= 0) ||
-        !GetUint32(env, args.values[6], &set.generation)) {
-      return ThrowArgument(env);
+    set.key = GetKey(&call, &too_long);
+    if (too_long) return Int(env, got::kKeyTooLong);
+    if (set.key.empty() || !call.Read(3, &flags) || !call.ReadPositive(4, &ttl) || !call.Read(6, &set.generation)) {
+      return call.Refuse();
     }
     MutableBytes value;
     size_t length = 0;
     const MutableBytes scratch = self->value_.Fetch(env);
     if (scratch.empty()) return ThrowGone(env);
-    const napi_status status = napi_get_value_string_utf8(env, args.values[2], reinterpret_cast<char*>(scratch.data()),
+    const napi_status status = napi_get_value_string_utf8(env, call.value(2), reinterpret_cast<char*>(scratch.data()),
                                                           scratch.size(), &length);
     if (status == napi_ok) {
       value = scratch.first(length);
       if (length > bytes::kMaxValueOctets) return Int(env, static_cast<int32_t>(Status::kTooLarge));
-    } else if (!GetBytes(env, args.values[2], &value)) {
-      return ThrowArgument(env);
+    } else if (!GetBytes(env, call.value(2), &value)) {
+      return call.Refuse(2, "a string or a typed array");
     }
     MutableBytes tags;
-    napi_valuetype type;
-    napi_typeof(env, args.values[5], &type);
-    if (type != napi_undefined &&
-        (!GetBytes(env, args.values[5], &tags) || tags.size() > 2 * (bytes::kMaxMarks - 1) || tags.size() % 2 != 0)) {
-      return ThrowArgument(env);
+    if (!call.IsUndefined(5)) {
+      if (!call.Read(5, &tags)) return call.Refuse();
+      if (tags.size() > 2 * (bytes::kMaxMarks - 1) || tags.size() % 2 != 0) return call.Refuse(5, "at most 16 marks");
     }
     set.tags = static_cast<uint8_t>(tags.size() / 2);
     std::memcpy(set.tag, tags.data(), tags.size());
     set.value = value;
     set.now = self->Now();
-    if (ttl < 9e15) set.ttl_ms = static_cast<uint64_t>(ttl);
+    if (ttl < kForEverMs) set.ttl_ms = static_cast<uint64_t>(ttl);
     set.flags = static_cast<uint8_t>(flags);
     return Int(env, static_cast<int32_t>(self->cache_->Set(set)));
   }
-  // remove(key, namespace) -> 1, 0, or kKeyTooLong
+  // -> 1, 0, or got::kKeyTooLong
   static napi_value Remove(napi_env env, napi_callback_info info) {
-    Arguments<2> args(env, info);
-    Object* self = This(args.data);
+    Call<2> call(env, info, "key, namespace");
+    auto* self = call.self<Object>();
     if (!self->cache_) return ThrowClosed(env);
     bool too_long;
-    const Bytes key = GetKey(env, self, args.values[0], args.values[1], &too_long);
-    if (too_long) return Int(env, kKeyTooLong);
-    return key.empty() ? ThrowArgument(env) : Int(env, self->cache_->Remove(key));
+    const Bytes key = GetKey(&call, &too_long);
+    if (too_long) return Int(env, got::kKeyTooLong);
+    return key.empty() ? call.Refuse() : Int(env, self->cache_->Remove(key));
   }
-  // touch(key, namespace, ttlMs, kind) -> 1, 0, or kKeyTooLong
+  // -> 1, 0, or got::kKeyTooLong
   static napi_value Touch(napi_env env, napi_callback_info info) {
-    Arguments<4> args(env, info);
-    Object* self = This(args.data);
+    Call<4> call(env, info, "key, namespace, ttlMs, kind");
+    auto* self = call.self<Object>();
     if (!self->cache_) return ThrowClosed(env);
     double ttl;
     uint32_t kind;
     bool too_long;
-    const Bytes key = GetKey(env, self, args.values[0], args.values[1], &too_long);
-    if (too_long) return Int(env, kKeyTooLong);
-    if (key.empty() || napi_get_value_double(env, args.values[2], &ttl) != napi_ok || !(ttl >= 0) ||
-        !GetUint32(env, args.values[3], &kind)) {
-      return ThrowArgument(env);
-    }
+    const Bytes key = GetKey(&call, &too_long);
+    if (too_long) return Int(env, got::kKeyTooLong);
+    if (key.empty() || !call.ReadPositive(2, &ttl) || !call.Read(3, &kind)) return call.Refuse();
     const bytes::ByteTouch touch = {.key = key,
-                                    .ttl_ms = ttl < 9e15 ? static_cast<uint64_t>(ttl) : bytes::kNever,
+                                    .ttl_ms = ttl < kForEverMs ? static_cast<uint64_t>(ttl) : bytes::kNever,
                                     .now = self->Now(),
                                     .kind = static_cast<uint8_t>(kind)};
     return Int(env, self->cache_->Touch(touch, self->value_.Fetch(env)));
   }
-  // addNamespace(name) -> its number
+  // -> its number
   static napi_value AddNamespace(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
+    Call<1> call(env, info, "name");
+    auto* self = call.self<Object>();
     std::string name;
     if (!self->cache_) return ThrowClosed(env);
-    if (!GetString(env, args.values[0], &name) || name.empty() || name.size() > 255) return ThrowArgument(env);
+    if (!call.Read(0, &name)) return call.Refuse();
+    if (name.empty() || name.size() > UINT8_MAX) return call.Refuse(0, "1 to 255 octets");
     name.insert(name.begin(), static_cast<char>(name.size()));
     auto& all = self->namespaces_;
     auto found = std::find(all.begin(), all.end(), name);
@@ -216,62 +196,67 @@ struct ByteCacheMethods {
     }
     return Int(env, static_cast<int32_t>(found - all.begin()));
   }
-  // tagMark(tag) -> what entries with the tag carry
+  // -> what entries with the tag carry
   static napi_value TagMark(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
+    Call<1> call(env, info, "tag");
+    auto* self = call.self<Object>();
     std::string tag;
     if (!self->cache_) return ThrowClosed(env);
-    if (!GetString(env, args.values[0], &tag)) return ThrowArgument(env);
+    if (!call.Read(0, &tag)) return call.Refuse();
     return Int(env, self->cache_->TagMark({reinterpret_cast<const uint8_t*>(tag.data()), tag.size()}));
   }
-  // forget(kind, number): kind 0 everything, 1 the namespace of that number, 2 what has the tag of that mark
+  // Everything, or the namespace of that number, or what has the tag of that mark.
   static napi_value Forget(napi_env env, napi_callback_info info) {
-    Arguments<2> args(env, info);
-    Object* self = This(args.data);
+    Call<2> call(env, info, "kind, number");
+    auto* self = call.self<Object>();
     if (!self->cache_) return ThrowClosed(env);
     uint32_t kind, number;
-    if (args.count != 2 || !GetUint32(env, args.values[0], &kind) || !GetUint32(env, args.values[1], &number) ||
-        kind > 2 || (kind == 1 && number >= self->namespaces_.size()) || (kind == 2 && number > UINT16_MAX)) {
-      return ThrowArgument(env);
+    if (!call.Read(0, &kind) || !call.Read(1, &number)) return call.Refuse();
+    switch (kind) {
+      case byte_forget::kAll:
+        self->cache_->ForgetAll();
+        return nullptr;
+      case byte_forget::kNamespace: {
+        if (number >= self->namespaces_.size()) return call.Refuse(1, "the number of a namespace");
+        const std::string& name = self->namespaces_[number];
+        self->cache_->ForgetNamespace({reinterpret_cast<const uint8_t*>(name.data()), name.size()});
+        return nullptr;
+      }
+      case byte_forget::kTag:
+        if (number > UINT16_MAX) return call.Refuse(1, "a tag's mark");
+        self->cache_->ForgetTag(static_cast<uint16_t>(number));
+        return nullptr;
+      default:
+        return call.Refuse(0, "a kind of what is forgotten");
     }
-    if (kind == 0) {
-      self->cache_->ForgetAll();
-    } else if (kind == 1) {
-      const std::string& name = self->namespaces_[number];
-      self->cache_->ForgetNamespace({reinterpret_cast<const uint8_t*>(name.data()), name.size()});
-    } else {
-      self->cache_->ForgetTag(static_cast<uint16_t>(number));
-    }
-    return nullptr;
   }
-  // generation() -> what an insert of a value asked for now says later
+  // -> what an insert of a value asked for now says later
   static napi_value Generation(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
-    Object* self = This(args.data);
+    auto* self = static_cast<Object*>(args.data);
     if (!self->cache_) return ThrowClosed(env);
     napi_value result;
     napi_create_uint32(env, self->cache_->generation(), &result);
     return result;
   }
-  // configure(Uint32Array): [stale window ms, refresh shares by popularity (4), beta of early refresh ms]
   static napi_value Configure(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    Object* self = This(args.data);
+    Call<1> call(env, info, "tunables");
+    auto* self = call.self<Object>();
     if (!self->cache_) return ThrowClosed(env);
-    uint32_t words[6];
-    MutableBytes bytes;
-    if (!GetBytes(env, args.values[0], &bytes) || bytes.size() != sizeof words) return ThrowArgument(env);
-    std::memcpy(words, bytes.data(), sizeof words);
-    self->cache_->SetStaleWindow(words[0]);
+    uint32_t words[byte_tunable::kWords];
+    if (!call.ReadWords(0, words)) return call.Refuse();
+    self->cache_->SetStaleWindow(words[byte_tunable::kStaleWindowMs]);
     bytes::ByteTunables& tunables = self->cache_->tunables();
-    for (int i = 0; i < 4; ++i) tunables.refresh_share[i] = words[1 + i];
-    tunables.early_refresh_beta_ms = words[5];
+    tunables.refresh_share[0] = words[byte_tunable::kRefreshShare0];
+    tunables.refresh_share[1] = words[byte_tunable::kRefreshShare1];
+    tunables.refresh_share[2] = words[byte_tunable::kRefreshShare2];
+    tunables.refresh_share[3] = words[byte_tunable::kRefreshShare3];
+    tunables.early_refresh_beta_ms = words[byte_tunable::kEarlyRefreshBetaMs];
     return nullptr;
   }
   static napi_value Close(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
-    Object* self = This(args.data);
+    auto* self = static_cast<Object*>(args.data);
     self->cache_.reset();
     self->Release(env);
     return nullptr;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "addon/contract.h"
 #include "addon/object.h"
 #include "bytes/byte_cache.h"
 
@@ -11,7 +12,8 @@ namespace shardns::addon {
 class ByteCacheObject {
  public:
   using CacheType = bytes::ByteCache;
-  static constexpr size_t kListWord = 5;  // of control: where list() says how to go on
+  // Of control: where list() says how to go on, and how many buckets there are.
+  static constexpr size_t kNextBucketWord = byte_control::kNextBucket, kBucketsWord = byte_control::kBuckets;
   // `memory`: kept alive as long as the object; null for none.
   static napi_value Wrap(napi_env env, std::shared_ptr<bytes::ByteCache> cache, napi_value memory);
   static ByteCacheObject* From(napi_env env, napi_value object);

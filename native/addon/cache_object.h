@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include "addon/contract.h"
 #include "addon/object.h"
 #include "udp/responder.h"
 
@@ -12,7 +13,8 @@ namespace shardns::addon {
 class CacheObject {
  public:
   using CacheType = answers::Cache;
-  static constexpr size_t kListWord = 6;  // of control: where list() says how to go on
+  // Of control: where list() says how to go on, and how many buckets there are.
+  static constexpr size_t kNextBucketWord = control::kNextBucket, kBucketsWord = control::kBuckets;
   // The object behind the value that Create returned; null for others.
   static CacheObject* From(napi_env env, napi_value object);
 
@@ -29,7 +31,8 @@ class CacheObject {
   uint64_t NowMs() const { return cache_->NowMs(MonotonicMs()); }
 
  private:
-  friend struct CacheMethods;
+  friend struct CacheAnswering;
+  friend struct CacheKeeping;
   friend struct ObjectLife;
   explicit CacheObject(std::shared_ptr<answers::Cache> cache);
   static Bytes CopyTo(uint8_t* to, Bytes octets) {

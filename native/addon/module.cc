@@ -1,6 +1,7 @@
-// The module: what makes its objects, and the version of the contract with lib/native.
+// The module: what makes its objects, and the contract with lib/native.
 #include "addon/asker_object.h"
 #include "addon/byte_cache_object.h"
+#include "addon/contract.h"
 #include "addon/gate_object.h"
 #include "addon/plane_object.h"
 #include "addon/query_parse.h"
@@ -45,7 +46,8 @@ static napi_value Init(napi_env env, napi_value exports) {
   for (const uint16_t port : udp::kAnsweringPorts) napi_set_element(env, ports, count++, Int(env, port));
   napi_set_named_property(env, exports, "answeringPorts", ports);
   napi_set_named_property(env, exports, "gateRule", GateObject::RuleFields(env));
-  napi_set_named_property(env, exports, "contract", Int(env, 7));
+  napi_set_named_property(env, exports, "contract", Int(env, kContract));
+  napi_set_named_property(env, exports, "names", Names(env));
   return exports;
 }
 

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "addon/call.h"
+#include "addon/contract.h"
 #include "addon/gate_object.h"
 #include "udp/plane.h"
 
@@ -80,33 +82,32 @@ napi_value Ports(napi_env env, napi_callback_info info) {
   return list;
 }
 
-// drain(most) -> flights copied to the registered buffer, plus 2^30 when more wait
+// -> flights copied to the registered buffer, plus kMoreWait when more wait
 napi_value Drain(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  PlaneHolder* self = This(args.data);
+  Call<1> call(env, info, "most");
+  auto* self = call.self<PlaneHolder>();
   uint32_t most;
   if (!self->plane) return Int(env, 0);
-  if (!GetUint32(env, args.values[0], &most)) return ThrowArgument(env);
+  if (!call.Read(0, &most)) return call.Refuse();
   bool left = false;
   const uint32_t drained = self->plane->Drain(self->drain_buffer.Fetch(env), most, &left);
-  return Int(env, static_cast<int32_t>(drained | (left ? 1u << 30 : 0)));
+  return Int(env, static_cast<int32_t>(drained | (left ? kMoreWait : 0)));
 }
 
 napi_value RegisterDrain(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  return This(args.data)->drain_buffer.Set(env, args.values[0]) ? nullptr : ThrowArgument(env);
+  Call<1> call(env, info, "buffer");
+  return call.Register(0, &call.self<PlaneHolder>()->drain_buffer) ? nullptr : call.Refuse();
 }
 
-// replyMessage(ticket, response, wallSeconds, extendedError with marks) -> boolean
+// -> boolean; the extended error has marks beside it
 napi_value ReplyMessage(napi_env env, napi_callback_info info) {
-  Arguments<4> args(env, info);
-  PlaneHolder* self = This(args.data);
+  Call<4> call(env, info, "ticket, response, wallSeconds, extendedError");
+  auto* self = call.self<PlaneHolder>();
   if (!self->plane) return Bool(env, false);
   uint32_t ticket, wall, extended_error;
   MutableBytes response;
-  if (args.count != 4 || !GetUint32(env, args.values[0], &ticket) || !GetBytes(env, args.values[1], &response) ||
-      !GetUint32(env, args.values[2], &wall) || !GetUint32(env, args.values[3], &extended_error)) {
-    return ThrowArgument(env);
+  if (!call.Read(0, &ticket) || !call.Read(1, &response) || !call.Read(2, &wall) || !call.Read(3, &extended_error)) {
+    return call.Refuse();
   }
   return Bool(env, self->plane->ReplyMessage(ticket,
                                              {.response = self->cache_object->OwnBeside(response),
@@ -116,44 +117,41 @@ napi_value ReplyMessage(napi_env env, napi_callback_info info) {
                                              static_cast<uint16_t>(extended_error)));
 }
 
-// replyError(ticket, rcode, extendedError) -> boolean
+// -> boolean
 napi_value ReplyError(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
-  PlaneHolder* self = This(args.data);
+  Call<3> call(env, info, "ticket, rcode, extendedError");
+  auto* self = call.self<PlaneHolder>();
   if (!self->plane) return Bool(env, false);
   uint32_t ticket, rcode, extended_error;
-  if (args.count != 3 || !GetUint32(env, args.values[0], &ticket) || !GetUint32(env, args.values[1], &rcode) ||
-      !GetUint32(env, args.values[2], &extended_error)) {
-    return ThrowArgument(env);
-  }
+  if (!call.Read(0, &ticket) || !call.Read(1, &rcode) || !call.Read(2, &extended_error)) return call.Refuse();
   return Bool(env,
               self->plane->ReplyError(ticket, static_cast<uint16_t>(rcode), static_cast<uint16_t>(extended_error)));
 }
 
 napi_value ReplyStale(napi_env env, napi_callback_info info) {
-  Arguments<2> args(env, info);
-  PlaneHolder* self = This(args.data);
+  Call<2> call(env, info, "ticket, tenant");
+  auto* self = call.self<PlaneHolder>();
   uint32_t ticket, tenant;
   if (!self->plane) return Bool(env, false);
-  if (!GetUint32(env, args.values[0], &ticket) || !GetUint32(env, args.values[1], &tenant)) return ThrowArgument(env);
+  if (!call.Read(0, &ticket) || !call.Read(1, &tenant)) return call.Refuse();
   return Bool(env, self->plane->ReplyStale(ticket, tenant));
 }
 
 napi_value Discard(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  PlaneHolder* self = This(args.data);
+  Call<1> call(env, info, "ticket");
+  auto* self = call.self<PlaneHolder>();
   uint32_t ticket;
   if (!self->plane) return Bool(env, false);
-  return GetUint32(env, args.values[0], &ticket) ? Bool(env, self->plane->Discard(ticket)) : ThrowArgument(env);
+  return call.Read(0, &ticket) ? Bool(env, self->plane->Discard(ticket)) : call.Refuse();
 }
 
-// part(ticket) -> boolean
+// -> boolean
 napi_value Part(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  PlaneHolder* self = This(args.data);
+  Call<1> call(env, info, "ticket");
+  auto* self = call.self<PlaneHolder>();
   uint32_t ticket;
   if (!self->plane) return Bool(env, false);
-  return GetUint32(env, args.values[0], &ticket) ? Bool(env, self->plane->Part(ticket)) : ThrowArgument(env);
+  return call.Read(0, &ticket) ? Bool(env, self->plane->Part(ticket)) : call.Refuse();
 }
 
 napi_value Flush(napi_env env, napi_callback_info info) {
@@ -171,20 +169,17 @@ napi_value Outdate(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// stats(Float64Array): in the order of udp::PlaneStats, and the bytes of fixed memory last
+// PlaneTotals, as doubles.
 napi_value Stats(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  PlaneHolder* self = This(args.data);
+  Call<1> call(env, info, "out");
+  auto* self = call.self<PlaneHolder>();
   if (!self->plane) return ThrowClosed(env);
   MutableBytes out;
-  constexpr size_t kWords = sizeof(udp::PlaneStats) / sizeof(uint64_t);
-  if (!GetBytes(env, args.values[0], &out) || out.size() < (kWords + 1) * sizeof(double)) return ThrowArgument(env);
-  udp::PlaneStats stats;
-  self->plane->ReadStats(&stats);
-  const uint64_t* words = reinterpret_cast<const uint64_t*>(&stats);
-  double* values = reinterpret_cast<double*>(out.data());
-  for (size_t i = 0; i < kWords; ++i) values[i] = static_cast<double>(words[i]);
-  values[kWords] = static_cast<double>(self->plane->memory_bytes());
+  if (!call.Read(0, &out, kStatsWords<PlaneTotals> * sizeof(double))) return call.Refuse();
+  PlaneTotals totals;
+  self->plane->ReadStats(&totals.plane);
+  totals.memory_bytes = self->plane->memory_bytes();
+  WriteStats(totals, out);
   return nullptr;
 }
 

@@ -1,34 +1,31 @@
 // Reading them.
 #include "udp/ask_commands.h"
 
+#include <cstddef>
+
 namespace shardns::udp {
 
 namespace {
 
-constexpr size_t kHead = 16;
-constexpr size_t kAskHead = kHead + sizeof(ServerAddress);
-
 bool RunNext(MutableBytes* commands, Asker* asker) {
-  const uint8_t* head = commands->data();
-  if (commands->size() < kHead) return false;
-  const auto command = static_cast<AskCommand>(head[0]);
-  const uint16_t length = LoadNative<uint16_t>(head + 2);
-  NewQuery query = {.number = LoadNative<uint32_t>(head + 4),
-                    .serial = LoadNative<uint32_t>(head + 8),
-                    .server = {},
-                    .now_ms = LoadNative<uint32_t>(head + 12),
-                    .message = {}};
-  if (command == AskCommand::kCallOff) {
-    asker->CallOff(query.number, query.serial, query.now_ms);
-    *commands = commands->subspan(kHead);
+  CommandHead head;
+  if (commands->size() < sizeof head) return false;
+  std::memcpy(&head, commands->data(), sizeof head);
+  if (head.command == AskCommand::kCallOff) {
+    asker->CallOff(head.number, head.serial, head.now_ms);
+    *commands = commands->subspan(sizeof head);
     return true;
   }
-  const size_t size = kAskHead + ((size_t{length} + 3) & ~size_t{3});
-  if (command != AskCommand::kAsk || commands->size() < size || !asker->MayAsk(query.number)) return false;
-  std::memcpy(&query.server, head + kHead, sizeof query.server);
-  query.letters = (head[1] & ask_flag::kKeptLetters) != 0 ? Letters::kKept : Letters::kDrawn;
-  query.guarded = (head[1] & ask_flag::kAnyEntropy) == 0;
-  query.message = commands->subspan(kAskHead, length);
+  const size_t size = sizeof(AskRecord) + ((size_t{head.length} + 3) & ~size_t{3});
+  if (head.command != AskCommand::kAsk || commands->size() < size || !asker->MayAsk(head.number)) return false;
+  NewQuery query = {.number = head.number,
+                    .serial = head.serial,
+                    .server = {},
+                    .now_ms = head.now_ms,
+                    .letters = (head.flags & ask_flag::kKeptLetters) != 0 ? Letters::kKept : Letters::kDrawn,
+                    .guarded = (head.flags & ask_flag::kAnyEntropy) == 0,
+                    .message = commands->subspan(sizeof(AskRecord), head.length)};
+  std::memcpy(&query.server, commands->data() + offsetof(AskRecord, server), sizeof query.server);
   asker->Ask(query);
   *commands = commands->subspan(size);
   return true;

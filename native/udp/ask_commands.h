@@ -1,9 +1,9 @@
 // What a caller on the other side of a border wants of an asker, as records in memory that both have: one call carries
 // those of a whole turn. Values cross into TypeScript.
 //
-//  0    1       2        4        8        12    16             40
-//  | 1  | flags | length | number | serial | now | ServerAddress | message, padded to 4 |   ask
-//  | 2  | 0     | 0      | number | serial | now |                                          call off
+//  0         4        8        12    16             40
+//  | CommandHead                     | ServerAddress | message, padded to 4 |   ask
+//  | CommandHead                     |                                          call off
 #pragma once
 #include "udp/asker.h"
 
@@ -14,6 +14,22 @@ namespace ask_flag {
 inline constexpr uint8_t kKeptLetters = 1;
 inline constexpr uint8_t kAnyEntropy = 2;
 }  // namespace ask_flag
+
+struct CommandHead {
+  AskCommand command;
+  uint8_t flags;    // ask_flag
+  uint16_t length;  // of the message
+  uint32_t number;  // of the query
+  uint32_t serial;
+  uint32_t now_ms;
+};
+static_assert(sizeof(CommandHead) == 16);
+
+struct AskRecord {
+  CommandHead head;
+  ServerAddress server;
+};
+static_assert(sizeof(AskRecord) == 40);
 
 // Does what the records say, and sends. False when they are none: what stands before the fault is done.
 bool RunCommands(MutableBytes commands, Asker* asker);

@@ -17,9 +17,18 @@ enum class AskEvent : uint16_t {
   kDoubtFlood,     // a hundred packets that match nothing
 };
 
+struct EventHead {
+  AskEvent kind;
+  uint16_t length;  // of the response
+  uint32_t number;  // of the query
+  uint32_t serial;
+  int32_t value;
+};
+static_assert(sizeof(EventHead) == 16);
+
 class EventBuffer {
  public:
-  static constexpr size_t kHead = 16;
+  static constexpr size_t kHead = sizeof(EventHead);
   // The longest response and its head.
   static constexpr size_t kLeast = kHead + 65'536;
 
@@ -31,11 +40,12 @@ class EventBuffer {
   // There must be room.
   void Add(AskEvent kind, uint32_t number, uint32_t serial, int32_t value, Bytes octets = {}) {
     uint8_t* at = memory_.data() + used_;
-    const uint16_t head[2] = {static_cast<uint16_t>(kind), static_cast<uint16_t>(octets.size())};
-    std::memcpy(at, head, 4);
-    std::memcpy(at + 4, &number, 4);
-    std::memcpy(at + 8, &serial, 4);
-    std::memcpy(at + 12, &value, 4);
+    const EventHead head = {.kind = kind,
+                            .length = static_cast<uint16_t>(octets.size()),
+                            .number = number,
+                            .serial = serial,
+                            .value = value};
+    std::memcpy(at, &head, sizeof head);
     if (!octets.empty()) std::memcpy(at + kHead, octets.data(), octets.size());
     used_ += kHead + Padded(octets.size());
     ++count_;

@@ -202,32 +202,28 @@ uint32_t MissRing::Drain(MutableBytes out, uint32_t most, bool* left) {
     const uint32_t place = state->pending_first;
     Flight& flight = flights_[place];
     const Waiter& waiter = waiters_[flight.first];
-    const size_t octets = (kRecordHeader + waiter.packet_length + 3u) / 4 * 4;
+    const size_t octets = (sizeof(FlightRecord) + waiter.packet_length + 3u) / 4 * 4;
     if (out.size() - at < octets) break;
-    uint8_t* record = out.data() + at;
-    std::memset(record, 0, kRecordHeader);
-    const uint32_t ticket = (flight.serial & 0xFFFF) << kSerialShift | place;
-    std::memcpy(record, &ticket, 4);
-    record[4] = static_cast<uint8_t>(flight.kind);
+    FlightRecord record = {.ticket = (flight.serial & 0xFFFF) << kSerialShift | place,
+                           .kind = flight.kind,
+                           .length = waiter.packet_length,
+                           .receiver = waiter.peer.receiver,
+                           .tenant = flight.tenant};
     if (waiter.peer.address_length == sizeof(sockaddr_in)) {
-      record[5] = 4;
+      record.family = 4;
       sockaddr_in address;
       std::memcpy(&address, waiter.peer.address, sizeof address);
-      const uint16_t port = ntohs(address.sin_port);
-      std::memcpy(record + 6, &port, 2);
-      std::memcpy(record + 8, &address.sin_addr, 4);
+      record.port = ntohs(address.sin_port);
+      std::memcpy(record.address, &address.sin_addr, sizeof address.sin_addr);
     } else if (waiter.peer.address_length == sizeof(sockaddr_in6)) {
-      record[5] = 6;
+      record.family = 6;
       sockaddr_in6 address;
       std::memcpy(&address, waiter.peer.address, sizeof address);
-      const uint16_t port = ntohs(address.sin6_port);
-      std::memcpy(record + 6, &port, 2);
-      std::memcpy(record + 8, &address.sin6_addr, 16);
+      record.port = ntohs(address.sin6_port);
+      std::memcpy(record.address, &address.sin6_addr, sizeof address.sin6_addr);
     }
-    std::memcpy(record + 24, &waiter.packet_length, 2);
-    std::memcpy(record + 26, &waiter.peer.receiver, 2);
-    std::memcpy(record + 28, &flight.tenant, 4);
-    std::memcpy(record + kRecordHeader, waiter.packet, waiter.packet_length);
+    std::memcpy(out.data() + at, &record, sizeof record);
+    std::memcpy(out.data() + at + sizeof record, waiter.packet, waiter.packet_length);
     at += octets;
     ++drained;
     state->pending_first = flight.pending;

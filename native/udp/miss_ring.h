@@ -27,6 +27,21 @@ struct Peer {
 
 enum class FlightKind : uint8_t { kMiss = 0, kRefresh = 1, kOtherClass = 2 };
 
+// How a flight crosses into JavaScript: the first query that waits for it. Its packet follows, padded to 4.
+//  0        4      5        6      8         24       26         28       32
+//  | ticket | kind | family | port | address | length | receiver | tenant |
+struct FlightRecord {
+  uint32_t ticket = 0;
+  FlightKind kind = FlightKind::kMiss;
+  uint8_t family = 0;  // 4 or 6; 0 where the client has no address
+  uint16_t port = 0;
+  uint8_t address[16] = {};  // IPv4 in the first four octets
+  uint16_t length = 0;       // of the packet
+  uint16_t receiver = 0;
+  uint32_t tenant = 0;
+};
+static_assert(sizeof(FlightRecord) == 32);
+
 inline constexpr size_t kKeptPacket = 512;
 
 struct Waiter {
@@ -73,11 +88,7 @@ class MissRing {
   // Queries of unknown clients (gate::kUnknownTag) never share a flight: who they are decides what they get.
   Joined Join(const JoinArgs& args);
 
-  // Copies up to `most` waiting flights into `out` as records (kRecordHeader octets, then the packet, padded to 4).
-  // Returns how many; `*left` says whether more wait.
-  //  0        4      5        6      8        24       26      28
-  //  | ticket | kind | family | port | address | length | local |     then the tenant, 4 octets
-  static constexpr size_t kRecordHeader = 32;
+  // Copies up to `most` waiting flights into `out` as FlightRecords. Returns how many; `*left` says whether more wait.
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left);
 
   // Flights under way are joined no more: what they find may be what holds no more.

@@ -2,10 +2,10 @@
 import type { Engine } from '../../lib/cache/engine.js';
 import {
   binding,
+  FlightRecord,
   MORE_WAIT,
   type NativePlane,
   type PlaneStats,
-  RECORD_HEADER,
   readPlaneStats,
 } from '../../lib/native/binding.js';
 
@@ -35,7 +35,7 @@ export function createPlane(
     },
     () => undefined,
   );
-  const records = Buffer.alloc(256 * (RECORD_HEADER + 512));
+  const records = Buffer.alloc(256 * (FlightRecord.octets + 512));
   native.registerDrain(records);
   native.start();
   return {
@@ -48,8 +48,8 @@ export function createPlane(
         const result = native.drain(256);
         more = (result & MORE_WAIT) !== 0;
         for (let i = 0, at = 0; i < (result & ~MORE_WAIT); i++) {
-          tickets.push(records.readUInt32LE(at));
-          at += (RECORD_HEADER + records.readUInt16LE(at + 24) + 3) & ~3;
+          tickets.push(records.readUInt32LE(at + FlightRecord.ticket));
+          at += (FlightRecord.octets + records.readUInt16LE(at + FlightRecord.length) + 3) & ~3;
         }
       }
       return tickets;

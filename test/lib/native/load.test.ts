@@ -60,6 +60,20 @@ describe('the binary', () => {
       cpSync(built, prebuilt);
       expect(run(use(index)).trim()).toBe(prebuilt);
     });
+    test('whose words are not those of the library is refused with the first name that differs', () => {
+      const loader = join(copy, 'lib/native/load.cjs');
+      const own = readFileSync(loader);
+      writeFileSync(
+        loader,
+        `const addon = require(${JSON.stringify(prebuilt)});
+         module.exports = { ...addon, names: { ...addon.names, control: ['flags', 'refresh'] } };`,
+      );
+      expect(run(use(index))).toContain(
+        'ERR_SHARDNS_NATIVE the native addon differs in "control": ' +
+          'word 1 is "refresh" there, "tenant" in this library: build it again',
+      );
+      writeFileSync(loader, own);
+    });
     test('that is broken is named with what the loader says', () => {
       writeFileSync(prebuilt, 'no library');
       expect(run(use(index))).toMatch(

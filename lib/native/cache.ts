@@ -1,0 +1,117 @@
+// The native cache of DNS answers: its methods, and the words and values that cross.
+import type { NativeRegion } from './region.js';
+
+/** Results of `answer` other than the reply's length in octets. */
+export const DROPPED = 0; // no reply is due
+export const MISS = -1;
+export const MISS_WITH_STALE = -2; // a miss for which an expired answer could be served
+
+/** Results of `insert` other than the seconds that the answer may live: native/base/status.h. */
+export const Status = {
+  ok: 0,
+  malformed: -1,
+  truncated: -2,
+  notAResponse: -3,
+  uncacheable: -4,
+  noSoa: -5,
+  zeroTtl: -6,
+  tooLarge: -7,
+  foreignRecords: -8,
+  anothersRegion: -9,
+  toRewrite: -10,
+} as const;
+
+/** Words of the control array. */
+export const Control = {
+  flags: 0,
+  tenant: 1,
+  refresh: 2,
+  outcome: 3,
+  remainingTicks: 4,
+  popularity: 5,
+  nextBucket: 6,
+  buckets: 7,
+  queryLength: 8,
+  /** Of the query that was answered or refused; 0 where it has none. */
+  type: 9,
+  ageTicks: 10,
+  words: 11,
+} as const;
+/**
+ * `countReply`: the question was counted before; `countNothing`: nor does the reply count. `resolves`: misses are
+ * resolved, ANY too.
+ */
+export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8, resolves: 16 } as const;
+/**
+ * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
+ * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
+ */
+export const VariantFlag = {
+  dnssecOk: 1,
+  checkingDisabled: 2,
+  authoritative: 4,
+  adUnknown: 8,
+  inherited: 16,
+} as const;
+export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
+export const TICKS_PER_SECOND = 16;
+/** The tag of clients that nobody has sorted yet; nothing is stored under it. */
+export const UNKNOWN_TENANT = 0xffff_ffff;
+export const NO_EXTENDED_ERROR = 0xffff;
+/** Beside the extended error of `finish` and `replyMessage`: the answer is our own, and AA stays set. */
+export const MARK_AUTHORITATIVE = 0x1_0000;
+
+/** Words of `configure`, in order. */
+export const TUNABLES = [
+  'minTtlSeconds',
+  'maxTtlSeconds',
+  'negativeMinTtlSeconds',
+  'negativeMaxTtlSeconds',
+  'ttlJitterPercent',
+  'staleWindowSeconds',
+  'staleTtlSeconds',
+  'prefetchShare0',
+  'prefetchShare1',
+  'prefetchShare2',
+  'prefetchShare3',
+  'earlyRefreshBetaTicks',
+  'udpSize',
+  'rotate',
+  'clientSubnet',
+  'originalTtl',
+] as const;
+export type Tunables = Record<(typeof TUNABLES)[number], number>;
+
+export interface NativeCache extends NativeRegion {
+  register(query: Uint8Array, reply: Uint8Array, control: Uint32Array): void;
+  registerBatch(queries: Uint8Array, queryEnds: Uint32Array, replies: Uint8Array, replyLengths: Int32Array): void;
+  answer(): number;
+  answerFrom(query: Uint8Array, reply: Uint8Array): number;
+  answerBatch(count: number): number;
+  insert(
+    response: Uint8Array,
+    variantFlags: number,
+    tenant: number,
+    wallSeconds: number,
+    scope: Uint8Array | undefined,
+  ): number;
+  // Names are the first octets of the registered query buffer; what is peeked at comes in the registered reply buffer.
+  insertFailure(
+    nameLength: number,
+    type: number,
+    variantFlags: number,
+    tenant: number,
+    ttlSeconds: number,
+    rcode: number,
+  ): number;
+  remove(nameLength: number, type: number, variantFlags: number, tenant: number): boolean;
+  /** A hit may ask for a refresh of the entry once more. */
+  allowRefresh(nameLength: number, type: number, variantFlags: number, tenant: number): void;
+  peek(nameLength: number, type: number, variantFlags: number, tenant: number): number;
+  forget(kind: number, nameLength: number, tenant: number): void;
+  finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
+  refuse(query: Uint8Array, rcode: number, extendedError: number): number;
+  configure(tunables: Uint32Array): void;
+  declare(configurationHigh: number, configurationLow: number): void;
+  responses(out: Float64Array): void;
+}

@@ -1,0 +1,145 @@
+// Whether the native addon means the same as this library by the words, records and values that cross. Each side has its
+// own lists of names (native/addon/contract.h; the files beside this one): they are compared when the addon is loaded,
+// so that a name that was added, moved or left out on one side is never read as another.
+import { ShardnsError } from '../base/errors.js';
+import {
+  ASKER_STATS,
+  AskCommand,
+  AskEvent,
+  AskFailure,
+  AskFlag,
+  AskRecord,
+  EventRecord,
+  LEAST_INBOX,
+  MAX_QUERIES,
+} from './asker.js';
+import {
+  BYTE_TUNABLES,
+  ByteControl,
+  ByteForget,
+  GetFlag,
+  Got,
+  KIND_SHIFT,
+  MAX_KEY_OCTETS,
+  MAX_TAGS,
+  MAX_VALUE_OCTETS,
+} from './bytes.js';
+import {
+  Control,
+  ControlFlag,
+  DROPPED,
+  ForgetKind,
+  MARK_AUTHORITATIVE,
+  MISS,
+  MISS_WITH_STALE,
+  NO_EXTENDED_ERROR,
+  Status,
+  TICKS_PER_SECOND,
+  TUNABLES,
+  UNKNOWN_TENANT,
+  VariantFlag,
+} from './cache.js';
+import { FlightKind, FlightRecord, MORE_WAIT, PLANE_STATS } from './plane.js';
+import { QUERY_WORDS, QueryVerdict } from './query.js';
+import { CACHE_STATS, Policy } from './region.js';
+
+/** Names in the order of their words, or names with their values or places. */
+export type NameList = readonly string[] | Readonly<Record<string, number>>;
+
+/** What an addon says of itself. */
+export interface Contract {
+  /** Raised with every change that the names do not show. */
+  contract: number;
+  names: Readonly<Record<string, NameList>>;
+}
+
+export const CONTRACT = 8;
+
+/** Names of words by their places; `words` is how many there are. */
+function inOrder({ words, ...places }: Readonly<Record<string, number>>): string[] {
+  const names = new Array<string>(words).fill('');
+  for (const [name, at] of Object.entries(places)) names[at] = name;
+  return names;
+}
+
+/** This library's lists. */
+export const NAMES: Readonly<Record<string, NameList>> = {
+  tunables: TUNABLES,
+  control: inOrder(Control),
+  byteControl: inOrder(ByteControl),
+  byteTunables: BYTE_TUNABLES,
+  queryWords: QUERY_WORDS,
+  cacheStats: CACHE_STATS,
+  planeStats: PLANE_STATS.map(({ name, words }) => (words === 1 ? name : `${name}[${words}]`)),
+  askerStats: ASKER_STATS,
+  answerResult: { dropped: DROPPED, miss: MISS, missWithStale: MISS_WITH_STALE },
+  controlFlag: ControlFlag,
+  variantFlag: VariantFlag,
+  forgetKind: ForgetKind,
+  byteForget: ByteForget,
+  getFlag: GetFlag,
+  got: Got,
+  status: Status,
+  queryVerdict: QueryVerdict,
+  policy: Policy,
+  flightKind: FlightKind,
+  askCommand: AskCommand,
+  askFlag: AskFlag,
+  askEvent: AskEvent,
+  askFailure: AskFailure,
+  limits: {
+    ticksPerSecond: TICKS_PER_SECOND,
+    unknownTenant: UNKNOWN_TENANT,
+    noExtendedError: NO_EXTENDED_ERROR,
+    markAuthoritative: MARK_AUTHORITATIVE,
+    moreWait: MORE_WAIT,
+    kindShift: KIND_SHIFT,
+    maxValueOctets: MAX_VALUE_OCTETS,
+    maxKeyOctets: MAX_KEY_OCTETS,
+    maxTags: MAX_TAGS,
+    maxQueries: MAX_QUERIES,
+    leastInbox: LEAST_INBOX,
+  },
+  flightRecord: FlightRecord,
+  askRecord: AskRecord,
+  eventRecord: EventRecord,
+};
+
+/** @throws {ShardnsError} ERR_SHARDNS_NATIVE for an addon of another version, with the first name that differs */
+export function checkContract({ contract, names }: Contract): void {
+  if (contract !== CONTRACT) {
+    throw differs(`speaks contract ${contract}, this library ${CONTRACT}`);
+  }
+  for (const [list, ours] of Object.entries(NAMES)) {
+    const theirs = names[list];
+    if (theirs === undefined) throw differs(`has no list "${list}"`);
+    const difference = Array.isArray(ours)
+      ? firstMoved(ours as string[], theirs as string[])
+      : firstOther(ours as Record<string, number>, theirs as Record<string, number>);
+    if (difference !== undefined) throw differs(`differs in "${list}": ${difference}`);
+  }
+}
+
+function firstMoved(ours: readonly string[], theirs: readonly string[]): string | undefined {
+  for (let i = 0; i < Math.max(ours.length, theirs.length); i++) {
+    if (ours[i] !== theirs[i]) return `word ${i} is ${quoted(theirs[i])} there, ${quoted(ours[i])} in this library`;
+  }
+  return undefined;
+}
+
+function firstOther(ours: Readonly<Record<string, number>>, theirs: Readonly<Record<string, number>>) {
+  for (const name of new Set([...Object.keys(ours), ...Object.keys(theirs)])) {
+    if (ours[name] !== theirs[name]) {
+      return `${quoted(name)} is ${theirs[name] ?? 'not'} there, ${ours[name] ?? 'not'} in this library`;
+    }
+  }
+  return undefined;
+}
+
+function quoted(name: string | undefined): string {
+  return name === undefined ? 'nothing' : `"${name}"`;
+}
+
+function differs(how: string): ShardnsError {
+  return new ShardnsError('ERR_SHARDNS_NATIVE', `the native addon ${how}: build it again with "npx shardns build"`);
+}

@@ -1,0 +1,89 @@
+// The native UDP plane: its methods, the flights it hands over and its statistics.
+
+export const FlightKind = { miss: 0, refresh: 1, otherClass: 2 } as const;
+/**
+ * Places of the fields of a drained flight (native/udp/miss_ring.h), which is as many octets, then the packet, padded
+ * to 4. `family` is 4, 6, or 0 where the client has no address; an IPv4 address is in the first four octets.
+ */
+export const FlightRecord = {
+  ticket: 0,
+  kind: 4,
+  family: 5,
+  port: 6,
+  address: 8,
+  length: 24,
+  tenant: 28,
+  octets: 32,
+} as const;
+/** Set in the result of `drain` when more flights wait. */
+export const MORE_WAIT = 1 << 30;
+
+export const RCODES_COUNTED = 24;
+export const TYPES_COUNTED = 257;
+export const DURATION_BUCKETS = 24;
+const PLANE_STATS_SCALARS = [
+  'requestsV4',
+  'requestsV6',
+  'dropped',
+  'refused',
+  'sent',
+  'sendFailed',
+  'flights',
+  'joined',
+  'full',
+  'overShare',
+  'refreshes',
+  'inFlight',
+  'waiting',
+] as const;
+export interface PlaneStats extends Record<(typeof PLANE_STATS_SCALARS)[number], number> {
+  responsesByRcode: Float64Array;
+  requestsByType4: Float64Array;
+  requestsByType6: Float64Array;
+  /** Bucket i counts durations below 2^i microseconds; the last takes the rest. */
+  durations: Float64Array;
+  durationSumUs: number;
+  memoryBytes: number;
+}
+/** Parts of a plane's `stats`, in order, each of so many words. */
+export const PLANE_STATS = [
+  ...PLANE_STATS_SCALARS.map(name => ({ name, words: 1 })),
+  { name: 'responsesByRcode', words: RCODES_COUNTED },
+  { name: 'requestsByType4', words: TYPES_COUNTED },
+  { name: 'requestsByType6', words: TYPES_COUNTED },
+  { name: 'durations', words: DURATION_BUCKETS },
+  { name: 'durationSumUs', words: 1 },
+  { name: 'memoryBytes', words: 1 },
+] as const;
+
+export interface NativePlane {
+  start(): boolean;
+  stopReceiving(): void;
+  receiving(): boolean;
+  ports(): number[];
+  registerDrain(buffer: Uint8Array): void;
+  drain(most: number): number;
+  replyMessage(ticket: number, response: Uint8Array, wallSeconds: number, extendedError: number): boolean;
+  replyError(ticket: number, rcode: number, extendedError: number): boolean;
+  replyStale(ticket: number, tenant: number): boolean;
+  discard(ticket: number): boolean;
+  /** Leaves the flight its first waiter; the others become another one, to be drained. False: they cannot be parted. */
+  part(ticket: number): boolean;
+  flush(): void;
+  /** Flights under way are joined no more. */
+  outdate(): void;
+  stats(out: Float64Array): void;
+  close(): void;
+}
+
+const planeStatsWords = new Float64Array(PLANE_STATS.reduce((sum, { words }) => sum + words, 0));
+export function readPlaneStats(plane: NativePlane): PlaneStats {
+  plane.stats(planeStatsWords);
+  let at = 0;
+  const parts = PLANE_STATS.map(({ name, words }): [string, number | Float64Array] => {
+    const from = at;
+    at += words;
+    return [name, words === 1 ? planeStatsWords[from] : planeStatsWords.slice(from, at)];
+  });
+  return Object.fromEntries(parts) as unknown as PlaneStats;
+}

@@ -1,0 +1,16 @@
+// The two halves of the cache object's methods, and what both need.
+#pragma once
+#include "addon/cache_object.h"
+#include "addon/call.h"
+#include "addon/contract.h"
+
+namespace shardns::addon {
+
+inline constexpr size_t kLeastRoom = 1024;  // of a reply's buffer
+
+// What answers clients, or helps to: cache_answer.cc.
+std::span<const Method> CacheAnswerMethods();
+// What fills the cache, looks into it and empties it: cache_keep.cc.
+std::span<const Method> CacheKeepMethods();
+
+}  // namespace shardns::addon

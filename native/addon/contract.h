@@ -1,0 +1,200 @@
+// What stands at which place of the words that cross into JavaScript: each list once, as the enum that reads and writes
+// them here. The module exports the names in order (Names), and lib/native/contract.ts refuses an addon whose lists
+// are not its own. The fields of structs that cross whole are named, and pinned to their places, in contract.cc.
+#pragma once
+#include <node_api.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "base/bytes.h"
+
+namespace shardns::addon {
+
+// Raised with every change that the lists of names do not show: a method, an argument, a unit.
+inline constexpr int32_t kContract = 8;
+
+// Set in the result of drain() and receive() when there is more.
+inline constexpr uint32_t kMoreWait = 1u << 30;
+
+#define SHARDNS_WORD(constant, name) k##constant,
+
+// configure() of a cache. Shares are of 256, by popularity.
+#define SHARDNS_TUNABLES(WORD)                       \
+  WORD(MinTtlSeconds, minTtlSeconds)                 \
+  WORD(MaxTtlSeconds, maxTtlSeconds)                 \
+  WORD(NegativeMinTtlSeconds, negativeMinTtlSeconds) \
+  WORD(NegativeMaxTtlSeconds, negativeMaxTtlSeconds) \
+  WORD(TtlJitterPercent, ttlJitterPercent)           \
+  WORD(StaleWindowSeconds, staleWindowSeconds)       \
+  WORD(StaleTtlSeconds, staleTtlSeconds)             \
+  WORD(PrefetchShare0, prefetchShare0)               \
+  WORD(PrefetchShare1, prefetchShare1)               \
+  WORD(PrefetchShare2, prefetchShare2)               \
+  WORD(PrefetchShare3, prefetchShare3)               \
+  WORD(EarlyRefreshBetaTicks, earlyRefreshBetaTicks) \
+  WORD(UdpSize, udpSize)                             \
+  WORD(Rotate, rotate)                               \
+  WORD(ClientSubnet, clientSubnet)                   \
+  WORD(OriginalTtl, originalTtl)
+namespace tunable {
+enum Word : size_t { SHARDNS_TUNABLES(SHARDNS_WORD) kWords };
+}
+
+// The control array of a cache: what goes in and what comes out beside a result.
+#define SHARDNS_CONTROL(WORD)          \
+  WORD(Flags, flags)                   \
+  WORD(Tenant, tenant)                 \
+  WORD(Refresh, refresh)               \
+  WORD(Outcome, outcome)               \
+  WORD(RemainingTicks, remainingTicks) \
+  WORD(Popularity, popularity)         \
+  WORD(NextBucket, nextBucket)         \
+  WORD(Buckets, buckets)               \
+  WORD(QueryLength, queryLength)       \
+  WORD(Type, type)                     \
+  WORD(AgeTicks, ageTicks)
+namespace control {
+enum Word : size_t { SHARDNS_CONTROL(SHARDNS_WORD) kWords };
+}
+
+// The same of a byte cache.
+#define SHARDNS_BYTE_CONTROL(WORD) \
+  WORD(Kind, kind)                 \
+  WORD(Stale, stale)               \
+  WORD(Refresh, refresh)           \
+  WORD(Popularity, popularity)     \
+  WORD(Length, length)             \
+  WORD(NextBucket, nextBucket)     \
+  WORD(Buckets, buckets)
+namespace byte_control {
+enum Word : size_t { SHARDNS_BYTE_CONTROL(SHARDNS_WORD) kWords };
+}
+
+// configure() of a byte cache. Shares are of 256, by popularity.
+#define SHARDNS_BYTE_TUNABLES(WORD)  \
+  WORD(StaleWindowMs, staleWindowMs) \
+  WORD(RefreshShare0, refreshShare0) \
+  WORD(RefreshShare1, refreshShare1) \
+  WORD(RefreshShare2, refreshShare2) \
+  WORD(RefreshShare3, refreshShare3) \
+  WORD(EarlyRefreshBetaMs, earlyRefreshBetaMs)
+namespace byte_tunable {
+enum Word : size_t { SHARDNS_BYTE_TUNABLES(SHARDNS_WORD) kWords };
+}
+
+// parseQuery(): the subnet's address takes four, its first octet uppermost.
+#define SHARDNS_QUERY_WORDS(WORD)      \
+  WORD(Flags, flags)                   \
+  WORD(Type, type)                     \
+  WORD(DnsClass, dnsClass)             \
+  WORD(QuestionEnd, questionEnd)       \
+  WORD(HasEdns, hasEdns)               \
+  WORD(DnssecOk, dnssecOk)             \
+  WORD(EdnsVersion, ednsVersion)       \
+  WORD(UdpSize, udpSize)               \
+  WORD(SubnetFamily, subnetFamily)     \
+  WORD(SubnetPrefix, subnetPrefix)     \
+  WORD(SubnetAddress0, subnetAddress0) \
+  WORD(SubnetAddress1, subnetAddress1) \
+  WORD(SubnetAddress2, subnetAddress2) \
+  WORD(SubnetAddress3, subnetAddress3)
+namespace query_word {
+enum Word : size_t { SHARDNS_QUERY_WORDS(SHARDNS_WORD) kWords };
+}
+
+#undef SHARDNS_WORD
+#define SHARDNS_VALUE(constant, name, value) k##constant = value,
+
+// Results of answer() other than the reply's length. kDropped: no reply is due.
+#define SHARDNS_ANSWER_RESULTS(VALUE) \
+  VALUE(Dropped, dropped, 0)          \
+  VALUE(Miss, miss, -1)               \
+  VALUE(MissWithStale, missWithStale, -2)
+namespace answer_result {
+enum Result : int32_t { SHARDNS_ANSWER_RESULTS(SHARDNS_VALUE) };
+}
+
+// Bits of control::kFlags. kCountReply: the question was counted before, only the reply counts; kCountNothing: nor
+// does the reply. kResolves: misses are resolved, ANY too.
+#define SHARDNS_CONTROL_FLAGS(VALUE)   \
+  VALUE(Udp, udp, 1)                   \
+  VALUE(AllowStale, allowStale, 2)     \
+  VALUE(CountReply, countReply, 4)     \
+  VALUE(CountNothing, countNothing, 8) \
+  VALUE(Resolves, resolves, 16)
+namespace control_flag {
+enum Bit : uint32_t { SHARDNS_CONTROL_FLAGS(SHARDNS_VALUE) };
+}
+
+// Bits that tell variants of an entry apart. From kAuthoritative on they are no part of the key: the answer is our own;
+// it was asked for with neither AD nor DO; it is made of the entry that was peeked at, and control::kRemainingTicks and
+// kAgeTicks say how long it may live.
+#define SHARDNS_VARIANT_FLAGS(VALUE)           \
+  VALUE(DnssecOk, dnssecOk, 1)                 \
+  VALUE(CheckingDisabled, checkingDisabled, 2) \
+  VALUE(Authoritative, authoritative, 4)       \
+  VALUE(AdUnknown, adUnknown, 8)               \
+  VALUE(Inherited, inherited, 16)
+namespace variant_flag {
+enum Bit : uint32_t { SHARDNS_VARIANT_FLAGS(SHARDNS_VALUE) };
+}
+
+// forget() of a cache.
+#define SHARDNS_FORGET_KINDS(VALUE) \
+  VALUE(All, all, 0)                \
+  VALUE(Name, name, 1)              \
+  VALUE(Suffix, suffix, 2)          \
+  VALUE(Tenant, tenant, 3)
+namespace forget_kind {
+enum Value : uint32_t { SHARDNS_FORGET_KINDS(SHARDNS_VALUE) };
+}
+
+// forget() of a byte cache.
+#define SHARDNS_BYTE_FORGET_KINDS(VALUE) \
+  VALUE(All, all, 0)                     \
+  VALUE(Namespace, namespace, 1)         \
+  VALUE(Tag, tag, 2)
+namespace byte_forget {
+enum Value : uint32_t { SHARDNS_BYTE_FORGET_KINDS(SHARDNS_VALUE) };
+}
+
+// Flags of a byte cache's get(); from kKindShift on stands the kind that the value must have.
+#define SHARDNS_GET_FLAGS(VALUE)   \
+  VALUE(AllowStale, allowStale, 1) \
+  VALUE(Uncounted, uncounted, 2)
+namespace get_flag {
+enum Bit : uint32_t { SHARDNS_GET_FLAGS(SHARDNS_VALUE) };
+inline constexpr int kKindShift = 8;
+}  // namespace get_flag
+
+// Results of a byte cache's get() other than the value's length. kFailure: the value is a noted failure.
+#define SHARDNS_GOT(VALUE)    \
+  VALUE(Miss, miss, -1)       \
+  VALUE(Failure, failure, -2) \
+  VALUE(TooLong, tooLong, -3) \
+  VALUE(KeyTooLong, keyTooLong, -4)
+namespace got {
+enum Result : int32_t { SHARDNS_GOT(SHARDNS_VALUE) };
+}
+
+#undef SHARDNS_VALUE
+
+// {tunables: [name...], controlFlag: {name: value...}, ...}
+napi_value Names(napi_env env);
+
+// Statistics of words of 8 octets, as JavaScript numbers; `out` has room for them.
+template <typename Stats>
+inline constexpr size_t kStatsWords = sizeof(Stats) / sizeof(uint64_t);
+template <typename Stats>
+void WriteStats(const Stats& stats, MutableBytes out) {
+  uint64_t words[kStatsWords<Stats>];
+  static_assert(sizeof words == sizeof stats);
+  std::memcpy(words, &stats, sizeof words);
+  for (size_t i = 0; i < kStatsWords<Stats>; ++i) {
+    const double value = static_cast<double>(words[i]);
+    std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
+  }
+}
+
+}  // namespace shardns::addon
