@@ -1,7 +1,7 @@
 // Validation of a response's records, duplicates, the chain of aliases, signatures and denials.
 //
-// Bounds: chains of kMaxChain names, and twice as many DNAMEs that are compared with them; Seen::kMost records of a section
-// that are compared with each other.
+// Bounds: chains of kMaxChain names, and twice as many DNAMEs that are compared with them; Seen::kMost records of a
+// section that are compared with each other.
 #include "answers/survey.h"
 
 #include <algorithm>
