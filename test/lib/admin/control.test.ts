@@ -6,11 +6,13 @@ import { createServer as listen } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ControlSocket } from '../../../lib/admin/control-socket.js';
 import { createServer } from '../../../lib/admin/create-server.js';
+import { AdminServer } from '../../../lib/admin/http.js';
 import { defaultControlPath } from '../../../lib/cli/control-path.js';
 import type { ServerReport } from '../../../lib/server/report.js';
 import type { Server } from '../../../lib/server/server.js';
-import type { ServerOptions } from '../../../lib/server/settings/settings.js';
+import type { ServerOptions, ServerSettings } from '../../../lib/server/settings/settings.js';
 
 let folder: string;
 let path: string;
@@ -116,6 +118,28 @@ describe('the socket', () => {
     expect((await call('GET', '/v1/stats', undefined, next))[0]).toBe(200);
     await server.update({ control: false });
     expect(existsSync(next)).toBe(false);
+  });
+  test('is not left listening by a server that is closed while it begins', async () => {
+    const socket = new ControlSocket({} as Server);
+    const listening = socket.listen(path);
+    socket.closed();
+    await expect(listening).rejects.toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
+    expect(existsSync(path)).toBe(false);
+  });
+  test('is not left listening by a server that is closed before a change is put in force', async () => {
+    const socket = new ControlSocket({} as Server);
+    const prepared = await socket.prepare({ control: path } as ServerSettings);
+    expect(existsSync(path)).toBe(true);
+    socket.closed();
+    prepared.commit();
+    expect(existsSync(path)).toBe(false);
+  });
+  test('nor are metrics', async () => {
+    const admin = new AdminServer({ observe: () => {} } as unknown as Server);
+    const prepared = await admin.prepare({ metrics: { listen: '127.0.0.1:0' } } as ServerSettings);
+    admin.closed();
+    prepared.commit();
+    expect(admin.address).toBeUndefined();
   });
 });
 
