@@ -63,7 +63,7 @@ const run = (...args: string[]): Promise<{ status: number; out: string; error: s
 
 /** Asks by UDP as a client does, so that it is cached. */
 async function ask(server: Server, ...names: string[]): Promise<void> {
-  await server.warm(names, { perSecond: 1000 });
+  await server.warm(names, { perSecond: 10_000 });
 }
 
 describe('the socket', () => {
@@ -203,6 +203,21 @@ describe('shardns ctl', () => {
     expect((await run('flush', 'a.example')).out).toBe('forgotten: name a.example\n');
     expect((await run('peek', 'a.example', 'TXT')).status).toBe(1);
     expect((await run('flush', '--all')).out).toBe('forgotten: everything\n');
+  });
+  test.each([
+    ['a reader that wants one line only is no failure', '| head -n 1', '', /^0\n$/],
+    ['a full disk is one', '> /dev/full', /^$/, /standard output: .*ENOSPC.*\n1\n$/],
+  ])('%s', async (_, reader, out, error) => {
+    // More than a pipe holds.
+    const records = Array.from({ length: 1500 }, (_, i) => `host-${i}.${'x'.repeat(60)}.example 600 A 192.0.2.7`);
+    const server = await start({ local: { records } });
+    await ask(server, ...records.map(one => one.split(' ')[0]));
+    const script = `{ "$0" dist/cli/main.js ctl dump --socket "$1"; echo $? >&2; } ${reader}`;
+    const ended = await new Promise<{ out: string; error: string }>(resolve =>
+      execFile('sh', ['-c', script, process.execPath, path], (_, out, error) => resolve({ out, error })),
+    );
+    expect(ended.error).toMatch(error);
+    expect(ended.out).toMatch(out === '' ? /^[^\n]* octets\n$/ : out);
   });
   test.each([
     [['flush'], 'ctl flush does not take'],
