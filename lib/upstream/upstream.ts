@@ -2,6 +2,7 @@
 import { type AddressScope, scopeOf } from '../base/address-scope.js';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
+import { isOurs, type ShardnsError } from '../base/errors.js';
 import { Concession } from './concession.js';
 import { UPSTREAM_LIMITS as L } from './limits.js';
 
@@ -109,6 +110,12 @@ export class Upstream {
     this.#consecutiveFailures = 0;
     this.#restUntil = 0;
     this.#backoffMs = L.backoffMs.first;
+  }
+
+  /** An exchange with it ended so; what this machine had no room for says nothing of the server. */
+  lost(error: ShardnsError): void {
+    if (isOurs(error)) return;
+    this.failed(error.code === 'ERR_SHARDNS_TIMEOUT' ? 'timeout' : 'failure');
   }
 
   /** No answer, or none that is worth anything. A server that rested and fails again rests twice as long. */

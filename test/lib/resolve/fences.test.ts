@@ -2,9 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Logger } from '../../../lib/base/log.js';
 import type { Hooks, QueryDecision } from '../../../lib/resolve/hooks.js';
-import { isOurs } from '../../../lib/resolve/mistakes.js';
 import type { Recursor } from '../../../lib/resolve/recurse/recursor.js';
-import { ShardnsError } from '../../../lib/base/errors.js';
+import { isOurs, ShardnsError } from '../../../lib/base/errors.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { questionEnd } from '../../../lib/wire/message.js';
 import { Query } from '../../../lib/wire/query.js';
