@@ -160,11 +160,11 @@ async function shown(call: Call, response: IncomingMessage, raw: boolean): Promi
     const lines = (rest + chunk).split('\n');
     rest = lines.pop()!;
     if (lines.length === 0) continue;
-    // Whoever reads may take their time, as a pager does: that is no silence of the server.
-    response.setTimeout(0);
+    // Whoever reads may take their time, as a pager does: that is no silence of the server. (At its end there is no socket any more.)
+    response.socket?.setTimeout(0);
     const wanted = await say(lines.map(line => `${raw ? line : call.show(line)}\n`).join(''));
     if (!wanted) break;
-    response.setTimeout(TIMEOUT_MS);
+    response.socket?.setTimeout(TIMEOUT_MS);
   }
   return 0;
 }
