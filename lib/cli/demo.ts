@@ -5,7 +5,8 @@ import { createServer } from '../admin/create-server.js';
 import { parseSocketAddress } from '../base/address.js';
 import type { ServerOptions } from '../server/settings/settings.js';
 import type { Server } from '../server/server.js';
-import { Class, Rcode, Type } from '../wire/iana.js';
+import { headerRcode, setFlags } from '../wire/flags.js';
+import { Class, Flag, Rcode, Type } from '../wire/iana.js';
 import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
@@ -144,7 +145,7 @@ class DemoLoad {
     const query = new Uint8Array(12 + wire.length + 4);
     query[0] = id >> 8;
     query[1] = id & 255;
-    query[2] = 1;
+    setFlags(query, Flag.RD);
     query[5] = 1;
     query.set(wire, 12);
     query[12 + wire.length + 1] = Math.random() < 0.15 ? Type.AAAA : Type.A;
@@ -169,7 +170,7 @@ class DemoLoad {
     if (at === undefined) return;
     this.#sentAt.delete(id);
     this.latencies[this.replies++ % this.latencies.length] = (performance.now() - at) * 1000;
-    if ((message[3] & 15) === Rcode.SERVFAIL) this.failures++;
+    if (headerRcode(message) === Rcode.SERVFAIL) this.failures++;
     this.#send(socket);
   }
 }

@@ -7,7 +7,7 @@ import type { Exchanger } from '../upstream/exchange.js';
 import { Race } from '../upstream/race.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
-import { responseRcode } from '../wire/options.js';
+import { responseRcode } from '../wire/opt.js';
 import type { Query } from '../wire/query.js';
 import type { Flyer } from './asker.js';
 import type { DenialScope } from './denied-names.js';

@@ -9,10 +9,11 @@ import type { Fence } from '../base/fence.js';
 import { type KeyedHash, keyedHash } from '../base/keyed-hash.js';
 import type { PrefixTable } from '../base/prefix-table.js';
 import type { Random } from '../base/random.js';
+import { flagsOf } from '../wire/flags.js';
 import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedOctet } from '../wire/name.js';
-import { appendOption } from '../wire/options.js';
+import { appendOption } from '../wire/opt.js';
 import { Inquiry, type InquiryKeeper, type InquiryTools, type LetterCase } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import type { Listener } from './shared-outcome.js';
@@ -116,7 +117,7 @@ function isSameQuestion(one: Uint8Array, other: Uint8Array): boolean {
 
 /** Whether two queries of one question differ in nothing but id and letters. */
 function isSameForm(one: Uint8Array, other: Uint8Array): boolean {
-  if (one.length !== other.length || one[2] !== other[2] || one[3] !== other[3]) return false;
+  if (one.length !== other.length || flagsOf(one) !== flagsOf(other)) return false;
   for (let at = questionEnd(one); at < one.length; at++) if (one[at] !== other[at]) return false;
   return true;
 }
