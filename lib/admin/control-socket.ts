@@ -18,17 +18,22 @@ const MAX_SOCKET_PATH = 107 - '/shardns-XXXXXX'.length;
 export class ControlSocket implements ServerObserver {
   #http: HttpServer | undefined;
   #path: string | undefined;
+  #closed = false;
 
   constructor(private readonly server: Server) {}
 
-  /** @throws {ShardnsError} ERR_SHARDNS_LISTEN saying why there cannot be one at that place */
+  /** @throws {ShardnsError} ERR_SHARDNS_LISTEN saying why there cannot be one at that place; ERR_SHARDNS_CLOSED */
   async listen(path: ServerSettings['control']): Promise<void> {
-    (await this.#prepare(path)).commit();
+    const change = await this.#prepare(path);
+    if (!this.#closed) return change.commit();
+    change.discard();
+    throw new ShardnsError('ERR_SHARDNS_CLOSED', 'closed while it began to listen for its control');
   }
   prepare({ control }: ServerSettings): Promise<Prepared> {
     return this.#prepare(control);
   }
   closed(): void {
+    this.#closed = true;
     this.#stop();
   }
 
@@ -36,16 +41,19 @@ export class ControlSocket implements ServerObserver {
     const path = wanted === false ? undefined : wanted;
     if (path === this.#path) return { commit: () => {}, discard: () => {} };
     const next = path === undefined ? undefined : await this.#open(path);
+    const discard = (): void => {
+      next?.close();
+      if (path !== undefined) rmSync(path, { force: true });
+    };
     return {
       commit: () => {
+        // A server that was closed meanwhile would never stop it.
+        if (this.#closed) return discard();
         this.#stop();
         this.#http = next;
         this.#path = path;
       },
-      discard: () => {
-        next?.close();
-        if (path !== undefined) rmSync(path, { force: true });
-      },
+      discard,
     };
   }
 

@@ -55,6 +55,11 @@ export class AdminServer implements ServerObserver {
     const next = stays || settings === undefined ? undefined : await this.#open(settings.listen);
     return {
       commit: () => {
+        // A server that was closed meanwhile would never stop it.
+        if (this.#closed) {
+          next?.close();
+          return;
+        }
         if (!stays) {
           this.#stop();
           this.#http = next;

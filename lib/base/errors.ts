@@ -75,3 +75,21 @@ export function exhaustionOf(error: unknown): string | undefined {
 export function isForWantOfRoom(error: unknown): boolean {
   return NO_ROOM.has(((error as Error | undefined)?.cause as { code?: unknown } | null | undefined)?.code);
 }
+
+/**
+ * Whether a question failed for want of room or by a mistake here, and not because of those who were asked: such a
+ * failure is told to those who wait and remembered against nobody (RFC 9520 section 2 is about failures of resolution).
+ */
+export function isOurs(error: unknown): boolean {
+  if (!(error instanceof ShardnsError)) return true;
+  if ((error as { ours?: unknown }).ours === true) return true;
+  switch (error.code) {
+    case 'ERR_SHARDNS_TIMEOUT':
+      return false;
+    case 'ERR_SHARDNS_UPSTREAM':
+    case 'ERR_SHARDNS_MESSAGE':
+      return isForWantOfRoom(error);
+    default:
+      return true;
+  }
+}

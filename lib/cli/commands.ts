@@ -8,6 +8,7 @@ import { checkConfig, readConfigText } from './config.js';
 import { ctl } from './ctl.js';
 import { demo } from './demo.js';
 import { levelHeapGrowth } from './heap.js';
+import { say } from './say.js';
 import { serve } from './serve.js';
 
 const USAGE = `shardns: DNS answers at memory speed
@@ -48,12 +49,12 @@ async function run(args: string[]): Promise<number> {
   const [command, ...rest] = args;
   const asksForHelp = rest.some(one => one === '--help' || one === '-h');
   if (asksForHelp || command === undefined || command === '--help' || command === '-h' || command === 'help') {
-    process.stdout.write(USAGE);
+    await say(USAGE);
     return command === undefined ? 1 : 0;
   }
   if (command === '--version' || command === 'version') {
     const manifest = new URL('../../package.json', import.meta.url);
-    process.stdout.write(`${(JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version}\n`);
+    await say(`${(JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version}\n`);
     return 0;
   }
   if (command === 'check-config') return runCheck(rest);
@@ -134,7 +135,7 @@ function parseDuration(text: string): number {
   return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[match[2] ?? 's']!;
 }
 
-function runCheck(args: string[]): number {
+async function runCheck(args: string[]): Promise<number> {
   if (args.length !== 1) throw new Usage('check-config takes one FILE');
   const [path] = args;
   let text: string;
@@ -147,7 +148,7 @@ function runCheck(args: string[]): number {
   const result = checkConfig(text);
   if ('options' in result) {
     for (const one of contradictions(result.options)) process.stderr.write(`${path}: warning: ${one}\n`);
-    process.stdout.write(`${path}: good\n`);
+    await say(`${path}: good\n`);
     return 0;
   }
   for (const problem of result.problems) process.stderr.write(`${path}:${problem.line}: ${problem.text}\n`);

@@ -7,6 +7,7 @@ import { ShardnsError, show } from '../base/errors.js';
 import type { ServerReport } from '../server/report.js';
 import { flagsFromEnvironment } from './config.js';
 import { defaultControlPath } from './control-path.js';
+import { say } from './say.js';
 
 export interface CtlFlags {
   socket?: string;
@@ -127,6 +128,7 @@ function perform(call: Call, at: RequestOptions, raw: boolean): Promise<number> 
   const body = call.body === undefined ? undefined : JSON.stringify(call.body);
   return new Promise((resolve, reject) => {
     const fail = (cause: Error): void => {
+      if (cause instanceof ShardnsError) return reject(cause);
       const hint = at.socketPath === undefined ? 'with --metrics at this address' : 'of this user';
       const text = `${where}: ${causeText(cause)}; is the server there, ${hint}?`;
       reject(new ShardnsError('ERR_SHARDNS_UPSTREAM', text, { cause }));
@@ -150,14 +152,19 @@ async function shown(call: Call, response: IncomingMessage, raw: boolean): Promi
   }
   if (call.whole) {
     const text = await textOf(response);
-    process.stdout.write(raw ? text : `${call.show(text).trimEnd()}\n`);
+    await say(raw ? text : `${call.show(text).trimEnd()}\n`);
     return call.status?.(text) ?? 0;
   }
   let rest = '';
   for await (const chunk of response as AsyncIterable<string>) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop()!;
-    for (const line of lines) process.stdout.write(`${raw ? line : call.show(line)}\n`);
+    if (lines.length === 0) continue;
+    // Whoever reads may take their time, as a pager does: that is no silence of the server. (At its end there is no socket any more.)
+    response.socket?.setTimeout(0);
+    const wanted = await say(lines.map(line => `${raw ? line : call.show(line)}\n`).join(''));
+    if (!wanted) break;
+    response.socket?.setTimeout(TIMEOUT_MS);
   }
   return 0;
 }

@@ -5,13 +5,15 @@ import { createServer } from '../admin/create-server.js';
 import { parseSocketAddress } from '../base/address.js';
 import type { ServerOptions } from '../server/settings/settings.js';
 import type { Server } from '../server/server.js';
-import { Class, Rcode, Type } from '../wire/iana.js';
+import { headerRcode, setFlags } from '../wire/flags.js';
+import { Class, Flag, Rcode, Type } from '../wire/iana.js';
 import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { encodeData } from '../wire/record.js';
 import { applyFlags, type Flags } from './config.js';
 import { DEMO_ZONES, DemoInternet } from './demo-internet.js';
+import { say } from './say.js';
 import { signals } from './signals.js';
 
 const ZONE = 'demo.example';
@@ -143,7 +145,7 @@ class DemoLoad {
     const query = new Uint8Array(12 + wire.length + 4);
     query[0] = id >> 8;
     query[1] = id & 255;
-    query[2] = 1;
+    setFlags(query, Flag.RD);
     query[5] = 1;
     query.set(wire, 12);
     query[12 + wire.length + 1] = Math.random() < 0.15 ? Type.AAAA : Type.A;
@@ -168,7 +170,7 @@ class DemoLoad {
     if (at === undefined) return;
     this.#sentAt.delete(id);
     this.latencies[this.replies++ % this.latencies.length] = (performance.now() - at) * 1000;
-    if ((message[3] & 15) === Rcode.SERVFAIL) this.failures++;
+    if (headerRcode(message) === Rcode.SERVFAIL) this.failures++;
     this.#send(socket);
   }
 }
@@ -216,33 +218,40 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
     const now = sample();
     const elapsed = ((performance.now() - began) / 1000).toFixed(0).padStart(4);
     const line = `${elapsed} s  ${describe(now.replies - before.replies, now, before, load, server)}`;
-    process.stdout.write(live ? `\r\x1b[2K${line}` : `${line}\n`);
     before = now;
+    tell(live ? `\r\x1b[2K${line}` : `${line}\n`);
   };
-  process.stdout.write(
+  // It is there to be looked at: with the last reader it ends.
+  let end = (): void => {};
+  const over = new Promise<void>(resolve => (end = resolve));
+  const tell = (text: string): void =>
+    void say(text).then(
+      wanted => wanted || end(),
+      () => end(),
+    );
+  tell(
     flags.recursive
       ? `demo: ${server.addresses().udp.join(' ')}, from the root at ${upstream.hints[0]}:${upstream.port} down; try: dig @127.0.0.1 -p ${at.port} elsewhere.${DEMO_ZONES[0]}, and: shardns ctl trace elsewhere.${DEMO_ZONES[0]} --server ${server.settings.metrics?.listen} --fresh\n`
       : `demo: ${server.addresses().udp.join(' ')} -> upstream 127.0.0.1:${upstream.port}, zone ${ZONE}; try: dig @127.0.0.1 -p ${at.port} host-1.${ZONE}\n`,
   );
   const timer = setInterval(show, 1000);
 
-  await new Promise<void>(resolve => {
-    signals.on('SIGINT', resolve);
-    signals.on('SIGTERM', resolve);
-    if (flags.forMs !== undefined) setTimeout(resolve, flags.forMs);
-  });
+  signals.on('SIGINT', end);
+  signals.on('SIGTERM', end);
+  if (flags.forMs !== undefined) setTimeout(end, flags.forMs);
+  await over;
   clearInterval(timer);
   load.stop();
   const seconds = (performance.now() - began) / 1000;
-  const end = sample();
+  const last = sample();
   const stats = server.engine.stats();
-  process.stdout.write(
+  tell(
     [
       live ? '\n' : '',
       'summary',
       `  time            ${seconds.toFixed(1)} s`,
-      `  replies         ${end.replies} (${Math.round(end.replies / seconds)} a second; the load generator shares this machine)`,
-      `  hit share       ${percent(end.hits, end.lookups)}`,
+      `  replies         ${last.replies} (${Math.round(last.replies / seconds)} a second; the load generator shares this machine)`,
+      `  hit share       ${percent(last.hits, last.lookups)}`,
       `  latency         p50 ${quantile(load, 0.5)}  p99 ${quantile(load, 0.99)}`,
       `  ${flags.recursive ? 'servers' : 'upstream'} asked`.padEnd(18) + `${upstream.queries} times`,
       `  prefetched      ${server.resolver.stats.prefetches}`,

@@ -21,7 +21,8 @@ import { TcpTransport } from '../transport/tcp.js';
 import type { LocalAddress, Transport } from '../transport/transport.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
-import { HEADER_SIZE, Type, typeName } from '../wire/iana.js';
+import { setFlags } from '../wire/flags.js';
+import { Flag, HEADER_SIZE, Type, typeName } from '../wire/iana.js';
 import { encodeNameInto, nameKey } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { LocalAddresses } from './address-order.js';
@@ -173,7 +174,7 @@ export class DnsClient implements Disposable {
     const packet = engine.query;
     let end = HEADER_SIZE + encodeNameInto(packet, HEADER_SIZE, name);
     packet.fill(0, 0, HEADER_SIZE);
-    packet[2] = 0x01; // RD
+    setFlags(packet, Flag.RD);
     packet[5] = 1;
     packet[end++] = type >> 8;
     packet[end++] = type & 0xff;

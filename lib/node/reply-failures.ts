@@ -1,4 +1,5 @@
 // Which replies are no answers, and what Node's dns module calls that.
+import { headerRcode } from '../wire/flags.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import { type FailureCode, QueryFailure } from './errors.js';
 
@@ -13,7 +14,7 @@ const FAILURES: ReadonlyMap<number, FailureCode> = new Map([
 
 /** @throws {QueryFailure} for a reply that is no answer */
 export function readReply<T>(reply: Uint8Array, length: number, read: ReadReply<T>): T {
-  const rcode = reply[3] & 0x0f;
+  const rcode = headerRcode(reply);
   if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) throw new QueryFailure(FAILURES.get(rcode) ?? 'ESERVFAIL');
   return read(reply, length);
 }

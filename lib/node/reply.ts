@@ -1,5 +1,6 @@
 // Reads what a lookup needs out of a reply, without taking the rest apart.
 import { formatAddress } from '../base/address.js';
+import { headerRcode } from '../wire/flags.js';
 import { Class, HEADER_SIZE, Rcode, Type } from '../wire/iana.js';
 
 const u16 = (octets: Uint8Array, at: number): number => (octets[at] << 8) | octets[at + 1];
@@ -28,5 +29,5 @@ export function readAddresses(reply: Uint8Array, type: number): string[] | undef
     }
     at += 10 + length;
   }
-  return addresses.length === 0 && (reply[3] & 0x0f) === Rcode.NXDOMAIN ? undefined : addresses;
+  return addresses.length === 0 && headerRcode(reply) === Rcode.NXDOMAIN ? undefined : addresses;
 }

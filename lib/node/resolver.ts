@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import { addressOctets } from '../base/address.js';
 import { onAbort } from '../base/cancel.js';
 import { ShardnsError } from '../base/errors.js';
+import { headerRcode } from '../wire/flags.js';
 import { Rcode, Type } from '../wire/iana.js';
 import { decodeMessage, type ResourceRecord } from '../wire/message.js';
 import { argumentError, checkInt32, checkSignal, checkType, valueError } from './arguments.js';
@@ -259,7 +260,7 @@ export class Resolver extends NodeResolver implements Disposable {
         return;
       }
       const read = (reply: Uint8Array, length: number): T => {
-        if ((reply[3] & 0x0f) === Rcode.NXDOMAIN) throw queryError(syscall, 'ENOTFOUND', hostname);
+        if (headerRcode(reply) === Rcode.NXDOMAIN) throw queryError(syscall, 'ENOTFOUND', hostname);
         return take(decodeMessage(reply.subarray(0, length)).answers);
       };
       const errorOf = (error: unknown): Error => {

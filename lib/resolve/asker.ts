@@ -1,4 +1,5 @@
 // Who asks, and what of a question tells it from others.
+import { setFlags } from '../wire/flags.js';
 import { Class, Flag, typeName } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import type { Variant } from '../cache/engine.js';
@@ -83,8 +84,7 @@ export function infoOf(query: Query, asker: Asker): QueryInfo {
 /** The query as if its asker wanted recursion, and to know of validation: so its answer is good for all. */
 export function asRefresh(query: Query): Query {
   const message = query.message.slice();
-  message[2] |= Flag.RD >> 8;
-  message[3] |= Flag.AD;
+  setFlags(message, query.flags | Flag.RD | Flag.AD);
   return new Query(message);
 }
 

@@ -4,6 +4,7 @@
 // Bounds: 16,384 denied names; 24 ancestors of a name looked at; MAX_RESPONSE_RECORDS records of a denial.
 import { BoundedMap } from '../base/bounded-map.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
+import { headerRcode } from '../wire/flags.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
 import { buildResponse, decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS } from '../wire/message.js';
 import { ancestors, foldName, isAtOrBelow, nameKey } from '../wire/name.js';
@@ -68,7 +69,7 @@ const keyPrefix = (variant: Variant): string => `${variant.tenant} ${variant.che
 
 /** NXDOMAIN of the name that was asked for: with an alias it is the alias's end that does not exist. */
 function isPlainDenial(message: Uint8Array): boolean {
-  return (message[3] & 0x0f) === Rcode.NXDOMAIN && message[6] === 0 && message[7] === 0;
+  return headerRcode(message) === Rcode.NXDOMAIN && message[6] === 0 && message[7] === 0;
 }
 
 /**

@@ -1,17 +1,16 @@
 // A question put to upstreams: judges their responses, and lands its flight with what it comes to. An object and no
 // function that waits, since one is made for every miss.
-import { ShardnsError } from '../base/errors.js';
+import { isOurs, ShardnsError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { NO_EXTENDED_ERROR } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import { Race } from '../upstream/race.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
-import { responseRcode } from '../wire/options.js';
+import { responseRcode } from '../wire/opt.js';
 import type { Query } from '../wire/query.js';
 import type { Flyer } from './asker.js';
 import type { DenialScope } from './denied-names.js';
-import { isOurs } from './mistakes.js';
 import { failed, type Outcome } from './outcome.js';
 import { ResolutionError } from './recurse/job.js';
 import { responseExtendedError } from './upstream-query.js';

@@ -5,6 +5,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
+import { headerRcode } from '../wire/flags.js';
 import { Class, Rcode } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
@@ -85,7 +86,7 @@ export class Keep {
       return stored === Status.uncacheable ? cleaned(kept) : kept;
     }
     if (scope !== undefined) return kept;
-    if ((kept[3] & 0x0f) === Rcode.NXDOMAIN) this.#deny(query, variant, kept, denials);
+    if (headerRcode(kept) === Rcode.NXDOMAIN) this.#deny(query, variant, kept, denials);
     else this.#denials.exists(query.name, variant);
     if (query.dnssecOk) this.#relieve(query, asker);
     return kept;

@@ -2,7 +2,7 @@
 //
 // Bound: one stack trace in ten seconds, whatever the questions that lead to it; of the others a line with what it is.
 import type { Clock } from '../base/clock.js';
-import { isForWantOfRoom, ShardnsError, show } from '../base/errors.js';
+import { show } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Query } from '../wire/query.js';
 
@@ -56,22 +56,4 @@ function nameOf(query: Query): string {
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message.slice(0, 200)}` : show(error);
-}
-
-/**
- * Whether a question failed for want of room or by a mistake here, and not because of those who were asked: such a
- * failure is told to those who wait and remembered against nobody (RFC 9520 section 2 is about failures of resolution).
- */
-export function isOurs(error: unknown): boolean {
-  if (!(error instanceof ShardnsError)) return true;
-  if ((error as { ours?: unknown }).ours === true) return true;
-  switch (error.code) {
-    case 'ERR_SHARDNS_TIMEOUT':
-      return false;
-    case 'ERR_SHARDNS_UPSTREAM':
-    case 'ERR_SHARDNS_MESSAGE':
-      return isForWantOfRoom(error);
-    default:
-      return true;
-  }
 }

@@ -1,7 +1,8 @@
 // The query that goes upstream for a client's: one's own OPT, the client's DO, CD and AD, nothing of COOKIE, padding or
 // keepalive, the client's subnet only where configured.
+import { setFlags } from '../wire/flags.js';
 import { Class, Flag, HEADER_SIZE, Type } from '../wire/iana.js';
-import { findOption, OptionCode } from '../wire/options.js';
+import { findOption, OptionCode } from '../wire/opt.js';
 import type { Query } from '../wire/query.js';
 
 export interface UpstreamQueryOptions {
@@ -14,8 +15,7 @@ export function buildUpstreamQuery(query: Query, options: UpstreamQueryOptions):
   const questionLength = query.questionEnd - HEADER_SIZE;
   const optionLength = subnet === undefined ? 0 : 8 + subnet.address.length;
   const message = new Uint8Array(HEADER_SIZE + questionLength + 11 + optionLength);
-  message[2] = query.recursionDesired ? 0x01 : 0x00;
-  message[3] = (query.authenticData ? Flag.AD : 0) | (query.checkingDisabled ? Flag.CD : 0);
+  setFlags(message, query.flags & (Flag.RD | Flag.AD | Flag.CD));
   message[5] = 1;
   message[11] = 1;
   // A subarray would move a short message out of V8's heap (1 us).
@@ -44,7 +44,7 @@ export function buildServerQuery(
 ): Uint8Array {
   const { name, type } = question;
   const message = new Uint8Array(HEADER_SIZE + name.length + 4 + 11);
-  message[2] = question.recursionDesired ? 0x01 : 0x00;
+  setFlags(message, question.recursionDesired ? Flag.RD : 0);
   message[5] = 1;
   message[11] = 1;
   message.set(name, HEADER_SIZE);

@@ -23,7 +23,10 @@ export class Server implements AsyncDisposable {
   addresses(): { udp: string[]; tcp: string[] } {
     return this.#inner.addresses();
   }
-  /** What it has done and has under way: every number that it counts, as one plain object. */
+  /**
+   * What it has done and has under way: every number that it counts, as one plain object.
+   * @throws {ShardnsError} ERR_SHARDNS_CLOSED after close(): take the last one before it
+   */
   report(): ServerReport {
     return this.#inner.report();
   }

@@ -8,12 +8,12 @@ import { keyedHash } from '../base/keyed-hash.js';
 import type { Logger } from '../base/log.js';
 import { systemRandom } from '../base/random.js';
 import type { ByteCacheHandle } from '../cache/byte-cache.js';
-import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Resolved, Resolving } from '../resolve/recursive-answers.js';
 import { ExtendedError } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import type { ServerSettings } from './settings/settings.js';
 import { outcomesOf, QuestionBatch } from './recursion-protocol.js';
+import { addCounts, noWords, totalsOf, type WorkerTotals } from './recursion-stats.js';
 
 export type ToWorker =
   | { kind: 'questions'; batch: Uint8Array }
@@ -22,19 +22,9 @@ export type ToWorker =
   | { kind: 'forget'; name: Uint8Array | undefined };
 export interface FromWorker {
   batch: Uint8Array;
-  /** Counts since its start, in the order of STATS; then the servers it knows. */
+  /** What it has counted since its start (recursion-stats.ts). */
   stats: Float64Array;
 }
-export const STATS = [
-  'resolutions',
-  'queries',
-  'coalesced',
-  'lame',
-  'rejectedResponses',
-  'nameServersFetched',
-  'primings',
-  'failures',
-] as const satisfies readonly (keyof RecursorStats)[];
 
 const RESTART_MS = 1000;
 
@@ -68,7 +58,7 @@ export class RecursionPool implements Resolving {
   readonly #lanes: Lane[];
   /** Keyed: else names could be chosen that all go to one thread. */
   readonly #hash = keyedHash(systemRandom);
-  readonly #ended = new Float64Array(STATS.length + 1);
+  readonly #ended = noWords();
   #nextId = 0;
   #closed = false;
 
@@ -111,11 +101,9 @@ export class RecursionPool implements Resolving {
     this.#tell({ kind: 'forget', name });
   }
 
-  /** The sum over all threads, those that have ended included; `servers`: what the threads know of. */
-  stats(): RecursorStats & { servers: number } {
-    const sum = (i: number): number => this.#lanes.reduce((total, lane) => total + lane.stats[i], this.#ended[i]);
-    const entries = STATS.map((name, i) => [name, sum(i)] as const);
-    return { ...(Object.fromEntries(entries) as unknown as RecursorStats), servers: sum(STATS.length) };
+  /** The sum over all threads, those that have ended included. */
+  totals(): WorkerTotals {
+    return totalsOf([this.#ended, ...this.#lanes.map(lane => lane.stats)]);
   }
 
   async close(): Promise<void> {
@@ -142,7 +130,7 @@ export class RecursionPool implements Resolving {
       waiting: new Map(),
       queued: false,
       alive: true,
-      stats: new Float64Array(STATS.length + 1),
+      stats: noWords(),
     };
     return lane;
   }
@@ -164,8 +152,8 @@ export class RecursionPool implements Resolving {
       const lane = laneOf();
       lane.alive = false;
       this.#abandon(lane, 'the thread that resolved it has ended');
-      for (let i = 0; i < STATS.length; i++) this.#ended[i] += lane.stats[i];
-      lane.stats = new Float64Array(STATS.length + 1);
+      addCounts(lane.stats, this.#ended);
+      lane.stats = noWords();
       this.clock.after(RESTART_MS, () => {
         if (this.#closed) return;
         lane.worker = this.#start(laneOf);

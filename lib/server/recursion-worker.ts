@@ -14,21 +14,16 @@ import { makeRecursor, updateRecursor } from './recursor-settings.js';
 import { chooseSockets } from './settings/listeners.js';
 import { exchangerOptionsOf } from './settings/upstreams.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
-import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recursion-pool.js';
+import { wordsOf } from './recursion-stats.js';
+import { type FromWorker, type ToWorker, type WorkerData } from './recursion-pool.js';
 
 const { settings, rrsets, fence: cells } = workerData as WorkerData;
 const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
 const udp = new SystemUdpTransport(clock, random);
 chooseSockets(udp, settings);
-const exchanger = new Exchanger(
-  udp,
-  new TcpTransport(clock, random),
-  clock,
-  random,
-  exchangerOptionsOf(settings),
-  new Fence(cells),
-);
+const tcp = new TcpTransport(clock, random);
+const exchanger = new Exchanger(udp, tcp, clock, random, exchangerOptionsOf(settings), new Fence(cells));
 const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random });
 const outcomes = new OutcomeBatch();
 let queued = false;
@@ -41,7 +36,13 @@ function say(id: number, resolved: Resolved): void {
   setImmediate(() => {
     queued = false;
     const batch = outcomes.take();
-    const stats = Float64Array.from([...STATS.map(name => recursor.stats[name]), recursor.infrastructure.size]);
+    const stats = wordsOf({
+      recursion: recursor.stats,
+      udp: udp.stats,
+      tcp: tcp.stats,
+      overloaded: exchanger.overloaded,
+      servers: recursor.infrastructure.size,
+    });
     port.postMessage({ batch, stats } satisfies FromWorker, [batch.buffer]);
   });
 }

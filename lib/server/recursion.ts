@@ -8,7 +8,8 @@ import type { Resolver } from '../resolve/resolver.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { ServerSettings } from './settings/settings.js';
 import { workersOf } from './settings/recursion.js';
-import { RecursionPool, STATS } from './recursion-pool.js';
+import { RecursionPool } from './recursion-pool.js';
+import { sumOf, type WorkerTotals } from './recursion-stats.js';
 import type { Prepared } from './prepared.js';
 import { makeRecursor, makeRrsetMemory, needsRecursor, updateRecursor } from './recursor-settings.js';
 
@@ -69,15 +70,15 @@ export class Recursion {
   }
 
   /** What it has done, in all threads; undefined where there is none. */
-  stats(): (RecursorStats & { servers: number; threads: number }) | undefined {
+  stats(workers = this.workers()): (RecursorStats & { servers: number; threads: number }) | undefined {
     const { recursor } = this;
     if (recursor === undefined) return undefined;
-    const total = { ...recursor.stats, servers: recursor.infrastructure.size, threads: this.#pool?.threads ?? 0 };
-    const pool = this.#pool?.stats();
-    if (pool === undefined) return total;
-    for (const name of STATS) total[name] += pool[name];
-    total.servers += pool.servers;
-    return total;
+    const own = { ...recursor.stats, servers: recursor.infrastructure.size, threads: this.#pool?.threads ?? 0 };
+    return workers === undefined ? own : { ...own, ...sumOf(own, { ...workers.recursion, servers: workers.servers }) };
+  }
+  /** What its threads have counted, beside this one's recursor, transports and exchanger; undefined without threads. */
+  workers(): WorkerTotals | undefined {
+    return this.#pool?.totals();
   }
 
   async close(): Promise<void> {

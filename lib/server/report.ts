@@ -15,6 +15,7 @@ import { rcodeName, typeName } from '../wire/iana.js';
 import type { Answerer } from './answerer.js';
 import type { Listeners } from './listeners.js';
 import type { Recursion } from './recursion.js';
+import { sumOf } from './recursion-stats.js';
 import type { Snapshots } from './snapshots.js';
 import type { TcpConnections } from './tcp-connections.js';
 
@@ -85,6 +86,7 @@ export interface ServerReport {
     readonly inFlight: number;
     readonly resting: boolean;
   })[];
+  /** Messages of all threads that ask. */
   readonly transports: { readonly udp?: Readonly<TransportStats>; readonly tcp?: Readonly<TransportStats> };
   /** Undefined where nothing is resolved from the root or a zone. */
   readonly recursion?: Readonly<RecursorStats> & {
@@ -125,7 +127,8 @@ export function reportOf(sources: ReportSources): ServerReport {
     if (total > 0) responses[rcodeName(rcode)] = total;
   }
   const { udp4, udp6, tcp4, tcp6 } = answerer.requestsByType;
-  const recursive = recursion.stats();
+  const workers = recursion.workers();
+  const recursive = recursion.stats(workers);
   const rrsets = recursion.recursor?.rrsets.bytes.stats();
   return {
     version: 1,
@@ -169,14 +172,14 @@ export function reportOf(sources: ReportSources): ServerReport {
       ...resolver.stats,
       inFlight: resolver.inFlight,
       mistakes: resolver.mistakes,
-      upstreamOverloaded: exchanger.overloaded,
+      upstreamOverloaded: exchanger.overloaded + (workers?.overloaded ?? 0),
     },
     gateMemoryBytes: sources.gate.native.memoryBytes(),
     tenantClients: resolver.tenants?.size ?? 0,
     upstreams: sources.upstreams.map(({ label, srttMs, inFlight, resting, stats }) => {
       return { server: label, srttMs, inFlight, resting, ...stats };
     }),
-    transports: { udp: statsOf(sources.udpTransport), tcp: statsOf(sources.tcpTransport) },
+    transports: { udp: statsOf(sources.udpTransport, workers?.udp), tcp: statsOf(sources.tcpTransport, workers?.tcp) },
     recursion: recursive && {
       ...recursive,
       rrsetEntries: rrsets?.entries ?? 0,
@@ -195,8 +198,9 @@ function typesOf(...counts: (Float64Array | undefined)[]): Record<string, number
   return byType;
 }
 
-/** A transport of the embedder's own counts nothing. */
-function statsOf(transport: Transport): TransportStats | undefined {
+/** With what threads that resolve have sent by theirs. A transport of the embedder's own counts nothing. */
+function statsOf(transport: Transport, workers?: TransportStats): TransportStats | undefined {
   const { stats } = transport as { stats?: TransportStats };
-  return stats && { ...stats };
+  if (stats === undefined) return workers;
+  return workers === undefined ? { ...stats } : sumOf(stats, workers);
 }

@@ -98,8 +98,12 @@ export class Server implements AsyncDisposable {
   get listening(): boolean {
     return this.#state === 'listening';
   }
-  /** What it has done and has under way. */
+  /**
+   * What it has done and has under way.
+   * @throws {ShardnsError} ERR_SHARDNS_CLOSED: the cache, which counts most of it, goes with the server
+   */
   report(): ServerReport {
+    if (this.#state === 'closed') throw this.#closedError('report()');
     return reportOf({ ...this.#parts, upstreams: this.upstreams, state: this.#state });
   }
   /** Where it answers: the addresses asked for, with the ports that were bound. */

@@ -1,5 +1,6 @@
 // Whether a response belongs to a query (RFC 5452 section 9.1), and the random letters that make it hard to guess.
 import type { Random } from '../base/random.js';
+import { headerRcode, isResponseTo } from '../wire/flags.js';
 import { HEADER_SIZE, Rcode } from '../wire/iana.js';
 
 /** How the letters of the question are compared. */
@@ -7,7 +8,7 @@ export type Letters = 'exact' | 'folded';
 
 /** QR set, the same opcode, and the same question. */
 export function matches(response: Uint8Array, query: Uint8Array, end: number, letters: Letters): boolean {
-  if (!isReplyTo(response, query) || response[4] !== 0 || response[5] !== 1 || response.length < end) return false;
+  if (!isResponseTo(response, query) || response[4] !== 0 || response[5] !== 1 || response.length < end) return false;
   const nameEnd = letters === 'folded' ? end - 4 : HEADER_SIZE;
   for (let i = HEADER_SIZE; i < end; i++) {
     if (response[i] === query[i]) continue;
@@ -19,17 +20,13 @@ export function matches(response: Uint8Array, query: Uint8Array, end: number, le
 
 /** FORMERR or NOTIMP, and nothing else: what servers say that could not, or would not, read the query. */
 export function isBareError(response: Uint8Array, query: Uint8Array): boolean {
-  const rcode = response[3] & 0x0f;
+  const rcode = headerRcode(response);
   return (
     response.length === HEADER_SIZE &&
-    isReplyTo(response, query) &&
+    isResponseTo(response, query) &&
     (response[4] | response[5]) === 0 &&
     (rcode === Rcode.FORMERR || rcode === Rcode.NOTIMP)
   );
-}
-
-function isReplyTo(response: Uint8Array, query: Uint8Array): boolean {
-  return response.length >= HEADER_SIZE && (response[2] & 0x80) !== 0 && ((response[2] ^ query[2]) & 0x78) === 0;
 }
 
 function isLetter(octet: number): boolean {

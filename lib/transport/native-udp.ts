@@ -27,6 +27,7 @@ import {
   pinnedMemory,
   SERVER_ADDRESS,
 } from '../native/binding.js';
+import { socketFailed, tooManyQueries, transportClosed } from './failures.js';
 import {
   type Doubt,
   type ExchangeListener,
@@ -60,8 +61,6 @@ const INBOX = 2 * LEAST_INBOX;
 const BLOCK = 16_384;
 /** Longer ones have memory of their own. */
 const LONG = 2048;
-/** Errors that say nothing of the server: this process or machine has no room for another socket or packet. */
-const OUR_OWN = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN']);
 const DOUBTS: Record<number, Doubt> = {
   [AskEvent.doubtLetters]: 'letters',
   [AskEvent.doubtQuestion]: 'question',
@@ -142,7 +141,7 @@ export class NativeUdpTransport implements Transport {
   ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
     const exchange = new NativeExchange(this, server, listener);
     if (this.#closed) {
-      this.#loseSoon(exchange, closedError());
+      this.#loseSoon(exchange, transportClosed('UDP'));
       return exchange;
     }
     if (query.length > LONGEST) {
@@ -202,7 +201,7 @@ export class NativeUdpTransport implements Transport {
     this.#readStats();
     this.#closed = true;
     this.#native.close();
-    const error = closedError();
+    const error = transportClosed('UDP');
     for (const exchange of this.#exchanges) {
       if (exchange === undefined) continue;
       this.#release(exchange);
@@ -333,9 +332,7 @@ export class NativeUdpTransport implements Transport {
     if (failure > 0) {
       const code = getSystemErrorName(-failure);
       const cause = Object.assign(new Error(`the socket failed with ${code}`), { code, errno: -failure });
-      const own = OUR_OWN.has(code);
-      const text = `${where}: ${cause.message}`;
-      return new ShardnsError(own ? 'ERR_SHARDNS_OVERLOAD' : 'ERR_SHARDNS_UPSTREAM', text, { cause });
+      return socketFailed(where, cause);
     }
     if (failure === AskFailure.evicted) {
       const text = `${where}: too many servers are late, no socket is left to wait for it`;
@@ -343,20 +340,13 @@ export class NativeUdpTransport implements Transport {
     }
     if (failure === AskFailure.malformed) {
       const cause = Object.assign(new Error('no such address or interface on this machine'), { code: 'EINVAL' });
-      return new ShardnsError('ERR_SHARDNS_UPSTREAM', `${where}: ${cause.message}`, { cause });
+      return socketFailed(where, cause);
     }
-    const alone = failure === AskFailure.noSocketAlone;
-    return new ShardnsError('ERR_SHARDNS_OVERLOAD', `too many queries to ${where} over UDP at once`, {
-      cause: alone ? NO_SOCKET_ALONE : undefined,
-    });
+    return tooManyQueries(where, 'UDP', failure === AskFailure.noSocketAlone ? NO_SOCKET_ALONE : undefined);
   }
 
   #readStats(): Float64Array {
     if (!this.#closed) this.#native.stats(this.#statsWords);
     return this.#statsWords;
   }
-}
-
-function closedError(): ShardnsError {
-  return new ShardnsError('ERR_SHARDNS_CLOSED', 'the UDP transport is closed');
 }

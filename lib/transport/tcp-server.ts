@@ -11,6 +11,7 @@ import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
+import { tooManyQueries } from './failures.js';
 import { frame, MessageReader } from './framing.js';
 import { isBareError, matches } from './matching.js';
 import { type Exchange, type ExchangeHolder, PendingTable, setId } from './pending.js';
@@ -134,9 +135,7 @@ export class TcpServer implements ExchangeHolder {
     if (this.#placed(asked)) return;
     if (this.#waiting.size < MAX_WAITING) this.#waiting.add(asked);
     else if (asked.places.length === 0) {
-      asked.exchange.fail(
-        new ShardnsError('ERR_SHARDNS_OVERLOAD', `too many queries to ${this.#where} over TCP at once`),
-      );
+      asked.exchange.fail(tooManyQueries(this.#where, 'TCP'));
     }
   }
 

@@ -3,8 +3,8 @@
 // Bound: MAX_CONNECTIONS in all.
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
-import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
+import { transportClosed } from './failures.js';
 import { Exchange } from './pending.js';
 import { TcpPlaces } from './tcp-places.js';
 import { TcpServer } from './tcp-server.js';
@@ -42,14 +42,14 @@ export class TcpTransport implements Transport {
 
   ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
     const exchange = new Exchange(query, server, options, this.clock, 'TCP', listener);
-    if (this.#closed) exchange.fail(new ShardnsError('ERR_SHARDNS_CLOSED', 'the TCP transport is closed'));
+    if (this.#closed) exchange.fail(transportClosed('TCP'));
     else this.#serverAt(server).ask(exchange);
     return exchange;
   }
 
   close(): void {
     this.#closed = true;
-    const error = new ShardnsError('ERR_SHARDNS_CLOSED', 'the TCP transport is closed');
+    const error = transportClosed('TCP');
     for (const server of [...this.#servers.values()]) server.close(error);
   }
 

@@ -13,9 +13,10 @@ import type { Socket, SocketType } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import { messageListener } from '../base/dgram-worker.js';
-import { exhaustionOf, ShardnsError } from '../base/errors.js';
+import { ShardnsError } from '../base/errors.js';
 import { below, type Random } from '../base/random.js';
 import { TokenBucket } from '../base/token-bucket.js';
+import { isWantOfSockets, socketFailed } from './failures.js';
 import { type Ending, type Exchange, type ExchangeHolder, PendingTable, setId } from './pending.js';
 import type { LocalAddress } from './transport.js';
 
@@ -247,8 +248,8 @@ export class UdpSockets {
   #broken(channel: Channel, cause: Error): void {
     const { server } = channel;
     const instead = this.#takeInstead(channel);
-    // Says nothing of the server: this process or machine has no room for another socket.
-    const own = exhaustionOf(cause) !== undefined;
+    // Says nothing of the server.
+    const own = isWantOfSockets(cause);
     if (instead !== undefined) {
       if (own && !instead.retired) {
         const pool = this.#pools.get(keyOf(server));
@@ -268,8 +269,7 @@ export class UdpSockets {
     }
     // What is wrong with the way of one (its source address is gone) is wrong with the others' too.
     if (!own && (cause as NodeJS.ErrnoException).code !== 'ECONNREFUSED') this.#retirePool(server);
-    const text = `${formatSocketAddress(server)}: ${cause.message}`;
-    this.#fail(channel, new ShardnsError(own ? 'ERR_SHARDNS_OVERLOAD' : 'ERR_SHARDNS_UPSTREAM', text, { cause }));
+    this.#fail(channel, socketFailed(formatSocketAddress(server), cause));
   }
 
   #takeInstead(channel: Channel): Channel | undefined {

@@ -7,8 +7,8 @@
 import { createSocket } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
-import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
+import { tooManyQueries, transportClosed } from './failures.js';
 import { drawLetters, isBareError, matches } from './matching.js';
 import { Exchange } from './pending.js';
 import {
@@ -54,7 +54,7 @@ export class UdpTransport implements Transport {
       exchange.letters = 'exact';
       letters = drawLetters(exchange.query, exchange.questionEnd, this.random);
     }
-    if (this.#closed) exchange.fail(new ShardnsError('ERR_SHARDNS_CLOSED', 'the UDP transport is closed'));
+    if (this.#closed) exchange.fail(transportClosed('UDP'));
     else this.#send(exchange, letters < MIN_LETTERS && options.entropy !== 'any');
     return exchange;
   }
@@ -64,8 +64,7 @@ export class UdpTransport implements Transport {
     const { server } = exchange;
     const channel = alone ? this.#sockets.alone(server) : this.#sockets.shared(server, exchange.beganMs);
     if (channel === undefined) {
-      const text = `too many queries to ${formatSocketAddress(server)} over UDP at once`;
-      exchange.fail(new ShardnsError('ERR_SHARDNS_OVERLOAD', text, { cause: alone ? NO_SOCKET_ALONE : undefined }));
+      exchange.fail(tooManyQueries(formatSocketAddress(server), 'UDP', alone ? NO_SOCKET_ALONE : undefined));
       return;
     }
     this.stats.sent++;
@@ -74,7 +73,7 @@ export class UdpTransport implements Transport {
 
   close(): void {
     this.#closed = true;
-    this.#sockets.close(new ShardnsError('ERR_SHARDNS_CLOSED', 'the UDP transport is closed'));
+    this.#sockets.close(transportClosed('UDP'));
   }
 
   #onMessage(channel: Channel, message: Uint8Array): void {

@@ -1,7 +1,7 @@
 // What an upstream's OPT says, and queries without one.
 import { HEADER_SIZE, Rcode } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
-import { findOpt, responseRcode } from '../wire/options.js';
+import { findOpt, responseRcode } from '../wire/opt.js';
 
 export function hasEdns(query: Uint8Array): boolean {
   return query[11] !== 0;

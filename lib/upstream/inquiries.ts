@@ -1,6 +1,7 @@
 // Who asks the same of the same server at the same time asks once; and of the forms of one question (DO, CD and the
 // client's subnet make forms) a few are asked at a time, since each query more that is under way is one more that a
 // forger may hit (birthday attack, CVE-2002-2211; RFC 5452 section 5). The others wait in the order in which they came.
+// A server is the same by its address: what is known of it may be forgotten, and begun anew, while it is being asked.
 //
 // Bound: UPSTREAM_LIMITS.formsPerQuestion forms of a question a server, each with queriesPerServer queries at most.
 import { ChainedTable } from '../base/chained-table.js';
@@ -8,10 +9,11 @@ import type { Fence } from '../base/fence.js';
 import { type KeyedHash, keyedHash } from '../base/keyed-hash.js';
 import type { PrefixTable } from '../base/prefix-table.js';
 import type { Random } from '../base/random.js';
+import { flagsOf } from '../wire/flags.js';
 import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedOctet } from '../wire/name.js';
-import { appendOption } from '../wire/options.js';
+import { appendOption } from '../wire/opt.js';
 import { Inquiry, type InquiryKeeper, type InquiryTools, type LetterCase } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import type { Listener } from './shared-outcome.js';
@@ -43,7 +45,7 @@ export class Inquiries implements InquiryKeeper {
   openAt(upstream: Upstream): number {
     const questions: Inquiry[] = [];
     for (const one of this.#open.all()) {
-      if (one.upstream === upstream && !questions.some(other => isSameQuestion(one.asked, other.asked))) {
+      if (one.upstream.isSame(upstream) && !questions.some(other => isSameQuestion(one.asked, other.asked))) {
         questions.push(one);
       }
     }
@@ -62,11 +64,11 @@ export class Inquiries implements InquiryKeeper {
     options: InquiryOptions,
     now?: number,
   ): Inquiry {
-    const hash = (this.#hashOf(query) ^ upstream.number) >>> 0;
+    const hash = (this.#hashOf(query) ^ upstream.hash) >>> 0;
     const { now: askedAt } = this.fence;
     let asked = 0;
     for (let one = this.#open.first(hash); one !== undefined; one = one.next) {
-      if (one.hash !== hash || one.upstream !== upstream || !isSameQuestion(one.asked, query)) continue;
+      if (one.hash !== hash || !one.upstream.isSame(upstream) || !isSameQuestion(one.asked, query)) continue;
       if (one.askedAt === askedAt && one.tcpOnly === tcpOnly && isSameForm(one.asked, query)) {
         one.subscribe(listener);
         return one;
@@ -88,7 +90,7 @@ export class Inquiries implements InquiryKeeper {
     if (!inquiry.started) return;
     let next: Inquiry | undefined;
     for (let one = this.#open.first(inquiry.hash); one !== undefined; one = one.next) {
-      if (one.started || one.hash !== inquiry.hash || one.upstream !== inquiry.upstream) continue;
+      if (one.started || one.hash !== inquiry.hash || !one.upstream.isSame(inquiry.upstream)) continue;
       if (isSameQuestion(one.asked, inquiry.asked) && (next === undefined || one.number < next.number)) next = one;
     }
     next?.start();
@@ -115,7 +117,7 @@ function isSameQuestion(one: Uint8Array, other: Uint8Array): boolean {
 
 /** Whether two queries of one question differ in nothing but id and letters. */
 function isSameForm(one: Uint8Array, other: Uint8Array): boolean {
-  if (one.length !== other.length || one[2] !== other[2] || one[3] !== other[3]) return false;
+  if (one.length !== other.length || flagsOf(one) !== flagsOf(other)) return false;
   for (let at = questionEnd(one); at < one.length; at++) if (one[at] !== other[at]) return false;
   return true;
 }

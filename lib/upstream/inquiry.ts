@@ -15,10 +15,10 @@ import {
   type Transport,
   NO_SOCKET_ALONE,
 } from '../transport/transport.js';
+import { isTruncated } from '../wire/flags.js';
 import { HEADER_SIZE, Rcode, rcodeName } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedKey } from '../wire/name.js';
-import { isTruncated } from '../wire/options.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import { type Answered, SharedOutcome } from './shared-outcome.js';

@@ -190,8 +190,7 @@ export abstract class Race implements Waiter, Due {
   onFailure({ upstream }: Attempt, error: ShardnsError): void {
     this.#running--;
     if (this.#done) return;
-    if (error.code === 'ERR_SHARDNS_TIMEOUT') upstream.failed('timeout');
-    else if (error.code === 'ERR_SHARDNS_UPSTREAM') upstream.failed('failure');
+    upstream.lost(error);
     this.#lastError = error;
     if (error.code === 'ERR_SHARDNS_CLOSED') this.#finish();
     else this.#next();

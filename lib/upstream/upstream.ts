@@ -2,6 +2,7 @@
 import { type AddressScope, scopeOf } from '../base/address-scope.js';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
+import { isOurs, type ShardnsError } from '../base/errors.js';
 import { Concession } from './concession.js';
 import { UPSTREAM_LIMITS as L } from './limits.js';
 
@@ -21,12 +22,10 @@ export interface Waiter {
   wake(): boolean;
 }
 
-let made = 0;
-
 export class Upstream {
   readonly label: string;
-  /** No other has it. */
-  readonly number = ++made;
+  /** Its label, hashed (FNV-1a): the same for all that are the same server, and in tables beside a hash with a key. */
+  readonly hash: number;
   #srtt: number = L.initialRttMs;
   #deviation: number = L.initialRttMs / 2;
   #sampled = false;
@@ -56,8 +55,15 @@ export class Upstream {
     private readonly clock: Clock,
   ) {
     this.label = formatSocketAddress(at);
+    let hash = 0x811c9dc5;
+    for (let i = 0; i < this.label.length; i++) hash = Math.imul(hash ^ this.label.charCodeAt(i), 0x01000193);
+    this.hash = hash >>> 0;
   }
 
+  /** The same server, though what is known of it was forgotten in between. */
+  isSame(other: Upstream): boolean {
+    return this === other || this.label === other.label;
+  }
   get scope(): AddressScope {
     return (this.#scope ??= scopeOf(this.at.address));
   }
@@ -109,6 +115,12 @@ export class Upstream {
     this.#consecutiveFailures = 0;
     this.#restUntil = 0;
     this.#backoffMs = L.backoffMs.first;
+  }
+
+  /** An exchange with it ended so; what this machine had no room for says nothing of the server. */
+  lost(error: ShardnsError): void {
+    if (isOurs(error)) return;
+    this.failed(error.code === 'ERR_SHARDNS_TIMEOUT' ? 'timeout' : 'failure');
   }
 
   /** No answer, or none that is worth anything. A server that rested and fails again rests twice as long. */

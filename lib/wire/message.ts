@@ -1,6 +1,7 @@
 // Building and taking apart whole messages, off the hit path.
 import { ShardnsError } from '../base/errors.js';
 import { sameOctets } from '../base/octets.js';
+import { flagsOf } from './flags.js';
 import { Flag, HEADER_SIZE, MAX_MESSAGE_SIZE, MAX_NAME_SIZE, Rcode, Type } from './iana.js';
 import { checkName, plainNameLength, readName } from './name.js';
 import { NameWriter } from './name-writer.js';
@@ -114,7 +115,7 @@ class RecordReader {
   ) {
     if (octets.length < HEADER_SIZE) throw cutOff();
     if (word(octets, 4) !== 1) throw new ShardnsError('ERR_SHARDNS_MESSAGE', 'a message without exactly one question');
-    this.flags = word(octets, 2);
+    this.flags = flagsOf(octets);
     this.answers = word(octets, 6);
     this.authorities = word(octets, 8);
     this.additionals = word(octets, 10);
@@ -321,10 +322,9 @@ export function buildResponseOrFailure(query: Asking, parts: ResponseParts): Uin
 }
 
 function responseHead(query: Asking, parts: ResponseParts): Pick<Message, 'id' | 'flags' | 'question'> {
-  const rd = query.message[2] & 1 ? Flag.RD : 0;
   return {
     id: (query.message[0] << 8) | query.message[1],
-    flags: Flag.QR | Flag.RA | rd | (parts.authoritative ? Flag.AA : 0) | parts.rcode,
+    flags: Flag.QR | Flag.RA | (flagsOf(query.message) & Flag.RD) | (parts.authoritative ? Flag.AA : 0) | parts.rcode,
     question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
   };
 }

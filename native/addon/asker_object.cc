@@ -32,7 +32,6 @@ class AskerHolder {
   napi_ref on_readable = nullptr;
   Registered outbox;
   Registered inbox;
-  int holders = 0;
 
   void Shut(bool environment_ends) {
     watch->owner = nullptr;
@@ -48,7 +47,16 @@ class AskerHolder {
     inbox.Clear(env);
     napi_delete_reference(env, on_readable);
   }
+
+ private:
+  friend struct addon::ObjectLife;
+  void Forget(napi_env) {
+    if (asker) Shut(false);
+  }
+  int holders_ = 0;
 };
+
+constexpr napi_type_tag kAskerTag = {0x5ead5ca1ab1e0005, 0xcac4e0b1ec700005};
 
 // The environment ends; it waits until the hook is removed.
 void CleanUp(napi_async_cleanup_hook_handle, void* data) {
@@ -146,9 +154,10 @@ napi_value ThrowUnavailable(napi_env env, const char* what, int error) {
   return Throw(env, "ERR_SHARDNS_NATIVE", message);
 }
 
-bool GetLocal(napi_env env, napi_value value, udp::Endpoint* local) {
+bool ReadLocal(Call<5>* call, size_t at, udp::Endpoint* local) {
   std::string text;
-  return GetString(env, value, &text) && (text.empty() || udp::MakeEndpoint(text.c_str(), 0, local));
+  if (!call->Read(at, &text)) return false;
+  return text.empty() || udp::MakeEndpoint(text.c_str(), 0, local) || call->Wrong(at, "an address, or nothing");
 }
 
 // 0, or what libuv says.
@@ -170,16 +179,13 @@ int WatchIt(AskerHolder* self, uv_loop_s* loop) {
 }  // namespace
 
 napi_value AskerObject::Create(napi_env env, napi_callback_info info) {
-  Arguments<5> args(env, info);
+  Call<5> call(env, info, "v4, v6, outbox, inbox, onReadable");
   auto self = std::make_unique<AskerHolder>();
   udp::AskerOptions options;
   self->env = env;
   napi_valuetype type = napi_undefined;
-  if (args.count != 5 || !GetLocal(env, args.values[0], &options.local.v4) ||
-      !GetLocal(env, args.values[1], &options.local.v6) || napi_typeof(env, args.values[4], &type) != napi_ok ||
-      type != napi_function) {
-    return ThrowArgument(env);
-  }
+  if (!ReadLocal(&call, 0, &options.local.v4) || !ReadLocal(&call, 1, &options.local.v6)) return call.Refuse();
+  if (napi_typeof(env, call.value(4), &type) != napi_ok || type != napi_function) return call.Refuse(4, "a function");
   uv_loop_s* loop = nullptr;
   if (!HasUvPoll() || napi_get_uv_event_loop(env, &loop) != napi_ok || loop == nullptr) {
     return Throw(env, "ERR_SHARDNS_NATIVE", "there is no event loop of libuv here");
@@ -187,34 +193,17 @@ napi_value AskerObject::Create(napi_env env, napi_callback_info info) {
   int error = 0;
   self->asker = udp::Asker::Create(options, &error);
   if (!self->asker) return ThrowUnavailable(env, "the native asker", error);
-  if (!self->outbox.Set(env, args.values[2]) || !self->inbox.Set(env, args.values[3], udp::EventBuffer::kLeast)) {
+  if (!call.Register(2, &self->outbox) || !call.Register(3, &self->inbox, udp::EventBuffer::kLeast)) {
     self->outbox.Clear(env);
-    return ThrowArgument(env);
+    return call.Refuse();
   }
   if (error = WatchIt(self.get(), loop); error != 0) {
     self->outbox.Clear(env);
     self->inbox.Clear(env);
     return ThrowUnavailable(env, "the event loop", -error);
   }
-  napi_value object;
-  napi_create_reference(env, args.values[4], 1, &self->on_readable);
-
-  napi_create_object(env, &object);
-  const auto release = [](napi_env, void* data, void*) {
-    auto* held = This(data);
-    if (--held->holders != 0) return;
-    if (held->asker) held->Shut(false);
-    delete held;
-  };
-  AskerHolder* holder = self.release();
-  for (const Method& method : kMethods) {
-    napi_value function;
-    napi_create_function(env, method.name, NAPI_AUTO_LENGTH, method.callback, holder, &function);
-    ++holder->holders;
-    napi_add_finalizer(env, function, holder, release, nullptr, nullptr);
-    napi_set_named_property(env, object, method.name, function);
-  }
-  return object;
+  napi_create_reference(env, call.value(4), 1, &self->on_readable);
+  return WrapObject(env, self.release(), kAskerTag, {kMethods});
 }
 
 }  // namespace shardns::addon

@@ -114,4 +114,47 @@ class Call {
   WrongArgument wrong_;  // set before it is read
 };
 
+// The properties of an object that is one argument: an object of options. As of arguments, readers leave `out` as it is
+// and return false for what they do not read, and Refuse says which property the last of them found wrong.
+class Properties {
+ public:
+  Properties(napi_env env, napi_value object, const char* name) : env_(env), object_(object), name_(name) {}
+
+  // Undefined for what is not there, and of what is no object.
+  napi_value Get(const char* property) const;
+  bool Read(const char* property, uint32_t* out) {
+    return GetUint32(env_, Get(property), out) || Wrong(property, "a number");
+  }
+  // JavaScript says 1 or 0.
+  bool Read(const char* property, bool* out);
+  bool ReadPositive(const char* property, double* out) {
+    return (napi_get_value_double(env_, Get(property), out) == napi_ok && *out >= 0) ||
+           Wrong(property, "a number from 0 on");
+  }
+  // Two halves of one word: "seed" of seedHigh and seedLow.
+  bool Read(const char* high, const char* low, uint64_t* out);
+  bool Read(const char* property, MutableBytes* out) {
+    return GetBytes(env_, Get(property), out) || Wrong(property, "a typed array");
+  }
+
+  [[gnu::cold, gnu::noinline]] bool Wrong(const char* property, const char* expected) {
+    wrong_ = property;
+    expected_ = expected;
+    return false;
+  }
+  // "options.shards: expected a number"
+  [[gnu::cold, gnu::noinline]] napi_value Refuse() const;
+  [[gnu::cold, gnu::noinline]] napi_value Refuse(const char* property, const char* expected) {
+    Wrong(property, expected);
+    return Refuse();
+  }
+
+ private:
+  napi_env env_;
+  napi_value object_;
+  const char* name_;
+  const char* wrong_ = "";
+  const char* expected_ = "";
+};
+
 }  // namespace shardns::addon

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "addon/call.h"
+
 namespace shardns::addon {
 
 namespace {
@@ -44,36 +46,40 @@ struct GateMethods {
 
   // replace({rules, everybody, clients}): rules are RuleRecords
   static napi_value Replace(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    napi_value list;
+    Call<1> call(env, info, "options");
+    Properties options(env, call.value(0), "options");
     MutableBytes octets;
-    uint32_t everybody, clients;
-    if (args.count != 1 || napi_get_named_property(env, args.values[0], "rules", &list) != napi_ok ||
-        !GetBytes(env, list, &octets) || !GetProperty(env, args.values[0], "everybody", &everybody) ||
-        !GetProperty(env, args.values[0], "clients", &clients) || octets.size() % sizeof(RuleRecord) != 0 ||
-        octets.size() / sizeof(RuleRecord) > gate::PrefixMap::kMaxRules) {
-      return ThrowArgument(env);
+    bool everybody;
+    uint32_t clients;
+    if (!options.Read("rules", &octets) || !options.Read("everybody", &everybody) ||
+        !options.Read("clients", &clients)) {
+      return options.Refuse();
     }
+    if (octets.size() % sizeof(RuleRecord) != 0) return options.Refuse("rules", "whole records");
     std::vector<gate::ClientRule> rules(octets.size() / sizeof(RuleRecord));
+    if (rules.size() > gate::PrefixMap::kMaxRules) return options.Refuse("rules", "at most 2^20 records");
     for (size_t i = 0; i < rules.size(); ++i) {
-      if (!GetRule(octets.data() + i * sizeof(RuleRecord), &rules[i])) return ThrowArgument(env);
+      if (!GetRule(octets.data() + i * sizeof(RuleRecord), &rules[i])) {
+        return options.Refuse("rules", "prefixes of IPv4 and IPv6 with tags that a gate has");
+      }
     }
-    This(args.data)->gate_->Replace({.rules = rules, .everybody = everybody != 0, .clients = clients});
+    call.self<GateObject>()->gate_->Replace({.rules = rules, .everybody = everybody, .clients = clients});
     return nullptr;
   }
 
   // register(address): 16 octets, where judge() reads
   static napi_value Register(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    return This(args.data)->address_.Set(env, args.values[0], 16) ? nullptr : ThrowArgument(env);
+    Call<1> call(env, info, "address");
+    return call.Register(0, &call.self<GateObject>()->address_, 16) ? nullptr : call.Refuse();
   }
 
   // judge(octets of the registered address, 4 or 16) -> its client's tag, or kRefused
   static napi_value Judge(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    GateObject* self = This(args.data);
+    Call<1> call(env, info, "octets");
+    auto* self = call.self<GateObject>();
     uint32_t length;
-    if (!GetUint32(env, args.values[0], &length) || !IsAddress(length)) return ThrowArgument(env);
+    if (!call.Read(0, &length)) return call.Refuse();
+    if (!IsAddress(length)) return call.Refuse(0, "4 or 16");
     const MutableBytes address = self->address_.Fetch(env);
     if (address.size() < length) return ThrowGone(env);
     const auto rules = self->rules_->Take();
@@ -87,17 +93,16 @@ struct GateMethods {
 
   // remember({address, tag, seconds})
   static napi_value Remember(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    napi_value value;
+    Call<1> call(env, info, "options");
+    Properties options(env, call.value(0), "options");
     MutableBytes address;
     uint32_t tag, seconds;
-    if (args.count != 1 || napi_get_named_property(env, args.values[0], "address", &value) != napi_ok ||
-        !GetBytes(env, value, &address) || !IsAddress(address.size()) ||
-        !GetProperty(env, args.values[0], "tag", &tag) || tag == gate::kUnknownTag ||
-        !GetProperty(env, args.values[0], "seconds", &seconds)) {
-      return ThrowArgument(env);
+    if (!options.Read("address", &address) || !options.Read("tag", &tag) || !options.Read("seconds", &seconds)) {
+      return options.Refuse();
     }
-    This(args.data)->gate_->Remember(address, tag, seconds);
+    if (!IsAddress(address.size())) return options.Refuse("address", "4 or 16 octets");
+    if (tag == gate::kUnknownTag) return options.Refuse("tag", "a tag that stands for a tenant");
+    call.self<GateObject>()->gate_->Remember(address, tag, seconds);
     return nullptr;
   }
 
@@ -122,10 +127,10 @@ struct GateMethods {
 
   // shiftClock(ms): time is the monotonic clock plus this, here and in the planes that judge by it; for tests
   static napi_value ShiftClock(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
+    Call<1> call(env, info, "ms");
     double shift;
-    if (napi_get_value_double(env, args.values[0], &shift) != napi_ok || !(shift >= 0)) return ThrowArgument(env);
-    This(args.data)->gate_->ShiftClock(static_cast<uint64_t>(shift));
+    if (!call.ReadPositive(0, &shift)) return call.Refuse();
+    call.self<GateObject>()->gate_->ShiftClock(static_cast<uint64_t>(shift));
     return nullptr;
   }
 };
@@ -143,13 +148,11 @@ constexpr Method kGateMethods[] = {
 
 // createGate({seedHigh, seedLow})
 napi_value GateObject::Create(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  uint32_t high, low;
-  if (args.count != 1 || !GetProperty(env, args.values[0], "seedHigh", &high) ||
-      !GetProperty(env, args.values[0], "seedLow", &low)) {
-    return ThrowArgument(env);
-  }
-  return WrapObject(env, new GateObject(ExpandSeed(uint64_t{high} << 32 | low)), kGateTag, {kGateMethods});
+  Call<1> call(env, info, "options");
+  Properties options(env, call.value(0), "options");
+  uint64_t seed;
+  if (!options.Read("seedHigh", "seedLow", &seed)) return options.Refuse();
+  return WrapObject(env, new GateObject(ExpandSeed(seed)), kGateTag, {kGateMethods});
 }
 
 GateObject* GateObject::From(napi_env env, napi_value object) { return Unwrap<GateObject>(env, object, kGateTag); }

@@ -25,7 +25,6 @@ class PlaneHolder {
   napi_threadsafe_function wake = nullptr;
   napi_ref cache_reference = nullptr;
   Registered drain_buffer;
-  int holders = 0;
 
   static void Wake(void* context) {
     // A wake-up that is already queued serves for this one too; the queue holds one.
@@ -42,9 +41,19 @@ class PlaneHolder {
     if (cache_reference != nullptr) napi_delete_reference(env, cache_reference);
     cache_reference = nullptr;
   }
+  static void CleanUp(void* data) { static_cast<PlaneHolder*>(data)->Shut(nullptr, true); }
+
+ private:
+  friend struct addon::ObjectLife;
+  void Forget(napi_env env) {
+    if (!plane) return;
+    napi_remove_env_cleanup_hook(env, PlaneHolder::CleanUp, this);
+    Shut(env, false);
+  }
+  int holders_ = 0;
 };
 
-void CleanUp(void* data) { static_cast<PlaneHolder*>(data)->Shut(nullptr, true); }
+constexpr napi_type_tag kPlaneTag = {0x5ead5ca1ab1e0004, 0xcac4e0b1ec700004};
 
 PlaneHolder* This(void* data) { return static_cast<PlaneHolder*>(data); }
 
@@ -187,7 +196,7 @@ napi_value Close(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   PlaneHolder* self = This(args.data);
   if (self->plane) {
-    napi_remove_env_cleanup_hook(env, CleanUp, self);
+    napi_remove_env_cleanup_hook(env, PlaneHolder::CleanUp, self);
     self->Shut(env, false);
   }
   return nullptr;
@@ -223,38 +232,42 @@ napi_value ThrowListen(napi_env env, size_t endpoint, int error) {
   return Throw(env, "ERR_SHARDNS_LISTEN", message);
 }
 
-// False: an error has been thrown perhaps, else an argument is of the wrong type.
-bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
-  uint32_t pin, receive_buffer, length;
-  napi_value endpoints;
-  if (!GetProperty(env, options, "threads", &plane->threads) || !GetProperty(env, options, "pin", &pin) ||
-      !GetProperty(env, options, "flights", &plane->flights) ||
-      !GetProperty(env, options, "waiters", &plane->waiters) ||
-      !GetProperty(env, options, "clientFlights", &plane->client_share.flights) ||
-      !GetProperty(env, options, "clientWaiters", &plane->client_share.waiters) ||
-      !GetProperty(env, options, "receiveBufferBytes", &receive_buffer) ||
-      napi_get_named_property(env, options, "endpoints", &endpoints) != napi_ok ||
-      napi_get_array_length(env, endpoints, &length) != napi_ok || length % 2 != 0) {
+bool ReadOptions(Properties* options, udp::PlaneOptions* plane) {
+  uint32_t receive_buffer;
+  if (!options->Read("threads", &plane->threads) || !options->Read("pin", &plane->pin) ||
+      !options->Read("flights", &plane->flights) || !options->Read("waiters", &plane->waiters) ||
+      !options->Read("clientFlights", &plane->client_share.flights) ||
+      !options->Read("clientWaiters", &plane->client_share.waiters) ||
+      !options->Read("receiveBufferBytes", &receive_buffer)) {
     return false;
   }
-  plane->pin = pin != 0;
   plane->sockets.receive_buffer_bytes = static_cast<int>(receive_buffer);
-  for (uint32_t i = 0; i < length; i += 2) {
-    napi_value address_value, port_value;
-    napi_get_element(env, endpoints, i, &address_value);
-    napi_get_element(env, endpoints, i + 1, &port_value);
-    std::string address;
-    uint32_t port;
-    udp::Endpoint endpoint;
-    if (!GetString(env, address_value, &address) || !GetUint32(env, port_value, &port) || port > UINT16_MAX) {
-      return false;
+  return true;
+}
+
+struct GivenEndpoint {
+  std::string address;
+  uint16_t port;
+};
+
+// [address, port, address, port, ...]
+bool ReadEndpoints(napi_env env, Properties* options, std::vector<GivenEndpoint>* endpoints) {
+  const napi_value list = options->Get("endpoints");
+  uint32_t length;
+  if (napi_get_array_length(env, list, &length) != napi_ok || length % 2 != 0) {
+    return options->Wrong("endpoints", "an array of addresses and their ports");
+  }
+  endpoints->resize(length / 2);
+  for (uint32_t i = 0; i < endpoints->size(); ++i) {
+    napi_value address, port;
+    uint32_t number;
+    napi_get_element(env, list, 2 * i, &address);
+    napi_get_element(env, list, 2 * i + 1, &port);
+    if (!GetString(env, address, &(*endpoints)[i].address)) return options->Wrong("endpoints", "addresses as strings");
+    if (!GetUint32(env, port, &number) || number > UINT16_MAX) {
+      return options->Wrong("endpoints", "ports from 0 to 65535");
     }
-    if (!udp::MakeEndpoint(address.c_str(), static_cast<uint16_t>(port), &endpoint)) {
-      // The address was checked: what this machine has not is the interface it names.
-      ThrowListen(env, i / 2, ENODEV);
-      return false;
-    }
-    plane->endpoints.push_back(endpoint);
+    (*endpoints)[i].port = static_cast<uint16_t>(number);
   }
   return true;
 }
@@ -263,17 +276,21 @@ bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
 
 // createPlane(cache, {gate, ...}, wake)
 napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
-  CacheObject* cache = args.count == 3 ? CacheObject::From(env, args.values[0]) : nullptr;
+  Call<3> call(env, info, "cache, options, wake");
+  CacheObject* cache = CacheObject::From(env, call.value(0));
+  if (cache == nullptr) return call.Refuse(0, "a cache");
+  Properties properties(env, call.value(1), "options");
+  GateObject* gate = GateObject::From(env, properties.Get("gate"));
+  if (gate == nullptr) return properties.Refuse("gate", "a gate");
   udp::PlaneOptions options;
-  napi_value gate_value;
-  GateObject* gate = args.count == 3 && napi_get_named_property(env, args.values[1], "gate", &gate_value) == napi_ok
-                         ? GateObject::From(env, gate_value)
-                         : nullptr;
-  if (cache == nullptr || gate == nullptr || !ReadOptions(env, args.values[1], &options)) {
-    bool thrown = false;
-    napi_is_exception_pending(env, &thrown);
-    return thrown ? nullptr : ThrowArgument(env);
+  std::vector<GivenEndpoint> endpoints;
+  if (!ReadOptions(&properties, &options) || !ReadEndpoints(env, &properties, &endpoints)) return properties.Refuse();
+  options.endpoints.resize(endpoints.size());
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    // The address was checked: what this machine has not is the interface it names.
+    if (!udp::MakeEndpoint(endpoints[i].address.c_str(), endpoints[i].port, &options.endpoints[i])) {
+      return ThrowListen(env, i, ENODEV);
+    }
   }
   if (!cache->cache()) return ThrowClosed(env);
 
@@ -281,10 +298,10 @@ napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
   napi_value name;
   napi_create_string_utf8(env, "shardns:wake", NAPI_AUTO_LENGTH, &name);
   // A queue of one: wake-ups that are not yet delivered melt into one.
-  if (napi_create_threadsafe_function(env, args.values[2], nullptr, name, 1, 1, nullptr, nullptr, nullptr, CallWake,
+  if (napi_create_threadsafe_function(env, call.value(2), nullptr, name, 1, 1, nullptr, nullptr, nullptr, CallWake,
                                       &self->wake) != napi_ok) {
     delete self;
-    return ThrowArgument(env);
+    return call.Refuse(2, "a function");
   }
   int error = 0;
   size_t failed = 0;
@@ -299,28 +316,9 @@ napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
     return ThrowListen(env, failed, -error);
   }
   // The cache object must not be collected under the plane.
-  napi_create_reference(env, args.values[0], 1, &self->cache_reference);
-  napi_add_env_cleanup_hook(env, CleanUp, self);
-
-  napi_value object;
-  napi_create_object(env, &object);
-  const auto release = [](napi_env finalizing, void* data, void*) {
-    auto* held = static_cast<PlaneHolder*>(data);
-    if (--held->holders != 0) return;
-    if (held->plane) {
-      napi_remove_env_cleanup_hook(finalizing, CleanUp, held);
-      held->Shut(finalizing, false);
-    }
-    delete held;
-  };
-  for (const Method& method : kMethods) {
-    napi_value function;
-    napi_create_function(env, method.name, NAPI_AUTO_LENGTH, method.callback, self, &function);
-    ++self->holders;
-    napi_add_finalizer(env, function, self, release, nullptr, nullptr);
-    napi_set_named_property(env, object, method.name, function);
-  }
-  return object;
+  napi_create_reference(env, call.value(0), 1, &self->cache_reference);
+  napi_add_env_cleanup_hook(env, PlaneHolder::CleanUp, self);
+  return WrapObject(env, self, kPlaneTag, {kMethods});
 }
 
 }  // namespace shardns::addon

@@ -4,33 +4,29 @@
 #include <chrono>
 #include <cstring>
 
+#include "addon/call.h"
 #include "base/clock.h"
 
 namespace shardns::addon {
 
 namespace {
 
-bool GetRegionOptions(napi_env env, napi_value options, store::RegionKind kind, store::RegionOptions* region) {
-  napi_value value;
+bool GetRegionOptions(Properties* options, store::RegionKind kind, store::RegionOptions* region) {
   double bytes;
-  uint32_t policy, seed_high, seed_low, configuration_high, configuration_low;
-  if (napi_get_named_property(env, options, "memoryBytes", &value) != napi_ok ||
-      napi_get_value_double(env, value, &bytes) != napi_ok || !GetProperty(env, options, "shards", &region->shards) ||
-      !GetProperty(env, options, "policy", &policy) ||
-      !GetProperty(env, options, "averageEntryBytes", &region->average_entry_bytes) ||
-      !GetProperty(env, options, "seedHigh", &seed_high) || !GetProperty(env, options, "seedLow", &seed_low) ||
-      !GetProperty(env, options, "configurationHigh", &configuration_high) ||
-      !GetProperty(env, options, "configurationLow", &configuration_low)) {
+  uint32_t policy;
+  if (!options->ReadPositive("memoryBytes", &bytes) || !options->Read("shards", &region->shards) ||
+      !options->Read("policy", &policy) || !options->Read("averageEntryBytes", &region->average_entry_bytes) ||
+      !options->Read("seedHigh", "seedLow", &region->seed) ||
+      !options->Read("configurationHigh", "configurationLow", &region->configuration)) {
     return false;
   }
   region->bytes = static_cast<size_t>(bytes);
   region->policy = static_cast<store::PolicyKind>(policy);
   region->kind = kind;
-  region->seed = static_cast<uint64_t>(seed_high) << 32 | seed_low;
-  region->configuration = static_cast<uint64_t>(configuration_high) << 32 | configuration_low;
   return true;
 }
 
+std::nullptr_t Thrown(napi_value) { return nullptr; }
 std::nullptr_t ThrowMemory(napi_env env, const char* problem) {
   Throw(env, "ERR_SHARDNS_MEMORY", problem);
   return nullptr;
@@ -45,50 +41,41 @@ uint64_t WallMs() {
 
 std::unique_ptr<store::Region> CreateRegion(napi_env env, napi_callback_info info, store::RegionKind kind,
                                             napi_value* memory) {
-  Arguments<2> args(env, info);
+  Call<2> call(env, info, "options, memory");
+  Properties properties(env, call.value(0), "options");
   store::RegionOptions options;
-  napi_valuetype type = napi_undefined;
-  if (args.count == 2) napi_typeof(env, args.values[1], &type);
   MutableBytes octets;
-  if (!GetRegionOptions(env, args.values[0], kind, &options) ||
-      (type != napi_undefined && !GetBytes(env, args.values[1], &octets))) {
-    ThrowArgument(env);
-    return nullptr;
-  }
-  if (type != napi_undefined) *memory = args.values[1];
+  const bool given = !call.IsUndefined(1);
+  if (!GetRegionOptions(&properties, kind, &options)) return Thrown(properties.Refuse());
+  if (given && !call.Read(1, &octets)) return Thrown(call.Refuse());
+  if (given) *memory = call.value(1);
   std::unique_ptr<store::Region> region =
-      type == napi_undefined ? store::Region::Create(options) : store::Region::CreateIn(octets, options);
+      given ? store::Region::CreateIn(octets, options) : store::Region::Create(options);
   return region ? std::move(region) : ThrowMemory(env, "the cache's memory could not be taken");
 }
 
 std::unique_ptr<store::Region> AttachRegion(napi_env env, napi_callback_info info, store::RegionKind kind,
                                             napi_value* memory) {
-  Arguments<1> args(env, info);
+  Call<1> call(env, info, "memory");
   MutableBytes octets;
-  if (args.count != 1 || !GetBytes(env, args.values[0], &octets)) {
-    ThrowArgument(env);
-    return nullptr;
-  }
-  *memory = args.values[0];
+  if (!call.Read(0, &octets)) return Thrown(call.Refuse());
+  *memory = call.value(0);
   const char* problem = nullptr;
   std::unique_ptr<store::Region> region = store::Region::Attach(octets, kind, &problem);
   return region ? std::move(region) : ThrowMemory(env, problem);
 }
 
 std::unique_ptr<store::Region> OpenRegion(napi_env env, napi_callback_info info, store::RegionKind kind, napi_value*) {
-  Arguments<2> args(env, info);
+  Call<2> call(env, info, "options, path");
+  Properties properties(env, call.value(0), "options");
   store::Region::FileOptions options = {};
   std::string path;
-  uint32_t any_size, recreate;
-  if (args.count != 2 || !GetRegionOptions(env, args.values[0], kind, &options.region) ||
-      !GetString(env, args.values[1], &path) || !GetProperty(env, args.values[0], "anySize", &any_size) ||
-      !GetProperty(env, args.values[0], "recreate", &recreate)) {
-    ThrowArgument(env);
-    return nullptr;
+  if (!GetRegionOptions(&properties, kind, &options.region) || !properties.Read("anySize", &options.any_size) ||
+      !properties.Read("recreate", &options.recreate)) {
+    return Thrown(properties.Refuse());
   }
+  if (!call.Read(1, &path)) return Thrown(call.Refuse());
   options.path = path.c_str();
-  options.any_size = any_size != 0;
-  options.recreate = recreate != 0;
   options.other_configuration = "it belongs to a server with other local data, views, tenants or scope";
   options.monotonic_ms = MonotonicMs();
   options.wall_ms = WallMs();

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstring>
 
+#include "addon/call.h"
 #include "addon/object.h"
 #include "addon/region_argument.h"
 #include "snapshot/snapshot.h"
@@ -16,13 +17,16 @@ napi_value ResultObject(napi_env env, const snapshot::Result& result);
 template <typename Object>
 struct SnapshotWork {
   using Cache = typename Object::CacheType;
+  struct Wanted {
+    std::string path;
+    bool save;
+    bool keep_undamaged = false;
+    uint64_t rules;
+  };
 
   Object* object;  // held
   std::shared_ptr<Cache> cache;
-  std::string path;
-  bool save;
-  bool keep_undamaged = false;
-  uint64_t rules;
+  Wanted wanted;
   uint64_t now_ms;
   uint64_t wall_ms;
   answers::TtlPolicy ttl = {};
@@ -30,28 +34,42 @@ struct SnapshotWork {
   napi_async_work work = nullptr;
   napi_deferred deferred = nullptr;
 
-  static napi_value Save(napi_env env, napi_callback_info info) { return Begin(env, info, true); }
-  static napi_value Load(napi_env env, napi_callback_info info) { return Begin(env, info, false); }
-
- private:
-  static napi_value Begin(napi_env env, napi_callback_info info, bool save) {
-    Arguments<4> args(env, info);
-    auto* object = static_cast<Object*>(args.data);
+  static napi_value Save(napi_env env, napi_callback_info info) {
+    Call<3> call(env, info, "path, rulesHigh, rulesLow");
+    auto* object = call.template self<Object>();
     if (!object->cache()) return ThrowClosed(env);
     std::string path;
-    uint32_t keep = 0, high, low;
-    const size_t rules = save ? 1 : 2;
-    if (!GetString(env, args.values[0], &path) || path.find('\0') != std::string::npos ||
-        (!save && !GetUint32(env, args.values[1], &keep)) || !GetUint32(env, args.values[rules], &high) ||
-        !GetUint32(env, args.values[rules + 1], &low)) {
-      return ThrowArgument(env);
-    }
+    uint64_t rules;
+    if (!ReadPath(&call, &path) || !ReadRules(&call, 1, &rules)) return call.Refuse();
+    return Begin(env, object, {.path = std::move(path), .save = true, .rules = rules});
+  }
+  static napi_value Load(napi_env env, napi_callback_info info) {
+    Call<4> call(env, info, "path, keepUndamaged, rulesHigh, rulesLow");
+    auto* object = call.template self<Object>();
+    if (!object->cache()) return ThrowClosed(env);
+    std::string path;
+    uint32_t keep;
+    uint64_t rules;
+    if (!ReadPath(&call, &path) || !call.Read(1, &keep) || !ReadRules(&call, 2, &rules)) return call.Refuse();
+    return Begin(env, object, {.path = std::move(path), .save = false, .keep_undamaged = keep != 0, .rules = rules});
+  }
+
+ private:
+  template <size_t N>
+  static bool ReadPath(Call<N>* call, std::string* path) {
+    return call->Read(0, path) && (path->find('\0') == std::string::npos || call->Wrong(0, "a path"));
+  }
+  template <size_t N>
+  static bool ReadRules(Call<N>* call, size_t at, uint64_t* rules) {
+    uint32_t high, low;
+    if (!call->Read(at, &high) || !call->Read(at + 1, &low)) return false;
+    *rules = static_cast<uint64_t>(high) << 32 | low;
+    return true;
+  }
+  static napi_value Begin(napi_env env, Object* object, Wanted wanted) {
     auto* work = new SnapshotWork{.object = object,
                                   .cache = object->cache(),
-                                  .path = std::move(path),
-                                  .save = save,
-                                  .keep_undamaged = keep != 0,
-                                  .rules = uint64_t{high} << 32 | low,
+                                  .wanted = std::move(wanted),
                                   .now_ms = object->NowMs(),
                                   .wall_ms = WallMs()};
     if constexpr (requires { object->ttl(); }) work->ttl = object->ttl();
@@ -65,17 +83,18 @@ struct SnapshotWork {
   }
   static void Execute(napi_env, void* data) {
     auto* work = static_cast<SnapshotWork*>(data);
+    const char* path = work->wanted.path.c_str();
+    const uint64_t rules = work->wanted.rules;
     work->result =
-        work->save
-            ? snapshot::Save(
-                  *work->cache,
-                  {.path = work->path.c_str(), .now_ms = work->now_ms, .wall_ms = work->wall_ms, .rules = work->rules})
-            : snapshot::Load(*work->cache, {.path = work->path.c_str(),
+        work->wanted.save
+            ? snapshot::Save(*work->cache,
+                             {.path = path, .now_ms = work->now_ms, .wall_ms = work->wall_ms, .rules = rules})
+            : snapshot::Load(*work->cache, {.path = path,
                                             .now_ms = work->now_ms,
                                             .wall_ms = work->wall_ms,
                                             .ttl = work->ttl,
-                                            .keep_undamaged = work->keep_undamaged,
-                                            .rules = work->rules});
+                                            .keep_undamaged = work->wanted.keep_undamaged,
+                                            .rules = rules});
   }
   static void Complete(napi_env env, napi_status status, void* data) {
     const std::unique_ptr<SnapshotWork> work(static_cast<SnapshotWork*>(data));

@@ -14,9 +14,6 @@ inline napi_value Throw(napi_env env, const char* code, const char* message) {
   napi_throw_error(env, code, message);
   return nullptr;
 }
-inline napi_value ThrowArgument(napi_env env) {
-  return Throw(env, "ERR_SHARDNS_INTERNAL", "the native layer was called with an argument of the wrong type");
-}
 inline napi_value ThrowClosed(napi_env env) {
   return Throw(env, "ERR_SHARDNS_CLOSED", "the object was closed before this call");
 }
@@ -70,10 +67,6 @@ inline bool GetBytes(napi_env env, napi_value value, MutableBytes* out, napi_val
   }
   *out = {static_cast<uint8_t*>(data), length * width};
   return true;
-}
-inline bool GetProperty(napi_env env, napi_value object, const char* name, uint32_t* out) {
-  napi_value value;
-  return napi_get_named_property(env, object, name, &value) == napi_ok && GetUint32(env, value, out);
 }
 inline bool GetString(napi_env env, napi_value value, std::string* out) {
   size_t length;

@@ -27,7 +27,9 @@ inline uint32_t LifetimeSeconds(const TtlPolicy& policy, uint32_t received, uint
                                 uint32_t random) {
   if (received == 0) return 0;
   const uint32_t least = negative ? policy.negative_min_seconds : policy.min_seconds;
-  uint32_t most = negative ? policy.negative_max_seconds : policy.max_seconds;
+  // What bounds every answer bounds a denial too: its TTLs are shown no longer than that.
+  uint32_t most = policy.max_seconds;
+  if (negative && most > policy.negative_max_seconds) most = policy.negative_max_seconds;
   if (negative && most > kMaxNegativeSeconds) most = kMaxNegativeSeconds;
   uint32_t ttl = received;
   if (ttl < least) ttl = least;

@@ -102,6 +102,16 @@ AtomicSlot* Shard<Format>::Displace(uint32_t number) const {
   return nullptr;
 }
 
+// Of every live entry of the bucket, down to none. A reader that counts a hit at this moment may win: it is wanted.
+inline void LowerPopularity(Bucket& bucket, uint32_t by) {
+  for (AtomicSlot& atomic : bucket.slots) {
+    uint64_t word = atomic.load(std::memory_order_relaxed);
+    const Slot slot(word);
+    const uint64_t less = std::min(by, slot.freq()) * Slot::kFreqOne;
+    if (slot.live()) atomic.compare_exchange_strong(word, word - less, std::memory_order_relaxed);
+  }
+}
+
 template <typename Format>
 AtomicSlot* Shard<Format>::ChooseSlot(uint64_t hash) {
   if (AtomicSlot* ghost = GhostOf(hash)) return ghost;  // it has served
@@ -127,6 +137,12 @@ AtomicSlot* Shard<Format>::ChooseSlot(uint64_t hash) {
     }
   }
   const Slot slot(victim->load(std::memory_order_relaxed));
+  // As the hand of a clock that had to go round until it found this one. Popularity is lowered at a log's tail
+  // otherwise, which hardly moves where the index is full and the arena is not: what was asked for often, once, would
+  // have its place for ever. A flood of what nobody asks for again, whose own slots come first, lowers nothing.
+  if (slot.freq() > 0) {
+    for (const uint32_t number : candidates) LowerPopularity(buckets_[number], slot.freq());
+  }
   header_->counters.index_evictions.Add();
   NoteDead(slot.queue(), slot.at(), LiveUnits(slot));
   victim->store(0, std::memory_order_relaxed);

@@ -99,6 +99,15 @@ describe('layers', () => {
     );
     expect(users.filter(file => !file.startsWith('native/addon/'))).toEqual([]);
   });
+  test('header bits are read and written in wire/flags.ts only, fields of an OPT by their places in wire/opt.ts only', () => {
+    const users = (pattern: RegExp): string[] =>
+      files('lib', /\.ts$/).filter(file => pattern.test(readFileSync(file, 'utf8').replace(/\/\/.*$/gm, '')));
+    const messages = 'message|query|reply|response|packet|kept|one|other|asked';
+    expect(users(new RegExp(`\\b(${messages})\\[[23]\\]|word\\(\\w+, 2\\)|[gs]etUint16\\(2\\b`))).toEqual([
+      'lib/wire/flags.ts',
+    ]);
+    expect(users(/\bopt(\.fixed|\.at)? \+ \d|\bopt\[\d/)).toEqual(['lib/wire/opt.ts']);
+  });
   test('the entry file exports and does nothing else', () => {
     const code = readFileSync('lib/index.ts', 'utf8').replace(/\/\/.*$/gm, '');
     expect(code.replace(/export (type )?\{[^}]*\} from '[^']+';/g, '').trim()).toBe('');

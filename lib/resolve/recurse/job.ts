@@ -1,7 +1,7 @@
 // One client's query under resolution: what it may still cost, how deep it is, and who wants to know of its steps.
 import type { Clock } from '../../base/clock.js';
 import { Canceller } from '../../base/cancel.js';
-import { isForWantOfRoom, ShardnsError } from '../../base/errors.js';
+import { ShardnsError } from '../../base/errors.js';
 import { ExtendedError } from '../../wire/iana.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { TraceEvent } from './trace.js';
@@ -23,13 +23,6 @@ export class ResolutionError extends ShardnsError {
   }
   /** It failed for want of room or by being closed: nothing that may be remembered of the name (RFC 9520 section 2). */
   ours = false;
-}
-
-/** Failures of our own making: no sign of what a server, a zone or a name is like. */
-export function isOurs(error: unknown): boolean {
-  const { code } = error as ShardnsError;
-  if (code === 'ERR_SHARDNS_OVERLOAD' || code === 'ERR_SHARDNS_CLOSED') return true;
-  return code === 'ERR_SHARDNS_UPSTREAM' && isForWantOfRoom(error);
 }
 
 /** What all resolutions for one query of a client share. */

@@ -38,8 +38,8 @@ export function lifetimeOf(rrset: Rrset, { minTtl, maxTtl, wallSeconds }: Lifeti
 export function negativeLifetimeOf(soa: Rrset, authority: readonly Rrset[], rules: LifetimeRules): number {
   const [data] = soa.data;
   const minimum = new DataView(data.buffer, data.byteOffset, data.length).getUint32(data.length - 4);
-  const ttl = Math.min(soa.ttl, minimum, rules.negativeMaxTtl);
+  const ttl = Math.min(soa.ttl, minimum);
   if (ttl === 0) return 0;
   const limits = authority.map(one => signatureLimit(one, rules.wallSeconds));
-  return Math.min(Math.max(ttl, rules.negativeMinTtl), ...limits);
+  return Math.min(Math.max(ttl, rules.negativeMinTtl), rules.negativeMaxTtl, rules.maxTtl, ...limits);
 }

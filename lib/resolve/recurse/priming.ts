@@ -3,12 +3,13 @@
 //
 // Bounds: one priming for all who wait for it; after one that failed the hints serve for RECURSION_LIMITS.primingRetryMs.
 import type { Clock } from '../../base/clock.js';
+import { isOurs } from '../../base/errors.js';
 import { Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { ExtendedError, Type } from '../../wire/iana.js';
 import { nameKey } from '../../wire/name.js';
 import type { Asked } from './classify.js';
 import { type ConfiguredZone, type Delegation, directAddress, serversOf } from './delegation.js';
-import { isOurs, Job, ResolutionError } from './job.js';
+import { Job, ResolutionError } from './job.js';
 import type { Knowledge } from './knowledge.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { Setting } from './options.js';
@@ -75,8 +76,7 @@ export class Priming {
     const job = Job.begin(this.clock, { maxQueries: L.queries, beganAt, deadlineMs });
     const delegation = this.prime(hints, job)
       .catch((error: unknown) => {
-        const ours = isOurs(error) || (error instanceof ResolutionError && error.ours);
-        if (!ours && this.#underWay === priming) this.#failedUntil = this.clock.nowMs() + L.primingRetryMs;
+        if (!isOurs(error) && this.#underWay === priming) this.#failedUntil = this.clock.nowMs() + L.primingRetryMs;
         return hints;
       })
       .finally(() => {

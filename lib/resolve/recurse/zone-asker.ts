@@ -2,7 +2,7 @@
 //
 // Bounds: tries at a zone's servers for one question, by RECURSION_LIMITS.
 import type { Clock } from '../../base/clock.js';
-import type { ShardnsError } from '../../base/errors.js';
+import { isOurs, type ShardnsError } from '../../base/errors.js';
 import type { Fence } from '../../base/fence.js';
 import type { Random } from '../../base/random.js';
 import type { Upstream } from '../../upstream/upstream.js';
@@ -14,7 +14,7 @@ import { AddressSearch, type FindAddress, hasUnknownAddresses } from './address-
 import { type Asked, classify, type Found, type Meaning, type Referral } from './classify.js';
 import { type Delegation, describeZone } from './delegation.js';
 import type { Infrastructure } from './infrastructure.js';
-import { isOurs, type Job, ResolutionError } from './job.js';
+import { type Job, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { AskServer, Setting } from './options.js';
 import { ServerChoice } from './server-choice.js';
@@ -102,7 +102,7 @@ export class ZoneAsker {
         const isOwn = tried.asking !== undefined;
         if (isOwn) {
           this.#exchanges.ended(tried);
-          blame(server, error as ShardnsError);
+          server.lost(error as ShardnsError);
         }
         if (error instanceof ResolutionError) throw error;
         const { code, message } = error as ShardnsError;
@@ -187,9 +187,4 @@ export class ZoneAsker {
     const ms = (this.#clock.nowMs() - began).toFixed(1);
     job.trace({ kind: 'ask', text: `${text} (${describeZone(delegation)}), ${ms} ms: ${describeMeaning(meaning)}` });
   }
-}
-
-function blame(server: Upstream, error: ShardnsError): void {
-  if (error.code === 'ERR_SHARDNS_TIMEOUT') server.failed('timeout');
-  else if (error.code === 'ERR_SHARDNS_UPSTREAM' && !isOurs(error)) server.failed('failure');
 }

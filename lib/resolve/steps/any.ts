@@ -1,5 +1,6 @@
 // Step: ANY says whether a name exists, and no more (RFC 8482 section 4): that is asked as of any other type.
 import { NO_EXTENDED_ERROR } from '../../native/binding.js';
+import { headerRcode } from '../../wire/flags.js';
 import { Class, ExtendedError, Rcode, Type } from '../../wire/iana.js';
 import type { Query } from '../../wire/query.js';
 import { type Flyer, withType } from '../asker.js';
@@ -26,7 +27,7 @@ async function ask(query: Query, asker: Flyer, { context, engine, keep }: StepPa
     if (length <= 0) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
     message = engine.reply.slice(0, length);
   }
-  const rcode = message[3] & 0x0f;
+  const rcode = headerRcode(message);
   if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN) {
     return { kind: 'error', rcode, extendedError: ExtendedError.other };
   }

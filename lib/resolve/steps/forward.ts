@@ -2,7 +2,7 @@
 import { ShardnsError, show } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { Class } from '../../wire/iana.js';
-import { responseRcode } from '../../wire/options.js';
+import { responseRcode } from '../../wire/opt.js';
 import type { Query } from '../../wire/query.js';
 import { type Flyer, isKept, withoutOptions } from '../asker.js';
 import type { DenialScope } from '../denied-names.js';

@@ -8,7 +8,7 @@ import { NO_EXTENDED_ERROR } from '../../native/binding.js';
 import { ExtendedError, Rcode } from '../../wire/iana.js';
 import { buildResponseOrFailure } from '../../wire/message.js';
 import { encodeName } from '../../wire/name.js';
-import { responseRcode } from '../../wire/options.js';
+import { responseRcode } from '../../wire/opt.js';
 import type { Query } from '../../wire/query.js';
 import { encodeRecord } from '../../wire/record.js';
 import { type Flyer, infoOf, type KnownAsker } from '../asker.js';

@@ -62,7 +62,7 @@ const cache = section({
   negativeMaxTtlSeconds: {
     schema: count(1, 10_800).default(3600),
     change: 'live',
-    why: 'Greatest lifetime of NXDOMAIN and NODATA; RFC 2308 section 5 says 1 to 3 hours.',
+    why: 'Greatest lifetime of NXDOMAIN and NODATA, which `maxTtlSeconds` bounds too; RFC 2308 section 5 says 1 to 3 hours.',
   },
   ttlJitterPercent: {
     schema: count(0, 50).default(0),

@@ -6,11 +6,13 @@ import { createServer as listen } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ControlSocket } from '../../../lib/admin/control-socket.js';
 import { createServer } from '../../../lib/admin/create-server.js';
+import { AdminServer } from '../../../lib/admin/http.js';
 import { defaultControlPath } from '../../../lib/cli/control-path.js';
 import type { ServerReport } from '../../../lib/server/report.js';
 import type { Server } from '../../../lib/server/server.js';
-import type { ServerOptions } from '../../../lib/server/settings/settings.js';
+import type { ServerOptions, ServerSettings } from '../../../lib/server/settings/settings.js';
 
 let folder: string;
 let path: string;
@@ -61,7 +63,7 @@ const run = (...args: string[]): Promise<{ status: number; out: string; error: s
 
 /** Asks by UDP as a client does, so that it is cached. */
 async function ask(server: Server, ...names: string[]): Promise<void> {
-  await server.warm(names, { perSecond: 1000 });
+  await server.warm(names, { perSecond: 10_000 });
 }
 
 describe('the socket', () => {
@@ -116,6 +118,28 @@ describe('the socket', () => {
     expect((await call('GET', '/v1/stats', undefined, next))[0]).toBe(200);
     await server.update({ control: false });
     expect(existsSync(next)).toBe(false);
+  });
+  test('is not left listening by a server that is closed while it begins', async () => {
+    const socket = new ControlSocket({} as Server);
+    const listening = socket.listen(path);
+    socket.closed();
+    await expect(listening).rejects.toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
+    expect(existsSync(path)).toBe(false);
+  });
+  test('is not left listening by a server that is closed before a change is put in force', async () => {
+    const socket = new ControlSocket({} as Server);
+    const prepared = await socket.prepare({ control: path } as ServerSettings);
+    expect(existsSync(path)).toBe(true);
+    socket.closed();
+    prepared.commit();
+    expect(existsSync(path)).toBe(false);
+  });
+  test('nor are metrics', async () => {
+    const admin = new AdminServer({ observe: () => {} } as unknown as Server);
+    const prepared = await admin.prepare({ metrics: { listen: '127.0.0.1:0' } } as ServerSettings);
+    admin.closed();
+    prepared.commit();
+    expect(admin.address).toBeUndefined();
   });
 });
 
@@ -179,6 +203,21 @@ describe('shardns ctl', () => {
     expect((await run('flush', 'a.example')).out).toBe('forgotten: name a.example\n');
     expect((await run('peek', 'a.example', 'TXT')).status).toBe(1);
     expect((await run('flush', '--all')).out).toBe('forgotten: everything\n');
+  });
+  test.each([
+    ['a reader that wants one line only is no failure', '| head -n 1', '', /^0\n$/],
+    ['a full disk is one', '> /dev/full', /^$/, /standard output: .*ENOSPC.*\n1\n$/],
+  ])('%s', async (_, reader, out, error) => {
+    // More than a pipe holds.
+    const records = Array.from({ length: 1500 }, (_, i) => `host-${i}.${'x'.repeat(60)}.example 600 A 192.0.2.7`);
+    const server = await start({ local: { records } });
+    await ask(server, ...records.map(one => one.split(' ')[0]));
+    const script = `{ "$0" dist/cli/main.js ctl dump --socket "$1"; echo $? >&2; } ${reader}`;
+    const ended = await new Promise<{ out: string; error: string }>(resolve =>
+      execFile('sh', ['-c', script, process.execPath, path], (_, out, error) => resolve({ out, error })),
+    );
+    expect(ended.error).toMatch(error);
+    expect(ended.out).toMatch(out === '' ? /^[^\n]* octets\n$/ : out);
   });
   test.each([
     [['flush'], 'ctl flush does not take'],

@@ -90,6 +90,66 @@ describe('an argument that is not what it should be', () => {
     );
     expect(said('configure', new Uint32Array(3))).toContain('argument 1 (tunables): expected a typed array of');
     expect(said('stats', 99, new Float64Array(64))).toContain('argument 1 (shard): expected the number of a shard');
+    expect(said('save', 'a\0b', 0, 0)).toContain('argument 1 (path): expected a path');
+    expect(said('load', '/nowhere', 1, 0, 'x')).toContain('argument 4 (rulesLow): expected a number');
+    engine.close();
+  });
+  test('as a property of options is named with what was expected', () => {
+    const native = binding() as unknown as Record<string, (...args: unknown[]) => unknown>;
+    const engine = new Engine({ memoryBytes: 1 << 20, shards: 1, policy: 's3fifo', averageEntryBytes: 200 });
+    const gate = native.createGate({ seedHigh: 1, seedLow: 2 }) as Record<string, (...args: unknown[]) => unknown>;
+    const said = (call: () => unknown): string => {
+      try {
+        call();
+      } catch (error) {
+        const { code, message } = error as { code: string; message: string };
+        return `${code} ${message}`;
+      }
+      return 'nothing';
+    };
+    const region = { memoryBytes: 1 << 20, shards: 1, policy: 0, averageEntryBytes: 200 };
+    const plane = {
+      gate,
+      threads: 1,
+      pin: 0,
+      flights: 16,
+      waiters: 16,
+      clientFlights: 1,
+      clientWaiters: 1,
+      receiveBufferBytes: 0,
+      endpoints: [],
+    };
+    const wake = (): void => {};
+    const inbox = new Uint8Array(1);
+    const rules = { rules: new Uint8Array(24), everybody: 1, clients: 16 };
+    const made = (options: object): string =>
+      said(() => native.createPlane(engine.native, { ...plane, ...options }, wake));
+    for (const [text, expected] of [
+      [said(() => native.createGate({ seedHigh: 1 })), 'options.seedLow: expected a number'],
+      [said(() => native.createGate(undefined)), 'options.seedHigh: expected a number'],
+      [said(() => gate.replace({ ...rules, everybody: 'x' })), 'options.everybody: expected a number'],
+      [said(() => gate.replace({ ...rules, rules: new Uint8Array(23) })), 'options.rules: expected whole records'],
+      [said(() => gate.replace(rules)), 'options.rules: expected prefixes of IPv4 and IPv6'],
+      [said(() => gate.remember({ address: inbox, tag: 1, seconds: 1 })), 'options.address: expected 4 or 16 octets'],
+      [said(() => gate.judge(5)), 'argument 1 (octets): expected 4 or 16'],
+      [said(() => native.createCache({ ...region, seedHigh: 1 })), 'options.seedLow: expected a number'],
+      [
+        said(() => native.createCache({ ...region, memoryBytes: NaN })),
+        'options.memoryBytes: expected a number from 0',
+      ],
+      [said(() => native.attachCache(7)), 'argument 1 (memory): expected a typed array'],
+      [said(() => native.createPlane({}, plane, wake)), 'argument 1 (cache): expected a cache'],
+      [said(() => native.createPlane(engine.native, plane, 7)), 'argument 3 (wake): expected a function'],
+      [made({ gate: {} }), 'options.gate: expected a gate'],
+      [made({ waiters: undefined }), 'options.waiters: expected a number'],
+      [made({ endpoints: ['127.0.0.1'] }), 'options.endpoints: expected an array of addresses and their ports'],
+      [made({ endpoints: ['127.0.0.1', 65_536] }), 'options.endpoints: expected ports from 0 to 65535'],
+      [said(() => native.createAsker('x')), 'argument 1 (v4): expected an address, or nothing'],
+      [said(() => native.createAsker('', '', inbox, inbox, 7)), 'argument 5 (onReadable): expected a function'],
+      [said(() => native.createAsker('', '', inbox, inbox, wake)), 'argument 4 (inbox): expected a typed array of'],
+    ]) {
+      expect(text).toContain(`ERR_SHARDNS_INTERNAL ${expected}`);
+    }
     engine.close();
   });
 });

@@ -60,6 +60,8 @@ function recursor(ttl: number, minimum: number, options: ServerOptions, nodata: 
     {
       negativeMinTtl: cache.negativeMinTtlSeconds,
       negativeMaxTtl: cache.negativeMaxTtlSeconds,
+      minTtl: cache.minTtlSeconds,
+      maxTtl: cache.maxTtlSeconds,
       qnameMinimisation: 'off',
     },
     internet,
@@ -101,6 +103,9 @@ function recursor(ttl: number, minimum: number, options: ServerOptions, nodata: 
   };
 }
 
+/** The most of any answer is less than the least of a denial. */
+const LESS_THAN_LEAST = { maxTtlSeconds: 60, negativeMinTtlSeconds: 120 };
+
 describe.each([
   ['an upstream', forwarder],
   ['recursion', recursor],
@@ -113,6 +118,8 @@ describe.each([
       ['the SOA’s TTL, where that is less', 20, 600, {}, 20],
       ['MINIMUM, where that is less', 600, 30, {}, 30],
       ['what the operator allows at most', 600, 900, { negativeMaxTtlSeconds: 60 }, 60],
+      ['what the operator allows any answer at most', 600, 900, { maxTtlSeconds: 60 }, 60],
+      ['what the operator allows any answer at most, under a minimum that is more', 600, 30, LESS_THAN_LEAST, 60],
       ['what the operator wants at least, beyond MINIMUM', 600, 30, { negativeMinTtlSeconds: 120 }, 120],
       ['what the operator wants at least, beyond the SOA’s TTL', 20, 600, { negativeMinTtlSeconds: 120 }, 120],
       ['the SOA’s TTL under a minimum that is less', 300, 300, { negativeMinTtlSeconds: 120 }, 300],

@@ -26,6 +26,15 @@ async function start(handler: Handler, options: ServerOptions & Hooks = {}): Pro
 }
 const later = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
+test('a closed server has no report', async () => {
+  const server = await start(() => undefined);
+  expect(server.server.report().state).toBe('listening');
+  await server.close();
+  expect(() => server.server.report()).toThrow(
+    expect.objectContaining({ code: 'ERR_SHARDNS_CLOSED', message: 'report() on a server that is closed' }),
+  );
+});
+
 test('a stampede of 10,000 packets on one name is one upstream query and 10,000 replies', async () => {
   let release = (): void => {};
   const released = new Promise<void>(resolve => {

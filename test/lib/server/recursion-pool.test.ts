@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../lib/base/log.js';
 import type { Resolved } from '../../../lib/resolve/recursive-answers.js';
 import { readOptions } from '../../../lib/server/settings/settings.js';
-import { RecursionPool, type SharedKnowledge, STATS, type ToWorker } from '../../../lib/server/recursion-pool.js';
+import { RecursionPool, type SharedKnowledge, type ToWorker } from '../../../lib/server/recursion-pool.js';
+import { noWords } from '../../../lib/server/recursion-stats.js';
 import { OutcomeBatch, outcomesOf, QuestionBatch, questionsOf } from '../../../lib/server/recursion-protocol.js';
 import { Query } from '../../../lib/wire/query.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -54,7 +55,7 @@ class FakeWorker extends EventEmitter {
       this.asked.push(new Query(octets).nameText);
       outcomes.add(id, { kind: 'answer', message: octets, noCache: false, livesMs: 1500.5 });
     }
-    const stats = new Float64Array(STATS.length + 1).fill(this.asked.length);
+    const stats = noWords().fill(this.asked.length);
     if (!this.silent) setImmediate(() => this.emit('message', { batch: outcomes.take(), stats }));
   }
   unref(): void {}
@@ -83,7 +84,13 @@ describe('the pool', () => {
     expect(first.size).toBeGreaterThan(10);
     expect(second.size).toBeGreaterThan(10);
     expect([...first].filter(name => second.has(name))).toEqual([]);
-    expect(pool.stats().queries).toBe(100);
+    expect(pool.totals()).toMatchObject({
+      recursion: { queries: 100 },
+      udp: { sent: 100, unknownId: 100 },
+      tcp: { received: 100 },
+      overloaded: 100,
+      servers: 100,
+    });
   });
   test('who waits for a thread that ends is told, and a new thread takes its place', async () => {
     const { pool, workers, clock } = poolOf(1);
@@ -150,7 +157,11 @@ test('two real threads resolve what one does; a stampede on a name is one query 
     expect(await Promise.all(names.map((name, i) => ask(name, i + 1)))).toEqual(names.map(() => 1));
     expect(await ask('elsewhere.zone3.com', 99)).toBe(3);
     expect(await ask('host-nobody.zone3.com', 98)).toBe(300);
-    expect(server.report().recursion).toMatchObject({ threads: 2, failures: 0 });
+    const { recursion, transports } = server.report();
+    expect(recursion).toMatchObject({ threads: 2, failures: 0 });
+    // The threads have sent them, with transports of their own.
+    expect(transports.udp!.sent).toBe(recursion!.queries);
+    expect(transports.udp!.received).toBeGreaterThan(24);
     const before = internet.queries;
     const crowd = Array.from({ length: 200 }, (_, i) => ask('host-500.zone5.org', 1000 + i));
     expect(new Set(await Promise.all(crowd))).toEqual(new Set([1]));

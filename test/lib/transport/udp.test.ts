@@ -265,9 +265,9 @@ test('no descriptors left: a socket that is open serves instead of a new one', a
   }
 });
 
-test('no descriptors at all is said of us, not of the server', async () => {
+test.each(['EMFILE', 'EAGAIN'])('no room for any socket (%s) is said of us, not of the server', async code => {
   const t = onFakeSockets();
-  FakeSocket.connectError = errno('EMFILE');
+  FakeSocket.connectError = errno(code);
   expect(await t.ask(LONG).code).toBe('ERR_SHARDNS_OVERLOAD');
 });
 

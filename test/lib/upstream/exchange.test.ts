@@ -62,6 +62,18 @@ test('a dead server rests after three failures, longer each time, and comes back
   expect(first.stats.queries).toBeGreaterThan(asked);
 });
 
+test.each(['EMFILE', 'EAGAIN', 'EADDRNOTAVAIL'])(
+  'a server is not to blame for a socket that fails with %s',
+  async code => {
+    const t = build(() => {
+      throw Object.assign(new Error(`connect ${code}`), { code });
+    }, ['192.0.2.1:53']);
+    for (let i = 0; i < 5; i++) await expect(t.exchange()).rejects.toThrow(code);
+    expect(t.upstreams[0].stats.failures).toBe(0);
+    expect(t.upstreams[0].resting).toBe(false);
+  },
+);
+
 test('all servers resting: they are asked all the same', () => {
   const clock = new FakeClock();
   const upstream = new Upstream(parseSocketAddress('192.0.2.1:53', 'test'), clock);

@@ -6,6 +6,7 @@ import { Canceller } from '../../../lib/base/cancel.js';
 import { ShardnsError } from '../../../lib/base/errors.js';
 import { PrefixTable } from '../../../lib/base/prefix-table.js';
 import { NO_SOCKET_ALONE } from '../../../lib/transport/transport.js';
+import { Upstream } from '../../../lib/upstream/upstream.js';
 import { buildExchanger as build, refusing } from '../../support/exchanger.js';
 import { settle } from '../../support/fake-clock.js';
 import type { Handler } from '../../support/fake-transport.js';
@@ -307,6 +308,28 @@ test('one server gets three queries for one question, however often it is asked'
   await t.clock.advance(10_000);
   expect(t.udp.open).toBe(0);
   expect(t.clock.pendingTimers).toBe(0);
+});
+
+test('a server that was forgotten while it is late is asked no more for that', async () => {
+  const t = build(() => undefined, PUBLIC);
+  const [known] = t.upstreams;
+  const again = new Upstream(known.at, t.clock);
+  const query = makeQuery('a.example', { edns: true });
+  const late: Promise<unknown>[] = [];
+  const ask = (server: Upstream): number =>
+    late.push(t.exchanger.ask(query, server, { timeoutMs: 400, cancel: new Canceller() }).catch(() => {}));
+  ask(known);
+  await t.clock.advance(450);
+  // Its first query is still open, and what is known of the server has been begun anew.
+  for (let i = 0; i < 5; i++) {
+    ask(again);
+    await t.clock.advance(450);
+  }
+  expect(t.udp.asked).toHaveLength(3);
+  expect(t.exchanger.openAt(again)).toBe(1);
+  await t.clock.advance(10_000);
+  await Promise.all(late);
+  expect(t.exchanger.openAt(again)).toBe(0);
 });
 
 test('servers of a prefix are told who asks, in every query with EDNS and in no other', async () => {

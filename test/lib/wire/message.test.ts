@@ -13,7 +13,7 @@ import {
   type ResourceRecord,
 } from '../../../lib/wire/message.js';
 import { bySuffix, encodeName, foldName, nameKey, nameToText, readName } from '../../../lib/wire/name.js';
-import { responseRcode } from '../../../lib/wire/options.js';
+import { responseRcode } from '../../../lib/wire/opt.js';
 import { groupRrsets } from '../../../lib/wire/rrset.js';
 
 const record = (name: string, type: number, data: readonly number[], ttl = 60): ResourceRecord => ({

@@ -6,7 +6,8 @@ import { binding, QUERY_WORDS, QueryVerdict, Status } from '../../../lib/native/
 import { Type } from '../../../lib/wire/iana.js';
 import { decodeMessage, encodeMessage, type Message, type ResourceRecord } from '../../../lib/wire/message.js';
 import { encodeName, foldName } from '../../../lib/wire/name.js';
-import { findOption, isTruncated, appendOption, responseRcode } from '../../../lib/wire/options.js';
+import { isTruncated } from '../../../lib/wire/flags.js';
+import { findOption, appendOption, responseRcode } from '../../../lib/wire/opt.js';
 import { Query } from '../../../lib/wire/query.js';
 import { scrubResponse } from '../../../lib/wire/scrub.js';
 

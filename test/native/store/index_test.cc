@@ -52,6 +52,35 @@ TEST(Index, TurnsTheLeastPopularAwayWhenItIsFull) {
   EXPECT_TRUE(t.cache->CheckInvariants());
 }
 
+// What was popular once is not for ever where the logs, whose tails age it, have room left.
+TEST(Index, GivesWhatIsWantedNowThePlaceOfWhatWasWantedOnce) {
+  for (const auto policy : kAllPolicies) {
+    store::RegionOptions options = kRoomy;
+    options.policy = policy;
+    TestCache t(options);
+    const size_t slots = SlotsOf(t);
+    for (size_t i = 0; i < slots; ++i) ASSERT_EQ(t.Insert(AResponse(NthName(i))), Status::kOk);
+    for (int n = 0; n < 4; ++n) {
+      for (size_t i = 0; i < slots; ++i) t.Hits(Query(NthName(i)));
+    }
+    const size_t wanted = slots / 2;
+    size_t hits = 0;
+    for (int round = 0; round < 5; ++round) {
+      hits = 0;
+      for (size_t i = slots; i < slots + wanted; ++i) {
+        const Buffer query = Query(NthName(i));
+        const bool hit = t.Hits(query);
+        hits += hit;
+        if (hit) continue;
+        ASSERT_EQ(t.Insert(AResponse(NthName(i))), Status::kOk);
+        ASSERT_TRUE(t.Hits(query));
+      }
+    }
+    EXPECT_GT(hits, wanted * 95 / 100) << store::TraitsOf(policy).name;
+    EXPECT_TRUE(t.cache->CheckInvariants());
+  }
+}
+
 TEST(Index, ReadersMissNoEntryThatIsMovedToItsSecondBucket) {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
     store::RegionOptions options = kRoomy;
