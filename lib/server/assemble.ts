@@ -15,7 +15,7 @@ import { Answerer } from './answerer.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
 import { Invalidation } from './invalidation.js';
-import { Listeners } from './listeners.js';
+import { Listeners } from './listeners/listeners.js';
 import { Recursion } from './recursion.js';
 import { regionOf } from './settings/cache.js';
 import { resolverOptionsOf, tunablesOf } from './settings/compile.js';

@@ -2,7 +2,7 @@
 import { parseSocketAddress } from '../base/address.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import type { ServerParts } from './assemble.js';
-import { OwnAddresses } from './own-addresses.js';
+import { OwnAddresses } from './listeners/own-addresses.js';
 import { contradictions } from './settings/contradictions.js';
 import type { ServerOptions, ServerSettings } from './settings/settings.js';
 

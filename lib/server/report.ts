@@ -13,10 +13,10 @@ import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream, UpstreamStats } from '../upstream/upstream.js';
 import { rcodeName, typeName } from '../wire/iana.js';
 import type { Answerer } from './answerer.js';
-import type { Listeners } from './listeners.js';
+import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
 import type { Snapshots } from './snapshots.js';
-import type { TcpConnections } from './tcp-connections.js';
+import type { TcpConnections } from './listeners/tcp-connections.js';
 
 export type ServerState = 'new' | 'starting' | 'listening' | 'draining' | 'closed';
 

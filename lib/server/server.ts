@@ -15,15 +15,15 @@ import type { Query } from '../wire/query.js';
 import type { Answerer } from './answerer.js';
 import { assemble, type ServerParts } from './assemble.js';
 import type { ServerDependencies } from './dependencies.js';
-import type { Listeners } from './listeners.js';
+import type { Listeners } from './listeners/listeners.js';
 import { mergeOptions, plainOptions } from './plain-options.js';
 import type { Recursion } from './recursion.js';
 import { reportOf, type ServerReport, type ServerState } from './report.js';
 import { type PreparesSettings, type ServerLife, SettingsInForce, type SettingsPair } from './settings-in-force.js';
 import { readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
 import type { Snapshots } from './snapshots.js';
-import type { TcpConnections } from './tcp-connections.js';
-import type { UdpPlane } from './udp-plane.js';
+import type { TcpConnections } from './listeners/tcp-connections.js';
+import type { UdpPlane } from './listeners/udp-plane.js';
 
 /** How long clients have to take what was written to them when listeners close. */
 const UNREAD_MS = 1000;

@@ -5,7 +5,7 @@ import type { SocketAddress } from '../../lib/base/address.js';
 import type { Random } from '../../lib/base/random.js';
 import { ShardnsError } from '../../lib/base/errors.js';
 import { Server } from '../../lib/server/server.js';
-import { TcpSession } from '../../lib/server/tcp-session.js';
+import { TcpSession } from '../../lib/server/listeners/tcp-session.js';
 import type { ExchangeListener, ExchangeOptions, Exchanging, Transport } from '../../lib/transport/transport.js';
 import { isBareError, matches } from '../../lib/transport/matching.js';
 import { Type, typeCode, typeName } from '../../lib/wire/iana.js';

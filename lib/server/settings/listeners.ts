@@ -6,8 +6,8 @@ import { count } from '../../base/options.js';
 import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
 import { SystemUdpTransport } from '../../transport/system-udp.js';
 import type { Transport } from '../../transport/transport.js';
-import { overlaps } from '../overlaps.js';
-import type { TcpOptions } from '../tcp-connections.js';
+import { overlaps } from '../listeners/overlaps.js';
+import type { TcpOptions } from '../listeners/tcp-connections.js';
 import { type Rows, section } from './row.js';
 import { listenAddress, prefix } from './types.js';
 

@@ -5,12 +5,12 @@
 // Bounds: `maxUnderWay` queries waiting for the resolver, `clientUnderWay` of one client (address or /56), more while as many are free; beyond them a
 // query gets a stale answer or SERVFAIL at once.
 import { createSocket, type Socket } from 'node:dgram';
-import { formatSocketAddress, type SocketAddress } from '../base/address.js';
-import { ShardnsError } from '../base/errors.js';
-import { answersByItself } from '../base/answering-ports.js';
-import { ClientShares } from '../base/client-shares.js';
-import { messageListener } from '../base/dgram-worker.js';
-import type { Answerer, ListenerAsker } from './answerer.js';
+import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
+import { ShardnsError } from '../../base/errors.js';
+import { answersByItself } from '../../base/answering-ports.js';
+import { ClientShares } from '../../base/client-shares.js';
+import { messageListener } from '../../base/dgram-worker.js';
+import type { Answerer, ListenerAsker } from '../answerer.js';
 
 export interface UdpListenerOptions {
   maxUnderWay: number;

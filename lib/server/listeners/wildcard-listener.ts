@@ -4,11 +4,11 @@
 //
 // Bounds: MAX_ADDRESSES sockets, each with the queries under way of its own (UdpListener).
 import { networkInterfaces } from 'node:os';
-import { formatSocketAddress, type SocketAddress } from '../base/address.js';
-import type { Clock, Timer } from '../base/clock.js';
-import { ShardnsError } from '../base/errors.js';
-import type { Logger } from '../base/log.js';
-import type { Answerer } from './answerer.js';
+import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
+import type { Clock, Timer } from '../../base/clock.js';
+import { ShardnsError } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Answerer } from '../answerer.js';
 import { UdpListener, type UdpListenerOptions, type UdpStats } from './udp-listener.js';
 
 const LOOK_EVERY_MS = 5000;

@@ -1,16 +1,16 @@
 // Everything that takes queries of clients: the UDP plane or Node's UDP sockets, and TCP, at the addresses of the settings.
 // They are opened together, all or none, and closed together.
-import { parseSocketAddress, type SocketAddress, formatSocketAddress } from '../base/address.js';
-import { shareOf } from '../base/client-shares.js';
-import type { Clock } from '../base/clock.js';
-import { ShardnsError } from '../base/errors.js';
-import type { Logger } from '../base/log.js';
-import type { Engine } from '../cache/engine.js';
-import type { Gate } from '../clients/gate.js';
-import type { Resolver } from '../resolve/resolver.js';
-import type { Answerer } from './answerer.js';
-import type { ServerSettings } from './settings/settings.js';
-import { tcpOptionsOf, threadsOf } from './settings/listeners.js';
+import { parseSocketAddress, type SocketAddress, formatSocketAddress } from '../../base/address.js';
+import { shareOf } from '../../base/client-shares.js';
+import type { Clock } from '../../base/clock.js';
+import { ShardnsError } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Engine } from '../../cache/engine.js';
+import type { Gate } from '../../clients/gate.js';
+import type { Resolver } from '../../resolve/resolver.js';
+import type { Answerer } from '../answerer.js';
+import type { ServerSettings } from '../settings/settings.js';
+import { tcpOptionsOf, threadsOf } from '../settings/listeners.js';
 import { TcpConnections } from './tcp-connections.js';
 import { TcpListener } from './tcp-listener.js';
 import { UdpListener } from './udp-listener.js';

@@ -7,10 +7,10 @@
 // `messageTimeoutMs` after the first octet of a query that has not become whole, and MAX_ANSWER_MS after anything at all.
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock, Timer } from '../base/clock.js';
-import { frame, MessageReader } from '../transport/framing.js';
-import { Rcode } from '../wire/iana.js';
-import type { Answerer } from './answerer.js';
+import type { Clock, Timer } from '../../base/clock.js';
+import { frame, MessageReader } from '../../transport/framing.js';
+import { Rcode } from '../../wire/iana.js';
+import type { Answerer } from '../answerer.js';
 import type { Connection, TcpConnections } from './tcp-connections.js';
 import { TcpKeepalive } from './tcp-keepalive.js';
 

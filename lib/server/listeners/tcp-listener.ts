@@ -1,9 +1,9 @@
 // DNS over TCP at one address (RFC 7766): takes connections, as many as `TcpConnections` has places for.
 import { createServer, type Server, type Socket } from 'node:net';
-import { formatSocketAddress, type SocketAddress } from '../base/address.js';
-import type { Clock } from '../base/clock.js';
-import { ShardnsError } from '../base/errors.js';
-import type { Answerer } from './answerer.js';
+import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
+import type { Clock } from '../../base/clock.js';
+import { ShardnsError } from '../../base/errors.js';
+import type { Answerer } from '../answerer.js';
 import type { TcpConnections } from './tcp-connections.js';
 import { TcpSession } from './tcp-session.js';
 
