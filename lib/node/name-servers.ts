@@ -10,6 +10,7 @@ import type { Engine } from '../cache/engine.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { NO_LOCAL_DATA } from '../resolve/local-data.js';
 import { LocalZones } from '../resolve/local-zones.js';
+import type { ResolverOptions } from '../resolve/context.js';
 import { Resolver } from '../resolve/resolver.js';
 import type { Transport } from '../transport/transport.js';
 import { Exchanger } from '../upstream/exchange.js';
@@ -55,7 +56,7 @@ export class NameServers {
       letterCase,
     });
     const groups = new Map([['default', group]]);
-    const resolver = new Resolver(engine, exchanger, clock, silentLogger, {}, groups, {
+    const options: ResolverOptions = {
       local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, []),
       identity: {},
       forwardClientSubnet: false,
@@ -70,7 +71,8 @@ export class NameServers {
       flights: { most: maxFlights, room: maxFlights, share: maxFlights }, // they are all the program's own
       // Servers that deny AAAA of names with an A are about (RFC 4074 section 4.2), and lookups ask for both.
       denials: 'type',
-    });
+    };
+    const resolver = new Resolver({ engine, exchanger, clock, log: silentLogger, hooks: {}, groups, options });
     return { exchanger, resolver };
   }
 

@@ -63,15 +63,15 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const tcpTransport = dependencies.tcpTransport ?? new TcpTransport(clock, random);
   const exchanger = new Exchanger(udpTransport, tcpTransport, clock, random, exchangerOptionsOf(settings));
   const groups = new UpstreamGroups(clock);
-  const resolver = new Resolver(
+  const resolver = new Resolver({
     engine,
     exchanger,
     clock,
     log,
     hooks,
-    groups.use(settings),
-    resolverOptionsOf(settings),
-  );
+    groups: groups.use(settings),
+    options: resolverOptionsOf(settings),
+  });
   // Transports of the embedder's own cannot go to other threads.
   const threads = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
   const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads });
@@ -87,7 +87,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const snapshots = new Snapshots(engine, clock, log, rulesNumberOf(settings));
   const gate = new Gate(random);
   const answerer = new Answerer(engine, resolver, clock, gate);
-  const listeners = new Listeners(engine, gate, resolver, answerer, clock, log, settings);
+  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log }, settings);
   const invalidation = new Invalidation(engine, resolver, recursion, listeners);
   const clientRules = new ClientRules(gate, resolver, listeners, invalidation);
   clientRules.apply(settings);

@@ -44,7 +44,7 @@ export function slowPath(
     ['default', upstreams],
     ['other', [new Upstream(parseSocketAddress('198.51.100.1:53', 'test'), clock)]],
   ]);
-  const resolver = new Resolver(engine, exchanger, clock, log, hooks, groups, resolverOptionsOf(settings));
+  const resolver = new Resolver({ engine, exchanger, clock, log, hooks, groups, options: resolverOptionsOf(settings) });
   const gate = new Gate(systemRandom);
   gate.replace(gateRulesOf(settings));
   if (settings.tenants.enabled) resolver.tenants = new ClientTenants(gate, settings.tenants.seconds);

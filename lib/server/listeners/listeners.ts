@@ -1,49 +1,38 @@
 // Everything that takes queries of clients: the UDP plane or Node's UDP sockets, and TCP, at the addresses of the settings.
 // They are opened together, all or none, and closed together.
-import { parseSocketAddress, type SocketAddress, formatSocketAddress } from '../../base/address.js';
-import { shareOf } from '../../base/client-shares.js';
-import type { Clock } from '../../base/clock.js';
+import { formatSocketAddress, parseSocketAddress, type SocketAddress } from '../../base/address.js';
 import { ShardnsError } from '../../base/errors.js';
-import type { Logger } from '../../base/log.js';
-import type { Engine } from '../../cache/engine.js';
-import type { Gate } from '../../clients/gate.js';
-import type { Resolver } from '../../resolve/resolver.js';
-import type { Answerer } from '../answerer.js';
+import { tcpOptionsOf } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
-import { tcpOptionsOf, threadsOf } from '../settings/listeners.js';
+import { type Listener, type ListenerParts, type Protocol, PROTOCOLS } from './listener.js';
+import { PlaneListener } from './plane-listener.js';
 import { TcpConnections } from './tcp-connections.js';
-import { TcpListener } from './tcp-listener.js';
-import { UdpListener } from './udp-listener.js';
-import { UdpPlane } from './udp-plane.js';
-import { isWildcard, WildcardListener } from './wildcard-listener.js';
+import type { UdpPlane } from './udp-plane.js';
+import { WAYS } from './ways.js';
 
 /** Port 0: how often another port is drawn where somebody has it for TCP already. */
 const DRAWS = 8;
 
 export class Listeners {
-  plane: UdpPlane | undefined;
-  udp: (UdpListener | WildcardListener)[] = [];
-  tcp: TcpListener[] = [];
   readonly tcpConnections: TcpConnections;
-  /** Where they listen, in the order of `udp`, `tcp` and the plane's ports. */
-  #endpoints: SocketAddress[] = [];
+  readonly #parts: ListenerParts;
+  /** In the order in which they were opened. */
+  #all: Listener[] = [];
   #opening = 0;
 
-  constructor(
-    private readonly engine: Engine,
-    private readonly gate: Gate,
-    private readonly resolver: Resolver,
-    private readonly answerer: Answerer,
-    private readonly clock: Clock,
-    private readonly log: Logger,
-    settings: ServerSettings,
-  ) {
+  constructor(parts: Omit<ListenerParts, 'connections'>, settings: ServerSettings) {
     this.tcpConnections = new TcpConnections(tcpOptionsOf(settings));
+    this.#parts = { ...parts, connections: this.tcpConnections };
   }
 
+  /** The native one, where there is one. */
+  get plane(): UdpPlane | undefined {
+    for (const one of this.#all) if (one instanceof PlaneListener) return one.plane;
+    return undefined;
+  }
   /** Queries that are not answered yet. */
   get underWay(): number {
-    return [this.plane, ...this.udp, ...this.tcp].reduce((sum, one) => sum + (one?.underWay ?? 0), 0);
+    return this.#all.reduce((sum, one) => sum + one.underWay, 0);
   }
   /** Nothing comes in any more, and what came is answered. */
   get quiet(): boolean {
@@ -52,7 +41,8 @@ export class Listeners {
   /** Of Node's sockets; the plane has its own. */
   udpStats(): { sent: number; sendFailed: number; dropped: number } {
     const sum = { sent: 0, sendFailed: 0, dropped: 0 };
-    for (const { stats } of this.udp) {
+    for (const { stats } of this.#all) {
+      if (stats === undefined) continue;
       sum.sent += stats.sent;
       sum.sendFailed += stats.sendFailed;
       sum.dropped += stats.dropped;
@@ -60,10 +50,10 @@ export class Listeners {
     return sum;
   }
   /** The addresses asked for, with the ports that were bound. */
-  get addresses(): { udp: string[]; tcp: string[] } {
-    const format = (ports: number[]): string[] =>
-      ports.map((port, i) => formatSocketAddress({ ...this.#endpoints[i], port }));
-    return { udp: format(this.#udpPorts()), tcp: format(this.tcp.map(one => one.port)) };
+  get addresses(): Record<Protocol, string[]> {
+    const boundOver = (protocol: Protocol): string[] =>
+      this.#all.filter(one => one.protocol === protocol).flatMap(one => one.bound.map(formatSocketAddress));
+    return Object.fromEntries(PROTOCOLS.map(one => [one, boundOver(one)])) as Record<Protocol, string[]>;
   }
 
   /**
@@ -85,7 +75,10 @@ export class Listeners {
         const missing = optional && endpoints.length > 1 ? endpoints.find(at => isMissing(error, at)) : undefined;
         if (missing !== undefined) {
           const { message } = error as Error;
-          this.log.warn({ address: formatSocketAddress(missing), reason: message }, 'a default address is left out');
+          this.#parts.log.warn(
+            { address: formatSocketAddress(missing), reason: message },
+            'a default address is left out',
+          );
           endpoints = endpoints.filter(at => at !== missing);
         } else if (--draws <= 0 || codeOf(error) !== 'EADDRINUSE') throw error;
       }
@@ -99,63 +92,32 @@ export class Listeners {
 
   /** Takes no new queries; those that came may be answered. */
   stopReceiving(): void {
-    this.plane?.stopReceiving();
-    for (const listener of this.udp) listener.stopReceiving();
-    for (const listener of this.tcp) listener.stopAccepting();
+    for (const listener of this.#all) listener.stop();
   }
 
   close(): void {
     this.#opening++;
-    this.plane?.close();
-    this.plane = undefined;
-    for (const listener of [...this.udp, ...this.tcp]) listener.close();
-    this.udp = [];
-    this.tcp = [];
+    for (const listener of this.#all.splice(0)) listener.close();
   }
 
-  async #tryOpen(settings: ServerSettings, endpoints: SocketAddress[], opening: number): Promise<void> {
-    this.#endpoints = endpoints;
-    if (settings.udp === 'native') {
-      this.plane = new UdpPlane(this.engine, this.gate, endpoints, this.resolver, this.clock, {
-        threads: threadsOf(settings),
-        pin: settings.pin,
-        ...settings.missRing,
-        receiveBufferBytes: settings.receiveBufferBytes,
-      });
-    } else {
-      const { waiters, clientShare } = settings.missRing;
-      const options = {
-        maxUnderWay: waiters,
-        clientUnderWay: shareOf(waiters, clientShare),
-        receiveBufferBytes: settings.receiveBufferBytes,
-      };
-      for (const at of endpoints) {
-        const listener = isWildcard(at)
-          ? new WildcardListener(at, this.answerer, options, this.clock, this.log)
-          : new UdpListener(at, this.answerer, options);
-        this.udp.push(listener);
+  async #tryOpen(settings: ServerSettings, asked: readonly SocketAddress[], opening: number): Promise<void> {
+    let endpoints = asked;
+    for (const way of WAYS) {
+      const listeners = way(this.#parts, settings, endpoints);
+      for (const listener of listeners) {
+        this.#all.push(listener);
         await listener.listen();
         this.#checkOpening(opening);
       }
-    }
-    const udpPorts = this.#udpPorts();
-    if (!settings.tcp.enabled) return;
-    for (const [i, at] of endpoints.entries()) {
-      const listener = new TcpListener(at, this.answerer, this.clock, this.tcpConnections);
-      this.tcp.push(listener);
-      // Port 0: the one that UDP was given, so that truncation leads to the right place.
-      await listener.listen(udpPorts[i]);
-      this.#checkOpening(opening);
+      const bound = listeners.flatMap(one => one.bound);
+      // Port 0: the one that was given first is that of the protocols that follow.
+      endpoints = endpoints.map((at, i) => (at.port === 0 && bound.length > 0 ? { ...at, port: bound[i].port } : at));
     }
   }
 
   /** Whoever closes while addresses are bound, one after another, closes those that follow too. */
   #checkOpening(opening: number): void {
     if (opening !== this.#opening) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'closed while it began to listen');
-  }
-
-  #udpPorts(): number[] {
-    return this.plane?.ports ?? this.udp.map(one => one.port);
   }
 }
 

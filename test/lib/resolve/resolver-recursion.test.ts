@@ -43,7 +43,15 @@ function build(
   const exchanger = new Exchanger(transport, transport, clock, systemRandom, exchangerOptionsOf(settings));
   const upstream = new Upstream(parseSocketAddress('192.0.2.53:53', 'test'), clock);
   const groups = new Map([['default', [upstream]]]);
-  const resolver = new Resolver(engine, exchanger, clock, silentLogger, hooks, groups, resolverOptionsOf(settings));
+  const resolver = new Resolver({
+    engine,
+    exchanger,
+    clock,
+    log: silentLogger,
+    hooks,
+    groups,
+    options: resolverOptionsOf(settings),
+  });
   const resolve = (name: string, shape = {}): Promise<Resolution> =>
     resolver.resolve(new Query(makeQuery(name, shape)), {
       protocol: 'udp',
