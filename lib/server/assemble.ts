@@ -11,6 +11,7 @@ import { SystemUdpTransport } from '../transport/system-udp.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { Transport } from '../transport/transport.js';
 import { Exchanger } from '../upstream/exchange.js';
+import { routesOf } from '../upstream/route.js';
 import { Answerer } from './answerer.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
@@ -61,7 +62,12 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   engine.configure(tunablesOf(settings));
   const udpTransport = dependencies.udpTransport ?? new SystemUdpTransport(clock, random);
   const tcpTransport = dependencies.tcpTransport ?? new TcpTransport(clock, random);
-  const exchanger = new Exchanger(udpTransport, tcpTransport, clock, random, exchangerOptionsOf(settings));
+  const exchanger = new Exchanger({
+    routes: routesOf(udpTransport, tcpTransport),
+    clock,
+    random,
+    options: exchangerOptionsOf(settings),
+  });
   const groups = new UpstreamGroups(clock);
   const resolver = new Resolver({
     engine,

@@ -8,6 +8,7 @@ import { resolveFor, type Resolved } from '../resolve/recursive-answers.js';
 import { TcpTransport } from '../transport/tcp.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
 import { Exchanger } from '../upstream/exchange.js';
+import { routesOf } from '../upstream/route.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import { makeRecursor, updateRecursor } from './recursor-settings.js';
@@ -21,14 +22,14 @@ const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
 const udp = new SystemUdpTransport(clock, random);
 chooseSockets(udp, settings);
-const exchanger = new Exchanger(
-  udp,
-  new TcpTransport(clock, random),
+const tcp = new TcpTransport(clock, random);
+const exchanger = new Exchanger({
+  routes: routesOf(udp, tcp),
   clock,
   random,
-  exchangerOptionsOf(settings),
-  new Fence(cells),
-);
+  options: exchangerOptionsOf(settings),
+  fence: new Fence(cells),
+});
 const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random });
 const outcomes = new OutcomeBatch();
 let queued = false;

@@ -1,9 +1,10 @@
-// One upstream server: its address, its health, its load, and what has to be given up to be answered by it.
+// One upstream server: its address and how it is asked, its health, its load, and what has to be given up to be answered by it.
 import { type AddressScope, scopeOf } from '../base/address-scope.js';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import { Concession } from './concession.js';
 import { UPSTREAM_LIMITS as L } from './limits.js';
+import type { Scheme } from './route.js';
 
 export interface UpstreamStats {
   queries: number;
@@ -22,6 +23,12 @@ export interface Waiter {
 }
 
 let made = 0;
+
+/** `192.0.2.1:53`; with the scheme where it is another than that of plain addresses: `tcp://192.0.2.1:53`. */
+export function labelOf(at: SocketAddress, scheme: Scheme): string {
+  const where = formatSocketAddress(at);
+  return scheme === 'udp' ? where : `${scheme}://${where}`;
+}
 
 export class Upstream {
   readonly label: string;
@@ -54,8 +61,9 @@ export class Upstream {
   constructor(
     readonly at: SocketAddress,
     private readonly clock: Clock,
+    readonly scheme: Scheme = 'udp',
   ) {
-    this.label = formatSocketAddress(at);
+    this.label = labelOf(at, scheme);
   }
 
   get scope(): AddressScope {

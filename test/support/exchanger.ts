@@ -2,6 +2,7 @@
 import { parseSocketAddress } from '../../lib/base/address.js';
 import { systemRandom } from '../../lib/base/random.js';
 import { Exchanger, type ExchangerOptions } from '../../lib/upstream/exchange.js';
+import { routesOf } from '../../lib/upstream/route.js';
 import { Upstream } from '../../lib/upstream/upstream.js';
 import { FakeClock } from './fake-clock.js';
 import { FakeTransport, type Handler } from './fake-transport.js';
@@ -16,12 +17,17 @@ export function buildExchanger(
   const clock = new FakeClock();
   const udp = new FakeTransport(clock, udpHandler, 'udp');
   const tcp = new FakeTransport(clock, tcpHandler);
-  const exchanger = new Exchanger(udp, tcp, clock, systemRandom, {
-    deadlineMs: 5000,
-    maxInFlight: 100,
-    maxTotal: 200,
-    hedge: true,
-    ...options,
+  const exchanger = new Exchanger({
+    routes: routesOf(udp, tcp),
+    clock,
+    random: systemRandom,
+    options: {
+      deadlineMs: 5000,
+      maxInFlight: 100,
+      maxTotal: 200,
+      hedge: true,
+      ...options,
+    },
   });
   const upstreams = servers.map(text => new Upstream(parseSocketAddress(text, 'test'), clock));
   const ok = (response: Uint8Array): boolean => (response[3] & 15) === 0 || (response[3] & 15) === 3;

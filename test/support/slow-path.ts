@@ -13,6 +13,7 @@ import { exchangerOptionsOf } from '../../lib/server/settings/upstreams.js';
 import { gateRulesOf } from '../../lib/server/settings/clients.js';
 import { resolverOptionsOf, tunablesOf } from '../../lib/server/settings/compile.js';
 import { Exchanger } from '../../lib/upstream/exchange.js';
+import { routesOf } from '../../lib/upstream/route.js';
 import { Upstream } from '../../lib/upstream/upstream.js';
 import { Query } from '../../lib/wire/query.js';
 import { FakeClock } from './fake-clock.js';
@@ -38,7 +39,12 @@ export function slowPath(
   const engine = new Engine({ memoryBytes: 2 ** 20, shards: 1, policy: 's3fifo', averageEntryBytes: 184 });
   engines.push(engine);
   engine.configure(tunablesOf(settings));
-  const exchanger = new Exchanger(udp, tcp, clock, systemRandom, exchangerOptionsOf(settings));
+  const exchanger = new Exchanger({
+    routes: routesOf(udp, tcp),
+    clock,
+    random: systemRandom,
+    options: exchangerOptionsOf(settings),
+  });
   const upstreams = servers.map(text => new Upstream(parseSocketAddress(text, 'test'), clock));
   const groups = new Map<string, Upstream[]>([
     ['default', upstreams],
