@@ -21,9 +21,8 @@ import { Recursion } from './recursion.js';
 import { regionOf } from './settings/cache.js';
 import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
 import { configurationOf, rulesNumberOf } from './settings/configuration.js';
-import { chooseSockets } from './settings/listeners.js';
 import type { ServerSettings } from './settings/settings.js';
-import { exchangerOptionsOf } from './settings/upstreams.js';
+import { applyToTransports, exchangerOptionsOf } from './settings/upstreams.js';
 import { Snapshots } from './snapshots.js';
 import { UpstreamGroups } from './upstream-groups.js';
 
@@ -68,7 +67,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     random,
     options: exchangerOptionsOf(settings),
   });
-  const groups = new UpstreamGroups(clock);
+  const groups = new UpstreamGroups({ clock, log, exchanger });
   const resolver = new Resolver({
     engine,
     exchanger,
@@ -78,6 +77,9 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     groups: groups.use(settings),
     options: resolverOptionsOf(settings),
   });
+  groups.changed = next => {
+    resolver.groups = next;
+  };
   // Transports of the embedder's own cannot go to other threads.
   const threads = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
   const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads });
@@ -89,7 +91,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     if (ownsEngine) engine.close();
     throw error;
   }
-  chooseSockets(udpTransport, settings);
+  applyToTransports([udpTransport, tcpTransport], settings);
   const snapshots = new Snapshots(engine, clock, log, rulesNumberOf(settings));
   const gate = new Gate(random);
   const answerer = new Answerer(engine, resolver, clock, gate);

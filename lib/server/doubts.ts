@@ -17,6 +17,9 @@ export function tellDoubts(
   for (const upstream of groups.all.filter(one => own.has(one.at))) {
     log.warn({ upstream: upstream.label }, 'an upstream is this server itself: what it is asked comes back');
   }
+  for (const server of groups.bootstrap.filter(one => own.has(one.at))) {
+    log.warn({ server: server.label }, 'names of upstreams are looked up at this server itself: nobody finds them so');
+  }
   for (const { name, servers } of [...settings.stubZones, ...settings.forwardZones]) {
     for (const server of servers.map(parseZoneServer)) {
       if (!('address' in server) || !own.has({ ...server, port: server.port ?? 53 })) continue;

@@ -12,8 +12,7 @@ import { routesOf } from '../upstream/route.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import { makeRecursor, updateRecursor } from './recursor-settings.js';
-import { chooseSockets } from './settings/listeners.js';
-import { exchangerOptionsOf } from './settings/upstreams.js';
+import { applyToTransports, exchangerOptionsOf } from './settings/upstreams.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { type FromWorker, STATS, type ToWorker, type WorkerData } from './recursion-pool.js';
 
@@ -21,8 +20,8 @@ const { settings, rrsets, fence: cells } = workerData as WorkerData;
 const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
 const udp = new SystemUdpTransport(clock, random);
-chooseSockets(udp, settings);
 const tcp = new TcpTransport(clock, random);
+applyToTransports([udp, tcp], settings);
 const exchanger = new Exchanger({
   routes: routesOf(udp, tcp),
   clock,
@@ -54,7 +53,7 @@ const resolve = async (query: Uint8Array, fresh: boolean): Promise<Resolved> =>
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
     exchanger.options = exchangerOptionsOf(message.settings);
-    chooseSockets(udp, message.settings);
+    applyToTransports([udp, tcp], message.settings);
     updateRecursor(recursor, message.settings);
   } else if (message.kind === 'forget') {
     // The RRsets too, once more: until the settings came, which did before this, they were kept by those of before; and

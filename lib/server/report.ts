@@ -10,12 +10,13 @@ import type { Gate } from '../clients/gate.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Transport, TransportStats } from '../transport/transport.js';
 import type { Exchanger } from '../upstream/exchange.js';
-import type { Upstream, UpstreamStats } from '../upstream/upstream.js';
+import type { UpstreamStats } from '../upstream/upstream.js';
 import { rcodeName, typeName } from '../wire/iana.js';
 import type { Answerer } from './answerer.js';
 import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
 import type { Snapshots } from './snapshots.js';
+import type { HostReport, UpstreamGroups } from './upstream-groups.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
 
 export type ServerState = 'new' | 'starting' | 'listening' | 'draining' | 'closed';
@@ -85,6 +86,8 @@ export interface ServerReport {
     readonly inFlight: number;
     readonly resting: boolean;
   })[];
+  /** Names that upstreams are given by: each address is one of `upstreams`. */
+  readonly upstreamNames: readonly HostReport[];
   readonly transports: { readonly udp?: Readonly<TransportStats>; readonly tcp?: Readonly<TransportStats> };
   /** Undefined where nothing is resolved from the root or a zone. */
   readonly recursion?: Readonly<RecursorStats> & {
@@ -108,7 +111,7 @@ export interface ReportSources {
   readonly listeners: Listeners;
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
-  readonly upstreams: readonly Upstream[];
+  readonly groups: UpstreamGroups;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
 }
@@ -173,9 +176,10 @@ export function reportOf(sources: ReportSources): ServerReport {
     },
     gateMemoryBytes: sources.gate.native.memoryBytes(),
     tenantClients: resolver.tenants?.size ?? 0,
-    upstreams: sources.upstreams.map(({ label, srttMs, inFlight, resting, stats }) => {
+    upstreams: sources.groups.all.map(({ label, srttMs, inFlight, resting, stats }) => {
       return { server: label, srttMs, inFlight, resting, ...stats };
     }),
+    upstreamNames: sources.groups.hosts,
     transports: { udp: statsOf(sources.udpTransport), tcp: statsOf(sources.tcpTransport) },
     recursion: recursive && {
       ...recursive,

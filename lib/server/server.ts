@@ -8,6 +8,7 @@ import type { Hooks } from '../resolve/hooks.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Resolution, Resolver } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
+import { isSourced } from '../transport/local-address.js';
 import type { Transport } from '../transport/transport.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
@@ -21,6 +22,7 @@ import type { Recursion } from './recursion.js';
 import { reportOf, type ServerReport, type ServerState } from './report.js';
 import { type PreparesSettings, type ServerLife, SettingsInForce, type SettingsPair } from './settings-in-force.js';
 import { readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
+import { checkSource } from './settings/upstreams.js';
 import type { Snapshots } from './snapshots.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
 import type { UdpPlane } from './listeners/udp-plane.js';
@@ -100,7 +102,7 @@ export class Server implements AsyncDisposable {
   }
   /** What it has done and has under way. */
   report(): ServerReport {
-    return reportOf({ ...this.#parts, upstreams: this.upstreams, state: this.#state });
+    return reportOf({ ...this.#parts, state: this.#state });
   }
   /** Where it answers: the addresses asked for, with the ports that were bound. */
   addresses(): { udp: string[]; tcp: string[] } {
@@ -136,6 +138,9 @@ export class Server implements AsyncDisposable {
       // What comes from before the start was told by the settings of then.
       const isKept = snapshot !== undefined || settings.cache.file !== undefined;
       if (isKept) this.#parts.invalidation.changed(undefined, settings);
+      if (isSourced(this.udpTransport)) await checkSource(settings);
+      await this.#parts.groups.begin();
+      this.#checkOpen('listen()');
       await this.#openListeners(this.#inForce);
     } catch (error) {
       await this.close();
@@ -229,6 +234,7 @@ export class Server implements AsyncDisposable {
     this.resolver.close();
     this.listeners.close();
     this.answerer.close();
+    this.#parts.groups.close();
     this.udpTransport.close();
     this.tcpTransport.close();
     // Whoever still waits for a flight is told before the cache goes.

@@ -24,6 +24,9 @@ export interface Waiter {
 
 let made = 0;
 
+/** A group whose servers have names, of which none has an address yet. */
+export const NOT_FOUND_YET: readonly Upstream[] = [];
+
 /** `192.0.2.1:53`; with the scheme where it is another than that of plain addresses: `tcp://192.0.2.1:53`. */
 export function labelOf(at: SocketAddress, scheme: Scheme): string {
   const where = formatSocketAddress(at);
