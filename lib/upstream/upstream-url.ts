@@ -46,6 +46,9 @@ export function parseUpstream(text: string, option: string): UpstreamPlace {
   if (family !== 0) return { scheme, port, at: { address: host, port, family: family as 4 | 6 }, name: undefined };
   const name = host.toLowerCase().replace(/\.$/, '');
   if (!isHostName(name)) throw wrong('a numeric address or a host name');
+  // A lone word is a slip more often than a name: those of containers are meant with a scheme.
+  if (url === null && !name.includes('.'))
+    throw wrong(`a numeric address, or a host name with a dot in it or as udp://${name}`);
   return { scheme, port, at: undefined, name };
 }
 
