@@ -1,8 +1,8 @@
 // An exchanger on a fake clock and a fake network whose UDP draws and compares letters.
-import { parseSocketAddress } from '../../lib/base/address.js';
 import { systemRandom } from '../../lib/base/random.js';
 import { Exchanger, type ExchangerOptions } from '../../lib/upstream/exchange.js';
 import { routesOf } from '../../lib/upstream/route.js';
+import { parseUpstream } from '../../lib/upstream/upstream-url.js';
 import { Upstream } from '../../lib/upstream/upstream.js';
 import { FakeClock } from './fake-clock.js';
 import { FakeTransport, type Handler } from './fake-transport.js';
@@ -29,7 +29,10 @@ export function buildExchanger(
       ...options,
     },
   });
-  const upstreams = servers.map(text => new Upstream(parseSocketAddress(text, 'test'), clock));
+  const upstreams = servers.map(text => {
+    const { at, scheme } = parseUpstream(text, 'test');
+    return new Upstream(at!, clock, scheme);
+  });
   const ok = (response: Uint8Array): boolean => (response[3] & 15) === 0 || (response[3] & 15) === 3;
   const exchange = (name = 'a.example', shape: QueryShape = { edns: true }) =>
     exchanger.exchange(makeQuery(name, shape), upstreams, ok);
