@@ -17,12 +17,13 @@ import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
 import type { Snapshots } from './snapshots.js';
 import type { HostReport, UpstreamGroups } from './upstream-groups.js';
+import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
 
 export type ServerState = 'new' | 'starting' | 'listening' | 'draining' | 'closed';
 
 export interface RequestCounts {
-  readonly protocol: 'udp' | 'tcp';
+  readonly protocol: Protocol;
   readonly family: 4 | 6;
   /** By the type's name (RFC 3597 section 5 for those without); `other` counts every type above 255. */
   readonly byType: Readonly<Record<string, number>>;
@@ -34,7 +35,7 @@ export interface ServerReport {
   readonly takenAtMs: number;
   readonly state: ServerState;
   /** Addresses with the ports that were bound. */
-  readonly listening: { readonly udp: readonly string[]; readonly tcp: readonly string[] };
+  readonly listening: Readonly<Record<Protocol, readonly string[]>>;
   /** Queries received, hits and all. */
   readonly requests: readonly RequestCounts[];
   /** Replies by rcode. */
@@ -127,7 +128,6 @@ export function reportOf(sources: ReportSources): ServerReport {
     const total = replies[rcode] + (plane?.responsesByRcode[rcode] ?? 0);
     if (total > 0) responses[rcodeName(rcode)] = total;
   }
-  const { udp4, udp6, tcp4, tcp6 } = answerer.requestsByType;
   const recursive = recursion.stats();
   const rrsets = recursion.recursor?.rrsets.bytes.stats();
   return {
@@ -135,12 +135,12 @@ export function reportOf(sources: ReportSources): ServerReport {
     takenAtMs: clock.wallSeconds() * 1000,
     state,
     listening: listeners.addresses,
-    requests: [
-      { protocol: 'udp', family: 4, byType: typesOf(udp4, plane?.requestsByType4) },
-      { protocol: 'udp', family: 6, byType: typesOf(udp6, plane?.requestsByType6) },
-      { protocol: 'tcp', family: 4, byType: typesOf(tcp4) },
-      { protocol: 'tcp', family: 6, byType: typesOf(tcp6) },
-    ],
+    requests: PROTOCOLS.flatMap(protocol =>
+      ([4, 6] as const).map(family => {
+        const ofPlane = protocol === 'udp' ? plane?.[`requestsByType${family}`] : undefined;
+        return { protocol, family, byType: typesOf(answerer.requestsByType[`${protocol}${family}`], ofPlane) };
+      }),
+    ),
     responses,
     durations: {
       counts: Array.from(answerer.durations, (count, i) => count + (plane?.durations[i] ?? 0)),

@@ -7,13 +7,8 @@ import type { Engine } from '../../cache/engine.js';
 import type { Gate } from '../../clients/gate.js';
 import type { Resolver } from '../../resolve/resolver.js';
 import type { Answerer } from '../answerer.js';
+import type { Protocol } from './protocols.js';
 import type { TcpConnections } from './tcp-connections.js';
-
-/** In the order in which listeners are opened. */
-export const PROTOCOLS = ['udp', 'tcp'] as const;
-export type Protocol = (typeof PROTOCOLS)[number];
-/** Those whose messages come over a stream, each with its length before it (RFC 1035 section 4.2.2). */
-export type StreamProtocol = Exclude<Protocol, 'udp'>;
 
 export interface Listener {
   readonly protocol: Protocol;

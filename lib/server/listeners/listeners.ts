@@ -4,8 +4,9 @@ import { formatSocketAddress, parseSocketAddress, type SocketAddress } from '../
 import { ShardnsError } from '../../base/errors.js';
 import { tcpOptionsOf } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
-import { type Listener, type ListenerParts, type Protocol, PROTOCOLS } from './listener.js';
+import type { Listener, ListenerParts } from './listener.js';
 import { PlaneListener } from './plane-listener.js';
+import { type Protocol, PROTOCOLS } from './protocols.js';
 import { TcpConnections } from './tcp-connections.js';
 import type { UdpPlane } from './udp-plane.js';
 import { WAYS } from './ways.js';

@@ -12,7 +12,7 @@ import type { Clock, Timer } from '../../base/clock.js';
 import { frame, MessageReader } from '../../transport/framing.js';
 import { Rcode } from '../../wire/iana.js';
 import type { Answerer } from '../answerer.js';
-import type { StreamProtocol } from './listener.js';
+import type { StreamProtocol } from './protocols.js';
 import type { Connection, TcpConnections } from './tcp-connections.js';
 import { TcpKeepalive } from './tcp-keepalive.js';
 

@@ -3,7 +3,8 @@
 //
 // Bounds: those of TcpConnections, which all listeners have in common, and of StreamSession.
 import type { Duplex } from 'node:stream';
-import type { StreamProtocol, ListenerParts } from './listener.js';
+import type { ListenerParts } from './listener.js';
+import type { StreamProtocol } from './protocols.js';
 import { type StreamClient, StreamSession } from './stream-session.js';
 
 export type SessionParts = Pick<ListenerParts, 'answerer' | 'clock' | 'connections'>;
