@@ -119,8 +119,14 @@ export function bootstrapOf(settings: Asking): UpstreamPlace[] {
 
 /** A name that nobody can be asked about, and where it stands in the options. */
 export function nameWithoutBootstrap(settings: Asking): { path: (string | number)[]; message: string } | undefined {
-  if (bootstrapOf(settings).length > 0) return undefined;
-  for (const [group, places] of placesOf(settings)) {
+  let groups: ReadonlyMap<string, readonly UpstreamPlace[]>;
+  try {
+    if (bootstrapOf(settings).length > 0) return undefined;
+    groups = placesOf(settings);
+  } catch {
+    return undefined; // what cannot be read is complained of by itself
+  }
+  for (const [group, places] of groups) {
     const at = places.findIndex(one => one.name !== undefined);
     if (at < 0) continue;
     const message = 'expected upstream.bootstrap, or an upstream given as an address, to look this name up at';
