@@ -122,7 +122,10 @@ export class UpstreamGroups {
     const time = new Promise<void>(resolve => {
       late = this.parts.clock.after(FIRST_MS, resolve);
     });
+    // Sockets and timers of ours let the process end: not before it has begun to listen.
+    const alive = setInterval(() => {}, 0x3fff_ffff);
     await Promise.race([Promise.all(hosts.map(one => one.begin())), time]);
+    clearInterval(alive);
     late?.cancel();
   }
 
