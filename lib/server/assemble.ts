@@ -96,6 +96,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const gate = new Gate(random);
   const answerer = new Answerer(engine, resolver, clock, gate);
   const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log }, settings);
+  groups.own = () => listeners.own;
   const invalidation = new Invalidation(engine, resolver, recursion, listeners);
   const clientRules = new ClientRules(gate, resolver, listeners, invalidation);
   clientRules.apply(settings);

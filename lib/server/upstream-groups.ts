@@ -14,6 +14,7 @@ import { labelOf, NOT_FOUND_YET, Upstream } from '../upstream/upstream.js';
 import type { UpstreamPlace } from '../upstream/upstream-url.js';
 import { Rcode } from '../wire/iana.js';
 import { responseRcode } from '../wire/options.js';
+import type { OwnAddresses } from './listeners/own-addresses.js';
 import type { Prepared } from './prepared.js';
 import type { ServerSettings } from './settings/settings.js';
 import { bootstrapOf, placesOf } from './settings/upstreams.js';
@@ -21,6 +22,8 @@ import { bootstrapOf, placesOf } from './settings/upstreams.js';
 const MAX_GONE = 256;
 /** How long a start, or a change, waits for the addresses of names. It goes on without those that are late. */
 const FIRST_MS = 1000;
+
+const NOTHING = { has: () => false };
 
 type Groups = ReadonlyMap<string, readonly Upstream[]>;
 
@@ -43,6 +46,8 @@ export interface HostReport {
 export class UpstreamGroups {
   /** Told of other groups than before: by settings, or because a name leads elsewhere. */
   changed: (groups: Groups) => void = () => {};
+  /** What leads to this server itself. */
+  own: () => Pick<OwnAddresses, 'has'> = () => NOTHING;
   #places = new Map<string, UpstreamPlace[]>();
   #hosts = new Map<string, HostAddresses>();
   /** By their labels: those in the groups, and those that names are looked up at. */
@@ -137,7 +142,11 @@ export class UpstreamGroups {
       log,
       ask: async query => {
         const isInForce = this.#hosts.get(name) === host;
-        const servers = isInForce || first === undefined ? this.#bootstrap : first;
+        const given = isInForce || first === undefined ? this.#bootstrap : first;
+        // It would ask those that the name leads to.
+        const own = this.own();
+        const servers = given.filter(one => !own.has(one.at));
+        if (servers.length === 0) throw new Error('nobody but this server itself is named to look it up at');
         return (await exchanger.exchange(query, servers, tellsOfNames)).response;
       },
       changed: () => {

@@ -60,7 +60,7 @@ export class SystemUdpTransport implements SourcedTransport {
   }
 
   from(local: LocalAddress): void {
-    if (sameSource(local, this.#local)) return;
+    if (this.#closed || sameSource(local, this.#local)) return;
     this.#local = local;
     for (const transport of [this.#asker, this.#sockets]) if (transport !== undefined) this.#leave(transport);
     this.#asker = this.#sockets = undefined;

@@ -47,7 +47,7 @@ export class TcpTransport implements SourcedTransport {
   }
 
   from(local: LocalAddress): void {
-    if (sameSource(local, this.#local)) return;
+    if (this.#closed || sameSource(local, this.#local)) return;
     this.#local = local;
     for (const server of this.#servers.values()) this.#left.add(server);
     this.#servers.clear();

@@ -5,6 +5,7 @@ import { ShardnsError } from '../../base/errors.js';
 import { tcpOptionsOf } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
 import type { Listener, ListenerParts } from './listener.js';
+import { OwnAddresses } from './own-addresses.js';
 import { PlaneListener } from './plane-listener.js';
 import { type Protocol, PROTOCOLS } from './protocols.js';
 import { TcpConnections } from './tcp-connections.js';
@@ -55,6 +56,11 @@ export class Listeners {
     const boundOver = (protocol: Protocol): string[] =>
       this.#all.filter(one => one.protocol === protocol).flatMap(one => one.bound.map(formatSocketAddress));
     return Object.fromEntries(PROTOCOLS.map(one => [one, boundOver(one)])) as Record<Protocol, string[]>;
+  }
+
+  /** What leads to them, as they are bound now. */
+  get own(): OwnAddresses {
+    return new OwnAddresses(this.#all.flatMap(one => one.bound));
   }
 
   /**

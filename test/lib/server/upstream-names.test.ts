@@ -56,7 +56,9 @@ class Network {
   }
   /** Who was asked what is no name of a server, over UDP and TCP. */
   get servers(): string[] {
-    const asked = [...this.udp.asked, ...this.tcp.asked].filter(one => one.query.toString('latin1').toLowerCase().includes('anything'));
+    const asked = [...this.udp.asked, ...this.tcp.asked].filter(one =>
+      one.query.toString('latin1').toLowerCase().includes('anything'),
+    );
     return [...new Set(asked.map(one => one.server))].sort();
   }
 
@@ -116,6 +118,25 @@ test('when a name leads elsewhere others are asked, and an address that stays, o
   network.addresses = { 'dns.example': ['192.0.2.1'] };
   await network.clock.advance(55_000);
   expect(server.upstreams[0]).toBe(one);
+  const lookedUp = network.udp.asked.filter(it => it.query.toString('latin1').toLowerCase().includes('dns'));
+  expect(new Set(lookedUp.map(it => it.server))).toEqual(new Set([BOOTSTRAP]));
+});
+
+test('a server that is to look its upstreams up at itself is told, and goes round in no circle', async () => {
+  const network = new Network();
+  network.addresses = { 'dns.example': ['192.0.2.1'] };
+  const server = await network.start({ upstreams: ['dns.example'], upstream: bootstrap });
+  const [own] = server.addresses().udp;
+  await server.update({ upstream: { bootstrap: [own] } });
+  expect(network.lines).toContain(
+    'names of upstreams are not looked up at this server itself: it asks those that they lead to',
+  );
+  network.udp.asked.length = 0;
+  await network.clock.advance(600_000);
+  // Nobody is left to ask; what was known is asked on.
+  expect(network.udp.asked.map(one => one.server)).not.toContain(own);
+  expect(server.upstreams.map(one => one.label)).toEqual(['192.0.2.1:53']);
+  expect(await network.ask(server)).toBe(0);
 });
 
 test('a server starts while nobody can look its upstreams up; questions fail as our own failures, told once, until somebody can', async () => {
