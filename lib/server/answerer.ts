@@ -13,7 +13,7 @@ import { DURATION_BUCKETS, NO_EXTENDED_ERROR, REFUSED, TYPES_COUNTED, UNKNOWN_TE
 import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
-import { byWay, type Protocol } from './listeners/protocols.js';
+import { byProtocolFamily, type Protocol } from './listeners/protocols.js';
 
 export type ListenerAsker = Asker & { protocol: Protocol; client: { address: string; port: number } };
 /** Takes the reply, which the next one overwrites; undefined when none is due. */
@@ -28,9 +28,9 @@ export class Answerer {
   /** Bucket i counts durations below 2^i microseconds. */
   readonly durations = new Float64Array(DURATION_BUCKETS);
   durationSumUs = 0;
-  readonly requests = byWay(() => 0);
+  readonly requests = byProtocolFamily(() => 0);
   /** The same by type: the last counts every type above 255. */
-  readonly requestsByType = byWay(() => new Float64Array(TYPES_COUNTED));
+  readonly requestsByType = byProtocolFamily(() => new Float64Array(TYPES_COUNTED));
   readonly #turns = new Turns(TURN_OCTETS);
   #closed = false;
 

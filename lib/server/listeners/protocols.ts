@@ -8,10 +8,10 @@ export type Protocol = (typeof PROTOCOLS)[number];
 export type StreamProtocol = Exclude<Protocol, 'udp'>;
 
 /** A protocol and the family of the client's address. */
-export type Way = `${Protocol}${4 | 6}`;
+export type ProtocolFamily = `${Protocol}${4 | 6}`;
 
 /** Something for each of them. */
-export function byWay<T>(make: () => T): Record<Way, T> {
-  const ways = PROTOCOLS.flatMap((one): Way[] => [`${one}4`, `${one}6`]);
-  return Object.fromEntries(ways.map(way => [way, make()])) as Record<Way, T>;
+export function byProtocolFamily<T>(make: () => T): Record<ProtocolFamily, T> {
+  const all = PROTOCOLS.flatMap((one): ProtocolFamily[] => [`${one}4`, `${one}6`]);
+  return Object.fromEntries(all.map(one => [one, make()])) as Record<ProtocolFamily, T>;
 }

@@ -1,10 +1,12 @@
 // Upstreams given by name, from the options to the servers that are asked: on a fake clock and a fake network, and once
 // against real servers on loopback.
+import { createServer as createTcpServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { Logger } from '../../../lib/base/log.js';
 import { createServer } from '../../../lib/index.js';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
+import { frame, MessageReader } from '../../../lib/transport/framing.js';
 import { Query } from '../../../lib/wire/query.js';
 import { askUdp } from '../../support/client.js';
 import { DnsServer } from '../../support/dns-server.js';
@@ -228,4 +230,32 @@ test('on loopback: a name is looked up at one real server, and questions go to a
   }
   expect(names.countOf('dns.example', 'A')).toBe(2);
   expect(upstream.asked.every(one => one.name === 'www.example')).toBe(true);
+});
+
+test('on loopback: a tcp:// server is asked many questions over one connection or two, which are kept', async () => {
+  let connections = 0;
+  const upstream = createTcpServer(socket => {
+    connections++;
+    const reader = new MessageReader();
+    socket.on('error', () => {});
+    socket.on('data', chunk => {
+      for (const message of reader.push(chunk)) socket.write(frame(answerA(message)));
+    });
+  });
+  await new Promise<void>(resolve => upstream.listen(0, '127.0.0.1', resolve));
+  ends.push(() => upstream.close());
+  const { port } = upstream.address() as { port: number };
+  await using server = await createServer({
+    listen: ['127.0.0.1:0'],
+    threads: 1,
+    cache: { memory: '1MiB' },
+    upstreams: [`tcp://127.0.0.1:${port}`],
+  });
+  const [at] = server.addresses().udp;
+  for (let round = 0; round < 3; round++) {
+    const names = Array.from({ length: 40 }, (_, i) => makeQuery(`n${round}-${i}.example`));
+    const replies = await Promise.all(names.map(query => askUdp(at, query)));
+    expect(replies.every(reply => reply?.readUInt16BE(6) === 1)).toBe(true);
+  }
+  expect(connections).toBeLessThanOrEqual(2);
 });
