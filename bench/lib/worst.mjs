@@ -6,7 +6,7 @@ import { Engine } from '../../dist/cache/engine.js';
 import { classify } from '../../dist/resolve/recurse/classify.js';
 import { decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS } from '../../dist/wire/message.js';
 import { foldName } from '../../dist/wire/name.js';
-import { responseRcode } from '../../dist/wire/options.js';
+import { responseRcode } from '../../dist/wire/opt.js';
 import { groupRrsets } from '../../dist/wire/rrset.js';
 import { scrubResponse, withoutDnssec } from '../../dist/wire/scrub.js';
 

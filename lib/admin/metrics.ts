@@ -61,6 +61,14 @@ const upstream = (
 ): Family =>
   family(kind, name, help, report => report.upstreams.map(it => [{ server: it.server }, read(it)]), ['server']);
 
+const ofName = (
+  kind: Family['kind'],
+  name: string,
+  help: string,
+  read: (one: ServerReport['upstreamNames'][number]) => number,
+): Family =>
+  family(kind, name, help, report => report.upstreamNames.map(it => [{ name: it.name }, read(it)]), ['name']);
+
 const FAMILIES: readonly Family[] = [
   counter('shardns_dns_requests_total', 'Queries received', r => r.requests.flatMap(requestsOf), [
     'proto',
@@ -207,6 +215,13 @@ const FAMILIES: readonly Family[] = [
   upstream('shardns_upstream_truncated_total', 'Responses that led to TCP', it => it.truncated),
   upstream('shardns_upstream_latency_seconds_sum', 'Time until response', it => it.latencySumMs / 1000),
   upstream('shardns_upstream_rtt_seconds', 'Smoothed round-trip time', it => it.srttMs / 1000, 'gauge'),
+  ofName('gauge', 'shardns_upstream_name_addresses', 'Addresses that the name leads to', it => it.addresses.length),
+  ofName(
+    'counter',
+    'shardns_upstream_name_failures_total',
+    'Rounds of looking the name up of which no address came',
+    it => it.failures,
+  ),
   counter(
     'shardns_upstream_mismatched_total',
     'Responses that matched no query, by transport',

@@ -13,8 +13,8 @@ import { serve } from './serve.js';
 
 const USAGE = `shardns: DNS answers at memory speed
 
-  shardns serve [--listen ADDR:PORT]... [--upstream ADDR:PORT]... [--threads N] [--memory 64MiB]
-                [--policy s3fifo|lru|lfu|2q] [--config FILE] [--metrics ADDR:PORT]
+  shardns serve [--listen ADDR:PORT]... [--upstream [udp://|tcp://]ADDR_OR_NAME[:PORT]]... [--bootstrap ADDR:PORT]...
+                [--threads N] [--memory 64MiB] [--policy s3fifo|lru|lfu|2q] [--config FILE] [--metrics ADDR:PORT]
                 [--log-level LEVEL] [--snapshot FILE] [--warm FILE] [--recursive]
   shardns serve --demo [--for 10s] [--recursive]
                                        an embedded upstream, or a small internet; a realistic load, a live view; needs
@@ -36,7 +36,8 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns --version | --help
 
 Without --upstream, those of /etc/resolv.conf, also when it changes; with --recursive, or where it names nobody but this
-server, names are resolved from the root. Environment (an empty variable is one not set): SHARDNS_LISTEN, SHARDNS_UPSTREAM, SHARDNS_THREADS,
+server, names are resolved from the root. --bootstrap: where names of upstreams are looked up; by default at those with
+addresses. Environment (an empty variable is one not set): SHARDNS_LISTEN, SHARDNS_UPSTREAM, SHARDNS_BOOTSTRAP, SHARDNS_THREADS,
 SHARDNS_MEMORY, SHARDNS_POLICY, SHARDNS_CONFIG, SHARDNS_METRICS, SHARDNS_LOG_LEVEL, SHARDNS_SNAPSHOT, SHARDNS_WARM,
 SHARDNS_RECURSIVE.
 Flags win over the environment, the environment over the file. SIGHUP reads the file again and keeps the cache; SIGTERM
@@ -81,6 +82,7 @@ function parse(args: string[]) {
       options: {
         listen: { type: 'string', multiple: true },
         upstream: { type: 'string', multiple: true },
+        bootstrap: { type: 'string', multiple: true },
         threads: { type: 'string' },
         memory: { type: 'string' },
         policy: { type: 'string' },

@@ -16,6 +16,7 @@ export interface ConfigProblem {
 export interface Flags {
   listen?: string[];
   upstream?: string[];
+  bootstrap?: string[];
   threads?: string;
   memory?: string;
   policy?: string;
@@ -103,6 +104,7 @@ export function flagsFromEnvironment(environment: NodeJS.ProcessEnv): Flags {
   return {
     listen: list('SHARDNS_LISTEN'),
     upstream: list('SHARDNS_UPSTREAM'),
+    bootstrap: list('SHARDNS_BOOTSTRAP'),
     threads: read('SHARDNS_THREADS'),
     memory: read('SHARDNS_MEMORY'),
     policy: read('SHARDNS_POLICY'),
@@ -133,6 +135,7 @@ export function applyFlags(options: ServerOptions, flags: Flags): ServerOptions 
   };
   if (flags.listen !== undefined && flags.listen.length > 0) merged.listen = flags.listen;
   if (flags.upstream !== undefined && flags.upstream.length > 0) merged.upstreams = flags.upstream;
+  if (flags.bootstrap !== undefined && flags.bootstrap.length > 0) inside('upstream', 'bootstrap', flags.bootstrap);
   if (flags.threads !== undefined) merged.threads = /^\d+$/.test(flags.threads) ? Number(flags.threads) : flags.threads;
   if (flags.metrics !== undefined) {
     // The address alone: who may ask stays as the file says.

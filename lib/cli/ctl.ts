@@ -200,6 +200,10 @@ function statusText(text: string): string {
       'upstream',
       `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}`,
     ]),
+    ...report.upstreamNames.map(one => [
+      'name',
+      `${one.name}: ${one.addresses.join(' ') || 'no address yet'}${one.failing ? ', looked up in vain' : ''}`,
+    ]),
   ];
   return rows.map(([key, value]) => `${key.padEnd(10)} ${value}`).join('\n');
 }

@@ -4,6 +4,7 @@ import { checkControlPlace } from '../admin/control-socket.js';
 import { createServer } from '../admin/create-server.js';
 import { DEFAULT_LISTEN } from '../server/settings/listeners.js';
 import { readOptions, type ServerOptions } from '../server/settings/settings.js';
+import { placesOf } from '../server/settings/upstreams.js';
 import type { Server } from '../server/server.js';
 import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile } from './config.js';
 import { defaultControlPath } from './control-path.js';
@@ -149,7 +150,8 @@ class Serving {
 
   #tellWhomIsAsked({ options, follows }: Gathered): void {
     const { server, log } = this;
-    if (server.upstreams.length > 0 && options.resolver?.recursive !== true) return;
+    const asks = [...placesOf(server.settings).values()].some(places => places.length > 0);
+    if (asks && options.resolver?.recursive !== true) return;
     const { own } = this.system.read(options.listen ?? DEFAULT_LISTEN);
     if (follows && own.length > 0) {
       log.warn({ own }, 'resolv.conf names only this server: names are resolved from the root until it names another');

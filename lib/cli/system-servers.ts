@@ -3,8 +3,8 @@
 import { parseSocketAddress } from '../base/address.js';
 import { systemClock, type Clock, type Timer } from '../base/clock.js';
 import { WatchedFile } from '../base/watched-file.js';
-import { OwnAddresses } from '../server/own-addresses.js';
-import type { Interfaces } from '../server/wildcard-listener.js';
+import { OwnAddresses } from '../server/listeners/own-addresses.js';
+import type { Interfaces } from '../server/listeners/wildcard-listener.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
 
 const LOOK_EVERY_MS = 1000;

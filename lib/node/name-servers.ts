@@ -10,10 +10,12 @@ import type { Engine } from '../cache/engine.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { NO_LOCAL_DATA } from '../resolve/local-data.js';
 import { LocalZones } from '../resolve/local-zones.js';
+import type { ResolverOptions } from '../resolve/context.js';
 import { Resolver } from '../resolve/resolver.js';
 import type { Transport } from '../transport/transport.js';
-import { Exchanger } from '../upstream/exchange.js';
-import { Upstream } from '../upstream/upstream.js';
+import { Exchanger, type ExchangerOptions } from '../upstream/exchange.js';
+import { routesOf, type Scheme } from '../upstream/route.js';
+import { labelOf, Upstream } from '../upstream/upstream.js';
 import type { LookupSettings } from './options.js';
 
 export interface NameServersParts {
@@ -32,6 +34,7 @@ export interface Asking {
 }
 
 export class NameServers {
+  /** By their labels. */
   readonly #upstreams = new Map<string, Upstream>();
 
   constructor(private readonly parts: NameServersParts) {}
@@ -39,23 +42,26 @@ export class NameServers {
   /** From now on these are asked, in this order. */
   use(servers: readonly string[], overTcp: boolean): Asking {
     const { engine, udp, tcp, clock, random, settings, maxFlights } = this.parts;
+    const scheme: Scheme = overTcp ? 'tcp' : 'udp';
     const group = servers.map(text => {
-      const upstream = this.#upstreams.get(text) ?? new Upstream(parseSocketAddress(text, 'servers', 53), clock);
-      this.#upstreams.set(text, upstream);
+      const at = parseSocketAddress(text, 'servers', 53);
+      const upstream = this.#upstreams.get(labelOf(at, scheme)) ?? new Upstream(at, clock, scheme);
+      this.#upstreams.set(upstream.label, upstream);
       return upstream;
     });
-    for (const text of [...this.#upstreams.keys()]) if (!servers.includes(text)) this.#upstreams.delete(text);
+    for (const [label, upstream] of this.#upstreams) if (!group.includes(upstream)) this.#upstreams.delete(label);
     const { letterCase } = settings;
     // Its bounds are out of reach: what waits does so before it is asked.
-    const exchanger = new Exchanger(overTcp ? tcp : udp, tcp, clock, random, {
+    const limits: ExchangerOptions = {
       deadlineMs: 5000,
       hedge: true,
       maxInFlight: 2 * maxFlights,
       maxTotal: 2 * maxFlights,
       letterCase,
-    });
+    };
+    const exchanger = new Exchanger({ routes: routesOf(udp, tcp), clock, random, options: limits });
     const groups = new Map([['default', group]]);
-    const resolver = new Resolver(engine, exchanger, clock, silentLogger, {}, groups, {
+    const options: ResolverOptions = {
       local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, []),
       identity: {},
       forwardClientSubnet: false,
@@ -70,7 +76,8 @@ export class NameServers {
       flights: { most: maxFlights, room: maxFlights, share: maxFlights }, // they are all the program's own
       // Servers that deny AAAA of names with an A are about (RFC 4074 section 4.2), and lookups ask for both.
       denials: 'type',
-    });
+    };
+    const resolver = new Resolver({ engine, exchanger, clock, log: silentLogger, hooks: {}, groups, options });
     return { exchanger, resolver };
   }
 

@@ -34,7 +34,23 @@ export type { Asker, Resolution };
 /** For a client that might ask when its question came. */
 const PROHIBITED: Resolution = { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.prohibited };
 
+/** What a resolver is made with. */
+export interface ResolverParts {
+  readonly engine: Engine;
+  readonly exchanger: Exchanger;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly hooks: Hooks;
+  /** Upstreams by the names of their groups. */
+  readonly groups: ReadonlyMap<string, readonly Upstream[]>;
+  readonly options: ResolverOptions;
+}
+
 export class Resolver implements ResolverContext {
+  readonly #engine: Engine;
+  readonly #exchanger: Exchanger;
+  readonly #clock: Clock;
+  readonly #hooks: Hooks;
   readonly #keep: Keep;
   readonly #mistakes: Mistakes;
   readonly #stale: StaleAnswers;
@@ -43,6 +59,8 @@ export class Resolver implements ResolverContext {
   readonly #prefetcher: Prefetcher;
   readonly #sorting: TenantSorting;
   readonly stats = noStats();
+  groups: ReadonlyMap<string, readonly Upstream[]>;
+  options: ResolverOptions;
   /** Set where clients belong to tenants, as `onQuery` says. */
   tenants: ClientTenants | undefined;
   /** Set where clients belong to views: it says to which. */
@@ -52,15 +70,13 @@ export class Resolver implements ResolverContext {
   /** Set where other threads resolve in its place. */
   pool: Resolving | undefined;
 
-  constructor(
-    private readonly engine: Engine,
-    private readonly exchanger: Exchanger,
-    private readonly clock: Clock,
-    log: Logger,
-    private readonly hooks: Hooks,
-    public groups: ReadonlyMap<string, readonly Upstream[]>,
-    public options: ResolverOptions,
-  ) {
+  constructor({ engine, exchanger, clock, log, hooks, groups, options }: ResolverParts) {
+    this.#engine = engine;
+    this.#exchanger = exchanger;
+    this.#clock = clock;
+    this.#hooks = hooks;
+    this.groups = groups;
+    this.options = options;
     const safeLog = harmless(log);
     const mistakes = (this.#mistakes = new Mistakes(safeLog, clock));
     const keep = (this.#keep = new Keep(engine, clock));
@@ -116,7 +132,7 @@ export class Resolver implements ResolverContext {
 
   /** For a client whose tenant is known, or was asked for. */
   resolveKnown(query: Query, asker: KnownAsker): Resolution | Flight | Promise<Resolution> {
-    if (this.hooks.onQuery !== undefined && asker.client !== undefined) {
+    if (this.#hooks.onQuery !== undefined && asker.client !== undefined) {
       this.#refreshes.lastOfTenant(asker.tenant, asker.client);
     }
     if (!this.sortsByHook) return this.find(query, asker) as Resolution | Flight | Promise<Resolution>;
@@ -136,7 +152,7 @@ export class Resolver implements ResolverContext {
     const { tenant } = asker;
     const { options } = this;
     const inClass = query.dnsClass === Class.IN;
-    let code = inClass ? this.engine.answer(query.message, { tenant, counts: 'nothing' }) : -1;
+    let code = inClass ? this.#engine.answer(query.message, { tenant, counts: 'nothing' }) : -1;
     if (code >= 0) return { kind: 'cached', tenant };
     const recursive = this.recursor?.serves(query.name, query.type) === true;
     if (!recursive) {
@@ -162,13 +178,13 @@ export class Resolver implements ResolverContext {
 
   /** The reply to one asker, in the engine's buffer; never throws while that is open. @returns its octets */
   finish(query: Query, resolution: Resolution, udp: boolean): number {
-    const { engine } = this;
+    const engine = this.#engine;
     let length = 0;
     try {
       if (resolution.kind === 'cached') {
         length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant, counts: 'reply' });
       } else if (resolution.kind === 'message') {
-        const wall = this.clock.wallSeconds();
+        const wall = this.#clock.wallSeconds();
         length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError);
       } else {
         length = engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp);
@@ -197,7 +213,7 @@ export class Resolver implements ResolverContext {
 
   /** What is under way for these is told to those who wait and not kept; failures are asked about again. */
   forget(what: Forgotten): void {
-    this.exchanger.fence.advance();
+    this.#exchanger.fence.advance();
     this.#keep.failures.clear();
     this.#coalescer.outdate(flight => {
       if (what === 'all') return true;
@@ -213,7 +229,7 @@ export class Resolver implements ResolverContext {
    */
   forgetUpstreamKnowledge(): void {
     this.forget('all');
-    this.engine.invalidate('all');
+    this.#engine.invalidate('all');
   }
 
   /** Counts and tells what was the end of a question outside of here, where it is taken in or answered. */

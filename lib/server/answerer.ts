@@ -13,12 +13,11 @@ import { DURATION_BUCKETS, NO_EXTENDED_ERROR, REFUSED, TYPES_COUNTED, UNKNOWN_TE
 import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
+import { byProtocolFamily, type Protocol } from './listeners/protocols.js';
 
-export type ListenerAsker = Asker & { protocol: 'udp' | 'tcp'; client: { address: string; port: number } };
+export type ListenerAsker = Asker & { protocol: Protocol; client: { address: string; port: number } };
 /** Takes the reply, which the next one overwrites; undefined when none is due. */
 export type Reply = (octets: Uint8Array | undefined) => void;
-
-const byType = (): Float64Array => new Float64Array(TYPES_COUNTED);
 
 /** Of replies in one turn of the event loop: about a millisecond's work, however many wait for the same answer. */
 const TURN_OCTETS = 2 ** 18;
@@ -29,9 +28,9 @@ export class Answerer {
   /** Bucket i counts durations below 2^i microseconds. */
   readonly durations = new Float64Array(DURATION_BUCKETS);
   durationSumUs = 0;
-  readonly requests = { udp4: 0, udp6: 0, tcp4: 0, tcp6: 0 };
+  readonly requests = byProtocolFamily(() => 0);
   /** The same by type: the last counts every type above 255. */
-  readonly requestsByType = { udp4: byType(), udp6: byType(), tcp4: byType(), tcp6: byType() };
+  readonly requestsByType = byProtocolFamily(() => new Float64Array(TYPES_COUNTED));
   readonly #turns = new Turns(TURN_OCTETS);
   #closed = false;
 

@@ -11,18 +11,18 @@ import { SystemUdpTransport } from '../transport/system-udp.js';
 import { TcpTransport } from '../transport/tcp.js';
 import type { Transport } from '../transport/transport.js';
 import { Exchanger } from '../upstream/exchange.js';
+import { routesOf } from '../upstream/route.js';
 import { Answerer } from './answerer.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
 import { Invalidation } from './invalidation.js';
-import { Listeners } from './listeners.js';
+import { Listeners } from './listeners/listeners.js';
 import { Recursion } from './recursion.js';
 import { regionOf } from './settings/cache.js';
 import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
 import { configurationOf, rulesNumberOf } from './settings/configuration.js';
-import { chooseSockets } from './settings/listeners.js';
 import type { ServerSettings } from './settings/settings.js';
-import { exchangerOptionsOf } from './settings/upstreams.js';
+import { applyToTransports, exchangerOptionsOf } from './settings/upstreams.js';
 import { Snapshots } from './snapshots.js';
 import { UpstreamGroups } from './upstream-groups.js';
 
@@ -61,17 +61,25 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   engine.configure(tunablesOf(settings));
   const udpTransport = dependencies.udpTransport ?? new SystemUdpTransport(clock, random);
   const tcpTransport = dependencies.tcpTransport ?? new TcpTransport(clock, random);
-  const exchanger = new Exchanger(udpTransport, tcpTransport, clock, random, exchangerOptionsOf(settings));
-  const groups = new UpstreamGroups(clock);
-  const resolver = new Resolver(
+  const exchanger = new Exchanger({
+    routes: routesOf(udpTransport, tcpTransport),
+    clock,
+    random,
+    options: exchangerOptionsOf(settings),
+  });
+  const groups = new UpstreamGroups({ clock, log, exchanger });
+  const resolver = new Resolver({
     engine,
     exchanger,
     clock,
     log,
     hooks,
-    groups.use(settings),
-    resolverOptionsOf(settings),
-  );
+    groups: groups.use(settings),
+    options: resolverOptionsOf(settings),
+  });
+  groups.changed = next => {
+    resolver.groups = next;
+  };
   // Transports of the embedder's own cannot go to other threads.
   const threads = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
   const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads });
@@ -83,11 +91,12 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     if (ownsEngine) engine.close();
     throw error;
   }
-  chooseSockets(udpTransport, settings);
+  applyToTransports([udpTransport, tcpTransport], settings);
   const snapshots = new Snapshots(engine, clock, log, rulesNumberOf(settings));
   const gate = new Gate(random);
   const answerer = new Answerer(engine, resolver, clock, gate);
-  const listeners = new Listeners(engine, gate, resolver, answerer, clock, log, settings);
+  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log }, settings);
+  groups.own = () => listeners.own;
   const invalidation = new Invalidation(engine, resolver, recursion, listeners);
   const clientRules = new ClientRules(gate, resolver, listeners, invalidation);
   clientRules.apply(settings);

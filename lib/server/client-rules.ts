@@ -4,7 +4,7 @@ import type { Gate } from '../clients/gate.js';
 import { ClientTenants } from '../clients/tenants.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Invalidation } from './invalidation.js';
-import type { Listeners } from './listeners.js';
+import type { Listeners } from './listeners/listeners.js';
 import { gateRulesOf } from './settings/clients.js';
 import type { ServerSettings } from './settings/settings.js';
 

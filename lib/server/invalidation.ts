@@ -4,7 +4,7 @@ import type { Engine } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
 import type { Resolver } from '../resolve/resolver.js';
 import { encodeName, foldName } from '../wire/name.js';
-import type { Listeners } from './listeners.js';
+import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
 import { differInRules } from './settings/configuration.js';
 import { changedLocalNames } from './settings/local.js';

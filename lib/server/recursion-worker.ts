@@ -8,11 +8,11 @@ import { resolveFor, type Resolved } from '../resolve/recursive-answers.js';
 import { TcpTransport } from '../transport/tcp.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
 import { Exchanger } from '../upstream/exchange.js';
+import { routesOf } from '../upstream/route.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import { makeRecursor, updateRecursor } from './recursor-settings.js';
-import { chooseSockets } from './settings/listeners.js';
-import { exchangerOptionsOf } from './settings/upstreams.js';
+import { applyToTransports, exchangerOptionsOf } from './settings/upstreams.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { wordsOf } from './recursion-stats.js';
 import { type FromWorker, type ToWorker, type WorkerData } from './recursion-pool.js';
@@ -21,9 +21,15 @@ const { settings, rrsets, fence: cells } = workerData as WorkerData;
 const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
 const udp = new SystemUdpTransport(clock, random);
-chooseSockets(udp, settings);
 const tcp = new TcpTransport(clock, random);
-const exchanger = new Exchanger(udp, tcp, clock, random, exchangerOptionsOf(settings), new Fence(cells));
+applyToTransports([udp, tcp], settings);
+const exchanger = new Exchanger({
+  routes: routesOf(udp, tcp),
+  clock,
+  random,
+  options: exchangerOptionsOf(settings),
+  fence: new Fence(cells),
+});
 const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random });
 const outcomes = new OutcomeBatch();
 let queued = false;
@@ -54,7 +60,7 @@ const resolve = async (query: Uint8Array, fresh: boolean): Promise<Resolved> =>
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
     exchanger.options = exchangerOptionsOf(message.settings);
-    chooseSockets(udp, message.settings);
+    applyToTransports([udp, tcp], message.settings);
     updateRecursor(recursor, message.settings);
   } else if (message.kind === 'forget') {
     // The RRsets too, once more: until the settings came, which did before this, they were kept by those of before; and

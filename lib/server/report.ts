@@ -10,19 +10,21 @@ import type { Gate } from '../clients/gate.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Transport, TransportStats } from '../transport/transport.js';
 import type { Exchanger } from '../upstream/exchange.js';
-import type { Upstream, UpstreamStats } from '../upstream/upstream.js';
+import type { UpstreamStats } from '../upstream/upstream.js';
 import { rcodeName, typeName } from '../wire/iana.js';
 import type { Answerer } from './answerer.js';
-import type { Listeners } from './listeners.js';
+import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
 import { sumOf } from './recursion-stats.js';
 import type { Snapshots } from './snapshots.js';
-import type { TcpConnections } from './tcp-connections.js';
+import type { HostReport, UpstreamGroups } from './upstream-groups.js';
+import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
+import type { TcpConnections } from './listeners/tcp-connections.js';
 
 export type ServerState = 'new' | 'starting' | 'listening' | 'draining' | 'closed';
 
 export interface RequestCounts {
-  readonly protocol: 'udp' | 'tcp';
+  readonly protocol: Protocol;
   readonly family: 4 | 6;
   /** By the type's name (RFC 3597 section 5 for those without); `other` counts every type above 255. */
   readonly byType: Readonly<Record<string, number>>;
@@ -34,7 +36,7 @@ export interface ServerReport {
   readonly takenAtMs: number;
   readonly state: ServerState;
   /** Addresses with the ports that were bound. */
-  readonly listening: { readonly udp: readonly string[]; readonly tcp: readonly string[] };
+  readonly listening: Readonly<Record<Protocol, readonly string[]>>;
   /** Queries received, hits and all. */
   readonly requests: readonly RequestCounts[];
   /** Replies by rcode. */
@@ -86,6 +88,8 @@ export interface ServerReport {
     readonly inFlight: number;
     readonly resting: boolean;
   })[];
+  /** Names that upstreams are given by: each address is one of `upstreams`. */
+  readonly upstreamNames: readonly HostReport[];
   /** Messages of all threads that ask. */
   readonly transports: { readonly udp?: Readonly<TransportStats>; readonly tcp?: Readonly<TransportStats> };
   /** Undefined where nothing is resolved from the root or a zone. */
@@ -110,7 +114,7 @@ export interface ReportSources {
   readonly listeners: Listeners;
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
-  readonly upstreams: readonly Upstream[];
+  readonly groups: UpstreamGroups;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
 }
@@ -126,7 +130,6 @@ export function reportOf(sources: ReportSources): ServerReport {
     const total = replies[rcode] + (plane?.responsesByRcode[rcode] ?? 0);
     if (total > 0) responses[rcodeName(rcode)] = total;
   }
-  const { udp4, udp6, tcp4, tcp6 } = answerer.requestsByType;
   const workers = recursion.workers();
   const recursive = recursion.stats(workers);
   const rrsets = recursion.recursor?.rrsets.bytes.stats();
@@ -135,12 +138,12 @@ export function reportOf(sources: ReportSources): ServerReport {
     takenAtMs: clock.wallSeconds() * 1000,
     state,
     listening: listeners.addresses,
-    requests: [
-      { protocol: 'udp', family: 4, byType: typesOf(udp4, plane?.requestsByType4) },
-      { protocol: 'udp', family: 6, byType: typesOf(udp6, plane?.requestsByType6) },
-      { protocol: 'tcp', family: 4, byType: typesOf(tcp4) },
-      { protocol: 'tcp', family: 6, byType: typesOf(tcp6) },
-    ],
+    requests: PROTOCOLS.flatMap(protocol =>
+      ([4, 6] as const).map(family => {
+        const ofPlane = protocol === 'udp' ? plane?.[`requestsByType${family}`] : undefined;
+        return { protocol, family, byType: typesOf(answerer.requestsByType[`${protocol}${family}`], ofPlane) };
+      }),
+    ),
     responses,
     durations: {
       counts: Array.from(answerer.durations, (count, i) => count + (plane?.durations[i] ?? 0)),
@@ -176,9 +179,10 @@ export function reportOf(sources: ReportSources): ServerReport {
     },
     gateMemoryBytes: sources.gate.native.memoryBytes(),
     tenantClients: resolver.tenants?.size ?? 0,
-    upstreams: sources.upstreams.map(({ label, srttMs, inFlight, resting, stats }) => {
+    upstreams: sources.groups.all.map(({ label, srttMs, inFlight, resting, stats }) => {
       return { server: label, srttMs, inFlight, resting, ...stats };
     }),
+    upstreamNames: sources.groups.hosts,
     transports: { udp: statsOf(sources.udpTransport, workers?.udp), tcp: statsOf(sources.tcpTransport, workers?.tcp) },
     recursion: recursive && {
       ...recursive,

@@ -8,6 +8,7 @@ import type { Hooks } from '../resolve/hooks.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Resolution, Resolver } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
+import { isSourced } from '../transport/local-address.js';
 import type { Transport } from '../transport/transport.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
@@ -15,15 +16,16 @@ import type { Query } from '../wire/query.js';
 import type { Answerer } from './answerer.js';
 import { assemble, type ServerParts } from './assemble.js';
 import type { ServerDependencies } from './dependencies.js';
-import type { Listeners } from './listeners.js';
+import type { Listeners } from './listeners/listeners.js';
 import { mergeOptions, plainOptions } from './plain-options.js';
 import type { Recursion } from './recursion.js';
 import { reportOf, type ServerReport, type ServerState } from './report.js';
 import { type PreparesSettings, type ServerLife, SettingsInForce, type SettingsPair } from './settings-in-force.js';
 import { readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
+import { checkSource } from './settings/upstreams.js';
 import type { Snapshots } from './snapshots.js';
-import type { TcpConnections } from './tcp-connections.js';
-import type { UdpPlane } from './udp-plane.js';
+import type { TcpConnections } from './listeners/tcp-connections.js';
+import type { UdpPlane } from './listeners/udp-plane.js';
 
 /** How long clients have to take what was written to them when listeners close. */
 const UNREAD_MS = 1000;
@@ -104,7 +106,7 @@ export class Server implements AsyncDisposable {
    */
   report(): ServerReport {
     if (this.#state === 'closed') throw this.#closedError('report()');
-    return reportOf({ ...this.#parts, upstreams: this.upstreams, state: this.#state });
+    return reportOf({ ...this.#parts, state: this.#state });
   }
   /** Where it answers: the addresses asked for, with the ports that were bound. */
   addresses(): { udp: string[]; tcp: string[] } {
@@ -140,6 +142,9 @@ export class Server implements AsyncDisposable {
       // What comes from before the start was told by the settings of then.
       const isKept = snapshot !== undefined || settings.cache.file !== undefined;
       if (isKept) this.#parts.invalidation.changed(undefined, settings);
+      if (isSourced(this.udpTransport)) await checkSource(settings);
+      await this.#parts.groups.begin();
+      this.#checkOpen('listen()');
       await this.#openListeners(this.#inForce);
     } catch (error) {
       await this.close();
@@ -233,6 +238,7 @@ export class Server implements AsyncDisposable {
     this.resolver.close();
     this.listeners.close();
     this.answerer.close();
+    this.#parts.groups.close();
     this.udpTransport.close();
     this.tcpTransport.close();
     // Whoever still waits for a flight is told before the cache goes.

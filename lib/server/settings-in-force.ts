@@ -2,15 +2,16 @@
 // in force (Prepared), so that a change that is refused has changed nothing.
 import { isDeepStrictEqual } from 'node:util';
 import { ShardnsError, show } from '../base/errors.js';
+import { isSourced, sameSource } from '../transport/local-address.js';
 import type { ServerParts } from './assemble.js';
 import { tellDoubts } from './doubts.js';
 import type { Prepared } from './prepared.js';
 import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
 import { configurationOf, rulesNumberOf } from './settings/configuration.js';
-import { chooseSockets, tcpOptionsOf } from './settings/listeners.js';
+import { tcpOptionsOf } from './settings/listeners.js';
 import { workersOf } from './settings/recursion.js';
 import { changedSettings, readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
-import { exchangerOptionsOf } from './settings/upstreams.js';
+import { applyToTransports, checkSource, exchangerOptionsOf, sourceOf } from './settings/upstreams.js';
 
 /** Those above the server that live with it; what they prepare is put in force, or let go of, with everything else. */
 export interface PreparesSettings {
@@ -52,8 +53,11 @@ export class SettingsInForce implements SettingsPair {
     this.#refuseRestarts(changed, settings);
     if (parts.sharesEngine) parts.engine.mayDeclare(parts.owner, configurationOf(settings));
     const relisten = life.isListening() && changed.some(({ change }) => change === 'relisten');
+    const source = sourceOf(settings);
+    if (isSourced(parts.udpTransport) && !sameSource(source, sourceOf(before.settings))) await checkSource(settings);
     const prepared: Prepared[] = [];
     try {
+      prepared.push(await parts.groups.prepare(settings));
       prepared.push(parts.recursion.prepare(settings));
       for (const observer of life.observers) {
         const change = await observer.prepare?.(settings);
@@ -108,10 +112,9 @@ export class SettingsInForce implements SettingsPair {
       parts.snapshots.use(settings.snapshot);
     }
     resolver.options = resolverOptionsOf(settings);
-    resolver.groups = parts.groups.use(settings);
     parts.exchanger.options = exchangerOptionsOf(settings);
     for (const change of prepared) change.commit();
-    chooseSockets(parts.udpTransport, settings);
+    applyToTransports([parts.udpTransport, parts.tcpTransport], settings);
     parts.listeners.tcpConnections.options = tcpOptionsOf(settings);
     parts.clientRules.apply(settings);
     parts.invalidation.changed(before, settings);

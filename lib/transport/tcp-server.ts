@@ -6,7 +6,7 @@
 //
 // Bounds: 2 connections, 8 where the server answers few queries on each; 512 queries on one, less where it closes sooner;
 // 3 connections a query that brought nothing; 4096 queries that wait for room; 10 s idle. Of all servers: TcpPlaces.
-import { createConnection, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
@@ -30,9 +30,10 @@ const FEW_MS = 60_000;
 const SILENCE_MS = { min: 1500, max: 10_000 };
 
 export interface TcpTools {
+  /** A stream to the server, which is one when it says `connect`. */
+  readonly connect: () => Socket;
   readonly clock: Clock;
   readonly random: Random;
-  readonly localAddress: string | undefined;
   readonly stats: TransportStats;
   /** Of the connections to all servers. */
   readonly places: TcpPlaces;
@@ -94,7 +95,7 @@ export class TcpServer implements ExchangeHolder {
   #closed = false;
 
   constructor(
-    private readonly server: SocketAddress,
+    server: SocketAddress,
     private readonly tools: TcpTools,
   ) {
     this.#where = formatSocketAddress(server);
@@ -181,13 +182,8 @@ export class TcpServer implements ExchangeHolder {
   }
 
   #connect(): Connection {
-    const { clock, localAddress } = this.tools;
-    const socket = createConnection({
-      host: this.server.address,
-      port: this.server.port,
-      localAddress,
-      noDelay: true,
-    });
+    const { clock } = this.tools;
+    const socket = this.tools.connect();
     const connection = new Connection(socket, clock.nowMs());
     this.#connections.push(connection);
     this.tools.places.take(connection);

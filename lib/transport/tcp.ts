@@ -1,27 +1,25 @@
 // Queries over TCP (RFC 7766); see tcp-server.ts for the connections to each server.
 //
 // Bound: MAX_CONNECTIONS in all.
+import { createConnection, type Socket } from 'node:net';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import type { Random } from '../base/random.js';
 import { transportClosed } from './failures.js';
+import { sameSource, type SourcedTransport } from './local-address.js';
 import { Exchange } from './pending.js';
 import { TcpPlaces } from './tcp-places.js';
 import { TcpServer } from './tcp-server.js';
-import type {
-  ExchangeListener,
-  ExchangeOptions,
-  Exchanging,
-  LocalAddress,
-  Transport,
-  TransportStats,
-} from './transport.js';
+import type { ExchangeListener, ExchangeOptions, Exchanging, LocalAddress, TransportStats } from './transport.js';
 
 /** As many as queries over UDP that have a socket of their own: what those cannot do is asked here. */
 const MAX_CONNECTIONS = 1024;
 
-export class TcpTransport implements Transport {
+export class TcpTransport implements SourcedTransport {
+  #local: LocalAddress;
   readonly #servers = new Map<string, TcpServer>();
+  /** Asked from another address before: each goes when its last connection does. */
+  readonly #left = new Set<TcpServer>();
   readonly #places: TcpPlaces;
   #closed = false;
   readonly stats: TransportStats = { sent: 0, received: 0, mismatched: 0, unknownId: 0 };
@@ -29,9 +27,10 @@ export class TcpTransport implements Transport {
   constructor(
     private readonly clock: Clock,
     private readonly random: Random,
-    private readonly local: LocalAddress = {},
+    local: LocalAddress = {},
     maxConnections = MAX_CONNECTIONS,
   ) {
+    this.#local = local;
     this.#places = new TcpPlaces(maxConnections);
   }
 
@@ -47,23 +46,41 @@ export class TcpTransport implements Transport {
     return exchange;
   }
 
+  from(local: LocalAddress): void {
+    if (this.#closed || sameSource(local, this.#local)) return;
+    this.#local = local;
+    for (const server of this.#servers.values()) this.#left.add(server);
+    this.#servers.clear();
+  }
+
   close(): void {
     this.#closed = true;
     const error = transportClosed('TCP');
-    for (const server of [...this.#servers.values()]) server.close(error);
+    for (const server of [...this.#servers.values(), ...this.#left]) server.close(error);
   }
 
   #serverAt(at: SocketAddress): TcpServer {
     const where = formatSocketAddress(at);
     const known = this.#servers.get(where);
     if (known !== undefined) return known;
-    const { clock, random, local, stats } = this;
-    const localAddress = at.family === 6 ? local.v6 : local.v4;
+    const { clock, random, stats } = this;
+    const localAddress = at.family === 6 ? this.#local.v6 : this.#local.v4;
     const onEmpty = (): void => {
-      if (this.#servers.get(where) === server) this.#servers.delete(where);
+      if (!this.#left.delete(server) && this.#servers.get(where) === server) this.#servers.delete(where);
     };
-    const server = new TcpServer(at, { clock, random, localAddress, stats, places: this.#places, onEmpty });
+    const server = new TcpServer(at, {
+      connect: () => connectTo(at, localAddress),
+      clock,
+      random,
+      stats,
+      places: this.#places,
+      onEmpty,
+    });
     this.#servers.set(where, server);
     return server;
   }
+}
+
+function connectTo({ address, port }: SocketAddress, localAddress: string | undefined): Socket {
+  return createConnection({ host: address, port, localAddress, noDelay: true });
 }

@@ -8,11 +8,11 @@ import { type Due, EqualTimers } from '../base/equal-timers.js';
 import { ShardnsError } from '../base/errors.js';
 import { Fence } from '../base/fence.js';
 import type { Random } from '../base/random.js';
-import type { Transport } from '../transport/transport.js';
 import { Inquiries, type InquiryOptions } from './inquiries.js';
 import type { Inquiry } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import { type Exchanged, Race, type RaceOwner } from './race.js';
+import type { Route, Routes } from './route.js';
 import { select } from './selection.js';
 import type { Answered, Listener } from './shared-outcome.js';
 import type { Upstream } from './upstream.js';
@@ -35,7 +35,22 @@ export interface Patience {
   onLate?: (response: Uint8Array) => void;
 }
 
+/** What an exchanger is made with. */
+export interface ExchangerParts {
+  readonly routes: Routes;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly options: ExchangerOptions;
+  readonly fence?: Fence;
+}
+
 export class Exchanger implements RaceOwner {
+  options: ExchangerOptions;
+  /** Whoever asks joins no query of before something was forgotten. */
+  readonly fence: Fence;
+  readonly #routes: Routes;
+  readonly #clock: Clock;
+  readonly #random: Random;
   inFlight = 0;
   /** Refused, or not asked in time, for want of room. */
   overloaded = 0;
@@ -45,16 +60,13 @@ export class Exchanger implements RaceOwner {
   #deadlines: EqualTimers;
   #deadlineMs = 0;
 
-  constructor(
-    udp: Transport,
-    tcp: Transport,
-    private readonly clock: Clock,
-    private readonly random: Random,
-    public options: ExchangerOptions,
-    /** Whoever asks joins no query of before something was forgotten. */
-    readonly fence = new Fence(),
-  ) {
-    this.#inquiries = new Inquiries({ udp, tcp, clock }, random, fence);
+  constructor({ routes, clock, random, options, fence = new Fence() }: ExchangerParts) {
+    this.#routes = routes;
+    this.#clock = clock;
+    this.#random = random;
+    this.options = options;
+    this.fence = fence;
+    this.#inquiries = new Inquiries(clock, random, fence);
     this.#deadlines = new EqualTimers(clock);
     this.#patience = new EqualTimers(clock);
   }
@@ -99,7 +111,7 @@ export class Exchanger implements RaceOwner {
       race.lost(new ShardnsError('ERR_SHARDNS_OVERLOAD', text));
       return;
     }
-    const now = this.clock.nowMs();
+    const now = this.#clock.nowMs();
     race.begin(now);
     if (full) {
       this.#waiting.add(race);
@@ -110,31 +122,31 @@ export class Exchanger implements RaceOwner {
   }
 
   /**
-   * Puts a question to one server, over UDP unless `tcp`. What is late stays open until the deadline: its response counts
+   * Puts a question to one server, by its route. What is late stays open until the deadline: its response counts
    * for whoever asks the same again, and `onLate` is given it.
    * @throws {ShardnsError} ERR_SHARDNS_TIMEOUT, ERR_SHARDNS_UPSTREAM, ERR_SHARDNS_OVERLOAD, ERR_SHARDNS_ABORTED
    */
   ask(query: Uint8Array, upstream: Upstream, patience: Patience): Promise<Uint8Array> {
-    return this.#askOne(query, upstream, patience, false);
+    return this.#askOne(query, upstream, patience, this.#routes[upstream.scheme]);
   }
 
   /** The same over TCP only. */
   askTcp(query: Uint8Array, upstream: Upstream, patience: Patience): Promise<Uint8Array> {
-    return this.#askOne(query, upstream, patience, true);
+    return this.#askOne(query, upstream, patience, this.#routes.tcp);
   }
 
-  #askOne(query: Uint8Array, upstream: Upstream, patience: Patience, tcpOnly: boolean): Promise<Uint8Array> {
+  #askOne(query: Uint8Array, upstream: Upstream, patience: Patience, route: Route): Promise<Uint8Array> {
     if (patience.cancel.cancelled) return Promise.reject(calledOff());
     return new Promise((resolve, reject) => {
       const asking = new Asking(this, upstream, patience, resolve, reject);
-      const now = this.clock.nowMs();
-      asking.begin(this.#inquiries.join(query, upstream, tcpOnly, asking, this.options, now), now);
+      const now = this.#clock.nowMs();
+      asking.begin(this.#inquiries.join(query, upstream, route, asking, this.options, now), now);
     });
   }
 
   /** For the races. */
   inquire(query: Uint8Array, upstream: Upstream, listener: Listener, now?: number): Inquiry {
-    return this.#inquiries.join(query, upstream, false, listener, this.options, now);
+    return this.#inquiries.join(query, upstream, this.#routes[upstream.scheme], listener, this.options, now);
   }
 
   /** Called by a race that is over: the next one has its place. */
@@ -152,22 +164,22 @@ export class Exchanger implements RaceOwner {
     const { deadlineMs } = this.options;
     if (deadlineMs !== this.#deadlineMs) {
       // Those of before run out by themselves.
-      this.#deadlines = new EqualTimers(this.clock);
+      this.#deadlines = new EqualTimers(this.#clock);
       this.#deadlineMs = deadlineMs;
     }
     return this.#deadlines.after(deadlineMs, run, now);
   }
   get now(): number {
-    return this.clock.nowMs();
+    return this.#clock.nowMs();
   }
   after(ms: number, run: Due | (() => void), now?: number): Timer {
     // Servers that answer soon are all waited for as long.
     return ms === UPSTREAM_LIMITS.tryTimeoutMs.min
       ? this.#patience.after(ms, run, now)
-      : this.clock.after(ms, typeof run === 'function' ? run : () => run.timeIsUp());
+      : this.#clock.after(ms, typeof run === 'function' ? run : () => run.timeIsUp());
   }
   select(upstreams: readonly Upstream[]): Upstream | undefined {
-    return select(upstreams, NONE, this.options, this.random);
+    return select(upstreams, NONE, this.options, this.#random);
   }
 }
 

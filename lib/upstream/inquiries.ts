@@ -5,6 +5,7 @@
 //
 // Bound: UPSTREAM_LIMITS.formsPerQuestion forms of a question a server, each with queriesPerServer queries at most.
 import { ChainedTable } from '../base/chained-table.js';
+import type { Clock } from '../base/clock.js';
 import type { Fence } from '../base/fence.js';
 import { type KeyedHash, keyedHash } from '../base/keyed-hash.js';
 import type { PrefixTable } from '../base/prefix-table.js';
@@ -14,8 +15,9 @@ import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedOctet } from '../wire/name.js';
 import { appendOption } from '../wire/opt.js';
-import { Inquiry, type InquiryKeeper, type InquiryTools, type LetterCase } from './inquiry.js';
+import { Inquiry, type InquiryKeeper, type LetterCase } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
+import type { Route } from './route.js';
 import type { Listener } from './shared-outcome.js';
 import type { Upstream } from './upstream.js';
 
@@ -34,7 +36,7 @@ export class Inquiries implements InquiryKeeper {
   readonly #hash: KeyedHash;
 
   constructor(
-    readonly tools: InquiryTools,
+    readonly clock: Clock,
     random: Random,
     private readonly fence: Fence,
   ) {
@@ -59,7 +61,7 @@ export class Inquiries implements InquiryKeeper {
   join(
     query: Uint8Array,
     upstream: Upstream,
-    tcpOnly: boolean,
+    route: Route,
     listener: Listener,
     options: InquiryOptions,
     now?: number,
@@ -69,14 +71,14 @@ export class Inquiries implements InquiryKeeper {
     let asked = 0;
     for (let one = this.#open.first(hash); one !== undefined; one = one.next) {
       if (one.hash !== hash || !one.upstream.isSame(upstream) || !isSameQuestion(one.asked, query)) continue;
-      if (one.askedAt === askedAt && one.tcpOnly === tcpOnly && isSameForm(one.asked, query)) {
+      if (one.askedAt === askedAt && one.route === route && isSameForm(one.asked, query)) {
         one.subscribe(listener);
         return one;
       }
       if (one.started) asked++;
     }
     const { letterCase = 'public' } = options;
-    const inquiry = new Inquiry(this, hash, query, withString(query, upstream, options), upstream, tcpOnly, letterCase);
+    const inquiry = new Inquiry(this, hash, query, withString(query, upstream, options), upstream, route, letterCase);
     inquiry.askedAt = askedAt;
     inquiry.subscribe(listener);
     this.#open.add(inquiry);

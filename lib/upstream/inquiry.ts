@@ -1,5 +1,5 @@
-// One question put to one server, for all who ask it in this form: over UDP, up to three times while it is late, over TCP
-// where UDP will not do, without EDNS or in plain letters where the server needs that. Ends with a response or an error,
+// One question put to one server, for all who ask it in this form: by the datagrams of its route (UDP), up to three times
+// while it is late, by its stream (TCP) where there are none or they will not do, without EDNS or in plain letters where the server needs that. Ends with a response or an error,
 // or when nobody wants to know any more; whichever query is answered first counts.
 //
 // What cannot be believed over UDP (see Doubt) ends nothing: the question is asked over TCP beside it, where nobody else
@@ -21,21 +21,16 @@ import { questionEnd } from '../wire/message.js';
 import { foldedKey } from '../wire/name.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
 import { UPSTREAM_LIMITS } from './limits.js';
+import type { Route } from './route.js';
 import { type Answered, SharedOutcome } from './shared-outcome.js';
 import type { Upstream } from './upstream.js';
 
 /** `public`: names go out in random letters, but for servers on this machine and in private networks. */
 export type LetterCase = 'public' | 'always' | 'never';
 
-export interface InquiryTools {
-  readonly udp: Transport;
-  readonly tcp: Transport;
-  readonly clock: Clock;
-}
-
 /** Whoever keeps those that are open. */
 export interface InquiryKeeper {
-  readonly tools: InquiryTools;
+  readonly clock: Clock;
   ended(inquiry: Inquiry): void;
 }
 
@@ -48,7 +43,7 @@ interface Form {
 class Asked implements Form {
   exchange: Exchanging | undefined;
   constructor(
-    readonly way: 'udp' | 'tcp',
+    readonly way: 'datagram' | 'stream',
     readonly beganMs: number,
     readonly edns: boolean,
     readonly letters: 'drawn' | 'kept',
@@ -80,18 +75,18 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   askedAt = 0;
   #doubts: readonly Doubt[] = NONE;
   #over = false;
-  /** Exchanges under way, over UDP and TCP; nearly always one, which costs no list. */
+  /** Exchanges under way, of both kinds; nearly always one, which costs no list. */
   #asked: Asked | undefined;
   #askedToo: Asked[] | undefined;
-  #udpSent = 0;
-  #tcpSent = 0;
+  #datagrams = 0;
+  #streamed = 0;
   #late = 0;
   #edns: boolean;
   #letters: 'drawn' | 'kept';
   #entropy: ExchangeOptions['entropy'];
   #askedAsWritten = false;
-  /** TCP was tried in the place of what UDP cannot do, and failed. */
-  #tcpLost = false;
+  /** The stream was tried in the place of what datagrams cannot do, and failed. */
+  #streamLost = false;
   #replaced = false;
   /** A response that another form of the query may better: FORMERR to EDNS, NXDOMAIN for random letters. */
   #spare: (Answered & { hasOpt: boolean }) | undefined;
@@ -103,7 +98,7 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     readonly asked: Uint8Array,
     readonly query: Uint8Array,
     readonly upstream: Upstream,
-    readonly tcpOnly: boolean,
+    readonly route: Route,
     letterCase: LetterCase,
   ) {
     super();
@@ -116,8 +111,8 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
 
   start(now?: number): void {
     this.started = true;
-    if (this.tcpOnly) this.#askTcp();
-    else this.#askUdp(now);
+    if (this.route.datagram === undefined) this.#askStream();
+    else this.#askDatagram(now);
   }
 
   /**
@@ -134,29 +129,29 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   /** Sends another query if the last one is late, and not too many are sent. */
   again(): void {
     if (this.#over || this.sent === 0 || this.#late < this.sent) return;
-    if (this.#tcpSent > 0 && this.#entropy === 'guarded' && !this.#tcpLost) return;
-    if (this.#mayAskUdp) this.#askUdp();
+    if (this.#streamed > 0 && this.#entropy === 'guarded' && !this.#streamLost) return;
+    if (this.#maySendDatagram) this.#askDatagram();
     else if (this.#spare !== undefined) this.answer(this.#spare);
   }
 
-  /** Queries over UDP and TCP. */
+  /** Queries of both kinds. */
   get sent(): number {
-    return this.#udpSent + this.#tcpSent;
+    return this.#datagrams + this.#streamed;
   }
-  get #mayAskUdp(): boolean {
-    return !this.tcpOnly && this.#udpSent < UPSTREAM_LIMITS.queriesPerServer;
+  get #maySendDatagram(): boolean {
+    return this.route.datagram !== undefined && this.#datagrams < UPSTREAM_LIMITS.queriesPerServer;
   }
 
-  #askUdp(began = this.keeper.tools.clock.nowMs()): void {
-    this.#udpSent++;
+  #askDatagram(began = this.keeper.clock.nowMs()): void {
+    this.#datagrams++;
     const options = { beganMs: began, letters: this.#letters, entropy: this.#entropy };
-    this.#ask(this.keeper.tools.udp, options, new Asked('udp', began, this.#edns, this.#letters));
+    this.#ask(this.route.datagram!, options, new Asked('datagram', began, this.#edns, this.#letters));
   }
 
-  #askTcp(): void {
-    this.#tcpSent++;
-    const began = this.keeper.tools.clock.nowMs();
-    this.#ask(this.keeper.tools.tcp, { beganMs: began }, new Asked('tcp', began, this.#edns, 'kept'));
+  #askStream(): void {
+    this.#streamed++;
+    const began = this.keeper.clock.nowMs();
+    this.#ask(this.route.stream, { beganMs: began }, new Asked('stream', began, this.#edns, 'kept'));
   }
 
   #ask(transport: Transport, options: ExchangeOptions, asked: Asked): void {
@@ -185,12 +180,12 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   answered(response: Uint8Array, exchange: Exchanging): void {
     const asked = this.#ended(exchange);
     if (asked === undefined) return;
-    this.#judge({ response, latencyMs: this.keeper.tools.clock.nowMs() - asked.beganMs }, asked, asked.way);
+    this.#judge({ response, latencyMs: this.keeper.clock.nowMs() - asked.beganMs }, asked, asked.way);
   }
   lost(error: ShardnsError, exchange: Exchanging): void {
     const asked = this.#ended(exchange);
-    if (asked?.way === 'udp') this.#lostUdp(error);
-    else if (asked !== undefined) this.#lostTcp(error);
+    if (asked?.way === 'datagram') this.#lostDatagram(error);
+    else if (asked !== undefined) this.#lostStream(error);
   }
   doubted(doubt: Doubt): void {
     this.#doubt(doubt);
@@ -200,16 +195,16 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     if (this.#over) return;
     const first = !this.#doubts.includes(doubt);
     if (first) this.#doubts = [...this.#doubts, doubt];
-    if (this.#tcpSent === 0) {
-      this.#askTcp();
-    } else if (doubt === 'question' && !first && this.#tcpLost && this.#edns && this.#mayAskUdp) {
+    if (this.#streamed === 0) {
+      this.#askStream();
+    } else if (doubt === 'question' && !first && this.#streamLost && this.#edns && this.#maySendDatagram) {
       // There is no TCP, and it says so again: for this question alone, without EDNS.
       this.#edns = false;
-      this.#askUdp();
+      this.#askDatagram();
     }
   }
 
-  #judge(answered: Answered, form: Form, way: 'udp' | 'tcp'): void {
+  #judge(answered: Answered, form: Form, way: 'datagram' | 'stream'): void {
     const { upstream } = this;
     const { response } = answered;
     if (isTruncated(response)) {
@@ -221,8 +216,8 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       if (form.edns && this.#edns) {
         this.#spare = { ...answered, hasOpt };
         this.#edns = false;
-        if (way === 'tcp') this.#askTcp();
-        else if (this.#mayAskUdp) this.#askUdp();
+        if (way === 'stream') this.#askStream();
+        else if (this.#maySendDatagram) this.#askDatagram();
       }
       // The first of them says why; another may still have better.
       if (!this.#isOpen || !form.edns) this.answer(this.#spare ?? answered);
@@ -235,7 +230,7 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     if (hasOpt && form.edns) upstream.edns.shown();
     // A FORMERR with OPT is no sign that the server knows none (RFC 6891 section 7).
     else if (!form.edns && this.#spare?.hasOpt === false) upstream.edns.needed(this.#key);
-    if (rcode === Rcode.NXDOMAIN && form.letters === 'drawn' && upstream.scope !== 'public' && this.#mayAskUdp) {
+    if (rcode === Rcode.NXDOMAIN && form.letters === 'drawn' && upstream.scope !== 'public' && this.#maySendDatagram) {
       // Forwarders at home and in containers look names up letter for letter, some of them.
       this.#spare ??= { ...answered, hasOpt: true };
       if (!this.#askedAsWritten) this.#askAsWritten();
@@ -251,14 +246,14 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     return foldedKey(this.asked, HEADER_SIZE, questionEnd(this.asked));
   }
 
-  #truncated(way: 'udp' | 'tcp'): void {
+  #truncated(way: 'datagram' | 'stream'): void {
     const { upstream } = this;
-    if (way === 'tcp') {
+    if (way === 'stream') {
       // RFC 2181 section 9: it is not used, and there is no way to ask for the rest.
       this.fail(problem(`${upstream.label} truncated its response over TCP`));
-    } else if (this.#tcpSent === 0) {
+    } else if (this.#streamed === 0) {
       upstream.stats.truncated++;
-      this.#askTcp();
+      this.#askStream();
     } else if (!this.#isOpen) {
       this.fail(problem(`${upstream.label} truncated its response, and TCP failed`));
     }
@@ -267,36 +262,36 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   #askAsWritten(): void {
     this.#askedAsWritten = true;
     this.#letters = 'kept';
-    this.#askUdp();
+    this.#askDatagram();
   }
 
-  #lostUdp(error: ShardnsError): void {
+  #lostDatagram(error: ShardnsError): void {
     if (error.cause === NO_SOCKET_ALONE) {
       // TCP needs no such socket; where there is none, a shared one is better than nothing.
-      this.#udpSent--;
+      this.#datagrams--;
       this.#entropy = 'any';
-      if (this.#tcpSent === 0) this.#askTcp();
-      else if (this.#tcpLost) this.#askUdp();
+      if (this.#streamed === 0) this.#askStream();
+      else if (this.#streamLost) this.#askDatagram();
       return;
     }
     if (this.#isOpen) return;
     const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
     if (!this.#replaced && OF_THE_SOCKET.has(code)) {
       this.#replaced = true;
-      this.#udpSent--;
-      this.#askUdp();
+      this.#datagrams--;
+      this.#askDatagram();
       return;
     }
     this.#settleForLess(error);
   }
 
-  #lostTcp(error: ShardnsError): void {
-    this.#tcpLost = true;
+  #lostStream(error: ShardnsError): void {
+    this.#streamLost = true;
     const relaxed = this.#entropy === 'any' && this.upstream.scope === 'public';
-    if (this.#mayAskUdp && this.#doubts.includes('letters') && !this.#askedAsWritten) {
+    if (this.#maySendDatagram && this.#doubts.includes('letters') && !this.#askedAsWritten) {
       this.#askAsWritten();
-    } else if (this.#mayAskUdp && (relaxed || this.#doubts.includes('question'))) {
-      this.#askUdp();
+    } else if (this.#maySendDatagram && (relaxed || this.#doubts.includes('question'))) {
+      this.#askDatagram();
     } else if (this.#doubts.length === 0 || !this.#isOpen) {
       this.#settleForLess(error);
     }

@@ -1,10 +1,11 @@
-// One upstream server: its address, its health, its load, and what has to be given up to be answered by it.
+// One upstream server: its address and how it is asked, its health, its load, and what has to be given up to be answered by it.
 import { type AddressScope, scopeOf } from '../base/address-scope.js';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import { isOurs, type ShardnsError } from '../base/errors.js';
 import { Concession } from './concession.js';
 import { UPSTREAM_LIMITS as L } from './limits.js';
+import type { Scheme } from './route.js';
 
 export interface UpstreamStats {
   queries: number;
@@ -20,6 +21,15 @@ export interface UpstreamStats {
 export interface Waiter {
   /** @returns whether it has use for it */
   wake(): boolean;
+}
+
+/** A group whose servers have names, of which none has an address yet. */
+export const NOT_FOUND_YET: readonly Upstream[] = [];
+
+/** `192.0.2.1:53`; with the scheme where it is another than that of plain addresses: `tcp://192.0.2.1:53`. */
+export function labelOf(at: SocketAddress, scheme: Scheme): string {
+  const where = formatSocketAddress(at);
+  return scheme === 'udp' ? where : `${scheme}://${where}`;
 }
 
 export class Upstream {
@@ -53,8 +63,9 @@ export class Upstream {
   constructor(
     readonly at: SocketAddress,
     private readonly clock: Clock,
+    readonly scheme: Scheme = 'udp',
   ) {
-    this.label = formatSocketAddress(at);
+    this.label = labelOf(at, scheme);
     let hash = 0x811c9dc5;
     for (let i = 0; i < this.label.length; i++) hash = Math.imul(hash ^ this.label.charCodeAt(i), 0x01000193);
     this.hash = hash >>> 0;

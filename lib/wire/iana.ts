@@ -111,6 +111,7 @@ export function rcodeName(code: number): string {
 export const ExtendedError = {
   other: 0,
   staleAnswer: 3,
+  notReady: 14,
   blocked: 15,
   prohibited: 18,
   staleNxdomain: 19,

@@ -5,7 +5,7 @@ import type { SocketAddress } from '../../lib/base/address.js';
 import type { Random } from '../../lib/base/random.js';
 import { ShardnsError } from '../../lib/base/errors.js';
 import { Server } from '../../lib/server/server.js';
-import { TcpSession } from '../../lib/server/tcp-session.js';
+import { StreamSession } from '../../lib/server/listeners/stream-session.js';
 import type { ExchangeListener, ExchangeOptions, Exchanging, Transport } from '../../lib/transport/transport.js';
 import { isBareError, matches } from '../../lib/transport/matching.js';
 import { Type, typeCode, typeName } from '../../lib/wire/iana.js';
@@ -315,7 +315,15 @@ class Run {
       stream = new FakeStream(client);
       this.#streams.set(client, stream);
       const notify = { began: () => {}, ended: () => {} };
-      new TcpSession(stream, this.#server.answerer, this.#clock, this.#server.tcpConnections, notify);
+      new StreamSession({
+        stream,
+        client: { address: client, port: stream.remotePort },
+        protocol: 'tcp',
+        answerer: this.#server.answerer,
+        clock: this.#clock,
+        connections: this.#server.tcpConnections,
+        notify,
+      });
     }
     stream.onMessage = answered;
     stream.send(octets);

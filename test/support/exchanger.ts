@@ -1,7 +1,8 @@
 // An exchanger on a fake clock and a fake network whose UDP draws and compares letters.
-import { parseSocketAddress } from '../../lib/base/address.js';
 import { systemRandom } from '../../lib/base/random.js';
 import { Exchanger, type ExchangerOptions } from '../../lib/upstream/exchange.js';
+import { routesOf } from '../../lib/upstream/route.js';
+import { parseUpstream } from '../../lib/upstream/upstream-url.js';
 import { Upstream } from '../../lib/upstream/upstream.js';
 import { FakeClock } from './fake-clock.js';
 import { FakeTransport, type Handler } from './fake-transport.js';
@@ -16,14 +17,22 @@ export function buildExchanger(
   const clock = new FakeClock();
   const udp = new FakeTransport(clock, udpHandler, 'udp');
   const tcp = new FakeTransport(clock, tcpHandler);
-  const exchanger = new Exchanger(udp, tcp, clock, systemRandom, {
-    deadlineMs: 5000,
-    maxInFlight: 100,
-    maxTotal: 200,
-    hedge: true,
-    ...options,
+  const exchanger = new Exchanger({
+    routes: routesOf(udp, tcp),
+    clock,
+    random: systemRandom,
+    options: {
+      deadlineMs: 5000,
+      maxInFlight: 100,
+      maxTotal: 200,
+      hedge: true,
+      ...options,
+    },
   });
-  const upstreams = servers.map(text => new Upstream(parseSocketAddress(text, 'test'), clock));
+  const upstreams = servers.map(text => {
+    const { at, scheme } = parseUpstream(text, 'test');
+    return new Upstream(at!, clock, scheme);
+  });
   const ok = (response: Uint8Array): boolean => (response[3] & 15) === 0 || (response[3] & 15) === 3;
   const exchange = (name = 'a.example', shape: QueryShape = { edns: true }) =>
     exchanger.exchange(makeQuery(name, shape), upstreams, ok);

@@ -13,6 +13,7 @@ import { exchangerOptionsOf } from '../../lib/server/settings/upstreams.js';
 import { gateRulesOf } from '../../lib/server/settings/clients.js';
 import { resolverOptionsOf, tunablesOf } from '../../lib/server/settings/compile.js';
 import { Exchanger } from '../../lib/upstream/exchange.js';
+import { routesOf } from '../../lib/upstream/route.js';
 import { Upstream } from '../../lib/upstream/upstream.js';
 import { Query } from '../../lib/wire/query.js';
 import { FakeClock } from './fake-clock.js';
@@ -38,13 +39,18 @@ export function slowPath(
   const engine = new Engine({ memoryBytes: 2 ** 20, shards: 1, policy: 's3fifo', averageEntryBytes: 184 });
   engines.push(engine);
   engine.configure(tunablesOf(settings));
-  const exchanger = new Exchanger(udp, tcp, clock, systemRandom, exchangerOptionsOf(settings));
+  const exchanger = new Exchanger({
+    routes: routesOf(udp, tcp),
+    clock,
+    random: systemRandom,
+    options: exchangerOptionsOf(settings),
+  });
   const upstreams = servers.map(text => new Upstream(parseSocketAddress(text, 'test'), clock));
   const groups = new Map<string, Upstream[]>([
     ['default', upstreams],
     ['other', [new Upstream(parseSocketAddress('198.51.100.1:53', 'test'), clock)]],
   ]);
-  const resolver = new Resolver(engine, exchanger, clock, log, hooks, groups, resolverOptionsOf(settings));
+  const resolver = new Resolver({ engine, exchanger, clock, log, hooks, groups, options: resolverOptionsOf(settings) });
   const gate = new Gate(systemRandom);
   gate.replace(gateRulesOf(settings));
   if (settings.tenants.enabled) resolver.tenants = new ClientTenants(gate, settings.tenants.seconds);

@@ -1,14 +1,15 @@
 // Step, the last one: a question for upstreams; which of them, what their responses are worth, and what is kept of those.
 import { ShardnsError, show } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
-import { Class } from '../../wire/iana.js';
+import { NOT_FOUND_YET } from '../../upstream/upstream.js';
+import { Class, ExtendedError, Rcode } from '../../wire/iana.js';
 import { responseRcode } from '../../wire/opt.js';
 import type { Query } from '../../wire/query.js';
 import { type Flyer, isKept, withoutOptions } from '../asker.js';
 import type { DenialScope } from '../denied-names.js';
 import { type Forwarder, Forwarding, isAnswer, type Landing } from '../forwarding.js';
 import { withoutBlockedHints } from '../hints.js';
-import type { Outcome } from '../outcome.js';
+import { failed, type Outcome } from '../outcome.js';
 import { messageWithoutPrivate } from '../recurse/address-rules.js';
 import { ResolutionError } from '../recurse/job.js';
 import { buildUpstreamQuery, responseScope } from '../upstream-query.js';
@@ -35,6 +36,7 @@ export class ForwardStep implements Forwarder {
     if (upstreams === undefined && group !== undefined) {
       throw new ShardnsError('ERR_SHARDNS_OPTION', `onQuery named a group that does not exist: ${show(group)}`);
     }
+    if (upstreams === NOT_FOUND_YET) return failed(Rcode.SERVFAIL, ExtendedError.notReady, true);
     // What one group says of a name is not for the others to know.
     const believed = group === undefined || group === 'default' ? options.denials : 'type';
     if (asker.fresh !== true && this.parts.keep.deriveDenial(query, asker.tenant, believed)) {

@@ -1,4 +1,5 @@
 // Options that are valid, and of which one makes another useless: told, so that nobody waits for what never happens.
+import { parseUpstream } from '../../upstream/upstream-url.js';
 import type { ServerOptions } from './settings.js';
 
 /** A line for each. */
@@ -52,9 +53,15 @@ export function contradictions(options: ServerOptions): string[] {
   if (upstream.clientStringOption !== undefined && (upstream.clientStrings ?? []).length === 0) {
     useless(['upstream.clientStringOption'], 'upstream.clientStrings names no server');
   }
+  const places = Object.values(groups).flat();
+  if (upstream.bootstrap !== undefined && upstream.bootstrap.length > 0 && !places.some(hasName)) {
+    useless(['upstream.bootstrap'], 'no upstream is given by name');
+  }
   found.push(...sameNames(options));
   return found;
 }
+
+const hasName = (text: string): boolean => parseUpstream(text, '').name !== undefined;
 
 /** Zones that are configured in two ways, of which one is not used. */
 function sameNames({ stubZones = [], forwardZones = [], local, views = [] }: ServerOptions): string[] {

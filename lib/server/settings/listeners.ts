@@ -4,10 +4,8 @@ import { z } from 'zod';
 import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
 import { count } from '../../base/options.js';
 import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
-import { SystemUdpTransport } from '../../transport/system-udp.js';
-import type { Transport } from '../../transport/transport.js';
-import { overlaps } from '../overlaps.js';
-import type { TcpOptions } from '../tcp-connections.js';
+import { overlaps } from '../listeners/overlaps.js';
+import type { TcpOptions } from '../listeners/tcp-connections.js';
 import { type Rows, section } from './row.js';
 import { listenAddress, prefix } from './types.js';
 
@@ -102,11 +100,6 @@ export const listenerRows = {
 
 export function threadsOf({ threads }: { threads: number }): number {
   return threads === 0 ? availableParallelism() : threads;
-}
-
-/** `udp: dgram` means Node's sockets for upstream queries too. */
-export function chooseSockets(transport: Transport, { udp }: { udp: 'native' | 'dgram' }): void {
-  if (transport instanceof SystemUdpTransport) transport.native = udp === 'native';
 }
 
 /** Of one client, where few are allowed in all. */

@@ -10,7 +10,7 @@ import { localRows } from './local.js';
 import { operationRows } from './operation.js';
 import { recursionRows } from './recursion.js';
 import { type Changed, changesOf, type Rows, section } from './row.js';
-import { upstreamRows } from './upstreams.js';
+import { nameWithoutBootstrap, upstreamRows } from './upstreams.js';
 
 /** The sections in the order of docs/options.md. */
 export const SECTIONS = {
@@ -48,6 +48,10 @@ export const serverSchema = section(rows)
     if (count <= MAX_GATE_PREFIXES) return;
     const message = `expected at most ${MAX_GATE_PREFIXES} prefixes in allow and views together, which have ${count}`;
     context.addIssue({ code: 'custom', path: ['views'], message });
+  })
+  .superRefine((settings, context) => {
+    const nameless = nameWithoutBootstrap(settings);
+    if (nameless !== undefined) context.addIssue({ code: 'custom', ...nameless });
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],

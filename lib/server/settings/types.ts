@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../../base/address.js';
 import { show } from '../../base/errors.js';
+import { parseUpstream } from '../../upstream/upstream-url.js';
 import { encodeName } from '../../wire/name.js';
 
 /** Text that a parser takes; what the parser says of other text is the complaint. */
@@ -18,8 +19,12 @@ export const parsed = (parse: (text: string) => unknown): z.ZodString =>
   });
 
 export const listenAddress = parsed(text => parseSocketAddress(text, ''));
-export const upstreamAddress = parsed(text => parseSocketAddress(text, '', 53));
+/** What DNS servers have that are asked, of which none is a name: those that tell what names mean. */
+export const serverAddress = parsed(text => parseSocketAddress(text, '', 53));
+export const upstreamUrl = parsed(text => parseUpstream(text, ''));
 export const prefix = parsed(text => parsePrefix(text, ''));
+export const addressOf = (family: 4 | 6): z.ZodString =>
+  z.string().refine(text => isIP(text) === family, `expected an IPv${family} address`);
 export const address = z.string().refine(text => isIP(text) !== 0, 'expected a numeric address');
 export const domainName = parsed(text => encodeName(text));
 /** A name that stands for itself and all below. With an asterisk before it, as block lists have it, it would hold nothing. */

@@ -2,17 +2,37 @@
 import { z } from 'zod';
 import { parsePrefix } from '../../base/address.js';
 import { count } from '../../base/options.js';
+import { optionError, ShardnsError } from '../../base/errors.js';
 import { PrefixTable } from '../../base/prefix-table.js';
+import { isSourced, whyNotBound } from '../../transport/local-address.js';
+import { SystemUdpTransport } from '../../transport/system-udp.js';
+import type { LocalAddress, Transport } from '../../transport/transport.js';
 import type { ExchangerOptions } from '../../upstream/exchange.js';
+import { parseUpstream, type UpstreamPlace } from '../../upstream/upstream-url.js';
 import { type Rows, section } from './row.js';
-import { prefix, upstreamAddress } from './types.js';
+import { addressOf, prefix, serverAddress, upstreamUrl } from './types.js';
 
 const clientString = section({
   servers: { schema: prefix, change: 'live', why: 'An address or prefix of servers that are told it.' },
   text: { schema: z.string().min(1).max(255), change: 'live', why: 'The text.' },
 });
 
+const sourceAddress = section({
+  ipv4: { schema: addressOf(4).optional(), change: 'live', why: 'Toward IPv4 addresses.' },
+  ipv6: { schema: addressOf(6).optional(), change: 'live', why: 'Toward IPv6 addresses.' },
+});
+
 const upstream = section({
+  bootstrap: {
+    schema: z.array(serverAddress).max(16).default([]),
+    change: 'live',
+    why: 'Servers, by their addresses, that are asked for the addresses of upstreams given by name; by default the upstreams that are given as addresses.',
+  },
+  sourceAddress: {
+    schema: sourceAddress.prefault({}),
+    change: 'live',
+    why: 'Addresses of this machine that queries leave from, over UDP and TCP, to upstreams and name servers; the system chooses where none is given.',
+  },
   deadlineMs: {
     schema: count(50, 60_000).default(5000),
     change: 'live',
@@ -60,14 +80,14 @@ export const upstreamRows = {
   upstreams: {
     schema: z
       .union([
-        z.array(upstreamAddress).max(64),
+        z.array(upstreamUrl).max(64),
         z
-          .record(z.string().min(1), z.array(upstreamAddress).min(1).max(64))
+          .record(z.string().min(1), z.array(upstreamUrl).min(1).max(64))
           .refine(groups => 'default' in groups, 'expected a group named "default"'),
       ])
       .default([]),
     change: 'live',
-    why: 'Where misses go: addresses, or named groups for `onQuery` with one called `default`. `shardns serve` without them asks whom `/etc/resolv.conf` names, follows it as it changes, and leaves itself out.',
+    why: 'Where misses go: `9.9.9.9`, `udp://[2001:db8::1]:5353` (the same: UDP, and TCP where that will not do), `tcp://9.9.9.9` (TCP alone) or host names in their place, or named groups for `onQuery` with one called `default`. `shardns serve` without them asks whom `/etc/resolv.conf` names, follows it as it changes, and leaves itself out.',
   },
   upstream: { schema: upstream.prefault({}), change: 'live', why: 'How upstreams and name servers are asked.' },
 } as const satisfies Rows;
@@ -77,6 +97,74 @@ type Groups = Record<string, string[]>;
 /** The upstream groups in one form. */
 export function groupsOf({ upstreams }: { upstreams: string[] | Groups }): Groups {
   return Array.isArray(upstreams) ? { default: upstreams } : upstreams;
+}
+
+/** The same, read. */
+export function placesOf(settings: { upstreams: string[] | Groups }): Map<string, UpstreamPlace[]> {
+  const isList = Array.isArray(settings.upstreams);
+  return new Map(
+    Object.entries(groupsOf(settings)).map(([name, servers]) => {
+      const option = isList ? 'upstreams' : `upstreams.${name}`;
+      return [name, servers.map((text, i) => parseUpstream(text, `${option}[${i}]`))] as const;
+    }),
+  );
+}
+
+/** Where names of upstreams are looked up: by default at the upstreams that have addresses. */
+export function bootstrapOf(settings: Asking): UpstreamPlace[] {
+  const { bootstrap } = settings.upstream;
+  if (bootstrap.length > 0) return bootstrap.map((text, i) => parseUpstream(text, `upstream.bootstrap[${i}]`));
+  return [...placesOf(settings).values()].flat().filter(one => one.at !== undefined);
+}
+
+/** A name that nobody can be asked about, and where it stands in the options. */
+export function nameWithoutBootstrap(settings: Asking): { path: (string | number)[]; message: string } | undefined {
+  let groups: ReadonlyMap<string, readonly UpstreamPlace[]>;
+  try {
+    if (bootstrapOf(settings).length > 0) return undefined;
+    groups = placesOf(settings);
+  } catch {
+    return undefined; // what cannot be read is complained of by itself
+  }
+  for (const [group, places] of groups) {
+    const at = places.findIndex(one => one.name !== undefined);
+    if (at < 0) continue;
+    const message = 'expected upstream.bootstrap, or an upstream given as an address, to look this name up at';
+    return { path: Array.isArray(settings.upstreams) ? ['upstreams', at] : ['upstreams', group, at], message };
+  }
+  return undefined;
+}
+
+interface Asking {
+  upstreams: string[] | Groups;
+  upstream: z.output<typeof upstream>;
+}
+
+/** Where queries leave from. */
+export function sourceOf({ upstream: { sourceAddress } }: Pick<Asking, 'upstream'>): LocalAddress {
+  return { v4: sourceAddress.ipv4, v6: sourceAddress.ipv6 };
+}
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming the address that this machine does not have */
+export async function checkSource(settings: Pick<Asking, 'upstream'>): Promise<void> {
+  const { ipv4, ipv6 } = settings.upstream.sourceAddress;
+  for (const [key, address, family] of [['ipv4', ipv4, 4] as const, ['ipv6', ipv6, 6] as const]) {
+    const reason = address === undefined ? undefined : await whyNotBound(address, family);
+    if (reason === undefined) continue;
+    const error = optionError(`upstream.sourceAddress.${key}`, address, 'an address of this machine');
+    throw new ShardnsError(error.code, `${error.message}: ${reason.message}`, { cause: reason });
+  }
+}
+
+/** What the transports of a thread are told: `udp: dgram` means Node's sockets for upstream queries too. */
+export function applyToTransports(
+  transports: readonly Transport[],
+  settings: Pick<Asking, 'upstream'> & { udp: 'native' | 'dgram' },
+): void {
+  for (const transport of transports) {
+    if (transport instanceof SystemUdpTransport) transport.native = settings.udp === 'native';
+    if (isSourced(transport)) transport.from(sourceOf(settings));
+  }
 }
 
 export function exchangerOptionsOf(settings: { upstream: z.output<typeof upstream> }): ExchangerOptions {

@@ -90,10 +90,26 @@ test('flags win over the environment, the environment over the file', () => {
 test('lists in the environment are separated by commas', () => {
   const flags = flagsFromEnvironment({ SHARDNS_LISTEN: '127.0.0.1:53, [::1]:53', SHARDNS_UPSTREAM: '192.0.2.1' });
   expect(applyFlags({}, flags)).toMatchObject({ listen: ['127.0.0.1:53', '[::1]:53'], upstreams: ['192.0.2.1'] });
+  const named = { SHARDNS_UPSTREAM: 'tcp://dns.example, udp://[::1]:54', SHARDNS_BOOTSTRAP: '192.0.2.1,192.0.2.2' };
+  expect(applyFlags({ upstream: { hedge: false } }, flagsFromEnvironment(named))).toEqual({
+    upstreams: ['tcp://dns.example', 'udp://[::1]:54'],
+    upstream: { hedge: false, bootstrap: ['192.0.2.1', '192.0.2.2'] },
+  });
 });
 
 test('an empty variable of the environment is one not set', () => {
-  const names = ['LISTEN', 'UPSTREAM', 'THREADS', 'MEMORY', 'POLICY', 'CONFIG', 'METRICS', 'SNAPSHOT', 'WARM'];
+  const names = [
+    'LISTEN',
+    'UPSTREAM',
+    'BOOTSTRAP',
+    'THREADS',
+    'MEMORY',
+    'POLICY',
+    'CONFIG',
+    'METRICS',
+    'SNAPSHOT',
+    'WARM',
+  ];
   const empty = Object.fromEntries([...names, 'RECURSIVE', 'LOG_LEVEL'].map(name => [`SHARDNS_${name}`, ' ']));
   expect(applyFlags({}, flagsFromEnvironment(empty))).toEqual({});
 });

@@ -1,7 +1,7 @@
 // The command as a process: its signals, and a log that cannot be written.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -174,3 +174,26 @@ function handles(pid: number): boolean {
     return false;
   }
 }
+
+test('a server whose upstreams have names that nobody tells starts, and ctl status shows them', async () => {
+  const silent = createSocket('udp4');
+  await new Promise<void>(resolve => silent.bind(0, '127.0.0.1', resolve));
+  const folder = mkdtempSync(join(tmpdir(), 'shardns-names-'));
+  const socket = join(folder, 'control.sock');
+  try {
+    const bootstrap = `127.0.0.1:${silent.address().port}`;
+    const args = ['--listen', '127.0.0.1:0', '--upstream', 'tcp://dns.example', '--bootstrap', bootstrap];
+    writeFileSync(join(folder, 'shardns.yaml'), `control: ${socket}`);
+    const server = serve([...args, '--config', join(folder, 'shardns.yaml')]);
+    await server.says('"listening"');
+    const reply = await askUdp(addressOf(server.out()), makeQuery('a.example', { edns: true }));
+    expect(rcodeOf(reply!)).toBe(2);
+    expect(reply!.includes(Buffer.from([0, 15, 0, 2, 0, 14]))).toBe(true); // extended error 14: Not Ready
+    const status = execFileSync(process.execPath, ['dist/cli/main.js', 'ctl', 'status', '--socket', socket]);
+    expect(status.toString()).toContain('name       dns.example: no address yet');
+    expect(server.out()).not.toContain('no upstream: only');
+  } finally {
+    silent.close();
+    rmSync(folder, { recursive: true });
+  }
+});

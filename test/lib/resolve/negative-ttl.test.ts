@@ -77,15 +77,15 @@ function recursor(ttl: number, minimum: number, options: ServerOptions, nodata: 
   const t = slowPath(() => undefined, options);
   const settings = readOptions(options);
   t.engine.configure(tunablesOf(settings));
-  const resolver = new Resolver(
-    t.engine,
-    t.exchanger,
-    parts.clock,
-    silentLogger,
-    {},
-    new Map(),
-    resolverOptionsOf(settings),
-  );
+  const resolver = new Resolver({
+    engine: t.engine,
+    exchanger: t.exchanger,
+    clock: parts.clock,
+    log: silentLogger,
+    hooks: {},
+    groups: new Map(),
+    options: resolverOptionsOf(settings),
+  });
   resolver.recursor = parts.recursor;
   let shifted = 0;
   return {

@@ -13,6 +13,7 @@ import { readOptions, type ServerOptions } from '../../../lib/server/settings/se
 import { exchangerOptionsOf } from '../../../lib/server/settings/upstreams.js';
 import { resolverOptionsOf, tunablesOf } from '../../../lib/server/settings/compile.js';
 import { Exchanger } from '../../../lib/upstream/exchange.js';
+import { routesOf } from '../../../lib/upstream/route.js';
 import { Upstream } from '../../../lib/upstream/upstream.js';
 import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
@@ -40,10 +41,23 @@ function build(
   engines.push(engine);
   engine.configure(tunablesOf(settings));
   const transport = new FakeTransport(clock, handler);
-  const exchanger = new Exchanger(transport, transport, clock, systemRandom, exchangerOptionsOf(settings));
+  const exchanger = new Exchanger({
+    routes: routesOf(transport, transport),
+    clock,
+    random: systemRandom,
+    options: exchangerOptionsOf(settings),
+  });
   const upstream = new Upstream(parseSocketAddress('192.0.2.53:53', 'test'), clock);
   const groups = new Map([['default', [upstream]]]);
-  const resolver = new Resolver(engine, exchanger, clock, silentLogger, hooks, groups, resolverOptionsOf(settings));
+  const resolver = new Resolver({
+    engine,
+    exchanger,
+    clock,
+    log: silentLogger,
+    hooks,
+    groups,
+    options: resolverOptionsOf(settings),
+  });
   const resolve = (name: string, shape = {}): Promise<Resolution> =>
     resolver.resolve(new Query(makeQuery(name, shape)), {
       protocol: 'udp',

@@ -67,3 +67,15 @@ test('of zones of one name that differ it is told which is used', () => {
     'forwardZones[1] has no effect: stubZones[0] has the same name, Corp.example.',
   ]);
 });
+
+test('an upstream that cannot be read is complained of together with what else is wrong', () => {
+  const options = { upstreams: ['dns.example', 'tls://192.0.2.1'], udpSize: 1 } as ServerOptions;
+  expect(() => readOptions(options)).toThrow(/udpSize: .*upstreams\[1\]: expected .*tls:\/\/ is not supported/s);
+});
+
+test('upstream.bootstrap without a name among the upstreams is told to have no effect', () => {
+  const upstream = { bootstrap: ['192.0.2.1'] };
+  const told = ['upstream.bootstrap has no effect: no upstream is given by name'];
+  expect(contradictions({ upstreams: ['192.0.2.1'], upstream })).toEqual(told);
+  expect(contradictions({ upstreams: { default: ['192.0.2.1'], other: ['dns.example'] }, upstream })).toEqual([]);
+});

@@ -2,11 +2,11 @@
 // the answers back.
 //
 // Each wake-up takes at most 256 flights, so that a flood of misses cannot starve the event loop.
-import { formatAddress, formatSocketAddress, type SocketAddress } from '../base/address.js';
-import { shareOf } from '../base/client-shares.js';
-import type { Clock } from '../base/clock.js';
-import { ShardnsError } from '../base/errors.js';
-import type { Engine } from '../cache/engine.js';
+import { formatAddress, formatSocketAddress, type SocketAddress } from '../../base/address.js';
+import { shareOf } from '../../base/client-shares.js';
+import type { Clock } from '../../base/clock.js';
+import { ShardnsError } from '../../base/errors.js';
+import type { Engine } from '../../cache/engine.js';
 import {
   binding,
   FlightKind,
@@ -17,12 +17,12 @@ import {
   type PlaneStats,
   readPlaneStats,
   UNKNOWN_TENANT,
-} from '../native/binding.js';
-import type { Gate } from '../clients/gate.js';
-import { ClientAsker } from '../resolve/asker.js';
-import type { Resolution, Resolver } from '../resolve/resolver.js';
-import { Rcode } from '../wire/iana.js';
-import { Query } from '../wire/query.js';
+} from '../../native/binding.js';
+import type { Gate } from '../../clients/gate.js';
+import { ClientAsker } from '../../resolve/asker.js';
+import type { Resolution, Resolver } from '../../resolve/resolver.js';
+import { Rcode } from '../../wire/iana.js';
+import { Query } from '../../wire/query.js';
 
 const FLIGHTS_PER_DRAIN = 256;
 

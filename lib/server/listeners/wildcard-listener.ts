@@ -4,12 +4,13 @@
 //
 // Bounds: MAX_ADDRESSES sockets, each with the queries under way of its own (UdpListener).
 import { networkInterfaces } from 'node:os';
-import { formatSocketAddress, type SocketAddress } from '../base/address.js';
-import type { Clock, Timer } from '../base/clock.js';
-import { ShardnsError } from '../base/errors.js';
-import type { Logger } from '../base/log.js';
-import type { Answerer } from './answerer.js';
-import { UdpListener, type UdpListenerOptions, type UdpStats } from './udp-listener.js';
+import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
+import type { Clock, Timer } from '../../base/clock.js';
+import { ShardnsError } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Answerer } from '../answerer.js';
+import type { DatagramStats, Listener } from './listener.js';
+import { UdpListener, type UdpListenerOptions } from './udp-listener.js';
 
 const LOOK_EVERY_MS = 5000;
 const MAX_ADDRESSES = 256;
@@ -32,11 +33,12 @@ export function localAddresses(interfaces: Interfaces, family: 4 | 6): string[] 
   return [...found];
 }
 
-export class WildcardListener {
+export class WildcardListener implements Listener {
+  readonly protocol = 'udp';
   readonly #listeners = new Map<string, UdpListener>();
   /** Addresses that could not be bound; said once. */
   readonly #refused = new Set<string>();
-  readonly #gone: UdpStats = { sent: 0, sendFailed: 0, dropped: 0, full: 0 };
+  readonly #gone: DatagramStats = { sent: 0, sendFailed: 0, dropped: 0, full: 0 };
   #timer: Timer | undefined;
   #looking: Promise<void> = Promise.resolve();
   #receiving = true;
@@ -52,13 +54,17 @@ export class WildcardListener {
     private readonly interfaces: Interfaces = networkInterfaces,
   ) {}
 
+  /** The wildcard, as it was asked for. */
+  get bound(): readonly SocketAddress[] {
+    return [{ ...this.at, port: this.port }];
+  }
   get underWay(): number {
     let sum = 0;
     for (const listener of this.#listeners.values()) sum += listener.underWay;
     return sum;
   }
   /** Of the addresses that are listened on, and of those that are gone. */
-  get stats(): UdpStats {
+  get stats(): DatagramStats {
     const sum = { ...this.#gone };
     for (const { stats } of this.#listeners.values()) add(sum, stats);
     return sum;
@@ -91,9 +97,9 @@ export class WildcardListener {
     this.#lookLater();
   }
 
-  stopReceiving(): void {
+  stop(): void {
     this.#receiving = false;
-    for (const listener of this.#listeners.values()) listener.stopReceiving();
+    for (const listener of this.#listeners.values()) listener.stop();
   }
   close(): void {
     this.#closed = true;
@@ -156,6 +162,6 @@ export class WildcardListener {
   }
 }
 
-function add(sum: UdpStats, stats: UdpStats): void {
-  for (const key of Object.keys(sum) as (keyof UdpStats)[]) sum[key] += stats[key];
+function add(sum: DatagramStats, stats: DatagramStats): void {
+  for (const key of Object.keys(sum) as (keyof DatagramStats)[]) sum[key] += stats[key];
 }

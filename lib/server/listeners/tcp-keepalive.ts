@@ -1,5 +1,5 @@
 // How long an idle connection stays open, for clients that ask (edns-tcp-keepalive, RFC 7828). One a connection.
-import { appendOption, findOption, OptionCode } from '../wire/opt.js';
+import { appendOption, findOption, OptionCode } from '../../wire/opt.js';
 
 export class TcpKeepalive {
   #asked = false;

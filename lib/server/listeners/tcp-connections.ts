@@ -6,7 +6,7 @@
 // most, unless it would have as many itself; else it is turned away (RFC 7766 section 6.2.3 lets a server close
 // connections when it needs them, section 6.2.2 has clients bring few). `maxTotalBytes` of replies not
 // read, queries not begun and messages not whole; beyond it the connection that holds most is closed.
-import { clientOf } from '../base/client-shares.js';
+import { clientOf } from '../../base/client-shares.js';
 
 export interface TcpOptions {
   maxConnections: number;

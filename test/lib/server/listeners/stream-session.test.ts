@@ -1,13 +1,13 @@
 // What one TCP connection, and what all of them together, may hold and for how long: on a fake clock, without sockets.
 import { expect, test } from 'vitest';
-import type { Answerer, ListenerAsker, Reply } from '../../../lib/server/answerer.js';
-import { readOptions } from '../../../lib/server/settings/settings.js';
-import { tcpOptionsOf } from '../../../lib/server/settings/listeners.js';
-import { type Connection, TcpConnections, type TcpOptions } from '../../../lib/server/tcp-connections.js';
-import { TcpSession } from '../../../lib/server/tcp-session.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
-import { FakeStream } from '../../support/fake-stream.js';
-import { makeQuery } from '../../support/messages.js';
+import type { Answerer, ListenerAsker, Reply } from '../../../../lib/server/answerer.js';
+import { readOptions } from '../../../../lib/server/settings/settings.js';
+import { tcpOptionsOf } from '../../../../lib/server/settings/listeners.js';
+import { type Connection, TcpConnections, type TcpOptions } from '../../../../lib/server/listeners/tcp-connections.js';
+import { StreamSession } from '../../../../lib/server/listeners/stream-session.js';
+import { FakeClock, settle } from '../../../support/fake-clock.js';
+import { FakeStream } from '../../../support/fake-stream.js';
+import { makeQuery } from '../../../support/messages.js';
 
 const OPTIONS: TcpOptions = {
   maxConnections: 4,
@@ -62,9 +62,14 @@ class Setup {
         else this.pending.push((octets = new Uint8Array(this.replyOctets)) => reply(octets));
       },
     } as unknown as Answerer;
-    const session = new TcpSession(stream, answerer, this.clock, this.connections, {
-      began: () => this.underWay++,
-      ended: () => this.underWay--,
+    const session = new StreamSession({
+      stream,
+      client: { address: stream.remoteAddress, port: stream.remotePort },
+      protocol: 'tcp',
+      answerer,
+      clock: this.clock,
+      connections: this.connections,
+      notify: { began: () => this.underWay++, ended: () => this.underWay-- },
     });
     const client = Object.assign(stream, { replies: 0 });
     client.onMessage = () => client.replies++;

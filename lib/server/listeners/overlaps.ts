@@ -6,7 +6,7 @@ import {
   formatSocketAddress,
   parseSocketAddress,
   type SocketAddress,
-} from '../base/address.js';
+} from '../../base/address.js';
 import { isWildcard } from './wildcard-listener.js';
 
 /** What is wrong with which of them. Those that cannot be read are passed over, and those of port 0: another one each time. */

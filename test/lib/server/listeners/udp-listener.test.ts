@@ -2,15 +2,15 @@
 import { createSocket } from 'node:dgram';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { afterEach, expect, test } from 'vitest';
-import { ANSWERING_PORTS } from '../../../lib/base/answering-ports.js';
-import { type Logger, silentLogger } from '../../../lib/base/log.js';
-import type { Answerer, ListenerAsker, Reply } from '../../../lib/server/answerer.js';
-import { UdpListener } from '../../../lib/server/udp-listener.js';
-import { WildcardListener } from '../../../lib/server/wildcard-listener.js';
-import { askUdp } from '../../support/client.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
-import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
-import { TestServer } from '../../support/test-server.js';
+import { ANSWERING_PORTS } from '../../../../lib/base/answering-ports.js';
+import { type Logger, silentLogger } from '../../../../lib/base/log.js';
+import type { Answerer, ListenerAsker, Reply } from '../../../../lib/server/answerer.js';
+import { UdpListener } from '../../../../lib/server/listeners/udp-listener.js';
+import { WildcardListener } from '../../../../lib/server/listeners/wildcard-listener.js';
+import { askUdp } from '../../../support/client.js';
+import { FakeClock, settle } from '../../../support/fake-clock.js';
+import { answerA, makeQuery, rcodeOf } from '../../../support/messages.js';
+import { TestServer } from '../../../support/test-server.js';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {

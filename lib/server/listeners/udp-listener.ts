@@ -5,12 +5,13 @@
 // Bounds: `maxUnderWay` queries waiting for the resolver, `clientUnderWay` of one client (address or /56), more while as many are free; beyond them a
 // query gets a stale answer or SERVFAIL at once.
 import { createSocket, type Socket } from 'node:dgram';
-import { formatSocketAddress, type SocketAddress } from '../base/address.js';
-import { ShardnsError } from '../base/errors.js';
-import { answersByItself } from '../base/answering-ports.js';
-import { ClientShares } from '../base/client-shares.js';
-import { messageListener } from '../base/dgram-worker.js';
-import type { Answerer, ListenerAsker } from './answerer.js';
+import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
+import { ShardnsError } from '../../base/errors.js';
+import { answersByItself } from '../../base/answering-ports.js';
+import { ClientShares } from '../../base/client-shares.js';
+import { messageListener } from '../../base/dgram-worker.js';
+import type { Answerer, ListenerAsker } from '../answerer.js';
+import type { DatagramStats, Listener } from './listener.js';
 
 export interface UdpListenerOptions {
   maxUnderWay: number;
@@ -18,23 +19,15 @@ export interface UdpListenerOptions {
   receiveBufferBytes: number;
 }
 
-export interface UdpStats {
-  sent: number;
-  sendFailed: number;
-  /** From ports that are no client's. */
-  dropped: number;
-  /** Answered at once because too many were under way, of all clients or of its own. */
-  full: number;
-}
-
-export class UdpListener {
+export class UdpListener implements Listener {
+  readonly protocol = 'udp';
   readonly #socket: Socket;
   #underWay = 0;
   readonly #shares: ClientShares;
   #receiving = true;
   #closed = false;
   port = 0;
-  readonly stats: UdpStats = { sent: 0, sendFailed: 0, dropped: 0, full: 0 };
+  readonly stats: DatagramStats = { sent: 0, sendFailed: 0, dropped: 0, full: 0 };
 
   constructor(
     readonly at: SocketAddress,
@@ -51,20 +44,24 @@ export class UdpListener {
     });
   }
 
+  get bound(): readonly SocketAddress[] {
+    return [{ ...this.at, port: this.port }];
+  }
   get underWay(): number {
     return this.#underWay;
   }
 
   /** @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address */
-  listen(port = this.at.port): Promise<void> {
+  listen(): Promise<void> {
+    const { address, port } = this.at;
     return new Promise((resolve, reject) => {
       const onError = (cause: Error): void => {
-        const where = formatSocketAddress({ ...this.at, port });
+        const where = formatSocketAddress(this.at);
         reject(new ShardnsError('ERR_SHARDNS_LISTEN', `cannot listen on ${where} (UDP): ${cause.message}`, { cause }));
         this.close();
       };
       this.#socket.once('error', onError);
-      this.#socket.bind({ address: this.at.address, port }, () => {
+      this.#socket.bind({ address, port }, () => {
         this.#socket.off('error', onError);
         this.#socket.on('error', () => this.stats.sendFailed++);
         this.#socket.on(
@@ -77,7 +74,7 @@ export class UdpListener {
     });
   }
 
-  stopReceiving(): void {
+  stop(): void {
     this.#receiving = false;
   }
   close(): void {

@@ -1,8 +1,8 @@
 // Which addresses of servers are this server itself, however they are written.
 import type { NetworkInterfaceInfo } from 'node:os';
 import { expect, test } from 'vitest';
-import { parseSocketAddress } from '../../../lib/base/address.js';
-import { OwnAddresses } from '../../../lib/server/own-addresses.js';
+import { parseSocketAddress } from '../../../../lib/base/address.js';
+import { OwnAddresses } from '../../../../lib/server/listeners/own-addresses.js';
 
 const interfaces = (): NodeJS.Dict<NetworkInterfaceInfo[]> => ({
   lo: [{ address: '127.0.0.1' }, { address: '::1' }] as NetworkInterfaceInfo[],

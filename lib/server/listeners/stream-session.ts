@@ -1,0 +1,227 @@
+// One client's queries over a stream of any kind, each with its length before it (RFC 7766; TLS has them so too, RFC 7858
+// section 3.3): pipelined queries, replies in the order they are ready. A client that has shut its sending side still gets
+// its replies (RFC 7766 section 6.2.1.1), and is closed behind them.
+//
+// Bounds: `maxPipelined` queries under way, which hold `maxQueuedBytes` and one query more at most: padded, each may have
+// 64 KiB. `maxQueuedBytes` of replies that the client does not read, or one reply: a query whose reply does not fit is
+// answered anew when the client has caught up. Until then, and while it is over its bounds of queries, it is not read. In
+// time: it is closed `idleTimeoutMs` after its last whole query or the last reply that it took, `messageTimeoutMs` after the
+// first octet of a query that has not become whole, and MAX_ANSWER_MS after anything at all.
+import type { Duplex } from 'node:stream';
+import type { Clock, Timer } from '../../base/clock.js';
+import { frame, MessageReader } from '../../transport/framing.js';
+import { Rcode } from '../../wire/iana.js';
+import type { Answerer } from '../answerer.js';
+import type { StreamProtocol } from './protocols.js';
+import type { Connection, TcpConnections } from './tcp-connections.js';
+import { TcpKeepalive } from './tcp-keepalive.js';
+
+/** The longest deadline that can be set (`upstream.deadlineMs`), twice: whoever waits longer waits for a lost answer. */
+const MAX_ANSWER_MS = 120_000;
+/** What a query that waits costs beside its octets. */
+const QUERY_OVERHEAD = 128;
+/** What one under way holds: its octets here, and the resolver's copy. */
+const askedOctets = (query: Buffer): number => 2 * query.length + QUERY_OVERHEAD;
+
+/** The length before a reply, and the option of edns-tcp-keepalive in it. */
+const FRAME_OVERHEAD = 2 + 6;
+
+/** Who is at the other end, as whoever took the stream knows: a stream has no address. */
+export interface StreamClient {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface StreamSessionParts {
+  /** With octets, in both directions. */
+  readonly stream: Duplex;
+  readonly client: StreamClient;
+  readonly protocol: StreamProtocol;
+  readonly answerer: Answerer;
+  readonly clock: Clock;
+  /** Whose options it obeys, and where it tells what it holds. */
+  readonly connections: TcpConnections;
+  readonly notify: { began(): void; ended(): void };
+}
+
+export class StreamSession implements Connection {
+  readonly address: string;
+  readonly #keepalive = new TcpKeepalive();
+  readonly #reader = new MessageReader();
+  readonly #asker: { protocol: StreamProtocol; client: StreamClient };
+  readonly #stream: Duplex;
+  readonly #answerer: Answerer;
+  readonly #clock: Clock;
+  readonly #connections: TcpConnections;
+  readonly #notify: StreamSessionParts['notify'];
+  #underWay = 0;
+  #askedOctets = 0;
+  /** When the client last did what keeps a connection open. */
+  #activeAtMs: number;
+  #idle: Timer | undefined;
+  /** Runs while a message is not whole. */
+  #message: Timer | undefined;
+  #ended = false;
+  /** A reply did not fit; nothing is answered before the client has read all. */
+  #full = false;
+  #waiting: Buffer[] = [];
+  #waitingOctets = 0;
+  readonly #onWritten = (): void => this.#written();
+
+  constructor({ stream, client, protocol, answerer, clock, connections, notify }: StreamSessionParts) {
+    this.#stream = stream;
+    this.#answerer = answerer;
+    this.#clock = clock;
+    this.#connections = connections;
+    this.#notify = notify;
+    this.address = client.address;
+    this.#asker = { protocol, client };
+    this.#activeAtMs = clock.nowMs();
+    this.#armIdle(connections.options.idleTimeoutMs);
+    stream.on('error', () => stream.destroy());
+    stream.on('data', (chunk: Buffer) => this.#onData(chunk));
+    stream.on('end', () => {
+      this.#ended = true;
+      this.#message?.cancel(); // it never becomes whole
+      this.#endIfDone();
+    });
+    stream.on('close', () => this.#gone());
+  }
+
+  destroy(): void {
+    this.#stream.destroy();
+  }
+
+  #gone(): void {
+    this.#idle?.cancel();
+    this.#message?.cancel();
+    this.#waiting = [];
+    this.#connections.leave(this);
+  }
+
+  #armIdle(delayMs: number): void {
+    this.#idle = this.#clock.after(delayMs, () => {
+      const { idleTimeoutMs } = this.#connections.options;
+      const idleMs = this.#clock.nowMs() - this.#activeAtMs;
+      const mayMs = this.#underWay > 0 ? Math.max(idleTimeoutMs, MAX_ANSWER_MS) : idleTimeoutMs;
+      if (idleMs < mayMs) {
+        // No longer than the time-out: when what is under way ends, it begins.
+        this.#armIdle(Math.max(1, Math.min(mayMs - idleMs, idleTimeoutMs)));
+        return;
+      }
+      this.#connections.stats.idleClosed++;
+      this.#stream.destroy();
+    });
+  }
+
+  /** The time that a message may take runs from its first octet, and stands still while nothing is read. */
+  #watchMessage(begins: boolean): void {
+    const partial = this.#reader.buffered > 0 && !this.#ended && !this.#stream.isPaused();
+    if (partial && !begins && this.#message !== undefined) return;
+    this.#message?.cancel();
+    this.#message = partial
+      ? this.#clock.after(this.#connections.options.messageTimeoutMs, () => {
+          this.#connections.stats.slowClosed++;
+          this.#stream.destroy();
+        })
+      : undefined;
+  }
+
+  #onData(chunk: Buffer): void {
+    const messages = this.#reader.push(chunk);
+    for (const message of messages) {
+      this.#waiting.push(message);
+      this.#waitingOctets += message.length + QUERY_OVERHEAD;
+    }
+    // Who reads no replies does not keep the connection by asking more.
+    if (messages.length > 0 && this.#stream.writableLength === 0) this.#activeAtMs = this.#clock.nowMs();
+    this.#serve();
+    this.#watchMessage(messages.length > 0);
+  }
+
+  /** The kernel has taken a reply. */
+  #written(): void {
+    if (this.#stream.destroyed) return;
+    this.#activeAtMs = this.#clock.nowMs();
+    if (this.#full && this.#stream.writableLength === 0) {
+      this.#full = false;
+      this.#serve();
+      this.#endIfDone();
+    } else this.#count();
+  }
+
+  #serve(): void {
+    const stream = this.#stream;
+    while (
+      this.#waiting.length > 0 &&
+      !this.#full &&
+      !stream.destroyed &&
+      this.#underWay < this.#connections.options.maxPipelined &&
+      this.#askedOctets < this.#connections.options.maxQueuedBytes
+    ) {
+      const message = this.#waiting.shift()!;
+      this.#waitingOctets -= message.length + QUERY_OVERHEAD;
+      this.#serveOne(message);
+    }
+    const behind = this.#waiting.length > 0;
+    if (behind !== stream.isPaused() && !stream.destroyed) {
+      if (behind) stream.pause();
+      else stream.resume();
+      this.#watchMessage(true);
+    }
+    this.#count();
+  }
+
+  #count(): void {
+    const { writableLength } = this.#stream;
+    this.#connections.holds(this, writableLength + this.#waitingOctets + this.#askedOctets + this.#reader.buffered);
+  }
+
+  #serveOne(query: Buffer): void {
+    let message = query;
+    this.#askedOctets += askedOctets(message);
+    if (this.#underWay++ === 0) this.#connections.busy(this);
+    this.#notify.began();
+    let answered = false;
+    let over = false;
+    const { keepalive } = this.#connections.options;
+    const reply = (octets: Uint8Array | undefined): void => {
+      over = true;
+      this.#askedOctets -= askedOctets(message);
+      if (--this.#underWay === 0) this.#connections.rests(this);
+      this.#notify.ended();
+      if (this.#stream.destroyed) return;
+      if (octets === undefined) {
+        // Not a query: whoever sends that is no DNS client.
+        this.#stream.destroy();
+        return;
+      }
+      this.#reply(octets, message);
+      if (answered) {
+        this.#serve();
+        this.#endIfDone();
+      }
+    };
+    if (keepalive && !this.#keepalive.accepts(query)) reply(this.#answerer.refuse(query, Rcode.FORMERR, false));
+    else this.#answerer.answer(query, this.#asker, reply);
+    answered = true;
+    // What waits would keep all that came with it: up to 64 KiB for each query.
+    if (!over) message = Buffer.from(query);
+  }
+
+  #reply(octets: Uint8Array, message: Buffer): void {
+    const { keepalive, idleTimeoutMs, maxQueuedBytes } = this.#connections.options;
+    const unread = this.#stream.writableLength;
+    if (unread > 0 && unread + octets.length + FRAME_OVERHEAD > maxQueuedBytes) {
+      this.#full = true;
+      this.#waiting.unshift(message);
+      this.#waitingOctets += message.length + QUERY_OVERHEAD;
+      return;
+    }
+    this.#stream.write(frame(keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets), this.#onWritten);
+  }
+
+  #endIfDone(): void {
+    if (this.#ended && this.#underWay === 0 && this.#waiting.length === 0) this.#stream.end();
+  }
+}

@@ -1,0 +1,54 @@
+// The sessions of one listener whose clients come over streams: takes a stream, gives it a session and a place among all
+// connections, or turns it away. What a listener of another such protocol needs beside its own handshake.
+//
+// Bounds: those of TcpConnections, which all listeners have in common, and of StreamSession.
+import type { Duplex } from 'node:stream';
+import type { ListenerParts } from './listener.js';
+import type { StreamProtocol } from './protocols.js';
+import { type StreamClient, StreamSession } from './stream-session.js';
+
+export type SessionParts = Pick<ListenerParts, 'answerer' | 'clock' | 'connections'>;
+
+export class StreamSessions {
+  readonly #streams = new Set<Duplex>();
+  #underWay = 0;
+
+  constructor(
+    readonly protocol: StreamProtocol,
+    private readonly parts: SessionParts,
+  ) {}
+
+  /** Queries that are not answered yet. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /** @param stream ends with its sending side only where its replies are written (`allowHalfOpen`) */
+  take(stream: Duplex, client: StreamClient): void {
+    const { answerer, clock, connections } = this.parts;
+    const notify = { began: () => this.#underWay++, ended: () => this.#underWay-- };
+    const session = new StreamSession({
+      stream,
+      client,
+      protocol: this.protocol,
+      answerer,
+      clock,
+      connections,
+      notify,
+    });
+    // Who may not ask is told so, but takes nobody's place.
+    if (!connections.admit(session, answerer.allows(client.address))) {
+      stream.destroy();
+      return;
+    }
+    this.#streams.add(stream);
+    stream.on('close', () => this.#streams.delete(stream));
+  }
+
+  close(): void {
+    for (const stream of this.#streams) stream.destroy();
+  }
+}

@@ -1,0 +1,75 @@
+// Upstreams as people write them: `9.9.9.9`, `[2001:db8::1]:5353`, `dns.example`, or a URL that says how they are asked:
+// `udp://9.9.9.9` (UDP, and TCP where that will not do: what no scheme means too), `tcp://9.9.9.9:53` (TCP alone).
+import { isIP } from 'node:net';
+import type { SocketAddress } from '../base/address.js';
+import { optionError } from '../base/errors.js';
+import { encodeName } from '../wire/name.js';
+import type { Scheme } from './route.js';
+
+export interface UpstreamPlace {
+  readonly scheme: Scheme;
+  readonly port: number;
+  /** Undefined where it has a name, which is to be looked up. */
+  readonly at: SocketAddress | undefined;
+  /** In lower case, without a dot at its end. */
+  readonly name: string | undefined;
+}
+
+/** With the ports that they have where none is given. */
+const PORTS: Readonly<Record<Scheme, number>> = { udp: 53, tcp: 53 };
+const NOT_YET = new Set(['tls', 'dot', 'https', 'doh', 'quic', 'doq', 'h3', 'sdns']);
+
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming `option` and the text */
+export function parseUpstream(text: string, option: string): UpstreamPlace {
+  const wrong = (expected: string): Error => optionError(option, text, expected);
+  const url = /^([a-z][a-z\d+.-]*):\/\/(.*)$/is.exec(text);
+  const scheme = url === null ? 'udp' : url[1].toLowerCase();
+  if (NOT_YET.has(scheme)) throw wrong(`udp:// or tcp://: ${scheme}:// is not supported by this version`);
+  if (!isScheme(scheme)) throw wrong('udp:// or tcp://, or no scheme');
+  const place = url === null ? text : url[2];
+  if (place.includes('@')) throw wrong('no user or password in an upstream');
+  if (/[/?#]/.test(place)) throw wrong('nothing behind the address and the port of an upstream');
+  // A bare IPv6 address has no port; in a URL it is in brackets (RFC 3986 section 3.2.2).
+  if (isIP(place) === 6) {
+    if (url !== null) throw wrong(`brackets around the address: ${scheme}://[${place}]`);
+    return { scheme, port: PORTS[scheme], at: { address: place, port: PORTS[scheme], family: 6 }, name: undefined };
+  }
+  const match = /^\[([^\]]+)\](?::(.*))?$/s.exec(place) ?? /^([^:[\]]+)(?::(.*))?$/s.exec(place);
+  if (match === null)
+    throw wrong('ADDRESS, ADDRESS:PORT, [IPv6]:PORT or a host name, with udp:// or tcp:// before it or not');
+  const port = match[2] === undefined ? PORTS[scheme] : portOf(match[2]);
+  if (port === undefined) throw wrong('a port from 1 to 65535');
+  // RFC 6874 writes the zone's sign so in URLs.
+  const host = url === null ? match[1] : match[1].replace('%25', '%');
+  const family = isIP(host);
+  if (place.startsWith('[') && family !== 6) throw wrong('an IPv6 address in the brackets');
+  if (family !== 0) return { scheme, port, at: { address: host, port, family: family as 4 | 6 }, name: undefined };
+  const name = host.toLowerCase().replace(/\.$/, '');
+  if (!isHostName(name)) throw wrong('a numeric address or a host name');
+  // A lone word is a slip more often than a name: those of containers are meant with a scheme.
+  if (url === null && !name.includes('.'))
+    throw wrong(`a numeric address, or a host name with a dot in it or as udp://${name}`);
+  return { scheme, port, at: undefined, name };
+}
+
+function isScheme(text: string): text is Scheme {
+  return Object.hasOwn(PORTS, text);
+}
+
+function portOf(text: string): number | undefined {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return port > 0 && port <= 65_535 ? port : undefined;
+}
+
+/** RFC 1123 section 2.1, and the underscore that some have. A name whose last label is a number is an address gone wrong. */
+function isHostName(name: string): boolean {
+  const labels = name.split('.');
+  if (!labels.every(label => /^[a-z\d_](?:[a-z\d_-]*[a-z\d_])?$/.test(label)) || /^\d+$/.test(labels.at(-1)!))
+    return false;
+  try {
+    encodeName(name);
+    return true;
+  } catch {
+    return false; // too long
+  }
+}

@@ -1,0 +1,75 @@
+// Upstreams as they are written in options, files, flags and the environment.
+import { expect, test } from 'vitest';
+import { readOptions } from '../../../lib/server/settings/settings.js';
+import { parseUpstream } from '../../../lib/upstream/upstream-url.js';
+
+const v4 = (address: string, port: number) => ({ address, port, family: 4 });
+const v6 = (address: string, port: number) => ({ address, port, family: 6 });
+
+test.each([
+  ['192.0.2.1', 'udp', v4('192.0.2.1', 53)],
+  ['192.0.2.1:5353', 'udp', v4('192.0.2.1', 5353)],
+  ['2001:db8::1', 'udp', v6('2001:db8::1', 53)],
+  ['[2001:db8::1]', 'udp', v6('2001:db8::1', 53)],
+  ['fe80::1%eth0', 'udp', v6('fe80::1%eth0', 53)],
+  ['udp://1.1.1.1', 'udp', v4('1.1.1.1', 53)],
+  ['udp://[2001:db8::1]:5353', 'udp', v6('2001:db8::1', 5353)],
+  ['tcp://9.9.9.9:53', 'tcp', v4('9.9.9.9', 53)],
+  ['TCP://[::1]', 'tcp', v6('::1', 53)],
+  ['udp://[fe80::1%25eth0]:53', 'udp', v6('fe80::1%eth0', 53)],
+])('%s is an address, asked over %s', (text, scheme, at) => {
+  expect(parseUpstream(text, '')).toMatchObject({ scheme, at, name: undefined });
+});
+
+test.each([
+  ['resolver.example', 'udp', 'resolver.example', 53],
+  ['Resolver.Example.:5353', 'udp', 'resolver.example', 5353],
+  ['udp://dns', 'udp', 'dns', 53],
+  ['tcp://dns_1.example:54', 'tcp', 'dns_1.example', 54],
+])('%s is a name, asked over %s', (text, scheme, name, port) => {
+  expect(parseUpstream(text, '')).toEqual({ scheme, name, port, at: undefined });
+});
+
+test.each([
+  ['tls://9.9.9.9', 'udp:// or tcp://: tls:// is not supported by this version'],
+  ['https://dns.example/dns-query', 'udp:// or tcp://: https:// is not supported by this version'],
+  ['quic://dns.example', 'udp:// or tcp://: quic:// is not supported by this version'],
+  ['ftp://9.9.9.9', 'udp:// or tcp://, or no scheme'],
+  ['constructor://9.9.9.9', 'udp:// or tcp://, or no scheme'],
+  ['udp://user@9.9.9.9', 'no user or password'],
+  ['udp://user:secret@9.9.9.9', 'no user or password'],
+  ['udp://9.9.9.9/', 'nothing behind the address'],
+  ['udp://9.9.9.9/path', 'nothing behind the address'],
+  ['9.9.9.9#53', 'nothing behind the address'],
+  ['tcp://9.9.9.9?x=1', 'nothing behind the address'],
+  ['9.9.9.9:0', 'a port from 1 to 65535'],
+  ['udp://9.9.9.9:65536', 'a port from 1 to 65535'],
+  ['udp://9.9.9.9:', 'a port from 1 to 65535'],
+  ['udp://9.9.9.9:+53', 'a port from 1 to 65535'],
+  ['udp://2001:db8::1', 'brackets around the address: udp://[2001:db8::1]'],
+  ['[192.0.2.1]:53', 'an IPv6 address in the brackets'],
+  ['[2001:db8::1', 'ADDRESS, ADDRESS:PORT'],
+  ['', 'ADDRESS, ADDRESS:PORT'],
+  ['udp://', 'ADDRESS, ADDRESS:PORT'],
+  ['192.0.2.256', 'a numeric address or a host name'],
+  ['1.2.3', 'a numeric address or a host name'],
+  ['-a.example', 'a numeric address or a host name'],
+  ['a..example', 'a numeric address or a host name'],
+  ['a b.example', 'a numeric address or a host name'],
+  [`${'a'.repeat(64)}.example`, 'a numeric address or a host name'],
+  ['nowhere', 'a host name with a dot in it or as udp://nowhere'],
+])('%s is refused, with the value: %s', (text, expected) => {
+  const act = () => readOptions({ upstreams: ['192.0.2.1', text] });
+  expect(act).toThrow(expected);
+  expect(act).toThrow(/^upstreams\[1\]: expected .*, got "/);
+});
+
+test('a name needs somebody to look it up at: an upstream with an address, or upstream.bootstrap', () => {
+  const missing = 'upstreams[0]: expected upstream.bootstrap, or an upstream given as an address';
+  expect(() => readOptions({ upstreams: ['dns.example'] })).toThrow(missing);
+  expect(() => readOptions({ upstreams: { default: ['192.0.2.1'], other: ['dns.example'] } })).not.toThrow();
+  expect(() => readOptions({ upstreams: ['dns.example'], upstream: { bootstrap: ['192.0.2.1'] } })).not.toThrow();
+  expect(() => readOptions({ upstreams: ['dns.example'], upstream: { bootstrap: ['dns.example'] } })).toThrow(
+    /^upstream\.bootstrap\[0\]: expected .*got "dns.example"/,
+  );
+});
