@@ -46,6 +46,16 @@ export class Coalescer implements FlightOwner {
     return used === undefined;
   }
 
+  /** The same for a miss that is forwarded natively. */
+  takePlain(): boolean {
+    return this.#flights.take(undefined, this.parts.context.options.flights) === undefined;
+  }
+
+  /** Whether the question is asked here, in any form. */
+  asks(query: Query, tenant: number): boolean {
+    return this.#flights.hasHash(this.#flights.hashOf(query, tenant));
+  }
+
   release(client: string | undefined): void {
     this.#flights.release(client);
   }
@@ -64,6 +74,7 @@ export class Coalescer implements FlightOwner {
     const { parent, tenant } = asker;
     const { context, hooks, keep, stale: staleAnswers, refreshes } = this.parts;
     const { forwardClientSubnet } = context.options;
+    context.plain?.takeOver(query);
     const hash = this.#flights.hashOf(query, tenant);
     const existing = this.#flights.find(hash, query, tenant, forwardClientSubnet);
     if (existing !== undefined) {

@@ -47,6 +47,17 @@ export class DeniedNames {
     if (this.#denied.size > 0) this.#denied.delete(keyPrefix(variant) + nameKey(name));
   }
 
+  /** Whether there may be one. */
+  concerns(query: Query, variant: Variant, scope: 'name' | 'subtree'): boolean {
+    const prefix = keyPrefix(variant);
+    let left = scope === 'subtree' ? MAX_ANCESTORS : 1;
+    for (const name of ancestors(query.name)) {
+      if (left-- === 0) return false;
+      if (this.#denied.get(prefix + nameKey(name)) !== undefined) return true;
+    }
+    return false;
+  }
+
   /** The fresh denial of the name, or with `subtree` of one that it lies below. */
   find(query: Query, variant: Variant, scope: 'name' | 'subtree'): Peeked | undefined {
     const prefix = keyPrefix(variant);

@@ -10,6 +10,7 @@ import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { type Flyer, isKept, variantOf } from './asker.js';
 import { anyOf, asDenialOf, DeniedNames, type DenialScope } from './denied-names.js';
+import { flightKey } from './flight-key.js';
 import { FailureHistory } from './failure-history.js';
 import type { Failed, Resolution } from './outcome.js';
 
@@ -35,6 +36,15 @@ export class Keep {
   ) {
     this.failures = new FailureHistory(clock);
     this.#denials = new DeniedNames(engine);
+  }
+
+  /** Whether anything is remembered here that has a say in what the question is told, or that its answer may change. */
+  knows(query: Query, tenant: number, { denials, forwardClientSubnet }: KeepOptions): boolean {
+    if (this.failures.size > 0) {
+      if (query.dnssecOk || this.failures.has(flightKey(query, tenant, forwardClientSubnet))) return true;
+    }
+    if (this.#denials.size === 0) return false;
+    return this.#denials.concerns(query, variantOf(query, tenant), denials === 'subtree' ? 'subtree' : 'name');
   }
 
   /** Stores an answer of our own making, for no longer than `livesMs`, and passes it on. */

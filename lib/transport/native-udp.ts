@@ -20,6 +20,7 @@ import {
   binding,
   CALL_OFF_OCTETS,
   EventRecord,
+  FORWARD_OCTETS,
   LEAST_INBOX,
   MAX_QUERIES,
   MORE_WAIT,
@@ -27,6 +28,7 @@ import {
   pinnedMemory,
   SERVER_ADDRESS,
 } from '../native/binding.js';
+import { Forwarded, type Forwarding, type ForwardOwner } from './forwarded.js';
 import {
   type Doubt,
   type ExchangeListener,
@@ -45,11 +47,14 @@ const NUMBER_WORD = AskRecord.number / 4;
 const SERIAL_WORD = AskRecord.serial / 4;
 const NOW_WORD = AskRecord.nowMs / 4;
 const SERVER_WORD = AskRecord.server / 4;
+const TICKET_WORD = AskRecord.octets / 4;
 const EVENT_LENGTH_SHIFT = 8 * EventRecord.length;
 const EVENT_NUMBER_WORD = EventRecord.number / 4;
 const EVENT_SERIAL_WORD = EventRecord.serial / 4;
 const EVENT_VALUE_WORD = EventRecord.value / 4;
 
+/** Of what a completed flight is told (native/udp/forwarder.h). */
+const HAS_OPT = 1;
 /** RFC 768: no datagram is longer. */
 const LONGEST = 65_535;
 /** So many leave at once, and not at the end of a long turn: more would not share a system call. */
@@ -88,7 +93,7 @@ class NativeExchange implements Exchanging {
   }
 }
 
-export class NativeUdpTransport implements Transport {
+export class NativeUdpTransport implements Transport, Forwarding {
   readonly #native: NativeAsker;
   readonly #outbox = new Uint8Array(pinnedMemory(OUTBOX));
   readonly #outWords = new Uint32Array(this.#outbox.buffer);
@@ -105,7 +110,7 @@ export class NativeUdpTransport implements Transport {
   #delivering = false;
   #closed = false;
   /** By number. */
-  readonly #exchanges: (NativeExchange | undefined)[] = [];
+  readonly #exchanges: (NativeExchange | Forwarded | undefined)[] = [];
   /** Numbers that are free again. */
   readonly #free: number[] = [];
   #serial = 0;
@@ -116,6 +121,12 @@ export class NativeUdpTransport implements Transport {
   readonly #addresses = new WeakMap<SocketAddress, Uint32Array>();
   #lastServer: SocketAddress | undefined;
   #lastAddress: Uint32Array | undefined;
+  #owner: ForwardOwner<Forwarded> | undefined;
+  /** To be taken by the next query in the same form. */
+  #offered: Forwarded | undefined;
+  #taker: NativeExchange | undefined;
+  /** Commands that have to be heard before anything else is received. */
+  #urgent = false;
   readonly #statsWords = new Float64Array(ASKER_STATS.length);
 
   /** @throws {ShardnsError} ERR_SHARDNS_NATIVE where the asker cannot be had: Node's sockets can (udp.ts) */
@@ -148,6 +159,9 @@ export class NativeUdpTransport implements Transport {
     if (query.length > LONGEST) {
       this.#loseSoon(exchange, this.#errorOf(server, constants.errno.EMSGSIZE));
       return exchange;
+    }
+    if (this.#offered?.server === server && this.#offered.letters === (options.letters ?? 'drawn')) {
+      return this.#take(this.#offered, exchange);
     }
     const address = server === this.#lastServer ? this.#lastAddress! : this.#addressOf(server);
     const number = this.#free.pop() ?? this.#exchanges.length;
@@ -184,16 +198,89 @@ export class NativeUdpTransport implements Transport {
   }
 
   /** Called by exchanges, once. */
-  callOff(exchange: NativeExchange): void {
+  callOff(exchange: NativeExchange | Forwarded): void {
     const { number } = exchange;
     if (number < 0) return;
     this.#release(exchange);
-    if (this.#closed) return;
+    if (!this.#closed) this.#writeBare(AskCommand.callOff, number, exchange.serial);
+  }
+
+  beginForwarding<One extends Forwarded>(owner: ForwardOwner<One>, completion: unknown): boolean {
+    if (this.#closed || this.#owner !== undefined) return false;
+    this.#native.complete(completion);
+    this.#owner = owner as unknown as ForwardOwner<Forwarded>;
+    return true;
+  }
+  endForwarding<One extends Forwarded>(owner: ForwardOwner<One>): void {
+    if (this.#owner !== (owner as unknown)) return;
+    this.#owner = undefined;
+    if (!this.#closed) this.#native.complete(undefined);
+  }
+
+  forward(one: Forwarded, udpSize: number): void {
+    const { server } = one;
+    const address = server === this.#lastServer ? this.#lastAddress! : this.#addressOf(server);
+    const number = this.#free.pop() ?? this.#exchanges.length;
+    if (this.#closed || number >= MAX_QUERIES) {
+      queueMicrotask(() => this.#owner?.lost(one, false));
+      return;
+    }
+    const word = this.#reserve(FORWARD_OCTETS) >> 2;
+    const flags = (one.letters === 'kept' ? AskFlag.keptLetters : 0) | (one.entropy === 'any' ? AskFlag.anyEntropy : 0);
+    one.number = number;
+    one.serial = this.#serial = (this.#serial + 1) | 0;
+    this.#exchanges[number] = one;
+    const words = this.#outWords;
+    words[word] = AskCommand.forward | (flags << FLAGS_SHIFT) | (udpSize << LENGTH_SHIFT);
+    words[word + NUMBER_WORD] = number;
+    words[word + SERIAL_WORD] = one.serial;
+    words[word + NOW_WORD] = one.beganMs;
+    for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word + SERVER_WORD + i] = address[i];
+    words[word + TICKET_WORD] = one.ticket;
+    if (++this.#asked === RUN) this.#send();
+  }
+
+  offer(one: Forwarded): void {
+    this.#offered = one;
+    this.#taker = undefined;
+  }
+
+  withdraw(response: Uint8Array | undefined, doubt?: Doubt): void {
+    const taker = this.#taker;
+    const offered = this.#offered;
+    this.#offered = this.#taker = undefined;
+    if (offered !== undefined && offered.number >= 0) {
+      this.callOff(offered);
+      this.#urgent = true;
+    }
+    const listener = taker?.listener;
+    if (listener === undefined) return;
+    if (doubt !== undefined) listener.doubted(doubt, taker!);
+    if (response === undefined) return;
+    taker!.listener = undefined;
+    listener.answered(response, taker!);
+  }
+
+  /** The exchange goes on with a query that was forwarded; the plane is to complete it no more. */
+  #take(one: Forwarded, exchange: NativeExchange): NativeExchange {
+    this.#offered = undefined;
+    this.#taker = exchange;
+    if (one.number < 0) return exchange;
+    exchange.number = one.number;
+    exchange.serial = one.serial;
+    one.number = -1;
+    this.#exchanges[exchange.number] = exchange;
+    this.#writeBare(AskCommand.takeOver, exchange.number, exchange.serial);
+    this.#urgent = true;
+    return exchange;
+  }
+
+  #writeBare(command: number, number: number, serial: number): void {
     const words = this.#outWords;
     const word = this.#reserve(CALL_OFF_OCTETS) >> 2;
-    words[word] = AskCommand.callOff;
+    words[word] = command;
     words[word + NUMBER_WORD] = number;
-    words[word + SERIAL_WORD] = exchange.serial;
+    words[word + SERIAL_WORD] = serial;
     words[word + NOW_WORD] = this.clock.nowMs();
   }
 
@@ -206,7 +293,8 @@ export class NativeUdpTransport implements Transport {
     for (const exchange of this.#exchanges) {
       if (exchange === undefined) continue;
       this.#release(exchange);
-      this.#loseSoon(exchange, error);
+      if (exchange instanceof Forwarded) this.#owner!.lost(exchange, true);
+      else this.#loseSoon(exchange, error);
     }
   }
 
@@ -233,6 +321,7 @@ export class NativeUdpTransport implements Transport {
     const used = this.#used;
     if (used === 0) return;
     this.#used = this.#asked = 0;
+    this.#urgent = false;
     if (this.#native.flush(used)) this.#failed = true;
   }
 
@@ -244,6 +333,7 @@ export class NativeUdpTransport implements Transport {
     try {
       let got = MORE_WAIT;
       while (got >= MORE_WAIT && !this.#closed) {
+        if (this.#urgent) this.#send();
         got = this.#native.receive();
         this.#readEvents(got & ~MORE_WAIT);
       }
@@ -265,6 +355,10 @@ export class NativeUdpTransport implements Transport {
       at = from + ((length + 3) & ~3);
       // One that was called off a moment ago, or another that has its number now.
       if (exchange === undefined || exchange.serial !== words[word + EVENT_SERIAL_WORD]) continue;
+      if (exchange instanceof Forwarded) {
+        this.#tellOwner(kind, exchange, words[word + EVENT_VALUE_WORD], from, length);
+        continue;
+      }
       const { listener } = exchange;
       if (kind >= AskEvent.doubtLetters) {
         listener?.doubted(DOUBTS[kind], exchange);
@@ -276,6 +370,18 @@ export class NativeUdpTransport implements Transport {
       else if (kind === AskEvent.failed)
         listener?.lost(this.#errorOf(exchange.server, words[word + EVENT_VALUE_WORD]), exchange);
     }
+  }
+
+  #tellOwner(kind: number, one: Forwarded, value: number, from: number, length: number): void {
+    const owner = this.#owner!;
+    if (kind >= AskEvent.doubtLetters) {
+      owner.doubted(one, DOUBTS[kind]);
+      return;
+    }
+    this.#release(one);
+    if (kind === AskEvent.completed) owner.completed(one, (value & HAS_OPT) !== 0);
+    else if (kind === AskEvent.answered) owner.answered(one, this.#copy(from, length));
+    else owner.lost(one, value !== AskFailure.malformed);
   }
 
   /** A response of its own: the inbox is written again. */
@@ -295,11 +401,13 @@ export class NativeUdpTransport implements Transport {
   }
 
   /** It is under way no more. */
-  #release(exchange: NativeExchange): void {
+  #release(exchange: NativeExchange | Forwarded): void {
     const { number } = exchange;
     exchange.number = -1;
-    exchange.timer?.cancel();
-    exchange.timer = undefined;
+    if (exchange instanceof NativeExchange) {
+      exchange.timer?.cancel();
+      exchange.timer = undefined;
+    }
     this.#exchanges[number] = undefined;
     this.#free.push(number);
   }

@@ -3,6 +3,7 @@
 import type { SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import type { Random } from '../base/random.js';
+import type { Forwarding } from './forwarded.js';
 import { NativeUdpTransport } from './native-udp.js';
 import type {
   ExchangeListener,
@@ -45,6 +46,12 @@ export class SystemUdpTransport implements Transport {
 
   ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
     return (this.native ? (this.#asker ?? this.#makeAsker()) : this.#nodes()).ask(query, server, options, listener);
+  }
+
+  get forwarding(): Forwarding | undefined {
+    if (!this.native || this.#closed) return undefined;
+    if (this.#asker === undefined) this.#makeAsker();
+    return this.#asker;
   }
 
   close(): void {

@@ -84,6 +84,8 @@ constexpr Value kFlightKinds[] = {
 constexpr Value kAskCommands[] = {
     {"ask", static_cast<int>(udp::AskCommand::kAsk)},
     {"callOff", static_cast<int>(udp::AskCommand::kCallOff)},
+    {"forward", static_cast<int>(udp::AskCommand::kForward)},
+    {"takeOver", static_cast<int>(udp::AskCommand::kTakeOver)},
 };
 constexpr Value kAskFlags[] = {
     {"keptLetters", udp::ask_flag::kKeptLetters},

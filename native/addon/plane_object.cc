@@ -10,11 +10,30 @@
 #include "addon/call.h"
 #include "addon/contract.h"
 #include "addon/gate_object.h"
+#include "udp/forwarder.h"
 #include "udp/plane.h"
 
 namespace shardns::addon {
 
 namespace {
+
+constexpr napi_type_tag kCompletionTag = {0x3b1f6d2c95e84a07, 0xa4c2079e5d8b1f63};
+
+// The plane's end of it may go before the asker's: then nothing is completed any more.
+class PlaneCompletion : public udp::Completion {
+ public:
+  std::unique_ptr<udp::Forwarder> forwarder;
+
+  size_t WriteQuery(uint64_t token, uint16_t udp_size, MutableBytes out) override {
+    return forwarder ? forwarder->WriteQuery(token, udp_size, out) : 0;
+  }
+  bool OnResponse(uint64_t token, Bytes response, int32_t* result) override {
+    return forwarder && forwarder->OnResponse(token, response, result);
+  }
+  void Flush() override {
+    if (forwarder) forwarder->Flush();
+  }
+};
 
 class PlaneHolder {
  public:
@@ -25,6 +44,7 @@ class PlaneHolder {
   napi_threadsafe_function wake = nullptr;
   napi_ref cache_reference = nullptr;
   Registered drain_buffer;
+  std::shared_ptr<PlaneCompletion> completion;  // null until it is asked for
   int holders = 0;
 
   static void Wake(void* context) {
@@ -32,6 +52,7 @@ class PlaneHolder {
     napi_call_threadsafe_function(static_cast<napi_threadsafe_function>(context), nullptr, napi_tsfn_nonblocking);
   }
   void Shut(napi_env env, bool environment_ends) {
+    if (completion) completion->forwarder.reset();
     plane.reset();  // joins the receivers: nobody calls Wake any more
     if (wake != nullptr) napi_release_threadsafe_function(wake, napi_tsfn_abort);
     wake = nullptr;
@@ -161,6 +182,56 @@ napi_value Flush(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// -> what an asker is given, that completes flights
+napi_value GetCompletion(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return ThrowClosed(env);
+  if (!self->completion) {
+    self->completion = std::make_shared<PlaneCompletion>();
+    self->completion->forwarder =
+        std::make_unique<udp::Forwarder>(self->plane.get(), self->cache.get(), &self->cache_object->ttl());
+  }
+  auto* held = new std::shared_ptr<udp::Completion>(self->completion);
+  napi_value external;
+  const auto release = [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<udp::Completion>*>(data); };
+  if (napi_create_external(env, held, release, nullptr, &external) != napi_ok) {
+    delete held;
+    return nullptr;
+  }
+  napi_type_tag_object(env, external, &kCompletionTag);
+  return external;
+}
+
+// -> whether the ticket is one; then its record is in the octets
+napi_value Recall(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info, "ticket, record");
+  auto* self = call.self<PlaneHolder>();
+  uint32_t ticket;
+  MutableBytes record;
+  if (!self->plane) return Bool(env, false);
+  if (!call.Read(0, &ticket) || !call.Read(1, &record)) return call.Refuse();
+  return Bool(env, self->plane->ring().Recall(ticket, record));
+}
+
+// -> the ticket of the flight that the query would join, or -1
+napi_value Find(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, "query");
+  auto* self = call.self<PlaneHolder>();
+  MutableBytes packet;
+  if (!self->plane) return Int(env, -1);
+  if (!call.Read(0, &packet)) return call.Refuse();
+  wire::Query query;
+  const udp::Peer nobody = {};
+  uint32_t ticket = udp::MissRing::kNone;
+  if (wire::ParseQuery(packet, &query) == wire::QueryVerdict::kAnswer) {
+    ticket = self->plane->ring().Find({.query = query, .peer = nobody});
+  }
+  napi_value result;
+  napi_create_double(env, ticket == udp::MissRing::kNone ? -1 : ticket, &result);
+  return result;
+}
+
 napi_value Outdate(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   PlaneHolder* self = This(args.data);
@@ -206,6 +277,9 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"part", Part},
                                {"flush", Flush},
                                {"outdate", Outdate},
+                               {"completion", GetCompletion},
+                               {"recall", Recall},
+                               {"find", Find},
                                {"stats", Stats},
                                {"close", Close}};
 
@@ -260,6 +334,17 @@ bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
 }
 
 }  // namespace
+
+bool ReadCompletion(napi_env env, napi_value value, std::shared_ptr<udp::Completion>* out) {
+  bool own = false;
+  void* held = nullptr;
+  if (napi_check_object_type_tag(env, value, &kCompletionTag, &own) != napi_ok || !own ||
+      napi_get_value_external(env, value, &held) != napi_ok) {
+    return false;
+  }
+  *out = *static_cast<std::shared_ptr<udp::Completion>*>(held);
+  return true;
+}
 
 // createPlane(cache, {gate, ...}, wake)
 napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
