@@ -46,9 +46,13 @@ export class Coalescer implements FlightOwner {
     return used === undefined;
   }
 
-  /** The same for a miss that is forwarded natively. */
+  /**
+   * The same for a miss that is forwarded natively, and counted against no client: while half of the room is free, each
+   * client may have more (ClientShares).
+   */
   takePlain(): boolean {
-    return this.#flights.take(undefined, this.parts.context.options.flights) === undefined;
+    const { flights } = this.parts.context.options;
+    return this.#flights.size * 2 <= flights.room && this.#flights.take(undefined, flights) === undefined;
   }
 
   /** Whether the question is asked here, in any form. */

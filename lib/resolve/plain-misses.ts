@@ -57,6 +57,8 @@ class Miss extends Forwarded {
 const placeOf = (ticket: number): number => ticket & 0xffff;
 
 export class PlainMisses implements ForwardOwner<Miss> {
+  /** How many were answered natively, and how many have gone on in JavaScript. */
+  readonly stats = { answered: 0, takenOver: 0 };
   #plane: PlaneOfFlights | undefined;
   #forwarding: Forwarding | undefined;
   /** Those under way by their places in the ring. */
@@ -184,6 +186,7 @@ export class PlainMisses implements ForwardOwner<Miss> {
     const { exchanger, context, clock } = this.parts;
     const { upstream } = one;
     context.stats.resolved++;
+    this.stats.answered++;
     if (hasOpt) upstream.edns.shown();
     upstream.succeeded(clock.nowMs() - one.beganMs);
     upstream.release();
@@ -204,6 +207,7 @@ export class PlainMisses implements ForwardOwner<Miss> {
 
   #goOn(one: Miss, response?: Uint8Array, doubt?: Doubt): void {
     if (!this.#leave(one)) return;
+    this.stats.takenOver++;
     const { exchanger } = this.parts;
     const forwarding = this.#forwarding!;
     const { upstream, ticket, beganMs } = one;
