@@ -34,7 +34,7 @@ export class DeniedNames {
   }
 
   /** `message` was stored for the query: where it denies the name, that holds for the name's other types too. */
-  denied(query: Query, variant: Variant, message: Uint8Array): void {
+  denied(query: Pick<Query, 'name' | 'type' | 'dnssecOk'>, variant: Variant, message: Uint8Array): void {
     if (!isPlainDenial(message) || !deniesBelowItsZone(message, query.name)) return;
     const key = keyPrefix(variant) + nameKey(query.name);
     // One with signatures serves everybody.

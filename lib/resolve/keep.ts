@@ -5,7 +5,9 @@
 import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
-import { Class, Rcode } from '../wire/iana.js';
+import { Class, HEADER_SIZE, Rcode } from '../wire/iana.js';
+import { questionEnd } from '../wire/message.js';
+import { foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { type Flyer, isKept, variantOf } from './asker.js';
@@ -187,6 +189,14 @@ export class Keep {
     });
     if (remembered)
       this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), seconds, failed.rcode);
+  }
+
+  /** The same of a response that the cache has been given natively, to a question without CD. */
+  denied(response: Uint8Array, dnssecOk: boolean, tenant: number): void {
+    const end = questionEnd(response);
+    const name = foldName(response, HEADER_SIZE, end - 4);
+    const type = (response[end - 4] << 8) | response[end - 3];
+    this.#denials.denied({ name, type, dnssecOk }, { dnssecOk, checkingDisabled: false, tenant }, response);
   }
 
   /** An NXDOMAIN is about the name, whatever type was asked for. */

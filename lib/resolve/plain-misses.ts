@@ -7,6 +7,7 @@
 //
 // Bounds: those of flights and of questions to upstreams.
 import type { Clock, Timer } from '../base/clock.js';
+import { ForwardResult } from '../native/binding.js';
 import type { Doubt } from '../transport/transport.js';
 import { Forwarded, type Forwarding, type ForwardOwner } from '../transport/forwarded.js';
 import type { Exchanger } from '../upstream/exchange.js';
@@ -181,13 +182,14 @@ export class PlainMisses implements ForwardOwner<Miss> {
     for (const one of this.#byPlace) if (one !== undefined) this.#goOn(one);
   }
 
-  completed(one: Miss, hasOpt: boolean): void {
+  completed(one: Miss, result: number, response: Uint8Array | undefined): void {
     if (!this.#leave(one)) return;
-    const { exchanger, context, clock } = this.parts;
+    const { exchanger, context, clock, keep } = this.parts;
     const { upstream } = one;
     context.stats.resolved++;
     this.stats.answered++;
-    if (hasOpt) upstream.edns.shown();
+    if ((result & ForwardResult.hasOpt) !== 0) upstream.edns.shown();
+    if (response !== undefined) keep.denied(response, (result & ForwardResult.dnssecOk) !== 0, 0);
     upstream.succeeded(clock.nowMs() - one.beganMs);
     upstream.release();
     exchanger.release();

@@ -22,8 +22,12 @@ export class Forwarded {
 
 /** Hears of each once that its query is over, and of doubts before. Must not throw. */
 export interface ForwardOwner<One extends Forwarded> {
-  /** Stored, and told to all who wait. */
-  completed(one: One, hasOpt: boolean): void;
+  /**
+   * Stored, and told to all who wait.
+   * @param result bits of ForwardResult
+   * @param response where it denies the name
+   */
+  completed(one: One, result: number, response: Uint8Array | undefined): void;
   /** A response that is not as plain as that. */
   answered(one: One, response: Uint8Array): void;
   /** @param asked whether it was put to the server at all */

@@ -53,8 +53,6 @@ const EVENT_NUMBER_WORD = EventRecord.number / 4;
 const EVENT_SERIAL_WORD = EventRecord.serial / 4;
 const EVENT_VALUE_WORD = EventRecord.value / 4;
 
-/** Of what a completed flight is told (native/udp/forwarder.h). */
-const HAS_OPT = 1;
 /** RFC 768: no datagram is longer. */
 const LONGEST = 65_535;
 /** So many leave at once, and not at the end of a long turn: more would not share a system call. */
@@ -379,8 +377,9 @@ export class NativeUdpTransport implements Transport, Forwarding {
       return;
     }
     this.#release(one);
-    if (kind === AskEvent.completed) owner.completed(one, (value & HAS_OPT) !== 0);
-    else if (kind === AskEvent.answered) owner.answered(one, this.#copy(from, length));
+    const response = length === 0 ? undefined : this.#copy(from, length);
+    if (kind === AskEvent.completed) owner.completed(one, value, response);
+    else if (kind === AskEvent.answered) owner.answered(one, response!);
     else owner.lost(one, value !== AskFailure.malformed);
   }
 

@@ -27,8 +27,8 @@ class PlaneCompletion : public udp::Completion {
   size_t WriteQuery(uint64_t token, uint16_t udp_size, MutableBytes out) override {
     return forwarder ? forwarder->WriteQuery(token, udp_size, out) : 0;
   }
-  bool OnResponse(uint64_t token, Bytes response, int32_t* result) override {
-    return forwarder && forwarder->OnResponse(token, response, result);
+  bool OnResponse(uint64_t token, Bytes response, Taken* taken) override {
+    return forwarder && forwarder->OnResponse(token, response, taken);
   }
   void Flush() override {
     if (forwarder) forwarder->Flush();

@@ -315,9 +315,9 @@ void Asker::TakePacket(uint32_t socket, Bytes packet, EventBuffer* events) {
     const WaitingQuery& query = queries_[number];
     if (Matches(packet, query.asked(), query.letters)) {
       ++stats_.received;
-      int32_t result = 0;
-      if (query.token != 0 && completion_ != nullptr && completion_->OnResponse(query.token, packet, &result)) {
-        events->Add(AskEvent::kCompleted, number, query.serial, result);
+      Completion::Taken taken;
+      if (query.token != 0 && completion_ != nullptr && completion_->OnResponse(query.token, packet, &taken)) {
+        events->Add(AskEvent::kCompleted, number, query.serial, taken.result, taken.with_response ? packet : Bytes());
       } else {
         events->Add(AskEvent::kAnswered, number, query.serial, 0, packet);
       }

@@ -30,8 +30,12 @@ class Completion {
     (void)token, (void)udp_size, (void)out;
     return 0;
   }
-  // True when nothing is left to be done with the response; `result` is told in its place.
-  virtual bool OnResponse(uint64_t token, Bytes response, int32_t* result) = 0;
+  // True when nothing is left to be done with the response; `taken` is told in its place.
+  struct Taken {
+    int32_t result = 0;
+    bool with_response = false;  // its octets are told beside it
+  };
+  virtual bool OnResponse(uint64_t token, Bytes response, Taken* taken) = 0;
   // Those of a wake-up have been heard of.
   virtual void Flush() {}
 };

@@ -16,8 +16,8 @@ bool IsPlain(uint16_t type) {
          type != kNsec && type != kNsec3 && type != kNsec3Param;
 }
 
-// The OPT, where it is the last record, has no options and no rcode of its own. What it may say beside that, an extended
-// error (RFC 8914) say, is for JavaScript to pass on.
+// The OPT, where it is the last record, has no options and no rcode of its own. What it may say beside that, an
+// extended error (RFC 8914) say, is for JavaScript to pass on.
 bool HasPlainOpt(Bytes response) {
   if (response.size() < wire::kHeaderSize + kOpt) return false;
   const uint8_t* opt = response.data() + response.size() - kOpt;
@@ -58,15 +58,16 @@ size_t Forwarder::WriteQuery(uint64_t token, uint16_t udp_size, MutableBytes out
   Store16(out.data() + 10, 1);
   std::memcpy(out.data() + wire::kHeaderSize, query.message.data() + wire::kHeaderSize,
               query.question_end - wire::kHeaderSize);
-  return query.question_end + wire::WriteOpt({.udp_size = udp_size, .dnssec_ok = query.edns.dnssec_ok},
-                                             out.data() + query.question_end);
+  return query.question_end +
+         wire::WriteOpt({.udp_size = udp_size, .dnssec_ok = query.edns.dnssec_ok}, out.data() + query.question_end);
 }
 
-bool Forwarder::OnResponse(uint64_t token, Bytes response, int32_t* result) {
+bool Forwarder::OnResponse(uint64_t token, Bytes response, Taken* taken) {
   const uint32_t ticket = static_cast<uint32_t>(token);
   const uint16_t flags = wire::Flags(response.data());
-  // That a name does not exist says more than of this question.
-  if ((flags & wire::flag::kTc) != 0 || (flags & wire::flag::kRcode) != wire::rcode::kNoError) return false;
+  const uint16_t rcode = flags & wire::flag::kRcode;
+  const bool denies = rcode == wire::rcode::kNxDomain;
+  if ((flags & wire::flag::kTc) != 0 || (rcode != wire::rcode::kNoError && !denies)) return false;
   const bool has_additional = Load16(response.data() + 10) != 0;
   if (has_additional && !HasPlainOpt(response)) return false;
   const MissRing::Drained flight = plane_->ring().Look(ticket);
@@ -84,7 +85,18 @@ bool Forwarder::OnResponse(uint64_t token, Bytes response, int32_t* result) {
   const Status status = flight.outdated ? answers::Prepare(insert.prepare, scratch_.get(), &image)
                                         : cache_->Insert(insert, scratch_.get(), &image);
   if (status != Status::kOk) return false;
-  *result = has_additional ? forwarded::kHasOpt : 0;
+  taken->result = has_additional ? forwarded::kHasOpt : 0;
+  if (denies && !flight.outdated) {
+    // What those with and without DO were told is over (RFC 2308 section 5), and the name's other types are
+    // JavaScript's.
+    answers::Variant other = insert.variant;
+    other.dnssec_ok = !other.dnssec_ok;
+    answers::Key key;
+    answers::MakeKey(cache_->secret(), query.name(), query.type, other, &key);
+    cache_->Remove(key.name_bytes(), query.type, other);
+    taken->result |= forwarded::kDenies | (query.edns.dnssec_ok ? forwarded::kDnssecOk : 0);
+    taken->with_response = true;
+  }
   return plane_->ReplyImage(ticket, image, wire::kNoExtendedError);
 }
 

@@ -1,12 +1,14 @@
 // Misses that are forwarded and answered natively: over real sockets on loopback, with a server behind that says what a
 // test has it say. Whatever is not plain goes on in JavaScript without being asked twice.
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { createServer as createTcpServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createServer } from '../../../lib/admin/create-server.js';
 import type { ServerDependencies } from '../../../lib/server/dependencies.js';
 import type { Hooks } from '../../../lib/resolve/hooks.js';
 import type { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
+import { frame, MessageReader } from '../../../lib/transport/framing.js';
 import { askTcp, askUdp } from '../../support/client.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { answerA, decode, extendedErrorsOf, makeQuery, makeResponse, rcodeOf, soa } from '../../support/messages.js';
@@ -113,12 +115,13 @@ describe('plain misses', () => {
   });
 
   test.each([
-    [
-      'a name that does not exist',
-      (query: Buffer) => makeResponse(query, { rcode: 3, authorities: [soa('example')] }),
-      3,
-    ],
     ['an answer of TTL 0', (query: Buffer) => answerA(query, 0), 0],
+    [
+      'a referral',
+      (query: Buffer) =>
+        makeResponse(query, { authorities: [{ type: 'NS', name: 'example', ttl: 300, data: 'ns.example' }] }),
+      0,
+    ],
   ])('%s goes on in JavaScript, and is asked once', async (_, say, rcode) => {
     upstream.say = say;
     await start();
@@ -258,12 +261,79 @@ describe('plain misses', () => {
     expect(server.resolver.plain.stats.answered).toBe(0);
   });
 
+  test('a truncated response goes on over TCP', async () => {
+    const tcp = createTcpServer(socket => {
+      const reader = new MessageReader();
+      socket.on('data', chunk => {
+        for (const query of reader.push(chunk)) socket.write(frame(answerA(query, 300, '192.0.2.5')));
+      });
+    });
+    await new Promise<void>(resolve => tcp.listen(upstream.socket.address().port, '127.0.0.1', resolve));
+    upstream.say = query => {
+      const response = answerA(query);
+      response[2] |= 0x02;
+      return response;
+    };
+    await start();
+    expect(addressOf(await ask('a.example'))).toBe('192.0.2.5');
+    expect(upstream.asked).toHaveLength(1);
+    expect(server.report().upstreams[0]).toMatchObject({ queries: 2, truncated: 1, responses: 1, inFlight: 0 });
+    tcp.close();
+  });
+
+  test('a response with another id, or to another question, is none', async () => {
+    const clock = new FakeClock();
+    await start({}, { clock });
+    upstream.say = query => {
+      const response = answerA(query);
+      response[response.length > 0 ? 1 : 0] ^= 0xff;
+      return response;
+    };
+    const reply = ask('a.example');
+    await until(() => server.resolver.plain.underWay === 1);
+    await upstream.hasBeenAsked(1);
+    upstream.say = query => answerA(query, 300, '192.0.2.6');
+    await clock.advance(server.upstreams[0].tryTimeoutMs);
+    expect(addressOf(await reply)).toBe('192.0.2.6');
+  });
+
+  test('a server that refuses packets is one that has failed', async () => {
+    await start();
+    const [own] = [upstream.socket];
+    upstream = await Upstream.start(query => answerA(query));
+    own.close();
+    expect(rcodeOf((await ask('a.example'))!)).toBe(2);
+    expect(server.report().upstreams[0].failures).toBeGreaterThan(0);
+    expect([server.exchanger.inFlight, server.upstreams[0].inFlight, server.plane!.underWay]).toEqual([0, 0, 0]);
+  });
+
+  test('a second server is asked where the first is late, and the first answer counts', async () => {
+    const clock = new FakeClock();
+    const other = await Upstream.start(query => answerA(query, 300, '192.0.2.9'));
+    await start({ upstreams: [upstream.address, other.address] }, { clock });
+    silent();
+    other.say = () => undefined;
+    const reply = ask('a.example');
+    await until(() => server.resolver.plain.underWay === 1);
+    await until(() => upstream.asked.length + other.asked.length === 1);
+    const [first, second] = upstream.asked.length === 1 ? [upstream, other] : [other, upstream];
+    second.say = query => answerA(query, 300, '192.0.2.9');
+    await clock.advance(600);
+    expect(addressOf(await reply)).toBe('192.0.2.9');
+    expect(first.asked.length + second.asked.length).toBeLessThanOrEqual(3);
+    expect(server.upstreams.reduce((sum, one) => sum + one.stats.hedges, 0)).toBe(1);
+    expect(server.upstreams.map(one => one.inFlight)).toEqual([0, 0]);
+    other.socket.close();
+  });
+
   test('a denial of the name is told for its other types', async () => {
     upstream.say = query => makeResponse(query, { rcode: 3, authorities: [soa('example')] });
     await start();
     expect(rcodeOf((await ask('a.example'))!)).toBe(3);
     expect(rcodeOf((await ask('a.example', { type: 'AAAA' }))!)).toBe(3);
     expect(upstream.asked).toHaveLength(1);
+    expect(server.resolver.plain.stats).toEqual({ answered: 1, takenOver: 0 });
+    await until(() => server.plane!.underWay === 0);
   });
 
   test('no more are under way than may be asked at once', async () => {

@@ -243,9 +243,10 @@ TEST_F(AskerFixture, ManyThatFailAtOnceAreToldInTurns) {
 
 class Taking : public udp::Completion {
  public:
-  bool OnResponse(uint64_t token, Bytes response, int32_t* result) override {
+  bool OnResponse(uint64_t token, Bytes response, Taken* taken) override {
     tokens.push_back(token);
-    *result = 17;
+    taken->result = 17;
+    taken->with_response = response.size() > 60;
     return response.size() < 100;
   }
   std::vector<uint64_t> tokens;
