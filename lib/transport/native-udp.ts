@@ -6,7 +6,6 @@
 //
 // Bounds: MAX_QUERIES under way; memory of OUTBOX and INBOX octets.
 import { constants } from 'node:os';
-import { getSystemErrorName } from 'node:util';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
@@ -28,14 +27,16 @@ import {
   pinnedMemory,
   SERVER_ADDRESS,
 } from '../native/binding.js';
+import { closedError, DOUBTS, errorOf } from './ask-failures.js';
+import type { Doubt } from './doubt.js';
 import { Forwarded, type Forwarding, type ForwardOwner } from './forwarded.js';
+import { ResponseCopies } from './response-copies.js';
+import { ServerAddresses } from './server-addresses.js';
 import {
-  type Doubt,
   type ExchangeListener,
   type ExchangeOptions,
   type Exchanging,
   type LocalAddress,
-  NO_SOCKET_ALONE,
   type Transport,
   type TransportStats,
 } from './transport.js';
@@ -59,18 +60,6 @@ const LONGEST = 65_535;
 const RUN = 16;
 const OUTBOX = AskRecord.octets + 65_536;
 const INBOX = 2 * LEAST_INBOX;
-/** Responses are copied into blocks of this: one of them that is kept keeps its block. */
-const BLOCK = 16_384;
-/** Longer ones have memory of their own. */
-const LONG = 2048;
-/** Errors that say nothing of the server: this process or machine has no room for another socket or packet. */
-const OUR_OWN = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN']);
-const DOUBTS: Record<number, Doubt> = {
-  [AskEvent.doubtLetters]: 'letters',
-  [AskEvent.doubtQuestion]: 'question',
-  [AskEvent.doubtFlood]: 'flood',
-};
-
 class NativeExchange implements Exchanging {
   /** Native name of it; -1 when it is not under way there. */
   number = -1;
@@ -112,13 +101,8 @@ export class NativeUdpTransport implements Transport, Forwarding {
   /** Numbers that are free again. */
   readonly #free: number[] = [];
   #serial = 0;
-  #block = new Uint8Array(BLOCK);
-  #blockWords = new Int32Array(this.#block.buffer);
-  #blockUsed = 0;
-  /** What servers are called natively; only those without an interface's name, which may come and go. */
-  readonly #addresses = new WeakMap<SocketAddress, Uint32Array>();
-  #lastServer: SocketAddress | undefined;
-  #lastAddress: Uint32Array | undefined;
+  readonly #copies = new ResponseCopies(this.#inbox);
+  readonly #addresses: ServerAddresses;
   #owner: ForwardOwner<Forwarded> | undefined;
   /** To be taken by the next query in the same form. */
   #offered: Forwarded | undefined;
@@ -137,6 +121,7 @@ export class NativeUdpTransport implements Transport, Forwarding {
     } catch (cause) {
       throw new ShardnsError('ERR_SHARDNS_NATIVE', (cause as Error).message, { cause });
     }
+    this.#addresses = new ServerAddresses(this.#native);
   }
 
   /** Sockets that are open. */
@@ -155,16 +140,16 @@ export class NativeUdpTransport implements Transport, Forwarding {
       return exchange;
     }
     if (query.length > LONGEST) {
-      this.#loseSoon(exchange, this.#errorOf(server, constants.errno.EMSGSIZE));
+      this.#loseSoon(exchange, errorOf(server, constants.errno.EMSGSIZE));
       return exchange;
     }
     if (this.#offered?.server === server && this.#offered.letters === (options.letters ?? 'drawn')) {
       return this.#take(this.#offered, exchange);
     }
-    const address = server === this.#lastServer ? this.#lastAddress! : this.#addressOf(server);
+    const address = this.#addresses.of(server);
     const number = this.#free.pop() ?? this.#exchanges.length;
     if (number >= MAX_QUERIES) {
-      this.#loseSoon(exchange, this.#errorOf(server, AskFailure.tooMany));
+      this.#loseSoon(exchange, errorOf(server, AskFailure.tooMany));
       return exchange;
     }
     const { length } = query;
@@ -217,7 +202,7 @@ export class NativeUdpTransport implements Transport, Forwarding {
 
   forward(one: Forwarded, udpSize: number): void {
     const { server } = one;
-    const address = server === this.#lastServer ? this.#lastAddress! : this.#addressOf(server);
+    const address = this.#addresses.of(server);
     const number = this.#free.pop() ?? this.#exchanges.length;
     if (this.#closed || number >= MAX_QUERIES) {
       queueMicrotask(() => this.#owner?.lost(one, false));
@@ -364,9 +349,9 @@ export class NativeUdpTransport implements Transport, Forwarding {
       }
       this.#release(exchange);
       exchange.listener = undefined;
-      if (kind === AskEvent.answered) listener?.answered(this.#copy(from, length), exchange);
+      if (kind === AskEvent.answered) listener?.answered(this.#copies.take(from, length), exchange);
       else if (kind === AskEvent.failed)
-        listener?.lost(this.#errorOf(exchange.server, words[word + EVENT_VALUE_WORD]), exchange);
+        listener?.lost(errorOf(exchange.server, words[word + EVENT_VALUE_WORD]), exchange);
     }
   }
 
@@ -377,26 +362,10 @@ export class NativeUdpTransport implements Transport, Forwarding {
       return;
     }
     this.#release(one);
-    const response = length === 0 ? undefined : this.#copy(from, length);
+    const response = length === 0 ? undefined : this.#copies.take(from, length);
     if (kind === AskEvent.completed) owner.completed(one, value, response);
     else if (kind === AskEvent.answered) owner.answered(one, response!);
     else owner.lost(one, value !== AskFailure.malformed);
-  }
-
-  /** A response of its own: the inbox is written again. */
-  #copy(from: number, length: number): Uint8Array {
-    if (length > LONG) return this.#inbox.slice(from, from + length);
-    if (this.#blockUsed + length > BLOCK) {
-      this.#block = new Uint8Array(BLOCK);
-      this.#blockWords = new Int32Array(this.#block.buffer);
-      this.#blockUsed = 0;
-    }
-    const at = this.#blockUsed;
-    this.#blockUsed += (length + 3) & ~3;
-    const [to, source] = [this.#blockWords, this.#inWords];
-    const end = this.#blockUsed >> 2;
-    for (let i = at >> 2, j = from >> 2; i < end; i++, j++) to[i] = source[j];
-    return new Uint8Array(this.#block.buffer, at, length);
   }
 
   /** It is under way no more. */
@@ -420,50 +389,8 @@ export class NativeUdpTransport implements Transport, Forwarding {
     });
   }
 
-  #addressOf(server: SocketAddress): Uint32Array {
-    let address = this.#addresses.get(server);
-    if (address === undefined) {
-      address = new Uint32Array(SERVER_ADDRESS / 4);
-      // The address was checked: what this machine may not have is the interface it names. Then all is zero, which is
-      // no address, and the query fails.
-      this.#native.serverAddress(server.address, server.port, new Uint8Array(address.buffer));
-      if (server.address.includes('%')) return address;
-      this.#addresses.set(server, address);
-    }
-    this.#lastServer = server;
-    this.#lastAddress = address;
-    return address;
-  }
-
-  #errorOf(server: SocketAddress, failure: number): ShardnsError {
-    const where = formatSocketAddress(server);
-    if (failure > 0) {
-      const code = getSystemErrorName(-failure);
-      const cause = Object.assign(new Error(`the socket failed with ${code}`), { code, errno: -failure });
-      const own = OUR_OWN.has(code);
-      const text = `${where}: ${cause.message}`;
-      return new ShardnsError(own ? 'ERR_SHARDNS_OVERLOAD' : 'ERR_SHARDNS_UPSTREAM', text, { cause });
-    }
-    if (failure === AskFailure.evicted) {
-      const text = `${where}: too many servers are late, no socket is left to wait for it`;
-      return new ShardnsError('ERR_SHARDNS_OVERLOAD', text);
-    }
-    if (failure === AskFailure.malformed) {
-      const cause = Object.assign(new Error('no such address or interface on this machine'), { code: 'EINVAL' });
-      return new ShardnsError('ERR_SHARDNS_UPSTREAM', `${where}: ${cause.message}`, { cause });
-    }
-    const alone = failure === AskFailure.noSocketAlone;
-    return new ShardnsError('ERR_SHARDNS_OVERLOAD', `too many queries to ${where} over UDP at once`, {
-      cause: alone ? NO_SOCKET_ALONE : undefined,
-    });
-  }
-
   #readStats(): Float64Array {
     if (!this.#closed) this.#native.stats(this.#statsWords);
     return this.#statsWords;
   }
-}
-
-function closedError(): ShardnsError {
-  return new ShardnsError('ERR_SHARDNS_CLOSED', 'the UDP transport is closed');
 }

@@ -7,7 +7,7 @@
 #include "addon/call.h"
 #include "addon/contract.h"
 #include "addon/object.h"
-#include "addon/plane_object.h"
+#include "addon/plane_completion.h"
 #include "addon/uv_poll.h"
 #include "udp/ask_commands.h"
 

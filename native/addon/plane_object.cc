@@ -10,30 +10,12 @@
 #include "addon/call.h"
 #include "addon/contract.h"
 #include "addon/gate_object.h"
-#include "udp/forwarder.h"
+#include "addon/plane_completion.h"
 #include "udp/plane.h"
 
 namespace shardns::addon {
 
 namespace {
-
-constexpr napi_type_tag kCompletionTag = {0x3b1f6d2c95e84a07, 0xa4c2079e5d8b1f63};
-
-// The plane's end of it may go before the asker's: then nothing is completed any more.
-class PlaneCompletion : public udp::Completion {
- public:
-  std::unique_ptr<udp::Forwarder> forwarder;
-
-  size_t WriteQuery(uint64_t token, uint16_t udp_size, MutableBytes out) override {
-    return forwarder ? forwarder->WriteQuery(token, udp_size, out) : 0;
-  }
-  bool OnResponse(uint64_t token, Bytes response, Taken* taken) override {
-    return forwarder && forwarder->OnResponse(token, response, taken);
-  }
-  void Flush() override {
-    if (forwarder) forwarder->Flush();
-  }
-};
 
 class PlaneHolder {
  public:
@@ -192,15 +174,7 @@ napi_value GetCompletion(napi_env env, napi_callback_info info) {
     self->completion->forwarder =
         std::make_unique<udp::Forwarder>(self->plane.get(), self->cache.get(), &self->cache_object->ttl());
   }
-  auto* held = new std::shared_ptr<udp::Completion>(self->completion);
-  napi_value external;
-  const auto release = [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<udp::Completion>*>(data); };
-  if (napi_create_external(env, held, release, nullptr, &external) != napi_ok) {
-    delete held;
-    return nullptr;
-  }
-  napi_type_tag_object(env, external, &kCompletionTag);
-  return external;
+  return WrapCompletion(env, self->completion);
 }
 
 // -> whether the ticket is one; then its record is in the octets
@@ -334,17 +308,6 @@ bool ReadOptions(napi_env env, napi_value options, udp::PlaneOptions* plane) {
 }
 
 }  // namespace
-
-bool ReadCompletion(napi_env env, napi_value value, std::shared_ptr<udp::Completion>* out) {
-  bool own = false;
-  void* held = nullptr;
-  if (napi_check_object_type_tag(env, value, &kCompletionTag, &own) != napi_ok || !own ||
-      napi_get_value_external(env, value, &held) != napi_ok) {
-    return false;
-  }
-  *out = *static_cast<std::shared_ptr<udp::Completion>*>(held);
-  return true;
-}
 
 // createPlane(cache, {gate, ...}, wake)
 napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {

@@ -1,7 +1,7 @@
 // The UDP plane as a JavaScript object.
 #pragma once
 #include "addon/cache_object.h"
-#include "udp/forwarder.h"
+#include "udp/plane.h"
 
 namespace shardns::addon {
 
@@ -16,8 +16,5 @@ struct PlaneObject {
   // clientWaiters, receiveBufferBytes}, onWake)
   static napi_value Create(napi_env env, napi_callback_info info);
 };
-
-// What an asker completes flights of a plane by, as completion() has told it; false for another value.
-bool ReadCompletion(napi_env env, napi_value value, std::shared_ptr<udp::Completion>* out);
 
 }  // namespace shardns::addon
