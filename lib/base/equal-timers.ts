@@ -59,7 +59,8 @@ export class EqualTimers {
     let next = end;
     while (next.previous !== end && next.previous.atMs > one.atMs) next = next.previous;
     one.insertBefore(next);
-    if (this.#timer === undefined || one.atMs < this.#timerAtMs) this.#arm(one.atMs, delayMs);
+    if (this.#timer === undefined || one.atMs < this.#timerAtMs)
+      this.#arm(one.atMs, Math.max(0, one.atMs - this.clock.nowMs()));
     return one;
   }
 

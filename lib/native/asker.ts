@@ -1,7 +1,7 @@
 // The native asker of upstream servers: its methods, and the records that it reads and writes.
 
 /** Records of commands that an asker reads from its outbox: native/udp/ask_commands.h. */
-export const AskCommand = { ask: 1, callOff: 2 } as const;
+export const AskCommand = { ask: 1, callOff: 2, forward: 3, takeOver: 4 } as const;
 export const AskFlag = { keptLetters: 1, anyEntropy: 2 } as const;
 /** Places of a command's fields, and its octets; a question's message follows it, padded to 4. Native byte order. */
 export const AskRecord = {
@@ -16,6 +16,8 @@ export const AskRecord = {
 } as const;
 /** A command that calls a question off ends where that one names its server. */
 export const CALL_OFF_OCTETS = AskRecord.server;
+/** Octets of a command that forwards a flight of the miss ring: the server's address is followed by the ticket. */
+export const FORWARD_OCTETS = AskRecord.octets + 4;
 /** Octets of a server's address in a command. */
 export const SERVER_ADDRESS = AskRecord.octets - AskRecord.server;
 /** Records of events that it writes to its inbox: native/udp/event_buffer.h. */
@@ -27,6 +29,8 @@ export const AskEvent = {
   doubtQuestion: 5,
   doubtFlood: 6,
 } as const;
+/** Bits of the value of what was forwarded and completed (native/udp/forwarder.h). */
+export const ForwardResult = { hasOpt: 1, denies: 2, dnssecOk: 4 } as const;
 /** Places of an event's fields, and its octets; a response follows it, padded to 4. Native byte order. */
 export const EventRecord = { kind: 0, length: 2, number: 4, serial: 8, value: 12, octets: 16 } as const;
 /** Values of a failure that are no errno. */
@@ -59,6 +63,8 @@ export interface NativeAsker {
   receive(): number;
   /** False for an address that this machine cannot have: it names an interface that is not there. */
   serverAddress(address: string, port: number, out: Uint8Array): boolean;
+  /** Who hears of responses to what is forwarded, and writes its queries: a plane's `completion()`; undefined: nobody. */
+  complete(completion: unknown): void;
   stats(out: Float64Array): void;
   close(): void;
 }

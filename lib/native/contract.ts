@@ -10,6 +10,7 @@ import {
   AskFlag,
   AskRecord,
   EventRecord,
+  ForwardResult,
   LEAST_INBOX,
   MAX_QUERIES,
 } from './asker.js';
@@ -86,6 +87,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   askCommand: AskCommand,
   askFlag: AskFlag,
   askEvent: AskEvent,
+  forwardResult: ForwardResult,
   askFailure: AskFailure,
   limits: {
     ticksPerSecond: TICKS_PER_SECOND,

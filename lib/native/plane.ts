@@ -72,6 +72,12 @@ export interface NativePlane {
   flush(): void;
   /** Flights under way are joined no more. */
   outdate(): void;
+  /** For an asker, which completes flights of this plane by it. */
+  completion(): unknown;
+  /** Writes the record of a drained flight once more. @returns whether there is one of that ticket */
+  recall(ticket: number, record: Uint8Array): boolean;
+  /** The ticket of the flight that the query would join; -1 where there is none. */
+  find(query: Uint8Array): number;
   stats(out: Float64Array): void;
   close(): void;
 }

@@ -46,6 +46,20 @@ export class Coalescer implements FlightOwner {
     return used === undefined;
   }
 
+  /**
+   * The same for a miss that is forwarded natively, and counted against no client: while half of the room is free, each
+   * client may have more (ClientShares).
+   */
+  takePlain(): boolean {
+    const { flights } = this.parts.context.options;
+    return this.#flights.size * 2 <= flights.room && this.#flights.take(undefined, flights) === undefined;
+  }
+
+  /** Whether the question is asked here, in any form. */
+  asks(query: Query, tenant: number): boolean {
+    return this.#flights.hasHash(this.#flights.hashOf(query, tenant));
+  }
+
   release(client: string | undefined): void {
     this.#flights.release(client);
   }
@@ -64,6 +78,7 @@ export class Coalescer implements FlightOwner {
     const { parent, tenant } = asker;
     const { context, hooks, keep, stale: staleAnswers, refreshes } = this.parts;
     const { forwardClientSubnet } = context.options;
+    context.plain?.takeOver(query);
     const hash = this.#flights.hashOf(query, tenant);
     const existing = this.#flights.find(hash, query, tenant, forwardClientSubnet);
     if (existing !== undefined) {

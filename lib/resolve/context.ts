@@ -1,4 +1,5 @@
 // What the parts of a resolver read of it: its options, which change while it works, and what it counts.
+import type { Query } from '../wire/query.js';
 import type { FlightLimits } from './flights.js';
 import type { StepContext, StepOptions } from './steps/step.js';
 
@@ -42,4 +43,6 @@ export const noStats = (): ResolverStats => ({
 export interface ResolverContext extends StepContext {
   readonly options: ResolverOptions;
   readonly stats: ResolverStats;
+  /** Those under way natively: who asks the same takes them over. */
+  readonly plain: { takeOver(query: Query): void } | undefined;
 }

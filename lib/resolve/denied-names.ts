@@ -35,7 +35,7 @@ export class DeniedNames {
   }
 
   /** `message` was stored for the query: where it denies the name, that holds for the name's other types too. */
-  denied(query: Query, variant: Variant, message: Uint8Array): void {
+  denied(query: Pick<Query, 'name' | 'type' | 'dnssecOk'>, variant: Variant, message: Uint8Array): void {
     if (!isPlainDenial(message) || !deniesBelowItsZone(message, query.name)) return;
     const key = keyPrefix(variant) + nameKey(query.name);
     // One with signatures serves everybody.
@@ -46,6 +46,17 @@ export class DeniedNames {
 
   exists(name: Uint8Array, variant: Variant): void {
     if (this.#denied.size > 0) this.#denied.delete(keyPrefix(variant) + nameKey(name));
+  }
+
+  /** Whether there may be one. */
+  concerns(query: Query, variant: Variant, scope: 'name' | 'subtree'): boolean {
+    const prefix = keyPrefix(variant);
+    let left = scope === 'subtree' ? MAX_ANCESTORS : 1;
+    for (const name of ancestors(query.name)) {
+      if (left-- === 0) return false;
+      if (this.#denied.get(prefix + nameKey(name)) !== undefined) return true;
+    }
+    return false;
   }
 
   /** The fresh denial of the name, or with `subtree` of one that it lies below. */

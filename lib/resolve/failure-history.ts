@@ -59,6 +59,11 @@ export class FailureHistory {
     return failing !== undefined && this.clock.nowMs() < failing.quietUntilMs ? failing : undefined;
   }
 
+  /** Whether it has failed not long ago. */
+  has(key: string): boolean {
+    return this.#failing.has(key);
+  }
+
   /** The question has been answered. */
   forget(key: string): void {
     this.#failing.delete(key);

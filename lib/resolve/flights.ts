@@ -161,6 +161,11 @@ export class Flights {
     return undefined;
   }
 
+  hasHash(hash: number): boolean {
+    for (let one = this.#table.first(hash); one !== undefined; one = one.next) if (one.hash === hash) return true;
+    return false;
+  }
+
   /** Takes room for one; `release` gives it back. @returns what is used up, if anything is */
   take(client: string | undefined, { most, room, share }: FlightLimits): 'all' | 'share' | undefined {
     if (this.#underWay >= most) return 'all';

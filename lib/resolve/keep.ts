@@ -6,11 +6,14 @@ import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
 import { headerRcode } from '../wire/flags.js';
-import { Class, Rcode } from '../wire/iana.js';
+import { Class, HEADER_SIZE, Rcode } from '../wire/iana.js';
+import { questionEnd } from '../wire/message.js';
+import { foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { type Flyer, isKept, variantOf } from './asker.js';
 import { anyOf, asDenialOf, DeniedNames, type DenialScope } from './denied-names.js';
+import { flightKey } from './flight-key.js';
 import { FailureHistory } from './failure-history.js';
 import type { Failed, Resolution } from './outcome.js';
 
@@ -36,6 +39,15 @@ export class Keep {
   ) {
     this.failures = new FailureHistory(clock);
     this.#denials = new DeniedNames(engine);
+  }
+
+  /** Whether anything is remembered here that has a say in what the question is told, or that its answer may change. */
+  knows(query: Query, tenant: number, { denials, forwardClientSubnet }: KeepOptions): boolean {
+    if (this.failures.size > 0) {
+      if (query.dnssecOk || this.failures.has(flightKey(query, tenant, forwardClientSubnet))) return true;
+    }
+    if (this.#denials.size === 0) return false;
+    return this.#denials.concerns(query, variantOf(query, tenant), denials === 'subtree' ? 'subtree' : 'name');
   }
 
   /** Stores an answer of our own making, for no longer than `livesMs`, and passes it on. */
@@ -178,6 +190,14 @@ export class Keep {
     });
     if (remembered)
       this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), seconds, failed.rcode);
+  }
+
+  /** The same of a response that the cache has been given natively, to a question without CD. */
+  denied(response: Uint8Array, dnssecOk: boolean, tenant: number): void {
+    const end = questionEnd(response);
+    const name = foldName(response, HEADER_SIZE, end - 4);
+    const type = (response[end - 4] << 8) | response[end - 3];
+    this.#denials.denied({ name, type, dnssecOk }, { dnssecOk, checkingDisabled: false, tenant }, response);
   }
 
   /** An NXDOMAIN is about the name, whatever type was asked for. */

@@ -23,6 +23,7 @@ import { Keep } from './keep.js';
 import { Mistakes } from './mistakes.js';
 import { type Moved, type Resolution, SERVFAIL } from './outcome.js';
 import { Prefetcher } from './prefetcher.js';
+import { PlainMisses } from './plain-misses.js';
 import type { Recursor } from './recurse/recursor.js';
 import type { Resolving } from './recursive-answers.js';
 import { Refreshes } from './refreshes.js';
@@ -58,6 +59,8 @@ export class Resolver implements ResolverContext {
   readonly #coalescer: Coalescer;
   readonly #prefetcher: Prefetcher;
   readonly #sorting: TenantSorting;
+  /** Misses that are forwarded natively. */
+  readonly plain: PlainMisses;
   readonly stats = noStats();
   groups: ReadonlyMap<string, readonly Upstream[]>;
   options: ResolverOptions;
@@ -85,6 +88,7 @@ export class Resolver implements ResolverContext {
     const chain = new Chain({ context: this, engine, exchanger, hooks, keep, log: safeLog, mistakes });
     const coalescer = new Coalescer({ context: this, hooks, keep, chain, stale, refreshes, mistakes });
     this.#coalescer = coalescer;
+    this.plain = new PlainMisses({ context: this, hooks, exchanger, keep, coalescer, clock });
     this.#prefetcher = new Prefetcher({ context: this, engine, coalescer, refreshes, mistakes });
     this.#sorting = new TenantSorting(this, coalescer, chain.hook, mistakes);
   }
@@ -95,6 +99,9 @@ export class Resolver implements ResolverContext {
   /** Questions that a mistake of ours or of a hook was the end of. */
   get mistakes(): number {
     return this.#mistakes.count;
+  }
+  get partsClients(): boolean {
+    return this.tenants !== undefined || this.views !== undefined;
   }
   /** Whether `onQuery` says whose client it is. */
   get sortsByHook(): boolean {
@@ -214,6 +221,7 @@ export class Resolver implements ResolverContext {
   /** What is under way for these is told to those who wait and not kept; failures are asked about again. */
   forget(what: Forgotten): void {
     this.#exchanger.fence.advance();
+    this.plain.outdate();
     this.#keep.failures.clear();
     this.#coalescer.outdate(flight => {
       if (what === 'all') return true;

@@ -101,6 +101,7 @@ export class SettingsInForce implements SettingsPair {
   #commit(settings: ServerSettings, before: ServerSettings, prepared: readonly Prepared[]): void {
     const { parts } = this;
     const { engine, resolver } = parts;
+    resolver.plain.takeOverAll();
     if (parts.sharesEngine) {
       engine.declare(parts.owner, configurationOf(settings));
       // Another scope parts nothing that is told, but what is under way was begun for the other entries.

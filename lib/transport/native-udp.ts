@@ -6,7 +6,6 @@
 //
 // Bounds: MAX_QUERIES under way; memory of OUTBOX and INBOX octets.
 import { constants } from 'node:os';
-import { getSystemErrorName } from 'node:util';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
@@ -20,6 +19,7 @@ import {
   binding,
   CALL_OFF_OCTETS,
   EventRecord,
+  FORWARD_OCTETS,
   LEAST_INBOX,
   MAX_QUERIES,
   MORE_WAIT,
@@ -27,14 +27,17 @@ import {
   pinnedMemory,
   SERVER_ADDRESS,
 } from '../native/binding.js';
-import { socketFailed, tooManyQueries, transportClosed } from './failures.js';
+import { DOUBTS, errorOf } from './ask-failures.js';
+import type { Doubt } from './doubt.js';
+import { transportClosed } from './failures.js';
+import { Forwarded, type Forwarding, type ForwardOwner } from './forwarded.js';
+import { ResponseCopies } from './response-copies.js';
+import { ServerAddresses } from './server-addresses.js';
 import {
-  type Doubt,
   type ExchangeListener,
   type ExchangeOptions,
   type Exchanging,
   type LocalAddress,
-  NO_SOCKET_ALONE,
   type Transport,
   type TransportStats,
 } from './transport.js';
@@ -46,6 +49,7 @@ const NUMBER_WORD = AskRecord.number / 4;
 const SERIAL_WORD = AskRecord.serial / 4;
 const NOW_WORD = AskRecord.nowMs / 4;
 const SERVER_WORD = AskRecord.server / 4;
+const TICKET_WORD = AskRecord.octets / 4;
 const EVENT_LENGTH_SHIFT = 8 * EventRecord.length;
 const EVENT_NUMBER_WORD = EventRecord.number / 4;
 const EVENT_SERIAL_WORD = EventRecord.serial / 4;
@@ -57,16 +61,6 @@ const LONGEST = 65_535;
 const RUN = 16;
 const OUTBOX = AskRecord.octets + 65_536;
 const INBOX = 2 * LEAST_INBOX;
-/** Responses are copied into blocks of this: one of them that is kept keeps its block. */
-const BLOCK = 16_384;
-/** Longer ones have memory of their own. */
-const LONG = 2048;
-const DOUBTS: Record<number, Doubt> = {
-  [AskEvent.doubtLetters]: 'letters',
-  [AskEvent.doubtQuestion]: 'question',
-  [AskEvent.doubtFlood]: 'flood',
-};
-
 class NativeExchange implements Exchanging {
   /** Native name of it; -1 when it is not under way there. */
   number = -1;
@@ -87,7 +81,7 @@ class NativeExchange implements Exchanging {
   }
 }
 
-export class NativeUdpTransport implements Transport {
+export class NativeUdpTransport implements Transport, Forwarding {
   readonly #native: NativeAsker;
   readonly #outbox = new Uint8Array(pinnedMemory(OUTBOX));
   readonly #outWords = new Uint32Array(this.#outbox.buffer);
@@ -104,17 +98,18 @@ export class NativeUdpTransport implements Transport {
   #delivering = false;
   #closed = false;
   /** By number. */
-  readonly #exchanges: (NativeExchange | undefined)[] = [];
+  readonly #exchanges: (NativeExchange | Forwarded | undefined)[] = [];
   /** Numbers that are free again. */
   readonly #free: number[] = [];
   #serial = 0;
-  #block = new Uint8Array(BLOCK);
-  #blockWords = new Int32Array(this.#block.buffer);
-  #blockUsed = 0;
-  /** What servers are called natively; only those without an interface's name, which may come and go. */
-  readonly #addresses = new WeakMap<SocketAddress, Uint32Array>();
-  #lastServer: SocketAddress | undefined;
-  #lastAddress: Uint32Array | undefined;
+  readonly #copies = new ResponseCopies(this.#inbox);
+  readonly #addresses: ServerAddresses;
+  #owner: ForwardOwner<Forwarded> | undefined;
+  /** To be taken by the next query in the same form. */
+  #offered: Forwarded | undefined;
+  #taker: NativeExchange | undefined;
+  /** Commands that have to be heard before anything else is received. */
+  #urgent = false;
   readonly #statsWords = new Float64Array(ASKER_STATS.length);
 
   /** @throws {ShardnsError} ERR_SHARDNS_NATIVE where the asker cannot be had: Node's sockets can (udp.ts) */
@@ -127,6 +122,7 @@ export class NativeUdpTransport implements Transport {
     } catch (cause) {
       throw new ShardnsError('ERR_SHARDNS_NATIVE', (cause as Error).message, { cause });
     }
+    this.#addresses = new ServerAddresses(this.#native);
   }
 
   /** Sockets that are open. */
@@ -145,13 +141,16 @@ export class NativeUdpTransport implements Transport {
       return exchange;
     }
     if (query.length > LONGEST) {
-      this.#loseSoon(exchange, this.#errorOf(server, constants.errno.EMSGSIZE));
+      this.#loseSoon(exchange, errorOf(server, constants.errno.EMSGSIZE));
       return exchange;
     }
-    const address = server === this.#lastServer ? this.#lastAddress! : this.#addressOf(server);
+    if (this.#offered?.server === server && this.#offered.letters === (options.letters ?? 'drawn')) {
+      return this.#take(this.#offered, exchange);
+    }
+    const address = this.#addresses.of(server);
     const number = this.#free.pop() ?? this.#exchanges.length;
     if (number >= MAX_QUERIES) {
-      this.#loseSoon(exchange, this.#errorOf(server, AskFailure.tooMany));
+      this.#loseSoon(exchange, errorOf(server, AskFailure.tooMany));
       return exchange;
     }
     const { length } = query;
@@ -183,16 +182,89 @@ export class NativeUdpTransport implements Transport {
   }
 
   /** Called by exchanges, once. */
-  callOff(exchange: NativeExchange): void {
+  callOff(exchange: NativeExchange | Forwarded): void {
     const { number } = exchange;
     if (number < 0) return;
     this.#release(exchange);
-    if (this.#closed) return;
+    if (!this.#closed) this.#writeBare(AskCommand.callOff, number, exchange.serial);
+  }
+
+  beginForwarding<One extends Forwarded>(owner: ForwardOwner<One>, completion: unknown): boolean {
+    if (this.#closed || this.#owner !== undefined) return false;
+    this.#native.complete(completion);
+    this.#owner = owner as unknown as ForwardOwner<Forwarded>;
+    return true;
+  }
+  endForwarding<One extends Forwarded>(owner: ForwardOwner<One>): void {
+    if (this.#owner !== (owner as unknown)) return;
+    this.#owner = undefined;
+    if (!this.#closed) this.#native.complete(undefined);
+  }
+
+  forward(one: Forwarded, udpSize: number): void {
+    const { server } = one;
+    const address = this.#addresses.of(server);
+    const number = this.#free.pop() ?? this.#exchanges.length;
+    if (this.#closed || number >= MAX_QUERIES) {
+      queueMicrotask(() => this.#owner?.lost(one, false));
+      return;
+    }
+    const word = this.#reserve(FORWARD_OCTETS) >> 2;
+    const flags = (one.letters === 'kept' ? AskFlag.keptLetters : 0) | (one.entropy === 'any' ? AskFlag.anyEntropy : 0);
+    one.number = number;
+    one.serial = this.#serial = (this.#serial + 1) | 0;
+    this.#exchanges[number] = one;
+    const words = this.#outWords;
+    words[word] = AskCommand.forward | (flags << FLAGS_SHIFT) | (udpSize << LENGTH_SHIFT);
+    words[word + NUMBER_WORD] = number;
+    words[word + SERIAL_WORD] = one.serial;
+    words[word + NOW_WORD] = one.beganMs;
+    for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word + SERVER_WORD + i] = address[i];
+    words[word + TICKET_WORD] = one.ticket;
+    if (++this.#asked === RUN) this.#send();
+  }
+
+  offer(one: Forwarded): void {
+    this.#offered = one;
+    this.#taker = undefined;
+  }
+
+  withdraw(response: Uint8Array | undefined, doubt?: Doubt): void {
+    const taker = this.#taker;
+    const offered = this.#offered;
+    this.#offered = this.#taker = undefined;
+    if (offered !== undefined && offered.number >= 0) {
+      this.callOff(offered);
+      this.#urgent = true;
+    }
+    const listener = taker?.listener;
+    if (listener === undefined) return;
+    if (doubt !== undefined) listener.doubted(doubt, taker!);
+    if (response === undefined) return;
+    taker!.listener = undefined;
+    listener.answered(response, taker!);
+  }
+
+  /** The exchange goes on with a query that was forwarded; the plane is to complete it no more. */
+  #take(one: Forwarded, exchange: NativeExchange): NativeExchange {
+    this.#offered = undefined;
+    this.#taker = exchange;
+    if (one.number < 0) return exchange;
+    exchange.number = one.number;
+    exchange.serial = one.serial;
+    one.number = -1;
+    this.#exchanges[exchange.number] = exchange;
+    this.#writeBare(AskCommand.takeOver, exchange.number, exchange.serial);
+    this.#urgent = true;
+    return exchange;
+  }
+
+  #writeBare(command: number, number: number, serial: number): void {
     const words = this.#outWords;
     const word = this.#reserve(CALL_OFF_OCTETS) >> 2;
-    words[word] = AskCommand.callOff;
+    words[word] = command;
     words[word + NUMBER_WORD] = number;
-    words[word + SERIAL_WORD] = exchange.serial;
+    words[word + SERIAL_WORD] = serial;
     words[word + NOW_WORD] = this.clock.nowMs();
   }
 
@@ -205,7 +277,8 @@ export class NativeUdpTransport implements Transport {
     for (const exchange of this.#exchanges) {
       if (exchange === undefined) continue;
       this.#release(exchange);
-      this.#loseSoon(exchange, error);
+      if (exchange instanceof Forwarded) this.#owner!.lost(exchange, true);
+      else this.#loseSoon(exchange, error);
     }
   }
 
@@ -232,6 +305,7 @@ export class NativeUdpTransport implements Transport {
     const used = this.#used;
     if (used === 0) return;
     this.#used = this.#asked = 0;
+    this.#urgent = false;
     if (this.#native.flush(used)) this.#failed = true;
   }
 
@@ -243,6 +317,7 @@ export class NativeUdpTransport implements Transport {
     try {
       let got = MORE_WAIT;
       while (got >= MORE_WAIT && !this.#closed) {
+        if (this.#urgent) this.#send();
         got = this.#native.receive();
         this.#readEvents(got & ~MORE_WAIT);
       }
@@ -264,6 +339,10 @@ export class NativeUdpTransport implements Transport {
       at = from + ((length + 3) & ~3);
       // One that was called off a moment ago, or another that has its number now.
       if (exchange === undefined || exchange.serial !== words[word + EVENT_SERIAL_WORD]) continue;
+      if (exchange instanceof Forwarded) {
+        this.#tellOwner(kind, exchange, words[word + EVENT_VALUE_WORD], from, length);
+        continue;
+      }
       const { listener } = exchange;
       if (kind >= AskEvent.doubtLetters) {
         listener?.doubted(DOUBTS[kind], exchange);
@@ -271,34 +350,33 @@ export class NativeUdpTransport implements Transport {
       }
       this.#release(exchange);
       exchange.listener = undefined;
-      if (kind === AskEvent.answered) listener?.answered(this.#copy(from, length), exchange);
+      if (kind === AskEvent.answered) listener?.answered(this.#copies.take(from, length), exchange);
       else if (kind === AskEvent.failed)
-        listener?.lost(this.#errorOf(exchange.server, words[word + EVENT_VALUE_WORD]), exchange);
+        listener?.lost(errorOf(exchange.server, words[word + EVENT_VALUE_WORD]), exchange);
     }
   }
 
-  /** A response of its own: the inbox is written again. */
-  #copy(from: number, length: number): Uint8Array {
-    if (length > LONG) return this.#inbox.slice(from, from + length);
-    if (this.#blockUsed + length > BLOCK) {
-      this.#block = new Uint8Array(BLOCK);
-      this.#blockWords = new Int32Array(this.#block.buffer);
-      this.#blockUsed = 0;
+  #tellOwner(kind: number, one: Forwarded, value: number, from: number, length: number): void {
+    const owner = this.#owner!;
+    if (kind >= AskEvent.doubtLetters) {
+      owner.doubted(one, DOUBTS[kind]);
+      return;
     }
-    const at = this.#blockUsed;
-    this.#blockUsed += (length + 3) & ~3;
-    const [to, source] = [this.#blockWords, this.#inWords];
-    const end = this.#blockUsed >> 2;
-    for (let i = at >> 2, j = from >> 2; i < end; i++, j++) to[i] = source[j];
-    return new Uint8Array(this.#block.buffer, at, length);
+    this.#release(one);
+    const response = length === 0 ? undefined : this.#copies.take(from, length);
+    if (kind === AskEvent.completed) owner.completed(one, value, response);
+    else if (kind === AskEvent.answered) owner.answered(one, response!);
+    else owner.lost(one, value !== AskFailure.malformed);
   }
 
   /** It is under way no more. */
-  #release(exchange: NativeExchange): void {
+  #release(exchange: NativeExchange | Forwarded): void {
     const { number } = exchange;
     exchange.number = -1;
-    exchange.timer?.cancel();
-    exchange.timer = undefined;
+    if (exchange instanceof NativeExchange) {
+      exchange.timer?.cancel();
+      exchange.timer = undefined;
+    }
     this.#exchanges[number] = undefined;
     this.#free.push(number);
   }
@@ -310,39 +388,6 @@ export class NativeUdpTransport implements Transport {
       exchange.listener = undefined;
       listener?.lost(error, exchange);
     });
-  }
-
-  #addressOf(server: SocketAddress): Uint32Array {
-    let address = this.#addresses.get(server);
-    if (address === undefined) {
-      address = new Uint32Array(SERVER_ADDRESS / 4);
-      // The address was checked: what this machine may not have is the interface it names. Then all is zero, which is
-      // no address, and the query fails.
-      this.#native.serverAddress(server.address, server.port, new Uint8Array(address.buffer));
-      if (server.address.includes('%')) return address;
-      this.#addresses.set(server, address);
-    }
-    this.#lastServer = server;
-    this.#lastAddress = address;
-    return address;
-  }
-
-  #errorOf(server: SocketAddress, failure: number): ShardnsError {
-    const where = formatSocketAddress(server);
-    if (failure > 0) {
-      const code = getSystemErrorName(-failure);
-      const cause = Object.assign(new Error(`the socket failed with ${code}`), { code, errno: -failure });
-      return socketFailed(where, cause);
-    }
-    if (failure === AskFailure.evicted) {
-      const text = `${where}: too many servers are late, no socket is left to wait for it`;
-      return new ShardnsError('ERR_SHARDNS_OVERLOAD', text);
-    }
-    if (failure === AskFailure.malformed) {
-      const cause = Object.assign(new Error('no such address or interface on this machine'), { code: 'EINVAL' });
-      return socketFailed(where, cause);
-    }
-    return tooManyQueries(where, 'UDP', failure === AskFailure.noSocketAlone ? NO_SOCKET_ALONE : undefined);
   }
 
   #readStats(): Float64Array {

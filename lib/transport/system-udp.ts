@@ -5,6 +5,7 @@
 import type { SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Random } from '../base/random.js';
+import type { Forwarding } from './forwarded.js';
 import { sameSource, type SourcedTransport } from './local-address.js';
 import { NativeUdpTransport } from './native-udp.js';
 import type {
@@ -64,6 +65,12 @@ export class SystemUdpTransport implements SourcedTransport {
     this.#local = local;
     for (const transport of [this.#asker, this.#sockets]) if (transport !== undefined) this.#leave(transport);
     this.#asker = this.#sockets = undefined;
+  }
+
+  get forwarding(): Forwarding | undefined {
+    if (!this.native || this.#closed) return undefined;
+    if (this.#asker === undefined) this.#makeAsker();
+    return this.#asker;
   }
 
   close(): void {

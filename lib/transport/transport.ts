@@ -5,15 +5,10 @@
 // functions and what they hold are the greater part of the garbage that a query would make.
 import type { SocketAddress } from '../base/address.js';
 import type { ShardnsError } from '../base/errors.js';
+import type { Doubt } from './doubt.js';
+import type { Forwarding } from './forwarded.js';
 
-/**
- * Something that looks like a response and cannot be believed over UDP, since who is not on the path may have sent it:
- * the exchange goes on, and the caller may ask in a way that cannot be forged.
- * - `letters`: the question in other letters than it was asked in
- * - `question`: FORMERR or NOTIMP without the question (RFC 5452 section 9.1 asks for it)
- * - `flood`: a hundred packets that match nothing
- */
-export type Doubt = 'letters' | 'question' | 'flood';
+export type { Doubt };
 
 /** Whoever asks a server: hears of doubts any number of times, and once of the end. Must not throw. */
 export interface ExchangeListener {
@@ -57,6 +52,8 @@ export interface Transport {
    * @param query wire format; what is sent is a copy, with another id and, where they are drawn, other letters
    */
   ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging;
+  /** Where flights of a native plane can be forwarded without JavaScript. */
+  readonly forwarding?: Forwarding;
   /** Lets go of every socket; exchanges under way fail with ERR_SHARDNS_CLOSED. */
   close(): void;
 }

@@ -8,6 +8,7 @@ import { type Due, EqualTimers } from '../base/equal-timers.js';
 import { ShardnsError } from '../base/errors.js';
 import { Fence } from '../base/fence.js';
 import type { Random } from '../base/random.js';
+import type { Forwarding } from '../transport/forwarded.js';
 import { Inquiries, type InquiryOptions } from './inquiries.js';
 import type { Inquiry } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
@@ -71,6 +72,22 @@ export class Exchanger implements RaceOwner {
     this.#patience = new EqualTimers(clock);
   }
 
+  /** A question that was asked already, without a race: the race that begins now takes it over. */
+  resumed: { readonly upstream: Upstream; readonly beganMs: number } | undefined;
+
+  get forwarding(): Forwarding | undefined {
+    return this.#routes.udp.datagram?.forwarding;
+  }
+  /** Whether one may be asked without a race; `inFlight` counts it then. */
+  get hasRoom(): boolean {
+    return this.inFlight < this.options.maxTotal && this.#waiting.size === 0;
+  }
+  /** Gives back the room of one that was asked without a race. */
+  release(): void {
+    this.inFlight--;
+    this.#startNext();
+  }
+
   /** Questions that a server is being asked. */
   openAt(upstream: Upstream): number {
     return this.#inquiries.openAt(upstream);
@@ -111,13 +128,14 @@ export class Exchanger implements RaceOwner {
       race.lost(new ShardnsError('ERR_SHARDNS_OVERLOAD', text));
       return;
     }
-    const now = this.#clock.nowMs();
+    const { resumed } = this;
+    const now = resumed?.beganMs ?? this.#clock.nowMs();
     race.begin(now);
     if (full) {
       this.#waiting.add(race);
     } else {
       this.inFlight++;
-      race.start(now);
+      race.start(now, resumed !== undefined);
     }
   }
 
@@ -152,6 +170,10 @@ export class Exchanger implements RaceOwner {
   /** Called by a race that is over: the next one has its place. */
   ended(race: Race): void {
     if (!this.#waiting.delete(race)) this.inFlight--;
+    this.#startNext();
+  }
+
+  #startNext(): void {
     for (const next of this.#waiting) {
       if (this.inFlight >= this.options.maxTotal || next.expired) return;
       this.#waiting.delete(next);
@@ -179,6 +201,8 @@ export class Exchanger implements RaceOwner {
       : this.#clock.after(ms, typeof run === 'function' ? run : () => run.timeIsUp());
   }
   select(upstreams: readonly Upstream[]): Upstream | undefined {
+    const asked = this.resumed?.upstream;
+    if (asked !== undefined && asked.inFlight < this.options.maxInFlight && upstreams.includes(asked)) return asked;
     return select(upstreams, NONE, this.options, this.#random);
   }
 }

@@ -64,6 +64,15 @@ const OF_THE_SOCKET = new Set([
 
 const NONE: readonly Doubt[] = [];
 
+export function lettersFor(upstream: Upstream, letterCase: LetterCase = 'public'): 'drawn' | 'kept' {
+  const plain = letterCase === 'never' || (letterCase === 'public' && upstream.scope !== 'public');
+  return plain || upstream.letters.granted ? 'kept' : 'drawn';
+}
+/** From outside nobody can send in the name of an address of this machine or network. */
+export function entropyFor(upstream: Upstream): 'guarded' | 'any' {
+  return upstream.scope === 'public' ? 'guarded' : 'any';
+}
+
 let begun = 0;
 
 export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<Inquiry> {
@@ -103,10 +112,8 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   ) {
     super();
     this.#edns = hasEdns(query) && !upstream.edns.granted;
-    const plain = letterCase === 'never' || (letterCase === 'public' && upstream.scope !== 'public');
-    this.#letters = plain || upstream.letters.granted ? 'kept' : 'drawn';
-    // From outside nobody can send in the name of an address of this machine or network.
-    this.#entropy = upstream.scope === 'public' ? 'guarded' : 'any';
+    this.#letters = lettersFor(upstream, letterCase);
+    this.#entropy = entropyFor(upstream);
   }
 
   start(now?: number): void {

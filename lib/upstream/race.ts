@@ -43,6 +43,8 @@ export abstract class Race implements Waiter, Due {
   #hedge: Timer | undefined;
   #deadline: Timer | undefined;
   #deadlineAt = 0;
+  /** How long ago the try that begins was begun elsewhere. */
+  #spentMs = 0;
   #lastError: unknown;
   #lastResort: Exchanged | undefined;
 
@@ -70,8 +72,11 @@ export abstract class Race implements Waiter, Due {
     this.cancel?.subscribe(this);
   }
 
-  start(now?: number): void {
+  /** @param asked whether it was asked at that time, and not now */
+  start(now?: number, asked = false): void {
+    if (asked && now !== undefined) this.#spentMs = Math.max(0, this.owner.now - now);
     this.#next(now);
+    this.#spentMs = 0;
   }
 
   /** Its time is over, and it will hear so at once: there is no use in giving it room. */
@@ -153,13 +158,13 @@ export abstract class Race implements Waiter, Due {
     this.#tries++;
     if (!attempt.running) this.#running++;
     if (this.#tries === 1 && owner.options.hedge && upstreams.length > 1) {
-      this.#hedge = owner.after(upstream.hedgeMs, () => {
+      this.#hedge = owner.after(Math.max(0, upstream.hedgeMs - this.#spentMs), () => {
         if (this.#done || this.#tries > 1) return;
         upstream.stats.hedges++;
         this.#next();
       });
     }
-    attempt.try(now);
+    attempt.try(now, this.#spentMs);
   }
 
   /** Called by the attempts. */
@@ -244,7 +249,7 @@ class Attempt implements Listener, Due {
     return !this.#useless && this.#tries < L.queriesPerServer && (this.#late || this.#inquiry === undefined);
   }
 
-  try(now?: number): void {
+  try(now?: number, spentMs = 0): void {
     const { race, upstream } = this;
     this.#tries++;
     this.#late = false;
@@ -253,7 +258,11 @@ class Attempt implements Listener, Due {
       upstream.inFlight++;
     }
     this.#patience?.cancel();
-    this.#patience = race.owner.after(upstream.tryTimeoutMs, this, now);
+    this.#patience = race.owner.after(
+      Math.max(0, upstream.tryTimeoutMs - spentMs),
+      this,
+      spentMs > 0 ? undefined : now,
+    );
     if (this.#inquiry === undefined) {
       this.#inquiry = race.owner.inquire(race.query, upstream, this, now);
     } else {

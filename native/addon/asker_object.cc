@@ -7,6 +7,7 @@
 #include "addon/call.h"
 #include "addon/contract.h"
 #include "addon/object.h"
+#include "addon/plane_completion.h"
 #include "addon/uv_poll.h"
 #include "udp/ask_commands.h"
 
@@ -31,6 +32,7 @@ class AskerHolder {
   Watch* watch = nullptr;
   napi_ref on_readable = nullptr;
   Registered outbox;
+  std::shared_ptr<udp::Completion> completion;
   Registered inbox;
 
   void Shut(bool environment_ends) {
@@ -138,6 +140,20 @@ napi_value Stats(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// completion of a plane, or undefined
+napi_value Complete(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, "completion");
+  auto* self = call.self<AskerHolder>();
+  if (!self->asker) return ThrowClosed(env);
+  std::shared_ptr<udp::Completion> completion;
+  if (!call.IsUndefined(0) && !ReadCompletion(env, call.value(0), &completion)) {
+    return call.Refuse(0, "what a plane's completion() returned");
+  }
+  self->asker->SetCompletion(completion.get());
+  self->completion = std::move(completion);
+  return nullptr;
+}
+
 napi_value Close(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   AskerHolder* self = This(args.data);
@@ -145,8 +161,9 @@ napi_value Close(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-constexpr Method kMethods[] = {
-    {"flush", Flush}, {"receive", Receive}, {"serverAddress", ServerAddress}, {"stats", Stats}, {"close", Close}};
+constexpr Method kMethods[] = {{"flush", Flush},       {"receive", Receive},
+                               {"complete", Complete}, {"serverAddress", ServerAddress},
+                               {"stats", Stats},       {"close", Close}};
 
 napi_value ThrowUnavailable(napi_env env, const char* what, int error) {
   char message[128];

@@ -16,6 +16,7 @@
 #include "store/stripes.h"
 #include "udp/ask_commands.h"
 #include "udp/event_buffer.h"
+#include "udp/forwarder.h"
 #include "wire/edns.h"
 #include "wire/question.h"
 
@@ -84,6 +85,8 @@ constexpr Value kFlightKinds[] = {
 constexpr Value kAskCommands[] = {
     {"ask", static_cast<int>(udp::AskCommand::kAsk)},
     {"callOff", static_cast<int>(udp::AskCommand::kCallOff)},
+    {"forward", static_cast<int>(udp::AskCommand::kForward)},
+    {"takeOver", static_cast<int>(udp::AskCommand::kTakeOver)},
 };
 constexpr Value kAskFlags[] = {
     {"keptLetters", udp::ask_flag::kKeptLetters},
@@ -98,6 +101,11 @@ constexpr Value kAskEvents[] = {
     {"doubtFlood", static_cast<int>(udp::AskEvent::kDoubtFlood)},
 };
 
+constexpr Value kForwarded[] = {
+    {"hasOpt", udp::forwarded::kHasOpt},
+    {"denies", udp::forwarded::kDenies},
+    {"dnssecOk", udp::forwarded::kDnssecOk},
+};
 constexpr Value kAskFailures[] = {
     {"noSocketAlone", udp::kNoSocketAlone},
     {"tooMany", udp::kTooMany},
@@ -290,6 +298,7 @@ napi_value Names(napi_env env) {
   add("askCommand", kAskCommands);
   add("askFlag", kAskFlags);
   add("askEvent", kAskEvents);
+  add("forwardResult", kForwarded);
   add("askFailure", kAskFailures);
   add("limits", kLimits);
   add("flightRecord", kFlightRecord);

@@ -10,6 +10,7 @@
 #include "addon/call.h"
 #include "addon/contract.h"
 #include "addon/gate_object.h"
+#include "addon/plane_completion.h"
 #include "udp/plane.h"
 
 namespace shardns::addon {
@@ -25,12 +26,14 @@ class PlaneHolder {
   napi_threadsafe_function wake = nullptr;
   napi_ref cache_reference = nullptr;
   Registered drain_buffer;
+  std::shared_ptr<PlaneCompletion> completion;  // null until it is asked for
 
   static void Wake(void* context) {
     // A wake-up that is already queued serves for this one too; the queue holds one.
     napi_call_threadsafe_function(static_cast<napi_threadsafe_function>(context), nullptr, napi_tsfn_nonblocking);
   }
   void Shut(napi_env env, bool environment_ends) {
+    if (completion) completion->forwarder.reset();
     plane.reset();  // joins the receivers: nobody calls Wake any more
     if (wake != nullptr) napi_release_threadsafe_function(wake, napi_tsfn_abort);
     wake = nullptr;
@@ -170,6 +173,48 @@ napi_value Flush(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// -> what an asker is given, that completes flights
+napi_value GetCompletion(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  PlaneHolder* self = This(args.data);
+  if (!self->plane) return ThrowClosed(env);
+  if (!self->completion) {
+    self->completion = std::make_shared<PlaneCompletion>();
+    self->completion->forwarder =
+        std::make_unique<udp::Forwarder>(self->plane.get(), self->cache.get(), &self->cache_object->ttl());
+  }
+  return WrapCompletion(env, self->completion);
+}
+
+// -> whether the ticket is one; then its record is in the octets
+napi_value Recall(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info, "ticket, record");
+  auto* self = call.self<PlaneHolder>();
+  uint32_t ticket;
+  MutableBytes record;
+  if (!self->plane) return Bool(env, false);
+  if (!call.Read(0, &ticket) || !call.Read(1, &record)) return call.Refuse();
+  return Bool(env, self->plane->ring().Recall(ticket, record));
+}
+
+// -> the ticket of the flight that the query would join, or -1
+napi_value Find(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, "query");
+  auto* self = call.self<PlaneHolder>();
+  MutableBytes packet;
+  if (!self->plane) return Int(env, -1);
+  if (!call.Read(0, &packet)) return call.Refuse();
+  wire::Query query;
+  const udp::Peer nobody = {};
+  uint32_t ticket = udp::MissRing::kNone;
+  if (wire::ParseQuery(packet, &query) == wire::QueryVerdict::kAnswer) {
+    ticket = self->plane->ring().Find({.query = query, .peer = nobody});
+  }
+  napi_value result;
+  napi_create_double(env, ticket == udp::MissRing::kNone ? -1 : ticket, &result);
+  return result;
+}
+
 napi_value Outdate(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   PlaneHolder* self = This(args.data);
@@ -215,6 +260,9 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"part", Part},
                                {"flush", Flush},
                                {"outdate", Outdate},
+                               {"completion", GetCompletion},
+                               {"recall", Recall},
+                               {"find", Find},
                                {"stats", Stats},
                                {"close", Close}};
 

@@ -3,13 +3,14 @@
 //
 //  0         4        8        12    16             40
 //  | CommandHead                     | ServerAddress | message, padded to 4 |   ask
-//  | CommandHead                     |                                          call off
+//  | CommandHead                     |                                          call off, take over
+//  | CommandHead                     | ServerAddress | ticket |                 forward; length: the OPT's size
 #pragma once
 #include "udp/asker.h"
 
 namespace shardns::udp {
 
-enum class AskCommand : uint8_t { kAsk = 1, kCallOff = 2 };
+enum class AskCommand : uint8_t { kAsk = 1, kCallOff = 2, kForward = 3, kTakeOver = 4 };
 namespace ask_flag {
 inline constexpr uint8_t kKeptLetters = 1;
 inline constexpr uint8_t kAnyEntropy = 2;
@@ -30,6 +31,15 @@ struct AskRecord {
   ServerAddress server;
 };
 static_assert(sizeof(AskRecord) == 40);
+
+struct ForwardRecord {
+  CommandHead head;
+  ServerAddress server;
+  uint32_t ticket;
+};
+static_assert(sizeof(ForwardRecord) == 44);
+// The token of a ticket: tickets may be 0.
+inline constexpr uint64_t TokenOf(uint32_t ticket) { return uint64_t{1} << 32 | ticket; }
 
 // Does what the records say, and sends. False when they are none: what stands before the fault is done.
 bool RunCommands(MutableBytes commands, Asker* asker);

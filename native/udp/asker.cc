@@ -105,6 +105,18 @@ void Asker::Ask(const NewQuery& query) {
   if (outgoing_count_ == kBatch) Flush();
 }
 
+void Asker::AskWritten(const NewQuery& query, uint16_t udp_size) {
+  const MutableBytes room = written_[outgoing_count_];
+  NewQuery whole = query;
+  whole.message = room.first(completion_ == nullptr ? 0 : completion_->WriteQuery(query.token, udp_size, room));
+  Ask(whole);
+}
+
+void Asker::TakeOver(uint32_t number, uint32_t serial) {
+  WaitingQuery* query = queries_.Find(number);
+  if (query != nullptr && query->serial == serial) query->token = 0;
+}
+
 uint32_t Asker::SocketFor(const NewQuery& query, bool alone, int32_t* failure) {
   if (alone) return sockets_.Alone(query.server, failure);
   for (;;) {
@@ -224,10 +236,12 @@ bool Asker::Receive(EventBuffer* events) {
     ready_count_ = ListReady(watcher_, ready_);
     if (ready_count_ < 0) ready_count_ = 0;
   }
+  bool more = false;
   do {
-    if (TellNotices(events) || TellPackets(events)) return true;
-  } while (ReceiveBatch() || has_notices());
-  return false;
+    more = TellNotices(events) || TellPackets(events);
+  } while (!more && (ReceiveBatch() || has_notices()));
+  if (completion_ != nullptr) completion_->Flush();
+  return more;
 }
 
 bool Asker::ReceiveBatch() {
@@ -301,9 +315,9 @@ void Asker::TakePacket(uint32_t socket, Bytes packet, EventBuffer* events) {
     const WaitingQuery& query = queries_[number];
     if (Matches(packet, query.asked(), query.letters)) {
       ++stats_.received;
-      int32_t result = 0;
-      if (completion_ != nullptr && completion_->OnResponse(query.token, packet, &result)) {
-        events->Add(AskEvent::kCompleted, number, query.serial, result);
+      Completion::Taken taken;
+      if (query.token != 0 && completion_ != nullptr && completion_->OnResponse(query.token, packet, &taken)) {
+        events->Add(AskEvent::kCompleted, number, query.serial, taken.result, taken.with_response ? packet : Bytes());
       } else {
         events->Add(AskEvent::kAnswered, number, query.serial, 0, packet);
       }

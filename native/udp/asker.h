@@ -19,13 +19,28 @@
 
 namespace shardns::udp {
 
-// Hears of responses before the caller does, who is then told only that there was one.
+// Hears of responses to queries that have a token before the caller does, who is then told only that there was one.
+// Must not call the asker.
 class Completion {
  public:
   virtual ~Completion() = default;
-  // True when nothing is left to be done with the response; `result` is told in its place. Must not call the asker.
-  virtual bool OnResponse(uint64_t token, Bytes response, int32_t* result) = 0;
+  // Writes the query that the token stands for, without id. Returns its octets, at most kWrittenQuery; 0: there is
+  // none.
+  virtual size_t WriteQuery(uint64_t token, uint16_t udp_size, MutableBytes out) {
+    (void)token, (void)udp_size, (void)out;
+    return 0;
+  }
+  // True when nothing is left to be done with the response; `taken` is told in its place.
+  struct Taken {
+    int32_t result = 0;
+    bool with_response = false;  // its octets are told beside it
+  };
+  virtual bool OnResponse(uint64_t token, Bytes response, Taken* taken) = 0;
+  // Those of a wake-up have been heard of.
+  virtual void Flush() {}
 };
+// Header, question, and an OPT without options.
+inline constexpr size_t kWrittenQuery = wire::kHeaderSize + kMaxQuestion + 11;
 
 struct AskerOptions {
   LocalAddresses local;
@@ -37,7 +52,7 @@ struct AskerOptions {
 struct NewQuery {
   uint32_t number;     // of the caller's choice, below kMaxQueries: no query under way may have it
   uint32_t serial;     // comes back with what is told of it
-  uint64_t token = 0;  // for the Completion
+  uint64_t token = 0;  // for the Completion; 0: it hears nothing of it
   ServerAddress server;
   uint32_t now_ms;
   Letters letters = Letters::kDrawn;
@@ -79,6 +94,12 @@ class Asker {
   void Ask(const NewQuery& query);
   // Nothing more is told of it. Its socket is not used again when it was silent for long.
   void CallOff(uint32_t number, uint32_t serial, uint32_t now_ms);
+  // The same of the query that the Completion writes, by its token: one that it does not write has failed.
+  void AskWritten(const NewQuery& query, uint16_t udp_size);
+  // The Completion hears no more of it, but its caller does.
+  void TakeOver(uint32_t number, uint32_t serial);
+  // Null: none. It lives until the next one is set.
+  void SetCompletion(Completion* completion) { completion_ = completion; }
   void Flush();
   // Tells what has happened, as much as there is room for; true when there is more. Room: EventBuffer::kLeast at least.
   bool Receive(EventBuffer* events);
@@ -121,7 +142,7 @@ class Asker {
   bool TellPackets(EventBuffer* events);
 
   const int watcher_;
-  Completion* const completion_;
+  Completion* completion_;
   RandomWords random_;
   AskerSockets sockets_;
   QueryTable queries_;
@@ -134,6 +155,7 @@ class Asker {
   Outgoing outgoing_[kBatch];
   Packet out_headers_[kBatch];
   iovec out_vectors_[kBatch];
+  uint8_t written_[kBatch][kWrittenQuery];  // by the place among those that are going out
 
   // What has been received and not yet looked at.
   uint32_t in_socket_ = kNone;

@@ -9,8 +9,9 @@ namespace shardns::udp {
 
 enum class AskEvent : uint16_t {
   kAnswered = 1,  // with the response's octets; the query is over
-  kCompleted,     // its Completion has taken the response; value: the Completion's result; the query is over
-  kFailed,        // value: the errno, or an AskFailure; the query is over
+  kCompleted,  // its Completion has taken the response; value: the Completion's result, and the octets if it says so;
+               // the query is over
+  kFailed,     // value: the errno, or an AskFailure; the query is over
   // What cannot be believed over UDP; the query goes on.
   kDoubtLetters,   // the question in other letters than it was asked in
   kDoubtQuestion,  // FORMERR or NOTIMP without the question

@@ -68,37 +68,79 @@ uint32_t MissRing::KeepPacket(State& state, const Keep& keep) {
   return place;
 }
 
-MissRing::Joined MissRing::Join(const JoinArgs& args) {
+void MissRing::MakeAsked(const JoinArgs& args, Asked* asked) const {
   const wire::Query& query = args.query;
-  const FlightKind kind = args.kind;
-  const uint32_t tenant = args.tenant;
   wire::ClientSubnet subnet;
   if (args.by_subnet && query.edns.subnet.family != 0) {
     subnet = query.edns.subnet;
     subnet.scope_prefix = subnet.source_prefix;
   }
-  answers::Key key;
   answers::MakeKey(secret_, query.name(), query.type,
                    {.dnssec_ok = query.edns.dnssec_ok,
                     .checking_disabled = (query.flags & wire::flag::kCd) != 0,
                     .failure = false,
-                    .tenant = tenant,
+                    .tenant = args.tenant,
                     .scope = subnet},
-                   &key);
-  const uint16_t asked =
+                   &asked->key);
+  asked->bits =
       static_cast<uint16_t>(query.flags & (wire::flag::kRd | (query.edns.dnssec_ok ? uint16_t{0} : wire::flag::kAd)));
+}
+
+uint32_t MissRing::FindOpen(const State& state, const JoinArgs& args, const Asked& asked) const {
+  const answers::Key& key = asked.key;
+  if (args.tenant == gate::kUnknownTag) return kNone;
+  uint32_t place = state.buckets[key.hash & (state.buckets.size() - 1)];
+  for (; place != kNone; place = flights_[place].chain) {
+    const Flight& flight = flights_[place];
+    if (flight.key.hash == key.hash && flight.key.type == key.type && flight.key.flags == key.flags &&
+        flight.epoch == state.epoch && flight.asked == asked.bits && flight.dns_class == args.query.dns_class &&
+        flight.key.name_length == key.name_length && flight.key.extra_length == key.extra_length &&
+        std::memcmp(flight.key.name, key.name, key.name_length) == 0 &&
+        std::memcmp(flight.key.extra, key.extra, key.extra_length) == 0) {
+      break;
+    }
+  }
+  return place;
+}
+
+uint32_t MissRing::PlaceOf(uint32_t ticket) const {
+  const uint32_t place = ticket & ((1u << kSerialShift) - 1);
+  if (place >= flights_.size()) return kNone;
+  const Flight& flight = flights_[place];
+  return flight.open && (flight.serial & 0xFFFF) == ticket >> kSerialShift ? place : kNone;
+}
+
+MissRing::Drained MissRing::Look(uint32_t ticket) {
+  auto state = state_.Lock();
+  const uint32_t place = PlaceOf(ticket);
+  if (place == kNone) return {};
+  const Flight& flight = flights_[place];
+  return {.first = &waiters_[flight.first], .tenant = flight.tenant, .outdated = flight.epoch != state->epoch};
+}
+
+uint32_t MissRing::Find(const JoinArgs& args) {
+  Asked asked;
+  MakeAsked(args, &asked);
+  auto state = state_.Lock();
+  const uint32_t place = FindOpen(*state, args, asked);
+  return place == kNone ? kNone : (flights_[place].serial & 0xFFFF) << kSerialShift | place;
+}
+
+bool MissRing::Recall(uint32_t ticket, MutableBytes out) {
+  auto state = state_.Lock();
+  const uint32_t place = PlaceOf(ticket);
+  return place != kNone && WriteRecord(place, out) != 0;
+}
+
+MissRing::Joined MissRing::Join(const JoinArgs& args) {
+  const FlightKind kind = args.kind;
+  const uint32_t tenant = args.tenant;
+  Asked asked;
+  MakeAsked(args, &asked);
   const ClientKey client = ClientOf(args.peer, secret_);
   auto state = state_.Lock();
-  uint32_t& bucket = state->buckets[key.hash & (state->buckets.size() - 1)];
-  for (uint32_t place = tenant == gate::kUnknownTag ? kNone : bucket; place != kNone; place = flights_[place].chain) {
-    Flight& flight = flights_[place];
-    if (flight.key.hash != key.hash || flight.key.type != key.type || flight.key.flags != key.flags ||
-        flight.epoch != state->epoch || flight.asked != asked || flight.dns_class != query.dns_class ||
-        flight.key.name_length != key.name_length || flight.key.extra_length != key.extra_length ||
-        std::memcmp(flight.key.name, key.name, key.name_length) != 0 ||
-        std::memcmp(flight.key.extra, key.extra, key.extra_length) != 0) {
-      continue;
-    }
+  if (const uint32_t open = FindOpen(*state, args, asked); open != kNone) {
+    Flight& flight = flights_[open];
     if (kind == FlightKind::kRefresh) return Joined::kJoined;
     if (state->free_waiter == kNone || flight.count >= waiters_per_flight_) {
       counters_.full.Add();
@@ -132,11 +174,12 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
   flight.count = 1;
   flight.open = true;
   flight.kind = kind;
-  flight.asked = asked;
-  flight.dns_class = query.dns_class;
+  flight.asked = asked.bits;
+  flight.dns_class = args.query.dns_class;
   flight.tenant = tenant;
   flight.epoch = state->epoch;
-  flight.key = key;
+  flight.key = asked.key;
+  uint32_t& bucket = state->buckets[flight.key.hash & (state->buckets.size() - 1)];
   flight.chain = bucket;
   bucket = place;
   Enqueue(*state, place);
@@ -199,31 +242,9 @@ uint32_t MissRing::Drain(MutableBytes out, uint32_t most, bool* left) {
   uint32_t drained = 0;
   size_t at = 0;
   while (state->pending_first != kNone && drained < most) {
-    const uint32_t place = state->pending_first;
-    Flight& flight = flights_[place];
-    const Waiter& waiter = waiters_[flight.first];
-    const size_t octets = (sizeof(FlightRecord) + waiter.packet_length + 3u) / 4 * 4;
-    if (out.size() - at < octets) break;
-    FlightRecord record = {.ticket = (flight.serial & 0xFFFF) << kSerialShift | place,
-                           .kind = flight.kind,
-                           .length = waiter.packet_length,
-                           .receiver = waiter.peer.receiver,
-                           .tenant = flight.tenant};
-    if (waiter.peer.address_length == sizeof(sockaddr_in)) {
-      record.family = 4;
-      sockaddr_in address;
-      std::memcpy(&address, waiter.peer.address, sizeof address);
-      record.port = ntohs(address.sin_port);
-      std::memcpy(record.address, &address.sin_addr, sizeof address.sin_addr);
-    } else if (waiter.peer.address_length == sizeof(sockaddr_in6)) {
-      record.family = 6;
-      sockaddr_in6 address;
-      std::memcpy(&address, waiter.peer.address, sizeof address);
-      record.port = ntohs(address.sin6_port);
-      std::memcpy(record.address, &address.sin6_addr, sizeof address.sin6_addr);
-    }
-    std::memcpy(out.data() + at, &record, sizeof record);
-    std::memcpy(out.data() + at + sizeof record, waiter.packet, waiter.packet_length);
+    const Flight& flight = flights_[state->pending_first];
+    const size_t octets = WriteRecord(state->pending_first, out.subspan(at));
+    if (octets == 0) break;
     at += octets;
     ++drained;
     state->pending_first = flight.pending;
@@ -231,6 +252,35 @@ uint32_t MissRing::Drain(MutableBytes out, uint32_t most, bool* left) {
   }
   *left = state->pending_first != kNone;
   return drained;
+}
+
+// 0: there is no room.
+size_t MissRing::WriteRecord(uint32_t place, MutableBytes out) const {
+  const Flight& flight = flights_[place];
+  const Waiter& waiter = waiters_[flight.first];
+  const size_t octets = (sizeof(FlightRecord) + waiter.packet_length + 3u) / 4 * 4;
+  if (out.size() < octets) return 0;
+  FlightRecord record = {.ticket = (flight.serial & 0xFFFF) << kSerialShift | place,
+                         .kind = flight.kind,
+                         .length = waiter.packet_length,
+                         .receiver = waiter.peer.receiver,
+                         .tenant = flight.tenant};
+  if (waiter.peer.address_length == sizeof(sockaddr_in)) {
+    record.family = 4;
+    sockaddr_in address;
+    std::memcpy(&address, waiter.peer.address, sizeof address);
+    record.port = ntohs(address.sin_port);
+    std::memcpy(record.address, &address.sin_addr, sizeof address.sin_addr);
+  } else if (waiter.peer.address_length == sizeof(sockaddr_in6)) {
+    record.family = 6;
+    sockaddr_in6 address;
+    std::memcpy(&address, waiter.peer.address, sizeof address);
+    record.port = ntohs(address.sin6_port);
+    std::memcpy(record.address, &address.sin6_addr, sizeof address.sin6_addr);
+  }
+  std::memcpy(out.data(), &record, sizeof record);
+  std::memcpy(out.data() + sizeof record, waiter.packet, waiter.packet_length);
+  return octets;
 }
 
 }  // namespace shardns::udp

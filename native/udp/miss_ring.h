@@ -99,6 +99,18 @@ class MissRing {
   // ticket.
   bool Part(uint32_t ticket);
 
+  // A flight that was drained: who began it, until it ends.
+  struct Drained {
+    const Waiter* first = nullptr;  // null for an unknown ticket
+    uint32_t tenant = 0;
+    bool outdated = false;  // what it finds may hold no more
+  };
+  Drained Look(uint32_t ticket);
+  // The ticket of the drained flight that these would join; kNone if there is none.
+  uint32_t Find(const JoinArgs& args);
+  // The record of a drained flight once more; false for an unknown ticket.
+  bool Recall(uint32_t ticket, MutableBytes out);
+
   // Ends a flight. Its waiters, first to last, are handed to `visit(const Waiter&)`; false for an unknown ticket.
   template <typename Visit>
   bool Finish(uint32_t ticket, Visit visit);
@@ -148,6 +160,16 @@ class MissRing {
   Holding Free() const {
     return {.flights = static_cast<uint32_t>(flights_.size()) - in_flight(), .waiters = waiter_count_ - waiting()};
   }
+  // What of a query tells flights apart.
+  struct Asked {
+    answers::Key key;
+    uint16_t bits;  // of the query's header
+  };
+  void MakeAsked(const JoinArgs& args, Asked* asked) const;
+  uint32_t FindOpen(const State& state, const JoinArgs& args, const Asked& asked) const;
+  // Its place; kNone for an unknown ticket.
+  uint32_t PlaceOf(uint32_t ticket) const;
+  size_t WriteRecord(uint32_t place, MutableBytes out) const;
   uint32_t KeepPacket(State& state, const Keep& keep);
   void Unchain(State& state, uint32_t place);
   void Enqueue(State& state, uint32_t place);

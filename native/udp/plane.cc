@@ -77,7 +77,11 @@ bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
 
 bool Plane::ReplyMessage(uint32_t ticket, const answers::PrepareArgs& message, uint16_t extended_error) {
   answers::EntryImage image;
-  if (!answers::Sendable(answers::Prepare(message, scratch_.get(), &image))) return false;
+  return answers::Sendable(answers::Prepare(message, scratch_.get(), &image)) &&
+         ReplyImage(ticket, image, extended_error);
+}
+
+bool Plane::ReplyImage(uint32_t ticket, const answers::EntryImage& image, uint16_t extended_error) {
   return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
     return responder_.FinishImage(query, image, extended_error, true, out);
   });

@@ -51,7 +51,10 @@ class Plane {
   bool ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error);
   // From what the cache has for the tenant, stale allowed; SERVFAIL where there is nothing.
   bool ReplyStale(uint32_t ticket, uint32_t tenant);
+  // The same for every waiter from an image.
+  bool ReplyImage(uint32_t ticket, const answers::EntryImage& image, uint16_t extended_error);
   bool Discard(uint32_t ticket);
+  MissRing& ring() { return ring_; }
   // See MissRing::Part.
   bool Part(uint32_t ticket) { return ring_.Part(ticket); }
   void Flush();

@@ -41,6 +41,8 @@ export class UdpPlane {
   readonly #buffer = Buffer.alloc(FLIGHTS_PER_DRAIN * (FlightRecord.octets + 512));
   /** The same memory: copies of a Buffer would be Buffers, which are slow to make. */
   readonly #octets = new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length);
+  /** The record of one that was forwarded: the others may be being read. */
+  readonly #recalled = Buffer.alloc(FlightRecord.octets + 512);
   #underWay = 0;
   #flushQueued = false;
   #closed = false;
@@ -73,6 +75,13 @@ export class UdpPlane {
       throw listenError(cause, endpoints);
     }
     this.#native.registerDrain(this.#buffer);
+    resolver.plain.use({
+      completion: () => this.#native.completion(),
+      find: query => (this.#closed ? -1 : this.#native.find(query)),
+      outdate: () => this.outdate(),
+      completed: () => this.#underWay--,
+      goOn: ticket => this.#goOn(ticket),
+    });
   }
 
   get ports(): number[] {
@@ -104,6 +113,7 @@ export class UdpPlane {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.resolver.plain.use(undefined);
     this.#native.close();
   }
 
@@ -111,15 +121,23 @@ export class UdpPlane {
     if (this.#closed) return;
     const result = this.#native.drain(FLIGHTS_PER_DRAIN);
     const flights = result & ~MORE_WAIT;
+    const buffer = this.#buffer;
+    const { plain } = this.resolver;
+    const mayForward = flights > 0 && plain.mayForward();
     let at = 0;
     for (let i = 0; i < flights; i++) {
-      const length = this.#buffer.readUInt16LE(at + FlightRecord.length);
+      const length = buffer.readUInt16LE(at + FlightRecord.length);
       const packet = this.#octets.slice(at + FlightRecord.octets, at + FlightRecord.octets + length);
-      const tenant = this.#buffer.readUInt32LE(at + FlightRecord.tenant);
-      const asker = new ClientAsker('udp', this.#clientAt(at), tenant === UNKNOWN_TENANT ? undefined : tenant);
-      const ticket = this.#buffer.readUInt32LE(at + FlightRecord.ticket);
+      const tenant = buffer.readUInt32LE(at + FlightRecord.tenant);
+      const ticket = buffer.readUInt32LE(at + FlightRecord.ticket);
       try {
-        this.#begin(ticket, this.#buffer[at + FlightRecord.kind], asker, packet);
+        const query = new Query(packet);
+        const kind = buffer[at + FlightRecord.kind];
+        if (mayForward && kind === FlightKind.miss && tenant === 0 && plain.tryForward(ticket, query)) {
+          this.#underWay++;
+        } else {
+          this.#begin(ticket, kind, this.#askerAt(buffer, at), query);
+        }
       } catch (error) {
         this.#giveUp(ticket, error);
       }
@@ -129,18 +147,35 @@ export class UdpPlane {
     if (result & MORE_WAIT) setImmediate(() => this.#drain());
   }
 
-  #clientAt(at: number): { address: string; port: number } | undefined {
-    const buffer = this.#buffer;
+  /** One that was forwarded: the resolver has it from now on. */
+  #goOn(ticket: number): void {
+    this.#underWay--;
+    if (this.#closed || !this.#native.recall(ticket, this.#recalled)) return;
+    try {
+      const buffer = this.#recalled;
+      const length = buffer.readUInt16LE(FlightRecord.length);
+      const packet = Uint8Array.from(buffer.subarray(FlightRecord.octets, FlightRecord.octets + length));
+      this.#begin(ticket, FlightKind.miss, this.#askerAt(buffer, 0), new Query(packet));
+    } catch (error) {
+      this.#giveUp(ticket, error);
+    }
+  }
+
+  #askerAt(buffer: Buffer, at: number): ClientAsker {
+    const tenant = buffer.readUInt32LE(at + FlightRecord.tenant);
+    return new ClientAsker('udp', this.#clientAt(buffer, at), tenant === UNKNOWN_TENANT ? undefined : tenant);
+  }
+
+  #clientAt(buffer: Buffer, at: number): { address: string; port: number } | undefined {
     const family = buffer[at + FlightRecord.family];
     if (family === 0) return undefined;
     const port = buffer.readUInt16LE(at + FlightRecord.port);
     const address = at + FlightRecord.address;
     if (family === 4) return new Client4(buffer.readUInt32BE(address), port);
-    return new Client6(this.#octets.slice(address, address + 16), port);
+    return new Client6(Uint8Array.from(buffer.subarray(address, address + 16)), port);
   }
 
-  #begin(ticket: number, kind: number, asker: ClientAsker, packet: Uint8Array): void {
-    const query = new Query(packet);
+  #begin(ticket: number, kind: number, asker: ClientAsker, query: Query): void {
     if (kind === FlightKind.refresh) {
       // Its ticket ends at once: queries that miss meanwhile begin a flight that the resolver joins to this one.
       this.resolver.prefetch(query, asker.tenant);

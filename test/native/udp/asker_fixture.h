@@ -98,7 +98,7 @@ class AskerFixture : public ::testing::Test {
     messages[number] = Query(name);
     asker->Ask({.number = number,
                 .serial = number ^ 0x5555,
-                .token = number,
+                .token = number + 1,
                 .server = server,
                 .now_ms = now_ms,
                 .letters = asking.letters,

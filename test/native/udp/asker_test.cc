@@ -243,9 +243,9 @@ TEST_F(AskerFixture, ManyThatFailAtOnceAreToldInTurns) {
 
 class Taking : public udp::Completion {
  public:
-  bool OnResponse(uint64_t token, Bytes response, int32_t* result) override {
+  bool OnResponse(uint64_t token, Bytes response, Taken* taken) override {
     tokens.push_back(token);
-    *result = 17;
+    taken->result = 17;
     return response.size() < 100;
   }
   std::vector<uint64_t> tokens;
@@ -263,7 +263,7 @@ TEST_F(AskerFixture, WhatACompletionHasTakenIsToldWithoutItsOctets) {
   upstream.Send(queries[0], Upstream::ResponseTo(queries[0]));
   upstream.Send(queries[1], Upstream::ResponseTo(queries[1], 100));
   const std::vector<Event> events = Receive(2);
-  EXPECT_EQ(taking.tokens, (std::vector<uint64_t>{first, second}));
+  EXPECT_EQ(taking.tokens, (std::vector<uint64_t>{first + 1, second + 1}));
   EXPECT_EQ(events[0].kind, udp::AskEvent::kCompleted);
   EXPECT_EQ(events[0].value, 17);
   EXPECT_TRUE(events[0].octets.empty());
@@ -286,7 +286,7 @@ TEST_F(AskerFixture, CommandsThatAreNoneDoNothing) {
   }
   EXPECT_EQ(asker->under_way(), 0u);
   Buffer other = command;
-  other[0] = 3;
+  other[0] = 5;
   EXPECT_FALSE(udp::RunCommands(other, asker.get()));
   Buffer beyond = command;
   beyond[6] = 1;  // a number of 65,536

@@ -1,0 +1,53 @@
+// Flights of the miss ring that a transport asks servers about and answers by itself (native/udp/forwarder.h), and whoever
+// has sent them there.
+import type { SocketAddress } from '../base/address.js';
+import type { Doubt } from './doubt.js';
+
+/** One flight under way. Used again when it is over: a miss makes no object. */
+export class Forwarded {
+  /** Native name of its query; -1 when that is not under way. */
+  number = -1;
+  serial = 0;
+  ticket = 0;
+  beganMs = 0;
+  letters: 'drawn' | 'kept' = 'drawn';
+  entropy: 'guarded' | 'any' = 'guarded';
+  /** Neighbours among those under way, in the order in which they are late. */
+  previous: this = this;
+  next: this = this;
+  dueMs = 0;
+
+  constructor(public server: SocketAddress) {}
+}
+
+/** Hears of each once that its query is over, and of doubts before. Must not throw. */
+export interface ForwardOwner<One extends Forwarded> {
+  /**
+   * Stored, and told to all who wait.
+   * @param result bits of ForwardResult
+   * @param response where it denies the name
+   */
+  completed(one: One, result: number, response: Uint8Array | undefined): void;
+  /** A response that is not as plain as that. */
+  answered(one: One, response: Uint8Array): void;
+  /** @param asked whether it was put to the server at all */
+  lost(one: One, asked: boolean): void;
+  doubted(one: One, doubt: Doubt): void;
+}
+
+export interface Forwarding {
+  /**
+   * One plane at a time.
+   * @param completion of the plane whose flights are forwarded
+   * @returns whether they may be: another plane may have it
+   */
+  beginForwarding<One extends Forwarded>(owner: ForwardOwner<One>, completion: unknown): boolean;
+  /** Nothing of the owner's may be under way. */
+  endForwarding<One extends Forwarded>(owner: ForwardOwner<One>): void;
+  /** @param udpSize of responses, for the server to know */
+  forward(one: Forwarded, udpSize: number): void;
+  /** The next query in the same form to its server is taken for this one, which is under way or has been answered. */
+  offer(one: Forwarded): void;
+  /** Ends the offer: what was not taken is called off, and who has taken it is told. */
+  withdraw(response: Uint8Array | undefined, doubt?: Doubt): void;
+}
