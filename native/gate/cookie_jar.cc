@@ -55,7 +55,8 @@ void CookieJar::Learn(const ClientAddress& server, Bytes cookie, uint32_t now) {
 CookieVerdict CookieJar::Judge(const Response& response) {
   const ClientAddress server = ClientAddress::Of(response.server);
   if (!response.has_cookie) {
-    // Who sent cookies and sends none is somebody else, or a server that was changed: only over TCP it is surely itself.
+    // Who sent cookies and sends none is somebody else, or a server that was changed: only over TCP it is surely
+    // itself.
     if (!response.tcp) return Find(server) == nullptr ? CookieVerdict::kAccept : CookieVerdict::kDiscard;
     Forget(response.server);
     return CookieVerdict::kAccept;
@@ -64,8 +65,7 @@ CookieVerdict CookieJar::Judge(const Response& response) {
   // Of a length that there is not, or not with our own half: another's (RFC 7873 section 5.3). Only our half echoed, as
   // some servers do that know nothing of cookies, teaches nothing and proves as much as an id.
   if ((cookie.size() != kClientCookieSize && cookie.size() < kMinFullCookieSize) ||
-      cookie.size() > kMaxFullCookieSize ||
-      std::memcmp(cookie.data(), response.sent.octets, kClientCookieSize) != 0) {
+      cookie.size() > kMaxFullCookieSize || std::memcmp(cookie.data(), response.sent.octets, kClientCookieSize) != 0) {
     return CookieVerdict::kDiscard;
   }
   // It is learned from errors, too; but not what belongs to a client cookie that is not ours any more.

@@ -7,9 +7,9 @@
 // blocked that no list names, whatever hashes to what. The key is drawn at each build: nobody can write a list, or ask
 // names, that fall into one bucket. A lookup allocates nothing.
 //
-// Which rule: the lowest tier among those of the client's lists; in a tier the longest name, exact before subtree before
-// below; then the list that was named first. Tiers are given by whoever compiles: lists in the AdGuard manner share four
-// (important allow, important block, allow, block), a response policy zone has one of its own.
+// Which rule: the lowest tier among those of the client's lists; in a tier the longest name, exact before subtree
+// before below; then the list that was named first. Tiers are given by whoever compiles: lists in the AdGuard manner
+// share four (important allow, important block, allow, block), a response policy zone has one of its own.
 //
 // Bound: kMaxNames, and 4 GiB of names. 12 octets and the name's own, and 6 for each rule: 38 a name of 20 octets.
 #pragma once
@@ -32,10 +32,10 @@ enum class NameKind : uint8_t {
 };
 
 enum class ListAction : uint8_t {
-  kPass,      // nothing of a higher tier counts
+  kPass,  // nothing of a higher tier counts
   kNxDomain,
   kNoData,
-  kZero,      // 0.0.0.0 and ::, at which browsers stop soonest
+  kZero,  // 0.0.0.0 and ::, at which browsers stop soonest
   kRefuse,
   kDrop,
   kTruncate,  // over UDP
@@ -66,7 +66,8 @@ class NameList {
 
   size_t names() const { return names_; }
   size_t memory_bytes() const {
-    return sizeof *this + buckets_count_ * sizeof(Bucket) + pool_.capacity() + policies_.capacity() * sizeof(ListPolicy);
+    return sizeof *this + buckets_count_ * sizeof(Bucket) + pool_.capacity() +
+           policies_.capacity() * sizeof(ListPolicy);
   }
 
  private:

@@ -134,9 +134,8 @@ void NameListBuilder::Append(uint64_t hash, Bytes name, const Rules& rules, Name
 
 // Everything, name by name.
 std::unique_ptr<NameList> NameListBuilder::Gather() {
-  std::sort(staged_.begin(), staged_.end(), [](const Staged& a, const Staged& b) {
-    return a.hash != b.hash ? a.hash < b.hash : a.at < b.at;
-  });
+  std::sort(staged_.begin(), staged_.end(),
+            [](const Staged& a, const Staged& b) { return a.hash != b.hash ? a.hash < b.hash : a.at < b.at; });
   std::unique_ptr<NameList> list(new NameList);
   size_t names = 0;
   for (size_t i = 0; i < staged_.size(); ++i) names += i == 0 || staged_[i].hash != staged_[i - 1].hash;

@@ -2,8 +2,8 @@
 // stays; one that a rule of a name above it makes needless goes, if that changes nothing for any set of lists: real
 // lists shrink by a tenth or more.
 //
-// Bound: `max_names` rules, kMaxPolicies policies, 4 GiB of names: what does not fit is told, never left out in silence.
-// While it is built, thrice the list's own memory. One thread, any.
+// Bound: `max_names` rules, kMaxPolicies policies, 4 GiB of names: what does not fit is told, never left out in
+// silence. While it is built, thrice the list's own memory. One thread, any.
 #pragma once
 #include <unordered_map>
 

@@ -9,7 +9,8 @@ namespace {
 
 constexpr uint64_t kUnitsPerUs = 8;
 constexpr uint64_t kUnitsPerSecond = kUnitsPerUs * 1'000'000;
-// A time further ahead than the longest window was left by another turn of its 42 bits, or by a clock that stepped back.
+// A time further ahead than the longest window was left by another turn of its 42 bits, or by a clock that stepped
+// back.
 constexpr uint64_t kMaxWindow = uint64_t{3} * 3600 * kUnitsPerSecond;
 constexpr uint64_t kMaxPerSecond = 1'000'000;
 
@@ -17,9 +18,7 @@ uint64_t StepOf(const RateLimit& limit) { return kUnitsPerSecond * 1000 / limit.
 
 uint64_t HighBits(unsigned bits) { return bits == 0 ? 0 : bits >= 64 ? ~uint64_t{0} : ~uint64_t{0} << (64 - bits); }
 
-bool IsV4(const ClientAddress& client) {
-  return std::memcmp(client.octets, kMappedPrefix, sizeof kMappedPrefix) == 0;
-}
+bool IsV4(const ClientAddress& client) { return std::memcmp(client.octets, kMappedPrefix, sizeof kMappedPrefix) == 0; }
 
 }  // namespace
 
@@ -54,9 +53,7 @@ RateClasses::RateClasses(std::span<const RateClass> classes) {
 }
 
 RateTable::RateTable(uint32_t counters, const HashSecret& secret)
-    : secret_(secret),
-      lines_(std::max<size_t>((size_t{counters} + kWays - 1) / kWays, 1)),
-      table_(new Line[lines_]) {}
+    : secret_(secret), lines_(std::max<size_t>((size_t{counters} + kWays - 1) / kWays, 1)), table_(new Line[lines_]) {}
 
 RateResult RateTable::Judge(const RateClasses& classes, const Question& question) {
   SHARDNS_CHECK(question.rate_class < classes.classes_.size());

@@ -1,16 +1,16 @@
 // How often clients, and the networks around them, may ask: one counter for each prefix and window of a rate class, all
-// judged together, and nothing counted where one of them says no. So a client that is over its limit does not use up its
-// network's, and comes back at once when it slows down.
+// judged together, and nothing counted where one of them says no. So a client that is over its limit does not use up
+// its network's, and comes back at once when it slows down.
 //
-// A counter is a theoretical arrival time (GCRA, ITU-T I.371): each query moves it on by 1/rate, and may ask while it is
-// at most `burst` of those ahead of the clock. It is a word: 22 bits of a keyed hash of class, window and prefix, and
-// the time. Eight share a cache line; a newcomer takes the place of the one whose time is the earliest, which is the one
-// that has the least to remember. Thus sources over their limit stay, however many others come; those forgotten are the
-// light ones, whom that gives a little more than is theirs. Nobody is limited because of others but those of his prefix,
-// and who shares a line and 22 bits with a limited source: one in half a million.
+// A counter is a theoretical arrival time (GCRA, ITU-T I.371): each query moves it on by 1/rate, and may ask while it
+// is at most `burst` of those ahead of the clock. It is a word: 22 bits of a keyed hash of class, window and prefix,
+// and the time. Eight share a cache line; a newcomer takes the place of the one whose time is the earliest, which is
+// the one that has the least to remember. Thus sources over their limit stay, however many others come; those forgotten
+// are the light ones, whom that gives a little more than is theirs. Nobody is limited because of others but those of
+// his prefix, and who shares a line and 22 bits with a limited source: one in half a million.
 //
-// Words are relaxed atomics without a locked instruction: queries of one source judged by two threads at the same moment
-// may count as one. Time is an argument.
+// Words are relaxed atomics without a locked instruction: queries of one source judged by two threads at the same
+// moment may count as one. Time is an argument.
 //
 // Bound: `counters` words of 8 octets, rounded up to whole lines, taken at construction. 1.4 x the counters that ask
 // within a window keep all of them (the rule of Knot Resolver's manual).
@@ -24,14 +24,14 @@
 
 namespace shardns::gate {
 
-// What is counted, each against limits of its own. Queries are before anything is looked up, the others once it is known
-// what a query comes to; errors are answers too, which spoofed queries aim at others.
+// What is counted, each against limits of its own. Queries are before anything is looked up, the others once it is
+// known what a query comes to; errors are answers too, which spoofed queries aim at others.
 enum class RateKind : uint8_t { kQuery, kMiss, kNxDomain, kError };
 inline constexpr size_t kRateKinds = 4;
 
 struct RateLimit {
   RateKind kind = RateKind::kQuery;
-  uint8_t v4_bits = 32, v6_bits = 64;    // of the prefix that is counted
+  uint8_t v4_bits = 32, v6_bits = 64;  // of the prefix that is counted
   uint32_t per_second_thousandths;     // thousandths of a query a second: 500 is one in two seconds
   uint32_t burst;                      // queries that may come at once; at least 1
 };
@@ -66,9 +66,9 @@ class RateClasses {
  private:
   friend class RateTable;
   struct Limit {
-    uint64_t step;      // of the time, for one query
-    uint64_t ahead;     // as far as the time may be before a query
-    uint64_t v4_mask;   // of the mapped form's last eight octets, as numbers
+    uint64_t step;     // of the time, for one query
+    uint64_t ahead;    // as far as the time may be before a query
+    uint64_t v4_mask;  // of the mapped form's last eight octets, as numbers
     uint64_t v6_masks[2];
     uint64_t salt;
   };

@@ -82,9 +82,7 @@ TEST(ServerCookies, AgeInSerialArithmeticAroundTheWrapOfTime) {
   const ServerCookies cookies({&kSecret, 1});
   for (const uint32_t made : {1'700'000'000u, 100u, UINT32_MAX - 100}) {
     const Buffer cookie = Made(cookies, "0102030405060708", kClient, made);
-    const auto state = [&](int64_t age) {
-      return cookies.Check(cookie, kClient, static_cast<uint32_t>(made + age));
-    };
+    const auto state = [&](int64_t age) { return cookies.Check(cookie, kClient, static_cast<uint32_t>(made + age)); };
     EXPECT_EQ(state(0), CookieState::kGood);
     EXPECT_EQ(state(1800), CookieState::kGood);
     EXPECT_EQ(state(1801), CookieState::kGoodToRenew);
@@ -113,10 +111,10 @@ TEST(ServerCookies, AnyOtherAddressOctetVersionOrLengthIsNotGood) {
   for (size_t size = 0; size <= 64; ++size) {
     Buffer other = cookie;
     other.resize(size);
-    const CookieState expected = size == 8                  ? CookieState::kClientOnly
-                                 : size < 16 || size > 40   ? CookieState::kMalformed
-                                 : size == cookie.size()    ? CookieState::kGood
-                                                            : CookieState::kBad;
+    const CookieState expected = size == 8                ? CookieState::kClientOnly
+                                 : size < 16 || size > 40 ? CookieState::kMalformed
+                                 : size == cookie.size()  ? CookieState::kGood
+                                                          : CookieState::kBad;
     EXPECT_EQ(cookies.Check(other, kClient, 1000), expected) << size;
   }
 }

@@ -49,8 +49,8 @@ inline std::optional<gate::ListPolicy> FindInModel(const std::vector<ModelRule>&
     if (rule.kind == gate::NameKind::kBelow && itself) continue;
     bool cancelled = false;
     for (const ModelRule& other : rules) {
-      cancelled |= other.cancels && other.name == rule.name && other.kind == rule.kind &&
-                   other.policy.tier == rule.policy.tier;
+      cancelled |=
+          other.cancels && other.name == rule.name && other.kind == rule.kind && other.policy.tier == rule.policy.tier;
     }
     if (!cancelled && (best == nullptr || key(rule) < key(*best))) best = &rule;
   }

@@ -64,12 +64,12 @@ TEST(NameList, AnEmptyListAndNoListsFindNothing) {
 }
 
 TEST(NameList, ImportantAllowBeatsImportantBlockBeatsAllowBeatsBlock) {
-  const auto list = ListOf({Rule("example", NameKind::kSubtree, Block(0), 1),
-                            Rule("a.example", NameKind::kSubtree, Pass(1), 2),
-                            Rule("b.a.example", NameKind::kSubtree, Block(0), 3),
-                            Rule("c.b.a.example", NameKind::kExact, Block(2, kImportantBlock), 4),
-                            Rule("d.c.b.a.example", NameKind::kSubtree, Pass(3, kImportantAllow), 5),
-                            Rule("c.b.a.example", NameKind::kBelow, Block(2, kImportantBlock), 6)});
+  const auto list =
+      ListOf({Rule("example", NameKind::kSubtree, Block(0), 1), Rule("a.example", NameKind::kSubtree, Pass(1), 2),
+              Rule("b.a.example", NameKind::kSubtree, Block(0), 3),
+              Rule("c.b.a.example", NameKind::kExact, Block(2, kImportantBlock), 4),
+              Rule("d.c.b.a.example", NameKind::kSubtree, Pass(3, kImportantAllow), 5),
+              Rule("c.b.a.example", NameKind::kBelow, Block(2, kImportantBlock), 6)});
   EXPECT_EQ(Found(*list, "x.example"), "block 0:1");
   EXPECT_EQ(Found(*list, "x.b.a.example"), "pass 1:2") << "an allow rule holds for what is blocked below it, too";
   EXPECT_EQ(Found(*list, "x.b.a.example", 0b1), "block 0:1") << "whose lists allow nothing";
@@ -79,11 +79,10 @@ TEST(NameList, ImportantAllowBeatsImportantBlockBeatsAllowBeatsBlock) {
 }
 
 TEST(NameList, InATierTheLongestNameDecidesExactBeforeWildcardAndThenTheFirstList) {
-  const auto list = ListOf({Rule("example", NameKind::kBelow, Block(0), 1),
-                            Rule("a.example", NameKind::kExact, Pass(0, kBlock), 2),
-                            Rule("a.example", NameKind::kBelow, Pass(0, kBlock), 3),
-                            Rule("b.example", NameKind::kSubtree, Pass(1, kBlock), 4),
-                            Rule("b.example", NameKind::kSubtree, Block(0), 5)});
+  const auto list = ListOf(
+      {Rule("example", NameKind::kBelow, Block(0), 1), Rule("a.example", NameKind::kExact, Pass(0, kBlock), 2),
+       Rule("a.example", NameKind::kBelow, Pass(0, kBlock), 3),
+       Rule("b.example", NameKind::kSubtree, Pass(1, kBlock), 4), Rule("b.example", NameKind::kSubtree, Block(0), 5)});
   EXPECT_EQ(Found(*list, "a.example"), "pass 0:2");
   EXPECT_EQ(Found(*list, "x.a.example"), "pass 0:3");
   EXPECT_EQ(Found(*list, "x.example"), "block 0:1");
@@ -120,10 +119,10 @@ TEST(NameList, DuplicatesAndNamesBelowAListedParentTakeNoMemory) {
   EXPECT_EQ(list->names(), 1u);
   EXPECT_EQ(Found(*list, "a5.example"), "block 0:1");
   // Where the parent is another list's, or another policy stands between, both are needed.
-  const auto kept = ListOf({Rule("example", NameKind::kSubtree, Block(0), 1),
-                            Rule("a.example", NameKind::kSubtree, Block(1), 2),
-                            Rule("b.example", NameKind::kSubtree, Pass(0, kBlock), 3),
-                            Rule("c.b.example", NameKind::kSubtree, Block(0), 4)});
+  const auto kept =
+      ListOf({Rule("example", NameKind::kSubtree, Block(0), 1), Rule("a.example", NameKind::kSubtree, Block(1), 2),
+              Rule("b.example", NameKind::kSubtree, Pass(0, kBlock), 3),
+              Rule("c.b.example", NameKind::kSubtree, Block(0), 4)});
   EXPECT_EQ(kept->names(), 4u);
   EXPECT_EQ(Found(*kept, "a.example", 0b10), "block 1:2");
   EXPECT_EQ(Found(*kept, "c.b.example"), "block 0:4");
@@ -132,10 +131,9 @@ TEST(NameList, DuplicatesAndNamesBelowAListedParentTakeNoMemory) {
 TEST(NameList, ACancelledRuleIsGoneFromEveryListWhereverItStands) {
   ModelRule cancel = Rule("a.example", NameKind::kSubtree, Block(7), 9);
   cancel.cancels = true;
-  const auto list = ListOf({Rule("a.example", NameKind::kSubtree, Block(0), 1), cancel,
-                            Rule("a.example", NameKind::kSubtree, Block(1), 2),
-                            Rule("a.example", NameKind::kSubtree, Pass(1), 3),
-                            Rule("b.a.example", NameKind::kSubtree, Block(1), 4)});
+  const auto list = ListOf(
+      {Rule("a.example", NameKind::kSubtree, Block(0), 1), cancel, Rule("a.example", NameKind::kSubtree, Block(1), 2),
+       Rule("a.example", NameKind::kSubtree, Pass(1), 3), Rule("b.a.example", NameKind::kSubtree, Block(1), 4)});
   EXPECT_EQ(Found(*list, "a.example"), "pass 1:3");
   EXPECT_EQ(Found(*list, "a.example", 0b1), "nothing");
   EXPECT_EQ(Found(*list, "b.a.example", 0b10), "pass 1:3");
@@ -232,10 +230,11 @@ TEST(NameList, OfManyNamesAllAreFoundAndNoOther) {
   const uint64_t count = wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 100'000;
   NameListBuilder builder(9);
   const uint16_t policy = *builder.PolicyOf(Block(0));
-  const auto name = [](uint64_t n, char kind, uint8_t (&out)[24]) {
+  const auto name = [](uint64_t n, char kind, uint8_t(&out)[24]) {
     out[0] = 13;
     out[1] = static_cast<uint8_t>(kind);
-    for (uint64_t i = 2, z = n * 0x9E3779B97F4A7C15u; i < 14; ++i, z >>= 5) out[i] = "abcdefghijklmnopqrstuvwxyz012345"[z & 31];
+    for (uint64_t i = 2, z = n * 0x9E3779B97F4A7C15u; i < 14; ++i, z >>= 5)
+      out[i] = "abcdefghijklmnopqrstuvwxyz012345"[z & 31];
     out[14] = 3;
     std::memcpy(out + 15, n % 3 == 0 ? "com" : n % 3 == 1 ? "net" : "org", 3);
     out[18] = 0;

@@ -204,7 +204,7 @@ TEST_F(Rates, AFloodOfSpoofedSourcesFreesNoHeavySourceAndLimitsNoneThatIsNot) {
   std::mt19937 random(6);
   int heavy = 0, honest = 0, seconds = 4;
   for (int ms = 0; ms < seconds * 1000; ++ms, now_ += 1000) {
-    for (int i = 0; i < 250; ++i) Ask(V4(random() & 0xFFFFFF00));    // 250,000 a second
+    for (int i = 0; i < 250; ++i) Ask(V4(random() & 0xFFFFFF00));     // 250,000 a second
     for (int i = 0; i < 2; ++i) heavy += Allowed(V4(0xC0000201), 1);  // 2,000 a second
     if (ms % 25 == 0) honest += Allowed(V4(0xC0000301), 1);           // 40 a second
   }
@@ -222,8 +222,9 @@ TEST_F(Rates, ThreadsJudgeWithoutWaitingForOneAnother) {
       uint32_t turn = 0;
       for (int i = 0; i < 20'000; ++i) {
         const ClientAddress client = V4(1);
-        allowed += table_->Judge(*classes_, {.client = client, .rate_class = 0, .now_us = now_, .turn = &turn})
-                       .verdict == RateVerdict::kAllow;
+        allowed +=
+            table_->Judge(*classes_, {.client = client, .rate_class = 0, .now_us = now_, .turn = &turn}).verdict ==
+            RateVerdict::kAllow;
       }
     });
   }
