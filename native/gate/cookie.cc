@@ -35,13 +35,10 @@ CookieState ServerCookies::Check(Bytes option, Bytes address, uint32_t now) cons
   const auto age = static_cast<int32_t>(now - Load32(option.data() + kTimeAt));
   if (age > kCookieLife || age < -kCookieAhead) return CookieState::kBad;
   const uint64_t given = LoadNative<uint64_t>(option.data() + kHashAt);
-  uint64_t good = 0;
-  // All secrets and all octets are compared, whichever differ: time tells nothing.
-  for (size_t i = 0; i < count_; ++i) {
-    const uint64_t difference = Hash(secrets_[i], option.data(), address) ^ given;
-    good |= ((difference | (0 - difference)) >> 63) ^ 1;
-  }
-  if (good == 0) return CookieState::kBad;
+  // Each comparison takes the same time wherever octets differ. By which secret it was made is no secret.
+  bool good = false;
+  for (size_t i = 0; i < count_ && !good; ++i) good = (Hash(secrets_[i], option.data(), address) ^ given) == 0;
+  if (!good) return CookieState::kBad;
   return age > kCookieRenewAfter ? CookieState::kGoodToRenew : CookieState::kGood;
 }
 

@@ -2,8 +2,8 @@
 // together. Says of each source what became of its lines, and which were not understood.
 //
 // Bound: kMaxLine octets a line (a longer one is broken), kMaxListLine lines a source, `max_octets` of all sources,
-// ListRules' own; where one is reached everything that follows fails, and nothing is built. Lines that wait for A-labels
-// are at most a piece's octets, and go with Foreign(). One thread at a time, any.
+// ListRules' own; where one is reached everything that follows fails, and nothing is built. Lines that wait for
+// A-labels are at most a piece's octets, and go with Foreign(). One thread at a time, any.
 #pragma once
 #include <memory>
 #include <utility>

@@ -9,9 +9,7 @@ namespace shardns::gate {
 
 namespace {
 
-ListLine LineOf(NameText text) {
-  return text == NameText::kForeign ? ListLine::kForeign : ListLine::kBroken;
-}
+ListLine LineOf(NameText text) { return text == NameText::kForeign ? ListLine::kForeign : ListLine::kBroken; }
 
 std::string AddressText(const Prefix& address) {
   char text[INET6_ADDRSTRLEN];
@@ -31,9 +29,9 @@ bool IsBlocking(const Prefix& address) {
 
 // Names that every hosts file gives this host.
 bool IsOwnName(std::string_view name) {
-  constexpr std::string_view kNames[] = {"localhost",     "localhost.localdomain", "local",           "broadcasthost",
-                                         "ip6-localhost", "ip6-loopback",          "ip6-localnet",    "ip6-mcastprefix",
-                                         "ip6-allnodes",  "ip6-allrouters",        "ip6-allhosts",    "0.0.0.0"};
+  constexpr std::string_view kNames[] = {"localhost",     "localhost.localdomain", "local",        "broadcasthost",
+                                         "ip6-localhost", "ip6-loopback",          "ip6-localnet", "ip6-mcastprefix",
+                                         "ip6-allnodes",  "ip6-allrouters",        "ip6-allhosts", "0.0.0.0"};
   return std::any_of(std::begin(kNames), std::end(kNames),
                      [&](std::string_view one) { return EqualsIgnoringCase(name, one); });
 }

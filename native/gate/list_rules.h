@@ -1,5 +1,5 @@
-// What readers of lists put their rules into, and what becomes of them: lists of names and of addresses, and the records
-// of answers of one's own, all published together.
+// What readers of lists put their rules into, and what becomes of them: lists of names and of addresses, and the
+// records of answers of one's own, all published together.
 //
 // Bound: NameListBuilder's for names, PrefixMap::kMaxRules addresses a list and trigger, kMaxDataOwners names with
 // records of their own.
@@ -13,7 +13,8 @@
 
 namespace shardns::gate {
 
-// What a rule is about (draft-vixie-dnsop-dns-rpz section 4). Only the first two are known before anything is looked up.
+// What a rule is about (draft-vixie-dnsop-dns-rpz section 4). Only the first two are known before anything is looked
+// up.
 enum class Trigger : uint8_t { kClientAddress, kQuestion, kAnswerAddress, kServerName, kServerAddress };
 
 enum class ListFormat : uint8_t { kHosts, kDomains, kAdblock, kZone };

@@ -177,6 +177,7 @@ void NameListBuilder::DropNeedless(const NameList& all, const uint8_t* name, siz
   uint64_t hashes[128];
   hashes[0] = all.secret_.words[0];
   for (size_t depth = 0; depth + 1 < labels; ++depth) {
+    if (all.HasDepth(depth)) __builtin_prefetch(&all.buckets_[all.BucketOf(hashes[depth])]);
     hashes[depth + 1] = all.MixLabel(hashes[depth], name + starts[labels - depth - 1]);
   }
   const auto tier = [&](const Rule& rule) { return policies_[rule.policy].tier; };
@@ -218,28 +219,39 @@ void NameListBuilder::DropNeedless(const NameList& all, const uint8_t* name, siz
 }
 
 std::unique_ptr<NameList> NameListBuilder::Reduce(std::unique_ptr<NameList> all) const {
-  std::unique_ptr<NameList> list(new NameList);
-  Rules rules, above;
-  const uint8_t* const end = all->pool_.data() + all->pool_.size() - kPoolEnd;
-  // What is left of each name, twice: to count, then to write.
-  size_t names = 0, octets = 0;
+  Rules rules, left, above;
   const auto each = [&](auto&& take) {
+    const uint8_t* const end = all->pool_.data() + all->pool_.size() - kPoolEnd;
     for (const uint8_t* at = all->pool_.data(); at < end;) {
       const Bytes name = {at, NameSize(at)};
       at = ReadRules(at + name.size(), &rules);
-      uint8_t padded[wire::kMaxNameSize + NameList::kSlack];
-      std::memcpy(padded, name.data(), name.size());
-      DropNeedless(*all, padded, name.size(), &rules, &above);
-      if (!rules.empty()) take(name);
+      take(name);
     }
   };
+  std::vector<bool> stays;  // of each rule
+  size_t names = 0, octets = 0;
   each([&](Bytes name) {
-    ++names;
-    octets += name.size() + rules.size() * NameList::kRuleSize;
+    uint8_t padded[wire::kMaxNameSize + NameList::kSlack];
+    std::memcpy(padded, name.data(), name.size());
+    left = rules;
+    DropNeedless(*all, padded, name.size(), &left, &above);
+    size_t next = 0;
+    for (const Rule& rule : rules) {
+      const bool kept = next < left.size() && left[next].word == rule.word && left[next].policy == rule.policy;
+      next += kept;
+      stays.push_back(kept);
+    }
+    names += !left.empty();
+    octets += left.empty() ? 0 : name.size() + left.size() * NameList::kRuleSize;
   });
-  if (names == all->names_ && octets + kPoolEnd == all->pool_.size()) return all;
+  if (octets + kPoolEnd == all->pool_.size()) return all;
+  std::unique_ptr<NameList> list(new NameList);
   MakeRoom(names, octets, list.get());
-  each([&](Bytes name) { Append(HashOf(name.data(), name.size()), name, rules, list.get()); });
+  size_t number = 0;
+  each([&](Bytes name) {
+    std::erase_if(rules, [&](const Rule&) { return !stays[number++]; });
+    if (!rules.empty()) Append(HashOf(name.data(), name.size()), name, rules, list.get());
+  });
   list->pool_.insert(list->pool_.end(), kPoolEnd, 0);
   return list;
 }

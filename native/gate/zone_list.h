@@ -1,5 +1,5 @@
-// A response policy zone as a file (draft-vixie-dnsop-dns-rpz; master file syntax: RFC 1035 section 5.1): its records to
-// rules, all triggers and all actions. Takes one line after another; a record may go over several.
+// A response policy zone as a file (draft-vixie-dnsop-dns-rpz; master file syntax: RFC 1035 section 5.1): its records
+// to rules, all triggers and all actions. Takes one line after another; a record may go over several.
 //
 // Bound: kMaxRecord octets of a record, over all its lines.
 #pragma once

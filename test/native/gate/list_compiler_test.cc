@@ -152,13 +152,20 @@ TEST(AdblockList, RulesAreReadAsAdGuardReadsThemForDns) {
 }
 
 TEST(AdblockList, WhatIsNotAboutNamesAloneIsCountedAndBlocksNothing) {
-  const char* const kRules[] = {"||a.example/ads^",          "/ads[0-9]+/",
-                                "a.example##.banner",        "##.banner",
-                                "a.example#@#.banner",       "||a.example^$third-party",
-                                "||a.example^$dnstype=AAAA", "||a.example^$client=192.0.2.1",
-                                "||a.example^$denyallow=b",  "||a*.example^",
-                                "||a.",                      "||192.0.2.1^",
-                                "|https://a.example^",       "-ads.a.example|",
+  const char* const kRules[] = {"||a.example/ads^",
+                                "/ads[0-9]+/",
+                                "a.example##.banner",
+                                "##.banner",
+                                "a.example#@#.banner",
+                                "||a.example^$third-party",
+                                "||a.example^$dnstype=AAAA",
+                                "||a.example^$client=192.0.2.1",
+                                "||a.example^$denyallow=b",
+                                "||a*.example^",
+                                "||a.",
+                                "||192.0.2.1^",
+                                "|https://a.example^",
+                                "-ads.a.example|",
                                 "||a.example^$ctag=x,important"};
   for (const char* rule : kRules) {
     const Compiled list = Compile({{Source(ListFormat::kAdblock), rule}});
@@ -170,7 +177,9 @@ TEST(AdblockList, WhatIsNotAboutNamesAloneIsCountedAndBlocksNothing) {
 TEST(ForeignNames, AreReadAgainWithALabelsAndAreBrokenIfTheyStayForeign) {
   ListCompiler compiler(1, {});
   compiler.Begin(Source(ListFormat::kAdblock));
-  const std::string text = "||b\xC3\xBC" "cher.example^\n! \xC3\xBC\na.example##\xC3\xBC\n||\xC3\xBC.example^\n";
+  const std::string text =
+      "||b\xC3\xBC"
+      "cher.example^\n! \xC3\xBC\na.example##\xC3\xBC\n||\xC3\xBC.example^\n";
   compiler.Feed({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   const auto foreign = compiler.Foreign();
   ASSERT_EQ(foreign.size(), 2u);
@@ -236,8 +245,8 @@ TEST(PolicyZone, HasAllTriggersAndAllActions) {
   EXPECT_EQ(ask("data.test"), "data 300 A 192.0.2.1\n300 AAAA 2001:db8::1\n300 TXT \"a ; b\"   \"c\" 16");
   EXPECT_EQ(ask("full.test"), "nxdomain 19");
   EXPECT_EQ(ask("outside.example"), "-");
-  EXPECT_TRUE(zone.lists->Find(std::vector<uint8_t>{8, 'e', 's', 'c', '.', 'a', 'p', 'e', 'd', 4, 't', 'e', 's', 't', 0},
-                               other, 1));
+  EXPECT_TRUE(zone.lists->Find(
+      std::vector<uint8_t>{8, 'e', 's', 'c', '.', 'a', 'p', 'e', 'd', 4, 't', 'e', 's', 't', 0}, other, 1));
   EXPECT_EQ(zone.reports[0].broken, 4u) << "outside, an escape of no octet, and an address that is none; a prefix";
   EXPECT_EQ(zone.reports[0].unsupported, 2u);
   const auto address = [&](gate::Trigger trigger, const std::vector<uint8_t>& octets) {
