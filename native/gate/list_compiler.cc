@@ -103,8 +103,12 @@ void ListCompiler::Count(ListLine what, uint32_t number, std::string_view line) 
   }
 }
 
+void ListCompiler::EndText() {
+  if (!rest_.empty() || skipping_) Feed(Bytes(reinterpret_cast<const uint8_t*>("\n"), 1));
+}
+
 ListReport ListCompiler::End() {
-  if (full_ == Full::kNo && (!rest_.empty() || skipping_)) Feed(Bytes(reinterpret_cast<const uint8_t*>("\n"), 1));
+  EndText();
   if (full_ == Full::kNo && zone_ && zone_->End() == ListLine::kBroken) Count(ListLine::kBroken, line_, "");
   if (full_ == Full::kNo && !rules_.End()) full_ = Full::kRules;
   return std::exchange(report_, {});

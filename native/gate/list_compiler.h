@@ -38,6 +38,8 @@ class ListCompiler {
 
   void Begin(const ListSource& source);
   void Feed(Bytes piece);
+  // The last line need not have an end.
+  void EndText();
   struct ForeignLine {
     uint32_t line;
     std::string text;
@@ -46,7 +48,7 @@ class ListCompiler {
   std::vector<ForeignLine> Foreign() { return std::exchange(foreign_, {}); }
   // One of them with A-labels. What is foreign still is broken.
   void FeedLine(uint32_t line, std::string_view text);
-  // Of the source.
+  // Of the source, whose text has ended.
   ListReport End();
 
   size_t rules() const { return rules_.rules(); }

@@ -43,7 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint8_t client[4] = {192, 0, 2, 1};
   for (size_t at = 0; at + 4 < text.size(); at += 7) {
     WireName name;
-    const std::string_view word(reinterpret_cast<const char*>(text.data()) + at, std::min<size_t>(20, text.size() - at));
+    const std::string_view word(reinterpret_cast<const char*>(text.data()) + at,
+                                std::min<size_t>(20, text.size() - at));
     if (ReadHostName(word, &name) != NameText::kName) continue;
     const auto a = whole.lists->Find(name.bytes(), client, 1), b = parts.lists->Find(name.bytes(), client, 1);
     SHARDNS_CHECK(a.has_value() == b.has_value() && (!a || a->policy == b->policy));

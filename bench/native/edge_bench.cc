@@ -1,7 +1,7 @@
 // What policy before hits costs: rate limits, cookies, names looked for in lists, and compiling a list. Writes JSON; ns
 // are of CPU time, the median over the rounds and the least.
 //
-//   policy_edge_bench [rounds] [judgements] [largest list]
+//   edge_bench [rounds] [judgements] [largest list]
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -62,16 +62,15 @@ void Rates() {
       RateTable table(524'288, ExpandSeed(1));
       uint32_t turn = 0;
       uint64_t now = 1'000'000;
-      Measure("rate, " + std::to_string(sets[set].limits.size()) + " prefixes, " + std::to_string(clients) + " clients",
-              [&](size_t i) {
-                now += (i & 3) == 0;
-                return static_cast<uint64_t>(table
-                                                 .Judge(classes, {.client = addresses[i % clients],
-                                                                  .rate_class = set,
-                                                                  .now_us = now,
-                                                                  .turn = &turn})
-                                                 .over);
-              });
+      Measure(
+          "rate, " + std::to_string(sets[set].limits.size()) + " prefixes, " + std::to_string(clients) + " clients",
+          [&](size_t i) {
+            now += (i & 3) == 0;
+            return static_cast<uint64_t>(
+                table
+                    .Judge(classes, {.client = addresses[i % clients], .rate_class = set, .now_us = now, .turn = &turn})
+                    .over);
+          });
     }
   }
 }
@@ -85,9 +84,8 @@ void Cookies() {
     for (const Bytes address : {Bytes(v4), Bytes(v6)}) {
       const std::string of = (address.size() == 4 ? "IPv4, " : "IPv6, ") + std::to_string(count) + " secrets";
       cookies.Make(cookie, address, 1000, cookie);
-      Measure("cookie check, " + of, [&](size_t i) {
-        return static_cast<uint64_t>(cookies.Check(cookie, address, 1000 + (i & 1023)));
-      });
+      Measure("cookie check, " + of,
+              [&](size_t i) { return static_cast<uint64_t>(cookies.Check(cookie, address, 1000 + (i & 1023))); });
       if (count == 1) {
         Measure("cookie make, " + of, [&](size_t i) {
           uint8_t made[kFullCookieSize];
@@ -142,7 +140,8 @@ void Names(size_t count) {
     ListCompiler compiler(7, {});
     compiler.Begin({.format = ListFormat::kHosts, .list = 0, .tiers = {0, 1, 2, 3}});
     for (size_t at = 0; at < hosts.size(); at += 1 << 18) {
-      compiler.Feed({reinterpret_cast<const uint8_t*>(hosts.data()) + at, std::min<size_t>(1 << 18, hosts.size() - at)});
+      compiler.Feed(
+          {reinterpret_cast<const uint8_t*>(hosts.data()) + at, std::min<size_t>(1 << 18, hosts.size() - at)});
     }
     SHARDNS_CHECK(compiler.End().broken == 0);
     const auto lists = std::move(compiler).Build();
@@ -153,7 +152,8 @@ void Names(size_t count) {
   std::sort(compiles.begin(), compiles.end());
   const std::string of = std::to_string(count) + " names";
   std::printf(
-      "%s\n    {\"case\": \"%s\", \"build_ms\": %.0f, \"compile_hosts_ms\": %.0f, \"names\": %zu, \"octets_a_name\": %.1f, "
+      "%s\n    {\"case\": \"%s\", \"build_ms\": %.0f, \"compile_hosts_ms\": %.0f, \"names\": %zu, \"octets_a_name\": "
+      "%.1f, "
       "\"wire_octets\": %.1f}",
       first ? "" : ",", of.c_str(), builds[1], compiles[1], list->names(),
       static_cast<double>(list->memory_bytes()) / static_cast<double>(list->names()),
