@@ -8,7 +8,7 @@
 #include <random>
 #include <string>
 
-#include "gate/cookie.h"
+#include "gate/edge.h"
 #include "gate/list_compiler.h"
 #include "gate/rate_table.h"
 
@@ -125,9 +125,11 @@ void Names(size_t count) {
   }
   for (WireName& name : others) ReadHostName(NameText(random), &name);
   std::unique_ptr<const NameList> list;
+  std::shared_ptr<const Lists> lists;
   std::vector<double> builds, compiles;
   for (int round = 0; round < 3; ++round) {
     list.reset();
+    lists.reset();
     double from = CpuNs();
     NameListBuilder builder(7);
     const uint16_t policy = *builder.PolicyOf({.list = 0, .tier = 3, .action = ListAction::kNxDomain});
@@ -144,7 +146,7 @@ void Names(size_t count) {
           {reinterpret_cast<const uint8_t*>(hosts.data()) + at, std::min<size_t>(1 << 18, hosts.size() - at)});
     }
     SHARDNS_CHECK(compiler.End().broken == 0);
-    const auto lists = std::move(compiler).Build();
+    lists = std::move(compiler).Build();
     compiles.push_back((CpuNs() - from) / 1e6);
     sink += lists->names();
   }
@@ -170,6 +172,45 @@ void Names(size_t count) {
       return static_cast<uint64_t>(list->Find({name, size}, 1).has_value());
     };
   };
+  // All steps together, as a batch of queries would take them.
+  const auto judge = [&](const std::vector<WireName>& names, size_t clients) {
+    const SipKey secret = {.octets = {1}};
+    EdgeRules rules;
+    rules.classes = {{.limits = {{.per_second_thousandths = 1'000'000, .burst = 1'000'000},
+                                 {.v4_bits = 24, .per_second_thousandths = 9'000'000, .burst = 9'000'000}}}};
+    rules.proven = {0};
+    rules.rates = std::make_shared<RateTable>(524'288, ExpandSeed(1));
+    rules.cookies.emplace(std::span(&secret, 1));
+    rules.lists = lists;
+    rules.list_sets = {1};
+    struct Packet {
+      uint8_t address[4], cookie[kFullCookieSize], name[64], size;
+    };
+    std::vector<Packet> packets(clients);
+    for (size_t i = 0; i < clients; ++i) {
+      Packet& packet = packets[i];
+      Store32(packet.address, static_cast<uint32_t>(random()));
+      rules.cookies->Make(packet.cookie, packet.address, 1000, packet.cookie);
+      std::memcpy(packet.name, names[i % names.size()].octets, sizeof packet.name);
+      packet.size = static_cast<uint8_t>(names[i % names.size()].size);
+    }
+    auto edge = std::make_shared<Edge>(std::move(rules));
+    auto counts = std::make_shared<EdgeCounts>();
+    return [edge, counts, packets = std::move(packets)](size_t i) {
+      const Packet& packet = packets[i % packets.size()];
+      return static_cast<uint64_t>(edge->Judge({.allowed = true, .tag = 0},
+                                               {.address = packet.address,
+                                                .name = {packet.name, packet.size},
+                                                .has_cookie = true,
+                                                .cookie = packet.cookie,
+                                                .now_us = 1'000'000 + i,
+                                                .wall_s = 1000},
+                                               counts.get())
+                                       .action);
+    };
+  };
+  Measure("cookie, 2 prefixes, list: hot, " + of, judge(others, 1000));
+  Measure("cookie, 2 prefixes, list: random, " + of, judge(others, others.size()));
   Measure("miss, hot, " + of, ask(others, 1000));
   Measure("miss, random, " + of, ask(others, others.size()));
   Measure("hit, hot, " + of, ask(listed, 1000));

@@ -225,7 +225,6 @@ const FOREIGN_NAME = /[^\s|^/$,#@!*=.][^\s|^/$,#@!*=]*/g;
 
 /** A name that has no A-labels stays as it is, and is broken. */
 const withALabels = (line: string): string =>
-   
   line.replace(FOREIGN_NAME, name => (/^[\0-\x7f]*$/.test(name) ? name : domainToASCII(name) || name));
 
 async function readForeign(native: NativeNameList, foreign: ListStep['foreign']): Promise<void> {

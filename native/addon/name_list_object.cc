@@ -121,8 +121,7 @@ struct ListWork {
     napi_value result, foreign_list, problems;
     napi_create_object(env, &result);
     const auto set = [&](const char* name, napi_value value) { napi_set_named_property(env, result, name, value); };
-    const auto full =
-        object->compiler_ == nullptr ? gate::ListCompiler::Full::kNo : object->compiler_->full();
+    const auto full = object->compiler_ == nullptr ? gate::ListCompiler::Full::kNo : object->compiler_->full();
     set("full", Int(env, static_cast<int32_t>(full)));
     napi_create_array(env, &foreign_list);
     uint32_t at = 0;
@@ -250,15 +249,9 @@ struct NameListMethods {
 };
 
 constexpr Method kNameListMethods[] = {
-    {"begin", NameListMethods::Begin},
-    {"feed", NameListMethods::Feed},
-    {"feedLine", NameListMethods::FeedLine},
-    {"end", NameListMethods::End},
-    {"build", NameListMethods::Build},
-    {"find", NameListMethods::Find},
-    {"data", NameListMethods::Data},
-    {"names", NameListMethods::Names},
-    {"memoryBytes", NameListMethods::MemoryBytes},
+    {"begin", NameListMethods::Begin}, {"feed", NameListMethods::Feed},   {"feedLine", NameListMethods::FeedLine},
+    {"end", NameListMethods::End},     {"build", NameListMethods::Build}, {"find", NameListMethods::Find},
+    {"data", NameListMethods::Data},   {"names", NameListMethods::Names}, {"memoryBytes", NameListMethods::MemoryBytes},
 };
 
 // createNameList(seedHigh, seedLow, maxOctets, maxNames)
@@ -270,10 +263,10 @@ napi_value NameListObject::Create(napi_env env, napi_callback_info info) {
     return call.Refuse();
   }
   if (names > gate::kMaxNames) return call.Refuse(3, "as many names as there may be");
-  return WrapObject(env,
-                    new NameListObject(uint64_t{high} << 32 | low,
-                                       {.max_octets = static_cast<uint64_t>(octets), .max_names = names}),
-                    kNameListTag, {kNameListMethods});
+  return WrapObject(
+      env,
+      new NameListObject(uint64_t{high} << 32 | low, {.max_octets = static_cast<uint64_t>(octets), .max_names = names}),
+      kNameListTag, {kNameListMethods});
 }
 
 NameListObject* NameListObject::From(napi_env env, napi_value object) {

@@ -1,5 +1,5 @@
-// Lists of names and addresses as a JavaScript object: compiled a piece at a time off the JavaScript thread, then asked.
-// What was compiled is shared with whoever judges by it, and outlives the object.
+// Lists of names and addresses as a JavaScript object: compiled a piece at a time off the JavaScript thread, then
+// asked. What was compiled is shared with whoever judges by it, and outlives the object.
 #pragma once
 #include <memory>
 
