@@ -33,12 +33,11 @@ RateResult Edge::Rate(const Judgement& client, const EdgeQuery& query, CookieSta
   if (client.rate_class >= rules_.classes.size()) return {};
   const bool proven = query.tcp || ProvesAddress(cookie);
   const ClientAddress address = ClientAddress::Of(query.address);
-  return rules_.rates->Judge(classes_,
-                             {.client = address,
-                              .rate_class = proven ? rules_.proven[client.rate_class] : client.rate_class,
-                              .kind = kind,
-                              .now_us = query.now_us,
-                              .turn = &counts->turn});
+  return rules_.rates->Judge(classes_, {.client = address,
+                                        .rate_class = proven ? rules_.proven[client.rate_class] : client.rate_class,
+                                        .kind = kind,
+                                        .now_us = query.now_us,
+                                        .turn = &counts->turn});
 }
 
 void Edge::AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict* verdict) const {

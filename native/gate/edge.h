@@ -14,17 +14,17 @@
 namespace shardns::gate {
 
 struct EdgeRules {
-  std::vector<RateClass> classes;            // none: nobody is limited
-  std::vector<uint8_t> proven;               // of each class, the one of clients who have proven their address
-  std::shared_ptr<RateTable> rates;          // where there are classes
-  std::optional<ServerCookies> cookies;      // none: the option is not looked at
-  bool require_cookie = false;               // over UDP, of everybody (RFC 7873 section 5.2.3, "under attack")
-  std::shared_ptr<const Lists> lists;        // null: there are none
-  std::vector<uint64_t> list_sets;           // of each set the lists; a set that is not there has none
+  std::vector<RateClass> classes;        // none: nobody is limited
+  std::vector<uint8_t> proven;           // of each class, the one of clients who have proven their address
+  std::shared_ptr<RateTable> rates;      // where there are classes
+  std::optional<ServerCookies> cookies;  // none: the option is not looked at
+  bool require_cookie = false;           // over UDP, of everybody (RFC 7873 section 5.2.3, "under attack")
+  std::shared_ptr<const Lists> lists;    // null: there are none
+  std::vector<uint64_t> list_sets;       // of each set the lists; a set that is not there has none
 };
 
 enum class EdgeAction : uint8_t {
-  kAllow,      // also by a rule that says so: `match` is set
+  kAllow,  // also by a rule that says so: `match` is set
   kDrop,
   kRefuse,     // REFUSED
   kTruncate,   // TC, no answer: over UDP only
@@ -42,13 +42,13 @@ struct EdgeVerdict {
 };
 
 struct EdgeQuery {
-  Bytes address;         // 4 or 16 octets
-  Bytes name;            // in wire form, letters of any case
-  bool tcp = false;      // or TLS, or HTTPS: the address is proven, nothing can be truncated
+  Bytes address;     // 4 or 16 octets
+  Bytes name;        // in wire form, letters of any case
+  bool tcp = false;  // or TLS, or HTTPS: the address is proven, nothing can be truncated
   bool has_cookie = false;
-  Bytes cookie = {};     // the content of the first COOKIE option
-  uint64_t now_us = 0;   // of a monotonic clock
-  uint32_t wall_s = 0;   // of the wall clock
+  Bytes cookie = {};    // the content of the first COOKIE option
+  uint64_t now_us = 0;  // of a monotonic clock
+  uint32_t wall_s = 0;  // of the wall clock
 };
 
 // What one thread has judged; it alone adds to it.

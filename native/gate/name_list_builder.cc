@@ -2,7 +2,6 @@
 #include "gate/name_list_builder.h"
 
 #include <algorithm>
-#include <iterator>
 #include <tuple>
 
 namespace shardns::gate {
@@ -73,17 +72,11 @@ const uint8_t* NameListBuilder::ReadRules(const uint8_t* from, Rules* rules) {
 void NameListBuilder::Settle(Rules* rules) const {
   if (rules->size() == 1 && (rules->front().word & kCancels) == 0) return;
   const auto tier = [&](const Rule& rule) { return policies_[rule.policy].tier; };
-  const Rules cancelling = [&] {
-    Rules those;
-    std::copy_if(rules->begin(), rules->end(), std::back_inserter(those),
-                 [](const Rule& rule) { return (rule.word & kCancels) != 0; });
-    return those;
-  }();
-  std::erase_if(*rules, [&](const Rule& rule) {
-    return (rule.word & kCancels) != 0 || std::any_of(cancelling.begin(), cancelling.end(), [&](const Rule& one) {
-             return one.kind() == rule.kind() && tier(one) == tier(rule);
-           });
-  });
+  bool cancelled[3][UINT8_MAX + 1] = {};
+  for (const Rule& rule : *rules) {
+    if ((rule.word & kCancels) != 0) cancelled[static_cast<size_t>(rule.kind())][tier(rule)] = true;
+  }
+  std::erase_if(*rules, [&](const Rule& rule) { return cancelled[static_cast<size_t>(rule.kind())][tier(rule)]; });
   const auto key = [&](const Rule& rule) {
     return std::tuple(rule.kind(), policies_[rule.policy].list, tier(rule), rule.line());
   };

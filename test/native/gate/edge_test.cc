@@ -123,7 +123,8 @@ TEST_F(EdgeTest, WhereCookiesAreRequiredUdpWithoutAGoodOneGetsNoAnswer) {
 
 TEST_F(EdgeTest, ListsOfTheClientsSetSayWhatIsBlocked) {
   EdgeRules rules;
-  rules.lists = ListsOf("||bad.test^\n@@||good.bad.test^\n", "drop.test CNAME rpz-drop.\ntcp.test CNAME rpz-tcp-only.\n");
+  rules.lists =
+      ListsOf("||bad.test^\n@@||good.bad.test^\n", "drop.test CNAME rpz-drop.\ntcp.test CNAME rpz-tcp-only.\n");
   rules.list_sets = {0b11, 0b10};
   Use(std::move(rules));
   EXPECT_EQ(Ask("a.test").action, EdgeAction::kAllow);

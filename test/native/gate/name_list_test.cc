@@ -139,6 +139,20 @@ TEST(NameList, ACancelledRuleIsGoneFromEveryListWhereverItStands) {
   EXPECT_EQ(Found(*list, "b.a.example", 0b10), "pass 1:3");
 }
 
+TEST(NameList, ManyRulesAndEndsOfThemForOneNameCostNoMoreThanForOthers) {
+  NameListBuilder builder(1);
+  const uint16_t block = *builder.PolicyOf(Block(0)), pass = *builder.PolicyOf(Pass(0));
+  const auto name = WireName("a.example");
+  for (uint32_t line = 1; line <= 200'000; ++line) {
+    ASSERT_TRUE(builder.Add({.name = name, .kind = NameKind::kSubtree, .policy = pass, .line = line}));
+    ASSERT_TRUE(builder.Add({.name = name, .kind = NameKind::kSubtree, .policy = block, .line = line}));
+    ASSERT_TRUE(builder.Cancel({.name = name, .kind = NameKind::kSubtree, .policy = block, .line = line}));
+  }
+  const auto list = std::move(builder).Build();
+  EXPECT_EQ(Found(*list, "a.example"), "pass 0:1");
+  EXPECT_EQ(list->names(), 1u);
+}
+
 TEST(NameList, BoundsAreToldAndNeverPassed) {
   NameListBuilder builder(1, 2);
   const uint16_t policy = *builder.PolicyOf(Block(0));
