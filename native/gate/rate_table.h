@@ -9,6 +9,11 @@
 // are the light ones, whom that gives a little more than is theirs. Nobody is limited because of others but those of
 // his prefix, and who shares a line and 22 bits with a limited source: one in half a million.
 //
+// The counters with decaying loads of Knot Resolver (KRU), in which a newcomer inherits the load that it replaces, were
+// measured beside it in as much memory: 62 to 69 ns a query of a flood against 35 to 38, and under 4 million spoofed
+// sources a second with 65,536 counters a tenth of the flood and a fifth of an honest client's queries were refused,
+// here none of either.
+//
 // Words are relaxed atomics without a locked instruction: queries of one source judged by two threads at the same
 // moment may count as one. Time is an argument.
 //

@@ -217,7 +217,16 @@ ListLine ZoneListReader::ReadRule(const RecordText& record, uint32_t number) {
     Prefix address;
     const bool v6 = type == "AAAA";
     if ((v6 || type == "A") && (!ReadAddress(record.rdata, &address) || address.v6 != v6)) return ListLine::kBroken;
-    return rules_.Record(owner, ttl + type + " " + std::string(record.rdata), number);
+    std::string rdata(record.rdata);
+    // The last field is a name, which is below the origin where no dot ends it.
+    if (IsOneOf(record.type, {"mx", "srv", "ptr", "kx", "rt", "afsdb"})) {
+      const size_t at = rdata.find_last_of(" \t") + 1;
+      WireName host;
+      if (!ReadZoneName(std::string_view(rdata).substr(at), origin_, &host)) return ListLine::kBroken;
+      rdata.resize(at);
+      AppendZoneName(host.bytes(), &rdata);
+    }
+    return rules_.Record(owner, ttl + type + " " + rdata, number);
   }
   WireName target;
   std::string_view rest = record.rdata;

@@ -261,6 +261,16 @@ TEST(PolicyZone, HasAllTriggersAndAllActions) {
   EXPECT_EQ(address(gate::Trigger::kServerAddress, {192, 0, 2, 1}), "-");
 }
 
+TEST(PolicyZone, NamesInRecordsOfAnAnswerAreBelowTheOriginWhereNoDotEndsThem) {
+  const Compiled zone = Compile({{Source(ListFormat::kZone),
+                                  "$ORIGIN rpz.\n@ SOA a. b. 1 2 3 4 5\n"
+                                  "a.test CNAME b.test\nm.test MX 10 mail\nm.test 30 MX 20 mail.example.\n"
+                                  "$ORIGIN deep.test.rpz.\nx PTR @\n"}});
+  EXPECT_EQ(Ask(zone, "a.test"), "data CNAME b.test.rpz. 3");
+  EXPECT_EQ(Ask(zone, "m.test"), "data 30 MX 20 mail.example.\nMX 10 mail.rpz. 4");
+  EXPECT_EQ(Ask(zone, "x.deep.test"), "data PTR deep.test.rpz. 7");
+}
+
 TEST(PolicyZone, OfTwoZonesTheFirstThatMatchesEndsIt) {
   ListSource first = Source(ListFormat::kZone, 0), second = Source(ListFormat::kZone, 1);
   first.tiers = {4, 4, 4, 4};

@@ -237,7 +237,7 @@ TEST(NameList, ReadersSeeOneListOrTheOtherWhileItIsReplaced) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// No name is found that was not listed, in a list as large as SHARDNS_LIST_NAMES says (its memory is 120 octets a name
+// No name is found that was not listed, in a list as large as SHARDNS_LIST_NAMES says (80 octets of memory a name
 // while it is built).
 TEST(NameList, OfManyNamesAllAreFoundAndNoOther) {
   const char* const wanted = std::getenv("SHARDNS_LIST_NAMES");
