@@ -88,6 +88,7 @@ const LINES_A_TURN = 500;
 export class NameLists {
   readonly #match = new Uint32Array(LIST_MATCH.length);
   readonly #data: readonly string[];
+  #closed = false;
 
   constructor(
     readonly native: NativeNameList,
@@ -103,12 +104,22 @@ export class NameLists {
     return this.native.memoryBytes();
   }
 
+  /** Gives its memory back, once no gate judges by it. Nothing is found any more. */
+  close(): void {
+    this.#closed = true;
+    this.native.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   /**
    * @param name in wire form
    * @param client numeric address of who asks
    * @param lists bits of the lists that apply to the client
    */
   find(name: Uint8Array, client: string, lists: bigint): ListMatch | undefined {
+    if (this.#closed) return undefined;
     const low = Number(lists & 0xffff_ffffn);
     const high = Number((lists >> 32n) & 0xffff_ffffn);
     if (!this.native.find(name, addressOctets(client), low, high, this.#match)) return undefined;

@@ -73,6 +73,8 @@ export interface NativeNameList {
   find(name: Uint8Array, client: Uint8Array, listsLow: number, listsHigh: number, match: Uint32Array): boolean;
   /** Records that a match's `data` is the place of: "[TTL] TYPE RDATA" in a line each. */
   data(): string[];
+  /** Its memory goes as soon as nobody judges by it any more; not while a promise is open. */
+  close(): void;
   names(): number;
   memoryBytes(): number;
 }

@@ -21,7 +21,7 @@ napi_value Text(napi_env env, const std::string& text) {
   return value;
 }
 napi_value ThrowBusy(napi_env env) {
-  return Throw(env, "ERR_SHARDNS_INTERNAL", "the list is being compiled, or is built already");
+  return Throw(env, "ERR_SHARDNS_INTERNAL", "the list is being compiled, is built already, or was closed");
 }
 
 bool ReadSource(const uint32_t (&words)[list_source::kWords], std::string origin, gate::ListSource* out) {
@@ -236,6 +236,16 @@ struct NameListMethods {
     return list;
   }
 
+  // close(): gives the memory back as soon as nobody judges by it any more
+  static napi_value Close(napi_env env, napi_callback_info info) {
+    Call<1> call(env, info, "nothing");
+    auto* self = call.self<NameListObject>();
+    if (self->working_) return ThrowBusy(env);
+    self->compiler_.reset();
+    self->lists_.reset();
+    return nullptr;
+  }
+
   static napi_value Names(napi_env env, napi_callback_info info) {
     Call<1> call(env, info, "nothing");
     auto* self = call.self<NameListObject>();
@@ -249,9 +259,11 @@ struct NameListMethods {
 };
 
 constexpr Method kNameListMethods[] = {
-    {"begin", NameListMethods::Begin}, {"feed", NameListMethods::Feed},   {"feedLine", NameListMethods::FeedLine},
-    {"end", NameListMethods::End},     {"build", NameListMethods::Build}, {"find", NameListMethods::Find},
-    {"data", NameListMethods::Data},   {"names", NameListMethods::Names}, {"memoryBytes", NameListMethods::MemoryBytes},
+    {"begin", NameListMethods::Begin},       {"feed", NameListMethods::Feed},
+    {"feedLine", NameListMethods::FeedLine}, {"end", NameListMethods::End},
+    {"build", NameListMethods::Build},       {"find", NameListMethods::Find},
+    {"data", NameListMethods::Data},         {"close", NameListMethods::Close},
+    {"names", NameListMethods::Names},       {"memoryBytes", NameListMethods::MemoryBytes},
 };
 
 // createNameList(seedHigh, seedLow, maxOctets, maxNames)

@@ -70,6 +70,13 @@ describe('lists of all formats', () => {
   });
 });
 
+test('a list that was closed holds no memory and finds nothing', async () => {
+  const lists = await compile([list('domains', 'a.example\n')]);
+  lists.close();
+  lists.close();
+  expect([lists.memoryBytes, lists.names, ask(lists, 'a.example')]).toEqual([0, 0, 'nothing']);
+});
+
 describe('names outside ASCII', () => {
   test('are blocked under their A-labels in every format', async () => {
     const lists = await compile([
