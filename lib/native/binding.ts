@@ -10,6 +10,7 @@ import type { NativeCache } from './cache.js';
 import { checkContract, type Contract } from './contract.js';
 import type { GateRuleFields, NativeGate } from './gate.js';
 import { loadErrorText } from './load-error.js';
+import type { NativeNameList } from './name-list.js';
 import type { NativePlane } from './plane.js';
 import type { RegionMakers } from './region.js';
 
@@ -17,6 +18,7 @@ export * from './asker.js';
 export * from './bytes.js';
 export * from './cache.js';
 export * from './gate.js';
+export * from './name-list.js';
 export * from './plane.js';
 export * from './query.js';
 export * from './region.js';
@@ -34,6 +36,11 @@ interface Binding extends Contract {
   openBytes: RegionMakers<NativeBytes>['open'];
   createGate(seed: { seedHigh: number; seedLow: number }): NativeGate;
   gateRule: GateRuleFields;
+  /**
+   * @param maxOctets of all sources
+   * @param maxNames rules, at most MAX_NAMES
+   */
+  createNameList(seedHigh: number, seedLow: number, maxOctets: number, maxNames: number): NativeNameList;
   createPlane(
     cache: NativeCache,
     options: {

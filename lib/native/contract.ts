@@ -40,6 +40,16 @@ import {
   UNKNOWN_TENANT,
   VariantFlag,
 } from './cache.js';
+import {
+  LIST_MATCH,
+  LIST_SOURCE,
+  ListAction,
+  ListFormat,
+  ListFull,
+  MAX_LISTS,
+  MAX_NAMES,
+  NameKind,
+} from './name-list.js';
 import { FlightKind, FlightRecord, MORE_WAIT, PLANE_STATS } from './plane.js';
 import { QUERY_WORDS, QueryVerdict } from './query.js';
 import { CACHE_STATS, Policy } from './region.js';
@@ -54,7 +64,7 @@ export interface Contract {
   names: Readonly<Record<string, NameList>>;
 }
 
-export const CONTRACT = 8;
+export const CONTRACT = 9;
 
 /** Names of words by their places; `words` is how many there are. */
 function inOrder({ words, ...places }: Readonly<Record<string, number>>): string[] {
@@ -70,6 +80,8 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   byteControl: inOrder(ByteControl),
   byteTunables: BYTE_TUNABLES,
   queryWords: QUERY_WORDS,
+  listSource: LIST_SOURCE,
+  listMatch: LIST_MATCH,
   cacheStats: CACHE_STATS,
   planeStats: PLANE_STATS.map(({ name, words }) => (words === 1 ? name : `${name}[${words}]`)),
   askerStats: ASKER_STATS,
@@ -84,6 +96,10 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   queryVerdict: QueryVerdict,
   policy: Policy,
   flightKind: FlightKind,
+  listFormat: ListFormat,
+  nameKind: NameKind,
+  listAction: ListAction,
+  listFull: ListFull,
   askCommand: AskCommand,
   askFlag: AskFlag,
   askEvent: AskEvent,
@@ -101,6 +117,8 @@ export const NAMES: Readonly<Record<string, NameList>> = {
     maxTags: MAX_TAGS,
     maxQueries: MAX_QUERIES,
     leastInbox: LEAST_INBOX,
+    maxNames: MAX_NAMES,
+    maxLists: MAX_LISTS,
   },
   flightRecord: FlightRecord,
   askRecord: AskRecord,

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "bytes/byte_format.h"
 #include "gate/client_address.h"
+#include "gate/list_compiler.h"
 #include "store/stripes.h"
 #include "udp/ask_commands.h"
 #include "udp/event_buffer.h"
@@ -30,6 +31,8 @@ constexpr const char* kControl[] = {SHARDNS_CONTROL(SHARDNS_NAME)};
 constexpr const char* kByteControl[] = {SHARDNS_BYTE_CONTROL(SHARDNS_NAME)};
 constexpr const char* kByteTunables[] = {SHARDNS_BYTE_TUNABLES(SHARDNS_NAME)};
 constexpr const char* kQueryWords[] = {SHARDNS_QUERY_WORDS(SHARDNS_NAME)};
+constexpr const char* kListSource[] = {SHARDNS_LIST_SOURCE(SHARDNS_NAME)};
+constexpr const char* kListMatch[] = {SHARDNS_LIST_MATCH(SHARDNS_NAME)};
 #undef SHARDNS_NAME
 
 struct Value {
@@ -82,6 +85,33 @@ constexpr Value kFlightKinds[] = {
     {"refresh", static_cast<int>(udp::FlightKind::kRefresh)},
     {"otherClass", static_cast<int>(udp::FlightKind::kOtherClass)},
 };
+constexpr Value kListFormats[] = {
+    {"hosts", static_cast<int>(gate::ListFormat::kHosts)},
+    {"domains", static_cast<int>(gate::ListFormat::kDomains)},
+    {"adblock", static_cast<int>(gate::ListFormat::kAdblock)},
+    {"zone", static_cast<int>(gate::ListFormat::kZone)},
+};
+constexpr Value kNameKinds[] = {
+    {"exact", static_cast<int>(gate::NameKind::kExact)},
+    {"subtree", static_cast<int>(gate::NameKind::kSubtree)},
+    {"below", static_cast<int>(gate::NameKind::kBelow)},
+};
+constexpr Value kListActions[] = {
+    {"pass", static_cast<int>(gate::ListAction::kPass)},
+    {"nxdomain", static_cast<int>(gate::ListAction::kNxDomain)},
+    {"nodata", static_cast<int>(gate::ListAction::kNoData)},
+    {"zero", static_cast<int>(gate::ListAction::kZero)},
+    {"refuse", static_cast<int>(gate::ListAction::kRefuse)},
+    {"drop", static_cast<int>(gate::ListAction::kDrop)},
+    {"truncate", static_cast<int>(gate::ListAction::kTruncate)},
+    {"data", static_cast<int>(gate::ListAction::kData)},
+};
+constexpr Value kListFull[] = {
+    {"no", static_cast<int>(gate::ListCompiler::Full::kNo)},
+    {"octets", static_cast<int>(gate::ListCompiler::Full::kOctets)},
+    {"lines", static_cast<int>(gate::ListCompiler::Full::kLines)},
+    {"rules", static_cast<int>(gate::ListCompiler::Full::kRules)},
+};
 constexpr Value kAskCommands[] = {
     {"ask", static_cast<int>(udp::AskCommand::kAsk)},
     {"callOff", static_cast<int>(udp::AskCommand::kCallOff)},
@@ -124,6 +154,8 @@ constexpr Value kLimits[] = {
     {"maxTags", bytes::kMaxMarks - 1},
     {"maxQueries", udp::kMaxQueries},
     {"leastInbox", udp::EventBuffer::kLeast},
+    {"maxNames", gate::kMaxNames},
+    {"maxLists", gate::kMaxLists},
 };
 
 // A field of a struct that is written as words of 8 octets (WriteStats).
@@ -281,6 +313,8 @@ napi_value Names(napi_env env) {
   add("byteControl", kByteControl);
   add("byteTunables", kByteTunables);
   add("queryWords", kQueryWords);
+  add("listSource", kListSource);
+  add("listMatch", kListMatch);
   add("cacheStats", kCacheStats);
   add("planeStats", kPlaneStats);
   add("askerStats", kAskerStats);
@@ -295,6 +329,10 @@ napi_value Names(napi_env env) {
   add("queryVerdict", kQueryVerdicts);
   add("policy", kPolicies);
   add("flightKind", kFlightKinds);
+  add("listFormat", kListFormats);
+  add("nameKind", kNameKinds);
+  add("listAction", kListActions);
+  add("listFull", kListFull);
   add("askCommand", kAskCommands);
   add("askFlag", kAskFlags);
   add("askEvent", kAskEvents);

@@ -12,7 +12,7 @@
 namespace shardns::addon {
 
 // Raised with every change that the lists of names do not show: a method, an argument, a unit.
-inline constexpr int32_t kContract = 8;
+inline constexpr int32_t kContract = 9;
 
 // Set in the result of drain() and receive() when there is more.
 inline constexpr uint32_t kMoreWait = 1u << 30;
@@ -101,6 +101,35 @@ enum Word : size_t { SHARDNS_BYTE_TUNABLES(SHARDNS_WORD) kWords };
   WORD(SubnetAddress3, subnetAddress3)
 namespace query_word {
 enum Word : size_t { SHARDNS_QUERY_WORDS(SHARDNS_WORD) kWords };
+}
+
+// A source of a name list. Instead: the action data where its rules are kept as they are.
+#define SHARDNS_LIST_SOURCE(WORD)              \
+  WORD(Format, format)                         \
+  WORD(List, list)                             \
+  WORD(TierImportantAllow, tierImportantAllow) \
+  WORD(TierImportantBlock, tierImportantBlock) \
+  WORD(TierAllow, tierAllow)                   \
+  WORD(TierBlock, tierBlock)                   \
+  WORD(Block, block)                           \
+  WORD(Allows, allows)                         \
+  WORD(Plain, plain)                           \
+  WORD(Wildcard, wildcard)                     \
+  WORD(Instead, instead)
+namespace list_source {
+enum Word : size_t { SHARDNS_LIST_SOURCE(SHARDNS_WORD) kWords };
+}
+
+// A rule that a name list has found.
+#define SHARDNS_LIST_MATCH(WORD) \
+  WORD(List, list)               \
+  WORD(Tier, tier)               \
+  WORD(Action, action)           \
+  WORD(Data, data)               \
+  WORD(Line, line)               \
+  WORD(Labels, labels)
+namespace list_match {
+enum Word : size_t { SHARDNS_LIST_MATCH(SHARDNS_WORD) kWords };
 }
 
 #undef SHARDNS_WORD

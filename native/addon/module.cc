@@ -3,6 +3,7 @@
 #include "addon/byte_cache_object.h"
 #include "addon/contract.h"
 #include "addon/gate_object.h"
+#include "addon/name_list_object.h"
 #include "addon/plane_object.h"
 #include "addon/query_parse.h"
 #include "addon/region_argument.h"
@@ -30,6 +31,7 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"attachBytes", MakeObject<ByteCacheObject, AttachRegion>},
       {"openBytes", MakeObject<ByteCacheObject, OpenRegion>},
       {"createGate", GateObject::Create},
+      {"createNameList", NameListObject::Create},
       {"createPlane", PlaneObject::Create},
       {"createAsker", AskerObject::Create},
       {"clockMs", ClockMs},

@@ -19,6 +19,15 @@ PrefixMap Rules::Compile(const RuleSet& set) {
       compiled.value |= *rule.tag << kTagShift;
       compiled.mask |= kMaxRuleTag << kTagShift;
     }
+    if (rule.rate_class) {
+      compiled.value |= uint32_t{*rule.rate_class} << kClassShift;
+      compiled.mask |= uint32_t{UINT8_MAX} << kClassShift;
+    }
+    if (rule.list_set) {
+      SHARDNS_CHECK(*rule.list_set <= kMaxListSet);
+      compiled.value |= uint32_t{*rule.list_set} << kSetShift;
+      compiled.mask |= kMaxListSet << kSetShift;
+    }
     rules.push_back(compiled);
   }
   return PrefixMap(rules, set.everybody ? kAllow : 0);

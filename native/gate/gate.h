@@ -19,8 +19,11 @@ struct ClientRule {
   Prefix prefix;
   bool allow = false;                // they may ask
   std::optional<uint32_t> tag = {};  // whose answers they share, at most kMaxRuleTag
+  std::optional<uint8_t> rate_class = {};
+  std::optional<uint8_t> list_set = {};  // which lists apply to them, at most kMaxListSet
 };
 inline constexpr uint32_t kMaxRuleTag = (1u << 16) - 1;
+inline constexpr uint32_t kMaxListSet = (1u << 6) - 1;
 
 struct RuleSet {
   std::span<const ClientRule> rules;
@@ -31,6 +34,8 @@ struct RuleSet {
 struct Judgement {
   bool allowed;
   uint32_t tag;  // kUnknownTag: of a client that has to be told apart yet
+  uint8_t rate_class = 0;
+  uint8_t list_set = 0;
 };
 
 class Rules {
@@ -40,20 +45,23 @@ class Rules {
   // A client at an address of 4 or 16 octets.
   Judgement Judge(Bytes address, Ticks now) const {
     const uint32_t value = prefixes_.Find(address);
-    const bool allowed = (value & kAllow) != 0;
+    Judgement judgement = {.allowed = (value & kAllow) != 0,
+                           .tag = value >> kTagShift & kMaxRuleTag,
+                           .rate_class = static_cast<uint8_t>(value >> kClassShift),
+                           .list_set = static_cast<uint8_t>(value >> kSetShift & kMaxListSet)};
     if (clients_ != nullptr) {
-      return {.allowed = allowed, .tag = allowed ? clients_->Find(ClientAddress::Of(address), now) : kUnknownTag};
+      judgement.tag = judgement.allowed ? clients_->Find(ClientAddress::Of(address), now) : kUnknownTag;
     }
-    return {.allowed = allowed, .tag = value >> kTagShift & kMaxRuleTag};
+    return judgement;
   }
   size_t memory_bytes() const { return prefixes_.memory_bytes(); }
 
  private:
-  //  31  30       17  16       1  0
-  //  | 0 | not used | tag       | allow |
+  //  31  30      25  24        17  16  1  0
+  //  | 0 | list set | rate class | tag  | allow |
   static constexpr uint32_t kAllow = 1;
-  static constexpr unsigned kTagShift = 1;
-  static_assert(uint64_t{kMaxRuleTag} << kTagShift <= PrefixMap::kMaxValue);
+  static constexpr unsigned kTagShift = 1, kClassShift = 17, kSetShift = 25;
+  static_assert(uint64_t{kMaxListSet} << kSetShift <= PrefixMap::kMaxValue);
 
   static PrefixMap Compile(const RuleSet& set);
 

@@ -5,6 +5,7 @@
 namespace shardns::wire {
 
 inline constexpr uint16_t kOptionClientSubnet = 8;    // RFC 7871
+inline constexpr uint16_t kOptionCookie = 10;         // RFC 7873
 inline constexpr uint16_t kOptionExtendedError = 15;  // RFC 8914
 inline constexpr uint16_t kEdnsDo = 0x8000;
 inline constexpr uint16_t kNoExtendedError = 0xFFFF;
@@ -12,6 +13,9 @@ inline constexpr uint16_t kNoExtendedError = 0xFFFF;
 namespace ede {  // RFC 8914 section 4
 inline constexpr uint16_t kStaleAnswer = 3;
 inline constexpr uint16_t kCachedError = 13;
+inline constexpr uint16_t kBlocked = 15;
+inline constexpr uint16_t kCensored = 16;
+inline constexpr uint16_t kFiltered = 17;
 inline constexpr uint16_t kProhibited = 18;
 inline constexpr uint16_t kStaleNxdomain = 19;
 }  // namespace ede

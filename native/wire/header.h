@@ -41,7 +41,8 @@ inline constexpr uint16_t kNotImp = 4;
 inline constexpr uint16_t kRefused = 5;
 inline constexpr uint16_t kYxDomain = 6;  // RFC 6672 section 2.2: a DNAME makes the name too long
 inline constexpr uint16_t kNotAuth = 9;
-inline constexpr uint16_t kBadVers = 16;  // RFC 6891 section 6.1.3
+inline constexpr uint16_t kBadVers = 16;    // RFC 6891 section 6.1.3
+inline constexpr uint16_t kBadCookie = 23;  // RFC 7873 section 8
 }  // namespace rcode
 
 namespace type {

@@ -1,0 +1,109 @@
+// Cookie, rate, lists.
+#include "gate/edge.h"
+
+namespace shardns::gate {
+
+namespace {
+
+EdgeAction ActionOf(RateVerdict verdict, bool tcp) {
+  switch (verdict) {
+    case RateVerdict::kAllow:
+      return EdgeAction::kAllow;
+    case RateVerdict::kDrop:
+      return EdgeAction::kDrop;
+    case RateVerdict::kRefuse:
+      return EdgeAction::kRefuse;
+    case RateVerdict::kTruncate:
+      break;
+  }
+  // Over TCP there is nothing to come back by.
+  return tcp ? EdgeAction::kRefuse : EdgeAction::kTruncate;
+}
+
+}  // namespace
+
+Edge::Edge(EdgeRules rules) : rules_(std::move(rules)), classes_(rules_.classes) {
+  SHARDNS_CHECK(rules_.classes.empty() || rules_.rates != nullptr);
+  SHARDNS_CHECK(rules_.proven.size() == rules_.classes.size());
+  for (const uint8_t proven : rules_.proven) SHARDNS_CHECK(proven < rules_.classes.size());
+}
+
+RateResult Edge::Rate(const Judgement& client, const EdgeQuery& query, CookieState cookie, RateKind kind,
+                      EdgeCounts* counts) const {
+  if (client.rate_class >= rules_.classes.size()) return {};
+  const bool proven = query.tcp || ProvesAddress(cookie);
+  const ClientAddress address = ClientAddress::Of(query.address);
+  return rules_.rates->Judge(classes_, {.client = address,
+                                        .rate_class = proven ? rules_.proven[client.rate_class] : client.rate_class,
+                                        .kind = kind,
+                                        .now_us = query.now_us,
+                                        .turn = &counts->turn});
+}
+
+void Edge::AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict* verdict) const {
+  if (rules_.lists == nullptr || client.list_set >= rules_.list_sets.size()) return;
+  verdict->match = rules_.lists->Find(query.name, query.address, rules_.list_sets[client.list_set]);
+  if (!verdict->match) return;
+  switch (verdict->match->policy.action) {
+    case ListAction::kPass:
+      return;
+    case ListAction::kDrop:
+      verdict->action = EdgeAction::kDrop;
+      return;
+    case ListAction::kTruncate:
+      if (!query.tcp) verdict->action = EdgeAction::kTruncate;
+      return;
+    default:
+      verdict->action = EdgeAction::kBlocked;
+  }
+}
+
+EdgeVerdict Edge::Decide(const Judgement& client, const EdgeQuery& query, EdgeCounts* counts) const {
+  EdgeVerdict verdict;
+  if (rules_.cookies && query.has_cookie) {
+    verdict.cookie = rules_.cookies->Check(query.cookie, query.address, query.wall_s);
+  }
+  // Before any reply, errors too: they can be sent to somebody else's address as well.
+  const RateResult rate = Rate(client, query, verdict.cookie, RateKind::kQuery, counts);
+  verdict.over_limit = rate.over;
+  verdict.action = ActionOf(rate.verdict, query.tcp);
+  if (verdict.action != EdgeAction::kAllow) return verdict;
+  if (verdict.cookie == CookieState::kMalformed) {
+    verdict.action = EdgeAction::kFormErr;
+    return verdict;
+  }
+  if (rules_.cookies && rules_.require_cookie && !query.tcp && !ProvesAddress(verdict.cookie)) {
+    verdict.action = query.has_cookie ? EdgeAction::kBadCookie : EdgeAction::kTruncate;
+    return verdict;
+  }
+  AskLists(client, query, &verdict);
+  return verdict;
+}
+
+EdgeVerdict Edge::Judge(const Judgement& client, const EdgeQuery& query, EdgeCounts* counts) const {
+  EdgeVerdict verdict = Decide(client, query, counts);
+  counts->actions[static_cast<size_t>(verdict.action)].Add();
+  if (verdict.over_limit) counts->over_limit.Add();
+  if (verdict.match) counts->by_list[verdict.match->policy.list].Add();
+  return verdict;
+}
+
+EdgeAction Edge::JudgeOutcome(const Judgement& client, const EdgeQuery& query, const EdgeVerdict& verdict,
+                              RateKind kind, EdgeCounts* counts) const {
+  const RateResult rate = Rate(client, query, verdict.cookie, kind, counts);
+  const EdgeAction action = ActionOf(rate.verdict, query.tcp);
+  if (rate.over) counts->over_limit.Add();
+  // It was counted as allowed.
+  if (action != EdgeAction::kAllow) {
+    counts->actions[static_cast<size_t>(EdgeAction::kAllow)].Subtract(1);
+    counts->actions[static_cast<size_t>(action)].Add();
+  }
+  return action;
+}
+
+size_t Edge::memory_bytes() const {
+  return sizeof *this + (rules_.rates == nullptr ? 0 : rules_.rates->memory_bytes()) +
+         (rules_.lists == nullptr ? 0 : rules_.lists->memory_bytes());
+}
+
+}  // namespace shardns::gate
