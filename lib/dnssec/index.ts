@@ -1,0 +1,8 @@
+// DNSSEC validation as a library without network or clock: `shardns/dnssec`.
+export { algorithmOf, digestOf, verifiesSha1, type Algorithm, type AlgorithmPolicy } from './algorithms.js';
+export { Budget, DEFAULT_LIMITS, type BudgetLimits } from './budget.js';
+export { canonicalData, canonicalRrset, compareNames } from './canonical.js';
+export { digestKey, matchDs, parseDs, usableDs, type DelegationSigner } from './ds.js';
+export { KeyFlag, keyTag, parseKey, type DnsKey } from './key.js';
+export { parseSignature, verifyRrset, type Signature, type Signed } from './signature.js';
+export type { Judging, Status, ValidationPolicy, Verdict } from './verdict.js';
