@@ -121,12 +121,14 @@ export interface Signed {
  * Judges an RRset by its signatures: one that is good is enough (RFC 6840 section 5.4).
  * @param zone folded name of the zone whose keys these are
  * @param keys believed DNSKEYs of the zone
+ * @param mayBe which of them count: a revoked key signs its own RRset still (RFC 5011 section 2.1)
  */
 export function verifyRrset(
   rrset: Rrset,
   zone: Uint8Array,
   keys: readonly DnsKey[],
   judging: Judging,
+  mayBe: (key: DnsKey) => boolean = signsZone,
 ): Signed | (Verdict & { status: 'bogus' }) {
   const { now, policy, budget } = judging;
   let failure: Verdict | undefined;
@@ -153,7 +155,7 @@ export function verifyRrset(
     let octets: Uint8Array | undefined;
     for (const key of keys) {
       if (key.tag !== signature.keyTag || key.algorithm !== signature.algorithm) continue;
-      if (!signsZone(key)) {
+      if (!mayBe(key)) {
         lacking = ['a key that does not sign zones', ExtendedError.noZoneKeyBit];
         continue;
       }

@@ -40,3 +40,9 @@ export interface Judging {
   budget: Budget;
   policy: ValidationPolicy;
 }
+
+/**
+ * `optOut`: shown but for delegations without DS, so insecure (RFC 5155 section 9.2). `cut`: no DS, and the name is, or may
+ * be, a delegation. `iterations`: beyond the limit, insecure. `spent`: beyond the budget.
+ */
+export type Proof = 'proven' | 'optOut' | 'cut' | 'iterations' | 'spent' | 'missing';

@@ -5,7 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { Budget, digestKey, parseDs, parseKey, verifyRrset } from '../../../lib/dnssec/index.js';
 import { sameOctets } from '../../../lib/base/octets.js';
 import { Type } from '../../../lib/wire/iana.js';
-import { nameToText } from '../../../lib/wire/name.js';
+import { encodeName, foldName, nameToText } from '../../../lib/wire/name.js';
+import { encodeRdata } from '../../../lib/wire/rdata.js';
+import { hashName } from '../../../lib/dnssec/nsec3.js';
 import { readEntries } from '../../support/entries.js';
 import { vectorsFolder } from '../../support/vectors.js';
 
@@ -31,7 +33,13 @@ describe.skipIf(folder === undefined)('signatures of other signers', () => {
       for (const rrset of rrsets) {
         if (rrset.signatures.length === 0) continue;
         const judging = { now: secondsOf(at), budget: new Budget(), policy: { legacy: true } };
-        const verdict = verifyRrset(rrset, dnskey.name, keys, judging);
+        const revoked = rrset.type === Type.DNSKEY && rrset.name.length === dnskey.name.length;
+        // Their "bogus" wants every signature to be good, ours is bogus when none is (RFC 6840 section 5.4).
+        const verdict = rrset.signatures
+          .map(one =>
+            verifyRrset({ ...rrset, signatures: [one] }, dnskey.name, keys, judging, revoked ? () => true : undefined),
+          )
+          .reduce((a, b) => (a.status === 'bogus' ? a : b));
         const bad = [question, nameToText(rrset.name)].some(name => /^bogus/i.test(name));
         expect([nameToText(rrset.name), rrset.type, verdict.reason, verdict.status === 'secure']).toEqual([
           nameToText(rrset.name),
@@ -49,6 +57,18 @@ describe.skipIf(folder === undefined)('signatures of other signers', () => {
       const digest = digestKey(key.name, key.data[0], ds.digestType);
       const same = parseKey(key.data[0])!.tag === ds.tag && sameOctets(digest!, ds.digest);
       expect([question, same]).toEqual([question, question.startsWith('yes')]);
+    }
+  });
+});
+
+describe.skipIf(folder === undefined)('NSEC3 hashes of other signers', () => {
+  test('are ours', () => {
+    const lines = readFileSync(join(folder!, 'dnssec/nsec3-hash.jsonl'), 'utf8').trim().split('\n');
+    for (const line of lines) {
+      const { name, hash, iterations, salt } = JSON.parse(line) as Record<string, string>;
+      const octets = hashName(foldName(encodeName(name)), Buffer.from(salt, 'hex'), Number(iterations));
+      const expected = encodeRdata(Type.NSEC3, `1 0 0 - ${hash} A`).subarray(6, 26);
+      expect([name, Buffer.from(octets).toString('hex')]).toEqual([name, Buffer.from(expected).toString('hex')]);
     }
   });
 });
