@@ -3,7 +3,15 @@ import { ExtendedError, Type } from '../wire/iana.js';
 import type { Rrset } from '../wire/rrset.js';
 import { type Nsec, NsecProofs, parseNsec } from './nsec.js';
 import { type Nsec3, Nsec3Proofs, parseNsec3 } from './nsec3.js';
-import { bogus, DEFAULT_NSEC3_ITERATIONS, insecure, type Judging, type Proof, SECURE, type Verdict } from './verdict.js';
+import {
+  bogus,
+  DEFAULT_NSEC3_ITERATIONS,
+  insecure,
+  type Judging,
+  type Proof,
+  SECURE,
+  type Verdict,
+} from './verdict.js';
 
 export interface Proofs {
   nxdomain(name: Uint8Array): Proof;
