@@ -19,3 +19,12 @@ export {
   type ValidationContext,
 } from './validator.js';
 export { ZoneKeys, type ZoneState } from './zone-keys.js';
+export {
+  anchorsOf,
+  observeKeys,
+  probeAfter,
+  type AnchorState,
+  type Observation,
+  type TrackedKey,
+} from './anchor-states.js';
+export { failsSentinel, signalName } from './sentinel.js';
