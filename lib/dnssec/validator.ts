@@ -193,7 +193,10 @@ function* judgeDenial(
       worst = failure ?? verdictOf(proof, what);
     }
   }
-  const state = yield* zoneOf(place, context);
-  if (state.status !== 'secure') return state;
-  return worst ?? bogus(`no proof that ${what}`, ExtendedError.nsecMissing);
+  // A zone with keys that proved something else is not made insecure by an opt-out span that the name lies in.
+  if (worst !== undefined) return worst;
+  // The answer is signed, so its zone has keys.
+  const state = kind === 'wildcard' ? SECURE : yield* zoneOf(place, context);
+  if (state.status !== 'secure') return state as Verdict;
+  return bogus(`no proof that ${what}`, ExtendedError.nsecMissing);
 }
