@@ -10,7 +10,11 @@ import { rolldown } from 'rolldown';
 const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 rmSync(join(dist, 'bundle'), { recursive: true, force: true });
 const bundle = await rolldown({
-  input: { index: join(dist, 'index.js'), 'node/index': join(dist, 'node/index.js') },
+  input: {
+    index: join(dist, 'index.js'),
+    'node/index': join(dist, 'node/index.js'),
+    'dnssec/index': join(dist, 'dnssec/index.js'),
+  },
   // The package's dependencies stay what their users install; so do its binary and its worker threads.
   external: /^[^./]/,
   platform: 'node',

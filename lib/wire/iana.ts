@@ -110,15 +110,27 @@ export function rcodeName(code: number): string {
 /** Extended DNS errors (RFC 8914 section 4). */
 export const ExtendedError = {
   other: 0,
+  unsupportedKeyAlgorithm: 1,
+  unsupportedDsDigest: 2,
   staleAnswer: 3,
+  dnssecIndeterminate: 5,
+  dnssecBogus: 6,
+  signatureExpired: 7,
+  signatureNotYetValid: 8,
+  dnskeyMissing: 9,
+  rrsigsMissing: 10,
+  noZoneKeyBit: 11,
+  nsecMissing: 12,
+  cachedError: 13,
   notReady: 14,
   blocked: 15,
   prohibited: 18,
   staleNxdomain: 19,
   notAuthoritative: 20,
-  cachedError: 13,
   noReachableAuthority: 22,
   networkError: 23,
+  signatureExpiredBeforeValid: 25,
+  unsupportedNsec3Iterations: 27,
 } as const;
 
 export const Flag = { QR: 0x8000, AA: 0x0400, TC: 0x0200, RD: 0x0100, RA: 0x0080, AD: 0x0020, CD: 0x0010 } as const;

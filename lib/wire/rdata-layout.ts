@@ -144,6 +144,17 @@ export function isSameRdata(type: number, a: Uint8Array, b: Uint8Array): boolean
 
 const hasNames = (type: number): boolean => LAYOUTS.get(type)?.includes('n') === true;
 
+/** Types whose names are lower-case in what is signed (RFC 4034 section 6.2, RFC 6840 section 5.1): not NSEC, SVCB, HTTPS. */
+const FOLDED_WHEN_SIGNED = new Set<number>([
+  ...[Type.NS, Type.MD, Type.MF, Type.CNAME, Type.SOA, Type.MB, Type.MG, Type.MR, Type.PTR, Type.MINFO, Type.MX],
+  ...[Type.RP, Type.AFSDB, Type.RT, Type.SIG, Type.RRSIG, Type.PX, Type.NAPTR, Type.KX, Type.SRV, Type.DNAME],
+]);
+
+/** A record's data in canonical form (RFC 4034 section 6.2): the data itself where nothing is to be changed. */
+export function canonicalRdata(type: number, data: Uint8Array): Uint8Array {
+  return FOLDED_WHEN_SIGNED.has(type) ? foldRdata(type, data) : data;
+}
+
 function foldRdata(type: number, data: Uint8Array): Uint8Array {
   if (!hasNames(type)) return data;
   const folded = data.slice();

@@ -1,0 +1,83 @@
+// Canonical order of names and canonical form of RRsets (RFC 4034 sections 3.1.8.1 and 6; RFC 6840 section 5.1).
+import { countLabels, foldedName, foldedOctet, offsetOfLast } from '../wire/name.js';
+import { canonicalRdata } from '../wire/rdata-layout.js';
+import type { Rrset } from '../wire/rrset.js';
+
+const labelsOfA = new Uint8Array(128);
+const labelsOfB = new Uint8Array(128);
+function split(name: Uint8Array, into: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; name[at] !== 0; at += 1 + name[at]) into[count++] = at;
+  return count;
+}
+
+/** Order of RFC 4034 section 6.1: by labels from the last, octet for octet in lower case, the absence of an octet first. */
+export function compareNames(a: Uint8Array, b: Uint8Array): number {
+  let i = split(a, labelsOfA);
+  let j = split(b, labelsOfB);
+  while (i > 0 && j > 0) {
+    const x = labelsOfA[--i];
+    const y = labelsOfB[--j];
+    const shorter = Math.min(a[x], b[y]);
+    for (let k = 1; k <= shorter; k++) {
+      const difference = foldedOctet(a[x + k]) - foldedOctet(b[y + k]);
+      if (difference !== 0) return difference;
+    }
+    if (a[x] !== b[y]) return a[x] - b[y];
+  }
+  return i - j;
+}
+
+export const isWildcard = (name: Uint8Array): boolean => name[0] === 1 && name[1] === 0x2a;
+
+/** Labels of an owner as RRSIGs count them: the root's and a leading "*" are none (RFC 4034 section 3.1.3). */
+export const ownerLabels = (name: Uint8Array): number => countLabels(name) - (isWildcard(name) ? 1 : 0);
+
+/** The last `labels` labels of a name; the name itself where it has no more. */
+export const lastLabels = (name: Uint8Array, labels: number): Uint8Array => name.subarray(offsetOfLast(name, labels));
+
+/** `*.` and the name: at most 255 octets, since the name it is made of has one more label. */
+export function wildcardOf(name: Uint8Array): Uint8Array {
+  const wildcard = new Uint8Array(name.length + 2);
+  wildcard[0] = 1;
+  wildcard[1] = 0x2a;
+  wildcard.set(name, 2);
+  return wildcard;
+}
+
+/** Data of an RRset in canonical form and order, duplicates dropped. */
+export function canonicalData(type: number, data: readonly Uint8Array[]): Uint8Array[] {
+  const canonical = data.map(one => canonicalRdata(type, one));
+  if (canonical.length < 2) return canonical;
+  canonical.sort((a, b) => Buffer.compare(a, b));
+  return canonical.filter((one, i) => i === 0 || Buffer.compare(one, canonical[i - 1]) !== 0);
+}
+
+/**
+ * The octets that a signature is made of: `head` (an RRSIG's data without the signature; nothing for others), then each
+ * record with the owner and TTL that it was signed with.
+ */
+export function canonicalRrset(
+  rrset: Pick<Rrset, 'name' | 'type' | 'data'>,
+  head: Uint8Array,
+  { owner = foldedName(rrset.name), ttl }: { owner?: Uint8Array; ttl: number },
+): Uint8Array {
+  const data = canonicalData(rrset.type, rrset.data);
+  let size = head.length;
+  for (const one of data) size += owner.length + 10 + one.length;
+  const out = new Uint8Array(size);
+  const view = new DataView(out.buffer);
+  out.set(head);
+  let at = head.length;
+  for (const one of data) {
+    out.set(owner, at);
+    at += owner.length;
+    view.setUint16(at, rrset.type);
+    view.setUint16(at + 2, 1);
+    view.setUint32(at + 4, ttl);
+    view.setUint16(at + 8, one.length);
+    out.set(one, at + 10);
+    at += 10 + one.length;
+  }
+  return out;
+}

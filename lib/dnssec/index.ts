@@ -1,0 +1,30 @@
+// DNSSEC validation as a library without network or clock: `shardns/dnssec`.
+export { algorithmOf, digestOf, verifiesSha1, type Algorithm, type AlgorithmPolicy } from './algorithms.js';
+export { Budget, DEFAULT_LIMITS, type BudgetLimits } from './budget.js';
+export { canonicalData, canonicalRrset, compareNames } from './canonical.js';
+export { digestKey, matchDs, parseDs, usableDs, type DelegationSigner } from './ds.js';
+export { KeyFlag, keyTag, parseKey, type DnsKey } from './key.js';
+export { parseSignature, verifyRrset, type Signature, type Signed } from './signature.js';
+export type { Judging, Status, ValidationPolicy, Verdict } from './verdict.js';
+export { zoneOf, type ChainContext, type Fetched } from './chain.js';
+export { proofsOf, verdictOf } from './denial.js';
+export { hashName } from './nsec3.js';
+export { ROOT_ANCHORS, TrustAnchors } from './trust.js';
+export {
+  run,
+  validate,
+  type FetchRecords,
+  type RrsetVerdict,
+  type Validation,
+  type ValidationContext,
+} from './validator.js';
+export { ZoneKeys, type ZoneState } from './zone-keys.js';
+export {
+  anchorsOf,
+  observeKeys,
+  probeAfter,
+  type AnchorState,
+  type Observation,
+  type TrackedKey,
+} from './anchor-states.js';
+export { failsSentinel, signalName } from './sentinel.js';

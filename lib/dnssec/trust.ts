@@ -1,0 +1,47 @@
+// Trust anchors, positive and negative (RFC 4035 section 4.4, RFC 7646); those of the root (RFC 9718).
+import { optionError } from '../base/errors.js';
+import { Type } from '../wire/iana.js';
+import { bySuffix, encodeName, foldName, nameKey } from '../wire/name.js';
+import { encodeRdata } from '../wire/rdata.js';
+
+/** The root's key-signing keys 20326 (KSK-2017) and 38696 (KSK-2024). */
+export const ROOT_ANCHORS: readonly string[] = [
+  '. DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D',
+  '. DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16',
+];
+
+export interface Anchor {
+  /** Folded. */
+  zone: Uint8Array;
+  /** Data of DS records, and of DNSKEY records. */
+  ds: Uint8Array[];
+  keys: Uint8Array[];
+}
+
+export class TrustAnchors {
+  readonly #anchors = new Map<string, Anchor | 'negative'>();
+
+  /**
+   * @param lines DS or DNSKEY records as in zone files, owner first; TTL and class may be there
+   * @param negative names at and below which nothing is validated, unless a longer name has an anchor
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION naming the line
+   */
+  constructor(lines: readonly string[] = ROOT_ANCHORS, negative: readonly string[] = []) {
+    for (const name of negative) this.#anchors.set(nameKey(foldName(encodeName(name))), 'negative');
+    for (const line of lines) {
+      const match = /^\s*(\S+)\s+(?:\d+\s+)?(?:IN\s+)?(?:\d+\s+)?(DS|DNSKEY)\s+(.+?)\s*$/i.exec(line);
+      if (match === null) throw optionError('trustAnchors', line, 'a DS or DNSKEY record: name, type, data');
+      const zone = foldName(encodeName(match[1]));
+      const key = nameKey(zone);
+      let anchor = this.#anchors.get(key);
+      if (anchor === undefined || anchor === 'negative') this.#anchors.set(key, (anchor = { zone, ds: [], keys: [] }));
+      if (match[2].toUpperCase() === 'DS') anchor.ds.push(encodeRdata(Type.DS, match[3]));
+      else anchor.keys.push(encodeRdata(Type.DNSKEY, match[3]));
+    }
+  }
+
+  /** What the longest name at or above this one has. */
+  closest(name: Uint8Array): Anchor | 'negative' | undefined {
+    return bySuffix(name, this.#anchors);
+  }
+}

@@ -1,0 +1,202 @@
+// Judges a whole response: each RRset by its zone's keys, each link of a chain of CNAMEs, and what is denied
+// (RFC 4035 section 5, RFC 6672 section 5.3, RFC 6840). No network and no clock: both are arguments.
+import { ExtendedError, Rcode, Type } from '../wire/iana.js';
+import { equalNames, isAtOrBelow, nameKey, nameToText } from '../wire/name.js';
+import type { Rrset } from '../wire/rrset.js';
+import { ownerLabels } from './canonical.js';
+import { type ChainContext, type Fetched, type Steps, verifiedProofs, zoneOf } from './chain.js';
+import { verdictOf } from './denial.js';
+import { parseSignature, verifyRrset } from './signature.js';
+import { bogus, SECURE, type Verdict, worse } from './verdict.js';
+
+/** Links of CNAMEs that are followed in one response. */
+const MAX_LINKS = 16;
+/** RRsets of an answer that are judged, as of ANY; the rest is bogus. */
+const MAX_RRSETS = 24;
+/** Signers of an RRset whose zones are looked for: a zone that moves has two. */
+const MAX_SIGNERS = 2;
+
+export interface RrsetVerdict extends Verdict {
+  /** Seconds for which it may be kept. */
+  ttl: number;
+  /** Labels that were signed: fewer than the owner's for what was made from a wildcard. */
+  labels: number;
+}
+
+export interface Validation extends Verdict {
+  /** RRsets of answer and authority section; those of the authority that are not secure are to be left out. */
+  rrsets: ReadonlyMap<Rrset, RrsetVerdict>;
+  /** Least lifetime of what the verdict rests on, in seconds. */
+  ttl: number;
+}
+
+/** Asks for DNSKEY or DS records: the response, a promise of it, or undefined where none came. */
+export type FetchRecords = (name: Uint8Array, type: number) => Fetched | undefined | Promise<Fetched | undefined>;
+
+export interface ValidationContext extends ChainContext {
+  fetchRecords: FetchRecords;
+}
+
+/**
+ * Judges a response to a question.
+ * @param question folded name, and type
+ * @returns at once where every record asked for is at hand; else a promise, which fails only where `fetchRecords` does
+ */
+export function validate(
+  question: { name: Uint8Array; type: number },
+  response: Fetched,
+  context: ValidationContext,
+): Validation | Promise<Validation> {
+  return run(judge(question, response, context), context.fetchRecords);
+}
+
+/** Runs steps to their end, and waits only where an answer is awaited. */
+export function run<T>(steps: Steps<T>, fetchRecords: FetchRecords): T | Promise<T> {
+  let step = steps.next();
+  while (step.done !== true) {
+    const fetched = fetchRecords(step.value.name, step.value.type);
+    if (fetched instanceof Promise) return wait(steps, fetched, fetchRecords);
+    step = steps.next(fetched);
+  }
+  return step.value;
+}
+
+async function wait<T>(steps: Steps<T>, first: Promise<Fetched | undefined>, fetchRecords: FetchRecords): Promise<T> {
+  let step = steps.next(await first);
+  while (step.done !== true) step = steps.next(await fetchRecords(step.value.name, step.value.type));
+  return step.value;
+}
+
+function* judge(
+  question: { name: Uint8Array; type: number },
+  { rcode, answer, authority }: Fetched,
+  context: ChainContext,
+): Steps<Validation> {
+  const rrsets = new Map<Rrset, RrsetVerdict>();
+  let verdict: Verdict = SECURE;
+  let ttl = Number.POSITIVE_INFINITY;
+  for (const rrset of answer) {
+    const own: RrsetVerdict = isSynthesised(rrset, answer)
+      ? { ...SECURE, ttl: rrset.ttl, labels: ownerLabels(rrset.name) }
+      : rrsets.size < MAX_RRSETS
+        ? yield* judgeRrset(rrset, context)
+        : { ...bogus('more RRsets than are judged'), ttl: 0, labels: 0 };
+    let whole: Verdict = own;
+    if (own.status === 'secure' && own.labels < ownerLabels(rrset.name)) {
+      whole = yield* judgeDenial(rrset.name, rrset.type, authority, context, 'wildcard', own.labels);
+      rrsets.set(rrset, { ...own, ...whole });
+    } else rrsets.set(rrset, own);
+    verdict = worse(verdict, whole);
+    ttl = Math.min(ttl, own.ttl);
+  }
+  const end = endOfChain(question, answer);
+  if (end !== undefined) {
+    const kind = rcode === (Rcode.NXDOMAIN as number) ? 'nxdomain' : 'nodata';
+    verdict = worse(verdict, yield* judgeDenial(end, question.type, authority, context, kind));
+  }
+  for (const rrset of authority) {
+    if (rrsets.size >= MAX_RRSETS) break;
+    const own = yield* judgeRrset(rrset, context);
+    rrsets.set(rrset, own);
+    if (own.status === 'secure' || end !== undefined) ttl = Math.min(ttl, own.ttl);
+    // A denial's SOA says how long it holds: it is part of it. Unsigned NS records are left out, no more.
+    if (end !== undefined && rrset.type === Type.SOA) verdict = worse(verdict, own);
+  }
+  return { ...verdict, rrsets, ttl: Number.isFinite(ttl) ? ttl : 0 };
+}
+
+/** The name that the answer has no data for; undefined where the question is answered. */
+function endOfChain(question: { name: Uint8Array; type: number }, answer: readonly Rrset[]): Uint8Array | undefined {
+  let { name } = question;
+  for (let links = 0; links <= MAX_LINKS; links++) {
+    const here = answer.filter(one => one.data.length > 0 && equalNames(one.name, name));
+    if (here.some(one => one.type === question.type || question.type === Type.ANY)) return undefined;
+    const cname = here.find(one => one.type === Type.CNAME);
+    if (cname === undefined) return name;
+    name = cname.data[0];
+  }
+  return name;
+}
+
+/** Whether an unsigned CNAME is what a DNAME beside it makes of its owner (RFC 6672 section 3.3): the DNAME is judged. */
+function isSynthesised({ name, type, data, signatures }: Rrset, answer: readonly Rrset[]): boolean {
+  if (type !== Type.CNAME || signatures.length > 0 || data.length !== 1) return false;
+  return answer.some(one => {
+    if (one.type !== Type.DNAME || one.data.length !== 1 || one.name.length === name.length) return false;
+    if (!isAtOrBelow(name, one.name)) return false;
+    const prefix = name.subarray(0, name.length - one.name.length);
+    return equalNames(Buffer.concat([prefix, one.data[0]]), data[0]);
+  });
+}
+
+/** The name whose zone the RRset is in: DS records are their parent's. */
+const placeOf = (name: Uint8Array, type: number): Uint8Array =>
+  type === Type.DS && name.length > 1 ? name.subarray(1 + name[0]) : name;
+
+/** Signers that an RRset of this place can have, as its signatures say. */
+function signersOf(rrset: Rrset, place: Uint8Array): Uint8Array[] {
+  const signers = new Map<string, Uint8Array>();
+  for (const data of rrset.signatures) {
+    const signer = parseSignature(data)?.signer;
+    if (signer !== undefined && isAtOrBelow(place, signer)) signers.set(nameKey(signer), signer);
+  }
+  return [...signers.values()].slice(0, MAX_SIGNERS);
+}
+
+function* judgeRrset(rrset: Rrset, context: ChainContext): Steps<RrsetVerdict> {
+  const place = placeOf(rrset.name, rrset.type);
+  const labels = ownerLabels(rrset.name);
+  let failure: Verdict | undefined;
+  for (const signer of signersOf(rrset, place)) {
+    const state = yield* zoneOf(signer, context);
+    if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
+    const verdict = verifyRrset(rrset, state.zone, state.keys, context);
+    if (verdict.status === 'secure') return verdict;
+    failure = verdict;
+  }
+  if (failure !== undefined) return { ...failure, reason: `${label(rrset)}: ${failure.reason}`, ttl: 0, labels };
+  // No signature that counts: right in a zone without keys only. What a forged signer says of itself is no proof.
+  const state = yield* zoneOf(place, context);
+  if (state.status !== 'secure') return { ...state, ttl: state.status === 'bogus' ? 0 : rrset.ttl, labels };
+  return { ...bogus(`${label(rrset)}: no signatures`, ExtendedError.rrsigsMissing), ttl: 0, labels };
+}
+
+const label = ({ name, type }: Rrset): string => `${nameToText(name)} ${type}`;
+
+function* judgeDenial(
+  name: Uint8Array,
+  type: number,
+  authority: readonly Rrset[],
+  context: ChainContext,
+  kind: 'nxdomain' | 'nodata' | 'wildcard',
+  labels = 0,
+): Steps<Verdict> {
+  const place = placeOf(name, type);
+  const what = `${nameToText(name)} ${kind === 'nxdomain' ? 'does not exist' : kind === 'nodata' ? 'has no such data' : 'has no data of its own'}`;
+  const tried = new Set<string>();
+  let worst: Verdict | undefined;
+  for (const rrset of authority) {
+    if (rrset.type !== Type.NSEC && rrset.type !== Type.NSEC3) continue;
+    for (const signer of signersOf(rrset, place)) {
+      if (!isAtOrBelow(rrset.name, signer) || tried.size >= MAX_SIGNERS || tried.has(nameKey(signer))) continue;
+      tried.add(nameKey(signer));
+      const state = yield* zoneOf(signer, context);
+      if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
+      const { proofs, failure } = verifiedProofs(authority, state.zone, state.keys, context);
+      const proof =
+        kind === 'wildcard'
+          ? proofs.wildcard(name, labels)
+          : kind === 'nodata'
+            ? proofs.nodata(name, type)
+            : proofs.nxdomain(name);
+      if (proof !== 'missing') return verdictOf(proof, what);
+      worst = failure ?? verdictOf(proof, what);
+    }
+  }
+  // A zone with keys that proved something else is not made insecure by an opt-out span that the name lies in.
+  if (worst !== undefined) return worst;
+  // The answer is signed, so its zone has keys.
+  const state = kind === 'wildcard' ? SECURE : yield* zoneOf(place, context);
+  if (state.status !== 'secure') return state as Verdict;
+  return bogus(`no proof that ${what}`, ExtendedError.nsecMissing);
+}

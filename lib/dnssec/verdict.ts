@@ -1,0 +1,48 @@
+// What validation says of records, and the settings it judges by (RFC 4035 section 4.3; RFC 8914 section 4).
+import type { ExtendedError } from '../wire/iana.js';
+import type { AlgorithmPolicy } from './algorithms.js';
+import type { Budget } from './budget.js';
+
+export type Status = 'secure' | 'insecure' | 'indeterminate' | 'bogus';
+export type Ede = (typeof ExtendedError)[keyof typeof ExtendedError];
+
+export interface Verdict {
+  status: Status;
+  /** For logs and the extra text of an extended error; empty when secure. */
+  reason: string;
+  /** Extended DNS error code, where one says more than the status. */
+  ede?: Ede;
+}
+
+export const SECURE: Verdict = Object.freeze({ status: 'secure', reason: '' });
+export const bogus = (reason: string, ede: Ede = 6): Verdict => ({ status: 'bogus', reason, ede });
+export const insecure = (reason: string, ede?: Ede): Verdict => ({ status: 'insecure', reason, ede });
+
+const RANK: Readonly<Record<Status, number>> = { secure: 0, insecure: 1, indeterminate: 2, bogus: 3 };
+/** The worse of two: a chain is no better than its weakest link. */
+export const worse = (a: Verdict, b: Verdict): Verdict => (RANK[b.status] > RANK[a.status] ? b : a);
+
+export interface ValidationPolicy extends AlgorithmPolicy {
+  /** Seconds before its inception from which a signature is believed: clocks differ. */
+  inceptionSkew?: number;
+  /** Seconds after its expiration until which one is believed. */
+  expirationSkew?: number;
+  /** NSEC3 iterations beyond which a proof shows a zone to be insecure (RFC 9276 section 3.2). */
+  nsec3Iterations?: number;
+}
+export const DEFAULT_INCEPTION_SKEW = 60;
+export const DEFAULT_NSEC3_ITERATIONS = 50;
+
+/** What one question is judged by. */
+export interface Judging {
+  /** Seconds since 1970. */
+  now: number;
+  budget: Budget;
+  policy: ValidationPolicy;
+}
+
+/**
+ * `optOut`: shown but for delegations without DS, so insecure (RFC 5155 section 9.2). `cut`: no DS, and the name is, or may
+ * be, a delegation. `iterations`: beyond the limit, insecure. `spent`: beyond the budget.
+ */
+export type Proof = 'proven' | 'optOut' | 'cut' | 'iterations' | 'spent' | 'missing';

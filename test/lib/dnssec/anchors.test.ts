@@ -1,0 +1,74 @@
+// Anchors that follow a zone's keys, and the names that tell of them.
+import { describe, expect, test } from 'vitest';
+import { anchorsOf, observeKeys, probeAfter, type TrackedKey } from '../../../lib/dnssec/anchor-states.js';
+import { failsSentinel, signalName } from '../../../lib/dnssec/sentinel.js';
+import { TrustAnchors } from '../../../lib/dnssec/trust.js';
+import { Type } from '../../../lib/wire/iana.js';
+import { encodeName } from '../../../lib/wire/name.js';
+
+const DAY = 86_400;
+const key = (n: number, flags = 257): Uint8Array => Uint8Array.of(flags >> 8, flags & 0xff, 3, 15, n, n, n);
+const trusted = (data: Uint8Array, state: TrackedKey['state'] = 'valid'): TrackedKey => ({
+  state,
+  since: 0,
+  seen: 9,
+  data: Buffer.from(data).toString('base64'),
+});
+const look = (tracked: TrackedKey[], keys: Uint8Array[], now: number, isTrusted = true, self = true): TrackedKey[] =>
+  observeKeys(tracked, { keys, isTrusted, isSelfSigned: () => self }, now);
+const states = (tracked: TrackedKey[]): string[] => tracked.map(one => one.state);
+
+describe('anchors that follow a zone (RFC 5011)', () => {
+  test('a new key is believed after thirty days', () => {
+    let tracked = look([trusted(key(1))], [key(1), key(2)], 0);
+    expect(states(tracked)).toEqual(['valid', 'addPend']);
+    tracked = look(tracked, [key(1), key(2)], 29 * DAY);
+    expect(states(tracked)).toEqual(['valid', 'addPend']);
+    tracked = look(tracked, [key(1), key(2)], 30 * DAY);
+    expect(anchorsOf(tracked).map(one => one[4])).toEqual([1, 2]);
+  });
+  test('one that goes before is forgotten, and begins anew', () => {
+    const pending = look([trusted(key(1))], [key(1), key(2)], 0);
+    expect(states(look(pending, [key(1)], DAY))).toEqual(['valid']);
+  });
+  test('one that no anchor vouches for does not count', () => {
+    expect(states(look([trusted(key(1))], [key(2)], 0, false))).toEqual(['valid']);
+  });
+  test('a valid key that is gone stays an anchor, and may come back', () => {
+    const missing = look([trusted(key(1))], [], DAY);
+    expect([states(missing), anchorsOf(missing).length]).toEqual([['missing'], 1]);
+    expect(states(look(missing, [key(1)], 2 * DAY))).toEqual(['valid']);
+    expect(states(look(missing, [], 400 * DAY))).toEqual([]);
+  });
+  test('a key revokes itself, and is never believed again', () => {
+    const revoked = look([trusted(key(1))], [key(1, 385)], DAY);
+    expect([states(revoked), anchorsOf(revoked)]).toEqual([['revoked'], []]);
+    expect(states(look(revoked, [key(1)], 2 * DAY))).toEqual(['revoked']);
+    expect(states(look(revoked, [], 31 * DAY))).toEqual([]);
+    expect(states(look([trusted(key(1))], [key(1, 385)], DAY, true, false))).toEqual(['valid']);
+  });
+  test('keys without SEP are not followed; the state is plain data', () => {
+    const tracked = look([trusted(key(1))], [key(1), key(2, 256)], 0);
+    expect(JSON.parse(JSON.stringify(tracked))).toEqual(tracked);
+    expect(tracked.length).toBe(1);
+  });
+  test('looks are an hour to fifteen days apart', () => {
+    expect(probeAfter({ ttl: 60, interval: DAY, failed: false })).toBe(3600);
+    expect(probeAfter({ ttl: 100 * DAY, interval: 100 * DAY, failed: false })).toBe(15 * DAY);
+    expect(probeAfter({ ttl: 100 * DAY, interval: 100 * DAY, failed: true })).toBe(DAY);
+  });
+});
+
+test('the sentinel fails what is not so (RFC 8509)', () => {
+  const fails = (name: string): boolean => failsSentinel(encodeName(name), Type.A, [20326]);
+  expect(fails('root-key-sentinel-is-ta-20326.example.')).toBe(false);
+  expect(fails('root-key-sentinel-not-ta-20326.example.')).toBe(true);
+  expect(fails('root-key-sentinel-is-ta-00001.example.')).toBe(true);
+  expect(fails('root-key-sentinel-is-ta-1.example.')).toBe(false);
+});
+test('the signal names the tags in order (RFC 8145)', () => {
+  expect(signalName([38696, 20326])).toBe('_ta-4f66-9728.');
+});
+test('a line that is no anchor is named', () => {
+  expect(() => new TrustAnchors(['. A 192.0.2.1'])).toThrow(/192\.0\.2\.1/);
+});
