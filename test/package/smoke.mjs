@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { CachedLookup, createServer, DnsCache } from 'shardns';
+import { keyTag } from 'shardns/dnssec';
 import { CachedLookup as Light } from 'shardns/lookup';
 
 const query = Buffer.from('1234010000010000000000000161076578616d706c650000010001', 'hex');
@@ -31,5 +32,7 @@ assert.equal(address, '192.0.2.7');
 lookups.close();
 await server.close();
 assert.equal(Light, CachedLookup);
+// RFC 4034 appendix B.
+assert.equal(keyTag(Buffer.from('0100030801', 'hex')), 0x0100 + 0x0308 + 0x0100);
 console.log('all well');
 process.exit(0);
