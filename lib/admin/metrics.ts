@@ -170,6 +170,12 @@ const FAMILIES: readonly Family[] = [
   ),
   gauge('shardns_resolver_in_flight', 'Questions on the slow path', r => r.resolver.inFlight),
   counter(
+    'shardns_resolver_plain_total',
+    'Misses forwarded natively, by whether they were answered so too or by the slow path',
+    ({ resolver: { plain } }) => by('outcome', { answered: plain.answered, taken_over: plain.takenOver }),
+    ['outcome'],
+  ),
+  counter(
     'shardns_resolver_total',
     'Slow path, by outcome',
     ({ resolver: it }) =>

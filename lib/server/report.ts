@@ -76,6 +76,8 @@ export interface ServerReport {
     readonly mistakes: number;
     /** Refused, or not asked in time, for want of room toward upstreams. */
     readonly upstreamOverloaded: number;
+    /** Misses that were forwarded natively, and of these, what has gone on in JavaScript: late or not plain. */
+    readonly plain: Readonly<Resolver['plain']['stats']> & { readonly underWay: number };
   };
   /** Octets that access, views and tenants take, compiled. */
   readonly gateMemoryBytes: number;
@@ -176,6 +178,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       inFlight: resolver.inFlight,
       mistakes: resolver.mistakes,
       upstreamOverloaded: exchanger.overloaded + (workers?.overloaded ?? 0),
+      plain: { ...resolver.plain.stats, underWay: resolver.plain.underWay },
     },
     gateMemoryBytes: sources.gate.native.memoryBytes(),
     tenantClients: resolver.tenants?.size ?? 0,
