@@ -130,6 +130,8 @@ export class NameLists {
 }
 
 const ACTION_NAMES = Object.keys(ListAction) as ListActionName[];
+/** Those that need no records. */
+const { data: _data, ...PLAIN_ACTIONS } = ListAction;
 
 /**
  * A file's octets in pieces.
@@ -154,8 +156,9 @@ export async function compileLists(
   { maxOctets = 2 ** 30, maxNames = MAX_NAMES, signal }: ListBounds = {},
 ): Promise<NameLists> {
   if (sources.length > MAX_LISTS) throw optionError('lists', sources.length, `at most ${MAX_LISTS} lists`);
-  const native = binding().createNameList(random.uint32(), random.uint32(), maxOctets, maxNames);
   const tiers = tiersOf(sources);
+  const fields = sources.map((source, list) => words(source, list, tiers[list]));
+  const native = binding().createNameList(random.uint32(), random.uint32(), maxOctets, maxNames);
   const reports: ListReport[] = [];
   const check = (source: ListSource, { full }: ListStep): void => {
     signal?.throwIfAborted();
@@ -168,24 +171,30 @@ export async function compileLists(
           : `at most ${maxNames} names in all, 65536 different answers and 1048576 names with records`;
     throw new ShardnsError('ERR_SHARDNS_OPTION', `lists: ${source.name}: expected ${what}: none of them is in use`);
   };
-  for (const [list, source] of sources.entries()) {
-    signal?.throwIfAborted();
-    native.begin(words(source, list, tiers[list]), source.origin ?? '');
-    const take = async (piece: Uint8Array): Promise<void> => {
-      const step = await native.feed(piece);
-      await readForeign(native, step.foreign);
-      check(source, step);
-    };
-    for await (const piece of pieces(source.text)) await take(piece);
-    await take(new Uint8Array(0));
-    const ended = await native.end();
-    check(source, ended);
-    reports.push(reportOf(source, ended));
+  try {
+    for (const [list, source] of sources.entries()) {
+      signal?.throwIfAborted();
+      native.begin(fields[list], source.origin ?? '');
+      const take = async (piece: Uint8Array): Promise<void> => {
+        const step = await native.feed(piece);
+        await readForeign(native, step.foreign);
+        check(source, step);
+      };
+      for await (const piece of pieces(source.text)) await take(piece);
+      await take(new Uint8Array(0));
+      const ended = await native.end();
+      check(source, ended);
+      reports.push(reportOf(source, ended));
+    }
+    const last = sources.at(-1);
+    const built = await native.build();
+    if (last !== undefined) check(last, built);
+    return new NameLists(native, reports);
+  } catch (error) {
+    // What was read so far may be a gibibyte.
+    native.close();
+    throw error;
   }
-  const last = sources.at(-1);
-  const built = await native.build();
-  if (last !== undefined) check(last, built);
-  return new NameLists(native, reports);
 }
 
 type Tiers = readonly [importantAllow: number, importantBlock: number, allow: number, block: number];
@@ -206,19 +215,28 @@ function tiersOf(sources: readonly ListSource[]): Tiers[] {
   });
 }
 
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION naming the source's option and its value */
 function words(source: ListSource, list: number, tiers: Tiers): Uint32Array {
+  const read = <Word extends string>(
+    option: keyof ListSource,
+    value: Word,
+    known: Readonly<Record<Word, number>>,
+  ): number => {
+    if (Object.hasOwn(known, value)) return known[value];
+    throw optionError(`lists: ${source.name}: ${option}`, value, `one of ${Object.keys(known).join(', ')}`);
+  };
   const fields: Record<(typeof LIST_SOURCE)[number], number> = {
-    format: ListFormat[source.format],
+    format: read('format', source.format, ListFormat),
     list,
     tierImportantAllow: tiers[0],
     tierImportantBlock: tiers[1],
     tierAllow: tiers[2],
     tierBlock: tiers[3],
-    block: ListAction[source.block ?? 'nxdomain'],
+    block: read('block', source.block ?? 'nxdomain', PLAIN_ACTIONS),
     allows: source.allows ? 1 : 0,
-    plain: NameKind[source.plain ?? 'subtree'],
-    wildcard: NameKind[source.wildcard ?? 'subtree'],
-    instead: source.instead === undefined ? ListAction.data : ListAction[source.instead],
+    plain: read('plain', source.plain ?? 'subtree', NameKind),
+    wildcard: read('wildcard', source.wildcard ?? 'subtree', NameKind),
+    instead: source.instead === undefined ? ListAction.data : read('instead', source.instead, PLAIN_ACTIONS),
   };
   return Uint32Array.from(LIST_SOURCE, name => fields[name]);
 }

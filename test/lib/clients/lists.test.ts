@@ -147,6 +147,15 @@ describe('bounds', () => {
     });
   });
 
+  test.each([
+    ['format', { format: 'hostz' }, 'one of hosts, domains, adblock, zone, got "hostz"'],
+    ['block', { block: 'data' }, 'one of pass, nxdomain, nodata, zero, refuse, drop, truncate, got "data"'],
+    ['wildcard', { wildcard: 'all' }, 'one of exact, subtree, below, got "all"'],
+  ])('a word that is none is named: %s', async (option, wrong, expected) => {
+    const odd = [list('hosts', ''), { ...list('domains', 'a.example', { name: 'odd' }), ...wrong } as ListSource];
+    await expect(compile(odd)).rejects.toThrow(`lists: odd: ${option}: expected ${expected}`);
+  });
+
   test('hold for a text that does not end', async () => {
     let given = 0;
     async function* endless(): AsyncGenerator<Uint8Array> {
