@@ -37,6 +37,9 @@ const NO_ANCHOR: ZoneState = {
   ede: ExtendedError.dnssecIndeterminate,
 };
 
+/** Seconds for which the keys below an anchor are believed at the most: it has no TTL of its own. */
+const ANCHOR_SECONDS = 3600;
+
 /** Whatever it is, it is not secure. */
 const notSecure = (verdict: Verdict): ZoneState => verdict as ZoneState;
 
@@ -71,7 +74,7 @@ function keep<T extends Known>(name: Uint8Array, known: T, context: ChainContext
 function* fromAnchor(anchor: Anchor, context: ChainContext): Steps<ZoneState> {
   const known = context.zones.get(anchor.zone, context.now);
   if (known !== undefined && known !== 'inside') return known;
-  return yield* keysBy(anchor.zone, anchor, BOGUS_SECONDS * 60, context);
+  return yield* keysBy(anchor.zone, anchor, ANCHOR_SECONDS, context);
 }
 
 /** The zone's keys, by what was said of them above. */

@@ -27,21 +27,37 @@ export class TrustAnchors {
    * @throws {ShardnsError} ERR_SHARDNS_OPTION naming the line
    */
   constructor(lines: readonly string[] = ROOT_ANCHORS, negative: readonly string[] = []) {
-    for (const name of negative) this.#anchors.set(nameKey(foldName(encodeName(name))), 'negative');
+    for (const name of negative) {
+      this.#anchors.set(
+        read('negativeTrustAnchors', name, () => nameKey(foldName(encodeName(name)))),
+        'negative',
+      );
+    }
     for (const line of lines) {
       const match = /^\s*(\S+)\s+(?:\d+\s+)?(?:IN\s+)?(?:\d+\s+)?(DS|DNSKEY)\s+(.+?)\s*$/i.exec(line);
       if (match === null) throw optionError('trustAnchors', line, 'a DS or DNSKEY record: name, type, data');
-      const zone = foldName(encodeName(match[1]));
+      const isDs = match[2].toUpperCase() === 'DS';
+      const [zone, data] = read('trustAnchors', line, () => [
+        foldName(encodeName(match[1])),
+        encodeRdata(isDs ? Type.DS : Type.DNSKEY, match[3]),
+      ]);
       const key = nameKey(zone);
       let anchor = this.#anchors.get(key);
       if (anchor === undefined || anchor === 'negative') this.#anchors.set(key, (anchor = { zone, ds: [], keys: [] }));
-      if (match[2].toUpperCase() === 'DS') anchor.ds.push(encodeRdata(Type.DS, match[3]));
-      else anchor.keys.push(encodeRdata(Type.DNSKEY, match[3]));
+      (isDs ? anchor.ds : anchor.keys).push(data);
     }
   }
 
   /** What the longest name at or above this one has. */
   closest(name: Uint8Array): Anchor | 'negative' | undefined {
     return bySuffix(name, this.#anchors);
+  }
+}
+
+function read<T>(option: string, text: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw optionError(option, text, `what can be read: ${(error as Error).message}`);
   }
 }

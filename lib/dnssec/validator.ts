@@ -1,6 +1,6 @@
 // Judges a whole response: each RRset by its zone's keys, each link of a chain of CNAMEs, and what is denied
 // (RFC 4035 section 5, RFC 6672 section 5.3, RFC 6840). No network and no clock: both are arguments.
-import { ExtendedError, Rcode, Type } from '../wire/iana.js';
+import { ExtendedError, Rcode, Type, typeName } from '../wire/iana.js';
 import { equalNames, isAtOrBelow, nameKey, nameToText } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
@@ -161,7 +161,7 @@ function* judgeRrset(rrset: Rrset, context: ChainContext): Steps<RrsetVerdict> {
   return { ...bogus(`${label(rrset)}: no signatures`, ExtendedError.rrsigsMissing), ttl: 0, labels };
 }
 
-const label = ({ name, type }: Rrset): string => `${nameToText(name)} ${type}`;
+const label = ({ name, type }: Rrset): string => `${nameToText(name)} ${typeName(type)}`;
 
 function* judgeDenial(
   name: Uint8Array,

@@ -18,6 +18,20 @@ const look = (tracked: TrackedKey[], keys: Uint8Array[], now: number, isTrusted 
   observeKeys(tracked, { keys, isTrusted, isSelfSigned: () => self }, now);
 const states = (tracked: TrackedKey[]): string[] => tracked.map(one => one.state);
 
+test.each([
+  ['. DS 20326 8', /^trustAnchors: expected what can be read: DS data: .*, got "\. DS 20326 8"$/],
+  ['a..b DS 1 8 2 AA', /^trustAnchors: expected what can be read: not a domain name.*got "a\.\.b DS 1 8 2 AA"$/],
+  ['. A 192.0.2.1', /^trustAnchors: expected a DS or DNSKEY record/],
+])('an anchor that cannot be read is named: %s', (line, message) => {
+  expect(() => new TrustAnchors([line])).toThrow(
+    expect.objectContaining({ code: 'ERR_SHARDNS_OPTION', message: expect.stringMatching(message) as string }),
+  );
+});
+
+test('so is a name that is to have none', () => {
+  expect(() => new TrustAnchors([], ['a..b'])).toThrow(/^negativeTrustAnchors: .*got "a\.\.b"$/);
+});
+
 describe('anchors that follow a zone (RFC 5011)', () => {
   test('a new key is believed after thirty days', () => {
     let tracked = look([trusted(key(1))], [key(1), key(2)], 0);
