@@ -61,6 +61,7 @@ const LONGEST = 65_535;
 const RUN = 16;
 const OUTBOX = AskRecord.octets + 65_536;
 const INBOX = 2 * LEAST_INBOX;
+
 class NativeExchange implements Exchanging {
   /** Native name of it; -1 when it is not under way there. */
   number = -1;
@@ -145,7 +146,7 @@ export class NativeUdpTransport implements Transport, Forwarding {
       return exchange;
     }
     if (this.#offered?.server === server && this.#offered.letters === (options.letters ?? 'drawn')) {
-      return this.#take(this.#offered, exchange);
+      return this.#arm(this.#take(this.#offered, exchange), options);
     }
     const address = this.#addresses.of(server);
     const number = this.#free.pop() ?? this.#exchanges.length;
@@ -169,15 +170,17 @@ export class NativeUdpTransport implements Transport, Forwarding {
     for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word + SERVER_WORD + i] = address[i];
     this.#outbox.set(query, at + AskRecord.octets);
     if (++this.#asked === RUN) this.#send();
-    const { timeoutMs } = options;
-    if (timeoutMs !== undefined) {
-      exchange.timer = this.clock.after(timeoutMs, () => {
-        const text = `${formatSocketAddress(server)} did not answer over UDP in ${Math.round(timeoutMs)} ms`;
-        const waiting = exchange.listener;
-        exchange.callOff();
-        waiting?.lost(new ShardnsError('ERR_SHARDNS_TIMEOUT', text), exchange);
-      });
-    }
+    return this.#arm(exchange, options);
+  }
+
+  #arm(exchange: NativeExchange, { timeoutMs }: ExchangeOptions): NativeExchange {
+    if (timeoutMs === undefined) return exchange;
+    exchange.timer = this.clock.after(timeoutMs, () => {
+      const text = `${formatSocketAddress(exchange.server)} did not answer over UDP in ${Math.round(timeoutMs)} ms`;
+      const waiting = exchange.listener;
+      exchange.callOff();
+      waiting?.lost(new ShardnsError('ERR_SHARDNS_TIMEOUT', text), exchange);
+    });
     return exchange;
   }
 
