@@ -3,32 +3,22 @@
 //
 // An entry's end is kept in milliseconds (`leftMs`) and never rounded up: TTLs are what is left in whole seconds, 0 in
 // the last one (RFC 1035 section 3.2.1).
-//
-// An entry is the RRset it is about, then those that go with it: the proof of a wildcard or of a denial.
-//   rank u8 | security u8 | rrsets u16 | rrset...
-//   rrset: name length u8, name | type u16 | ttl u32 | data u16 | signatures u16 | (length u16, octets)...
 import { Fence } from '../base/fence.js';
 import { MAX_NAME_SIZE, Type } from '../wire/iana.js';
 import type { Rrset } from '../wire/rrset.js';
 import type { ByteCache } from './byte-cache.js';
 import { MAX_VALUE_OCTETS } from '../native/binding.js';
+import { decodeEntry, encodeEntry, type Entry, Rank, Security, statusIn } from './rrset-entry.js';
 
-/** How far data is believed (RFC 2181 section 5.4.1); what is better is never replaced by what is worse. */
-export const Rank = {
-  /** Additional or authority data of an answer without authority. */
-  additional: 2,
-  /** An answer without authority, as of a forwarder. */
-  answer: 3,
-  /** The authority section of an authoritative answer. */
-  authority: 4,
-  authoritative: 5,
-} as const;
+export { Rank, Security };
 
-const Kind = { rrset: 0, noData: 1, nxdomain: 2, delegation: 3, glue: 4 } as const;
+const Kind = { rrset: 0, noData: 1, nxdomain: 2, delegation: 3, glue: 4, noDs: 5 } as const;
 
 export interface CachedRrset {
   rrset: Rrset;
   rank: number;
+  /** What validation has said, as `securityOf` has it. */
+  security: number;
   /** What goes with it: the denial that proves a wildcard. */
   proof: Rrset[];
   /** It has expired; its TTL is that with which it was stored. */
@@ -45,24 +35,16 @@ export interface Denial {
   ttl: number;
 }
 export interface CachedDenial extends Denial {
+  security: number;
   stale: boolean;
   leftMs: number;
 }
 
-interface Entry {
-  rank: number;
-  rrsets: Rrset[];
-  ttl: number;
-  storedTtl: number;
-  stale: boolean;
-  leftMs: number;
-}
-
-/** By how much the engine's clock, which ticks every four milliseconds, may lag behind when an entry is stored and read. */
-const CLOCK_MS = 8;
-
-const NAMELESS = new Uint8Array(0);
 const NO_RRSETS: Rrset[] = [];
+/** What a parent says on the way to somebody else. */
+const GIVEN = { rank: Rank.additional, security: Security.unchecked };
+/** What is looked for where a whole name is denied without a proof that has been checked. */
+const COMMON_TYPES = [Type.A, Type.AAAA, Type.CNAME, Type.NS, Type.SOA, Type.DNSKEY, Type.DS];
 
 /** What tells where name servers are: whoever keeps it in another form is told when it changes. */
 const PLACES = new Set<number>([Type.NS, Type.A, Type.AAAA]);
@@ -86,6 +68,8 @@ export class RrsetCache implements Disposable {
    * by whoever writes, before each time.
    */
   askedAt = Infinity;
+  /** Set: what is known to be secure is not replaced before its end by what is not known to be. */
+  guardsSecure = false;
 
   /**
    * @param bytes its memory; closed with it
@@ -112,6 +96,7 @@ export class RrsetCache implements Disposable {
       entry && {
         rrset: entry.rrsets[0],
         rank: entry.rank,
+        security: entry.security,
         proof: entry.rrsets.length === 1 ? NO_RRSETS : entry.rrsets.slice(1),
         stale: entry.stale,
         old: isOld(entry),
@@ -122,20 +107,30 @@ export class RrsetCache implements Disposable {
   /**
    * Keeps it unless something better is there; what it contradicts goes.
    * @param lifetimeMs milliseconds, where it is not the TTL; less than one: it is for those who wait only
+   * @param security what validation has said of it
    * @returns whether it is kept
    */
-  put(rrset: Rrset, rank: number, proof: readonly Rrset[] = [], lifetimeMs = rrset.ttl * 1000): boolean {
-    if (this.isOutdated(rrset.name)) return false;
-    if (rank < Rank.authoritative) {
-      const key = this.#keyOf(Kind.rrset, rrset.name, rrset.type);
-      const length = this.bytes.getInto(key, this.#value);
-      if (length > 0 && this.#value[0] > rank) return false;
+  put(
+    rrset: Rrset,
+    rank: number,
+    proof: readonly Rrset[] = [],
+    lifetimeMs = rrset.ttl * 1000,
+    security: number = Security.unchecked,
+  ): boolean {
+    const { name, type } = rrset;
+    if (this.isOutdated(name)) return false;
+    const trust = { rank, security };
+    if (rank < Rank.authoritative || this.guardsSecure) {
+      if (this.#has(Kind.rrset, name, type, 0) && this.#isBetterThan(trust)) return false;
+      if (this.guardsSecure && (this.#isSecure(Kind.noData, name, type) || this.#isSecure(Kind.nxdomain, name, 0))) {
+        if (statusIn(security) !== Security.secure) return false;
+      }
     }
     if (rank >= Rank.answer) {
-      this.bytes.delete(this.#keyOf(Kind.noData, rrset.name, rrset.type));
-      this.bytes.delete(this.#keyOf(Kind.nxdomain, rrset.name, 0));
+      this.bytes.delete(this.#keyOf(Kind.noData, name, type));
+      this.bytes.delete(this.#keyOf(Kind.nxdomain, name, 0));
     }
-    return this.#put(Kind.rrset, rrset.name, rrset.type, rank, [rrset, ...proof], lifetimeMs);
+    return this.#put(Kind.rrset, name, type, trust, [rrset, ...proof], lifetimeMs);
   }
   /** Its rank; 0: there is none. */
   rankOf(name: Uint8Array, type: number, from = 0): number {
@@ -152,31 +147,33 @@ export class RrsetCache implements Disposable {
   hasNoData(name: Uint8Array, type: number, from = 0): boolean {
     return this.#has(Kind.noData, name, type, from);
   }
-  putNoData(name: Uint8Array, type: number, denial: Denial): void {
-    if (this.isOutdated(name)) return;
+  putNoData(name: Uint8Array, type: number, denial: Denial, security: number = Security.unchecked): void {
+    if (this.isOutdated(name) || this.#deniesSecure(name, type, security)) return;
     this.forget(name, type);
     this.bytes.delete(this.#keyOf(Kind.nxdomain, name, 0));
-    this.#put(Kind.noData, name, type, Rank.authoritative, denial.authority, denial.ttl * 1000);
+    const trust = { rank: Rank.authoritative, security };
+    this.#put(Kind.noData, name, type, trust, denial.authority, denial.ttl * 1000);
   }
   nxdomain(name: Uint8Array, allowStale = false): CachedDenial | undefined {
     return this.#denial(Kind.nxdomain, name, 0, allowStale);
   }
   /** What is known not to exist, and the name lies below it. */
-  nxdomainAbove(name: Uint8Array): CachedDenial | undefined {
+  nxdomainAbove(name: Uint8Array): (CachedDenial & { name: Uint8Array }) | undefined {
     for (let at = 0; name[at] !== 0;) {
       at += 1 + name[at];
       const entry = this.#get(Kind.nxdomain, name, 0, false, at);
       // Without an SOA it is a word on the name alone.
-      if (entry !== undefined && entry.rrsets.length > 0) return denialOf(entry);
+      if (entry !== undefined && entry.rrsets.length > 0) return { ...denialOf(entry), name: name.slice(at) };
     }
     return undefined;
   }
-  putNxdomain(name: Uint8Array, denial: Denial): void {
-    if (this.isOutdated(name)) return;
+  putNxdomain(name: Uint8Array, denial: Denial, security: number = Security.unchecked): void {
+    if (this.isOutdated(name) || this.#deniesSecure(name, 0, security)) return;
     // A zone of that name is none any more.
     this.forgetDelegation(name);
     this.forget(name, Type.NS);
-    this.#put(Kind.nxdomain, name, 0, Rank.authoritative, denial.authority, denial.ttl * 1000);
+    const trust = { rank: Rank.authoritative, security };
+    this.#put(Kind.nxdomain, name, 0, trust, denial.authority, denial.ttl * 1000);
   }
 
   /**
@@ -189,7 +186,7 @@ export class RrsetCache implements Disposable {
   }
   putDelegation(ns: Rrset, lifetimeMs: number): void {
     if (this.isOutdated(ns.name)) return;
-    this.#put(Kind.delegation, ns.name, Type.NS, Rank.additional, [ns], lifetimeMs);
+    this.#put(Kind.delegation, ns.name, Type.NS, GIVEN, [ns], lifetimeMs);
   }
   /** Addresses that came along with a referral: to find servers with, never an answer. */
   glue(name: Uint8Array, type: number): Rrset | undefined {
@@ -197,13 +194,24 @@ export class RrsetCache implements Disposable {
   }
   putGlue(rrset: Rrset, lifetimeMs: number): void {
     if (this.isOutdated(rrset.name)) return;
-    this.#put(Kind.glue, rrset.name, rrset.type, Rank.additional, [rrset], lifetimeMs);
+    this.#put(Kind.glue, rrset.name, rrset.type, GIVEN, [rrset], lifetimeMs);
   }
   forgetGlue(name: Uint8Array, type: number): void {
     this.#delete(Kind.glue, name, type);
   }
   forgetDelegation(zone: Uint8Array): void {
     this.#delete(Kind.delegation, zone, Type.NS);
+  }
+
+  /** What a referral to a zone brought to show that the zone has no DS records: for validation, no answer to a client. */
+  noDs(zone: Uint8Array): readonly Rrset[] | undefined {
+    return this.#get(Kind.noDs, zone, Type.DS)?.rrsets;
+  }
+  putNoDs(zone: Uint8Array, proof: readonly Rrset[], lifetimeMs: number): void {
+    if (!this.isOutdated(zone)) this.#put(Kind.noDs, zone, Type.DS, GIVEN, proof, lifetimeMs);
+  }
+  forgetNoDs(zone: Uint8Array): void {
+    this.#delete(Kind.noDs, zone, Type.DS);
   }
 
   /** All that is known of a name, but for types without a mnemonic. */
@@ -214,6 +222,7 @@ export class RrsetCache implements Disposable {
     }
     this.bytes.delete(this.#keyOf(Kind.nxdomain, name, 0));
     this.bytes.delete(this.#keyOf(Kind.delegation, name, Type.NS));
+    this.bytes.delete(this.#keyOf(Kind.noDs, name, Type.DS));
     this.onPlaceChanged?.(name);
   }
 
@@ -250,8 +259,15 @@ export class RrsetCache implements Disposable {
   }
 
   /** What cannot be kept leaves nothing older behind. */
-  #put(kind: number, name: Uint8Array, type: number, rank: number, rrsets: readonly Rrset[], ttlMs: number): boolean {
-    const length = ttlMs >= 1 ? encodeEntry(this.#value, rank, rrsets, name) : 0;
+  #put(
+    kind: number,
+    name: Uint8Array,
+    type: number,
+    trust: { rank: number; security: number },
+    rrsets: readonly Rrset[],
+    ttlMs: number,
+  ): boolean {
+    const length = ttlMs >= 1 ? encodeEntry(this.#value, trust, rrsets, name) : 0;
     const key = this.#keyOf(kind, name, type);
     if (length > 0) this.bytes.set(key, this.#valueOf(length), { ttlMs: Math.floor(ttlMs) });
     else this.bytes.delete(key);
@@ -261,6 +277,23 @@ export class RrsetCache implements Disposable {
 
   #has(kind: number, name: Uint8Array, type: number, from: number): boolean {
     return this.bytes.lookInto(this.#keyOf(kind, name, type, from), this.#value, false) > 0;
+  }
+
+  /** Whether what was just looked at is better: of a higher rank, or secure where this is not known to be. */
+  #isBetterThan({ rank, security }: { rank: number; security: number }): boolean {
+    const [itsRank, itsSecurity] = this.#value;
+    const isSecure = statusIn(security) === Security.secure;
+    if (this.guardsSecure && statusIn(itsSecurity) === Security.secure && !isSecure) return true;
+    return itsRank > rank && !(isSecure && statusIn(itsSecurity) !== Security.secure);
+  }
+  #isSecure(kind: number, name: Uint8Array, type: number): boolean {
+    return this.#has(kind, name, type, 0) && statusIn(this.#value[1]) === Security.secure;
+  }
+  /** @param type 0: of the whole name */
+  #deniesSecure(name: Uint8Array, type: number, security: number): boolean {
+    if (!this.guardsSecure || statusIn(security) === Security.secure) return false;
+    if (type !== 0) return this.#isSecure(Kind.rrset, name, type) || this.#isSecure(Kind.noData, name, type);
+    return this.#isSecure(Kind.nxdomain, name, 0) || COMMON_TYPES.some(one => this.#isSecure(Kind.rrset, name, one));
   }
 
   #valueOf(length: number): Buffer {
@@ -283,101 +316,14 @@ export class RrsetCache implements Disposable {
 /** Values up to so many octets have a view of their own for each length. */
 const MAX_VIEWED = 1024;
 
-const denialOf = ({ rrsets, ttl, stale, leftMs }: Entry): CachedDenial => ({ authority: rrsets, ttl, stale, leftMs });
+const denialOf = ({ rrsets, ttl, security, stale, leftMs }: Entry): CachedDenial => ({
+  authority: rrsets,
+  ttl,
+  security,
+  stale,
+  leftMs,
+});
 
 /** In the last tenth of its time. */
 const isOld = (entry: Entry): boolean => entry.leftMs <= entry.storedTtl * 100;
 
-/** @returns octets written; 0 = too large to be kept */
-function encodeEntry(out: Buffer, rank: number, rrsets: readonly Rrset[], name: Uint8Array): number {
-  let octets = 4;
-  for (const one of rrsets) octets += 11 + one.name.length + listSize(one.data) + listSize(one.signatures);
-  if (octets > out.length) return 0;
-  out[0] = rank;
-  out[1] = 0; // not validated
-  let at = put16(out, 2, rrsets.length);
-  for (let i = 0; i < rrsets.length; i++) {
-    const { name: owner, type, ttl, data, signatures } = rrsets[i];
-    const own = i === 0 && sameOctets(owner, name) ? NAMELESS : owner;
-    out[at++] = own.length;
-    at = put16(out, put(out, own, at), type);
-    at = put16(out, put16(out, at, ttl), ttl >>> 16);
-    at = put16(out, put16(out, at, data.length), signatures.length);
-    for (const one of data) at = put(out, one, put16(out, at, one.length));
-    for (const one of signatures) at = put(out, one, put16(out, at, one.length));
-  }
-  return at;
-}
-
-function listSize(list: readonly Uint8Array[]): number {
-  let size = 0;
-  for (const one of list) size += 2 + one.length;
-  return size;
-}
-/** @returns the offset behind it */
-function put16(out: Uint8Array, at: number, value: number): number {
-  out[at] = value;
-  out[at + 1] = value >> 8;
-  return at + 2;
-}
-function put(out: Uint8Array, data: Uint8Array, at: number): number {
-  // A call of `set` costs more than a few octets.
-  if (data.length > 64) out.set(data, at);
-  else for (let i = 0; i < data.length; i++) out[at + i] = data[i];
-  return at + data.length;
-}
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
-  if (a === b) return true;
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
-/** Where in an entry the reader is; beyond its end: it is none. */
-let at = 0;
-
-const read16 = (octets: Uint8Array): number => octets[at++] | (octets[at++] << 8);
-
-/** Undefined for octets that are no entry: another process may have written to this memory. */
-function decodeEntry(octets: Uint8Array, end: number, name: Uint8Array, leftMs: number): Entry | undefined {
-  if (end < 4) return undefined;
-  const stale = leftMs <= 0;
-  const ttl = Math.max(Math.floor((leftMs + CLOCK_MS) / 1000), 0);
-  const rank = octets[0];
-  const rrsets: Rrset[] = [];
-  let age = 0;
-  let storedTtl = 0;
-  at = 2;
-  for (let left = read16(octets); left > 0; left--) {
-    const length = octets[at++];
-    if (at + length + 10 > end) return undefined;
-    const owner = length === 0 ? name.slice() : octets.slice(at, at + length);
-    at += length;
-    const type = read16(octets);
-    const stored = (read16(octets) | (read16(octets) << 16)) >>> 0;
-    const records = read16(octets);
-    const signed = read16(octets);
-    const data = readList(octets, records, end);
-    const signatures = data && readList(octets, signed, end);
-    if (data === undefined || signatures === undefined) return undefined;
-    if (rrsets.length === 0) {
-      storedTtl = stored;
-      age = Math.max(stored - ttl, 0);
-    }
-    const shown = stale ? stored : Math.max(Math.min(stored - age, ttl), 0);
-    rrsets.push({ name: owner, type, ttl: shown, data, signatures });
-  }
-  return { rank, rrsets, ttl, storedTtl, stale, leftMs };
-}
-
-function readList(octets: Uint8Array, count: number, end: number): Uint8Array[] | undefined {
-  const list: Uint8Array[] = [];
-  for (let left = count; left > 0; left--) {
-    if (at + 2 > end) return undefined;
-    const length = read16(octets);
-    if (at + length > end) return undefined;
-    list.push(octets.slice(at, at + length));
-    at += length;
-  }
-  return list;
-}

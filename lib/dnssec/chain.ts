@@ -11,7 +11,7 @@ import { type DnsKey, parseKey, signsZone } from './key.js';
 import { verifyRrset } from './signature.js';
 import type { Anchor, TrustAnchors } from './trust.js';
 import { bogus, insecure, type Judging, type Verdict } from './verdict.js';
-import { BOGUS_SECONDS, type Known, type ZoneKeys, type ZoneState } from './zone-keys.js';
+import { BOGUS_SECONDS, type Known, type ZoneState, type ZoneStates } from './zone-keys.js';
 
 /** A response to a question for keys or DS records; sections as RRsets. */
 export interface Fetched {
@@ -28,7 +28,7 @@ export type Steps<T> = Generator<Wanted, T, Fetched | undefined>;
 
 export interface ChainContext extends Judging {
   anchors: TrustAnchors;
-  zones: ZoneKeys;
+  zones: ZoneStates;
 }
 
 const NO_ANCHOR: ZoneState = {

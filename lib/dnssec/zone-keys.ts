@@ -17,7 +17,13 @@ const MAX_ZONES = 10_000;
 export const BOGUS_SECONDS = 60;
 const MAX_SECONDS = 86_400;
 
-export class ZoneKeys {
+/** Where the chain of trust finds and keeps what is known of zones. */
+export interface ZoneStates {
+  get(name: Uint8Array, now: number): Known | undefined;
+  set(name: Uint8Array, known: Known, now: number, seconds: number): void;
+}
+
+export class ZoneKeys implements ZoneStates {
   readonly #zones: BoundedMap<string, { known: Known; until: number }>;
   constructor(maxZones = MAX_ZONES) {
     this.#zones = new BoundedMap(maxZones);
@@ -32,6 +38,9 @@ export class ZoneKeys {
   /** @param seconds for which it holds: the least TTL of what it was made of */
   set(name: Uint8Array, known: Known, now: number, seconds: number): void {
     this.#zones.set(nameKey(name), { known, until: now + Math.min(seconds, MAX_SECONDS) });
+  }
+  forget(name: Uint8Array): void {
+    this.#zones.delete(nameKey(name));
   }
   clear(): void {
     this.#zones.clear();

@@ -180,7 +180,9 @@ export class Coalescer implements FlightOwner {
     const { options } = context;
     context.stats.failures++;
     if (failure.ours) context.stats.ownFailures++;
-    const stale = before ?? staleAnswers.find(query, asker.tenant, asker.flight.recursive);
+    const { isBogus = false } = failure;
+    if (isBogus) keep.end(query, asker);
+    const stale = isBogus ? undefined : (before ?? staleAnswers.find(query, asker.tenant, asker.flight.recursive));
     keep.failure(query, asker, failure, {
       hasStale: stale !== undefined,
       // Beside an answer that is not in the cache itself it would hide that; a subnet's failure is nobody else's.

@@ -19,6 +19,8 @@ export interface Failed {
   extendedError: number;
   /** For want of room or by a mistake here: nobody is to blame, and nothing is remembered (RFC 9520 section 2). */
   ours: boolean;
+  /** It was found and does not prove itself: nothing that has expired is shown in its place (RFC 4035 section 5.5). */
+  isBogus?: boolean;
   /** What led to it, where those who wait are to see that. */
   message?: Uint8Array;
 }

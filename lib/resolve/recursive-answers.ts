@@ -18,18 +18,26 @@ function encodeResult(query: Query, result: RecursionResult): Uint8Array | undef
     rcode: result.rcode,
     answers: recordsOfAll(result.answers, dnssecOk),
     authorities: recordsOfAll(authority, dnssecOk),
+    authenticData: result.secure,
   });
 }
 
 /** What a resolution came to. */
 export type Resolved =
-  /** `livesMs`: until the first of the RRsets that it was made of ends. */
-  | { kind: 'answer'; message: Uint8Array; noCache: boolean; livesMs: number }
+  /** `extendedError`: what those who wait are told beside it. `livesMs`: until the first of the RRsets that it was made of ends. */
+  | { kind: 'answer'; message: Uint8Array; noCache: boolean; livesMs: number; extendedError?: number }
   /**
    * `message`: what led to it, where a client is to see that. `ours`: it failed for want of room, or by being closed;
-   * nobody's failure that could be remembered (RFC 9520 section 2).
+   * nobody's failure that could be remembered (RFC 9520 section 2). `isBogus`: nothing expired takes its place.
    */
-  | { kind: 'failure'; extendedError: number; reason: string; message?: Uint8Array; ours: boolean };
+  | {
+      kind: 'failure';
+      extendedError: number;
+      reason: string;
+      message?: Uint8Array;
+      ours: boolean;
+      isBogus?: boolean;
+    };
 
 /** A recursor, or several behind one face. */
 export interface Resolving {
@@ -39,25 +47,30 @@ export interface Resolving {
 /** Resolves a client's question. Rejects for mistakes of ours only. */
 export async function resolveFor(query: Query, recursor: Recursor, fresh: boolean): Promise<Resolved> {
   try {
-    const result = await recursor.resolve(query.name, query.type, { fresh });
+    const result = await recursor.resolve(query.name, query.type, {
+      fresh,
+      checkingDisabled: query.checkingDisabled,
+    });
     const message = encodeResult(query, result);
     if (message === undefined) {
       const reason = `an answer of more than ${MAX_MESSAGE_SIZE} octets`;
       return { kind: 'failure', extendedError: ExtendedError.other, reason, ours: false };
     }
-    return { kind: 'answer', message, noCache: result.noCache, livesMs: result.leftMs };
+    const { noCache, leftMs: livesMs, extendedError } = result;
+    return { kind: 'answer', message, noCache, livesMs, extendedError };
   } catch (error) {
     if (!(error instanceof ResolutionError)) throw error;
-    const { extendedError, message: reason, answers, ours } = error;
-    if (answers.length === 0) return { kind: 'failure', extendedError, reason, ours };
-    const result = { ...emptyResult(), rcode: Rcode.SERVFAIL, answers: [...answers] };
-    return { kind: 'failure', extendedError, reason, ours, message: encodeResult(query, result) };
+    const { extendedError, message: reason, answers, ours, isBogus } = error;
+    if (answers.length === 0) return { kind: 'failure', extendedError, reason, ours, isBogus };
+    const result = { ...emptyResult(), rcode: Rcode.SERVFAIL, answers: [...answers], secure: false };
+    return { kind: 'failure', extendedError, reason, ours, isBogus, message: encodeResult(query, result) };
   }
 }
 
 /** What is known to those who do not want recursion: an answer, or who serves the zone. */
 export function answerWithoutRecursion(query: Query, recursor: Recursor): Resolution {
-  const known = recursor.known.chain(query.name, query.type);
+  const { checkingDisabled } = query;
+  const known = recursor.known.chain(query.name, query.type, { checkingDisabled });
   const referral = known === undefined ? recursor.known.referral(query.name) : undefined;
   if (known === undefined && referral === undefined) {
     return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
@@ -81,7 +94,8 @@ export function answerWithoutRecursion(query: Query, recursor: Recursor): Resolu
 export function staleRrsets(query: Query, recursor: Recursor, ttlSeconds: number): Resolution | undefined {
   try {
     if (!recursor.serves(query.name, query.type)) return undefined;
-    const known = recursor.known.chain(query.name, query.type, ttlSeconds);
+    const { checkingDisabled } = query;
+    const known = recursor.known.chain(query.name, query.type, { checkingDisabled, staleTtl: ttlSeconds });
     const message = known?.stale === true ? encodeResult(query, known) : undefined;
     if (known === undefined || message === undefined) return undefined;
     const extendedError = known.rcode === Rcode.NXDOMAIN ? ExtendedError.staleNxdomain : ExtendedError.staleAnswer;

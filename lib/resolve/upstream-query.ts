@@ -39,12 +39,12 @@ export function buildUpstreamQuery(query: Query, options: UpstreamQueryOptions):
 
 /** A query of the recursor's own, without id: with DO, so that what is kept serves everybody (RFC 3225). */
 export function buildServerQuery(
-  question: { name: Uint8Array; type: number; recursionDesired: boolean; dnssecOk: boolean },
+  question: { name: Uint8Array; type: number; recursionDesired: boolean; dnssecOk: boolean; checkingDisabled: boolean },
   udpSize: number,
 ): Uint8Array {
   const { name, type } = question;
   const message = new Uint8Array(HEADER_SIZE + name.length + 4 + 11);
-  setFlags(message, question.recursionDesired ? Flag.RD : 0);
+  setFlags(message, (question.recursionDesired ? Flag.RD : 0) | (question.checkingDisabled ? Flag.CD : 0));
   message[5] = 1;
   message[11] = 1;
   message.set(name, HEADER_SIZE);

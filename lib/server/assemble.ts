@@ -80,9 +80,11 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   groups.changed = next => {
     resolver.groups = next;
   };
-  // Transports of the embedder's own cannot go to other threads.
-  const threads = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
-  const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads });
+  // Transports and policies of the embedder's own cannot go to other threads.
+  const { validationPolicy: policy } = dependencies;
+  const ownTransports = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
+  const threads = ownTransports && policy === undefined;
+  const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads, policy });
   try {
     if (sharesEngine) engine.declare(owner, configurationOf(settings));
     recursion.prepare(settings).commit();

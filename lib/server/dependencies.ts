@@ -1,10 +1,11 @@
 // What tests and embedders put in place of a server's parts.
 import type { Clock } from '../base/clock.js';
-import { having, readFields } from '../base/fields.js';
+import { Field, having, isOptionsObject, readFields } from '../base/fields.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
 import { partFields } from '../resolve/parts.js';
+import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { Transport } from '../transport/transport.js';
 
 /** What tests and embedders put in place of the real thing. */
@@ -19,9 +20,15 @@ export interface ServerDependencies {
   cache?: DnsCache;
   udpTransport?: Transport;
   tcpTransport?: Transport;
+  /** In the place of what `dnssec` says of algorithms and times: old captures have some that nobody believes any more. */
+  validationPolicy?: ValidationPolicy;
 }
 
-const dependencyFields = { ...partFields, log: having<Logger>('debug', 'info', 'warn', 'error').optional() };
+const dependencyFields = {
+  ...partFields,
+  log: having<Logger>('debug', 'info', 'warn', 'error').optional(),
+  validationPolicy: new Field<ValidationPolicy>(value => (isOptionsObject(value) ? undefined : 'expected an object')).optional(),
+};
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each part that is not what it should be, or not known */
 export function readDependencies(given: unknown): ServerDependencies {

@@ -1,18 +1,13 @@
 // What the main thread and the workers that resolve for it say to each other: batches of octets.
 //
 //   question  id u32 | flags u8 | length u16 | query
-//   outcome   id u32 | kind u8 | extended error u16 | lives f64 | length u32 | message, or a reason in UTF-8
+//   outcome   id u32 | kind u8 (bits) | extended error u16 | lives f64 | length u32 | message, or a reason in UTF-8
 import type { Resolved } from '../resolve/recursive-answers.js';
 
 const FRESH = 1;
-const Kind = {
-  answer: 0,
-  answerNotKept: 1,
-  failure: 2,
-  failureWithMessage: 3,
-  ourFailure: 4,
-  ourFailureWithMessage: 5,
-} as const;
+const Kind = { failure: 1, notKept: 2, ours: 4, withMessage: 8, bogus: 16 } as const;
+/** In the place of an extended error: there is none. */
+const NO_CODE = 0xffff;
 /** Octets before the body. */
 const OUTCOME_SIZE = 19;
 const FIRST_SIZE = 16_384;
@@ -69,7 +64,7 @@ export class OutcomeBatch extends Batch {
     const { out, at } = this.room(OUTCOME_SIZE + body.length);
     out.writeUInt32LE(id, at);
     out[at + 4] = kindOf(resolved);
-    out.writeUInt16LE(failed ? resolved.extendedError : 0, at + 5);
+    out.writeUInt16LE(resolved.extendedError ?? NO_CODE, at + 5);
     out.writeDoubleLE(failed ? 0 : resolved.livesMs, at + 7);
     out.writeUInt32LE(body.length, at + 15);
     out.set(body, at + OUTCOME_SIZE);
@@ -77,9 +72,13 @@ export class OutcomeBatch extends Batch {
 }
 
 function kindOf(resolved: Resolved): number {
-  if (resolved.kind === 'answer') return resolved.noCache ? Kind.answerNotKept : Kind.answer;
-  if (resolved.message !== undefined) return resolved.ours ? Kind.ourFailureWithMessage : Kind.failureWithMessage;
-  return resolved.ours ? Kind.ourFailure : Kind.failure;
+  if (resolved.kind === 'answer') return resolved.noCache ? Kind.notKept : 0;
+  return (
+    Kind.failure |
+    (resolved.ours ? Kind.ours : 0) |
+    (resolved.message === undefined ? 0 : Kind.withMessage) |
+    (resolved.isBogus === true ? Kind.bogus : 0)
+  );
 }
 
 export function* outcomesOf(octets: Uint8Array): Generator<{ id: number; resolved: Resolved }> {
@@ -92,17 +91,16 @@ export function* outcomesOf(octets: Uint8Array): Generator<{ id: number; resolve
     const length = view.readUInt32LE(at + 15);
     const body = octets.subarray(at + OUTCOME_SIZE, at + OUTCOME_SIZE + length);
     at += OUTCOME_SIZE + length;
-    if (kind === Kind.answer || kind === Kind.answerNotKept) {
-      yield { id, resolved: { kind: 'answer', message: body, noCache: kind === Kind.answerNotKept, livesMs } };
+    if ((kind & Kind.failure) === 0) {
+      const answer = { kind: 'answer', message: body, noCache: (kind & Kind.notKept) !== 0, livesMs } as const;
+      yield { id, resolved: extendedError === NO_CODE ? answer : { ...answer, extendedError } };
       continue;
     }
-    const ours = kind === Kind.ourFailure || kind === Kind.ourFailureWithMessage;
-    if (kind === Kind.failureWithMessage || kind === Kind.ourFailureWithMessage) {
-      const reason = 'aliases in a circle';
-      yield { id, resolved: { kind: 'failure', extendedError, reason, message: body, ours } };
-    } else {
-      const reason = Buffer.from(body).toString('utf8');
-      yield { id, resolved: { kind: 'failure', extendedError, reason, ours } };
-    }
+    const hasMessage = (kind & Kind.withMessage) !== 0;
+    const reason = hasMessage ? 'aliases in a circle' : Buffer.from(body).toString('utf8');
+    const failure: Resolved = { kind: 'failure', extendedError, reason, ours: (kind & Kind.ours) !== 0 };
+    if (hasMessage) failure.message = body;
+    if ((kind & Kind.bogus) !== 0) failure.isBogus = true;
+    yield { id, resolved: failure };
   }
 }

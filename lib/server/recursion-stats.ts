@@ -11,6 +11,10 @@ const RECURSION = [
   'nameServersFetched',
   'primings',
   'failures',
+  'secure',
+  'insecure',
+  'indeterminate',
+  'bogus',
 ] as const satisfies readonly (keyof RecursorStats)[];
 const TRANSPORT = ['sent', 'received', 'mismatched', 'unknownId'] as const satisfies readonly (keyof TransportStats)[];
 

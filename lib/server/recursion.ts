@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
+import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Resolver } from '../resolve/resolver.js';
@@ -17,6 +18,8 @@ export interface RecursionDependencies {
   clock: Clock;
   random: Random;
   log: Logger;
+  /** In the place of what settings say of validation. */
+  policy?: ValidationPolicy;
   /** Whether it may use threads. */
   threads: boolean;
 }
@@ -41,10 +44,10 @@ export class Recursion {
   prepare(settings: ServerSettings): Prepared {
     if (!needsRecursor(settings)) return { commit: () => void this.close(), discard: () => {} };
     if (this.recursor !== undefined) return { commit: () => this.#update(settings), discard: () => {} };
-    const { clock, random, log, threads } = this.dependencies;
+    const { clock, random, log, threads, policy } = this.dependencies;
     const workers = threads ? workersOf(settings) : 0;
     const memory = makeRrsetMemory(settings, workers > 0);
-    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random });
+    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, policy });
     return {
       commit: () => {
         this.resolver.recursor = recursor;
@@ -58,7 +61,7 @@ export class Recursion {
   }
 
   #update(settings: ServerSettings): void {
-    if (this.recursor !== undefined) updateRecursor(this.recursor, settings);
+    if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.dependencies.policy);
     this.#pool?.update(settings);
   }
 

@@ -10,6 +10,8 @@ import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
 import { configuredZones } from '../resolve/recurse/zones.js';
 import { buildServerQuery } from '../resolve/upstream-query.js';
 import type { Exchanger } from '../upstream/exchange.js';
+import type { ValidationPolicy } from '../dnssec/verdict.js';
+import { validationOf } from './settings/dnssec.js';
 import { groupsOf } from './settings/upstreams.js';
 import type { ServerSettings } from './settings/settings.js';
 import { addressRulesOf } from './settings/recursion.js';
@@ -38,12 +40,16 @@ export function makeRecursor(
   settings: ServerSettings,
   memory: ByteCache,
   exchanger: Exchanger,
-  { clock, random }: { clock: Clock; random: Random },
+  { clock, random, policy }: { clock: Clock; random: Random; policy?: ValidationPolicy },
 ): Recursor {
   const { udpSize } = settings.upstream;
   const ask: AskServer = (question, server, timeoutMs, cancel, onLate) => {
     const { name, type, recursionDesired } = question;
-    const query = buildServerQuery({ name, type, recursionDesired, dnssecOk: recursor.options.dnssecOk }, udpSize);
+    const { validation } = recursor.options;
+    const dnssecOk = recursor.options.dnssecOk || validation !== undefined;
+    // It is for us to judge what comes (RFC 6840 section 5.9).
+    const checkingDisabled = recursionDesired && validation !== undefined;
+    const query = buildServerQuery({ name, type, recursionDesired, dnssecOk, checkingDisabled }, udpSize);
     return question.tcp
       ? exchanger.askTcp(query, server, { timeoutMs, cancel, onLate })
       : exchanger.ask(query, server, { timeoutMs, cancel, onLate });
@@ -54,15 +60,15 @@ export function makeRecursor(
     ask,
     clock,
     random,
-    recursorOptionsOf(settings),
+    recursorOptionsOf(settings, policy),
   );
   applyStale(recursor, settings);
   return recursor;
 }
 
 /** Settings that have changed. What was learnt stays. */
-export function updateRecursor(recursor: Recursor, settings: ServerSettings): void {
-  recursor.options = recursorOptionsOf(settings);
+export function updateRecursor(recursor: Recursor, settings: ServerSettings, policy?: ValidationPolicy): void {
+  recursor.options = recursorOptionsOf(settings, policy);
   applyStale(recursor, settings);
 }
 
@@ -70,8 +76,8 @@ function applyStale({ rrsets }: Recursor, { stale }: ServerSettings): void {
   rrsets.keepStale(stale.enabled ? stale.windowSeconds * 1000 : 0);
 }
 
-function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
-  const { resolver, cache, upstream } = settings;
+function recursorOptionsOf(settings: ServerSettings, policy?: ValidationPolicy): RecursorOptions {
+  const { resolver, cache, upstream, dnssec } = settings;
   return {
     recursive: isRecursive(settings),
     rootHints: resolver.rootHints ?? ROOT_HINTS,
@@ -81,6 +87,7 @@ function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
     qnameMinimisation: resolver.qnameMinimisation,
     hardenGlue: resolver.hardenGlue,
     verifyGlue: resolver.verifyGlue,
+    validation: (dnssec.validate ?? isRecursive(settings)) ? validationOf(dnssec, policy) : undefined,
     dnssecOk: resolver.dnssecOk,
     maxNameServers: resolver.maxNameServers,
     nothingBelowNxdomain: resolver.nothingBelowNxdomain,

@@ -297,6 +297,8 @@ interface ResponseParts {
   authorities?: ResourceRecord[];
   additionals?: ResourceRecord[];
   authoritative?: boolean;
+  /** All of it has been validated (RFC 4035 section 3.2.3). */
+  authenticData?: boolean;
 }
 
 /**
@@ -324,7 +326,13 @@ export function buildResponseOrFailure(query: Asking, parts: ResponseParts): Uin
 function responseHead(query: Asking, parts: ResponseParts): Pick<Message, 'id' | 'flags' | 'question'> {
   return {
     id: (query.message[0] << 8) | query.message[1],
-    flags: Flag.QR | Flag.RA | (flagsOf(query.message) & Flag.RD) | (parts.authoritative ? Flag.AA : 0) | parts.rcode,
+    flags:
+      Flag.QR |
+      Flag.RA |
+      (flagsOf(query.message) & Flag.RD) |
+      (parts.authoritative ? Flag.AA : 0) |
+      (parts.authenticData ? Flag.AD : 0) |
+      parts.rcode,
     question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
   };
 }

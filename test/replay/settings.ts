@@ -15,10 +15,10 @@ const IGNORED = new Set(
   neg-cache-size infra-cache-slabs msg-cache-slabs rrset-cache-slabs key-cache-slabs num-queries-per-thread fake-sha1
   fake-dsa target-fetch-policy minimal-responses iter-scrub-promiscuous rrset-roundrobin trust-anchor-signaling
   root-key-sentinel infra-cache-numhosts num-threads outgoing-range username chroot pidfile interface
-  use-syslog edns-buffer-size max-udp-size harden-referral-path val-override-date val-override-timestamp
+  use-syslog edns-buffer-size max-udp-size harden-referral-path val-override-timestamp
   stub-name unknown-server-time-limit
   harden-large-queries harden-short-bufsize use-caps-for-id infra-host-ttl msg-buffer-size so-reuseport
-  harden-unknown-additional dnssec-off val-permissive-mode name domain-insecure features feature-list val-bogus-ttl
+  harden-unknown-additional dnssec-off val-permissive-mode name features feature-list val-bogus-ttl
   prefetch-key val-clean-additional infra-keep-probing val-sig-skew-min val-sig-skew-max ratelimit
   discard-timeout wait-limit ede-serve-expired outbound-msg-retry`
     .split(/\s+/)
@@ -46,6 +46,8 @@ const PRIVATE_ADDRESSES = [
 const yes = (value: string): boolean => value === 'yes' || value === 'on';
 
 export function setupOf(scenario: Scenario): Setup {
+  const anchors: string[] = [];
+  const negative: string[] = [];
   const options = {
     udp: 'dgram',
     listen: ['127.0.0.1:0'],
@@ -74,7 +76,7 @@ export function setupOf(scenario: Scenario): Setup {
   const setup: Setup = { options: options as unknown as ServerOptions, wallSeconds: 1_700_000_000 };
   const { resolver, cache, stale, upstream } = options;
   if (scenario.dialect === 'deckard') {
-    readDeckardHead(scenario.head, setup, options);
+    readDeckardHead(scenario.head, setup, options, { anchors, negative });
     // Their set-up stands beside them, as code of another program.
     if (/\bDNS rebinding\b/.test(scenario.title)) {
       resolver.privateAddresses = PRIVATE_ADDRESSES;
@@ -211,10 +213,18 @@ export function setupOf(scenario: Scenario): Setup {
         }
         break;
       case 'trust-anchor':
+        anchors.push(value);
+        break;
+      case 'domain-insecure':
+        negative.push(value);
+        break;
+      case 'val-override-date':
+        setup.wallSeconds = /^\d{14}$/.test(value) ? unixTime(value) : Number(value);
+        break;
       case 'trust-anchor-file':
       case 'auto-trust-anchor-file':
       case 'trusted-keys-file':
-        throw new Unsupported('DNSSEC validation');
+        throw new Unsupported(`option ${key}`);
       case 'ede':
       case 'module-config':
       case 'aggressive-nsec':
@@ -241,6 +251,8 @@ export function setupOf(scenario: Scenario): Setup {
     else (kind === 'stub-zone' ? options.stubZones : options.forwardZones).push(rest);
   }
   if ((resolver.rootHints as string[] | undefined)?.length === 0) delete resolver.rootHints;
+  const dnssec = { validate: anchors.length > 0, trustAnchors: anchors, negativeTrustAnchors: negative };
+  setup.options.dnssec = anchors.length > 0 ? dnssec : { validate: false };
   upstream.deadlineMs ??= 20_000;
   return setup;
 }
@@ -293,6 +305,7 @@ function readDeckardHead(
     forwardZones: Record<string, unknown>[];
     local: { records: string[]; authoritative: boolean };
   },
+  { anchors, negative }: { anchors: string[]; negative: string[] },
 ): void {
   const { resolver } = options;
   resolver.qnameMinimisation = 'relaxed';
@@ -324,7 +337,11 @@ function readDeckardHead(
         forwarders.push(value);
         break;
       case 'trust-anchor':
-        throw new Unsupported('DNSSEC validation');
+        anchors.push(value);
+        break;
+      case 'domain-insecure':
+        negative.push(value);
+        break;
       case 'val-override-timestamp':
         setup.wallSeconds = Number(value);
         break;

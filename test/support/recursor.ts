@@ -36,6 +36,7 @@ export function setUpRecursor(
     qnameMinimisation: 'relaxed',
     hardenGlue: true,
     verifyGlue: false,
+    validation: undefined,
     dnssecOk: true,
     maxNameServers: 20,
     nothingBelowNxdomain: true,

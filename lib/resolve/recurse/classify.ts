@@ -54,6 +54,8 @@ export interface Referral {
   /** Addresses from outside the zone, where they are not refused. */
   foreignGlue: Rrset[];
   ds?: Rrset;
+  /** What shows that it has none. */
+  noDs: Rrset[];
 }
 
 export type Meaning =
@@ -134,7 +136,8 @@ export function classify(message: Response, asked: Asked, belief: Belief): Meani
       const glue = addresses.filter(one => inZone(one) && cut.data.some(server => equalNames(server, one.name)));
       const ds = authorities.find(one => one.type === Type.DS && one.data.length > 0 && equalNames(one.name, cut.name));
       const foreignGlue = belief.hardenGlue ? [] : addresses.filter(one => !inZone(one));
-      return { kind: 'referral', ns: cut, glue, foreignGlue, ds };
+      const noDs = ds === undefined ? authorities.filter(one => DENIALS.has(one.type)) : NONE;
+      return { kind: 'referral', ns: cut, glue, foreignGlue, ds, noDs };
     }
     if (!asked.recursive && !authoritative) return foreign ? { kind: 'recursive', found: denied } : { kind: 'lame' };
   }

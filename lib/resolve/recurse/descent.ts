@@ -4,7 +4,7 @@
 // Bounds: the referrals and minimised questions of RECURSION_LIMITS.
 import type { Clock } from '../../base/clock.js';
 import { below, type Random } from '../../base/random.js';
-import type { RrsetCache } from '../../cache/rrset-cache.js';
+import { Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { ExtendedError, Rcode, Type } from '../../wire/iana.js';
 import { countLabels, isAtOrBelow, nameKey, nameToText, offsetOfLast } from '../../wire/name.js';
 import type { Asked, Referral } from './classify.js';
@@ -21,7 +21,7 @@ import { type Job, ResolutionError } from './job.js';
 import type { Knowledge } from './knowledge.js';
 import type { Learner } from './learner.js';
 import { RECURSION_LIMITS as L } from './limits.js';
-import type { Link } from './links.js';
+import { type Link, linkOf } from './links.js';
 import type { RecursorOptions, Setting } from './options.js';
 import type { Priming } from './priming.js';
 import type { Heard, ZoneAsker } from './zone-asker.js';
@@ -131,7 +131,8 @@ export class Descent {
       if (full) return this.parts.learner.keep(name, type, delegation, meaning, from);
       // RFC 9156 section 2.3: there may be names below after all, where servers deny empty non-terminals.
       if (meaning.rcode === Rcode.NXDOMAIN) {
-        if (this.#options.qnameMinimisation === 'strict') return { ...meaning, rrsets: [], leftMs: Infinity };
+        if (this.#options.qnameMinimisation === 'strict')
+          return linkOf(meaning, [], meaning.authority, { leftMs: Infinity, rank: Rank.authoritative });
         minimise = false;
         continue;
       }

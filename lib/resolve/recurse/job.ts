@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.js';
 import { Canceller } from '../../base/cancel.js';
 import { ShardnsError } from '../../base/errors.js';
 import { ExtendedError } from '../../wire/iana.js';
+import { Budget as ValidationBudget, type BudgetLimits } from '../../dnssec/budget.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { TraceEvent } from './trace.js';
 
@@ -21,9 +22,13 @@ export class ResolutionError extends ShardnsError {
   get isFinal(): boolean {
     return this.extendedError === ExtendedError.blocked;
   }
+  /** What was found does not prove itself: nothing that has expired is shown in its place. */
+  isBogus = false;
   /** It failed for want of room or by being closed: nothing that may be remembered of the name (RFC 9520 section 2). */
   ours = false;
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /** What all resolutions for one query of a client share. */
 export interface Budget {
@@ -42,6 +47,12 @@ export interface Budget {
   /** Something of it failed for want of room: then its failure says nothing of the name. */
   ours: boolean;
   readonly cancel: Canceller;
+  /** What validation may cost; undefined: nothing is validated. */
+  readonly validation: ValidationBudget | undefined;
+  /** Addresses that answers came from, where something is validated. */
+  readonly heard: Set<string> | undefined;
+  /** Those of them whose word has not proved itself: asked last. */
+  distrusted: ReadonlySet<string>;
 }
 
 export interface JobOptions {
@@ -50,6 +61,8 @@ export interface JobOptions {
   deadlineMs: number;
   /** Ask anew even where the answer is in the cache. */
   fresh?: boolean;
+  /** What is found has to prove itself, at this cost at the most. */
+  validation?: Partial<BudgetLimits>;
   trace?: (event: TraceEvent) => void;
 }
 
@@ -63,6 +76,8 @@ export class Job {
     /** Questions that wait for this one, each as its key: asking one of them again would never end. */
     private readonly parent: Job | undefined,
     private readonly key: string,
+    /** What is found has to prove itself. */
+    readonly validates: boolean,
   ) {}
 
   static begin(clock: Clock, options: JobOptions): Job {
@@ -77,15 +92,26 @@ export class Job {
       failed: undefined,
       ours: false,
       cancel: new Canceller(),
+      validation: options.validation && new ValidationBudget(options.validation),
+      heard: options.validation && new Set(),
+      distrusted: NOBODY,
     };
-    return new Job(budget, clock, 0, options.fresh ?? false, options.trace, undefined, '');
+    const validates = options.validation !== undefined;
+    return new Job(budget, clock, 0, options.fresh ?? false, options.trace, undefined, '', validates);
   }
 
-  /** A resolution that this one waits for; undefined when it would wait for itself, or lies too deep. */
-  below(key: string, maxDepth: number): Job | undefined {
+  /**
+   * A resolution that this one waits for, of what has not to prove itself: addresses of servers, and what the proof of
+   * others is made of. Undefined when it would wait for itself, or lies too deep.
+   */
+  below(key: string, maxDepth: number, fresh = false): Job | undefined {
     if (this.depth + 1 > maxDepth) return undefined;
     if (this.waitsFor(key)) return undefined;
-    return new Job(this.budget, this.clock, this.depth + 1, false, this.sink, this, key);
+    return new Job(this.budget, this.clock, this.depth + 1, fresh, this.sink, this, key, false);
+  }
+  /** The same question put to servers anew, whatever is cached. */
+  anew(): Job {
+    return new Job(this.budget, this.clock, this.depth, true, this.sink, this.parent, this.key, this.validates);
   }
 
   waitsFor(key: string): boolean {

@@ -2,7 +2,8 @@
 // cache; learner.ts writes it.
 //
 // Bounds: chains of `maxAliases`; the delegations kept taken apart are known-zones.ts's.
-import { Rank, type RrsetCache } from '../../cache/rrset-cache.js';
+import { type CachedDenial, Rank, type RrsetCache, Security } from '../../cache/rrset-cache.js';
+import { statusIn } from '../../cache/rrset-entry.js';
 import { Rcode, Type } from '../../wire/iana.js';
 import { ancestors, foldName, isAtOrBelow } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
@@ -30,16 +31,25 @@ export class Knowledge {
 
   /**
    * An answer with its aliases, or undefined where a link is not known.
-   * @param staleTtl what has expired is taken too, and shown with so many seconds; the rest with no more than that
+   * @param options.checkingDisabled also what has not proved itself, where that is asked for
+   * @param options.staleTtl what has expired is taken too, and shown with so many seconds; the rest with no more than that
    */
-  chain(name: Uint8Array, type: number, staleTtl?: number): RecursionResult | undefined {
+  chain(
+    name: Uint8Array,
+    type: number,
+    { checkingDisabled, staleTtl }: { checkingDisabled: boolean; staleTtl?: number },
+  ): RecursionResult | undefined {
+    const isChecked = this.setting.options.validation !== undefined && !checkingDisabled;
     const result = emptyResult();
     let current = name;
     for (let i = 0; i <= this.setting.options.maxAliases; i++) {
       const link = this.link(current, type, staleTtl !== undefined);
-      if (link === undefined) return undefined;
+      if (link === undefined || (isChecked && !isJudged(link))) return undefined;
       append(result, staleTtl === undefined ? link : this.#withStaleTtls(link, staleTtl));
-      if (link.target === undefined) return result;
+      if (link.target === undefined) {
+        result.secure &&= isChecked && !result.stale;
+        return result;
+      }
       current = link.target;
     }
     return undefined;
@@ -67,8 +77,8 @@ export class Knowledge {
     if (type === Type.ANY) return this.#cachedAny(name);
     const exact = rrsets.get(name, type, allowStale);
     if (exact !== undefined && exact.rank >= Rank.answer) {
-      const { rrset, proof, stale, leftMs } = exact;
-      return { rcode: Rcode.NOERROR, rrsets: [rrset], authority: proof, stale, leftMs };
+      const { rrset, proof, stale, leftMs, rank, security } = exact;
+      return { rcode: Rcode.NOERROR, rrsets: [rrset], authority: proof, stale, leftMs, rank, security };
     }
     if (type !== Type.CNAME) {
       const alias = rrsets.get(name, Type.CNAME, allowStale);
@@ -80,36 +90,51 @@ export class Knowledge {
           authority: alias.proof,
           stale: alias.stale,
           leftMs: alias.leftMs,
+          rank: alias.rank,
+          security: alias.security,
         };
       }
     }
     const none = rrsets.noData(name, type, allowStale);
     if (none !== undefined) {
-      return { ...none, rcode: Rcode.NOERROR, rrsets: [] };
+      return denial(none, Rcode.NOERROR);
     }
     const nothing = rrsets.nxdomain(name, allowStale);
     if (nothing !== undefined) {
-      return { ...nothing, rcode: Rcode.NXDOMAIN, rrsets: [] };
+      return denial(nothing, Rcode.NXDOMAIN);
     }
     const above = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomainAbove(name) : undefined;
-    return above && { ...above, rcode: Rcode.NXDOMAIN, rrsets: [] };
+    return above && { ...denial(above, Rcode.NXDOMAIN), denied: above.name };
   }
 
   /** RFC 8482 section 4.1: some of what is there. */
   #cachedAny(name: Uint8Array): Link | undefined {
     const found: Rrset[] = [];
     let leftMs = Infinity;
+    // What has been checked of some says nothing of the others.
+    let security: number | undefined;
     for (const type of ANY_TYPES) {
       const one = this.rrsets.get(name, type);
       if (one === undefined || one.rank < Rank.authority) continue;
       found.push(one.rrset);
       leftMs = Math.min(leftMs, one.leftMs);
+      security = security === undefined || security === one.security ? one.security : Security.unchecked;
     }
-    if (found.length > 0) return { rcode: Rcode.NOERROR, rrsets: found, authority: [], leftMs };
+    if (found.length > 0) {
+      const rank = Rank.authority;
+      return {
+        rcode: Rcode.NOERROR,
+        rrsets: found,
+        authority: [],
+        leftMs,
+        rank,
+        security: security ?? Security.unchecked,
+      };
+    }
     const none = this.rrsets.noData(name, Type.ANY);
-    if (none !== undefined) return { ...none, rcode: Rcode.NOERROR, rrsets: [] };
+    if (none !== undefined) return denial(none, Rcode.NOERROR);
     const nothing = this.rrsets.nxdomain(name);
-    return nothing && { ...nothing, rcode: Rcode.NXDOMAIN, rrsets: [] };
+    return nothing && denial(nothing, Rcode.NXDOMAIN);
   }
 
   /**
@@ -203,6 +228,22 @@ export class Knowledge {
     return { ...link, rrsets: shown(link.rrsets), authority: shown(link.authority) };
   }
 }
+
+/** Validation has let it pass. */
+function isJudged({ security }: Link): boolean {
+  const status = statusIn(security);
+  return status !== Security.unchecked && status !== Security.bogus;
+}
+
+const denial = ({ authority, stale, leftMs, security }: CachedDenial, rcode: number): Link => ({
+  rcode,
+  rrsets: [],
+  authority,
+  stale,
+  leftMs,
+  rank: Rank.authoritative,
+  security,
+});
 
 const FAMILIES = [4, 6] as const;
 

@@ -40,7 +40,7 @@ export class Learner {
         undefined,
       )!;
     };
-    if (!isKept) return linked(link => linkOf(link, link.rrsets, link.authority, Infinity, true));
+    if (!isKept) return linked(link => linkOf(link, link.rrsets, link.authority, { leftMs: Infinity, rank: Rank.answer, noCache: true }));
     const rules = this.#lifetimeRules;
     // The zone's word on its servers ends with the delegation it came by, and is only heard from those the parent names.
     const delegationMs = Math.max(delegation.expiresAt - this.clock.nowMs(), 0);
@@ -82,7 +82,7 @@ export class Learner {
     const denial: Denial = { authority, ttl };
     if (found.rcode === Rcode.NXDOMAIN) this.rrsets.putNxdomain(name, denial);
     else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
-    return linkOf(found, found.rrsets, authority, ttl * 1000);
+    return linkOf(found, found.rrsets, authority, { leftMs: ttl * 1000, rank: Rank.authoritative });
   }
 
   #keepRrsets(
@@ -116,7 +116,7 @@ export class Learner {
         shown.push(one);
       }
     }
-    return linkOf(found, shown, found.authority, leftMs);
+    return linkOf(found, shown, found.authority, { leftMs, rank: best });
   }
 
   /**
@@ -143,7 +143,7 @@ export class Learner {
    * Keeps a referral for as long as its giver lets it stand. What the zone itself once said of its servers, and what came
    * with earlier referrals, does not outlive it: the zone may have been given to somebody else.
    */
-  keepReferral({ ns, glue, ds }: Referral, lifetimeMs: number): void {
+  keepReferral({ ns, glue, ds, noDs }: Referral, lifetimeMs: number): void {
     const { rrsets } = this;
     if (rrsets.isOutdated(ns.name)) return;
     const rules = this.#lifetimeRules;
@@ -154,7 +154,12 @@ export class Learner {
       if (isAtOrBelow(server.name, ns.name)) this.#replaceAddresses(server.name, glue);
     }
     for (const rrset of glue) rrsets.putGlue(rrset, Math.min(lifetimeOf(rrset, rules) * 1000, lifetimeMs));
-    if (ds !== undefined) rrsets.put(ds, Rank.authority, [], Math.min(lifetimeOf(ds, rules) * 1000, lifetimeMs));
+    if (ds !== undefined) {
+      rrsets.put(ds, Rank.authority, [], Math.min(lifetimeOf(ds, rules) * 1000, lifetimeMs));
+    } else if (noDs.length > 0 && this.setting.options.validation !== undefined) {
+      const ms = Math.min(...noDs.map(one => lifetimeOf(one, rules) * 1000), lifetimeMs);
+      rrsets.putNoDs(ns.name, noDs, ms);
+    }
   }
 
   /** Forgets what addresses a name server inside the zone had, where the referral says otherwise. */

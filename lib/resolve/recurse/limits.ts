@@ -40,6 +40,10 @@ export const RECURSION_LIMITS = {
   unprovenDenialTtl: 5,
   /** Seconds that stale data is shown with at the least, unless the operator wants less (RFC 8767 section 4). */
   staleTtl: 30,
+  /** Times that what has not proved itself is asked for again, of other servers where there are any (Unbound: 5). */
+  distrusted: 3,
+  /** Seconds that it is remembered as such (Unbound: 60; RFC 9520 section 3.2: at most 300). */
+  bogusTtl: 60,
   /** After a failed priming the hints are used for so long. */
   primingRetryMs: 5000,
 } as const;

@@ -1,4 +1,5 @@
 // What a question comes to: links, each what is said of one name of a chain of aliases, and the result that they add up to.
+import { extendedErrorIn, Security, statusIn } from '../../cache/rrset-entry.js';
 import { Rcode } from '../../wire/iana.js';
 import { equalNames } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
@@ -16,6 +17,10 @@ export interface RecursionResult {
   stale: boolean;
   /** Milliseconds until the first of its RRsets ends. */
   leftMs: number;
+  /** Set: all of it has been validated, and is secure. */
+  secure: boolean;
+  /** Why it is not, where there is more to say of that than that it is not signed. */
+  extendedError: number | undefined;
 }
 
 /** One link of a chain. */
@@ -27,6 +32,12 @@ export interface Link {
   noCache?: boolean;
   stale?: boolean;
   leftMs: number;
+  /** How far it is believed, as the cache has it. */
+  rank: number;
+  /** What validation says of it, as `securityOf` has it. */
+  security: number;
+  /** The name that a denial is about, where that is one above the name asked for. */
+  denied?: Uint8Array;
   /** What is said of the target in the same response. */
   next?: Link;
 }
@@ -38,16 +49,20 @@ export const emptyResult = (): RecursionResult => ({
   noCache: false,
   stale: false,
   leftMs: Infinity,
+  secure: true,
+  extendedError: undefined,
 });
 
 /** Of one link. Its lists are the link's own. */
-export const resultOf = ({ rcode, rrsets, authority, noCache, stale, leftMs }: Link): RecursionResult => ({
+export const resultOf = ({ rcode, rrsets, authority, noCache, stale, leftMs, security }: Link): RecursionResult => ({
   rcode,
   answers: rrsets,
   authority,
   noCache: noCache ?? false,
   stale: stale ?? false,
   leftMs,
+  secure: statusIn(security) === Security.secure,
+  extendedError: extendedErrorIn(security) || undefined,
 });
 
 export function append(result: RecursionResult, link: Link): void {
@@ -62,6 +77,8 @@ export function append(result: RecursionResult, link: Link): void {
   result.noCache ||= link.noCache ?? false;
   result.stale ||= link.stale ?? false;
   result.leftMs = Math.min(result.leftMs, link.leftMs);
+  result.secure &&= statusIn(link.security) === Security.secure;
+  result.extendedError ??= extendedErrorIn(link.security) || undefined;
 }
 
 /** Of what was found in a response. */
@@ -69,8 +86,8 @@ export function linkOf(
   { rcode, target }: FoundLink,
   rrsets: Rrset[],
   authority: Rrset[],
-  leftMs: number,
-  noCache = false,
+  { leftMs, rank, noCache = false }: { leftMs: number; rank: number; noCache?: boolean },
 ): Link {
-  return { rcode, rrsets, target, authority, noCache, stale: false, leftMs, next: undefined };
+  const security = Security.unchecked;
+  return { rcode, rrsets, target, authority, noCache, stale: false, leftMs, rank, security, next: undefined };
 }

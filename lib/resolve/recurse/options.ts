@@ -1,5 +1,8 @@
 // What a recursor is given: how to ask a server, what it may do, and where it counts.
 import type { Canceller } from '../../base/cancel.js';
+import type { BudgetLimits } from '../../dnssec/budget.js';
+import type { TrustAnchors } from '../../dnssec/trust.js';
+import type { ValidationPolicy } from '../../dnssec/verdict.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import type { AddressRules } from './address-rules.js';
 import type { ConfiguredZone } from './delegation.js';
@@ -24,6 +27,13 @@ export type AskServer = (
   onLate?: (response: Uint8Array) => void,
 ) => Promise<Uint8Array>;
 
+export interface ValidationOptions {
+  anchors: TrustAnchors;
+  policy: ValidationPolicy;
+  /** For one client's query. */
+  budget: Partial<BudgetLimits>;
+}
+
 export interface RecursorOptions {
   /** Names outside the configured zones are resolved from the root. */
   recursive: boolean;
@@ -37,6 +47,8 @@ export interface RecursorOptions {
   hardenGlue: boolean;
   /** Glue from beside the zone is looked up; where that fails, it is used. */
   verifyGlue: boolean;
+  /** What answers have to prove themselves by; undefined: they have not to. */
+  validation: ValidationOptions | undefined;
   /** DO in what name servers are asked. */
   dnssecOk: boolean;
   maxNameServers: number;
@@ -69,6 +81,11 @@ export interface RecursorStats {
   nameServersFetched: number;
   primings: number;
   failures: number;
+  /** Parts of answers by what validation said of them. */
+  secure: number;
+  insecure: number;
+  indeterminate: number;
+  bogus: number;
 }
 
 /** What the parts of a recursor have in common; the options change while it works. */

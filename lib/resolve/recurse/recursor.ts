@@ -7,10 +7,12 @@ import type { Clock } from '../../base/clock.js';
 import { EqualTimers } from '../../base/equal-timers.js';
 import type { Random } from '../../base/random.js';
 import type { RrsetCache } from '../../cache/rrset-cache.js';
+import type { Fetched } from '../../dnssec/chain.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import type { FindAddress } from './address-search.js';
 import { type Delegation, type NameServer, Source, takeAddresses } from './delegation.js';
+import { Checker } from './checker.js';
 import { Descent } from './descent.js';
 import { Infrastructure } from './infrastructure.js';
 import { Job, type JobOptions, ResolutionError } from './job.js';
@@ -21,6 +23,8 @@ import type { AskServer, RecursorOptions, RecursorStats, Setting } from './optio
 import { Priming } from './priming.js';
 import { ZoneAsker } from './zone-asker.js';
 import { zoneOf } from './zones.js';
+
+const fetchedOf = ({ rcode, rrsets, authority }: Link): Fetched => ({ rcode, answer: rrsets, authority });
 
 export class Recursor {
   readonly infrastructure: Infrastructure;
@@ -36,10 +40,15 @@ export class Recursor {
     nameServersFetched: 0,
     primings: 0,
     failures: 0,
+    secure: 0,
+    insecure: 0,
+    indeterminate: 0,
+    bogus: 0,
   };
   readonly #setting: Setting;
   readonly #descent: Descent;
   readonly #priming: Priming;
+  readonly #checker: Checker;
   readonly #deadlines: EqualTimers;
 
   constructor(
@@ -61,7 +70,16 @@ export class Recursor {
     const { fence } = rrsets;
     const asker = new ZoneAsker({ ask, findAddress, infrastructure, clock, random, setting, fence });
     this.#priming = new Priming(rrsets, known, asker, clock, setting);
-    this.#descent = new Descent({ rrsets, known, learner, asker, priming: this.#priming, clock, random, setting });
+    const descent = new Descent({ rrsets, known, learner, asker, priming: this.#priming, clock, random, setting });
+    this.#descent = descent;
+    this.#checker = new Checker({
+      rrsets,
+      clock,
+      setting,
+      fetch: (name, type, job, fresh) => this.#fetchRecords(name, type, job, fresh),
+      ask: (name, type, job) => descent.toLink(name, type, job),
+    });
+    rrsets.guardsSecure = options.validation !== undefined;
   }
 
   get options(): RecursorOptions {
@@ -70,21 +88,24 @@ export class Recursor {
   /** What was learnt stays. */
   set options(options: RecursorOptions) {
     this.#setting.options = options;
+    this.rrsets.guardsSecure = options.validation !== undefined;
     this.known.optionsChanged();
   }
 
   /**
    * @param name folded wire format
+   * @param options.checkingDisabled what is found need not prove itself
    * @throws {ResolutionError} with an extended error for the client
    */
   async resolve(
     name: Uint8Array,
     type: number,
-    options: Pick<JobOptions, 'fresh' | 'trace'>,
+    options: Pick<JobOptions, 'fresh' | 'trace'> & { checkingDisabled?: boolean },
   ): Promise<RecursionResult> {
     const job = Job.begin(this.clock, {
       fresh: options.fresh,
       trace: options.trace,
+      validation: options.checkingDisabled === true ? undefined : this.options.validation?.budget,
       maxQueries: this.options.maxQueries,
       beganAt: this.rrsets.fence.now,
       deadlineMs: this.options.deadlineMs,
@@ -92,9 +113,12 @@ export class Recursor {
     this.stats.resolutions++;
     const deadline = this.#deadlines.after(this.options.deadlineMs, () => job.budget.cancel.cancel());
     try {
-      const link =
+      let link =
         (job.fresh ? undefined : this.#fromCache(name, type, job)) ?? (await this.#descent.toLink(name, type, job));
-      return link.target === undefined ? resultOf(link) : await this.#chain(name, type, job, link);
+      if (job.validates) link = await this.#checker.checked(name, type, link, job);
+      const result = link.target === undefined ? resultOf(link) : await this.#chain(name, type, job, link);
+      result.secure &&= job.validates;
+      return result;
     } catch (error) {
       this.stats.failures++;
       if (error instanceof ResolutionError) error.ours ||= job.budget.ours && !error.isFinal;
@@ -114,25 +138,29 @@ export class Recursor {
   /** Forgets RRsets, and what is known of servers. What is under way is for those who wait for it, and not kept. */
   clear(): void {
     this.rrsets.clear();
+    this.#checker.clear();
     this.infrastructure.clear();
     this.#priming.forgetFailure();
   }
   /** The same for what is known of one name (folded wire format). */
   forgetName(name: Uint8Array): void {
     this.rrsets.forgetName(name);
+    this.#checker.forgetName(name);
   }
 
-  /** @param first what is said of the name itself, where it is known */
+  /** @param first what is said of the name itself, where it is known and was checked */
   async #chain(name: Uint8Array, type: number, job: Job, first?: Link): Promise<RecursionResult> {
     const result = emptyResult();
     let seen: Set<string> | undefined;
     let current = name;
     let next = first;
     for (let aliases = 0; ; aliases++) {
-      const link =
+      let link =
         next ??
         (job.fresh ? undefined : this.#fromCache(current, type, job)) ??
         (await this.#descent.toLink(current, type, job));
+      if (job.validates && (aliases > 0 || first === undefined))
+        link = await this.#checker.checked(current, type, link, job);
       append(result, link);
       if (link.target === undefined) return result;
       if (job.traced) job.trace({ kind: 'alias', text: `${nameToText(current)} is ${nameToText(link.target)}` });
@@ -160,6 +188,25 @@ export class Recursor {
       job.trace({ kind: 'cache', text: `${nameToText(name)} ${typeName(type)}: ${what}` });
     }
     return link;
+  }
+
+  /** What a chain of trust is made of; undefined where nobody answers. */
+  #fetchRecords(
+    name: Uint8Array,
+    type: number,
+    job: Job,
+    fresh: boolean,
+  ): Fetched | undefined | Promise<Fetched | undefined> {
+    const known = fresh ? undefined : this.known.link(name, type);
+    if (known !== undefined) return fetchedOf(known);
+    const noDs = fresh || type !== Type.DS ? undefined : this.rrsets.noDs(name);
+    if (noDs !== undefined) return { rcode: Rcode.NOERROR, answer: [], authority: noDs };
+    const inner = job.below(`${nameKey(name)} ${type}`, this.options.maxDepth, fresh);
+    if (inner === undefined) return undefined;
+    return this.#descent.toLink(name, type, inner).then(fetchedOf, (error: unknown) => {
+      if (!(error instanceof ResolutionError)) throw error;
+      return undefined;
+    });
   }
 
   /** False when the name server's name does not exist. */

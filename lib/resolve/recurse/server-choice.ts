@@ -15,6 +15,12 @@ import { type Tries, triesAt } from './tries.js';
 
 const NONE: ReadonlySet<Upstream> = new Set();
 
+function trusted(list: Upstream[], distrusted: ReadonlySet<string>): Upstream[] {
+  if (distrusted.size === 0) return list;
+  const others = list.filter(one => !distrusted.has(one.at.address));
+  return others.length > 0 ? others : list;
+}
+
 export class ServerChoice {
   /** Of the choice that is made: servers by the source of their addresses, and one that has not the zone. */
   readonly #candidates: Upstream[][] = [[], [], []];
@@ -27,8 +33,16 @@ export class ServerChoice {
     private readonly setting: Setting,
   ) {}
 
-  /** @param mayWait whether other addresses may be looked for; undefined is returned where they should be */
-  pick(delegation: Delegation, tries: readonly Tries[], mayWait: boolean): Upstream | undefined {
+  /**
+   * @param mayWait whether other addresses may be looked for; undefined is returned where they should be
+   * @param distrusted addresses that are asked where there are no others
+   */
+  pick(
+    delegation: Delegation,
+    tries: readonly Tries[],
+    mayWait: boolean,
+    distrusted: ReadonlySet<string>,
+  ): Upstream | undefined {
     const { options } = this.setting;
     const candidates = this.#candidates;
     for (const list of candidates) list.length = 0;
@@ -43,11 +57,11 @@ export class ServerChoice {
       if (source === Source.doubtful && mayWait && hasUnknownAddresses(delegation, options)) return undefined;
       const list = candidates[source];
       const untried = tries.length === 0 ? list : list.filter(one => triesAt(tries, one) === undefined);
-      if (untried.length > 0) return select(untried, NONE, options, this.random);
+      if (untried.length > 0) return select(trusted(untried, distrusted), NONE, options, this.random);
     }
     // Before anybody is asked a second time, other addresses are looked for; lame ones come last.
     if (mayWait && hasUnknownAddresses(delegation, options)) return undefined;
-    return select(candidates.flat(), NONE, options, this.random) ?? this.#lame;
+    return select(trusted(candidates.flat(), distrusted), NONE, options, this.random) ?? this.#lame;
   }
 
   #add(

@@ -8,7 +8,7 @@ export interface TraceEvent {
   atMs: number;
   /** Resolutions inside resolutions; 0 = the query itself. */
   depth: number;
-  kind: 'cache' | 'zone' | 'ask' | 'answer' | 'referral' | 'alias' | 'lame' | 'failure' | 'server';
+  kind: 'cache' | 'zone' | 'ask' | 'answer' | 'referral' | 'alias' | 'lame' | 'failure' | 'server' | 'validate';
   text: string;
 }
 

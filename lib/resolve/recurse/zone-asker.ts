@@ -73,7 +73,7 @@ export class ZoneAsker {
     const mayWait = (): boolean => timeouts === 0 || mostTimeouts === Infinity;
     for (let round = 0; round < L.triesPerZone && useless < L.uselessServers && timeouts < mostTimeouts;) {
       const late = tries.length > 0 ? tries.find(one => one.late !== undefined) : undefined;
-      const server = again ?? late?.server ?? this.#choice.pick(delegation, tries, mayWait());
+      const server = again ?? late?.server ?? this.#choice.pick(delegation, tries, mayWait(), job.budget.distrusted);
       again = undefined;
       if (server === undefined) {
         if (!mayWait() || !hasUnknownAddresses(delegation, this.#setting.options)) break;
@@ -132,6 +132,7 @@ export class ZoneAsker {
       const meaning = this.#meaningOf(octets, asked);
       if (job.traced) this.#traceResponse(delegation, asked, server, meaning, began, job);
       const from = server.at.address;
+      if (meaning.kind === 'answer') job.budget.heard?.add(from);
       if (meaning.kind === 'answer' || meaning.kind === 'referral') return { meaning, from };
       tried.useless = true;
       useless++;

@@ -1,5 +1,5 @@
 // Step: a question for the recursor, here or in other threads; what it has found is kept and told.
-import { NO_EXTENDED_ERROR } from '../../native/binding.js';
+import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../../native/binding.js';
 import { Class, ExtendedError, Rcode } from '../../wire/iana.js';
 import type { Query } from '../../wire/query.js';
 import type { Flyer } from '../asker.js';
@@ -34,12 +34,17 @@ async function resolve(
     const message = withoutBlockedHints(query, asker.tenant, resolved.message, context.options.local);
     if (message === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);
     const drop = hook.drops(query, asker, message, 'recursion');
-    if (!drop && !resolved.noCache) return keep.own(query, asker, message, resolved.livesMs);
+    const { extendedError = NO_EXTENDED_ERROR } = resolved;
+    if (!drop && !resolved.noCache) {
+      const kept = keep.own(query, asker, message, resolved.livesMs);
+      if (kept.kind !== 'message' || extendedError === NO_EXTENDED_ERROR) return kept;
+      return { ...kept, extendedError: extendedError | MARK_AUTHORITATIVE };
+    }
     keep.end(query, asker);
-    return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
+    return { kind: 'message', message, extendedError };
   }
-  const { extendedError, reason, message, ours } = resolved;
+  const { extendedError, reason, message, ours, isBogus } = resolved;
   log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
   const rcode = extendedError === ExtendedError.blocked ? Rcode.REFUSED : Rcode.SERVFAIL;
-  return { ...failed(rcode, extendedError, ours), message };
+  return { ...failed(rcode, extendedError, ours), message, isBogus };
 }

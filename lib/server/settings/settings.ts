@@ -5,6 +5,7 @@ import { issueText } from '../../base/options.js';
 import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
 import { cacheRows } from './cache.js';
 import { clientRows } from './clients.js';
+import { dnssecRows } from './dnssec.js';
 import { listenerRows } from './listeners.js';
 import { localRows } from './local.js';
 import { operationRows } from './operation.js';
@@ -19,6 +20,7 @@ export const SECTIONS = {
   Cache: cacheRows,
   'Local answers': localRows,
   Recursion: recursionRows,
+  DNSSEC: dnssecRows,
   Clients: clientRows,
   Operation: operationRows,
 } as const satisfies Record<string, Rows>;
@@ -29,6 +31,7 @@ const rows = {
   ...cacheRows,
   ...localRows,
   ...recursionRows,
+  ...dnssecRows,
   ...clientRows,
   ...operationRows,
 } as const satisfies Rows;

@@ -29,6 +29,8 @@ describe('what threads say to each other', () => {
   test.each([
     { kind: 'answer', message: new Uint8Array(60_000).fill(7), noCache: false, livesMs: 1500.5 },
     { kind: 'answer', message: Uint8Array.of(1, 2), noCache: true, livesMs: Infinity },
+    { kind: 'answer', message: Uint8Array.of(1, 2), noCache: false, livesMs: 1, extendedError: 27 },
+    { kind: 'failure', extendedError: 6, reason: 'bogus', ours: false, isBogus: true },
     { kind: 'failure', extendedError: 22, reason: 'nobody answered: ü', ours: false },
     { kind: 'failure', extendedError: 0, reason: 'no room', ours: true },
     { kind: 'failure', extendedError: 0, reason: 'aliases in a circle', message: Uint8Array.of(9), ours: false },

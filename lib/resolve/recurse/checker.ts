@@ -1,0 +1,196 @@
+// Validates what was found, link by link, before it is told to those who have not disabled checking (RFC 4035 section 5).
+// The judgement is lib/dnssec's; here is what it is asked about, whom it asks, and what is kept of its word. What does not
+// prove itself is asked for again, of other servers: one of them, or the way to it, may be at fault.
+//
+// Bounds: those of a client's query (dnssec/budget.ts); RECURSION_LIMITS.distrusted; ZoneKeys; MAX_REASONS texts.
+import { BoundedMap } from '../../base/bounded-map.js';
+import type { Clock } from '../../base/clock.js';
+import { type RrsetCache, Security } from '../../cache/rrset-cache.js';
+import { extendedErrorIn, securityOf, statusIn } from '../../cache/rrset-entry.js';
+import type { Fetched } from '../../dnssec/chain.js';
+import { type FetchRecords, validate, type Validation } from '../../dnssec/validator.js';
+import type { Verdict } from '../../dnssec/verdict.js';
+import { type Known, ZoneKeys, type ZoneStates } from '../../dnssec/zone-keys.js';
+import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
+import { nameKey, nameToText } from '../../wire/name.js';
+import type { Rrset } from '../../wire/rrset.js';
+import { type Job, ResolutionError } from './job.js';
+import { RECURSION_LIMITS as L } from './limits.js';
+import type { Link } from './links.js';
+import type { Setting, ValidationOptions } from './options.js';
+
+export interface CheckerParts {
+  readonly rrsets: RrsetCache;
+  readonly clock: Clock;
+  readonly setting: Setting;
+  /** DS or DNSKEY records: from the cache unless `fresh`; undefined where nobody answers. */
+  readonly fetch: (
+    name: Uint8Array,
+    type: number,
+    job: Job,
+    fresh: boolean,
+  ) => Fetched | undefined | Promise<Fetched | undefined>;
+  /** The same link from servers. */
+  readonly ask: (name: Uint8Array, type: number, job: Job) => Promise<Link>;
+}
+
+const MAX_REASONS = 1024;
+
+export class Checker {
+  readonly zones = new ZoneKeys();
+  /** Why what is known to be bogus is so. */
+  readonly #reasons = new BoundedMap<string, string>(MAX_REASONS);
+
+  constructor(private readonly parts: CheckerParts) {}
+
+  forgetName(name: Uint8Array): void {
+    this.zones.forget(name);
+  }
+  clear(): void {
+    this.zones.clear();
+    this.#reasons.clear();
+  }
+
+  /**
+   * @returns the link as it may be told, with what validation says of it; at once where that is known
+   * @throws {ResolutionError} for what is bogus, or cannot be judged because nobody answers
+   */
+  checked(name: Uint8Array, type: number, link: Link, job: Job): Link | Promise<Link> {
+    const { validation } = this.parts.setting.options;
+    const status = statusIn(link.security);
+    if (validation === undefined || (status !== Security.unchecked && status !== Security.bogus)) return link;
+    if (status === Security.bogus) {
+      const reason = this.#reasons.get(reasonKey(name, type)) ?? 'did not prove itself when it was last asked for';
+      throw bogusError(name, type, { status: 'bogus', reason, ede: extendedErrorIn(link.security) as Verdict['ede'] });
+    }
+    // Signatures are never signed: there is nothing to judge.
+    if (type === Type.RRSIG) return { ...link, security: securityOf(Security.indeterminate) };
+    return this.#check(name, type, link, job, validation);
+  }
+
+  async #check(
+    name: Uint8Array,
+    type: number,
+    first: Link,
+    job: Job,
+    validation: ValidationOptions,
+  ): Promise<Link> {
+    const { budget } = job;
+    let link = first;
+    for (let again = 0; ; again++) {
+      const zones = new Attempt(this.zones);
+      const fetchRecords: FetchRecords = (zone, wanted) => this.parts.fetch(zone, wanted, job, again > 0);
+      const { rcode, rrsets, authority } = link;
+      const { anchors, policy } = validation;
+      const now = this.parts.clock.wallSeconds();
+      const context = { now, budget: budget.validation!, policy, anchors, zones, fetchRecords };
+      const judged = validate(questionOf(name, type, link), { rcode, answer: rrsets, authority }, context);
+      const verdict = judged instanceof Promise ? await judged : judged;
+      if (job.traced) this.#trace(name, type, verdict, job);
+      if (verdict.status !== 'bogus') return this.#judged(name, type, link, verdict, job);
+      const isLast = again === L.distrusted || zones.knewBogus || budget.validation!.isSpent || !distrustHeard(job);
+      const other = isLast ? undefined : await this.#askAnew(name, type, job);
+      if (other === undefined) {
+        zones.conclude(now);
+        this.#judged(name, type, link, verdict, job);
+        throw bogusError(name, type, verdict);
+      }
+      link = other;
+    }
+  }
+
+  async #askAnew(name: Uint8Array, type: number, job: Job): Promise<Link | undefined> {
+    if (job.traced) job.trace({ kind: 'failure', text: 'asked for again, of other servers where there are any' });
+    try {
+      return await this.parts.ask(name, type, job.anew());
+    } catch (error) {
+      if (!(error instanceof ResolutionError)) throw error;
+      return undefined;
+    }
+  }
+
+  /** Keeps the verdict with what it is about. */
+  #judged(name: Uint8Array, type: number, link: Link, verdict: Validation, job: Job): Link {
+    const { rrsets, setting } = this.parts;
+    setting.stats[verdict.status]++;
+    const security = securityOf(Security[verdict.status], verdict.ede);
+    const isBogus = verdict.status === 'bogus';
+    if (isBogus) this.#reasons.set(reasonKey(name, type), verdict.reason);
+    let { leftMs, authority } = link;
+    if (isBogus) leftMs = Math.min(leftMs, L.bogusTtl * 1000);
+    if (verdict.status === 'secure') {
+      leftMs = Math.min(leftMs, verdict.ttl * 1000);
+      // What came beside the proof and does not prove itself is left out.
+      authority = authority.filter(one => verdict.rrsets.get(one)?.status === 'secure');
+    }
+    const seconds = Math.floor(leftMs / 1000);
+    const { originalTtl } = setting.options;
+    const shown = (one: Rrset): Rrset => (originalTtl || one.ttl <= seconds ? one : { ...one, ttl: seconds });
+    const judged: Link = { ...link, rrsets: link.rrsets.map(shown), authority: authority.map(shown), leftMs, security };
+    if (link.noCache === true || link.leftMs === Infinity) return judged;
+    rrsets.askedAt = job.budget.beganAt;
+    if (judged.rrsets.length > 0) {
+      for (const one of judged.rrsets) {
+        const isMade = one.type === Type.CNAME && judged.rrsets[0].type === Type.DNAME;
+        if (!isMade) rrsets.put(one, link.rank, judged.authority, leftMs, security);
+      }
+    } else {
+      const denial = { authority: judged.authority, ttl: leftMs / 1000 };
+      if (link.rcode === Rcode.NXDOMAIN) rrsets.putNxdomain(link.denied ?? name, denial, security);
+      else if (link.rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial, security);
+    }
+    return judged;
+  }
+
+  #trace(name: Uint8Array, type: number, { status, reason }: Verdict, job: Job): void {
+    const text = `${nameToText(name)} ${typeName(type)} is ${status}${reason === '' ? '' : `: ${reason}`}`;
+    job.trace({ kind: 'validate', text });
+  }
+}
+
+const reasonKey = (name: Uint8Array, type: number): string => `${type} ${nameKey(name)}`;
+
+/** What of a link proves itself: an alias by itself, whatever it leads to. */
+function questionOf(name: Uint8Array, type: number, link: Link): { name: Uint8Array; type: number } {
+  if (link.denied !== undefined) return { name: link.denied, type: Type.A };
+  if (link.target !== undefined) return { name, type: Type.CNAME };
+  if (link.rcode === Rcode.YXDOMAIN && link.rrsets.length > 0) return { name: link.rrsets[0].name, type: Type.DNAME };
+  return { name, type };
+}
+
+function bogusError(name: Uint8Array, type: number, { reason, ede }: Verdict): ResolutionError {
+  const text = `${nameToText(name)} ${typeName(type)} is bogus: ${reason}`;
+  const error = new ResolutionError(text, ede ?? ExtendedError.dnssecBogus);
+  error.isBogus = true;
+  return error;
+}
+
+/** Whoever was heard so far is asked last from now on. False: that is nobody new. */
+function distrustHeard({ budget }: Job): boolean {
+  const before = budget.distrusted.size;
+  budget.distrusted = new Set([...budget.distrusted, ...(budget.heard ?? [])]);
+  return budget.distrusted.size > before;
+}
+
+/** What one try finds out of zones: that they are bogus counts for others when the last has said so. */
+class Attempt implements ZoneStates {
+  readonly #bogus: { name: Uint8Array; known: Known; seconds: number }[] = [];
+  /** Something rests on what was known to be bogus before. */
+  knewBogus = false;
+
+  constructor(private readonly zones: ZoneKeys) {}
+
+  get(name: Uint8Array, now: number): Known | undefined {
+    for (const one of this.#bogus) if (nameKey(one.name) === nameKey(name)) return one.known;
+    const known = this.zones.get(name, now);
+    if (known !== undefined && known !== 'inside' && known.status === 'bogus') this.knewBogus = true;
+    return known;
+  }
+  set(name: Uint8Array, known: Known, now: number, seconds: number): void {
+    if (known !== 'inside' && known.status === 'bogus') this.#bogus.push({ name, known, seconds });
+    else this.zones.set(name, known, now, seconds);
+  }
+  conclude(now: number): void {
+    for (const { name, known, seconds } of this.#bogus) this.zones.set(name, known, now, seconds);
+  }
+}

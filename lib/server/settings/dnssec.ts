@@ -1,0 +1,98 @@
+// Validation: what answers have to prove themselves by, and what that may cost.
+import { z } from 'zod';
+import { count } from '../../base/options.js';
+import { DEFAULT_LIMITS } from '../../dnssec/budget.js';
+import { ROOT_ANCHORS, TrustAnchors } from '../../dnssec/trust.js';
+import { DEFAULT_INCEPTION_SKEW, DEFAULT_NSEC3_ITERATIONS, type ValidationPolicy } from '../../dnssec/verdict.js';
+import type { ValidationOptions } from '../../resolve/recurse/options.js';
+import { type Rows, section } from './row.js';
+import { parsed, seconds, zoneName } from './types.js';
+
+const budget = section({
+  units: {
+    schema: count(1, 100_000).default(DEFAULT_LIMITS.units),
+    change: 'live',
+    why: 'What checks of signatures may cost, in units of about 25 us: RSA 1, P-256 and Ed25519 4, P-384 24, a hash of NSEC3 0.05.',
+  },
+  failures: {
+    schema: count(1, 100).default(DEFAULT_LIMITS.failures),
+    change: 'live',
+    why: 'Signatures of one RRset that may be wrong.',
+  },
+  keysPerTag: {
+    schema: count(1, 16).default(DEFAULT_LIMITS.keysPerTag),
+    change: 'live',
+    why: 'Keys of one tag that are tried for a signature (KeyTrap, CVE-2023-50387).',
+  },
+  ds: { schema: count(1, 100).default(DEFAULT_LIMITS.ds), change: 'live', why: 'DS records of a zone that are looked at.' },
+  fetches: {
+    schema: count(1, 1000).default(DEFAULT_LIMITS.fetches),
+    change: 'live',
+    why: 'Questions for DS and DNSKEY records.',
+  },
+});
+
+const dnssec = section({
+  validate: {
+    schema: z.boolean().optional(),
+    change: 'live',
+    why: 'Answers have to prove themselves (RFC 4035), but for those who ask with CD; what does not is SERVFAIL with an extended error that says why. By default where names are resolved from the root.',
+  },
+  trustAnchors: {
+    schema: z
+      .array(parsed(text => new TrustAnchors([text])))
+      .min(1)
+      .max(256)
+      .optional(),
+    change: 'live',
+    why: "DS or DNSKEY records as in zone files, in the place of the root's keys 20326 and 38696.",
+  },
+  negativeTrustAnchors: {
+    schema: z.array(zoneName).max(4096).default([]),
+    change: 'live',
+    why: 'Names at and below which nothing has to prove itself, as of zones of your own that are not signed, or of one that is broken (RFC 7646); a trust anchor below one counts.',
+  },
+  sha1: {
+    schema: z.boolean().default(false),
+    change: 'live',
+    why: 'Believe RSASHA1 (5, 7): without it zones that have nothing else count as unsigned (RFC 9905).',
+  },
+  nsec3Iterations: {
+    schema: count(0, 500).default(DEFAULT_NSEC3_ITERATIONS),
+    change: 'live',
+    why: 'Denials of more iterations count as those of an unsigned zone, with extended error 27 (RFC 9276).',
+  },
+  inceptionSkewSeconds: {
+    schema: seconds(86_400).default(DEFAULT_INCEPTION_SKEW),
+    change: 'live',
+    why: 'How long before its inception a signature is believed: clocks differ.',
+  },
+  expirationSkewSeconds: {
+    schema: seconds(86_400).default(0),
+    change: 'live',
+    why: 'How long after its expiration.',
+  },
+  budget: { schema: budget.prefault({}), change: 'live', why: "What one client's query may cost." },
+});
+
+export const dnssecRows = {
+  dnssec: { schema: dnssec.prefault({}), change: 'live', why: 'Validation (DNSSEC).' },
+} as const satisfies Rows;
+
+export type DnssecSettings = z.output<typeof dnssec>;
+
+/** @param policy in the place of what settings say of algorithms, times and iterations */
+export function validationOf(settings: DnssecSettings, policy?: ValidationPolicy): ValidationOptions {
+  const { trustAnchors = ROOT_ANCHORS, negativeTrustAnchors, sha1, nsec3Iterations } = settings;
+  return {
+    anchors: new TrustAnchors(trustAnchors, negativeTrustAnchors),
+    policy: {
+      sha1,
+      nsec3Iterations,
+      inceptionSkew: settings.inceptionSkewSeconds,
+      expirationSkew: settings.expirationSkewSeconds,
+      ...policy,
+    },
+    budget: settings.budget,
+  };
+}
