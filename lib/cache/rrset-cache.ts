@@ -163,7 +163,7 @@ export class RrsetCache implements Disposable {
       at += 1 + name[at];
       const entry = this.#get(Kind.nxdomain, name, 0, false, at);
       // Without an SOA it is a word on the name alone.
-      if (entry !== undefined && entry.rrsets.length > 0) return { ...denialOf(entry), name: name.slice(at) };
+      if (entry?.rrsets.some(one => one.type === Type.SOA) === true) return { ...denialOf(entry), name: name.slice(at) };
     }
     return undefined;
   }

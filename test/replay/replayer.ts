@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import type { SocketAddress } from '../../lib/base/address.js';
 import type { Random } from '../../lib/base/random.js';
 import { ShardnsError } from '../../lib/base/errors.js';
+import type { Logger } from '../../lib/base/log.js';
 import { Server } from '../../lib/server/server.js';
 import { StreamSession } from '../../lib/server/listeners/stream-session.js';
 import type { ExchangeListener, ExchangeOptions, Exchanging, Transport } from '../../lib/transport/transport.js';
@@ -25,6 +26,13 @@ export interface Outcome {
 }
 
 export class Failure extends Error {}
+
+/** Shows why a name could not be resolved. */
+function traced(say: (line: string) => void): Logger {
+  const line = (fields: object, text: string): void =>
+    say(`  ${text}: ${'reason' in fields ? String(fields.reason) : ''}`);
+  return { debug: line, info: () => {}, warn: () => {}, error: line } as unknown as Logger;
+}
 
 interface Pending {
   packet: Packet;
@@ -132,6 +140,7 @@ class Run {
       setup.options,
       {},
       {
+        log: traced(say),
         clock: this.#clock,
         random: fixedRandom(),
         udpTransport: new ScenarioTransport(this, this.#clock, false),

@@ -75,6 +75,8 @@ const DENIALS = new Set<number>([Type.NSEC, Type.NSEC3]);
 
 /** How much of a response is believed. */
 export interface Belief {
+  /** Set: signatures count wherever in the response they are. */
+  validation?: unknown;
   hardenGlue: boolean;
   maxNameServers: number;
 }
@@ -86,8 +88,10 @@ export function classify(message: Response, asked: Asked, belief: Belief): Meani
   if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN && rcode !== Rcode.YXDOMAIN)
     return { kind: 'useless', rcode };
   const { zone } = asked;
-  const answers = inZoneOnly(group(message.answers), zone, belief.maxNameServers);
+  const grouped = group(message.answers);
   const allAuthorities = group(message.authorities);
+  if (belief.validation !== undefined) addStraySignatures(grouped, allAuthorities, message);
+  const answers = inZoneOnly(grouped, zone, belief.maxNameServers);
   const authorities = inZoneOnly(allAuthorities, zone, belief.maxNameServers);
   const authoritative = (message.flags & Flag.AA) !== 0;
   // Who offers recursion and claims no authority has it from somewhere else.
@@ -112,7 +116,10 @@ export function classify(message: Response, asked: Asked, belief: Belief): Meani
     const { rrsets, target, rcode: code } = positive;
     return wrap({ kind: 'answer', rcode: code, rrsets, target, further, authority, additional, ns, authoritative });
   }
-  const denial = denialOf(asked.name, authorities);
+  let denial = denialOf(asked.name, authorities);
+  // Proofs say it too, to who believes nothing else; a referral has them for what is not there.
+  if (denial.length === 0 && cut === undefined && belief.validation !== undefined)
+    denial = authorities.filter(one => DENIALS.has(one.type));
   const denied: Found = {
     kind: 'answer',
     rcode,
@@ -161,6 +168,18 @@ const NO_LINKS: FoundLink[] = [];
 
 const addressesOf = (message: Response): Rrset[] =>
   group(message.additionals).filter(one => one.type === Type.A || one.type === Type.AAAA);
+
+/** Of an answer without signatures those that stand in another section: they say themselves what they sign. */
+function addStraySignatures(answers: Rrset[], authorities: readonly Rrset[], message: Response): void {
+  const bare = answers.filter(one => one.signatures.length === 0 && one.data.length > 0 && one.type !== Type.RRSIG);
+  if (bare.length === 0) return;
+  const isElsewhere = (one: Rrset): boolean => one.data.length === 0 && one.signatures.length > 0;
+  const strays = [...authorities, ...answers, ...group(message.additionals)].filter(isElsewhere);
+  for (const one of bare) {
+    const stray = strays.find(other => other.type === one.type && equalNames(other.name, one.name));
+    if (stray !== undefined) one.signatures = stray.signatures;
+  }
+}
 
 /** What lies in the zone; of NS sets no more than `maxNameServers` records. */
 function inZoneOnly(rrsets: readonly Rrset[], zone: Uint8Array, maxNameServers: number): Rrset[] {

@@ -51,6 +51,12 @@ export class Descent {
     return zone?.first === true ? this.#iterateFrom(zone, name, type, job) : this.#descend(name, type, job, zone);
   }
 
+  /** The same by what is configured above the zone that is configured for the name. */
+  toLinkAbove(name: Uint8Array, type: number, job: Job): Promise<Link> {
+    const { zones } = this.#options;
+    return this.#descend(name, type, job, zoneOf(zones, name, type, zoneOf(zones, name, type)));
+  }
+
   async #iterateFrom(first: ConfiguredZone, name: Uint8Array, type: number, job: Job): Promise<Link> {
     for (let zone: ConfiguredZone | undefined = first; ; zone = zoneOf(this.#options.zones, name, type, zone)) {
       try {

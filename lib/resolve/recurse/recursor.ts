@@ -9,7 +9,7 @@ import type { Random } from '../../base/random.js';
 import type { RrsetCache } from '../../cache/rrset-cache.js';
 import type { Fetched } from '../../dnssec/chain.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
-import { nameKey, nameToText } from '../../wire/name.js';
+import { equalNames, nameKey, nameToText } from '../../wire/name.js';
 import type { FindAddress } from './address-search.js';
 import { type Delegation, type NameServer, Source, takeAddresses } from './delegation.js';
 import { Checker } from './checker.js';
@@ -203,10 +203,20 @@ export class Recursor {
     if (noDs !== undefined) return { rcode: Rcode.NOERROR, answer: [], authority: noDs };
     const inner = job.below(`${nameKey(name)} ${type}`, this.options.maxDepth, fresh);
     if (inner === undefined) return undefined;
-    return this.#descent.toLink(name, type, inner).then(fetchedOf, (error: unknown) => {
+    const nobody = (error: unknown): undefined => {
       if (!(error instanceof ResolutionError)) throw error;
       return undefined;
-    });
+    };
+    // Whom a zone is forwarded to may have no more than the zone itself; its DS records are its parent's.
+    const zone = type === Type.DS ? zoneOf(this.options.zones, name, type) : undefined;
+    const isParents = zone !== undefined && equalNames(zone.name, name);
+    return this.#descent
+      .toLink(name, type, inner)
+      .catch((error: unknown) => {
+        if (!isParents || !(error instanceof ResolutionError)) throw error;
+        return this.#descent.toLinkAbove(name, type, inner);
+      })
+      .then(fetchedOf, nobody);
   }
 
   /** False when the name server's name does not exist. */

@@ -16,9 +16,7 @@ import { type Tries, triesAt } from './tries.js';
 const NONE: ReadonlySet<Upstream> = new Set();
 
 function trusted(list: Upstream[], distrusted: ReadonlySet<string>): Upstream[] {
-  if (distrusted.size === 0) return list;
-  const others = list.filter(one => !distrusted.has(one.at.address));
-  return others.length > 0 ? others : list;
+  return distrusted.size === 0 ? list : list.filter(one => !distrusted.has(one.at.address));
 }
 
 export class ServerChoice {
@@ -57,11 +55,16 @@ export class ServerChoice {
       if (source === Source.doubtful && mayWait && hasUnknownAddresses(delegation, options)) return undefined;
       const list = candidates[source];
       const untried = tries.length === 0 ? list : list.filter(one => triesAt(tries, one) === undefined);
-      if (untried.length > 0) return select(trusted(untried, distrusted), NONE, options, this.random);
+      if (untried.length === 0) continue;
+      const believed = trusted(untried, distrusted);
+      if (believed.length === 0 && mayWait && hasUnknownAddresses(delegation, options)) return undefined;
+      return select(believed.length > 0 ? believed : untried, NONE, options, this.random);
     }
     // Before anybody is asked a second time, other addresses are looked for; lame ones come last.
     if (mayWait && hasUnknownAddresses(delegation, options)) return undefined;
-    return select(trusted(candidates.flat(), distrusted), NONE, options, this.random) ?? this.#lame;
+    const all = candidates.flat();
+    const believed = trusted(all, distrusted);
+    return select(believed.length > 0 ? believed : all, NONE, options, this.random) ?? this.#lame;
   }
 
   #add(
