@@ -1,7 +1,7 @@
 // The chain of trust: from an anchor, zone cut by zone cut, to the keys of the zone that a name is in (RFC 4035 section
-// 5). Its steps are a generator that yields the questions it has, so that it runs with and without waiting.
+// 5).
 import { sameOctets } from '../base/octets.js';
-import { ExtendedError, Type } from '../wire/iana.js';
+import { ExtendedError, Type, typeName } from '../wire/iana.js';
 import { countLabels, equalNames, nameToText } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { lastLabels, ownerLabels } from './canonical.js';
@@ -9,22 +9,10 @@ import { proofsOf, verdictOf } from './denial.js';
 import { matchDs, parseDs, usableDs } from './ds.js';
 import { type DnsKey, parseKey, signsZone } from './key.js';
 import { verifyRrset } from './signature.js';
+import type { Answered, Fetched, Steps } from './steps.js';
 import type { Anchor, TrustAnchors } from './trust.js';
-import { bogus, insecure, type Judging, type Verdict } from './verdict.js';
-import { BOGUS_SECONDS, type Known, type ZoneKeys, type ZoneState } from './zone-keys.js';
-
-/** A response to a question for keys or DS records; sections as RRsets. */
-export interface Fetched {
-  rcode: number;
-  answer: readonly Rrset[];
-  authority: readonly Rrset[];
-}
-export interface Wanted {
-  name: Uint8Array;
-  type: number;
-}
-/** Steps that may ask; undefined comes back where nobody answered. */
-export type Steps<T> = Generator<Wanted, T, Fetched | undefined>;
+import { bogus, insecure, type Judging, unfetched, type Verdict } from './verdict.js';
+import { BOGUS_SECONDS, type Known, UNFETCHED_SECONDS, type ZoneKeys, type ZoneState } from './zone-keys.js';
 
 export interface ChainContext extends Judging {
   anchors: TrustAnchors;
@@ -58,8 +46,20 @@ export function* zoneOf(name: Uint8Array, context: ChainContext): Steps<ZoneStat
   return state;
 }
 
-function* fetch(name: Uint8Array, type: number, context: ChainContext): Steps<Fetched | undefined> {
-  return context.budget.spendFetch() ? yield { name, type } : undefined;
+function* fetch(name: Uint8Array, type: number, context: ChainContext): Steps<Answered | 'spent'> {
+  return context.budget.spendFetch() ? yield { name, type } : 'spent';
+}
+
+/** What no answer to a question says of the zone. That it is not kept as bogus: the next question may get one. */
+function unanswered(
+  name: Uint8Array,
+  type: number,
+  why: Exclude<Answered, Fetched> | 'spent',
+  context: ChainContext,
+): ZoneState {
+  const what = `${nameToText(name)} ${typeName(type)}`;
+  if (why === 'spent') return notSecure(bogus(`${what}: more questions for keys than a question may cost`));
+  return keep(name, notSecure(unfetched(`${what}: ${why.failure}`, why.ede)), context, UNFETCHED_SECONDS);
 }
 
 const find = (rrsets: readonly Rrset[], name: Uint8Array, type: number): Rrset | undefined =>
@@ -92,7 +92,8 @@ function* keysBy(
   const fail = (reason: string, ede?: Verdict['ede']): ZoneState =>
     keep(zone, notSecure(bogus(`${nameToText(zone)}: ${reason}`, ede)), context, BOGUS_SECONDS);
   const response = yield* fetch(zone, Type.DNSKEY, context);
-  const rrset = response && find(response.answer, zone, Type.DNSKEY);
+  if (response === 'spent' || 'failure' in response) return unanswered(zone, Type.DNSKEY, response, context);
+  const rrset = find(response.answer, zone, Type.DNSKEY);
   if (rrset === undefined) return fail('no DNSKEY records', ExtendedError.dnskeyMissing);
   const keys = rrset.data.map(parseKey).filter(key => key !== undefined);
   const entry = new Set<DnsKey>(matchDs(zone, usable, keys, context.budget));
@@ -118,7 +119,7 @@ function* stepDown(zone: Uint8Array, keys: readonly DnsKey[], child: Uint8Array,
       BOGUS_SECONDS,
     );
   const response = yield* fetch(child, Type.DS, context);
-  if (response === undefined) return fail(bogus('no answer'));
+  if (response === 'spent' || 'failure' in response) return unanswered(child, Type.DS, response, context);
   const ds = find(response.answer, child, Type.DS);
   if (ds !== undefined) {
     const verdict = verifyRrset(ds, zone, keys, context);

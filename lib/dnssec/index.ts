@@ -6,18 +6,12 @@ export { digestKey, matchDs, parseDs, usableDs, type DelegationSigner } from './
 export { KeyFlag, keyTag, parseKey, type DnsKey } from './key.js';
 export { parseSignature, verifyRrset, type Signature, type Signed } from './signature.js';
 export type { Judging, Status, ValidationPolicy, Verdict } from './verdict.js';
-export { zoneOf, type ChainContext, type Fetched } from './chain.js';
+export { zoneOf, type ChainContext } from './chain.js';
+export { run, type Fetched, type FetchFailure, type FetchRecords } from './steps.js';
 export { proofsOf, verdictOf } from './denial.js';
 export { hashName } from './nsec3.js';
 export { ROOT_ANCHORS, TrustAnchors } from './trust.js';
-export {
-  run,
-  validate,
-  type FetchRecords,
-  type RrsetVerdict,
-  type Validation,
-  type ValidationContext,
-} from './validator.js';
+export { validate, type RrsetVerdict, type Validation, type ValidationContext } from './validator.js';
 export { ZoneKeys, type ZoneState } from './zone-keys.js';
 export {
   anchorsOf,

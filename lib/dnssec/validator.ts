@@ -4,9 +4,10 @@ import { ExtendedError, Rcode, Type, typeName } from '../wire/iana.js';
 import { equalNames, isAtOrBelow, nameKey, nameToText } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
-import { type ChainContext, type Fetched, type Steps, verifiedProofs, zoneOf } from './chain.js';
+import { type ChainContext, verifiedProofs, zoneOf } from './chain.js';
 import { verdictOf } from './denial.js';
 import { parseSignature, verifyRrset } from './signature.js';
+import { type Fetched, type FetchRecords, run, type Steps } from './steps.js';
 import { bogus, SECURE, type Verdict, worse } from './verdict.js';
 
 /** Links of CNAMEs that are followed in one response. */
@@ -30,9 +31,6 @@ export interface Validation extends Verdict {
   ttl: number;
 }
 
-/** Asks for DNSKEY or DS records: the response, a promise of it, or undefined where none came. */
-export type FetchRecords = (name: Uint8Array, type: number) => Fetched | undefined | Promise<Fetched | undefined>;
-
 export interface ValidationContext extends ChainContext {
   fetchRecords: FetchRecords;
 }
@@ -40,7 +38,8 @@ export interface ValidationContext extends ChainContext {
 /**
  * Judges a response to a question.
  * @param question folded name, and type
- * @returns at once where every record asked for is at hand; else a promise, which fails only where `fetchRecords` does
+ * @returns at once where every record asked for is at hand, else a promise. Neither throws: what `fetchRecords` throws is a
+ *   verdict, `indeterminate` with `unfetched`
  */
 export function validate(
   question: { name: Uint8Array; type: number },
@@ -48,23 +47,6 @@ export function validate(
   context: ValidationContext,
 ): Validation | Promise<Validation> {
   return run(judge(question, response, context), context.fetchRecords);
-}
-
-/** Runs steps to their end, and waits only where an answer is awaited. */
-export function run<T>(steps: Steps<T>, fetchRecords: FetchRecords): T | Promise<T> {
-  let step = steps.next();
-  while (step.done !== true) {
-    const fetched = fetchRecords(step.value.name, step.value.type);
-    if (fetched instanceof Promise) return wait(steps, fetched, fetchRecords);
-    step = steps.next(fetched);
-  }
-  return step.value;
-}
-
-async function wait<T>(steps: Steps<T>, first: Promise<Fetched | undefined>, fetchRecords: FetchRecords): Promise<T> {
-  let step = steps.next(await first);
-  while (step.done !== true) step = steps.next(await fetchRecords(step.value.name, step.value.type));
-  return step.value;
 }
 
 function* judge(
@@ -157,7 +139,7 @@ function* judgeRrset(rrset: Rrset, context: ChainContext): Steps<RrsetVerdict> {
   if (failure !== undefined) return { ...failure, reason: `${label(rrset)}: ${failure.reason}`, ttl: 0, labels };
   // No signature that counts: right in a zone without keys only. What a forged signer says of itself is no proof.
   const state = yield* zoneOf(place, context);
-  if (state.status !== 'secure') return { ...state, ttl: state.status === 'bogus' ? 0 : rrset.ttl, labels };
+  if (state.status !== 'secure') return { ...state, ttl: state.status === 'insecure' ? rrset.ttl : 0, labels };
   return { ...bogus(`${label(rrset)}: no signatures`, ExtendedError.rrsigsMissing), ttl: 0, labels };
 }
 

@@ -15,6 +15,8 @@ export type Known = ZoneState | 'inside';
 const MAX_ZONES = 10_000;
 /** Seconds; RFC 4035 section 4.7 and RFC 9520 section 3.2 want what failed to be tried again soon. */
 export const BOGUS_SECONDS = 60;
+/** For which records that could not be fetched are not asked for again: the least of RFC 9520 section 3.2. */
+export const UNFETCHED_SECONDS = 1;
 const MAX_SECONDS = 86_400;
 
 export class ZoneKeys {

@@ -73,6 +73,10 @@ export function signRrset(
   return { ...rrset, signatures: [...rrset.signatures, Buffer.concat([head, signature])] };
 }
 
+/** The SOA record of a test's zone; the root's names have one dot at their end too. */
+export const soaOf = (zone: string): string =>
+  `${zone} 3600 SOA ns.${zone} root.${zone} 1 3600 600 86400 300`.replaceAll('..', '.');
+
 export class SignedZone {
   readonly zone: Uint8Array;
   readonly rrsets: Rrset[];
@@ -84,7 +88,7 @@ export class SignedZone {
     denial: 'nsec' | 'nsec3' | 'optOut' = 'nsec',
   ) {
     this.zone = foldName(encodeName(zone));
-    const soa = `${zone} 3600 SOA ns.${zone} root.${zone} 1 3600 600 86400 300`;
+    const soa = soaOf(zone);
     const plain = groupRrsets([soa, ...lines].map(recordOf));
     plain.push({ name: this.zone, type: Type.DNSKEY, ttl: 3600, data: [key.data], signatures: [] });
     const cuts = plain.filter(one => one.type === Type.NS && !equalNames(one.name, this.zone)).map(one => one.name);
@@ -147,7 +151,7 @@ export class SignedZone {
       .map(([name, types]) => ({ hash: text(name), types }))
       .sort((a, b) => (a.hash < b.hash ? -1 : 1));
     return hashed.map(({ hash, types }, i) => ({
-      name: foldName(encodeName(`${hash}.${nameToText(this.zone)}`)),
+      name: foldName(encodeName(`${hash}.${nameToText(this.zone)}`.replace('..', '.'))),
       type: Type.NSEC3,
       ttl: 300,
       data: [
