@@ -8,11 +8,18 @@ import { lastLabels, ownerLabels } from './canonical.js';
 import { proofsOf, verdictOf } from './denial.js';
 import { matchDs, parseDs, usableDs } from './ds.js';
 import { type DnsKey, parseKey, signsZone } from './key.js';
-import { verifyRrset } from './signature.js';
 import type { Answered, Fetched, Steps } from './steps.js';
 import type { Anchor, TrustAnchors } from './trust.js';
 import { bogus, insecure, type Judging, unfetched, type Verdict } from './verdict.js';
-import { BOGUS_SECONDS, type Known, UNFETCHED_SECONDS, type ZoneKeys, type ZoneState } from './zone-keys.js';
+import { verifyBy } from './verify.js';
+import {
+  BOGUS_SECONDS,
+  type Known,
+  type SecureZone,
+  UNFETCHED_SECONDS,
+  type ZoneKeys,
+  type ZoneState,
+} from './zone-keys.js';
 
 export interface ChainContext extends Judging {
   anchors: TrustAnchors;
@@ -33,21 +40,21 @@ const notSecure = (verdict: Verdict): ZoneState => verdict as ZoneState;
 
 /** The state of the zone that a name is in. @param name folded */
 export function* zoneOf(name: Uint8Array, context: ChainContext): Steps<ZoneState> {
-  const anchor = context.anchors.closest(name);
+  const anchor = context.anchors.closest(name, context.now);
   if (anchor === undefined) return NO_ANCHOR;
   if (anchor === 'negative') return notSecure(insecure('a negative trust anchor'));
   let state = yield* fromAnchor(anchor, context);
   for (let labels = countLabels(anchor.zone) + 1; labels <= countLabels(name); labels++) {
     if (state.status !== 'secure') return state;
     const child = lastLabels(name, labels);
-    const known = context.zones.get(child, context.now) ?? (yield* stepDown(state.zone, state.keys, child, context));
+    const known = context.zones.get(child, context.now) ?? (yield* stepDown(state, child, context));
     if (known !== 'inside') state = known;
   }
   return state;
 }
 
 function* fetch(name: Uint8Array, type: number, context: ChainContext): Steps<Answered | 'spent'> {
-  return context.budget.spendFetch() ? yield { name, type } : 'spent';
+  return !context.budget.isSpent && context.budget.spendFetch() ? yield { name, type } : 'spent';
 }
 
 /** What no answer to a question says of the zone. That it is not kept as bogus: the next question may get one. */
@@ -58,7 +65,7 @@ function unanswered(
   context: ChainContext,
 ): ZoneState {
   const what = `${nameToText(name)} ${typeName(type)}`;
-  if (why === 'spent') return notSecure(bogus(`${what}: more questions for keys than a question may cost`));
+  if (why === 'spent') return notSecure(bogus(`${what}: more work than a question may cost`));
   return keep(name, notSecure(unfetched(`${what}: ${why.failure}`, why.ede)), context, UNFETCHED_SECONDS);
 }
 
@@ -99,18 +106,22 @@ function* keysBy(
   const entry = new Set<DnsKey>(matchDs(zone, usable, keys, context.budget));
   for (const key of keys) if (signsZone(key) && trusted.some(one => sameOctets(one, key.data))) entry.add(key);
   if (entry.size === 0) {
+    if (context.budget.isSpent) return unanswered(zone, Type.DNSKEY, 'spent', context);
     const unzoned = keys.length > 0 && !keys.some(signsZone);
     return unzoned
       ? fail('no key that signs zones', ExtendedError.noZoneKeyBit)
       : fail('no DNSKEY record that its DS records stand for', ExtendedError.dnskeyMissing);
   }
-  const verdict = verifyRrset(rrset, zone, [...entry], context);
+  const algorithms = new Set(usable.map(one => one.algorithm));
+  for (const key of entry) if (trusted.length > 0) algorithms.add(key.algorithm);
+  const state: SecureZone = { status: 'secure', zone, keys, algorithms: [...algorithms] };
+  const verdict = verifyBy(rrset, { ...state, keys: [...entry] }, context);
   if (verdict.status === 'bogus') return fail(`DNSKEY: ${verdict.reason}`, verdict.ede);
-  return keep(zone, { status: 'secure', zone, keys }, context, Math.min(seconds, verdict.ttl));
+  return keep(zone, state, context, Math.min(seconds, verdict.ttl));
 }
 
 /** What is at a name below a zone that has keys: another zone, or nothing but more of this one. */
-function* stepDown(zone: Uint8Array, keys: readonly DnsKey[], child: Uint8Array, context: ChainContext): Steps<Known> {
+function* stepDown(above: SecureZone, child: Uint8Array, context: ChainContext): Steps<Known> {
   const fail = (verdict: Verdict): ZoneState =>
     keep(
       child,
@@ -122,7 +133,7 @@ function* stepDown(zone: Uint8Array, keys: readonly DnsKey[], child: Uint8Array,
   if (response === 'spent' || 'failure' in response) return unanswered(child, Type.DS, response, context);
   const ds = find(response.answer, child, Type.DS);
   if (ds !== undefined) {
-    const verdict = verifyRrset(ds, zone, keys, context);
+    const verdict = verifyBy(ds, above, context);
     // DS records made from a wildcard would give keys to names that are no delegations.
     if (verdict.status === 'bogus') return fail(verdict);
     if (verdict.labels !== ownerLabels(child)) return fail(bogus('made from a wildcard'));
@@ -135,10 +146,10 @@ function* stepDown(zone: Uint8Array, keys: readonly DnsKey[], child: Uint8Array,
   }
   const cname = find(response.answer, child, Type.CNAME);
   if (cname !== undefined && cname.signatures.length > 0) {
-    const verdict = verifyRrset(cname, zone, keys, context);
+    const verdict = verifyBy(cname, above, context);
     return verdict.status === 'bogus' ? fail(verdict) : keep(child, 'inside', context, verdict.ttl);
   }
-  const { proofs, ttl, failure } = verifiedProofs(response.authority, zone, keys, context);
+  const { proofs, ttl, failure } = verifiedProofs(response.authority, above, context);
   const proof = proofs.noDs(child);
   if (proof === 'proven') return keep(child, 'inside', context, ttl);
   if (proof === 'cut') return keep(child, notSecure(insecure('a delegation without DS')), context, ttl);
@@ -150,8 +161,7 @@ function* stepDown(zone: Uint8Array, keys: readonly DnsKey[], child: Uint8Array,
 /** The proofs that the zone's own signatures are on; `ttl` is the least of them. */
 export function verifiedProofs(
   authority: readonly Rrset[],
-  zone: Uint8Array,
-  keys: readonly DnsKey[],
+  by: SecureZone,
   judging: Judging,
 ): { proofs: ReturnType<typeof proofsOf>; ttl: number; failure: Verdict | undefined } {
   const verified: Rrset[] = [];
@@ -159,12 +169,12 @@ export function verifiedProofs(
   let failure: Verdict | undefined;
   for (const rrset of authority) {
     if (rrset.type !== Type.NSEC && rrset.type !== Type.NSEC3) continue;
-    const verdict = verifyRrset(rrset, zone, keys, judging);
+    const verdict = verifyBy(rrset, by, judging);
     if (verdict.status === 'bogus') failure ??= verdict;
     else if (verdict.labels === ownerLabels(rrset.name)) {
       verified.push(rrset);
       ttl = Math.min(ttl, verdict.ttl);
     }
   }
-  return { proofs: proofsOf(zone, verified, judging), ttl: Number.isFinite(ttl) ? ttl : 0, failure };
+  return { proofs: proofsOf(by.zone, verified, judging), ttl: Number.isFinite(ttl) ? ttl : 0, failure };
 }

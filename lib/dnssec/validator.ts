@@ -6,13 +6,14 @@ import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
 import { type ChainContext, verifiedProofs, zoneOf } from './chain.js';
 import { verdictOf } from './denial.js';
-import { parseSignature, verifyRrset } from './signature.js';
+import { parseSignature } from './signature.js';
 import { type Fetched, type FetchRecords, run, type Steps } from './steps.js';
-import { bogus, SECURE, type Verdict, worse } from './verdict.js';
+import { bogus, insecure, SECURE, type Verdict, worse } from './verdict.js';
+import { verifyBy } from './verify.js';
 
 /** Links of CNAMEs that are followed in one response. */
 const MAX_LINKS = 16;
-/** RRsets of an answer that are judged, as of ANY; the rest is bogus. */
+/** RRsets of an answer that are judged, as of ANY; one that has more is bogus. */
 const MAX_RRSETS = 24;
 /** Signers of an RRset whose zones are looked for: a zone that moves has two. */
 const MAX_SIGNERS = 2;
@@ -55,14 +56,18 @@ function* judge(
   context: ChainContext,
 ): Steps<Validation> {
   const rrsets = new Map<Rrset, RrsetVerdict>();
+  if (answer.length > MAX_RRSETS) return { ...bogus('more RRsets than are judged'), rrsets, ttl: 0 };
   let verdict: Verdict = SECURE;
   let ttl = Number.POSITIVE_INFINITY;
+  const made: Rrset[] = [];
   for (const rrset of answer) {
-    const own: RrsetVerdict = isSynthesised(rrset, answer)
-      ? { ...SECURE, ttl: rrset.ttl, labels: ownerLabels(rrset.name) }
-      : rrsets.size < MAX_RRSETS
-        ? yield* judgeRrset(rrset, context)
-        : { ...bogus('more RRsets than are judged'), ttl: 0, labels: 0 };
+    // Signatures without what they sign.
+    if (rrset.data.length === 0) continue;
+    if (dnameOf(rrset, answer) !== undefined) {
+      made.push(rrset);
+      continue;
+    }
+    const own = yield* judgeRrset(rrset, context);
     let whole: Verdict = own;
     if (own.status === 'secure' && own.labels < ownerLabels(rrset.name)) {
       whole = yield* judgeDenial(rrset.name, rrset.type, authority, context, 'wildcard', own.labels);
@@ -70,6 +75,15 @@ function* judge(
     } else rrsets.set(rrset, own);
     verdict = worse(verdict, whole);
     ttl = Math.min(ttl, own.ttl);
+  }
+  for (const rrset of made) {
+    const dname = rrsets.get(dnameOf(rrset, answer)!)!;
+    rrsets.set(rrset, { ...dname, ttl: Math.min(rrset.ttl, dname.ttl), labels: ownerLabels(rrset.name) });
+    ttl = Math.min(ttl, rrset.ttl);
+  }
+  if (question.type === Type.RRSIG && answer.some(one => one.signatures.length > 0)) {
+    verdict = worse(verdict, insecure('signatures are not signed'));
+    return { ...verdict, rrsets, ttl: Math.min(ttl, ...answer.map(one => one.ttl)) };
   }
   const end = endOfChain(question, answer);
   if (end !== undefined) {
@@ -100,10 +114,10 @@ function endOfChain(question: { name: Uint8Array; type: number }, answer: readon
   return name;
 }
 
-/** Whether an unsigned CNAME is what a DNAME beside it makes of its owner (RFC 6672 section 3.3): the DNAME is judged. */
-function isSynthesised({ name, type, data, signatures }: Rrset, answer: readonly Rrset[]): boolean {
-  if (type !== Type.CNAME || signatures.length > 0 || data.length !== 1) return false;
-  return answer.some(one => {
+/** The DNAME that makes this unsigned CNAME of its owner (RFC 6672 section 3.3): that is what is judged. */
+function dnameOf({ name, type, data, signatures }: Rrset, answer: readonly Rrset[]): Rrset | undefined {
+  if (type !== Type.CNAME || signatures.length > 0 || data.length !== 1) return undefined;
+  return answer.find(one => {
     if (one.type !== Type.DNAME || one.data.length !== 1 || one.name.length === name.length) return false;
     if (!isAtOrBelow(name, one.name)) return false;
     const prefix = name.subarray(0, name.length - one.name.length);
@@ -115,12 +129,18 @@ function isSynthesised({ name, type, data, signatures }: Rrset, answer: readonly
 const placeOf = (name: Uint8Array, type: number): Uint8Array =>
   type === Type.DS && name.length > 1 ? name.subarray(1 + name[0]) : name;
 
-/** Signers that an RRset of this place can have, as its signatures say. */
-function signersOf(rrset: Rrset, place: Uint8Array): Uint8Array[] {
+/**
+ * Signers that an RRset of this place can have, as its signatures say: at or above it, but not above the anchor that counts
+ * there. A negative one leaves none.
+ */
+function signersOf(rrset: Rrset, place: Uint8Array, { anchors, now }: ChainContext): Uint8Array[] {
+  const anchor = anchors.closest(place, now);
+  if (anchor === undefined || anchor === 'negative') return [];
   const signers = new Map<string, Uint8Array>();
   for (const data of rrset.signatures) {
     const signer = parseSignature(data)?.signer;
-    if (signer !== undefined && isAtOrBelow(place, signer)) signers.set(nameKey(signer), signer);
+    if (signer === undefined || !isAtOrBelow(place, signer) || !isAtOrBelow(signer, anchor.zone)) continue;
+    signers.set(nameKey(signer), signer);
   }
   return [...signers.values()].slice(0, MAX_SIGNERS);
 }
@@ -129,10 +149,10 @@ function* judgeRrset(rrset: Rrset, context: ChainContext): Steps<RrsetVerdict> {
   const place = placeOf(rrset.name, rrset.type);
   const labels = ownerLabels(rrset.name);
   let failure: Verdict | undefined;
-  for (const signer of signersOf(rrset, place)) {
+  for (const signer of signersOf(rrset, place, context)) {
     const state = yield* zoneOf(signer, context);
     if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
-    const verdict = verifyRrset(rrset, state.zone, state.keys, context);
+    const verdict = verifyBy(rrset, state, context);
     if (verdict.status === 'secure') return verdict;
     failure = verdict;
   }
@@ -159,12 +179,12 @@ function* judgeDenial(
   let worst: Verdict | undefined;
   for (const rrset of authority) {
     if (rrset.type !== Type.NSEC && rrset.type !== Type.NSEC3) continue;
-    for (const signer of signersOf(rrset, place)) {
+    for (const signer of signersOf(rrset, place, context)) {
       if (!isAtOrBelow(rrset.name, signer) || tried.size >= MAX_SIGNERS || tried.has(nameKey(signer))) continue;
       tried.add(nameKey(signer));
       const state = yield* zoneOf(signer, context);
       if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
-      const { proofs, failure } = verifiedProofs(authority, state.zone, state.keys, context);
+      const { proofs, failure } = verifiedProofs(authority, state, context);
       const proof =
         kind === 'wildcard'
           ? proofs.wildcard(name, labels)

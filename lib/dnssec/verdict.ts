@@ -41,6 +41,11 @@ export interface ValidationPolicy extends AlgorithmPolicy {
   expirationSkew?: number;
   /** NSEC3 iterations beyond which a proof shows a zone to be insecure (RFC 9276 section 3.2). */
   nsec3Iterations?: number;
+  /**
+   * A zone's RRsets must be signed with each algorithm of its DS records, not with one of them: whoever breaks the weakest
+   * gains nothing. Off: zones that change their algorithm may fail (RFC 6840 section 5.11).
+   */
+  hardenAlgorithmDowngrade?: boolean;
 }
 export const DEFAULT_INCEPTION_SKEW = 60;
 export const DEFAULT_NSEC3_ITERATIONS = 50;

@@ -1,13 +1,15 @@
 // What is known of zones: their keys, or why they have none; bounded and with an end. Filled by the chain of trust.
 import { BoundedMap } from '../base/bounded-map.js';
 import { nameKey } from '../wire/name.js';
-import type { DnsKey } from './key.js';
 import type { Verdict } from './verdict.js';
+import type { Signers } from './verify.js';
+
+export interface SecureZone extends Signers {
+  status: 'secure';
+}
 
 /** A zone with keys, or names about which something else is known at and below `zone`. */
-export type ZoneState =
-  | { status: 'secure'; zone: Uint8Array; keys: readonly DnsKey[] }
-  | (Verdict & { status: Exclude<Verdict['status'], 'secure'> });
+export type ZoneState = SecureZone | (Verdict & { status: Exclude<Verdict['status'], 'secure'> });
 
 /** `inside`: no zone begins at this name. */
 export type Known = ZoneState | 'inside';

@@ -10,7 +10,7 @@ import { encodeName, equalNames, foldName, isAtOrBelow, nameToText } from '../..
 import { groupRrsets, type Rrset } from '../../lib/wire/rrset.js';
 import { decodeRdata } from '../../lib/wire/rdata.js';
 import { recordOf } from './entries.js';
-import { makeKey, SignedZone, soaOf, type SigningKey, type SigningTimes } from './signed-zone.js';
+import { makeKey, SignedZone, signRrset, soaOf, type SigningKey, type SigningTimes } from './signed-zone.js';
 
 export const NOW = 1_800_000_000;
 export const TIMES: SigningTimes = { inception: NOW - 86_400, expiration: NOW + 86_400 };
@@ -21,6 +21,7 @@ export interface ZoneParts {
   /** Without keys: its parent has no DS for it. */
   unsigned?: boolean;
   key?: SigningKey;
+  iterations?: number;
 }
 
 interface UnsignedZone {
@@ -35,6 +36,8 @@ export class SignedTree {
   now = NOW;
   policy: ValidationPolicy = {};
   limits: Partial<BudgetLimits> = {};
+  /** Of the last question. */
+  budget = new Budget();
   anchors: TrustAnchors;
   /** What is asked instead, where it has an answer. */
   instead: FetchRecords = () => undefined;
@@ -45,7 +48,7 @@ export class SignedTree {
 
   /** @param parts by zone, each below the ones before it; the first has the anchor */
   constructor(parts: Readonly<Record<string, ZoneParts>>) {
-    for (const [name, { lines = [], denial, unsigned, key }] of Object.entries(parts).reverse()) {
+    for (const [name, { lines = [], denial, unsigned, key, iterations }] of Object.entries(parts).reverse()) {
       const zone = foldName(encodeName(name));
       const delegations = [...this.#zones]
         .filter(([, child]) => isAtOrBelow(child.zone, zone) && this.#parentOf(parts, child.zone) === name)
@@ -58,7 +61,7 @@ export class SignedTree {
         name,
         unsigned === true
           ? { zone, rrsets: groupRrsets([soaOf(name), ...all].map(recordOf)) }
-          : new SignedZone(name, all, key ?? makeKey('P-256'), TIMES, denial),
+          : new SignedZone(name, all, key ?? makeKey('P-256'), TIMES, denial, iterations),
       );
     }
     this.anchors = new TrustAnchors([this.signed(Object.keys(parts)[0]).anchor]);
@@ -84,6 +87,14 @@ export class SignedTree {
   denials(name: string): Rrset[] {
     return denialsOf(this.#zoneOf(encodeName(name), Type.A));
   }
+  /** Has questions answered with this RRset, whatever the zones say. */
+  replace(rrset: Rrset): void {
+    const before = this.instead;
+    this.instead = (name, type) =>
+      type === rrset.type && equalNames(name, rrset.name)
+        ? { rcode: 0, answer: [rrset], authority: [] }
+        : before(name, type);
+  }
   fetch(name: Uint8Array, type: number): Fetched {
     const zone = this.#zoneOf(name, type);
     const answer = zone.rrsets.filter(one => one.type === type && equalNames(one.name, name));
@@ -91,7 +102,7 @@ export class SignedTree {
   }
   judge(name: string, type: keyof typeof Type, response: Partial<Fetched>): Validation | Promise<Validation> {
     const { now, policy, anchors, zones, fetchRecords } = this;
-    const budget = new Budget(this.limits);
+    const budget = (this.budget = new Budget(this.limits));
     const question = { name: foldName(encodeName(name)), type: Type[type] };
     const whole = { rcode: 0, answer: [], authority: [], ...response };
     return validate(question, whole, { now, budget, policy, anchors, zones, fetchRecords });
@@ -117,4 +128,9 @@ const denialsOf = ({ rrsets }: { rrsets: readonly Rrset[] }): Rrset[] =>
 /** An RRset without signatures. */
 export function unsigned(line: string): Rrset {
   return groupRrsets([recordOf(line)])[0];
+}
+
+/** An RRset of a zone with other data, or more of it, signed by the zone. */
+export function resigned(zone: SignedZone, rrset: Rrset, data: Uint8Array[] = rrset.data): Rrset {
+  return signRrset({ ...rrset, data, signatures: [] }, zone.zone, zone.key, zone.times);
 }
