@@ -9,6 +9,8 @@ export interface Fetched {
   rcode: number;
   answer: readonly Rrset[];
   authority: readonly Rrset[];
+  /** The zone whose servers answered, folded, where the caller knows: a hint that saves questions, and proves nothing. */
+  zone?: Uint8Array;
 }
 /** That no response came, and why: `failure` is for logs, and for the client's extra text. */
 export interface FetchFailure {

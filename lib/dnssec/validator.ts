@@ -4,18 +4,18 @@ import { ExtendedError, Rcode, Type, typeName } from '../wire/iana.js';
 import { equalNames, isAtOrBelow, nameKey, nameToText } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
-import { type ChainContext, verifiedProofs, zoneOf } from './chain.js';
+import { signersOf, zoneAt, zoneHints, zoneOf } from './chain.js';
+import { type ChainContext, verifiedProofs, verifyOnce } from './delegation.js';
 import { verdictOf } from './denial.js';
-import { parseSignature } from './signature.js';
 import { type Fetched, type FetchRecords, run, type Steps } from './steps.js';
 import { bogus, insecure, SECURE, type Verdict, worse } from './verdict.js';
-import { verifyBy } from './verify.js';
+import type { ZoneState } from './zone-keys.js';
 
 /** Links of CNAMEs that are followed in one response. */
 const MAX_LINKS = 16;
 /** RRsets of an answer that are judged, as of ANY; one that has more is bogus. */
 const MAX_RRSETS = 24;
-/** Signers of an RRset whose zones are looked for: a zone that moves has two. */
+/** Signers of a denial's records whose zones are looked for. */
 const MAX_SIGNERS = 2;
 
 export interface RrsetVerdict extends Verdict {
@@ -52,9 +52,13 @@ export function validate(
 
 function* judge(
   question: { name: Uint8Array; type: number },
-  { rcode, answer, authority }: Fetched,
-  context: ChainContext,
+  response: Fetched,
+  asked: ChainContext,
 ): Steps<Validation> {
+  const { rcode, answer, authority } = response;
+  // Written out: what is spread into a literal goes V8's slow way (2 us).
+  const { now, budget, policy, anchors, zones } = asked;
+  const context: ChainContext = { now, budget, policy, anchors, zones, checked: new Map() };
   const rrsets = new Map<Rrset, RrsetVerdict>();
   if (answer.length > MAX_RRSETS) return { ...bogus('more RRsets than are judged'), rrsets, ttl: 0 };
   let verdict: Verdict = SECURE;
@@ -67,10 +71,10 @@ function* judge(
       made.push(rrset);
       continue;
     }
-    const own = yield* judgeRrset(rrset, context);
+    const own = yield* judgeRrset(rrset, context, zoneHints(response, rrset.name));
     let whole: Verdict = own;
     if (own.status === 'secure' && own.labels < ownerLabels(rrset.name)) {
-      whole = yield* judgeDenial(rrset.name, rrset.type, authority, context, 'wildcard', own.labels);
+      whole = yield* judgeDenial(rrset.name, rrset.type, response, context, 'wildcard', own.labels);
       rrsets.set(rrset, { ...own, ...whole });
     } else rrsets.set(rrset, own);
     verdict = worse(verdict, whole);
@@ -88,15 +92,16 @@ function* judge(
   const end = endOfChain(question, answer);
   if (end !== undefined) {
     const kind = rcode === (Rcode.NXDOMAIN as number) ? 'nxdomain' : 'nodata';
-    verdict = worse(verdict, yield* judgeDenial(end, question.type, authority, context, kind));
+    verdict = worse(verdict, yield* judgeDenial(end, question.type, response, context, kind));
   }
   for (const rrset of authority) {
     if (rrsets.size >= MAX_RRSETS) break;
-    const own = yield* judgeRrset(rrset, context);
-    rrsets.set(rrset, own);
-    if (own.status === 'secure' || end !== undefined) ttl = Math.min(ttl, own.ttl);
     // A denial's SOA says how long it holds: it is part of it. Unsigned NS records are left out, no more.
-    if (end !== undefined && rrset.type === Type.SOA) verdict = worse(verdict, own);
+    const isPart = end !== undefined && rrset.type === Type.SOA;
+    const own = isPart ? yield* judgeRrset(rrset, context, [rrset.name]) : judgeAddition(rrset, context);
+    rrsets.set(rrset, own);
+    if (own.status === 'secure' || isPart) ttl = Math.min(ttl, own.ttl);
+    if (isPart) verdict = worse(verdict, own);
   }
   return { ...verdict, rrsets, ttl: Number.isFinite(ttl) ? ttl : 0 };
 }
@@ -129,38 +134,45 @@ function dnameOf({ name, type, data, signatures }: Rrset, answer: readonly Rrset
 const placeOf = (name: Uint8Array, type: number): Uint8Array =>
   type === Type.DS && name.length > 1 ? name.subarray(1 + name[0]) : name;
 
-/**
- * Signers that an RRset of this place can have, as its signatures say: at or above it, but not above the anchor that counts
- * there. A negative one leaves none.
- */
-function signersOf(rrset: Rrset, place: Uint8Array, { anchors, now }: ChainContext): Uint8Array[] {
-  const anchor = anchors.closest(place, now);
-  if (anchor === undefined || anchor === 'negative') return [];
-  const signers = new Map<string, Uint8Array>();
-  for (const data of rrset.signatures) {
-    const signer = parseSignature(data)?.signer;
-    if (signer === undefined || !isAtOrBelow(place, signer) || !isAtOrBelow(signer, anchor.zone)) continue;
-    signers.set(nameKey(signer), signer);
-  }
-  return [...signers.values()].slice(0, MAX_SIGNERS);
-}
-
-function* judgeRrset(rrset: Rrset, context: ChainContext): Steps<RrsetVerdict> {
+function* judgeRrset(rrset: Rrset, context: ChainContext, hints: readonly Uint8Array[]): Steps<RrsetVerdict> {
   const place = placeOf(rrset.name, rrset.type);
   const labels = ownerLabels(rrset.name);
   let failure: Verdict | undefined;
   for (const signer of signersOf(rrset, place, context)) {
-    const state = yield* zoneOf(signer, context);
+    const state = yield* zoneAt(signer, context);
     if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
-    const verdict = verifyBy(rrset, state, context);
+    const verdict = verifyOnce(rrset, state, context);
     if (verdict.status === 'secure') return verdict;
     failure = verdict;
   }
   if (failure !== undefined) return { ...failure, reason: `${label(rrset)}: ${failure.reason}`, ttl: 0, labels };
   // No signature that counts: right in a zone without keys only. What a forged signer says of itself is no proof.
-  const state = yield* zoneOf(place, context);
+  const state = yield* zoneOf(place, context, hints);
+  return withoutSignature(rrset, state, labels);
+}
+
+function withoutSignature(rrset: Rrset, state: ZoneState, labels: number): RrsetVerdict {
   if (state.status !== 'secure') return { ...state, ttl: state.status === 'insecure' ? rrset.ttl : 0, labels };
   return { ...bogus(`${label(rrset)}: no signatures`, ExtendedError.rrsigsMissing), ttl: 0, labels };
+}
+
+/** The same by what is known already: records that are added to an answer are not worth a question. */
+function judgeAddition(rrset: Rrset, context: ChainContext): RrsetVerdict {
+  const { anchors, zones, now } = context;
+  const place = placeOf(rrset.name, rrset.type);
+  const labels = ownerLabels(rrset.name);
+  const unknown: RrsetVerdict = { status: 'indeterminate', reason: 'of no account', ttl: 0, labels };
+  for (const signer of signersOf(rrset, place, context)) {
+    const state = zones.get(signer, now);
+    if (state?.status !== 'secure') continue;
+    const verdict = verifyOnce(rrset, state, context);
+    return verdict.status === 'secure' ? verdict : { ...verdict, ttl: 0, labels };
+  }
+  const anchor = anchors.closest(place, now);
+  if (anchor === undefined || anchor === 'negative') return { ...unknown, ttl: rrset.ttl };
+  const near = zones.nearest(place, anchor.zone, now);
+  if (near === undefined || (near.state.status === 'secure' && near.at > 0)) return unknown;
+  return withoutSignature(rrset, near.state, labels);
 }
 
 const label = ({ name, type }: Rrset): string => `${nameToText(name)} ${typeName(type)}`;
@@ -168,11 +180,12 @@ const label = ({ name, type }: Rrset): string => `${nameToText(name)} ${typeName
 function* judgeDenial(
   name: Uint8Array,
   type: number,
-  authority: readonly Rrset[],
+  response: Fetched,
   context: ChainContext,
   kind: 'nxdomain' | 'nodata' | 'wildcard',
   labels = 0,
 ): Steps<Verdict> {
+  const { authority } = response;
   const place = placeOf(name, type);
   const what = `${nameToText(name)} ${kind === 'nxdomain' ? 'does not exist' : kind === 'nodata' ? 'has no such data' : 'has no data of its own'}`;
   const tried = new Set<string>();
@@ -182,7 +195,7 @@ function* judgeDenial(
     for (const signer of signersOf(rrset, place, context)) {
       if (!isAtOrBelow(rrset.name, signer) || tried.size >= MAX_SIGNERS || tried.has(nameKey(signer))) continue;
       tried.add(nameKey(signer));
-      const state = yield* zoneOf(signer, context);
+      const state = yield* zoneAt(signer, context);
       if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
       const { proofs, failure } = verifiedProofs(authority, state, context);
       const proof =
@@ -198,7 +211,7 @@ function* judgeDenial(
   // A zone with keys that proved something else is not made insecure by an opt-out span that the name lies in.
   if (worst !== undefined) return worst;
   // The answer is signed, so its zone has keys.
-  const state = kind === 'wildcard' ? SECURE : yield* zoneOf(place, context);
+  const state = kind === 'wildcard' ? SECURE : yield* zoneOf(place, context, zoneHints(response, place));
   if (state.status !== 'secure') return state as Verdict;
   return bogus(`no proof that ${what}`, ExtendedError.nsecMissing);
 }

@@ -11,8 +11,14 @@ export interface SecureZone extends Signers {
 /** A zone with keys, or names about which something else is known at and below `zone`. */
 export type ZoneState = SecureZone | (Verdict & { status: Exclude<Verdict['status'], 'secure'> });
 
-/** `inside`: no zone begins at this name. */
-export type Known = ZoneState | 'inside';
+/** No zone begins at this name, nor between it and this zone: the zone said so. */
+export interface Inside {
+  status: 'inside';
+  zone: Uint8Array;
+}
+export type Known = ZoneState | Inside;
+
+export const isUnfetched = (known: Known): boolean => known.status === 'indeterminate' && known.unfetched === true;
 
 const MAX_ZONES = 10_000;
 /** Seconds; RFC 4035 section 4.7 and RFC 9520 section 3.2 want what failed to be tried again soon. */
@@ -29,15 +35,33 @@ export class ZoneKeys {
   get size(): number {
     return this.#zones.size;
   }
+  /** @param name folded */
   get(name: Uint8Array, now: number): Known | undefined {
-    const entry = this.#zones.get(nameKey(name));
-    return entry !== undefined && entry.until > now ? entry.known : undefined;
+    return this.#at(nameKey(name), now);
   }
   /** @param seconds for which it holds: the least TTL of what it was made of */
   set(name: Uint8Array, known: Known, now: number, seconds: number): void {
     this.#zones.set(nameKey(name), { known, until: now + Math.min(seconds, MAX_SECONDS) });
   }
+  /**
+   * The longest name at or above this one, but not above `top`, of which the zone is known. That the records of a name could
+   * not be fetched is of no account here: what is above may be without keys.
+   * @returns that zone's state, and where the name begins
+   */
+  nearest(name: Uint8Array, top: Uint8Array, now: number): { state: ZoneState; at: number } | undefined {
+    const key = nameKey(name);
+    for (let at = 0; at <= name.length - top.length; at += 1 + name[at]) {
+      let known = this.#at(at === 0 ? key : key.slice(at), now);
+      if (known?.status === 'inside') known = this.#at(nameKey(known.zone), now);
+      if (known !== undefined && known.status !== 'inside' && !isUnfetched(known)) return { state: known, at };
+    }
+    return undefined;
+  }
   clear(): void {
     this.#zones.clear();
+  }
+  #at(key: string, now: number): Known | undefined {
+    const entry = this.#zones.get(key);
+    return entry !== undefined && entry.until > now ? entry.known : undefined;
   }
 }

@@ -135,6 +135,16 @@ describe('an NSEC3 record', () => {
   });
 });
 
+test('hashes of a zone are no proof of what is above it: a wildcard of its parent does not reach into it', () => {
+  const zones = new SignedTree({
+    'test.': { lines: ['*.test. 300 A 192.0.2.3'], denial: 'nsec3' },
+    'b.a.test.': { lines: ['www.b.a.test. 300 A 192.0.2.1'], denial: 'nsec3' },
+  });
+  const made = { ...zones.find('*.test.', 'A'), name: encodeName('x.b.a.test.') };
+  const authority = zones.denials('www.b.a.test.');
+  expect(zones.status('x.b.a.test.', 'A', { answer: [made], authority }).status).toBe('bogus');
+});
+
 describe.each(['nsec', 'nsec3'] as const)('DS records denied by %s', denial => {
   const statusOf = (zones: SignedTree, authority: readonly Rrset[]): string => {
     zones.instead = (name, type) =>
