@@ -39,16 +39,16 @@ const MAX_KEYS = 32;
 export const notSecure = (verdict: Verdict): ZoneState => verdict as ZoneState;
 
 /** Checks an RRset once a question, good or bad. */
-export function verifyOnce(rrset: Rrset, by: SecureZone, context: ChainContext): SignatureVerdict {
+export function* verifyOnce(rrset: Rrset, by: SecureZone, context: ChainContext): Steps<SignatureVerdict> {
   const known = context.checked?.get(rrset);
   if (known !== undefined && known.by === by) return known.verdict;
-  const verdict = verifyBy(rrset, by, context);
+  const verdict = yield* verifyBy(rrset, by, context);
   context.checked?.set(rrset, { by, verdict });
   return verdict;
 }
 
 export function* fetch(name: Uint8Array, type: number, context: ChainContext): Steps<Answered | 'spent'> {
-  return !context.budget.isSpent && context.budget.spendFetch() ? yield { name, type } : 'spent';
+  return !context.budget.isSpent && context.budget.spendFetch() ? ((yield { name, type }) as Answered) : 'spent';
 }
 
 /** What no answer to a question says of the zone. That it is not kept as bogus: the next question may get one. */
@@ -104,7 +104,7 @@ export function* keysBy(
   for (const key of entry) if (trusted.length > 0) algorithms.add(key.algorithm);
   const keys = [...entry, ...all.filter(key => !entry.has(key) && key.data.length <= MAX_KEY_SIZE)].slice(0, MAX_KEYS);
   const state: SecureZone = { status: 'secure', zone, keys, algorithms: [...algorithms] };
-  const verdict = verifyBy(rrset, { zone, keys: [...entry], algorithms: state.algorithms }, context);
+  const verdict = yield* verifyBy(rrset, { zone, keys: [...entry], algorithms: state.algorithms }, context);
   if (verdict.status === 'bogus') return fail(`DNSKEY: ${verdict.reason}`, verdict.ede);
   return keep(zone, state, context, Math.min(seconds, verdict.ttl));
 }
@@ -121,7 +121,7 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
     );
   const ds = find(response.answer, child, Type.DS);
   if (ds !== undefined) {
-    const verdict = verifyOnce(ds, above, context);
+    const verdict = yield* verifyOnce(ds, above, context);
     // DS records made from a wildcard would give keys to names that are no delegations.
     if (verdict.status === 'bogus') return fail(verdict);
     if (verdict.labels !== ownerLabels(child)) return fail(bogus('made from a wildcard'));
@@ -134,10 +134,10 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
   }
   const cname = find(response.answer, child, Type.CNAME);
   if (cname !== undefined && cname.signatures.length > 0) {
-    const verdict = verifyOnce(cname, above, context);
+    const verdict = yield* verifyOnce(cname, above, context);
     return verdict.status === 'bogus' ? fail(verdict) : keep(child, inside, context, verdict.ttl);
   }
-  const { proofs, ttl, failure } = verifiedProofs(response.authority, above, context);
+  const { proofs, ttl, failure } = yield* verifiedProofs(response.authority, above, context);
   const proof = proofs.noDs(child);
   if (proof === 'proven') return keep(child, inside, context, ttl);
   if (proof === 'cut') return keep(child, notSecure(insecure('a delegation without DS')), context, ttl);
@@ -147,17 +147,17 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
 }
 
 /** The proofs that the zone's own signatures are on; `ttl` is the least of them. */
-export function verifiedProofs(
+export function* verifiedProofs(
   authority: readonly Rrset[],
   by: SecureZone,
   context: ChainContext,
-): { proofs: ReturnType<typeof proofsOf>; ttl: number; failure: Verdict | undefined } {
+): Steps<{ proofs: ReturnType<typeof proofsOf>; ttl: number; failure: Verdict | undefined }> {
   const verified: Rrset[] = [];
   let ttl = Number.POSITIVE_INFINITY;
   let failure: Verdict | undefined;
   for (const rrset of authority) {
     if (rrset.type !== Type.NSEC && rrset.type !== Type.NSEC3) continue;
-    const verdict = verifyOnce(rrset, by, context);
+    const verdict = yield* verifyOnce(rrset, by, context);
     if (verdict.status === 'bogus') failure ??= verdict;
     else if (verdict.labels === ownerLabels(rrset.name)) {
       verified.push(rrset);

@@ -1,7 +1,8 @@
-// Steps that may ask: generators that yield the questions they have, so that they run with and without waiting. What
-// comes back is a response, or why there is none.
+// Steps that may have to wait: generators that yield what they want to know, so that they run with and without waiting. A
+// question for records brings a response, or why there is none; a check of a signature, for the pool, whether it is good.
 import { ExtendedError, Rcode, rcodeName } from '../wire/iana.js';
 import type { Rrset } from '../wire/rrset.js';
+import { type Check, isGood, isGoodInPool } from './check.js';
 import type { Ede } from './verdict.js';
 
 /** A response to a question for keys or DS records; sections as RRsets. */
@@ -22,7 +23,7 @@ export interface Wanted {
   type: number;
 }
 export type Answered = Fetched | FetchFailure;
-export type Steps<T> = Generator<Wanted, T, Answered>;
+export type Steps<T> = Generator<Wanted | Check, T, Answered | boolean>;
 
 /**
  * Asks for DNSKEY or DS records: the response, or a promise of it. Where none came: undefined, a failure, or an exception.
@@ -36,18 +37,34 @@ export type FetchRecords = (
 export function run<T>(steps: Steps<T>, fetchRecords: FetchRecords): T | Promise<T> {
   let step = steps.next();
   while (step.done !== true) {
-    const answered = ask(step.value, fetchRecords);
+    const answered = answer(step.value, fetchRecords);
     if (answered instanceof Promise) return wait(steps, answered, fetchRecords);
     step = steps.next(answered);
   }
   return step.value;
 }
 
-async function wait<T>(steps: Steps<T>, first: Promise<Answered>, fetchRecords: FetchRecords): Promise<T> {
+async function wait<T>(steps: Steps<T>, first: Promise<Answered | boolean>, fetchRecords: FetchRecords): Promise<T> {
   let step = steps.next(await first);
-  while (step.done !== true) step = steps.next(await ask(step.value, fetchRecords));
+  while (step.done !== true) {
+    const answered = answer(step.value, fetchRecords);
+    step = steps.next(answered instanceof Promise ? await answered : answered);
+  }
   return step.value;
 }
+
+/** The same for steps that only check, on this thread. */
+export function runChecks<T>(steps: Steps<T>): T {
+  let step = steps.next();
+  while (step.done !== true) step = steps.next(isGood(step.value as Check));
+  return step.value;
+}
+
+const answer = (
+  wanted: Wanted | Check,
+  fetchRecords: FetchRecords,
+): Answered | boolean | Promise<Answered | boolean> =>
+  'signature' in wanted ? isGoodInPool(wanted) : ask(wanted, fetchRecords);
 
 function ask({ name, type }: Wanted, fetchRecords: FetchRecords): Answered | Promise<Answered> {
   try {

@@ -98,7 +98,7 @@ function* judge(
     if (rrsets.size >= MAX_RRSETS) break;
     // A denial's SOA says how long it holds: it is part of it. Unsigned NS records are left out, no more.
     const isPart = end !== undefined && rrset.type === Type.SOA;
-    const own = isPart ? yield* judgeRrset(rrset, context, [rrset.name]) : judgeAddition(rrset, context);
+    const own = isPart ? yield* judgeRrset(rrset, context, [rrset.name]) : yield* judgeAddition(rrset, context);
     rrsets.set(rrset, own);
     if (own.status === 'secure' || isPart) ttl = Math.min(ttl, own.ttl);
     if (isPart) verdict = worse(verdict, own);
@@ -141,7 +141,7 @@ function* judgeRrset(rrset: Rrset, context: ChainContext, hints: readonly Uint8A
   for (const signer of signersOf(rrset, place, context)) {
     const state = yield* zoneAt(signer, context);
     if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
-    const verdict = verifyOnce(rrset, state, context);
+    const verdict = yield* verifyOnce(rrset, state, context);
     if (verdict.status === 'secure') return verdict;
     failure = verdict;
   }
@@ -157,7 +157,7 @@ function withoutSignature(rrset: Rrset, state: ZoneState, labels: number): Rrset
 }
 
 /** The same by what is known already: records that are added to an answer are not worth a question. */
-function judgeAddition(rrset: Rrset, context: ChainContext): RrsetVerdict {
+function* judgeAddition(rrset: Rrset, context: ChainContext): Steps<RrsetVerdict> {
   const { anchors, zones, now } = context;
   const place = placeOf(rrset.name, rrset.type);
   const labels = ownerLabels(rrset.name);
@@ -165,7 +165,7 @@ function judgeAddition(rrset: Rrset, context: ChainContext): RrsetVerdict {
   for (const signer of signersOf(rrset, place, context)) {
     const state = zones.get(signer, now);
     if (state?.status !== 'secure') continue;
-    const verdict = verifyOnce(rrset, state, context);
+    const verdict = yield* verifyOnce(rrset, state, context);
     return verdict.status === 'secure' ? verdict : { ...verdict, ttl: 0, labels };
   }
   const anchor = anchors.closest(place, now);
@@ -197,7 +197,7 @@ function* judgeDenial(
       tried.add(nameKey(signer));
       const state = yield* zoneAt(signer, context);
       if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
-      const { proofs, failure } = verifiedProofs(authority, state, context);
+      const { proofs, failure } = yield* verifiedProofs(authority, state, context);
       const proof =
         kind === 'wildcard'
           ? proofs.wildcard(name, labels)

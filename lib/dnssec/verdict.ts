@@ -46,6 +46,11 @@ export interface ValidationPolicy extends AlgorithmPolicy {
    * gains nothing. Off: zones that change their algorithm may fail (RFC 6840 section 5.11).
    */
   hardenAlgorithmDowngrade?: boolean;
+  /**
+   * Where signatures are checked: `sync` (the default) on this thread, `pool` in libuv's, but for RSA of up to 2048 bits,
+   * where the way there costs as much. `validate` then gives promises.
+   */
+  verify?: 'sync' | 'pool';
 }
 export const DEFAULT_INCEPTION_SKEW = 60;
 export const DEFAULT_NSEC3_ITERATIONS = 50;

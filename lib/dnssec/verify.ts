@@ -4,9 +4,10 @@
 import { ExtendedError } from '../wire/iana.js';
 import type { Rrset } from '../wire/rrset.js';
 import { algorithmOf } from './algorithms.js';
-import { isGood } from './check.js';
+import { type Check, isGood } from './check.js';
 import { type DnsKey, type PublicKey, publicKey, signsZone } from './key.js';
 import { parseSignature, refusal, serialDifference, type Signature, signedOctets } from './signature.js';
+import { runChecks, type Steps } from './steps.js';
 import { bogus, type Ede, type Judging, type Verdict } from './verdict.js';
 
 /** An RRset that is signed by its zone. */
@@ -41,12 +42,12 @@ const refuse = (reason: string, ede?: Ede): Verdict & { status: 'bogus' } => ({
  * one of each algorithm.
  * @param mayBe which of the keys count: a revoked key signs its own RRset still (RFC 5011 section 2.1)
  */
-export function verifyBy(
+export function* verifyBy(
   rrset: Rrset,
   { zone, keys, algorithms }: Signers,
   judging: Judging,
   mayBe: (key: DnsKey) => boolean = signsZone,
-): SignatureVerdict {
+): Steps<SignatureVerdict> {
   const { now, policy, budget } = judging;
   const needed = policy.hardenAlgorithmDowngrade === true ? new Set(algorithms) : undefined;
   let signed: Signed | undefined;
@@ -84,7 +85,8 @@ export function verifyBy(
       if (imported === null) continue;
       if (!budget.spend(imported.cost)) return refuse('more checks of signatures than a question may cost');
       octets ??= signedOctets(rrset, signature);
-      if (isGood({ algorithm, key: imported.object, octets, signature: signature.signature })) {
+      const check: Check = { algorithm, key: imported.object, octets, signature: signature.signature };
+      if (policy.verify === 'pool' && imported.cost > 1 ? (yield check) === true : isGood(check)) {
         signed = lesser(signed, signedBy(rrset, signature, now));
         needed?.delete(algorithm.number);
         if (needed === undefined || needed.size === 0) return signed;
@@ -111,7 +113,7 @@ const lesser = (a: Signed | undefined, b: Signed): Signed =>
   a === undefined ? b : { ...a, ttl: Math.min(a.ttl, b.ttl), labels: Math.min(a.labels, b.labels) };
 
 /**
- * The same by a zone's name and keys.
+ * The same by a zone's name and keys, on this thread.
  * @param zone folded name of the zone whose keys these are
  * @param keys believed DNSKEYs of the zone
  */
@@ -122,5 +124,5 @@ export function verifyRrset(
   judging: Judging,
   mayBe: (key: DnsKey) => boolean = signsZone,
 ): SignatureVerdict {
-  return verifyBy(rrset, { zone, keys, algorithms: [] }, judging, mayBe);
+  return runChecks(verifyBy(rrset, { zone, keys, algorithms: [] }, judging, mayBe));
 }
