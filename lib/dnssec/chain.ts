@@ -1,35 +1,18 @@
-// The chain of trust: from an anchor, zone cut by zone cut, to the keys of the zone that a name is in (RFC 4035 section
-// 5). Its steps are a generator that yields the questions it has, so that it runs with and without waiting.
-import { sameOctets } from '../base/octets.js';
+// The chain of trust: from an anchor, zone cut by zone cut, to the keys of the zone that a name is in (RFC 4035 section 5).
+//
+// Names say where zones may begin: signers of what is signed, owners of the SOA and NS records beside what is not. A zone is
+// asked for by such a name at once, and what is in between only as far as the response was signed by a zone in between:
+// below ip6.arpa there are thirty labels and four zones. A hint proves nothing. Keys are believed that were signed by keys
+// that are believed, a missing DS is what the zone above has signed, and what neither shows is walked to label by label.
 import { ExtendedError, Type } from '../wire/iana.js';
-import { countLabels, equalNames, nameToText } from '../wire/name.js';
+import { equalNames, isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
-import { lastLabels, ownerLabels } from './canonical.js';
-import { proofsOf, verdictOf } from './denial.js';
-import { matchDs, parseDs, usableDs } from './ds.js';
-import { type DnsKey, parseKey, signsZone } from './key.js';
-import { verifyRrset } from './signature.js';
-import type { Anchor, TrustAnchors } from './trust.js';
-import { bogus, insecure, type Judging, type Verdict } from './verdict.js';
-import { BOGUS_SECONDS, type Known, type ZoneState, type ZoneStates } from './zone-keys.js';
-
-/** A response to a question for keys or DS records; sections as RRsets. */
-export interface Fetched {
-  rcode: number;
-  answer: readonly Rrset[];
-  authority: readonly Rrset[];
-}
-export interface Wanted {
-  name: Uint8Array;
-  type: number;
-}
-/** Steps that may ask; undefined comes back where nobody answered. */
-export type Steps<T> = Generator<Wanted, T, Fetched | undefined>;
-
-export interface ChainContext extends Judging {
-  anchors: TrustAnchors;
-  zones: ZoneStates;
-}
+import { type ChainContext, fetch, keysBy, notSecure, readDs, unanswered } from './delegation.js';
+import { parseSignature } from './signature.js';
+import type { Fetched, Steps } from './steps.js';
+import type { Anchor } from './trust.js';
+import { insecure } from './verdict.js';
+import { isUnfetched, type Known, type ZoneState } from './zone-keys.js';
 
 const NO_ANCHOR: ZoneState = {
   status: 'indeterminate',
@@ -39,131 +22,145 @@ const NO_ANCHOR: ZoneState = {
 
 /** Seconds for which the keys below an anchor are believed at the most: it has no TTL of its own. */
 const ANCHOR_SECONDS = 3600;
+/** Signers of an RRset whose zones are looked for: a zone that moves has two. */
+const MAX_SIGNERS = 2;
+/**
+ * Labels below what is known beyond which hints are followed for what is not signed: the walk from the top asks no server
+ * below the first zone without keys.
+ */
+const FAR = 4;
 
-/** Whatever it is, it is not secure. */
-const notSecure = (verdict: Verdict): ZoneState => verdict as ZoneState;
-
-/** The state of the zone that a name is in. @param name folded */
-export function* zoneOf(name: Uint8Array, context: ChainContext): Steps<ZoneState> {
-  const anchor = context.anchors.closest(name);
+/**
+ * The state of the zone that a name is in.
+ * @param name folded
+ * @param hints where that zone may begin
+ */
+export function* zoneOf(name: Uint8Array, context: ChainContext, hints: readonly Uint8Array[] = []): Steps<ZoneState> {
+  const { anchors, now } = context;
+  const anchor = anchors.closest(name, now);
   if (anchor === undefined) return NO_ANCHOR;
   if (anchor === 'negative') return notSecure(insecure('a negative trust anchor'));
-  let state = yield* fromAnchor(anchor, context);
-  for (let labels = countLabels(anchor.zone) + 1; labels <= countLabels(name); labels++) {
+  return yield* walk(name, anchor, context, { hints, mayAsk: true });
+}
+
+/** What begins at a name, which its closest anchor is not above: by the response to the question for its DS. */
+export function* zoneAt(name: Uint8Array, context: ChainContext): Steps<Known> {
+  const { zones, now } = context;
+  const known = zones.get(name, now);
+  if (known !== undefined) return known;
+  const anchor = context.anchors.closest(name, now) as Anchor;
+  if (equalNames(name, anchor.zone)) return yield* keysBy(name, anchor, ANCHOR_SECONDS, context);
+  const near = zones.nearest(name, anchor.zone, now);
+  if (near !== undefined && near.state.status !== 'secure') return near.state;
+  const response = yield* fetch(name, Type.DS, context);
+  if (response === 'spent' || 'failure' in response) return unanswered(name, Type.DS, response, context);
+  const above = name.subarray(1 + name[0]);
+  let failed: Known | undefined;
+  for (const signer of signersOfResponse(response, above, context)) {
+    const state = yield* zoneAt(signer, context);
+    if (state.status === 'inside') continue;
     if (state.status !== 'secure') return state;
-    const child = lastLabels(name, labels);
-    const known = context.zones.get(child, context.now) ?? (yield* stepDown(state.zone, state.keys, child, context));
-    if (known !== 'inside') state = known;
+    const found = yield* readDs(response, name, state, context);
+    if (found.status !== 'bogus') return found;
+    failed = found;
+  }
+  if (failed !== undefined) return failed;
+  // Nobody signed it: right below a zone without keys only, and that zone has to be found.
+  const state = yield* walk(above, anchor, context, { hints: zoneHints(response, above), mayAsk: false });
+  return state.status === 'secure' ? yield* readDs(response, name, state, context) : state;
+}
+
+/** From the closest zone that is known, by hints and then label by label. */
+function* walk(
+  name: Uint8Array,
+  anchor: Anchor,
+  context: ChainContext,
+  { hints, mayAsk }: { hints: readonly Uint8Array[]; mayAsk: boolean },
+): Steps<ZoneState> {
+  const { zones, now } = context;
+  let near = zones.nearest(name, anchor.zone, now);
+  if (near === undefined) {
+    const state = yield* keysBy(anchor.zone, anchor, ANCHOR_SECONDS, context);
+    near = { state, at: name.length - anchor.zone.length };
+  }
+  let { state, at } = near;
+  const isFar = countTo(name, at) > FAR;
+  for (const hint of isFar ? (mayAsk ? [...hints, name] : hints) : []) {
+    if (state.status !== 'secure' || at === 0) return state;
+    const begin = name.length - hint.length;
+    if (begin >= at || !isAtOrBelow(name, hint)) continue;
+    let known: Known | undefined = yield* zoneAt(hint, context);
+    if (known.status === 'inside') known = zones.get(known.zone, now);
+    // A server below a zone without keys need not know DS: what is above it says more.
+    if (known === undefined || known.status === 'inside' || isUnfetched(known)) continue;
+    state = known;
+    at = begin;
+  }
+  // The labels in between, from the top.
+  for (const begin of beginsOf(name, at)) {
+    if (state.status !== 'secure') return state;
+    const child = name.subarray(begin);
+    const known = zones.get(child, now) ?? (yield* stepTo(child, state, context));
+    if (known.status !== 'inside') state = known;
   }
   return state;
 }
 
-function* fetch(name: Uint8Array, type: number, context: ChainContext): Steps<Fetched | undefined> {
-  return context.budget.spendFetch() ? yield { name, type } : undefined;
-}
-
-const find = (rrsets: readonly Rrset[], name: Uint8Array, type: number): Rrset | undefined =>
-  rrsets.find(one => one.type === type && one.data.length > 0 && equalNames(one.name, name));
-
-function keep<T extends Known>(name: Uint8Array, known: T, context: ChainContext, seconds: number): T {
-  // What a spent budget says is about the question, not about the zone.
-  if (!context.budget.isSpent) context.zones.set(name, known, context.now, seconds);
-  return known;
-}
-
-function* fromAnchor(anchor: Anchor, context: ChainContext): Steps<ZoneState> {
-  const known = context.zones.get(anchor.zone, context.now);
-  if (known !== undefined && known !== 'inside') return known;
-  return yield* keysBy(anchor.zone, anchor, ANCHOR_SECONDS, context);
-}
-
-/** The zone's keys, by what was said of them above. */
-function* keysBy(
-  zone: Uint8Array,
-  { ds, keys: trusted }: Pick<Anchor, 'ds' | 'keys'>,
-  seconds: number,
-  context: ChainContext,
-): Steps<ZoneState> {
-  const { usable, why } = usableDs(ds, context.policy);
-  if (usable.length === 0 && trusted.length === 0) {
-    const code = why === 'algorithm' ? ExtendedError.unsupportedKeyAlgorithm : ExtendedError.unsupportedDsDigest;
-    return keep(zone, notSecure(insecure(`no DS record with a supported ${why}`, code)), context, seconds);
-  }
-  const fail = (reason: string, ede?: Verdict['ede']): ZoneState =>
-    keep(zone, notSecure(bogus(`${nameToText(zone)}: ${reason}`, ede)), context, BOGUS_SECONDS);
-  const response = yield* fetch(zone, Type.DNSKEY, context);
-  const rrset = response && find(response.answer, zone, Type.DNSKEY);
-  if (rrset === undefined) return fail('no DNSKEY records', ExtendedError.dnskeyMissing);
-  const keys = rrset.data.map(parseKey).filter(key => key !== undefined);
-  const entry = new Set<DnsKey>(matchDs(zone, usable, keys, context.budget));
-  for (const key of keys) if (signsZone(key) && trusted.some(one => sameOctets(one, key.data))) entry.add(key);
-  if (entry.size === 0) {
-    const unzoned = keys.length > 0 && !keys.some(signsZone);
-    return unzoned
-      ? fail('no key that signs zones', ExtendedError.noZoneKeyBit)
-      : fail('no DNSKEY record that its DS records stand for', ExtendedError.dnskeyMissing);
-  }
-  const verdict = verifyRrset(rrset, zone, [...entry], context);
-  if (verdict.status === 'bogus') return fail(`DNSKEY: ${verdict.reason}`, verdict.ede);
-  return keep(zone, { status: 'secure', zone, keys }, context, Math.min(seconds, verdict.ttl));
-}
-
-/** What is at a name below a zone that has keys: another zone, or nothing but more of this one. */
-function* stepDown(zone: Uint8Array, keys: readonly DnsKey[], child: Uint8Array, context: ChainContext): Steps<Known> {
-  const fail = (verdict: Verdict): ZoneState =>
-    keep(
-      child,
-      notSecure({ ...verdict, reason: `${nameToText(child)} DS: ${verdict.reason}` }),
-      context,
-      BOGUS_SECONDS,
-    );
+function* stepTo(child: Uint8Array, above: ZoneState & { status: 'secure' }, context: ChainContext): Steps<Known> {
   const response = yield* fetch(child, Type.DS, context);
-  if (response === undefined) return fail(bogus('no answer'));
-  const ds = find(response.answer, child, Type.DS);
-  if (ds !== undefined) {
-    const verdict = verifyRrset(ds, zone, keys, context);
-    // DS records made from a wildcard would give keys to names that are no delegations.
-    if (verdict.status === 'bogus') return fail(verdict);
-    if (verdict.labels !== ownerLabels(child)) return fail(bogus('made from a wildcard'));
-    return yield* keysBy(
-      child,
-      { ds: ds.data.filter(one => parseDs(one) !== undefined), keys: [] },
-      verdict.ttl,
-      context,
-    );
-  }
-  const cname = find(response.answer, child, Type.CNAME);
-  if (cname !== undefined && cname.signatures.length > 0) {
-    const verdict = verifyRrset(cname, zone, keys, context);
-    return verdict.status === 'bogus' ? fail(verdict) : keep(child, 'inside', context, verdict.ttl);
-  }
-  const { proofs, ttl, failure } = verifiedProofs(response.authority, zone, keys, context);
-  const proof = proofs.noDs(child);
-  if (proof === 'proven') return keep(child, 'inside', context, ttl);
-  if (proof === 'cut') return keep(child, notSecure(insecure('a delegation without DS')), context, ttl);
-  const verdict = verdictOf(proof, `${nameToText(child)} has no DS`);
-  if (verdict.status === 'bogus') return fail(proof === 'missing' && failure !== undefined ? failure : verdict);
-  return keep(child, notSecure(verdict), context, ttl);
+  if (response === 'spent' || 'failure' in response) return unanswered(child, Type.DS, response, context);
+  return yield* readDs(response, child, above, context);
 }
 
-/** The proofs that the zone's own signatures are on; `ttl` is the least of them. */
-export function verifiedProofs(
-  authority: readonly Rrset[],
-  zone: Uint8Array,
-  keys: readonly DnsKey[],
-  judging: Judging,
-): { proofs: ReturnType<typeof proofsOf>; ttl: number; failure: Verdict | undefined } {
-  const verified: Rrset[] = [];
-  let ttl = Number.POSITIVE_INFINITY;
-  let failure: Verdict | undefined;
-  for (const rrset of authority) {
-    if (rrset.type !== Type.NSEC && rrset.type !== Type.NSEC3) continue;
-    const verdict = verifyRrset(rrset, zone, keys, judging);
-    if (verdict.status === 'bogus') failure ??= verdict;
-    else if (verdict.labels === ownerLabels(rrset.name)) {
-      verified.push(rrset);
-      ttl = Math.min(ttl, verdict.ttl);
-    }
+/** Labels before the octet at which the rest of a name begins. */
+function countTo(name: Uint8Array, end: number): number {
+  let labels = 0;
+  for (let at = 0; at < end; at += 1 + name[at]) labels++;
+  return labels;
+}
+
+/** Where the labels before `end` begin, the last one first. */
+function beginsOf(name: Uint8Array, end: number): number[] {
+  const begins: number[] = [];
+  for (let at = 0; at < end; at += 1 + name[at]) begins.push(at);
+  return begins.reverse();
+}
+
+/**
+ * Signers that an RRset of this place can have, as its signatures say: at or above it, but not above the anchor that counts
+ * there. A negative one leaves none.
+ */
+export function signersOf(rrset: Rrset, place: Uint8Array, { anchors, now }: ChainContext): Uint8Array[] {
+  if (rrset.signatures.length === 0) return [];
+  const anchor = anchors.closest(place, now);
+  if (anchor === undefined || anchor === 'negative') return [];
+  const signers = new Map<string, Uint8Array>();
+  for (const data of rrset.signatures) {
+    const signer = parseSignature(data)?.signer;
+    if (signer === undefined || !isAtOrBelow(place, signer) || !isAtOrBelow(signer, anchor.zone)) continue;
+    signers.set(nameKey(signer), signer);
   }
-  return { proofs: proofsOf(zone, verified, judging), ttl: Number.isFinite(ttl) ? ttl : 0, failure };
+  return [...signers.values()].slice(0, MAX_SIGNERS);
+}
+
+/** Those of what answers a question for DS: the records, a CNAME in their place, or the proof that there are none. */
+function signersOfResponse({ answer, authority }: Fetched, place: Uint8Array, context: ChainContext): Uint8Array[] {
+  const signers = new Map<string, Uint8Array>();
+  for (const rrset of [...answer, ...authority].slice(0, MAX_RRSETS)) {
+    if (!SIGNED_TYPES.has(rrset.type)) continue;
+    for (const signer of signersOf(rrset, place, context)) signers.set(nameKey(signer), signer);
+  }
+  return [...signers.values()].slice(0, MAX_SIGNERS);
+}
+const SIGNED_TYPES = new Set<number>([Type.DS, Type.CNAME, Type.NSEC, Type.NSEC3]);
+const MAX_RRSETS = 24;
+
+/** Where the zone of an unsigned name may begin: at the records of an apex in the response, or where the fetcher says. */
+export function zoneHints({ authority, zone }: Fetched, name: Uint8Array): Uint8Array[] {
+  const hints = zone === undefined ? [] : [zone];
+  for (const one of authority) {
+    if ((one.type === Type.SOA || one.type === Type.NS) && isAtOrBelow(name, one.name)) hints.push(one.name);
+    if (hints.length === MAX_SIGNERS) break;
+  }
+  return hints;
 }

@@ -4,20 +4,16 @@ export { Budget, DEFAULT_LIMITS, type BudgetLimits } from './budget.js';
 export { canonicalData, canonicalRrset, compareNames } from './canonical.js';
 export { digestKey, matchDs, parseDs, usableDs, type DelegationSigner } from './ds.js';
 export { KeyFlag, keyTag, parseKey, type DnsKey } from './key.js';
-export { parseSignature, verifyRrset, type Signature, type Signed } from './signature.js';
+export { parseSignature, type Signature } from './signature.js';
+export { verifyRrset, type Signed } from './verify.js';
 export type { Judging, Status, ValidationPolicy, Verdict } from './verdict.js';
-export { zoneOf, type ChainContext, type Fetched } from './chain.js';
+export { zoneOf } from './chain.js';
+export type { ChainContext } from './delegation.js';
+export { run, type Fetched, type FetchFailure, type FetchRecords } from './steps.js';
 export { proofsOf, verdictOf } from './denial.js';
 export { hashName } from './nsec3.js';
-export { ROOT_ANCHORS, TrustAnchors } from './trust.js';
-export {
-  run,
-  validate,
-  type FetchRecords,
-  type RrsetVerdict,
-  type Validation,
-  type ValidationContext,
-} from './validator.js';
+export { ROOT_ANCHORS, TrustAnchors, type NegativeAnchor } from './trust.js';
+export { validate, type RrsetVerdict, type Validation, type ValidationContext } from './validator.js';
 export { ZoneKeys, type ZoneState } from './zone-keys.js';
 export {
   anchorsOf,

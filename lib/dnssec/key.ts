@@ -43,12 +43,13 @@ export interface PublicKey {
 const MAX_KEYS = 1024;
 const MAX_MODULUS = 512;
 const MAX_EXPONENT = 8;
+/** Data longer than any key within the bounds is not worth a place among those kept. */
+export const MAX_KEY_SIZE = 4 + 3 + MAX_MODULUS + MAX_EXPONENT + 256;
 const keys = new BoundedMap<string, PublicKey | null>(MAX_KEYS);
 
 /** The key of a DNSKEY's data; null where it is malformed or beyond the bounds. Importing P-256 costs as much as a check. */
 export function publicKey(algorithm: Algorithm, data: Uint8Array): PublicKey | null {
-  // Longer than any key within the bounds: not worth a place among those kept.
-  if (data.length > 4 + 3 + MAX_MODULUS + MAX_EXPONENT + 256) return null;
+  if (data.length > MAX_KEY_SIZE) return null;
   const name = nameKey(data.subarray(3));
   let key = keys.get(name);
   if (key === undefined) keys.set(name, (key = importKey(algorithm, data.subarray(4))));

@@ -161,6 +161,8 @@ export class Nsec3Proofs {
   }
 
   wildcard(name: Uint8Array, labels: number): Proof {
+    // What a zone's hashes do not have above its apex is no proof: a wildcard of the zone above may be there.
+    if (labels < countLabels(this.zone)) return 'missing';
     return this.#prove(() => {
       const cover = this.#cover(lastLabels(name, labels + 1));
       return cover === undefined ? 'missing' : cover.isOptOut ? 'optOut' : 'proven';

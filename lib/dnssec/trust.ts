@@ -18,19 +18,30 @@ export interface Anchor {
   keys: Uint8Array[];
 }
 
+/** A name at and below which nothing is validated (RFC 7646). */
+export interface NegativeAnchor {
+  name: string;
+  /** Seconds since 1970 at which it ends; RFC 7646 section 2 wants a week at the most. */
+  until?: number;
+}
+
 export class TrustAnchors {
-  readonly #anchors = new Map<string, Anchor | 'negative'>();
+  readonly #anchors = new Map<string, Anchor | { until: number }>();
 
   /**
    * @param lines DS or DNSKEY records as in zone files, owner first; TTL and class may be there
-   * @param negative names at and below which nothing is validated, unless a longer name has an anchor
+   * @param negative names at and below which nothing is validated, unless a longer name has an anchor, or their end came
    * @throws {ShardnsError} ERR_SHARDNS_OPTION naming the line
    */
-  constructor(lines: readonly string[] = ROOT_ANCHORS, negative: readonly string[] = []) {
-    for (const name of negative) {
+  constructor(lines: readonly string[] = ROOT_ANCHORS, negative: readonly (string | NegativeAnchor)[] = []) {
+    for (const one of negative) {
+      const { name, until = Number.POSITIVE_INFINITY } = typeof one === 'string' ? { name: one } : one;
+      if (typeof until !== 'number' || Number.isNaN(until)) {
+        throw optionError('negativeTrustAnchors', until, `seconds since 1970 as the end of ${name}`);
+      }
       this.#anchors.set(
         read('negativeTrustAnchors', name, () => nameKey(foldName(encodeName(name)))),
-        'negative',
+        { until },
       );
     }
     for (const line of lines) {
@@ -43,14 +54,18 @@ export class TrustAnchors {
       ]);
       const key = nameKey(zone);
       let anchor = this.#anchors.get(key);
-      if (anchor === undefined || anchor === 'negative') this.#anchors.set(key, (anchor = { zone, ds: [], keys: [] }));
+      if (anchor === undefined || 'until' in anchor) this.#anchors.set(key, (anchor = { zone, ds: [], keys: [] }));
       (isDs ? anchor.ds : anchor.keys).push(data);
     }
   }
 
-  /** What the longest name at or above this one has. */
-  closest(name: Uint8Array): Anchor | 'negative' | undefined {
-    return bySuffix(name, this.#anchors);
+  /**
+   * What the longest name at or above this one has.
+   * @param now seconds since 1970; negative anchors that have ended by then do not count
+   */
+  closest(name: Uint8Array, now = Number.NEGATIVE_INFINITY): Anchor | 'negative' | undefined {
+    const found = bySuffix(name, this.#anchors, one => !('until' in one) || now < one.until);
+    return found !== undefined && 'until' in found ? 'negative' : found;
   }
 }
 

@@ -12,15 +12,27 @@ export interface Verdict {
   reason: string;
   /** Extended DNS error code, where one says more than the status. */
   ede?: Ede;
+  /**
+   * Of `indeterminate`: DS or DNSKEY records could not be fetched, so nobody can tell; the client is to get SERVFAIL, or who
+   * keeps those records away would have its forgery served. Without it there is no trust anchor.
+   */
+  unfetched?: true;
 }
 
 export const SECURE: Verdict = Object.freeze({ status: 'secure', reason: '' });
 export const bogus = (reason: string, ede: Ede = 6): Verdict => ({ status: 'bogus', reason, ede });
 export const insecure = (reason: string, ede?: Ede): Verdict => ({ status: 'insecure', reason, ede });
+export const unfetched = (reason: string, ede: Ede = 5): Verdict => ({
+  status: 'indeterminate',
+  reason,
+  ede,
+  unfetched: true,
+});
 
-const RANK: Readonly<Record<Status, number>> = { secure: 0, insecure: 1, indeterminate: 2, bogus: 3 };
+const RANK: Readonly<Record<Status, number>> = { secure: 0, insecure: 1, indeterminate: 2, bogus: 4 };
+const rank = ({ status, unfetched: failed }: Verdict): number => (failed === true ? 3 : RANK[status]);
 /** The worse of two: a chain is no better than its weakest link. */
-export const worse = (a: Verdict, b: Verdict): Verdict => (RANK[b.status] > RANK[a.status] ? b : a);
+export const worse = (a: Verdict, b: Verdict): Verdict => (rank(b) > rank(a) ? b : a);
 
 export interface ValidationPolicy extends AlgorithmPolicy {
   /** Seconds before its inception from which a signature is believed: clocks differ. */
@@ -29,6 +41,16 @@ export interface ValidationPolicy extends AlgorithmPolicy {
   expirationSkew?: number;
   /** NSEC3 iterations beyond which a proof shows a zone to be insecure (RFC 9276 section 3.2). */
   nsec3Iterations?: number;
+  /**
+   * A zone's RRsets must be signed with each algorithm of its DS records, not with one of them: whoever breaks the weakest
+   * gains nothing. Off: zones that change their algorithm may fail (RFC 6840 section 5.11).
+   */
+  hardenAlgorithmDowngrade?: boolean;
+  /**
+   * Where signatures are checked: `sync` (the default) on this thread, `pool` in libuv's, but for RSA of up to 2048 bits,
+   * where the way there costs as much. `validate` then gives promises.
+   */
+  verify?: 'sync' | 'pool';
 }
 export const DEFAULT_INCEPTION_SKEW = 60;
 export const DEFAULT_NSEC3_ITERATIONS = 50;

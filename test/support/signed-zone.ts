@@ -10,15 +10,23 @@ import { decodeRdata, encodeRdata } from '../../lib/wire/rdata.js';
 import { groupRrsets, type Rrset } from '../../lib/wire/rrset.js';
 import { recordOf } from './entries.js';
 
-export type SigningAlgorithm = 'RSASHA256' | 'P-256' | 'P-384' | 'Ed25519' | 'Ed448';
+export type SigningAlgorithm = 'RSASHA1' | 'RSASHA256' | 'P-256' | 'P-384' | 'Ed25519' | 'Ed448';
 const NUMBERS: Readonly<Record<SigningAlgorithm, number>> = {
+  RSASHA1: 5,
   RSASHA256: 8,
   'P-256': 13,
   'P-384': 14,
   Ed25519: 15,
   Ed448: 16,
 };
-const HASHES: Readonly<Record<number, string | null>> = { 8: 'sha256', 13: 'sha256', 14: 'sha384', 15: null, 16: null };
+const HASHES: Readonly<Record<number, string | null>> = {
+  5: 'sha1',
+  8: 'sha256',
+  13: 'sha256',
+  14: 'sha384',
+  15: null,
+  16: null,
+};
 
 export interface SigningKey {
   algorithm: number;
@@ -30,7 +38,7 @@ export interface SigningKey {
 export function makeKey(name: SigningAlgorithm, flags = 257): SigningKey {
   const algorithm = NUMBERS[name];
   const { publicKey, privateKey } =
-    name === 'RSASHA256'
+    name === 'RSASHA256' || name === 'RSASHA1'
       ? generateKeyPairSync('rsa', { modulusLength: 2048 })
       : name === 'Ed25519'
         ? generateKeyPairSync('ed25519')
@@ -44,6 +52,17 @@ export function makeKey(name: SigningAlgorithm, flags = 257): SigningKey {
       ? Buffer.concat([Buffer.of(part(jwk.e).length), part(jwk.e), part(jwk.n)])
       : Buffer.concat([part(jwk.x), part(jwk.y)]);
   return { algorithm, privateKey, data: Buffer.concat([Buffer.of(flags >> 8, flags & 0xff, 3, algorithm), octets]) };
+}
+
+/** A DNSKEY of that tag that no signature is of, for what comes of tags that collide. */
+export function decoyKey(tag: number, algorithm: number, seed: number): Uint8Array {
+  const data = Buffer.alloc(4 + 32, seed);
+  data.set([257 >> 8, 257 & 0xff, 3, algorithm]);
+  for (let last = 0; last < 0x10000; last++) {
+    data.writeUInt16BE(last, data.length - 2);
+    if (keyTag(data) === tag) return data;
+  }
+  throw new Error('no such key');
 }
 
 export interface SigningTimes {
@@ -73,6 +92,10 @@ export function signRrset(
   return { ...rrset, signatures: [...rrset.signatures, Buffer.concat([head, signature])] };
 }
 
+/** The SOA record of a test's zone; the root's names have one dot at their end too. */
+export const soaOf = (zone: string): string =>
+  `${zone} 3600 SOA ns.${zone} root.${zone} 1 3600 600 86400 300`.replaceAll('..', '.');
+
 export class SignedZone {
   readonly zone: Uint8Array;
   readonly rrsets: Rrset[];
@@ -82,9 +105,11 @@ export class SignedZone {
     readonly key: SigningKey,
     readonly times: SigningTimes,
     denial: 'nsec' | 'nsec3' | 'optOut' = 'nsec',
+    /** Steps of each NSEC3 hash after the first. */
+    readonly iterations = 1,
   ) {
     this.zone = foldName(encodeName(zone));
-    const soa = `${zone} 3600 SOA ns.${zone} root.${zone} 1 3600 600 86400 300`;
+    const soa = soaOf(zone);
     const plain = groupRrsets([soa, ...lines].map(recordOf));
     plain.push({ name: this.zone, type: Type.DNSKEY, ttl: 3600, data: [key.data], signatures: [] });
     const cuts = plain.filter(one => one.type === Type.NS && !equalNames(one.name, this.zone)).map(one => one.name);
@@ -140,20 +165,20 @@ export class SignedZone {
     }
     const salt = Buffer.from('ab', 'hex');
     const text = (name: string): string => {
-      const hash = hashName(encodeName(name), salt, 1);
+      const hash = hashName(encodeName(name), salt, this.iterations);
       return decodeRdata(Type.NSEC3, Buffer.from([1, 0, 0, 1, 0, 20, ...hash])).split(' ')[4];
     };
     const hashed = [...names]
       .map(([name, types]) => ({ hash: text(name), types }))
       .sort((a, b) => (a.hash < b.hash ? -1 : 1));
     return hashed.map(({ hash, types }, i) => ({
-      name: foldName(encodeName(`${hash}.${nameToText(this.zone)}`)),
+      name: foldName(encodeName(`${hash}.${nameToText(this.zone)}`.replace('..', '.'))),
       type: Type.NSEC3,
       ttl: 300,
       data: [
         encodeRdata(
           Type.NSEC3,
-          `1 ${optOut ? 1 : 0} 1 ab ${hashed[(i + 1) % hashed.length].hash} ${[...types].join(' ')}`,
+          `1 ${optOut ? 1 : 0} ${this.iterations} ab ${hashed[(i + 1) % hashed.length].hash} ${[...types].join(' ')}`,
         ),
       ],
       signatures: [],

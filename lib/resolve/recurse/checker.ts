@@ -7,10 +7,10 @@ import { BoundedMap } from '../../base/bounded-map.js';
 import type { Clock } from '../../base/clock.js';
 import { type RrsetCache, Security } from '../../cache/rrset-cache.js';
 import { extendedErrorIn, securityOf, statusIn } from '../../cache/rrset-entry.js';
-import type { Fetched } from '../../dnssec/chain.js';
-import { type FetchRecords, validate, type Validation } from '../../dnssec/validator.js';
+import type { Fetched, FetchFailure, FetchRecords } from '../../dnssec/steps.js';
+import { validate, type Validation } from '../../dnssec/validator.js';
 import type { Verdict } from '../../dnssec/verdict.js';
-import { type Known, ZoneKeys, type ZoneStates } from '../../dnssec/zone-keys.js';
+import { type Known, ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
@@ -23,13 +23,13 @@ export interface CheckerParts {
   readonly rrsets: RrsetCache;
   readonly clock: Clock;
   readonly setting: Setting;
-  /** DS or DNSKEY records: from the cache unless `fresh`; undefined where nobody answers. */
+  /** DS or DNSKEY records: from the cache unless `fresh`. */
   readonly fetch: (
     name: Uint8Array,
     type: number,
     job: Job,
     fresh: boolean,
-  ) => Fetched | undefined | Promise<Fetched | undefined>;
+  ) => Fetched | Promise<Fetched | FetchFailure>;
   /** The same link from servers. */
   readonly ask: (name: Uint8Array, type: number, job: Job) => Promise<Link>;
 }
@@ -87,6 +87,7 @@ export class Checker {
       const judged = validate(questionOf(name, type, link), { rcode, answer: rrsets, authority }, context);
       const verdict = judged instanceof Promise ? await judged : judged;
       if (job.traced) this.#trace(name, type, verdict, job);
+      if (verdict.unfetched === true) throw unjudged(name, type, verdict);
       if (verdict.status !== 'bogus') return this.#judged(name, type, link, verdict, job);
       const isLast = again === L.distrusted || zones.knewBogus || budget.validation!.isSpent || !distrustHeard(job);
       const other = isLast ? undefined : await this.#askAnew(name, type, job);
@@ -165,6 +166,12 @@ function bogusError(name: Uint8Array, type: number, { reason, ede }: Verdict): R
   return error;
 }
 
+/** Nobody can tell: to be tried again soon, and not remembered as bogus. */
+function unjudged(name: Uint8Array, type: number, { reason, ede }: Verdict): ResolutionError {
+  const text = `${nameToText(name)} ${typeName(type)} cannot be validated: ${reason}`;
+  return new ResolutionError(text, ede ?? ExtendedError.dnssecIndeterminate);
+}
+
 /** Whoever was heard so far is asked last from now on. False: that is nobody new. */
 function distrustHeard({ budget }: Job): boolean {
   const before = budget.distrusted.size;
@@ -173,24 +180,27 @@ function distrustHeard({ budget }: Job): boolean {
 }
 
 /** What one try finds out of zones: that they are bogus counts for others when the last has said so. */
-class Attempt implements ZoneStates {
-  readonly #bogus: { name: Uint8Array; known: Known; seconds: number }[] = [];
+class Attempt extends ZoneKeys {
+  readonly #bogus = new Map<string, { name: Uint8Array; known: Known; seconds: number }>();
   /** Something rests on what was known to be bogus before. */
   knewBogus = false;
 
-  constructor(private readonly zones: ZoneKeys) {}
+  constructor(private readonly zones: ZoneKeys) {
+    super(0);
+  }
 
-  get(name: Uint8Array, now: number): Known | undefined {
-    for (const one of this.#bogus) if (nameKey(one.name) === nameKey(name)) return one.known;
-    const known = this.zones.get(name, now);
-    if (known !== undefined && known !== 'inside' && known.status === 'bogus') this.knewBogus = true;
+  override at(key: string, now: number): Known | undefined {
+    const own = this.#bogus.get(key);
+    if (own !== undefined) return own.known;
+    const known = this.zones.at(key, now);
+    if (known?.status === 'bogus') this.knewBogus = true;
     return known;
   }
-  set(name: Uint8Array, known: Known, now: number, seconds: number): void {
-    if (known !== 'inside' && known.status === 'bogus') this.#bogus.push({ name, known, seconds });
+  override set(name: Uint8Array, known: Known, now: number, seconds: number): void {
+    if (known.status === 'bogus') this.#bogus.set(nameKey(name), { name, known, seconds });
     else this.zones.set(name, known, now, seconds);
   }
   conclude(now: number): void {
-    for (const { name, known, seconds } of this.#bogus) this.zones.set(name, known, now, seconds);
+    for (const { name, known, seconds } of this.#bogus.values()) this.zones.set(name, known, now, seconds);
   }
 }

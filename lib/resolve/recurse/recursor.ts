@@ -7,7 +7,7 @@ import type { Clock } from '../../base/clock.js';
 import { EqualTimers } from '../../base/equal-timers.js';
 import type { Random } from '../../base/random.js';
 import type { RrsetCache } from '../../cache/rrset-cache.js';
-import type { Fetched } from '../../dnssec/chain.js';
+import type { Fetched, FetchFailure } from '../../dnssec/steps.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { equalNames, nameKey, nameToText } from '../../wire/name.js';
 import type { FindAddress } from './address-search.js';
@@ -190,22 +190,23 @@ export class Recursor {
     return link;
   }
 
-  /** What a chain of trust is made of; undefined where nobody answers. */
+  /** What a chain of trust is made of. */
   #fetchRecords(
     name: Uint8Array,
     type: number,
     job: Job,
     fresh: boolean,
-  ): Fetched | undefined | Promise<Fetched | undefined> {
+  ): Fetched | Promise<Fetched | FetchFailure> {
     const known = fresh ? undefined : this.known.link(name, type);
     if (known !== undefined) return fetchedOf(known);
     const noDs = fresh || type !== Type.DS ? undefined : this.rrsets.noDs(name);
     if (noDs !== undefined) return { rcode: Rcode.NOERROR, answer: [], authority: noDs };
     const inner = job.below(`${nameKey(name)} ${type}`, this.options.maxDepth, fresh);
-    if (inner === undefined) return undefined;
-    const nobody = (error: unknown): undefined => {
+    if (inner === undefined) return Promise.resolve({ failure: 'it would wait for itself' });
+    const nobody = (error: unknown): FetchFailure => {
       if (!(error instanceof ResolutionError)) throw error;
-      return undefined;
+      job.budget.ours ||= error.ours;
+      return { failure: error.message, ede: error.extendedError as FetchFailure['ede'] };
     };
     // Whom a zone is forwarded to may have no more than the zone itself; its DS records are its parent's.
     const zone = type === Type.DS ? zoneOf(this.options.zones, name, type) : undefined;

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Budget, TrustAnchors, validate, type Validation, ZoneKeys } from '../../../lib/dnssec/index.js';
-import type { Fetched } from '../../../lib/dnssec/chain.js';
+import type { Fetched } from '../../../lib/dnssec/steps.js';
 import { signedOctets, parseSignature } from '../../../lib/dnssec/signature.js';
 import { Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName, equalNames } from '../../../lib/wire/name.js';

@@ -1,0 +1,168 @@
+// What the responses to questions for DS and DNSKEY records say of one zone (RFC 4035 section 5.2).
+//
+// Bound: 32 keys of a zone are kept, of 783 octets each, so 25 KB a zone at the worst.
+import { sameOctets } from '../base/octets.js';
+import { ExtendedError, Type, typeName } from '../wire/iana.js';
+import { equalNames, nameToText } from '../wire/name.js';
+import type { Rrset } from '../wire/rrset.js';
+import { ownerLabels } from './canonical.js';
+import { proofsOf, verdictOf } from './denial.js';
+import { matchDs, parseDs, usableDs } from './ds.js';
+import { type DnsKey, MAX_KEY_SIZE, parseKey, signsZone } from './key.js';
+import type { Answered, Fetched, Steps } from './steps.js';
+import type { Anchor, TrustAnchors } from './trust.js';
+import { bogus, insecure, type Judging, unfetched, type Verdict } from './verdict.js';
+import { type SignatureVerdict, verifyBy } from './verify.js';
+import {
+  BOGUS_SECONDS,
+  type Inside,
+  type Known,
+  type SecureZone,
+  UNFETCHED_SECONDS,
+  type ZoneKeys,
+  type ZoneState,
+} from './zone-keys.js';
+
+/** RRsets that a question has had checked, by identity: a denial is read for its proofs and as records. */
+export type CheckedRrsets = Map<Rrset, { by: SecureZone; verdict: SignatureVerdict }>;
+
+export interface ChainContext extends Judging {
+  anchors: TrustAnchors;
+  zones: ZoneKeys;
+  /** Of one question; without it nothing is remembered. */
+  checked?: CheckedRrsets;
+}
+
+const MAX_KEYS = 32;
+
+/** Whatever it is, it is not secure. */
+export const notSecure = (verdict: Verdict): ZoneState => verdict as ZoneState;
+
+/** Checks an RRset once a question, good or bad. */
+export function* verifyOnce(rrset: Rrset, by: SecureZone, context: ChainContext): Steps<SignatureVerdict> {
+  const known = context.checked?.get(rrset);
+  if (known !== undefined && known.by === by) return known.verdict;
+  const verdict = yield* verifyBy(rrset, by, context);
+  context.checked?.set(rrset, { by, verdict });
+  return verdict;
+}
+
+export function* fetch(name: Uint8Array, type: number, context: ChainContext): Steps<Answered | 'spent'> {
+  return !context.budget.isSpent && context.budget.spendFetch() ? ((yield { name, type }) as Answered) : 'spent';
+}
+
+/** What no answer to a question says of the zone. That it is not kept as bogus: the next question may get one. */
+export function unanswered(
+  name: Uint8Array,
+  type: number,
+  why: Exclude<Answered, Fetched> | 'spent',
+  context: ChainContext,
+): ZoneState {
+  const what = `${nameToText(name)} ${typeName(type)}`;
+  if (why === 'spent') return notSecure(bogus(`${what}: more work than a question may cost`));
+  return keep(name, notSecure(unfetched(`${what}: ${why.failure}`, why.ede)), context, UNFETCHED_SECONDS);
+}
+
+const find = (rrsets: readonly Rrset[], name: Uint8Array, type: number): Rrset | undefined =>
+  rrsets.find(one => one.type === type && one.data.length > 0 && equalNames(one.name, name));
+
+function keep<T extends Known>(name: Uint8Array, known: T, context: ChainContext, seconds: number): T {
+  // What a spent budget says is about the question, not about the zone.
+  if (!context.budget.isSpent) context.zones.set(name, known, context.now, seconds);
+  return known;
+}
+
+/** The zone's keys, by what was said of them above. */
+export function* keysBy(
+  zone: Uint8Array,
+  { ds, keys: trusted }: Pick<Anchor, 'ds' | 'keys'>,
+  seconds: number,
+  context: ChainContext,
+): Steps<ZoneState> {
+  const { usable, why } = usableDs(ds, context.policy);
+  if (usable.length === 0 && trusted.length === 0) {
+    const code = why === 'algorithm' ? ExtendedError.unsupportedKeyAlgorithm : ExtendedError.unsupportedDsDigest;
+    return keep(zone, notSecure(insecure(`no DS record with a supported ${why}`, code)), context, seconds);
+  }
+  const fail = (reason: string, ede?: Verdict['ede']): ZoneState =>
+    keep(zone, notSecure(bogus(`${nameToText(zone)}: ${reason}`, ede)), context, BOGUS_SECONDS);
+  const response = yield* fetch(zone, Type.DNSKEY, context);
+  if (response === 'spent' || 'failure' in response) return unanswered(zone, Type.DNSKEY, response, context);
+  const rrset = find(response.answer, zone, Type.DNSKEY);
+  if (rrset === undefined) return fail('no DNSKEY records', ExtendedError.dnskeyMissing);
+  const all = rrset.data.map(parseKey).filter(key => key !== undefined);
+  const entry = new Set<DnsKey>(matchDs(zone, usable, all, context.budget));
+  for (const key of all) if (signsZone(key) && trusted.some(one => sameOctets(one, key.data))) entry.add(key);
+  if (entry.size === 0) {
+    if (context.budget.isSpent) return unanswered(zone, Type.DNSKEY, 'spent', context);
+    const unzoned = all.length > 0 && !all.some(signsZone);
+    return unzoned
+      ? fail('no key that signs zones', ExtendedError.noZoneKeyBit)
+      : fail('no DNSKEY record that its DS records stand for', ExtendedError.dnskeyMissing);
+  }
+  const algorithms = new Set(usable.map(one => one.algorithm));
+  for (const key of entry) if (trusted.length > 0) algorithms.add(key.algorithm);
+  const keys = [...entry, ...all.filter(key => !entry.has(key) && key.data.length <= MAX_KEY_SIZE)].slice(0, MAX_KEYS);
+  const state: SecureZone = { status: 'secure', zone, keys, algorithms: [...algorithms] };
+  const verdict = yield* verifyBy(rrset, { zone, keys: [...entry], algorithms: state.algorithms }, context);
+  if (verdict.status === 'bogus') return fail(`DNSKEY: ${verdict.reason}`, verdict.ede);
+  return keep(zone, state, context, Math.min(seconds, verdict.ttl));
+}
+
+/** What is at a name below a zone that has keys, by the response to a question for its DS: another zone, or more of this one. */
+export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone, context: ChainContext): Steps<Known> {
+  const inside: Inside = { status: 'inside', zone: above.zone };
+  const fail = (verdict: Verdict): ZoneState =>
+    keep(
+      child,
+      notSecure({ ...verdict, reason: `${nameToText(child)} DS: ${verdict.reason}` }),
+      context,
+      BOGUS_SECONDS,
+    );
+  const ds = find(response.answer, child, Type.DS);
+  if (ds !== undefined) {
+    const verdict = yield* verifyOnce(ds, above, context);
+    // DS records made from a wildcard would give keys to names that are no delegations.
+    if (verdict.status === 'bogus') return fail(verdict);
+    if (verdict.labels !== ownerLabels(child)) return fail(bogus('made from a wildcard'));
+    return yield* keysBy(
+      child,
+      { ds: ds.data.filter(one => parseDs(one) !== undefined), keys: [] },
+      verdict.ttl,
+      context,
+    );
+  }
+  const cname = find(response.answer, child, Type.CNAME);
+  if (cname !== undefined && cname.signatures.length > 0) {
+    const verdict = yield* verifyOnce(cname, above, context);
+    return verdict.status === 'bogus' ? fail(verdict) : keep(child, inside, context, verdict.ttl);
+  }
+  const { proofs, ttl, failure } = yield* verifiedProofs(response.authority, above, context);
+  const proof = proofs.noDs(child);
+  if (proof === 'proven') return keep(child, inside, context, ttl);
+  if (proof === 'cut') return keep(child, notSecure(insecure('a delegation without DS')), context, ttl);
+  const verdict = verdictOf(proof, `${nameToText(child)} has no DS`);
+  if (verdict.status === 'bogus') return fail(proof === 'missing' && failure !== undefined ? failure : verdict);
+  return keep(child, notSecure(verdict), context, ttl);
+}
+
+/** The proofs that the zone's own signatures are on; `ttl` is the least of them. */
+export function* verifiedProofs(
+  authority: readonly Rrset[],
+  by: SecureZone,
+  context: ChainContext,
+): Steps<{ proofs: ReturnType<typeof proofsOf>; ttl: number; failure: Verdict | undefined }> {
+  const verified: Rrset[] = [];
+  let ttl = Number.POSITIVE_INFINITY;
+  let failure: Verdict | undefined;
+  for (const rrset of authority) {
+    if (rrset.type !== Type.NSEC && rrset.type !== Type.NSEC3) continue;
+    const verdict = yield* verifyOnce(rrset, by, context);
+    if (verdict.status === 'bogus') failure ??= verdict;
+    else if (verdict.labels === ownerLabels(rrset.name)) {
+      verified.push(rrset);
+      ttl = Math.min(ttl, verdict.ttl);
+    }
+  }
+  return { proofs: proofsOf(by.zone, verified, context), ttl: Number.isFinite(ttl) ? ttl : 0, failure };
+}

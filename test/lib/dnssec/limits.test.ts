@@ -1,0 +1,125 @@
+// What a hostile zone can make a validator do, and what it cannot (CVE-2023-50387, CVE-2023-50868, CVE-2026-42923).
+import { describe, expect, test } from 'vitest';
+import { keyTag } from '../../../lib/dnssec/key.js';
+import type { Validation } from '../../../lib/dnssec/validator.js';
+import { Type } from '../../../lib/wire/iana.js';
+import { encodeName } from '../../../lib/wire/name.js';
+import type { Rrset } from '../../../lib/wire/rrset.js';
+import { decoyKey, makeKey, type SignedZone } from '../../support/signed-zone.js';
+import { resigned, SignedTree } from '../../support/signed-tree.js';
+
+const LINES = ['www.test. 300 A 192.0.2.1'];
+const tree = (): SignedTree => new SignedTree({ 'test.': { lines: LINES, key: makeKey('Ed25519') } });
+const ED25519_COST = 4;
+
+describe('keys whose tags collide', () => {
+  const statusWith = (place: number): { status: string; ede?: number } => {
+    const zones = tree();
+    const zone = zones.signed('test.');
+    const decoys = [1, 2, 3].map(seed => decoyKey(keyTag(zone.key.data), zone.key.algorithm, seed));
+    const keys = [...decoys.slice(0, place), zone.key.data, ...decoys.slice(place)];
+    zones.replace(resigned(zone, zone.find('test.', 'DNSKEY'), keys));
+    return zones.status('www.test.', 'A', { answer: [zone.find('www.test.', 'A')] });
+  };
+  test('are tried, two of them', () => {
+    expect(statusWith(0).status).toBe('secure');
+    expect(statusWith(1).status).toBe('secure');
+  });
+  test('are not tried beyond', () => {
+    expect(statusWith(2)).toEqual({ status: 'bogus', ede: 9 });
+  });
+});
+
+describe('signatures of one RRset that do not verify', () => {
+  const spent = (bad: number, good: number): [string, number] => {
+    const zones = tree();
+    const zone = zones.signed('test.');
+    const rrset = zone.find('www.test.', 'A');
+    zones.status('www.test.', 'A', { answer: [rrset] }); // its keys are known now
+    const wrong = (i: number): Uint8Array => {
+      const data = Buffer.from(rrset.signatures[0]);
+      data[data.length - 1] ^= i + 1;
+      return data;
+    };
+    const signatures = [...Array.from({ length: bad }, (_, i) => wrong(i)), ...rrset.signatures.slice(0, good)];
+    const { status } = zones.status('www.test.', 'A', { answer: [{ ...rrset, signatures }] });
+    return [status, (zones.budget.limits.units - zones.budget.left) / ED25519_COST];
+  };
+  test('do not outweigh one that does (RFC 6840 section 5.4)', () => {
+    expect(spent(3, 1)).toEqual(['secure', 4]);
+  });
+  test('are checked four times', () => {
+    expect(spent(4, 1)).toEqual(['bogus', 4]);
+    expect(spent(8, 0)).toEqual(['bogus', 4]);
+  });
+});
+
+describe('DS records of a zone', () => {
+  const statusWith = (place: number): { status: string; ede?: number } => {
+    const zones = new SignedTree({ 'test.': {}, 'a.test.': { lines: ['www.a.test. 300 A 192.0.2.1'] } });
+    const real = zones.signed('a.test.').ds;
+    const others = Array.from({ length: 8 }, (_, i) => {
+      const data = Buffer.from(real);
+      data[data.length - 1] ^= i + 1;
+      return data;
+    });
+    const data = [...others.slice(0, place), real, ...others.slice(place)];
+    zones.replace(resigned(zones.signed('test.'), zones.find('a.test.', 'DS'), data));
+    return zones.status('www.a.test.', 'A', { answer: [zones.find('www.a.test.', 'A')] });
+  };
+  test('are looked at, eight of them', () => {
+    expect(statusWith(7).status).toBe('secure');
+    expect(statusWith(8)).toEqual({ status: 'bogus', ede: 9 });
+  });
+});
+
+describe('the budget of a question', () => {
+  test('ends its checks: bogus, and nothing is kept of the zone', () => {
+    const zones = tree();
+    const answer = [zones.find('www.test.', 'A')];
+    zones.limits = { units: ED25519_COST - 1 };
+    expect(zones.judge('www.test.', 'A', { answer })).toMatchObject({
+      status: 'bogus',
+      ede: 6,
+      reason: expect.stringContaining('than a question may cost') as string,
+    });
+    zones.limits = {};
+    expect(zones.status('www.test.', 'A', { answer }).status).toBe('secure');
+  });
+  test('pays NSEC3 hashes, each of them once', () => {
+    const long = `${'a.'.repeat(100)}test.`;
+    const zones = new SignedTree({ 'test.': { lines: LINES, denial: 'nsec3', iterations: 50 } });
+    const authority = zones.denials('test.');
+    const ask = (): Validation => zones.judge(long, 'A', { authority, rcode: 3 }) as Validation;
+    zones.limits = { units: 4 * 10 };
+    expect(ask()).toMatchObject({ status: 'bogus', ede: 6, reason: 'more NSEC3 hashes than a question may cost' });
+    zones.limits = { units: 1000 };
+    expect(ask().status).toBe('secure');
+    // A hundred names and the wildcard, 51 steps of 0.05 units each.
+    expect(ask().status).toBe('secure');
+    expect((1000 - zones.budget.left - 4 * authority.length) / (51 * 0.05)).toBeCloseTo(102);
+  });
+  test('bounds an answer that has nothing but signatures', () => {
+    const zones = tree();
+    const zone: SignedZone = zones.signed('test.');
+    const answer = Array.from({ length: 24 }, (_, i): Rrset => {
+      const name = encodeName(`n${i}.test.`);
+      const rrset = resigned(zone, { name, type: Type.A, ttl: 300, data: [Uint8Array.of(1, 2, 3, i)], signatures: [] });
+      const signatures = Array.from({ length: 8 }, (__, j) => {
+        const data = Buffer.from(rrset.signatures[0]);
+        data[data.length - 1] ^= j + 1;
+        return data;
+      });
+      return { ...rrset, signatures };
+    });
+    expect(zones.status('n0.test.', 'A', { answer }).status).toBe('bogus');
+    expect(zones.budget.left).toBe(0);
+  });
+});
+
+test('an answer of more than 24 RRsets is bogus, and nothing of it is checked', () => {
+  const zones = tree();
+  const answer = Array.from({ length: 25 }, () => zones.find('www.test.', 'A'));
+  expect(zones.judge('www.test.', 'ANY', { answer })).toMatchObject({ status: 'bogus', ede: 6 });
+  expect(zones.asked).toEqual([]);
+});
