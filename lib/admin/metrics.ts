@@ -206,6 +206,16 @@ const FAMILIES: readonly Family[] = [
   ),
   counter('shardns_recursion_name_servers_total', 'Name servers looked up', r => r.recursion?.nameServersFetched),
   counter('shardns_recursion_failures_total', 'Resolutions that failed', r => r.recursion?.failures),
+  counter(
+    'shardns_dnssec_validated_total',
+    'Parts of answers that were validated, by what that came to',
+    ({ recursion: it }) => {
+      if (it === undefined) return [];
+      const { secure, insecure, indeterminate, bogus } = it;
+      return by('status', { secure, insecure, indeterminate, bogus });
+    },
+    ['status'],
+  ),
   gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
   gauge(
     'shardns_infrastructure_servers',

@@ -163,7 +163,8 @@ export class RrsetCache implements Disposable {
       at += 1 + name[at];
       const entry = this.#get(Kind.nxdomain, name, 0, false, at);
       // Without an SOA it is a word on the name alone.
-      if (entry?.rrsets.some(one => one.type === Type.SOA) === true) return { ...denialOf(entry), name: name.slice(at) };
+      if (entry?.rrsets.some(one => one.type === Type.SOA) === true)
+        return { ...denialOf(entry), name: name.slice(at) };
     }
     return undefined;
   }
@@ -326,4 +327,3 @@ const denialOf = ({ rrsets, ttl, security, stale, leftMs }: Entry): CachedDenial
 
 /** In the last tenth of its time. */
 const isOld = (entry: Entry): boolean => entry.leftMs <= entry.storedTtl * 100;
-

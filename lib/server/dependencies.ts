@@ -27,7 +27,9 @@ export interface ServerDependencies {
 const dependencyFields = {
   ...partFields,
   log: having<Logger>('debug', 'info', 'warn', 'error').optional(),
-  validationPolicy: new Field<ValidationPolicy>(value => (isOptionsObject(value) ? undefined : 'expected an object')).optional(),
+  validationPolicy: new Field<ValidationPolicy>(value =>
+    isOptionsObject(value) ? undefined : 'expected an object',
+  ).optional(),
 };
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each part that is not what it should be, or not known */

@@ -100,6 +100,15 @@ export class SignedTree {
     const answer = zone.rrsets.filter(one => one.type === type && equalNames(one.name, name));
     return { rcode: 0, answer, authority: answer.length > 0 ? [] : denialsOf(zone) };
   }
+  /** As a server of the zone answers. */
+  answer(name: Uint8Array, type: number): Fetched {
+    const zone = this.#zoneOf(name, type);
+    const here = zone.rrsets.filter(one => equalNames(one.name, name));
+    const answer = here.filter(one => one.type === type || one.type === Type.CNAME);
+    if (answer.length > 0) return { rcode: 0, answer, authority: [] };
+    const exists = zone.rrsets.some(one => isAtOrBelow(one.name, name));
+    return { rcode: exists ? 0 : 3, answer: [], authority: denialsOf(zone) };
+  }
   judge(name: string, type: keyof typeof Type, response: Partial<Fetched>): Validation | Promise<Validation> {
     const { now, policy, anchors, zones, fetchRecords } = this;
     const budget = (this.budget = new Budget(this.limits));

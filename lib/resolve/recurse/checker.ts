@@ -68,13 +68,7 @@ export class Checker {
     return this.#check(name, type, link, job, validation);
   }
 
-  async #check(
-    name: Uint8Array,
-    type: number,
-    first: Link,
-    job: Job,
-    validation: ValidationOptions,
-  ): Promise<Link> {
+  async #check(name: Uint8Array, type: number, first: Link, job: Job, validation: ValidationOptions): Promise<Link> {
     const { budget } = job;
     let link = first;
     for (let again = 0; ; again++) {

@@ -40,7 +40,10 @@ export class Learner {
         undefined,
       )!;
     };
-    if (!isKept) return linked(link => linkOf(link, link.rrsets, link.authority, { leftMs: Infinity, rank: Rank.answer, noCache: true }));
+    if (!isKept)
+      return linked(link =>
+        linkOf(link, link.rrsets, link.authority, { leftMs: Infinity, rank: Rank.answer, noCache: true }),
+      );
     const rules = this.#lifetimeRules;
     // The zone's word on its servers ends with the delegation it came by, and is only heard from those the parent names.
     const delegationMs = Math.max(delegation.expiresAt - this.clock.nowMs(), 0);

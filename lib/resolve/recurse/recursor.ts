@@ -191,12 +191,7 @@ export class Recursor {
   }
 
   /** What a chain of trust is made of. */
-  #fetchRecords(
-    name: Uint8Array,
-    type: number,
-    job: Job,
-    fresh: boolean,
-  ): Fetched | Promise<Fetched | FetchFailure> {
+  #fetchRecords(name: Uint8Array, type: number, job: Job, fresh: boolean): Fetched | Promise<Fetched | FetchFailure> {
     const known = fresh ? undefined : this.known.link(name, type);
     if (known !== undefined) return fetchedOf(known);
     const noDs = fresh || type !== Type.DS ? undefined : this.rrsets.noDs(name);

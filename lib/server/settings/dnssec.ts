@@ -24,7 +24,11 @@ const budget = section({
     change: 'live',
     why: 'Keys of one tag that are tried for a signature (KeyTrap, CVE-2023-50387).',
   },
-  ds: { schema: count(1, 100).default(DEFAULT_LIMITS.ds), change: 'live', why: 'DS records of a zone that are looked at.' },
+  ds: {
+    schema: count(1, 100).default(DEFAULT_LIMITS.ds),
+    change: 'live',
+    why: 'DS records of a zone that are looked at.',
+  },
   fetches: {
     schema: count(1, 1000).default(DEFAULT_LIMITS.fetches),
     change: 'live',

@@ -45,6 +45,7 @@ async function start(options: ServerOptions = {}): Promise<string> {
       cache: { memory: '1MiB' },
       resolver: { recursive: true, rootHints: ['192.0.2.1'], ipv6: false },
       metrics,
+      dnssec: { validate: false },
       ...options,
     },
     { udpTransport: transport, tcpTransport: transport },

@@ -120,10 +120,14 @@ describe('in the RRset cache', () => {
     put('c.example', Type.A, 300, Uint8Array.of(10, 0, 0, 1));
     await pass(4500);
     const ttls = (seconds: number) =>
-      recursor.known.chain(encodeName('a.example'), Type.A, { checkingDisabled: false, staleTtl: seconds })!.answers.map(one => one.ttl);
+      recursor.known
+        .chain(encodeName('a.example'), Type.A, { checkingDisabled: false, staleTtl: seconds })!
+        .answers.map(one => one.ttl);
     expect(ttls(30)).toEqual([5, 30, 30]);
     expect(ttls(10)).toEqual([5, 10, 10]);
     expect(recursor.known.chain(encodeName('a.example'), Type.A, { checkingDisabled: false })).toBeUndefined();
-    expect(texts(recursor.known.chain(encodeName('a.example'), Type.A, { checkingDisabled: false, staleTtl: 30 })!)).toHaveLength(3);
+    expect(
+      texts(recursor.known.chain(encodeName('a.example'), Type.A, { checkingDisabled: false, staleTtl: 30 })!),
+    ).toHaveLength(3);
   });
 });

@@ -1,0 +1,155 @@
+// Recursion that validates: what is told, kept, asked again and refused.
+import { expect, test } from 'vitest';
+import { RrsetCache, Security } from '../../../lib/cache/rrset-cache.js';
+import { statusIn } from '../../../lib/cache/rrset-entry.js';
+import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
+import { encodeName } from '../../../lib/wire/name.js';
+import { failure, setUpRecursor, texts } from '../../support/recursor.js';
+import { SignedInternet, tampered } from '../../support/signed-internet.js';
+import { NOW, SignedTree, type ZoneParts } from '../../support/signed-tree.js';
+
+const ZONES: Readonly<Record<string, ZoneParts>> = {
+  '.': {},
+  'com.': {},
+  'shop.com.': {
+    lines: [
+      'shop.com. 300 NS ns.shop.com.',
+      'www.shop.com. 300 A 192.0.2.80',
+      'alias.shop.com. 300 CNAME www.shop.com.',
+      'away.shop.com. 300 CNAME www.plain.com.',
+    ],
+  },
+  'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.81'] },
+};
+
+function setUp(servers: string[] = ['192.0.2.1']) {
+  const internet = new SignedInternet(new SignedTree(ZONES));
+  const validation = { anchors: internet.tree.anchors, policy: {}, budget: {} };
+  const options = { validation, rootHints: servers, qnameMinimisation: 'off' } as const;
+  const t = setUpRecursor(options, undefined, internet.ask);
+  t.clock.wall = NOW;
+  const get = (name: string, type: number = Type.A, how: { checkingDisabled?: boolean } = {}) =>
+    t.recursor.resolve(encodeName(name), type, how);
+  const status = (name: string, type: number = Type.A): number | undefined => {
+    const found = t.rrsets.get(encodeName(name), type);
+    return found && statusIn(found.security);
+  };
+  return { ...t, internet, get, status };
+}
+
+test('a signed answer is secure, is kept as such, and its chain is asked for once', async () => {
+  const { get, status, internet } = setUp();
+  const first = await get('www.shop.com.');
+  expect(texts(first)).toEqual(['A 192.0.2.80']);
+  expect(first.secure).toBe(true);
+  expect(status('www.shop.com.')).toBe(Security.secure);
+  const asked = internet.asked.length;
+  expect((await get('www.shop.com.')).secure).toBe(true);
+  expect(internet.asked.length).toBe(asked);
+  expect((await get('alias.shop.com.')).secure).toBe(true);
+  expect(internet.asked.slice(asked)).toEqual(['alias.shop.com. A 192.0.2.1']);
+});
+
+test('what lies in a zone without keys is told, and is not secure; nor is a chain that leads there', async () => {
+  const { get, status } = setUp();
+  const plain = await get('www.plain.com.');
+  expect(texts(plain)).toEqual(['A 192.0.2.81']);
+  expect(plain.secure).toBe(false);
+  expect(status('www.plain.com.')).toBe(Security.insecure);
+  const away = await get('away.shop.com.');
+  expect(texts(away)).toEqual(['CNAME www.plain.com.', 'A 192.0.2.81']);
+  expect(away.secure).toBe(false);
+  expect(status('away.shop.com.', Type.CNAME)).toBe(Security.secure);
+});
+
+test('that a name or its data does not exist is as secure as data', async () => {
+  const { get, rrsets } = setUp();
+  const none = await get('nothing.shop.com.');
+  expect(none).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true });
+  expect(statusIn(rrsets.nxdomain(encodeName('nothing.shop.com.'))!.security)).toBe(Security.secure);
+  const nodata = await get('www.shop.com.', Type.AAAA);
+  expect(nodata).toMatchObject({ rcode: Rcode.NOERROR, answers: [], secure: true });
+});
+
+test('what is bogus fails with its reason, is remembered for a minute, and is told to those who do not want it checked', async () => {
+  const { get, internet, status, pass } = setUp();
+  internet.lie = said => tampered(said);
+  const error = await failure(get('www.shop.com.'));
+  expect(error).toMatchObject({ extendedError: ExtendedError.dnssecBogus, isBogus: true, ours: false });
+  expect(error.message).toMatch(/^www\.shop\.com\. A is bogus: .*does not verify/);
+  expect(status('www.shop.com.')).toBe(Security.bogus);
+  const asked = internet.asked.length;
+  expect((await failure(get('www.shop.com.'))).message).toBe(error.message);
+  expect(internet.asked.length).toBe(asked);
+  const unchecked = await get('www.shop.com.', Type.A, { checkingDisabled: true });
+  expect(texts(unchecked)).toEqual(['A 6.6.6.6']);
+  expect(unchecked.secure).toBe(false);
+  internet.lie = undefined;
+  await pass(61_000);
+  expect((await get('www.shop.com.')).secure).toBe(true);
+});
+
+test('another server is asked before the verdict', async () => {
+  const { get, internet } = setUp(['192.0.2.1', '192.0.2.2']);
+  for (const liar of ['192.0.2.1', '192.0.2.2']) {
+    for (const type of [Type.A, Type.DNSKEY, Type.DS]) {
+      internet.lie = (said, server, _, asked) =>
+        server === liar && asked === type
+          ? { ...said, answer: said.answer.map(one => ({ ...one, signatures: [] })) }
+          : undefined;
+      const result = await get('www.shop.com.');
+      expect(texts(result)).toEqual(['A 192.0.2.80']);
+      expect(result.secure).toBe(true);
+      internet.asked.length = 0;
+    }
+  }
+});
+
+test('what was not checked does not take the place of what is secure', async () => {
+  const { get, internet, status, rrsets } = setUp();
+  await get('www.shop.com.');
+  internet.lie = said => tampered(said);
+  const result = await get('www.shop.com.', Type.A, { checkingDisabled: true });
+  expect(texts(result)).toEqual(['A 192.0.2.80']);
+  const other = new RrsetCache(rrsets.bytes);
+  other.guardsSecure = true;
+  const rrset = { ...rrsets.get(encodeName('www.shop.com.'), Type.A)!.rrset, data: [Uint8Array.of(6, 6, 6, 6)] };
+  expect(other.put(rrset, 5)).toBe(false);
+  other.putNoData(encodeName('www.shop.com.'), Type.A, { authority: [], ttl: 300 });
+  other.putNxdomain(encodeName('www.shop.com.'), { authority: [], ttl: 300 });
+  expect(status('www.shop.com.')).toBe(Security.secure);
+  expect(texts(await get('www.shop.com.'))).toEqual(['A 192.0.2.80']);
+});
+
+test('where keys cannot be had nobody can tell: that fails, and is not remembered as bogus', async () => {
+  const { get, internet, status, pass } = setUp();
+  internet.silent = (_, __, type) => type === Type.DNSKEY;
+  const error = await failure(get('www.shop.com.'));
+  expect(error).toMatchObject({ isBogus: false, extendedError: ExtendedError.noReachableAuthority });
+  expect(status('www.shop.com.')).toBe(Security.unchecked);
+  internet.silent = () => false;
+  await pass(2000);
+  expect((await get('www.shop.com.')).secure).toBe(true);
+});
+
+test('what is forgotten is checked anew', async () => {
+  const { get, internet, recursor } = setUp();
+  internet.lie = (said, _, name, type) =>
+    name === 'shop.com.' && type === Type.DNSKEY ? { ...said, answer: [] } : undefined;
+  await failure(get('www.shop.com.'));
+  internet.lie = undefined;
+  await failure(get('www.shop.com.'));
+  recursor.clear();
+  expect((await get('www.shop.com.')).secure).toBe(true);
+});
+
+test('only an answer that was checked is there for those who want no recursion', async () => {
+  const { get, recursor } = setUp();
+  await get('www.shop.com.', Type.A, { checkingDisabled: true });
+  const known = (checkingDisabled: boolean) =>
+    recursor.known.chain(encodeName('www.shop.com.'), Type.A, { checkingDisabled });
+  expect(known(true)?.secure).toBe(false);
+  expect(known(false)).toBeUndefined();
+  await get('www.shop.com.');
+  expect(known(false)?.secure).toBe(true);
+});

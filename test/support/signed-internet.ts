@@ -1,0 +1,53 @@
+// Signed zones as servers have them: each of the root's addresses answers for all of them.
+import { ShardnsError } from '../../lib/base/errors.js';
+import type { AskServer } from '../../lib/resolve/recurse/options.js';
+import { Class, Flag, Rcode, Type, typeName } from '../../lib/wire/iana.js';
+import { encodeMessage } from '../../lib/wire/message.js';
+import { nameToText } from '../../lib/wire/name.js';
+import { recordsOfAll, type Rrset } from '../../lib/wire/rrset.js';
+import type { SignedTree } from './signed-tree.js';
+
+export interface Said {
+  rcode: number;
+  answer: readonly Rrset[];
+  authority: readonly Rrset[];
+}
+
+export class SignedInternet {
+  readonly asked: string[] = [];
+  /** What a server says in place of the truth. */
+  lie: ((said: Said, server: string, name: string, type: number) => Said | undefined) | undefined;
+  /** Whether a server keeps silent. */
+  silent: (server: string, name: string, type: number) => boolean = () => false;
+
+  constructor(readonly tree: SignedTree) {}
+
+  readonly ask: AskServer = (question, server) => {
+    const { address } = server.at;
+    const { name, type } = question;
+    const text = nameToText(name);
+    this.asked.push(`${text} ${typeName(type)} ${address}`);
+    if (this.silent(address, text, type)) {
+      return Promise.reject(new ShardnsError('ERR_SHARDNS_TIMEOUT', `${address} is silent`));
+    }
+    const truth = this.tree.answer(name, type);
+    const said = this.lie?.(truth, address, text, type) ?? truth;
+    return Promise.resolve(
+      encodeMessage({
+        id: 0,
+        flags: Flag.QR | Flag.AA | said.rcode,
+        question: { name, type, dnsClass: Class.IN },
+        answers: recordsOfAll(said.answer, true),
+        authorities: recordsOfAll(said.authority, true),
+        additionals: [],
+      })!,
+    );
+  };
+}
+
+/** Another address in the first record, which nobody signed. */
+export function tampered(said: Said): Said {
+  const [first, ...others] = said.answer;
+  if (first?.type !== Type.A) return said;
+  return { ...said, rcode: Rcode.NOERROR, answer: [{ ...first, data: [Uint8Array.of(6, 6, 6, 6)] }, ...others] };
+}
