@@ -1,6 +1,6 @@
 // Starts the servers of the small internet (nsd) and the resolvers that are asked: shardns, Unbound, Knot Resolver.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createSocket } from 'node:dgram';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -165,6 +165,8 @@ export async function startShardns(internet, folder, port, extra = {}, checkout 
     JSON.stringify({
       listen: [`127.0.0.1:${port}`],
       threads: 1,
+      // The zones are not signed; builds of before have no such option.
+      ...(existsSync(join(checkout, 'dist/server/settings/dnssec.js')) ? { dnssec: { validate: false } } : {}),
       resolver: { recursive: true, rootHints: internet.hints, ipv6: false, doNotQueryLocalhost: false },
       log: { level: 'warn' },
       ...extra,

@@ -53,6 +53,7 @@ try {
   for (const { workers, cores } of SETUPS) {
     const port = FIRST_PORT + servers.length;
     const child = await startShardns({ hints: ['127.0.0.1'] }, folder, port, {
+      dnssec: { validate: false },
       resolver: { recursive: true, rootHints: ['127.0.0.1'], ipv6: false, doNotQueryLocalhost: false, workers },
       stubZones: [{ name: 'wild.example', servers: [`127.0.0.1:${ZONE_PORT}`] }],
       local: { records: ['up.example A 192.0.2.1'] },

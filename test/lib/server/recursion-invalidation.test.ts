@@ -76,6 +76,7 @@ describe.each([0, 1])('with %i threads', workers => {
       threads: 1,
       // In a small region invalidations share places, which forgets more than was asked for.
       cache: { memory: '64MiB' },
+      dnssec: { validate: false },
       resolver: { recursive: true, workers, rootHints: ['127.0.0.1'], port: root.port, doNotQueryLocalhost: false },
     });
     closing.push(() => server.close());

@@ -137,6 +137,7 @@ test('two real threads resolve what one does; a stampede on a name is one query 
     listen: ['127.0.0.1:0'],
     threads: 1,
     cache: { memory: '4MiB' },
+    dnssec: { validate: false },
     resolver: {
       recursive: true,
       workers: 2,

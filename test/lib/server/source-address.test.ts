@@ -45,6 +45,7 @@ const ways: [string, (port: number) => ServerOptions][] = [
   ...[0, 1].map((workers): [string, (port: number) => ServerOptions] => [
     `a recursor with ${workers} worker threads`,
     port => ({
+      dnssec: { validate: false },
       resolver: { recursive: true, workers, rootHints: ['127.0.0.1'], port, doNotQueryLocalhost: false },
       upstreams: [],
     }),
