@@ -202,9 +202,15 @@ export class Engine implements Disposable {
     return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
   }
   /** Notes a resolution failure beside the answer, which it never displaces (RFC 9520). */
-  insertFailure(name: Uint8Array, type: number, variant: Variant, ttlSeconds: number, rcode: number): void {
+  insertFailure(
+    name: Uint8Array,
+    type: number,
+    variant: Variant,
+    { seconds, rcode, extendedError }: { seconds: number; rcode: number; extendedError: number },
+  ): void {
     const length = this.#name(name);
-    this.native.insertFailure(length, type, variantFlags(variant), variant.tenant ?? 0, ttlSeconds, rcode);
+    const { tenant = 0 } = variant;
+    this.native.insertFailure(length, type, variantFlags(variant), tenant, seconds, rcode, extendedError);
   }
 
   /** Into a buffer of the caller's, of at least 1024 octets. */

@@ -103,6 +103,7 @@ export interface NativeCache extends NativeRegion {
     tenant: number,
     ttlSeconds: number,
     rcode: number,
+    extendedError: number,
   ): number;
   remove(nameLength: number, type: number, variantFlags: number, tenant: number): boolean;
   /** A hit may ask for a refresh of the entry once more. */

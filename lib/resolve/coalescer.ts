@@ -3,7 +3,7 @@
 // end of that question: it is counted, told, and answered SERVFAIL.
 //
 // Bounds: `flights` (FlightLimits) under way, of all clients and of one.
-import { ExtendedError, Rcode } from '../wire/iana.js';
+import { Rcode } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import { type Flyer, isKept, type KnownAsker } from './asker.js';
 import type { Chain } from './chain.js';
@@ -17,7 +17,6 @@ import { type Failed, type Moved, type Outcome, type Resolution, SERVFAIL } from
 import type { Refreshes } from './refreshes.js';
 import type { StaleAnswers } from './stale-answers.js';
 
-const CACHED_FAILURE: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.cachedError };
 
 export interface CoalescerParts {
   readonly context: ResolverContext;
@@ -97,7 +96,7 @@ export class Coalescer implements FlightOwner {
       // Asked about not long ago, though the cache itself does not know: for a subnet, or with expired RRsets at hand.
       const known = stale ?? staleAnswers.find(query, asker.tenant, quiet.recursive);
       if (known !== undefined) context.stats.staleServed++;
-      return known ?? CACHED_FAILURE;
+      return known ?? { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: quiet.extendedError };
     }
     // Refreshes and targets of aliases are bounded elsewhere, and nobody's share.
     const client = asker.fresh === true || parent !== undefined ? undefined : asker.client?.address;

@@ -2,6 +2,7 @@
 //
 // Bound: 10,000 questions; those whose failures are over go as others fail.
 import type { Clock } from '../base/clock.js';
+import { ExtendedError } from '../wire/iana.js';
 
 const LIMIT = 10_000;
 /** How many old ones each failure looks at: more than it adds, so that what is over does not pile up. */
@@ -12,6 +13,7 @@ interface Failing {
   quietUntilMs: number;
   overMs: number;
   recursive: boolean;
+  extendedError: number;
 }
 
 export class FailureHistory {
@@ -29,7 +31,7 @@ export class FailureHistory {
    * Notes that a question has failed. Returns for how many seconds it is to be left alone: `first`, or twice as long as
    * the last time, `most` at the most; `stale` where there is an answer to give in the meantime. Who asks again only when
    * as long again has passed asks seldom enough: then it begins anew. `inCache`: the cache has it, and sees to it. `recursive`: it was the recursor
-   * that could not answer.
+   * that could not answer. `extendedError`: what those who ask meanwhile are told.
    */
   note(
     key: string,
@@ -39,7 +41,15 @@ export class FailureHistory {
       stale,
       inCache = true,
       recursive = false,
-    }: { first: number; most: number; stale?: number; inCache?: boolean; recursive?: boolean },
+      extendedError = ExtendedError.cachedError,
+    }: {
+      first: number;
+      most: number;
+      stale?: number;
+      inCache?: boolean;
+      recursive?: boolean;
+      extendedError?: number;
+    },
   ): number {
     const now = this.clock.nowMs();
     this.#review(now);
@@ -49,12 +59,13 @@ export class FailureHistory {
     if (this.#failing.size >= this.limit) this.#failing.delete(this.#failing.keys().next().value!);
     const quiet = stale ?? seconds;
     const quietUntilMs = inCache ? -Infinity : now + 1000 * quiet;
-    this.#failing.set(key, { seconds, quietUntilMs, overMs: Math.max(now + 2000 * seconds, quietUntilMs), recursive });
+    const overMs = Math.max(now + 2000 * seconds, quietUntilMs);
+    this.#failing.set(key, { seconds, quietUntilMs, overMs, recursive, extendedError });
     return quiet;
   }
 
   /** Set: a question that the cache knows nothing of is to be left alone still. */
-  quiet(key: string): { readonly recursive: boolean } | undefined {
+  quiet(key: string): { readonly recursive: boolean; readonly extendedError: number } | undefined {
     const failing = this.#failing.get(key);
     return failing !== undefined && this.clock.nowMs() < failing.quietUntilMs ? failing : undefined;
   }

@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
 import { headerRcode } from '../wire/flags.js';
-import { Class, HEADER_SIZE, Rcode } from '../wire/iana.js';
+import { Class, ExtendedError, HEADER_SIZE, Rcode } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldName } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
@@ -180,6 +180,8 @@ export class Keep {
   ): void {
     if (failed.ours || asker.flight.outdated) return;
     const remembered = inCache && isKept(query);
+    // Why an answer is bogus is worth more to those who ask again than that it was so before (RFC 8914 section 4.14).
+    const extendedError = failed.isBogus === true ? failed.extendedError : ExtendedError.cachedError;
     const seconds = this.failures.note(asker.flight.key, {
       first: options.failureFirstSeconds,
       most: options.failureMaxSeconds,
@@ -187,9 +189,11 @@ export class Keep {
       stale: hasStale ? options.staleRetrySeconds : undefined,
       inCache: remembered,
       recursive: asker.flight.recursive,
+      extendedError,
     });
-    if (remembered)
-      this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), seconds, failed.rcode);
+    if (!remembered) return;
+    const { rcode } = failed;
+    this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), { seconds, rcode, extendedError });
   }
 
   /** The same of a response that the cache has been given natively, to a question without CD. */

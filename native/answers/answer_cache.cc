@@ -238,7 +238,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, store::Re
         answer->length = wire::WriteErrorReply(
             *args.query, rcode,
             {.udp = args.udp, .udp_size = static_cast<uint16_t>(tunables_.udp_size.load(std::memory_order_relaxed))},
-            wire::ede::kCachedError, out);
+            wire::Id(reply), out);
         answer->outcome = Outcome::kFailureHit;
         count(counters.hits_failure);
         return;

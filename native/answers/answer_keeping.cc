@@ -55,6 +55,8 @@ Status Cache::Restore(const RestoreArgs& args, PrepareScratch* scratch) {
 
 Status Cache::InsertFailure(const FailureArgs& args) {
   uint8_t message[wire::kHeaderSize + wire::kMaxNameSize + 4] = {};
+  // No query has this id: there the extended error is that it is told with.
+  Store16(message, args.extended_error);
   Store16(message + 2, static_cast<uint16_t>(wire::flag::kQr | (args.rcode & wire::flag::kRcode)));
   Store16(message + 4, 1);
   std::memcpy(message + wire::kHeaderSize, args.folded_name.data(), args.folded_name.size());

@@ -71,6 +71,7 @@ export class Checker {
   async #check(name: Uint8Array, type: number, first: Link, job: Job, validation: ValidationOptions): Promise<Link> {
     const { budget } = job;
     let link = first;
+    let before: { link: Link; verdict: Validation; zones: Attempt } | undefined;
     for (let again = 0; ; again++) {
       const zones = new Attempt(this.zones);
       const fetchRecords: FetchRecords = (zone, wanted) => this.parts.fetch(zone, wanted, job, again > 0);
@@ -81,17 +82,29 @@ export class Checker {
       const judged = validate(questionOf(name, type, link), { rcode, answer: rrsets, authority }, context);
       const verdict = judged instanceof Promise ? await judged : judged;
       if (job.traced) this.#trace(name, type, verdict, job);
-      if (verdict.unfetched === true) throw unjudged(name, type, verdict);
+      if (verdict.unfetched === true) {
+        if (before !== undefined) throw this.#refused(name, type, before, now, job);
+        throw unjudged(name, type, verdict);
+      }
       if (verdict.status !== 'bogus') return this.#judged(name, type, link, verdict, job);
       const isLast = again === L.distrusted || zones.knewBogus || budget.validation!.isSpent || !distrustHeard(job);
       const other = isLast ? undefined : await this.#askAnew(name, type, job);
-      if (other === undefined) {
-        zones.conclude(now);
-        this.#judged(name, type, link, verdict, job);
-        throw bogusError(name, type, verdict);
-      }
+      before = { link, verdict, zones };
+      if (other === undefined) throw this.#refused(name, type, before, now, job);
       link = other;
     }
+  }
+
+  #refused(
+    name: Uint8Array,
+    type: number,
+    { link, verdict, zones }: { link: Link; verdict: Validation; zones: Attempt },
+    now: number,
+    job: Job,
+  ): ResolutionError {
+    zones.conclude(now);
+    this.#judged(name, type, link, verdict, job);
+    return bogusError(name, type, verdict);
   }
 
   async #askAnew(name: Uint8Array, type: number, job: Job): Promise<Link | undefined> {
