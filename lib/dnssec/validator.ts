@@ -5,7 +5,7 @@ import { equalNames, isAtOrBelow, nameKey, nameToText } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
 import { signersOf, zoneAt, zoneHints, zoneOf } from './chain.js';
-import { type ChainContext, verifiedProofs, verifyOnce } from './delegation.js';
+import { type ChainContext, denialsOf, verifiedProofs, verifyOnce } from './delegation.js';
 import { verdictOf } from './denial.js';
 import { type Fetched, type FetchRecords, run, type Steps } from './steps.js';
 import { bogus, insecure, SECURE, type Verdict, worse } from './verdict.js';
@@ -26,7 +26,10 @@ export interface RrsetVerdict extends Verdict {
 }
 
 export interface Validation extends Verdict {
-  /** RRsets of answer and authority section; those of the authority that are not secure are to be left out. */
+  /**
+   * RRsets of answer and authority section, as far as they were looked at: a bogus one ends it. Those of the authority that
+   * are not secure are to be left out.
+   */
   rrsets: ReadonlyMap<Rrset, RrsetVerdict>;
   /** Least lifetime of what the verdict rests on, in seconds. */
   ttl: number;
@@ -78,6 +81,8 @@ function* judge(
       rrsets.set(rrset, { ...own, ...whole });
     } else rrsets.set(rrset, own);
     verdict = worse(verdict, whole);
+    // Nothing that comes after makes it better.
+    if (verdict.status === 'bogus') return { ...verdict, rrsets, ttl: 0 };
     ttl = Math.min(ttl, own.ttl);
   }
   for (const rrset of made) {
@@ -190,8 +195,7 @@ function* judgeDenial(
   const what = `${nameToText(name)} ${kind === 'nxdomain' ? 'does not exist' : kind === 'nodata' ? 'has no such data' : 'has no data of its own'}`;
   const tried = new Set<string>();
   let worst: Verdict | undefined;
-  for (const rrset of authority) {
-    if (rrset.type !== Type.NSEC && rrset.type !== Type.NSEC3) continue;
+  for (const rrset of denialsOf(authority)) {
     for (const signer of signersOf(rrset, place, context)) {
       if (!isAtOrBelow(rrset.name, signer) || tried.size >= MAX_SIGNERS || tried.has(nameKey(signer))) continue;
       tried.add(nameKey(signer));
