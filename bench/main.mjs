@@ -29,6 +29,7 @@ const BENCHES = {
   bytes: ['ByteCache beside caches on the heap', 'lib/bytes.mjs', [], ['--expose-gc']],
   workers: ['one shared cache, several threads', 'lib/workers.mjs'],
   worst: ['what the worst responses of 64 KiB cost', 'lib/worst.mjs'],
+  dnssec: ['a validated answer, and the worst of hostile ones', 'dnssec/run.mjs'],
   load: ['a server under load, beside dnsdist and unbound', 'load/run.mjs', ['dnsperf', 'nsd', 'dnsdist', 'unbound']],
   upstream: ["an upstream query, natively and by Node's sockets", 'load/upstream.mjs', ['nsd']],
   soak: ['an hour of hostile packets and failing upstreams', 'load/soak.mjs', ['dnsperf']],

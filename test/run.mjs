@@ -142,7 +142,9 @@ async function fuzz() {
       name,
     ];
   });
-  jobs.push(() => [process.execPath, ['test/fuzz/fuzz_config.mjs', String(fuzzSeconds)], 'fuzz_config']);
+  for (const name of ['fuzz_config', 'fuzz_dnssec']) {
+    jobs.push(() => [process.execPath, [`test/fuzz/${name}.mjs`, String(fuzzSeconds)], name]);
+  }
   // Two at a time: the machines that run this have two cores or more.
   const worker = async () => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {

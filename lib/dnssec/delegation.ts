@@ -1,6 +1,7 @@
 // What the responses to questions for DS and DNSKEY records say of one zone (RFC 4035 section 5.2).
 //
-// Bound: 32 keys of a zone are kept, of 783 octets each, so 25 KB a zone at the worst.
+// Bounds: 32 keys of a zone are kept, of 783 octets each, so 25 KB a zone at the worst. 16 records of a response count as
+// proof: three for each of four links of a chain made from wildcards, and what its end lacks (PowerDNS looks at 10).
 import { sameOctets } from '../base/octets.js';
 import { ExtendedError, Type, typeName } from '../wire/iana.js';
 import { equalNames, nameToText } from '../wire/name.js';
@@ -34,6 +35,7 @@ export interface ChainContext extends Judging {
 }
 
 const MAX_KEYS = 32;
+const MAX_PROOFS = 16;
 
 /** Whatever it is, it is not secure. */
 export const notSecure = (verdict: Verdict): ZoneState => verdict as ZoneState;
@@ -90,7 +92,10 @@ export function* keysBy(
   if (response === 'spent' || 'failure' in response) return unanswered(zone, Type.DNSKEY, response, context);
   const rrset = find(response.answer, zone, Type.DNSKEY);
   if (rrset === undefined) return fail('no DNSKEY records', ExtendedError.dnskeyMissing);
-  const all = rrset.data.map(parseKey).filter(key => key !== undefined);
+  const all = rrset.data
+    .filter(one => one.length <= MAX_KEY_SIZE)
+    .map(parseKey)
+    .filter(key => key !== undefined);
   const entry = new Set<DnsKey>(matchDs(zone, usable, all, context.budget));
   for (const key of all) if (signsZone(key) && trusted.some(one => sameOctets(one, key.data))) entry.add(key);
   if (entry.size === 0) {
@@ -102,7 +107,7 @@ export function* keysBy(
   }
   const algorithms = new Set(usable.map(one => one.algorithm));
   for (const key of entry) if (trusted.length > 0) algorithms.add(key.algorithm);
-  const keys = [...entry, ...all.filter(key => !entry.has(key) && key.data.length <= MAX_KEY_SIZE)].slice(0, MAX_KEYS);
+  const keys = [...entry, ...all.filter(key => !entry.has(key))].slice(0, MAX_KEYS);
   const state: SecureZone = { status: 'secure', zone, keys, algorithms: [...algorithms] };
   const verdict = yield* verifyBy(rrset, { zone, keys: [...entry], algorithms: state.algorithms }, context);
   if (verdict.status === 'bogus') return fail(`DNSKEY: ${verdict.reason}`, verdict.ede);
@@ -146,6 +151,16 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
   return keep(child, notSecure(verdict), context, ttl);
 }
 
+/** NSEC and NSEC3 records, as many as are looked at. */
+export function denialsOf(authority: readonly Rrset[]): Rrset[] {
+  const found: Rrset[] = [];
+  for (const rrset of authority) {
+    if (rrset.type !== Type.NSEC && rrset.type !== Type.NSEC3) continue;
+    if (found.push(rrset) === MAX_PROOFS) break;
+  }
+  return found;
+}
+
 /** The proofs that the zone's own signatures are on; `ttl` is the least of them. */
 export function* verifiedProofs(
   authority: readonly Rrset[],
@@ -155,8 +170,7 @@ export function* verifiedProofs(
   const verified: Rrset[] = [];
   let ttl = Number.POSITIVE_INFINITY;
   let failure: Verdict | undefined;
-  for (const rrset of authority) {
-    if (rrset.type !== Type.NSEC && rrset.type !== Type.NSEC3) continue;
+  for (const rrset of denialsOf(authority)) {
     const verdict = yield* verifyOnce(rrset, by, context);
     if (verdict.status === 'bogus') failure ??= verdict;
     else if (verdict.labels === ownerLabels(rrset.name)) {

@@ -47,12 +47,23 @@ const MAX_EXPONENT = 8;
 export const MAX_KEY_SIZE = 4 + 3 + MAX_MODULUS + MAX_EXPONENT + 256;
 const keys = new BoundedMap<string, PublicKey | null>(MAX_KEYS);
 
-/** The key of a DNSKEY's data; null where it is malformed or beyond the bounds. Importing P-256 costs as much as a check. */
-export function publicKey(algorithm: Algorithm, data: Uint8Array): PublicKey | null {
+/**
+ * The key of a DNSKEY's data; null where it is malformed or beyond the bounds.
+ * @param pay asked before a key that is not known is made: importing P-256 costs as much as a check
+ * @returns undefined where that is refused
+ */
+export function publicKey(
+  algorithm: Algorithm,
+  data: Uint8Array,
+  pay: (cost: number) => boolean,
+): PublicKey | null | undefined {
   if (data.length > MAX_KEY_SIZE) return null;
   const name = nameKey(data.subarray(3));
   let key = keys.get(name);
-  if (key === undefined) keys.set(name, (key = importKey(algorithm, data.subarray(4))));
+  if (key === undefined) {
+    if (!pay(algorithm.importCost)) return undefined;
+    keys.set(name, (key = importKey(algorithm, data.subarray(4))));
+  }
   return key;
 }
 

@@ -2,7 +2,7 @@
 //
 // Hashes are paid from the budget (CVE-2023-50868). Records with other parameters than the first have no say: those of
 // one proof share them (RFC 5155 section 8.2).
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { sameOctets } from '../base/octets.js';
 import { Type } from '../wire/iana.js';
 import { countLabels, equalNames, foldedOctet, nameKey } from '../wire/name.js';
@@ -60,9 +60,15 @@ function base32hex(text: Uint8Array): Uint8Array | undefined {
 
 /** The hash of a folded name (RFC 5155 section 5). */
 export function hashName(name: Uint8Array, salt: Uint8Array, iterations: number): Uint8Array {
-  let hash: Uint8Array = createHash('sha1').update(name).update(salt).digest();
-  for (let i = 0; i < iterations; i++) hash = createHash('sha1').update(hash).update(salt).digest();
-  return hash;
+  let digest = hash('sha1', Buffer.concat([name, salt]), 'buffer');
+  if (iterations === 0) return digest;
+  const again = Buffer.allocUnsafe(HASH_SIZE + salt.length);
+  again.set(salt, HASH_SIZE);
+  for (let i = 0; i < iterations; i++) {
+    again.set(digest);
+    digest = hash('sha1', again, 'buffer');
+  }
+  return digest;
 }
 
 class Spent extends Error {}
@@ -83,15 +89,15 @@ export class Nsec3Proofs {
 
   #hash(name: Uint8Array): Uint8Array {
     const key = nameKey(name);
-    let hash = this.#hashes.get(key);
-    if (hash === undefined) {
+    let digest = this.#hashes.get(key);
+    if (digest === undefined) {
       const { iterations, salt } = this.records[0];
       // A step hashes 20 octets and the salt, in blocks of 64 with 9 of padding.
       const blocks = Math.ceil((HASH_SIZE + salt.length + 9) / 64);
       if (!this.budget.spend(HASH_COST * blocks * (iterations + 1))) throw new Spent();
-      this.#hashes.set(key, (hash = hashName(name, salt, iterations)));
+      this.#hashes.set(key, (digest = hashName(name, salt, iterations)));
     }
-    return hash;
+    return digest;
   }
 
   #at(name: Uint8Array): Nsec3 | undefined {

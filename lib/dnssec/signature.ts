@@ -95,9 +95,16 @@ function refusalByTime(signature: Signature, now: number, policy: ValidationPoli
   return undefined;
 }
 
-/** What a signature is over (RFC 4034 section 3.1.8.1). */
-export function signedOctets(rrset: Pick<Rrset, 'name' | 'type' | 'data'>, signature: Signature): Uint8Array {
+/**
+ * What a signature is over (RFC 4034 section 3.1.8.1).
+ * @param canonical the RRset's `canonicalData`, for those who have it
+ */
+export function signedOctets(
+  rrset: Pick<Rrset, 'name' | 'type' | 'data'>,
+  signature: Signature,
+  canonical?: readonly Uint8Array[],
+): Uint8Array {
   const name = foldedName(rrset.name);
   const owner = signature.labels < ownerLabels(name) ? wildcardOf(lastLabels(name, signature.labels)) : name;
-  return canonicalRrset(rrset, signature.head, { owner, ttl: signature.originalTtl });
+  return canonicalRrset(rrset, signature.head, { owner, ttl: signature.originalTtl, canonical });
 }

@@ -1,11 +1,11 @@
 // Judges a whole response: each RRset by its zone's keys, each link of a chain of CNAMEs, and what is denied
 // (RFC 4035 section 5, RFC 6672 section 5.3, RFC 6840). No network and no clock: both are arguments.
 import { ExtendedError, Rcode, Type, typeName } from '../wire/iana.js';
-import { equalNames, isAtOrBelow, nameKey, nameToText } from '../wire/name.js';
+import { equalNames, foldedName, isAtOrBelow, nameKey, nameToText, plainNameLength } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
 import { signersOf, zoneAt, zoneHints, zoneOf } from './chain.js';
-import { type ChainContext, verifiedProofs, verifyOnce } from './delegation.js';
+import { type ChainContext, denialsOf, verifiedProofs, verifyOnce } from './delegation.js';
 import { verdictOf } from './denial.js';
 import { type Fetched, type FetchRecords, run, type Steps } from './steps.js';
 import { bogus, insecure, SECURE, type Verdict, worse } from './verdict.js';
@@ -26,7 +26,10 @@ export interface RrsetVerdict extends Verdict {
 }
 
 export interface Validation extends Verdict {
-  /** RRsets of answer and authority section; those of the authority that are not secure are to be left out. */
+  /**
+   * RRsets of answer and authority section, as far as they were looked at: a bogus one ends it. Those of the authority that
+   * are not secure are to be left out.
+   */
   rrsets: ReadonlyMap<Rrset, RrsetVerdict>;
   /** Least lifetime of what the verdict rests on, in seconds. */
   ttl: number;
@@ -78,6 +81,8 @@ function* judge(
       rrsets.set(rrset, { ...own, ...whole });
     } else rrsets.set(rrset, own);
     verdict = worse(verdict, whole);
+    // Nothing that comes after makes it better.
+    if (verdict.status === 'bogus') return { ...verdict, rrsets, ttl: 0 };
     ttl = Math.min(ttl, own.ttl);
   }
   for (const rrset of made) {
@@ -106,25 +111,28 @@ function* judge(
   return { ...verdict, rrsets, ttl: Number.isFinite(ttl) ? ttl : 0 };
 }
 
-/** The name that the answer has no data for; undefined where the question is answered. */
+/** The name that the answer has no data for, folded; undefined where the question is answered. */
 function endOfChain(question: { name: Uint8Array; type: number }, answer: readonly Rrset[]): Uint8Array | undefined {
   let { name } = question;
   for (let links = 0; links <= MAX_LINKS; links++) {
     const here = answer.filter(one => one.data.length > 0 && equalNames(one.name, name));
     if (here.some(one => one.type === question.type || question.type === Type.ANY)) return undefined;
     const cname = here.find(one => one.type === Type.CNAME);
-    if (cname === undefined) return name;
-    name = cname.data[0];
+    if (cname === undefined || !isName(cname.data[0])) return name;
+    name = foldedName(cname.data[0]);
   }
   return name;
 }
+
+/** Data that no message could have had may come from elsewhere: it must not be walked as a name. */
+const isName = (data: Uint8Array): boolean => plainNameLength(data, 0) === data.length;
 
 /** The DNAME that makes this unsigned CNAME of its owner (RFC 6672 section 3.3): that is what is judged. */
 function dnameOf({ name, type, data, signatures }: Rrset, answer: readonly Rrset[]): Rrset | undefined {
   if (type !== Type.CNAME || signatures.length > 0 || data.length !== 1) return undefined;
   return answer.find(one => {
     if (one.type !== Type.DNAME || one.data.length !== 1 || one.name.length === name.length) return false;
-    if (!isAtOrBelow(name, one.name)) return false;
+    if (!isAtOrBelow(name, one.name) || !isName(one.data[0])) return false;
     const prefix = name.subarray(0, name.length - one.name.length);
     return equalNames(Buffer.concat([prefix, one.data[0]]), data[0]);
   });
@@ -190,8 +198,7 @@ function* judgeDenial(
   const what = `${nameToText(name)} ${kind === 'nxdomain' ? 'does not exist' : kind === 'nodata' ? 'has no such data' : 'has no data of its own'}`;
   const tried = new Set<string>();
   let worst: Verdict | undefined;
-  for (const rrset of authority) {
-    if (rrset.type !== Type.NSEC && rrset.type !== Type.NSEC3) continue;
+  for (const rrset of denialsOf(authority)) {
     for (const signer of signersOf(rrset, place, context)) {
       if (!isAtOrBelow(rrset.name, signer) || tried.size >= MAX_SIGNERS || tried.has(nameKey(signer))) continue;
       tried.add(nameKey(signer));

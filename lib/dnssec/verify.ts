@@ -5,7 +5,8 @@ import { ExtendedError } from '../wire/iana.js';
 import type { Rrset } from '../wire/rrset.js';
 import { algorithmOf } from './algorithms.js';
 import { type Check, isGood } from './check.js';
-import { type DnsKey, type PublicKey, publicKey, signsZone } from './key.js';
+import { canonicalData } from './canonical.js';
+import { type DnsKey, publicKey, signsZone } from './key.js';
 import { parseSignature, refusal, serialDifference, type Signature, signedOctets } from './signature.js';
 import { runChecks, type Steps } from './steps.js';
 import { bogus, type Ede, type Judging, type Verdict } from './verdict.js';
@@ -53,6 +54,8 @@ export function* verifyBy(
   let signed: Signed | undefined;
   let failure: Verdict | undefined;
   let failures = 0;
+  let canonical: Uint8Array[] | undefined;
+  const size = sizeCost(rrset);
   // What says most is told: a failed check before a signature that was not looked at.
   const note = (verdict: Verdict, strong = false): void => {
     if (failure === undefined || strong || failure.ede === ExtendedError.dnssecBogus) failure = verdict;
@@ -81,10 +84,16 @@ export function* verifyBy(
         continue;
       }
       if (++tried > budget.limits.keysPerTag || failures >= budget.limits.failures) break;
-      const imported: PublicKey | null = publicKey(algorithm, key.data);
-      if (imported === null) continue;
-      if (!budget.spend(imported.cost)) return refuse('more checks of signatures than a question may cost');
-      octets ??= signedOctets(rrset, signature);
+      const imported = publicKey(algorithm, key.data, cost => budget.spend(cost));
+      if (imported === null) {
+        failures++;
+        continue;
+      }
+      if (imported === undefined || !budget.spend(imported.cost + size)) {
+        return refuse('more checks of signatures than a question may cost');
+      }
+      canonical ??= canonicalData(rrset.type, rrset.data);
+      octets ??= signedOctets(rrset, signature, canonical);
       const check: Check = { algorithm, key: imported.object, octets, signature: signature.signature };
       if (policy.verify === 'pool' && imported.cost > 1 ? (yield check) === true : isGood(check)) {
         signed = lesser(signed, signedBy(rrset, signature, now));
@@ -103,6 +112,16 @@ export function* verifyBy(
   if (failure === undefined) return refuse('no signatures', ExtendedError.rrsigsMissing);
   return failure as Verdict & { status: 'bogus' };
 }
+
+/** Units that the octets of an RRset take beside a check: sorted once, then joined and hashed for each. */
+function sizeCost({ data }: Rrset): number {
+  let octets = 0;
+  for (const one of data) octets += one.length;
+  return data.length * RECORD_COST + octets * OCTET_COST;
+}
+/** Measured: 0.5 us a record to join, and 3 ns an octet to hash. */
+const RECORD_COST = 0.02;
+const OCTET_COST = 0.00012;
 
 function signedBy(rrset: Rrset, { expiration, originalTtl, labels }: Signature, now: number): Signed {
   const left = Math.max(0, serialDifference(expiration, Math.floor(now)));

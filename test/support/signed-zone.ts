@@ -35,11 +35,11 @@ export interface SigningKey {
   data: Uint8Array;
 }
 
-export function makeKey(name: SigningAlgorithm, flags = 257): SigningKey {
+export function makeKey(name: SigningAlgorithm, flags = 257, modulusLength = 2048): SigningKey {
   const algorithm = NUMBERS[name];
   const { publicKey, privateKey } =
     name === 'RSASHA256' || name === 'RSASHA1'
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+      ? generateKeyPairSync('rsa', { modulusLength })
       : name === 'Ed25519'
         ? generateKeyPairSync('ed25519')
         : name === 'Ed448'

@@ -243,6 +243,13 @@ describe('signatures asked for by type', () => {
   });
 });
 
+test('a chain leads to the same name in any letters: what it lacks there has to be proven', () => {
+  const zones = new SignedTree({ 'test.': { lines: ['alias.test. 300 CNAME A.TeSt.', 'a.test. 300 MX 1 a.test.'] } });
+  const answer = [zones.find('alias.test.', 'CNAME')];
+  expect(zones.status('alias.test.', 'A', { answer }).status).toBe('bogus');
+  expect(zones.status('alias.test.', 'A', { answer, authority: zones.denials('test.') }).status).toBe('secure');
+});
+
 test('a signature of a zone does not make its parent, or a sibling, its signer', () => {
   const zones = tree();
   const child = zones.signed('a.test.');

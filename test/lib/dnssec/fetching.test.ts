@@ -215,5 +215,5 @@ test('each RRset of a denial is checked once', () => {
   const ask = (): string => zones.status('no.a.test.', 'A', { authority, rcode: Rcode.NXDOMAIN }).status;
   ask();
   expect(ask()).toBe('secure');
-  expect(zones.budget.limits.units - zones.budget.left).toBe(4 * authority.length);
+  expect(zones.budget.limits.units - zones.budget.left).toBeCloseTo(4 * authority.length, 0);
 });

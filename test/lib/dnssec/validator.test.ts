@@ -150,7 +150,7 @@ describe('signatures', () => {
       fc.nat(200),
       fc.integer({ min: 1, max: 255 }),
     );
-    const numRuns = Number(process.env.SHARDNS_DNSSEC_RUNS ?? 10_000);
+    const numRuns = 1000; // test/fuzz/fuzz_dnssec.mjs makes the many
     fc.assert(
       fc.property(change, ([where, at, bits]) => {
         const copy = { ...a, name: a.name.slice(), data: [a.data[0].slice()], signatures: [a.signatures[0].slice()] };
@@ -163,5 +163,5 @@ describe('signatures', () => {
       }),
       { numRuns },
     );
-  }, 3_600_000);
+  });
 });

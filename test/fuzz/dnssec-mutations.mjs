@@ -1,0 +1,162 @@
+// Mutations of signed responses, and of the answers to the questions for keys that they lead to, for fuzz_dnssec.
+export function makeMutations(sources, tree, corpus, random) {
+  const { encodeName, nameKey } = sources.name;
+  const { Type } = sources.iana;
+  const { signRrset, makeKey } = sources.zone;
+  const { TIMES } = sources.tree;
+  const pick = list => list[random(list.length)];
+  const octets = n => Uint8Array.from({ length: random(n) }, () => random(256));
+  const TYPES = [Type.A, Type.MX, Type.DS, Type.SOA, Type.NS, Type.NSEC, Type.NSEC3, Type.DNSKEY, Type.CNAME];
+  TYPES.push(Type.DNAME, Type.RRSIG, Type.NSEC3PARAM, Type.CDS, Type.CDNSKEY, Type.ANY, 128, 65_280);
+  const NAMES = [...new Map(corpus.map(({ question }) => [nameKey(question.name), question.name])).values()];
+  const POOL = corpus.flatMap(({ response }) => [...response.answer, ...response.authority]);
+  const foreign = makeKey('RSASHA256', 257, 1024);
+  const signers = ['test.', 'nsec3.test.', 'opt.test.', 'plain.test.', 'a.test.', '.'].map(encodeName);
+  const zones = ['test.', 'nsec3.test.', 'opt.test.', '8.7.6.5.4.3.2.1.test.'].map(one => tree.signed(one));
+
+  /** A copy with an octet changed. */
+  function flip(data) {
+    const copy = Uint8Array.from(data);
+    if (copy.length > 0) copy[random(copy.length)] ^= random(3) > 0 ? 1 << random(8) : 1 + random(255);
+    return copy;
+  }
+  function cut(data) {
+    return random(2) ? data.subarray(0, random(data.length + 1)) : Buffer.concat([data, octets(8)]);
+  }
+  /** A name that is one still: letters change, labels come and go. */
+  function rename(name) {
+    switch (random(5)) {
+      case 0:
+        return pick(NAMES);
+      case 1:
+        return name.length > 240 ? name : Buffer.concat([Buffer.of(1, 97 + random(26)), name]);
+      case 2:
+        return name.length > 1 ? name.subarray(1 + name[0]) : name;
+      case 3:
+        return name.length > 240 ? name : Buffer.concat([Buffer.of(1, 0x2a), name]);
+      default: {
+        const copy = Uint8Array.from(name);
+        if (copy[0] > 0) copy[1 + random(copy[0])] ^= 1 << random(8);
+        return sources.name.foldName(copy);
+      }
+    }
+  }
+  const list = (items, change) => {
+    if (items.length === 0) return items;
+    const copy = [...items];
+    const at = random(copy.length);
+    copy[at] = change(copy[at]);
+    return copy;
+  };
+  /** Fields of an RRSIG: type, algorithm, labels, TTL, times, tag, signer. */
+  function resign(signature) {
+    const copy = Buffer.from(signature);
+    if (copy.length < 19) return copy;
+    switch (random(6)) {
+      case 0:
+        copy.writeUInt16BE(pick(TYPES), 0);
+        return copy;
+      case 1:
+        copy[2] = pick([5, 7, 8, 13, 15, 250]);
+        return copy;
+      case 2:
+        copy[3] = random(6);
+        return copy;
+      case 3:
+        copy[4 + random(14)] ^= 1 << random(8);
+        return copy;
+      case 4:
+        return Buffer.concat([copy.subarray(0, 18), pick(signers), copy.subarray(-128)]);
+      default:
+        return flip(copy);
+    }
+  }
+
+  const CHANGES = [
+    one => ({ ...one, data: list(one.data, flip) }),
+    one => ({ ...one, data: list(one.data, cut) }),
+    one => ({ ...one, data: [...one.data, ...(random(2) ? [octets(64)] : pick(POOL).data)] }),
+    one => ({ ...one, data: one.data.slice(1) }),
+    one => ({ ...one, data: pick(POOL).data }),
+    one => ({ ...one, signatures: list(one.signatures, resign) }),
+    one => ({ ...one, signatures: list(one.signatures, cut) }),
+    one => ({ ...one, signatures: [] }),
+    one => ({ ...one, signatures: pick(POOL).signatures }),
+    one => ({ ...one, signatures: [...one.signatures, ...pick(POOL).signatures] }),
+    one => ({ ...one, name: rename(one.name) }),
+    one => ({ ...one, type: pick(TYPES) }),
+    one => ({ ...one, ttl: random(100_000) }),
+    one => signRrset({ ...one, signatures: [] }, pick(signers), foreign, TIMES),
+    // What a zone signs itself is true; signed by another it is not, if it is in that zone's name.
+    one => signRrset({ ...one, signatures: [] }, pick(signers), pick(zones.slice(1)).key, TIMES),
+    one => ({ ...one, type: pick([Type.DS, Type.DNSKEY, Type.NSEC, Type.NSEC3, Type.RRSIG]), data: [octets(80)] }),
+    () => pick(POOL),
+  ];
+  function section(rrsets) {
+    switch (random(6)) {
+      case 0:
+        return rrsets.filter((_, i) => i !== random(rrsets.length));
+      case 1:
+        return [...rrsets, pick(POOL)];
+      case 2:
+        return [...pick(corpus).response[random(2) ? 'answer' : 'authority']];
+      default:
+        return list(rrsets, one => pick(CHANGES)(one));
+    }
+  }
+  function mutateResponse(response) {
+    switch (random(12)) {
+      case 0:
+        return { ...response, rcode: pick([0, 3]) };
+      case 1:
+        return { ...response, answer: [], authority: [...response.authority, ...pick(corpus).response.authority] };
+      case 2:
+      case 3:
+      case 4:
+      case 5:
+        return { ...response, authority: section(response.authority) };
+      case 6:
+        return { ...response, zone: pick(NAMES) };
+      default:
+        return { ...response, answer: section(response.answer) };
+    }
+  }
+  /** The response as it comes out of a message whose octets were changed; as it was where that is none. */
+  function throughWire(question, response) {
+    const { encodeMessage, decodeMessage } = sources.message;
+    const { groupRrsets, recordsOfAll } = sources.rrset;
+    const octetsOf = encodeMessage({
+      id: 1,
+      flags: 0x8400 | response.rcode,
+      question: { ...question, dnsClass: 1 },
+      answers: recordsOfAll(response.answer, true),
+      authorities: recordsOfAll(response.authority, true),
+      additionals: [],
+    });
+    if (octetsOf === undefined) return response;
+    for (let i = random(4); i > 0; i--) octetsOf[12 + random(octetsOf.length - 12)] ^= 1 << random(8);
+    try {
+      const message = decodeMessage(octetsOf);
+      return { ...response, answer: groupRrsets(message.answers), authority: groupRrsets(message.authorities) };
+    } catch {
+      return response;
+    }
+  }
+
+  return {
+    next(now) {
+      let { question, response } = pick(corpus);
+      for (let i = random(16) > 0 ? 1 + random(3) : 0; i > 0; i--) response = mutateResponse(response);
+      if (random(8) === 0) question = { ...question, name: pick(NAMES) };
+      if (random(8) === 0) question = { ...question, type: pick(TYPES) };
+      if (random(8) === 0) response = throughWire(question, response);
+      const late = random(64) === 0 ? random(400_000) - 200_000 : 0;
+      if (random(16) > 0) return { question, response, now: now + late };
+      const fetchRecords = (name, type) => {
+        const fetched = tree.fetch(name, type);
+        return random(3) > 0 ? fetched : mutateResponse(fetched);
+      };
+      return { question, response, now: now + late, fetchRecords };
+    },
+  };
+}
