@@ -216,6 +216,11 @@ const FAMILIES: readonly Family[] = [
     },
     ['status'],
   ),
+  counter(
+    'shardns_dnssec_synthesised_total',
+    'Answers that followed from what was validated before',
+    r => r.recursion?.synthesised,
+  ),
   gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
   gauge(
     'shardns_infrastructure_servers',

@@ -14,6 +14,10 @@ export class BoundedMap<K, V> {
     if (this.#map.size >= this.limit) this.#map.delete(this.#map.keys().next().value as K);
     this.#map.set(key, value);
   }
+  /** The key that goes next. */
+  oldest(): K | undefined {
+    return this.#map.keys().next().value;
+  }
   delete(key: K): boolean {
     return this.#map.delete(key);
   }

@@ -191,7 +191,10 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
   };
   const resolver = { rootHints: upstream.hints, port: upstream.port, ipv6: false, doNotQueryLocalhost: false };
   const options = flags.recursive
-    ? applyFlags({ metrics: '127.0.0.1:9153', ...base, resolver, dnssec: { validate: false } }, { ...flags, upstream: [] })
+    ? applyFlags(
+        { metrics: '127.0.0.1:9153', ...base, resolver, dnssec: { validate: false } },
+        { ...flags, upstream: [] },
+      )
     : applyFlags(base, { ...flags, upstream: [`127.0.0.1:${upstream.port}`] });
   let server: Server;
   try {

@@ -28,6 +28,21 @@ export function compareNames(a: Uint8Array, b: Uint8Array): number {
   return i - j;
 }
 
+/** A string that sorts as the folded name does in that order. */
+export function canonicalKey(name: Uint8Array): string {
+  let key = '';
+  for (let i = split(name, labelsOfA); i-- > 0;) {
+    const at = labelsOfA[i];
+    // An octet of 0 or 1 is written as two, so that nothing is less than the end of a label.
+    for (let k = 1; k <= name[at]; k++) {
+      const octet = name[at + k];
+      key += octet > 1 ? String.fromCharCode(octet) : octet === 0 ? '\x01\x01' : '\x01\x02';
+    }
+    key += '\0';
+  }
+  return key;
+}
+
 export const isWildcard = (name: Uint8Array): boolean => name[0] === 1 && name[1] === 0x2a;
 
 /** Labels of an owner as RRSIGs count them: the root's and a leading "*" are none (RFC 4034 section 3.1.3). */

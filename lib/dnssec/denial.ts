@@ -59,6 +59,7 @@ export function verdictOf(proof: Proof, what: string): Verdict {
     case 'spent':
       return bogus('more NSEC3 hashes than a question may cost');
     case 'missing':
-      return bogus(`no proof that ${what}`, ExtendedError.nsecMissing);
+      // Records were there, and show something else (RFC 8914 section 4.13 is about those that are not).
+      return bogus(`no proof that ${what}`);
   }
 }

@@ -32,6 +32,10 @@ function sharedLabels(a: Uint8Array, b: Uint8Array): number {
   return labels;
 }
 
+/** Labels of the closest encloser of a name that the record covers. */
+export const encloserOf = (name: Uint8Array, { owner, next }: Nsec): number =>
+  Math.max(sharedLabels(name, owner), sharedLabels(name, next));
+
 export class NsecProofs {
   constructor(
     readonly zone: Uint8Array,
@@ -47,16 +51,11 @@ export class NsecProofs {
     return this.records.find(one => covers(one, name, this.zone) && !isAtOrBelow(one.next, name));
   }
 
-  /** Labels of the closest encloser of a name that does not exist. */
-  #encloser(name: Uint8Array, { owner, next }: Nsec): number {
-    return Math.max(sharedLabels(name, owner), sharedLabels(name, next));
-  }
-
   nxdomain(name: Uint8Array): Proof {
     if (this.#at(name).some(({ bitmap }) => hasType(bitmap, NXNAME))) return 'proven';
     const absence = this.#absence(name);
     if (absence === undefined) return 'missing';
-    const wildcard = wildcardOf(lastLabels(name, this.#encloser(name, absence)));
+    const wildcard = wildcardOf(lastLabels(name, encloserOf(name, absence)));
     return this.#absence(wildcard) === undefined ? 'missing' : 'proven';
   }
 
@@ -66,14 +65,14 @@ export class NsecProofs {
     if (this.records.some(one => covers(one, name, this.zone) && isAtOrBelow(one.next, name))) return 'proven';
     const absence = this.#absence(name);
     if (absence === undefined) return 'missing';
-    const wildcard = wildcardOf(lastLabels(name, this.#encloser(name, absence)));
+    const wildcard = wildcardOf(lastLabels(name, encloserOf(name, absence)));
     return this.#at(wildcard).some(({ bitmap }) => lacksType(bitmap, type, false)) ? 'proven' : 'missing';
   }
 
   /** That a name has no data of its own that a wildcard below its last `labels` labels would yield to. */
   wildcard(name: Uint8Array, labels: number): Proof {
     const absence = this.#absence(name);
-    return absence !== undefined && this.#encloser(name, absence) === labels ? 'proven' : 'missing';
+    return absence !== undefined && encloserOf(name, absence) === labels ? 'proven' : 'missing';
   }
 
   /** That a name has no DS: `cut` where it is a delegation, else `proven`. */

@@ -1,5 +1,6 @@
 // Trust anchors, positive and negative (RFC 4035 section 4.4, RFC 7646); those of the root (RFC 9718).
 import { optionError } from '../base/errors.js';
+import { keyTag } from './key.js';
 import { Type } from '../wire/iana.js';
 import { bySuffix, encodeName, foldName, nameKey } from '../wire/name.js';
 import { encodeRdata } from '../wire/rdata.js';
@@ -57,6 +58,13 @@ export class TrustAnchors {
       if (anchor === undefined || 'until' in anchor) this.#anchors.set(key, (anchor = { zone, ds: [], keys: [] }));
       (isDs ? anchor.ds : anchor.keys).push(data);
     }
+  }
+
+  /** Key tags of the root's anchors. */
+  get rootTags(): number[] {
+    const root = this.#anchors.get('\0');
+    if (root === undefined || 'until' in root) return [];
+    return [...root.ds.map(one => (one[0] << 8) | one[1]), ...root.keys.map(keyTag)];
   }
 
   /**

@@ -25,6 +25,9 @@ export interface RrsetVerdict extends Verdict {
   labels: number;
 }
 
+/** Of a name that was said not to exist: it does, without such data. */
+const NODATA: Verdict = Object.freeze({ ...SECURE });
+
 export interface Validation extends Verdict {
   /**
    * RRsets of answer and authority section, as far as they were looked at: a bogus one ends it. Those of the authority that
@@ -33,6 +36,8 @@ export interface Validation extends Verdict {
   rrsets: ReadonlyMap<Rrset, RrsetVerdict>;
   /** Least lifetime of what the verdict rests on, in seconds. */
   ttl: number;
+  /** The response's, or NOERROR where it says NXDOMAIN of a name that its own records show to be there. */
+  rcode: number;
 }
 
 export interface ValidationContext extends ChainContext {
@@ -63,7 +68,7 @@ function* judge(
   const { now, budget, policy, anchors, zones } = asked;
   const context: ChainContext = { now, budget, policy, anchors, zones, checked: new Map() };
   const rrsets = new Map<Rrset, RrsetVerdict>();
-  if (answer.length > MAX_RRSETS) return { ...bogus('more RRsets than are judged'), rrsets, ttl: 0 };
+  if (answer.length > MAX_RRSETS) return { ...bogus('more RRsets than are judged'), rrsets, ttl: 0, rcode };
   let verdict: Verdict = SECURE;
   let ttl = Number.POSITIVE_INFINITY;
   const made: Rrset[] = [];
@@ -82,7 +87,7 @@ function* judge(
     } else rrsets.set(rrset, own);
     verdict = worse(verdict, whole);
     // Nothing that comes after makes it better.
-    if (verdict.status === 'bogus') return { ...verdict, rrsets, ttl: 0 };
+    if (verdict.status === 'bogus') return { ...verdict, rrsets, ttl: 0, rcode };
     ttl = Math.min(ttl, own.ttl);
   }
   for (const rrset of made) {
@@ -92,12 +97,15 @@ function* judge(
   }
   if (question.type === Type.RRSIG && answer.some(one => one.signatures.length > 0)) {
     verdict = worse(verdict, insecure('signatures are not signed'));
-    return { ...verdict, rrsets, ttl: Math.min(ttl, ...answer.map(one => one.ttl)) };
+    return { ...verdict, rrsets, ttl: Math.min(ttl, ...answer.map(one => one.ttl)), rcode };
   }
+  let code = rcode;
   const end = endOfChain(question, answer);
   if (end !== undefined) {
     const kind = rcode === (Rcode.NXDOMAIN as number) ? 'nxdomain' : 'nodata';
-    verdict = worse(verdict, yield* judgeDenial(end, question.type, response, context, kind));
+    const denial = yield* judgeDenial(end, question.type, response, context, kind);
+    if (denial === NODATA) code = Rcode.NOERROR;
+    verdict = worse(verdict, denial);
   }
   for (const rrset of authority) {
     if (rrsets.size >= MAX_RRSETS) break;
@@ -108,7 +116,7 @@ function* judge(
     if (own.status === 'secure' || isPart) ttl = Math.min(ttl, own.ttl);
     if (isPart) verdict = worse(verdict, own);
   }
-  return { ...verdict, rrsets, ttl: Number.isFinite(ttl) ? ttl : 0 };
+  return { ...verdict, rrsets, ttl: Number.isFinite(ttl) ? ttl : 0, rcode: code };
 }
 
 /** The name that the answer has no data for, folded; undefined where the question is answered. */
@@ -212,6 +220,8 @@ function* judgeDenial(
             ? proofs.nodata(name, type)
             : proofs.nxdomain(name);
       if (proof !== 'missing') return verdictOf(proof, what);
+      // A server may say NXDOMAIN of a name that has names below it; its records know better.
+      if (kind === 'nxdomain' && proofs.nodata(name, type) === 'proven') return NODATA;
       worst = failure ?? verdictOf(proof, what);
     }
   }

@@ -17,7 +17,6 @@ import { type Failed, type Moved, type Outcome, type Resolution, SERVFAIL } from
 import type { Refreshes } from './refreshes.js';
 import type { StaleAnswers } from './stale-answers.js';
 
-
 export interface CoalescerParts {
   readonly context: ResolverContext;
   readonly hooks: Hooks;

@@ -193,7 +193,11 @@ export class Keep {
     });
     if (!remembered) return;
     const { rcode } = failed;
-    this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), { seconds, rcode, extendedError });
+    this.engine.insertFailure(query.name, query.type, variantOf(query, asker.tenant), {
+      seconds,
+      rcode,
+      extendedError,
+    });
   }
 
   /** The same of a response that the cache has been given natively, to a question without CD. */

@@ -15,6 +15,7 @@ const RECURSION = [
   'insecure',
   'indeterminate',
   'bogus',
+  'synthesised',
 ] as const satisfies readonly (keyof RecursorStats)[];
 const TRANSPORT = ['sent', 'received', 'mismatched', 'unknownId'] as const satisfies readonly (keyof TransportStats)[];
 

@@ -13,7 +13,7 @@ export interface Setup {
 const IGNORED = new Set(
   `verbosity log-queries log-replies log-servfail val-log-level directory msg-cache-size rrset-cache-size key-cache-size
   neg-cache-size infra-cache-slabs msg-cache-slabs rrset-cache-slabs key-cache-slabs num-queries-per-thread fake-sha1
-  fake-dsa target-fetch-policy minimal-responses iter-scrub-promiscuous rrset-roundrobin trust-anchor-signaling
+  fake-dsa target-fetch-policy minimal-responses iter-scrub-promiscuous rrset-roundrobin 
   root-key-sentinel infra-cache-numhosts num-threads outgoing-range username chroot pidfile interface
   use-syslog edns-buffer-size max-udp-size harden-referral-path val-override-timestamp
   stub-name unknown-server-time-limit
@@ -47,6 +47,7 @@ const yes = (value: string): boolean => value === 'yes' || value === 'on';
 
 export function setupOf(scenario: Scenario): Setup {
   const anchors: string[] = [];
+  const signs: Record<string, boolean> = { signal: false };
   const negative: string[] = [];
   const options = {
     udp: 'dgram',
@@ -212,6 +213,12 @@ export function setupOf(scenario: Scenario): Setup {
           else throw new Unsupported(`access-control: ${value}`);
         }
         break;
+      case 'harden-algo-downgrade':
+        signs.hardenAlgorithmDowngrade = yes(value);
+        break;
+      case 'trust-anchor-signaling':
+        signs.signal = yes(value);
+        break;
       case 'trust-anchor':
         anchors.push(value);
         break;
@@ -229,7 +236,6 @@ export function setupOf(scenario: Scenario): Setup {
       case 'module-config':
       case 'aggressive-nsec':
       case 'harden-dnssec-stripped':
-      case 'harden-algo-downgrade':
         break;
       default:
         if (!isIgnored(key) && !local.read(key, value)) throw new Unsupported(`option ${key}`);
@@ -251,7 +257,7 @@ export function setupOf(scenario: Scenario): Setup {
     else (kind === 'stub-zone' ? options.stubZones : options.forwardZones).push(rest);
   }
   if ((resolver.rootHints as string[] | undefined)?.length === 0) delete resolver.rootHints;
-  const dnssec = { validate: anchors.length > 0, trustAnchors: anchors, negativeTrustAnchors: negative };
+  const dnssec = { validate: anchors.length > 0, trustAnchors: anchors, negativeTrustAnchors: negative, ...signs };
   setup.options.dnssec = anchors.length > 0 ? dnssec : { validate: false };
   upstream.deadlineMs ??= 20_000;
   return setup;

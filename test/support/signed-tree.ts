@@ -1,4 +1,5 @@
 // Zones below one another, signed or not, as a fetcher of DS and DNSKEY records sees them; what is asked is noted.
+import { wildcardOf } from '../../lib/dnssec/canonical.js';
 import { Budget, type BudgetLimits } from '../../lib/dnssec/budget.js';
 import type { Fetched, FetchRecords } from '../../lib/dnssec/steps.js';
 import { TrustAnchors } from '../../lib/dnssec/trust.js';
@@ -107,6 +108,9 @@ export class SignedTree {
     const answer = here.filter(one => one.type === type || one.type === Type.CNAME);
     if (answer.length > 0) return { rcode: 0, answer, authority: [] };
     const exists = zone.rrsets.some(one => isAtOrBelow(one.name, name));
+    const wildcard = wildcardOf(name.subarray(1 + name[0]));
+    const made = exists ? [] : zone.rrsets.filter(one => one.type === type && equalNames(one.name, wildcard));
+    if (made.length > 0) return { rcode: 0, answer: made.map(one => ({ ...one, name })), authority: denialsOf(zone) };
     return { rcode: exists ? 0 : 3, answer: [], authority: denialsOf(zone) };
   }
   judge(name: string, type: keyof typeof Type, response: Partial<Fetched>): Validation | Promise<Validation> {

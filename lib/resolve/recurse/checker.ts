@@ -18,9 +18,11 @@ import { type Job, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { Link } from './links.js';
 import type { Setting, ValidationOptions } from './options.js';
+import type { Synthesis } from './synthesis.js';
 
 export interface CheckerParts {
   readonly rrsets: RrsetCache;
+  readonly synthesis: Synthesis;
   readonly clock: Clock;
   readonly setting: Setting;
   /** DS or DNSKEY records: from the cache unless `fresh`. */
@@ -131,10 +133,20 @@ export class Checker {
       // What came beside the proof and does not prove itself is left out.
       authority = authority.filter(one => verdict.rrsets.get(one)?.status === 'secure');
     }
+    if (link.noCache !== true && verdict.status === 'secure') this.parts.synthesis.learn(link, verdict, leftMs);
     const seconds = Math.floor(leftMs / 1000);
     const { originalTtl } = setting.options;
     const shown = (one: Rrset): Rrset => (originalTtl || one.ttl <= seconds ? one : { ...one, ttl: seconds });
-    const judged: Link = { ...link, rrsets: link.rrsets.map(shown), authority: authority.map(shown), leftMs, security };
+    const rcode = link.rrsets.length > 0 ? link.rcode : verdict.rcode;
+    const shownAuthority = authority.map(shown);
+    const judged: Link = {
+      ...link,
+      rcode,
+      rrsets: link.rrsets.map(shown),
+      authority: shownAuthority,
+      leftMs,
+      security,
+    };
     if (link.noCache === true || link.leftMs === Infinity) return judged;
     rrsets.askedAt = job.budget.beganAt;
     if (judged.rrsets.length > 0) {
@@ -144,8 +156,8 @@ export class Checker {
       }
     } else {
       const denial = { authority: judged.authority, ttl: leftMs / 1000 };
-      if (link.rcode === Rcode.NXDOMAIN) rrsets.putNxdomain(link.denied ?? name, denial, security);
-      else if (link.rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial, security);
+      if (rcode === Rcode.NXDOMAIN) rrsets.putNxdomain(link.denied ?? name, denial, security);
+      else if (rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial, security);
     }
     return judged;
   }

@@ -30,6 +30,12 @@ export type AskServer = (
 export interface ValidationOptions {
   anchors: TrustAnchors;
   policy: ValidationPolicy;
+  /** What was validated answers other questions too. */
+  aggressive: boolean;
+  /** Root servers are told of the anchors' key tags (RFC 8145). */
+  signal: boolean;
+  /** Key tags of the root's anchors. */
+  rootTags: readonly number[];
   /** For one client's query. */
   budget: Partial<BudgetLimits>;
 }
@@ -86,6 +92,8 @@ export interface RecursorStats {
   insecure: number;
   indeterminate: number;
   bogus: number;
+  /** Answers that followed from those to other questions. */
+  synthesised: number;
 }
 
 /** What the parts of a recursor have in common; the options change while it works. */

@@ -7,9 +7,10 @@ import type { Clock } from '../../base/clock.js';
 import { EqualTimers } from '../../base/equal-timers.js';
 import type { Random } from '../../base/random.js';
 import type { RrsetCache } from '../../cache/rrset-cache.js';
+import { failsSentinel, signalName } from '../../dnssec/sentinel.js';
 import type { Fetched, FetchFailure } from '../../dnssec/steps.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
-import { equalNames, nameKey, nameToText } from '../../wire/name.js';
+import { encodeName, equalNames, nameKey, nameToText } from '../../wire/name.js';
 import type { FindAddress } from './address-search.js';
 import { type Delegation, type NameServer, Source, takeAddresses } from './delegation.js';
 import { Checker } from './checker.js';
@@ -21,6 +22,7 @@ import { Learner } from './learner.js';
 import { append, emptyResult, type Link, type RecursionResult, resultOf } from './links.js';
 import type { AskServer, RecursorOptions, RecursorStats, Setting } from './options.js';
 import { Priming } from './priming.js';
+import { Synthesis } from './synthesis.js';
 import { ZoneAsker } from './zone-asker.js';
 import { zoneOf } from './zones.js';
 
@@ -44,11 +46,13 @@ export class Recursor {
     insecure: 0,
     indeterminate: 0,
     bogus: 0,
+    synthesised: 0,
   };
   readonly #setting: Setting;
   readonly #descent: Descent;
   readonly #priming: Priming;
   readonly #checker: Checker;
+  readonly #synthesis: Synthesis;
   readonly #deadlines: EqualTimers;
 
   constructor(
@@ -72,8 +76,10 @@ export class Recursor {
     this.#priming = new Priming(rrsets, known, asker, clock, setting);
     const descent = new Descent({ rrsets, known, learner, asker, priming: this.#priming, clock, random, setting });
     this.#descent = descent;
+    this.#synthesis = new Synthesis(rrsets, clock, setting);
     this.#checker = new Checker({
       rrsets,
+      synthesis: this.#synthesis,
       clock,
       setting,
       fetch: (name, type, job, fresh) => this.#fetchRecords(name, type, job, fresh),
@@ -118,6 +124,10 @@ export class Recursor {
       if (job.validates) link = await this.#checker.checked(name, type, link, job);
       const result = link.target === undefined ? resultOf(link) : await this.#chain(name, type, job, link);
       result.secure &&= job.validates;
+      const { validation } = this.options;
+      if (result.secure && validation !== undefined && failsSentinel(name, type, validation.rootTags)) {
+        throw new ResolutionError('the sentinel of a key (RFC 8509)', ExtendedError.other);
+      }
       return result;
     } catch (error) {
       this.stats.failures++;
@@ -139,6 +149,7 @@ export class Recursor {
   clear(): void {
     this.rrsets.clear();
     this.#checker.clear();
+    this.#synthesis.clear();
     this.infrastructure.clear();
     this.#priming.forgetFailure();
   }
@@ -146,6 +157,7 @@ export class Recursor {
   forgetName(name: Uint8Array): void {
     this.rrsets.forgetName(name);
     this.#checker.forgetName(name);
+    this.#synthesis.forgetName(name);
   }
 
   /** @param first what is said of the name itself, where it is known and was checked */
@@ -181,8 +193,11 @@ export class Recursor {
   }
 
   #fromCache(name: Uint8Array, type: number, job: Job): Link | undefined {
-    const link = this.known.link(name, type);
-    if (link !== undefined && job.traced) {
+    const known = this.known.link(name, type);
+    const link = known ?? (job.validates ? this.#synthesis.link(name, type, job) : undefined);
+    if (known === undefined && link !== undefined && job.traced) {
+      job.trace({ kind: 'cache', text: `${nameToText(name)} ${typeName(type)}: follows from what was validated` });
+    } else if (link !== undefined && job.traced) {
       const what =
         link.rrsets.length > 0 ? 'known' : link.rcode === Rcode.NXDOMAIN ? 'known not to exist' : 'known to have none';
       job.trace({ kind: 'cache', text: `${nameToText(name)} ${typeName(type)}: ${what}` });
@@ -192,12 +207,13 @@ export class Recursor {
 
   /** What a chain of trust is made of. */
   #fetchRecords(name: Uint8Array, type: number, job: Job, fresh: boolean): Fetched | Promise<Fetched | FetchFailure> {
-    const known = fresh ? undefined : this.known.link(name, type);
+    const known = fresh ? undefined : (this.known.link(name, type) ?? this.#synthesis.link(name, type, job));
     if (known !== undefined) return fetchedOf(known);
     const noDs = fresh || type !== Type.DS ? undefined : this.rrsets.noDs(name);
     if (noDs !== undefined) return { rcode: Rcode.NOERROR, answer: [], authority: noDs };
     const inner = job.below(`${nameKey(name)} ${type}`, this.options.maxDepth, fresh);
     if (inner === undefined) return Promise.resolve({ failure: 'it would wait for itself' });
+    if (type === Type.DNSKEY && name.length === 1) this.#signal();
     const nobody = (error: unknown): FetchFailure => {
       if (!(error instanceof ResolutionError)) throw error;
       job.budget.ours ||= error.ours;
@@ -213,6 +229,17 @@ export class Recursor {
         return this.#descent.toLinkAbove(name, type, inner);
       })
       .then(fetchedOf, nobody);
+  }
+
+  /** Tells the root's servers, as often as its keys are asked for, which of them are trusted (RFC 8145 section 5). */
+  #signal(): void {
+    const { validation, recursive } = this.options;
+    if (!recursive || validation?.signal !== true || validation.rootTags.length === 0) return;
+    const name = encodeName(signalName(validation.rootTags));
+    const job = Job.begin(this.clock, { maxQueries: 4, beganAt: this.rrsets.fence.now, deadlineMs: 5000 });
+    this.#descent.toLink(name, Type.NULL, job).catch(() => {
+      // Nobody waits for what they say to it.
+    });
   }
 
   /** False when the name server's name does not exist. */

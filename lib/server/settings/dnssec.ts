@@ -36,6 +36,15 @@ const budget = section({
   },
 });
 
+const negativeAnchor = section({
+  name: { schema: zoneName, change: 'live', why: 'At and below which nothing has to prove itself.' },
+  until: {
+    schema: z.iso.datetime({ offset: true }),
+    change: 'live',
+    why: 'When that ends, as `2026-12-31T12:00:00Z`.',
+  },
+});
+
 const dnssec = section({
   validate: {
     schema: z.boolean().optional(),
@@ -52,9 +61,27 @@ const dnssec = section({
     why: "DS or DNSKEY records as in zone files, in the place of the root's keys 20326 and 38696.",
   },
   negativeTrustAnchors: {
-    schema: z.array(zoneName).max(4096).default([]),
+    schema: z
+      .array(z.union([zoneName, negativeAnchor]))
+      .max(4096)
+      .default([]),
     change: 'live',
-    why: 'Names at and below which nothing has to prove itself, as of zones of your own that are not signed, or of one that is broken (RFC 7646); a trust anchor below one counts.',
+    why: 'Names at and below which nothing has to prove itself, as of zones of your own that are not signed, or of one that is broken; then with an end, a week away at the most (RFC 7646). A trust anchor below one counts.',
+  },
+  aggressive: {
+    schema: z.boolean().default(true),
+    change: 'live',
+    why: 'What was validated answers other questions too: which names do not exist, and what wildcards and DNAMEs make of them (RFC 8198).',
+  },
+  signal: {
+    schema: z.boolean().default(true),
+    change: 'live',
+    why: "Tell the root's servers which of its keys are trusted (RFC 8145).",
+  },
+  hardenAlgorithmDowngrade: {
+    schema: z.boolean().default(false),
+    change: 'live',
+    why: 'A zone has to be signed with each algorithm that its DS records name, not with one of them; zones that change their algorithm may fail.',
   },
   sha1: {
     schema: z.boolean().default(false),
@@ -88,15 +115,23 @@ export type DnssecSettings = z.output<typeof dnssec>;
 /** @param policy in the place of what settings say of algorithms, times and iterations */
 export function validationOf(settings: DnssecSettings, policy?: ValidationPolicy): ValidationOptions {
   const { trustAnchors = ROOT_ANCHORS, negativeTrustAnchors, sha1, nsec3Iterations } = settings;
+  const anchors = new TrustAnchors(
+    trustAnchors,
+    negativeTrustAnchors.map(one => (typeof one === 'string' ? one : { ...one, until: Date.parse(one.until) / 1000 })),
+  );
   return {
-    anchors: new TrustAnchors(trustAnchors, negativeTrustAnchors),
+    anchors,
+    signal: settings.signal,
+    rootTags: anchors.rootTags,
     policy: {
       sha1,
       nsec3Iterations,
+      hardenAlgorithmDowngrade: settings.hardenAlgorithmDowngrade,
       inceptionSkew: settings.inceptionSkewSeconds,
       expirationSkew: settings.expirationSkewSeconds,
       ...policy,
     },
+    aggressive: settings.aggressive,
     budget: settings.budget,
   };
 }

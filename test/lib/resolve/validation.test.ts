@@ -22,9 +22,16 @@ const ZONES: Readonly<Record<string, ZoneParts>> = {
   'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.81'] },
 };
 
-function setUp(servers: string[] = ['192.0.2.1']) {
-  const internet = new SignedInternet(new SignedTree(ZONES));
-  const validation = { anchors: internet.tree.anchors, policy: {}, budget: {} };
+function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES) {
+  const internet = new SignedInternet(new SignedTree(zones));
+  const validation = {
+    anchors: internet.tree.anchors,
+    policy: {},
+    budget: {},
+    aggressive: true,
+    signal: false,
+    rootTags: [],
+  };
   const options = { validation, rootHints: servers, qnameMinimisation: 'off' } as const;
   const t = setUpRecursor(options, undefined, internet.ask);
   t.clock.wall = NOW;
@@ -152,4 +159,59 @@ test('only an answer that was checked is there for those who want no recursion',
   expect(known(false)).toBeUndefined();
   await get('www.shop.com.');
   expect(known(false)?.secure).toBe(true);
+});
+
+test('names in a span that was validated do not exist, and nobody is asked', async () => {
+  for (const denial of ['nsec', 'nsec3'] as const) {
+    const { get, internet, pass, recursor } = setUp(['192.0.2.1'], {
+      ...ZONES,
+      'shop.com.': { denial, lines: ['a.shop.com. 300 A 192.0.2.1', 'm.shop.com. 300 A 192.0.2.2'] },
+    });
+    await get('b.shop.com.');
+    const asked = internet.asked.length;
+    const other = await get('c.shop.com.', Type.MX);
+    expect(other).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true, answers: [] });
+    expect(other.authority.map(one => one.type)).toContain(Type.SOA);
+    expect(await get('x.c.shop.com.')).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true });
+    expect(await get('a.shop.com.', Type.MX)).toMatchObject({ rcode: Rcode.NOERROR, secure: true, answers: [] });
+    expect(internet.asked.length).toBe(asked);
+    expect(recursor.stats.synthesised).toBe(3);
+    expect(texts(await get('a.shop.com.'))).toEqual(['A 192.0.2.1']);
+    await pass(301_000);
+    await get('d.shop.com.');
+    expect(internet.asked.length).toBeGreaterThan(asked + 1);
+  }
+});
+
+test('spans of zones that may have unsigned delegations in them say nothing of other names', async () => {
+  const { get, internet } = setUp(['192.0.2.1'], {
+    ...ZONES,
+    'shop.com.': { denial: 'optOut', lines: ['a.shop.com. 300 A 192.0.2.1'] },
+  });
+  await get('b.shop.com.');
+  const asked = internet.asked.length;
+  await get('c.shop.com.');
+  expect(internet.asked.length).toBeGreaterThan(asked);
+});
+
+test('what a wildcard makes of one name it makes of others', async () => {
+  const { get, internet } = setUp(['192.0.2.1'], {
+    ...ZONES,
+    'shop.com.': { lines: ['a.shop.com. 300 A 192.0.2.1', '*.w.shop.com. 300 A 192.0.2.7'] },
+  });
+  expect(texts(await get('one.w.shop.com.'))).toEqual(['A 192.0.2.7']);
+  const asked = internet.asked.length;
+  const other = await get('two.w.shop.com.');
+  expect(texts(other)).toEqual(['A 192.0.2.7']);
+  expect(other.secure).toBe(true);
+  expect(internet.asked.length).toBe(asked);
+});
+
+test('what is forgotten of a zone denies nothing any more', async () => {
+  const { get, internet, recursor } = setUp();
+  await get('b.shop.com.');
+  recursor.forgetName(encodeName('c.shop.com.'));
+  const asked = internet.asked.length;
+  await get('c.shop.com.');
+  expect(internet.asked.length).toBeGreaterThan(asked);
 });

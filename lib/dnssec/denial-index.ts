@@ -1,0 +1,254 @@
+// Denials that were validated, in the order of their zones: for names that they deny too, without asking anybody (RFC 8198,
+// RFC 9077). Records are kept by name for NSEC and by hash for NSEC3; what they prove is for denial.ts to say.
+//
+// Bounds: MAX_ZONES zones, MAX_RECORDS records of a zone and MAX_ALL in all, about 400 octets each; NSEC3 hashes are paid
+// from the question's budget.
+import { BoundedMap } from '../base/bounded-map.js';
+import { Type } from '../wire/iana.js';
+import { countLabels, equalNames, isAtOrBelow, nameKey } from '../wire/name.js';
+import type { Rrset } from '../wire/rrset.js';
+import { canonicalKey, lastLabels, wildcardOf } from './canonical.js';
+import { proofsOf } from './denial.js';
+import { encloserOf, parseNsec } from './nsec.js';
+import { hashName, type Nsec3, parseNsec3 } from './nsec3.js';
+import { HASH_COST } from './budget.js';
+import type { Judging } from './verdict.js';
+
+const MAX_ZONES = 1000;
+const MAX_RECORDS = 2000;
+const MAX_ALL = 20_000;
+/** Ancestors of a name whose hashes are looked for; names are seldom deeper below their zone. */
+const MAX_DEPTH = 8;
+
+interface Kept {
+  /** Canonical order of owners, or hashes. */
+  key: string;
+  rrset: Rrset;
+  untilMs: number;
+}
+
+interface Zone {
+  readonly name: Uint8Array;
+  soa?: { rrset: Rrset; untilMs: number };
+  nsec: Kept[];
+  nsec3: Kept[];
+  /** Of all of `nsec3`. */
+  salt: Uint8Array;
+  iterations: number;
+}
+
+/** What is denied, and by what; or the wildcard that the name is made from. */
+export interface Denied {
+  kind: 'nxdomain' | 'nodata' | 'wildcard';
+  /** The name with an asterisk that there may be data of. */
+  wildcard?: Uint8Array;
+  authority: Rrset[];
+  /** Milliseconds until the first of it ends. */
+  leftMs: number;
+}
+
+export class DenialIndex {
+  readonly #zones = new BoundedMap<string, Zone>(MAX_ZONES);
+  #records = 0;
+
+  get size(): number {
+    return this.#records;
+  }
+  clear(): void {
+    this.#zones.clear();
+    this.#records = 0;
+  }
+  /** What is known of the zone that a name is in, or of any below. */
+  forget(name: Uint8Array): void {
+    for (let at = 0; ; at += 1 + name[at]) {
+      this.#drop(nameKey(name.subarray(at)));
+      if (name[at] === 0) return;
+    }
+  }
+
+  /**
+   * Keeps what was validated of a zone.
+   * @param soa of the zone, secure; where there is none, what was kept of it before counts
+   * @param proofs NSEC and NSEC3 RRsets that are secure, none of them made from a wildcard
+   */
+  learn(zone: Uint8Array, soa: Rrset | undefined, proofs: readonly Rrset[], nowMs: number): void {
+    const kept = this.#zoneAt(zone);
+    if (soa !== undefined) kept.soa = { rrset: soa, untilMs: nowMs + 1000 * Math.min(soa.ttl, minimumOf(soa)) };
+    for (const rrset of proofs) {
+      if (rrset.data.length !== 1 || !isAtOrBelow(rrset.name, zone)) continue;
+      const until = nowMs + 1000 * rrset.ttl;
+      if (rrset.type === Type.NSEC) {
+        if (!isMinimal(rrset)) this.#insert(kept.nsec, { key: canonicalKey(rrset.name), rrset, untilMs: until });
+      } else if (rrset.type === Type.NSEC3) {
+        const parsed = parseNsec3(rrset.name, rrset.data[0]);
+        if (parsed === undefined || parsed.isOptOut) continue;
+        if (!isSameChain(kept, parsed)) this.#begin(kept, parsed);
+        this.#insert(kept.nsec3, { key: hashKey(parsed.hash), rrset, untilMs: until });
+      }
+    }
+  }
+
+  /** Whether a name, or its data, is known not to exist; undefined where that has to be asked. */
+  find(name: Uint8Array, type: number, nowMs: number, judging: Judging): Denied | undefined {
+    if (this.#records === 0) return undefined;
+    const key = nameKey(name);
+    // DS records are their parent's.
+    for (let at = type === Type.DS && name[0] !== 0 ? 1 + name[0] : 0; ; at += 1 + name[at]) {
+      const zone = this.#zones.get(key.slice(at));
+      if (zone !== undefined) return findIn(zone, name, type, nowMs, judging);
+      if (name[at] === 0) return undefined;
+    }
+  }
+
+  #zoneAt(name: Uint8Array): Zone {
+    const key = nameKey(name);
+    let zone = this.#zones.get(key);
+    if (zone === undefined) {
+      zone = { name, soa: undefined, nsec: [], nsec3: [], salt: name, iterations: -1 };
+      if (this.#zones.size >= MAX_ZONES) this.#dropOldest();
+      this.#zones.set(key, zone);
+    }
+    return zone;
+  }
+  #drop(key: string): void {
+    const zone = this.#zones.get(key);
+    if (zone === undefined) return;
+    this.#records -= zone.nsec.length + zone.nsec3.length;
+    this.#zones.delete(key);
+  }
+  #dropOldest(): void {
+    const oldest = this.#zones.oldest();
+    if (oldest !== undefined) this.#drop(oldest);
+  }
+  #begin(zone: Zone, { salt, iterations }: Nsec3): void {
+    this.#records -= zone.nsec3.length;
+    zone.nsec3 = [];
+    zone.salt = salt;
+    zone.iterations = iterations;
+  }
+
+  #insert(list: Kept[], one: Kept): void {
+    const at = placeOf(list, one.key);
+    if (list[at]?.key === one.key) {
+      list[at] = one;
+      return;
+    }
+    // A neighbour of the new one goes: the order stays.
+    if (list.length >= MAX_RECORDS) {
+      list[Math.min(at, list.length - 1)] = one;
+      return;
+    }
+    list.splice(at, 0, one);
+    this.#records++;
+    while (this.#records > MAX_ALL && this.#zones.size > 1) this.#dropOldest();
+  }
+}
+
+/** The first place whose key is not less. */
+function placeOf(list: readonly Kept[], key: string): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle].key < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** What stands at a key, or before it: in a ring, where before the first comes the last. */
+function atOrBefore(list: readonly Kept[], key: string, nowMs: number): Kept | undefined {
+  const at = placeOf(list, key);
+  const one = list[at]?.key === key ? list[at] : (list[at - 1] ?? list[list.length - 1]);
+  return one !== undefined && one.untilMs > nowMs ? one : undefined;
+}
+
+function findIn(zone: Zone, name: Uint8Array, type: number, nowMs: number, judging: Judging): Denied | undefined {
+  const used =
+    zone.nsec3.length > 0 ? candidatesByHash(zone, name, nowMs, judging) : candidatesByName(zone, name, nowMs);
+  if (used === undefined) return undefined;
+  const { records, wildcard } = used;
+  const rrsets = records.map(one => one.rrset);
+  const proofs = proofsOf(zone.name, rrsets, judging);
+  const untilMs = Math.min(...records.map(one => one.untilMs));
+  const { soa } = zone;
+  // A denial has the zone's SOA, which says how long it holds (RFC 9077 section 3).
+  if (soa !== undefined && soa.untilMs > nowMs) {
+    const isNodata = proofs.nodata(name, type) === 'proven';
+    if (isNodata || (wildcard !== undefined && proofs.nxdomain(name) === 'proven')) {
+      const leftMs = Math.min(soa.untilMs, untilMs) - nowMs;
+      return { kind: isNodata ? 'nodata' : 'nxdomain', authority: [soa.rrset, ...rrsets], leftMs };
+    }
+  }
+  if (wildcard === undefined) return undefined;
+  if (proofs.wildcard(name, countLabels(wildcard) - 1) !== 'proven') return undefined;
+  return { kind: 'wildcard', wildcard, authority: rrsets, leftMs: untilMs - nowMs };
+}
+
+interface Candidates {
+  records: Kept[];
+  /** Of the closest encloser, where the name itself does not exist. */
+  wildcard?: Uint8Array;
+}
+
+function candidatesByName({ name: apex, nsec }: Zone, name: Uint8Array, nowMs: number): Candidates | undefined {
+  const one = atOrBefore(nsec, canonicalKey(name), nowMs);
+  if (one === undefined) return undefined;
+  if (equalNames(one.rrset.name, name)) return { records: [one] };
+  const parsed = parseNsec(one.rrset.name, one.rrset.data[0]);
+  if (parsed === undefined) return undefined;
+  const labels = encloserOf(name, parsed);
+  if (labels < countLabels(apex)) return undefined;
+  const wildcard = wildcardOf(lastLabels(name, labels));
+  const other = atOrBefore(nsec, canonicalKey(wildcard), nowMs);
+  return { records: other === undefined || other === one ? [one] : [one, other], wildcard };
+}
+
+function candidatesByHash(zone: Zone, name: Uint8Array, nowMs: number, { budget }: Judging): Candidates | undefined {
+  const { nsec3, salt, iterations } = zone;
+  const find = (of: Uint8Array): { one: Kept; matches: boolean } | undefined => {
+    if (!budget.spend(HASH_COST * (iterations + 1))) return undefined;
+    const key = hashKey(hashName(of, salt, iterations));
+    const one = atOrBefore(nsec3, key, nowMs);
+    return one && { one, matches: one.key === key };
+  };
+  const apex = countLabels(zone.name);
+  const own = countLabels(name);
+  let below: Kept | undefined;
+  for (let labels = own; labels >= apex && own - labels < MAX_DEPTH; labels--) {
+    const encloser = lastLabels(name, labels);
+    const found = find(encloser);
+    if (found === undefined) return undefined;
+    if (!found.matches) {
+      below = found.one;
+      continue;
+    }
+    if (below === undefined) return { records: [found.one] };
+    const wildcard = wildcardOf(encloser);
+    const other = find(wildcard);
+    if (other === undefined) return undefined;
+    return { records: [...new Set([found.one, below, other.one])], wildcard };
+  }
+  return undefined;
+}
+
+const hashKey = (hash: Uint8Array): string => Buffer.from(hash).toString('latin1');
+
+const isSameChain = (zone: Zone, { salt, iterations }: Nsec3): boolean =>
+  zone.iterations === iterations && Buffer.compare(zone.salt, salt) === 0;
+
+/** Made for one name when it was asked for (RFC 4470, RFC 9824): it says nothing of others. */
+function isMinimal({ name, data }: Rrset): boolean {
+  const next = data[0];
+  return (
+    next[0] === 1 &&
+    next[1] === 0 &&
+    next.length > 2 + name.length &&
+    equalNames(next.subarray(2, 2 + name.length), name)
+  );
+}
+
+function minimumOf({ data }: Rrset): number {
+  const [octets] = data;
+  return new DataView(octets.buffer, octets.byteOffset, octets.length).getUint32(octets.length - 4);
+}

@@ -1,0 +1,108 @@
+// Answers that follow from what was validated, without asking anybody: that a name or its data does not exist, what a
+// wildcard makes of a name (RFC 8198, RFC 9077), and what a DNAME makes of a name below it (RFC 6672 section 5.3.2).
+//
+// Bounds: those of DenialIndex.
+import type { Clock } from '../../base/clock.js';
+import { type RrsetCache, Security } from '../../cache/rrset-cache.js';
+import { securityOf, statusIn } from '../../cache/rrset-entry.js';
+import { lastLabels, ownerLabels, wildcardOf } from '../../dnssec/canonical.js';
+import { type Denied, DenialIndex } from '../../dnssec/denial-index.js';
+import { parseSignature } from '../../dnssec/signature.js';
+import type { Validation } from '../../dnssec/validator.js';
+import { Rcode, Type } from '../../wire/iana.js';
+import type { Rrset } from '../../wire/rrset.js';
+import { Rank } from '../../cache/rrset-cache.js';
+import { throughDname } from './classify.js';
+import type { Job } from './job.js';
+import type { Link } from './links.js';
+import type { Setting } from './options.js';
+
+const SECURE = securityOf(Security.secure);
+
+export class Synthesis {
+  readonly #denials = new DenialIndex();
+  /** There may be a DNAME in the cache: few zones have one. */
+  #knowsDnames = false;
+
+  constructor(
+    private readonly rrsets: RrsetCache,
+    private readonly clock: Clock,
+    private readonly setting: Setting,
+  ) {}
+
+  clear(): void {
+    this.#denials.clear();
+  }
+  forgetName(name: Uint8Array): void {
+    this.#denials.forget(name);
+  }
+
+  /** Keeps what of a secure link says something of other names too. */
+  learn(link: Link, verdict: Validation, leftMs: number): void {
+    if (this.setting.options.validation?.aggressive !== true) return;
+    const isSecure = (one: Rrset): boolean => verdict.rrsets.get(one)?.status === 'secure';
+    for (const one of link.rrsets) {
+      if (one.type === Type.DNAME) this.#knowsDnames = true;
+      const labels = verdict.rrsets.get(one)?.labels ?? 0;
+      if (!isSecure(one) || one.signatures.length === 0 || labels >= ownerLabels(one.name)) continue;
+      const name = wildcardOf(lastLabels(one.name, labels));
+      this.rrsets.put({ ...one, name }, link.rank, [], Math.min(leftMs, one.ttl * 1000), SECURE);
+    }
+    const proofs = link.authority.filter(
+      one =>
+        (one.type === Type.NSEC || one.type === Type.NSEC3) &&
+        isSecure(one) &&
+        verdict.rrsets.get(one)!.labels === ownerLabels(one.name),
+    );
+    if (proofs.length === 0) return;
+    const soa = link.authority.find(one => one.type === Type.SOA && isSecure(one));
+    const zone = soa?.name ?? parseSignature(proofs[0].signatures[0])?.signer;
+    if (zone === undefined) return;
+    const ttl = Math.floor(leftMs / 1000);
+    const bounded = proofs.map(one => (one.ttl <= ttl ? one : { ...one, ttl }));
+    this.#denials.learn(zone, soa, bounded, this.clock.nowMs());
+  }
+
+  /** @param name of which the cache itself says nothing */
+  link(name: Uint8Array, type: number, job: Job): Link | undefined {
+    const { validation } = this.setting.options;
+    const { validation: budget } = job.budget;
+    if (validation?.aggressive !== true || budget === undefined || type === Type.ANY || type === Type.RRSIG)
+      return undefined;
+    const dname = this.#knowsDnames ? this.#throughDname(name) : undefined;
+    if (dname !== undefined) return dname;
+    const now = this.clock.wallSeconds();
+    const judging = { now, budget, policy: validation.policy };
+    const denied = this.#denials.find(name, type, this.clock.nowMs(), judging);
+    return denied && this.#linkOf(name, type, denied);
+  }
+
+  #throughDname(name: Uint8Array): Link | undefined {
+    for (let at = 0; name[at] !== 0;) {
+      at += 1 + name[at];
+      const known = this.rrsets.get(name.slice(at), Type.DNAME);
+      if (known === undefined || statusIn(known.security) !== Security.secure) continue;
+      const made = throughDname(known.rrset, name);
+      if (made === undefined) return undefined;
+      const { rank, proof: authority, leftMs, security } = known;
+      return { ...made, authority, leftMs, rank, security };
+    }
+    return undefined;
+  }
+
+  #linkOf(name: Uint8Array, type: number, { kind, wildcard, authority, leftMs }: Denied): Link | undefined {
+    const seconds = Math.max(Math.floor(leftMs / 1000), 0);
+    const shown = authority.map(one => ({ ...one, ttl: Math.min(one.ttl, seconds) }));
+    const common = { authority: shown, rank: Rank.authoritative, security: SECURE };
+    if (kind !== 'wildcard') {
+      const rcode = kind === 'nxdomain' ? Rcode.NXDOMAIN : Rcode.NOERROR;
+      this.setting.stats.synthesised++;
+      return { ...common, rcode, rrsets: [], leftMs };
+    }
+    const known = this.rrsets.get(wildcard!, type);
+    if (known === undefined || statusIn(known.security) !== Security.secure) return undefined;
+    this.setting.stats.synthesised++;
+    const rrsets = [{ ...known.rrset, name }];
+    return { ...common, rcode: Rcode.NOERROR, rrsets, leftMs: Math.min(leftMs, known.leftMs) };
+  }
+}
