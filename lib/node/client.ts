@@ -7,19 +7,15 @@
 import { BoundedMap } from '../base/bounded-map.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
-import { Field, isOptionsObject, list, readFields } from '../base/fields.js';
 import { parseMemory } from '../base/memory.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { WatchedFile } from '../base/watched-file.js';
-import { DnsCache } from '../cache/dns-cache.js';
-import { Engine, MISS, PLAIN_TUNABLES } from '../cache/engine.js';
-import { NO_EXTENDED_ERROR, type Tunables } from '../native/binding.js';
-import { partFields } from '../resolve/parts.js';
+import { Engine, MISS } from '../cache/engine.js';
+import { NO_EXTENDED_ERROR } from '../native/binding.js';
 import { PlainQuestions } from '../resolve/plain-questions.js';
 import type { Resolution } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
-import type { LocalAddress, Transport } from '../transport/transport.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
 import { setFlags } from '../wire/flags.js';
@@ -28,10 +24,12 @@ import { encodeNameInto } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { LocalAddresses } from './address-order.js';
 import { AddressQuestion, type AddressQuestionOwner, type Waiting } from './address-question.js';
+import { Answered, Promised } from './answered.js';
+import { type ClientDependencies, readDependencies } from './client-dependencies.js';
 import { QueryFailure } from './errors.js';
 import { Hosts } from './hosts.js';
 import { type Asking, NameServers, UDP_SIZE } from './name-servers.js';
-import { type LookupOptions, type LookupSettings, readLookupOptions } from './options.js';
+import { type LookupOptions, type LookupSettings, readLookupOptions, tunablesOf } from './options.js';
 import { Questions } from './questions.js';
 import { failureOf, readReply, type ReadReply } from './reply-failures.js';
 import { queryChannel } from './telemetry.js';
@@ -45,70 +43,13 @@ const NO_CONF = parseResolvConf('');
 /** resolv.conf(5): where no server is named, the one on this machine is meant. */
 const THIS_MACHINE: readonly string[] = ['127.0.0.1:53'];
 
-const dependencyFields = {
-  ...partFields,
-  interfaces: new Field<() => string[]>(value =>
-    typeof value === 'function' ? undefined : 'expected a function',
-  ).optional(),
-  localAddress: new Field<LocalAddress>(value =>
-    isOptionsObject(value) ? undefined : 'expected an object',
-  ).optional(),
-  servers: list<string>(0, Infinity, text => (typeof text === 'string' ? undefined : 'expected a string')).optional(),
-};
-
-export interface ClientDependencies {
-  clock?: Clock;
-  random?: Random;
-  /** A cache of one's own, shared with other threads perhaps; it keeps its options and outlives the client. */
-  cache?: DnsCache;
-  udpTransport?: Transport;
-  tcpTransport?: Transport;
-  /** The machine's own addresses. */
-  interfaces?: () => string[];
-  /** Which of them to ask from. */
-  localAddress?: LocalAddress;
-  /** In place of those of options; there may be none, or more than 8. */
-  servers?: readonly string[];
-}
-
-/** What a question came to, and what was last read of it: those who read the same way share that. */
-export class Answered {
-  by: ReadReply<unknown> | undefined;
-  value: unknown;
-  constructor(
-    /** Undefined for a plain question. */
-    readonly query: Query | undefined,
-    /** Undefined for what was asked past the cache, and for a plain question. */
-    readonly resolution: Resolution | undefined,
-    readonly response: Uint8Array,
-    /** Of a plain question. */
-    readonly packet?: Uint8Array,
-  ) {}
-}
 const NO_RESPONSE = new Uint8Array(0);
 /** What `ask` gives where whoever waits is told later. */
 export const LATER = Symbol('later');
-/** Of an OPT with nothing in it, behind the root's name and its type. */
+/** Of an OPT with nothing in it. */
 const OPT_OCTETS = 11;
 
-/** One who waits for a question with a promise. */
-class Promised<T> implements Waiting<Answered> {
-  constructor(
-    private readonly read: (answered: Answered) => T,
-    private readonly resolve: (value: T) => void,
-    private readonly reject: (error: unknown) => void,
-  ) {}
-  told(_type: number, answered: Answered): void {
-    try {
-      this.resolve(this.read(answered));
-    } catch (error) {
-      this.reject(error);
-    }
-  }
-  failed(_type: number, error: unknown): void {
-    this.reject(error);
-  }
-}
+export type { ClientDependencies };
 
 export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   readonly settings: LookupSettings;
@@ -137,7 +78,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY */
   constructor(options: LookupOptions = {}, given: ClientDependencies = {}) {
     this.settings = readLookupOptions(options);
-    const dependencies: ClientDependencies = readFields(dependencyFields, given, 'dependencies');
+    const dependencies = readDependencies(given);
     this.clock = dependencies.clock ?? systemClock;
     this.random = dependencies.random ?? systemRandom;
     this.local = new LocalAddresses(this.clock, dependencies.interfaces);
@@ -348,7 +289,9 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     const { query, resolution, response, packet } = answered;
     const { engine } = this;
     let value: T;
-    if (packet !== undefined) {
+    if (packet !== undefined && read.ofRecordsAlone === true && !this.settings.rotate) {
+      value = readReply(response, response.length, read);
+    } else if (packet !== undefined) {
       const length = engine.finish(packet, response, false, this.clock.wallSeconds(), NO_EXTENDED_ERROR);
       value = readReply(engine.reply, length, read);
     } else if (resolution !== undefined) {
@@ -450,18 +393,4 @@ function writeOpt(packet: Uint8Array, at: number): void {
   packet[at + 3] = UDP_SIZE >> 8;
   packet[at + 4] = UDP_SIZE & 0xff;
   packet.fill(0, at + 5);
-}
-
-function tunablesOf(settings: LookupSettings): Tunables {
-  const { minTtlSeconds, maxTtlSeconds, negativeMaxTtlSeconds, staleSeconds, rotate } = settings;
-  return {
-    ...PLAIN_TUNABLES,
-    minTtlSeconds,
-    maxTtlSeconds,
-    negativeMaxTtlSeconds,
-    staleWindowSeconds: staleSeconds,
-    prefetchShare2: 13,
-    prefetchShare3: 26, // a tenth of the lifetime
-    rotate: rotate ? 1 : 0,
-  };
 }

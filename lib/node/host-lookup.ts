@@ -4,13 +4,15 @@ import dns from 'node:dns';
 import { ShardnsError } from '../base/errors.js';
 import { Type } from '../wire/iana.js';
 import type { Waiting } from './address-question.js';
-import { type Answered, type DnsClient, LATER } from './client.js';
+import type { Answered } from './answered.js';
+import { type DnsClient, LATER } from './client.js';
 import { QueryFailure } from './errors.js';
 import { among, isFound, type Outcome, type Wants } from './host-addresses.js';
 import { asciiName, isLocalhost, LOOPBACK, oldAddress } from './host-names.js';
 import type { Hosts } from './hosts.js';
 import type { Call } from './lookup-call.js';
 import { readAddresses } from './reply.js';
+import type { ReadReply } from './reply-failures.js';
 
 /** Names to try, in order (resolv.conf(5): search, ndots). */
 function candidatesFor(client: DnsClient, hostname: string): string[] {
@@ -26,8 +28,10 @@ function candidatesFor(client: DnsClient, hostname: string): string[] {
 /** Undefined: the name is not there. */
 type Answer = string[] | undefined | QueryFailure;
 
-const readV4 = (reply: Uint8Array): string[] | undefined => readAddresses(reply, Type.A);
-const readV6 = (reply: Uint8Array): string[] | undefined => readAddresses(reply, Type.AAAA);
+const readerOf = (type: number): ReadReply<string[] | undefined> =>
+  Object.assign((reply: Uint8Array) => readAddresses(reply, type), { ofRecordsAlone: true as const });
+const readV4 = readerOf(Type.A);
+const readV6 = readerOf(Type.AAAA);
 const NONE: string[] = [];
 
 /** @throws mistakes */
