@@ -14,6 +14,8 @@ const ROUNDS = Number(process.argv[2] ?? 15);
 const ONLY = process.argv[3] ?? '';
 const CALLS = 20_000;
 const SETTLE_MS = 50;
+/** Rounds before those that count: names that are to be warm, and code, which V8 compiles for some 2,000 calls. */
+const WARM_UP = 4;
 /** Names that nobody has asked for, a round. */
 const COLD = 500;
 const BURST = { callers: 5000, names: 50 };
@@ -89,7 +91,7 @@ const subjects = {
 };
 const chosen = Object.entries(subjects).filter(([name]) => name.includes(ONLY));
 const samples = Object.fromEntries(chosen.map(([name]) => [name, { ns: [], cpu: [] }]));
-for (let round = 0; round <= ROUNDS; round++) {
+for (let round = -WARM_UP; round < ROUNDS; round++) {
   for (const [name, { calls, run }] of chosen) {
     // V8 collects the garbage of the subject before when the event loop is idle, and not in the time of this one.
     await setTimeout(SETTLE_MS);
@@ -98,7 +100,7 @@ for (let round = 0; round <= ROUNDS; round++) {
     await run();
     const took = performance.now() - began;
     const { user, system } = process.cpuUsage(cpuBegan);
-    if (round === 0) continue; // names that are to be warm, and code
+    if (round < 0) continue;
     samples[name].ns.push((took * 1e6) / calls);
     samples[name].cpu.push(((user + system) * 1e3) / calls);
   }
