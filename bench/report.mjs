@@ -81,9 +81,11 @@ function lookup() {
   const rows = Object.entries(result.results).map(([name, one]) => [
     name,
     fixed(one.ns),
-    one.of_cacheable === undefined ? '' : `${fixed(one.of_cacheable, 2)} x`,
+    fixed(one.cpu_ns),
+    one.cpu_of_cacheable === undefined ? '' : `${fixed(one.cpu_of_cacheable, 2)} x`,
   ]);
-  return `${table(['a call', 'ns', 'of cacheable-lookup'], rows)}\n\n${source(result)} ${result.names} names that are cached, asked in turn through the public calls.`;
+  const { names, burst } = result;
+  return `${table(['a call', 'ns', 'processor ns', 'of cacheable-lookup'], rows)}\n\n${source(result)} ${names} names that are cached, asked in turn through the public calls; cold: names that nobody has asked for, one after another, with A and AAAA; burst: ${burst.callers} callers of ${burst.names} such names at once, for each caller.`;
 }
 
 function persist() {

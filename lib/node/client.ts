@@ -7,29 +7,29 @@
 import { BoundedMap } from '../base/bounded-map.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
-import { Field, isOptionsObject, list, readFields } from '../base/fields.js';
 import { parseMemory } from '../base/memory.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { WatchedFile } from '../base/watched-file.js';
-import { DnsCache } from '../cache/dns-cache.js';
-import { Engine, PLAIN_TUNABLES } from '../cache/engine.js';
-import type { Tunables } from '../native/binding.js';
-import { partFields } from '../resolve/parts.js';
+import { Engine, MISS } from '../cache/engine.js';
+import { NO_EXTENDED_ERROR } from '../native/binding.js';
+import { PlainQuestions } from '../resolve/plain-questions.js';
 import type { Resolution } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
-import type { LocalAddress, Transport } from '../transport/transport.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
 import { setFlags } from '../wire/flags.js';
 import { Flag, HEADER_SIZE, Type, typeName } from '../wire/iana.js';
-import { encodeNameInto, nameKey } from '../wire/name.js';
+import { encodeNameInto } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { LocalAddresses } from './address-order.js';
+import { AddressQuestion, type AddressQuestionOwner, type Waiting } from './address-question.js';
+import { Answered, Promised } from './answered.js';
+import { type ClientDependencies, readDependencies } from './client-dependencies.js';
 import { QueryFailure } from './errors.js';
 import { Hosts } from './hosts.js';
-import { type Asking, NameServers } from './name-servers.js';
-import { type LookupOptions, type LookupSettings, readLookupOptions } from './options.js';
+import { type Asking, NameServers, UDP_SIZE } from './name-servers.js';
+import { type LookupOptions, type LookupSettings, readLookupOptions, tunablesOf } from './options.js';
 import { Questions } from './questions.js';
 import { failureOf, readReply, type ReadReply } from './reply-failures.js';
 import { queryChannel } from './telemetry.js';
@@ -43,44 +43,15 @@ const NO_CONF = parseResolvConf('');
 /** resolv.conf(5): where no server is named, the one on this machine is meant. */
 const THIS_MACHINE: readonly string[] = ['127.0.0.1:53'];
 
-const dependencyFields = {
-  ...partFields,
-  interfaces: new Field<() => string[]>(value =>
-    typeof value === 'function' ? undefined : 'expected a function',
-  ).optional(),
-  localAddress: new Field<LocalAddress>(value =>
-    isOptionsObject(value) ? undefined : 'expected an object',
-  ).optional(),
-  servers: list<string>(0, Infinity, text => (typeof text === 'string' ? undefined : 'expected a string')).optional(),
-};
-
-export interface ClientDependencies {
-  clock?: Clock;
-  random?: Random;
-  /** A cache of one's own, shared with other threads perhaps; it keeps its options and outlives the client. */
-  cache?: DnsCache;
-  udpTransport?: Transport;
-  tcpTransport?: Transport;
-  /** The machine's own addresses. */
-  interfaces?: () => string[];
-  /** Which of them to ask from. */
-  localAddress?: LocalAddress;
-  /** In place of those of options; there may be none, or more than 8. */
-  servers?: readonly string[];
-}
-
-/** What a question came to, and what was last read of it: those who read the same way share that. */
-interface Answered {
-  query: Query;
-  /** Undefined for what was asked past the cache. */
-  resolution: Resolution | undefined;
-  response: Uint8Array;
-  by?: ReadReply<unknown>;
-  value?: unknown;
-}
 const NO_RESPONSE = new Uint8Array(0);
+/** What `ask` gives where whoever waits is told later. */
+export const LATER = Symbol('later');
+/** Of an OPT with nothing in it. */
+const OPT_OCTETS = 11;
 
-export class DnsClient implements Disposable {
+export type { ClientDependencies };
+
+export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   readonly settings: LookupSettings;
   readonly engine: Engine;
   readonly clock: Clock;
@@ -93,7 +64,7 @@ export class DnsClient implements Disposable {
   readonly #questions: Questions<Answered>;
   /** Answers that lookups have just taken apart, and lookups under way; see lookup.ts. */
   readonly decoded = new BoundedMap<string, object>(MAX_DECODED);
-  readonly lookups = new Map<string, Promise<unknown>>();
+  readonly lookups = new Map<string, object>();
   readonly #servers: readonly string[] | undefined;
   /** What asks, made anew for other servers. */
   #asking: Asking;
@@ -107,7 +78,7 @@ export class DnsClient implements Disposable {
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY */
   constructor(options: LookupOptions = {}, given: ClientDependencies = {}) {
     this.settings = readLookupOptions(options);
-    const dependencies: ClientDependencies = readFields(dependencyFields, given, 'dependencies');
+    const dependencies = readDependencies(given);
     this.clock = dependencies.clock ?? systemClock;
     this.random = dependencies.random ?? systemRandom;
     this.local = new LocalAddresses(this.clock, dependencies.interfaces);
@@ -168,10 +139,33 @@ export class DnsClient implements Disposable {
    * @throws {QueryFailure} rejected, or thrown by a remembered failure: no answer was to be had
    */
   query<T>(name: string, type: number, read: ReadReply<T>): T | Promise<T> {
+    const end = this.#encode(name, type);
+    const length = this.#find(end, type);
+    if (length > 0) return this.#hit(end, length, read);
+    return new Promise((resolve, reject) => {
+      const waiting = new Promised(answered => this.read(answered, read), resolve, reject);
+      this.#miss(end, type, length === MISS, waiting);
+    });
+  }
+
+  /**
+   * The same without a promise.
+   * @returns LATER where `waiting` is told
+   * @throws what `query` throws
+   */
+  ask<T>(name: string, type: number, read: ReadReply<T>, waiting: Waiting<Answered>): T | typeof LATER {
+    const end = this.#encode(name, type);
+    const length = this.#find(end, type);
+    if (length > 0) return this.#hit(end, length, read);
+    this.#miss(end, type, length === MISS, waiting);
+    return LATER;
+  }
+
+  /** Into the engine's buffer. @returns its octets */
+  #encode(name: string, type: number): number {
     if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'a lookup on a client that is closed');
     this.#useServers();
-    const { engine } = this;
-    const packet = engine.query;
+    const packet = this.engine.query;
     let end = HEADER_SIZE + encodeNameInto(packet, HEADER_SIZE, name);
     packet.fill(0, 0, HEADER_SIZE);
     setFlags(packet, Flag.RD);
@@ -180,22 +174,76 @@ export class DnsClient implements Disposable {
     packet[end++] = type & 0xff;
     packet[end++] = 0;
     packet[end++] = 1;
-    if (type === Type.ANY) return this.#miss(packet.subarray(0, end), read);
-    const length = engine.answerHere(end);
-    if (length <= 0) return this.#miss(packet.subarray(0, end), read);
+    return end;
+  }
+
+  #find(end: number, type: number): number {
+    return type === Type.ANY ? 0 : this.engine.answerHere(end);
+  }
+
+  #hit<T>(end: number, length: number, read: ReadReply<T>): T {
+    const { engine } = this;
     const value = readReply(engine.reply, length, read);
-    if (engine.refreshDue) this.#asking.resolver.prefetch(new Query(packet.slice(0, end)));
+    if (engine.refreshDue) this.#asking.resolver.prefetch(new Query(engine.query.slice(0, end)));
     return value;
   }
 
-  #miss<T>(packet: Uint8Array, read: ReadReply<T>): Promise<T> {
-    const key = nameKey(packet.subarray(HEADER_SIZE));
-    let answered = this.#questions.find(key);
-    if (answered === undefined) {
-      const query = new Query(packet.slice());
-      answered = this.#questions.ask(key, this.#deadlineMs, () => this.#resolve(query));
+  /** The question is in the engine's buffer. @param unknown whether the cache has nothing of it, not even expired */
+  #miss(end: number, type: number, unknown: boolean, waiting: Waiting<Answered>): void {
+    const { engine } = this;
+    const key = PlainQuestions.keyOf(engine.query, end);
+    const { plainQuestions } = this.#asking.resolver;
+    const plain = plainQuestions.find(key) as AddressQuestion<Answered> | undefined;
+    if (plain !== undefined) {
+      plain.wait(waiting);
+      return;
     }
-    return answered.then(one => this.#read(one, read));
+    let asked = this.#questions.find(key);
+    if (asked === undefined) {
+      const addresses = type === Type.A || type === Type.AAAA;
+      if (addresses && unknown && this.#ownsEngine && this.#askPlainly(key, end, type, waiting)) return;
+      const query = new Query(engine.query.slice(0, end));
+      asked = this.#questions.ask(key, this.#deadlineMs, () => this.#resolve(query));
+    }
+    asked.then(
+      answered => waiting.told(type, answered),
+      (error: unknown) => waiting.failed(type, error),
+    );
+  }
+
+  #askPlainly(key: string, end: number, type: number, waiting: Waiting<Answered>): boolean {
+    // Whoever watches questions wants to hear of each as the resolver asks it.
+    if (queryChannel.hasSubscribers || !this.#questions.take()) return false;
+    const { plainQuestions } = this.#asking.resolver;
+    const packet = this.engine.query.slice(0, end + OPT_OCTETS);
+    writeOpt(packet, end);
+    const upstream = plainQuestions.mayAsk(packet);
+    if (upstream === undefined) {
+      this.#questions.release();
+      return false;
+    }
+    const question = new AddressQuestion<Answered>(upstream, plainQuestions, key, packet, type, this);
+    question.wait(waiting);
+    plainQuestions.begin(question);
+    return true;
+  }
+
+  /** Called by plain questions, as is the next one. */
+  kept({ packet }: AddressQuestion<Answered>, response: Uint8Array): Answered {
+    this.#questions.release();
+    return new Answered(undefined, undefined, response, packet);
+  }
+  goOn(question: AddressQuestion<Answered>): void {
+    const { packet, key } = question;
+    const message = packet.slice(0, packet.length - OPT_OCTETS);
+    message[11] = 0;
+    const query = new Query(message);
+    this.#questions
+      .goOn(key, () => this.#resolve(query))
+      .then(
+        answered => question.tell(answered),
+        (error: unknown) => question.fail(error),
+      );
   }
 
   #resolve(query: Query): Promise<Answered> {
@@ -211,7 +259,7 @@ export class DnsClient implements Disposable {
       if (this.#closed) throw new QueryFailure('ECANCELLED');
       if (resolver === this.#asking.resolver || again) {
         if (resolution.kind === 'error') throw new QueryFailure(failureOf(resolution));
-        return { query, resolution, response: NO_RESPONSE };
+        return new Answered(query, resolution, NO_RESPONSE);
       }
       // It is from servers that are not asked any more.
       this.engine.remove(query.name, query.type, { dnssecOk: false, checkingDisabled: false });
@@ -224,7 +272,7 @@ export class DnsClient implements Disposable {
     try {
       const upstreams = resolver.groups.get('default') ?? [];
       const { response } = await exchanger.exchange(query.message, upstreams, () => true);
-      return { query, resolution: undefined, response };
+      return new Answered(query, undefined, response);
     } catch (error) {
       if (this.#closed) throw new QueryFailure('ECANCELLED');
       if (error instanceof ShardnsError) {
@@ -234,14 +282,23 @@ export class DnsClient implements Disposable {
     }
   }
 
-  #read<T>(answered: Answered, read: ReadReply<T>): T {
+  /** @throws {QueryFailure} where it is no answer */
+  read<T>(answered: Answered, read: ReadReply<T>): T {
     if (answered.by === read) return answered.value as T;
     if (this.#closed) throw new QueryFailure('ECANCELLED');
-    const { query, resolution, response } = answered;
-    const value =
-      resolution === undefined
-        ? readReply(response, response.length, read)
-        : readReply(this.engine.reply, this.#asking.resolver.finish(query, resolution, false), read);
+    const { query, resolution, response, packet } = answered;
+    const { engine } = this;
+    let value: T;
+    if (packet !== undefined && read.ofRecordsAlone === true && !this.settings.rotate) {
+      value = readReply(response, response.length, read);
+    } else if (packet !== undefined) {
+      const length = engine.finish(packet, response, false, this.clock.wallSeconds(), NO_EXTENDED_ERROR);
+      value = readReply(engine.reply, length, read);
+    } else if (resolution !== undefined) {
+      value = readReply(engine.reply, this.#asking.resolver.finish(query!, resolution, false), read);
+    } else {
+      value = readReply(response, response.length, read);
+    }
     answered.by = read;
     answered.value = value;
     return value;
@@ -261,6 +318,7 @@ export class DnsClient implements Disposable {
     this.#serversOf = servers;
     this.#confOf = conf;
     if (before === undefined || overTcp !== conf.useTcp || String(before) !== String(servers)) {
+      this.#asking.resolver.plainQuestions.takeOverAll();
       this.#asking = this.#nameServers.use(servers, conf.useTcp);
       // What other servers said need not hold in the network that these belong to.
       if (before !== undefined && String(before) !== String(servers)) this.#distrust();
@@ -326,16 +384,13 @@ export class DnsClient implements Disposable {
   }
 }
 
-function tunablesOf(settings: LookupSettings): Tunables {
-  const { minTtlSeconds, maxTtlSeconds, negativeMaxTtlSeconds, staleSeconds, rotate } = settings;
-  return {
-    ...PLAIN_TUNABLES,
-    minTtlSeconds,
-    maxTtlSeconds,
-    negativeMaxTtlSeconds,
-    staleWindowSeconds: staleSeconds,
-    prefetchShare2: 13,
-    prefetchShare3: 26, // a tenth of the lifetime
-    rotate: rotate ? 1 : 0,
-  };
+/** Behind a question: of its header only the flags and the count of questions are set. */
+function writeOpt(packet: Uint8Array, at: number): void {
+  packet[11] = 1;
+  packet[at] = 0;
+  packet[at + 1] = 0;
+  packet[at + 2] = Type.OPT;
+  packet[at + 3] = UDP_SIZE >> 8;
+  packet[at + 4] = UDP_SIZE & 0xff;
+  packet.fill(0, at + 5);
 }

@@ -18,6 +18,9 @@ import { routesOf, type Scheme } from '../upstream/route.js';
 import { labelOf, Upstream } from '../upstream/upstream.js';
 import type { LookupSettings } from './options.js';
 
+/** Octets of a response over UDP: RFC 9715 section 3.1. */
+export const UDP_SIZE = 1232;
+
 export interface NameServersParts {
   readonly engine: Engine;
   readonly udp: Transport;
@@ -65,7 +68,7 @@ export class NameServers {
       local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, []),
       identity: {},
       forwardClientSubnet: false,
-      upstreamUdpSize: 1232, // RFC 9715 section 3.1
+      upstreamUdpSize: UDP_SIZE,
       staleEnabled: settings.staleSeconds > 0,
       staleTtlSeconds: 30, // RFC 8767 section 4
       staleClientTimeoutMs: 1800, // RFC 8767 section 5

@@ -11,6 +11,8 @@ import {
   type SettingsOf,
   whole,
 } from '../base/fields.js';
+import { PLAIN_TUNABLES } from '../cache/engine.js';
+import type { Tunables } from '../native/binding.js';
 
 function serverExpected(text: unknown): string | undefined {
   try {
@@ -53,4 +55,19 @@ export type LookupSettings = SettingsOf<typeof lookupFields>;
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and what was expected */
 export function readLookupOptions(options: unknown): LookupSettings {
   return readFields(lookupFields, options);
+}
+
+/** Those of them that the cache works by. */
+export function tunablesOf(settings: LookupSettings): Tunables {
+  const { minTtlSeconds, maxTtlSeconds, negativeMaxTtlSeconds, staleSeconds, rotate } = settings;
+  return {
+    ...PLAIN_TUNABLES,
+    minTtlSeconds,
+    maxTtlSeconds,
+    negativeMaxTtlSeconds,
+    staleWindowSeconds: staleSeconds,
+    prefetchShare2: 13,
+    prefetchShare3: 26, // a tenth of the lifetime
+    rotate: rotate ? 1 : 0,
+  };
 }

@@ -44,7 +44,26 @@ export class Questions<A> {
    * @throws {QueryFailure} rejected: ETIMEOUT when its turn did not come, ECONNREFUSED when too many wait
    */
   ask(key: string, waitMs: number, run: () => Promise<A>): Promise<A> {
-    const asked = this.#underWay < this.most ? this.#run(run) : this.#wait(waitMs, run);
+    return this.#noted(key, this.#underWay < this.most ? this.#run(run) : this.#wait(waitMs, run));
+  }
+
+  /** Room for one that is asked elsewhere, until `release` or `goOn`; false when there is none. */
+  take(): boolean {
+    if (this.#underWay >= this.most) return false;
+    this.#underWay++;
+    return true;
+  }
+  release(): void {
+    this.#underWay--;
+    this.#next();
+  }
+  /** What was asked elsewhere, in room that was taken, is asked here from now on. */
+  goOn(key: string, run: () => Promise<A>): Promise<A> {
+    this.#underWay--;
+    return this.#noted(key, this.#run(run));
+  }
+
+  #noted(key: string, asked: Promise<A>): Promise<A> {
     this.#asked.set(key, asked);
     const over = (): void => {
       if (this.#asked.get(key) === asked) this.#asked.delete(key);

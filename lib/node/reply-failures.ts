@@ -4,7 +4,11 @@ import { ExtendedError, Rcode } from '../wire/iana.js';
 import { type FailureCode, QueryFailure } from './errors.js';
 
 /** Takes what it needs from the first `length` octets, and keeps none of them. */
-export type ReadReply<T> = (reply: Uint8Array, length: number) => T;
+export interface ReadReply<T> {
+  (reply: Uint8Array, length: number): T;
+  /** It looks at no TTL: a response that was kept as it is can be read without making a reply of it. */
+  readonly ofRecordsAlone?: true;
+}
 
 const FAILURES: ReadonlyMap<number, FailureCode> = new Map([
   [Rcode.FORMERR, 'EFORMERR'],

@@ -77,6 +77,7 @@ export class Coalescer implements FlightOwner {
     const { context, hooks, keep, stale: staleAnswers, refreshes } = this.parts;
     const { forwardClientSubnet } = context.options;
     context.plain?.takeOver(query);
+    context.plainQuestions?.takeOver(query);
     const hash = this.#flights.hashOf(query, tenant);
     const existing = this.#flights.find(hash, query, tenant, forwardClientSubnet);
     if (existing !== undefined) {

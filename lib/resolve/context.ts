@@ -45,4 +45,6 @@ export interface ResolverContext extends StepContext {
   readonly stats: ResolverStats;
   /** Those under way natively: who asks the same takes them over. */
   readonly plain: { takeOver(query: Query): void } | undefined;
+  /** The same of this process's own. */
+  readonly plainQuestions: { takeOver(query: Query): void } | undefined;
 }

@@ -29,6 +29,9 @@ export interface KeepOptions {
 /** From here on a life is told by TTLs alone, of which none counts for more (RFC 8767 section 4): seven days. */
 const LONGEST_MS = 7 * 86_400_000;
 
+const PLAIN: Variant = {};
+const PLAIN_QUESTION = { adUnknown: true };
+
 export class Keep {
   readonly failures: FailureHistory;
   readonly #denials: DeniedNames;
@@ -39,6 +42,11 @@ export class Keep {
   ) {
     this.failures = new FailureHistory(clock);
     this.#denials = new DeniedNames(engine);
+  }
+
+  /** Whether `knows` may say yes of any question. */
+  get knowsAny(): boolean {
+    return this.failures.size > 0 || this.#denials.size > 0;
   }
 
   /** Whether anything is remembered here that has a say in what the question is told, or that its answer may change. */
@@ -102,6 +110,14 @@ export class Keep {
     else this.#denials.exists(query.name, variant);
     if (query.dnssecOk) this.#relieve(query, asker);
     return kept;
+  }
+
+  /**
+   * Stores a response to a plain question, of tenant 0 and with neither DO, AD nor CD, that the cache has nothing of.
+   * @returns false where it cannot be kept just as it is
+   */
+  plain(response: Uint8Array): boolean {
+    return this.engine.insert(response, PLAIN, this.clock.wallSeconds(), PLAIN_QUESTION) > 0;
   }
 
   /** What was kept of a question is over, though what came in its place may not be kept (RFC 8767 section 4). */

@@ -1,7 +1,7 @@
 // What is answered without asking anybody: by the client's view, by what everybody is told, by built-in zones.
 import { viewWithTag } from '../clients/views.js';
 import { Type } from '../wire/iana.js';
-import type { LocalAnswer, LocalData, LocalQuery } from './local-data.js';
+import { type LocalAnswer, type LocalData, type LocalQuery, NO_LOCAL_DATA } from './local-data.js';
 import type { LocalZones } from './local-zones.js';
 
 /** What some clients are told by where they ask from. */
@@ -33,6 +33,14 @@ export class LocalAnswers {
     return this.zones.answer(query, {
       has: zone => this.data.has(zone) || view?.localData.has(zone) === true,
     });
+  }
+
+  /**
+   * Whether it may be so of the name at `at` in a message, in any letters, without a look at all of it; false: `hasSay` is
+   * false for every type.
+   */
+  mayHaveSay(message: Uint8Array, at: number): boolean {
+    return this.data !== NO_LOCAL_DATA || this.views.length > 0 || this.zones.mayAnswer(message, at);
   }
 
   /** Whether what the outside says is not, or not all of it, what the client is to be told. */

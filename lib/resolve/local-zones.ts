@@ -3,7 +3,7 @@
 import { ShardnsError, show } from '../base/errors.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
 import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
-import { bySuffix, encodeName, foldName, nameKey } from '../wire/name.js';
+import { bySuffix, encodeName, foldedOctet, foldName, nameKey } from '../wire/name.js';
 import { encodeData } from '../wire/record.js';
 
 const TTL_SECONDS = 10_800; // RFC 6303 section 3
@@ -101,9 +101,9 @@ function soa(zone: Uint8Array): ResourceRecord {
 }
 
 /** The length and the first octet of a name's last label: tells most of them apart. */
-function topOf(name: Uint8Array): number {
+function topOf(octets: Uint8Array, begin = 0): number {
   let top = 0;
-  for (let at = 0; name[at] !== 0; at += 1 + name[at]) top = (name[at] << 8) | name[at + 1];
+  for (let at = begin; octets[at] !== 0; at += 1 + octets[at]) top = (octets[at] << 8) | foldedOctet(octets[at + 1]);
   return top;
 }
 
@@ -115,7 +115,12 @@ export class LocalZones {
     const without = new Set(switches.without.map(keyOf));
     const names = [...NAMES[which], ...switches.with].filter(name => !without.has(keyOf(name)));
     this.#zones = new Map(names.map(name => [keyOf(name), foldName(encodeName(name))]));
-    this.#tops = new Set([...this.#zones.values()].map(topOf));
+    this.#tops = new Set([...this.#zones.values()].map(name => topOf(name)));
+  }
+
+  /** Whether the name at `at`, in any letters, may be in one of them: false is sure. */
+  mayAnswer(message: Uint8Array, at: number): boolean {
+    return this.#tops.has(topOf(message, at));
   }
 
   /**

@@ -6,20 +6,19 @@
 // somebody here asks too (RFC 5452 section 5), or that other settings overtake.
 //
 // Bounds: those of flights and of questions to upstreams.
-import type { Clock, Timer } from '../base/clock.js';
+import type { Clock } from '../base/clock.js';
 import { ForwardResult } from '../native/binding.js';
 import type { Doubt } from '../transport/transport.js';
-import { Forwarded, type Forwarding, type ForwardOwner } from '../transport/forwarded.js';
+import type { Forwarding, ForwardOwner } from '../transport/forwarded.js';
 import type { Exchanger } from '../upstream/exchange.js';
-import { entropyFor, lettersFor } from '../upstream/inquiry.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType } from '../wire/scrub.js';
 import type { Coalescer } from './coalescer.js';
-import type { ResolverContext } from './context.js';
 import type { Hooks } from './hooks.js';
 import type { Keep } from './keep.js';
+import { isUpstreamsAlone, Unraced, type UnracedContext, UnracedQuestion } from './unraced.js';
 
 /** The plane that the flights are of. */
 export interface PlaneOfFlights {
@@ -34,13 +33,8 @@ export interface PlaneOfFlights {
   goOn(ticket: number): void;
 }
 
-export interface PlainMissesContext extends ResolverContext {
-  /** Views or tenants: what clients may be told depends on who they are. */
-  readonly partsClients: boolean;
-}
-
 export interface PlainMissesParts {
-  readonly context: PlainMissesContext;
+  readonly context: UnracedContext;
   readonly hooks: Hooks;
   readonly exchanger: Exchanger;
   readonly keep: Keep;
@@ -48,34 +42,26 @@ export interface PlainMissesParts {
   readonly clock: Clock;
 }
 
-class Miss extends Forwarded {
-  constructor(public upstream: Upstream) {
-    super(upstream.at);
-  }
-}
-
 /** Where a ticket of the ring has its place in it. */
 const placeOf = (ticket: number): number => ticket & 0xffff;
 
-export class PlainMisses implements ForwardOwner<Miss> {
+export class PlainMisses implements ForwardOwner<UnracedQuestion> {
   /** How many were answered natively, and how many have gone on in JavaScript. */
   readonly stats = { answered: 0, takenOver: 0 };
   #plane: PlaneOfFlights | undefined;
   #forwarding: Forwarding | undefined;
   /** Those under way by their places in the ring. */
-  readonly #byPlace: (Miss | undefined)[] = [];
-  readonly #unused: Miss[] = [];
-  /** The oldest first, behind none of them. */
-  #late: Miss | undefined;
-  #timer: Timer | undefined;
-  #timerAtMs = 0;
-  #count = 0;
+  readonly #byPlace: (UnracedQuestion | undefined)[] = [];
+  readonly #unused: UnracedQuestion[] = [];
+  readonly #unraced: Unraced<UnracedQuestion>;
   #upstreams: readonly Upstream[] = [];
 
-  constructor(private readonly parts: PlainMissesParts) {}
+  constructor(private readonly parts: PlainMissesParts) {
+    this.#unraced = new Unraced(parts.exchanger, parts.clock, one => this.#goOn(one));
+  }
 
   get underWay(): number {
-    return this.#count;
+    return this.#unraced.size;
   }
 
   /** Undefined: the plane is gone, and its flights with it. */
@@ -89,21 +75,9 @@ export class PlainMisses implements ForwardOwner<Miss> {
   /** Whether any miss may be plain by the settings and hooks of now; to be asked before a batch of them. */
   mayForward(): boolean {
     const { context, hooks, exchanger } = this.parts;
-    const { options, recursor, groups } = context;
-    this.#upstreams = groups.get('default') ?? [];
-    if (
-      this.#plane === undefined ||
-      this.#upstreams.length === 0 ||
-      hooks.onQuery !== undefined ||
-      hooks.onResponse !== undefined ||
-      recursor !== undefined ||
-      context.partsClients ||
-      options.forwardClientSubnet ||
-      options.addressRules?.hidesAny === true ||
-      exchanger.options.clientStrings !== undefined
-    ) {
-      return false;
-    }
+    this.#upstreams = context.groups.get('default') ?? [];
+    if (this.#plane === undefined || this.#upstreams.length === 0) return false;
+    if (!isUpstreamsAlone(context, hooks, exchanger)) return false;
     const { forwarding } = exchanger;
     if (forwarding === undefined || forwarding === this.#forwarding) return forwarding !== undefined;
     this.takeOverAll();
@@ -116,29 +90,15 @@ export class PlainMisses implements ForwardOwner<Miss> {
 
   /** Forwards the flight if its question is plain. @param query of a client of tenant 0 */
   tryForward(ticket: number, query: Query): boolean {
-    const { context, exchanger, coalescer, clock } = this.parts;
-    if (!this.#isPlain(query) || !exchanger.hasRoom) return false;
-    const upstream = exchanger.select(this.#upstreams);
-    if (upstream?.scheme !== 'udp' || upstream.edns.granted) return false;
-    const letters = lettersFor(upstream, exchanger.options.letterCase);
-    // An NXDOMAIN may be for the letters.
-    if (letters === 'drawn' && upstream.scope !== 'public') return false;
-    if (!coalescer.takePlain()) return false;
-    const now = clock.nowMs();
-    const one = this.#unused.pop() ?? new Miss(upstream);
+    const { context, coalescer } = this.parts;
+    if (!this.#isPlain(query)) return false;
+    const upstream = this.#unraced.upstreamOf(this.#upstreams);
+    if (upstream === undefined || !coalescer.takePlain()) return false;
+    const one = this.#unused.pop() ?? new UnracedQuestion(upstream, this);
     one.upstream = upstream;
-    one.server = upstream.at;
-    one.letters = letters;
-    one.entropy = entropyFor(upstream);
     one.ticket = ticket;
-    one.beganMs = now;
-    one.dueMs = now + this.#patienceFor(upstream);
     this.#byPlace[placeOf(ticket)] = one;
-    this.#count++;
-    exchanger.inFlight++;
-    upstream.inFlight++;
-    upstream.stats.queries++;
-    this.#queue(one, now);
+    this.#unraced.begin(one, this.#upstreams);
     this.#forwarding!.forward(one, context.options.upstreamUdpSize);
     return true;
   }
@@ -152,23 +112,15 @@ export class PlainMisses implements ForwardOwner<Miss> {
       // With these there would be more forms of a question than one server is asked at a time.
       !query.checkingDisabled &&
       isPlainType(query.type) &&
-      (coalescer.size === this.#count || !coalescer.asks(query, 0)) &&
+      (coalescer.size === this.underWay || !coalescer.asks(query, 0)) &&
       !keep.knows(query, 0, options) &&
       !options.local.hasSay(query, 0)
     );
   }
 
-  /** Until a second server or a second query is due, or nobody waits any more. */
-  #patienceFor(upstream: Upstream): number {
-    const { hedge, deadlineMs } = this.parts.exchanger.options;
-    const { tryTimeoutMs } = upstream;
-    const first = hedge && this.#upstreams.length > 1 ? Math.min(upstream.hedgeMs, tryTimeoutMs) : tryTimeoutMs;
-    return Math.min(first, deadlineMs);
-  }
-
   /** Somebody here asks this, or a form of it: from now on it is asked here. Forms with CD wait for these (Inquiries). */
   takeOver(query: Query): void {
-    if (this.#count === 0 || this.#plane === undefined) return;
+    if (this.underWay === 0 || this.#plane === undefined) return;
     for (const form of formsOf(query)) {
       const ticket = this.#plane.find(form);
       const one = ticket < 0 ? undefined : this.#byPlace[placeOf(ticket)];
@@ -177,133 +129,58 @@ export class PlainMisses implements ForwardOwner<Miss> {
   }
   /** What holds no more is told to those who wait for it, and not kept. */
   outdate(): void {
-    if (this.#count > 0) this.#plane?.outdate();
+    if (this.underWay > 0) this.#plane?.outdate();
   }
   /** Before other settings are in force. */
   takeOverAll(): void {
-    if (this.#count === 0) return;
+    if (this.underWay === 0) return;
     for (const one of this.#byPlace) if (one !== undefined) this.#goOn(one);
   }
 
-  completed(one: Miss, result: number, response: Uint8Array | undefined): void {
+  completed(one: UnracedQuestion, result: number, response: Uint8Array | undefined): void {
     if (!this.#leave(one)) return;
-    const { exchanger, context, clock, keep } = this.parts;
-    const { upstream } = one;
+    const { context, keep } = this.parts;
     context.stats.resolved++;
     this.stats.answered++;
-    if ((result & ForwardResult.hasOpt) !== 0) upstream.edns.shown();
+    if ((result & ForwardResult.hasOpt) !== 0) one.upstream.edns.shown();
     if (response !== undefined) keep.denied(response, (result & ForwardResult.dnssecOk) !== 0, 0);
-    upstream.succeeded(clock.nowMs() - one.beganMs);
-    upstream.release();
-    exchanger.release();
+    this.#unraced.answered(one);
     this.#unused.push(one);
     this.#plane?.completed();
   }
-  answered(one: Miss, response: Uint8Array): void {
+  answered(one: UnracedQuestion, response: Uint8Array): void {
     this.#goOn(one, response);
   }
-  lost(one: Miss, asked: boolean): void {
+  lost(one: UnracedQuestion, asked: boolean): void {
     if (asked) one.upstream.stats.queries++; // it is asked once more
     this.#goOn(one);
   }
-  doubted(one: Miss, doubt: Doubt): void {
+  doubted(one: UnracedQuestion, doubt: Doubt): void {
     this.#goOn(one, undefined, doubt);
   }
 
-  #goOn(one: Miss, response?: Uint8Array, doubt?: Doubt): void {
+  #goOn(one: UnracedQuestion, response?: Uint8Array, doubt?: Doubt): void {
     if (!this.#leave(one)) return;
     this.stats.takenOver++;
-    const { exchanger } = this.parts;
-    const forwarding = this.#forwarding!;
-    const { upstream, ticket, beganMs } = one;
-    // What takes its place counts it again.
-    upstream.stats.queries--;
-    upstream.inFlight--;
-    exchanger.inFlight--;
-    if (one.number >= 0 || response !== undefined) {
-      forwarding.offer(one);
-      exchanger.resumed = { upstream, beganMs };
-    }
-    this.#plane?.goOn(ticket);
-    if (exchanger.resumed !== undefined) {
-      exchanger.resumed = undefined;
-      forwarding.withdraw(response, doubt);
-    }
-    // Where nothing has taken its place, others may.
-    upstream.inFlight++;
-    upstream.release();
-    exchanger.inFlight++;
-    exchanger.release();
+    const { ticket } = one;
+    this.#unraced.handOver(one, this.#forwarding!, () => this.#plane?.goOn(ticket), response, doubt);
     this.#unused.push(one);
   }
 
   /** Its plane is gone. */
-  #drop(one: Miss): void {
-    if (!this.#leave(one)) return;
-    one.upstream.release();
-    this.parts.exchanger.release();
-    if (one.number < 0) return;
-    this.#forwarding!.offer(one);
-    this.#forwarding!.withdraw(undefined);
+  #drop(one: UnracedQuestion): void {
+    if (this.#leave(one)) this.#unraced.dropped(one, this.#forwarding!);
   }
 
   /** Out of everything but the counts of servers; false where it is not under way. */
-  #leave(one: Miss): boolean {
+  #leave(one: UnracedQuestion): boolean {
     const place = placeOf(one.ticket);
     if (this.#byPlace[place] !== one) return false;
     this.#byPlace[place] = undefined;
-    this.#count--;
-    if (one.next === one) this.#late = undefined;
-    else {
-      if (this.#late === one) this.#late = one.next;
-      one.previous.next = one.next;
-      one.next.previous = one.previous;
-      one.previous = one.next = one;
-    }
+    this.#unraced.leave(one);
     this.parts.coalescer.release(undefined);
     return true;
   }
-
-  /** In a ring that begins with the one that is due first. */
-  #queue(one: Miss, now: number): void {
-    const first = this.#late;
-    if (first === undefined) {
-      this.#late = one;
-    } else {
-      // Nearly all are due last.
-      let before = first.previous;
-      while (before.dueMs > one.dueMs && before !== first) before = before.previous;
-      if (before.dueMs > one.dueMs) {
-        before = first.previous;
-        this.#late = one;
-      }
-      one.previous = before;
-      one.next = before.next;
-      before.next.previous = one;
-      before.next = one;
-    }
-    if (this.#timer === undefined || one.dueMs < this.#timerAtMs) this.#arm(one.dueMs, now);
-  }
-
-  #arm(atMs: number, now: number): void {
-    this.#timer?.cancel();
-    this.#timerAtMs = atMs;
-    this.#timer = this.parts.clock.after(atMs - now, this.#due);
-  }
-
-  readonly #due = (): void => {
-    this.#timer = undefined;
-    const now = this.parts.clock.nowMs();
-    for (;;) {
-      const first = this.#late;
-      if (first === undefined) return;
-      if (first.dueMs > now) {
-        if (this.#timer === undefined) this.#arm(first.dueMs, now);
-        return;
-      }
-      this.#goOn(first);
-    }
-  };
 }
 
 /** The forms in which a question may have been forwarded: with DO, with AD, with neither. */

@@ -24,6 +24,7 @@ import { Mistakes } from './mistakes.js';
 import { type Moved, type Resolution, SERVFAIL } from './outcome.js';
 import { Prefetcher } from './prefetcher.js';
 import { PlainMisses } from './plain-misses.js';
+import { PlainQuestions } from './plain-questions.js';
 import type { Recursor } from './recurse/recursor.js';
 import type { Resolving } from './recursive-answers.js';
 import { Refreshes } from './refreshes.js';
@@ -61,6 +62,8 @@ export class Resolver implements ResolverContext {
   readonly #sorting: TenantSorting;
   /** Misses that are forwarded natively. */
   readonly plain: PlainMisses;
+  /** Questions of this process that need no flight. */
+  readonly plainQuestions: PlainQuestions;
   readonly stats = noStats();
   groups: ReadonlyMap<string, readonly Upstream[]>;
   options: ResolverOptions;
@@ -89,6 +92,7 @@ export class Resolver implements ResolverContext {
     const coalescer = new Coalescer({ context: this, hooks, keep, chain, stale, refreshes, mistakes });
     this.#coalescer = coalescer;
     this.plain = new PlainMisses({ context: this, hooks, exchanger, keep, coalescer, clock });
+    this.plainQuestions = new PlainQuestions({ context: this, hooks, exchanger, keep, coalescer, clock });
     this.#prefetcher = new Prefetcher({ context: this, engine, coalescer, refreshes, mistakes });
     this.#sorting = new TenantSorting(this, coalescer, chain.hook, mistakes);
   }
@@ -222,6 +226,7 @@ export class Resolver implements ResolverContext {
   forget(what: Forgotten): void {
     this.#exchanger.fence.advance();
     this.plain.outdate();
+    this.plainQuestions.takeOverAll();
     this.#keep.failures.clear();
     this.#coalescer.outdate(flight => {
       if (what === 'all') return true;

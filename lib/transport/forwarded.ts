@@ -1,9 +1,9 @@
-// Flights of the miss ring that a transport asks servers about and answers by itself (native/udp/forwarder.h), and whoever
-// has sent them there.
+// Questions of which nothing but an answer is expected: flights of the miss ring that a transport asks servers about and
+// answers by itself (native/udp/forwarder.h), and questions of this process; and whoever has sent them there.
 import type { SocketAddress } from '../base/address.js';
 import type { Doubt } from './doubt.js';
 
-/** One flight under way. Used again when it is over: a miss makes no object. */
+/** One under way. May be used again when it is over: a miss makes no object. */
 export class Forwarded {
   /** Native name of its query; -1 when that is not under way. */
   number = -1;
@@ -17,7 +17,11 @@ export class Forwarded {
   next: this = this;
   dueMs = 0;
 
-  constructor(public server: SocketAddress) {}
+  constructor(
+    public server: SocketAddress,
+    /** That of what extends it. */
+    readonly owner: ForwardOwner<never>,
+  ) {}
 }
 
 /** Hears of each once that its query is over, and of doubts before. Must not throw. */
@@ -46,6 +50,8 @@ export interface Forwarding {
   endForwarding<One extends Forwarded>(owner: ForwardOwner<One>): void;
   /** @param udpSize of responses, for the server to know */
   forward(one: Forwarded, udpSize: number): void;
+  /** The same for a question of this process: its owner is told of the response. @param query without id */
+  put(one: Forwarded, query: Uint8Array): void;
   /** The next query in the same form to its server is taken for this one, which is under way or has been answered. */
   offer(one: Forwarded): void;
   /** Ends the offer: what was not taken is called off, and who has taken it is told. */

@@ -62,6 +62,9 @@ const RUN = 16;
 const OUTBOX = AskRecord.octets + 65_536;
 const INBOX = 2 * LEAST_INBOX;
 
+const flagsOf = (letters: ExchangeOptions['letters'], entropy: ExchangeOptions['entropy']): number =>
+  (letters === 'kept' ? AskFlag.keptLetters : 0) | (entropy === 'any' ? AskFlag.anyEntropy : 0);
+
 class NativeExchange implements Exchanging {
   /** Native name of it; -1 when it is not under way there. */
   number = -1;
@@ -105,7 +108,8 @@ export class NativeUdpTransport implements Transport, Forwarding {
   #serial = 0;
   readonly #copies = new ResponseCopies(this.#inbox);
   readonly #addresses: ServerAddresses;
-  #owner: ForwardOwner<Forwarded> | undefined;
+  /** Of the plane whose flights are forwarded. */
+  #owner: object | undefined;
   /** To be taken by the next query in the same form. */
   #offered: Forwarded | undefined;
   #taker: NativeExchange | undefined;
@@ -148,29 +152,36 @@ export class NativeUdpTransport implements Transport, Forwarding {
     if (this.#offered?.server === server && this.#offered.letters === (options.letters ?? 'drawn')) {
       return this.#arm(this.#take(this.#offered, exchange), options);
     }
-    const address = this.#addresses.of(server);
+    if (this.#write(exchange, query, options)) return this.#arm(exchange, options);
+    this.#loseSoon(exchange, errorOf(server, AskFailure.tooMany));
+    return exchange;
+  }
+
+  put(one: Forwarded, query: Uint8Array): void {
+    if (!this.#closed && this.#write(one, query, one)) return;
+    queueMicrotask(() => one.owner.lost(one as never, false));
+  }
+
+  /** False where too many are under way. */
+  #write(one: NativeExchange | Forwarded, query: Uint8Array, { letters, entropy, beganMs }: ExchangeOptions): boolean {
+    const address = this.#addresses.of(one.server);
     const number = this.#free.pop() ?? this.#exchanges.length;
-    if (number >= MAX_QUERIES) {
-      this.#loseSoon(exchange, errorOf(server, AskFailure.tooMany));
-      return exchange;
-    }
+    if (number >= MAX_QUERIES) return false;
     const { length } = query;
     const at = this.#reserve(AskRecord.octets + ((length + 3) & ~3));
-    const flags =
-      (options.letters === 'kept' ? AskFlag.keptLetters : 0) | (options.entropy === 'any' ? AskFlag.anyEntropy : 0);
-    exchange.number = number;
-    exchange.serial = this.#serial = (this.#serial + 1) | 0;
-    this.#exchanges[number] = exchange;
+    one.number = number;
+    one.serial = this.#serial = (this.#serial + 1) | 0;
+    this.#exchanges[number] = one;
     const words = this.#outWords;
     const word = at >> 2;
-    words[word] = AskCommand.ask | (flags << FLAGS_SHIFT) | (length << LENGTH_SHIFT);
+    words[word] = AskCommand.ask | (flagsOf(letters, entropy) << FLAGS_SHIFT) | (length << LENGTH_SHIFT);
     words[word + NUMBER_WORD] = number;
-    words[word + SERIAL_WORD] = exchange.serial;
-    words[word + NOW_WORD] = options.beganMs ?? this.clock.nowMs();
+    words[word + SERIAL_WORD] = one.serial;
+    words[word + NOW_WORD] = beganMs ?? this.clock.nowMs();
     for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word + SERVER_WORD + i] = address[i];
     this.#outbox.set(query, at + AskRecord.octets);
     if (++this.#asked === RUN) this.#send();
-    return this.#arm(exchange, options);
+    return true;
   }
 
   #arm(exchange: NativeExchange, { timeoutMs }: ExchangeOptions): NativeExchange {
@@ -195,11 +206,11 @@ export class NativeUdpTransport implements Transport, Forwarding {
   beginForwarding<One extends Forwarded>(owner: ForwardOwner<One>, completion: unknown): boolean {
     if (this.#closed || this.#owner !== undefined) return false;
     this.#native.complete(completion);
-    this.#owner = owner as unknown as ForwardOwner<Forwarded>;
+    this.#owner = owner;
     return true;
   }
   endForwarding<One extends Forwarded>(owner: ForwardOwner<One>): void {
-    if (this.#owner !== (owner as unknown)) return;
+    if (this.#owner !== owner) return;
     this.#owner = undefined;
     if (!this.#closed) this.#native.complete(undefined);
   }
@@ -209,11 +220,11 @@ export class NativeUdpTransport implements Transport, Forwarding {
     const address = this.#addresses.of(server);
     const number = this.#free.pop() ?? this.#exchanges.length;
     if (this.#closed || number >= MAX_QUERIES) {
-      queueMicrotask(() => this.#owner?.lost(one, false));
+      queueMicrotask(() => one.owner.lost(one as never, false));
       return;
     }
     const word = this.#reserve(FORWARD_OCTETS) >> 2;
-    const flags = (one.letters === 'kept' ? AskFlag.keptLetters : 0) | (one.entropy === 'any' ? AskFlag.anyEntropy : 0);
+    const flags = flagsOf(one.letters, one.entropy);
     one.number = number;
     one.serial = this.#serial = (this.#serial + 1) | 0;
     this.#exchanges[number] = one;
@@ -280,7 +291,7 @@ export class NativeUdpTransport implements Transport, Forwarding {
     for (const exchange of this.#exchanges) {
       if (exchange === undefined) continue;
       this.#release(exchange);
-      if (exchange instanceof Forwarded) this.#owner!.lost(exchange, true);
+      if (exchange instanceof Forwarded) exchange.owner.lost(exchange as never, true);
       else this.#loseSoon(exchange, error);
     }
   }
@@ -360,7 +371,7 @@ export class NativeUdpTransport implements Transport, Forwarding {
   }
 
   #tellOwner(kind: number, one: Forwarded, value: number, from: number, length: number): void {
-    const owner = this.#owner!;
+    const owner = one.owner as unknown as ForwardOwner<Forwarded>;
     if (kind >= AskEvent.doubtLetters) {
       owner.doubted(one, DOUBTS[kind]);
       return;

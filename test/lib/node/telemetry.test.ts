@@ -1,7 +1,7 @@
 // Lookups as those who watch see them.
 import diagnosticsChannel from 'node:diagnostics_channel';
 import { metrics } from '@opentelemetry/api';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { CachedLookup } from '../../../lib/node/cached-lookup.js';
 import { DnsServer } from '../../support/dns-server.js';
 
@@ -61,6 +61,19 @@ test('tracing channels tell of lookups, and of questions that the cache could no
     'lookup:error missing.example ENOTFOUND',
     'lookup:asyncEnd missing.example ENOTFOUND',
   ]);
+});
+
+test('while nobody has registered a meter provider nothing is timed, and from then on everything', async () => {
+  vi.resetModules();
+  const { timeLookup } = await import('../../../lib/node/telemetry.js');
+  const registered = (globalThis as Record<symbol, { metrics?: object }>)[Symbol.for('opentelemetry.js.api.1')];
+  const { metrics: provider } = registered;
+  delete registered.metrics;
+  expect(timeLookup('a.example')).toBeUndefined();
+  registered.metrics = provider;
+  recorded.length = 0;
+  timeLookup('a.example')?.();
+  expect(recorded).toMatchObject([{ name: 'dns.lookup.duration' }]);
 });
 
 test('the histogram dns.lookup.duration takes every lookup', async () => {

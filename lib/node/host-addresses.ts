@@ -1,0 +1,62 @@
+// The addresses of a host in the order in which a caller is to try them, and what there is in their place.
+import dns from 'node:dns';
+import { sortAddresses } from './address-order.js';
+import type { DnsClient } from './client.js';
+import { EAI, lookupError, QueryFailure } from './errors.js';
+import type { Call, LookupAddress } from './lookup-call.js';
+
+export interface Found {
+  readonly v4: readonly string[];
+  readonly v6: readonly string[];
+  /** As those who asked for the same get it, of whom each takes a copy. */
+  arranged?: { order: string; addresses: readonly LookupAddress[] };
+}
+/** Addresses; or what there is instead (EAI), or that nobody could tell. */
+export type Outcome = Found | 'noname' | 'nodata' | 'addrfamily' | QueryFailure;
+export type Wants = { v4: boolean; v6: boolean };
+
+export function isFound(outcome: Outcome): outcome is Found {
+  return typeof outcome === 'object' && !(outcome instanceof QueryFailure);
+}
+
+export function errorOf(outcome: Exclude<Outcome, Found>, hostname: string): NodeJS.ErrnoException {
+  return outcome instanceof QueryFailure
+    ? lookupError(EAI.again, hostname, outcome)
+    : lookupError(EAI[outcome], hostname);
+}
+
+/** What a list of addresses has of those that are wanted. */
+export function among(known: Found | undefined, wants: Wants): Found | undefined {
+  if (known === undefined) return undefined;
+  const found = { v4: wants.v4 ? known.v4 : [], v6: wants.v6 ? known.v6 : [] };
+  return found.v4.length + found.v6.length > 0 ? found : undefined;
+}
+
+const inV4 = (address: string): LookupAddress => ({ address, family: 4 });
+const inV6 = (address: string): LookupAddress => ({ address, family: 6 });
+const mappedToV6 = (address: string): LookupAddress => ({ address: `::ffff:${address}`, family: 6 });
+const inEither = (address: string): LookupAddress => ({ address, family: address.includes(':') ? 6 : 4 });
+
+function arrange(client: DnsClient, call: Call, found: Found): LookupAddress[] {
+  const v4 = found.v4.map(inV4);
+  const v6 = found.v6.map(inV6);
+  if (call.family === 6 && v4.length > 0) {
+    if (v6.length > 0 && !(call.hints & dns.ALL)) return v6;
+    return [...v6, ...found.v4.map(mappedToV6)];
+  }
+  if (v6.length === 0) return v4;
+  if (v4.length === 0 && v6.length === 1) return v6;
+  if (call.order === 'ipv4first') return [...v4, ...v6];
+  if (call.order === 'ipv6first') return [...v6, ...v4];
+  return sortAddresses([...found.v6, ...found.v4], client.local).map(inEither);
+}
+
+/** As all get it who asked for the same: each takes a copy of what it gives away. */
+export function arranged(client: DnsClient, call: Call, found: Found): readonly LookupAddress[] {
+  if (found.arranged?.order !== call.order) {
+    found.arranged = { order: call.order, addresses: arrange(client, call, found) };
+  }
+  return found.arranged.addresses;
+}
+
+export const copyOf = (one: LookupAddress): LookupAddress => ({ address: one.address, family: one.family });
