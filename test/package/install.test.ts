@@ -82,7 +82,6 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
       'dist/index.js',
       'dist/index.d.ts',
       'lib/cli/shardns.mjs',
-      'lib/native/load.cjs',
       'prebuilds/linux-x64/shardns.node',
       'prebuilds/linux-arm64/shardns.node',
       'binding.gyp',
