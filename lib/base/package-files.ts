@@ -7,8 +7,16 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { lazy } from './lazy.js';
 
-/** In CommonJS, as bundlers write it, and there only. */
-declare const __filename: string | undefined;
+declare const __filename: string;
+
+/** In CommonJS, as bundlers write it. Not by `typeof`, which webpack answers by itself, with modules too. */
+function commonJsFile(): string | undefined {
+  try {
+    return __filename;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Files that may be this code: esbuild leaves no `import.meta` in CommonJS, webpack leaves in it the path on the machine
@@ -16,11 +24,7 @@ declare const __filename: string | undefined;
  */
 const ownFiles = lazy((): readonly string[] => {
   const { url } = import.meta as { url?: string };
-  const files = [
-    url?.startsWith('file:') ? fileURLToPath(url) : undefined,
-    typeof __filename === 'string' ? __filename : undefined,
-    process.argv[1],
-  ];
+  const files = [url?.startsWith('file:') ? fileURLToPath(url) : undefined, commonJsFile(), process.argv[1]];
   return [...new Set(files.filter(file => file !== undefined))];
 });
 
