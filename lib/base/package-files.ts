@@ -23,7 +23,8 @@ function commonJsFile(): string | undefined {
  * that it ran on, and the program's own file is where bundles mostly are.
  */
 const ownFiles = lazy((): readonly string[] => {
-  const { url } = import.meta as { url?: string };
+  // Written so: that is what transformers to CommonJS know.
+  const url = import.meta.url as string | undefined;
   const files = [url?.startsWith('file:') ? fileURLToPath(url) : undefined, commonJsFile(), process.argv[1]];
   return [...new Set(files.filter(file => file !== undefined))];
 });
