@@ -9,7 +9,7 @@ import type { NativeBytes } from './bytes.js';
 import type { NativeCache } from './cache.js';
 import { checkContract, type Contract } from './contract.js';
 import type { GateRuleFields, NativeGate } from './gate.js';
-import { loadErrorText, NO_BINARY, NOT_BESIDE_BUNDLE } from './load-error.js';
+import { loadErrorText, NO_BINARY, NOT_BESIDE_BUNDLE, OLD_NODE } from './load-error.js';
 import type { NativeNameList } from './name-list.js';
 import type { NativePlane } from './plane.js';
 import type { RegionMakers } from './region.js';
@@ -76,6 +76,7 @@ interface Binding extends Contract {
 
 /** build/Release of a checkout or of `shardns build`, else the prebuild of this platform. */
 function findAndLoad(): Binding {
+  if (!('getBuiltinModule' in process)) throw Object.assign(new Error('an old Node'), { code: OLD_NODE });
   const binary = packageFile(
     'build/Release/shardns.node',
     `prebuilds/${process.platform}-${process.arch}/shardns.node`,

@@ -5,12 +5,16 @@ const BUILD = 'run "npx shardns build", which needs a C++20 compiler, make and P
 /** Codes of what is thrown where there is no binary: in the package, and in or above a bundle. */
 export const NO_BINARY = 'SHARDNS_NO_BINARY';
 export const NOT_BESIDE_BUNDLE = 'SHARDNS_NOT_BESIDE_BUNDLE';
+/** Of a Node without what this package uses: `import` of it fails nowhere else there. */
+export const OLD_NODE = 'SHARDNS_OLD_NODE';
 
 /** @param cause what finding and loading the binary threw */
 export function loadErrorText(cause: unknown, libc: () => string = libcOfNode): string {
   const { code, message = String(cause) } = (cause ?? {}) as { code?: string; message?: string };
   const platform = `${process.platform}-${process.arch}`;
   switch (code) {
+    case OLD_NODE:
+      return `this is Node ${process.version}, and shardns needs Node 20.19, or 22.12 and later`;
     case NO_BINARY:
       return `no native addon for ${platform}: ${BUILD}`;
     case 'ERR_DLOPEN_DISABLED':

@@ -135,6 +135,11 @@ test('what a loader says of another libc is explained', () => {
   expect(loadErrorText(Object.assign(new Error('m'), { code: 'ERR_ACCESS_DENIED' }))).toContain('--allow-fs-read');
 });
 
+test('a Node that is too old is told so by its version', () => {
+  const code = `delete process.getBuiltinModule; ${use(join(root, 'dist/index.js'))}`;
+  expect(run(code)).toContain(`this is Node ${process.version}, and shardns needs Node 20.19, or 22.12 and later`);
+});
+
 test('the binary names no folder that it was built in', () => {
   expect(readFileSync(built).includes(Buffer.from(join(root, 'native')))).toBe(false);
 });
