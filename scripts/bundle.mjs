@@ -34,7 +34,7 @@ await bundle.write({
   entryFileNames: '[name].js',
   // One folder deep, as the modules are: what they name relative to themselves is where they look for it.
   chunkFileNames: 'bundle/[name].js',
-  // A third of the text, which V8 reads and keeps; the compiler's own files have them.
+  // A third of the text, which V8 reads and keeps; the sources and the declarations have them.
   comments: { legal: false, annotation: false, jsdoc: false },
   codeSplitting: { groups },
 });

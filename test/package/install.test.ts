@@ -93,6 +93,8 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
     }
     const superfluous = /^(test|bench|build|\.ci)\/|\.test\.|\.ts$(?<!\.d\.ts)|vectors|tsconfig/;
     expect(paths.filter(path => superfluous.test(path))).toEqual([]);
+    // Modules are in the files that they were joined to.
+    expect(paths.filter(path => /^dist\/(?!bundle\/).*\.js$/.test(path))).toHaveLength(5);
     // Two binaries, each with the engine once for each policy, are half of it.
     expect(packed.size).toBeLessThan(1_500_000);
     const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
