@@ -117,9 +117,11 @@ async function firstReply(command, args, cwd) {
     clearInterval(asking);
     socket.close();
     child.removeAllListeners('exit');
-    const ended = new Promise(done => child.on('exit', done));
-    process.kill(-child.pid, 'SIGTERM');
-    await ended;
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = new Promise(done => child.on('exit', done));
+      process.kill(-child.pid, 'SIGTERM');
+      await ended;
+    }
   }
 }
 
