@@ -168,7 +168,18 @@ function attack() {
   return `${table(head, rows)}\n\nCounted by the name servers, ${date}.`;
 }
 
+function start() {
+  const result = read('start');
+  const over = ({ cpuMsOver, rssBytesOver }) => [`${fixed(cpuMsOver)} ms`, `${fixed(rssBytesOver / 2 ** 20, 1)} MiB`];
+  const rows = ['shardns/lookup', 'shardns/lookup, by require', 'shardns', 'cacheable-lookup']
+    .filter(name => result.imports[name] !== undefined)
+    .map(name => [name, ...over(result.imports[name])]);
+  const { 'npm start': whole, 'npm start of nothing': floor } = result.starts;
+  return `${table(['an import, over an empty module', 'processor time', 'resident memory'], rows)}\n\n${source(result)} Medians of ${result.importRounds} interleaved rounds, Node ${result.node.slice(1)}. \`npm start\` to the first answer: ${fixed(whole.cpuMs)} ms of processor time, of which npm itself takes ${fixed(floor.cpuMs)}.`;
+}
+
 const makers = {
+  start,
   load,
   native,
   policies,

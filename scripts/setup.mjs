@@ -1,10 +1,9 @@
 // Everything a fresh clone needs before it can run or test: npm packages, the native addon, the TypeScript build, and
-// for tests Debian's packages. Quick when all is there: it compares times and hashes, and does nothing.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+// for tests Debian's packages. Quick when all is there, as `npm start` waits for it.
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { whenChanged } from './when-changed.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...parts) => join(root, ...parts);
@@ -30,8 +29,15 @@ export const DEBIAN_PACKAGES = [
   ['qemu-user-static', '/usr/bin/qemu-aarch64-static', 'the binary for arm64'],
 ];
 
+/** Loaded when there is something to do. */
+const childProcess = () => process.getBuiltinModule('node:child_process');
+
 function run(command, args, options = {}) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], ...options });
+  const result = childProcess().spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    ...options,
+  });
   if (result.status !== 0) {
     process.stderr.write(`set-up failed: ${command} ${args.join(' ')}\n`);
     process.exit(1);
@@ -45,18 +51,6 @@ function filesBelow(folder, keep) {
     .sort();
 }
 
-/** Runs `build` unless the inputs are the ones of its last run. */
-function whenChanged(name, inputs, output, build) {
-  const hash = createHash('sha256').update(process.version);
-  for (const file of inputs) hash.update(file.slice(root.length)).update(readFileSync(file));
-  const digest = hash.digest('hex');
-  const stamp = at('build', `.${name}.sha256`);
-  if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
-  build();
-  mkdirSync(at('build'), { recursive: true });
-  writeFileSync(stamp, digest);
-}
-
 function installDebianPackages() {
   const missing = DEBIAN_PACKAGES.filter(([, proof]) => !existsSync(proof));
   if (missing.length === 0) return;
@@ -65,6 +59,7 @@ function installDebianPackages() {
   if (may) {
     process.stdout.write(`installing Debian packages for the tests: ${names.join(' ')}\n`);
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    const { execFileSync, spawnSync } = childProcess();
     const apt = args => spawnSync('apt-get', args, { env, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
     // Services that a package would start stay down: the tests start their own.
     const policy = '/usr/sbin/policy-rc.d';
@@ -86,11 +81,13 @@ function installDebianPackages() {
 export function setUp({ test = false }) {
   if (test) installDebianPackages();
   const lock = at('package-lock.json');
-  whenChanged('npm', [lock], at('node_modules', '.package-lock.json'), () =>
+  const make = (name, inputs, output, build) =>
+    whenChanged({ root, inputs, output, stamp: at('build', `.${name}.stamp`) }, build);
+  make('npm', [lock], at('node_modules', '.package-lock.json'), () =>
     run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
   );
   const native = filesBelow(at('native'), name => /\.(cc|h|json)$/.test(name));
-  whenChanged('native', [...native, at('CMakeLists.txt')], at('build', 'Release', 'shardns.node'), () => {
+  make('native', [...native, at('CMakeLists.txt')], at('build', 'Release', 'shardns.node'), () => {
     process.stdout.write('building the native addon\n');
     run('node_modules/.bin/cmake-js', ['compile', '--out', 'build', '--silent'], {
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -98,7 +95,8 @@ export function setUp({ test = false }) {
   });
   const sources = filesBelow(at('lib'), name => name.endsWith('.ts'));
   const settings = ['tsconfig.json', 'tsconfig.build.json', 'scripts/bundle.mjs'].map(file => at(file));
-  whenChanged('lib', [...sources, ...settings, lock], at('dist', 'index.js'), () => {
+  // The output is what every entry loads.
+  make('lib', [...sources, ...settings, lock], at('dist', 'bundle', 'wire.js'), () => {
     process.stdout.write('building the library\n');
     run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']);
     run(process.execPath, ['scripts/bundle.mjs']);

@@ -1,6 +1,7 @@
 // Socket addresses as people write them: `192.0.2.1:53`, `[2001:db8::1]:53`, or without a port where there is a default.
 import { isIP } from 'node:net';
 import { optionError } from './errors.js';
+import { lazy } from './lazy.js';
 
 export interface SocketAddress {
   readonly address: string;
@@ -50,8 +51,11 @@ export function parsePrefix(text: string, option: string): AddressPrefix {
   return { family: family as 4 | 6, bits, octets: addressOctets(address) };
 }
 
-/** Ways to write an IPv4 address in an IPv6 one: those that begin so hold it from that octet on. */
-const EMBEDDINGS: readonly { prefix: AddressPrefix; at: number; inverted?: boolean }[] = [
+/**
+ * Ways to write an IPv4 address in an IPv6 one: those that begin so hold it from that octet on. Made when first needed:
+ * Node compiles a long expression for its first IPv6 addresses, which is 7 ms of a program's start.
+ */
+const embeddings = lazy((): readonly { prefix: AddressPrefix; at: number; inverted?: boolean }[] => [
   { prefix: parsePrefix('::ffff:0:0/96', ''), at: 12 }, // mapped (RFC 4291 section 2.5.5.2)
   { prefix: parsePrefix('::ffff:0:0:0/96', ''), at: 12 }, // translated (RFC 2765 section 2.1)
   { prefix: parsePrefix('::/96', ''), at: 12 }, // compatible (RFC 4291 section 2.5.5.1)
@@ -59,12 +63,12 @@ const EMBEDDINGS: readonly { prefix: AddressPrefix; at: number; inverted?: boole
   { prefix: parsePrefix('64:ff9b:1::/48', ''), at: 12 }, // NAT64 of one network (RFC 8215), with a prefix of 96 bits
   { prefix: parsePrefix('2002::/16', ''), at: 2 }, // 6to4 (RFC 3056 section 2)
   { prefix: parsePrefix('2001::/32', ''), at: 12, inverted: true }, // Teredo's client (RFC 4380 section 4)
-];
+]);
 
 /** The IPv4 address that the octets of an IPv6 one lead to; undefined where there is none. */
 export function embeddedIPv4(octets: Uint8Array): Uint8Array | undefined {
   if (octets.length !== 16) return undefined;
-  const found = EMBEDDINGS.find(({ prefix }) => isInPrefix(octets, prefix));
+  const found = embeddings().find(({ prefix }) => isInPrefix(octets, prefix));
   // `::` and `::1` have the form of compatible addresses, and are none.
   if (found === undefined || octets.every((octet, i) => octet === 0 || i > 13)) return undefined;
   const address = octets.slice(found.at, found.at + 4);

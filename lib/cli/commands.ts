@@ -1,15 +1,9 @@
-// The command line: `shardns serve | check-config | ctl | build`.
+// The command line: `shardns serve | check-config | ctl | build`. Each command is loaded when it is the one.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { exhaustionOf, ShardnsError } from '../base/errors.js';
-import { contradictions } from '../server/settings/contradictions.js';
-import { build } from './build.js';
-import { checkConfig, readConfigText } from './config.js';
-import { ctl } from './ctl.js';
-import { demo } from './demo.js';
 import { levelHeapGrowth } from './heap.js';
 import { say } from './say.js';
-import { serve } from './serve.js';
 
 const USAGE = `shardns: DNS answers at memory speed
 
@@ -58,8 +52,11 @@ async function run(args: string[]): Promise<number> {
     await say(`${(JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version}\n`);
     return 0;
   }
-  if (command === 'check-config') return runCheck(rest);
-  if (command === 'build') return build();
+  if (command === 'check-config') {
+    if (rest.length !== 1) throw new Usage('check-config takes one FILE');
+    return (await import('./check-config.js')).checkFile(rest[0]);
+  }
+  if (command === 'build') return (await import('./build.js')).build();
   if (command === 'ctl') return runCtl(rest);
   if (command === 'serve') {
     const { values } = parse(rest);
@@ -68,8 +65,10 @@ async function run(args: string[]): Promise<number> {
       throw new Usage('--demo has an upstream and a configuration of its own: without --upstream and --config');
     }
     levelHeapGrowth();
-    if (values.demo) await demo({ ...values, forMs: values.for === undefined ? undefined : parseDuration(values.for) });
-    else await serve(values);
+    if (values.demo) {
+      const { demo } = await import('./demo.js');
+      await demo({ ...values, forMs: values.for === undefined ? undefined : parseDuration(values.for) });
+    } else await (await import('./serve.js')).serve(values);
     return 0;
   }
   throw new Usage(`unknown command ${JSON.stringify(command)}`);
@@ -101,7 +100,7 @@ function parse(args: string[]) {
   }
 }
 
-function runCtl(args: string[]): Promise<number> {
+async function runCtl(args: string[]): Promise<number> {
   const [verb, ...rest] = args;
   if (verb === undefined || !/^(status|stats|flush|peek|dump|trace)$/.test(verb)) {
     throw new Usage(`ctl: expected status, stats, flush, peek, dump or trace, got ${JSON.stringify(verb ?? '')}`);
@@ -125,6 +124,7 @@ function runCtl(args: string[]): Promise<number> {
   } catch (error) {
     throw new Usage((error as Error).message);
   }
+  const { ctl } = await import('./ctl.js');
   const done = ctl(verb, parsed.positionals, parsed.values);
   if (done === undefined) throw new Usage(`ctl ${verb} does not take ${JSON.stringify(rest.join(' '))}`);
   return done;
@@ -135,26 +135,6 @@ function parseDuration(text: string): number {
   if (match === null || Number(match[1]) === 0)
     throw new Usage(`--for: expected a time such as 10s or 2m, got ${JSON.stringify(text)}`);
   return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[match[2] ?? 's']!;
-}
-
-async function runCheck(args: string[]): Promise<number> {
-  if (args.length !== 1) throw new Usage('check-config takes one FILE');
-  const [path] = args;
-  let text: string;
-  try {
-    text = readConfigText(path);
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
-    return 1;
-  }
-  const result = checkConfig(text);
-  if ('options' in result) {
-    for (const one of contradictions(result.options)) process.stderr.write(`${path}: warning: ${one}\n`);
-    await say(`${path}: good\n`);
-    return 0;
-  }
-  for (const problem of result.problems) process.stderr.write(`${path}:${problem.line}: ${problem.text}\n`);
-  return 1;
 }
 
 run(process.argv.slice(2)).then(

@@ -1,8 +1,12 @@
 // Options from a YAML file, the environment and flags; flags win. Each complaint names where it comes from.
-import { LineCounter, parseDocument } from 'yaml';
+import { createRequire } from 'node:module';
 import { show, ShardnsError } from '../base/errors.js';
+import { lazy } from '../base/lazy.js';
 import { readRegularFile } from '../base/regular-file.js';
 import { checkOptions, formatPath, type OptionIssue, type ServerOptions } from '../server/settings/settings.js';
+
+/** Most servers have no file, and the parser is 36 ms of a start. */
+const yaml = lazy(() => createRequire(import.meta.url)('yaml') as typeof import('yaml'));
 
 /** The largest configuration file that is read. */
 const MAX_CONFIG_BYTES = 1 << 20;
@@ -30,6 +34,7 @@ export interface Flags {
 
 /** Parses and checks the text of a configuration file. Never throws for what is in the text. */
 export function checkConfig(text: string): { options: ServerOptions } | { problems: ConfigProblem[] } {
+  const { LineCounter, parseDocument } = yaml();
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   if (document.errors.length > 0) {

@@ -1,15 +1,15 @@
 // The native addon, loaded on first use: the functions that make its objects. One file of this layer for each object
 // declares its methods, words and values. Callers have validated their arguments: the native side reports a wrong one as
 // ERR_SHARDNS_INTERNAL with its number and name, and follows nothing.
-import { createRequire } from 'node:module';
 import { countSuspendedTime } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
+import { isBundled, ownRequire, packageFile } from '../base/package-files.js';
 import type { NativeAsker } from './asker.js';
 import type { NativeBytes } from './bytes.js';
 import type { NativeCache } from './cache.js';
 import { checkContract, type Contract } from './contract.js';
 import type { GateRuleFields, NativeGate } from './gate.js';
-import { loadErrorText } from './load-error.js';
+import { loadErrorText, NO_BINARY, NOT_BESIDE_BUNDLE, OLD_NODE } from './load-error.js';
 import type { NativeNameList } from './name-list.js';
 import type { NativePlane } from './plane.js';
 import type { RegionMakers } from './region.js';
@@ -74,10 +74,21 @@ interface Binding extends Contract {
   parseQuery(query: Uint8Array, words: Uint32Array): number;
 }
 
+/** build/Release of a checkout or of `shardns build`, else the prebuild of this platform. */
+function findAndLoad(): Binding {
+  if (!('getBuiltinModule' in process)) throw Object.assign(new Error('an old Node'), { code: OLD_NODE });
+  const binary = packageFile(
+    'build/Release/shardns.node',
+    `prebuilds/${process.platform}-${process.arch}/shardns.node`,
+  );
+  if (binary !== undefined) return ownRequire()(binary) as Binding;
+  throw Object.assign(new Error('there is no shardns.node'), { code: isBundled() ? NOT_BESIDE_BUNDLE : NO_BINARY });
+}
+
 function load(): Binding {
   let binding: Binding;
   try {
-    binding = createRequire(import.meta.url)('../../lib/native/load.cjs') as Binding;
+    binding = findAndLoad();
   } catch (cause) {
     throw new ShardnsError('ERR_SHARDNS_NATIVE', loadErrorText(cause), { cause });
   }

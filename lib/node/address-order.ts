@@ -3,6 +3,7 @@
 import { networkInterfaces } from 'node:os';
 import { addressOctets } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
+import { lazy } from '../base/lazy.js';
 
 const Scope = { linkLocal: 2, siteLocal: 5, global: 14 } as const;
 
@@ -26,12 +27,14 @@ const POLICY: readonly (readonly [prefix: string, bits: number, precedence: numb
   ['fc00::', 7, 3, 13],
   ['::', 0, 40, 1],
 ];
-const policy = POLICY.map(([prefix, bits, precedence, label]) => ({
-  octets: addressOctets(prefix),
-  bits,
-  precedence,
-  label,
-}));
+const policy = lazy(() =>
+  POLICY.map(([prefix, bits, precedence, label]) => ({
+    octets: addressOctets(prefix),
+    bits,
+    precedence,
+    label,
+  })),
+);
 
 function commonBits(a: Uint8Array, b: Uint8Array): number {
   for (let i = 0; i < 16; i++) {
@@ -57,7 +60,7 @@ function describe(address: string): Known {
   const plain = addressOctets(address);
   const v4 = plain.length === 4;
   const octets = v4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...plain]) : plain;
-  const { precedence, label } = policy.find(one => commonBits(octets, one.octets) >= one.bits)!;
+  const { precedence, label } = policy().find(one => commonBits(octets, one.octets) >= one.bits)!;
   return { octets, v4, scope: scopeOf(octets, v4), label, precedence };
 }
 

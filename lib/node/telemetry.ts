@@ -1,7 +1,7 @@
 // What watchers of lookups see: tracing channels of node:diagnostics_channel, and OpenTelemetry's histogram where its
 // API is installed (semantic conventions: dns.lookup.duration).
 import diagnosticsChannel from 'node:diagnostics_channel';
-import { createRequire } from 'node:module';
+import { ownRequire } from '../base/package-files.js';
 
 /** Every lookup: `hostname`, `family`, then `result` or `error`. */
 export const lookupChannel = diagnosticsChannel.tracingChannel('shardns.lookup');
@@ -32,7 +32,7 @@ function durations(): Histogram | null {
   const registered = (globalThis as Record<symbol, { metrics?: object } | undefined>)[REGISTERED];
   if (registered?.metrics === undefined) return null;
   try {
-    const { metrics } = createRequire(import.meta.url)('@opentelemetry/api') as OpenTelemetry;
+    const { metrics } = ownRequire()('@opentelemetry/api') as OpenTelemetry;
     histogram = metrics.getMeter('shardns').createHistogram('dns.lookup.duration', {
       unit: 's',
       description: 'Measures the time taken to perform a DNS lookup.',

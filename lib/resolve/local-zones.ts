@@ -1,6 +1,7 @@
 // Names that never leave the machine: special-use names (RFC 6761 and the IANA registry that it began) and the reverse
 // zones of private and special addresses (RFC 6303, RFC 7793). Each can be switched off by its name.
 import { ShardnsError, show } from '../base/errors.js';
+import { lazy } from '../base/lazy.js';
 import { Class, Rcode, Type } from '../wire/iana.js';
 import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
 import { bySuffix, encodeName, foldedOctet, foldName, nameKey } from '../wire/name.js';
@@ -66,20 +67,27 @@ const NAMES: Readonly<Record<LocalZoneSet, readonly string[]>> = {
 };
 
 const keyOf = (text: string): string => nameKey(foldName(encodeName(text)));
-const localhost = keyOf('localhost');
-const ipv4only = keyOf('ipv4only.arpa');
-const reverseNames: ReadonlyMap<string, Uint8Array> = new Map([
-  [keyOf('1.0.0.127.in-addr.arpa'), encodeName('localhost')],
-  [keyOf(`1.${zeros(31)}ip6.arpa`), encodeName('localhost')],
-  ...IPV4ONLY_REVERSE.map(name => [keyOf(name), encodeName('ipv4only.arpa')] as const),
-]);
+/** Names with an answer of their own. */
+const known = lazy(() => ({
+  localhost: keyOf('localhost'),
+  ipv4only: keyOf('ipv4only.arpa'),
+  reverse: new Map([
+    [keyOf('1.0.0.127.in-addr.arpa'), encodeName('localhost')],
+    [keyOf(`1.${zeros(31)}ip6.arpa`), encodeName('localhost')],
+    ...IPV4ONLY_REVERSE.map(name => [keyOf(name), encodeName('ipv4only.arpa')] as const),
+  ]) as ReadonlyMap<string, Uint8Array>,
+  /** Discovery of designated resolvers asks for SVCB of it: there are none, which is NODATA. */
+  designated: keyOf('_dns.resolver.arpa'),
+  /** 0.127, 0.0.127: above 1.0.0.127.in-addr.arpa. */
+  nonTerminals: new Set([keyOf('0.127.in-addr.arpa'), keyOf('0.0.127.in-addr.arpa')]) as ReadonlySet<string>,
+}));
 /** RFC 8880 section 7.1: what every resolver without NAT64 knows of it. */
-const IPV4ONLY = [encodeData('A', '192.0.0.170'), encodeData('A', '192.0.0.171')];
+const IPV4ONLY = [Uint8Array.of(192, 0, 0, 170), Uint8Array.of(192, 0, 0, 171)];
 
 /** Checks the name of a built-in zone. @throws {ShardnsError} ERR_SHARDNS_OPTION */
 export function checkZoneSwitch(name: string, which: keyof LocalZoneSwitches): void {
-  const known = which === 'with' ? [...NAMES.server, ...ON_REQUEST] : NAMES.server;
-  if (known.some(one => keyOf(one) === keyOf(name))) return;
+  const names = which === 'with' ? [...NAMES.server, ...ON_REQUEST] : NAMES.server;
+  if (names.some(one => keyOf(one) === keyOf(name))) return;
   throw new ShardnsError(
     'ERR_SHARDNS_OPTION',
     `expected a built-in zone such as ${which === 'with' ? 'local' : 'home.arpa or 10.in-addr.arpa'}, got ${show(name)}`,
@@ -139,8 +147,10 @@ export class LocalZones {
     const apex = name.length === zone.length;
     // What the zone above says of it is not for us to say: that it is not signed (RFC 8375 section 4).
     if (apex && type === Type.DS) return undefined;
+    const { localhost, ipv4only, reverse, designated, nonTerminals } = known();
     const zoneKey = nameKey(zone);
-    const pointsTo = reverseNames.get(nameKey(name));
+    const key = nameKey(name);
+    const pointsTo = reverse.get(key);
     const data: Uint8Array[] = [];
     if (zoneKey === localhost) {
       if (type === Type.A) data.push(encodeData('A', '127.0.0.1'));
@@ -156,23 +166,10 @@ export class LocalZones {
     const authoritative = true; // RFC 6303 section 3
     if (answers.length > 0) return buildResponseOrFailure(query, { rcode: Rcode.NOERROR, answers, authoritative });
     // Every name below localhost is localhost; of _dns.resolver.arpa there is nothing to tell (RFC 9462 section 4).
+    // What lies between a zone and a name in it is there too (RFC 8020 section 2).
     const exists =
-      apex || zoneKey === localhost || pointsTo !== undefined || this.#isNodata(name) || this.#isAbove(name);
+      apex || zoneKey === localhost || pointsTo !== undefined || key === designated || nonTerminals.has(key);
     const rcode = exists ? Rcode.NOERROR : Rcode.NXDOMAIN;
     return buildResponseOrFailure(query, { rcode, authorities: [soa(zone)], authoritative });
   }
-
-  #isNodata(name: Uint8Array): boolean {
-    return nameKey(name) === DESIGNATED;
-  }
-
-  /** Between a zone and a name in it that exists (RFC 8020 section 2: it is no NXDOMAIN). */
-  #isAbove(name: Uint8Array): boolean {
-    return NON_TERMINALS.has(nameKey(name));
-  }
 }
-
-/** Discovery of designated resolvers asks for SVCB of it: there are none, which is NODATA. */
-const DESIGNATED = keyOf('_dns.resolver.arpa');
-/** 0.127, 0.0.127: above 1.0.0.127.in-addr.arpa. */
-const NON_TERMINALS = new Set([keyOf('0.127.in-addr.arpa'), keyOf('0.0.127.in-addr.arpa')]);

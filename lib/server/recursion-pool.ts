@@ -4,8 +4,10 @@
 // Bounds: the resolver's questions under way; a thread that ends is started again, at most once a second.
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
 import { keyedHash } from '../base/keyed-hash.js';
 import type { Logger } from '../base/log.js';
+import { packageFile } from '../base/package-files.js';
 import { systemRandom } from '../base/random.js';
 import type { ByteCacheHandle } from '../cache/byte-cache.js';
 import type { Resolved, Resolving } from '../resolve/recursive-answers.js';
@@ -41,7 +43,15 @@ export interface WorkerData extends SharedKnowledge {
 }
 
 function startWorker(workerData: WorkerData): Worker {
-  return new Worker(new URL('../server/recursion-worker.js', import.meta.url), { workerData });
+  const file = packageFile('dist/server/recursion-worker.js');
+  if (file === undefined) {
+    throw new ShardnsError(
+      'ERR_SHARDNS_OPTION',
+      'resolver.workers: a bundler has moved this code away from that of its threads: mark "shardns" as external, ' +
+        'so that it is loaded from node_modules (docs/bundlers.md of the package)',
+    );
+  }
+  return new Worker(file, { workerData });
 }
 
 interface Lane {

@@ -1,5 +1,4 @@
 // The machine's own addresses to ask from: whether they can be had, and transports that change them while they are used.
-import { createSocket } from 'node:dgram';
 import type { LocalAddress, Transport } from './transport.js';
 
 /** A transport whose next queries may leave from another address. */
@@ -19,6 +18,7 @@ export function sameSource(one: LocalAddress, other: LocalAddress): boolean {
 /** Why a socket cannot be bound to an address; undefined: it can. Opens one for a moment, at a port of the kernel's choice. */
 export function whyNotBound(address: string, family: 4 | 6): Promise<Error | undefined> {
   return new Promise(resolve => {
+    const { createSocket } = process.getBuiltinModule('node:dgram');
     const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', ipv6Only: family === 6 });
     const end = (error?: Error): void => {
       socket.close();

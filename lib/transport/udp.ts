@@ -4,7 +4,6 @@
 // Entropy: 16 bits of id + 6 bits for the choice of one of 64 sockets whose ports an attacker does not know (about 15
 // when the socket is new) + one bit per letter. A name that does not come to 28 bits so gets a socket of its own: 16 bits
 // of id + about 15 of port.
-import { createSocket } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import type { Random } from '../base/random.js';
@@ -35,7 +34,7 @@ export class UdpTransport implements Transport {
     private readonly clock: Clock,
     private readonly random: Random,
     local: LocalAddress = {},
-    openSocket: OpenSocket = createSocket,
+    openSocket: OpenSocket = type => process.getBuiltinModule('node:dgram').createSocket(type),
   ) {
     this.#sockets = new UdpSockets(clock, random, local, openSocket, (channel, message) =>
       this.#onMessage(channel, message),

@@ -1,6 +1,6 @@
 // The package as users get it: packed, installed in an empty folder, run by the Nodes that are supported.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
@@ -82,7 +82,6 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
       'dist/index.js',
       'dist/index.d.ts',
       'lib/cli/shardns.mjs',
-      'lib/native/load.cjs',
       'prebuilds/linux-x64/shardns.node',
       'prebuilds/linux-arm64/shardns.node',
       'binding.gyp',
@@ -94,6 +93,8 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
     }
     const superfluous = /^(test|bench|build|\.ci)\/|\.test\.|\.ts$(?<!\.d\.ts)|vectors|tsconfig/;
     expect(paths.filter(path => superfluous.test(path))).toEqual([]);
+    // Modules are in the files that they were joined to.
+    expect(paths.filter(path => /^dist\/(?!bundle\/).*\.js$/.test(path))).toHaveLength(5);
     // Two binaries, each with the engine once for each policy, are half of it.
     expect(packed.size).toBeLessThan(1_500_000);
     const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -146,6 +147,61 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
     copyFileSync('test/package/smoke.mjs', join(own, 'smoke.mjs'));
     expect(run('22', join(own, 'smoke.mjs'))).toContain('all well');
   }, 120_000);
+
+  describe('bundled by esbuild', () => {
+    // Without types: it is none of the project's dependencies.
+    let esbuild: string;
+    const bundle = (name: string, format: 'esm' | 'cjs', text: string): string => {
+      const app = join(folder, 'app');
+      mkdirSync(join(app, 'out'), { recursive: true });
+      writeFileSync(join(app, `${name}.mjs`), text);
+      const out = join(app, 'out', `${name}.${format === 'esm' ? 'mjs' : 'cjs'}`);
+      const options = ['--bundle', '--platform=node', `--format=${format}`, '--log-level=error'];
+      execFileSync(esbuild, [join(app, `${name}.mjs`), ...options, `--outfile=${out}`], { stdio: 'pipe' });
+      return out;
+    };
+    const LOOKUP = `import { CachedLookup } from 'shardns/lookup';
+      const own = new CachedLookup({ hostsFile: false, resolvConf: false });
+      own.lookup('localhost', { family: 4 }, (error, address) => { console.log(error, address); own.close(); });`;
+    const SERVER = `import { createServer } from 'shardns';
+      const server = await createServer({ listen: ['127.0.0.1:0'], upstreams: ['192.0.2.1'], threads: 1 });
+      console.log('serves', server.addresses().udp.length); await server.close();`;
+
+    beforeAll(() => {
+      const tools = join(folder, 'tools');
+      mkdirSync(tools);
+      execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', tools, 'esbuild@0.28'], {
+        stdio: 'ignore',
+      });
+      esbuild = join(tools, 'node_modules/.bin/esbuild');
+    }, 120_000);
+
+    test.each(['esm', 'cjs'] as const)('a lookup as %s works where the package is installed above it', format => {
+      expect(run('22', bundle('looks', format, LOOKUP))).toContain('null 127.0.0.1');
+    });
+    test('a server works too', () => {
+      expect(run('22', bundle('serves', 'esm', SERVER))).toContain('serves 1');
+    });
+    test('carried elsewhere it takes a copy of prebuilds along, or says so', () => {
+      const elsewhere = mkdtempSync(join(tmpdir(), 'shardns-elsewhere-'));
+      try {
+        for (const format of ['esm', 'cjs'] as const) {
+          copyFileSync(
+            bundle('looks', format, LOOKUP),
+            join(elsewhere, `app-${format}.${format === 'esm' ? 'mjs' : 'cjs'}`),
+          );
+        }
+        const apps = ['app-esm.mjs', 'app-cjs.cjs'].map(name => join(elsewhere, name));
+        for (const app of apps) {
+          expect(() => run('22', app)).toThrow(/ERR_SHARDNS_NATIVE|copy the folder .*prebuilds .*docs\/bundlers\.md/);
+        }
+        cpSync(join(folder, 'node_modules/shardns/prebuilds'), join(elsewhere, 'prebuilds'), { recursive: true });
+        for (const app of apps) expect(run('22', app)).toContain('null 127.0.0.1');
+      } finally {
+        rmSync(elsewhere, { recursive: true });
+      }
+    });
+  });
 
   test('without a binary it says what to do', () => {
     const hidden = join(folder, 'node_modules/shardns/prebuilds');

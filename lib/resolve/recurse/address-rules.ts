@@ -2,6 +2,7 @@
 // in whatever IPv6 address it is hidden: a stack or a translator on the way takes it out again.
 import { type AddressPrefix, addressOctets, embeddedIPv4, isInPrefix, parsePrefix } from '../../base/address.js';
 import { BoundedMap } from '../../base/bounded-map.js';
+import { lazy } from '../../base/lazy.js';
 import { ExtendedError, Flag, Type } from '../../wire/iana.js';
 import { decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS, type ResourceRecord } from '../../wire/message.js';
 import { isAtOrBelow, nameToText } from '../../wire/name.js';
@@ -11,14 +12,16 @@ import type { Found, Meaning } from './classify.js';
 import { ResolutionError } from './job.js';
 
 /** What is no single machine's address, or this machine's by another name; no name server can have it (RFC 6890). */
-const NOBODY = [
-  '0.0.0.0/8', // "this network"; Linux takes it for the machine itself
-  '224.0.0.0/4', // multicast
-  '255.255.255.255/32', // broadcast
-  '::/128',
-  'ff00::/8', // multicast
-  'fe80::/10', // link-local: of no use without an interface, which no record names
-].map(text => parsePrefix(text, ''));
+const nobody = lazy(() =>
+  [
+    '0.0.0.0/8', // "this network"; Linux takes it for the machine itself
+    '224.0.0.0/4', // multicast
+    '255.255.255.255/32', // broadcast
+    '::/128',
+    'ff00::/8', // multicast
+    'fe80::/10', // link-local: of no use without an interface, which no record names
+  ].map(text => parsePrefix(text, '')),
+);
 
 /** Addresses whose verdicts are remembered. */
 const JUDGED = 10_000;
@@ -40,7 +43,7 @@ export class AddressRules {
     const known = this.#judged.get(address);
     if (known !== undefined) return known;
     const octets = addressOctets(address);
-    const verdict = isIn(NOBODY, octets) || isIn(this.doNotQuery, octets);
+    const verdict = isIn(nobody(), octets) || isIn(this.doNotQuery, octets);
     this.#judged.set(address, verdict);
     return verdict;
   }
@@ -72,8 +75,8 @@ export class AddressRules {
   }
 }
 
-const LOOPBACK_4 = addressOctets('127.0.0.1');
-const LOOPBACK_6 = addressOctets('::1');
+const LOOPBACK_4 = Uint8Array.of(127, 0, 0, 1);
+const LOOPBACK_6 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 
 const ADDRESSES = new Set<number>([Type.A, Type.AAAA, Type.SVCB, Type.HTTPS]);
 

@@ -1,8 +1,18 @@
 // Which native binary is loaded, and what is said where none can be.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadErrorText } from '../../../lib/native/load-error.js';
@@ -44,9 +54,8 @@ describe('the binary', () => {
     const index = join(copy, 'dist/index.js');
     const prebuilt = join(copy, `prebuilds/${process.platform}-${process.arch}/shardns.node`);
     beforeAll(() => {
-      mkdirSync(join(copy, 'lib/native'), { recursive: true });
+      mkdirSync(copy);
       cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true });
-      cpSync(join(root, 'lib/native/load.cjs'), join(copy, 'lib/native/load.cjs'));
       cpSync(join(root, 'package.json'), join(copy, 'package.json'));
       spawnSync('ln', ['-s', join(root, 'node_modules'), join(copy, 'node_modules')]);
     });
@@ -61,18 +70,21 @@ describe('the binary', () => {
       expect(run(use(index)).trim()).toBe(prebuilt);
     });
     test('whose words are not those of the library is refused with the first name that differs', () => {
-      const loader = join(copy, 'lib/native/load.cjs');
-      const own = readFileSync(loader);
+      const other = join(folder, 'other.cjs');
       writeFileSync(
-        loader,
-        `const addon = require(${JSON.stringify(prebuilt)});
-         module.exports = { ...addon, names: { ...addon.names, control: ['flags', 'refresh'] } };`,
+        other,
+        `const extensions = require('node:module')._extensions;
+         const load = extensions['.node'];
+         extensions['.node'] = (module, path) => {
+           load(module, path);
+           const addon = module.exports;
+           module.exports = { ...addon, names: { ...addon.names, control: ['flags', 'refresh'] } };
+         };`,
       );
-      expect(run(use(index))).toContain(
+      expect(run(use(index), ['--require', other])).toContain(
         'ERR_SHARDNS_NATIVE the native addon differs in "control": ' +
           'word 1 is "refresh" there, "tenant" in this library: build it again',
       );
-      writeFileSync(loader, own);
     });
     test('that is broken is named with what the loader says', () => {
       writeFileSync(prebuilt, 'no library');
@@ -80,9 +92,34 @@ describe('the binary', () => {
         /the native addon for \S+ cannot be loaded: .*shardns\.node: .*: run "npx shardns build"/,
       );
     });
-    test('is missed where a bundler has moved the code', () => {
-      rmSync(join(copy, 'lib'), { recursive: true });
-      expect(run(use(index))).toContain('mark "shardns" as external');
+    test('is missed where a bundler has moved the code, though the environment names others', () => {
+      const moved = join(folder, 'app', 'out', 'dist');
+      cpSync(join(copy, 'dist'), moved, { recursive: true });
+      symlinkSync(join(root, 'node_modules'), join(folder, 'app', 'node_modules'));
+      const modules = join(folder, 'modules');
+      mkdirSync(modules);
+      symlinkSync(root, join(modules, 'shardns'));
+      expect(run(use(join(moved, 'index.js')), [], { NODE_PATH: modules })).toMatch(
+        /ERR_SHARDNS_NATIVE .* copy the folder node_modules\/shardns\/prebuilds beside .*docs\/bundlers\.md/,
+      );
+    });
+    test('of a moved code is the copy beside it, else that of the package that is installed above it', () => {
+      const app = join(folder, 'installed', 'app');
+      cpSync(join(copy, 'dist'), join(app, 'out'), { recursive: true });
+      mkdirSync(join(folder, 'installed', 'node_modules'));
+      for (const name of ['zod', 'prom-client', 'pino']) {
+        symlinkSync(join(root, 'node_modules', name), join(folder, 'installed', 'node_modules', name));
+      }
+      const installed = join(folder, 'installed', 'node_modules', 'shardns');
+      const beneath = `prebuilds/${process.platform}-${process.arch}/shardns.node`;
+      mkdirSync(dirname(join(installed, beneath)), { recursive: true });
+      cpSync(built, join(installed, beneath));
+      cpSync(join(root, 'package.json'), join(installed, 'package.json'));
+      expect(run(use(join(app, 'out/index.js'))).trim()).toBe(join(installed, beneath));
+      const beside = join(app, 'out/bundle', beneath);
+      mkdirSync(dirname(beside), { recursive: true });
+      cpSync(built, beside);
+      expect(run(use(join(app, 'out/index.js'))).trim()).toBe(beside);
     });
   });
 });
@@ -96,7 +133,11 @@ test('what a loader says of another libc is explained', () => {
   );
   expect(loadErrorText(error, () => 'glibc')).not.toContain('musl');
   expect(loadErrorText(Object.assign(new Error('m'), { code: 'ERR_ACCESS_DENIED' }))).toContain('--allow-fs-read');
-  expect(loadErrorText(Object.assign(new Error('m'), { code: 'ERR_INVALID_ARG_VALUE' }))).toContain('external');
+});
+
+test('a Node that is too old is told so by its version', () => {
+  const code = `delete process.getBuiltinModule; ${use(join(root, 'dist/index.js'))}`;
+  expect(run(code)).toContain(`this is Node ${process.version}, and shardns needs Node 20.19, or 22.12 and later`);
 });
 
 test('the binary names no folder that it was built in', () => {
