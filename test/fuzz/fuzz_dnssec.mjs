@@ -1,7 +1,7 @@
 // Signed responses, mutated, for so many seconds or SHARDNS_DNSSEC_RUNS runs. Validation never throws and never hangs, and
 // its verdict is held against what the zones have:
 // - secure: each RRset is there, octet for octet of what is signed, and what is denied is not there;
-// - insecure: something of the response is below a delegation without DS, or in an opt-out zone;
+// - insecure: something of the response is below a delegation without DS, or in an opt-out or a hostile zone;
 // - indeterminate: something of it is above the trust anchor.
 import { loadSources } from '../support/sources.mjs';
 import { makeTruth } from './dnssec-truth.mjs';
@@ -51,8 +51,10 @@ const zones = new SignedTree({
   'opt.test.': { key: key(), denial: 'optOut', lines: lines('opt.test.') },
   'plain.test.': { unsigned: true, lines: lines('plain.test.') },
   '8.7.6.5.4.3.2.1.test.': { key: key(), lines: lines('8.7.6.5.4.3.2.1.test.') },
+  // Its owner signs whatever harms others.
+  'evil.test.': { key: key(), lines: lines('evil.test.') },
 });
-const SIGNED = ['test.', 'nsec3.test.', 'opt.test.', '8.7.6.5.4.3.2.1.test.'];
+const SIGNED = ['test.', 'nsec3.test.', 'opt.test.', '8.7.6.5.4.3.2.1.test.', 'evil.test.'];
 const judge = (question, response, now, known, fetchRecords = zones.fetch.bind(zones)) =>
   validate(question, response, {
     now,
@@ -66,7 +68,7 @@ const truth = makeTruth(sources, zones, SIGNED, 'plain.test.', (question, respon
   judge(question, response, NOW, zones.zones),
 );
 const corpus = truth.responses();
-const mutations = makeMutations(sources, zones, corpus, random);
+const mutations = makeMutations(sources, zones, SIGNED, corpus, random);
 
 /** What is wrong with a verdict; undefined: nothing. */
 function fault(question, response, verdict, now) {
@@ -100,7 +102,7 @@ try {
     const wrong = fault(question, response, verdict, now);
     if (wrong !== undefined) throw new Error(`${verdict.status}: ${wrong}`);
     counts[verdict.status]++;
-    runs++;
+    if (++runs % 500_000 === 0) console.error(`${runs} runs: ${JSON.stringify(counts)}`);
   }
   // A fuzzer whose every response is bogus finds nothing.
   if (runs > 1000 && Math.min(counts.secure, counts.insecure, counts.bogus) < runs / 200) {
