@@ -100,13 +100,13 @@ export function makeTruth(sources, tree, signedZones, plainZone, judge) {
     for (const one of full) if (!isEvil(one.name) && !isTrue(one)) return `no such RRset: ${one.type}`;
     let end = name;
     for (let links = 0; links < 20; links++) {
+      if (isEvil(end)) return undefined;
       const here = full.filter(one => equalNames(one.name, end));
       if (here.some(one => one.type === type || type === Type.ANY)) return undefined;
       const cname = here.find(one => one.type === Type.CNAME);
       if (cname === undefined) break;
       [end] = cname.data;
     }
-    if (isEvil(end)) return undefined;
     const { kind } = lookup(foldName(end), type);
     const expected = rcode === Rcode.NXDOMAIN ? 'nxdomain' : 'nodata';
     return kind === expected ? undefined : `${expected} is denied, and it is ${kind}`;
