@@ -69,7 +69,7 @@ export function canonicalData(type: number, data: readonly Uint8Array[]): Uint8A
 }
 
 /** A native call costs more than the few octets in which most records differ. */
-function compareOctets(a: Uint8Array, b: Uint8Array): number {
+export function compareOctets(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i] - b[i];
   return a.length - b.length;

@@ -24,3 +24,5 @@ export {
   type TrackedKey,
 } from './anchor-states.js';
 export { failsSentinel, signalName } from './sentinel.js';
+export { digestZone, parseZonemd, verifyZonemd, type ZoneDigest, type ZoneDigestVerdict } from './zonemd.js';
+export { faultOfZone } from './zone-check.js';

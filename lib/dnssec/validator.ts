@@ -133,7 +133,7 @@ function endOfChain(question: { name: Uint8Array; type: number }, answer: readon
 }
 
 /** Data that no message could have had may come from elsewhere: it must not be walked as a name. */
-const isName = (data: Uint8Array): boolean => plainNameLength(data, 0) === data.length;
+const isName = (data: Uint8Array): boolean => data.length > 0 && plainNameLength(data, 0) === data.length;
 
 /** The DNAME that makes this unsigned CNAME of its owner (RFC 6672 section 3.3): that is what is judged. */
 function dnameOf({ name, type, data, signatures }: Rrset, answer: readonly Rrset[]): Rrset | undefined {

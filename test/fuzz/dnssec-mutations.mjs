@@ -1,5 +1,5 @@
 // Mutations of signed responses, and of the answers to the questions for keys that they lead to, for fuzz_dnssec.
-export function makeMutations(sources, tree, corpus, random) {
+export function makeMutations(sources, tree, signed, corpus, random) {
   const { encodeName, nameKey } = sources.name;
   const { Type } = sources.iana;
   const { signRrset, makeKey } = sources.zone;
@@ -11,8 +11,9 @@ export function makeMutations(sources, tree, corpus, random) {
   const NAMES = [...new Map(corpus.map(({ question }) => [nameKey(question.name), question.name])).values()];
   const POOL = corpus.flatMap(({ response }) => [...response.answer, ...response.authority]);
   const foreign = makeKey('RSASHA256', 257, 1024);
-  const signers = ['test.', 'nsec3.test.', 'opt.test.', 'plain.test.', 'a.test.', '.'].map(encodeName);
-  const zones = ['test.', 'nsec3.test.', 'opt.test.', '8.7.6.5.4.3.2.1.test.'].map(one => tree.signed(one));
+  const signers = [...signed, 'plain.test.', 'a.test.', '.'].map(encodeName);
+  const zones = signed.map(one => tree.signed(one));
+  const evil = tree.signed('evil.test.');
 
   /** A copy with an octet changed. */
   function flip(data) {
@@ -72,6 +73,19 @@ export function makeMutations(sources, tree, corpus, random) {
     }
   }
 
+  /** What the owner of a zone signs itself, whatever it is. */
+  function hostile(one) {
+    const below = random(2) ? one.name : pick(['', 'a.', 'x.ent.', `${'0'.repeat(32)}.`]);
+    const name = typeof below === 'string' ? encodeName(`${below}evil.test.`) : below;
+    const type = random(3) > 0 ? pick([Type.DS, Type.DNSKEY, Type.NSEC, Type.NSEC3, Type.CNAME, Type.DNAME]) : one.type;
+    let data = random(2) ? [octets(80)] : [pick(POOL).data[0] ?? octets(9)];
+    if (random(2)) data = list(data, flip);
+    const { zone, key } = evil;
+    return signRrset({ name, type, ttl: 300, data, signatures: [] }, zone, key, TIMES, head => {
+      if (random(4) === 0) head[3] = random(4);
+    });
+  }
+
   const CHANGES = [
     one => ({ ...one, data: list(one.data, flip) }),
     one => ({ ...one, data: list(one.data, cut) }),
@@ -87,8 +101,13 @@ export function makeMutations(sources, tree, corpus, random) {
     one => ({ ...one, type: pick(TYPES) }),
     one => ({ ...one, ttl: random(100_000) }),
     one => signRrset({ ...one, signatures: [] }, pick(signers), foreign, TIMES),
-    // What a zone signs itself is true; signed by another it is not, if it is in that zone's name.
-    one => signRrset({ ...one, signatures: [] }, pick(signers), pick(zones.slice(1)).key, TIMES),
+    one => {
+      const { zone, key } = pick(zones);
+      const others = signers.filter(other => nameKey(other) !== nameKey(zone));
+      return signRrset({ ...one, signatures: [] }, pick(others), key, TIMES);
+    },
+    hostile,
+    hostile,
     one => ({ ...one, type: pick([Type.DS, Type.DNSKEY, Type.NSEC, Type.NSEC3, Type.RRSIG]), data: [octets(80)] }),
     () => pick(POOL),
   ];

@@ -112,6 +112,10 @@ export class SignedZone {
     const soa = soaOf(zone);
     const plain = groupRrsets([soa, ...lines].map(recordOf));
     plain.push({ name: this.zone, type: Type.DNSKEY, ttl: 3600, data: [key.data], signatures: [] });
+    if (denial !== 'nsec') {
+      const data = encodeRdata(Type.NSEC3PARAM, `1 0 ${iterations} ab`);
+      plain.push({ name: this.zone, type: Type.NSEC3PARAM, ttl: 0, data: [data], signatures: [] });
+    }
     const cuts = plain.filter(one => one.type === Type.NS && !equalNames(one.name, this.zone)).map(one => one.name);
     const isCut = (name: Uint8Array): boolean => cuts.some(cut => equalNames(cut, name));
     const all = [...plain, ...(denial === 'nsec' ? this.#nsec(plain) : this.#nsec3(plain, denial === 'optOut', isCut))];

@@ -155,6 +155,21 @@ test('sixteen records of a response are looked at as proof', () => {
   expect(status(16)).toBe('bogus');
 });
 
+test.each([
+  ['nothing', []],
+  ['a label that does not end', [0xc0, 0, 2, 1]],
+  ['more than a name', [1, 97, 0, 0]],
+])('data of a CNAME or DNAME that is %s is not walked as a name', (_, octets) => {
+  const zones = tree();
+  const data = [Uint8Array.from(octets)];
+  for (const type of [Type.CNAME, Type.DNAME]) {
+    const made = { name: encodeName('www.test.'), type, ttl: 300, data, signatures: [] };
+    const below = { ...made, name: encodeName('x.www.test.'), type: Type.CNAME };
+    expect(zones.status('www.test.', 'A', { answer: [made] }).status).toBe('bogus');
+    expect(zones.status('x.www.test.', 'A', { answer: [made, below] }).status).toBe('bogus');
+  }
+});
+
 test('an answer of more than 24 RRsets is bogus, and nothing of it is checked', () => {
   const zones = tree();
   const answer = Array.from({ length: 25 }, () => zones.find('www.test.', 'A'));
