@@ -1,6 +1,6 @@
 // Starts the servers of the small internet (nsd) and the resolvers that are asked: shardns, Unbound, Knot Resolver.
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createSocket } from 'node:dgram';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -166,7 +166,9 @@ export async function startShardns(internet, folder, port, extra = {}, checkout 
       listen: [`127.0.0.1:${port}`],
       threads: 1,
       // The zones are not signed; builds of before have no such option.
-      ...(existsSync(join(checkout, 'dist/server/settings/dnssec.js')) ? { dnssec: { validate: false } } : {}),
+      ...(readFileSync(join(checkout, 'shardns.schema.json'), 'utf8').includes('"dnssec"')
+        ? { dnssec: { validate: false } }
+        : {}),
       resolver: { recursive: true, rootHints: internet.hints, ipv6: false, doNotQueryLocalhost: false },
       log: { level: 'warn' },
       ...extra,
