@@ -54,6 +54,13 @@ class Miss extends Forwarded {
   }
 }
 
+/** A miss that is to go on in JavaScript, with what has come of it natively. */
+interface GoingOn {
+  readonly one: Miss;
+  readonly response: Uint8Array | undefined;
+  readonly doubt: Doubt | undefined;
+}
+
 /** Where a ticket of the ring has its place in it. */
 const placeOf = (ticket: number): number => ticket & 0xffff;
 
@@ -71,6 +78,12 @@ export class PlainMisses implements ForwardOwner<Miss> {
   #timerAtMs = 0;
   #count = 0;
   #upstreams: readonly Upstream[] = [];
+  /**
+   * Those that are to go on in JavaScript, one after the other: what goes on asks for the other forms of its question to
+   * be taken over, and a transport has one offer at a time.
+   */
+  readonly #toGoOn: GoingOn[] = [];
+  #goingOn = false;
 
   constructor(private readonly parts: PlainMissesParts) {}
 
@@ -117,7 +130,8 @@ export class PlainMisses implements ForwardOwner<Miss> {
   /** Forwards the flight if its question is plain. @param query of a client of tenant 0 */
   tryForward(ticket: number, query: Query): boolean {
     const { context, exchanger, coalescer, clock } = this.parts;
-    if (!this.#isPlain(query) || !exchanger.hasRoom) return false;
+    const forwarding = this.#forwarding;
+    if (forwarding === undefined || !this.#isPlain(query) || !exchanger.hasRoom) return false;
     const upstream = exchanger.select(this.#upstreams);
     if (upstream?.scheme !== 'udp' || upstream.edns.granted) return false;
     const letters = lettersFor(upstream, exchanger.options.letterCase);
@@ -139,7 +153,7 @@ export class PlainMisses implements ForwardOwner<Miss> {
     upstream.inFlight++;
     upstream.stats.queries++;
     this.#queue(one, now);
-    this.#forwarding!.forward(one, context.options.upstreamUdpSize);
+    forwarding.forward(one, context.options.upstreamUdpSize);
     return true;
   }
 
@@ -213,23 +227,33 @@ export class PlainMisses implements ForwardOwner<Miss> {
   #goOn(one: Miss, response?: Uint8Array, doubt?: Doubt): void {
     if (!this.#leave(one)) return;
     this.stats.takenOver++;
+    this.#toGoOn.push({ one, response, doubt });
+    if (this.#goingOn) return;
+    this.#goingOn = true;
+    try {
+      for (let next = this.#toGoOn.shift(); next !== undefined; next = this.#toGoOn.shift()) this.#handOver(next);
+    } finally {
+      this.#goingOn = false;
+    }
+  }
+
+  #handOver({ one, response, doubt }: GoingOn): void {
     const { exchanger } = this.parts;
-    const forwarding = this.#forwarding!;
+    const forwarding = this.#forwarding;
     const { upstream, ticket, beganMs } = one;
+    const isAsked = one.number >= 0 || response !== undefined;
     // What takes its place counts it again.
     upstream.stats.queries--;
     upstream.inFlight--;
     exchanger.inFlight--;
-    if (one.number >= 0 || response !== undefined) {
+    if (isAsked && forwarding !== undefined) {
       forwarding.offer(one);
       exchanger.resumed = { upstream, beganMs };
     }
     this.#plane?.goOn(ticket);
-    if (exchanger.resumed !== undefined) {
-      exchanger.resumed = undefined;
-      forwarding.withdraw(response, doubt);
-    }
-    // Where nothing has taken its place, others may.
+    exchanger.resumed = undefined;
+    // Where nothing has taken its place it was asked all the same, and others may be.
+    if (forwarding?.withdraw(response, doubt) !== true && isAsked) upstream.stats.queries++;
     upstream.inFlight++;
     upstream.release();
     exchanger.inFlight++;
@@ -242,9 +266,7 @@ export class PlainMisses implements ForwardOwner<Miss> {
     if (!this.#leave(one)) return;
     one.upstream.release();
     this.parts.exchanger.release();
-    if (one.number < 0) return;
-    this.#forwarding!.offer(one);
-    this.#forwarding!.withdraw(undefined);
+    this.#forwarding?.callOff(one);
   }
 
   /** Out of everything but the counts of servers; false where it is not under way. */

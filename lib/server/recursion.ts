@@ -87,7 +87,10 @@ export class Recursion {
     this.#pool = undefined;
     this.resolver.pool = undefined;
     this.resolver.recursor = undefined;
-    await pool?.close();
-    recursor?.rrsets.close();
+    try {
+      await pool?.close();
+    } finally {
+      recursor?.rrsets.close();
+    }
   }
 }

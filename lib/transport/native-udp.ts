@@ -201,21 +201,25 @@ export class NativeUdpTransport implements Transport, Forwarding {
   endForwarding<One extends Forwarded>(owner: ForwardOwner<One>): void {
     if (this.#owner !== (owner as unknown)) return;
     this.#owner = undefined;
+    for (const one of this.#exchanges) if (one instanceof Forwarded) this.callOff(one);
     if (!this.#closed) this.#native.complete(undefined);
   }
 
   forward(one: Forwarded, udpSize: number): void {
     const { server } = one;
-    const address = this.#addresses.of(server);
-    const number = this.#free.pop() ?? this.#exchanges.length;
-    if (this.#closed || number >= MAX_QUERIES) {
-      queueMicrotask(() => this.#owner?.lost(one, false));
+    const serial = (one.serial = this.#serial = (this.#serial + 1) | 0);
+    const number = this.#closed ? MAX_QUERIES : (this.#free.pop() ?? this.#exchanges.length);
+    if (number >= MAX_QUERIES) {
+      // Unless it is another one by then.
+      queueMicrotask(() => {
+        if (one.number < 0 && one.serial === serial) this.#owner?.lost(one, false);
+      });
       return;
     }
+    const address = this.#addresses.of(server);
     const word = this.#reserve(FORWARD_OCTETS) >> 2;
     const flags = (one.letters === 'kept' ? AskFlag.keptLetters : 0) | (one.entropy === 'any' ? AskFlag.anyEntropy : 0);
     one.number = number;
-    one.serial = this.#serial = (this.#serial + 1) | 0;
     this.#exchanges[number] = one;
     const words = this.#outWords;
     words[word] = AskCommand.forward | (flags << FLAGS_SHIFT) | (udpSize << LENGTH_SHIFT);
@@ -228,11 +232,12 @@ export class NativeUdpTransport implements Transport, Forwarding {
   }
 
   offer(one: Forwarded): void {
+    this.withdraw(undefined);
     this.#offered = one;
     this.#taker = undefined;
   }
 
-  withdraw(response: Uint8Array | undefined, doubt?: Doubt): void {
+  withdraw(response: Uint8Array | undefined, doubt?: Doubt): boolean {
     const taker = this.#taker;
     const offered = this.#offered;
     this.#offered = this.#taker = undefined;
@@ -240,12 +245,14 @@ export class NativeUdpTransport implements Transport, Forwarding {
       this.callOff(offered);
       this.#urgent = true;
     }
-    const listener = taker?.listener;
-    if (listener === undefined) return;
-    if (doubt !== undefined) listener.doubted(doubt, taker!);
-    if (response === undefined) return;
-    taker!.listener = undefined;
-    listener.answered(response, taker!);
+    if (taker === undefined) return false;
+    if (doubt !== undefined) taker.listener?.doubted(doubt, taker);
+    const { listener } = taker;
+    if (response === undefined || listener === undefined) return true;
+    taker.listener = undefined;
+    taker.timer?.cancel();
+    listener.answered(response, taker);
+    return true;
   }
 
   /** The exchange goes on with a query that was forwarded; the plane is to complete it no more. */
@@ -280,7 +287,7 @@ export class NativeUdpTransport implements Transport, Forwarding {
     for (const exchange of this.#exchanges) {
       if (exchange === undefined) continue;
       this.#release(exchange);
-      if (exchange instanceof Forwarded) this.#owner!.lost(exchange, true);
+      if (exchange instanceof Forwarded) this.#owner?.lost(exchange, true);
       else this.#loseSoon(exchange, error);
     }
   }
@@ -360,16 +367,20 @@ export class NativeUdpTransport implements Transport, Forwarding {
   }
 
   #tellOwner(kind: number, one: Forwarded, value: number, from: number, length: number): void {
-    const owner = this.#owner!;
+    const owner = this.#owner;
     if (kind >= AskEvent.doubtLetters) {
-      owner.doubted(one, DOUBTS[kind]);
+      owner?.doubted(one, DOUBTS[kind]);
       return;
     }
     this.#release(one);
-    const response = length === 0 ? undefined : this.#copies.take(from, length);
-    if (kind === AskEvent.completed) owner.completed(one, value, response);
-    else if (kind === AskEvent.answered) owner.answered(one, response!);
-    else owner.lost(one, value !== AskFailure.malformed);
+    if (owner === undefined) return;
+    if (kind === AskEvent.completed) {
+      owner.completed(one, value, length === 0 ? undefined : this.#copies.take(from, length));
+    } else if (kind === AskEvent.answered) {
+      owner.answered(one, this.#copies.take(from, length));
+    } else {
+      owner.lost(one, value !== AskFailure.malformed);
+    }
   }
 
   /** It is under way no more. */

@@ -2,6 +2,7 @@
 // They are opened together, all or none, and closed together.
 import { formatSocketAddress, parseSocketAddress, type SocketAddress } from '../../base/address.js';
 import { ShardnsError } from '../../base/errors.js';
+import { doAll } from '../../base/steps.js';
 import { tcpOptionsOf } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
 import type { Listener, ListenerParts } from './listener.js';
@@ -99,12 +100,18 @@ export class Listeners {
 
   /** Takes no new queries; those that came may be answered. */
   stopReceiving(): void {
-    for (const listener of this.#all) listener.stop();
+    doAll(
+      'listeners were stopped',
+      this.#all.map(one => () => one.stop()),
+    );
   }
 
   close(): void {
     this.#opening++;
-    for (const listener of this.#all.splice(0)) listener.close();
+    doAll(
+      'listeners were closed',
+      this.#all.splice(0).map(one => () => one.close()),
+    );
   }
 
   async #tryOpen(settings: ServerSettings, asked: readonly SocketAddress[], opening: number): Promise<void> {

@@ -113,8 +113,11 @@ export class UdpPlane {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.resolver.plain.use(undefined);
-    this.#native.close();
+    try {
+      this.resolver.plain.use(undefined);
+    } finally {
+      this.#native.close();
+    }
   }
 
   #drain(): void {

@@ -66,12 +66,17 @@ const until = async (done: () => boolean): Promise<void> => {
   expect(done()).toBe(true);
 };
 /** The upstream is silent; its answers are given by hand. */
-function silent(): { answer(i: number, address?: string): void } {
+function silent(): { answer(i: number, address?: string): void; formerr(i: number): void } {
   const held: { query: Buffer; from: RemoteInfo }[] = [];
   upstream.say = (query, from) => void held.push({ query, from });
   return {
     answer: (i, address) =>
       upstream.socket.send(answerA(held[i].query, 300, address), held[i].from.port, held[i].from.address),
+    /** Without its question: it may be anybody's. */
+    formerr: i => {
+      const header = Buffer.from([...held[i].query.subarray(0, 2), 0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+      upstream.socket.send(header, held[i].from.port, held[i].from.address);
+    },
   };
 }
 
@@ -361,4 +366,86 @@ describe('plain misses', () => {
     for (const reply of replies) expect(addressOf(await reply)).toBe('192.0.2.1');
     expect([server.exchanger.inFlight, server.upstreams[0].inFlight, server.resolver.inFlight]).toEqual([0, 0, 0]);
   });
+
+  describe.each([['DO', { dnssecOk: true }] as const, ['AD', { ad: true }] as const])(
+    'that are one question with and without %s',
+    (_, form) => {
+      /** Both natively under way at the silent upstream. */
+      const both = async (): Promise<Promise<Buffer | undefined>[]> => {
+        const replies = [ask('a.example')];
+        await until(() => server.resolver.plain.underWay === 1);
+        replies.push(ask('a.example', form));
+        await until(() => server.resolver.plain.underWay === 2);
+        await upstream.hasBeenAsked(2);
+        return replies;
+      };
+      const restsEverywhere = (): void => {
+        const { inFlight, queries } = server.report().upstreams[0];
+        expect([inFlight, server.exchanger.inFlight, server.resolver.inFlight, server.plane!.underWay]).toEqual([
+          0, 0, 0, 0,
+        ]);
+        expect(queries).toBe(upstream.asked.length);
+      };
+
+      test('go on each with the query that it has, and their first answers count', async () => {
+        const clock = new FakeClock();
+        await start({}, { clock });
+        const { answer } = silent();
+        const replies = await both();
+        await clock.advance(server.upstreams[0].tryTimeoutMs);
+        await upstream.hasBeenAsked(4);
+        answer(0, '192.0.2.7');
+        answer(1, '192.0.2.8');
+        expect((await Promise.all(replies)).map(addressOf)).toEqual(['192.0.2.7', '192.0.2.8']);
+        expect(upstream.asked).toHaveLength(4);
+        restsEverywhere();
+      });
+
+      test('fail both at the deadline of when they were asked, and nothing is left under way', async () => {
+        const clock = new FakeClock();
+        await start({ upstream: { deadlineMs: 1000 } }, { clock });
+        const { answer } = silent();
+        const replies = await both();
+        await clock.advance(1001);
+        for (const reply of replies) expect(rcodeOf((await reply)!)).toBe(2);
+        const asked = upstream.asked.length;
+        await server.update({ threads: 2 });
+        for (let i = 0; i < asked; i++) answer(i);
+        upstream.say = query => answerA(query);
+        expect(addressOf(await ask('b.example'))).toBe('192.0.2.1');
+        restsEverywhere();
+      });
+
+      test('keep the response that one of them has, and the query of the other', async () => {
+        await start();
+        const held: { query: Buffer; from: RemoteInfo }[] = [];
+        upstream.say = (query, from) => void held.push({ query, from });
+        const replies = await both();
+        // Of TTL 0: not for the cache, and therefore JavaScript's.
+        for (const { query, from } of held) upstream.socket.send(answerA(query, 0), from.port, from.address);
+        for (const reply of replies) expect(addressOf(await reply)).toBe('192.0.2.1');
+        expect(upstream.asked).toHaveLength(2);
+        restsEverywhere();
+      });
+
+      test('keep the doubt that one of them has: it is asked over TCP', async () => {
+        const tcp = createTcpServer(socket => {
+          const reader = new MessageReader();
+          socket.on('data', chunk => {
+            for (const query of reader.push(chunk)) socket.write(frame(answerA(query, 300, '192.0.2.5')));
+          });
+        });
+        await new Promise<void>(resolve => tcp.listen(upstream.socket.address().port, '127.0.0.1', resolve));
+        await start();
+        const { answer, formerr } = silent();
+        const replies = await both();
+        formerr(0);
+        expect(addressOf(await replies[0])).toBe('192.0.2.5');
+        answer(1, '192.0.2.8');
+        expect(addressOf(await replies[1])).toBe('192.0.2.8');
+        expect(upstream.asked).toHaveLength(2);
+        tcp.close();
+      });
+    },
+  );
 });
