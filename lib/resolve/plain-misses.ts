@@ -49,7 +49,10 @@ export interface PlainMissesParts {
 }
 
 class Miss extends Forwarded {
-  constructor(public upstream: Upstream) {
+  constructor(
+    public upstream: Upstream,
+    public query: Query,
+  ) {
     super(upstream.at);
   }
 }
@@ -139,8 +142,9 @@ export class PlainMisses implements ForwardOwner<Miss> {
     if (letters === 'drawn' && upstream.scope !== 'public') return false;
     if (!coalescer.takePlain()) return false;
     const now = clock.nowMs();
-    const one = this.#unused.pop() ?? new Miss(upstream);
+    const one = this.#unused.pop() ?? new Miss(upstream, query);
     one.upstream = upstream;
+    one.query = query;
     one.server = upstream.at;
     one.letters = letters;
     one.entropy = entropyFor(upstream);
@@ -206,7 +210,7 @@ export class PlainMisses implements ForwardOwner<Miss> {
     context.stats.resolved++;
     this.stats.answered++;
     if ((result & ForwardResult.hasOpt) !== 0) upstream.edns.shown();
-    if (response !== undefined) keep.denied(response, (result & ForwardResult.dnssecOk) !== 0, 0);
+    keep.keptNatively(one.query, 0, response);
     upstream.succeeded(clock.nowMs() - one.beganMs);
     upstream.release();
     exchanger.release();

@@ -342,6 +342,39 @@ describe('plain misses', () => {
     await until(() => server.plane!.underWay === 0);
   });
 
+  test('an answer to another type undoes a denial of the name, as in JavaScript', async () => {
+    await start();
+    const held: { query: Buffer; from: RemoteInfo }[] = [];
+    upstream.say = (query, from) => void held.push({ query, from });
+    const denied = ask('a.example', { type: 'AAAA' });
+    await upstream.hasBeenAsked(1);
+    const answered = ask('a.example');
+    await upstream.hasBeenAsked(2);
+    const send = (i: number, response: Buffer): void =>
+      upstream.socket.send(response, held[i].from.port, held[i].from.address);
+    send(0, makeResponse(held[0].query, { rcode: 3, authorities: [soa('example')] }));
+    expect(rcodeOf((await denied)!)).toBe(3);
+    send(1, answerA(held[1].query));
+    expect(rcodeOf((await answered)!)).toBe(0);
+    await until(() => server.resolver.plain.stats.answered === 2);
+    upstream.say = query => makeResponse(query, {});
+    expect(rcodeOf((await ask('a.example', { type: 'TXT' }))!)).toBe(0);
+    expect(upstream.asked).toHaveLength(3);
+  });
+
+  test('stay native beside questions that fail, with DO too; the failing one does not, and its answer with DO ends both', async () => {
+    await start();
+    upstream.say = query => makeResponse(query, { rcode: 2 });
+    expect(rcodeOf((await ask('bad.example'))!)).toBe(2);
+    upstream.say = query => answerA(query);
+    expect(addressOf(await ask('a.example', { dnssecOk: true }))).toBe('192.0.2.1');
+    expect(addressOf(await ask('b.example'))).toBe('192.0.2.1');
+    expect(server.resolver.plain.stats).toEqual({ answered: 2, takenOver: 1 });
+    expect(addressOf(await ask('bad.example', { dnssecOk: true }))).toBe('192.0.2.1');
+    expect(server.resolver.plain.stats.answered).toBe(2);
+    expect(addressOf(await ask('bad.example'))).toBe('192.0.2.1');
+  });
+
   test('no more are under way than may be asked at once', async () => {
     await start({ upstream: { maxTotal: 4 } });
     const { answer } = silent();
