@@ -94,21 +94,32 @@ export class PlainMisses implements ForwardOwner<Miss> {
     return this.#count;
   }
 
-  /** Undefined: the plane is gone, and its flights with it. */
-  use(plane: PlaneOfFlights | undefined): void {
-    for (const one of this.#byPlace) if (one !== undefined) this.#drop(one);
+  /** Another plane receives from now on; what is under way for the one before goes on in JavaScript. */
+  use(plane: PlaneOfFlights): void {
+    this.takeOverAll();
     this.#plane = plane;
-    this.#forwarding?.endForwarding(this);
+    this.#endForwarding();
+  }
+  /** The plane is gone, and its flights with it. */
+  leave(plane: PlaneOfFlights): void {
+    if (this.#plane !== plane) return;
+    for (const one of this.#byPlace) if (one !== undefined) this.#drop(one);
+    this.#plane = undefined;
+    this.#endForwarding();
+  }
+  #endForwarding(): void {
+    const forwarding = this.#forwarding;
     this.#forwarding = undefined;
+    forwarding?.endForwarding(this);
   }
 
-  /** Whether any miss may be plain by the settings and hooks of now; to be asked before a batch of them. */
-  mayForward(): boolean {
+  /** Whether any miss of the plane may be plain by the settings and hooks of now; to be asked before a batch of them. */
+  mayForward(plane: PlaneOfFlights): boolean {
     const { context, hooks, exchanger } = this.parts;
     const { options, recursor, groups } = context;
     this.#upstreams = groups.get('default') ?? [];
     if (
-      this.#plane === undefined ||
+      this.#plane !== plane ||
       this.#upstreams.length === 0 ||
       hooks.onQuery !== undefined ||
       hooks.onResponse !== undefined ||
@@ -123,9 +134,8 @@ export class PlainMisses implements ForwardOwner<Miss> {
     const { forwarding } = exchanger;
     if (forwarding === undefined || forwarding === this.#forwarding) return forwarding !== undefined;
     this.takeOverAll();
-    this.#forwarding?.endForwarding(this);
-    this.#forwarding = undefined;
-    if (!forwarding.beginForwarding(this, this.#plane.completion())) return false;
+    this.#endForwarding();
+    if (!forwarding.beginForwarding(this, plane.completion())) return false;
     this.#forwarding = forwarding;
     return true;
   }

@@ -30,6 +30,8 @@ import type { UdpPlane } from './listeners/udp-plane.js';
 
 /** How long clients have to take what was written to them when listeners close. */
 const UNREAD_MS = 1000;
+/** How long old listeners have to answer what they have, when others take their place. */
+const FINISH_MS = 5000;
 
 /** Told of changes, by those above that live and end with the server. */
 export interface ServerObserver extends PreparesSettings {
@@ -282,10 +284,18 @@ export class Server implements AsyncDisposable {
     this.listeners.start();
   }
 
-  /** Other addresses or threads: the old listeners finish what they have, then the new ones take over. */
+  /**
+   * Other addresses or threads: the new listeners take over, and the old ones finish what they have, which nobody waits
+   * for. Where both cannot be open at a time, the old ones finish first.
+   */
   async #relisten(next: SettingsPair, before: SettingsPair): Promise<void> {
+    if (this.listeners.mayOpenBeside(next.settings)) {
+      await this.#openListeners(next);
+      void this.#closeLeft();
+      return;
+    }
     this.listeners.stopReceiving();
-    await this.#quiet(() => this.listeners.quiet, 5000);
+    await this.#quiet(() => this.listeners.quiet, FINISH_MS);
     await this.#quiet(() => this.tcpConnections.octets === 0, UNREAD_MS);
     this.#checkOpen('update()');
     this.listeners.close();
@@ -299,6 +309,16 @@ export class Server implements AsyncDisposable {
         this.#parts.log.error({ err: cause }, 'the addresses of before cannot be had back: nothing is listened on');
       });
       throw error;
+    }
+  }
+
+  /** Never rejects. */
+  async #closeLeft(): Promise<void> {
+    try {
+      await this.#quiet(() => this.listeners.leftQuiet, FINISH_MS);
+      this.listeners.closeLeft();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'listeners whose place others have taken could not be closed');
     }
   }
 

@@ -1,6 +1,7 @@
 // The receive loop.
 #include "udp/receiver.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ Receiver::~Receiver() {
   Stop();
   if (started_) pthread_join(thread_, nullptr);
   close(fd_);
+  if (successor_fd_ >= 0) close(successor_fd_);
 }
 
 bool Receiver::Start(int cpu) {
@@ -56,6 +58,12 @@ void Receiver::Stop() {
   StopReceiving(fd_);
 }
 
+void Receiver::StopFor(int successor_fd) {
+  successor_fd_ = fcntl(successor_fd, F_DUPFD_CLOEXEC, 0);
+  LeaveToOthers(fd_, endpoint_);
+  Stop();
+}
+
 void Receiver::Run() {
   for (;;) {
     const bool last = stopping_.load(std::memory_order_acquire);
@@ -71,6 +79,8 @@ void Receiver::Run() {
       usleep(1000);
     }
   }
+  // The number stays: whoever sends replies by it does not notice.
+  if (successor_fd_ >= 0) dup3(successor_fd_, fd_, O_CLOEXEC);
   running_.store(false, std::memory_order_release);
 }
 

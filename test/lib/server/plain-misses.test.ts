@@ -243,6 +243,29 @@ describe('plain misses', () => {
     expect(upstream.asked).toHaveLength(1);
   });
 
+  test('listeners made anew answer at once, and those before them answer what they have, by the new sockets', async () => {
+    await start();
+    await ask('hit.example');
+    const { answer } = silent();
+    const replies = [ask('slow.example')];
+    await until(() => server.resolver.plain.underWay === 1);
+    const listen = [at()];
+    for (const threads of [2, 1, 3]) {
+      await server.update({ listen, threads });
+      expect(server.addresses()).toEqual({ udp: listen, tcp: listen });
+      for (let id = 0; id < 20; id++) expect(addressOf(await ask('hit.example', { id }))).toBe('192.0.2.1');
+      expect(addressOf((await askTcp(listen[0], [makeQuery('hit.example')], 5000))[0])).toBe('192.0.2.1');
+      replies.push(ask(`slow-${threads}.example`));
+      await upstream.hasBeenAsked(1 + replies.length);
+    }
+    expect(server.listeners.underWay).toBe(4);
+    for (let i = 0; i < upstream.asked.length - 1; i++) answer(i);
+    for (const reply of replies) expect(addressOf(await reply)).toBe('192.0.2.1');
+    await until(() => server.listeners.leftQuiet);
+    const other = createServer({ listen, upstreams: ['192.0.2.53'], tcp: { enabled: false } });
+    await expect(other).rejects.toMatchObject({ code: 'ERR_SHARDNS_LISTEN' });
+  });
+
   test('a server that closes lets go of what is under way', async () => {
     await start();
     silent();
