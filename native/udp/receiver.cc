@@ -70,8 +70,9 @@ void Receiver::Run() {
     const int count = received_.Receive(fd_, with_local_, last);
     if (count > 0) {
       batch_us_ = MonotonicUs();
+      answered_ = 0;
       Handle(count);
-      durations_.Add(MonotonicUs() - batch_us_, static_cast<uint64_t>(count));
+      durations_.Add(MonotonicUs() - batch_us_, answered_);
     } else if (last) {
       break;
     } else if (count < 0 && count != -EAGAIN && count != -EINTR && count != -ECONNREFUSED) {
@@ -114,6 +115,7 @@ void Receiver::HandleMiss(int packet, const wire::Query& query, uint32_t tenant,
 }
 
 void Receiver::Reply(int packet, size_t length) {
+  ++answered_;
   replies_.AddAt(static_cast<size_t>(packet), length, received_.header(packet).msg_hdr, with_local_);
 }
 

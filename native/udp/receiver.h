@@ -75,6 +75,8 @@ class Receiver {
   DurationHistogram durations_;
   Counter refused_;
   uint64_t batch_us_ = 0;
+  // Of the batch; misses are timed when they are answered, by the plane.
+  uint64_t answered_ = 0;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> running_{false};
   bool started_ = false;

@@ -89,6 +89,7 @@ describe('plain misses', () => {
     expect(plain.stats).toEqual({ answered: 1, takenOver: 0 });
     expect(upstream.asked).toHaveLength(1);
     const report = server.report();
+    expect(report.durations.counts.reduce((sum, count) => sum + count)).toBe(2);
     expect(report.resolver.plain).toEqual({ answered: 1, takenOver: 0, underWay: 0 });
     expect(report.upstreams[0]).toMatchObject({ queries: 1, responses: 1, failures: 0, timeouts: 0, inFlight: 0 });
     expect([stats.resolved, inFlight, server.exchanger.inFlight, server.plane!.underWay]).toEqual([1, 0, 0, 0]);
