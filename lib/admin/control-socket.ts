@@ -15,9 +15,16 @@ import { control } from './control.js';
 /** Octets of a unix socket's path (sun_path of Linux, one of them the end); a folder's name comes into it for a moment. */
 const MAX_SOCKET_PATH = 107 - '/shardns-XXXXXX'.length;
 
+interface FileId {
+  readonly dev: number;
+  readonly ino: number;
+}
+
 export class ControlSocket implements ServerObserver {
   #http: HttpServer | undefined;
   #path: string | undefined;
+  /** The file that is our socket: another server may have put its own in its place. */
+  #file: FileId | undefined;
   #closed = false;
 
   constructor(private readonly server: Server) {}
@@ -42,15 +49,16 @@ export class ControlSocket implements ServerObserver {
     if (path === this.#path) return { commit: () => {}, discard: () => {} };
     const next = path === undefined ? undefined : await this.#open(path);
     const discard = (): void => {
-      next?.close();
-      if (path !== undefined) rmSync(path, { force: true });
+      next?.http.close();
+      if (path !== undefined && next !== undefined) removeOwn(path, next.file);
     };
     return {
       commit: () => {
         // A server that was closed meanwhile would never stop it.
         if (this.#closed) return discard();
         this.#stop();
-        this.#http = next;
+        this.#http = next?.http;
+        this.#file = next?.file;
         this.#path = path;
       },
       discard,
@@ -59,13 +67,14 @@ export class ControlSocket implements ServerObserver {
 
   #stop(): void {
     const path = this.#path;
+    const file = this.#file;
     this.#http?.close();
     this.#http?.closeAllConnections();
-    this.#http = this.#path = undefined;
-    if (path !== undefined) rmSync(path, { force: true });
+    this.#http = this.#path = this.#file = undefined;
+    if (path !== undefined && file !== undefined) removeOwn(path, file);
   }
 
-  async #open(path: string): Promise<HttpServer> {
+  async #open(path: string): Promise<{ http: HttpServer; file: FileId }> {
     const folder = dirname(path);
     let made: string | undefined;
     try {
@@ -81,10 +90,11 @@ export class ControlSocket implements ServerObserver {
         http.listen(first, resolve);
       });
       chmodSync(first, 0o600);
+      const { dev, ino } = lstatSync(first);
       renameSync(first, path);
       // Serving keeps the process alive, its control does not.
       http.unref();
-      return http;
+      return { http, file: { dev, ino } };
     } catch (cause) {
       const text = `cannot listen on ${path} (control): ${(cause as Error).message}`;
       throw new ShardnsError('ERR_SHARDNS_LISTEN', text, { cause });
@@ -92,6 +102,12 @@ export class ControlSocket implements ServerObserver {
       if (made !== undefined) rmSync(made, { recursive: true, force: true });
     }
   }
+}
+
+/** Not where another one has taken its place. */
+function removeOwn(path: string, { dev, ino }: FileId): void {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there?.dev === dev && there.ino === ino) rmSync(path, { force: true });
 }
 
 /**

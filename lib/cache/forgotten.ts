@@ -6,8 +6,16 @@ import { MAX_TENANT } from './engine.js';
 /** Names are folded wire format. */
 export type Forgotten = { name: Uint8Array } | { suffix: Uint8Array } | { tenant: number } | 'all';
 
-/** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MESSAGE for a text that is no name */
+/**
+ * @param what has one selector: of two, what is to be forgotten could be both together or what they have in common
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MESSAGE for a text that is no name
+ */
 export function readForgotten(what: unknown): Forgotten {
+  if (typeof what === 'object' && what !== null) {
+    const given = Object.entries(what).filter(([, value]) => value !== undefined);
+    if (given.length > 1)
+      throw optionError('invalidate', what, 'one of { name }, { suffix }, { tenant }, { all: true }');
+  }
   const { name, suffix, tenant, all } = (typeof what === 'object' && what !== null ? what : {}) as Record<
     'name' | 'suffix' | 'tenant' | 'all',
     unknown

@@ -30,7 +30,7 @@ export const AskEvent = {
   doubtFlood: 6,
 } as const;
 /** Bits of the value of what was forwarded and completed (native/udp/forwarder.h). */
-export const ForwardResult = { hasOpt: 1, denies: 2, dnssecOk: 4 } as const;
+export const ForwardResult = { hasOpt: 1, denies: 2 } as const;
 /** Places of an event's fields, and its octets; a response follows it, padded to 4. Native byte order. */
 export const EventRecord = { kind: 0, length: 2, number: 4, serial: 8, value: 12, octets: 16 } as const;
 /** Values of a failure that are no errno. */

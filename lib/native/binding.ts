@@ -55,6 +55,8 @@ interface Binding extends Contract {
       /** By which it judges who may ask. */
       gate: NativeGate;
       receiveBufferBytes: number;
+      /** Whose addresses it may have too, until that one yields to it. */
+      predecessor?: NativePlane;
     },
     onWake: () => void,
   ): NativePlane;

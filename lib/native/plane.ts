@@ -59,6 +59,8 @@ export const PLANE_STATS = [
 export interface NativePlane {
   start(): boolean;
   stopReceiving(): void;
+  /** The same for a plane that has its addresses: what is under way is answered by the sockets of that one. */
+  yieldTo(next: NativePlane): void;
   receiving(): boolean;
   ports(): number[];
   registerDrain(buffer: Uint8Array): void;

@@ -1,12 +1,15 @@
 // How long questions that fail are left alone (RFC 9520 section 3.2).
 //
-// Bound: 10,000 questions; those whose failures are over go as others fail.
+// Bound: 10,000 questions; those whose failures are over go as they are looked up, as others fail, and as any is looked
+// up: SWEPT are looked at each SWEEP_MS.
 import type { Clock } from '../base/clock.js';
 import { ExtendedError } from '../wire/iana.js';
 
 const LIMIT = 10_000;
 /** How many old ones each failure looks at: more than it adds, so that what is over does not pile up. */
 const REVIEWED = 2;
+const SWEPT = 256;
+const SWEEP_MS = 1000;
 
 interface Failing {
   seconds: number;
@@ -18,6 +21,7 @@ interface Failing {
 
 export class FailureHistory {
   readonly #failing = new Map<string, Failing>();
+  #sweptAtMs = 0;
   constructor(
     private readonly clock: Pick<Clock, 'nowMs'>,
     private readonly limit = LIMIT,
@@ -52,7 +56,7 @@ export class FailureHistory {
     },
   ): number {
     const now = this.clock.nowMs();
-    this.#review(now);
+    this.#review(now, REVIEWED);
     const before = this.#failing.get(key);
     const seconds = Math.min(before !== undefined && now < before.overMs ? before.seconds * 2 : first, most);
     this.#failing.delete(key);
@@ -66,13 +70,25 @@ export class FailureHistory {
 
   /** Set: a question that the cache knows nothing of is to be left alone still. */
   quiet(key: string): { readonly recursive: boolean; readonly extendedError: number } | undefined {
-    const failing = this.#failing.get(key);
-    return failing !== undefined && this.clock.nowMs() < failing.quietUntilMs ? failing : undefined;
+    const now = this.clock.nowMs();
+    const failing = this.#find(key, now);
+    return failing !== undefined && now < failing.quietUntilMs ? failing : undefined;
   }
 
   /** Whether it has failed not long ago. */
   has(key: string): boolean {
-    return this.#failing.has(key);
+    return this.#failing.size > 0 && this.#find(key, this.clock.nowMs()) !== undefined;
+  }
+
+  #find(key: string, now: number): Failing | undefined {
+    if (now - this.#sweptAtMs >= SWEEP_MS) {
+      this.#sweptAtMs = now;
+      this.#review(now, SWEPT);
+    }
+    const failing = this.#failing.get(key);
+    if (failing === undefined || now < failing.overMs) return failing;
+    this.#failing.delete(key);
+    return undefined;
   }
 
   /** The question has been answered. */
@@ -84,12 +100,13 @@ export class FailureHistory {
     this.#failing.clear();
   }
 
-  #review(now: number): void {
-    let left = Math.min(REVIEWED, this.#failing.size);
+  /** Looks at the first so many: those that last go behind the others. */
+  #review(now: number, most: number): void {
+    let left = Math.min(most, this.#failing.size);
     for (const [key, failing] of this.#failing) {
       if (left-- === 0) return;
       this.#failing.delete(key);
-      if (now < failing.overMs) this.#failing.set(key, failing); // behind the others
+      if (now < failing.overMs) this.#failing.set(key, failing);
     }
   }
 }

@@ -37,6 +37,15 @@ export function flightKey(query: Query, tenant: number, forwardClientSubnet: boo
   return keyOf(query, tenant, forwardClientSubnet, askedBits(query));
 }
 
+/** Those of the same question without DO: with AD and with neither. */
+export function keysWithoutDo(query: Query, tenant: number, forwardClientSubnet: boolean): [string, string] {
+  const bits = askedBits(query) & ~(Bit.dnssecOk | Bit.authenticData);
+  return [
+    keyOf(query, tenant, forwardClientSubnet, bits),
+    keyOf(query, tenant, forwardClientSubnet, bits | Bit.authenticData),
+  ];
+}
+
 /** That of the refresh of what the cache has for the query, however it was asked for (asRefresh). */
 export function refreshKey(query: Query, tenant: number, forwardClientSubnet: boolean): string {
   const { dnssecOk, checkingDisabled } = query;

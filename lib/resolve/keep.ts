@@ -6,14 +6,12 @@ import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
 import { headerRcode } from '../wire/flags.js';
-import { Class, ExtendedError, HEADER_SIZE, Rcode } from '../wire/iana.js';
-import { questionEnd } from '../wire/message.js';
-import { foldName } from '../wire/name.js';
+import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { type Flyer, isKept, variantOf } from './asker.js';
 import { anyOf, asDenialOf, DeniedNames, type DenialScope } from './denied-names.js';
-import { flightKey } from './flight-key.js';
+import { flightKey, keysWithoutDo } from './flight-key.js';
 import { FailureHistory } from './failure-history.js';
 import type { Failed, Resolution } from './outcome.js';
 
@@ -51,11 +49,21 @@ export class Keep {
 
   /** Whether anything is remembered here that has a say in what the question is told, or that its answer may change. */
   knows(query: Query, tenant: number, { denials, forwardClientSubnet }: KeepOptions): boolean {
-    if (this.failures.size > 0) {
-      if (query.dnssecOk || this.failures.has(flightKey(query, tenant, forwardClientSubnet))) return true;
-    }
+    if (this.#failsIn(query, tenant, forwardClientSubnet)) return true;
     if (this.#denials.size === 0) return false;
     return this.#denials.concerns(query, variantOf(query, tenant), denials === 'subtree' ? 'subtree' : 'name');
+  }
+
+  /** Whether the question has failed not long ago; with DO also without, since an answer to it ends that failure too. */
+  #failsIn(query: Query, tenant: number, forwardClientSubnet: boolean): boolean {
+    const { failures } = this;
+    if (failures.size === 0) return false;
+    if (failures.has(flightKey(query, tenant, forwardClientSubnet))) return true;
+    return query.dnssecOk && this.#failsWithoutDo(query, tenant, forwardClientSubnet);
+  }
+  #failsWithoutDo(query: Query, tenant: number, forwardClientSubnet: boolean): boolean {
+    const { failures } = this;
+    return failures.size > 0 && keysWithoutDo(query, tenant, forwardClientSubnet).some(key => failures.has(key));
   }
 
   /** Stores an answer of our own making, for no longer than `livesMs`, and passes it on. */
@@ -108,7 +116,7 @@ export class Keep {
     if (scope !== undefined) return kept;
     if (headerRcode(kept) === Rcode.NXDOMAIN) this.#deny(query, variant, kept, denials);
     else this.#denials.exists(query.name, variant);
-    if (query.dnssecOk) this.#relieve(query, asker);
+    if (query.dnssecOk) this.#relieve(query, asker.tenant);
     return kept;
   }
 
@@ -216,12 +224,18 @@ export class Keep {
     });
   }
 
-  /** The same of a response that the cache has been given natively, to a question without CD. */
-  denied(response: Uint8Array, dnssecOk: boolean, tenant: number): void {
-    const end = questionEnd(response);
-    const name = foldName(response, HEADER_SIZE, end - 4);
-    const type = (response[end - 4] << 8) | response[end - 3];
-    this.#denials.denied({ name, type, dnssecOk }, { dnssecOk, checkingDisabled: false, tenant }, response);
+  /**
+   * What else an answer says that the cache has been given natively (see `response`).
+   * @param denial the response, where it denies the name
+   */
+  keptNatively(query: Query, tenant: number, denial: Uint8Array | undefined): void {
+    const variant = variantOf(query, tenant);
+    if (denial !== undefined) this.#denials.denied(query, variant, denial);
+    else this.#denials.exists(query.name, variant);
+    if (this.failures.size === 0) return;
+    // It may have failed in JavaScript meanwhile.
+    this.failures.forget(flightKey(query, tenant, false));
+    if (query.dnssecOk) this.#relieve(query, tenant);
   }
 
   /** An NXDOMAIN is about the name, whatever type was asked for. */
@@ -232,9 +246,9 @@ export class Keep {
   }
 
   /** An answer with DO ends the failure that those without it are told. */
-  #relieve(query: Query, asker: Flyer): void {
-    if (this.failures.size === 0 || !isPlainType(query.type)) return;
-    const variant = { ...variantOf(query, asker.tenant), dnssecOk: true };
+  #relieve(query: Query, tenant: number): void {
+    if (!isPlainType(query.type) || !this.#failsWithoutDo(query, tenant, false)) return;
+    const variant = { ...variantOf(query, tenant), dnssecOk: true };
     const signed = this.engine.peek(query.name, query.type, variant);
     if (signed === undefined || signed.remainingSeconds <= 0) return;
     try {

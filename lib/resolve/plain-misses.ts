@@ -42,18 +42,28 @@ export interface PlainMissesParts {
   readonly clock: Clock;
 }
 
+class Miss extends UnracedQuestion {
+  constructor(
+    upstream: Upstream,
+    owner: PlainMisses,
+    public query: Query,
+  ) {
+    super(upstream, owner);
+  }
+}
+
 /** Where a ticket of the ring has its place in it. */
 const placeOf = (ticket: number): number => ticket & 0xffff;
 
-export class PlainMisses implements ForwardOwner<UnracedQuestion> {
+export class PlainMisses implements ForwardOwner<Miss> {
   /** How many were answered natively, and how many have gone on in JavaScript. */
   readonly stats = { answered: 0, takenOver: 0 };
   #plane: PlaneOfFlights | undefined;
   #forwarding: Forwarding | undefined;
   /** Those under way by their places in the ring. */
-  readonly #byPlace: (UnracedQuestion | undefined)[] = [];
-  readonly #unused: UnracedQuestion[] = [];
-  readonly #unraced: Unraced<UnracedQuestion>;
+  readonly #byPlace: (Miss | undefined)[] = [];
+  readonly #unused: Miss[] = [];
+  readonly #unraced: Unraced<Miss>;
   #upstreams: readonly Upstream[] = [];
 
   constructor(private readonly parts: PlainMissesParts) {
@@ -64,26 +74,36 @@ export class PlainMisses implements ForwardOwner<UnracedQuestion> {
     return this.#unraced.size;
   }
 
-  /** Undefined: the plane is gone, and its flights with it. */
-  use(plane: PlaneOfFlights | undefined): void {
-    for (const one of this.#byPlace) if (one !== undefined) this.#drop(one);
+  /** Another plane receives from now on; what is under way for the one before goes on in JavaScript. */
+  use(plane: PlaneOfFlights): void {
+    this.takeOverAll();
     this.#plane = plane;
-    this.#forwarding?.endForwarding(this);
+    this.#endForwarding();
+  }
+  /** The plane is gone, and its flights with it. */
+  leave(plane: PlaneOfFlights): void {
+    if (this.#plane !== plane) return;
+    for (const one of this.#byPlace) if (one !== undefined) this.#drop(one);
+    this.#plane = undefined;
+    this.#endForwarding();
+  }
+  #endForwarding(): void {
+    const forwarding = this.#forwarding;
     this.#forwarding = undefined;
+    forwarding?.endForwarding(this);
   }
 
-  /** Whether any miss may be plain by the settings and hooks of now; to be asked before a batch of them. */
-  mayForward(): boolean {
+  /** Whether any miss of the plane may be plain by the settings and hooks of now; to be asked before a batch of them. */
+  mayForward(plane: PlaneOfFlights): boolean {
     const { context, hooks, exchanger } = this.parts;
     this.#upstreams = context.groups.get('default') ?? [];
-    if (this.#plane === undefined || this.#upstreams.length === 0) return false;
+    if (this.#plane !== plane || this.#upstreams.length === 0) return false;
     if (!isUpstreamsAlone(context, hooks, exchanger)) return false;
     const { forwarding } = exchanger;
     if (forwarding === undefined || forwarding === this.#forwarding) return forwarding !== undefined;
     this.takeOverAll();
-    this.#forwarding?.endForwarding(this);
-    this.#forwarding = undefined;
-    if (!forwarding.beginForwarding(this, this.#plane.completion())) return false;
+    this.#endForwarding();
+    if (!forwarding.beginForwarding(this, plane.completion())) return false;
     this.#forwarding = forwarding;
     return true;
   }
@@ -91,15 +111,17 @@ export class PlainMisses implements ForwardOwner<UnracedQuestion> {
   /** Forwards the flight if its question is plain. @param query of a client of tenant 0 */
   tryForward(ticket: number, query: Query): boolean {
     const { context, coalescer } = this.parts;
-    if (!this.#isPlain(query)) return false;
+    const forwarding = this.#forwarding;
+    if (forwarding === undefined || !this.#isPlain(query)) return false;
     const upstream = this.#unraced.upstreamOf(this.#upstreams);
     if (upstream === undefined || !coalescer.takePlain()) return false;
-    const one = this.#unused.pop() ?? new UnracedQuestion(upstream, this);
+    const one = this.#unused.pop() ?? new Miss(upstream, this, query);
     one.upstream = upstream;
+    one.query = query;
     one.ticket = ticket;
     this.#byPlace[placeOf(ticket)] = one;
     this.#unraced.begin(one, this.#upstreams);
-    this.#forwarding!.forward(one, context.options.upstreamUdpSize);
+    forwarding.forward(one, context.options.upstreamUdpSize);
     return true;
   }
 
@@ -137,43 +159,51 @@ export class PlainMisses implements ForwardOwner<UnracedQuestion> {
     for (const one of this.#byPlace) if (one !== undefined) this.#goOn(one);
   }
 
-  completed(one: UnracedQuestion, result: number, response: Uint8Array | undefined): void {
+  completed(one: Miss, result: number, response: Uint8Array | undefined): void {
     if (!this.#leave(one)) return;
     const { context, keep } = this.parts;
     context.stats.resolved++;
     this.stats.answered++;
     if ((result & ForwardResult.hasOpt) !== 0) one.upstream.edns.shown();
-    if (response !== undefined) keep.denied(response, (result & ForwardResult.dnssecOk) !== 0, 0);
+    keep.keptNatively(one.query, 0, response);
     this.#unraced.answered(one);
     this.#unused.push(one);
     this.#plane?.completed();
   }
-  answered(one: UnracedQuestion, response: Uint8Array): void {
+  answered(one: Miss, response: Uint8Array): void {
     this.#goOn(one, response);
   }
-  lost(one: UnracedQuestion, asked: boolean): void {
+  lost(one: Miss, asked: boolean): void {
     if (asked) one.upstream.stats.queries++; // it is asked once more
     this.#goOn(one);
   }
-  doubted(one: UnracedQuestion, doubt: Doubt): void {
+  doubted(one: Miss, doubt: Doubt): void {
     this.#goOn(one, undefined, doubt);
   }
 
-  #goOn(one: UnracedQuestion, response?: Uint8Array, doubt?: Doubt): void {
+  #goOn(one: Miss, response?: Uint8Array, doubt?: Doubt): void {
     if (!this.#leave(one)) return;
     this.stats.takenOver++;
     const { ticket } = one;
-    this.#unraced.handOver(one, this.#forwarding!, () => this.#plane?.goOn(ticket), response, doubt);
-    this.#unused.push(one);
+    this.#unraced.handOver({
+      one,
+      forwarding: this.#forwarding,
+      goOn: () => {
+        this.#plane?.goOn(ticket);
+        this.#unused.push(one);
+      },
+      response,
+      doubt,
+    });
   }
 
   /** Its plane is gone. */
-  #drop(one: UnracedQuestion): void {
-    if (this.#leave(one)) this.#unraced.dropped(one, this.#forwarding!);
+  #drop(one: Miss): void {
+    if (this.#leave(one)) this.#unraced.dropped(one, this.#forwarding);
   }
 
   /** Out of everything but the counts of servers; false where it is not under way. */
-  #leave(one: UnracedQuestion): boolean {
+  #leave(one: Miss): boolean {
     const place = placeOf(one.ticket);
     if (this.#byPlace[place] !== one) return false;
     this.#byPlace[place] = undefined;

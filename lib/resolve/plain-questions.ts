@@ -144,7 +144,7 @@ export class PlainQuestions implements ForwardOwner<PlainQuestion> {
   #goOn(one: PlainQuestion, response?: Uint8Array, doubt?: Doubt): void {
     if (this.#asked.get(one.key) !== one) return;
     this.#leave(one);
-    this.#unraced.handOver(one, one.forwarding!, () => one.goOn(), response, doubt);
+    this.#unraced.handOver({ one, forwarding: one.forwarding, goOn: () => one.goOn(), response, doubt });
   }
 
   #leave(one: PlainQuestion): void {

@@ -39,12 +39,29 @@ export function isUpstreamsAlone(context: UnracedContext, hooks: Hooks, exchange
   );
 }
 
+/** A question that is to go on by a race, with what has come of it. */
+interface Handover<One> {
+  readonly one: One;
+  readonly forwarding: Forwarding | undefined;
+  /** Asks the question by a race before it returns, if it asks it at all. */
+  readonly goOn: () => void;
+  /** Where there is one, else its query goes on. */
+  readonly response?: Uint8Array;
+  readonly doubt?: Doubt;
+}
+
 export class Unraced<One extends UnracedQuestion> {
   /** In a ring that begins with the one that is due first, behind none of them. */
   #late: One | undefined;
   #timer: Timer | undefined;
   #timerAtMs = 0;
   #size = 0;
+  /**
+   * Those that a race is to take over, one after the other: what goes on may have other forms of its question go on, and a
+   * transport has one offer at a time.
+   */
+  readonly #handovers: Handover<One>[] = [];
+  #handingOver = false;
 
   /** @param whenLate told of one that a second server or a second query is due for, or that nobody waits for any more */
   constructor(
@@ -110,28 +127,34 @@ export class Unraced<One extends UnracedQuestion> {
     this.exchanger.release();
   }
 
-  /**
-   * A race takes it over.
-   * @param goOn asks the question by a race before it returns, if it asks it at all
-   * @param response where there is one, else its query goes on
-   */
-  handOver(one: One, forwarding: Forwarding, goOn: () => void, response?: Uint8Array, doubt?: Doubt): void {
+  /** A race takes it over: at once, or behind those that are being taken over. */
+  handOver(handover: Handover<One>): void {
+    this.#handovers.push(handover);
+    if (this.#handingOver) return;
+    this.#handingOver = true;
+    try {
+      for (let next = this.#handovers.shift(); next !== undefined; next = this.#handovers.shift()) this.#handOver(next);
+    } finally {
+      this.#handingOver = false;
+    }
+  }
+
+  #handOver({ one, forwarding, goOn, response, doubt }: Handover<One>): void {
     const { exchanger } = this;
     const { upstream, beganMs } = one;
+    const isAsked = one.number >= 0 || response !== undefined;
     // What takes its place counts it again.
     upstream.stats.queries--;
     upstream.inFlight--;
     exchanger.inFlight--;
-    if (one.number >= 0 || response !== undefined) {
+    if (isAsked && forwarding !== undefined) {
       forwarding.offer(one);
       exchanger.resumed = { upstream, beganMs };
     }
     goOn();
-    if (exchanger.resumed !== undefined) {
-      exchanger.resumed = undefined;
-      forwarding.withdraw(response, doubt);
-    }
-    // Where nothing has taken its place, others may.
+    exchanger.resumed = undefined;
+    // Where nothing has taken its place it was asked all the same, and others may be.
+    if (forwarding?.withdraw(response, doubt) !== true && isAsked) upstream.stats.queries++;
     upstream.inFlight++;
     upstream.release();
     exchanger.inFlight++;
@@ -139,12 +162,10 @@ export class Unraced<One extends UnracedQuestion> {
   }
 
   /** Nobody wants to know any more. */
-  dropped(one: One, forwarding: Forwarding): void {
+  dropped(one: One, forwarding: Forwarding | undefined): void {
     one.upstream.release();
     this.exchanger.release();
-    if (one.number < 0) return;
-    forwarding.offer(one);
-    forwarding.withdraw(undefined);
+    forwarding?.callOff(one);
   }
 
   #queue(one: One, now: number): void {

@@ -1,5 +1,8 @@
-// The recursion of a server: made when its settings want it, in threads where there are cores for it.
-import type { Clock } from '../base/clock.js';
+// The recursion of a server: made when its settings want it, in threads where there are cores for it. Where they want it no
+// more, what it has under way ends first: it is closed when a question that began last has had its time.
+//
+// Bound: MAX_LEFT that wait for that.
+import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
@@ -14,6 +17,15 @@ import { sumOf, type WorkerTotals } from './recursion-stats.js';
 import type { Prepared } from './prepared.js';
 import { makeRecursor, makeRrsetMemory, needsRecursor, updateRecursor } from './recursor-settings.js';
 
+const MAX_LEFT = 2;
+
+/** A recursor with its threads, which nobody asks any more. */
+interface Left {
+  readonly recursor: Recursor;
+  readonly pool: RecursionPool | undefined;
+  readonly timer: Timer;
+}
+
 export interface RecursionDependencies {
   clock: Clock;
   random: Random;
@@ -26,6 +38,8 @@ export interface RecursionDependencies {
 
 export class Recursion {
   #pool: RecursionPool | undefined;
+  /** Oldest first. */
+  readonly #left: Left[] = [];
 
   constructor(
     private readonly resolver: Resolver,
@@ -42,7 +56,7 @@ export class Recursion {
    * @throws {ShardnsError} ERR_SHARDNS_MEMORY
    */
   prepare(settings: ServerSettings): Prepared {
-    if (!needsRecursor(settings)) return { commit: () => void this.close(), discard: () => {} };
+    if (!needsRecursor(settings)) return { commit: () => this.#leave(), discard: () => {} };
     if (this.recursor !== undefined) return { commit: () => this.#update(settings), discard: () => {} };
     const { clock, random, log, threads, policy } = this.dependencies;
     const workers = threads ? workersOf(settings) : 0;
@@ -84,13 +98,30 @@ export class Recursion {
     return this.#pool?.totals();
   }
 
-  async close(): Promise<void> {
+  #leave(): void {
     const { recursor } = this;
-    const pool = this.#pool;
-    this.#pool = undefined;
-    this.resolver.pool = undefined;
-    this.resolver.recursor = undefined;
-    await pool?.close();
-    recursor?.rrsets.close();
+    if (recursor === undefined) return;
+    const { clock } = this.dependencies;
+    const timer = clock.after(recursor.options.deadlineMs, () => void this.#end(this.#left.shift()));
+    this.#left.push({ recursor, pool: this.#pool, timer });
+    this.#pool = this.resolver.pool = this.resolver.recursor = undefined;
+    if (this.#left.length > MAX_LEFT) void this.#end(this.#left.shift());
+  }
+
+  /** Never rejects. */
+  async #end(left: Left | undefined): Promise<void> {
+    try {
+      left?.timer.cancel();
+      await left?.pool?.close();
+      left?.recursor.rrsets.close();
+    } catch (error) {
+      this.dependencies.log.error({ err: error }, 'a recursor that is not wanted any more could not be closed');
+    }
+  }
+
+  /** With what was left. */
+  async close(): Promise<void> {
+    this.#leave();
+    await Promise.all(this.#left.splice(0).map(one => this.#end(one)));
   }
 }

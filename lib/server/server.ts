@@ -1,6 +1,7 @@
 // The server: one cache, its listeners, the resolver; their life from listening to drained. Its parts are made by
 // `assemble`; its options change by SettingsInForce.
 import { ShardnsError } from '../base/errors.js';
+import { Steps } from '../base/steps.js';
 import type { Engine } from '../cache/engine.js';
 import { readForgotten } from '../cache/forgotten.js';
 import type { Gate } from '../clients/gate.js';
@@ -29,6 +30,8 @@ import type { UdpPlane } from './listeners/udp-plane.js';
 
 /** How long clients have to take what was written to them when listeners close. */
 const UNREAD_MS = 1000;
+/** How long old listeners have to answer what they have, when others take their place. */
+const FINISH_MS = 5000;
 
 /** Told of changes, by those above that live and end with the server. */
 export interface ServerObserver extends PreparesSettings {
@@ -147,7 +150,9 @@ export class Server implements AsyncDisposable {
       this.#checkOpen('listen()');
       await this.#openListeners(this.#inForce);
     } catch (error) {
-      await this.close();
+      await this.close().catch((cause: unknown) => {
+        this.#parts.log.error({ err: cause }, 'a server that could not listen was not closed whole');
+      });
       throw error;
     }
     this.#state = 'listening';
@@ -212,14 +217,19 @@ export class Server implements AsyncDisposable {
   }
 
   async #drain(timeoutMs: number): Promise<void> {
-    this.listeners.stopReceiving();
-    await this.#quiet(() => this.listeners.quiet, timeoutMs);
+    const steps = new Steps();
+    steps.do(() => this.listeners.stopReceiving());
+    await steps.wait(() => this.#quiet(() => this.listeners.quiet, timeoutMs));
     // Replies that the kernel has no room for yet; who reads nothing is not waited for.
-    await this.#quiet(() => this.tcpConnections.octets === 0, Math.min(timeoutMs, UNREAD_MS));
-    await this.close();
+    await steps.wait(() => this.#quiet(() => this.tcpConnections.octets === 0, Math.min(timeoutMs, UNREAD_MS)));
+    await steps.wait(() => this.close());
+    steps.tell('the server was drained');
   }
 
-  /** Resolves when everything is closed, however often it is called. */
+  /**
+   * Resolves when everything is closed, however often it is called. Rejects, when everything else is closed, with what a
+   * part has thrown.
+   */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
@@ -235,20 +245,21 @@ export class Server implements AsyncDisposable {
       }
     }
     process.off('exit', this.#onExit);
-    this.resolver.close();
-    this.listeners.close();
-    this.answerer.close();
-    this.#parts.groups.close();
-    this.udpTransport.close();
-    this.tcpTransport.close();
+    const steps = new Steps();
+    const { groups, owner, ownsEngine } = this.#parts;
+    const { resolver, listeners, answerer, udpTransport, tcpTransport } = this;
+    for (const part of [resolver, listeners, answerer, groups, udpTransport, tcpTransport]) {
+      steps.do(() => part.close());
+    }
     // Whoever still waits for a flight is told before the cache goes.
     await new Promise(resolve => setImmediate(resolve));
-    await this.snapshots.loaded;
-    if (served) await this.snapshots.end();
-    await this.recursion.close();
-    this.gate.close();
-    this.engine.release(this.#parts.owner);
-    if (this.#parts.ownsEngine) this.engine.close();
+    await steps.wait(() => this.snapshots.loaded);
+    if (served) await steps.wait(() => this.snapshots.end());
+    await steps.wait(() => this.recursion.close());
+    steps.do(() => this.gate.close());
+    steps.do(() => this.engine.release(owner));
+    if (ownsEngine) steps.do(() => this.engine.close());
+    steps.tell('the server was closed');
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
@@ -273,10 +284,18 @@ export class Server implements AsyncDisposable {
     this.listeners.start();
   }
 
-  /** Other addresses or threads: the old listeners finish what they have, then the new ones take over. */
+  /**
+   * Other addresses or threads: the new listeners take over, and the old ones finish what they have, which nobody waits
+   * for. Where both cannot be open at a time, the old ones finish first.
+   */
   async #relisten(next: SettingsPair, before: SettingsPair): Promise<void> {
+    if (this.listeners.mayOpenBeside(next.settings)) {
+      await this.#openListeners(next);
+      void this.#closeLeft();
+      return;
+    }
     this.listeners.stopReceiving();
-    await this.#quiet(() => this.listeners.quiet, 5000);
+    await this.#quiet(() => this.listeners.quiet, FINISH_MS);
     await this.#quiet(() => this.tcpConnections.octets === 0, UNREAD_MS);
     this.#checkOpen('update()');
     this.listeners.close();
@@ -290,6 +309,16 @@ export class Server implements AsyncDisposable {
         this.#parts.log.error({ err: cause }, 'the addresses of before cannot be had back: nothing is listened on');
       });
       throw error;
+    }
+  }
+
+  /** Never rejects. */
+  async #closeLeft(): Promise<void> {
+    try {
+      await this.#quiet(() => this.listeners.leftQuiet, FINISH_MS);
+      this.listeners.closeLeft();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'listeners whose place others have taken could not be closed');
     }
   }
 

@@ -2,6 +2,7 @@
 // in force (Prepared), so that a change that is refused has changed nothing.
 import { isDeepStrictEqual } from 'node:util';
 import { ShardnsError, show } from '../base/errors.js';
+import { Steps } from '../base/steps.js';
 import { isSourced, sameSource } from '../transport/local-address.js';
 import type { ServerParts } from './assemble.js';
 import { tellDoubts } from './doubts.js';
@@ -66,7 +67,9 @@ export class SettingsInForce implements SettingsPair {
       life.checkOpen('update()');
       if (relisten) await life.relisten({ options, settings }, before);
     } catch (error) {
-      for (const change of prepared) change.discard();
+      // Whatever becomes of these, it is why the change is refused that is told.
+      const steps = new Steps();
+      for (const change of prepared) steps.do(() => change.discard());
       throw error;
     }
     this.options = options;
@@ -97,27 +100,31 @@ export class SettingsInForce implements SettingsPair {
     return this.parts.resolver.recursor !== undefined || !isRecursors;
   }
 
-  /** Cannot fail. */
+  /** Whole, whatever becomes of a part: a step that throws is a mistake of ours, which is told and leaves none undone. */
   #commit(settings: ServerSettings, before: ServerSettings, prepared: readonly Prepared[]): void {
     const { parts } = this;
-    const { engine, resolver } = parts;
-    resolver.plain.takeOverAll();
+    const { engine, resolver, exchanger } = parts;
+    const steps = new Steps();
+    steps.do(() => resolver.plain.takeOverAll());
     if (parts.sharesEngine) {
-      engine.declare(parts.owner, configurationOf(settings));
+      steps.do(() => engine.declare(parts.owner, configurationOf(settings)));
       // Another scope parts nothing that is told, but what is under way was begun for the other entries.
-      if (settings.cache.scope !== before.cache.scope) resolver.forget('all');
+      if (settings.cache.scope !== before.cache.scope) steps.do(() => resolver.forget('all'));
     }
-    engine.configure(tunablesOf(settings));
-    parts.snapshots.rules = rulesNumberOf(settings);
+    steps.do(() => engine.configure(tunablesOf(settings)));
+    steps.do(() => (parts.snapshots.rules = rulesNumberOf(settings)));
     if (this.life.isListening() && !isDeepStrictEqual(settings.snapshot, before.snapshot)) {
-      parts.snapshots.use(settings.snapshot);
+      steps.do(() => parts.snapshots.use(settings.snapshot));
     }
-    resolver.options = resolverOptionsOf(settings);
-    parts.exchanger.options = exchangerOptionsOf(settings);
-    for (const change of prepared) change.commit();
-    applyToTransports([parts.udpTransport, parts.tcpTransport], settings);
-    parts.listeners.tcpConnections.options = tcpOptionsOf(settings);
-    parts.clientRules.apply(settings);
-    parts.invalidation.changed(before, settings);
+    steps.do(() => (resolver.options = resolverOptionsOf(settings)));
+    steps.do(() => (exchanger.options = exchangerOptionsOf(settings)));
+    for (const change of prepared) steps.do(() => change.commit());
+    steps.do(() => applyToTransports([parts.udpTransport, parts.tcpTransport], settings));
+    steps.do(() => (parts.listeners.tcpConnections.options = tcpOptionsOf(settings)));
+    steps.do(() => parts.clientRules.apply(settings));
+    steps.do(() => parts.invalidation.changed(before, settings));
+    for (const error of steps.errors) {
+      parts.log.error({ err: error }, 'a part of new settings could not be put in force: this is a mistake of ours');
+    }
   }
 }

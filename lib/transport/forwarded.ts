@@ -46,14 +46,22 @@ export interface Forwarding {
    * @returns whether they may be: another plane may have it
    */
   beginForwarding<One extends Forwarded>(owner: ForwardOwner<One>, completion: unknown): boolean;
-  /** Nothing of the owner's may be under way. */
+  /** What of the owner's is still under way is called off: it hears of nothing any more. */
   endForwarding<One extends Forwarded>(owner: ForwardOwner<One>): void;
   /** @param udpSize of responses, for the server to know */
   forward(one: Forwarded, udpSize: number): void;
   /** The same for a question of this process: its owner is told of the response. @param query without id */
   put(one: Forwarded, query: Uint8Array): void;
-  /** The next query in the same form to its server is taken for this one, which is under way or has been answered. */
+  /** Nobody wants to know what comes of it. */
+  callOff(one: Forwarded): void;
+  /**
+   * The next query in the same form to its server is taken for this one, which is under way or has been answered. One at
+   * a time: the offer before must have been withdrawn.
+   */
   offer(one: Forwarded): void;
-  /** Ends the offer: what was not taken is called off, and who has taken it is told. */
-  withdraw(response: Uint8Array | undefined, doubt?: Doubt): void;
+  /**
+   * Ends the offer: what was not taken is called off, and who has taken it is told. Nothing where there is no offer.
+   * @returns whether it was taken
+   */
+  withdraw(response: Uint8Array | undefined, doubt?: Doubt): boolean;
 }

@@ -7,7 +7,7 @@
 // Bounds: MAX_QUERIES under way; memory of OUTBOX and INBOX octets.
 import { constants } from 'node:os';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
-import type { Clock, Timer } from '../base/clock.js';
+import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import {
   AskCommand,
@@ -31,12 +31,12 @@ import { DOUBTS, errorOf } from './ask-failures.js';
 import type { Doubt } from './doubt.js';
 import { transportClosed } from './failures.js';
 import { Forwarded, type Forwarding, type ForwardOwner } from './forwarded.js';
+import { NativeExchange } from './native-exchange.js';
 import { ResponseCopies } from './response-copies.js';
 import { ServerAddresses } from './server-addresses.js';
 import {
   type ExchangeListener,
   type ExchangeOptions,
-  type Exchanging,
   type LocalAddress,
   type Transport,
   type TransportStats,
@@ -64,26 +64,6 @@ const INBOX = 2 * LEAST_INBOX;
 
 const flagsOf = (letters: ExchangeOptions['letters'], entropy: ExchangeOptions['entropy']): number =>
   (letters === 'kept' ? AskFlag.keptLetters : 0) | (entropy === 'any' ? AskFlag.anyEntropy : 0);
-
-class NativeExchange implements Exchanging {
-  /** Native name of it; -1 when it is not under way there. */
-  number = -1;
-  serial = 0;
-  timer: Timer | undefined;
-
-  constructor(
-    private readonly transport: NativeUdpTransport,
-    readonly server: SocketAddress,
-    /** Undefined when it is to hear nothing more. */
-    public listener: ExchangeListener | undefined,
-  ) {}
-
-  callOff(): void {
-    if (this.listener === undefined) return;
-    this.listener = undefined;
-    this.transport.callOff(this);
-  }
-}
 
 export class NativeUdpTransport implements Transport, Forwarding {
   readonly #native: NativeAsker;
@@ -139,7 +119,7 @@ export class NativeUdpTransport implements Transport, Forwarding {
     return { sent, received, mismatched: unknownId + wrongQuestion, unknownId };
   }
 
-  ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
+  ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): NativeExchange {
     const exchange = new NativeExchange(this, server, listener);
     if (this.#closed) {
       this.#loseSoon(exchange, transportClosed('UDP'));
@@ -212,21 +192,25 @@ export class NativeUdpTransport implements Transport, Forwarding {
   endForwarding<One extends Forwarded>(owner: ForwardOwner<One>): void {
     if (this.#owner !== owner) return;
     this.#owner = undefined;
+    for (const one of this.#exchanges) if (one instanceof Forwarded && one.owner === owner) this.callOff(one);
     if (!this.#closed) this.#native.complete(undefined);
   }
 
   forward(one: Forwarded, udpSize: number): void {
     const { server } = one;
-    const address = this.#addresses.of(server);
-    const number = this.#free.pop() ?? this.#exchanges.length;
-    if (this.#closed || number >= MAX_QUERIES) {
-      queueMicrotask(() => one.owner.lost(one as never, false));
+    const serial = (one.serial = this.#serial = (this.#serial + 1) | 0);
+    const number = this.#closed ? MAX_QUERIES : (this.#free.pop() ?? this.#exchanges.length);
+    if (number >= MAX_QUERIES) {
+      // Unless it is another one by then.
+      queueMicrotask(() => {
+        if (one.number < 0 && one.serial === serial) one.owner.lost(one as never, false);
+      });
       return;
     }
+    const address = this.#addresses.of(server);
     const word = this.#reserve(FORWARD_OCTETS) >> 2;
     const flags = flagsOf(one.letters, one.entropy);
     one.number = number;
-    one.serial = this.#serial = (this.#serial + 1) | 0;
     this.#exchanges[number] = one;
     const words = this.#outWords;
     words[word] = AskCommand.forward | (flags << FLAGS_SHIFT) | (udpSize << LENGTH_SHIFT);
@@ -239,11 +223,12 @@ export class NativeUdpTransport implements Transport, Forwarding {
   }
 
   offer(one: Forwarded): void {
+    this.withdraw(undefined);
     this.#offered = one;
     this.#taker = undefined;
   }
 
-  withdraw(response: Uint8Array | undefined, doubt?: Doubt): void {
+  withdraw(response: Uint8Array | undefined, doubt?: Doubt): boolean {
     const taker = this.#taker;
     const offered = this.#offered;
     this.#offered = this.#taker = undefined;
@@ -251,12 +236,14 @@ export class NativeUdpTransport implements Transport, Forwarding {
       this.callOff(offered);
       this.#urgent = true;
     }
-    const listener = taker?.listener;
-    if (listener === undefined) return;
-    if (doubt !== undefined) listener.doubted(doubt, taker!);
-    if (response === undefined) return;
-    taker!.listener = undefined;
-    listener.answered(response, taker!);
+    if (taker === undefined) return false;
+    if (doubt !== undefined) taker.listener?.doubted(doubt, taker);
+    const { listener } = taker;
+    if (response === undefined || listener === undefined) return true;
+    taker.listener = undefined;
+    taker.timer?.cancel();
+    listener.answered(response, taker);
+    return true;
   }
 
   /** The exchange goes on with a query that was forwarded; the plane is to complete it no more. */
@@ -377,10 +364,13 @@ export class NativeUdpTransport implements Transport, Forwarding {
       return;
     }
     this.#release(one);
-    const response = length === 0 ? undefined : this.#copies.take(from, length);
-    if (kind === AskEvent.completed) owner.completed(one, value, response);
-    else if (kind === AskEvent.answered) owner.answered(one, response!);
-    else owner.lost(one, value !== AskFailure.malformed);
+    if (kind === AskEvent.completed) {
+      owner.completed(one, value, length === 0 ? undefined : this.#copies.take(from, length));
+    } else if (kind === AskEvent.answered) {
+      owner.answered(one, this.#copies.take(from, length));
+    } else {
+      owner.lost(one, value !== AskFailure.malformed);
+    }
   }
 
   /** It is under way no more. */

@@ -12,7 +12,7 @@ export class ServerAddresses {
 
   /** All zero, which is no address, where this machine has not the interface that it names: the query fails. */
   of(server: SocketAddress): Uint32Array {
-    if (server === this.#lastServer) return this.#lastAddress!;
+    if (server === this.#lastServer && this.#lastAddress !== undefined) return this.#lastAddress;
     let address = this.#addresses.get(server);
     if (address === undefined) {
       address = new Uint32Array(SERVER_ADDRESS / 4);

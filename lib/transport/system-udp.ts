@@ -5,6 +5,7 @@
 import type { SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Random } from '../base/random.js';
+import { doAll } from '../base/steps.js';
 import type { Forwarding } from './forwarded.js';
 import { sameSource, type SourcedTransport } from './local-address.js';
 import { NativeUdpTransport } from './native-udp.js';
@@ -75,9 +76,11 @@ export class SystemUdpTransport implements SourcedTransport {
 
   close(): void {
     this.#closed = true;
-    while (this.#left.length > 0) this.#drop();
-    this.#asker?.close();
-    this.#nodes().close();
+    doAll('transports over UDP were closed', [
+      ...this.#left.map(() => () => this.#drop()),
+      () => this.#asker?.close(),
+      () => this.#nodes().close(),
+    ]);
   }
 
   #open(): Counted[] {

@@ -121,14 +121,15 @@ export class Exchanger implements RaceOwner {
       race.lost(new ShardnsError('ERR_SHARDNS_UPSTREAM', 'no upstream is configured for this query'));
       return;
     }
-    const full = this.inFlight >= this.options.maxTotal;
+    const { resumed } = this;
+    // What was asked already has just given its place back.
+    const full = resumed === undefined && this.inFlight >= this.options.maxTotal;
     if (full && this.#waiting.size >= UPSTREAM_LIMITS.maxWaiting) {
       this.overloaded++;
       const text = `${this.inFlight} upstream queries are under way, and ${this.#waiting.size} wait`;
       race.lost(new ShardnsError('ERR_SHARDNS_OVERLOAD', text));
       return;
     }
-    const { resumed } = this;
     const now = resumed?.beganMs ?? this.#clock.nowMs();
     race.begin(now);
     if (full) {
@@ -202,7 +203,7 @@ export class Exchanger implements RaceOwner {
   }
   select(upstreams: readonly Upstream[]): Upstream | undefined {
     const asked = this.resumed?.upstream;
-    if (asked !== undefined && asked.inFlight < this.options.maxInFlight && upstreams.includes(asked)) return asked;
+    if (asked !== undefined && upstreams.includes(asked)) return asked;
     return select(upstreams, NONE, this.options, this.#random);
   }
 }

@@ -144,7 +144,7 @@ struct ByteCacheMethods {
       if (tags.size() > 2 * (bytes::kMaxMarks - 1) || tags.size() % 2 != 0) return call.Refuse(5, "at most 16 marks");
     }
     set.tags = static_cast<uint8_t>(tags.size() / 2);
-    std::memcpy(set.tag, tags.data(), tags.size());
+    if (!tags.empty()) std::memcpy(set.tag, tags.data(), tags.size());
     set.value = value;
     set.now = self->Now();
     if (ttl < kForEverMs) set.ttl_ms = static_cast<uint64_t>(ttl);

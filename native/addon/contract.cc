@@ -134,7 +134,6 @@ constexpr Value kAskEvents[] = {
 constexpr Value kForwarded[] = {
     {"hasOpt", udp::forwarded::kHasOpt},
     {"denies", udp::forwarded::kDenies},
-    {"dnssecOk", udp::forwarded::kDnssecOk},
 };
 constexpr Value kAskFailures[] = {
     {"noSocketAlone", udp::kNoSocketAlone},

@@ -73,6 +73,18 @@ napi_value StopReceiving(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// The plane that takes its place.
+napi_value YieldTo(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, "next");
+  auto* self = call.self<PlaneHolder>();
+  napi_valuetype type = napi_undefined;
+  const bool is_object = napi_typeof(env, call.value(0), &type) == napi_ok && type == napi_object;
+  const PlaneHolder* next = is_object ? Unwrap<PlaneHolder>(env, call.value(0), kPlaneTag) : nullptr;
+  if (next == nullptr || !next->plane) return call.Refuse(0, "a plane that is open");
+  if (self->plane) self->plane->YieldTo(*next->plane);
+  return nullptr;
+}
+
 // receiving() -> whether a receiver still runs
 napi_value Receiving(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
@@ -249,6 +261,7 @@ napi_value Close(napi_env env, napi_callback_info info) {
 
 constexpr Method kMethods[] = {{"start", Start},
                                {"stopReceiving", StopReceiving},
+                               {"yieldTo", YieldTo},
                                {"receiving", Receiving},
                                {"ports", Ports},
                                {"registerDrain", RegisterDrain},
@@ -331,6 +344,13 @@ napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
   GateObject* gate = GateObject::From(env, properties.Get("gate"));
   if (gate == nullptr) return properties.Refuse("gate", "a gate");
   udp::PlaneOptions options;
+  const napi_value predecessor = properties.Get("predecessor");
+  napi_valuetype type = napi_undefined;
+  if (napi_typeof(env, predecessor, &type) == napi_ok && type == napi_object) {
+    const PlaneHolder* before = Unwrap<PlaneHolder>(env, predecessor, kPlaneTag);
+    if (before == nullptr) return properties.Refuse("predecessor", "a plane");
+    options.predecessor = before->plane.get();  // null where it is closed
+  }
   std::vector<GivenEndpoint> endpoints;
   if (!ReadOptions(&properties, &options) || !ReadEndpoints(env, &properties, &endpoints)) return properties.Refuse();
   options.endpoints.resize(endpoints.size());

@@ -13,7 +13,7 @@ struct PlaneTotals {
 
 struct PlaneObject {
   // createPlane(cache, {gate, endpoints: [address, port, ...], threads, pin, flights, waiters, clientFlights,
-  // clientWaiters, receiveBufferBytes}, onWake)
+  // clientWaiters, receiveBufferBytes, predecessor?}, onWake)
   static napi_value Create(napi_env env, napi_callback_info info);
 };
 

@@ -94,7 +94,7 @@ bool Forwarder::OnResponse(uint64_t token, Bytes response, Taken* taken) {
     answers::Key key;
     answers::MakeKey(cache_->secret(), query.name(), query.type, other, &key);
     cache_->Remove(key.name_bytes(), query.type, other);
-    taken->result |= forwarded::kDenies | (query.edns.dnssec_ok ? forwarded::kDnssecOk : 0);
+    taken->result |= forwarded::kDenies;
     taken->with_response = true;
   }
   return plane_->ReplyImage(ticket, image, wire::kNoExtendedError);

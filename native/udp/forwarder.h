@@ -12,9 +12,8 @@ namespace shardns::udp {
 
 // Results of a completed flight, as bits. Values cross into TypeScript.
 namespace forwarded {
-inline constexpr int32_t kHasOpt = 1;    // the upstream knows EDNS
-inline constexpr int32_t kDenies = 2;    // the name does not exist, and that was stored; the response is told
-inline constexpr int32_t kDnssecOk = 4;  // of the question
+inline constexpr int32_t kHasOpt = 1;  // the upstream knows EDNS
+inline constexpr int32_t kDenies = 2;  // the name does not exist, and that was stored; the response is told
 }  // namespace forwarded
 
 class Forwarder : public Completion {

@@ -3,7 +3,24 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace shardns::udp {
+
+namespace {
+
+// Address, port and interface.
+bool IsSame(const Endpoint& one, const Endpoint& other) {
+  const auto address = [](const Endpoint& at) { return AddressOf(reinterpret_cast<const sockaddr*>(&at.address)); };
+  if (one.address.ss_family != other.address.ss_family || one.port() != other.port()) return false;
+  if (!one.v6()) return std::ranges::equal(address(one), address(other));
+  const auto scope = [](const Endpoint& at) {
+    return reinterpret_cast<const sockaddr_in6*>(&at.address)->sin6_scope_id;
+  };
+  return std::ranges::equal(address(one), address(other)) && scope(one) == scope(other);
+}
+
+}  // namespace
 
 Plane::Plane(answers::Cache* cache, gate::Gate* gate, const PlaneOptions& options, void (*wake)(void*),
              void* wake_context)
@@ -18,9 +35,17 @@ std::unique_ptr<Plane> Plane::Create(answers::Cache* cache, gate::Gate* gate, Pl
                                      void* wake_context, int* error, size_t* failed) {
   std::unique_ptr<Plane> plane(new Plane(cache, gate, options, wake, wake_context));
   for (size_t e = 0; e < plane->endpoints_.size(); ++e) {
+    bool joins = false;
+    if (options.predecessor != nullptr) {
+      for (const auto& other : options.predecessor->receivers_) {
+        joins |= IsSame(other->endpoint(), plane->endpoints_[e]) && LetShare(other->fd());
+      }
+    }
     for (uint32_t t = 0; t < options.threads; ++t) {
       // The first bind may choose the port; the others follow it.
-      options.sockets.sharing = options.threads == 1 ? Sharing::kAlone : t == 0 ? Sharing::kFirst : Sharing::kNext;
+      options.sockets.sharing = joins || t != 0        ? Sharing::kNext
+                                : options.threads == 1 ? Sharing::kAlone
+                                                       : Sharing::kFirst;
       const int fd = OpenSocket(&plane->endpoints_[e], options.sockets);
       if (fd < 0) {
         *error = fd;
@@ -50,6 +75,24 @@ bool Plane::Start() {
 
 void Plane::StopReceiving() {
   for (auto& receiver : receivers_) receiver->Stop();
+}
+
+const Receiver* Plane::ReceiverAt(const Endpoint& endpoint) const {
+  for (const auto& receiver : receivers_) {
+    if (IsSame(receiver->endpoint(), endpoint)) return receiver.get();
+  }
+  return nullptr;
+}
+
+void Plane::YieldTo(const Plane& next) {
+  for (auto& receiver : receivers_) {
+    const Receiver* successor = next.ReceiverAt(receiver->endpoint());
+    if (successor != nullptr) {
+      receiver->StopFor(successor->fd());
+    } else {
+      receiver->Stop();
+    }
+  }
 }
 
 bool Plane::receiving() const {

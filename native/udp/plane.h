@@ -18,6 +18,8 @@ struct PlaneOptions {
   uint32_t waiters = 16384;
   Holding client_share = {.flights = 512, .waiters = 2048};  // what one client may hold of them in any case
   SocketOptions sockets;
+  // Whose addresses it may have too, until that one yields to it.
+  class Plane* predecessor = nullptr;
 };
 
 struct PlaneStats {
@@ -43,6 +45,9 @@ class Plane {
   bool Start();
   // Receivers stop; flights under way can still be answered.
   void StopReceiving();
+  // The same for one whose sockets share this one's addresses: it receives what this one does no more, and replies to
+  // what is under way here leave by them. Where it has not the address of a socket, that socket stays for its replies.
+  void YieldTo(const Plane& next);
   bool receiving() const;
 
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left) { return ring_.Drain(out, most, left); }
@@ -68,6 +73,7 @@ class Plane {
  private:
   Plane(answers::Cache* cache, gate::Gate* gate, const PlaneOptions& options, void (*wake)(void*), void* wake_context);
 
+  const Receiver* ReceiverAt(const Endpoint& endpoint) const;
   template <typename Build>
   bool AnswerWaiters(uint32_t ticket, Build build);
 

@@ -1,6 +1,7 @@
 // The receive loop.
 #include "udp/receiver.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ Receiver::~Receiver() {
   Stop();
   if (started_) pthread_join(thread_, nullptr);
   close(fd_);
+  if (successor_fd_ >= 0) close(successor_fd_);
 }
 
 bool Receiver::Start(int cpu) {
@@ -56,14 +58,21 @@ void Receiver::Stop() {
   StopReceiving(fd_);
 }
 
+void Receiver::StopFor(int successor_fd) {
+  successor_fd_ = fcntl(successor_fd, F_DUPFD_CLOEXEC, 0);
+  LeaveToOthers(fd_, endpoint_);
+  Stop();
+}
+
 void Receiver::Run() {
   for (;;) {
     const bool last = stopping_.load(std::memory_order_acquire);
     const int count = received_.Receive(fd_, with_local_, last);
     if (count > 0) {
       batch_us_ = MonotonicUs();
+      answered_ = 0;
       Handle(count);
-      durations_.Add(MonotonicUs() - batch_us_, static_cast<uint64_t>(count));
+      durations_.Add(MonotonicUs() - batch_us_, answered_);
     } else if (last) {
       break;
     } else if (count < 0 && count != -EAGAIN && count != -EINTR && count != -ECONNREFUSED) {
@@ -71,6 +80,8 @@ void Receiver::Run() {
       usleep(1000);
     }
   }
+  // The number stays: whoever sends replies by it does not notice.
+  if (successor_fd_ >= 0) dup3(successor_fd_, fd_, O_CLOEXEC);
   running_.store(false, std::memory_order_release);
 }
 
@@ -104,6 +115,7 @@ void Receiver::HandleMiss(int packet, const wire::Query& query, uint32_t tenant,
 }
 
 void Receiver::Reply(int packet, size_t length) {
+  ++answered_;
   replies_.AddAt(static_cast<size_t>(packet), length, received_.header(packet).msg_hdr, with_local_);
 }
 

@@ -40,9 +40,13 @@ class Receiver {
   bool Start(int cpu);
   // Stops receiving; what the socket holds already is still answered. Idempotent.
   void Stop();
+  // The same, and then its replies go by a socket of the same address that has taken its place: its own is closed, so
+  // that the kernel gives it no more packets. To be called once, before Stop.
+  void StopFor(int successor_fd);
   bool running() const { return running_.load(std::memory_order_acquire); }
 
   int fd() const { return fd_; }
+  const Endpoint& endpoint() const { return endpoint_; }
   bool v6() const { return endpoint_.v6(); }
   const ResponderCounters& responder_counters() const { return responder_.counters(); }
   const SendCounters& send_counters() const { return send_counters_; }
@@ -59,6 +63,7 @@ class Receiver {
 
   ReceiverShared* shared_;
   const int fd_;
+  int successor_fd_ = -1;  // a descriptor of its own; written before `stopping_`
   const Endpoint endpoint_;
   const bool with_local_;
   const uint16_t number_;
@@ -70,6 +75,8 @@ class Receiver {
   DurationHistogram durations_;
   Counter refused_;
   uint64_t batch_us_ = 0;
+  // Of the batch; misses are timed when they are answered, by the plane.
+  uint64_t answered_ = 0;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> running_{false};
   bool started_ = false;

@@ -53,6 +53,16 @@ bool MakeEndpoint(const char* address, uint16_t port, Endpoint* endpoint) {
   return true;
 }
 
+bool LetShare(int fd) {
+  const int on = 1;
+  return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+}
+
+void LeaveToOthers(int fd, const Endpoint& endpoint) {
+  // A connected socket is given its peer's packets only, here those of itself; it may send to others all the same.
+  (void)connect(fd, reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.length);
+}
+
 int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
   const int family = endpoint->address.ss_family;
 #ifdef SOCK_CLOEXEC
@@ -67,8 +77,7 @@ int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
     return -error;
   };
   const int on = 1;
-  const auto share = [&] { return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0; };
-  if (options.sharing == Sharing::kNext && !share()) return fail();
+  if (options.sharing == Sharing::kNext && !LetShare(fd)) return fail();
   if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) return fail();
   // A wildcard bind must answer from the address that was asked.
   if (endpoint->wildcard()) {
@@ -90,7 +99,7 @@ int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
   endpoint->length = sizeof endpoint->address;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&endpoint->address), &endpoint->length) != 0) return fail();
   // Linux makes a group of sockets of it when the next one binds.
-  if (options.sharing == Sharing::kFirst && !share()) return fail();
+  if (options.sharing == Sharing::kFirst && !LetShare(fd)) return fail();
   return fd;
 }
 

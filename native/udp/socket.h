@@ -28,7 +28,8 @@ uint16_t PortOf(const sockaddr* peer);
 
 // Receivers of one plane share a port. Others would share it too, unasked: two servers started on one port would deal
 // the clients out between them. So the first binds as one that shares with nobody, which fails where anybody is bound,
-// and lets others in afterwards; they are those of its own plane, since another's first fails.
+// and lets others in afterwards; they are those of its own plane, or of the one that takes its place, since another's
+// first fails.
 enum class Sharing : uint8_t { kAlone, kFirst, kNext };
 
 struct SocketOptions {
@@ -36,6 +37,12 @@ struct SocketOptions {
   int receive_buffer_bytes = 4 << 20;
   int send_buffer_bytes = 4 << 20;
 };
+
+// Lets in one that takes this socket's place (Sharing::kNext).
+bool LetShare(int fd);
+
+// From now on those that share the address get its packets; what it holds can still be received.
+void LeaveToOthers(int fd, const Endpoint& endpoint);
 
 // A bound socket, with packet info where the bind is a wildcard. Negative errno on failure.
 // `endpoint` gets the port that was bound.

@@ -1,7 +1,9 @@
 // Everything that takes queries of clients: the UDP plane or Node's UDP sockets, and TCP, at the addresses of the settings.
-// They are opened together, all or none, and closed together.
+// They are opened together, all or none, and closed together. Others take their place without a pause: those are opened
+// beside them, and then these receive nothing more and answer what they have.
 import { formatSocketAddress, parseSocketAddress, type SocketAddress } from '../../base/address.js';
 import { ShardnsError } from '../../base/errors.js';
+import { doAll } from '../../base/steps.js';
 import { tcpOptionsOf } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
 import type { Listener, ListenerParts } from './listener.js';
@@ -11,6 +13,7 @@ import { type Protocol, PROTOCOLS } from './protocols.js';
 import { TcpConnections } from './tcp-connections.js';
 import type { UdpPlane } from './udp-plane.js';
 import { WAYS } from './ways.js';
+import { isWildcard } from './wildcard-listener.js';
 
 /** Port 0: how often another port is drawn where somebody has it for TCP already. */
 const DRAWS = 8;
@@ -19,7 +22,11 @@ export class Listeners {
   readonly tcpConnections: TcpConnections;
   readonly #parts: ListenerParts;
   /** In the order in which they were opened. */
-  #all: Listener[] = [];
+  #all: readonly Listener[] = [];
+  /** Being opened; those of before that stay are among them. */
+  #opened: Listener[] = [];
+  /** Whose place `#all` has taken: they answer what they have. */
+  #left: readonly Listener[] = [];
   #opening = 0;
 
   constructor(parts: Omit<ListenerParts, 'connections'>, settings: ServerSettings) {
@@ -34,11 +41,15 @@ export class Listeners {
   }
   /** Queries that are not answered yet. */
   get underWay(): number {
-    return this.#all.reduce((sum, one) => sum + one.underWay, 0);
+    return underWayIn([...this.#all, ...this.#left]);
   }
   /** Nothing comes in any more, and what came is answered. */
   get quiet(): boolean {
-    return this.underWay === 0 && this.plane?.receiving !== true;
+    return isQuiet([...this.#all, ...this.#left]);
+  }
+  /** The same of those whose place others have taken. */
+  get leftQuiet(): boolean {
+    return isQuiet(this.#left);
   }
   /** Of Node's sockets; the plane has its own. */
   udpStats(): { sent: number; sendFailed: number; dropped: number } {
@@ -64,9 +75,21 @@ export class Listeners {
   }
 
   /**
-   * Opens them; clients are not answered from the plane before {@link start}.
+   * Whether those of the settings can be opened while these are open: the native plane lets another one in at its
+   * addresses, and TCP stays where it is. Not so an address that is part of the other.
+   */
+  mayOpenBeside(settings: ServerSettings): boolean {
+    if (settings.udp !== 'native' || this.plane === undefined) return false;
+    const bound = this.#all.flatMap(one => one.bound);
+    const asked = settings.listen.map((text, i) => parseSocketAddress(text, `listen[${i}]`));
+    return !asked.some(at => at.port !== 0 && bound.some(one => isPartOf(one, at) || isPartOf(at, one)));
+  }
+
+  /**
+   * Opens them, beside those that are open (see {@link mayOpenBeside}), whose place they take: clients are not answered
+   * from the new plane, and are from the old one, before {@link start}.
    * @param optional addresses that nobody asked for: those that the machine does not have are passed over with a warning
-   * @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address; nothing is left open then
+   * @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address; nothing of them is left open then
    */
   async open(settings: ServerSettings, optional: boolean): Promise<void> {
     let endpoints = settings.listen.map((text, i) => parseSocketAddress(text, `listen[${i}]`));
@@ -76,9 +99,12 @@ export class Listeners {
       const opening = ++this.#opening;
       try {
         await this.#tryOpen(settings, endpoints, opening);
+        this.#left = [...this.#left, ...this.#all.filter(one => !this.#opened.includes(one))];
+        this.#all = this.#opened;
+        this.#opened = [];
         return;
       } catch (error) {
-        this.close();
+        this.#closeOpened();
         const missing = optional && endpoints.length > 1 ? endpoints.find(at => isMissing(error, at)) : undefined;
         if (missing !== undefined) {
           const { message } = error as Error;
@@ -92,28 +118,53 @@ export class Listeners {
     }
   }
 
-  /** From here on the plane answers. */
+  /** From here on the plane answers, and those whose place it has taken receive nothing more. */
   start(): void {
-    this.plane?.start();
+    const { plane } = this;
+    plane?.start();
+    doAll(
+      'listeners were replaced',
+      this.#left.map(one => () => {
+        if (one instanceof PlaneListener && plane !== undefined) one.plane?.yieldTo(plane);
+        else one.stop();
+      }),
+    );
   }
 
   /** Takes no new queries; those that came may be answered. */
   stopReceiving(): void {
-    for (const listener of this.#all) listener.stop();
+    doAll(
+      'listeners were stopped',
+      [...this.#all, ...this.#left].map(one => () => one.stop()),
+    );
   }
 
   close(): void {
     this.#opening++;
-    for (const listener of this.#all.splice(0)) listener.close();
+    const all = [...this.#opened, ...this.#left, ...this.#all];
+    this.#opened = [];
+    this.#left = this.#all = [];
+    closeAll(all);
+  }
+  /** Those whose place others have taken. */
+  closeLeft(): void {
+    const left = this.#left;
+    this.#left = [];
+    closeAll(left);
+  }
+  #closeOpened(): void {
+    const opened = this.#opened.filter(one => !this.#all.includes(one));
+    this.#opened = [];
+    closeAll(opened);
   }
 
   async #tryOpen(settings: ServerSettings, asked: readonly SocketAddress[], opening: number): Promise<void> {
     let endpoints = asked;
     for (const way of WAYS) {
-      const listeners = way(this.#parts, settings, endpoints);
+      const listeners = way(this.#parts, settings, endpoints, this.#all);
       for (const listener of listeners) {
-        this.#all.push(listener);
-        await listener.listen();
+        this.#opened.push(listener);
+        if (!this.#all.includes(listener)) await listener.listen();
         this.#checkOpening(opening);
       }
       const bound = listeners.flatMap(one => one.bound);
@@ -126,6 +177,24 @@ export class Listeners {
   #checkOpening(opening: number): void {
     if (opening !== this.#opening) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'closed while it began to listen');
   }
+}
+
+const underWayIn = (some: readonly Listener[]): number => some.reduce((sum, one) => sum + one.underWay, 0);
+
+function isQuiet(some: readonly Listener[]): boolean {
+  return underWayIn(some) === 0 && !some.some(one => one instanceof PlaneListener && one.plane?.receiving === true);
+}
+
+function closeAll(some: readonly Listener[]): void {
+  doAll(
+    'listeners were closed',
+    some.map(one => () => one.close()),
+  );
+}
+
+/** Whether one is an address, and the other all of its family, at the same port. */
+function isPartOf(one: SocketAddress, other: SocketAddress): boolean {
+  return one.port === other.port && one.family === other.family && !isWildcard(one) && isWildcard(other);
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -20,6 +20,7 @@ import {
 } from '../../native/binding.js';
 import type { Gate } from '../../clients/gate.js';
 import { ClientAsker } from '../../resolve/asker.js';
+import type { PlaneOfFlights } from '../../resolve/plain-misses.js';
 import type { Resolution, Resolver } from '../../resolve/resolver.js';
 import { Rcode } from '../../wire/iana.js';
 import { Query } from '../../wire/query.js';
@@ -38,6 +39,14 @@ export interface UdpPlaneOptions {
 
 export class UdpPlane {
   readonly #native: NativePlane;
+  /** What the plain misses know it by. */
+  readonly #flights: PlaneOfFlights = {
+    completion: () => this.#native.completion(),
+    find: query => (this.#closed ? -1 : this.#native.find(query)),
+    outdate: () => this.outdate(),
+    completed: () => this.#underWay--,
+    goOn: ticket => this.#goOn(ticket),
+  };
   readonly #buffer = Buffer.alloc(FLIGHTS_PER_DRAIN * (FlightRecord.octets + 512));
   /** The same memory: copies of a Buffer would be Buffers, which are slow to make. */
   readonly #octets = new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length);
@@ -54,6 +63,7 @@ export class UdpPlane {
     private readonly resolver: Resolver,
     private readonly clock: Clock,
     options: UdpPlaneOptions,
+    predecessor?: UdpPlane,
   ) {
     try {
       this.#native = binding().createPlane(
@@ -68,6 +78,7 @@ export class UdpPlane {
           clientWaiters: shareOf(options.waiters, options.clientShare),
           gate: gate.native,
           receiveBufferBytes: options.receiveBufferBytes,
+          predecessor: predecessor === undefined ? undefined : predecessor.#native,
         },
         () => this.#drain(),
       );
@@ -75,13 +86,6 @@ export class UdpPlane {
       throw listenError(cause, endpoints);
     }
     this.#native.registerDrain(this.#buffer);
-    resolver.plain.use({
-      completion: () => this.#native.completion(),
-      find: query => (this.#closed ? -1 : this.#native.find(query)),
-      outdate: () => this.outdate(),
-      completed: () => this.#underWay--,
-      goOn: ticket => this.#goOn(ticket),
-    });
   }
 
   get ports(): number[] {
@@ -98,6 +102,7 @@ export class UdpPlane {
   start(): void {
     if (!this.#native.start())
       throw new ShardnsError('ERR_SHARDNS_LISTEN', 'the receiving threads could not be started');
+    this.resolver.plain.use(this.#flights);
   }
   /** Who asks from now on does not wait for what is under way: it may be answered by what holds no more. */
   outdate(): void {
@@ -110,11 +115,20 @@ export class UdpPlane {
   stopReceiving(): void {
     this.#native.stopReceiving();
   }
+  /** The same for one that has started in its place: what is under way here is answered by the sockets of that one. */
+  yieldTo(next: UdpPlane): void {
+    if (this.#closed) return;
+    this.#native.outdate();
+    this.#native.yieldTo(next.#native);
+  }
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.resolver.plain.use(undefined);
-    this.#native.close();
+    try {
+      this.resolver.plain.leave(this.#flights);
+    } finally {
+      this.#native.close();
+    }
   }
 
   #drain(): void {
@@ -123,7 +137,7 @@ export class UdpPlane {
     const flights = result & ~MORE_WAIT;
     const buffer = this.#buffer;
     const { plain } = this.resolver;
-    const mayForward = flights > 0 && plain.mayForward();
+    const mayForward = flights > 0 && plain.mayForward(this.#flights);
     let at = 0;
     for (let i = 0; i < flights; i++) {
       const length = buffer.readUInt16LE(at + FlightRecord.length);

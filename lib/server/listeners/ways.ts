@@ -1,5 +1,5 @@
 // Which listeners a server has, by its settings: a line for each protocol, in the order in which they are opened.
-import type { SocketAddress } from '../../base/address.js';
+import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
 import { shareOf } from '../../base/client-shares.js';
 import { threadsOf } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
@@ -10,17 +10,27 @@ import { UdpListener } from './udp-listener.js';
 import { UdpPlane } from './udp-plane.js';
 import { isWildcard, WildcardListener } from './wildcard-listener.js';
 
-/** @param endpoints those of `listen`; where port 0 was asked for, with the port that the ways before were given */
-type Way = (parts: ListenerParts, settings: ServerSettings, endpoints: readonly SocketAddress[]) => Listener[];
+/**
+ * @param endpoints those of `listen`; where port 0 was asked for, with the port that the ways before were given
+ * @param before those in whose place they come: one that would be the same is given once more, listening as it is
+ */
+type Way = (
+  parts: ListenerParts,
+  settings: ServerSettings,
+  endpoints: readonly SocketAddress[],
+  before: readonly Listener[],
+) => Listener[];
 
 export const WAYS: readonly Way[] = [overUdp, overTcp];
 
-function overUdp(parts: ListenerParts, settings: ServerSettings, endpoints: readonly SocketAddress[]): Listener[] {
+function overUdp(...[parts, settings, endpoints, before]: Parameters<Way>): Listener[] {
   const { engine, gate, resolver, answerer, clock, log } = parts;
   const { missRing, receiveBufferBytes } = settings;
   if (settings.udp === 'native') {
     const options = { threads: threadsOf(settings), pin: settings.pin, ...missRing, receiveBufferBytes };
-    return [new PlaneListener(endpoints, () => new UdpPlane(engine, gate, endpoints, resolver, clock, options))];
+    const predecessor = before.find(one => one instanceof PlaneListener)?.plane;
+    const make = (): UdpPlane => new UdpPlane(engine, gate, endpoints, resolver, clock, options, predecessor);
+    return [new PlaneListener(endpoints, make)];
   }
   const { waiters, clientShare } = missRing;
   const options = { maxUnderWay: waiters, clientUnderWay: shareOf(waiters, clientShare), receiveBufferBytes };
@@ -30,6 +40,12 @@ function overUdp(parts: ListenerParts, settings: ServerSettings, endpoints: read
 }
 
 /** At the ports of UDP, so that truncation leads to the right place. */
-function overTcp(parts: ListenerParts, settings: ServerSettings, endpoints: readonly SocketAddress[]): Listener[] {
-  return settings.tcp.enabled ? endpoints.map(at => new TcpListener(at, parts)) : [];
+function overTcp(...[parts, settings, endpoints, before]: Parameters<Way>): Listener[] {
+  if (!settings.tcp.enabled) return [];
+  const open = before.filter(one => one instanceof TcpListener);
+  return endpoints.map(at => open.find(({ bound: [one] }) => isSameSocket(one, at)) ?? new TcpListener(at, parts));
+}
+
+function isSameSocket(one: SocketAddress, other: SocketAddress): boolean {
+  return formatSocketAddress(one) === formatSocketAddress(other);
 }

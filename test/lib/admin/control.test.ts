@@ -239,3 +239,11 @@ test('the default place is that of the system for what runs', () => {
   expect(defaultControlPath({ XDG_RUNTIME_DIR: '/run/user/7' }, 7)).toBe('/run/user/7/shardns/control.sock');
   expect(defaultControlPath({ XDG_RUNTIME_DIR: '' }, 7)).toBeUndefined();
 });
+
+test('a server that closes leaves the socket of another one that has its place by now', async () => {
+  const first = await start();
+  rmSync(path);
+  await start();
+  await first.close();
+  expect((await call('GET', '/v1/stats'))[0]).toBe(200);
+});

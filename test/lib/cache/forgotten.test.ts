@@ -7,7 +7,7 @@ import { encodeName } from '../../../lib/wire/name.js';
 test('names are folded, and everything has two spellings', () => {
   expect(readForgotten({ name: 'WWW.example.' })).toEqual({ name: encodeName('www.example') });
   expect(readForgotten({ suffix: 'Example' })).toEqual({ suffix: encodeName('example') });
-  expect(readForgotten({ tenant: 7 })).toEqual({ tenant: 7 });
+  expect(readForgotten({ tenant: 7, name: undefined })).toEqual({ tenant: 7 });
   expect([readForgotten('all'), readForgotten({ all: true })]).toEqual(['all', 'all']);
 });
 
@@ -20,6 +20,8 @@ test.each<[unknown, string]>([
   [{ suffix: null }, 'suffix: expected a domain name, got null'],
   [{ suffix: '*.corp.example' }, 'suffix: expected a name without "*."'],
   [{ name: 'a..b' }, 'not a domain name: "a..b"'],
+  [{ name: 'x', suffix: 'y' }, 'invalidate: expected one of { name }, { suffix }, { tenant }, { all: true }, got {'],
+  [{ all: true, x: 1 }, 'invalidate: expected one of'],
   [{ tenant: 'x' }, 'tenant: expected a whole number'],
   [{ tenant: 0 }, 'tenant: expected a tenant'],
 ])('%j is refused', (what, message) => {

@@ -52,3 +52,17 @@ test('there are never more than the limit', () => {
   expect(history.size).toBe(100);
   expect(history.note('n999', LIMITS)).toBe(10);
 });
+
+test('what is over is looked up no more, and goes as anything is looked up', () => {
+  const { history, advance } = build();
+  for (let i = 0; i < 600; i++) history.note(`once-${i}`, { ...LIMITS, inCache: false });
+  advance(9_999);
+  expect(history.has('once-599')).toBe(true);
+  advance(1);
+  expect(history.has('once-599')).toBe(false);
+  for (let i = 0; i < 3; i++) {
+    advance(1000);
+    expect(history.quiet('another')).toBeUndefined();
+  }
+  expect(history.size).toBe(0);
+});

@@ -66,12 +66,17 @@ const until = async (done: () => boolean): Promise<void> => {
   expect(done()).toBe(true);
 };
 /** The upstream is silent; its answers are given by hand. */
-function silent(): { answer(i: number, address?: string): void } {
+function silent(): { answer(i: number, address?: string): void; formerr(i: number): void } {
   const held: { query: Buffer; from: RemoteInfo }[] = [];
   upstream.say = (query, from) => void held.push({ query, from });
   return {
     answer: (i, address) =>
       upstream.socket.send(answerA(held[i].query, 300, address), held[i].from.port, held[i].from.address),
+    /** Without its question: it may be anybody's. */
+    formerr: i => {
+      const header = Buffer.from([...held[i].query.subarray(0, 2), 0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+      upstream.socket.send(header, held[i].from.port, held[i].from.address);
+    },
   };
 }
 
@@ -84,6 +89,7 @@ describe('plain misses', () => {
     expect(plain.stats).toEqual({ answered: 1, takenOver: 0 });
     expect(upstream.asked).toHaveLength(1);
     const report = server.report();
+    expect(report.durations.counts.reduce((sum, count) => sum + count)).toBe(2);
     expect(report.resolver.plain).toEqual({ answered: 1, takenOver: 0, underWay: 0 });
     expect(report.upstreams[0]).toMatchObject({ queries: 1, responses: 1, failures: 0, timeouts: 0, inFlight: 0 });
     expect([stats.resolved, inFlight, server.exchanger.inFlight, server.plane!.underWay]).toEqual([1, 0, 0, 0]);
@@ -238,6 +244,29 @@ describe('plain misses', () => {
     expect(upstream.asked).toHaveLength(1);
   });
 
+  test('listeners made anew answer at once, and those before them answer what they have, by the new sockets', async () => {
+    await start();
+    await ask('hit.example');
+    const { answer } = silent();
+    const replies = [ask('slow.example')];
+    await until(() => server.resolver.plain.underWay === 1);
+    const listen = [at()];
+    for (const threads of [2, 1, 3]) {
+      await server.update({ listen, threads });
+      expect(server.addresses()).toEqual({ udp: listen, tcp: listen });
+      for (let id = 0; id < 20; id++) expect(addressOf(await ask('hit.example', { id }))).toBe('192.0.2.1');
+      expect(addressOf((await askTcp(listen[0], [makeQuery('hit.example')], 5000))[0])).toBe('192.0.2.1');
+      replies.push(ask(`slow-${threads}.example`));
+      await upstream.hasBeenAsked(1 + replies.length);
+    }
+    expect(server.listeners.underWay).toBe(4);
+    for (let i = 0; i < upstream.asked.length - 1; i++) answer(i);
+    for (const reply of replies) expect(addressOf(await reply)).toBe('192.0.2.1');
+    await until(() => server.listeners.leftQuiet);
+    const other = createServer({ listen, upstreams: ['192.0.2.53'], tcp: { enabled: false } });
+    await expect(other).rejects.toMatchObject({ code: 'ERR_SHARDNS_LISTEN' });
+  });
+
   test('a server that closes lets go of what is under way', async () => {
     await start();
     silent();
@@ -337,6 +366,39 @@ describe('plain misses', () => {
     await until(() => server.plane!.underWay === 0);
   });
 
+  test('an answer to another type undoes a denial of the name, as in JavaScript', async () => {
+    await start();
+    const held: { query: Buffer; from: RemoteInfo }[] = [];
+    upstream.say = (query, from) => void held.push({ query, from });
+    const denied = ask('a.example', { type: 'AAAA' });
+    await upstream.hasBeenAsked(1);
+    const answered = ask('a.example');
+    await upstream.hasBeenAsked(2);
+    const send = (i: number, response: Buffer): void =>
+      upstream.socket.send(response, held[i].from.port, held[i].from.address);
+    send(0, makeResponse(held[0].query, { rcode: 3, authorities: [soa('example')] }));
+    expect(rcodeOf((await denied)!)).toBe(3);
+    send(1, answerA(held[1].query));
+    expect(rcodeOf((await answered)!)).toBe(0);
+    await until(() => server.resolver.plain.stats.answered === 2);
+    upstream.say = query => makeResponse(query, {});
+    expect(rcodeOf((await ask('a.example', { type: 'TXT' }))!)).toBe(0);
+    expect(upstream.asked).toHaveLength(3);
+  });
+
+  test('stay native beside questions that fail, with DO too; the failing one does not, and its answer with DO ends both', async () => {
+    await start();
+    upstream.say = query => makeResponse(query, { rcode: 2 });
+    expect(rcodeOf((await ask('bad.example'))!)).toBe(2);
+    upstream.say = query => answerA(query);
+    expect(addressOf(await ask('a.example', { dnssecOk: true }))).toBe('192.0.2.1');
+    expect(addressOf(await ask('b.example'))).toBe('192.0.2.1');
+    expect(server.resolver.plain.stats).toEqual({ answered: 2, takenOver: 1 });
+    expect(addressOf(await ask('bad.example', { dnssecOk: true }))).toBe('192.0.2.1');
+    expect(server.resolver.plain.stats.answered).toBe(2);
+    expect(addressOf(await ask('bad.example'))).toBe('192.0.2.1');
+  });
+
   test('no more are under way than may be asked at once', async () => {
     await start({ upstream: { maxTotal: 4 } });
     const { answer } = silent();
@@ -361,4 +423,86 @@ describe('plain misses', () => {
     for (const reply of replies) expect(addressOf(await reply)).toBe('192.0.2.1');
     expect([server.exchanger.inFlight, server.upstreams[0].inFlight, server.resolver.inFlight]).toEqual([0, 0, 0]);
   });
+
+  describe.each([['DO', { dnssecOk: true }] as const, ['AD', { ad: true }] as const])(
+    'that are one question with and without %s',
+    (_, form) => {
+      /** Both natively under way at the silent upstream. */
+      const both = async (): Promise<Promise<Buffer | undefined>[]> => {
+        const replies = [ask('a.example')];
+        await until(() => server.resolver.plain.underWay === 1);
+        replies.push(ask('a.example', form));
+        await until(() => server.resolver.plain.underWay === 2);
+        await upstream.hasBeenAsked(2);
+        return replies;
+      };
+      const restsEverywhere = (): void => {
+        const { inFlight, queries } = server.report().upstreams[0];
+        expect([inFlight, server.exchanger.inFlight, server.resolver.inFlight, server.plane!.underWay]).toEqual([
+          0, 0, 0, 0,
+        ]);
+        expect(queries).toBe(upstream.asked.length);
+      };
+
+      test('go on each with the query that it has, and their first answers count', async () => {
+        const clock = new FakeClock();
+        await start({}, { clock });
+        const { answer } = silent();
+        const replies = await both();
+        await clock.advance(server.upstreams[0].tryTimeoutMs);
+        await upstream.hasBeenAsked(4);
+        answer(0, '192.0.2.7');
+        answer(1, '192.0.2.8');
+        expect((await Promise.all(replies)).map(addressOf)).toEqual(['192.0.2.7', '192.0.2.8']);
+        expect(upstream.asked).toHaveLength(4);
+        restsEverywhere();
+      });
+
+      test('fail both at the deadline of when they were asked, and nothing is left under way', async () => {
+        const clock = new FakeClock();
+        await start({ upstream: { deadlineMs: 1000 } }, { clock });
+        const { answer } = silent();
+        const replies = await both();
+        await clock.advance(1001);
+        for (const reply of replies) expect(rcodeOf((await reply)!)).toBe(2);
+        const asked = upstream.asked.length;
+        await server.update({ threads: 2 });
+        for (let i = 0; i < asked; i++) answer(i);
+        upstream.say = query => answerA(query);
+        expect(addressOf(await ask('b.example'))).toBe('192.0.2.1');
+        restsEverywhere();
+      });
+
+      test('keep the response that one of them has, and the query of the other', async () => {
+        await start();
+        const held: { query: Buffer; from: RemoteInfo }[] = [];
+        upstream.say = (query, from) => void held.push({ query, from });
+        const replies = await both();
+        // Of TTL 0: not for the cache, and therefore JavaScript's.
+        for (const { query, from } of held) upstream.socket.send(answerA(query, 0), from.port, from.address);
+        for (const reply of replies) expect(addressOf(await reply)).toBe('192.0.2.1');
+        expect(upstream.asked).toHaveLength(2);
+        restsEverywhere();
+      });
+
+      test('keep the doubt that one of them has: it is asked over TCP', async () => {
+        const tcp = createTcpServer(socket => {
+          const reader = new MessageReader();
+          socket.on('data', chunk => {
+            for (const query of reader.push(chunk)) socket.write(frame(answerA(query, 300, '192.0.2.5')));
+          });
+        });
+        await new Promise<void>(resolve => tcp.listen(upstream.socket.address().port, '127.0.0.1', resolve));
+        await start();
+        const { answer, formerr } = silent();
+        const replies = await both();
+        formerr(0);
+        expect(addressOf(await replies[0])).toBe('192.0.2.5');
+        answer(1, '192.0.2.8');
+        expect(addressOf(await replies[1])).toBe('192.0.2.8');
+        expect(upstream.asked).toHaveLength(2);
+        tcp.close();
+      });
+    },
+  );
 });

@@ -1,6 +1,7 @@
 // A change that is refused, and a server that cannot be made, have changed nothing, whatever part of them it was that failed.
 import { createServer as createTcpServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { createServer as createInnerServer } from '../../../lib/admin/create-server.js';
 import { createServer, DnsCache } from '../../../lib/index.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { answerA } from '../../support/messages.js';
@@ -78,4 +79,20 @@ test('a server that could not be made leaves a shared cache to others', async ()
   });
   await using server = await createServer({ listen: ['127.0.0.1:0'], upstreams: ['192.0.2.53'] }, { cache });
   expect(server.listening).toBe(true);
+});
+
+test('a change is put in force as a whole, though a part of it has a mistake, which is told', async () => {
+  const told: unknown[] = [];
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: (fields: object) => void told.push(fields) };
+  const server = await createInnerServer({ listen: ['127.0.0.1:0'], upstreams: ['192.0.2.53'] }, { log });
+  ends.push(() => server.close());
+  const error = new Error('a mistake');
+  const commit = (): never => {
+    throw error;
+  };
+  server.observe({ prepare: async () => ({ commit, discard: () => {} }) });
+  await server.update({ allow: ['10.0.0.0/8'], upstream: { udpSize: 1400 } });
+  expect(server.gate.judge('192.0.2.1')).not.toBe(server.gate.judge('10.0.0.1'));
+  expect(server.resolver.options.upstreamUdpSize).toBe(1400);
+  expect(told).toContainEqual({ err: error });
 });

@@ -28,6 +28,22 @@ test('a restart with a snapshot answers without asking upstream', async () => {
   await second.close();
 });
 
+test('a part that cannot be closed leaves the others closed and the snapshot saved, and close() says so', async () => {
+  const file = join(folder, 'mistake');
+  const one = await TestServer.start(query => answerA(query, 300), { snapshot: { file } });
+  await one.ask('udp', makeQuery('a.example'));
+  for (const part of [one.server.udpTransport, one.server.answerer]) {
+    const close = part.close.bind(part);
+    part.close = () => {
+      close();
+      throw new Error('a mistake');
+    };
+  }
+  await expect(one.server.close()).rejects.toThrow('2 steps failed: a mistake; a mistake');
+  expect(one.server.snapshots.stats).toMatchObject({ saves: 1, entries: 1 });
+  expect(() => one.server.engine.stats()).toThrow();
+});
+
 test('answers that were made by other rules are not loaded; other local data forgets its own names only', async () => {
   const file = join(folder, 'rules');
   const start = (options: ServerOptions): Promise<TestServer> =>

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { SocketAddress } from '../../../lib/base/address.js';
 import { systemClock } from '../../../lib/base/clock.js';
 import { systemRandom } from '../../../lib/base/random.js';
+import { Forwarded, type ForwardOwner } from '../../../lib/transport/forwarded.js';
 import { NativeUdpTransport } from '../../../lib/transport/native-udp.js';
 import { SystemUdpTransport } from '../../../lib/transport/system-udp.js';
 import { type ExchangeListener, NO_SOCKET_ALONE } from '../../../lib/transport/transport.js';
@@ -318,3 +319,47 @@ test('workers end with queries under way, with and without being terminated', as
 function folderOfDist(): string {
   return new URL('../../../dist/', import.meta.url).href;
 }
+
+test('flights that are still under way when their forwarding ends are called off, and nobody hears of them', async () => {
+  const told: string[] = [];
+  const owner: ForwardOwner<Forwarded> = {
+    completed: () => told.push('completed'),
+    answered: () => told.push('answered'),
+    lost: () => told.push('lost'),
+    doubted: () => told.push('doubted'),
+  };
+  const transport = native();
+  const at = await upstream(answers);
+  const [first, second] = [new Forwarded(at, owner), new Forwarded(at, owner)];
+  expect(transport.beginForwarding(owner, undefined)).toBe(true);
+  transport.forward(first, 1232);
+  transport.endForwarding(owner);
+  expect(first.number).toBe(-1);
+  expect(transport.beginForwarding(owner, undefined)).toBe(true);
+  transport.forward(second, 1232);
+  await exchange(transport, makeQuery(LONG), at, { timeoutMs: 5000 });
+  // Without a plane there is no query to be written.
+  expect(told).toEqual(['lost']);
+  transport.endForwarding(owner);
+  expect(() => transport.close()).not.toThrow();
+});
+
+test('a flight that a closed transport loses may be used for another one before its owner hears of it', async () => {
+  const lost: Forwarded[] = [];
+  const owner: ForwardOwner<Forwarded> = {
+    completed: () => {},
+    answered: () => {},
+    lost: one => void lost.push(one),
+    doubted: () => {},
+  };
+  const [closed, other] = [native(), native()];
+  const at = await upstream(silent);
+  expect([closed, other].map(one => one.beginForwarding(owner, undefined))).toEqual([true, true]);
+  closed.close();
+  const one = new Forwarded(at, owner);
+  closed.forward(one, 1232);
+  other.forward(one, 1232);
+  await Promise.resolve();
+  expect(lost).toEqual([]);
+  other.endForwarding(owner);
+});
