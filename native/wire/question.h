@@ -17,6 +17,7 @@ enum class QueryVerdict : uint8_t {
   kNotAuth,     // signed with a key we do not have (RFC 8945 section 5.2.1); NOTIFY or UPDATE of a zone we do not serve
   kAny,         // QTYPE ANY: a minimal answer (RFC 8482)
   kOtherClass,  // not IN: goes upstream, never through the cache
+  kNoQuestion,  // but a COOKIE: it asks for a server's cookie (RFC 7873 section 5.4)
 };
 
 struct Query {
