@@ -14,6 +14,7 @@ import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { Query } from '../wire/query.js';
 import type { Answerer } from './answerer.js';
+import type { ClientRules } from './client-rules.js';
 import { assemble, type ServerParts } from './assemble.js';
 import type { ServerDependencies } from './dependencies.js';
 import type { Listeners } from './listeners/listeners.js';
@@ -47,6 +48,8 @@ export class Server implements AsyncDisposable {
   readonly listeners: Listeners;
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
+  /** What is decided of clients and of names before anything is looked up. */
+  readonly clientRules: ClientRules;
   readonly #parts: ServerParts;
   readonly #inForce: SettingsInForce;
   readonly #observers: ServerObserver[] = [];
@@ -72,6 +75,7 @@ export class Server implements AsyncDisposable {
     this.listeners = parts.listeners;
     this.snapshots = parts.snapshots;
     this.recursion = parts.recursion;
+    this.clientRules = parts.clientRules;
     const life: ServerLife = {
       observers: this.#observers,
       isListening: () => this.listening,
@@ -144,6 +148,8 @@ export class Server implements AsyncDisposable {
       if (isKept) this.#parts.invalidation.changed(undefined, settings);
       if (isSourced(this.udpTransport)) await checkSource(settings);
       await this.#parts.groups.begin();
+      (await this.#parts.clientRules.lists.prepare(settings)).commit();
+      this.clientRules.publish();
       this.#checkOpen('listen()');
       await this.#openListeners(this.#inForce);
     } catch (error) {
@@ -246,6 +252,7 @@ export class Server implements AsyncDisposable {
     await this.snapshots.loaded;
     if (served) await this.snapshots.end();
     await this.recursion.close();
+    this.#parts.clientRules.close();
     this.gate.close();
     this.engine.release(this.#parts.owner);
     if (this.#parts.ownsEngine) this.engine.close();
