@@ -21,6 +21,7 @@ import {
   type NameLists,
 } from '../clients/lists.js';
 import { encodeName, nameToText } from '../wire/name.js';
+import { copyOf, type Download, isUrl, ListDownloads } from './list-downloads.js';
 import type { Prepared } from './prepared.js';
 import { blockedSaysOf, type List, listSetsOf } from './settings/lists.js';
 import type { ServerSettings } from './settings/settings.js';
@@ -57,6 +58,7 @@ export class BlockLists {
   #look: Timer | undefined;
   #seen: string[] = [];
   #closed = false;
+  readonly #downloads: ListDownloads;
   /** When they were put in force, Unix time in seconds; 0: never. */
   #since = 0;
   #failures = 0;
@@ -69,7 +71,9 @@ export class BlockLists {
     private readonly clock: Clock,
     private readonly log: Logger,
     private readonly changed: () => void,
-  ) {}
+  ) {
+    this.#downloads = new ListDownloads(clock, log);
+  }
 
   /** What the edge reads; undefined where nothing is listed, or all is paused. */
   get rules(): ListRules | undefined {
@@ -84,17 +88,24 @@ export class BlockLists {
   /** Compiles what is new in these settings. @throws {ShardnsError} ERR_SHARDNS_FILE, ERR_SHARDNS_OPTION naming the list */
   async prepare(settings: Settings): Promise<Prepared> {
     const before = this.#settings;
-    const same =
-      before !== undefined &&
-      isDeepStrictEqual(before.lists.map(compiledFrom), settings.lists.map(compiledFrom)) &&
-      before.blocking.maxNames === settings.blocking.maxNames;
-    if (same) return { commit: () => void (this.#settings = settings), discard: () => {} };
+    const { maxNames, folder, refreshSeconds } = settings.blocking;
+    const of = (one: Settings | undefined): unknown => one && [one.lists.map(compiledFrom), one.blocking.folder];
+    const same = isDeepStrictEqual(of(before), of(settings)) && before?.blocking.maxNames === maxNames;
+    if (same) {
+      const commit = (): void => {
+        this.#settings = settings;
+        if (before.blocking.refreshSeconds !== refreshSeconds)
+          this.#downloads.use(downloadsOf(settings), settings.blocking);
+      };
+      return { commit, discard: () => {} };
+    }
     const compiled = settings.lists.length === 0 ? undefined : await this.#queued(() => this.#compile(settings));
     return {
       commit: () => {
         this.#settings = settings;
         this.#use(compiled);
         this.#lookLater();
+        this.#downloads.use(downloadsOf(settings), { folder, refreshSeconds });
       },
       discard: () => compiled?.names.close(),
     };
@@ -102,6 +113,7 @@ export class BlockLists {
 
   close(): void {
     this.#closed = true;
+    this.#downloads.close();
     this.#look?.cancel();
     this.#pause?.cancel();
     this.#compiled?.names.close();
@@ -205,7 +217,7 @@ export class BlockLists {
       names: names?.names ?? 0,
       memoryBytes: names?.memoryBytes ?? 0,
       sinceSeconds: this.#since,
-      failures: this.#failures,
+      failures: this.#failures + this.#downloads.failures,
       pausedSeconds: Math.ceil(this.pausedSeconds),
       overrides: this.#overrides.size,
     };
@@ -219,8 +231,12 @@ export class BlockLists {
 
   async #compile({ lists, blocking }: Settings): Promise<Compiled> {
     // Before they are read: what changes meanwhile is seen afterwards.
-    const versions = await versionsOf(lists);
-    const names = await compileLists(lists.map(sourceOf), this.random, { maxNames: blocking.maxNames });
+    const versions = await versionsOf({ lists, blocking });
+    const names = await compileLists(
+      lists.map(one => sourceOf(one, blocking.folder)),
+      this.random,
+      { maxNames: blocking.maxNames },
+    );
     for (const one of names.reports) this.#tell(one);
     if (names.records.unreadable.length > 0) {
       this.log.warn({ records: names.records.unreadable }, 'records of lists cannot be read and are left out');
@@ -255,7 +271,7 @@ export class BlockLists {
   async look(): Promise<void> {
     const settings = this.#settings;
     if (settings === undefined || this.#closed) return;
-    const versions = await versionsOf(settings.lists);
+    const versions = await versionsOf(settings);
     const isWhole = isDeepStrictEqual(versions, this.#seen);
     this.#seen = versions;
     if (!isWhole || isDeepStrictEqual(versions, this.#compiled?.versions)) return;
@@ -276,21 +292,40 @@ export class BlockLists {
 const ALL = (1n << 64n) - 1n;
 
 /** What of a list decides how it is compiled. */
-const compiledFrom = ({ name, source, format, action, matches }: List): object => ({
+const compiledFrom = ({ name, source, sha256, format, action, matches }: List): object => ({
   name,
   source,
+  sha256,
   format,
   action,
   matches,
 });
 
-function sourceOf({ name, source, format, action, matches }: List): ListSource {
-  const common = { name, format: format === 'rpz' ? 'zone' : format, text: listFile(source) } as const;
+function sourceOf({ name, source, format, action, matches }: List, folder: string | undefined): ListSource {
+  const text = isUrl(source) ? copiedFile(fileOf(source, folder)) : listFile(source);
+  const common = { name, format: format === 'rpz' ? 'zone' : format, text } as const;
   if (action === 'allow') return { ...common, allows: true, plain: matches };
   return format === 'rpz' ? { ...common, instead: action } : { ...common, block: action, plain: matches };
 }
 
+/** Where its text lies. */
+const fileOf = (source: string, folder = ''): string => (isUrl(source) ? copyOf(folder, source) : source);
+
+/** One that has not been downloaded yet has nothing in it. */
+async function* copiedFile(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+  const exists = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  if (exists) yield* listFile(path);
+}
+
+const downloadsOf = ({ lists }: Settings): Download[] =>
+  lists.flatMap(({ name, source, sha256 }) => (isUrl(source) ? [{ name, url: source, sha256 }] : []));
+
 /** '' for one that is not there now. */
-function versionsOf(lists: readonly List[]): Promise<string[]> {
-  return Promise.all(lists.map(({ source }) => stat(source, { bigint: true }).then(versionOf, () => '')));
+function versionsOf({ lists, blocking }: Pick<Settings, 'lists' | 'blocking'>): Promise<string[]> {
+  return Promise.all(
+    lists.map(({ source }) => stat(fileOf(source, blocking.folder), { bigint: true }).then(versionOf, () => '')),
+  );
 }

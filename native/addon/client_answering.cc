@@ -24,7 +24,8 @@ udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Byt
   admitted.client = rules->Judge(client.address, clients.gate->Now(MonotonicMs()));
   const bool judged = args.counting != udp::Counting::kQuestion;
   // What was let in once is answered under the tag that it was let in with.
-  if (!judged) control[control::kTenant] = args.tenant = admitted.client.allowed ? admitted.client.tag : gate::kUnknownTag;
+  if (!judged)
+    control[control::kTenant] = args.tenant = admitted.client.allowed ? admitted.client.tag : gate::kUnknownTag;
   const gate::Edge* const edge = rules->edge();
   const wire::QueryVerdict parsed = wire::ParseQuery(packet, query);
   if (!judged && !admitted.client.allowed) {

@@ -14,8 +14,8 @@ struct ClientAnswering {
   static udp::Response Respond(CacheObject* self, uint32_t* control, Bytes packet, udp::RespondArgs args,
                                wire::Query* query, MutableBytes out);
 
-  // The reply that `write()` makes for a query that was judged before, or what is sent in its place, not counted; 0 where
-  // it makes none, or, `*due` is false, where none is sent.
+  // The reply that `write()` makes for a query that was judged before, or what is sent in its place, not counted; 0
+  // where it makes none, or, `*due` is false, where none is sent.
   template <typename Write>
   static size_t Finish(CacheObject* self, const uint32_t* control, wire::Query* query, bool udp, MutableBytes out,
                        Write write, bool* due) {

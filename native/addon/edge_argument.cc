@@ -15,8 +15,8 @@ std::vector<Word> WordsOf(Bytes octets) {
   return words;
 }
 
-// Of each class: action, slip, whether it is a dry run, the class of those who are proven, and how many limits follow; of
-// each limit: kind, prefix of IPv4, of IPv6, thousandths of a query a second, burst.
+// Of each class: action, slip, whether it is a dry run, the class of those who are proven, and how many limits follow;
+// of each limit: kind, prefix of IPv4, of IPv6, thousandths of a query a second, burst.
 bool ReadClasses(std::span<const uint32_t> words, gate::EdgeRules* rules) {
   constexpr size_t kClassWords = 5, kLimitWords = 5;
   while (!words.empty()) {
@@ -84,7 +84,8 @@ bool ReadRecords(Properties* options, gate::BlockedSays* blocked) {
   blocked->record_ends = WordsOf<uint32_t>(ends);
   uint32_t before = 0;
   for (const uint32_t end : blocked->record_ends) {
-    if (end < before || end > records.size() || !wire::AreBlockedRecords(Bytes(records).subspan(before, end - before))) {
+    if (end < before || end > records.size() ||
+        !wire::AreBlockedRecords(Bytes(records).subspan(before, end - before))) {
       return options->Wrong("recordEnds", "ends of whole records");
     }
     before = end;
@@ -108,10 +109,9 @@ bool ReadEdge(napi_env env, Properties* options, const HashSecret& secret, RateC
   MutableBytes secrets, classes, sets, errors;
   uint32_t counters;
   const bool read = given.Read("secrets", &secrets) && given.Read("requireCookie", &rules.require_cookie) &&
-                    given.Read("classes", &classes) && given.Read("counters", &counters) &&
-                    given.Read("sets", &sets) && given.Read("ttlSeconds", &rules.blocked.ttl_seconds) &&
-                    given.Read("errors", &errors) && ReadNames(env, &given, &rules.blocked.names) &&
-                    ReadLists(env, &given, "lists", &rules.lists) &&
+                    given.Read("classes", &classes) && given.Read("counters", &counters) && given.Read("sets", &sets) &&
+                    given.Read("ttlSeconds", &rules.blocked.ttl_seconds) && given.Read("errors", &errors) &&
+                    ReadNames(env, &given, &rules.blocked.names) && ReadLists(env, &given, "lists", &rules.lists) &&
                     ReadLists(env, &given, "overrides", &rules.overrides) && ReadRecords(&given, &rules.blocked);
   if (!read) {
     *options = given;

@@ -64,6 +64,10 @@ class Edge {
  public:
   explicit Edge(EdgeRules rules);
 
+  // Before Judge, of all names of a batch.
+  void Prefetch(Bytes name) const {
+    if (rules_.lists != nullptr) rules_.lists->Prefetch(name);
+  }
   // Of a client that may ask, as the gate judges it.
   EdgeVerdict Judge(const Judgement& client, const EdgeQuery& query, EdgeCounts* counts) const;
   // Once it is known what an allowed query comes to. kBadCookie, kFormErr and kBlocked are no outcomes of it.

@@ -9,7 +9,7 @@ using gate::EdgeAction;
 
 namespace {
 
-constexpr uint8_t kZeroRecords[] = {0, 1,  255, 255, 255, 255, 0, 4,  0, 0, 0, 0,                              //
+constexpr uint8_t kZeroRecords[] = {0, 1,  255, 255, 255, 255, 0, 4,  0, 0, 0, 0,  //
                                     0, 28, 255, 255, 255, 255, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 
 // "list NAME, line N"; a name has at most 64 octets.
@@ -112,8 +112,7 @@ size_t Admission::Reply(const gate::Edge& edge, const Client& client, const Admi
   const uint16_t rcode = wire::Flags(out.data()) & wire::flag::kRcode;
   if (rcode == wire::rcode::kNoError || !edge.limits()) [[likely]]
     return length;
-  const gate::RateKind kind =
-      rcode == wire::rcode::kNxDomain ? gate::RateKind::kNxDomain : gate::RateKind::kError;
+  const gate::RateKind kind = rcode == wire::rcode::kNxDomain ? gate::RateKind::kNxDomain : gate::RateKind::kError;
   const EdgeAction action =
       edge.JudgeOutcome(admitted.client, QueryOf(client, query), admitted.verdict, kind, counts_.get());
   return action == EdgeAction::kAllow ? length : Write(action, query, client.udp, out);

@@ -107,19 +107,33 @@ void Receiver::Reply(int packet, size_t length) {
   replies_.AddAt(static_cast<size_t>(packet), length, received_.header(packet).msg_hdr, with_local_);
 }
 
-bool Receiver::Admit(const gate::Edge& edge, const gate::Judgement& judgement, Bytes address, Batch* batch) {
-  const size_t at = batch->taken;
-  wire::Query& query = batch->queries[at];
-  batch->parsed[at] = wire::ParseQuery(batch->packets[at], &query);
-  // Responses, and what is no message, are counted by the responder.
-  if (batch->parsed[at] == wire::QueryVerdict::kDrop) return true;
-  batch->clients[at] = ClientAt(address);
-  batch->admitted[at].client = judgement;
-  size_t length = 0;
-  const Admission::Said said = admission_.Judge(edge, batch->clients[at], batch->parsed[at], &query,
-                                                &batch->admitted[at], batch->outs[at], &length);
-  if (said == Admission::Said::kReply) Reply(batch->numbers[at], length);
-  return said == Admission::Said::kGoOn;
+void Receiver::Admit(const gate::Edge& edge, Batch* batch) {
+  for (size_t i = 0; i < batch->taken; ++i) {
+    const Bytes packet = batch->packets[i];
+    wire::Query& query = batch->queries[i];
+    batch->parsed[i] = wire::ParsePlainQuery(packet, &query) || wire::ParseCookieQuery(packet, &query)
+                           ? wire::QueryVerdict::kAnswer
+                           : wire::ParseAnyQuery(packet, &query);
+    if (batch->parsed[i] == wire::QueryVerdict::kAnswer) edge.Prefetch(query.name());
+  }
+  size_t taken = 0;
+  for (size_t i = 0; i < batch->taken; ++i) {
+    // Of those that are answered here the others take the places.
+    if (taken != i) [[unlikely]]
+      batch->Move(i, taken);
+    // Responses, and what is no message, are counted by the responder.
+    if (batch->parsed[taken] == wire::QueryVerdict::kDrop) {
+      ++taken;
+      continue;
+    }
+    size_t length = 0;
+    const Admission::Said said =
+        admission_.Judge(edge, batch->clients[taken], batch->parsed[taken], &batch->queries[taken],
+                         &batch->admitted[taken], batch->outs[taken], &length);
+    if (said == Admission::Said::kReply) Reply(batch->numbers[taken], length);
+    if (said == Admission::Said::kGoOn) ++taken;
+  }
+  batch->taken = taken;
 }
 
 bool Receiver::MayRefuse(const gate::Edge& edge, const gate::Judgement& judgement, Bytes address) {
@@ -162,10 +176,14 @@ void Receiver::Handle(int count) {
           continue;
         }
         batch.tenants[batch.taken] = judgement.tag;
-        if (edge != nullptr && !Admit(*edge, judgement, AddressOf(peer), &batch)) continue;
+        if (edge != nullptr) {
+          batch.clients[batch.taken] = ClientAt(AddressOf(peer));
+          batch.admitted[batch.taken].client = judgement;
+        }
       }
       ++batch.taken;
     }
+    if (edge != nullptr) Admit(*edge, &batch);
     responder_.RespondBatch({batch.packets, batch.taken}, args, batch.queries, batch.outs, batch.responses);
     for (size_t i = 0; i < batch.taken; ++i) {
       const Response& response = batch.responses[i];

@@ -63,12 +63,24 @@ class Receiver {
     Client clients[Responder::kBatch];
     Admitted admitted[Responder::kBatch];
     size_t taken;
+
+    // Before it is judged.
+    void Move(size_t from, size_t to) {
+      packets[to] = packets[from];
+      numbers[to] = numbers[from];
+      outs[to] = outs[from];
+      tenants[to] = tenants[from];
+      queries[to] = queries[from];
+      parsed[to] = parsed[from];
+      clients[to] = clients[from];
+      admitted[to].client = admitted[from].client;
+    }
   };
 
   void Run();
   void Handle(int count);
-  // Whether the packet, which has the batch's next place, is to be looked up.
-  bool Admit(const gate::Edge& edge, const gate::Judgement& judgement, Bytes address, Batch* batch);
+  // Parses the packets of the batch, and leaves in it those that are to be looked up.
+  void Admit(const gate::Edge& edge, Batch* batch);
   // Once it is known what they come to.
   bool AdmitMiss(const gate::Edge& edge, size_t at, const Batch& batch);
   void ReplyAdmitted(const gate::Edge& edge, size_t at, const Batch& batch);

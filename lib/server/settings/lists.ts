@@ -2,7 +2,7 @@
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { type AddressPrefix, maskedOctets, parsePrefix } from '../../base/address.js';
-import { count } from '../../base/options.js';
+import { count, pathOption } from '../../base/options.js';
 import { prefixKey } from '../../base/prefix-table.js';
 import { viewPrefixes } from '../../clients/views.js';
 import { MAX_LISTS } from '../../native/binding.js';
@@ -23,9 +23,19 @@ const list = section({
     schema: z
       .string()
       .max(4096)
-      .refine(text => isAbsolute(text), 'expected the absolute path of a file'),
+      .refine(text => isAbsolute(text) || (text.startsWith('https://') && URL.canParse(text)), {
+        message: 'expected the absolute path of a file, or an https URL',
+      }),
     change: 'live',
-    why: 'The file, by its absolute path; read again when it changes.',
+    why: 'A file, by its absolute path, which is read again when it changes; or an https URL, of which `blocking.folder` has a copy.',
+  },
+  sha256: {
+    schema: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/i, 'expected 64 hexadecimal digits')
+      .optional(),
+    change: 'live',
+    why: 'Of a URL: the digest of the only content that is taken.',
   },
   format: {
     schema: z.enum(['hosts', 'domains', 'adblock', 'rpz']),
@@ -69,6 +79,16 @@ const blocking = section({
     schema: z.boolean().default(false),
     change: 'live',
     why: "Name the list and its line in the extended error's text.",
+  },
+  folder: {
+    schema: pathOption.optional(),
+    change: 'live',
+    why: 'Where copies of lists at URLs are kept, also over a restart; needed for those.',
+  },
+  refreshSeconds: {
+    schema: count(60, 2_592_000).default(86_400),
+    change: 'live',
+    why: 'How old a copy becomes before the URL is asked again, with the ETag of the copy.',
   },
   maxNames: {
     schema: count(1000, 134_217_728).default(10_000_000),
@@ -196,8 +216,16 @@ export function blockedSaysOf({ lists, blocking }: { lists: readonly List[]; blo
   };
 }
 
-/** Of views that lists name and that there are not, the first. */
-export function listWithoutView({ lists, views }: Listing): { path: (string | number)[]; message: string } | undefined {
+/** What of the lists does not go with other options, the first. */
+export function listAlone({
+  lists,
+  views,
+  blocking,
+}: Listing & { blocking: Blocking }): { path: (string | number)[]; message: string } | undefined {
+  const at = lists.findIndex(({ source }) => !isAbsolute(source));
+  if (at >= 0 && blocking.folder === undefined) {
+    return { path: ['lists', at, 'source'], message: 'expected blocking.folder, where copies of URLs are kept' };
+  }
   const names = new Set(views.map(({ name }) => name));
   for (const [i, one] of lists.entries()) {
     const j = one.views.findIndex(name => !names.has(name));

@@ -6,7 +6,7 @@ import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
 import { cacheRows } from './cache.js';
 import { clientRows } from './clients.js';
 import { listenerRows } from './listeners.js';
-import { listRows, listSetsOf, listWithoutView, MAX_LIST_SETS } from './lists.js';
+import { listRows, listSetsOf, listAlone, MAX_LIST_SETS } from './lists.js';
 import { localRows } from './local.js';
 import { operationRows } from './operation.js';
 import { policyRows } from './policy.js';
@@ -59,7 +59,7 @@ export const serverSchema = section(rows)
     context.addIssue({ code: 'custom', path: ['views'], message });
   })
   .superRefine((settings, context) => {
-    const lost = listWithoutView(settings);
+    const lost = listAlone(settings);
     if (lost !== undefined) context.addIssue({ code: 'custom', ...lost });
     const { sets } = listSetsOf(settings);
     if (sets.length <= MAX_LIST_SETS) return;

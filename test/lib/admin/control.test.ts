@@ -239,3 +239,65 @@ test('the default place is that of the system for what runs', () => {
   expect(defaultControlPath({ XDG_RUNTIME_DIR: '/run/user/7' }, 7)).toBe('/run/user/7/shardns/control.sock');
   expect(defaultControlPath({ XDG_RUNTIME_DIR: '' }, 7)).toBeUndefined();
 });
+
+describe('lists', () => {
+  const withList = (): Promise<Server> => {
+    const source = join(folder, 'ads.txt');
+    writeFileSync(source, '! ads\n||bad.example^\n@@||good.bad.example^\n');
+    return start({
+      views: [{ name: 'lab', clients: ['192.0.2.0/24'] }],
+      lists: [
+        { name: 'ads', source, format: 'adblock' },
+        { name: 'lab', source, format: 'adblock', views: ['lab'] },
+      ],
+    });
+  };
+
+  test('why says which list and line decides, for everybody and for one client', async () => {
+    await withList();
+    expect(await run('why', 'x.Bad.example')).toMatchObject({
+      status: 0,
+      out: 'x.bad.example.: blocked, nxdomain, by list ads, line 2\n',
+    });
+    expect((await run('why', 'good.bad.example', '--client', '192.0.2.9')).out).toBe(
+      'good.bad.example. for 192.0.2.9: allowed, by list ads, line 3\n',
+    );
+    expect((await run('why', 'a.example')).out).toBe('a.example.: no list has it\n');
+    expect(await run('why', 'a.example', '--client', 'x')).toMatchObject({
+      status: 1,
+      error: 'client: expected a numeric address, got "x"\n',
+    });
+  });
+
+  test('block, allow, unlist and pause hold at once', async () => {
+    const server = await withList();
+    const why = async (name: string): Promise<string> => (await run('why', name)).out.trim();
+    expect((await run('block', 'a.example')).out).toBe(
+      'a.example and all below: blocked, until the server ends (1 such names)\n',
+    );
+    expect(await why('a.example')).toBe('a.example.: blocked, nxdomain, by list block, line 1');
+    await run('allow', 'bad.example');
+    expect(await why('bad.example')).toBe('bad.example.: allowed, by list allow, line 1');
+    await run('unlist', 'bad.example');
+    expect(await why('bad.example')).toBe('bad.example.: blocked, nxdomain, by list ads, line 2');
+    expect((await run('pause', '2')).out).toBe('nothing is blocked for 120 s\n');
+    expect(server.report().lists.pausedSeconds).toBeGreaterThan(100);
+    expect(await why('bad.example')).toMatch(/line 2 \(paused for 1\d\d s yet\)$/);
+    expect((await run('pause', '0')).out).toBe('blocking goes on\n');
+    expect(await run('pause', '99999')).toMatchObject({
+      status: 1,
+      error: 'minutes: expected a number from 0 to 1440, got 99999\n',
+    });
+    expect((await run('block', 'a..b')).status).toBe(1);
+    for (const [body, told] of [
+      ['{}', /name: expected a name/],
+      ['null', /name: expected a name/],
+      ['{"name":"a","says":"x"}', /says: expected block, allow or null, got "x"/],
+    ] as const) {
+      expect(await call('POST', '/v1/lists/override', body)).toEqual([400, expect.stringMatching(told)]);
+    }
+    expect((await call('POST', '/v1/lists/pause', '{"minutes":"1"}'))[1]).toMatch(
+      /minutes: expected a number, got "1"/,
+    );
+  });
+});

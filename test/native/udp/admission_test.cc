@@ -1,6 +1,8 @@
 // What the edge says of a query, as the reply that its client gets.
 #include "udp/admission.h"
 
+#include <thread>
+
 #include "cache_fixture.h"
 #include "gate/list_compiler.h"
 #include "wire/ttl_scan.h"
@@ -49,6 +51,7 @@ class AdmissionTest : public ::testing::Test {
   udp::Client client_ = {.address = address_, .now_us = 1'000'000, .wall_s = 1000};
   udp::Admitted admitted_ = {.client = {.allowed = true, .tag = 0}, .verdict = {}, .cookie = {}};
   std::unique_ptr<gate::Edge> edge_;
+  const std::shared_ptr<gate::RateTable> rates_ = std::make_shared<gate::RateTable>(64, ExpandSeed(1));
   Buffer message_, reply_;
   wire::Query query_;
   QueryVerdict parsed_;
@@ -128,6 +131,52 @@ TEST_F(AdmissionTest, TheFirstCookieCountsAndEveryReplyCarriesTheAnswerToIt) {
   ASSERT_EQ(length, query_.question_end + wire::kBareOptSize + 4 + wire::kReplyCookieSize);
   EXPECT_EQ(Load16(&t_.reply[length - 28]), wire::kOptionCookie);
   EXPECT_EQ(std::memcmp(&t_.reply[length - 24], &options[4], 8), 0);
+}
+
+TEST_F(AdmissionTest, RulesAreReplacedAndCountsReadWhileOthersJudge) {
+  const SipKey secret = {.octets = {7}};
+  const auto edge = [&](bool cookies) {
+    gate::EdgeRules rules;
+    if (cookies) rules.cookies.emplace(std::span(&secret, 1));
+    rules.classes = {{.limits = {{.per_second_thousandths = 1000, .burst = 1}}, .action = gate::RateAction::kRefuse}};
+    rules.proven = {0};
+    rules.rates = rates_;
+    return std::make_shared<const gate::Edge>(std::move(rules));
+  };
+  gate_.ReplaceEdge(edge(true));
+  std::atomic<bool> ends = false;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&] {
+      TestCache t;
+      Admission admission(&gate_, &t.responder);
+      const Buffer message = EdnsQuery("a.test");
+      while (!ends.load(std::memory_order_relaxed)) {
+        const auto rules = admission.rules().Take();
+        wire::Query query;
+        udp::Admitted admitted = {.client = rules->Judge(address_, 0), .verdict = {}, .cookie = {}};
+        const QueryVerdict parsed = wire::ParseQuery(message, &query);
+        size_t length = 0;
+        admission.Judge(*rules->edge(), client_, parsed, &query, &admitted, t.reply, &length);
+      }
+    });
+  }
+  uint64_t judged = 0;
+  for (int round = 0; round < 200 || judged < 100; ++round) {
+    gate_.ReplaceEdge(edge(round % 2 != 0));
+    gate::EdgeCounts sum;
+    gate_.ReadEdgeCounts(&sum);
+    const uint64_t now = sum.actions[0].Get() + sum.actions[2].Get();
+    EXPECT_GE(now, judged);
+    judged = now;
+  }
+  ends = true;
+  for (std::thread& one : threads) one.join();
+  // Those of threads that have ended stay counted.
+  const auto later = gate_.NewEdgeCounts();
+  gate::EdgeCounts sum;
+  gate_.ReadEdgeCounts(&sum);
+  EXPECT_GE(sum.actions[0].Get() + sum.actions[2].Get(), judged);
 }
 
 TEST_F(AdmissionTest, OverridesDecideBeforeTheLists) {
