@@ -96,7 +96,8 @@ std::shared_ptr<EdgeCounts> Gate::NewEdgeCounts() {
 }
 
 void Gate::ReadEdgeCounts(EdgeCounts* sum) {
-  for (const auto& one : *edge_counts_.Lock()) AddTo(sum, *one);
+  auto counts = edge_counts_.Lock();
+  for (const auto& one : *counts) AddTo(sum, *one);
 }
 
 void Gate::Remember(Bytes address, uint32_t tag, uint32_t seconds) {
