@@ -3,6 +3,8 @@
 //
 //   node bench/load/run.mjs [rounds] [seconds]
 //   node bench/load/run.mjs [rounds] [seconds] --beside CHECKOUT    this build and another one only, and their ratio
+//   node bench/load/run.mjs [rounds] [seconds] --policy    this build with an access list, rates, cookies and a list of a
+//                                                          million names, which clients send cookies, and without
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +13,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { keep, median } from '../results.mjs';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { beside: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { beside: { type: 'string' }, policy: { type: 'boolean' } },
+});
 const rounds = Number(positionals[0] ?? 5);
 const seconds = Number(positionals[1] ?? 4);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -74,7 +79,7 @@ const rivals = {
   unbound: port => ['unbound', ['-d', '-c', unboundConfig(port)]],
   node: port => [process.execPath, [join(root, 'bench/load/node-rival.mjs'), String(port)]],
 };
-const pair = values.beside !== undefined;
+const pair = values.beside !== undefined || values.policy === true;
 if (!pair) {
   execFileSync('cmake', [
     '-S',
@@ -87,7 +92,33 @@ if (!pair) {
   ]);
   execFileSync('cmake', ['--build', join(root, 'build/bench'), '--target', 'reflector'], { stdio: 'ignore' });
 }
-const subjects = pair ? { shardns: shardns(root), beside: shardns(values.beside) } : rivals;
+/** Everything that is decided before a lookup, of which none of the queries is refused or blocked. */
+function policyFile() {
+  const names = Array.from({ length: 1_000_000 }, (_, i) => `0.0.0.0 n${i.toString(36)}.ads${i % 5000}.test\n`);
+  const list = file('names.hosts', names.join(''));
+  const prefixes = Array.from({ length: 1024 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`);
+  return file(
+    'policy.json',
+    JSON.stringify({
+      allow: ['127.0.0.0/8', ...prefixes],
+      cookies: { enabled: true },
+      rateLimit: { enabled: true, queriesPerSecond: 1_000_000, nxdomainPerSecond: 1_000_000 },
+      lists: [{ name: 'million', source: list, format: 'hosts' }],
+    }),
+  );
+}
+const policy = values.policy ? policyFile() : undefined;
+const withPolicy = port => {
+  const [command, args] = shardns(root)(port);
+  return [command, [...args, '--config', policy]];
+};
+const subjects = values.policy
+  ? { shardns: shardns(root), policy: withPolicy }
+  : pair
+    ? { shardns: shardns(root), beside: shardns(values.beside) }
+    : rivals;
+/** Half a cookie, which is answered with a whole one where cookies are on. */
+const cookie = values.policy ? ['-E', '10:0102030405060708', '-e'] : [];
 if (!pair && spawnSync('sh', ['-c', 'command -v dnsdist']).status !== 0) {
   console.error('dnsdist is not installed: it is left out');
   delete subjects.dnsdist;
@@ -102,7 +133,7 @@ function cpuSeconds(pid) {
 function dnsperf(port, queries, extra) {
   const { stdout, stderr } = spawnSync(
     'taskset',
-    ['-c', '1', 'dnsperf', '-s', '127.0.0.1', '-p', String(port), '-d', queries, '-t', '2', ...extra],
+    ['-c', '1', 'dnsperf', '-s', '127.0.0.1', '-p', String(port), '-d', queries, '-t', '2', ...extra, ...cookie],
     { encoding: 'utf8', maxBuffer: 1 << 28 },
   );
   const number = pattern => Number(pattern.exec(stdout)?.[1] ?? Number.NaN);
@@ -126,7 +157,8 @@ async function withServer(name, port, body) {
   const [command, args] = subjects[name](port);
   const child = spawn('taskset', ['-c', '0', command, ...args], { stdio: 'ignore' });
   try {
-    await sleep(pair || name === 'node' || name === 'shardns' ? 900 : 500);
+    // A million names are compiled before it listens.
+    await sleep(name === 'policy' ? 5000 : pair || name === 'node' || name === 'shardns' ? 900 : 500);
     return await body(child.pid);
   } finally {
     child.kill('SIGKILL');
@@ -209,8 +241,10 @@ if (pair) {
     ['a miss', 'misses'],
   ]) {
     const cost = name => samples[name][kind].map(one => one.cpu_us_per_query);
-    const ratios = cost('shardns').map((mine, round) => mine / cost('beside')[round]);
-    console.log(`CPU of ${title}, this build to the other: ${median(ratios).toFixed(3)} x (median of ${rounds} pairs)`);
+    const [mine, other] = values.policy ? ['policy', 'shardns'] : ['shardns', 'beside'];
+    const ratios = cost(mine).map((one, round) => one / cost(other)[round]);
+    const what = values.policy ? 'with everything on to without' : 'this build to the other';
+    console.log(`CPU of ${title}, ${what}: ${median(ratios).toFixed(3)} x (median of ${rounds} pairs)`);
   }
 } else {
   keep('load', { rounds, seconds, summary, samples });

@@ -65,7 +65,7 @@ int Main(int argc, char** argv) {
         Fill(random, list, rule.prefix.address);
       }
       const double began = CpuNs();
-      const gate::Rules compiled({.rules = rules, .everybody = false}, nullptr);
+      const gate::Rules compiled(gate::Rules::Compile({.rules = rules, .everybody = false}), nullptr, nullptr);
       const double compile_ms = (CpuNs() - began) / 1e6;
       // Half of the clients are on the list.
       std::vector<uint8_t> clients(kClients * 16);

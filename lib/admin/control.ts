@@ -1,8 +1,9 @@
-// The verbs of `shardns ctl` as HTTP calls: what a server does, what its cache holds, forgetting, tracing. Whoever reaches
+// The verbs of `shardns ctl` as HTTP calls: what a server does, what its cache holds, forgetting, lists, tracing. Whoever reaches
 // this may do all of it: it is served on a unix socket of the server's own user (control-socket.ts).
 //
 // Bounds: a body of 64 KiB; names listed as they are read, no faster than whoever asks takes them.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
 import { ShardnsError, show } from '../base/errors.js';
 import type { Peeked, Variant } from '../cache/engine.js';
 import type { Server } from '../server/server.js';
@@ -26,6 +27,9 @@ export async function control(server: Server, request: IncomingMessage, response
     else if (call === 'GET /v1/cache') await list(server, url.searchParams, response);
     else if (call === 'GET /v1/cache/entry') sendJson(response, entriesOf(server, url.searchParams));
     else if (call === 'POST /v1/cache/invalidate') sendJson(response, forget(server, await readJson(request)));
+    else if (call === 'GET /v1/lists/why') sendJson(response, whyOf(server, url.searchParams));
+    else if (call === 'POST /v1/lists/override') sendJson(response, await override(server, await readJson(request)));
+    else if (call === 'POST /v1/lists/pause') sendJson(response, pause(server, await readJson(request)));
     else if (call === 'GET /v1/trace') await sendTrace(server, url.searchParams, response);
     else problem(response, 404, 'ERR_SHARDNS_OPTION', `there is no ${call}`);
   } catch (error) {
@@ -72,6 +76,35 @@ const optionError = (text: string): ShardnsError => new ShardnsError('ERR_SHARDN
 function forget(server: Server, what: unknown): object {
   server.invalidate(what as Parameters<Server['invalidate']>[0]);
   return { forgotten: what };
+}
+
+/** The rule that decides of a name, for everybody or for one client. */
+function whyOf({ clientRules }: Server, parameters: URLSearchParams): object {
+  const name = nameOf(parameters, 'name');
+  const client = parameters.get('client') ?? undefined;
+  if (client !== undefined && isIP(client) === 0) {
+    throw optionError(`client: expected a numeric address, got ${show(client)}`);
+  }
+  const { pausedSeconds } = clientRules.lists;
+  const rule = clientRules.why(name, client);
+  return { name: nameToText(name), client, pausedSeconds: Math.ceil(pausedSeconds), rule: rule ?? null };
+}
+
+async function override({ clientRules }: Server, body: unknown): Promise<object> {
+  const { name, says } = (body ?? {}) as { name?: unknown; says?: unknown };
+  if (typeof name !== 'string') throw optionError(`name: expected a name, got ${show(name)}`);
+  if (says !== 'block' && says !== 'allow' && says !== null) {
+    throw optionError(`says: expected block, allow or null, got ${show(says)}`);
+  }
+  await clientRules.lists.override(name, says ?? undefined);
+  return { name, says, overrides: clientRules.lists.overrides.size };
+}
+
+function pause({ clientRules }: Server, body: unknown): object {
+  const { minutes } = (body ?? {}) as { minutes?: unknown };
+  if (typeof minutes !== 'number') throw optionError(`minutes: expected a number, got ${show(minutes)}`);
+  clientRules.lists.pause(minutes);
+  return { pausedSeconds: Math.ceil(clientRules.lists.pausedSeconds) };
 }
 
 function nameOf(parameters: URLSearchParams, key: string): Uint8Array {

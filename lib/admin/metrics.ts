@@ -119,7 +119,75 @@ const FAMILIES: readonly Family[] = [
     r => r.snapshots.lastSaveSeconds,
   ),
   gauge('shardns_snapshot_loaded_entries', 'Entries that a snapshot brought at the start', r => r.snapshots.loaded),
-  gauge('shardns_gate_memory_bytes', 'Octets of compiled access, views and tenants', r => r.gateMemoryBytes),
+  gauge(
+    'shardns_gate_memory_bytes',
+    'Octets of compiled access, views, tenants, rates and lists',
+    r => r.gateMemoryBytes,
+  ),
+  counter(
+    'shardns_edge_total',
+    'Queries by what was decided before they were looked up',
+    ({ edge: { actions: a } }) =>
+      by('action', {
+        allow: a.allow,
+        drop: a.drop,
+        refuse: a.refuse,
+        truncate: a.truncate,
+        form_err: a.formErr,
+        bad_cookie: a.badCookie,
+        blocked: a.blocked,
+      }),
+    ['action'],
+  ),
+  counter('shardns_rate_limited_total', 'Queries over a limit, in a dry run too', r => r.edge.overLimit),
+  counter(
+    'shardns_cookies_total',
+    'Queries by the state of their cookie, where cookies are on',
+    ({ edge: { cookies: c } }) =>
+      by('state', {
+        none: c.none,
+        malformed: c.malformed,
+        client_only: c.clientOnly,
+        bad: c.bad,
+        good: c.good,
+        renewed: c.goodToRenew,
+      }),
+    ['state'],
+  ),
+  counter(
+    'shardns_list_hits_total',
+    'Queries that each list has decided; those that allow, too',
+    r => [
+      ...r.lists.lists.map(one => [{ list: one.name }, one.hits] as const),
+      ...(r.lists.overrideHits > 0 ? [[{ list: '' }, r.lists.overrideHits] as const] : []),
+    ],
+    ['list'],
+  ),
+  gauge(
+    'shardns_list_rules',
+    'Lines of each list that are rules',
+    r => r.lists.lists.map(one => [{ list: one.name }, one.rules]),
+    ['list'],
+  ),
+  gauge(
+    'shardns_list_lines_skipped',
+    'Lines of each list that are left out',
+    r =>
+      r.lists.lists.flatMap(one => [
+        [{ list: one.name, reason: 'broken' }, one.broken] as const,
+        [{ list: one.name, reason: 'unsupported' }, one.unsupported] as const,
+      ]),
+    ['list', 'reason'],
+  ),
+  gauge('shardns_list_names', 'Names in all lists', r => r.lists.names),
+  gauge('shardns_list_memory_bytes', 'Octets of compiled lists', r => r.lists.memoryBytes),
+  gauge(
+    'shardns_list_since_timestamp_seconds',
+    'Unix time since when the lists are in force',
+    r => r.lists.sinceSeconds,
+  ),
+  counter('shardns_list_failures_total', 'Lists that could not be read again', r => r.lists.failures),
+  gauge('shardns_list_paused_seconds', 'How long blocking is paused for yet', r => r.lists.pausedSeconds),
   gauge('shardns_tenant_clients', 'Clients whose tenant is remembered', r => r.tenantClients),
   counter(
     'shardns_cache_evictions_total',

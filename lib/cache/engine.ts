@@ -7,7 +7,9 @@ import {
   ForgetKind,
   MISS,
   MISS_WITH_STALE,
+  NOT_DUE,
   type NativeCache,
+  type NativeGate,
   pinnedMemory,
   readCacheStats,
   TICKS_PER_SECOND,
@@ -37,6 +39,15 @@ export interface AnswerOptions {
   tenant?: number;
   /** What counts in the statistics: the question, and with it all; the reply only, or nothing, where it was counted before. */
   counts?: 'question' | 'reply' | 'nothing';
+  /** Whom it is for: it is judged before it is answered, and its tag is in `tag` then. Instead of `tenant`. */
+  client?: JudgedClient;
+}
+
+/** A client, as a gate knows it: what the gate's rules say of it is what it gets, with the cookie that they give it. */
+export interface JudgedClient {
+  readonly gate: NativeGate;
+  /** Its address: 4 octets or 16. */
+  readonly octets: Uint8Array;
 }
 
 export interface Peeked {
@@ -117,6 +128,10 @@ export class Engine implements Disposable {
   /** Where `answerHere` finds its query. */
   readonly query = new Uint8Array(pinnedMemory(MAX_MESSAGE_SIZE));
   readonly #control = new Uint32Array(pinnedMemory(4 * Control.words));
+  readonly #client = new Uint8Array(this.#control.buffer, 4 * Control.client0, 16);
+  /** Whose rules hold for clients, and the one whose address is written. */
+  #gate: NativeGate | undefined;
+  #judged: JudgedClient | undefined;
   readonly #declared = new Map<object, Configuration>();
   #closed = false;
 
@@ -137,6 +152,7 @@ export class Engine implements Disposable {
     const { counts } = options;
     this.#control[Control.flags] =
       ControlFlag.resolves |
+      (options.client === undefined ? 0 : this.#judge(options.client)) |
       (options.udp ? ControlFlag.udp : 0) |
       (options.allowStale ? ControlFlag.allowStale : 0) |
       (counts === 'nothing' ? ControlFlag.countNothing : counts === 'reply' ? ControlFlag.countReply : 0);
@@ -151,6 +167,27 @@ export class Engine implements Disposable {
     this.#control[Control.queryLength] = length;
     return this.native.answer();
   }
+  /** What the gate says of the client that was answered last: its tag, UNKNOWN_TENANT for one that is not known. */
+  get tag(): number {
+    return this.#control[Control.tenant];
+  }
+  /** @returns the flag that says so */
+  #judge(client: JudgedClient): number {
+    if (client.gate !== this.#gate) {
+      this.native.judgeBy(client.gate);
+      this.#gate = client.gate;
+    }
+    if (client !== this.#judged) {
+      this.#client.set(client.octets);
+      this.#control[Control.clientOctets] = client.octets.length;
+      this.#judged = client;
+    }
+    return ControlFlag.client;
+  }
+  #flags(udp: boolean, client: JudgedClient | undefined): number {
+    return (udp ? ControlFlag.udp : 0) | (client === undefined ? 0 : this.#judge(client));
+  }
+
   /** QTYPE of what was answered or refused last; 0 where it had none. */
   get queryType(): number {
     return this.#control[Control.type];
@@ -160,14 +197,24 @@ export class Engine implements Disposable {
     return this.#control[Control.refresh] !== 0;
   }
 
-  /** The reply to one client from a raw response, stored or not, in `reply`; 0 = the response is unusable. */
-  finish(query: Uint8Array, response: Uint8Array, udp: boolean, wallSeconds: number, extendedError: number): number {
-    this.#control[Control.flags] = udp ? ControlFlag.udp : 0;
+  /**
+   * The reply to one client from a raw response, stored or not, in `reply`.
+   * @returns its octets; 0 for a response that is unusable; NOT_DUE where the client is to get none
+   */
+  finish(
+    query: Uint8Array,
+    response: Uint8Array,
+    udp: boolean,
+    wallSeconds: number,
+    extendedError: number,
+    client?: JudgedClient,
+  ): number {
+    this.#control[Control.flags] = this.#flags(udp, client);
     return this.native.finish(query, response, wallSeconds, extendedError);
   }
   /** A reply of header and question with this rcode, in `reply`; 0 = none is due. */
-  refuse(query: Uint8Array, rcode: number, extendedError: number, udp: boolean): number {
-    this.#control[Control.flags] = udp ? ControlFlag.udp : 0;
+  refuse(query: Uint8Array, rcode: number, extendedError: number, udp: boolean, client?: JudgedClient): number {
+    this.#control[Control.flags] = this.#flags(udp, client);
     return this.native.refuse(query, rcode, extendedError);
   }
 
@@ -307,4 +354,4 @@ export class Engine implements Disposable {
   }
 }
 
-export { MISS, MISS_WITH_STALE };
+export { MISS, MISS_WITH_STALE, NOT_DUE };

@@ -23,6 +23,10 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns ctl trace NAME [TYPE] [--fresh] [--server ADDR:PORT]
                                        every step of a resolution, also by the server whose --metrics are there;
                                        SHARDNS_TOKEN: its metrics.token
+  shardns ctl why NAME [--client ADDR] which list blocks or allows it, for everybody or one client
+  shardns ctl block | allow | unlist NAME
+                                       a name and all below, before all lists, until the server ends; takes that back
+  shardns ctl pause MINUTES            blocks nothing for so long; 0 ends it
                 [--socket PATH] [--json]
                                        all by the control socket of a server of this user (SHARDNS_CONTROL)
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
@@ -102,8 +106,10 @@ function parse(args: string[]) {
 
 async function runCtl(args: string[]): Promise<number> {
   const [verb, ...rest] = args;
-  if (verb === undefined || !/^(status|stats|flush|peek|dump|trace)$/.test(verb)) {
-    throw new Usage(`ctl: expected status, stats, flush, peek, dump or trace, got ${JSON.stringify(verb ?? '')}`);
+  if (verb === undefined || !/^(status|stats|flush|peek|dump|trace|why|block|allow|unlist|pause)$/.test(verb)) {
+    throw new Usage(
+      `ctl: expected status, stats, flush, peek, dump, trace, why, block, allow, unlist or pause, got ${JSON.stringify(verb ?? '')}`,
+    );
   }
   let parsed;
   try {
@@ -119,6 +125,7 @@ async function runCtl(args: string[]): Promise<number> {
         fresh: { type: 'boolean' },
         all: { type: 'boolean' },
         json: { type: 'boolean' },
+        client: { type: 'string' },
       },
     });
   } catch (error) {

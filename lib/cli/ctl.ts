@@ -18,6 +18,7 @@ export interface CtlFlags {
   tenant?: string;
   type?: string;
   all?: boolean;
+  client?: string;
 }
 
 /** What a verb needs: asked of the socket, shown, and what the process ends with. */
@@ -65,6 +66,23 @@ function callOf(verb: string, words: readonly string[], flags: CtlFlags): Call |
     const found = (text: string): number => ((JSON.parse(text) as Entries).entries.length > 0 ? 0 : 1);
     return { method: 'GET', path: `/v1/cache/entry?${query}`, show: entriesText, whole: true, status: found };
   }
+  if (verb === 'why' && words.length === 1) {
+    const query = parameters({ name: words[0], client: flags.client });
+    return { method: 'GET', path: `/v1/lists/why?${query}`, show: whyText, whole: true };
+  }
+  if ((verb === 'block' || verb === 'allow' || verb === 'unlist') && words.length === 1) {
+    const body = { name: words[0], says: verb === 'unlist' ? null : verb };
+    return { method: 'POST', path: '/v1/lists/override', body, show: overrideText, whole: true };
+  }
+  if (verb === 'pause' && words.length === 1 && /^\d{1,5}(\.\d+)?$/.test(words[0])) {
+    return {
+      method: 'POST',
+      path: '/v1/lists/pause',
+      body: { minutes: Number(words[0]) },
+      show: pauseText,
+      whole: true,
+    };
+  }
   if (verb === 'dump' && words.length === 0) {
     return { method: 'GET', path: `/v1/cache?${parameters({ suffix, type, tenant })}`, show: entryLine, whole: false };
   }
@@ -81,6 +99,32 @@ function forgottenText(text: string): string {
   const { forgotten } = JSON.parse(text) as { forgotten: Record<string, unknown> };
   const [[key, value]] = Object.entries(forgotten);
   return `forgotten: ${key === 'all' ? 'everything' : `${key} ${String(value)}`}`;
+}
+
+function whyText(text: string): string {
+  const { name, client, pausedSeconds, rule } = JSON.parse(text) as {
+    name: string;
+    client?: string;
+    pausedSeconds: number;
+    rule: null | { list: string; action: string; line: number; records: string[] };
+  };
+  const whom = client === undefined ? '' : ` for ${client}`;
+  const paused = pausedSeconds > 0 ? ` (paused for ${pausedSeconds} s yet)` : '';
+  if (rule === null) return `${name}${whom}: no list has it${paused}`;
+  const says = rule.action === 'pass' ? 'allowed' : `blocked, ${rule.action}`;
+  const records = rule.records.map(record => `\n  ${record}`).join('');
+  return `${name}${whom}: ${says}, by list ${rule.list}, line ${rule.line}${paused}${records}`;
+}
+
+function overrideText(text: string): string {
+  const { name, says, overrides } = JSON.parse(text) as { name: string; says: string | null; overrides: number };
+  const what = says === null ? 'as the lists say' : says === 'block' ? 'blocked' : 'allowed';
+  return `${name} and all below: ${what}, until the server ends (${overrides} such names)`;
+}
+
+function pauseText(text: string): string {
+  const { pausedSeconds } = JSON.parse(text) as { pausedSeconds: number };
+  return pausedSeconds === 0 ? 'blocking goes on' : `nothing is blocked for ${pausedSeconds} s`;
 }
 
 function parameters(values: Record<string, string | undefined>): string {

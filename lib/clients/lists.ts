@@ -13,6 +13,8 @@ import { addressOctets } from '../base/address.js';
 import { optionError, ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { openRegularFile } from '../base/regular-file.js';
+import { typeCode } from '../wire/iana.js';
+import { encodeRdata } from '../wire/rdata.js';
 import {
   binding,
   LIST_MATCH,
@@ -87,15 +89,18 @@ const LINES_A_TURN = 500;
 
 export class NameLists {
   readonly #match = new Uint32Array(LIST_MATCH.length);
-  readonly #data: readonly string[];
   #closed = false;
 
+  /**
+   * @param data what a match's `data` stands for
+   * @param records the same as octets
+   */
   constructor(
     readonly native: NativeNameList,
     readonly reports: readonly ListReport[],
-  ) {
-    this.#data = native.data();
-  }
+    private readonly data: readonly string[],
+    readonly records: ListRecords,
+  ) {}
 
   get names(): number {
     return this.native.names();
@@ -125,7 +130,7 @@ export class NameLists {
     if (!this.native.find(name, addressOctets(client), low, high, this.#match)) return undefined;
     const [list, , action, data, line] = this.#match;
     const known = ACTION_NAMES[action];
-    return { list, action: known, records: known === 'data' ? this.#data[data].split('\n') : [], line };
+    return { list, action: known, records: known === 'data' ? this.data[data].split('\n') : [], line };
   }
 }
 
@@ -189,12 +194,63 @@ export async function compileLists(
     const last = sources.at(-1);
     const built = await native.build();
     if (last !== undefined) check(last, built);
-    return new NameLists(native, reports);
+    const data = native.data();
+    return new NameLists(native, reports, data, await recordsOf(data));
   } catch (error) {
     // What was read so far may be a gibibyte.
     native.close();
     throw error;
   }
+}
+
+/** Type, TTL, length and data of each record, one behind the other, and where those of each text end. */
+export interface ListRecords {
+  octets: Uint8Array;
+  ends: Uint32Array;
+  /** Records that say nothing that can be told, the first 16. */
+  unreadable: string[];
+}
+
+/** What stands for the TTL of `blocking.ttlSeconds`: native/wire/reply_patch.h. */
+const NO_TTL = 0xffff_ffff;
+const MAX_UNREADABLE = 16;
+
+async function recordsOf(data: readonly string[]): Promise<ListRecords> {
+  const ends = new Uint32Array(data.length);
+  const parts: Uint8Array[] = [];
+  const unreadable: string[] = [];
+  let end = 0;
+  for (const [i, lines] of data.entries()) {
+    if (i % LINES_A_TURN === LINES_A_TURN - 1) await new Promise(resolve => setImmediate(resolve));
+    for (const line of lines.split('\n')) {
+      const octets = recordOf(line);
+      if (octets !== undefined) {
+        parts.push(octets);
+        end += octets.length;
+      } else if (unreadable.length < MAX_UNREADABLE) unreadable.push(line);
+    }
+    ends[i] = end;
+  }
+  return { octets: Buffer.concat(parts), ends, unreadable };
+}
+
+/** Undefined for what is no record's text. */
+function recordOf(line: string): Uint8Array | undefined {
+  const [, ttl, name, text] = /^(?:(\d+) )?(\S+) ?(.*)$/s.exec(line) ?? [];
+  const type = typeCode(name ?? '');
+  if (type === undefined) return undefined;
+  let data: Uint8Array;
+  try {
+    data = encodeRdata(type, text);
+  } catch {
+    return undefined;
+  }
+  const record = Buffer.alloc(8 + data.length);
+  record.writeUInt16BE(type, 0);
+  record.writeUInt32BE(ttl === undefined ? NO_TTL : Number(ttl), 2);
+  record.writeUInt16BE(data.length, 6);
+  record.set(data, 8);
+  return record;
 }
 
 type Tiers = readonly [importantAllow: number, importantBlock: number, allow: number, block: number];

@@ -17,6 +17,7 @@ import type { RegionMakers } from './region.js';
 export * from './asker.js';
 export * from './bytes.js';
 export * from './cache.js';
+export * from './edge.js';
 export * from './gate.js';
 export * from './name-list.js';
 export * from './plane.js';

@@ -1,9 +1,12 @@
 // The native cache of DNS answers: its methods, and the words and values that cross.
+import type { NativeGate } from './gate.js';
 import type { NativeRegion } from './region.js';
 
 /** Results of `answer` other than the reply's length in octets. */
 export const DROPPED = 0; // no reply is due
 export const MISS = -1;
+/** Result of `finish` where the client is to get no reply. */
+export const NOT_DUE = -1;
 export const MISS_WITH_STALE = -2; // a miss for which an expired answer could be served
 
 /** Results of `insert` other than the seconds that the answer may live: native/base/status.h. */
@@ -35,13 +38,20 @@ export const Control = {
   /** Of the query that was answered or refused; 0 where it has none. */
   type: 9,
   ageTicks: 10,
-  words: 11,
+  /** Of a client's address, 4 or 16, and the words that have it. */
+  clientOctets: 11,
+  client0: 12,
+  client1: 13,
+  client2: 14,
+  client3: 15,
+  words: 16,
 } as const;
 /**
  * `countReply`: the question was counted before; `countNothing`: nor does the reply count. `resolves`: misses are
- * resolved, ANY too.
+ * resolved, ANY too. `client`: for the client whose address the control words have, as the gate of `judgeBy` judges it;
+ * the word `tenant` is its tag afterwards.
  */
-export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8, resolves: 16 } as const;
+export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8, resolves: 16, client: 32 } as const;
 /**
  * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
  * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
@@ -110,6 +120,8 @@ export interface NativeCache extends NativeRegion {
   allowRefresh(nameLength: number, type: number, variantFlags: number, tenant: number): void;
   peek(nameLength: number, type: number, variantFlags: number, tenant: number): number;
   forget(kind: number, nameLength: number, tenant: number): void;
+  /** Whose rules hold for queries with the flag `client`; none: everybody may ask whatever it likes. */
+  judgeBy(gate: NativeGate): void;
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
   refuse(query: Uint8Array, rcode: number, extendedError: number): number;
   configure(tunables: Uint32Array): void;

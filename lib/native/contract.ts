@@ -34,12 +34,14 @@ import {
   MISS,
   MISS_WITH_STALE,
   NO_EXTENDED_ERROR,
+  NOT_DUE,
   Status,
   TICKS_PER_SECOND,
   TUNABLES,
   UNKNOWN_TENANT,
   VariantFlag,
 } from './cache.js';
+import { CookieState, EDGE_STATS, EdgeAction, RateAction, RateKind } from './edge.js';
 import {
   LIST_MATCH,
   LIST_SOURCE,
@@ -64,7 +66,7 @@ export interface Contract {
   names: Readonly<Record<string, NameList>>;
 }
 
-export const CONTRACT = 9;
+export const CONTRACT = 10;
 
 /** Names of words by their places; `words` is how many there are. */
 function inOrder({ words, ...places }: Readonly<Record<string, number>>): string[] {
@@ -85,6 +87,11 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   cacheStats: CACHE_STATS,
   planeStats: PLANE_STATS.map(({ name, words }) => (words === 1 ? name : `${name}[${words}]`)),
   askerStats: ASKER_STATS,
+  edgeStats: EDGE_STATS.map(({ name, words }) => (words === 1 ? name : `${name}[${words}]`)),
+  edgeAction: EdgeAction,
+  cookieState: CookieState,
+  rateKind: RateKind,
+  rateAction: RateAction,
   answerResult: { dropped: DROPPED, miss: MISS, missWithStale: MISS_WITH_STALE },
   controlFlag: ControlFlag,
   variantFlag: VariantFlag,
@@ -119,6 +126,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
     leastInbox: LEAST_INBOX,
     maxNames: MAX_NAMES,
     maxLists: MAX_LISTS,
+    notDue: NOT_DUE,
   },
   flightRecord: FlightRecord,
   askRecord: AskRecord,

@@ -1,4 +1,5 @@
 // The native gate: its methods, and the record of a rule.
+import type { NativeEdge } from './edge.js';
 
 /** Result of `judge` for a client that may not ask. */
 export const REFUSED = -1;
@@ -12,7 +13,13 @@ export interface NativeGate {
     everybody: number;
     /** Not 0: tags are what `remember` was told, of so many clients. */
     clients: number;
+    /** What else is decided before a lookup; none: nothing. */
+    edge?: NativeEdge;
   }): void;
+  /** The same of the edge alone; the rules stay. */
+  replaceEdge(set: { edge?: NativeEdge }): void;
+  /** Fills EDGE_STATS. */
+  edgeStats(out: Float64Array): void;
   /** @param address 16 octets, where `judge` reads */
   register(address: Uint8Array): void;
   /** @param octets of the registered address, 4 or 16 @returns the client's tag, UNKNOWN_TENANT or REFUSED */
@@ -38,5 +45,11 @@ export interface GateRuleFields {
   allow: number;
   /** 1: the tag counts. */
   tagged: number;
+  /** 1: the rate class counts, at most 255. */
+  classed: number;
+  rateClass: number;
+  /** 1: the set of lists counts, at most 63. */
+  listed: number;
+  listSet: number;
   octets: number;
 }

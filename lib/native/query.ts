@@ -12,6 +12,7 @@ export const QueryVerdict = {
   notAuth: 7,
   any: 8,
   otherClass: 9,
+  noQuestion: 10,
 } as const;
 /** Words that `parseQuery` fills, in order; the subnet's address takes four, its first octet uppermost. */
 export const QUERY_WORDS = [

@@ -3,7 +3,7 @@
 // refreshes (Prefetcher), clients that the hook sorts (TenantSorting). Their bounds are stated there.
 import type { Clock } from '../base/clock.js';
 import { harmless, type Logger } from '../base/log.js';
-import { type Engine, MISS_WITH_STALE } from '../cache/engine.js';
+import { type Engine, type JudgedClient, MISS_WITH_STALE, NOT_DUE } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
 import type { Gate } from '../clients/gate.js';
 import type { ClientTenants } from '../clients/tenants.js';
@@ -187,23 +187,32 @@ export class Resolver implements ResolverContext {
     return flight instanceof Flight ? this.#stale.orFresh(flight, stale) : flight;
   }
 
-  /** The reply to one asker, in the engine's buffer; never throws while that is open. @returns its octets */
-  finish(query: Query, resolution: Resolution, udp: boolean): number {
+  /**
+   * The reply to one asker, in the engine's buffer; never throws while that is open.
+   * @param client where it is one of those that a gate judges
+   * @returns its octets; 0 where none is due
+   */
+  finish(query: Query, resolution: Resolution, udp: boolean, client?: JudgedClient): number {
     const engine = this.#engine;
-    let length = 0;
     try {
+      if (resolution.kind === 'error') {
+        return engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp, client);
+      }
+      let length: number;
       if (resolution.kind === 'cached') {
-        length = engine.answer(query.message, { udp, allowStale: true, tenant: resolution.tenant, counts: 'reply' });
-      } else if (resolution.kind === 'message') {
-        const wall = this.#clock.wallSeconds();
-        length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError);
+        const { tenant } = resolution;
+        length = engine.answer(query.message, { udp, allowStale: true, tenant, counts: 'reply', client });
+        if (length >= 0) return length;
       } else {
-        length = engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp);
+        const wall = this.#clock.wallSeconds();
+        length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError, client);
+        if (length === NOT_DUE) return 0;
+        if (length > 0) return length;
       }
     } catch (error) {
       this.#mistakes.ended(error, query);
     }
-    return length > 0 ? length : engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp);
+    return engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp, client);
   }
 
   /**

@@ -7,9 +7,9 @@
 import { isIPv6 } from 'node:net';
 import type { Clock } from '../base/clock.js';
 import { Turns } from '../base/turns.js';
-import type { Engine } from '../cache/engine.js';
+import type { Engine, JudgedClient } from '../cache/engine.js';
 import type { Gate } from '../clients/gate.js';
-import { DURATION_BUCKETS, NO_EXTENDED_ERROR, REFUSED, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
+import { DURATION_BUCKETS, NO_EXTENDED_ERROR, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
 import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
@@ -18,6 +18,12 @@ import { byProtocolFamily, type Protocol } from './listeners/protocols.js';
 export type ListenerAsker = Asker & { protocol: Protocol; client: { address: string; port: number } };
 /** Takes the reply, which the next one overwrites; undefined when none is due. */
 export type Reply = (octets: Uint8Array | undefined) => void;
+
+/** Whom a reply is for. */
+interface For {
+  readonly udp: boolean;
+  readonly client: JudgedClient | undefined;
+}
 
 /** Of replies in one turn of the event loop: about a millisecond's work, however many wait for the same answer. */
 const TURN_OCTETS = 2 ** 18;
@@ -57,30 +63,30 @@ export class Answerer {
     let waiting: Promise<Resolution> | undefined;
     let query: Query | undefined;
     let octets: Uint8Array | undefined;
+    let client: JudgedClient | undefined;
     try {
-      const tag = this.gate.judge(asker.client.address);
-      if (tag !== REFUSED) {
-        const tenant = tag === UNKNOWN_TENANT ? undefined : tag;
-        const length = this.engine.answer(message, { udp, tenant: tag });
-        this.#countRequest(asker);
-        if (length < 0) {
-          // Kept beyond this call, so out of the listener's buffer.
-          query = new Query(Uint8Array.from(message));
-          waiting = this.resolver.resolve(query, { ...asker, tenant });
-        } else if (this.engine.refreshDue) {
-          octets = this.#reply(length)?.slice();
-          this.resolver.prefetch(new Query(Uint8Array.from(message)), tenant);
-        } else octets = this.#reply(length);
-      } else octets = this.#guarded(message, udp, () => this.#prohibited(message, asker));
+      client = this.gate.clientOf(asker.client.address);
+      const length = this.engine.answer(message, { udp, client });
+      const { tag } = this.engine;
+      const tenant = tag === UNKNOWN_TENANT ? undefined : tag;
+      this.#countRequest(asker);
+      if (length < 0) {
+        // Kept beyond this call, so out of the listener's buffer.
+        query = new Query(Uint8Array.from(message));
+        waiting = this.resolver.resolve(query, { ...asker, tenant });
+      } else if (this.engine.refreshDue) {
+        octets = this.#reply(length)?.slice();
+        this.resolver.prefetch(new Query(Uint8Array.from(message)), tenant);
+      } else octets = this.#reply(length);
     } catch (error) {
-      octets ??= this.#failed(error, message, udp);
+      octets ??= this.#failed(error, message, udp, client);
     }
     if (waiting === undefined || query === undefined) done(octets);
-    else this.#answerLater(waiting, query, udp, done);
+    else this.#answerLater(waiting, query, { udp, client }, done);
   }
 
   /** Keeps the query's own copy, and not what the listener has read it with. */
-  #answerLater(waiting: Promise<Resolution>, query: Query, udp: boolean, done: Reply): void {
+  #answerLater(waiting: Promise<Resolution>, query: Query, { udp, client }: For, done: Reply): void {
     const { message } = query;
     const inTurn = (make: () => Uint8Array | undefined): void =>
       this.#turns.run(() => {
@@ -90,13 +96,14 @@ export class Answerer {
           length = octets?.length ?? 0;
           done(octets);
         } catch (error) {
-          this.#failed(error, message, udp);
+          this.#failed(error, message, udp, client);
         }
         return length + REPLY_OVERHEAD;
       });
     waiting.then(
-      resolution => inTurn(() => this.#guarded(message, udp, () => this.resolver.finish(query, resolution, udp))),
-      (error: unknown) => inTurn(() => this.#failed(error, message, udp)),
+      resolution =>
+        inTurn(() => this.#guarded(message, udp, () => this.resolver.finish(query, resolution, udp, client))),
+      (error: unknown) => inTurn(() => this.#failed(error, message, udp, client)),
     );
   }
 
@@ -111,11 +118,10 @@ export class Answerer {
     let octets: Uint8Array | undefined;
     this.#timed(reply => (octets = reply))(
       this.#guarded(message, udp, () => {
-        const tag = this.gate.judge(asker.client.address);
-        if (tag === REFUSED) return this.#prohibited(message, asker);
-        const length = this.engine.answer(message, { udp, allowStale: true, tenant: tag });
+        const client = this.gate.clientOf(asker.client.address);
+        const length = this.engine.answer(message, { udp, allowStale: true, client });
         this.#countRequest(asker);
-        return length >= 0 ? length : this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp);
+        return length >= 0 ? length : this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client);
       }),
     );
     return octets;
@@ -123,13 +129,6 @@ export class Answerer {
 
   finish(query: Query, resolution: Resolution, udp: boolean): Uint8Array | undefined {
     return this.#reply(this.resolver.finish(query, resolution, udp));
-  }
-
-  /** @returns the octets of the reply */
-  #prohibited(message: Uint8Array, asker: ListenerAsker): number {
-    const length = this.engine.refuse(message, Rcode.REFUSED, ExtendedError.prohibited, asker.protocol === 'udp');
-    this.#countRequest(asker);
-    return length;
   }
 
   #guarded(message: Uint8Array, udp: boolean, answer: () => number): Uint8Array | undefined {
@@ -140,11 +139,11 @@ export class Answerer {
     }
   }
 
-  #failed(error: unknown, message: Uint8Array, udp: boolean): Uint8Array | undefined {
+  #failed(error: unknown, message: Uint8Array, udp: boolean, client?: JudgedClient): Uint8Array | undefined {
     if (this.#closed) return undefined;
     this.resolver.broke(error);
     try {
-      return this.#reply(this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp));
+      return this.#reply(this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client));
     } catch {
       return undefined;
     }

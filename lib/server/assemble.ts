@@ -100,7 +100,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log }, settings);
   groups.own = () => listeners.own;
   const invalidation = new Invalidation(engine, resolver, recursion, listeners);
-  const clientRules = new ClientRules(gate, resolver, listeners, invalidation);
+  const clientRules = new ClientRules(gate, resolver, listeners, invalidation, { random, clock, log });
   clientRules.apply(settings);
   return {
     clock,

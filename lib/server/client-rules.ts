@@ -1,36 +1,97 @@
-// Access, views and tenants of the settings: put in force on every way in, and what was kept under other ones forgotten.
+// Access, views, tenants, cookies, rates and lists of the settings: put in force on every way in, and what was kept under other
+// ones forgotten.
 import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import { PrefixTable } from '../base/prefix-table.js';
+import type { Random } from '../base/random.js';
+import { nativeEdge } from '../clients/edge.js';
 import type { Gate } from '../clients/gate.js';
 import { ClientTenants } from '../clients/tenants.js';
 import type { Resolver } from '../resolve/resolver.js';
+import { type NativeEdge, readEdgeStats } from '../native/binding.js';
+import { BlockLists, type ListVerdict } from './block-lists.js';
+import { CookieSecrets } from './cookie-secrets.js';
 import type { Invalidation } from './invalidation.js';
+import { ListHits } from './list-hits.js';
 import type { Listeners } from './listeners/listeners.js';
 import { gateRulesOf } from './settings/clients.js';
+import { listSetsOf } from './settings/lists.js';
+import { cookieRulesOf, rateClassesOf, rateRulesOf } from './settings/policy.js';
 import type { ServerSettings } from './settings/settings.js';
+
+type Applied = 'allow' | 'views' | 'tenants' | 'cookies' | 'rateLimit' | 'lists' | 'blocking';
 
 export class ClientRules {
   /** Whose rules are in force. */
   #applied: ServerSettings | undefined;
+  readonly #secrets: CookieSecrets;
+  /** Names that are blocked or allowed. */
+  readonly lists: BlockLists;
+  readonly #hits = new ListHits();
 
   constructor(
     private readonly gate: Gate,
     private readonly resolver: Resolver,
     private readonly listeners: Listeners,
     private readonly invalidation: Invalidation,
-  ) {}
+    { random, clock, log }: { random: Random; clock: Clock; log: Logger },
+  ) {
+    this.#secrets = new CookieSecrets(random, clock, () => this.publish());
+    this.lists = new BlockLists(random, clock, log, () => this.publish());
+  }
+
+  /** Cookies, rates and lists as they are now. */
+  publish(): void {
+    this.listHits();
+    this.gate.replaceEdge(this.#edge());
+  }
+
+  /** Queries that each list has decided, by its name. */
+  listHits(): Record<string, number> {
+    return this.#hits.of(this.lists.names, readEdgeStats(this.gate.native).byList);
+  }
+
+  close(): void {
+    this.#secrets.close();
+    this.lists.close();
+  }
+
+  /** The rule that decides of a name, for a client at that address; by default for everybody. */
+  why(name: Uint8Array, client = '192.0.2.0'): ListVerdict | undefined {
+    const sets = this.#applied && listSetsOf(this.#applied);
+    const set = sets && new PrefixTable(sets.prefixes).find(client);
+    return this.lists.why(name, client, sets?.sets[set ?? 0] ?? 0n);
+  }
+
+  #edge(): NativeEdge | undefined {
+    if (this.#applied === undefined) return undefined;
+    const { cookies, rateLimit } = this.#applied;
+    return nativeEdge({
+      cookies: cookieRulesOf(cookies, () => this.#secrets.all),
+      rates: rateRulesOf(rateLimit),
+      lists: this.lists.rules,
+    });
+  }
 
   /** Access, views and tenants, replaced whole: no query is judged by some of the old and some of the new. */
   apply(settings: ServerSettings): void {
     const before = this.#applied;
-    const changed = (key: 'allow' | 'views' | 'tenants'): boolean =>
-      before === undefined || !isDeepStrictEqual(settings[key], before[key]);
+    const changed = (key: Applied): boolean => before === undefined || !isDeepStrictEqual(settings[key], before[key]);
     const views = changed('views');
     const tenants = changed('tenants');
-    if (!views && !tenants && !changed('allow')) return;
+    const others = (['allow', 'cookies', 'rateLimit', 'lists', 'blocking'] as const).some(changed);
+    if (!views && !tenants && !others) return;
     // A tag is a view's number: it means another view from now on, perhaps, and clients are told by it at once.
     if (before !== undefined && views) this.invalidation.tags(Math.max(before.views.length, settings.views.length));
-    this.gate.replace(gateRulesOf(settings));
     this.#applied = settings;
+    this.listHits();
+    this.gate.replace({
+      ...gateRulesOf(settings),
+      rateClasses: rateClassesOf(settings.rateLimit),
+      listSets: listSetsOf(settings).prefixes,
+      edge: this.#edge(),
+    });
     // Nor is joined what began meanwhile under a tag of before.
     this.listeners.plane?.outdate();
     if (tenants) this.gate.forgetClients();

@@ -4,7 +4,16 @@
 // changes its meaning begins another.
 import type { Clock } from '../base/clock.js';
 import type { Engine } from '../cache/engine.js';
-import { type CacheStats, FileState, RCODES_COUNTED, TYPES_COUNTED } from '../native/binding.js';
+import {
+  type CacheStats,
+  CookieState,
+  EdgeAction,
+  type EdgeStats,
+  FileState,
+  RCODES_COUNTED,
+  readEdgeStats,
+  TYPES_COUNTED,
+} from '../native/binding.js';
 import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Gate } from '../clients/gate.js';
 import type { Resolver } from '../resolve/resolver.js';
@@ -13,6 +22,8 @@ import type { Exchanger } from '../upstream/exchange.js';
 import type { UpstreamStats } from '../upstream/upstream.js';
 import { rcodeName, typeName } from '../wire/iana.js';
 import type { Answerer } from './answerer.js';
+import type { BlockLists } from './block-lists.js';
+import type { ClientRules } from './client-rules.js';
 import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
 import { sumOf } from './recursion-stats.js';
@@ -79,8 +90,23 @@ export interface ServerReport {
     /** Misses that were forwarded natively, and of these, what has gone on in JavaScript: late or not plain. */
     readonly plain: Readonly<Resolver['plain']['stats']> & { readonly underWay: number };
   };
-  /** Octets that access, views and tenants take, compiled. */
+  /** Octets that access, views, tenants, counters of rates and lists take, compiled. */
   readonly gateMemoryBytes: number;
+  /** Queries, by what was decided of them before they were looked up; all 0 where nothing is. */
+  readonly edge: {
+    readonly actions: Readonly<Record<keyof typeof EdgeAction, number>>;
+    /** Over a limit, also where a dry run has let them pass. */
+    readonly overLimit: number;
+    /** By the state of their cookie, where cookies are on. */
+    readonly cookies: Readonly<Record<keyof typeof CookieState, number>>;
+  };
+  /** Names that are blocked or allowed. */
+  readonly lists: Readonly<Omit<BlockLists['report'], 'lists'>> & {
+    /** Of each list: its lines, rules, those that are broken or not supported, and the queries that it has decided. */
+    readonly lists: readonly (Readonly<BlockLists['report']['lists'][number]> & { readonly hits: number })[];
+    /** Queries that the operator's own names have decided. */
+    readonly overrideHits: number;
+  };
   /** Clients whose tenant is remembered at present. */
   readonly tenantClients: number;
   readonly upstreams: readonly (Readonly<UpstreamStats> & {
@@ -110,6 +136,7 @@ export interface ReportSources {
   readonly clock: Clock;
   readonly engine: Engine;
   readonly gate: Gate;
+  readonly clientRules: ClientRules;
   readonly resolver: Resolver;
   readonly exchanger: Exchanger;
   readonly answerer: Answerer;
@@ -134,6 +161,9 @@ export function reportOf(sources: ReportSources): ServerReport {
   }
   const workers = recursion.workers();
   const recursive = recursion.stats(workers);
+  const edge = readEdgeStats(sources.gate.native);
+  const lists = sources.clientRules.lists.report;
+  const hits = sources.clientRules.listHits();
   const rrsets = recursion.recursor?.rrsets.bytes.stats();
   return {
     version: 1,
@@ -181,6 +211,12 @@ export function reportOf(sources: ReportSources): ServerReport {
       plain: { ...resolver.plain.stats, underWay: resolver.plain.underWay },
     },
     gateMemoryBytes: sources.gate.native.memoryBytes(),
+    edge: edgeOf(edge),
+    lists: {
+      ...lists,
+      lists: lists.lists.map(one => ({ ...one, hits: hits[one.name] ?? 0 })),
+      overrideHits: edge.byOverride,
+    },
     tenantClients: resolver.tenants?.size ?? 0,
     upstreams: sources.groups.all.map(({ label, srttMs, inFlight, resting, stats }) => {
       return { server: label, srttMs, inFlight, resting, ...stats };
@@ -194,6 +230,12 @@ export function reportOf(sources: ReportSources): ServerReport {
     },
     process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
   };
+}
+
+function edgeOf({ actions, cookies, overLimit }: EdgeStats): ServerReport['edge'] {
+  const named = <Name extends string>(names: Readonly<Record<Name, number>>, values: Float64Array) =>
+    Object.fromEntries(Object.entries<number>(names).map(([name, at]) => [name, values[at]])) as Record<Name, number>;
+  return { actions: named(EdgeAction, actions), overLimit, cookies: named(CookieState, cookies) };
 }
 
 function typesOf(...counts: (Float64Array | undefined)[]): Record<string, number> {

@@ -15,6 +15,7 @@ import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { Query } from '../wire/query.js';
 import type { Answerer } from './answerer.js';
+import type { ClientRules } from './client-rules.js';
 import { assemble, type ServerParts } from './assemble.js';
 import type { ServerDependencies } from './dependencies.js';
 import type { Listeners } from './listeners/listeners.js';
@@ -50,6 +51,8 @@ export class Server implements AsyncDisposable {
   readonly listeners: Listeners;
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
+  /** What is decided of clients and of names before anything is looked up. */
+  readonly clientRules: ClientRules;
   readonly #parts: ServerParts;
   readonly #inForce: SettingsInForce;
   readonly #observers: ServerObserver[] = [];
@@ -75,6 +78,7 @@ export class Server implements AsyncDisposable {
     this.listeners = parts.listeners;
     this.snapshots = parts.snapshots;
     this.recursion = parts.recursion;
+    this.clientRules = parts.clientRules;
     const life: ServerLife = {
       observers: this.#observers,
       isListening: () => this.listening,
@@ -147,6 +151,8 @@ export class Server implements AsyncDisposable {
       if (isKept) this.#parts.invalidation.changed(undefined, settings);
       if (isSourced(this.udpTransport)) await checkSource(settings);
       await this.#parts.groups.begin();
+      (await this.#parts.clientRules.lists.prepare(settings)).commit();
+      this.clientRules.publish();
       this.#checkOpen('listen()');
       await this.#openListeners(this.#inForce);
     } catch (error) {
@@ -256,6 +262,7 @@ export class Server implements AsyncDisposable {
     await steps.wait(() => this.snapshots.loaded);
     if (served) await steps.wait(() => this.snapshots.end());
     await steps.wait(() => this.recursion.close());
+    steps.do(() => this.#parts.clientRules.close());
     steps.do(() => this.gate.close());
     steps.do(() => this.engine.release(owner));
     if (ownsEngine) steps.do(() => this.engine.close());

@@ -60,6 +60,7 @@ export class SettingsInForce implements SettingsPair {
     try {
       prepared.push(await parts.groups.prepare(settings));
       prepared.push(parts.recursion.prepare(settings));
+      prepared.push(await parts.clientRules.lists.prepare(settings));
       for (const observer of life.observers) {
         const change = await observer.prepare?.(settings);
         if (change !== undefined) prepared.push(change);

@@ -100,6 +100,7 @@ export const Rcode = {
   YXDOMAIN: 6,
   NOTAUTH: 9,
   BADVERS: 16,
+  BADCOOKIE: 23,
 } as const;
 export type RcodeName = keyof typeof Rcode;
 const rcodeNames = new Map<number, string>(Object.entries(Rcode).map(([name, code]) => [code, name]));
@@ -124,6 +125,8 @@ export const ExtendedError = {
   cachedError: 13,
   notReady: 14,
   blocked: 15,
+  censored: 16,
+  filtered: 17,
   prohibited: 18,
   staleNxdomain: 19,
   notAuthoritative: 20,

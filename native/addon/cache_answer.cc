@@ -2,6 +2,8 @@
 #include <cstdio>
 
 #include "addon/cache_methods.h"
+#include "addon/client_answering.h"
+#include "addon/gate_object.h"
 
 namespace shardns::addon {
 
@@ -38,8 +40,13 @@ struct CacheAnswering {
   }
   static int32_t AnswerInto(Object* self, uint32_t* control, Bytes query, MutableBytes reply) {
     wire::Query parsed;
-    const udp::Response response = self->responder_.Respond(
-        query, Args(control, 0), [self] { return self->Now(); }, &parsed, reply);
+    udp::Response response;
+    if (ClientAnswering::Asks(self, control)) [[unlikely]] {
+      response = ClientAnswering::Respond(self, control, query, Args(control, self->Now()), &parsed, reply);
+    } else {
+      response = self->responder_.Respond(
+          query, Args(control, 0), [self] { return self->Now(); }, &parsed, reply);
+    }
     if (control != nullptr) {
       control[control::kRefresh] = response.answer.refresh;
       control[control::kOutcome] = static_cast<uint32_t>(response.answer.outcome);
@@ -172,15 +179,18 @@ struct CacheAnswering {
     if (reply.empty()) return ThrowGone(env);
     wire::Query query;
     wire::ParseQuery(self->Own(packet), &query);
-    const size_t length = self->responder_.FinishResponse(query,
-                                                          {.response = self->OwnBeside(response),
-                                                           .wall_seconds = wall,
-                                                           .ttl = self->ttl_,
-                                                           .authoritative = (extended_error & kMarkAuthoritative) != 0},
-                                                          static_cast<uint16_t>(extended_error), Args(env, self).udp,
-                                                          self->scratch_.get(), reply);
-    if (length != 0) self->responder_.CountReply(reply.data());
-    return Int(env, static_cast<int32_t>(length));
+    const bool udp = Args(env, self).udp;
+    const auto finish = [&] {
+      return self->responder_.FinishResponse(query,
+                                             {.response = self->OwnBeside(response),
+                                              .wall_seconds = wall,
+                                              .ttl = self->ttl_,
+                                              .authoritative = (extended_error & kMarkAuthoritative) != 0},
+                                             static_cast<uint16_t>(extended_error), udp, self->scratch_.get(), reply);
+    };
+    bool due = true;
+    const size_t length = ClientAnswering::Finish(self, self->control(env), &query, udp, reply, finish, &due);
+    return due ? Reply(env, self, length) : Int(env, answer_result::kNotDue);
   }
   // -> length in the registered reply buffer, 0 when no reply is due
   static napi_value Refuse(napi_env env, napi_callback_info info) {
@@ -196,10 +206,29 @@ struct CacheAnswering {
     const bool drop = wire::ParseQuery(self->Own(packet), &query) == wire::QueryVerdict::kDrop;
     if (uint32_t* control = self->control(env)) control[control::kType] = query.type;
     if (drop) return Int(env, 0);
-    const size_t length = self->responder_.Refuse(query, static_cast<uint16_t>(rcode),
-                                                  static_cast<uint16_t>(extended_error), Args(env, self).udp, reply);
-    if (length != 0) self->responder_.CountReply(reply.data());
+    const bool udp = Args(env, self).udp;
+    const auto refuse = [&] {
+      return self->responder_.Refuse(query, static_cast<uint16_t>(rcode), static_cast<uint16_t>(extended_error), udp,
+                                     reply);
+    };
+    bool due = true;
+    return Reply(env, self, ClientAnswering::Finish(self, self->control(env), &query, udp, reply, refuse, &due));
+  }
+  static napi_value Reply(napi_env env, Object* self, size_t length) {
+    if (length != 0) self->responder_.CountReply(self->reply_.Fetch(env).data());
     return Int(env, static_cast<int32_t>(length));
+  }
+  // judgeBy(gate)
+  static napi_value JudgeBy(napi_env env, napi_callback_info info) {
+    Call<1> call(env, info, "gate");
+    GateObject* gate = GateObject::From(env, call.value(0));
+    if (gate == nullptr) return call.Refuse(0, "a gate");
+    auto* self = call.self<Object>();
+    if (!self->cache_) return ThrowClosed(env);
+    if (self->clients_ == nullptr || self->clients_->gate != gate->gate()) {
+      self->clients_ = std::make_unique<Object::Clients>(gate->gate(), &self->responder_);
+    }
+    return nullptr;
   }
   // Replies by rcode, then requests by type, of calls from JavaScript, as doubles.
   static napi_value Responses(napi_env env, napi_callback_info info) {
@@ -219,7 +248,7 @@ struct CacheAnswering {
   static constexpr Method kMethods[] = {
       {"register", Register},     {"registerBatch", RegisterBatch}, {"answer", Answer},
       {"answerFrom", AnswerFrom}, {"answerBatch", AnswerBatch},     {"finish", Finish},
-      {"refuse", Refuse},         {"responses", Responses},
+      {"refuse", Refuse},         {"responses", Responses},         {"judgeBy", JudgeBy},
   };
 };
 

@@ -6,7 +6,7 @@
 
 #include "addon/contract.h"
 #include "addon/object.h"
-#include "udp/responder.h"
+#include "udp/admission.h"
 
 namespace shardns::addon {
 
@@ -31,6 +31,15 @@ class CacheObject {
   uint64_t NowMs() const { return cache_->NowMs(MonotonicMs()); }
 
  private:
+  // Those whose clients ask here: what is told to whom.
+  struct Clients {
+    Clients(std::shared_ptr<gate::Gate> by, udp::Responder* responder)
+        : gate(std::move(by)), admission(gate.get(), responder) {}
+    const std::shared_ptr<gate::Gate> gate;
+    udp::Admission admission;
+  };
+
+  friend struct ClientAnswering;
   friend struct CacheAnswering;
   friend struct CacheKeeping;
   friend struct ObjectLife;
@@ -44,6 +53,7 @@ class CacheObject {
   std::shared_ptr<answers::Cache> cache_;
   store::Reader* reader_;
   udp::Responder responder_;
+  std::unique_ptr<Clients> clients_;  // null before judgeBy()
   std::unique_ptr<answers::PrepareScratch> scratch_{new answers::PrepareScratch};
   answers::TtlPolicy ttl_;
   std::unique_ptr<uint8_t[]> own_{new uint8_t[2 * wire::kMaxMessageSize]};

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "addon/asker_object.h"
+#include "addon/gate_object.h"
 #include "addon/object.h"
 #include "addon/plane_object.h"
 #include "base/clock.h"
@@ -73,6 +74,7 @@ constexpr Value kQueryVerdicts[] = {
     {"notAuth", static_cast<int>(wire::QueryVerdict::kNotAuth)},
     {"any", static_cast<int>(wire::QueryVerdict::kAny)},
     {"otherClass", static_cast<int>(wire::QueryVerdict::kOtherClass)},
+    {"noQuestion", static_cast<int>(wire::QueryVerdict::kNoQuestion)},
 };
 constexpr Value kPolicies[] = {
     {"s3fifo", static_cast<int>(store::PolicyKind::kS3Fifo)},
@@ -111,6 +113,35 @@ constexpr Value kListFull[] = {
     {"octets", static_cast<int>(gate::ListCompiler::Full::kOctets)},
     {"lines", static_cast<int>(gate::ListCompiler::Full::kLines)},
     {"rules", static_cast<int>(gate::ListCompiler::Full::kRules)},
+};
+constexpr Value kEdgeActionNames[] = {
+    {"allow", static_cast<int>(gate::EdgeAction::kAllow)},
+    {"drop", static_cast<int>(gate::EdgeAction::kDrop)},
+    {"refuse", static_cast<int>(gate::EdgeAction::kRefuse)},
+    {"truncate", static_cast<int>(gate::EdgeAction::kTruncate)},
+    {"formErr", static_cast<int>(gate::EdgeAction::kFormErr)},
+    {"badCookie", static_cast<int>(gate::EdgeAction::kBadCookie)},
+    {"blocked", static_cast<int>(gate::EdgeAction::kBlocked)},
+};
+constexpr Value kCookieStateNames[] = {
+    {"none", static_cast<int>(gate::CookieState::kNone)},
+    {"malformed", static_cast<int>(gate::CookieState::kMalformed)},
+    {"clientOnly", static_cast<int>(gate::CookieState::kClientOnly)},
+    {"bad", static_cast<int>(gate::CookieState::kBad)},
+    {"good", static_cast<int>(gate::CookieState::kGood)},
+    {"goodToRenew", static_cast<int>(gate::CookieState::kGoodToRenew)},
+};
+constexpr Value kRateKindNames[] = {
+    {"query", static_cast<int>(gate::RateKind::kQuery)},
+    {"miss", static_cast<int>(gate::RateKind::kMiss)},
+    {"nxdomain", static_cast<int>(gate::RateKind::kNxDomain)},
+    {"error", static_cast<int>(gate::RateKind::kError)},
+};
+constexpr Value kRateActionNames[] = {
+    {"drop", static_cast<int>(gate::RateAction::kDrop)},
+    {"truncate", static_cast<int>(gate::RateAction::kTruncate)},
+    {"slip", static_cast<int>(gate::RateAction::kSlip)},
+    {"refuse", static_cast<int>(gate::RateAction::kRefuse)},
 };
 constexpr Value kAskCommands[] = {
     {"ask", static_cast<int>(udp::AskCommand::kAsk)},
@@ -155,6 +186,7 @@ constexpr Value kLimits[] = {
     {"leastInbox", udp::EventBuffer::kLeast},
     {"maxNames", gate::kMaxNames},
     {"maxLists", gate::kMaxLists},
+    {"notDue", answer_result::kNotDue},
 };
 
 // A field of a struct that is written as words of 8 octets (WriteStats).
@@ -224,6 +256,13 @@ constexpr Field kPlaneStats[] = {
     SHARDNS_FIELD(PlaneTotals, memory_bytes, "memoryBytes"),
 };
 static_assert(NamesAll<PlaneTotals>(kPlaneStats));
+
+constexpr Field kEdgeStats[] = {
+    SHARDNS_FIELD(EdgeTotals, actions, "actions"), SHARDNS_FIELD(EdgeTotals, over_limit, "overLimit"),
+    SHARDNS_FIELD(EdgeTotals, cookies, "cookies"), SHARDNS_FIELD(EdgeTotals, by_override, "byOverride"),
+    SHARDNS_FIELD(EdgeTotals, by_list, "byList"),
+};
+static_assert(NamesAll<EdgeTotals>(kEdgeStats));
 
 constexpr Field kAskerStats[] = {
     SHARDNS_FIELD(AskerTotals, asker.sent, "sent"),
@@ -317,6 +356,11 @@ napi_value Names(napi_env env) {
   add("cacheStats", kCacheStats);
   add("planeStats", kPlaneStats);
   add("askerStats", kAskerStats);
+  add("edgeStats", kEdgeStats);
+  add("edgeAction", kEdgeActionNames);
+  add("cookieState", kCookieStateNames);
+  add("rateKind", kRateKindNames);
+  add("rateAction", kRateActionNames);
   add("answerResult", kAnswerResults);
   add("controlFlag", kControlFlags);
   add("variantFlag", kVariantFlags);

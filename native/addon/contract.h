@@ -12,7 +12,7 @@
 namespace shardns::addon {
 
 // Raised with every change that the lists of names do not show: a method, an argument, a unit.
-inline constexpr int32_t kContract = 9;
+inline constexpr int32_t kContract = 10;
 
 // Set in the result of drain() and receive() when there is more.
 inline constexpr uint32_t kMoreWait = 1u << 30;
@@ -53,7 +53,12 @@ enum Word : size_t { SHARDNS_TUNABLES(SHARDNS_WORD) kWords };
   WORD(Buckets, buckets)               \
   WORD(QueryLength, queryLength)       \
   WORD(Type, type)                     \
-  WORD(AgeTicks, ageTicks)
+  WORD(AgeTicks, ageTicks)             \
+  WORD(ClientOctets, clientOctets)     \
+  WORD(Client0, client0)               \
+  WORD(Client1, client1)               \
+  WORD(Client2, client2)               \
+  WORD(Client3, client3)
 namespace control {
 enum Word : size_t { SHARDNS_CONTROL(SHARDNS_WORD) kWords };
 }
@@ -145,13 +150,16 @@ enum Result : int32_t { SHARDNS_ANSWER_RESULTS(SHARDNS_VALUE) };
 }
 
 // Bits of control::kFlags. kCountReply: the question was counted before, only the reply counts; kCountNothing: nor
-// does the reply. kResolves: misses are resolved, ANY too.
+// does the reply. kResolves: misses are resolved, ANY too. kClient: for a client at the address of kClientOctets octets
+// from kClient0 on, as the gate of judgeBy() judges it; kTenant is its tag afterwards, and kUnknownTag for one that may
+// not ask.
 #define SHARDNS_CONTROL_FLAGS(VALUE)   \
   VALUE(Udp, udp, 1)                   \
   VALUE(AllowStale, allowStale, 2)     \
   VALUE(CountReply, countReply, 4)     \
   VALUE(CountNothing, countNothing, 8) \
-  VALUE(Resolves, resolves, 16)
+  VALUE(Resolves, resolves, 16)        \
+  VALUE(Client, client, 32)
 namespace control_flag {
 enum Bit : uint32_t { SHARDNS_CONTROL_FLAGS(SHARDNS_VALUE) };
 }
@@ -196,6 +204,10 @@ namespace get_flag {
 enum Bit : uint32_t { SHARDNS_GET_FLAGS(SHARDNS_VALUE) };
 inline constexpr int kKindShift = 8;
 }  // namespace get_flag
+namespace answer_result {
+// Of finish(), where the client is to get no reply; 0 is a response that is unusable.
+inline constexpr int32_t kNotDue = -1;
+}  // namespace answer_result
 
 // Results of a byte cache's get() other than the value's length. kFailure: the value is a noted failure.
 #define SHARDNS_GOT(VALUE)    \

@@ -2,9 +2,11 @@
 #include "addon/gate_object.h"
 
 #include <cstddef>
+#include <iterator>
 #include <vector>
 
 #include "addon/call.h"
+#include "addon/contract.h"
 
 namespace shardns::addon {
 
@@ -15,11 +17,15 @@ struct RuleRecord {
   uint8_t address[16];  // IPv4 in the first four octets
   uint32_t tag;
   uint8_t bits;
-  uint8_t family;  // 4 or 6
-  uint8_t allow;   // 1: they may ask
-  uint8_t tagged;  // 1: the tag counts
+  uint8_t family;   // 4 or 6
+  uint8_t allow;    // 1: they may ask
+  uint8_t tagged;   // 1: the tag counts
+  uint8_t classed;  // 1: the rate class counts
+  uint8_t rate_class;
+  uint8_t listed;  // 1: the set of lists counts
+  uint8_t list_set;
 };
-static_assert(sizeof(RuleRecord) == 24);
+static_assert(sizeof(RuleRecord) == 28);
 
 constexpr int32_t kRefused = -1;
 
@@ -31,7 +37,10 @@ bool GetRule(const uint8_t* octets, gate::ClientRule* rule) {
   rule->prefix = {.address = {}, .length = record.bits, .v6 = v6};
   std::memcpy(rule->prefix.address, record.address, sizeof record.address);
   rule->allow = record.allow != 0;
+  if (record.list_set > gate::kMaxListSet) return false;
   if (record.tagged != 0) rule->tag = record.tag;
+  if (record.classed != 0) rule->rate_class = record.rate_class;
+  if (record.listed != 0) rule->list_set = record.list_set;
   return true;
 }
 
@@ -44,7 +53,7 @@ constexpr napi_type_tag kGateTag = {0x5ead5ca1ab1e0003, 0xcac4e0b1ec700003};
 struct GateMethods {
   static GateObject* This(void* data) { return static_cast<GateObject*>(data); }
 
-  // replace({rules, everybody, clients}): rules are RuleRecords
+  // replace({rules, everybody, clients, edge}): rules are RuleRecords; of the edge see edge_argument.h
   static napi_value Replace(napi_env env, napi_callback_info info) {
     Call<1> call(env, info, "options");
     Properties options(env, call.value(0), "options");
@@ -63,7 +72,41 @@ struct GateMethods {
         return options.Refuse("rules", "prefixes of IPv4 and IPv6 with tags that a gate has");
       }
     }
-    call.self<GateObject>()->gate_->Replace({.rules = rules, .everybody = everybody, .clients = clients});
+    auto* self = call.self<GateObject>();
+    std::shared_ptr<const gate::Edge> edge;
+    if (!ReadEdge(env, &options, self->secret_, &self->rates_, &edge)) return options.Refuse();
+    self->gate_->Replace({.rules = rules, .everybody = everybody, .clients = clients, .edge = std::move(edge)});
+    return nullptr;
+  }
+
+  // replaceEdge({edge}): the rules stay
+  static napi_value ReplaceEdge(napi_env env, napi_callback_info info) {
+    Call<1> call(env, info, "options");
+    Properties options(env, call.value(0), "options");
+    auto* self = call.self<GateObject>();
+    std::shared_ptr<const gate::Edge> edge;
+    if (!ReadEdge(env, &options, self->secret_, &self->rates_, &edge)) return options.Refuse();
+    self->gate_->ReplaceEdge(std::move(edge));
+    return nullptr;
+  }
+
+  // edgeStats(out): EdgeTotals, as doubles
+  static napi_value EdgeStats(napi_env env, napi_callback_info info) {
+    Call<1> call(env, info, "out");
+    MutableBytes out;
+    if (!call.Read(0, &out, kStatsWords<EdgeTotals> * sizeof(double))) return call.Refuse();
+    gate::EdgeCounts sum;
+    call.self<GateObject>()->gate_->ReadEdgeCounts(&sum);
+    EdgeTotals totals;
+    const auto read = [](auto& to, const auto& from) {
+      for (size_t i = 0; i < std::size(from); ++i) to[i] = from[i].Get();
+    };
+    read(totals.actions, sum.actions);
+    read(totals.cookies, sum.cookies);
+    read(totals.by_list, sum.by_list);
+    totals.over_limit = sum.over_limit.Get();
+    totals.by_override = sum.by_override.Get();
+    WriteStats(totals, out);
     return nullptr;
   }
 
@@ -137,6 +180,8 @@ struct GateMethods {
 
 constexpr Method kGateMethods[] = {
     {"replace", GateMethods::Replace},
+    {"replaceEdge", GateMethods::ReplaceEdge},
+    {"edgeStats", GateMethods::EdgeStats},
     {"register", GateMethods::Register},
     {"judge", GateMethods::Judge},
     {"remember", GateMethods::Remember},
@@ -167,6 +212,10 @@ napi_value GateObject::RuleFields(napi_env env) {
                  {"family", offsetof(RuleRecord, family)},
                  {"allow", offsetof(RuleRecord, allow)},
                  {"tagged", offsetof(RuleRecord, tagged)},
+                 {"classed", offsetof(RuleRecord, classed)},
+                 {"rateClass", offsetof(RuleRecord, rate_class)},
+                 {"listed", offsetof(RuleRecord, listed)},
+                 {"listSet", offsetof(RuleRecord, list_set)},
                  {"octets", sizeof(RuleRecord)}};
   napi_value fields;
   napi_create_object(env, &fields);

@@ -2,10 +2,20 @@
 #pragma once
 #include <memory>
 
+#include "addon/edge_argument.h"
 #include "addon/object.h"
 #include "gate/gate.h"
 
 namespace shardns::addon {
+
+// What everybody who judges by a gate's edge has counted.
+struct EdgeTotals {
+  uint64_t actions[gate::kEdgeActions];
+  uint64_t over_limit;
+  uint64_t cookies[gate::kCookieStates];
+  uint64_t by_override;
+  uint64_t by_list[gate::kMaxLists];
+};
 
 class GateObject {
  public:
@@ -20,11 +30,15 @@ class GateObject {
   friend struct GateMethods;
   friend struct ObjectLife;
   explicit GateObject(const HashSecret& secret)
-      : gate_(std::make_shared<gate::Gate>(secret)), rules_(std::make_unique<gate::Gate::Reader>(gate_->rules())) {}
+      : secret_(secret),
+        gate_(std::make_shared<gate::Gate>(secret)),
+        rules_(std::make_unique<gate::Gate::Reader>(gate_->rules())) {}
 
   void Forget(napi_env env) { address_.Clear(env); }
 
+  const HashSecret secret_;
   std::shared_ptr<gate::Gate> gate_;
+  RateCounters rates_;
   std::unique_ptr<gate::Gate::Reader> rules_;
   int holders_ = 0;
   Registered address_;

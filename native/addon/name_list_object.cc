@@ -8,7 +8,7 @@ namespace shardns::addon {
 
 namespace {
 
-constexpr napi_type_tag kNameListTag = {0x5ead5ca1ab1e0004, 0xcac4e0b1ec700004};
+constexpr napi_type_tag kNameListTag = {0x5ead5ca1ab1e0006, 0xcac4e0b1ec700006};
 
 napi_value Double(napi_env env, double number) {
   napi_value value;

@@ -35,6 +35,18 @@ inline uint64_t MicrosecondsOf(clockid_t clock) {
 // Not 0: time stands still at that millisecond, for tests, which move it themselves.
 inline std::atomic<uint64_t> held_at_ms{0};
 
+// Unix time to the coarse clock's few milliseconds; for what is written down and shown to others.
+inline uint32_t WallSeconds() {
+#ifdef CLOCK_REALTIME_COARSE
+  constexpr clockid_t kClock = CLOCK_REALTIME_COARSE;
+#else
+  constexpr clockid_t kClock = CLOCK_REALTIME;
+#endif
+  timespec now;
+  clock_gettime(kClock, &now);
+  return static_cast<uint32_t>(now.tv_sec);
+}
+
 inline uint64_t MonotonicUs() { return MicrosecondsOf(kLifetimeClock); }
 
 inline uint64_t ExactMs() {

@@ -41,8 +41,14 @@ RateResult Edge::Rate(const Judgement& client, const EdgeQuery& query, CookieSta
 }
 
 void Edge::AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict* verdict) const {
-  if (rules_.lists == nullptr || client.list_set >= rules_.list_sets.size()) return;
-  verdict->match = rules_.lists->Find(query.name, query.address, rules_.list_sets[client.list_set]);
+  if (query.name.empty()) return;
+  if (rules_.overrides != nullptr) {
+    verdict->match = rules_.overrides->Find(query.name, query.address, UINT64_MAX);
+    verdict->by_override = verdict->match.has_value();
+  }
+  if (!verdict->match && rules_.lists != nullptr && client.list_set < rules_.list_sets.size()) {
+    verdict->match = rules_.lists->Find(query.name, query.address, rules_.list_sets[client.list_set]);
+  }
   if (!verdict->match) return;
   switch (verdict->match->policy.action) {
     case ListAction::kPass:
@@ -60,9 +66,7 @@ void Edge::AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict
 
 EdgeVerdict Edge::Decide(const Judgement& client, const EdgeQuery& query, EdgeCounts* counts) const {
   EdgeVerdict verdict;
-  if (rules_.cookies && query.has_cookie) {
-    verdict.cookie = rules_.cookies->Check(query.cookie, query.address, query.wall_s);
-  }
+  verdict.cookie = CookieOf(query);
   // Before any reply, errors too: they can be sent to somebody else's address as well.
   const RateResult rate = Rate(client, query, verdict.cookie, RateKind::kQuery, counts);
   verdict.over_limit = rate.over;
@@ -84,7 +88,8 @@ EdgeVerdict Edge::Judge(const Judgement& client, const EdgeQuery& query, EdgeCou
   EdgeVerdict verdict = Decide(client, query, counts);
   counts->actions[static_cast<size_t>(verdict.action)].Add();
   if (verdict.over_limit) counts->over_limit.Add();
-  if (verdict.match) counts->by_list[verdict.match->policy.list].Add();
+  if (rules_.cookies) counts->cookies[static_cast<size_t>(verdict.cookie)].Add();
+  if (verdict.match) (verdict.by_override ? counts->by_override : counts->by_list[verdict.match->policy.list]).Add();
   return verdict;
 }
 
@@ -101,9 +106,34 @@ EdgeAction Edge::JudgeOutcome(const Judgement& client, const EdgeQuery& query, c
   return action;
 }
 
+bool Edge::MayRefuse(const Judgement& client, const EdgeQuery& query, EdgeCounts* counts) const {
+  for (const RateKind kind : {RateKind::kQuery, RateKind::kError}) {
+    const RateResult rate = Rate(client, query, CookieState::kNone, kind, counts);
+    if (rate.over) counts->over_limit.Add();
+    if (rate.verdict == RateVerdict::kAllow) continue;
+    counts->actions[static_cast<size_t>(EdgeAction::kDrop)].Add();
+    return false;
+  }
+  return true;
+}
+
+bool Edge::MakeCookie(const EdgeQuery& query, CookieState state, uint8_t* out) const {
+  if (NeedsFreshCookie(state)) {
+    rules_.cookies->Make(query.cookie.data(), query.address, query.wall_s, out);
+    return true;
+  }
+  if (state != CookieState::kGood) return false;
+  std::memcpy(out, query.cookie.data(), kFullCookieSize);
+  return true;
+}
+
 size_t Edge::memory_bytes() const {
-  return sizeof *this + (rules_.rates == nullptr ? 0 : rules_.rates->memory_bytes()) +
-         (rules_.lists == nullptr ? 0 : rules_.lists->memory_bytes());
+  size_t bytes = sizeof *this;
+  if (rules_.rates != nullptr) bytes += rules_.rates->memory_bytes();
+  for (const Lists* lists : {rules_.lists.get(), rules_.overrides.get()}) {
+    if (lists != nullptr) bytes += lists->memory_bytes();
+  }
+  return bytes + rules_.blocked.records.capacity() + rules_.blocked.record_ends.capacity() * sizeof(uint32_t);
 }
 
 }  // namespace shardns::gate

@@ -5,13 +5,29 @@
 // Immutable, published whole; the counters of rates are another object, which stays. A judgement allocates nothing,
 // takes no lock and makes no system call. Times are arguments.
 #pragma once
-#include "base/counters.h"
-#include "gate/cookie.h"
+#include "gate/edge_counts.h"
 #include "gate/gate.h"
 #include "gate/list_rules.h"
 #include "gate/rate_table.h"
 
 namespace shardns::gate {
+
+// How those who ask for a blocked name are told.
+struct BlockedSays {
+  uint32_t ttl_seconds = 10;
+  // Of each list: its extended error (RFC 8914), and its name where those who are blocked may know it.
+  std::vector<uint16_t> errors = {};
+  std::vector<std::string> names = {};
+  // What a policy's `data` stands for, one behind the other, each as wire::AreBlockedRecords has it; and their ends.
+  std::vector<uint8_t> records = {};
+  std::vector<uint32_t> record_ends = {};
+
+  Bytes RecordsOf(uint32_t data) const {
+    if (data >= record_ends.size()) return {};
+    const uint32_t begin = data == 0 ? 0 : record_ends[data - 1];
+    return Bytes(records).subspan(begin, record_ends[data] - begin);
+  }
+};
 
 struct EdgeRules {
   std::vector<RateClass> classes;        // none: nobody is limited
@@ -20,30 +36,23 @@ struct EdgeRules {
   std::optional<ServerCookies> cookies;  // none: the option is not looked at
   bool require_cookie = false;           // over UDP, of everybody (RFC 7873 section 5.2.3, "under attack")
   std::shared_ptr<const Lists> lists;    // null: there are none
-  std::vector<uint64_t> list_sets;       // of each set the lists; a set that is not there has none
+  // Asked before the lists, and of everybody: what the operator blocks or allows beside them. Null: nothing.
+  std::shared_ptr<const Lists> overrides;
+  std::vector<uint64_t> list_sets;  // of each set the lists; a set that is not there has none
+  BlockedSays blocked;
 };
-
-enum class EdgeAction : uint8_t {
-  kAllow,  // also by a rule that says so: `match` is set
-  kDrop,
-  kRefuse,     // REFUSED
-  kTruncate,   // TC, no answer: over UDP only
-  kFormErr,    // a cookie of a length that there is not
-  kBadCookie,  // BADCOOKIE with a fresh cookie, no answer
-  kBlocked,    // what `match` says: NXDOMAIN, NODATA, 0.0.0.0, REFUSED or records
-};
-inline constexpr size_t kEdgeActions = 7;
 
 struct EdgeVerdict {
   EdgeAction action = EdgeAction::kAllow;
   CookieState cookie = CookieState::kNone;
   bool over_limit = false;  // also where a dry run lets it pass
   std::optional<NameMatch> match = {};
+  bool by_override = false;  // `match` is of the overrides
 };
 
 struct EdgeQuery {
   Bytes address;     // 4 or 16 octets
-  Bytes name;        // in wire form, letters of any case
+  Bytes name;        // in wire form, letters of any case; empty: there is none that lists could have
   bool tcp = false;  // or TLS, or HTTPS: the address is proven, nothing can be truncated
   bool has_cookie = false;
   Bytes cookie = {};    // the content of the first COOKIE option
@@ -51,24 +60,32 @@ struct EdgeQuery {
   uint32_t wall_s = 0;  // of the wall clock
 };
 
-// What one thread has judged; it alone adds to it.
-struct EdgeCounts {
-  Counter actions[kEdgeActions];
-  Counter over_limit;
-  Counter by_list[kMaxLists];  // rules that decided, of each list, allowing ones too
-  uint32_t turn = 0;           // for slip
-};
-
 class Edge {
  public:
   explicit Edge(EdgeRules rules);
 
+  // Before Judge, of all names of a batch.
+  void Prefetch(Bytes name) const {
+    if (rules_.lists != nullptr) rules_.lists->Prefetch(name);
+  }
   // Of a client that may ask, as the gate judges it.
   EdgeVerdict Judge(const Judgement& client, const EdgeQuery& query, EdgeCounts* counts) const;
   // Once it is known what an allowed query comes to. kBadCookie, kFormErr and kBlocked are no outcomes of it.
   EdgeAction JudgeOutcome(const Judgement& client, const EdgeQuery& query, const EdgeVerdict& verdict, RateKind kind,
                           EdgeCounts* counts) const;
 
+  // Whether a client that may not ask is told so: a refusal is limited as everything else is.
+  bool MayRefuse(const Judgement& client, const EdgeQuery& query, EdgeCounts* counts) const;
+  // Of a query that was judged before, the state of its cookie once more.
+  CookieState CookieOf(const EdgeQuery& query) const {
+    return rules_.cookies && query.has_cookie ? rules_.cookies->Check(query.cookie, query.address, query.wall_s)
+                                              : CookieState::kNone;
+  }
+  // What the reply's option has, of kFullCookieSize octets. False: it has none.
+  bool MakeCookie(const EdgeQuery& query, CookieState state, uint8_t* out) const;
+
+  bool limits() const { return !rules_.classes.empty(); }
+  const BlockedSays& blocked() const { return rules_.blocked; }
   const ServerCookies* cookies() const { return rules_.cookies ? &*rules_.cookies : nullptr; }
   const Lists* lists() const { return rules_.lists.get(); }
   size_t memory_bytes() const;

@@ -67,6 +67,7 @@ class Lists {
  public:
   // The rule for a question by its name and who asks it. In a tier the client's address comes first.
   std::optional<NameMatch> Find(Bytes name, Bytes client, uint64_t lists) const;
+  void Prefetch(Bytes name) const { names_->Prefetch(name); }
   // The rule for an address of that trigger. `labels` of a match is 0.
   std::optional<NameMatch> FindAddress(Trigger trigger, Bytes address, uint64_t lists) const;
   std::optional<NameMatch> FindServerName(Bytes name, uint64_t lists) const { return servers_->Find(name, lists); }

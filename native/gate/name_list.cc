@@ -45,6 +45,26 @@ uint32_t NameList::FindName(uint64_t hash, Bytes name) const {
   }
 }
 
+template <typename Visit>
+void NameList::Suffixes(const uint8_t* folded, const uint8_t* starts, size_t labels, Visit visit) const {
+  uint64_t hash = secret_.words[0];
+  for (size_t depth = 0;; ++depth) {
+    if (HasDepth(depth)) visit(hash, depth);
+    if (depth == labels || depth == deepest_) break;
+    hash = MixLabel(hash, folded + starts[labels - depth - 1]);
+  }
+}
+
+void NameList::Prefetch(Bytes name) const {
+  constexpr size_t kCached = size_t{256} << 10;
+  if (buckets_count_ * sizeof(Bucket) <= kCached) return;
+  uint8_t folded[wire::kMaxNameSize + kSlack];
+  wire::Fold(folded, name.data(), name.size());
+  uint8_t starts[128];
+  const size_t labels = Labels(folded, starts);
+  Suffixes(folded, starts, labels, [&](uint64_t hash, size_t) { __builtin_prefetch(&buckets_[BucketOf(hash)]); });
+}
+
 std::optional<NameMatch> NameList::Find(Bytes name, uint64_t lists) const {
   if (names_ == 0 || lists == 0) return std::nullopt;
   SHARDNS_CHECK(name.size() >= 1 && name.size() <= wire::kMaxNameSize);
@@ -60,15 +80,10 @@ std::optional<NameMatch> NameList::Find(Bytes name, uint64_t lists) const {
   };
   Suffix suffixes[128];
   size_t count = 0;
-  uint64_t hash = secret_.words[0];
-  for (size_t depth = 0;; ++depth) {
-    if (HasDepth(depth)) {
-      __builtin_prefetch(&buckets_[BucketOf(hash)]);
-      suffixes[count++] = {.hash = hash, .labels = static_cast<uint8_t>(depth)};
-    }
-    if (depth == labels || depth == deepest_) break;
-    hash = MixLabel(hash, folded + starts[labels - depth - 1]);
-  }
+  Suffixes(folded, starts, labels, [&](uint64_t hash, size_t depth) {
+    __builtin_prefetch(&buckets_[BucketOf(hash)]);
+    suffixes[count++] = {.hash = hash, .labels = static_cast<uint8_t>(depth)};
+  });
 
   // Longest first: of rules as good, the first one found stays.
   const uint8_t* best = nullptr;

@@ -63,6 +63,9 @@ class NameList {
  public:
   // A name in wire form, in letters of any case, that is whole; `lists`: the bits of those that apply to the client.
   std::optional<NameMatch> Find(Bytes name, uint64_t lists) const;
+  // Asks memory for what Find will read, where that is more than a core's own cache holds: a batch asks for all its
+  // names before it looks for the first.
+  void Prefetch(Bytes name) const;
 
   size_t names() const { return names_; }
   size_t memory_bytes() const {
@@ -91,6 +94,9 @@ class NameList {
   // Octets behind a name that can be read while it is hashed.
   static constexpr size_t kSlack = 16;
 
+  // Calls visit(hash, labels) for the suffixes of a folded name that may have an entry, shortest first.
+  template <typename Visit>
+  void Suffixes(const uint8_t* folded, const uint8_t* starts, size_t labels, Visit visit) const;
   // Where each label begins, and how many there are without the root's.
   static size_t Labels(const uint8_t* folded, uint8_t (&starts)[128]);
   uint64_t MixLabel(uint64_t suffix, const uint8_t* label) const;

@@ -43,6 +43,7 @@ struct FlightRecord {
 static_assert(sizeof(FlightRecord) == 32);
 
 inline constexpr size_t kKeptPacket = 512;
+inline constexpr size_t kMaxKeptCookie = 40;  // RFC 7873 section 4
 
 struct Waiter {
   uint32_t next;

@@ -28,7 +28,9 @@ Plane::Plane(answers::Cache* cache, gate::Gate* gate, const PlaneOptions& option
       pin_(options.pin),
       ring_(options.flights, options.waiters, cache->secret(), options.client_share),
       shared_{.cache = cache, .ring = &ring_, .gate = gate, .wake = wake, .wake_context = wake_context},
+      gate_(gate),
       responder_(cache, cache->NewReader()),
+      admission_(gate, &responder_),
       scratch_(new answers::PrepareScratch) {}
 
 std::unique_ptr<Plane> Plane::Create(answers::Cache* cache, gate::Gate* gate, PlaneOptions options, void (*wake)(void*),
@@ -105,11 +107,26 @@ bool Plane::receiving() const {
 template <typename Build>
 bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
   const uint64_t now_us = MonotonicUs();
+  const auto rules = admission_.rules().Take();
+  const gate::Edge* const edge = rules ? rules->edge() : nullptr;
   return ring_.Finish(ticket, [&](const Waiter& waiter) {
     SendBatch& batch = *replies_[waiter.peer.receiver];
     wire::Query query;
     wire::ParseQuery({waiter.packet, waiter.packet_length}, &query);
-    const size_t length = build(query, batch.Next());
+    sockaddr_in6 peer;
+    Client client;
+    Admitted admitted;
+    if (edge != nullptr) {
+      static_assert(sizeof peer == sizeof waiter.peer.address);
+      std::memcpy(&peer, waiter.peer.address, sizeof peer);
+      client = {.address = AddressOf(reinterpret_cast<const sockaddr*>(&peer)),
+                .now_us = gate_->NowUs(now_us),
+                .wall_s = gate_->WallSeconds()};
+      admitted.client = rules->Judge(client.address, gate_->Now(now_us / 1000));
+      admission_.Renew(*edge, client, &query, &admitted);
+    }
+    size_t length = build(query, batch.Next());
+    if (length != 0 && edge != nullptr) length = admission_.Reply(*edge, client, admitted, query, batch.Next(), length);
     if (length == 0) return;
     responder_.CountReply(batch.Next().data());
     batch.Add(length, waiter.peer);

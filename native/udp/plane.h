@@ -84,7 +84,9 @@ class Plane {
   std::vector<std::unique_ptr<Receiver>> receivers_;
   std::vector<std::unique_ptr<SendBatch>> replies_;  // one a receiver
   SendCounters send_counters_;
+  gate::Gate* const gate_;
   Responder responder_;
+  Admission admission_;
   DurationHistogram durations_;
   std::unique_ptr<answers::PrepareScratch> scratch_;
 };

@@ -18,8 +18,8 @@ Receiver::Receiver(ReceiverShared* shared, int fd, const Endpoint& endpoint, uin
       endpoint_(endpoint),
       with_local_(endpoint.wildcard()),
       number_(number),
-      rules_(shared->gate->rules()),
-      responder_(shared->cache, shared->cache->NewReader()) {}
+      responder_(shared->cache, shared->cache->NewReader()),
+      admission_(shared->gate, &responder_) {}
 
 Receiver::~Receiver() {
   Stop();
@@ -119,19 +119,55 @@ void Receiver::Reply(int packet, size_t length) {
   replies_.AddAt(static_cast<size_t>(packet), length, received_.header(packet).msg_hdr, with_local_);
 }
 
+void Receiver::Admit(const gate::Edge& edge, Batch* batch) {
+  for (size_t i = 0; i < batch->taken; ++i) {
+    const Bytes packet = batch->packets[i];
+    wire::Query& query = batch->queries[i];
+    batch->parsed[i] = wire::ParsePlainQuery(packet, &query) || wire::ParseCookieQuery(packet, &query)
+                           ? wire::QueryVerdict::kAnswer
+                           : wire::ParseAnyQuery(packet, &query);
+    if (batch->parsed[i] == wire::QueryVerdict::kAnswer) edge.Prefetch(query.name());
+  }
+  size_t taken = 0;
+  for (size_t i = 0; i < batch->taken; ++i) {
+    // Of those that are answered here the others take the places.
+    if (taken != i) [[unlikely]]
+      batch->Move(i, taken);
+    // Responses, and what is no message, are counted by the responder.
+    if (batch->parsed[taken] == wire::QueryVerdict::kDrop) {
+      ++taken;
+      continue;
+    }
+    size_t length = 0;
+    const Admission::Said said =
+        admission_.Judge(edge, batch->clients[taken], batch->parsed[taken], &batch->queries[taken],
+                         &batch->admitted[taken], batch->outs[taken], &length);
+    if (said == Admission::Said::kReply) Reply(batch->numbers[taken], length);
+    if (said == Admission::Said::kGoOn) ++taken;
+  }
+  batch->taken = taken;
+}
+
+bool Receiver::MayRefuse(const gate::Edge& edge, const gate::Judgement& judgement, Bytes address) {
+  if (admission_.MayRefuse(edge, ClientAt(address), judgement)) return true;
+  responder_.CountDropped();
+  return false;
+}
+
 void Receiver::Handle(int count) {
-  const auto rules = rules_.Take();
+  const auto rules = admission_.rules().Take();
+  const gate::Edge* const edge = rules ? rules->edge() : nullptr;
   const Ticks judged_at = shared_->gate->Now(batch_us_ / 1000);
-  uint32_t tenants[Responder::kBatch] = {};
-  const RespondArgs args = {
-      .now = shared_->cache->NowTicks(batch_us_ / 1000), .tenants = rules ? tenants : nullptr, .resolves = true};
+  if (edge != nullptr) wall_s_ = shared_->gate->WallSeconds();
+  Batch& batch = batch_;
+  const RespondArgs args = {.now = shared_->cache->NowTicks(batch_us_ / 1000),
+                            .tenants = rules ? batch.tenants : nullptr,
+                            .parsed = edge == nullptr ? nullptr : batch.parsed,
+                            .resolves = true};
   bool wake = false;
   for (int from = 0; from < count; from += static_cast<int>(Responder::kBatch)) {
     const int size = std::min<int>(count - from, Responder::kBatch);
-    Bytes packets[Responder::kBatch];
-    int numbers[Responder::kBatch];
-    MutableBytes outs[Responder::kBatch];
-    size_t taken = 0;
+    batch.taken = 0;
     for (int i = from; i < from + size; ++i) {
       Bytes packet = received_.packet(i);
       // A query greater than any buffer of ours cannot be read whole: its header alone is a FORMERR.
@@ -141,36 +177,48 @@ void Receiver::Handle(int count) {
         responder_.CountDropped();
         continue;
       }
+      batch.packets[batch.taken] = packet;
+      batch.numbers[batch.taken] = i;
+      batch.outs[batch.taken] = replies_.At(static_cast<size_t>(i));
+      batch.tenants[batch.taken] = 0;
       if (rules) {
         const gate::Judgement judgement = rules->Judge(AddressOf(peer), judged_at);
         if (!judgement.allowed) {
-          RefusePacket(i, packet);
+          if (edge == nullptr || MayRefuse(*edge, judgement, AddressOf(peer))) RefusePacket(i, packet);
           continue;
         }
-        tenants[taken] = judgement.tag;
+        batch.tenants[batch.taken] = judgement.tag;
+        if (edge != nullptr) {
+          batch.clients[batch.taken] = ClientAt(AddressOf(peer));
+          batch.admitted[batch.taken].client = judgement;
+        }
       }
-      packets[taken] = packet;
-      numbers[taken] = i;
-      outs[taken++] = replies_.At(static_cast<size_t>(i));
+      ++batch.taken;
     }
-    wire::Query queries[Responder::kBatch];
-    Response responses[Responder::kBatch];
-    responder_.RespondBatch({packets, taken}, args, queries, outs, responses);
-    for (size_t i = 0; i < taken; ++i) {
-      const Response& response = responses[i];
+    if (edge != nullptr) Admit(*edge, &batch);
+    responder_.RespondBatch({batch.packets, batch.taken}, args, batch.queries, batch.outs, batch.responses);
+    for (size_t i = 0; i < batch.taken; ++i) {
+      const Response& response = batch.responses[i];
+      const wire::Query& query = batch.queries[i];
       if (response.verdict == Verdict::kDrop) continue;
       if (response.verdict == Verdict::kMiss) {
-        HandleMiss(numbers[i], queries[i], tenants[i], response, &wake);
+        if (edge == nullptr || AdmitMiss(*edge, i, batch)) {
+          HandleMiss(batch.numbers[i], query, batch.tenants[i], response, &wake);
+        }
         continue;
       }
-      Reply(numbers[i], response.length);
+      if (edge == nullptr) [[likely]] {
+        Reply(batch.numbers[i], response.length);
+      } else {
+        ReplyAdmitted(*edge, i, batch);
+      }
       if (!response.answer.refresh) continue;
       Peer nobody;
       nobody.receiver = number_;
-      const JoinArgs refresh = {.query = queries[i],
+      const JoinArgs refresh = {.query = query,
                                 .peer = nobody,
                                 .kind = FlightKind::kRefresh,
-                                .tenant = tenants[i],
+                                .tenant = batch.tenants[i],
                                 .by_subnet = by_subnet(),
                                 .now_us = batch_us_};
       wake |= shared_->ring->Join(refresh) == MissRing::Joined::kQueued;
@@ -178,6 +226,21 @@ void Receiver::Handle(int count) {
   }
   if (!replies_.empty()) replies_.Flush(fd_, &send_counters_);
   if (wake) shared_->wake(shared_->wake_context);
+}
+
+bool Receiver::AdmitMiss(const gate::Edge& edge, size_t at, const Batch& batch) {
+  size_t length = 0;
+  const Admission::Said said =
+      admission_.Miss(edge, batch.clients[at], batch.admitted[at], batch.queries[at], batch.outs[at], &length);
+  if (said == Admission::Said::kReply) Reply(batch.numbers[at], length);
+  return said == Admission::Said::kGoOn;
+}
+
+void Receiver::ReplyAdmitted(const gate::Edge& edge, size_t at, const Batch& batch) {
+  const MutableBytes out = batch.outs[at];
+  const size_t length = admission_.ReplyCounted(edge, batch.clients[at], batch.admitted[at], batch.queries[at], out,
+                                                batch.responses[at].length);
+  if (length != 0) Reply(batch.numbers[at], length);
 }
 
 void Receiver::RefusePacket(int packet, Bytes octets) {

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <memory>
 
-#include "gate/gate.h"
+#include "udp/admission.h"
 #include "udp/packet_batch.h"
 
 namespace shardns::udp {
@@ -54,11 +54,47 @@ class Receiver {
   const Counter& refused() const { return refused_; }
 
  private:
+  // What is told of the packets of a batch before they are looked up.
+  struct Batch {
+    Bytes packets[Responder::kBatch];
+    int numbers[Responder::kBatch];  // of the packets received
+    MutableBytes outs[Responder::kBatch];
+    uint32_t tenants[Responder::kBatch];
+    wire::Query queries[Responder::kBatch];
+    Response responses[Responder::kBatch];
+    // Where there is an edge.
+    wire::QueryVerdict parsed[Responder::kBatch];
+    Client clients[Responder::kBatch];
+    Admitted admitted[Responder::kBatch];
+    size_t taken;
+
+    // Before it is judged.
+    void Move(size_t from, size_t to) {
+      packets[to] = packets[from];
+      numbers[to] = numbers[from];
+      outs[to] = outs[from];
+      tenants[to] = tenants[from];
+      queries[to] = queries[from];
+      parsed[to] = parsed[from];
+      clients[to] = clients[from];
+      admitted[to].client = admitted[from].client;
+    }
+  };
+
   void Run();
   void Handle(int count);
+  // Parses the packets of the batch, and leaves in it those that are to be looked up.
+  void Admit(const gate::Edge& edge, Batch* batch);
+  // Once it is known what they come to.
+  bool AdmitMiss(const gate::Edge& edge, size_t at, const Batch& batch);
+  void ReplyAdmitted(const gate::Edge& edge, size_t at, const Batch& batch);
+  bool MayRefuse(const gate::Edge& edge, const gate::Judgement& judgement, Bytes address);
   void HandleMiss(int packet, const wire::Query& query, uint32_t tenant, const Response& response, bool* wake);
   void Reply(int packet, size_t length);
   void RefusePacket(int packet, Bytes octets);
+  Client ClientAt(Bytes address) const {
+    return {.address = address, .now_us = shared_->gate->NowUs(batch_us_), .wall_s = wall_s_};
+  }
   bool by_subnet() const { return shared_->cache->tunables().Is(answers::mode::kClientSubnet); }
 
   ReceiverShared* shared_;
@@ -67,16 +103,18 @@ class Receiver {
   const Endpoint endpoint_;
   const bool with_local_;
   const uint16_t number_;
-  gate::Gate::Reader rules_;
   Responder responder_;
+  Admission admission_;
   ReceiveBatch received_;
   SendBatch replies_;
   SendCounters send_counters_;
+  Batch batch_;
   DurationHistogram durations_;
   Counter refused_;
   uint64_t batch_us_ = 0;
   // Of the batch; misses are timed when they are answered, by the plane.
   uint64_t answered_ = 0;
+  uint32_t wall_s_ = 0;  // of the batch, where there is an edge
   std::atomic<bool> stopping_{false};
   std::atomic<bool> running_{false};
   bool started_ = false;

@@ -39,9 +39,9 @@ size_t Responder::FinishResponse(const wire::Query& query, const answers::Prepar
   return FinishImage(query, image, extended_error, udp, out);
 }
 
-bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out,
-                             Response* response) {
-  const QueryVerdict verdict = wire::ParseQuery(packet, query);
+bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, const QueryVerdict* parsed, wire::Query* query,
+                             MutableBytes out, Response* response) {
+  const QueryVerdict verdict = parsed == nullptr ? wire::ParseQuery(packet, query) : *parsed;
   response->query_verdict = verdict;
   if (verdict == QueryVerdict::kAnswer || verdict == QueryVerdict::kAny) [[likely]]
     return true;
@@ -77,6 +77,11 @@ bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query*
     case QueryVerdict::kOtherClass:
       response->verdict = Verdict::kMiss;
       break;
+    case QueryVerdict::kNoQuestion:
+      // Without cookies there is nothing to answer, and no question is one too few.
+      if (query->edns.CookieToWrite() == nullptr) query->edns = wire::Edns{};
+      reply(query->edns.present ? wire::rcode::kNoError : wire::rcode::kFormErr);
+      break;
   }
   return false;
 }
@@ -111,7 +116,8 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
   answers::AnswerArgs one = {.query = nullptr, .now = args.now, .udp = args.udp, .allow_stale = args.allow_stale};
   const bool by_subnet = cache_->tunables().Is(answers::mode::kClientSubnet);
   const auto begin = [&](size_t i) {
-    if (!BeforeLookup(packets[i], args, &queries[i], outs[i], &responses[i])) return;
+    const QueryVerdict* const parsed = args.parsed == nullptr ? nullptr : args.parsed + i;
+    if (!BeforeLookup(packets[i], args, parsed, &queries[i], outs[i], &responses[i])) return;
     to_look_up |= 1u << i;
     cache_->Begin(queries[i], tenant_of(i), &lookups[i]);
   };

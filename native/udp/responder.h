@@ -30,6 +30,8 @@ struct RespondArgs {
   Ticks now;
   uint32_t tenant = 0;
   const uint32_t* tenants = nullptr;  // for a batch: one for each packet, instead of `tenant`
+  // What `query` was parsed to; for a batch one for each. Null: it is parsed here.
+  const wire::QueryVerdict* parsed = nullptr;
   bool udp = true;
   bool allow_stale = false;
   Counting counting = Counting::kQuestion;
@@ -43,7 +45,8 @@ class Responder {
 
   Responder(const answers::Cache* cache, store::Reader* reader) : cache_(cache), reader_(reader) {}
 
-  // `query` is filled as far as it could be read; it views `packet`. `out`: at least 512 + kLooseSlack octets.
+  // `query` is filled as far as it could be read, unless it has been; it views `packet`. `out`: at least 512 +
+  // kLooseSlack octets.
   Response Respond(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out) {
     return Respond(
         packet, args, [&] { return args.now; }, query, out);
@@ -74,6 +77,12 @@ class Responder {
   // A reply of header and question with this rcode.
   size_t Refuse(const wire::Query& query, uint16_t rcode, uint16_t extended_error, bool udp, MutableBytes out);
 
+  // Header and question with TC: the client is to come back over TCP.
+  size_t Truncate(const wire::Query& query, bool udp, MutableBytes out) {
+    return wire::TruncateReply(query, wire::ReplyFlags(query, wire::rcode::kNoError), Limits(udp),
+                               wire::kNoExtendedError, out);
+  }
+
   // For a question that Respond did not see.
   void CountQuestion(const wire::Query& query) {
     counters_.requests.Add();
@@ -82,7 +91,12 @@ class Responder {
   // For a packet that is not even looked at.
   void CountDropped() { counters_.dropped.Add(); }
   // For replies that were not made by Respond: those after a miss, and refusals.
-  void CountReply(const uint8_t* reply) { counters_.responses_by_rcode[wire::Flags(reply) & wire::flag::kRcode].Add(); }
+  void CountReply(const uint8_t* reply) { CountRcode(wire::Flags(reply) & wire::flag::kRcode); }
+  void CountRcode(uint16_t rcode) { counters_.responses_by_rcode[rcode].Add(); }
+  // A reply that Respond has counted does not go out.
+  void UncountReply(const uint8_t* reply) {
+    counters_.responses_by_rcode[wire::Flags(reply) & wire::flag::kRcode].Subtract(1);
+  }
 
   const ResponderCounters& counters() const { return counters_; }
   const answers::Cache* cache() const { return cache_; }
@@ -90,7 +104,8 @@ class Responder {
 
  private:
   // Everything but the lookup. True when the lookup is still to be done.
-  bool BeforeLookup(Bytes packet, const RespondArgs& args, wire::Query* query, MutableBytes out, Response* response);
+  bool BeforeLookup(Bytes packet, const RespondArgs& args, const wire::QueryVerdict* parsed, wire::Query* query,
+                    MutableBytes out, Response* response);
   void AfterLookup(const wire::Query& query, const RespondArgs& args, MutableBytes out, Response* response);
   void Count(const Response& response, const MutableBytes& out);
 
@@ -102,7 +117,7 @@ class Responder {
 template <typename Clock>
 Response Responder::Respond(Bytes packet, const RespondArgs& args, Clock clock, wire::Query* query, MutableBytes out) {
   Response response;
-  if (BeforeLookup(packet, args, query, out, &response)) {
+  if (BeforeLookup(packet, args, args.parsed, query, out, &response)) {
     // Written where it is used: copying small fields that were stored a moment ago would wait for them.
     cache_->AnswerQuery({.query = query,
                          .now = 0,

@@ -33,6 +33,10 @@ bool ParseOpt(uint16_t udp_class, uint32_t ttl, Bytes rdata, Edns* edns) {
     at += 4;
     if (rdata.size() - at < length) return false;
     if (code == kOptionClientSubnet && !ParseClientSubnet(rdata.subspan(at, length), &edns->subnet)) return false;
+    if (code == kOptionCookie && edns->cookie == nullptr) {
+      edns->cookie = rdata.data() + at;
+      edns->reply_cookie = nullptr;
+    }
     at += length;
   }
   return true;
@@ -46,9 +50,10 @@ size_t WriteOpt(const OptToWrite& opt, uint8_t* to) {
   uint8_t* at = to + kBareOptSize;
   if (opt.extended_error != kNoExtendedError) {
     Store16(at, kOptionExtendedError);
-    Store16(at + 2, 2);
+    Store16(at + 2, static_cast<uint16_t>(2 + opt.error_text.size()));
     Store16(at + 4, opt.extended_error);
-    at += 6;
+    if (!opt.error_text.empty()) std::memcpy(at + 6, opt.error_text.data(), opt.error_text.size());
+    at += 6 + opt.error_text.size();
   }
   if (opt.subnet != nullptr) [[unlikely]] {
     const size_t octets = SubnetOctets(*opt.subnet);
@@ -59,6 +64,12 @@ size_t WriteOpt(const OptToWrite& opt, uint8_t* to) {
     at[7] = opt.subnet->scope_prefix;
     std::memcpy(at + 8, opt.subnet->address, octets);
     at += 8 + octets;
+  }
+  if (!opt.cookie.empty()) [[unlikely]] {
+    Store16(at, kOptionCookie);
+    Store16(at + 2, static_cast<uint16_t>(opt.cookie.size()));
+    std::memcpy(at + 4, opt.cookie.data(), opt.cookie.size());
+    at += 4 + opt.cookie.size();
   }
   const size_t size = static_cast<size_t>(at - to);
   Store16(to + 9, static_cast<uint16_t>(size - kBareOptSize));

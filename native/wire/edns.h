@@ -1,5 +1,7 @@
 // The OPT pseudo-record (RFC 6891) of a query, and writing one into a reply.
 #pragma once
+#include <string_view>
+
 #include "wire/header.h"
 
 namespace shardns::wire {
@@ -28,6 +30,9 @@ struct ClientSubnet {
   uint8_t address[16] = {};
 };
 
+// What a reply's COOKIE option has: the client's half and ours (RFC 9018 section 4).
+inline constexpr size_t kReplyCookieSize = 24;
+
 struct Edns {
   bool present = false;
   bool dnssec_ok = false;
@@ -35,6 +40,13 @@ struct Edns {
   uint8_t extended_rcode = 0;
   uint16_t udp_size = kPlainUdpSize;
   ClientSubnet subnet;
+  // The content of the first COOKIE option, of a length that is not judged here (RFC 7873 section 5.2); null: none.
+  const uint8_t* cookie = nullptr;
+  // What the reply's own has, of kReplyCookieSize; null: none. Set by whoever makes cookies, where there is `cookie`.
+  const uint8_t* reply_cookie = nullptr;
+
+  Bytes cookie_bytes() const { return cookie == nullptr ? Bytes{} : Bytes{cookie, Load16(cookie - 2)}; }
+  const uint8_t* CookieToWrite() const { return cookie == nullptr ? nullptr : reply_cookie; }
 
   // As if there were no OPT. Field by field: a wide store of them all would be read back, field by field, too soon.
   void Clear() {
@@ -42,6 +54,7 @@ struct Edns {
     version = extended_rcode = 0;
     udp_size = kPlainUdpSize;
     subnet.family = 0;
+    cookie = nullptr;  // and nobody looks at `reply_cookie`
   }
 };
 
@@ -67,15 +80,18 @@ struct OptToWrite {
   bool dnssec_ok = false;
   uint16_t extended_rcode = 0;  // the whole rcode; its upper 8 bits go here
   uint16_t extended_error = kNoExtendedError;
+  std::string_view error_text = {};      // beside `extended_error`; at most kMaxErrorText octets
   const ClientSubnet* subnet = nullptr;  // echoed with its scope (RFC 7871 section 7.2.1)
+  Bytes cookie = {};
 };
+inline constexpr size_t kMaxErrorText = 128;
 
 inline size_t SubnetOctets(const ClientSubnet& subnet) { return (subnet.source_prefix + 7u) / 8; }
 
 // Octets WriteOpt needs.
-inline size_t OptSize(uint16_t extended_error, const ClientSubnet* subnet) {
-  return kBareOptSize + (extended_error == kNoExtendedError ? 0 : 6) +
-         (subnet == nullptr ? 0 : 8 + SubnetOctets(*subnet));
+inline size_t OptSize(const OptToWrite& opt) {
+  return kBareOptSize + (opt.extended_error == kNoExtendedError ? 0 : 6 + opt.error_text.size()) +
+         (opt.subnet == nullptr ? 0 : 8 + SubnetOctets(*opt.subnet)) + (opt.cookie.empty() ? 0 : 4 + opt.cookie.size());
 }
 // Writes an OPT record at `to`; returns its size.
 size_t WriteOpt(const OptToWrite& opt, uint8_t* to);

@@ -39,6 +39,18 @@ QueryVerdict ParseTail(Query* query) {
   return is_signed ? QueryVerdict::kNotAuth : QueryVerdict::kAnswer;
 }
 
+QueryVerdict JudgeNoQuestion(Query* query) {
+  const uint8_t* const octets = query->message.data();
+  query->question_end = kHeaderSize;
+  if ((query->flags & flag::kOpcode) == 0 && AnCount(octets) == 0 && NsCount(octets) == 0 &&
+      ParseTail(query) == QueryVerdict::kAnswer && query->edns.cookie != nullptr && query->edns.version == 0) {
+    return QueryVerdict::kNoQuestion;
+  }
+  query->question_end = 0;
+  query->edns = Edns{};
+  return QueryVerdict::kFormErr;
+}
+
 QueryVerdict JudgeType(const Query& query) {
   if (query.type == type::kAxfr || query.type == type::kIxfr) return QueryVerdict::kRefused;
   if (query.type == type::kOpt || query.type == type::kTsig || query.type == 0) return QueryVerdict::kFormErr;
@@ -60,8 +72,9 @@ QueryVerdict ParseAnyQuery(Bytes message, Query* query) {
   const uint16_t opcode = query->flags & flag::kOpcode;
   const bool for_an_authority = opcode == opcode::kNotify || opcode == opcode::kUpdate;
   if (opcode != 0 && !for_an_authority) return QueryVerdict::kNotImp;
-  // RFC 9619: more than one question is FORMERR; none is for cookies only (RFC 7873 section 5.4), not offered here.
-  if (QdCount(message.data()) != 1) return QueryVerdict::kFormErr;
+  // RFC 9619: more than one question is FORMERR; none is for cookies only.
+  if (QdCount(message.data()) != 1)
+    return QdCount(message.data()) == 0 ? JudgeNoQuestion(query) : QueryVerdict::kFormErr;
   const size_t name = PlainNameLength(message, kHeaderSize);
   if (name == 0 || message.size() - kHeaderSize - name < 4) return QueryVerdict::kFormErr;
   query->name_length = static_cast<uint8_t>(name);

@@ -17,6 +17,7 @@ enum class QueryVerdict : uint8_t {
   kNotAuth,     // signed with a key we do not have (RFC 8945 section 5.2.1); NOTIFY or UPDATE of a zone we do not serve
   kAny,         // QTYPE ANY: a minimal answer (RFC 8482)
   kOtherClass,  // not IN: goes upstream, never through the cache
+  kNoQuestion,  // but a COOKIE: it asks for a server's cookie (RFC 7873 section 5.4)
 };
 
 struct Query {
@@ -36,9 +37,9 @@ struct Query {
 // Every query there is.
 QueryVerdict ParseAnyQuery(Bytes message, Query* query);
 
-// The query that nearly everybody sends: one question of class IN for a type of data, and at most a bare OPT behind it.
-// False: another one, of which nothing is known yet.
-inline bool ParsePlainQuery(Bytes message, Query* query) {
+// A query of one question of class IN for a type of data, with nothing behind it or, of so many octets, an OPT. Its
+// options are left to the caller. False: another one, of which nothing is known yet.
+inline bool ParseShortQuery(Bytes message, size_t opt_size, Query* query) {
   constexpr uint64_t kOnlyQuestion = 0x0000'0000'0000'0100u;  // qdcount 1 in network order, the rest 0
   constexpr uint64_t kWithOneAdditional = 0x0100'0000'0000'0100u;
   if (message.size() < kHeaderSize + 1 + 4) return false;
@@ -49,7 +50,7 @@ inline bool ParsePlainQuery(Bytes message, Query* query) {
   if ((counts != kOnlyQuestion && !with_opt) || (flags & (flag::kQr | flag::kOpcode)) != 0) return false;
   // Where the question ends follows from where the message does. The walk over the labels only has to agree: nothing
   // that needs the name waits for it.
-  const size_t question_end = message.size() - (with_opt ? kBareOptSize : 0);
+  const size_t question_end = message.size() - (with_opt ? opt_size : 0);
   size_t name = question_end - kHeaderSize - 4;
 #if defined(__GNUC__)
   asm("" : "+r"(name));  // or the compiler puts the walk's result in its place, since they are equal
@@ -63,7 +64,9 @@ inline bool ParsePlainQuery(Bytes message, Query* query) {
   query->edns.Clear();
   if (with_opt) {
     const uint8_t* opt = octets + question_end;
-    if (opt[0] != 0 || Load16(opt + 1) != type::kOpt || Load16(opt + 9) != 0 || opt[6] != 0) return false;
+    if (opt[0] != 0 || Load16(opt + 1) != type::kOpt || Load16(opt + 9) != opt_size - kBareOptSize || opt[6] != 0) {
+      return false;
+    }
     ReadOpt(Load16(opt + 3), Load32(opt + 5), &query->edns);
   }
   query->message = message;
@@ -74,6 +77,26 @@ inline bool ParsePlainQuery(Bytes message, Query* query) {
   query->dns_class = kClassIn;
   query->name_length = static_cast<uint8_t>(name);
   return true;
+}
+
+// The query that nearly everybody sends: with at most a bare OPT.
+inline bool ParsePlainQuery(Bytes message, Query* query) { return ParseShortQuery(message, kBareOptSize, query); }
+
+// The same with an OPT that has a COOKIE option, of half a cookie or of a whole one, and no other.
+inline bool ParseCookieQuery(Bytes message, Query* query) {
+  for (const size_t cookie : {size_t{8}, kReplyCookieSize}) {
+    const size_t option = 4 + cookie;
+    if (message.size() < kHeaderSize + option) continue;
+    const uint8_t* const at = message.data() + message.size() - option;
+    if (Load32(at) != (uint32_t{kOptionCookie} << 16 | cookie) ||
+        !ParseShortQuery(message, kBareOptSize + option, query) || !query->edns.present) {
+      continue;
+    }
+    query->edns.cookie = at + 4;
+    query->edns.reply_cookie = nullptr;
+    return true;
+  }
+  return false;
 }
 
 // Everything of `query` that could be read is filled in, also where the verdict is an error; whatever was in it is

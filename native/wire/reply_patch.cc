@@ -23,20 +23,17 @@ size_t WriteHead(const Query& query, uint16_t flags, MutableBytes out) {
 size_t AppendOpt(const Query& query, size_t length, uint16_t rcode, ReplyLimits limits, uint16_t extended_error,
                  MutableBytes out) {
   if (!query.edns.present) return length;
-  if (length + OptSize(extended_error, nullptr) > out.size()) return length;
+  const OptToWrite opt = ReplyOpt(query, limits, rcode, extended_error);
+  if (length + OptSize(opt) > out.size()) return length;
   Store16(out.data() + 10, static_cast<uint16_t>(ArCount(out.data()) + 1));
-  return length + WriteOpt({.udp_size = limits.udp_size,
-                            .dnssec_ok = query.edns.dnssec_ok,
-                            .extended_rcode = rcode,
-                            .extended_error = extended_error},
-                           out.data() + length);
+  return length + WriteOpt(opt, out.data() + length);
 }
 
 }  // namespace
 
 size_t WriteErrorReply(const Query& query, uint16_t rcode, ReplyLimits limits, uint16_t extended_error,
                        MutableBytes out) {
-  if (out.size() < kHeaderSize + kMaxNameSize + 4 + kBareOptSize + 6) return 0;
+  if (out.size() < kHeaderSize + kMaxNameSize + 4 + kBareOptSize + 6 + 4 + kReplyCookieSize) return 0;
   uint16_t flags = ReplyFlags(query, rcode);
   // Recursion is not available to those who may not ask (RFC 1035 section 4.1.1).
   const bool denied = rcode == rcode::kRefused && extended_error == ede::kProhibited;
@@ -56,6 +53,60 @@ size_t WriteAnyReply(const Query& query, ReplyLimits limits, MutableBytes out) {
   std::memcpy(out.data() + length, kHinfo, sizeof kHinfo);
   length += sizeof kHinfo;
   return AppendOpt(query, length, rcode::kNoError, limits, kNoExtendedError, out);
+}
+
+bool AreBlockedRecords(Bytes records) {
+  while (!records.empty()) {
+    if (records.size() < 8 || records.size() - 8 < Load16(records.data() + 6)) return false;
+    records = records.subspan(8u + Load16(records.data() + 6));
+  }
+  return true;
+}
+
+size_t WriteBlockedReply(const Query& query, const BlockedReply& says, ReplyLimits limits, MutableBytes out) {
+  constexpr size_t kOwner = 2, kFixed = 10, kSoaData = 22;
+  const uint16_t flags = ReplyFlags(query, says.rcode);
+  OptToWrite opt = ReplyOpt(query, limits, says.rcode, says.extended_error);
+  opt.error_text = says.error_text;
+  const size_t limit = ReplyLimit(query, limits) < out.size() ? ReplyLimit(query, limits) : out.size();
+  // A text is for people: it goes before anything else does.
+  if (query.question_end + kOwner + kFixed + kSoaData + OptSize(opt) > limit) opt.error_text = {};
+  const size_t opt_size = query.edns.present ? OptSize(opt) : 0;
+  size_t length = WriteHead(query, flags, out);
+  const auto record = [&](uint16_t type, uint32_t ttl, size_t octets) {
+    uint8_t* const at = out.data() + length;
+    Store16(at, 0xC000 | kHeaderSize);
+    Store16(at + 2, type);
+    Store16(at + 4, kClassIn);
+    Store32(at + 6, ttl == kBlockedTtl ? says.ttl_seconds : ttl);
+    Store16(at + 10, static_cast<uint16_t>(octets));
+    length += kOwner + kFixed + octets;
+    return at + kOwner + kFixed;
+  };
+  uint16_t answers = 0;
+  for (Bytes left = says.records; !left.empty();) {
+    const uint16_t type = Load16(left.data());
+    const size_t octets = Load16(left.data() + 6);
+    if (type == query.type || type == type::kCname || query.type == type::kAny) {
+      if (length + kOwner + kFixed + octets + opt_size > limit) {
+        return TruncateReply(query, flags, limits, says.extended_error, out);
+      }
+      std::memcpy(record(type, Load32(left.data() + 2), octets), left.data() + 8, octets);
+      ++answers;
+    }
+    left = left.subspan(8 + octets);
+  }
+  Store16(out.data() + 6, answers);
+  if (answers == 0 && says.rcode != rcode::kRefused && length + kOwner + kFixed + kSoaData + opt_size <= limit) {
+    // Of the name itself: a zone that begins there denies it whatever is cached above. Nobody is its server.
+    uint8_t* const soa = record(type::kSoa, kBlockedTtl, kSoaData);
+    soa[0] = soa[1] = 0;
+    for (size_t at = 2; at < kSoaData; at += 4) Store32(soa + at, says.ttl_seconds);
+    Store16(out.data() + 8, 1);
+  }
+  if (!query.edns.present) return length;
+  Store16(out.data() + 10, 1);
+  return length + WriteOpt(opt, out.data() + length);
 }
 
 void AgeTtlsByWalk(MutableBytes message, size_t question_end, TtlChange change) {

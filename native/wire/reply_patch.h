@@ -24,6 +24,16 @@ inline uint16_t ReplyFlags(const Query& query, uint16_t rcode) {
                                (rcode & flag::kRcode));
 }
 
+// The OPT of a reply with this rcode; none is due where the query had none.
+inline OptToWrite ReplyOpt(const Query& query, ReplyLimits limits, uint16_t rcode, uint16_t extended_error) {
+  const uint8_t* const cookie = query.edns.CookieToWrite();
+  return {.udp_size = limits.udp_size,
+          .dnssec_ok = query.edns.dnssec_ok,
+          .extended_rcode = rcode,
+          .extended_error = extended_error,
+          .cookie = cookie == nullptr ? Bytes{} : Bytes{cookie, kReplyCookieSize}};
+}
+
 // A reply of header and question only (bare header when the question could not be read), with OPT if the query had one.
 size_t WriteErrorReply(const Query& query, uint16_t rcode, ReplyLimits limits, uint16_t extended_error,
                        MutableBytes out);
@@ -64,6 +74,24 @@ struct Patch {
   const ClientSubnet* subnet = nullptr;  // the client's own, with the scope of the answer
 };
 
+// What a name that a list blocks is answered with: without a record but, to make the client remember it for
+// `ttl_seconds`, the SOA of a denial (RFC 2308 section 5); or with records of one's own.
+struct BlockedReply {
+  uint16_t rcode = rcode::kNoError;
+  uint32_t ttl_seconds;
+  // Records of the question's name, one behind the other; those of its type are told, of ANY all, and an alias always:
+  //  0      2     6          8
+  //  | type | TTL | length   | data |
+  Bytes records = {};
+  uint16_t extended_error = kNoExtendedError;
+  std::string_view error_text = {};
+};
+// A TTL among them that stands for `ttl_seconds`.
+inline constexpr uint32_t kBlockedTtl = UINT32_MAX;
+// Whether they are as drawn.
+bool AreBlockedRecords(Bytes records);
+size_t WriteBlockedReply(const Query& query, const BlockedReply& says, ReplyLimits limits, MutableBytes out);
+
 // Header and question with TC, and OPT: of the reply that would have had these flags.
 [[gnu::cold]] size_t TruncateReply(const Query& query, uint16_t flags, ReplyLimits limits, uint16_t extended_error,
                                    MutableBytes out);
@@ -83,7 +111,9 @@ inline size_t FinishReply(const Query& query, size_t length, const Patch& patch,
   const uint16_t stored = Flags(out.data());
   const uint16_t ad = query.wants_ad() ? flag::kAd : 0;
   const uint16_t flags = static_cast<uint16_t>(ReplyFlags(query, stored) | (stored & (ad | flag::kAa)));
-  const size_t opt_size = query.edns.present ? OptSize(patch.extended_error, patch.subnet) : 0;
+  OptToWrite opt = ReplyOpt(query, limits, stored & flag::kRcode, patch.extended_error);
+  opt.subnet = patch.subnet;
+  const size_t opt_size = query.edns.present ? OptSize(opt) : 0;
   if (length + opt_size > ReplyLimit(query, limits) || length + opt_size > out.size()) [[unlikely]] {
     const size_t limit = ReplyLimit(query, limits) < out.size() ? ReplyLimit(query, limits) : out.size();
     const size_t there = length < out.size() - kReplySlack ? length : out.size() - kReplySlack;
@@ -97,12 +127,7 @@ inline size_t FinishReply(const Query& query, size_t length, const Patch& patch,
     RotateAddresses(out.first(length), query.question_end, patch.rotation);
   if (opt_size != 0) {
     Store16(out.data() + 10, static_cast<uint16_t>(ArCount(out.data()) + 1));
-    WriteOpt({.udp_size = limits.udp_size,
-              .dnssec_ok = query.edns.dnssec_ok,
-              .extended_rcode = static_cast<uint16_t>(stored & flag::kRcode),
-              .extended_error = patch.extended_error,
-              .subnet = patch.subnet},
-             out.data() + length);
+    WriteOpt(opt, out.data() + length);
   }
   return length + opt_size;
 }

@@ -2,6 +2,9 @@
 import { parseUpstream } from '../../upstream/upstream-url.js';
 import type { ServerOptions } from './settings.js';
 
+/** Sections that do nothing where nobody switches them on. */
+const OFF_BY_DEFAULT: ReadonlySet<string> = new Set(['tenants', 'cookies', 'rateLimit']);
+
 /** A line for each. */
 export function contradictions(options: ServerOptions): string[] {
   const found: string[] = [];
@@ -32,9 +35,9 @@ export function contradictions(options: ServerOptions): string[] {
   if (resolver.privateDomains !== undefined && (resolver.privateAddresses ?? []).length === 0) {
     useless(['resolver.privateDomains'], 'resolver.privateAddresses names none');
   }
-  for (const section of ['tcp', 'stale', 'prefetch', 'tenants'] as const) {
+  for (const section of ['tcp', 'stale', 'prefetch', 'tenants', 'cookies', 'rateLimit'] as const) {
     const { enabled, ...rest } = options[section] ?? {};
-    const off = enabled === false || (section === 'tenants' && enabled !== true);
+    const off = enabled === false || (OFF_BY_DEFAULT.has(section) && enabled !== true);
     if (off) useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
   }
   if (options.udp === 'dgram') {

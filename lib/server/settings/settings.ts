@@ -7,8 +7,10 @@ import { cacheRows } from './cache.js';
 import { clientRows } from './clients.js';
 import { dnssecRows } from './dnssec.js';
 import { listenerRows } from './listeners.js';
+import { listRows, listSetsOf, listAlone, MAX_LIST_SETS } from './lists.js';
 import { localRows } from './local.js';
 import { operationRows } from './operation.js';
+import { policyRows } from './policy.js';
 import { recursionRows } from './recursion.js';
 import { type Changed, changesOf, type Rows, section } from './row.js';
 import { nameWithoutBootstrap, upstreamRows } from './upstreams.js';
@@ -22,6 +24,7 @@ export const SECTIONS = {
   Recursion: recursionRows,
   DNSSEC: dnssecRows,
   Clients: clientRows,
+  Policy: { ...policyRows, ...listRows },
   Operation: operationRows,
 } as const satisfies Record<string, Rows>;
 
@@ -33,6 +36,8 @@ const rows = {
   ...recursionRows,
   ...dnssecRows,
   ...clientRows,
+  ...policyRows,
+  ...listRows,
   ...operationRows,
 } as const satisfies Rows;
 
@@ -46,11 +51,23 @@ export const serverSchema = section(rows)
     ordered(['cache', 'negativeMinTtlSeconds'], cache.negativeMinTtlSeconds, cache.negativeMaxTtlSeconds);
     ordered(['failure', 'firstSeconds'], failure.firstSeconds, failure.maxSeconds);
   })
-  .superRefine(({ allow, views }, context) => {
-    const count = views.reduce((sum, { clients }) => sum + clients.length, allow.length);
+  .superRefine(({ allow, views, rateLimit, lists }, context) => {
+    const ofLists = lists.some(one => one.views.length > 0 || one.clients.length > 0) ? [...lists, ...views] : [];
+    const count = [...views, ...ofLists].reduce(
+      (sum, { clients }) => sum + clients.length,
+      allow.length + rateLimit.exempt.length,
+    );
     if (count <= MAX_GATE_PREFIXES) return;
-    const message = `expected at most ${MAX_GATE_PREFIXES} prefixes in allow and views together, which have ${count}`;
+    const message = `expected at most ${MAX_GATE_PREFIXES} prefixes in allow, views, rateLimit.exempt and lists together, which have ${count}`;
     context.addIssue({ code: 'custom', path: ['views'], message });
+  })
+  .superRefine((settings, context) => {
+    const lost = listAlone(settings);
+    if (lost !== undefined) context.addIssue({ code: 'custom', ...lost });
+    const { sets } = listSetsOf(settings);
+    if (sets.length <= MAX_LIST_SETS) return;
+    const message = `expected lists of which clients have at most ${MAX_LIST_SETS} different selections, they have ${sets.length}`;
+    context.addIssue({ code: 'custom', path: ['lists'], message });
   })
   .superRefine((settings, context) => {
     const nameless = nameWithoutBootstrap(settings);

@@ -247,3 +247,66 @@ test('a server that closes leaves the socket of another one that has its place b
   await first.close();
   expect((await call('GET', '/v1/stats'))[0]).toBe(200);
 });
+
+describe('lists', () => {
+  const withList = (): Promise<Server> => {
+    const source = join(folder, 'ads.txt');
+    writeFileSync(source, '! ads\n||bad.example^\n@@||good.bad.example^\n');
+    return start({
+      views: [{ name: 'lab', clients: ['192.0.2.0/24'] }],
+      lists: [
+        { name: 'ads', source, format: 'adblock' },
+        { name: 'lab', source, format: 'adblock', views: ['lab'] },
+      ],
+    });
+  };
+
+  test('why says which list and line decides, for everybody and for one client', async () => {
+    await withList();
+    expect(await run('why', 'x.Bad.example')).toMatchObject({
+      status: 0,
+      out: 'x.bad.example.: blocked, nxdomain, by list ads, line 2\n',
+    });
+    expect((await run('why', 'good.bad.example', '--client', '192.0.2.9')).out).toBe(
+      'good.bad.example. for 192.0.2.9: allowed, by list ads, line 3\n',
+    );
+    expect((await run('why', 'a.example')).out).toBe('a.example.: no list has it\n');
+    expect(await run('why', 'a.example', '--client', 'x')).toMatchObject({
+      status: 1,
+      error: 'client: expected a numeric address, got "x"\n',
+    });
+  });
+
+  test('block, allow, unlist and pause hold at once', async () => {
+    const server = await withList();
+    const override = async (says: string | null, name: string): Promise<number> =>
+      (await call('POST', '/v1/lists/override', JSON.stringify({ name, says })))[0];
+    const why = async (name: string): Promise<unknown> =>
+      (JSON.parse((await call('GET', `/v1/lists/why?name=${name}`))[1]) as { rule: unknown }).rule;
+    expect((await run('block', 'a.example')).out).toBe(
+      'a.example and all below: blocked, until the server ends (1 such names)\n',
+    );
+    expect(await why('a.example')).toEqual({ list: 'block', action: 'nxdomain', line: 1, records: [] });
+    expect(await override('allow', 'bad.example')).toBe(200);
+    expect(await why('bad.example')).toMatchObject({ list: 'allow', action: 'pass' });
+    expect(await override(null, 'bad.example')).toBe(200);
+    expect(await why('bad.example')).toMatchObject({ list: 'ads', line: 2 });
+    expect((await run('pause', '2')).out).toBe('nothing is blocked for 120 s\n');
+    expect(server.report().lists.pausedSeconds).toBeGreaterThan(60);
+    expect((await run('why', 'bad.example')).out).toMatch(/line 2 \(paused for \d+ s yet\)\n$/);
+    expect((await call('POST', '/v1/lists/pause', '{"minutes":0}'))[1]).toBe('{"pausedSeconds":0}\n');
+    expect(await run('pause', '99999')).toMatchObject({
+      status: 1,
+      error: 'minutes: expected a number from 0 to 1440, got 99999\n',
+    });
+    expect(await override('block', 'a..b')).toBe(400);
+    for (const [body, told] of [
+      ['{}', /name: expected a name/],
+      ['null', /name: expected a name/],
+      ['{"name":"a","says":"x"}', /says: expected block, allow or null, got/],
+    ] as const) {
+      expect(await call('POST', '/v1/lists/override', body)).toEqual([400, expect.stringMatching(told)]);
+    }
+    expect((await call('POST', '/v1/lists/pause', '{"minutes":"1"}'))[1]).toMatch(/minutes: expected a number, got/);
+  });
+});

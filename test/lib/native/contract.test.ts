@@ -121,7 +121,7 @@ describe('an argument that is not what it should be', () => {
     };
     const wake = (): void => {};
     const inbox = new Uint8Array(1);
-    const rules = { rules: new Uint8Array(24), everybody: 1, clients: 16 };
+    const rules = { rules: new Uint8Array(28), everybody: 1, clients: 16 };
     const made = (options: object): string =>
       said(() => native.createPlane(engine.native, { ...plane, ...options }, wake));
     for (const [text, expected] of [

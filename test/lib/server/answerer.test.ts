@@ -10,7 +10,7 @@ import { makeQuery } from '../../support/messages.js';
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
 test('however many wait for one great answer, a turn of the event loop makes some of the replies only', async () => {
-  const engine = { answer: () => -1, reply: new Uint8Array(65_535), queryType: 1 } as unknown as Engine;
+  const engine = { answer: () => -1, reply: new Uint8Array(65_535), queryType: 1, tag: 0 } as unknown as Engine;
   let answer!: (resolution: Resolution) => void;
   const resolution = new Promise<Resolution>(resolve => (answer = resolve));
   let closed = false;
@@ -22,7 +22,7 @@ test('however many wait for one great answer, a turn of the event loop makes som
     },
     broke: () => {},
   } as unknown as Resolver;
-  const gate = { judge: () => 0 } as unknown as Gate;
+  const gate = { clientOf: () => undefined } as unknown as Gate;
   const answerer = new Answerer(engine, resolver, new FakeClock(), gate);
   const lengths: (number | undefined)[] = [];
   for (let i = 0; i < 40; i++) {

@@ -102,7 +102,7 @@ void ExpectBothWaysAgree(const Buffer& message) {
   shorter.edns = {
       .present = true, .dnssec_ok = true, .version = 3, .extended_rcode = 1, .udp_size = 4096, .subnet = {}};
   shorter.edns.subnet.family = 1;
-  if (!wire::ParsePlainQuery(message, &shorter)) return;
+  if (!wire::ParsePlainQuery(message, &shorter) && !wire::ParseCookieQuery(message, &shorter)) return;
   ASSERT_EQ(verdict, QueryVerdict::kAnswer);
   EXPECT_EQ(shorter.message.data(), longer.message.data());
   EXPECT_EQ(shorter.message.size(), longer.message.size());
@@ -118,6 +118,49 @@ void ExpectBothWaysAgree(const Buffer& message) {
   EXPECT_EQ(shorter.edns.extended_rcode, longer.edns.extended_rcode);
   EXPECT_EQ(shorter.edns.udp_size, longer.edns.udp_size);
   EXPECT_EQ(shorter.edns.subnet.family, longer.edns.subnet.family);
+  EXPECT_EQ(shorter.edns.cookie, longer.edns.cookie);
+}
+
+TEST(ParseCookieQuery, TakesHalfACookieAndAWholeOneAlone) {
+  const auto with = [](const Buffer& options) {
+    return MessageBuilder(1, 0x0100).Question("www.example.com", 28).Opt(1232, 0x8000, options).bytes();
+  };
+  const auto takes = [](const Buffer& message) {
+    wire::Query query;
+    return wire::ParseCookieQuery(message, &query);
+  };
+  const auto cookie = [](uint8_t length) {
+    Buffer option = {0, 10, 0, length};
+    for (uint8_t i = 0; i < length; ++i) option.push_back(static_cast<uint8_t>(i + 1));
+    return option;
+  };
+  EXPECT_TRUE(takes(with(cookie(8))));
+  EXPECT_TRUE(takes(with(cookie(24))));
+  for (const uint8_t length : {0, 7, 9, 16, 40}) EXPECT_FALSE(takes(with(cookie(length)))) << int{length};
+  Buffer two = cookie(8);
+  const Buffer second = cookie(24);
+  two.insert(two.end(), second.begin(), second.end());
+  EXPECT_FALSE(takes(with(two))) << "the first of two counts";
+  EXPECT_FALSE(takes(Query("www.example.com")));
+  for (const Buffer& seed : {with(cookie(8)), with(cookie(24)), with(two)}) {
+    ExpectBothWaysAgree(seed);
+    for (size_t at = 0; at < seed.size(); ++at) {
+      for (const uint8_t change : {1, 2, 0x10, 0x80}) {
+        Buffer changed = seed;
+        changed[at] ^= change;
+        ExpectBothWaysAgree(changed);
+      }
+      ExpectBothWaysAgree(Buffer(seed.begin(), seed.begin() + static_cast<long>(at)));
+    }
+  }
+}
+
+TEST(ParseQuery, WithoutAQuestionACookieIsAskedFor) {
+  const Buffer cookie = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8};
+  EXPECT_EQ(Parse(MessageBuilder(1, 0).Opt(1232, 0, cookie).bytes()), QueryVerdict::kNoQuestion);
+  EXPECT_EQ(Parse(MessageBuilder(1, 0).Opt(1232, 0).bytes()), QueryVerdict::kFormErr);
+  EXPECT_EQ(Parse(MessageBuilder(1, 0).bytes()), QueryVerdict::kFormErr);
+  EXPECT_EQ(Parse(MessageBuilder(1, 0).Opt(1232, 0x10000, cookie).bytes()), QueryVerdict::kFormErr) << "EDNS version 1";
 }
 
 TEST(ParsePlainQuery, TakesPlainQueriesOnly) {

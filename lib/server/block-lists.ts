@@ -1,0 +1,331 @@
+// The lists of the settings as they are in force: compiled off this thread, published whole, and compiled again when one
+// of their files changes. What cannot be read or has too many names is told, and the lists of before stay. Beside them
+// what the operator blocks or allows by name, until the server ends.
+//
+// Bounds: `blocking.maxNames` names, twice while they are replaced; MAX_OVERRIDES names beside them. Files are looked at
+// every LOOK_EVERY_MS, and read when two looks in a row have seen the same: not while they are written.
+import { stat } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock, Timer } from '../base/clock.js';
+import { ShardnsError, show } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { Random } from '../base/random.js';
+import { versionOf } from '../base/regular-file.js';
+import type { ListRules } from '../clients/edge.js';
+import {
+  compileLists,
+  listFile,
+  type ListMatch,
+  type ListReport,
+  type ListSource,
+  type NameLists,
+} from '../clients/lists.js';
+import { encodeName, nameToText } from '../wire/name.js';
+import { copyOf, type Download, isUrl, ListDownloads } from './list-downloads.js';
+import type { Prepared } from './prepared.js';
+import { blockedSaysOf, type List, listSetsOf } from './settings/lists.js';
+import type { ServerSettings } from './settings/settings.js';
+
+const LOOK_EVERY_MS = 5000;
+export const MAX_OVERRIDES = 10_000;
+const MAX_PAUSE_MINUTES = 1440;
+
+type Settings = Pick<ServerSettings, 'lists' | 'blocking' | 'views'>;
+export type Override = 'block' | 'allow';
+
+/** Why a client is told what it is told of a name. */
+export interface ListVerdict {
+  /** Name of the list; `block` or `allow` of the operator's own. */
+  list: string;
+  action: ListMatch['action'];
+  line: number;
+  records: readonly string[];
+}
+
+interface Compiled {
+  names: NameLists;
+  /** Of the files, when they were read. */
+  versions: string[];
+}
+
+export class BlockLists {
+  #settings: Settings | undefined;
+  #compiled: Compiled | undefined;
+  #overrides = new Map<string, Override>();
+  #overriding: NameLists | undefined;
+  #pausedUntilMs = 0;
+  #pause: Timer | undefined;
+  #look: Timer | undefined;
+  #seen: string[] = [];
+  #closed = false;
+  readonly #downloads: ListDownloads;
+  /** When they were put in force, Unix time in seconds; 0: never. */
+  #since = 0;
+  #failures = 0;
+  /** Compilations and changes of overrides, one after another. */
+  #working: Promise<unknown> = Promise.resolve();
+
+  /** @param changed called when other lists are in force than before, outside of a change of settings */
+  constructor(
+    private readonly random: Random,
+    private readonly clock: Clock,
+    private readonly log: Logger,
+    private readonly changed: () => void,
+  ) {
+    this.#downloads = new ListDownloads(clock, log);
+  }
+
+  /** What the edge reads; undefined where nothing is listed, or all is paused. */
+  get rules(): ListRules | undefined {
+    const settings = this.#settings;
+    if (settings === undefined || this.pausedSeconds > 0) return undefined;
+    const lists = this.#compiled?.names;
+    const overrides = this.#overriding;
+    if (lists === undefined && overrides === undefined) return undefined;
+    return { lists, overrides, sets: listSetsOf(settings).sets, ...blockedSaysOf(settings) };
+  }
+
+  /** Compiles what is new in these settings. @throws {ShardnsError} ERR_SHARDNS_FILE, ERR_SHARDNS_OPTION naming the list */
+  async prepare(settings: Settings): Promise<Prepared> {
+    const before = this.#settings;
+    const { maxNames, folder, refreshSeconds } = settings.blocking;
+    const of = (one: Settings | undefined): unknown => one && [one.lists.map(compiledFrom), one.blocking.folder];
+    const same = isDeepStrictEqual(of(before), of(settings)) && before?.blocking.maxNames === maxNames;
+    if (same) {
+      const commit = (): void => {
+        this.#settings = settings;
+        if (before.blocking.refreshSeconds !== refreshSeconds)
+          this.#downloads.use(downloadsOf(settings), settings.blocking);
+      };
+      return { commit, discard: () => {} };
+    }
+    const compiled = settings.lists.length === 0 ? undefined : await this.#queued(() => this.#compile(settings));
+    return {
+      commit: () => {
+        this.#settings = settings;
+        this.#use(compiled);
+        this.#lookLater();
+        this.#downloads.use(downloadsOf(settings), { folder, refreshSeconds });
+      },
+      discard: () => compiled?.names.close(),
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#downloads.close();
+    this.#look?.cancel();
+    this.#pause?.cancel();
+    this.#compiled?.names.close();
+    this.#overriding?.close();
+    this.#compiled = this.#overriding = this.#settings = undefined;
+  }
+
+  /** Blocks nothing for so long; 0 ends it. */
+  pause(minutes: number): void {
+    if (!Number.isFinite(minutes) || minutes < 0 || minutes > MAX_PAUSE_MINUTES) {
+      throw new ShardnsError(
+        'ERR_SHARDNS_OPTION',
+        `minutes: expected a number from 0 to ${MAX_PAUSE_MINUTES}, got ${minutes}`,
+      );
+    }
+    this.#pause?.cancel();
+    this.#pausedUntilMs = this.clock.nowMs() + minutes * 60_000;
+    if (minutes > 0) {
+      this.#pause = this.clock.after(minutes * 60_000, () => {
+        this.#pausedUntilMs = 0;
+        this.changed();
+      });
+    }
+    this.changed();
+  }
+  get pausedSeconds(): number {
+    return Math.max(0, (this.#pausedUntilMs - this.clock.nowMs()) / 1000);
+  }
+
+  /**
+   * A name and all below, for everybody, before the lists; undefined takes it back. In force when it resolves.
+   * @throws {ShardnsError} ERR_SHARDNS_MESSAGE for what is no name; ERR_SHARDNS_OPTION for one too many
+   */
+  async override(text: string, says: Override | undefined): Promise<void> {
+    const name = nameToText(encodeName(text.toLowerCase()));
+    await this.#queued(async () => {
+      const next = new Map(this.#overrides);
+      if (says === undefined) next.delete(name);
+      else next.set(name, says);
+      if (next.size > MAX_OVERRIDES) {
+        throw new ShardnsError('ERR_SHARDNS_OPTION', `expected at most ${MAX_OVERRIDES} names: put them into a list`);
+      }
+      const of = (which: Override): string =>
+        [...next].flatMap(([name, says]) => (says === which ? [`${name}\n`] : [])).join('');
+      const compiled =
+        next.size === 0
+          ? undefined
+          : await compileLists(
+              [
+                { name: 'allow', format: 'domains', text: of('allow'), allows: true },
+                { name: 'block', format: 'domains', text: of('block') },
+              ],
+              this.random,
+            );
+      const lost = compiled?.reports.find(one => one.broken + one.unsupported > 0);
+      if (lost !== undefined || this.#closed) compiled?.close();
+      if (lost !== undefined) {
+        throw new ShardnsError('ERR_SHARDNS_OPTION', `name: expected one that a list can have, got ${show(text)}`);
+      }
+      if (this.#closed) return;
+      this.#overrides = next;
+      const before = this.#overriding;
+      this.#overriding = compiled;
+      this.changed();
+      before?.close();
+    });
+  }
+  get overrides(): ReadonlyMap<string, Override> {
+    return this.#overrides;
+  }
+
+  /**
+   * The rule that decides of a name, for a client at that address.
+   * @param bits the client's lists
+   */
+  why(name: Uint8Array, client: string, bits: bigint): ListVerdict | undefined {
+    const found = (match: ListMatch | undefined, names: readonly string[]): ListVerdict | undefined =>
+      match && { list: names[match.list], action: match.action, line: match.line, records: match.records };
+    return (
+      found(this.#overriding?.find(name, client, ALL), ['allow', 'block']) ??
+      found(this.#compiled?.names.find(name, client, bits), this.names)
+    );
+  }
+
+  /** In the order of their places. */
+  get names(): string[] {
+    return this.#settings?.lists.map(({ name }) => name) ?? [];
+  }
+  get report(): {
+    lists: readonly Omit<ListReport, 'problems'>[];
+    names: number;
+    memoryBytes: number;
+    sinceSeconds: number;
+    failures: number;
+    pausedSeconds: number;
+    overrides: number;
+  } {
+    const names = this.#compiled?.names;
+    return {
+      lists: (names?.reports ?? []).map(({ problems: _, ...counts }) => counts),
+      names: names?.names ?? 0,
+      memoryBytes: names?.memoryBytes ?? 0,
+      sinceSeconds: this.#since,
+      failures: this.#failures + this.#downloads.failures,
+      pausedSeconds: Math.ceil(this.pausedSeconds),
+      overrides: this.#overrides.size,
+    };
+  }
+
+  #queued<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#working.then(work);
+    this.#working = done.catch(() => {});
+    return done;
+  }
+
+  async #compile({ lists, blocking }: Settings): Promise<Compiled> {
+    // Before they are read: what changes meanwhile is seen afterwards.
+    const versions = await versionsOf({ lists, blocking });
+    const names = await compileLists(
+      lists.map(one => sourceOf(one, blocking.folder)),
+      this.random,
+      { maxNames: blocking.maxNames },
+    );
+    for (const one of names.reports) this.#tell(one);
+    if (names.records.unreadable.length > 0) {
+      this.log.warn({ records: names.records.unreadable }, 'records of lists cannot be read and are left out');
+    }
+    return { names, versions };
+  }
+
+  #tell({ name, rules, broken, unsupported, problems }: ListReport): void {
+    this.log.info({ list: name, rules, broken, unsupported }, 'a list was read');
+    if (broken + unsupported > 0) {
+      const lines = problems.map(one => `${one.line}: ${one.broken ? 'broken' : 'not supported'}: ${one.text}`);
+      this.log.warn({ list: name, broken, unsupported, lines }, 'lines of a list are left out');
+    }
+  }
+
+  #use(compiled: Compiled | undefined): void {
+    const before = this.#compiled;
+    this.#compiled = compiled;
+    this.#seen = compiled?.versions ?? [];
+    this.#since = this.clock.wallSeconds();
+    // Who judges by it still holds it natively.
+    before?.names.close();
+  }
+
+  #lookLater(): void {
+    this.#look?.cancel();
+    if (this.#closed || this.#settings === undefined || this.#settings.lists.length === 0) return;
+    this.#look = this.clock.after(LOOK_EVERY_MS, () => void this.look().then(() => this.#lookLater()));
+  }
+
+  /** Looks at the files now; what the timer does. Never rejects. */
+  async look(): Promise<void> {
+    const settings = this.#settings;
+    if (settings === undefined || this.#closed) return;
+    const versions = await versionsOf(settings);
+    const isWhole = isDeepStrictEqual(versions, this.#seen);
+    this.#seen = versions;
+    if (!isWhole || isDeepStrictEqual(versions, this.#compiled?.versions)) return;
+    try {
+      const compiled = await this.#queued(() => this.#compile(settings));
+      if (this.#closed || this.#settings !== settings) return compiled.names.close();
+      this.#use(compiled);
+      this.changed();
+    } catch (error) {
+      this.#failures++;
+      // Told once, not at every look.
+      if (this.#compiled !== undefined) this.#compiled.versions = versions;
+      this.log.warn({ reason: (error as Error).message }, 'lists cannot be read again; those of before stay');
+    }
+  }
+}
+
+const ALL = (1n << 64n) - 1n;
+
+/** What of a list decides how it is compiled. */
+const compiledFrom = ({ name, source, sha256, format, action, matches }: List): object => ({
+  name,
+  source,
+  sha256,
+  format,
+  action,
+  matches,
+});
+
+function sourceOf({ name, source, format, action, matches }: List, folder: string | undefined): ListSource {
+  const text = isUrl(source) ? copiedFile(fileOf(source, folder)) : listFile(source);
+  const common = { name, format: format === 'rpz' ? 'zone' : format, text } as const;
+  if (action === 'allow') return { ...common, allows: true, plain: matches };
+  return format === 'rpz' ? { ...common, instead: action } : { ...common, block: action, plain: matches };
+}
+
+/** Where its text lies. */
+const fileOf = (source: string, folder = ''): string => (isUrl(source) ? copyOf(folder, source) : source);
+
+/** One that has not been downloaded yet has nothing in it. */
+async function* copiedFile(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+  const exists = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  if (exists) yield* listFile(path);
+}
+
+const downloadsOf = ({ lists }: Settings): Download[] =>
+  lists.flatMap(({ name, source, sha256 }) => (isUrl(source) ? [{ name, url: source, sha256 }] : []));
+
+/** '' for one that is not there now. */
+function versionsOf({ lists, blocking }: Pick<Settings, 'lists' | 'blocking'>): Promise<string[]> {
+  return Promise.all(
+    lists.map(({ source }) => stat(fileOf(source, blocking.folder), { bigint: true }).then(versionOf, () => '')),
+  );
+}

@@ -1,0 +1,78 @@
+// What the edge (gate/edge.h) says of a query, turned into what its client gets: a reply of its own, silence, or the
+// way on, with the cookie that the reply will carry. The same for datagrams, for streams and for those who waited for a
+// miss.
+//
+// One object for each thread that judges. It allocates nothing after its construction.
+#pragma once
+#include "gate/edge.h"
+#include "udp/responder.h"
+
+namespace shardns::udp {
+
+// Who asks, and when.
+struct Client {
+  Bytes address;  // 4 or 16 octets
+  bool udp = true;
+  uint64_t now_us = 0;  // of a monotonic clock
+  uint32_t wall_s = 0;
+};
+
+// A query that was let in, until it is answered. Its query views the cookie.
+struct Admitted {
+  gate::Judgement client;
+  gate::EdgeVerdict verdict;
+  uint8_t cookie[wire::kReplyCookieSize];
+};
+
+class Admission {
+ public:
+  // `responder` counts what is answered here. Both outlive it.
+  Admission(gate::Gate* gate, Responder* responder)
+      : responder_(responder), rules_(gate->rules()), counts_(gate->NewEdgeCounts()) {}
+
+  gate::Gate::Reader& rules() { return rules_; }
+
+  // kReply: the query is answered by `*length` octets of `out`, and counted.
+  enum class Said : uint8_t { kGoOn, kReply, kNothing };
+  // Of a query as it was parsed, before anything is looked up. `admitted->client` is what the gate says.
+  Said Judge(const gate::Edge& edge, const Client& client, wire::QueryVerdict parsed, wire::Query* query,
+             Admitted* admitted, MutableBytes out, size_t* length);
+  // Of a client that may not ask: whether it is told so.
+  bool MayRefuse(const gate::Edge& edge, const Client& client, const gate::Judgement& judgement) {
+    return edge.MayRefuse(judgement, QueryOf(client, {}), counts_.get());
+  }
+
+  // Of one that has waited: only its reply's cookie.
+  void Renew(const gate::Edge& edge, const Client& client, wire::Query* query, Admitted* admitted);
+
+  // Once it is known what a query that was let in comes to: the reply of `length` octets in `out`, which is not counted
+  // yet, or a miss. Returns the length of what is sent: 0 = nothing, or the reply, or what has been put in its place.
+  size_t Reply(const gate::Edge& edge, const Client& client, const Admitted& admitted, const wire::Query& query,
+               MutableBytes out, size_t length);
+  // The same of one that the responder has counted.
+  size_t ReplyCounted(const gate::Edge& edge, const Client& client, const Admitted& admitted, const wire::Query& query,
+                      MutableBytes out, size_t length);
+  Said Miss(const gate::Edge& edge, const Client& client, const Admitted& admitted, const wire::Query& query,
+            MutableBytes out, size_t* length);
+
+ private:
+  static gate::EdgeQuery QueryOf(const Client& client, const wire::Query& query) {
+    return {.address = client.address,
+            .name = {},
+            .tcp = !client.udp,
+            .has_cookie = query.edns.cookie != nullptr,
+            .cookie = query.edns.cookie_bytes(),
+            .now_us = client.now_us,
+            .wall_s = client.wall_s};
+  }
+  // The reply that an action other than kAllow stands for; 0 = silence.
+  size_t Write(gate::EdgeAction action, const wire::Query& query, bool udp, MutableBytes out);
+  size_t WriteBlocked(const gate::Edge& edge, const gate::EdgeVerdict& verdict, const wire::Query& query, bool udp,
+                      MutableBytes out);
+
+  Responder* const responder_;
+  gate::Gate::Reader rules_;
+  const std::shared_ptr<gate::EdgeCounts> counts_;
+};
+
+}  // namespace shardns::udp
