@@ -9,7 +9,7 @@ import { Type } from '../wire/iana.js';
 import { sortAddresses } from './address-order.js';
 import type { DnsClient } from './client.js';
 import { abortError, EAI, lookupError, QueryFailure } from './errors.js';
-import { asciiName, isLocalhost, LOOPBACK, oldAddress } from './host-names.js';
+import { asciiName, isHostName, isLocalhost, LOOPBACK, oldAddress } from './host-names.js';
 import type { Hosts } from './hosts.js';
 import {
   type Call,
@@ -132,6 +132,7 @@ function resolveAlpha(
   const plain = name.endsWith('.') ? name.slice(0, -1) : name;
   const known = among(hosts?.find(plain), wants) ?? (isLocalhost(plain) ? among(LOOPBACK, wants) : undefined);
   if (known !== undefined) return known;
+  if (!isHostName(name)) return 'noname';
   const { noAaaa } = client.conf;
   if (noAaaa && !wants.v4) return 'nodata';
   const asked = { v4: wants.v4, v6: wants.v6 && !noAaaa };
