@@ -159,20 +159,21 @@ async function searchNames(client: DnsClient, names: string[], asWritten: string
 }
 const SILENT: ReadonlySet<string> = new Set(['ETIMEOUT', 'ECONNREFUSED', 'ECANCELLED']);
 
+/** As getaddrinfo sorts them and Node then parts them: the order within a family is that of RFC 6724 in any case. */
 function arrange(client: DnsClient, call: Call, found: Found): LookupAddress[] {
-  const v4 = found.v4.map(address => ({ address, family: 4 as const }));
-  let v6 = found.v6.map(address => ({ address, family: 6 as const }));
-  if (call.family === 6 && v4.length > 0) {
-    const mapped = found.v4.map(address => ({ address: `::ffff:${address}`, family: 6 as const }));
-    if (v6.length === 0) return mapped;
-    if (call.hints & dns.ALL) v6 = [...v6, ...mapped];
-    return v6;
+  let wanted = [...found.v6, ...found.v4];
+  // getaddrinfo(3): mapped addresses where there are no others, or beside them with ALL.
+  if (call.family === 6) {
+    const mapped = found.v4.map(address => `::ffff:${address}`);
+    wanted = found.v6.length === 0 || call.hints & dns.ALL ? [...found.v6, ...mapped] : [...found.v6];
   }
-  if (v6.length === 0) return v4;
-  if (call.order === 'ipv4first') return [...v4, ...v6];
-  if (call.order === 'ipv6first') return [...v6, ...v4];
-  const order = sortAddresses([...found.v6, ...found.v4], client.local);
-  return order.map(address => ({ address, family: address.includes(':') ? 6 : 4 }));
+  const sorted = sortAddresses(wanted, client.local, client.settings.rotate).map((address): LookupAddress => ({
+    address,
+    family: address.includes(':') ? 6 : 4,
+  }));
+  if (call.order === 'verbatim') return sorted;
+  const first = call.order === 'ipv4first' ? 4 : 6;
+  return [...sorted.filter(one => one.family === first), ...sorted.filter(one => one.family !== first)];
 }
 
 /** The same for one of many who asked for the same and get one outcome. */
