@@ -295,9 +295,9 @@ export class DnsClient implements Disposable {
     this.#useServers();
     this.hold();
     try {
-      const ask = async (query: Query): Promise<Resolution> => {
+      const ask = async (query: Query): Promise<boolean> => {
         if (this.#closed) throw new QueryFailure('ECANCELLED');
-        return this.#asking.resolver.resolve(query, { protocol: 'internal' });
+        return this.#asking.resolver.isAnswered(query);
       };
       return await warm(ask, names, options, this.clock);
     } finally {
