@@ -127,7 +127,7 @@ export class DnsClient implements Disposable {
         memoryBytes: parseMemory(settings.memory)!,
         shards: 0,
         policy: 's3fifo',
-        averageEntryBytes: 184,
+        averageEntryBytes: 80,
         random,
       });
     // A cache of somebody else's keeps the lifetimes it was given.
