@@ -54,7 +54,7 @@ export interface QueryDecision {
 export interface ResponseInfo extends QueryInfo {
   readonly rcode: number;
   readonly message: Uint8Array;
-  /** Address and port of the server that sent it. */
+  /** Address and port of the server that sent it; `recursion` for what was resolved from the root or a zone. */
   readonly upstream: string;
 }
 
