@@ -145,11 +145,11 @@ export class DnsCache implements Disposable {
   static open(options: DnsCacheFileOptions): DnsCache {
     const settings = readFields(dnsCacheFileFields, options);
     const memory = settings.memory ?? '64MiB';
-    const { path, recreate, shards, policy, averageEntryBytes } = settings;
-    const anySize = settings.memory === undefined;
+    const { path, recreate, shards, policy = 's3fifo', averageEntryBytes } = settings;
+    const [anySize, anyPolicy] = [settings.memory === undefined, settings.policy === undefined];
     const memoryBytes = parseMemory(memory)!;
-    const engine = new Engine({ memoryBytes, shards, policy, averageEntryBytes, path, anySize, recreate });
-    return new DnsCache(engine, { ...settings, memory, shared: false }, { path });
+    const engine = new Engine({ memoryBytes, shards, policy, averageEntryBytes, path, anySize, anyPolicy, recreate });
+    return new DnsCache(engine, { ...settings, memory, policy, shared: false }, { path });
   }
 
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION unless it was made with `shared: true` */
