@@ -176,7 +176,9 @@ type Cache = z.output<typeof cache>;
 export function regionOf(settings: { cache: Cache }, random: Random, configuration: Configuration): RegionSource {
   const { shards, policy, averageEntryBytes, file, memory } = settings.cache;
   const region = { memoryBytes: parseMemory(memory)!, shards, policy, averageEntryBytes, random };
-  return file === undefined ? region : { ...region, path: file, anySize: false, anyPolicy: false, recreate: true, configuration };
+  return file === undefined
+    ? region
+    : { ...region, path: file, anySize: false, anyPolicy: false, recreate: true, configuration };
 }
 
 interface CacheSettings {
