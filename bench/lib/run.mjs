@@ -17,7 +17,7 @@ const BATCH = 16;
 const MEMORY = 22 << 20;
 
 function fill() {
-  const engine = new Engine({ memoryBytes: MEMORY, shards: 16, policy: 's3fifo', averageEntryBytes: 184 });
+  const engine = new Engine({ memoryBytes: MEMORY, shards: 16, policy: 's3fifo', averageEntryBytes: 80 });
   engine.configure({
     minTtlSeconds: 0,
     maxTtlSeconds: 86_400,

@@ -86,7 +86,7 @@ const INPUTS = {
   ),
 };
 
-const engine = new Engine({ memoryBytes: 16 << 20, shards: 1, policy: 's3fifo', averageEntryBytes: 184 });
+const engine = new Engine({ memoryBytes: 16 << 20, shards: 1, policy: 's3fifo', averageEntryBytes: 80 });
 function cost(run) {
   let best = Infinity;
   for (let i = 0; i < 5; i++) {

@@ -38,9 +38,16 @@ export function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
-/** Never throws, whatever a value's own functions do. */
+/**
+ * Never throws, whatever a value's own functions do. JSON has no word for NaN and Infinity, and shows nothing of an
+ * ArrayBuffer, a map or a regular expression: these are what String() makes of them.
+ */
 function textOf(value: unknown): string {
-  for (const write of [() => JSON.stringify(value) as string | undefined, () => String(value)]) {
+  const json = (): string | undefined => {
+    const text = typeof value === 'number' ? undefined : (JSON.stringify(value) as string | undefined);
+    return text === '{}' && Object.prototype.toString.call(value) !== '[object Object]' ? undefined : text;
+  };
+  for (const write of [json, () => String(value)]) {
     try {
       const text = write();
       if (typeof text === 'string') return text;

@@ -10,8 +10,8 @@ const MAX_MS = 2 ** 31 - 1;
 const ownFields = {
   codec: codec.default('bytes'),
   ttlMs: ttlMs.default(Infinity),
-  /** Sizes the index: octets of a typical key and value together. */
-  averageEntryBytes: whole(64, 65_536).default(256),
+  /** Sizes the index, which is full before the space is where entries are smaller: key, value and 24 octets. */
+  averageEntryBytes: whole(64, 65_536).default(128),
   /** `fetch` answers with a value expired for up to this, and loads a new one meanwhile. */
   staleWhileRevalidateMs: whole(0, MAX_MS).default(0),
   /** `fetch` answers with a value expired for up to this when its loader fails. */

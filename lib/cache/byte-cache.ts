@@ -124,10 +124,11 @@ export class ByteCache<V = Uint8Array> implements Disposable {
   static open<V>(options: ByteCacheFileOptions): ByteCache<V> {
     const settings = readFields(byteCacheFileFields, options);
     const memory = settings.memory ?? '64MiB';
-    const { path, recreate, shards, policy, averageEntryBytes } = settings;
-    const anySize = settings.memory === undefined;
-    const source = { memoryBytes: parseMemory(memory)!, shards, policy, averageEntryBytes, path, anySize, recreate };
-    return new ByteCache<V>(makeByteStore(source, { ...settings, memory, shared: false }, { path }), '', {});
+    const { path, recreate, shards, policy = 's3fifo', averageEntryBytes } = settings;
+    const [anySize, anyPolicy] = [settings.memory === undefined, settings.policy === undefined];
+    const region = { memoryBytes: parseMemory(memory)!, shards, policy, averageEntryBytes };
+    const source = { ...region, path, anySize, anyPolicy, recreate };
+    return new ByteCache<V>(makeByteStore(source, { ...settings, memory, policy, shared: false }, { path }), '', {});
   }
 
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION unless it was made with `shared: true` */

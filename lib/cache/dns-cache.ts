@@ -13,8 +13,8 @@ import { checkLimit, fileFields, FileWatch, regionFields, readHandle } from './r
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from './snapshot.js';
 
 const ownFields = {
-  /** Sizes the index. */
-  averageEntryBytes: whole(64, 65_536).default(184),
+  /** Sizes the index, which is full before the space is where answers are smaller: 80 is one address of a short name. */
+  averageEntryBytes: whole(64, 65_536).default(80),
   minTtlSeconds: whole(0, 86_400).default(0),
   maxTtlSeconds: whole(1, 604_800).default(86_400), // RFC 8767 section 4
   negativeMinTtlSeconds: whole(0, 10_800).default(0),
@@ -145,11 +145,11 @@ export class DnsCache implements Disposable {
   static open(options: DnsCacheFileOptions): DnsCache {
     const settings = readFields(dnsCacheFileFields, options);
     const memory = settings.memory ?? '64MiB';
-    const { path, recreate, shards, policy, averageEntryBytes } = settings;
-    const anySize = settings.memory === undefined;
+    const { path, recreate, shards, policy = 's3fifo', averageEntryBytes } = settings;
+    const [anySize, anyPolicy] = [settings.memory === undefined, settings.policy === undefined];
     const memoryBytes = parseMemory(memory)!;
-    const engine = new Engine({ memoryBytes, shards, policy, averageEntryBytes, path, anySize, recreate });
-    return new DnsCache(engine, { ...settings, memory, shared: false }, { path });
+    const engine = new Engine({ memoryBytes, shards, policy, averageEntryBytes, path, anySize, anyPolicy, recreate });
+    return new DnsCache(engine, { ...settings, memory, policy, shared: false }, { path });
   }
 
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION unless it was made with `shared: true` */

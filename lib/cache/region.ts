@@ -21,14 +21,21 @@ export interface Configuration {
 }
 export type RegionSource =
   | (RegionOptions & { memory?: SharedArrayBuffer })
-  | (RegionOptions & { path: string; anySize: boolean; recreate: boolean; configuration?: Configuration })
+  | (RegionOptions & {
+      path: string;
+      anySize: boolean;
+      anyPolicy: boolean;
+      recreate: boolean;
+      configuration?: Configuration;
+    })
   | { attach: SharedArrayBuffer };
 
+const policyField = oneOf('s3fifo', 'lru', 'lfu', '2q');
 /** Options of every cache that is an object of its own. */
 export const regionFields = {
   /** Octets, all of them taken at once and never passed; pages are touched as they fill. */
   memory: memory.default('64MiB'),
-  policy: oneOf('s3fifo', 'lru', 'lfu', '2q').default('s3fifo'),
+  policy: policyField.default('s3fifo'),
   /** A power of two up to 256; 0 = one per 4 MiB, at most 64. */
   shards: whole(0, 256)
     .where(n => (n & (n - 1)) === 0, 'expected 0 or a power of two')
@@ -39,6 +46,8 @@ export const fileFields = {
   path,
   /** Octets of a new file, and what one that is there must have; not given: 64 MiB, and any. */
   memory: memory.optional(),
+  /** The same: not given: s3fifo, and any. */
+  policy: policyField.optional(),
   /** Put a new file in the place of one that does not fit: another version, size, policy or kind. */
   recreate: flag.default(false),
 };
@@ -95,15 +104,17 @@ export function makeRegion<T>(makers: RegionMakers<T>, source: RegionSource): T 
   };
   try {
     if ('path' in source) {
-      const { anySize, recreate, path, configuration } = source;
+      const { anySize, anyPolicy, recreate, path, configuration } = source;
       const { high: configurationHigh, low: configurationLow } = configuration ?? { high: 0, low: 0 };
-      const file = { anySize: anySize ? 1 : 0, recreate: recreate ? 1 : 0 };
+      const file = { anySize: anySize ? 1 : 0, anyPolicy: anyPolicy ? 1 : 0, recreate: recreate ? 1 : 0 };
       return makers.open({ ...options, configurationHigh, configurationLow, ...file }, path);
     }
     return makers.create(options, source.memory && new Uint8Array(source.memory));
   } catch (cause) {
     if (isCode(cause, 'ERR_SHARDNS_FILE') && 'path' in source) {
-      throw new ShardnsError('ERR_SHARDNS_FILE', `${source.path}: ${(cause as Error).message}`, { cause });
+      // Beside what the file has, what was asked for.
+      const message = (cause as Error).message.replace(/another policy, \w+/, `$&, and not ${source.policy}`);
+      throw new ShardnsError('ERR_SHARDNS_FILE', `${source.path}: ${message}`, { cause });
     }
     if (!isCode(cause, 'ERR_SHARDNS_MEMORY')) throw cause;
     throw new ShardnsError(

@@ -122,6 +122,21 @@ export function flagsFromEnvironment(environment: NodeJS.ProcessEnv): Flags {
   };
 }
 
+/** Variables of other commands: of `ctl`, and of `build`. */
+const OTHER_VARIABLES = ['SHARDNS_CONTROL', 'SHARDNS_TOKEN', 'SHARDNS_NODEDIR'];
+/** Kubernetes sets these for a Service that is called shardns. */
+const OF_A_SERVICE = /^SHARDNS_(SERVICE_|PORT(_|$))/;
+
+/** Variables that look like ours and are not read: SHARDNS_UPSTREAMS, and the servers would be those of resolv.conf. */
+export function strangeVariables(environment: NodeJS.ProcessEnv): string[] {
+  const known = new Set(OTHER_VARIABLES);
+  const noting = new Proxy<NodeJS.ProcessEnv>({}, { get: (_, name) => void known.add(String(name)) });
+  flagsFromEnvironment(noting);
+  return Object.keys(environment).filter(
+    name => name.startsWith('SHARDNS_') && !known.has(name) && !OF_A_SERVICE.test(name),
+  );
+}
+
 function flagOf(name: string, text: string | undefined): boolean | undefined {
   if (text === undefined) return undefined;
   if (/^(1|true|yes|on)$/i.test(text)) return true;

@@ -6,7 +6,7 @@ import { DEFAULT_LISTEN } from '../server/settings/listeners.js';
 import { readOptions, type ServerOptions } from '../server/settings/settings.js';
 import { placesOf } from '../server/settings/upstreams.js';
 import type { Server } from '../server/server.js';
-import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile } from './config.js';
+import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile, strangeVariables } from './config.js';
 import { defaultControlPath } from './control-path.js';
 import { Ending } from './ending.js';
 import { standardOutput } from './log-destination.js';
@@ -45,6 +45,9 @@ export async function serve(flags: Flags): Promise<void> {
   const destination = standardOutput();
   const log = pino({ base: { pid: process.pid } }, destination);
   const system = new SystemServers(undefined, undefined, problem => log.warn({}, problem));
+  for (const variable of strangeVariables(process.env)) {
+    log.warn({ variable }, 'this variable of the environment is not read: shardns knows none of this name');
+  }
   const first = gatherOptions(flags, process.env, system);
   const control = await ownControl(first.options, log);
   first.options = { control, ...first.options };

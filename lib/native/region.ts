@@ -89,7 +89,7 @@ export interface RegionMakers<T> {
   /** @throws ERR_SHARDNS_MEMORY with what is wrong with the memory */
   attach(memory: Uint8Array): T;
   /** @throws ERR_SHARDNS_FILE with what is wrong with the file */
-  open(options: NativeRegionOptions & { anySize: number; recreate: number }, path: string): T;
+  open(options: NativeRegionOptions & { anySize: number; anyPolicy: number; recreate: number }, path: string): T;
 }
 
 const cacheStatsWords = new Float64Array(CACHE_STATS.length);

@@ -1,5 +1,7 @@
 // The order in which addresses should be tried: RFC 6724 section 6, with the machine's own addresses as the possible
-// sources. What only the kernel knows (rules 3, 4 and 7: deprecated, home and native addresses) is left out.
+// sources. What only the kernel knows is left out: routes (rule 1), and deprecated, home and native addresses (rules 3, 4
+// and 7). Where glibc's getaddrinfo goes its own way for IPv4, rule 9, so does this; its precedences are older (RFC 3484
+// section 10.3 put unique local addresses before IPv4) and can be set in gai.conf, which is not read here.
 import { networkInterfaces } from 'node:os';
 import { addressOctets } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
@@ -9,7 +11,11 @@ const Scope = { linkLocal: 2, siteLocal: 5, global: 14 } as const;
 
 interface Known {
   octets: Uint8Array; // 16, IPv4 mapped
+  /** How much of the octets names the subnet, of an own address. */
+  subnetBits: number;
+  /** Reached over IPv4: as IPv4 or mapped. */
   v4: boolean;
+  mapped: boolean;
   scope: number;
   label: number;
   precedence: number;
@@ -56,12 +62,18 @@ function scopeOf(octets: Uint8Array, v4: boolean): number {
   return Scope.global;
 }
 
-function describe(address: string): Known {
+const mappedPrefix = lazy(() => addressOctets('::ffff:0:0'));
+
+/** @param text an address, or ADDRESS/BITS with the length of its subnet's prefix */
+function describe(text: string): Known {
+  const [address, bits] = text.split('/');
   const plain = addressOctets(address);
-  const v4 = plain.length === 4;
-  const octets = v4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...plain]) : plain;
+  const octets = plain.length === 4 ? Uint8Array.from([...mappedPrefix().subarray(0, 12), ...plain]) : plain;
+  const v4 = commonBits(octets, mappedPrefix()) >= 96;
+  const subnetBits = bits === undefined ? 128 : Number(bits) + 128 - 8 * plain.length;
   const { precedence, label } = policy().find(one => commonBits(octets, one.octets) >= one.bits)!;
-  return { octets, v4, scope: scopeOf(octets, v4), label, precedence };
+  const mapped = v4 && plain.length === 16;
+  return { octets, subnetBits, v4, mapped, scope: scopeOf(octets, v4), label, precedence };
 }
 
 /** A destination and the source it would be reached from. */
@@ -107,23 +119,25 @@ export class LocalAddresses {
   get families(): { v4: boolean; v6: boolean } {
     const found = { v4: false, v6: false };
     for (const one of this.known) {
-      if (one.v4 ? one.octets[12] !== 127 : !isLoopback6(one.octets)) found[one.v4 ? 'v4' : 'v6'] = true;
+      if (!isLoopback(one)) found[one.v4 ? 'v4' : 'v6'] = true;
     }
     return found;
   }
 }
 
 const isLoopback6 = (octets: Uint8Array): boolean => octets.every((octet, i) => octet === (i === 15 ? 1 : 0));
+const isLoopback = ({ v4, octets }: Known): boolean => (v4 ? octets[12] === 127 : isLoopback6(octets));
 
 function systemAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap(list => (list ?? []).map(one => one.address));
+  return Object.values(networkInterfaces()).flatMap(list => (list ?? []).map(one => one.cidr ?? one.address));
 }
 
 /** The best source for a destination (section 5, rules 2, 6 and 8); undefined = none of its family. */
 function sourceFor(destination: Known, sources: readonly Known[]): Known | undefined {
   let best: Known | undefined;
   for (const source of sources) {
-    if (source.v4 !== destination.v4) continue;
+    // Whatever the scope: nothing but this machine answers to a packet from loopback.
+    if (source.v4 !== destination.v4 || isLoopback(source) !== isLoopback(destination)) continue;
     if (best === undefined || isBetterSource(source, best, destination)) best = source;
   }
   return best;
@@ -137,10 +151,18 @@ function isBetterSource(a: Known, b: Known, destination: Known): boolean {
   return commonBits(a.octets, destination.octets) > commonBits(b.octets, destination.octets);
 }
 
-/** Sorts destinations (section 6); equal ones keep their order (rule 10). */
-export function sortAddresses(addresses: readonly string[], local: LocalAddresses): string[] {
+/**
+ * Sorts destinations (section 6); equal ones keep their order (rule 10).
+ * @param rotated whether it is for their order to spread the load: then none is preferred for being near (rule 9)
+ */
+export function sortAddresses(addresses: readonly string[], local: LocalAddresses, rotated = false): string[] {
   if (addresses.length < 2) return [...addresses];
-  return [...addresses].sort((a, b) => compare(local.pair(a), local.pair(b)));
+  const nearest = rotated ? () => 0 : compareNearness;
+  return [...addresses].sort((one, other) => {
+    const a = local.pair(one);
+    const b = local.pair(other);
+    return compare(a, b) || nearest(a, b);
+  });
 }
 
 const sameScope = (pair: Pair): boolean => pair.destination.scope === pair.source!.scope;
@@ -154,8 +176,17 @@ function compare(a: Pair, b: Pair): number {
   if (a.destination.precedence !== b.destination.precedence) {
     return b.destination.precedence - a.destination.precedence; // rule 6
   }
-  if (a.destination.scope !== b.destination.scope) return a.destination.scope - b.destination.scope; // rule 8
-  if (a.destination.v4 || b.destination.v4) return 0;
-  // Rule 9, for IPv6 only: among IPv4 addresses it would defeat rotation.
-  return commonBits(b.destination.octets, b.source.octets) - commonBits(a.destination.octets, a.source.octets);
+  return a.destination.scope - b.destination.scope; // rule 8
+}
+
+/** Rule 9: the longer match first, of one family. */
+function compareNearness(a: Pair, b: Pair): number {
+  if (a.source === undefined || b.source === undefined || a.destination.v4 !== b.destination.v4) return 0;
+  return nearness(b.destination, b.source) - nearness(a.destination, a.source);
+}
+
+/** Bits in common; none of IPv4 outside the subnet, where they say nothing and would only defeat rotation. */
+function nearness(destination: Known, source: Known): number {
+  const bits = commonBits(destination.octets, source.octets);
+  return destination.v4 && !destination.mapped && bits < source.subnetBits ? 0 : bits;
 }

@@ -98,7 +98,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
         memoryBytes: parseMemory(settings.memory)!,
         shards: 0,
         policy: 's3fifo',
-        averageEntryBytes: 184,
+        averageEntryBytes: 80,
         random,
       });
     // A cache of somebody else's keeps the lifetimes it was given.
@@ -353,9 +353,9 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     this.#useServers();
     this.hold();
     try {
-      const ask = async (query: Query): Promise<Resolution> => {
+      const ask = async (query: Query): Promise<boolean> => {
         if (this.#closed) throw new QueryFailure('ECANCELLED');
-        return this.#asking.resolver.resolve(query, { protocol: 'internal' });
+        return this.#asking.resolver.isAnswered(query);
       };
       return await warm(ask, names, options, this.clock);
     } finally {

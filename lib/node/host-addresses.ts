@@ -32,23 +32,21 @@ export function among(known: Found | undefined, wants: Wants): Found | undefined
   return found.v4.length + found.v6.length > 0 ? found : undefined;
 }
 
-const inV4 = (address: string): LookupAddress => ({ address, family: 4 });
-const inV6 = (address: string): LookupAddress => ({ address, family: 6 });
-const mappedToV6 = (address: string): LookupAddress => ({ address: `::ffff:${address}`, family: 6 });
 const inEither = (address: string): LookupAddress => ({ address, family: address.includes(':') ? 6 : 4 });
 
+/** As getaddrinfo sorts them and Node then parts them: the order within a family is that of RFC 6724 in any case. */
 function arrange(client: DnsClient, call: Call, found: Found): LookupAddress[] {
-  const v4 = found.v4.map(inV4);
-  const v6 = found.v6.map(inV6);
-  if (call.family === 6 && v4.length > 0) {
-    if (v6.length > 0 && !(call.hints & dns.ALL)) return v6;
-    return [...v6, ...found.v4.map(mappedToV6)];
+  let wanted = [...found.v6, ...found.v4];
+  // getaddrinfo(3): mapped addresses where there are no others, or beside them with ALL.
+  if (call.family === 6) {
+    const mapped = found.v4.map(address => `::ffff:${address}`);
+    wanted = found.v6.length === 0 || call.hints & dns.ALL ? [...found.v6, ...mapped] : [...found.v6];
   }
-  if (v6.length === 0) return v4;
-  if (v4.length === 0 && v6.length === 1) return v6;
-  if (call.order === 'ipv4first') return [...v4, ...v6];
-  if (call.order === 'ipv6first') return [...v6, ...v4];
-  return sortAddresses([...found.v6, ...found.v4], client.local).map(inEither);
+  if (wanted.length === 1) return [inEither(wanted[0])];
+  const sorted = sortAddresses(wanted, client.local, client.settings.rotate).map(inEither);
+  if (call.order === 'verbatim') return sorted;
+  const first = call.order === 'ipv4first' ? 4 : 6;
+  return [...sorted.filter(one => one.family === first), ...sorted.filter(one => one.family !== first)];
 }
 
 /** As all get it who asked for the same: each takes a copy of what it gives away. */

@@ -8,7 +8,7 @@ import type { Answered } from './answered.js';
 import { type DnsClient, LATER } from './client.js';
 import { QueryFailure } from './errors.js';
 import { among, isFound, type Outcome, type Wants } from './host-addresses.js';
-import { asciiName, isLocalhost, LOOPBACK, oldAddress } from './host-names.js';
+import { asciiName, isHostName, isLocalhost, LOOPBACK, oldAddress } from './host-names.js';
 import type { Hosts } from './hosts.js';
 import type { Call } from './lookup-call.js';
 import { readAddresses } from './reply.js';
@@ -143,6 +143,7 @@ export class HostLookup implements Waiting<Answered> {
     const known = among(hosts?.find(plain), wants) ?? (isLocalhost(plain) ? among(LOOPBACK, wants) : undefined);
     const { noAaaa } = client.conf;
     if (known !== undefined) this.#end(known);
+    else if (!isHostName(name)) this.#end('noname');
     else if (noAaaa && !wants.v4) this.#end('nodata');
     else {
       this.#asked = { v4: wants.v4, v6: wants.v6 && !noAaaa };

@@ -17,6 +17,15 @@ export function isAskable(name: string): boolean {
 }
 
 /**
+ * Whether getaddrinfo would ask for a name in ASCII: letters, digits, hyphens, underscores and dots, not beginning with a
+ * hyphen, as glibc's res_hnok has it. An address with a port, a URL or an IPv6 address in brackets is none; asked for
+ * all the same, a search list or a wildcard could have an answer.
+ */
+export function isHostName(name: string): boolean {
+  return /^[\w.][\w.-]*$/.test(name);
+}
+
+/**
  * The address that inet_aton(3) reads in `127.1`, `0x7f.0.0.1`, `0177.0.0.1` or `2130706433`: one to four numbers, octal
  * after 0, hexadecimal after 0x; the last fills what is left. Undefined where the text is none.
  */

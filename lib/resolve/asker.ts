@@ -7,14 +7,14 @@ import type { QueryDecision, QueryInfo } from './hooks.js';
 
 export interface Asker {
   protocol: QueryInfo['protocol'];
-  client?: { address: string; port: number };
+  client?: { address: string; port: number } | undefined;
   /** Undefined: not known yet, where there are tenants; else 0. */
-  tenant?: number;
+  tenant?: number | undefined;
   /**
    * Called when the hook moves the client to another tenant: others who wait for the same answer must not get its own.
    * False when they cannot be parted; then nobody gets it.
    */
-  part?: () => boolean;
+  part?: (() => boolean) | undefined;
 }
 
 /** The flight of a question, as those who ask another one for it see it. */
@@ -32,12 +32,12 @@ export interface UnderWay {
 export interface KnownAsker extends Asker {
   tenant: number;
   /** Ask anew although it is cached. */
-  fresh?: boolean;
-  decided?: { decision: QueryDecision | undefined };
+  fresh?: boolean | undefined;
+  decided?: { decision: QueryDecision | undefined } | undefined;
   /** Aliases that led to this question. */
-  depth?: number;
+  depth?: number | undefined;
   /** The question whose alias led to this one, and which waits for it. */
-  parent?: UnderWay;
+  parent?: UnderWay | undefined;
 }
 
 /** One who has a flight of its own. */

@@ -25,9 +25,14 @@ export interface QueryInfo {
 
 /**
  * What `onQuery` may decide: at most one of `answer`, `refuse`, `rewrite` and `group`. Nothing, or undefined, lets the
- * query go its way.
+ * query go its way. What is none of these is a mistake that is told, and SERVFAIL to the client.
  */
 export interface QueryDecision {
+  /**
+   * Records of the name that was asked for, of one type or of all that it has, and of what its CNAME leads to. The client
+   * gets those of the type it asked for, and aliases; where there is none of the type, a denial that lives as long as the
+   * records. `[]` is a denial that is not cached. A record of any other name is a mistake.
+   */
   answer?: RecordText[];
   /** Of `answer`; NOERROR if it is not given. */
   rcode?: RcodeName;
@@ -49,7 +54,7 @@ export interface QueryDecision {
 export interface ResponseInfo extends QueryInfo {
   readonly rcode: number;
   readonly message: Uint8Array;
-  /** Address and port of the server that sent it. */
+  /** Address and port of the server that sent it; `recursion` for what was resolved from the root or a zone. */
   readonly upstream: string;
 }
 
@@ -60,6 +65,17 @@ export interface Hooks {
   onResponse?(response: ResponseInfo): 'drop' | undefined;
 }
 
+/** Every key that a decision may have. */
+const DECISION: Readonly<Record<keyof QueryDecision, true>> = {
+  answer: true,
+  rcode: true,
+  cache: true,
+  refuse: true,
+  rewrite: true,
+  group: true,
+  tenant: true,
+};
+
 /**
  * What a hook returned, as far as it can be told from rubbish without making records of it.
  * @throws {ShardnsError} ERR_SHARDNS_OPTION naming what is wrong
@@ -69,7 +85,17 @@ export function checkDecision(said: unknown): QueryDecision | undefined {
     new ShardnsError('ERR_SHARDNS_OPTION', `onQuery returned ${what} ${show(value)}: expected ${expected}`);
   if (said === undefined || said === null) return undefined;
   if (typeof said !== 'object') throw wrong('the decision', said, 'an object or nothing');
-  const { answer, rcode, refuse, rewrite, group } = said as Record<keyof QueryDecision, unknown>;
+  // A word spelt wrong would let the query go its way, which is what the hook may have wanted to prevent.
+  const strange = Object.keys(said).find(key => !Object.hasOwn(DECISION, key));
+  if (strange !== undefined) throw wrong('a decision with', strange, `only ${Object.keys(DECISION).join(', ')}`);
+  const { answer, rcode, cache, refuse, rewrite, group } = said as Record<keyof QueryDecision, unknown>;
+  const ways = Object.entries({ answer, refuse, rewrite, group }).filter(([, value]) => value !== undefined);
+  if (ways.length > 1) throw wrong('both', ways.map(([key]) => key).join(' and '), 'one of them');
+  if (answer === undefined) {
+    for (const [name, value] of Object.entries({ rcode, cache })) {
+      if (value !== undefined) throw wrong(`the ${name}`, value, 'an answer beside it');
+    }
+  }
   if (answer !== undefined && !Array.isArray(answer)) throw wrong('the answer', answer, 'a list of records');
   for (const [name, value] of Object.entries({ rcode, refuse })) {
     if (value === undefined) continue;
@@ -78,6 +104,7 @@ export function checkDecision(said: unknown): QueryDecision | undefined {
       throw wrong(`the ${name}`, value, 'NOERROR, NXDOMAIN, REFUSED, SERVFAIL and so on');
     }
   }
+  if (cache !== undefined && typeof cache !== 'boolean') throw wrong('the cache', cache, 'a boolean');
   if (rewrite !== undefined && typeof rewrite !== 'string') throw wrong('the rewrite', rewrite, 'a name');
   if (group !== undefined && typeof group !== 'string') throw wrong('the group', group, 'the name of a group');
   return said as QueryDecision;

@@ -6,6 +6,7 @@ import { Class, Rcode, Type } from '../wire/iana.js';
 import { buildResponseOrFailure, type ResourceRecord } from '../wire/message.js';
 import { bySuffix, encodeName, foldedOctet, foldName, nameKey } from '../wire/name.js';
 import { encodeData } from '../wire/record.js';
+import { madeSoa } from './made-soa.js';
 
 const TTL_SECONDS = 10_800; // RFC 6303 section 3
 
@@ -98,15 +99,7 @@ const record = (name: Uint8Array, type: number, data: Uint8Array): ResourceRecor
   return { name, type, dnsClass: Class.IN, ttl: TTL_SECONDS, data };
 };
 
-function soa(zone: Uint8Array): ResourceRecord {
-  // RFC 6303 section 3: the zone's name itself as MNAME.
-  const data = Uint8Array.from([
-    ...zone,
-    ...encodeName('nobody.invalid'),
-    ...[1, 3600, 1200, 604_800, TTL_SECONDS].flatMap(n => [n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]),
-  ]);
-  return record(zone, Type.SOA, data);
-}
+const soa = (zone: Uint8Array): ResourceRecord => madeSoa(zone, TTL_SECONDS);
 
 /** The length and the first octet of a name's last label: tells most of them apart. */
 function topOf(octets: Uint8Array, begin = 0): number {

@@ -10,6 +10,7 @@ import type { ClientTenants } from '../clients/tenants.js';
 import { REFUSED } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
+import { headerRcode } from '../wire/flags.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
@@ -185,6 +186,20 @@ export class Resolver implements ResolverContext {
     }
     const flight = this.#coalescer.join(query, asker, stale, told);
     return flight instanceof Flight ? this.#stale.orFresh(flight, stale) : flight;
+  }
+
+  /** Asks for nobody. @returns whether there is an answer or a denial: no failure, and none that is remembered */
+  async isAnswered(query: Query): Promise<boolean> {
+    const resolution = await this.resolve(query, { protocol: 'internal' });
+    if (resolution.kind === 'error') return false;
+    let reply: Uint8Array = this.#engine.reply;
+    if (resolution.kind === 'message') reply = resolution.message;
+    else if (
+      this.#engine.answer(query.message, { tenant: resolution.tenant, allowStale: true, counts: 'nothing' }) <= 0
+    )
+      return false;
+    const rcode = headerRcode(reply);
+    return rcode === Rcode.NOERROR || rcode === Rcode.NXDOMAIN;
   }
 
   /**

@@ -1,11 +1,11 @@
 // Fills a cache ahead of time: from a list of names, or from the names that a log shows most often.
 import type { Clock } from '../base/clock.js';
 import { optionError, ShardnsError, show } from '../base/errors.js';
+import { Field, readFields, whole } from '../base/fields.js';
 import { Class, Flag, typeCode } from '../wire/iana.js';
 import { encodeQuestion } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { Query } from '../wire/query.js';
-import type { Resolution } from './resolver.js';
 
 /** `www.example.com`, `example.com MX`, or the same in parts. */
 export type WarmName = string | { name: string; type: string };
@@ -25,9 +25,24 @@ export interface WarmProgress {
   total: number;
   /** Of these, answered or failed. */
   done: number;
-  /** Failed, or not a name. */
+  /** Failed now or a moment ago (RFC 9520), or not a name. */
   failed: number;
 }
+
+const warmFields = {
+  types: new Field<readonly string[]>(value => (Array.isArray(value) ? undefined : 'expected an array')).default([
+    'A',
+    'AAAA',
+  ]),
+  perSecond: whole(1, 1_000_000).default(100),
+  concurrency: whole(1, 1024).default(64),
+  signal: new Field<AbortSignal>(value =>
+    value instanceof AbortSignal ? undefined : 'expected an AbortSignal',
+  ).optional(),
+  onProgress: new Field<NonNullable<WarmOptions['onProgress']>>(value =>
+    typeof value === 'function' ? undefined : 'expected a function',
+  ).optional(),
+};
 
 interface Question {
   name: string;
@@ -36,24 +51,17 @@ interface Question {
 
 /**
  * Asks for names at a bounded rate. A name that fails is counted, and stops nothing; aborting ends it early.
+ * @param ask whether a question came to an answer, or to a denial
  * @throws {ShardnsError} ERR_SHARDNS_OPTION; what `onProgress` throws, which ends it too
  */
 export async function warm(
-  ask: (query: Query) => Promise<Resolution>,
+  ask: (query: Query) => Promise<boolean>,
   names: Iterable<WarmName>,
   options: WarmOptions,
   clock: Clock,
 ): Promise<WarmProgress> {
-  if (typeof options !== 'object' || (options as unknown) === null) throw optionError('options', options, 'an object');
-  const { types = ['A', 'AAAA'], perSecond = 100, concurrency = 64, signal, onProgress } = options;
-  checkCount('perSecond', perSecond, 1_000_000);
-  checkCount('concurrency', concurrency, 1024);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal');
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw optionError('onProgress', onProgress, 'a function');
-  }
-  if (!Array.isArray(types)) throw optionError('types', types, 'an array');
-  const defaults = (types as readonly string[]).map(type => codeOf(type));
+  const { types, perSecond, concurrency, signal, onProgress } = readFields(warmFields, options);
+  const defaults = types.map(type => codeOf(type));
   // The letters of a string could be iterated too, and are names.
   if (typeof names === 'string' || !has(names, Symbol.iterator)) throw optionError('names', names, 'a list of names');
   const questions = [...names].flatMap(one => questionsOf(one, defaults));
@@ -85,7 +93,7 @@ export async function warm(
       continue;
     }
     const asked = ask(query).then(
-      resolution => end(resolution.kind === 'error'),
+      answered => end(!answered),
       () => end(true),
     );
     underWay.add(asked);

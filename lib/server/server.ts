@@ -7,7 +7,7 @@ import { readForgotten } from '../cache/forgotten.js';
 import type { Gate } from '../clients/gate.js';
 import type { Hooks } from '../resolve/hooks.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
-import type { Resolution, Resolver } from '../resolve/resolver.js';
+import type { Resolver } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { isSourced } from '../transport/local-address.js';
 import type { Transport } from '../transport/transport.js';
@@ -202,9 +202,9 @@ export class Server implements AsyncDisposable {
    */
   async warm(names: Iterable<WarmName>, options: WarmOptions = {}): Promise<WarmProgress> {
     if (!this.listening) throw this.#closedError('warm()');
-    const ask = (query: Query): Promise<Resolution> =>
+    const ask = (query: Query): Promise<boolean> =>
       this.listening
-        ? this.resolver.resolve(query, { protocol: 'internal' })
+        ? this.resolver.isAnswered(query)
         : Promise.reject(new ShardnsError('ERR_SHARDNS_CLOSED', `warm() on a server that is ${this.#state}`));
     return warm(ask, names, options, this.#parts.clock);
   }

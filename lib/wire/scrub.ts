@@ -80,6 +80,7 @@ export function withoutDnssec(octets: Uint8Array): Uint8Array | undefined {
   return encodeMessage({ ...message, answers: shown(answers), authorities: shown(authorities), additionals: [] });
 }
 
-function coversType(record: ResourceRecord, type: number): boolean {
+/** Whether it is a signature over records of the type. */
+export function coversType(record: ResourceRecord, type: number): boolean {
   return record.type === Type.RRSIG && record.data.length > 2 && ((record.data[0] << 8) | record.data[1]) === type;
 }

@@ -71,7 +71,7 @@ std::unique_ptr<store::Region> OpenRegion(napi_env env, napi_callback_info info,
   store::Region::FileOptions options = {};
   std::string path;
   if (!GetRegionOptions(&properties, kind, &options.region) || !properties.Read("anySize", &options.any_size) ||
-      !properties.Read("recreate", &options.recreate)) {
+      !properties.Read("anyPolicy", &options.any_policy) || !properties.Read("recreate", &options.recreate)) {
     return Thrown(properties.Refuse());
   }
   if (!call.Read(1, &path)) return Thrown(call.Refuse());
@@ -83,6 +83,7 @@ std::unique_ptr<store::Region> OpenRegion(napi_env env, napi_callback_info info,
   std::unique_ptr<store::Region> region = store::Region::Open(options, &problem);
   if (region) return region;
   std::string text = problem.what;
+  if (problem.found != nullptr) text += std::string(", ") + problem.found;
   if (problem.error != 0) text += std::string(" (") + std::strerror(problem.error) + ")";
   if (problem.mismatch) text += "; with recreate: true a new file takes its place";
   Throw(env, "ERR_SHARDNS_FILE", text.c_str());

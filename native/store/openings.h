@@ -16,8 +16,9 @@ namespace shardns::store {
 
 struct FileProblem {
   const char* what = nullptr;
-  int error = 0;          // errno, or 0
-  bool mismatch = false;  // the file is sound, but not what was asked for
+  int error = 0;                // errno, or 0
+  bool mismatch = false;        // the file is sound, but not what was asked for
+  const char* found = nullptr;  // what it has in place of that, where there is a word for it
 };
 
 // What openings of a file keep in it.

@@ -233,7 +233,10 @@ bool Region::Settle(const FileOptions& options, MappedFile* file, FileProblem* p
     return false;
   };
   if (const char* what = CheckRegion(base_, file->memory().size(), options.region.kind, &layout_)) return refuse(what);
-  if (layout_.policy != options.region.policy) return refuse("it has another policy");
+  if (!options.any_policy && layout_.policy != options.region.policy) {
+    problem->found = TraitsOf(layout_.policy).name;
+    return refuse("it has another policy");
+  }
   if (options.region.shards != 0 && layout_.shards != options.region.shards) {
     return refuse("it has another number of shards");
   }

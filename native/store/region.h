@@ -122,8 +122,9 @@ class Region {
     const char* path;
     // Zero in `shards`: whatever the file has.
     RegionOptions region;
-    bool any_size = false;  // of a file that is there
-    bool recreate = false;  // replace a file that cannot be attached to
+    bool any_size = false;    // of a file that is there
+    bool any_policy = false;  // the same
+    bool recreate = false;    // replace a file that cannot be attached to
     // What is said of a file with another `region.configuration`.
     const char* other_configuration = "it belongs to another configuration";
     uint64_t monotonic_ms;

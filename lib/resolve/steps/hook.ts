@@ -12,6 +12,7 @@ import { responseRcode } from '../../wire/opt.js';
 import type { Query } from '../../wire/query.js';
 import { encodeRecord } from '../../wire/record.js';
 import { type Flyer, infoOf, type KnownAsker } from '../asker.js';
+import { answerOfHook } from '../hook-answer.js';
 import { checkDecision, type QueryDecision } from '../hooks.js';
 import type { Outcome } from '../outcome.js';
 import { followAlias } from './alias.js';
@@ -59,7 +60,7 @@ export class HookStep {
     if (decision.answer !== undefined) {
       const message = buildResponseOrFailure(query, {
         rcode: Rcode[decision.rcode ?? 'NOERROR'],
-        answers: decision.answer.map(encodeRecord),
+        ...answerOfHook(query, decision.answer.map(encodeRecord)),
       });
       if (decision.cache !== false) return this.parts.keep.own(query, asker, message);
       this.parts.keep.end(query, asker);

@@ -17,7 +17,7 @@ const cache = section({
   policy: {
     schema: regionShape.policy,
     change: 'restart',
-    why: '`s3fifo` keeps what is asked twice and lets the rest go; `lru` is exact in each shard; `lfu` (W-TinyLFU) keeps what is asked most, with a memory that fades; `2q` keeps what is asked again after it had left.',
+    why: '`s3fifo` keeps what is asked twice and lets the rest go; `lru` is exact in each shard while answers have `averageEntryBytes` or more; `lfu` (W-TinyLFU) keeps what is asked most, with a memory that fades; `2q` keeps what is asked again after it had left.',
   },
   shards: {
     schema: regionShape.shards,
@@ -25,9 +25,9 @@ const cache = section({
     why: 'Parts with a lock each: a power of two, or 0 for one per 4 MiB, at most 64.',
   },
   averageEntryBytes: {
-    schema: count(64, 65_536).default(184),
+    schema: count(64, 65_536).default(80),
     change: 'restart',
-    why: 'Octets of an answer on average, for which the index is sized.',
+    why: 'Octets of an answer for which the index is sized: 80 is one address of a short name, and gives the index a tenth of the memory; 184 would give it a twentieth. Where answers are smaller, the index is full before the space is.',
   },
   file: {
     schema: pathOption.optional(),
@@ -176,7 +176,9 @@ type Cache = z.output<typeof cache>;
 export function regionOf(settings: { cache: Cache }, random: Random, configuration: Configuration): RegionSource {
   const { shards, policy, averageEntryBytes, file, memory } = settings.cache;
   const region = { memoryBytes: parseMemory(memory)!, shards, policy, averageEntryBytes, random };
-  return file === undefined ? region : { ...region, path: file, anySize: false, recreate: true, configuration };
+  return file === undefined
+    ? region
+    : { ...region, path: file, anySize: false, anyPolicy: false, recreate: true, configuration };
 }
 
 interface CacheSettings {

@@ -5,8 +5,8 @@ import type { ServerOptions } from './settings.js';
 /** Sections that do nothing where nobody switches them on. */
 const OFF_BY_DEFAULT: ReadonlySet<string> = new Set(['tenants', 'cookies', 'rateLimit']);
 
-/** A line for each. */
-export function contradictions(options: ServerOptions): string[] {
+/** @param ownsCache false: it was given a cache that is made already. @returns a line for each */
+export function contradictions(options: ServerOptions, ownsCache = true): string[] {
   const found: string[] = [];
   const useless = (names: string[], because: string): void => {
     for (const name of names) found.push(`${name} has no effect: ${because}`);
@@ -44,6 +44,10 @@ export function contradictions(options: ServerOptions): string[] {
     const rest = pick(options, ['threads', 'pin']);
     useless(Object.keys(defined(rest)), 'udp is dgram');
     useless(inside('missRing', pick(options.missRing ?? {}, ['flights'])), 'udp is dgram');
+  }
+  if (!ownsCache) {
+    const region = pick(options.cache ?? {}, ['memory', 'policy', 'shards', 'averageEntryBytes', 'file']);
+    useless(inside('cache', region), 'the server was given a cache, which has its own');
   }
   const { tcp = {}, upstream = {} } = options;
   const larger = (name: string, value: number | undefined, other: string, most: number | undefined): void => {

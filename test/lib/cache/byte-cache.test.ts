@@ -460,9 +460,18 @@ describe('in a file', () => {
     );
     expect(code(() => ByteCache.open({ path, memory: '4MiB' }))).toContain('it has another size');
     for (const policy of ['lru', 'lfu', '2q'] as const) {
-      expect(code(() => ByteCache.open({ path, policy }))).toContain('it has another policy');
+      expect(code(() => ByteCache.open({ path, policy }))).toContain(
+        `it has another policy, s3fifo, and not ${policy}; with recreate: true`,
+      );
     }
     expect(code(() => ByteCache.open({ path, policy: 'clock' as never }))).toContain('ERR_SHARDNS_OPTION policy');
+    // Size and policy are the file's where they are not given.
+    for (const policy of ['lru', 'lfu', '2q'] as const) {
+      const other = join(at.path, policy);
+      ByteCache.open({ path: other, memory: '2MiB', policy }).close();
+      ByteCache.open({ path: other }).close();
+      expect(code(() => ByteCache.open({ path: other, policy: 's3fifo' }))).toContain(`${policy}, and not s3fifo`);
+    }
     DnsCache.open({ path, recreate: true }).close();
     writeFileSync(path, 'somebody else’s notes');
     expect(code(() => DnsCache.open({ path, recreate: true }))).toContain('it holds something else');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { applyFlags, checkConfig, flagsFromEnvironment } from '../../../lib/cli/config.js';
+import { applyFlags, checkConfig, flagsFromEnvironment, strangeVariables } from '../../../lib/cli/config.js';
 import { gatherOptions } from '../../../lib/cli/serve.js';
 import { readOptions } from '../../../lib/server/settings/settings.js';
 
@@ -112,6 +112,17 @@ test('an empty variable of the environment is one not set', () => {
   ];
   const empty = Object.fromEntries([...names, 'RECURSIVE', 'LOG_LEVEL'].map(name => [`SHARDNS_${name}`, ' ']));
   expect(applyFlags({}, flagsFromEnvironment(empty))).toEqual({});
+});
+
+test('variables that look like ours and are none are told; those of other commands and of Kubernetes are not', () => {
+  const ours = ['LISTEN', 'UPSTREAM', 'LOG_LEVEL', 'CONTROL', 'TOKEN'];
+  const service = ['SERVICE_HOST', 'SERVICE_PORT', 'PORT', 'PORT_53_UDP', 'PORT_53_UDP_ADDR', 'SERVICE_PORT_DNS'];
+  const given = [...ours, ...service, 'UPSTREAMS', 'LOGLEVEL', 'PORTS'].map(name => [`SHARDNS_${name}`, 'x'] as const);
+  expect(strangeVariables(Object.fromEntries(given))).toEqual([
+    'SHARDNS_UPSTREAMS',
+    'SHARDNS_LOGLEVEL',
+    'SHARDNS_PORTS',
+  ]);
 });
 
 test('check-config exits 0 or 1 and says where', async () => {

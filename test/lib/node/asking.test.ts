@@ -127,6 +127,30 @@ describe('names outside ASCII', () => {
   });
 });
 
+describe('what is no host name to getaddrinfo', () => {
+  const REFUSED = [
+    ...['[::1]', 'www.example:80', 'http://www.example', 'www.example/', '1.2.3.4:80', '1.2.3.4/24', 'gg::1'],
+    ...['-a.example', '-', '*.example', 'a b.example', 'a@b.example', 'a\\046b.example', 'a!b', 'ü!b.example'],
+  ];
+  const conf = 'nameserver 192.0.2.53\nsearch corp.example\n';
+  test.each(REFUSED)('%j is not there, and nobody is asked for it', async host => {
+    const one = withConf(conf);
+    for (const family of [0, 4, 6] as const) expect(await ask(one, host, { family })).toBe('ENOTFOUND -3008');
+    expect(asked()).toEqual([]);
+  });
+  test.each(['a-.example', 'a.-b.example', '_a.example', 'a_b', 'A9.example.', 'xn--bcher-kva.example'])(
+    '%s is one',
+    async host => {
+      expect(await ask(withConf(conf), host, { family: 4 })).toEqual(['192.0.2.1']);
+    },
+  );
+  test('the hosts file may have it all the same', async () => {
+    const one = withConf(conf, { hostsFile: file('192.0.2.7 -a.example a!b.example\n') });
+    expect(await ask(one, '-a.example', { family: 4 })).toEqual(['192.0.2.7']);
+    expect(await ask(one, 'a!b.example', { family: 4 })).toEqual(['192.0.2.7']);
+  });
+});
+
 describe('servers', () => {
   test.each([['no nameserver line', 'options timeout:1\n'], ['no file']])(
     '%s: the one on this machine',

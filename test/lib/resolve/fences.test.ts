@@ -35,6 +35,7 @@ const broken = (): never => {
   throw new Error('broken');
 };
 const SERVFAIL = { kind: 'error', rcode: 2 };
+const record = (name: string, type = 'A') => ({ name, type, ttl: 60, data: type === 'A' ? '192.0.2.9' : 'x' });
 
 test.each<[string, () => unknown]>([
   ['throws', broken],
@@ -58,8 +59,17 @@ test.each<[string, () => unknown]>([
   ],
   ['rewrites to what is no name', () => ({ rewrite: 'a..b' })],
   ['names a group that there is not', () => ({ group: 'nowhere' })],
+  ['spells a word wrong', () => ({ refues: 'NXDOMAIN' })],
+  ['promises what has a word spelt wrong', () => Promise.resolve({ answr: [] })],
+  ['decides two things at once', () => ({ group: 'other', refuse: 'NXDOMAIN' })],
+  ['gives the rcode of no answer', () => ({ rcode: 'NXDOMAIN' })],
+  ['says of no answer that it is not cached', () => ({ cache: false })],
+  ['says with a word whether to cache', () => ({ answer: [], cache: 'no' })],
+  ['answers with a record of another name', () => ({ answer: [record('other.example')] })],
+  ['answers with a record of another name, of another type', () => ({ answer: [record('other.example', 'TXT')] })],
+  ['answers with a record below the name', () => ({ answer: [record('x.a.example')] })],
   ['gives a tenant where there are none', () => ({ tenant: 3 })],
-])('an onQuery that %s', async (_, onQuery) => {
+])('an onQuery that %s is a mistake that is told', async (_, onQuery) => {
   const { log, lines } = recordingLog();
   const t = slowPath(query => answerA(query), {}, { onQuery: onQuery as Hooks['onQuery'] }, { log });
   expect(await t.resolve('a.example')).toMatchObject(SERVFAIL);

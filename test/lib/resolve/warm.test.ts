@@ -1,17 +1,14 @@
 // Warming: what is asked for, how fast, and what a log is read as.
 import { expect, test } from 'vitest';
 import { topNames, warm, type WarmProgress } from '../../../lib/resolve/warm.js';
-import type { Resolution } from '../../../lib/resolve/resolver.js';
 import type { Query } from '../../../lib/wire/query.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 
-const cached: Resolution = { kind: 'cached', tenant: 0 };
-
 test('asks for A and AAAA, or for the type that a name comes with', async () => {
   const asked: string[] = [];
-  const ask = (query: Query): Promise<Resolution> => {
+  const ask = (query: Query): Promise<boolean> => {
     asked.push(`${query.nameText} ${query.type}`);
-    return Promise.resolve(cached);
+    return Promise.resolve(true);
   };
   const clock = new FakeClock();
   const warming = warm(ask, ['a.example', 'b.example mx', { name: 'c.example', type: 'TXT' }], {}, clock);
@@ -24,9 +21,9 @@ test('begins no more questions a second than it is told, and no more at a time',
   const clock = new FakeClock();
   let begun = 0;
   const answers: (() => void)[] = [];
-  const ask = (): Promise<Resolution> => {
+  const ask = (): Promise<boolean> => {
     begun++;
-    return new Promise(resolve => answers.push(() => resolve(cached)));
+    return new Promise(resolve => answers.push(() => resolve(true)));
   };
   const names = Array.from({ length: 100 }, (_, i) => `n${i}.example A`);
   void warm(ask, names, { perSecond: 10, concurrency: 25 }, clock);
@@ -45,12 +42,12 @@ test('begins no more questions a second than it is told, and no more at a time',
 test('a failure or a name that is none is counted and stops nothing', async () => {
   const clock = new FakeClock();
   const seen: WarmProgress[] = [];
-  const ask = (query: Query): Promise<Resolution> =>
+  const ask = (query: Query): Promise<boolean> =>
     query.nameText === 'bad.example.'
-      ? Promise.resolve({ kind: 'error', rcode: 2, extendedError: 0 })
+      ? Promise.resolve(false)
       : query.nameText === 'worse.example.'
         ? Promise.reject(new Error('no'))
-        : Promise.resolve(cached);
+        : Promise.resolve(true);
   const names = ['bad.example A', 'worse.example A', `${'x'.repeat(64)}.example A`, 'good.example A'];
   const warming = warm(ask, names, { onProgress: progress => seen.push(progress) }, clock);
   await clock.advance(1000);
@@ -62,9 +59,9 @@ test('aborting ends it', async () => {
   const clock = new FakeClock();
   const abort = new AbortController();
   let begun = 0;
-  const ask = (): Promise<Resolution> => {
+  const ask = (): Promise<boolean> => {
     if (++begun === 3) abort.abort();
-    return Promise.resolve(cached);
+    return Promise.resolve(true);
   };
   const names = Array.from({ length: 50 }, (_, i) => `n${i}.example A`);
   const warming = warm(ask, names, { signal: abort.signal }, clock);
@@ -75,9 +72,13 @@ test('aborting ends it', async () => {
 test('wrong options are said', async () => {
   const clock = new FakeClock();
   const run = (names: unknown, options: object): Promise<unknown> =>
-    warm(() => Promise.resolve(cached), names as string[], options, clock);
-  await expect(run([], { perSecond: 0 })).rejects.toThrow('perSecond: expected 1 to 1000000, got 0');
-  await expect(run([], { concurrency: 1.5 })).rejects.toThrow('concurrency: expected 1 to 1024');
+    warm(() => Promise.resolve(true), names as string[], options, clock);
+  await expect(run([], { perSecond: 0 })).rejects.toThrow(
+    'perSecond: expected a whole number from 1 to 1000000, got 0',
+  );
+  await expect(run([], { concurrency: 1.5 })).rejects.toThrow(
+    'concurrency: expected a whole number from 1 to 1024, got 1.5',
+  );
   await expect(run(['a.example FOO'], {})).rejects.toThrow('type: expected a mnemonic');
   await expect(run([5], {})).rejects.toThrow('names: expected strings');
   await expect(run([null], {})).rejects.toThrow('names: expected strings');
@@ -86,6 +87,8 @@ test('wrong options are said', async () => {
   await expect(run([], { types: 'MX' })).rejects.toThrow('types: expected an array, got "MX"');
   await expect(run([], { onProgress: 5 })).rejects.toThrow('onProgress: expected a function, got 5');
   await expect(run([], { signal: 5 })).rejects.toThrow('signal: expected an AbortSignal, got 5');
+  await expect(run([], { persecond: 5 })).rejects.toThrow('persecond: is not an option');
+  await expect(run([], { types: [], concurency: 5 })).rejects.toThrow('concurency: is not an option');
   await expect(run([], null as never)).rejects.toThrow('options: expected an object, got null');
   for (const lines of ['a.example\nb.example', 5, undefined]) {
     await expect(topNames(lines as never, 5)).rejects.toThrow('lines: expected a list or stream of lines');
@@ -97,9 +100,9 @@ test('what onProgress throws ends it, and is thrown once, when what was begun ha
   const clock = new FakeClock();
   let begun = 0;
   const answers: (() => void)[] = [];
-  const ask = (): Promise<Resolution> => {
+  const ask = (): Promise<boolean> => {
     begun++;
-    return new Promise(resolve => answers.push(() => resolve(cached)));
+    return new Promise(resolve => answers.push(() => resolve(true)));
   };
   let calls = 0;
   const onProgress = (): void => {

@@ -79,3 +79,13 @@ test('upstream.bootstrap without a name among the upstreams is told to have no e
   expect(contradictions({ upstreams: ['192.0.2.1'], upstream })).toEqual(told);
   expect(contradictions({ upstreams: { default: ['192.0.2.1'], other: ['dns.example'] }, upstream })).toEqual([]);
 });
+
+test('what lays out a cache has no effect on one that the server is given', () => {
+  const cache = { memory: '9MiB', policy: 'lru', maxTtlSeconds: 60 } as const;
+  const options = { upstreams: ['192.0.2.1'], cache };
+  expect(contradictions(options)).toEqual([]);
+  expect(contradictions(options, false)).toEqual([
+    'cache.memory has no effect: the server was given a cache, which has its own',
+    'cache.policy has no effect: the server was given a cache, which has its own',
+  ]);
+});
