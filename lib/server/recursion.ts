@@ -6,6 +6,7 @@ import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Exchanger } from '../upstream/exchange.js';
+import type { Upstream } from '../upstream/upstream.js';
 import type { ServerSettings } from './settings/settings.js';
 import { workersOf } from './settings/recursion.js';
 import { RecursionPool } from './recursion-pool.js';
@@ -30,6 +31,8 @@ export class Recursion {
     private readonly dependencies: RecursionDependencies,
   ) {}
 
+  readonly #upstreams = (): readonly Upstream[] => this.resolver.groups.get('default') ?? [];
+
   get recursor(): Recursor | undefined {
     return this.resolver.recursor;
   }
@@ -44,7 +47,7 @@ export class Recursion {
     const { clock, random, log, threads } = this.dependencies;
     const workers = threads ? workersOf(settings) : 0;
     const memory = makeRrsetMemory(settings, workers > 0);
-    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random });
+    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, upstreams: this.#upstreams });
     return {
       commit: () => {
         this.resolver.recursor = recursor;
@@ -58,7 +61,7 @@ export class Recursion {
   }
 
   #update(settings: ServerSettings): void {
-    if (this.recursor !== undefined) updateRecursor(this.recursor, settings);
+    if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.#upstreams);
     this.#pool?.update(settings);
   }
 

@@ -7,16 +7,20 @@ import { RrsetCache } from '../cache/rrset-cache.js';
 import type { AskServer, RecursorOptions } from '../resolve/recurse/options.js';
 import { Recursor } from '../resolve/recurse/recursor.js';
 import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
-import { configuredZones } from '../resolve/recurse/zones.js';
+import { configuredZones, upstreamsZone } from '../resolve/recurse/zones.js';
 import { buildServerQuery } from '../resolve/upstream-query.js';
 import type { Exchanger } from '../upstream/exchange.js';
+import type { Upstream } from '../upstream/upstream.js';
 import { groupsOf } from './settings/upstreams.js';
 import type { ServerSettings } from './settings/settings.js';
 import { addressRulesOf } from './settings/recursion.js';
 
 /** Whether names are resolved from the root where nothing else is configured for them. */
 function isRecursive(settings: ServerSettings): boolean {
-  return settings.resolver.recursive ?? (groupsOf(settings).default ?? []).length === 0;
+  return settings.resolver.recursive ?? !hasUpstreams(settings);
+}
+function hasUpstreams(settings: ServerSettings): boolean {
+  return (groupsOf(settings).default ?? []).length > 0;
 }
 /** Whether anything at all goes past the upstreams. */
 export function needsRecursor(settings: ServerSettings): boolean {
@@ -34,11 +38,20 @@ export function makeRrsetMemory({ cache }: ServerSettings, shared: boolean): Byt
   });
 }
 
+/** The default group, of the moment. */
+export type DefaultUpstreams = () => readonly Upstream[];
+
+export interface RecursorSurroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly upstreams: DefaultUpstreams;
+}
+
 export function makeRecursor(
   settings: ServerSettings,
   memory: ByteCache,
   exchanger: Exchanger,
-  { clock, random }: { clock: Clock; random: Random },
+  { clock, random, upstreams }: RecursorSurroundings,
 ): Recursor {
   const { udpSize } = settings.upstream;
   const ask: AskServer = (question, server, timeoutMs, cancel, onLate) => {
@@ -54,15 +67,15 @@ export function makeRecursor(
     ask,
     clock,
     random,
-    recursorOptionsOf(settings),
+    recursorOptionsOf(settings, upstreams),
   );
   applyStale(recursor, settings);
   return recursor;
 }
 
 /** Settings that have changed. What was learnt stays. */
-export function updateRecursor(recursor: Recursor, settings: ServerSettings): void {
-  recursor.options = recursorOptionsOf(settings);
+export function updateRecursor(recursor: Recursor, settings: ServerSettings, upstreams: DefaultUpstreams): void {
+  recursor.options = recursorOptionsOf(settings, upstreams);
   applyStale(recursor, settings);
 }
 
@@ -70,7 +83,7 @@ function applyStale({ rrsets }: Recursor, { stale }: ServerSettings): void {
   rrsets.keepStale(stale.enabled ? stale.windowSeconds * 1000 : 0);
 }
 
-function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
+function recursorOptionsOf(settings: ServerSettings, upstreams: DefaultUpstreams): RecursorOptions {
   const { resolver, cache, upstream } = settings;
   return {
     recursive: isRecursive(settings),
@@ -96,5 +109,7 @@ function recursorOptionsOf(settings: ServerSettings): RecursorOptions {
     maxInFlight: upstream.maxInFlight,
     rules: addressRulesOf(settings),
     zones: configuredZones(settings.stubZones, settings.forwardZones),
+    // What the zones of a forwarder need of the rest of the world is asked of those that the rest is asked of.
+    outside: !isRecursive(settings) && hasUpstreams(settings) ? upstreamsZone(upstreams) : undefined,
   };
 }

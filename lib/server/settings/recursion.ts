@@ -126,7 +126,7 @@ export const recursionRows = {
   stubZones: {
     schema: z.array(stubZone).max(4096).default([]),
     change: 'live',
-    why: 'Zones whose servers are given: asked as authoritative servers are.',
+    why: 'Zones whose servers are given: asked as authoritative servers are. What they need outside of themselves (targets of aliases, host names of servers, `first`) is asked of the upstreams, or from the root where there are none; so of `forwardZones`.',
   },
   forwardZones: {
     schema: z.array(section(zoneRows)).max(4096).default([]),
