@@ -193,7 +193,7 @@ function statusText(text: string): string {
     ['state', `${report.state}, pid ${own.pid}, up ${Math.round(own.uptimeSeconds)} s`],
     ['listening', [...new Set([...listening.udp, ...listening.tcp])].join(' ') || '-'],
     ['queries', `${asked}, ${share} from the cache, ${resolver.inFlight} under way`],
-    ['cache', `${cache.entries} entries, ${mebibytes(cache.liveBytes)} of ${mebibytes(cache.memoryBytes)}`],
+    ['cache', `${cache.entries} entries held, ${mebibytes(cache.liveBytes)} of ${mebibytes(cache.memoryBytes)}`],
     ['failures', `${resolver.failures}, ${resolver.ownFailures} of them for want of room here`],
     ['resident', mebibytes(own.residentBytes)],
     ...report.upstreams.map(one => [
