@@ -7,13 +7,13 @@ import { RrsetCache } from '../cache/rrset-cache.js';
 import type { AskServer, RecursorOptions } from '../resolve/recurse/options.js';
 import { Recursor } from '../resolve/recurse/recursor.js';
 import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
-import { configuredZones, upstreamsZone } from '../resolve/recurse/zones.js';
+import { upstreamsZone } from '../resolve/recurse/zones.js';
 import { buildServerQuery } from '../resolve/upstream-query.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { groupsOf } from './settings/upstreams.js';
 import type { ServerSettings } from './settings/settings.js';
-import { addressRulesOf } from './settings/recursion.js';
+import { addressRulesOf, zonesOf } from './settings/recursion.js';
 
 /** Whether names are resolved from the root where nothing else is configured for them. */
 function isRecursive(settings: ServerSettings): boolean {
@@ -108,7 +108,7 @@ function recursorOptionsOf(settings: ServerSettings, upstreams: DefaultUpstreams
     originalTtl: cache.originalTtl,
     maxInFlight: upstream.maxInFlight,
     rules: addressRulesOf(settings),
-    zones: configuredZones(settings.stubZones, settings.forwardZones),
+    zones: zonesOf(settings),
     // What the zones of a forwarder need of the rest of the world is asked of those that the rest is asked of.
     outside: !isRecursive(settings) && hasUpstreams(settings) ? upstreamsZone(upstreams) : undefined,
   };

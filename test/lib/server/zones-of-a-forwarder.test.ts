@@ -126,6 +126,39 @@ test('what a forwarder learnt of delegations does not lead past its upstreams', 
   expect(asked()).toEqual([ZONE, UPSTREAM]);
 });
 
+describe('a zone at or below a built-in one', () => {
+  /** Whoever is asked has an address for every name. */
+  const all: Handler = query => answerA(query, 300, '10.0.0.1');
+  const configured = (name: string): ServerOptions => ({ forwardZones: [{ name, servers: [ZONE] }] });
+
+  test.each([
+    ['10.in-addr.arpa', '3.2.1.10.in-addr.arpa', '3.2.1.11.in-addr.arpa'],
+    ['lab.test', 'www.lab.test', 'www.test'],
+    ['home.arpa', 'printer.home.arpa', 'www.invalid'],
+  ])('%s: its servers are asked of %s', async (zone, name, other) => {
+    const { ask, asked } = await start(configured(zone), all);
+    expect(await ask(name)).toMatchObject({ rcode: 0, data: ['A 10.0.0.1'] });
+    expect(asked()).toEqual([ZONE]);
+    await ask(other);
+    // Others of the built-in zone are answered here, those outside by the upstreams.
+    expect(asked()).toEqual(other.startsWith('3.') ? [ZONE, UPSTREAM] : [ZONE]);
+  });
+  test('one above it does not, nor does one that local data is configured for', async () => {
+    const above = await start(configured('.'), all);
+    expect(await above.ask('3.2.1.10.in-addr.arpa')).toMatchObject({ rcode: 3 });
+    const zones = [{ name: 'home.arpa', kind: 'nodata' as const }];
+    const local = await start({ ...configured('home.arpa'), local: { zones } }, all);
+    expect(await local.ask('printer.home.arpa')).toMatchObject({ rcode: 0, data: [] });
+    expect([above.asked(), local.asked()]).toEqual([[], []]);
+  });
+  test('takes its place by update() too', async () => {
+    const { ask, served } = await start({}, all);
+    expect(await ask('printer.home.arpa')).toMatchObject({ rcode: 3 });
+    await served.server.update(configured('home.arpa'));
+    expect(await ask('printer.home.arpa')).toMatchObject({ rcode: 0, data: ['A 10.0.0.1'] });
+  });
+});
+
 test('a thread that resolves asks them too, by their names as well', async () => {
   // Threads run what is built.
   const { createServer } = (await import('../../../dist/index.js' as string)) as typeof import('../../../lib/index.js');
