@@ -76,7 +76,11 @@ const FAMILIES: readonly Family[] = [
     'type',
   ]),
   counter('shardns_dns_responses_total', 'Replies by rcode', r => by('rcode', r.responses), ['rcode']),
-  gauge('shardns_cache_entries', 'Entries that the cache holds; what was forgotten or has expired counts until its room is needed', r => r.cache.entries),
+  gauge(
+    'shardns_cache_entries',
+    'Entries that the cache holds; what was forgotten or has expired counts until its room is needed',
+    r => r.cache.entries,
+  ),
   gauge('shardns_cache_bytes', 'Octets of these entries', r => r.cache.liveBytes),
   gauge('shardns_cache_memory_bytes', 'Octets of the cache region', r => r.cache.memoryBytes),
   counter('shardns_cache_requests_total', 'Lookups in the cache', ({ cache: c }) => {
@@ -212,7 +216,11 @@ const FAMILIES: readonly Family[] = [
     'Name servers that something is known of, by all threads',
     r => r.recursion?.servers ?? 0,
   ),
-  gauge('shardns_rrset_cache_entries', 'Entries that the RRset cache holds, counted in the same way', r => r.recursion?.rrsetEntries),
+  gauge(
+    'shardns_rrset_cache_entries',
+    'Entries that the RRset cache holds, counted in the same way',
+    r => r.recursion?.rrsetEntries,
+  ),
   gauge('shardns_rrset_cache_bytes', 'Octets of these entries', r => r.recursion?.rrsetBytes),
   upstream('shardns_upstream_queries_total', 'Queries sent', it => it.queries),
   upstream('shardns_upstream_responses_total', 'Responses taken', it => it.responses),

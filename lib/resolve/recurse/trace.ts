@@ -8,7 +8,20 @@ export interface TraceEvent {
   atMs: number;
   /** Resolutions inside resolutions; 0 = the query itself. */
   depth: number;
-  kind: 'cache' | 'zone' | 'ask' | 'answer' | 'referral' | 'alias' | 'lame' | 'failure' | 'server';
+  kind:
+    | 'cache'
+    | 'zone'
+    | 'ask'
+    | 'answer'
+    | 'referral'
+    | 'alias'
+    | 'lame'
+    | 'failure'
+    | 'server'
+    | 'local'
+    | 'hook'
+    | 'view'
+    | 'filter';
   text: string;
 }
 
