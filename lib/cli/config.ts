@@ -4,8 +4,8 @@ import { show, ShardnsError } from '../base/errors.js';
 import { readRegularFile } from '../base/regular-file.js';
 import { checkOptions, formatPath, type OptionIssue, type ServerOptions } from '../server/settings/settings.js';
 
-/** The largest configuration file that is read. */
-const MAX_CONFIG_BYTES = 1 << 20;
+/** The largest configuration file that is read: 100,000 local zones and as many records, which options take, fit. */
+const MAX_CONFIG_BYTES = 16 << 20;
 
 export interface ConfigProblem {
   /** 1-based; 0 = no line, as for a flag. */
