@@ -8,9 +8,9 @@ import { ShardnsError, show } from '../base/errors.js';
 import type { Peeked, Variant } from '../cache/engine.js';
 import type { Server } from '../server/server.js';
 import { rcodeName, typeCode, typeName } from '../wire/iana.js';
-import { decodeMessage, type ResourceRecord } from '../wire/message.js';
+import { decodeMessage } from '../wire/message.js';
 import { encodeName, foldName, isAtOrBelow, nameToText } from '../wire/name.js';
-import { decodeRdata } from '../wire/rdata.js';
+import { recordText } from './record-text.js';
 import { trace } from './trace.js';
 
 const MAX_BODY_BYTES = 65_536;
@@ -23,6 +23,7 @@ export async function control(server: Server, request: IncomingMessage, response
   try {
     const url = new URL(request.url ?? '/', 'http://localhost');
     const call = `${request.method} ${url.pathname}`;
+    checkParameters(url.searchParams, PARAMETERS[call]);
     if (call === 'GET /v1/stats') sendJson(response, server.report());
     else if (call === 'GET /v1/cache') await list(server, url.searchParams, response);
     else if (call === 'GET /v1/cache/entry') sendJson(response, entriesOf(server, url.searchParams));
@@ -37,6 +38,21 @@ export async function control(server: Server, request: IncomingMessage, response
     const known = error instanceof ShardnsError;
     problem(response, known ? 400 : 500, known ? code : 'ERR_SHARDNS_INTERNAL', message);
   }
+}
+
+const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
+  'GET /v1/cache': ['suffix', 'type', 'tenant'],
+  'GET /v1/cache/entry': ['name', 'type', 'tenant'],
+  'GET /v1/trace': ['name', 'type', 'fresh'],
+};
+
+/** One that is written wrong would be taken for obeyed. */
+function checkParameters(given: URLSearchParams, taken: readonly string[] | undefined): void {
+  const other = [...given.keys()].find(key => taken !== undefined && !taken.includes(key));
+  if (other === undefined) return;
+  throw optionError(
+    `${/^\w+$/.test(other) ? other : show(other)}: expected ${taken!.slice(0, -1).join(', ')} or ${taken!.at(-1)}`,
+  );
 }
 
 function sendJson(response: ServerResponse, value: unknown): void {
@@ -109,6 +125,8 @@ function pause({ clientRules }: Server, body: unknown): object {
 
 function nameOf(parameters: URLSearchParams, key: string): Uint8Array {
   const text = parameters.get(key) ?? '';
+  // An empty variable of a script means no name, and least of all the root and all below it.
+  if (text === '') throw optionError(`${key}: expected a domain name ("." is the root), got ""`);
   try {
     return foldName(encodeName(text));
   } catch (error) {
@@ -160,16 +178,6 @@ function shownEntry({ dnssecOk, checkingDisabled }: Variant, found: Peeked): obj
     answers: message.answers.map(recordText),
     authorities: message.authorities.map(recordText),
   };
-}
-
-function recordText({ name, type, ttl, data }: ResourceRecord): string {
-  let text: string;
-  try {
-    text = decodeRdata(type, data);
-  } catch {
-    text = `\\# ${data.length} ${Buffer.from(data).toString('hex')}`;
-  }
-  return `${nameToText(name)} ${ttl} ${typeName(type)} ${text}`;
 }
 
 /** A line of JSON for each entry: `suffix`, `type` and `tenant` choose among them. */

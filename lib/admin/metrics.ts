@@ -76,8 +76,12 @@ const FAMILIES: readonly Family[] = [
     'type',
   ]),
   counter('shardns_dns_responses_total', 'Replies by rcode', r => by('rcode', r.responses), ['rcode']),
-  gauge('shardns_cache_entries', 'Entries in the cache', r => r.cache.entries),
-  gauge('shardns_cache_bytes', 'Octets of live entries', r => r.cache.liveBytes),
+  gauge(
+    'shardns_cache_entries',
+    'Entries that the cache holds; what was forgotten or has expired counts until its room is needed',
+    r => r.cache.entries,
+  ),
+  gauge('shardns_cache_bytes', 'Octets of these entries', r => r.cache.liveBytes),
   gauge('shardns_cache_memory_bytes', 'Octets of the cache region', r => r.cache.memoryBytes),
   counter('shardns_cache_requests_total', 'Lookups in the cache', ({ cache: c }) => {
     return c.hitsPositive + c.hitsNegative + c.hitsFailure + c.hitsStale + c.misses - c.staleAfterMiss;
@@ -295,8 +299,12 @@ const FAMILIES: readonly Family[] = [
     'Name servers that something is known of, by all threads',
     r => r.recursion?.servers ?? 0,
   ),
-  gauge('shardns_rrset_cache_entries', 'Entries in the RRset cache', r => r.recursion?.rrsetEntries),
-  gauge('shardns_rrset_cache_bytes', 'Octets of live entries of the RRset cache', r => r.recursion?.rrsetBytes),
+  gauge(
+    'shardns_rrset_cache_entries',
+    'Entries that the RRset cache holds, counted in the same way',
+    r => r.recursion?.rrsetEntries,
+  ),
+  gauge('shardns_rrset_cache_bytes', 'Octets of these entries', r => r.recursion?.rrsetBytes),
   upstream('shardns_upstream_queries_total', 'Queries sent', it => it.queries),
   upstream('shardns_upstream_responses_total', 'Responses taken', it => it.responses),
   upstream('shardns_upstream_timeouts_total', 'Queries without response in time', it => it.timeouts),

@@ -1,12 +1,17 @@
-// The steps of a resolution as lines for people: when, how deep, what. Names are escaped as everywhere.
+// What becomes of a question, as lines for people: when, how deep, what. In the order of the server: local data and built-in
+// zones, then what is known, then a zone's servers, the root's or the upstreams. Names are escaped as everywhere. The hook is
+// not asked (it may count, or sort clients), nor are views: a trace has no client.
+//
+// Bounds: MAX_LINES lines, MAX_ALIASES aliases of local data.
 import { ShardnsError } from '../base/errors.js';
-import type { ResolutionError } from '../resolve/recurse/job.js';
-import type { TraceEvent } from '../resolve/recurse/trace.js';
+import { ResolutionError } from '../resolve/recurse/job.js';
 import type { Server } from '../server/server.js';
-import { rcodeName, typeCode, typeName } from '../wire/iana.js';
+import { Class, Flag, rcodeName, typeCode, typeName } from '../wire/iana.js';
+import { decodeMessage, encodeQuestion, rcodeOf, type ResourceRecord } from '../wire/message.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
-import { decodeRdata } from '../wire/rdata.js';
-import type { Rrset } from '../wire/rrset.js';
+import { Query } from '../wire/query.js';
+import { recordText } from './record-text.js';
+import { askUpstreams, type Step } from './trace-upstreams.js';
 
 export interface TraceRequest {
   name: string;
@@ -15,23 +20,25 @@ export interface TraceRequest {
   fresh: boolean;
 }
 
+const MAX_LINES = 2000;
+const MAX_ALIASES = 16;
+
 /**
  * Resolves a name and writes a line for each step.
- * @throws {ShardnsError} ERR_SHARDNS_OPTION naming what of the request is wrong, or that nothing is resolved here
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION naming what of the request is wrong, ERR_SHARDNS_MESSAGE for a text that is no name
  */
 export async function trace(server: Server, request: TraceRequest, write: (line: string) => void): Promise<void> {
-  const { recursor } = server;
-  if (recursor === undefined) {
-    throw new ShardnsError('ERR_SHARDNS_OPTION', 'this server asks upstreams; there is no resolution to trace');
-  }
   const type = typeCode(request.type);
   if (type === undefined) {
     throw new ShardnsError('ERR_SHARDNS_OPTION', `type: expected a record type, got ${JSON.stringify(request.type)}`);
   }
+  if (request.name === '') {
+    throw new ShardnsError('ERR_SHARDNS_OPTION', 'name: expected a domain name ("." is the root), got ""');
+  }
   const name = foldName(encodeName(request.name));
   const began = performance.now();
   let steps = 0;
-  const show = ({ depth, kind, text }: TraceEvent): void => {
+  const step: Step = ({ depth = 0, kind, text }) => {
     // One query of a client leads to at most a few hundred.
     if (++steps > MAX_LINES) return;
     const ms = (performance.now() - began).toFixed(1).padStart(8);
@@ -39,27 +46,69 @@ export async function trace(server: Server, request: TraceRequest, write: (line:
   };
   write(`${nameToText(name)} ${typeName(type)}`);
   try {
-    const result = await recursor.resolve(name, type, { fresh: request.fresh, trace: show });
-    const ms = (performance.now() - began).toFixed(1);
-    write(`${rcodeName(result.rcode)} after ${ms} ms`);
-    for (const rrset of [...result.answers, ...result.authority]) for (const line of recordLines(rrset)) write(line);
+    const { rcode, records } = await follow(server, name, type, request.fresh, step);
+    write(`${rcodeName(rcode)} after ${(performance.now() - began).toFixed(1)} ms`);
+    for (const one of records) write(`  ${recordText(one)}`);
   } catch (error) {
-    if (!(error instanceof ShardnsError) || !('extendedError' in error)) throw error;
-    const { message, extendedError } = error as ResolutionError;
-    write(`SERVFAIL (extended error ${extendedError}): ${message}`);
+    if (!(error instanceof ResolutionError)) throw error;
+    write(`SERVFAIL (extended error ${error.extendedError}): ${error.message}`);
   }
 }
 
-const MAX_LINES = 2000;
+interface Traced {
+  rcode: number;
+  records: Omit<ResourceRecord, 'dnsClass'>[];
+}
 
-function recordLines(rrset: Rrset): string[] {
-  return rrset.data.map(data => {
-    let text: string;
-    try {
-      text = decodeRdata(rrset.type, data);
-    } catch {
-      text = `\\# ${data.length} ${Buffer.from(data).toString('hex')}`;
+/** @throws {ResolutionError} */
+async function follow(server: Server, name: Uint8Array, type: number, fresh: boolean, step: Step): Promise<Traced> {
+  const { local, addressRules } = server.resolver.options;
+  const records: Traced['records'] = [];
+  const told = (octets: Uint8Array): Traced => {
+    const message = decodeMessage(octets);
+    return { rcode: rcodeOf(message), records: [...records, ...message.answers, ...message.authorities] };
+  };
+  if (server.settings.views.length > 0) {
+    step({ kind: 'view', text: 'a trace has no client: those of a view may be told otherwise' });
+  }
+  let query = queryFor(name, type);
+  for (let aliases = 0; ; aliases++) {
+    const own = local.find(query, 0);
+    if (own === undefined) break;
+    if (own.kind !== 'alias') {
+      step({ kind: 'local', text: own.kind === 'refused' ? 'refused by a local zone' : 'answered by local data' });
+      return told(own.message);
     }
-    return `  ${nameToText(rrset.name)} ${rrset.ttl} ${typeName(rrset.type)} ${text}`;
-  });
+    step({ kind: 'local', text: `${query.nameText} is ${nameToText(own.target)}, by local data` });
+    if (aliases >= MAX_ALIASES) throw new ResolutionError(`more than ${MAX_ALIASES} local aliases`, 0);
+    query = queryFor(own.target, type);
+  }
+  if (server.resolver.asksHook) {
+    step({ kind: 'hook', text: 'onQuery is not asked: a trace has no client. What it decides comes before the rest' });
+  }
+  const builtIn = local.findBuiltIn(query, 0);
+  if (builtIn !== undefined) {
+    step({ kind: 'local', text: 'answered by a built-in zone (option localZones)' });
+    return told(builtIn);
+  }
+  if (addressRules?.hidesAny === true) {
+    step({ kind: 'filter', text: 'what follows is without the addresses of resolver.privateAddresses' });
+  }
+  const { recursor } = server;
+  if (recursor?.serves(query.name, type) === true) {
+    const result = await recursor.resolve(query.name, type, { fresh, trace: step });
+    const rrsets = [...result.answers, ...result.authority];
+    const found = rrsets.flatMap(({ name, type, ttl, data }) => data.map(one => ({ name, type, ttl, data: one })));
+    return { rcode: result.rcode, records: [...records, ...found] };
+  }
+  const known = fresh ? undefined : server.engine.peek(query.name, type, {});
+  if (known !== undefined && known.remainingSeconds > 0) {
+    step({ kind: 'cache', text: `${query.nameText} ${typeName(type)}: known` });
+    return told(known.message);
+  }
+  return told(await askUpstreams(server, query, step));
+}
+
+function queryFor(name: Uint8Array, type: number): Query {
+  return new Query(encodeQuestion({ id: 0, flags: Flag.RD, question: { name, type, dnsClass: Class.IN } }));
 }

@@ -296,7 +296,7 @@ export class ByteCache<V = Uint8Array> implements Disposable {
     fetcher.overtakeGroup(this.#space === 0 ? undefined : `namespace ${this.#space}`);
   }
 
-  /** The entries of this namespace as they are met, for inspection; invalidated and expired ones are still among them. */
+  /** The entries of this namespace as they are met, for inspection; expired ones are still among them. */
   *entries(limit = Infinity): Generator<ByteEntry> {
     checkLimit(limit);
     const { native, control } = this.#open();

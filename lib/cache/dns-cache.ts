@@ -244,7 +244,7 @@ export class DnsCache implements Disposable {
     this.engine.invalidate(readForgotten(what));
   }
 
-  /** The entries as they are met, shard by shard, for inspection; invalidated ones are still among them. */
+  /** The entries as they are met, shard by shard, for inspection; expired ones are still among them. */
   *entries(limit = Infinity): Generator<CacheEntry> {
     checkLimit(limit);
     this.#open();

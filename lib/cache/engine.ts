@@ -298,7 +298,7 @@ export class Engine implements Disposable {
     this.native.allowRefresh(this.#name(name), type, variantFlags(variant), variant.tenant ?? 0);
   }
 
-  /** Walks the index shard by shard, a few hundred entries at a time; each shard is locked while it is read. */
+  /** Walks the index shard by shard, a few hundred entries at a time; each shard is locked while it is read. What was forgotten is passed over. */
   *list(): Generator<ListedEntry> {
     const { nextBucket, buckets } = Control;
     for (const [out, at] of listed(this.native, this.#control, { nextBucket, buckets })) yield readListed(out, at);

@@ -49,6 +49,7 @@ export function checkTenant(tenant: unknown): void {
 }
 
 export function wireName(option: string, text: unknown): Uint8Array {
-  if (typeof text !== 'string') throw optionError(option, text, 'a domain name');
+  // An empty variable means no name, and least of all the root and all below it.
+  if (typeof text !== 'string' || text === '') throw optionError(option, text, 'a domain name ("." is the root)');
   return foldName(encodeName(text));
 }

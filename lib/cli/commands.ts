@@ -133,8 +133,11 @@ async function runCtl(args: string[]): Promise<number> {
   }
   const { ctl } = await import('./ctl.js');
   const done = ctl(verb, parsed.positionals, parsed.values);
-  if (done === undefined) throw new Usage(`ctl ${verb} does not take ${JSON.stringify(rest.join(' '))}`);
-  return done;
+  if (done !== undefined) return done;
+  const words = parsed.positionals.map(word => JSON.stringify(word)).join(' ');
+  if (verb === 'flush') throw new Usage('ctl flush: expected one of NAME, --suffix NAME, --tenant N and --all');
+  if (verb === 'peek' || verb === 'trace') throw new Usage(`ctl ${verb}: expected NAME [TYPE], got ${words || 'none'}`);
+  throw new Usage(`ctl ${verb} does not take ${words}`);
 }
 
 function parseDuration(text: string): number {

@@ -8,8 +8,8 @@ import { checkOptions, formatPath, type OptionIssue, type ServerOptions } from '
 /** Most servers have no file, and the parser is 36 ms of a start. */
 const yaml = lazy(() => createRequire(import.meta.url)('yaml') as typeof import('yaml'));
 
-/** The largest configuration file that is read. */
-const MAX_CONFIG_BYTES = 1 << 20;
+/** The largest configuration file that is read: 100,000 local zones and as many records, which options take, fit. */
+const MAX_CONFIG_BYTES = 16 << 20;
 
 export interface ConfigProblem {
   /** 1-based; 0 = no line, as for a flag. */

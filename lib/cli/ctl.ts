@@ -29,15 +29,33 @@ interface Call {
   /** A line of the response, or all of it where `whole`, to text. */
   show(text: string): string;
   whole: boolean;
-  /** The exit status; by what was shown. */
+  /** The exit status; by all that was shown, or by each line of it: the last one that is not 0 counts. */
   status?(text: string): number;
 }
 
 const TIMEOUT_MS = 30_000;
 const DEFAULT_SERVER = '127.0.0.1:9153';
 
-/** `shardns ctl VERB ...`. @returns the exit status, or undefined for words that are no such verb */
+/** What each verb takes, beside --socket. */
+const FLAGS: Readonly<Record<string, readonly (keyof CtlFlags)[]>> = {
+  status: ['json'],
+  stats: ['json'],
+  flush: ['suffix', 'tenant', 'all', 'json'],
+  peek: ['tenant', 'json'],
+  dump: ['suffix', 'type', 'tenant', 'json'],
+  trace: ['fresh', 'server'],
+};
+
+/**
+ * `shardns ctl VERB ...`. @returns the exit status, or undefined for words that are no such verb
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION for a flag of another verb: passed over, it would be taken for obeyed
+ */
 export function ctl(verb: string, words: readonly string[], flags: CtlFlags): Promise<number> | undefined {
+  const other = Object.keys(flags).find(one => one !== 'socket' && !FLAGS[verb]?.includes(one as keyof CtlFlags));
+  if (other !== undefined) {
+    const taken = ['socket', ...(FLAGS[verb] ?? [])].map(one => `--${one}`).join(', ');
+    throw new ShardnsError('ERR_SHARDNS_OPTION', `ctl ${verb} does not take --${other}: expected ${taken}`);
+  }
   if (verb === 'trace' && words.length >= 1 && words.length <= 2) return trace(words[0], words[1] ?? 'A', flags);
   const call = callOf(verb, words, flags);
   return call && perform(call, { socketPath: socketOf(flags) }, flags.json === true);
@@ -132,10 +150,12 @@ function parameters(values: Record<string, string | undefined>): string {
   return new URLSearchParams(given).toString();
 }
 
-/** Every step of a resolution as it happens. */
+/** Every step of a resolution as it happens. The exit status says whether it had an answer. */
 function trace(name: string, type: string, flags: CtlFlags): Promise<number> {
   const query = parameters({ name, type, fresh: flags.fresh ? '1' : undefined });
-  const call = { method: 'GET', show: (line: string) => line, whole: false } as const;
+  // Behind the steps; a name has a dot at its end.
+  const status = (line: string): number => (/^SERVFAIL( |$)/.test(line) ? 1 : 0);
+  const call = { method: 'GET', show: (line: string) => line, whole: false, status } as const;
   const { metrics } = flagsFromEnvironment(process.env);
   const socketPath = flags.socket ?? process.env.SHARDNS_CONTROL ?? existing();
   if (flags.server === undefined && metrics === undefined && socketPath !== undefined && socketPath !== '') {
@@ -200,17 +220,19 @@ async function shown(call: Call, response: IncomingMessage, raw: boolean): Promi
     return call.status?.(text) ?? 0;
   }
   let rest = '';
+  let status = 0;
   for await (const chunk of response as AsyncIterable<string>) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop()!;
     if (lines.length === 0) continue;
+    for (const line of lines) status = call.status?.(line) || status;
     // Whoever reads may take their time, as a pager does: that is no silence of the server. (At its end there is no socket any more.)
     response.socket?.setTimeout(0);
     const wanted = await say(lines.map(line => `${raw ? line : call.show(line)}\n`).join(''));
     if (!wanted) break;
     response.socket?.setTimeout(TIMEOUT_MS);
   }
-  return 0;
+  return status;
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
@@ -237,8 +259,11 @@ function statusText(text: string): string {
     ['state', `${report.state}, pid ${own.pid}, up ${Math.round(own.uptimeSeconds)} s`],
     ['listening', [...new Set([...listening.udp, ...listening.tcp])].join(' ') || '-'],
     ['queries', `${asked}, ${share} from the cache, ${resolver.inFlight} under way`],
-    ['cache', `${cache.entries} entries, ${mebibytes(cache.liveBytes)} of ${mebibytes(cache.memoryBytes)}`],
-    ['failures', `${resolver.failures}, ${resolver.ownFailures} of them for want of room here`],
+    ['cache', `${cache.entries} entries held, ${mebibytes(cache.liveBytes)} of ${mebibytes(cache.memoryBytes)}`],
+    [
+      'failures',
+      `${resolver.failures}, ${resolver.ownFailures} of them no server's: no room here, or no address of an upstream yet`,
+    ],
     ['resident', mebibytes(own.residentBytes)],
     ...report.upstreams.map(one => [
       'upstream',

@@ -7,6 +7,7 @@ import { readOptions, type ServerOptions } from '../server/settings/settings.js'
 import { placesOf } from '../server/settings/upstreams.js';
 import type { Server } from '../server/server.js';
 import { applyFlags, type Flags, flagsFromEnvironment, readConfigFile, strangeVariables } from './config.js';
+import { readConfigAside } from './config-thread.js';
 import { defaultControlPath } from './control-path.js';
 import { Ending } from './ending.js';
 import { standardOutput } from './log-destination.js';
@@ -31,10 +32,21 @@ export function gatherOptions(
   environment: NodeJS.ProcessEnv = process.env,
   system = new SystemServers(),
 ): Gathered {
-  const fromEnvironment = flagsFromEnvironment(environment);
-  const path = flags.config ?? fromEnvironment.config;
-  let options: ServerOptions = path === undefined ? {} : readConfigFile(path);
-  options = applyFlags(applyFlags(options, fromEnvironment), flags);
+  const path = configPath(flags, environment);
+  const file = path === undefined ? {} : readConfigFile(path);
+  return gatherOver(file, { flags, environment, system });
+}
+
+function configPath(flags: Flags, environment: NodeJS.ProcessEnv): string | undefined {
+  return flags.config ?? flagsFromEnvironment(environment).config;
+}
+
+/** The same over what a file says. */
+function gatherOver(
+  file: ServerOptions,
+  { flags, environment, system }: { flags: Flags; environment: NodeJS.ProcessEnv; system: SystemServers },
+): Gathered {
+  let options = applyFlags(applyFlags(file, flagsFromEnvironment(environment)), flags);
   readOptions(options);
   const follows = options.upstreams === undefined && options.resolver?.recursive !== true;
   if (follows) options = { ...options, upstreams: system.read(options.listen ?? DEFAULT_LISTEN).servers };
@@ -103,7 +115,8 @@ class Serving {
     signals.on('SIGUSR2', () => {
       const { level } = this.server.settings.log;
       this.log.level = this.log.level === 'debug' ? level : 'debug';
-      this.log.info({ level: this.log.level }, 'the level of the log was switched');
+      // `level` is the line's own.
+      this.log.info({ switchedTo: this.log.level }, 'the level of the log was switched');
     });
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       signals.on(signal, () => {
@@ -127,7 +140,12 @@ class Serving {
   }
 
   async #reload(): Promise<void> {
-    const next = gatherOptions(this.flags, process.env, this.system);
+    const { flags, system } = this;
+    const path = configPath(flags, process.env);
+    const file = path === undefined ? {} : await readConfigAside(path);
+    const next = gatherOver(file, { flags, environment: process.env, system });
+    // Queries have their turn between the check of many zones and what is made of them.
+    await new Promise(resolve => setImmediate(resolve));
     await this.server.replace({ control: this.control, ...next.options });
     this.log.level = this.server.settings.log.level;
     this.#follow(next);

@@ -13,7 +13,6 @@ import { WatchedFile } from '../base/watched-file.js';
 import { Engine, MISS } from '../cache/engine.js';
 import { NO_EXTENDED_ERROR } from '../native/binding.js';
 import { PlainQuestions } from '../resolve/plain-questions.js';
-import type { Resolution } from '../resolve/resolver.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';

@@ -3,6 +3,8 @@ import { viewWithTag } from '../clients/views.js';
 import { Type } from '../wire/iana.js';
 import { type LocalAnswer, type LocalData, type LocalQuery, NO_LOCAL_DATA } from './local-data.js';
 import type { LocalZones } from './local-zones.js';
+import type { ConfiguredZone } from './recurse/delegation.js';
+import { zoneOf } from './recurse/zones.js';
 
 /** What some clients are told by where they ask from. */
 export interface View {
@@ -18,6 +20,8 @@ export class LocalAnswers {
     private readonly data: LocalData,
     /** In the order of their tags. */
     private readonly views: readonly View[],
+    /** Zones whose servers the operator names: at or below a built-in one they take its place for their names. */
+    private readonly served: ReadonlyMap<string, ConfiguredZone> = new Map(),
   ) {}
 
   /** @param tag the client's view; 0 = none */
@@ -31,7 +35,10 @@ export class LocalAnswers {
   findBuiltIn(query: LocalQuery, tag: number): Uint8Array | undefined {
     const view = viewWithTag(this.views, tag);
     return this.zones.answer(query, {
-      has: zone => this.data.has(zone) || view?.localData.has(zone) === true,
+      has: zone =>
+        this.data.has(zone) ||
+        view?.localData.has(zone) === true ||
+        (zoneOf(this.served, query.name, query.type)?.name.length ?? 0) >= zone.length,
     });
   }
 

@@ -113,6 +113,11 @@ export class Resolver implements ResolverContext {
     return this.tenants !== undefined;
   }
 
+  /** Whether `onQuery` has a say in what is asked. */
+  get asksHook(): boolean {
+    return this.#hooks.onQuery !== undefined;
+  }
+
   /** Never throws and never rejects: every outcome is something that clients can be told. */
   resolve(query: Query, asker: Asker): Promise<Resolution> {
     const found = this.#begin(query, asker);

@@ -1,4 +1,5 @@
 // What of valid options cannot be meant: told to the log, and left as it is.
+import { formatSocketAddress } from '../base/address.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
 import type { ServerParts } from './assemble.js';
 import { contradictions } from './settings/contradictions.js';
@@ -22,8 +23,13 @@ export function tellDoubts(
   }
   for (const { name, servers } of [...settings.stubZones, ...settings.forwardZones]) {
     for (const server of servers.map(parseZoneServer)) {
-      if (!('address' in server) || !own.has({ ...server, port: server.port ?? 53 })) continue;
-      log.warn({ zone: name, server }, 'a server of the zone is this server itself: what it is asked comes back');
+      if (!('address' in server)) continue;
+      const at = { ...server, port: server.port ?? 53 };
+      if (!own.has(at)) continue;
+      log.warn(
+        { zone: name, server: formatSocketAddress(at) },
+        'a server of the zone is this server itself: what it is asked comes back',
+      );
     }
   }
 }

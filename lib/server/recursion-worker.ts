@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../base/clock.js';
 import { Fence } from '../base/fence.js';
+import { silentLogger } from '../base/log.js';
 import { systemRandom } from '../base/random.js';
 import { ByteCache } from '../cache/byte-cache.js';
 import { resolveFor, type Resolved } from '../resolve/recursive-answers.js';
@@ -11,10 +12,11 @@ import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
-import { makeRecursor, updateRecursor } from './recursor-settings.js';
+import { type DefaultUpstreams, makeRecursor, updateRecursor } from './recursor-settings.js';
 import { applyToTransports, exchangerOptionsOf } from './settings/upstreams.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { wordsOf } from './recursion-stats.js';
+import { UpstreamGroups } from './upstream-groups.js';
 import { type FromWorker, type ToWorker, type WorkerData } from './recursion-pool.js';
 
 const { settings, rrsets, fence: cells } = workerData as WorkerData;
@@ -30,7 +32,18 @@ const exchanger = new Exchanger({
   options: exchangerOptionsOf(settings),
   fence: new Fence(cells),
 });
-const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random });
+// What a forwarder's zones need outside of themselves is asked of its upstreams: the same ones as in the main thread, which
+// says what becomes of their names.
+const groups = new UpstreamGroups({ clock, log: silentLogger, exchanger });
+let inForce = groups.use(settings);
+groups.changed = next => {
+  inForce = next;
+};
+// Questions wait until their names were looked up once, as at the start of a server.
+await groups.begin();
+let changing: Promise<void> = Promise.resolve();
+const upstreams: DefaultUpstreams = () => inForce.get('default') ?? [];
+const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random, upstreams });
 const outcomes = new OutcomeBatch();
 let queued = false;
 
@@ -61,7 +74,9 @@ port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
     exchanger.options = exchangerOptionsOf(message.settings);
     applyToTransports([udp, tcp], message.settings);
-    updateRecursor(recursor, message.settings);
+    // The ones of before are asked until names that are new were looked up.
+    changing = changing.then(() => groups.prepare(message.settings)).then(change => change.commit());
+    updateRecursor(recursor, message.settings, upstreams);
   } else if (message.kind === 'forget') {
     // The RRsets too, once more: until the settings came, which did before this, they were kept by those of before; and
     // one may have been on its way to the cache while the main thread forgot them.

@@ -10,6 +10,7 @@ import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Exchanger } from '../upstream/exchange.js';
+import type { Upstream } from '../upstream/upstream.js';
 import type { ServerSettings } from './settings/settings.js';
 import { workersOf } from './settings/recursion.js';
 import { RecursionPool } from './recursion-pool.js';
@@ -47,6 +48,8 @@ export class Recursion {
     private readonly dependencies: RecursionDependencies,
   ) {}
 
+  readonly #upstreams = (): readonly Upstream[] => this.resolver.groups.get('default') ?? [];
+
   get recursor(): Recursor | undefined {
     return this.resolver.recursor;
   }
@@ -61,7 +64,8 @@ export class Recursion {
     const { clock, random, log, threads, policy } = this.dependencies;
     const workers = threads ? workersOf(settings) : 0;
     const memory = makeRrsetMemory(settings, workers > 0);
-    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, policy });
+    const upstreams = this.#upstreams;
+    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, upstreams, policy });
     return {
       commit: () => {
         this.resolver.recursor = recursor;
@@ -75,7 +79,8 @@ export class Recursion {
   }
 
   #update(settings: ServerSettings): void {
-    if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.dependencies.policy);
+    const { policy } = this.dependencies;
+    if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.#upstreams, policy);
     this.#pool?.update(settings);
   }
 

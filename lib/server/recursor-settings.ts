@@ -7,22 +7,28 @@ import { RrsetCache } from '../cache/rrset-cache.js';
 import type { AskServer, RecursorOptions } from '../resolve/recurse/options.js';
 import { Recursor } from '../resolve/recurse/recursor.js';
 import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
-import { configuredZones } from '../resolve/recurse/zones.js';
+import { upstreamsZone } from '../resolve/recurse/zones.js';
 import { buildServerQuery } from '../resolve/upstream-query.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import { validationOf } from './settings/dnssec.js';
+import type { Upstream } from '../upstream/upstream.js';
 import { groupsOf } from './settings/upstreams.js';
 import type { ServerSettings } from './settings/settings.js';
-import { addressRulesOf } from './settings/recursion.js';
+import { addressRulesOf, zonesOf } from './settings/recursion.js';
 
 /** Whether names are resolved from the root where nothing else is configured for them. */
 function isRecursive(settings: ServerSettings): boolean {
-  return settings.resolver.recursive ?? (groupsOf(settings).default ?? []).length === 0;
+  return settings.resolver.recursive ?? !hasUpstreams(settings);
+}
+function hasUpstreams(settings: ServerSettings): boolean {
+  return (groupsOf(settings).default ?? []).length > 0;
 }
 /** Whether anything at all goes past the upstreams. */
 export function needsRecursor(settings: ServerSettings): boolean {
-  return isRecursive(settings) || settings.stubZones.length > 0 || settings.forwardZones.length > 0;
+  const { dnssec, stubZones, forwardZones } = settings;
+  const validates = dnssec.validate === true && hasUpstreams(settings);
+  return isRecursive(settings) || validates || stubZones.length > 0 || forwardZones.length > 0;
 }
 
 /** @param shared other threads attach to it */
@@ -36,11 +42,22 @@ export function makeRrsetMemory({ cache }: ServerSettings, shared: boolean): Byt
   });
 }
 
+/** The default group, of the moment. */
+export type DefaultUpstreams = () => readonly Upstream[];
+
+export interface RecursorSurroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly upstreams: DefaultUpstreams;
+  /** In the place of what settings say of validation. */
+  readonly policy?: ValidationPolicy;
+}
+
 export function makeRecursor(
   settings: ServerSettings,
   memory: ByteCache,
   exchanger: Exchanger,
-  { clock, random, policy }: { clock: Clock; random: Random; policy?: ValidationPolicy },
+  { clock, random, upstreams, policy }: RecursorSurroundings,
 ): Recursor {
   const { udpSize } = settings.upstream;
   const ask: AskServer = (question, server, timeoutMs, cancel, onLate) => {
@@ -60,15 +77,20 @@ export function makeRecursor(
     ask,
     clock,
     random,
-    recursorOptionsOf(settings, policy),
+    recursorOptionsOf(settings, upstreams, policy),
   );
   applyStale(recursor, settings);
   return recursor;
 }
 
 /** Settings that have changed. What was learnt stays. */
-export function updateRecursor(recursor: Recursor, settings: ServerSettings, policy?: ValidationPolicy): void {
-  recursor.options = recursorOptionsOf(settings, policy);
+export function updateRecursor(
+  recursor: Recursor,
+  settings: ServerSettings,
+  upstreams: DefaultUpstreams,
+  policy?: ValidationPolicy,
+): void {
+  recursor.options = recursorOptionsOf(settings, upstreams, policy);
   applyStale(recursor, settings);
 }
 
@@ -76,7 +98,11 @@ function applyStale({ rrsets }: Recursor, { stale }: ServerSettings): void {
   rrsets.keepStale(stale.enabled ? stale.windowSeconds * 1000 : 0);
 }
 
-function recursorOptionsOf(settings: ServerSettings, policy?: ValidationPolicy): RecursorOptions {
+function recursorOptionsOf(
+  settings: ServerSettings,
+  upstreams: DefaultUpstreams,
+  policy?: ValidationPolicy,
+): RecursorOptions {
   const { resolver, cache, upstream, dnssec } = settings;
   return {
     recursive: isRecursive(settings),
@@ -102,6 +128,8 @@ function recursorOptionsOf(settings: ServerSettings, policy?: ValidationPolicy):
     originalTtl: cache.originalTtl,
     maxInFlight: upstream.maxInFlight,
     rules: addressRulesOf(settings),
-    zones: configuredZones(settings.stubZones, settings.forwardZones),
+    zones: zonesOf(settings),
+    // What the zones of a forwarder need of the rest of the world is asked of those that the rest is asked of.
+    outside: !isRecursive(settings) && hasUpstreams(settings) ? upstreamsZone(upstreams) : undefined,
   };
 }

@@ -11,7 +11,8 @@ template <typename Object>
 struct RegionMethods {
   static Object* This(void* data) { return static_cast<Object*>(data); }
 
-  // -> octets written; the control words say the bucket to go on with, and how many there are
+  // What was forgotten is passed over. -> octets written; the control words say the bucket to go on with, and how many
+  // there are
   static napi_value List(napi_env env, napi_callback_info info) {
     Call<3> call(env, info, "shard, bucket, out");
     auto* self = call.template self<Object>();
@@ -26,8 +27,10 @@ struct RegionMethods {
     if (number >= self->cache()->shards()) return call.Refuse(0, "the number of a shard");
     if (control == nullptr) return ThrowGone(env);
     size_t written = 0;
-    auto& shard = self->cache()->shard(number);
-    control[Object::kNextBucketWord] = shard.List(bucket, self->Now(), out, &written);
+    const auto& cache = *self->cache();
+    const auto& shard = cache.shard(number);
+    const auto forgotten = [&](const uint8_t* at, const auto& header) { return cache.IsForgotten(at, header); };
+    control[Object::kNextBucketWord] = shard.List(bucket, self->Now(), forgotten, out, &written);
     control[Object::kBucketsWord] = shard.bucket_count();
     return Int(env, static_cast<int32_t>(written));
   }

@@ -77,11 +77,12 @@ class alignas(64) Shard {
   };
   Space MeasureSpace() const;
 
-  // Writes a record of the format for each live entry from bucket `from` on, as long as whole buckets fit; for
-  // inspection. Returns the bucket to go on with: bucket_count() when all are done. At least kMostListed octets of
-  // `out` are needed.
+  // Writes a record of the format for each live entry from bucket `from` on that `passed_over(at, header)` does not say
+  // is none any more, as long as whole buckets fit; for inspection. Returns the bucket to go on with: bucket_count()
+  // when all are done. At least kMostListed octets of `out` are needed.
   static constexpr size_t kMostListed = kSlotsPerBucket * Format::kMostListed;
-  uint32_t List(uint32_t from, Time now, MutableBytes out, size_t* written) const;
+  using PassedOver = std::function<bool(const uint8_t* at, const Header& header)>;
+  uint32_t List(uint32_t from, Time now, const PassedOver& passed_over, MutableBytes out, size_t* written) const;
   uint32_t bucket_count() const { return bucket_count_; }
 
   // Shows the live entries bucket by bucket, from `from` on, until `enough` says so between two buckets; all in one

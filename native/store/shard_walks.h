@@ -96,7 +96,8 @@ size_t Shard<Format>::Walk(Log* walk, TailOf* steps, bool* sound) const {
 // --- showing ---
 
 template <typename Format>
-uint32_t Shard<Format>::List(uint32_t from, Time now, MutableBytes out, size_t* written) const {
+uint32_t Shard<Format>::List(uint32_t from, Time now, const PassedOver& passed_over, MutableBytes out,
+                             size_t* written) const {
   Writing writing(*this);
   *written = 0;
   for (uint32_t b = from; b < bucket_count_; ++b) {
@@ -107,6 +108,7 @@ uint32_t Shard<Format>::List(uint32_t from, Time now, MutableBytes out, size_t* 
       const Header header = HeaderAt(slot.at());
       Key key;
       if (CheckedUnitsAt(slot.at(), header, arena_end_ - slot.at()) == 0 || !KeyAt(slot.at(), header, &key)) continue;
+      if (passed_over(EntryAt(slot.at()), header)) continue;
       *written += Format::List(header, key, slot.freq(), now, out.data() + *written);
     }
   }

@@ -48,6 +48,7 @@ class Stripes {
 
   uint32_t shards() const { return static_cast<uint32_t>(shards_.size()); }
   ShardType& shard(uint32_t number) { return shards_[number]; }
+  const ShardType& shard(uint32_t number) const { return shards_[number]; }
   const Region& region() const { return *region_; }
   size_t region_bytes() const { return region_->layout().region_bytes; }
   PolicyKind policy() const { return region_->layout().policy; }

@@ -4,6 +4,7 @@ import { formatAddress } from '../../base/address.js';
 import { Type } from '../../wire/iana.js';
 import { foldedName, isAtOrBelow, nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
+import type { Upstream } from '../../upstream/upstream.js';
 import type { KnownServer } from './infrastructure.js';
 
 /** Where an address is from; what comes later is asked later. */
@@ -30,6 +31,8 @@ export interface DirectAddress {
   family: 4 | 6;
   port?: number;
   known?: KnownServer;
+  /** Set: it is this upstream, which has a route, a state and counters of its own. */
+  upstream?: Upstream;
 }
 
 export interface NameServer {
@@ -53,7 +56,7 @@ export interface Delegation {
   /** Name servers that were looked for and have no address. */
   addressless: number;
   /** Addresses without names: hints, stub servers, forwarders; with ports where they have one. */
-  direct: DirectAddress[];
+  direct: readonly DirectAddress[];
   /** By the resolver's clock: its parent's word, and that of the parent's parent, lasts so long. */
   expiresAt: number;
   /** Set: a recursive resolver's or a stub zone's, as configured. */
@@ -71,7 +74,7 @@ export interface ConfiguredZone {
   name: Uint8Array;
   key: string;
   kind: 'stub' | 'forward';
-  direct: DirectAddress[];
+  readonly direct: readonly DirectAddress[];
   /** Names of servers, resolved like any other. */
   hosts: Uint8Array[];
   /** Where they fail, resolve as if the zone was not configured. */

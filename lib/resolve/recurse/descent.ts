@@ -25,7 +25,7 @@ import { type Link, linkOf } from './links.js';
 import type { RecursorOptions, Setting } from './options.js';
 import type { Priming } from './priming.js';
 import type { Heard, ZoneAsker } from './zone-asker.js';
-import { zoneOf } from './zones.js';
+import { zoneFor } from './zones.js';
 
 export interface DescentParts {
   readonly rrsets: RrsetCache;
@@ -47,7 +47,7 @@ export class Descent {
 
   /** One link of the answer, by the zone configured for the name where there is one. */
   toLink(name: Uint8Array, type: number, job: Job): Promise<Link> {
-    const zone = zoneOf(this.#options.zones, name, type);
+    const zone = zoneFor(this.#options, name, type);
     return zone?.first === true ? this.#iterateFrom(zone, name, type, job) : this.#descend(name, type, job, zone);
   }
 
@@ -58,7 +58,7 @@ export class Descent {
   }
 
   async #iterateFrom(first: ConfiguredZone, name: Uint8Array, type: number, job: Job): Promise<Link> {
-    for (let zone: ConfiguredZone | undefined = first; ; zone = zoneOf(this.#options.zones, name, type, zone)) {
+    for (let zone: ConfiguredZone | undefined = first; ; zone = zoneFor(this.#options, name, type, zone)) {
       try {
         return await this.#descend(name, type, job, zone);
       } catch (error) {
@@ -153,6 +153,8 @@ export class Descent {
     job: Job,
     configured: ConfiguredZone | undefined,
   ): Delegation | Promise<Delegation> {
+    // Whoever resolves for others knows the cuts below, and is asked whatever was learnt of them elsewhere.
+    if (configured?.kind === 'forward') return this.#configuredDelegation(configured, job);
     const now = this.parts.clock.nowMs();
     const key = nameKey(name);
     // A configured zone is above the name, or the name itself.
@@ -166,9 +168,7 @@ export class Descent {
       if (job.traced) job.trace({ kind: 'zone', text: `${nameToText(delegation.zone)} is the closest zone known` });
       return delegation;
     }
-    return configured?.kind === 'forward' && configured.name.length === 1
-      ? this.#configuredDelegation(configured, job)
-      : this.parts.priming.root(job, configured);
+    return this.parts.priming.root(job, configured);
   }
 
   async #configuredDelegation(zone: ConfiguredZone, job: Job): Promise<Delegation> {
@@ -182,7 +182,14 @@ export class Descent {
       configured: zone,
       cached: false,
     };
-    if (job.traced) job.trace({ kind: 'zone', text: `${nameToText(zone.name)} is a ${zone.kind} zone` });
+    if (zone === this.#options.outside) {
+      if (job.traced) job.trace({ kind: 'zone', text: 'outside of the configured zones: the upstreams are asked' });
+      if (zone.direct.length === 0) {
+        // They have names, of which none has led to an address yet: no failure of the name that is asked.
+        job.budget.ours = true;
+        throw new ResolutionError('no upstream has an address yet', ExtendedError.notReady);
+      }
+    } else if (job.traced) job.trace({ kind: 'zone', text: `${nameToText(zone.name)} is a ${zone.kind} zone` });
     if (!zone.prime) return delegation;
     const primed = await this.parts.priming.prime(delegation, job);
     return { ...primed, configured: zone };

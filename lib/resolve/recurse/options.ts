@@ -75,6 +75,11 @@ export interface RecursorOptions {
   rules: AddressRules;
   /** By the key of their names. */
   zones: ReadonlyMap<string, ConfiguredZone>;
+  /**
+   * A forwarder's upstreams, asked in place of the root for what configured zones need outside of themselves: targets of
+   * aliases, host names of servers, `first`. It makes no name one that the recursor is to resolve: see `Recursor.serves`.
+   */
+  outside?: ConfiguredZone;
 }
 
 export interface RecursorStats {

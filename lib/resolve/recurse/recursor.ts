@@ -140,9 +140,15 @@ export class Recursor {
     }
   }
 
-  /** Whether it is for this to resolve a name, where there are upstreams too. */
+  /**
+   * Whether it is for this to resolve a name, where there are upstreams too. What is asked of `options.outside` for a
+   * configured zone's sake does not count: clients' questions of such names go to the upstreams, with all that they have
+   * (hedging, client subnets, groups).
+   */
   serves(name: Uint8Array, type: number): boolean {
-    return this.options.recursive || zoneOf(this.options.zones, name, type) !== undefined;
+    const { recursive, zones, outside, validation } = this.options;
+    // A forwarder that validates has all of its answers judged here.
+    return recursive || (validation !== undefined && outside !== undefined) || zoneOf(zones, name, type) !== undefined;
   }
 
   /** Forgets RRsets, and what is known of servers. What is under way is for those who wait for it, and not kept. */

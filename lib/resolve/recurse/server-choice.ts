@@ -77,9 +77,12 @@ export class ServerChoice {
   ): void {
     const { infrastructure } = this;
     const { options } = this.setting;
-    if (one.family === 4 ? !options.ipv4 : !options.ipv6) return;
-    if (delegation.configured === undefined && options.rules.forbidden(one.address)) return;
-    const server = infrastructure.serverAt(one, port, nowMs);
+    const { upstream } = one;
+    if (upstream === undefined) {
+      if (one.family === 4 ? !options.ipv4 : !options.ipv6) return;
+      if (delegation.configured === undefined && options.rules.forbidden(one.address)) return;
+    }
+    const server = upstream ?? infrastructure.serverAt(one, port, nowMs);
     const before = triesAt(tries, server);
     if (before !== undefined && (before.useless || before.times >= L.triesPerServer)) return;
     if (infrastructure.isLame(server, delegation.key)) {

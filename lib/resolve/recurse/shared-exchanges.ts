@@ -60,7 +60,8 @@ export class SharedExchanges {
 
   ended(tried: Tries): void {
     if (tried.asking === undefined) return;
-    tried.server.inFlight--;
+    // Others may wait for its room: it may be an upstream too.
+    tried.server.release();
     this.#asking.delete(tried.asking);
     tried.asking = undefined;
   }

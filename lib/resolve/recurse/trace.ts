@@ -8,7 +8,21 @@ export interface TraceEvent {
   atMs: number;
   /** Resolutions inside resolutions; 0 = the query itself. */
   depth: number;
-  kind: 'cache' | 'zone' | 'ask' | 'answer' | 'referral' | 'alias' | 'lame' | 'failure' | 'server' | 'validate';
+  kind:
+    | 'cache'
+    | 'zone'
+    | 'ask'
+    | 'answer'
+    | 'referral'
+    | 'alias'
+    | 'lame'
+    | 'failure'
+    | 'server'
+    | 'local'
+    | 'hook'
+    | 'view'
+    | 'filter'
+    | 'validate';
   text: string;
 }
 

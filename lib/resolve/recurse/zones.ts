@@ -4,7 +4,9 @@ import { isIP } from 'node:net';
 import { parseSocketAddress } from '../../base/address.js';
 import { Type } from '../../wire/iana.js';
 import { bySuffix, encodeName, foldName, nameKey } from '../../wire/name.js';
-import { type ConfiguredZone, directAddress } from './delegation.js';
+import type { Upstream } from '../../upstream/upstream.js';
+import { type ConfiguredZone, type DirectAddress, directAddress } from './delegation.js';
+import type { RecursorOptions } from './options.js';
 
 /** An address, with a port perhaps, or a host name in wire format. @throws {ShardnsError} ERR_SHARDNS_OPTION */
 export function parseZoneServer(text: string): { address: string; family: 4 | 6; port?: number } | Uint8Array {
@@ -32,12 +34,13 @@ export function configuredZones(
   const make = (kind: ConfiguredZone['kind'], options: ZoneOptions): ConfiguredZone => {
     const name = foldName(encodeName(options.name));
     const { first, tcp, noCache, prime = false } = options;
-    const zone: ConfiguredZone = { name, key: nameKey(name), kind, direct: [], hosts: [], first, tcp, noCache, prime };
+    const direct: DirectAddress[] = [];
+    const hosts: Uint8Array[] = [];
     for (const server of options.servers.map(parseZoneServer)) {
-      if (server instanceof Uint8Array) zone.hosts.push(server);
-      else zone.direct.push(server);
+      if (server instanceof Uint8Array) hosts.push(server);
+      else direct.push(server);
     }
-    return zone;
+    return { name, key: nameKey(name), kind, direct, hosts, first, tcp, noCache, prime };
   };
   // The last one of a name stays.
   const all = [...forwards.map(one => make('forward', one)), ...stubs.map(one => make('stub', one))];
@@ -60,4 +63,45 @@ export function zoneOf(
       (failed === undefined || length < failed.name.length) &&
       (type !== Type.DS || length < name.length || zone.kind === 'forward'),
   );
+}
+
+/**
+ * Whoever is asked about a name: the servers of its configured zone, else those asked in place of the root. Undefined: the
+ * root's.
+ */
+export function zoneFor(
+  { zones, outside }: Pick<RecursorOptions, 'zones' | 'outside'>,
+  name: Uint8Array,
+  type: number,
+  failed?: ConfiguredZone,
+): ConfiguredZone | undefined {
+  return zoneOf(zones, name, type, failed) ?? outside;
+}
+
+/**
+ * A forward zone of all names that stands for upstreams.
+ * @param upstreams those of the moment: names of upstreams lead elsewhere in time
+ */
+export function upstreamsZone(upstreams: () => readonly Upstream[]): ConfiguredZone {
+  const name = Uint8Array.of(0);
+  let of: readonly Upstream[] = [];
+  let direct: readonly DirectAddress[] = [];
+  return {
+    name,
+    key: nameKey(name),
+    kind: 'forward',
+    get direct() {
+      const now = upstreams();
+      if (now !== of) {
+        of = now;
+        direct = now.map(upstream => ({ ...upstream.at, upstream }));
+      }
+      return direct;
+    },
+    hosts: [],
+    first: false,
+    prime: false,
+    tcp: false,
+    noCache: false,
+  };
 }

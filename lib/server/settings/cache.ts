@@ -52,7 +52,7 @@ const cache = section({
   maxTtlSeconds: {
     schema: count(1, 604_800).default(86_400),
     change: 'live',
-    why: 'Greatest lifetime of an answer; RFC 8767 section 4 says no more than 7 days.',
+    why: 'Greatest lifetime of an answer, from when it comes: what is kept already goes on with what it was given. RFC 8767 section 4 says no more than 7 days.',
   },
   negativeMinTtlSeconds: {
     schema: seconds(10_800).default(0),

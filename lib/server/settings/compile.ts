@@ -6,7 +6,7 @@ import type { ResolverOptions } from '../../resolve/context.js';
 import { cacheTunables } from './cache.js';
 import { flightLimitsOf, viewsOf } from './clients.js';
 import { localZonesOf } from './local.js';
-import { addressRulesOf } from './recursion.js';
+import { addressRulesOf, zonesOf } from './recursion.js';
 import type { ServerSettings } from './settings.js';
 import { groupsOf } from './upstreams.js';
 
@@ -17,7 +17,12 @@ export function tunablesOf(settings: ServerSettings): Tunables {
 
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
   return {
-    local: new LocalAnswers(localZonesOf(settings), new LocalData(settings.local), viewsOf(settings)),
+    local: new LocalAnswers(
+      localZonesOf(settings),
+      new LocalData(settings.local),
+      viewsOf(settings),
+      zonesOf(settings),
+    ),
     identity: { identity: settings.identity, version: settings.version },
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
     upstreamUdpSize: settings.upstream.udpSize,

@@ -68,7 +68,7 @@ export const localRows = {
   localZones: {
     schema: z.union([z.boolean(), zoneSwitches]).default(true),
     change: 'live',
-    why: 'Special names answered here: localhost, invalid, test, onion, home.arpa, resolver.arpa, ipv4only.arpa and the reverse zones of private addresses.',
+    why: 'Special names answered here: localhost, invalid, test, onion, home.arpa, resolver.arpa, ipv4only.arpa and the reverse zones of private addresses. Local zones of the same names, and stub and forward zones at or below them, take their place.',
   },
   identity: {
     schema: z.string().min(1).max(255).optional(),

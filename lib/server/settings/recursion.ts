@@ -5,7 +5,8 @@ import { type AddressPrefix, parsePrefix } from '../../base/address.js';
 import { count } from '../../base/options.js';
 import { AddressRules } from '../../resolve/recurse/address-rules.js';
 import { RECURSION_LIMITS } from '../../resolve/recurse/limits.js';
-import { parseZoneServer } from '../../resolve/recurse/zones.js';
+import type { ConfiguredZone } from '../../resolve/recurse/delegation.js';
+import { configuredZones, parseZoneServer, type ZoneOptions } from '../../resolve/recurse/zones.js';
 import { encodeName, foldName } from '../../wire/name.js';
 import { type Rows, section } from './row.js';
 import { address, parsed, prefix, zoneName } from './types.js';
@@ -126,7 +127,7 @@ export const recursionRows = {
   stubZones: {
     schema: z.array(stubZone).max(4096).default([]),
     change: 'live',
-    why: 'Zones whose servers are given: asked as authoritative servers are.',
+    why: 'Zones whose servers are given: asked as authoritative servers are. What they need outside of themselves (targets of aliases, host names of servers, `first`) is asked of the upstreams, or from the root where there are none; so of `forwardZones`.',
   },
   forwardZones: {
     schema: z.array(section(zoneRows)).max(4096).default([]),
@@ -142,9 +143,19 @@ export function workersOf(settings: { resolver: Resolver }): number {
   return settings.resolver.workers ?? (availableParallelism() >= 4 ? 2 : 0);
 }
 
+interface ConfiguredSettings {
+  stubZones: readonly ZoneOptions[];
+  forwardZones: readonly ZoneOptions[];
+}
+
 interface Zones {
   stubZones: z.output<typeof stubZone>[];
   forwardZones: { name: string }[];
+}
+
+/** Zones whose servers are given, by the key of their names. */
+export function zonesOf({ stubZones, forwardZones }: ConfiguredSettings): ReadonlyMap<string, ConfiguredZone> {
+  return configuredZones(stubZones, forwardZones);
 }
 
 /** Stub and forward zones that only one of the two has as they are: others say what lies in them. */

@@ -162,7 +162,7 @@ describe('calls', () => {
     ['POST', '/v1/cache/invalidate', '{"nme":"a"}', 'invalidate: expected'],
     ['POST', '/v1/cache/invalidate', 'null', 'invalidate: expected'],
     ['POST', '/v1/cache/invalidate', `"${'x'.repeat(70_000)}"`, 'expected a body of at most 65536 octets'],
-    ['GET', '/v1/trace?name=a', undefined, 'there is no resolution to trace'],
+    ['GET', '/v1/trace?name=a&type=BOGUS', undefined, 'type: expected a record type, got "BOGUS"'],
   ])('%s %s with %s is a problem that says what is wrong', async (method, where, body, expected) => {
     await start();
     const [status, text] = await call(method, where, body);
@@ -202,7 +202,42 @@ describe('shardns ctl', () => {
     });
     expect((await run('flush', 'a.example')).out).toBe('forgotten: name a.example\n');
     expect((await run('peek', 'a.example', 'TXT')).status).toBe(1);
+    expect((await run('dump')).out).toBe('');
+    await ask(server, 'a.example');
     expect((await run('flush', '--all')).out).toBe('forgotten: everything\n');
+    expect((await run('dump')).out).toBe('');
+  });
+  test('an empty name is none, and forgets nothing', async () => {
+    const server = await start();
+    await ask(server, 'a.example');
+    for (const words of [
+      ['flush', '--suffix', ''],
+      ['flush', ''],
+      ['peek', ''],
+      ['dump', '--suffix', ''],
+      ['trace', ''],
+    ]) {
+      const ended = await run(...words);
+      expect([words, ended.status, ended.error]).toEqual([
+        words,
+        1,
+        expect.stringContaining('("." is the root), got ""'),
+      ]);
+    }
+    expect((await run('dump')).out).toMatch(/^a\.example\./);
+    expect((await run('flush', '--suffix', '.')).out).toBe('forgotten: suffix .\n');
+    expect((await run('dump')).out).toBe('');
+  });
+  test('a parameter that is none is said, as a flag is', async () => {
+    await start();
+    expect(await call('GET', '/v1/cache?typ=A')).toEqual([
+      400,
+      expect.stringContaining('typ: expected suffix, type or tenant'),
+    ]);
+    expect(await call('GET', '/v1/trace?name=a&frsh=1')).toEqual([
+      400,
+      expect.stringContaining('frsh: expected name, type or fresh'),
+    ]);
   });
   test.each([
     ['a reader that wants one line only is no failure', '| head -n 1', '', /^0\n$/],
@@ -220,10 +255,17 @@ describe('shardns ctl', () => {
     expect(ended.out).toMatch(out === '' ? /^[^\n]* octets\n$/ : out);
   });
   test.each([
-    [['flush'], 'ctl flush does not take'],
-    [['flush', 'a', '--all'], 'ctl flush does not take'],
-    [['peek'], 'ctl peek does not take'],
-    [['dump', 'x'], 'ctl dump does not take'],
+    [['flush'], 'ctl flush: expected one of NAME, --suffix NAME, --tenant N and --all'],
+    [
+      ['flush', 'a', '--fresh'],
+      'ctl flush does not take --fresh: expected --socket, --suffix, --tenant, --all, --json',
+    ],
+    [['status', '--server', '127.0.0.1:1'], 'ctl status does not take --server: expected --socket, --json'],
+    [['peek', 'a', '--suffix', 'b'], 'ctl peek does not take --suffix'],
+    [['trace', 'a', '--json'], 'ctl trace does not take --json'],
+    [['flush', 'a', '--all'], 'ctl flush: expected one of'],
+    [['peek'], 'ctl peek: expected NAME [TYPE], got none'],
+    [['dump', 'x'], 'ctl dump does not take "x"'],
     [['flush', '--tenant', 'x'], '--tenant: expected a number, got "x"'],
     [['status'], 'control.sock: connect ENOENT'],
   ])('%s without a server, or wrong, says so', async (words, expected) => {

@@ -1,6 +1,6 @@
 // What an operator sees of recursion: the steps of a resolution, and its metrics.
 import { execFile } from 'node:child_process';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { createServer } from '../../../lib/admin/create-server.js';
 import { systemClock } from '../../../lib/base/clock.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
@@ -78,30 +78,98 @@ test('a failure is told with its reason', async () => {
 test('what is wrong with a request is said', async () => {
   const metrics = await start();
   expect(await get(`http://${metrics}/trace?name=a..b`)).toEqual([400, expect.stringContaining('a..b') as string]);
+  expect(await get(`http://${metrics}/trace?name=`)).toEqual([
+    400,
+    'name: expected a domain name ("." is the root), got ""\n',
+  ]);
   expect(await get(`http://${metrics}/trace?name=a&type=POTATO`)).toEqual([
     400,
     'type: expected a record type, got "POTATO"\n',
   ]);
 });
 
-test('a server that asks upstreams has no resolution to trace', async () => {
-  const metrics = await start({ upstreams: ['192.0.2.53'], resolver: {} });
-  expect((await get(`http://${metrics}/trace?name=a`))[1]).toMatch(/asks upstreams/);
+describe('a forwarder', () => {
+  const forwarder: ServerOptions = { upstreams: ['192.0.2.10', '192.0.2.11'], resolver: {} };
+  const trace = async (metrics: string, query: string): Promise<string> =>
+    (await get(`http://${metrics}/trace?name=${query}`))[1];
+
+  test('shows whom it asks and what they say', async () => {
+    const metrics = await start(forwarder);
+    const text = await trace(metrics, 'www.example.com');
+    expect(text).toMatch(/^www\.example\.com\. A\n/);
+    // Only one of the two has the zone.
+    expect(text).toMatch(/ask +www\.example\.com\. A of 192\.0\.2\.10:53, .* ms: NOERROR, 1 record\n/);
+    expect(text).toMatch(/\nNOERROR after .* ms\n {2}www\.example\.com\. 300 A 10\.0\.0\.1\n$/);
+    const [first] = server!.upstreams;
+    expect(first).toMatchObject({ inFlight: 0, stats: { responses: 1 } });
+  });
+  test('says so where none has an answer', async () => {
+    const metrics = await start({ ...forwarder, upstreams: ['192.0.2.11'] });
+    const text = await trace(metrics, 'www.example.org');
+    expect(text.match(/ask +www\.example\.org\. A of 192\.0\.2\.11:53, .* ms: REFUSED, 0 records\n/g)).toHaveLength(3);
+    expect(text).toMatch(/\nSERVFAIL \(extended error 22\): no upstream has an answer\n$/);
+  });
+  test('shows what is kept unless it is to ask anew', async () => {
+    const metrics = await start(forwarder);
+    await server!.warm(['www.example.com']);
+    expect(await trace(metrics, 'www.example.com')).toMatch(/cache +www\.example\.com\. A: known\nNOERROR/);
+    expect(await trace(metrics, 'www.example.com&fresh=1')).toMatch(/ask +www/);
+  });
+  test('leaves out addresses that names of the outside may not have', async () => {
+    const metrics = await start({ ...forwarder, resolver: { privateAddresses: ['10.0.0.0/8'] } });
+    expect(await trace(metrics, 'www.example.com')).toMatch(
+      /filter .*resolver\.privateAddresses\n.*1 record\nNOERROR .* ms\n$/,
+    );
+  });
+});
+
+describe.each([
+  ['a forwarder', { upstreams: ['192.0.2.10'], resolver: {} }],
+  ['a recursor', {}],
+] as [string, ServerOptions][])('%s says what it answers itself', (_, options) => {
+  test.each([
+    [
+      'localhost',
+      /local +answered by a built-in zone \(option localZones\)\nNOERROR .*\n {2}localhost\. 10800 A 127\.0\.0\.1\n$/,
+    ],
+    ['box.lan', /local +answered by local data\nNOERROR .*\n {2}box\.lan\. 60 A 192\.0\.2\.7\n$/],
+    [
+      'nas.lan',
+      /local +nas\.lan\. is www\.example\.com\., by local data\n[^]* {2}www\.example\.com\. 300 A 10\.0\.0\.1\n$/,
+    ],
+    ['ads.lan', /local +refused by a local zone\nREFUSED/],
+  ])('%s', async (name, expected) => {
+    const local = {
+      records: ['box.lan 60 A 192.0.2.7', 'nas.lan 60 CNAME www.example.com.'],
+      zones: [{ name: 'ads.lan', kind: 'refuse' as const }],
+    };
+    const metrics = await start({ ...options, local });
+    expect((await get(`http://${metrics}/trace?name=${name}`))[1]).toMatch(expected);
+  });
+});
+
+test('a trace asks no hook, and says so', async () => {
+  const metrics = await start({
+    onQuery: () => {
+      throw new Error('asked');
+    },
+  } as ServerOptions);
+  expect((await get(`http://${metrics}/trace?name=www.example.com`))[1]).toMatch(/hook +onQuery is not asked/);
 });
 
 test('shardns ctl trace prints it, and says where nobody answers', async () => {
   const metrics = await start();
-  const ctl = (at: string): Promise<[number, string]> =>
+  const ctl = (at: string, name = 'www.example.net'): Promise<[number, string]> =>
     new Promise(resolve =>
-      execFile(
-        process.execPath,
-        ['dist/cli/main.js', 'ctl', 'trace', 'www.example.net', '--server', at],
-        (error, stdout, stderr) => resolve([error === null ? 0 : 1, stdout + stderr]),
+      execFile(process.execPath, ['dist/cli/main.js', 'ctl', 'trace', name, '--server', at], (error, stdout, stderr) =>
+        resolve([error === null ? 0 : 1, stdout + stderr]),
       ),
     );
   const [code, text] = await ctl(metrics);
   expect(code).toBe(0);
   expect(text).toMatch(/A 10\.0\.0\.2\n$/);
+  // Scripts ask whether there is an answer.
+  expect(await ctl(metrics, 'loop.example.com')).toEqual([1, expect.stringMatching(/\nSERVFAIL /)]);
   const [missing, complaint] = await ctl(`127.0.0.1:${await freePort()}`);
   expect(missing).toBe(1);
   expect(complaint).toMatch(/ECONNREFUSED.*--metrics/);

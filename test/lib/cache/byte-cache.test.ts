@@ -144,6 +144,21 @@ describe('values', () => {
     expect(entry.remainingMs).toBeLessThanOrEqual(5000);
     expect([...users.entries(0)]).toEqual([]);
   });
+  test('entries() passes over what was forgotten: all, a namespace, a tag', () => {
+    using cache = ByteCache.create({ memory: '64MiB', codec: 'utf8' });
+    const users = cache.namespace('users');
+    const keys = (one: Pick<ByteCache, 'entries'>): string[] =>
+      [...one.entries()].map(({ key }) => Buffer.from(key).toString()).sort();
+    cache.set('a', 'one', { tags: ['red'] });
+    cache.set('b', 'two');
+    users.set('c', 'three');
+    cache.invalidate({ tag: 'red' });
+    expect([keys(cache), keys(users)]).toEqual([['b'], ['c']]);
+    users.clear();
+    expect([keys(cache), keys(users)]).toEqual([['b'], []]);
+    cache.invalidate({ all: true });
+    expect(keys(cache)).toEqual([]);
+  });
 });
 
 /** Moves a cache's time. */

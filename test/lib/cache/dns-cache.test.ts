@@ -100,6 +100,22 @@ describe('alone', () => {
     expect(ask(cache, 'a.example')).toBeUndefined();
     expect(() => cache.peek('a.example', 'NONSENSE')).toThrow(/type: expected a mnemonic.*NONSENSE/);
   });
+  test('what was forgotten is not listed, by name, suffix, tenant and all', () => {
+    const cache = create({ memory: '64MiB' });
+    const names = (): string[] => [...cache.entries()].map(one => one.name).sort();
+    for (const name of ['a.one.example', 'b.one.example', 'c.two.example', 'd.two.example'])
+      cache.insert(answerA(makeQuery(name)));
+    cache.insert(answerA(makeQuery('e.two.example')), { tenant: 7 });
+    cache.invalidate({ name: 'd.two.example' });
+    expect(names()).toEqual(['a.one.example.', 'b.one.example.', 'c.two.example.', 'e.two.example.']);
+    cache.invalidate({ suffix: 'one.example' });
+    expect(names()).toEqual(['c.two.example.', 'e.two.example.']);
+    cache.invalidate({ tenant: 7 });
+    cache.insert(answerA(makeQuery('a.one.example')));
+    expect(names()).toEqual(['a.one.example.', 'c.two.example.']);
+    cache.invalidate({ all: true });
+    expect(names()).toEqual([]);
+  });
   test('thousands of entries are listed once each', () => {
     const cache = create({ memory: '4MiB' });
     for (let n = 0; n < 5000; n++) cache.insert(workerResponse(n, 1));

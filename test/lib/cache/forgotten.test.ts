@@ -12,12 +12,14 @@ test('names are folded, and everything has two spellings', () => {
 });
 
 test.each<[unknown, string]>([
+  [{ name: '' }, 'name: expected a domain name ("." is the root), got ""'],
+  [{ suffix: '' }, 'suffix: expected a domain name ("." is the root), got ""'],
   [undefined, 'invalidate: expected { name }, { suffix }, { tenant } or { all: true }, got undefined'],
   [{}, 'invalidate: expected { name }'],
   [{ all: false }, 'invalidate: expected { name }'],
   ['everything', 'invalidate: expected { name }'],
-  [{ name: 5 }, 'name: expected a domain name, got 5'],
-  [{ suffix: null }, 'suffix: expected a domain name, got null'],
+  [{ name: 5 }, 'name: expected a domain name ("." is the root), got 5'],
+  [{ suffix: null }, 'suffix: expected a domain name ("." is the root), got null'],
   [{ suffix: '*.corp.example' }, 'suffix: expected a name without "*."'],
   [{ name: 'a..b' }, 'not a domain name: "a..b"'],
   [{ name: 'x', suffix: 'y' }, 'invalidate: expected one of { name }, { suffix }, { tenant }, { all: true }, got {'],

@@ -141,7 +141,7 @@ test('check-config exits 0 or 1 and says where', async () => {
   for (const [path, reason] of [
     [join(folder, 'fifo.yaml'), 'not a regular file'],
     [folder, 'not a regular file'],
-    [file('large.yaml', `# ${'x'.repeat(2 ** 20)}`), 'expected at most 1048576'],
+    [file('large.yaml', `# ${'x'.repeat(2 ** 24)}`), 'expected at most 16777216'],
   ]) {
     const refused = await command('check-config', path);
     expect(refused.code).toBe(1);

@@ -72,9 +72,12 @@ test('SIGHUP, SIGUSR1 and SIGUSR2 do what they are for, none opens the inspector
   server.child.kill('SIGUSR1');
   await server.says('"statistics"');
   server.child.kill('SIGUSR2');
-  await server.says('"level":"debug"');
+  await server.says('"level":30,"');
+  await server.says('"switchedTo":"debug"');
   server.child.kill('SIGUSR2');
-  await server.says('"level":"info"');
+  await server.says('"switchedTo":"info"');
+  // One key a line: of two, readers take the other one.
+  expect(server.out()).not.toMatch(/"level":.*"level":/);
   server.child.kill('SIGPIPE');
   server.child.kill('SIGHUP');
   await server.says('"configuration read again; the cache was kept"');
@@ -129,6 +132,33 @@ test('a signal to end that comes twice at once, as process groups get it, drains
   slow.close();
   rmSync(folder, { recursive: true });
 });
+
+test('a configuration of 30,000 zones is read at SIGHUP, and refused by its line', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shardns-serve-'));
+  const path = join(folder, 'shardns.yaml');
+  const write = (zones: number, last: string): void => {
+    const lines = Array.from(
+      { length: zones },
+      (_, i) => `    - { name: ads${i}.tracker${i % 977}.example, kind: refuse }`,
+    );
+    writeFileSync(path, ['local:', '  zones:', ...lines, last, ''].join('\n'));
+  };
+  write(1, '    - { name: first.example, kind: refuse }');
+  const server = serve([...HERE, '--config', path]);
+  await server.says('"listening"');
+  const ask = async (name: string): Promise<number> =>
+    rcodeOf((await askUdp(addressOf(server.out()), makeQuery(name), 5000))!);
+  expect(await ask('first.example')).toBe(5);
+  write(30_000, '    - { name: last.example, kind: nxdomain }');
+  server.child.kill('SIGHUP');
+  await server.says('"configuration read again; the cache was kept"');
+  expect(await ask('last.example')).toBe(3);
+  write(30_000, '    - { name: last.example, kind: potato }');
+  server.child.kill('SIGHUP');
+  await server.says(`${path}:30003: local.zones[30000].kind: expected one of`);
+  expect(await ask('last.example')).toBe(3);
+  rmSync(folder, { recursive: true });
+}, 60_000);
 
 test('a log on a full disk, or whose reader is gone, stops nothing', async () => {
   const port = await freePort();

@@ -12,7 +12,7 @@ import { FakeClock } from '../../support/fake-clock.js';
 
 test('a change of settings reaches the options of the recursor, and for how long its RRsets are kept stale', () => {
   const settings = readOptions({ resolver: { recursive: true }, cache: { rrsetMemory: '1MiB', shards: 1 } });
-  const tools = { clock: new FakeClock(), random: systemRandom };
+  const tools = { clock: new FakeClock(), random: systemRandom, upstreams: () => [] };
   const recursor = makeRecursor(settings, makeRrsetMemory(settings, false), {} as Exchanger, tools);
   const name = encodeName('www.example.com');
   const data = [Uint8Array.of(10, 0, 0, 1)];
@@ -20,12 +20,20 @@ test('a change of settings reaches the options of the recursor, and for how long
   recursor.rrsets.bytes.native.shiftClock(100_000);
   const isThere = (): boolean => recursor.rrsets.get(name, Type.A, true) !== undefined;
   expect(isThere()).toBe(true);
-  updateRecursor(recursor, readOptions({ resolver: { recursive: true, maxAliases: 3 }, stale: { windowSeconds: 30 } }));
+  updateRecursor(
+    recursor,
+    readOptions({ resolver: { recursive: true, maxAliases: 3 }, stale: { windowSeconds: 30 } }),
+    tools.upstreams,
+  );
   expect(recursor.options.maxAliases).toBe(3);
   expect(isThere()).toBe(false);
-  updateRecursor(recursor, readOptions({ resolver: { recursive: true }, stale: { windowSeconds: 60 } }));
+  updateRecursor(
+    recursor,
+    readOptions({ resolver: { recursive: true }, stale: { windowSeconds: 60 } }),
+    tools.upstreams,
+  );
   expect(isThere()).toBe(true);
-  updateRecursor(recursor, readOptions({ resolver: { recursive: true }, stale: { enabled: false } }));
+  updateRecursor(recursor, readOptions({ resolver: { recursive: true }, stale: { enabled: false } }), tools.upstreams);
   expect(isThere()).toBe(false);
   recursor.rrsets.close();
 });
@@ -35,7 +43,7 @@ test('a thread that is started after a change keeps RRsets stale for as long as 
   const memory = makeRrsetMemory(settings, true);
   const handle = memory.share();
   const changed = readOptions({ resolver: { recursive: true }, stale: { windowSeconds: 30 } });
-  const tools = { clock: new FakeClock(), random: systemRandom };
+  const tools = { clock: new FakeClock(), random: systemRandom, upstreams: () => [] };
   const late = [settings, changed].map(one => makeRecursor(one, ByteCache.attach(handle), {} as Exchanger, tools));
   const name = encodeName('www.example.com');
   const data = [Uint8Array.of(10, 0, 0, 1)];

@@ -74,7 +74,8 @@ TEST_P(Damage, IsSurvivedWhereverItIs) {
         }
       }
       size_t written = 0;
-      t.cache->shard(0).List(0, 16032, listed, &written);
+      t.cache->shard(0).List(
+          0, 16032, [](const uint8_t*, const auto&) { return false; }, listed, &written);
     }
   }
 }
