@@ -53,8 +53,8 @@ export class Descent {
 
   /** The same by what is configured above the zone that is configured for the name. */
   toLinkAbove(name: Uint8Array, type: number, job: Job): Promise<Link> {
-    const { zones } = this.#options;
-    return this.#descend(name, type, job, zoneOf(zones, name, type, zoneOf(zones, name, type)));
+    const options = this.#options;
+    return this.#descend(name, type, job, zoneFor(options, name, type, zoneFor(options, name, type)));
   }
 
   async #iterateFrom(first: ConfiguredZone, name: Uint8Array, type: number, job: Job): Promise<Link> {
