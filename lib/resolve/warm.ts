@@ -29,6 +29,14 @@ export interface WarmProgress {
   failed: number;
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof WarmOptions>([
+  'types',
+  'perSecond',
+  'concurrency',
+  'signal',
+  'onProgress',
+]);
+
 interface Question {
   name: string;
   type: number;
@@ -45,6 +53,9 @@ export async function warm(
   clock: Clock,
 ): Promise<WarmProgress> {
   if (typeof options !== 'object' || (options as unknown) === null) throw optionError('options', options, 'an object');
+  for (const name of Object.keys(options)) {
+    if (!OPTIONS.has(name)) throw new ShardnsError('ERR_SHARDNS_OPTION', `${name}: is not an option of warm()`);
+  }
   const { types = ['A', 'AAAA'], perSecond = 100, concurrency = 64, signal, onProgress } = options;
   checkCount('perSecond', perSecond, 1_000_000);
   checkCount('concurrency', concurrency, 1024);

@@ -77,6 +77,7 @@ test('wrong options are said', async () => {
   const run = (names: unknown, options: object): Promise<unknown> =>
     warm(() => Promise.resolve(cached), names as string[], options, clock);
   await expect(run([], { perSecond: 0 })).rejects.toThrow('perSecond: expected 1 to 1000000, got 0');
+  await expect(run([], { persecond: 5 })).rejects.toThrow('persecond: is not an option of warm()');
   await expect(run([], { concurrency: 1.5 })).rejects.toThrow('concurrency: expected 1 to 1024');
   await expect(run(['a.example FOO'], {})).rejects.toThrow('type: expected a mnemonic');
   await expect(run([5], {})).rejects.toThrow('names: expected strings');
