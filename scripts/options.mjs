@@ -21,6 +21,7 @@ function typeOf(schema) {
 }
 
 function nameOf(json) {
+  if (json.const !== undefined) return `\`${json.const}\``;
   if (json.enum !== undefined) return json.enum.map(value => `\`${value}\``).join(', ');
   if (json.anyOf !== undefined) return [...new Set(json.anyOf.map(nameOf))].join(' or ');
   if (Array.isArray(json.type)) return json.type.map(type => nameOf({ type })).join(' or ');
@@ -41,7 +42,7 @@ function defaultOf(path, schema) {
   const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
   const value = json.default;
   if (value === undefined || (Array.isArray(value) && value.length === 0) || value === '') return '-';
-  if (value > 0 && value < 1 && Number.isInteger(1 / value) && 1 / value > 10) return `\`1/${1 / value}\``;
+  if (value > 0 && value < 1 && Number.isInteger(1 / value) && 1 / value > 10) return `\`${value}\` (1/${1 / value})`;
   return Array.isArray(value) ? value.map(one => `\`${one}\``).join(', ') : `\`${value}\``;
 }
 

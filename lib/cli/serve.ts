@@ -171,10 +171,18 @@ class Serving {
 
   #tellWhomIsAsked({ options, follows }: Gathered): void {
     const { server, log } = this;
+    const nobody = { own: [], unread: [] };
+    const { own, unread } = follows ? this.system.read(options.listen ?? DEFAULT_LISTEN) : nobody;
+    if (unread.length > 0) {
+      const instead = server.upstreams.map(one => one.label);
+      log.warn(
+        { unread, upstreams: instead },
+        'resolv.conf names what is no address of a name server: it is passed over',
+      );
+    }
     const asks = [...placesOf(server.settings).values()].some(places => places.length > 0);
     if (asks && options.resolver?.recursive !== true) return;
-    const { own } = this.system.read(options.listen ?? DEFAULT_LISTEN);
-    if (follows && own.length > 0) {
+    if (own.length > 0) {
       log.warn({ own }, 'resolv.conf names only this server: names are resolved from the root until it names another');
     } else if (server.recursor?.options.recursive === true) log.info({}, 'names are resolved from the root');
     else log.warn({}, 'no upstream: only built-in and configured zones and cached names are answered');

@@ -23,15 +23,18 @@ export class SystemServers {
     this.#file = new WatchedFile(path, parseResolvConf, clock, tell);
   }
 
-  /** Whom to ask now, by a server that listens there. `own`: those left out because they are that server. */
-  read(listen: readonly string[]): { servers: string[]; own: string[] } {
+  /**
+   * Whom to ask now, by a server that listens there. `own`: those left out because they are that server; `unread`: what is
+   * named and is no address.
+   */
+  read(listen: readonly string[]): { servers: string[]; own: string[]; unread: readonly string[] } {
     const ours = new OwnAddresses(
       listen.map(text => parseSocketAddress(text, 'listen')),
       this.interfaces,
     );
-    const { servers } = this.#file.value;
+    const { servers, unread } = this.#file.value;
     const isOwn = (text: string): boolean => ours.has(parseSocketAddress(text, 'resolv.conf', 53));
-    return { servers: servers.filter(one => !isOwn(one)), own: servers.filter(isOwn) };
+    return { servers: servers.filter(one => !isOwn(one)), own: servers.filter(isOwn), unread };
   }
 
   /** Looks each second whether other servers are named than `servers`, in whatever order, and tells of them. */

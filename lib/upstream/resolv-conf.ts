@@ -4,6 +4,8 @@ import { isIP } from 'node:net';
 export interface ResolvConf {
   /** `192.0.2.1:53`, `[2001:db8::1]:53`; at most 8. */
   servers: string[];
+  /** What stands in the place of an address and is none, such as one with a port: passed over. */
+  unread: string[];
   /** Suffixes without a dot at the end; at most 32. */
   search: string[];
   ndots: number;
@@ -53,6 +55,7 @@ function readOption(conf: ResolvConf, option: string): void {
 export function parseResolvConf(text: string, environment: ResolvEnvironment = {}): ResolvConf {
   const conf: ResolvConf = {
     servers: [],
+    unread: [],
     search: [],
     ndots: 1,
     timeoutMs: 5000,
@@ -67,7 +70,8 @@ export function parseResolvConf(text: string, environment: ResolvEnvironment = {
       // With its scope, without which a link-local address cannot be reached.
       const [address] = values;
       const family = isIP(address);
-      if (family !== 0) conf.servers.push(family === 6 ? `[${address}]:53` : `${address}:53`);
+      if (family === 0) conf.unread.push(address);
+      else conf.servers.push(family === 6 ? `[${address}]:53` : `${address}:53`);
     } else if (key === 'domain' || key === 'search') {
       // The last of them counts.
       conf.search = suffixes(values);
@@ -80,5 +84,6 @@ export function parseResolvConf(text: string, environment: ResolvEnvironment = {
   for (const option of words(RES_OPTIONS ?? '')) readOption(conf, option);
   conf.servers = conf.servers.length === 0 ? [LOCAL_SERVER] : conf.servers.slice(0, MAX.servers);
   conf.search = conf.search.slice(0, MAX.search);
+  conf.unread = conf.unread.slice(0, MAX.servers);
   return conf;
 }

@@ -2,6 +2,7 @@
 // a forward of the same name.
 import { isIP } from 'node:net';
 import { parseSocketAddress } from '../../base/address.js';
+import { optionError } from '../../base/errors.js';
 import { Type } from '../../wire/iana.js';
 import { bySuffix, encodeName, foldName, nameKey } from '../../wire/name.js';
 import type { Upstream } from '../../upstream/upstream.js';
@@ -11,6 +12,9 @@ import type { RecursorOptions } from './options.js';
 /** An address, with a port perhaps, or a host name in wire format. @throws {ShardnsError} ERR_SHARDNS_OPTION */
 export function parseZoneServer(text: string): { address: string; family: 4 | 6; port?: number } | Uint8Array {
   if (isIP(text) !== 0) return directAddress(text);
+  if (text.includes('://')) throw optionError('', text, "no scheme: the zone's option `tcp` asks over TCP");
+  if (/^[a-z\d_.-]*[a-z_][a-z\d_.-]*:\d+$/i.test(text))
+    throw optionError('', text, 'a host name without a port (`resolver.port`), or an address with one');
   if (/^[\d.]+(:\d+)?$/.test(text) || text.includes(':') || text.startsWith('[')) {
     const { address, port } = parseSocketAddress(text, '', 0);
     return directAddress(address, port === 0 ? undefined : port);

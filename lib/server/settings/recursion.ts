@@ -106,7 +106,7 @@ const zoneRows = {
       .min(1)
       .max(64),
     change: 'live',
-    why: 'Addresses, with a port perhaps, or host names.',
+    why: 'Addresses, with a port perhaps (`192.0.2.53:5353`), or host names, asked at `resolver.port`; no URLs: `tcp` says that they are asked over TCP.',
   },
   first: {
     schema: z.boolean().default(false),

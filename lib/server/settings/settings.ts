@@ -102,7 +102,10 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
         for (const key of issue.keys)
           issues.push({ path: [...path, key], message: 'is not an option', value: valueAt(input, [...path, key]) });
       } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-        collect(formMeant(issue.errors as z.core.$ZodIssue[][], valueAt(input, path)), path);
+        const forms = issue.errors as z.core.$ZodIssue[][];
+        const meant = formMeant(forms);
+        if (meant !== undefined) collect(meant, path);
+        else issues.push({ path, message: `expected ${anyOf(forms)}`, value: valueAt(input, path) });
       } else {
         issues.push({
           path,
@@ -116,10 +119,32 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
   return { issues };
 }
 
-/** Of several forms that a value may have, what is wrong with it in the one that was meant. */
-function formMeant(forms: z.core.$ZodIssue[][], value: unknown): z.core.$ZodIssue[] {
-  const ofItsType = forms.find(issues => !issues.some(one => one.code === 'invalid_type' && one.path.length === 0));
-  return ofItsType ?? forms[Array.isArray(value) || forms.length === 1 ? 0 : 1];
+/** Of several forms that a value may have, what is wrong with it in the one that was meant; undefined: it is none of them. */
+function formMeant(forms: z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {
+  return forms.length === 1 ? forms[0] : forms.find(issues => !issues.some(isOfAnotherType));
+}
+
+function isOfAnotherType({ code, path }: z.core.$ZodIssue): boolean {
+  return path.length === 0 && (code === 'invalid_type' || code === 'invalid_value');
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  string: 'text',
+  array: 'a list',
+  object: 'keys and values',
+  record: 'keys and values',
+  number: 'a number',
+  boolean: 'true or false',
+};
+
+/** What the forms are, in the words of YAML. */
+function anyOf(forms: z.core.$ZodIssue[][]): string {
+  const words = forms.flatMap(issues => {
+    const issue = issues.find(isOfAnotherType);
+    if (issue?.code === 'invalid_value') return issue.values.map(String);
+    return issue?.code === 'invalid_type' ? [WORDS[issue.expected] ?? issue.expected] : [];
+  });
+  return [...new Set(words)].join(' or ');
 }
 
 function valueAt(input: unknown, path: (string | number)[]): unknown {

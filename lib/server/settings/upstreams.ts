@@ -87,7 +87,7 @@ export const upstreamRows = {
       ])
       .default([]),
     change: 'live',
-    why: 'Where misses go: `9.9.9.9`, `udp://[2001:db8::1]:5353` (the same: UDP, and TCP where that will not do), `tcp://9.9.9.9` (TCP alone) or host names in their place, or named groups for `onQuery` with one called `default`. `shardns serve` without them asks whom `/etc/resolv.conf` names, follows it as it changes, and leaves itself out.',
+    why: 'Where misses go: `9.9.9.9`, `udp://[2001:db8::1]:5353` (the same: UDP, and TCP where that will not do), `tcp://9.9.9.9` (TCP alone) or host names in their place, or named groups for `onQuery` with one called `default`; `update()` leaves groups in force that it does not name, a list in their place takes them away. `shardns serve` without them asks whom `/etc/resolv.conf` names, follows it as it changes, and leaves itself out.',
   },
   upstream: { schema: upstream.prefault({}), change: 'live', why: 'How upstreams and name servers are asked.' },
 } as const satisfies Rows;

@@ -40,6 +40,7 @@ test('this server itself is left out, however it is reached', () => {
   const text = 'nameserver 127.0.0.1\nnameserver ::1\nnameserver 192.0.2.7\nnameserver 192.0.2.1\n';
   const read = (listen: string[]) => system(text).servers.read(listen);
   expect(read(['127.0.0.1:53', '[::1]:53'])).toEqual({
+    unread: [],
     servers: ['192.0.2.7:53', '192.0.2.1:53'],
     own: ['127.0.0.1:53', '[::1]:53'],
   });
@@ -66,6 +67,15 @@ test('a change of the file is told once, and whatever leaves the servers as they
   expect(told).toEqual([['192.0.2.2:53'], []]);
   servers.stop();
   expect(clock.pendingTimers).toBe(0);
+});
+
+test('what it names that is no address is told, also where nothing else is named', () => {
+  const { servers } = system('nameserver 192.0.2.1:5353\nnameserver foo\nnameserver [::1]\nnameserver\n');
+  expect(servers.read(['192.0.2.7:53'])).toEqual({
+    servers: ['127.0.0.1:53'],
+    own: [],
+    unread: ['192.0.2.1:5353', 'foo', '[::1]'],
+  });
 });
 
 test('resolv.conf is followed where nobody names upstreams and recursion is not asked for', () => {

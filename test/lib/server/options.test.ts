@@ -46,6 +46,28 @@ test.each<[ServerOptions, string]>([
   expect(() => readOptions(options)).toThrow(`${path}: expected`);
 });
 
+test.each<[object, string]>([
+  [{ control: true }, 'control: expected text or false, got true'],
+  [{ metrics: 9154 }, 'metrics: expected text or keys and values, got 9154'],
+  [{ upstreams: '1.1.1.1' }, 'upstreams: expected a list or keys and values, got "1.1.1.1"'],
+  [{ localZones: 'no' }, 'localZones: expected true or false or keys and values, got "no"'],
+  [{ cache: { memory: true } }, 'cache.memory: expected text or a number, got true'],
+  // One that is meant is told alone.
+  [{ metrics: { listen: 5 } }, 'metrics.listen: expected string, received number, got 5'],
+  [{ upstreams: [5] }, 'upstreams[0]: expected string, received number, got 5'],
+  [{ control: '' }, 'control: expected the path of a file, got ""'],
+])('%j: of several forms each is named, of the one that was meant what is wrong', (options, message) => {
+  expect(() => readOptions(options)).toThrow(message);
+});
+
+test.each([
+  ['tcp://192.0.2.1', "no scheme: the zone's option `tcp` asks over TCP"],
+  ['ns.corp.example:5353', 'a host name without a port (`resolver.port`), or an address with one'],
+])('a zone has no server %s, and says what to do', (server, expected) => {
+  const options = { forwardZones: [{ name: 'corp.example', servers: [server] }] };
+  expect(() => readOptions(options)).toThrow(`forwardZones[0].servers[0]: expected ${expected}, got "${server}"`);
+});
+
 test('of zones of one name that differ it is told which is used', () => {
   const zones = [
     { name: 'ads.example', kind: 'nxdomain' },

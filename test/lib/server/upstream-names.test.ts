@@ -89,7 +89,8 @@ test('each address of a name is a server of the group, at the port and by the sc
     '[2001:db8::1]:5353',
     'tcp://192.0.2.3:53',
   ]);
-  for (let i = 0; i < 300; i++) await network.ask(server);
+  // One in 32 goes to another than the fastest, by chance: so many leave one of three out once in a million runs.
+  for (let i = 0; i < 1500; i++) await network.ask(server);
   expect(network.servers).toEqual(['192.0.2.1:5353', '192.0.2.3:53', '[2001:db8::1]:5353']);
   expect(network.tcp.asked.every(one => one.server === '192.0.2.3:53')).toBe(true);
   expect(network.servers).not.toContain(BOOTSTRAP);
