@@ -44,6 +44,11 @@ const FLAGS: Readonly<Record<string, readonly (keyof CtlFlags)[]>> = {
   peek: ['tenant', 'json'],
   dump: ['suffix', 'type', 'tenant', 'json'],
   trace: ['fresh', 'server'],
+  why: ['client', 'json'],
+  block: ['json'],
+  allow: ['json'],
+  unlist: ['json'],
+  pause: ['json'],
 };
 
 /**
