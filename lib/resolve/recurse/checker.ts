@@ -133,7 +133,9 @@ export class Checker {
       // What came beside the proof and does not prove itself is left out.
       authority = authority.filter(one => verdict.rrsets.get(one)?.status === 'secure');
     }
-    if (link.noCache !== true && verdict.status === 'secure') this.parts.synthesis.learn(link, verdict, leftMs);
+    rrsets.askedAt = job.budget.beganAt;
+    if (link.noCache !== true && verdict.status === 'secure' && !rrsets.isOutdated(name))
+      this.parts.synthesis.learn(link, verdict, leftMs);
     const seconds = Math.floor(leftMs / 1000);
     const { originalTtl } = setting.options;
     const shown = (one: Rrset): Rrset => (originalTtl || one.ttl <= seconds ? one : { ...one, ttl: seconds });
@@ -148,7 +150,6 @@ export class Checker {
       security,
     };
     if (link.noCache === true || link.leftMs === Infinity) return judged;
-    rrsets.askedAt = job.budget.beganAt;
     if (judged.rrsets.length > 0) {
       for (const one of judged.rrsets) {
         const isMade = one.type === Type.CNAME && judged.rrsets[0].type === Type.DNAME;

@@ -1,0 +1,87 @@
+// A server that validates: what its clients see, of recursion and of upstreams.
+import { afterEach, expect, test } from 'vitest';
+import { Server } from '../../../lib/server/server.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
+import { Flag, Rcode, Type } from '../../../lib/wire/iana.js';
+import { decodeMessage, encodeMessage } from '../../../lib/wire/message.js';
+import { Query } from '../../../lib/wire/query.js';
+import { recordsOfAll } from '../../../lib/wire/rrset.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { FakeTransport } from '../../support/fake-transport.js';
+import { makeQuery } from '../../support/messages.js';
+import { tampered } from '../../support/signed-internet.js';
+import { NOW, SignedTree } from '../../support/signed-tree.js';
+
+let server: Server | undefined;
+afterEach(() => server?.close());
+
+/** Upstreams that answer from signed zones, with `lies` in the place of some answers. */
+function start(options: ServerOptions, lies = false) {
+  const tree = new SignedTree({
+    '.': {},
+    'shop.': { lines: ['www.shop. 300 A 192.0.2.80'] },
+    'plain.': { unsigned: true, lines: ['www.plain. 300 A 192.0.2.81'] },
+  });
+  const clock = new FakeClock();
+  clock.wall = NOW;
+  const asked: Query[] = [];
+  const transport = new FakeTransport(clock, octets => {
+    const query = new Query(octets);
+    asked.push(query);
+    const truth = tree.answer(query.name, query.type);
+    const { rcode, answer, authority } = lies ? tampered(truth) : truth;
+    return encodeMessage({
+      id: (octets[0] << 8) | octets[1],
+      flags: Flag.QR | Flag.RD | Flag.RA | rcode,
+      question: { name: octets.slice(12, query.questionEnd - 4), type: query.type, dnsClass: 1 },
+      answers: recordsOfAll(answer, true),
+      authorities: recordsOfAll(authority, true),
+      additionals: [],
+    })!;
+  });
+  const root = tree.signed('.').anchor;
+  server = new Server(
+    {
+      listen: ['127.0.0.1:0'],
+      udp: 'dgram',
+      cache: { memory: '1MiB' },
+      ...options,
+      dnssec: { trustAnchors: [root], ...options.dnssec },
+    },
+    {},
+    { clock, udpTransport: transport, tcpTransport: transport },
+  );
+  const { resolver } = server;
+  const ask = async (name: string, flags: Parameters<typeof makeQuery>[1] = {}) => {
+    const query = new Query(makeQuery(name.slice(0, -1), flags));
+    const length = resolver.finish(query, await resolver.resolve(query, { protocol: 'internal' }), false);
+    return decodeMessage(server!.engine.reply.slice(0, length));
+  };
+  return { ask, asked };
+}
+
+const FORWARDER: ServerOptions = { upstreams: ['192.0.2.1'], dnssec: { validate: true } };
+
+test('a forwarder that validates tells with AD what is secure, and asks upstreams with DO and CD', async () => {
+  const { ask, asked } = start(FORWARDER);
+  const secure = await ask('www.shop.', { dnssecOk: true });
+  expect(secure.flags & Flag.AD).toBe(Flag.AD);
+  expect(secure.answers.map(one => one.type)).toEqual([Type.A, Type.RRSIG]);
+  expect(asked.every(one => one.dnssecOk && one.checkingDisabled && one.recursionDesired)).toBe(true);
+  const plain = await ask('www.plain.', { dnssecOk: true });
+  expect(plain.flags & Flag.AD).toBe(0);
+  expect(plain.answers.map(one => one.type)).toEqual([Type.A]);
+});
+
+test('what upstreams tell that does not prove itself is SERVFAIL, but for those who set CD', async () => {
+  const { ask } = start(FORWARDER, true);
+  expect((await ask('www.shop.')).flags & 15).toBe(Rcode.SERVFAIL);
+  const unchecked = await ask('www.shop.', { cd: true });
+  expect(unchecked.flags & (15 | Flag.AD)).toBe(Rcode.NOERROR);
+  expect([...unchecked.answers[0].data]).toEqual([6, 6, 6, 6]);
+});
+
+test('a forwarder that does not say so validates nothing', async () => {
+  const { ask } = start({ upstreams: ['192.0.2.1'], dnssec: {} }, true);
+  expect((await ask('www.shop.')).flags & 15).toBe(Rcode.NOERROR);
+});
