@@ -34,7 +34,8 @@ void UseAnswers(std::unique_ptr<store::Region> region, uint32_t rounds, uint32_t
     responder.Respond(test::Query("n" + std::to_string(n) + ".example"), {.now = 16032}, &parsed, out);
   }
   size_t written = 0;
-  cache.shard(0).List(0, 16032, listed, &written);
+  cache.shard(0).List(
+      0, 16032, [](const uint8_t*, const answers::EntryHeader&) { return false; }, listed, &written);
   cache.shard(0).Visit(
       0, [](const uint8_t*, const answers::EntryHeader&, uint32_t) {}, [] { return false; });
 }
