@@ -82,7 +82,8 @@ function fault(question, response, verdict, now) {
     return question.type === Type.RRSIG || names.some(truth.isWeak) ? undefined : 'insecure, and nothing in it is';
   }
   if (now < NOW - 86_400 - 60 || now > NOW + 86_400) return 'secure at another time than its signatures';
-  return truth.contradiction(question, response);
+  // What is told is the validator's word for it: records may show an NXDOMAIN to be none.
+  return truth.contradiction(question, { ...response, rcode: verdict.rcode });
 }
 
 const describe = rrset =>
