@@ -157,10 +157,14 @@ export class RrsetCache implements Disposable {
   nxdomain(name: Uint8Array, allowStale = false): CachedDenial | undefined {
     return this.#denial(Kind.nxdomain, name, 0, allowStale);
   }
-  /** What is known not to exist, and the name lies below it. */
-  nxdomainAbove(name: Uint8Array): (CachedDenial & { name: Uint8Array }) | undefined {
+  /**
+   * What is known not to exist, and the name lies below it.
+   * @param least octets of a name that counts: what lies above says nothing here
+   */
+  nxdomainAbove(name: Uint8Array, least = 0): (CachedDenial & { name: Uint8Array }) | undefined {
     for (let at = 0; name[at] !== 0;) {
       at += 1 + name[at];
+      if (name.length - at < least) return undefined;
       const entry = this.#get(Kind.nxdomain, name, 0, false, at);
       // Without an SOA it is a word on the name alone.
       if (entry?.rrsets.some(one => one.type === Type.SOA) === true)
@@ -210,9 +214,6 @@ export class RrsetCache implements Disposable {
   }
   putNoDs(zone: Uint8Array, proof: readonly Rrset[], lifetimeMs: number): void {
     if (!this.isOutdated(zone)) this.#put(Kind.noDs, zone, Type.DS, GIVEN, proof, lifetimeMs);
-  }
-  forgetNoDs(zone: Uint8Array): void {
-    this.#delete(Kind.noDs, zone, Type.DS);
   }
 
   /** All that is known of a name, but for types without a mnemonic. */

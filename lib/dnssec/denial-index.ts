@@ -40,6 +40,8 @@ interface Zone {
 /** What is denied, and by what; or the wildcard that the name is made from. */
 export interface Denied {
   kind: 'nxdomain' | 'nodata' | 'wildcard';
+  /** Whose word it is. */
+  zone: Uint8Array;
   /** The name with an asterisk that there may be data of. */
   wildcard?: Uint8Array;
   authority: Rrset[];
@@ -86,6 +88,7 @@ export class DenialIndex {
         this.#insert(kept.nsec3, { key: hashKey(parsed.hash), rrset, untilMs: until });
       }
     }
+    while (this.#records > MAX_ALL && this.#zones.size > 1) this.#dropOldest();
   }
 
   /** Whether a name, or its data, is known not to exist; undefined where that has to be asked. */
@@ -106,8 +109,9 @@ export class DenialIndex {
     if (zone === undefined) {
       zone = { name, soa: undefined, nsec: [], nsec3: [], salt: name, iterations: -1 };
       if (this.#zones.size >= MAX_ZONES) this.#dropOldest();
-      this.#zones.set(key, zone);
     }
+    // The one that was learnt of longest ago goes first.
+    this.#zones.set(key, zone);
     return zone;
   }
   #drop(key: string): void {
@@ -140,7 +144,6 @@ export class DenialIndex {
     }
     list.splice(at, 0, one);
     this.#records++;
-    while (this.#records > MAX_ALL && this.#zones.size > 1) this.#dropOldest();
   }
 }
 
@@ -177,12 +180,12 @@ function findIn(zone: Zone, name: Uint8Array, type: number, nowMs: number, judgi
     const isNodata = proofs.nodata(name, type) === 'proven';
     if (isNodata || (wildcard !== undefined && proofs.nxdomain(name) === 'proven')) {
       const leftMs = Math.min(soa.untilMs, untilMs) - nowMs;
-      return { kind: isNodata ? 'nodata' : 'nxdomain', authority: [soa.rrset, ...rrsets], leftMs };
+      return { kind: isNodata ? 'nodata' : 'nxdomain', zone: zone.name, authority: [soa.rrset, ...rrsets], leftMs };
     }
   }
   if (wildcard === undefined) return undefined;
   if (proofs.wildcard(name, countLabels(wildcard) - 1) !== 'proven') return undefined;
-  return { kind: 'wildcard', wildcard, authority: rrsets, leftMs: untilMs - nowMs };
+  return { kind: 'wildcard', zone: zone.name, wildcard, authority: rrsets, leftMs: untilMs - nowMs };
 }
 
 interface Candidates {

@@ -19,6 +19,7 @@ import { RECURSION_LIMITS as L } from './limits.js';
 import type { Link } from './links.js';
 import type { Setting, ValidationOptions } from './options.js';
 import type { Synthesis } from './synthesis.js';
+import { deniesName } from './zones.js';
 
 export interface CheckerParts {
   readonly rrsets: RrsetCache;
@@ -157,8 +158,10 @@ export class Checker {
       }
     } else {
       const denial = { authority: judged.authority, ttl: leftMs / 1000 };
-      if (rcode === Rcode.NXDOMAIN) rrsets.putNxdomain(link.denied ?? name, denial, security);
-      else if (rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial, security);
+      if (rcode === Rcode.NXDOMAIN) {
+        const denied = link.denied ?? name;
+        if (deniesName(setting.options.zones, denied, type)) rrsets.putNxdomain(denied, denial, security);
+      } else if (rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial, security);
     }
     return judged;
   }

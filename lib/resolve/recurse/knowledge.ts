@@ -73,7 +73,8 @@ export class Knowledge {
   /** One link: the records asked for, the alias in their place, or a denial. */
   link(name: Uint8Array, type: number, allowStale = false): Link | undefined {
     const { rrsets } = this;
-    if (zoneOf(this.setting.options.zones, name, type)?.noCache) return undefined;
+    const zone = zoneOf(this.setting.options.zones, name, type);
+    if (zone?.noCache) return undefined;
     if (type === Type.ANY) return this.#cachedAny(name);
     const exact = rrsets.get(name, type, allowStale);
     if (exact !== undefined && exact.rank >= Rank.answer) {
@@ -103,7 +104,7 @@ export class Knowledge {
     if (nothing !== undefined) {
       return denial(nothing, Rcode.NXDOMAIN);
     }
-    const above = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomainAbove(name) : undefined;
+    const above = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomainAbove(name, zone?.name.length) : undefined;
     return above && { ...denial(above, Rcode.NXDOMAIN), denied: above.name };
   }
 

@@ -13,7 +13,7 @@ import { lifetimeOf, type LifetimeRules, negativeLifetimeOf } from './lifetime.j
 import { RECURSION_LIMITS as L } from './limits.js';
 import { type Link, linkOf } from './links.js';
 import type { Setting } from './options.js';
-import { zoneOf } from './zones.js';
+import { deniesName, zoneOf } from './zones.js';
 
 export class Learner {
   constructor(
@@ -83,8 +83,9 @@ export class Learner {
     const least = Math.min(this.setting.options.negativeMinTtl, ttl);
     const authority = found.authority.map(one => ({ ...one, ttl: Math.min(Math.max(one.ttl, least), ttl) }));
     const denial: Denial = { authority, ttl };
-    if (found.rcode === Rcode.NXDOMAIN) this.rrsets.putNxdomain(name, denial);
-    else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
+    if (found.rcode === Rcode.NXDOMAIN) {
+      if (deniesName(this.setting.options.zones, name, type)) this.rrsets.putNxdomain(name, denial);
+    } else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
     return linkOf(found, found.rrsets, authority, { leftMs: ttl * 1000, rank: Rank.authoritative });
   }
 

@@ -26,6 +26,8 @@ import { Synthesis } from './synthesis.js';
 import { ZoneAsker } from './zone-asker.js';
 import { zoneOf } from './zones.js';
 
+const MAX_LABEL_SIZE = 63;
+
 const fetchedOf = ({ rcode, rrsets, authority }: Link): Fetched => ({ rcode, answer: rrsets, authority });
 
 export class Recursor {
@@ -241,7 +243,10 @@ export class Recursor {
   #signal(): void {
     const { validation, recursive } = this.options;
     if (!recursive || validation?.signal !== true || validation.rootTags.length === 0) return;
-    const name = encodeName(signalName(validation.rootTags));
+    const text = signalName(validation.rootTags);
+    // More keys than a label has room for are nobody's but a test's.
+    if (text.length - 1 > MAX_LABEL_SIZE) return;
+    const name = encodeName(text);
     const job = Job.begin(this.clock, { maxQueries: 4, beganAt: this.rrsets.fence.now, deadlineMs: 5000 });
     this.#descent.toLink(name, Type.NULL, job).catch(() => {
       // Nobody waits for what they say to it.

@@ -3,7 +3,7 @@
 //
 // Bounds: those of DenialIndex.
 import type { Clock } from '../../base/clock.js';
-import { type RrsetCache, Security } from '../../cache/rrset-cache.js';
+import { Rank, type RrsetCache, Security } from '../../cache/rrset-cache.js';
 import { securityOf, statusIn } from '../../cache/rrset-entry.js';
 import { lastLabels, ownerLabels, wildcardOf } from '../../dnssec/canonical.js';
 import { type Denied, DenialIndex } from '../../dnssec/denial-index.js';
@@ -11,11 +11,11 @@ import { parseSignature } from '../../dnssec/signature.js';
 import type { Validation } from '../../dnssec/validator.js';
 import { Rcode, Type } from '../../wire/iana.js';
 import type { Rrset } from '../../wire/rrset.js';
-import { Rank } from '../../cache/rrset-cache.js';
 import { throughDname } from './classify.js';
 import type { Job } from './job.js';
 import type { Link } from './links.js';
-import type { Setting } from './options.js';
+import type { Setting, ValidationOptions } from './options.js';
+import { zoneOf } from './zones.js';
 
 const SECURE = securityOf(Security.secure);
 
@@ -69,21 +69,30 @@ export class Synthesis {
     const { validation: budget } = job.budget;
     if (validation?.aggressive !== true || budget === undefined || type === Type.ANY || type === Type.RRSIG)
       return undefined;
-    const dname = this.#knowsDnames ? this.#throughDname(name) : undefined;
+    const dname = this.#knowsDnames ? this.#throughDname(name, type, validation) : undefined;
     if (dname !== undefined) return dname;
     const now = this.clock.wallSeconds();
     const judging = { now, budget, policy: validation.policy };
     const denied = this.#denials.find(name, type, this.clock.nowMs(), judging);
-    return denied && this.#linkOf(name, type, denied);
+    if (denied === undefined || !this.#hasSay(denied.zone, name, type, validation)) return undefined;
+    return this.#linkOf(name, type, denied);
   }
 
-  #throughDname(name: Uint8Array): Link | undefined {
+  /** Whether it is for a zone to say what there is of a name: no zone is configured below it, nor another anchor. */
+  #hasSay(zone: Uint8Array, name: Uint8Array, type: number, { anchors }: ValidationOptions): boolean {
+    const configured = zoneOf(this.setting.options.zones, name, type);
+    if (configured !== undefined && configured.name.length > zone.length) return false;
+    const anchor = anchors.closest(name, this.clock.wallSeconds());
+    return anchor !== undefined && anchor !== 'negative' && anchor.zone.length <= zone.length;
+  }
+
+  #throughDname(name: Uint8Array, type: number, validation: ValidationOptions): Link | undefined {
     for (let at = 0; name[at] !== 0;) {
       at += 1 + name[at];
       const known = this.rrsets.get(name.slice(at), Type.DNAME);
       if (known === undefined || statusIn(known.security) !== Security.secure) continue;
       const made = throughDname(known.rrset, name);
-      if (made === undefined) return undefined;
+      if (made === undefined || !this.#hasSay(known.rrset.name, name, type, validation)) return undefined;
       const { rank, proof: authority, leftMs, security } = known;
       return { ...made, authority, leftMs, rank, security };
     }

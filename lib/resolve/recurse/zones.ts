@@ -69,6 +69,11 @@ export function zoneOf(
   );
 }
 
+/** Whether an NXDOMAIN is about the name: that of a configured zone's DS records is its parent's word, which knows no such zone. */
+export function deniesName(zones: ReadonlyMap<string, ConfiguredZone>, name: Uint8Array, type: number): boolean {
+  return type !== Type.DS || zones.size === 0 || !zones.has(nameKey(name));
+}
+
 /**
  * Whoever is asked about a name: the servers of its configured zone, else those asked in place of the root. Undefined: the
  * root's.

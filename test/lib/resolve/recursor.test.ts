@@ -143,6 +143,26 @@ describe('on the way', () => {
     shift(990_000);
     expect((await resolve('www.example.com')).answers[0].ttl).toBeLessThanOrEqual(10);
   });
+  test.each([
+    ['a name above it does not exist', 'internal', Type.A],
+    ["its own DS records, which are its parent's, do not exist", 'corp.internal', Type.DS],
+  ])('a configured zone is asked though %s', async (_, denied, type) => {
+    const internet = smallInternet().serve(
+      '192.0.2.50',
+      'corp.internal.',
+      `corp.internal. SOA ns.corp.internal. h.corp.internal. 1 3600 600 86400 300
+      corp.internal. A 10.0.0.8
+      www.corp.internal. A 10.0.0.9`,
+    );
+    const zones = configuredZones(
+      [{ name: 'corp.internal', servers: ['192.0.2.50'], first: false, tcp: false, noCache: false }],
+      [],
+    );
+    const { resolve } = setUp({ zones }, internet);
+    expect((await resolve(denied, type)).rcode).toBe(Rcode.NXDOMAIN);
+    expect(texts(await resolve('www.corp.internal'))).toEqual(['A 10.0.0.9']);
+    expect(texts(await resolve('corp.internal'))).toEqual(['A 10.0.0.8']);
+  });
   test('a stub zone and a forward zone are asked where they are configured to be', async () => {
     const zones = configuredZones(
       [{ name: 'example.net', servers: ['192.0.2.11'], first: false, tcp: false, noCache: false }],

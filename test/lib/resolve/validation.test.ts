@@ -2,11 +2,13 @@
 import { expect, test } from 'vitest';
 import { RrsetCache, Security } from '../../../lib/cache/rrset-cache.js';
 import { statusIn } from '../../../lib/cache/rrset-entry.js';
+import { TrustAnchors } from '../../../lib/dnssec/trust.js';
+import { configuredZones } from '../../../lib/resolve/recurse/zones.js';
 import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import { failure, setUpRecursor, texts } from '../../support/recursor.js';
 import { SignedInternet, tampered } from '../../support/signed-internet.js';
-import { NOW, SignedTree, type ZoneParts } from '../../support/signed-tree.js';
+import { NOW, SignedTree, unsigned, type ZoneParts } from '../../support/signed-tree.js';
 
 const ZONES: Readonly<Record<string, ZoneParts>> = {
   '.': {},
@@ -205,6 +207,46 @@ test('what a wildcard makes of one name it makes of others', async () => {
   expect(texts(other)).toEqual(['A 192.0.2.7']);
   expect(other.secure).toBe(true);
   expect(internet.asked.length).toBe(asked);
+});
+
+test('a denial from above says nothing of a zone that is configured, nor of what has not to prove itself', async () => {
+  const { get, internet, recursor } = setUp();
+  recursor.options = {
+    ...recursor.options,
+    validation: {
+      ...recursor.options.validation!,
+      anchors: new TrustAnchors([internet.tree.signed('.').anchor], ['corp']),
+    },
+    zones: configuredZones([{ name: 'corp', servers: ['192.0.2.9'], first: false, tcp: false, noCache: false }], []),
+  };
+  const own = { rcode: Rcode.NOERROR, answer: [unsigned('www.corp. 300 A 192.0.2.77')], authority: [] };
+  internet.lie = (_, server) => (server === '192.0.2.9' ? own : undefined);
+  // Its record of the root covers "corp" too.
+  expect((await get('cop.')).rcode).toBe(Rcode.NXDOMAIN);
+  expect(texts(await get('www.corp.'))).toEqual(['A 192.0.2.77']);
+  expect((await get('corq.')).rcode).toBe(Rcode.NXDOMAIN);
+  expect(recursor.stats.synthesised).toBe(1);
+});
+
+test('more root anchors than a label has room for are not told to the root, and count all the same', async () => {
+  const { get, recursor, internet } = setUp();
+  const rootTags = Array.from({ length: 20 }, (_, i) => i);
+  recursor.options = {
+    ...recursor.options,
+    validation: { ...recursor.options.validation!, signal: true, rootTags },
+  };
+  expect((await get('www.shop.com.')).secure).toBe(true);
+  expect(internet.asked.some(one => one.startsWith('_ta-'))).toBe(false);
+});
+
+test('the root is told of the anchors that count', async () => {
+  const { get, recursor, internet } = setUp();
+  recursor.options = {
+    ...recursor.options,
+    validation: { ...recursor.options.validation!, signal: true, rootTags: [20326, 38696] },
+  };
+  await get('www.shop.com.');
+  expect(internet.asked).toContain('_ta-4f66-9728. NULL 192.0.2.1');
 });
 
 test('what is forgotten of a zone denies nothing any more', async () => {
