@@ -55,8 +55,7 @@ const EVENT_NUMBER_WORD = EventRecord.number / 4;
 const EVENT_SERIAL_WORD = EventRecord.serial / 4;
 const EVENT_VALUE_WORD = EventRecord.value / 4;
 
-/** RFC 768: no datagram is longer. */
-const LONGEST = 65_535;
+const LONGEST = 65_535; // RFC 768: no datagram is longer
 /** So many leave at once, and not at the end of a long turn: more would not share a system call. */
 const RUN = 16;
 const OUTBOX = AskRecord.octets + 65_536;

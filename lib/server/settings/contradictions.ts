@@ -22,7 +22,9 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
     found.push('nobody is asked: resolver.recursive is false, and there are no upstreams');
   }
   const recurses = resolver.recursive ?? !named;
-  if (!recurses && !zones) {
+  const { validate = recurses, ...dnssec } = options.dnssec ?? {};
+  if (!validate) useless(inside('dnssec', dnssec), 'nothing is validated (dnssec.validate)');
+  if (!recurses && !zones && !validate) {
     // Private addresses are no matter of recursion alone.
     const { recursive: _, privateAddresses: _a, privateDomains: _d, privateAnswers: _s, ...rest } = resolver;
     useless(inside('resolver', rest), 'upstreams are asked, and nothing is resolved from the root or a zone');

@@ -68,6 +68,16 @@ test.each([
   expect(() => readOptions(options)).toThrow(`forwardZones[0].servers[0]: expected ${expected}, got "${server}"`);
 });
 
+test('options of validation are told to be of no effect where nothing is validated', () => {
+  const dnssec = { sha1: true };
+  const told = ['dnssec.sha1 has no effect: nothing is validated (dnssec.validate)'];
+  expect(contradictions({ upstreams: ['192.0.2.1'], dnssec })).toEqual(told);
+  expect(contradictions({ dnssec: { ...dnssec, validate: false } })).toEqual(told);
+  expect(contradictions({ dnssec })).toEqual([]);
+  const forwarder = { upstreams: ['192.0.2.1'], resolver: { maxAliases: 3 } };
+  expect(contradictions({ ...forwarder, dnssec: { ...dnssec, validate: true } })).toEqual([]);
+});
+
 test('of zones of one name that differ it is told which is used', () => {
   const zones = [
     { name: 'ads.example', kind: 'nxdomain' },
