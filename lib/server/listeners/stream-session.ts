@@ -3,9 +3,9 @@
 // its replies (RFC 7766 section 6.2.1.1), and is closed behind them.
 //
 // Bounds: `maxPipelined` queries under way, which hold `maxQueuedBytes` and one query more at most: padded, each may have
-// 64 KiB. `maxQueuedBytes` of replies that the client does not read, or one reply; those that do not fit, of the queries
-// that were under way then, are kept until it has caught up. Until then, and while it is over its bounds of queries, it is
-// not read. All that it holds counts to `maxTotalBytes` of all connections. In time: it is closed `idleTimeoutMs` after its last whole query or the last reply that it took, `messageTimeoutMs` after the
+// 64 KiB. `maxQueuedBytes` of replies that the client does not read, or one reply: a query whose reply does not fit is
+// answered anew when the client has caught up. Until then, and while it is over its bounds of queries, it is not read. In
+// time: it is closed `idleTimeoutMs` after its last whole query or the last reply that it took, `messageTimeoutMs` after the
 // first octet of a query that has not become whole, and MAX_ANSWER_MS after anything at all.
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../base/clock.js';
@@ -22,6 +22,9 @@ const MAX_ANSWER_MS = 120_000;
 const QUERY_OVERHEAD = 128;
 /** What one under way holds: its octets here, and the resolver's copy. */
 const askedOctets = (query: Buffer): number => 2 * query.length + QUERY_OVERHEAD;
+
+/** The length before a reply, and the option of edns-tcp-keepalive in it. */
+const FRAME_OVERHEAD = 2 + 6;
 
 /** Who is at the other end, as whoever took the stream knows: a stream has no address. */
 export interface StreamClient {
@@ -59,9 +62,8 @@ export class StreamSession implements Connection {
   /** Runs while a message is not whole. */
   #message: Timer | undefined;
   #ended = false;
-  /** Replies that did not fit, framed; no query is begun before the client has read all others. */
-  #unsent: Uint8Array[] = [];
-  #unsentOctets = 0;
+  /** A reply did not fit; nothing is answered before the client has read all. */
+  #full = false;
   #waiting: Buffer[] = [];
   #waitingOctets = 0;
   readonly #onWritten = (): void => this.#written();
@@ -94,7 +96,6 @@ export class StreamSession implements Connection {
     this.#idle?.cancel();
     this.#message?.cancel();
     this.#waiting = [];
-    this.#unsent = [];
     this.#connections.leave(this);
   }
 
@@ -142,33 +143,18 @@ export class StreamSession implements Connection {
   #written(): void {
     if (this.#stream.destroyed) return;
     this.#activeAtMs = this.#clock.nowMs();
-    if (this.#unsent.length > 0 && this.#stream.writableLength === 0) {
-      this.#sendKept();
+    if (this.#full && this.#stream.writableLength === 0) {
+      this.#full = false;
       this.#serve();
       this.#endIfDone();
     } else this.#count();
-  }
-
-  #sendKept(): void {
-    let sent = 0;
-    for (const framed of this.#unsent) {
-      if (!this.#fits(framed.length)) break;
-      this.#unsentOctets -= framed.length;
-      this.#stream.write(framed, this.#onWritten);
-      sent++;
-    }
-    this.#unsent.splice(0, sent);
-  }
-  #fits(octets: number): boolean {
-    const unread = this.#stream.writableLength;
-    return unread === 0 || unread + octets <= this.#connections.options.maxQueuedBytes;
   }
 
   #serve(): void {
     const stream = this.#stream;
     while (
       this.#waiting.length > 0 &&
-      this.#unsent.length === 0 &&
+      !this.#full &&
       !stream.destroyed &&
       this.#underWay < this.#connections.options.maxPipelined &&
       this.#askedOctets < this.#connections.options.maxQueuedBytes
@@ -188,19 +174,20 @@ export class StreamSession implements Connection {
 
   #count(): void {
     const { writableLength } = this.#stream;
-    const replies = writableLength + this.#unsentOctets;
-    this.#connections.holds(this, replies + this.#waitingOctets + this.#askedOctets + this.#reader.buffered);
+    this.#connections.holds(this, writableLength + this.#waitingOctets + this.#askedOctets + this.#reader.buffered);
   }
 
   #serveOne(query: Buffer): void {
-    const held = askedOctets(query);
-    this.#askedOctets += held;
+    let message = query;
+    this.#askedOctets += askedOctets(message);
     if (this.#underWay++ === 0) this.#connections.busy(this);
     this.#notify.began();
     let answered = false;
+    let over = false;
     const { keepalive } = this.#connections.options;
     const reply = (octets: Uint8Array | undefined): void => {
-      this.#askedOctets -= held;
+      over = true;
+      this.#askedOctets -= askedOctets(message);
       if (--this.#underWay === 0) this.#connections.rests(this);
       this.#notify.ended();
       if (this.#stream.destroyed) return;
@@ -209,7 +196,7 @@ export class StreamSession implements Connection {
         this.#stream.destroy();
         return;
       }
-      this.#reply(octets);
+      this.#reply(octets, message);
       if (answered) {
         this.#serve();
         this.#endIfDone();
@@ -218,20 +205,23 @@ export class StreamSession implements Connection {
     if (keepalive && !this.#keepalive.accepts(query)) reply(this.#answerer.refuse(query, Rcode.FORMERR, false));
     else this.#answerer.answer(query, this.#asker, reply);
     answered = true;
+    // What waits would keep all that came with it: up to 64 KiB for each query.
+    if (!over) message = Buffer.from(query);
   }
 
-  #reply(octets: Uint8Array): void {
-    const { keepalive, idleTimeoutMs } = this.#connections.options;
-    const framed = frame(keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets);
-    if (this.#unsent.length === 0 && this.#fits(framed.length)) {
-      this.#stream.write(framed, this.#onWritten);
+  #reply(octets: Uint8Array, message: Buffer): void {
+    const { keepalive, idleTimeoutMs, maxQueuedBytes } = this.#connections.options;
+    const unread = this.#stream.writableLength;
+    if (unread > 0 && unread + octets.length + FRAME_OVERHEAD > maxQueuedBytes) {
+      this.#full = true;
+      this.#waiting.unshift(message);
+      this.#waitingOctets += message.length + QUERY_OVERHEAD;
       return;
     }
-    this.#unsent.push(framed);
-    this.#unsentOctets += framed.length;
+    this.#stream.write(frame(keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets), this.#onWritten);
   }
 
   #endIfDone(): void {
-    if (this.#ended && this.#underWay === 0 && this.#waiting.length + this.#unsent.length === 0) this.#stream.end();
+    if (this.#ended && this.#underWay === 0 && this.#waiting.length === 0) this.#stream.end();
   }
 }
