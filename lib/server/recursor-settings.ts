@@ -24,6 +24,12 @@ function isRecursive(settings: ServerSettings): boolean {
 function hasUpstreams(settings: ServerSettings): boolean {
   return (groupsOf(settings).default ?? []).length > 0;
 }
+/** Roots of one's own have keys of their own: without them nothing below those could prove itself. */
+function validates(settings: ServerSettings): boolean {
+  const { dnssec, resolver } = settings;
+  const hasKeys = resolver.rootHints === undefined || dnssec.trustAnchors !== undefined;
+  return dnssec.validate ?? (isRecursive(settings) && hasKeys);
+}
 /** Whether anything at all goes past the upstreams. */
 export function needsRecursor(settings: ServerSettings): boolean {
   const { dnssec, stubZones, forwardZones } = settings;
@@ -113,7 +119,7 @@ function recursorOptionsOf(
     qnameMinimisation: resolver.qnameMinimisation,
     hardenGlue: resolver.hardenGlue,
     verifyGlue: resolver.verifyGlue,
-    validation: (dnssec.validate ?? isRecursive(settings)) ? validationOf(dnssec, policy) : undefined,
+    validation: validates(settings) ? validationOf(dnssec, policy) : undefined,
     dnssecOk: resolver.dnssecOk,
     maxNameServers: resolver.maxNameServers,
     nothingBelowNxdomain: resolver.nothingBelowNxdomain,

@@ -22,7 +22,11 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
     found.push('nobody is asked: resolver.recursive is false, and there are no upstreams');
   }
   const recurses = resolver.recursive ?? !named;
-  const { validate = recurses, ...dnssec } = options.dnssec ?? {};
+  const ownRoot = recurses && resolver.rootHints !== undefined && options.dnssec?.trustAnchors === undefined;
+  const { validate = recurses && !ownRoot, ...dnssec } = options.dnssec ?? {};
+  if (ownRoot && options.dnssec?.validate === undefined) {
+    found.push('nothing is validated: resolver.rootHints names roots, and dnssec.trustAnchors no keys of theirs');
+  }
   if (!validate) useless(inside('dnssec', dnssec), 'nothing is validated (dnssec.validate)');
   if (!recurses && !zones && !validate) {
     // Private addresses are no matter of recursion alone.

@@ -49,7 +49,7 @@ const dnssec = section({
   validate: {
     schema: z.boolean().optional(),
     change: 'live',
-    why: 'Answers have to prove themselves (RFC 4035), but for those who ask with CD; what does not is SERVFAIL with an extended error that says why. By default where names are resolved from the root; `true` has what the upstreams of the default group answer judged too.',
+    why: 'Answers have to prove themselves (RFC 4035), but for those who ask with CD; what does not is SERVFAIL with an extended error that says why. By default where names are resolved from the root, but for `resolver.rootHints` without `trustAnchors`: other roots have other keys. `true` has what the upstreams of the default group answer judged too.',
   },
   trustAnchors: {
     schema: z

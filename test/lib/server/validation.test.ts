@@ -85,3 +85,17 @@ test('a forwarder that does not say so validates nothing', async () => {
   const { ask } = start({ upstreams: ['192.0.2.1'], dnssec: {} }, true);
   expect((await ask('www.shop.')).flags & 15).toBe(Rcode.NOERROR);
 });
+
+test("roots of one's own are validated by the keys that are given for them, or not at all", () => {
+  const of = (options: ServerOptions): boolean => {
+    const one = new Server({ listen: ['127.0.0.1:0'], udp: 'dgram', cache: { memory: '1MiB' }, ...options }, {}, {});
+    const validating = one.recursor?.options.validation !== undefined;
+    void one.close();
+    return validating;
+  };
+  expect(of({ resolver: { recursive: true } })).toBe(true);
+  const resolver = { recursive: true, rootHints: ['192.0.2.1'] };
+  expect(of({ resolver })).toBe(false);
+  expect(of({ resolver, dnssec: { trustAnchors: ['. DS 20326 8 2 AABB'] } })).toBe(true);
+  expect(of({ resolver, dnssec: { validate: true } })).toBe(true);
+});
