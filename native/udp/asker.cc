@@ -119,10 +119,8 @@ void Asker::TakeOver(uint32_t number, uint32_t serial) {
 
 uint32_t Asker::SocketFor(const NewQuery& query, bool alone, int32_t* failure) {
   if (alone) return sockets_.Alone(query.server, failure);
-  const AskerSockets::Sending sending = {
-      .now_ms = query.now_ms, .batch = batch_, .on_machine = !query.guarded && IsLoopback(query.server)};
   for (;;) {
-    const uint32_t socket = sockets_.Shared(query.server, sending, failure);
+    const uint32_t socket = sockets_.Shared(query.server, query.now_ms, batch_, failure);
     // Servers that never answer would hold a socket each until the deadline, however many they are.
     if (socket != kNone || *failure != kCrowded) return socket;
     FailAllOf(sockets_.Crowded(), kEvicted);

@@ -58,12 +58,6 @@ bool MakeServerAddress(const char* text, uint16_t port, ServerAddress* server) {
   return true;
 }
 
-bool IsLoopback(const ServerAddress& server) {
-  static constexpr uint8_t kLoopbackV6[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  if (server.family == 4) return server.address[0] == 127;
-  return server.family == 6 && std::memcmp(server.address, kLoopbackV6, sizeof kLoopbackV6) == 0;
-}
-
 AskerSockets::~AskerSockets() {
   for (const AskerSocket& socket : sockets_) {
     if (socket.fd >= 0) close(socket.fd);
@@ -86,23 +80,22 @@ uint32_t AskerSockets::Alone(const ServerAddress& server, int32_t* failure) {
   return socket;
 }
 
-uint32_t AskerSockets::Shared(const ServerAddress& server, const Sending& sending, int32_t* failure) {
+uint32_t AskerSockets::Shared(const ServerAddress& server, uint32_t now_ms, uint32_t batch, int32_t* failure) {
   const uint32_t number = ServerOf(server);
   ListAsRecent(number);
   const auto usable = [this, failure](uint32_t socket) {
     *failure = kTooMany;
     return sockets_[socket].pending < kPendingPerSocket;
   };
-  if (Server& own = servers_[number]; own.batch == sending.batch && own.run_left > 0 && own.run_socket != kNone) {
+  if (Server& own = servers_[number]; own.batch == batch && own.run_left > 0 && own.run_socket != kNone) {
     --own.run_left;
     return usable(own.run_socket) ? own.run_socket : kNone;
   }
-  uint32_t place = sending.on_machine ? 0 : random_->Below(kSharedPerServer);
+  uint32_t place = random_->Below(kSharedPerServer);
   const uint32_t old = servers_[number].sockets[place];
   uint32_t socket = old;
-  const bool opens =
-      old == kNone || (draining_count_ < kMaxDraining && (sockets_[old].used >= kQueriesPerSocket ||
-                                                          (!sending.on_machine && openings_.Take(sending.now_ms))));
+  const bool opens = old == kNone || (draining_count_ < kMaxDraining &&
+                                      (sockets_[old].used >= kQueriesPerSocket || openings_.Take(now_ms)));
   if (opens) {
     if (old == kNone && shared_ >= kMaxShared) RetireOldestServer(number);
     if (Crowded() != kNone) {
@@ -122,7 +115,7 @@ uint32_t AskerSockets::Shared(const ServerAddress& server, const Sending& sendin
   sockets_[socket].place = static_cast<uint8_t>(place);
   Server& own = servers_[number];
   own.sockets[place] = socket;
-  own.batch = sending.batch;
+  own.batch = batch;
   own.run_socket = socket;
   const uint32_t used = sockets_[socket].used;
   own.run_left = used >= kQueriesPerSocket ? 0 : std::min(kRun, kQueriesPerSocket - used) - 1;

@@ -7,10 +7,6 @@
 // are sent together share a socket, 16 at most: an attacker that guesses a port hits more of them or none, and on the
 // average as many; and a system call sends them all.
 //
-// A server on this machine has one socket at a time, used 64 times too: from outside nobody can send in its name, and
-// nobody here either who does not have its port (RFC 1122 section 3.2.1.3), so that a socket for each query would cost
-// and guard nothing (opening and closing one takes 12 us, as much as all else that a query costs natively).
-//
 // Bounds: 128 servers, the one asked longest ago goes first; 64 shared sockets a server, 2048 in all, and 512 more that
 // are not used any more and wait for responses: beyond both together the one that has waited longest is closed; for one
 // query alone 256 a server, 1024 in all. Tables grow to those bounds when a socket is opened, and not otherwise.
@@ -63,8 +59,6 @@ struct ServerAddress {
 static_assert(sizeof(ServerAddress) == 24);
 // False for an address that this machine cannot have (socket.h).
 bool MakeServerAddress(const char* text, uint16_t port, ServerAddress* server);
-// 127.0.0.0/8 or ::1.
-bool IsLoopback(const ServerAddress& server);
 
 struct LocalAddresses {
   Endpoint v4, v6;  // no length: the kernel chooses
@@ -105,13 +99,8 @@ class AskerSockets {
   uint32_t Crowded() const { return shared_ + draining_count_ >= kMaxShared + kMaxDraining ? draining_.first : kNone; }
   // A socket for one query, or kNone and why.
   uint32_t Alone(const ServerAddress& server, int32_t* failure);
-  struct Sending {
-    uint32_t now_ms;
-    uint32_t batch;           // those with the same number are sent together
-    bool on_machine = false;  // only the machine itself can send in the server's name
-  };
-  // One of the server's sockets, or kNone and why.
-  uint32_t Shared(const ServerAddress& server, const Sending& sending, int32_t* failure);
+  // One of the server's sockets, or kNone and why. `batch`: those with the same number are sent together.
+  uint32_t Shared(const ServerAddress& server, uint32_t now_ms, uint32_t batch, int32_t* failure);
 
   // A query waits for a response over it, or not any longer.
   void Hold(uint32_t socket) { ++sockets_[socket].pending; }

@@ -69,33 +69,6 @@ TEST_F(AskerSocketsFixture, WithoutBudgetASocketIsSharedForSixtyFourQueriesAtMos
   EXPECT_LE(asker->stats().sockets_opened, 1024u + 64 + (6000 - 1088) / 64 + 1);
 }
 
-TEST_F(AskerSocketsFixture, AServerOnThisMachineHasOneSocketForSixtyFourQueriesWhereNobodyElseCouldForge) {
-  Upstream upstream;
-  std::map<uint16_t, int> ports;
-  for (int i = 0; i < 640; ++i) {
-    ++ports[Exchange(upstream, kLong, {.guarded = false}).port()];
-    EXPECT_EQ(asker->sockets(), 1u);
-  }
-  EXPECT_EQ(asker->stats().sockets_opened, 10u);
-  for (const auto& [port, count] : ports) EXPECT_EQ(count % 64, 0);
-  // The others are as they were.
-  for (int i = 0; i < 64; ++i) Exchange(upstream);
-  EXPECT_GE(asker->stats().sockets_opened, 10u + 64);
-}
-
-TEST_F(AskerSocketsFixture, LoopbackIsTheWholeNetworkOfIpv4AndOneAddressOfIpv6) {
-  for (const char* address : {"127.0.0.1", "127.255.0.53", "::1"}) {
-    udp::ServerAddress server;
-    ASSERT_TRUE(udp::MakeServerAddress(address, 53, &server));
-    EXPECT_TRUE(udp::IsLoopback(server)) << address;
-  }
-  for (const char* address : {"128.0.0.1", "192.168.0.1", "10.0.0.127", "::2", "fe80::1", "::ffff:127.0.0.1"}) {
-    udp::ServerAddress server;
-    ASSERT_TRUE(udp::MakeServerAddress(address, 53, &server));
-    EXPECT_FALSE(udp::IsLoopback(server)) << address;
-  }
-}
-
 TEST_F(AskerSocketsFixture, WhoIsNotThereIsToldToEveryQueryOfTheSocket) {
   Upstream upstream;
   for (int i = 0; i < 5; ++i) Ask(upstream.at());
