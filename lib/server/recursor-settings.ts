@@ -11,7 +11,7 @@ import { upstreamsZone } from '../resolve/recurse/zones.js';
 import { buildServerQuery } from '../resolve/upstream-query.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
-import { validationOf } from './settings/dnssec.js';
+import { isKeylessRoot, validationOf } from './settings/dnssec.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { groupsOf } from './settings/upstreams.js';
 import type { ServerSettings } from './settings/settings.js';
@@ -24,11 +24,8 @@ function isRecursive(settings: ServerSettings): boolean {
 function hasUpstreams(settings: ServerSettings): boolean {
   return (groupsOf(settings).default ?? []).length > 0;
 }
-/** Roots of one's own have keys of their own: without them nothing below those could prove itself. */
 function validates(settings: ServerSettings): boolean {
-  const { dnssec, resolver } = settings;
-  const hasKeys = resolver.rootHints === undefined || dnssec.trustAnchors !== undefined;
-  return dnssec.validate ?? (isRecursive(settings) && hasKeys);
+  return settings.dnssec.validate ?? (isRecursive(settings) && !isKeylessRoot(settings));
 }
 /** Whether anything at all goes past the upstreams. */
 export function needsRecursor(settings: ServerSettings): boolean {

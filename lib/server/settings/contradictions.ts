@@ -1,5 +1,6 @@
 // Options that are valid, and of which one makes another useless: told, so that nobody waits for what never happens.
 import { parseUpstream } from '../../upstream/upstream-url.js';
+import { isKeylessRoot } from './dnssec.js';
 import type { ServerOptions } from './settings.js';
 
 /** Sections that do nothing where nobody switches them on. */
@@ -22,10 +23,10 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
     found.push('nobody is asked: resolver.recursive is false, and there are no upstreams');
   }
   const recurses = resolver.recursive ?? !named;
-  const ownRoot = recurses && resolver.rootHints !== undefined && options.dnssec?.trustAnchors === undefined;
+  const ownRoot = recurses && isKeylessRoot(options);
   const { validate = recurses && !ownRoot, ...dnssec } = options.dnssec ?? {};
   if (ownRoot && options.dnssec?.validate === undefined) {
-    found.push('nothing is validated: resolver.rootHints names roots, and dnssec.trustAnchors no keys of theirs');
+    found.push('nothing is validated: names begin at roots of your own, and dnssec.trustAnchors has no keys of theirs');
   }
   if (!validate) useless(inside('dnssec', dnssec), 'nothing is validated (dnssec.validate)');
   if (!recurses && !zones && !validate) {

@@ -49,7 +49,7 @@ const dnssec = section({
   validate: {
     schema: z.boolean().optional(),
     change: 'live',
-    why: 'Answers have to prove themselves (RFC 4035), but for those who ask with CD; what does not is SERVFAIL with an extended error that says why. By default where names are resolved from the root, but for `resolver.rootHints` without `trustAnchors`: other roots have other keys. `true` has what the upstreams of the default group answer judged too.',
+    why: 'Answers have to prove themselves (RFC 4035), but for those who ask with CD; what does not is SERVFAIL with an extended error that says why. By default where names are resolved from the root, but for roots of your own (`resolver.rootHints`, a stub or forward zone `.`) without `trustAnchors`: other roots have other keys. `true` has what the upstreams of the default group answer judged too.',
   },
   trustAnchors: {
     schema: z
@@ -111,6 +111,21 @@ export const dnssecRows = {
 } as const satisfies Rows;
 
 export type DnssecSettings = z.output<typeof dnssec>;
+
+/**
+ * Whether names begin at other roots than the public one, of which no keys are given: below those nothing could prove
+ * itself. Hints name them, or a stub or forward zone of all names.
+ */
+export function isKeylessRoot(options: {
+  resolver?: { rootHints?: readonly string[] };
+  dnssec?: { trustAnchors?: readonly string[] };
+  stubZones?: readonly { name: string }[];
+  forwardZones?: readonly { name: string }[];
+}): boolean {
+  const { resolver, dnssec, stubZones = [], forwardZones = [] } = options;
+  if (dnssec?.trustAnchors !== undefined) return false;
+  return resolver?.rootHints !== undefined || [...stubZones, ...forwardZones].some(({ name }) => name === '.');
+}
 
 /** @param policy in the place of what settings say of algorithms, times and iterations */
 export function validationOf(settings: DnssecSettings, policy?: ValidationPolicy): ValidationOptions {

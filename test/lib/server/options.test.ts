@@ -77,7 +77,7 @@ test('options of validation are told to be of no effect where nothing is validat
   const resolver = { rootHints: ['192.0.2.1'] };
   expect(contradictions({ resolver, dnssec: { trustAnchors: ['. DS 1 8 2 AA'] } })).toEqual([]);
   expect(contradictions({ resolver })).toEqual([
-    'nothing is validated: resolver.rootHints names roots, and dnssec.trustAnchors no keys of theirs',
+    'nothing is validated: names begin at roots of your own, and dnssec.trustAnchors has no keys of theirs',
   ]);
   const forwarder = { upstreams: ['192.0.2.1'], resolver: { maxAliases: 3 } };
   expect(contradictions({ ...forwarder, dnssec: { ...dnssec, validate: true } })).toEqual([]);

@@ -96,6 +96,9 @@ test("roots of one's own are validated by the keys that are given for them, or n
   expect(of({ resolver: { recursive: true } })).toBe(true);
   const resolver = { recursive: true, rootHints: ['192.0.2.1'] };
   expect(of({ resolver })).toBe(false);
+  const root = [{ name: '.', servers: ['192.0.2.1'] }];
+  expect(of({ resolver: { recursive: true }, stubZones: root })).toBe(false);
+  expect(of({ resolver: { recursive: true }, forwardZones: root })).toBe(false);
   expect(of({ resolver, dnssec: { trustAnchors: ['. DS 20326 8 2 AABB'] } })).toBe(true);
   expect(of({ resolver, dnssec: { validate: true } })).toBe(true);
 });
