@@ -149,6 +149,7 @@ export class Checker {
       authority: shownAuthority,
       leftMs,
       security,
+      reason: verdict.status === 'secure' ? undefined : verdict.reason,
     };
     if (link.noCache === true || link.leftMs === Infinity) return judged;
     if (judged.rrsets.length > 0) {

@@ -3,13 +3,12 @@ import { afterEach, expect, test } from 'vitest';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Flag, Rcode, Type } from '../../../lib/wire/iana.js';
-import { decodeMessage, encodeMessage } from '../../../lib/wire/message.js';
+import { decodeMessage } from '../../../lib/wire/message.js';
 import { Query } from '../../../lib/wire/query.js';
-import { recordsOfAll } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
 import { makeQuery } from '../../support/messages.js';
-import { tampered } from '../../support/signed-internet.js';
+import { answerOf, tampered } from '../../support/signed-internet.js';
 import { NOW, SignedTree } from '../../support/signed-tree.js';
 
 let server: Server | undefined;
@@ -28,16 +27,7 @@ function start(options: ServerOptions, lies = false) {
   const transport = new FakeTransport(clock, octets => {
     const query = new Query(octets);
     asked.push(query);
-    const truth = tree.answer(query.name, query.type);
-    const { rcode, answer, authority } = lies ? tampered(truth) : truth;
-    return encodeMessage({
-      id: (octets[0] << 8) | octets[1],
-      flags: Flag.QR | Flag.RD | Flag.RA | rcode,
-      question: { name: octets.slice(12, query.questionEnd - 4), type: query.type, dnsClass: 1 },
-      answers: recordsOfAll(answer, true),
-      authorities: recordsOfAll(authority, true),
-      additionals: [],
-    })!;
+    return answerOf(tree, query, { lie: lies ? tampered : undefined });
   });
   const root = tree.signed('.').anchor;
   server = new Server(
