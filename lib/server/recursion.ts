@@ -50,6 +50,11 @@ export class Recursion {
 
   readonly #upstreams = (): readonly Upstream[] => this.resolver.groups.get('default') ?? [];
 
+  /** This thread answers clients: what takes longer than the way there is checked in libuv's pool; by workers at once. */
+  get #policy(): ValidationPolicy {
+    return { verify: 'pool', ...this.dependencies.policy };
+  }
+
   get recursor(): Recursor | undefined {
     return this.resolver.recursor;
   }
@@ -61,7 +66,8 @@ export class Recursion {
   prepare(settings: ServerSettings): Prepared {
     if (!needsRecursor(settings)) return { commit: () => this.#leave(), discard: () => {} };
     if (this.recursor !== undefined) return { commit: () => this.#update(settings), discard: () => {} };
-    const { clock, random, log, threads, policy } = this.dependencies;
+    const { clock, random, log, threads } = this.dependencies;
+    const policy = this.#policy;
     const workers = threads ? workersOf(settings) : 0;
     const memory = makeRrsetMemory(settings, workers > 0);
     const upstreams = this.#upstreams;
@@ -79,8 +85,7 @@ export class Recursion {
   }
 
   #update(settings: ServerSettings): void {
-    const { policy } = this.dependencies;
-    if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.#upstreams, policy);
+    if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.#upstreams, this.#policy);
     this.#pool?.update(settings);
   }
 
