@@ -160,7 +160,7 @@ describe('what is required to be secure', () => {
     const { resolver } = start({ secure: 'required', negativeTrustAnchors: ['shop'] });
     expect(await failure(resolver.resolve4('www.shop'))).toMatchObject({
       code: 'EINSECURE',
-      reason: 'a negative trust anchor',
+      reason: 'a negative trust anchor at shop.',
     });
   });
 
