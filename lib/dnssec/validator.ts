@@ -169,7 +169,12 @@ function* judgeRrset(rrset: Rrset, context: ChainContext, hints: readonly Uint8A
 
 function withoutSignature(rrset: Rrset, state: ZoneState, labels: number): RrsetVerdict {
   if (state.status !== 'secure') return { ...state, ttl: state.status === 'insecure' ? rrset.ttl : 0, labels };
-  return { ...bogus(`${label(rrset)}: no signatures`, ExtendedError.rrsigsMissing), ttl: 0, labels };
+  // What cannot be read, or is of another signer, is there all the same (RFC 8914 section 4.11).
+  const verdict =
+    rrset.signatures.length > 0
+      ? bogus('no signature of its zone')
+      : bogus('no signatures', ExtendedError.rrsigsMissing);
+  return { ...verdict, reason: `${label(rrset)}: ${verdict.reason}`, ttl: 0, labels };
 }
 
 /** The same by what is known already: records that are added to an answer are not worth a question. */
