@@ -3,13 +3,14 @@
 //
 // Bounds: those of DenialIndex.
 import type { Clock } from '../../base/clock.js';
-import { Rank, type RrsetCache, Security } from '../../cache/rrset-cache.js';
+import { type CachedRrset, Rank, type RrsetCache, Security } from '../../cache/rrset-cache.js';
 import { securityOf, statusIn } from '../../cache/rrset-entry.js';
 import { lastLabels, ownerLabels, wildcardOf } from '../../dnssec/canonical.js';
 import { type Denied, DenialIndex } from '../../dnssec/denial-index.js';
 import { parseSignature } from '../../dnssec/signature.js';
 import type { Validation } from '../../dnssec/validator.js';
 import { Rcode, Type } from '../../wire/iana.js';
+import { foldName } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
 import { throughDname } from './classify.js';
 import type { Job } from './job.js';
@@ -89,14 +90,19 @@ export class Synthesis {
   #throughDname(name: Uint8Array, type: number, validation: ValidationOptions): Link | undefined {
     for (let at = 0; name[at] !== 0;) {
       at += 1 + name[at];
-      const known = this.rrsets.get(name.slice(at), Type.DNAME);
-      if (known === undefined || statusIn(known.security) !== Security.secure) continue;
+      const known = this.#secure(name.slice(at), Type.DNAME);
+      if (known === undefined) continue;
       const made = throughDname(known.rrset, name);
       if (made === undefined || !this.#hasSay(known.rrset.name, name, type, validation)) return undefined;
       const { rank, proof: authority, leftMs, security } = known;
       return { ...made, authority, leftMs, rank, security };
     }
     return undefined;
+  }
+
+  #secure(name: Uint8Array, type: number): CachedRrset | undefined {
+    const known = this.rrsets.get(name, type);
+    return known !== undefined && statusIn(known.security) === Security.secure ? known : undefined;
   }
 
   #linkOf(name: Uint8Array, type: number, { kind, wildcard, authority, leftMs }: Denied): Link | undefined {
@@ -108,10 +114,14 @@ export class Synthesis {
       this.setting.stats.synthesised++;
       return { ...common, rcode, rrsets: [], leftMs };
     }
-    const known = this.rrsets.get(wildcard!, type);
-    if (known === undefined || statusIn(known.security) !== Security.secure) return undefined;
+    const known =
+      this.#secure(wildcard!, type) ?? (type === Type.CNAME ? undefined : this.#secure(wildcard!, Type.CNAME));
+    if (known === undefined) return undefined;
+    const { rrset } = known;
     this.setting.stats.synthesised++;
-    const rrsets = [{ ...known.rrset, name }];
-    return { ...common, rcode: Rcode.NOERROR, rrsets, leftMs: Math.min(leftMs, known.leftMs) };
+    const rrsets = [{ ...rrset, name }];
+    // An alias there is made for each type (RFC 8198 section 5.3, RFC 1034 section 4.3.3).
+    const target = rrset.type === type ? undefined : foldName(rrset.data[0]);
+    return { ...common, rcode: Rcode.NOERROR, rrsets, target, leftMs: Math.min(leftMs, known.leftMs) };
   }
 }
