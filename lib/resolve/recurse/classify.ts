@@ -240,7 +240,9 @@ function readAnswer(
     return here.length > 0 ? { rrsets: here, rcode: Rcode.NOERROR } : undefined;
   }
   const wanted = here.find(one => one.type === asked.type && (one.data.length > 0 || asked.type === Type.RRSIG));
-  if (wanted !== undefined) return { rrsets: [wanted], rcode: Rcode.NOERROR };
+  // An alias that was asked for may be one that a DNAME makes, which is what proves it (RFC 6672 section 5.3.1).
+  const isMade = asked.type === Type.CNAME && wanted?.signatures.length === 0;
+  if (wanted !== undefined && !isMade) return { rrsets: [wanted], rcode: Rcode.NOERROR };
   if (asked.type === Type.RRSIG) {
     const signed = here.filter(one => one.signatures.length > 0);
     if (signed.length > 0) {
@@ -250,7 +252,9 @@ function readAnswer(
     }
   }
   const dname = dnameAbove(answers, asked.name);
-  if (dname !== undefined) return throughDname(dname, asked.name) ?? { rrsets: [dname], rcode: Rcode.YXDOMAIN };
+  if (dname !== undefined)
+    return throughDname(dname, asked.name, asked.type) ?? { rrsets: [dname], rcode: Rcode.YXDOMAIN };
+  if (wanted !== undefined) return { rrsets: [wanted], rcode: Rcode.NOERROR };
   const cname = here.find(one => one.type === Type.CNAME && one.data.length > 0);
   if (cname === undefined) return undefined;
   // More than one is an error of the zone; the first is as good as any.
@@ -263,14 +267,19 @@ const dnameAbove = (answers: readonly Rrset[], name: Uint8Array): Rrset | undefi
       one.type === Type.DNAME && one.data.length === 1 && one.name.length < name.length && isAtOrBelow(name, one.name),
   );
 
-/** The alias that a DNAME makes for a name below it (RFC 6672 section 2.2); undefined when that is too long. */
+/**
+ * The alias that a DNAME makes for a name below it (RFC 6672 section 2.2); undefined when that is too long. Who asked for
+ * the alias has what was asked for.
+ */
 export function throughDname(
   dname: Rrset,
   name: Uint8Array,
-): { rrsets: Rrset[]; target: Uint8Array; rcode: number } | undefined {
+  type: number,
+): { rrsets: Rrset[]; target?: Uint8Array; rcode: number } | undefined {
   const prefix = name.subarray(0, name.length - dname.name.length);
   const target = Uint8Array.from([...prefix, ...dname.data[0]]);
   if (target.length > 255) return undefined;
   const alias: Rrset = { name, type: Type.CNAME, ttl: dname.ttl, data: [target], signatures: [] };
-  return { rrsets: [dname, alias], target: foldName(target), rcode: Rcode.NOERROR };
+  const next = type === Type.CNAME ? undefined : foldName(target);
+  return { rrsets: [dname, alias], target: next, rcode: Rcode.NOERROR };
 }

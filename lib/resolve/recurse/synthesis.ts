@@ -92,7 +92,7 @@ export class Synthesis {
       at += 1 + name[at];
       const known = this.#secure(name.slice(at), Type.DNAME);
       if (known === undefined) continue;
-      const made = throughDname(known.rrset, name);
+      const made = throughDname(known.rrset, name, type);
       if (made === undefined || !this.#hasSay(known.rrset.name, name, type, validation)) return undefined;
       const { rank, proof: authority, leftMs, security } = known;
       return { ...made, authority, leftMs, rank, security };

@@ -7,7 +7,7 @@ import { configuredZones } from '../../../lib/resolve/recurse/zones.js';
 import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import { failure, setUpRecursor, texts } from '../../support/recursor.js';
-import { SignedInternet, tampered } from '../../support/signed-internet.js';
+import { type Said, SignedInternet, tampered } from '../../support/signed-internet.js';
 import { NOW, SignedTree, unsigned, type ZoneParts } from '../../support/signed-tree.js';
 
 const ZONES: Readonly<Record<string, ZoneParts>> = {
@@ -44,6 +44,12 @@ function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES) {
     return found && statusIn(found.security);
   };
   return { ...t, internet, get, status };
+}
+
+/** What a server makes of the alias of the wildcard beside a name, with the proof that the name does not exist. */
+function fromWildcard({ tree }: SignedInternet, said: Said, name: string): Said {
+  const wildcard = tree.find(name.replace(/^[^.]+/, '*'), 'CNAME');
+  return { ...said, rcode: Rcode.NOERROR, answer: [{ ...wildcard, name: encodeName(name) }] };
 }
 
 test('a signed answer is secure, is kept as such, and its chain is asked for once', async () => {
@@ -207,6 +213,62 @@ test('what a wildcard makes of one name it makes of others', async () => {
   expect(texts(other)).toEqual(['A 192.0.2.7']);
   expect(other.secure).toBe(true);
   expect(internet.asked.length).toBe(asked);
+});
+
+test('an alias that a wildcard makes of one name it makes of others, whatever is asked for', async () => {
+  const { get, internet } = setUp(['192.0.2.1'], {
+    ...ZONES,
+    'shop.com.': { lines: ['www.shop.com. 300 A 192.0.2.80', '*.w.shop.com. 300 CNAME www.shop.com.'] },
+  });
+  internet.lie = (said, _, name) => (name === 'one.w.shop.com.' ? fromWildcard(internet, said, name) : undefined);
+  expect(texts(await get('one.w.shop.com.'))).toEqual(['CNAME www.shop.com.', 'A 192.0.2.80']);
+  const asked = internet.asked.length;
+  const other = await get('two.w.shop.com.');
+  expect(texts(other)).toEqual(['CNAME www.shop.com.', 'A 192.0.2.80']);
+  expect(other.secure).toBe(true);
+  expect(await get('two.w.shop.com.', Type.MX)).toMatchObject({ rcode: Rcode.NOERROR, secure: true });
+  expect(texts(await get('three.w.shop.com.', Type.CNAME))).toEqual(['CNAME www.shop.com.']);
+  expect(internet.asked.slice(asked)).toEqual(['www.shop.com. MX 192.0.2.1']);
+});
+
+test('a question for the alias that a DNAME makes is answered with the DNAME, which proves it', async () => {
+  const { get, internet } = setUp(['192.0.2.1'], {
+    ...ZONES,
+    'shop.com.': { lines: ['old.shop.com. 300 DNAME shop.com.'] },
+  });
+  internet.lie = (_, __, name, type) =>
+    name === 'x.old.shop.com.' && type === Type.CNAME
+      ? {
+          rcode: Rcode.NOERROR,
+          answer: [internet.tree.find('old.shop.com.', 'DNAME'), unsigned('x.old.shop.com. 300 CNAME x.shop.com.')],
+          authority: [],
+        }
+      : undefined;
+  const first = await get('x.old.shop.com.', Type.CNAME);
+  expect(texts(first)).toEqual(['DNAME shop.com.', 'CNAME x.shop.com.']);
+  expect(first.secure).toBe(true);
+  expect(internet.asked.filter(one => one.includes('old.shop.com. DS'))).toEqual([]);
+  const asked = internet.asked.length;
+  const second = await get('y.old.shop.com.', Type.CNAME);
+  expect(texts(second)).toEqual(['DNAME shop.com.', 'CNAME y.shop.com.']);
+  expect(second.secure).toBe(true);
+  expect(internet.asked.length).toBe(asked);
+});
+
+test('an alias in the cache is no answer about DS, which is for the side above to give', async () => {
+  const { get, internet } = setUp(['192.0.2.1'], {
+    ...ZONES,
+    'plain.com.': {
+      unsigned: true,
+      lines: ['odd.plain.com. 300 CNAME www.plain.com.', 'www.plain.com. 300 A 192.0.2.81'],
+    },
+  });
+  await get('odd.plain.com.');
+  internet.lie = (said, _, name, type) =>
+    name === 'odd.plain.com.' && type === Type.DS ? { ...said, answer: [], authority: [] } : undefined;
+  expect(texts(await get('odd.plain.com.', Type.DS))).toEqual([]);
+  expect(internet.asked).toContain('odd.plain.com. DS 192.0.2.1');
+  expect(texts(await get('odd.plain.com.', Type.MX))).toEqual(['CNAME www.plain.com.']);
 });
 
 test('a denial from above says nothing of a zone that is configured, nor of what has not to prove itself', async () => {
