@@ -6,6 +6,7 @@ import { TrustAnchors } from '../../../lib/dnssec/trust.js';
 import { configuredZones } from '../../../lib/resolve/recurse/zones.js';
 import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
+import { decodeRdata } from '../../../lib/wire/rdata.js';
 import { failure, setUpRecursor, texts } from '../../support/recursor.js';
 import { type Said, SignedInternet, tampered } from '../../support/signed-internet.js';
 import { NOW, SignedTree, unsigned, type ZoneParts } from '../../support/signed-tree.js';
@@ -269,6 +270,25 @@ test('an alias in the cache is no answer about DS, which is for the side above t
   expect(texts(await get('odd.plain.com.', Type.DS))).toEqual([]);
   expect(internet.asked).toContain('odd.plain.com. DS 192.0.2.1');
   expect(texts(await get('odd.plain.com.', Type.MX))).toEqual(['CNAME www.plain.com.']);
+});
+
+test('a referral that answers a question for DS says what there is of it, and the zone below is not asked', async () => {
+  const { get, internet } = setUp();
+  const { tree } = internet;
+  internet.lie = (said, _, name, type) => {
+    if (type !== Type.DS || said.rcode !== Rcode.NOERROR || !['shop.com.', 'plain.com.'].includes(name))
+      return undefined;
+    const proof = said.answer.length > 0 ? said.answer : said.authority.filter(one => one.type === Type.NSEC);
+    return { ...said, answer: [], authority: [unsigned(`${name} 300 NS ns.${name}`), ...proof] };
+  };
+  const ds = await get('shop.com.', Type.DS);
+  expect(texts(ds)).toEqual([`DS ${decodeRdata(Type.DS, tree.find('shop.com.', 'DS').data[0])}`]);
+  expect(ds.secure).toBe(true);
+  expect(await get('plain.com.', Type.DS)).toMatchObject({ rcode: Rcode.NOERROR, answers: [], secure: true });
+  const about = internet.asked.filter(one => /^(shop|plain)/.test(one));
+  expect(about).toEqual(['shop.com. DS 192.0.2.1', 'plain.com. DS 192.0.2.1']);
+  expect((await get('www.shop.com.')).secure).toBe(true);
+  expect((await get('www.plain.com.')).secure).toBe(false);
 });
 
 test('a denial from above says nothing of a zone that is configured, nor of what has not to prove itself', async () => {
