@@ -25,7 +25,11 @@ import {
 } from './zone-keys.js';
 
 /** RRsets that a question has had checked, by identity: a denial is read for its proofs and as records. */
-export type CheckedRrsets = Map<Rrset, { by: SecureZone; verdict: SignatureVerdict }>;
+export type CheckedRrsets = Map<Rrset, CheckedRrset>;
+export interface CheckedRrset {
+  by: SecureZone;
+  verdict: SignatureVerdict;
+}
 
 export interface ChainContext extends Judging {
   anchors: TrustAnchors;

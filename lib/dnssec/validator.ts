@@ -5,7 +5,7 @@ import { equalNames, foldedName, isAtOrBelow, nameKey, nameToText, plainNameLeng
 import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
 import { signersOf, zoneAt, zoneHints, zoneOf } from './chain.js';
-import { type ChainContext, denialsOf, verifiedProofs, verifyOnce } from './delegation.js';
+import { type ChainContext, type CheckedRrset, denialsOf, verifiedProofs, verifyOnce } from './delegation.js';
 import { verdictOf } from './denial.js';
 import { type Fetched, type FetchRecords, run, type Steps } from './steps.js';
 import { bogus, insecure, SECURE, type Verdict, worse } from './verdict.js';
@@ -25,6 +25,8 @@ export interface RrsetVerdict extends Verdict {
   labels: number;
 }
 
+const NONE: readonly Rrset[] = [];
+
 /** Of a name that was said not to exist: it does, without such data. */
 const NODATA: Verdict = Object.freeze({ ...SECURE });
 
@@ -34,10 +36,17 @@ export interface Validation extends Verdict {
    * are not secure are to be left out.
    */
   rrsets: ReadonlyMap<Rrset, RrsetVerdict>;
+  /** RRsets whose signatures were looked at, by whose keys: those of the chain of trust too, but for DNSKEY. */
+  checked: ReadonlyMap<Rrset, CheckedRrset>;
   /** Least lifetime of what the verdict rests on, in seconds. */
   ttl: number;
   /** The response's, or NOERROR where it says NXDOMAIN of a name that its own records show to be there. */
   rcode: number;
+}
+
+export interface Judged extends Fetched {
+  /** Records that came along and are no part of it: checked by keys that are known by then, and found in `checked`. */
+  beside?: readonly Rrset[];
 }
 
 export interface ValidationContext extends ChainContext {
@@ -52,7 +61,7 @@ export interface ValidationContext extends ChainContext {
  */
 export function validate(
   question: { name: Uint8Array; type: number },
-  response: Fetched,
+  response: Judged,
   context: ValidationContext,
 ): Validation | Promise<Validation> {
   return run(judge(question, response, context), context.fetchRecords);
@@ -60,15 +69,16 @@ export function validate(
 
 function* judge(
   question: { name: Uint8Array; type: number },
-  response: Fetched,
+  response: Judged,
   asked: ChainContext,
 ): Steps<Validation> {
   const { rcode, answer, authority } = response;
   // Written out: what is spread into a literal goes V8's slow way (2 us).
   const { now, budget, policy, anchors, zones } = asked;
-  const context: ChainContext = { now, budget, policy, anchors, zones, checked: new Map() };
+  const checked = new Map<Rrset, CheckedRrset>();
+  const context: ChainContext = { now, budget, policy, anchors, zones, checked };
   const rrsets = new Map<Rrset, RrsetVerdict>();
-  if (answer.length > MAX_RRSETS) return { ...bogus('more RRsets than are judged'), rrsets, ttl: 0, rcode };
+  if (answer.length > MAX_RRSETS) return { ...bogus('more RRsets than are judged'), rrsets, checked, ttl: 0, rcode };
   let verdict: Verdict = SECURE;
   let ttl = Number.POSITIVE_INFINITY;
   const made: Rrset[] = [];
@@ -87,7 +97,7 @@ function* judge(
     } else rrsets.set(rrset, own);
     verdict = worse(verdict, whole);
     // Nothing that comes after makes it better.
-    if (verdict.status === 'bogus') return { ...verdict, rrsets, ttl: 0, rcode };
+    if (verdict.status === 'bogus') return { ...verdict, rrsets, checked, ttl: 0, rcode };
     ttl = Math.min(ttl, own.ttl);
   }
   for (const rrset of made) {
@@ -97,7 +107,7 @@ function* judge(
   }
   if (question.type === Type.RRSIG && answer.some(one => one.signatures.length > 0)) {
     verdict = worse(verdict, insecure('signatures are not signed'));
-    return { ...verdict, rrsets, ttl: Math.min(ttl, ...answer.map(one => one.ttl)), rcode };
+    return { ...verdict, rrsets, checked, ttl: Math.min(ttl, ...answer.map(one => one.ttl)), rcode };
   }
   let code = rcode;
   const end = endOfChain(question, answer);
@@ -116,7 +126,8 @@ function* judge(
     if (own.status === 'secure' || isPart) ttl = Math.min(ttl, own.ttl);
     if (isPart) verdict = worse(verdict, own);
   }
-  return { ...verdict, rrsets, ttl: Number.isFinite(ttl) ? ttl : 0, rcode: code };
+  for (const rrset of response.beside ?? NONE) yield* judgeAddition(rrset, context);
+  return { ...verdict, rrsets, checked, ttl: Number.isFinite(ttl) ? ttl : 0, rcode: code };
 }
 
 /** The name that the answer has no data for, folded; undefined where the question is answered. */

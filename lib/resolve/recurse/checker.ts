@@ -80,9 +80,10 @@ export class Checker {
       const fetchRecords: FetchRecords = (zone, wanted) => this.parts.fetch(zone, wanted, job, again > 0);
       const { rcode, rrsets, authority } = link;
       const { anchors, policy } = validation;
+      const beside = validation.aggressive ? link.beside : undefined;
       const now = this.parts.clock.wallSeconds();
       const context = { now, budget: budget.validation!, policy, anchors, zones, fetchRecords };
-      const judged = validate(questionOf(name, type, link), { rcode, answer: rrsets, authority }, context);
+      const judged = validate(questionOf(name, type, link), { rcode, answer: rrsets, authority, beside }, context);
       const verdict = judged instanceof Promise ? await judged : judged;
       if (job.traced) this.#trace(name, type, verdict, job);
       if (verdict.unfetched === true) {
@@ -122,7 +123,7 @@ export class Checker {
 
   /** Keeps the verdict with what it is about. */
   #judged(name: Uint8Array, type: number, link: Link, verdict: Validation, job: Job): Link {
-    const { rrsets, setting } = this.parts;
+    const { rrsets, synthesis, setting } = this.parts;
     setting.stats[verdict.status]++;
     const security = securityOf(Security[verdict.status], verdict.ede);
     const isBogus = verdict.status === 'bogus';
@@ -135,8 +136,10 @@ export class Checker {
       authority = authority.filter(one => verdict.rrsets.get(one)?.status === 'secure');
     }
     rrsets.askedAt = job.budget.beganAt;
-    if (link.noCache !== true && verdict.status === 'secure' && !rrsets.isOutdated(name))
-      this.parts.synthesis.learn(link, verdict, leftMs);
+    if (link.noCache !== true && !isBogus && !rrsets.isOutdated(name)) {
+      if (verdict.status === 'secure') synthesis.learnData(link, verdict, leftMs);
+      synthesis.learnDenials(verdict, leftMs, one => link.authority.includes(one));
+    }
     const seconds = Math.floor(leftMs / 1000);
     const { originalTtl } = setting.options;
     const shown = (one: Rrset): Rrset => (originalTtl || one.ttl <= seconds ? one : { ...one, ttl: seconds });

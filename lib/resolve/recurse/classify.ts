@@ -26,6 +26,8 @@ export interface FoundLink {
   target?: Uint8Array;
   /** Denials: the SOA and its proof. Positive answers: the proof of a wildcard. */
   authority: Rrset[];
+  /** Denials beside a positive answer that needs none: of what its alias leads to, say. Of use once they are validated. */
+  beside?: Rrset[];
 }
 
 /** What answers the question. */
@@ -114,7 +116,19 @@ export function classify(message: Response, asked: Asked, belief: Belief): Meani
     const further = furtherLinks(answers, authorities, asked, rcode, positive);
     const authority = wildcardProof(positive.rrsets, authorities);
     const { rrsets, target, rcode: code } = positive;
-    return wrap({ kind: 'answer', rcode: code, rrsets, target, further, authority, additional, ns, authoritative });
+    const beside = belief.validation !== undefined && authority.length === 0 ? denialsBeside(authorities) : undefined;
+    return wrap({
+      kind: 'answer',
+      rcode: code,
+      rrsets,
+      target,
+      further,
+      authority,
+      beside,
+      additional,
+      ns,
+      authoritative,
+    });
   }
   let denial = denialOf(asked.name, authorities);
   // Proofs say it too, to who believes nothing else; a referral has them for what is not there.
@@ -194,6 +208,14 @@ function inZoneOnly(rrsets: readonly Rrset[], zone: Uint8Array, maxNameServers: 
 
 const wildcardProof = (rrsets: readonly Rrset[], authorities: readonly Rrset[]): Rrset[] =>
   rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : NONE;
+
+/** Of a proof, which none of the answer's own is, there are no more than three (RFC 5155 section 8.4). */
+const MAX_BESIDE = 3;
+
+function denialsBeside(authorities: readonly Rrset[]): Rrset[] | undefined {
+  if (!authorities.some(one => DENIALS.has(one.type))) return undefined;
+  return authorities.filter(one => DENIALS.has(one.type) && one.signatures.length > 0).slice(0, MAX_BESIDE);
+}
 
 /** The SOA of a zone that the name is in, and the proofs beside it; nothing where there is none. */
 function denialOf(name: Uint8Array, authorities: readonly Rrset[]): Rrset[] {

@@ -217,7 +217,7 @@ export class Recursor {
   #fetchRecords(name: Uint8Array, type: number, job: Job, fresh: boolean): Fetched | Promise<Fetched | FetchFailure> {
     const known = fresh ? undefined : (this.known.link(name, type) ?? this.#synthesis.link(name, type, job));
     if (known !== undefined) return fetchedOf(known);
-    const noDs = fresh || type !== Type.DS ? undefined : this.rrsets.noDs(name);
+    const noDs = fresh || type !== Type.DS ? undefined : (this.rrsets.noDs(name) ?? this.#synthesis.noDs(name, job));
     if (noDs !== undefined) return { rcode: Rcode.NOERROR, answer: [], authority: noDs };
     const inner = job.below(`${nameKey(name)} ${type}`, this.options.maxDepth, fresh);
     if (inner === undefined) return Promise.resolve({ failure: 'it would wait for itself' });

@@ -339,3 +339,61 @@ test('what is forgotten of a zone denies nothing any more', async () => {
   await get('c.shop.com.');
   expect(internet.asked.length).toBeGreaterThan(asked);
 });
+
+test('what shows delegations to be without DS on the way to a name denies other names of that zone', async () => {
+  const { get, internet } = setUp();
+  const { tree } = internet;
+  internet.lie = (said, _, name, type) => {
+    if (name === 'plain.com.' && type === Type.DS)
+      return { ...said, authority: [tree.signed('com.').find('plain.com.', 'NSEC')] };
+    if (name === 'com.' && type === Type.MX)
+      return { ...said, authority: [tree.find('com.', 'SOA'), tree.find('com.', 'NSEC')] };
+    return undefined;
+  };
+  await get('www.plain.com.');
+  await get('com.', Type.MX);
+  const asked = internet.asked.length;
+  // The one covers the name, the other its wildcard.
+  expect(await get('pluto.com.')).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true });
+  expect(internet.asked.length).toBe(asked);
+});
+
+test.each(['nsec', 'nsec3'] as const)('%s records beside an alias show its end to be without DS', async denial => {
+  const { get, internet, recursor, pass, clock } = setUp(['192.0.2.1'], {
+    '.': {},
+    'com.': {
+      denial,
+      lines: ['com. 3600 NS ns.com.', 'to.com. 3600 CNAME www.plain.com.', 'too.com. 3600 CNAME www.plain.com.'],
+    },
+    'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.81'] },
+  });
+  const proofs = internet.tree.denials('com.').filter(one => one.type !== Type.SOA);
+  const own = denial === 'nsec' ? [internet.tree.signed('com.').find('plain.com.', 'NSEC')] : proofs;
+  internet.lie = (said, _, name) => (name === 'to.com.' ? { ...said, authority: own } : undefined);
+  const first = await get('to.com.');
+  expect(texts(first)).toEqual(['CNAME www.plain.com.', 'A 192.0.2.81']);
+  expect(first).toMatchObject({ secure: false, authority: [] });
+  expect(internet.asked.filter(one => one.includes(' DS '))).toEqual(['com. DS 192.0.2.1']);
+  // They shorten no life but their own.
+  expect(recursor.rrsets.get(encodeName('to.com.'), Type.CNAME)!.rrset.ttl).toBeGreaterThan(3000);
+  await pass(301_000);
+  clock.wall += 301;
+  await get('too.com.');
+  expect(internet.asked).toContain('plain.com. DS 192.0.2.1');
+});
+
+test('records beside an alias that its zone has not signed so show nothing', async () => {
+  const { get, internet } = setUp(['192.0.2.1'], {
+    '.': {},
+    'com.': { lines: ['com. 300 NS ns.com.', 'to.com. 300 CNAME www.shop.com.'] },
+    'shop.com.': { lines: ['www.shop.com. 300 A 192.0.2.80'] },
+  });
+  const forged = {
+    ...unsigned('shop.com. 300 NSEC to.com. NS RRSIG NSEC'),
+    signatures: internet.tree.find('shop.com.', 'NSEC').signatures,
+  };
+  internet.lie = (said, _, name) =>
+    name === 'to.com.' ? { ...said, authority: [forged] } : name === 'www.shop.com.' ? tampered(said) : undefined;
+  expect((await failure(get('to.com.'))).isBogus).toBe(true);
+  internet.lie = undefined;
+});
