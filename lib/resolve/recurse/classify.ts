@@ -3,6 +3,7 @@
 // that nobody asked for are the way to poison a cache (CVE-2025-11411).
 //
 // Bound: the links of a chain that are taken from one response (RECURSION_LIMITS.aliases).
+import { leadsOut } from '../../dnssec/signature.js';
 import { Flag, Rcode, Type } from '../../wire/iana.js';
 import { DecodedResponse, MAX_RRSET_RECORDS, type Message, rcodeOf, type ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldName, isAtOrBelow } from '../../wire/name.js';
@@ -93,8 +94,8 @@ export function classify(message: Response, asked: Asked, belief: Belief): Meani
   const grouped = group(message.answers);
   const allAuthorities = group(message.authorities);
   if (belief.validation !== undefined) addStraySignatures(grouped, allAuthorities, message);
-  const answers = inZoneOnly(grouped, zone, belief.maxNameServers);
-  const authorities = inZoneOnly(allAuthorities, zone, belief.maxNameServers);
+  const answers = inZoneOnly(grouped, asked, belief.maxNameServers);
+  const authorities = inZoneOnly(allAuthorities, asked, belief.maxNameServers);
   const authoritative = (message.flags & Flag.AA) !== 0;
   // Who offers recursion and claims no authority has it from somewhere else.
   const foreign = !asked.recursive && !authoritative && (message.flags & Flag.RA) !== 0;
@@ -195,11 +196,14 @@ function addStraySignatures(answers: Rrset[], authorities: readonly Rrset[], mes
   }
 }
 
-/** What lies in the zone; of NS sets no more than `maxNameServers` records. */
-function inZoneOnly(rrsets: readonly Rrset[], zone: Uint8Array, maxNameServers: number): Rrset[] {
+/**
+ * What lies in the zone, as the next names of NSEC records have to (RFC 4034 section 4.1.1), but for the parent's record
+ * about DS; of NS sets no more than `maxNameServers` records.
+ */
+function inZoneOnly(rrsets: readonly Rrset[], { zone, type }: Asked, maxNameServers: number): Rrset[] {
   const list: Rrset[] = [];
   for (const one of rrsets) {
-    if (!isAtOrBelow(one.name, zone)) continue;
+    if (!isAtOrBelow(one.name, zone) || (type !== Type.DS && leadsOut(one, zone))) continue;
     const isTooLong = one.type === Type.NS && one.data.length > maxNameServers;
     list.push(isTooLong ? { ...one, data: one.data.slice(0, maxNameServers), signatures: [] } : one);
   }
