@@ -77,13 +77,8 @@ export class Checker {
     let before: { link: Link; verdict: Validation; zones: Attempt } | undefined;
     for (let again = 0; ; again++) {
       const zones = new Attempt(this.zones);
-      const fetchRecords: FetchRecords = (zone, wanted) => this.parts.fetch(zone, wanted, job, again > 0);
-      const { rcode, rrsets, authority } = link;
-      const { anchors, policy } = validation;
-      const beside = validation.aggressive ? link.beside : undefined;
       const now = this.parts.clock.wallSeconds();
-      const context = { now, budget: budget.validation!, policy, anchors, zones, fetchRecords };
-      const judged = validate(questionOf(name, type, link), { rcode, answer: rrsets, authority, beside }, context);
+      const judged = this.#verdict(name, type, link, job, { validation, zones, fresh: again > 0 });
       const verdict = judged instanceof Promise ? await judged : judged;
       if (job.traced) this.#trace(name, type, verdict, job);
       if (verdict.unfetched === true) {
@@ -97,6 +92,39 @@ export class Checker {
       if (other === undefined) throw this.#refused(name, type, before, now, job);
       link = other;
     }
+  }
+
+  /**
+   * A denial of a part of the name, checked, where it is secure and its zone has the say on the whole name: the records that
+   * cover the part cover what is below it too (RFC 8020 section 2).
+   */
+  async proven(name: Uint8Array, denial: Link & { denied: Uint8Array }, job: Job): Promise<Link | undefined> {
+    const { validation } = this.parts.setting.options;
+    if (validation === undefined) return undefined;
+    const { denied } = denial;
+    const now = this.parts.clock.wallSeconds();
+    if (validation.anchors.closest(name, now) !== validation.anchors.closest(denied, now)) return undefined;
+    const zones = new Attempt(this.zones);
+    const verdict = await this.#verdict(denied, Type.A, denial, job, { validation, zones, fresh: false });
+    if (job.traced) this.#trace(denied, Type.A, verdict, job);
+    if (verdict.status !== 'secure' || verdict.rcode !== Rcode.NXDOMAIN) return undefined;
+    return this.#judged(denied, Type.A, denial, verdict, job);
+  }
+
+  #verdict(
+    name: Uint8Array,
+    type: number,
+    link: Link,
+    job: Job,
+    { validation, zones, fresh }: { validation: ValidationOptions; zones: ZoneKeys; fresh: boolean },
+  ): Validation | Promise<Validation> {
+    const { rcode, rrsets, authority } = link;
+    const { anchors, policy, aggressive } = validation;
+    const beside = aggressive ? link.beside : undefined;
+    const now = this.parts.clock.wallSeconds();
+    const fetchRecords: FetchRecords = (zone, wanted) => this.parts.fetch(zone, wanted, job, fresh);
+    const context = { now, budget: job.budget.validation!, policy, anchors, zones, fetchRecords };
+    return validate(questionOf(name, type, link), { rcode, answer: rrsets, authority, beside }, context);
   }
 
   #refused(

@@ -36,6 +36,8 @@ export interface DescentParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly setting: Setting;
+  /** A denial of a part of the name, where validation shows that there is nothing below it either. */
+  readonly proven: (name: Uint8Array, denial: Link & { denied: Uint8Array }, job: Job) => Promise<Link | undefined>;
 }
 
 export class Descent {
@@ -138,8 +140,15 @@ export class Descent {
         continue;
       }
       if (full) return this.parts.learner.keep(name, type, delegation, meaning, from);
-      // RFC 9156 section 2.3: there may be names below after all, where servers deny empty non-terminals.
+      // RFC 9156 section 2.3: there may be names below after all, where servers deny empty non-terminals; not where the
+      // denial is proven, which costs no more than the proof of the whole name would.
       if (meaning.rcode === Rcode.NXDOMAIN) {
+        if (job.validates && meaning.authority.some(one => one.type !== Type.SOA && one.signatures.length > 0)) {
+          const denial = this.parts.learner.denialOf(meaning);
+          const noCache = delegation.configured?.noCache === true;
+          const proven = await this.parts.proven(name, { ...denial, denied: question, noCache }, job);
+          if (proven !== undefined) return proven;
+        }
         if (this.#options.qnameMinimisation === 'strict')
           return linkOf(meaning, [], meaning.authority, { leftMs: Infinity, rank: Rank.authoritative });
         minimise = false;

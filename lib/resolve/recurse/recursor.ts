@@ -76,7 +76,17 @@ export class Recursor {
     const { fence } = rrsets;
     const asker = new ZoneAsker({ ask, findAddress, infrastructure, clock, random, setting, fence });
     this.#priming = new Priming(rrsets, known, asker, clock, setting);
-    const descent = new Descent({ rrsets, known, learner, asker, priming: this.#priming, clock, random, setting });
+    const descent = new Descent({
+      rrsets,
+      known,
+      learner,
+      asker,
+      priming: this.#priming,
+      clock,
+      random,
+      setting,
+      proven: (name, denial, job) => this.#checker.proven(name, denial, job),
+    });
     this.#descent = descent;
     this.#synthesis = new Synthesis(rrsets, clock, setting);
     this.#checker = new Checker({

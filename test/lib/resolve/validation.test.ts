@@ -1,5 +1,5 @@
 // Recursion that validates: what is told, kept, asked again and refused.
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { RrsetCache, Security } from '../../../lib/cache/rrset-cache.js';
 import { statusIn } from '../../../lib/cache/rrset-entry.js';
 import { TrustAnchors } from '../../../lib/dnssec/trust.js';
@@ -396,4 +396,50 @@ test('records beside an alias that its zone has not signed so show nothing', asy
     name === 'to.com.' ? { ...said, authority: [forged] } : name === 'www.shop.com.' ? tampered(said) : undefined;
   expect((await failure(get('to.com.'))).isBogus).toBe(true);
   internet.lie = undefined;
+});
+
+describe('with names asked for part by part', () => {
+  const zones: Readonly<Record<string, ZoneParts>> = {
+    ...ZONES,
+    'shop.com.': { lines: ['a.shop.com. 300 A 192.0.2.1', 'www.part.shop.com. 300 A 192.0.2.80'] },
+    'plain.com.': { unsigned: true, lines: ['www.part.plain.com. 300 A 192.0.2.81'] },
+  };
+  const setUpParts = () => {
+    const t = setUp(['192.0.2.1'], zones);
+    t.recursor.options = { ...t.recursor.options, qnameMinimisation: 'relaxed' };
+    const whole = (): string[] => t.internet.asked.filter(one => /^(www|other)\..* A /.test(one));
+    return { ...t, whole };
+  };
+
+  test('a part that is shown not to exist has nothing below it, and the rest is not asked for (RFC 8020)', async () => {
+    const { get, whole, status, rrsets } = setUpParts();
+    expect(await get('www.none.shop.com.')).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true });
+    expect(await get('other.none.shop.com.', Type.MX)).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true });
+    expect(whole()).toEqual([]);
+    expect(statusIn(rrsets.nxdomain(encodeName('none.shop.com.'))!.security)).toBe(Security.secure);
+    expect(status('none.shop.com.')).toBeUndefined();
+  });
+  test.each(['shop.com.', 'plain.com.'])('one of %s that is said not to exist may have names below it', async zone => {
+    const { get, whole, internet, rrsets } = setUpParts();
+    // A proof of another name, where there is one.
+    internet.lie = (said, _, name) =>
+      name === `part.${zone}`
+        ? {
+            ...said,
+            rcode: Rcode.NXDOMAIN,
+            authority: [internet.tree.find('shop.com.', 'SOA'), internet.tree.find('shop.com.', 'NSEC')],
+          }
+        : undefined;
+    expect((await get(`www.part.${zone}`)).rcode).toBe(Rcode.NOERROR);
+    expect(whole()).toEqual([`www.part.${zone} A 192.0.2.1`]);
+    expect(rrsets.nxdomain(encodeName(`part.${zone}`))).toBeUndefined();
+  });
+  test('it is asked for in full by who does not want it checked, and where another anchor counts below', async () => {
+    const { get, whole, internet, recursor } = setUpParts();
+    expect((await get('www.none.shop.com.', Type.A, { checkingDisabled: true })).rcode).toBe(Rcode.NXDOMAIN);
+    const anchors = new TrustAnchors([internet.tree.signed('.').anchor], ['www.no.shop.com']);
+    recursor.options = { ...recursor.options, validation: { ...recursor.options.validation!, anchors } };
+    expect(await get('www.no.shop.com.')).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: false });
+    expect(whole()).toEqual(['www.none.shop.com. A 192.0.2.1', 'www.no.shop.com. A 192.0.2.1']);
+  });
 });
