@@ -4,7 +4,7 @@ import { ExtendedError, Rcode, Type, typeName } from '../wire/iana.js';
 import { equalNames, foldedName, isAtOrBelow, nameKey, nameToText, plainNameLength } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
-import { signersOf, zoneAt, zoneHints, zoneOf } from './chain.js';
+import { signersAbove, signersOf, zoneAt, zoneHints, zoneOf } from './chain.js';
 import { type ChainContext, type CheckedRrset, denialsOf, verifiedProofs, verifyOnce } from './delegation.js';
 import { verdictOf } from './denial.js';
 import { type Fetched, type FetchRecords, run, type Steps } from './steps.js';
@@ -172,6 +172,12 @@ function* judgeRrset(rrset: Rrset, context: ChainContext, hints: readonly Uint8A
     if (verdict.status === 'secure') return verdict;
     failure = verdict;
   }
+  for (const signer of signersAbove(rrset, place, context)) {
+    const state = yield* zoneAt(signer, context);
+    if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
+    const verdict = yield* verifyOnce(rrset, state, context);
+    if (verdict.status === 'secure') return verdict;
+  }
   if (failure !== undefined) return { ...failure, reason: `${label(rrset)}: ${failure.reason}`, ttl: 0, labels };
   // No signature that counts: right in a zone without keys only. What a forged signer says of itself is no proof.
   const state = yield* zoneOf(place, context, hints);
@@ -209,6 +215,17 @@ function* judgeAddition(rrset: Rrset, context: ChainContext): Steps<RrsetVerdict
 
 const label = ({ name, type }: Rrset): string => `${nameToText(name)} ${typeName(type)}`;
 
+/** Those that the closest anchor leads to come first. */
+function* signersOfDenial(
+  authority: readonly Rrset[],
+  place: Uint8Array,
+  context: ChainContext,
+): Generator<[Rrset, Uint8Array, boolean]> {
+  const denials = denialsOf(authority);
+  for (const one of denials) for (const signer of signersOf(one, place, context)) yield [one, signer, false];
+  for (const one of denials) for (const signer of signersAbove(one, place, context)) yield [one, signer, true];
+}
+
 function* judgeDenial(
   name: Uint8Array,
   type: number,
@@ -222,24 +239,23 @@ function* judgeDenial(
   const what = `${nameToText(name)} ${kind === 'nxdomain' ? 'does not exist' : kind === 'nodata' ? 'has no such data' : 'has no data of its own'}`;
   const tried = new Set<string>();
   let worst: Verdict | undefined;
-  for (const rrset of denialsOf(authority)) {
-    for (const signer of signersOf(rrset, place, context)) {
-      if (!isAtOrBelow(rrset.name, signer) || tried.size >= MAX_SIGNERS || tried.has(nameKey(signer))) continue;
-      tried.add(nameKey(signer));
-      const state = yield* zoneAt(signer, context);
-      if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
-      const { proofs, failure } = yield* verifiedProofs(authority, state, context);
-      const proof =
-        kind === 'wildcard'
-          ? proofs.wildcard(name, labels)
-          : kind === 'nodata'
-            ? proofs.nodata(name, type)
-            : proofs.nxdomain(name);
-      if (proof !== 'missing') return verdictOf(proof, what);
-      // A server may say NXDOMAIN of a name that has names below it; its records know better.
-      if (kind === 'nxdomain' && proofs.nodata(name, type) === 'proven') return NODATA;
-      worst = failure ?? verdictOf(proof, what);
-    }
+  for (const [rrset, signer, isAbove] of signersOfDenial(authority, place, context)) {
+    if (!isAtOrBelow(rrset.name, signer) || tried.size >= MAX_SIGNERS || tried.has(nameKey(signer))) continue;
+    tried.add(nameKey(signer));
+    const state = yield* zoneAt(signer, context);
+    if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
+    const { proofs, failure } = yield* verifiedProofs(authority, state, context);
+    const proof =
+      kind === 'wildcard'
+        ? proofs.wildcard(name, labels)
+        : kind === 'nodata'
+          ? proofs.nodata(name, type)
+          : proofs.nxdomain(name);
+    const verdict = proof === 'missing' ? undefined : verdictOf(proof, what);
+    if (verdict !== undefined && (!isAbove || verdict.status === 'secure')) return verdict;
+    // A server may say NXDOMAIN of a name that has names below it; its records know better.
+    if (kind === 'nxdomain' && proofs.nodata(name, type) === 'proven') return NODATA;
+    if (!isAbove) worst = failure ?? verdictOf(proof, what);
   }
   // A zone with keys that proved something else is not made insecure by an opt-out span that the name lies in.
   if (worst !== undefined) return worst;

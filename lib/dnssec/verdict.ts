@@ -42,6 +42,11 @@ export interface ValidationPolicy extends AlgorithmPolicy {
   /** NSEC3 iterations beyond which a proof shows a zone to be insecure (RFC 9276 section 3.2). */
   nsec3Iterations?: number;
   /**
+   * Of a name below several trust anchors the closest decides (the default), or any that makes an answer secure (RFC 6840
+   * section 5.13): then an anchor that is out of date harms less, and the weakest of them is as good as the best.
+   */
+  nestedAnchors?: 'closest' | 'any';
+  /**
    * A zone's RRsets must be signed with each algorithm of its DS records, not with one of them: whoever breaks the weakest
    * gains nothing. Off: zones that change their algorithm may fail (RFC 6840 section 5.11).
    */
