@@ -17,6 +17,8 @@ export interface Verdict {
    * keeps those records away would have its forgery served. Without it there is no trust anchor.
    */
   unfetched?: true;
+  /** Of `bogus`: the question whose answer it rests on, where that is not the one that is judged. */
+  restsOn?: { name: Uint8Array; type: number };
 }
 
 export const SECURE: Verdict = Object.freeze({ status: 'secure', reason: '' });

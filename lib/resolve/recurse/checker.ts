@@ -14,7 +14,7 @@ import { type Known, ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
-import { type Job, ResolutionError } from './job.js';
+import { type Job, questionKey, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { Link } from './links.js';
 import type { Setting, ValidationOptions } from './options.js';
@@ -86,7 +86,9 @@ export class Checker {
         throw unjudged(name, type, verdict);
       }
       if (verdict.status !== 'bogus') return this.#judged(name, type, link, verdict, job);
-      const isLast = again === L.distrusted || zones.knewBogus || budget.validation!.isSpent || !distrustHeard(job);
+      const at = verdict.restsOn ?? { name, type };
+      const isLast =
+        again === L.distrusted || zones.knewBogus || budget.validation!.isSpent || !distrust(job, at.name, at.type);
       const other = isLast ? undefined : await this.#askAnew(name, type, job);
       before = { link, verdict, zones };
       if (other === undefined) throw this.#refused(name, type, before, now, job);
@@ -226,11 +228,16 @@ function unjudged(name: Uint8Array, type: number, { reason, ede }: Verdict): Res
   return new ResolutionError(text, ede ?? ExtendedError.dnssecIndeterminate);
 }
 
-/** Whoever was heard so far is asked last from now on. False: that is nobody new. */
-function distrustHeard({ budget }: Job): boolean {
-  const before = budget.distrusted.size;
-  budget.distrusted = new Set([...budget.distrusted, ...(budget.heard ?? [])]);
-  return budget.distrusted.size > before;
+/**
+ * Who has given the answer that did not prove itself is asked last from now on; where nobody did, or did before, all who were
+ * heard. False: that is nobody new.
+ */
+function distrust({ budget }: Job, name: Uint8Array, type: number): boolean {
+  const { heard, distrusted } = budget;
+  const from = heard?.get(questionKey(name, type));
+  const more = from === undefined || distrusted.has(from) ? (heard?.values() ?? []) : [from];
+  budget.distrusted = new Set([...distrusted, ...more]);
+  return budget.distrusted.size > distrusted.size;
 }
 
 /** What one try finds out of zones: that they are bogus counts for others when the last has said so. */

@@ -105,21 +105,24 @@ test('what is bogus fails with its reason, is remembered for a minute, and is to
   expect((await get('www.shop.com.')).secure).toBe(true);
 });
 
-test('another server is asked before the verdict', async () => {
-  const { get, internet } = setUp(['192.0.2.1', '192.0.2.2']);
-  for (const liar of ['192.0.2.1', '192.0.2.2']) {
-    for (const type of [Type.A, Type.DNSKEY, Type.DS]) {
+test.each([['A'], ['DNSKEY'], ['DS'], ['A', 'DNSKEY', 'DS']] as const)(
+  'another server is asked before the verdict, whoever of two leaves the signatures of %s out',
+  async (...types) => {
+    const wanted = new Set<number>(types.map(type => Type[type]));
+    // Which of them is asked first is chance.
+    for (let round = 0; round < 16; round++) {
+      const { get, internet } = setUp(['192.0.2.1', '192.0.2.2']);
+      const liar = round % 2 === 0 ? '192.0.2.1' : '192.0.2.2';
       internet.lie = (said, server, _, asked) =>
-        server === liar && asked === type
+        server === liar && wanted.has(asked)
           ? { ...said, answer: said.answer.map(one => ({ ...one, signatures: [] })) }
           : undefined;
       const result = await get('www.shop.com.');
       expect(texts(result)).toEqual(['A 192.0.2.80']);
       expect(result.secure).toBe(true);
-      internet.asked.length = 0;
     }
-  }
-});
+  },
+);
 
 test('what was not checked does not take the place of what is secure', async () => {
   const { get, internet, status, rrsets } = setUp();
