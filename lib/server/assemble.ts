@@ -12,6 +12,7 @@ import { TcpTransport } from '../transport/tcp.js';
 import type { Transport } from '../transport/transport.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
+import { Anchors } from './anchors.js';
 import { Answerer } from './answerer.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
@@ -41,6 +42,7 @@ export interface ServerParts {
   readonly groups: UpstreamGroups;
   readonly resolver: Resolver;
   readonly recursion: Recursion;
+  readonly anchors: Anchors;
   readonly snapshots: Snapshots;
   readonly gate: Gate;
   readonly answerer: Answerer;
@@ -85,8 +87,10 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const ownTransports = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
   const threads = ownTransports && policy === undefined;
   const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads, policy });
+  const anchors = new Anchors({ clock, random, log, user: recursion, policy });
   try {
     if (sharesEngine) engine.declare(owner, configurationOf(settings));
+    anchors.prepare(settings).commit();
     recursion.prepare(settings).commit();
   } catch (error) {
     engine.release(owner);
@@ -115,6 +119,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     groups,
     resolver,
     recursion,
+    anchors,
     snapshots,
     gate,
     answerer,

@@ -6,11 +6,17 @@ import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
+import type { RecursionResult } from '../resolve/recurse/links.js';
 import type { RecursorStats } from '../resolve/recurse/options.js';
+import { ResolutionError } from '../resolve/recurse/job.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
+import { Type } from '../wire/iana.js';
+import { equalNames } from '../wire/name.js';
+import type { Rrset } from '../wire/rrset.js';
+import type { AnchorUser } from './anchors.js';
 import type { ServerSettings } from './settings/settings.js';
 import { workersOf } from './settings/recursion.js';
 import { RecursionPool } from './recursion-pool.js';
@@ -37,8 +43,12 @@ export interface RecursionDependencies {
   threads: boolean;
 }
 
-export class Recursion {
+export class Recursion implements AnchorUser {
   #pool: RecursionPool | undefined;
+  /** By which it works. */
+  #settings: ServerSettings | undefined;
+  /** Trust anchors in the place of those of the settings. */
+  #anchors: readonly string[] | undefined;
   /** Oldest first. */
   readonly #left: Left[] = [];
 
@@ -61,17 +71,18 @@ export class Recursion {
   prepare(settings: ServerSettings): Prepared {
     if (!needsRecursor(settings)) return { commit: () => this.#leave(), discard: () => {} };
     if (this.recursor !== undefined) return { commit: () => this.#update(settings), discard: () => {} };
-    const { clock, random, log, threads, policy } = this.dependencies;
+    const { clock, random, log, threads } = this.dependencies;
     const workers = threads ? workersOf(settings) : 0;
     const memory = makeRrsetMemory(settings, workers > 0);
-    const upstreams = this.#upstreams;
-    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, upstreams, policy });
+    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, ...this.#around });
     return {
       commit: () => {
         this.resolver.recursor = recursor;
+        // What it was made by may be of before.
+        this.#update(settings);
         if (workers === 0) return;
         const shared = { rrsets: memory.share(), fence: this.exchanger.fence.cells };
-        this.#pool = new RecursionPool(settings, shared, workers, log, clock);
+        this.#pool = new RecursionPool({ settings, anchors: this.#anchors }, shared, workers, log, clock);
         this.resolver.pool = this.#pool;
       },
       discard: () => memory.close(),
@@ -79,9 +90,38 @@ export class Recursion {
   }
 
   #update(settings: ServerSettings): void {
-    const { policy } = this.dependencies;
-    if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.#upstreams, policy);
-    this.#pool?.update(settings);
+    this.#settings = settings;
+    if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.#around);
+    this.#pool?.update({ settings, anchors: this.#anchors });
+  }
+  get #around() {
+    return { upstreams: this.#upstreams, policy: this.dependencies.policy, anchors: this.#anchors };
+  }
+
+  believe(lines: readonly string[] | undefined, zones: readonly Uint8Array[]): void {
+    this.#anchors = lines;
+    // Else with the settings that they come with.
+    if (zones.length === 0 || this.#settings === undefined) return;
+    this.#update(this.#settings);
+    // The keys that the zone is known by may be those of a revoked one.
+    for (const zone of zones) this.forget(zone);
+  }
+
+  async fetchKeys(zone: Uint8Array): Promise<Rrset | undefined> {
+    const { recursor } = this;
+    if (recursor === undefined) throw new Error('nothing is resolved');
+    const fetch = (checkingDisabled: boolean): Promise<RecursionResult> =>
+      recursor.resolve(zone, Type.DNSKEY, { fresh: true, checkingDisabled });
+    let found;
+    try {
+      // Where it does not prove itself others are asked.
+      found = await fetch(false);
+    } catch (error) {
+      if (!(error instanceof ResolutionError)) throw error;
+      // A zone whose last anchor was revoked does not prove itself any more, and has to say so.
+      found = await fetch(true);
+    }
+    return found.answers.find(one => one.type === Type.DNSKEY && equalNames(one.name, zone));
   }
 
   /** Forgets what is known of a name (folded wire format); without one all RRsets, and what is known of servers. */

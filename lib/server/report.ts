@@ -21,6 +21,7 @@ import type { Transport, TransportStats } from '../transport/transport.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { UpstreamStats } from '../upstream/upstream.js';
 import { rcodeName, typeName } from '../wire/iana.js';
+import type { Anchors, AnchorsReport } from './anchors.js';
 import type { Answerer } from './answerer.js';
 import type { BlockLists } from './block-lists.js';
 import type { ClientRules } from './client-rules.js';
@@ -128,6 +129,8 @@ export interface ServerReport {
     readonly rrsetEntries: number;
     readonly rrsetBytes: number;
   };
+  /** What is believed of zones' keys (DNSSEC). */
+  readonly anchors: AnchorsReport;
   readonly process: { readonly pid: number; readonly uptimeSeconds: number; readonly residentBytes: number };
 }
 
@@ -143,6 +146,7 @@ export interface ReportSources {
   readonly listeners: Listeners;
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
+  readonly anchors: Anchors;
   readonly groups: UpstreamGroups;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
@@ -228,6 +232,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       rrsetEntries: rrsets?.entries ?? 0,
       rrsetBytes: rrsets?.liveBytes ?? 0,
     },
+    anchors: sources.anchors.report,
     process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
   };
 }

@@ -59,6 +59,8 @@ export class SettingsInForce implements SettingsPair {
     const prepared: Prepared[] = [];
     try {
       prepared.push(await parts.groups.prepare(settings));
+      // Before those who believe them.
+      prepared.push(parts.anchors.prepare(settings));
       prepared.push(parts.recursion.prepare(settings));
       prepared.push(await parts.clientRules.lists.prepare(settings));
       for (const observer of life.observers) {
