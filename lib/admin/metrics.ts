@@ -318,6 +318,15 @@ const FAMILIES: readonly Family[] = [
       file === undefined ? [] : by('outcome', { succeeded: probes - failures, failed: failures }),
     ['outcome'],
   ),
+  gauge(
+    'shardns_upstream_dnssec',
+    'Whether a server that is forwarded to passes signatures on: 1, or 0, and it is passed over for what is validated',
+    r =>
+      r.forwardedTo.flatMap(({ server, zone, signatures }) =>
+        signatures === 'unknown' ? [] : [[{ server, zone }, signatures === 'passed on' ? 1 : 0] as const],
+      ),
+    ['server', 'zone'],
+  ),
   gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
   gauge(
     'shardns_infrastructure_servers',

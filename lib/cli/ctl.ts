@@ -283,6 +283,9 @@ function statusText(text: string): string {
       'upstream',
       `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}`,
     ]),
+    ...report.forwardedTo
+      .filter(one => one.signatures === 'left out')
+      .map(one => ['dnssec', `${one.server} ${one.reason}: passed over for what is validated below ${one.zone}`]),
     ...report.upstreamNames.map(one => [
       'name',
       `${one.name}: ${one.addresses.join(' ') || 'no address yet'}${one.failing ? ', looked up in vain' : ''}`,

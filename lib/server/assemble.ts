@@ -24,6 +24,7 @@ import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
 import { configurationOf, rulesNumberOf } from './settings/configuration.js';
 import type { ServerSettings } from './settings/settings.js';
 import { applyToTransports, exchangerOptionsOf } from './settings/upstreams.js';
+import { SignatureProbes } from './signature-probes.js';
 import { Snapshots } from './snapshots.js';
 import { UpstreamGroups } from './upstream-groups.js';
 
@@ -43,6 +44,7 @@ export interface ServerParts {
   readonly resolver: Resolver;
   readonly recursion: Recursion;
   readonly anchors: Anchors;
+  readonly probes: SignatureProbes;
   readonly snapshots: Snapshots;
   readonly gate: Gate;
   readonly answerer: Answerer;
@@ -81,6 +83,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   });
   groups.changed = next => {
     resolver.groups = next;
+    probes.changed();
   };
   // Transports and policies of the embedder's own cannot go to other threads.
   const { validationPolicy: policy } = dependencies;
@@ -88,10 +91,12 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const threads = ownTransports && policy === undefined;
   const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads, policy });
   const anchors = new Anchors({ clock, random, log, user: recursion, policy });
+  const probes = new SignatureProbes({ clock, random, log, exchanger, user: recursion });
   try {
     if (sharesEngine) engine.declare(owner, configurationOf(settings));
     anchors.prepare(settings).commit();
     recursion.prepare(settings).commit();
+    probes.use(settings);
   } catch (error) {
     engine.release(owner);
     if (ownsEngine) engine.close();
@@ -120,6 +125,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     resolver,
     recursion,
     anchors,
+    probes,
     snapshots,
     gate,
     answerer,

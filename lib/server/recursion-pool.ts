@@ -27,6 +27,8 @@ export interface PoolSettings {
   settings: ServerSettings;
   /** Trust anchors in the place of those of the settings. */
   anchors: readonly string[] | undefined;
+  /** Servers that leave signatures out. */
+  passedOver: readonly string[];
 }
 export interface FromWorker {
   batch: Uint8Array;

@@ -5,6 +5,7 @@
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
+import type { TrustAnchors } from '../dnssec/trust.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { RecursionResult } from '../resolve/recurse/links.js';
 import type { RecursorStats } from '../resolve/recurse/options.js';
@@ -17,9 +18,10 @@ import { Type } from '../wire/iana.js';
 import { equalNames } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import type { AnchorUser } from './anchors.js';
+import type { ProbesUser } from './signature-probes.js';
 import type { ServerSettings } from './settings/settings.js';
 import { workersOf } from './settings/recursion.js';
-import { RecursionPool } from './recursion-pool.js';
+import { type PoolSettings, RecursionPool } from './recursion-pool.js';
 import { sumOf, type WorkerTotals } from './recursion-stats.js';
 import type { Prepared } from './prepared.js';
 import { makeRecursor, makeRrsetMemory, needsRecursor, updateRecursor } from './recursor-settings.js';
@@ -43,12 +45,14 @@ export interface RecursionDependencies {
   threads: boolean;
 }
 
-export class Recursion implements AnchorUser {
+export class Recursion implements AnchorUser, ProbesUser {
   #pool: RecursionPool | undefined;
   /** By which it works. */
   #settings: ServerSettings | undefined;
   /** Trust anchors in the place of those of the settings. */
   #anchors: readonly string[] | undefined;
+  /** Servers that leave signatures out. */
+  #passedOver: readonly string[] = [];
   /** Oldest first. */
   readonly #left: Left[] = [];
 
@@ -82,7 +86,7 @@ export class Recursion implements AnchorUser {
         this.#update(settings);
         if (workers === 0) return;
         const shared = { rrsets: memory.share(), fence: this.exchanger.fence.cells };
-        this.#pool = new RecursionPool({ settings, anchors: this.#anchors }, shared, workers, log, clock);
+        this.#pool = new RecursionPool(this.#ofPool(settings), shared, workers, log, clock);
         this.resolver.pool = this.#pool;
       },
       discard: () => memory.close(),
@@ -92,10 +96,25 @@ export class Recursion implements AnchorUser {
   #update(settings: ServerSettings): void {
     this.#settings = settings;
     if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.#around);
-    this.#pool?.update({ settings, anchors: this.#anchors });
+    this.#pool?.update(this.#ofPool(settings));
+  }
+  #ofPool(settings: ServerSettings): PoolSettings {
+    return { settings, anchors: this.#anchors, passedOver: this.#passedOver };
   }
   get #around() {
-    return { upstreams: this.#upstreams, policy: this.dependencies.policy, anchors: this.#anchors };
+    const { policy } = this.dependencies;
+    return { upstreams: this.#upstreams, policy, anchors: this.#anchors, passedOver: this.#passedOver };
+  }
+
+  get believed(): TrustAnchors | undefined {
+    return this.recursor?.options.validation?.anchors;
+  }
+  get forwardedTo(): readonly Upstream[] {
+    return this.recursor?.options.outside === undefined ? [] : this.#upstreams();
+  }
+  passOver(keys: readonly string[]): void {
+    this.#passedOver = keys;
+    if (this.#settings !== undefined) this.#update(this.#settings);
   }
 
   believe(lines: readonly string[] | undefined, zones: readonly Uint8Array[]): void {

@@ -57,6 +57,8 @@ export interface RecursorSurroundings {
   readonly policy?: ValidationPolicy;
   /** Trust anchors in the place of those of the settings, as zone files write them. */
   readonly anchors?: readonly string[];
+  /** Servers that leave signatures out, as RecursorOptions has them. */
+  readonly passedOver?: readonly string[];
 }
 
 export function makeRecursor(
@@ -105,7 +107,7 @@ function applyStale({ rrsets }: Recursor, { stale }: ServerSettings): void {
 
 function recursorOptionsOf(
   settings: ServerSettings,
-  { upstreams, policy, anchors }: Omit<RecursorSurroundings, 'clock' | 'random'>,
+  { upstreams, policy, anchors, passedOver = [] }: Omit<RecursorSurroundings, 'clock' | 'random'>,
 ): RecursorOptions {
   const { resolver, cache, upstream, dnssec } = settings;
   return {
@@ -135,5 +137,6 @@ function recursorOptionsOf(
     zones: zonesOf(settings),
     // What the zones of a forwarder need of the rest of the world is asked of those that the rest is asked of.
     outside: !isRecursive(settings) && hasUpstreams(settings) ? upstreamsZone(upstreams) : undefined,
+    passedOver: passedOver.length === 0 ? undefined : new Set(passedOver),
   };
 }

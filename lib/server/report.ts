@@ -27,6 +27,7 @@ import type { BlockLists } from './block-lists.js';
 import type { ClientRules } from './client-rules.js';
 import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
+import type { ProbeReport, SignatureProbes } from './signature-probes.js';
 import { sumOf } from './recursion-stats.js';
 import type { Snapshots } from './snapshots.js';
 import type { HostReport, UpstreamGroups } from './upstream-groups.js';
@@ -131,6 +132,8 @@ export interface ServerReport {
   };
   /** What is believed of zones' keys (DNSSEC). */
   readonly anchors: AnchorsReport;
+  /** Whether those that a validating server forwards to pass signatures on. */
+  readonly forwardedTo: readonly ProbeReport[];
   readonly process: { readonly pid: number; readonly uptimeSeconds: number; readonly residentBytes: number };
 }
 
@@ -147,6 +150,7 @@ export interface ReportSources {
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
   readonly anchors: Anchors;
+  readonly probes: SignatureProbes;
   readonly groups: UpstreamGroups;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
@@ -233,6 +237,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       rrsetBytes: rrsets?.liveBytes ?? 0,
     },
     anchors: sources.anchors.report,
+    forwardedTo: sources.probes.report,
     process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
   };
 }

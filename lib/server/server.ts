@@ -169,6 +169,7 @@ export class Server implements AsyncDisposable {
     this.#inForce.tellDoubts();
     this.snapshots.use(snapshot);
     this.anchors.begin();
+    this.#parts.probes.begin();
     process.on('exit', this.#onExit);
   }
 
@@ -266,6 +267,7 @@ export class Server implements AsyncDisposable {
     await new Promise(resolve => setImmediate(resolve));
     await steps.wait(() => this.snapshots.loaded);
     if (served) await steps.wait(() => this.snapshots.end());
+    steps.do(() => this.#parts.probes.close());
     await steps.wait(() => this.anchors.close());
     await steps.wait(() => this.recursion.close());
     steps.do(() => this.#parts.clientRules.close());

@@ -66,16 +66,24 @@ export class ZoneAsker {
     let empty = 0;
     let reason: string | undefined;
     let networkError = false;
+    let lacking = false;
     let noRoom = 0;
     let timeouts = 0;
     let again: Upstream | undefined;
+    const passedOver = this.#passedOver(asked, job);
     // What is given up early is not worth looking for more servers when one has been silent.
     const mayWait = (): boolean => timeouts === 0 || mostTimeouts === Infinity;
     for (let round = 0; round < L.triesPerZone && useless < L.uselessServers && timeouts < mostTimeouts;) {
       const late = tries.length > 0 ? tries.find(one => one.late !== undefined) : undefined;
-      const server = again ?? late?.server ?? this.#choice.pick(delegation, tries, mayWait(), job.budget.distrusted);
+      const server =
+        again ?? late?.server ?? this.#choice.pick(delegation, tries, mayWait(), job.budget.distrusted, passedOver);
       again = undefined;
       if (server === undefined) {
+        if (this.#choice.passedOver) {
+          lacking = true;
+          reason ??= 'its servers leave signatures out';
+          if (job.traced) job.trace({ kind: 'failure', text: 'servers that leave signatures out are passed over' });
+        }
         if (!mayWait() || !hasUnknownAddresses(delegation, this.#setting.options)) break;
         await this.#search.findMore(delegation, job);
         continue;
@@ -155,8 +163,20 @@ export class ZoneAsker {
     if (lastResort !== undefined) return lastResort;
     throw new ResolutionError(
       `${describeZone(delegation)}: ${reason ?? 'no address of its servers is known'}`,
-      networkError ? ExtendedError.networkError : ExtendedError.noReachableAuthority,
+      lacking && tries.length === 0
+        ? ExtendedError.rrsigsMissing
+        : networkError
+          ? ExtendedError.networkError
+          : ExtendedError.noReachableAuthority,
     );
+  }
+
+  /** Servers that are not asked: what they say of a name that has to prove itself would be bogus. */
+  #passedOver({ name }: Asked, { budget }: Job): ReadonlySet<string> | undefined {
+    const { passedOver, validation } = this.#setting.options;
+    if (passedOver === undefined || passedOver.size === 0 || budget.validation === undefined) return undefined;
+    const anchor = validation?.anchors.closest(name, this.#clock.wallSeconds());
+    return anchor === undefined || anchor === 'negative' ? undefined : passedOver;
   }
 
   /** @throws {ResolutionError} for private addresses where they are refused */

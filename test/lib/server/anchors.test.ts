@@ -19,7 +19,7 @@ import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Flag, Type } from '../../../lib/wire/iana.js';
 import { encodeMessage } from '../../../lib/wire/message.js';
 import { Query } from '../../../lib/wire/query.js';
-import { recordsOf } from '../../../lib/wire/rrset.js';
+import { recordsOfAll } from '../../../lib/wire/rrset.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
 import { revoked, RolledZone } from '../../support/key-rollover.js';
@@ -66,15 +66,16 @@ const log = Object.fromEntries(
 async function start(options: ServerOptions['dnssec'] = {}): Promise<void> {
   const transport = new FakeTransport(clock, octets => {
     const query = new Query(octets);
-    const zone = query.type === Type.DNSKEY ? zones.find(one => one.isOf(query.name)) : undefined;
     if (isDown) throw new Error('the network is down');
-    if (zone !== undefined) probes++;
+    if (query.type === Type.DNSKEY) probes++;
+    const zone = zones.findLast(one => one.isOf(query.name))!;
+    const { rcode, answer, authority } = zone.answer(query.name, query.type, clock.wall);
     return encodeMessage({
       id: (octets[0] << 8) | octets[1],
-      flags: Flag.QR | Flag.RD | Flag.RA,
+      flags: Flag.QR | Flag.RD | Flag.RA | rcode,
       question: { name: octets.slice(12, query.questionEnd - 4), type: query.type, dnsClass: 1 },
-      answers: zone === undefined ? [] : recordsOf(zone.dnskeys(clock.wall), true),
-      authorities: [],
+      answers: recordsOfAll(answer, true),
+      authorities: recordsOfAll(authority, true),
       additionals: [],
     })!;
   });
