@@ -9,7 +9,7 @@ import type { Upstream } from '../../upstream/upstream.js';
 import { ExtendedError, HEADER_SIZE, Rcode, rcodeName, typeName } from '../../wire/iana.js';
 import { DecodedResponse, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
 import { nameKey, nameToText } from '../../wire/name.js';
-import { withoutPrivate } from './address-rules.js';
+import { withoutPrivateGlue } from './address-rules.js';
 import { AddressSearch, type FindAddress, hasUnknownAddresses } from './address-search.js';
 import { type Asked, classify, type Found, type Meaning, type Referral } from './classify.js';
 import { type Delegation, describeZone } from './delegation.js';
@@ -188,7 +188,7 @@ export class ZoneAsker {
       const response = new Uint8Array(octets.buffer, octets.byteOffset, octets.length);
       response.set(asked.name, HEADER_SIZE);
       const message = new DecodedResponse(response, MAX_RESPONSE_RECORDS);
-      return withoutPrivate(classify(message, asked, options), options.rules);
+      return withoutPrivateGlue(classify(message, asked, options), options.rules);
     } catch (error) {
       if (error instanceof ResolutionError) throw error;
       this.#setting.stats.rejectedResponses++;
