@@ -353,11 +353,11 @@ export class Resolver<S extends Secure | undefined = undefined> extends NodeReso
         resolve(answer);
         return;
       }
-      client.hold();
+      client.alive.hold();
       const settle = (): void => {
         if (!this.#settled(fail)) return;
         stop?.();
-        client.release();
+        client.alive.release();
       };
       const fail = (error: Error): void => {
         settle();
