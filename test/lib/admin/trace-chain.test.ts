@@ -210,6 +210,24 @@ describe('a broken zone', () => {
   });
 });
 
+test('an alias leads to a negative trust anchor', async () => {
+  start(undefined, { negativeTrustAnchors: ['plain'] });
+  const lines = chainOf(await traced('alias.shop'));
+  expect(lines).toContain('  plain.  a negative trust anchor (dnssec.negativeTrustAnchors), without an end');
+});
+
+test('what no trust anchor is above is told so', async () => {
+  start(undefined, { trustAnchors: [tree.signed('shop.').anchor] });
+  const lines = chainOf(await traced('www.plain'));
+  expect(lines.at(-2)).toBe('indeterminate: no trust anchor (extended error 5)');
+  expect(lines.at(-1)).toContain('`dnssec.trustAnchors`');
+});
+
+test('more work than a question may cost is told from a broken zone', async () => {
+  start(undefined, { budget: { units: 3 } });
+  expect((await traced('www.shop')).at(-1)).toContain('costs more than one question may (`dnssec.budget`)');
+});
+
 test('a failure that is remembered says so, and for how long; --fresh looks again', async () => {
   let broken = true;
   start(said => (broken ? tampered(said) : said));
