@@ -24,13 +24,16 @@ import {
   type ZoneState,
 } from './zone-keys.js';
 
-/** RRsets that a question has had checked, by identity: a denial is read for its proofs and as records. */
-export type CheckedRrsets = Map<Rrset, { by: SecureZone; verdict: SignatureVerdict }>;
+/**
+ * RRsets that a question has had checked, by the identity of their signatures: a denial is read for its proofs and as
+ * records, and the proofs of one response go with each link of a chain, with TTLs of their own.
+ */
+export type CheckedRrsets = Map<readonly Uint8Array[], { rrset: Rrset; by: SecureZone; verdict: SignatureVerdict }>;
 
 export interface ChainContext extends Judging {
   anchors: TrustAnchors;
   zones: ZoneKeys;
-  /** Of one question; without it nothing is remembered. */
+  /** Of one client's question, as the budget is: what was paid for is not paid for again. */
   checked?: CheckedRrsets;
 }
 
@@ -42,12 +45,19 @@ export const notSecure = (verdict: Verdict): ZoneState => verdict as ZoneState;
 
 /** Checks an RRset once a question, good or bad. */
 export function* verifyOnce(rrset: Rrset, by: SecureZone, context: ChainContext): Steps<SignatureVerdict> {
-  const known = context.checked?.get(rrset);
-  if (known !== undefined && known.by === by) return known.verdict;
+  const known = context.checked?.get(rrset.signatures);
+  if (known !== undefined && known.by === by && isSameRrset(known.rrset, rrset)) {
+    const { verdict } = known;
+    return verdict.status === 'bogus' || verdict.ttl <= rrset.ttl ? verdict : { ...verdict, ttl: rrset.ttl };
+  }
   const verdict = yield* verifyBy(rrset, by, context);
-  context.checked?.set(rrset, { by, verdict });
+  context.checked?.set(rrset.signatures, { rrset, by, verdict });
   return verdict;
 }
+
+/** But for the TTL, which is not signed. */
+const isSameRrset = (a: Rrset, b: Rrset): boolean =>
+  a.type === b.type && a.data === b.data && (a.name === b.name || equalNames(a.name, b.name));
 
 export function* fetch(name: Uint8Array, type: number, context: ChainContext): Steps<Answered | 'spent'> {
   return !context.budget.isSpent && context.budget.spendFetch() ? ((yield { name, type }) as Answered) : 'spent';

@@ -66,7 +66,7 @@ function* judge(
   const { rcode, answer, authority } = response;
   // Written out: what is spread into a literal goes V8's slow way (2 us).
   const { now, budget, policy, anchors, zones } = asked;
-  const context: ChainContext = { now, budget, policy, anchors, zones, checked: new Map() };
+  const context: ChainContext = { now, budget, policy, anchors, zones, checked: asked.checked ?? new Map() };
   const rrsets = new Map<Rrset, RrsetVerdict>();
   if (answer.length > MAX_RRSETS) return { ...bogus('more RRsets than are judged'), rrsets, ttl: 0, rcode };
   let verdict: Verdict = SECURE;

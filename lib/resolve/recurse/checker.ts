@@ -81,7 +81,8 @@ export class Checker {
       const { rcode, rrsets, authority } = link;
       const { anchors, policy } = validation;
       const now = this.parts.clock.wallSeconds();
-      const context = { now, budget: budget.validation!, policy, anchors, zones, fetchRecords };
+      const { validation: units, checked } = budget;
+      const context = { now, budget: units!, policy, anchors, zones, fetchRecords, checked };
       const judged = validate(questionOf(name, type, link), { rcode, answer: rrsets, authority }, context);
       const verdict = judged instanceof Promise ? await judged : judged;
       if (job.traced) this.#trace(name, type, verdict, job);

@@ -4,6 +4,7 @@ import { Canceller } from '../../base/cancel.js';
 import { ShardnsError } from '../../base/errors.js';
 import { ExtendedError } from '../../wire/iana.js';
 import { Budget as ValidationBudget, type BudgetLimits } from '../../dnssec/budget.js';
+import type { CheckedRrsets } from '../../dnssec/delegation.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { TraceEvent } from './trace.js';
 
@@ -49,6 +50,8 @@ export interface Budget {
   readonly cancel: Canceller;
   /** What validation may cost; undefined: nothing is validated. */
   readonly validation: ValidationBudget | undefined;
+  /** What it was spent on, so that no link of a chain pays again for what another had checked. */
+  readonly checked: CheckedRrsets | undefined;
   /** Addresses that answers came from, where something is validated. */
   readonly heard: Set<string> | undefined;
   /** Those of them whose word has not proved itself: asked last. */
@@ -93,6 +96,7 @@ export class Job {
       ours: false,
       cancel: new Canceller(),
       validation: options.validation && new ValidationBudget(options.validation),
+      checked: options.validation && new Map(),
       heard: options.validation && new Set(),
       distrusted: NOBODY,
     };

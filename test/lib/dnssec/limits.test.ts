@@ -1,7 +1,8 @@
 // What a hostile zone can make a validator do, and what it cannot (CVE-2023-50387, CVE-2023-50868, CVE-2026-42923).
 import { describe, expect, test } from 'vitest';
 import { keyTag } from '../../../lib/dnssec/key.js';
-import type { Validation } from '../../../lib/dnssec/validator.js';
+import { Budget } from '../../../lib/dnssec/budget.js';
+import { validate, type Validation } from '../../../lib/dnssec/validator.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
@@ -98,6 +99,24 @@ describe('the budget of a question', () => {
     // A hundred names and the wildcard, 51 steps of 0.05 units each.
     expect(ask().status).toBe('secure');
     expect((1000 - zones.budget.left - 4 * authority.length) / (51 * 0.05)).toBeCloseTo(102, 0);
+  });
+  test('pays once for an RRset that goes with several links of a chain, whatever their TTLs', async () => {
+    const zones = tree();
+    const rrset = zones.find('www.test.', 'A');
+    const { now, policy, anchors, zones: known, fetchRecords } = zones;
+    const context = { now, policy, anchors, zones: known, fetchRecords, budget: new Budget(), checked: new Map() };
+    const cost = async (answer: Rrset): Promise<[string, number, number]> => {
+      const before = context.budget.left;
+      const question = { name: answer.name, type: Type.A };
+      const { status, ttl } = await validate(question, { rcode: 0, answer: [answer], authority: [] }, context);
+      return [status, ttl, Math.round((before - context.budget.left) / ED25519_COST)];
+    };
+    await cost(rrset);
+    expect(await cost(rrset)).toEqual(['secure', 300, 0]);
+    expect(await cost({ ...rrset, ttl: 60 })).toEqual(['secure', 60, 0]);
+    // Signatures of one RRset are no word on another.
+    expect(await cost({ ...rrset, name: encodeName('other.test.') })).toEqual(['bogus', 0, 1]);
+    expect(await cost({ ...rrset, data: [Uint8Array.of(6, 6, 6, 6)] })).toEqual(['bogus', 0, 1]);
   });
   test('is not gone through for an answer that is bogus already', () => {
     const zones = tree();
