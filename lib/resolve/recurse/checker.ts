@@ -106,8 +106,12 @@ export class Checker {
     now: number,
     job: Job,
   ): ResolutionError {
-    zones.conclude(now);
-    this.#judged(name, type, link, verdict, job);
+    // What a spent budget says is about the question: a name at the end of somebody's long chain fails for nobody else.
+    if (job.budget.validation!.isSpent) this.parts.setting.stats.bogus++;
+    else {
+      zones.conclude(now);
+      this.#judged(name, type, link, verdict, job);
+    }
     return bogusError(name, type, verdict);
   }
 
