@@ -25,10 +25,10 @@ import {
 } from './zone-keys.js';
 
 /**
- * RRsets that a question has had checked, by the identity of their signatures: a denial is read for its proofs and as
- * records, and the proofs of one response go with each link of a chain, with TTLs of their own.
+ * RRsets that a question has had checked, by the end of their first signature: a denial is read for its proofs and as
+ * records, and the same proofs come with several links of a chain. Two of one end have one place.
  */
-export type CheckedRrsets = Map<readonly Uint8Array[], { rrset: Rrset; by: SecureZone; verdict: SignatureVerdict }>;
+export type CheckedRrsets = Map<number, { rrset: Rrset; by: SecureZone; verdict: SignatureVerdict }>;
 
 export interface ChainContext extends Judging {
   anchors: TrustAnchors;
@@ -45,19 +45,28 @@ export const notSecure = (verdict: Verdict): ZoneState => verdict as ZoneState;
 
 /** Checks an RRset once a question, good or bad. */
 export function* verifyOnce(rrset: Rrset, by: SecureZone, context: ChainContext): Steps<SignatureVerdict> {
-  const known = context.checked?.get(rrset.signatures);
+  const place = placeOf(rrset.signatures);
+  const known = context.checked?.get(place);
   if (known !== undefined && known.by === by && isSameRrset(known.rrset, rrset)) {
     const { verdict } = known;
     return verdict.status === 'bogus' || verdict.ttl <= rrset.ttl ? verdict : { ...verdict, ttl: rrset.ttl };
   }
   const verdict = yield* verifyBy(rrset, by, context);
-  context.checked?.set(rrset.signatures, { rrset, by, verdict });
+  context.checked?.set(place, { rrset, by, verdict });
   return verdict;
 }
 
+/** The last four octets of the first signature. */
+function placeOf([signature]: readonly Uint8Array[]): number {
+  if (signature === undefined || signature.length < 4) return 0;
+  const { buffer, byteOffset, length } = signature;
+  return new DataView(buffer, byteOffset, length).getUint32(length - 4);
+}
 /** But for the TTL, which is not signed. */
 const isSameRrset = (a: Rrset, b: Rrset): boolean =>
-  a.type === b.type && a.data === b.data && (a.name === b.name || equalNames(a.name, b.name));
+  a.type === b.type && equalNames(a.name, b.name) && areSame(a.data, b.data) && areSame(a.signatures, b.signatures);
+const areSame = (a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean =>
+  a === b || (a.length === b.length && a.every((one, i) => sameOctets(one, b[i])));
 
 export function* fetch(name: Uint8Array, type: number, context: ChainContext): Steps<Answered | 'spent'> {
   return !context.budget.isSpent && context.budget.spendFetch() ? ((yield { name, type }) as Answered) : 'spent';
