@@ -88,15 +88,19 @@ export function brokenKinds(sources, now) {
       parent: (rrsets, name) => (of(rrsets, 'DS', name).forEach(one => alterSignatures(one, -1)), rrsets),
     },
     'no-ds-no-proof': {
-      // An insecure delegation of which the parent proves nothing.
+      // An insecure delegation of which the parent proves nothing; one with NSEC3 still does.
       change: z => (unsign(...z.rrsets), (z.ds = [])),
-      parent: (rrsets, name) => remove(rrsets, ...denialsAt(rrsets, name)),
+      parent: (rrsets, name) => remove(rrsets, ...of(rrsets, 'NSEC', name)),
     },
     'ds-sha1-beside-wrong-sha256': {
       change: z => (z.ds = [dsOf(z.zone, z.zone.key, 1), alter(dsOf(z.zone, z.zone.key), -1)]),
     },
     'algorithm-unknown': {
-      change: z => rekeyed(key => ({ ...key, data: alter(key.data, 3, () => 200) }))(z) ?? relabel(z, 200),
+      change: z => {
+        rekeyed(key => ({ ...key, data: alter(key.data, 3, () => 200) }))(z);
+        for (const one of z.rrsets) alterSignatures(one, AT.algorithm, () => 200);
+        z.ds = z.ds.map(one => alter(one, 2, () => 200));
+      },
     },
     'digest-unknown': { change: z => (z.ds = z.ds.map(one => alter(one, 3, () => 200))) },
     'key-revoked': { change: rekeyed(key => flagged(key, 0x0181)) },
@@ -132,7 +136,7 @@ export function brokenKinds(sources, now) {
       // Wildcards are expanded; that no closer name exists is shown by nothing.
       change: z => {
         const wild = `*.wild.${nameToText(z.zone.zone)}`;
-        z.rrsets = remove(z.rrsets, ...denialsAt(z.rrsets, wild), ...of(z.rrsets, 'NSEC3'));
+        z.rrsets = remove(z.rrsets, ...of(z.rrsets, 'NSEC', wild), ...of(z.rrsets, 'NSEC3'));
       },
     },
     'soa-signature-wrong': { change: z => of(z.rrsets, 'SOA').forEach(one => alterSignatures(one, -1)) },
@@ -202,14 +206,4 @@ export function brokenKinds(sources, now) {
     'rsa-sha1': { parts: { algorithm: 'RSASHA1' } },
     'rsa-1024': { parts: { algorithm: 'RSASHA256', modulusLength: 1024 } },
   };
-
-  /** DNSKEY, DS and signatures that name an algorithm. */
-  function relabel(z, algorithm) {
-    for (const one of z.rrsets) alterSignatures(one, AT.algorithm, () => algorithm);
-    z.ds = z.ds.map(one => alter(one, 2, () => algorithm));
-  }
-  /** The NSEC of a name; of NSEC3 all, since which of them are at a name takes hashing. */
-  function denialsAt(rrsets, name) {
-    return of(rrsets, 'NSEC', name);
-  }
 }

@@ -1,67 +1,21 @@
 // The same questions to shardns, Unbound and Knot Resolver on a small signed internet: the same rcode, AD and answer?
 // Runs in a network namespace of its own (unshare -n); needs root's rights.
-//   node bench/internet/signed-compare.mjs [COUNT] [unbound] [knot] [--json FILE]
+//   node bench/internet/signed-compare.mjs [COUNT] [unbound] [knot] [--json FILE] [--seed N]
 // Differences are told by kind; with --json each of them goes to a file, for whoever has an explanation.
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { askAll } from './compare.mjs';
-import { askByTcp, startInternet, startKnot, startShardns, startUnbound, stopAll } from './servers.mjs';
+import { startInternet, startKnot, startShardns, startUnbound, stopAll } from './servers.mjs';
+import { askWhole, inNamespaceOfItsOwn, isSame, outcomeOf } from './signed-outcomes.mjs';
 import { makeSignedInternet, signedQuestions, signingSources } from './signed-zones.mjs';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'string' }, seed: { type: 'string' } },
+});
 const COUNT = Number(positionals[0] ?? 10_000);
 const OTHERS = positionals.length > 1 ? positionals.slice(1) : ['unbound', 'knot'];
-
-/** Starts this program again where nothing of the network outside is reached, and no port is taken. */
-export function inNamespaceOfItsOwn(script) {
-  if (process.env.SHARDNS_NAMESPACE === 'own') {
-    execFileSync('ip', ['link', 'set', 'lo', 'up']);
-    return;
-  }
-  const env = { ...process.env, SHARDNS_NAMESPACE: 'own' };
-  const args = ['-n', process.execPath, fileURLToPath(script), ...process.argv.slice(2)];
-  process.exit(spawnSync('unshare', args, { stdio: 'inherit', env }).status ?? 1);
-}
-
-/** What a reply says, comparable: rcode, AD, and the answer's records as a set, without TTLs. */
-export function outcomeOf(sources, message) {
-  if (message === undefined) return { rcode: 'none', ad: false, answer: [] };
-  const { flags, answers } = sources.message.decodeMessage(message);
-  const answer = answers.map(({ name, type, data }) => {
-    const text = sources.name.nameToText(sources.name.foldName(name));
-    const folded = sources.layout.canonicalRdata(type, data);
-    return `${text} ${sources.iana.typeName(type)} ${sources.rdata.decodeRdata(type, folded)}`;
-  });
-  return {
-    rcode: sources.iana.rcodeName(flags & 15),
-    ad: (flags & 0x20) !== 0,
-    answer: [...new Set(answer)].sort(),
-  };
-}
-
-/** Of a failure the rcode counts, what led to it is a courtesy. */
-export const isSame = (a, b) =>
-  a.rcode === b.rcode &&
-  a.ad === b.ad &&
-  (a.rcode === 'SERVFAIL' || (a.answer.length === b.answer.length && a.answer.every((one, i) => one === b.answer[i])));
-
-/** Replies to all of a list, whole: what is truncated is asked for again over TCP. */
-export async function askWhole(port, list) {
-  const replies = await askAll(
-    port,
-    list.map(({ name, type, flags }) => [name, type, flags]),
-  );
-  for (const [i, reply] of replies.entries()) {
-    if (reply === undefined || (reply[2] & 2) === 0) continue;
-    const { name, type, flags } = list[i];
-    replies[i] = await askByTcp(port, name, type, flags);
-  }
-  return replies;
-}
 
 async function main() {
   const folder = mkdtempSync(join(tmpdir(), 'signed-'));
@@ -70,7 +24,7 @@ async function main() {
     const internet = makeSignedInternet(sources);
     await startInternet(internet, folder);
     const starters = { shardns: startShardns, unbound: startUnbound, knot: startKnot };
-    const list = signedQuestions(internet, COUNT);
+    const list = signedQuestions(internet, COUNT, values.seed === undefined ? undefined : Number(values.seed));
     const outcomes = {};
     for (const [i, name] of ['shardns', ...OTHERS].entries()) {
       await starters[name](internet, folder, 5411 + i);
@@ -82,16 +36,30 @@ async function main() {
     for (const other of OTHERS) {
       const found = list.flatMap((question, i) => {
         const [ours, theirs] = [outcomes.shardns[i], outcomes[other][i]];
-        return isSame(ours, theirs) ? [] : [{ other, ...question, ours, theirs }];
+        if (isSame(ours, theirs)) return [];
+        // Whether there is a third who says what shardns says.
+        const agrees = OTHERS.some(one => one !== other && isSame(ours, outcomes[one][i]));
+        return [{ other, ...question, ours, theirs, agrees }];
       });
       process.stdout.write(`${other}: ${COUNT - found.length} of ${COUNT} the same\n`);
       differences.push(...found);
     }
+    // Of each broken zone an answer, and that a name does not exist.
+    const judged = internet.broken.flatMap(zone => ['www', 'no-such'].map(label => `${label}.${zone}`));
+    const verdicts = await askWhole(
+      5411,
+      judged.map(name => ({ name, type: 'A', flags: { dnssecOk: true } })),
+    );
+    const verdictOf = message => {
+      const { rcode, ad } = outcomeOf(sources, message);
+      return rcode === 'SERVFAIL' ? 'bogus' : ad ? 'secure' : 'insecure';
+    };
+    const broken = Object.fromEntries(judged.map((name, i) => [name, verdictOf(verdicts[i])]));
     const secure = outcomes.shardns.filter(one => one.ad).length;
     const failed = outcomes.shardns.filter(one => one.rcode === 'SERVFAIL').length;
     process.stdout.write(`shardns: ${secure} with AD, ${failed} SERVFAIL\n`);
     if (values.json !== undefined) {
-      writeFileSync(values.json, JSON.stringify({ count: COUNT, secure, failed, differences }));
+      writeFileSync(values.json, JSON.stringify({ count: COUNT, secure, failed, broken, differences }));
     } else {
       const told = ({ rcode, ad, answer }) => `${rcode}${ad ? ' ad' : ''} ${answer.join('; ')}`.slice(0, 300);
       for (const { other, name, type, flags, ours, theirs } of differences.slice(0, 40)) {
@@ -106,13 +74,11 @@ async function main() {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  inNamespaceOfItsOwn(import.meta.url);
-  try {
-    await main();
-  } catch (error) {
-    process.stderr.write(`${error.stack}\n`);
-    process.exitCode = 2;
-  }
-  process.exit();
+inNamespaceOfItsOwn(import.meta.url);
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error.stack}\n`);
+  process.exitCode = 2;
 }
+process.exit();

@@ -3,7 +3,7 @@
 // and the questions that are asked of it. The same each time, but for keys and times.
 import { loadSources } from '../../test/support/sources.mjs';
 import { brokenKinds } from './broken-zones.mjs';
-import { address, randomNumbers } from './zones.mjs';
+import { randomNumbers } from './zones.mjs';
 
 const TOPS = ['com', 'net', 'org', 'se'];
 const TOP_PARTS = {
@@ -24,10 +24,18 @@ const DAY = 86_400;
 /** Where zones of each broken kind are: below a parent with NSEC and one with NSEC3. */
 const BROKEN = { 'broken.net': 'nsec', 'broken.org': 'nsec3' };
 
+const address = (group, number) => `198.19.${group}.${number}`;
 const goodName = i => `g${i}.${TOPS[i % TOPS.length]}`;
 const plainName = i => `plain${i}.${[...TOPS, UNSIGNED_TOP][i % (TOPS.length + 1)]}`;
 const leavesOf = i => [1 + (i % LEAVES), 1 + ((i + 1) % LEAVES)];
 const leafAddress = number => address(2, number);
+
+/** Zones that are signed well, of one algorithm and way of denial where those are given. */
+export const goodZones = ({ algorithm, denial } = {}) =>
+  Array.from({ length: GOOD }, (_, i) => i)
+    .filter(i => algorithm === undefined || ALGORITHMS[i % ALGORITHMS.length] === algorithm)
+    .filter(i => denial === undefined || DENIALS[i % DENIALS.length] === denial)
+    .map(goodName);
 
 /** The modules that make it, bundled of TypeScript. */
 export const signingSources = () =>
