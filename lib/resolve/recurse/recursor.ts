@@ -11,6 +11,7 @@ import { failsSentinel, signalName } from '../../dnssec/sentinel.js';
 import type { Fetched, FetchFailure } from '../../dnssec/steps.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { encodeName, equalNames, nameKey, nameToText } from '../../wire/name.js';
+import { resultWithoutPrivate } from './address-rules.js';
 import type { FindAddress } from './address-search.js';
 import { type Delegation, type NameServer, Source, takeAddresses } from './delegation.js';
 import { Checker } from './checker.js';
@@ -140,7 +141,7 @@ export class Recursor {
       if (result.secure && validation !== undefined && failsSentinel(name, type, validation.rootTags)) {
         throw new ResolutionError('the sentinel of a key (RFC 8509)', ExtendedError.other);
       }
-      return result;
+      return resultWithoutPrivate(result, this.options.rules);
     } catch (error) {
       this.stats.failures++;
       if (error instanceof ResolutionError) error.ours ||= job.budget.ours && !error.isFinal;
@@ -273,7 +274,9 @@ export class Recursor {
     let exists = true;
     try {
       const { answers, rcode } = await this.#chain(server.name, type, inner);
-      for (const rrset of answers) if (rrset.type === type) takeAddresses(server, rrset, Source.own);
+      for (const rrset of this.options.rules.visibleOnly(answers)) {
+        if (rrset.type === type) takeAddresses(server, rrset, Source.own);
+      }
       exists = rcode !== Rcode.NXDOMAIN;
     } catch (error) {
       if (!(error instanceof ResolutionError)) throw error;

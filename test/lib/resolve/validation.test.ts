@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { RrsetCache, Security } from '../../../lib/cache/rrset-cache.js';
 import { statusIn } from '../../../lib/cache/rrset-entry.js';
 import { TrustAnchors } from '../../../lib/dnssec/trust.js';
+import { parsePrefix } from '../../../lib/base/address.js';
+import { AddressRules } from '../../../lib/resolve/recurse/address-rules.js';
 import { configuredZones } from '../../../lib/resolve/recurse/zones.js';
 import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
@@ -25,7 +27,7 @@ const ZONES: Readonly<Record<string, ZoneParts>> = {
   'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.81'] },
 };
 
-function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES) {
+function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES, rules = new AddressRules([], [], [])) {
   const internet = new SignedInternet(new SignedTree(zones));
   const validation = {
     anchors: internet.tree.anchors,
@@ -35,7 +37,7 @@ function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES) {
     signal: false,
     rootTags: [],
   };
-  const options = { validation, rootHints: servers, qnameMinimisation: 'off' } as const;
+  const options = { validation, rootHints: servers, qnameMinimisation: 'off', rules } as const;
   const t = setUpRecursor(options, undefined, internet.ask);
   t.clock.wall = NOW;
   const get = (name: string, type: number = Type.A, how: { checkingDisabled?: boolean } = {}) =>
@@ -444,5 +446,60 @@ describe('with names asked for part by part', () => {
     recursor.options = { ...recursor.options, validation: { ...recursor.options.validation!, anchors } };
     expect(await get('www.no.shop.com.')).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: false });
     expect(whole()).toEqual(['www.none.shop.com. A 192.0.2.1', 'www.no.shop.com. A 192.0.2.1']);
+
+describe('private addresses in signed answers', () => {
+  const INSIDE: Readonly<Record<string, ZoneParts>> = {
+    '.': {},
+    'shop.': {
+      lines: [
+        'mixed.shop. 300 A 192.0.2.80',
+        'mixed.shop. 300 A 10.0.0.7',
+        'inside.shop. 300 A 10.0.0.8',
+        'alias.shop. 300 CNAME mixed.shop.',
+        '*.wild.shop. 300 A 10.0.0.9',
+        'www.shop. 300 A 192.0.2.81',
+      ],
+    },
+    'plain.': { unsigned: true, lines: ['inside.plain. 300 A 10.0.0.10'] },
+  };
+  const rules = (refuses = false): AddressRules => new AddressRules([], [parsePrefix('10.0.0.0/8', '')], [], refuses);
+
+  test('are taken out when it has proved itself, and what is left is not called secure', async () => {
+    const { get, status, recursor } = setUp(undefined, INSIDE, rules());
+    for (const _ of [1, 2]) {
+      const mixed = await get('mixed.shop.');
+      expect([texts(mixed), mixed.secure, mixed.answers[0].signatures]).toEqual([['A 192.0.2.80'], false, []]);
+      expect(status('mixed.shop.')).toBe(Security.secure);
+      expect(texts(await get('alias.shop.'))).toEqual(['CNAME mixed.shop.', 'A 192.0.2.80']);
+      for (const name of ['inside.shop.', 'a.wild.shop.', 'b.wild.shop.', 'inside.plain.']) {
+        const none = await get(name);
+        expect([name, none.rcode, none.answers, none.secure]).toEqual([name, Rcode.NOERROR, [], false]);
+      }
+    }
+    expect((await get('www.shop.')).secure).toBe(true);
+    const known = (name: string, how = { checkingDisabled: false }) =>
+      recursor.known.chain(encodeName(name), Type.A, how)!;
+    expect([texts(known('mixed.shop.')), known('mixed.shop.').secure]).toEqual([['A 192.0.2.80'], false]);
+    expect(texts(known('inside.shop.', { checkingDisabled: true }))).toEqual([]);
+  });
+  test('are not shown to those who disable checking either', async () => {
+    const { get } = setUp(undefined, INSIDE, rules());
+    expect(texts(await get('mixed.shop.', Type.A, { checkingDisabled: true }))).toEqual(['A 192.0.2.80']);
+    expect(texts(await get('inside.shop.', Type.A, { checkingDisabled: true }))).toEqual([]);
+  });
+  test('make an answer REFUSED where that is wanted, found or known', async () => {
+    const { get, recursor } = setUp(undefined, INSIDE, rules(true));
+    for (const _ of [1, 2]) {
+      expect(await failure(get('mixed.shop.'))).toMatchObject({ extendedError: ExtendedError.blocked, isBogus: false });
+    }
+    expect(() => recursor.known.chain(encodeName('mixed.shop.'), Type.A, { checkingDisabled: false })).toThrow(
+      'mixed.shop. has a private address',
+    );
+    expect((await get('www.shop.')).secure).toBe(true);
+  });
+  test('hide no forgery: what does not prove itself is bogus as before', async () => {
+    const { get, internet } = setUp(undefined, INSIDE, rules());
+    internet.lie = tampered;
+    expect(await failure(get('mixed.shop.'))).toMatchObject({ isBogus: true });
   });
 });
