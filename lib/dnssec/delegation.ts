@@ -24,17 +24,25 @@ import {
   type ZoneState,
 } from './zone-keys.js';
 
+/** RRsets that a question has had checked, by identity: a denial is read for its proofs and as records. */
+export type CheckedRrsets = Map<Rrset, CheckedRrset>;
+export interface CheckedRrset {
+  by: SecureZone;
+  verdict: SignatureVerdict;
+}
 /**
- * RRsets that a question has had checked, by the end of their first signature: a denial is read for its proofs and as
- * records, and the same proofs come with several links of a chain. Two of one end have one place.
+ * What a client's question has paid for, by the end of an RRset's first signature: the same proofs come with several links
+ * of a chain. Two of one end have one place.
  */
-export type CheckedRrsets = Map<number, { rrset: Rrset; by: SecureZone; verdict: SignatureVerdict }>;
+export type PaidChecks = Map<number, { rrset: Rrset } & CheckedRrset>;
 
 export interface ChainContext extends Judging {
   anchors: TrustAnchors;
   zones: ZoneKeys;
-  /** Of one client's question, as the budget is: what was paid for is not paid for again. */
+  /** Of one question; without it nothing is remembered. */
   checked?: CheckedRrsets;
+  /** Of one client's question, as the budget is. */
+  paid?: PaidChecks;
 }
 
 const MAX_KEYS = 32;
@@ -45,14 +53,20 @@ export const notSecure = (verdict: Verdict): ZoneState => verdict as ZoneState;
 
 /** Checks an RRset once a question, good or bad. */
 export function* verifyOnce(rrset: Rrset, by: SecureZone, context: ChainContext): Steps<SignatureVerdict> {
+  const { checked, paid } = context;
+  const known = checked?.get(rrset);
+  if (known !== undefined && known.by === by) return known.verdict;
   const place = placeOf(rrset.signatures);
-  const known = context.checked?.get(place);
-  if (known !== undefined && known.by === by && isSameRrset(known.rrset, rrset)) {
-    const { verdict } = known;
-    return verdict.status === 'bogus' || verdict.ttl <= rrset.ttl ? verdict : { ...verdict, ttl: rrset.ttl };
+  const before = paid?.get(place);
+  let verdict: SignatureVerdict;
+  if (before !== undefined && before.by === by && isSameRrset(before.rrset, rrset)) {
+    ({ verdict } = before);
+    if (verdict.status === 'secure' && verdict.ttl > rrset.ttl) verdict = { ...verdict, ttl: rrset.ttl };
+  } else {
+    verdict = yield* verifyBy(rrset, by, context);
+    paid?.set(place, { rrset, by, verdict });
   }
-  const verdict = yield* verifyBy(rrset, by, context);
-  context.checked?.set(place, { rrset, by, verdict });
+  checked?.set(rrset, { by, verdict });
   return verdict;
 }
 
@@ -105,8 +119,9 @@ export function* keysBy(
     const code = why === 'algorithm' ? ExtendedError.unsupportedKeyAlgorithm : ExtendedError.unsupportedDsDigest;
     return keep(zone, notSecure(insecure(`no DS record with a supported ${why}`, code)), context, seconds);
   }
+  const restsOn = { name: zone, type: Type.DNSKEY };
   const fail = (reason: string, ede?: Verdict['ede']): ZoneState =>
-    keep(zone, notSecure(bogus(`${nameToText(zone)}: ${reason}`, ede)), context, BOGUS_SECONDS);
+    keep(zone, notSecure({ ...bogus(`${nameToText(zone)}: ${reason}`, ede), restsOn }), context, BOGUS_SECONDS);
   const response = yield* fetch(zone, Type.DNSKEY, context);
   if (response === 'spent' || 'failure' in response) return unanswered(zone, Type.DNSKEY, response, context);
   const rrset = find(response.answer, zone, Type.DNSKEY);
@@ -139,7 +154,11 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
   const fail = (verdict: Verdict): ZoneState =>
     keep(
       child,
-      notSecure({ ...verdict, reason: `${nameToText(child)} DS: ${verdict.reason}` }),
+      notSecure({
+        ...verdict,
+        reason: `${nameToText(child)} DS: ${verdict.reason}`,
+        restsOn: { name: child, type: Type.DS },
+      }),
       context,
       BOGUS_SECONDS,
     );

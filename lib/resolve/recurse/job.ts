@@ -4,7 +4,8 @@ import { Canceller } from '../../base/cancel.js';
 import { ShardnsError } from '../../base/errors.js';
 import { ExtendedError } from '../../wire/iana.js';
 import { Budget as ValidationBudget, type BudgetLimits } from '../../dnssec/budget.js';
-import type { CheckedRrsets } from '../../dnssec/delegation.js';
+import type { PaidChecks } from '../../dnssec/delegation.js';
+import { nameKey } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { TraceEvent } from './trace.js';
 
@@ -29,6 +30,8 @@ export class ResolutionError extends ShardnsError {
   ours = false;
 }
 
+export const questionKey = (name: Uint8Array, type: number): string => `${nameKey(name)} ${type}`;
+
 const NOBODY: ReadonlySet<string> = new Set();
 
 /** What all resolutions for one query of a client share. */
@@ -51,9 +54,9 @@ export interface Budget {
   /** What validation may cost; undefined: nothing is validated. */
   readonly validation: ValidationBudget | undefined;
   /** What it was spent on, so that no link of a chain pays again for what another had checked. */
-  readonly checked: CheckedRrsets | undefined;
-  /** Addresses that answers came from, where something is validated. */
-  readonly heard: Set<string> | undefined;
+  readonly paid: PaidChecks | undefined;
+  /** Addresses that answers came from last, each by its question (`questionKey`), where something is validated. */
+  readonly heard: Map<string, string> | undefined;
   /** Those of them whose word has not proved itself: asked last. */
   distrusted: ReadonlySet<string>;
 }
@@ -96,8 +99,8 @@ export class Job {
       ours: false,
       cancel: new Canceller(),
       validation: options.validation && new ValidationBudget(options.validation),
-      checked: options.validation && new Map(),
-      heard: options.validation && new Set(),
+      paid: options.validation && new Map(),
+      heard: options.validation && new Map(),
       distrusted: NOBODY,
     };
     const validates = options.validation !== undefined;

@@ -118,7 +118,7 @@ describe('the budget of a question', () => {
     const zones = tree();
     const rrset = zones.find('www.test.', 'A');
     const { now, policy, anchors, zones: known, fetchRecords } = zones;
-    const context = { now, policy, anchors, zones: known, fetchRecords, budget: new Budget(), checked: new Map() };
+    const context = { now, policy, anchors, zones: known, fetchRecords, budget: new Budget(), paid: new Map() };
     const cost = async (answer: Rrset): Promise<[string, number, number]> => {
       const before = context.budget.left;
       const question = { name: answer.name, type: Type.A };
