@@ -7,8 +7,9 @@ const AT = { algorithm: 2, labels: 3, originalTtl: 4 };
 
 /**
  * @param sources bundled modules: `zone` (test/support/signed-zone.ts), `name`, `iana`, `rdata`, `key`, `ds`
- * @returns by name: `{ parts, change, parent }`. `parts` of the zone as it is made; `change({ rrsets, ds, zone, key })`
- *   is given copies to change; `parent(rrsets, name)` gives the parent's RRsets back, changed
+ * @returns by name: `{ parts, change, second, parent }`. `parts` of the zone as it is made; `change({ rrsets, ds, zone })` is
+ *   given copies to change, `second` those that the second of its servers has; `parent(rrsets, name)` gives the parent's
+ *   RRsets back, changed
  */
 export function brokenKinds(sources, now) {
   const { makeKey, signRrset, decoyKey } = sources.zone;
@@ -18,6 +19,7 @@ export function brokenKinds(sources, now) {
   const { keyTag } = sources.key;
   const { digestKey } = sources.ds;
 
+  const EXPIRED = { inception: now - 30 * DAY, expiration: now - 2 * DAY };
   const of = (rrsets, type, name) =>
     rrsets.filter(one => one.type === Type[type] && (name === undefined || equalNames(one.name, encodeName(name))));
   const remove = (rrsets, ...gone) => rrsets.filter(one => !gone.includes(one));
@@ -61,12 +63,12 @@ export function brokenKinds(sources, now) {
   const www = z => of(z.rrsets, 'A', `www.${nameToText(z.zone.zone)}`)[0];
 
   return {
-    expired: { parts: { times: { inception: now - 30 * DAY, expiration: now - 2 * DAY } } },
+    expired: { parts: { times: EXPIRED } },
     early: { parts: { times: { inception: now + 2 * DAY, expiration: now + 30 * DAY } } },
     unsigned: { change: z => unsign(...z.rrsets) },
     'answer-unsigned': { change: z => unsign(...of(z.rrsets, 'A')) },
     'answer-expired': {
-      change: z => resign(z, [www(z)], undefined, { inception: now - 30 * DAY, expiration: now - 2 * DAY }),
+      change: z => resign(z, [www(z)], undefined, EXPIRED),
     },
     'answer-backwards': {
       change: z => resign(z, [www(z)], undefined, { inception: now + DAY, expiration: now - DAY }),
@@ -178,8 +180,8 @@ export function brokenKinds(sources, now) {
     // What looks broken and is not.
     'good-beside-expired': {
       change: z => {
-        const old = { inception: now - 30 * DAY, expiration: now - 2 * DAY };
-        for (const one of of(z.rrsets, 'A')) one.signatures.unshift(...sign(one, z.zone, z.zone.key, old).signatures);
+        for (const one of of(z.rrsets, 'A'))
+          one.signatures.unshift(...sign(one, z.zone, z.zone.key, EXPIRED).signatures);
       },
     },
     'good-beside-wrong': {
@@ -202,6 +204,16 @@ export function brokenKinds(sources, now) {
         );
         z.ds = [dsOf(z.zone, ksk)];
       },
+    },
+    // One of its two servers has not heard of the last signing.
+    'one-server-expired': {
+      second: z =>
+        resign(
+          z,
+          z.rrsets.filter(one => one.signatures.length > 0),
+          undefined,
+          EXPIRED,
+        ),
     },
     'rsa-sha1': { parts: { algorithm: 'RSASHA1' } },
     'rsa-1024': { parts: { algorithm: 'RSASHA256', modulusLength: 1024 } },

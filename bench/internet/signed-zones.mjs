@@ -142,8 +142,9 @@ export function makeSignedInternet(sources, { seed = 20_261_129, now = Math.floo
     const inside = numbers.map(number => [`ns${number}.${zone}`, leafAddress(number)]);
     const names = outside ?? inside.map(([name]) => name);
     const glue = outside === undefined ? inside.map(([name, at]) => `${name} 3600 A ${at}`) : [];
-    const { text, ds = [] } = make([...ns(zone, names), ...glue, ...lines]);
+    const { text, second = text, ds = [] } = make([...ns(zone, names), ...glue, ...lines]);
     place(zone, text, numbers);
+    place(zone, second, numbers.slice(1));
     parent.push(...ns(zone, names), ...glue, ...ds.map(data => dsLine(zone, data)));
   }
   const signedBy =
@@ -173,14 +174,19 @@ export function makeSignedInternet(sources, { seed = 20_261_129, now = Math.floo
     const parentZone = `${parentName}.`;
     const parentLines = [];
     const changes = [];
-    for (const [i, [kind, { parts = {}, change = () => undefined, parent }]] of Object.entries(kinds).entries()) {
+    for (const [i, [kind, { parts = {}, change = () => undefined, second, parent }]] of Object.entries(
+      kinds,
+    ).entries()) {
       const zone = `${kind}.${parentZone}`;
       const make = lines => {
         const key = makeKey(parts.algorithm ?? 'P-256', 257, parts.modulusLength);
         const made = new SignedZone(zone, lines, key, parts.times ?? times, parts.denial ?? denial, parts.iterations);
-        const z = { zone: made, rrsets: made.rrsets.map(one => ({ ...one })), ds: [made.ds] };
-        change(z);
-        return { text: zoneFileOf(z.rrsets), ds: z.ds };
+        const changed = by => {
+          const z = { zone: made, rrsets: made.rrsets.map(one => ({ ...one })), ds: [made.ds] };
+          by(z);
+          return { text: zoneFileOf(z.rrsets), ds: z.ds };
+        };
+        return { ...changed(change), ...(second === undefined ? {} : { second: changed(second).text }) };
       };
       leaf(zone, leavesOf(i), brokenLines(zone, goodName(i % GOOD)), { parent: parentLines, make });
       if (parent !== undefined) changes.push(rrsets => parent(rrsets, zone));

@@ -131,6 +131,16 @@ const REASONS: readonly { other: Difference['other']; why: string; when: (differ
   },
   ...(['unbound', 'knot'] as const).map(other => ({
     other,
+    why: 'has asked another of two servers with other signatures, for who disables checking (RFC 4035 section 3.2.2)',
+    when: (one: Difference) => {
+      const rest = (outcome: Outcome): string => outcome.answer.filter(record => !/ RRSIG /.test(record)).join('\n');
+      return (
+        isOf(one, 'one-server-expired') && one.flags.checkingDisabled === true && rest(one.ours) === rest(one.theirs)
+      );
+    },
+  })),
+  ...(['unbound', 'knot'] as const).map(other => ({
+    other,
     why: 'fails where the third answers as shardns does (nothing in RFC 4035 section 5 asks for that)',
     when: (one: Difference) => one.theirs.rcode === 'SERVFAIL' && one.agrees,
   })),
@@ -157,7 +167,14 @@ const VERDICTS: Readonly<Record<string, readonly string[]>> = {
   // Wrong elsewhere, or not at all.
   'secure secure': [
     ...['half-the-nsecs', 'wildcard-without-proof', 'ns-unsigned', 'cname-changed', 'dname-changed'],
-    ...['good-beside-expired', 'good-beside-wrong', 'ds-good-beside-others', 'keys-of-one-tag', 'key-and-zone-key'],
+    ...[
+      'good-beside-expired',
+      'good-beside-wrong',
+      'one-server-expired',
+      'ds-good-beside-others',
+      'keys-of-one-tag',
+      'key-and-zone-key',
+    ],
     'rsa-1024',
   ],
 };
