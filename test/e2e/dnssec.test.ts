@@ -1,5 +1,5 @@
 // Validation over real sockets: a small signed internet served by nsd, with broken zones of every kind in it, and the same
-// questions to Unbound and Knot Resolver. SHARDNS_SIGNED_QUESTIONS says how many (3000).
+// questions to Unbound and Knot Resolver. SHARDNS_SIGNED_QUESTIONS says how many (3000), SHARDNS_SIGNED_SEED which.
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const run = promisify(execFile);
 const QUESTIONS = Number(process.env.SHARDNS_SIGNED_QUESTIONS ?? 3000);
+const SEED = process.env.SHARDNS_SIGNED_SEED;
 const missing = ['nsd', 'nsd-control', 'unbound', 'kresd', 'ip', 'unshare'].filter(
   tool => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0,
 );
@@ -191,7 +192,9 @@ describe.skipIf(missing.length > 0)('validation over real servers', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const resultOf = async (script: string, count: number): Promise<unknown> => {
     const file = join(folder, `${script}.json`);
-    await run(process.execPath, [`bench/internet/${script}.mjs`, String(count), '--json', file], { timeout: 170_000 });
+    const args = [`bench/internet/${script}.mjs`, String(count), '--json', file];
+    if (SEED !== undefined && script === 'signed-compare') args.push('--seed', SEED);
+    await run(process.execPath, args, { timeout: 170_000 });
     return JSON.parse(readFileSync(file, 'utf8'));
   };
 
