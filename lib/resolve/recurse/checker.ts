@@ -139,7 +139,8 @@ export class Checker {
     const beside = aggressive ? link.beside : undefined;
     const now = this.parts.clock.wallSeconds();
     const fetchRecords: FetchRecords = (zone, wanted) => this.parts.fetch(zone, wanted, job, fresh);
-    const context = { now, budget: job.budget.validation!, policy, anchors, zones, fetchRecords };
+    const { validation: budget, paid } = job.budget;
+    const context = { now, budget: budget!, policy, anchors, zones, fetchRecords, paid };
     return validate(questionOf(name, type, link), { rcode, answer: rrsets, authority, beside }, context);
   }
 
@@ -150,8 +151,12 @@ export class Checker {
     now: number,
     job: Job,
   ): ResolutionError {
-    zones.conclude(now);
-    this.#judged(name, type, link, verdict, job);
+    // What a spent budget says is about the question: a name at the end of somebody's long chain fails for nobody else.
+    if (job.budget.validation!.isSpent) this.parts.setting.stats.bogus++;
+    else {
+      zones.conclude(now);
+      this.#judged(name, type, link, verdict, job);
+    }
     return bogusError(name, type, verdict);
   }
 
