@@ -11,6 +11,7 @@ import { Query } from '../../../lib/wire/query.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
+import { makeQuery } from '../../support/messages.js';
 import { answerOf, type Said, tampered } from '../../support/signed-internet.js';
 import { makeKey, SignedZone, signRrset } from '../../support/signed-zone.js';
 import { NOW, SignedTree, TIMES } from '../../support/signed-tree.js';
@@ -239,6 +240,19 @@ test('a failure that is remembered says so, and for how long; --fresh looks agai
   );
   expect(lines.at(-1)).toMatch(/^what to do:/);
   expect((await traced('www.shop', 'A', true)).at(-1)).toBe('secure');
+});
+
+test('a failure that clients are told from memory says so', async () => {
+  let broken = true;
+  const expired = changing('www.shop.', 'A', signedFor('shop.', { inception: NOW - 9000, expiration: NOW - 3600 }));
+  start(said => (broken ? expired(said) : said));
+  await server!.resolver.resolve(new Query(makeQuery('www.shop')), { protocol: 'internal' });
+  broken = false;
+  const lines = await traced('www.shop');
+  expect(lines[1]).toMatch(
+    /^- cache {4}www\.shop\. A: failed not long ago; clients are told SERVFAIL for up to \d+ s$/,
+  );
+  expect(lines.at(-1)).toBe('secure');
 });
 
 test('a zone that was found to be bogus says so, and that it is right by now', async () => {
