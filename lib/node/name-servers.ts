@@ -66,6 +66,7 @@ export class NameServers {
     const groups = new Map([['default', group]]);
     const options: ResolverOptions = {
       local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, []),
+      any: 'one',
       identity: {},
       forwardClientSubnet: false,
       upstreamUdpSize: UDP_SIZE,

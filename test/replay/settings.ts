@@ -68,6 +68,7 @@ export function setupOf(scenario: Scenario): Setup {
     forwardZones: [] as Record<string, unknown>[],
     upstreams: [] as string[],
     localZones: scenario.dialect === 'unbound',
+    any: scenario.dialect === 'unbound' ? 'all' : 'one',
     allow: [] as string[],
     views: [] as object[],
     identity: undefined as string | undefined,
@@ -113,6 +114,9 @@ export function setupOf(scenario: Scenario): Setup {
         break;
       case 'qname-minimisation-strict':
         if (yes(value)) resolver.qnameMinimisation = 'strict';
+        break;
+      case 'deny-any':
+        options.any = yes(value) ? 'one' : 'all';
         break;
       case 'edns-tcp-keepalive':
         options.tcp.keepalive = yes(value);

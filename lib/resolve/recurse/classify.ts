@@ -236,9 +236,7 @@ function readAnswer(
   rcode: number,
 ): { rrsets: Rrset[]; target?: Uint8Array; rcode: number } | undefined {
   const here = answers.filter(one => equalNames(one.name, asked.name));
-  if (asked.type === Type.ANY) {
-    return here.length > 0 ? { rrsets: here, rcode: Rcode.NOERROR } : undefined;
-  }
+  if (asked.type === Type.ANY) return readAny(here, answers, asked);
   const wanted = here.find(one => one.type === asked.type && (one.data.length > 0 || asked.type === Type.RRSIG));
   if (wanted !== undefined) return { rrsets: [wanted], rcode: Rcode.NOERROR };
   if (asked.type === Type.RRSIG) {
@@ -255,6 +253,23 @@ function readAnswer(
   if (cname === undefined) return undefined;
   // More than one is an error of the zone; the first is as good as any.
   return { rrsets: [{ ...cname, data: [cname.data[0]] }], target: foldName(cname.data[0]), rcode };
+}
+
+/**
+ * All that there is of a name; an alias leads nowhere then. A zone's DS records are its parent's, and signatures alone
+ * sign nothing.
+ */
+function readAny(
+  here: readonly Rrset[],
+  answers: readonly Rrset[],
+  { name, zone }: Asked,
+): { rrsets: Rrset[]; rcode: number } | undefined {
+  const dname = dnameAbove(answers, name);
+  const made = dname && throughDname(dname, name);
+  if (dname !== undefined) return { rrsets: made?.rrsets ?? [dname], rcode: made?.rcode ?? Rcode.YXDOMAIN };
+  const isChild = equalNames(name, zone) || here.some(one => one.type === Type.SOA);
+  const rrsets = here.filter(one => one.data.length > 0 && !(isChild && one.type === Type.DS));
+  return rrsets.length > 0 ? { rrsets, rcode: Rcode.NOERROR } : undefined;
 }
 
 const dnameAbove = (answers: readonly Rrset[], name: Uint8Array): Rrset | undefined =>

@@ -23,6 +23,7 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
       viewsOf(settings),
       zonesOf(settings),
     ),
+    any: settings.any,
     identity: { identity: settings.identity, version: settings.version },
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
     upstreamUdpSize: settings.upstream.udpSize,

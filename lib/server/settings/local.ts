@@ -70,6 +70,11 @@ export const localRows = {
     change: 'live',
     why: 'Special names answered here: localhost, invalid, test, onion, home.arpa, resolver.arpa, ipv4only.arpa and the reverse zones of private addresses. Local zones of the same names, and stub and forward zones at or below them, take their place.',
   },
+  any: {
+    schema: z.enum(['one', 'all']).default('one'),
+    change: 'live',
+    why: 'What those who ask for all types of a name (ANY) are told: `one` record that says nothing (RFC 8482), or `all` that its servers give. `all` is for those who know their clients: over UDP, small questions have large answers. What upstreams give is asked for each time, unless `dnssec.validate` judges it.',
+  },
   identity: {
     schema: z.string().min(1).max(255).optional(),
     change: 'live',
