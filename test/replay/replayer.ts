@@ -410,8 +410,10 @@ class Run {
   }
 
   #isOpen(range: Range, address: string): boolean {
-    // Behind the last step its number goes on.
-    const number = this.#step?.number ?? this.scenario.steps.at(-1)?.number ?? 0;
+    // Deckard's QUERY lasts until it is answered; elsewhere a step ends when the next one begins. Behind the last step its
+    // number goes on.
+    const step = this.scenario.dialect === 'deckard' ? this.scenario.steps[this.#at - 1] : this.#step;
+    const number = step?.number ?? this.scenario.steps.at(-1)?.number ?? 0;
     return (
       range.from <= number &&
       range.to >= number &&

@@ -84,6 +84,10 @@ export function setupOf(scenario: Scenario): Setup {
       resolver.privateAddresses = PRIVATE_ADDRESSES;
       resolver.privateAnswers = 'refuse';
     }
+    if (/^Forwarding\b/.test(scenario.title) && !scenario.head.some(one => /^(stub|forward)-addr$/.test(one.key))) {
+      options.upstreams = scenario.ranges.flatMap(range => range.addresses);
+      resolver.recursive = false;
+    }
     if (scenario.forwarding) {
       options.upstreams = resolver.rootHints as string[];
       resolver.recursive = false;
