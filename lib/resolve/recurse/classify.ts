@@ -3,6 +3,7 @@
 // that nobody asked for are the way to poison a cache (CVE-2025-11411).
 //
 // Bound: the links of a chain that are taken from one response (RECURSION_LIMITS.aliases).
+import { parseSignature } from '../../dnssec/signature.js';
 import { Flag, Rcode, Type } from '../../wire/iana.js';
 import { DecodedResponse, MAX_RRSET_RECORDS, type Message, rcodeOf, type ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldName, isAtOrBelow } from '../../wire/name.js';
@@ -32,8 +33,8 @@ export interface FoundLink {
 export interface Found extends FoundLink {
   kind: 'answer';
   /**
-   * Where it is an alias and the server resolves for others: the links that it leads to, one after the other, as far as
-   * they lie in the zone that was asked. What they lead to beyond that is to be asked for.
+   * Where it is an alias: the links that it leads to, one after the other, as far as they lie in the zone that was asked
+   * and the server has a say in them. What they lead to beyond that is to be asked for.
    */
   further: FoundLink[];
   /** Addresses inside the zone that came along. */
@@ -111,7 +112,8 @@ export function classify(message: Response, asked: Asked, belief: Belief): Meani
   if (rcode === Rcode.YXDOMAIN && positive?.target === undefined && positive?.rcode !== rcode)
     return { kind: 'useless', rcode };
   if (positive !== undefined) {
-    const further = furtherLinks(answers, authorities, asked, rcode, positive);
+    const isSigned = belief.validation !== undefined && authoritative;
+    const further = furtherLinks(answers, authorities, asked, rcode, positive, isSigned);
     const authority = wildcardProof(positive.rrsets, authorities);
     const { rrsets, target, rcode: code } = positive;
     return wrap({ kind: 'answer', rcode: code, rrsets, target, further, authority, additional, ns, authoritative });
@@ -203,21 +205,26 @@ function denialOf(name: Uint8Array, authorities: readonly Rrset[]): Rrset[] {
 
 /**
  * What an alias leads to, as far as a recursive resolver has followed it. A server with authority is asked for the target
- * again, as of its answer only the first link is sure to be authoritative (RFC 2181 section 5.4.1). Only what the chain
- * itself leads to counts, and a denial of its end counts with an SOA.
+ * again, as of its answer only the first link is sure to be authoritative (RFC 2181 section 5.4.1); but for what the zone
+ * itself has signed, which no zone below it has a say in, and which has to prove itself. Only what the chain itself leads
+ * to counts, and a denial of its end counts with an SOA.
+ * @param isSigned signatures say whose word it is
  */
 function furtherLinks(
   answers: readonly Rrset[],
   authorities: readonly Rrset[],
   asked: Asked,
   rcode: number,
-  first: { target?: Uint8Array },
+  first: { rrsets: Rrset[]; target?: Uint8Array },
+  isSigned: boolean,
 ): FoundLink[] {
-  if (!asked.recursive || first.target === undefined) return NO_LINKS;
+  const { recursive, zone } = asked;
+  if (first.target === undefined || !(recursive || (isSigned && isSignedBy(zone, first.rrsets)))) return NO_LINKS;
   const links: FoundLink[] = [];
   let target: Uint8Array | undefined = first.target;
-  while (target !== undefined && links.length < L.aliases && isAtOrBelow(target, asked.zone)) {
+  while (target !== undefined && links.length < L.aliases && isAtOrBelow(target, zone)) {
     const link = readAnswer(answers, { ...asked, name: target }, rcode);
+    if (!recursive && !(link !== undefined && isSignedBy(zone, link.rrsets))) break;
     if (link === undefined) {
       const authority = denialOf(target, authorities);
       if (authority.length > 0 && rcode !== Rcode.YXDOMAIN) links.push({ rcode, rrsets: [], authority });
@@ -228,6 +235,13 @@ function furtherLinks(
   }
   return links;
 }
+
+/** Of a DNAME and the alias made from it the DNAME is signed. */
+const isSignedBy = (zone: Uint8Array, [rrset]: readonly Rrset[]): boolean =>
+  rrset.signatures.some(one => {
+    const signer = parseSignature(one)?.signer;
+    return signer !== undefined && equalNames(signer, zone);
+  });
 
 /** The first link of the answer: the records asked for, or the alias that stands in their place. */
 function readAnswer(

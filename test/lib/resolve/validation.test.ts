@@ -8,6 +8,7 @@ import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import { failure, setUpRecursor, texts } from '../../support/recursor.js';
 import { SignedInternet, tampered } from '../../support/signed-internet.js';
+import type { Rrset } from '../../../lib/wire/rrset.js';
 import { NOW, SignedTree, unsigned, type ZoneParts } from '../../support/signed-tree.js';
 
 const ZONES: Readonly<Record<string, ZoneParts>> = {
@@ -24,7 +25,7 @@ const ZONES: Readonly<Record<string, ZoneParts>> = {
   'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.81'] },
 };
 
-function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES) {
+function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES, stub?: string) {
   const internet = new SignedInternet(new SignedTree(zones));
   const validation = {
     anchors: internet.tree.anchors,
@@ -34,7 +35,10 @@ function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES) {
     signal: false,
     rootTags: [],
   };
-  const options = { validation, rootHints: servers, qnameMinimisation: 'off' } as const;
+  // Asked about the stub zone, a server speaks for that; else for the root.
+  const stubs = stub === undefined ? [] : [{ name: stub, servers, first: false, tcp: false, noCache: false }];
+  const configured = { zones: configuredZones(stubs, []) };
+  const options = { validation, rootHints: servers, qnameMinimisation: 'off', ...configured } as const;
   const t = setUpRecursor(options, undefined, internet.ask);
   t.clock.wall = NOW;
   const get = (name: string, type: number = Type.A, how: { checkingDisabled?: boolean } = {}) =>
@@ -256,4 +260,42 @@ test('what is forgotten of a zone denies nothing any more', async () => {
   const asked = internet.asked.length;
   await get('c.shop.com.');
   expect(internet.asked.length).toBeGreaterThan(asked);
+});
+
+test('what an alias leads to is taken as the zone has signed it, and asked for where others may have a say', async () => {
+  const below = { 'sub.shop.com.': { lines: ['www.sub.shop.com. 300 A 192.0.2.90'] } };
+  const lines = [...ZONES['shop.com.'].lines!, 'down.shop.com. 300 CNAME www.sub.shop.com.'];
+  const cases = [
+    // Signed by the zone of the alias.
+    { alias: 'alias.shop.com.', end: 'www.shop.com.', change: (one: Rrset) => one, again: false },
+    // Unsigned: nobody says whose word it is.
+    {
+      alias: 'alias.shop.com.',
+      end: 'www.shop.com.',
+      change: (one: Rrset) => ({ ...one, signatures: [] }),
+      again: true,
+    },
+    // Signed by a zone below: its own servers know better.
+    { alias: 'down.shop.com.', end: 'www.sub.shop.com.', change: (one: Rrset) => one, again: true },
+  ];
+  for (const { alias, end, change, again } of cases) {
+    const { get, internet, status } = setUp(['192.0.2.1'], { ...ZONES, 'shop.com.': { lines }, ...below }, 'shop.com');
+    internet.lie = (said, _, name) =>
+      name === alias ? { ...said, answer: [...said.answer, change(internet.tree.find(end, 'A'))] } : undefined;
+    expect((await get(alias)).secure).toBe(true);
+    expect(internet.asked.some(one => one.startsWith(`${end} A`))).toBe(again);
+    expect(status(end)).toBe(Security.secure);
+  }
+});
+
+test('what an alias leads to and does not prove itself is asked for after all', async () => {
+  const { get, internet } = setUp(['192.0.2.1', '192.0.2.2'], ZONES, 'shop.com');
+  internet.lie = (said, _, name) => {
+    if (name !== 'alias.shop.com.') return undefined;
+    const target = internet.tree.find('www.shop.com.', 'A');
+    return { ...said, answer: [...said.answer, { ...target, data: [Uint8Array.of(6, 6, 6, 6)] }] };
+  };
+  const result = await get('alias.shop.com.');
+  expect(texts(result)).toEqual(['CNAME www.shop.com.', 'A 192.0.2.80']);
+  expect(result.secure).toBe(true);
 });
