@@ -72,6 +72,7 @@ export class NameServers {
       upstreamUdpSize: UDP_SIZE,
       staleEnabled: settings.staleSeconds > 0,
       staleTtlSeconds: 30, // RFC 8767 section 4
+      staleForBogus: false,
       staleClientTimeoutMs: 1800, // RFC 8767 section 5
       staleRetrySeconds: 30,
       failureFirstSeconds: 1, // RFC 9520 section 3.2: at least 1 s

@@ -30,6 +30,7 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
     staleEnabled: settings.stale.enabled,
     staleClientTimeoutMs: settings.stale.clientTimeoutMs,
     staleTtlSeconds: settings.stale.ttlSeconds,
+    staleForBogus: settings.stale.forBogus,
     staleRetrySeconds: settings.stale.retrySeconds,
     failureFirstSeconds: settings.failure.firstSeconds,
     failureMaxSeconds: settings.failure.maxSeconds,

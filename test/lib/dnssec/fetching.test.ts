@@ -4,7 +4,7 @@ import { digestKey } from '../../../lib/dnssec/ds.js';
 import { keyTag } from '../../../lib/dnssec/key.js';
 import type { FetchRecords } from '../../../lib/dnssec/steps.js';
 import type { Validation } from '../../../lib/dnssec/validator.js';
-import { Rcode, Type } from '../../../lib/wire/iana.js';
+import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName, nameToText } from '../../../lib/wire/name.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
 import { makeKey, signRrset } from '../../support/signed-zone.js';
@@ -216,4 +216,14 @@ test('each RRset of a denial is checked once', () => {
   ask();
   expect(ask()).toBe('secure');
   expect(zones.budget.limits.units - zones.budget.left).toBeCloseTo(4 * authority.length, 0);
+});
+
+test('a signature of no octets is one that does not verify: it says who should have signed', () => {
+  const zones = new SignedTree({ 'test.': { lines: ['www.test. 300 A 192.0.2.1'] } });
+  const rrset = zones.find('www.test.', 'A');
+  const cut = rrset.signatures.map(one => one.slice(0, 18 + 'test'.length + 2));
+  const answer = [{ ...rrset, signatures: cut }];
+  expect(zones.status('www.test.', 'A', { answer })).toEqual({ status: 'bogus', ede: ExtendedError.dnssecBogus });
+  // Whether there is a zone without keys between the two need not be asked.
+  expect(zones.asked).toEqual(['test. DNSKEY']);
 });

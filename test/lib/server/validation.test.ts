@@ -25,11 +25,12 @@ function start(options: ServerOptions, lies = false) {
   const clock = new FakeClock();
   clock.wall = NOW;
   const asked: Query[] = [];
+  const net = { lies };
   const transport = new FakeTransport(clock, octets => {
     const query = new Query(octets);
     asked.push(query);
     const truth = tree.answer(query.name, query.type);
-    const { rcode, answer, authority } = lies ? tampered(truth) : truth;
+    const { rcode, answer, authority } = net.lies ? tampered(truth) : truth;
     return encodeMessage({
       id: (octets[0] << 8) | octets[1],
       flags: Flag.QR | Flag.RD | Flag.RA | rcode,
@@ -51,13 +52,22 @@ function start(options: ServerOptions, lies = false) {
     {},
     { clock, udpTransport: transport, tcpTransport: transport },
   );
-  const { resolver } = server;
+  const { resolver, engine } = server;
+  let shiftMs = 0;
   const ask = async (name: string, flags: Parameters<typeof makeQuery>[1] = {}) => {
     const query = new Query(makeQuery(name.slice(0, -1), flags));
     const length = resolver.finish(query, await resolver.resolve(query, { protocol: 'internal' }), false);
     return decodeMessage(server!.engine.reply.slice(0, length));
   };
-  return { ask, asked };
+  /** Moves the caches' time too. */
+  const pass = async (seconds: number): Promise<void> => {
+    clock.wall += seconds;
+    shiftMs += seconds * 1000;
+    engine.native.shiftClock(shiftMs);
+    server!.recursor!.rrsets.bytes.native.shiftClock(shiftMs);
+    await clock.advance(seconds * 1000);
+  };
+  return { ask, asked, net, pass };
 }
 
 const FORWARDER: ServerOptions = { upstreams: ['192.0.2.1'], dnssec: { validate: true } };
@@ -101,4 +111,38 @@ test("roots of one's own are validated by the keys that are given for them, or n
   expect(of({ resolver: { recursive: true }, forwardZones: root })).toBe(false);
   expect(of({ resolver, dnssec: { trustAnchors: ['. DS 20326 8 2 AABB'] } })).toBe(true);
   expect(of({ resolver, dnssec: { validate: true } })).toBe(true);
+});
+
+test('what was secure and has expired stands in for what does not prove itself only where that is wanted', async () => {
+  for (const forBogus of [false, true]) {
+    const { ask, asked, net, pass } = start({ ...FORWARDER, stale: { forBogus, clientTimeoutMs: 5000 } });
+    await ask('www.shop.', { dnssecOk: true });
+    await ask('www.plain.', { dnssecOk: true });
+    net.lies = true;
+    await pass(301);
+    const reply = await ask('www.shop.', { dnssecOk: true });
+    expect(reply.flags & 15).toBe(forBogus ? Rcode.NOERROR : Rcode.SERVFAIL);
+    if (forBogus) {
+      expect([...reply.answers[0].data]).toEqual([192, 0, 2, 80]);
+      expect(reply.answers[0].ttl).toBe(30);
+      // Not before 30 s (RFC 8767 section 5), and then at once, though it was bogus.
+      const before = asked.length;
+      await ask('www.shop.', { dnssecOk: true });
+      expect(asked.length).toBe(before);
+      net.lies = false;
+      await pass(30);
+      const fresh = await ask('www.shop.', { dnssecOk: true });
+      expect(asked.length).toBeGreaterThan(before);
+      expect(fresh.answers[0].ttl).toBe(300);
+    }
+    await server!.close();
+  }
+});
+
+test('an expired answer that nobody had validated stands in for nothing bogus', async () => {
+  const { ask, net, pass } = start({ ...FORWARDER, stale: { forBogus: true, clientTimeoutMs: 5000 } });
+  await ask('www.shop.', { dnssecOk: true, cd: true });
+  net.lies = true;
+  await pass(301);
+  expect((await ask('www.shop.', { dnssecOk: true })).flags & 15).toBe(Rcode.SERVFAIL);
 });
