@@ -4,7 +4,6 @@ import { Class, Flag, typeName } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import type { Variant } from '../cache/engine.js';
 import type { QueryDecision, QueryInfo } from './hooks.js';
-import type { Resolution } from './outcome.js';
 
 export interface Asker {
   protocol: QueryInfo['protocol'];
@@ -23,8 +22,6 @@ export interface UnderWay {
   readonly key: string;
   /** What it finds is told to those who wait, and not kept. */
   readonly outdated: boolean;
-  /** Given where nothing better is found. */
-  readonly stale?: Resolution | undefined;
   /** Local data and the hook have let it go to the recursor: what that has may be shown. */
   recursive: boolean;
   /** The flight of the alias's target that this one waits for. */

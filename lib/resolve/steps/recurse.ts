@@ -28,8 +28,7 @@ async function resolve(
     return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
   }
   if (!query.recursionDesired) return answerWithoutRecursion(query, recursor);
-  // That it was bogus is remembered; who has something to tell meanwhile asks anew (RFC 8767 section 5).
-  const fresh = asker.fresh ?? (context.options.staleForBogus && asker.flight.stale !== undefined);
+  const fresh = asker.fresh ?? false;
   const resolved = await (context.pool?.answer(query, fresh) ?? resolveFor(query, recursor, fresh));
   if (resolved.kind === 'answer') {
     const message = withoutBlockedHints(query, asker.tenant, resolved.message, context.options.local);
