@@ -3,11 +3,12 @@
 // that nobody asked for are the way to poison a cache (CVE-2025-11411).
 //
 // Bound: the links of a chain that are taken from one response (RECURSION_LIMITS.aliases).
+import { sameOctets } from '../../base/octets.js';
 import { parseSignature } from '../../dnssec/signature.js';
 import { Flag, Rcode, Type } from '../../wire/iana.js';
 import { DecodedResponse, MAX_RRSET_RECORDS, type Message, rcodeOf, type ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldName, isAtOrBelow } from '../../wire/name.js';
-import { groupRrsets, isFromWildcard, type Rrset } from '../../wire/rrset.js';
+import { groupRrsets, isFromWildcard, MAX_SIGNATURES, type Rrset } from '../../wire/rrset.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 
 export interface Asked {
@@ -171,15 +172,20 @@ const NO_LINKS: FoundLink[] = [];
 const addressesOf = (message: Response): Rrset[] =>
   group(message.additionals).filter(one => one.type === Type.A || one.type === Type.AAAA);
 
-/** Of an answer without signatures those that stand in another section: they say themselves what they sign. */
+/** Signatures of an answer that stand in another section: they say themselves what they sign. */
 function addStraySignatures(answers: Rrset[], authorities: readonly Rrset[], message: Response): void {
-  const bare = answers.filter(one => one.signatures.length === 0 && one.data.length > 0 && one.type !== Type.RRSIG);
-  if (bare.length === 0) return;
   const isElsewhere = (one: Rrset): boolean => one.data.length === 0 && one.signatures.length > 0;
+  const isBare = (one: Rrset): boolean => one.signatures.length === 0 && one.data.length > 0 && one.type !== Type.RRSIG;
+  // Where all is as it should be (RFC 4035 section 3.1.1), the additional section is not looked at.
+  if (!answers.some(one => isBare(one) || isElsewhere(one)) && !authorities.some(isElsewhere)) return;
   const strays = [...authorities, ...answers, ...group(message.additionals)].filter(isElsewhere);
-  for (const one of bare) {
-    const stray = strays.find(other => other.type === one.type && equalNames(other.name, one.name));
-    if (stray !== undefined) one.signatures = stray.signatures;
+  for (const one of answers) {
+    if (one.data.length === 0 || one.type === Type.RRSIG) continue;
+    for (const stray of strays) {
+      if (stray.type !== one.type || !equalNames(stray.name, one.name)) continue;
+      const others = stray.signatures.filter(data => !one.signatures.some(own => sameOctets(own, data)));
+      one.signatures = [...one.signatures, ...others].slice(0, MAX_SIGNATURES);
+    }
   }
 }
 

@@ -20,6 +20,8 @@ const ZONES: Readonly<Record<string, ZoneParts>> = {
       'www.shop.com. 300 A 192.0.2.80',
       'alias.shop.com. 300 CNAME www.shop.com.',
       'away.shop.com. 300 CNAME www.plain.com.',
+      'root-key-sentinel-is-ta-00001.shop.com. 300 A 192.0.2.82',
+      'root-key-sentinel-not-ta-00001.shop.com. 300 A 192.0.2.83',
     ],
   },
   'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.81'] },
@@ -298,4 +300,22 @@ test('what an alias leads to and does not prove itself is asked for after all', 
   const result = await get('alias.shop.com.');
   expect(texts(result)).toEqual(['CNAME www.shop.com.', 'A 192.0.2.80']);
   expect(result.secure).toBe(true);
+});
+
+test('signatures count wherever in a response they stand, beside others too', async () => {
+  const { get, internet } = setUp();
+  internet.lie = said => {
+    const [rrset] = said.answer;
+    if (rrset?.type !== Type.A) return undefined;
+    const broken = rrset.signatures.map(one => Uint8Array.from(one).fill(0, one.length - 8));
+    return { ...said, answer: [{ ...rrset, signatures: broken }], authority: [{ ...rrset, data: [] }] };
+  };
+  expect((await get('www.shop.com.')).secure).toBe(true);
+});
+
+test('a sentinel that tells of a key that is not trusted looks like a failed validation (RFC 8509)', async () => {
+  const { get } = setUp();
+  expect((await get('root-key-sentinel-not-ta-00001.shop.com.')).secure).toBe(true);
+  const error = await failure(get('root-key-sentinel-is-ta-00001.shop.com.'));
+  expect(error).toMatchObject({ extendedError: ExtendedError.dnssecBogus, isBogus: true });
 });
