@@ -224,6 +224,7 @@ export function setupOf(scenario: Scenario): Setup {
         break;
       case 'harden-algo-downgrade':
         signs.hardenAlgorithmDowngrade = yes(value);
+        signs.anyDigest = !yes(value);
         break;
       case 'trust-anchor-signaling':
         signs.signal = yes(value);

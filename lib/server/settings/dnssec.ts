@@ -83,6 +83,11 @@ const dnssec = section({
     change: 'live',
     why: 'A zone has to be signed with each algorithm that its DS records name, not with one of them; zones that change their algorithm may fail.',
   },
+  anyDigest: {
+    schema: z.boolean().default(false),
+    change: 'live',
+    why: 'DS records with SHA-1 count beside those with SHA-256 or SHA-384 too: a zone whose stronger ones are wrong is no failure then, and whoever can forge SHA-1 gains it (RFC 4509 section 3).',
+  },
   sha1: {
     schema: z.boolean().default(false),
     change: 'live',
@@ -129,7 +134,7 @@ export function isKeylessRoot(options: {
 
 /** @param policy in the place of what settings say of algorithms, times and iterations */
 export function validationOf(settings: DnssecSettings, policy?: ValidationPolicy): ValidationOptions {
-  const { trustAnchors = ROOT_ANCHORS, negativeTrustAnchors, sha1, nsec3Iterations } = settings;
+  const { trustAnchors = ROOT_ANCHORS, negativeTrustAnchors, sha1, anyDigest, nsec3Iterations } = settings;
   const anchors = new TrustAnchors(
     trustAnchors,
     negativeTrustAnchors.map(one => (typeof one === 'string' ? one : { ...one, until: Date.parse(one.until) / 1000 })),
@@ -140,6 +145,7 @@ export function validationOf(settings: DnssecSettings, policy?: ValidationPolicy
     rootTags: anchors.rootTags,
     policy: {
       sha1,
+      anyDigest,
       nsec3Iterations,
       hardenAlgorithmDowngrade: settings.hardenAlgorithmDowngrade,
       inceptionSkew: settings.inceptionSkewSeconds,

@@ -8,7 +8,7 @@ import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName, nameToText } from '../../../lib/wire/name.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
 import { makeKey, signRrset } from '../../support/signed-zone.js';
-import { SignedTree, TIMES, unsigned } from '../../support/signed-tree.js';
+import { resigned, SignedTree, TIMES, unsigned } from '../../support/signed-tree.js';
 
 const tree = (): SignedTree =>
   new SignedTree({
@@ -226,4 +226,23 @@ test('a signature of no octets is one that does not verify: it says who should h
   expect(zones.status('www.test.', 'A', { answer })).toEqual({ status: 'bogus', ede: ExtendedError.dnssecBogus });
   // Whether there is a zone without keys between the two need not be asked.
   expect(zones.asked).toEqual(['test. DNSKEY']);
+});
+
+test('beside a stronger digest SHA-1 counts only where that is wanted (RFC 4509 section 3)', () => {
+  const zones = tree();
+  const zone = zones.signed('a.test.');
+  const key = zone.find('a.test.', 'DNSKEY').data[0];
+  const dsOf = (digest: Uint8Array, digestType: number): Buffer => {
+    const ds = Buffer.concat([Buffer.of(0, 0, key[3], digestType), digest]);
+    ds.writeUInt16BE(keyTag(key), 0);
+    return ds;
+  };
+  const sha1 = dsOf(digestKey(zone.zone, key, 1)!, 1);
+  const wrong = dsOf(digestKey(zone.zone, Uint8Array.from(key).fill(1, 4), 2)!, 2);
+  zones.replace(resigned(zones.signed('test.'), zones.find('a.test.', 'DS'), [wrong, sha1]));
+  const answer = [zones.find('www.a.test.', 'A')];
+  expect(zones.status('www.a.test.', 'A', { answer }).status).toBe('bogus');
+  zones.zones.clear();
+  zones.policy = { anyDigest: true };
+  expect(zones.status('www.a.test.', 'A', { answer }).status).toBe('secure');
 });
