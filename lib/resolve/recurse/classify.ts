@@ -68,7 +68,8 @@ export type Meaning =
   | { kind: 'lame' }
   /** NOERROR and nothing at all. */
   | { kind: 'empty'; found: Found }
-  | { kind: 'useless'; rcode: number };
+  /** `malformed`: it cannot be read, and `rcode` is ours. */
+  | { kind: 'useless'; rcode: number; malformed?: true };
 
 /** A larger RRset makes the response useless: it throws. */
 const group = (records: readonly ResourceRecord[]): Rrset[] => groupRrsets(records, { maxRecords: MAX_RRSET_RECORDS });
