@@ -184,6 +184,11 @@ export class Knowledge {
         takeAddresses(server, glue, doubtful ? Source.doubtful : inside ? Source.own : Source.sibling);
         server.asked[family] ||= !doubtful;
       }
+      const isUnknown = !server.asked[4] && !server.asked[6] && server.addresses.length === 0;
+      if (isUnknown && this.rrsets.nxdomain(server.name) !== undefined) {
+        server.asked = { 4: true, 6: true };
+        server.denied = true;
+      }
     }
   }
 
