@@ -68,7 +68,7 @@ export function setupOf(scenario: Scenario): Setup {
     stubZones: [] as Record<string, unknown>[],
     forwardZones: [] as Record<string, unknown>[],
     upstreams: [] as string[],
-    localZones: scenario.dialect === 'unbound',
+    localZones: scenario.dialect === 'unbound' ? { nameServer: 'localhost' } : false,
     any: scenario.dialect === 'unbound' ? 'all' : 'one',
     allow: [] as string[],
     views: [] as object[],

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { checkAliases, LOCAL_ZONE_KINDS, parseLocalRecord } from '../../resolve/local-data.js';
 import { checkZoneSwitch, LocalZones } from '../../resolve/local-zones.js';
 import { type Rows, section } from './row.js';
-import { parsed, zoneName } from './types.js';
+import { domainName, parsed, zoneName } from './types.js';
 
 const localZone = section({
   name: { schema: zoneName, change: 'live', why: 'The name at and below which it decides.' },
@@ -60,6 +60,16 @@ const zoneSwitches = section({
       .default([]),
     change: 'live',
     why: 'Zones beside them: `local` (RFC 6762 section 22.1).',
+  },
+  nameServer: {
+    schema: domainName.optional(),
+    change: 'live',
+    why: 'What they have as their name server (NS, and MNAME of SOA), which is where dynamic updates are sent; by default the name of the zone itself (RFC 6303 section 3).',
+  },
+  mailbox: {
+    schema: domainName.optional(),
+    change: 'live',
+    why: 'Whom they name as responsible (RNAME of SOA), as a name: `hostmaster.example` is hostmaster@example; by default nobody.invalid.',
   },
 });
 
