@@ -182,7 +182,8 @@ export class Coalescer implements FlightOwner {
     const { isBogus = false } = failure;
     let stale: Resolution | undefined;
     if (!isBogus) stale = before ?? staleAnswers.find(query, asker.tenant, asker.flight.recursive);
-    else if (options.staleForBogus && before?.kind === 'cached' && keep.isSecure(query, before.tenant)) stale = before;
+    // Whoever validates keeps for those without CD only what was found secure, or to need no signatures.
+    else if (options.staleForBogus && before?.kind === 'cached') stale = before;
     else keep.end(query, asker);
     keep.failure(query, asker, failure, {
       hasStale: stale !== undefined,

@@ -5,8 +5,8 @@
 import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
-import { flagsOf, headerRcode } from '../wire/flags.js';
-import { Class, ExtendedError, Flag, Rcode } from '../wire/iana.js';
+import { headerRcode } from '../wire/flags.js';
+import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { type Flyer, isKept, variantOf } from './asker.js';
@@ -118,12 +118,6 @@ export class Keep {
     else this.#denials.exists(query.name, variant);
     if (query.dnssecOk) this.#relieve(query, asker.tenant);
     return kept;
-  }
-
-  /** Whether what is kept of a question, expired or not, was validated (AD). */
-  isSecure(query: Query, tenant: number): boolean {
-    const kept = isKept(query) ? this.engine.peek(query.name, query.type, variantOf(query, tenant)) : undefined;
-    return kept !== undefined && (flagsOf(kept.message) & Flag.AD) !== 0;
   }
 
   /**

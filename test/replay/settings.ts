@@ -7,6 +7,7 @@ export interface Setup {
   options: ServerOptions;
   /** Unix time at which the scenario begins. */
   wallSeconds: number;
+  nsec3Iterations: number;
 }
 
 /** Options of the reference program that change nothing of what a client is told, or nothing that is tested here. */
@@ -20,7 +21,7 @@ const IGNORED = new Set(
   harden-large-queries harden-short-bufsize use-caps-for-id infra-host-ttl msg-buffer-size so-reuseport
   harden-unknown-additional dnssec-off val-permissive-mode name features feature-list val-bogus-ttl
   prefetch-key val-clean-additional infra-keep-probing val-sig-skew-min val-sig-skew-max ratelimit
-  discard-timeout wait-limit ede-serve-expired outbound-msg-retry`
+  discard-timeout wait-limit ede-serve-expired outbound-msg-retry val-max-restart`
     .split(/\s+/)
     .filter(word => word !== ''),
 );
@@ -76,7 +77,11 @@ export function setupOf(scenario: Scenario): Setup {
     version: undefined as string | undefined,
     local: { zones: [] as Record<string, unknown>[], records: [] as string[], authoritative: true },
   };
-  const setup: Setup = { options: options as unknown as ServerOptions, wallSeconds: 1_700_000_000 };
+  const setup: Setup = {
+    options: options as unknown as ServerOptions,
+    wallSeconds: 1_700_000_000,
+    nsec3Iterations: 150,
+  };
   const { resolver, cache, stale, upstream } = options;
   if (scenario.dialect === 'deckard') {
     readDeckardHead(scenario.head, setup, options, { anchors, negative });
@@ -221,6 +226,10 @@ export function setupOf(scenario: Scenario): Setup {
           else if (/^refuse(_non_local)?$/.test(action)) refused = true;
           else throw new Unsupported(`access-control: ${value}`);
         }
+        break;
+      case 'val-nsec3-keysize-iterations':
+        // By the size of keys, as RFC 5155 section 10.3 had it; now there is one limit: that of the least.
+        setup.nsec3Iterations = Number(value.replaceAll('"', '').split(/\s+/)[1]);
         break;
       case 'harden-algo-downgrade':
         signs.hardenAlgorithmDowngrade = yes(value);

@@ -21,7 +21,7 @@ export interface StepOptions extends KeepOptions {
   any: 'one' | 'all';
   identity: ServerIdentity;
   upstreamUdpSize: number;
-  /** What was secure and has expired may stand in for what does not prove itself. */
+  /** What was validated and has expired may stand in for what does not prove itself. */
   staleForBogus: boolean;
   /** Which addresses upstreams' answers may have; a recursor has rules of its own. Undefined: all. */
   addressRules?: AddressRules;

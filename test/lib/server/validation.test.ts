@@ -25,12 +25,13 @@ function start(options: ServerOptions, lies = false) {
   const clock = new FakeClock();
   clock.wall = NOW;
   const asked: Query[] = [];
-  const net = { lies };
+  const net = { lies, keys: true };
   const transport = new FakeTransport(clock, octets => {
     const query = new Query(octets);
     asked.push(query);
     const truth = tree.answer(query.name, query.type);
-    const { rcode, answer, authority } = net.lies ? tampered(truth) : truth;
+    const { rcode, answer: said, authority } = net.lies ? tampered(truth) : truth;
+    const answer = net.keys || query.type !== Type.DNSKEY ? said : said.map(one => ({ ...one, signatures: [] }));
     return encodeMessage({
       id: (octets[0] << 8) | octets[1],
       flags: Flag.QR | Flag.RD | Flag.RA | rcode,
@@ -145,4 +146,16 @@ test('an expired answer that nobody had validated stands in for nothing bogus', 
   net.lies = true;
   await pass(301);
   expect((await ask('www.shop.', { dnssecOk: true })).flags & 15).toBe(Rcode.SERVFAIL);
+});
+
+test('of a zone that needs no signatures too, where the way to it does not prove itself', async () => {
+  for (const forBogus of [false, true]) {
+    const { ask, net, pass } = start({ ...FORWARDER, stale: { forBogus, clientTimeoutMs: 5000 } });
+    expect((await ask('www.plain.', { dnssecOk: true })).flags & 15).toBe(Rcode.NOERROR);
+    net.keys = false;
+    await pass(3601);
+    const { flags } = await ask('www.plain.', { dnssecOk: true });
+    expect(flags & (15 | Flag.AD)).toBe(forBogus ? Rcode.NOERROR : Rcode.SERVFAIL);
+    await server!.close();
+  }
 });
