@@ -1,4 +1,5 @@
-// The verbs of `shardns ctl` as HTTP calls: what a server does, what its cache holds, forgetting, lists, tracing. Whoever reaches
+// The verbs of `shardns ctl` as HTTP calls: what a server does, what its cache holds, forgetting, lists,
+// trust anchors, tracing. Whoever reaches
 // this may do all of it: it is served on a unix socket of the server's own user (control-socket.ts).
 //
 // Bounds: a body of 64 KiB; names listed as they are read, no faster than whoever asks takes them.
@@ -31,6 +32,8 @@ export async function control(server: Server, request: IncomingMessage, response
     else if (call === 'GET /v1/lists/why') sendJson(response, whyOf(server, url.searchParams));
     else if (call === 'POST /v1/lists/override') sendJson(response, await override(server, await readJson(request)));
     else if (call === 'POST /v1/lists/pause') sendJson(response, pause(server, await readJson(request)));
+    else if (call === 'GET /v1/anchors') sendJson(response, server.anchors.report);
+    else if (call === 'POST /v1/anchors/update') sendJson(response, await updateAnchors(server));
     else if (call === 'GET /v1/trace') await sendTrace(server, url.searchParams, response);
     else problem(response, 404, 'ERR_SHARDNS_OPTION', `there is no ${call}`);
   } catch (error) {
@@ -121,6 +124,12 @@ function pause({ clientRules }: Server, body: unknown): object {
   if (typeof minutes !== 'number') throw optionError(`minutes: expected a number, got ${show(minutes)}`);
   clientRules.lists.pause(minutes);
   return { pausedSeconds: Math.ceil(clientRules.lists.pausedSeconds) };
+}
+
+/** Looks at the keys of their zones now. */
+async function updateAnchors({ anchors }: Server): Promise<object> {
+  await anchors.refresh();
+  return anchors.report;
 }
 
 function nameOf(parameters: URLSearchParams, key: string): Uint8Array {

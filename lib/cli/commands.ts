@@ -29,6 +29,10 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns ctl pause MINUTES            blocks nothing for so long; 0 ends it
                 [--socket PATH] [--json]
                                        all by the control socket of a server of this user (SHARDNS_CONTROL)
+  shardns anchors [--update] [--file FILE] [--socket PATH] [--json]
+                                       trust anchors, their states, and when the keys of their zones are looked at
+                                       (RFC 5011), of the server, as ctl anchors, or of the file of its
+                                       dnssec.anchorFile; --update has it look now; exit 1 where something is wrong
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
   shardns build                        compiles the addon where no prebuilt one fits
   shardns --version | --help
@@ -62,6 +66,7 @@ async function run(args: string[]): Promise<number> {
   }
   if (command === 'build') return (await import('./build.js')).build();
   if (command === 'ctl') return runCtl(rest);
+  if (command === 'anchors') return runAnchors(rest);
   if (command === 'serve') {
     const { values } = parse(rest);
     if (values.for !== undefined && !values.demo) throw new Usage('--for goes with --demo');
@@ -106,9 +111,9 @@ function parse(args: string[]) {
 
 async function runCtl(args: string[]): Promise<number> {
   const [verb, ...rest] = args;
-  if (verb === undefined || !/^(status|stats|flush|peek|dump|trace|why|block|allow|unlist|pause)$/.test(verb)) {
+  if (verb === undefined || !/^(status|stats|flush|peek|dump|trace|why|block|allow|unlist|pause|anchors)$/.test(verb)) {
     throw new Usage(
-      `ctl: expected status, stats, flush, peek, dump, trace, why, block, allow, unlist or pause, got ${JSON.stringify(verb ?? '')}`,
+      `ctl: expected status, stats, flush, peek, dump, trace, why, block, allow, unlist, pause or anchors, got ${JSON.stringify(verb ?? '')}`,
     );
   }
   let parsed;
@@ -126,6 +131,7 @@ async function runCtl(args: string[]): Promise<number> {
         all: { type: 'boolean' },
         json: { type: 'boolean' },
         client: { type: 'string' },
+        update: { type: 'boolean' },
       },
     });
   } catch (error) {
@@ -138,6 +144,29 @@ async function runCtl(args: string[]): Promise<number> {
   if (verb === 'flush') throw new Usage('ctl flush: expected one of NAME, --suffix NAME, --tenant N and --all');
   if (verb === 'peek' || verb === 'trace') throw new Usage(`ctl ${verb}: expected NAME [TYPE], got ${words || 'none'}`);
   throw new Usage(`ctl ${verb} does not take ${words}`);
+}
+
+async function runAnchors(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      options: {
+        file: { type: 'string' },
+        socket: { type: 'string' },
+        update: { type: 'boolean' },
+        json: { type: 'boolean' },
+      },
+    });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+  const { file, ...flags } = parsed.values;
+  if (file === undefined) return (await import('./ctl.js')).ctl('anchors', [], flags)!;
+  if (flags.update === true || flags.socket !== undefined) {
+    throw new Usage('anchors: --file shows what the file has; --update and --socket ask the server that writes it');
+  }
+  return (await import('./anchors-file.js')).showFile(file, flags.json === true);
 }
 
 function parseDuration(text: string): number {

@@ -5,6 +5,7 @@ import { type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
 import type { ServerReport } from '../server/report.js';
+import { anchorsStatus, anchorsText } from './anchors-text.js';
 import { flagsFromEnvironment } from './config.js';
 import { defaultControlPath } from './control-path.js';
 import { say } from './say.js';
@@ -19,6 +20,7 @@ export interface CtlFlags {
   type?: string;
   all?: boolean;
   client?: string;
+  update?: boolean;
 }
 
 /** What a verb needs: asked of the socket, shown, and what the process ends with. */
@@ -49,6 +51,7 @@ const FLAGS: Readonly<Record<string, readonly (keyof CtlFlags)[]>> = {
   allow: ['json'],
   unlist: ['json'],
   pause: ['json'],
+  anchors: ['update', 'json'],
 };
 
 /**
@@ -105,6 +108,12 @@ function callOf(verb: string, words: readonly string[], flags: CtlFlags): Call |
       show: pauseText,
       whole: true,
     };
+  }
+  if (verb === 'anchors' && words.length === 0) {
+    const shown = { show: anchorsText, whole: true, status: anchorsStatus };
+    return flags.update === true
+      ? { method: 'POST', path: '/v1/anchors/update', ...shown }
+      : { method: 'GET', path: '/v1/anchors', ...shown };
   }
   if (verb === 'dump' && words.length === 0) {
     return { method: 'GET', path: `/v1/cache?${parameters({ suffix, type, tenant })}`, show: entryLine, whole: false };
@@ -274,6 +283,9 @@ function statusText(text: string): string {
       'upstream',
       `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}`,
     ]),
+    ...report.forwardedTo
+      .filter(one => one.signatures === 'left out')
+      .map(one => ['dnssec', `${one.server} ${one.reason}: passed over for what is validated below ${one.zone}`]),
     ...report.upstreamNames.map(one => [
       'name',
       `${one.name}: ${one.addresses.join(' ') || 'no address yet'}${one.failing ? ', looked up in vain' : ''}`,

@@ -1,6 +1,6 @@
 // Trust anchors, positive and negative (RFC 4035 section 4.4, RFC 7646); those of the root (RFC 9718).
 import { optionError } from '../base/errors.js';
-import { keyTag } from './key.js';
+import { keyTag, parseKey, signsZone } from './key.js';
 import { Type } from '../wire/iana.js';
 import { bySuffix, encodeName, foldName, nameKey } from '../wire/name.js';
 import { encodeRdata } from '../wire/rdata.js';
@@ -60,11 +60,19 @@ export class TrustAnchors {
     }
   }
 
-  /** Key tags of the root's anchors. */
+  /** Key tags of the root's anchors, without those of keys that are revoked. */
   get rootTags(): number[] {
     const root = this.#anchors.get('\0');
     if (root === undefined || 'until' in root) return [];
-    return [...root.ds.map(one => (one[0] << 8) | one[1]), ...root.keys.map(keyTag)];
+    const keys = root.keys.filter(one => {
+      const key = parseKey(one);
+      return key !== undefined && signsZone(key);
+    });
+    return [...root.ds.map(one => (one[0] << 8) | one[1]), ...keys.map(keyTag)];
+  }
+  /** The positive ones, by zone. */
+  get all(): Anchor[] {
+    return [...this.#anchors.values()].filter((one): one is Anchor => !('until' in one));
   }
 
   /**

@@ -70,7 +70,13 @@ export async function resolveFor(query: Query, recursor: Recursor, fresh: boolea
 /** What is known to those who do not want recursion: an answer, or who serves the zone. */
 export function answerWithoutRecursion(query: Query, recursor: Recursor): Resolution {
   const { checkingDisabled } = query;
-  const known = recursor.known.chain(query.name, query.type, { checkingDisabled });
+  let known: RecursionResult | undefined;
+  try {
+    known = recursor.known.chain(query.name, query.type, { checkingDisabled });
+  } catch (error) {
+    if (!(error instanceof ResolutionError)) throw error;
+    return { kind: 'error', rcode: Rcode.REFUSED, extendedError: error.extendedError };
+  }
   const referral = known === undefined ? recursor.known.referral(query.name) : undefined;
   if (known === undefined && referral === undefined) {
     return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };

@@ -12,6 +12,7 @@ import { TcpTransport } from '../transport/tcp.js';
 import type { Transport } from '../transport/transport.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
+import { Anchors } from './anchors.js';
 import { Answerer } from './answerer.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
@@ -23,6 +24,7 @@ import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
 import { configurationOf, rulesNumberOf } from './settings/configuration.js';
 import type { ServerSettings } from './settings/settings.js';
 import { applyToTransports, exchangerOptionsOf } from './settings/upstreams.js';
+import { SignatureProbes } from './signature-probes.js';
 import { Snapshots } from './snapshots.js';
 import { UpstreamGroups } from './upstream-groups.js';
 
@@ -41,6 +43,8 @@ export interface ServerParts {
   readonly groups: UpstreamGroups;
   readonly resolver: Resolver;
   readonly recursion: Recursion;
+  readonly anchors: Anchors;
+  readonly probes: SignatureProbes;
   readonly snapshots: Snapshots;
   readonly gate: Gate;
   readonly answerer: Answerer;
@@ -79,15 +83,20 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   });
   groups.changed = next => {
     resolver.groups = next;
+    probes.changed();
   };
   // Transports and policies of the embedder's own cannot go to other threads.
   const { validationPolicy: policy } = dependencies;
   const ownTransports = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
   const threads = ownTransports && policy === undefined;
   const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads, policy });
+  const anchors = new Anchors({ clock, random, log, user: recursion, policy });
+  const probes = new SignatureProbes({ clock, random, log, exchanger, user: recursion });
   try {
     if (sharesEngine) engine.declare(owner, configurationOf(settings));
+    anchors.prepare(settings).commit();
     recursion.prepare(settings).commit();
+    probes.use(settings);
   } catch (error) {
     engine.release(owner);
     if (ownsEngine) engine.close();
@@ -99,7 +108,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const answerer = new Answerer(engine, resolver, clock, gate);
   const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log }, settings);
   groups.own = () => listeners.own;
-  const invalidation = new Invalidation(engine, resolver, recursion, listeners);
+  const invalidation = new Invalidation(resolver, recursion);
   const clientRules = new ClientRules(gate, resolver, listeners, invalidation, { random, clock, log });
   clientRules.apply(settings);
   return {
@@ -115,6 +124,8 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     groups,
     resolver,
     recursion,
+    anchors,
+    probes,
     snapshots,
     gate,
     answerer,

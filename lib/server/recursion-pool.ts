@@ -19,9 +19,17 @@ import { addCounts, noWords, totalsOf, type WorkerTotals } from './recursion-sta
 
 export type ToWorker =
   | { kind: 'questions'; batch: Uint8Array }
-  | { kind: 'settings'; settings: ServerSettings }
+  | ({ kind: 'settings' } & PoolSettings)
   /** What is known of a name (folded wire format); without one all that is known of names and servers. */
   | { kind: 'forget'; name: Uint8Array | undefined };
+/** What decides how threads resolve. */
+export interface PoolSettings {
+  settings: ServerSettings;
+  /** Trust anchors in the place of those of the settings. */
+  anchors: readonly string[] | undefined;
+  /** Servers that leave signatures out. */
+  passedOver: readonly string[];
+}
 export interface FromWorker {
   batch: Uint8Array;
   /** What it has counted since its start (recursion-stats.ts). */
@@ -38,9 +46,7 @@ export interface SharedKnowledge {
 }
 
 /** What a thread is given at its start. */
-export interface WorkerData extends SharedKnowledge {
-  settings: ServerSettings;
-}
+export interface WorkerData extends SharedKnowledge, PoolSettings {}
 
 function startWorker(workerData: WorkerData): Worker {
   const file = packageFile('dist/server/recursion-worker.js');
@@ -74,7 +80,7 @@ export class RecursionPool implements Resolving {
 
   /** @param start makes a thread; tests put their own in its place */
   constructor(
-    private settings: ServerSettings,
+    private settings: PoolSettings,
     private readonly shared: SharedKnowledge,
     threads: number,
     private readonly log: Logger,
@@ -102,9 +108,9 @@ export class RecursionPool implements Resolving {
     return new Promise(resolve => lane.waiting.set(id, resolve));
   }
 
-  update(settings: ServerSettings): void {
+  update(settings: PoolSettings): void {
     this.settings = settings;
-    this.#tell({ kind: 'settings', settings });
+    this.#tell({ kind: 'settings', ...settings });
   }
   /** The main thread has forgotten a name, or everything, which the threads are to do after it. */
   forget(name?: Uint8Array): void {
@@ -146,7 +152,7 @@ export class RecursionPool implements Resolving {
   }
 
   #start(laneOf: () => Lane): Worker {
-    const worker = this.start({ settings: this.settings, ...this.shared });
+    const worker = this.start({ ...this.settings, ...this.shared });
     worker.unref();
     worker.on('message', ({ batch, stats }: FromWorker) => {
       const lane = laneOf();

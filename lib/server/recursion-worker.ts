@@ -19,7 +19,7 @@ import { wordsOf } from './recursion-stats.js';
 import { UpstreamGroups } from './upstream-groups.js';
 import { type FromWorker, type ToWorker, type WorkerData } from './recursion-pool.js';
 
-const { settings, rrsets, fence: cells } = workerData as WorkerData;
+const { settings, anchors, passedOver, rrsets, fence: cells } = workerData as WorkerData;
 const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
 const udp = new SystemUdpTransport(clock, random);
@@ -43,7 +43,13 @@ groups.changed = next => {
 await groups.begin();
 let changing: Promise<void> = Promise.resolve();
 const upstreams: DefaultUpstreams = () => inForce.get('default') ?? [];
-const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, { clock, random, upstreams });
+const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, {
+  clock,
+  random,
+  upstreams,
+  anchors,
+  passedOver,
+});
 const outcomes = new OutcomeBatch();
 let queued = false;
 
@@ -76,7 +82,8 @@ port.on('message', (message: ToWorker) => {
     applyToTransports([udp, tcp], message.settings);
     // The ones of before are asked until names that are new were looked up.
     changing = changing.then(() => groups.prepare(message.settings)).then(change => change.commit());
-    updateRecursor(recursor, message.settings, upstreams);
+    const { settings, anchors, passedOver } = message;
+    updateRecursor(recursor, settings, { upstreams, anchors, passedOver });
   } else if (message.kind === 'forget') {
     // The RRsets too, once more: until the settings came, which did before this, they were kept by those of before; and
     // one may have been on its way to the cache while the main thread forgot them.

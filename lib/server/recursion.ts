@@ -5,15 +5,23 @@
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
+import type { TrustAnchors } from '../dnssec/trust.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
+import type { RecursionResult } from '../resolve/recurse/links.js';
 import type { RecursorStats } from '../resolve/recurse/options.js';
+import { ResolutionError } from '../resolve/recurse/job.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Resolver } from '../resolve/resolver.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
+import { Type } from '../wire/iana.js';
+import { equalNames } from '../wire/name.js';
+import type { Rrset } from '../wire/rrset.js';
+import type { AnchorUser } from './anchors.js';
+import type { ProbesUser } from './signature-probes.js';
 import type { ServerSettings } from './settings/settings.js';
 import { workersOf } from './settings/recursion.js';
-import { RecursionPool } from './recursion-pool.js';
+import { type PoolSettings, RecursionPool } from './recursion-pool.js';
 import { sumOf, type WorkerTotals } from './recursion-stats.js';
 import type { Prepared } from './prepared.js';
 import { makeRecursor, makeRrsetMemory, needsRecursor, updateRecursor } from './recursor-settings.js';
@@ -37,8 +45,14 @@ export interface RecursionDependencies {
   threads: boolean;
 }
 
-export class Recursion {
+export class Recursion implements AnchorUser, ProbesUser {
   #pool: RecursionPool | undefined;
+  /** By which it works. */
+  #settings: ServerSettings | undefined;
+  /** Trust anchors in the place of those of the settings. */
+  #anchors: readonly string[] | undefined;
+  /** Servers that leave signatures out. */
+  #passedOver: readonly string[] = [];
   /** Oldest first. */
   readonly #left: Left[] = [];
 
@@ -61,17 +75,18 @@ export class Recursion {
   prepare(settings: ServerSettings): Prepared {
     if (!needsRecursor(settings)) return { commit: () => this.#leave(), discard: () => {} };
     if (this.recursor !== undefined) return { commit: () => this.#update(settings), discard: () => {} };
-    const { clock, random, log, threads, policy } = this.dependencies;
+    const { clock, random, log, threads } = this.dependencies;
     const workers = threads ? workersOf(settings) : 0;
     const memory = makeRrsetMemory(settings, workers > 0);
-    const upstreams = this.#upstreams;
-    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, upstreams, policy });
+    const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, ...this.#around });
     return {
       commit: () => {
         this.resolver.recursor = recursor;
+        // What it was made by may be of before.
+        this.#update(settings);
         if (workers === 0) return;
         const shared = { rrsets: memory.share(), fence: this.exchanger.fence.cells };
-        this.#pool = new RecursionPool(settings, shared, workers, log, clock);
+        this.#pool = new RecursionPool(this.#ofPool(settings), shared, workers, log, clock);
         this.resolver.pool = this.#pool;
       },
       discard: () => memory.close(),
@@ -79,9 +94,53 @@ export class Recursion {
   }
 
   #update(settings: ServerSettings): void {
+    this.#settings = settings;
+    if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.#around);
+    this.#pool?.update(this.#ofPool(settings));
+  }
+  #ofPool(settings: ServerSettings): PoolSettings {
+    return { settings, anchors: this.#anchors, passedOver: this.#passedOver };
+  }
+  get #around() {
     const { policy } = this.dependencies;
-    if (this.recursor !== undefined) updateRecursor(this.recursor, settings, this.#upstreams, policy);
-    this.#pool?.update(settings);
+    return { upstreams: this.#upstreams, policy, anchors: this.#anchors, passedOver: this.#passedOver };
+  }
+
+  get believed(): TrustAnchors | undefined {
+    return this.recursor?.options.validation?.anchors;
+  }
+  get forwardedTo(): readonly Upstream[] {
+    return this.recursor?.options.outside === undefined ? [] : this.#upstreams();
+  }
+  passOver(keys: readonly string[]): void {
+    this.#passedOver = keys;
+    if (this.#settings !== undefined) this.#update(this.#settings);
+  }
+
+  believe(lines: readonly string[] | undefined, zones: readonly Uint8Array[]): void {
+    this.#anchors = lines;
+    // Else with the settings that they come with.
+    if (zones.length === 0 || this.#settings === undefined) return;
+    this.#update(this.#settings);
+    // The keys that the zone is known by may be those of a revoked one.
+    for (const zone of zones) this.forget(zone);
+  }
+
+  async fetchKeys(zone: Uint8Array): Promise<Rrset | undefined> {
+    const { recursor } = this;
+    if (recursor === undefined) throw new Error('nothing is resolved');
+    const fetch = (checkingDisabled: boolean): Promise<RecursionResult> =>
+      recursor.resolve(zone, Type.DNSKEY, { fresh: true, checkingDisabled });
+    let found;
+    try {
+      // Where it does not prove itself others are asked.
+      found = await fetch(false);
+    } catch (error) {
+      if (!(error instanceof ResolutionError)) throw error;
+      // A zone whose last anchor was revoked does not prove itself any more, and has to say so.
+      found = await fetch(true);
+    }
+    return found.answers.find(one => one.type === Type.DNSKEY && equalNames(one.name, zone));
   }
 
   /** Forgets what is known of a name (folded wire format); without one all RRsets, and what is known of servers. */

@@ -24,7 +24,8 @@ function isRecursive(settings: ServerSettings): boolean {
 function hasUpstreams(settings: ServerSettings): boolean {
   return (groupsOf(settings).default ?? []).length > 0;
 }
-function validates(settings: ServerSettings): boolean {
+/** Whether answers have to prove themselves. */
+export function validates(settings: ServerSettings): boolean {
   return settings.dnssec.validate ?? (isRecursive(settings) && !isKeylessRoot(settings));
 }
 /** Whether anything at all goes past the upstreams. */
@@ -54,13 +55,17 @@ export interface RecursorSurroundings {
   readonly upstreams: DefaultUpstreams;
   /** In the place of what settings say of validation. */
   readonly policy?: ValidationPolicy;
+  /** Trust anchors in the place of those of the settings, as zone files write them. */
+  readonly anchors?: readonly string[];
+  /** Servers that leave signatures out, as RecursorOptions has them. */
+  readonly passedOver?: readonly string[];
 }
 
 export function makeRecursor(
   settings: ServerSettings,
   memory: ByteCache,
   exchanger: Exchanger,
-  { clock, random, upstreams, policy }: RecursorSurroundings,
+  { clock, random, ...around }: RecursorSurroundings,
 ): Recursor {
   const { udpSize } = settings.upstream;
   const ask: AskServer = (question, server, timeoutMs, cancel, onLate) => {
@@ -80,7 +85,7 @@ export function makeRecursor(
     ask,
     clock,
     random,
-    recursorOptionsOf(settings, upstreams, policy),
+    recursorOptionsOf(settings, around),
   );
   applyStale(recursor, settings);
   return recursor;
@@ -90,10 +95,9 @@ export function makeRecursor(
 export function updateRecursor(
   recursor: Recursor,
   settings: ServerSettings,
-  upstreams: DefaultUpstreams,
-  policy?: ValidationPolicy,
+  around: Omit<RecursorSurroundings, 'clock' | 'random'>,
 ): void {
-  recursor.options = recursorOptionsOf(settings, upstreams, policy);
+  recursor.options = recursorOptionsOf(settings, around);
   applyStale(recursor, settings);
 }
 
@@ -107,8 +111,7 @@ const bogusTtlOf = ({ stale }: ServerSettings): number | undefined =>
 
 function recursorOptionsOf(
   settings: ServerSettings,
-  upstreams: DefaultUpstreams,
-  policy?: ValidationPolicy,
+  { upstreams, policy, anchors, passedOver = [] }: Omit<RecursorSurroundings, 'clock' | 'random'>,
 ): RecursorOptions {
   const { resolver, cache, upstream, dnssec } = settings;
   return {
@@ -120,7 +123,9 @@ function recursorOptionsOf(
     qnameMinimisation: resolver.qnameMinimisation,
     hardenGlue: resolver.hardenGlue,
     verifyGlue: resolver.verifyGlue,
-    validation: validates(settings) ? { ...validationOf(dnssec, policy), bogusTtl: bogusTtlOf(settings) } : undefined,
+    validation: validates(settings)
+      ? { ...validationOf(dnssec, policy, anchors), bogusTtl: bogusTtlOf(settings) }
+      : undefined,
     dnssecOk: resolver.dnssecOk,
     maxNameServers: resolver.maxNameServers,
     nothingBelowNxdomain: resolver.nothingBelowNxdomain,
@@ -138,5 +143,6 @@ function recursorOptionsOf(
     zones: zonesOf(settings),
     // What the zones of a forwarder need of the rest of the world is asked of those that the rest is asked of.
     outside: !isRecursive(settings) && hasUpstreams(settings) ? upstreamsZone(upstreams) : undefined,
+    passedOver: passedOver.length === 0 ? undefined : new Set(passedOver),
   };
 }

@@ -21,11 +21,13 @@ import type { Transport, TransportStats } from '../transport/transport.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { UpstreamStats } from '../upstream/upstream.js';
 import { rcodeName, typeName } from '../wire/iana.js';
+import type { Anchors, AnchorsReport } from './anchors.js';
 import type { Answerer } from './answerer.js';
 import type { BlockLists } from './block-lists.js';
 import type { ClientRules } from './client-rules.js';
 import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
+import type { ProbeReport, SignatureProbes } from './signature-probes.js';
 import { sumOf } from './recursion-stats.js';
 import type { Snapshots } from './snapshots.js';
 import type { HostReport, UpstreamGroups } from './upstream-groups.js';
@@ -128,6 +130,10 @@ export interface ServerReport {
     readonly rrsetEntries: number;
     readonly rrsetBytes: number;
   };
+  /** What is believed of zones' keys (DNSSEC). */
+  readonly anchors: AnchorsReport;
+  /** Whether those that a validating server forwards to pass signatures on. */
+  readonly forwardedTo: readonly ProbeReport[];
   readonly process: { readonly pid: number; readonly uptimeSeconds: number; readonly residentBytes: number };
 }
 
@@ -143,6 +149,8 @@ export interface ReportSources {
   readonly listeners: Listeners;
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
+  readonly anchors: Anchors;
+  readonly probes: SignatureProbes;
   readonly groups: UpstreamGroups;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
@@ -228,6 +236,8 @@ export function reportOf(sources: ReportSources): ServerReport {
       rrsetEntries: rrsets?.entries ?? 0,
       rrsetBytes: rrsets?.liveBytes ?? 0,
     },
+    anchors: sources.anchors.report,
+    forwardedTo: sources.probes.report,
     process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
   };
 }

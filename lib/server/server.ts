@@ -14,6 +14,7 @@ import type { Transport } from '../transport/transport.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { Query } from '../wire/query.js';
+import type { Anchors } from './anchors.js';
 import type { Answerer } from './answerer.js';
 import type { ClientRules } from './client-rules.js';
 import { assemble, type ServerParts } from './assemble.js';
@@ -51,6 +52,8 @@ export class Server implements AsyncDisposable {
   readonly listeners: Listeners;
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
+  /** What is believed of zones' keys. */
+  readonly anchors: Anchors;
   /** What is decided of clients and of names before anything is looked up. */
   readonly clientRules: ClientRules;
   readonly #parts: ServerParts;
@@ -78,6 +81,7 @@ export class Server implements AsyncDisposable {
     this.listeners = parts.listeners;
     this.snapshots = parts.snapshots;
     this.recursion = parts.recursion;
+    this.anchors = parts.anchors;
     this.clientRules = parts.clientRules;
     const life: ServerLife = {
       observers: this.#observers,
@@ -164,6 +168,8 @@ export class Server implements AsyncDisposable {
     this.#state = 'listening';
     this.#inForce.tellDoubts();
     this.snapshots.use(snapshot);
+    this.anchors.begin();
+    this.#parts.probes.begin();
     process.on('exit', this.#onExit);
   }
 
@@ -261,6 +267,8 @@ export class Server implements AsyncDisposable {
     await new Promise(resolve => setImmediate(resolve));
     await steps.wait(() => this.snapshots.loaded);
     if (served) await steps.wait(() => this.snapshots.end());
+    steps.do(() => this.#parts.probes.close());
+    await steps.wait(() => this.anchors.close());
     await steps.wait(() => this.recursion.close());
     steps.do(() => this.#parts.clientRules.close());
     steps.do(() => this.gate.close());

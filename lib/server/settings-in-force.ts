@@ -59,6 +59,8 @@ export class SettingsInForce implements SettingsPair {
     const prepared: Prepared[] = [];
     try {
       prepared.push(await parts.groups.prepare(settings));
+      // Before those who believe them.
+      prepared.push(parts.anchors.prepare(settings));
       prepared.push(parts.recursion.prepare(settings));
       prepared.push(await parts.clientRules.lists.prepare(settings));
       for (const observer of life.observers) {
@@ -120,6 +122,7 @@ export class SettingsInForce implements SettingsPair {
     steps.do(() => (resolver.options = resolverOptionsOf(settings)));
     steps.do(() => (exchanger.options = exchangerOptionsOf(settings)));
     for (const change of prepared) steps.do(() => change.commit());
+    steps.do(() => parts.probes.use(settings));
     steps.do(() => applyToTransports([parts.udpTransport, parts.tcpTransport], settings));
     steps.do(() => (parts.listeners.tcpConnections.options = tcpOptionsOf(settings)));
     steps.do(() => parts.clientRules.apply(settings));

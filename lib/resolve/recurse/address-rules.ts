@@ -8,8 +8,9 @@ import { decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS, type ResourceRecord
 import { isAtOrBelow, nameToText } from '../../wire/name.js';
 import { addressHints } from '../../wire/svcb.js';
 import { groupRrsets, recordsOf, type Rrset } from '../../wire/rrset.js';
-import type { Found, Meaning } from './classify.js';
+import type { Meaning } from './classify.js';
 import { ResolutionError } from './job.js';
+import type { RecursionResult } from './links.js';
 
 /** What is no single machine's address, or this machine's by another name; no name server can have it (RFC 6890). */
 const nobody = lazy(() =>
@@ -54,7 +55,7 @@ export class AddressRules {
 
   /** @throws {ResolutionError} where what is left out ends the resolution */
   visibleOnly(rrsets: readonly Rrset[]): Rrset[] {
-    const shown = rrsets.map(one => this.#visible(one));
+    const shown = rrsets.map(one => this.visible(one));
     const hidden = this.refuses ? shown.find((one, i) => one !== rrsets[i]) : undefined;
     if (hidden !== undefined) {
       throw new ResolutionError(`${nameToText(hidden.name)} has a private address`, ExtendedError.blocked);
@@ -63,8 +64,8 @@ export class AddressRules {
   }
 
   /** The RRset without private addresses, in hints of services neither; the same object where there is none. */
-  #visible(rrset: Rrset): Rrset {
-    if (!ADDRESSES.has(rrset.type)) return rrset;
+  visible(rrset: Rrset): Rrset {
+    if (this.privateAddresses.length === 0 || !ADDRESSES.has(rrset.type)) return rrset;
     if (this.privateDomains.some(name => isAtOrBelow(rrset.name, name))) return rrset;
     const service = rrset.type === Type.SVCB || rrset.type === Type.HTTPS;
     const data = rrset.data.filter(octets => {
@@ -117,24 +118,23 @@ export function messageWithoutPrivate(octets: Uint8Array, rules: AddressRules): 
 }
 
 /**
- * What a response means once private addresses are taken out of it; an answer of nothing else is none.
+ * A referral without servers at private addresses. Answers keep theirs until they are shown: with less than was signed
+ * they could not prove themselves.
+ * @throws {ResolutionError} where what has such addresses is refused
+ */
+export function withoutPrivateGlue(meaning: Meaning, rules: AddressRules): Meaning {
+  if (!rules.hidesAny || meaning.kind !== 'referral') return meaning;
+  return { ...meaning, glue: rules.visibleOnly(meaning.glue) };
+}
+
+/**
+ * What was found, and validated perhaps, as it may be shown; an answer of nothing but private addresses is none. What has
+ * lost some is not what was signed.
  * @throws {ResolutionError} where such an answer is refused
  */
-export function withoutPrivate(meaning: Meaning, rules: AddressRules): Meaning {
-  if (!rules.hidesAny) return meaning;
-  const found = (one: Found): Found => ({
-    ...one,
-    rrsets: rules.visibleOnly(one.rrsets),
-    further: one.further.map(link => ({ ...link, rrsets: rules.visibleOnly(link.rrsets) })),
-  });
-  switch (meaning.kind) {
-    case 'answer':
-      return found(meaning);
-    case 'recursive':
-      return { ...meaning, found: found(meaning.found) };
-    case 'referral':
-      return { ...meaning, glue: rules.visibleOnly(meaning.glue) };
-    default:
-      return meaning;
-  }
+export function resultWithoutPrivate(result: RecursionResult, rules: AddressRules): RecursionResult {
+  if (!rules.hidesAny) return result;
+  const answers = rules.visibleOnly(result.answers);
+  const isSame = answers.length === result.answers.length && answers.every((one, i) => one === result.answers[i]);
+  return isSame ? result : { ...result, answers, secure: false };
 }

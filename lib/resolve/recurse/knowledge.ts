@@ -7,6 +7,7 @@ import { statusIn } from '../../cache/rrset-entry.js';
 import { Rcode, Type } from '../../wire/iana.js';
 import { ancestors, foldName, isAtOrBelow } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
+import { resultWithoutPrivate } from './address-rules.js';
 import { type Delegation, forOneQuestion, serversOf, Source, takeAddresses } from './delegation.js';
 import { KnownZones } from './known-zones.js';
 import { RECURSION_LIMITS as L } from './limits.js';
@@ -33,6 +34,7 @@ export class Knowledge {
    * An answer with its aliases, or undefined where a link is not known.
    * @param options.checkingDisabled also what has not proved itself, where that is asked for
    * @param options.staleTtl what has expired is taken too, and shown with so many seconds; the rest with no more than that
+   * @throws {ResolutionError} for private addresses where they are refused
    */
   chain(
     name: Uint8Array,
@@ -48,7 +50,7 @@ export class Knowledge {
       append(result, staleTtl === undefined ? link : this.#withStaleTtls(link, staleTtl));
       if (link.target === undefined) {
         result.secure &&= isChecked && !result.stale;
-        return result;
+        return resultWithoutPrivate(result, this.setting.options.rules);
       }
       current = link.target;
     }
@@ -65,7 +67,9 @@ export class Knowledge {
         .flatMap(server =>
           [Type.A, Type.AAAA].map(type => this.rrsets.get(server, type)?.rrset ?? this.rrsets.glue(server, type)),
         );
-      return { ns, glue: glue.filter(one => one !== undefined) };
+      const { rules } = this.setting.options;
+      const shown = glue.filter(one => one !== undefined).map(one => rules.visible(one));
+      return { ns, glue: shown.filter(one => one.data.length > 0) };
     }
     return undefined;
   }
@@ -81,7 +85,8 @@ export class Knowledge {
       return { rcode: Rcode.NOERROR, rrsets: [rrset], authority: proof, stale, leftMs, rank, security };
     }
     // Who asks for all of a name is told of its alias, and not led on by it (RFC 1034 section 3.6.2).
-    if (type !== Type.CNAME && type !== Type.ANY) {
+    // DS records stand on the parent's side of a cut, where an alias of the child, which some apexes have, says nothing.
+    if (type !== Type.CNAME && type !== Type.ANY && type !== Type.DS) {
       const alias = rrsets.get(name, Type.CNAME, allowStale);
       if (alias !== undefined && alias.rank >= Rank.answer && alias.rrset.data.length > 0) {
         return {
@@ -174,9 +179,11 @@ export class Knowledge {
     for (const server of delegation.servers) {
       for (const family of FAMILIES) {
         const type = family === 4 ? Type.A : Type.AAAA;
-        const own = this.rrsets.get(server.name, type);
+        const known = this.rrsets.get(server.name, type);
+        // A private address is no server's.
+        const own = known && this.setting.options.rules.visible(known.rrset);
         const glue = this.rrsets.glue(server.name, type);
-        if (own !== undefined) takeAddresses(server, own.rrset, server.by === 'unasked' ? Source.doubtful : Source.own);
+        if (own !== undefined) takeAddresses(server, own, server.by === 'unasked' ? Source.doubtful : Source.own);
         if (own !== undefined || this.rrsets.noData(server.name, type) !== undefined) server.asked[family] = true;
         if (glue === undefined) continue;
         const inside = isAtOrBelow(server.name, delegation.zone);

@@ -82,6 +82,11 @@ export interface RecursorOptions {
    * aliases, host names of servers, `first`. It makes no name one that the recursor is to resolve: see `Recursor.serves`.
    */
   outside?: ConfiguredZone;
+  /**
+   * Servers that leave signatures out, by `passedOverKey`: not asked for what has to prove itself. What nobody else answers
+   * fails.
+   */
+  passedOver?: ReadonlySet<string>;
 }
 
 export interface RecursorStats {

@@ -15,6 +15,9 @@ import { type Tries, triesAt } from './tries.js';
 
 const NONE: ReadonlySet<Upstream> = new Set();
 
+/** A server of a zone, for `RecursorOptions.passedOver`. @param zone the key of the zone's name */
+export const passedOverKey = (server: Upstream, zone: string): string => `${server.label} ${zone}`;
+
 function trusted(list: Upstream[], distrusted: ReadonlySet<string>): Upstream[] {
   return distrusted.size === 0 ? list : list.filter(one => !distrusted.has(one.at.address));
 }
@@ -23,6 +26,8 @@ export class ServerChoice {
   /** Of the choice that is made: servers by the source of their addresses, and one that has not the zone. */
   readonly #candidates: Upstream[][] = [[], [], []];
   #lame: Upstream | undefined;
+  /** Of the choice made last: servers were left out that pass no signatures on. */
+  passedOver = false;
 
   constructor(
     private readonly infrastructure: Infrastructure,
@@ -34,21 +39,28 @@ export class ServerChoice {
   /**
    * @param mayWait whether other addresses may be looked for; undefined is returned where they should be
    * @param distrusted addresses that are asked where there are no others
+   * @param passedOver servers that are not asked, by `passedOverKey`
    */
   pick(
     delegation: Delegation,
     tries: readonly Tries[],
     mayWait: boolean,
     distrusted: ReadonlySet<string>,
+    passedOver?: ReadonlySet<string>,
   ): Upstream | undefined {
     const { options } = this.setting;
     const candidates = this.#candidates;
     for (const list of candidates) list.length = 0;
     this.#lame = undefined;
+    this.passedOver = false;
     const now = this.clock.nowMs();
-    for (const one of delegation.direct) this.#add(delegation, tries, one, one.port ?? options.port, Source.own, now);
+    for (const one of delegation.direct) {
+      this.#add(delegation, tries, one, { port: one.port ?? options.port, source: Source.own, passedOver }, now);
+    }
     for (const { addresses } of delegation.servers) {
-      for (const one of addresses) this.#add(delegation, tries, one, options.port, one.source, now);
+      for (const one of addresses) {
+        this.#add(delegation, tries, one, { port: options.port, source: one.source, passedOver }, now);
+      }
     }
     for (let source: number = Source.own; source <= Source.doubtful; source++) {
       // What is doubtful is believed when nothing else is left to look for.
@@ -71,8 +83,7 @@ export class ServerChoice {
     delegation: Delegation,
     tries: readonly Tries[],
     one: DirectAddress,
-    port: number,
-    source: number,
+    { port, source, passedOver }: { port: number; source: number; passedOver: ReadonlySet<string> | undefined },
     nowMs: number,
   ): void {
     const { infrastructure } = this;
@@ -83,6 +94,10 @@ export class ServerChoice {
       if (delegation.configured === undefined && options.rules.forbidden(one.address)) return;
     }
     const server = upstream ?? infrastructure.serverAt(one, port, nowMs);
+    if (passedOver?.has(passedOverKey(server, delegation.key)) === true) {
+      this.passedOver = true;
+      return;
+    }
     const before = triesAt(tries, server);
     if (before !== undefined && (before.useless || before.times >= L.triesPerServer)) return;
     if (infrastructure.isLame(server, delegation.key)) {

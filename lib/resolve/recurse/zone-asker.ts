@@ -6,15 +6,15 @@ import { isOurs, type ShardnsError } from '../../base/errors.js';
 import type { Fence } from '../../base/fence.js';
 import type { Random } from '../../base/random.js';
 import type { Upstream } from '../../upstream/upstream.js';
-import { ExtendedError, HEADER_SIZE, Rcode, rcodeName, typeName } from '../../wire/iana.js';
+import { ExtendedError, HEADER_SIZE, Rcode, rcodeName, Type, typeName } from '../../wire/iana.js';
 import { DecodedResponse, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
 import { nameKey, nameToText } from '../../wire/name.js';
-import { withoutPrivate } from './address-rules.js';
+import { withoutPrivateGlue } from './address-rules.js';
 import { AddressSearch, type FindAddress, hasUnknownAddresses } from './address-search.js';
 import { type Asked, classify, type Found, type Meaning, type Referral } from './classify.js';
 import { type Delegation, describeZone } from './delegation.js';
 import type { Infrastructure } from './infrastructure.js';
-import { type Job, ResolutionError } from './job.js';
+import { type Job, questionKey, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { AskServer, Setting } from './options.js';
 import { ServerChoice } from './server-choice.js';
@@ -67,16 +67,24 @@ export class ZoneAsker {
     let reason: string | undefined;
     let networkError = false;
     let malformed = 0;
+    let lacking = false;
     let noRoom = 0;
     let timeouts = 0;
     let again: Upstream | undefined;
+    const passedOver = this.#passedOver(asked, job);
     // What is given up early is not worth looking for more servers when one has been silent.
     const mayWait = (): boolean => timeouts === 0 || mostTimeouts === Infinity;
     for (let round = 0; round < L.triesPerZone && useless < L.uselessServers && timeouts < mostTimeouts;) {
       const late = tries.length > 0 ? tries.find(one => one.late !== undefined) : undefined;
-      const server = again ?? late?.server ?? this.#choice.pick(delegation, tries, mayWait(), job.budget.distrusted);
+      const server =
+        again ?? late?.server ?? this.#choice.pick(delegation, tries, mayWait(), job.budget.distrusted, passedOver);
       again = undefined;
       if (server === undefined) {
+        if (this.#choice.passedOver) {
+          lacking = true;
+          reason ??= 'its servers leave signatures out';
+          if (job.traced) job.trace({ kind: 'failure', text: 'servers that leave signatures out are passed over' });
+        }
         if (!mayWait() || !hasUnknownAddresses(delegation, this.#setting.options)) break;
         await this.#search.findMore(delegation, job);
         continue;
@@ -133,7 +141,9 @@ export class ZoneAsker {
       const meaning = this.#meaningOf(octets, asked);
       if (job.traced) this.#traceResponse(delegation, asked, server, meaning, began, job);
       const from = server.at.address;
-      if (meaning.kind === 'answer') job.budget.heard?.add(from);
+      // A referral may be the answer about DS.
+      if (meaning.kind === 'answer' || (meaning.kind === 'referral' && asked.type === Type.DS))
+        job.budget.heard?.set(questionKey(asked.name, asked.type), from);
       if (meaning.kind === 'answer' || meaning.kind === 'referral') return { meaning, from };
       tried.useless = true;
       useless++;
@@ -161,8 +171,22 @@ export class ZoneAsker {
     const unreadable = malformed > 0 && malformed === useless && timeouts === 0;
     throw new ResolutionError(
       `${describeZone(delegation)}: ${reason ?? 'no address of its servers is known'}`,
-      networkError ? ExtendedError.networkError : unreadable ? ExtendedError.other : ExtendedError.noReachableAuthority,
+      lacking && tries.length === 0
+        ? ExtendedError.rrsigsMissing
+        : networkError
+          ? ExtendedError.networkError
+          : unreadable
+            ? ExtendedError.other
+            : ExtendedError.noReachableAuthority,
     );
+  }
+
+  /** Servers that are not asked: what they say of a name that has to prove itself would be bogus. */
+  #passedOver({ name }: Asked, { budget }: Job): ReadonlySet<string> | undefined {
+    const { passedOver, validation } = this.#setting.options;
+    if (passedOver === undefined || passedOver.size === 0 || budget.validation === undefined) return undefined;
+    const anchor = validation?.anchors.closest(name, this.#clock.wallSeconds());
+    return anchor === undefined || anchor === 'negative' ? undefined : passedOver;
   }
 
   /** @throws {ResolutionError} for private addresses where they are refused */
@@ -174,7 +198,7 @@ export class ZoneAsker {
       const response = new Uint8Array(octets.buffer, octets.byteOffset, octets.length);
       response.set(asked.name, HEADER_SIZE);
       const message = new DecodedResponse(response, MAX_RESPONSE_RECORDS);
-      return withoutPrivate(classify(message, asked, options), options.rules);
+      return withoutPrivateGlue(classify(message, asked, options), options.rules);
     } catch (error) {
       if (error instanceof ResolutionError) throw error;
       this.#setting.stats.rejectedResponses++;

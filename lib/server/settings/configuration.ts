@@ -12,7 +12,9 @@ function rulesOf({ tenants, upstream, resolver, dnssec, any }: ServerSettings) {
   const { hardenGlue, verifyGlue } = resolver;
   const believed = { nothingBelowNxdomain, dnssecOk, hardenGlue, verifyGlue };
   const shown = { privateAddresses, privateDomains, privateAnswers };
-  return { tenants: tenants.enabled, clientSubnet: upstream.clientSubnet, ...shown, ...believed, dnssec, any };
+  // Where the anchors' state is kept decides nothing.
+  const judged = { ...dnssec, anchorFile: undefined };
+  return { tenants: tenants.enabled, clientSubnet: upstream.clientSubnet, ...shown, ...believed, dnssec: judged, any };
 }
 
 /** Whether answers of one are no answers of the other, whatever their names. */

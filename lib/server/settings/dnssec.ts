@@ -1,6 +1,6 @@
 // Validation: what answers have to prove themselves by, and what that may cost.
 import { z } from 'zod';
-import { count } from '../../base/options.js';
+import { count, pathOption } from '../../base/options.js';
 import { DEFAULT_LIMITS } from '../../dnssec/budget.js';
 import { ROOT_ANCHORS, TrustAnchors } from '../../dnssec/trust.js';
 import { DEFAULT_INCEPTION_SKEW, DEFAULT_NSEC3_ITERATIONS, type ValidationPolicy } from '../../dnssec/verdict.js';
@@ -60,6 +60,11 @@ const dnssec = section({
     change: 'live',
     why: "DS or DNSKEY records as in zone files, in the place of the root's keys 20326 and 38696.",
   },
+  anchorFile: {
+    schema: pathOption.optional(),
+    change: 'live',
+    why: "Trust anchors follow the keys of their zones (RFC 5011), and this file keeps their state: new keys are believed after 30 days, revoked ones no more. `trustAnchors`, or the root's keys, are what it begins with. The file is written beside its place and moved there, so that its folder must take files; one that is broken, of another kind or written by others is told and not touched, and the configured anchors count. Without it they stay as they are, as where nothing can be written.",
+  },
   negativeTrustAnchors: {
     schema: z
       .array(z.union([zoneName, negativeAnchor]))
@@ -67,6 +72,11 @@ const dnssec = section({
       .default([]),
     change: 'live',
     why: 'Names at and below which nothing has to prove itself, as of zones of your own that are not signed, or of one that is broken; then with an end, a week away at the most (RFC 7646). A trust anchor below one counts.',
+  },
+  nestedAnchors: {
+    schema: z.enum(['closest', 'any']).default('closest'),
+    change: 'live',
+    why: 'Whether of a name below several trust anchors the closest decides, or any that makes an answer secure (RFC 6840 section 5.13): `any` bears an anchor that is out of date, and trusts the weakest of them.',
   },
   aggressive: {
     schema: z.boolean().default(true),
@@ -132,26 +142,36 @@ export function isKeylessRoot(options: {
   return resolver?.rootHints !== undefined || [...stubZones, ...forwardZones].some(({ name }) => name === '.');
 }
 
-/** @param policy in the place of what settings say of algorithms, times and iterations */
-export function validationOf(settings: DnssecSettings, policy?: ValidationPolicy): ValidationOptions {
-  const { trustAnchors = ROOT_ANCHORS, negativeTrustAnchors, sha1, anyDigest, nsec3Iterations } = settings;
+/** What settings say of algorithms, times and iterations. */
+export const policyOf = (settings: DnssecSettings): ValidationPolicy => ({
+  sha1: settings.sha1,
+  anyDigest: settings.anyDigest,
+  nsec3Iterations: settings.nsec3Iterations,
+  nestedAnchors: settings.nestedAnchors,
+  hardenAlgorithmDowngrade: settings.hardenAlgorithmDowngrade,
+  inceptionSkew: settings.inceptionSkewSeconds,
+  expirationSkew: settings.expirationSkewSeconds,
+});
+
+/**
+ * @param policy in the place of what settings say of algorithms, times and iterations
+ * @param followed anchors as zone files write them, in the place of those of the settings, which they followed from
+ */
+export function validationOf(
+  settings: DnssecSettings,
+  policy?: ValidationPolicy,
+  followed?: readonly string[],
+): ValidationOptions {
+  const { trustAnchors = ROOT_ANCHORS, negativeTrustAnchors } = settings;
   const anchors = new TrustAnchors(
-    trustAnchors,
+    followed ?? trustAnchors,
     negativeTrustAnchors.map(one => (typeof one === 'string' ? one : { ...one, until: Date.parse(one.until) / 1000 })),
   );
   return {
     anchors,
     signal: settings.signal,
     rootTags: anchors.rootTags,
-    policy: {
-      sha1,
-      anyDigest,
-      nsec3Iterations,
-      hardenAlgorithmDowngrade: settings.hardenAlgorithmDowngrade,
-      inceptionSkew: settings.inceptionSkewSeconds,
-      expirationSkew: settings.expirationSkewSeconds,
-      ...policy,
-    },
+    policy: { ...policyOf(settings), ...policy },
     aggressive: settings.aggressive,
     budget: settings.budget,
   };

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ControlSocket } from '../../../lib/admin/control-socket.js';
 import { createServer } from '../../../lib/admin/create-server.js';
 import { AdminServer } from '../../../lib/admin/http.js';
+import { Metrics } from '../../../lib/admin/metrics.js';
 import { defaultControlPath } from '../../../lib/cli/control-path.js';
 import type { ServerReport } from '../../../lib/server/report.js';
 import type { Server } from '../../../lib/server/server.js';
@@ -288,6 +289,60 @@ test('a server that closes leaves the socket of another one that has its place b
   await start();
   await first.close();
   expect((await call('GET', '/v1/stats'))[0]).toBe(200);
+});
+
+describe('trust anchors', () => {
+  const file = (): string => join(folder, 'anchors.json');
+  const following = (): Promise<Server> =>
+    start({
+      upstreams: ['127.0.0.1:9'],
+      upstream: { deadlineMs: 50 },
+      dnssec: { validate: true, anchorFile: file(), trustAnchors: ['corp.example DS 12345 13 2 AABB'] },
+    });
+  const shardns = (...args: string[]): Promise<{ status: number; out: string; error: string }> =>
+    new Promise(resolve => {
+      execFile(process.execPath, ['dist/cli/main.js', ...args], (error, out, text) =>
+        resolve({ status: error === null ? 0 : Number(error.code), out, error: text }),
+      );
+    });
+
+  test('are shown with their states, and looked at when that is asked for', async () => {
+    const server = await following();
+    const updated = await run('anchors', '--update');
+    expect(updated.out).toMatch(/^corp\.example\., keys last seen never, next look 2\d{3}-.*Z\n/);
+    expect(updated.out).toContain('  configured corp.example. DS 12345 13 2 AABB\n');
+    expect(updated.out).toContain(`  problem: `);
+    expect(updated.out).toContain(`kept in ${file()}\n`);
+    expect(updated.status).toBe(1);
+    const shown = await shardns('anchors', '--socket', path, '--json');
+    expect(JSON.parse(shown.out)).toEqual(JSON.parse(JSON.stringify(server.report().anchors)));
+    const metrics = await new Metrics(server).text();
+    expect(metrics).toContain('shardns_dnssec_anchors{state="configured"} 1');
+    expect(metrics).toContain('shardns_dnssec_anchor_success_timestamp_seconds{zone="corp.example."} 0');
+    expect(metrics).toMatch(/shardns_dnssec_anchor_probes_total\{outcome="failed"\} [1-9]/);
+    expect(await shardns('anchors', '--file', file())).toMatchObject({
+      status: 0,
+      out: expect.stringContaining('  configured corp.example. DS 12345 13 2 AABB\n') as string,
+    });
+  });
+  test('that follow nothing are told to be fixed', async () => {
+    await start({ dnssec: { validate: true } });
+    expect((await run('anchors')).out).toMatch(
+      /^\.\n {2}fixed {6}\. DS 20326 8 2 E06D[0-9A-F]+\n {2}fixed {6}\. DS 38696 .*\nthey are fixed: dnssec\.anchorFile is not set\n$/,
+    );
+    expect(await run('anchors', '--update')).toMatchObject({
+      status: 1,
+      error: 'trust anchors are fixed: dnssec.anchorFile is not set, or nothing is validated\n',
+    });
+    expect((await run('anchors', '--fresh')).error).toContain('ctl anchors does not take --fresh');
+    expect((await shardns('anchors', '--file', file())).error).toBe(`shardns: ${file()}: there is no such file\n`);
+    expect((await shardns('anchors', '--file', file(), '--update')).error).toContain('--update and --socket ask');
+    writeFileSync(file(), '{}', { mode: 0o644 });
+    expect(await shardns('anchors', '--file', file())).toMatchObject({
+      status: 1,
+      error: expect.stringContaining(`${file()}: no file of trust anchors`) as string,
+    });
+  });
 });
 
 describe('lists', () => {

@@ -1,6 +1,13 @@
 // Anchors that follow a zone's keys, and the names that tell of them.
 import { describe, expect, test } from 'vitest';
-import { anchorsOf, observeKeys, probeAfter, type TrackedKey } from '../../../lib/dnssec/anchor-states.js';
+import {
+  anchorsOf,
+  jittered,
+  observeKeys,
+  probeAfter,
+  revokedOf,
+  type TrackedKey,
+} from '../../../lib/dnssec/anchor-states.js';
 import { failsSentinel, signalName } from '../../../lib/dnssec/sentinel.js';
 import { TrustAnchors } from '../../../lib/dnssec/trust.js';
 import { Type } from '../../../lib/wire/iana.js';
@@ -52,14 +59,44 @@ describe('anchors that follow a zone (RFC 5011)', () => {
     const missing = look([trusted(key(1))], [], DAY);
     expect([states(missing), anchorsOf(missing).length]).toEqual([['missing'], 1]);
     expect(states(look(missing, [key(1)], 2 * DAY))).toEqual(['valid']);
-    expect(states(look(missing, [], 400 * DAY))).toEqual([]);
+  });
+  test('one that is missing for more than a year is forgotten, but for the last', () => {
+    const missing = look([trusted(key(1)), trusted(key(2))], [key(2)], DAY);
+    expect(states(missing)).toEqual(['missing', 'valid']);
+    expect(states(look(missing, [key(2)], 366 * DAY))).toEqual(['missing', 'valid']);
+    expect(states(look(missing, [key(2)], 367 * DAY))).toEqual(['valid']);
+    expect(states(look(look([trusted(key(1))], [], DAY), [], 400 * DAY))).toEqual(['missing']);
   });
   test('a key revokes itself, and is never believed again', () => {
     const revoked = look([trusted(key(1))], [key(1, 385)], DAY);
     expect([states(revoked), anchorsOf(revoked)]).toEqual([['revoked'], []]);
     expect(states(look(revoked, [key(1)], 2 * DAY))).toEqual(['revoked']);
-    expect(states(look(revoked, [], 31 * DAY))).toEqual([]);
+    const beside = [...revoked, trusted(key(2))];
+    expect(states(look(beside, [key(2)], 30 * DAY))).toEqual(['revoked', 'valid']);
+    expect(states(look(beside, [key(2)], 31 * DAY))).toEqual(['valid']);
+    // The last one stays: a zone without any would begin anew with those of before.
+    expect(states(look(revoked, [], 31 * DAY))).toEqual(['revoked']);
     expect(states(look([trusted(key(1))], [key(1, 385)], DAY, true, false))).toEqual(['valid']);
+  });
+  test('a new key waits for the TTL of the RRset where that is more than thirty days (section 2.4.1)', () => {
+    const seen = { keys: [key(1), key(2)], isTrusted: true, ttl: 40 * DAY, isSelfSigned: () => true };
+    let tracked = observeKeys([trusted(key(1))], seen, 0);
+    tracked = observeKeys(tracked, { ...seen, ttl: 60 }, 39 * DAY);
+    expect(states(tracked)).toEqual(['valid', 'addPend']);
+    expect(states(observeKeys(tracked, seen, 40 * DAY))).toEqual(['valid', 'valid']);
+  });
+  test('one seen once is not believed, however long ago that was', () => {
+    const tracked = look([trusted(key(1))], [key(1), key(2)], 0).map(one => ({ ...one, seen: one.seen - 1 }));
+    expect(states(look(tracked, [key(1), key(2)], 30 * DAY))).toEqual(['valid', 'addPend']);
+  });
+  test('what the operator has configured is believed at once, unless it was revoked', () => {
+    const seen = { keys: [key(2)], isTrusted: true, isSelfSigned: () => true, isConfigured: () => true };
+    expect(states(observeKeys([], seen, 0))).toEqual(['valid']);
+    const pending = look([trusted(key(1))], [key(1), key(2)], 0);
+    expect(states(observeKeys(pending, { ...seen, keys: [key(1), key(2)] }, 1))).toEqual(['valid', 'valid']);
+    expect(states(observeKeys([], { ...seen, isTrusted: false }, 0))).toEqual([]);
+    const revoked = observeKeys([], { ...seen, keys: [key(2, 385)], isTrusted: false }, 0);
+    expect([states(revoked), anchorsOf(revoked), revokedOf(revoked)[0][1]]).toEqual([['revoked'], [], 385 & 0xff]);
   });
   test('keys without SEP are not followed; the state is plain data', () => {
     const tracked = look([trusted(key(1))], [key(1), key(2, 256)], 0);
@@ -70,6 +107,9 @@ describe('anchors that follow a zone (RFC 5011)', () => {
     expect(probeAfter({ ttl: 60, interval: DAY, failed: false })).toBe(3600);
     expect(probeAfter({ ttl: 100 * DAY, interval: 100 * DAY, failed: false })).toBe(15 * DAY);
     expect(probeAfter({ ttl: 100 * DAY, interval: 100 * DAY, failed: true })).toBe(DAY);
+    expect(probeAfter({ ttl: 2 * DAY, interval: 14 * DAY, failed: false })).toBe(DAY);
+    expect(probeAfter({ ttl: 2 * DAY, interval: 14 * DAY, failed: true })).toBe(17_280);
+    expect([jittered(DAY, 0), jittered(DAY, 1)]).toEqual([DAY, 0.9 * DAY]);
   });
 });
 

@@ -318,6 +318,24 @@ describe('hostile and broken servers', () => {
     expect(internet.asked.length).toBe(4); // nobody else is asked
     expect(texts(await resolve('www.glueless.com'))).toEqual(['A 10.0.0.3']);
   });
+  test('a name server at a private address is not asked, whoever names the address', async () => {
+    const soa = 'ns.example. hostmaster.example. 1 3600 600 86400 300';
+    const internet = new FakeInternet()
+      .serve(
+        '192.0.2.1',
+        '.',
+        `. SOA ${soa}\n. NS a.root.\na.root. A 192.0.2.1\nshop. NS inner.corp.\ncorp. NS ns.corp.\nns.corp. A 192.0.2.2
+        glue. NS ns.glue.\nns.glue. A 10.9.9.9`,
+      )
+      .serve('192.0.2.2', 'corp.', `corp. SOA ${soa}\ninner.corp. A 10.9.9.9`)
+      .serve('10.9.9.9', 'shop.', `shop. SOA ${soa}\nwww.shop. A 192.0.2.3`)
+      .serve('10.9.9.9', 'glue.', `glue. SOA ${soa}\nwww.glue. A 192.0.2.3`);
+    const { resolve } = setUp({ rules: new AddressRules([], [parsePrefix('10.0.0.0/8', '')], []) }, internet);
+    for (const name of ['www.shop', 'www.glue', 'www.shop']) await failure(resolve(name));
+    expect(internet.asked.map(one => one.server)).toContain('192.0.2.2');
+    expect(internet.asked.map(one => one.server)).not.toContain('10.9.9.9');
+    expect(texts(await setUp({}, internet).resolve('www.shop'))).toEqual(['A 192.0.2.3']);
+  });
   test('chains and circles of aliases end', async () => {
     const { internet, resolve } = setUp();
     expect((await failure(resolve('c0.example.com'))).message).toMatch(/more than 11 aliases/);

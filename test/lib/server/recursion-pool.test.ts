@@ -69,11 +69,18 @@ class FakeWorker extends EventEmitter {
 function poolOf(threads: number): { pool: RecursionPool; workers: FakeWorker[]; clock: FakeClock } {
   const workers: FakeWorker[] = [];
   const clock = new FakeClock();
-  const pool = new RecursionPool(readOptions({}), {} as SharedKnowledge, threads, silentLogger, clock, () => {
-    const worker = new FakeWorker();
-    workers.push(worker);
-    return worker as unknown as Worker;
-  });
+  const pool = new RecursionPool(
+    { settings: readOptions({}), anchors: undefined, passedOver: [] },
+    {} as SharedKnowledge,
+    threads,
+    silentLogger,
+    clock,
+    () => {
+      const worker = new FakeWorker();
+      workers.push(worker);
+      return worker as unknown as Worker;
+    },
+  );
   return { pool, workers, clock };
 }
 
@@ -108,7 +115,7 @@ describe('the pool', () => {
   });
   test('settings and forgetting reach every thread; closing tells who waits', async () => {
     const { pool, workers } = poolOf(2);
-    pool.update(readOptions({}));
+    pool.update({ settings: readOptions({}), anchors: undefined, passedOver: [] });
     pool.forget();
     expect(workers.map(one => one.told)).toEqual([
       ['settings', 'forget'],

@@ -23,17 +23,17 @@ test('a change of settings reaches the options of the recursor, and for how long
   updateRecursor(
     recursor,
     readOptions({ resolver: { recursive: true, maxAliases: 3 }, stale: { windowSeconds: 30 } }),
-    tools.upstreams,
+    tools,
   );
   expect(recursor.options.maxAliases).toBe(3);
   expect(isThere()).toBe(false);
   updateRecursor(
     recursor,
     readOptions({ resolver: { recursive: true }, stale: { windowSeconds: 60 } }),
-    tools.upstreams,
+    tools,
   );
   expect(isThere()).toBe(true);
-  updateRecursor(recursor, readOptions({ resolver: { recursive: true }, stale: { enabled: false } }), tools.upstreams);
+  updateRecursor(recursor, readOptions({ resolver: { recursive: true }, stale: { enabled: false } }), tools);
   expect(isThere()).toBe(false);
   recursor.rrsets.close();
 });

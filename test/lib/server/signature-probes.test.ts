@@ -1,0 +1,203 @@
+// Upstreams that leave signatures out: found by asking, passed over for what has to prove itself, and told (RFC 8027).
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Metrics } from '../../../lib/admin/metrics.js';
+import type { ServerOptions } from '../../../lib/server/settings/settings.js';
+import { Server } from '../../../lib/server/server.js';
+import { ExtendedError, Flag, Rcode, Type, typeName } from '../../../lib/wire/iana.js';
+import { decodeMessage, encodeMessage } from '../../../lib/wire/message.js';
+import { nameToText } from '../../../lib/wire/name.js';
+import { findOption, OptionCode } from '../../../lib/wire/opt.js';
+import { Query } from '../../../lib/wire/query.js';
+import { recordsOfAll } from '../../../lib/wire/rrset.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { FakeTransport } from '../../support/fake-transport.js';
+import { makeQuery } from '../../support/messages.js';
+import type { Said } from '../../support/signed-internet.js';
+import { NOW, SignedTree } from '../../support/signed-tree.js';
+
+const [GOOD, OTHER] = ['192.0.2.1:53', '192.0.2.2:53'];
+const HOUR = 3_600_000;
+
+type Manner = (said: Said, name: string, type: number) => Said | undefined;
+/** As resolvers do that know nothing of DO. */
+const strips: Manner = said => {
+  const bare = (list: Said['answer']): Said['answer'] =>
+    list.filter(one => one.type !== Type.NSEC).map(one => ({ ...one, signatures: [] }));
+  return { ...said, answer: bare(said.answer), authority: bare(said.authority) };
+};
+const silent: Manner = () => undefined;
+
+let clock: FakeClock;
+let server: Server;
+let manners: Record<string, Manner>;
+let asked: string[];
+let lines: string[];
+beforeEach(() => {
+  clock = new FakeClock();
+  clock.wall = NOW;
+  manners = {};
+  asked = [];
+  lines = [];
+});
+afterEach(() => server.close());
+
+async function start(options: ServerOptions): Promise<void> {
+  const tree = new SignedTree({
+    '.': {},
+    'shop.': { lines: ['www.shop. 300 A 192.0.2.80'] },
+    'corp.': { lines: ['www.corp. 300 A 192.0.2.81'] },
+  });
+  const transport = new FakeTransport(clock, (octets, where) => {
+    const query = new Query(octets);
+    const name = nameToText(query.name);
+    asked.push(`${where} ${name} ${typeName(query.type)}${query.checkingDisabled ? ' CD' : ''}`);
+    const said = (manners[where] ?? (one => one))(tree.answer(query.name, query.type), name, query.type);
+    if (said === undefined) return undefined;
+    return encodeMessage({
+      id: (octets[0] << 8) | octets[1],
+      flags: Flag.QR | Flag.RD | Flag.RA | said.rcode,
+      question: { name: octets.slice(12, query.questionEnd - 4), type: query.type, dnsClass: 1 },
+      answers: recordsOfAll(said.answer, true),
+      authorities: recordsOfAll(said.authority, true),
+      additionals: [],
+    })!;
+  });
+  const log = Object.fromEntries(
+    ['debug', 'info', 'warn', 'error'].map(level => [
+      level,
+      (fields: object, message: string) =>
+        level !== 'debug' && lines.push(`${level} ${JSON.stringify(fields)} ${message}`),
+    ]),
+  ) as never;
+  const trustAnchors = [tree.signed('.').anchor, tree.signed('corp.').anchor];
+  server = new Server(
+    {
+      listen: ['127.0.0.1:0'],
+      udp: 'dgram',
+      cache: { memory: '1MiB' },
+      upstream: { hedge: false },
+      ...options,
+      dnssec: { validate: true, trustAnchors, ...options.dnssec },
+    },
+    {},
+    { clock, log, udpTransport: transport, tcpTransport: transport },
+  );
+  await server.listen();
+  await clock.advance(0);
+}
+async function ask(
+  name: string,
+  flags: Parameters<typeof makeQuery>[1] = {},
+): Promise<{ rcode: number; ede?: number }> {
+  const query = new Query(makeQuery(name, { edns: true, ...flags }));
+  const asking = server.resolver.resolve(query, { protocol: 'internal' });
+  await clock.advance(1);
+  const length = server.resolver.finish(query, await asking, false);
+  const reply = server.engine.reply.slice(0, length);
+  const option = findOption(reply, OptionCode.extendedError);
+  const rcode = decodeMessage(reply).flags & 15;
+  return option === undefined ? { rcode } : { rcode, ede: (option[0] << 8) | option[1] };
+}
+const probes = (where: string): string[] =>
+  asked.filter(one => one.startsWith(where)).map(one => one.slice(where.length + 1));
+const states = (): string[] => server.report().forwardedTo.map(one => `${one.server} ${one.zone} ${one.signatures}`);
+
+test('each upstream is asked at the start and once a day for keys, SOA and a name that does not exist', async () => {
+  await start({ upstreams: [GOOD, OTHER] });
+  expect(probes(GOOD)).toEqual(['. DNSKEY CD', '. SOA CD', expect.stringMatching(/^[a-z]{12}\. TXT CD$/)]);
+  expect(states()).toEqual([`${GOOD} . passed on`, `${OTHER} . passed on`]);
+  expect(lines.filter(one => !one.startsWith('info'))).toEqual([]);
+  await clock.advance(23 * HOUR);
+  expect(asked.length).toBe(6);
+  await clock.advance(HOUR);
+  expect(asked.length).toBe(12);
+});
+
+test('one that leaves signatures out is passed over and told once; it may come back', async () => {
+  manners[OTHER] = strips;
+  await start({ upstreams: [GOOD, OTHER] });
+  expect(states()).toEqual([`${GOOD} . passed on`, `${OTHER} . left out`]);
+  // Asked twice: one packet may be a forged one.
+  expect(probes(OTHER)).toEqual(['. DNSKEY CD', '. DNSKEY CD']);
+  asked = [];
+  for (let i = 0; i < 20; i++) expect(await ask(`n${i}.shop`)).toEqual({ rcode: Rcode.NXDOMAIN });
+  expect(probes(OTHER)).toEqual([]);
+  await clock.advance(3 * HOUR);
+  expect(lines.filter(one => one.startsWith('warn'))).toEqual([
+    `warn {"upstream":"${OTHER}","zone":".","reason":"leaves the signatures of DNSKEY records out"} an upstream leaves DNSSEC records out: it is passed over for what has to prove itself`,
+  ]);
+  expect(await new Metrics(server).text()).toContain(`shardns_upstream_dnssec{server="${OTHER}",zone="."} 0`);
+  delete manners[OTHER];
+  await clock.advance(HOUR);
+  expect(states()).toEqual([`${GOOD} . passed on`, `${OTHER} . passed on`]);
+  expect(lines.at(-1)).toContain('an upstream passes DNSSEC records on again');
+});
+
+test('where none is left answers are SERVFAIL with extended error 10, but for those who need no proof', async () => {
+  manners[GOOD] = manners[OTHER] = strips;
+  await start({ upstreams: [GOOD, OTHER], dnssec: { negativeTrustAnchors: ['corp'], trustAnchors: undefined } });
+  expect(lines.filter(one => one.startsWith('error'))).toEqual([
+    'error {"zone":"."} no server is left that passes DNSSEC records on: what has to prove itself is SERVFAIL with extended error 10',
+  ]);
+  asked = [];
+  expect(await ask('www.shop')).toEqual({ rcode: Rcode.SERVFAIL, ede: ExtendedError.rrsigsMissing });
+  expect(asked).toEqual([]);
+  expect(await ask('www.shop', { cd: true })).toEqual({ rcode: Rcode.NOERROR });
+  expect(await ask('www.corp')).toEqual({ rcode: Rcode.NOERROR });
+});
+
+test.each<[string, Manner, string]>([
+  ['no answer', silent, 'unknown'],
+  ['SERVFAIL', said => ({ ...said, rcode: Rcode.SERVFAIL, answer: [], authority: [] }), 'unknown'],
+  ['FORMERR', said => ({ ...said, rcode: Rcode.FORMERR, answer: [], authority: [] }), 'left out'],
+  [
+    'no denials that prove anything',
+    (said, name) => (name === '.' && said.answer.length > 0 ? said : strips(said, name, 0)),
+    'left out',
+  ],
+  ['no denials of single labels', (said, name) => (name === '.' ? said : strips(said, name, 0)), 'passed on'],
+])('of an upstream that has %s nothing is believed that it has not shown', async (_, manner, expected) => {
+  manners[GOOD] = manner;
+  await start({ upstreams: [GOOD], upstream: { deadlineMs: 1000 } });
+  await clock.advance(5000);
+  expect(states()).toEqual([`${GOOD} . ${expected}`]);
+  const before = asked.length;
+  await clock.advance(0.2 * HOUR);
+  expect(asked.length > before).toBe(expected === 'unknown');
+});
+
+test('a response that shows nothing once is not enough', async () => {
+  let lies = 1;
+  manners[GOOD] = (said, name, type) => (type === Type.DNSKEY && lies-- > 0 ? strips(said, name, type) : said);
+  await start({ upstreams: [GOOD] });
+  expect(states()).toEqual([`${GOOD} . passed on`]);
+});
+
+test('a forward zone is asked about its own anchor, and not at all where it has none', async () => {
+  manners[OTHER] = strips;
+  const forwardZones = [
+    { name: 'corp', servers: [OTHER] },
+    { name: 'shop', servers: ['192.0.2.3', 'ns.shop'] },
+  ];
+  await start({ upstreams: [GOOD], forwardZones });
+  expect(probes(OTHER)).toEqual(['corp. DNSKEY CD', 'corp. DNSKEY CD']);
+  expect(probes('192.0.2.3:53')).toEqual([]);
+  expect(states()).toEqual([`${GOOD} . passed on`, `${OTHER} corp. left out`]);
+  expect(await ask('www.corp')).toEqual({ rcode: Rcode.SERVFAIL, ede: ExtendedError.rrsigsMissing });
+  expect(await ask('www.shop')).not.toHaveProperty('ede', ExtendedError.rrsigsMissing);
+});
+
+test('nobody is asked where nothing is validated, and from then on who is asked by other settings', async () => {
+  manners[GOOD] = strips;
+  await start({ upstreams: [GOOD], dnssec: { validate: false } });
+  expect([asked, states()]).toEqual([[], []]);
+  await server.update({ dnssec: { validate: true } });
+  await clock.advance(1);
+  expect(states()).toEqual([`${GOOD} . left out`]);
+  await server.update({ upstreams: [OTHER] });
+  await clock.advance(1);
+  expect(states()).toEqual([`${OTHER} . passed on`]);
+  expect(await ask('www.shop')).toEqual({ rcode: Rcode.NOERROR });
+  await server.update({ dnssec: { validate: false } });
+  expect(states()).toEqual([]);
+});
