@@ -183,8 +183,7 @@ export class Coalescer implements FlightOwner {
     const { isBogus = false } = failure;
     let stale: Resolution | undefined;
     if (!isBogus) stale = before ?? staleAnswers.find(query, asker.tenant, asker.flight.recursive);
-    // Whoever validates keeps for those without CD only what was found secure, or to need no signatures.
-    else if (options.staleForBogus && before?.kind === 'cached') stale = before;
+    else if (options.staleForBogus && before?.kind === 'cached' && keep.standsIn(query, before.tenant)) stale = before;
     else keep.end(query, asker);
     keep.failure(query, asker, failure, {
       hasStale: stale !== undefined,

@@ -278,6 +278,8 @@ export function setupOf(scenario: Scenario): Setup {
   if ((resolver.rootHints as string[] | undefined)?.length === 0) delete resolver.rootHints;
   // There a signer's own anchor counts, whatever is configured below it.
   if (scenario.dialect === 'unbound') signs.nestedAnchors = 'any';
+  // So do weaker digests, unless downgrades are refused.
+  if (scenario.dialect === 'unbound') signs.anyDigest ??= true;
   const dnssec = { validate: anchors.length > 0, trustAnchors: anchors, negativeTrustAnchors: negative, ...signs };
   setup.options.dnssec = anchors.length > 0 ? dnssec : { validate: false };
   upstream.deadlineMs ??= 20_000;

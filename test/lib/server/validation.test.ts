@@ -159,3 +159,19 @@ test('of a zone that needs no signatures too, where the way to it does not prove
     await server!.close();
   }
 });
+
+test('what stands in is told as secure with its signatures alone, and with those until they end', async () => {
+  for (const dnssecOk of [true, false]) {
+    const { ask, net, pass } = start({ ...FORWARDER, stale: { forBogus: true, clientTimeoutMs: 5000 } });
+    const asked = async (): Promise<number> => (await ask('www.shop.', { dnssecOk, ad: true })).flags & (15 | Flag.AD);
+    expect(await asked()).toBe(Flag.AD);
+    net.lies = true;
+    await pass(301);
+    expect(await asked()).toBe(dnssecOk ? Flag.AD : 0);
+    // All of the zone's signatures end a day after the test begins: it is bogus by itself then.
+    net.lies = false;
+    await pass(86_200);
+    expect(await asked()).toBe(dnssecOk ? Rcode.SERVFAIL : 0);
+    await server!.close();
+  }
+});
