@@ -79,7 +79,9 @@ async function start(options: ServerOptions['dnssec'] = {}): Promise<void> {
       additionals: [],
     })!;
   });
-  const dependencies = { clock, log, udpTransport: transport, tcpTransport: transport };
+  // In libuv's pool it would take time that is not the clock's.
+  const validationPolicy = { verify: 'sync' } as const;
+  const dependencies = { clock, log, udpTransport: transport, tcpTransport: transport, validationPolicy };
   server = new Server({ ...optionsOf(options), listen: ['127.0.0.1:0'] }, {}, dependencies);
   await server.listen();
   await settle();

@@ -3,13 +3,13 @@ import { afterEach, expect, test } from 'vitest';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Flag, Rcode, Type } from '../../../lib/wire/iana.js';
-import { decodeMessage, encodeMessage } from '../../../lib/wire/message.js';
+import { decodeMessage } from '../../../lib/wire/message.js';
 import { Query } from '../../../lib/wire/query.js';
-import { recordsOfAll } from '../../../lib/wire/rrset.js';
+import type { Rrset } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
 import { makeQuery } from '../../support/messages.js';
-import { tampered } from '../../support/signed-internet.js';
+import { answerOf, type Said, tampered } from '../../support/signed-internet.js';
 import { NOW, SignedTree } from '../../support/signed-tree.js';
 
 let server: Server | undefined;
@@ -29,17 +29,12 @@ function start(options: ServerOptions, lies = false) {
   const transport = new FakeTransport(clock, octets => {
     const query = new Query(octets);
     asked.push(query);
-    const truth = tree.answer(query.name, query.type);
-    const { rcode, answer: said, authority } = net.lies ? tampered(truth) : truth;
-    const answer = net.keys || query.type !== Type.DNSKEY ? said : said.map(one => ({ ...one, signatures: [] }));
-    return encodeMessage({
-      id: (octets[0] << 8) | octets[1],
-      flags: Flag.QR | Flag.RD | Flag.RA | rcode,
-      question: { name: octets.slice(12, query.questionEnd - 4), type: query.type, dnsClass: 1 },
-      answers: recordsOfAll(answer, true),
-      authorities: recordsOfAll(authority, true),
-      additionals: [],
-    })!;
+    const lie = (truth: Said): Said => {
+      const said = net.lies ? tampered(truth) : truth;
+      const unsigned = (one: Rrset): Rrset => ({ ...one, signatures: [] });
+      return net.keys || query.type !== Type.DNSKEY ? said : { ...said, answer: said.answer.map(unsigned) };
+    };
+    return answerOf(tree, query, { lie });
   });
   const root = tree.signed('.').anchor;
   server = new Server(
