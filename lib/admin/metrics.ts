@@ -327,6 +327,11 @@ const FAMILIES: readonly Family[] = [
       ),
     ['server', 'zone'],
   ),
+  gauge(
+    'shardns_dnssec_clock_doubted',
+    "1: by this machine's clock the signatures of a trust anchor's keys are not valid yet, or no more",
+    ({ anchors, clockDoubt }) => (anchors.validates ? Number(clockDoubt !== undefined) : undefined),
+  ),
   gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
   gauge(
     'shardns_infrastructure_servers',

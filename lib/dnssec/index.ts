@@ -23,6 +23,7 @@ export {
   type Observation,
   type TrackedKey,
 } from './anchor-states.js';
+export { clockDoubt, clockDoubtText, type ClockDoubt } from './clock-doubt.js';
 export { failsSentinel, signalName } from './sentinel.js';
 export { digestZone, parseZonemd, verifyZonemd, type ZoneDigest, type ZoneDigestVerdict } from './zonemd.js';
 export { faultOfZone } from './zone-check.js';

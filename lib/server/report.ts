@@ -132,6 +132,8 @@ export interface ServerReport {
   };
   /** What is believed of zones' keys (DNSSEC). */
   readonly anchors: AnchorsReport;
+  /** Why this machine's clock seems to be wrong: by it a trust anchor's signatures are not valid yet, or no more. */
+  readonly clockDoubt?: string;
   /** Whether those that a validating server forwards to pass signatures on. */
   readonly forwardedTo: readonly ProbeReport[];
   readonly process: { readonly pid: number; readonly uptimeSeconds: number; readonly residentBytes: number };
@@ -237,6 +239,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       rrsetBytes: rrsets?.liveBytes ?? 0,
     },
     anchors: sources.anchors.report,
+    clockDoubt: recursion.clockDoubt,
     forwardedTo: sources.probes.report,
     process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
   };
