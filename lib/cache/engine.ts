@@ -304,6 +304,10 @@ export class Engine implements Disposable {
     for (const [out, at] of listed(this.native, this.#control, { nextBucket, buckets })) yield readListed(out, at);
   }
 
+  /** Another number when something has been forgotten, by whomever has the cache (uint32). */
+  get generation(): number {
+    return this.native.generation();
+  }
   /** Forgets by epoch: O(1), whatever the number of entries. */
   invalidate(what: { name: Uint8Array } | { suffix: Uint8Array } | { tenant: number } | 'all'): void {
     if (what === 'all') this.native.forget(ForgetKind.all, 0, 0);

@@ -133,11 +133,32 @@ function beginsOf(name: Uint8Array, end: number): number[] {
 export function signersOf(rrset: Rrset, place: Uint8Array, { anchors, now }: ChainContext): Uint8Array[] {
   if (rrset.signatures.length === 0) return [];
   const anchor = anchors.closest(place, now);
-  if (anchor === undefined || anchor === 'negative') return [];
+  return anchor === undefined || anchor === 'negative' ? [] : signersWithin(rrset, place, anchor.zone);
+}
+
+/**
+ * Those above the closest anchor, as far as others reach, where any anchor may make an answer secure: that it is not is for
+ * the closest to show.
+ */
+export function signersAbove(rrset: Rrset, place: Uint8Array, { anchors, now, policy }: ChainContext): Uint8Array[] {
+  if (policy.nestedAnchors !== 'any' || rrset.signatures.length === 0) return [];
+  const closest = anchors.closest(place, now);
+  if (closest === undefined || closest === 'negative') return [];
+  let top = closest;
+  while (top.zone.length > 1) {
+    const next = anchors.closest(top.zone.subarray(1 + top.zone[0]), now);
+    if (next === undefined || next === 'negative') break;
+    top = next;
+  }
+  if (top === closest) return [];
+  return signersWithin(rrset, place, top.zone).filter(one => one.length < closest.zone.length);
+}
+
+function signersWithin(rrset: Rrset, place: Uint8Array, top: Uint8Array): Uint8Array[] {
   const signers = new Map<string, Uint8Array>();
   for (const data of rrset.signatures) {
     const signer = parseSignature(data)?.signer;
-    if (signer === undefined || !isAtOrBelow(place, signer) || !isAtOrBelow(signer, anchor.zone)) continue;
+    if (signer === undefined || !isAtOrBelow(place, signer) || !isAtOrBelow(signer, top)) continue;
     signers.set(nameKey(signer), signer);
   }
   return [...signers.values()].slice(0, MAX_SIGNERS);

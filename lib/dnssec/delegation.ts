@@ -25,7 +25,11 @@ import {
 } from './zone-keys.js';
 
 /** RRsets that a question has had checked, by identity: a denial is read for its proofs and as records. */
-export type CheckedRrsets = Map<Rrset, { by: SecureZone; verdict: SignatureVerdict }>;
+export type CheckedRrsets = Map<Rrset, CheckedRrset>;
+export interface CheckedRrset {
+  by: SecureZone;
+  verdict: SignatureVerdict;
+}
 
 export interface ChainContext extends Judging {
   anchors: TrustAnchors;
@@ -86,8 +90,9 @@ export function* keysBy(
     const code = why === 'algorithm' ? ExtendedError.unsupportedKeyAlgorithm : ExtendedError.unsupportedDsDigest;
     return keep(zone, notSecure(insecure(`no DS record with a supported ${why}`, code)), context, seconds);
   }
+  const restsOn = { name: zone, type: Type.DNSKEY };
   const fail = (reason: string, ede?: Verdict['ede']): ZoneState =>
-    keep(zone, notSecure(bogus(`${nameToText(zone)}: ${reason}`, ede)), context, BOGUS_SECONDS);
+    keep(zone, notSecure({ ...bogus(`${nameToText(zone)}: ${reason}`, ede), restsOn }), context, BOGUS_SECONDS);
   const response = yield* fetch(zone, Type.DNSKEY, context);
   if (response === 'spent' || 'failure' in response) return unanswered(zone, Type.DNSKEY, response, context);
   const rrset = find(response.answer, zone, Type.DNSKEY);
@@ -120,7 +125,11 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
   const fail = (verdict: Verdict): ZoneState =>
     keep(
       child,
-      notSecure({ ...verdict, reason: `${nameToText(child)} DS: ${verdict.reason}` }),
+      notSecure({
+        ...verdict,
+        reason: `${nameToText(child)} DS: ${verdict.reason}`,
+        restsOn: { name: child, type: Type.DS },
+      }),
       context,
       BOGUS_SECONDS,
     );

@@ -12,7 +12,7 @@ import { proofsOf } from './denial.js';
 import { encloserOf, parseNsec } from './nsec.js';
 import { hashName, type Nsec3, parseNsec3 } from './nsec3.js';
 import { HASH_COST } from './budget.js';
-import type { Judging } from './verdict.js';
+import { DEFAULT_NSEC3_ITERATIONS, type Judging, type ValidationPolicy } from './verdict.js';
 
 const MAX_ZONES = 1000;
 const MAX_RECORDS = 2000;
@@ -72,8 +72,15 @@ export class DenialIndex {
    * Keeps what was validated of a zone.
    * @param soa of the zone, secure; where there is none, what was kept of it before counts
    * @param proofs NSEC and NSEC3 RRsets that are secure, none of them made from a wildcard
+   * @param policy whose limit of iterations counts: records beyond it prove nothing, at a cost
    */
-  learn(zone: Uint8Array, soa: Rrset | undefined, proofs: readonly Rrset[], nowMs: number): void {
+  learn(
+    zone: Uint8Array,
+    soa: Rrset | undefined,
+    proofs: readonly Rrset[],
+    nowMs: number,
+    { nsec3Iterations = DEFAULT_NSEC3_ITERATIONS }: ValidationPolicy,
+  ): void {
     const kept = this.#zoneAt(zone);
     if (soa !== undefined) kept.soa = { rrset: soa, untilMs: nowMs + 1000 * Math.min(soa.ttl, minimumOf(soa)) };
     for (const rrset of proofs) {
@@ -83,7 +90,7 @@ export class DenialIndex {
         if (!isMinimal(rrset)) this.#insert(kept.nsec, { key: canonicalKey(rrset.name), rrset, untilMs: until });
       } else if (rrset.type === Type.NSEC3) {
         const parsed = parseNsec3(rrset.name, rrset.data[0]);
-        if (parsed === undefined || parsed.isOptOut) continue;
+        if (parsed === undefined || parsed.isOptOut || parsed.iterations > nsec3Iterations) continue;
         if (!isSameChain(kept, parsed)) this.#begin(kept, parsed);
         this.#insert(kept.nsec3, { key: hashKey(parsed.hash), rrset, untilMs: until });
       }
@@ -93,13 +100,33 @@ export class DenialIndex {
 
   /** Whether a name, or its data, is known not to exist; undefined where that has to be asked. */
   find(name: Uint8Array, type: number, nowMs: number, judging: Judging): Denied | undefined {
+    const zone = this.#closest(name, type);
+    return zone && findIn(zone, name, type, nowMs, judging);
+  }
+
+  /**
+   * What is known to show that a name has no DS records, which the chain of trust is made of: it needs no SOA, as no client
+   * is told of it.
+   */
+  findNoDs(name: Uint8Array, nowMs: number, judging: Judging): Pick<Denied, 'zone' | 'authority'> | undefined {
+    const zone = this.#closest(name, Type.DS);
+    const used = zone && candidatesIn(zone, name, nowMs, judging);
+    if (used === undefined) return undefined;
+    const authority = used.records.map(({ rrset, untilMs }) => ({
+      ...rrset,
+      ttl: Math.floor((untilMs - nowMs) / 1000),
+    }));
+    const proof = proofsOf(zone!.name, authority, judging).noDs(name);
+    return proof === 'proven' || proof === 'cut' ? { zone: zone!.name, authority } : undefined;
+  }
+
+  /** The deepest zone of which something is known that a name's data may be in: DS records are their parent's. */
+  #closest(name: Uint8Array, type: number): Zone | undefined {
     if (this.#records === 0) return undefined;
     const key = nameKey(name);
-    // DS records are their parent's.
     for (let at = type === Type.DS && name[0] !== 0 ? 1 + name[0] : 0; ; at += 1 + name[at]) {
       const zone = this.#zones.get(key.slice(at));
-      if (zone !== undefined) return findIn(zone, name, type, nowMs, judging);
-      if (name[at] === 0) return undefined;
+      if (zone !== undefined || name[at] === 0) return zone;
     }
   }
 
@@ -167,8 +194,7 @@ function atOrBefore(list: readonly Kept[], key: string, nowMs: number): Kept | u
 }
 
 function findIn(zone: Zone, name: Uint8Array, type: number, nowMs: number, judging: Judging): Denied | undefined {
-  const used =
-    zone.nsec3.length > 0 ? candidatesByHash(zone, name, nowMs, judging) : candidatesByName(zone, name, nowMs);
+  const used = candidatesIn(zone, name, nowMs, judging);
   if (used === undefined) return undefined;
   const { records, wildcard } = used;
   const rrsets = records.map(one => one.rrset);
@@ -193,6 +219,9 @@ interface Candidates {
   /** Of the closest encloser, where the name itself does not exist. */
   wildcard?: Uint8Array;
 }
+
+const candidatesIn = (zone: Zone, name: Uint8Array, nowMs: number, judging: Judging): Candidates | undefined =>
+  zone.nsec3.length > 0 ? candidatesByHash(zone, name, nowMs, judging) : candidatesByName(zone, name, nowMs);
 
 function candidatesByName({ name: apex, nsec }: Zone, name: Uint8Array, nowMs: number): Candidates | undefined {
   const one = atOrBefore(nsec, canonicalKey(name), nowMs);

@@ -8,12 +8,12 @@ export { parseSignature, type Signature } from './signature.js';
 export { verifyRrset, type Signed } from './verify.js';
 export type { Judging, Status, ValidationPolicy, Verdict } from './verdict.js';
 export { zoneOf } from './chain.js';
-export type { ChainContext } from './delegation.js';
+export type { ChainContext, CheckedRrset } from './delegation.js';
 export { run, type Fetched, type FetchFailure, type FetchRecords } from './steps.js';
 export { proofsOf, verdictOf } from './denial.js';
 export { hashName } from './nsec3.js';
 export { ROOT_ANCHORS, TrustAnchors, type NegativeAnchor } from './trust.js';
-export { validate, type RrsetVerdict, type Validation, type ValidationContext } from './validator.js';
+export { validate, type Judged, type RrsetVerdict, type Validation, type ValidationContext } from './validator.js';
 export { ZoneKeys, type ZoneState } from './zone-keys.js';
 export {
   anchorsOf,

@@ -69,11 +69,15 @@ export function refusal(
   if (rrset.type === Type.NSEC3 && countLabels(owner) !== countLabels(zone) + 1) {
     return bogus('an NSEC3 record that is not one label below its zone');
   }
-  if (rrset.type === Type.NSEC && !rrset.data.every(data => isNextInside(data, zone))) {
+  if (leadsOut(rrset, zone)) {
     return bogus('an NSEC record that leads out of its zone');
   }
   return refusalByTime(signature, now, policy);
 }
+
+/** An NSEC record whose next name is not in its zone (RFC 4034 section 4.1.1). */
+export const leadsOut = ({ type, data }: Pick<Rrset, 'type' | 'data'>, zone: Uint8Array): boolean =>
+  type === Type.NSEC && !data.every(one => isNextInside(one, zone));
 
 function isNextInside(data: Uint8Array, zone: Uint8Array): boolean {
   const size = plainNameLength(data, 0);

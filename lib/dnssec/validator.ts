@@ -4,8 +4,8 @@ import { ExtendedError, Rcode, Type, typeName } from '../wire/iana.js';
 import { equalNames, foldedName, isAtOrBelow, nameKey, nameToText, plainNameLength } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
-import { signersOf, zoneAt, zoneHints, zoneOf } from './chain.js';
-import { type ChainContext, denialsOf, verifiedProofs, verifyOnce } from './delegation.js';
+import { signersAbove, signersOf, zoneAt, zoneHints, zoneOf } from './chain.js';
+import { type ChainContext, type CheckedRrset, denialsOf, verifiedProofs, verifyOnce } from './delegation.js';
 import { verdictOf } from './denial.js';
 import { type Fetched, type FetchRecords, run, type Steps } from './steps.js';
 import { bogus, insecure, SECURE, type Verdict, worse } from './verdict.js';
@@ -25,6 +25,8 @@ export interface RrsetVerdict extends Verdict {
   labels: number;
 }
 
+const NONE: readonly Rrset[] = [];
+
 /** Of a name that was said not to exist: it does, without such data. */
 const NODATA: Verdict = Object.freeze({ ...SECURE });
 
@@ -34,10 +36,17 @@ export interface Validation extends Verdict {
    * are not secure are to be left out.
    */
   rrsets: ReadonlyMap<Rrset, RrsetVerdict>;
+  /** RRsets whose signatures were looked at, by whose keys: those of the chain of trust too, but for DNSKEY. */
+  checked: ReadonlyMap<Rrset, CheckedRrset>;
   /** Least lifetime of what the verdict rests on, in seconds. */
   ttl: number;
   /** The response's, or NOERROR where it says NXDOMAIN of a name that its own records show to be there. */
   rcode: number;
+}
+
+export interface Judged extends Fetched {
+  /** Records that came along and are no part of it: checked by keys that are known by then, and found in `checked`. */
+  beside?: readonly Rrset[];
 }
 
 export interface ValidationContext extends ChainContext {
@@ -52,7 +61,7 @@ export interface ValidationContext extends ChainContext {
  */
 export function validate(
   question: { name: Uint8Array; type: number },
-  response: Fetched,
+  response: Judged,
   context: ValidationContext,
 ): Validation | Promise<Validation> {
   return run(judge(question, response, context), context.fetchRecords);
@@ -60,15 +69,16 @@ export function validate(
 
 function* judge(
   question: { name: Uint8Array; type: number },
-  response: Fetched,
+  response: Judged,
   asked: ChainContext,
 ): Steps<Validation> {
   const { rcode, answer, authority } = response;
   // Written out: what is spread into a literal goes V8's slow way (2 us).
   const { now, budget, policy, anchors, zones } = asked;
-  const context: ChainContext = { now, budget, policy, anchors, zones, checked: new Map() };
+  const checked = new Map<Rrset, CheckedRrset>();
+  const context: ChainContext = { now, budget, policy, anchors, zones, checked };
   const rrsets = new Map<Rrset, RrsetVerdict>();
-  if (answer.length > MAX_RRSETS) return { ...bogus('more RRsets than are judged'), rrsets, ttl: 0, rcode };
+  if (answer.length > MAX_RRSETS) return { ...bogus('more RRsets than are judged'), rrsets, checked, ttl: 0, rcode };
   let verdict: Verdict = SECURE;
   let ttl = Number.POSITIVE_INFINITY;
   const made: Rrset[] = [];
@@ -87,7 +97,7 @@ function* judge(
     } else rrsets.set(rrset, own);
     verdict = worse(verdict, whole);
     // Nothing that comes after makes it better.
-    if (verdict.status === 'bogus') return { ...verdict, rrsets, ttl: 0, rcode };
+    if (verdict.status === 'bogus') return { ...verdict, rrsets, checked, ttl: 0, rcode };
     ttl = Math.min(ttl, own.ttl);
   }
   for (const rrset of made) {
@@ -97,7 +107,7 @@ function* judge(
   }
   if (question.type === Type.RRSIG && answer.some(one => one.signatures.length > 0)) {
     verdict = worse(verdict, insecure('signatures are not signed'));
-    return { ...verdict, rrsets, ttl: Math.min(ttl, ...answer.map(one => one.ttl)), rcode };
+    return { ...verdict, rrsets, checked, ttl: Math.min(ttl, ...answer.map(one => one.ttl)), rcode };
   }
   let code = rcode;
   const end = endOfChain(question, answer);
@@ -116,7 +126,8 @@ function* judge(
     if (own.status === 'secure' || isPart) ttl = Math.min(ttl, own.ttl);
     if (isPart) verdict = worse(verdict, own);
   }
-  return { ...verdict, rrsets, ttl: Number.isFinite(ttl) ? ttl : 0, rcode: code };
+  for (const rrset of response.beside ?? NONE) yield* judgeAddition(rrset, context);
+  return { ...verdict, rrsets, checked, ttl: Number.isFinite(ttl) ? ttl : 0, rcode: code };
 }
 
 /** The name that the answer has no data for, folded; undefined where the question is answered. */
@@ -161,6 +172,12 @@ function* judgeRrset(rrset: Rrset, context: ChainContext, hints: readonly Uint8A
     if (verdict.status === 'secure') return verdict;
     failure = verdict;
   }
+  for (const signer of signersAbove(rrset, place, context)) {
+    const state = yield* zoneAt(signer, context);
+    if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
+    const verdict = yield* verifyOnce(rrset, state, context);
+    if (verdict.status === 'secure') return verdict;
+  }
   if (failure !== undefined) return { ...failure, reason: `${label(rrset)}: ${failure.reason}`, ttl: 0, labels };
   // No signature that counts: right in a zone without keys only. What a forged signer says of itself is no proof.
   const state = yield* zoneOf(place, context, hints);
@@ -169,7 +186,12 @@ function* judgeRrset(rrset: Rrset, context: ChainContext, hints: readonly Uint8A
 
 function withoutSignature(rrset: Rrset, state: ZoneState, labels: number): RrsetVerdict {
   if (state.status !== 'secure') return { ...state, ttl: state.status === 'insecure' ? rrset.ttl : 0, labels };
-  return { ...bogus(`${label(rrset)}: no signatures`, ExtendedError.rrsigsMissing), ttl: 0, labels };
+  // What cannot be read, or is of another signer, is there all the same (RFC 8914 section 4.11).
+  const verdict =
+    rrset.signatures.length > 0
+      ? bogus('no signature of its zone')
+      : bogus('no signatures', ExtendedError.rrsigsMissing);
+  return { ...verdict, reason: `${label(rrset)}: ${verdict.reason}`, ttl: 0, labels };
 }
 
 /** The same by what is known already: records that are added to an answer are not worth a question. */
@@ -193,6 +215,17 @@ function* judgeAddition(rrset: Rrset, context: ChainContext): Steps<RrsetVerdict
 
 const label = ({ name, type }: Rrset): string => `${nameToText(name)} ${typeName(type)}`;
 
+/** Those that the closest anchor leads to come first. */
+function* signersOfDenial(
+  authority: readonly Rrset[],
+  place: Uint8Array,
+  context: ChainContext,
+): Generator<[Rrset, Uint8Array, boolean]> {
+  const denials = denialsOf(authority);
+  for (const one of denials) for (const signer of signersOf(one, place, context)) yield [one, signer, false];
+  for (const one of denials) for (const signer of signersAbove(one, place, context)) yield [one, signer, true];
+}
+
 function* judgeDenial(
   name: Uint8Array,
   type: number,
@@ -206,24 +239,23 @@ function* judgeDenial(
   const what = `${nameToText(name)} ${kind === 'nxdomain' ? 'does not exist' : kind === 'nodata' ? 'has no such data' : 'has no data of its own'}`;
   const tried = new Set<string>();
   let worst: Verdict | undefined;
-  for (const rrset of denialsOf(authority)) {
-    for (const signer of signersOf(rrset, place, context)) {
-      if (!isAtOrBelow(rrset.name, signer) || tried.size >= MAX_SIGNERS || tried.has(nameKey(signer))) continue;
-      tried.add(nameKey(signer));
-      const state = yield* zoneAt(signer, context);
-      if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
-      const { proofs, failure } = yield* verifiedProofs(authority, state, context);
-      const proof =
-        kind === 'wildcard'
-          ? proofs.wildcard(name, labels)
-          : kind === 'nodata'
-            ? proofs.nodata(name, type)
-            : proofs.nxdomain(name);
-      if (proof !== 'missing') return verdictOf(proof, what);
-      // A server may say NXDOMAIN of a name that has names below it; its records know better.
-      if (kind === 'nxdomain' && proofs.nodata(name, type) === 'proven') return NODATA;
-      worst = failure ?? verdictOf(proof, what);
-    }
+  for (const [rrset, signer, isAbove] of signersOfDenial(authority, place, context)) {
+    if (!isAtOrBelow(rrset.name, signer) || tried.size >= MAX_SIGNERS || tried.has(nameKey(signer))) continue;
+    tried.add(nameKey(signer));
+    const state = yield* zoneAt(signer, context);
+    if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
+    const { proofs, failure } = yield* verifiedProofs(authority, state, context);
+    const proof =
+      kind === 'wildcard'
+        ? proofs.wildcard(name, labels)
+        : kind === 'nodata'
+          ? proofs.nodata(name, type)
+          : proofs.nxdomain(name);
+    const verdict = proof === 'missing' ? undefined : verdictOf(proof, what);
+    if (verdict !== undefined && (!isAbove || verdict.status === 'secure')) return verdict;
+    // A server may say NXDOMAIN of a name that has names below it; its records know better.
+    if (kind === 'nxdomain' && proofs.nodata(name, type) === 'proven') return NODATA;
+    if (!isAbove) worst = failure ?? verdictOf(proof, what);
   }
   // A zone with keys that proved something else is not made insecure by an opt-out span that the name lies in.
   if (worst !== undefined) return worst;

@@ -17,6 +17,8 @@ export interface Verdict {
    * keeps those records away would have its forgery served. Without it there is no trust anchor.
    */
   unfetched?: true;
+  /** Of `bogus`: the question whose answer it rests on, where that is not the one that is judged. */
+  restsOn?: { name: Uint8Array; type: number };
 }
 
 export const SECURE: Verdict = Object.freeze({ status: 'secure', reason: '' });
@@ -41,6 +43,11 @@ export interface ValidationPolicy extends AlgorithmPolicy {
   expirationSkew?: number;
   /** NSEC3 iterations beyond which a proof shows a zone to be insecure (RFC 9276 section 3.2). */
   nsec3Iterations?: number;
+  /**
+   * Of a name below several trust anchors the closest decides (the default), or any that makes an answer secure (RFC 6840
+   * section 5.13): then an anchor that is out of date harms less, and the weakest of them is as good as the best.
+   */
+  nestedAnchors?: 'closest' | 'any';
   /**
    * A zone's RRsets must be signed with each algorithm of its DS records, not with one of them: whoever breaks the weakest
    * gains nothing. Off: zones that change their algorithm may fail (RFC 6840 section 5.11).

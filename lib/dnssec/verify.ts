@@ -62,7 +62,11 @@ export function* verifyBy(
   };
   for (const data of rrset.signatures) {
     const signature = parseSignature(data);
-    if (signature === undefined) continue;
+    if (signature === undefined) {
+      // One that cannot be read is there all the same: RRSIGs are not missing (RFC 8914 section 4.11).
+      note(bogus('a signature that cannot be read'));
+      continue;
+    }
     const refused = refusal(rrset, signature, zone, now, policy);
     if (refused !== undefined) {
       note(refused);
@@ -107,7 +111,8 @@ export function* verifyBy(
     else if (signed === undefined) note(bogus('a signature that does not verify'), true);
   }
   if (signed !== undefined) {
-    return refuse(`no good signature of algorithm ${[...needed!].join(', ')}`, ExtendedError.rrsigsMissing);
+    // There are signatures, so none is missing as RFC 8914 section 4.11 has it.
+    return refuse(`no good signature of algorithm ${[...needed!].join(', ')}`);
   }
   if (failure === undefined) return refuse('no signatures', ExtendedError.rrsigsMissing);
   return failure as Verdict & { status: 'bogus' };

@@ -120,6 +120,8 @@ export interface NativeCache extends NativeRegion {
   allowRefresh(nameLength: number, type: number, variantFlags: number, tenant: number): void;
   peek(nameLength: number, type: number, variantFlags: number, tenant: number): number;
   forget(kind: number, nameLength: number, tenant: number): void;
+  /** Another number when something has been forgotten, by whomever; 0 for a cache that is closed. */
+  generation(): number;
   /** Whose rules hold for queries with the flag `client`; none: everybody may ask whatever it likes. */
   judgeBy(gate: NativeGate): void;
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;

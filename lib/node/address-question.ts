@@ -2,6 +2,7 @@
 // all who wait for it: a list, so that a thousand callers are no thousand promises.
 import { PlainQuestion, type PlainQuestions } from '../resolve/plain-questions.js';
 import type { Upstream } from '../upstream/upstream.js';
+import { Type } from '../wire/iana.js';
 
 /** Who waits for what a question comes to; told once. Must not throw. */
 export interface Waiting<A> {
@@ -56,4 +57,20 @@ export class AddressQuestion<A> extends PlainQuestion {
     this.#waiting?.failed(type, error);
     if (this.#others !== undefined) for (const one of this.#others) one.failed(type, error);
   }
+}
+
+/** Of an OPT with nothing in it. */
+export const OPT_OCTETS = 11;
+
+/** The question that ends at `end`, with an OPT behind it. Of its header only the flags and the count of questions are set. */
+export function withOpt(question: Uint8Array, end: number, udpSize: number): Uint8Array {
+  const packet = question.slice(0, end + OPT_OCTETS);
+  packet[11] = 1;
+  packet[end] = 0;
+  packet[end + 1] = 0;
+  packet[end + 2] = Type.OPT;
+  packet[end + 3] = udpSize >> 8;
+  packet[end + 4] = udpSize & 0xff;
+  packet.fill(0, end + 5);
+  return packet;
 }

@@ -7,6 +7,7 @@
 import { BoundedMap } from '../base/bounded-map.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
+import { KeepAlive } from '../base/keep-alive.js';
 import { parseMemory } from '../base/memory.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { WatchedFile } from '../base/watched-file.js';
@@ -22,7 +23,7 @@ import { Flag, HEADER_SIZE, Type, typeName } from '../wire/iana.js';
 import { encodeNameInto } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { LocalAddresses } from './address-order.js';
-import { AddressQuestion, type AddressQuestionOwner, type Waiting } from './address-question.js';
+import { AddressQuestion, type AddressQuestionOwner, OPT_OCTETS, type Waiting, withOpt } from './address-question.js';
 import { Answered, Promised } from './answered.js';
 import { type ClientDependencies, readDependencies } from './client-dependencies.js';
 import { QueryFailure } from './errors.js';
@@ -45,8 +46,6 @@ const THIS_MACHINE: readonly string[] = ['127.0.0.1:53'];
 const NO_RESPONSE = new Uint8Array(0);
 /** What `ask` gives where whoever waits is told later. */
 export const LATER = Symbol('later');
-/** Of an OPT with nothing in it. */
-const OPT_OCTETS = 11;
 
 export type { ClientDependencies };
 
@@ -61,6 +60,8 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   readonly #conf: WatchedFile<ResolvConf> | undefined;
   readonly #nameServers: NameServers;
   readonly #questions: Questions<Answered>;
+  /** Held for those who wait for an answer: when they have given up, the program may end, whatever is still under way. */
+  readonly alive = new KeepAlive();
   /** Answers that lookups have just taken apart, and lookups under way; see lookup.ts. */
   readonly decoded = new BoundedMap<string, object>(MAX_DECODED);
   readonly lookups = new Map<string, object>();
@@ -70,8 +71,8 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   /** What it was made of. */
   #serversOf: readonly string[] | undefined;
   #confOf: ResolvConf | undefined;
-  #held = 0;
-  #alive: NodeJS.Timeout | undefined;
+  /** Of the engine, since what is under way was asked. */
+  #generation = 0;
   #closed = false;
 
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY */
@@ -191,6 +192,11 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   #miss(end: number, type: number, unknown: boolean, waiting: Waiting<Answered>): void {
     const { engine } = this;
     const key = PlainQuestions.keyOf(engine.query, end);
+    if (engine.generation !== this.#generation) {
+      const question = engine.query.slice(0, end);
+      this.#noticeForgotten(); // what goes on by that uses the buffer
+      engine.query.set(question);
+    }
     const { plainQuestions } = this.#asking.resolver;
     const plain = plainQuestions.find(key) as AddressQuestion<Answered> | undefined;
     if (plain !== undefined) {
@@ -214,8 +220,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     // Whoever watches questions wants to hear of each as the resolver asks it.
     if (queryChannel.hasSubscribers || !this.#questions.take()) return false;
     const { plainQuestions } = this.#asking.resolver;
-    const packet = this.engine.query.slice(0, end + OPT_OCTETS);
-    writeOpt(packet, end);
+    const packet = withOpt(this.engine.query, end, UDP_SIZE);
     const upstream = plainQuestions.mayAsk(packet);
     if (upstream === undefined) {
       this.#questions.release();
@@ -327,30 +332,32 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   }
 
   #distrust(): void {
+    this.engine.invalidate('all');
+    this.#noticeForgotten();
+  }
+  /** What is under way may be what somebody has forgotten since: whoever asks from now on asks anew. */
+  #noticeForgotten(): void {
+    const now = this.engine.generation;
+    if (now === this.#generation) return;
+    this.#generation = now;
+    this.#asking.resolver.noticeForgotten();
     this.#questions.forget();
     this.lookups.clear();
     this.decoded.clear();
-    this.engine.invalidate('all');
   }
 
-  /**
-   * Keeps the process alive until `release` is called as often; sockets and timers of ours do not. For those who wait
-   * for an answer: when they have given up, the program may end, whatever is still under way.
-   */
-  hold(): void {
-    if (this.#held++ > 0) return;
-    if (this.#alive === undefined) this.#alive = setInterval(() => {}, 0x3fff_ffff);
-    else this.#alive.ref();
-  }
-  release(): void {
-    if (--this.#held === 0) this.#alive!.unref();
+  /** The lookup that others have begun and that may be joined. */
+  lookupUnderWay(key: string): object | undefined {
+    if (this.lookups.size === 0) return undefined;
+    this.#noticeForgotten();
+    return this.lookups.get(key);
   }
 
   /** Asks for names ahead of time, at a bounded rate: `['example.com', 'example.com MX', { name, type }]`. */
   async warm(names: Iterable<WarmName>, options: WarmOptions = {}): Promise<WarmProgress> {
     if (this.#closed) throw new ShardnsError('ERR_SHARDNS_CLOSED', 'warm() on a client that is closed');
     this.#useServers();
-    this.hold();
+    this.alive.hold();
     try {
       const ask = async (query: Query): Promise<boolean> => {
         if (this.#closed) throw new QueryFailure('ECANCELLED');
@@ -358,14 +365,14 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       };
       return await warm(ask, names, options, this.clock);
     } finally {
-      this.release();
+      this.alive.release();
     }
   }
 
   /** Forgets every answer; of a cache that is shared, for all who share it. */
   clear(): void {
-    this.decoded.clear();
     this.#asking.resolver.forgetUpstreamKnowledge();
+    this.#noticeForgotten();
   }
 
   close(): void {
@@ -374,22 +381,11 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     this.decoded.clear();
     this.#questions.close();
     this.#nameServers.close();
-    clearInterval(this.#alive);
+    this.alive.close();
     // Whoever still waits is told before the cache goes.
     if (this.#ownsEngine) setImmediate(() => this.engine.close());
   }
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-/** Behind a question: of its header only the flags and the count of questions are set. */
-function writeOpt(packet: Uint8Array, at: number): void {
-  packet[11] = 1;
-  packet[at] = 0;
-  packet[at + 1] = 0;
-  packet[at + 2] = Type.OPT;
-  packet[at + 3] = UDP_SIZE >> 8;
-  packet[at + 4] = UDP_SIZE & 0xff;
-  packet.fill(0, at + 5);
 }

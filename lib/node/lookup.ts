@@ -79,7 +79,7 @@ class Caller extends AsyncResource implements HostCaller {
   wait(lookup: HostLookup): void {
     const { client, call } = this;
     this.#waits = true;
-    client.hold();
+    client.alive.hold();
     const { signal } = call;
     if (signal !== undefined) {
       this.#stop = onAbort(signal, () => {
@@ -102,7 +102,7 @@ class Caller extends AsyncResource implements HostCaller {
     if (this.#over) return false;
     this.#over = true;
     this.#stop?.();
-    if (this.#waits) this.client.release();
+    if (this.#waits) this.client.alive.release();
     return true;
   }
 
@@ -181,7 +181,7 @@ const tellOutcome = (caller: Caller, outcome: Outcome): void => caller.came(outc
 function ask(client: DnsClient, call: Call, caller: Caller): void {
   const { hostname, family, hints, order } = call;
   const key = `${family} ${hints} ${hostname}`;
-  let lookup = client.lookups.get(key) as HostLookup | undefined;
+  let lookup = client.lookupUnderWay(key) as HostLookup | undefined;
   if (lookup === undefined) {
     lookup = new HostLookup(client, call, key);
     try {

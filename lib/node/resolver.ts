@@ -282,11 +282,11 @@ export class Resolver extends NodeResolver implements Disposable {
         resolve(answer);
         return;
       }
-      client.hold();
+      client.alive.hold();
       const settle = (): void => {
         if (!this.#settled(fail)) return;
         stop?.();
-        client.release();
+        client.alive.release();
       };
       const fail = (error: Error): void => {
         settle();

@@ -76,6 +76,7 @@ export class Coalescer implements FlightOwner {
     const { parent, tenant } = asker;
     const { context, hooks, keep, stale: staleAnswers, refreshes } = this.parts;
     const { forwardClientSubnet } = context.options;
+    keep.forgetting.notice();
     context.plain?.takeOver(query);
     context.plainQuestions?.takeOver(query);
     const hash = this.#flights.hashOf(query, tenant);

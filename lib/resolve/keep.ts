@@ -4,6 +4,7 @@
 // Bounds: the cache's memory; those of FailureHistory and of DeniedNames.
 import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
+import type { Forgotten } from '../cache/forgotten.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
 import { headerRcode } from '../wire/flags.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
@@ -13,6 +14,7 @@ import { type Flyer, isKept, variantOf } from './asker.js';
 import { anyOf, asDenialOf, DeniedNames, type DenialScope } from './denied-names.js';
 import { flightKey, keysWithoutDo } from './flight-key.js';
 import { FailureHistory } from './failure-history.js';
+import { Forgetting } from './forgetting.js';
 import type { Failed, Resolution } from './outcome.js';
 
 export interface KeepOptions {
@@ -32,12 +34,15 @@ const PLAIN_QUESTION = { adUnknown: true };
 
 export class Keep {
   readonly failures: FailureHistory;
+  readonly forgetting: Forgetting;
   readonly #denials: DeniedNames;
 
   constructor(
     private readonly engine: Engine,
     private readonly clock: Clock,
+    outdate: (what: Forgotten) => void = () => {},
   ) {
+    this.forgetting = new Forgetting(engine, outdate);
     this.failures = new FailureHistory(clock);
     this.#denials = new DeniedNames(engine);
   }
@@ -66,9 +71,15 @@ export class Keep {
     return failures.size > 0 && keysWithoutDo(query, tenant, forwardClientSubnet).some(key => failures.has(key));
   }
 
+  /** Whether what it finds may hold no more, and is for those alone who wait for it. */
+  #isOutdated({ flight }: Flyer): boolean {
+    if (!flight.outdated) this.forgetting.notice();
+    return flight.outdated;
+  }
+
   /** Stores an answer of our own making, for no longer than `livesMs`, and passes it on. */
   own(query: Query, asker: Flyer, message: Uint8Array, livesMs = Infinity): Resolution {
-    if (!asker.flight.outdated) {
+    if (!this.#isOutdated(asker)) {
       const variant = variantOf(query, asker.tenant);
       const wall = this.clock.wallSeconds();
       const stored =
@@ -96,7 +107,7 @@ export class Keep {
   ): Uint8Array | undefined {
     if (query.dnsClass !== Class.IN) return message;
     if (drop) this.end(query, asker);
-    if (drop || !query.recursionDesired || asker.flight.outdated) return cleaned(message);
+    if (drop || !query.recursionDesired || this.#isOutdated(asker)) return cleaned(message);
     const variant = variantOf(query, asker.tenant);
     const wall = this.clock.wallSeconds();
     const asked = { scope, adUnknown: !query.authenticData && !query.dnssecOk };
@@ -125,12 +136,13 @@ export class Keep {
    * @returns false where it cannot be kept just as it is
    */
   plain(response: Uint8Array): boolean {
+    if (this.forgetting.isBehind) return false;
     return this.engine.insert(response, PLAIN, this.clock.wallSeconds(), PLAIN_QUESTION) > 0;
   }
 
   /** What was kept of a question is over, though what came in its place may not be kept (RFC 8767 section 4). */
   end(query: Query, asker: Flyer): void {
-    if (!isKept(query) || asker.flight.outdated) return;
+    if (!isKept(query) || this.#isOutdated(asker)) return;
     for (const dnssecOk of [false, true]) {
       this.engine.remove(query.name, query.type, { ...variantOf(query, asker.tenant), dnssecOk });
     }
@@ -202,7 +214,7 @@ export class Keep {
     failed: Failed,
     { hasStale, inCache, options }: { hasStale: boolean; inCache: boolean; options: KeepOptions },
   ): void {
-    if (failed.ours || asker.flight.outdated) return;
+    if (failed.ours || this.#isOutdated(asker)) return;
     const remembered = inCache && isKept(query);
     // Why an answer is bogus is worth more to those who ask again than that it was so before (RFC 8914 section 4.14).
     const extendedError = failed.isBogus === true ? failed.extendedError : ExtendedError.cachedError;

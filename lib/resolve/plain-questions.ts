@@ -111,6 +111,10 @@ export class PlainQuestions implements ForwardOwner<PlainQuestion> {
 
   answered(one: PlainQuestion, response: Uint8Array): void {
     if (this.#asked.get(one.key) !== one) return;
+    if (this.parts.keep.forgetting.isBehind) {
+      this.#askAnew(one);
+      return;
+    }
     if (!this.#keeps(one, response)) {
       this.#goOn(one, response);
       return;
@@ -139,6 +143,12 @@ export class PlainQuestions implements ForwardOwner<PlainQuestion> {
     if (!this.parts.keep.plain(response)) return false;
     if (hasOpt) upstream.edns.shown();
     return true;
+  }
+
+  /** What it has found may be what somebody has forgotten since. */
+  #askAnew(one: PlainQuestion): void {
+    this.#leave(one);
+    this.#unraced.handOver({ one, forwarding: undefined, goOn: () => one.goOn() });
   }
 
   #goOn(one: PlainQuestion, response?: Uint8Array, doubt?: Doubt): void {

@@ -86,7 +86,7 @@ export class Resolver implements ResolverContext {
     this.options = options;
     const safeLog = harmless(log);
     const mistakes = (this.#mistakes = new Mistakes(safeLog, clock));
-    const keep = (this.#keep = new Keep(engine, clock));
+    const keep = (this.#keep = new Keep(engine, clock, what => this.#outdate(what)));
     const stale = (this.#stale = new StaleAnswers(this, hooks, mistakes, clock));
     const refreshes = (this.#refreshes = new Refreshes(clock));
     const chain = new Chain({ context: this, engine, exchanger, hooks, keep, log: safeLog, mistakes });
@@ -251,11 +251,19 @@ export class Resolver implements ResolverContext {
     this.#coalescer.outdate(() => true);
   }
 
-  /** What is under way for these is told to those who wait and not kept; failures are asked about again. */
+  /** In the cache and of what is under way, which is told to those who wait and not kept; failures are asked about again. */
   forget(what: Forgotten): void {
-    this.#exchanger.fence.advance();
+    this.#keep.forgetting.forget(what);
+  }
+  /** To be called before what is under way here is joined: others may have forgotten something in the cache. */
+  noticeForgotten(): void {
+    this.#keep.forgetting.notice();
+  }
+  #outdate(what: Forgotten): void {
     this.plain.outdate();
     this.plainQuestions.takeOverAll();
+    // Behind what goes on as an inquiry now, which is joined no more.
+    this.#exchanger.fence.advance();
     this.#keep.failures.clear();
     this.#coalescer.outdate(flight => {
       if (what === 'all') return true;
@@ -271,7 +279,6 @@ export class Resolver implements ResolverContext {
    */
   forgetUpstreamKnowledge(): void {
     this.forget('all');
-    this.#engine.invalidate('all');
   }
 
   /** Counts and tells what was the end of a question outside of here, where it is taken in or answered. */

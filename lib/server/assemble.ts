@@ -108,7 +108,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const answerer = new Answerer(engine, resolver, clock, gate);
   const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log }, settings);
   groups.own = () => listeners.own;
-  const invalidation = new Invalidation(engine, resolver, recursion, listeners);
+  const invalidation = new Invalidation(resolver, recursion);
   const clientRules = new ClientRules(gate, resolver, listeners, invalidation, { random, clock, log });
   clientRules.apply(settings);
   return {

@@ -1,10 +1,8 @@
 // What is forgotten, by whom it is asked for and when settings change: in the cache, of what recursion knows, and of what
 // is under way, which is told to those who wait and not kept.
-import type { Engine } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
 import type { Resolver } from '../resolve/resolver.js';
 import { encodeName, foldName } from '../wire/name.js';
-import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
 import { differInRules } from './settings/configuration.js';
 import { changedLocalNames } from './settings/local.js';
@@ -13,10 +11,8 @@ import type { ServerSettings } from './settings/settings.js';
 
 export class Invalidation {
   constructor(
-    private readonly engine: Engine,
     private readonly resolver: Resolver,
     private readonly recursion: Recursion,
-    private readonly listeners: Listeners,
   ) {}
 
   /** At once and in O(1). */
@@ -46,8 +42,5 @@ export class Invalidation {
 
   #forget(what: Forgotten): void {
     this.resolver.forget(what);
-    // Nor does whoever asks from now on wait for what the native plane has under way.
-    this.listeners.plane?.outdate();
-    this.engine.invalidate(what);
   }
 }

@@ -172,6 +172,14 @@ struct CacheKeeping {
     }
     return nullptr;
   }
+  // -> what is another number when something has been forgotten, by whomever; 0 for a cache that is closed
+  static napi_value Generation(napi_env env, napi_callback_info info) {
+    Arguments<1> args(env, info);
+    const auto* self = static_cast<const Object*>(args.data);
+    napi_value result;
+    napi_create_uint32(env, self->cache_ ? self->cache_->generation() : 0, &result);
+    return result;
+  }
   static napi_value Configure(napi_env env, napi_callback_info info) {
     Call<1> call(env, info, "tunables");
     auto* self = call.self<Object>();
@@ -223,7 +231,7 @@ struct CacheKeeping {
       {"remove", Remove},       {"allowRefresh", AllowRefresh},
       {"peek", Peek},           {"forget", Forget},
       {"configure", Configure}, {"declare", Declare},
-      {"close", Close},
+      {"close", Close},         {"generation", Generation},
   };
 };
 

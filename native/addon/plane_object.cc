@@ -220,7 +220,7 @@ napi_value Find(napi_env env, napi_callback_info info) {
   const udp::Peer nobody = {};
   uint32_t ticket = udp::MissRing::kNone;
   if (wire::ParseQuery(packet, &query) == wire::QueryVerdict::kAnswer) {
-    ticket = self->plane->ring().Find({.query = query, .peer = nobody});
+    ticket = self->plane->ring().Find({.query = query, .peer = nobody, .generation = self->cache->generation()});
   }
   napi_value result;
   napi_create_double(env, ticket == udp::MissRing::kNone ? -1 : ticket, &result);

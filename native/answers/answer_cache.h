@@ -72,6 +72,7 @@ struct InsertArgs {
   Variant variant = {};
   Ticks now = 0;
   const Inherited* inherited = nullptr;
+  uint32_t generation = 0;  // in which it was known to hold; 0 = now
 };
 
 struct FailureArgs {

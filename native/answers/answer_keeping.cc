@@ -15,12 +15,12 @@ Status Cache::Insert(const InsertArgs& args, PrepareScratch* scratch, EntryImage
     if (early > -static_cast<int32_t>(kTicksPerSecond)) image->early_ticks = static_cast<Ticks>(early);
     image->age_ticks = args.inherited->age_ticks;
   }
-  const uint32_t now_stored = generation();
+  const uint32_t stored = args.generation != 0 ? args.generation : generation();
   if (Taken()) return Status::kAnothersRegion;
   if (args.variant.scope.family != 0) NoteScope(args.variant.scope);
   Key key;
   KeyOf(image->message, args.variant, &key);
-  return shard_of(key).Insert(*image, key, args.now, now_stored);
+  return shard_of(key).Insert(*image, key, args.now, stored);
 }
 
 void Cache::KeyOf(Bytes message, const Variant& variant, Key* key) const {

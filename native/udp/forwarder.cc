@@ -46,7 +46,7 @@ bool Forwarder::HasAny(const wire::Query& query) {
 }
 
 size_t Forwarder::WriteQuery(uint64_t token, uint16_t udp_size, MutableBytes out) {
-  const MissRing::Drained flight = plane_->ring().Look(static_cast<uint32_t>(token));
+  const MissRing::Drained flight = plane_->ring().Look(static_cast<uint32_t>(token), cache_->generation());
   wire::Query query;
   if (flight.first == nullptr || flight.tenant != 0 || !Parse(*flight.first, &query) || !IsPlain(query.type) ||
       (query.flags & wire::flag::kRd) == 0 || (query.flags & wire::flag::kCd) != 0 || HasAny(query)) {
@@ -70,7 +70,8 @@ bool Forwarder::OnResponse(uint64_t token, Bytes response, Taken* taken) {
   if ((flags & wire::flag::kTc) != 0 || (rcode != wire::rcode::kNoError && !denies)) return false;
   const bool has_additional = Load16(response.data() + 10) != 0;
   if (has_additional && !HasPlainOpt(response)) return false;
-  const MissRing::Drained flight = plane_->ring().Look(ticket);
+  const uint32_t generation = cache_->generation();
+  const MissRing::Drained flight = plane_->ring().Look(ticket, generation);
   wire::Query query;
   if (flight.first == nullptr || !Parse(*flight.first, &query)) return false;
   const answers::InsertArgs insert = {
@@ -80,7 +81,8 @@ bool Forwarder::OnResponse(uint64_t token, Bytes response, Taken* taken) {
                   .random = reader_->Random(),
                   .ad_unknown = (query.flags & wire::flag::kAd) == 0 && !query.edns.dnssec_ok},
       .variant = {.dnssec_ok = query.edns.dnssec_ok, .checking_disabled = false, .tenant = 0, .scope = {}},
-      .now = cache_->NowTicks(MonotonicMs())};
+      .now = cache_->NowTicks(MonotonicMs()),
+      .generation = generation};
   answers::EntryImage image;
   const Status status = flight.outdated ? answers::Prepare(insert.prepare, scratch_.get(), &image)
                                         : cache_->Insert(insert, scratch_.get(), &image);

@@ -96,9 +96,9 @@ uint32_t MissRing::FindOpen(const State& state, const JoinArgs& args, const Aske
   for (; place != kNone; place = flights_[place].chain) {
     const Flight& flight = flights_[place];
     if (flight.key.hash == key.hash && flight.key.type == key.type && flight.key.flags == key.flags &&
-        flight.epoch == state.epoch && flight.asked == asked.bits && flight.dns_class == args.query.dns_class &&
-        flight.key.name_length == key.name_length && flight.key.extra_length == key.extra_length &&
-        std::memcmp(flight.key.name, key.name, key.name_length) == 0 &&
+        flight.epoch == state.EpochAt(args.generation) && flight.asked == asked.bits &&
+        flight.dns_class == args.query.dns_class && flight.key.name_length == key.name_length &&
+        flight.key.extra_length == key.extra_length && std::memcmp(flight.key.name, key.name, key.name_length) == 0 &&
         std::memcmp(flight.key.extra, key.extra, key.extra_length) == 0) {
       break;
     }
@@ -113,12 +113,14 @@ uint32_t MissRing::PlaceOf(uint32_t ticket) const {
   return flight.open && (flight.serial & 0xFFFF) == ticket >> kSerialShift ? place : kNone;
 }
 
-MissRing::Drained MissRing::Look(uint32_t ticket) {
+MissRing::Drained MissRing::Look(uint32_t ticket, uint32_t generation) {
   auto state = state_.Lock();
   const uint32_t place = PlaceOf(ticket);
   if (place == kNone) return {};
   const Flight& flight = flights_[place];
-  return {.first = &waiters_[flight.first], .tenant = flight.tenant, .outdated = flight.epoch != state->epoch};
+  return {.first = &waiters_[flight.first],
+          .tenant = flight.tenant,
+          .outdated = flight.epoch != state->EpochAt(generation)};
 }
 
 uint32_t MissRing::Find(const JoinArgs& args) {
@@ -180,7 +182,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
   flight.asked = asked.bits;
   flight.dns_class = args.query.dns_class;
   flight.tenant = tenant;
-  flight.epoch = state->epoch;
+  flight.epoch = state->EpochAt(args.generation);
   flight.key = asked.key;
   uint32_t& bucket = state->buckets[flight.key.hash & (state->buckets.size() - 1)];
   flight.chain = bucket;

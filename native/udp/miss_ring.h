@@ -63,6 +63,7 @@ struct JoinArgs {
   // Whether clients' subnets go upstream: only then do they tell questions apart.
   bool by_subnet = false;
   uint64_t now_us = 0;
+  uint32_t generation = 0;  // of the cache
 };
 
 struct MissRingCounters {
@@ -92,7 +93,8 @@ class MissRing {
   // Copies up to `most` waiting flights into `out` as FlightRecords. Returns how many; `*left` says whether more wait.
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left);
 
-  // Flights under way are joined no more: what they find may be what holds no more.
+  // Flights under way are joined no more: what they find may be what holds no more. So it is too where something has
+  // been forgotten in the cache since they began, by whomever.
   void Outdate() { ++state_.Lock()->epoch; }
 
   // Leaves a drained flight its first waiter only, whom nobody joins any more: what he gets is not for the others. They
@@ -106,7 +108,8 @@ class MissRing {
     uint32_t tenant = 0;
     bool outdated = false;  // what it finds may hold no more
   };
-  Drained Look(uint32_t ticket);
+  // `generation`: of the cache, now.
+  Drained Look(uint32_t ticket, uint32_t generation);
   // The ticket of the drained flight that these would join; kNone if there is none.
   uint32_t Find(const JoinArgs& args);
   // The record of a drained flight once more; false for an unknown ticket.
@@ -134,7 +137,7 @@ class MissRing {
     uint16_t asked = 0;  // bits of the query's header that tell flights apart
     uint16_t dns_class = 0;
     uint32_t tenant = 0;
-    uint32_t epoch = 0;
+    uint32_t epoch = 0;  // EpochAt when it began
     answers::Key key;
   };
   struct State {
@@ -146,7 +149,9 @@ class MissRing {
     uint32_t pending_first = kNone;
     uint32_t pending_last = kNone;
     uint32_t unknown_flights = 0;  // of clients whose tenant is not known
-    uint32_t epoch = 0;            // flights of another one are not joined
+    uint32_t epoch = 0;
+    // Flights of another one are not joined. Both only grow: their sum is the same where neither has.
+    uint32_t EpochAt(uint32_t generation) const { return epoch + generation; }
     ClientShares shares;
   };
 

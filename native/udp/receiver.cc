@@ -93,7 +93,8 @@ void Receiver::HandleMiss(int packet, const wire::Query& query, uint32_t tenant,
                                .kind = kind,
                                .tenant = tenant,
                                .by_subnet = by_subnet(),
-                               .now_us = batch_us_})) {
+                               .now_us = batch_us_,
+                               .generation = shared_->cache->generation()})) {
     case MissRing::Joined::kQueued:
       *wake = true;
       return;
@@ -220,7 +221,8 @@ void Receiver::Handle(int count) {
                                 .kind = FlightKind::kRefresh,
                                 .tenant = batch.tenants[i],
                                 .by_subnet = by_subnet(),
-                                .now_us = batch_us_};
+                                .now_us = batch_us_,
+                                .generation = shared_->cache->generation()};
       wake |= shared_->ring->Join(refresh) == MissRing::Joined::kQueued;
     }
   }

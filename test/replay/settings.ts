@@ -47,7 +47,7 @@ const yes = (value: string): boolean => value === 'yes' || value === 'on';
 
 export function setupOf(scenario: Scenario): Setup {
   const anchors: string[] = [];
-  const signs: Record<string, boolean> = { signal: false };
+  const signs: Record<string, boolean | string> = { signal: false };
   const negative: string[] = [];
   const options = {
     udp: 'dgram',
@@ -257,6 +257,8 @@ export function setupOf(scenario: Scenario): Setup {
     else (kind === 'stub-zone' ? options.stubZones : options.forwardZones).push(rest);
   }
   if ((resolver.rootHints as string[] | undefined)?.length === 0) delete resolver.rootHints;
+  // There a signer's own anchor counts, whatever is configured below it.
+  if (scenario.dialect === 'unbound') signs.nestedAnchors = 'any';
   const dnssec = { validate: anchors.length > 0, trustAnchors: anchors, negativeTrustAnchors: negative, ...signs };
   setup.options.dnssec = anchors.length > 0 ? dnssec : { validate: false };
   upstream.deadlineMs ??= 20_000;

@@ -14,7 +14,7 @@ import { type Known, ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
-import { type Job, ResolutionError } from './job.js';
+import { type Job, questionKey, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { Link } from './links.js';
 import type { Setting, ValidationOptions } from './options.js';
@@ -77,12 +77,8 @@ export class Checker {
     let before: { link: Link; verdict: Validation; zones: Attempt } | undefined;
     for (let again = 0; ; again++) {
       const zones = new Attempt(this.zones);
-      const fetchRecords: FetchRecords = (zone, wanted) => this.parts.fetch(zone, wanted, job, again > 0);
-      const { rcode, rrsets, authority } = link;
-      const { anchors, policy } = validation;
       const now = this.parts.clock.wallSeconds();
-      const context = { now, budget: budget.validation!, policy, anchors, zones, fetchRecords };
-      const judged = validate(questionOf(name, type, link), { rcode, answer: rrsets, authority }, context);
+      const judged = this.#verdict(name, type, link, job, { validation, zones, fresh: again > 0 });
       const verdict = judged instanceof Promise ? await judged : judged;
       if (job.traced) this.#trace(name, type, verdict, job);
       if (verdict.unfetched === true) {
@@ -90,12 +86,47 @@ export class Checker {
         throw unjudged(name, type, verdict);
       }
       if (verdict.status !== 'bogus') return this.#judged(name, type, link, verdict, job);
-      const isLast = again === L.distrusted || zones.knewBogus || budget.validation!.isSpent || !distrustHeard(job);
+      const at = verdict.restsOn ?? { name, type };
+      const isLast =
+        again === L.distrusted || zones.knewBogus || budget.validation!.isSpent || !distrust(job, at.name, at.type);
       const other = isLast ? undefined : await this.#askAnew(name, type, job);
       before = { link, verdict, zones };
       if (other === undefined) throw this.#refused(name, type, before, now, job);
       link = other;
     }
+  }
+
+  /**
+   * A denial of a part of the name, checked, where it is secure and its zone has the say on the whole name: the records that
+   * cover the part cover what is below it too (RFC 8020 section 2).
+   */
+  async proven(name: Uint8Array, denial: Link & { denied: Uint8Array }, job: Job): Promise<Link | undefined> {
+    const { validation } = this.parts.setting.options;
+    if (validation === undefined) return undefined;
+    const { denied } = denial;
+    const now = this.parts.clock.wallSeconds();
+    if (validation.anchors.closest(name, now) !== validation.anchors.closest(denied, now)) return undefined;
+    const zones = new Attempt(this.zones);
+    const verdict = await this.#verdict(denied, Type.A, denial, job, { validation, zones, fresh: false });
+    if (job.traced) this.#trace(denied, Type.A, verdict, job);
+    if (verdict.status !== 'secure' || verdict.rcode !== Rcode.NXDOMAIN) return undefined;
+    return this.#judged(denied, Type.A, denial, verdict, job);
+  }
+
+  #verdict(
+    name: Uint8Array,
+    type: number,
+    link: Link,
+    job: Job,
+    { validation, zones, fresh }: { validation: ValidationOptions; zones: ZoneKeys; fresh: boolean },
+  ): Validation | Promise<Validation> {
+    const { rcode, rrsets, authority } = link;
+    const { anchors, policy, aggressive } = validation;
+    const beside = aggressive ? link.beside : undefined;
+    const now = this.parts.clock.wallSeconds();
+    const fetchRecords: FetchRecords = (zone, wanted) => this.parts.fetch(zone, wanted, job, fresh);
+    const context = { now, budget: job.budget.validation!, policy, anchors, zones, fetchRecords };
+    return validate(questionOf(name, type, link), { rcode, answer: rrsets, authority, beside }, context);
   }
 
   #refused(
@@ -122,7 +153,7 @@ export class Checker {
 
   /** Keeps the verdict with what it is about. */
   #judged(name: Uint8Array, type: number, link: Link, verdict: Validation, job: Job): Link {
-    const { rrsets, setting } = this.parts;
+    const { rrsets, synthesis, setting } = this.parts;
     setting.stats[verdict.status]++;
     const security = securityOf(Security[verdict.status], verdict.ede);
     const isBogus = verdict.status === 'bogus';
@@ -135,8 +166,10 @@ export class Checker {
       authority = authority.filter(one => verdict.rrsets.get(one)?.status === 'secure');
     }
     rrsets.askedAt = job.budget.beganAt;
-    if (link.noCache !== true && verdict.status === 'secure' && !rrsets.isOutdated(name))
-      this.parts.synthesis.learn(link, verdict, leftMs);
+    if (link.noCache !== true && !isBogus && !rrsets.isOutdated(name)) {
+      if (verdict.status === 'secure') synthesis.learnData(link, verdict, leftMs);
+      synthesis.learnDenials(verdict, leftMs, one => link.authority.includes(one));
+    }
     const seconds = Math.floor(leftMs / 1000);
     const { originalTtl } = setting.options;
     const shown = (one: Rrset): Rrset => (originalTtl || one.ttl <= seconds ? one : { ...one, ttl: seconds });
@@ -195,11 +228,16 @@ function unjudged(name: Uint8Array, type: number, { reason, ede }: Verdict): Res
   return new ResolutionError(text, ede ?? ExtendedError.dnssecIndeterminate);
 }
 
-/** Whoever was heard so far is asked last from now on. False: that is nobody new. */
-function distrustHeard({ budget }: Job): boolean {
-  const before = budget.distrusted.size;
-  budget.distrusted = new Set([...budget.distrusted, ...(budget.heard ?? [])]);
-  return budget.distrusted.size > before;
+/**
+ * Who has given the answer that did not prove itself is asked last from now on; where nobody did, or did before, all who were
+ * heard. False: that is nobody new.
+ */
+function distrust({ budget }: Job, name: Uint8Array, type: number): boolean {
+  const { heard, distrusted } = budget;
+  const from = heard?.get(questionKey(name, type));
+  const more = from === undefined || distrusted.has(from) ? (heard?.values() ?? []) : [from];
+  budget.distrusted = new Set([...distrusted, ...more]);
+  return budget.distrusted.size > distrusted.size;
 }
 
 /** What one try finds out of zones: that they are bogus counts for others when the last has said so. */

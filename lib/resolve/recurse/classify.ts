@@ -3,6 +3,7 @@
 // that nobody asked for are the way to poison a cache (CVE-2025-11411).
 //
 // Bound: the links of a chain that are taken from one response (RECURSION_LIMITS.aliases).
+import { leadsOut } from '../../dnssec/signature.js';
 import { Flag, Rcode, Type } from '../../wire/iana.js';
 import { DecodedResponse, MAX_RRSET_RECORDS, type Message, rcodeOf, type ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldName, isAtOrBelow } from '../../wire/name.js';
@@ -26,6 +27,8 @@ export interface FoundLink {
   target?: Uint8Array;
   /** Denials: the SOA and its proof. Positive answers: the proof of a wildcard. */
   authority: Rrset[];
+  /** Denials beside a positive answer that needs none: of what its alias leads to, say. Of use once they are validated. */
+  beside?: Rrset[];
 }
 
 /** What answers the question. */
@@ -91,8 +94,8 @@ export function classify(message: Response, asked: Asked, belief: Belief): Meani
   const grouped = group(message.answers);
   const allAuthorities = group(message.authorities);
   if (belief.validation !== undefined) addStraySignatures(grouped, allAuthorities, message);
-  const answers = inZoneOnly(grouped, zone, belief.maxNameServers);
-  const authorities = inZoneOnly(allAuthorities, zone, belief.maxNameServers);
+  const answers = inZoneOnly(grouped, asked, belief.maxNameServers);
+  const authorities = inZoneOnly(allAuthorities, asked, belief.maxNameServers);
   const authoritative = (message.flags & Flag.AA) !== 0;
   // Who offers recursion and claims no authority has it from somewhere else.
   const foreign = !asked.recursive && !authoritative && (message.flags & Flag.RA) !== 0;
@@ -114,7 +117,19 @@ export function classify(message: Response, asked: Asked, belief: Belief): Meani
     const further = furtherLinks(answers, authorities, asked, rcode, positive);
     const authority = wildcardProof(positive.rrsets, authorities);
     const { rrsets, target, rcode: code } = positive;
-    return wrap({ kind: 'answer', rcode: code, rrsets, target, further, authority, additional, ns, authoritative });
+    const beside = belief.validation !== undefined && authority.length === 0 ? denialsBeside(authorities) : undefined;
+    return wrap({
+      kind: 'answer',
+      rcode: code,
+      rrsets,
+      target,
+      further,
+      authority,
+      beside,
+      additional,
+      ns,
+      authoritative,
+    });
   }
   let denial = denialOf(asked.name, authorities);
   // Proofs say it too, to who believes nothing else; a referral has them for what is not there.
@@ -181,11 +196,14 @@ function addStraySignatures(answers: Rrset[], authorities: readonly Rrset[], mes
   }
 }
 
-/** What lies in the zone; of NS sets no more than `maxNameServers` records. */
-function inZoneOnly(rrsets: readonly Rrset[], zone: Uint8Array, maxNameServers: number): Rrset[] {
+/**
+ * What lies in the zone, as the next names of NSEC records have to (RFC 4034 section 4.1.1), but for the parent's record
+ * about DS; of NS sets no more than `maxNameServers` records.
+ */
+function inZoneOnly(rrsets: readonly Rrset[], { zone, type }: Asked, maxNameServers: number): Rrset[] {
   const list: Rrset[] = [];
   for (const one of rrsets) {
-    if (!isAtOrBelow(one.name, zone)) continue;
+    if (!isAtOrBelow(one.name, zone) || (type !== Type.DS && leadsOut(one, zone))) continue;
     const isTooLong = one.type === Type.NS && one.data.length > maxNameServers;
     list.push(isTooLong ? { ...one, data: one.data.slice(0, maxNameServers), signatures: [] } : one);
   }
@@ -194,6 +212,14 @@ function inZoneOnly(rrsets: readonly Rrset[], zone: Uint8Array, maxNameServers: 
 
 const wildcardProof = (rrsets: readonly Rrset[], authorities: readonly Rrset[]): Rrset[] =>
   rrsets.some(isFromWildcard) ? authorities.filter(one => DENIALS.has(one.type)) : NONE;
+
+/** Of a proof, which none of the answer's own is, there are no more than three (RFC 5155 section 8.4). */
+const MAX_BESIDE = 3;
+
+function denialsBeside(authorities: readonly Rrset[]): Rrset[] | undefined {
+  if (!authorities.some(one => DENIALS.has(one.type))) return undefined;
+  return authorities.filter(one => DENIALS.has(one.type) && one.signatures.length > 0).slice(0, MAX_BESIDE);
+}
 
 /** The SOA of a zone that the name is in, and the proofs beside it; nothing where there is none. */
 function denialOf(name: Uint8Array, authorities: readonly Rrset[]): Rrset[] {
@@ -240,7 +266,9 @@ function readAnswer(
     return here.length > 0 ? { rrsets: here, rcode: Rcode.NOERROR } : undefined;
   }
   const wanted = here.find(one => one.type === asked.type && (one.data.length > 0 || asked.type === Type.RRSIG));
-  if (wanted !== undefined) return { rrsets: [wanted], rcode: Rcode.NOERROR };
+  // An alias that was asked for may be one that a DNAME makes, which is what proves it (RFC 6672 section 5.3.1).
+  const isMade = asked.type === Type.CNAME && wanted?.signatures.length === 0;
+  if (wanted !== undefined && !isMade) return { rrsets: [wanted], rcode: Rcode.NOERROR };
   if (asked.type === Type.RRSIG) {
     const signed = here.filter(one => one.signatures.length > 0);
     if (signed.length > 0) {
@@ -250,7 +278,9 @@ function readAnswer(
     }
   }
   const dname = dnameAbove(answers, asked.name);
-  if (dname !== undefined) return throughDname(dname, asked.name) ?? { rrsets: [dname], rcode: Rcode.YXDOMAIN };
+  if (dname !== undefined)
+    return throughDname(dname, asked.name, asked.type) ?? { rrsets: [dname], rcode: Rcode.YXDOMAIN };
+  if (wanted !== undefined) return { rrsets: [wanted], rcode: Rcode.NOERROR };
   const cname = here.find(one => one.type === Type.CNAME && one.data.length > 0);
   if (cname === undefined) return undefined;
   // More than one is an error of the zone; the first is as good as any.
@@ -263,14 +293,19 @@ const dnameAbove = (answers: readonly Rrset[], name: Uint8Array): Rrset | undefi
       one.type === Type.DNAME && one.data.length === 1 && one.name.length < name.length && isAtOrBelow(name, one.name),
   );
 
-/** The alias that a DNAME makes for a name below it (RFC 6672 section 2.2); undefined when that is too long. */
+/**
+ * The alias that a DNAME makes for a name below it (RFC 6672 section 2.2); undefined when that is too long. Who asked for
+ * the alias has what was asked for.
+ */
 export function throughDname(
   dname: Rrset,
   name: Uint8Array,
-): { rrsets: Rrset[]; target: Uint8Array; rcode: number } | undefined {
+  type: number,
+): { rrsets: Rrset[]; target?: Uint8Array; rcode: number } | undefined {
   const prefix = name.subarray(0, name.length - dname.name.length);
   const target = Uint8Array.from([...prefix, ...dname.data[0]]);
   if (target.length > 255) return undefined;
   const alias: Rrset = { name, type: Type.CNAME, ttl: dname.ttl, data: [target], signatures: [] };
-  return { rrsets: [dname, alias], target: foldName(target), rcode: Rcode.NOERROR };
+  const next = type === Type.CNAME ? undefined : foldName(target);
+  return { rrsets: [dname, alias], target: next, rcode: Rcode.NOERROR };
 }

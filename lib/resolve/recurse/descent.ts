@@ -6,8 +6,8 @@ import type { Clock } from '../../base/clock.js';
 import { below, type Random } from '../../base/random.js';
 import { Rank, type RrsetCache } from '../../cache/rrset-cache.js';
 import { ExtendedError, Rcode, Type } from '../../wire/iana.js';
-import { countLabels, isAtOrBelow, nameKey, nameToText, offsetOfLast } from '../../wire/name.js';
-import type { Asked, Referral } from './classify.js';
+import { countLabels, equalNames, isAtOrBelow, nameKey, nameToText, offsetOfLast } from '../../wire/name.js';
+import type { Asked, Found, Referral } from './classify.js';
 import {
   type ConfiguredZone,
   type Delegation,
@@ -36,6 +36,8 @@ export interface DescentParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly setting: Setting;
+  /** A denial of a part of the name, where validation shows that there is nothing below it either. */
+  readonly proven: (name: Uint8Array, denial: Link & { denied: Uint8Array }, job: Job) => Promise<Link | undefined>;
 }
 
 export class Descent {
@@ -129,14 +131,24 @@ export class Descent {
       if (meaning.kind === 'referral') {
         if (++referrals > L.referrals)
           throw new ResolutionError(`more than ${L.referrals} referrals`, ExtendedError.other);
+        const above = delegation;
         delegation = this.#follow(delegation, meaning, job);
+        const said = full && type === Type.DS ? saidOfDs(name, meaning) : undefined;
+        if (said !== undefined) return this.parts.learner.keep(name, type, above, said, from);
         labels = countLabels(delegation.zone);
         minimised = 0;
         continue;
       }
       if (full) return this.parts.learner.keep(name, type, delegation, meaning, from);
-      // RFC 9156 section 2.3: there may be names below after all, where servers deny empty non-terminals.
+      // RFC 9156 section 2.3: there may be names below after all, where servers deny empty non-terminals; not where the
+      // denial is proven, which costs no more than the proof of the whole name would.
       if (meaning.rcode === Rcode.NXDOMAIN) {
+        if (job.validates && meaning.authority.some(one => one.type !== Type.SOA && one.signatures.length > 0)) {
+          const denial = this.parts.learner.denialOf(meaning);
+          const noCache = delegation.configured?.noCache === true;
+          const proven = await this.parts.proven(name, { ...denial, denied: question, noCache }, job);
+          if (proven !== undefined) return proven;
+        }
         if (this.#options.qnameMinimisation === 'strict')
           return linkOf(meaning, [], meaning.authority, { leftMs: Infinity, rank: Rank.authoritative });
         minimise = false;
@@ -231,6 +243,25 @@ export class Descent {
 function isOutOfReach({ servers, zone }: Delegation): boolean {
   for (const one of servers) if (one.addresses.length > 0 || !isAtOrBelow(one.name, zone)) return false;
   return true;
+}
+
+/**
+ * What a referral to the name that DS was asked of says of it: from the parent's side, where the zone's own servers have no
+ * say (RFC 4035 section 3.1.4.1). Undefined: nothing.
+ */
+function saidOfDs(name: Uint8Array, { ns, ds, noDs }: Referral): Found | undefined {
+  if (!equalNames(ns.name, name) || (ds === undefined && noDs.length === 0)) return undefined;
+  const rrsets = ds === undefined ? [] : [ds];
+  return {
+    kind: 'answer',
+    rcode: Rcode.NOERROR,
+    rrsets,
+    target: undefined,
+    further: [],
+    authority: noDs,
+    additional: [],
+    authoritative: false,
+  };
 }
 
 function shuffled<T>(list: T[], random: Random): T[] {

@@ -4,6 +4,7 @@ import { Canceller } from '../../base/cancel.js';
 import { ShardnsError } from '../../base/errors.js';
 import { ExtendedError } from '../../wire/iana.js';
 import { Budget as ValidationBudget, type BudgetLimits } from '../../dnssec/budget.js';
+import { nameKey } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { TraceEvent } from './trace.js';
 
@@ -28,6 +29,8 @@ export class ResolutionError extends ShardnsError {
   ours = false;
 }
 
+export const questionKey = (name: Uint8Array, type: number): string => `${nameKey(name)} ${type}`;
+
 const NOBODY: ReadonlySet<string> = new Set();
 
 /** What all resolutions for one query of a client share. */
@@ -49,8 +52,8 @@ export interface Budget {
   readonly cancel: Canceller;
   /** What validation may cost; undefined: nothing is validated. */
   readonly validation: ValidationBudget | undefined;
-  /** Addresses that answers came from, where something is validated. */
-  readonly heard: Set<string> | undefined;
+  /** Addresses that answers came from last, each by its question (`questionKey`), where something is validated. */
+  readonly heard: Map<string, string> | undefined;
   /** Those of them whose word has not proved itself: asked last. */
   distrusted: ReadonlySet<string>;
 }
@@ -93,7 +96,7 @@ export class Job {
       ours: false,
       cancel: new Canceller(),
       validation: options.validation && new ValidationBudget(options.validation),
-      heard: options.validation && new Set(),
+      heard: options.validation && new Map(),
       distrusted: NOBODY,
     };
     const validates = options.validation !== undefined;

@@ -85,7 +85,8 @@ export class Knowledge {
       const { rrset, proof, stale, leftMs, rank, security } = exact;
       return { rcode: Rcode.NOERROR, rrsets: [rrset], authority: proof, stale, leftMs, rank, security };
     }
-    if (type !== Type.CNAME) {
+    // DS records stand on the parent's side of a cut, where an alias of the child, which some apexes have, says nothing.
+    if (type !== Type.CNAME && type !== Type.DS) {
       const alias = rrsets.get(name, Type.CNAME, allowStale);
       if (alias !== undefined && alias.rank >= Rank.answer && alias.rrset.data.length > 0) {
         return {

@@ -76,17 +76,23 @@ export class Learner {
     return end < 0 ? found.further : found.further.slice(0, end);
   }
 
-  #keepDenial(found: FoundLink, name: Uint8Array, type: number, rules: LifetimeRules): Link {
+  /** What a denial is worth, which is not kept yet. */
+  denialOf(found: FoundLink, rules = this.#lifetimeRules): Link {
     const soa = found.authority.find(one => one.type === Type.SOA);
     const ttl = soa === undefined ? L.unprovenDenialTtl : negativeLifetimeOf(soa, found.authority, rules);
     // Its TTLs say how long it is kept (RFC 2308 section 5), also where the operator's minimum lengthens that.
     const least = Math.min(this.setting.options.negativeMinTtl, ttl);
     const authority = found.authority.map(one => ({ ...one, ttl: Math.min(Math.max(one.ttl, least), ttl) }));
-    const denial: Denial = { authority, ttl };
+    return linkOf(found, found.rrsets, authority, { leftMs: ttl * 1000, rank: Rank.authoritative });
+  }
+
+  #keepDenial(found: FoundLink, name: Uint8Array, type: number, rules: LifetimeRules): Link {
+    const link = this.denialOf(found, rules);
+    const denial: Denial = { authority: link.authority, ttl: link.leftMs / 1000 };
     if (found.rcode === Rcode.NXDOMAIN) {
       if (deniesName(this.setting.options.zones, name, type)) this.rrsets.putNxdomain(name, denial);
     } else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
-    return linkOf(found, found.rrsets, authority, { leftMs: ttl * 1000, rank: Rank.authoritative });
+    return link;
   }
 
   #keepRrsets(

@@ -29,6 +29,8 @@ export interface Link {
   rrsets: Rrset[];
   target?: Uint8Array;
   authority: Rrset[];
+  /** As of a FoundLink. */
+  beside?: Rrset[];
   noCache?: boolean;
   stale?: boolean;
   leftMs: number;
@@ -83,11 +85,11 @@ export function append(result: RecursionResult, link: Link): void {
 
 /** Of what was found in a response. */
 export function linkOf(
-  { rcode, target }: FoundLink,
+  { rcode, target, beside }: FoundLink,
   rrsets: Rrset[],
   authority: Rrset[],
   { leftMs, rank, noCache = false }: { leftMs: number; rank: number; noCache?: boolean },
 ): Link {
   const security = Security.unchecked;
-  return { rcode, rrsets, target, authority, noCache, stale: false, leftMs, rank, security, next: undefined };
+  return { rcode, rrsets, target, authority, beside, noCache, stale: false, leftMs, rank, security, next: undefined };
 }

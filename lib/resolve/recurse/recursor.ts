@@ -18,7 +18,7 @@ import { type Delegation, type NameServer, Source, takeAddresses } from './deleg
 import { Checker } from './checker.js';
 import { Descent } from './descent.js';
 import { Infrastructure } from './infrastructure.js';
-import { Job, type JobOptions, ResolutionError } from './job.js';
+import { Job, type JobOptions, questionKey, ResolutionError } from './job.js';
 import { Knowledge } from './knowledge.js';
 import { Learner } from './learner.js';
 import { append, emptyResult, type Link, type RecursionResult, resultOf } from './links.js';
@@ -81,7 +81,17 @@ export class Recursor {
     const { fence } = rrsets;
     const asker = new ZoneAsker({ ask, findAddress, infrastructure, clock, random, setting, fence });
     this.#priming = new Priming(rrsets, known, asker, clock, setting);
-    const descent = new Descent({ rrsets, known, learner, asker, priming: this.#priming, clock, random, setting });
+    const descent = new Descent({
+      rrsets,
+      known,
+      learner,
+      asker,
+      priming: this.#priming,
+      clock,
+      random,
+      setting,
+      proven: (name, denial, job) => this.#checker.proven(name, denial, job),
+    });
     this.#descent = descent;
     this.#synthesis = new Synthesis(rrsets, clock, setting);
     this.#checker = new Checker({
@@ -222,9 +232,9 @@ export class Recursor {
   #fetchRecords(name: Uint8Array, type: number, job: Job, fresh: boolean): Fetched | Promise<Fetched | FetchFailure> {
     const known = fresh ? undefined : (this.known.link(name, type) ?? this.#synthesis.link(name, type, job));
     if (known !== undefined) return fetchedOf(known);
-    const noDs = fresh || type !== Type.DS ? undefined : this.rrsets.noDs(name);
+    const noDs = fresh || type !== Type.DS ? undefined : (this.rrsets.noDs(name) ?? this.#synthesis.noDs(name, job));
     if (noDs !== undefined) return { rcode: Rcode.NOERROR, answer: [], authority: noDs };
-    const inner = job.below(`${nameKey(name)} ${type}`, this.options.maxDepth, fresh);
+    const inner = job.below(questionKey(name, type), this.options.maxDepth, fresh);
     if (inner === undefined) return Promise.resolve({ failure: 'it would wait for itself' });
     if (type === Type.DNSKEY && name.length === 1) this.#signal();
     const nobody = (error: unknown): FetchFailure => {
@@ -278,7 +288,7 @@ export class Recursor {
   /** False when the name server's name does not exist. */
   async #findAddress(delegation: Delegation, server: NameServer, family: 4 | 6, job: Job): Promise<boolean> {
     const type = family === 4 ? Type.A : Type.AAAA;
-    const key = `${nameKey(server.name)} ${type}`;
+    const key = questionKey(server.name, type);
     const inner = job.budget.failed?.has(key) === true ? undefined : job.below(key, this.options.maxDepth);
     if (inner === undefined) return true;
     job.left();

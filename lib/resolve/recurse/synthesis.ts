@@ -3,13 +3,14 @@
 //
 // Bounds: those of DenialIndex.
 import type { Clock } from '../../base/clock.js';
-import { Rank, type RrsetCache, Security } from '../../cache/rrset-cache.js';
+import { type CachedRrset, Rank, type RrsetCache, Security } from '../../cache/rrset-cache.js';
 import { securityOf, statusIn } from '../../cache/rrset-entry.js';
 import { lastLabels, ownerLabels, wildcardOf } from '../../dnssec/canonical.js';
 import { type Denied, DenialIndex } from '../../dnssec/denial-index.js';
-import { parseSignature } from '../../dnssec/signature.js';
 import type { Validation } from '../../dnssec/validator.js';
+import type { SecureZone } from '../../dnssec/zone-keys.js';
 import { Rcode, Type } from '../../wire/iana.js';
+import { equalNames, foldName } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
 import { throughDname } from './classify.js';
 import type { Job } from './job.js';
@@ -18,6 +19,7 @@ import type { Setting, ValidationOptions } from './options.js';
 import { zoneOf } from './zones.js';
 
 const SECURE = securityOf(Security.secure);
+const DENIALS = new Set<number>([Type.SOA, Type.NSEC, Type.NSEC3]);
 
 export class Synthesis {
   readonly #denials = new DenialIndex();
@@ -37,8 +39,8 @@ export class Synthesis {
     this.#denials.forget(name);
   }
 
-  /** Keeps what of a secure link says something of other names too. */
-  learn(link: Link, verdict: Validation, leftMs: number): void {
+  /** Keeps what of the data of a secure link says something of other names too. */
+  learnData(link: Link, verdict: Validation, leftMs: number): void {
     if (this.setting.options.validation?.aggressive !== true) return;
     const isSecure = (one: Rrset): boolean => verdict.rrsets.get(one)?.status === 'secure';
     for (const one of link.rrsets) {
@@ -48,19 +50,41 @@ export class Synthesis {
       const name = wildcardOf(lastLabels(one.name, labels));
       this.rrsets.put({ ...one, name }, link.rank, [], Math.min(leftMs, one.ttl * 1000), SECURE);
     }
-    const proofs = link.authority.filter(
-      one =>
-        (one.type === Type.NSEC || one.type === Type.NSEC3) &&
-        isSecure(one) &&
-        verdict.rrsets.get(one)!.labels === ownerLabels(one.name),
-    );
-    if (proofs.length === 0) return;
-    const soa = link.authority.find(one => one.type === Type.SOA && isSecure(one));
-    const zone = soa?.name ?? parseSignature(proofs[0].signatures[0])?.signer;
-    if (zone === undefined) return;
-    const ttl = Math.floor(leftMs / 1000);
-    const bounded = proofs.map(one => (one.ttl <= ttl ? one : { ...one, ttl }));
-    this.#denials.learn(zone, soa, bounded, this.clock.nowMs());
+  }
+
+  /**
+   * Keeps the denials among what a question has had checked, good as they are whatever became of the question: of the link,
+   * beside it, and of delegations on the way to it.
+   */
+  learnDenials({ checked }: Validation, leftMs: number, isOfLink: (one: Rrset) => boolean): void {
+    const { validation, negativeMaxTtl } = this.setting.options;
+    if (validation?.aggressive !== true) return;
+    const zones = new Map<SecureZone, { soa?: Rrset; proofs: Rrset[] }>();
+    for (const [one, { by, verdict }] of checked) {
+      if (!DENIALS.has(one.type) || verdict.status !== 'secure' || verdict.labels !== ownerLabels(one.name)) continue;
+      if (one.type === Type.SOA && !equalNames(one.name, by.zone)) continue;
+      const mostMs = isOfLink(one) ? leftMs : Infinity;
+      const ttl = Math.min(one.ttl, verdict.ttl, negativeMaxTtl, Math.floor(mostMs / 1000));
+      const bounded = one.ttl === ttl ? one : { ...one, ttl };
+      let found = zones.get(by);
+      if (found === undefined) zones.set(by, (found = { proofs: [] }));
+      if (one.type === Type.SOA) found.soa = bounded;
+      else found.proofs.push(bounded);
+    }
+    const nowMs = this.clock.nowMs();
+    for (const [{ zone }, { soa, proofs }] of zones) {
+      if (proofs.length > 0) this.#denials.learn(zone, soa, proofs, nowMs, validation.policy);
+    }
+  }
+
+  /** What shows a name to have no DS records, as far as it was validated. */
+  noDs(name: Uint8Array, job: Job): readonly Rrset[] | undefined {
+    const { validation } = this.setting.options;
+    const { validation: budget } = job.budget;
+    if (validation?.aggressive !== true || budget === undefined) return undefined;
+    const judging = { now: this.clock.wallSeconds(), budget, policy: validation.policy };
+    const found = this.#denials.findNoDs(name, this.clock.nowMs(), judging);
+    return found !== undefined && this.#hasSay(found.zone, name, Type.DS, validation) ? found.authority : undefined;
   }
 
   /** @param name of which the cache itself says nothing */
@@ -89,14 +113,19 @@ export class Synthesis {
   #throughDname(name: Uint8Array, type: number, validation: ValidationOptions): Link | undefined {
     for (let at = 0; name[at] !== 0;) {
       at += 1 + name[at];
-      const known = this.rrsets.get(name.slice(at), Type.DNAME);
-      if (known === undefined || statusIn(known.security) !== Security.secure) continue;
-      const made = throughDname(known.rrset, name);
+      const known = this.#secure(name.slice(at), Type.DNAME);
+      if (known === undefined) continue;
+      const made = throughDname(known.rrset, name, type);
       if (made === undefined || !this.#hasSay(known.rrset.name, name, type, validation)) return undefined;
       const { rank, proof: authority, leftMs, security } = known;
       return { ...made, authority, leftMs, rank, security };
     }
     return undefined;
+  }
+
+  #secure(name: Uint8Array, type: number): CachedRrset | undefined {
+    const known = this.rrsets.get(name, type);
+    return known !== undefined && statusIn(known.security) === Security.secure ? known : undefined;
   }
 
   #linkOf(name: Uint8Array, type: number, { kind, wildcard, authority, leftMs }: Denied): Link | undefined {
@@ -108,10 +137,14 @@ export class Synthesis {
       this.setting.stats.synthesised++;
       return { ...common, rcode, rrsets: [], leftMs };
     }
-    const known = this.rrsets.get(wildcard!, type);
-    if (known === undefined || statusIn(known.security) !== Security.secure) return undefined;
+    const known =
+      this.#secure(wildcard!, type) ?? (type === Type.CNAME ? undefined : this.#secure(wildcard!, Type.CNAME));
+    if (known === undefined) return undefined;
+    const { rrset } = known;
     this.setting.stats.synthesised++;
-    const rrsets = [{ ...known.rrset, name }];
-    return { ...common, rcode: Rcode.NOERROR, rrsets, leftMs: Math.min(leftMs, known.leftMs) };
+    const rrsets = [{ ...rrset, name }];
+    // An alias there is made for each type (RFC 8198 section 5.3, RFC 1034 section 4.3.3).
+    const target = rrset.type === type ? undefined : foldName(rrset.data[0]);
+    return { ...common, rcode: Rcode.NOERROR, rrsets, target, leftMs: Math.min(leftMs, known.leftMs) };
   }
 }

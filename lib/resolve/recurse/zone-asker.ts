@@ -6,7 +6,7 @@ import { isOurs, type ShardnsError } from '../../base/errors.js';
 import type { Fence } from '../../base/fence.js';
 import type { Random } from '../../base/random.js';
 import type { Upstream } from '../../upstream/upstream.js';
-import { ExtendedError, HEADER_SIZE, Rcode, rcodeName, typeName } from '../../wire/iana.js';
+import { ExtendedError, HEADER_SIZE, Rcode, rcodeName, Type, typeName } from '../../wire/iana.js';
 import { DecodedResponse, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import { withoutPrivateGlue } from './address-rules.js';
@@ -14,7 +14,7 @@ import { AddressSearch, type FindAddress, hasUnknownAddresses } from './address-
 import { type Asked, classify, type Found, type Meaning, type Referral } from './classify.js';
 import { type Delegation, describeZone } from './delegation.js';
 import type { Infrastructure } from './infrastructure.js';
-import { type Job, ResolutionError } from './job.js';
+import { type Job, questionKey, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { AskServer, Setting } from './options.js';
 import { ServerChoice } from './server-choice.js';
@@ -140,7 +140,9 @@ export class ZoneAsker {
       const meaning = this.#meaningOf(octets, asked);
       if (job.traced) this.#traceResponse(delegation, asked, server, meaning, began, job);
       const from = server.at.address;
-      if (meaning.kind === 'answer') job.budget.heard?.add(from);
+      // A referral may be the answer about DS.
+      if (meaning.kind === 'answer' || (meaning.kind === 'referral' && asked.type === Type.DS))
+        job.budget.heard?.set(questionKey(asked.name, asked.type), from);
       if (meaning.kind === 'answer' || meaning.kind === 'referral') return { meaning, from };
       tried.useless = true;
       useless++;

@@ -3,10 +3,11 @@
 // its replies (RFC 7766 section 6.2.1.1), and is closed behind them.
 //
 // Bounds: `maxPipelined` queries under way, which hold `maxQueuedBytes` and one query more at most: padded, each may have
-// 64 KiB. `maxQueuedBytes` of replies that the client does not read, or one reply: a query whose reply does not fit is
-// answered anew when the client has caught up. Until then, and while it is over its bounds of queries, it is not read. In
-// time: it is closed `idleTimeoutMs` after its last whole query or the last reply that it took, `messageTimeoutMs` after the
-// first octet of a query that has not become whole, and MAX_ANSWER_MS after anything at all.
+// 64 KiB. `maxQueuedBytes` of replies that the client does not read, or one reply; what does not fit is kept where all
+// connections together have room for that (see TcpConnections), else its query is answered anew when the client has caught
+// up. Until then, and while it is over its bounds of queries, it is not read. In time: it is closed `idleTimeoutMs` after
+// its last whole query or the last reply that it took, `messageTimeoutMs` after the first octet of a query that has not
+// become whole, and MAX_ANSWER_MS after anything at all.
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../base/clock.js';
 import { frame, MessageReader } from '../../transport/framing.js';
@@ -22,9 +23,6 @@ const MAX_ANSWER_MS = 120_000;
 const QUERY_OVERHEAD = 128;
 /** What one under way holds: its octets here, and the resolver's copy. */
 const askedOctets = (query: Buffer): number => 2 * query.length + QUERY_OVERHEAD;
-
-/** The length before a reply, and the option of edns-tcp-keepalive in it. */
-const FRAME_OVERHEAD = 2 + 6;
 
 /** Who is at the other end, as whoever took the stream knows: a stream has no address. */
 export interface StreamClient {
@@ -62,8 +60,11 @@ export class StreamSession implements Connection {
   /** Runs while a message is not whole. */
   #message: Timer | undefined;
   #ended = false;
-  /** A reply did not fit; nothing is answered before the client has read all. */
+  /** A reply did not fit; no query is begun before the client has read all. */
   #full = false;
+  /** Replies that did not fit and are kept, framed. */
+  #unsent: Uint8Array[] = [];
+  #unsentOctets = 0;
   #waiting: Buffer[] = [];
   #waitingOctets = 0;
   readonly #onWritten = (): void => this.#written();
@@ -96,6 +97,9 @@ export class StreamSession implements Connection {
     this.#idle?.cancel();
     this.#message?.cancel();
     this.#waiting = [];
+    this.#connections.release(this.#unsentOctets);
+    this.#unsent = [];
+    this.#unsentOctets = 0;
     this.#connections.leave(this);
   }
 
@@ -144,10 +148,29 @@ export class StreamSession implements Connection {
     if (this.#stream.destroyed) return;
     this.#activeAtMs = this.#clock.nowMs();
     if (this.#full && this.#stream.writableLength === 0) {
-      this.#full = false;
+      this.#sendKept();
+      this.#full = this.#unsent.length > 0;
       this.#serve();
       this.#endIfDone();
     } else this.#count();
+  }
+
+  #sendKept(): void {
+    let sent = 0;
+    let octets = 0;
+    for (const framed of this.#unsent) {
+      if (!this.#fits(framed.length)) break;
+      octets += framed.length;
+      this.#stream.write(framed, this.#onWritten);
+      sent++;
+    }
+    this.#unsent.splice(0, sent);
+    this.#unsentOctets -= octets;
+    this.#connections.release(octets);
+  }
+  #fits(octets: number): boolean {
+    const unread = this.#stream.writableLength;
+    return unread === 0 || unread + octets <= this.#connections.options.maxQueuedBytes;
   }
 
   #serve(): void {
@@ -174,7 +197,8 @@ export class StreamSession implements Connection {
 
   #count(): void {
     const { writableLength } = this.#stream;
-    this.#connections.holds(this, writableLength + this.#waitingOctets + this.#askedOctets + this.#reader.buffered);
+    const replies = writableLength + this.#unsentOctets;
+    this.#connections.holds(this, replies + this.#waitingOctets + this.#askedOctets + this.#reader.buffered);
   }
 
   #serveOne(query: Buffer): void {
@@ -210,18 +234,23 @@ export class StreamSession implements Connection {
   }
 
   #reply(octets: Uint8Array, message: Buffer): void {
-    const { keepalive, idleTimeoutMs, maxQueuedBytes } = this.#connections.options;
-    const unread = this.#stream.writableLength;
-    if (unread > 0 && unread + octets.length + FRAME_OVERHEAD > maxQueuedBytes) {
-      this.#full = true;
-      this.#waiting.unshift(message);
-      this.#waitingOctets += message.length + QUERY_OVERHEAD;
+    const { keepalive, idleTimeoutMs } = this.#connections.options;
+    const framed = frame(keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets);
+    if (this.#unsent.length === 0 && this.#fits(framed.length)) {
+      this.#stream.write(framed, this.#onWritten);
       return;
     }
-    this.#stream.write(frame(keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets), this.#onWritten);
+    this.#full = true;
+    if (this.#connections.keep(this.#unsentOctets, framed.length)) {
+      this.#unsent.push(framed);
+      this.#unsentOctets += framed.length;
+    } else {
+      this.#waiting.unshift(message);
+      this.#waitingOctets += message.length + QUERY_OVERHEAD;
+    }
   }
 
   #endIfDone(): void {
-    if (this.#ended && this.#underWay === 0 && this.#waiting.length === 0) this.#stream.end();
+    if (this.#ended && this.#underWay === 0 && this.#waiting.length + this.#unsent.length === 0) this.#stream.end();
   }
 }

@@ -5,8 +5,12 @@
 // of the one that has been idle longest, of the same client's first. Where all are busy it takes one of the client that has
 // most, unless it would have as many itself; else it is turned away (RFC 7766 section 6.2.3 lets a server close
 // connections when it needs them, section 6.2.2 has clients bring few). `maxTotalBytes` of replies not
-// read, queries not begun and messages not whole; beyond it the connection that holds most is closed.
+// read, queries not begun and messages not whole; beyond it the connection that holds most is closed. A 32nd of that for
+// replies beyond a connection's own bound, of which one has no more than is left for the others.
 import { clientOf } from '../../base/client-shares.js';
+
+/** Of `maxTotalBytes`, for replies beyond the bounds of their connections: one in so many. */
+const KEPT_SHARE = 32;
 
 export interface TcpOptions {
   maxConnections: number;
@@ -40,6 +44,8 @@ export class TcpConnections {
   /** Without a query under way; longest idle first. */
   readonly #idle = new Set<Connection>();
   #octets = 0;
+  /** Of these, of replies beyond the bounds of their connections. */
+  #kept = 0;
   readonly stats = {
     accepted: 0,
     /** Turned away: no place, and nobody idle. */
@@ -116,6 +122,21 @@ export class TcpConnections {
       this.stats.overfullClosed++;
       this.#close(most);
     }
+  }
+
+  /**
+   * Whether a reply that does not fit within a connection's own bound may be kept for it; counts it if so.
+   * @param own what that connection keeps so already, in octets
+   */
+  keep(own: number, octets: number): boolean {
+    const left = this.options.maxTotalBytes / KEPT_SHARE - this.#kept;
+    if (own + octets > left - octets) return false;
+    this.#kept += octets;
+    return true;
+  }
+  /** So many octets of what was kept are kept no longer. */
+  release(octets: number): void {
+    this.#kept -= octets;
   }
 
   /** It is gone. */

@@ -73,6 +73,11 @@ const dnssec = section({
     change: 'live',
     why: 'Names at and below which nothing has to prove itself, as of zones of your own that are not signed, or of one that is broken; then with an end, a week away at the most (RFC 7646). A trust anchor below one counts.',
   },
+  nestedAnchors: {
+    schema: z.enum(['closest', 'any']).default('closest'),
+    change: 'live',
+    why: 'Whether of a name below several trust anchors the closest decides, or any that makes an answer secure (RFC 6840 section 5.13): `any` bears an anchor that is out of date, and trusts the weakest of them.',
+  },
   aggressive: {
     schema: z.boolean().default(true),
     change: 'live',
@@ -136,6 +141,7 @@ export function isKeylessRoot(options: {
 export const policyOf = (settings: DnssecSettings): ValidationPolicy => ({
   sha1: settings.sha1,
   nsec3Iterations: settings.nsec3Iterations,
+  nestedAnchors: settings.nestedAnchors,
   hardenAlgorithmDowngrade: settings.hardenAlgorithmDowngrade,
   inceptionSkew: settings.inceptionSkewSeconds,
   expirationSkew: settings.expirationSkewSeconds,

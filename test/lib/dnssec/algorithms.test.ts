@@ -162,6 +162,24 @@ describe('trust anchors', () => {
     const parent = zones.signed('test.');
     const byParent = signRrset({ ...answerOf(zones).answer[0], signatures: [] }, parent.zone, parent.key, TIMES);
     expect(zones.status('www.a.test.', 'A', { answer: [byParent] }).status).toBe('bogus');
+    zones.policy = { nestedAnchors: 'any' };
+    expect(zones.status('www.a.test.', 'A', { answer: [byParent] }).status).toBe('secure');
+    expect(zones.status('www.a.test.', 'A', answerOf(zones)).status).toBe('bogus');
+  });
+  test.each(['nsec', 'optOut'] as const)('below another may be out of date where any counts, with %s', denial => {
+    const zones = new SignedTree({ 'test.': { denial, lines: ['m.test. 300 A 192.0.2.1'] } });
+    const gone = (name: string) => zones.status(name, 'A', { rcode: 3, authority: zones.denials('test.') }).status;
+    const anchor = `b.test. DNSKEY ${decodeRdata(Type.DNSKEY, makeKey('P-256').data)}`;
+    zones.anchors = new TrustAnchors([zones.signed('test.').anchor, anchor]);
+    expect(gone('www.b.test.')).toBe('bogus');
+    zones.policy = { nestedAnchors: 'any' };
+    // What the zone above leaves open is no reason to take anything for insecure.
+    expect(gone('www.b.test.')).toBe(denial === 'nsec' ? 'secure' : 'bogus');
+    expect(zones.status('www.b.test.', 'A', { answer: [unsigned('www.b.test. 300 A 192.0.2.9')] }).status).toBe(
+      'bogus',
+    );
+    zones.anchors = new TrustAnchors([zones.signed('test.').anchor, 'c.b.test. DS 1 13 2 00'], ['b.test.']);
+    expect(gone('www.c.b.test.')).toBe('bogus');
   });
   test('may be negative until a time (RFC 7646)', () => {
     const zones = tree();

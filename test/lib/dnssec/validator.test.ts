@@ -127,6 +127,14 @@ describe('signatures', () => {
   ])('with %s are bogus', (_, change, ede) => {
     expect(judge(zone, 'a.test.', 'A', { answer: [signed(change)] })).toMatchObject({ status: 'bogus', ede });
   });
+  test('that cannot be read are not missing (RFC 8914 section 4.11)', () => {
+    const [whole] = a.signatures;
+    for (const octets of [whole.subarray(0, 18 + zone.zone.length), whole.subarray(0, 10), new Uint8Array(0)]) {
+      const answer = [{ ...a, signatures: [octets] }];
+      expect(judge(zone, 'a.test.', 'A', { answer })).toMatchObject({ status: 'bogus', ede: 6 });
+    }
+    expect(judge(zone, 'a.test.', 'A', { answer: [bare] })).toMatchObject({ status: 'bogus', ede: 10 });
+  });
   test.each(['RSASHA256', 'P-384', 'Ed25519', 'Ed448'] as const)('of %s are verified', algorithm => {
     const other = zoneOf('nsec', algorithm);
     expect(judge(other, 'a.test.', 'A', { answer: [other.find('a.test.', 'A')] }).status).toBe('secure');

@@ -117,6 +117,32 @@ test('lookups and a Resolver that ask the same in other letters ask once', async
   expect(await Promise.all(all)).toEqual(['192.0.2.1', '192.0.2.1', ['192.0.2.1']]);
   expect(server.asked).toHaveLength(1);
 });
+test.each([
+  ['others forget in the cache', () => cached.client.engine.invalidate('all')],
+  ['is cleared', () => cached.clear()],
+])('what %s while it is asked is told to those who asked before, and not kept', async (_, forget) => {
+  server.answer = silent;
+  const first = ask('a.example');
+  await server.until(1);
+  forget();
+  const second = ask('a.example');
+  await server.until(2);
+  for (const [i, { query, from }] of server.asked.entries()) server.send(found(query, `192.0.2.${i + 1}`), from);
+  expect(await Promise.all([first, second])).toEqual(['192.0.2.1', '192.0.2.2']);
+  expect(await ask('a.example')).toBe('192.0.2.2');
+  expect(server.asked).toHaveLength(2);
+});
+test('what others have forgotten by the time of its answer is asked anew', async () => {
+  server.answer = silent;
+  const first = ask('a.example');
+  await server.until(1);
+  cached.client.engine.invalidate('all');
+  server.answer = query => found(query, '192.0.2.2');
+  const [{ query, from }] = server.asked;
+  server.send(found(query), from);
+  expect(await first).toBe('192.0.2.2');
+  expect(server.asked).toHaveLength(2);
+});
 test('one that is late is asked again, and an answer to the first query counts still', async () => {
   server.answer = silent;
   const asked = ask('a.example');

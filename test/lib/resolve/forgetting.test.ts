@@ -7,7 +7,7 @@ import { Type, typeName } from '../../../lib/wire/iana.js';
 import { encodeName, nameToText } from '../../../lib/wire/name.js';
 import { settle } from '../../support/fake-clock.js';
 import { smallInternet } from '../../support/fake-internet.js';
-import { answerA } from '../../support/messages.js';
+import { answerA, makeResponse, soa } from '../../support/messages.js';
 import { setUpRecursor, texts } from '../../support/recursor.js';
 import { slowPath } from '../../support/slow-path.js';
 
@@ -156,10 +156,74 @@ test.each([
   await settle();
   address = '192.0.2.2';
   t.resolver.forget(what);
-  t.engine.invalidate(what);
   expect((await t.told('a.example')).data).toEqual(['192.0.2.2']);
   for (const resolve of waiting) resolve();
   expect((await first).data).toEqual(['192.0.2.1']);
   expect((await t.told('a.example')).data).toEqual(['192.0.2.2']);
   expect(t.udp.asked).toHaveLength(2);
+});
+
+describe('what is under way while others forget in the same cache', () => {
+  function holding() {
+    let address = '192.0.2.1';
+    const waiting: (() => void)[] = [];
+    const t = slowPath(async query => {
+      const response = answerA(query, 300, address);
+      await new Promise<void>(resolve => waiting.push(resolve));
+      return response;
+    });
+    const end = async (): Promise<void> => {
+      for (const resolve of waiting.splice(0)) resolve();
+      await settle();
+    };
+    return { t, end, use: (other: string) => (address = other) };
+  }
+  test.each([
+    ['the name', { name: encodeName('a.example') }],
+    ['a suffix', { suffix: encodeName('example') }],
+    ['everything', 'all' as const],
+  ])('%s: it is told and not kept', async (_, what) => {
+    const { t, end, use } = holding();
+    const first = t.told('a.example');
+    await settle();
+    t.engine.invalidate(what); // by another one that has the cache
+    use('192.0.2.2');
+    await end();
+    expect((await first).data).toEqual(['192.0.2.1']);
+    const second = t.told('a.example');
+    await settle();
+    await end();
+    expect((await second).data).toEqual(['192.0.2.2']);
+  });
+  test('nobody joins it, and what is asked then is kept', async () => {
+    const { t, end, use } = holding();
+    const first = t.told('a.example');
+    await settle();
+    t.engine.invalidate('all');
+    use('192.0.2.2');
+    const second = t.told('a.example');
+    await settle();
+    await end();
+    expect([(await first).data, (await second).data]).toEqual([['192.0.2.1'], ['192.0.2.2']]);
+    expect((await t.told('a.example')).data).toEqual(['192.0.2.2']);
+    expect(t.udp.asked).toHaveLength(2);
+  });
+  test('a failure is not remembered', async () => {
+    let rcode = 2;
+    const t = slowPath(query => makeResponse(query, { rcode, authorities: rcode === 3 ? [soa('example')] : [] }));
+    expect((await t.told('a.example')).rcode).toBe(2);
+    t.engine.invalidate('all');
+    rcode = 3;
+    expect((await t.told('a.example')).rcode).toBe(3);
+  });
+  test('what is forgotten by way of here keeps the others', async () => {
+    const { t, end } = holding();
+    const first = t.told('a.example');
+    await settle();
+    t.resolver.forget({ name: encodeName('b.example') });
+    await end();
+    expect((await first).data).toEqual(['192.0.2.1']);
+    expect((await t.told('a.example')).data).toEqual(['192.0.2.1']);
+    expect(t.udp.asked).toHaveLength(1);
+  });
 });

@@ -220,6 +220,23 @@ describe('records that nobody asked for (CVE-2025-11411)', () => {
     expect(rrsets.glue(encodeName('ns.evil.shop.com'), Type.A)).toBeUndefined();
     expect(texts(await resolve('www.shop.com'))).toEqual(['A 10.0.0.1']);
   });
+  test('an NSEC record that leads out of the zone is none (RFC 4034 section 4.1.1)', () => {
+    const asked = { name: encodeName('shop.com'), zone: encodeName('shop.com'), recursive: false };
+    const found = (type: number, next: string) => {
+      const answer = `shop.com. NSEC ${next} NS SOA RRSIG NSEC`;
+      const message = decodeMessage(
+        response('shop.com', type, type === Type.NSEC ? { answer } : { authority: answer }),
+      );
+      const meaning = classify(message, { ...asked, type }, { validation: {}, hardenGlue: true, maxNameServers: 20 });
+      return meaning.kind === 'answer' ? [...meaning.rrsets, ...meaning.authority].length : meaning.kind;
+    };
+    expect(found(Type.NSEC, 'www.shop.com.')).toBe(1);
+    expect(found(Type.NSEC, 'shop.net.')).toBe(0);
+    expect(found(Type.A, 'www.shop.com.')).toBe(1);
+    expect(found(Type.A, 'shop.net.')).toBe(0);
+    // Of DS it is the parent's that counts, whoever is asked.
+    expect(found(Type.DS, 'shops.com.')).toBe(1);
+  });
   test('a DNAME from outside the zone, and one of a name beside the question, is no alias', async () => {
     for (const owner of ['com.', '.', 'other.shop.com.']) {
       const { recursor } = await told({ answer: `${owner} DNAME evil.net.`, authority: `shop.com. SOA ${SOA}` });

@@ -8,8 +8,9 @@ import { AddressRules } from '../../../lib/resolve/recurse/address-rules.js';
 import { configuredZones } from '../../../lib/resolve/recurse/zones.js';
 import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
+import { decodeRdata } from '../../../lib/wire/rdata.js';
 import { failure, setUpRecursor, texts } from '../../support/recursor.js';
-import { SignedInternet, tampered } from '../../support/signed-internet.js';
+import { type Said, SignedInternet, tampered } from '../../support/signed-internet.js';
 import { NOW, SignedTree, unsigned, type ZoneParts } from '../../support/signed-tree.js';
 
 const ZONES: Readonly<Record<string, ZoneParts>> = {
@@ -46,6 +47,12 @@ function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES, rules = new Add
     return found && statusIn(found.security);
   };
   return { ...t, internet, get, status };
+}
+
+/** What a server makes of the alias of the wildcard beside a name, with the proof that the name does not exist. */
+function fromWildcard({ tree }: SignedInternet, said: Said, name: string): Said {
+  const wildcard = tree.find(name.replace(/^[^.]+/, '*'), 'CNAME');
+  return { ...said, rcode: Rcode.NOERROR, answer: [{ ...wildcard, name: encodeName(name) }] };
 }
 
 test('a signed answer is secure, is kept as such, and its chain is asked for once', async () => {
@@ -100,21 +107,24 @@ test('what is bogus fails with its reason, is remembered for a minute, and is to
   expect((await get('www.shop.com.')).secure).toBe(true);
 });
 
-test('another server is asked before the verdict', async () => {
-  const { get, internet } = setUp(['192.0.2.1', '192.0.2.2']);
-  for (const liar of ['192.0.2.1', '192.0.2.2']) {
-    for (const type of [Type.A, Type.DNSKEY, Type.DS]) {
+test.each([['A'], ['DNSKEY'], ['DS'], ['A', 'DNSKEY', 'DS']] as const)(
+  'another server is asked before the verdict, whoever of two leaves the signatures of %s out',
+  async (...types) => {
+    const wanted = new Set<number>(types.map(type => Type[type]));
+    // Which of them is asked first is chance.
+    for (let round = 0; round < 16; round++) {
+      const { get, internet } = setUp(['192.0.2.1', '192.0.2.2']);
+      const liar = round % 2 === 0 ? '192.0.2.1' : '192.0.2.2';
       internet.lie = (said, server, _, asked) =>
-        server === liar && asked === type
+        server === liar && wanted.has(asked)
           ? { ...said, answer: said.answer.map(one => ({ ...one, signatures: [] })) }
           : undefined;
       const result = await get('www.shop.com.');
       expect(texts(result)).toEqual(['A 192.0.2.80']);
       expect(result.secure).toBe(true);
-      internet.asked.length = 0;
     }
-  }
-});
+  },
+);
 
 test('what was not checked does not take the place of what is secure', async () => {
   const { get, internet, status, rrsets } = setUp();
@@ -211,6 +221,81 @@ test('what a wildcard makes of one name it makes of others', async () => {
   expect(internet.asked.length).toBe(asked);
 });
 
+test('an alias that a wildcard makes of one name it makes of others, whatever is asked for', async () => {
+  const { get, internet } = setUp(['192.0.2.1'], {
+    ...ZONES,
+    'shop.com.': { lines: ['www.shop.com. 300 A 192.0.2.80', '*.w.shop.com. 300 CNAME www.shop.com.'] },
+  });
+  internet.lie = (said, _, name) => (name === 'one.w.shop.com.' ? fromWildcard(internet, said, name) : undefined);
+  expect(texts(await get('one.w.shop.com.'))).toEqual(['CNAME www.shop.com.', 'A 192.0.2.80']);
+  const asked = internet.asked.length;
+  const other = await get('two.w.shop.com.');
+  expect(texts(other)).toEqual(['CNAME www.shop.com.', 'A 192.0.2.80']);
+  expect(other.secure).toBe(true);
+  expect(await get('two.w.shop.com.', Type.MX)).toMatchObject({ rcode: Rcode.NOERROR, secure: true });
+  expect(texts(await get('three.w.shop.com.', Type.CNAME))).toEqual(['CNAME www.shop.com.']);
+  expect(internet.asked.slice(asked)).toEqual(['www.shop.com. MX 192.0.2.1']);
+});
+
+test('a question for the alias that a DNAME makes is answered with the DNAME, which proves it', async () => {
+  const { get, internet } = setUp(['192.0.2.1'], {
+    ...ZONES,
+    'shop.com.': { lines: ['old.shop.com. 300 DNAME shop.com.'] },
+  });
+  internet.lie = (_, __, name, type) =>
+    name === 'x.old.shop.com.' && type === Type.CNAME
+      ? {
+          rcode: Rcode.NOERROR,
+          answer: [internet.tree.find('old.shop.com.', 'DNAME'), unsigned('x.old.shop.com. 300 CNAME x.shop.com.')],
+          authority: [],
+        }
+      : undefined;
+  const first = await get('x.old.shop.com.', Type.CNAME);
+  expect(texts(first)).toEqual(['DNAME shop.com.', 'CNAME x.shop.com.']);
+  expect(first.secure).toBe(true);
+  expect(internet.asked.filter(one => one.includes('old.shop.com. DS'))).toEqual([]);
+  const asked = internet.asked.length;
+  const second = await get('y.old.shop.com.', Type.CNAME);
+  expect(texts(second)).toEqual(['DNAME shop.com.', 'CNAME y.shop.com.']);
+  expect(second.secure).toBe(true);
+  expect(internet.asked.length).toBe(asked);
+});
+
+test('an alias in the cache is no answer about DS, which is for the side above to give', async () => {
+  const { get, internet } = setUp(['192.0.2.1'], {
+    ...ZONES,
+    'plain.com.': {
+      unsigned: true,
+      lines: ['odd.plain.com. 300 CNAME www.plain.com.', 'www.plain.com. 300 A 192.0.2.81'],
+    },
+  });
+  await get('odd.plain.com.');
+  internet.lie = (said, _, name, type) =>
+    name === 'odd.plain.com.' && type === Type.DS ? { ...said, answer: [], authority: [] } : undefined;
+  expect(texts(await get('odd.plain.com.', Type.DS))).toEqual([]);
+  expect(internet.asked).toContain('odd.plain.com. DS 192.0.2.1');
+  expect(texts(await get('odd.plain.com.', Type.MX))).toEqual(['CNAME www.plain.com.']);
+});
+
+test('a referral that answers a question for DS says what there is of it, and the zone below is not asked', async () => {
+  const { get, internet } = setUp();
+  const { tree } = internet;
+  internet.lie = (said, _, name, type) => {
+    if (type !== Type.DS || said.rcode !== Rcode.NOERROR || !['shop.com.', 'plain.com.'].includes(name))
+      return undefined;
+    const proof = said.answer.length > 0 ? said.answer : said.authority.filter(one => one.type === Type.NSEC);
+    return { ...said, answer: [], authority: [unsigned(`${name} 300 NS ns.${name}`), ...proof] };
+  };
+  const ds = await get('shop.com.', Type.DS);
+  expect(texts(ds)).toEqual([`DS ${decodeRdata(Type.DS, tree.find('shop.com.', 'DS').data[0])}`]);
+  expect(ds.secure).toBe(true);
+  expect(await get('plain.com.', Type.DS)).toMatchObject({ rcode: Rcode.NOERROR, answers: [], secure: true });
+  const about = internet.asked.filter(one => /^(shop|plain)/.test(one));
+  expect(about).toEqual(['shop.com. DS 192.0.2.1', 'plain.com. DS 192.0.2.1']);
+  expect((await get('www.shop.com.')).secure).toBe(true);
+  expect((await get('www.plain.com.')).secure).toBe(false);
+});
+
 test('a denial from above says nothing of a zone that is configured, nor of what has not to prove itself', async () => {
   const { get, internet, recursor } = setUp();
   recursor.options = {
@@ -258,6 +343,110 @@ test('what is forgotten of a zone denies nothing any more', async () => {
   const asked = internet.asked.length;
   await get('c.shop.com.');
   expect(internet.asked.length).toBeGreaterThan(asked);
+});
+
+test('what shows delegations to be without DS on the way to a name denies other names of that zone', async () => {
+  const { get, internet } = setUp();
+  const { tree } = internet;
+  internet.lie = (said, _, name, type) => {
+    if (name === 'plain.com.' && type === Type.DS)
+      return { ...said, authority: [tree.signed('com.').find('plain.com.', 'NSEC')] };
+    if (name === 'com.' && type === Type.MX)
+      return { ...said, authority: [tree.find('com.', 'SOA'), tree.find('com.', 'NSEC')] };
+    return undefined;
+  };
+  await get('www.plain.com.');
+  await get('com.', Type.MX);
+  const asked = internet.asked.length;
+  // The one covers the name, the other its wildcard.
+  expect(await get('pluto.com.')).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true });
+  expect(internet.asked.length).toBe(asked);
+});
+
+test.each(['nsec', 'nsec3'] as const)('%s records beside an alias show its end to be without DS', async denial => {
+  const { get, internet, recursor, pass, clock } = setUp(['192.0.2.1'], {
+    '.': {},
+    'com.': {
+      denial,
+      lines: ['com. 3600 NS ns.com.', 'to.com. 3600 CNAME www.plain.com.', 'too.com. 3600 CNAME www.plain.com.'],
+    },
+    'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.81'] },
+  });
+  const proofs = internet.tree.denials('com.').filter(one => one.type !== Type.SOA);
+  const own = denial === 'nsec' ? [internet.tree.signed('com.').find('plain.com.', 'NSEC')] : proofs;
+  internet.lie = (said, _, name) => (name === 'to.com.' ? { ...said, authority: own } : undefined);
+  const first = await get('to.com.');
+  expect(texts(first)).toEqual(['CNAME www.plain.com.', 'A 192.0.2.81']);
+  expect(first).toMatchObject({ secure: false, authority: [] });
+  expect(internet.asked.filter(one => one.includes(' DS '))).toEqual(['com. DS 192.0.2.1']);
+  // They shorten no life but their own.
+  expect(recursor.rrsets.get(encodeName('to.com.'), Type.CNAME)!.rrset.ttl).toBeGreaterThan(3000);
+  await pass(301_000);
+  clock.wall += 301;
+  await get('too.com.');
+  expect(internet.asked).toContain('plain.com. DS 192.0.2.1');
+});
+
+test('records beside an alias that its zone has not signed so show nothing', async () => {
+  const { get, internet } = setUp(['192.0.2.1'], {
+    '.': {},
+    'com.': { lines: ['com. 300 NS ns.com.', 'to.com. 300 CNAME www.shop.com.'] },
+    'shop.com.': { lines: ['www.shop.com. 300 A 192.0.2.80'] },
+  });
+  const forged = {
+    ...unsigned('shop.com. 300 NSEC to.com. NS RRSIG NSEC'),
+    signatures: internet.tree.find('shop.com.', 'NSEC').signatures,
+  };
+  internet.lie = (said, _, name) =>
+    name === 'to.com.' ? { ...said, authority: [forged] } : name === 'www.shop.com.' ? tampered(said) : undefined;
+  expect((await failure(get('to.com.'))).isBogus).toBe(true);
+  internet.lie = undefined;
+});
+
+describe('with names asked for part by part', () => {
+  const zones: Readonly<Record<string, ZoneParts>> = {
+    ...ZONES,
+    'shop.com.': { lines: ['a.shop.com. 300 A 192.0.2.1', 'www.part.shop.com. 300 A 192.0.2.80'] },
+    'plain.com.': { unsigned: true, lines: ['www.part.plain.com. 300 A 192.0.2.81'] },
+  };
+  const setUpParts = () => {
+    const t = setUp(['192.0.2.1'], zones);
+    t.recursor.options = { ...t.recursor.options, qnameMinimisation: 'relaxed' };
+    const whole = (): string[] => t.internet.asked.filter(one => /^(www|other)\..* A /.test(one));
+    return { ...t, whole };
+  };
+
+  test('a part that is shown not to exist has nothing below it, and the rest is not asked for (RFC 8020)', async () => {
+    const { get, whole, status, rrsets } = setUpParts();
+    expect(await get('www.none.shop.com.')).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true });
+    expect(await get('other.none.shop.com.', Type.MX)).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true });
+    expect(whole()).toEqual([]);
+    expect(statusIn(rrsets.nxdomain(encodeName('none.shop.com.'))!.security)).toBe(Security.secure);
+    expect(status('none.shop.com.')).toBeUndefined();
+  });
+  test.each(['shop.com.', 'plain.com.'])('one of %s that is said not to exist may have names below it', async zone => {
+    const { get, whole, internet, rrsets } = setUpParts();
+    // A proof of another name, where there is one.
+    internet.lie = (said, _, name) =>
+      name === `part.${zone}`
+        ? {
+            ...said,
+            rcode: Rcode.NXDOMAIN,
+            authority: [internet.tree.find('shop.com.', 'SOA'), internet.tree.find('shop.com.', 'NSEC')],
+          }
+        : undefined;
+    expect((await get(`www.part.${zone}`)).rcode).toBe(Rcode.NOERROR);
+    expect(whole()).toEqual([`www.part.${zone} A 192.0.2.1`]);
+    expect(rrsets.nxdomain(encodeName(`part.${zone}`))).toBeUndefined();
+  });
+  test('it is asked for in full by who does not want it checked, and where another anchor counts below', async () => {
+    const { get, whole, internet, recursor } = setUpParts();
+    expect((await get('www.none.shop.com.', Type.A, { checkingDisabled: true })).rcode).toBe(Rcode.NXDOMAIN);
+    const anchors = new TrustAnchors([internet.tree.signed('.').anchor], ['www.no.shop.com']);
+    recursor.options = { ...recursor.options, validation: { ...recursor.options.validation!, anchors } };
+    expect(await get('www.no.shop.com.')).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: false });
+    expect(whole()).toEqual(['www.none.shop.com. A 192.0.2.1', 'www.no.shop.com. A 192.0.2.1']);
+  });
 });
 
 describe('private addresses in signed answers', () => {

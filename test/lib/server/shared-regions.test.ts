@@ -1,4 +1,5 @@
 // Servers over one file or region: those that tell clients the same share their answers, others never find each other's.
+import { createSocket, type RemoteInfo } from 'node:dgram';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import type { Hooks } from '../../../lib/resolve/hooks.js';
 import { configurationOf } from '../../../lib/server/settings/configuration.js';
 import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
 import type { Server } from '../../../lib/server/server.js';
-import { askUdp } from '../../support/client.js';
+import { askTcp, askUdp } from '../../support/client.js';
 import { FakeTransport } from '../../support/fake-transport.js';
 import { answerA, decode, makeQuery, rcodeOf } from '../../support/messages.js';
 
@@ -123,6 +124,60 @@ describe.each(['a file', 'shared memory'])('over %s', place => {
     expect(b.asked()).toBe(before);
   });
 });
+
+test.each(['udp', 'tcp'] as const)(
+  'what a program forgets in the cache of its server is not kept of questions under way (%s)',
+  async way => {
+    const [cache, other] = shared();
+    const upstream = await holdingServer();
+    const server = await createServer({ listen: ['127.0.0.1:0'], upstreams: [upstream.address] }, { cache });
+    servers.push(server);
+    const ask = async (): Promise<Buffer> => {
+      const query = makeQuery('a.example');
+      const at = server.addresses()[way][0];
+      return way === 'udp' ? (await askUdp(at, query))! : (await askTcp(at, [query]))[0];
+    };
+    const address = async (): Promise<unknown> =>
+      (decode(await ask()).answers ?? []).map(one => (one as { data: unknown }).data);
+    try {
+      const first = address();
+      await upstream.asked(1);
+      other.invalidate({ name: 'a.example' });
+      const second = address();
+      await upstream.asked(2);
+      upstream.answer('192.0.2.2', 1);
+      expect(await second).toEqual(['192.0.2.2']);
+      upstream.answer('192.0.2.1', 0);
+      expect(await first).toEqual(['192.0.2.1']);
+      expect(await address()).toEqual(['192.0.2.2']);
+    } finally {
+      upstream.close();
+    }
+  },
+);
+
+/** One upstream that answers when it is told to. */
+async function holdingServer() {
+  const socket = createSocket('udp4');
+  const held: { query: Buffer; from: RemoteInfo }[] = [];
+  let wake = (): void => {};
+  socket.on('message', (query, from) => {
+    held.push({ query, from });
+    wake();
+  });
+  await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
+  return {
+    address: `127.0.0.1:${socket.address().port}`,
+    async asked(count: number): Promise<void> {
+      while (held.length < count) await new Promise<void>(resolve => (wake = resolve));
+    },
+    answer(address: string, number: number): void {
+      const { query, from } = held[number];
+      socket.send(answerA(query, 300, address), from.port, from.address);
+    },
+    close: () => socket.close(),
+  };
+}
 
 test('servers over the same object must be equal while both live', async () => {
   const cache = DnsCache.create({ memory: '4MiB' });

@@ -30,11 +30,14 @@ class ForwarderFixture : public ::testing::Test {
     forwarder = std::make_unique<udp::Forwarder>(plane.get(), t.cache.get(), &t.ttl);
   }
 
+  udp::MissRing::Joined Join(const wire::Query& query, uint32_t tenant = 0) {
+    return plane->ring().Join({.query = query, .peer = {}, .tenant = tenant, .generation = t.cache->generation()});
+  }
   // The token of the flight that the query begins.
   uint64_t Begin(const Buffer& query, uint32_t tenant = 0) {
     wire::Query parsed;
     EXPECT_EQ(wire::ParseQuery(query, &parsed), wire::QueryVerdict::kAnswer);
-    EXPECT_EQ(plane->ring().Join({.query = parsed, .peer = {}, .tenant = tenant}), udp::MissRing::Joined::kQueued);
+    EXPECT_EQ(Join(parsed, tenant), udp::MissRing::Joined::kQueued);
     return Drain();
   }
   uint64_t Drain() {
@@ -102,6 +105,20 @@ TEST_F(ForwarderFixture, WhatIsOutdatedEndsTheFlightAndIsNotStored) {
   EXPECT_FALSE(t.Hits(Query("a.example")));
 }
 
+TEST_F(ForwarderFixture, WhatSomebodyHasForgottenMeanwhileIsNotStoredAndNobodyJoinsIt) {
+  const Buffer message = Query("a.example");
+  wire::Query query;
+  ASSERT_EQ(wire::ParseQuery(message, &query), wire::QueryVerdict::kAnswer);
+  const uint64_t before = Begin(message);
+  EXPECT_EQ(Join(query), udp::MissRing::Joined::kJoined);
+  t.cache->ForgetAll();
+  const uint64_t after = Begin(message);
+  EXPECT_TRUE(Takes(before, AResponse("a.example")));
+  EXPECT_FALSE(t.Hits(message));
+  EXPECT_TRUE(Takes(after, AResponse("a.example")));
+  EXPECT_TRUE(t.Hits(message));
+}
+
 TEST_F(ForwarderFixture, LeavesWhatIsOddToItsCaller) {
   const uint64_t token = Begin(Query("a.example"));
   Buffer odd = AResponse("a.example");
@@ -155,7 +172,8 @@ TEST_F(ForwarderFixture, IsFoundAndRecalledByWhoAsksTheSame) {
   wire::ParseQuery(query, &parsed);
   wire::ParseQuery(with_do, &other);
   const udp::Peer nobody = {};
-  EXPECT_EQ(udp::TokenOf(plane->ring().Find({.query = parsed, .peer = nobody})), token);
+  EXPECT_EQ(udp::TokenOf(plane->ring().Find({.query = parsed, .peer = nobody, .generation = t.cache->generation()})),
+            token);
   EXPECT_EQ(plane->ring().Find({.query = other, .peer = nobody}), udp::MissRing::kNone);
   Buffer record(600);
   EXPECT_TRUE(plane->ring().Recall(static_cast<uint32_t>(token), record));

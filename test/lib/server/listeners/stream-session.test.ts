@@ -174,6 +174,46 @@ test('replies that are not read stay within the bound, none is lost, and asking 
   expect(client.destroyed).toBe(true);
 });
 
+test('a query is answered once, though its reply has to wait until the client has caught up, and its end too', async () => {
+  const setup = new Setup({ maxTotalBytes: 2 ** 25 });
+  setup.replyOctets = 40_000;
+  const client = setup.connect();
+  client.reads = false;
+  for (let i = 0; i < 8; i++) client.send(query);
+  await settle();
+  for (const reply of setup.pending.splice(0)) reply();
+  client.push(null);
+  await settle();
+  // What is kept counts to what all connections hold.
+  expect(setup.connections.octets).toBeGreaterThan(8 * 40_000);
+  expect(client.writableEnded).toBe(false);
+  client.readOn();
+  await settle();
+  expect(client.replies).toBe(8);
+  expect(setup.answered).toBe(8);
+  expect(client.writableEnded).toBe(true);
+});
+
+test('what does not fit is answered anew where the connections have no room to keep it', async () => {
+  const setup = new Setup({ maxTotalBytes: 2 ** 22 });
+  setup.replyOctets = 40_000;
+  const client = setup.connect();
+  client.reads = false;
+  for (let i = 0; i < 8; i++) client.send(query);
+  await settle();
+  for (const reply of setup.pending.splice(0)) reply();
+  await settle();
+  expect(setup.connections.octets).toBeLessThan(4 * 40_000);
+  client.readOn();
+  await settle();
+  for (let i = 0; i < 8; i++) {
+    for (const reply of setup.pending.splice(0)) reply();
+    await settle();
+  }
+  expect(client.replies).toBe(8);
+  expect(setup.answered).toBeGreaterThan(8);
+});
+
 test('a connection over its bound of queries is not read until it has caught up', async () => {
   const setup = new Setup({ maxPipelined: 2 });
   const client = setup.connect();
