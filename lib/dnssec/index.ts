@@ -26,8 +26,10 @@ export {
 } from './anchor-states.js';
 export { anchorText, readAnchorText } from './anchor-text.js';
 export {
+  allAnchorLines,
   anchorLines,
   followConfigured,
+  isLost,
   observeZone,
   type AnchorChange,
   type ConfiguredAnchor,

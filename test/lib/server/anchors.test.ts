@@ -20,6 +20,7 @@ import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Flag, Rcode, Type } from '../../../lib/wire/iana.js';
 import { decodeMessage, encodeMessage } from '../../../lib/wire/message.js';
+import { nameToText } from '../../../lib/wire/name.js';
 import { Query } from '../../../lib/wire/query.js';
 import { recordsOfAll } from '../../../lib/wire/rrset.js';
 import { askUdp } from '../../support/client.js';
@@ -269,6 +270,24 @@ describe('two zones', () => {
   });
 });
 
+test('a zone that has revoked all of its keys is judged by the anchor above it', async () => {
+  const corp = new RolledZone('corp.example', K3);
+  zones.push(corp);
+  await start({ trustAnchors: [root.ds(K1), corp.ds(K3)] });
+  await pass(1);
+  corp.publish([revoked(K3)]);
+  await pass(2);
+  expect(states('corp.example.')).toEqual([`${tag(revoked(K3))} revoked`]);
+  const { anchors } = server.recursor!.options.validation!;
+  expect(anchors.all.map(one => nameToText(one.zone))).toEqual(['.']);
+  expect(told('every trust anchor of the zone was revoked').length).toBe(1);
+  // The root's keys: there is nothing above it.
+  root.publish([revoked(K1)]);
+  await pass(2);
+  expect(server.recursor!.options.validation!.anchors.all.length).toBe(2);
+  expect(believed()).toEqual([]);
+});
+
 describe('other options while it runs', () => {
   test('an anchor that is configured anew is believed at once, and one that is taken away no more', async () => {
     root.publish([K1, K2], [K1]);
@@ -295,6 +314,13 @@ describe('other options while it runs', () => {
     await clock.advance(1000);
     expect(states()).toEqual([`${tag(K1)} valid`]);
     expect(server.engine.stats().entries).toBe(entries);
+    // A key that was known to be the zone's is not, where the file knows better.
+    root.publish([revoked(K1)]);
+    await server.anchors.refresh();
+    await server.update({ dnssec: { anchorFile: join(folder, 'another.json') } });
+    expect(believed()).toEqual([tag(K1)]);
+    await server.update({ dnssec: { anchorFile: file } });
+    expect(believed()).toEqual([]);
     await server.replace(optionsOf({ anchorFile: undefined }));
     expect(states()).toEqual([`${tag(K1)} fixed`]);
   });
