@@ -67,6 +67,11 @@ export class Recursion implements AnchorUser, ProbesUser {
 
   readonly #upstreams = (): readonly Upstream[] => this.resolver.groups.get('default') ?? [];
 
+  /** This thread answers clients: what takes longer than the way there is checked in libuv's pool; by workers at once. */
+  get #policy(): ValidationPolicy {
+    return { verify: 'pool', ...this.dependencies.policy };
+  }
+
   get recursor(): Recursor | undefined {
     return this.resolver.recursor;
   }
@@ -107,7 +112,7 @@ export class Recursion implements AnchorUser, ProbesUser {
     return { settings, anchors: this.#anchors, passedOver: this.#passedOver };
   }
   get #around() {
-    const { policy } = this.dependencies;
+    const policy = this.#policy;
     return { upstreams: this.#upstreams, policy, anchors: this.#anchors, passedOver: this.#passedOver };
   }
 

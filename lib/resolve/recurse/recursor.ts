@@ -8,8 +8,10 @@ import { EqualTimers } from '../../base/equal-timers.js';
 import type { Random } from '../../base/random.js';
 import type { RrsetCache } from '../../cache/rrset-cache.js';
 import { clockDoubt, type ClockDoubt } from '../../dnssec/clock-doubt.js';
+import { explain, type ExplainedChain } from '../../dnssec/explain.js';
 import { failsSentinel, signalName } from '../../dnssec/sentinel.js';
 import type { Fetched, FetchFailure } from '../../dnssec/steps.js';
+import { ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { encodeName, equalNames, nameKey, nameToText } from '../../wire/name.js';
 import { resultWithoutPrivate } from './address-rules.js';
@@ -166,6 +168,42 @@ export class Recursor {
     const { recursive, zones, outside, validation } = this.options;
     // A forwarder that validates has all of its answers judged here.
     return recursive || (validation !== undefined && outside !== undefined) || zoneOf(zones, name, type) !== undefined;
+  }
+
+  /**
+   * What the verdict on an answer rests on, judged anew by the records that are cached, or by those of servers.
+   * @param found what there is, judged or not
+   * @returns undefined where nothing is validated
+   */
+  async explain(
+    name: Uint8Array,
+    type: number,
+    found: Pick<RecursionResult, 'rcode' | 'answers' | 'authority'>,
+    fresh: boolean,
+  ): Promise<ExplainedChain | undefined> {
+    const { validation, maxQueries, deadlineMs } = this.options;
+    if (validation === undefined) return undefined;
+    const beganAt = this.rrsets.fence.now;
+    const job = Job.begin(this.clock, { validation: validation.budget, maxQueries, beganAt, deadlineMs });
+    const deadline = this.#deadlines.after(deadlineMs, () => job.budget.cancel.cancel());
+    const { anchors, policy } = validation;
+    try {
+      return await explain(
+        { name, type },
+        { rcode: found.rcode, answer: found.answers, authority: found.authority },
+        {
+          now: this.clock.wallSeconds(),
+          budget: job.budget.validation!,
+          policy,
+          anchors,
+          zones: new ZoneKeys(0),
+          fetchRecords: (zone, wanted) => this.#fetchRecords(zone, wanted, job, fresh),
+        },
+      );
+    } finally {
+      deadline.cancel();
+      job.budget.cancel.cancel();
+    }
   }
 
   /** Forgets RRsets, and what is known of servers. What is under way is for those who wait for it, and not kept. */

@@ -107,6 +107,28 @@ test('what is bogus fails with its reason, is remembered for a minute, and is to
   expect((await get('www.shop.com.')).secure).toBe(true);
 });
 
+test('a question that has cost too much fails, and leaves the name that it ended at for others to ask', async () => {
+  const zones = { ...ZONES, 'long.com.': { lines: ['a.long.com. 300 CNAME www.shop.com.'] } };
+  const { get, recursor, internet, status } = setUp(undefined, zones);
+  const allow = (units: number): void => {
+    recursor.clear();
+    const validation = { ...recursor.options.validation!, anchors: internet.tree.anchors, budget: { units } };
+    recursor.options = { ...recursor.options, validation };
+  };
+  let enough = 1;
+  for (let isEnough = false; !isEnough; enough++) {
+    allow(enough);
+    isEnough = await get('a.long.com.').then(
+      () => true,
+      () => false,
+    );
+  }
+  allow(enough - 2);
+  expect((await failure(get('a.long.com.'))).message).toMatch(/^www\.shop\.com\. A is bogus: .* may cost$/);
+  expect(status('www.shop.com.')).toBe(Security.unchecked);
+  expect((await get('www.shop.com.')).secure).toBe(true);
+});
+
 test.each([['A'], ['DNSKEY'], ['DS'], ['A', 'DNSKEY', 'DS']] as const)(
   'another server is asked before the verdict, whoever of two leaves the signatures of %s out',
   async (...types) => {

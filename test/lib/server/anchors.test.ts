@@ -84,7 +84,9 @@ async function start(options: ServerOptions['dnssec'] = {}): Promise<void> {
       additionals: [],
     })!;
   });
-  const dependencies = { clock, log, udpTransport: transport, tcpTransport: transport };
+  // In libuv's pool it would take time that is not the clock's.
+  const validationPolicy = { verify: 'sync' } as const;
+  const dependencies = { clock, log, udpTransport: transport, tcpTransport: transport, validationPolicy };
   server = new Server({ ...optionsOf(options), listen: ['127.0.0.1:0'] }, {}, dependencies);
   await server.listen();
   await settle();
@@ -407,21 +409,18 @@ describe('a file that is not what it should be', () => {
     await start();
     expect(server.report().anchors.problem).toBe(`${file}: not a regular file`);
   });
-  test.skipIf(process.getuid?.() === 0)(
-    'a folder that takes no files is told, and what is learnt counts meanwhile',
-    async () => {
-      chmodSync(folder, 0o500);
-      await start();
-      expect(told('its folder takes no files').length).toBe(1);
-      await clock.advance(1000);
-      expect(states()).toEqual([`${tag(K1)} valid`]);
-      chmodSync(folder, 0o700);
-      await pass(2);
-      await server.anchors.written;
-      expect(kept().zones.length).toBe(1);
-      expect(server.report().anchors.problem).toBeUndefined();
-    },
-  );
+  test('a folder that takes no files is told, and what is learnt counts meanwhile', async () => {
+    rmSync(folder, { recursive: true }); // root may write to any that there is
+    await start();
+    expect(told('its folder takes no files').length).toBe(1);
+    await clock.advance(1000);
+    expect(states()).toEqual([`${tag(K1)} valid`]);
+    mkdirSync(folder);
+    await pass(2);
+    await server.anchors.written;
+    expect(kept().zones.length).toBe(1);
+    expect(server.report().anchors.problem).toBeUndefined();
+  });
   test('what cannot be moved into its place is told once, and leaves nothing behind', async () => {
     await start();
     await clock.advance(1000);

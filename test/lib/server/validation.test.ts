@@ -5,14 +5,13 @@ import { silentLogger } from '../../../lib/base/log.js';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
-import { decodeMessage, encodeMessage } from '../../../lib/wire/message.js';
+import { decodeMessage } from '../../../lib/wire/message.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import { Query } from '../../../lib/wire/query.js';
-import { recordsOfAll } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
 import { makeQuery } from '../../support/messages.js';
-import { tampered } from '../../support/signed-internet.js';
+import { answerOf, tampered } from '../../support/signed-internet.js';
 import { NOW, SignedTree } from '../../support/signed-tree.js';
 
 let server: Server | undefined;
@@ -34,16 +33,7 @@ function start(options: ServerOptions, lies = false) {
   const transport = new FakeTransport(clock, octets => {
     const query = new Query(octets);
     asked.push(query);
-    const truth = tree.answer(query.name, query.type);
-    const { rcode, answer, authority } = lies ? tampered(truth) : truth;
-    return encodeMessage({
-      id: (octets[0] << 8) | octets[1],
-      flags: Flag.QR | Flag.RD | Flag.RA | rcode,
-      question: { name: octets.slice(12, query.questionEnd - 4), type: query.type, dnsClass: 1 },
-      answers: recordsOfAll(answer, true),
-      authorities: recordsOfAll(authority, true),
-      additionals: [],
-    })!;
+    return answerOf(tree, query, { lie: lies ? tampered : undefined });
   });
   const note = (_: object, message: string): void => void lines.push(message);
   const root = tree.signed('.').anchor;
