@@ -1,5 +1,6 @@
 // What the head of a scenario means to a server of ours: options, or the name of what it needs and we have not.
 import type { ServerOptions } from '../../lib/server/settings/settings.js';
+import { readAutotrust } from './autotrust.js';
 import { LocalSettings } from './local-settings.js';
 import { type HeadOption, type Scenario, Unsupported } from './scenario.js';
 
@@ -8,6 +9,8 @@ export interface Setup {
   /** Unix time at which the scenario begins. */
   wallSeconds: number;
   nsec3Iterations: number;
+  /** The state of trust anchors that follow their zones, where the scenario has them. */
+  followed?: string;
 }
 
 /** Options of the reference program that change nothing of what a client is told, or nothing that is tested here. */
@@ -108,7 +111,15 @@ export function setupOf(scenario: Scenario): Setup {
   const local = new LocalSettings();
   const zones = new Map<number, Record<string, unknown>>();
   for (const { clause, clauseNumber, key, value } of scenario.dialect === 'unbound' ? scenario.head : []) {
-    if (key === 'tempfile_contents' || key === 'autotrust_file') throw new Unsupported(key.replace('_', ' '));
+    if (key === 'tempfile_contents') throw new Unsupported('tempfile contents');
+    if (key === 'autotrust_file') {
+      const { configured, text } = readAutotrust(value);
+      anchors.push(...configured);
+      setup.followed = text;
+      // Time begins with the first step that lets it pass.
+      setup.wallSeconds = 0;
+      continue;
+    }
     if (clause === 'stub-zone' || clause === 'forward-zone') {
       readZoneOption(zones, clauseNumber, clause, key, value);
       continue;

@@ -1,9 +1,12 @@
 // A server that validates: what its clients see, of recursion and of upstreams.
 import { afterEach, expect, test } from 'vitest';
+import { Metrics } from '../../../lib/admin/metrics.js';
+import { silentLogger } from '../../../lib/base/log.js';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
-import { Flag, Rcode, Type } from '../../../lib/wire/iana.js';
+import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
+import { encodeName } from '../../../lib/wire/name.js';
 import { Query } from '../../../lib/wire/query.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -13,10 +16,13 @@ import { answerOf, type Said, tampered } from '../../support/signed-internet.js'
 import { NOW, SignedTree } from '../../support/signed-tree.js';
 
 let server: Server | undefined;
+/** What the log has but for its debug lines. */
+let lines: string[];
 afterEach(() => server?.close());
 
 /** Upstreams that answer from signed zones, with `lies` in the place of some answers. */
 function start(options: ServerOptions, lies = false) {
+  lines = [];
   const tree = new SignedTree({
     '.': {},
     'shop.': { lines: ['www.shop. 300 A 192.0.2.80'] },
@@ -36,6 +42,7 @@ function start(options: ServerOptions, lies = false) {
     };
     return answerOf(tree, query, { lie });
   });
+  const note = (_: object, message: string): void => void lines.push(message);
   const root = tree.signed('.').anchor;
   server = new Server(
     {
@@ -46,7 +53,12 @@ function start(options: ServerOptions, lies = false) {
       dnssec: { trustAnchors: [root], ...options.dnssec },
     },
     {},
-    { clock, udpTransport: transport, tcpTransport: transport },
+    {
+      clock,
+      log: { ...silentLogger, info: note, warn: note, error: note },
+      udpTransport: transport,
+      tcpTransport: transport,
+    },
   );
   const { resolver, engine } = server;
   let shiftMs = 0;
@@ -63,7 +75,7 @@ function start(options: ServerOptions, lies = false) {
     server!.recursor!.rrsets.bytes.native.shiftClock(shiftMs);
     await clock.advance(seconds * 1000);
   };
-  return { ask, asked, net, pass };
+  return { ask, asked, clock, net, pass };
 }
 
 const FORWARDER: ServerOptions = { upstreams: ['192.0.2.1'], dnssec: { validate: true } };
@@ -90,6 +102,42 @@ test('what upstreams tell that does not prove itself is SERVFAIL, but for those 
 test('a forwarder that does not say so validates nothing', async () => {
   const { ask } = start({ upstreams: ['192.0.2.1'], dnssec: {} }, true);
   expect((await ask('www.shop.')).flags & 15).toBe(Rcode.NOERROR);
+});
+
+test.each([
+  [
+    'behind',
+    -10 * 86_400,
+    ExtendedError.signatureNotYetValid,
+    "the machine's clock seems wrong: it says 2027-01-05T08:00:00Z, and the signatures of a trust anchor's keys begin no earlier than 2027-01-14T08:00:00Z",
+  ],
+  [
+    'ahead',
+    10 * 86_400,
+    ExtendedError.signatureExpired,
+    "the machine's clock seems wrong: it says 2027-01-25T08:00:00Z, and the signatures of a trust anchor's keys were over by 2027-01-16T08:00:00Z",
+  ],
+] as const)('a clock that is %s is told once, and makes nothing believed', async (_, seconds, ede, told) => {
+  const { ask, clock } = start(FORWARDER);
+  clock.wall = NOW + seconds;
+  for (const name of ['www.shop.', 'a.shop.', 'b.shop.', 'www.plain.']) {
+    const reply = await ask(name, { edns: true });
+    expect([name, reply.flags & 15]).toEqual([name, Rcode.SERVFAIL]);
+  }
+  expect(
+    await server!.recursor!.resolve(encodeName('c.shop'), Type.A, {}).catch((error: unknown) => error),
+  ).toMatchObject({
+    isBogus: true,
+    extendedError: ede,
+  });
+  expect(lines).toEqual([`${told}; until it is right, what is signed does not prove itself and is SERVFAIL`]);
+  expect(server!.report().clockDoubt).toBe(told);
+  expect(await new Metrics(server!).text()).toContain('shardns_dnssec_clock_doubted 1');
+  clock.wall = NOW;
+  server!.invalidate('all');
+  expect((await ask('www.shop.')).flags & 15).toBe(Rcode.NOERROR);
+  expect(lines.slice(1)).toEqual(["signatures of a trust anchor's keys are valid by the machine's clock again"]);
+  expect(server!.report().clockDoubt).toBeUndefined();
 });
 
 test("roots of one's own are validated by the keys that are given for them, or not at all", () => {
