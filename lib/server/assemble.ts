@@ -14,6 +14,7 @@ import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
 import { Anchors } from './anchors.js';
 import { Answerer } from './answerer.js';
+import { Certificates } from './certificates.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
 import { Invalidation } from './invalidation.js';
@@ -48,6 +49,7 @@ export interface ServerParts {
   readonly snapshots: Snapshots;
   readonly gate: Gate;
   readonly answerer: Answerer;
+  readonly certificates: Certificates;
   readonly listeners: Listeners;
   readonly invalidation: Invalidation;
   readonly clientRules: ClientRules;
@@ -106,7 +108,8 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const snapshots = new Snapshots(engine, clock, log, rulesNumberOf(settings));
   const gate = new Gate(random);
   const answerer = new Answerer(engine, resolver, clock, gate);
-  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log }, settings);
+  const certificates = new Certificates(clock, log);
+  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log, certificates }, settings);
   groups.own = () => listeners.own;
   const invalidation = new Invalidation(resolver, recursion);
   const clientRules = new ClientRules(gate, resolver, listeners, invalidation, { random, clock, log });
@@ -129,6 +132,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     snapshots,
     gate,
     answerer,
+    certificates,
     listeners,
     invalidation,
     clientRules,

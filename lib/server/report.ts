@@ -24,6 +24,7 @@ import { rcodeName, typeName } from '../wire/iana.js';
 import type { Anchors, AnchorsReport } from './anchors.js';
 import type { Answerer } from './answerer.js';
 import type { BlockLists } from './block-lists.js';
+import type { CertificateReport, Certificates } from './certificates.js';
 import type { ClientRules } from './client-rules.js';
 import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
@@ -81,7 +82,17 @@ export interface ServerReport {
     /** Queries of clients that may not ask. */
     readonly refused: number;
   };
+  /** Those with TLS over them too. */
   readonly tcp: Readonly<TcpConnections['stats']> & { readonly connections: number; readonly heldBytes: number };
+  /** Handshakes with clients; undefined where nothing is listened for that is encrypted. */
+  readonly tls?: {
+    /** Whole ones, those of sessions that were resumed, broken ones, those that took too long. */
+    readonly handshakes: Readonly<Certificates['handshakes']>;
+    readonly certificate: CertificateReport;
+    /** The certificate's files that were read again; those that could not be used. */
+    readonly reloads: number;
+    readonly failures: number;
+  };
   /** Questions that the cache did not answer. */
   readonly resolver: Readonly<Resolver['stats']> & {
     /** At present. */
@@ -146,6 +157,7 @@ export interface ReportSources {
   readonly resolver: Resolver;
   readonly exchanger: Exchanger;
   readonly answerer: Answerer;
+  readonly certificates: Certificates;
   readonly listeners: Listeners;
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
@@ -211,6 +223,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       connections: listeners.tcpConnections.size,
       heldBytes: listeners.tcpConnections.octets,
     },
+    tls: tlsOf(sources.certificates),
     resolver: {
       ...resolver.stats,
       inFlight: resolver.inFlight,
@@ -240,6 +253,10 @@ export function reportOf(sources: ReportSources): ServerReport {
     forwardedTo: sources.probes.report,
     process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
   };
+}
+
+function tlsOf({ handshakes, report, reloads, failures }: Certificates): ServerReport['tls'] {
+  return report && { handshakes: { ...handshakes }, certificate: report, reloads, failures };
 }
 
 function edgeOf({ actions, cookies, overLimit }: EdgeStats): ServerReport['edge'] {

@@ -58,6 +58,7 @@ export class SettingsInForce implements SettingsPair {
     if (isSourced(parts.udpTransport) && !sameSource(source, sourceOf(before.settings))) await checkSource(settings);
     const prepared: Prepared[] = [];
     try {
+      prepared.push(parts.certificates.prepare(settings));
       prepared.push(await parts.groups.prepare(settings));
       // Before those who believe them.
       prepared.push(parts.anchors.prepare(settings));

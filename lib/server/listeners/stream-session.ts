@@ -13,12 +13,15 @@ import type { Clock, Timer } from '../../base/clock.js';
 import { frame, MessageReader } from '../../transport/framing.js';
 import { Rcode } from '../../wire/iana.js';
 import type { Answerer } from '../answerer.js';
-import type { StreamProtocol } from './protocols.js';
+import { findOption, OptionCode, padded } from '../../wire/opt.js';
+import { isEncrypted, type StreamProtocol } from './protocols.js';
 import type { Connection, TcpConnections } from './tcp-connections.js';
 import { TcpKeepalive } from './tcp-keepalive.js';
 
 /** The longest deadline that can be set (`upstream.deadlineMs`), twice: whoever waits longer waits for a lost answer. */
 const MAX_ANSWER_MS = 120_000;
+/** Octets of which padded replies are a multiple (RFC 8467 section 4.1). */
+const PADDED_TO = 468;
 /** What a query that waits costs beside its octets. */
 const QUERY_OVERHEAD = 128;
 /** What one under way holds: its octets here, and the resolver's copy. */
@@ -47,6 +50,8 @@ export class StreamSession implements Connection {
   readonly #keepalive = new TcpKeepalive();
   readonly #reader = new MessageReader();
   readonly #asker: { protocol: StreamProtocol; client: StreamClient };
+  /** Whether replies to queries that are padded are padded too (RFC 7830 section 4). */
+  readonly #pads: boolean;
   readonly #stream: Duplex;
   readonly #answerer: Answerer;
   readonly #clock: Clock;
@@ -77,6 +82,7 @@ export class StreamSession implements Connection {
     this.#notify = notify;
     this.address = client.address;
     this.#asker = { protocol, client };
+    this.#pads = isEncrypted(protocol);
     this.#activeAtMs = clock.nowMs();
     this.#armIdle(connections.options.idleTimeoutMs);
     stream.on('error', () => stream.destroy());
@@ -235,7 +241,9 @@ export class StreamSession implements Connection {
 
   #reply(octets: Uint8Array, message: Buffer): void {
     const { keepalive, idleTimeoutMs } = this.#connections.options;
-    const framed = frame(keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets);
+    let whole = keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets;
+    if (this.#pads && findOption(message, OptionCode.padding) !== undefined) whole = padded(whole, PADDED_TO);
+    const framed = frame(whole);
     if (this.#unsent.length === 0 && this.#fits(framed.length)) {
       this.#stream.write(framed, this.#onWritten);
       return;

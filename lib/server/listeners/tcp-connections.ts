@@ -1,4 +1,4 @@
-// All TCP connections of a server together: how many there are, how many a client has, how much they hold.
+// All TCP connections of a server together, those with TLS over them too: how many there are, how many a client has, how much they hold.
 //
 // Bounds: `maxConnections` in all and `maxConnectionsPerClient` of one client (address or /56), of which it has more than
 // `connectionsPerClient` only while as many are free (see ClientShares); who comes when there are so many takes the place
@@ -76,7 +76,7 @@ export class TcpConnections {
    */
   admit(connection: Connection, mayDisplace: boolean): boolean {
     const key = clientOf(connection.address);
-    let client = this.#clients.get(key);
+    const client = this.#clients.get(key);
     const { maxConnections, maxConnectionsPerClient, connectionsPerClient } = this.options;
     const most = Math.min(maxConnectionsPerClient, Math.max(connectionsPerClient, maxConnections - this.#held.size));
     if (client !== undefined && client.all.size >= most && !this.#displace(client.idle)) {
@@ -87,14 +87,29 @@ export class TcpConnections {
       if (!makesRoom) return this.#reject();
     }
     // Displacing may have taken the client's last one away.
-    client = this.#clients.get(key);
+    this.#add(connection, key);
+    this.stats.accepted++;
+    return true;
+  }
+
+  /**
+   * One takes the place of another of the same client, as a session that of its handshake.
+   * @returns false where that has none any more
+   */
+  succeed(connection: Connection, before: Connection): boolean {
+    if (!this.#held.has(before)) return false;
+    this.leave(before);
+    this.#add(connection, clientOf(connection.address));
+    return true;
+  }
+
+  #add(connection: Connection, key: string): void {
+    let client = this.#clients.get(key);
     if (client === undefined) this.#clients.set(key, (client = { all: new Set(), idle: new Set() }));
     client.all.add(connection);
     this.#held.set(connection, 0);
     this.#idle.add(connection);
     client.idle.add(connection);
-    this.stats.accepted++;
-    return true;
   }
 
   /** A query of it is under way. */
