@@ -49,7 +49,7 @@ export class TlsListener implements Listener {
       failed: () => parts.connections.stats.rejected++,
     });
     // It listens on nothing: connections are given to it.
-    this.#tls = createServer({ ALPNProtocols: ALPN, handshakeTimeout: NODE_TIMEOUT_MS, allowHalfOpen: true });
+    this.#tls = createServer({ ALPNProtocols: ALPN, handshakeTimeout: NODE_TIMEOUT_MS });
     this.#tls.on('secureConnection', socket => this.#secured(socket));
     // Counted when the connection closes, which follows.
     this.#tls.on('tlsClientError', (_, socket) => socket.destroy());
@@ -111,6 +111,8 @@ export class TlsListener implements Listener {
       handshake.over();
       connections.leave(handshake);
     });
+    // Who goes away before it has shaken hands waits for nothing.
+    socket.allowHalfOpen = false;
     this.#tls.emit('connection', socket);
   }
 
@@ -123,6 +125,7 @@ export class TlsListener implements Listener {
       return;
     }
     handshake.over();
+    socket.allowHalfOpen = true;
     this.parts.certificates.handshakes[socket.isSessionReused() ? 'resumed' : 'full']++;
     this.#sessions.take(socket, handshake.client, handshake);
   }
