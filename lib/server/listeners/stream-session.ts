@@ -67,6 +67,9 @@ export class StreamSession implements Connection {
   #ended = false;
   /** A reply did not fit; no query is begun before the client has read all. */
   #full = false;
+  /** Replies of this turn of the event loop, framed: one write for all. */
+  #gathered: Uint8Array[] = [];
+  #gatheredOctets = 0;
   /** Replies that did not fit and are kept, framed. */
   #unsent: Uint8Array[] = [];
   #unsentOctets = 0;
@@ -106,6 +109,8 @@ export class StreamSession implements Connection {
     this.#connections.release(this.#unsentOctets);
     this.#unsent = [];
     this.#unsentOctets = 0;
+    this.#gathered = [];
+    this.#gatheredOctets = 0;
     this.#connections.leave(this);
   }
 
@@ -144,7 +149,7 @@ export class StreamSession implements Connection {
       this.#waitingOctets += message.length + QUERY_OVERHEAD;
     }
     // Who reads no replies does not keep the connection by asking more.
-    if (messages.length > 0 && this.#stream.writableLength === 0) this.#activeAtMs = this.#clock.nowMs();
+    if (messages.length > 0 && this.#unread === 0) this.#activeAtMs = this.#clock.nowMs();
     this.#serve();
     this.#watchMessage(messages.length > 0);
   }
@@ -153,7 +158,7 @@ export class StreamSession implements Connection {
   #written(): void {
     if (this.#stream.destroyed) return;
     this.#activeAtMs = this.#clock.nowMs();
-    if (this.#full && this.#stream.writableLength === 0) {
+    if (this.#full && this.#unread === 0) {
       this.#sendKept();
       this.#full = this.#unsent.length > 0;
       this.#serve();
@@ -167,15 +172,19 @@ export class StreamSession implements Connection {
     for (const framed of this.#unsent) {
       if (!this.#fits(framed.length)) break;
       octets += framed.length;
-      this.#stream.write(framed, this.#onWritten);
+      this.#send(framed);
       sent++;
     }
     this.#unsent.splice(0, sent);
     this.#unsentOctets -= octets;
     this.#connections.release(octets);
   }
+  /** Octets that the kernel has not taken. */
+  get #unread(): number {
+    return this.#stream.writableLength + this.#gatheredOctets;
+  }
   #fits(octets: number): boolean {
-    const unread = this.#stream.writableLength;
+    const unread = this.#unread;
     return unread === 0 || unread + octets <= this.#connections.options.maxQueuedBytes;
   }
 
@@ -202,8 +211,7 @@ export class StreamSession implements Connection {
   }
 
   #count(): void {
-    const { writableLength } = this.#stream;
-    const replies = writableLength + this.#unsentOctets;
+    const replies = this.#unread + this.#unsentOctets;
     this.#connections.holds(this, replies + this.#waitingOctets + this.#askedOctets + this.#reader.buffered);
   }
 
@@ -223,6 +231,7 @@ export class StreamSession implements Connection {
       if (this.#stream.destroyed) return;
       if (octets === undefined) {
         // Not a query: whoever sends that is no DNS client.
+        this.flush();
         this.#stream.destroy();
         return;
       }
@@ -245,7 +254,7 @@ export class StreamSession implements Connection {
     if (this.#pads && findOption(message, OptionCode.padding) !== undefined) whole = padded(whole, PADDED_TO);
     const framed = frame(whole);
     if (this.#unsent.length === 0 && this.#fits(framed.length)) {
-      this.#stream.write(framed, this.#onWritten);
+      this.#send(framed);
       return;
     }
     this.#full = true;
@@ -258,7 +267,25 @@ export class StreamSession implements Connection {
     }
   }
 
+  #send(framed: Uint8Array): void {
+    if (this.#gathered.length === 0) this.#connections.flushLater(this);
+    this.#gathered.push(framed);
+    this.#gatheredOctets += framed.length;
+  }
+
+  /** Writes what the turn has brought. Records of TLS come one by one, and a write costs more than an answer. */
+  flush(): void {
+    const gathered = this.#gathered;
+    if (gathered.length === 0) return;
+    const octets = gathered.length === 1 ? gathered[0] : Buffer.concat(gathered, this.#gatheredOctets);
+    this.#gathered = [];
+    this.#gatheredOctets = 0;
+    if (!this.#stream.destroyed) this.#stream.write(octets, this.#onWritten);
+  }
+
   #endIfDone(): void {
-    if (this.#ended && this.#underWay === 0 && this.#waiting.length + this.#unsent.length === 0) this.#stream.end();
+    if (!this.#ended || this.#underWay > 0 || this.#waiting.length + this.#unsent.length > 0) return;
+    this.flush();
+    this.#stream.end();
   }
 }
