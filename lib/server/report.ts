@@ -132,7 +132,12 @@ export interface ServerReport {
   /** Names that upstreams are given by: each address is one of `upstreams`. */
   readonly upstreamNames: readonly HostReport[];
   /** Messages of all threads that ask. */
-  readonly transports: { readonly udp?: Readonly<TransportStats>; readonly tcp?: Readonly<TransportStats> };
+  readonly transports: {
+    readonly udp?: Readonly<TransportStats>;
+    readonly tcp?: Readonly<TransportStats>;
+    /** Of the main thread. */
+    readonly tls?: Readonly<TransportStats>;
+  };
   /** Undefined where nothing is resolved from the root or a zone. */
   readonly recursion?: Readonly<RecursorStats> & {
     /** At present: name servers that something is known of, threads, entries and octets of the RRset cache. */
@@ -166,6 +171,7 @@ export interface ReportSources {
   readonly groups: UpstreamGroups;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
+  readonly tlsTransport: Transport;
 }
 
 const replies = new Float64Array(RCODES_COUNTED + TYPES_COUNTED);
@@ -243,7 +249,11 @@ export function reportOf(sources: ReportSources): ServerReport {
       return { server: label, srttMs, inFlight, resting, ...stats };
     }),
     upstreamNames: sources.groups.hosts,
-    transports: { udp: statsOf(sources.udpTransport, workers?.udp), tcp: statsOf(sources.tcpTransport, workers?.tcp) },
+    transports: {
+      udp: statsOf(sources.udpTransport, workers?.udp),
+      tcp: statsOf(sources.tcpTransport, workers?.tcp),
+      tls: statsOf(sources.tlsTransport),
+    },
     recursion: recursive && {
       ...recursive,
       rrsetEntries: rrsets?.entries ?? 0,

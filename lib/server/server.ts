@@ -262,7 +262,8 @@ export class Server implements AsyncDisposable {
     const steps = new Steps();
     const { groups, owner, ownsEngine } = this.#parts;
     const { resolver, listeners, answerer, udpTransport, tcpTransport } = this;
-    for (const part of [resolver, listeners, answerer, groups, udpTransport, tcpTransport]) {
+    const { tlsTransport } = this.#parts;
+    for (const part of [resolver, listeners, answerer, groups, udpTransport, tcpTransport, tlsTransport]) {
       steps.do(() => part.close());
     }
     // Whoever still waits for a flight is told before the cache goes.

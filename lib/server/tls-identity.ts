@@ -68,8 +68,11 @@ export function readIdentity(
   };
 }
 
-/** The server's own is first (RFC 8446 section 4.4.2). */
-function certificatesIn({ path, text }: IdentityFiles['certificate']): X509Certificate[] {
+/**
+ * The server's own is first (RFC 8446 section 4.4.2).
+ * @throws {ShardnsError} ERR_SHARDNS_FILE naming the file
+ */
+export function certificatesIn({ path, text }: IdentityFiles['certificate']): X509Certificate[] {
   const blocks = text.match(CERTIFICATE) ?? [];
   if (blocks.length === 0) throw wrong(path, 'has no certificate (PEM)');
   return blocks.map((pem, i) => {
