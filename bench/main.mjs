@@ -42,6 +42,13 @@ const BENCHES = {
     'internet/compare.mjs',
     ['nsd', 'unbound', 'knot-resolver'],
   ],
+  signed: [
+    'the same on a signed internet, with broken zones',
+    'internet/signed-compare.mjs',
+    ['nsd', 'unbound', 'knot-resolver'],
+  ],
+  known: ['random names below signed zones, and validated hits', 'internet/signed-known.mjs', ['nsd']],
+  validation: ['a validated miss beside unbound', 'internet/signed-cost.mjs', ['nsd', 'unbound']],
   flood: ['random names at full speed', 'internet/flood.mjs', ['nsd', 'unbound']],
   threads: ['recursion in several threads', 'internet/workers.mjs'],
 };

@@ -27,6 +27,7 @@ export { ShardnsError, type ShardnsErrorCode } from './base/errors.js';
 export type { Logger } from './base/log.js';
 export { CachedLookup, dnsInterceptorOptions, install, lookup, uninstall } from './node/cached-lookup.js';
 export { DnsClient } from './node/client.js';
+export type { InsecureError } from './node/errors.js';
 export type {
   LookupAddress,
   LookupAllCallback,
@@ -40,6 +41,7 @@ export type {
 } from './node/lookup-call.js';
 export type { LookupOptions } from './node/options.js';
 export type { InterceptorOptions } from './node/undici.js';
+export type { Reported, Secure } from './node/proof.js';
 export type { CaaRecord, TlsaRecord } from './node/records.js';
 export {
   type AddressCallOptions,

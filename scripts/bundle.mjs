@@ -16,8 +16,10 @@ const entries = ['index', 'node/index', 'dnssec/index', 'cli/main', 'server/recu
 /** A file for these modules and all that they load, except what belongs to a group before this one. */
 const groups = [
   ['wire', /\/dist\/(wire\/|base\/bounded-map)/],
-  ['lookup', /\/dist\/node\//],
+  ['lookup', /\/dist\/node\/(?!validating)/],
   ['cache', /\/dist\/cache\//],
+  // What lookups load when the first of them has to be proven; a server has it too.
+  ['validation', /\/dist\/node\/validating\.js$/],
   ['recursion', /\/dist\/server\/recursion\.js$/],
   ['server', /\/dist\/(admin\/create-server|server\/settings\/contradictions)\.js$/],
 ].map(([name, test], i) => ({ name, test, priority: 100 - i }));

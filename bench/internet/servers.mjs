@@ -2,11 +2,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createSocket } from 'node:dgram';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The benchmark network (RFC 2544): made this machine's own, for as long as it runs. */
-const NETWORK = '198.18.0.0/16';
+/** The benchmark network (RFC 2544): made this machine's own, for as long as it runs. Signed zones are in its second half. */
+const NETWORK = '198.18.0.0/15';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const children = [];
 // Nothing of it outlives whoever started it.
@@ -94,7 +95,7 @@ remote-control:
   };
 }
 
-export async function startUnbound(internet, folder, port) {
+export async function startUnbound(internet, folder, port, { validate = internet.anchor !== undefined } = {}) {
   const hints = join(folder, 'hints');
   const letters = ['a', 'b'];
   writeFileSync(
@@ -118,9 +119,9 @@ export async function startUnbound(internet, folder, port) {
   root-hints: "${hints}"
   do-not-query-localhost: no
   do-ip6: no
-  module-config: "validator iterator"
+  module-config: "${validate || internet.anchor === undefined ? 'validator iterator' : 'iterator'}"
   trust-anchor-signaling: no
-  use-syslog: no
+${validate ? `  trust-anchor: "${internet.anchor}"\n` : ''}  use-syslog: no
   msg-cache-size: 128m
   rrset-cache-size: 256m
   num-queries-per-thread: 4096
@@ -146,6 +147,7 @@ export async function startKnot(internet, folder, port) {
     `net.listen('127.0.0.1', ${port}, { kind = 'dns' })
 net.ipv6 = false
 trust_anchors.remove('.')
+${internet.anchor === undefined ? '' : `trust_anchors.add('${internet.anchor}')`}
 modules.unload('priming')
 modules.load('hints')
 hints.root({ ['a.root-servers.net.'] = '${internet.hints[0]}', ['b.root-servers.net.'] = '${internet.hints[1]}' })
@@ -165,9 +167,9 @@ export async function startShardns(internet, folder, port, extra = {}, checkout 
     JSON.stringify({
       listen: [`127.0.0.1:${port}`],
       threads: 1,
-      // The zones are not signed; builds of before have no such option.
+      // Zones that are not signed have no anchor; builds of before have no such option.
       ...(readFileSync(join(checkout, 'shardns.schema.json'), 'utf8').includes('"dnssec"')
-        ? { dnssec: { validate: false } }
+        ? { dnssec: internet.anchor === undefined ? { validate: false } : { trustAnchors: [internet.anchor] } }
         : {}),
       resolver: { recursive: true, rootHints: internet.hints, ipv6: false, doNotQueryLocalhost: false },
       log: { level: 'warn' },
@@ -197,19 +199,46 @@ const TYPES = {
   TXT: 16,
   AAAA: 28,
   SRV: 33,
+  DNAME: 39,
   DS: 43,
+  RRSIG: 46,
+  NSEC: 47,
   DNSKEY: 48,
+  NSEC3PARAM: 51,
   HTTPS: 65,
+  ANY: 255,
   CAA: 257,
 };
 
-export function encodeQuery(id, name, type) {
+/** @param flags `dnssecOk` (DO), `checkingDisabled` (CD), `authenticData` (AD) */
+export function encodeQuery(id, name, type, { dnssecOk, checkingDisabled, authenticData } = {}) {
   const labels = name === '.' ? [] : name.split('.');
   const wire = Buffer.concat([...labels.map(one => Buffer.from([one.length, ...Buffer.from(one)])), Buffer.from([0])]);
-  const head = Buffer.from([id >> 8, id & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
+  const low = (authenticData ? 0x20 : 0) | (checkingDisabled ? 0x10 : 0);
+  const head = Buffer.from([id >> 8, id & 255, 1, low, 0, 1, 0, 0, 0, 0, 0, 1]);
   const code = TYPES[type];
-  const opt = Buffer.from([0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0]);
+  const opt = Buffer.from([0, 0, 41, 0x04, 0xd0, 0, 0, dnssecOk ? 0x80 : 0, 0, 0, 0]);
   return Buffer.concat([head, wire, Buffer.from([code >> 8, code & 255, 0, 1]), opt]);
+}
+
+/** One question over TCP; the response's octets, or undefined where the connection ends before. */
+export function askByTcp(port, name, type, flags) {
+  return new Promise(resolve => {
+    const query = encodeQuery(7, name, type, flags);
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write(Buffer.concat([Buffer.of(query.length >> 8, query.length & 255), query]));
+    });
+    let received = Buffer.alloc(0);
+    socket.on('data', data => {
+      received = Buffer.concat([received, data]);
+      if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
+      resolve(received.subarray(2));
+      socket.destroy();
+    });
+    socket.on('error', () => resolve(undefined));
+    socket.on('close', () => resolve(undefined));
+    socket.setTimeout(10_000, () => socket.destroy());
+  });
 }
 
 /** One question over UDP; the response's octets. */

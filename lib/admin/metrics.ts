@@ -1,45 +1,11 @@
 // Prometheus text of a server, from its report. Names follow CoreDNS. A query name is never a label.
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { RequestCounts, ServerReport } from '../server/report.js';
+import { DNSSEC_FAMILIES } from './dnssec-metrics.js';
+import { by, counter, type Family, family, gauge, type Labels, type Samples } from './metric-family.js';
 
 /** Types that have a label; which others are asked for is what strangers choose. */
 const LABELLED_TYPES = new Set('A NS CNAME SOA PTR MX TXT AAAA SRV NAPTR DS DNSKEY SVCB HTTPS ANY'.split(' '));
-
-type Labels = Record<string, string>;
-type Samples = readonly (readonly [Labels, number])[];
-interface Family {
-  name: string;
-  help: string;
-  kind: 'counter' | 'gauge';
-  labels: string[];
-  read: (report: ServerReport) => Samples;
-}
-
-const one = (value: number | undefined): Samples => (value === undefined ? [] : [[{}, value]]);
-/** A sample for each key of an object, under one label. */
-const by = (label: string, values: Readonly<Record<string, number>>): Samples =>
-  Object.entries(values).map(([key, value]) => [{ [label]: key }, value]);
-
-function family(
-  kind: Family['kind'],
-  name: string,
-  help: string,
-  read: (report: ServerReport) => Samples | number | undefined,
-  labels: string[] = [],
-): Family {
-  return {
-    name,
-    help,
-    kind,
-    labels,
-    read: report => {
-      const value = read(report);
-      return value === undefined || typeof value === 'number' ? one(value) : value;
-    },
-  };
-}
-const counter = family.bind(undefined, 'counter');
-const gauge = family.bind(undefined, 'gauge');
 
 function requestsOf({ protocol, family, byType }: RequestCounts): Samples {
   let other = 0;
@@ -296,55 +262,7 @@ const FAMILIES: readonly Family[] = [
   ),
   counter('shardns_recursion_name_servers_total', 'Name servers looked up', r => r.recursion?.nameServersFetched),
   counter('shardns_recursion_failures_total', 'Resolutions that failed', r => r.recursion?.failures),
-  counter(
-    'shardns_dnssec_validated_total',
-    'Parts of answers that were validated, by what that came to',
-    ({ recursion: it }) => {
-      if (it === undefined) return [];
-      const { secure, insecure, indeterminate, bogus } = it;
-      return by('status', { secure, insecure, indeterminate, bogus });
-    },
-    ['status'],
-  ),
-  counter(
-    'shardns_dnssec_synthesised_total',
-    'Answers that followed from what was validated before',
-    r => r.recursion?.synthesised,
-  ),
-  gauge(
-    'shardns_dnssec_anchors',
-    'Trust anchors by state (RFC 5011); configured: not seen yet, fixed: they follow nothing',
-    ({ anchors }) => {
-      if (!anchors.validates) return [];
-      const counts = { addPend: 0, valid: 0, missing: 0, revoked: 0, configured: 0, fixed: 0 };
-      for (const zone of anchors.zones) for (const it of zone.anchors) counts[it.state]++;
-      return by('state', counts);
-    },
-    ['state'],
-  ),
-  gauge(
-    'shardns_dnssec_anchor_success_timestamp_seconds',
-    "Unix time of the last look at the keys of a trust anchor's zone that an anchor had signed; 0 = none",
-    ({ anchors }) =>
-      anchors.zones.flatMap(({ zone, lastSuccessSeconds: it }) => (it === undefined ? [] : [[{ zone }, it] as const])),
-    ['zone'],
-  ),
-  counter(
-    'shardns_dnssec_anchor_probes_total',
-    "Looks at the keys of trust anchors' zones, by outcome",
-    ({ anchors: { file, probes, failures } }) =>
-      file === undefined ? [] : by('outcome', { succeeded: probes - failures, failed: failures }),
-    ['outcome'],
-  ),
-  gauge(
-    'shardns_upstream_dnssec',
-    'Whether a server that is forwarded to passes signatures on: 1, or 0, and it is passed over for what is validated',
-    r =>
-      r.forwardedTo.flatMap(({ server, zone, signatures }) =>
-        signatures === 'unknown' ? [] : [[{ server, zone }, signatures === 'passed on' ? 1 : 0] as const],
-      ),
-    ['server', 'zone'],
-  ),
+  ...DNSSEC_FAMILIES,
   gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
   gauge(
     'shardns_infrastructure_servers',

@@ -2,15 +2,20 @@
 // zones, then what is known, then a zone's servers, the root's or the upstreams. Names are escaped as everywhere. The hook is
 // not asked (it may count, or sort clients), nor are views: a trace has no client.
 //
-// Bounds: MAX_LINES lines, MAX_ALIASES aliases of local data.
+// Where answers are validated, the chain of trust comes behind it (trace-chain.ts).
+//
+// Bounds: MAX_LINES lines of steps, MAX_ALIASES aliases of local data.
 import { ShardnsError } from '../base/errors.js';
 import { ResolutionError } from '../resolve/recurse/job.js';
+import type { RecursionResult } from '../resolve/recurse/links.js';
+import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Server } from '../server/server.js';
 import { Class, Flag, rcodeName, typeCode, typeName } from '../wire/iana.js';
 import { decodeMessage, encodeQuestion, rcodeOf, type ResourceRecord } from '../wire/message.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { recordText } from './record-text.js';
+import { chainLines } from './trace-chain.js';
 import { askUpstreams, type Step } from './trace-upstreams.js';
 
 export interface TraceRequest {
@@ -36,6 +41,7 @@ export async function trace(server: Server, request: TraceRequest, write: (line:
     throw new ShardnsError('ERR_SHARDNS_OPTION', 'name: expected a domain name ("." is the root), got ""');
   }
   const name = foldName(encodeName(request.name));
+  const { fresh } = request;
   const began = performance.now();
   let steps = 0;
   const step: Step = ({ depth = 0, kind, text }) => {
@@ -46,18 +52,65 @@ export async function trace(server: Server, request: TraceRequest, write: (line:
   };
   write(`${nameToText(name)} ${typeName(type)}`);
   try {
-    const { rcode, records } = await follow(server, name, type, request.fresh, step);
+    const { rcode, records, result } = await follow(server, name, type, fresh, step);
     write(`${rcodeName(rcode)} after ${(performance.now() - began).toFixed(1)} ms`);
     for (const one of records) write(`  ${recordText(one)}`);
+    if (result !== undefined) await writeChain(server, result, { fresh, failed: false }, write);
   } catch (error) {
     if (!(error instanceof ResolutionError)) throw error;
     write(`SERVFAIL (extended error ${error.extendedError}): ${error.message}`);
+    if (error instanceof UnprovenError) await writeChain(server, error.found, { fresh, failed: true }, write);
+  }
+}
+
+/** A question that the recursor was asked, and what there is: where it fails, what those get who ask with CD. */
+interface Found {
+  name: Uint8Array;
+  type: number;
+  result: RecursionResult;
+}
+
+/** A failure of which there is something to be shown. */
+class UnprovenError extends ResolutionError {
+  constructor(
+    { message, extendedError }: ResolutionError,
+    readonly found: Found,
+  ) {
+    super(message, extendedError);
+  }
+}
+
+/** Why it is secure, or is not; nothing where nothing is validated. */
+async function writeChain(
+  { recursor }: Server,
+  { name, type, result }: Found,
+  { fresh, failed }: { fresh: boolean; failed: boolean },
+  write: (line: string) => void,
+): Promise<void> {
+  const chain = await recursor?.explain(name, type, result, fresh);
+  if (chain !== undefined) for (const line of chainLines(chain, failed)) write(line);
+}
+
+async function resolve(recursor: Recursor, name: Uint8Array, type: number, fresh: boolean, step: Step): Promise<Found> {
+  try {
+    return { name, type, result: await recursor.resolve(name, type, { fresh, trace: step }) };
+  } catch (error) {
+    if (!(error instanceof ResolutionError) || recursor.options.validation === undefined) throw error;
+    let result: RecursionResult;
+    try {
+      result = await recursor.resolve(name, type, { checkingDisabled: true });
+    } catch {
+      throw error;
+    }
+    throw new UnprovenError(error, { name, type, result });
   }
 }
 
 interface Traced {
   rcode: number;
   records: Omit<ResourceRecord, 'dnsClass'>[];
+  /** Of a recursor. */
+  result?: Found;
 }
 
 /** @throws {ResolutionError} */
@@ -96,10 +149,11 @@ async function follow(server: Server, name: Uint8Array, type: number, fresh: boo
   }
   const { recursor } = server;
   if (recursor?.serves(query.name, type) === true) {
-    const result = await recursor.resolve(query.name, type, { fresh, trace: step });
+    const found = await resolve(recursor, query.name, type, fresh, step);
+    const { result } = found;
     const rrsets = [...result.answers, ...result.authority];
-    const found = rrsets.flatMap(({ name, type, ttl, data }) => data.map(one => ({ name, type, ttl, data: one })));
-    return { rcode: result.rcode, records: [...records, ...found] };
+    const all = rrsets.flatMap(({ name, type, ttl, data }) => data.map(one => ({ name, type, ttl, data: one })));
+    return { rcode: result.rcode, records: [...records, ...all], result: found };
   }
   const known = fresh ? undefined : server.engine.peek(query.name, type, {});
   if (known !== undefined && known.remainingSeconds > 0) {

@@ -122,9 +122,9 @@ export class RrsetCache implements Disposable {
     const trust = { rank, security };
     if (rank < Rank.authoritative || this.guardsSecure) {
       if (this.#has(Kind.rrset, name, type, 0) && this.#isBetterThan(trust)) return false;
-      if (this.guardsSecure && (this.#isSecure(Kind.noData, name, type) || this.#isSecure(Kind.nxdomain, name, 0))) {
-        if (statusIn(security) !== Security.secure) return false;
-      }
+      const isGuarded = this.guardsSecure && statusIn(security) !== Security.secure;
+      if (isGuarded && (this.#isSecure(Kind.noData, name, type) || this.#isSecure(Kind.nxdomain, name, 0)))
+        return false;
     }
     if (rank >= Rank.answer) {
       this.bytes.delete(this.#keyOf(Kind.noData, name, type));

@@ -1,7 +1,7 @@
 // `shardns anchors --file`: the states that a file of trust anchors has, without the server that writes it.
 import { ShardnsError } from '../base/errors.js';
 import { readAnchorFile } from '../server/anchor-file.js';
-import { type AnchorsReport, zoneReportOf } from '../server/anchors.js';
+import { type AnchorsReport, zoneReportOf } from '../server/anchors-report.js';
 import { anchorsText } from './anchors-text.js';
 import { say } from './say.js';
 

@@ -1,5 +1,5 @@
 // What is known of trust anchors, for people: a line for each zone and one for each anchor.
-import type { AnchorsReport, ZoneReport } from '../server/anchors.js';
+import type { AnchorsReport, ZoneReport } from '../server/anchors-report.js';
 
 const timeText = (seconds: number | undefined): string =>
   seconds === undefined || seconds === 0 ? 'never' : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');

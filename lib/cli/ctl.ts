@@ -283,6 +283,7 @@ function statusText(text: string): string {
       'upstream',
       `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}`,
     ]),
+    ...(report.clockDoubt === undefined ? [] : [['clock', report.clockDoubt]]),
     ...report.forwardedTo
       .filter(one => one.signatures === 'left out')
       .map(one => ['dnssec', `${one.server} ${one.reason}: passed over for what is validated below ${one.zone}`]),

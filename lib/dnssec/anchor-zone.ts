@@ -6,7 +6,7 @@
 // word comes first: an anchor that is configured anew is believed at once, and the key of one that is taken away is dropped.
 import { sameOctets } from '../base/octets.js';
 import { Type } from '../wire/iana.js';
-import { encodeName, foldName, nameToText } from '../wire/name.js';
+import { encodeName, foldName, isAtOrBelow, nameToText } from '../wire/name.js';
 import { decodeRdata, encodeRdata } from '../wire/rdata.js';
 import type { Rrset } from '../wire/rrset.js';
 import { algorithmOf } from './algorithms.js';
@@ -103,6 +103,22 @@ export function anchorLines({ zone, configured, keys }: FollowedZone): string[] 
   if (lines.length > 0) return lines;
   const revoked = asLines(revokedOf(keys));
   return revoked.length > 0 ? revoked : configured.map(one => `${zone} ${one.record}`);
+}
+
+/** Whether every key of the zone was revoked, and nothing else is configured for it. */
+export const isLost = ({ configured, keys }: FollowedZone): boolean =>
+  anchorsOf(keys).length === 0 && configured.every(one => one.seen) && keys.some(one => one.state === 'revoked');
+
+/**
+ * What is believed of several zones. One that has lost all of its keys is judged by an anchor above it where there is one
+ * (RFC 5011 section 5). Without one that section has it taken for unsigned; here all of it is bogus, as it is to BIND: else
+ * whoever gets hold of a zone's keys could have the zone believed without any.
+ */
+export function allAnchorLines(zones: readonly FollowedZone[]): string[] {
+  const names = new Map(zones.map(one => [one, foldName(encodeName(one.zone))]));
+  const held = zones.filter(one => !isLost(one)).map(one => names.get(one)!);
+  const isBelowHeld = (one: FollowedZone): boolean => held.some(above => isAtOrBelow(names.get(one)!, above));
+  return zones.filter(one => !isLost(one) || !isBelowHeld(one)).flatMap(anchorLines);
 }
 
 /** A key whose state is another one than before; undefined: it was not known, or is not any more. */

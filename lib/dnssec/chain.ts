@@ -5,7 +5,7 @@
 // below ip6.arpa there are thirty labels and four zones. A hint proves nothing. Keys are believed that were signed by keys
 // that are believed, a missing DS is what the zone above has signed, and what neither shows is walked to label by label.
 import { ExtendedError, Type } from '../wire/iana.js';
-import { equalNames, isAtOrBelow, nameKey } from '../wire/name.js';
+import { equalNames, isAtOrBelow, nameKey, nameToText } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { type ChainContext, fetch, keysBy, notSecure, readDs, unanswered } from './delegation.js';
 import { parseSignature } from './signature.js';
@@ -39,7 +39,10 @@ export function* zoneOf(name: Uint8Array, context: ChainContext, hints: readonly
   const { anchors, now } = context;
   const anchor = anchors.closest(name, now);
   if (anchor === undefined) return NO_ANCHOR;
-  if (anchor === 'negative') return notSecure(insecure('a negative trust anchor'));
+  if (anchor === 'negative') {
+    const { zone } = anchors.negativeAt(name, now)!;
+    return notSecure(insecure(`a negative trust anchor at ${nameToText(zone)}`));
+  }
   return yield* walk(name, anchor, context, { hints, mayAsk: true });
 }
 

@@ -30,12 +30,19 @@ export interface CheckedRrset {
   by: SecureZone;
   verdict: SignatureVerdict;
 }
+/**
+ * What a client's question has paid for, by the end of an RRset's first signature: the same proofs come with several links
+ * of a chain. Two of one end have one place.
+ */
+export type PaidChecks = Map<number, { rrset: Rrset } & CheckedRrset>;
 
 export interface ChainContext extends Judging {
   anchors: TrustAnchors;
   zones: ZoneKeys;
   /** Of one question; without it nothing is remembered. */
   checked?: CheckedRrsets;
+  /** Of one client's question, as the budget is. */
+  paid?: PaidChecks;
 }
 
 const MAX_KEYS = 32;
@@ -46,12 +53,34 @@ export const notSecure = (verdict: Verdict): ZoneState => verdict as ZoneState;
 
 /** Checks an RRset once a question, good or bad. */
 export function* verifyOnce(rrset: Rrset, by: SecureZone, context: ChainContext): Steps<SignatureVerdict> {
-  const known = context.checked?.get(rrset);
+  const { checked, paid } = context;
+  const known = checked?.get(rrset);
   if (known !== undefined && known.by === by) return known.verdict;
-  const verdict = yield* verifyBy(rrset, by, context);
-  context.checked?.set(rrset, { by, verdict });
+  const place = placeOf(rrset.signatures);
+  const before = paid?.get(place);
+  let verdict: SignatureVerdict;
+  if (before !== undefined && before.by === by && isSameRrset(before.rrset, rrset)) {
+    ({ verdict } = before);
+    if (verdict.status === 'secure' && verdict.ttl > rrset.ttl) verdict = { ...verdict, ttl: rrset.ttl };
+  } else {
+    verdict = yield* verifyBy(rrset, by, context);
+    paid?.set(place, { rrset, by, verdict });
+  }
+  checked?.set(rrset, { by, verdict });
   return verdict;
 }
+
+/** The last four octets of the first signature. */
+function placeOf([signature]: readonly Uint8Array[]): number {
+  if (signature === undefined || signature.length < 4) return 0;
+  const { buffer, byteOffset, length } = signature;
+  return new DataView(buffer, byteOffset, length).getUint32(length - 4);
+}
+/** But for the TTL, which is not signed. */
+const isSameRrset = (a: Rrset, b: Rrset): boolean =>
+  a.type === b.type && equalNames(a.name, b.name) && areSame(a.data, b.data) && areSame(a.signatures, b.signatures);
+const areSame = (a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean =>
+  a === b || (a.length === b.length && a.every((one, i) => sameOctets(one, b[i])));
 
 export function* fetch(name: Uint8Array, type: number, context: ChainContext): Steps<Answered | 'spent'> {
   return !context.budget.isSpent && context.budget.spendFetch() ? ((yield { name, type }) as Answered) : 'spent';

@@ -12,17 +12,31 @@ export type { ChainContext, CheckedRrset } from './delegation.js';
 export { run, type Fetched, type FetchFailure, type FetchRecords } from './steps.js';
 export { proofsOf, verdictOf } from './denial.js';
 export { hashName } from './nsec3.js';
-export { ROOT_ANCHORS, TrustAnchors, type NegativeAnchor } from './trust.js';
+export { ROOT_ANCHORS, TrustAnchors, type Anchor, type NegativeAnchor } from './trust.js';
 export { validate, type Judged, type RrsetVerdict, type Validation, type ValidationContext } from './validator.js';
 export { ZoneKeys, type ZoneState } from './zone-keys.js';
 export {
   anchorsOf,
+  jittered,
   observeKeys,
   probeAfter,
   type AnchorState,
   type Observation,
   type TrackedKey,
 } from './anchor-states.js';
+export { anchorText, readAnchorText } from './anchor-text.js';
+export {
+  allAnchorLines,
+  anchorLines,
+  followConfigured,
+  isLost,
+  observeZone,
+  type AnchorChange,
+  type ConfiguredAnchor,
+  type FollowedZone,
+  type Observed,
+} from './anchor-zone.js';
+export { clockDoubt, clockDoubtText, type ClockDoubt } from './clock-doubt.js';
 export { failsSentinel, signalName } from './sentinel.js';
 export { digestZone, parseZonemd, verifyZonemd, type ZoneDigest, type ZoneDigestVerdict } from './zonemd.js';
 export { faultOfZone } from './zone-check.js';

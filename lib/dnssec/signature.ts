@@ -26,7 +26,8 @@ export interface Signature {
 export function parseSignature(data: Uint8Array): Signature | undefined {
   if (data.length < 20) return undefined;
   const size = plainNameLength(data, 18);
-  if (size === 0 || 18 + size >= data.length) return undefined;
+  // An empty signature is one that does not verify, and says all the same who should have signed.
+  if (size === 0 || 18 + size > data.length) return undefined;
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   const head = data.slice(0, 18 + size);
   const signer = foldName(data, 18, 18 + size);
@@ -47,6 +48,12 @@ export function parseSignature(data: Uint8Array): Signature | undefined {
 
 /** a - b in the serial arithmetic of RFC 1982. */
 export const serialDifference = (a: number, b: number): number => (a - b) | 0;
+
+/** The second that a time of a signature means, in UTC: of those 2^32 s apart the one that is nearest to now. */
+export function timeText(time: number, now: number): string {
+  const date = new Date((Math.floor(now) + serialDifference(time, Math.floor(now))) * 1000);
+  return Number.isNaN(date.getTime()) ? `second ${time}` : `${date.toISOString().slice(0, 19)}Z`;
+}
 
 /** Why a signature is not to be checked at all; undefined: it is. */
 export function refusal(
@@ -88,13 +95,17 @@ function refusalByTime(signature: Signature, now: number, policy: ValidationPoli
   const time = Math.floor(now);
   const { inceptionSkew = DEFAULT_INCEPTION_SKEW, expirationSkew = 0 } = policy;
   if (serialDifference(signature.expiration, signature.inception) < 0) {
-    return bogus('a signature that expires before it begins', ExtendedError.signatureExpiredBeforeValid);
+    const reason = `a signature that expires before it begins (key ${signature.keyTag})`;
+    return bogus(reason, ExtendedError.signatureExpiredBeforeValid);
   }
   if (serialDifference(time, signature.expiration) > expirationSkew) {
-    return bogus('an expired signature', ExtendedError.signatureExpired);
+    const until = timeText(signature.expiration, time);
+    return bogus(`an expired signature (key ${signature.keyTag}, until ${until})`, ExtendedError.signatureExpired);
   }
   if (serialDifference(signature.inception, time) > inceptionSkew) {
-    return bogus('a signature that is not yet valid', ExtendedError.signatureNotYetValid);
+    const from = timeText(signature.inception, time);
+    const reason = `a signature that is not yet valid (key ${signature.keyTag}, from ${from})`;
+    return bogus(reason, ExtendedError.signatureNotYetValid);
   }
   return undefined;
 }

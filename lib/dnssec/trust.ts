@@ -27,7 +27,7 @@ export interface NegativeAnchor {
 }
 
 export class TrustAnchors {
-  readonly #anchors = new Map<string, Anchor | { until: number }>();
+  readonly #anchors = new Map<string, Anchor | { zone: Uint8Array; until: number }>();
 
   /**
    * @param lines DS or DNSKEY records as in zone files, owner first; TTL and class may be there
@@ -40,10 +40,8 @@ export class TrustAnchors {
       if (typeof until !== 'number' || Number.isNaN(until)) {
         throw optionError('negativeTrustAnchors', until, `seconds since 1970 as the end of ${name}`);
       }
-      this.#anchors.set(
-        read('negativeTrustAnchors', name, () => nameKey(foldName(encodeName(name)))),
-        { until },
-      );
+      const zone = read('negativeTrustAnchors', name, () => foldName(encodeName(name)));
+      this.#anchors.set(nameKey(zone), { zone, until });
     }
     for (const line of lines) {
       const match = /^\s*(\S+)\s+(?:\d+\s+)?(?:IN\s+)?(?:\d+\s+)?(DS|DNSKEY)\s+(.+?)\s*$/i.exec(line);
@@ -80,8 +78,16 @@ export class TrustAnchors {
    * @param now seconds since 1970; negative anchors that have ended by then do not count
    */
   closest(name: Uint8Array, now = Number.NEGATIVE_INFINITY): Anchor | 'negative' | undefined {
-    const found = bySuffix(name, this.#anchors, one => !('until' in one) || now < one.until);
+    const found = this.#closest(name, now);
     return found !== undefined && 'until' in found ? 'negative' : found;
+  }
+  /** The negative one that counts for a name, and its end in seconds since 1970. */
+  negativeAt(name: Uint8Array, now = Number.NEGATIVE_INFINITY): { zone: Uint8Array; until: number } | undefined {
+    const found = this.#closest(name, now);
+    return found !== undefined && 'until' in found ? found : undefined;
+  }
+  #closest(name: Uint8Array, now: number): Anchor | { zone: Uint8Array; until: number } | undefined {
+    return bySuffix(name, this.#anchors, one => !('until' in one) || now < one.until);
   }
 }
 

@@ -74,9 +74,9 @@ function* judge(
 ): Steps<Validation> {
   const { rcode, answer, authority } = response;
   // Written out: what is spread into a literal goes V8's slow way (2 us).
-  const { now, budget, policy, anchors, zones } = asked;
+  const { now, budget, policy, anchors, zones, paid } = asked;
   const checked = new Map<Rrset, CheckedRrset>();
-  const context: ChainContext = { now, budget, policy, anchors, zones, checked };
+  const context: ChainContext = { now, budget, policy, anchors, zones, checked, paid };
   const rrsets = new Map<Rrset, RrsetVerdict>();
   if (answer.length > MAX_RRSETS) return { ...bogus('more RRsets than are judged'), rrsets, checked, ttl: 0, rcode };
   let verdict: Verdict = SECURE;

@@ -107,8 +107,9 @@ export function* verifyBy(
       }
       failures++;
     }
-    if (tried === 0) note(bogus(...lacking));
-    else if (signed === undefined) note(bogus('a signature that does not verify'), true);
+    const by = `(key ${signature.keyTag})`;
+    if (tried === 0) note(bogus(`${lacking[0]} ${by}`, lacking[1]));
+    else if (signed === undefined) note(bogus(`a signature that does not verify ${by}`), true);
   }
   if (signed !== undefined) {
     // There are signatures, so none is missing as RFC 8914 section 4.11 has it.

@@ -2,9 +2,9 @@
 import type { Agent } from 'node:http';
 import type { WarmName, WarmOptions, WarmProgress } from '../resolve/warm.js';
 import { installLookup, uninstallLookup } from './agents.js';
-import { argumentError } from './arguments.js';
+import { argumentError, valueError } from './arguments.js';
 import { type ClientDependencies, DnsClient } from './client.js';
-import { defaultClient } from './default-client.js';
+import { defaultClient, defaultProvingClient } from './default-client.js';
 import { createLookup } from './lookup.js';
 import type { LookupFunction } from './lookup-call.js';
 import type { LookupOptions } from './options.js';
@@ -14,7 +14,9 @@ import { type InterceptorOptions, interceptorOptions } from './undici.js';
  * In place of `dns.lookup`, without its thread pool: hosts file, resolv.conf, and a cache with the TTLs of the records.
  * Goes wherever Node takes a `lookup`. Called back in a later turn, always; works unbound.
  */
-export const lookup: LookupFunction = createLookup(defaultClient);
+export const lookup: LookupFunction = createLookup(secure =>
+  secure === undefined ? defaultClient() : defaultProvingClient(),
+);
 
 /** Makes the connections of an http or https agent use `lookup`. */
 export function install(agent: Agent): void {
@@ -41,7 +43,11 @@ export class CachedLookup implements Disposable {
   /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY */
   constructor(options: LookupOptions = {}, dependencies: ClientDependencies = {}) {
     this.client = new DnsClient(options, dependencies);
-    this.lookup = createLookup(() => this.client);
+    this.lookup = createLookup(secure => {
+      const { settings } = this.client;
+      if (secure === undefined || settings.secure !== undefined) return this.client;
+      throw valueError('options.secure', 'needs a CachedLookup that was made with `secure`', secure);
+    });
   }
   install(agent: Agent): void {
     installLookup(agent, this.lookup);

@@ -3,10 +3,10 @@
 //
 // Bounds: the cache's memory; 512 questions under way (a name server's socket buffer holds about 300 packets), beyond
 // which 65,536 wait for their turn, each at most as long as it may then take; 1024 answers of the last second in the
-// form that callers get.
+// form that callers get. With `secure` as much memory again, for the records that answers are validated by.
 import { BoundedMap } from '../base/bounded-map.js';
 import { type Clock, systemClock } from '../base/clock.js';
-import { ShardnsError } from '../base/errors.js';
+import { optionError, ShardnsError } from '../base/errors.js';
 import { KeepAlive } from '../base/keep-alive.js';
 import { parseMemory } from '../base/memory.js';
 import { type Random, systemRandom } from '../base/random.js';
@@ -19,7 +19,7 @@ import { TcpTransport } from '../transport/tcp.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
 import { setFlags } from '../wire/flags.js';
-import { Flag, HEADER_SIZE, Type, typeName } from '../wire/iana.js';
+import { Flag, HEADER_SIZE, Rcode, Type, typeName } from '../wire/iana.js';
 import { encodeNameInto } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { LocalAddresses } from './address-order.js';
@@ -30,9 +30,12 @@ import { QueryFailure } from './errors.js';
 import { Hosts } from './hosts.js';
 import { type Asking, NameServers, UDP_SIZE } from './name-servers.js';
 import { type LookupOptions, type LookupSettings, readLookupOptions, tunablesOf } from './options.js';
+import type { Unproven } from './proof.js';
+import { Proving } from './proving.js';
 import { Questions } from './questions.js';
 import { failureOf, readReply, type ReadReply } from './reply-failures.js';
 import { queryChannel } from './telemetry.js';
+import type { Validating } from './validating.js';
 
 const MAX_UNDER_WAY = 512;
 const MAX_WAITING = 65_536;
@@ -71,6 +74,10 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   /** What it was made of. */
   #serversOf: readonly string[] | undefined;
   #confOf: ResolvConf | undefined;
+  /** Of a client with `secure`. */
+  readonly #proving: Proving | undefined;
+  /** Of its questions: with AD where it matters, since without it, or DO, replies say nothing of it (RFC 6840 section 5.7). */
+  readonly #flags: number;
   /** Of the engine, since what is under way was asked. */
   #generation = 0;
   #closed = false;
@@ -114,6 +121,28 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       maxFlights: MAX_FLIGHTS,
     });
     this.#asking = this.#nameServers.use([], false);
+    this.#flags = settings.secure === undefined ? Flag.RD : Flag.RD | Flag.AD;
+    if (settings.secure !== undefined) this.#proving = this.#makeProving();
+  }
+
+  #makeProving(): Proving {
+    const { settings, clock, random } = this;
+    if (!this.#ownsEngine) {
+      // Who else writes to it may believe whoever sets AD.
+      throw optionError('secure', settings.secure, 'nothing beside a cache that others have too (`cache`)');
+    }
+    return new Proving({
+      clock,
+      random,
+      settings,
+      maxInFlight: 2 * MAX_FLIGHTS,
+      asking: () => this.#asking,
+      deadlineMs: () => this.#deadlineMs,
+      trusted: () => this.#servers !== undefined || this.conf.trustAd,
+      loaded: validating => {
+        this.#nameServers.validating = validating;
+      },
+    });
   }
 
   get hosts(): Hosts | undefined {
@@ -168,7 +197,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     const packet = this.engine.query;
     let end = HEADER_SIZE + encodeNameInto(packet, HEADER_SIZE, name);
     packet.fill(0, 0, HEADER_SIZE);
-    setFlags(packet, Flag.RD);
+    setFlags(packet, this.#flags);
     packet[5] = 1;
     packet[end++] = type >> 8;
     packet[end++] = type & 0xff;
@@ -183,7 +212,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
 
   #hit<T>(end: number, length: number, read: ReadReply<T>): T {
     const { engine } = this;
-    const value = readReply(engine.reply, length, read);
+    const value = this.#readReply(engine.reply, length, read);
     if (engine.refreshDue) this.#asking.resolver.prefetch(new Query(engine.query.slice(0, end)));
     return value;
   }
@@ -206,7 +235,8 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     let asked = this.#questions.find(key);
     if (asked === undefined) {
       const addresses = type === Type.A || type === Type.AAAA;
-      if (addresses && unknown && this.#ownsEngine && this.#askPlainly(key, end, type, waiting)) return;
+      const plainly = unknown && this.#ownsEngine && this.#proving === undefined;
+      if (addresses && plainly && this.#askPlainly(key, end, type, waiting)) return;
       const query = new Query(engine.query.slice(0, end));
       asked = this.#questions.ask(key, this.#deadlineMs, () => this.#resolve(query));
     }
@@ -257,12 +287,13 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   }
 
   async #askServers(query: Query): Promise<Answered> {
+    if (this.#proving !== undefined) await this.#proving.validator();
     for (let again = false; ; again = true) {
       const { resolver } = this.#asking;
       const resolution = await resolver.resolve(query, { protocol: 'internal' });
       if (this.#closed) throw new QueryFailure('ECANCELLED');
       if (resolver === this.#asking.resolver || again) {
-        if (resolution.kind === 'error') throw new QueryFailure(failureOf(resolution));
+        if (resolution.kind === 'error') throw this.#failure(query, resolution);
         return new Answered(query, resolution, NO_RESPONSE);
       }
       // It is from servers that are not asked any more.
@@ -272,6 +303,8 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
 
   /** Past the cache, which answers ANY in its own way (RFC 8482). */
   async #askPast(query: Query): Promise<Answered> {
+    const validating = await this.#proving?.validator();
+    if (validating !== undefined) return this.#askJudged(query, validating);
     const { exchanger, resolver } = this.#asking;
     try {
       const upstreams = resolver.groups.get('default') ?? [];
@@ -284,6 +317,29 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       }
       throw error;
     }
+  }
+
+  async #askJudged(query: Query, validating: Validating): Promise<Answered> {
+    const resolved = await validating.answer(query, false);
+    if (this.#closed) throw new QueryFailure('ECANCELLED');
+    if (resolved.kind === 'answer') return new Answered(query, undefined, resolved.message);
+    throw this.#failure(query, { rcode: Rcode.SERVFAIL, extendedError: resolved.extendedError });
+  }
+
+  #failure(query: Query, failed: { rcode: number; extendedError: number }): QueryFailure {
+    const code = failureOf(failed);
+    return this.#proving?.failure(query, code, failed.extendedError) ?? new QueryFailure(code);
+  }
+  #readReply<T>(reply: Uint8Array, length: number, read: ReadReply<T>): T {
+    return this.#proving === undefined ? readReply(reply, length, read) : this.#proving.read(reply, length, read);
+  }
+
+  /**
+   * To be called while a reply is read.
+   * @returns why it is not secure; undefined where it is, and of a client without `secure`
+   */
+  unprovenIn(reply: Uint8Array): Unproven | undefined {
+    return this.#proving?.unprovenIn(reply);
   }
 
   /** @throws {QueryFailure} where it is no answer */
@@ -299,9 +355,9 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       const length = engine.finish(packet, response, false, this.clock.wallSeconds(), NO_EXTENDED_ERROR);
       value = readReply(engine.reply, length, read);
     } else if (resolution !== undefined) {
-      value = readReply(engine.reply, this.#asking.resolver.finish(query!, resolution, false), read);
+      value = this.#readReply(engine.reply, this.#asking.resolver.finish(query!, resolution, false), read);
     } else {
-      value = readReply(response, response.length, read);
+      value = this.#readReply(response, response.length, read);
     }
     answered.by = read;
     answered.value = value;
@@ -319,6 +375,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     if (servers === this.#serversOf && conf === this.#confOf) return;
     const before = this.#serversOf;
     const overTcp = this.#confOf?.useTcp ?? false;
+    const believed = this.#confOf?.trustAd;
     this.#serversOf = servers;
     this.#confOf = conf;
     if (before === undefined || overTcp !== conf.useTcp || String(before) !== String(servers)) {
@@ -326,7 +383,8 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       this.#asking = this.#nameServers.use(servers, conf.useTcp);
       // What other servers said need not hold in the network that these belong to.
       if (before !== undefined && String(before) !== String(servers)) this.#distrust();
-    }
+    } else if (this.settings.trustAd && believed !== conf.trustAd) this.#distrust();
+    this.#proving?.deadlineChanged();
     const { exchanger } = this.#asking;
     exchanger.options = { ...exchanger.options, deadlineMs: this.#deadlineMs, spread: conf.rotate };
   }
@@ -344,6 +402,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     this.#questions.forget();
     this.lookups.clear();
     this.decoded.clear();
+    this.#proving?.clear();
   }
 
   /** The lookup that others have begun and that may be joined. */
@@ -359,9 +418,11 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     this.#useServers();
     this.alive.hold();
     try {
-      const ask = async (query: Query): Promise<boolean> => {
+      if (this.#proving !== undefined) await this.#proving.validator();
+      const ask = async ({ message }: Query): Promise<boolean> => {
         if (this.#closed) throw new QueryFailure('ECANCELLED');
-        return this.#asking.resolver.isAnswered(query);
+        setFlags(message, this.#flags);
+        return this.#asking.resolver.isAnswered(new Query(message));
       };
       return await warm(ask, names, options, this.clock);
     } finally {
@@ -383,6 +444,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     this.#nameServers.close();
     this.alive.close();
     // Whoever still waits is told before the cache goes.
+    this.#proving?.close();
     if (this.#ownsEngine) setImmediate(() => this.engine.close());
   }
   [Symbol.dispose](): void {

@@ -6,3 +6,10 @@ let client: DnsClient | undefined;
 export function defaultClient(): DnsClient {
   return (client ??= new DnsClient());
 }
+
+let proving: DnsClient | undefined;
+
+/** The same for those who want to know whether what they are told is proven: it has a cache of its own. */
+export function defaultProvingClient(): DnsClient {
+  return (proving ??= new DnsClient({ secure: 'report' }));
+}

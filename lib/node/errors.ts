@@ -1,7 +1,8 @@
-// The errors of Node's own dns module, so that code written for it need not change.
+// The errors of Node's own dns module, so that code written for it need not change; and one that it has not: EINSECURE.
+import type { Unproven } from './proof.js';
 
 /** getaddrinfo's numbers as libuv has them. */
-export const EAI = { addrfamily: -3000, again: -3001, nodata: -3007, noname: -3008 } as const;
+export const EAI = { addrfamily: -3000, again: -3001, fail: -3004, nodata: -3007, noname: -3008 } as const;
 
 /** Node gives "no such name" and "no address" the same code. */
 const CODES = new Map<number, string>([
@@ -50,7 +51,44 @@ export type FailureCode =
 
 /** A question that got no answer; not an error of the name. */
 export class QueryFailure extends Error {
-  constructor(readonly code: FailureCode) {
-    super(code);
+  constructor(
+    readonly code: FailureCode,
+    /** Where validation had a say in it. */
+    readonly unproven?: Unproven,
+  ) {
+    super(unproven === undefined ? code : `${code}: ${unproven.reason}`);
   }
+}
+
+/** What `secure: 'required'` makes of an answer that is not proven. */
+export interface InsecureError extends Error {
+  code: 'EINSECURE';
+  syscall: string;
+  hostname: string;
+  /** Why, in words. */
+  reason: string;
+  /** Code of an extended DNS error (RFC 8914 section 4), where one says more than that no zone has signed it. */
+  extendedError?: number;
+  /** It ought to be secure and is not: forged, expired, or its zone is broken. False: it is not signed. */
+  bogus: boolean;
+}
+
+/** `queryTlsa EINSECURE _443._tcp.example.com: a delegation without DS`. */
+export function insecureError(
+  syscall: string,
+  hostname: string,
+  { reason, extendedError, isBogus = false }: Unproven,
+): InsecureError {
+  const error = new Error(`${syscall} EINSECURE ${hostname}: ${reason}`);
+  const told = extendedError === undefined ? {} : { extendedError };
+  const errno = syscall === 'getaddrinfo' ? { errno: EAI.fail } : {};
+  return Object.assign(error, {
+    ...errno,
+    code: 'EINSECURE' as const,
+    syscall,
+    hostname,
+    reason,
+    ...told,
+    bogus: isBogus,
+  });
 }

@@ -2,8 +2,9 @@
 import dns from 'node:dns';
 import { sortAddresses } from './address-order.js';
 import type { DnsClient } from './client.js';
-import { EAI, lookupError, QueryFailure } from './errors.js';
+import { EAI, insecureError, lookupError, QueryFailure } from './errors.js';
 import type { Call, LookupAddress } from './lookup-call.js';
+import { reported, type Secure, type Unproven } from './proof.js';
 
 export interface Found {
   readonly v4: readonly string[];
@@ -19,7 +20,22 @@ export function isFound(outcome: Outcome): outcome is Found {
   return typeof outcome === 'object' && !(outcome instanceof QueryFailure);
 }
 
-export function errorOf(outcome: Exclude<Outcome, Found>, hostname: string): NodeJS.ErrnoException {
+/** @param secure of a call that wants to know whether it is proven that there is no such name, or no address */
+export function errorOf(
+  outcome: Exclude<Outcome, Found>,
+  hostname: string,
+  secure: Secure | undefined,
+  unproven: Unproven | undefined,
+): NodeJS.ErrnoException {
+  const why = outcome instanceof QueryFailure ? outcome.unproven : unproven;
+  if (secure === 'required' && why !== undefined && (why.isBogus === true || !(outcome instanceof QueryFailure))) {
+    return insecureError('getaddrinfo', hostname, why);
+  }
+  const error = plainErrorOf(outcome, hostname);
+  return secure === undefined || outcome instanceof QueryFailure ? error : reported(error, why === undefined);
+}
+
+function plainErrorOf(outcome: Exclude<Outcome, Found>, hostname: string): NodeJS.ErrnoException {
   return outcome instanceof QueryFailure
     ? lookupError(EAI.again, hostname, outcome)
     : lookupError(EAI[outcome], hostname);
@@ -58,3 +74,8 @@ export function arranged(client: DnsClient, call: Call, found: Found): readonly 
 }
 
 export const copyOf = (one: LookupAddress): LookupAddress => ({ address: one.address, family: one.family });
+export const copyWith = ({ address, family }: LookupAddress, secure: boolean): LookupAddress => ({
+  address,
+  family,
+  secure,
+});

@@ -11,6 +11,7 @@ import { among, isFound, type Outcome, type Wants } from './host-addresses.js';
 import { asciiName, isHostName, isLocalhost, LOOPBACK, oldAddress } from './host-names.js';
 import type { Hosts } from './hosts.js';
 import type { Call } from './lookup-call.js';
+import type { Unproven } from './proof.js';
 import { readAddresses } from './reply.js';
 import type { ReadReply } from './reply-failures.js';
 
@@ -68,13 +69,16 @@ const SILENT: ReadonlySet<string> = new Set(['ETIMEOUT', 'ECONNREFUSED', 'ECANCE
 
 /** Told of the end, once, in a turn of its own. Must not throw. */
 export interface HostCaller {
-  came(outcome: Outcome): void;
+  /** @param unproven of a client with `secure`: why not all that led to it is */
+  came(outcome: Outcome, unproven: Unproven | undefined): void;
   broke(error: unknown): void;
 }
 
 export class HostLookup implements Waiting<Answered> {
   /** What it has come to; undefined while it is under way. */
   outcome: Outcome | undefined;
+  /** Of a client with `secure`: why not all that led to it is. */
+  unproven: Unproven | undefined;
   /** In the order in which they came. */
   #callers: HostCaller[] | undefined;
   #told = 0;
@@ -90,11 +94,24 @@ export class HostLookup implements Waiting<Answered> {
   #best: Outcome = 'noname';
   #silent = false;
 
+  #readV4 = readV4;
+  #readV6 = readV6;
+
   constructor(
     private readonly client: DnsClient,
     private readonly call: Call,
     private readonly key: string,
-  ) {}
+  ) {
+    if (client.settings.secure === undefined) return;
+    const noting =
+      (read: ReadReply<string[] | undefined>) =>
+      (reply: Uint8Array, length: number): string[] | undefined => {
+        this.unproven ??= client.unprovenIn(reply);
+        return read(reply, length);
+      };
+    this.#readV4 = noting(readV4);
+    this.#readV6 = noting(readV6);
+  }
 
   /** @throws mistakes. `outcome` is set then, or when it returns, or later */
   begin(): void {
@@ -190,7 +207,7 @@ export class HostLookup implements Waiting<Answered> {
 
   #askFor(name: string, type: number): Answer {
     try {
-      const answer = this.client.ask(name, type, type === Type.A ? readV4 : readV6, this);
+      const answer = this.client.ask(name, type, type === Type.A ? this.#readV4 : this.#readV6, this);
       if (answer !== LATER) return answer;
       this.#left++;
       return undefined;
@@ -202,7 +219,7 @@ export class HostLookup implements Waiting<Answered> {
   told(type: number, answered: Answered): void {
     let answer: Answer;
     try {
-      answer = this.client.read(answered, type === Type.A ? readV4 : readV6);
+      answer = this.client.read(answered, type === Type.A ? this.#readV4 : this.#readV6);
     } catch (error) {
       this.failed(type, error);
       return;
@@ -258,7 +275,7 @@ export class HostLookup implements Waiting<Answered> {
       while (this.#told < callers.length) {
         const caller = callers[this.#told++];
         if (this.#error !== undefined) caller.broke(this.#error.error);
-        else caller.came(this.outcome!);
+        else caller.came(this.outcome!, this.unproven);
       }
     } finally {
       if (this.#told < callers.length) process.nextTick(tellAll, this);

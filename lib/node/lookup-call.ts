@@ -2,10 +2,13 @@
 import dns from 'node:dns';
 import type { promisify } from 'node:util';
 import { checkOneOf, checkSignal, checkType, argumentError, valueError } from './arguments.js';
+import { type Secure, SECURE_MODES } from './proof.js';
 
 export interface LookupAddress {
   address: string;
   family: 4 | 6;
+  /** With the option `secure` only. */
+  secure?: boolean;
 }
 export interface LookupCallOptions {
   family?: number | 'IPv4' | 'IPv6' | undefined;
@@ -15,6 +18,8 @@ export interface LookupCallOptions {
   verbatim?: boolean | undefined;
   /** May be shared by any number of calls. */
   signal?: AbortSignal | undefined;
+  /** Whether addresses have to be proven (DNSSEC): as the client's where it is not given. */
+  secure?: Secure | undefined;
 }
 export interface LookupOneOptions extends LookupCallOptions {
   all?: false | undefined;
@@ -27,8 +32,14 @@ export type LookupCallback = (
   error: NodeJS.ErrnoException | null,
   address: string | LookupAddress[],
   family: 4 | 6,
+  secure?: boolean,
 ) => void;
-export type LookupOneCallback = (error: NodeJS.ErrnoException | null, address: string, family: 4 | 6) => void;
+export type LookupOneCallback = (
+  error: NodeJS.ErrnoException | null,
+  address: string,
+  family: 4 | 6,
+  secure?: boolean,
+) => void;
 export type LookupAllCallback = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void;
 
 /** What `util.promisify(lookup)` gives. */
@@ -55,6 +66,7 @@ export interface Call {
   all: boolean;
   order: 'verbatim' | 'ipv4first' | 'ipv6first';
   signal: AbortSignal | undefined;
+  secure: Secure | undefined;
 }
 
 const FAMILIES = [0, 4, 6];
@@ -66,13 +78,13 @@ const isGiven = <T>(value: T | null | undefined): value is T => value !== undefi
 
 /**
  * Checks in the order of dns.lookup, and reads.
- * @param defaultOrder where the call does not say
+ * @param defaults where the call does not say
  */
 export function readCall(
   hostname: unknown,
   options: unknown,
   callback: unknown,
-  defaultOrder: Call['order'] | undefined,
+  defaults: { order?: Call['order'] | undefined; secure?: Secure | undefined },
 ): Call {
   if (hostname) checkType('hostname', 'string', hostname);
   if (typeof callback !== 'function') throw argumentError('callback', 'of type function', callback);
@@ -102,12 +114,14 @@ export function readCall(
     ({ order } = given);
   }
   checkSignal('options.signal', given.signal);
+  if (isGiven(given.secure)) checkOneOf('options.secure', SECURE_MODES, given.secure);
   return {
     hostname: (hostname || '') as string,
     family: family as Call['family'],
     hints,
     all: given.all ?? false,
-    order: order ?? defaultOrder ?? (dns.getDefaultResultOrder() as Call['order']),
+    order: order ?? defaults.order ?? (dns.getDefaultResultOrder() as Call['order']),
     signal: given.signal,
+    secure: given.secure ?? defaults.secure,
   };
 }

@@ -5,8 +5,8 @@ import { isIP } from 'node:net';
 import { promisify } from 'node:util';
 import { onAbort } from '../base/cancel.js';
 import type { DnsClient } from './client.js';
-import { abortError } from './errors.js';
-import { arranged, copyOf, errorOf, isFound, type Outcome } from './host-addresses.js';
+import { abortError, insecureError } from './errors.js';
+import { arranged, copyOf, copyWith, errorOf, isFound, type Outcome } from './host-addresses.js';
 import { type HostCaller, HostLookup } from './host-lookup.js';
 import {
   type Call,
@@ -18,6 +18,7 @@ import {
   type PromisedLookup,
   readCall,
 } from './lookup-call.js';
+import type { Secure, Unproven } from './proof.js';
 import { lookupChannel, timeLookup } from './telemetry.js';
 
 /**
@@ -31,6 +32,7 @@ interface Decoded {
   hints: number;
   order: string;
   addresses: readonly LookupAddress[];
+  unproven: Unproven | undefined;
 }
 const DECODED_MS = 1000;
 
@@ -40,8 +42,19 @@ function literalFamily(hostname: string): number {
   return (last >= 0x30 && last <= 0x39) || hostname.includes(':') ? isIP(hostname) : 0;
 }
 
-function succeed({ all }: Call, callback: LookupCallback, addresses: readonly LookupAddress[]): void {
-  if (all) (callback as LookupAllCallback)(null, addresses.map(copyOf));
+function succeed(
+  { all, secure: wanted }: Call,
+  callback: LookupCallback,
+  addresses: readonly LookupAddress[],
+  unproven?: Unproven,
+): void {
+  if (wanted !== undefined) {
+    const secure = unproven === undefined;
+    if (all) {
+      const told = addresses.map(one => copyWith(one, secure));
+      (callback as LookupAllCallback)(null, told);
+    } else callback(null, addresses[0].address, addresses[0].family, secure);
+  } else if (all) (callback as LookupAllCallback)(null, addresses.map(copyOf));
   else callback(null, addresses[0].address, addresses[0].family);
 }
 
@@ -91,8 +104,8 @@ class Caller extends AsyncResource implements HostCaller {
     lookup.wait(this);
   }
 
-  came(outcome: Outcome): void {
-    if (this.#leave()) this.runInAsyncScope(this.#finish, this, outcome);
+  came(outcome: Outcome, unproven: Unproven | undefined): void {
+    if (this.#leave()) this.runInAsyncScope(this.#finish, this, outcome, unproven);
   }
   broke(error: unknown): void {
     if (this.#leave()) this.runInAsyncScope(this.#fail, this, error as NodeJS.ErrnoException);
@@ -106,10 +119,15 @@ class Caller extends AsyncResource implements HostCaller {
     return true;
   }
 
-  #finish(outcome: Outcome): void {
+  #finish(outcome: Outcome, unproven: Unproven | undefined): void {
     const { call } = this;
+    const { hostname, secure } = call;
     if (!isFound(outcome)) {
-      this.#fail(errorOf(outcome, call.hostname));
+      this.#fail(errorOf(outcome, hostname, secure, unproven));
+      return;
+    }
+    if (secure === 'required' && unproven !== undefined) {
+      this.#fail(insecureError('getaddrinfo', hostname, unproven));
       return;
     }
     const addresses = arranged(this.client, call, outcome);
@@ -118,7 +136,7 @@ class Caller extends AsyncResource implements HostCaller {
       lookupChannel.asyncEnd.publish(this.#watched);
     }
     this.#timed?.();
-    succeed(call, this.callback, addresses);
+    succeed(call, this.callback, addresses, unproven);
   }
   #fail(error: NodeJS.ErrnoException): void {
     if (this.#watched !== undefined) {
@@ -132,13 +150,14 @@ class Caller extends AsyncResource implements HostCaller {
 }
 
 /** A lookup over a client of one's own. */
-export function createLookup(clientOf: () => DnsClient): LookupFunction {
+export function createLookup(clientOf: (secure: Secure | undefined) => DnsClient): LookupFunction {
   const lookup = (hostname: unknown, optionsOrCallback: unknown, maybeCallback?: unknown): void => {
     const short =
       typeof optionsOrCallback === 'function' || (maybeCallback === undefined && !mayBeOptions(optionsOrCallback));
     const callback = (short ? optionsOrCallback : maybeCallback) as LookupCallback;
-    const client = clientOf();
-    const call = readCall(hostname, short ? undefined : optionsOrCallback, callback, client.settings.order);
+    const options = short ? undefined : optionsOrCallback;
+    const client = clientOf((options as LookupCallOptions | null | undefined)?.secure ?? undefined);
+    const call = readCall(hostname, options, callback, client.settings);
     const { hostname: name, family, hints, order, signal } = call;
     if (name === '') {
       process.nextTick(() => {
@@ -161,10 +180,11 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
       decoded.family === family &&
       decoded.hints === hints &&
       decoded.order === order &&
-      client.clock.nowMs() < decoded.untilMs
+      client.clock.nowMs() < decoded.untilMs &&
+      (decoded.unproven === undefined || call.secure !== 'required')
     ) {
       timed?.();
-      process.nextTick(succeed, call, callback, decoded.addresses);
+      process.nextTick(succeed, call, callback, decoded.addresses, decoded.unproven);
       return;
     }
     const caller = new Caller(client, call, callback, timed);
@@ -175,7 +195,8 @@ export function createLookup(clientOf: () => DnsClient): LookupFunction {
 }
 
 const tellError = (caller: Caller, error: unknown): void => caller.broke(error);
-const tellOutcome = (caller: Caller, outcome: Outcome): void => caller.came(outcome);
+const tellOutcome = (caller: Caller, outcome: Outcome, unproven: Unproven | undefined): void =>
+  caller.came(outcome, unproven);
 
 /** A lookup under way is shared by all who ask for the same. */
 function ask(client: DnsClient, call: Call, caller: Caller): void {
@@ -190,13 +211,14 @@ function ask(client: DnsClient, call: Call, caller: Caller): void {
       process.nextTick(tellError, caller, error);
       return;
     }
-    const { outcome } = lookup;
+    const { outcome, unproven } = lookup;
     if (outcome !== undefined) {
       if (isFound(outcome) && !client.settings.rotate) {
         const addresses = arranged(client, call, outcome);
-        client.decoded.set(hostname, { untilMs: client.clock.nowMs() + DECODED_MS, family, hints, order, addresses });
+        const untilMs = client.clock.nowMs() + DECODED_MS;
+        client.decoded.set(hostname, { untilMs, family, hints, order, addresses, unproven } satisfies Decoded);
       }
-      process.nextTick(tellOutcome, caller, outcome);
+      process.nextTick(tellOutcome, caller, outcome, unproven);
       return;
     }
   }
@@ -210,10 +232,10 @@ const mayBeOptions = (value: unknown): boolean =>
 function promised(lookup: (hostname: string, options: unknown, callback: LookupCallback) => void): PromisedLookup {
   return ((hostname: string, options?: LookupCallOptions | number) =>
     new Promise<LookupAddress | LookupAddress[]>((resolve, reject) =>
-      lookup(hostname, options, (error, address, family) => {
+      lookup(hostname, options, (error, address, family, secure) => {
         if (error) reject(error);
         else if (Array.isArray(address)) resolve(address);
-        else resolve({ address, family });
+        else resolve(secure === undefined ? { address, family } : { address, family, secure });
       }),
     )) as PromisedLookup;
 }

@@ -17,6 +17,7 @@ import { Exchanger, type ExchangerOptions } from '../upstream/exchange.js';
 import { routesOf, type Scheme } from '../upstream/route.js';
 import { labelOf, Upstream } from '../upstream/upstream.js';
 import type { LookupSettings } from './options.js';
+import type { Validating } from './validating.js';
 
 /** Octets of a response over UDP: RFC 9715 section 3.1. */
 export const UDP_SIZE = 1232;
@@ -32,6 +33,7 @@ export interface NameServersParts {
 }
 
 export interface Asking {
+  readonly upstreams: readonly Upstream[];
   readonly exchanger: Exchanger;
   readonly resolver: Resolver;
 }
@@ -39,6 +41,8 @@ export interface Asking {
 export class NameServers {
   /** By their labels. */
   readonly #upstreams = new Map<string, Upstream>();
+  #resolver: Resolver | undefined;
+  #validating: Validating | undefined;
 
   constructor(private readonly parts: NameServersParts) {}
 
@@ -66,11 +70,13 @@ export class NameServers {
     const groups = new Map([['default', group]]);
     const options: ResolverOptions = {
       local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, []),
+      any: 'one',
       identity: {},
       forwardClientSubnet: false,
       upstreamUdpSize: UDP_SIZE,
-      staleEnabled: settings.staleSeconds > 0,
+      staleEnabled: settings.staleSeconds > 0 && settings.secure === undefined,
       staleTtlSeconds: 30, // RFC 8767 section 4
+      staleForBogus: false,
       staleClientTimeoutMs: 1800, // RFC 8767 section 5
       staleRetrySeconds: 30,
       failureFirstSeconds: 1, // RFC 9520 section 3.2: at least 1 s
@@ -81,7 +87,20 @@ export class NameServers {
       denials: 'type',
     };
     const resolver = new Resolver({ engine, exchanger, clock, log: silentLogger, hooks: {}, groups, options });
-    return { exchanger, resolver };
+    this.#resolver = resolver;
+    this.#applyValidating();
+    return { upstreams: group, exchanger, resolver };
+  }
+
+  /** From now on everything is resolved by it, whoever is asked. */
+  set validating(validating: Validating) {
+    this.#validating = validating;
+    this.#applyValidating();
+  }
+  #applyValidating(): void {
+    if (this.#resolver === undefined) return;
+    this.#resolver.recursor = this.#validating?.recursor;
+    this.#resolver.pool = this.#validating;
   }
 
   /** Its transports end with it. */

@@ -1,6 +1,8 @@
 // Options of lookups and resolvers inside a Node program, each with its default and source.
 import { parseSocketAddress } from '../base/address.js';
+import { optionError } from '../base/errors.js';
 import {
+  type Field,
   flag,
   type InputOf,
   list,
@@ -13,6 +15,8 @@ import {
 } from '../base/fields.js';
 import { PLAIN_TUNABLES } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
+import { encodeName } from '../wire/name.js';
+import type { Secure } from './proof.js';
 
 function serverExpected(text: unknown): string | undefined {
   try {
@@ -23,6 +27,23 @@ function serverExpected(text: unknown): string | undefined {
     return 'expected ADDRESS, ADDRESS:PORT or [IPv6]:PORT';
   }
 }
+
+/** As far as can be told without the validator, which reads them again when it is loaded. */
+const ANCHOR =
+  /^\s*(\S+)\s+(?:\d+\s+)?(?:IN\s+)?(?:\d+\s+)?(?:DS\s+\d{1,5}\s+\d{1,3}\s+\d{1,3}\s+(?:[\da-f]{2}\s*)+|DNSKEY\s+\d{1,5}\s+3\s+\d{1,3}\s+[\w+/=\s]+)$/i;
+
+function isName(text: unknown): boolean {
+  try {
+    return typeof text === 'string' && text !== '' && encodeName(text).length > 0;
+  } catch {
+    return false;
+  }
+}
+const anchorExpected = (text: unknown): string | undefined =>
+  typeof text === 'string' && isName(ANCHOR.exec(text)?.[1])
+    ? undefined
+    : 'expected a DS or DNSKEY record as in zone files: name, type, data';
+const nameExpected = (text: unknown): string | undefined => (isName(text) ? undefined : 'expected a domain name');
 
 const lookupFields = {
   /** Servers to ask, `192.0.2.1`, `[2001:db8::1]:5353`; those of resolv.conf if not given. */
@@ -48,13 +69,38 @@ const lookupFields = {
   negativeMaxTtlSeconds: whole(1, 10_800).default(3600), // RFC 2308 section 5
   /** How long past its end an answer may serve where no server answers; 0 = never. */
   staleSeconds: whole(0, 259_200).default(86_400), // RFC 8767 section 5
+  /**
+   * Whether answers have to be proven (DNSSEC): `required` makes an error of what is not, `report` says of each result
+   * whether it is. Expired answers then serve nobody. Not given: nothing is validated.
+   */
+  secure: oneOf('required', 'report').optional() as Field<Secure, Secure | undefined>,
+  /**
+   * The servers validate, and nobody is on the way to them who could change what they say: their word (AD) counts, and
+   * nothing is validated here. Of servers that resolv.conf names it counts while that has `options trust-ad`.
+   */
+  trustAd: flag.default(false),
+  /** DS or DNSKEY records as in zone files, in the place of the root's. */
+  trustAnchors: list<string>(1, 256, anchorExpected).optional(),
+  /** Names at and below which nothing has to prove itself, and nothing is secure (RFC 7646). */
+  negativeTrustAnchors: list<string>(0, 4096, nameExpected).default([]),
 };
 export type LookupOptions = InputOf<typeof lookupFields>;
 export type LookupSettings = SettingsOf<typeof lookupFields>;
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and what was expected */
 export function readLookupOptions(options: unknown): LookupSettings {
-  return readFields(lookupFields, options);
+  const settings = readFields(lookupFields, options);
+  const { secure, trustAd, trustAnchors, negativeTrustAnchors } = settings;
+  if (secure === undefined) {
+    const given = { trustAd: trustAd || undefined, trustAnchors, negativeTrustAnchors: negativeTrustAnchors[0] };
+    for (const [name, value] of Object.entries(given)) {
+      if (value !== undefined) throw optionError(name, value, 'nothing where `secure` is not given');
+    }
+  }
+  if (trustAd && (trustAnchors ?? negativeTrustAnchors[0]) !== undefined) {
+    throw optionError('trustAd', trustAd, 'nothing beside trust anchors: with it nothing is validated here');
+  }
+  return settings;
 }
 
 /** Those of them that the cache works by. */
@@ -65,7 +111,8 @@ export function tunablesOf(settings: LookupSettings): Tunables {
     minTtlSeconds,
     maxTtlSeconds,
     negativeMaxTtlSeconds,
-    staleWindowSeconds: staleSeconds,
+    // Their signatures may have expired too.
+    staleWindowSeconds: settings.secure === undefined ? staleSeconds : 0,
     prefetchShare2: 13,
     prefetchShare3: 26, // a tenth of the lifetime
     rotate: rotate ? 1 : 0,

@@ -8,13 +8,14 @@ import { ShardnsError } from '../base/errors.js';
 import { headerRcode } from '../wire/flags.js';
 import { Rcode, Type } from '../wire/iana.js';
 import { decodeMessage, type ResourceRecord } from '../wire/message.js';
-import { argumentError, checkInt32, checkSignal, checkType, valueError } from './arguments.js';
+import { argumentError, checkInt32, checkOneOf, checkSignal, checkType, valueError } from './arguments.js';
 import { type ClientDependencies, DnsClient } from './client.js';
-import { defaultClient } from './default-client.js';
-import { abortError, queryError, QueryFailure } from './errors.js';
+import { defaultClient, defaultProvingClient } from './default-client.js';
+import { abortError, insecureError, queryError, QueryFailure } from './errors.js';
 import { asciiName, isAskable, isLocalhost, LOOPBACK } from './host-names.js';
 import { normalAddress } from './hosts.js';
 import type { LookupOptions } from './options.js';
+import { reported, type Reported, type Secure, SECURE_MODES, type Unproven } from './proof.js';
 import { readAddressTtls, readAny, type ReadableType, readRecords, type RecordOf } from './records.js';
 import { localAddressOf, readServers, showServers } from './resolver-settings.js';
 
@@ -24,13 +25,19 @@ export interface ResolverCallOptions {
 export interface AddressCallOptions extends ResolverCallOptions {
   ttl?: boolean | undefined;
 }
-export interface NodeResolverOptions {
+export interface NodeResolverOptions<S extends Secure | undefined = Secure | undefined> {
   /** Milliseconds of one try; -1 = as configured. */
   timeout?: number | undefined;
   tries?: number | undefined;
   /** Share a client, and with it a cache. */
   client?: DnsClient | undefined;
   signal?: AbortSignal | undefined;
+  /** Whether answers have to be proven (DNSSEC): as the client's where it is not given. */
+  secure?: S;
+  /** As of `LookupOptions`, as are the next two: a resolver with one of them has a client of its own. */
+  trustAd?: boolean | undefined;
+  trustAnchors?: string[] | undefined;
+  negativeTrustAnchors?: string[] | undefined;
 }
 
 export interface RecordWithTtl {
@@ -59,25 +66,36 @@ const SYSCALLS: Partial<Record<ReadableType, string>> = {
 // kept, so that `instanceof dns.promises.Resolver` holds.
 const NodeResolver = dns.promises.Resolver as unknown as new () => object;
 
-export class Resolver extends NodeResolver implements Disposable {
+/**
+ * In place of dns.promises.Resolver.
+ * @typeParam S the option `secure`, which says what results have beside what Node's have
+ */
+export class Resolver<S extends Secure | undefined = undefined> extends NodeResolver implements Disposable {
   #client: DnsClient | undefined;
   #owned: DnsClient | undefined;
   /** Owned ones that others have taken the place of while they were asked. */
   #former: DnsClient[] = [];
   readonly #timeoutMs: number | undefined;
   readonly #signal: AbortSignal | undefined;
+  readonly #secure: Secure | undefined;
+  /** Of a client of its own. */
+  readonly #proof: Pick<LookupOptions, 'trustAd' | 'trustAnchors' | 'negativeTrustAnchors'>;
   #stop: (() => void) | undefined;
   #servers: readonly string[] | undefined;
   #localAddress: ClientDependencies['localAddress'];
   readonly #pending = new Set<(error: Error) => void>();
 
-  /** @throws {TypeError | RangeError} as dns.promises.Resolver does */
+  /**
+   * @throws {TypeError | RangeError} as dns.promises.Resolver does
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION for what is proven how
+   */
   constructor(
-    options?: NodeResolverOptions,
+    options?: NodeResolverOptions<S>,
     private readonly dependencies: ClientDependencies = {},
   ) {
     super();
-    const { timeout = -1, tries = 4, client, signal }: NodeResolverOptions = { ...options };
+    const { timeout = -1, tries = 4, client, signal, secure, ...rest }: NodeResolverOptions = { ...options };
+    const { trustAd, trustAnchors, negativeTrustAnchors } = rest;
     checkInt32('options.timeout', -1, timeout);
     checkInt32('options.tries', 1, tries);
     checkSignal('options.signal', signal);
@@ -85,18 +103,34 @@ export class Resolver extends NodeResolver implements Disposable {
     if (client !== undefined && !((client as unknown) instanceof DnsClient)) {
       throw argumentError('options.client', 'an instance of DnsClient', client);
     }
+    if (secure !== undefined) checkOneOf('options.secure', SECURE_MODES, secure);
+    if (secure !== undefined && client !== undefined && client.settings.secure === undefined) {
+      throw valueError('options.secure', 'needs a client that was made with `secure`', secure);
+    }
     this.#client = client;
     this.#signal = signal;
-    if (this.#timeoutMs !== undefined && client === undefined) this.#own();
+    this.#secure = secure ?? client?.settings.secure;
+    this.#proof = { trustAd, trustAnchors, negativeTrustAnchors };
+    const isOwn = Object.values(this.#proof).some(one => one !== undefined);
+    if (isOwn && client !== undefined) {
+      throw valueError('options.client', 'says itself whom it trusts: give trustAd and trust anchors to it', client);
+    }
+    if ((this.#timeoutMs !== undefined || isOwn) && client === undefined) this.#own();
   }
 
   get client(): DnsClient {
-    return (this.#client ??= defaultClient());
+    return (this.#client ??= this.#secure === undefined ? defaultClient() : defaultProvingClient());
   }
 
   /** A client with servers, time limits or addresses of its own has a cache of its own too. */
   #own(): void {
-    const options: LookupOptions = { ...this.#client?.settings, memory: '1MiB' };
+    const given = Object.entries(this.#proof).filter(([, value]) => value !== undefined);
+    const options: LookupOptions = {
+      ...this.#client?.settings,
+      ...(this.#secure === undefined ? {} : { secure: this.#secure }),
+      ...(Object.fromEntries(given) as LookupOptions),
+      memory: '1MiB',
+    };
     if (this.#timeoutMs !== undefined) options.timeoutMs = this.#timeoutMs;
     const servers = this.#servers ?? this.dependencies.servers;
     const localAddress = this.#localAddress ?? this.dependencies.localAddress;
@@ -140,10 +174,14 @@ export class Resolver extends NodeResolver implements Disposable {
     hostname: string,
     rrtype?: 'A' | 'AAAA' | 'CNAME' | 'NS' | 'PTR',
     options?: ResolverCallOptions,
-  ): Promise<string[]>;
-  resolve<T extends ReadableType>(hostname: string, rrtype: T, options?: ResolverCallOptions): Promise<RecordOf<T>[]>;
-  resolve(hostname: string, rrtype: 'SOA', options?: ResolverCallOptions): Promise<RecordOf<'SOA'>>;
-  resolve(hostname: string, rrtype: 'ANY', options?: ResolverCallOptions): Promise<object[]>;
+  ): Promise<Reported<S, string[]>>;
+  resolve<T extends ReadableType>(
+    hostname: string,
+    rrtype: T,
+    options?: ResolverCallOptions,
+  ): Promise<Reported<S, RecordOf<T>[]>>;
+  resolve(hostname: string, rrtype: 'SOA', options?: ResolverCallOptions): Promise<Reported<S, RecordOf<'SOA'>>>;
+  resolve(hostname: string, rrtype: 'ANY', options?: ResolverCallOptions): Promise<Reported<S, object[]>>;
   resolve(hostname: string, rrtype = 'A', options?: ResolverCallOptions): Promise<unknown> {
     checkType('rrtype', 'string', rrtype);
     if (rrtype === 'ANY') return this.resolveAny(hostname, options);
@@ -152,61 +190,70 @@ export class Resolver extends NodeResolver implements Disposable {
     return this.#records(hostname, rrtype as ReadableType, options);
   }
 
-  resolve4(hostname: string, options: AddressCallOptions & { ttl: true }): Promise<RecordWithTtl[]>;
-  resolve4(hostname: string, options?: AddressCallOptions): Promise<string[]>;
+  resolve4(hostname: string, options: AddressCallOptions & { ttl: true }): Promise<Reported<S, RecordWithTtl[]>>;
+  resolve4(hostname: string, options?: AddressCallOptions): Promise<Reported<S, string[]>>;
   resolve4(hostname: string, options?: AddressCallOptions): Promise<unknown> {
     return this.#addresses(hostname, 'A', options);
   }
-  resolve6(hostname: string, options: AddressCallOptions & { ttl: true }): Promise<RecordWithTtl[]>;
-  resolve6(hostname: string, options?: AddressCallOptions): Promise<string[]>;
+  resolve6(hostname: string, options: AddressCallOptions & { ttl: true }): Promise<Reported<S, RecordWithTtl[]>>;
+  resolve6(hostname: string, options?: AddressCallOptions): Promise<Reported<S, string[]>>;
   resolve6(hostname: string, options?: AddressCallOptions): Promise<unknown> {
     return this.#addresses(hostname, 'AAAA', options);
   }
-  resolveCaa(hostname: string, options?: ResolverCallOptions): Promise<RecordOf<'CAA'>[]> {
+  resolveCaa(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, RecordOf<'CAA'>[]>> {
     return this.#records(hostname, 'CAA', options);
   }
-  resolveCname(hostname: string, options?: ResolverCallOptions): Promise<string[]> {
+  resolveCname(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, string[]>> {
     return this.#records(hostname, 'CNAME', options);
   }
-  resolveMx(hostname: string, options?: ResolverCallOptions): Promise<RecordOf<'MX'>[]> {
+  resolveMx(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, RecordOf<'MX'>[]>> {
     return this.#records(hostname, 'MX', options);
   }
-  resolveNaptr(hostname: string, options?: ResolverCallOptions): Promise<RecordOf<'NAPTR'>[]> {
+  resolveNaptr(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, RecordOf<'NAPTR'>[]>> {
     return this.#records(hostname, 'NAPTR', options);
   }
-  resolveNs(hostname: string, options?: ResolverCallOptions): Promise<string[]> {
+  resolveNs(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, string[]>> {
     return this.#records(hostname, 'NS', options);
   }
-  resolvePtr(hostname: string, options?: ResolverCallOptions): Promise<string[]> {
+  resolvePtr(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, string[]>> {
     return this.#records(hostname, 'PTR', options);
   }
-  resolveSoa(hostname: string, options?: ResolverCallOptions): Promise<RecordOf<'SOA'>> {
-    return this.#records(hostname, 'SOA', options).then(records => records[0]);
+  resolveSoa(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, RecordOf<'SOA'>>> {
+    const syscall = SYSCALLS.SOA!;
+    checkType('name', 'string', hostname);
+    checkSignal('options.signal', options?.signal);
+    return this.#answers(
+      hostname,
+      Type.SOA,
+      [syscall, hostname],
+      options,
+      answers => orThrow(readRecords(answers, 'SOA'), syscall, 'ENODATA', hostname)[0],
+    );
   }
-  resolveSrv(hostname: string, options?: ResolverCallOptions): Promise<RecordOf<'SRV'>[]> {
+  resolveSrv(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, RecordOf<'SRV'>[]>> {
     return this.#records(hostname, 'SRV', options);
   }
-  resolveTlsa(hostname: string, options?: ResolverCallOptions): Promise<RecordOf<'TLSA'>[]> {
+  resolveTlsa(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, RecordOf<'TLSA'>[]>> {
     return this.#records(hostname, 'TLSA', options);
   }
-  resolveTxt(hostname: string, options?: ResolverCallOptions): Promise<string[][]> {
+  resolveTxt(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, string[][]>> {
     return this.#records(hostname, 'TXT', options);
   }
 
-  resolveAny(hostname: string, options?: ResolverCallOptions): Promise<dns.AnyRecord[]> {
+  resolveAny(hostname: string, options?: ResolverCallOptions): Promise<Reported<S, dns.AnyRecord[]>> {
     checkType('name', 'string', hostname);
     checkSignal('options.signal', options?.signal);
     // It goes past the cache, and with it past what is answered there (RFC 6761 section 6.3).
     if (isLocalhost(hostname.endsWith('.') ? hostname.slice(0, -1) : hostname)) {
       const ofType = (type: 'A' | 'AAAA', [address]: readonly string[]) => ({ type, address, ttl: LOOPBACK_TTL });
-      return Promise.resolve([ofType('A', LOOPBACK.v4), ofType('AAAA', LOOPBACK.v6)]);
+      return Promise.resolve(this.#ownWord([ofType('A', LOOPBACK.v4), ofType('AAAA', LOOPBACK.v6)]));
     }
     return this.#answers(hostname, Type.ANY, ['queryAny', hostname], options, answers =>
       orThrow(readAny(answers) as dns.AnyRecord[], 'queryAny', 'ENODATA', hostname),
     );
   }
 
-  reverse(address: string, options?: ResolverCallOptions): Promise<string[]> {
+  reverse(address: string, options?: ResolverCallOptions): Promise<Reported<S, string[]>> {
     checkType('name', 'string', address);
     checkSignal('options.signal', options?.signal);
     if (isIP(address) === 0) return Promise.reject(queryError('getHostByAddr', 'EINVAL', address));
@@ -214,9 +261,9 @@ export class Resolver extends NodeResolver implements Disposable {
     if (hosts?.ready === undefined) return this.#reverse(address, options);
     return hosts.ready.then(() => this.#reverse(address, options));
   }
-  #reverse(address: string, options: ResolverCallOptions | undefined): Promise<string[]> {
+  #reverse(address: string, options: ResolverCallOptions | undefined): Promise<Reported<S, string[]>> {
     const known = this.client.hosts?.namesOf(normalAddress(address));
-    if (known !== undefined) return Promise.resolve([...known]);
+    if (known !== undefined) return Promise.resolve(this.#ownWord([...known]));
     const name = reverseName(addressOctets(address));
     return this.#answers(name, Type.PTR, ['getHostByAddr', address], options, answers =>
       orThrow(readRecords(answers, 'PTR'), 'getHostByAddr', 'ENOTFOUND', address),
@@ -227,7 +274,7 @@ export class Resolver extends NodeResolver implements Disposable {
     hostname: string,
     type: T,
     options: ResolverCallOptions | undefined,
-  ): Promise<RecordOf<T>[]> {
+  ): Promise<Reported<S, RecordOf<T>[]>> {
     checkType('name', 'string', hostname);
     checkSignal('options.signal', options?.signal);
     const syscall = SYSCALLS[type]!;
@@ -246,30 +293,54 @@ export class Resolver extends NodeResolver implements Disposable {
     });
   }
 
-  #answers<T>(
+  /** What no network had a say in. */
+  #ownWord<T extends object>(value: T): Reported<S, T> {
+    return (this.#secure === undefined ? value : reported(value, true)) as Reported<S, T>;
+  }
+
+  /** @throws {InsecureError} where it has to be proven and is not */
+  #judged<T extends object>(unproven: Unproven | undefined, [syscall, hostname]: [string, string], take: () => T): T {
+    if (this.#secure === undefined) return take();
+    if (unproven !== undefined && this.#secure === 'required') throw insecureError(syscall, hostname, unproven);
+    const secure = unproven === undefined;
+    try {
+      return reported(take(), secure);
+    } catch (error) {
+      // That there is no such name, or no such data, is proven or not.
+      throw reported(error as Error, secure);
+    }
+  }
+
+  #answers<T extends object>(
     name: string,
     type: number,
-    [syscall, hostname]: [string, string],
+    call: [string, string],
     options: ResolverCallOptions | undefined,
     take: (answers: ResourceRecord[]) => T,
-  ): Promise<T> {
+  ): Promise<Reported<S, T>> {
+    const [syscall, hostname] = call;
     return new Promise((resolve, reject) => {
       const signal = options?.signal;
       if (signal?.aborted) {
         reject(abortError(signal));
         return;
       }
-      const read = (reply: Uint8Array, length: number): T => {
-        if (headerRcode(reply) === Rcode.NXDOMAIN) throw queryError(syscall, 'ENOTFOUND', hostname);
-        return take(decodeMessage(reply.subarray(0, length)).answers);
-      };
+      const { client } = this;
+      const read = (reply: Uint8Array, length: number): Reported<S, T> =>
+        this.#judged(client.unprovenIn(reply), call, () => {
+          if (headerRcode(reply) === Rcode.NXDOMAIN) throw queryError(syscall, 'ENOTFOUND', hostname);
+          return take(decodeMessage(reply.subarray(0, length)).answers);
+        }) as Reported<S, T>;
       const errorOf = (error: unknown): Error => {
-        if (error instanceof QueryFailure) return queryError(syscall, error.code, hostname, error);
+        if (error instanceof QueryFailure) {
+          const { code, unproven } = error;
+          const isRefused = unproven?.isBogus === true && this.#secure === 'required';
+          return isRefused ? insecureError(syscall, hostname, unproven) : queryError(syscall, code, hostname, error);
+        }
         const bad = error instanceof ShardnsError && error.code === 'ERR_SHARDNS_MESSAGE';
         return bad ? queryError(syscall, 'EBADNAME', hostname, error) : (error as Error);
       };
-      const { client } = this;
-      let answer: T | Promise<T>;
+      let answer: Reported<S, T> | Promise<Reported<S, T>>;
       try {
         const asked = asciiName(name);
         if (asked === undefined || !isAskable(asked)) throw queryError(syscall, 'EBADNAME', hostname);

@@ -24,8 +24,11 @@ function encodeResult(query: Query, result: RecursionResult): Uint8Array | undef
 
 /** What a resolution came to. */
 export type Resolved =
-  /** `extendedError`: what those who wait are told beside it. `livesMs`: until the first of the RRsets that it was made of ends. */
-  | { kind: 'answer'; message: Uint8Array; noCache: boolean; livesMs: number; extendedError?: number }
+  /**
+   * `extendedError`: what those who wait are told beside it. `reason`: why it is not secure, where this thread has judged it.
+   * `livesMs`: until the first of the RRsets that it was made of ends.
+   */
+  | { kind: 'answer'; message: Uint8Array; noCache: boolean; livesMs: number; extendedError?: number; reason?: string }
   /**
    * `message`: what led to it, where a client is to see that. `ours`: it failed for want of room, or by being closed;
    * nobody's failure that could be remembered (RFC 9520 section 2). `isBogus`: nothing expired takes its place.
@@ -56,8 +59,8 @@ export async function resolveFor(query: Query, recursor: Recursor, fresh: boolea
       const reason = `an answer of more than ${MAX_MESSAGE_SIZE} octets`;
       return { kind: 'failure', extendedError: ExtendedError.other, reason, ours: false };
     }
-    const { noCache, leftMs: livesMs, extendedError } = result;
-    return { kind: 'answer', message, noCache, livesMs, extendedError };
+    const { noCache, leftMs: livesMs, extendedError, reason } = result;
+    return { kind: 'answer', message, noCache, livesMs, extendedError, reason };
   } catch (error) {
     if (!(error instanceof ResolutionError)) throw error;
     const { extendedError, message: reason, answers, ours, isBogus } = error;

@@ -13,13 +13,13 @@ import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import { jittered } from '../dnssec/anchor-states.js';
 import {
+  allAnchorLines,
   type AnchorChange,
   anchorLines,
   followConfigured,
   type FollowedZone,
+  isLost,
   observeZone,
-  type ShownAnchor,
-  shownAnchors,
   shownFixed,
 } from '../dnssec/anchor-zone.js';
 import { Budget } from '../dnssec/budget.js';
@@ -29,6 +29,7 @@ import type { ValidationPolicy } from '../dnssec/verdict.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { readAnchorFile, whyNotWritten, writeAnchorFile } from './anchor-file.js';
+import { type AnchorsReport, zoneReportOf } from './anchors-report.js';
 import type { Prepared } from './prepared.js';
 import { validates } from './recursor-settings.js';
 import { policyOf } from './settings/dnssec.js';
@@ -58,30 +59,6 @@ export interface AnchorsParts {
   readonly user: AnchorUser;
   /** In the place of what settings say of algorithms and times. */
   readonly policy?: ValidationPolicy;
-}
-
-export interface ZoneReport {
-  readonly zone: string;
-  readonly anchors: readonly ShownAnchor[];
-  /** Unix times in seconds; 0: none yet. Undefined for anchors that follow nothing. */
-  readonly lastProbeSeconds?: number;
-  readonly lastSuccessSeconds?: number;
-  readonly nextProbeSeconds?: number;
-  /** Why the last look came to nothing. */
-  readonly problem?: string;
-}
-
-export interface AnchorsReport {
-  /** Whether anything is validated by them. */
-  readonly validates: boolean;
-  /** Where their state is kept; undefined: they are fixed. */
-  readonly file?: string;
-  /** Why the file is not used, or not written. */
-  readonly problem?: string;
-  readonly zones: readonly ZoneReport[];
-  /** Looks since the start, and those that came to nothing. */
-  readonly probes: number;
-  readonly failures: number;
 }
 
 interface State {
@@ -124,11 +101,14 @@ export class Anchors {
         const isFollowed = file !== undefined && unread === undefined;
         const zones = isFollowed ? merged(known, settings) : [];
         const unwritten = isFollowed ? whyNotWritten(file) : undefined;
+        const believed = this.#linesByZone;
         this.#state = { settings, file, zones, unread, unwritten };
         this.#tellOfFile(isKept);
-        this.parts.user.believe(this.#lines, []);
-        if (!isFollowed) this.#problems.clear();
-        else if (!isDeepStrictEqual(zones, known)) this.#save();
+        this.parts.user.believe(this.#lines, changedZones(believed, this.#linesByZone));
+        for (const name of this.#problems.keys()) {
+          if (!zones.some(one => one.zone === name)) this.#problems.delete(name);
+        }
+        if (isFollowed && !isDeepStrictEqual(zones, known)) this.#save();
         if (this.#begun) this.#schedule();
       },
       discard: () => {},
@@ -187,7 +167,15 @@ export class Anchors {
     return this.#state?.file !== undefined && this.#state.unread === undefined;
   }
   get #lines(): readonly string[] | undefined {
-    return this.#isFollowed ? this.#state!.zones.flatMap(anchorLines) : undefined;
+    return this.#isFollowed ? allAnchorLines(this.#state!.zones) : undefined;
+  }
+
+  /** What is believed of each zone, followed or not. */
+  get #linesByZone(): Map<string, readonly string[]> {
+    const state = this.#state;
+    if (state === undefined) return new Map();
+    const zones = this.#isFollowed ? state.zones : merged([], state.settings);
+    return new Map(zones.map(one => [one.zone, anchorLines(one)]));
   }
 
   #tellOfFile(wasUsed: boolean): void {
@@ -281,12 +269,11 @@ export class Anchors {
       log.info({ zone, tag: keyTag(key), from, to }, 'a trust anchor has changed its state (RFC 5011)');
     }
     const now = this.#state?.zones.find(one => one.zone === zone);
-    const isLost = now !== undefined && !shownAnchors(now).some(one => BELIEVED.has(one.state));
-    if (isLost && changes.some(one => one.to === 'revoked')) {
-      log.error(
-        { zone },
-        'every trust anchor of the zone was revoked: all of it is bogus until dnssec.trustAnchors has another',
-      );
+    if (now !== undefined && isLost(now) && changes.some(one => one.to === 'revoked')) {
+      const text =
+        'every trust anchor of the zone was revoked: until dnssec.trustAnchors has another it is judged by an anchor above ' +
+        'it, and without one all of it is bogus';
+      log.error({ zone }, text);
     }
   }
 
@@ -311,17 +298,6 @@ export class Anchors {
   }
 }
 
-/** What is known of a zone by its states alone. */
-export const zoneReportOf = (zone: FollowedZone): ZoneReport => ({
-  zone: zone.zone,
-  anchors: shownAnchors(zone),
-  lastProbeSeconds: zone.lastProbe,
-  lastSuccessSeconds: zone.lastSuccess,
-  nextProbeSeconds: zone.nextProbe,
-});
-
-const BELIEVED = new Set<ShownAnchor['state']>(['valid', 'missing', 'configured', 'fixed']);
-
 const dueAt = ({ nextProbe }: FollowedZone, now: number): number =>
   nextProbe > now + MAX_WAIT_SECONDS ? now : nextProbe;
 
@@ -331,6 +307,18 @@ function readOrWhyNot(file: string): { zones: FollowedZone[]; problem?: string }
   } catch (error) {
     return { zones: [], problem: (error as Error).message };
   }
+}
+
+/** Names of zones of which something else is believed than before. */
+function changedZones(
+  before: ReadonlyMap<string, readonly string[]>,
+  after: ReadonlyMap<string, readonly string[]>,
+): Uint8Array[] {
+  // At the start nothing is known of any zone yet.
+  if (before.size === 0) return [];
+  const names = [...new Set([...before.keys(), ...after.keys()])];
+  const changed = names.filter(name => !isDeepStrictEqual(before.get(name), after.get(name)));
+  return changed.map(name => foldName(encodeName(name)));
 }
 
 function merged(known: readonly FollowedZone[], settings: ServerSettings): FollowedZone[] {

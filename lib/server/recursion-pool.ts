@@ -10,6 +10,7 @@ import type { Logger } from '../base/log.js';
 import { packageFile } from '../base/package-files.js';
 import { systemRandom } from '../base/random.js';
 import type { ByteCacheHandle } from '../cache/byte-cache.js';
+import type { ClockDoubt } from '../dnssec/clock-doubt.js';
 import type { Resolved, Resolving } from '../resolve/recursive-answers.js';
 import { ExtendedError } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
@@ -30,11 +31,14 @@ export interface PoolSettings {
   /** Servers that leave signatures out. */
   passedOver: readonly string[];
 }
-export interface FromWorker {
-  batch: Uint8Array;
-  /** What it has counted since its start (recursion-stats.ts). */
-  stats: Float64Array;
-}
+export type FromWorker =
+  | {
+      batch: Uint8Array;
+      /** What it has counted since its start (recursion-stats.ts). */
+      stats: Float64Array;
+    }
+  /** What its recursor says of the clock. */
+  | { clock: ClockDoubt | undefined };
 
 const RESTART_MS = 1000;
 
@@ -77,6 +81,8 @@ export class RecursionPool implements Resolving {
   readonly #ended = noWords();
   #nextId = 0;
   #closed = false;
+  /** As a recursor's. */
+  onClockDoubt: (doubt: ClockDoubt | undefined) => void = () => {};
 
   /** @param start makes a thread; tests put their own in its place */
   constructor(
@@ -154,10 +160,14 @@ export class RecursionPool implements Resolving {
   #start(laneOf: () => Lane): Worker {
     const worker = this.start({ ...this.settings, ...this.shared });
     worker.unref();
-    worker.on('message', ({ batch, stats }: FromWorker) => {
+    worker.on('message', (message: FromWorker) => {
+      if ('clock' in message) {
+        this.onClockDoubt(message.clock);
+        return;
+      }
       const lane = laneOf();
-      lane.stats = stats;
-      for (const { id, resolved } of outcomesOf(batch)) {
+      lane.stats = message.stats;
+      for (const { id, resolved } of outcomesOf(message.batch)) {
         lane.waiting.get(id)?.(resolved);
         lane.waiting.delete(id);
       }

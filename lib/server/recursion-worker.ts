@@ -52,6 +52,7 @@ const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, {
   anchors,
   passedOver,
 });
+recursor.onClockDoubt = clock => port.postMessage({ clock } satisfies FromWorker);
 const outcomes = new OutcomeBatch();
 let queued = false;
 

@@ -5,6 +5,7 @@
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
+import { type ClockDoubt, clockDoubtText } from '../dnssec/clock-doubt.js';
 import type { TrustAnchors } from '../dnssec/trust.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { RecursionResult } from '../resolve/recurse/links.js';
@@ -53,6 +54,8 @@ export class Recursion implements AnchorUser, ProbesUser {
   #anchors: readonly string[] | undefined;
   /** Servers that leave signatures out. */
   #passedOver: readonly string[] = [];
+  /** What signatures say against this machine's clock. */
+  clockDoubt: string | undefined;
   /** Oldest first. */
   readonly #left: Left[] = [];
 
@@ -63,6 +66,11 @@ export class Recursion implements AnchorUser, ProbesUser {
   ) {}
 
   readonly #upstreams = (): readonly Upstream[] => this.resolver.groups.get('default') ?? [];
+
+  /** This thread answers clients: what takes longer than the way there is checked in libuv's pool; by workers at once. */
+  get #policy(): ValidationPolicy {
+    return { verify: 'pool', ...this.dependencies.policy };
+  }
 
   get recursor(): Recursor | undefined {
     return this.resolver.recursor;
@@ -79,6 +87,7 @@ export class Recursion implements AnchorUser, ProbesUser {
     const workers = threads ? workersOf(settings) : 0;
     const memory = makeRrsetMemory(settings, workers > 0);
     const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, ...this.#around });
+    recursor.onClockDoubt = this.#onClockDoubt;
     return {
       commit: () => {
         this.resolver.recursor = recursor;
@@ -87,6 +96,7 @@ export class Recursion implements AnchorUser, ProbesUser {
         if (workers === 0) return;
         const shared = { rrsets: memory.share(), fence: this.exchanger.fence.cells };
         this.#pool = new RecursionPool(this.#ofPool(settings), shared, workers, log, clock);
+        this.#pool.onClockDoubt = this.#onClockDoubt;
         this.resolver.pool = this.#pool;
       },
       discard: () => memory.close(),
@@ -102,9 +112,21 @@ export class Recursion implements AnchorUser, ProbesUser {
     return { settings, anchors: this.#anchors, passedOver: this.#passedOver };
   }
   get #around() {
-    const { policy } = this.dependencies;
+    const policy = this.#policy;
     return { upstreams: this.#upstreams, policy, anchors: this.#anchors, passedOver: this.#passedOver };
   }
+
+  /** Told once, and not with each of the names that do not prove themselves for it. */
+  readonly #onClockDoubt = (doubt: ClockDoubt | undefined): void => {
+    const { log } = this.dependencies;
+    const text = doubt && clockDoubtText(doubt);
+    if (text === undefined && this.clockDoubt !== undefined) {
+      log.info({}, "signatures of a trust anchor's keys are valid by the machine's clock again");
+    } else if (text !== undefined && this.clockDoubt === undefined) {
+      log.error({}, `${text}; until it is right, what is signed does not prove itself and is SERVFAIL`);
+    }
+    this.clockDoubt = text;
+  };
 
   get believed(): TrustAnchors | undefined {
     return this.recursor?.options.validation?.anchors;

@@ -4,11 +4,11 @@ import { parseMemory } from '../base/memory.js';
 import type { Random } from '../base/random.js';
 import { ByteCache } from '../cache/byte-cache.js';
 import { RrsetCache } from '../cache/rrset-cache.js';
-import type { AskServer, RecursorOptions } from '../resolve/recurse/options.js';
+import { serverAsker } from '../resolve/recurse/ask-server.js';
+import type { RecursorOptions } from '../resolve/recurse/options.js';
 import { Recursor } from '../resolve/recurse/recursor.js';
 import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
 import { upstreamsZone } from '../resolve/recurse/zones.js';
-import { buildServerQuery } from '../resolve/upstream-query.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import { isKeylessRoot, validationOf } from './settings/dnssec.js';
@@ -67,20 +67,13 @@ export function makeRecursor(
   exchanger: Exchanger,
   { clock, random, ...around }: RecursorSurroundings,
 ): Recursor {
-  const { udpSize } = settings.upstream;
-  const ask: AskServer = (question, server, timeoutMs, cancel, onLate) => {
-    const { name, type, recursionDesired } = question;
-    const { validation } = recursor.options;
-    const dnssecOk = recursor.options.dnssecOk || validation !== undefined;
-    // It is for us to judge what comes (RFC 6840 section 5.9).
-    const checkingDisabled = recursionDesired && validation !== undefined;
-    const query = buildServerQuery({ name, type, recursionDesired, dnssecOk, checkingDisabled }, udpSize);
-    return question.tcp
-      ? exchanger.askTcp(query, server, { timeoutMs, cancel, onLate })
-      : exchanger.ask(query, server, { timeoutMs, cancel, onLate });
-  };
-  // `ask` reads its options, which change while it works.
-  const recursor = new Recursor(
+  // It reads the recursor's options, which change while it works.
+  const ask = serverAsker(
+    () => exchanger,
+    () => recursor.options,
+    settings.upstream.udpSize,
+  );
+  const recursor: Recursor = new Recursor(
     new RrsetCache(memory, exchanger.fence),
     ask,
     clock,
@@ -105,6 +98,10 @@ function applyStale({ rrsets }: Recursor, { stale }: ServerSettings): void {
   rrsets.keepStale(stale.enabled ? stale.windowSeconds * 1000 : 0);
 }
 
+/** What something expired stands in for is asked anew as any other stale answer is (RFC 8767 section 5). */
+const bogusTtlOf = ({ stale }: ServerSettings): number | undefined =>
+  stale.enabled && stale.forBogus ? stale.retrySeconds : undefined;
+
 function recursorOptionsOf(
   settings: ServerSettings,
   { upstreams, policy, anchors, passedOver = [] }: Omit<RecursorSurroundings, 'clock' | 'random'>,
@@ -119,7 +116,9 @@ function recursorOptionsOf(
     qnameMinimisation: resolver.qnameMinimisation,
     hardenGlue: resolver.hardenGlue,
     verifyGlue: resolver.verifyGlue,
-    validation: validates(settings) ? validationOf(dnssec, policy, anchors) : undefined,
+    validation: validates(settings)
+      ? { ...validationOf(dnssec, policy, anchors), bogusTtl: bogusTtlOf(settings) }
+      : undefined,
     dnssecOk: resolver.dnssecOk,
     maxNameServers: resolver.maxNameServers,
     nothingBelowNxdomain: resolver.nothingBelowNxdomain,

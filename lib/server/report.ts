@@ -21,7 +21,8 @@ import type { Transport, TransportStats } from '../transport/transport.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { UpstreamStats } from '../upstream/upstream.js';
 import { rcodeName, typeName } from '../wire/iana.js';
-import type { Anchors, AnchorsReport } from './anchors.js';
+import type { Anchors } from './anchors.js';
+import type { AnchorsReport } from './anchors-report.js';
 import type { Answerer } from './answerer.js';
 import type { BlockLists } from './block-lists.js';
 import type { CertificateReport, Certificates } from './certificates.js';
@@ -148,6 +149,8 @@ export interface ServerReport {
   };
   /** What is believed of zones' keys (DNSSEC). */
   readonly anchors: AnchorsReport;
+  /** Why this machine's clock seems to be wrong: by it a trust anchor's signatures are not valid yet, or no more. */
+  readonly clockDoubt?: string;
   /** Whether those that a validating server forwards to pass signatures on. */
   readonly forwardedTo: readonly ProbeReport[];
   readonly process: { readonly pid: number; readonly uptimeSeconds: number; readonly residentBytes: number };
@@ -260,6 +263,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       rrsetBytes: rrsets?.liveBytes ?? 0,
     },
     anchors: sources.anchors.report,
+    clockDoubt: recursion.clockDoubt,
     forwardedTo: sources.probes.report,
     process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
   };

@@ -16,6 +16,8 @@ export interface ResolvConf {
   rotate: boolean;
   /** `use-vc`: ask over TCP only. */
   useTcp: boolean;
+  /** `trust-ad`: the servers validate, and the way to them is safe: who wants to know may believe their AD. */
+  trustAd: boolean;
   /** `no-aaaa`: names have no IPv6 addresses, except in the hosts file. */
   noAaaa: boolean;
 }
@@ -42,6 +44,7 @@ function readOption(conf: ResolvConf, option: string): void {
   if (option === 'rotate') conf.rotate = true;
   else if (option === 'use-vc') conf.useTcp = true;
   else if (option === 'no-aaaa') conf.noAaaa = true;
+  else if (option === 'trust-ad') conf.trustAd = true;
   const [, name, number] = /^(\w+):(\d+)$/.exec(option) ?? [];
   if (name === 'ndots') conf.ndots = Math.min(Number(number), MAX.ndots);
   else if (name === 'timeout') conf.timeoutMs = Math.max(1, Math.min(Number(number), MAX.timeout)) * 1000;
@@ -50,7 +53,7 @@ function readOption(conf: ResolvConf, option: string): void {
 
 /**
  * Lines and options that cannot be understood are passed over, as the C library does; so are options that change nothing
- * here: `edns0` (always), `trust-ad`, `single-request` (a socket is not tied to one question).
+ * here: `edns0` (always), `single-request` (a socket is not tied to one question).
  */
 export function parseResolvConf(text: string, environment: ResolvEnvironment = {}): ResolvConf {
   const conf: ResolvConf = {
@@ -62,6 +65,7 @@ export function parseResolvConf(text: string, environment: ResolvEnvironment = {
     attempts: 2,
     rotate: false,
     useTcp: false,
+    trustAd: false,
     noAaaa: false,
   };
   for (const line of text.replace(/^\ufeff/, '').split('\n')) {

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { addressOctets, formatAddress } from '../base/address.js';
 import { optionError, ShardnsError } from '../base/errors.js';
+import { lazy } from '../base/lazy.js';
 import { typeCode, typeName } from './iana.js';
 import { encodeName, nameToText, readName } from './name.js';
 import { decodeParams, encodeParams } from './svcb.js';
@@ -267,6 +268,9 @@ const ALGORITHMS: Readonly<Record<string, number>> = {
   PRIVATEDNS: 253,
   PRIVATEOID: 254,
 };
+const algorithmNames = lazy(() => new Map(Object.entries(ALGORITHMS).map(([name, number]) => [number, name])));
+/** As `ECDSAP256SHA256`, and as a number where it has no name here. */
+export const algorithmName = (number: number): string => algorithmNames().get(number) ?? `algorithm ${number}`;
 export const algorithm: Field = {
   encode: source => {
     const { text } = source.next('an algorithm');

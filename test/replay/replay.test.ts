@@ -48,6 +48,17 @@ describe.skipIf(folder === undefined)('scenarios of other resolvers', () => {
       expect({ status, reason }).toEqual({ status: 'pass', reason: '' });
     },
   );
+  // What is another's own: it believes a key that was pending without seeing it again, and a set signed by an anchor that is
+  // not in it, and takes a zone whose keys were all revoked for unsigned; which extended error a failed look has.
+  const elsewhere = /(2exceed|missing_returns|revtp|revtp_read|init_fail)\.rpl$/;
+  const followed = folder === undefined ? [] : scenarioFiles(join(folder, 'unbound-rpl', 'autotrust'));
+  test.each(followed.filter(file => !elsewhere.test(file)).map(file => [title(file), file]))(
+    'anchors that follow a zone are in the states that another resolver has them in: %s',
+    async (_title, file) => {
+      const { status, reason } = await replayFile(file, 'core');
+      expect({ status, reason }).toEqual({ status: 'pass', reason: '' });
+    },
+  );
   test('each file of the three collections is read', async () => {
     for (const name of ['unbound-rpl', 'deckard-rpl', 'domain-rpl']) {
       for (const file of scenarioFiles(join(folder!, name))) {

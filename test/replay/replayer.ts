@@ -1,6 +1,9 @@
 // Runs a scenario against a whole server of ours, without sockets: its clock moves when the scenario says so, and what
 // it asks of other servers is answered from the scenario's ranges.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { SocketAddress } from '../../lib/base/address.js';
 import type { Random } from '../../lib/base/random.js';
 import { ShardnsError } from '../../lib/base/errors.js';
@@ -9,11 +12,12 @@ import { Server } from '../../lib/server/server.js';
 import { StreamSession } from '../../lib/server/listeners/stream-session.js';
 import type { ExchangeListener, ExchangeOptions, Exchanging, Transport } from '../../lib/transport/transport.js';
 import { isBareError, matches } from '../../lib/transport/matching.js';
-import { Type, typeCode, typeName } from '../../lib/wire/iana.js';
+import { Flag, Type, typeCode, typeName } from '../../lib/wire/iana.js';
 import { encodeName, equalNames, foldName, nameToText } from '../../lib/wire/name.js';
 import { questionEnd } from '../../lib/wire/message.js';
 import { FakeClock, settle } from '../support/fake-clock.js';
 import { FakeStream } from '../support/fake-stream.js';
+import { evaluated, statesIn, statesOf } from './autotrust.js';
 import { encodeEntry, isKnownWord, type Level, mismatch, type Packet, readPacket } from './matching.js';
 import { type Entry, type Range, type Scenario, type Step, Unsupported } from './scenario.js';
 import { setupOf } from './settings.js';
@@ -56,7 +60,10 @@ const STEPS = new Set([
   'ERROR',
   'FLUSH_MESSAGE',
   'INFRA_RTT',
+  'ASSIGN',
+  'CHECK_AUTOTRUST',
 ]);
+const NOTIFY = 4;
 const MAX_WAIT_MS = 60_000;
 const MAX_TURNS = 20_000;
 const EDNS_SIZE = 1232;
@@ -123,6 +130,10 @@ class Run {
   readonly #replies: { packet: Packet; client: string }[] = [];
   readonly #streams = new Map<string, FakeStream>();
   #answering = 0;
+  #folder: string | undefined;
+  #looking = false;
+  /** Assigned by steps. */
+  readonly #values = new Map<string, number>();
   #at = 0;
   #shiftMs = 0;
   asked_ = 0;
@@ -136,6 +147,12 @@ class Run {
   ) {
     const setup = setupOf(scenario);
     this.#clock.wall = setup.wallSeconds;
+    if (setup.followed !== undefined) {
+      this.#folder = mkdtempSync(join(tmpdir(), 'shardns-replay-'));
+      const anchorFile = join(this.#folder, 'anchors.json');
+      writeFileSync(anchorFile, setup.followed);
+      setup.options.dnssec = { ...setup.options.dnssec, anchorFile };
+    }
     this.#server = new Server(
       setup.options,
       {},
@@ -146,7 +163,8 @@ class Run {
         udpTransport: new ScenarioTransport(this, this.#clock, false),
         tcpTransport: new ScenarioTransport(this, this.#clock, true),
         // Scenarios were written while these counted: DSA, SHA-1, 150 iterations.
-        validationPolicy: { legacy: true, sha1: true, nsec3Iterations: 150 },
+        // On its clock nothing waits for libuv's pool.
+        validationPolicy: { legacy: true, sha1: true, nsec3Iterations: setup.nsec3Iterations, verify: 'sync' },
       },
     );
     // The scenario's time is none that passes while it is worked at.
@@ -173,6 +191,7 @@ class Run {
       for (const stream of this.#streams.values()) stream.destroy();
       this.#server.engine.native.holdClock(false);
       await this.#server.close();
+      if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true });
     }
   }
 
@@ -206,6 +225,11 @@ class Run {
       else this.#answerWith(pending, entry);
       return true;
     }
+    if (this.#looking) {
+      // Nobody answers: it is given up in time.
+      await this.#clock.advance(500);
+      return true;
+    }
     if (step === undefined) return false;
     if (step.type === 'CHECK_ANSWER' || step.type === 'CHECK_OUT_QUERY') {
       if (step.type === 'CHECK_OUT_QUERY') throw new Failure(`line ${step.line}: the query was not sent`);
@@ -228,9 +252,27 @@ class Run {
         this.#query(step);
         return;
       case 'TIME_PASSES': {
-        const seconds = Number(step.words[step.words.indexOf('ELAPSE') + 1]);
+        const [kind, ...words] = step.words;
+        const seconds = kind === 'EVAL' ? this.#valueOf(words) : Number(words[0]);
         if (!Number.isFinite(seconds)) throw new Unsupported(`TIME_PASSES ${step.words.join(' ')}`);
-        await this.#advance(seconds * 1000);
+        if (this.#folder === undefined) await this.#advance(seconds * 1000);
+        else this.#passTo(this.#clock.wall + seconds);
+        return;
+      }
+      case 'ASSIGN': {
+        const [name, , ...words] = step.words;
+        const [, from, to] = /^\$\{range (\d+) \$\{timeout\} (\d+)\}$/.exec(words.join(' ')) ?? [];
+        const next = this.#server.report().anchors.zones[0]?.nextProbeSeconds ?? 0;
+        const value = from === undefined ? this.#valueOf(words) : next - this.#clock.wall;
+        if (value < Number(from) || (value > Number(to) && to !== '0')) {
+          throw new Failure(`line ${step.line}: the next look is in ${value} s, not in ${from} to ${to}`);
+        }
+        this.#values.set(name, value);
+        return;
+      }
+      case 'CHECK_AUTOTRUST': {
+        const [have, want] = [statesOf(this.#server.report().anchors), statesIn(step.file)];
+        if (have !== want) throw new Failure(`line ${step.line}: anchors ${have}, not ${want}`);
         return;
       }
       case 'FLUSH_MESSAGE': {
@@ -267,6 +309,21 @@ class Run {
         return;
       }
     }
+  }
+
+  #valueOf(words: readonly string[]): number {
+    return evaluated(words.join(' '), this.#values, this.#clock.wall);
+  }
+
+  /** As many days go by here as a timer has hours: what falls due is looked at once, at their end. */
+  #passTo(wall: number): void {
+    this.#shiftMs += (wall - this.#clock.wall) * 1000;
+    this.#clock.wall = wall;
+    this.#server.engine.native.shiftClock(this.#shiftMs);
+    this.#server.recursor?.rrsets.bytes.native.shiftClock(this.#shiftMs);
+    if (!this.#server.report().anchors.zones.some(one => (one.nextProbeSeconds ?? 0) <= wall)) return;
+    this.#looking = true;
+    void this.#server.anchors.refresh().finally(() => (this.#looking = false));
   }
 
   async #advance(ms: number): Promise<void> {
@@ -410,8 +467,10 @@ class Run {
   }
 
   #isOpen(range: Range, address: string): boolean {
-    // Behind the last step its number goes on.
-    const number = this.#step?.number ?? this.scenario.steps.at(-1)?.number ?? 0;
+    // Deckard's QUERY lasts until it is answered; elsewhere a step ends when the next one begins. Behind the last step its
+    // number goes on.
+    const step = this.scenario.dialect === 'deckard' ? this.scenario.steps[this.#at - 1] : this.#step;
+    const number = step?.number ?? this.scenario.steps.at(-1)?.number ?? 0;
     return (
       range.from <= number &&
       range.to >= number &&
@@ -513,6 +572,9 @@ function unsupportedIn(scenario: Scenario): string | undefined {
   for (const { type } of scenario.steps) {
     if (!STEPS.has(type)) return `step ${type}`;
   }
+  // Who acknowledges a notification has a zone that it takes from another server (RFC 1996 section 3.7).
+  const acknowledged = scenario.steps.find(({ entry }) => entry?.opcode === NOTIFY && (entry.flags & Flag.AA) !== 0);
+  if (acknowledged !== undefined) return `a secondary zone, line ${acknowledged.line}`;
   const entries = [
     ...scenario.ranges.flatMap(range => range.entries),
     ...scenario.steps.flatMap(step => step.entry ?? []),

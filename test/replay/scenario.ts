@@ -54,6 +54,8 @@ export interface Step {
   words: string[];
   address: string | undefined;
   entry: Entry | undefined;
+  /** Lines of a file that is expected, comments and all. */
+  file: string[];
   line: number;
 }
 
@@ -84,6 +86,8 @@ const DEFAULT_TTL = 3600;
 interface Line {
   number: number;
   text: string;
+  /** With its comment. */
+  whole: string;
 }
 
 /** The text without its comment: from a `;` outside quotes on. */
@@ -103,7 +107,7 @@ class Lines {
   constructor(text: string) {
     this.#lines = text
       .split(/\r?\n/)
-      .map((line, i) => ({ number: i + 1, text: withoutComment(line) }))
+      .map((line, i) => ({ number: i + 1, text: withoutComment(line), whole: line }))
       .filter(line => line.text !== '');
   }
   peek(): Line | undefined {
@@ -156,6 +160,7 @@ function parseHead(text: string): HeadOption[] {
     const first = wordsOf(line)[0];
     if (skipUntil !== undefined) {
       if (first === skipUntil) skipUntil = undefined;
+      else options.at(-1)!.value += `${line}\n`;
       continue;
     }
     if (first === 'TEMPFILE_CONTENTS' || first === 'AUTOTRUST_FILE') {
@@ -199,6 +204,7 @@ function parseStep(lines: Lines, begin: Line, rest: string[], dialect: Dialect):
     words,
     address: undefined,
     entry: undefined,
+    file: [],
     line: begin.number,
   };
   const inline = words.indexOf('ADDRESS');
@@ -213,7 +219,10 @@ function parseStep(lines: Lines, begin: Line, rest: string[], dialect: Dialect):
       lines.next('');
       step.entry = parseEntry(lines, line!.number, dialect);
     } else if (word === 'FILE_BEGIN') {
-      while (lines.next('expected FILE_END').text !== 'FILE_END');
+      lines.next('');
+      for (let one = lines.next('expected FILE_END'); one.text !== 'FILE_END'; one = lines.next('expected FILE_END')) {
+        step.file.push(one.whole);
+      }
     } else {
       return step;
     }

@@ -4,6 +4,7 @@ import type { AskServer } from '../../lib/resolve/recurse/options.js';
 import { Class, Flag, Rcode, Type, typeName } from '../../lib/wire/iana.js';
 import { encodeMessage } from '../../lib/wire/message.js';
 import { nameToText } from '../../lib/wire/name.js';
+import type { Query } from '../../lib/wire/query.js';
 import { recordsOfAll, type Rrset } from '../../lib/wire/rrset.js';
 import type { SignedTree } from './signed-tree.js';
 
@@ -43,6 +44,24 @@ export class SignedInternet {
       })!,
     );
   };
+}
+
+/** What a resolver that does not validate, or one that says AD of what is signed, answers a query out of signed zones. */
+export function answerOf(
+  tree: SignedTree,
+  query: Query,
+  { lie = said => said, ad = () => false }: { lie?: (said: Said) => Said; ad?: (query: Query) => boolean } = {},
+): Uint8Array {
+  const { message, name, type, questionEnd } = query;
+  const { rcode, answer, authority } = lie(tree.answer(name, type));
+  return encodeMessage({
+    id: (message[0] << 8) | message[1],
+    flags: Flag.QR | Flag.RD | Flag.RA | (ad(query) ? Flag.AD : 0) | rcode,
+    question: { name: message.slice(12, questionEnd - 4), type, dnsClass: Class.IN },
+    answers: recordsOfAll(answer, query.dnssecOk),
+    authorities: recordsOfAll(authority, query.dnssecOk),
+    additionals: [],
+  })!;
 }
 
 /** Another address in the first record, which nobody signed. */

@@ -105,7 +105,7 @@ export class SignedTree {
   answer(name: Uint8Array, type: number): Fetched {
     const zone = this.#zoneOf(name, type);
     const here = zone.rrsets.filter(one => equalNames(one.name, name));
-    const answer = here.filter(one => one.type === type || one.type === Type.CNAME);
+    const answer = here.filter(one => one.type === type || one.type === Type.CNAME || type === Type.ANY);
     if (answer.length > 0) return { rcode: 0, answer, authority: [] };
     const exists = zone.rrsets.some(one => isAtOrBelow(one.name, name));
     const wildcard = wildcardOf(name.subarray(1 + name[0]));

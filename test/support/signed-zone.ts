@@ -5,7 +5,7 @@ import { digestKey } from '../../lib/dnssec/ds.js';
 import { keyTag } from '../../lib/dnssec/key.js';
 import { hashName } from '../../lib/dnssec/nsec3.js';
 import { Type, typeName } from '../../lib/wire/iana.js';
-import { countLabels, encodeName, equalNames, foldName, nameToText } from '../../lib/wire/name.js';
+import { countLabels, encodeName, equalNames, foldName, isAtOrBelow, nameToText } from '../../lib/wire/name.js';
 import { decodeRdata, encodeRdata } from '../../lib/wire/rdata.js';
 import { groupRrsets, type Rrset } from '../../lib/wire/rrset.js';
 import { recordOf } from './entries.js';
@@ -96,6 +96,21 @@ export function signRrset(
 export const soaOf = (zone: string): string =>
   `${zone} 3600 SOA ns.${zone} root.${zone} 1 3600 600 86400 300`.replaceAll('..', '.');
 
+/** RRsets as a zone file that any name server reads, octet by octet (RFC 3597 section 5). */
+export function zoneFileOf(rrsets: readonly Rrset[]): string {
+  const line = (owner: string, ttl: number, type: number, data: Uint8Array): string =>
+    `${owner} ${ttl} IN TYPE${type} \\# ${data.length} ${Buffer.from(data).toString('hex')}\n`;
+  return rrsets
+    .map(({ name, ttl, type, data, signatures }) => {
+      const owner = nameToText(name);
+      return [
+        ...data.map(one => line(owner, ttl, type, one)),
+        ...signatures.map(one => line(owner, ttl, Type.RRSIG, one)),
+      ].join('');
+    })
+    .join('');
+}
+
 export class SignedZone {
   readonly zone: Uint8Array;
   readonly rrsets: Rrset[];
@@ -118,10 +133,14 @@ export class SignedZone {
     }
     const cuts = plain.filter(one => one.type === Type.NS && !equalNames(one.name, this.zone)).map(one => one.name);
     const isCut = (name: Uint8Array): boolean => cuts.some(cut => equalNames(cut, name));
-    const all = [...plain, ...(denial === 'nsec' ? this.#nsec(plain) : this.#nsec3(plain, denial === 'optOut', isCut))];
-    this.rrsets = all.map(one =>
+    // What is below a cut is glue: neither signed nor part of the chain (RFC 4035 section 2.2, 2.3).
+    const isGlue = (name: Uint8Array): boolean => cuts.some(cut => isAtOrBelow(name, cut) && !equalNames(name, cut));
+    const own = plain.filter(one => !isGlue(one.name));
+    const chain = denial === 'nsec' ? this.#nsec(own) : this.#nsec3(own, denial === 'optOut', isCut);
+    const signed = [...own, ...chain].map(one =>
       isCut(one.name) && one.type === Type.NS ? one : signRrset(one, this.zone, key, times),
     );
+    this.rrsets = [...signed, ...plain.filter(one => isGlue(one.name))];
   }
   get ds(): Uint8Array {
     const digest = digestKey(this.zone, this.key.data, 2)!;
@@ -160,6 +179,8 @@ export class SignedZone {
   #nsec3(plain: readonly Rrset[], optOut: boolean, isCut: (name: Uint8Array) => boolean): Rrset[] {
     const hasDs = (name: Uint8Array): boolean => plain.some(one => one.type === Type.DS && equalNames(one.name, name));
     const names = this.#names(plain, name => optOut && isCut(name) && !hasDs(name));
+    // The NSEC3 record of an unsigned delegation is elsewhere: nothing at its name has a signature.
+    for (const [name, types] of names) if (isCut(encodeName(name)) && !hasDs(encodeName(name))) types.delete('RRSIG');
     for (const name of names.keys()) {
       const octets = encodeName(name);
       for (let labels = countLabels(octets) - 1; labels >= countLabels(this.zone); labels--) {

@@ -78,3 +78,20 @@ export async function callResolver(resolver: Resolver): Promise<void> {
   const signalled: string[] = await resolver.resolve6('x', { signal: new AbortController().signal });
   void [addresses, mx, soa, txt, any, withTtl, signalled];
 }
+
+export async function callSecureResolvers(): Promise<void> {
+  const reporting = new Resolver({ secure: 'report' });
+  const tlsa = await reporting.resolveTlsa('x');
+  exactly<boolean>()(tlsa.secure);
+  exactly<number>()(tlsa[0].certUsage);
+  exactly<boolean>()((await reporting.resolveSoa('x')).secure);
+  const addresses: string[] = await reporting.resolve4('x');
+  exactly<true>()((await new Resolver({ secure: 'required' }).resolve('x', 'MX')).secure);
+  // @ts-expect-error: nothing is known of it without the option
+  void (await new Resolver().resolve4('x')).secure;
+  // @ts-expect-error: no such mode
+  new Resolver({ secure: 'maybe' });
+  lookup('x', { secure: 'report' }, (_error, _address, _family, secure) => exactly<boolean | undefined>()(secure));
+  const node: dns.promises.Resolver = reporting;
+  void [addresses, node];
+}

@@ -10,7 +10,7 @@ import { extendedErrorIn, securityOf, statusIn } from '../../cache/rrset-entry.j
 import type { Fetched, FetchFailure, FetchRecords } from '../../dnssec/steps.js';
 import { validate, type Validation } from '../../dnssec/validator.js';
 import type { Verdict } from '../../dnssec/verdict.js';
-import { type Known, ZoneKeys } from '../../dnssec/zone-keys.js';
+import { BOGUS_SECONDS, type Known, ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
@@ -64,6 +64,14 @@ export class Checker {
     if (validation === undefined || (status !== Security.unchecked && status !== Security.bogus)) return link;
     if (status === Security.bogus) {
       const reason = this.#reasons.get(reasonKey(name, type)) ?? 'did not prove itself when it was last asked for';
+      if (job.traced) {
+        const what = `${nameToText(name)} ${typeName(type)}`;
+        const left = Math.ceil(link.leftMs / 1000);
+        job.trace({
+          kind: 'validate',
+          text: `${what} was found to be bogus; that is remembered for another ${left} s`,
+        });
+      }
       throw bogusError(name, type, { status: 'bogus', reason, ede: extendedErrorIn(link.security) as Verdict['ede'] });
     }
     // Signatures are never signed: there is nothing to judge.
@@ -80,7 +88,13 @@ export class Checker {
       const now = this.parts.clock.wallSeconds();
       const judged = this.#verdict(name, type, link, job, { validation, zones, fresh: again > 0 });
       const verdict = judged instanceof Promise ? await judged : judged;
-      if (job.traced) this.#trace(name, type, verdict, job);
+      if (job.traced) {
+        this.#trace(name, type, verdict, job);
+        if (zones.knewBogus) {
+          const text = `a zone above it was found to be bogus before; that is remembered for up to ${BOGUS_SECONDS} s`;
+          job.trace({ kind: 'validate', text });
+        }
+      }
       if (verdict.unfetched === true) {
         if (before !== undefined) throw this.#refused(name, type, before, now, job);
         throw unjudged(name, type, verdict);
@@ -125,7 +139,8 @@ export class Checker {
     const beside = aggressive ? link.beside : undefined;
     const now = this.parts.clock.wallSeconds();
     const fetchRecords: FetchRecords = (zone, wanted) => this.parts.fetch(zone, wanted, job, fresh);
-    const context = { now, budget: job.budget.validation!, policy, anchors, zones, fetchRecords };
+    const { validation: budget, paid } = job.budget;
+    const context = { now, budget: budget!, policy, anchors, zones, fetchRecords, paid };
     return validate(questionOf(name, type, link), { rcode, answer: rrsets, authority, beside }, context);
   }
 
@@ -136,8 +151,12 @@ export class Checker {
     now: number,
     job: Job,
   ): ResolutionError {
-    zones.conclude(now);
-    this.#judged(name, type, link, verdict, job);
+    // What a spent budget says is about the question: a name at the end of somebody's long chain fails for nobody else.
+    if (job.budget.validation!.isSpent) this.parts.setting.stats.bogus++;
+    else {
+      zones.conclude(now);
+      this.#judged(name, type, link, verdict, job);
+    }
     return bogusError(name, type, verdict);
   }
 
@@ -159,7 +178,7 @@ export class Checker {
     const isBogus = verdict.status === 'bogus';
     if (isBogus) this.#reasons.set(reasonKey(name, type), verdict.reason);
     let { leftMs, authority } = link;
-    if (isBogus) leftMs = Math.min(leftMs, L.bogusTtl * 1000);
+    if (isBogus) leftMs = Math.min(leftMs, this.#bogusTtl * 1000);
     if (verdict.status === 'secure') {
       leftMs = Math.min(leftMs, verdict.ttl * 1000);
       // What came beside the proof and does not prove itself is left out.
@@ -182,9 +201,11 @@ export class Checker {
       authority: shownAuthority,
       leftMs,
       security,
+      reason: verdict.status === 'secure' ? undefined : verdict.reason,
     };
     if (link.noCache === true || link.leftMs === Infinity) return judged;
-    if (judged.rrsets.length > 0) {
+    if (type === Type.ANY && judged.rrsets.length > 0) this.#keepEach(link, verdict, judged.authority);
+    else if (judged.rrsets.length > 0) {
       for (const one of judged.rrsets) {
         const isMade = one.type === Type.CNAME && judged.rrsets[0].type === Type.DNAME;
         if (!isMade) rrsets.put(one, link.rank, judged.authority, leftMs, security);
@@ -197,6 +218,22 @@ export class Checker {
       } else if (rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial, security);
     }
     return judged;
+  }
+
+  get #bogusTtl(): number {
+    return Math.min(this.parts.setting.options.validation?.bogusTtl ?? L.bogusTtl, L.bogusTtl);
+  }
+
+  /** Of ANY each has a verdict of its own: what is wrong with one says nothing of the others. */
+  #keepEach({ rrsets, rank }: Link, verdict: Validation, authority: readonly Rrset[]): void {
+    for (const one of rrsets) {
+      const own = verdict.rrsets.get(one);
+      if (own === undefined || (one.type === Type.CNAME && rrsets[0].type === Type.DNAME)) continue;
+      const isBogus = own.status === 'bogus';
+      if (isBogus) this.#reasons.set(reasonKey(one.name, one.type), own.reason);
+      const ttl = Math.min(one.ttl, isBogus ? this.#bogusTtl : own.status === 'secure' ? own.ttl : Infinity);
+      this.parts.rrsets.put({ ...one, ttl }, rank, authority, ttl * 1000, securityOf(Security[own.status], own.ede));
+    }
   }
 
   #trace(name: Uint8Array, type: number, { status, reason }: Verdict, job: Job): void {

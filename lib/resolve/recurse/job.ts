@@ -4,6 +4,7 @@ import { Canceller } from '../../base/cancel.js';
 import { ShardnsError } from '../../base/errors.js';
 import { ExtendedError } from '../../wire/iana.js';
 import { Budget as ValidationBudget, type BudgetLimits } from '../../dnssec/budget.js';
+import type { PaidChecks } from '../../dnssec/delegation.js';
 import { nameKey } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { TraceEvent } from './trace.js';
@@ -52,6 +53,8 @@ export interface Budget {
   readonly cancel: Canceller;
   /** What validation may cost; undefined: nothing is validated. */
   readonly validation: ValidationBudget | undefined;
+  /** What it was spent on, so that no link of a chain pays again for what another had checked. */
+  readonly paid: PaidChecks | undefined;
   /** Addresses that answers came from last, each by its question (`questionKey`), where something is validated. */
   readonly heard: Map<string, string> | undefined;
   /** Those of them whose word has not proved itself: asked last. */
@@ -96,6 +99,7 @@ export class Job {
       ours: false,
       cancel: new Canceller(),
       validation: options.validation && new ValidationBudget(options.validation),
+      paid: options.validation && new Map(),
       heard: options.validation && new Map(),
       distrusted: NOBODY,
     };

@@ -21,6 +21,8 @@ export interface RecursionResult {
   secure: boolean;
   /** Why it is not, where there is more to say of that than that it is not signed. */
   extendedError: number | undefined;
+  /** The same in words, where it was judged for this question and not before. */
+  reason: string | undefined;
 }
 
 /** One link of a chain. */
@@ -38,6 +40,8 @@ export interface Link {
   rank: number;
   /** What validation says of it, as `securityOf` has it. */
   security: number;
+  /** Why it is not secure, where that has just been judged. */
+  reason?: string;
   /** The name that a denial is about, where that is one above the name asked for. */
   denied?: Uint8Array;
   /** What is said of the target in the same response. */
@@ -53,18 +57,20 @@ export const emptyResult = (): RecursionResult => ({
   leftMs: Infinity,
   secure: true,
   extendedError: undefined,
+  reason: undefined,
 });
 
 /** Of one link. Its lists are the link's own. */
-export const resultOf = ({ rcode, rrsets, authority, noCache, stale, leftMs, security }: Link): RecursionResult => ({
-  rcode,
-  answers: rrsets,
-  authority,
-  noCache: noCache ?? false,
-  stale: stale ?? false,
-  leftMs,
-  secure: statusIn(security) === Security.secure,
-  extendedError: extendedErrorIn(security) || undefined,
+export const resultOf = (link: Link): RecursionResult => ({
+  rcode: link.rcode,
+  answers: link.rrsets,
+  authority: link.authority,
+  noCache: link.noCache ?? false,
+  stale: link.stale ?? false,
+  leftMs: link.leftMs,
+  secure: statusIn(link.security) === Security.secure,
+  extendedError: extendedErrorIn(link.security) || undefined,
+  reason: link.reason,
 });
 
 export function append(result: RecursionResult, link: Link): void {
@@ -81,6 +87,7 @@ export function append(result: RecursionResult, link: Link): void {
   result.leftMs = Math.min(result.leftMs, link.leftMs);
   result.secure &&= statusIn(link.security) === Security.secure;
   result.extendedError ??= extendedErrorIn(link.security) || undefined;
+  result.reason ??= link.reason;
 }
 
 /** Of what was found in a response. */

@@ -7,8 +7,11 @@ import type { Clock } from '../../base/clock.js';
 import { EqualTimers } from '../../base/equal-timers.js';
 import type { Random } from '../../base/random.js';
 import type { RrsetCache } from '../../cache/rrset-cache.js';
+import { clockDoubt, type ClockDoubt } from '../../dnssec/clock-doubt.js';
+import { explain, type ExplainedChain } from '../../dnssec/explain.js';
 import { failsSentinel, signalName } from '../../dnssec/sentinel.js';
 import type { Fetched, FetchFailure } from '../../dnssec/steps.js';
+import { ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { encodeName, equalNames, nameKey, nameToText } from '../../wire/name.js';
 import { resultWithoutPrivate } from './address-rules.js';
@@ -57,6 +60,9 @@ export class Recursor {
   readonly #checker: Checker;
   readonly #synthesis: Synthesis;
   readonly #deadlines: EqualTimers;
+  #doubtsClock = false;
+  /** Told when the signatures of a trust anchor's keys speak against the clock, and when they do no more. Must not throw. */
+  onClockDoubt: (doubt: ClockDoubt | undefined) => void = () => {};
 
   constructor(
     readonly rrsets: RrsetCache,
@@ -139,7 +145,10 @@ export class Recursor {
       result.secure &&= job.validates;
       const { validation } = this.options;
       if (result.secure && validation !== undefined && failsSentinel(name, type, validation.rootTags)) {
-        throw new ResolutionError('the sentinel of a key (RFC 8509)', ExtendedError.other);
+        // To clients it is a validation that failed (RFC 8509 section 3.1).
+        const error = new ResolutionError('the sentinel of a key (RFC 8509)', ExtendedError.dnssecBogus);
+        error.isBogus = true;
+        throw error;
       }
       return resultWithoutPrivate(result, this.options.rules);
     } catch (error) {
@@ -162,6 +171,42 @@ export class Recursor {
     const { recursive, zones, outside, validation } = this.options;
     // A forwarder that validates has all of its answers judged here.
     return recursive || (validation !== undefined && outside !== undefined) || zoneOf(zones, name, type) !== undefined;
+  }
+
+  /**
+   * What the verdict on an answer rests on, judged anew by the records that are cached, or by those of servers.
+   * @param found what there is, judged or not
+   * @returns undefined where nothing is validated
+   */
+  async explain(
+    name: Uint8Array,
+    type: number,
+    found: Pick<RecursionResult, 'rcode' | 'answers' | 'authority'>,
+    fresh: boolean,
+  ): Promise<ExplainedChain | undefined> {
+    const { validation, maxQueries, deadlineMs } = this.options;
+    if (validation === undefined) return undefined;
+    const beganAt = this.rrsets.fence.now;
+    const job = Job.begin(this.clock, { validation: validation.budget, maxQueries, beganAt, deadlineMs });
+    const deadline = this.#deadlines.after(deadlineMs, () => job.budget.cancel.cancel());
+    const { anchors, policy } = validation;
+    try {
+      return await explain(
+        { name, type },
+        { rcode: found.rcode, answer: found.answers, authority: found.authority },
+        {
+          now: this.clock.wallSeconds(),
+          budget: job.budget.validation!,
+          policy,
+          anchors,
+          zones: new ZoneKeys(0),
+          fetchRecords: (zone, wanted) => this.#fetchRecords(zone, wanted, job, fresh),
+        },
+      );
+    } finally {
+      deadline.cancel();
+      job.budget.cancel.cancel();
+    }
   }
 
   /** Forgets RRsets, and what is known of servers. What is under way is for those who wait for it, and not kept. */
@@ -247,7 +292,24 @@ export class Recursor {
         if (!isParents || !(error instanceof ResolutionError)) throw error;
         return this.#descent.toLinkAbove(name, type, inner);
       })
-      .then(fetchedOf, nobody);
+      .then(link => {
+        if (type === Type.DNSKEY) this.#judgeClock(name, link);
+        return fetchedOf(link);
+      }, nobody);
+  }
+
+  /** By the times of the signatures over the keys of a trust anchor's zone. */
+  #judgeClock(name: Uint8Array, { rrsets }: Link): void {
+    const { validation } = this.options;
+    const now = this.clock.wallSeconds();
+    const anchor = validation?.anchors.closest(name, now);
+    if (validation === undefined || typeof anchor !== 'object' || !equalNames(anchor.zone, name)) return;
+    const signatures = rrsets.find(one => one.type === Type.DNSKEY)?.signatures ?? [];
+    if (signatures.length === 0) return;
+    const doubt = clockDoubt(signatures, now, validation.policy);
+    if (this.#doubtsClock === (doubt !== undefined)) return;
+    this.#doubtsClock = doubt !== undefined;
+    this.onClockDoubt(doubt);
   }
 
   /** Tells the root's servers, as often as its keys are asked for, which of them are trusted (RFC 8145 section 5). */

@@ -26,6 +26,8 @@ export class ServerChoice {
   /** Of the choice that is made: servers by the source of their addresses, and one that has not the zone. */
   readonly #candidates: Upstream[][] = [[], [], []];
   #lame: Upstream | undefined;
+  /** Who is not asked. */
+  #passedOver: ReadonlySet<string> | undefined;
   /** Of the choice made last: servers were left out that pass no signatures on. */
   passedOver = false;
 
@@ -53,14 +55,11 @@ export class ServerChoice {
     for (const list of candidates) list.length = 0;
     this.#lame = undefined;
     this.passedOver = false;
+    this.#passedOver = passedOver;
     const now = this.clock.nowMs();
-    for (const one of delegation.direct) {
-      this.#add(delegation, tries, one, { port: one.port ?? options.port, source: Source.own, passedOver }, now);
-    }
+    for (const one of delegation.direct) this.#add(delegation, tries, one, one.port ?? options.port, Source.own, now);
     for (const { addresses } of delegation.servers) {
-      for (const one of addresses) {
-        this.#add(delegation, tries, one, { port: options.port, source: one.source, passedOver }, now);
-      }
+      for (const one of addresses) this.#add(delegation, tries, one, options.port, one.source, now);
     }
     for (let source: number = Source.own; source <= Source.doubtful; source++) {
       // What is doubtful is believed when nothing else is left to look for.
@@ -83,7 +82,8 @@ export class ServerChoice {
     delegation: Delegation,
     tries: readonly Tries[],
     one: DirectAddress,
-    { port, source, passedOver }: { port: number; source: number; passedOver: ReadonlySet<string> | undefined },
+    port: number,
+    source: number,
     nowMs: number,
   ): void {
     const { infrastructure } = this;
@@ -94,7 +94,7 @@ export class ServerChoice {
       if (delegation.configured === undefined && options.rules.forbidden(one.address)) return;
     }
     const server = upstream ?? infrastructure.serverAt(one, port, nowMs);
-    if (passedOver?.has(passedOverKey(server, delegation.key)) === true) {
+    if (this.#passedOver?.has(passedOverKey(server, delegation.key)) === true) {
       this.passedOver = true;
       return;
     }

@@ -1,11 +1,12 @@
 // What a hostile zone can make a validator do, and what it cannot (CVE-2023-50387, CVE-2023-50868, CVE-2026-42923).
 import { describe, expect, test } from 'vitest';
 import { keyTag } from '../../../lib/dnssec/key.js';
-import type { Validation } from '../../../lib/dnssec/validator.js';
+import { Budget } from '../../../lib/dnssec/budget.js';
+import { validate, type Validation } from '../../../lib/dnssec/validator.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
-import { decoyKey, makeKey, type SignedZone } from '../../support/signed-zone.js';
+import { decoyKey, makeKey, type SignedZone, type SigningKey } from '../../support/signed-zone.js';
 import { resigned, SignedTree, unsigned } from '../../support/signed-tree.js';
 
 const LINES = ['www.test. 300 A 192.0.2.1'];
@@ -98,6 +99,42 @@ describe('the budget of a question', () => {
     // A hundred names and the wildcard, 51 steps of 0.05 units each.
     expect(ask().status).toBe('secure');
     expect((1000 - zones.budget.left - 4 * authority.length) / (51 * 0.05)).toBeCloseTo(102, 0);
+  });
+  test('is enough for the dearest answers of well-kept zones: P-384, NSEC3, a wildcard and nothing at its end', () => {
+    const key = (): SigningKey => makeKey('P-384');
+    const lines = ['*.a.test. 300 CNAME no.x.a.test.', 'y.x.a.test. 300 A 192.0.2.1'];
+    const zones = new SignedTree({
+      '.': { key: makeKey('RSASHA256') },
+      'test.': { key: key() },
+      'a.test.': { key: key(), denial: 'nsec3', lines },
+    });
+    const answer = [{ ...zones.find('*.a.test.', 'CNAME'), name: encodeName('w.a.test.') }];
+    const authority = zones.denials('a.test.');
+    expect(authority).toHaveLength(5);
+    expect(zones.status('w.a.test.', 'A', { answer, authority, rcode: 3 }).status).toBe('secure');
+    expect(zones.budget.limits.units - zones.budget.left).toBeGreaterThan(230);
+  });
+  test('pays once for an RRset that goes with several links of a chain, whatever their TTLs', async () => {
+    const zones = tree();
+    const rrset = zones.find('www.test.', 'A');
+    const { now, policy, anchors, zones: known, fetchRecords } = zones;
+    const context = { now, policy, anchors, zones: known, fetchRecords, budget: new Budget(), paid: new Map() };
+    const cost = async (answer: Rrset): Promise<[string, number, number]> => {
+      const before = context.budget.left;
+      const question = { name: answer.name, type: Type.A };
+      const { status, ttl } = await validate(question, { rcode: 0, answer: [answer], authority: [] }, context);
+      return [status, ttl, Math.round((before - context.budget.left) / ED25519_COST)];
+    };
+    await cost(rrset);
+    expect(await cost(rrset)).toEqual(['secure', 300, 0]);
+    expect(await cost({ ...rrset, ttl: 60 })).toEqual(['secure', 60, 0]);
+    // As the cache gives it.
+    expect(await cost({ ...rrset, data: [...rrset.data], signatures: [Uint8Array.from(rrset.signatures[0])] })).toEqual(
+      ['secure', 300, 0],
+    );
+    // Signatures of one RRset are no word on another.
+    expect(await cost({ ...rrset, name: encodeName('other.test.') })).toEqual(['bogus', 0, 1]);
+    expect(await cost({ ...rrset, data: [Uint8Array.of(6, 6, 6, 6)] })).toEqual(['bogus', 0, 1]);
   });
   test('is not gone through for an answer that is bogus already', () => {
     const zones = tree();

@@ -46,7 +46,9 @@ describe.each(['nsec', 'nsec3', 'optOut'] as const)('a zone signed with %s', den
     const a = rrsets.findIndex(one => one.type === Type.A);
     const changed = (change: Partial<Rrset>): Rrset[] => rrsets.with(a, { ...rrsets[a], ...change });
     expect(fault(changed({ signatures: [] }))).toMatch(/ A: no signatures$/);
-    expect(fault(changed({ data: [Uint8Array.of(192, 0, 2, 99)] }))).toMatch(/ A: a signature that does not verify$/);
+    expect(fault(changed({ data: [Uint8Array.of(192, 0, 2, 99)] }))).toMatch(
+      / A: a signature that does not verify \(key \d+\)$/,
+    );
     expect(fault(rrsets, TIMES.expiration + 1)).toMatch(/expired/);
   });
   test('is refused once a record of its chain is missing', () => {

@@ -51,6 +51,20 @@ test('the light entry loads nothing of the server', async () => {
   expect(loaded.filter(path => /dist\/(server|admin|cli)\//.test(path))).toEqual([]);
 });
 
+test('what validates is loaded with the first question that has to be proven, and not before', async () => {
+  const isLoaded = async (ask: string): Promise<boolean> => {
+    const body = `
+      using = new shardns.CachedLookup({ servers: ['127.0.0.1:1'], timeoutMs: 10, hostsFile: false, secure: 'report' });
+      ${ask}
+      using.close();
+      delete globalThis.using;`;
+    const { loaded } = await run('node/index.js', body.replace('using =', 'globalThis.using ='));
+    return loaded.some(path => path.includes('/dist/bundle/validation.js'));
+  };
+  expect(await isLoaded('')).toBe(false);
+  expect(await isLoaded("await new Promise(resolve => using.lookup('www.example', resolve));")).toBe(true);
+});
+
 test('both entries have one and the same lookup', async () => {
   const light = new URL('../../../dist/node/index.js', import.meta.url).href;
   const { said } = await run(

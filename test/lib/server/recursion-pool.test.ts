@@ -5,7 +5,12 @@ import { describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../lib/base/log.js';
 import type { Resolved } from '../../../lib/resolve/recursive-answers.js';
 import { readOptions } from '../../../lib/server/settings/settings.js';
-import { RecursionPool, type SharedKnowledge, type ToWorker } from '../../../lib/server/recursion-pool.js';
+import {
+  RecursionPool,
+  type SharedKnowledge,
+  type ToWorker,
+  type WorkerData,
+} from '../../../lib/server/recursion-pool.js';
 import { noWords } from '../../../lib/server/recursion-stats.js';
 import { OutcomeBatch, outcomesOf, QuestionBatch, questionsOf } from '../../../lib/server/recursion-protocol.js';
 import { Query } from '../../../lib/wire/query.js';
@@ -46,10 +51,12 @@ describe('what threads say to each other', () => {
 class FakeWorker extends EventEmitter {
   asked: string[] = [];
   told: string[] = [];
+  last: ToWorker | undefined;
   silent = false;
   postMessage(message: ToWorker): void {
     if (message.kind !== 'questions') {
       this.told.push(message.kind);
+      this.last = message;
       return;
     }
     const outcomes = new OutcomeBatch();
@@ -66,8 +73,14 @@ class FakeWorker extends EventEmitter {
   }
 }
 
-function poolOf(threads: number): { pool: RecursionPool; workers: FakeWorker[]; clock: FakeClock } {
+function poolOf(threads: number): {
+  pool: RecursionPool;
+  workers: FakeWorker[];
+  clock: FakeClock;
+  given: WorkerData[];
+} {
   const workers: FakeWorker[] = [];
+  const given: WorkerData[] = [];
   const clock = new FakeClock();
   const pool = new RecursionPool(
     { settings: readOptions({}), anchors: undefined, passedOver: [] },
@@ -75,13 +88,14 @@ function poolOf(threads: number): { pool: RecursionPool; workers: FakeWorker[]; 
     threads,
     silentLogger,
     clock,
-    () => {
+    data => {
+      given.push(data);
       const worker = new FakeWorker();
       workers.push(worker);
       return worker as unknown as Worker;
     },
   );
-  return { pool, workers, clock };
+  return { pool, workers, clock, given };
 }
 
 describe('the pool', () => {
@@ -112,6 +126,31 @@ describe('the pool', () => {
     await clock.advance(1000);
     expect(workers.length).toBe(2);
     expect(await pool.answer(query('a.example'), false)).toMatchObject({ kind: 'answer' });
+  });
+  test('threads are given the anchors that are followed and the servers to pass over, those that start later too', async () => {
+    const { pool, workers, clock, given } = poolOf(2);
+    const settings = { settings: readOptions({}), anchors: ['. DS 1 13 2 AABB'], passedOver: ['192.0.2.1:53 \0'] };
+    pool.update(settings);
+    expect(workers.map(one => one.last)).toEqual([
+      { kind: 'settings', ...settings },
+      { kind: 'settings', ...settings },
+    ]);
+    workers[1].emit('exit', 1);
+    await clock.advance(1000);
+    expect(given.map(({ anchors, passedOver }) => [anchors, passedOver])).toEqual([
+      [undefined, []],
+      [undefined, []],
+      [settings.anchors, settings.passedOver],
+    ]);
+  });
+  test('what a thread says of the clock is told', () => {
+    const { pool, workers } = poolOf(1);
+    const said: unknown[] = [];
+    pool.onClockDoubt = doubt => said.push(doubt);
+    const doubt = { clock: 'behind', now: 1, signed: 2 };
+    workers[0].emit('message', { clock: doubt });
+    workers[0].emit('message', { clock: undefined });
+    expect(said).toEqual([doubt, undefined]);
   });
   test('settings and forgetting reach every thread; closing tells who waits', async () => {
     const { pool, workers } = poolOf(2);

@@ -1,22 +1,28 @@
 // A server that validates: what its clients see, of recursion and of upstreams.
 import { afterEach, expect, test } from 'vitest';
+import { Metrics } from '../../../lib/admin/metrics.js';
+import { silentLogger } from '../../../lib/base/log.js';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
-import { Flag, Rcode, Type } from '../../../lib/wire/iana.js';
-import { decodeMessage, encodeMessage } from '../../../lib/wire/message.js';
+import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
+import { decodeMessage } from '../../../lib/wire/message.js';
+import { encodeName } from '../../../lib/wire/name.js';
 import { Query } from '../../../lib/wire/query.js';
-import { recordsOfAll } from '../../../lib/wire/rrset.js';
+import type { Rrset } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
 import { makeQuery } from '../../support/messages.js';
-import { tampered } from '../../support/signed-internet.js';
+import { answerOf, type Said, tampered } from '../../support/signed-internet.js';
 import { NOW, SignedTree } from '../../support/signed-tree.js';
 
 let server: Server | undefined;
+/** What the log has but for its debug lines. */
+let lines: string[];
 afterEach(() => server?.close());
 
 /** Upstreams that answer from signed zones, with `lies` in the place of some answers. */
 function start(options: ServerOptions, lies = false) {
+  lines = [];
   const tree = new SignedTree({
     '.': {},
     'shop.': { lines: ['www.shop. 300 A 192.0.2.80'] },
@@ -25,20 +31,18 @@ function start(options: ServerOptions, lies = false) {
   const clock = new FakeClock();
   clock.wall = NOW;
   const asked: Query[] = [];
+  const net = { lies, keys: true };
   const transport = new FakeTransport(clock, octets => {
     const query = new Query(octets);
     asked.push(query);
-    const truth = tree.answer(query.name, query.type);
-    const { rcode, answer, authority } = lies ? tampered(truth) : truth;
-    return encodeMessage({
-      id: (octets[0] << 8) | octets[1],
-      flags: Flag.QR | Flag.RD | Flag.RA | rcode,
-      question: { name: octets.slice(12, query.questionEnd - 4), type: query.type, dnsClass: 1 },
-      answers: recordsOfAll(answer, true),
-      authorities: recordsOfAll(authority, true),
-      additionals: [],
-    })!;
+    const lie = (truth: Said): Said => {
+      const said = net.lies ? tampered(truth) : truth;
+      const unsigned = (one: Rrset): Rrset => ({ ...one, signatures: [] });
+      return net.keys || query.type !== Type.DNSKEY ? said : { ...said, answer: said.answer.map(unsigned) };
+    };
+    return answerOf(tree, query, { lie });
   });
+  const note = (_: object, message: string): void => void lines.push(message);
   const root = tree.signed('.').anchor;
   server = new Server(
     {
@@ -49,15 +53,29 @@ function start(options: ServerOptions, lies = false) {
       dnssec: { trustAnchors: [root], ...options.dnssec },
     },
     {},
-    { clock, udpTransport: transport, tcpTransport: transport },
+    {
+      clock,
+      log: { ...silentLogger, info: note, warn: note, error: note },
+      udpTransport: transport,
+      tcpTransport: transport,
+    },
   );
-  const { resolver } = server;
+  const { resolver, engine } = server;
+  let shiftMs = 0;
   const ask = async (name: string, flags: Parameters<typeof makeQuery>[1] = {}) => {
     const query = new Query(makeQuery(name.slice(0, -1), flags));
     const length = resolver.finish(query, await resolver.resolve(query, { protocol: 'internal' }), false);
     return decodeMessage(server!.engine.reply.slice(0, length));
   };
-  return { ask, asked };
+  /** Moves the caches' time too. */
+  const pass = async (seconds: number): Promise<void> => {
+    clock.wall += seconds;
+    shiftMs += seconds * 1000;
+    engine.native.shiftClock(shiftMs);
+    server!.recursor!.rrsets.bytes.native.shiftClock(shiftMs);
+    await clock.advance(seconds * 1000);
+  };
+  return { ask, asked, clock, net, pass };
 }
 
 const FORWARDER: ServerOptions = { upstreams: ['192.0.2.1'], dnssec: { validate: true } };
@@ -86,6 +104,42 @@ test('a forwarder that does not say so validates nothing', async () => {
   expect((await ask('www.shop.')).flags & 15).toBe(Rcode.NOERROR);
 });
 
+test.each([
+  [
+    'behind',
+    -10 * 86_400,
+    ExtendedError.signatureNotYetValid,
+    "the machine's clock seems wrong: it says 2027-01-05T08:00:00Z, and the signatures of a trust anchor's keys begin no earlier than 2027-01-14T08:00:00Z",
+  ],
+  [
+    'ahead',
+    10 * 86_400,
+    ExtendedError.signatureExpired,
+    "the machine's clock seems wrong: it says 2027-01-25T08:00:00Z, and the signatures of a trust anchor's keys were over by 2027-01-16T08:00:00Z",
+  ],
+] as const)('a clock that is %s is told once, and makes nothing believed', async (_, seconds, ede, told) => {
+  const { ask, clock } = start(FORWARDER);
+  clock.wall = NOW + seconds;
+  for (const name of ['www.shop.', 'a.shop.', 'b.shop.', 'www.plain.']) {
+    const reply = await ask(name, { edns: true });
+    expect([name, reply.flags & 15]).toEqual([name, Rcode.SERVFAIL]);
+  }
+  expect(
+    await server!.recursor!.resolve(encodeName('c.shop'), Type.A, {}).catch((error: unknown) => error),
+  ).toMatchObject({
+    isBogus: true,
+    extendedError: ede,
+  });
+  expect(lines).toEqual([`${told}; until it is right, what is signed does not prove itself and is SERVFAIL`]);
+  expect(server!.report().clockDoubt).toBe(told);
+  expect(await new Metrics(server!).text()).toContain('shardns_dnssec_clock_doubted 1');
+  clock.wall = NOW;
+  server!.invalidate('all');
+  expect((await ask('www.shop.')).flags & 15).toBe(Rcode.NOERROR);
+  expect(lines.slice(1)).toEqual(["signatures of a trust anchor's keys are valid by the machine's clock again"]);
+  expect(server!.report().clockDoubt).toBeUndefined();
+});
+
 test("roots of one's own are validated by the keys that are given for them, or not at all", () => {
   const of = (options: ServerOptions): boolean => {
     const one = new Server({ listen: ['127.0.0.1:0'], udp: 'dgram', cache: { memory: '1MiB' }, ...options }, {}, {});
@@ -101,4 +155,66 @@ test("roots of one's own are validated by the keys that are given for them, or n
   expect(of({ resolver: { recursive: true }, forwardZones: root })).toBe(false);
   expect(of({ resolver, dnssec: { trustAnchors: ['. DS 20326 8 2 AABB'] } })).toBe(true);
   expect(of({ resolver, dnssec: { validate: true } })).toBe(true);
+});
+
+test('what was secure and has expired stands in for what does not prove itself only where that is wanted', async () => {
+  for (const forBogus of [false, true]) {
+    const { ask, asked, net, pass } = start({ ...FORWARDER, stale: { forBogus, clientTimeoutMs: 5000 } });
+    await ask('www.shop.', { dnssecOk: true });
+    await ask('www.plain.', { dnssecOk: true });
+    net.lies = true;
+    await pass(301);
+    const reply = await ask('www.shop.', { dnssecOk: true });
+    expect(reply.flags & 15).toBe(forBogus ? Rcode.NOERROR : Rcode.SERVFAIL);
+    if (forBogus) {
+      expect([...reply.answers[0].data]).toEqual([192, 0, 2, 80]);
+      expect(reply.answers[0].ttl).toBe(30);
+      // Not before 30 s (RFC 8767 section 5), and then at once, though it was bogus.
+      const before = asked.length;
+      await ask('www.shop.', { dnssecOk: true });
+      expect(asked.length).toBe(before);
+      net.lies = false;
+      await pass(30);
+      const fresh = await ask('www.shop.', { dnssecOk: true });
+      expect(asked.length).toBeGreaterThan(before);
+      expect(fresh.answers[0].ttl).toBe(300);
+    }
+    await server!.close();
+  }
+});
+
+test('an expired answer that nobody had validated stands in for nothing bogus', async () => {
+  const { ask, net, pass } = start({ ...FORWARDER, stale: { forBogus: true, clientTimeoutMs: 5000 } });
+  await ask('www.shop.', { dnssecOk: true, cd: true });
+  net.lies = true;
+  await pass(301);
+  expect((await ask('www.shop.', { dnssecOk: true })).flags & 15).toBe(Rcode.SERVFAIL);
+});
+
+test('of a zone that needs no signatures too, where the way to it does not prove itself', async () => {
+  for (const forBogus of [false, true]) {
+    const { ask, net, pass } = start({ ...FORWARDER, stale: { forBogus, clientTimeoutMs: 5000 } });
+    expect((await ask('www.plain.', { dnssecOk: true })).flags & 15).toBe(Rcode.NOERROR);
+    net.keys = false;
+    await pass(3601);
+    const { flags } = await ask('www.plain.', { dnssecOk: true });
+    expect(flags & (15 | Flag.AD)).toBe(forBogus ? Rcode.NOERROR : Rcode.SERVFAIL);
+    await server!.close();
+  }
+});
+
+test('what stands in is told as secure with its signatures alone, and with those until they end', async () => {
+  for (const dnssecOk of [true, false]) {
+    const { ask, net, pass } = start({ ...FORWARDER, stale: { forBogus: true, clientTimeoutMs: 5000 } });
+    const asked = async (): Promise<number> => (await ask('www.shop.', { dnssecOk, ad: true })).flags & (15 | Flag.AD);
+    expect(await asked()).toBe(Flag.AD);
+    net.lies = true;
+    await pass(301);
+    expect(await asked()).toBe(dnssecOk ? Flag.AD : 0);
+    // All of the zone's signatures end a day after the test begins: it is bogus by itself then.
+    net.lies = false;
+    await pass(86_200);
+    expect(await asked()).toBe(dnssecOk ? Rcode.SERVFAIL : 0);
+    await server!.close();
+  }
 });
