@@ -8,12 +8,12 @@
 // Bounds: MAX_BYTES a file; files are looked at every LOOK_EVERY_MS, and read when two looks in a row have seen the same: a
 // key is not there yet, perhaps, when its certificate is.
 import { randomBytes } from 'node:crypto';
-import type { SecureContextOptions } from 'node:tls';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { readRegularFile } from '../base/regular-file.js';
 import { WatchedFile } from '../base/watched-file.js';
 import { endpointsOf } from './listeners/endpoint.js';
+import type { TlsContext, TlsSource } from './listeners/tls-source.js';
 import type { Prepared } from './prepared.js';
 import type { ServerSettings } from './settings/settings.js';
 import type { TlsSettings } from './settings/tls.js';
@@ -43,20 +43,13 @@ export interface CertificateReport {
   readonly problem?: string;
 }
 
-/** What a listener shakes hands with. */
-export type TlsContext = Pick<
-  SecureContextOptions,
-  'cert' | 'key' | 'minVersion' | 'ticketKeys' | 'sessionTimeout' | 'sessionIdContext'
->;
-
 interface InForce {
   readonly tls: TlsSettings;
   readonly identity: TlsIdentity;
   readonly watched: { readonly certificate: WatchedFile<string>; readonly key: WatchedFile<string> };
 }
 
-export class Certificates {
-  /** Since the start: whole ones, those of sessions that were resumed, broken ones, those that took too long. */
+export class Certificates implements TlsSource {
   readonly handshakes = { full: 0, resumed: 0, failed: 0, slow: 0 };
   /** Files that were read again, and those that could not be used. */
   reloads = 0;
