@@ -8,6 +8,7 @@
 // Bounds: MAX_BYTES a file; files are looked at every LOOK_EVERY_MS, and read when two looks in a row have seen the same: a
 // key is not there yet, perhaps, when its certificate is.
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { readRegularFile } from '../base/regular-file.js';
@@ -90,7 +91,8 @@ export class Certificates implements TlsSource {
   }
 
   /**
-   * Reads the files of settings to be used, where something is listened for that needs them.
+   * Reads the files of settings to be used, where something is listened for that needs them. What is in force stays where
+   * they say the same, though it may have expired since: other settings have to be changed then too.
    * @throws {ShardnsError} ERR_SHARDNS_FILE naming the file and what is wrong with it
    */
   prepare(settings: ServerSettings): Prepared {
@@ -100,8 +102,9 @@ export class Certificates implements TlsSource {
     const next = this.#coming;
     return {
       commit: () => {
-        this.#inForce = next;
         this.#coming = undefined;
+        if (next === this.#inForce) return;
+        this.#inForce = next;
         this.#problem = undefined;
         this.#seen = '';
         this.#warnedDay = undefined;
@@ -139,11 +142,10 @@ export class Certificates implements TlsSource {
       path,
       text: readRegularFile(path, MAX_BYTES).text,
     });
-    const identity = readIdentity(
-      { certificate: textOf(tls.certificate), key: textOf(tls.key) },
-      tls,
-      this.clock.wallSeconds(),
-    );
+    const files = { certificate: textOf(tls.certificate), key: textOf(tls.key) };
+    const before = this.#inForce;
+    if (before !== undefined && isDeepStrictEqual([tls, files], [before.tls, before.identity.files])) return before;
+    const identity = readIdentity(files, tls, this.clock.wallSeconds());
     const watch = (path: string): WatchedFile<string> =>
       new WatchedFile(
         path,
