@@ -27,11 +27,7 @@ test('a change of settings reaches the options of the recursor, and for how long
   );
   expect(recursor.options.maxAliases).toBe(3);
   expect(isThere()).toBe(false);
-  updateRecursor(
-    recursor,
-    readOptions({ resolver: { recursive: true }, stale: { windowSeconds: 60 } }),
-    tools,
-  );
+  updateRecursor(recursor, readOptions({ resolver: { recursive: true }, stale: { windowSeconds: 60 } }), tools);
   expect(isThere()).toBe(true);
   updateRecursor(recursor, readOptions({ resolver: { recursive: true }, stale: { enabled: false } }), tools);
   expect(isThere()).toBe(false);
