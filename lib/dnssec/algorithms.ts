@@ -6,6 +6,8 @@ import { createPublicKey, verify } from 'node:crypto';
 export interface AlgorithmPolicy {
   /** RSASHA1 and RSASHA1-NSEC3-SHA1 (5, 7). Off, zones signed with them are insecure (RFC 9905 section 2). */
   sha1?: boolean;
+  /** DS records with SHA-1 count beside those with stronger digests too, which RFC 4509 section 3 advises against. */
+  anyDigest?: boolean;
   /** DSA too (3, 6): for replays of old captures only, since RFC 9904 forbids both. */
   legacy?: boolean;
 }

@@ -21,9 +21,17 @@ export const isCut = (bitmap: Uint8Array): boolean => hasType(bitmap, Type.NS) &
 /** What lies below such a name is not this record's to deny (RFC 6840 section 4.1; RFC 6672 section 5.3.4.1). */
 export const hidesBelow = (bitmap: Uint8Array): boolean => isCut(bitmap) || hasType(bitmap, Type.DNAME);
 
+/** Whether there is nothing but what denials are made of: so of an empty non-terminal (RFC 5155 section 7.1, RFC 9824). */
+function isBare(bitmap: Uint8Array): boolean {
+  for (let type = 1; type < 256; type++) if (!DENIAL_TYPES.has(type) && hasType(bitmap, type)) return false;
+  return bitmap.length === 0 || (bitmap[0] === 0 && bitmap.length === 2 + bitmap[1]);
+}
+const DENIAL_TYPES = new Set<number>([Type.RRSIG, Type.NSEC, Type.NSEC3]);
+
 /** Whether the record at a name shows that it has no data of a type: each side of a cut speaks of its own data only. */
 export function lacksType(bitmap: Uint8Array, type: number, isRoot: boolean): boolean {
   if (hasType(bitmap, type) || hasType(bitmap, Type.CNAME)) return false;
+  if (type === Type.ANY) return isBare(bitmap);
   if (type === Type.DS) return isRoot || !hasType(bitmap, Type.SOA);
   return !isCut(bitmap);
 }

@@ -34,7 +34,7 @@ export function usableDs(
   const known = parsed.filter(ds => algorithmOf(ds.algorithm, policy) !== undefined);
   const usable = known.filter(ds => digestOf(ds.digestType) !== undefined);
   // A parent that has SHA-256 means it, whatever else it publishes (RFC 4509 section 3).
-  const strong = usable.some(ds => ds.digestType === 2 || ds.digestType === 4);
+  const strong = policy.anyDigest !== true && usable.some(ds => ds.digestType === 2 || ds.digestType === 4);
   return {
     usable: strong ? usable.filter(ds => ds.digestType !== 1) : usable,
     why: known.length === 0 ? 'algorithm' : 'digest',

@@ -26,7 +26,8 @@ export interface Signature {
 export function parseSignature(data: Uint8Array): Signature | undefined {
   if (data.length < 20) return undefined;
   const size = plainNameLength(data, 18);
-  if (size === 0 || 18 + size >= data.length) return undefined;
+  // An empty signature is one that does not verify, and says all the same who should have signed.
+  if (size === 0 || 18 + size > data.length) return undefined;
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   const head = data.slice(0, 18 + size);
   const signer = foldName(data, 18, 18 + size);

@@ -70,11 +70,13 @@ export class NameServers {
     const groups = new Map([['default', group]]);
     const options: ResolverOptions = {
       local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, []),
+      any: 'one',
       identity: {},
       forwardClientSubnet: false,
       upstreamUdpSize: UDP_SIZE,
       staleEnabled: settings.staleSeconds > 0 && settings.secure === undefined,
       staleTtlSeconds: 30, // RFC 8767 section 4
+      staleForBogus: false,
       staleClientTimeoutMs: 1800, // RFC 8767 section 5
       staleRetrySeconds: 30,
       failureFirstSeconds: 1, // RFC 9520 section 3.2: at least 1 s

@@ -96,7 +96,7 @@ export function withName(query: Query, name: Uint8Array): Query {
 
 /** The same question of another type. */
 export function withType(query: Query, type: number): Query {
-  const message = query.message.slice();
+  const message = Uint8Array.from(query.message);
   message[query.questionEnd - 4] = type >> 8;
   message[query.questionEnd - 3] = type & 0xff;
   return new Query(message);

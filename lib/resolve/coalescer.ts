@@ -181,8 +181,10 @@ export class Coalescer implements FlightOwner {
     context.stats.failures++;
     if (failure.ours) context.stats.ownFailures++;
     const { isBogus = false } = failure;
-    if (isBogus) keep.end(query, asker);
-    const stale = isBogus ? undefined : (before ?? staleAnswers.find(query, asker.tenant, asker.flight.recursive));
+    let stale: Resolution | undefined;
+    if (!isBogus) stale = before ?? staleAnswers.find(query, asker.tenant, asker.flight.recursive);
+    else if (options.staleForBogus && before?.kind === 'cached' && keep.standsIn(query, before.tenant)) stale = before;
+    else keep.end(query, asker);
     keep.failure(query, asker, failure, {
       hasStale: stale !== undefined,
       // Beside an answer that is not in the cache itself it would hide that; a subnet's failure is nobody else's.

@@ -5,9 +5,11 @@
 import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
+import { parseSignature, serialDifference } from '../dnssec/signature.js';
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
-import { headerRcode } from '../wire/flags.js';
-import { Class, ExtendedError, Rcode } from '../wire/iana.js';
+import { flagsOf, headerRcode, setFlags } from '../wire/flags.js';
+import { Class, ExtendedError, Flag, Rcode, Type } from '../wire/iana.js';
+import { decodeMessage } from '../wire/message.js';
 import type { Query } from '../wire/query.js';
 import { isPlainType, scrubResponse, withoutDnssec } from '../wire/scrub.js';
 import { type Flyer, isKept, variantOf } from './asker.js';
@@ -188,6 +190,24 @@ export class Keep {
     return this.engine.peek(name, type, { dnssecOk, checkingDisabled, tenant });
   }
 
+  /**
+   * Whether what is kept may stand in for what does not prove itself. Whoever validates keeps for those without CD only
+   * what was found secure, or to need no signatures. What was secure is told with its signatures until the first of them
+   * ends, as nobody can believe it then; without them it is not told as secure any more (AD).
+   */
+  standsIn(query: Query, tenant: number): boolean {
+    if (!isKept(query)) return false;
+    const kept = this.engine.peek(query.name, query.type, variantOf(query, tenant));
+    if (kept === undefined) return false;
+    const flags = flagsOf(kept.message);
+    if (kept.remainingSeconds > 0 || (flags & Flag.AD) === 0) return true;
+    if (query.dnssecOk) return !hasExpiredSignature(kept.message, this.clock.wallSeconds());
+    const message = Uint8Array.from(kept.message);
+    setFlags(message, flags & ~Flag.AD);
+    const expired = { ...kept, remainingSeconds: Math.min(kept.remainingSeconds, -1 / 16) };
+    return this.#store(query, tenant, () => message, expired);
+  }
+
   /** Whether the name is known not to exist, or one that it lies below; then that is kept for this question. */
   deriveDenial(query: Query, tenant: number, denials: DenialScope): boolean {
     if (denials === 'type' || !isKept(query) || this.#denials.size === 0) return false;
@@ -280,6 +300,18 @@ export class Keep {
     } catch {
       return false; // the memory may be another process's
     }
+  }
+}
+
+function hasExpiredSignature(message: Uint8Array, wallSeconds: number): boolean {
+  try {
+    const { answers, authorities } = decodeMessage(message);
+    return [...answers, ...authorities].some(({ type, data }) => {
+      const signature = type === Type.RRSIG ? parseSignature(data) : undefined;
+      return signature !== undefined && serialDifference(signature.expiration, Math.floor(wallSeconds)) < 0;
+    });
+  } catch {
+    return true; // the memory may be another process's
   }
 }
 

@@ -59,6 +59,9 @@ export interface LocalZoneSwitches {
   without: readonly string[];
   /** Zones that are built in on request only: `local`. */
   with: readonly string[];
+  /** NS and SOA MNAME of all of them, and RNAME; RFC 6303 section 3 wants them to be settable. */
+  nameServer?: string;
+  mailbox?: string;
 }
 
 const NAMES: Readonly<Record<LocalZoneSet, readonly string[]>> = {
@@ -99,8 +102,6 @@ const record = (name: Uint8Array, type: number, data: Uint8Array): ResourceRecor
   return { name, type, dnsClass: Class.IN, ttl: TTL_SECONDS, data };
 };
 
-const soa = (zone: Uint8Array): ResourceRecord => madeSoa(zone, TTL_SECONDS);
-
 /** The length and the first octet of a name's last label: tells most of them apart. */
 function topOf(octets: Uint8Array, begin = 0): number {
   let top = 0;
@@ -111,11 +112,17 @@ function topOf(octets: Uint8Array, begin = 0): number {
 export class LocalZones {
   readonly #zones: ReadonlyMap<string, Uint8Array>;
   readonly #tops: ReadonlySet<number>;
+  readonly #names: { nameServer?: Uint8Array; mailbox?: Uint8Array };
 
   constructor(which: LocalZoneSet, switches: LocalZoneSwitches = { without: [], with: [] }) {
     const without = new Set(switches.without.map(keyOf));
     const names = [...NAMES[which], ...switches.with].filter(name => !without.has(keyOf(name)));
     this.#zones = new Map(names.map(name => [keyOf(name), foldName(encodeName(name))]));
+    const { nameServer, mailbox } = switches;
+    this.#names = {
+      nameServer: nameServer === undefined ? undefined : encodeName(nameServer),
+      mailbox: mailbox === undefined ? undefined : encodeName(mailbox),
+    };
     this.#tops = new Set([...this.#zones.values()].map(name => topOf(name)));
   }
 
@@ -154,8 +161,8 @@ export class LocalZones {
       data.push(pointsTo);
     }
     const answers: ResourceRecord[] = data.map(one => record(name, type, one));
-    if (apex && type === Type.SOA) answers.push(soa(zone));
-    if (apex && type === Type.NS) answers.push(record(name, type, zone));
+    if (apex && type === Type.SOA) answers.push(this.#soa(zone));
+    if (apex && type === Type.NS) answers.push(record(name, type, this.#names.nameServer ?? zone));
     const authoritative = true; // RFC 6303 section 3
     if (answers.length > 0) return buildResponseOrFailure(query, { rcode: Rcode.NOERROR, answers, authoritative });
     // Every name below localhost is localhost; of _dns.resolver.arpa there is nothing to tell (RFC 9462 section 4).
@@ -163,6 +170,10 @@ export class LocalZones {
     const exists =
       apex || zoneKey === localhost || pointsTo !== undefined || key === designated || nonTerminals.has(key);
     const rcode = exists ? Rcode.NOERROR : Rcode.NXDOMAIN;
-    return buildResponseOrFailure(query, { rcode, authorities: [soa(zone)], authoritative });
+    return buildResponseOrFailure(query, { rcode, authorities: [this.#soa(zone)], authoritative });
+  }
+
+  #soa(zone: Uint8Array): ResourceRecord {
+    return madeSoa(zone, TTL_SECONDS, this.#names);
   }
 }

@@ -98,6 +98,10 @@ function applyStale({ rrsets }: Recursor, { stale }: ServerSettings): void {
   rrsets.keepStale(stale.enabled ? stale.windowSeconds * 1000 : 0);
 }
 
+/** What something expired stands in for is asked anew as any other stale answer is (RFC 8767 section 5). */
+const bogusTtlOf = ({ stale }: ServerSettings): number | undefined =>
+  stale.enabled && stale.forBogus ? stale.retrySeconds : undefined;
+
 function recursorOptionsOf(
   settings: ServerSettings,
   { upstreams, policy, anchors, passedOver = [] }: Omit<RecursorSurroundings, 'clock' | 'random'>,
@@ -112,7 +116,9 @@ function recursorOptionsOf(
     qnameMinimisation: resolver.qnameMinimisation,
     hardenGlue: resolver.hardenGlue,
     verifyGlue: resolver.verifyGlue,
-    validation: validates(settings) ? validationOf(dnssec, policy, anchors) : undefined,
+    validation: validates(settings)
+      ? { ...validationOf(dnssec, policy, anchors), bogusTtl: bogusTtlOf(settings) }
+      : undefined,
     dnssecOk: resolver.dnssecOk,
     maxNameServers: resolver.maxNameServers,
     nothingBelowNxdomain: resolver.nothingBelowNxdomain,

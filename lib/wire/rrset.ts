@@ -17,7 +17,7 @@ export interface Rrset {
 }
 
 /** Signatures of one RRset that are looked at and kept; more are an attack on validators (CVE-2023-50387). */
-const MAX_SIGNATURES = 8;
+export const MAX_SIGNATURES = 8;
 
 /** So many records or RRsets are compared one by one; of more a table is made. */
 const FEW = 8;

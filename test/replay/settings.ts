@@ -8,6 +8,7 @@ export interface Setup {
   options: ServerOptions;
   /** Unix time at which the scenario begins. */
   wallSeconds: number;
+  nsec3Iterations: number;
   /** The state of trust anchors that follow their zones, where the scenario has them. */
   followed?: string;
 }
@@ -23,7 +24,7 @@ const IGNORED = new Set(
   harden-large-queries harden-short-bufsize use-caps-for-id infra-host-ttl msg-buffer-size so-reuseport
   harden-unknown-additional dnssec-off val-permissive-mode name features feature-list val-bogus-ttl
   prefetch-key val-clean-additional infra-keep-probing val-sig-skew-min val-sig-skew-max ratelimit
-  discard-timeout wait-limit ede-serve-expired outbound-msg-retry`
+  discard-timeout wait-limit ede-serve-expired outbound-msg-retry val-max-restart`
     .split(/\s+/)
     .filter(word => word !== ''),
 );
@@ -63,21 +64,27 @@ export function setupOf(scenario: Scenario): Setup {
       privateAddresses: [] as string[],
       privateDomains: [] as string[],
     } as Record<string, unknown>,
-    stale: { enabled: false } as Record<string, unknown>,
+    // That program's NORR_TTL, which no option of it sets; nor does one keep it from telling what was secure for bogus.
+    stale: { enabled: false, retrySeconds: 5, forBogus: true } as Record<string, unknown>,
     prefetch: { enabled: false } as Record<string, unknown>,
     upstream: { clientStrings: [] as object[] } as Record<string, unknown>,
     tcp: { keepalive: false } as Record<string, unknown>,
     stubZones: [] as Record<string, unknown>[],
     forwardZones: [] as Record<string, unknown>[],
     upstreams: [] as string[],
-    localZones: scenario.dialect === 'unbound',
+    localZones: scenario.dialect === 'unbound' ? { nameServer: 'localhost' } : false,
+    any: scenario.dialect === 'unbound' ? 'all' : 'one',
     allow: [] as string[],
     views: [] as object[],
     identity: undefined as string | undefined,
     version: undefined as string | undefined,
     local: { zones: [] as Record<string, unknown>[], records: [] as string[], authoritative: true },
   };
-  const setup: Setup = { options: options as unknown as ServerOptions, wallSeconds: 1_700_000_000 };
+  const setup: Setup = {
+    options: options as unknown as ServerOptions,
+    wallSeconds: 1_700_000_000,
+    nsec3Iterations: 150,
+  };
   const { resolver, cache, stale, upstream } = options;
   if (scenario.dialect === 'deckard') {
     readDeckardHead(scenario.head, setup, options, { anchors, negative });
@@ -85,6 +92,10 @@ export function setupOf(scenario: Scenario): Setup {
     if (/\bDNS rebinding\b/.test(scenario.title)) {
       resolver.privateAddresses = PRIVATE_ADDRESSES;
       resolver.privateAnswers = 'refuse';
+    }
+    if (/^Forwarding\b/.test(scenario.title) && !scenario.head.some(one => /^(stub|forward)-addr$/.test(one.key))) {
+      options.upstreams = scenario.ranges.flatMap(range => range.addresses);
+      resolver.recursive = false;
     }
     if (scenario.forwarding) {
       options.upstreams = resolver.rootHints as string[];
@@ -124,6 +135,9 @@ export function setupOf(scenario: Scenario): Setup {
         break;
       case 'qname-minimisation-strict':
         if (yes(value)) resolver.qnameMinimisation = 'strict';
+        break;
+      case 'deny-any':
+        options.any = yes(value) ? 'one' : 'all';
         break;
       case 'edns-tcp-keepalive':
         options.tcp.keepalive = yes(value);
@@ -224,8 +238,13 @@ export function setupOf(scenario: Scenario): Setup {
           else throw new Unsupported(`access-control: ${value}`);
         }
         break;
+      case 'val-nsec3-keysize-iterations':
+        // By the size of keys, as RFC 5155 section 10.3 had it; now there is one limit: that of the least.
+        setup.nsec3Iterations = Number(value.replaceAll('"', '').split(/\s+/)[1]);
+        break;
       case 'harden-algo-downgrade':
         signs.hardenAlgorithmDowngrade = yes(value);
+        signs.anyDigest = !yes(value);
         break;
       case 'trust-anchor-signaling':
         signs.signal = yes(value);
@@ -270,6 +289,8 @@ export function setupOf(scenario: Scenario): Setup {
   if ((resolver.rootHints as string[] | undefined)?.length === 0) delete resolver.rootHints;
   // There a signer's own anchor counts, whatever is configured below it.
   if (scenario.dialect === 'unbound') signs.nestedAnchors = 'any';
+  // So do weaker digests, unless downgrades are refused.
+  if (scenario.dialect === 'unbound') signs.anyDigest ??= true;
   const dnssec = { validate: anchors.length > 0, trustAnchors: anchors, negativeTrustAnchors: negative, ...signs };
   setup.options.dnssec = anchors.length > 0 ? dnssec : { validate: false };
   upstream.deadlineMs ??= 20_000;

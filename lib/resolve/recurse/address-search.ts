@@ -67,5 +67,6 @@ export class AddressSearch {
   }
 }
 
-/** Name servers whose addresses came along. */
-const known = (delegation: Delegation): number => delegation.servers.filter(one => one.addresses.length > 0).length;
+/** Name servers whose addresses came along, or that are known not to exist. */
+const known = (delegation: Delegation): number =>
+  delegation.servers.filter(one => one.addresses.length > 0 || one.denied === true).length;

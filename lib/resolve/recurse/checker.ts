@@ -178,7 +178,7 @@ export class Checker {
     const isBogus = verdict.status === 'bogus';
     if (isBogus) this.#reasons.set(reasonKey(name, type), verdict.reason);
     let { leftMs, authority } = link;
-    if (isBogus) leftMs = Math.min(leftMs, L.bogusTtl * 1000);
+    if (isBogus) leftMs = Math.min(leftMs, this.#bogusTtl * 1000);
     if (verdict.status === 'secure') {
       leftMs = Math.min(leftMs, verdict.ttl * 1000);
       // What came beside the proof and does not prove itself is left out.
@@ -204,7 +204,8 @@ export class Checker {
       reason: verdict.status === 'secure' ? undefined : verdict.reason,
     };
     if (link.noCache === true || link.leftMs === Infinity) return judged;
-    if (judged.rrsets.length > 0) {
+    if (type === Type.ANY && judged.rrsets.length > 0) this.#keepEach(link, verdict, judged.authority);
+    else if (judged.rrsets.length > 0) {
       for (const one of judged.rrsets) {
         const isMade = one.type === Type.CNAME && judged.rrsets[0].type === Type.DNAME;
         if (!isMade) rrsets.put(one, link.rank, judged.authority, leftMs, security);
@@ -217,6 +218,22 @@ export class Checker {
       } else if (rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial, security);
     }
     return judged;
+  }
+
+  get #bogusTtl(): number {
+    return Math.min(this.parts.setting.options.validation?.bogusTtl ?? L.bogusTtl, L.bogusTtl);
+  }
+
+  /** Of ANY each has a verdict of its own: what is wrong with one says nothing of the others. */
+  #keepEach({ rrsets, rank }: Link, verdict: Validation, authority: readonly Rrset[]): void {
+    for (const one of rrsets) {
+      const own = verdict.rrsets.get(one);
+      if (own === undefined || (one.type === Type.CNAME && rrsets[0].type === Type.DNAME)) continue;
+      const isBogus = own.status === 'bogus';
+      if (isBogus) this.#reasons.set(reasonKey(one.name, one.type), own.reason);
+      const ttl = Math.min(one.ttl, isBogus ? this.#bogusTtl : own.status === 'secure' ? own.ttl : Infinity);
+      this.parts.rrsets.put({ ...one, ttl }, rank, authority, ttl * 1000, securityOf(Security[own.status], own.ede));
+    }
   }
 
   #trace(name: Uint8Array, type: number, { status, reason }: Verdict, job: Job): void {

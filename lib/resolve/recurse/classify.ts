@@ -3,11 +3,12 @@
 // that nobody asked for are the way to poison a cache (CVE-2025-11411).
 //
 // Bound: the links of a chain that are taken from one response (RECURSION_LIMITS.aliases).
-import { leadsOut } from '../../dnssec/signature.js';
+import { sameOctets } from '../../base/octets.js';
+import { leadsOut, parseSignature } from '../../dnssec/signature.js';
 import { Flag, Rcode, Type } from '../../wire/iana.js';
 import { DecodedResponse, MAX_RRSET_RECORDS, type Message, rcodeOf, type ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldName, isAtOrBelow } from '../../wire/name.js';
-import { groupRrsets, isFromWildcard, type Rrset } from '../../wire/rrset.js';
+import { groupRrsets, isFromWildcard, MAX_SIGNATURES, type Rrset } from '../../wire/rrset.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 
 export interface Asked {
@@ -35,8 +36,8 @@ export interface FoundLink {
 export interface Found extends FoundLink {
   kind: 'answer';
   /**
-   * Where it is an alias and the server resolves for others: the links that it leads to, one after the other, as far as
-   * they lie in the zone that was asked. What they lead to beyond that is to be asked for.
+   * Where it is an alias: the links that it leads to, one after the other, as far as they lie in the zone that was asked
+   * and the server has a say in them. What they lead to beyond that is to be asked for.
    */
   further: FoundLink[];
   /** Addresses inside the zone that came along. */
@@ -69,7 +70,8 @@ export type Meaning =
   | { kind: 'lame' }
   /** NOERROR and nothing at all. */
   | { kind: 'empty'; found: Found }
-  | { kind: 'useless'; rcode: number };
+  /** `malformed`: it cannot be read, and `rcode` is ours. */
+  | { kind: 'useless'; rcode: number; malformed?: true };
 
 /** A larger RRset makes the response useless: it throws. */
 const group = (records: readonly ResourceRecord[]): Rrset[] => groupRrsets(records, { maxRecords: MAX_RRSET_RECORDS });
@@ -114,7 +116,8 @@ export function classify(message: Response, asked: Asked, belief: Belief): Meani
   if (rcode === Rcode.YXDOMAIN && positive?.target === undefined && positive?.rcode !== rcode)
     return { kind: 'useless', rcode };
   if (positive !== undefined) {
-    const further = furtherLinks(answers, authorities, asked, rcode, positive);
+    const isSigned = belief.validation !== undefined && authoritative;
+    const further = furtherLinks(answers, authorities, asked, rcode, positive, isSigned);
     const authority = wildcardProof(positive.rrsets, authorities);
     const { rrsets, target, rcode: code } = positive;
     const beside = belief.validation !== undefined && authority.length === 0 ? denialsBeside(authorities) : undefined;
@@ -184,15 +187,20 @@ const NO_LINKS: FoundLink[] = [];
 const addressesOf = (message: Response): Rrset[] =>
   group(message.additionals).filter(one => one.type === Type.A || one.type === Type.AAAA);
 
-/** Of an answer without signatures those that stand in another section: they say themselves what they sign. */
+/** Signatures of an answer that stand in another section: they say themselves what they sign. */
 function addStraySignatures(answers: Rrset[], authorities: readonly Rrset[], message: Response): void {
-  const bare = answers.filter(one => one.signatures.length === 0 && one.data.length > 0 && one.type !== Type.RRSIG);
-  if (bare.length === 0) return;
   const isElsewhere = (one: Rrset): boolean => one.data.length === 0 && one.signatures.length > 0;
+  const isBare = (one: Rrset): boolean => one.signatures.length === 0 && one.data.length > 0 && one.type !== Type.RRSIG;
+  // Where all is as it should be (RFC 4035 section 3.1.1), the additional section is not looked at.
+  if (!answers.some(one => isBare(one) || isElsewhere(one)) && !authorities.some(isElsewhere)) return;
   const strays = [...authorities, ...answers, ...group(message.additionals)].filter(isElsewhere);
-  for (const one of bare) {
-    const stray = strays.find(other => other.type === one.type && equalNames(other.name, one.name));
-    if (stray !== undefined) one.signatures = stray.signatures;
+  for (const one of answers) {
+    if (one.data.length === 0 || one.type === Type.RRSIG) continue;
+    for (const stray of strays) {
+      if (stray.type !== one.type || !equalNames(stray.name, one.name)) continue;
+      const others = stray.signatures.filter(data => !one.signatures.some(own => sameOctets(own, data)));
+      one.signatures = [...one.signatures, ...others].slice(0, MAX_SIGNATURES);
+    }
   }
 }
 
@@ -229,21 +237,26 @@ function denialOf(name: Uint8Array, authorities: readonly Rrset[]): Rrset[] {
 
 /**
  * What an alias leads to, as far as a recursive resolver has followed it. A server with authority is asked for the target
- * again, as of its answer only the first link is sure to be authoritative (RFC 2181 section 5.4.1). Only what the chain
- * itself leads to counts, and a denial of its end counts with an SOA.
+ * again, as of its answer only the first link is sure to be authoritative (RFC 2181 section 5.4.1); but for what the zone
+ * itself has signed, which no zone below it has a say in, and which has to prove itself. Only what the chain itself leads
+ * to counts, and a denial of its end counts with an SOA.
+ * @param isSigned signatures say whose word it is
  */
 function furtherLinks(
   answers: readonly Rrset[],
   authorities: readonly Rrset[],
   asked: Asked,
   rcode: number,
-  first: { target?: Uint8Array },
+  first: { rrsets: Rrset[]; target?: Uint8Array },
+  isSigned: boolean,
 ): FoundLink[] {
-  if (!asked.recursive || first.target === undefined) return NO_LINKS;
+  const { recursive, zone } = asked;
+  if (first.target === undefined || !(recursive || (isSigned && isSignedBy(zone, first.rrsets)))) return NO_LINKS;
   const links: FoundLink[] = [];
   let target: Uint8Array | undefined = first.target;
-  while (target !== undefined && links.length < L.aliases && isAtOrBelow(target, asked.zone)) {
+  while (target !== undefined && links.length < L.aliases && isAtOrBelow(target, zone)) {
     const link = readAnswer(answers, { ...asked, name: target }, rcode);
+    if (!recursive && !(link !== undefined && isSignedBy(zone, link.rrsets))) break;
     if (link === undefined) {
       const authority = denialOf(target, authorities);
       if (authority.length > 0 && rcode !== Rcode.YXDOMAIN) links.push({ rcode, rrsets: [], authority });
@@ -255,6 +268,13 @@ function furtherLinks(
   return links;
 }
 
+/** Of a DNAME and the alias made from it the DNAME is signed. */
+const isSignedBy = (zone: Uint8Array, [rrset]: readonly Rrset[]): boolean =>
+  rrset.signatures.some(one => {
+    const signer = parseSignature(one)?.signer;
+    return signer !== undefined && equalNames(signer, zone);
+  });
+
 /** The first link of the answer: the records asked for, or the alias that stands in their place. */
 function readAnswer(
   answers: readonly Rrset[],
@@ -262,9 +282,7 @@ function readAnswer(
   rcode: number,
 ): { rrsets: Rrset[]; target?: Uint8Array; rcode: number } | undefined {
   const here = answers.filter(one => equalNames(one.name, asked.name));
-  if (asked.type === Type.ANY) {
-    return here.length > 0 ? { rrsets: here, rcode: Rcode.NOERROR } : undefined;
-  }
+  if (asked.type === Type.ANY) return readAny(here, answers, asked);
   const wanted = here.find(one => one.type === asked.type && (one.data.length > 0 || asked.type === Type.RRSIG));
   // An alias that was asked for may be one that a DNAME makes, which is what proves it (RFC 6672 section 5.3.1).
   const isMade = asked.type === Type.CNAME && wanted?.signatures.length === 0;
@@ -285,6 +303,23 @@ function readAnswer(
   if (cname === undefined) return undefined;
   // More than one is an error of the zone; the first is as good as any.
   return { rrsets: [{ ...cname, data: [cname.data[0]] }], target: foldName(cname.data[0]), rcode };
+}
+
+/**
+ * All that there is of a name; an alias leads nowhere then. A zone's DS records are its parent's, and signatures alone
+ * sign nothing.
+ */
+function readAny(
+  here: readonly Rrset[],
+  answers: readonly Rrset[],
+  { name, zone }: Asked,
+): { rrsets: Rrset[]; rcode: number } | undefined {
+  const dname = dnameAbove(answers, name);
+  // The alias that it makes was asked for, as all is.
+  if (dname !== undefined) return throughDname(dname, name, Type.CNAME) ?? { rrsets: [dname], rcode: Rcode.YXDOMAIN };
+  const isChild = equalNames(name, zone) || here.some(one => one.type === Type.SOA);
+  const rrsets = here.filter(one => one.data.length > 0 && !(isChild && one.type === Type.DS));
+  return rrsets.length > 0 ? { rrsets, rcode: Rcode.NOERROR } : undefined;
 }
 
 const dnameAbove = (answers: readonly Rrset[], name: Uint8Array): Rrset | undefined =>

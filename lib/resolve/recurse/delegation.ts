@@ -42,6 +42,8 @@ export interface NameServer {
   addresses: NameServerAddress[];
   /** Families whose addresses have been looked for. */
   asked: { 4: boolean; 6: boolean };
+  /** Its name is known not to exist: that costs nothing, and counts against no bound. */
+  denied?: true;
   /**
    * Whose word makes it a server of the zone: its parent's; the zone's own, when it was asked for it; or what the zone
    * said unasked, which is tried when nothing else is left.

@@ -79,14 +79,14 @@ export class Knowledge {
     const { rrsets } = this;
     const zone = zoneOf(this.setting.options.zones, name, type);
     if (zone?.noCache) return undefined;
-    if (type === Type.ANY) return this.#cachedAny(name);
     const exact = rrsets.get(name, type, allowStale);
     if (exact !== undefined && exact.rank >= Rank.answer) {
       const { rrset, proof, stale, leftMs, rank, security } = exact;
       return { rcode: Rcode.NOERROR, rrsets: [rrset], authority: proof, stale, leftMs, rank, security };
     }
+    // Who asks for all of a name is told of its alias, and not led on by it (RFC 1034 section 3.6.2).
     // DS records stand on the parent's side of a cut, where an alias of the child, which some apexes have, says nothing.
-    if (type !== Type.CNAME && type !== Type.DS) {
+    if (type !== Type.CNAME && type !== Type.ANY && type !== Type.DS) {
       const alias = rrsets.get(name, Type.CNAME, allowStale);
       if (alias !== undefined && alias.rank >= Rank.answer && alias.rrset.data.length > 0) {
         return {
@@ -111,36 +111,6 @@ export class Knowledge {
     }
     const above = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomainAbove(name, zone?.name.length) : undefined;
     return above && { ...denial(above, Rcode.NXDOMAIN), denied: above.name };
-  }
-
-  /** RFC 8482 section 4.1: some of what is there. */
-  #cachedAny(name: Uint8Array): Link | undefined {
-    const found: Rrset[] = [];
-    let leftMs = Infinity;
-    // What has been checked of some says nothing of the others.
-    let security: number | undefined;
-    for (const type of ANY_TYPES) {
-      const one = this.rrsets.get(name, type);
-      if (one === undefined || one.rank < Rank.authority) continue;
-      found.push(one.rrset);
-      leftMs = Math.min(leftMs, one.leftMs);
-      security = security === undefined || security === one.security ? one.security : Security.unchecked;
-    }
-    if (found.length > 0) {
-      const rank = Rank.authority;
-      return {
-        rcode: Rcode.NOERROR,
-        rrsets: found,
-        authority: [],
-        leftMs,
-        rank,
-        security: security ?? Security.unchecked,
-      };
-    }
-    const none = this.rrsets.noData(name, Type.ANY);
-    if (none !== undefined) return denial(none, Rcode.NOERROR);
-    const nothing = this.rrsets.nxdomain(name);
-    return nothing && denial(nothing, Rcode.NXDOMAIN);
   }
 
   /**
@@ -221,6 +191,11 @@ export class Knowledge {
         takeAddresses(server, glue, doubtful ? Source.doubtful : inside ? Source.own : Source.sibling);
         server.asked[family] ||= !doubtful;
       }
+      const isUnknown = !server.asked[4] && !server.asked[6] && server.addresses.length === 0;
+      if (isUnknown && this.rrsets.nxdomain(server.name) !== undefined) {
+        server.asked = { 4: true, 6: true };
+        server.denied = true;
+      }
     }
   }
 
@@ -254,6 +229,3 @@ const denial = ({ authority, stale, leftMs, security }: CachedDenial, rcode: num
 });
 
 const FAMILIES = [4, 6] as const;
-
-/** What may be told of a name when everything is asked for. */
-const ANY_TYPES = [Type.A, Type.AAAA, Type.CNAME, Type.MX, Type.NS, Type.SOA, Type.TXT, Type.HTTPS, Type.SRV, Type.CAA];

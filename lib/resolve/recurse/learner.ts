@@ -58,12 +58,12 @@ export class Learner {
           rrsets.putGlue(one, lifetimeOf(one, rules) * 1000);
       }
     }
-    const best = found.authoritative ? Rank.authoritative : Rank.answer;
-    return linked((link, of) =>
-      link.rrsets.length > 0
-        ? this.#keepRrsets(link, { delegation, best, trusted, delegationMs, rules })
-        : this.#keepDenial(link, of, type, rules),
-    );
+    return linked((link, of) => {
+      if (link.rrsets.length === 0) return this.#keepDenial(link, of, type, rules);
+      // What an alias leads to is authoritative in an answer to its own name only (RFC 2181 section 5.4.1).
+      const best = found.authoritative && link === found ? Rank.authoritative : Rank.answer;
+      return this.#keepRrsets(link, { delegation, best, trusted, delegationMs, rules });
+    });
   }
 
   /** A chain of aliases as far as it does not lead into another configured zone. */

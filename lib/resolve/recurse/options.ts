@@ -38,6 +38,8 @@ export interface ValidationOptions {
   rootTags: readonly number[];
   /** For one client's query. */
   budget: Partial<BudgetLimits>;
+  /** Seconds for which what does not prove itself is remembered; RECURSION_LIMITS.bogusTtl by default, and at the most. */
+  bogusTtl?: number;
 }
 
 export interface RecursorOptions {

@@ -145,7 +145,10 @@ export class Recursor {
       result.secure &&= job.validates;
       const { validation } = this.options;
       if (result.secure && validation !== undefined && failsSentinel(name, type, validation.rootTags)) {
-        throw new ResolutionError('the sentinel of a key (RFC 8509)', ExtendedError.other);
+        // To clients it is a validation that failed (RFC 8509 section 3.1).
+        const error = new ResolutionError('the sentinel of a key (RFC 8509)', ExtendedError.dnssecBogus);
+        error.isBogus = true;
+        throw error;
       }
       return resultWithoutPrivate(result, this.options.rules);
     } catch (error) {

@@ -66,6 +66,7 @@ export class ZoneAsker {
     let empty = 0;
     let reason: string | undefined;
     let networkError = false;
+    let malformed = 0;
     let lacking = false;
     let noRoom = 0;
     let timeouts = 0;
@@ -157,19 +158,26 @@ export class ZoneAsker {
         lastResort ??= { meaning: meaning.found, from };
       } else {
         server.failed('failure');
-        reason = `${server.label} said ${rcodeName(meaning.rcode)}`;
+        if (meaning.malformed) malformed++;
+        reason = meaning.malformed
+          ? `${server.label} sent what cannot be read`
+          : `${server.label} said ${rcodeName(meaning.rcode)}`;
       }
       if (job.traced)
         job.trace({ kind: meaning.kind === 'lame' ? 'lame' : 'failure', text: reason ?? 'an empty response' });
     }
     if (lastResort !== undefined) return lastResort;
+    // Who says nothing but what cannot be read was reached, and refused nothing (RFC 8914 section 4.23).
+    const unreadable = malformed > 0 && malformed === useless && timeouts === 0;
     throw new ResolutionError(
       `${describeZone(delegation)}: ${reason ?? 'no address of its servers is known'}`,
       lacking && tries.length === 0
         ? ExtendedError.rrsigsMissing
         : networkError
           ? ExtendedError.networkError
-          : ExtendedError.noReachableAuthority,
+          : unreadable
+            ? ExtendedError.other
+            : ExtendedError.noReachableAuthority,
     );
   }
 
@@ -194,7 +202,7 @@ export class ZoneAsker {
     } catch (error) {
       if (error instanceof ResolutionError) throw error;
       this.#setting.stats.rejectedResponses++;
-      return { kind: 'useless', rcode: Rcode.FORMERR };
+      return { kind: 'useless', rcode: Rcode.FORMERR, malformed: true };
     }
   }
 

@@ -1,4 +1,5 @@
-// Step: ANY says whether a name exists, and no more (RFC 8482 section 4): that is asked as of any other type.
+// Step: ANY says whether a name exists, and no more (RFC 8482 section 4): that is asked as of any other type. Where all is
+// to be told, ANY is a type as others are, and none of this step's.
 import { NO_EXTENDED_ERROR } from '../../native/binding.js';
 import { headerRcode } from '../../wire/flags.js';
 import { Class, ExtendedError, Rcode, Type } from '../../wire/iana.js';
@@ -9,7 +10,8 @@ import { failed, type Outcome } from '../outcome.js';
 import type { StepParts } from './step.js';
 
 export function answerAny(query: Query, asker: Flyer, parts: StepParts): Promise<Outcome> | undefined {
-  return query.type === Type.ANY && query.dnsClass === Class.IN ? ask(query, asker, parts) : undefined;
+  if (query.type !== Type.ANY || query.dnsClass !== Class.IN || parts.context.options.any === 'all') return undefined;
+  return ask(query, asker, parts);
 }
 
 async function ask(query: Query, asker: Flyer, { context, engine, keep }: StepParts): Promise<Outcome> {

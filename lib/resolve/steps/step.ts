@@ -17,8 +17,12 @@ import type { ServerIdentity } from './chaos.js';
 
 export interface StepOptions extends KeepOptions {
   local: LocalAnswers;
+  /** What those who ask for ANY are told: whether there is something, or all of it. */
+  any: 'one' | 'all';
   identity: ServerIdentity;
   upstreamUdpSize: number;
+  /** What was validated and has expired may stand in for what does not prove itself. */
+  staleForBogus: boolean;
   /** Which addresses upstreams' answers may have; a recursor has rules of its own. Undefined: all. */
   addressRules?: AddressRules;
 }

@@ -7,6 +7,7 @@ import type { Engine } from '../../cache/engine.js';
 import type { Gate } from '../../clients/gate.js';
 import type { Resolver } from '../../resolve/resolver.js';
 import type { Answerer } from '../answerer.js';
+import type { Certificates } from '../certificates.js';
 import type { Protocol } from './protocols.js';
 import type { TcpConnections } from './tcp-connections.js';
 
@@ -47,4 +48,6 @@ export interface ListenerParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly connections: TcpConnections;
+  /** What encrypted listeners show, and how they shake hands. */
+  readonly certificates: Certificates;
 }

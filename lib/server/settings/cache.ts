@@ -98,6 +98,11 @@ const stale = section({
     change: 'live',
     why: 'How long a client waits for a fresh answer before it gets the stale one; 0 means at once.',
   },
+  forBogus: {
+    schema: z.boolean().default(false),
+    change: 'live',
+    why: 'Serve an expired answer that was validated, as secure or as needing no signatures, also in place of one that does not prove itself, which is SERVFAIL otherwise (RFC 4035 section 5.5). With its signatures it is served until the first of them ends, without them it has no AD.',
+  },
   retrySeconds: {
     schema: count(1, 300).default(30),
     change: 'live',

@@ -7,14 +7,14 @@ import type { Configuration } from '../../cache/region.js';
 import type { ServerSettings } from './settings.js';
 
 /** What decides the content of answers to all names; local data and zones decide it for theirs, views for their clients. */
-function rulesOf({ tenants, upstream, resolver, dnssec }: ServerSettings) {
+function rulesOf({ tenants, upstream, resolver, dnssec, any }: ServerSettings) {
   const { privateAddresses, privateDomains, privateAnswers, nothingBelowNxdomain, dnssecOk } = resolver;
   const { hardenGlue, verifyGlue } = resolver;
   const believed = { nothingBelowNxdomain, dnssecOk, hardenGlue, verifyGlue };
   const shown = { privateAddresses, privateDomains, privateAnswers };
   // Where the anchors' state is kept decides nothing.
   const judged = { ...dnssec, anchorFile: undefined };
-  return { tenants: tenants.enabled, clientSubnet: upstream.clientSubnet, ...shown, ...believed, dnssec: judged };
+  return { tenants: tenants.enabled, clientSubnet: upstream.clientSubnet, ...shown, ...believed, dnssec: judged, any };
 }
 
 /** Whether answers of one are no answers of the other, whatever their names. */

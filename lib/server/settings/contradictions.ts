@@ -1,5 +1,6 @@
 // Options that are valid, and of which one makes another useless: told, so that nobody waits for what never happens.
 import { parseUpstream } from '../../upstream/upstream-url.js';
+import { endpointsOf } from '../listeners/endpoint.js';
 import { isKeylessRoot } from './dnssec.js';
 import type { ServerOptions } from './settings.js';
 
@@ -42,10 +43,16 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
   if (resolver.privateDomains !== undefined && (resolver.privateAddresses ?? []).length === 0) {
     useless(['resolver.privateDomains'], 'resolver.privateAddresses names none');
   }
+  const encrypted = endpointsOf({ listen: options.listen ?? [] }).some(({ scheme }) => scheme !== 'plain');
+  if (options.tls !== undefined && !encrypted) {
+    useless(inside('tls', options.tls), 'listen has no tls:// address');
+  }
   for (const section of ['tcp', 'stale', 'prefetch', 'tenants', 'cookies', 'rateLimit'] as const) {
     const { enabled, ...rest } = options[section] ?? {};
     const off = enabled === false || (OFF_BY_DEFAULT.has(section) && enabled !== true);
-    if (off) useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
+    // Connections with TLS have the bounds of TCP.
+    if (off && !(section === 'tcp' && encrypted))
+      useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
   }
   if (options.udp === 'dgram') {
     const rest = pick(options, ['threads', 'pin']);

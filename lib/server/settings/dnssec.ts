@@ -93,6 +93,11 @@ const dnssec = section({
     change: 'live',
     why: 'A zone has to be signed with each algorithm that its DS records name, not with one of them; zones that change their algorithm may fail.',
   },
+  anyDigest: {
+    schema: z.boolean().default(false),
+    change: 'live',
+    why: 'DS records with SHA-1 count beside those with SHA-256 or SHA-384 too: a zone whose stronger ones are wrong is no failure then, and whoever can forge SHA-1 gains it (RFC 4509 section 3).',
+  },
   sha1: {
     schema: z.boolean().default(false),
     change: 'live',
@@ -140,6 +145,7 @@ export function isKeylessRoot(options: {
 /** What settings say of algorithms, times and iterations. */
 export const policyOf = (settings: DnssecSettings): ValidationPolicy => ({
   sha1: settings.sha1,
+  anyDigest: settings.anyDigest,
   nsec3Iterations: settings.nsec3Iterations,
   nestedAnchors: settings.nestedAnchors,
   hardenAlgorithmDowngrade: settings.hardenAlgorithmDowngrade,

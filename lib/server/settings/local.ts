@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { checkAliases, LOCAL_ZONE_KINDS, parseLocalRecord } from '../../resolve/local-data.js';
 import { checkZoneSwitch, LocalZones } from '../../resolve/local-zones.js';
 import { type Rows, section } from './row.js';
-import { parsed, zoneName } from './types.js';
+import { domainName, parsed, zoneName } from './types.js';
 
 const localZone = section({
   name: { schema: zoneName, change: 'live', why: 'The name at and below which it decides.' },
@@ -61,6 +61,16 @@ const zoneSwitches = section({
     change: 'live',
     why: 'Zones beside them: `local` (RFC 6762 section 22.1).',
   },
+  nameServer: {
+    schema: domainName.optional(),
+    change: 'live',
+    why: 'What they have as their name server (NS, and MNAME of SOA), which is where dynamic updates are sent; by default the name of the zone itself (RFC 6303 section 3).',
+  },
+  mailbox: {
+    schema: domainName.optional(),
+    change: 'live',
+    why: 'Whom they name as responsible (RNAME of SOA), as a name: `hostmaster.example` is hostmaster@example; by default nobody.invalid.',
+  },
 });
 
 export const localRows = {
@@ -69,6 +79,11 @@ export const localRows = {
     schema: z.union([z.boolean(), zoneSwitches]).default(true),
     change: 'live',
     why: 'Special names answered here: localhost, invalid, test, onion, home.arpa, resolver.arpa, ipv4only.arpa and the reverse zones of private addresses. Local zones of the same names, and stub and forward zones at or below them, take their place.',
+  },
+  any: {
+    schema: z.enum(['one', 'all']).default('one'),
+    change: 'live',
+    why: 'What those who ask for all types of a name (ANY) are told: `one` record that says nothing (RFC 8482), or `all` that its servers give. `all` is for those who know their clients: over UDP, small questions have large answers. What upstreams give is asked for each time, unless `dnssec.validate` judges it.',
   },
   identity: {
     schema: z.string().min(1).max(255).optional(),

@@ -4,11 +4,11 @@ import { digestKey } from '../../../lib/dnssec/ds.js';
 import { keyTag } from '../../../lib/dnssec/key.js';
 import type { FetchRecords } from '../../../lib/dnssec/steps.js';
 import type { Validation } from '../../../lib/dnssec/validator.js';
-import { Rcode, Type } from '../../../lib/wire/iana.js';
+import { ExtendedError, Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName, nameToText } from '../../../lib/wire/name.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
 import { makeKey, signRrset } from '../../support/signed-zone.js';
-import { SignedTree, TIMES, unsigned } from '../../support/signed-tree.js';
+import { resigned, SignedTree, TIMES, unsigned } from '../../support/signed-tree.js';
 
 const tree = (): SignedTree =>
   new SignedTree({
@@ -216,4 +216,33 @@ test('each RRset of a denial is checked once', () => {
   ask();
   expect(ask()).toBe('secure');
   expect(zones.budget.limits.units - zones.budget.left).toBeCloseTo(4 * authority.length, 0);
+});
+
+test('a signature of no octets is one that does not verify: it says who should have signed', () => {
+  const zones = new SignedTree({ 'test.': { lines: ['www.test. 300 A 192.0.2.1'] } });
+  const rrset = zones.find('www.test.', 'A');
+  const cut = rrset.signatures.map(one => one.slice(0, 18 + 'test'.length + 2));
+  const answer = [{ ...rrset, signatures: cut }];
+  expect(zones.status('www.test.', 'A', { answer })).toEqual({ status: 'bogus', ede: ExtendedError.dnssecBogus });
+  // Whether there is a zone without keys between the two need not be asked.
+  expect(zones.asked).toEqual(['test. DNSKEY']);
+});
+
+test('beside a stronger digest SHA-1 counts only where that is wanted (RFC 4509 section 3)', () => {
+  const zones = tree();
+  const zone = zones.signed('a.test.');
+  const key = zone.find('a.test.', 'DNSKEY').data[0];
+  const dsOf = (digest: Uint8Array, digestType: number): Buffer => {
+    const ds = Buffer.concat([Buffer.of(0, 0, key[3], digestType), digest]);
+    ds.writeUInt16BE(keyTag(key), 0);
+    return ds;
+  };
+  const sha1 = dsOf(digestKey(zone.zone, key, 1)!, 1);
+  const wrong = dsOf(digestKey(zone.zone, Uint8Array.from(key).fill(1, 4), 2)!, 2);
+  zones.replace(resigned(zones.signed('test.'), zones.find('a.test.', 'DS'), [wrong, sha1]));
+  const answer = [zones.find('www.a.test.', 'A')];
+  expect(zones.status('www.a.test.', 'A', { answer }).status).toBe('bogus');
+  zones.zones.clear();
+  zones.policy = { anyDigest: true };
+  expect(zones.status('www.a.test.', 'A', { answer }).status).toBe('secure');
 });

@@ -35,8 +35,14 @@ test('a hook gives all records of a name: each type gets its own', async () => {
   expect(t.udp.asked).toHaveLength(0);
 });
 
-test('ANY gets one RRset of them (RFC 8482 section 4.1)', async () => {
-  expect((await deciding({ answer: PRINTER }).told('printer.example', { type: 'ANY' })).data).toEqual(['192.0.2.9']);
+test('ANY says that there is something, and where all is told, all of them (RFC 8482 section 4)', async () => {
+  const t = deciding({ answer: PRINTER });
+  const types = async () =>
+    decode((await t.told('printer.example', { type: 'ANY' })).reply).answers?.map(one => one.type);
+  expect(await types()).toEqual(['HINFO']);
+  t.engine.invalidate('all');
+  t.resolver.options = { ...t.resolver.options, any: 'all' };
+  expect(await types()).toEqual(['A', 'AAAA', 'TXT']);
 });
 
 test('a type that none of the records has is a denial, which lives as long as they (RFC 2308 section 5)', async () => {

@@ -66,6 +66,19 @@ describe('a server answers of its own', () => {
   });
 });
 
+test('their name server and mailbox can be set (RFC 6303 section 3)', async () => {
+  for (const [localZones, mname, rname] of [
+    [true, '10.in-addr.arpa', 'nobody.invalid'],
+    [{ nameServer: 'ns.corp.example', mailbox: 'noc.corp.example' }, 'ns.corp.example', 'noc.corp.example'],
+  ] as const) {
+    const t = build(localZones);
+    const { authorities } = decode((await t.told('1.10.in-addr.arpa', { type: 'PTR' })).reply);
+    expect(authorities).toMatchObject([{ type: 'SOA', name: '10.in-addr.arpa', data: { mname, rname } }]);
+    expect((await t.told('10.in-addr.arpa', { type: 'NS' })).data).toEqual([mname]);
+  }
+  expect(() => readOptions({ localZones: { mailbox: 'a..b' } })).toThrow(/localZones\.mailbox.*a\.\.b/);
+});
+
 test('what the zone above says of one is asked there: that home.arpa is not signed (RFC 8375 section 4)', async () => {
   const t = build();
   await t.resolve('home.arpa', { type: 'DS' });

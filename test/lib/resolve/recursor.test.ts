@@ -205,6 +205,33 @@ describe('hostile and broken servers', () => {
     expect((await failure(resolve('www.fan.com'))).extendedError).toBe(ExtendedError.noReachableAuthority);
     expect(internet.asked.length - before).toBeLessThanOrEqual(3 + RECURSION_LIMITS.addressless);
   });
+  test('name servers that are known not to exist cost nothing, and hide none that does', async () => {
+    const soa = 'ns.example. hostmaster.example. 1 3600 600 86400 300';
+    const dead = Array.from({ length: 19 }, (_, i) => `gone${i}.dead.com`);
+    // Servers are asked in any order: the one that exists may come first by chance.
+    for (let round = 0; round < 4; round++) {
+      const many = [...dead, 'ns.live.net'].map(name => `many.com. NS ${name}.`).join('\n');
+      const internet = new FakeInternet()
+        .serve(
+          '192.0.2.1',
+          '.',
+          `. SOA ${soa}\n. NS a.root.\na.root. A 192.0.2.1\ncom. NS ns.com.\nns.com. A 192.0.2.2\nnet. NS ns.net.\nns.net. A 192.0.2.4`,
+        )
+        .serve('192.0.2.2', 'com.', `com. SOA ${soa}\n${many}`)
+        .serve('192.0.2.4', 'net.', `net. SOA ${soa}\nns.live.net. A 192.0.2.3`)
+        .serve('192.0.2.3', 'many.com.', `many.com. SOA ${soa}\nwww.many.com. A 10.0.0.9`);
+      const { resolve } = setUp({ qnameMinimisation: 'off', nothingBelowNxdomain: false }, internet);
+      for (const name of dead) await resolve(name);
+      const before = internet.asked.length;
+      expect(texts(await resolve('www.many.com'))).toEqual(['A 10.0.0.9']);
+      expect(internet.asked.slice(before).map(one => one.name)).toEqual([
+        'www.many.com.',
+        'ns.live.net.',
+        'ns.live.net.',
+        'www.many.com.',
+      ]);
+    }
+  });
   test('a zone whose many servers refuse is given up after a few', async () => {
     const names = Array.from({ length: 10 }, (_, i) => `ns${i}.many.com.`);
     const soa = 'ns.example. hostmaster.example. 1 3600 600 86400 300';
@@ -276,8 +303,10 @@ describe('hostile and broken servers', () => {
               authorities: [],
               additionals: [],
             });
-      await failure(resolve('www.example.com'));
+      const { extendedError } = await failure(resolve('www.example.com'));
       expect(recursor.stats.rejectedResponses > 0, why).toBe(rejected);
+      // Servers that were reached and sent nonsense are not told as out of reach (RFC 8914 section 4.23).
+      expect(extendedError, why).toBe(rejected ? ExtendedError.other : ExtendedError.noReachableAuthority);
       bad = false; // none of it was kept
       expect((await resolve('www.example.com')).rcode, why).toBe(Rcode.NOERROR);
     }

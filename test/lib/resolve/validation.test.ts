@@ -11,6 +11,7 @@ import { encodeName } from '../../../lib/wire/name.js';
 import { decodeRdata } from '../../../lib/wire/rdata.js';
 import { failure, setUpRecursor, texts } from '../../support/recursor.js';
 import { type Said, SignedInternet, tampered } from '../../support/signed-internet.js';
+import type { Rrset } from '../../../lib/wire/rrset.js';
 import { NOW, SignedTree, unsigned, type ZoneParts } from '../../support/signed-tree.js';
 
 const ZONES: Readonly<Record<string, ZoneParts>> = {
@@ -22,12 +23,18 @@ const ZONES: Readonly<Record<string, ZoneParts>> = {
       'www.shop.com. 300 A 192.0.2.80',
       'alias.shop.com. 300 CNAME www.shop.com.',
       'away.shop.com. 300 CNAME www.plain.com.',
+      'root-key-sentinel-is-ta-00001.shop.com. 300 A 192.0.2.82',
+      'root-key-sentinel-not-ta-00001.shop.com. 300 A 192.0.2.83',
     ],
   },
   'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.81'] },
 };
 
-function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES, rules = new AddressRules([], [], [])) {
+function setUp(
+  servers: string[] = ['192.0.2.1'],
+  zones = ZONES,
+  { rules = new AddressRules([], [], []), stub }: { rules?: AddressRules; stub?: string } = {},
+) {
   const internet = new SignedInternet(new SignedTree(zones));
   const validation = {
     anchors: internet.tree.anchors,
@@ -37,7 +44,10 @@ function setUp(servers: string[] = ['192.0.2.1'], zones = ZONES, rules = new Add
     signal: false,
     rootTags: [],
   };
-  const options = { validation, rootHints: servers, qnameMinimisation: 'off', rules } as const;
+  // Asked about the stub zone, a server speaks for that; else for the root.
+  const stubs = stub === undefined ? [] : [{ name: stub, servers, first: false, tcp: false, noCache: false }];
+  const configured = { zones: configuredZones(stubs, []) };
+  const options = { validation, rootHints: servers, qnameMinimisation: 'off', rules, ...configured } as const;
   const t = setUpRecursor(options, undefined, internet.ask);
   t.clock.wall = NOW;
   const get = (name: string, type: number = Type.A, how: { checkingDisabled?: boolean } = {}) =>
@@ -367,6 +377,66 @@ test('what is forgotten of a zone denies nothing any more', async () => {
   expect(internet.asked.length).toBeGreaterThan(asked);
 });
 
+test('what an alias leads to is taken as the zone has signed it, and asked for where others may have a say', async () => {
+  const below = { 'sub.shop.com.': { lines: ['www.sub.shop.com. 300 A 192.0.2.90'] } };
+  const lines = [...ZONES['shop.com.'].lines!, 'down.shop.com. 300 CNAME www.sub.shop.com.'];
+  const cases = [
+    // Signed by the zone of the alias.
+    { alias: 'alias.shop.com.', end: 'www.shop.com.', change: (one: Rrset) => one, again: false },
+    // Unsigned: nobody says whose word it is.
+    {
+      alias: 'alias.shop.com.',
+      end: 'www.shop.com.',
+      change: (one: Rrset) => ({ ...one, signatures: [] }),
+      again: true,
+    },
+    // Signed by a zone below: its own servers know better.
+    { alias: 'down.shop.com.', end: 'www.sub.shop.com.', change: (one: Rrset) => one, again: true },
+  ];
+  for (const { alias, end, change, again } of cases) {
+    const { get, internet, status } = setUp(
+      ['192.0.2.1'],
+      { ...ZONES, 'shop.com.': { lines }, ...below },
+      { stub: 'shop.com' },
+    );
+    internet.lie = (said, _, name) =>
+      name === alias ? { ...said, answer: [...said.answer, change(internet.tree.find(end, 'A'))] } : undefined;
+    expect((await get(alias)).secure).toBe(true);
+    expect(internet.asked.some(one => one.startsWith(`${end} A`))).toBe(again);
+    expect(status(end)).toBe(Security.secure);
+  }
+});
+
+test('what an alias leads to and does not prove itself is asked for after all', async () => {
+  const { get, internet } = setUp(['192.0.2.1', '192.0.2.2'], ZONES, { stub: 'shop.com' });
+  internet.lie = (said, _, name) => {
+    if (name !== 'alias.shop.com.') return undefined;
+    const target = internet.tree.find('www.shop.com.', 'A');
+    return { ...said, answer: [...said.answer, { ...target, data: [Uint8Array.of(6, 6, 6, 6)] }] };
+  };
+  const result = await get('alias.shop.com.');
+  expect(texts(result)).toEqual(['CNAME www.shop.com.', 'A 192.0.2.80']);
+  expect(result.secure).toBe(true);
+});
+
+test('signatures count wherever in a response they stand, beside others too', async () => {
+  const { get, internet } = setUp();
+  internet.lie = said => {
+    const [rrset] = said.answer;
+    if (rrset?.type !== Type.A) return undefined;
+    const broken = rrset.signatures.map(one => Uint8Array.from(one).fill(0, one.length - 8));
+    return { ...said, answer: [{ ...rrset, signatures: broken }], authority: [{ ...rrset, data: [] }] };
+  };
+  expect((await get('www.shop.com.')).secure).toBe(true);
+});
+
+test('a sentinel that tells of a key that is not trusted looks like a failed validation (RFC 8509)', async () => {
+  const { get } = setUp();
+  expect((await get('root-key-sentinel-not-ta-00001.shop.com.')).secure).toBe(true);
+  const error = await failure(get('root-key-sentinel-is-ta-00001.shop.com.'));
+  expect(error).toMatchObject({ extendedError: ExtendedError.dnssecBogus, isBogus: true });
+});
+
 test('what shows delegations to be without DS on the way to a name denies other names of that zone', async () => {
   const { get, internet } = setUp();
   const { tree } = internet;
@@ -489,7 +559,7 @@ describe('private addresses in signed answers', () => {
   const rules = (refuses = false): AddressRules => new AddressRules([], [parsePrefix('10.0.0.0/8', '')], [], refuses);
 
   test('are taken out when it has proved itself, and what is left is not called secure', async () => {
-    const { get, status, recursor } = setUp(undefined, INSIDE, rules());
+    const { get, status, recursor } = setUp(undefined, INSIDE, { rules: rules() });
     for (const _ of [1, 2]) {
       const mixed = await get('mixed.shop.');
       expect([texts(mixed), mixed.secure, mixed.answers[0].signatures]).toEqual([['A 192.0.2.80'], false, []]);
@@ -507,12 +577,12 @@ describe('private addresses in signed answers', () => {
     expect(texts(known('inside.shop.', { checkingDisabled: true }))).toEqual([]);
   });
   test('are not shown to those who disable checking either', async () => {
-    const { get } = setUp(undefined, INSIDE, rules());
+    const { get } = setUp(undefined, INSIDE, { rules: rules() });
     expect(texts(await get('mixed.shop.', Type.A, { checkingDisabled: true }))).toEqual(['A 192.0.2.80']);
     expect(texts(await get('inside.shop.', Type.A, { checkingDisabled: true }))).toEqual([]);
   });
   test('make an answer REFUSED where that is wanted, found or known', async () => {
-    const { get, recursor } = setUp(undefined, INSIDE, rules(true));
+    const { get, recursor } = setUp(undefined, INSIDE, { rules: rules(true) });
     for (const _ of [1, 2]) {
       expect(await failure(get('mixed.shop.'))).toMatchObject({ extendedError: ExtendedError.blocked, isBogus: false });
     }
@@ -522,7 +592,7 @@ describe('private addresses in signed answers', () => {
     expect((await get('www.shop.')).secure).toBe(true);
   });
   test('hide no forgery: what does not prove itself is bogus as before', async () => {
-    const { get, internet } = setUp(undefined, INSIDE, rules());
+    const { get, internet } = setUp(undefined, INSIDE, { rules: rules() });
     internet.lie = tampered;
     expect(await failure(get('mixed.shop.'))).toMatchObject({ isBogus: true });
   });

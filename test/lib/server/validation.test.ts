@@ -8,10 +8,11 @@ import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import { Query } from '../../../lib/wire/query.js';
+import type { Rrset } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
 import { makeQuery } from '../../support/messages.js';
-import { answerOf, tampered } from '../../support/signed-internet.js';
+import { answerOf, type Said, tampered } from '../../support/signed-internet.js';
 import { NOW, SignedTree } from '../../support/signed-tree.js';
 
 let server: Server | undefined;
@@ -30,10 +31,16 @@ function start(options: ServerOptions, lies = false) {
   const clock = new FakeClock();
   clock.wall = NOW;
   const asked: Query[] = [];
+  const net = { lies, keys: true };
   const transport = new FakeTransport(clock, octets => {
     const query = new Query(octets);
     asked.push(query);
-    return answerOf(tree, query, { lie: lies ? tampered : undefined });
+    const lie = (truth: Said): Said => {
+      const said = net.lies ? tampered(truth) : truth;
+      const unsigned = (one: Rrset): Rrset => ({ ...one, signatures: [] });
+      return net.keys || query.type !== Type.DNSKEY ? said : { ...said, answer: said.answer.map(unsigned) };
+    };
+    return answerOf(tree, query, { lie });
   });
   const note = (_: object, message: string): void => void lines.push(message);
   const root = tree.signed('.').anchor;
@@ -53,13 +60,22 @@ function start(options: ServerOptions, lies = false) {
       tcpTransport: transport,
     },
   );
-  const { resolver } = server;
+  const { resolver, engine } = server;
+  let shiftMs = 0;
   const ask = async (name: string, flags: Parameters<typeof makeQuery>[1] = {}) => {
     const query = new Query(makeQuery(name.slice(0, -1), flags));
     const length = resolver.finish(query, await resolver.resolve(query, { protocol: 'internal' }), false);
     return decodeMessage(server!.engine.reply.slice(0, length));
   };
-  return { ask, asked, clock };
+  /** Moves the caches' time too. */
+  const pass = async (seconds: number): Promise<void> => {
+    clock.wall += seconds;
+    shiftMs += seconds * 1000;
+    engine.native.shiftClock(shiftMs);
+    server!.recursor!.rrsets.bytes.native.shiftClock(shiftMs);
+    await clock.advance(seconds * 1000);
+  };
+  return { ask, asked, clock, net, pass };
 }
 
 const FORWARDER: ServerOptions = { upstreams: ['192.0.2.1'], dnssec: { validate: true } };
@@ -139,4 +155,66 @@ test("roots of one's own are validated by the keys that are given for them, or n
   expect(of({ resolver: { recursive: true }, forwardZones: root })).toBe(false);
   expect(of({ resolver, dnssec: { trustAnchors: ['. DS 20326 8 2 AABB'] } })).toBe(true);
   expect(of({ resolver, dnssec: { validate: true } })).toBe(true);
+});
+
+test('what was secure and has expired stands in for what does not prove itself only where that is wanted', async () => {
+  for (const forBogus of [false, true]) {
+    const { ask, asked, net, pass } = start({ ...FORWARDER, stale: { forBogus, clientTimeoutMs: 5000 } });
+    await ask('www.shop.', { dnssecOk: true });
+    await ask('www.plain.', { dnssecOk: true });
+    net.lies = true;
+    await pass(301);
+    const reply = await ask('www.shop.', { dnssecOk: true });
+    expect(reply.flags & 15).toBe(forBogus ? Rcode.NOERROR : Rcode.SERVFAIL);
+    if (forBogus) {
+      expect([...reply.answers[0].data]).toEqual([192, 0, 2, 80]);
+      expect(reply.answers[0].ttl).toBe(30);
+      // Not before 30 s (RFC 8767 section 5), and then at once, though it was bogus.
+      const before = asked.length;
+      await ask('www.shop.', { dnssecOk: true });
+      expect(asked.length).toBe(before);
+      net.lies = false;
+      await pass(30);
+      const fresh = await ask('www.shop.', { dnssecOk: true });
+      expect(asked.length).toBeGreaterThan(before);
+      expect(fresh.answers[0].ttl).toBe(300);
+    }
+    await server!.close();
+  }
+});
+
+test('an expired answer that nobody had validated stands in for nothing bogus', async () => {
+  const { ask, net, pass } = start({ ...FORWARDER, stale: { forBogus: true, clientTimeoutMs: 5000 } });
+  await ask('www.shop.', { dnssecOk: true, cd: true });
+  net.lies = true;
+  await pass(301);
+  expect((await ask('www.shop.', { dnssecOk: true })).flags & 15).toBe(Rcode.SERVFAIL);
+});
+
+test('of a zone that needs no signatures too, where the way to it does not prove itself', async () => {
+  for (const forBogus of [false, true]) {
+    const { ask, net, pass } = start({ ...FORWARDER, stale: { forBogus, clientTimeoutMs: 5000 } });
+    expect((await ask('www.plain.', { dnssecOk: true })).flags & 15).toBe(Rcode.NOERROR);
+    net.keys = false;
+    await pass(3601);
+    const { flags } = await ask('www.plain.', { dnssecOk: true });
+    expect(flags & (15 | Flag.AD)).toBe(forBogus ? Rcode.NOERROR : Rcode.SERVFAIL);
+    await server!.close();
+  }
+});
+
+test('what stands in is told as secure with its signatures alone, and with those until they end', async () => {
+  for (const dnssecOk of [true, false]) {
+    const { ask, net, pass } = start({ ...FORWARDER, stale: { forBogus: true, clientTimeoutMs: 5000 } });
+    const asked = async (): Promise<number> => (await ask('www.shop.', { dnssecOk, ad: true })).flags & (15 | Flag.AD);
+    expect(await asked()).toBe(Flag.AD);
+    net.lies = true;
+    await pass(301);
+    expect(await asked()).toBe(dnssecOk ? Flag.AD : 0);
+    // All of the zone's signatures end a day after the test begins: it is bogus by itself then.
+    net.lies = false;
+    await pass(86_200);
+    expect(await asked()).toBe(dnssecOk ? Rcode.SERVFAIL : 0);
+    await server!.close();
+  }
 });
