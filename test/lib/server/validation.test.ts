@@ -91,6 +91,14 @@ test('a forwarder that validates tells with AD what is secure, and asks upstream
   expect(plain.answers.map(one => one.type)).toEqual([Type.A]);
 });
 
+test('what was told before anything was validated is told no more when that begins, by default too', async () => {
+  const { ask, net } = start({ upstreams: ['192.0.2.1'] }, true);
+  expect([...(await ask('www.shop.')).answers[0].data]).toEqual([6, 6, 6, 6]);
+  net.lies = false;
+  await server!.update({ resolver: { recursive: true } });
+  expect((await ask('www.shop.', { dnssecOk: true })).answers[0]?.data ?? []).not.toEqual(Uint8Array.of(6, 6, 6, 6));
+});
+
 test('what upstreams tell that does not prove itself is SERVFAIL, but for those who set CD', async () => {
   const { ask } = start(FORWARDER, true);
   expect((await ask('www.shop.')).flags & 15).toBe(Rcode.SERVFAIL);
