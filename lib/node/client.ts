@@ -86,6 +86,11 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   constructor(options: LookupOptions = {}, given: ClientDependencies = {}) {
     this.settings = readLookupOptions(options);
     const dependencies = readDependencies(given);
+    this.#ownsEngine = dependencies.cache === undefined;
+    if (this.settings.secure !== undefined && !this.#ownsEngine) {
+      // Who else writes to it may believe whoever sets AD.
+      throw optionError('secure', this.settings.secure, 'nothing beside a cache that others have too (`cache`)');
+    }
     this.clock = dependencies.clock ?? systemClock;
     this.random = dependencies.random ?? systemRandom;
     this.local = new LocalAddresses(this.clock, dependencies.interfaces);
@@ -98,7 +103,6 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       this.#conf = new WatchedFile(settings.resolvConf, text => parseResolvConf(text, process.env), clock);
     }
     this.#questions = new Questions(clock, MAX_UNDER_WAY, MAX_WAITING);
-    this.#ownsEngine = dependencies.cache === undefined;
     this.engine =
       dependencies.cache?.engine ??
       new Engine({
@@ -127,10 +131,6 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
 
   #makeProving(): Proving {
     const { settings, clock, random } = this;
-    if (!this.#ownsEngine) {
-      // Who else writes to it may believe whoever sets AD.
-      throw optionError('secure', settings.secure, 'nothing beside a cache that others have too (`cache`)');
-    }
     return new Proving({
       clock,
       random,

@@ -67,7 +67,7 @@ export class Recursion implements AnchorUser, ProbesUser {
 
   readonly #upstreams = (): readonly Upstream[] => this.resolver.groups.get('default') ?? [];
 
-  /** This thread answers clients: what takes longer than the way there is checked in libuv's pool; by workers at once. */
+  /** This thread answers clients: what takes long is checked in libuv's pool; by workers at once. */
   get #policy(): ValidationPolicy {
     return { verify: 'pool', ...this.dependencies.policy };
   }
