@@ -13,6 +13,12 @@ export const DNSSEC_FAMILIES: readonly Family[] = [
     ['status'],
   ),
   counter(
+    'shardns_dnssec_bogus_total',
+    'Questions whose answers did not prove themselves, by the code of the extended error (RFC 8914)',
+    r => by('ede', r.bogusBy),
+    ['ede'],
+  ),
+  counter(
     'shardns_dnssec_synthesised_total',
     'Answers that followed from what was validated before',
     r => r.recursion?.synthesised,

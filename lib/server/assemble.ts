@@ -49,6 +49,8 @@ export interface ServerParts {
   readonly recursion: Recursion;
   readonly anchors: Anchors;
   readonly probes: SignatureProbes;
+  /** Questions whose answers were bogus, by extended error: one of RFC 8914's. */
+  readonly bogusBy: Readonly<Record<string, number>>;
   readonly snapshots: Snapshots;
   readonly gate: Gate;
   readonly answerer: Answerer;
@@ -100,7 +102,9 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads, policy });
   const anchors = new Anchors({ clock, random, log, user: recursion, policy });
   const probes = new SignatureProbes({ clock, random, log, exchanger, user: recursion });
+  const bogusBy: Record<string, number> = {};
   resolver.onBogus = (name, extendedError) => {
+    bogusBy[extendedError] = (bogusBy[extendedError] ?? 0) + 1;
     if (extendedError === ExtendedError.rrsigsMissing) probes.lacking(name);
   };
   try {
@@ -139,6 +143,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     recursion,
     anchors,
     probes,
+    bogusBy,
     snapshots,
     gate,
     answerer,

@@ -11,6 +11,7 @@ import { packageFile } from '../base/package-files.js';
 import { systemRandom } from '../base/random.js';
 import type { ByteCacheHandle } from '../cache/byte-cache.js';
 import type { ClockDoubt } from '../dnssec/clock-doubt.js';
+import type { BogusZone } from '../resolve/recurse/checker.js';
 import type { Resolved, Resolving } from '../resolve/recursive-answers.js';
 import { ExtendedError } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
@@ -38,7 +39,8 @@ export type FromWorker =
       stats: Float64Array;
     }
   /** What its recursor says of the clock. */
-  | { clock: ClockDoubt | undefined };
+  | { clock: ClockDoubt | undefined }
+  | { bogusZone: BogusZone };
 
 const RESTART_MS = 1000;
 
@@ -83,6 +85,7 @@ export class RecursionPool implements Resolving {
   #closed = false;
   /** As a recursor's. */
   onClockDoubt: (doubt: ClockDoubt | undefined) => void = () => {};
+  onBogusZone: (zone: BogusZone) => void = () => {};
 
   /** @param start makes a thread; tests put their own in its place */
   constructor(
@@ -163,6 +166,10 @@ export class RecursionPool implements Resolving {
     worker.on('message', (message: FromWorker) => {
       if ('clock' in message) {
         this.onClockDoubt(message.clock);
+        return;
+      }
+      if ('bogusZone' in message) {
+        this.onBogusZone(message.bogusZone);
         return;
       }
       const lane = laneOf();

@@ -53,6 +53,7 @@ const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, {
   passedOver,
 });
 recursor.onClockDoubt = clock => port.postMessage({ clock } satisfies FromWorker);
+recursor.onBogusZone = bogusZone => port.postMessage({ bogusZone } satisfies FromWorker);
 const outcomes = new OutcomeBatch();
 let queued = false;
 

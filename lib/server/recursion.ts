@@ -19,6 +19,7 @@ import { Type } from '../wire/iana.js';
 import { equalNames } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import type { AnchorUser } from './anchors.js';
+import { BogusZones } from './bogus-zones.js';
 import type { ProbesUser } from './signature-probes.js';
 import type { ServerSettings } from './settings/settings.js';
 import { workersOf } from './settings/recursion.js';
@@ -64,8 +65,11 @@ export class Recursion implements AnchorUser, ProbesUser {
     private readonly resolver: Resolver,
     private readonly exchanger: Exchanger,
     private readonly dependencies: RecursionDependencies,
-  ) {}
+  ) {
+    this.#bogusZones = new BogusZones(dependencies);
+  }
 
+  readonly #bogusZones: BogusZones;
   readonly #upstreams = (): readonly Upstream[] => this.resolver.groups.get('default') ?? [];
 
   /** This thread answers clients: what takes long is checked in libuv's pool; by workers at once. */
@@ -89,6 +93,7 @@ export class Recursion implements AnchorUser, ProbesUser {
     const memory = makeRrsetMemory(settings, workers > 0);
     const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, ...this.#around });
     recursor.onClockDoubt = this.#onClockDoubt;
+    recursor.onBogusZone = this.#bogusZones.tell;
     return {
       commit: () => {
         this.resolver.recursor = recursor;
@@ -98,6 +103,7 @@ export class Recursion implements AnchorUser, ProbesUser {
         const shared = { rrsets: memory.share(), fence: this.exchanger.fence.cells };
         this.#pool = new RecursionPool(this.#ofPool(settings), shared, workers, log, clock);
         this.#pool.onClockDoubt = this.#onClockDoubt;
+        this.#pool.onBogusZone = this.#bogusZones.tell;
         this.resolver.pool = this.#pool;
       },
       discard: () => memory.close(),

@@ -153,6 +153,8 @@ export interface ServerReport {
   readonly clockDoubt?: string;
   /** Whether those that a validating server forwards to pass signatures on. */
   readonly forwardedTo: readonly ProbeReport[];
+  /** Questions whose answers did not prove themselves, by the code of their extended error. */
+  readonly bogusBy: Readonly<Record<string, number>>;
   readonly process: { readonly pid: number; readonly uptimeSeconds: number; readonly residentBytes: number };
 }
 
@@ -171,6 +173,7 @@ export interface ReportSources {
   readonly recursion: Recursion;
   readonly anchors: Anchors;
   readonly probes: SignatureProbes;
+  readonly bogusBy: Readonly<Record<string, number>>;
   readonly groups: UpstreamGroups;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
@@ -265,6 +268,7 @@ export function reportOf(sources: ReportSources): ServerReport {
     anchors: sources.anchors.report,
     clockDoubt: recursion.clockDoubt,
     forwardedTo: sources.probes.report,
+    bogusBy: { ...sources.bogusBy },
     process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
   };
 }

@@ -12,7 +12,7 @@ import { validate, type Validation } from '../../dnssec/validator.js';
 import type { Verdict } from '../../dnssec/verdict.js';
 import { BOGUS_SECONDS, type Known, ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
-import { nameKey, nameToText } from '../../wire/name.js';
+import { equalNames, nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
 import { type Job, questionKey, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
@@ -35,6 +35,18 @@ export interface CheckerParts {
   ) => Fetched | Promise<Fetched | FetchFailure>;
   /** The same link from servers. */
   readonly ask: (name: Uint8Array, type: number, job: Job) => Promise<Link>;
+  /** Told of a zone whose keys do not prove themselves. */
+  readonly onBogusZone: (zone: BogusZone) => void;
+}
+
+/** A zone all of whose answers are bogus. */
+export interface BogusZone {
+  /** As text. */
+  zone: string;
+  reason: string;
+  extendedError: number;
+  /** It has a trust anchor of its own. */
+  isAnchored: boolean;
 }
 
 const MAX_REASONS = 1024;
@@ -154,7 +166,16 @@ export class Checker {
     // What a spent budget says is about the question: a name at the end of somebody's long chain fails for nobody else.
     if (job.budget.validation!.isSpent) this.parts.setting.stats.bogus++;
     else {
-      zones.conclude(now);
+      for (const { name: at, known } of zones.conclude(now)) {
+        if (known.status !== 'bogus') continue;
+        const anchor = this.parts.setting.options.validation?.anchors.closest(at, now);
+        this.parts.onBogusZone({
+          zone: nameToText(at),
+          reason: known.reason,
+          extendedError: known.ede ?? ExtendedError.dnssecBogus,
+          isAnchored: typeof anchor === 'object' && equalNames(anchor.zone, at),
+        });
+      }
       this.#judged(name, type, link, verdict, job);
     }
     return bogusError(name, type, verdict);
@@ -298,7 +319,9 @@ class Attempt extends ZoneKeys {
     if (known.status === 'bogus') this.#bogus.set(nameKey(name), { name, known, seconds });
     else this.zones.set(name, known, now, seconds);
   }
-  conclude(now: number): void {
-    for (const { name, known, seconds } of this.#bogus.values()) this.zones.set(name, known, now, seconds);
+  conclude(now: number): { name: Uint8Array; known: Known }[] {
+    const all = [...this.#bogus.values()];
+    for (const { name, known, seconds } of all) this.zones.set(name, known, now, seconds);
+    return all;
   }
 }

@@ -17,7 +17,7 @@ import { encodeName, equalNames, nameKey, nameToText } from '../../wire/name.js'
 import { resultWithoutPrivate } from './address-rules.js';
 import type { FindAddress } from './address-search.js';
 import { type Delegation, type NameServer, Source, takeAddresses } from './delegation.js';
-import { Checker } from './checker.js';
+import { type BogusZone, Checker } from './checker.js';
 import { Descent } from './descent.js';
 import { Infrastructure } from './infrastructure.js';
 import { Job, type JobOptions, questionKey, ResolutionError } from './job.js';
@@ -63,6 +63,8 @@ export class Recursor {
   #doubtsClock = false;
   /** Told when the signatures of a trust anchor's keys speak against the clock, and when they do no more. Must not throw. */
   onClockDoubt: (doubt: ClockDoubt | undefined) => void = () => {};
+  /** Told of each zone that is found to be bogus, once a minute at the most. Must not throw. */
+  onBogusZone: (zone: BogusZone) => void = () => {};
 
   constructor(
     readonly rrsets: RrsetCache,
@@ -103,6 +105,7 @@ export class Recursor {
       setting,
       fetch: (name, type, job, fresh) => this.#fetchRecords(name, type, job, fresh),
       ask: (name, type, job) => descent.toLink(name, type, job),
+      onBogusZone: zone => this.onBogusZone(zone),
     });
     rrsets.guardsSecure = options.validation !== undefined;
   }

@@ -237,6 +237,15 @@ test('an upstream that strips only later is found when several names lack signat
   expect(states()).toEqual([`${GOOD} . left out`]);
 });
 
+test('where the keys of the root do not prove themselves the log has an error, and metrics the reason', async () => {
+  await start({ upstreams: [GOOD] });
+  manners[GOOD] = (said, name, type) => (type === Type.DNSKEY ? strips(said, name, type) : said);
+  server.invalidate('all');
+  expect((await ask('www.shop')).rcode).toBe(Rcode.SERVFAIL);
+  expect(lines.filter(one => one.includes('trust anchor')).length).toBe(1);
+  expect(await new Metrics(server).text()).toMatch(/shardns_dnssec_bogus_total\{ede="\d+"\} 1/);
+});
+
 test('an upstream without answers about DNSSEC is told once, and has a value', async () => {
   manners[OTHER] = said => ({ ...said, rcode: Rcode.REFUSED, answer: [], authority: [] });
   await start({ upstreams: [GOOD, OTHER] });
