@@ -257,9 +257,12 @@ export class Checker {
     for (const one of rrsets) {
       const own = verdict.rrsets.get(one);
       if (own === undefined || (one.type === Type.CNAME && rrsets[0].type === Type.DNAME)) continue;
-      const isBogus = own.status === 'bogus';
-      if (isBogus) this.#reasons.set(reasonKey(one.name, one.type), own.reason);
-      const ttl = Math.min(one.ttl, isBogus ? this.#bogusTtl : own.status === 'secure' ? own.ttl : Infinity);
+      if (own.status === 'bogus') {
+        // Nobody was asked for it: who asks is to hear servers first.
+        this.parts.rrsets.forgetUnproven(one.name, one.type);
+        continue;
+      }
+      const ttl = Math.min(one.ttl, own.status === 'secure' ? own.ttl : Infinity);
       this.parts.rrsets.put({ ...one, ttl }, rank, authority, ttl * 1000, securityOf(Security[own.status], own.ede));
     }
   }
