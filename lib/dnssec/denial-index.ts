@@ -7,6 +7,7 @@ import { BoundedMap } from '../base/bounded-map.js';
 import { Type } from '../wire/iana.js';
 import { countLabels, equalNames, isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
+import { hidesBelow } from './bitmap.js';
 import { canonicalKey, lastLabels, wildcardOf } from './canonical.js';
 import { proofsOf } from './denial.js';
 import { encloserOf, parseNsec } from './nsec.js';
@@ -256,6 +257,9 @@ function candidatesByHash(zone: Zone, name: Uint8Array, nowMs: number, { budget 
       continue;
     }
     if (below === undefined) return { records: [found.one] };
+    // What lies below a cut or a DNAME has no hash here, whether it exists or not (RFC 5155 section 8.3, RFC 8198 section 5).
+    const parsed = parseNsec3(found.one.rrset.name, found.one.rrset.data[0]);
+    if (parsed === undefined || hidesBelow(parsed.bitmap)) return undefined;
     const wildcard = wildcardOf(encloser);
     const other = find(wildcard);
     if (other === undefined) return undefined;
