@@ -92,7 +92,7 @@ function* judge(
     const own = yield* judgeRrset(rrset, context, zoneHints(response, rrset.name));
     let whole: Verdict = own;
     if (own.status === 'secure' && own.labels < ownerLabels(rrset.name)) {
-      whole = yield* judgeDenial(rrset.name, rrset.type, response, context, 'wildcard', own.labels);
+      whole = yield* judgeExpansion(rrset, own.labels, response, context);
       rrsets.set(rrset, { ...own, ...whole });
     } else rrsets.set(rrset, own);
     verdict = worse(verdict, whole);
@@ -215,6 +215,19 @@ function* judgeAddition(rrset: Rrset, context: ChainContext): Steps<RrsetVerdict
 
 const label = ({ name, type }: Rrset): string => `${nameToText(name)} ${typeName(type)}`;
 
+/**
+ * Whether a name has no data of its own that a wildcard's would stand in for, by the zone whose keys have signed the
+ * wildcard's: another, whose parent or child it may be, has other names (RFC 4035 section 5.3.4).
+ */
+function* judgeExpansion(rrset: Rrset, labels: number, { authority }: Fetched, context: ChainContext): Steps<Verdict> {
+  const what = `${nameToText(rrset.name)} has no data of its own`;
+  if (denialsOf(authority).length === 0) return bogus(`no proof that ${what}`, ExtendedError.nsecMissing);
+  const { by } = context.checked!.get(rrset)!;
+  const { proofs, failure } = yield* verifiedProofs(authority, by, context);
+  const proof = proofs.wildcard(rrset.name, labels);
+  return proof === 'missing' && failure !== undefined ? failure : verdictOf(proof, what);
+}
+
 /** Those that the closest anchor leads to come first. */
 function* signersOfDenial(
   authority: readonly Rrset[],
@@ -231,12 +244,11 @@ function* judgeDenial(
   type: number,
   response: Fetched,
   context: ChainContext,
-  kind: 'nxdomain' | 'nodata' | 'wildcard',
-  labels = 0,
+  kind: 'nxdomain' | 'nodata',
 ): Steps<Verdict> {
   const { authority } = response;
   const place = placeOf(name, type);
-  const what = `${nameToText(name)} ${kind === 'nxdomain' ? 'does not exist' : kind === 'nodata' ? 'has no such data' : 'has no data of its own'}`;
+  const what = `${nameToText(name)} ${kind === 'nxdomain' ? 'does not exist' : 'has no such data'}`;
   const tried = new Set<string>();
   let worst: Verdict | undefined;
   for (const [rrset, signer, isAbove] of signersOfDenial(authority, place, context)) {
@@ -245,12 +257,7 @@ function* judgeDenial(
     const state = yield* zoneAt(signer, context);
     if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
     const { proofs, failure } = yield* verifiedProofs(authority, state, context);
-    const proof =
-      kind === 'wildcard'
-        ? proofs.wildcard(name, labels)
-        : kind === 'nodata'
-          ? proofs.nodata(name, type)
-          : proofs.nxdomain(name);
+    const proof = kind === 'nodata' ? proofs.nodata(name, type) : proofs.nxdomain(name);
     const verdict = proof === 'missing' ? undefined : verdictOf(proof, what);
     if (verdict !== undefined && (!isAbove || verdict.status === 'secure')) return verdict;
     // A server may say NXDOMAIN of a name that has names below it; its records know better.
@@ -259,8 +266,7 @@ function* judgeDenial(
   }
   // A zone with keys that proved something else is not made insecure by an opt-out span that the name lies in.
   if (worst !== undefined) return worst;
-  // The answer is signed, so its zone has keys.
-  const state = kind === 'wildcard' ? SECURE : yield* zoneOf(place, context, zoneHints(response, place));
-  if (state.status !== 'secure') return state as Verdict;
+  const state = yield* zoneOf(place, context, zoneHints(response, place));
+  if (state.status !== 'secure') return state;
   return bogus(`no proof that ${what}`, ExtendedError.nsecMissing);
 }

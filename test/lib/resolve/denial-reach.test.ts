@@ -73,3 +73,22 @@ test('hashes of a zone say nothing of names below a DNAME', async () => {
   await told('nx.old.org.');
   expect(recursor.stats.synthesised).toBe(0);
 });
+
+test.each(['nsec', 'nsec3', 'optOut'] as const)(
+  "a parent's %s records do not show that a name of its child has no data of its own, which a wildcard's stand in for",
+  async denial => {
+    const { tree, internet, told } = setUp({
+      '.': {},
+      'org.': { denial },
+      'bank.org.': { lines: ['www.bank.org. 300 A 192.0.2.80', '*.bank.org. 300 A 198.51.100.66'] },
+    });
+    const authority = tree.signed('org.').rrsets.filter(one => one.type === Type.NSEC3 || one.type === Type.NSEC);
+    internet.lie = (_said, _server, name, type) =>
+      name === 'www.bank.org.' && type === Type.A
+        ? { rcode: 0, answer: [{ ...tree.find('*.bank.org.', 'A'), name: encodeName(name) }], authority }
+        : undefined;
+    expect(await told('www.bank.org.')).toBe('SERVFAIL');
+    // What the zone itself shows counts.
+    expect(await told('other.bank.org.')).toBe('secure 0 A 198.51.100.66');
+  },
+);
