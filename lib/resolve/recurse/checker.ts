@@ -62,6 +62,7 @@ export class Checker {
     const { validation } = this.parts.setting.options;
     const status = statusIn(link.security);
     if (validation === undefined || (status !== Security.unchecked && status !== Security.bogus)) return link;
+    if (link.denied !== undefined) return this.#below(name, type, { ...link, denied: link.denied }, job, validation);
     if (status === Security.bogus) {
       const reason = this.#reasons.get(reasonKey(name, type)) ?? 'did not prove itself when it was last asked for';
       if (job.traced) {
@@ -111,6 +112,33 @@ export class Checker {
   }
 
   /**
+   * What a denial of a name above, which nobody has checked yet, says of this one: what its records show is about that name
+   * and counts for that one only, unless it is that there is no such name. Where it does not hold the name itself is asked
+   * for.
+   */
+  async #below(
+    name: Uint8Array,
+    type: number,
+    denial: Link & { denied: Uint8Array },
+    job: Job,
+    validation: ValidationOptions,
+  ): Promise<Link> {
+    const { denied } = denial;
+    if (statusIn(denial.security) === Security.unchecked) {
+      const zones = new Attempt(this.zones);
+      const verdict = await this.#verdict(denied, Type.A, denial, job, { validation, zones, fresh: false });
+      if (job.traced) this.#trace(denied, Type.A, verdict, job);
+      if (verdict.status === 'bogus') {
+        if (!job.budget.validation!.isSpent) this.parts.rrsets.forgetNxdomain(denied);
+      } else if (verdict.unfetched !== true) {
+        const judged = this.#judged(denied, Type.A, denial, verdict, job);
+        if (judged.rcode === Rcode.NXDOMAIN) return judged;
+      }
+    }
+    return this.checked(name, type, await this.parts.ask(name, type, job), job);
+  }
+
+  /**
    * A denial of a part of the name, checked, where it is secure and its zone has the say on the whole name: the records that
    * cover the part cover what is below it too (RFC 8020 section 2).
    */
@@ -118,8 +146,7 @@ export class Checker {
     const { validation } = this.parts.setting.options;
     if (validation === undefined) return undefined;
     const { denied } = denial;
-    const now = this.parts.clock.wallSeconds();
-    if (validation.anchors.closest(name, now) !== validation.anchors.closest(denied, now)) return undefined;
+    if (validation.anchors.haveBetween(denied, name)) return undefined;
     const zones = new Attempt(this.zones);
     const verdict = await this.#verdict(denied, Type.A, denial, job, { validation, zones, fresh: false });
     if (job.traced) this.#trace(denied, Type.A, verdict, job);

@@ -109,8 +109,10 @@ export class Knowledge {
     if (nothing !== undefined) {
       return denial(nothing, Rcode.NXDOMAIN);
     }
-    const above = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomainAbove(name, zone?.name.length) : undefined;
-    return above && { ...denial(above, Rcode.NXDOMAIN), denied: above.name };
+    const { nothingBelowNxdomain, validation } = this.setting.options;
+    const above = nothingBelowNxdomain ? rrsets.nxdomainAbove(name, zone?.name.length) : undefined;
+    if (above === undefined || validation?.anchors.haveBetween(above.name, name) === true) return undefined;
+    return { ...denial(above, Rcode.NXDOMAIN), denied: above.name };
   }
 
   /**

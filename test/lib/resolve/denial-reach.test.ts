@@ -1,11 +1,11 @@
 // Which names a denial reaches: that of one zone, of one chain of records, or of one name says nothing of another's.
 import { describe, expect, test } from 'vitest';
 import { TrustAnchors } from '../../../lib/dnssec/trust.js';
-import { Type } from '../../../lib/wire/iana.js';
+import { Rcode, Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import { setUpRecursor, texts } from '../../support/recursor.js';
 import { SignedInternet } from '../../support/signed-internet.js';
-import { NOW, SignedTree, type ZoneParts } from '../../support/signed-tree.js';
+import { NOW, SignedTree, unsigned, type ZoneParts } from '../../support/signed-tree.js';
 
 function setUp(
   zones: Readonly<Record<string, ZoneParts>>,
@@ -92,3 +92,60 @@ test.each(['nsec', 'nsec3', 'optOut'] as const)(
     expect(await told('other.bank.org.')).toBe('secure 0 A 198.51.100.66');
   },
 );
+
+describe.each(['nsec', 'nsec3'] as const)('an NXDOMAIN of a name that its own %s records show to be there', denial => {
+  const zones: Readonly<Record<string, ZoneParts>> = {
+    '.': { denial },
+    'com.': { denial },
+    'shop.com.': {
+      denial,
+      lines: ['www.shop.com. 300 A 192.0.2.80', 'www.ent.shop.com. 300 A 192.0.2.81'],
+    },
+    'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.82'] },
+  };
+
+  test.each(['.', 'com.', 'ent.shop.com.'])('says nothing of the names below it, kept unchecked: %s', async victim => {
+    const { internet, get, told } = setUp(zones);
+    // The keys of all are known: to ask for them would show that the name is there.
+    await get('nx.shop.com.');
+    await get('nx.plain.com.');
+    let lies = 1;
+    internet.lie = (said, _server, name, type) =>
+      name === victim && type === Type.A && lies-- > 0 ? { ...said, rcode: Rcode.NXDOMAIN } : undefined;
+    expect((await get(victim, Type.A, { checkingDisabled: true })).rcode).toBe(Rcode.NXDOMAIN);
+    expect(await told('www.shop.com.')).toBe('secure 0 A 192.0.2.80');
+    expect(await told('www.ent.shop.com.')).toBe('secure 0 A 192.0.2.81');
+    expect(await told('www.plain.com.')).toBe('insecure 0 A 192.0.2.82');
+    expect(await told(victim)).toBe('secure 0');
+  });
+
+  test('nor as an answer about signatures, which nobody checks', async () => {
+    const { tree, internet, get, told } = setUp(zones);
+    await get('nx.shop.com.');
+    internet.lie = (_said, _server, name, type) =>
+      name === 'com.' && type === Type.RRSIG
+        ? { rcode: Rcode.NXDOMAIN, answer: [], authority: tree.denials('com.') }
+        : undefined;
+    await get('com.', Type.RRSIG);
+    expect(await told('www.ent.shop.com.')).toBe('secure 0 A 192.0.2.81');
+  });
+
+  test('nor where a server always says so of what is nothing but a part of others', async () => {
+    const { internet, told } = setUp(zones);
+    internet.lie = (said, _server, name) => (name === 'ent.shop.com.' ? { ...said, rcode: Rcode.NXDOMAIN } : undefined);
+    expect(await told('ent.shop.com.')).toBe('secure 0');
+    expect(await told('www.ent.shop.com.')).toBe('secure 0 A 192.0.2.81');
+    expect(await told('nx.ent.shop.com.')).toBe('secure 3');
+  });
+});
+
+test('an NXDOMAIN that was not checked, and does not hold, denies nothing below and leaves nothing bogus behind', async () => {
+  const { internet, get, told } = setUp({ '.': {}, 'com.': { lines: ['www.com. 300 A 192.0.2.80'] } });
+  await get('nx.com.');
+  const soa = unsigned('com. 300 SOA ns.com. root.com. 1 3600 600 86400 300');
+  internet.lie = (_said, _server, name, type) =>
+    name === 'com.' && type === Type.TXT ? { rcode: Rcode.NXDOMAIN, answer: [], authority: [soa] } : undefined;
+  await get('com.', Type.TXT, { checkingDisabled: true });
+  expect(await told('www.com.')).toBe('secure 0 A 192.0.2.80');
+  expect(await told('com.')).toBe('secure 0');
+});
