@@ -178,7 +178,15 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
   const cname = find(response.answer, child, Type.CNAME);
   if (cname !== undefined && cname.signatures.length > 0) {
     const verdict = yield* verifyOnce(cname, above, context);
-    return verdict.status === 'bogus' ? fail(verdict) : keep(child, inside, context, verdict.ttl);
+    if (verdict.status === 'bogus') return fail(verdict);
+    if (verdict.labels === ownerLabels(child)) return keep(child, inside, context, verdict.ttl);
+    // A wildcard's stands where there is nothing else: a delegation would have no part in it.
+    const { proofs, ttl, failure } = yield* verifiedProofs(response.authority, above, context);
+    const proof = proofs.wildcard(child, verdict.labels);
+    if (proof === 'proven') return keep(child, inside, context, Math.min(verdict.ttl, ttl));
+    const why = verdictOf(proof, `${nameToText(child)} has no data of its own`);
+    if (why.status === 'bogus') return fail(proof === 'missing' && failure !== undefined ? failure : why);
+    return keep(child, notSecure(why), context, Math.min(verdict.ttl, ttl));
   }
   const { proofs, ttl, failure } = yield* verifiedProofs(response.authority, above, context);
   const proof = proofs.noDs(child);

@@ -106,7 +106,7 @@ export class Knowledge {
       return denial(none, Rcode.NOERROR);
     }
     const nothing = rrsets.nxdomain(name, allowStale);
-    if (nothing !== undefined) {
+    if (nothing !== undefined && !(type === Type.DS && isUnproven(nothing.security))) {
       return denial(nothing, Rcode.NXDOMAIN);
     }
     const { nothingBelowNxdomain, validation } = this.setting.options;
@@ -213,6 +213,12 @@ export class Knowledge {
     return { ...link, rrsets: shown(link.rrsets), authority: shown(link.authority) };
   }
 }
+
+/** It needed no proof where it was said; DS records are another zone's, which may have to prove what it says. */
+const isUnproven = (security: number): boolean => {
+  const status = statusIn(security);
+  return status === Security.insecure || status === Security.indeterminate;
+};
 
 /** Validation has let it pass. */
 function isJudged({ security }: Link): boolean {

@@ -24,7 +24,7 @@ function setUp(
     internet.ask,
   );
   parts.clock.wall = NOW;
-  const get = (name: string, type: number = Type.A, how: { checkingDisabled?: boolean } = {}) =>
+  const get = (name: string, type: number = Type.A, how: { checkingDisabled?: boolean; fresh?: boolean } = {}) =>
     parts.recursor.resolve(encodeName(name), type, how);
   /** What a client is told, in short. */
   const told = (name: string, type: number = Type.A): Promise<string> =>
@@ -148,4 +148,119 @@ test('an NXDOMAIN that was not checked, and does not hold, denies nothing below 
   await get('com.', Type.TXT, { checkingDisabled: true });
   expect(await told('www.com.')).toBe('secure 0 A 192.0.2.80');
   expect(await told('com.')).toBe('secure 0');
+});
+
+describe.each([
+  ['in a zone without keys', []],
+  ['below a negative trust anchor', ['plain.com.']],
+])('a zone with a trust anchor of its own %s', (_where, negative: string[]) => {
+  const zones: Readonly<Record<string, ZoneParts>> = {
+    '.': {},
+    'com.': {},
+    'plain.com.': { unsigned: negative.length === 0, lines: ['www.plain.com. 300 A 192.0.2.1'] },
+    'isle.plain.com.': { lines: ['www.isle.plain.com. 300 A 192.0.2.80'] },
+    'evil.com.': { unsigned: true, lines: ['www.isle.evil.com. 300 A 6.6.6.6'] },
+  };
+  const soa = unsigned('plain.com. 300 SOA ns.plain.com. root.plain.com. 1 3600 600 86400 300');
+  const parts = { islands: ['isle.plain.com.'], negative };
+
+  test.each([Type.A, Type.TXT])('is not denied by what is above it (type %i)', async type => {
+    const { internet, get, told } = setUp(zones, parts);
+    internet.lie = (_said, _server, name, asked) =>
+      name === 'plain.com.' && asked === type ? { rcode: Rcode.NXDOMAIN, answer: [], authority: [soa] } : undefined;
+    expect(await get('plain.com.', type)).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: false });
+    expect(await told('www.plain.com.')).toBe('insecure 3');
+    expect(await told('www.isle.plain.com.')).toBe('secure 0 A 192.0.2.80');
+  });
+
+  test('is not led elsewhere by a DNAME above it, which stays good for other names', async () => {
+    const { internet, told } = setUp(zones, parts);
+    internet.lie = (said, _server, name, type) =>
+      name.endsWith('plain.com.') && type === Type.A
+        ? {
+            rcode: 0,
+            answer: [
+              unsigned('plain.com. 300 DNAME evil.com.'),
+              unsigned(`${name} 300 CNAME ${name.replace('plain', 'evil')}`),
+            ],
+            authority: [],
+          }
+        : said;
+    expect(await told('www.isle.plain.com.')).toBe('SERVFAIL');
+    expect(await told('nx.plain.com.')).toContain('insecure 3 DNAME evil.com. CNAME nx.evil.com.');
+  });
+
+  test('is not denied, nor led elsewhere, by an answer about its DS records', async () => {
+    for (const answer of [[], [unsigned('isle.plain.com. 300 CNAME www.isle.evil.com.')]]) {
+      const { internet, get, told } = setUp(zones, parts);
+      internet.lie = (_said, _server, name, type) =>
+        name === 'isle.plain.com.' && type === Type.DS
+          ? { rcode: answer.length === 0 ? Rcode.NXDOMAIN : 0, answer, authority: [soa] }
+          : undefined;
+      expect((await get('isle.plain.com.', Type.DS)).secure).toBe(false);
+      expect(await told('isle.plain.com.')).toBe('secure 0');
+      expect(await told('www.isle.plain.com.')).toBe('secure 0 A 192.0.2.80');
+    }
+  });
+});
+
+describe('what there is of DS records is for the zone above the cut to say', () => {
+  const zones: Readonly<Record<string, ZoneParts>> = {
+    '.': {},
+    'com.': {},
+    'shop.com.': { lines: ['www.shop.com. 300 A 192.0.2.80'] },
+    'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.81'] },
+  };
+
+  test('an alias that nobody has signed is none in place of them, where the zone above has keys', async () => {
+    const { internet, get, told } = setUp(zones);
+    expect(await told('www.plain.com.')).toBe('insecure 0 A 192.0.2.81');
+    internet.lie = (_said, _server, name, type) =>
+      name === 'plain.com.' && type === Type.DS
+        ? { rcode: 0, answer: [unsigned('plain.com. 300 CNAME evil.com.')], authority: [] }
+        : undefined;
+    const asked = get('plain.com.', Type.DS, { fresh: true });
+    await expect(asked).rejects.toThrow('plain.com. DS is bogus');
+  });
+
+  test('that the zone below denies itself is no answer', async () => {
+    const { internet, get, told, pass, clock } = setUp(zones);
+    const later = async (seconds: number): Promise<void> => {
+      clock.wall += seconds;
+      await pass(seconds * 1000);
+    };
+    await get('www.plain.com.');
+    await later(250);
+    internet.lie = (_said, _server, name, type) =>
+      name === 'plain.com.' && type === Type.A
+        ? {
+            rcode: Rcode.NXDOMAIN,
+            answer: [],
+            authority: [unsigned('plain.com. 300 SOA ns.plain.com. root.plain.com. 1 3600 600 86400 300')],
+          }
+        : undefined;
+    expect((await get('plain.com.')).rcode).toBe(Rcode.NXDOMAIN);
+    // What the zone above said at first has ended.
+    await later(100);
+    expect(await told('plain.com.', Type.DS)).toBe('secure 0');
+  });
+
+  test.each(['nsec', 'nsec3', 'optOut'] as const)(
+    'an alias that a wildcard was made into stands in place of them only with the proof that there is no such name (%s)',
+    async denial => {
+      const { tree, internet, told } = setUp({
+        ...zones,
+        'com.': { denial, lines: ['*.com. 300 CNAME parked.com.', 'parked.com. 300 A 192.0.2.7'] },
+      });
+      const alias = tree.find('*.com.', 'CNAME');
+      let lies = 1;
+      internet.lie = (_said, _server, name, type) =>
+        name === 'shop.com.' && type === Type.DS && lies-- > 0
+          ? { rcode: 0, answer: [{ ...alias, name: encodeName(name) }], authority: tree.denials('com.') }
+          : undefined;
+      // Not: that the zone below has no keys of its own, so that what it signs is bogus until the alias ends.
+      expect(await told('www.shop.com.')).toBe('secure 0 A 192.0.2.80');
+      expect(lies).toBeLessThan(1);
+    },
+  );
 });
