@@ -1,6 +1,6 @@
 // Recursion that validates: what is told, kept, asked again and refused.
 import { describe, expect, test } from 'vitest';
-import { RrsetCache, Security } from '../../../lib/cache/rrset-cache.js';
+import { Rank, RrsetCache, Security } from '../../../lib/cache/rrset-cache.js';
 import { statusIn } from '../../../lib/cache/rrset-entry.js';
 import { TrustAnchors } from '../../../lib/dnssec/trust.js';
 import { parsePrefix } from '../../../lib/base/address.js';
@@ -205,6 +205,18 @@ test('only an answer that was checked is there for those who want no recursion',
   expect(known(false)).toBeUndefined();
   await get('www.shop.com.');
   expect(known(false)?.secure).toBe(true);
+});
+
+test('whom they are referred to has proved itself too, but for what a parent says', async () => {
+  const { internet, recursor, rrsets, get } = setUp();
+  const name = encodeName('x.shop.com.');
+  internet.lie = said => ({ ...said, answer: said.answer.map(one => ({ ...one, signatures: [] })) });
+  await get('shop.com.', Type.NS, { checkingDisabled: true });
+  rrsets.put(unsigned('ns.shop.com. 300 A 6.6.6.6'), Rank.authoritative);
+  expect(recursor.known.referral(name, true)).toMatchObject({ ns: { type: Type.NS }, glue: [{ type: Type.A }] });
+  expect(recursor.known.referral(name, false)?.ns.name).not.toEqual(encodeName('shop.com.'));
+  rrsets.putDelegation(unsigned('shop.com. 300 NS ns.shop.com.'), 300_000);
+  expect(recursor.known.referral(name, false)).toMatchObject({ ns: { name: encodeName('shop.com.') }, glue: [] });
 });
 
 test('names in a span that was validated do not exist, and nobody is asked', async () => {
