@@ -66,7 +66,7 @@ export class Synthesis {
       if (one.type === Type.SOA && !equalNames(one.name, by.zone)) continue;
       const mostMs = isOfLink(one) ? leftMs : Infinity;
       const ttl = Math.min(one.ttl, verdict.ttl, negativeMaxTtl, Math.floor(mostMs / 1000));
-      const bounded = one.ttl === ttl ? one : { ...one, ttl };
+      const bounded = { ...one, ttl, signatures: [...verdict.good] };
       let found = zones.get(by);
       if (found === undefined) zones.set(by, (found = { proofs: [] }));
       if (one.type === Type.SOA) found.soa = bounded;

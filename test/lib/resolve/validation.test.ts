@@ -241,6 +241,20 @@ test('names in a span that was validated do not exist, and nobody is asked', asy
   }
 });
 
+test('of the signatures over a span those are kept that were found good', async () => {
+  const { get, internet, recursor } = setUp();
+  const junk = (one: Rrset): Rrset =>
+    one.type === Type.NSEC
+      ? { ...one, signatures: [...one.signatures, Uint8Array.from(one.signatures[0]).fill(1, 18)] }
+      : one;
+  internet.lie = said => ({ ...said, authority: said.authority.map(junk) });
+  await get('b.shop.com.');
+  internet.lie = undefined;
+  const { rcode, secure, authority } = await get('c.shop.com.');
+  expect([rcode, secure, recursor.stats.synthesised]).toEqual([Rcode.NXDOMAIN, true, 1]);
+  expect(authority.map(one => one.signatures.length)).toEqual(authority.map(() => 1));
+});
+
 test('spans of zones that may have unsigned delegations in them say nothing of other names', async () => {
   const { get, internet } = setUp(['192.0.2.1'], {
     ...ZONES,
