@@ -180,6 +180,9 @@ export class RrsetCache implements Disposable {
     const trust = { rank: Rank.authoritative, security };
     this.#put(Kind.nxdomain, name, 0, trust, denial.authority, denial.ttl * 1000);
   }
+  forgetNxdomain(name: Uint8Array): void {
+    this.bytes.delete(this.#keyOf(Kind.nxdomain, name, 0));
+  }
 
   /**
    * The name servers that a zone's parent gave, as long as it lets them stand. `old`: in the last tenth of that.

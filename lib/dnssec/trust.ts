@@ -103,6 +103,14 @@ export class TrustAnchors {
     const found = this.#closest(name, now);
     return found !== undefined && 'until' in found ? found : undefined;
   }
+  /**
+   * Whether a name has an anchor, of either kind and ended or not, that a name above it has not: what is said there decides
+   * nothing here.
+   */
+  haveBetween(above: Uint8Array, name: Uint8Array): boolean {
+    const longest = bySuffix(name, this.#anchors);
+    return longest !== undefined && longest.zone.length > above.length;
+  }
   #closest(name: Uint8Array, now: number): Anchor | { zone: Uint8Array; until: number } | undefined {
     return bySuffix(name, this.#anchors, one => !('until' in one) || now < one.until);
   }

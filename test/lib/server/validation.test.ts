@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { Metrics } from '../../../lib/admin/metrics.js';
 import { silentLogger } from '../../../lib/base/log.js';
+import type { Hooks } from '../../../lib/resolve/hooks.js';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
@@ -21,11 +22,13 @@ let lines: string[];
 afterEach(() => server?.close());
 
 /** Upstreams that answer from signed zones, with `lies` in the place of some answers. */
-function start(options: ServerOptions, lies = false) {
+function start(options: ServerOptions, lies = false, hooks: Hooks = {}) {
   lines = [];
   const tree = new SignedTree({
     '.': {},
-    'shop.': { lines: ['www.shop. 300 A 192.0.2.80'] },
+    'shop.': {
+      lines: ['www.shop. 300 A 192.0.2.80', 'svc.shop. 300 HTTPS 1 . alpn=h2 ipv4hint=192.0.2.1 ipv6hint=2001:db8::1'],
+    },
     'plain.': { unsigned: true, lines: ['www.plain. 300 A 192.0.2.81'] },
   });
   const clock = new FakeClock();
@@ -52,7 +55,7 @@ function start(options: ServerOptions, lies = false) {
       ...options,
       dnssec: { trustAnchors: [root], ...options.dnssec },
     },
-    {},
+    hooks,
     {
       clock,
       log: { ...silentLogger, info: note, warn: note, error: note },
@@ -225,4 +228,24 @@ test('what stands in is not called secure, and with its signatures told until th
     expect(await asked()).toBe(dnssecOk ? Rcode.SERVFAIL : 0);
     await server!.close();
   }
+});
+
+test('what is made or changed here is not told as validated, whatever it leads to (RFC 4035 section 3.2.3)', async () => {
+  const local = {
+    records: ['local.example CNAME www.shop'],
+    zones: [{ name: 'svc.shop', kind: 'blockA' }],
+  } satisfies ServerOptions['local'];
+  const onQuery = ({ name }: { name: string }) => (name.startsWith('hook.') ? { rewrite: 'www.shop' } : undefined);
+  const { ask } = start({ upstreams: ['192.0.2.1'], dnssec: { validate: true }, local }, false, { onQuery });
+  const isSecure = async (name: string, type = 'A'): Promise<boolean> => {
+    const { flags, answers } = await ask(name, { dnssecOk: true, type });
+    expect(answers).not.toHaveLength(0);
+    return (flags & Flag.AD) !== 0;
+  };
+  expect(await isSecure('www.shop.')).toBe(true);
+  expect(await isSecure('local.example.')).toBe(false);
+  expect(await isSecure('local.example.')).toBe(false);
+  expect(await isSecure('hook.example.')).toBe(false);
+  expect(await isSecure('svc.shop.', `UNKNOWN_${Type.HTTPS}`)).toBe(false);
+  expect(await isSecure('svc.shop.', `UNKNOWN_${Type.HTTPS}`)).toBe(false);
 });
