@@ -32,6 +32,7 @@ const BENCHES = {
   worst: ['what the worst responses of 64 KiB cost', 'lib/worst.mjs'],
   dnssec: ['a validated answer, and the worst of hostile ones', 'dnssec/run.mjs'],
   load: ['a server under load, beside dnsdist and unbound', 'load/run.mjs', ['dnsperf', 'nsd', 'dnsdist', 'unbound']],
+  tls: ['hits over TLS and TCP, beside unbound and dnsdist', 'load/tls.mjs', ['dnsperf', 'unbound', 'dnsdist']],
   upstream: ["an upstream query, natively and by Node's sockets", 'load/upstream.mjs', ['nsd']],
   soak: ['an hour of hostile packets and failing upstreams', 'load/soak.mjs', ['dnsperf']],
   recursion: ['recursive misses beside unbound', 'internet/run.mjs', ['nsd', 'unbound']],

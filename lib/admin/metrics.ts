@@ -206,6 +206,24 @@ const FAMILIES: readonly Family[] = [
       }),
     ['outcome'],
   ),
+  counter(
+    'shardns_tls_handshakes_total',
+    'TLS handshakes with clients, by outcome; their connections count as TCP connections too',
+    ({ tls }) => (tls === undefined ? [] : by('outcome', tls.handshakes)),
+    ['outcome'],
+  ),
+  gauge('shardns_tls_certificate_days_left', 'Days until the certificate ends', r => r.tls?.certificate.daysLeft),
+  gauge(
+    'shardns_tls_certificate_not_after_timestamp_seconds',
+    'Unix time at which the certificate ends',
+    r => r.tls?.certificate.notAfterSeconds,
+  ),
+  counter(
+    'shardns_tls_certificate_reloads_total',
+    'Times that the files of the certificate had changed, by outcome',
+    ({ tls }) => (tls === undefined ? [] : by('outcome', { read: tls.reloads, failed: tls.failures })),
+    ['outcome'],
+  ),
   gauge('shardns_resolver_in_flight', 'Questions on the slow path', r => r.resolver.inFlight),
   counter(
     'shardns_resolver_plain_total',
@@ -275,7 +293,7 @@ const FAMILIES: readonly Family[] = [
     'shardns_upstream_mismatched_total',
     'Responses that matched no query, by transport',
     r =>
-      (['udp', 'tcp'] as const).flatMap(proto => {
+      (['udp', 'tcp', 'tls'] as const).flatMap(proto => {
         const stats = r.transports[proto];
         return stats === undefined ? [] : [[{ proto }, stats.mismatched] as const];
       }),

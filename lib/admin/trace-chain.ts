@@ -84,7 +84,12 @@ function adviceFor(chain: ExplainedChain): string | undefined {
     return `the servers of ${broken === undefined ? 'a zone' : nameToText(broken.zone)} gave no answer for DS or DNSKEY records: ask them with DO, over UDP and TCP, and see what the steps above say of them`;
   }
   if (status === 'insecure') return insecureAdvice(ede);
+  if (status === 'indeterminate')
+    return 'nothing, unless a zone above it is signed: then name its keys in `dnssec.trustAnchors`';
   if (status !== 'bogus') return undefined;
+  if (chain.isSpent) {
+    return 'to judge it costs more than one question may (`dnssec.budget`): many keys of one tag, many signatures that fail or many NSEC3 hashes are made by who attacks, or by a zone whose old keys and signatures should be removed';
+  }
   const place = broken?.zone ?? failed?.name ?? chain.name;
   const zone = nameToText(broken?.zone ?? signerOf(zones, place));
   const clock = new Date(chain.now * 1000).toISOString().slice(0, 19);

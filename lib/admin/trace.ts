@@ -10,7 +10,8 @@ import { ResolutionError } from '../resolve/recurse/job.js';
 import type { RecursionResult } from '../resolve/recurse/links.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Server } from '../server/server.js';
-import { Class, Flag, rcodeName, typeCode, typeName } from '../wire/iana.js';
+import { headerRcode } from '../wire/flags.js';
+import { Class, Flag, Rcode, rcodeName, typeCode, typeName } from '../wire/iana.js';
 import { decodeMessage, encodeQuestion, rcodeOf, type ResourceRecord } from '../wire/message.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { Query } from '../wire/query.js';
@@ -147,7 +148,15 @@ async function follow(server: Server, name: Uint8Array, type: number, fresh: boo
   if (addressRules?.hidesAny === true) {
     step({ kind: 'filter', text: 'what follows is without the addresses of resolver.privateAddresses' });
   }
-  const { recursor } = server;
+  const { recursor, engine } = server;
+  // What clients are told meanwhile; the trace goes on.
+  if (engine.answer(query.message, { counts: 'nothing' }) > 0 && headerRcode(engine.reply) === Rcode.SERVFAIL) {
+    const { failureMaxSeconds } = server.resolver.options;
+    step({
+      kind: 'cache',
+      text: `${query.nameText} ${typeName(type)}: failed not long ago; clients are told SERVFAIL for up to ${failureMaxSeconds} s`,
+    });
+  }
   if (recursor?.serves(query.name, type) === true) {
     const found = await resolve(recursor, query.name, type, fresh, step);
     const { result } = found;
@@ -155,7 +164,7 @@ async function follow(server: Server, name: Uint8Array, type: number, fresh: boo
     const all = rrsets.flatMap(({ name, type, ttl, data }) => data.map(one => ({ name, type, ttl, data: one })));
     return { rcode: result.rcode, records: [...records, ...all], result: found };
   }
-  const known = fresh ? undefined : server.engine.peek(query.name, type, {});
+  const known = fresh ? undefined : engine.peek(query.name, type, {});
   if (known !== undefined && known.remainingSeconds > 0) {
     step({ kind: 'cache', text: `${query.nameText} ${typeName(type)}: known` });
     return told(known.message);

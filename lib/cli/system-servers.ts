@@ -3,6 +3,7 @@
 import { parseSocketAddress } from '../base/address.js';
 import { systemClock, type Clock, type Timer } from '../base/clock.js';
 import { WatchedFile } from '../base/watched-file.js';
+import { parseEndpoint } from '../server/listeners/endpoint.js';
 import { OwnAddresses } from '../server/listeners/own-addresses.js';
 import type { Interfaces } from '../server/listeners/wildcard-listener.js';
 import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
@@ -29,7 +30,7 @@ export class SystemServers {
    */
   read(listen: readonly string[]): { servers: string[]; own: string[]; unread: readonly string[] } {
     const ours = new OwnAddresses(
-      listen.map(text => parseSocketAddress(text, 'listen')),
+      listen.map(text => parseEndpoint(text, 'listen')).filter(({ scheme }) => scheme === 'plain'),
       this.interfaces,
     );
     const { servers, unread } = this.#file.value;

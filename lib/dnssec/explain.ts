@@ -5,7 +5,7 @@
 // that a broken zone can be looked at to its end. For an operator's question, not for a client's.
 import { sameOctets } from '../base/octets.js';
 import { Type } from '../wire/iana.js';
-import { equalNames, isAtOrBelow, nameKey } from '../wire/name.js';
+import { equalNames, foldedName, isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { Budget } from './budget.js';
 import { denialsOf } from './delegation.js';
@@ -66,7 +66,9 @@ export interface ExplainedChain {
   zones: ZoneFacts[];
   /** What the answer is made of, or the denial. */
   answer: (SignedFact & { status: string | undefined })[];
-  /** The negative trust anchor that the name is at or below; its end in seconds since 1970. */
+  /** More would have had to be done than a question may cost. */
+  isSpent: boolean;
+  /** The negative trust anchor that the name, or an alias of it, is at or below; its end in seconds since 1970. */
   negative: { zone: Uint8Array; until: number } | undefined;
   validation: Validation;
 }
@@ -88,7 +90,7 @@ export async function explain(
     return came;
   };
   const validation = await validate(question, response, { ...context, zones, fetchRecords });
-  const looking = new Looking(zones, fetched, context);
+  const looking = new Looking(fetched, context);
   const facts = [...zones.found]
     .filter((one): one is [Uint8Array, ZoneState] => one[1].status !== 'inside')
     .sort(([a], [b]) => a.length - b.length)
@@ -99,7 +101,10 @@ export async function explain(
   return {
     name: question.name,
     now: context.now,
-    negative: context.anchors.negativeAt(question.name, context.now),
+    isSpent: context.budget.isSpent,
+    negative: [question.name, ...response.answer.map(one => foldedName(one.name))]
+      .map(name => context.anchors.negativeAt(name, context.now))
+      .find(one => one !== undefined),
     zones: facts,
     answer: shown
       .slice(0, MAX_RRSETS)
@@ -123,7 +128,6 @@ class NotedZones extends ZoneKeys {
 
 class Looking {
   constructor(
-    private readonly zones: NotedZones,
     private readonly fetched: ReadonlyMap<string, Fetched>,
     private readonly judging: Judging & { anchors: TrustAnchors },
   ) {}
@@ -184,8 +188,7 @@ class Looking {
     const { now, policy } = this.judging;
     if (!isAtOrBelow(rrset.name, signer)) return 'a signer that is not above the records';
     const keys = this.#keysOf(signer);
-    const state = this.zones.get(signer, now);
-    if (keys.length === 0 && state?.status !== 'secure') return undefined;
+    if (keys.length === 0) return 'not checked, for want of its keys';
     const verdict = verifyRrset({ ...rrset, signatures: [signature] }, signer, keys, { now, policy, budget });
     return verdict.status === 'bogus' ? verdict.reason : undefined;
   }

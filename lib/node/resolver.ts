@@ -8,16 +8,19 @@ import { ShardnsError } from '../base/errors.js';
 import { headerRcode } from '../wire/flags.js';
 import { Rcode, Type } from '../wire/iana.js';
 import { decodeMessage, type ResourceRecord } from '../wire/message.js';
-import { argumentError, checkInt32, checkOneOf, checkSignal, checkType, valueError } from './arguments.js';
+import { checkSignal, checkType, valueError } from './arguments.js';
 import { type ClientDependencies, DnsClient } from './client.js';
 import { defaultClient, defaultProvingClient } from './default-client.js';
 import { abortError, insecureError, queryError, QueryFailure } from './errors.js';
 import { asciiName, isAskable, isLocalhost, LOOPBACK } from './host-names.js';
 import { normalAddress } from './hosts.js';
 import type { LookupOptions } from './options.js';
-import { reported, type Reported, type Secure, SECURE_MODES, type Unproven } from './proof.js';
+import { reported, type Reported, type Secure, type Unproven } from './proof.js';
 import { readAddressTtls, readAny, type ReadableType, readRecords, type RecordOf } from './records.js';
+import { type NodeResolverOptions, type ProofOptions, readResolverOptions } from './resolver-options.js';
 import { localAddressOf, readServers, showServers } from './resolver-settings.js';
+
+export type { NodeResolverOptions };
 
 export interface ResolverCallOptions {
   signal?: AbortSignal | undefined;
@@ -25,21 +28,6 @@ export interface ResolverCallOptions {
 export interface AddressCallOptions extends ResolverCallOptions {
   ttl?: boolean | undefined;
 }
-export interface NodeResolverOptions<S extends Secure | undefined = Secure | undefined> {
-  /** Milliseconds of one try; -1 = as configured. */
-  timeout?: number | undefined;
-  tries?: number | undefined;
-  /** Share a client, and with it a cache. */
-  client?: DnsClient | undefined;
-  signal?: AbortSignal | undefined;
-  /** Whether answers have to be proven (DNSSEC): as the client's where it is not given. */
-  secure?: S;
-  /** As of `LookupOptions`, as are the next two: a resolver with one of them has a client of its own. */
-  trustAd?: boolean | undefined;
-  trustAnchors?: string[] | undefined;
-  negativeTrustAnchors?: string[] | undefined;
-}
-
 export interface RecordWithTtl {
   address: string;
   /** Seconds. */
@@ -79,7 +67,7 @@ export class Resolver<S extends Secure | undefined = undefined> extends NodeReso
   readonly #signal: AbortSignal | undefined;
   readonly #secure: Secure | undefined;
   /** Of a client of its own. */
-  readonly #proof: Pick<LookupOptions, 'trustAd' | 'trustAnchors' | 'negativeTrustAnchors'>;
+  readonly #proof: ProofOptions;
   #stop: (() => void) | undefined;
   #servers: readonly string[] | undefined;
   #localAddress: ClientDependencies['localAddress'];
@@ -94,28 +82,14 @@ export class Resolver<S extends Secure | undefined = undefined> extends NodeReso
     private readonly dependencies: ClientDependencies = {},
   ) {
     super();
-    const { timeout = -1, tries = 4, client, signal, secure, ...rest }: NodeResolverOptions = { ...options };
-    const { trustAd, trustAnchors, negativeTrustAnchors } = rest;
-    checkInt32('options.timeout', -1, timeout);
-    checkInt32('options.tries', 1, tries);
-    checkSignal('options.signal', signal);
-    this.#timeoutMs = timeout <= 0 ? undefined : Math.max(10, Math.min(timeout * tries, 60_000));
-    if (client !== undefined && !((client as unknown) instanceof DnsClient)) {
-      throw argumentError('options.client', 'an instance of DnsClient', client);
-    }
-    if (secure !== undefined) checkOneOf('options.secure', SECURE_MODES, secure);
-    if (secure !== undefined && client !== undefined && client.settings.secure === undefined) {
-      throw valueError('options.secure', 'needs a client that was made with `secure`', secure);
-    }
+    const { timeoutMs, client, signal, secure, proof } = readResolverOptions(options);
+    this.#timeoutMs = timeoutMs;
     this.#client = client;
     this.#signal = signal;
-    this.#secure = secure ?? client?.settings.secure;
-    this.#proof = { trustAd, trustAnchors, negativeTrustAnchors };
-    const isOwn = Object.values(this.#proof).some(one => one !== undefined);
-    if (isOwn && client !== undefined) {
-      throw valueError('options.client', 'says itself whom it trusts: give trustAd and trust anchors to it', client);
-    }
-    if ((this.#timeoutMs !== undefined || isOwn) && client === undefined) this.#own();
+    this.#secure = secure;
+    this.#proof = proof;
+    const isOwn = timeoutMs !== undefined || Object.keys(proof).length > 0;
+    if (isOwn && client === undefined) this.#own();
   }
 
   get client(): DnsClient {
@@ -124,11 +98,10 @@ export class Resolver<S extends Secure | undefined = undefined> extends NodeReso
 
   /** A client with servers, time limits or addresses of its own has a cache of its own too. */
   #own(): void {
-    const given = Object.entries(this.#proof).filter(([, value]) => value !== undefined);
     const options: LookupOptions = {
       ...this.#client?.settings,
       ...(this.#secure === undefined ? {} : { secure: this.#secure }),
-      ...(Object.fromEntries(given) as LookupOptions),
+      ...this.#proof,
       memory: '1MiB',
     };
     if (this.#timeoutMs !== undefined) options.timeoutMs = this.#timeoutMs;

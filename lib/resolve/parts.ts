@@ -14,4 +14,5 @@ export const partFields = {
   cache: new Field<DnsCache>(value => (value instanceof DnsCache ? undefined : 'expected a DnsCache')).optional(),
   udpTransport: transport,
   tcpTransport: transport,
+  tlsTransport: transport,
 };

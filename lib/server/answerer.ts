@@ -4,7 +4,6 @@
 // one buffer, so that a listener copies them once, or not at all.
 //
 // Bound: of replies that wait for one answer TURN_OCTETS a turn of the event loop; the others follow in the next ones.
-import { isIPv6 } from 'node:net';
 import type { Clock } from '../base/clock.js';
 import { Turns } from '../base/turns.js';
 import type { Engine, JudgedClient } from '../cache/engine.js';
@@ -164,7 +163,7 @@ export class Answerer {
 
   /** Of the query that was answered or refused last. */
   #countRequest({ protocol, client }: ListenerAsker): void {
-    const way = `${protocol}${isIPv6(client.address) ? 6 : 4}` as const;
+    const way = `${protocol}${client.address.includes(':') ? 6 : 4}` as const;
     this.requests[way]++;
     this.requestsByType[way][Math.min(this.engine.queryType, TYPES_COUNTED - 1)]++;
   }

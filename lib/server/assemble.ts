@@ -9,11 +9,13 @@ import type { Hooks } from '../resolve/hooks.js';
 import { Resolver } from '../resolve/resolver.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
 import { TcpTransport } from '../transport/tcp.js';
+import { TlsTransport } from '../transport/tls.js';
 import type { Transport } from '../transport/transport.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
 import { Anchors } from './anchors.js';
 import { Answerer } from './answerer.js';
+import { Certificates } from './certificates.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
 import { Invalidation } from './invalidation.js';
@@ -23,7 +25,7 @@ import { regionOf } from './settings/cache.js';
 import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
 import { configurationOf, rulesNumberOf } from './settings/configuration.js';
 import type { ServerSettings } from './settings/settings.js';
-import { applyToTransports, exchangerOptionsOf } from './settings/upstreams.js';
+import { applyToTransports, authoritiesOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { SignatureProbes } from './signature-probes.js';
 import { Snapshots } from './snapshots.js';
 import { UpstreamGroups } from './upstream-groups.js';
@@ -39,6 +41,7 @@ export interface ServerParts {
   readonly owner: object;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
+  readonly tlsTransport: Transport;
   readonly exchanger: Exchanger;
   readonly groups: UpstreamGroups;
   readonly resolver: Resolver;
@@ -48,25 +51,28 @@ export interface ServerParts {
   readonly snapshots: Snapshots;
   readonly gate: Gate;
   readonly answerer: Answerer;
+  readonly certificates: Certificates;
   readonly listeners: Listeners;
   readonly invalidation: Invalidation;
   readonly clientRules: ClientRules;
 }
 
-/** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY; nothing of it is left then */
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY, ERR_SHARDNS_FILE; nothing of it is left then */
 export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: ServerDependencies): ServerParts {
   const clock = dependencies.clock ?? systemClock;
   const random = dependencies.random ?? systemRandom;
   const log = rateLimited(harmless(dependencies.log ?? silentLogger), clock);
   const owner = {};
+  const authorities = authoritiesOf(settings);
   const ownsEngine = dependencies.cache === undefined;
   const sharesEngine = !ownsEngine || settings.cache.file !== undefined;
   const engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random, configurationOf(settings)));
   engine.configure(tunablesOf(settings));
   const udpTransport = dependencies.udpTransport ?? new SystemUdpTransport(clock, random);
   const tcpTransport = dependencies.tcpTransport ?? new TcpTransport(clock, random);
+  const tlsTransport = dependencies.tlsTransport ?? new TlsTransport(clock, random);
   const exchanger = new Exchanger({
-    routes: routesOf(udpTransport, tcpTransport),
+    routes: routesOf(udpTransport, tcpTransport, tlsTransport),
     clock,
     random,
     options: exchangerOptionsOf(settings),
@@ -87,7 +93,8 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   };
   // Transports and policies of the embedder's own cannot go to other threads.
   const { validationPolicy: policy } = dependencies;
-  const ownTransports = dependencies.udpTransport === undefined && dependencies.tcpTransport === undefined;
+  const { udpTransport: udp, tcpTransport: tcp, tlsTransport: tls } = dependencies;
+  const ownTransports = udp === undefined && tcp === undefined && tls === undefined;
   const threads = ownTransports && policy === undefined;
   const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads, policy });
   const anchors = new Anchors({ clock, random, log, user: recursion, policy });
@@ -102,11 +109,12 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     if (ownsEngine) engine.close();
     throw error;
   }
-  applyToTransports([udpTransport, tcpTransport], settings);
+  applyToTransports([udpTransport, tcpTransport, tlsTransport], settings, authorities);
   const snapshots = new Snapshots(engine, clock, log, rulesNumberOf(settings));
   const gate = new Gate(random);
   const answerer = new Answerer(engine, resolver, clock, gate);
-  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log }, settings);
+  const certificates = new Certificates(clock, log);
+  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log, certificates }, settings);
   groups.own = () => listeners.own;
   const invalidation = new Invalidation(resolver, recursion);
   const clientRules = new ClientRules(gate, resolver, listeners, invalidation, { random, clock, log });
@@ -120,6 +128,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     owner,
     udpTransport,
     tcpTransport,
+    tlsTransport,
     exchanger,
     groups,
     resolver,
@@ -129,6 +138,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     snapshots,
     gate,
     answerer,
+    certificates,
     listeners,
     invalidation,
     clientRules,

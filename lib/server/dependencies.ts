@@ -20,6 +20,7 @@ export interface ServerDependencies {
   cache?: DnsCache;
   udpTransport?: Transport;
   tcpTransport?: Transport;
+  tlsTransport?: Transport;
   /** In the place of what `dnssec` says of algorithms and times: old captures have some that nobody believes any more. */
   validationPolicy?: ValidationPolicy;
 }

@@ -7,13 +7,14 @@ import { systemRandom } from '../base/random.js';
 import { ByteCache } from '../cache/byte-cache.js';
 import { resolveFor, type Resolved } from '../resolve/recursive-answers.js';
 import { TcpTransport } from '../transport/tcp.js';
+import { TlsTransport } from '../transport/tls.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import { type DefaultUpstreams, makeRecursor, updateRecursor } from './recursor-settings.js';
-import { applyToTransports, exchangerOptionsOf } from './settings/upstreams.js';
+import { applyToTransports, authoritiesOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { wordsOf } from './recursion-stats.js';
 import { UpstreamGroups } from './upstream-groups.js';
@@ -24,9 +25,10 @@ const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
 const udp = new SystemUdpTransport(clock, random);
 const tcp = new TcpTransport(clock, random);
-applyToTransports([udp, tcp], settings);
+const tls = new TlsTransport(clock, random);
+applyToTransports([udp, tcp, tls], settings, authoritiesOf(settings));
 const exchanger = new Exchanger({
-  routes: routesOf(udp, tcp),
+  routes: routesOf(udp, tcp, tls),
   clock,
   random,
   options: exchangerOptionsOf(settings),
@@ -54,6 +56,17 @@ recursor.onClockDoubt = clock => port.postMessage({ clock } satisfies FromWorker
 const outcomes = new OutcomeBatch();
 let queued = false;
 
+/** Those of before where the file was taken away since the main thread has read it. */
+let authorities = authoritiesOf(settings);
+function authoritiesAgain(next: WorkerData['settings']): string | undefined {
+  try {
+    authorities = authoritiesOf(next);
+  } catch {
+    // The main thread has told of it, or will.
+  }
+  return authorities;
+}
+
 function say(id: number, resolved: Resolved): void {
   outcomes.add(id, resolved);
   if (queued) return;
@@ -80,7 +93,7 @@ const resolve = async (query: Uint8Array, fresh: boolean): Promise<Resolved> =>
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
     exchanger.options = exchangerOptionsOf(message.settings);
-    applyToTransports([udp, tcp], message.settings);
+    applyToTransports([udp, tcp, tls], message.settings, authoritiesAgain(message.settings));
     // The ones of before are asked until names that are new were looked up.
     changing = changing.then(() => groups.prepare(message.settings)).then(change => change.commit());
     const { settings, anchors, passedOver } = message;

@@ -25,7 +25,8 @@ import { workersOf } from './settings/recursion.js';
 import { type PoolSettings, RecursionPool } from './recursion-pool.js';
 import { sumOf, type WorkerTotals } from './recursion-stats.js';
 import type { Prepared } from './prepared.js';
-import { makeRecursor, makeRrsetMemory, needsRecursor, updateRecursor } from './recursor-settings.js';
+import { makeRecursor, makeRrsetMemory, updateRecursor } from './recursor-settings.js';
+import { needsRecursor } from './settings/resolution.js';
 
 const MAX_LEFT = 2;
 
@@ -67,7 +68,7 @@ export class Recursion implements AnchorUser, ProbesUser {
 
   readonly #upstreams = (): readonly Upstream[] => this.resolver.groups.get('default') ?? [];
 
-  /** This thread answers clients: what takes longer than the way there is checked in libuv's pool; by workers at once. */
+  /** This thread answers clients: what takes long is checked in libuv's pool; by workers at once. */
   get #policy(): ValidationPolicy {
     return { verify: 'pool', ...this.dependencies.policy };
   }

@@ -25,6 +25,7 @@ import type { Anchors } from './anchors.js';
 import type { AnchorsReport } from './anchors-report.js';
 import type { Answerer } from './answerer.js';
 import type { BlockLists } from './block-lists.js';
+import type { CertificateReport, Certificates } from './certificates.js';
 import type { ClientRules } from './client-rules.js';
 import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
@@ -82,7 +83,17 @@ export interface ServerReport {
     /** Queries of clients that may not ask. */
     readonly refused: number;
   };
+  /** Those with TLS over them too. */
   readonly tcp: Readonly<TcpConnections['stats']> & { readonly connections: number; readonly heldBytes: number };
+  /** Handshakes with clients; undefined where nothing is listened for that is encrypted. */
+  readonly tls?: {
+    /** Whole ones, those of sessions that were resumed, broken ones, those that took too long. */
+    readonly handshakes: Readonly<Certificates['handshakes']>;
+    readonly certificate: CertificateReport;
+    /** The certificate's files that were read again; those that could not be used. */
+    readonly reloads: number;
+    readonly failures: number;
+  };
   /** Questions that the cache did not answer. */
   readonly resolver: Readonly<Resolver['stats']> & {
     /** At present. */
@@ -122,7 +133,12 @@ export interface ServerReport {
   /** Names that upstreams are given by: each address is one of `upstreams`. */
   readonly upstreamNames: readonly HostReport[];
   /** Messages of all threads that ask. */
-  readonly transports: { readonly udp?: Readonly<TransportStats>; readonly tcp?: Readonly<TransportStats> };
+  readonly transports: {
+    readonly udp?: Readonly<TransportStats>;
+    readonly tcp?: Readonly<TransportStats>;
+    /** Of the main thread. */
+    readonly tls?: Readonly<TransportStats>;
+  };
   /** Undefined where nothing is resolved from the root or a zone. */
   readonly recursion?: Readonly<RecursorStats> & {
     /** At present: name servers that something is known of, threads, entries and octets of the RRset cache. */
@@ -149,6 +165,7 @@ export interface ReportSources {
   readonly resolver: Resolver;
   readonly exchanger: Exchanger;
   readonly answerer: Answerer;
+  readonly certificates: Certificates;
   readonly listeners: Listeners;
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
@@ -157,6 +174,7 @@ export interface ReportSources {
   readonly groups: UpstreamGroups;
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
+  readonly tlsTransport: Transport;
 }
 
 const replies = new Float64Array(RCODES_COUNTED + TYPES_COUNTED);
@@ -214,6 +232,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       connections: listeners.tcpConnections.size,
       heldBytes: listeners.tcpConnections.octets,
     },
+    tls: tlsOf(sources.certificates),
     resolver: {
       ...resolver.stats,
       inFlight: resolver.inFlight,
@@ -233,7 +252,11 @@ export function reportOf(sources: ReportSources): ServerReport {
       return { server: label, srttMs, inFlight, resting, ...stats };
     }),
     upstreamNames: sources.groups.hosts,
-    transports: { udp: statsOf(sources.udpTransport, workers?.udp), tcp: statsOf(sources.tcpTransport, workers?.tcp) },
+    transports: {
+      udp: statsOf(sources.udpTransport, workers?.udp),
+      tcp: statsOf(sources.tcpTransport, workers?.tcp),
+      tls: statsOf(sources.tlsTransport),
+    },
     recursion: recursive && {
       ...recursive,
       rrsetEntries: rrsets?.entries ?? 0,
@@ -244,6 +267,10 @@ export function reportOf(sources: ReportSources): ServerReport {
     forwardedTo: sources.probes.report,
     process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
   };
+}
+
+function tlsOf({ handshakes, report, reloads, failures }: Certificates): ServerReport['tls'] {
+  return report && { handshakes: { ...handshakes }, certificate: report, reloads, failures };
 }
 
 function edgeOf({ actions, cookies, overLimit }: EdgeStats): ServerReport['edge'] {

@@ -27,6 +27,7 @@ import { type PreparesSettings, type ServerLife, SettingsInForce, type SettingsP
 import { readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
 import { checkSource } from './settings/upstreams.js';
 import type { Snapshots } from './snapshots.js';
+import type { Protocol } from './listeners/protocols.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
 import type { UdpPlane } from './listeners/udp-plane.js';
 
@@ -120,7 +121,7 @@ export class Server implements AsyncDisposable {
     return reportOf({ ...this.#parts, state: this.#state });
   }
   /** Where it answers: the addresses asked for, with the ports that were bound. */
-  addresses(): { udp: string[]; tcp: string[] } {
+  addresses(): Record<Protocol, string[]> {
     return this.listeners.addresses;
   }
   get plane(): UdpPlane | undefined {
@@ -157,6 +158,7 @@ export class Server implements AsyncDisposable {
       await this.#parts.groups.begin();
       (await this.#parts.clientRules.lists.prepare(settings)).commit();
       this.clientRules.publish();
+      this.#parts.certificates.prepare(settings).commit();
       this.#checkOpen('listen()');
       await this.#openListeners(this.#inForce);
     } catch (error) {
@@ -260,7 +262,8 @@ export class Server implements AsyncDisposable {
     const steps = new Steps();
     const { groups, owner, ownsEngine } = this.#parts;
     const { resolver, listeners, answerer, udpTransport, tcpTransport } = this;
-    for (const part of [resolver, listeners, answerer, groups, udpTransport, tcpTransport]) {
+    const { tlsTransport } = this.#parts;
+    for (const part of [resolver, listeners, answerer, groups, udpTransport, tcpTransport, tlsTransport]) {
       steps.do(() => part.close());
     }
     // Whoever still waits for a flight is told before the cache goes.
@@ -270,6 +273,7 @@ export class Server implements AsyncDisposable {
     steps.do(() => this.#parts.probes.close());
     await steps.wait(() => this.anchors.close());
     await steps.wait(() => this.recursion.close());
+    steps.do(() => this.#parts.certificates.close());
     steps.do(() => this.#parts.clientRules.close());
     steps.do(() => this.gate.close());
     steps.do(() => this.engine.release(owner));

@@ -12,7 +12,7 @@ import { configurationOf, rulesNumberOf } from './settings/configuration.js';
 import { tcpOptionsOf } from './settings/listeners.js';
 import { workersOf } from './settings/recursion.js';
 import { changedSettings, readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
-import { applyToTransports, checkSource, exchangerOptionsOf, sourceOf } from './settings/upstreams.js';
+import { applyToTransports, authoritiesOf, checkSource, exchangerOptionsOf, sourceOf } from './settings/upstreams.js';
 
 /** Those above the server that live with it; what they prepare is put in force, or let go of, with everything else. */
 export interface PreparesSettings {
@@ -56,8 +56,10 @@ export class SettingsInForce implements SettingsPair {
     const relisten = life.isListening() && changed.some(({ change }) => change === 'relisten');
     const source = sourceOf(settings);
     if (isSourced(parts.udpTransport) && !sameSource(source, sourceOf(before.settings))) await checkSource(settings);
+    const authorities = authoritiesOf(settings);
     const prepared: Prepared[] = [];
     try {
+      prepared.push(parts.certificates.prepare(settings));
       prepared.push(await parts.groups.prepare(settings));
       // Before those who believe them.
       prepared.push(parts.anchors.prepare(settings));
@@ -77,7 +79,7 @@ export class SettingsInForce implements SettingsPair {
     }
     this.options = options;
     this.settings = settings;
-    this.#commit(settings, before.settings, prepared);
+    this.#commit(settings, before.settings, { prepared, authorities });
     this.tellDoubts();
   }
 
@@ -104,7 +106,11 @@ export class SettingsInForce implements SettingsPair {
   }
 
   /** Whole, whatever becomes of a part: a step that throws is a mistake of ours, which is told and leaves none undone. */
-  #commit(settings: ServerSettings, before: ServerSettings, prepared: readonly Prepared[]): void {
+  #commit(
+    settings: ServerSettings,
+    before: ServerSettings,
+    { prepared, authorities }: { prepared: readonly Prepared[]; authorities: string | undefined },
+  ): void {
     const { parts } = this;
     const { engine, resolver, exchanger } = parts;
     const steps = new Steps();
@@ -123,7 +129,9 @@ export class SettingsInForce implements SettingsPair {
     steps.do(() => (exchanger.options = exchangerOptionsOf(settings)));
     for (const change of prepared) steps.do(() => change.commit());
     steps.do(() => parts.probes.use(settings));
-    steps.do(() => applyToTransports([parts.udpTransport, parts.tcpTransport], settings));
+    steps.do(() =>
+      applyToTransports([parts.udpTransport, parts.tcpTransport, parts.tlsTransport], settings, authorities),
+    );
     steps.do(() => (parts.listeners.tcpConnections.options = tcpOptionsOf(settings)));
     steps.do(() => parts.clientRules.apply(settings));
     steps.do(() => parts.invalidation.changed(before, settings));

@@ -3,10 +3,10 @@
 //
 // Bounds: those of the options, and of HostAddresses for each name; MAX_GONE servers that are asked no more are remembered,
 // since a name may lead to some of its addresses at a time.
-import type { SocketAddress } from '../base/address.js';
 import { BoundedMap } from '../base/bounded-map.js';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import type { ServerAddress } from '../transport/transport.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import { HostAddresses } from '../upstream/host-addresses.js';
 import type { Scheme } from '../upstream/route.js';
@@ -170,14 +170,14 @@ export class UpstreamGroups {
     return groups;
   }
 
-  #serversAt({ scheme, port, at, name }: UpstreamPlace, next: Map<string, Upstream>): Upstream[] {
+  #serversAt({ scheme, port, at, name, tls }: UpstreamPlace, next: Map<string, Upstream>): Upstream[] {
     if (at !== undefined) return [this.#serverAt(at, scheme, next)];
     return (this.#hosts.get(name!)?.addresses ?? []).map(address => {
-      return this.#serverAt({ address, port, family: address.includes(':') ? 6 : 4 }, scheme, next);
+      return this.#serverAt({ address, port, family: address.includes(':') ? 6 : 4, tls }, scheme, next);
     });
   }
 
-  #serverAt(at: SocketAddress, scheme: Scheme, next: Map<string, Upstream>): Upstream {
+  #serverAt(at: ServerAddress, scheme: Scheme, next: Map<string, Upstream>): Upstream {
     const label = labelOf(at, scheme);
     const known = next.get(label) ?? this.#upstreams.get(label) ?? this.#gone.get(label);
     const server = known ?? new Upstream(at, this.parts.clock, scheme);

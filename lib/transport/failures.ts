@@ -15,10 +15,10 @@ export function socketFailed(where: string, cause: Error): ShardnsError {
   return new ShardnsError(code, `${where}: ${cause.message}`, { cause });
 }
 
-export function tooManyQueries(where: string, protocol: 'UDP' | 'TCP', cause?: unknown): ShardnsError {
+export function tooManyQueries(where: string, protocol: 'UDP' | 'TCP' | 'TLS', cause?: unknown): ShardnsError {
   return new ShardnsError('ERR_SHARDNS_OVERLOAD', `too many queries to ${where} over ${protocol} at once`, { cause });
 }
 
-export function transportClosed(protocol: 'UDP' | 'TCP'): ShardnsError {
+export function transportClosed(protocol: 'UDP' | 'TCP' | 'TLS'): ShardnsError {
   return new ShardnsError('ERR_SHARDNS_CLOSED', `the ${protocol} transport is closed`);
 }

@@ -37,7 +37,7 @@ export class Exchange implements Exchanging {
     readonly server: SocketAddress,
     { beganMs, timeoutMs }: ExchangeOptions,
     private readonly clock: Clock,
-    private readonly proto: 'UDP' | 'TCP',
+    private readonly proto: 'UDP' | 'TCP' | 'TLS',
     listener: ExchangeListener,
   ) {
     this.#listener = listener;

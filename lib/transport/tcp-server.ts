@@ -5,7 +5,7 @@
 // One on which more messages come than were asked for is closed: whoever sends them would keep us busy with their octets.
 //
 // Bounds: 2 connections, 8 where the server answers few queries on each; 512 queries on one, less where it closes sooner;
-// 3 connections a query that brought nothing; 4096 queries that wait for room; 10 s idle. Of all servers: TcpPlaces.
+// 3 connections a query that brought nothing; 4096 queries that wait for room; 10 s idle, 30 s over TLS. Of all servers: TcpPlaces.
 import type { Socket } from 'node:net';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
@@ -23,15 +23,24 @@ const CONNECTIONS_OF_FEW = 8;
 const QUERIES_PER_CONNECTION = 512;
 const CONNECTIONS_PER_QUERY = 3;
 const MAX_WAITING = 4096;
-const IDLE_MS = 10_000;
 /** How long it is believed that the server closes after so many queries. */
 const FEW_MS = 60_000;
 /** Silence that makes a connection suspect: half again as much as the slowest response took, inside these bounds. */
 const SILENCE_MS = { min: 1500, max: 10_000 };
 
+/** How streams to the server are had. */
+export interface TcpStreams {
+  /** For errors. */
+  readonly label: 'TCP' | 'TLS';
+  /** What one says when it leads to the server that is meant, and not before: until then nothing is written to it. */
+  readonly opened: 'connect' | 'secureConnect';
+  /** How long one that nothing waits for is kept. */
+  readonly idleMs: number;
+  connect(): Socket;
+}
+
 export interface TcpTools {
-  /** A stream to the server, which is one when it says `connect`. */
-  readonly connect: () => Socket;
+  readonly streams: TcpStreams;
   readonly clock: Clock;
   readonly random: Random;
   readonly stats: TransportStats;
@@ -58,6 +67,8 @@ class Connection implements PlaceHolder {
   readonly reader = new MessageReader();
   readonly pending = new PendingTable();
   connected = false;
+  /** Queries that wait until it is, framed. */
+  early: Buffer[] = [];
   /** Nothing new is asked here. */
   suspect = false;
   asked = 0;
@@ -136,7 +147,7 @@ export class TcpServer implements ExchangeHolder {
     if (this.#placed(asked)) return;
     if (this.#waiting.size < MAX_WAITING) this.#waiting.add(asked);
     else if (asked.places.length === 0) {
-      asked.exchange.fail(tooManyQueries(this.#where, 'TCP'));
+      asked.exchange.fail(tooManyQueries(this.#where, this.tools.streams.label));
     }
   }
 
@@ -154,7 +165,9 @@ export class TcpServer implements ExchangeHolder {
     this.tools.stats.sent++;
     // The id of one connection is not that of another: the framed copy gets it.
     setId(exchange.query, id);
-    connection.socket.write(frame(exchange.query));
+    const framed = frame(exchange.query);
+    if (connection.connected) connection.socket.write(framed);
+    else connection.early.push(framed);
     return true;
   }
 
@@ -182,14 +195,17 @@ export class TcpServer implements ExchangeHolder {
   }
 
   #connect(): Connection {
-    const { clock } = this.tools;
-    const socket = this.tools.connect();
+    const { clock, streams } = this.tools;
+    const socket = streams.connect();
     const connection = new Connection(socket, clock.nowMs());
     this.#connections.push(connection);
     this.tools.places.take(connection);
     socket.unref();
-    socket.on('connect', () => {
+    socket.on(streams.opened, () => {
+      if (socket.destroyed) return;
       connection.connected = true;
+      socket.write(Buffer.concat(connection.early));
+      connection.early = [];
     });
     socket.on('error', error => {
       connection.failure = error;
@@ -243,11 +259,12 @@ export class TcpServer implements ExchangeHolder {
       this.#most = connection.answered;
       this.#mostUntil = this.tools.clock.nowMs() + FEW_MS;
     }
+    const { label } = this.tools.streams;
     const error = gaveWay
-      ? new ShardnsError('ERR_SHARDNS_OVERLOAD', `${this.#where}: its TCP connection gave way to another server's`)
+      ? new ShardnsError('ERR_SHARDNS_OVERLOAD', `${this.#where}: its ${label} connection gave way to another server's`)
       : new ShardnsError(
           'ERR_SHARDNS_UPSTREAM',
-          `${this.#where}: the TCP connection ${failure !== undefined ? `failed: ${failure.message}` : 'was closed'}`,
+          `${this.#where}: the ${label} connection ${failure !== undefined ? `failed: ${failure.message}` : 'was closed'}`,
           { cause: failure },
         );
     for (const exchange of left) {
@@ -281,7 +298,7 @@ export class TcpServer implements ExchangeHolder {
     connection.silence = undefined;
     const few = this.tools.clock.nowMs() < this.#mostUntil && connection.asked >= this.#most;
     if (!connection.connected || connection.suspect || few) connection.socket.destroy();
-    else connection.idle ??= this.tools.clock.after(IDLE_MS, () => connection.socket.destroy());
+    else connection.idle ??= this.tools.clock.after(this.tools.streams.idleMs, () => connection.socket.destroy());
   }
 
   #watch(connection: Connection): void {

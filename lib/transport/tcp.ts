@@ -1,19 +1,27 @@
 // Queries over TCP (RFC 7766); see tcp-server.ts for the connections to each server.
 //
-// Bound: MAX_CONNECTIONS in all.
-import { createConnection, type Socket } from 'node:net';
-import { formatSocketAddress, type SocketAddress } from '../base/address.js';
+// Bound: MAX_CONNECTIONS in all. What is said over them is a matter of the class: see tls.ts for another one.
+import { createConnection } from 'node:net';
+import { formatSocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import type { Random } from '../base/random.js';
 import { transportClosed } from './failures.js';
 import { sameSource, type SourcedTransport } from './local-address.js';
 import { Exchange } from './pending.js';
 import { TcpPlaces } from './tcp-places.js';
-import { TcpServer } from './tcp-server.js';
-import type { ExchangeListener, ExchangeOptions, Exchanging, LocalAddress, TransportStats } from './transport.js';
+import { TcpServer, type TcpStreams } from './tcp-server.js';
+import type {
+  ExchangeListener,
+  ExchangeOptions,
+  Exchanging,
+  LocalAddress,
+  ServerAddress,
+  TransportStats,
+} from './transport.js';
 
 /** As many as queries over UDP that have a socket of their own: what those cannot do is asked here. */
 const MAX_CONNECTIONS = 1024;
+const IDLE_MS = 10_000;
 
 export class TcpTransport implements SourcedTransport {
   #local: LocalAddress;
@@ -25,7 +33,7 @@ export class TcpTransport implements SourcedTransport {
   readonly stats: TransportStats = { sent: 0, received: 0, mismatched: 0, unknownId: 0 };
 
   constructor(
-    private readonly clock: Clock,
+    protected readonly clock: Clock,
     private readonly random: Random,
     local: LocalAddress = {},
     maxConnections = MAX_CONNECTIONS,
@@ -39,9 +47,9 @@ export class TcpTransport implements SourcedTransport {
     return this.#places.size;
   }
 
-  ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
-    const exchange = new Exchange(query, server, options, this.clock, 'TCP', listener);
-    if (this.#closed) exchange.fail(transportClosed('TCP'));
+  ask(query: Uint8Array, server: ServerAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging {
+    const exchange = new Exchange(query, server, options, this.clock, this.label, listener);
+    if (this.#closed) exchange.fail(transportClosed(this.label));
     else this.#serverAt(server).ask(exchange);
     return exchange;
   }
@@ -49,18 +57,39 @@ export class TcpTransport implements SourcedTransport {
   from(local: LocalAddress): void {
     if (this.#closed || sameSource(local, this.#local)) return;
     this.#local = local;
+    this.leave();
+  }
+
+  /** Queries to come are asked over other connections; what is under way stays where it is. */
+  protected leave(): void {
     for (const server of this.#servers.values()) this.#left.add(server);
     this.#servers.clear();
   }
 
   close(): void {
     this.#closed = true;
-    const error = transportClosed('TCP');
+    const error = transportClosed(this.label);
     for (const server of [...this.#servers.values(), ...this.#left]) server.close(error);
   }
 
-  #serverAt(at: SocketAddress): TcpServer {
-    const where = formatSocketAddress(at);
+  protected get label(): 'TCP' | 'TLS' {
+    return 'TCP';
+  }
+  /** The same for those that may be asked over the same connections. */
+  protected keyOf(server: ServerAddress): string {
+    return formatSocketAddress(server);
+  }
+  protected streamsTo({ address, port }: ServerAddress, localAddress: string | undefined): TcpStreams {
+    return {
+      label: 'TCP',
+      opened: 'connect',
+      idleMs: IDLE_MS,
+      connect: () => createConnection({ host: address, port, localAddress, noDelay: true }),
+    };
+  }
+
+  #serverAt(at: ServerAddress): TcpServer {
+    const where = this.keyOf(at);
     const known = this.#servers.get(where);
     if (known !== undefined) return known;
     const { clock, random, stats } = this;
@@ -69,7 +98,7 @@ export class TcpTransport implements SourcedTransport {
       if (!this.#left.delete(server) && this.#servers.get(where) === server) this.#servers.delete(where);
     };
     const server = new TcpServer(at, {
-      connect: () => connectTo(at, localAddress),
+      streams: this.streamsTo(at, localAddress),
       clock,
       random,
       stats,
@@ -79,8 +108,4 @@ export class TcpTransport implements SourcedTransport {
     this.#servers.set(where, server);
     return server;
   }
-}
-
-function connectTo({ address, port }: SocketAddress, localAddress: string | undefined): Socket {
-  return createConnection({ host: address, port, localAddress, noDelay: true });
 }

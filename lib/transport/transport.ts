@@ -10,6 +10,19 @@ import type { Forwarding } from './forwarded.js';
 
 export type { Doubt };
 
+/** How a server proves that it is the one that is meant, where it is asked over TLS (RFC 8310): by both, where both are given. */
+export interface TlsAuthentication {
+  /** A host name, or a numeric address, that its certificate has to be for. Undefined: the pins are enough. */
+  readonly name: string | undefined;
+  /** SHA-256 of SubjectPublicKeyInfos in base64, of which its certificate has one (RFC 7858 section 4.2); empty: any. */
+  readonly pins: readonly string[];
+}
+
+/** A server to be asked. */
+export interface ServerAddress extends SocketAddress {
+  readonly tls?: TlsAuthentication;
+}
+
 /** Whoever asks a server: hears of doubts any number of times, and once of the end. Must not throw. */
 export interface ExchangeListener {
   answered(response: Uint8Array, exchange: Exchanging): void;
@@ -51,7 +64,7 @@ export interface Transport {
    * returned; after that, at any time.
    * @param query wire format; what is sent is a copy, with another id and, where they are drawn, other letters
    */
-  ask(query: Uint8Array, server: SocketAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging;
+  ask(query: Uint8Array, server: ServerAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging;
   /** Where flights of a native plane can be forwarded without JavaScript. */
   readonly forwarding?: Forwarding;
   /** Lets go of every socket; exchanges under way fail with ERR_SHARDNS_CLOSED. */

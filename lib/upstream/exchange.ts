@@ -146,12 +146,19 @@ export class Exchanger implements RaceOwner {
    * @throws {ShardnsError} ERR_SHARDNS_TIMEOUT, ERR_SHARDNS_UPSTREAM, ERR_SHARDNS_OVERLOAD, ERR_SHARDNS_ABORTED
    */
   ask(query: Uint8Array, upstream: Upstream, patience: Patience): Promise<Uint8Array> {
-    return this.#askOne(query, upstream, patience, this.#routes[upstream.scheme]);
+    return this.#askOne(query, upstream, patience, this.#routeOf(upstream));
   }
 
-  /** The same over TCP only. */
+  /** The same without datagrams. */
   askTcp(query: Uint8Array, upstream: Upstream, patience: Patience): Promise<Uint8Array> {
-    return this.#askOne(query, upstream, patience, this.#routes.tcp);
+    const isEncrypted = upstream.scheme !== 'udp' && upstream.scheme !== 'tcp';
+    return this.#askOne(query, upstream, patience, isEncrypted ? this.#routeOf(upstream) : this.#routes.tcp);
+  }
+
+  #routeOf({ scheme, label }: Upstream): Route {
+    const route = this.#routes[scheme];
+    if (route === undefined) throw new ShardnsError('ERR_SHARDNS_INTERNAL', `there is no way to ask ${label}`);
+    return route;
   }
 
   #askOne(query: Uint8Array, upstream: Upstream, patience: Patience, route: Route): Promise<Uint8Array> {
@@ -165,7 +172,7 @@ export class Exchanger implements RaceOwner {
 
   /** For the races. */
   inquire(query: Uint8Array, upstream: Upstream, listener: Listener, now?: number): Inquiry {
-    return this.#inquiries.join(query, upstream, this.#routes[upstream.scheme], listener, this.options, now);
+    return this.#inquiries.join(query, upstream, this.#routeOf(upstream), listener, this.options, now);
   }
 
   /** Called by a race that is over: the next one has its place. */

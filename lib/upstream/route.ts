@@ -13,12 +13,14 @@ export interface Route {
   readonly stream: Transport;
 }
 
-export type Scheme = 'udp' | 'tcp';
-export type Routes = Readonly<Record<Scheme, Route>>;
+export type Scheme = 'udp' | 'tcp' | 'tls';
+/** Whoever is asked over TLS is asked in no other way: a client without that has no route to it. */
+export type Routes = Readonly<Record<'udp' | 'tcp', Route> & { tls: Route | undefined }>;
 
-export function routesOf(udp: Transport, tcp: Transport): Routes {
+export function routesOf(udp: Transport, tcp: Transport, tls?: Transport): Routes {
   return {
     udp: { datagram: udp, stream: tcp },
     tcp: { datagram: undefined, stream: tcp },
+    tls: tls && { datagram: undefined, stream: tls },
   };
 }

@@ -1,8 +1,10 @@
 // Upstreams as people write them: `9.9.9.9`, `[2001:db8::1]:5353`, `dns.example`, or a URL that says how they are asked:
-// `udp://9.9.9.9` (UDP, and TCP where that will not do: what no scheme means too), `tcp://9.9.9.9:53` (TCP alone).
+// `udp://9.9.9.9` (UDP, and TCP where that will not do: what no scheme means too), `tcp://9.9.9.9:53` (TCP alone),
+// `tls://9.9.9.9#dns.quad9.net` (TLS, and nothing else; the certificate is for the name behind the `#`, else for the name or
+// the address before it), `tls://192.0.2.1?pin-sha256=BASE64` (whatever it is for, if its key is this one).
 import { isIP } from 'node:net';
-import type { SocketAddress } from '../base/address.js';
 import { optionError } from '../base/errors.js';
+import type { ServerAddress, TlsAuthentication } from '../transport/transport.js';
 import { encodeName } from '../wire/name.js';
 import type { Scheme } from './route.js';
 
@@ -10,44 +12,79 @@ export interface UpstreamPlace {
   readonly scheme: Scheme;
   readonly port: number;
   /** Undefined where it has a name, which is to be looked up. */
-  readonly at: SocketAddress | undefined;
+  readonly at: ServerAddress | undefined;
   /** In lower case, without a dot at its end. */
   readonly name: string | undefined;
+  /** Of TLS: what it has to prove. */
+  readonly tls?: TlsAuthentication;
 }
 
 /** With the ports that they have where none is given. */
-const PORTS: Readonly<Record<Scheme, number>> = { udp: 53, tcp: 53 };
-const NOT_YET = new Set(['tls', 'dot', 'https', 'doh', 'quic', 'doq', 'h3', 'sdns']);
+const PORTS: Readonly<Record<Scheme, number>> = { udp: 53, tcp: 53, tls: 853 };
+/** RFC 7858 section 4.2 wants two, of which one is a spare. */
+const MAX_PINS = 8;
+const NOT_YET = new Set(['https', 'doh', 'quic', 'doq', 'h3', 'sdns']);
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming `option` and the text */
 export function parseUpstream(text: string, option: string): UpstreamPlace {
   const wrong = (expected: string): Error => optionError(option, text, expected);
   const url = /^([a-z][a-z\d+.-]*):\/\/(.*)$/is.exec(text);
   const scheme = url === null ? 'udp' : url[1].toLowerCase();
-  if (NOT_YET.has(scheme)) throw wrong(`udp:// or tcp://: ${scheme}:// is not supported by this version`);
-  if (!isScheme(scheme)) throw wrong('udp:// or tcp://, or no scheme');
-  const place = url === null ? text : url[2];
+  if (scheme === 'dot') throw wrong('tls:// for DNS over TLS');
+  if (NOT_YET.has(scheme)) throw wrong(`udp://, tcp:// or tls://: ${scheme}:// is not supported by this version`);
+  if (!isScheme(scheme)) throw wrong('udp://, tcp:// or tls://, or no scheme');
+  if (scheme === 'tls') return parseTls(url![2], wrong);
+  return parsePlace(scheme, text, url?.[2], wrong);
+}
+
+type Wrong = (expected: string) => Error;
+
+/** `PLACE?pin-sha256=BASE64&pin-sha256=BASE64#NAME` (RFC 3986 section 3 has them in this order). */
+function parseTls(text: string, wrong: Wrong): UpstreamPlace {
+  const [, before, query, named] = /^([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/s.exec(text)!;
+  const place = parsePlace('tls', before, before, wrong);
+  const pins = query === undefined ? [] : query.split('&').map(one => pinOf(one, wrong));
+  if (pins.length > MAX_PINS) throw wrong(`at most ${MAX_PINS} pins`);
+  const name = named?.toLowerCase().replace(/\.$/, '');
+  if (name !== undefined && isIP(name) === 0 && !isHostName(name)) {
+    throw wrong('the name that its certificate is for behind the #');
+  }
+  const fallback = pins.length > 0 ? undefined : (place.name ?? place.at!.address);
+  const tls = { name: name ?? fallback, pins };
+  return { ...place, tls, at: place.at && { ...place.at, tls } };
+}
+
+function pinOf(text: string, wrong: Wrong): string {
+  const pin = /^pin-sha256=([A-Za-z0-9+/]{43}=)$/.exec(text)?.[1];
+  if (pin === undefined)
+    throw wrong('pin-sha256= and the SHA-256 of its public key, 44 characters of base64, behind the ?');
+  return pin;
+}
+
+/** @param inUrl what stands behind the scheme of a URL */
+function parsePlace(scheme: Scheme, text: string, inUrl: string | undefined, wrong: Wrong): UpstreamPlace {
+  const place = inUrl ?? text;
   if (place.includes('@')) throw wrong('no user or password in an upstream');
   if (/[/?#]/.test(place)) throw wrong('nothing behind the address and the port of an upstream');
   // A bare IPv6 address has no port; in a URL it is in brackets (RFC 3986 section 3.2.2).
   if (isIP(place) === 6) {
-    if (url !== null) throw wrong(`brackets around the address: ${scheme}://[${place}]`);
+    if (inUrl !== undefined) throw wrong(`brackets around the address: ${scheme}://[${place}]`);
     return { scheme, port: PORTS[scheme], at: { address: place, port: PORTS[scheme], family: 6 }, name: undefined };
   }
   const match = /^\[([^\]]+)\](?::(.*))?$/s.exec(place) ?? /^([^:[\]]+)(?::(.*))?$/s.exec(place);
   if (match === null)
-    throw wrong('ADDRESS, ADDRESS:PORT, [IPv6]:PORT or a host name, with udp:// or tcp:// before it or not');
+    throw wrong('ADDRESS, ADDRESS:PORT, [IPv6]:PORT or a host name, with udp://, tcp:// or tls:// before it or not');
   const port = match[2] === undefined ? PORTS[scheme] : portOf(match[2]);
   if (port === undefined) throw wrong('a port from 1 to 65535');
   // RFC 6874 writes the zone's sign so in URLs.
-  const host = url === null ? match[1] : match[1].replace('%25', '%');
+  const host = inUrl === undefined ? match[1] : match[1].replace('%25', '%');
   const family = isIP(host);
   if (place.startsWith('[') && family !== 6) throw wrong('an IPv6 address in the brackets');
   if (family !== 0) return { scheme, port, at: { address: host, port, family: family as 4 | 6 }, name: undefined };
   const name = host.toLowerCase().replace(/\.$/, '');
   if (!isHostName(name)) throw wrong('a numeric address or a host name');
   // A lone word is a slip more often than a name: those of containers are meant with a scheme.
-  if (url === null && !name.includes('.'))
+  if (inUrl === undefined && !name.includes('.'))
     throw wrong(`a numeric address, or a host name with a dot in it or as udp://${name}`);
   return { scheme, port, at: undefined, name };
 }

@@ -1,10 +1,11 @@
 // One upstream server: its address and how it is asked, its health, its load, and what has to be given up to be answered by it.
 import { type AddressScope, scopeOf } from '../base/address-scope.js';
-import { formatSocketAddress, type SocketAddress } from '../base/address.js';
+import { formatSocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import { isOurs, type ShardnsError } from '../base/errors.js';
 import { Concession } from './concession.js';
 import { UPSTREAM_LIMITS as L } from './limits.js';
+import type { ServerAddress } from '../transport/transport.js';
 import type { Scheme } from './route.js';
 
 export interface UpstreamStats {
@@ -26,10 +27,16 @@ export interface Waiter {
 /** A group whose servers have names, of which none has an address yet. */
 export const NOT_FOUND_YET: readonly Upstream[] = [];
 
-/** `192.0.2.1:53`; with the scheme where it is another than that of plain addresses: `tcp://192.0.2.1:53`. */
-export function labelOf(at: SocketAddress, scheme: Scheme): string {
+/**
+ * `192.0.2.1:53`; with the scheme where it is another than that of plain addresses: `tcp://192.0.2.1:53`; and with all that it
+ * has to prove, since whoever proves something else is another server: `tls://192.0.2.1:853#dns.example`.
+ */
+export function labelOf(at: ServerAddress, scheme: Scheme): string {
   const where = formatSocketAddress(at);
-  return scheme === 'udp' ? where : `${scheme}://${where}`;
+  if (scheme === 'udp') return where;
+  const pins = at.tls?.pins.map((pin, i) => `${i === 0 ? '?' : '&'}pin-sha256=${pin}`).join('') ?? '';
+  const name = at.tls?.name === undefined || at.tls.name === at.address ? '' : `#${at.tls.name}`;
+  return `${scheme}://${where}${pins}${name}`;
 }
 
 export class Upstream {
@@ -61,7 +68,7 @@ export class Upstream {
   };
 
   constructor(
-    readonly at: SocketAddress,
+    readonly at: ServerAddress,
     private readonly clock: Clock,
     readonly scheme: Scheme = 'udp',
   ) {

@@ -6,7 +6,7 @@ import { headerRcode } from './flags.js';
 import { HEADER_SIZE, MAX_MESSAGE_SIZE, Type } from './iana.js';
 import { checkName, skipName } from './name.js';
 
-export const OptionCode = { clientSubnet: 8, keepalive: 11, extendedError: 15 } as const;
+export const OptionCode = { clientSubnet: 8, keepalive: 11, padding: 12, extendedError: 15 } as const;
 
 /** The content of the first such option of a message's OPT. */
 export function findOption(message: Uint8Array, wanted: number): Uint8Array | undefined {
@@ -181,4 +181,17 @@ export function appendOption(message: Uint8Array, code: number, content: Uint8Ar
   view.setUint16(message.length + 2, content.length);
   longer.set(content, message.length + 4);
   return longer;
+}
+
+/** Of zeros, as padding is (RFC 7830 section 3). */
+const PADDING = new Uint8Array(1024);
+
+/**
+ * The message padded to a multiple of `block` octets, so that its length tells less (RFC 8467 section 4.1): the last thing to
+ * be done with it. As it is where its last record is no OPT, or padding has no room.
+ * @param block at most 1024
+ */
+export function padded(message: Uint8Array, block: number): Uint8Array {
+  const rest = (message.length + 4) % block;
+  return appendOption(message, OptionCode.padding, PADDING.subarray(0, rest === 0 ? 0 : block - rest));
 }

@@ -1,6 +1,7 @@
-// Asks a server over UDP or TCP, as a client would.
+// Asks a server over UDP, TCP or TLS, as a client would.
 import { createSocket } from 'node:dgram';
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
+import { connect, type ConnectionOptions } from 'node:tls';
 import { parseSocketAddress } from '../../lib/base/address.js';
 import { frame, MessageReader } from '../../lib/transport/framing.js';
 
@@ -25,6 +26,22 @@ export function askUdp(at: string, query: Uint8Array, waitMs = 2000, from?: stri
 export function askTcp(at: string, queries: Uint8Array[], waitMs = 2000, from?: string): Promise<Buffer[]> {
   const { address, port } = parseSocketAddress(at, 'test');
   const socket = createConnection({ host: address, port, localAddress: from });
+  return askOver(socket, 'connect', queries, waitMs);
+}
+
+/** The same over TLS; whoever answers is believed to be who it is. */
+export function askTls(
+  at: string,
+  queries: Uint8Array[],
+  options: ConnectionOptions = {},
+  waitMs = 5000,
+): Promise<Buffer[]> {
+  const { address, port } = parseSocketAddress(at, 'test');
+  const socket = connect({ host: address, port, rejectUnauthorized: false, ...options });
+  return askOver(socket, 'secureConnect', queries, waitMs);
+}
+
+function askOver(socket: Socket, open: string, queries: Uint8Array[], waitMs: number): Promise<Buffer[]> {
   const reader = new MessageReader();
   const replies: Buffer[] = [];
   return new Promise(resolve => {
@@ -34,7 +51,7 @@ export function askTcp(at: string, queries: Uint8Array[], waitMs = 2000, from?: 
       resolve(replies);
     };
     const timer = setTimeout(finish, waitMs);
-    socket.on('connect', () => socket.write(Buffer.concat(queries.map(frame))));
+    socket.on(open, () => socket.write(Buffer.concat(queries.map(frame))));
     socket.on('data', chunk => {
       replies.push(...reader.push(chunk));
       if (replies.length >= queries.length) finish();

@@ -8,7 +8,7 @@ import type { Clock } from '../../base/clock.js';
 import { type RrsetCache, Security } from '../../cache/rrset-cache.js';
 import { extendedErrorIn, securityOf, statusIn } from '../../cache/rrset-entry.js';
 import type { Fetched, FetchFailure, FetchRecords } from '../../dnssec/steps.js';
-import { validate, type Validation } from '../../dnssec/validator.js';
+import { type Question, validate, type Validation } from '../../dnssec/validator.js';
 import type { Verdict } from '../../dnssec/verdict.js';
 import { BOGUS_SECONDS, type Known, ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
@@ -64,6 +64,7 @@ export class Checker {
     const { validation } = this.parts.setting.options;
     const status = statusIn(link.security);
     if (validation === undefined || (status !== Security.unchecked && status !== Security.bogus)) return link;
+    if (link.denied !== undefined) return this.#below(name, type, { ...link, denied: link.denied }, job, validation);
     // An alias that was judged as the answer to a question for other data is judged for this one too.
     const known = status === Security.bogus ? this.#reasons.get(reasonKey(name, type)) : undefined;
     if (status === Security.bogus && (known !== undefined || link.target === undefined)) {
@@ -111,8 +112,6 @@ export class Checker {
       const isSettled = !isSpent && (zones.knewBogus || before !== undefined);
       const tried: Tried = { link, verdict, zones, before: before?.zones, now, job, isSettled };
       const at = verdict.restsOn ?? { name, type };
-      // A bogus denial of a name above is no word on this one.
-      if (link.denied !== undefined) this.parts.rrsets.forgetUnproven(link.denied, 0);
       if (isSpent) {
         this.parts.rrsets.forgetUnproven(name, type);
         this.parts.rrsets.forgetUnproven(at.name, at.type);
@@ -142,6 +141,36 @@ export class Checker {
   }
 
   /**
+   * What a denial of a name above, which nobody has checked yet, says of this one: what its records show is about that name
+   * and counts for that one only, unless it is that there is no such name. Where it does not hold the name itself is asked
+   * for.
+   */
+  async #below(
+    name: Uint8Array,
+    type: number,
+    denial: Link & { denied: Uint8Array },
+    job: Job,
+    validation: ValidationOptions,
+  ): Promise<Link> {
+    const { denied } = denial;
+    const budget = job.budget.validation!;
+    budget.begin();
+    if (statusIn(denial.security) === Security.unchecked) {
+      const zones = new Attempt(this.zones);
+      const verdict = await this.#verdict(denied, Type.A, denial, job, { validation, zones, fresh: false });
+      if (job.traced) this.#trace(denied, Type.A, verdict, job);
+      if (verdict.status === 'bogus') {
+        this.parts.rrsets.forgetUnproven(denied, 0);
+        if (budget.isSpent) budget.renew();
+      } else if (verdict.unfetched !== true) {
+        const judged = this.#judged(denied, Type.A, denial, verdict, job);
+        if (judged.rcode === Rcode.NXDOMAIN) return judged;
+      }
+    }
+    return this.checked(name, type, await this.parts.ask(name, type, job), job);
+  }
+
+  /**
    * A denial of a part of the name, checked, where it is secure and its zone has the say on the whole name: the records that
    * cover the part cover what is below it too (RFC 8020 section 2).
    */
@@ -150,8 +179,7 @@ export class Checker {
     if (validation === undefined) return undefined;
     const { denied } = denial;
     job.budget.validation?.begin();
-    const now = this.parts.clock.wallSeconds();
-    if (validation.anchors.closest(name, now) !== validation.anchors.closest(denied, now)) return undefined;
+    if (validation.anchors.haveBetween(denied, name)) return undefined;
     const zones = new Attempt(this.zones);
     const verdict = await this.#verdict(denied, Type.A, denial, job, { validation, zones, fresh: false });
     if (job.traced) this.#trace(denied, Type.A, verdict, job);
@@ -231,18 +259,22 @@ export class Checker {
       reason: verdict.status === 'secure' ? undefined : verdict.reason,
     };
     if (link.noCache === true || link.leftMs === Infinity || (isBogus && link.denied !== undefined)) return judged;
+    // An alias in place of DS records is the zone's above, as a denial of them is.
+    if (link.target !== undefined && !deniesName(setting.options, name, type)) return judged;
     if (type === Type.ANY && judged.rrsets.length > 0) this.#keepEach(link, verdict, judged.authority);
     else if (judged.rrsets.length > 0) {
       for (const one of judged.rrsets) {
         const isMade = one.type === Type.CNAME && judged.rrsets[0].type === Type.DNAME;
-        if (!isMade) rrsets.put(one, link.rank, judged.authority, leftMs, security);
+        // A DNAME may be good where what it makes of a name is not.
+        const isOther = isBogus && one.type === Type.DNAME && verdict.rrsets.get(link.rrsets[0])?.status !== 'bogus';
+        if (!isMade && !isOther) rrsets.put(one, link.rank, judged.authority, leftMs, security);
       }
     } else {
       const denial = { authority: judged.authority, ttl: leftMs / 1000 };
       if (isBogus && rcode === Rcode.NXDOMAIN) rrsets.putBogusNxdomain(name, type, denial, security);
       else if (rcode === Rcode.NXDOMAIN) {
         const denied = link.denied ?? name;
-        if (deniesName(setting.options.zones, denied, type)) rrsets.putNxdomain(denied, denial, security);
+        if (deniesName(setting.options, denied, type)) rrsets.putNxdomain(denied, denial, security);
       } else if (rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial, security);
     }
     return judged;
@@ -273,11 +305,6 @@ export class Checker {
   }
 }
 
-interface Question {
-  name: Uint8Array;
-  type: number;
-}
-
 /** What was bogus in one try. */
 interface Tried {
   link: Link;
@@ -294,9 +321,9 @@ interface Tried {
 const reasonKey = (name: Uint8Array, type: number): string => `${type} ${nameKey(name)}`;
 
 /** What of a link proves itself: an alias by itself, whatever it leads to. */
-function questionOf(name: Uint8Array, type: number, link: Link): { name: Uint8Array; type: number } {
+function questionOf(name: Uint8Array, type: number, link: Link): Question {
   if (link.denied !== undefined) return { name: link.denied, type: Type.A };
-  if (link.target !== undefined) return { name, type: Type.CNAME };
+  if (link.target !== undefined) return { name, type: Type.CNAME, isParents: type === Type.DS };
   if (link.rcode === Rcode.YXDOMAIN && link.rrsets.length > 0) return { name: link.rrsets[0].name, type: Type.DNAME };
   return { name, type };
 }

@@ -57,16 +57,23 @@ export class Knowledge {
     return undefined;
   }
 
-  /** The deepest zone cut known above a name, for those who do not want recursion. */
-  referral(name: Uint8Array): { ns: Rrset; glue: Rrset[] } | undefined {
+  /**
+   * The deepest zone cut known above a name, for those who do not want recursion: as its parent gave it, which is not
+   * signed, or as the zone itself and its servers' names have it, which has to be judged.
+   * @param checkingDisabled also what has not proved itself
+   */
+  referral(name: Uint8Array, checkingDisabled: boolean): { ns: Rrset; glue: Rrset[] } | undefined {
+    const isChecked = this.setting.options.validation !== undefined && !checkingDisabled;
+    const own = (owner: Uint8Array, type: number): Rrset | undefined => {
+      const known = this.rrsets.get(owner, type);
+      return known === undefined || (isChecked && !isJudged(known)) ? undefined : known.rrset;
+    };
     for (const zone of ancestors(name)) {
-      const ns = this.rrsets.delegation(zone)?.ns ?? this.rrsets.get(zone, Type.NS)?.rrset;
+      const ns = this.rrsets.delegation(zone)?.ns ?? own(zone, Type.NS);
       if (ns === undefined) continue;
       const glue = ns.data
         .map(server => foldName(server))
-        .flatMap(server =>
-          [Type.A, Type.AAAA].map(type => this.rrsets.get(server, type)?.rrset ?? this.rrsets.glue(server, type)),
-        );
+        .flatMap(server => [Type.A, Type.AAAA].map(type => own(server, type) ?? this.rrsets.glue(server, type)));
       const { rules } = this.setting.options;
       const shown = glue.filter(one => one !== undefined).map(one => rules.visible(one));
       return { ns, glue: shown.filter(one => one.data.length > 0) };
@@ -106,11 +113,13 @@ export class Knowledge {
       return denial(none, none.ofName ? Rcode.NXDOMAIN : Rcode.NOERROR);
     }
     const nothing = rrsets.nxdomain(name, allowStale);
-    if (nothing !== undefined) {
+    if (nothing !== undefined && !(type === Type.DS && isUnproven(nothing.security))) {
       return denial(nothing, Rcode.NXDOMAIN);
     }
-    const above = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomainAbove(name, zone?.name.length) : undefined;
-    return above && { ...denial(above, Rcode.NXDOMAIN), denied: above.name };
+    const { nothingBelowNxdomain, validation } = this.setting.options;
+    const above = nothingBelowNxdomain ? rrsets.nxdomainAbove(name, zone?.name.length) : undefined;
+    if (above === undefined || validation?.anchors.haveBetween(above.name, name) === true) return undefined;
+    return { ...denial(above, Rcode.NXDOMAIN), denied: above.name };
   }
 
   /**
@@ -218,8 +227,14 @@ export class Knowledge {
   }
 }
 
+/** It needed no proof where it was said; DS records are another zone's, which may have to prove what it says. */
+const isUnproven = (security: number): boolean => {
+  const status = statusIn(security);
+  return status === Security.insecure || status === Security.indeterminate;
+};
+
 /** Validation has let it pass. */
-function isJudged({ security }: Link): boolean {
+function isJudged({ security }: { security: number }): boolean {
   const status = statusIn(security);
   return status !== Security.unchecked && status !== Security.bogus;
 }

@@ -63,7 +63,8 @@ export class Learner {
       if (link.rrsets.length === 0) return this.#keepDenial(link, of, type, rules);
       // What an alias leads to is authoritative in an answer to its own name only (RFC 2181 section 5.4.1).
       const best = found.authoritative && link === found ? Rank.authoritative : Rank.answer;
-      return this.#keepRrsets(link, { delegation, best, trusted, delegationMs, rules });
+      const isOfName = link.target === undefined || deniesName(this.setting.options, of, type);
+      return this.#keepRrsets(link, { delegation, best, trusted, delegationMs, rules, isOfName });
     });
   }
 
@@ -91,7 +92,7 @@ export class Learner {
     const link = this.denialOf(found, rules);
     const denial: Denial = { authority: link.authority, ttl: link.leftMs / 1000 };
     if (found.rcode === Rcode.NXDOMAIN) {
-      if (deniesName(this.setting.options.zones, name, type)) this.rrsets.putNxdomain(name, denial);
+      if (deniesName(this.setting.options, name, type)) this.rrsets.putNxdomain(name, denial);
     } else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
     return link;
   }
@@ -104,7 +105,16 @@ export class Learner {
       trusted,
       delegationMs,
       rules,
-    }: { delegation: Delegation; best: number; trusted: boolean; delegationMs: number; rules: LifetimeRules },
+      isOfName,
+    }: {
+      delegation: Delegation;
+      best: number;
+      trusted: boolean;
+      delegationMs: number;
+      rules: LifetimeRules;
+      /** Not an alias that the zone above has in place of DS records: the name's own zone has another, or none. */
+      isOfName: boolean;
+    },
   ): Link {
     let proofTtl = Infinity;
     for (const one of found.authority) proofTtl = Math.min(proofTtl, lifetimeOf(one, rules));
@@ -116,7 +126,7 @@ export class Learner {
       leftMs = Math.min(leftMs, ttl * 1000);
       // The alias that a DNAME made is made anew each time.
       const made = found.rrsets[0].type === Type.DNAME && rrset.type === Type.CNAME;
-      if (made || rrset.type === Type.RRSIG) {
+      if (made || rrset.type === Type.RRSIG || !isOfName) {
         shown.push(one);
       } else if (rrset.type === Type.NS && equalNames(rrset.name, delegation.zone)) {
         const rank = trusted ? best : Math.min(best, Rank.answer);

@@ -9,6 +9,7 @@ import type { Resolver } from '../../resolve/resolver.js';
 import type { Answerer } from '../answerer.js';
 import type { Protocol } from './protocols.js';
 import type { TcpConnections } from './tcp-connections.js';
+import type { TlsSource } from './tls-source.js';
 
 export interface Listener {
   readonly protocol: Protocol;
@@ -47,4 +48,6 @@ export interface ListenerParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly connections: TcpConnections;
+  /** What encrypted listeners show, and how they shake hands. */
+  readonly certificates: TlsSource;
 }

@@ -1,15 +1,16 @@
 // Everything that takes queries of clients: the UDP plane or Node's UDP sockets, and TCP, at the addresses of the settings.
 // They are opened together, all or none, and closed together. Others take their place without a pause: those are opened
 // beside them, and then these receive nothing more and answer what they have.
-import { formatSocketAddress, parseSocketAddress, type SocketAddress } from '../../base/address.js';
+import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
 import { ShardnsError } from '../../base/errors.js';
 import { doAll } from '../../base/steps.js';
 import { tcpOptionsOf } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
+import { type Endpoint, endpointsOf, type ListenScheme } from './endpoint.js';
 import type { Listener, ListenerParts } from './listener.js';
 import { OwnAddresses } from './own-addresses.js';
 import { PlaneListener } from './plane-listener.js';
-import { type Protocol, PROTOCOLS } from './protocols.js';
+import { type Protocol, PROTOCOLS, schemeOf } from './protocols.js';
 import { TcpConnections } from './tcp-connections.js';
 import type { UdpPlane } from './udp-plane.js';
 import { WAYS } from './ways.js';
@@ -76,13 +77,14 @@ export class Listeners {
 
   /**
    * Whether those of the settings can be opened while these are open: the native plane lets another one in at its
-   * addresses, and TCP stays where it is. Not so an address that is part of the other.
+   * addresses, and TCP stays where it is, and so does TLS. Not so an address that is part of the other, or is for something else.
    */
   mayOpenBeside(settings: ServerSettings): boolean {
-    if (settings.udp !== 'native' || this.plane === undefined) return false;
-    const bound = this.#all.flatMap(one => one.bound);
-    const asked = settings.listen.map((text, i) => parseSocketAddress(text, `listen[${i}]`));
-    return !asked.some(at => at.port !== 0 && bound.some(one => isPartOf(one, at) || isPartOf(at, one)));
+    const ownSockets = this.#all.some(one => one.protocol === 'udp' && !(one instanceof PlaneListener));
+    if (settings.udp !== 'native' || ownSockets) return false;
+    return !endpointsOf(settings).some(
+      at => at.port !== 0 && this.#all.some(one => one.bound.some(its => isInTheWay(its, schemeOf(one.protocol), at))),
+    );
   }
 
   /**
@@ -92,7 +94,7 @@ export class Listeners {
    * @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address; nothing of them is left open then
    */
   async open(settings: ServerSettings, optional: boolean): Promise<void> {
-    let endpoints = settings.listen.map((text, i) => parseSocketAddress(text, `listen[${i}]`));
+    let endpoints = endpointsOf(settings);
     // Port 0 is bound for UDP first; TCP must have the same one, which somebody else may hold.
     let draws = endpoints.some(at => at.port === 0) ? DRAWS : 1;
     for (;;) {
@@ -158,10 +160,11 @@ export class Listeners {
     closeAll(opened);
   }
 
-  async #tryOpen(settings: ServerSettings, asked: readonly SocketAddress[], opening: number): Promise<void> {
-    let endpoints = asked;
-    for (const way of WAYS) {
-      const listeners = way(this.#parts, settings, endpoints, this.#all);
+  async #tryOpen(settings: ServerSettings, asked: readonly Endpoint[], opening: number): Promise<void> {
+    const endpoints = new Map<ListenScheme, readonly SocketAddress[]>();
+    for (const { scheme, open } of WAYS) {
+      const its = endpoints.get(scheme) ?? asked.filter(at => at.scheme === scheme);
+      const listeners = open(this.#parts, settings, its, this.#all);
       for (const listener of listeners) {
         this.#opened.push(listener);
         if (!this.#all.includes(listener)) await listener.listen();
@@ -169,7 +172,8 @@ export class Listeners {
       }
       const bound = listeners.flatMap(one => one.bound);
       // Port 0: the one that was given first is that of the protocols that follow.
-      endpoints = endpoints.map((at, i) => (at.port === 0 && bound.length > 0 ? { ...at, port: bound[i].port } : at));
+      const named = its.map((at, i) => (at.port === 0 && bound.length > 0 ? { ...at, port: bound[i].port } : at));
+      endpoints.set(scheme, named);
     }
   }
 
@@ -195,6 +199,12 @@ function closeAll(some: readonly Listener[]): void {
 /** Whether one is an address, and the other all of its family, at the same port. */
 function isPartOf(one: SocketAddress, other: SocketAddress): boolean {
   return one.port === other.port && one.family === other.family && !isWildcard(one) && isWildcard(other);
+}
+
+/** Whether what is bound keeps an endpoint from being opened beside it. */
+function isInTheWay(bound: SocketAddress, scheme: ListenScheme, at: Endpoint): boolean {
+  const same = bound.port === at.port && bound.address === at.address;
+  return isPartOf(bound, at) || isPartOf(at, bound) || (same && scheme !== at.scheme);
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -1,12 +1,7 @@
 // Addresses to listen on that are listed twice: nothing can listen twice on an address and port, and what the kernel says
-// of the second looks as if another program had it.
-import {
-  addressOctets,
-  formatAddress,
-  formatSocketAddress,
-  parseSocketAddress,
-  type SocketAddress,
-} from '../../base/address.js';
+// of the second looks as if another program had it. What is listened for there does not matter: TLS wants a port for itself.
+import { addressOctets, formatAddress, formatSocketAddress, type SocketAddress } from '../../base/address.js';
+import { parseEndpoint } from './endpoint.js';
 import { isWildcard } from './wildcard-listener.js';
 
 /** What is wrong with which of them. Those that cannot be read are passed over, and those of port 0: another one each time. */
@@ -31,7 +26,7 @@ const familyPort = ({ family, port }: SocketAddress): string => `${family} ${por
 /** With one text for all ways to write the address; its scope stays. */
 function readFixed(text: string): SocketAddress | undefined {
   try {
-    const { address, port, family } = parseSocketAddress(text, '');
+    const { address, port, family } = parseEndpoint(text, '');
     const scope = /%.*$/.exec(address)?.[0] ?? '';
     return port === 0 ? undefined : { address: formatAddress(addressOctets(address)) + scope, port, family };
   } catch {

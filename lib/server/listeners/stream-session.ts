@@ -13,12 +13,15 @@ import type { Clock, Timer } from '../../base/clock.js';
 import { frame, MessageReader } from '../../transport/framing.js';
 import { Rcode } from '../../wire/iana.js';
 import type { Answerer } from '../answerer.js';
-import type { StreamProtocol } from './protocols.js';
+import { findOption, OptionCode, padded } from '../../wire/opt.js';
+import { isEncrypted, type StreamProtocol } from './protocols.js';
 import type { Connection, TcpConnections } from './tcp-connections.js';
 import { TcpKeepalive } from './tcp-keepalive.js';
 
 /** The longest deadline that can be set (`upstream.deadlineMs`), twice: whoever waits longer waits for a lost answer. */
 const MAX_ANSWER_MS = 120_000;
+/** Octets of which padded replies are a multiple (RFC 8467 section 4.1). */
+const PADDED_TO = 468;
 /** What a query that waits costs beside its octets. */
 const QUERY_OVERHEAD = 128;
 /** What one under way holds: its octets here, and the resolver's copy. */
@@ -47,6 +50,8 @@ export class StreamSession implements Connection {
   readonly #keepalive = new TcpKeepalive();
   readonly #reader = new MessageReader();
   readonly #asker: { protocol: StreamProtocol; client: StreamClient };
+  /** Whether replies to queries that are padded are padded too (RFC 7830 section 4). */
+  readonly #pads: boolean;
   readonly #stream: Duplex;
   readonly #answerer: Answerer;
   readonly #clock: Clock;
@@ -62,6 +67,9 @@ export class StreamSession implements Connection {
   #ended = false;
   /** A reply did not fit; no query is begun before the client has read all. */
   #full = false;
+  /** Replies of this turn of the event loop, framed: one write for all. */
+  #gathered: Uint8Array[] = [];
+  #gatheredOctets = 0;
   /** Replies that did not fit and are kept, framed. */
   #unsent: Uint8Array[] = [];
   #unsentOctets = 0;
@@ -77,6 +85,7 @@ export class StreamSession implements Connection {
     this.#notify = notify;
     this.address = client.address;
     this.#asker = { protocol, client };
+    this.#pads = isEncrypted(protocol);
     this.#activeAtMs = clock.nowMs();
     this.#armIdle(connections.options.idleTimeoutMs);
     stream.on('error', () => stream.destroy());
@@ -100,6 +109,8 @@ export class StreamSession implements Connection {
     this.#connections.release(this.#unsentOctets);
     this.#unsent = [];
     this.#unsentOctets = 0;
+    this.#gathered = [];
+    this.#gatheredOctets = 0;
     this.#connections.leave(this);
   }
 
@@ -138,7 +149,7 @@ export class StreamSession implements Connection {
       this.#waitingOctets += message.length + QUERY_OVERHEAD;
     }
     // Who reads no replies does not keep the connection by asking more.
-    if (messages.length > 0 && this.#stream.writableLength === 0) this.#activeAtMs = this.#clock.nowMs();
+    if (messages.length > 0 && this.#unread === 0) this.#activeAtMs = this.#clock.nowMs();
     this.#serve();
     this.#watchMessage(messages.length > 0);
   }
@@ -147,7 +158,7 @@ export class StreamSession implements Connection {
   #written(): void {
     if (this.#stream.destroyed) return;
     this.#activeAtMs = this.#clock.nowMs();
-    if (this.#full && this.#stream.writableLength === 0) {
+    if (this.#full && this.#unread === 0) {
       this.#sendKept();
       this.#full = this.#unsent.length > 0;
       this.#serve();
@@ -161,15 +172,19 @@ export class StreamSession implements Connection {
     for (const framed of this.#unsent) {
       if (!this.#fits(framed.length)) break;
       octets += framed.length;
-      this.#stream.write(framed, this.#onWritten);
+      this.#send(framed);
       sent++;
     }
     this.#unsent.splice(0, sent);
     this.#unsentOctets -= octets;
     this.#connections.release(octets);
   }
+  /** Octets that the kernel has not taken. */
+  get #unread(): number {
+    return this.#stream.writableLength + this.#gatheredOctets;
+  }
   #fits(octets: number): boolean {
-    const unread = this.#stream.writableLength;
+    const unread = this.#unread;
     return unread === 0 || unread + octets <= this.#connections.options.maxQueuedBytes;
   }
 
@@ -196,8 +211,7 @@ export class StreamSession implements Connection {
   }
 
   #count(): void {
-    const { writableLength } = this.#stream;
-    const replies = writableLength + this.#unsentOctets;
+    const replies = this.#unread + this.#unsentOctets;
     this.#connections.holds(this, replies + this.#waitingOctets + this.#askedOctets + this.#reader.buffered);
   }
 
@@ -217,6 +231,7 @@ export class StreamSession implements Connection {
       if (this.#stream.destroyed) return;
       if (octets === undefined) {
         // Not a query: whoever sends that is no DNS client.
+        this.flush();
         this.#stream.destroy();
         return;
       }
@@ -235,9 +250,11 @@ export class StreamSession implements Connection {
 
   #reply(octets: Uint8Array, message: Buffer): void {
     const { keepalive, idleTimeoutMs } = this.#connections.options;
-    const framed = frame(keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets);
+    let whole = keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets;
+    if (this.#pads && findOption(message, OptionCode.padding) !== undefined) whole = padded(whole, PADDED_TO);
+    const framed = frame(whole);
     if (this.#unsent.length === 0 && this.#fits(framed.length)) {
-      this.#stream.write(framed, this.#onWritten);
+      this.#send(framed);
       return;
     }
     this.#full = true;
@@ -250,7 +267,25 @@ export class StreamSession implements Connection {
     }
   }
 
+  #send(framed: Uint8Array): void {
+    if (this.#gathered.length === 0) this.#connections.flushLater(this);
+    this.#gathered.push(framed);
+    this.#gatheredOctets += framed.length;
+  }
+
+  /** Writes what the turn has brought. Records of TLS come one by one, and a write costs more than an answer. */
+  flush(): void {
+    const gathered = this.#gathered;
+    if (gathered.length === 0) return;
+    const octets = gathered.length === 1 ? gathered[0] : Buffer.concat(gathered, this.#gatheredOctets);
+    this.#gathered = [];
+    this.#gatheredOctets = 0;
+    if (!this.#stream.destroyed) this.#stream.write(octets, this.#onWritten);
+  }
+
   #endIfDone(): void {
-    if (this.#ended && this.#underWay === 0 && this.#waiting.length + this.#unsent.length === 0) this.#stream.end();
+    if (!this.#ended || this.#underWay > 0 || this.#waiting.length + this.#unsent.length > 0) return;
+    this.flush();
+    this.#stream.end();
   }
 }

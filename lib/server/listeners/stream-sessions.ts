@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { ListenerParts } from './listener.js';
 import type { StreamProtocol } from './protocols.js';
 import { type StreamClient, StreamSession } from './stream-session.js';
+import type { Connection } from './tcp-connections.js';
 
 export type SessionParts = Pick<ListenerParts, 'answerer' | 'clock' | 'connections'>;
 
@@ -26,8 +27,11 @@ export class StreamSessions {
     return this.#streams.size;
   }
 
-  /** @param stream ends with its sending side only where its replies are written (`allowHalfOpen`) */
-  take(stream: Duplex, client: StreamClient): void {
+  /**
+   * @param stream ends with its sending side only where its replies are written (`allowHalfOpen`)
+   * @param before whose place it takes, where it has had one while it shook hands
+   */
+  take(stream: Duplex, client: StreamClient, before?: Connection): void {
     const { answerer, clock, connections } = this.parts;
     const notify = { began: () => this.#underWay++, ended: () => this.#underWay-- };
     const session = new StreamSession({
@@ -40,7 +44,11 @@ export class StreamSessions {
       notify,
     });
     // Who may not ask is told so, but takes nobody's place.
-    if (!connections.admit(session, answerer.allows(client.address))) {
+    const hasPlace =
+      before === undefined
+        ? connections.admit(session, answerer.allows(client.address))
+        : connections.succeed(session, before);
+    if (!hasPlace) {
       stream.destroy();
       return;
     }

@@ -1,4 +1,4 @@
-// All TCP connections of a server together: how many there are, how many a client has, how much they hold.
+// All TCP connections of a server together, those with TLS over them too: how many there are, how many a client has, how much they hold.
 //
 // Bounds: `maxConnections` in all and `maxConnectionsPerClient` of one client (address or /56), of which it has more than
 // `connectionsPerClient` only while as many are free (see ClientShares); who comes when there are so many takes the place
@@ -31,7 +31,20 @@ export interface Connection {
   destroy(): void;
 }
 
+/** One whose replies are written once a turn of the event loop. */
+export interface Flushed {
+  flush(): void;
+}
+
+/** Of a connection. */
+interface Held {
+  readonly client: Client;
+  octets: number;
+}
+
 interface Client {
+  /** For which connections count together. */
+  readonly key: string;
   /** First come first. */
   readonly all: Set<Connection>;
   /** Longest idle first. */
@@ -39,11 +52,12 @@ interface Client {
 }
 
 export class TcpConnections {
-  readonly #held = new Map<Connection, number>();
+  readonly #held = new Map<Connection, Held>();
   readonly #clients = new Map<string, Client>();
   /** Without a query under way; longest idle first. */
   readonly #idle = new Set<Connection>();
   #octets = 0;
+  #toFlush: Flushed[] = [];
   /** Of these, of replies beyond the bounds of their connections. */
   #kept = 0;
   readonly stats = {
@@ -76,7 +90,7 @@ export class TcpConnections {
    */
   admit(connection: Connection, mayDisplace: boolean): boolean {
     const key = clientOf(connection.address);
-    let client = this.#clients.get(key);
+    const client = this.#clients.get(key);
     const { maxConnections, maxConnectionsPerClient, connectionsPerClient } = this.options;
     const most = Math.min(maxConnectionsPerClient, Math.max(connectionsPerClient, maxConnections - this.#held.size));
     if (client !== undefined && client.all.size >= most && !this.#displace(client.idle)) {
@@ -87,38 +101,54 @@ export class TcpConnections {
       if (!makesRoom) return this.#reject();
     }
     // Displacing may have taken the client's last one away.
-    client = this.#clients.get(key);
-    if (client === undefined) this.#clients.set(key, (client = { all: new Set(), idle: new Set() }));
-    client.all.add(connection);
-    this.#held.set(connection, 0);
-    this.#idle.add(connection);
-    client.idle.add(connection);
+    this.#add(connection, key);
     this.stats.accepted++;
     return true;
+  }
+
+  /**
+   * One takes the place of another of the same client, as a session that of its handshake.
+   * @returns false where that has none any more
+   */
+  succeed(connection: Connection, before: Connection): boolean {
+    if (!this.#held.has(before)) return false;
+    this.leave(before);
+    this.#add(connection, clientOf(connection.address));
+    return true;
+  }
+
+  #add(connection: Connection, key: string): void {
+    let client = this.#clients.get(key);
+    if (client === undefined) this.#clients.set(key, (client = { key, all: new Set(), idle: new Set() }));
+    client.all.add(connection);
+    this.#held.set(connection, { client, octets: 0 });
+    this.#idle.add(connection);
+    client.idle.add(connection);
   }
 
   /** A query of it is under way. */
   busy(connection: Connection): void {
     this.#idle.delete(connection);
-    this.#clients.get(clientOf(connection.address))?.idle.delete(connection);
+    this.#held.get(connection)?.client.idle.delete(connection);
   }
 
   /** No query of it is under way any more. */
   rests(connection: Connection): void {
-    if (!this.#held.has(connection)) return;
+    const held = this.#held.get(connection);
+    if (held === undefined) return;
     this.#idle.add(connection);
-    this.#clients.get(clientOf(connection.address))?.idle.add(connection);
+    held.client.idle.add(connection);
   }
 
   /** How many octets it holds now. */
   holds(connection: Connection, octets: number): void {
-    const before = this.#held.get(connection);
-    if (before === undefined || before === octets) return;
-    this.#held.set(connection, octets);
-    this.#octets += octets - before;
+    const held = this.#held.get(connection);
+    if (held === undefined || held.octets === octets) return;
+    this.#octets += octets - held.octets;
+    held.octets = octets;
     while (this.#octets > this.options.maxTotalBytes && this.#held.size > 0) {
       let most = connection;
-      for (const [one, held] of this.#held) if (held > (this.#held.get(most) ?? 0)) most = one;
+      for (const [one, { octets: its }] of this.#held) if (its > (this.#held.get(most)?.octets ?? 0)) most = one;
       this.stats.overfullClosed++;
       this.#close(most);
     }
@@ -139,18 +169,27 @@ export class TcpConnections {
     this.#kept -= octets;
   }
 
+  /** Has it flushed when this turn of the event loop has brought what it brings. */
+  flushLater(one: Flushed): void {
+    if (this.#toFlush.push(one) > 1) return;
+    setImmediate(() => {
+      const all = this.#toFlush;
+      this.#toFlush = [];
+      for (const next of all) next.flush();
+    });
+  }
+
   /** It is gone. */
   leave(connection: Connection): void {
     const held = this.#held.get(connection);
     if (held === undefined) return;
-    this.#octets -= held;
+    this.#octets -= held.octets;
     this.#held.delete(connection);
     this.#idle.delete(connection);
-    const key = clientOf(connection.address);
-    const client = this.#clients.get(key)!;
+    const { client } = held;
     client.idle.delete(connection);
     client.all.delete(connection);
-    if (client.all.size === 0) this.#clients.delete(key);
+    if (client.all.size === 0) this.#clients.delete(client.key);
   }
 
   #displace(among: ReadonlySet<Connection>): boolean {

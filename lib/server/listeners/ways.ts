@@ -3,27 +3,35 @@ import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
 import { shareOf } from '../../base/client-shares.js';
 import { threadsOf } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
+import type { ListenScheme } from './endpoint.js';
 import type { Listener, ListenerParts } from './listener.js';
 import { PlaneListener } from './plane-listener.js';
 import { TcpListener } from './tcp-listener.js';
+import { TlsListener } from './tls-listener.js';
 import { UdpListener } from './udp-listener.js';
 import { UdpPlane } from './udp-plane.js';
 import { isWildcard, WildcardListener } from './wildcard-listener.js';
 
 /**
- * @param endpoints those of `listen`; where port 0 was asked for, with the port that the ways before were given
+ * @param endpoints those of `listen` that are its; where port 0 was asked for, with the port that the ways before were given
  * @param before those in whose place they come: one that would be the same is given once more, listening as it is
  */
-type Way = (
+type Open = (
   parts: ListenerParts,
   settings: ServerSettings,
   endpoints: readonly SocketAddress[],
   before: readonly Listener[],
 ) => Listener[];
 
-export const WAYS: readonly Way[] = [overUdp, overTcp];
+/** One a protocol, with the entries of `listen` that ask for it. */
+export const WAYS: readonly { scheme: ListenScheme; open: Open }[] = [
+  { scheme: 'plain', open: overUdp },
+  { scheme: 'plain', open: overTcp },
+  { scheme: 'tls', open: overTls },
+];
 
-function overUdp(...[parts, settings, endpoints, before]: Parameters<Way>): Listener[] {
+function overUdp(...[parts, settings, endpoints, before]: Parameters<Open>): Listener[] {
+  if (endpoints.length === 0) return [];
   const { engine, gate, resolver, answerer, clock, log } = parts;
   const { missRing, receiveBufferBytes } = settings;
   if (settings.udp === 'native') {
@@ -40,10 +48,15 @@ function overUdp(...[parts, settings, endpoints, before]: Parameters<Way>): List
 }
 
 /** At the ports of UDP, so that truncation leads to the right place. */
-function overTcp(...[parts, settings, endpoints, before]: Parameters<Way>): Listener[] {
+function overTcp(...[parts, settings, endpoints, before]: Parameters<Open>): Listener[] {
   if (!settings.tcp.enabled) return [];
   const open = before.filter(one => one instanceof TcpListener);
   return endpoints.map(at => open.find(({ bound: [one] }) => isSameSocket(one, at)) ?? new TcpListener(at, parts));
+}
+
+function overTls(...[parts, , endpoints, before]: Parameters<Open>): Listener[] {
+  const open = before.filter(one => one instanceof TlsListener);
+  return endpoints.map(at => open.find(({ bound: [one] }) => isSameSocket(one, at)) ?? new TlsListener(at, parts));
 }
 
 function isSameSocket(one: SocketAddress, other: SocketAddress): boolean {

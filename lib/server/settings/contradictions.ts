@@ -1,5 +1,8 @@
 // Options that are valid, and of which one makes another useless: told, so that nobody waits for what never happens.
+import { TrustAnchors } from '../../dnssec/trust.js';
 import { parseUpstream } from '../../upstream/upstream-url.js';
+import { nameToText } from '../../wire/name.js';
+import { endpointsOf } from '../listeners/endpoint.js';
 import { isKeylessRoot } from './dnssec.js';
 import type { ServerOptions } from './settings.js';
 
@@ -28,6 +31,15 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
   if (ownRoot && options.dnssec?.validate === undefined) {
     found.push('nothing is validated: names begin at roots of your own, and dnssec.trustAnchors has no keys of theirs');
   }
+  if (validate && dnssec.trustAnchors !== undefined) {
+    const { sha1, anyDigest } = dnssec;
+    for (const zone of new TrustAnchors(dnssec.trustAnchors).uselessBy({ sha1, anyDigest })) {
+      const name = nameToText(zone);
+      found.push(
+        `nothing at and below ${name} is validated: of its dnssec.trustAnchors none has an algorithm and a digest that are believed`,
+      );
+    }
+  }
   if (!validate) useless(inside('dnssec', dnssec), 'nothing is validated (dnssec.validate)');
   if (!recurses && !zones && !validate) {
     // Private addresses are no matter of recursion alone.
@@ -42,10 +54,16 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
   if (resolver.privateDomains !== undefined && (resolver.privateAddresses ?? []).length === 0) {
     useless(['resolver.privateDomains'], 'resolver.privateAddresses names none');
   }
+  const encrypted = endpointsOf({ listen: options.listen ?? [] }).some(({ scheme }) => scheme !== 'plain');
+  if (options.tls !== undefined && !encrypted) {
+    useless(inside('tls', options.tls), 'listen has no tls:// address');
+  }
   for (const section of ['tcp', 'stale', 'prefetch', 'tenants', 'cookies', 'rateLimit'] as const) {
     const { enabled, ...rest } = options[section] ?? {};
     const off = enabled === false || (OFF_BY_DEFAULT.has(section) && enabled !== true);
-    if (off) useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
+    // Connections with TLS have the bounds of TCP.
+    if (off && !(section === 'tcp' && encrypted))
+      useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
   }
   if (options.udp === 'dgram') {
     const rest = pick(options, ['threads', 'pin']);

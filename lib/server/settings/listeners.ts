@@ -7,7 +7,7 @@ import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
 import { overlaps } from '../listeners/overlaps.js';
 import type { TcpOptions } from '../listeners/tcp-connections.js';
 import { type Rows, section } from './row.js';
-import { listenAddress, prefix } from './types.js';
+import { listenEndpoint, prefix } from './types.js';
 
 /** Where nobody says. */
 export const DEFAULT_LISTEN: readonly string[] = ['127.0.0.1:5300', '[::1]:5300'];
@@ -59,7 +59,7 @@ const tcp = section({
 export const listenerRows = {
   listen: {
     schema: z
-      .array(listenAddress)
+      .array(listenEndpoint)
       .min(1)
       .max(64)
       .superRefine((listen, context) => {
@@ -67,7 +67,7 @@ export const listenerRows = {
       })
       .default([...DEFAULT_LISTEN]),
     change: 'relisten',
-    why: 'Addresses to answer on, UDP and TCP; port 0 means any. One of the defaults that the machine does not have is left out with a warning; one that is given is an error.',
+    why: 'Addresses to answer on: `192.0.2.1:53` for UDP and TCP, `tls://192.0.2.1:853` for TLS (RFC 7858; port 853 may be left out), which needs `tls`; port 0 means any. One of the defaults that the machine does not have is left out with a warning; one that is given is an error.',
   },
   udp: {
     schema: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
@@ -95,7 +95,11 @@ export const listenerRows = {
     change: 'relisten',
     why: 'Room in the kernel for queries that have come and are not read.',
   },
-  tcp: { schema: tcp.prefault({}), change: 'live', why: 'Queries over TCP.' },
+  tcp: {
+    schema: tcp.prefault({}),
+    change: 'live',
+    why: 'Queries over TCP; all but `enabled` holds for TLS too, whose connections are counted with them.',
+  },
 } as const satisfies Rows;
 
 export function threadsOf({ threads }: { threads: number }): number {

@@ -13,11 +13,12 @@ import { operationRows } from './operation.js';
 import { policyRows } from './policy.js';
 import { recursionRows } from './recursion.js';
 import { type Changed, changesOf, type Rows, section } from './row.js';
+import { listenWithoutCertificate, tlsRows } from './tls.js';
 import { nameWithoutBootstrap, upstreamRows } from './upstreams.js';
 
 /** The sections in the order of docs/options.md. */
 export const SECTIONS = {
-  Listeners: listenerRows,
+  Listeners: { ...listenerRows, ...tlsRows },
   Upstreams: upstreamRows,
   Cache: cacheRows,
   'Local answers': localRows,
@@ -30,6 +31,7 @@ export const SECTIONS = {
 
 const rows = {
   ...listenerRows,
+  ...tlsRows,
   ...upstreamRows,
   ...cacheRows,
   ...localRows,
@@ -72,6 +74,10 @@ export const serverSchema = section(rows)
   .superRefine((settings, context) => {
     const nameless = nameWithoutBootstrap(settings);
     if (nameless !== undefined) context.addIssue({ code: 'custom', ...nameless });
+  })
+  .superRefine((settings, context) => {
+    const bare = listenWithoutCertificate(settings);
+    if (bare !== undefined) context.addIssue({ code: 'custom', ...bare });
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],

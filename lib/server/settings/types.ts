@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../../base/address.js';
 import { show } from '../../base/errors.js';
 import { parseUpstream } from '../../upstream/upstream-url.js';
+import { parseEndpoint } from '../listeners/endpoint.js';
 import { encodeName } from '../../wire/name.js';
 
 /** Text that a parser takes; what the parser says of other text is the complaint. */
@@ -19,6 +20,7 @@ export const parsed = (parse: (text: string) => unknown): z.ZodString =>
   });
 
 export const listenAddress = parsed(text => parseSocketAddress(text, ''));
+export const listenEndpoint = parsed(text => parseEndpoint(text, ''));
 /** What DNS servers have that are asked, of which none is a name: those that tell what names mean. */
 export const serverAddress = parsed(text => parseSocketAddress(text, '', 53));
 export const upstreamUrl = parsed(text => parseUpstream(text, ''));

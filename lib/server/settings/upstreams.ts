@@ -1,14 +1,17 @@
 // Whom misses are asked of, and how.
 import { z } from 'zod';
 import { parsePrefix } from '../../base/address.js';
-import { count } from '../../base/options.js';
+import { count, pathOption } from '../../base/options.js';
 import { optionError, ShardnsError } from '../../base/errors.js';
 import { PrefixTable } from '../../base/prefix-table.js';
+import { readRegularFile } from '../../base/regular-file.js';
 import { isSourced, whyNotBound } from '../../transport/local-address.js';
 import { SystemUdpTransport } from '../../transport/system-udp.js';
+import { TlsTransport } from '../../transport/tls.js';
 import type { LocalAddress, Transport } from '../../transport/transport.js';
 import type { ExchangerOptions } from '../../upstream/exchange.js';
 import { parseUpstream, type UpstreamPlace } from '../../upstream/upstream-url.js';
+import { certificatesIn } from '../tls-identity.js';
 import { type Rows, section } from './row.js';
 import { addressOf, prefix, serverAddress, upstreamUrl } from './types.js';
 
@@ -32,6 +35,11 @@ const upstream = section({
     schema: sourceAddress.prefault({}),
     change: 'live',
     why: 'Addresses of this machine that queries leave from, over UDP and TCP, to upstreams and name servers; the system chooses where none is given.',
+  },
+  tlsAuthorities: {
+    schema: pathOption.optional(),
+    change: 'live',
+    why: 'A file with certificates (PEM) of those who may vouch for `tls://` upstreams, in the place of the ones that Node trusts; read at the start, with each change and at SIGHUP.',
   },
   deadlineMs: {
     schema: count(50, 60_000).default(5000),
@@ -87,7 +95,7 @@ export const upstreamRows = {
       ])
       .default([]),
     change: 'live',
-    why: 'Where misses go: `9.9.9.9`, `udp://[2001:db8::1]:5353` (the same: UDP, and TCP where that will not do), `tcp://9.9.9.9` (TCP alone) or host names in their place, or named groups for `onQuery` with one called `default`; `update()` leaves groups in force that it does not name, a list in their place takes them away. `shardns serve` without them asks whom `/etc/resolv.conf` names, follows it as it changes, and leaves itself out.',
+    why: 'Where misses go: `9.9.9.9`, `udp://[2001:db8::1]:5353` (the same: UDP, and TCP where that will not do), `tcp://9.9.9.9` (TCP alone), `tls://9.9.9.9#dns.quad9.net` (TLS alone, by a certificate for that name; `?pin-sha256=` before it names its key) or host names in their place, or named groups for `onQuery` with one called `default`; `update()` leaves groups in force that it does not name, a list in their place takes them away. `shardns serve` without them asks whom `/etc/resolv.conf` names, follows it as it changes, and leaves itself out.',
   },
   upstream: { schema: upstream.prefault({}), change: 'live', why: 'How upstreams and name servers are asked.' },
 } as const satisfies Rows;
@@ -156,12 +164,30 @@ export async function checkSource(settings: Pick<Asking, 'upstream'>): Promise<v
   }
 }
 
-/** What the transports of a thread are told: `udp: dgram` means Node's sockets for upstream queries too. */
+const MAX_AUTHORITIES_BYTES = 16 * 2 ** 20;
+
+/**
+ * The certificates that upstreams are judged by; undefined: those that Node trusts.
+ * @throws {ShardnsError} ERR_SHARDNS_FILE naming the file
+ */
+export function authoritiesOf({ upstream: { tlsAuthorities: path } }: Pick<Asking, 'upstream'>): string | undefined {
+  if (path === undefined) return undefined;
+  const { text } = readRegularFile(path, MAX_AUTHORITIES_BYTES);
+  certificatesIn({ path, text });
+  return text;
+}
+
+/**
+ * What the transports of a thread are told: `udp: dgram` means Node's sockets for upstream queries too.
+ * @param authorities {@link authoritiesOf} the settings
+ */
 export function applyToTransports(
   transports: readonly Transport[],
   settings: Pick<Asking, 'upstream'> & { udp: 'native' | 'dgram' },
+  authorities: string | undefined,
 ): void {
   for (const transport of transports) {
+    if (transport instanceof TlsTransport) transport.trust(authorities);
     if (transport instanceof SystemUdpTransport) transport.native = settings.udp === 'native';
     if (isSourced(transport)) transport.from(sourceOf(settings));
   }

@@ -11,6 +11,7 @@ import { Query } from '../../../lib/wire/query.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
+import { makeQuery } from '../../support/messages.js';
 import { answerOf, type Said, tampered } from '../../support/signed-internet.js';
 import { makeKey, SignedZone, signRrset } from '../../support/signed-zone.js';
 import { NOW, SignedTree, TIMES } from '../../support/signed-tree.js';
@@ -210,6 +211,24 @@ describe('a broken zone', () => {
   });
 });
 
+test('an alias leads to a negative trust anchor', async () => {
+  start(undefined, { negativeTrustAnchors: ['plain'] });
+  const lines = chainOf(await traced('alias.shop'));
+  expect(lines).toContain('  plain.  a negative trust anchor (dnssec.negativeTrustAnchors), without an end');
+});
+
+test('what no trust anchor is above is told so', async () => {
+  start(undefined, { trustAnchors: [tree.signed('shop.').anchor] });
+  const lines = chainOf(await traced('www.plain'));
+  expect(lines.at(-2)).toBe('indeterminate: no trust anchor (extended error 5)');
+  expect(lines.at(-1)).toContain('`dnssec.trustAnchors`');
+});
+
+test('more work than a question may cost is told from a broken zone', async () => {
+  start(undefined, { budget: { units: 3 } });
+  expect((await traced('www.shop')).at(-1)).toContain('costs more than one question may (`dnssec.budget`)');
+});
+
 test('a failure that is remembered says so, and for how long; --fresh looks again', async () => {
   let broken = true;
   start(said => (broken ? tampered(said) : said));
@@ -221,6 +240,19 @@ test('a failure that is remembered says so, and for how long; --fresh looks agai
   );
   expect(lines.at(-1)).toMatch(/^what to do:/);
   expect((await traced('www.shop', 'A', true)).at(-1)).toBe('secure');
+});
+
+test('a failure that clients are told from memory says so', async () => {
+  let broken = true;
+  const expired = changing('www.shop.', 'A', signedFor('shop.', { inception: NOW - 9000, expiration: NOW - 3600 }));
+  start(said => (broken ? expired(said) : said));
+  await server!.resolver.resolve(new Query(makeQuery('www.shop')), { protocol: 'internal' });
+  broken = false;
+  const lines = await traced('www.shop');
+  expect(lines[1]).toMatch(
+    /^- cache {4}www\.shop\. A: failed not long ago; clients are told SERVFAIL for up to \d+ s$/,
+  );
+  expect(lines.at(-1)).toBe('secure');
 });
 
 test('a zone that was found to be bogus says so, and that it is right by now', async () => {

@@ -36,7 +36,7 @@ const tree = (algorithm: SigningAlgorithm): SignedTree => {
   return zones;
 };
 
-describe.each(['P-256', 'P-384', 'Ed25519', 'Ed448'] as const)('signatures of %s', algorithm => {
+describe.each(['P-384', 'Ed448'] as const)('signatures of %s', algorithm => {
   test('are checked there', async () => {
     const zones = tree(algorithm);
     const good = zones.find('www.test.', 'A');
@@ -52,20 +52,23 @@ describe.each(['P-256', 'P-384', 'Ed25519', 'Ed448'] as const)('signatures of %s
   });
 });
 
-test('those of RSA with 2048 bits are not: the way there costs as much', () => {
-  const zones = tree('RSASHA256');
-  expect(zones.status('www.test.', 'A', { answer: [zones.find('www.test.', 'A')] }).status).toBe('secure');
-  expect(pool.begun).toBe(0);
-});
+test.each(['RSASHA256', 'P-256', 'Ed25519'] as const)(
+  'those of %s are not: the way there costs too much',
+  algorithm => {
+    const zones = tree(algorithm);
+    expect(zones.status('www.test.', 'A', { answer: [zones.find('www.test.', 'A')] }).status).toBe('secure');
+    expect(pool.begun).toBe(0);
+  },
+);
 test('four at a time, however many questions there are', async () => {
-  const zones = tree('P-256');
+  const zones = tree('P-384');
   const answer = [zones.find('www.test.', 'A')];
   const verdicts = await Promise.all(Array.from({ length: 100 }, () => zones.judge('www.test.', 'A', { answer })));
   expect(verdicts.every(one => one.status === 'secure')).toBe(true);
   expect(pool).toMatchObject({ most: 4, now: 0 });
 });
 test('a check that the library cannot make is one that fails', async () => {
-  const zones = tree('P-256');
+  const zones = tree('P-384');
   pool.fails = true;
   const verdict = await zones.judge('www.test.', 'A', { answer: [zones.find('www.test.', 'A')] });
   expect(verdict.status).toBe('bogus');

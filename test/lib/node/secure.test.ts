@@ -1,5 +1,7 @@
 // `secure`: what programs are told of answers that have to be proven, by their own validation or by servers they trust.
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -307,6 +309,15 @@ describe('lookup', () => {
       expect(asked).toEqual([]);
     } finally {
       rmSync(folder, { recursive: true });
+    }
+  });
+
+  test('ends a connection before it begins where the name is not secure', async () => {
+    const { cached } = lookupOf({ secure: 'required' });
+    for (const autoSelectFamily of [false, true]) {
+      const socket = net.connect({ host: 'www.plain', port: 1, lookup: cached.lookup, autoSelectFamily });
+      const [error] = (await once(socket, 'error')) as [Error];
+      expect(error).toMatchObject({ code: 'EINSECURE', hostname: 'www.plain' });
     }
   });
 

@@ -80,7 +80,14 @@ async function start(options: ServerOptions): Promise<void> {
       dnssec: { validate: true, trustAnchors, ...options.dnssec },
     },
     {},
-    { clock, log, udpTransport: transport, tcpTransport: transport },
+    // Nothing on this clock waits for libuv's pool.
+    {
+      clock,
+      log,
+      udpTransport: transport,
+      tcpTransport: transport,
+      validationPolicy: { verify: 'sync' },
+    },
   );
   await server.listen();
   await clock.advance(0);

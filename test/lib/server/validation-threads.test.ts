@@ -76,7 +76,7 @@ function start(algorithm: SigningAlgorithm) {
   return { server, ask };
 }
 
-test.each(['P-256', 'P-384', 'Ed25519', 'Ed448'] as const)(
+test.each(['P-384', 'Ed448'] as const)(
   'a forwarder that validates checks no signature of %s on the thread that answers',
   async algorithm => {
     const { ask } = start(algorithm);
@@ -86,14 +86,17 @@ test.each(['P-256', 'P-384', 'Ed25519', 'Ed448'] as const)(
   },
 );
 
-test('but those of RSA with 2048 bits, where the way to the pool costs as much', async () => {
-  const { ask } = start('RSASHA256');
-  expect((await ask('www.shop')).flags & Flag.AD).toBe(Flag.AD);
-  expect(checks).toMatchObject({ here: 4, inPool: 0 });
-});
+test.each(['RSASHA256', 'P-256', 'Ed25519'] as const)(
+  'but those of %s, where the way to the pool costs too much',
+  async algorithm => {
+    const { ask } = start(algorithm);
+    expect((await ask('www.shop')).flags & Flag.AD).toBe(Flag.AD);
+    expect(checks).toMatchObject({ here: 4, inPool: 0 });
+  },
+);
 
 test('while checks are under way others are answered', async () => {
-  const { ask } = start('P-256');
+  const { ask } = start('P-384');
   await ask('www.plain');
   checks.held = [];
   let told = false;
@@ -112,14 +115,14 @@ test('while checks are under way others are answered', async () => {
 });
 
 test('a change of options leaves them there', async () => {
-  const { server, ask } = start('P-256');
+  const { server, ask } = start('P-384');
   await server.update({ dnssec: { nsec3Iterations: 10 } });
   await ask('www.shop');
   expect(checks).toMatchObject({ here: 0, inPool: 4 });
 });
 
 test('a program that looks names up checks them there too', async () => {
-  const { tree, dependencies } = world('P-256');
+  const { tree, dependencies } = world('P-384');
   const options = { servers: ['192.0.2.1'], resolvConf: false, hostsFile: false, secure: 'required' } as const;
   const client = new DnsClient(
     { ...options, servers: [...options.servers], trustAnchors: [tree.signed('.').anchor] },
@@ -131,7 +134,7 @@ test('a program that looks names up checks them there too', async () => {
 });
 
 test('a thread that only resolves checks them itself', () => {
-  const { server } = start('P-256');
+  const { server } = start('P-384');
   const { settings, exchanger } = server;
   const memory = makeRrsetMemory(settings, false);
   open.push(memory);

@@ -1,6 +1,7 @@
 // Upstreams as they are written in options, files, flags and the environment.
 import { expect, test } from 'vitest';
 import { readOptions } from '../../../lib/server/settings/settings.js';
+import { labelOf } from '../../../lib/upstream/upstream.js';
 import { parseUpstream } from '../../../lib/upstream/upstream-url.js';
 
 const v4 = (address: string, port: number) => ({ address, port, family: 4 });
@@ -31,11 +32,11 @@ test.each([
 });
 
 test.each([
-  ['tls://9.9.9.9', 'udp:// or tcp://: tls:// is not supported by this version'],
-  ['https://dns.example/dns-query', 'udp:// or tcp://: https:// is not supported by this version'],
-  ['quic://dns.example', 'udp:// or tcp://: quic:// is not supported by this version'],
-  ['ftp://9.9.9.9', 'udp:// or tcp://, or no scheme'],
-  ['constructor://9.9.9.9', 'udp:// or tcp://, or no scheme'],
+  ['dot://9.9.9.9', 'tls:// for DNS over TLS'],
+  ['https://dns.example/dns-query', 'udp://, tcp:// or tls://: https:// is not supported by this version'],
+  ['quic://dns.example', 'udp://, tcp:// or tls://: quic:// is not supported by this version'],
+  ['ftp://9.9.9.9', 'udp://, tcp:// or tls://, or no scheme'],
+  ['constructor://9.9.9.9', 'udp://, tcp:// or tls://, or no scheme'],
   ['udp://user@9.9.9.9', 'no user or password'],
   ['udp://user:secret@9.9.9.9', 'no user or password'],
   ['udp://9.9.9.9/', 'nothing behind the address'],
@@ -57,11 +58,45 @@ test.each([
   ['a..example', 'a numeric address or a host name'],
   ['a b.example', 'a numeric address or a host name'],
   [`${'a'.repeat(64)}.example`, 'a numeric address or a host name'],
+  ['tls://9.9.9.9#', 'the name that its certificate is for'],
+  ['tls://9.9.9.9#a b', 'the name that its certificate is for'],
+  ['tls://9.9.9.9?pin=1', 'pin-sha256='],
+  ['tls://9.9.9.9?', 'pin-sha256='],
+  ['tls://9.9.9.9?pin-sha256=AAAA', '44 characters of base64'],
+  ['tls://9.9.9.9/#dns.example', 'nothing behind the address'],
+  ['tls://dns.example@9.9.9.9', 'no user or password'],
+  ['tls://2001:db8::1#dns.example', 'brackets around the address: tls://[2001:db8::1]'],
   ['nowhere', 'a host name with a dot in it or as udp://nowhere'],
 ])('%s is refused, with the value: %s', (text, expected) => {
   const act = () => readOptions({ upstreams: ['192.0.2.1', text] });
   expect(act).toThrow(expected);
   expect(act).toThrow(/^upstreams\[1\]: expected .*, got "/);
+});
+
+const PIN = `${'A'.repeat(43)}=`;
+test.each([
+  ['tls://9.9.9.9', '9.9.9.9', 853, '9.9.9.9', []],
+  ['TLS://1.1.1.1:8853#Cloudflare-DNS.com.', '1.1.1.1', 8853, 'cloudflare-dns.com', []],
+  ['tls://[2001:db8::1]#dns.example', '2001:db8::1', 853, 'dns.example', []],
+  [`tls://192.0.2.1?pin-sha256=${PIN}`, '192.0.2.1', 853, undefined, [PIN]],
+  [`tls://192.0.2.1:54?pin-sha256=${PIN}&pin-sha256=${PIN}#dns.example`, '192.0.2.1', 54, 'dns.example', [PIN, PIN]],
+])('%s is an address, asked over TLS, which has to prove who it is', (text, address, port, name, pins) => {
+  const { scheme, at } = parseUpstream(text, '');
+  expect([scheme, at]).toMatchObject(['tls', { address, port, tls: { name, pins } }]);
+  expect(parseUpstream(labelOf(at!, scheme), '').at).toEqual(at);
+});
+
+test('a name that is asked over TLS has to prove that it is that name, or the one that is said', () => {
+  expect(parseUpstream('tls://dns.example', '')).toMatchObject({
+    name: 'dns.example',
+    port: 853,
+    tls: { name: 'dns.example' },
+  });
+  expect(parseUpstream('tls://a.example#b.example', '')).toMatchObject({
+    name: 'a.example',
+    tls: { name: 'b.example' },
+  });
+  expect(parseUpstream(`tls://a.example?pin-sha256=${PIN}`, '').tls).toEqual({ name: undefined, pins: [PIN] });
 });
 
 test('a name needs somebody to look it up at: an upstream with an address, or upstream.bootstrap', () => {

@@ -1,0 +1,62 @@
+// Takes TCP connections at one address, for whatever is spoken over them.
+import { createServer, type Server, type Socket } from 'node:net';
+import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
+import { ShardnsError } from '../../base/errors.js';
+import type { StreamClient } from './stream-session.js';
+
+export interface AcceptorParts {
+  /** For errors: `TCP`. */
+  readonly label: string;
+  readonly accept: (socket: Socket, client: StreamClient) => void;
+  /** A connection that came could not be had, for want of file descriptors and the like: more may come. */
+  readonly failed: () => void;
+}
+
+export class Acceptor {
+  readonly #server: Server;
+  #port: number;
+
+  constructor(
+    private readonly at: SocketAddress,
+    private readonly parts: AcceptorParts,
+  ) {
+    this.#port = at.port;
+    // Who has shut its sending side still waits for replies; the session closes it behind them.
+    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, socket => this.#accept(socket));
+  }
+
+  get bound(): readonly SocketAddress[] {
+    const { address, family } = this.at;
+    return [{ address, family, port: this.#port }];
+  }
+
+  /** @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address */
+  listen(): Promise<void> {
+    const { address, port, family } = this.at;
+    return new Promise((resolve, reject) => {
+      const onError = (cause: Error): void => {
+        const what = `cannot listen on ${formatSocketAddress(this.at)} (${this.parts.label}): ${cause.message}`;
+        reject(new ShardnsError('ERR_SHARDNS_LISTEN', what, { cause }));
+      };
+      this.#server.once('error', onError);
+      this.#server.listen({ host: address, port, ipv6Only: family === 6, backlog: 511 }, () => {
+        this.#server.off('error', onError);
+        this.#server.on('error', this.parts.failed);
+        this.#port = (this.#server.address() as { port: number }).port;
+        resolve();
+      });
+    });
+  }
+
+  /** No new connections; those that came stay. */
+  stop(): void {
+    this.#server.close();
+  }
+
+  #accept(socket: Socket): void {
+    const { remoteAddress, remotePort = 0 } = socket;
+    if (remoteAddress === undefined)
+      socket.destroy(); // gone already
+    else this.parts.accept(socket, { address: remoteAddress, port: remotePort });
+  }
+}
