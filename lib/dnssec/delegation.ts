@@ -101,6 +101,11 @@ export function unanswered(
   return keep(name, notSecure(unfetched(`${what}: ${why.failure}`, why.ede)), context, UNFETCHED_SECONDS);
 }
 
+/** The zone whose keys may be out of date by what they did not verify: no other key makes an expired signature good. */
+export function staleKeys({ ede }: Verdict, { zone }: SecureZone): Uint8Array | undefined {
+  return ede === ExtendedError.dnssecBogus || ede === ExtendedError.dnskeyMissing ? zone : undefined;
+}
+
 const find = (rrsets: readonly Rrset[], name: Uint8Array, type: number): Rrset | undefined =>
   rrsets.find(one => one.type === type && one.data.length > 0 && equalNames(one.name, name));
 
@@ -175,7 +180,7 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
         ...verdict,
         reason: `${nameToText(child)} DS: ${verdict.reason}`,
         restsOn: { name: Uint8Array.from(child), type: Type.DS },
-        by: above.zone,
+        by: staleKeys(verdict, above),
       }),
       context,
       BOGUS_SECONDS,
@@ -236,7 +241,7 @@ export function* verifiedProofs(
   let failure: Verdict | undefined;
   for (const rrset of denialsOf(authority)) {
     const verdict = yield* verifyOnce(rrset, by, context);
-    if (verdict.status === 'bogus') failure ??= { ...verdict, by: by.zone };
+    if (verdict.status === 'bogus') failure ??= { ...verdict, by: staleKeys(verdict, by) };
     else if (verdict.labels === ownerLabels(rrset.name)) {
       verified.push(rrset);
       ttl = Math.min(ttl, verdict.ttl);

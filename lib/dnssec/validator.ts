@@ -5,7 +5,14 @@ import { equalNames, foldedName, isAtOrBelow, nameKey, nameToText, plainNameLeng
 import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
 import { signersAbove, signersOf, zoneAt, zoneHints, zoneOf } from './chain.js';
-import { type ChainContext, type CheckedRrset, denialsOf, verifiedProofs, verifyOnce } from './delegation.js';
+import {
+  type ChainContext,
+  type CheckedRrset,
+  denialsOf,
+  staleKeys,
+  verifiedProofs,
+  verifyOnce,
+} from './delegation.js';
 import { verdictOf } from './denial.js';
 import { type Fetched, type FetchRecords, run, type Steps } from './steps.js';
 import { bogus, insecure, SECURE, type Verdict, worse } from './verdict.js';
@@ -203,7 +210,7 @@ function* judgeRrset(
     if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
     const verdict = yield* verifyOnce(rrset, state, context);
     if (verdict.status === 'secure') return verdict;
-    failure = { ...verdict, by: state.zone };
+    failure = { ...verdict, by: staleKeys(verdict, state) };
   }
   for (const signer of signersAbove(rrset, place, context)) {
     const state = yield* zoneAt(signer, context);
