@@ -1,5 +1,7 @@
 // Trust anchors, positive and negative (RFC 4035 section 4.4, RFC 7646); those of the root (RFC 9718).
 import { optionError } from '../base/errors.js';
+import { algorithmOf, type AlgorithmPolicy, digestOf } from './algorithms.js';
+import { usableDs } from './ds.js';
 import { keyTag, parseKey, signsZone } from './key.js';
 import { Type } from '../wire/iana.js';
 import { bySuffix, encodeName, foldName, nameKey } from '../wire/name.js';
@@ -51,11 +53,26 @@ export class TrustAnchors {
         foldName(encodeName(match[1])),
         encodeRdata(isDs ? Type.DS : Type.DNSKEY, match[3]),
       ]);
+      const digest = isDs ? digestOf(data[3]) : undefined;
+      if (digest !== undefined && data.length !== 4 + digest.size) {
+        throw optionError(
+          'trustAnchors',
+          line,
+          `${digest.size} octets of digest ${data[3]}, it has ${data.length - 4}`,
+        );
+      }
       const key = nameKey(zone);
       let anchor = this.#anchors.get(key);
       if (anchor === undefined || 'until' in anchor) this.#anchors.set(key, (anchor = { zone, ds: [], keys: [] }));
       (isDs ? anchor.ds : anchor.keys).push(data);
     }
+  }
+
+  /** Zones all of whose anchors have algorithms or digests that are not believed: nothing of them is validated. */
+  uselessBy(policy: AlgorithmPolicy): Uint8Array[] {
+    const usable = (one: Anchor): boolean =>
+      usableDs(one.ds, policy).usable.length > 0 || one.keys.some(key => algorithmOf(key[3], policy) !== undefined);
+    return this.all.filter(one => !usable(one)).map(one => one.zone);
   }
 
   /** Key tags of the root's anchors, without those of keys that are revoked. */

@@ -10,16 +10,15 @@ import { optionError, ShardnsError } from '../base/errors.js';
 import { KeepAlive } from '../base/keep-alive.js';
 import { parseMemory } from '../base/memory.js';
 import { type Random, systemRandom } from '../base/random.js';
-import { WatchedFile } from '../base/watched-file.js';
 import { Engine, MISS } from '../cache/engine.js';
 import { NO_EXTENDED_ERROR } from '../native/binding.js';
 import { PlainQuestions } from '../resolve/plain-questions.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
 import { TcpTransport } from '../transport/tcp.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
-import { parseResolvConf, type ResolvConf } from '../upstream/resolv-conf.js';
+import type { ResolvConf } from '../upstream/resolv-conf.js';
 import { setFlags } from '../wire/flags.js';
-import { Flag, HEADER_SIZE, Rcode, Type, typeName } from '../wire/iana.js';
+import { Flag, HEADER_SIZE, Type } from '../wire/iana.js';
 import { encodeNameInto } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import { LocalAddresses } from './address-order.js';
@@ -27,26 +26,23 @@ import { AddressQuestion, type AddressQuestionOwner, OPT_OCTETS, type Waiting, w
 import { Answered, Promised } from './answered.js';
 import { type ClientDependencies, readDependencies } from './client-dependencies.js';
 import { QueryFailure } from './errors.js';
-import { Hosts } from './hosts.js';
+import { HostFiles } from './host-files.js';
+import type { Hosts } from './hosts.js';
 import { type Asking, NameServers, UDP_SIZE } from './name-servers.js';
 import { type LookupOptions, type LookupSettings, readLookupOptions, tunablesOf } from './options.js';
 import type { Unproven } from './proof.js';
 import { Proving } from './proving.js';
 import { Questions } from './questions.js';
-import { failureOf, readReply, type ReadReply } from './reply-failures.js';
+import { readReply, type ReadReply } from './reply-failures.js';
+import { SlowPath } from './slow-path.js';
 import { queryChannel } from './telemetry.js';
-import type { Validating } from './validating.js';
 
 const MAX_UNDER_WAY = 512;
 const MAX_WAITING = 65_536;
 /** Flights of the resolver: those questions, and what is refreshed behind expired answers beside them. */
 const MAX_FLIGHTS = 2 * MAX_UNDER_WAY;
 const MAX_DECODED = 1024;
-const NO_CONF = parseResolvConf('');
-/** resolv.conf(5): where no server is named, the one on this machine is meant. */
-const THIS_MACHINE: readonly string[] = ['127.0.0.1:53'];
 
-const NO_RESPONSE = new Uint8Array(0);
 /** What `ask` gives where whoever waits is told later. */
 export const LATER = Symbol('later');
 
@@ -59,16 +55,15 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   readonly random: Random;
   readonly local: LocalAddresses;
   readonly #ownsEngine: boolean;
-  readonly #hosts: WatchedFile<Hosts> | undefined;
-  readonly #conf: WatchedFile<ResolvConf> | undefined;
+  readonly #files: HostFiles;
   readonly #nameServers: NameServers;
   readonly #questions: Questions<Answered>;
+  readonly #slow: SlowPath;
   /** Held for those who wait for an answer: when they have given up, the program may end, whatever is still under way. */
   readonly alive = new KeepAlive();
   /** Answers that lookups have just taken apart, and lookups under way; see lookup.ts. */
   readonly decoded = new BoundedMap<string, object>(MAX_DECODED);
   readonly lookups = new Map<string, object>();
-  readonly #servers: readonly string[] | undefined;
   /** What asks, made anew for other servers. */
   #asking: Asking;
   /** What it was made of. */
@@ -95,13 +90,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     this.random = dependencies.random ?? systemRandom;
     this.local = new LocalAddresses(this.clock, dependencies.interfaces);
     const { settings, clock, random } = this;
-    this.#servers = dependencies.servers ?? settings.servers;
-    if (settings.hostsFile !== false) {
-      this.#hosts = new WatchedFile(settings.hostsFile, text => new Hosts(text), clock);
-    }
-    if (settings.resolvConf !== false) {
-      this.#conf = new WatchedFile(settings.resolvConf, text => parseResolvConf(text, process.env), clock);
-    }
+    this.#files = new HostFiles(settings, dependencies.servers ?? settings.servers, clock);
     this.#questions = new Questions(clock, MAX_UNDER_WAY, MAX_WAITING);
     this.engine =
       dependencies.cache?.engine ??
@@ -127,6 +116,8 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     this.#asking = this.#nameServers.use([], false);
     this.#flags = settings.secure === undefined ? Flag.RD : Flag.RD | Flag.AD;
     if (settings.secure !== undefined) this.#proving = this.#makeProving();
+    const { engine } = this;
+    this.#slow = new SlowPath({ engine, proving: this.#proving, asking: () => this.#asking });
   }
 
   #makeProving(): Proving {
@@ -138,7 +129,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       maxInFlight: 2 * MAX_FLIGHTS,
       asking: () => this.#asking,
       deadlineMs: () => this.#deadlineMs,
-      trusted: () => this.#servers !== undefined || this.conf.trustAd,
+      trusted: () => this.#files.named !== undefined || this.conf.trustAd,
       loaded: validating => {
         this.#nameServers.validating = validating;
       },
@@ -146,19 +137,17 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   }
 
   get hosts(): Hosts | undefined {
-    return this.#hosts?.value;
+    return this.#files.hosts;
   }
   get conf(): ResolvConf {
-    return this.#conf?.value ?? NO_CONF;
+    return this.#files.conf;
   }
   /** Questions under way, and those that wait for their turn. */
   get underWay(): number {
     return this.#questions.underWay + this.#questions.waiting;
   }
   get servers(): readonly string[] {
-    if (this.#servers !== undefined) return this.#servers;
-    const { servers } = this.conf;
-    return servers.length > 0 ? servers : THIS_MACHINE;
+    return this.#files.servers;
   }
 
   /**
@@ -238,7 +227,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       const plainly = unknown && this.#ownsEngine && this.#proving === undefined;
       if (addresses && plainly && this.#askPlainly(key, end, type, waiting)) return;
       const query = new Query(engine.query.slice(0, end));
-      asked = this.#questions.ask(key, this.#deadlineMs, () => this.#resolve(query));
+      asked = this.#questions.ask(key, this.#deadlineMs, () => this.#slow.ask(query));
     }
     asked.then(
       answered => waiting.told(type, answered),
@@ -273,63 +262,13 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
     message[11] = 0;
     const query = new Query(message);
     this.#questions
-      .goOn(key, () => this.#resolve(query))
+      .goOn(key, () => this.#slow.ask(query))
       .then(
         answered => question.tell(answered),
         (error: unknown) => question.fail(error),
       );
   }
 
-  #resolve(query: Query): Promise<Answered> {
-    const run = (): Promise<Answered> => (query.type === Type.ANY ? this.#askPast(query) : this.#askServers(query));
-    if (!queryChannel.hasSubscribers) return run();
-    return queryChannel.tracePromise(run, { name: query.nameText, type: typeName(query.type) });
-  }
-
-  async #askServers(query: Query): Promise<Answered> {
-    if (this.#proving !== undefined) await this.#proving.validator();
-    for (let again = false; ; again = true) {
-      const { resolver } = this.#asking;
-      const resolution = await resolver.resolve(query, { protocol: 'internal' });
-      if (this.#closed) throw new QueryFailure('ECANCELLED');
-      if (resolver === this.#asking.resolver || again) {
-        if (resolution.kind === 'error') throw this.#failure(query, resolution);
-        return new Answered(query, resolution, NO_RESPONSE);
-      }
-      // It is from servers that are not asked any more.
-      this.engine.remove(query.name, query.type, { dnssecOk: false, checkingDisabled: false });
-    }
-  }
-
-  /** Past the cache, which answers ANY in its own way (RFC 8482). */
-  async #askPast(query: Query): Promise<Answered> {
-    const validating = await this.#proving?.validator();
-    if (validating !== undefined) return this.#askJudged(query, validating);
-    const { exchanger, resolver } = this.#asking;
-    try {
-      const upstreams = resolver.groups.get('default') ?? [];
-      const { response } = await exchanger.exchange(query.message, upstreams, () => true);
-      return new Answered(query, undefined, response);
-    } catch (error) {
-      if (this.#closed) throw new QueryFailure('ECANCELLED');
-      if (error instanceof ShardnsError) {
-        throw new QueryFailure(error.code === 'ERR_SHARDNS_TIMEOUT' ? 'ETIMEOUT' : 'ECONNREFUSED');
-      }
-      throw error;
-    }
-  }
-
-  async #askJudged(query: Query, validating: Validating): Promise<Answered> {
-    const resolved = await validating.answer(query, false);
-    if (this.#closed) throw new QueryFailure('ECANCELLED');
-    if (resolved.kind === 'answer') return new Answered(query, undefined, resolved.message);
-    throw this.#failure(query, { rcode: Rcode.SERVFAIL, extendedError: resolved.extendedError });
-  }
-
-  #failure(query: Query, failed: { rcode: number; extendedError: number }): QueryFailure {
-    const code = failureOf(failed);
-    return this.#proving?.failure(query, code, failed.extendedError) ?? new QueryFailure(code);
-  }
   #readReply<T>(reply: Uint8Array, length: number, read: ReadReply<T>): T {
     return this.#proving === undefined ? readReply(reply, length, read) : this.#proving.read(reply, length, read);
   }
@@ -365,8 +304,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   }
 
   get #deadlineMs(): number {
-    const { timeoutMs, attempts } = this.conf;
-    return this.settings.timeoutMs ?? Math.min(timeoutMs * attempts, 30_000);
+    return this.#files.deadlineMs;
   }
 
   /** Follows resolv.conf. Servers that stay keep what is known of them. */
@@ -439,6 +377,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#slow.close();
     this.decoded.clear();
     this.#questions.close();
     this.#nameServers.close();

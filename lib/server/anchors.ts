@@ -31,7 +31,7 @@ import type { Rrset } from '../wire/rrset.js';
 import { readAnchorFile, whyNotWritten, writeAnchorFile } from './anchor-file.js';
 import { type AnchorsReport, zoneReportOf } from './anchors-report.js';
 import type { Prepared } from './prepared.js';
-import { validates } from './recursor-settings.js';
+import { validates } from './settings/resolution.js';
 import { policyOf } from './settings/dnssec.js';
 import type { ServerSettings } from './settings/settings.js';
 

@@ -8,12 +8,13 @@
 // Bounds: MAX_BYTES a file; files are looked at every LOOK_EVERY_MS, and read when two looks in a row have seen the same: a
 // key is not there yet, perhaps, when its certificate is.
 import { randomBytes } from 'node:crypto';
-import type { SecureContextOptions } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { readRegularFile } from '../base/regular-file.js';
 import { WatchedFile } from '../base/watched-file.js';
 import { endpointsOf } from './listeners/endpoint.js';
+import type { TlsContext, TlsSource } from './listeners/tls-source.js';
 import type { Prepared } from './prepared.js';
 import type { ServerSettings } from './settings/settings.js';
 import type { TlsSettings } from './settings/tls.js';
@@ -43,20 +44,13 @@ export interface CertificateReport {
   readonly problem?: string;
 }
 
-/** What a listener shakes hands with. */
-export type TlsContext = Pick<
-  SecureContextOptions,
-  'cert' | 'key' | 'minVersion' | 'ticketKeys' | 'sessionTimeout' | 'sessionIdContext'
->;
-
 interface InForce {
   readonly tls: TlsSettings;
   readonly identity: TlsIdentity;
   readonly watched: { readonly certificate: WatchedFile<string>; readonly key: WatchedFile<string> };
 }
 
-export class Certificates {
-  /** Since the start: whole ones, those of sessions that were resumed, broken ones, those that took too long. */
+export class Certificates implements TlsSource {
   readonly handshakes = { full: 0, resumed: 0, failed: 0, slow: 0 };
   /** Files that were read again, and those that could not be used. */
   reloads = 0;
@@ -97,7 +91,8 @@ export class Certificates {
   }
 
   /**
-   * Reads the files of settings to be used, where something is listened for that needs them.
+   * Reads the files of settings to be used, where something is listened for that needs them. What is in force stays where
+   * they say the same, though it may have expired since: other settings have to be changed then too.
    * @throws {ShardnsError} ERR_SHARDNS_FILE naming the file and what is wrong with it
    */
   prepare(settings: ServerSettings): Prepared {
@@ -107,8 +102,9 @@ export class Certificates {
     const next = this.#coming;
     return {
       commit: () => {
-        this.#inForce = next;
         this.#coming = undefined;
+        if (next === this.#inForce) return;
+        this.#inForce = next;
         this.#problem = undefined;
         this.#seen = '';
         this.#warnedDay = undefined;
@@ -146,11 +142,10 @@ export class Certificates {
       path,
       text: readRegularFile(path, MAX_BYTES).text,
     });
-    const identity = readIdentity(
-      { certificate: textOf(tls.certificate), key: textOf(tls.key) },
-      tls,
-      this.clock.wallSeconds(),
-    );
+    const files = { certificate: textOf(tls.certificate), key: textOf(tls.key) };
+    const before = this.#inForce;
+    if (before !== undefined && isDeepStrictEqual([tls, files], [before.tls, before.identity.files])) return before;
+    const identity = readIdentity(files, tls, this.clock.wallSeconds());
     const watch = (path: string): WatchedFile<string> =>
       new WatchedFile(
         path,

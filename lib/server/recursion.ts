@@ -25,7 +25,8 @@ import { workersOf } from './settings/recursion.js';
 import { type PoolSettings, RecursionPool } from './recursion-pool.js';
 import { sumOf, type WorkerTotals } from './recursion-stats.js';
 import type { Prepared } from './prepared.js';
-import { makeRecursor, makeRrsetMemory, needsRecursor, updateRecursor } from './recursor-settings.js';
+import { makeRecursor, makeRrsetMemory, updateRecursor } from './recursor-settings.js';
+import { needsRecursor } from './settings/resolution.js';
 
 const MAX_LEFT = 2;
 

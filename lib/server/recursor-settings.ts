@@ -11,29 +11,11 @@ import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
 import { upstreamsZone } from '../resolve/recurse/zones.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
-import { isKeylessRoot, validationOf } from './settings/dnssec.js';
+import { validationOf } from './settings/dnssec.js';
 import type { Upstream } from '../upstream/upstream.js';
-import { groupsOf } from './settings/upstreams.js';
 import type { ServerSettings } from './settings/settings.js';
 import { addressRulesOf, zonesOf } from './settings/recursion.js';
-
-/** Whether names are resolved from the root where nothing else is configured for them. */
-function isRecursive(settings: ServerSettings): boolean {
-  return settings.resolver.recursive ?? !hasUpstreams(settings);
-}
-function hasUpstreams(settings: ServerSettings): boolean {
-  return (groupsOf(settings).default ?? []).length > 0;
-}
-/** Whether answers have to prove themselves. */
-export function validates(settings: ServerSettings): boolean {
-  return settings.dnssec.validate ?? (isRecursive(settings) && !isKeylessRoot(settings));
-}
-/** Whether anything at all goes past the upstreams. */
-export function needsRecursor(settings: ServerSettings): boolean {
-  const { dnssec, stubZones, forwardZones } = settings;
-  const validates = dnssec.validate === true && hasUpstreams(settings);
-  return isRecursive(settings) || validates || stubZones.length > 0 || forwardZones.length > 0;
-}
+import { hasUpstreams, isRecursive, validates } from './settings/resolution.js';
 
 /** @param shared other threads attach to it */
 export function makeRrsetMemory({ cache }: ServerSettings, shared: boolean): ByteCache {

@@ -249,6 +249,8 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, store::Re
       count(counters.hits_positive);
     } else {
       answer->outcome = Outcome::kStaleHit;
+      // Its signatures may have ended since.
+      out[3] = static_cast<uint8_t>(out[3] & ~wire::flag::kAd);
       counters.hits_stale.Add();
       if (args.again) counters.stale_after_miss.Add();
     }

@@ -7,9 +7,9 @@ import type { Engine } from '../../cache/engine.js';
 import type { Gate } from '../../clients/gate.js';
 import type { Resolver } from '../../resolve/resolver.js';
 import type { Answerer } from '../answerer.js';
-import type { Certificates } from '../certificates.js';
 import type { Protocol } from './protocols.js';
 import type { TcpConnections } from './tcp-connections.js';
+import type { TlsSource } from './tls-source.js';
 
 export interface Listener {
   readonly protocol: Protocol;
@@ -49,5 +49,5 @@ export interface ListenerParts {
   readonly log: Logger;
   readonly connections: TcpConnections;
   /** What encrypted listeners show, and how they shake hands. */
-  readonly certificates: Certificates;
+  readonly certificates: TlsSource;
 }

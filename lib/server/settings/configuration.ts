@@ -4,16 +4,18 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Configuration } from '../../cache/region.js';
+import { validates } from './resolution.js';
 import type { ServerSettings } from './settings.js';
 
 /** What decides the content of answers to all names; local data and zones decide it for theirs, views for their clients. */
-function rulesOf({ tenants, upstream, resolver, dnssec, any }: ServerSettings) {
+function rulesOf(settings: ServerSettings) {
+  const { tenants, upstream, resolver, dnssec, any } = settings;
   const { privateAddresses, privateDomains, privateAnswers, nothingBelowNxdomain, dnssecOk } = resolver;
   const { hardenGlue, verifyGlue } = resolver;
   const believed = { nothingBelowNxdomain, dnssecOk, hardenGlue, verifyGlue };
   const shown = { privateAddresses, privateDomains, privateAnswers };
-  // Where the anchors' state is kept decides nothing.
-  const judged = { ...dnssec, anchorFile: undefined };
+  // Where the anchors' state is kept decides nothing; who resolves, whether anything is validated.
+  const judged = { ...dnssec, anchorFile: undefined, validate: validates(settings) };
   return { tenants: tenants.enabled, clientSubnet: upstream.clientSubnet, ...shown, ...believed, dnssec: judged, any };
 }
 

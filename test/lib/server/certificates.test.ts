@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Logger } from '../../../lib/base/log.js';
-import { Certificates, type TlsContext } from '../../../lib/server/certificates.js';
+import { Certificates } from '../../../lib/server/certificates.js';
+import type { TlsContext } from '../../../lib/server/listeners/tls-source.js';
 import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
 import { makeCertificate, type MadeCertificate } from '../../support/certificate.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -153,11 +154,24 @@ test('a certificate that ends in 30 days is told once a day, and one that has en
   expect(told).toHaveLength(3);
 });
 
+test('a certificate that has expired in force keeps no other change from being made, and is not taken up anew', () => {
+  store(made(1));
+  use();
+  const seen: TlsContext[] = [];
+  certificates.follow(context => seen.push(context));
+  clock.wall += 2 * DAY_S;
+  use();
+  expect(certificates.report).toMatchObject({ daysLeft: -1 });
+  expect(seen).toHaveLength(1);
+  expect(() => use({ handshakeTimeoutMs: 1000 })).toThrow('has expired');
+});
+
 test('the key of tickets is the same for all listeners, over a renewal too, and another every day', async () => {
   store(made());
   use();
   const seen: TlsContext[][] = [[], []];
   for (const of of seen) certificates.follow(context => of.push(context));
+  store(made());
   use();
   const keys = (): unknown[] => seen.map(of => of.at(-1)!.ticketKeys!.toString('hex'));
   const [before] = keys();

@@ -212,9 +212,12 @@ describe('the configuration', () => {
     ['clientSubnet', { upstream: { clientSubnet: 'forward' } }],
     ['privateAddresses', { resolver: { privateAddresses: ['10.0.0.0/8'] } }],
     ['scope', { cache: { scope: 'one' } }],
+    ['whether anything is validated', { upstreams: ['192.0.2.1'] }],
   ])('differs by %s', (_, options) => expect(of(options)).not.toEqual(of({})));
   test('does not differ by what decides nothing, nor by the order of keys', () => {
-    expect(of({ threads: 2, cache: { memory: '4MiB' }, upstreams: ['192.0.2.1'] })).toEqual(of({}));
+    expect(of({ threads: 2, cache: { memory: '4MiB' }, upstreams: ['192.0.2.1'] })).toEqual(
+      of({ upstreams: ['192.0.2.2'] }),
+    );
     const [{ name, clients, local }] = view('10.1.0.10');
     expect(of({ views: [{ local, clients, name }] })).toEqual(of({ views: [{ name, clients, local }] }));
   });

@@ -118,6 +118,20 @@ TEST(Answer, ShowsTtlsAsTheyCameWhereThatIsWanted) {
   EXPECT_EQ(t.answer, fresh);
 }
 
+TEST(Answer, IsNotCalledSecureWhenItIsStale) {
+  TestCache t;
+  t.cache->SetStaleWindow(3600);
+  Buffer response = AResponse("a.example", 60);
+  response[3] |= 0x20;  // AD
+  ASSERT_EQ(t.Insert(response), Status::kOk);
+  const Buffer query = Query("a.example", 1, 1, 0x0120);
+  ASSERT_TRUE(t.Hits(query));
+  EXPECT_NE(wire::Flags(t.answer.data()) & 0x20, 0);
+  t.now += 61 * kTicksPerSecond;
+  ASSERT_EQ(t.Ask(query, true, true).verdict, udp::Verdict::kReply);
+  EXPECT_EQ(wire::Flags(t.answer.data()) & 0x20, 0);
+}
+
 TEST(Answer, TooGreatForTheClientIsCutToTheQuestionWithTc) {
   TestCache t;
   MessageBuilder builder(1, 0x8180);

@@ -5,6 +5,7 @@ import { readOptions } from '../../../../lib/server/settings/settings.js';
 import { tcpOptionsOf } from '../../../../lib/server/settings/listeners.js';
 import { type Connection, TcpConnections, type TcpOptions } from '../../../../lib/server/listeners/tcp-connections.js';
 import { StreamSession } from '../../../../lib/server/listeners/stream-session.js';
+import { frame } from '../../../../lib/transport/framing.js';
 import { FakeClock, settle } from '../../../support/fake-clock.js';
 import { FakeStream } from '../../../support/fake-stream.js';
 import { makeQuery } from '../../../support/messages.js';
@@ -92,6 +93,32 @@ test('a client that has shut its sending side gets the reply to what it has aske
   expect(client.destroyed).toBe(true);
   expect(setup.connections.size).toBe(0);
   expect(setup.clock.pendingTimers).toBe(0);
+});
+
+test('replies of one turn are one write, and what came before something that is no query is answered', async () => {
+  const setup = new Setup();
+  const client = setup.connect();
+  const writes: number[] = [];
+  const write = client._write.bind(client);
+  client._write = (chunk: Buffer, encoding, done) => {
+    writes.push(chunk.length);
+    write(chunk, encoding, done);
+  };
+  for (let i = 0; i < 4; i++) client.send(query);
+  await settle();
+  for (const reply of setup.pending.splice(0, 3)) reply();
+  expect(writes).toEqual([]);
+  expect(setup.connections.octets).toBeGreaterThan(3 * 60);
+  await settle();
+  expect(writes).toEqual([3 * 62]);
+  expect(client.replies).toBe(3);
+  setup.atOnce = true;
+  client.push(
+    Buffer.concat([query, makeQuery('a.example', { options: [{ code: 11, data: Buffer.of(0, 1) }] })].map(frame)),
+  );
+  await settle();
+  expect(client.replies).toBe(4);
+  expect(client.destroyed).toBe(true);
 });
 
 test('a client that has shut its sending side and reads nothing is closed in time', async () => {
