@@ -66,7 +66,8 @@ export function* verifyOnce(rrset: Rrset, by: SecureZone, context: ChainContext)
     if (verdict.status === 'secure' && verdict.ttl > rrset.ttl) verdict = { ...verdict, ttl: rrset.ttl };
   } else {
     verdict = yield* verifyBy(rrset, by, context);
-    paid?.set(place, { rrset, by, verdict });
+    // Of what was not looked at for want of a budget nothing is known.
+    if (!context.budget.isSpent) paid?.set(place, { rrset, by, verdict });
   }
   checked?.set(rrset, { by, verdict });
   return verdict;
@@ -192,6 +193,7 @@ export function* readDs(
         ...verdict,
         reason: `${nameToText(child)} DS: ${verdict.reason}`,
         restsOn: { name: Uint8Array.from(child), type: Type.DS },
+        by: above.zone,
       }),
       context,
       BOGUS_SECONDS,
@@ -254,7 +256,7 @@ export function* verifiedProofs(
   let failure: Verdict | undefined;
   for (const rrset of denialsOf(authority)) {
     const verdict = yield* verifyOnce(rrset, by, context);
-    if (verdict.status === 'bogus') failure ??= verdict;
+    if (verdict.status === 'bogus') failure ??= { ...verdict, by: by.zone };
     else if (verdict.labels === ownerLabels(rrset.name)) {
       verified.push(rrset);
       ttl = Math.min(ttl, verdict.ttl);

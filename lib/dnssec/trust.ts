@@ -53,14 +53,6 @@ export class TrustAnchors {
         foldName(encodeName(match[1])),
         encodeRdata(isDs ? Type.DS : Type.DNSKEY, match[3]),
       ]);
-      const digest = isDs ? digestOf(data[3]) : undefined;
-      if (digest !== undefined && data.length !== 4 + digest.size) {
-        throw optionError(
-          'trustAnchors',
-          line,
-          `${digest.size} octets of digest ${data[3]}, it has ${data.length - 4}`,
-        );
-      }
       const key = nameKey(zone);
       let anchor = this.#anchors.get(key);
       if (anchor === undefined || 'until' in anchor) this.#anchors.set(key, (anchor = { zone, ds: [], keys: [] }));
@@ -68,11 +60,18 @@ export class TrustAnchors {
     }
   }
 
-  /** Zones all of whose anchors have algorithms or digests that are not believed: nothing of them is validated. */
-  uselessBy(policy: AlgorithmPolicy): Uint8Array[] {
-    const usable = (one: Anchor): boolean =>
-      usableDs(one.ds, policy).usable.length > 0 || one.keys.some(key => algorithmOf(key[3], policy) !== undefined);
-    return this.all.filter(one => !usable(one)).map(one => one.zone);
+  /**
+   * Zones whose anchors are of no use. `insecure`: none has an algorithm and a digest that are believed, and nothing of the
+   * zone is validated. `bogus`: no digest has the length of its kind, and none of the zone's keys is believed.
+   */
+  uselessBy(policy: AlgorithmPolicy): { zone: Uint8Array; is: 'insecure' | 'bogus' }[] {
+    return this.all.flatMap(({ zone, ds, keys }): { zone: Uint8Array; is: 'insecure' | 'bogus' }[] => {
+      if (keys.some(key => algorithmOf(key[3], policy) !== undefined)) return [];
+      const { usable } = usableDs(ds, policy);
+      if (usable.length === 0) return [{ zone, is: 'insecure' }];
+      const whole = usable.some(one => one.digest.length === digestOf(one.digestType)?.size);
+      return whole ? [] : [{ zone, is: 'bogus' }];
+    });
   }
 
   /** Key tags of the root's anchors, without those of keys that are revoked. */

@@ -203,7 +203,7 @@ function* judgeRrset(
     if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
     const verdict = yield* verifyOnce(rrset, state, context);
     if (verdict.status === 'secure') return verdict;
-    failure = verdict;
+    failure = { ...verdict, by: state.zone };
   }
   for (const signer of signersAbove(rrset, place, context)) {
     const state = yield* zoneAt(signer, context);

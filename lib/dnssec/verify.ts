@@ -114,6 +114,7 @@ export function* verifyBy(
         break;
       }
       failures++;
+      budget.fail(imported.cost + size);
     }
     const by = `(key ${signature.keyTag})`;
     if (tried === 0) note(bogus(`${lacking[0]} ${by}`, lacking[1]));

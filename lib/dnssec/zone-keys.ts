@@ -33,6 +33,8 @@ export const BOGUS_SECONDS = 60;
 /** For which records that could not be fetched are not asked for again: the least of RFC 9520 section 3.2. */
 export const UNFETCHED_SECONDS = 1;
 const MAX_SECONDS = 86_400;
+/** By which a clock may be set back without a doubt about what was learnt: questions under way began a little earlier. */
+const SET_BACK_SECONDS = 10;
 
 function octetsOf(key: string, known: Known): number {
   let octets = ZONE_OVERHEAD + 2 * key.length;
@@ -41,7 +43,7 @@ function octetsOf(key: string, known: Known): number {
 }
 
 export class ZoneKeys {
-  readonly #zones: BoundedMap<string, { known: Known; until: number }>;
+  readonly #zones: BoundedMap<string, { known: Known; from: number; until: number }>;
   #octets = 0;
   constructor(maxZones = MAX_ZONES) {
     this.#zones = new BoundedMap(maxZones);
@@ -65,7 +67,7 @@ export class ZoneKeys {
     while (this.#zones.size > 0 && (this.#octets > MAX_OCTETS || this.#zones.size >= this.#zones.limit)) {
       this.#drop(this.#zones.oldest()!);
     }
-    this.#zones.set(key, { known, until: now + Math.min(seconds, MAX_SECONDS) });
+    this.#zones.set(key, { known, from: now, until: now + Math.min(seconds, MAX_SECONDS) });
   }
   /**
    * The longest name at or above this one, but not above `top`, of which the zone is known. That the records of a name could
@@ -96,7 +98,14 @@ export class ZoneKeys {
   }
   /** @param key of a folded name */
   at(key: string, now: number): Known | undefined {
+    return this.secondsLeft(key, now) > 0 ? this.#zones.get(key)!.known : undefined;
+  }
+  /**
+   * For how long what is known of a name holds still. Nothing, for what was learnt at a time that is to come: the clock was
+   * ahead then, as at boot, and what it made of signatures is not to last until it is that late.
+   */
+  secondsLeft(key: string, now: number): number {
     const entry = this.#zones.get(key);
-    return entry !== undefined && entry.until > now ? entry.known : undefined;
+    return entry === undefined || entry.from > now + SET_BACK_SECONDS ? 0 : Math.max(entry.until - now, 0);
   }
 }

@@ -110,7 +110,7 @@ export class Knowledge {
     }
     const none = rrsets.noData(name, type, allowStale);
     if (none !== undefined) {
-      return denial(none, Rcode.NOERROR);
+      return denial(none, none.ofName ? Rcode.NXDOMAIN : Rcode.NOERROR);
     }
     const nothing = rrsets.nxdomain(name, allowStale);
     if (nothing !== undefined && !(type === Type.DS && isUnproven(nothing.security))) {
@@ -184,6 +184,12 @@ export class Knowledge {
     delegation.servers = asked ? [...others, ...delegation.servers] : [...delegation.servers, ...others];
   }
 
+  /** Whether a name server has no such address; not for what denies it and has proved to be bogus. */
+  #hasNone(name: Uint8Array, type: number): boolean {
+    const none = this.rrsets.noData(name, type);
+    return none !== undefined && statusIn(none.security) !== Security.bogus;
+  }
+
   addAddresses(delegation: Delegation): void {
     for (const server of delegation.servers) {
       for (const family of FAMILIES) {
@@ -193,7 +199,7 @@ export class Knowledge {
         const own = known && this.setting.options.rules.visible(known.rrset);
         const glue = this.rrsets.glue(server.name, type);
         if (own !== undefined) takeAddresses(server, own, server.by === 'unasked' ? Source.doubtful : Source.own);
-        if (own !== undefined || this.rrsets.noData(server.name, type) !== undefined) server.asked[family] = true;
+        if (own !== undefined || this.#hasNone(server.name, type)) server.asked[family] = true;
         if (glue === undefined) continue;
         const inside = isAtOrBelow(server.name, delegation.zone);
         const doubtful = own !== undefined || (!inside && this.setting.options.verifyGlue);

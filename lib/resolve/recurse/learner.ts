@@ -3,7 +3,8 @@
 //
 // Bounds: an RRset lives as long as lifetime.ts lets it, and a zone's NS set no longer than the delegation it came by.
 import type { Clock } from '../../base/clock.js';
-import { type Denial, Rank, type RrsetCache } from '../../cache/rrset-cache.js';
+import { type CachedRrset, type Denial, Rank, type RrsetCache, Security } from '../../cache/rrset-cache.js';
+import { statusIn } from '../../cache/rrset-entry.js';
 import { Rcode, Type } from '../../wire/iana.js';
 import { equalNames, foldName, isAtOrBelow, nameKey } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
@@ -168,7 +169,7 @@ export class Learner {
     if (rrsets.isOutdated(ns.name)) return;
     const rules = this.#lifetimeRules;
     const own = rrsets.get(ns.name, Type.NS, true);
-    if (own !== undefined && !sameSet(own.rrset, ns, nameKeyOf)) rrsets.forget(ns.name, Type.NS);
+    if (own !== undefined && !this.#stands(own) && !sameSet(own.rrset, ns, nameKeyOf)) rrsets.forget(ns.name, Type.NS);
     rrsets.putDelegation({ ...ns, ttl: Math.min(ns.ttl, Math.floor(lifetimeMs / 1000)) }, lifetimeMs);
     for (const server of ns.data.map(one => nameServer(foldName(one)))) {
       if (isAtOrBelow(server.name, ns.name)) this.#replaceAddresses(server.name, glue);
@@ -190,9 +191,14 @@ export class Learner {
       if (now === undefined) this.rrsets.forgetGlue(server, type);
       if (given.length === 0) continue;
       const own = this.rrsets.get(server, type, true);
-      if (own !== undefined && (now === undefined || !sameSet(own.rrset, now, nameKey)))
+      if (own !== undefined && !this.#stands(own) && (now === undefined || !sameSet(own.rrset, now, nameKey)))
         this.rrsets.forget(server, type);
     }
+  }
+
+  /** What was validated is not taken away by what was not; it lives no longer than the delegation that it came by. */
+  #stands({ security, stale }: CachedRrset): boolean {
+    return this.rrsets.guardsSecure && !stale && statusIn(security) === Security.secure;
   }
 
   get #lifetimeRules(): LifetimeRules {

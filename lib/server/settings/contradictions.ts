@@ -33,10 +33,12 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
   }
   if (validate && dnssec.trustAnchors !== undefined) {
     const { sha1, anyDigest } = dnssec;
-    for (const zone of new TrustAnchors(dnssec.trustAnchors).uselessBy({ sha1, anyDigest })) {
+    for (const { zone, is } of new TrustAnchors(dnssec.trustAnchors).uselessBy({ sha1, anyDigest })) {
       const name = nameToText(zone);
       found.push(
-        `nothing at and below ${name} is validated: of its dnssec.trustAnchors none has an algorithm and a digest that are believed`,
+        is === 'insecure'
+          ? `nothing at and below ${name} is validated: of its dnssec.trustAnchors none has an algorithm and a digest that are believed`
+          : `all at and below ${name} is bogus: of its dnssec.trustAnchors none has a digest as long as its kind is`,
       );
     }
   }

@@ -110,6 +110,21 @@ test('what upstreams tell that does not prove itself is SERVFAIL, but for those 
   expect([...unchecked.answers[0].data]).toEqual([6, 6, 6, 6]);
 });
 
+test('an answer that has time left outlasts a refresh of it that is bogus', async () => {
+  const { ask, asked, clock, net, pass } = start(FORWARDER);
+  await ask('www.shop.', {});
+  await pass(250);
+  net.lies = true;
+  const before = asked.length;
+  expect(server!.resolver!.prefetch(new Query(makeQuery('www.shop')))).toBe(true);
+  for (let i = 0; i < 100; i++) await clock.advance(50);
+  expect(asked.length).toBeGreaterThan(before);
+  const { flags, answers } = await ask('www.shop.');
+  expect(flags & 15).toBe(Rcode.NOERROR);
+  expect([...answers[0].data]).toEqual([192, 0, 2, 80]);
+  expect(answers[0].ttl).toBe(50);
+});
+
 test('a forwarder that does not say so validates nothing', async () => {
   const { ask } = start({ upstreams: ['192.0.2.1'], dnssec: {} }, true);
   expect((await ask('www.shop.')).flags & 15).toBe(Rcode.NOERROR);
