@@ -170,8 +170,26 @@ export function* keysBy(
   return keep(zone, state, context, Math.min(seconds, verdict.ttl));
 }
 
-/** What is at a name below a zone that has keys, by the response to a question for its DS: another zone, or more of this one. */
-export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone, context: ChainContext): Steps<Known> {
+/**
+ * What is at a name below a zone that has keys, by the response to a question for its DS: another zone, or more of this one.
+ * @param above by whose keys; no other zone is known to begin in between, unless `mayBeFar`
+ * @returns undefined where it is far and its records, which are not looked at, do not show what is in between
+ */
+export function readDs(response: Fetched, child: Uint8Array, above: SecureZone, context: ChainContext): Steps<Known>;
+export function readDs(
+  response: Fetched,
+  child: Uint8Array,
+  above: SecureZone,
+  context: ChainContext,
+  mayBeFar: true,
+): Steps<Known | undefined>;
+export function* readDs(
+  response: Fetched,
+  child: Uint8Array,
+  above: SecureZone,
+  context: ChainContext,
+  mayBeFar = false,
+): Steps<Known | undefined> {
   const inside: Inside = { status: 'inside', zone: above.zone };
   const fail = (verdict: Verdict): ZoneState =>
     keep(
@@ -206,6 +224,7 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
     // A wildcard's stands where there is nothing else: a delegation would have no part in it.
     const { proofs, ttl, failure } = yield* verifiedProofs(response.authority, above, context);
     const proof = proofs.wildcard(child, verdict.labels);
+    if (proof === 'iterations' && mayBeFar) return undefined;
     if (proof === 'proven') return keep(child, inside, context, Math.min(verdict.ttl, ttl));
     const why = verdictOf(proof, `${nameToText(child)} has no data of its own`);
     if (why.status === 'bogus') return fail(proof === 'missing' && failure !== undefined ? failure : why);
@@ -213,6 +232,7 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
   }
   const { proofs, ttl, failure } = yield* verifiedProofs(response.authority, above, context);
   const proof = proofs.noDs(child);
+  if (proof === 'iterations' && mayBeFar) return undefined;
   if (proof === 'proven') return keep(child, inside, context, ttl);
   if (proof === 'cut') return keep(child, notSecure(insecure('a delegation without DS')), context, ttl);
   const verdict = verdictOf(proof, `${nameToText(child)} has no DS`);

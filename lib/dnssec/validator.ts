@@ -298,6 +298,12 @@ function* judgeDenial(
     if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
     const { proofs, failure } = yield* verifiedProofs(authority, state, context);
     const proof = kind === 'nodata' ? proofs.nodata(name, type) : proofs.nxdomain(name);
+    if (proof === 'iterations') {
+      // Records that are not looked at do not even show the name to be in their zone: one below may have keys.
+      const state = yield* zoneOf(place, context, zoneHints(response, place));
+      if (state.status !== 'secure') return state;
+      if (!equalNames(state.zone, signer)) continue;
+    }
     const verdict = proof === 'missing' ? undefined : verdictOf(proof, what);
     if (verdict !== undefined && (!isAbove || verdict.status === 'secure')) return verdict;
     // A server may say NXDOMAIN of a name that has names below it; its records know better.

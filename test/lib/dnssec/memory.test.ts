@@ -62,6 +62,15 @@ test('denials are kept as far as their octets have room, and none of more than a
   expect([kept.size, kept.octets]).toEqual([0, 0]);
 });
 
+test('an SOA that is none, as the owner of a zone may sign, is not kept', () => {
+  const kept = new DenialIndex();
+  for (const data of [[], [new Uint8Array(0)], [Uint8Array.of(0, 0, 0)]]) {
+    const soa = { name: encodeName('test.'), type: Type.SOA, ttl: 300, data, signatures: [] };
+    kept.learn(encodeName('test.'), soa, [nsec('a.test.', 'c.test.')], 0, {});
+    expect(kept.find(encodeName('a.test.'), Type.TXT, 1, judging())).toBeUndefined();
+  }
+});
+
 test('keys of zones are kept as far as their octets have room, the oldest going first', () => {
   const zones = new ZoneKeys();
   const data = Buffer.alloc(780, 1);
