@@ -44,7 +44,7 @@ export const DNSSEC_FAMILIES: readonly Family[] = [
   ),
   gauge(
     'shardns_upstream_dnssec',
-    'Whether a server that is forwarded to passes signatures on: 1, or 0, and it is passed over for what is validated',
+    'Whether a server that is forwarded to passes signatures on: 1; 0: it leaves them out, and is passed over for what is validated, or has no answers about them',
     r =>
       r.forwardedTo.flatMap(({ server, zone, signatures }) =>
         signatures === 'unknown' ? [] : [[{ server, zone }, signatures === 'passed on' ? 1 : 0] as const],

@@ -52,6 +52,7 @@ export async function trace(server: Server, request: TraceRequest, write: (line:
     write(`${ms} ms  ${'  '.repeat(depth)}${kind.padEnd(8)} ${text}`);
   };
   write(`${nameToText(name)} ${typeName(type)}`);
+  if (fresh) await server.probeSignatures();
   try {
     const { rcode, records, result } = await follow(server, name, type, fresh, step);
     write(`${rcodeName(rcode)} after ${(performance.now() - began).toFixed(1)} ms`);

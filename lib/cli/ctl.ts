@@ -285,8 +285,13 @@ function statusText(text: string): string {
     ]),
     ...(report.clockDoubt === undefined ? [] : [['clock', report.clockDoubt]]),
     ...report.forwardedTo
-      .filter(one => one.signatures === 'left out')
-      .map(one => ['dnssec', `${one.server} ${one.reason}: passed over for what is validated below ${one.zone}`]),
+      .filter(one => one.signatures === 'left out' || one.signatures === 'not answered')
+      .map(one => {
+        const what = one.signatures === 'left out' ? 'passed over for' : 'of no use for';
+        const lost = one.isLost ? ', and nobody else is left' : '';
+        const text = `${what} what is validated below ${one.zone}${lost}; asked again in ${one.nextSeconds} s`;
+        return ['dnssec', `${one.server} ${one.reason}: ${text}`];
+      }),
     ...report.upstreamNames.map(one => [
       'name',
       `${one.name}: ${one.addresses.join(' ') || 'no address yet'}${one.failing ? ', looked up in vain' : ''}`,

@@ -66,6 +66,7 @@ export class Resolver implements ResolverContext {
   /** Questions of this process that need no flight. */
   readonly plainQuestions: PlainQuestions;
   readonly stats = noStats();
+  onBogus: (name: string, extendedError: number) => void = () => {};
   groups: ReadonlyMap<string, readonly Upstream[]>;
   options: ResolverOptions;
   /** Set where clients belong to tenants, as `onQuery` says. */

@@ -13,6 +13,7 @@ import { TlsTransport } from '../transport/tls.js';
 import type { Transport } from '../transport/transport.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
+import { ExtendedError } from '../wire/iana.js';
 import { Anchors } from './anchors.js';
 import { Answerer } from './answerer.js';
 import { Certificates } from './certificates.js';
@@ -99,6 +100,9 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads, policy });
   const anchors = new Anchors({ clock, random, log, user: recursion, policy });
   const probes = new SignatureProbes({ clock, random, log, exchanger, user: recursion });
+  resolver.onBogus = (name, extendedError) => {
+    if (extendedError === ExtendedError.rrsigsMissing) probes.lacking(name);
+  };
   try {
     if (sharesEngine) engine.declare(owner, configurationOf(settings));
     anchors.prepare(settings).commit();

@@ -201,7 +201,14 @@ export class Server implements AsyncDisposable {
    * @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MESSAGE for a text that is no name, ERR_SHARDNS_CLOSED
    */
   invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true } | 'all'): void {
-    this.#parts.invalidation.forget(readForgotten(what));
+    const forgotten = readForgotten(what);
+    this.#parts.invalidation.forget(forgotten);
+    if (forgotten === 'all') void this.#parts.probes.askAgain();
+  }
+
+  /** Asks upstreams that left signatures out at once whether they still do; waits until they have said so. Never rejects. */
+  probeSignatures(): Promise<void> {
+    return this.#parts.probes.askAgain();
   }
 
   /**

@@ -9,7 +9,9 @@
 //
 // Bounds: MAX_TARGETS servers, MAX_ASKING of them at a time, with three questions each and one more for each that shows
 // something missing; one packet that somebody has forged is not enough. Once a day; one that is passed over once an hour, so
-// that it is missed no longer; one that does not say every ten minutes.
+// that it is missed no longer; one that does not say every ten minutes. Where a zone has nobody else, all is SERVFAIL until
+// one of them heals (a captive portal, a tunnel that is not up yet): asked after 1, 2, 4 ... LOST_MS. Operators and answers
+// that lack signatures have those asked at once, each once in SOON_MS.
 import { Canceller } from '../base/cancel.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
@@ -22,6 +24,7 @@ import { parseZoneServer } from '../resolve/recurse/zones.js';
 import { buildServerQuery } from '../resolve/upstream-query.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import { Upstream } from '../upstream/upstream.js';
+import { rcodeName, typeName } from '../wire/iana.js';
 import { decodeMessage, MAX_RESPONSE_RECORDS, rcodeOf } from '../wire/message.js';
 import { encodeName, foldName, isAtOrBelow, nameKey, nameToText } from '../wire/name.js';
 import type { ServerSettings } from './settings/settings.js';
@@ -31,6 +34,11 @@ const MAX_ASKING = 4;
 const PASSED_MS = 86_400_000;
 const MISSING_MS = 3_600_000;
 const UNKNOWN_MS = 600_000;
+const SOON_MS = 1000;
+const LOST_MS = 60_000;
+/** Signatures that answers lacked, of so many names within a minute: their servers are asked before their day is over. */
+const MANY_LACKING = 3;
+const LACKING_MS = 60_000;
 
 /** What is passed over, told to all who resolve. */
 export interface ProbesUser {
@@ -54,11 +62,15 @@ export interface ProbeReport {
   readonly server: string;
   /** The zone that is forwarded to it, `.` for all names. */
   readonly zone: string;
-  readonly signatures: 'unknown' | 'passed on' | 'left out';
-  /** What was left out. */
+  readonly signatures: 'unknown' | 'passed on' | 'left out' | 'not answered';
+  /** What was left out, or said in the place of an answer. */
   readonly reason?: string;
-  /** Unix time in seconds; undefined: it has not said yet. */
+  /** Unix time in seconds; undefined: it was not asked yet. */
   readonly sinceSeconds?: number;
+  /** Nobody is left for its zone: what has to prove itself is SERVFAIL. */
+  readonly isLost: boolean;
+  /** Seconds until it is asked again. */
+  readonly nextSeconds: number;
 }
 
 interface Target {
@@ -70,7 +82,12 @@ interface Target {
   signatures: ProbeReport['signatures'];
   reason: string | undefined;
   sinceSeconds: number | undefined;
-  dueMs: number;
+  /** When it was asked last; undefined: not yet. */
+  askedMs: number | undefined;
+  /** In a row that were not good. */
+  failures: number;
+  /** Wanted before its time. */
+  soon: boolean;
 }
 
 const ROOT = Uint8Array.of(0);
@@ -81,17 +98,22 @@ export class SignatureProbes {
   #timer: Timer | undefined;
   #begun = false;
   #closed = false;
-  #asking = false;
+  #asking: Promise<void> | undefined;
   readonly #cancel = new Canceller();
   /** Zones of which nobody is left. */
   #lost = new Set<string>();
   #passedOver: readonly string[] = [];
+  /** Names whose answers lacked signatures, since when. */
+  readonly #lacking = new Set<string>();
+  #lackingSinceMs = 0;
 
   constructor(private readonly parts: ProbesParts) {}
 
   get report(): ProbeReport[] {
-    return [...this.#targets.values()].map(({ upstream, zone, signatures, reason, sinceSeconds }) => {
-      return { server: upstream.label, zone: nameToText(zone), signatures, reason, sinceSeconds };
+    return [...this.#targets.values()].map(target => {
+      const { upstream, zone, signatures, reason, sinceSeconds } = target;
+      const [isLost, nextSeconds] = [this.#isLost(target), Math.ceil(this.#leftMs(target) / 1000)];
+      return { server: upstream.label, zone: nameToText(zone), signatures, reason, sinceSeconds, isLost, nextSeconds };
     });
   }
 
@@ -99,6 +121,33 @@ export class SignatureProbes {
   use(settings: ServerSettings): void {
     this.#settings = settings;
     this.changed();
+    void this.askAgain();
+  }
+  /** Asks those at once that did not pass signatures on. Settled when they have said so or had their time; never rejects. */
+  async askAgain(): Promise<void> {
+    for (const one of this.#targets.values()) if (one.signatures !== 'passed on') [one.soon, one.failures] = [true, 0];
+    if (!this.#begun) return;
+    this.#schedule();
+    // Those that were asked a moment ago have their next turn by the timer.
+    if (this.#asking === undefined && [...this.#targets.values()].some(one => this.#leftMs(one) === 0)) {
+      this.#timer?.cancel();
+      await this.#askDue();
+    } else await this.#asking;
+  }
+  /**
+   * An answer lacked its signatures. Of several names: whoever has passed signatures on is asked whether it still does.
+   * @param name as text
+   */
+  lacking(name: string): void {
+    const now = this.parts.clock.nowMs();
+    if (this.#lackingSinceMs + LACKING_MS < now) this.#lacking.clear();
+    if (this.#lacking.size === 0) this.#lackingSinceMs = now;
+    this.#lacking.add(name);
+    if (this.#lacking.size < MANY_LACKING) return;
+    this.#lacking.clear();
+    // A zone may be broken where no server is at fault: not more than once in that time.
+    for (const one of this.#targets.values()) if ((one.askedMs ?? -Infinity) + LACKING_MS <= now) one.soon = true;
+    if (this.#begun) this.#schedule();
   }
   /** The upstreams are others than before, or the anchors. Those that stay keep what is known of them. */
   changed(): void {
@@ -137,8 +186,8 @@ export class SignatureProbes {
       if (anchor === undefined) return [];
       return servers().map(upstream => {
         const key = passedOverKey(upstream, nameKey(zone));
-        const state = { signatures: 'unknown', reason: undefined, sinceSeconds: undefined, dueMs: 0 } as const;
-        return { key, upstream, zone, anchor, tcp, ...state };
+        const none = { reason: undefined, sinceSeconds: undefined, askedMs: undefined };
+        return { key, upstream, zone, anchor, tcp, signatures: 'unknown', ...none, failures: 0, soon: false };
       });
     };
     const serverOf = (text: string): Upstream[] => {
@@ -155,24 +204,42 @@ export class SignatureProbes {
     ];
   }
 
+  /** Nobody for its zone passes signatures on, or may do so. */
+  #isLost({ zone }: Target): boolean {
+    const all = [...this.#targets.values()].filter(one => nameKey(one.zone) === nameKey(zone));
+    return all.every(one => one.signatures === 'left out' || one.signatures === 'not answered');
+  }
+  /** Milliseconds until it is to be asked. */
+  #leftMs(target: Target): number {
+    const { askedMs, soon, failures, signatures } = target;
+    if (askedMs === undefined) return 0;
+    const ordinaryMs = signatures === 'passed on' ? PASSED_MS : signatures === 'left out' ? MISSING_MS : UNKNOWN_MS;
+    const patienceMs = soon
+      ? SOON_MS
+      : this.#isLost(target)
+        ? Math.min(LOST_MS, SOON_MS * 2 ** Math.max(0, failures - 1))
+        : ordinaryMs;
+    return Math.max(0, askedMs + patienceMs - this.parts.clock.nowMs());
+  }
+
   #schedule(): void {
     this.#timer?.cancel();
-    if (this.#closed || this.#asking || this.#targets.size === 0) return;
-    const dueMs = Math.min(...[...this.#targets.values()].map(one => one.dueMs));
-    this.#timer = this.parts.clock.after(Math.max(0, dueMs - this.parts.clock.nowMs()), () => void this.#askDue());
+    if (this.#closed || this.#asking !== undefined || this.#targets.size === 0) return;
+    const leftMs = Math.min(...[...this.#targets.values()].map(one => this.#leftMs(one)));
+    this.#timer = this.parts.clock.after(leftMs, () => void this.#askDue());
   }
 
   /** Never rejects. */
-  async #askDue(): Promise<void> {
-    const { clock } = this.parts;
-    this.#asking = true;
-    const now = clock.nowMs();
-    const due = [...this.#targets.values()].filter(one => one.dueMs <= now)[Symbol.iterator]();
+  #askDue(): Promise<void> {
+    return (this.#asking ??= this.#askAllDue());
+  }
+  async #askAllDue(): Promise<void> {
+    const due = [...this.#targets.values()].filter(one => this.#leftMs(one) === 0)[Symbol.iterator]();
     const ask = async (): Promise<void> => {
       for (const target of due) if (!this.#closed) await this.#probe(target);
     };
     await Promise.all(Array.from({ length: MAX_ASKING }, ask));
-    this.#asking = false;
+    this.#asking = undefined;
     if (this.#closed) return;
     this.#tell();
     this.#schedule();
@@ -180,42 +247,51 @@ export class SignatureProbes {
 
   async #probe(target: Target): Promise<void> {
     const { clock, random, log } = this.parts;
-    let missing: string | undefined = 'unknown';
+    let found: Found = { signatures: 'not answered', reason: 'does not answer questions for DNSKEY records' };
+    target.soon = false;
     try {
-      missing = await this.#missingOf(target, labelOf(random));
+      found = await this.#found(target, labelOf(random));
     } catch (error) {
-      // No answer says nothing of its answers.
       if (!(error instanceof ShardnsError))
         log.error({ err: error }, 'an upstream could not be probed: a mistake of ours');
     }
-    if (missing === 'unknown') {
-      target.dueMs = clock.nowMs() + UNKNOWN_MS;
+    target.askedMs = clock.nowMs();
+    const { signatures, reason } = found;
+    target.failures = signatures === 'passed on' ? 0 : target.failures + 1;
+    const before = target.signatures;
+    // No answer says nothing of its answers: what leaves signatures out is passed over until it shows some.
+    if (before === signatures || (before === 'left out' && signatures === 'not answered')) return;
+    // One that has passed them on is not called another for a single silence.
+    if (before === 'passed on' && signatures === 'not answered' && target.failures < 2) {
+      target.soon = true;
       return;
     }
-    const signatures = missing === undefined ? 'passed on' : 'left out';
-    target.dueMs = clock.nowMs() + (missing === undefined ? PASSED_MS : MISSING_MS);
-    if (target.signatures === signatures) return;
-    const fields = { upstream: target.upstream.label, zone: nameToText(target.zone), reason: missing };
-    if (missing !== undefined) {
+    Object.assign(target, { signatures, reason, sinceSeconds: clock.wallSeconds() });
+    const fields = { upstream: target.upstream.label, zone: nameToText(target.zone), reason };
+    if (signatures === 'left out') {
       log.warn(fields, 'an upstream leaves DNSSEC records out: it is passed over for what has to prove itself');
-    } else if (target.signatures === 'left out') log.info(fields, 'an upstream passes DNSSEC records on again');
-    Object.assign(target, { signatures, reason: missing, sinceSeconds: clock.wallSeconds() });
+    } else if (signatures === 'not answered') {
+      log.warn(fields, 'an upstream has no answers about DNSSEC records: what it says cannot be proven');
+    } else if (before !== 'unknown') log.info(fields, 'an upstream passes DNSSEC records on again');
   }
 
-  /** What it leaves out; undefined: nothing. */
-  async #missingOf(target: Target, label: string): Promise<string | undefined | 'unknown'> {
-    let all: string | undefined = undefined;
+  async #found(target: Target, label: string): Promise<Found> {
+    let found: Found = { signatures: 'passed on', reason: undefined };
     for (const question of signatureQuestions(target.anchor, label)) {
-      let missing = missingIn(question, await this.#ask(target, question));
+      let shown = await this.#ask(target, question);
+      let missing = missingIn(question, shown);
       if (missing !== undefined && missing !== 'unknown') {
         const { again } = question;
-        const second = missingIn(again, await this.#ask(target, again));
+        shown = await this.#ask(target, again);
+        const second = missingIn(again, shown);
         if (second === undefined || second === 'unknown') missing = second;
       }
-      if (missing !== undefined && missing !== 'unknown') return missing;
-      all ??= missing;
+      if (missing === 'unknown') {
+        const reason = `answers ${rcodeName(shown.rcode)} to questions for ${typeName(question.type)} records`;
+        if (found.signatures === 'passed on') found = { signatures: 'not answered', reason };
+      } else if (missing !== undefined) return { signatures: 'left out', reason: missing };
     }
-    return all;
+    return found;
   }
 
   async #ask({ upstream, tcp }: Target, { name, type }: { name: Uint8Array; type: number }): Promise<Shown> {
@@ -244,16 +320,26 @@ export class SignatureProbes {
       this.#passedOver = passedOver;
       user.passOver(passedOver);
     }
-    const useful = new Set(all.filter(one => one.signatures !== 'left out').map(one => nameToText(one.zone)));
-    const lost = new Set(all.map(one => nameToText(one.zone)).filter(zone => !useful.has(zone)));
-    for (const zone of lost) {
+    const lost = new Map(all.filter(one => this.#isLost(one)).map(one => [nameToText(one.zone), one]));
+    for (const [zone, target] of lost) {
       if (this.#lost.has(zone)) continue;
       const text =
-        'no server is left that passes DNSSEC records on: what has to prove itself is SERVFAIL with extended error 10';
-      log.error({ zone }, text);
+        'no server is left that passes DNSSEC records on: what has to prove itself is SERVFAIL; they are asked again after 1, 2, 4 and up to 60 seconds';
+      log.error({ zone, nextSeconds: Math.ceil(this.#leftMs(target) / 1000) }, text);
     }
-    this.#lost = lost;
+    const served = new Set(all.map(one => nameToText(one.zone)));
+    for (const zone of this.#lost) {
+      if (served.has(zone) && !lost.has(zone))
+        log.info({ zone }, 'a server passes DNSSEC records on again: names are resolved');
+    }
+    this.#lost = new Set(lost.keys());
   }
+}
+
+/** What a probe has found. */
+interface Found {
+  signatures: Exclude<ProbeReport['signatures'], 'unknown'>;
+  reason: string | undefined;
 }
 
 /** The shortest anchor at or below a zone: of the zone above it another server's word counts. */

@@ -167,11 +167,14 @@ export class ZoneAsker {
         job.trace({ kind: meaning.kind === 'lame' ? 'lame' : 'failure', text: reason ?? 'an empty response' });
     }
     if (lastResort !== undefined) return lastResort;
+    const isUnasked = lacking && tries.length === 0;
+    // Nobody was asked: it costs nothing to find out anew, and is over as soon as one of them heals.
+    if (isUnasked) job.budget.ours = true;
     // Who says nothing but what cannot be read was reached, and refused nothing (RFC 8914 section 4.23).
     const unreadable = malformed > 0 && malformed === useless && timeouts === 0;
     throw new ResolutionError(
       `${describeZone(delegation)}: ${reason ?? 'no address of its servers is known'}`,
-      lacking && tries.length === 0
+      isUnasked
         ? ExtendedError.rrsigsMissing
         : networkError
           ? ExtendedError.networkError

@@ -44,6 +44,7 @@ async function resolve(
     return { kind: 'message', message, extendedError };
   }
   const { extendedError, reason, message, ours, isBogus } = resolved;
+  if (isBogus === true) context.onBogus(query.nameText, extendedError);
   log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
   const rcode = extendedError === ExtendedError.blocked ? Rcode.REFUSED : Rcode.SERVFAIL;
   return { ...failed(rcode, extendedError, ours), message, isBogus };

@@ -37,6 +37,8 @@ export interface StepContext {
   /** Whether `onQuery` says whose client it is. */
   readonly sortsByHook: boolean;
   readonly stats: { rejectedResponses: number };
+  /** Told of each question whose answer does not prove itself. Must not throw. */
+  readonly onBogus: (name: string, extendedError: number) => void;
   /** A question that an alias of this one leads to. */
   follow(query: Query, asker: KnownAsker): Promise<Resolution | Moved>;
 }

@@ -31,6 +31,7 @@ let clock: FakeClock;
 let server: Server;
 let manners: Record<string, Manner>;
 let asked: string[];
+let options: ServerOptions;
 let lines: string[];
 beforeEach(() => {
   clock = new FakeClock();
@@ -41,7 +42,7 @@ beforeEach(() => {
 });
 afterEach(() => server.close());
 
-async function start(options: ServerOptions): Promise<void> {
+async function start(given: ServerOptions): Promise<void> {
   const tree = new SignedTree({
     '.': {},
     'shop.': { lines: ['www.shop. 300 A 192.0.2.80'] },
@@ -70,15 +71,16 @@ async function start(options: ServerOptions): Promise<void> {
     ]),
   ) as never;
   const trustAnchors = [tree.signed('.').anchor, tree.signed('corp.').anchor];
+  options = {
+    listen: ['127.0.0.1:0'],
+    udp: 'dgram',
+    cache: { memory: '1MiB' },
+    upstream: { hedge: false },
+    ...given,
+    dnssec: { validate: true, trustAnchors, ...given.dnssec },
+  };
   server = new Server(
-    {
-      listen: ['127.0.0.1:0'],
-      udp: 'dgram',
-      cache: { memory: '1MiB' },
-      upstream: { hedge: false },
-      ...options,
-      dnssec: { validate: true, trustAnchors, ...options.dnssec },
-    },
+    options,
     {},
     // Nothing on this clock waits for libuv's pool.
     {
@@ -144,7 +146,7 @@ test('where none is left answers are SERVFAIL with extended error 10, but for th
   manners[GOOD] = manners[OTHER] = strips;
   await start({ upstreams: [GOOD, OTHER], dnssec: { negativeTrustAnchors: ['corp'], trustAnchors: undefined } });
   expect(lines.filter(one => one.startsWith('error'))).toEqual([
-    'error {"zone":"."} no server is left that passes DNSSEC records on: what has to prove itself is SERVFAIL with extended error 10',
+    'error {"zone":".","nextSeconds":1} no server is left that passes DNSSEC records on: what has to prove itself is SERVFAIL; they are asked again after 1, 2, 4 and up to 60 seconds',
   ]);
   asked = [];
   expect(await ask('www.shop')).toEqual({ rcode: Rcode.SERVFAIL, ede: ExtendedError.rrsigsMissing });
@@ -154,8 +156,8 @@ test('where none is left answers are SERVFAIL with extended error 10, but for th
 });
 
 test.each<[string, Manner, string]>([
-  ['no answer', silent, 'unknown'],
-  ['SERVFAIL', said => ({ ...said, rcode: Rcode.SERVFAIL, answer: [], authority: [] }), 'unknown'],
+  ['no answer', silent, 'not answered'],
+  ['SERVFAIL', said => ({ ...said, rcode: Rcode.SERVFAIL, answer: [], authority: [] }), 'not answered'],
   ['FORMERR', said => ({ ...said, rcode: Rcode.FORMERR, answer: [], authority: [] }), 'left out'],
   [
     'no denials that prove anything',
@@ -170,7 +172,7 @@ test.each<[string, Manner, string]>([
   expect(states()).toEqual([`${GOOD} . ${expected}`]);
   const before = asked.length;
   await clock.advance(0.2 * HOUR);
-  expect(asked.length > before).toBe(expected === 'unknown');
+  expect(asked.length > before).toBe(expected !== 'passed on');
 });
 
 test('a response that shows nothing once is not enough', async () => {
@@ -178,6 +180,71 @@ test('a response that shows nothing once is not enough', async () => {
   manners[GOOD] = (said, name, type) => (type === Type.DNSKEY && lies-- > 0 ? strips(said, name, type) : said);
   await start({ upstreams: [GOOD] });
   expect(states()).toEqual([`${GOOD} . passed on`]);
+});
+
+test('the only upstream is asked again after 1, 2, 4 and up to 60 seconds, and names resolve as soon as it heals', async () => {
+  manners[GOOD] = strips;
+  await start({ upstreams: [GOOD] });
+  const times: number[] = [];
+  for (let second = 0; second < 300; second++) {
+    const before = asked.length;
+    await clock.advance(1000);
+    if (asked.length > before) times.push(second + 1);
+  }
+  expect(times).toEqual([1, 3, 7, 15, 31, 63, 123, 183, 243]);
+  expect(server.report().forwardedTo).toMatchObject([{ isLost: true, nextSeconds: 3 }]);
+  expect((await ask('www.shop')).ede).toBe(ExtendedError.rrsigsMissing);
+  delete manners[GOOD];
+  await clock.advance(5000);
+  expect(await ask('www.shop')).toEqual({ rcode: Rcode.NOERROR });
+  expect(lines.filter(one => one.includes('on again: names'))).toEqual([
+    'info {"zone":"."} a server passes DNSSEC records on again: names are resolved',
+  ]);
+  expect(lines.filter(one => /^(warn|error)/.test(one)).length).toBe(2);
+});
+
+test.each<[string, () => unknown]>([
+  ['everything is forgotten', () => server.invalidate('all')],
+  ['options are read again', () => server.replace({ ...options })],
+  ['a trace asks anew', () => server.probeSignatures()],
+])('an upstream that left signatures out is asked at once where %s', async (_, act) => {
+  manners[GOOD] = strips;
+  await start({ upstreams: [GOOD] });
+  await clock.advance(70_000);
+  delete manners[GOOD];
+  const acting = act();
+  await clock.advance(0);
+  await acting;
+  await clock.advance(0);
+  expect(states()).toEqual([`${GOOD} . passed on`]);
+});
+
+test('two forged packets at the start cost a second', async () => {
+  let lies = 2;
+  manners[GOOD] = (said, name, type) => (type === Type.DNSKEY && lies-- > 0 ? strips(said, name, type) : said);
+  await start({ upstreams: [GOOD] });
+  expect(states()).toEqual([`${GOOD} . left out`]);
+  await clock.advance(1000);
+  expect(states()).toEqual([`${GOOD} . passed on`]);
+});
+
+test('an upstream that strips only later is found when several names lack signatures', async () => {
+  await start({ upstreams: [GOOD] });
+  await clock.advance(HOUR);
+  manners[GOOD] = strips;
+  for (let i = 0; i < 4; i++) expect((await ask(`n${i}.shop`)).rcode).toBe(Rcode.SERVFAIL);
+  await clock.advance(10);
+  expect(states()).toEqual([`${GOOD} . left out`]);
+});
+
+test('an upstream without answers about DNSSEC is told once, and has a value', async () => {
+  manners[OTHER] = said => ({ ...said, rcode: Rcode.REFUSED, answer: [], authority: [] });
+  await start({ upstreams: [GOOD, OTHER] });
+  await clock.advance(HOUR);
+  expect(lines.filter(one => one.startsWith('warn'))).toEqual([
+    `warn {"upstream":"${OTHER}","zone":".","reason":"answers REFUSED to questions for DNSKEY records"} an upstream has no answers about DNSSEC records: what it says cannot be proven`,
+  ]);
+  expect(await new Metrics(server).text()).toContain(`shardns_upstream_dnssec{server="${OTHER}",zone="."} 0`);
 });
 
 test('a forward zone is asked about its own anchor, and not at all where it has none', async () => {
