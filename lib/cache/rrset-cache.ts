@@ -36,6 +36,8 @@ export interface Denial {
 }
 export interface CachedDenial extends Denial {
   security: number;
+  /** Of a question's own denial: it says that the name does not exist, which has proved to be bogus. */
+  ofName: boolean;
   stale: boolean;
   leftMs: number;
 }
@@ -154,6 +156,31 @@ export class RrsetCache implements Disposable {
     const trust = { rank: Rank.authoritative, security };
     this.#put(Kind.noData, name, type, trust, denial.authority, denial.ttl * 1000);
   }
+  /**
+   * An NXDOMAIN that has proved to be bogus: it is remembered for the question that it answered, and says nothing of the
+   * name's other data, nor of what is below.
+   */
+  putBogusNxdomain(name: Uint8Array, type: number, denial: Denial, security: number): void {
+    if (this.isOutdated(name)) return;
+    this.forgetUnproven(name, 0);
+    if (this.#deniesSecure(name, type, security) || this.#isSecure(Kind.nxdomain, name, 0)) return;
+    this.#put(Kind.noData, name, type, { rank: Rank.answer, security }, denial.authority, denial.ttl * 1000);
+  }
+  /**
+   * Forgets what is said of a name, unless validation has said of it what satisfies.
+   * @param isKept told the status
+   * @param type 0: that the whole name is denied
+   */
+  forgetUnless(isKept: (status: number) => boolean, name: Uint8Array, type: number): void {
+    for (const kind of type === 0 ? [Kind.nxdomain] : [Kind.rrset, Kind.noData]) {
+      if (this.#has(kind, name, type, 0) && !isKept(statusIn(this.#value[1]))) this.#delete(kind, name, type);
+    }
+  }
+  /** The same for what validation has not said of that it may be told. */
+  forgetUnproven(name: Uint8Array, type: number): void {
+    this.forgetUnless(isProven, name, type);
+    if (type === Type.DS) this.bytes.delete(this.#keyOf(Kind.noDs, name, type));
+  }
   nxdomain(name: Uint8Array, allowStale = false): CachedDenial | undefined {
     return this.#denial(Kind.nxdomain, name, 0, allowStale);
   }
@@ -167,7 +194,7 @@ export class RrsetCache implements Disposable {
       if (name.length - at < least) return undefined;
       const entry = this.#get(Kind.nxdomain, name, 0, false, at);
       // Without an SOA it is a word on the name alone.
-      if (entry?.rrsets.some(one => one.type === Type.SOA) === true)
+      if (entry?.rrsets.some(one => one.type === Type.SOA) === true && statusIn(entry.security) !== Security.bogus)
         return { ...denialOf(entry), name: name.slice(at) };
     }
     return undefined;
@@ -294,8 +321,9 @@ export class RrsetCache implements Disposable {
   /** @param type 0: of the whole name */
   #deniesSecure(name: Uint8Array, type: number, security: number): boolean {
     if (!this.guardsSecure || statusIn(security) === Security.secure) return false;
+    if (this.#isSecure(Kind.nxdomain, name, 0)) return true;
     if (type !== 0) return this.#isSecure(Kind.rrset, name, type) || this.#isSecure(Kind.noData, name, type);
-    return this.#isSecure(Kind.nxdomain, name, 0) || COMMON_TYPES.some(one => this.#isSecure(Kind.rrset, name, one));
+    return COMMON_TYPES.some(one => this.#isSecure(Kind.rrset, name, one));
   }
 
   #valueOf(length: number): Buffer {
@@ -318,10 +346,13 @@ export class RrsetCache implements Disposable {
 /** Values up to so many octets have a view of their own for each length. */
 const MAX_VIEWED = 1024;
 
-const denialOf = ({ rrsets, ttl, security, stale, leftMs }: Entry): CachedDenial => ({
+const isProven = (status: number): boolean => status !== Security.unchecked && status !== Security.bogus;
+
+const denialOf = ({ rrsets, ttl, rank, security, stale, leftMs }: Entry): CachedDenial => ({
   authority: rrsets,
   ttl,
   security,
+  ofName: rank === Rank.answer,
   stale,
   leftMs,
 });

@@ -1,5 +1,9 @@
 // What one client's question may cost in validation, whatever records it meets (CVE-2023-50387 KeyTrap,
 // CVE-2023-50868, CVE-2026-42923). Cost is counted, not calls: a P-384 check is 24 of RSA's. Restarts share it.
+//
+// An answer that is forged is not to take what the true one needs: within one try of a question, checks that fail may cost a
+// third of it. Who spends all of it, with signatures that are good, has it given once more for the next try: so a question
+// costs twice the units at the most.
 
 export interface BudgetLimits {
   /**
@@ -21,10 +25,18 @@ export const DEFAULT_LIMITS: Readonly<BudgetLimits> = { units: 256, failures: 4,
 /** A SHA-1 step of an NSEC3 hash, in units. */
 export const HASH_COST = 0.05;
 
+/** The part of the units that checks which fail may cost within one try. */
+const FAILING_PART = 1 / 3;
+
 export class Budget {
   readonly limits: Readonly<BudgetLimits>;
   #units: number;
   #fetches: number;
+  /** What failed in this try. */
+  #failed = 0;
+  /** Something was refused in this try for what had failed before. */
+  #isRefused = false;
+  #isRenewed = false;
   constructor(limits: Partial<BudgetLimits> = {}) {
     this.limits = { ...DEFAULT_LIMITS, ...limits };
     this.#units = this.limits.units;
@@ -36,6 +48,10 @@ export class Budget {
   }
   /** Takes the cost of a step before it is made; false: it is not to be made. */
   spend(cost: number): boolean {
+    if (this.#failed > this.limits.units * FAILING_PART) {
+      this.#isRefused = true;
+      return false;
+    }
     if (cost > this.#units) {
       this.#units = 0;
       return false;
@@ -46,8 +62,28 @@ export class Budget {
   spendFetch(): boolean {
     return this.#fetches-- > 0;
   }
-  /** Whether something was refused, or would be. */
+  /** What was paid for has come to nothing. */
+  fail(cost: number): void {
+    this.#failed += cost;
+  }
+  /** Begins a try: what failed before counts no more against it. */
+  begin(): void {
+    this.#failed = 0;
+    this.#isRefused = false;
+  }
+  /** Begins another try, with all of the units where they are spent; false: that has been done before. */
+  renew(): boolean {
+    if (this.#fetches < 0) return false;
+    if (this.#units <= 0) {
+      if (this.#isRenewed) return false;
+      this.#isRenewed = true;
+      this.#units = this.limits.units;
+    }
+    this.begin();
+    return true;
+  }
+  /** Whether something was refused in this try, or would be. */
   get isSpent(): boolean {
-    return this.#units <= 0 || this.#fetches < 0;
+    return this.#isRefused || this.#units <= 0 || this.#fetches < 0;
   }
 }

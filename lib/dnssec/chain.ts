@@ -63,7 +63,8 @@ export function* zoneAt(name: Uint8Array, context: ChainContext): Steps<Known> {
     const state = yield* zoneAt(signer, context);
     if (state.status === 'inside') continue;
     if (state.status !== 'secure') return state;
-    const found = yield* readDs(response, name, state, context);
+    const found = yield* readDs(response, name, state, context, true);
+    if (found === undefined) continue;
     if (found.status !== 'bogus') return found;
     failed = found;
   }

@@ -1,11 +1,12 @@
 // What the responses to questions for DS and DNSKEY records say of one zone (RFC 4035 section 5.2).
 //
-// Bounds: 32 keys of a zone are kept, of 783 octets each, so 25 KB a zone at the worst. 16 records of a response count as
+// Bounds: 32 keys of a zone are kept, of 8 KB together (eight of RSA 4096 are 4), those that may sign first. 16 records of a response count as
 // proof: three for each of four links of a chain made from wildcards, and what its end lacks (PowerDNS looks at 10).
 import { sameOctets } from '../base/octets.js';
 import { ExtendedError, Type, typeName } from '../wire/iana.js';
 import { equalNames, nameToText } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
+import { algorithmOf } from './algorithms.js';
 import { ownerLabels } from './canonical.js';
 import { proofsOf, verdictOf } from './denial.js';
 import { matchDs, parseDs, usableDs } from './ds.js';
@@ -46,6 +47,7 @@ export interface ChainContext extends Judging {
 }
 
 const MAX_KEYS = 32;
+const MAX_KEYS_SIZE = 8192;
 const MAX_PROOFS = 16;
 
 /** Whatever it is, it is not secure. */
@@ -64,7 +66,8 @@ export function* verifyOnce(rrset: Rrset, by: SecureZone, context: ChainContext)
     if (verdict.status === 'secure' && verdict.ttl > rrset.ttl) verdict = { ...verdict, ttl: rrset.ttl };
   } else {
     verdict = yield* verifyBy(rrset, by, context);
-    paid?.set(place, { rrset, by, verdict });
+    // Of what was not looked at for want of a budget nothing is known.
+    if (!context.budget.isSpent) paid?.set(place, { rrset, by, verdict });
   }
   checked?.set(rrset, { by, verdict });
   return verdict;
@@ -98,6 +101,11 @@ export function unanswered(
   return keep(name, notSecure(unfetched(`${what}: ${why.failure}`, why.ede)), context, UNFETCHED_SECONDS);
 }
 
+/** The zone whose keys may be out of date by what they did not verify: no other key makes an expired signature good. */
+export function staleKeys({ ede }: Verdict, { zone }: SecureZone): Uint8Array | undefined {
+  return ede === ExtendedError.dnssecBogus || ede === ExtendedError.dnskeyMissing ? zone : undefined;
+}
+
 const find = (rrsets: readonly Rrset[], name: Uint8Array, type: number): Rrset | undefined =>
   rrsets.find(one => one.type === type && one.data.length > 0 && equalNames(one.name, name));
 
@@ -105,6 +113,20 @@ function keep<T extends Known>(name: Uint8Array, known: T, context: ChainContext
   // What a spent budget says is about the question, not about the zone.
   if (!context.budget.isSpent) context.zones.set(name, known, context.now, seconds);
   return known;
+}
+
+/** As many as are kept, in memory of their own: first those that the zone's keys are believed by, then those of use. */
+function keysToKeep(all: readonly DnsKey[], entry: ReadonlySet<DnsKey>, { policy }: Judging): DnsKey[] {
+  const isOfUse = (key: DnsKey): boolean => signsZone(key) && algorithmOf(key.algorithm, policy) !== undefined;
+  const others = all.filter(key => !entry.has(key));
+  const kept: DnsKey[] = [];
+  let octets = 0;
+  for (const key of [...entry, ...others.filter(isOfUse), ...others.filter(one => !isOfUse(one))]) {
+    octets += key.data.length;
+    if (kept.length === MAX_KEYS || octets > MAX_KEYS_SIZE) break;
+    kept.push({ ...key, data: Uint8Array.from(key.data) });
+  }
+  return kept;
 }
 
 /** The zone's keys, by what was said of them above. */
@@ -119,7 +141,7 @@ export function* keysBy(
     const code = why === 'algorithm' ? ExtendedError.unsupportedKeyAlgorithm : ExtendedError.unsupportedDsDigest;
     return keep(zone, notSecure(insecure(`no DS record with a supported ${why}`, code)), context, seconds);
   }
-  const restsOn = { name: zone, type: Type.DNSKEY };
+  const restsOn = { name: Uint8Array.from(zone), type: Type.DNSKEY };
   const fail = (reason: string, ede?: Verdict['ede']): ZoneState =>
     keep(zone, notSecure({ ...bogus(`${nameToText(zone)}: ${reason}`, ede), restsOn }), context, BOGUS_SECONDS);
   const response = yield* fetch(zone, Type.DNSKEY, context);
@@ -141,15 +163,33 @@ export function* keysBy(
   }
   const algorithms = new Set(usable.map(one => one.algorithm));
   for (const key of entry) if (trusted.length > 0) algorithms.add(key.algorithm);
-  const keys = [...entry, ...all.filter(key => !entry.has(key))].slice(0, MAX_KEYS);
-  const state: SecureZone = { status: 'secure', zone, keys, algorithms: [...algorithms] };
+  const keys = keysToKeep(all, entry, context);
+  const state: SecureZone = { status: 'secure', zone: Uint8Array.from(zone), keys, algorithms: [...algorithms] };
   const verdict = yield* verifyBy(rrset, { zone, keys: [...entry], algorithms: state.algorithms }, context);
   if (verdict.status === 'bogus') return fail(`DNSKEY: ${verdict.reason}`, verdict.ede);
   return keep(zone, state, context, Math.min(seconds, verdict.ttl));
 }
 
-/** What is at a name below a zone that has keys, by the response to a question for its DS: another zone, or more of this one. */
-export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone, context: ChainContext): Steps<Known> {
+/**
+ * What is at a name below a zone that has keys, by the response to a question for its DS: another zone, or more of this one.
+ * @param above by whose keys; no other zone is known to begin in between, unless `mayBeFar`
+ * @returns undefined where it is far and its records, which are not looked at, do not show what is in between
+ */
+export function readDs(response: Fetched, child: Uint8Array, above: SecureZone, context: ChainContext): Steps<Known>;
+export function readDs(
+  response: Fetched,
+  child: Uint8Array,
+  above: SecureZone,
+  context: ChainContext,
+  mayBeFar: true,
+): Steps<Known | undefined>;
+export function* readDs(
+  response: Fetched,
+  child: Uint8Array,
+  above: SecureZone,
+  context: ChainContext,
+  mayBeFar = false,
+): Steps<Known | undefined> {
   const inside: Inside = { status: 'inside', zone: above.zone };
   const fail = (verdict: Verdict): ZoneState =>
     keep(
@@ -157,7 +197,8 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
       notSecure({
         ...verdict,
         reason: `${nameToText(child)} DS: ${verdict.reason}`,
-        restsOn: { name: child, type: Type.DS },
+        restsOn: { name: Uint8Array.from(child), type: Type.DS },
+        by: staleKeys(verdict, above),
       }),
       context,
       BOGUS_SECONDS,
@@ -178,10 +219,20 @@ export function* readDs(response: Fetched, child: Uint8Array, above: SecureZone,
   const cname = find(response.answer, child, Type.CNAME);
   if (cname !== undefined && cname.signatures.length > 0) {
     const verdict = yield* verifyOnce(cname, above, context);
-    return verdict.status === 'bogus' ? fail(verdict) : keep(child, inside, context, verdict.ttl);
+    if (verdict.status === 'bogus') return fail(verdict);
+    if (verdict.labels === ownerLabels(child)) return keep(child, inside, context, verdict.ttl);
+    // A wildcard's stands where there is nothing else: a delegation would have no part in it.
+    const { proofs, ttl, failure } = yield* verifiedProofs(response.authority, above, context);
+    const proof = proofs.wildcard(child, verdict.labels);
+    if (proof === 'iterations' && mayBeFar) return undefined;
+    if (proof === 'proven') return keep(child, inside, context, Math.min(verdict.ttl, ttl));
+    const why = verdictOf(proof, `${nameToText(child)} has no data of its own`);
+    if (why.status === 'bogus') return fail(proof === 'missing' && failure !== undefined ? failure : why);
+    return keep(child, notSecure(why), context, Math.min(verdict.ttl, ttl));
   }
   const { proofs, ttl, failure } = yield* verifiedProofs(response.authority, above, context);
   const proof = proofs.noDs(child);
+  if (proof === 'iterations' && mayBeFar) return undefined;
   if (proof === 'proven') return keep(child, inside, context, ttl);
   if (proof === 'cut') return keep(child, notSecure(insecure('a delegation without DS')), context, ttl);
   const verdict = verdictOf(proof, `${nameToText(child)} has no DS`);
@@ -210,7 +261,7 @@ export function* verifiedProofs(
   let failure: Verdict | undefined;
   for (const rrset of denialsOf(authority)) {
     const verdict = yield* verifyOnce(rrset, by, context);
-    if (verdict.status === 'bogus') failure ??= verdict;
+    if (verdict.status === 'bogus') failure ??= { ...verdict, by: staleKeys(verdict, by) };
     else if (verdict.labels === ownerLabels(rrset.name)) {
       verified.push(rrset);
       ttl = Math.min(ttl, verdict.ttl);

@@ -1,12 +1,14 @@
 // Denials that were validated, in the order of their zones: for names that they deny too, without asking anybody (RFC 8198,
 // RFC 9077). Records are kept by name for NSEC and by hash for NSEC3; what they prove is for denial.ts to say.
 //
-// Bounds: MAX_ZONES zones, MAX_RECORDS records of a zone and MAX_ALL in all, about 400 octets each; NSEC3 hashes are paid
-// from the question's budget.
+// Bounds: MAX_ZONES zones, MAX_RECORDS records of a zone and MAX_ALL in all, of MAX_SIZE octets each, and MAX_OCTETS of
+// them with what JavaScript takes beside: about 1 KB a record, so that they hold all in common zones. Records are copied
+// out of the messages that they came in. NSEC3 hashes are paid from the question's budget.
 import { BoundedMap } from '../base/bounded-map.js';
 import { Type } from '../wire/iana.js';
 import { countLabels, equalNames, isAtOrBelow, nameKey } from '../wire/name.js';
-import type { Rrset } from '../wire/rrset.js';
+import { copyOfRrset, type Rrset, sizeOfRrset } from '../wire/rrset.js';
+import { hidesBelow } from './bitmap.js';
 import { canonicalKey, lastLabels, wildcardOf } from './canonical.js';
 import { proofsOf } from './denial.js';
 import { encloserOf, parseNsec } from './nsec.js';
@@ -17,6 +19,11 @@ import { DEFAULT_NSEC3_ITERATIONS, type Judging, type ValidationPolicy } from '.
 const MAX_ZONES = 1000;
 const MAX_RECORDS = 2000;
 const MAX_ALL = 20_000;
+/** Owner, data and signatures: two names of 255 octets, a bitmap and a signature by RSA of 4096 bits are 1.4 KB. */
+const MAX_SIZE = 2048;
+const MAX_OCTETS = 20 * 2 ** 20;
+/** What the objects of a record take beside its octets: measured with Node 20. */
+const OVERHEAD = 800;
 /** Ancestors of a name whose hashes are looked for; names are seldom deeper below their zone. */
 const MAX_DEPTH = 8;
 
@@ -27,9 +34,11 @@ interface Kept {
   untilMs: number;
 }
 
+const octetsOf = ({ rrset }: Pick<Kept, 'rrset'>): number => OVERHEAD + sizeOfRrset(rrset);
+
 interface Zone {
   readonly name: Uint8Array;
-  soa?: { rrset: Rrset; untilMs: number };
+  soa?: Omit<Kept, 'key'>;
   nsec: Kept[];
   nsec3: Kept[];
   /** Of all of `nsec3`. */
@@ -52,13 +61,19 @@ export interface Denied {
 export class DenialIndex {
   readonly #zones = new BoundedMap<string, Zone>(MAX_ZONES);
   #records = 0;
+  #octets = 0;
 
   get size(): number {
     return this.#records;
   }
+  /** Of its records, with what they take beside their octets. */
+  get octets(): number {
+    return this.#octets;
+  }
   clear(): void {
     this.#zones.clear();
     this.#records = 0;
+    this.#octets = 0;
   }
   /** What is known of the zone that a name is in, or of any below. */
   forget(name: Uint8Array): void {
@@ -71,7 +86,7 @@ export class DenialIndex {
   /**
    * Keeps what was validated of a zone.
    * @param soa of the zone, secure; where there is none, what was kept of it before counts
-   * @param proofs NSEC and NSEC3 RRsets that are secure, none of them made from a wildcard
+   * @param proofs NSEC and NSEC3 RRsets that are secure, none of them made from a wildcard, with their good signatures
    * @param policy whose limit of iterations counts: records beyond it prove nothing, at a cost
    */
   learn(
@@ -82,9 +97,15 @@ export class DenialIndex {
     { nsec3Iterations = DEFAULT_NSEC3_ITERATIONS }: ValidationPolicy,
   ): void {
     const kept = this.#zoneAt(zone);
-    if (soa !== undefined) kept.soa = { rrset: soa, untilMs: nowMs + 1000 * Math.min(soa.ttl, minimumOf(soa)) };
-    for (const rrset of proofs) {
-      if (rrset.data.length !== 1 || !isAtOrBelow(rrset.name, zone)) continue;
+    if (soa !== undefined && isSoa(soa)) {
+      const untilMs = nowMs + 1000 * Math.min(soa.ttl, minimumOf(soa));
+      this.#octets -= kept.soa === undefined ? 0 : octetsOf(kept.soa);
+      kept.soa = { rrset: copyOfRrset(soa), untilMs };
+      this.#octets += octetsOf(kept.soa);
+    }
+    for (const proof of proofs) {
+      if (proof.data.length !== 1 || !isAtOrBelow(proof.name, zone) || sizeOfRrset(proof) > MAX_SIZE) continue;
+      const rrset = copyOfRrset(proof);
       const until = nowMs + 1000 * rrset.ttl;
       if (rrset.type === Type.NSEC) {
         if (!isMinimal(rrset)) this.#insert(kept.nsec, { key: canonicalKey(rrset.name), rrset, untilMs: until });
@@ -95,7 +116,7 @@ export class DenialIndex {
         this.#insert(kept.nsec3, { key: hashKey(parsed.hash), rrset, untilMs: until });
       }
     }
-    while (this.#records > MAX_ALL && this.#zones.size > 1) this.#dropOldest();
+    while ((this.#records > MAX_ALL || this.#octets > MAX_OCTETS) && this.#zones.size > 1) this.#dropOldest();
   }
 
   /** Whether a name, or its data, is known not to exist; undefined where that has to be asked. */
@@ -134,7 +155,8 @@ export class DenialIndex {
     const key = nameKey(name);
     let zone = this.#zones.get(key);
     if (zone === undefined) {
-      zone = { name, soa: undefined, nsec: [], nsec3: [], salt: name, iterations: -1 };
+      const own = Uint8Array.from(name);
+      zone = { name: own, soa: undefined, nsec: [], nsec3: [], salt: own, iterations: -1 };
       if (this.#zones.size >= MAX_ZONES) this.#dropOldest();
     }
     // The one that was learnt of longest ago goes first.
@@ -144,15 +166,21 @@ export class DenialIndex {
   #drop(key: string): void {
     const zone = this.#zones.get(key);
     if (zone === undefined) return;
-    this.#records -= zone.nsec.length + zone.nsec3.length;
+    this.#dropAll(zone.nsec);
+    this.#dropAll(zone.nsec3);
+    if (zone.soa !== undefined) this.#octets -= octetsOf(zone.soa);
     this.#zones.delete(key);
   }
   #dropOldest(): void {
     const oldest = this.#zones.oldest();
     if (oldest !== undefined) this.#drop(oldest);
   }
+  #dropAll(list: readonly Kept[]): void {
+    this.#records -= list.length;
+    for (const one of list) this.#octets -= octetsOf(one);
+  }
   #begin(zone: Zone, { salt, iterations }: Nsec3): void {
-    this.#records -= zone.nsec3.length;
+    this.#dropAll(zone.nsec3);
     zone.nsec3 = [];
     zone.salt = salt;
     zone.iterations = iterations;
@@ -160,13 +188,12 @@ export class DenialIndex {
 
   #insert(list: Kept[], one: Kept): void {
     const at = placeOf(list, one.key);
-    if (list[at]?.key === one.key) {
-      list[at] = one;
-      return;
-    }
-    // A neighbour of the new one goes: the order stays.
-    if (list.length >= MAX_RECORDS) {
-      list[Math.min(at, list.length - 1)] = one;
+    this.#octets += octetsOf(one);
+    // Where there is no room a neighbour of the new one goes: the order stays.
+    const instead = list[at]?.key === one.key ? at : list.length >= MAX_RECORDS ? Math.min(at, list.length - 1) : -1;
+    if (instead >= 0) {
+      this.#octets -= octetsOf(list[instead]);
+      list[instead] = one;
       return;
     }
     list.splice(at, 0, one);
@@ -256,6 +283,9 @@ function candidatesByHash(zone: Zone, name: Uint8Array, nowMs: number, { budget 
       continue;
     }
     if (below === undefined) return { records: [found.one] };
+    // What lies below a cut or a DNAME has no hash here, whether it exists or not (RFC 5155 section 8.3, RFC 8198 section 5).
+    const parsed = parseNsec3(found.one.rrset.name, found.one.rrset.data[0]);
+    if (parsed === undefined || hidesBelow(parsed.bitmap)) return undefined;
     const wildcard = wildcardOf(encloser);
     const other = find(wildcard);
     if (other === undefined) return undefined;
@@ -279,6 +309,9 @@ function isMinimal({ name, data }: Rrset): boolean {
     equalNames(next.subarray(2, 2 + name.length), name)
   );
 }
+
+/** Two names and five numbers at the least: who owns a zone may sign what he likes. */
+const isSoa = (soa: Rrset): boolean => soa.data[0]?.length >= 22 && sizeOfRrset(soa) <= MAX_SIZE;
 
 function minimumOf({ data }: Rrset): number {
   const [octets] = data;

@@ -13,7 +13,9 @@ export { run, type Fetched, type FetchFailure, type FetchRecords } from './steps
 export { proofsOf, verdictOf } from './denial.js';
 export { hashName } from './nsec3.js';
 export { ROOT_ANCHORS, TrustAnchors, type Anchor, type NegativeAnchor } from './trust.js';
-export { validate, type Judged, type RrsetVerdict, type Validation, type ValidationContext } from './validator.js';
+export { readResponse, wireName } from './messages.js';
+export { validate } from './checked-arguments.js';
+export type { Judged, RrsetVerdict, Validation, ValidationContext } from './validator.js';
 export { ZoneKeys, type ZoneState } from './zone-keys.js';
 export {
   anchorsOf,

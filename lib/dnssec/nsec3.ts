@@ -170,6 +170,9 @@ export class Nsec3Proofs {
     // What a zone's hashes do not have above its apex is no proof: a wildcard of the zone above may be there.
     if (labels < countLabels(this.zone)) return 'missing';
     return this.#prove(() => {
+      // Below a cut or a DNAME there is no name of this zone (RFC 5155 section 8.3): the child's names are not in its hashes.
+      const encloser = this.#at(lastLabels(name, labels));
+      if (encloser !== undefined && hidesBelow(encloser.bitmap)) return 'missing';
       const cover = this.#cover(lastLabels(name, labels + 1));
       return cover === undefined ? 'missing' : cover.isOptOut ? 'optOut' : 'proven';
     });

@@ -1,5 +1,7 @@
 // Trust anchors, positive and negative (RFC 4035 section 4.4, RFC 7646); those of the root (RFC 9718).
 import { optionError } from '../base/errors.js';
+import { algorithmOf, type AlgorithmPolicy, digestOf } from './algorithms.js';
+import { usableDs } from './ds.js';
 import { keyTag, parseKey, signsZone } from './key.js';
 import { Type } from '../wire/iana.js';
 import { bySuffix, encodeName, foldName, nameKey } from '../wire/name.js';
@@ -58,6 +60,20 @@ export class TrustAnchors {
     }
   }
 
+  /**
+   * Zones whose anchors are of no use. `insecure`: none has an algorithm and a digest that are believed, and nothing of the
+   * zone is validated. `bogus`: no digest has the length of its kind, and none of the zone's keys is believed.
+   */
+  uselessBy(policy: AlgorithmPolicy): { zone: Uint8Array; is: 'insecure' | 'bogus' }[] {
+    return this.all.flatMap(({ zone, ds, keys }): { zone: Uint8Array; is: 'insecure' | 'bogus' }[] => {
+      if (keys.some(key => algorithmOf(key[3], policy) !== undefined)) return [];
+      const { usable } = usableDs(ds, policy);
+      if (usable.length === 0) return [{ zone, is: 'insecure' }];
+      const whole = usable.some(one => one.digest.length === digestOf(one.digestType)?.size);
+      return whole ? [] : [{ zone, is: 'bogus' }];
+    });
+  }
+
   /** Key tags of the root's anchors, without those of keys that are revoked. */
   get rootTags(): number[] {
     const root = this.#anchors.get('\0');
@@ -85,6 +101,14 @@ export class TrustAnchors {
   negativeAt(name: Uint8Array, now = Number.NEGATIVE_INFINITY): { zone: Uint8Array; until: number } | undefined {
     const found = this.#closest(name, now);
     return found !== undefined && 'until' in found ? found : undefined;
+  }
+  /**
+   * Whether a name has an anchor, of either kind and ended or not, that a name above it has not: what is said there decides
+   * nothing here.
+   */
+  haveBetween(above: Uint8Array, name: Uint8Array): boolean {
+    const longest = bySuffix(name, this.#anchors);
+    return longest !== undefined && longest.zone.length > above.length;
   }
   #closest(name: Uint8Array, now: number): Anchor | { zone: Uint8Array; until: number } | undefined {
     return bySuffix(name, this.#anchors, one => !('until' in one) || now < one.until);

@@ -5,7 +5,14 @@ import { equalNames, foldedName, isAtOrBelow, nameKey, nameToText, plainNameLeng
 import type { Rrset } from '../wire/rrset.js';
 import { ownerLabels } from './canonical.js';
 import { signersAbove, signersOf, zoneAt, zoneHints, zoneOf } from './chain.js';
-import { type ChainContext, type CheckedRrset, denialsOf, verifiedProofs, verifyOnce } from './delegation.js';
+import {
+  type ChainContext,
+  type CheckedRrset,
+  denialsOf,
+  staleKeys,
+  verifiedProofs,
+  verifyOnce,
+} from './delegation.js';
 import { verdictOf } from './denial.js';
 import { type Fetched, type FetchRecords, run, type Steps } from './steps.js';
 import { bogus, insecure, SECURE, type Verdict, worse } from './verdict.js';
@@ -53,25 +60,28 @@ export interface ValidationContext extends ChainContext {
   fetchRecords: FetchRecords;
 }
 
+export interface Question {
+  /** Folded. */
+  name: Uint8Array;
+  type: number;
+  /** What stands at the name is from above the cut that may be there, as DS records are (RFC 4035 section 3.1.4.1). */
+  isParents?: boolean;
+}
+
 /**
  * Judges a response to a question.
- * @param question folded name, and type
  * @returns at once where every record asked for is at hand, else a promise. Neither throws: what `fetchRecords` throws is a
  *   verdict, `indeterminate` with `unfetched`
  */
 export function validate(
-  question: { name: Uint8Array; type: number },
+  question: Question,
   response: Judged,
   context: ValidationContext,
 ): Validation | Promise<Validation> {
   return run(judge(question, response, context), context.fetchRecords);
 }
 
-function* judge(
-  question: { name: Uint8Array; type: number },
-  response: Judged,
-  asked: ChainContext,
-): Steps<Validation> {
+function* judge(question: Question, response: Judged, asked: ChainContext): Steps<Validation> {
   const { rcode, answer, authority } = response;
   // Written out: what is spread into a literal goes V8's slow way (2 us).
   const { now, budget, policy, anchors, zones, paid } = asked;
@@ -89,10 +99,11 @@ function* judge(
       made.push(rrset);
       continue;
     }
-    const own = yield* judgeRrset(rrset, context, zoneHints(response, rrset.name));
+    const place = placeIn(rrset, question);
+    const own = yield* judgeRrset(rrset, place, context, zoneHints(response, place));
     let whole: Verdict = own;
     if (own.status === 'secure' && own.labels < ownerLabels(rrset.name)) {
-      whole = yield* judgeDenial(rrset.name, rrset.type, response, context, 'wildcard', own.labels);
+      whole = yield* judgeExpansion(rrset, own.labels, response, context);
       rrsets.set(rrset, { ...own, ...whole });
     } else rrsets.set(rrset, own);
     verdict = worse(verdict, whole);
@@ -101,9 +112,17 @@ function* judge(
     ttl = Math.min(ttl, own.ttl);
   }
   for (const rrset of made) {
-    const dname = rrsets.get(dnameOf(rrset, answer)!)!;
-    rrsets.set(rrset, { ...dname, ttl: Math.min(rrset.ttl, dname.ttl), labels: ownerLabels(rrset.name) });
-    ttl = Math.min(ttl, rrset.ttl);
+    const of = dnameOf(rrset, answer)!;
+    const dname = rrsets.get(of)!;
+    const place = placeIn(rrset, question);
+    let own = { ...dname, ttl: Math.min(rrset.ttl, dname.ttl), labels: ownerLabels(rrset.name) };
+    if (!reachesFrom(of.name, place, dname, context)) {
+      own = yield* judgeRrset(rrset, place, context, zoneHints(response, place));
+      verdict = worse(verdict, own);
+    }
+    rrsets.set(rrset, own);
+    if (verdict.status === 'bogus') return { ...verdict, rrsets, checked, ttl: 0, rcode };
+    ttl = Math.min(ttl, own.ttl);
   }
   if (question.type === Type.RRSIG && answer.some(one => one.signatures.length > 0)) {
     verdict = worse(verdict, insecure('signatures are not signed'));
@@ -121,7 +140,9 @@ function* judge(
     if (rrsets.size >= MAX_RRSETS) break;
     // A denial's SOA says how long it holds: it is part of it. Unsigned NS records are left out, no more.
     const isPart = end !== undefined && rrset.type === Type.SOA;
-    const own = isPart ? yield* judgeRrset(rrset, context, [rrset.name]) : yield* judgeAddition(rrset, context);
+    const own = isPart
+      ? yield* judgeRrset(rrset, rrset.name, context, [rrset.name])
+      : yield* judgeAddition(rrset, context);
     rrsets.set(rrset, own);
     if (own.status === 'secure' || isPart) ttl = Math.min(ttl, own.ttl);
     if (isPart) verdict = worse(verdict, own);
@@ -131,7 +152,7 @@ function* judge(
 }
 
 /** The name that the answer has no data for, folded; undefined where the question is answered. */
-function endOfChain(question: { name: Uint8Array; type: number }, answer: readonly Rrset[]): Uint8Array | undefined {
+function endOfChain(question: Question, answer: readonly Rrset[]): Uint8Array | undefined {
   let { name } = question;
   for (let links = 0; links <= MAX_LINKS; links++) {
     const here = answer.filter(one => one.data.length > 0 && equalNames(one.name, name));
@@ -161,8 +182,27 @@ function dnameOf({ name, type, data, signatures }: Rrset, answer: readonly Rrset
 const placeOf = (name: Uint8Array, type: number): Uint8Array =>
   type === Type.DS && name.length > 1 ? name.subarray(1 + name[0]) : name;
 
-function* judgeRrset(rrset: Rrset, context: ChainContext, hints: readonly Uint8Array[]): Steps<RrsetVerdict> {
-  const place = placeOf(rrset.name, rrset.type);
+/** The same of an RRset of an answer: an alias in place of DS records is their parent's too. */
+const placeIn = ({ name, type }: Rrset, question: Question): Uint8Array =>
+  (question.isParents === true || question.type === Type.DS) && type === Type.CNAME && equalNames(name, question.name)
+    ? placeOf(name, Type.DS)
+    : placeOf(name, type);
+
+/**
+ * Whether what is made of a DNAME at a place below it is as good as the DNAME: not where a trust anchor of its own, positive
+ * or negative, decides on that place.
+ */
+function reachesFrom(above: Uint8Array, place: Uint8Array, { status }: Verdict, context: ChainContext): boolean {
+  if (status === 'secure' && context.policy.nestedAnchors === 'any') return true;
+  return !context.anchors.haveBetween(above, place);
+}
+
+function* judgeRrset(
+  rrset: Rrset,
+  place: Uint8Array,
+  context: ChainContext,
+  hints: readonly Uint8Array[],
+): Steps<RrsetVerdict> {
   const labels = ownerLabels(rrset.name);
   let failure: Verdict | undefined;
   for (const signer of signersOf(rrset, place, context)) {
@@ -170,7 +210,7 @@ function* judgeRrset(rrset: Rrset, context: ChainContext, hints: readonly Uint8A
     if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
     const verdict = yield* verifyOnce(rrset, state, context);
     if (verdict.status === 'secure') return verdict;
-    failure = verdict;
+    failure = { ...verdict, by: staleKeys(verdict, state) };
   }
   for (const signer of signersAbove(rrset, place, context)) {
     const state = yield* zoneAt(signer, context);
@@ -215,6 +255,19 @@ function* judgeAddition(rrset: Rrset, context: ChainContext): Steps<RrsetVerdict
 
 const label = ({ name, type }: Rrset): string => `${nameToText(name)} ${typeName(type)}`;
 
+/**
+ * Whether a name has no data of its own that a wildcard's would stand in for, by the zone whose keys have signed the
+ * wildcard's: another, whose parent or child it may be, has other names (RFC 4035 section 5.3.4).
+ */
+function* judgeExpansion(rrset: Rrset, labels: number, { authority }: Fetched, context: ChainContext): Steps<Verdict> {
+  const what = `${nameToText(rrset.name)} has no data of its own`;
+  if (denialsOf(authority).length === 0) return bogus(`no proof that ${what}`, ExtendedError.nsecMissing);
+  const { by } = context.checked!.get(rrset)!;
+  const { proofs, failure } = yield* verifiedProofs(authority, by, context);
+  const proof = proofs.wildcard(rrset.name, labels);
+  return proof === 'missing' && failure !== undefined ? failure : verdictOf(proof, what);
+}
+
 /** Those that the closest anchor leads to come first. */
 function* signersOfDenial(
   authority: readonly Rrset[],
@@ -231,12 +284,11 @@ function* judgeDenial(
   type: number,
   response: Fetched,
   context: ChainContext,
-  kind: 'nxdomain' | 'nodata' | 'wildcard',
-  labels = 0,
+  kind: 'nxdomain' | 'nodata',
 ): Steps<Verdict> {
   const { authority } = response;
   const place = placeOf(name, type);
-  const what = `${nameToText(name)} ${kind === 'nxdomain' ? 'does not exist' : kind === 'nodata' ? 'has no such data' : 'has no data of its own'}`;
+  const what = `${nameToText(name)} ${kind === 'nxdomain' ? 'does not exist' : 'has no such data'}`;
   const tried = new Set<string>();
   let worst: Verdict | undefined;
   for (const [rrset, signer, isAbove] of signersOfDenial(authority, place, context)) {
@@ -245,12 +297,13 @@ function* judgeDenial(
     const state = yield* zoneAt(signer, context);
     if (state.status !== 'secure' || !equalNames(state.zone, signer)) continue;
     const { proofs, failure } = yield* verifiedProofs(authority, state, context);
-    const proof =
-      kind === 'wildcard'
-        ? proofs.wildcard(name, labels)
-        : kind === 'nodata'
-          ? proofs.nodata(name, type)
-          : proofs.nxdomain(name);
+    const proof = kind === 'nodata' ? proofs.nodata(name, type) : proofs.nxdomain(name);
+    if (proof === 'iterations') {
+      // Records that are not looked at do not even show the name to be in their zone: one below may have keys.
+      const state = yield* zoneOf(place, context, zoneHints(response, place));
+      if (state.status !== 'secure') return state;
+      if (!equalNames(state.zone, signer)) continue;
+    }
     const verdict = proof === 'missing' ? undefined : verdictOf(proof, what);
     if (verdict !== undefined && (!isAbove || verdict.status === 'secure')) return verdict;
     // A server may say NXDOMAIN of a name that has names below it; its records know better.
@@ -259,8 +312,7 @@ function* judgeDenial(
   }
   // A zone with keys that proved something else is not made insecure by an opt-out span that the name lies in.
   if (worst !== undefined) return worst;
-  // The answer is signed, so its zone has keys.
-  const state = kind === 'wildcard' ? SECURE : yield* zoneOf(place, context, zoneHints(response, place));
-  if (state.status !== 'secure') return state as Verdict;
+  const state = yield* zoneOf(place, context, zoneHints(response, place));
+  if (state.status !== 'secure') return state;
   return bogus(`no proof that ${what}`, ExtendedError.nsecMissing);
 }

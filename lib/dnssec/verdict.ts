@@ -19,6 +19,8 @@ export interface Verdict {
   unfetched?: true;
   /** Of `bogus`: the question whose answer it rests on, where that is not the one that is judged. */
   restsOn?: { name: Uint8Array; type: number };
+  /** Of `bogus`: the zone whose keys did not verify it; it may have others since these were fetched. */
+  by?: Uint8Array;
 }
 
 export const SECURE: Verdict = Object.freeze({ status: 'secure', reason: '' });

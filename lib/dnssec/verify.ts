@@ -26,6 +26,8 @@ export interface Signed {
   ttl: number;
   /** Labels that were signed; fewer than the owner's: it was made from the wildcard below so many. */
   labels: number;
+  /** Data of the RRSIGs that were found good: others beside them may be anything. */
+  good: readonly Uint8Array[];
 }
 export type SignatureVerdict = Signed | (Verdict & { status: 'bogus' });
 
@@ -106,12 +108,13 @@ export function* verifyBy(
       octets ??= signedOctets(rrset, signature, canonical);
       const check: Check = { algorithm, key: imported.object, octets, signature: signature.signature };
       if (policy.verify === 'pool' && imported.cost >= POOL_COST ? (yield check) === true : isGood(check)) {
-        signed = lesser(signed, signedBy(rrset, signature, now));
+        signed = lesser(signed, signedBy(rrset, signature, data, now));
         needed?.delete(algorithm.number);
         if (needed === undefined || needed.size === 0) return signed;
         break;
       }
       failures++;
+      budget.fail(imported.cost + size);
     }
     const by = `(key ${signature.keyTag})`;
     if (tried === 0) note(bogus(`${lacking[0]} ${by}`, lacking[1]));
@@ -135,13 +138,20 @@ function sizeCost({ data }: Rrset): number {
 const RECORD_COST = 0.02;
 const OCTET_COST = 0.00012;
 
-function signedBy(rrset: Rrset, { expiration, originalTtl, labels }: Signature, now: number): Signed {
+function signedBy(rrset: Rrset, { expiration, originalTtl, labels }: Signature, data: Uint8Array, now: number): Signed {
   const left = Math.max(0, serialDifference(expiration, Math.floor(now)));
-  return { status: 'secure', reason: '', ttl: Math.min(rrset.ttl, originalTtl, left), labels };
+  return { status: 'secure', reason: '', ttl: Math.min(rrset.ttl, originalTtl, left), labels, good: [data] };
 }
 
 const lesser = (a: Signed | undefined, b: Signed): Signed =>
-  a === undefined ? b : { ...a, ttl: Math.min(a.ttl, b.ttl), labels: Math.min(a.labels, b.labels) };
+  a === undefined
+    ? b
+    : {
+        ...a,
+        ttl: Math.min(a.ttl, b.ttl),
+        labels: Math.min(a.labels, b.labels),
+        good: [...a.good, ...b.good],
+      };
 
 /**
  * The same by a zone's name and keys, on this thread.

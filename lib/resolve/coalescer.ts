@@ -181,6 +181,9 @@ export class Coalescer implements FlightOwner {
     context.stats.failures++;
     if (failure.ours) context.stats.ownFailures++;
     const { isBogus = false } = failure;
+    const { rcode, extendedError, message } = failure;
+    // What was judged before and has time left stands, whatever a refresh of it has brought.
+    if (isBogus && keep.isFresh(query, asker.tenant)) return { kind: 'error', rcode, extendedError };
     let stale: Resolution | undefined;
     if (!isBogus) stale = before ?? staleAnswers.find(query, asker.tenant, asker.flight.recursive);
     else if (options.staleForBogus && before?.kind === 'cached' && keep.standsIn(query, before.tenant)) stale = before;
@@ -195,7 +198,6 @@ export class Coalescer implements FlightOwner {
       context.stats.staleServed++;
       return stale;
     }
-    const { rcode, extendedError, message } = failure;
     // Those who wait are shown what led to it; it is remembered for others.
     return message === undefined
       ? { kind: 'error', rcode, extendedError }

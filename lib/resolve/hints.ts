@@ -1,6 +1,6 @@
 // Takes the address hints of one family out of SVCB and HTTPS answers (RFC 9460 section 7.3), where a local zone keeps
 // that family's addresses from its names: a hint would lead past it.
-import { Type } from '../wire/iana.js';
+import { Flag, Type } from '../wire/iana.js';
 import { decodeMessage, encodeMessage, MAX_RESPONSE_RECORDS, type ResourceRecord } from '../wire/message.js';
 import { plainNameLength } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
@@ -34,7 +34,7 @@ export function withoutBlockedHints(
 
 /**
  * The response without `ipv4hint` or `ipv6hint`; undefined when no message can hold it. What is changed so is not
- * signed any more: its RRSIGs go too.
+ * signed any more: its RRSIGs go too, and AD.
  * @throws {ShardnsError} ERR_SHARDNS_MESSAGE when it cannot be read, or has more records than are looked at
  */
 function withoutHints(octets: Uint8Array, family: 4 | 6): Uint8Array | undefined {
@@ -54,7 +54,12 @@ function withoutHints(octets: Uint8Array, family: 4 | 6): Uint8Array | undefined
     records.filter(one => one.type !== Type.RRSIG || one.data.length < 2 || !isService(u16(one.data, 0)));
   // OPT is made anew for each client.
   const others = signed(additionals).filter(one => one.type !== Type.OPT);
-  return encodeMessage({ ...message, answers: signed(answers), additionals: others });
+  return encodeMessage({
+    ...message,
+    flags: message.flags & ~Flag.AD,
+    answers: signed(answers),
+    additionals: others,
+  });
 }
 
 /** The data without a parameter, and without its mention among the mandatory ones; the same object where it has none. */

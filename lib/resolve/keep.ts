@@ -190,6 +190,13 @@ export class Keep {
     return this.engine.peek(name, type, { dnssecOk, checkingDisabled, tenant });
   }
 
+  /** Whether an answer to the question is kept that has not expired. */
+  isFresh(query: Query, tenant: number): boolean {
+    if (!isKept(query)) return false;
+    const kept = this.engine.peek(query.name, query.type, variantOf(query, tenant));
+    return kept !== undefined && kept.remainingSeconds > 0 && headerRcode(kept.message) !== Rcode.SERVFAIL;
+  }
+
   /**
    * Whether what is kept may stand in for what does not prove itself. Whoever validates keeps for those without CD only
    * what was found secure, or to need no signatures. What was secure is told with its signatures until the first of them

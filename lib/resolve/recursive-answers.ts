@@ -80,7 +80,7 @@ export function answerWithoutRecursion(query: Query, recursor: Recursor): Resolu
     if (!(error instanceof ResolutionError)) throw error;
     return { kind: 'error', rcode: Rcode.REFUSED, extendedError: error.extendedError };
   }
-  const referral = known === undefined ? recursor.known.referral(query.name) : undefined;
+  const referral = known === undefined ? recursor.known.referral(query.name, checkingDisabled) : undefined;
   if (known === undefined && referral === undefined) {
     return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
   }

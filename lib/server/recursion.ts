@@ -8,6 +8,7 @@ import type { Random } from '../base/random.js';
 import { type ClockDoubt, clockDoubtText } from '../dnssec/clock-doubt.js';
 import type { TrustAnchors } from '../dnssec/trust.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
+import type { BogusZone } from '../resolve/recurse/checker.js';
 import type { RecursionResult } from '../resolve/recurse/links.js';
 import type { RecursorStats } from '../resolve/recurse/options.js';
 import { ResolutionError } from '../resolve/recurse/job.js';
@@ -93,7 +94,7 @@ export class Recursion implements AnchorUser, ProbesUser {
     const memory = makeRrsetMemory(settings, workers > 0);
     const recursor = makeRecursor(settings, memory, this.exchanger, { clock, random, ...this.#around });
     recursor.onClockDoubt = this.#onClockDoubt;
-    recursor.onBogusZone = this.#bogusZones.tell;
+    recursor.onBogusZone = this.#onBogusZone;
     return {
       commit: () => {
         this.resolver.recursor = recursor;
@@ -103,7 +104,7 @@ export class Recursion implements AnchorUser, ProbesUser {
         const shared = { rrsets: memory.share(), fence: this.exchanger.fence.cells };
         this.#pool = new RecursionPool(this.#ofPool(settings), shared, workers, log, clock);
         this.#pool.onClockDoubt = this.#onClockDoubt;
-        this.#pool.onBogusZone = this.#bogusZones.tell;
+        this.#pool.onBogusZone = this.#onBogusZone;
         this.resolver.pool = this.#pool;
       },
       discard: () => memory.close(),
@@ -133,6 +134,11 @@ export class Recursion implements AnchorUser, ProbesUser {
       log.error({}, `${text}; until it is right, what is signed does not prove itself and is SERVFAIL`);
     }
     this.clockDoubt = text;
+  };
+
+  readonly #onBogusZone = (zone: BogusZone): void => {
+    // The line of the clock has said why.
+    if (!zone.isAnchored || this.clockDoubt === undefined) this.#bogusZones.tell(zone);
   };
 
   get believed(): TrustAnchors | undefined {

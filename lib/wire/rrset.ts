@@ -16,6 +16,26 @@ export interface Rrset {
   signatures: Uint8Array[];
 }
 
+/** Octets of the owner, the data and the signatures. */
+export function sizeOfRrset({ name, data, signatures }: Rrset): number {
+  let octets = name.length;
+  for (const one of data) octets += one.length;
+  for (const one of signatures) octets += one.length;
+  return octets;
+}
+
+/** The same in memory of its own: what is kept for long would keep all of the message that it came in. */
+export function copyOfRrset(rrset: Rrset): Rrset {
+  const octets = new Uint8Array(sizeOfRrset(rrset));
+  let end = 0;
+  const copied = (one: Uint8Array): Uint8Array => {
+    octets.set(one, end);
+    return octets.subarray(end, (end += one.length));
+  };
+  const { name, type, ttl, data, signatures } = rrset;
+  return { name: copied(name), type, ttl, data: data.map(copied), signatures: signatures.map(copied) };
+}
+
 /** Signatures of one RRset that are looked at and kept; more are an attack on validators (CVE-2023-50387). */
 export const MAX_SIGNATURES = 8;
 

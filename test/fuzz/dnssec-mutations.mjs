@@ -1,6 +1,6 @@
 // Mutations of signed responses, and of the answers to the questions for keys that they lead to, for fuzz_dnssec.
 export function makeMutations(sources, tree, signed, corpus, random) {
-  const { encodeName, nameKey } = sources.name;
+  const { encodeName, isAtOrBelow, nameKey } = sources.name;
   const { Type } = sources.iana;
   const { signRrset, makeKey } = sources.zone;
   const { TIMES } = sources.tree;
@@ -123,8 +123,21 @@ export function makeMutations(sources, tree, signed, corpus, random) {
         return list(rrsets, one => pick(CHANGES)(one));
     }
   }
+  const WILDCARDS = zones.flatMap(({ rrsets }) =>
+    rrsets.filter(({ name, type }) => name[1] === 0x2a && type === Type.A),
+  );
+  /** What a wildcard is made into, with the denials of its own zone, or of one above. */
+  function expanded(response) {
+    const wildcard = pick(WILDCARDS);
+    const name = random(3) > 0 ? Buffer.concat([Buffer.of(1, 97 + random(3)), wildcard.name.subarray(2)]) : pick(NAMES);
+    const above = signed.filter(zone => isAtOrBelow(name, encodeName(zone)));
+    const authority = random(4) > 0 && above.length > 0 ? tree.denials(pick(above)) : response.authority;
+    return { ...response, answer: [{ ...wildcard, name }], authority };
+  }
   function mutateResponse(response) {
-    switch (random(12)) {
+    switch (random(13)) {
+      case 12:
+        return expanded(response);
       case 0:
         return { ...response, rcode: pick([0, 3]) };
       case 1:
@@ -163,9 +176,12 @@ export function makeMutations(sources, tree, signed, corpus, random) {
   }
 
   return {
+    /** A question that nobody is asked. */
+    question: () => ({ name: random(4) ? pick(NAMES) : rename(pick(NAMES)), type: pick(TYPES) }),
     next(now) {
       let { question, response } = pick(corpus);
       for (let i = random(16) > 0 ? 1 + random(3) : 0; i > 0; i--) response = mutateResponse(response);
+      if (response.answer.length === 1 && random(2)) question = { ...question, name: response.answer[0].name };
       if (random(8) === 0) question = { ...question, name: pick(NAMES) };
       if (random(8) === 0) question = { ...question, type: pick(TYPES) };
       if (random(8) === 0) response = throughWire(question, response);

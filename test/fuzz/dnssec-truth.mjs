@@ -21,13 +21,19 @@ export function makeTruth(sources, tree, signedZones, plainZone, judge) {
     return { text, zone, rrsets, cuts, names, byKey, denials: tree.denials(text) };
   });
   const plain = encodeName(plainZone);
-  const optOut = zones.filter(one => one.text.startsWith('opt.')).map(one => one.zone);
+  // Names in them may be insecure; not those of their children with keys.
+  const loose = zones.filter(one => /^(opt|iter)\./.test(one.text));
   const anchor = zones[0].zone;
 
   const evil = encodeName('evil.test.');
   const isEvil = name => isAtOrBelow(foldName(name), evil);
-  const isWeak = name =>
-    isEvil(name) || isAtOrBelow(foldName(name), plain) || optOut.some(zone => isAtOrBelow(foldName(name), zone));
+  const uncounted = encodeName('iter.test.');
+  /** @param asked whether answers about DS may be forged: a zone with too many iterations says of no child that it has some */
+  const isWeak = (name, asked) =>
+    isEvil(name) ||
+    isAtOrBelow(foldName(name), plain) ||
+    loose.includes(zoneOf(foldName(name), Type.A)) ||
+    (asked && isAtOrBelow(foldName(name), uncounted));
   const isAbove = name => !isAtOrBelow(foldName(name), anchor) || name.length <= anchor.length;
 
   function zoneOf(name, type) {
@@ -112,6 +118,17 @@ export function makeTruth(sources, tree, signedZones, plainZone, judge) {
     return kind === expected ? undefined : `${expected} is denied, and it is ${kind}`;
   }
 
+  /** Why what the index of denials says of a name is not true; undefined: it is. */
+  function misdenied({ name, type }, { kind, zone, wildcard }) {
+    if (isEvil(name)) return isEvil(zone) ? undefined : 'of a zone that is not above';
+    const found = lookup(name, type);
+    const own = found.zone?.zone;
+    if (kind !== 'wildcard') return found.kind === kind ? undefined : `${kind}, and it is ${found.kind}`;
+    if (found.made !== true && found.kind !== 'nxdomain') return `made from a wildcard, and it is ${found.kind}`;
+    if (!equalNames(own, zone)) return 'made from a wildcard by another zone';
+    return isAtOrBelow(wildcard, zone) ? undefined : 'made from a wildcard of another zone';
+  }
+
   /** The fewest records that prove it, as a server would send them: each costs a check. */
   function fewest(question, response) {
     const { status } = judge(question, response);
@@ -160,7 +177,21 @@ export function makeTruth(sources, tree, signedZones, plainZone, judge) {
 
   function responses() {
     const all = [];
-    const labels = ['a', 'ent', 'x.ent', 'q.wild', 'r.q.wild', 'alias', 'far', 'z.old', 'no', 'n.no', 'wild', '*.wild'];
+    const labels = [
+      'a',
+      'ent',
+      'x.ent',
+      'q.wild',
+      'r.q.wild',
+      'alias',
+      'far',
+      'z.old',
+      'no',
+      'n.no',
+      'wild',
+      '*.wild',
+      'b.wild',
+    ];
     for (const zone of [...signedZones, plainZone]) {
       for (const label of [...labels, '']) {
         for (const type of [Type.A, Type.MX, Type.DS, Type.SOA, Type.DNSKEY, Type.NSEC, Type.ANY]) {
@@ -172,5 +203,5 @@ export function makeTruth(sources, tree, signedZones, plainZone, judge) {
     }
     return all;
   }
-  return { responses, contradiction, isWeak, isAbove };
+  return { responses, contradiction, misdenied, isWeak, isAbove };
 }

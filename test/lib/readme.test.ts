@@ -21,7 +21,11 @@ describe('README and docs', () => {
       compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
     });
     const path = join(folder, `snippet-${i}.mjs`);
-    writeFileSync(path, outputText.replace("from 'shardns'", `from '${pathToFileURL('dist/index.js').href}'`));
+    const url = (file: string): string => `from '${pathToFileURL(join('dist', file)).href}'`;
+    const resolved = outputText
+      .replace("from 'shardns'", url('index.js'))
+      .replace("from 'shardns/dnssec'", url('dnssec/index.js'));
+    writeFileSync(path, resolved);
     const output = await new Promise<string>((resolve, reject) =>
       execFile(process.execPath, [path], { timeout: 20_000 }, (error, out) =>
         error === null ? resolve(out) : reject(error),

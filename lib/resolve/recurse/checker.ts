@@ -8,7 +8,7 @@ import type { Clock } from '../../base/clock.js';
 import { type RrsetCache, Security } from '../../cache/rrset-cache.js';
 import { extendedErrorIn, securityOf, statusIn } from '../../cache/rrset-entry.js';
 import type { Fetched, FetchFailure, FetchRecords } from '../../dnssec/steps.js';
-import { validate, type Validation } from '../../dnssec/validator.js';
+import { type Question, validate, type Validation } from '../../dnssec/validator.js';
 import type { Verdict } from '../../dnssec/verdict.js';
 import { BOGUS_SECONDS, type Known, ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
@@ -19,6 +19,7 @@ import { RECURSION_LIMITS as L } from './limits.js';
 import type { Link } from './links.js';
 import type { Setting, ValidationOptions } from './options.js';
 import type { Synthesis } from './synthesis.js';
+import type { Way } from './way.js';
 import { deniesName } from './zones.js';
 
 export interface CheckerParts {
@@ -35,6 +36,7 @@ export interface CheckerParts {
   ) => Fetched | Promise<Fetched | FetchFailure>;
   /** The same link from servers. */
   readonly ask: (name: Uint8Array, type: number, job: Job) => Promise<Link>;
+  readonly way: Way;
   /** Told of a zone whose keys do not prove themselves. */
   readonly onBogusZone: (zone: BogusZone) => void;
 }
@@ -74,8 +76,11 @@ export class Checker {
     const { validation } = this.parts.setting.options;
     const status = statusIn(link.security);
     if (validation === undefined || (status !== Security.unchecked && status !== Security.bogus)) return link;
-    if (status === Security.bogus) {
-      const reason = this.#reasons.get(reasonKey(name, type)) ?? 'did not prove itself when it was last asked for';
+    if (link.denied !== undefined) return this.#below(name, type, { ...link, denied: link.denied }, job, validation);
+    // An alias that was judged as the answer to a question for other data is judged for this one too.
+    const known = status === Security.bogus ? this.#reasons.get(reasonKey(name, type)) : undefined;
+    if (status === Security.bogus && (known !== undefined || link.target === undefined)) {
+      const reason = known ?? 'did not prove itself when it was last asked for';
       if (job.traced) {
         const what = `${nameToText(name)} ${typeName(type)}`;
         const left = Math.ceil(link.leftMs / 1000);
@@ -92,11 +97,13 @@ export class Checker {
   }
 
   async #check(name: Uint8Array, type: number, first: Link, job: Job, validation: ValidationOptions): Promise<Link> {
-    const { budget } = job;
+    const budget = job.budget.validation!;
+    budget.begin();
+    const doubts = new Doubts();
     let link = first;
-    let before: { link: Link; verdict: Validation; zones: Attempt } | undefined;
+    let before: Tried | undefined;
     for (let again = 0; ; again++) {
-      const zones = new Attempt(this.zones);
+      const zones = new Attempt(this.zones, doubts);
       const now = this.parts.clock.wallSeconds();
       const judged = this.#verdict(name, type, link, job, { validation, zones, fresh: again > 0 });
       const verdict = judged instanceof Promise ? await judged : judged;
@@ -108,18 +115,71 @@ export class Checker {
         }
       }
       if (verdict.unfetched === true) {
-        if (before !== undefined) throw this.#refused(name, type, before, now, job);
+        if (before !== undefined) throw this.#refused(name, type, before);
         throw unjudged(name, type, verdict);
       }
       if (verdict.status !== 'bogus') return this.#judged(name, type, link, verdict, job);
+      const { isSpent } = budget;
+      // One word is not enough to remember it by: whoever forges one packet has one question fail at the most.
+      const isSettled = !isSpent && (zones.knewBogus || before !== undefined);
+      const tried: Tried = { link, verdict, zones, before: before?.zones, now, job, isSettled };
       const at = verdict.restsOn ?? { name, type };
-      const isLast =
-        again === L.distrusted || zones.knewBogus || budget.validation!.isSpent || !distrust(job, at.name, at.type);
-      const other = isLast ? undefined : await this.#askAnew(name, type, job);
-      before = { link, verdict, zones };
-      if (other === undefined) throw this.#refused(name, type, before, now, job);
+      if (isSpent) {
+        this.parts.rrsets.forgetUnproven(name, type);
+        this.parts.rrsets.forgetUnproven(at.name, at.type);
+      }
+      const mayAsk = again < L.distrusted && !zones.knewBogus && budget.renew();
+      if (!mayAsk || !this.#findOthers(again, { name, type }, at, doubts, job)) throw this.#refused(name, type, tried);
+      doubts.add(verdict.by);
+      const other = await this.#askAnew(name, type, job);
+      if (other === undefined) throw this.#refused(name, type, tried);
+      before = tried;
       link = other;
     }
+  }
+
+  /**
+   * Whether asking again may bring something else: another server, or the same once more; and when two answers were bogus,
+   * other servers than those that the way led to, once a question.
+   */
+  #findOthers(again: number, asked: Question, at: Question, doubts: Doubts, job: Job): boolean {
+    const isNew = distrust(job, at.name, at.type);
+    if (again === 0) return true;
+    if (doubts.way) return isNew;
+    doubts.way = true;
+    const { way } = this.parts;
+    const isOther = way.doubt(at.name, at.type);
+    return way.doubt(asked.name, asked.type) || isOther || isNew;
+  }
+
+  /**
+   * What a denial of a name above, which nobody has checked yet, says of this one: what its records show is about that name
+   * and counts for that one only, unless it is that there is no such name. Where it does not hold the name itself is asked
+   * for.
+   */
+  async #below(
+    name: Uint8Array,
+    type: number,
+    denial: Link & { denied: Uint8Array },
+    job: Job,
+    validation: ValidationOptions,
+  ): Promise<Link> {
+    const { denied } = denial;
+    const budget = job.budget.validation!;
+    budget.begin();
+    if (statusIn(denial.security) === Security.unchecked) {
+      const zones = new Attempt(this.zones);
+      const verdict = await this.#verdict(denied, Type.A, denial, job, { validation, zones, fresh: false });
+      if (job.traced) this.#trace(denied, Type.A, verdict, job);
+      if (verdict.status === 'bogus') {
+        this.parts.rrsets.forgetUnproven(denied, 0);
+        if (budget.isSpent) budget.renew();
+      } else if (verdict.unfetched !== true) {
+        const judged = this.#judged(denied, Type.A, denial, verdict, job);
+        if (judged.rcode === Rcode.NXDOMAIN) return judged;
+      }
+    }
+    return this.checked(name, type, await this.parts.ask(name, type, job), job);
   }
 
   /**
@@ -130,8 +190,8 @@ export class Checker {
     const { validation } = this.parts.setting.options;
     if (validation === undefined) return undefined;
     const { denied } = denial;
-    const now = this.parts.clock.wallSeconds();
-    if (validation.anchors.closest(name, now) !== validation.anchors.closest(denied, now)) return undefined;
+    job.budget.validation?.begin();
+    if (validation.anchors.haveBetween(denied, name)) return undefined;
     const zones = new Attempt(this.zones);
     const verdict = await this.#verdict(denied, Type.A, denial, job, { validation, zones, fresh: false });
     if (job.traced) this.#trace(denied, Type.A, verdict, job);
@@ -156,17 +216,12 @@ export class Checker {
     return validate(questionOf(name, type, link), { rcode, answer: rrsets, authority, beside }, context);
   }
 
-  #refused(
-    name: Uint8Array,
-    type: number,
-    { link, verdict, zones }: { link: Link; verdict: Validation; zones: Attempt },
-    now: number,
-    job: Job,
-  ): ResolutionError {
+  #refused(name: Uint8Array, type: number, tried: Tried): ResolutionError {
+    const { link, verdict, zones, before, now, job, isSettled } = tried;
     // What a spent budget says is about the question: a name at the end of somebody's long chain fails for nobody else.
-    if (job.budget.validation!.isSpent) this.parts.setting.stats.bogus++;
+    if (!isSettled) this.parts.setting.stats.bogus++;
     else {
-      for (const { name: at, known } of zones.conclude(now)) {
+      for (const { name: at, known } of zones.conclude(before, now)) {
         if (known.status !== 'bogus') continue;
         const anchor = this.parts.setting.options.validation?.anchors.closest(at, now);
         this.parts.onBogusZone({
@@ -176,7 +231,7 @@ export class Checker {
           isAnchored: typeof anchor === 'object' && equalNames(anchor.zone, at),
         });
       }
-      this.#judged(name, type, link, verdict, job);
+      this.#judged(name, type, link, verdict, job, zones.bogusSeconds);
     }
     return bogusError(name, type, verdict);
   }
@@ -192,14 +247,14 @@ export class Checker {
   }
 
   /** Keeps the verdict with what it is about. */
-  #judged(name: Uint8Array, type: number, link: Link, verdict: Validation, job: Job): Link {
+  #judged(name: Uint8Array, type: number, link: Link, verdict: Validation, job: Job, bogusSeconds = Infinity): Link {
     const { rrsets, synthesis, setting } = this.parts;
     setting.stats[verdict.status]++;
     const security = securityOf(Security[verdict.status], verdict.ede);
     const isBogus = verdict.status === 'bogus';
     if (isBogus) this.#reasons.set(reasonKey(name, type), verdict.reason);
     let { leftMs, authority } = link;
-    if (isBogus) leftMs = Math.min(leftMs, this.#bogusTtl * 1000);
+    if (isBogus) leftMs = Math.min(leftMs, Math.min(this.#bogusTtl, bogusSeconds) * 1000);
     if (verdict.status === 'secure') {
       leftMs = Math.min(leftMs, verdict.ttl * 1000);
       // What came beside the proof and does not prove itself is left out.
@@ -224,18 +279,23 @@ export class Checker {
       security,
       reason: verdict.status === 'secure' ? undefined : verdict.reason,
     };
-    if (link.noCache === true || link.leftMs === Infinity) return judged;
+    if (link.noCache === true || link.leftMs === Infinity || (isBogus && link.denied !== undefined)) return judged;
+    // An alias in place of DS records is the zone's above, as a denial of them is.
+    if (link.target !== undefined && !deniesName(setting.options, name, type)) return judged;
     if (type === Type.ANY && judged.rrsets.length > 0) this.#keepEach(link, verdict, judged.authority);
     else if (judged.rrsets.length > 0) {
       for (const one of judged.rrsets) {
         const isMade = one.type === Type.CNAME && judged.rrsets[0].type === Type.DNAME;
-        if (!isMade) rrsets.put(one, link.rank, judged.authority, leftMs, security);
+        // A DNAME may be good where what it makes of a name is not.
+        const isOther = isBogus && one.type === Type.DNAME && verdict.rrsets.get(link.rrsets[0])?.status !== 'bogus';
+        if (!isMade && !isOther) rrsets.put(one, link.rank, judged.authority, leftMs, security);
       }
     } else {
       const denial = { authority: judged.authority, ttl: leftMs / 1000 };
-      if (rcode === Rcode.NXDOMAIN) {
+      if (isBogus && rcode === Rcode.NXDOMAIN) rrsets.putBogusNxdomain(name, type, denial, security);
+      else if (rcode === Rcode.NXDOMAIN) {
         const denied = link.denied ?? name;
-        if (deniesName(setting.options.zones, denied, type)) rrsets.putNxdomain(denied, denial, security);
+        if (deniesName(setting.options, denied, type)) rrsets.putNxdomain(denied, denial, security);
       } else if (rcode === Rcode.NOERROR) rrsets.putNoData(name, type, denial, security);
     }
     return judged;
@@ -250,9 +310,12 @@ export class Checker {
     for (const one of rrsets) {
       const own = verdict.rrsets.get(one);
       if (own === undefined || (one.type === Type.CNAME && rrsets[0].type === Type.DNAME)) continue;
-      const isBogus = own.status === 'bogus';
-      if (isBogus) this.#reasons.set(reasonKey(one.name, one.type), own.reason);
-      const ttl = Math.min(one.ttl, isBogus ? this.#bogusTtl : own.status === 'secure' ? own.ttl : Infinity);
+      if (own.status === 'bogus') {
+        // Nobody was asked for it: who asks is to hear servers first.
+        this.parts.rrsets.forgetUnproven(one.name, one.type);
+        continue;
+      }
+      const ttl = Math.min(one.ttl, own.status === 'secure' ? own.ttl : Infinity);
       this.parts.rrsets.put({ ...one, ttl }, rank, authority, ttl * 1000, securityOf(Security[own.status], own.ede));
     }
   }
@@ -263,12 +326,25 @@ export class Checker {
   }
 }
 
+/** What was bogus in one try. */
+interface Tried {
+  link: Link;
+  verdict: Validation;
+  zones: Attempt;
+  /** Of the try before it. */
+  before: Attempt | undefined;
+  now: number;
+  job: Job;
+  /** It is to be remembered: answers that do not depend on one another were judged so. */
+  isSettled: boolean;
+}
+
 const reasonKey = (name: Uint8Array, type: number): string => `${type} ${nameKey(name)}`;
 
 /** What of a link proves itself: an alias by itself, whatever it leads to. */
-function questionOf(name: Uint8Array, type: number, link: Link): { name: Uint8Array; type: number } {
+function questionOf(name: Uint8Array, type: number, link: Link): Question {
   if (link.denied !== undefined) return { name: link.denied, type: Type.A };
-  if (link.target !== undefined) return { name, type: Type.CNAME };
+  if (link.target !== undefined) return { name, type: Type.CNAME, isParents: type === Type.DS };
   if (link.rcode === Rcode.YXDOMAIN && link.rrsets.length > 0) return { name: link.rrsets[0].name, type: Type.DNAME };
   return { name, type };
 }
@@ -298,30 +374,67 @@ function distrust({ budget }: Job, name: Uint8Array, type: number): boolean {
   return budget.distrusted.size > distrusted.size;
 }
 
-/** What one try finds out of zones: that they are bogus counts for others when the last has said so. */
+/** What a question does not believe any more when it asks again. */
+class Doubts {
+  /** Who serves the zones above it. */
+  way = false;
+  /** Zones whose keys did not verify what they are to have signed: they may have others by now. Each once. */
+  readonly keys = new Set<string>();
+  readonly #added = new Set<string>();
+
+  add(zone: Uint8Array | undefined): void {
+    if (zone === undefined) return;
+    const key = nameKey(zone);
+    if (!this.#added.has(key)) this.keys.add(key);
+    this.#added.add(key);
+  }
+}
+
+/** What one try finds out of zones: that they are bogus counts for others when the last two have said so. */
 class Attempt extends ZoneKeys {
   readonly #bogus = new Map<string, { name: Uint8Array; known: Known; seconds: number }>();
   /** Something rests on what was known to be bogus before. */
   knewBogus = false;
+  /** Seconds for which that is remembered still. */
+  bogusSeconds = Infinity;
 
-  constructor(private readonly zones: ZoneKeys) {
+  constructor(
+    private readonly zones: ZoneKeys,
+    private readonly doubts?: Doubts,
+  ) {
     super(0);
   }
 
   override at(key: string, now: number): Known | undefined {
     const own = this.#bogus.get(key);
     if (own !== undefined) return own.known;
+    if (this.doubts?.keys.has(key) === true) return undefined;
     const known = this.zones.at(key, now);
-    if (known?.status === 'bogus') this.knewBogus = true;
+    if (known?.status === 'bogus') {
+      this.knewBogus = true;
+      this.bogusSeconds = Math.min(this.bogusSeconds, this.zones.secondsLeft(key, now));
+    }
     return known;
   }
   override set(name: Uint8Array, known: Known, now: number, seconds: number): void {
     if (known.status === 'bogus') this.#bogus.set(nameKey(name), { name, known, seconds });
-    else this.zones.set(name, known, now, seconds);
+    else {
+      this.doubts?.keys.delete(nameKey(name));
+      this.zones.set(name, known, now, seconds);
+    }
   }
-  conclude(now: number): { name: Uint8Array; known: Known }[] {
-    const all = [...this.#bogus.values()];
-    for (const { name, known, seconds } of all) this.zones.set(name, known, now, seconds);
-    return all;
+  /**
+   * What the try before has found too is so for all; not of zones with keys that hold still.
+   * @returns what is so for all from now on
+   */
+  conclude(before: Attempt | undefined, now: number): { name: Uint8Array; known: Known }[] {
+    const found: { name: Uint8Array; known: Known }[] = [];
+    for (const [key, { name, known, seconds }] of this.#bogus) {
+      const isSecure = this.zones.at(key, now)?.status === 'secure';
+      if (before === undefined || !before.#bogus.has(key) || isSecure) continue;
+      this.zones.set(name, known, now, seconds);
+      found.push({ name, known });
+    }
+    return found;
   }
 }

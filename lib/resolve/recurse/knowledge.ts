@@ -57,16 +57,23 @@ export class Knowledge {
     return undefined;
   }
 
-  /** The deepest zone cut known above a name, for those who do not want recursion. */
-  referral(name: Uint8Array): { ns: Rrset; glue: Rrset[] } | undefined {
+  /**
+   * The deepest zone cut known above a name, for those who do not want recursion: as its parent gave it, which is not
+   * signed, or as the zone itself and its servers' names have it, which has to be judged.
+   * @param checkingDisabled also what has not proved itself
+   */
+  referral(name: Uint8Array, checkingDisabled: boolean): { ns: Rrset; glue: Rrset[] } | undefined {
+    const isChecked = this.setting.options.validation !== undefined && !checkingDisabled;
+    const own = (owner: Uint8Array, type: number): Rrset | undefined => {
+      const known = this.rrsets.get(owner, type);
+      return known === undefined || (isChecked && !isJudged(known)) ? undefined : known.rrset;
+    };
     for (const zone of ancestors(name)) {
-      const ns = this.rrsets.delegation(zone)?.ns ?? this.rrsets.get(zone, Type.NS)?.rrset;
+      const ns = this.rrsets.delegation(zone)?.ns ?? own(zone, Type.NS);
       if (ns === undefined) continue;
       const glue = ns.data
         .map(server => foldName(server))
-        .flatMap(server =>
-          [Type.A, Type.AAAA].map(type => this.rrsets.get(server, type)?.rrset ?? this.rrsets.glue(server, type)),
-        );
+        .flatMap(server => [Type.A, Type.AAAA].map(type => own(server, type) ?? this.rrsets.glue(server, type)));
       const { rules } = this.setting.options;
       const shown = glue.filter(one => one !== undefined).map(one => rules.visible(one));
       return { ns, glue: shown.filter(one => one.data.length > 0) };
@@ -103,14 +110,16 @@ export class Knowledge {
     }
     const none = rrsets.noData(name, type, allowStale);
     if (none !== undefined) {
-      return denial(none, Rcode.NOERROR);
+      return denial(none, none.ofName ? Rcode.NXDOMAIN : Rcode.NOERROR);
     }
     const nothing = rrsets.nxdomain(name, allowStale);
-    if (nothing !== undefined) {
+    if (nothing !== undefined && !(type === Type.DS && isUnproven(nothing.security))) {
       return denial(nothing, Rcode.NXDOMAIN);
     }
-    const above = this.setting.options.nothingBelowNxdomain ? rrsets.nxdomainAbove(name, zone?.name.length) : undefined;
-    return above && { ...denial(above, Rcode.NXDOMAIN), denied: above.name };
+    const { nothingBelowNxdomain, validation } = this.setting.options;
+    const above = nothingBelowNxdomain ? rrsets.nxdomainAbove(name, zone?.name.length) : undefined;
+    if (above === undefined || validation?.anchors.haveBetween(above.name, name) === true) return undefined;
+    return { ...denial(above, Rcode.NXDOMAIN), denied: above.name };
   }
 
   /**
@@ -175,6 +184,12 @@ export class Knowledge {
     delegation.servers = asked ? [...others, ...delegation.servers] : [...delegation.servers, ...others];
   }
 
+  /** Whether a name server has no such address; not for what denies it and has proved to be bogus. */
+  #hasNone(name: Uint8Array, type: number): boolean {
+    const none = this.rrsets.noData(name, type);
+    return none !== undefined && statusIn(none.security) !== Security.bogus;
+  }
+
   addAddresses(delegation: Delegation): void {
     for (const server of delegation.servers) {
       for (const family of FAMILIES) {
@@ -184,7 +199,7 @@ export class Knowledge {
         const own = known && this.setting.options.rules.visible(known.rrset);
         const glue = this.rrsets.glue(server.name, type);
         if (own !== undefined) takeAddresses(server, own, server.by === 'unasked' ? Source.doubtful : Source.own);
-        if (own !== undefined || this.rrsets.noData(server.name, type) !== undefined) server.asked[family] = true;
+        if (own !== undefined || this.#hasNone(server.name, type)) server.asked[family] = true;
         if (glue === undefined) continue;
         const inside = isAtOrBelow(server.name, delegation.zone);
         const doubtful = own !== undefined || (!inside && this.setting.options.verifyGlue);
@@ -212,8 +227,14 @@ export class Knowledge {
   }
 }
 
+/** It needed no proof where it was said; DS records are another zone's, which may have to prove what it says. */
+const isUnproven = (security: number): boolean => {
+  const status = statusIn(security);
+  return status === Security.insecure || status === Security.indeterminate;
+};
+
 /** Validation has let it pass. */
-function isJudged({ security }: Link): boolean {
+function isJudged({ security }: { security: number }): boolean {
   const status = statusIn(security);
   return status !== Security.unchecked && status !== Security.bogus;
 }

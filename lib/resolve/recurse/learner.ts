@@ -3,7 +3,8 @@
 //
 // Bounds: an RRset lives as long as lifetime.ts lets it, and a zone's NS set no longer than the delegation it came by.
 import type { Clock } from '../../base/clock.js';
-import { type Denial, Rank, type RrsetCache } from '../../cache/rrset-cache.js';
+import { type CachedRrset, type Denial, Rank, type RrsetCache, Security } from '../../cache/rrset-cache.js';
+import { statusIn } from '../../cache/rrset-entry.js';
 import { Rcode, Type } from '../../wire/iana.js';
 import { equalNames, foldName, isAtOrBelow, nameKey } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
@@ -62,7 +63,8 @@ export class Learner {
       if (link.rrsets.length === 0) return this.#keepDenial(link, of, type, rules);
       // What an alias leads to is authoritative in an answer to its own name only (RFC 2181 section 5.4.1).
       const best = found.authoritative && link === found ? Rank.authoritative : Rank.answer;
-      return this.#keepRrsets(link, { delegation, best, trusted, delegationMs, rules });
+      const isOfName = link.target === undefined || deniesName(this.setting.options, of, type);
+      return this.#keepRrsets(link, { delegation, best, trusted, delegationMs, rules, isOfName });
     });
   }
 
@@ -90,7 +92,7 @@ export class Learner {
     const link = this.denialOf(found, rules);
     const denial: Denial = { authority: link.authority, ttl: link.leftMs / 1000 };
     if (found.rcode === Rcode.NXDOMAIN) {
-      if (deniesName(this.setting.options.zones, name, type)) this.rrsets.putNxdomain(name, denial);
+      if (deniesName(this.setting.options, name, type)) this.rrsets.putNxdomain(name, denial);
     } else if (found.rcode === Rcode.NOERROR) this.rrsets.putNoData(name, type, denial);
     return link;
   }
@@ -103,7 +105,16 @@ export class Learner {
       trusted,
       delegationMs,
       rules,
-    }: { delegation: Delegation; best: number; trusted: boolean; delegationMs: number; rules: LifetimeRules },
+      isOfName,
+    }: {
+      delegation: Delegation;
+      best: number;
+      trusted: boolean;
+      delegationMs: number;
+      rules: LifetimeRules;
+      /** Not an alias that the zone above has in place of DS records: the name's own zone has another, or none. */
+      isOfName: boolean;
+    },
   ): Link {
     let proofTtl = Infinity;
     for (const one of found.authority) proofTtl = Math.min(proofTtl, lifetimeOf(one, rules));
@@ -115,7 +126,7 @@ export class Learner {
       leftMs = Math.min(leftMs, ttl * 1000);
       // The alias that a DNAME made is made anew each time.
       const made = found.rrsets[0].type === Type.DNAME && rrset.type === Type.CNAME;
-      if (made || rrset.type === Type.RRSIG) {
+      if (made || rrset.type === Type.RRSIG || !isOfName) {
         shown.push(one);
       } else if (rrset.type === Type.NS && equalNames(rrset.name, delegation.zone)) {
         const rank = trusted ? best : Math.min(best, Rank.answer);
@@ -158,7 +169,7 @@ export class Learner {
     if (rrsets.isOutdated(ns.name)) return;
     const rules = this.#lifetimeRules;
     const own = rrsets.get(ns.name, Type.NS, true);
-    if (own !== undefined && !sameSet(own.rrset, ns, nameKeyOf)) rrsets.forget(ns.name, Type.NS);
+    if (own !== undefined && !this.#stands(own) && !sameSet(own.rrset, ns, nameKeyOf)) rrsets.forget(ns.name, Type.NS);
     rrsets.putDelegation({ ...ns, ttl: Math.min(ns.ttl, Math.floor(lifetimeMs / 1000)) }, lifetimeMs);
     for (const server of ns.data.map(one => nameServer(foldName(one)))) {
       if (isAtOrBelow(server.name, ns.name)) this.#replaceAddresses(server.name, glue);
@@ -180,9 +191,14 @@ export class Learner {
       if (now === undefined) this.rrsets.forgetGlue(server, type);
       if (given.length === 0) continue;
       const own = this.rrsets.get(server, type, true);
-      if (own !== undefined && (now === undefined || !sameSet(own.rrset, now, nameKey)))
+      if (own !== undefined && !this.#stands(own) && (now === undefined || !sameSet(own.rrset, now, nameKey)))
         this.rrsets.forget(server, type);
     }
+  }
+
+  /** What was validated is not taken away by what was not; it lives no longer than the delegation that it came by. */
+  #stands({ security, stale }: CachedRrset): boolean {
+    return this.rrsets.guardsSecure && !stale && statusIn(security) === Security.secure;
   }
 
   get #lifetimeRules(): LifetimeRules {

@@ -27,6 +27,7 @@ import { append, emptyResult, type Link, type RecursionResult, resultOf } from '
 import type { AskServer, RecursorOptions, RecursorStats, Setting } from './options.js';
 import { Priming } from './priming.js';
 import { Synthesis } from './synthesis.js';
+import { Way } from './way.js';
 import { ZoneAsker } from './zone-asker.js';
 import { zoneOf } from './zones.js';
 
@@ -59,6 +60,7 @@ export class Recursor {
   readonly #priming: Priming;
   readonly #checker: Checker;
   readonly #synthesis: Synthesis;
+  readonly #way: Way;
   readonly #deadlines: EqualTimers;
   #doubtsClock = false;
   /** Told when the signatures of a trust anchor's keys speak against the clock, and when they do no more. Must not throw. */
@@ -98,8 +100,10 @@ export class Recursor {
     });
     this.#descent = descent;
     this.#synthesis = new Synthesis(rrsets, clock, setting);
+    this.#way = new Way(rrsets, clock);
     this.#checker = new Checker({
       rrsets,
+      way: this.#way,
       synthesis: this.#synthesis,
       clock,
       setting,
@@ -216,6 +220,7 @@ export class Recursor {
   clear(): void {
     this.rrsets.clear();
     this.#checker.clear();
+    this.#way.clear();
     this.#synthesis.clear();
     this.infrastructure.clear();
     this.#priming.forgetFailure();

@@ -7,6 +7,7 @@ import { type CachedRrset, Rank, type RrsetCache, Security } from '../../cache/r
 import { securityOf, statusIn } from '../../cache/rrset-entry.js';
 import { lastLabels, ownerLabels, wildcardOf } from '../../dnssec/canonical.js';
 import { type Denied, DenialIndex } from '../../dnssec/denial-index.js';
+import { parseSignature } from '../../dnssec/signature.js';
 import type { Validation } from '../../dnssec/validator.js';
 import type { SecureZone } from '../../dnssec/zone-keys.js';
 import { Rcode, Type } from '../../wire/iana.js';
@@ -65,7 +66,7 @@ export class Synthesis {
       if (one.type === Type.SOA && !equalNames(one.name, by.zone)) continue;
       const mostMs = isOfLink(one) ? leftMs : Infinity;
       const ttl = Math.min(one.ttl, verdict.ttl, negativeMaxTtl, Math.floor(mostMs / 1000));
-      const bounded = one.ttl === ttl ? one : { ...one, ttl };
+      const bounded = { ...one, ttl, signatures: [...verdict.good] };
       let found = zones.get(by);
       if (found === undefined) zones.set(by, (found = { proofs: [] }));
       if (one.type === Type.SOA) found.soa = bounded;
@@ -128,7 +129,7 @@ export class Synthesis {
     return known !== undefined && statusIn(known.security) === Security.secure ? known : undefined;
   }
 
-  #linkOf(name: Uint8Array, type: number, { kind, wildcard, authority, leftMs }: Denied): Link | undefined {
+  #linkOf(name: Uint8Array, type: number, { kind, zone, wildcard, authority, leftMs }: Denied): Link | undefined {
     const seconds = Math.max(Math.floor(leftMs / 1000), 0);
     const shown = authority.map(one => ({ ...one, ttl: Math.min(one.ttl, seconds) }));
     const common = { authority: shown, rank: Rank.authoritative, security: SECURE };
@@ -139,7 +140,8 @@ export class Synthesis {
     }
     const known =
       this.#secure(wildcard!, type) ?? (type === Type.CNAME ? undefined : this.#secure(wildcard!, Type.CNAME));
-    if (known === undefined) return undefined;
+    // Of the zone that has no such name: what another has at its wildcard is not made into names of this one.
+    if (known === undefined || !isSignedBy(known.rrset, zone)) return undefined;
     const { rrset } = known;
     this.setting.stats.synthesised++;
     const rrsets = [{ ...rrset, name }];
@@ -148,3 +150,11 @@ export class Synthesis {
     return { ...common, rcode: Rcode.NOERROR, rrsets, target, leftMs: Math.min(leftMs, known.leftMs) };
   }
 }
+
+/** Whether it is a zone's own: one of its signatures is good, and none of them says that another has signed. */
+const isSignedBy = ({ signatures }: Rrset, zone: Uint8Array): boolean =>
+  signatures.length > 0 &&
+  signatures.every(one => {
+    const signer = parseSignature(one)?.signer;
+    return signer !== undefined && equalNames(signer, zone);
+  });

@@ -69,9 +69,18 @@ export function zoneOf(
   );
 }
 
-/** Whether an NXDOMAIN is about the name: that of a configured zone's DS records is its parent's word, which knows no such zone. */
-export function deniesName(zones: ReadonlyMap<string, ConfiguredZone>, name: Uint8Array, type: number): boolean {
-  return type !== Type.DS || zones.size === 0 || !zones.has(nameKey(name));
+/**
+ * Whether an NXDOMAIN is about the name: that of the DS records of a configured zone, or of one that has a trust anchor, is
+ * its parent's word, which may know no such zone.
+ */
+export function deniesName(
+  { zones, validation }: Pick<RecursorOptions, 'zones' | 'validation'>,
+  name: Uint8Array,
+  type: number,
+): boolean {
+  if (type !== Type.DS || name[0] === 0) return true;
+  if (zones.size > 0 && zones.has(nameKey(name))) return false;
+  return validation?.anchors.haveBetween(name.subarray(1 + name[0]), name) !== true;
 }
 
 /**

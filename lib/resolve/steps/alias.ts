@@ -58,7 +58,8 @@ export async function followAlias(
   };
   const whole = encodeMessage({
     ...message,
-    flags: message.flags & ~Flag.AA,
+    // The alias is nobody's who signs: what it leads to does not make all of it validated (RFC 4035 section 3.2.3).
+    flags: message.flags & ~(Flag.AA | Flag.AD),
     question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
     answers: [alias, ...message.answers],
     additionals: [],

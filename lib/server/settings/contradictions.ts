@@ -1,5 +1,7 @@
 // Options that are valid, and of which one makes another useless: told, so that nobody waits for what never happens.
+import { TrustAnchors } from '../../dnssec/trust.js';
 import { parseUpstream } from '../../upstream/upstream-url.js';
+import { nameToText } from '../../wire/name.js';
 import { endpointsOf } from '../listeners/endpoint.js';
 import { isKeylessRoot } from './dnssec.js';
 import type { ServerOptions } from './settings.js';
@@ -28,6 +30,17 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
   const { validate = recurses && !ownRoot, ...dnssec } = options.dnssec ?? {};
   if (ownRoot && options.dnssec?.validate === undefined) {
     found.push('nothing is validated: names begin at roots of your own, and dnssec.trustAnchors has no keys of theirs');
+  }
+  if (validate && dnssec.trustAnchors !== undefined) {
+    const { sha1, anyDigest } = dnssec;
+    for (const { zone, is } of new TrustAnchors(dnssec.trustAnchors).uselessBy({ sha1, anyDigest })) {
+      const name = nameToText(zone);
+      found.push(
+        is === 'insecure'
+          ? `nothing at and below ${name} is validated: of its dnssec.trustAnchors none has an algorithm and a digest that are believed`
+          : `all at and below ${name} is bogus: of its dnssec.trustAnchors none has a digest as long as its kind is`,
+      );
+    }
   }
   if (!validate) useless(inside('dnssec', dnssec), 'nothing is validated (dnssec.validate)');
   if (!recurses && !zones && !validate) {

@@ -125,6 +125,23 @@ describe('an NSEC3 record', () => {
     zones.policy = { nsec3Iterations: 150 };
     expect(zones.status('n.test.', 'A', { authority, ...NXDOMAIN }).status).toBe('secure');
   });
+  test('of more iterations shows nothing of a zone below that has keys', () => {
+    for (const [rcode, type] of [
+      [Rcode.NXDOMAIN, 'A'],
+      [Rcode.NOERROR, 'TXT'],
+    ] as const) {
+      const zones = tree('nsec3', 51);
+      const authority = zones.denials('nx.test.');
+      // Nor as the answer to a question for DS.
+      zones.instead = (name, asked) =>
+        asked === Type.DS && nameToText(name) === 'www.a.test.' ? { rcode: 0, answer: [], authority } : undefined;
+      expect(zones.status('www.a.test.', type, { rcode, authority }).status).toBe('bogus');
+      const forged = { answer: [unsigned('www.a.test. 300 A 6.6.6.6')] };
+      expect(zones.status('www.a.test.', 'A', forged).status).toBe('bogus');
+      expect(zones.status('nx.test.', type, { rcode, authority })).toEqual({ status: 'insecure', ede: 27 });
+    }
+  });
+
   test('of more iterations counts only once its signature is good', () => {
     const zones = tree('nsec3');
     const authority = zones.denials('test.').map(one => {

@@ -213,3 +213,23 @@ test('an answer of more than 24 RRsets is bogus, and nothing of it is checked', 
   expect(zones.judge('www.test.', 'ANY', { answer })).toMatchObject({ status: 'bogus', ede: 6 });
   expect(zones.asked).toEqual([]);
 });
+
+describe('a budget', () => {
+  test('leaves two thirds to the next try, whatever fails in one', () => {
+    const budget = new Budget({ units: 90 });
+    for (let i = 0; i < 20; i++) if (budget.spend(4)) budget.fail(4);
+    expect(budget.isSpent).toBe(true);
+    expect(budget.left).toBe(58);
+    expect(budget.renew()).toBe(true);
+    expect(budget.isSpent).toBe(false);
+    expect(budget.spend(58)).toBe(true);
+  });
+  test('is given once more for another try where all of it is spent', () => {
+    const budget = new Budget({ units: 10 });
+    expect(budget.spend(11)).toBe(false);
+    expect(budget.renew()).toBe(true);
+    expect(budget.spend(10)).toBe(true);
+    expect(budget.isSpent).toBe(true);
+    expect(budget.renew()).toBe(false);
+  });
+});

@@ -1,6 +1,6 @@
 // Recursion that validates: what is told, kept, asked again and refused.
 import { describe, expect, test } from 'vitest';
-import { RrsetCache, Security } from '../../../lib/cache/rrset-cache.js';
+import { Rank, RrsetCache, Security } from '../../../lib/cache/rrset-cache.js';
 import { statusIn } from '../../../lib/cache/rrset-entry.js';
 import { TrustAnchors } from '../../../lib/dnssec/trust.js';
 import { parsePrefix } from '../../../lib/base/address.js';
@@ -135,7 +135,7 @@ test('a question that has cost too much fails, and leaves the name that it ended
   }
   allow(enough - 2);
   expect((await failure(get('a.long.com.'))).message).toMatch(/^www\.shop\.com\. A is bogus: .* may cost$/);
-  expect(status('www.shop.com.')).toBe(Security.unchecked);
+  expect(status('www.shop.com.')).toBeUndefined();
   expect((await get('www.shop.com.')).secure).toBe(true);
 });
 
@@ -207,6 +207,18 @@ test('only an answer that was checked is there for those who want no recursion',
   expect(known(false)?.secure).toBe(true);
 });
 
+test('whom they are referred to has proved itself too, but for what a parent says', async () => {
+  const { internet, recursor, rrsets, get } = setUp();
+  const name = encodeName('x.shop.com.');
+  internet.lie = said => ({ ...said, answer: said.answer.map(one => ({ ...one, signatures: [] })) });
+  await get('shop.com.', Type.NS, { checkingDisabled: true });
+  rrsets.put(unsigned('ns.shop.com. 300 A 6.6.6.6'), Rank.authoritative);
+  expect(recursor.known.referral(name, true)).toMatchObject({ ns: { type: Type.NS }, glue: [{ type: Type.A }] });
+  expect(recursor.known.referral(name, false)?.ns.name).not.toEqual(encodeName('shop.com.'));
+  rrsets.putDelegation(unsigned('shop.com. 300 NS ns.shop.com.'), 300_000);
+  expect(recursor.known.referral(name, false)).toMatchObject({ ns: { name: encodeName('shop.com.') }, glue: [] });
+});
+
 test('names in a span that was validated do not exist, and nobody is asked', async () => {
   for (const denial of ['nsec', 'nsec3'] as const) {
     const { get, internet, pass, recursor } = setUp(['192.0.2.1'], {
@@ -227,6 +239,19 @@ test('names in a span that was validated do not exist, and nobody is asked', asy
     await get('d.shop.com.');
     expect(internet.asked.length).toBeGreaterThan(asked + 1);
   }
+});
+
+test('of the signatures over a span those are kept that were found good', async () => {
+  const { get, internet, recursor } = setUp();
+  const other = (octets: Uint8Array): Uint8Array =>
+    Uint8Array.from(octets, (one, i) => (i < octets.length - 1 ? one : one ^ 1));
+  const junk = (one: Rrset): Rrset => ({ ...one, signatures: [...one.signatures, ...one.signatures.map(other)] });
+  internet.lie = said => ({ ...said, authority: said.authority.map(junk) });
+  await get('b.shop.com.');
+  internet.lie = undefined;
+  const { rcode, secure, authority } = await get('c.shop.com.');
+  expect([rcode, secure, recursor.stats.synthesised]).toEqual([Rcode.NXDOMAIN, true, 1]);
+  expect(authority.map(one => one.signatures.length)).toEqual(authority.map(() => 1));
 });
 
 test('spans of zones that may have unsigned delegations in them say nothing of other names', async () => {

@@ -75,7 +75,11 @@ test('options of validation are told to be of no effect where nothing is validat
   expect(contradictions({ dnssec: { ...dnssec, validate: false } })).toEqual(told);
   expect(contradictions({ dnssec })).toEqual([]);
   const resolver = { rootHints: ['192.0.2.1'] };
-  expect(contradictions({ resolver, dnssec: { trustAnchors: ['. DS 1 8 2 AA'] } })).toEqual([]);
+  expect(contradictions({ resolver, dnssec: { trustAnchors: [`. DS 1 8 2 ${'AA'.repeat(32)}`] } })).toEqual([]);
+  expect(contradictions({ dnssec: { trustAnchors: ['. DS 1 12 2 AA', 'b DS 1 8 2 AA'] } })).toEqual([
+    expect.stringMatching(/^nothing at and below \. is validated/),
+    expect.stringMatching(/^all at and below b\. is bogus/),
+  ]);
   expect(contradictions({ resolver })).toEqual([
     'nothing is validated: names begin at roots of your own, and dnssec.trustAnchors has no keys of theirs',
   ]);

@@ -129,7 +129,11 @@ describe('the pool', () => {
   });
   test('threads are given the anchors that are followed and the servers to pass over, those that start later too', async () => {
     const { pool, workers, clock, given } = poolOf(2);
-    const settings = { settings: readOptions({}), anchors: ['. DS 1 13 2 AABB'], passedOver: ['192.0.2.1:53 \0'] };
+    const settings = {
+      settings: readOptions({}),
+      anchors: [`. DS 1 13 2 ${'AA'.repeat(32)}`],
+      passedOver: ['192.0.2.1:53 \0'],
+    };
     pool.update(settings);
     expect(workers.map(one => one.last)).toEqual([
       { kind: 'settings', ...settings },

@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { Metrics } from '../../../lib/admin/metrics.js';
 import { silentLogger } from '../../../lib/base/log.js';
+import type { Hooks } from '../../../lib/resolve/hooks.js';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
@@ -21,11 +22,13 @@ let lines: string[];
 afterEach(() => server?.close());
 
 /** Upstreams that answer from signed zones, with `lies` in the place of some answers. */
-function start(options: ServerOptions, lies = false) {
+function start(options: ServerOptions, lies = false, hooks: Hooks = {}) {
   lines = [];
   const tree = new SignedTree({
     '.': {},
-    'shop.': { lines: ['www.shop. 300 A 192.0.2.80'] },
+    'shop.': {
+      lines: ['www.shop. 300 A 192.0.2.80', 'svc.shop. 300 HTTPS 1 . alpn=h2 ipv4hint=192.0.2.1 ipv6hint=2001:db8::1'],
+    },
     'plain.': { unsigned: true, lines: ['www.plain. 300 A 192.0.2.81'] },
   });
   const clock = new FakeClock();
@@ -52,7 +55,7 @@ function start(options: ServerOptions, lies = false) {
       ...options,
       dnssec: { trustAnchors: [root], ...options.dnssec },
     },
-    {},
+    hooks,
     {
       clock,
       log: { ...silentLogger, info: note, warn: note, error: note },
@@ -105,6 +108,21 @@ test('what upstreams tell that does not prove itself is SERVFAIL, but for those 
   const unchecked = await ask('www.shop.', { cd: true });
   expect(unchecked.flags & (15 | Flag.AD)).toBe(Rcode.NOERROR);
   expect([...unchecked.answers[0].data]).toEqual([6, 6, 6, 6]);
+});
+
+test('an answer that has time left outlasts a refresh of it that is bogus', async () => {
+  const { ask, asked, clock, net, pass } = start(FORWARDER);
+  await ask('www.shop.', {});
+  await pass(250);
+  net.lies = true;
+  const before = asked.length;
+  expect(server!.resolver!.prefetch(new Query(makeQuery('www.shop')))).toBe(true);
+  for (let i = 0; i < 100; i++) await clock.advance(50);
+  expect(asked.length).toBeGreaterThan(before);
+  const { flags, answers } = await ask('www.shop.');
+  expect(flags & 15).toBe(Rcode.NOERROR);
+  expect([...answers[0].data]).toEqual([192, 0, 2, 80]);
+  expect(answers[0].ttl).toBe(50);
 });
 
 test('a forwarder that does not say so validates nothing', async () => {
@@ -161,7 +179,7 @@ test("roots of one's own are validated by the keys that are given for them, or n
   const root = [{ name: '.', servers: ['192.0.2.1'] }];
   expect(of({ resolver: { recursive: true }, stubZones: root })).toBe(false);
   expect(of({ resolver: { recursive: true }, forwardZones: root })).toBe(false);
-  expect(of({ resolver, dnssec: { trustAnchors: ['. DS 20326 8 2 AABB'] } })).toBe(true);
+  expect(of({ resolver, dnssec: { trustAnchors: [`. DS 20326 8 2 ${'AA'.repeat(32)}`] } })).toBe(true);
   expect(of({ resolver, dnssec: { validate: true } })).toBe(true);
 });
 
@@ -211,18 +229,38 @@ test('of a zone that needs no signatures too, where the way to it does not prove
   }
 });
 
-test('what stands in is told as secure with its signatures alone, and with those until they end', async () => {
+test('what stands in is not called secure, and with its signatures told until they end', async () => {
   for (const dnssecOk of [true, false]) {
     const { ask, net, pass } = start({ ...FORWARDER, stale: { forBogus: true, clientTimeoutMs: 5000 } });
     const asked = async (): Promise<number> => (await ask('www.shop.', { dnssecOk, ad: true })).flags & (15 | Flag.AD);
     expect(await asked()).toBe(Flag.AD);
     net.lies = true;
     await pass(301);
-    expect(await asked()).toBe(dnssecOk ? Flag.AD : 0);
+    expect(await asked()).toBe(Rcode.NOERROR);
     // All of the zone's signatures end a day after the test begins: it is bogus by itself then.
     net.lies = false;
     await pass(86_200);
     expect(await asked()).toBe(dnssecOk ? Rcode.SERVFAIL : 0);
     await server!.close();
   }
+});
+
+test('what is made or changed here is not told as validated, whatever it leads to (RFC 4035 section 3.2.3)', async () => {
+  const local = {
+    records: ['local.example CNAME www.shop'],
+    zones: [{ name: 'svc.shop', kind: 'blockA' }],
+  } satisfies ServerOptions['local'];
+  const onQuery = ({ name }: { name: string }) => (name.startsWith('hook.') ? { rewrite: 'www.shop' } : undefined);
+  const { ask } = start({ upstreams: ['192.0.2.1'], dnssec: { validate: true }, local }, false, { onQuery });
+  const isSecure = async (name: string, type = 'A'): Promise<boolean> => {
+    const { flags, answers } = await ask(name, { dnssecOk: true, type });
+    expect(answers).not.toHaveLength(0);
+    return (flags & Flag.AD) !== 0;
+  };
+  expect(await isSecure('www.shop.')).toBe(true);
+  expect(await isSecure('local.example.')).toBe(false);
+  expect(await isSecure('local.example.')).toBe(false);
+  expect(await isSecure('hook.example.')).toBe(false);
+  expect(await isSecure('svc.shop.', `UNKNOWN_${Type.HTTPS}`)).toBe(false);
+  expect(await isSecure('svc.shop.', `UNKNOWN_${Type.HTTPS}`)).toBe(false);
 });
