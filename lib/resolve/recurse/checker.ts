@@ -10,10 +10,11 @@ import { extendedErrorIn, securityOf, statusIn } from '../../cache/rrset-entry.j
 import type { Fetched, FetchFailure, FetchRecords } from '../../dnssec/steps.js';
 import { type Question, validate, type Validation } from '../../dnssec/validator.js';
 import type { Verdict } from '../../dnssec/verdict.js';
-import { BOGUS_SECONDS, type Known, ZoneKeys } from '../../dnssec/zone-keys.js';
+import { BOGUS_SECONDS, ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { equalNames, nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
+import { Attempt, Doubts } from './attempt.js';
 import { type Job, questionKey, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { Link } from './links.js';
@@ -372,69 +373,4 @@ function distrust({ budget }: Job, name: Uint8Array, type: number): boolean {
   const more = from === undefined || distrusted.has(from) ? (heard?.values() ?? []) : [from];
   budget.distrusted = new Set([...distrusted, ...more]);
   return budget.distrusted.size > distrusted.size;
-}
-
-/** What a question does not believe any more when it asks again. */
-class Doubts {
-  /** Who serves the zones above it. */
-  way = false;
-  /** Zones whose keys did not verify what they are to have signed: they may have others by now. Each once. */
-  readonly keys = new Set<string>();
-  readonly #added = new Set<string>();
-
-  add(zone: Uint8Array | undefined): void {
-    if (zone === undefined) return;
-    const key = nameKey(zone);
-    if (!this.#added.has(key)) this.keys.add(key);
-    this.#added.add(key);
-  }
-}
-
-/** What one try finds out of zones: that they are bogus counts for others when the last two have said so. */
-class Attempt extends ZoneKeys {
-  readonly #bogus = new Map<string, { name: Uint8Array; known: Known; seconds: number }>();
-  /** Something rests on what was known to be bogus before. */
-  knewBogus = false;
-  /** Seconds for which that is remembered still. */
-  bogusSeconds = Infinity;
-
-  constructor(
-    private readonly zones: ZoneKeys,
-    private readonly doubts?: Doubts,
-  ) {
-    super(0);
-  }
-
-  override at(key: string, now: number): Known | undefined {
-    const own = this.#bogus.get(key);
-    if (own !== undefined) return own.known;
-    if (this.doubts?.keys.has(key) === true) return undefined;
-    const known = this.zones.at(key, now);
-    if (known?.status === 'bogus') {
-      this.knewBogus = true;
-      this.bogusSeconds = Math.min(this.bogusSeconds, this.zones.secondsLeft(key, now));
-    }
-    return known;
-  }
-  override set(name: Uint8Array, known: Known, now: number, seconds: number): void {
-    if (known.status === 'bogus') this.#bogus.set(nameKey(name), { name, known, seconds });
-    else {
-      this.doubts?.keys.delete(nameKey(name));
-      this.zones.set(name, known, now, seconds);
-    }
-  }
-  /**
-   * What the try before has found too is so for all; not of zones with keys that hold still.
-   * @returns what is so for all from now on
-   */
-  conclude(before: Attempt | undefined, now: number): { name: Uint8Array; known: Known }[] {
-    const found: { name: Uint8Array; known: Known }[] = [];
-    for (const [key, { name, known, seconds }] of this.#bogus) {
-      const isSecure = this.zones.at(key, now)?.status === 'secure';
-      if (before === undefined || !before.#bogus.has(key) || isSecure) continue;
-      this.zones.set(name, known, now, seconds);
-      found.push({ name, known });
-    }
-    return found;
-  }
 }
