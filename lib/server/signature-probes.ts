@@ -77,6 +77,7 @@ interface Target {
   readonly key: string;
   readonly upstream: Upstream;
   readonly zone: Uint8Array;
+  readonly zoneKey: string;
   readonly anchor: Uint8Array;
   readonly tcp: boolean;
   signatures: ProbeReport['signatures'];
@@ -110,9 +111,10 @@ export class SignatureProbes {
   constructor(private readonly parts: ProbesParts) {}
 
   get report(): ProbeReport[] {
+    const lost = this.#lostZones();
     return [...this.#targets.values()].map(target => {
       const { upstream, zone, signatures, reason, sinceSeconds } = target;
-      const [isLost, nextSeconds] = [this.#isLost(target), Math.ceil(this.#leftMs(target) / 1000)];
+      const [isLost, nextSeconds] = [lost.has(target.zoneKey), Math.ceil(this.#leftMs(target, lost) / 1000)];
       return { server: upstream.label, zone: nameToText(zone), signatures, reason, sinceSeconds, isLost, nextSeconds };
     });
   }
@@ -129,7 +131,7 @@ export class SignatureProbes {
     if (!this.#begun) return;
     this.#schedule();
     // Those that were asked a moment ago have their next turn by the timer.
-    if (this.#asking === undefined && [...this.#targets.values()].some(one => this.#leftMs(one) === 0)) {
+    if (this.#asking === undefined && this.#due().length > 0) {
       this.#timer?.cancel();
       await this.#askDue();
     } else await this.#asking;
@@ -184,10 +186,11 @@ export class SignatureProbes {
     const targetsOf = (zone: Uint8Array, servers: () => readonly Upstream[], tcp: boolean): Target[] => {
       const anchor = shortestBelow(anchored, zone);
       if (anchor === undefined) return [];
+      const zoneKey = nameKey(zone);
       return servers().map(upstream => {
-        const key = passedOverKey(upstream, nameKey(zone));
+        const key = passedOverKey(upstream, zoneKey);
         const none = { reason: undefined, sinceSeconds: undefined, askedMs: undefined };
-        return { key, upstream, zone, anchor, tcp, signatures: 'unknown', ...none, failures: 0, soon: false };
+        return { key, upstream, zone, zoneKey, anchor, tcp, signatures: 'unknown', ...none, failures: 0, soon: false };
       });
     };
     const serverOf = (text: string): Upstream[] => {
@@ -204,19 +207,28 @@ export class SignatureProbes {
     ];
   }
 
-  /** Nobody for its zone passes signatures on, or may do so. */
-  #isLost({ zone }: Target): boolean {
-    const all = [...this.#targets.values()].filter(one => nameKey(one.zone) === nameKey(zone));
-    return all.every(one => one.signatures === 'left out' || one.signatures === 'not answered');
+  /** Zones of which nobody passes signatures on, or may do so, by their keys. */
+  #lostZones(): Set<string> {
+    const all = [...this.#targets.values()];
+    const lost = new Set(all.map(one => one.zoneKey));
+    for (const { zoneKey, signatures } of all) {
+      if (signatures !== 'left out' && signatures !== 'not answered') lost.delete(zoneKey);
+    }
+    return lost;
+  }
+  /** Those that are to be asked now. */
+  #due(): Target[] {
+    const lost = this.#lostZones();
+    return [...this.#targets.values()].filter(one => this.#leftMs(one, lost) === 0);
   }
   /** Milliseconds until it is to be asked. */
-  #leftMs(target: Target): number {
+  #leftMs(target: Target, lost: ReadonlySet<string>): number {
     const { askedMs, soon, failures, signatures } = target;
     if (askedMs === undefined) return 0;
     const ordinaryMs = signatures === 'passed on' ? PASSED_MS : signatures === 'left out' ? MISSING_MS : UNKNOWN_MS;
     const patienceMs = soon
       ? SOON_MS
-      : this.#isLost(target)
+      : lost.has(target.zoneKey)
         ? Math.min(LOST_MS, SOON_MS * 2 ** Math.max(0, failures - 1))
         : ordinaryMs;
     return Math.max(0, askedMs + patienceMs - this.parts.clock.nowMs());
@@ -225,7 +237,8 @@ export class SignatureProbes {
   #schedule(): void {
     this.#timer?.cancel();
     if (this.#closed || this.#asking !== undefined || this.#targets.size === 0) return;
-    const leftMs = Math.min(...[...this.#targets.values()].map(one => this.#leftMs(one)));
+    const lost = this.#lostZones();
+    const leftMs = Math.min(...[...this.#targets.values()].map(one => this.#leftMs(one, lost)));
     this.#timer = this.parts.clock.after(leftMs, () => void this.#askDue());
   }
 
@@ -234,7 +247,7 @@ export class SignatureProbes {
     return (this.#asking ??= this.#askAllDue());
   }
   async #askAllDue(): Promise<void> {
-    const due = [...this.#targets.values()].filter(one => this.#leftMs(one) === 0)[Symbol.iterator]();
+    const due = this.#due()[Symbol.iterator]();
     const ask = async (): Promise<void> => {
       for (const target of due) if (!this.#closed) await this.#probe(target);
     };
@@ -320,12 +333,13 @@ export class SignatureProbes {
       this.#passedOver = passedOver;
       user.passOver(passedOver);
     }
-    const lost = new Map(all.filter(one => this.#isLost(one)).map(one => [nameToText(one.zone), one]));
+    const lostZones = this.#lostZones();
+    const lost = new Map(all.filter(one => lostZones.has(one.zoneKey)).map(one => [nameToText(one.zone), one]));
     for (const [zone, target] of lost) {
       if (this.#lost.has(zone)) continue;
       const text =
         'no server is left that passes DNSSEC records on: what has to prove itself is SERVFAIL; they are asked again after 1, 2, 4 and up to 60 seconds';
-      log.error({ zone, nextSeconds: Math.ceil(this.#leftMs(target) / 1000) }, text);
+      log.error({ zone, nextSeconds: Math.ceil(this.#leftMs(target, lostZones) / 1000) }, text);
     }
     const served = new Set(all.map(one => nameToText(one.zone)));
     for (const zone of this.#lost) {

@@ -1,4 +1,5 @@
-// All TCP connections of a server together, those with TLS over them too: how many there are, how many a client has, how much they hold.
+// All TCP connections of a server together, those with TLS over them too: how many there are, how many a client has, how
+// much they hold.
 //
 // Bounds: `maxConnections` in all and `maxConnectionsPerClient` of one client (address or /56), of which it has more than
 // `connectionsPerClient` only while as many are free (see ClientShares); who comes when there are so many takes the place
