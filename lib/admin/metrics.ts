@@ -230,6 +230,11 @@ const FAMILIES: readonly Family[] = [
     ({ https }) => (https === undefined ? [] : by('version', https.connections)),
     ['version'],
   ),
+  gauge(
+    'shardns_https_native_framing',
+    'Whether HTTP/2 is framed natively (1), or by Node, which is slower (0)',
+    ({ https }) => https && Number(https.framing === 'native'),
+  ),
   counter(
     'shardns_https_responses_total',
     'Responses over HTTPS, by status',

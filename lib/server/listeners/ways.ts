@@ -63,6 +63,10 @@ function overTls(...[parts, , endpoints, before]: Parameters<Open>): Listener[] 
 
 function overHttps(...[parts, , endpoints, before]: Parameters<Open>): Listener[] {
   const open = before.filter(one => one instanceof HttpsListener);
+  if (open.length === 0 && endpoints.length > 0 && parts.https.framing === 'node') {
+    const reason = 'this program has not the functions of nghttp2 that Node carries otherwise';
+    parts.log.warn({ reason }, 'HTTP/2 of clients is framed by Node, which is several times slower');
+  }
   return endpoints.map(at => {
     const same = open.find(({ bound: [one], path }) => isSameSocket(one, at) && path === at.path);
     return same ?? new HttpsListener(at, parts);
