@@ -92,8 +92,11 @@ export class Checker {
       }
       throw bogusError(name, type, { status: 'bogus', reason, ede: extendedErrorIn(link.security) as Verdict['ede'] });
     }
-    // Signatures are never signed: there is nothing to judge.
-    if (type === Type.RRSIG) return { ...link, security: securityOf(Security.indeterminate) };
+    // Signatures are never signed (RFC 4035 section 2.2): there is nothing to judge. That there are none, that the name does
+    // not exist and that it is an alias are said by records that are.
+    if (link.rrsets.length > 0 && link.rrsets[0].type === Type.RRSIG) {
+      return { ...link, security: securityOf(Security.indeterminate) };
+    }
     return this.#check(name, type, link, job, validation);
   }
 
