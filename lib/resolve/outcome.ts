@@ -21,6 +21,8 @@ export interface Failed {
   ours: boolean;
   /** It was found and does not prove itself: nothing that has expired is shown in its place (RFC 4035 section 5.5). */
   isBogus?: boolean;
+  /** Of `isBogus`: milliseconds for which what it rests on is remembered; undefined: it is not. */
+  bogusMs?: number;
   /** What led to it, where those who wait are to see that. */
   message?: Uint8Array;
 }

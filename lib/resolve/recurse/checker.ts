@@ -90,7 +90,8 @@ export class Checker {
           text: `${what} was found to be bogus; that is remembered for another ${left} s`,
         });
       }
-      throw bogusError(name, type, { status: 'bogus', reason, ede: extendedErrorIn(link.security) as Verdict['ede'] });
+      const ede = extendedErrorIn(link.security) as Verdict['ede'];
+      throw bogusError(name, type, { status: 'bogus', reason, ede }, link.leftMs);
     }
     // Signatures are never signed (RFC 4035 section 2.2): there is nothing to judge. That there are none, that the name does
     // not exist and that it is an alias are said by records that are.
@@ -223,6 +224,7 @@ export class Checker {
   #refused(name: Uint8Array, type: number, tried: Tried): ResolutionError {
     const { link, verdict, zones, before, now, job, isSettled } = tried;
     // What a spent budget says is about the question: a name at the end of somebody's long chain fails for nobody else.
+    let leftMs: number | undefined;
     if (!isSettled) this.parts.setting.stats.bogus++;
     else {
       for (const { name: at, known } of zones.conclude(before, now)) {
@@ -235,9 +237,9 @@ export class Checker {
           isAnchored: typeof anchor === 'object' && equalNames(anchor.zone, at),
         });
       }
-      this.#judged(name, type, link, verdict, job, zones.bogusSeconds);
+      ({ leftMs } = this.#judged(name, type, link, verdict, job, zones.bogusSeconds));
     }
-    return bogusError(name, type, verdict);
+    return bogusError(name, type, verdict, leftMs);
   }
 
   async #askAnew(name: Uint8Array, type: number, job: Job): Promise<Link | undefined> {
@@ -353,10 +355,11 @@ function questionOf(name: Uint8Array, type: number, link: Link): Question {
   return { name, type };
 }
 
-function bogusError(name: Uint8Array, type: number, { reason, ede }: Verdict): ResolutionError {
+function bogusError(name: Uint8Array, type: number, { reason, ede }: Verdict, leftMs?: number): ResolutionError {
   const text = `${nameToText(name)} ${typeName(type)} is bogus: ${reason}`;
   const error = new ResolutionError(text, ede ?? ExtendedError.dnssecBogus);
   error.isBogus = true;
+  error.bogusMs = leftMs;
   return error;
 }
 

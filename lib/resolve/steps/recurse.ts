@@ -43,9 +43,9 @@ async function resolve(
     keep.end(query, asker);
     return { kind: 'message', message, extendedError };
   }
-  const { extendedError, reason, message, ours, isBogus } = resolved;
+  const { extendedError, reason, message, ours, isBogus, bogusMs } = resolved;
   if (isBogus === true) context.onBogus(query.nameText, extendedError);
   log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
   const rcode = extendedError === ExtendedError.blocked ? Rcode.REFUSED : Rcode.SERVFAIL;
-  return { ...failed(rcode, extendedError, ours), message, isBogus };
+  return { ...failed(rcode, extendedError, ours), message, isBogus, bogusMs };
 }

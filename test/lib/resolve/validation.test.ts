@@ -134,19 +134,19 @@ describe('a question for signatures, which are never signed (RFC 4035 section 2.
     expect(await get('nothing.shop.com.', Type.RRSIG)).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true });
     internet.lie = (said, _server, name) => (name === 'www.shop.com.' ? { ...said, rcode: 3, answer: [] } : undefined);
     expect(await failure(get('www.shop.com.', Type.RRSIG))).toMatchObject({ isBogus: true });
-    internet.lie = (said, _server, name) =>
+    internet.lie = (_said, _server, name) =>
       name === 'mail.shop.com.' ? { rcode: 3, answer: [], authority: [unsigned(SOA)] } : undefined;
     expect(await failure(get('mail.shop.com.', Type.RRSIG))).toMatchObject({ isBogus: true });
   });
 
   test('is told no forged alias, and no forged absence', async () => {
     const { get, internet } = setUp();
-    internet.lie = (said, _server, name) =>
+    internet.lie = (_said, _server, name) =>
       name === 'www.shop.com.'
         ? { rcode: 0, answer: [unsigned('www.shop.com. 300 CNAME www.plain.com.')], authority: [] }
         : undefined;
     expect(await failure(get('www.shop.com.', Type.RRSIG))).toMatchObject({ isBogus: true });
-    internet.lie = (said, _server, name) =>
+    internet.lie = (_said, _server, name) =>
       name === 'ns.shop.com.' ? { rcode: 0, answer: [], authority: [unsigned(SOA)] } : undefined;
     expect(await failure(get('ns.shop.com.', Type.RRSIG))).toMatchObject({ isBogus: true });
   });

@@ -1,10 +1,11 @@
 // A server that validates: what its clients see, of recursion and of upstreams.
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Metrics } from '../../../lib/admin/metrics.js';
 import { silentLogger } from '../../../lib/base/log.js';
 import type { Hooks } from '../../../lib/resolve/hooks.js';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
+import { headerRcode } from '../../../lib/wire/flags.js';
 import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
 import { encodeName } from '../../../lib/wire/name.js';
@@ -123,6 +124,45 @@ test('an answer that has time left outlasts a refresh of it that is bogus', asyn
   expect(flags & 15).toBe(Rcode.NOERROR);
   expect([...answers[0].data]).toEqual([192, 0, 2, 80]);
   expect(answers[0].ttl).toBe(50);
+});
+
+describe.each(['keys', 'lies'] as const)('a zone that is bogus for a while (%s)', what => {
+  test('is asked again once a minute, however long that was, and told when it proves itself (RFC 9520)', async () => {
+    const { asked, net, pass } = start(FORWARDER);
+    const { resolver, engine } = server!;
+    /** As a client: the cache is asked first. */
+    const rcode = async (name: string): Promise<number> => {
+      const query = new Query(makeQuery(name));
+      if (engine.answer(query.message, {}) <= 0) {
+        resolver.finish(query, await resolver.resolve(query, { protocol: 'internal' }), false);
+      }
+      return headerRcode(engine.reply);
+    };
+    const turn = (broken: boolean): void => {
+      if (what === 'keys') net.keys = !broken;
+      else net.lies = broken;
+    };
+    const waits: number[] = [];
+    let second = 0;
+    for (const healedAfter of [3, 70, 331, 1000]) {
+      // Keys and answers of the time before are over.
+      await pass(3601);
+      turn(true);
+      const before = asked.length;
+      for (second = 0; second < healedAfter; second++) {
+        expect(await rcode('www.shop')).toBe(Rcode.SERVFAIL);
+        await pass(1);
+      }
+      const minutes = Math.ceil(healedAfter / 60);
+      // Each time it is asked for again, of others where there are any, and so are its keys: up to four times each.
+      expect(asked.length - before).toBeLessThanOrEqual(16 * minutes + 8);
+      turn(false);
+      let wait = 0;
+      while ((await rcode('www.shop')) !== Rcode.NOERROR && ++wait < 300) await pass(1);
+      waits.push(wait);
+    }
+    expect(Math.max(...waits)).toBeLessThanOrEqual(60);
+  });
 });
 
 test('a forwarder that does not say so validates nothing', async () => {
