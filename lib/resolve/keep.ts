@@ -246,6 +246,7 @@ export class Keep {
     const remembered = inCache && isKept(query);
     // Why an answer is bogus is worth more to those who ask again than that it was so before (RFC 8914 section 4.14).
     const extendedError = failed.isBogus === true ? failed.extendedError : ExtendedError.cachedError;
+    const text = failed.isBogus === true ? failed.text : undefined;
     const seconds = this.failures.note(asker.flight.key, {
       first: options.failureFirstSeconds,
       most: Math.min(options.failureMaxSeconds, longestOf(failed)),
@@ -254,6 +255,7 @@ export class Keep {
       inCache: remembered,
       recursive: asker.flight.recursive,
       extendedError,
+      text,
     });
     if (!remembered) return;
     const { rcode } = failed;
@@ -261,6 +263,7 @@ export class Keep {
       seconds,
       rcode,
       extendedError,
+      text,
     });
   }
 

@@ -14,6 +14,7 @@ import { BOGUS_SECONDS, ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { equalNames, nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
+import { bogusText } from '../bogus-text.js';
 import { Attempt, Doubts } from './attempt.js';
 import { type Job, questionKey, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
@@ -356,8 +357,7 @@ function questionOf(name: Uint8Array, type: number, link: Link): Question {
 }
 
 function bogusError(name: Uint8Array, type: number, { reason, ede }: Verdict, leftMs?: number): ResolutionError {
-  const text = `${nameToText(name)} ${typeName(type)} is bogus: ${reason}`;
-  const error = new ResolutionError(text, ede ?? ExtendedError.dnssecBogus);
+  const error = new ResolutionError(bogusText(name, type, reason), ede ?? ExtendedError.dnssecBogus);
   error.isBogus = true;
   error.bogusMs = leftMs;
   return error;

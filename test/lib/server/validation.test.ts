@@ -13,7 +13,7 @@ import { Query } from '../../../lib/wire/query.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
-import { makeQuery } from '../../support/messages.js';
+import { extendedTextsOf, makeQuery } from '../../support/messages.js';
 import { answerOf, type Said, tampered } from '../../support/signed-internet.js';
 import { NOW, SignedTree } from '../../support/signed-tree.js';
 
@@ -124,6 +124,19 @@ test('an answer that has time left outlasts a refresh of it that is bogus', asyn
   expect(flags & 15).toBe(Rcode.NOERROR);
   expect([...answers[0].data]).toEqual([192, 0, 2, 80]);
   expect(answers[0].ttl).toBe(50);
+});
+
+test('why an answer is bogus is told in words beside the extended error, from the cache too (RFC 8914)', async () => {
+  start(FORWARDER, true);
+  const { resolver, engine } = server!;
+  const query = new Query(makeQuery('www.shop', { udpSize: 1232 }));
+  const extra = (length: number): string | undefined => extendedTextsOf(engine.reply.slice(0, length))[0];
+  const resolution = await resolver.resolve(query, { protocol: 'internal' });
+  const first = extra(resolver.finish(query, resolution, true));
+  expect(first).toMatch(/^6 www\.shop\. A: .*does not verify.*\(key \d+.*\)$/);
+  expect(extra(engine.answer(query.message, { udp: true }))).toBe(first);
+  const plain = makeQuery('www.shop');
+  expect(extra(engine.answer(plain, { udp: true }))).toBeUndefined();
 });
 
 describe.each(['keys', 'lies'] as const)('a zone that is bogus for a while (%s)', what => {
