@@ -108,7 +108,9 @@ export class Answerer {
 
   /** Without an answer: what is wrong with the query. */
   refuse(message: Uint8Array, rcode: number, udp: boolean): Uint8Array | undefined {
-    return this.#guarded(message, udp, () => this.engine.refuse(message, { rcode, extendedError: NO_EXTENDED_ERROR }, { udp }));
+    return this.#guarded(message, udp, () =>
+      this.engine.refuse(message, { rcode, extendedError: NO_EXTENDED_ERROR }, { udp }),
+    );
   }
 
   /** Where there is no room to wait: from the cache, stale allowed, else SERVFAIL. For those only who may ask. */

@@ -178,6 +178,52 @@ describe.each(['keys', 'lies'] as const)('a zone that is bogus for a while (%s)'
   });
 });
 
+test('what was told below a negative trust anchor is forgotten when that ends (RFC 7646 section 2)', async () => {
+  const at = (seconds: number): string => new Date((NOW + seconds) * 1000).toISOString();
+  const negativeTrustAnchors = ['plain', { name: 'SHOP', until: at(90) }, { name: 'gone.example', until: at(-9) }];
+  const { ask, asked, pass } = start({ ...FORWARDER, dnssec: { validate: true, negativeTrustAnchors } }, true);
+  const ended = (): string[] => lines.filter(one => one.includes('negative trust anchor has ended'));
+  const report = () => server!.report().anchors.negative;
+  expect(report()).toEqual([
+    { name: 'plain', hasEnded: false },
+    { name: 'SHOP', untilSeconds: NOW + 90, hasEnded: false },
+    { name: 'gone.example', untilSeconds: NOW - 9, hasEnded: true },
+  ]);
+  expect([...(await ask('www.shop.')).answers[0].data]).toEqual([6, 6, 6, 6]);
+  await pass(89);
+  const before = asked.length;
+  expect([...(await ask('www.shop.')).answers[0].data]).toEqual([6, 6, 6, 6]);
+  expect(asked.length).toBe(before);
+  expect(ended()).toEqual([]);
+  await pass(2);
+  expect(ended()).toHaveLength(1);
+  expect((await ask('www.shop.')).flags & 15).toBe(Rcode.SERVFAIL);
+  expect(report()[1].hasEnded).toBe(true);
+  await pass(200);
+  expect(ended()).toHaveLength(1);
+});
+
+test('an end that options bring while the server lives counts, too, and one that they take away does not', async () => {
+  const until = new Date((NOW + 90) * 1000).toISOString();
+  const withEnd = { validate: true, negativeTrustAnchors: [{ name: 'shop', until }] };
+  const { pass } = start(FORWARDER);
+  const { trustAnchors } = server!.settings.dnssec;
+  await server!.update({ dnssec: { trustAnchors, ...withEnd } });
+  await pass(10);
+  await server!.update({ dnssec: { trustAnchors, negativeTrustAnchors: [] } });
+  await pass(100);
+  expect(lines).not.toContainEqual(expect.stringContaining('has ended'));
+  await server!.update({
+    dnssec: {
+      trustAnchors,
+      ...withEnd,
+      negativeTrustAnchors: [{ name: 'shop', until: new Date((NOW + 200) * 1000).toISOString() }],
+    },
+  });
+  await pass(95);
+  expect(lines).toContainEqual(expect.stringContaining('has ended'));
+});
+
 test('a forwarder that does not say so validates nothing', async () => {
   const { ask } = start({ upstreams: ['192.0.2.1'], dnssec: {} }, true);
   expect((await ask('www.shop.')).flags & 15).toBe(Rcode.NOERROR);
