@@ -11,7 +11,11 @@ export type Resolution =
   | { kind: 'cached'; tenant: number }
   | ({ kind: 'error' } & ErrorReply);
 
-export const SERVFAIL: Resolution & ErrorReply = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
+export const SERVFAIL: Resolution & ErrorReply = {
+  kind: 'error',
+  rcode: Rcode.SERVFAIL,
+  extendedError: ExtendedError.other,
+};
 
 /** No answer was to be had. */
 export interface Failed {

@@ -48,5 +48,11 @@ async function resolve(
   if (isBogus === true) context.onBogus(query.nameText, extendedError);
   log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
   const rcode = extendedError === ExtendedError.blocked ? Rcode.REFUSED : Rcode.SERVFAIL;
-  return { ...failed(rcode, extendedError, ours), message, isBogus, bogusMs, text: isBogus === true ? extraTextOf(reason) : undefined };
+  return {
+    ...failed(rcode, extendedError, ours),
+    message,
+    isBogus,
+    bogusMs,
+    text: isBogus === true ? extraTextOf(reason) : undefined,
+  };
 }
