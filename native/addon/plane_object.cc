@@ -143,13 +143,16 @@ napi_value ReplyMessage(napi_env env, napi_callback_info info) {
 
 // -> boolean
 napi_value ReplyError(napi_env env, napi_callback_info info) {
-  Call<3> call(env, info, "ticket, rcode, extendedError");
+  Call<4> call(env, info, "ticket, rcode, extendedError, text");
   auto* self = call.self<PlaneHolder>();
   if (!self->plane) return Bool(env, false);
   uint32_t ticket, rcode, extended_error;
-  if (!call.Read(0, &ticket) || !call.Read(1, &rcode) || !call.Read(2, &extended_error)) return call.Refuse();
-  return Bool(env,
-              self->plane->ReplyError(ticket, static_cast<uint16_t>(rcode), static_cast<uint16_t>(extended_error)));
+  std::string text;
+  if (!call.Read(0, &ticket) || !call.Read(1, &rcode) || !call.Read(2, &extended_error) || !call.Read(3, &text)) {
+    return call.Refuse();
+  }
+  return Bool(env, self->plane->ReplyError(ticket, static_cast<uint16_t>(rcode),
+                                           {static_cast<uint16_t>(extended_error), text}));
 }
 
 napi_value ReplyStale(napi_env env, napi_callback_info info) {
