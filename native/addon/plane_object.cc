@@ -164,21 +164,14 @@ napi_value ReplyStale(napi_env env, napi_callback_info info) {
   return Bool(env, self->plane->ReplyStale(ticket, tenant));
 }
 
-napi_value Discard(napi_env env, napi_callback_info info) {
+// discard() and part() -> boolean
+template <bool (udp::Plane::*kMethod)(uint32_t)>
+napi_value OfTicket(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, "ticket");
   auto* self = call.self<PlaneHolder>();
   uint32_t ticket;
   if (!self->plane) return Bool(env, false);
-  return call.Read(0, &ticket) ? Bool(env, self->plane->Discard(ticket)) : call.Refuse();
-}
-
-// -> boolean
-napi_value Part(napi_env env, napi_callback_info info) {
-  Call<1> call(env, info, "ticket");
-  auto* self = call.self<PlaneHolder>();
-  uint32_t ticket;
-  if (!self->plane) return Bool(env, false);
-  return call.Read(0, &ticket) ? Bool(env, self->plane->Part(ticket)) : call.Refuse();
+  return call.Read(0, &ticket) ? Bool(env, (*self->plane.*kMethod)(ticket)) : call.Refuse();
 }
 
 napi_value Flush(napi_env env, napi_callback_info info) {
@@ -272,8 +265,8 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"replyMessage", ReplyMessage},
                                {"replyError", ReplyError},
                                {"replyStale", ReplyStale},
-                               {"discard", Discard},
-                               {"part", Part},
+                               {"discard", OfTicket<&udp::Plane::Discard>},
+                               {"part", OfTicket<&udp::Plane::Part>},
                                {"flush", Flush},
                                {"outdate", Outdate},
                                {"completion", GetCompletion},

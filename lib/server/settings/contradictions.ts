@@ -93,7 +93,7 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
   }
   const encrypted = endpointsOf({ listen: options.listen ?? [] }).some(({ scheme }) => scheme !== 'plain');
   if (options.tls !== undefined && !encrypted) {
-    useless(inside('tls', options.tls), 'listen has no tls:// address');
+    useless(inside('tls', options.tls), 'listen has no tls:// or https:// address');
   }
   for (const section of ['tcp', 'stale', 'prefetch', 'tenants', 'cookies', 'rateLimit'] as const) {
     const { enabled, ...rest } = options[section] ?? {};
