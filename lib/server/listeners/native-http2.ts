@@ -48,6 +48,7 @@ export class NativeHttp2Session implements Flushed {
   /** There are replies since the last flush; and octets of replies that were not taken then. */
   #replied = false;
   #unsent = 0;
+  #held = 0;
   #closed = false;
   /** When the oldest request began that is not whole; unsigned, of 32 bits. */
   #oldestMs: number | undefined;
@@ -158,7 +159,7 @@ export class NativeHttp2Session implements Flushed {
     } while (length === out.length);
     const isOver = words[Http2Word.over] !== 0;
     const isFaulty = words[Http2Word.faulty] !== 0;
-    const held = words[Http2Word.held];
+    this.#held = words[Http2Word.held];
     const unsent = words[Http2Word.unsent];
     // Who takes replies keeps the connection; who only has frames acknowledged does not.
     const isTaken = unsent < this.#unsent || (this.#replied && unsent === 0);
@@ -173,14 +174,14 @@ export class NativeHttp2Session implements Flushed {
       // What was written is the last, GOAWAY where that is due.
       this.#socket.end(() => this.connection.destroy());
       this.#close();
-    } else this.connection.holds(held, unsent + this.#socket.writableLength);
+    } else this.connection.holds(this.#held, unsent + this.#socket.writableLength);
   }
 
   /** @param taken replies among it */
   #written(taken: boolean): void {
     if (this.#closed) return;
     if (taken) this.connection.wrote(0);
-    this.#guarded(() => this.#flush());
+    this.connection.holds(this.#held, this.#unsent + this.#socket.writableLength);
   }
 
   /** In the time of the clock. */
