@@ -122,7 +122,7 @@ bool Request::AddBody(Bytes octets) {
 void Request::Clear() {
   std::vector<uint8_t> kept = std::move(query_);
   kept.clear();
-  if (kept.capacity() > kKeptOctets) kept = {};
+  if (kept.capacity() > kKeptOctets) std::vector<uint8_t>().swap(kept);
   *this = {};
   query_ = std::move(kept);
 }

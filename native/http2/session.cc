@@ -278,7 +278,7 @@ void Session::Close(Stream* stream) {
   }
   stream->request.Clear();
   stream->reply.clear();
-  if (stream->reply.capacity() > kKeptReply) stream->reply = {};
+  if (stream->reply.capacity() > kKeptReply) std::vector<uint8_t>().swap(stream->reply);
   spare.push_back(stream);
 }
 

@@ -69,8 +69,12 @@ export class HttpsListener implements Listener {
     };
     const version: HttpVersion = socket.alpnProtocol === 'h2' ? 'h2' : 'http1';
     stats.connections[version]++;
-    if (version === 'http1') this.#http1.take(socket, connect());
-    else if (stats.framing === 'node') serveHttp2(socket, connect(), this.path);
-    else void new NativeHttp2Session({ socket, cache: this.parts.engine.native, path: this.path }, connect);
+    try {
+      if (version === 'http1') this.#http1.take(socket, connect());
+      else if (stats.framing === 'node') serveHttp2(socket, connect(), this.path);
+      else void new NativeHttp2Session({ socket, cache: this.parts.engine.native, path: this.path }, connect);
+    } catch {
+      socket.destroy(); // it is gone meanwhile, or there is no memory for another
+    }
   }
 }
