@@ -248,6 +248,12 @@ const FAMILIES: readonly Family[] = [
     ['outcome'],
   ),
   counter(
+    'shardns_dns64_total',
+    'Answers made of IPv4 addresses for clients with IPv6 alone, and of the names of such addresses',
+    ({ resolver: it }) => by('kind', { answer: it.dns64Answers, pointer: it.dns64Pointers }),
+    ['kind'],
+  ),
+  counter(
     'shardns_recursion_resolutions_total',
     'Names resolved from the root or a zone',
     r => r.recursion?.resolutions,

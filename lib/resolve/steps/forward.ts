@@ -1,6 +1,7 @@
 // Step, the last one: a question for upstreams; which of them, what their responses are worth, and what is kept of those.
 import { ShardnsError, show } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { NO_EXTENDED_ERROR } from '../../native/binding.js';
 import { NOT_FOUND_YET } from '../../upstream/upstream.js';
 import { Class, ExtendedError, Rcode } from '../../wire/iana.js';
 import { responseRcode } from '../../wire/opt.js';
@@ -12,7 +13,7 @@ import { withoutBlockedHints } from '../hints.js';
 import { failed, type Outcome } from '../outcome.js';
 import { messageWithoutPrivate } from '../recurse/address-rules.js';
 import { ResolutionError } from '../recurse/job.js';
-import { buildUpstreamQuery, responseScope } from '../upstream-query.js';
+import { buildUpstreamQuery, responseExtendedError, responseScope } from '../upstream-query.js';
 import type { HookStep } from './hook.js';
 import type { StepParts } from './step.js';
 
@@ -76,10 +77,21 @@ export class ForwardStep implements Forwarder {
     }
     const drop = isKept(query) && this.hook.drops(query, asker, response, upstream);
     const visible = this.#visible(query, response);
-    const message = visible && withoutBlockedHints(query, asker.tenant, visible, options.local);
-    const kept = message && this.parts.keep.response(query, asker, message, { scope, denials, drop });
-    if (kept === undefined) stats.rejectedResponses++;
-    return kept;
+    const plain = visible && withoutBlockedHints(query, asker.tenant, visible, options.local);
+    const message = plain && (asker.translation === undefined ? plain : asker.translation.shown(plain));
+    const keep = (): Uint8Array | undefined => {
+      const kept = message && this.parts.keep.response(query, asker, message, { scope, denials, drop });
+      if (kept === undefined) stats.rejectedResponses++;
+      return kept;
+    };
+    if (message === undefined || asker.translation === undefined) return keep();
+    const tell = (): Outcome => {
+      const kept = keep();
+      const extendedError = responseExtendedError(response) ?? NO_EXTENDED_ERROR;
+      return kept ? { kind: 'message', message: kept, extendedError } : failed(Rcode.SERVFAIL, ExtendedError.other);
+    };
+    // What upstreams have validated is not for us to vouch for when it is made something else.
+    return asker.translation.hold({ message, isJudged: false, tell }) === undefined ? keep() : message;
   }
 
   /** Without private addresses, where the outside may have none; undefined when it cannot be read or told. */

@@ -5,6 +5,7 @@ import type { Tunables } from '../../native/binding.js';
 import type { ResolverOptions } from '../../resolve/context.js';
 import { cacheTunables } from './cache.js';
 import { flightLimitsOf, viewsOf } from './clients.js';
+import { dns64Of } from './dns64.js';
 import { localZonesOf } from './local.js';
 import { addressRulesOf, zonesOf } from './recursion.js';
 import type { ServerSettings } from './settings.js';
@@ -40,6 +41,7 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
       Object.values(groupsOf(settings)).some(servers => servers.length > 0),
     ),
     addressRules: addressRulesOf(settings),
+    dns64: dns64Of(settings),
     denials: settings.resolver.nothingBelowNxdomain ? 'subtree' : 'name',
   };
 }

@@ -56,6 +56,8 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
   if (resolver.privateDomains !== undefined && (resolver.privateAddresses ?? []).length === 0) {
     useless(['resolver.privateDomains'], 'resolver.privateAddresses names none');
   }
+  const { prefix: translator, ...dns64 } = options.dns64 ?? {};
+  if (translator === undefined) useless(inside('dns64', dns64), 'dns64.prefix is not set');
   const encrypted = endpointsOf({ listen: options.listen ?? [] }).some(({ scheme }) => scheme !== 'plain');
   if (options.tls !== undefined && !encrypted) {
     useless(inside('tls', options.tls), 'listen has no tls:// address');
