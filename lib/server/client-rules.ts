@@ -17,10 +17,11 @@ import { ListHits } from './list-hits.js';
 import type { Listeners } from './listeners/listeners.js';
 import { gateRulesOf, greatestTagOf } from './settings/clients.js';
 import { listSetsOf } from './settings/lists.js';
+import { nsidOctets } from './settings/local.js';
 import { cookieRulesOf, rateClassesOf, rateRulesOf } from './settings/policy.js';
 import type { ServerSettings } from './settings/settings.js';
 
-type Applied = 'allow' | 'views' | 'dns64' | 'tenants' | 'cookies' | 'rateLimit' | 'lists' | 'blocking';
+type Applied = 'allow' | 'views' | 'dns64' | 'nsid' | 'tenants' | 'cookies' | 'rateLimit' | 'lists' | 'blocking';
 
 export class ClientRules {
   /** Whose rules are in force. */
@@ -66,11 +67,12 @@ export class ClientRules {
 
   #edge(): NativeEdge | undefined {
     if (this.#applied === undefined) return undefined;
-    const { cookies, rateLimit } = this.#applied;
+    const { cookies, rateLimit, nsid } = this.#applied;
     return nativeEdge({
       cookies: cookieRulesOf(cookies, () => this.#secrets.all),
       rates: rateRulesOf(rateLimit),
       lists: this.lists.rules,
+      nsid: nsidOctets(nsid),
     });
   }
 
@@ -80,7 +82,7 @@ export class ClientRules {
     const changed = (key: Applied): boolean => before === undefined || !isDeepStrictEqual(settings[key], before[key]);
     const views = changed('views') || changed('dns64');
     const tenants = changed('tenants');
-    const others = (['allow', 'cookies', 'rateLimit', 'lists', 'blocking'] as const).some(changed);
+    const others = (['allow', 'cookies', 'rateLimit', 'lists', 'blocking', 'nsid'] as const).some(changed);
     if (!views && !tenants && !others) return;
     // A tag is a view's number: it means another view from now on, perhaps, and clients are told by it at once.
     if (before !== undefined && views) this.invalidation.tags(Math.max(greatestTagOf(before), greatestTagOf(settings)));

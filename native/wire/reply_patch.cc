@@ -33,7 +33,7 @@ size_t AppendOpt(const Query& query, size_t length, uint16_t rcode, ReplyLimits 
 
 size_t WriteErrorReply(const Query& query, uint16_t rcode, ReplyLimits limits, uint16_t extended_error,
                        MutableBytes out) {
-  if (out.size() < kHeaderSize + kMaxNameSize + 4 + kBareOptSize + 6 + 4 + kReplyCookieSize) return 0;
+  if (out.size() < kHeaderSize + kMaxNameSize + 4 + kBareOptSize + 6 + 4 + kReplyCookieSize + 4 + kMaxNsid) return 0;
   uint16_t flags = ReplyFlags(query, rcode);
   // Recursion is not available to those who may not ask (RFC 1035 section 4.1.1).
   const bool denied = rcode == rcode::kRefused && extended_error == ede::kProhibited;
