@@ -241,6 +241,13 @@ const FAMILIES: readonly Family[] = [
     'Connections over HTTPS that were closed for what the client did with HTTP',
     r => r.https?.abusive,
   ),
+  counter(
+    'shardns_proxy_protocol_total',
+    'Datagrams and connections of proxies, by what their headers say',
+    ({ proxyProtocol: it }) =>
+      it === undefined ? [] : by('header', { proxied: it.proxied, local: it.local, invalid: it.invalid }),
+    ['header'],
+  ),
   gauge('shardns_resolver_in_flight', 'Questions on the slow path', r => r.resolver.inFlight),
   counter(
     'shardns_resolver_plain_total',

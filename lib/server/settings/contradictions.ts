@@ -104,10 +104,13 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
     if (off && !(section === 'tcp' && encrypted))
       useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
   }
-  if (options.udp === 'dgram') {
+  const proxied = (options.proxyProtocol?.from ?? []).length > 0;
+  if (options.udp === 'dgram' || proxied) {
+    const why =
+      options.udp === 'dgram' ? 'udp is dgram' : 'with proxyProtocol.from datagrams are not received natively';
     const rest = pick(options, ['threads', 'pin']);
-    useless(Object.keys(defined(rest)), 'udp is dgram');
-    useless(inside('missRing', pick(options.missRing ?? {}, ['flights'])), 'udp is dgram');
+    useless(Object.keys(defined(rest)), why);
+    useless(inside('missRing', pick(options.missRing ?? {}, ['flights'])), why);
   }
   if (!ownsCache) {
     const region = pick(options.cache ?? {}, ['memory', 'policy', 'shards', 'averageEntryBytes', 'file']);

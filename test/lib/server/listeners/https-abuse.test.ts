@@ -10,6 +10,7 @@ import type { Answerer, Reply } from '../../../../lib/server/answerer.js';
 import { Certificates } from '../../../../lib/server/certificates.js';
 import { type HttpsStats, newHttpsStats } from '../../../../lib/server/listeners/doh-connection.js';
 import { HttpsListener } from '../../../../lib/server/listeners/https-listener.js';
+import { Proxies } from '../../../../lib/server/listeners/proxies.js';
 import { TcpConnections } from '../../../../lib/server/listeners/tcp-connections.js';
 import { tcpOptionsOf } from '../../../../lib/server/settings/listeners.js';
 import { readOptions, type ServerOptions } from '../../../../lib/server/settings/settings.js';
@@ -66,7 +67,14 @@ async function start(options: ServerOptions = {}): Promise<void> {
     },
   } as unknown as Answerer;
   const at = { scheme: 'https', address: '127.0.0.1', port: 0, family: 4, path: '/dns-query' } as const;
-  listener = new HttpsListener(at, { answerer, certificates, clock, connections, https: stats });
+  listener = new HttpsListener(at, {
+    answerer,
+    certificates,
+    clock,
+    connections,
+    https: stats,
+    proxies: new Proxies(),
+  });
   await listener.listen();
   [{ port }] = listener.bound;
   good = await openHttps(`127.0.0.1:${port}`);
