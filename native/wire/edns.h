@@ -112,7 +112,8 @@ inline size_t SubnetOctets(const ClientSubnet& subnet) { return (subnet.source_p
 // Octets WriteOpt needs.
 inline size_t OptSize(const OptToWrite& opt) {
   return kBareOptSize + (opt.extended_error == kNoExtendedError ? 0 : 6 + opt.error_text.size()) +
-         (opt.subnet == nullptr ? 0 : 8 + SubnetOctets(*opt.subnet)) + (opt.cookie.empty() ? 0 : 4 + opt.cookie.size()) +
+         (opt.subnet == nullptr ? 0 : 8 + SubnetOctets(*opt.subnet)) +
+         (opt.cookie.empty() ? 0 : 4 + opt.cookie.size()) +
          (opt.nsid.empty() && !opt.asks_nsid ? 0 : 4 + opt.nsid.size());
 }
 // Writes an OPT record at `to`; returns its size.

@@ -53,8 +53,8 @@ Counts Reply(const Buffer& message, size_t room = 4096, bool edns = false) {
 
 TEST(AReply, HasTheServersNameWhereItIsAskedForAndAlwaysRoomForTheLongest) {
   const Buffer name(wire::kMaxNsid, 'n');
-  const std::string longest = std::string(63, 'a') + '.' + std::string(63, 'b') + '.' + std::string(63, 'c') + '.' +
-                              std::string(61, 'd');
+  const std::string longest =
+      std::string(63, 'a') + '.' + std::string(63, 'b') + '.' + std::string(63, 'c') + '.' + std::string(61, 'd');
   const Buffer asked = MessageBuilder(1, 0x0100).Question(longest, 1).Opt(512, 0, Buffer{0, 3, 0, 0}).bytes();
   wire::Query query;
   ASSERT_EQ(wire::ParseQuery(asked, &query), wire::QueryVerdict::kAnswer);
