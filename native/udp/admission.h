@@ -1,6 +1,6 @@
 // What the edge (gate/edge.h) says of a query, turned into what its client gets: a reply of its own, silence, or the
-// way on, with the cookie and the server's name that the reply will carry. The same for datagrams, for streams and for those who waited for a
-// miss.
+// way on, with the cookie and the server's name that the reply will carry. The same for datagrams, for streams and for
+// those who waited for a miss.
 //
 // One object for each thread that judges. It allocates nothing after its construction.
 #pragma once
