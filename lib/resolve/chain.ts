@@ -62,6 +62,7 @@ export class Chain {
     group: string | undefined,
     landing: Landing,
   ): Outcome | Promise<Outcome> | undefined {
+    if (this.parts.context.options.dns64 === undefined) return this.#find(query, asker, group, landing);
     const find = (one: Flyer): Promise<Outcome> => landed(to => this.#find(query, one, group, to));
     return translate(query, asker, this.parts, find) ?? this.#find(query, asker, group, landing);
   }

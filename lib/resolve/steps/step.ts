@@ -5,6 +5,7 @@ import type { Exchanger } from '../../upstream/exchange.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import type { Query } from '../../wire/query.js';
 import type { KnownAsker } from '../asker.js';
+import type { ClientSubnets } from '../client-subnets.js';
 import type { Dns64 } from '../dns64.js';
 import type { Hooks } from '../hooks.js';
 import type { Keep, KeepOptions } from '../keep.js';
@@ -22,6 +23,8 @@ export interface StepOptions extends KeepOptions {
   any: 'one' | 'all';
   identity: ServerIdentity;
   upstreamUdpSize: number;
+  /** What upstreams are told of clients' subnets; set where those are told apart (`forwardClientSubnet`). */
+  clientSubnets?: ClientSubnets;
   /** What was validated and has expired may stand in for what does not prove itself. */
   staleForBogus: boolean;
   /** Which addresses upstreams' answers may have; a recursor has rules of its own. Undefined: all. */

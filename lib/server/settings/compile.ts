@@ -9,7 +9,7 @@ import { dns64Of } from './dns64.js';
 import { localZonesOf } from './local.js';
 import { addressRulesOf, zonesOf } from './recursion.js';
 import type { ServerSettings } from './settings.js';
-import { groupsOf } from './upstreams.js';
+import { clientSubnetsOf, groupsOf } from './upstreams.js';
 
 export function tunablesOf(settings: ServerSettings): Tunables {
   const { upstream, udpSize } = settings;
@@ -27,6 +27,7 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
     any: settings.any,
     identity: { identity: settings.identity, version: settings.version },
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
+    clientSubnets: clientSubnetsOf(settings),
     upstreamUdpSize: settings.upstream.udpSize,
     staleEnabled: settings.stale.enabled,
     staleClientTimeoutMs: settings.stale.clientTimeoutMs,

@@ -8,6 +8,12 @@ import { translatedClientsOf } from './dns64.js';
 import { validates } from './resolution.js';
 import type { ServerSettings } from './settings.js';
 
+const subnetsOf = ({ subnetIpv4Prefix, subnetIpv6Prefix, subnetNames }: ServerSettings['upstream']): unknown => [
+  subnetIpv4Prefix,
+  subnetIpv6Prefix,
+  subnetNames,
+];
+
 /** What decides the content of answers to all names; local data and zones decide it for theirs, views for their clients. */
 function rulesOf(settings: ServerSettings) {
   const { tenants, upstream, resolver, dnssec, any, dns64 } = settings;
@@ -22,7 +28,7 @@ function rulesOf(settings: ServerSettings) {
   const translated = dns64.prefix === undefined ? undefined : { ...dns64, clients: undefined, everybody };
   return {
     tenants: tenants.enabled,
-    clientSubnet: upstream.clientSubnet,
+    clientSubnet: upstream.clientSubnet === 'forward' ? subnetsOf(upstream) : 'strip',
     ...shown,
     ...believed,
     dnssec: judged,

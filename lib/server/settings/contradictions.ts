@@ -127,6 +127,10 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
   if (upstream.clientStringOption !== undefined && (upstream.clientStrings ?? []).length === 0) {
     useless(['upstream.clientStringOption'], 'upstream.clientStrings names no server');
   }
+  if (upstream.clientSubnet !== 'forward') {
+    const rest = pick(upstream, ['subnetIpv4Prefix', 'subnetIpv6Prefix', 'subnetNames']);
+    useless(inside('upstream', rest), 'upstream.clientSubnet is not forward');
+  }
   const places = Object.values(groups).flat();
   if (upstream.bootstrap !== undefined && upstream.bootstrap.length > 0 && !places.some(hasName)) {
     useless(['upstream.bootstrap'], 'no upstream is given by name');
