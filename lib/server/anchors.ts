@@ -51,6 +51,8 @@ export interface AnchorUser {
    * @param zones whose anchors are others than before
    */
   believe(lines: readonly string[] | undefined, zones: readonly Uint8Array[]): void;
+  /** An anchor of the zone is believed no more: whatever it may have proven, at and below the zone, is to be proven anew. */
+  distrust(zone: Uint8Array): void;
 }
 
 export interface AnchorsParts {
@@ -247,6 +249,7 @@ export class Anchors {
       state.zones = state.zones.map(one => (one === before ? after : one));
       this.#tell(name, problem, observed.changes);
       if (!isDeepStrictEqual(anchorLines(before), anchorLines(after))) user.believe(this.#lines, [zone]);
+      if (observed.changes.some(isLoss)) user.distrust(zone);
       this.#save();
     } catch (error) {
       log.error({ err: error, zone: name }, "the keys of a trust anchor's zone could not be judged: a mistake of ours");
@@ -274,7 +277,7 @@ export class Anchors {
     if (now !== undefined && isLost(now) && changes.some(one => one.to === 'revoked')) {
       const text =
         'every trust anchor of the zone was revoked: until dnssec.trustAnchors has another it is judged by an anchor above ' +
-        'it, and without one all of it is bogus';
+        'it, and without one nothing of it is validated (RFC 5011 section 5)';
       log.error({ zone }, text);
     }
   }
@@ -299,6 +302,10 @@ export class Anchors {
     });
   }
 }
+
+/** Of an anchor: what is missing is believed still. */
+const isLoss = ({ from, to }: AnchorChange): boolean =>
+  to === 'revoked' || (to === undefined && (from === 'valid' || from === 'missing'));
 
 const dueAt = ({ nextProbe }: FollowedZone, now: number): number =>
   nextProbe > now + MAX_WAIT_SECONDS ? now : nextProbe;

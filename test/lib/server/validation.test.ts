@@ -23,7 +23,7 @@ let lines: string[];
 afterEach(() => server?.close());
 
 /** Upstreams that answer from signed zones, with `lies` in the place of some answers. */
-function start(options: ServerOptions, lies = false, hooks: Hooks = {}) {
+function start(options: ServerOptions, lies = false, hooks: Hooks = {}, { ad = false } = {}) {
   lines = [];
   const tree = new SignedTree({
     '.': {},
@@ -44,7 +44,7 @@ function start(options: ServerOptions, lies = false, hooks: Hooks = {}) {
       const unsigned = (one: Rrset): Rrset => ({ ...one, signatures: [] });
       return net.keys || query.type !== Type.DNSKEY ? said : { ...said, answer: said.answer.map(unsigned) };
     };
-    return answerOf(tree, query, { lie });
+    return answerOf(tree, query, { lie, ad: () => ad });
   });
   const note = (_: object, message: string): void => void lines.push(message);
   const root = tree.signed('.').anchor;
@@ -222,6 +222,47 @@ test('an end that options bring while the server lives counts, too, and one that
   });
   await pass(95);
   expect(lines).toContainEqual(expect.stringContaining('has ended'));
+});
+
+test('AD is what was validated here, never what a server says: of every group, form of question and name', async () => {
+  const OTHERS = { default: ['192.0.2.1'], other: ['192.0.2.2'] };
+  const onQuery: Hooks['onQuery'] = ({ name }) => {
+    if (name.startsWith('own.')) return { answer: [{ name, type: 'A', ttl: 60, data: '192.0.2.9' }] };
+    if (name.startsWith('away.')) return { rewrite: 'www.shop' };
+    return /^(other|nx|www\.plain)\b/.test(name) ? { group: 'other' } : undefined;
+  };
+  for (const forBogus of [false, true]) {
+    const options = { ...FORWARDER, upstreams: OTHERS, stale: { forBogus } };
+    const { ask, pass } = start(options, false, { onQuery }, { ad: true });
+    const names = [
+      'www.shop.',
+      'other.shop.',
+      'nx.shop.',
+      'own.shop.',
+      'away.shop.',
+      'www.plain.',
+      'nx.plain.',
+      'svc.shop.',
+    ];
+    const ways = [{ dnssecOk: true }, { ad: true }, { ad: true, cd: true }, { dnssecOk: true, cd: true }, {}];
+    const secure = new Set<string>();
+    // The second time from the cache, the third when it has expired.
+    for (const seconds of [0, 1, 400]) {
+      await pass(seconds);
+      for (const name of names) {
+        for (const type of ['A', 'AAAA', 'HTTPS', 'TXT']) {
+          for (const way of ways) {
+            const { flags } = await ask(name, { ...way, type });
+            if ((flags & Flag.AD) === 0) continue;
+            expect([name, 'cd' in way]).not.toEqual([name, true]);
+            secure.add(name);
+          }
+        }
+      }
+    }
+    expect([...secure].sort()).toEqual(['svc.shop.', 'www.shop.']);
+    await server!.close();
+  }
 });
 
 test('a forwarder that does not say so validates nothing', async () => {
