@@ -35,6 +35,7 @@ import { sumOf } from './recursion-stats.js';
 import type { Snapshots } from './snapshots.js';
 import type { HostReport, UpstreamGroups } from './upstream-groups.js';
 import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
+import type { ProxyStats } from './listeners/proxies.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
 
 export type ServerState = 'new' | 'starting' | 'listening' | 'draining' | 'closed';
@@ -97,6 +98,8 @@ export interface ServerReport {
   };
   /** Clients over HTTPS; undefined where nothing is listened for that is. */
   readonly https?: Readonly<HttpsStats>;
+  /** Datagrams and connections of proxies that name clients; undefined where there are none. */
+  readonly proxyProtocol?: Readonly<ProxyStats>;
   /** Questions that the cache did not answer. */
   readonly resolver: Readonly<Resolver['stats']> & {
     /** At present. */
@@ -240,6 +243,7 @@ export function reportOf(sources: ReportSources): ServerReport {
     },
     tls: tlsOf(sources.certificates),
     https: httpsOf(listeners),
+    proxyProtocol: listeners.proxies.from.length === 0 ? undefined : { ...listeners.proxies.stats },
     resolver: {
       ...resolver.stats,
       inFlight: resolver.inFlight,

@@ -9,11 +9,12 @@ import { isSourced, whyNotBound } from '../../transport/local-address.js';
 import { SystemUdpTransport } from '../../transport/system-udp.js';
 import { TlsTransport } from '../../transport/tls.js';
 import type { LocalAddress, Transport } from '../../transport/transport.js';
+import { ClientSubnets } from '../../resolve/client-subnets.js';
 import type { ExchangerOptions } from '../../upstream/exchange.js';
 import { parseUpstream, type UpstreamPlace } from '../../upstream/upstream-url.js';
 import { certificatesIn } from '../tls-identity.js';
 import { type Rows, section } from './row.js';
-import { addressOf, prefix, serverAddress, upstreamUrl } from './types.js';
+import { addressOf, prefix, serverAddress, upstreamUrl, zoneName } from './types.js';
 
 const clientString = section({
   servers: { schema: prefix, change: 'live', why: 'An address or prefix of servers that are told it.' },
@@ -65,7 +66,18 @@ const upstream = section({
   clientSubnet: {
     schema: z.enum(['strip', 'forward']).default('strip'),
     change: 'live',
-    why: "Whether a client's subnet goes upstream (RFC 7871); answers are kept by subnet then.",
+    why: "Whether a client's subnet, as it tells it, goes upstream (RFC 7871); answers are kept by subnet then. Those of private networks never go, and who tells 0 bits of his is obeyed.",
+  },
+  subnetIpv4Prefix: {
+    schema: count(1, 32).default(24),
+    change: 'live',
+    why: 'The most bits of an IPv4 subnet that go (RFC 7871 section 11.1).',
+  },
+  subnetIpv6Prefix: { schema: count(1, 128).default(56), change: 'live', why: 'The same of an IPv6 subnet.' },
+  subnetNames: {
+    schema: z.array(zoneName).max(4096).default([]),
+    change: 'live',
+    why: 'Names at and below which subnets go, such as those of content networks; by default all.',
   },
   letterCase: {
     schema: z.enum(['public', 'always', 'never']).default('public'),
@@ -141,6 +153,12 @@ export function nameWithoutBootstrap(settings: Asking): { path: (string | number
     return { path: Array.isArray(settings.upstreams) ? ['upstreams', at] : ['upstreams', group, at], message };
   }
   return undefined;
+}
+
+/** What upstreams are told of clients' subnets; undefined: nothing. */
+export function clientSubnetsOf({ upstream }: Pick<Asking, 'upstream'>): ClientSubnets | undefined {
+  const { clientSubnet, subnetIpv4Prefix: ipv4Prefix, subnetIpv6Prefix: ipv6Prefix, subnetNames: names } = upstream;
+  return clientSubnet === 'forward' ? new ClientSubnets({ ipv4Prefix, ipv6Prefix, names }) : undefined;
 }
 
 interface Asking {
