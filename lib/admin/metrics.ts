@@ -293,7 +293,7 @@ const FAMILIES: readonly Family[] = [
     'shardns_upstream_mismatched_total',
     'Responses that matched no query, by transport',
     r =>
-      (['udp', 'tcp', 'tls'] as const).flatMap(proto => {
+      (['udp', 'tcp', 'tls', 'https'] as const).flatMap(proto => {
         const stats = r.transports[proto];
         return stats === undefined ? [] : [[{ proto }, stats.mismatched] as const];
       }),

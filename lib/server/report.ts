@@ -32,6 +32,7 @@ import type { Recursion } from './recursion.js';
 import type { ProbeReport, SignatureProbes } from './signature-probes.js';
 import { sumOf } from './recursion-stats.js';
 import type { Snapshots } from './snapshots.js';
+import type { Transports } from './transports.js';
 import type { HostReport, UpstreamGroups } from './upstream-groups.js';
 import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
@@ -136,8 +137,9 @@ export interface ServerReport {
   readonly transports: {
     readonly udp?: Readonly<TransportStats>;
     readonly tcp?: Readonly<TransportStats>;
-    /** Of the main thread. */
+    /** Of the main thread, as is the next one. */
     readonly tls?: Readonly<TransportStats>;
+    readonly https?: Readonly<TransportStats>;
   };
   /** Undefined where nothing is resolved from the root or a zone. */
   readonly recursion?: Readonly<RecursorStats> & {
@@ -175,9 +177,7 @@ export interface ReportSources {
   readonly probes: SignatureProbes;
   readonly bogusBy: Readonly<Record<string, number>>;
   readonly groups: UpstreamGroups;
-  readonly udpTransport: Transport;
-  readonly tcpTransport: Transport;
-  readonly tlsTransport: Transport;
+  readonly transports: Transports;
 }
 
 const replies = new Float64Array(RCODES_COUNTED + TYPES_COUNTED);
@@ -256,9 +256,10 @@ export function reportOf(sources: ReportSources): ServerReport {
     }),
     upstreamNames: sources.groups.hosts,
     transports: {
-      udp: statsOf(sources.udpTransport, workers?.udp),
-      tcp: statsOf(sources.tcpTransport, workers?.tcp),
-      tls: statsOf(sources.tlsTransport),
+      udp: statsOf(sources.transports.udp, workers?.udp),
+      tcp: statsOf(sources.transports.tcp, workers?.tcp),
+      tls: statsOf(sources.transports.tls),
+      https: statsOf(sources.transports.https),
     },
     recursion: recursive && {
       ...recursive,

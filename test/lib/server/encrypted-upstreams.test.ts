@@ -1,15 +1,13 @@
-// A server whose upstreams are asked over TLS: from the option to the answer, and never in plain text.
+// A server whose upstreams are asked over TLS or HTTPS: from the option to the answer, and never in plain text.
 import { createSocket } from 'node:dgram';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { createServer, type Server, type ServerOptions } from '../../../lib/index.js';
-import { frame, MessageReader } from '../../../lib/transport/framing.js';
 import { makeCertificate, type MadeCertificate } from '../../support/certificate.js';
 import { askUdp } from '../../support/client.js';
+import { type EncryptedUpstream, encryptedUpstream } from '../../support/encrypted-upstream.js';
 import { answerA, decode, makeQuery, rcodeOf } from '../../support/messages.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-tls-'));
@@ -24,53 +22,10 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-/** Whatever comes to a port, by UDP, and by TCP as TLS or as what it is not. */
-interface Upstream {
-  readonly port: number;
-  /** Whole questions that came over TLS. */
-  readonly asked: string[];
-  /** Datagrams, and connections that begin with anything but a handshake. */
-  plain: number;
-}
-async function upstream(its: MadeCertificate): Promise<Upstream> {
-  const sockets: Socket[] = [];
-  const secure: TlsServer = createTlsServer({ cert: its.certificate, key: its.key }, socket => {
-    const reader = new MessageReader();
-    socket.on('error', () => {});
-    socket.on('data', (chunk: Buffer) => {
-      for (const message of reader.push(chunk)) {
-        seen.asked.push(decode(message).questions![0].name);
-        socket.write(frame(answerA(message, 60, '192.0.2.7')));
-      }
-    });
-  });
-  secure.on('tlsClientError', () => {});
-  const server = createTcpServer(socket => {
-    sockets.push(socket);
-    socket.on('error', () => {});
-    socket.once('readable', () => {
-      const first = socket.read(1) as Buffer | null;
-      if (first === null) return;
-      socket.unshift(first);
-      if (first[0] !== 22) seen.plain++;
-      secure.emit('connection', socket);
-    });
-  });
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  const seen: Upstream = { port, asked: [], plain: 0 };
-  const udp = createSocket('udp4');
-  udp.on('message', (message, from) => {
-    seen.plain++;
-    udp.send(answerA(message, 60, '192.0.2.66'), from.port, from.address);
-  });
-  await new Promise<void>(resolve => udp.bind(port, '127.0.0.1', resolve));
-  ends.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-    udp.close();
-  });
-  return seen;
+async function upstream(its: MadeCertificate, scheme: 'tls' | 'https' = 'tls'): Promise<EncryptedUpstream> {
+  const made = await encryptedUpstream(scheme, its);
+  ends.push(() => made.close());
+  return made;
 }
 async function start(options: ServerOptions): Promise<Server> {
   const server = await createServer({ listen: ['127.0.0.1:0'], threads: 1, cache: { memory: '4MiB' }, ...options });
@@ -80,12 +35,21 @@ async function start(options: ServerOptions): Promise<Server> {
 const ask = async (server: Server, name: string): Promise<Buffer> =>
   (await askUdp(server.addresses().udp[0], makeQuery(name, { edns: true }), 8000))!;
 
-describe.each(['native', 'dgram'] as const)('with udp: %s', udp => {
-  test('questions go over TLS, and nothing else does', async () => {
-    const its = await upstream(good);
+/** As reports have it. */
+const urlOf = (scheme: 'tls' | 'https', port: number, name = '#dns.example'): string =>
+  `${scheme}://127.0.0.1:${port}${scheme === 'https' ? '/dns-query' : ''}${name}`;
+
+describe.each([
+  ['native', 'tls'],
+  ['native', 'https'],
+  ['dgram', 'tls'],
+  ['dgram', 'https'],
+] as const)('with udp: %s, over %s', (udp, scheme) => {
+  test('questions go there, and nothing else does', async () => {
+    const its = await upstream(good, scheme);
     const server = await start({
       udp,
-      upstreams: [`tls://127.0.0.1:${its.port}#dns.example`],
+      upstreams: [urlOf(scheme, its.port)],
       upstream: { tlsAuthorities },
     });
     const replies = await Promise.all(['a', 'b', 'c'].map(name => ask(server, `${name}.example`)));
@@ -93,15 +57,15 @@ describe.each(['native', 'dgram'] as const)('with udp: %s', udp => {
     expect(its.asked.toSorted()).toEqual(['a.example', 'b.example', 'c.example']);
     expect(its.plain).toBe(0);
     const { upstreams, transports } = server.report();
-    expect(upstreams[0].server).toBe(`tls://127.0.0.1:${its.port}#dns.example`);
-    expect(transports.tls).toMatchObject({ sent: 3, received: 3 });
+    expect(upstreams[0].server).toBe(urlOf(scheme, its.port));
+    expect(transports[scheme]).toMatchObject({ sent: 3, received: 3 });
   });
 
   test('a server that does not prove who it is gets no question at all, in no way, however often it is tried', async () => {
-    const its = await upstream(makeCertificate({ names: ['dns.example'] }));
+    const its = await upstream(makeCertificate({ names: ['dns.example'] }), scheme);
     const server = await start({
       udp,
-      upstreams: [`tls://127.0.0.1:${its.port}#dns.example`, `tls://127.0.0.1:${its.port}`],
+      upstreams: [urlOf(scheme, its.port), urlOf(scheme, its.port, '')],
       upstream: { tlsAuthorities, deadlineMs: 1000 },
       dnssec: { validate: true },
     });
@@ -113,24 +77,27 @@ describe.each(['native', 'dgram'] as const)('with udp: %s', udp => {
   });
 });
 
-test('a name is looked up at the bootstrap servers, and proves that it is that name', async () => {
-  const its = await upstream(good);
-  const looked: string[] = [];
-  const bootstrap = createSocket('udp4');
-  bootstrap.on('message', (message, from) => {
-    looked.push(decode(message).questions![0].name);
-    bootstrap.send(answerA(message, 60, '127.0.0.1'), from.port, from.address);
-  });
-  await new Promise<void>(resolve => bootstrap.bind(0, '127.0.0.1', resolve));
-  ends.push(() => bootstrap.close());
-  const server = await start({
-    upstreams: [`tls://dns.example:${its.port}`],
-    upstream: { tlsAuthorities, bootstrap: [`127.0.0.1:${bootstrap.address().port}`] },
-  });
-  expect(decode(await ask(server, 'a.example')).answers).toMatchObject([{ data: '192.0.2.7' }]);
-  expect(new Set(looked)).toEqual(new Set(['dns.example']));
-  expect([its.asked, its.plain]).toEqual([['a.example'], 0]);
-});
+test.each(['tls', 'https'] as const)(
+  'a name is looked up at the bootstrap servers, and proves that it is that name: %s',
+  async scheme => {
+    const its = await upstream(good, scheme);
+    const looked: string[] = [];
+    const bootstrap = createSocket('udp4');
+    bootstrap.on('message', (message, from) => {
+      looked.push(decode(message).questions![0].name);
+      bootstrap.send(answerA(message, 60, '127.0.0.1'), from.port, from.address);
+    });
+    await new Promise<void>(resolve => bootstrap.bind(0, '127.0.0.1', resolve));
+    ends.push(() => bootstrap.close());
+    const server = await start({
+      upstreams: [`${scheme}://dns.example:${its.port}`],
+      upstream: { tlsAuthorities, bootstrap: [`127.0.0.1:${bootstrap.address().port}`] },
+    });
+    expect(decode(await ask(server, 'a.example')).answers).toMatchObject([{ data: '192.0.2.7' }]);
+    expect(new Set(looked)).toEqual(new Set(['dns.example']));
+    expect([its.asked, its.plain]).toEqual([['a.example'], 0]);
+  },
+);
 
 test('authorities that cannot be read are refused by the name of their file, and those of before stay', async () => {
   const its = await upstream(good);
