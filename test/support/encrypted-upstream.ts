@@ -21,7 +21,9 @@ export async function encryptedUpstream(scheme: 'tls' | 'https', its: MadeCertif
   const sockets: Socket[] = [];
   const answer = (message: Buffer): Buffer => {
     seen.asked.push(decode(message).questions![0].name);
-    return answerA(message, 60, '192.0.2.7');
+    const response = Buffer.from(answerA(message, 60, '192.0.2.7'));
+    // AA, for those who ask it as a zone's server.
+    return response.fill(response[2] | 4, 2, 3);
   };
   const secure = scheme === 'tls' ? overTls(its, answer) : overHttps(its, answer);
   const server = createTcpServer(socket => {

@@ -81,23 +81,73 @@ test.each(['tls', 'https'] as const)(
   'a name is looked up at the bootstrap servers, and proves that it is that name: %s',
   async scheme => {
     const its = await upstream(good, scheme);
-    const looked: string[] = [];
-    const bootstrap = createSocket('udp4');
-    bootstrap.on('message', (message, from) => {
-      looked.push(decode(message).questions![0].name);
-      bootstrap.send(answerA(message, 60, '127.0.0.1'), from.port, from.address);
-    });
-    await new Promise<void>(resolve => bootstrap.bind(0, '127.0.0.1', resolve));
-    ends.push(() => bootstrap.close());
+    const { at, looked } = await plainServer();
     const server = await start({
       upstreams: [`${scheme}://dns.example:${its.port}`],
-      upstream: { tlsAuthorities, bootstrap: [`127.0.0.1:${bootstrap.address().port}`] },
+      upstream: { tlsAuthorities, bootstrap: [at] },
     });
     expect(decode(await ask(server, 'a.example')).answers).toMatchObject([{ data: '192.0.2.7' }]);
     expect(new Set(looked)).toEqual(new Set(['dns.example']));
     expect([its.asked, its.plain]).toEqual([['a.example'], 0]);
   },
 );
+
+/** Answers whatever it is asked with 127.0.0.1. */
+async function plainServer(): Promise<{ at: string; looked: string[] }> {
+  const looked: string[] = [];
+  const socket = createSocket('udp4');
+  socket.on('message', (message, from) => {
+    looked.push(decode(message).questions![0].name.toLowerCase());
+    socket.send(answerA(message, 60, '127.0.0.1'), from.port, from.address);
+  });
+  await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
+  ends.push(() => socket.close());
+  return { at: `127.0.0.1:${socket.address().port}`, looked };
+}
+
+describe.each([
+  ['forwardZones', 'tls', 0],
+  ['forwardZones', 'https', 1],
+  ['stubZones', 'tls', 1],
+  ['stubZones', 'https', 0],
+] as const)('%s over %s, with %i threads', (kind, scheme, workers) => {
+  test.each(['127.0.0.1', 'dns.example'])('a server at %s is asked there and in no other way', async host => {
+    const its = await upstream(good, scheme);
+    const outside = await plainServer();
+    const name = host === 'dns.example' ? '' : '#dns.example';
+    const server = await start({
+      upstreams: [outside.at],
+      upstream: { tlsAuthorities },
+      resolver: { workers },
+      [kind]: [{ name: 'corp.example', servers: [`${scheme}://${host}:${its.port}${name}`] }],
+    });
+    expect(decode(await ask(server, 'www.corp.example')).answers).toMatchObject([{ data: '192.0.2.7' }]);
+    expect(its.asked).toContain('www.corp.example');
+    expect(its.plain).toBe(0);
+    expect(outside.looked.filter(one => one.endsWith('corp.example'))).toEqual([]);
+    expect(outside.looked.includes('dns.example')).toBe(host === 'dns.example');
+  });
+
+  test('one that does not prove who it is gets no question, of clients or of our own', async () => {
+    const its = await upstream(makeCertificate({ names: ['dns.example'] }), scheme);
+    const outside = await plainServer();
+    const server = await start({
+      upstreams: [outside.at],
+      upstream: { tlsAuthorities, deadlineMs: 1500 },
+      resolver: { workers },
+      dnssec: { validate: true, negativeTrustAnchors: ['.'] },
+      [kind]: [{ name: 'corp.example', servers: [`${scheme}://127.0.0.1:${its.port}#dns.example`] }],
+    });
+    expect(rcodeOf(await ask(server, 'www.corp.example'))).toBe(2);
+    expect([its.asked, its.plain]).toEqual([[], 0]);
+    expect(outside.looked.filter(one => one.endsWith('corp.example'))).toEqual([]);
+  });
+});
+
+test('a stub zone whose servers are encrypted is not primed: those that it names are asked in plain text', async () => {
+  const stubZones = [{ name: 'corp.example', servers: ['tls://192.0.2.1'], prime: true }];
+  await expect(start({ upstreams: ['192.0.2.1'], stubZones })).rejects.toThrow(/stubZones\[0\].*prime.*plain text/s);
+});
 
 test('authorities that cannot be read are refused by the name of their file, and those of before stay', async () => {
   const its = await upstream(good);
