@@ -4,10 +4,8 @@ import { formatAddress } from '../../base/address.js';
 import { Type } from '../../wire/iana.js';
 import { foldedName, isAtOrBelow, nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
-import type { ServerAddress } from '../../transport/transport.js';
-import type { EncryptedScheme } from '../../upstream/route.js';
 import type { Upstream } from '../../upstream/upstream.js';
-import type { KnownServer } from './infrastructure.js';
+import type { EncryptedWay, KnownServer } from './infrastructure.js';
 
 /** Where an address is from; what comes later is asked later. */
 export const Source = {
@@ -25,12 +23,6 @@ export interface NameServerAddress {
   source: number;
   /** What is known of the server there, where it has been looked for. */
   known?: KnownServer;
-}
-
-/** How a server is asked that has to prove who it is; whatever happens it is asked in no other way. */
-export interface EncryptedWay extends Pick<ServerAddress, 'tls' | 'path'> {
-  readonly scheme: EncryptedScheme;
-  readonly port: number;
 }
 
 /** An address without a name. */

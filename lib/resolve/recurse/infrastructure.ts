@@ -4,9 +4,16 @@
 // Bounds: RECURSION_LIMITS.servers servers, and as many marks of lameness.
 import { BoundedMap } from '../../base/bounded-map.js';
 import type { Clock } from '../../base/clock.js';
+import type { ServerAddress } from '../../transport/transport.js';
+import type { EncryptedScheme } from '../../upstream/route.js';
 import { labelOf, Upstream } from '../../upstream/upstream.js';
-import type { EncryptedWay } from './delegation.js';
 import { RECURSION_LIMITS as L } from './limits.js';
+
+/** How a server is asked that has to prove who it is; whatever happens it is asked in no other way. */
+export interface EncryptedWay extends Pick<ServerAddress, 'tls' | 'path'> {
+  readonly scheme: EncryptedScheme;
+  readonly port: number;
+}
 
 /** A server, until it is forgotten. */
 export interface KnownServer {

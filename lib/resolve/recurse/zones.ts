@@ -7,13 +7,8 @@ import { Type } from '../../wire/iana.js';
 import { bySuffix, encodeName, foldName, nameKey } from '../../wire/name.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import { parseUpstream } from '../../upstream/upstream-url.js';
-import {
-  type ConfiguredZone,
-  type DirectAddress,
-  directAddress,
-  type EncryptedWay,
-  type ZoneHost,
-} from './delegation.js';
+import { type ConfiguredZone, type DirectAddress, directAddress, type ZoneHost } from './delegation.js';
+import type { EncryptedWay } from './infrastructure.js';
 import type { RecursorOptions } from './options.js';
 
 /**
