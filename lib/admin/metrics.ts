@@ -304,6 +304,11 @@ const FAMILIES: readonly Family[] = [
     'Those of them over UDP whose id no query under way had: they come too late, or somebody guesses',
     r => r.transports.udp?.unknownId,
   ),
+  counter(
+    'shardns_upstream_cookie_mismatched_total',
+    'Responses over UDP without the cookie of a server that has sent some, or with another',
+    r => r.resolver.upstreamForeignCookies,
+  ),
   gauge('process_resident_memory_bytes', 'Resident memory', r => r.process.residentBytes),
 ];
 

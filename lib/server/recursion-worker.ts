@@ -78,6 +78,7 @@ function say(id: number, resolved: Resolved): void {
       udp: udp.stats,
       tcp: tcp.stats,
       overloaded: exchanger.overloaded,
+      foreignCookies: exchanger.foreignCookies,
       servers: recursor.infrastructure.size,
     });
     port.postMessage({ batch, stats } satisfies FromWorker, [batch.buffer]);

@@ -102,6 +102,8 @@ export interface ServerReport {
     readonly mistakes: number;
     /** Refused, or not asked in time, for want of room toward upstreams. */
     readonly upstreamOverloaded: number;
+    /** Responses over UDP without the cookie that they were to have. */
+    readonly upstreamForeignCookies: number;
     /** Misses that were forwarded natively, and of these, what has gone on in JavaScript: late or not plain. */
     readonly plain: Readonly<Resolver['plain']['stats']> & { readonly underWay: number };
   };
@@ -241,6 +243,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       inFlight: resolver.inFlight,
       mistakes: resolver.mistakes,
       upstreamOverloaded: exchanger.overloaded + (workers?.overloaded ?? 0),
+      upstreamForeignCookies: exchanger.foreignCookies + (workers?.foreignCookies ?? 0),
       plain: { ...resolver.plain.stats, underWay: resolver.plain.underWay },
     },
     gateMemoryBytes: sources.gate.native.memoryBytes(),

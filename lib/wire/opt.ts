@@ -7,7 +7,7 @@ import { HEADER_SIZE, MAX_MESSAGE_SIZE, Type } from './iana.js';
 import { checkName, skipName } from './name.js';
 import { RecordWalk, word } from './record-walk.js';
 
-export const OptionCode = { clientSubnet: 8, keepalive: 11, padding: 12, extendedError: 15 } as const;
+export const OptionCode = { clientSubnet: 8, cookie: 10, keepalive: 11, padding: 12, extendedError: 15 } as const;
 
 /** The content of the first such option of a message's OPT. */
 export function findOption(message: Uint8Array, wanted: number): Uint8Array | undefined {

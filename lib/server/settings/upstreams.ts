@@ -72,6 +72,11 @@ const upstream = section({
     change: 'live',
     why: 'Whose names go out in random letters, so that responses are hard to forge (0x20): servers with `public` addresses, `always`, `never`. Servers on this machine and in private networks may mind the letters and are asked as written; who changes them is asked over TCP, or as written.',
   },
+  cookies: {
+    schema: z.enum(['public', 'always', 'never']).default('public'),
+    change: 'live',
+    why: 'Which servers are sent DNS cookies over UDP (RFC 7873), so that responses are hard to forge: those with `public` addresses, `always`, `never`. What comes without the cookie from a server that has sent some is asked again over TCP; servers that mind cookies are asked without.',
+  },
   clientStrings: {
     schema: z.array(clientString).max(4096).default([]),
     change: 'live',
