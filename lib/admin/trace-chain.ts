@@ -93,11 +93,14 @@ function adviceFor(chain: ExplainedChain): string | undefined {
   const place = broken?.zone ?? failed?.name ?? chain.name;
   const zone = nameToText(broken?.zone ?? signerOf(zones, place));
   const clock = new Date(chain.now * 1000).toISOString().slice(0, 19);
+  const faulty = (broken?.keySignatures ?? failed?.signatures ?? []).find(one => one.fault !== undefined);
+  const distance = (time: string | undefined): string =>
+    distanceText(Math.abs(Date.parse(time ?? '') / 1000 - chain.now));
   switch (ede) {
     case ExtendedError.signatureExpired:
-      return `have ${zone} signed again, and see whether what signs it still runs; if it was signed since, a server still serves the old zone. It is ${clock}Z here`;
+      return `have ${zone} signed again, and see whether what signs it still runs; if it was signed since, a server still serves the old zone. It is ${clock}Z here, ${distance(faulty?.until)} after the end`;
     case ExtendedError.signatureNotYetValid:
-      return `set the clock of this machine, which has ${clock}Z, or of the one that signs ${zone}`;
+      return `set the clock of this machine, which has ${clock}Z, or of the one that signs ${zone}: they are ${distance(faulty?.from)} apart at the least`;
     case ExtendedError.signatureExpiredBeforeValid:
       return `correct the validity that ${zone} is signed for`;
     case ExtendedError.dnskeyMissing:
@@ -105,12 +108,27 @@ function adviceFor(chain: ExplainedChain): string | undefined {
     case ExtendedError.noZoneKeyBit:
       return `give the keys of ${zone} flag 256 or 257 (ZONE), without 128 (REVOKE)`;
     case ExtendedError.rrsigsMissing:
-      return `${zone} has DS records above it, so all that it says has to be signed: sign it, or have the DS records removed. Where it is signed, a server or a forwarder on the way leaves signatures out`;
+      return `${zone} has DS records above it, so all that it says has to be signed: sign it, or have the DS records removed. Where it is signed, a server or a forwarder on the way leaves signatures out. ${ownNamesAdvice(chain)}`;
     case ExtendedError.nsecMissing:
-      return `no NSEC or NSEC3 records show what is denied: see whether ${zone} has them and whether each of its servers, and a forwarder on the way, passes them on`;
+      return `no NSEC or NSEC3 records show what is denied: see whether ${zone} has them and whether each of its servers, and a forwarder on the way, passes them on. ${ownNamesAdvice(chain)}`;
     default:
       return `what was told of ${zone} is not what its keys have signed, or not all of it: compare its servers with each other (the steps above say who was asked); if they agree, sign it again; if this is what only a forwarder says, it or the way to it changes answers`;
   }
+}
+
+/** Split horizon: what the parent proves not to exist, or to be signed, servers inside answer without signatures. */
+const ownNamesAdvice = ({ name }: ExplainedChain): string =>
+  `Where ${nameToText(name)} is a name that your own servers have and the public zone has not, or has otherwise, name it or the zone that it is in in \`dnssec.negativeTrustAnchors\``;
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+function distanceText(seconds: number): string {
+  if (!Number.isFinite(seconds)) return 'some time';
+  if (seconds < 2 * MINUTE) return `${Math.round(seconds)} s`;
+  if (seconds < 2 * HOUR) return `${Math.round(seconds / MINUTE)} minutes`;
+  return seconds < 2 * DAY ? `${Math.round(seconds / HOUR)} hours` : `${Math.round(seconds / DAY)} days`;
 }
 
 function missingKeyAdvice(
@@ -122,7 +140,18 @@ function missingKeyAdvice(
   if (broken !== undefined && broken.keys.length === 0) {
     return `the servers of ${zone} give no DNSKEY records, and DS records are above it: sign it, or have them removed`;
   }
+  const revoked = broken?.keys.filter(one => one.isNamed && one.isRevoked) ?? [];
+  if (broken !== undefined && revoked.length > 0 && !broken.keys.some(one => one.isNamed && !one.isRevoked)) {
+    const where = broken.isAnchor ? 'the trust anchors stand for' : 'the DS records above it stand for';
+    return `${where} keys of ${zone} that are revoked only (${list(revoked.map(one => one.tag))}), which verify nothing: have them replaced by those of keys that are not`;
+  }
   if (broken !== undefined && !broken.keys.some(one => one.isNamed)) {
+    const alike = broken.keys.filter(key =>
+      broken.ds.some(one => one.tag === key.tag && one.algorithm === key.algorithm),
+    );
+    if (alike.length > 0) {
+      return `wrong digest: the key tag ${list(alike.map(one => one.tag))} is that of a key that ${zone} publishes, and the digest is of another: have the DS record made anew of the key that is there`;
+    }
     const wanted = list(broken.ds.map(one => one.tag));
     const where = broken.isAnchor ? 'the trust anchors name' : 'the DS records above it name';
     return `${where} keys ${wanted}, and ${zone} has ${list(broken.keys.map(one => one.tag))}: publish and sign with one of the former, or replace ${broken.isAnchor ? 'the anchors' : 'the DS records'}`;

@@ -15,6 +15,7 @@ import { Class, Flag, Rcode, rcodeName, typeCode, typeName } from '../wire/iana.
 import { decodeMessage, encodeQuestion, rcodeOf, type ResourceRecord } from '../wire/message.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { Query } from '../wire/query.js';
+import type { Rrset } from '../wire/rrset.js';
 import { recordText } from './record-text.js';
 import { chainLines } from './trace-chain.js';
 import { askUpstreams, type Step } from './trace-upstreams.js';
@@ -89,8 +90,17 @@ async function writeChain(
   { fresh, failed }: { fresh: boolean; failed: boolean },
   write: (line: string) => void,
 ): Promise<void> {
-  const chain = await recursor?.explain(name, type, result, fresh);
-  if (chain !== undefined) for (const line of chainLines(chain, failed)) write(line);
+  const { rcode, answers, authority, unfiltered } = result;
+  const judged = { rcode, answers: [...(unfiltered ?? answers)], authority };
+  const chain = await recursor?.explain(name, type, judged, fresh);
+  if (chain === undefined) return;
+  for (const line of chainLines(chain, failed)) write(line);
+  if (unfiltered === undefined) return;
+  const count = (rrsets: readonly Rrset[]): number => rrsets.reduce((sum, one) => sum + one.data.length, 0);
+  const gone = count(unfiltered) - count(answers);
+  write(
+    `filter: behind that resolver.privateAddresses takes ${gone} of ${count(unfiltered)} records out; clients are told the rest, without AD`,
+  );
 }
 
 async function resolve(recursor: Recursor, name: Uint8Array, type: number, fresh: boolean, step: Step): Promise<Found> {

@@ -17,6 +17,8 @@ export interface TrackedKey {
   data: string;
   /** Of a pending key: seconds until it is believed. */
   holdDown?: number;
+  /** Of a pending key: the anchors, each as `data`, that had signed the RRset in which it was first seen (section 2.2). */
+  by?: readonly string[];
 }
 
 const HOUR = 3600;
@@ -37,6 +39,8 @@ export interface Observation {
   isTrusted: boolean;
   /** Seconds: the original TTL of the RRset, which a new key waits for where it is longer than 30 days (section 2.4.1). */
   ttl?: number;
+  /** The anchors that signed the RRset, where it is trusted. */
+  validators?(): readonly Uint8Array[];
   /** Whether a key, whose REVOKE flag is set, signed the RRset itself (section 2.1). */
   isSelfSigned(key: Uint8Array): boolean;
   /** Whether an anchor of the operator's stands for the key, given without REVOKE: it is believed at once. */
@@ -68,21 +72,33 @@ export function observeKeys(tracked: readonly TrackedKey[], seen: Observation, n
       if (!present.has(name) || !signsZone(key)) present.set(name, data);
     }
   }
+  const stepped = tracked.map(key => ({ key, next: step(key, present.get(key.data), seen, now) }));
+  const revoked = new Set(stepped.flatMap(({ next }) => (next?.state === 'revoked' ? [next.data] : [])));
   const after: TrackedKey[] = [];
-  for (const key of tracked) {
-    const next = step(key, present.get(key.data), seen, now);
-    if (next !== undefined) after.push(next);
-    present.delete(key.data);
+  for (const { key, next } of stepped) {
+    // "If all of the keys that were originally used to validate this key are revoked prior to the timer expiring, the resolver
+    // stops the acceptance process and resets the timer" (section 2.2): it may be of whoever they were stolen by. Where another
+    // anchor signs it now it begins anew.
+    const isDisowned = next?.state === 'addPend' && next.by !== undefined && next.by.every(one => revoked.has(one));
+    if (next !== undefined && !isDisowned) after.push(next);
+    if (!isDisowned) present.delete(key.data);
   }
   for (const [data, octets] of present) {
     if (after.length >= MAX_TRACKED_KEYS) break;
     const state = beginning(octets, seen);
     if (state === undefined) continue;
     const begun: TrackedKey = { state, since: now, seen: 1, data };
-    after.push(state === 'addPend' ? { ...begun, holdDown: Math.max(HOLD_DOWN, seen.ttl ?? 0) } : begun);
+    after.push(
+      state === 'addPend' ? { ...begun, holdDown: Math.max(HOLD_DOWN, seen.ttl ?? 0), ...validatedBy(seen) } : begun,
+    );
   }
   // A zone is left with its last keys, whatever their state: without any it would begin again with those of before.
   return after.some(one => one.state === 'valid') ? after.filter(one => !isOver(one, now)) : after;
+}
+
+function validatedBy({ validators }: Observation): Pick<TrackedKey, 'by'> {
+  const by = validators?.().map(one => textOf(withoutRevoke(one))) ?? [];
+  return by.length === 0 ? {} : { by };
 }
 
 /** The state in which a key begins that is not known. */

@@ -37,11 +37,12 @@ export function anchorText(zones: readonly FollowedZone[]): string {
       ttl,
       interval,
       configured,
-      keys: keys.map(({ data, state, since, seen, holdDown }) => {
+      keys: keys.map(({ data, state, since, seen, holdDown, by }) => {
         const octets = Buffer.from(data, 'base64');
         const key = decodeRdata(Type.DNSKEY, octets);
         // The tag is for people: a key is known by its octets.
-        return { tag: keyTag(octets), state, since: timeText(since), seen, holdDown, key };
+        const validatedBy = by?.map(one => decodeRdata(Type.DNSKEY, Buffer.from(one, 'base64')));
+        return { tag: keyTag(octets), state, since: timeText(since), seen, holdDown, key, validatedBy };
       }),
     })),
   };
@@ -103,12 +104,8 @@ function readConfigured(at: At): ConfiguredAnchor {
 }
 
 function readKey(at: At): TrackedKey {
-  at.only('tag', 'state', 'since', 'seen', 'holdDown', 'key');
-  const data = at.read('key', 'the data of a DNSKEY record', text => {
-    const octets = encodeRdata(Type.DNSKEY, text);
-    if (parseKey(octets) === undefined) throw new Error();
-    return octets;
-  });
+  at.only('tag', 'state', 'since', 'seen', 'holdDown', 'key', 'validatedBy');
+  const data = at.read('key', 'the data of a DNSKEY record', readKeyData);
   // A tag that is another one says that somebody, or a disk, has changed the key.
   if (at.value('tag') !== keyTag(data)) throw at.wrong('tag', `${keyTag(data)}, as the key has it`);
   if (withoutRevoke(data)[1] !== data[1]) throw at.wrong('key', 'a key without the REVOKE flag');
@@ -120,7 +117,18 @@ function readKey(at: At): TrackedKey {
     seen: at.whole('seen', Number.MAX_SAFE_INTEGER),
     data: Buffer.from(data).toString('base64'),
   };
-  return at.value('holdDown') === undefined ? key : { ...key, holdDown: at.whole('holdDown', MAX_DURATION) };
+  if (at.value('holdDown') !== undefined) key.holdDown = at.whole('holdDown', MAX_DURATION);
+  if (at.value('validatedBy') !== undefined) {
+    const validators = at.texts('validatedBy', MAX_TRACKED_KEYS, 'the data of DNSKEY records', readKeyData);
+    key.by = validators.map(one => Buffer.from(one).toString('base64'));
+  }
+  return key;
+}
+
+function readKeyData(text: string): Uint8Array {
+  const octets = encodeRdata(Type.DNSKEY, text);
+  if (parseKey(octets) === undefined) throw new Error();
+  return octets;
 }
 
 /** A value of the text, and where it stands. */
@@ -171,7 +179,14 @@ class At {
     return seconds;
   }
   read<T>(key: string, expected: string, parse: (text: string) => T): T {
+    return this.#parsed(key, this.value(key), expected, parse);
+  }
+  texts<T>(key: string, most: number, expected: string, parse: (text: string) => T): T[] {
     const value = this.value(key);
+    if (!Array.isArray(value) || value.length > most) throw this.wrong(key, `a list of at most ${most}`);
+    return value.map((one: unknown) => this.#parsed(key, one, expected, parse));
+  }
+  #parsed<T>(key: string, value: unknown, expected: string, parse: (text: string) => T): T {
     if (typeof value !== 'string') throw this.wrong(key, expected);
     try {
       return parse(value);

@@ -6,7 +6,7 @@
 // word comes first: an anchor that is configured anew is believed at once, and the key of one that is taken away is dropped.
 import { sameOctets } from '../base/octets.js';
 import { Type } from '../wire/iana.js';
-import { encodeName, foldName, isAtOrBelow, nameToText } from '../wire/name.js';
+import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { decodeRdata, encodeRdata } from '../wire/rdata.js';
 import type { Rrset } from '../wire/rrset.js';
 import { algorithmOf } from './algorithms.js';
@@ -92,8 +92,8 @@ export function followConfigured(before: FollowedZone | undefined, anchor: Ancho
 }
 
 /**
- * What is believed of the zone, as zone files write it. Where every key was revoked these are the revoked ones, by which
- * nothing is believed: a zone that had anchors is never taken for one without.
+ * What its own keys are judged by, as zone files write it. Where every key was revoked these are the revoked ones, by which
+ * nothing is believed: so that no key of the zone becomes an anchor again by itself.
  */
 export function anchorLines({ zone, configured, keys }: FollowedZone): string[] {
   const asLines = (list: readonly Uint8Array[]): string[] =>
@@ -110,16 +110,12 @@ export const isLost = ({ configured, keys }: FollowedZone): boolean =>
   anchorsOf(keys).length === 0 && configured.every(one => one.seen) && keys.some(one => one.state === 'revoked');
 
 /**
- * What is believed of several zones. One that has lost all of its keys is judged by an anchor above it where there is one
- * (RFC 5011 section 5). Without one that section has it taken for unsigned; here all of it is bogus, as it is to BIND: else
- * whoever gets hold of a zone's keys could have the zone believed without any.
+ * What is believed of several zones. "A trust point that has all of its trust anchors revoked is considered deleted and is
+ * treated as if the trust point was never configured": an anchor above it decides, and without one "data at and below the
+ * deleted trust point are considered insecure" (RFC 5011 section 5).
  */
-export function allAnchorLines(zones: readonly FollowedZone[]): string[] {
-  const names = new Map(zones.map(one => [one, foldName(encodeName(one.zone))]));
-  const held = zones.filter(one => !isLost(one)).map(one => names.get(one)!);
-  const isBelowHeld = (one: FollowedZone): boolean => held.some(above => isAtOrBelow(names.get(one)!, above));
-  return zones.filter(one => !isLost(one) || !isBelowHeld(one)).flatMap(anchorLines);
-}
+export const allAnchorLines = (zones: readonly FollowedZone[]): string[] =>
+  zones.filter(one => !isLost(one)).flatMap(anchorLines);
 
 /** A key whose state is another one than before; undefined: it was not known, or is not any more. */
 export interface AnchorChange {
@@ -167,6 +163,8 @@ export function observeZone(
       keys: all.filter(key => algorithmOf(key.algorithm, judging.policy) !== undefined).map(key => key.data),
       isTrusted,
       ttl,
+      validators: () =>
+        entry.filter(key => verifyRrset(rrset, zone, [key], judging).status === 'secure').map(key => key.data),
       isSelfSigned: data => verifyRrset(rrset, zone, [parseKey(data)!], judging, () => true).status === 'secure',
       isConfigured: key => stoodFor(key, false),
     },

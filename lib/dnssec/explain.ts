@@ -10,7 +10,7 @@ import type { Rrset } from '../wire/rrset.js';
 import { Budget } from './budget.js';
 import { denialsOf } from './delegation.js';
 import { type DelegationSigner, matchDs, parseDs, usableDs } from './ds.js';
-import { type DnsKey, parseKey, signsZone } from './key.js';
+import { type DnsKey, KeyFlag, parseKey, signsZone } from './key.js';
 import { parseSignature, timeText } from './signature.js';
 import type { Fetched, FetchRecords } from './steps.js';
 import type { TrustAnchors } from './trust.js';
@@ -27,6 +27,7 @@ export interface SignatureFact {
   /** Folded. */
   signer: Uint8Array;
   /** In UTC, as `2026-12-31T12:00:00Z`. */
+  from: string;
   until: string;
   /** Why it is not good; undefined: it is. */
   fault: string | undefined;
@@ -45,6 +46,8 @@ export interface KeyFact {
   signsZone: boolean;
   /** A DS record that counts, or the anchor, stands for it. */
   isNamed: boolean;
+  /** Bit REVOKE (RFC 5011 section 2.1). */
+  isRevoked: boolean;
 }
 export interface ZoneFacts {
   zone: Uint8Array;
@@ -158,6 +161,7 @@ class Looking {
         isEntry: (key.flags & 1) !== 0,
         signsZone: signsZone(key),
         isNamed: isNamed(key),
+        isRevoked: (key.flags & KeyFlag.REVOKE) !== 0,
       })),
       keySignatures: keySet === undefined ? [] : this.signed(keySet).signatures,
       state,
@@ -177,9 +181,10 @@ class Looking {
     for (const data of rrset.signatures) {
       const signature = parseSignature(data);
       if (signature === undefined) continue;
-      const { keyTag, algorithm, signer, expiration } = signature;
+      const { keyTag, algorithm, signer, inception, expiration } = signature;
+      const from = timeText(inception, this.judging.now);
       const until = timeText(expiration, this.judging.now);
-      signatures.push({ keyTag, algorithm, signer, until, fault: this.#faultOf(rrset, data, signer, budget) });
+      signatures.push({ keyTag, algorithm, signer, from, until, fault: this.#faultOf(rrset, data, signer, budget) });
     }
     return { name, type, signatures };
   }

@@ -217,7 +217,7 @@ export class Resolver implements ResolverContext {
     const engine = this.#engine;
     try {
       if (resolution.kind === 'error') {
-        return engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp, client);
+        return engine.refuse(query.message, resolution, { udp, client });
       }
       let length: number;
       if (resolution.kind === 'cached') {
@@ -233,7 +233,7 @@ export class Resolver implements ResolverContext {
     } catch (error) {
       this.#mistakes.ended(error, query);
     }
-    return engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp, client);
+    return engine.refuse(query.message, SERVFAIL, { udp, client });
   }
 
   /**

@@ -30,6 +30,7 @@ import { encodeName, foldName, nameToText } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { readAnchorFile, whyNotWritten, writeAnchorFile } from './anchor-file.js';
 import { type AnchorsReport, zoneReportOf } from './anchors-report.js';
+import { negativeAnchorReports } from './negative-anchors.js';
 import type { Prepared } from './prepared.js';
 import { validates } from './settings/resolution.js';
 import { policyOf } from './settings/dnssec.js';
@@ -50,6 +51,8 @@ export interface AnchorUser {
    * @param zones whose anchors are others than before
    */
   believe(lines: readonly string[] | undefined, zones: readonly Uint8Array[]): void;
+  /** An anchor of the zone is believed no more: whatever it may have proven, at and below the zone, is to be proven anew. */
+  distrust(zone: Uint8Array): void;
 }
 
 export interface AnchorsParts {
@@ -148,7 +151,7 @@ export class Anchors {
 
   get report(): AnchorsReport {
     const state = this.#state;
-    if (state === undefined) return { validates: false, zones: [], probes: 0, failures: 0 };
+    if (state === undefined) return { validates: false, zones: [], negative: [], probes: 0, failures: 0 };
     const { settings, file, unread, unwritten } = state;
     const problem = unread ?? unwritten;
     return {
@@ -158,6 +161,7 @@ export class Anchors {
       zones: this.#isFollowed
         ? state.zones.map(one => ({ ...zoneReportOf(one), problem: this.#problems.get(one.zone) }))
         : anchorsOfSettings(settings).all.map(one => ({ zone: nameToText(one.zone), anchors: shownFixed(one) })),
+      negative: negativeAnchorReports(settings, this.parts.clock.wallSeconds()),
       probes: this.#probes,
       failures: this.#failures,
     };
@@ -245,6 +249,7 @@ export class Anchors {
       state.zones = state.zones.map(one => (one === before ? after : one));
       this.#tell(name, problem, observed.changes);
       if (!isDeepStrictEqual(anchorLines(before), anchorLines(after))) user.believe(this.#lines, [zone]);
+      if (observed.changes.some(isLoss)) user.distrust(zone);
       this.#save();
     } catch (error) {
       log.error({ err: error, zone: name }, "the keys of a trust anchor's zone could not be judged: a mistake of ours");
@@ -272,7 +277,7 @@ export class Anchors {
     if (now !== undefined && isLost(now) && changes.some(one => one.to === 'revoked')) {
       const text =
         'every trust anchor of the zone was revoked: until dnssec.trustAnchors has another it is judged by an anchor above ' +
-        'it, and without one all of it is bogus';
+        'it, and without one nothing of it is validated (RFC 5011 section 5)';
       log.error({ zone }, text);
     }
   }
@@ -297,6 +302,10 @@ export class Anchors {
     });
   }
 }
+
+/** Of an anchor: what is missing is believed still. */
+const isLoss = ({ from, to }: AnchorChange): boolean =>
+  to === 'revoked' || (to === undefined && (from === 'valid' || from === 'missing'));
 
 const dueAt = ({ nextProbe }: FollowedZone, now: number): number =>
   nextProbe > now + MAX_WAIT_SECONDS ? now : nextProbe;

@@ -161,6 +161,12 @@ export class Recursion implements AnchorUser, ProbesUser {
     for (const zone of zones) this.forget(zone);
   }
 
+  distrust(zone: Uint8Array): void {
+    this.resolver.forget({ suffix: zone });
+    // RRsets, and the keys that zones are known by, have no order by suffix.
+    this.forget();
+  }
+
   async fetchKeys(zone: Uint8Array): Promise<Rrset | undefined> {
     const { recursor } = this;
     if (recursor === undefined) throw new Error('nothing is resolved');

@@ -9,13 +9,14 @@ import { type StreamProtocol, transportClosed } from './failures.js';
 import { sameSource, type SourcedTransport } from './local-address.js';
 import { Exchange, type ExchangeHolder } from './pending.js';
 import { TcpPlaces } from './tcp-places.js';
-import type {
-  ExchangeListener,
-  ExchangeOptions,
-  Exchanging,
-  LocalAddress,
-  ServerAddress,
-  TransportStats,
+import {
+  type ExchangeListener,
+  type ExchangeOptions,
+  type Exchanging,
+  type LocalAddress,
+  noTransportStats,
+  type ServerAddress,
+  type TransportStats,
 } from './transport.js';
 
 /** As many as queries over UDP that have a socket of their own: what those cannot do is asked here. */
@@ -47,7 +48,7 @@ export abstract class StreamTransport implements SourcedTransport {
   readonly #left = new Set<StreamServer>();
   readonly #places: TcpPlaces;
   #closed = false;
-  readonly stats: TransportStats = { sent: 0, received: 0, mismatched: 0, unknownId: 0 };
+  readonly stats = noTransportStats();
 
   constructor(
     private readonly clock: Clock,

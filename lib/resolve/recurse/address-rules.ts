@@ -136,5 +136,5 @@ export function resultWithoutPrivate(result: RecursionResult, rules: AddressRule
   if (!rules.hidesAny) return result;
   const answers = rules.visibleOnly(result.answers);
   const isSame = answers.length === result.answers.length && answers.every((one, i) => one === result.answers[i]);
-  return isSame ? result : { ...result, answers, secure: false };
+  return isSame ? result : { ...result, answers, secure: false, unfiltered: result.answers };
 }

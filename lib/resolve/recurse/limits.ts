@@ -44,6 +44,12 @@ export const RECURSION_LIMITS = {
   distrusted: 3,
   /** Seconds that it is remembered as such (Unbound: 60; RFC 9520 section 3.2: at most 300). */
   bogusTtl: 60,
+  /**
+   * While a zone's answers are bogus its parent is asked anew who serves it: after bogusTtl seconds at first, then twice as
+   * seldom each time, as servers that fail are (RFC 9520 section 3.2), up to so many seconds; and so many zones a minute.
+   */
+  doubtMaxTtl: 900,
+  doubtsPerMinute: 64,
   /** After a failed priming the hints are used for so long. */
   primingRetryMs: 5000,
 } as const;

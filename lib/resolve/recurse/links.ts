@@ -23,6 +23,8 @@ export interface RecursionResult {
   extendedError: number | undefined;
   /** The same in words, where it was judged for this question and not before. */
   reason: string | undefined;
+  /** The answers as they were judged, where some of their addresses were taken out since. */
+  unfiltered?: readonly Rrset[];
 }
 
 /** One link of a chain. */

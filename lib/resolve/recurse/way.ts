@@ -2,8 +2,10 @@
 // validated before it is used, and one forged referral, NS set or address would lead there as long as it says it lives. So it
 // is forgotten where all that it led to was bogus, and the parents are asked anew; what is known to be secure stays.
 //
-// Bounds: a zone's way once in RECURSION_LIMITS.bogusTtl, so that zones that are broken cost their parents a question a
-// minute; the 4096 zones doubted last; of a zone `nsRecords` servers.
+// Whoever has a zone, or forges answers of one, can make it look like that; its parents, and whom it names as its servers, are
+// others. Bounds: a zone's way once in RECURSION_LIMITS.bogusTtl, and twice as seldom each time that it is doubted again before
+// as long again has passed, up to `doubtMaxTtl`; `doubtsPerMinute` zones in all; the address of a name server once in bogusTtl,
+// however many zones name it; of a zone `nsRecords` servers; the 4096 zones and servers doubted last.
 import { BoundedMap } from '../../base/bounded-map.js';
 import type { Clock } from '../../base/clock.js';
 import { type RrsetCache, Security } from '../../cache/rrset-cache.js';
@@ -12,11 +14,26 @@ import { ancestors, foldedName, nameKey } from '../../wire/name.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 
 const MAX_ZONES = 4096;
+const MAX_SERVERS = 4096;
+const MINUTE_MS = 60_000;
+const FIRST_MS = L.bogusTtl * 1000;
+
+interface Doubted {
+  waitMs: number;
+  /** When it may be doubted again, and when it begins anew with the shortest time. */
+  againMs: number;
+  overMs: number;
+}
+
 const isSecure = (status: number): boolean => status === Security.secure;
 
 export class Way {
-  /** When each of the zones may be doubted again, by their keys. */
-  readonly #doubted = new BoundedMap<string, number>(MAX_ZONES);
+  /** By the keys of the zones. */
+  readonly #doubted = new BoundedMap<string, Doubted>(MAX_ZONES);
+  /** When the addresses of each server may be forgotten again. */
+  readonly #servers = new BoundedMap<string, number>(MAX_SERVERS);
+  #minuteMs = -Infinity;
+  #inMinute = 0;
 
   constructor(
     private readonly rrsets: RrsetCache,
@@ -36,11 +53,10 @@ export class Way {
       if (type === Type.DS && zone.length === name.length && name.length > 1) continue;
       const given = this.rrsets.delegation(zone)?.ns.data;
       const key = nameKey(zone);
-      if (given === undefined || (this.#doubted.get(key) ?? 0) > now) continue;
-      this.#doubted.set(key, now + L.bogusTtl * 1000);
+      if (given === undefined || !this.#mayDoubt(key, now)) continue;
       const own = this.rrsets.get(zone, Type.NS)?.rrset.data ?? [];
       for (const server of [...given.slice(0, L.nsRecords), ...own.slice(0, L.nsRecords)])
-        this.#forget(foldedName(server));
+        this.#forget(foldedName(server), now);
       this.rrsets.forgetUnless(isSecure, zone, Type.NS);
       this.rrsets.forgetDelegation(zone);
       found = true;
@@ -48,7 +64,23 @@ export class Way {
     return found;
   }
 
-  #forget(server: Uint8Array): void {
+  /** And notes that it is. */
+  #mayDoubt(zone: string, now: number): boolean {
+    const before = this.#doubted.get(zone);
+    if (before !== undefined && now < before.againMs) return false;
+    if (now >= this.#minuteMs + MINUTE_MS) [this.#minuteMs, this.#inMinute] = [now, 0];
+    if (this.#inMinute >= L.doubtsPerMinute) return false;
+    this.#inMinute++;
+    const isAgain = before !== undefined && now < before.overMs;
+    const waitMs = isAgain ? Math.min(before.waitMs * 2, L.doubtMaxTtl * 1000) : FIRST_MS;
+    this.#doubted.set(zone, { waitMs, againMs: now + waitMs, overMs: now + 2 * waitMs });
+    return true;
+  }
+
+  #forget(server: Uint8Array, now: number): void {
+    const key = nameKey(server);
+    if ((this.#servers.get(key) ?? 0) > now) return;
+    this.#servers.set(key, now + FIRST_MS);
     for (const type of [Type.A, Type.AAAA]) {
       this.rrsets.forgetUnless(isSecure, server, type);
       this.rrsets.forgetGlue(server, type);
@@ -58,5 +90,7 @@ export class Way {
 
   clear(): void {
     this.#doubted.clear();
+    this.#servers.clear();
+    this.#minuteMs = -Infinity;
   }
 }

@@ -2,7 +2,8 @@
 import { ShardnsError, show } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { NOT_FOUND_YET } from '../../upstream/upstream.js';
-import { Class, ExtendedError, Rcode } from '../../wire/iana.js';
+import { flagsOf, setFlags } from '../../wire/flags.js';
+import { Class, ExtendedError, Flag, Rcode } from '../../wire/iana.js';
 import { responseRcode } from '../../wire/opt.js';
 import type { Query } from '../../wire/query.js';
 import { type Flyer, isKept, withoutOptions } from '../asker.js';
@@ -75,11 +76,23 @@ export class ForwardStep implements Forwarder {
       if (found !== 'none') scope = found;
     }
     const drop = isKept(query) && this.hook.drops(query, asker, response, upstream);
-    const visible = this.#visible(query, response);
+    const visible = this.#visible(query, this.#asJudged(response));
     const message = visible && withoutBlockedHints(query, asker.tenant, visible, options.local);
     const kept = message && this.parts.keep.response(query, asker, message, { scope, denials, drop });
     if (kept === undefined) stats.rejectedResponses++;
     return kept;
+  }
+
+  /**
+   * Where answers are validated, AD says that they were, and by whose anchors (RFC 4035 section 3.2.3). Nobody here has judged
+   * what a group says that a hook has named: its servers' word on it is left out. Where nothing is validated it is passed on.
+   */
+  #asJudged(response: Uint8Array): Uint8Array {
+    const flags = flagsOf(response);
+    if ((flags & Flag.AD) === 0 || this.parts.context.recursor?.options.validation === undefined) return response;
+    const told = Uint8Array.from(response);
+    setFlags(told, flags & ~Flag.AD);
+    return told;
   }
 
   /** Without private addresses, where the outside may have none; undefined when it cannot be read or told. */

@@ -29,7 +29,11 @@ const tagOf = (zone: string): number => keyTag(tree.signed(zone).key.data);
 const [ROOT, SHOP] = [tagOf('.'), tagOf('shop.')];
 const UNTIL = new Date((NOW + 86_400) * 1000).toISOString().slice(0, 19) + 'Z';
 
-function start(lie: (said: Said) => Said = said => said, dnssec: ServerOptions['dnssec'] = {}) {
+function start(
+  lie: (said: Said) => Said = said => said,
+  dnssec: ServerOptions['dnssec'] = {},
+  resolver: ServerOptions['resolver'] = {},
+) {
   const clock = new FakeClock();
   clock.wall = NOW;
   const transport = new FakeTransport(clock, octets => answerOf(tree, new Query(octets), { lie }));
@@ -39,6 +43,7 @@ function start(lie: (said: Said) => Said = said => said, dnssec: ServerOptions['
       udp: 'dgram',
       cache: { memory: '1MiB' },
       upstreams: ['192.0.2.1'],
+      resolver,
       dnssec: { validate: true, trustAnchors: [tree.signed('.').anchor], ...dnssec },
     },
     {},
@@ -143,7 +148,7 @@ describe('a broken zone', () => {
     expect(lines).toContain(`    signed    by key ${SHOP} of shop., until ${at(-3600)}: ${why}`);
     expect(lines.at(-2)).toBe(`bogus: www.shop. A: ${why} (extended error 7)`);
     expect(lines.at(-1)).toMatch(/^what to do: have shop\. signed again, and see whether what signs it still runs/);
-    expect(lines.at(-1)).toContain(`It is ${at(0)} here`);
+    expect(lines.at(-1)).toContain(`It is ${at(0)} here, 60 minutes after the end`);
   });
 
   test('whose keys have expired', async () => {
@@ -157,7 +162,9 @@ describe('a broken zone', () => {
     start(changing('www.shop.', 'A', signedFor('shop.', { inception: NOW + 7200, expiration: NOW + 9000 })));
     const [verdict, advice] = await last('www.shop');
     expect(verdict).toContain(`a signature that is not yet valid (key ${SHOP}, from ${at(7200)})`);
-    expect(advice).toContain(`set the clock of this machine, which has ${at(0)}, or of the one that signs shop.`);
+    expect(advice).toContain(
+      `set the clock of this machine, which has ${at(0)}, or of the one that signs shop.: they are 2 hours apart`,
+    );
   });
 
   test('whose keys are others than its DS records name', async () => {
@@ -167,6 +174,17 @@ describe('a broken zone', () => {
     expect(verdict).toContain('no DNSKEY record that its DS records stand for (extended error 9)');
     const tag = keyTag(other.key.data);
     expect(advice).toContain(`the DS records above it name keys ${SHOP}, and shop. has ${tag}`);
+  });
+
+  test('whose DS record has the tag of its key, and the digest of another', async () => {
+    start(
+      changing('shop.', 'DS', rrset => {
+        const data = rrset.data.map(one => Uint8Array.from(one, (octet, i) => (i === 10 ? octet ^ 1 : octet)));
+        return signRrset({ ...rrset, data, signatures: [] }, encodeName('.'), tree.signed('.').key, TIMES);
+      }),
+    );
+    const [, advice] = await last('www.shop');
+    expect(advice).toContain(`wrong digest: the key tag ${SHOP} is that of a key that shop. publishes`);
   });
 
   test('whose records a key has signed that it does not publish', async () => {
@@ -183,6 +201,7 @@ describe('a broken zone', () => {
     const [verdict, advice] = await last('www.shop');
     expect(verdict).toBe('bogus: www.shop. A: no signatures (extended error 10)');
     expect(advice).toContain('shop. has DS records above it, so all that it says has to be signed');
+    expect(advice).toMatch(/Where www\.shop\. is a name that your own servers have .*`dnssec\.negativeTrustAnchors`$/);
   });
 
   test('or a forged answer, which nobody signed', async () => {
@@ -282,6 +301,15 @@ test('the example of docs/recursion.md is what is drawn', async () => {
       .replace(/key \d+/g, 'KEY')
       .replace(/, [\d.]+ ms:/, '');
   expect((await traced('www.shop')).map(alike)).toEqual(example.split('\n').map(alike));
+});
+
+test('addresses that are taken out behind validation: the chain is that of what was judged', async () => {
+  start(undefined, {}, { privateAddresses: ['192.0.2.80/32'] });
+  const lines = await traced('www.shop');
+  expect(lines.at(-2)).toBe('secure');
+  expect(lines.at(-1)).toMatch(
+    /^filter: behind that resolver\.privateAddresses takes 1 of 1 records out; .* without AD$/,
+  );
 });
 
 test('nothing is drawn where nothing is validated', async () => {

@@ -15,10 +15,16 @@ const key: fc.Arbitrary<TrackedKey> = fc
     seen: fc.nat(),
     holdDown: fc.option(fc.nat(), { nil: undefined }),
     octets: fc.uint8Array({ minLength: 1, maxLength: 300 }),
+    by: fc.option(fc.array(fc.uint8Array({ minLength: 1, maxLength: 30 }), { maxLength: 3 }), { nil: undefined }),
   })
-  .map(({ octets, holdDown, ...rest }) => {
-    const data = Buffer.concat([Buffer.of(1, 1, 3, 13), octets]).toString('base64');
-    return holdDown === undefined ? { ...rest, data } : { ...rest, data, holdDown };
+  .map(({ octets, holdDown, by, ...rest }) => {
+    const dataOf = (key: Uint8Array): string => Buffer.concat([Buffer.of(1, 1, 3, 13), key]).toString('base64');
+    return {
+      ...rest,
+      data: dataOf(octets),
+      ...(holdDown === undefined ? {} : { holdDown }),
+      ...(by === undefined ? {} : { by: by.map(dataOf) }),
+    };
   });
 const record = fc.oneof(
   fc.uint8Array({ minLength: 32, maxLength: 32 }).map(digest => {

@@ -98,6 +98,35 @@ describe('anchors that follow a zone (RFC 5011)', () => {
     const revoked = observeKeys([], { ...seen, keys: [key(2, 385)], isTrusted: false }, 0);
     expect([states(revoked), anchorsOf(revoked), revokedOf(revoked)[0][1]]).toEqual([['revoked'], [], 385 & 0xff]);
   });
+  test('a new key all of whose validators are revoked begins anew, by those that sign it then (section 2.2)', () => {
+    const at = (keys: Uint8Array[], validators: Uint8Array[], day: number, before: TrackedKey[]): TrackedKey[] =>
+      observeKeys(before, { keys, isTrusted: true, isSelfSigned: () => true, validators: () => validators }, day * DAY);
+    const first = at([key(1), key(2), key(3)], [key(1)], 0, [trusted(key(1)), trusted(key(2))]);
+    expect(states(first)).toEqual(['valid', 'valid', 'addPend']);
+    // Another anchor's signature on the way changes nothing of who vouched for it first.
+    const later = at([key(1), key(2), key(3)], [key(1), key(2)], 10, first);
+    const stopped = at([key(1, 385), key(2), key(3)], [key(2)], 20, later);
+    expect(states(stopped)).toEqual(['revoked', 'valid', 'addPend']);
+    expect(stopped[2]).toMatchObject({ since: 20 * DAY, seen: 1 });
+    expect(states(at([key(2), key(3)], [key(2)], 31, stopped))).toEqual(['revoked', 'valid', 'addPend']);
+    expect(states(at([key(2), key(3)], [key(2)], 50, stopped))).toEqual(['valid', 'valid']);
+    // One of two is enough.
+    const both = at([key(1), key(2), key(3)], [key(1), key(2)], 0, [trusted(key(1)), trusted(key(2))]);
+    const kept = at([key(1, 385), key(2), key(3)], [key(2)], 20, both);
+    expect(kept[2]).toMatchObject({ state: 'addPend', since: 0, seen: 2 });
+  });
+  test('the keys without a new one, be they of before, stop its acceptance (section 2.2); what is valid stays so', () => {
+    // "If the resolver ever sees the DNSKEY RRSet without the new key but validly signed, it stops the acceptance process".
+    const pending = look([trusted(key(1))], [key(1), key(2)], 0);
+    const replayed = look(pending, [key(1)], 29 * DAY);
+    expect(states(replayed)).toEqual(['valid']);
+    expect(states(look(replayed, [key(1), key(2)], 30 * DAY))).toEqual(['valid', 'addPend']);
+    expect(look(replayed, [key(1), key(2)], 30 * DAY)[1].since).toBe(30 * DAY);
+    const accepted = look(pending, [key(1), key(2)], 30 * DAY);
+    expect(anchorsOf(look(accepted, [key(1)], 31 * DAY)).length).toBe(2);
+    // What is not validly signed any more stops nothing.
+    expect(look(pending, [key(1)], 29 * DAY, false)[1]).toMatchObject({ state: 'addPend', since: 0 });
+  });
   test('keys without SEP are not followed; the state is plain data', () => {
     const tracked = look([trusted(key(1))], [key(1), key(2, 256)], 0);
     expect(JSON.parse(JSON.stringify(tracked))).toEqual(tracked);

@@ -15,18 +15,20 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Rank, Security } from '../../../lib/cache/rrset-cache.js';
+import { securityOf } from '../../../lib/cache/rrset-entry.js';
 import { keyTag } from '../../../lib/dnssec/key.js';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Flag, Rcode, Type } from '../../../lib/wire/iana.js';
 import { decodeMessage, encodeMessage } from '../../../lib/wire/message.js';
-import { nameToText } from '../../../lib/wire/name.js';
+import { encodeName, nameToText } from '../../../lib/wire/name.js';
 import { Query } from '../../../lib/wire/query.js';
 import { recordsOfAll } from '../../../lib/wire/rrset.js';
 import { askUdp } from '../../support/client.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
-import { makeQuery } from '../../support/messages.js';
+import { answerA, makeQuery } from '../../support/messages.js';
 import { revoked, RolledZone } from '../../support/key-rollover.js';
 import { makeKey, type SigningKey } from '../../support/signed-zone.js';
 
@@ -221,7 +223,7 @@ describe('a rollover, with a restart in each state', () => {
     expect(believed()).toEqual([tag(K2)]);
   });
 
-  test('a key of which every anchor was revoked makes its zone bogus, and never one without anchors', async () => {
+  test('a zone of which every anchor was revoked is as if it had none (RFC 5011 section 5)', async () => {
     await start();
     await pass(1);
     root.publish([revoked(K1)]);
@@ -233,7 +235,7 @@ describe('a rollover, with a restart in each state', () => {
     await pass(40);
     expect(states()).toEqual([`${tag(revoked(K1))} revoked`]);
     await restart();
-    await expect(server.recursor!.resolve(root.name, Type.DNSKEY, {})).rejects.toMatchObject({ isBogus: true });
+    expect((await server.recursor!.resolve(root.name, Type.DNSKEY, {})).secure).toBe(false);
     // The operator's word brings it back.
     await server.update({ dnssec: { trustAnchors: [root.ds(K1), root.ds(K3)] } });
     await pass(1);
@@ -286,8 +288,35 @@ test('a zone that has revoked all of its keys is judged by the anchor above it',
   // The root's keys: there is nothing above it.
   root.publish([revoked(K1)]);
   await pass(2);
-  expect(server.recursor!.options.validation!.anchors.all.length).toBe(2);
+  expect(server.recursor!.options.validation!.anchors.all).toEqual([]);
   expect(believed()).toEqual([]);
+});
+
+test('what an anchor has proven below its zone is forgotten when it is revoked', async () => {
+  root.publish([K1, K2]);
+  await start({ trustAnchors: [root.ds(K1), root.ds(K2)] });
+  await pass(1);
+  const { recursor, engine } = server;
+  const name = encodeName('www.example.');
+  recursor!.rrsets.put(
+    { name, type: Type.A, ttl: 604_800, data: [Uint8Array.of(192, 0, 2, 1)], signatures: [] },
+    Rank.answer,
+    [],
+    604_800_000,
+    securityOf(Security.secure),
+  );
+  const query = makeQuery('www.example');
+  engine.insert(answerA(query, 604_800), {}, clock.wall);
+  root.publish([K1, K2, K3], [K1]);
+  await pass(1);
+  // A key more takes nothing from anybody.
+  expect(recursor!.rrsets.get(name, Type.A)).toBeDefined();
+  expect(engine.answer(query, {})).toBeGreaterThan(0);
+  root.publish([revoked(K1), K2]);
+  await pass(1);
+  expect(states()).toContain(`${tag(revoked(K1))} revoked`);
+  expect(recursor!.rrsets.get(name, Type.A)).toBeUndefined();
+  expect(engine.answer(query, {})).toBeLessThanOrEqual(0);
 });
 
 describe('other options while it runs', () => {
