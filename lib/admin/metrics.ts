@@ -328,7 +328,7 @@ const FAMILIES: readonly Family[] = [
     'shardns_upstream_mismatched_total',
     'Responses that matched no query, by transport',
     r =>
-      (['udp', 'tcp', 'tls'] as const).flatMap(proto => {
+      (['udp', 'tcp', 'tls', 'https'] as const).flatMap(proto => {
         const stats = r.transports[proto];
         return stats === undefined ? [] : [[{ proto }, stats.mismatched] as const];
       }),
@@ -338,6 +338,11 @@ const FAMILIES: readonly Family[] = [
     'shardns_upstream_unknown_id_total',
     'Those of them over UDP whose id no query under way had: they come too late, or somebody guesses',
     r => r.transports.udp?.unknownId,
+  ),
+  counter(
+    'shardns_upstream_cookie_mismatched_total',
+    'Responses over UDP without the cookie of a server that has sent some, or with another',
+    r => r.resolver.upstreamForeignCookies,
   ),
   gauge('process_resident_memory_bytes', 'Resident memory', r => r.process.residentBytes),
 ];

@@ -33,6 +33,7 @@ import type { Recursion } from './recursion.js';
 import type { ProbeReport, SignatureProbes } from './signature-probes.js';
 import { sumOf } from './recursion-stats.js';
 import type { Snapshots } from './snapshots.js';
+import type { Transports } from './transports.js';
 import type { HostReport, UpstreamGroups } from './upstream-groups.js';
 import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
 import type { ProxyStats } from './listeners/proxies.js';
@@ -107,6 +108,8 @@ export interface ServerReport {
     readonly mistakes: number;
     /** Refused, or not asked in time, for want of room toward upstreams. */
     readonly upstreamOverloaded: number;
+    /** Responses over UDP without the cookie that they were to have. */
+    readonly upstreamForeignCookies: number;
     /** Misses that were forwarded natively, and of these, what has gone on in JavaScript: late or not plain. */
     readonly plain: Readonly<Resolver['plain']['stats']> & { readonly underWay: number };
   };
@@ -142,8 +145,9 @@ export interface ServerReport {
   readonly transports: {
     readonly udp?: Readonly<TransportStats>;
     readonly tcp?: Readonly<TransportStats>;
-    /** Of the main thread. */
+    /** Of the main thread, as is the next one. */
     readonly tls?: Readonly<TransportStats>;
+    readonly https?: Readonly<TransportStats>;
   };
   /** Undefined where nothing is resolved from the root or a zone. */
   readonly recursion?: Readonly<RecursorStats> & {
@@ -181,9 +185,7 @@ export interface ReportSources {
   readonly probes: SignatureProbes;
   readonly bogusBy: Readonly<Record<string, number>>;
   readonly groups: UpstreamGroups;
-  readonly udpTransport: Transport;
-  readonly tcpTransport: Transport;
-  readonly tlsTransport: Transport;
+  readonly transports: Transports;
 }
 
 const replies = new Float64Array(RCODES_COUNTED + TYPES_COUNTED);
@@ -249,6 +251,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       inFlight: resolver.inFlight,
       mistakes: resolver.mistakes,
       upstreamOverloaded: exchanger.overloaded + (workers?.overloaded ?? 0),
+      upstreamForeignCookies: exchanger.foreignCookies + (workers?.foreignCookies ?? 0),
       plain: { ...resolver.plain.stats, underWay: resolver.plain.underWay },
     },
     gateMemoryBytes: sources.gate.native.memoryBytes(),
@@ -264,9 +267,10 @@ export function reportOf(sources: ReportSources): ServerReport {
     }),
     upstreamNames: sources.groups.hosts,
     transports: {
-      udp: statsOf(sources.udpTransport, workers?.udp),
-      tcp: statsOf(sources.tcpTransport, workers?.tcp),
-      tls: statsOf(sources.tlsTransport),
+      udp: statsOf(sources.transports.udp, workers?.udp),
+      tcp: statsOf(sources.transports.tcp, workers?.tcp),
+      tls: statsOf(sources.transports.tls),
+      https: statsOf(sources.transports.https),
     },
     recursion: recursive && {
       ...recursive,
