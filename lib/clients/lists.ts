@@ -13,8 +13,9 @@ import { addressOctets } from '../base/address.js';
 import { optionError, ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { openRegularFile } from '../base/regular-file.js';
-import { typeCode } from '../wire/iana.js';
+import { Type, typeCode } from '../wire/iana.js';
 import { encodeRdata } from '../wire/rdata.js';
+import type { ListAlias } from './list-aliases.js';
 import {
   binding,
   LIST_MATCH,
@@ -101,6 +102,11 @@ export class NameLists {
     private readonly data: readonly string[],
     readonly records: ListRecords,
   ) {}
+
+  /** Of each of what a match's `data` stands for the alias that it is, if it is one. */
+  get aliases(): readonly (ListAlias | undefined)[] {
+    return this.records.aliases;
+  }
 
   get names(): number {
     return this.native.names();
@@ -207,6 +213,8 @@ export async function compileLists(
 export interface ListRecords {
   octets: Uint8Array;
   ends: Uint32Array;
+  /** Of each text the alias among them. */
+  aliases: readonly (ListAlias | undefined)[];
   /** Records that say nothing that can be told, the first 16. */
   unreadable: string[];
 }
@@ -218,20 +226,24 @@ const MAX_UNREADABLE = 16;
 async function recordsOf(data: readonly string[]): Promise<ListRecords> {
   const ends = new Uint32Array(data.length);
   const parts: Uint8Array[] = [];
+  const aliases: (ListAlias | undefined)[] = [];
   const unreadable: string[] = [];
   let end = 0;
   for (const [i, lines] of data.entries()) {
     if (i % LINES_A_TURN === LINES_A_TURN - 1) await new Promise(resolve => setImmediate(resolve));
+    let alias: ListAlias | undefined;
     for (const line of lines.split('\n')) {
       const octets = recordOf(line);
+      alias ??= octets && aliasOf(octets);
       if (octets !== undefined) {
         parts.push(octets);
         end += octets.length;
       } else if (unreadable.length < MAX_UNREADABLE) unreadable.push(line);
     }
     ends[i] = end;
+    aliases.push(alias);
   }
-  return { octets: Buffer.concat(parts), ends, unreadable };
+  return { octets: Buffer.concat(parts), ends, aliases, unreadable };
 }
 
 /** Undefined for what is no record's text. */
@@ -251,6 +263,16 @@ function recordOf(line: string): Uint8Array | undefined {
   record.writeUInt16BE(data.length, 6);
   record.set(data, 8);
   return record;
+}
+
+/** `*.` at the beginning stands for the name that is asked for. */
+function aliasOf(record: Uint8Array): ListAlias | undefined {
+  const view = Buffer.from(record.buffer, record.byteOffset, record.length);
+  if (view.readUInt16BE(0) !== Type.CNAME) return undefined;
+  const ttl = view.readUInt32BE(2);
+  const name = Uint8Array.from(record.subarray(8));
+  const below = name[0] === 1 && name[1] === 0x2a;
+  return { target: below ? name.subarray(2) : name, below, ttlSeconds: ttl === NO_TTL ? undefined : ttl };
 }
 
 type Tiers = readonly [importantAllow: number, importantBlock: number, allow: number, block: number];

@@ -9,7 +9,7 @@ import { Turns } from '../base/turns.js';
 import type { Engine, JudgedClient } from '../cache/engine.js';
 import type { Gate } from '../clients/gate.js';
 import { DURATION_BUCKETS, NO_EXTENDED_ERROR, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
-import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
+import { ASK_AGAIN, type Asker, type Resolution, type Resolver } from '../resolve/resolver.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import { byProtocolFamily, type Protocol } from './listeners/protocols.js';
@@ -22,6 +22,8 @@ export type Reply = (octets: Uint8Array | undefined) => void;
 interface For {
   readonly udp: boolean;
   readonly client: JudgedClient | undefined;
+  readonly asker: ListenerAsker;
+  readonly tenant: number | undefined;
 }
 
 /** Of replies in one turn of the event loop: about a millisecond's work, however many wait for the same answer. */
@@ -63,11 +65,12 @@ export class Answerer {
     let query: Query | undefined;
     let octets: Uint8Array | undefined;
     let client: JudgedClient | undefined;
+    let tenant: number | undefined;
     try {
       client = this.gate.clientOf(asker.client.address);
       const length = this.engine.answer(message, { udp, client });
       const { tag } = this.engine;
-      const tenant = tag === UNKNOWN_TENANT ? undefined : tag;
+      tenant = tag === UNKNOWN_TENANT ? undefined : tag;
       this.#countRequest(asker);
       if (length < 0) {
         // Kept beyond this call, so out of the listener's buffer.
@@ -81,17 +84,19 @@ export class Answerer {
       octets ??= this.#failed(error, message, udp, client);
     }
     if (waiting === undefined || query === undefined) done(octets);
-    else this.#answerLater(waiting, query, { udp, client }, done);
+    else this.#answerLater(waiting, query, { udp, client, asker, tenant }, done);
   }
 
   /** Keeps the query's own copy, and not what the listener has read it with. */
-  #answerLater(waiting: Promise<Resolution>, query: Query, { udp, client }: For, done: Reply): void {
+  #answerLater(waiting: Promise<Resolution>, query: Query, from: For, done: Reply): void {
     const { message } = query;
-    const inTurn = (make: () => Uint8Array | undefined): void =>
+    const { udp, client, asker, tenant } = from;
+    const inTurn = (make: () => Uint8Array | undefined | 'later'): void =>
       this.#turns.run(() => {
         let length = 0;
         try {
           const octets = make();
+          if (octets === 'later') return REPLY_OVERHEAD;
           length = octets?.length ?? 0;
           done(octets);
         } catch (error) {
@@ -101,7 +106,20 @@ export class Answerer {
       });
     waiting.then(
       resolution =>
-        inTurn(() => this.#guarded(message, udp, () => this.resolver.finish(query, resolution, udp, client))),
+        inTurn(() => {
+          let again = false;
+          const octets = this.#guarded(message, udp, () => {
+            const length = this.resolver.finish(query, resolution, udp, client, tenant);
+            again = length === ASK_AGAIN;
+            return again ? 0 : length;
+          });
+          if (!again) return octets;
+          // Once: what stands behind a list's alias is not judged by lists.
+          const { tag } = this.engine;
+          const next = this.resolver.resolve(query, { ...asker, tenant: tag });
+          this.#answerLater(next, query, { ...from, tenant: tag }, done);
+          return 'later';
+        }),
       (error: unknown) => inTurn(() => this.#failed(error, message, udp, client)),
     );
   }
@@ -120,7 +138,7 @@ export class Answerer {
         const client = this.gate.clientOf(asker.client.address);
         const length = this.engine.answer(message, { udp, allowStale: true, client });
         this.#countRequest(asker);
-        return length >= 0 ? length : this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client);
+        return length >= 0 ? length : this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client && { client, tenant: 0 });
       }),
     );
     return octets;
@@ -142,7 +160,7 @@ export class Answerer {
     if (this.#closed) return undefined;
     this.resolver.broke(error);
     try {
-      return this.#reply(this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client));
+      return this.#reply(this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client && { client, tenant: 0 }));
     } catch {
       return undefined;
     }

@@ -12,6 +12,7 @@ import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import { versionOf } from '../base/regular-file.js';
 import type { ListRules } from '../clients/edge.js';
+import { ListAliases } from '../clients/list-aliases.js';
 import {
   compileLists,
   listFile,
@@ -51,6 +52,7 @@ interface Compiled {
 export class BlockLists {
   #settings: Settings | undefined;
   #compiled: Compiled | undefined;
+  readonly aliases = new ListAliases();
   #overrides = new Map<string, Override>();
   #overriding: NameLists | undefined;
   #pausedUntilMs = 0;
@@ -82,7 +84,9 @@ export class BlockLists {
     const lists = this.#compiled?.names;
     const overrides = this.#overriding;
     if (lists === undefined && overrides === undefined) return undefined;
-    return { lists, overrides, sets: listSetsOf(settings).sets, ...blockedSaysOf(settings) };
+    this.aliases.ttlSeconds = settings.blocking.ttlSeconds;
+    const aliasTags = this.aliases.tagsOf(lists);
+    return { lists, overrides, aliasTags, sets: listSetsOf(settings).sets, ...blockedSaysOf(settings) };
   }
 
   /** Compiles what is new in these settings. @throws {ShardnsError} ERR_SHARDNS_FILE, ERR_SHARDNS_OPTION naming the list */
@@ -305,6 +309,7 @@ function sourceOf({ name, source, format, action, matches }: List, folder: strin
   const text = isUrl(source) ? copiedFile(fileOf(source, folder)) : listFile(source);
   const common = { name, format: format === 'rpz' ? 'zone' : format, text } as const;
   if (action === 'allow') return { ...common, allows: true, plain: matches };
+  if (action === 'passthru') return { ...common, instead: 'pass' };
   return format === 'rpz' ? { ...common, instead: action } : { ...common, block: action, plain: matches };
 }
 

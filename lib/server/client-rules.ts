@@ -39,12 +39,21 @@ export class ClientRules {
   ) {
     this.#secrets = new CookieSecrets(random, clock, () => this.publish());
     this.lists = new BlockLists(random, clock, log, () => this.publish());
+    resolver.listAliases = this.lists.aliases;
   }
 
   /** Cookies, rates and lists as they are now. */
   publish(): void {
     this.listHits();
     this.gate.replaceEdge(this.#edge());
+    this.#forgetAliases();
+  }
+
+  /** What was kept behind aliases of lists that are in force no more, or of views. */
+  #forgetAliases(): void {
+    const used = this.lists.aliases.takeUsed();
+    if (used === 'all') this.invalidation.forget('all');
+    else for (const tenant of used) this.invalidation.forget({ tenant });
   }
 
   /** Queries that each list has decided, by its name. */
@@ -92,6 +101,7 @@ export class ClientRules {
       listSets: listSetsOf(settings).prefixes,
       edge: this.#edge(),
     });
+    this.#forgetAliases();
     // Nor is joined what began meanwhile under a tag of before.
     this.listeners.plane?.outdate();
     if (tenants) this.gate.forgetClients();

@@ -186,6 +186,7 @@ constexpr Value kLimits[] = {
     {"leastInbox", udp::EventBuffer::kLeast},
     {"maxNames", gate::kMaxNames},
     {"maxLists", gate::kMaxLists},
+    {"aliasTag", gate::kAliasTag},
     {"notDue", answer_result::kNotDue},
 };
 
