@@ -64,6 +64,8 @@ export class BlockLists {
   /** When they were put in force, Unix time in seconds; 0: never. */
   #since = 0;
   #failures = 0;
+  /** To be let go of once others are in force. */
+  #replaced: NameLists[] = [];
   /** Compilations and changes of overrides, one after another. */
   #working: Promise<unknown> = Promise.resolve();
 
@@ -87,6 +89,11 @@ export class BlockLists {
     this.aliases.ttlSeconds = settings.blocking.ttlSeconds;
     const aliasTags = this.aliases.tagsOf(lists);
     return { lists, overrides, aliasTags, sets: listSetsOf(settings).sets, ...blockedSaysOf(settings) };
+  }
+
+  /** Nobody judges by those of before any more. */
+  published(): void {
+    for (const one of this.#replaced.splice(0)) one.close();
   }
 
   /** Compiles what is new in these settings. @throws {ShardnsError} ERR_SHARDNS_FILE, ERR_SHARDNS_OPTION naming the list */
@@ -120,6 +127,7 @@ export class BlockLists {
     this.#downloads.close();
     this.#look?.cancel();
     this.#pause?.cancel();
+    this.published();
     this.#compiled?.names.close();
     this.#overriding?.close();
     this.#compiled = this.#overriding = this.#settings = undefined;
@@ -261,8 +269,8 @@ export class BlockLists {
     this.#compiled = compiled;
     this.#seen = compiled?.versions ?? [];
     this.#since = this.clock.wallSeconds();
-    // Who judges by it still holds it natively.
-    before?.names.close();
+    // Who judges by it still holds it natively, until others are published: then it goes on another thread.
+    if (before !== undefined) this.#replaced.push(before.names);
   }
 
   #lookLater(): void {

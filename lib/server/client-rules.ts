@@ -46,11 +46,12 @@ export class ClientRules {
   publish(): void {
     this.listHits();
     this.gate.replaceEdge(this.#edge());
-    this.#forgetAliases();
+    this.#letGo();
   }
 
-  /** What was kept behind aliases of lists that are in force no more, or of views. */
-  #forgetAliases(): void {
+  /** What goes with lists that were in force before: also what was kept behind their aliases, or those of views. */
+  #letGo(): void {
+    this.lists.published();
     const used = this.lists.aliases.takeUsed();
     if (used === 'all') this.invalidation.forget('all');
     else for (const tenant of used) this.invalidation.forget({ tenant });
@@ -101,7 +102,7 @@ export class ClientRules {
       listSets: listSetsOf(settings).prefixes,
       edge: this.#edge(),
     });
-    this.#forgetAliases();
+    this.#letGo();
     // Nor is joined what began meanwhile under a tag of before.
     this.listeners.plane?.outdate();
     if (tenants) this.gate.forgetClients();

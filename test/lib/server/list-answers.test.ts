@@ -49,6 +49,7 @@ const WORLD = `
   garden.example 300 A 192.0.2.80
   cloaked.example.garden.example 300 A 192.0.2.81
   web.example 300 HTTPS 1 . ipv4hint=198.51.100.7
+  clean.example 300 HTTPS 1 . ipv4hint=192.0.2.1
   alias.example 300 HTTPS 0 edge.tracker.example
 `
   .split('\n')
@@ -96,7 +97,7 @@ async function told(way: string, name: string, shape?: QueryShape, from?: string
   if (reply === undefined) return 'nothing';
   if (isTruncated(reply)) return 'truncated';
   const answers = (decode(reply).answers as { type: string; data?: unknown }[]).map(one =>
-    one.type === 'HTTPS' ? 'https' : String(one.data),
+    one.type === 'UNKNOWN_65' ? 'https' : String(one.data),
   );
   const rcode = ['', '', 'servfail', 'nxdomain', '', 'refused'][rcodeOf(reply)];
   return [...answers, rcode || (answers.length === 0 ? 'nodata' : '')].filter(one => one !== '').join(' ');
@@ -113,7 +114,7 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
     await open([list('trackers', 'tracker.example\n')], {}, way);
     expect(await toldTwice(way, 'cloaked.example')).toBe('edge.tracker.example nxdomain');
     expect(await toldTwice(way, 'long.example')).toBe('middle.example plain.example 192.0.2.1');
-    expect(await toldTwice(way, 'alias.example', { type: 'HTTPS' })).toBe('nxdomain');
+    expect(await toldTwice(way, 'alias.example', { type: 'UNKNOWN_65' })).toBe('nxdomain');
     await server!.server.update({ lists: [list('middle', 'middle.example\n', { action: 'zero' })] });
     const asked = server!.asked;
     expect(await told(way, 'cloaked.example')).toBe('edge.tracker.example 192.0.2.9');
@@ -145,7 +146,8 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
     expect(await toldTwice(way, 'plain.example')).toBe('192.0.2.1');
     expect(await toldTwice(way, 'two.example')).toBe('192.0.2.99');
     expect(await toldTwice(way, 'six.example', { type: 'AAAA' })).toBe('nodata');
-    expect(await toldTwice(way, 'web.example', { type: 'HTTPS' })).toBe('nodata');
+    expect(await toldTwice(way, 'web.example', { type: 'UNKNOWN_65' })).toBe('nodata');
+    expect(await toldTwice(way, 'clean.example', { type: 'UNKNOWN_65' })).toBe('https');
   });
 
   test('a zone that is named first decides, by an address too; in a zone the name does', async () => {
