@@ -240,7 +240,8 @@ async function recordsOf(native: NativeNameList): Promise<ListRecords> {
   let end = 0;
   for (;;) {
     const texts = native.data(ends.length, LINES_A_TURN);
-    if (texts.length === 0) return { octets: octets.subarray(0, end), ends: Uint32Array.from(ends), aliases, unreadable };
+    if (texts.length === 0)
+      return { octets: octets.subarray(0, end), ends: Uint32Array.from(ends), aliases, unreadable };
     for (const text of texts) {
       let alias: ListAlias | undefined;
       for (const line of text.split('\n')) {

@@ -230,7 +230,12 @@ export class Resolver implements ResolverContext {
       : length;
   }
 
-  #finish(query: Query, resolution: Resolution, udp: boolean, judged?: { client: JudgedClient; tenant: number }): number {
+  #finish(
+    query: Query,
+    resolution: Resolution,
+    udp: boolean,
+    judged?: { client: JudgedClient; tenant: number },
+  ): number {
     const engine = this.#engine;
     try {
       if (resolution.kind === 'error') {

@@ -138,7 +138,9 @@ export class Answerer {
         const client = this.gate.clientOf(asker.client.address);
         const length = this.engine.answer(message, { udp, allowStale: true, client });
         this.#countRequest(asker);
-        return length >= 0 ? length : this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client && { client, tenant: 0 });
+        return length >= 0
+          ? length
+          : this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client && { client, tenant: 0 });
       }),
     );
     return octets;
@@ -160,7 +162,9 @@ export class Answerer {
     if (this.#closed) return undefined;
     this.resolver.broke(error);
     try {
-      return this.#reply(this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client && { client, tenant: 0 }));
+      return this.#reply(
+        this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client && { client, tenant: 0 }),
+      );
     } catch {
       return undefined;
     }

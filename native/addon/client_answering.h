@@ -18,8 +18,8 @@ struct ClientAnswering {
   // where it makes none, or, `*due` is false, where none is sent. The control words have the tag that it was answered
   // under, and afterwards the one under which it is to be asked again (Admitted::again).
   template <typename Write>
-  static size_t Finish(CacheObject* self, uint32_t* control, wire::Query* query, bool udp, MutableBytes out, Write write,
-                       bool* due) {
+  static size_t Finish(CacheObject* self, uint32_t* control, wire::Query* query, bool udp, MutableBytes out,
+                       Write write, bool* due) {
     if (!Asks(self, control)) return write();
     CacheObject::Clients& clients = *self->clients_;
     const auto rules = clients.admission.rules().Take();

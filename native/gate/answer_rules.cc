@@ -40,10 +40,10 @@ void AnswerSearch::Address(Bytes address) {
     if (match->policy.tier > before.policy.tier) return;
     if (match->policy.tier == before.policy.tier) {
       if (best_address_.empty() || match->labels < before.labels) return;
-      const bool smaller =
-          address.size() != best_address_.size()
-              ? address.size() < best_address_.size()
-              : std::lexicographical_compare(address.begin(), address.end(), best_address_.begin(), best_address_.end());
+      const bool smaller = address.size() != best_address_.size()
+                               ? address.size() < best_address_.size()
+                               : std::lexicographical_compare(address.begin(), address.end(), best_address_.begin(),
+                                                              best_address_.end());
       if (match->labels == before.labels && !smaller) return;
     }
   }

@@ -105,7 +105,8 @@ EdgeVerdict Edge::Judge(const Judgement& client, const EdgeQuery& query, EdgeCou
   counts->actions[static_cast<size_t>(verdict.action)].Add();
   if (verdict.over_limit) counts->over_limit.Add();
   if (rules_.cookies) counts->cookies[static_cast<size_t>(verdict.cookie)].Add();
-  if (verdict.match && !verdict.pending) (verdict.by_override ? counts->by_override : counts->by_list[verdict.match->policy.list]).Add();
+  if (verdict.match && !verdict.pending)
+    (verdict.by_override ? counts->by_override : counts->by_list[verdict.match->policy.list]).Add();
   return verdict;
 }
 

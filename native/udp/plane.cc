@@ -153,12 +153,10 @@ void Plane::AskAgain(std::span<const AskedAgain> asked) {
     SendBatch& batch = *replies_[waiter.peer.receiver];
     wire::Query query;
     const Bytes packet = {waiter.packet, waiter.packet_length};
-    Response response = responder_.Respond(packet,
-                                           {.now = shared_.cache->NowTicks(MonotonicMs()),
-                                            .tenant = tag,
-                                            .counting = Counting::kReply,
-                                            .resolves = true},
-                                           &query, batch.Next());
+    Response response = responder_.Respond(
+        packet,
+        {.now = shared_.cache->NowTicks(MonotonicMs()), .tenant = tag, .counting = Counting::kReply, .resolves = true},
+        &query, batch.Next());
     if (response.verdict == Verdict::kMiss) {
       const MissRing::Joined joined = ring_.Join({.query = query,
                                                   .peer = waiter.peer,

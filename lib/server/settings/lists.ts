@@ -119,7 +119,8 @@ export const listRows = {
               'action',
             );
           }
-          if (action === 'passthru' && format !== 'rpz') wrong('expected another action: it is of the format rpz', 'action');
+          if (action === 'passthru' && format !== 'rpz')
+            wrong('expected another action: it is of the format rpz', 'action');
           if (matches !== undefined && format !== 'domains')
             wrong('expected none: it is of the format domains', 'matches');
         }

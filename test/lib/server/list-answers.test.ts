@@ -231,7 +231,9 @@ test('a zone may be let pass as a whole: later ones are not asked', async () => 
 
 test('addresses of hosts files that block nothing are told as theirs', async () => {
   await open([
-    list('hosts', '192.0.2.50 router.example\n2001:db8::50 router.example\n127.0.0.53 bad.example\n', { format: 'hosts' }),
+    list('hosts', '192.0.2.50 router.example\n2001:db8::50 router.example\n127.0.0.53 bad.example\n', {
+      format: 'hosts',
+    }),
   ]);
   expect(await toldTwice('udp', 'router.example')).toBe('192.0.2.50');
   expect(await toldTwice('udp', 'router.example', { type: 'AAAA' })).toBe('2001:db8::50');
