@@ -178,8 +178,36 @@ function start() {
   return `${table(['an import, over an empty module', 'processor time', 'resident memory'], rows)}\n\n${source(result)} Medians of ${result.importRounds} interleaved rounds, Node ${result.node.slice(1)}. \`npm start\` to the first answer: ${fixed(whole.cpuMs)} ms of processor time, of which npm itself takes ${fixed(floor.cpuMs)}.`;
 }
 
+function validation() {
+  const result = read('validation');
+  const rows = Object.entries(result.results).map(([name, one]) => [
+    name,
+    fixed(one.us['shardns, plain']),
+    fixed(one.shardns_added_us),
+    fixed(one.worker_added_us),
+    fixed(one.unbound_added_us),
+    `${fixed(one.shardns_added_us / one.unbound_added_us, 2)} x`,
+  ]);
+  const head = ['us of a recursive miss', 'unproven', 'validation adds', 'in a worker', 'Unbound 1.17 adds', ''];
+  return `${table(head, rows)}\n\n${source(result)} Medians of ${result.rounds} interleaved rounds of ${result.misses} new names in a zone whose keys are known; processor time of the whole process.`;
+}
+
+function tls() {
+  const result = read('tls');
+  const names = { shardns: '**shardns**', unbound: 'unbound', dnsdist: 'dnsdist, packet cache' };
+  const kinds = ['tls_pipelined', 'tls_single', 'tcp_pipelined', 'tcp_single'];
+  const rows = Object.entries(result.summary).map(([name, one]) => [
+    names[name],
+    ...kinds.map(kind => thousands(one[kind])),
+  ]);
+  const head = ['hits per CPU second', 'TLS, pipelined', 'TLS, one at a time', 'TCP, pipelined', 'TCP, one at a time'];
+  return `${table(head, rows)}\n\n${source(result)} Medians of ${result.rounds} interleaved rounds, connections that stay open.`;
+}
+
 const makers = {
   start,
+  tls,
+  validation,
   load,
   native,
   policies,

@@ -224,6 +224,23 @@ const FAMILIES: readonly Family[] = [
     ({ tls }) => (tls === undefined ? [] : by('outcome', { read: tls.reloads, failed: tls.failures })),
     ['outcome'],
   ),
+  counter(
+    'shardns_https_connections_total',
+    'Connections over HTTPS, by version of HTTP',
+    ({ https }) => (https === undefined ? [] : by('version', https.connections)),
+    ['version'],
+  ),
+  counter(
+    'shardns_https_responses_total',
+    'Responses over HTTPS, by status',
+    ({ https }) => (https === undefined ? [] : by('status', https.responses)),
+    ['status'],
+  ),
+  counter(
+    'shardns_https_abusive_total',
+    'Connections over HTTPS that were closed for what the client did with HTTP',
+    r => r.https?.abusive,
+  ),
   gauge('shardns_resolver_in_flight', 'Questions on the slow path', r => r.resolver.inFlight),
   counter(
     'shardns_resolver_plain_total',

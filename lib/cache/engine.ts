@@ -43,6 +43,14 @@ export interface AnswerOptions {
   client?: JudgedClient;
 }
 
+/** A reply without records, for want of an answer. */
+export interface ErrorReply {
+  rcode: number;
+  extendedError: number;
+  /** Beside the extended error, for people: ASCII, of which as much is told as a reply has room for, 128 octets at the most. */
+  text?: string;
+}
+
 /** A client, as a gate knows it: what the gate's rules say of it is what it gets, with the cookie that they give it. */
 export interface JudgedClient {
   readonly gate: NativeGate;
@@ -215,16 +223,14 @@ export class Engine implements Disposable {
     this.#control[Control.flags] = this.#flags(udp, judged);
     return this.native.finish(query, response, wallSeconds, extendedError);
   }
-  /** A reply of header and question with this rcode, in `reply`; 0 = none is due. */
+  /** A reply of header and question, in `reply`; 0 = none is due. */
   refuse(
     query: Uint8Array,
-    rcode: number,
-    extendedError: number,
-    udp: boolean,
-    judged?: { client: JudgedClient; tenant: number },
+    { rcode, extendedError, text = '' }: ErrorReply,
+    { udp, client, tenant = 0 }: { udp: boolean; client?: JudgedClient; tenant?: number },
   ): number {
-    this.#control[Control.flags] = this.#flags(udp, judged);
-    return this.native.refuse(query, rcode, extendedError);
+    this.#control[Control.flags] = this.#flags(udp, client && { client, tenant });
+    return this.native.refuse(query, rcode, extendedError, text);
   }
 
   /** @param adUnknown it was asked for with neither AD nor DO: who wants to know of validation finds nothing */
@@ -262,11 +268,11 @@ export class Engine implements Disposable {
     name: Uint8Array,
     type: number,
     variant: Variant,
-    { seconds, rcode, extendedError }: { seconds: number; rcode: number; extendedError: number },
+    { seconds, rcode, extendedError, text = '' }: ErrorReply & { seconds: number },
   ): void {
     const length = this.#name(name);
     const { tenant = 0 } = variant;
-    this.native.insertFailure(length, type, variantFlags(variant), tenant, seconds, rcode, extendedError);
+    this.native.insertFailure(length, type, variantFlags(variant), tenant, seconds, rcode, extendedError, text);
   }
 
   /** Into a buffer of the caller's, of at least 1024 octets. */

@@ -12,7 +12,14 @@ import { say } from './say.js';
 export async function showFile(file: string, asJson: boolean): Promise<number> {
   const zones = readAnchorFile(file);
   if (zones === undefined) throw new ShardnsError('ERR_SHARDNS_FILE', `${file}: there is no such file`);
-  const report: AnchorsReport = { validates: true, file, zones: zones.map(zoneReportOf), probes: 0, failures: 0 };
+  const report: AnchorsReport = {
+    validates: true,
+    file,
+    zones: zones.map(zoneReportOf),
+    negative: [],
+    probes: 0,
+    failures: 0,
+  };
   const text = JSON.stringify(report);
   await say(`${asJson ? text : anchorsText(text)}\n`);
   return 0;

@@ -1,18 +1,26 @@
 // What is known of trust anchors, for people: a line for each zone and one for each anchor.
 import type { AnchorsReport, ZoneReport } from '../server/anchors-report.js';
+import type { NegativeAnchorReport } from '../server/negative-anchors.js';
 
 const timeText = (seconds: number | undefined): string =>
   seconds === undefined || seconds === 0 ? 'never' : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 
 /** @param text a report as JSON */
 export function anchorsText(text: string): string {
-  const { zones, file, problem, validates } = JSON.parse(text) as AnchorsReport;
-  const lines = zones.flatMap(zoneLines);
+  // A server of before has none.
+  const { zones, negative = [], file, problem, validates } = JSON.parse(text) as AnchorsReport;
+  const lines = [...zones.flatMap(zoneLines), ...negative.map(negativeLine)];
   if (file === undefined) lines.push('they are fixed: dnssec.anchorFile is not set');
   else lines.push(`kept in ${file}`);
   if (problem !== undefined) lines.push(`problem: ${problem}`);
   if (!validates) lines.push('nothing is validated');
   return lines.join('\n');
+}
+
+export function negativeLine({ name, untilSeconds, hasEnded }: NegativeAnchorReport): string {
+  const end =
+    untilSeconds === undefined ? 'without an end' : `${hasEnded ? 'ended' : 'until'} ${timeText(untilSeconds)}`;
+  return `${name} negative, ${end}`;
 }
 
 function zoneLines(one: ZoneReport): string[] {

@@ -5,7 +5,7 @@ import { type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
 import type { ServerReport } from '../server/report.js';
-import { anchorsStatus, anchorsText } from './anchors-text.js';
+import { anchorsStatus, anchorsText, negativeLine } from './anchors-text.js';
 import { flagsFromEnvironment } from './config.js';
 import { defaultControlPath } from './control-path.js';
 import { say } from './say.js';
@@ -36,6 +36,8 @@ interface Call {
 }
 
 const TIMEOUT_MS = 30_000;
+/** Negative trust anchors that `ctl status` names: `ctl anchors` has all. */
+const MAX_NEGATIVE = 16;
 const DEFAULT_SERVER = '127.0.0.1:9153';
 
 /** What each verb takes, beside --socket. */
@@ -284,6 +286,9 @@ function statusText(text: string): string {
       `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}`,
     ]),
     ...(report.clockDoubt === undefined ? [] : [['clock', report.clockDoubt]]),
+    ...(report.anchors.validates ? report.anchors.negative : [])
+      .slice(0, MAX_NEGATIVE)
+      .map(one => ['anchor', negativeLine(one)]),
     ...report.forwardedTo
       .filter(one => one.signatures === 'left out' || one.signatures === 'not answered')
       .map(one => {

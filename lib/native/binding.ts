@@ -75,6 +75,8 @@ interface Binding extends Contract {
   ): NativeAsker;
   /** Reads a query as the plane does. @param words QUERY_WORDS @returns a QueryVerdict */
   parseQuery(query: Uint8Array, words: Uint32Array): number;
+  /** How long HTTP may keep a reply, in seconds (RFC 8484 section 5.1); 0: not at all. */
+  freshSeconds(reply: Uint8Array): number;
 }
 
 /** build/Release of a checkout or of `shardns build`, else the prebuild of this platform. */

@@ -116,6 +116,7 @@ export interface NativeCache extends NativeRegion {
     ttlSeconds: number,
     rcode: number,
     extendedError: number,
+    text: string,
   ): number;
   remove(nameLength: number, type: number, variantFlags: number, tenant: number): boolean;
   /** A hit may ask for a refresh of the entry once more. */
@@ -127,7 +128,7 @@ export interface NativeCache extends NativeRegion {
   /** Whose rules hold for queries with the flag `client`; none: everybody may ask whatever it likes. */
   judgeBy(gate: NativeGate): void;
   finish(query: Uint8Array, response: Uint8Array, wallSeconds: number, extendedError: number): number;
-  refuse(query: Uint8Array, rcode: number, extendedError: number): number;
+  refuse(query: Uint8Array, rcode: number, extendedError: number, text: string): number;
   configure(tunables: Uint32Array): void;
   declare(configurationHigh: number, configurationLow: number): void;
   responses(out: Float64Array): void;

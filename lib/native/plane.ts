@@ -66,7 +66,7 @@ export interface NativePlane {
   registerDrain(buffer: Uint8Array): void;
   drain(most: number): number;
   replyMessage(ticket: number, response: Uint8Array, wallSeconds: number, extendedError: number): boolean;
-  replyError(ticket: number, rcode: number, extendedError: number): boolean;
+  replyError(ticket: number, rcode: number, extendedError: number, text: string): boolean;
   replyStale(ticket: number, tenant: number): boolean;
   discard(ticket: number): boolean;
   /** Leaves the flight its first waiter; the others become another one, to be drained. False: they cannot be parted. */

@@ -97,7 +97,7 @@ export class Coalescer implements FlightOwner {
       // Asked about not long ago, though the cache itself does not know: for a subnet, or with expired RRsets at hand.
       const known = stale ?? staleAnswers.find(query, asker.tenant, quiet.recursive);
       if (known !== undefined) context.stats.staleServed++;
-      return known ?? { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: quiet.extendedError };
+      return known ?? { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: quiet.extendedError, text: quiet.text };
     }
     // Refreshes and targets of aliases are bounded elsewhere, and nobody's share.
     const client = asker.fresh === true || parent !== undefined ? undefined : asker.client?.address;
@@ -181,9 +181,9 @@ export class Coalescer implements FlightOwner {
     context.stats.failures++;
     if (failure.ours) context.stats.ownFailures++;
     const { isBogus = false } = failure;
-    const { rcode, extendedError, message } = failure;
+    const { rcode, extendedError, text, message } = failure;
     // What was judged before and has time left stands, whatever a refresh of it has brought.
-    if (isBogus && keep.isFresh(query, asker.tenant)) return { kind: 'error', rcode, extendedError };
+    if (isBogus && keep.isFresh(query, asker.tenant)) return { kind: 'error', rcode, extendedError, text };
     let stale: Resolution | undefined;
     if (!isBogus) stale = before ?? staleAnswers.find(query, asker.tenant, asker.flight.recursive);
     else if (options.staleForBogus && before?.kind === 'cached' && keep.standsIn(query, before.tenant)) stale = before;
@@ -200,7 +200,7 @@ export class Coalescer implements FlightOwner {
     }
     // Those who wait are shown what led to it; it is remembered for others.
     return message === undefined
-      ? { kind: 'error', rcode, extendedError }
+      ? { kind: 'error', rcode, extendedError, text }
       : { kind: 'message', message, extendedError };
   }
 }

@@ -17,6 +17,7 @@ interface Failing {
   overMs: number;
   recursive: boolean;
   extendedError: number;
+  text: string | undefined;
 }
 
 export class FailureHistory {
@@ -35,7 +36,7 @@ export class FailureHistory {
    * Notes that a question has failed. Returns for how many seconds it is to be left alone: `first`, or twice as long as
    * the last time, `most` at the most; `stale` where there is an answer to give in the meantime. Who asks again only when
    * as long again has passed asks seldom enough: then it begins anew. `inCache`: the cache has it, and sees to it. `recursive`: it was the recursor
-   * that could not answer. `extendedError`: what those who ask meanwhile are told.
+   * that could not answer. `extendedError`, `text`: what those who ask meanwhile are told.
    */
   note(
     key: string,
@@ -46,6 +47,7 @@ export class FailureHistory {
       inCache = true,
       recursive = false,
       extendedError = ExtendedError.cachedError,
+      text,
     }: {
       first: number;
       most: number;
@@ -53,6 +55,7 @@ export class FailureHistory {
       inCache?: boolean;
       recursive?: boolean;
       extendedError?: number;
+      text?: string;
     },
   ): number {
     const now = this.clock.nowMs();
@@ -64,12 +67,12 @@ export class FailureHistory {
     const quiet = stale ?? seconds;
     const quietUntilMs = inCache ? -Infinity : now + 1000 * quiet;
     const overMs = Math.max(now + 2000 * seconds, quietUntilMs);
-    this.#failing.set(key, { seconds, quietUntilMs, overMs, recursive, extendedError });
+    this.#failing.set(key, { seconds, quietUntilMs, overMs, recursive, extendedError, text });
     return quiet;
   }
 
   /** Set: a question that the cache knows nothing of is to be left alone still. */
-  quiet(key: string): { readonly recursive: boolean; readonly extendedError: number } | undefined {
+  quiet(key: string): Readonly<Pick<Failing, 'recursive' | 'extendedError' | 'text'>> | undefined {
     const now = this.clock.nowMs();
     const failing = this.#find(key, now);
     return failing !== undefined && now < failing.quietUntilMs ? failing : undefined;

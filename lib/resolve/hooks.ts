@@ -10,7 +10,7 @@ export interface QueryInfo {
   /** `A`, `AAAA`, `TYPE65280`, ... */
   readonly type: string;
   readonly dnssecOk: boolean;
-  readonly protocol: 'udp' | 'tcp' | 'tls' | 'internal';
+  readonly protocol: 'udp' | 'tcp' | 'tls' | 'https' | 'internal';
   /**
    * The client that asked first; others may be waiting for the same answer. Of a refresh, which no client waits for, the
    * one that the entry was last made for, so that it is decided as it was. Undefined for questions of the server's own:

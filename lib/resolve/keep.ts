@@ -18,6 +18,7 @@ import { flightKey, keysWithoutDo } from './flight-key.js';
 import { FailureHistory } from './failure-history.js';
 import { Forgetting } from './forgetting.js';
 import type { Failed, Resolution } from './outcome.js';
+import { RECURSION_LIMITS } from './recurse/limits.js';
 
 export interface KeepOptions {
   denials: DenialScope;
@@ -245,14 +246,16 @@ export class Keep {
     const remembered = inCache && isKept(query);
     // Why an answer is bogus is worth more to those who ask again than that it was so before (RFC 8914 section 4.14).
     const extendedError = failed.isBogus === true ? failed.extendedError : ExtendedError.cachedError;
+    const text = failed.isBogus === true ? failed.text : undefined;
     const seconds = this.failures.note(asker.flight.key, {
       first: options.failureFirstSeconds,
-      most: options.failureMaxSeconds,
+      most: Math.min(options.failureMaxSeconds, longestOf(failed)),
       // With a stale answer at hand RFC 8767's 30 s.
       stale: hasStale ? options.staleRetrySeconds : undefined,
       inCache: remembered,
       recursive: asker.flight.recursive,
       extendedError,
+      text,
     });
     if (!remembered) return;
     const { rcode } = failed;
@@ -260,6 +263,7 @@ export class Keep {
       seconds,
       rcode,
       extendedError,
+      text,
     });
   }
 
@@ -308,6 +312,16 @@ export class Keep {
       return false; // the memory may be another process's
     }
   }
+}
+
+/**
+ * Seconds for which a failure may be remembered at the most, however often it has come. What is bogus is asked about again
+ * when that is forgotten which it rests on, and after RECURSION_LIMITS.bogusTtl in any case: a zone that was mended is not to
+ * wait for the back-off of servers that do not answer. RFC 9520 section 3.2 wants a second at the least.
+ */
+function longestOf({ isBogus, bogusMs = Infinity }: Failed): number {
+  if (isBogus !== true) return Infinity;
+  return Math.max(Math.min(RECURSION_LIMITS.bogusTtl, Math.floor(bogusMs / 1000)), 1);
 }
 
 function hasExpiredSignature(message: Uint8Array, wallSeconds: number): boolean {

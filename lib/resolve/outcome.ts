@@ -1,4 +1,5 @@
 // What a question on the slow path comes to: inside the chain, and for the clients that wait.
+import type { ErrorReply } from '../cache/engine.js';
 import { ExtendedError, Rcode } from '../wire/iana.js';
 import type { QueryDecision } from './hooks.js';
 
@@ -8,9 +9,13 @@ export type Resolution =
   | { kind: 'message'; message: Uint8Array; extendedError: number }
   /** The cache has it now for this tenant, or has an expired answer that is to be served. */
   | { kind: 'cached'; tenant: number }
-  | { kind: 'error'; rcode: number; extendedError: number };
+  | ({ kind: 'error' } & ErrorReply);
 
-export const SERVFAIL: Resolution = { kind: 'error', rcode: Rcode.SERVFAIL, extendedError: ExtendedError.other };
+export const SERVFAIL: Resolution & ErrorReply = {
+  kind: 'error',
+  rcode: Rcode.SERVFAIL,
+  extendedError: ExtendedError.other,
+};
 
 /** No answer was to be had. */
 export interface Failed {
@@ -21,6 +26,10 @@ export interface Failed {
   ours: boolean;
   /** It was found and does not prove itself: nothing that has expired is shown in its place (RFC 4035 section 5.5). */
   isBogus?: boolean;
+  /** What is told beside the extended error. */
+  text?: string;
+  /** Of `isBogus`: milliseconds for which what it rests on is remembered; undefined: it is not. */
+  bogusMs?: number;
   /** What led to it, where those who wait are to see that. */
   message?: Uint8Array;
 }

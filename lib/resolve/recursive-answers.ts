@@ -31,7 +31,8 @@ export type Resolved =
   | { kind: 'answer'; message: Uint8Array; noCache: boolean; livesMs: number; extendedError?: number; reason?: string }
   /**
    * `message`: what led to it, where a client is to see that. `ours`: it failed for want of room, or by being closed;
-   * nobody's failure that could be remembered (RFC 9520 section 2). `isBogus`: nothing expired takes its place.
+   * nobody's failure that could be remembered (RFC 9520 section 2). `isBogus`: nothing expired takes its place. `bogusMs`: for how long
+   * that is remembered here.
    */
   | {
       kind: 'failure';
@@ -40,6 +41,7 @@ export type Resolved =
       message?: Uint8Array;
       ours: boolean;
       isBogus?: boolean;
+      bogusMs?: number;
     };
 
 /** A recursor, or several behind one face. */
@@ -63,10 +65,10 @@ export async function resolveFor(query: Query, recursor: Recursor, fresh: boolea
     return { kind: 'answer', message, noCache, livesMs, extendedError, reason };
   } catch (error) {
     if (!(error instanceof ResolutionError)) throw error;
-    const { extendedError, message: reason, answers, ours, isBogus } = error;
-    if (answers.length === 0) return { kind: 'failure', extendedError, reason, ours, isBogus };
+    const { extendedError, message: reason, answers, ours, isBogus, bogusMs } = error;
+    if (answers.length === 0) return { kind: 'failure', extendedError, reason, ours, isBogus, bogusMs };
     const result = { ...emptyResult(), rcode: Rcode.SERVFAIL, answers: [...answers], secure: false };
-    return { kind: 'failure', extendedError, reason, ours, isBogus, message: encodeResult(query, result) };
+    return { kind: 'failure', extendedError, reason, ours, isBogus, bogusMs, message: encodeResult(query, result) };
   }
 }
 

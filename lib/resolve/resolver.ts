@@ -239,7 +239,7 @@ export class Resolver implements ResolverContext {
     const engine = this.#engine;
     try {
       if (resolution.kind === 'error') {
-        return engine.refuse(query.message, resolution.rcode, resolution.extendedError, udp, judged);
+        return engine.refuse(query.message, resolution, { udp, ...judged });
       }
       let length: number;
       if (resolution.kind === 'cached') {
@@ -256,7 +256,7 @@ export class Resolver implements ResolverContext {
     } catch (error) {
       this.#mistakes.ended(error, query);
     }
-    return engine.refuse(query.message, Rcode.SERVFAIL, ExtendedError.other, udp, judged);
+    return engine.refuse(query.message, SERVFAIL, { udp, ...judged });
   }
 
   /**

@@ -1,5 +1,6 @@
 // What is told of trust anchors: by the report, `shardns anchors` and metrics.
 import { type FollowedZone, type ShownAnchor, shownAnchors } from '../dnssec/anchor-zone.js';
+import type { NegativeAnchorReport } from './negative-anchors.js';
 
 export interface ZoneReport {
   readonly zone: string;
@@ -20,6 +21,8 @@ export interface AnchorsReport {
   /** Why the file is not used, or not written. */
   readonly problem?: string;
   readonly zones: readonly ZoneReport[];
+  /** Names at and below which nothing is validated (RFC 7646), with those whose end has come. */
+  readonly negative: readonly NegativeAnchorReport[];
   /** Looks since the start, and those that came to nothing. */
   readonly probes: number;
   readonly failures: number;

@@ -30,6 +30,7 @@ import { encodeName, foldName, nameToText } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
 import { readAnchorFile, whyNotWritten, writeAnchorFile } from './anchor-file.js';
 import { type AnchorsReport, zoneReportOf } from './anchors-report.js';
+import { negativeAnchorReports } from './negative-anchors.js';
 import type { Prepared } from './prepared.js';
 import { validates } from './settings/resolution.js';
 import { policyOf } from './settings/dnssec.js';
@@ -148,7 +149,7 @@ export class Anchors {
 
   get report(): AnchorsReport {
     const state = this.#state;
-    if (state === undefined) return { validates: false, zones: [], probes: 0, failures: 0 };
+    if (state === undefined) return { validates: false, zones: [], negative: [], probes: 0, failures: 0 };
     const { settings, file, unread, unwritten } = state;
     const problem = unread ?? unwritten;
     return {
@@ -158,6 +159,7 @@ export class Anchors {
       zones: this.#isFollowed
         ? state.zones.map(one => ({ ...zoneReportOf(one), problem: this.#problems.get(one.zone) }))
         : anchorsOfSettings(settings).all.map(one => ({ zone: nameToText(one.zone), anchors: shownFixed(one) })),
+      negative: negativeAnchorReports(settings, this.parts.clock.wallSeconds()),
       probes: this.#probes,
       failures: this.#failures,
     };

@@ -9,8 +9,8 @@ import { Turns } from '../base/turns.js';
 import type { Engine, JudgedClient } from '../cache/engine.js';
 import type { Gate } from '../clients/gate.js';
 import { DURATION_BUCKETS, NO_EXTENDED_ERROR, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
+import { SERVFAIL } from '../resolve/outcome.js';
 import { ASK_AGAIN, type Asker, type Resolution, type Resolver } from '../resolve/resolver.js';
-import { ExtendedError, Rcode } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import { byProtocolFamily, type Protocol } from './listeners/protocols.js';
 
@@ -126,7 +126,9 @@ export class Answerer {
 
   /** Without an answer: what is wrong with the query. */
   refuse(message: Uint8Array, rcode: number, udp: boolean): Uint8Array | undefined {
-    return this.#guarded(message, udp, () => this.engine.refuse(message, rcode, NO_EXTENDED_ERROR, udp));
+    return this.#guarded(message, udp, () =>
+      this.engine.refuse(message, { rcode, extendedError: NO_EXTENDED_ERROR }, { udp }),
+    );
   }
 
   /** Where there is no room to wait: from the cache, stale allowed, else SERVFAIL. For those only who may ask. */
@@ -138,9 +140,7 @@ export class Answerer {
         const client = this.gate.clientOf(asker.client.address);
         const length = this.engine.answer(message, { udp, allowStale: true, client });
         this.#countRequest(asker);
-        return length >= 0
-          ? length
-          : this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client && { client, tenant: 0 });
+        return length >= 0 ? length : this.engine.refuse(message, SERVFAIL, { udp, client });
       }),
     );
     return octets;
@@ -162,9 +162,7 @@ export class Answerer {
     if (this.#closed) return undefined;
     this.resolver.broke(error);
     try {
-      return this.#reply(
-        this.engine.refuse(message, Rcode.SERVFAIL, ExtendedError.other, udp, client && { client, tenant: 0 }),
-      );
+      return this.#reply(this.engine.refuse(message, SERVFAIL, { udp, client }));
     } catch {
       return undefined;
     }

@@ -15,6 +15,7 @@ import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Anchors } from './anchors.js';
+import { NegativeAnchorEnds } from './negative-anchors.js';
 import { Answerer } from './answerer.js';
 import { Certificates } from './certificates.js';
 import { ClientRules } from './client-rules.js';
@@ -48,6 +49,7 @@ export interface ServerParts {
   readonly resolver: Resolver;
   readonly recursion: Recursion;
   readonly anchors: Anchors;
+  readonly negativeAnchors: NegativeAnchorEnds;
   readonly probes: SignatureProbes;
   /** Questions whose answers were bogus, by extended error: one of RFC 8914's. */
   readonly bogusBy: Readonly<Record<string, number>>;
@@ -125,7 +127,9 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log, certificates }, settings);
   groups.own = () => listeners.own;
   const invalidation = new Invalidation(resolver, recursion);
+  const negativeAnchors = new NegativeAnchorEnds({ clock, log, forget: what => invalidation.forget(what) });
   const clientRules = new ClientRules(gate, resolver, listeners, invalidation, { random, clock, log });
+  negativeAnchors.use(settings);
   clientRules.apply(settings);
   return {
     clock,
@@ -142,6 +146,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     resolver,
     recursion,
     anchors,
+    negativeAnchors,
     probes,
     bogusBy,
     snapshots,

@@ -8,9 +8,16 @@ import type { ServerOptions, ServerSettings } from './settings/settings.js';
 export function tellDoubts(
   options: ServerOptions,
   settings: ServerSettings,
-  { log, listeners, groups, ownsEngine }: Pick<ServerParts, 'log' | 'listeners' | 'groups' | 'ownsEngine'>,
+  {
+    clock,
+    log,
+    listeners,
+    groups,
+    ownsEngine,
+  }: Pick<ServerParts, 'clock' | 'log' | 'listeners' | 'groups' | 'ownsEngine'>,
 ): void {
-  for (const doubt of contradictions(options, ownsEngine)) log.warn({}, doubt);
+  const circumstances = { now: clock.wallSeconds(), ownsCache: ownsEngine };
+  for (const doubt of contradictions(options, circumstances)) log.warn({}, doubt);
   const { own } = listeners;
   for (const upstream of groups.all.filter(one => own.has(one.at))) {
     log.warn({ upstream: upstream.label }, 'an upstream is this server itself: what it is asked comes back');

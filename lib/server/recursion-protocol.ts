@@ -65,7 +65,7 @@ export class OutcomeBatch extends Batch {
     out.writeUInt32LE(id, at);
     out[at + 4] = kindOf(resolved);
     out.writeUInt16LE(resolved.extendedError ?? NO_CODE, at + 5);
-    out.writeDoubleLE(failed ? 0 : resolved.livesMs, at + 7);
+    out.writeDoubleLE(failed ? (resolved.bogusMs ?? Infinity) : resolved.livesMs, at + 7);
     out.writeUInt32LE(body.length, at + 15);
     out.set(body, at + OUTCOME_SIZE);
   }
@@ -100,7 +100,10 @@ export function* outcomesOf(octets: Uint8Array): Generator<{ id: number; resolve
     const reason = hasMessage ? 'aliases in a circle' : Buffer.from(body).toString('utf8');
     const failure: Resolved = { kind: 'failure', extendedError, reason, ours: (kind & Kind.ours) !== 0 };
     if (hasMessage) failure.message = body;
-    if ((kind & Kind.bogus) !== 0) failure.isBogus = true;
+    if ((kind & Kind.bogus) !== 0) {
+      failure.isBogus = true;
+      if (livesMs !== Infinity) failure.bogusMs = livesMs;
+    }
     yield { id, resolved: failure };
   }
 }

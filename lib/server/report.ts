@@ -27,6 +27,7 @@ import type { Answerer } from './answerer.js';
 import type { BlockLists } from './block-lists.js';
 import type { CertificateReport, Certificates } from './certificates.js';
 import type { ClientRules } from './client-rules.js';
+import type { HttpsStats } from './listeners/doh-connection.js';
 import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
 import type { ProbeReport, SignatureProbes } from './signature-probes.js';
@@ -94,6 +95,8 @@ export interface ServerReport {
     readonly reloads: number;
     readonly failures: number;
   };
+  /** Clients over HTTPS; undefined where nothing is listened for that is. */
+  readonly https?: Readonly<HttpsStats>;
   /** Questions that the cache did not answer. */
   readonly resolver: Readonly<Resolver['stats']> & {
     /** At present. */
@@ -236,6 +239,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       heldBytes: listeners.tcpConnections.octets,
     },
     tls: tlsOf(sources.certificates),
+    https: httpsOf(listeners),
     resolver: {
       ...resolver.stats,
       inFlight: resolver.inFlight,
@@ -275,6 +279,11 @@ export function reportOf(sources: ReportSources): ServerReport {
 
 function tlsOf({ handshakes, report, reloads, failures }: Certificates): ServerReport['tls'] {
   return report && { handshakes: { ...handshakes }, certificate: report, reloads, failures };
+}
+
+function httpsOf({ addresses, https }: Listeners): ServerReport['https'] {
+  if (addresses.https.length === 0) return undefined;
+  return { ...https, connections: { ...https.connections }, responses: { ...https.responses } };
 }
 
 function edgeOf({ actions, cookies, overLimit }: EdgeStats): ServerReport['edge'] {

@@ -278,6 +278,7 @@ export class Server implements AsyncDisposable {
     await steps.wait(() => this.snapshots.loaded);
     if (served) await steps.wait(() => this.snapshots.end());
     steps.do(() => this.#parts.probes.close());
+    steps.do(() => this.#parts.negativeAnchors.close());
     await steps.wait(() => this.anchors.close());
     await steps.wait(() => this.recursion.close());
     steps.do(() => this.#parts.certificates.close());

@@ -129,6 +129,7 @@ export class SettingsInForce implements SettingsPair {
     steps.do(() => (exchanger.options = exchangerOptionsOf(settings)));
     for (const change of prepared) steps.do(() => change.commit());
     steps.do(() => parts.probes.use(settings));
+    steps.do(() => parts.negativeAnchors.use(settings));
     steps.do(() =>
       applyToTransports([parts.udpTransport, parts.tcpTransport, parts.tlsTransport], settings, authorities),
     );

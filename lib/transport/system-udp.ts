@@ -9,13 +9,14 @@ import { doAll } from '../base/steps.js';
 import type { Forwarding } from './forwarded.js';
 import { sameSource, type SourcedTransport } from './local-address.js';
 import { NativeUdpTransport } from './native-udp.js';
-import type {
-  ExchangeListener,
-  ExchangeOptions,
-  Exchanging,
-  LocalAddress,
-  Transport,
-  TransportStats,
+import {
+  type ExchangeListener,
+  type ExchangeOptions,
+  type Exchanging,
+  type LocalAddress,
+  noTransportStats,
+  type Transport,
+  type TransportStats,
 } from './transport.js';
 import { UdpTransport } from './udp.js';
 
@@ -36,7 +37,7 @@ export class SystemUdpTransport implements SourcedTransport {
   #sockets: UdpTransport | undefined;
   /** Asked from another address; oldest first. */
   readonly #left: { transport: Counted; timer: Timer }[] = [];
-  readonly #gone: TransportStats = { sent: 0, received: 0, mismatched: 0, unknownId: 0 };
+  readonly #gone = noTransportStats();
   #closed = false;
 
   constructor(

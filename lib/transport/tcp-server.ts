@@ -18,10 +18,12 @@ import { type Exchange, type ExchangeHolder, PendingTable, setId } from './pendi
 import type { PlaceHolder, TcpPlaces } from './tcp-places.js';
 import type { TransportStats } from './transport.js';
 
-const CONNECTIONS = 2;
-const CONNECTIONS_OF_FEW = 8;
+/**
+ * Connections to one server, the second for when the first gives no sign of life; to one that closes after a few
+ * queries; and how many may break under a query before it has failed.
+ */
+const CONNECTIONS = { usual: 2, ofFew: 8, perQuery: 3 };
 const QUERIES_PER_CONNECTION = 512;
-const CONNECTIONS_PER_QUERY = 3;
 const MAX_WAITING = 4096;
 /** How long it is believed that the server closes after so many queries. */
 const FEW_MS = 60_000;
@@ -184,8 +186,8 @@ export class TcpServer implements ExchangeHolder {
     );
     if (free !== undefined) return free;
     const alive = this.#connections.filter(one => !one.suspect).length;
-    if (alive >= (few ? CONNECTIONS_OF_FEW : CONNECTIONS)) return undefined;
-    if (this.#connections.length >= CONNECTIONS_OF_FEW) {
+    if (alive >= (few ? CONNECTIONS.ofFew : CONNECTIONS.usual)) return undefined;
+    if (this.#connections.length >= CONNECTIONS.ofFew) {
       // What waits there is asked elsewhere too, or was.
       const oldest = this.#connections.find(one => one.suspect);
       if (oldest === undefined) return undefined;
@@ -276,7 +278,7 @@ export class TcpServer implements ExchangeHolder {
       if (asked.places.length > 0 || this.#waiting.has(asked)) continue;
       // Who brought something may be asked for the rest; who was never there will not be a moment later.
       if (connection.answered === 0 || noisy) asked.fruitless = connection.connected ? asked.fruitless + 1 : Infinity;
-      if (asked.fruitless >= CONNECTIONS_PER_QUERY || gaveWay || this.#closed) exchange.fail(error);
+      if (asked.fruitless >= CONNECTIONS.perQuery || gaveWay || this.#closed) exchange.fail(error);
       else this.#place(asked);
     }
     this.#useRoom();
@@ -314,7 +316,7 @@ export class TcpServer implements ExchangeHolder {
       connection.suspect = true;
       for (const exchange of connection.pending.all()) {
         const asked = this.#asked.get(exchange)!;
-        if (asked.places.length > 1 || ++asked.fruitless >= CONNECTIONS_PER_QUERY) continue;
+        if (asked.places.length > 1 || ++asked.fruitless >= CONNECTIONS.perQuery) continue;
         this.#place(asked);
       }
     });

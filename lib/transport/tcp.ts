@@ -10,13 +10,13 @@ import { sameSource, type SourcedTransport } from './local-address.js';
 import { Exchange } from './pending.js';
 import { TcpPlaces } from './tcp-places.js';
 import { TcpServer, type TcpStreams } from './tcp-server.js';
-import type {
-  ExchangeListener,
-  ExchangeOptions,
-  Exchanging,
-  LocalAddress,
-  ServerAddress,
-  TransportStats,
+import {
+  type ExchangeListener,
+  type ExchangeOptions,
+  type Exchanging,
+  type LocalAddress,
+  noTransportStats,
+  type ServerAddress,
 } from './transport.js';
 
 /** As many as queries over UDP that have a socket of their own: what those cannot do is asked here. */
@@ -30,7 +30,7 @@ export class TcpTransport implements SourcedTransport {
   readonly #left = new Set<TcpServer>();
   readonly #places: TcpPlaces;
   #closed = false;
-  readonly stats: TransportStats = { sent: 0, received: 0, mismatched: 0, unknownId: 0 };
+  readonly stats = noTransportStats();
 
   constructor(
     protected readonly clock: Clock,

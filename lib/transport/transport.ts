@@ -79,3 +79,4 @@ export interface TransportStats {
   /** UDP, of `mismatched`: no query under way had the id. They come too late, or somebody guesses. */
   unknownId: number;
 }
+export const noTransportStats = (): TransportStats => ({ sent: 0, received: 0, mismatched: 0, unknownId: 0 });

@@ -16,8 +16,8 @@ import {
   type Exchanging,
   type LocalAddress,
   NO_SOCKET_ALONE,
+  noTransportStats,
   type Transport,
-  type TransportStats,
 } from './transport.js';
 import { type Channel, type OpenSocket, SHARED_SOCKETS, UdpSockets } from './udp-sockets.js';
 
@@ -26,9 +26,9 @@ const MIN_LETTERS = 28 - 16 - Math.log2(SHARED_SOCKETS);
 const FLOOD = 100;
 
 export class UdpTransport implements Transport {
+  readonly stats = noTransportStats();
   readonly #sockets: UdpSockets;
   #closed = false;
-  readonly stats: TransportStats = { sent: 0, received: 0, mismatched: 0, unknownId: 0 };
 
   constructor(
     private readonly clock: Clock,

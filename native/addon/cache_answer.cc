@@ -194,12 +194,15 @@ struct CacheAnswering {
   }
   // -> length in the registered reply buffer, 0 when no reply is due
   static napi_value Refuse(napi_env env, napi_callback_info info) {
-    Call<3> call(env, info, "query, rcode, extendedError");
+    Call<4> call(env, info, "query, rcode, extendedError, text");
     auto* self = call.self<Object>();
     if (!self->cache_) return ThrowClosed(env);
     MutableBytes packet;
     uint32_t rcode, extended_error;
-    if (!call.Read(0, &packet) || !call.Read(1, &rcode) || !call.Read(2, &extended_error)) return call.Refuse();
+    std::string text;
+    if (!call.Read(0, &packet) || !call.Read(1, &rcode) || !call.Read(2, &extended_error) || !call.Read(3, &text)) {
+      return call.Refuse();
+    }
     const MutableBytes reply = self->reply_.Fetch(env);
     if (reply.empty()) return ThrowGone(env);
     wire::Query query;
@@ -208,8 +211,8 @@ struct CacheAnswering {
     if (drop) return Int(env, 0);
     const bool udp = Args(env, self).udp;
     const auto refuse = [&] {
-      return self->responder_.Refuse(query, static_cast<uint16_t>(rcode), static_cast<uint16_t>(extended_error), udp,
-                                     reply);
+      return self->responder_.Refuse(query, static_cast<uint16_t>(rcode), {static_cast<uint16_t>(extended_error), text},
+                                     udp, reply);
     };
     bool due = true;
     return Reply(env, self, ClientAnswering::Finish(self, self->control(env), &query, udp, reply, refuse, &due));

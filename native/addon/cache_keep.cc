@@ -82,20 +82,22 @@ struct CacheKeeping {
     return wire::PlainNameLength(name->octets, 0) == length || call->Wrong(at, "the length of a whole, plain name");
   }
   static napi_value InsertFailure(napi_env env, napi_callback_info info) {
-    Call<7> call(env, info, "nameLength, type, variantFlags, tenant, ttlSeconds, rcode, extendedError");
+    Call<8> call(env, info, "nameLength, type, variantFlags, tenant, ttlSeconds, rcode, extendedError, text");
     auto* self = call.self<Object>();
     if (!self->cache_) return ThrowClosed(env);
     Name name;
     answers::FailureArgs failure;
     uint32_t type, rcode, extended_error;
+    std::string text;
     if (!GetName(&call, 0, &name) || !call.Read(1, &type) || !GetVariant(&call, 2, &failure.variant) ||
-        !call.Read(4, &failure.ttl_seconds) || !call.Read(5, &rcode) || !call.Read(6, &extended_error)) {
+        !call.Read(4, &failure.ttl_seconds) || !call.Read(5, &rcode) || !call.Read(6, &extended_error) ||
+        !call.Read(7, &text)) {
       return call.Refuse();
     }
     failure.folded_name = name;
     failure.type = static_cast<uint16_t>(type);
     failure.rcode = static_cast<uint16_t>(rcode);
-    failure.extended_error = static_cast<uint16_t>(extended_error);
+    failure.error = {static_cast<uint16_t>(extended_error), text};
     failure.now = self->Now();
     return Int(env, static_cast<int32_t>(self->cache_->InsertFailure(failure)));
   }

@@ -1,6 +1,7 @@
 // The module: what makes its objects, and the contract with lib/native.
 #include "addon/asker_object.h"
 #include "addon/byte_cache_object.h"
+#include "addon/call.h"
 #include "addon/contract.h"
 #include "addon/gate_object.h"
 #include "addon/name_list_object.h"
@@ -8,6 +9,7 @@
 #include "addon/query_parse.h"
 #include "addon/region_argument.h"
 #include "udp/answering_ports.h"
+#include "wire/freshness.h"
 
 namespace shardns::addon {
 
@@ -16,6 +18,14 @@ static napi_value ClockMs(napi_env env, napi_callback_info) {
   napi_value value;
   napi_create_double(env, static_cast<double>(MonotonicUs()) / 1000, &value);
   return value;
+}
+
+// freshSeconds(reply) -> how long HTTP may keep it
+static napi_value FreshSeconds(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, "reply");
+  MutableBytes reply;
+  if (!call.Read(0, &reply)) return call.Refuse();
+  return Int(env, static_cast<int32_t>(wire::FreshSeconds(reply)));
 }
 
 static napi_value Init(napi_env env, napi_value exports) {
@@ -36,6 +46,7 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"createAsker", AskerObject::Create},
       {"clockMs", ClockMs},
       {"parseQuery", ParseQuery},
+      {"freshSeconds", FreshSeconds},
   };
   for (const Function& function : kFunctions) {
     napi_value value;

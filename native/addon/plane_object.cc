@@ -143,13 +143,16 @@ napi_value ReplyMessage(napi_env env, napi_callback_info info) {
 
 // -> boolean
 napi_value ReplyError(napi_env env, napi_callback_info info) {
-  Call<3> call(env, info, "ticket, rcode, extendedError");
+  Call<4> call(env, info, "ticket, rcode, extendedError, text");
   auto* self = call.self<PlaneHolder>();
   if (!self->plane) return Bool(env, false);
   uint32_t ticket, rcode, extended_error;
-  if (!call.Read(0, &ticket) || !call.Read(1, &rcode) || !call.Read(2, &extended_error)) return call.Refuse();
-  return Bool(env,
-              self->plane->ReplyError(ticket, static_cast<uint16_t>(rcode), static_cast<uint16_t>(extended_error)));
+  std::string text;
+  if (!call.Read(0, &ticket) || !call.Read(1, &rcode) || !call.Read(2, &extended_error) || !call.Read(3, &text)) {
+    return call.Refuse();
+  }
+  return Bool(env, self->plane->ReplyError(ticket, static_cast<uint16_t>(rcode),
+                                           {static_cast<uint16_t>(extended_error), text}));
 }
 
 napi_value ReplyStale(napi_env env, napi_callback_info info) {
@@ -161,21 +164,14 @@ napi_value ReplyStale(napi_env env, napi_callback_info info) {
   return Bool(env, self->plane->ReplyStale(ticket, tenant));
 }
 
-napi_value Discard(napi_env env, napi_callback_info info) {
+// discard() and part() -> boolean
+template <bool (udp::Plane::*kMethod)(uint32_t)>
+napi_value OfTicket(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, "ticket");
   auto* self = call.self<PlaneHolder>();
   uint32_t ticket;
   if (!self->plane) return Bool(env, false);
-  return call.Read(0, &ticket) ? Bool(env, self->plane->Discard(ticket)) : call.Refuse();
-}
-
-// -> boolean
-napi_value Part(napi_env env, napi_callback_info info) {
-  Call<1> call(env, info, "ticket");
-  auto* self = call.self<PlaneHolder>();
-  uint32_t ticket;
-  if (!self->plane) return Bool(env, false);
-  return call.Read(0, &ticket) ? Bool(env, self->plane->Part(ticket)) : call.Refuse();
+  return call.Read(0, &ticket) ? Bool(env, (*self->plane.*kMethod)(ticket)) : call.Refuse();
 }
 
 napi_value Flush(napi_env env, napi_callback_info info) {
@@ -269,8 +265,8 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"replyMessage", ReplyMessage},
                                {"replyError", ReplyError},
                                {"replyStale", ReplyStale},
-                               {"discard", Discard},
-                               {"part", Part},
+                               {"discard", OfTicket<&udp::Plane::Discard>},
+                               {"part", OfTicket<&udp::Plane::Part>},
                                {"flush", Flush},
                                {"outdate", Outdate},
                                {"completion", GetCompletion},

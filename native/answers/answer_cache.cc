@@ -235,10 +235,17 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, store::Re
       }
       if (!usable) {
         const uint16_t rcode = wire::Flags(reply) & wire::flag::kRcode;
+        // The names are equal by the key, so the question ends where the query's does. Another process may have written
+        // the length.
+        const size_t text_at = args.query->question_end;
+        const size_t end = std::min<size_t>(failure.header.length, wire::kPlainUdpSize);
+        const std::string_view text =
+            end > text_at ? std::string_view(reinterpret_cast<const char*>(reply) + text_at, end - text_at)
+                          : std::string_view();
         answer->length = wire::WriteErrorReply(
             *args.query, rcode,
             {.udp = args.udp, .udp_size = static_cast<uint16_t>(tunables_.udp_size.load(std::memory_order_relaxed))},
-            wire::Id(reply), out);
+            {wire::Id(reply), text}, out);
         answer->outcome = Outcome::kFailureHit;
         count(counters.hits_failure);
         return;

@@ -81,7 +81,7 @@ struct FailureArgs {
   Variant variant = {};
   uint32_t ttl_seconds = 5;
   uint16_t rcode = wire::rcode::kServFail;
-  uint16_t extended_error = wire::ede::kCachedError;
+  wire::ErrorToTell error = wire::ede::kCachedError;
   Ticks now = 0;
 };
 

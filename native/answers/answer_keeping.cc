@@ -54,9 +54,11 @@ Status Cache::Restore(const RestoreArgs& args, PrepareScratch* scratch) {
 }
 
 Status Cache::InsertFailure(const FailureArgs& args) {
-  uint8_t message[wire::kHeaderSize + wire::kMaxNameSize + 4] = {};
+  //  0                12           question_end
+  //  | header         | question   | the error's text |
+  uint8_t message[wire::kHeaderSize + wire::kMaxNameSize + 4 + wire::kMaxErrorText] = {};
   // No query has this id: there the extended error is that it is told with.
-  Store16(message, args.extended_error);
+  Store16(message, args.error.code);
   Store16(message + 2, static_cast<uint16_t>(wire::flag::kQr | (args.rcode & wire::flag::kRcode)));
   Store16(message + 4, 1);
   std::memcpy(message + wire::kHeaderSize, args.folded_name.data(), args.folded_name.size());
@@ -64,7 +66,9 @@ Status Cache::InsertFailure(const FailureArgs& args) {
   Store16(message + question_end - 4, args.type);
   Store16(message + question_end - 2, wire::kClassIn);
   EntryImage image;
-  image.message = {message, question_end};
+  const std::string_view text = args.error.text.substr(0, wire::kMaxErrorText);
+  if (!text.empty()) std::memcpy(message + question_end, text.data(), text.size());
+  image.message = {message, question_end + text.size()};
   image.flags = entry_flag::kNegative;
   image.ttl_seconds = std::min(args.ttl_seconds, 300u);  // RFC 9520 section 3.2: no longer than 5 minutes
   Variant variant = args.variant;

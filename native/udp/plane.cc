@@ -189,9 +189,9 @@ bool Plane::ReplyImage(uint32_t ticket, const answers::EntryImage& image, uint16
   });
 }
 
-bool Plane::ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error) {
+bool Plane::ReplyError(uint32_t ticket, uint16_t rcode, wire::ErrorToTell error) {
   return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
-    return responder_.Refuse(query, rcode, extended_error, true, out);
+    return responder_.Refuse(query, rcode, error, true, out);
   });
 }
 

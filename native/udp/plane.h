@@ -53,7 +53,7 @@ class Plane {
   uint32_t Drain(MutableBytes out, uint32_t most, bool* left) { return ring_.Drain(out, most, left); }
   // Answers every waiter of the ticket from a raw response, cached or not. False: unknown ticket or unusable response.
   bool ReplyMessage(uint32_t ticket, const answers::PrepareArgs& message, uint16_t extended_error);
-  bool ReplyError(uint32_t ticket, uint16_t rcode, uint16_t extended_error);
+  bool ReplyError(uint32_t ticket, uint16_t rcode, wire::ErrorToTell error);
   // From what the cache has for the tenant, stale allowed; SERVFAIL where there is nothing.
   bool ReplyStale(uint32_t ticket, uint32_t tenant);
   // The same for every waiter from an image.

@@ -11,9 +11,9 @@ wire::ReplyLimits Responder::Limits(bool udp) const {
   return {.udp = udp, .udp_size = static_cast<uint16_t>(cache_->tunables().udp_size.load(std::memory_order_relaxed))};
 }
 
-size_t Responder::Refuse(const wire::Query& query, uint16_t rcode, uint16_t extended_error, bool udp,
+size_t Responder::Refuse(const wire::Query& query, uint16_t rcode, wire::ErrorToTell error, bool udp,
                          MutableBytes out) {
-  return wire::WriteErrorReply(query, rcode, Limits(udp), extended_error, out);
+  return wire::WriteErrorReply(query, rcode, Limits(udp), error, out);
 }
 
 size_t Responder::FinishImage(const wire::Query& query, const answers::EntryImage& image, uint16_t extended_error,

@@ -75,7 +75,7 @@ class Responder {
                      MutableBytes out);
 
   // A reply of header and question with this rcode.
-  size_t Refuse(const wire::Query& query, uint16_t rcode, uint16_t extended_error, bool udp, MutableBytes out);
+  size_t Refuse(const wire::Query& query, uint16_t rcode, wire::ErrorToTell error, bool udp, MutableBytes out);
 
   // Header and question with TC: the client is to come back over TCP.
   size_t Truncate(const wire::Query& query, bool udp, MutableBytes out) {

@@ -75,6 +75,15 @@ inline void ReadOpt(uint16_t udp_class, uint32_t ttl, Edns* edns) {
 // False when the option list, or a client-subnet option in it, is malformed.
 bool ParseOpt(uint16_t udp_class, uint32_t ttl, Bytes rdata, Edns* edns);
 
+// An extended error as it is told (RFC 8914): its code, and words for people.
+struct ErrorToTell {
+  uint16_t code = kNoExtendedError;
+  std::string_view text = {};  // at most kMaxErrorText octets count
+
+  // A code alone is an error to tell, too.
+  ErrorToTell(uint16_t told, std::string_view words = {}) : code(told), text(words) {}  // NOLINT
+};
+
 struct OptToWrite {
   uint16_t udp_size = 1232;
   bool dnssec_ok = false;

@@ -1,6 +1,8 @@
 // Reply patching.
 #include "wire/reply_patch.h"
 
+#include <algorithm>
+
 #include "wire/ttl_scan.h"
 
 namespace shardns::wire {
@@ -20,28 +22,30 @@ size_t WriteHead(const Query& query, uint16_t flags, MutableBytes out) {
   return kHeaderSize + question;
 }
 
-size_t AppendOpt(const Query& query, size_t length, uint16_t rcode, ReplyLimits limits, uint16_t extended_error,
+size_t AppendOpt(const Query& query, size_t length, uint16_t rcode, ReplyLimits limits, const ErrorToTell& error,
                  MutableBytes out) {
   if (!query.edns.present) return length;
-  const OptToWrite opt = ReplyOpt(query, limits, rcode, extended_error);
-  if (length + OptSize(opt) > out.size()) return length;
+  OptToWrite opt = ReplyOpt(query, limits, rcode, error.code);
+  const size_t bare = length + OptSize(opt);
+  if (bare > out.size()) return length;
+  const size_t limit = std::min<size_t>(ReplyLimit(query, limits), out.size());
+  if (bare < limit) opt.error_text = error.text.substr(0, std::min(kMaxErrorText, limit - bare));
   Store16(out.data() + 10, static_cast<uint16_t>(ArCount(out.data()) + 1));
   return length + WriteOpt(opt, out.data() + length);
 }
 
 }  // namespace
 
-size_t WriteErrorReply(const Query& query, uint16_t rcode, ReplyLimits limits, uint16_t extended_error,
-                       MutableBytes out) {
+size_t WriteErrorReply(const Query& query, uint16_t rcode, ReplyLimits limits, ErrorToTell error, MutableBytes out) {
   if (out.size() < kHeaderSize + kMaxNameSize + 4 + kBareOptSize + 6 + 4 + kReplyCookieSize) return 0;
   uint16_t flags = ReplyFlags(query, rcode);
   // Recursion is not available to those who may not ask (RFC 1035 section 4.1.1).
-  const bool denied = rcode == rcode::kRefused && extended_error == ede::kProhibited;
+  const bool denied = rcode == rcode::kRefused && error.code == ede::kProhibited;
   if (rcode == rcode::kFormErr || denied) flags = static_cast<uint16_t>(flags & ~flag::kRa);
   // The bits that are about recursion have no meaning there, and are to be zero (RFC 2136 section 2.2).
   if (query.flags & flag::kOpcode) flags = static_cast<uint16_t>(flags & ~(flag::kRd | flag::kRa | flag::kCd));
   const size_t length = WriteHead(query, flags, out);
-  return AppendOpt(query, length, rcode, limits, extended_error, out);
+  return AppendOpt(query, length, rcode, limits, error, out);
 }
 
 size_t WriteAnyReply(const Query& query, ReplyLimits limits, MutableBytes out) {

@@ -35,8 +35,8 @@ inline OptToWrite ReplyOpt(const Query& query, ReplyLimits limits, uint16_t rcod
 }
 
 // A reply of header and question only (bare header when the question could not be read), with OPT if the query had one.
-size_t WriteErrorReply(const Query& query, uint16_t rcode, ReplyLimits limits, uint16_t extended_error,
-                       MutableBytes out);
+// Of the error's text, as much as the client takes.
+size_t WriteErrorReply(const Query& query, uint16_t rcode, ReplyLimits limits, ErrorToTell error, MutableBytes out);
 
 // The minimal answer to ANY: one synthesised HINFO (RFC 8482 section 4.2).
 size_t WriteAnyReply(const Query& query, ReplyLimits limits, MutableBytes out);

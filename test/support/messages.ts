@@ -85,8 +85,14 @@ export const ttlsOf = (octets: Uint8Array): number[] =>
   [...(decode(octets).answers ?? []), ...(decode(octets).authorities ?? [])].map(one => (one as { ttl: number }).ttl);
 
 /** The extended errors in a message's OPT (RFC 8914). */
-export function extendedErrorsOf(octets: Uint8Array): number[] {
+export const extendedErrorsOf = (octets: Uint8Array): number[] =>
+  extendedErrorOptions(octets).map(data => data.readUInt16BE(0));
+/** The same with their texts, each as `code text`. */
+export const extendedTextsOf = (octets: Uint8Array): string[] =>
+  extendedErrorOptions(octets).map(data => `${data.readUInt16BE(0)} ${data.toString('utf8', 2)}`);
+
+function extendedErrorOptions(octets: Uint8Array): Buffer[] {
   const opt = decode(octets).additionals?.find(one => one.type === 'OPT') as
     { options: { code: number; data: Buffer }[] } | undefined;
-  return (opt?.options ?? []).filter(option => option.code === 15).map(option => option.data.readUInt16BE(0));
+  return (opt?.options ?? []).filter(option => option.code === 15).map(option => option.data);
 }

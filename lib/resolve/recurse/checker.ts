@@ -14,6 +14,7 @@ import { BOGUS_SECONDS, ZoneKeys } from '../../dnssec/zone-keys.js';
 import { ExtendedError, Rcode, Type, typeName } from '../../wire/iana.js';
 import { equalNames, nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
+import { bogusText } from '../bogus-text.js';
 import { Attempt, Doubts } from './attempt.js';
 import { type Job, questionKey, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
@@ -90,10 +91,14 @@ export class Checker {
           text: `${what} was found to be bogus; that is remembered for another ${left} s`,
         });
       }
-      throw bogusError(name, type, { status: 'bogus', reason, ede: extendedErrorIn(link.security) as Verdict['ede'] });
+      const ede = extendedErrorIn(link.security) as Verdict['ede'];
+      throw bogusError(name, type, { status: 'bogus', reason, ede }, link.leftMs);
     }
-    // Signatures are never signed: there is nothing to judge.
-    if (type === Type.RRSIG) return { ...link, security: securityOf(Security.indeterminate) };
+    // Signatures are never signed (RFC 4035 section 2.2): there is nothing to judge. That there are none, that the name does
+    // not exist and that it is an alias are said by records that are.
+    if (link.rrsets.length > 0 && link.rrsets[0].type === Type.RRSIG) {
+      return { ...link, security: securityOf(Security.indeterminate) };
+    }
     return this.#check(name, type, link, job, validation);
   }
 
@@ -220,6 +225,7 @@ export class Checker {
   #refused(name: Uint8Array, type: number, tried: Tried): ResolutionError {
     const { link, verdict, zones, before, now, job, isSettled } = tried;
     // What a spent budget says is about the question: a name at the end of somebody's long chain fails for nobody else.
+    let leftMs: number | undefined;
     if (!isSettled) this.parts.setting.stats.bogus++;
     else {
       for (const { name: at, known } of zones.conclude(before, now)) {
@@ -232,9 +238,9 @@ export class Checker {
           isAnchored: typeof anchor === 'object' && equalNames(anchor.zone, at),
         });
       }
-      this.#judged(name, type, link, verdict, job, zones.bogusSeconds);
+      ({ leftMs } = this.#judged(name, type, link, verdict, job, zones.bogusSeconds));
     }
-    return bogusError(name, type, verdict);
+    return bogusError(name, type, verdict, leftMs);
   }
 
   async #askAnew(name: Uint8Array, type: number, job: Job): Promise<Link | undefined> {
@@ -350,10 +356,10 @@ function questionOf(name: Uint8Array, type: number, link: Link): Question {
   return { name, type };
 }
 
-function bogusError(name: Uint8Array, type: number, { reason, ede }: Verdict): ResolutionError {
-  const text = `${nameToText(name)} ${typeName(type)} is bogus: ${reason}`;
-  const error = new ResolutionError(text, ede ?? ExtendedError.dnssecBogus);
+function bogusError(name: Uint8Array, type: number, { reason, ede }: Verdict, leftMs?: number): ResolutionError {
+  const error = new ResolutionError(bogusText(name, type, reason), ede ?? ExtendedError.dnssecBogus);
   error.isBogus = true;
+  error.bogusMs = leftMs;
   return error;
 }
 

@@ -26,6 +26,8 @@ export class ResolutionError extends ShardnsError {
   }
   /** What was found does not prove itself: nothing that has expired is shown in its place. */
   isBogus = false;
+  /** Of what is bogus: milliseconds for which that is remembered; undefined: it is not. */
+  bogusMs: number | undefined;
   /** It failed for want of room or by being closed: nothing that may be remembered of the name (RFC 9520 section 2). */
   ours = false;
 }

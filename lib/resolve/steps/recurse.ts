@@ -4,6 +4,7 @@ import { Class, ExtendedError, Rcode } from '../../wire/iana.js';
 import type { Query } from '../../wire/query.js';
 import type { Flyer } from '../asker.js';
 import { withoutBlockedHints } from '../hints.js';
+import { extraTextOf } from '../bogus-text.js';
 import { failed, type Outcome } from '../outcome.js';
 import type { Recursor } from '../recurse/recursor.js';
 import { answerWithoutRecursion, resolveFor } from '../recursive-answers.js';
@@ -43,9 +44,15 @@ async function resolve(
     keep.end(query, asker);
     return { kind: 'message', message, extendedError };
   }
-  const { extendedError, reason, message, ours, isBogus } = resolved;
+  const { extendedError, reason, message, ours, isBogus, bogusMs } = resolved;
   if (isBogus === true) context.onBogus(query.nameText, extendedError);
   log.debug({ reason, name: query.nameText }, 'a name could not be resolved');
   const rcode = extendedError === ExtendedError.blocked ? Rcode.REFUSED : Rcode.SERVFAIL;
-  return { ...failed(rcode, extendedError, ours), message, isBogus };
+  return {
+    ...failed(rcode, extendedError, ours),
+    message,
+    isBogus,
+    bogusMs,
+    text: isBogus === true ? extraTextOf(reason) : undefined,
+  };
 }

@@ -8,6 +8,7 @@ import type { Gate } from '../../clients/gate.js';
 import type { Resolver } from '../../resolve/resolver.js';
 import type { Answerer } from '../answerer.js';
 import type { Protocol } from './protocols.js';
+import type { HttpsStats } from './doh-connection.js';
 import type { TcpConnections } from './tcp-connections.js';
 import type { TlsSource } from './tls-source.js';
 
@@ -15,6 +16,8 @@ export interface Listener {
   readonly protocol: Protocol;
   /** Where it listens: the addresses asked for, with the ports that were bound. */
   readonly bound: readonly SocketAddress[];
+  /** Of HTTPS: where questions are answered. */
+  readonly path?: string;
   /** Queries that are not answered yet. */
   readonly underWay: number;
   /** Datagrams that it counts itself: the plane counts natively, connections are counted by TcpConnections. */
@@ -48,6 +51,8 @@ export interface ListenerParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly connections: TcpConnections;
+  /** Where listeners over HTTPS count. */
+  readonly https: HttpsStats;
   /** What encrypted listeners show, and how they shake hands. */
   readonly certificates: TlsSource;
 }

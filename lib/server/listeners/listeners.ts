@@ -6,6 +6,7 @@ import { ShardnsError } from '../../base/errors.js';
 import { doAll } from '../../base/steps.js';
 import { tcpOptionsOf } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
+import { type HttpsStats, newHttpsStats } from './doh-connection.js';
 import { type Endpoint, endpointsOf, type ListenScheme } from './endpoint.js';
 import type { Listener, ListenerParts } from './listener.js';
 import { OwnAddresses } from './own-addresses.js';
@@ -21,6 +22,7 @@ const DRAWS = 8;
 
 export class Listeners {
   readonly tcpConnections: TcpConnections;
+  readonly https: HttpsStats = newHttpsStats();
   readonly #parts: ListenerParts;
   /** In the order in which they were opened. */
   #all: readonly Listener[] = [];
@@ -30,9 +32,9 @@ export class Listeners {
   #left: readonly Listener[] = [];
   #opening = 0;
 
-  constructor(parts: Omit<ListenerParts, 'connections'>, settings: ServerSettings) {
+  constructor(parts: Omit<ListenerParts, 'connections' | 'https'>, settings: ServerSettings) {
     this.tcpConnections = new TcpConnections(tcpOptionsOf(settings));
-    this.#parts = { ...parts, connections: this.tcpConnections };
+    this.#parts = { ...parts, connections: this.tcpConnections, https: this.https };
   }
 
   /** The native one, where there is one. */
@@ -77,13 +79,13 @@ export class Listeners {
 
   /**
    * Whether those of the settings can be opened while these are open: the native plane lets another one in at its
-   * addresses, and TCP stays where it is, and so does TLS. Not so an address that is part of the other, or is for something else.
+   * addresses, and TCP stays where it is, and so do TLS and HTTPS. Not so an address that is part of the other, or is for something else.
    */
   mayOpenBeside(settings: ServerSettings): boolean {
     const ownSockets = this.#all.some(one => one.protocol === 'udp' && !(one instanceof PlaneListener));
     if (settings.udp !== 'native' || ownSockets) return false;
     return !endpointsOf(settings).some(
-      at => at.port !== 0 && this.#all.some(one => one.bound.some(its => isInTheWay(its, schemeOf(one.protocol), at))),
+      at => at.port !== 0 && this.#all.some(one => one.bound.some(its => isInTheWay(one, its, at))),
     );
   }
 
@@ -161,7 +163,7 @@ export class Listeners {
   }
 
   async #tryOpen(settings: ServerSettings, asked: readonly Endpoint[], opening: number): Promise<void> {
-    const endpoints = new Map<ListenScheme, readonly SocketAddress[]>();
+    const endpoints = new Map<ListenScheme, readonly Endpoint[]>();
     for (const { scheme, open } of WAYS) {
       const its = endpoints.get(scheme) ?? asked.filter(at => at.scheme === scheme);
       const listeners = open(this.#parts, settings, its, this.#all);
@@ -202,9 +204,10 @@ function isPartOf(one: SocketAddress, other: SocketAddress): boolean {
 }
 
 /** Whether what is bound keeps an endpoint from being opened beside it. */
-function isInTheWay(bound: SocketAddress, scheme: ListenScheme, at: Endpoint): boolean {
+function isInTheWay({ protocol, path }: Listener, bound: SocketAddress, at: Endpoint): boolean {
   const same = bound.port === at.port && bound.address === at.address;
-  return isPartOf(bound, at) || isPartOf(at, bound) || (same && scheme !== at.scheme);
+  const differs = schemeOf(protocol) !== at.scheme || path !== at.path;
+  return isPartOf(bound, at) || isPartOf(at, bound) || (same && differs);
 }
 
 function codeOf(error: unknown): string | undefined {

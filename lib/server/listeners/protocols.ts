@@ -3,13 +3,13 @@
 import type { ListenScheme } from './endpoint.js';
 
 /** In the order in which they are opened and reported. */
-export const PROTOCOLS = ['udp', 'tcp', 'tls'] as const;
+export const PROTOCOLS = ['udp', 'tcp', 'tls', 'https'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 /** Those whose messages come over a stream, each with its length before it (RFC 1035 section 4.2.2). */
-export type StreamProtocol = Exclude<Protocol, 'udp'>;
+export type StreamProtocol = Exclude<Protocol, 'udp' | 'https'>;
 
 /** By which entries of `listen` each is listened for. */
-const SCHEME_OF: Readonly<Record<Protocol, ListenScheme>> = { udp: 'plain', tcp: 'plain', tls: 'tls' };
+const SCHEME_OF: Readonly<Record<Protocol, ListenScheme>> = { udp: 'plain', tcp: 'plain', tls: 'tls', https: 'https' };
 export const schemeOf = (protocol: Protocol): ListenScheme => SCHEME_OF[protocol];
 
 /** Where nobody on the way reads what is said, so that its length is worth hiding (RFC 7830 section 6). */

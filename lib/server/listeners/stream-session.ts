@@ -7,21 +7,18 @@
 // connections together have room for that (see TcpConnections), else its query is answered anew when the client has caught
 // up. Until then, and while it is over its bounds of queries, it is not read. In time: it is closed `idleTimeoutMs` after
 // its last whole query or the last reply that it took, `messageTimeoutMs` after the first octet of a query that has not
-// become whole, and MAX_ANSWER_MS after anything at all.
+// become whole, and in any case after what IdleWatch allows.
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../base/clock.js';
 import { frame, MessageReader } from '../../transport/framing.js';
 import { Rcode } from '../../wire/iana.js';
 import type { Answerer } from '../answerer.js';
-import { findOption, OptionCode, padded } from '../../wire/opt.js';
+import { findOption, OptionCode, padded, REPLY_BLOCK } from '../../wire/opt.js';
+import { IdleWatch } from './idle-watch.js';
 import { isEncrypted, type StreamProtocol } from './protocols.js';
 import type { Connection, TcpConnections } from './tcp-connections.js';
 import { TcpKeepalive } from './tcp-keepalive.js';
 
-/** The longest deadline that can be set (`upstream.deadlineMs`), twice: whoever waits longer waits for a lost answer. */
-const MAX_ANSWER_MS = 120_000;
-/** Octets of which padded replies are a multiple (RFC 8467 section 4.1). */
-const PADDED_TO = 468;
 /** What a query that waits costs beside its octets. */
 const QUERY_OVERHEAD = 128;
 /** What one under way holds: its octets here, and the resolver's copy. */
@@ -59,9 +56,7 @@ export class StreamSession implements Connection {
   readonly #notify: StreamSessionParts['notify'];
   #underWay = 0;
   #askedOctets = 0;
-  /** When the client last did what keeps a connection open. */
-  #activeAtMs: number;
-  #idle: Timer | undefined;
+  readonly #idle: IdleWatch;
   /** Runs while a message is not whole. */
   #message: Timer | undefined;
   #ended = false;
@@ -86,8 +81,12 @@ export class StreamSession implements Connection {
     this.address = client.address;
     this.#asker = { protocol, client };
     this.#pads = isEncrypted(protocol);
-    this.#activeAtMs = clock.nowMs();
-    this.#armIdle(connections.options.idleTimeoutMs);
+    this.#idle = new IdleWatch({
+      clock,
+      connections,
+      isBusy: () => this.#underWay > 0,
+      close: () => stream.destroy(),
+    });
     stream.on('error', () => stream.destroy());
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
     stream.on('end', () => {
@@ -103,7 +102,7 @@ export class StreamSession implements Connection {
   }
 
   #gone(): void {
-    this.#idle?.cancel();
+    this.#idle.cancel();
     this.#message?.cancel();
     this.#waiting = [];
     this.#connections.release(this.#unsentOctets);
@@ -112,21 +111,6 @@ export class StreamSession implements Connection {
     this.#gathered = [];
     this.#gatheredOctets = 0;
     this.#connections.leave(this);
-  }
-
-  #armIdle(delayMs: number): void {
-    this.#idle = this.#clock.after(delayMs, () => {
-      const { idleTimeoutMs } = this.#connections.options;
-      const idleMs = this.#clock.nowMs() - this.#activeAtMs;
-      const mayMs = this.#underWay > 0 ? Math.max(idleTimeoutMs, MAX_ANSWER_MS) : idleTimeoutMs;
-      if (idleMs < mayMs) {
-        // No longer than the time-out: when what is under way ends, it begins.
-        this.#armIdle(Math.max(1, Math.min(mayMs - idleMs, idleTimeoutMs)));
-        return;
-      }
-      this.#connections.stats.idleClosed++;
-      this.#stream.destroy();
-    });
   }
 
   /** The time that a message may take runs from its first octet, and stands still while nothing is read. */
@@ -149,7 +133,7 @@ export class StreamSession implements Connection {
       this.#waitingOctets += message.length + QUERY_OVERHEAD;
     }
     // Who reads no replies does not keep the connection by asking more.
-    if (messages.length > 0 && this.#unread === 0) this.#activeAtMs = this.#clock.nowMs();
+    if (messages.length > 0 && this.#unread === 0) this.#idle.active();
     this.#serve();
     this.#watchMessage(messages.length > 0);
   }
@@ -157,7 +141,7 @@ export class StreamSession implements Connection {
   /** The kernel has taken a reply. */
   #written(): void {
     if (this.#stream.destroyed) return;
-    this.#activeAtMs = this.#clock.nowMs();
+    this.#idle.active();
     if (this.#full && this.#unread === 0) {
       this.#sendKept();
       this.#full = this.#unsent.length > 0;
@@ -251,7 +235,7 @@ export class StreamSession implements Connection {
   #reply(octets: Uint8Array, message: Buffer): void {
     const { keepalive, idleTimeoutMs } = this.#connections.options;
     let whole = keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets;
-    if (this.#pads && findOption(message, OptionCode.padding) !== undefined) whole = padded(whole, PADDED_TO);
+    if (this.#pads && findOption(message, OptionCode.padding) !== undefined) whole = padded(whole, REPLY_BLOCK);
     const framed = frame(whole);
     if (this.#unsent.length === 0 && this.#fits(framed.length)) {
       this.#send(framed);

@@ -234,15 +234,17 @@ export class UdpPlane {
   /** What breaks one flight leaves the others their answers, and its place in the ring to be used again. */
   #giveUp(ticket: number, error: unknown): void {
     this.resolver.broke(error);
-    this.#native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR);
+    this.#native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR, '');
   }
 
   #reply(ticket: number, resolution: Resolution): void {
     const native = this.#native;
     if (resolution.kind === 'cached') native.replyStale(ticket, resolution.tenant);
-    else if (resolution.kind === 'error') native.replyError(ticket, resolution.rcode, resolution.extendedError);
-    else if (!native.replyMessage(ticket, resolution.message, this.clock.wallSeconds(), resolution.extendedError)) {
-      native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR);
+    else if (resolution.kind === 'error') {
+      const { rcode, extendedError, text = '' } = resolution;
+      native.replyError(ticket, rcode, extendedError, text);
+    } else if (!native.replyMessage(ticket, resolution.message, this.clock.wallSeconds(), resolution.extendedError)) {
+      native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR, '');
     }
   }
 }

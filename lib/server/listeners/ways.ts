@@ -3,7 +3,8 @@ import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
 import { shareOf } from '../../base/client-shares.js';
 import { threadsOf } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
-import type { ListenScheme } from './endpoint.js';
+import type { Endpoint, ListenScheme } from './endpoint.js';
+import { HttpsListener } from './https-listener.js';
 import type { Listener, ListenerParts } from './listener.js';
 import { PlaneListener } from './plane-listener.js';
 import { TcpListener } from './tcp-listener.js';
@@ -19,7 +20,7 @@ import { isWildcard, WildcardListener } from './wildcard-listener.js';
 type Open = (
   parts: ListenerParts,
   settings: ServerSettings,
-  endpoints: readonly SocketAddress[],
+  endpoints: readonly Endpoint[],
   before: readonly Listener[],
 ) => Listener[];
 
@@ -28,6 +29,7 @@ export const WAYS: readonly { scheme: ListenScheme; open: Open }[] = [
   { scheme: 'plain', open: overUdp },
   { scheme: 'plain', open: overTcp },
   { scheme: 'tls', open: overTls },
+  { scheme: 'https', open: overHttps },
 ];
 
 function overUdp(...[parts, settings, endpoints, before]: Parameters<Open>): Listener[] {
@@ -57,6 +59,14 @@ function overTcp(...[parts, settings, endpoints, before]: Parameters<Open>): Lis
 function overTls(...[parts, , endpoints, before]: Parameters<Open>): Listener[] {
   const open = before.filter(one => one instanceof TlsListener);
   return endpoints.map(at => open.find(({ bound: [one] }) => isSameSocket(one, at)) ?? new TlsListener(at, parts));
+}
+
+function overHttps(...[parts, , endpoints, before]: Parameters<Open>): Listener[] {
+  const open = before.filter(one => one instanceof HttpsListener);
+  return endpoints.map(at => {
+    const same = open.find(({ bound: [one], path }) => isSameSocket(one, at) && path === at.path);
+    return same ?? new HttpsListener(at, parts);
+  });
 }
 
 function isSameSocket(one: SocketAddress, other: SocketAddress): boolean {

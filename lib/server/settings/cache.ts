@@ -119,7 +119,7 @@ const failure = section({
   maxSeconds: {
     schema: count(1, 300).default(300),
     change: 'live',
-    why: 'How long at most; RFC 9520 section 3.2 says 5 minutes.',
+    why: 'How long at most; RFC 9520 section 3.2 says 5 minutes. What is bogus (DNSSEC) is asked for again after a minute, however often it was.',
   },
 });
 

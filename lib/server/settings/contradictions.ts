@@ -6,11 +6,45 @@ import { endpointsOf } from '../listeners/endpoint.js';
 import { isKeylessRoot } from './dnssec.js';
 import type { ServerOptions } from './settings.js';
 
+/** Of negative trust anchors: ends that cannot be meant, and the one that ends validation as a whole. */
+function negativeDoubts(
+  anchors: NonNullable<NonNullable<ServerOptions['dnssec']>['negativeTrustAnchors']>,
+  now: number,
+) {
+  return anchors.flatMap(one => {
+    const { name, until } = typeof one === 'string' ? { name: one, until: undefined } : one;
+    const found: string[] = [];
+    const place = `dnssec.negativeTrustAnchors: ${name}`;
+    if (until !== undefined) {
+      const left = Date.parse(until) / 1000 - now;
+      if (left <= 0) found.push(`${place} has no effect: its end, ${until}, has passed`);
+      else if (left > WEEK_SECONDS) found.push(`${place} ends ${until}: RFC 7646 section 2 wants a week at the most`);
+      if (left <= 0) return found;
+    }
+    if (name === '.') {
+      found.push(
+        `${place}, the root, has nothing validated at all but below other trust anchors: dnssec.validate ends validation`,
+      );
+    }
+    return found;
+  });
+}
+
 /** Sections that do nothing where nobody switches them on. */
 const OFF_BY_DEFAULT: ReadonlySet<string> = new Set(['tenants', 'cookies', 'rateLimit']);
 
-/** @param ownsCache false: it was given a cache that is made already. @returns a line for each */
-export function contradictions(options: ServerOptions, ownsCache = true): string[] {
+/** RFC 7646 section 2: a negative trust anchor is for a week at the most. */
+const WEEK_SECONDS = 7 * 86_400;
+
+export interface Circumstances {
+  /** Seconds since 1970. */
+  now: number;
+  /** False: it was given a cache that is made already. */
+  ownsCache?: boolean;
+}
+
+/** @returns a line for each */
+export function contradictions(options: ServerOptions, { now, ownsCache = true }: Circumstances): string[] {
   const found: string[] = [];
   const useless = (names: string[], because: string): void => {
     for (const name of names) found.push(`${name} has no effect: ${because}`);
@@ -42,6 +76,7 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
       );
     }
   }
+  if (validate) found.push(...negativeDoubts(dnssec.negativeTrustAnchors ?? [], now));
   if (!validate) useless(inside('dnssec', dnssec), 'nothing is validated (dnssec.validate)');
   if (!recurses && !zones && !validate) {
     // Private addresses are no matter of recursion alone.
@@ -58,7 +93,7 @@ export function contradictions(options: ServerOptions, ownsCache = true): string
   }
   const encrypted = endpointsOf({ listen: options.listen ?? [] }).some(({ scheme }) => scheme !== 'plain');
   if (options.tls !== undefined && !encrypted) {
-    useless(inside('tls', options.tls), 'listen has no tls:// address');
+    useless(inside('tls', options.tls), 'listen has no tls:// or https:// address');
   }
   for (const section of ['tcp', 'stale', 'prefetch', 'tenants', 'cookies', 'rateLimit'] as const) {
     const { enabled, ...rest } = options[section] ?? {};

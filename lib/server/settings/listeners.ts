@@ -67,7 +67,7 @@ export const listenerRows = {
       })
       .default([...DEFAULT_LISTEN]),
     change: 'relisten',
-    why: 'Addresses to answer on: `192.0.2.1:53` for UDP and TCP, `tls://192.0.2.1:853` for TLS (RFC 7858; port 853 may be left out), which needs `tls`; port 0 means any. One of the defaults that the machine does not have is left out with a warning; one that is given is an error.',
+    why: 'Addresses to answer on: `192.0.2.1:53` for UDP and TCP, `tls://192.0.2.1:853` for TLS (RFC 7858; port 853 may be left out), `https://192.0.2.1:443/dns-query` for HTTPS (RFC 8484; that port and that path may be left out), which need `tls`; port 0 means any. One of the defaults that the machine does not have is left out with a warning; one that is given is an error.',
   },
   udp: {
     schema: z.enum(['native', 'dgram']).default(process.platform === 'linux' ? 'native' : 'dgram'),
@@ -98,7 +98,7 @@ export const listenerRows = {
   tcp: {
     schema: tcp.prefault({}),
     change: 'live',
-    why: 'Queries over TCP; all but `enabled` holds for TLS too, whose connections are counted with them.',
+    why: 'Queries over TCP; all but `enabled` holds for TLS and HTTPS too, whose connections are counted with them.',
   },
 } as const satisfies Rows;
 

@@ -41,7 +41,7 @@ export const tlsRows = {
   tls: {
     schema: tls.optional(),
     change: 'live',
-    why: 'The certificate of `tls://` addresses in `listen`, which need it. Their connections have the bounds of `tcp` too.',
+    why: 'The certificate of `tls://` and `https://` addresses in `listen`, which need it. Their connections have the bounds of `tcp` too.',
   },
 } as const satisfies Rows;
 

@@ -149,7 +149,7 @@ describe('the buffers of single calls', () => {
     expect(() => native.answer()).toThrow(expect.objectContaining({ code: 'ERR_SHARDNS_OPTION' }));
     if (which === 1) {
       expect(() => native.finish(query, query, 0, 0)).toThrow(/detached/);
-      expect(() => native.refuse(query, 5, 0)).toThrow(/detached/);
+      expect(() => native.refuse(query, 5, 0, '')).toThrow(/detached/);
     }
     if (which === 2) expect(() => native.list(0, 0, new Uint8Array(65_536))).toThrow();
   });
@@ -226,7 +226,7 @@ describe('octets that another thread changes while they are read', () => {
     for (let i = 0; i < 100_000; i++) {
       engine.insert(shared, {}, 0);
       engine.finish(asked, shared, true, 0, 0xffff);
-      engine.refuse(asked, 5, 0xffff, true);
+      engine.refuse(asked, { rcode: 5, extendedError: 0xffff }, { udp: true });
       cache.answer(asked, out);
       cache.answerBatch(1);
     }

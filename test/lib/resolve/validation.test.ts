@@ -30,6 +30,8 @@ const ZONES: Readonly<Record<string, ZoneParts>> = {
   'plain.com.': { unsigned: true, lines: ['www.plain.com. 300 A 192.0.2.81'] },
 };
 
+const SOA = 'shop.com. 300 SOA ns.shop.com. hostmaster.shop.com. 1 2 3 4 5';
+
 function setUp(
   servers: string[] = ['192.0.2.1'],
   zones = ZONES,
@@ -115,6 +117,44 @@ test('what is bogus fails with its reason, is remembered for a minute, and is to
   internet.lie = undefined;
   await pass(61_000);
   expect((await get('www.shop.com.')).secure).toBe(true);
+});
+
+describe('a question for signatures, which are never signed (RFC 4035 section 2.2)', () => {
+  test('is told those that there are, as not secure', async () => {
+    const { get, internet } = setUp();
+    internet.lie = (said, _server, name, type) =>
+      type === Type.RRSIG ? { ...said, rcode: 0, answer: [internet.tree.find(name, 'A')], authority: [] } : undefined;
+    const found = await get('www.shop.com.', Type.RRSIG);
+    expect(found).toMatchObject({ rcode: Rcode.NOERROR, secure: false });
+    expect(found.answers.map(one => one.type)).toEqual([Type.RRSIG]);
+  });
+
+  test('is told that a name does not exist where that is proven, and nothing forged', async () => {
+    const { get, internet } = setUp();
+    expect(await get('nothing.shop.com.', Type.RRSIG)).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: true });
+    internet.lie = (said, _server, name) => (name === 'www.shop.com.' ? { ...said, rcode: 3, answer: [] } : undefined);
+    expect(await failure(get('www.shop.com.', Type.RRSIG))).toMatchObject({ isBogus: true });
+    internet.lie = (_said, _server, name) =>
+      name === 'mail.shop.com.' ? { rcode: 3, answer: [], authority: [unsigned(SOA)] } : undefined;
+    expect(await failure(get('mail.shop.com.', Type.RRSIG))).toMatchObject({ isBogus: true });
+  });
+
+  test('is told no forged alias, and no forged absence', async () => {
+    const { get, internet } = setUp();
+    internet.lie = (_said, _server, name) =>
+      name === 'www.shop.com.'
+        ? { rcode: 0, answer: [unsigned('www.shop.com. 300 CNAME www.plain.com.')], authority: [] }
+        : undefined;
+    expect(await failure(get('www.shop.com.', Type.RRSIG))).toMatchObject({ isBogus: true });
+    internet.lie = (_said, _server, name) =>
+      name === 'ns.shop.com.' ? { rcode: 0, answer: [], authority: [unsigned(SOA)] } : undefined;
+    expect(await failure(get('ns.shop.com.', Type.RRSIG))).toMatchObject({ isBogus: true });
+  });
+
+  test('is told an unsigned denial where the zone has no keys', async () => {
+    const { get } = setUp();
+    expect(await get('nothing.plain.com.', Type.RRSIG)).toMatchObject({ rcode: Rcode.NXDOMAIN, secure: false });
+  });
 });
 
 test('a question that has cost too much fails, and leaves the name that it ended at for others to ask', async () => {

@@ -74,7 +74,7 @@ test.each([false, true])(
             const replied = (reply: Buffer): number => ids.push(reply.readUInt16BE(0));
             client.on('message', replied);
             const before = plane.stats().sent;
-            plane.native.replyError(ticket, 2, NO_EXTENDED_ERROR);
+            plane.native.replyError(ticket, 2, NO_EXTENDED_ERROR, '');
             plane.native.flush();
             const sent = plane.stats().sent - before;
             while (ids.length < sent) await once(client, 'message');

@@ -1,7 +1,11 @@
 // Options that cannot be meant: refused by name where nothing could work, told where one is not used.
 import { expect, test } from 'vitest';
-import { contradictions } from '../../../lib/server/settings/contradictions.js';
+import { type Circumstances, contradictions as contradictionsAt } from '../../../lib/server/settings/contradictions.js';
 import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
+
+const NOW = 1_800_000_000;
+const contradictions = (options: ServerOptions, how: Partial<Circumstances> = {}): string[] =>
+  contradictionsAt(options, { now: NOW, ...how });
 
 test.each<[ServerOptions, string]>([
   [{ listen: ['127.0.0.1:53', '127.0.0.1:53'] }, 'listen[1]: expected an address that is listed once'],
@@ -87,6 +91,26 @@ test('options of validation are told to be of no effect where nothing is validat
   expect(contradictions({ ...forwarder, dnssec: { ...dnssec, validate: true } })).toEqual([]);
 });
 
+test('ends of negative trust anchors that cannot be meant are told, and that of the root (RFC 7646 section 2)', () => {
+  const at = (seconds: number): string => new Date((NOW + seconds) * 1000).toISOString();
+  const told = (one: string | { name: string; until: string }, validate = true): string[] =>
+    contradictions({ dnssec: { validate, negativeTrustAnchors: [one] } });
+  expect(told('corp.example')).toEqual([]);
+  expect(told({ name: 'corp.example', until: at(7 * 86_400) })).toEqual([]);
+  expect(told({ name: 'corp.example', until: at(7 * 86_400 + 1) })).toEqual([
+    expect.stringMatching(/^dnssec\.negativeTrustAnchors: corp\.example ends 2027-.*a week at the most$/),
+  ]);
+  expect(told({ name: 'corp.example', until: at(0) })).toEqual([
+    expect.stringMatching(/^dnssec\.negativeTrustAnchors: corp\.example has no effect: its end, 2027-.*, has passed$/),
+  ]);
+  for (const root of ['.', { name: '.', until: at(60) }]) {
+    expect(told(root)).toEqual([
+      expect.stringMatching(/^dnssec\.negativeTrustAnchors: \., the root, has nothing validated/),
+    ]);
+  }
+  expect(told('.', false)).toEqual([expect.stringMatching(/has no effect: nothing is validated/)]);
+});
+
 test('of zones of one name that differ it is told which is used', () => {
   const zones = [
     { name: 'ads.example', kind: 'nxdomain' },
@@ -125,7 +149,7 @@ test('what lays out a cache has no effect on one that the server is given', () =
   const cache = { memory: '9MiB', policy: 'lru', maxTtlSeconds: 60 } as const;
   const options = { upstreams: ['192.0.2.1'], cache };
   expect(contradictions(options)).toEqual([]);
-  expect(contradictions(options, false)).toEqual([
+  expect(contradictions(options, { ownsCache: false })).toEqual([
     'cache.memory has no effect: the server was given a cache, which has its own',
     'cache.policy has no effect: the server was given a cache, which has its own',
   ]);

@@ -253,7 +253,7 @@ describe('plain misses', () => {
     const listen = [at()];
     for (const threads of [2, 1, 3]) {
       await server.update({ listen, threads });
-      expect(server.addresses()).toEqual({ udp: listen, tcp: listen, tls: [] });
+      expect(server.addresses()).toEqual({ udp: listen, tcp: listen, tls: [], https: [] });
       for (let id = 0; id < 20; id++) expect(addressOf(await ask('hit.example', { id }))).toBe('192.0.2.1');
       expect(addressOf((await askTcp(listen[0], [makeQuery('hit.example')], 5000))[0])).toBe('192.0.2.1');
       replies.push(ask(`slow-${threads}.example`));

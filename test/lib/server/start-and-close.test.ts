@@ -28,7 +28,7 @@ test.each(['native', 'dgram'] as const)('close() while it begins to listen leave
   const listening = server.listen();
   await server.close();
   await expect(listening).rejects.toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
-  expect(server.addresses()).toEqual({ udp: [], tcp: [], tls: [] });
+  expect(server.addresses()).toEqual({ udp: [], tcp: [], tls: [], https: [] });
   await expect(server.listen()).rejects.toThrow('listen() on a server that is closed');
 });
 
@@ -65,7 +65,7 @@ test('updates follow one another, and one that close() overtakes is told', async
   for (const { status, reason } of (await ended) as { status: string; reason?: unknown }[]) {
     if (status === 'rejected') expect(reason).toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
   }
-  expect(server.addresses()).toEqual({ udp: [], tcp: [], tls: [] });
+  expect(server.addresses()).toEqual({ udp: [], tcp: [], tls: [], https: [] });
 });
 
 test('an update during the start takes effect when it listens', async () => {

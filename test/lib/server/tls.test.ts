@@ -149,11 +149,11 @@ test('TLS comes and goes with `listen`, and its connections outlive a change of 
   await server.server.update({ listen: [plain, `tls://${tls}`, '127.0.0.2:0'] });
   expect(rcodeOf(await askOn(socket))).toBe(0);
   await server.server.update({ listen: [`tls://${tls}`] });
-  expect(server.server.addresses()).toEqual({ udp: [], tcp: [], tls: [tls] });
+  expect(server.server.addresses()).toEqual({ udp: [], tcp: [], tls: [tls], https: [] });
   expect(rcodeOf(await askOn(socket))).toBe(0);
   // What was for TLS is for UDP and TCP now: one ends before the other begins.
   await server.server.update({ listen: [tls] });
-  expect(server.server.addresses()).toEqual({ udp: [tls], tcp: [tls], tls: [] });
+  expect(server.server.addresses()).toEqual({ udp: [tls], tcp: [tls], tls: [], https: [] });
   expect(rcodeOf((await askUdp(tls, makeQuery('a.example')))!)).toBe(0);
 });
 

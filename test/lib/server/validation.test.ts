@@ -1,10 +1,11 @@
 // A server that validates: what its clients see, of recursion and of upstreams.
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Metrics } from '../../../lib/admin/metrics.js';
 import { silentLogger } from '../../../lib/base/log.js';
 import type { Hooks } from '../../../lib/resolve/hooks.js';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
+import { headerRcode } from '../../../lib/wire/flags.js';
 import { ExtendedError, Flag, Rcode, Type } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
 import { encodeName } from '../../../lib/wire/name.js';
@@ -12,7 +13,7 @@ import { Query } from '../../../lib/wire/query.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
-import { makeQuery } from '../../support/messages.js';
+import { extendedTextsOf, makeQuery } from '../../support/messages.js';
 import { answerOf, type Said, tampered } from '../../support/signed-internet.js';
 import { NOW, SignedTree } from '../../support/signed-tree.js';
 
@@ -123,6 +124,104 @@ test('an answer that has time left outlasts a refresh of it that is bogus', asyn
   expect(flags & 15).toBe(Rcode.NOERROR);
   expect([...answers[0].data]).toEqual([192, 0, 2, 80]);
   expect(answers[0].ttl).toBe(50);
+});
+
+test('why an answer is bogus is told in words beside the extended error, from the cache too (RFC 8914)', async () => {
+  start(FORWARDER, true);
+  const { resolver, engine } = server!;
+  const query = new Query(makeQuery('www.shop', { udpSize: 1232 }));
+  const extra = (length: number): string | undefined => extendedTextsOf(engine.reply.slice(0, length))[0];
+  const resolution = await resolver.resolve(query, { protocol: 'internal' });
+  const first = extra(resolver.finish(query, resolution, true));
+  expect(first).toMatch(/^6 www\.shop\. A: .*does not verify.*\(key \d+.*\)$/);
+  expect(extra(engine.answer(query.message, { udp: true }))).toBe(first);
+  const plain = makeQuery('www.shop');
+  expect(extra(engine.answer(plain, { udp: true }))).toBeUndefined();
+});
+
+describe.each(['keys', 'lies'] as const)('a zone that is bogus for a while (%s)', what => {
+  test('is asked again once a minute, however long that was, and told when it proves itself (RFC 9520)', async () => {
+    const { asked, net, pass } = start(FORWARDER);
+    const { resolver, engine } = server!;
+    /** As a client: the cache is asked first. */
+    const rcode = async (name: string): Promise<number> => {
+      const query = new Query(makeQuery(name));
+      if (engine.answer(query.message, {}) <= 0) {
+        resolver.finish(query, await resolver.resolve(query, { protocol: 'internal' }), false);
+      }
+      return headerRcode(engine.reply);
+    };
+    const turn = (broken: boolean): void => {
+      if (what === 'keys') net.keys = !broken;
+      else net.lies = broken;
+    };
+    const waits: number[] = [];
+    let second = 0;
+    for (const healedAfter of [3, 70, 331, 1000]) {
+      // Keys and answers of the time before are over.
+      await pass(3601);
+      turn(true);
+      const before = asked.length;
+      for (second = 0; second < healedAfter; second++) {
+        expect(await rcode('www.shop')).toBe(Rcode.SERVFAIL);
+        await pass(1);
+      }
+      const minutes = Math.ceil(healedAfter / 60);
+      // Each time it is asked for again, of others where there are any, and so are its keys: up to four times each.
+      expect(asked.length - before).toBeLessThanOrEqual(16 * minutes + 8);
+      turn(false);
+      let wait = 0;
+      while ((await rcode('www.shop')) !== Rcode.NOERROR && ++wait < 300) await pass(1);
+      waits.push(wait);
+    }
+    expect(Math.max(...waits)).toBeLessThanOrEqual(60);
+  });
+});
+
+test('what was told below a negative trust anchor is forgotten when that ends (RFC 7646 section 2)', async () => {
+  const at = (seconds: number): string => new Date((NOW + seconds) * 1000).toISOString();
+  const negativeTrustAnchors = ['plain', { name: 'SHOP', until: at(90) }, { name: 'gone.example', until: at(-9) }];
+  const { ask, asked, pass } = start({ ...FORWARDER, dnssec: { validate: true, negativeTrustAnchors } }, true);
+  const ended = (): string[] => lines.filter(one => one.includes('negative trust anchor has ended'));
+  const report = () => server!.report().anchors.negative;
+  expect(report()).toEqual([
+    { name: 'plain', hasEnded: false },
+    { name: 'SHOP', untilSeconds: NOW + 90, hasEnded: false },
+    { name: 'gone.example', untilSeconds: NOW - 9, hasEnded: true },
+  ]);
+  expect([...(await ask('www.shop.')).answers[0].data]).toEqual([6, 6, 6, 6]);
+  await pass(89);
+  const before = asked.length;
+  expect([...(await ask('www.shop.')).answers[0].data]).toEqual([6, 6, 6, 6]);
+  expect(asked.length).toBe(before);
+  expect(ended()).toEqual([]);
+  await pass(2);
+  expect(ended()).toHaveLength(1);
+  expect((await ask('www.shop.')).flags & 15).toBe(Rcode.SERVFAIL);
+  expect(report()[1].hasEnded).toBe(true);
+  await pass(200);
+  expect(ended()).toHaveLength(1);
+});
+
+test('an end that options bring while the server lives counts, too, and one that they take away does not', async () => {
+  const until = new Date((NOW + 90) * 1000).toISOString();
+  const withEnd = { validate: true, negativeTrustAnchors: [{ name: 'shop', until }] };
+  const { pass } = start(FORWARDER);
+  const { trustAnchors } = server!.settings.dnssec;
+  await server!.update({ dnssec: { trustAnchors, ...withEnd } });
+  await pass(10);
+  await server!.update({ dnssec: { trustAnchors, negativeTrustAnchors: [] } });
+  await pass(100);
+  expect(lines).not.toContainEqual(expect.stringContaining('has ended'));
+  await server!.update({
+    dnssec: {
+      trustAnchors,
+      ...withEnd,
+      negativeTrustAnchors: [{ name: 'shop', until: new Date((NOW + 200) * 1000).toISOString() }],
+    },
+  });
+  await pass(95);
+  expect(lines).toContainEqual(expect.stringContaining('has ended'));
 });
 
 test('a forwarder that does not say so validates nothing', async () => {

@@ -368,6 +368,21 @@ TEST(Failure, IsServedAsServfailWithEde13AndNeverDisplacesAUsableAnswer) {
   EXPECT_FALSE(t.Hits(EdnsQuery("a.example")));
 }
 
+TEST(Failure, IsToldWithItsWords) {
+  TestCache t;
+  const std::string text(200, 'x');
+  for (const std::string_view words : {std::string_view("why"), std::string_view(text)}) {
+    t.cache->InsertFailure(
+        {.folded_name = Name("a.example"), .type = 1, .error = {6, words}, .now = TicksFromSeconds(t.now)});
+    ASSERT_TRUE(t.Hits(EdnsQuery("a.example")));
+    const std::string_view told = words.substr(0, wire::kMaxErrorText);
+    const uint8_t* const end = t.answer.data() + t.answer.size();
+    EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(end) - told.size(), told.size()), told);
+    EXPECT_EQ(Load16(end - told.size() - 2), 6);
+    EXPECT_EQ(Load16(end - told.size() - 4), told.size() + 2);
+  }
+}
+
 TEST(Insert, TypesAboveTheMetaTypesAreStoredAndThoseBetweenAreNot) {
   TestCache t;
   const auto response = [](uint16_t type) {

@@ -65,8 +65,9 @@ TEST_F(AnswerRulesTest, TheEarliestNameOfAChainDecides) {
   Record("c.test", wire::type::kA, {192, 0, 2, 1});
   EXPECT_EQ(Judge(), "drop 1, 1") << "a later zone, but an earlier name";
   EXPECT_EQ(Judge({}, 1), "nxdomain 0, 2") << "in a zone the name comes before addresses";
-  EXPECT_EQ(Judge(gate::NameMatch{.policy = {.list = 1, .tier = 1, .action = ListAction::kNoData}, .line = 1}),
-            "nodata 1, 0")
+  EXPECT_EQ(
+      Judge(gate::NameMatch{.policy = {.list = 1, .tier = 1, .action = ListAction::kNoData}, .line = 1, .labels = 1}),
+      "nodata 1, 0")
       << "the question's own rule comes before those of what it leads to";
 }
 
@@ -74,13 +75,15 @@ TEST_F(AnswerRulesTest, ForOneNameTheFirstZoneDecides) {
   Use({"24.0.2.0.192.rpz-ip CNAME *.\n", "a.test CNAME .\n"});
   Question("a.test");
   Record("a.test", wire::type::kA, {192, 0, 2, 1});
-  const gate::NameMatch question = {.policy = {.list = 1, .tier = 1, .action = ListAction::kNxDomain}, .line = 2};
+  const gate::NameMatch question = {
+      .policy = {.list = 1, .tier = 1, .action = ListAction::kNxDomain}, .line = 2, .labels = 2};
   EXPECT_EQ(Judge(question), "nodata 0, 0");
   EXPECT_EQ(Judge(question, 2), "nxdomain 1, 0");
 }
 
 TEST_F(AnswerRulesTest, OfAddressesTheLongestPrefixThenTheSmallestDecides) {
-  Use({"24.0.2.0.192.rpz-ip CNAME *.\n32.9.2.0.192.rpz-ip CNAME .\n32.7.2.0.192.rpz-ip CNAME rpz-drop.\n"
+  Use(
+      {"24.0.2.0.192.rpz-ip CNAME *.\n32.9.2.0.192.rpz-ip CNAME .\n32.7.2.0.192.rpz-ip CNAME rpz-drop.\n"
        "64.zz.db8.2001.rpz-ip CNAME rpz-tcp-only.\n"});
   Question("a.test");
   Record("a.test", wire::type::kA, {192, 0, 2, 1});

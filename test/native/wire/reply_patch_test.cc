@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "message_builder.h"
 #include "wire/ttl_scan.h"
 
@@ -47,6 +49,32 @@ Counts Reply(const Buffer& message, size_t room = 4096, bool edns = false) {
   const uint8_t* octets = out.data();
   return {wire::AnCount(octets), wire::NsCount(octets), wire::ArCount(octets),
           (wire::Flags(octets) & wire::flag::kTc) != 0};
+}
+
+// What is told beside the extended error, in a buffer of `room` octets.
+std::string ErrorText(std::string_view text, size_t room, const Buffer& asked) {
+  wire::Query query;
+  wire::ParseQuery(asked, &query);
+  Buffer out(room);
+  const size_t length = wire::WriteErrorReply(query, wire::rcode::kServFail, {}, {wire::ede::kCachedError, text}, out);
+  EXPECT_LE(length, std::min<size_t>(room, 512));
+  if (!query.edns.present) return {};
+  const size_t at = query.question_end + wire::kBareOptSize;
+  EXPECT_EQ(Load16(&out[at]), wire::kOptionExtendedError);
+  EXPECT_EQ(Load16(&out[at + 2]), length - at - 4) << "the OPT ends with it";
+  EXPECT_EQ(Load16(&out[query.question_end + 9]), length - at);
+  return std::string(reinterpret_cast<const char*>(&out[at + 6]), length - at - 6);
+}
+
+TEST(ErrorReply, TellsOfTheTextWhatThereIsRoomFor) {
+  const Buffer asked = EdnsQuery("a.example", 1, 512);
+  EXPECT_EQ(ErrorText("a reason", 512, asked), "a reason");
+  EXPECT_EQ(ErrorText("", 512, asked), "");
+  EXPECT_EQ(ErrorText(std::string(500, 'x'), 512, asked), std::string(wire::kMaxErrorText, 'x'));
+  EXPECT_EQ(ErrorText("a reason", 512, Query("a.example")), "") << "without OPT there is no place for it";
+  const std::string label(62, 'a');
+  const Buffer longest = EdnsQuery(label + "." + label + "." + label + "." + label, 1, 512);
+  EXPECT_EQ(ErrorText(std::string(500, 'x'), 310, longest).size(), 310u - longest.size() - 6u) << "cut";
 }
 
 TEST(TooLongAReply, LeavesTheAdditionalSectionOutWithoutAWord) {

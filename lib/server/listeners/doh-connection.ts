@@ -1,0 +1,188 @@
+// One client's requests over HTTPS, however they are framed: its place among the connections, what it holds, how long it may
+// take, and its questions. What a framing (HTTP/1.1, HTTP/2) adds is how requests are read and replies are written.
+//
+// Bounds: `maxQueuedBytes` of bodies and queries under way, and as much of replies that the client does not take: beyond
+// either the connection is closed, since there is no reading one request and not the next. `maxPipelined` queries under
+// way, twice: those that the client has called off meanwhile are still answered. In time those of IdleWatch, and
+// `messageTimeoutMs` from the head of a request until it is whole.
+import type { Duplex } from 'node:stream';
+import type { Clock, Timer } from '../../base/clock.js';
+import { binding } from '../../native/binding.js';
+import { padded, REPLY_BLOCK } from '../../wire/opt.js';
+import type { Answerer } from '../answerer.js';
+import { IdleWatch } from './idle-watch.js';
+import type { StreamClient } from './stream-session.js';
+import type { Connection, TcpConnections } from './tcp-connections.js';
+
+/** What a request costs beside its octets. */
+const REQUEST_OVERHEAD = 512;
+
+export type HttpVersion = 'http1' | 'h2';
+
+/** Of all listeners over HTTPS. */
+export interface HttpsStats {
+  readonly connections: Record<HttpVersion, number>;
+  /** By status. */
+  readonly responses: Record<number, number>;
+  /** Connections that were closed because the client broke, or stretched, what HTTP allows. */
+  abusive: number;
+}
+export const newHttpsStats = (): HttpsStats => ({ connections: { http1: 0, h2: 0 }, responses: {}, abusive: 0 });
+
+export interface DohReply {
+  readonly status: number;
+  /** Of the DNS message, which the next reply overwrites. */
+  readonly octets?: Uint8Array;
+  /** `cache-control` (RFC 8484 section 5.1). */
+  readonly freshness?: string;
+}
+
+export interface DohConnectionParts {
+  readonly socket: Duplex;
+  readonly client: StreamClient;
+  readonly answerer: Answerer;
+  readonly clock: Clock;
+  /** Whose options it obeys, and where it tells what it holds. */
+  readonly connections: TcpConnections;
+  readonly stats: HttpsStats;
+  readonly notify: { began(): void; ended(): void };
+}
+
+export class DohConnection implements Connection {
+  readonly address: string;
+  readonly #idle: IdleWatch;
+  /** Requests that are not whole, the oldest first, with the time when they began. */
+  readonly #partial = new Map<object, number>();
+  #slow: Timer | undefined;
+  #underWay = 0;
+  /** Octets of bodies and queries; of replies. */
+  #asking = 0;
+  #unread = 0;
+
+  constructor(readonly parts: DohConnectionParts) {
+    const { socket, client, clock, connections } = parts;
+    this.address = client.address;
+    this.#idle = new IdleWatch({
+      clock,
+      connections,
+      isBusy: () => this.#underWay > 0,
+      close: () => this.destroy(),
+    });
+    socket.on('error', () => this.destroy());
+    socket.on('close', () => this.#gone());
+  }
+
+  get isGone(): boolean {
+    return this.parts.socket.destroyed;
+  }
+  destroy(): void {
+    this.parts.socket.destroy();
+  }
+  /** Closes it for what the client does. */
+  abused(): void {
+    if (this.isGone) return;
+    this.parts.stats.abusive++;
+    this.destroy();
+  }
+
+  /** The head of a request is there, and its body is not. */
+  begin(request: object): void {
+    this.#partial.set(request, this.parts.clock.nowMs());
+    this.#watch();
+  }
+  /** So many octets of its body came. */
+  received(octets: number): void {
+    this.#hold(octets, 0);
+  }
+  /** It is whole, or called off; its body, of so many octets, is held no longer. */
+  end(request: object, octets: number): void {
+    this.#partial.delete(request);
+    this.#hold(-octets, 0);
+  }
+
+  /** Calls `reply` once, unless the connection is gone then. */
+  ask(query: Uint8Array, reply: (reply: DohReply) => void): void {
+    const { answerer, client, connections, notify } = this.parts;
+    if (this.#unread === 0) this.#idle.active();
+    if (this.#underWay >= 2 * connections.options.maxPipelined) {
+      this.abused();
+      return;
+    }
+    const octets = 2 * query.length + REQUEST_OVERHEAD;
+    this.#hold(octets, 0);
+    if (this.#underWay++ === 0) connections.busy(this);
+    notify.began();
+    answerer.answer(query, { protocol: 'https', client }, answer => {
+      if (--this.#underWay === 0) connections.rests(this);
+      notify.ended();
+      this.#hold(-octets, 0);
+      if (!this.isGone) reply(answer === undefined ? this.refuse(400) : this.#made(answer));
+    });
+  }
+
+  /** A reply without a DNS message. */
+  refuse(status: number): DohReply {
+    this.#count(status);
+    if (this.#unread === 0) this.#idle.active();
+    return { status };
+  }
+
+  /** A reply of so many octets is on its way, and then the client has taken it. */
+  writes(octets: number): void {
+    this.#hold(0, octets);
+  }
+  wrote(octets: number): void {
+    this.#idle.active();
+    this.#hold(0, -octets);
+  }
+  /** It never will be taken: the client has called it off. */
+  dropped(octets: number): void {
+    this.#hold(0, -octets);
+  }
+
+  #made(answer: Uint8Array): DohReply {
+    this.#count(200);
+    // With EDNS in blocks, whether the query was padded or not: nobody is to read lengths (RFC 7830 section 4).
+    const octets = padded(answer, REPLY_BLOCK);
+    const seconds = binding().freshSeconds(octets);
+    return { status: 200, octets, freshness: seconds === 0 ? 'no-store' : `max-age=${seconds}` };
+  }
+  #count(status: number): void {
+    const { responses } = this.parts.stats;
+    responses[status] = (responses[status] ?? 0) + 1;
+  }
+
+  #hold(asking: number, unread: number): void {
+    if (this.isGone) return;
+    this.#asking += asking;
+    this.#unread += unread;
+    const { maxQueuedBytes } = this.parts.connections.options;
+    if (Math.max(this.#asking, this.#unread) > maxQueuedBytes) this.abused();
+    else this.parts.connections.holds(this, this.#asking + this.#unread);
+  }
+
+  /** One timer for all: the oldest request is out of time first. */
+  #watch(): void {
+    if (this.#slow !== undefined || this.#partial.size === 0) return;
+    const { clock, connections } = this.parts;
+    const [began] = this.#partial.values();
+    const left = began + connections.options.messageTimeoutMs - clock.nowMs();
+    this.#slow = clock.after(Math.max(1, left), () => {
+      this.#slow = undefined;
+      const [oldest] = this.#partial.values();
+      if (oldest === undefined) return;
+      if (clock.nowMs() - oldest < connections.options.messageTimeoutMs) this.#watch();
+      else {
+        connections.stats.slowClosed++;
+        this.destroy();
+      }
+    });
+  }
+
+  #gone(): void {
+    this.#idle.cancel();
+    this.#slow?.cancel();
+    this.#partial.clear();
+    this.parts.connections.leave(this);
+  }
+}

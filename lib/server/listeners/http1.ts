@@ -1,0 +1,83 @@
+// DNS over HTTPS by HTTP/1.1, for clients that do not speak HTTP/2: Node's server over connections that it is given. Bounds:
+// MAX_HEAD_OCTETS of a request's head, a DNS message of its body, and those of DohConnection; Node's own time-outs are off,
+// since they run on its own clock.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { MAX_MESSAGE_SIZE } from '../../wire/iana.js';
+import type { DohConnection, DohReply } from './doh-connection.js';
+import { ALLOWED_METHODS, DNS_MESSAGE, readHead } from './doh-request.js';
+
+/** Of request line and fields together. */
+export const MAX_HEAD_OCTETS = 8192;
+
+export class Http1 {
+  readonly #server: Server;
+  readonly #connections = new WeakMap<Duplex, DohConnection>();
+
+  constructor(private readonly path: string) {
+    const timeouts = { keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 };
+    this.#server = createServer({ ...timeouts, maxHeaderSize: MAX_HEAD_OCTETS }, (request, response) => {
+      const connection = this.#connections.get(request.socket);
+      if (connection === undefined) request.socket.destroy();
+      else serve(request, response, connection, this.path);
+    });
+    // Nobody is led elsewhere.
+    for (const event of ['upgrade', 'connect']) this.#server.on(event, (_, socket: Duplex) => socket.destroy());
+  }
+
+  take(socket: Duplex, connection: DohConnection): void {
+    this.#connections.set(socket, connection);
+    this.#server.emit('connection', socket);
+  }
+}
+
+function serve(request: IncomingMessage, response: ServerResponse, connection: DohConnection, path: string): void {
+  const { method = '', url: target = '', headers } = request;
+  const isHead = method === 'HEAD';
+  const reply = (one: DohReply): void => write(response, connection, one, isHead);
+  const reading = readHead(
+    { method, target, contentType: headers['content-type'], contentLength: headers['content-length'] },
+    path,
+  );
+  for (const one of [request, response]) one.on('error', () => connection.destroy());
+  if (reading === 'body') readBody(request, connection, reply);
+  else if (typeof reading === 'number') reply(connection.refuse(reading));
+  else connection.ask(reading, reply);
+}
+
+function readBody(request: IncomingMessage, connection: DohConnection, reply: (one: DohReply) => void): void {
+  const chunks: Buffer[] = [];
+  let octets = 0;
+  connection.begin(request);
+  request.on('data', (chunk: Buffer) => {
+    if (octets > MAX_MESSAGE_SIZE) return;
+    octets += chunk.length;
+    connection.received(chunk.length);
+    if (octets > MAX_MESSAGE_SIZE) {
+      connection.end(request, octets);
+      reply(connection.refuse(413));
+    } else chunks.push(chunk);
+  });
+  request.on('end', () => {
+    if (octets > MAX_MESSAGE_SIZE) return;
+    connection.end(request, octets);
+    connection.ask(Buffer.concat(chunks, octets), reply);
+  });
+}
+
+function write(response: ServerResponse, connection: DohConnection, reply: DohReply, isHead: boolean): void {
+  if (response.destroyed || response.headersSent) return;
+  const { status, octets, freshness } = reply;
+  const length = octets?.length ?? 0;
+  const headers: Record<string, string | number> = { 'content-length': length };
+  if (octets !== undefined) headers['content-type'] = DNS_MESSAGE;
+  if (freshness !== undefined) headers['cache-control'] = freshness;
+  if (status === 405) headers.allow = ALLOWED_METHODS;
+  // What the client is still to send of a request that was refused is not read.
+  if (status >= 400) headers.connection = 'close';
+  const written = MAX_HEAD_OCTETS / 16 + length;
+  connection.writes(written);
+  response.on('finish', () => connection.wrote(written));
+  response.writeHead(status, headers);
+  response.end(octets === undefined || isHead ? undefined : Buffer.from(octets));
+}

@@ -1,0 +1,132 @@
+// Takes connections at one address and has each shake hands (TLS), for whatever is spoken over them.
+//
+// Bounds: a connection has its place among those of TcpConnections from its first packet on, and `handshakeTimeoutMs` until
+// it has shaken hands. An error of TLS ends its own connection, of which the client gets an alert and nobody else hears.
+import { constants } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { SocketAddress } from '../../base/address.js';
+import { Acceptor } from './acceptor.js';
+import type { ListenerParts } from './listener.js';
+import type { StreamClient } from './stream-session.js';
+import type { Connection } from './tcp-connections.js';
+
+/** No client negotiates anew within a connection: it is work for nothing, and gone from TLS 1.3. */
+const SECURE_OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE;
+/** Node's own, which runs on its own clock: beyond the longest that can be set. */
+const NODE_TIMEOUT_MS = 600_000;
+
+export type TlsAcceptorParts = Pick<ListenerParts, 'answerer' | 'clock' | 'connections' | 'certificates'>;
+
+export interface TlsUse {
+  /** For errors: `TLS`. */
+  readonly label: string;
+  /** What is offered to clients that ask by ALPN (RFC 7301); those that do not are served too. */
+  readonly alpn: readonly string[];
+  /** One has shaken hands. @param before its place until now, which it is to succeed or to leave */
+  readonly secured: (socket: TLSSocket, client: StreamClient, before: Connection) => void;
+}
+
+/** A connection that has not shaken hands. */
+interface Handshake extends Connection {
+  readonly client: StreamClient;
+  /** Takes away what waits for its end. */
+  over(): void;
+}
+
+export class TlsAcceptor {
+  readonly #acceptor: Acceptor;
+  readonly #tls: Server;
+  /** By address and port of the client: of a listening socket no two connections have the same. */
+  readonly #handshakes = new Map<string, Handshake>();
+  readonly #unfollow: () => void;
+
+  constructor(
+    at: SocketAddress,
+    private readonly parts: TlsAcceptorParts,
+    private readonly use: TlsUse,
+  ) {
+    this.#acceptor = new Acceptor(at, {
+      label: use.label,
+      accept: (socket, client) => this.#accept(socket, client),
+      failed: () => parts.connections.stats.rejected++,
+    });
+    // It listens on nothing: connections are given to it.
+    this.#tls = createServer({ ALPNProtocols: [...use.alpn], handshakeTimeout: NODE_TIMEOUT_MS });
+    this.#tls.on('secureConnection', socket => this.#secured(socket));
+    // Counted when the connection closes, which follows.
+    this.#tls.on('tlsClientError', (_, socket) => socket.destroy());
+    this.#tls.on('error', () => {});
+    this.#unfollow = parts.certificates.follow(context =>
+      this.#tls.setSecureContext({ ...context, secureOptions: SECURE_OPTIONS }),
+    );
+  }
+
+  get bound(): readonly SocketAddress[] {
+    return this.#acceptor.bound;
+  }
+
+  /** @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address */
+  listen(): Promise<void> {
+    return this.#acceptor.listen();
+  }
+  /** No new connections; those that have shaken hands stay. */
+  stop(): void {
+    this.#acceptor.stop();
+    for (const one of this.#handshakes.values()) one.destroy();
+  }
+  close(): void {
+    this.stop();
+    this.#unfollow();
+  }
+
+  #accept(socket: Socket, client: StreamClient): void {
+    const { answerer, certificates, clock, connections } = this.parts;
+    const { handshakes } = certificates;
+    const key = keyOf(client.address, client.port);
+    let outcome: 'failed' | 'slow' = 'failed';
+    const timer = clock.after(certificates.handshakeTimeoutMs, () => {
+      outcome = 'slow';
+      socket.destroy();
+    });
+    const handshake: Handshake = {
+      address: client.address,
+      client,
+      destroy: () => void socket.destroy(),
+      over: () => {
+        timer.cancel();
+        if (this.#handshakes.get(key) === handshake) this.#handshakes.delete(key);
+      },
+    };
+    socket.on('error', () => socket.destroy());
+    if (!connections.admit(handshake, answerer.allows(client.address))) {
+      timer.cancel();
+      socket.destroy();
+      return;
+    }
+    this.#handshakes.set(key, handshake);
+    socket.on('close', () => {
+      if (this.#handshakes.get(key) === handshake) handshakes[outcome]++;
+      handshake.over();
+      connections.leave(handshake);
+    });
+    // Who goes away before it has shaken hands waits for nothing.
+    socket.allowHalfOpen = false;
+    this.#tls.emit('connection', socket);
+  }
+
+  #secured(socket: TLSSocket): void {
+    const { remoteAddress, remotePort = 0 } = socket;
+    socket.on('error', () => socket.destroy());
+    const handshake = remoteAddress === undefined ? undefined : this.#handshakes.get(keyOf(remoteAddress, remotePort));
+    if (handshake === undefined) {
+      socket.destroy(); // gone, or displaced, meanwhile
+      return;
+    }
+    handshake.over();
+    this.parts.certificates.handshakes[socket.isSessionReused() ? 'resumed' : 'full']++;
+    this.use.secured(socket, handshake.client, handshake);
+  }
+}
+
+const keyOf = (address: string, port: number): string => `${address} ${port}`;
