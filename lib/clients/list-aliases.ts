@@ -5,16 +5,7 @@
 // MAX_USED tags that are remembered to be forgotten in the cache.
 import { ALIAS_TAG, UNKNOWN_TENANT } from '../native/binding.js';
 import { MAX_NAME_SIZE } from '../wire/iana.js';
-import type { NameLists } from './lists.js';
-
-/** What is told in place of a name. */
-export interface ListAlias {
-  /** In wire form. */
-  target: Uint8Array;
-  /** The target stands below the name that is asked for: `CNAME *.garden.example` (section 3.1 of the draft). */
-  below: boolean;
-  ttlSeconds: number | undefined;
-}
+import type { ListAlias, NameLists } from './lists.js';
 
 /** Numbers have 15 bits, of which two generations have half each. */
 export const MAX_ALIASES = 16_383;

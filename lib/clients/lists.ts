@@ -16,7 +16,6 @@ import type { Random } from '../base/random.js';
 import { openRegularFile } from '../base/regular-file.js';
 import { Type, typeCode } from '../wire/iana.js';
 import { encodeRdata } from '../wire/rdata.js';
-import type { ListAlias } from './list-aliases.js';
 import {
   binding,
   LIST_MATCH,
@@ -53,6 +52,15 @@ export interface ListSource {
   instead?: Exclude<ListActionName, 'data'>;
   /** A zone's name; default: the owner of its SOA. */
   origin?: string;
+}
+
+/** What is told in place of a name. */
+export interface ListAlias {
+  /** In wire form. */
+  target: Uint8Array;
+  /** The target stands below the name that is asked for: `CNAME *.garden.example` (section 3.1 of the draft). */
+  below: boolean;
+  ttlSeconds: number | undefined;
 }
 
 export interface ListReport {
