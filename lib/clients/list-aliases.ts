@@ -33,6 +33,8 @@ export class ListAliases {
   #next = 0;
   #used = new Set<number>();
   ttlSeconds = 0;
+  /** Whether what they come to may be kept: nobody else has the cache, to whom numbers are other aliases'. */
+  keeps = true;
 
   /** Of each of the lists' `data` the tag of its alias, without a view's; 0: it is none. */
   tagsOf(lists: NameLists | undefined): Uint32Array {

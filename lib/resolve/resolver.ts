@@ -78,7 +78,7 @@ export class Resolver implements ResolverContext {
   /** Set where clients belong to views: it says to which. */
   views: Pick<Gate, 'judge'> | undefined;
   /** Set where lists may put aliases in place of names. */
-  listAliases: Pick<ListAliases, 'find'> | undefined;
+  listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
   /** Set where names are resolved from the root, or zones are configured. */
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */

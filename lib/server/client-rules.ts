@@ -29,14 +29,17 @@ export class ClientRules {
   /** Names that are blocked or allowed. */
   readonly lists: BlockLists;
   readonly #hits = new ListHits();
+  /** Nobody else has the cache, now or in a file. */
+  readonly #ownCache: boolean;
 
   constructor(
     private readonly gate: Gate,
     private readonly resolver: Resolver,
     private readonly listeners: Listeners,
     private readonly invalidation: Invalidation,
-    { random, clock, log }: { random: Random; clock: Clock; log: Logger },
+    { random, clock, log, ownCache }: { random: Random; clock: Clock; log: Logger; ownCache: boolean },
   ) {
+    this.#ownCache = ownCache;
     this.#secrets = new CookieSecrets(random, clock, () => this.publish());
     this.lists = new BlockLists(random, clock, log, () => this.publish());
     resolver.listAliases = this.lists.aliases;
@@ -86,6 +89,10 @@ export class ClientRules {
 
   /** Access, views and tenants, replaced whole: no query is judged by some of the old and some of the new. */
   apply(settings: ServerSettings): void {
+    const { aliases } = this.lists;
+    const kept = aliases.keeps;
+    aliases.keeps = this.#ownCache && settings.snapshot === undefined;
+    if (kept && !aliases.keeps) this.#letGo();
     const before = this.#applied;
     const changed = (key: Applied): boolean => before === undefined || !isDeepStrictEqual(settings[key], before[key]);
     const views = changed('views');

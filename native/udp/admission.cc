@@ -128,7 +128,7 @@ void Admission::Renew(const gate::Edge& edge, const Client& client, uint32_t tag
     asked.name = query->name();
     edge.AskLists(admitted->client, asked, &verdict);
     // Where a list has it now that had not when it came, its rule decides with those of the answer.
-    if (verdict.match && verdict.match->policy.action != gate::ListAction::kPass) verdict.pending = true;
+    if (verdict.action != EdgeAction::kAllow) verdict.pending = true;
     verdict.action = EdgeAction::kAllow;
   }
   if (edge.MakeCookie(asked, admitted->verdict.cookie, admitted->cookie)) query->edns.reply_cookie = admitted->cookie;

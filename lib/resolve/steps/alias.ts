@@ -14,13 +14,14 @@ import type { StepParts } from './step.js';
 /**
  * @param how.tenant whose answer to the target is told, where that is not the asker's own
  * @param how.ttl of the alias; by default that of what it leads to
+ * @param how.keeps whether the whole may be kept
  */
 export async function followAlias(
   query: Query,
   asker: Flyer,
   target: Uint8Array,
   { context, engine, keep }: StepParts,
-  { tenant = asker.tenant, ttl }: { tenant?: number; ttl?: number } = {},
+  { tenant = asker.tenant, ttl, keeps = true }: { tenant?: number; ttl?: number; keeps?: boolean } = {},
 ): Promise<Outcome> {
   const { client, flight, depth = 0 } = asker;
   if (depth >= RECURSION_LIMITS.aliases) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
@@ -79,7 +80,7 @@ export async function followAlias(
   const told = { kind: 'message', message: whole, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE } as const;
   // What the target is told one subnet only, or without recursion, is not the alias's for everybody.
   const scoped = context.options.forwardClientSubnet && query.clientSubnet !== undefined;
-  if (scoped || !isKept(query)) return told;
+  if (scoped || !keeps || !isKept(query)) return told;
   // Nor is what may not be kept of the target: a hook, its zone or its TTL say so.
   const known = engine.peek(asked.name, asked.type, variantOf(asked, tenant));
   if (known === undefined || known.remainingSeconds <= 0) {

@@ -1,6 +1,7 @@
 // Step: a question for which a list has an alias, as the tag says that it came with. What the alias leads to is asked as
 // a client of the same view asks for it, and told behind it.
 import { isAliasTag, targetOf, viewOf } from '../../clients/list-aliases.js';
+import { NO_EXTENDED_ERROR } from '../../native/binding.js';
 import { Class, ExtendedError, Flag, Rcode, Type } from '../../wire/iana.js';
 import { encodeMessage } from '../../wire/message.js';
 import type { Query } from '../../wire/query.js';
@@ -16,7 +17,8 @@ export function answerFromListAlias(
 ): Outcome | Promise<Outcome> | undefined {
   const { tenant } = asker;
   if (!isAliasTag(tenant)) return undefined;
-  const alias = parts.context.listAliases?.find(tenant);
+  const { listAliases } = parts.context;
+  const alias = listAliases?.find(tenant);
   // Of lists that are in force no more: it is judged by others when it is asked again.
   if (alias === undefined) return failed(Rcode.SERVFAIL, ExtendedError.notReady, true);
   const target = targetOf(alias, query.name);
@@ -25,7 +27,7 @@ export function answerFromListAlias(
   }
   const ttl = alias.ttlSeconds ?? 0;
   if (query.type !== Type.CNAME && query.type !== Type.ANY) {
-    return followAlias(query, asker, target, parts, { tenant: viewOf(tenant), ttl });
+    return followAlias(query, asker, target, parts, { tenant: viewOf(tenant), ttl, keeps: listAliases?.keeps });
   }
   const message = encodeMessage({
     id: 0,
@@ -36,5 +38,6 @@ export function answerFromListAlias(
     additionals: [],
   });
   if (message === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
+  if (listAliases?.keeps !== true) return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR };
   return parts.keep.own(query, asker, message);
 }

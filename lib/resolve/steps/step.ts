@@ -38,7 +38,7 @@ export interface StepContext {
   /** Whether `onQuery` says whose client it is. */
   readonly sortsByHook: boolean;
   /** Aliases that lists put in place of names; undefined: there are none. */
-  readonly listAliases: Pick<ListAliases, 'find'> | undefined;
+  readonly listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
   readonly stats: { rejectedResponses: number };
   /** Told of each question whose answer does not prove itself. Must not throw. */
   readonly onBogus: (name: string, extendedError: number) => void;

@@ -217,6 +217,14 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
   });
 });
 
+test('what an alias of a list comes to is not kept where others have the cache', async () => {
+  const cache = { file: join(folder, 'cache'), memory: '16MiB' };
+  await open([zone('zone', 'bad.example CNAME garden.example.\n')], { cache });
+  expect(await toldTwice('udp', 'bad.example')).toBe('garden.example 192.0.2.80');
+  expect(await told('udp', 'bad.example', { type: 'CNAME' })).toBe('garden.example');
+  expect([...server!.server.engine.list()].filter(one => one.variant.tenant > 0)).toEqual([]);
+});
+
 test('local data are not judged by their addresses', async () => {
   await open([zone('zone', '8.0.0.0.10.rpz-ip CNAME .\n')], { local: { records: ['nas.home.example A 10.0.0.1'] } });
   expect(await toldTwice('udp', 'nas.home.example')).toBe('10.0.0.1');
