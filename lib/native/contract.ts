@@ -41,7 +41,7 @@ import {
   UNKNOWN_TENANT,
   VariantFlag,
 } from './cache.js';
-import { CookieState, EDGE_STATS, EdgeAction, RateAction, RateKind } from './edge.js';
+import { CookieState, EDGE_STATS, EdgeAction, MAX_NSID, RateAction, RateKind } from './edge.js';
 import {
   LIST_MATCH,
   LIST_SOURCE,
@@ -130,6 +130,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
     leastInbox: LEAST_INBOX,
     maxNames: MAX_NAMES,
     maxLists: MAX_LISTS,
+    maxNsid: MAX_NSID,
     notDue: NOT_DUE,
   },
   flightRecord: FlightRecord,

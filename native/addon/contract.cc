@@ -189,6 +189,7 @@ constexpr Value kLimits[] = {
     {"leastInbox", udp::EventBuffer::kLeast},
     {"maxNames", gate::kMaxNames},
     {"maxLists", gate::kMaxLists},
+    {"maxNsid", wire::kMaxNsid},
     {"notDue", answer_result::kNotDue},
 };
 

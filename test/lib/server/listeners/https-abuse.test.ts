@@ -11,6 +11,7 @@ import type { Answerer, ListenerAsker, Reply } from '../../../../lib/server/answ
 import { Certificates } from '../../../../lib/server/certificates.js';
 import { type Framing, type HttpsStats, newHttpsStats } from '../../../../lib/server/listeners/doh-connection.js';
 import { HttpsListener } from '../../../../lib/server/listeners/https-listener.js';
+import { Proxies } from '../../../../lib/server/listeners/proxies.js';
 import { TcpConnections } from '../../../../lib/server/listeners/tcp-connections.js';
 import { tcpOptionsOf } from '../../../../lib/server/settings/listeners.js';
 import { readOptions, type ServerOptions } from '../../../../lib/server/settings/settings.js';
@@ -74,7 +75,8 @@ async function start(framing: Framing, options: ServerOptions = {}): Promise<voi
     countNative: () => {},
   } as unknown as Answerer;
   const at = { scheme: 'https', address: '127.0.0.1', port: 0, family: 4, path: '/dns-query' } as const;
-  listener = new HttpsListener(at, { answerer, certificates, clock, connections, https: stats, engine });
+  const proxies = new Proxies();
+  listener = new HttpsListener(at, { answerer, certificates, clock, connections, https: stats, engine, proxies });
   await listener.listen();
   [{ port }] = listener.bound;
   good = await openHttps(`127.0.0.1:${port}`);
