@@ -1,9 +1,7 @@
 // A connection to a server over HTTP/2, with what is asked on it; what becomes of either is for HttpsServer.
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
-import type { TLSSocket } from 'node:tls';
-import type { Timer } from '../base/clock.js';
 import type { Exchange } from './pending.js';
-import type { PlaceHolder } from './tcp-places.js';
+import { KeptConnection } from './server-connections.js';
 
 /** Until the server has said how many it takes (RFC 9113 section 6.5.2 recommends no less). */
 export const FIRST_STREAMS = 100;
@@ -17,7 +15,7 @@ export class Asked {
   constructor(readonly exchange: Exchange) {}
 }
 
-export class Connection implements PlaceHolder {
+export class Connection extends KeptConnection {
   session: ClientHttp2Session | undefined;
   /** Queries that are asked here, oldest first; without a stream until it is open. */
   readonly streams = new Map<Asked, ClientHttp2Stream | undefined>();
@@ -25,17 +23,9 @@ export class Connection implements PlaceHolder {
   most = FIRST_STREAMS;
   /** The server takes no more streams: it has said GOAWAY. */
   leaving = false;
-  suspect = false;
-  heardMs: number;
-  idle: Timer | undefined;
-  silence: Timer | undefined;
-  failure: Error | undefined;
-  gaveWay = false;
-  constructor(
-    readonly socket: TLSSocket,
-    now: number,
-  ) {
-    this.heardMs = now;
+
+  *exchanges(): Generator<Exchange> {
+    for (const { exchange } of this.streams.keys()) yield exchange;
   }
 
   /** Nothing more comes of it. */
@@ -48,10 +38,5 @@ export class Connection implements PlaceHolder {
   }
   get hasRoom(): boolean {
     return this.streams.size + this.abandoned.size < this.most;
-  }
-
-  displaced(): void {
-    this.gaveWay = true;
-    this.socket.destroy();
   }
 }

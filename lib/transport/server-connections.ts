@@ -1,0 +1,217 @@
+// What all servers have in common that are asked over kept connections: queries that are asked on one, or wait for room on
+// one; what becomes of those on a connection that has fallen silent; who is told of the end. How a query is written, and what
+// the end of a connection means for those on it, is a matter of the class: tcp-server.ts, https-server.ts.
+//
+// On a connection on which nothing has come for a while nothing new is asked, and what waits there is asked on another as
+// well: the first response counts. Bound: MAX_WAITING queries that wait for room.
+import type { Socket } from 'node:net';
+import { formatSocketAddress, type SocketAddress } from '../base/address.js';
+import type { Clock, Timer } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
+import { type StreamProtocol, tooManyQueries } from './failures.js';
+import { isBareError, matches } from './matching.js';
+import type { Exchange } from './pending.js';
+import type { StreamServer, StreamTools } from './stream-transport.js';
+import type { PlaceHolder } from './tcp-places.js';
+
+const MAX_WAITING = 4096;
+/** Silence that makes a connection suspect: half again as much as the slowest response took, inside these bounds. */
+const SILENCE_MS = { min: 1500, max: 10_000 };
+
+export abstract class KeptConnection implements PlaceHolder {
+  /** Nothing new is asked here. */
+  suspect = false;
+  heardMs: number;
+  idle: Timer | undefined;
+  silence: Timer | undefined;
+  failure: Error | undefined;
+  gaveWay = false;
+
+  constructor(
+    readonly socket: Socket,
+    private readonly clock: Clock,
+  ) {
+    this.heardMs = clock.nowMs();
+    socket.unref();
+    socket.on('error', error => (this.failure ??= error));
+  }
+
+  /** What is asked here, the oldest first. */
+  abstract exchanges(): Iterable<Exchange>;
+
+  displaced(): void {
+    this.gaveWay = true;
+    this.socket.destroy();
+  }
+  /** Something came. */
+  heard(): void {
+    this.heardMs = this.clock.nowMs();
+    this.suspect = false;
+  }
+  /** Something is asked. */
+  asks(): void {
+    this.idle?.cancel();
+    this.idle = undefined;
+  }
+  /** Nothing is. */
+  rests(): void {
+    this.silence?.cancel();
+    this.silence = undefined;
+  }
+}
+
+export abstract class ServerConnections<
+  One extends KeptConnection,
+  Asked extends { readonly exchange: Exchange },
+> implements StreamServer {
+  protected readonly connections: One[] = [];
+  protected readonly where: string;
+  protected closed = false;
+  readonly #asked = new Map<Exchange, Asked>();
+  readonly #waiting = new Set<Asked>();
+  #slowestMs = 0;
+
+  constructor(
+    server: SocketAddress,
+    protected readonly tools: StreamTools,
+    private readonly label: StreamProtocol,
+  ) {
+    this.where = formatSocketAddress(server);
+  }
+
+  /** A query that is asked nowhere yet. */
+  protected abstract begun(exchange: Exchange): Asked;
+  /** Takes it from the connections on which it is asked. */
+  protected abstract leave(asked: Asked): void;
+  /** On how many it is asked. */
+  protected abstract placesOf(asked: Asked): number;
+  /** Asks on a connection that has room, if one has. */
+  protected abstract placed(asked: Asked): boolean;
+  /** A connection on which it is asked has fallen silent. @returns whether it is to be asked on another */
+  protected abstract fellSilent(asked: Asked): boolean;
+
+  ask(exchange: Exchange): void {
+    const asked = this.begun(exchange);
+    this.#asked.set(exchange, asked);
+    exchange.holder = this;
+    this.place(asked);
+  }
+
+  /** Called by the exchange. */
+  ended(exchange: Exchange): void {
+    const asked = this.#asked.get(exchange);
+    if (asked === undefined) return;
+    this.#asked.delete(exchange);
+    this.#waiting.delete(asked);
+    this.leave(asked);
+    this.useRoom();
+    this.#ifEmpty();
+  }
+
+  close(error: ShardnsError): void {
+    this.closed = true;
+    for (const exchange of [...this.#asked.keys()]) exchange.fail(error);
+    for (const { socket } of [...this.connections]) socket.destroy();
+  }
+
+  protected askedFor(exchange: Exchange): Asked {
+    return this.#asked.get(exchange)!;
+  }
+  protected isWaiting(asked: Asked): boolean {
+    return this.#waiting.has(asked);
+  }
+
+  /** On a connection that has room, else it waits for one. */
+  protected place(asked: Asked): void {
+    if (this.placed(asked)) return;
+    if (this.#waiting.size < MAX_WAITING) this.#waiting.add(asked);
+    else if (this.placesOf(asked) === 0) asked.exchange.fail(tooManyQueries(this.where, this.label));
+  }
+
+  protected useRoom(): void {
+    if (this.closed) return;
+    for (const asked of this.#waiting) {
+      if (!this.placed(asked)) return;
+      this.#waiting.delete(asked);
+    }
+  }
+
+  /** Room for one more among `most`: a silent one makes way. What waits there is asked elsewhere too, or was. */
+  protected hasRoomAmong(most: number): boolean {
+    if (this.connections.length < most) return true;
+    const oldest = this.connections.find(one => one.suspect);
+    oldest?.socket.destroy();
+    return oldest !== undefined;
+  }
+
+  protected add(connection: One): void {
+    this.connections.push(connection);
+    this.tools.places.take(connection);
+  }
+  /** It is closed; what was on it is seen to first. */
+  protected remove(connection: One, seeTo: () => void): void {
+    connection.idle?.cancel();
+    connection.silence?.cancel();
+    this.tools.places.leave(connection);
+    this.connections.splice(this.connections.indexOf(connection), 1);
+    seeTo();
+    this.useRoom();
+    this.#ifEmpty();
+  }
+  protected heard(connection: One): void {
+    connection.heard();
+    this.tools.places.heard(connection);
+  }
+
+  /**
+   * Whether a response is one to the query, counted. Over a connection nobody else can speak: letters and the question of an
+   * error prove nothing more.
+   */
+  protected isAnswer({ query, questionEnd, ageMs }: Exchange, message: Uint8Array): boolean {
+    const { stats } = this.tools;
+    if (!matches(message, query, questionEnd, 'folded') && !isBareError(message, query)) {
+      stats.mismatched++;
+      return false;
+    }
+    stats.received++;
+    this.#slowestMs = Math.max(this.#slowestMs * 0.9, ageMs);
+    return true;
+  }
+
+  /** For those who were on a connection that is no more. */
+  protected lossOf({ failure, gaveWay }: One): ShardnsError {
+    if (gaveWay) {
+      const text = `${this.where}: its ${this.label} connection gave way to another server's`;
+      return new ShardnsError('ERR_SHARDNS_OVERLOAD', text);
+    }
+    const what = failure !== undefined ? `failed: ${failure.message}` : 'was closed';
+    const text = `${this.where}: the ${this.label} connection ${what}`;
+    return new ShardnsError('ERR_SHARDNS_UPSTREAM', text, { cause: failure });
+  }
+
+  protected watch(connection: One): void {
+    const { clock } = this.tools;
+    connection.silence ??= clock.after(this.#silenceMs, () => {
+      connection.silence = undefined;
+      const on = [...connection.exchanges()];
+      if (on.length === 0) return;
+      const silent = clock.nowMs() - Math.max(connection.heardMs, on[0].beganMs);
+      if (silent < this.#silenceMs - 1) {
+        this.watch(connection);
+        return;
+      }
+      connection.suspect = true;
+      for (const asked of on.map(exchange => this.askedFor(exchange))) {
+        if (this.fellSilent(asked)) this.place(asked);
+      }
+    });
+  }
+
+  get #silenceMs(): number {
+    return Math.min(Math.max(this.#slowestMs * 1.5, SILENCE_MS.min), SILENCE_MS.max);
+  }
+
+  #ifEmpty(): void {
+    if (this.connections.length === 0 && this.#asked.size === 0) this.tools.onEmpty();
+  }
+}
