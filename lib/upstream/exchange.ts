@@ -274,7 +274,10 @@ class Asking implements Listener, Due {
     this.shape.cancel.unsubscribe(this);
   }
   #lateness(): ShardnsError {
-    const text = `${this.upstream.label} did not answer in ${Math.round(this.shape.timeoutMs)} ms`;
+    const { label, at } = this.upstream;
+    const isCut = this.#inquiry?.isCut === true;
+    const what = isCut ? `truncated its response over UDP (TC), and its TCP port ${at.port} did` : 'did';
+    const text = `${label} ${what} not answer in ${Math.round(this.shape.timeoutMs)} ms`;
     return new ShardnsError('ERR_SHARDNS_TIMEOUT', text);
   }
 }

@@ -97,6 +97,8 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   /** The stream was tried in the place of what datagrams cannot do, and failed. */
   #streamLost = false;
   #replaced = false;
+  /** What came over UDP was cut short (TC), and there is no other response yet. */
+  isCut = false;
   /** A response that another form of the query may better: FORMERR to EDNS, NXDOMAIN for random letters. */
   #spare: (Answered & { hasOpt: boolean }) | undefined;
 
@@ -260,6 +262,7 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       this.fail(problem(`${upstream.label} truncated its response over TCP`));
     } else if (this.#streamed === 0) {
       upstream.stats.truncated++;
+      this.isCut = true;
       this.#askStream();
     } else if (!this.#isOpen) {
       this.fail(problem(`${upstream.label} truncated its response, and TCP failed`));
@@ -306,7 +309,13 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
 
   #settleForLess(error: ShardnsError): void {
     if (this.#spare !== undefined) this.answer(this.#spare);
-    else this.fail(error);
+    else this.fail(this.isCut ? this.#lostWhole(error) : error);
+  }
+
+  /** It is UDP that works: whoever looks for the fault has to be told that TCP does not. */
+  #lostWhole({ code, message, cause }: ShardnsError): ShardnsError {
+    const text = `${this.upstream.label} truncated its response over UDP (TC), and over TCP: ${message}`;
+    return new ShardnsError(code, text, { cause });
   }
 
   protected end(): void {
