@@ -16,8 +16,10 @@ const entries = ['index', 'node/index', 'dnssec/index', 'cli/main', 'server/recu
 /** A file for these modules and all that they load, except what belongs to a group before this one. */
 const groups = [
   ['wire', /\/dist\/(wire\/|base\/bounded-map)/],
-  ['lookup', /\/dist\/node\/(?!validating)/],
+  ['lookup', /\/dist\/node\/(?!validating|encrypted)/],
   ['cache', /\/dist\/cache\//],
+  // What lookups load when the first server is asked over TLS or HTTPS; a server has it too.
+  ['encrypted', /\/dist\/node\/encrypted\.js$/],
   // What lookups load when the first of them has to be proven; a server has it too.
   ['validation', /\/dist\/node\/validating\.js$/],
   ['recursion', /\/dist\/server\/recursion\.js$/],

@@ -26,6 +26,9 @@ export const DEBIAN_PACKAGES = [
   ['knot-resolver', '/usr/sbin/kresd', 'end-to-end tests of validation'],
   ['iproute2', '/usr/sbin/ip', 'end-to-end tests of recursion'],
   ['dnsperf', '/usr/bin/dnsperf', 'end-to-end tests under load'],
+  ['nghttp2-client', '/usr/bin/h2load', 'end-to-end tests over HTTPS under load'],
+  ['knot-dnsutils', '/usr/bin/kdig', 'end-to-end tests over TLS and HTTPS'],
+  ['curl', '/usr/bin/curl', 'end-to-end tests over HTTPS'],
   ['g++-aarch64-linux-gnu', '/usr/bin/aarch64-linux-gnu-g++', 'the binary for arm64'],
   ['qemu-user-static', '/usr/bin/qemu-aarch64-static', 'the binary for arm64'],
 ];

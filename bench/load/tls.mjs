@@ -1,5 +1,6 @@
-// DNS over TLS on one core: hits a CPU second, pipelined and one at a time, beside TCP, unbound and dnsdist.
-// The server has core 0, the generator (dnsperf) core 1; all answer one name that they know.
+// DNS over TLS and HTTPS on one core: hits a CPU second, pipelined and one at a time, beside TCP, unbound and dnsdist.
+// The server has core 0, the generator core 1: dnsperf, and h2load for HTTPS, of which dnsperf 2.10 writes each request in two
+// pieces, and waits 40 ms for every server; all answer one name that they know.
 //
 //   node bench/load/tls.mjs [rounds] [seconds]
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -21,9 +22,9 @@ const file = (name, text) => {
   writeFileSync(path, text);
   return path;
 };
-for (const tool of ['dnsperf', 'openssl', 'taskset']) {
+for (const tool of ['dnsperf', 'h2load', 'openssl', 'taskset']) {
   if (has(tool)) continue;
-  console.error(`${tool} is needed: apt-get install dnsperf openssl util-linux`);
+  console.error(`${tool} is needed: apt-get install dnsperf nghttp2-client openssl util-linux`);
   process.exit(1);
 }
 const [certificate, key] = [join(folder, 'certificate.pem'), join(folder, 'key.pem')];
@@ -35,9 +36,14 @@ execFileSync(
   { stdio: 'ignore' },
 );
 const queries = file('queries', 'a.example A\n');
+/** The same question, without EDNS. */
+const question = file(
+  'question',
+  Buffer.from([0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 97, 7, ...Buffer.from('example'), 0, 0, 1, 0, 1]),
+);
 
 const servers = {
-  shardns: (plain, tls) => [
+  shardns: (plain, tls, https) => [
     process.execPath,
     [
       join(root, 'dist/cli/main.js'),
@@ -46,7 +52,7 @@ const servers = {
       file(
         'shardns.json',
         JSON.stringify({
-          listen: [`127.0.0.1:${plain}`, `tls://127.0.0.1:${tls}`],
+          listen: [`127.0.0.1:${plain}`, `tls://127.0.0.1:${tls}`, `https://127.0.0.1:${https}/dns-query`],
           tls: { certificate, key },
           threads: 1,
           upstreams: ['192.0.2.1'],
@@ -57,24 +63,24 @@ const servers = {
       ),
     ],
   ],
-  unbound: (plain, tls) => [
+  unbound: (plain, tls, https) => [
     'unbound',
     [
       '-d',
       '-c',
       file(
         'unbound.conf',
-        `server:\n  interface: 127.0.0.1@${plain}\n  interface: 127.0.0.1@${tls}\n  tls-port: ${tls}\n  tls-service-key: "${key}"\n  tls-service-pem: "${certificate}"\n  incoming-num-tcp: 100\n  num-threads: 1\n  username: ""\n  chroot: ""\n  directory: "${folder}"\n  pidfile: ""\n  use-syslog: no\n  logfile: "${folder}/unbound.log"\n  local-zone: "a.example." redirect\n  local-data: "a.example. 3600 A 192.0.2.1"\nremote-control:\n  control-enable: no\n`,
+        `server:\n  interface: 127.0.0.1@${plain}\n  interface: 127.0.0.1@${tls}\n  interface: 127.0.0.1@${https}\n  tls-port: ${tls}\n  https-port: ${https}\n  tls-service-key: "${key}"\n  tls-service-pem: "${certificate}"\n  incoming-num-tcp: 100\n  num-threads: 1\n  username: ""\n  chroot: ""\n  directory: "${folder}"\n  pidfile: ""\n  use-syslog: no\n  logfile: "${folder}/unbound.log"\n  local-zone: "a.example." redirect\n  local-data: "a.example. 3600 A 192.0.2.1"\nremote-control:\n  control-enable: no\n`,
       ),
     ],
   ],
-  dnsdist: (plain, tls) => [
+  dnsdist: (plain, tls, https) => [
     'dnsdist',
     [
       '-C',
       file(
         'dnsdist.conf',
-        `setLocal('127.0.0.1:${plain}')\naddTLSLocal('127.0.0.1:${tls}', '${certificate}', '${key}')\nsetACL('127.0.0.0/8')\nnewServer({address='192.0.2.1', healthCheckMode='up'})\naddAction(AllRule(), SpoofAction('192.0.2.1'))\n`,
+        `setLocal('127.0.0.1:${plain}')\naddTLSLocal('127.0.0.1:${tls}', '${certificate}', '${key}')\naddDOHLocal('127.0.0.1:${https}', '${certificate}', '${key}', '/dns-query')\nsetACL('127.0.0.0/8')\nnewServer({address='192.0.2.1', healthCheckMode='up'})\naddAction(AllRule(), SpoofAction('192.0.2.1'))\n`,
       ),
       '--supervised',
       '--disable-syslog',
@@ -92,11 +98,25 @@ function cpuSeconds(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
+const CLIENTS = 8;
+function overHttps(port, outstanding, duration) {
+  const streams = outstanding / CLIENTS;
+  const post = `-d ${question} -H content-type:application/dns-message`;
+  return `h2load -D ${duration} -c ${CLIENTS} -m ${streams} ${post} https://127.0.0.1:${port}/dns-query`;
+}
 function measure(pid, mode, port, outstanding, duration) {
   const before = cpuSeconds(pid);
+  if (mode === 'https') {
+    const { stdout, stderr } = spawnSync('taskset', `-c 1 ${overHttps(port, outstanding, duration)}`.split(' '), {
+      encoding: 'utf8',
+    });
+    const succeeded = Number(/(\d+) succeeded/.exec(stdout)?.[1] ?? Number.NaN);
+    if (Number.isNaN(succeeded)) throw new Error(`h2load: ${stderr}`);
+    return succeeded / (cpuSeconds(pid) - before);
+  }
   const { stdout, stderr } = spawnSync(
     'taskset',
-    `-c 1 dnsperf -s 127.0.0.1 -m ${mode} -p ${port} -d ${queries} -c 8 -T 1 -q ${outstanding} -l ${duration}`.split(
+    `-c 1 dnsperf -s 127.0.0.1 -m ${mode} -p ${port} -d ${queries} -c ${CLIENTS} -T 1 -q ${outstanding} -l ${duration}`.split(
       ' ',
     ),
     { encoding: 'utf8' },
@@ -106,13 +126,13 @@ function measure(pid, mode, port, outstanding, duration) {
   return completed / (cpuSeconds(pid) - before);
 }
 
-const MODES = { tcp: ['tcp', 0], tls: ['dot', 1] };
+const MODES = { tcp: ['tcp', 0], tls: ['dot', 1], https: ['https', 2] };
 const samples = {};
 let port = 5440;
 try {
   for (let round = 0; round < rounds; round++) {
     for (const [name, command] of Object.entries(servers)) {
-      const ports = [port++, port++];
+      const ports = [port++, port++, port++];
       const [program, args] = command(...ports);
       const child = spawn('taskset', ['-c', '0', program, ...args], { stdio: 'ignore' });
       try {

@@ -230,6 +230,11 @@ const FAMILIES: readonly Family[] = [
     ({ https }) => (https === undefined ? [] : by('version', https.connections)),
     ['version'],
   ),
+  gauge(
+    'shardns_https_native_framing',
+    'Whether HTTP/2 is framed natively (1), or by Node, which is slower (0)',
+    ({ https }) => https && Number(https.framing === 'native'),
+  ),
   counter(
     'shardns_https_responses_total',
     'Responses over HTTPS, by status',
@@ -240,6 +245,13 @@ const FAMILIES: readonly Family[] = [
     'shardns_https_abusive_total',
     'Connections over HTTPS that were closed for what the client did with HTTP',
     r => r.https?.abusive,
+  ),
+  counter(
+    'shardns_proxy_protocol_total',
+    'Datagrams and connections of proxies, by what their headers say',
+    ({ proxyProtocol: it }) =>
+      it === undefined ? [] : by('header', { proxied: it.proxied, local: it.local, invalid: it.invalid }),
+    ['header'],
   ),
   gauge('shardns_resolver_in_flight', 'Questions on the slow path', r => r.resolver.inFlight),
   counter(
@@ -263,6 +275,12 @@ const FAMILIES: readonly Family[] = [
         rejected_response: it.rejectedResponses,
       }),
     ['outcome'],
+  ),
+  counter(
+    'shardns_dns64_total',
+    'Answers made of IPv4 addresses for clients with IPv6 alone, and of the names of such addresses',
+    ({ resolver: it }) => by('kind', { answer: it.dns64Answers, pointer: it.dns64Pointers }),
+    ['kind'],
   ),
   counter(
     'shardns_recursion_resolutions_total',
@@ -310,7 +328,7 @@ const FAMILIES: readonly Family[] = [
     'shardns_upstream_mismatched_total',
     'Responses that matched no query, by transport',
     r =>
-      (['udp', 'tcp', 'tls'] as const).flatMap(proto => {
+      (['udp', 'tcp', 'tls', 'https'] as const).flatMap(proto => {
         const stats = r.transports[proto];
         return stats === undefined ? [] : [[{ proto }, stats.mismatched] as const];
       }),
@@ -320,6 +338,11 @@ const FAMILIES: readonly Family[] = [
     'shardns_upstream_unknown_id_total',
     'Those of them over UDP whose id no query under way had: they come too late, or somebody guesses',
     r => r.transports.udp?.unknownId,
+  ),
+  counter(
+    'shardns_upstream_cookie_mismatched_total',
+    'Responses over UDP without the cookie of a server that has sent some, or with another',
+    r => r.resolver.upstreamForeignCookies,
   ),
   gauge('process_resident_memory_bytes', 'Resident memory', r => r.process.residentBytes),
 ];

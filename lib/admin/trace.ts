@@ -11,7 +11,7 @@ import type { RecursionResult } from '../resolve/recurse/links.js';
 import type { Recursor } from '../resolve/recurse/recursor.js';
 import type { Server } from '../server/server.js';
 import { headerRcode } from '../wire/flags.js';
-import { Class, Flag, Rcode, rcodeName, typeCode, typeName } from '../wire/iana.js';
+import { Class, Flag, Rcode, rcodeName, Type, typeCode, typeName } from '../wire/iana.js';
 import { decodeMessage, encodeQuestion, rcodeOf, type ResourceRecord } from '../wire/message.js';
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { Query } from '../wire/query.js';
@@ -29,6 +29,8 @@ export interface TraceRequest {
 
 const MAX_LINES = 2000;
 const MAX_ALIASES = 16;
+/** What a translated address is shown to live for at most. */
+const TRANSLATED_SECONDS = 600;
 
 /**
  * Resolves a name and writes a line for each step.
@@ -55,7 +57,7 @@ export async function trace(server: Server, request: TraceRequest, write: (line:
   write(`${nameToText(name)} ${typeName(type)}`);
   if (fresh) await server.probeSignatures();
   try {
-    const { rcode, records, result } = await follow(server, name, type, fresh, step);
+    const { rcode, records, result } = await translated(server, { name, type, fresh }, step);
     write(`${rcodeName(rcode)} after ${(performance.now() - began).toFixed(1)} ms`);
     for (const one of records) write(`  ${recordText(one)}`);
     if (result !== undefined) await writeChain(server, result, { fresh, failed: false }, write);
@@ -123,6 +125,35 @@ interface Traced {
   records: Omit<ResourceRecord, 'dnsClass'>[];
   /** Of a recursor. */
   result?: Found;
+}
+
+/**
+ * What clients are told, those with IPv6 alone too.
+ * @throws {ResolutionError}
+ */
+async function translated(
+  server: Server,
+  { name, type, fresh }: { name: Uint8Array; type: number; fresh: boolean },
+  step: Step,
+): Promise<Traced> {
+  const { dns64 } = server.resolver.options;
+  const query = queryFor(name, type);
+  const everybody = server.settings.dns64.clients.length === 0;
+  if (dns64 !== undefined && !everybody && (type === Type.AAAA || type === Type.PTR)) {
+    step({ kind: 'dns64', text: 'a trace has no client: those of dns64.clients are told translated addresses' });
+  }
+  const reverse = dns64?.reverseOf(query, 0);
+  if (reverse !== undefined) {
+    step({ kind: 'dns64', text: `${query.nameText} is ${nameToText(reverse)}, by translation (option dns64)` });
+    return follow(server, reverse, type, fresh, step);
+  }
+  const found = await follow(server, name, type, fresh, step);
+  if (dns64?.translates(query, 0) !== true || found.rcode !== Rcode.NOERROR) return found;
+  if (found.records.some(one => one.type === Type.AAAA && !dns64.isExcluded(one.data))) return found;
+  step({ kind: 'dns64', text: `${query.nameText} has no AAAA: its A records are translated (option dns64)` });
+  const { rcode, records } = await follow(server, name, Type.A, fresh, step);
+  const made = rcode === Rcode.NOERROR ? dns64.translatedAnswers(records, TRANSLATED_SECONDS) : undefined;
+  return made === undefined ? found : { rcode, records: made };
 }
 
 /** @throws {ResolutionError} */

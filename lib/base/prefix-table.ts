@@ -1,4 +1,5 @@
-// What belongs to the longest prefix that an address lies in: one look-up for each length that prefixes have.
+// What belongs to the longest prefix that an address, or another prefix, lies in: one look-up for each length that prefixes
+// have.
 import { type AddressPrefix, addressOctets, isMapped, maskedOctets } from './address.js';
 
 export class PrefixTable<T> {
@@ -37,3 +38,26 @@ export const prefixKey = (prefix: AddressPrefix): string => keyOf(prefix.octets,
 
 const keyOf = (octets: Uint8Array, { family, bits }: Pick<AddressPrefix, 'family' | 'bits'>): string =>
   `${family}/${bits}/${maskedOctets(octets, bits).join('.')}`;
+
+/** Prefixes, of which the longest that holds the whole of another one is found. */
+export class Covering<T> {
+  readonly prefixes: AddressPrefix[];
+  readonly #values: Map<string, T>;
+  /** Longest first. */
+  readonly #lengths: number[];
+
+  constructor(entries: readonly (readonly [AddressPrefix, T])[]) {
+    this.prefixes = entries.map(([prefix]) => prefix);
+    this.#values = new Map(entries.map(([prefix, value]) => [prefixKey(prefix), value]));
+    this.#lengths = [...new Set(this.prefixes.map(({ bits }) => bits))].sort((a, b) => b - a);
+  }
+
+  find({ family, bits, octets }: AddressPrefix): T | undefined {
+    for (const length of this.#lengths) {
+      if (length > bits) continue;
+      const found = this.#values.get(prefixKey({ family, bits: length, octets: maskedOctets(octets, length) }));
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+}

@@ -175,6 +175,11 @@ export class Engine implements Disposable {
     this.#control[Control.queryLength] = length;
     return this.native.answer();
   }
+  /** For whom queries are answered that come natively (see NativeHttp2) until something else is asked here. */
+  answersFor(client: JudgedClient | undefined): void {
+    this.#control[Control.flags] = ControlFlag.resolves | (client === undefined ? 0 : this.#judge(client));
+    this.#control[Control.tenant] = 0;
+  }
   /** What the gate says of the client that was answered last: its tag, UNKNOWN_TENANT for one that is not known. */
   get tag(): number {
     return this.#control[Control.tenant];

@@ -48,13 +48,15 @@ export interface EdgeRules {
   cookies?: CookieRules;
   rates?: RateRules;
   lists?: ListRules;
+  /** The server's name, for those who ask for it. */
+  nsid?: Uint8Array;
 }
 
 const NO_LISTS: ListRules = { lists: undefined, overrides: undefined, sets: [], ttlSeconds: 0, errors: [], names: [] };
 
 /** Undefined where nothing is decided there. */
-export function nativeEdge({ cookies, rates, lists }: EdgeRules): NativeEdge | undefined {
-  if (cookies === undefined && rates === undefined && lists === undefined) return undefined;
+export function nativeEdge({ cookies, rates, lists, nsid }: EdgeRules): NativeEdge | undefined {
+  if (cookies === undefined && rates === undefined && lists === undefined && nsid === undefined) return undefined;
   const said = lists ?? NO_LISTS;
   const low = (bits: bigint): number => Number(bits & 0xffff_ffffn);
   return {
@@ -62,6 +64,7 @@ export function nativeEdge({ cookies, rates, lists }: EdgeRules): NativeEdge | u
     requireCookie: cookies?.required ? 1 : 0,
     classes: Uint32Array.from(rates?.classes.flatMap(wordsOf) ?? []),
     counters: rates?.counters ?? 0,
+    nsid: nsid ?? new Uint8Array(0),
     lists: said.lists?.native,
     overrides: said.overrides?.native,
     sets: Uint32Array.from(said.sets.flatMap(set => [low(set), low(set >> 32n)])),

@@ -10,6 +10,7 @@ import type { NativeCache } from './cache.js';
 import { checkContract, type Contract } from './contract.js';
 import type { GateRuleFields, NativeGate } from './gate.js';
 import { loadErrorText, NO_BINARY, NOT_BESIDE_BUNDLE, OLD_NODE } from './load-error.js';
+import type { NativeHttp2 } from './http2.js';
 import type { NativeNameList } from './name-list.js';
 import type { NativePlane } from './plane.js';
 import type { RegionMakers } from './region.js';
@@ -19,6 +20,7 @@ export * from './bytes.js';
 export * from './cache.js';
 export * from './edge.js';
 export * from './gate.js';
+export * from './http2.js';
 export * from './name-list.js';
 export * from './plane.js';
 export * from './query.js';
@@ -73,6 +75,21 @@ interface Binding extends Contract {
     inbox: Uint8Array,
     onReadable: () => void,
   ): NativeAsker;
+  /** Whether the program carries nghttp2, which `createHttp2` needs. */
+  hasHttp2: boolean;
+  /**
+   * @param path where questions are answered
+   * @param maxStreams at once, at most 1024
+   * @param words HTTP2_WORDS; `events` and `out` are shared memory too, of all sessions if that is wanted
+   */
+  createHttp2(
+    cache: NativeCache,
+    path: string,
+    maxStreams: number,
+    words: Uint32Array,
+    events: Uint32Array,
+    out: Uint8Array,
+  ): NativeHttp2;
   /** Reads a query as the plane does. @param words QUERY_WORDS @returns a QueryVerdict */
   parseQuery(query: Uint8Array, words: Uint32Array): number;
   /** How long HTTP may keep a reply, in seconds (RFC 8484 section 5.1); 0: not at all. */

@@ -41,7 +41,7 @@ import {
   UNKNOWN_TENANT,
   VariantFlag,
 } from './cache.js';
-import { CookieState, EDGE_STATS, EdgeAction, RateAction, RateKind } from './edge.js';
+import { CookieState, EDGE_STATS, EdgeAction, MAX_NSID, RateAction, RateKind } from './edge.js';
 import {
   LIST_MATCH,
   LIST_SOURCE,
@@ -52,6 +52,7 @@ import {
   MAX_NAMES,
   NameKind,
 } from './name-list.js';
+import { HTTP2_WORDS, Http2Event, Http2Kind } from './http2.js';
 import { FlightKind, FlightRecord, MORE_WAIT, PLANE_STATS } from './plane.js';
 import { QUERY_WORDS, QueryVerdict } from './query.js';
 import { CACHE_STATS, Policy } from './region.js';
@@ -84,6 +85,9 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   queryWords: QUERY_WORDS,
   listSource: LIST_SOURCE,
   listMatch: LIST_MATCH,
+  http2Words: HTTP2_WORDS,
+  http2Event: inOrder(Http2Event),
+  http2Kind: Http2Kind,
   cacheStats: CACHE_STATS,
   planeStats: PLANE_STATS.map(({ name, words }) => (words === 1 ? name : `${name}[${words}]`)),
   askerStats: ASKER_STATS,
@@ -126,6 +130,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
     leastInbox: LEAST_INBOX,
     maxNames: MAX_NAMES,
     maxLists: MAX_LISTS,
+    maxNsid: MAX_NSID,
     notDue: NOT_DUE,
   },
   flightRecord: FlightRecord,

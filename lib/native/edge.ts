@@ -9,6 +9,9 @@ export const CookieState = { none: 0, malformed: 1, clientOnly: 2, bad: 3, good:
 export const RateKind = { query: 0, miss: 1, nxdomain: 2, error: 3 } as const;
 export const RateAction = { drop: 0, truncate: 1, slip: 2, refuse: 3 } as const;
 
+/** native/wire/edns.h: the longest name of a server. */
+export const MAX_NSID = 128;
+
 /** What `replace` and `replaceEdge` of a gate read. */
 export interface NativeEdge {
   /** Of cookies: at most three of 16 octets; the first makes them, the others are checked only. None: no cookies. */
@@ -22,6 +25,8 @@ export interface NativeEdge {
   classes: Uint32Array;
   /** Words of 8 octets, for as long as there are classes and their number stays. */
   counters: number;
+  /** The server's name, told to those who ask for it (RFC 5001); at most MAX_NSID octets, none: it has none. */
+  nsid: Uint8Array;
   lists: NativeNameList | undefined;
   /** Asked before the lists, and of everybody. */
   overrides: NativeNameList | undefined;

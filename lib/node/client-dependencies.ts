@@ -24,6 +24,8 @@ export interface ClientDependencies {
   cache?: DnsCache;
   udpTransport?: Transport;
   tcpTransport?: Transport;
+  tlsTransport?: Transport;
+  httpsTransport?: Transport;
   /** The machine's own addresses. */
   interfaces?: () => string[];
   /** Which of them to ask from. */

@@ -14,6 +14,7 @@ import { Engine, MISS } from '../cache/engine.js';
 import { NO_EXTENDED_ERROR } from '../native/binding.js';
 import { PlainQuestions } from '../resolve/plain-questions.js';
 import { warm, type WarmName, type WarmOptions, type WarmProgress } from '../resolve/warm.js';
+import { LazyTransport } from '../transport/lazy-transport.js';
 import { TcpTransport } from '../transport/tcp.js';
 import { SystemUdpTransport } from '../transport/system-udp.js';
 import type { ResolvConf } from '../upstream/resolv-conf.js';
@@ -103,11 +104,17 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       });
     // A cache of somebody else's keeps the lifetimes it was given.
     if (this.#ownsEngine) this.engine.configure(tunablesOf(settings));
-    const { udpTransport, tcpTransport, localAddress } = dependencies;
+    const { udpTransport, tcpTransport, tlsTransport, httpsTransport, localAddress } = dependencies;
+    const load = (name: 'TlsTransport' | 'HttpsTransport') => async () =>
+      new (await import('./encrypted.js'))[name](clock, random, localAddress);
     this.#nameServers = new NameServers({
       engine: this.engine,
       udp: udpTransport ?? new SystemUdpTransport(clock, random, localAddress),
       tcp: tcpTransport ?? new TcpTransport(clock, random, localAddress),
+      encrypted: {
+        tls: tlsTransport ?? new LazyTransport('TLS', load('TlsTransport')),
+        https: httpsTransport ?? new LazyTransport('HTTPS', load('HttpsTransport')),
+      },
       clock,
       random,
       settings,

@@ -2,7 +2,6 @@
 // that stay keep what is known of them.
 //
 // Bounds: `maxFlights` questions under way; nothing waits here.
-import { parseSocketAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import { silentLogger } from '../base/log.js';
 import type { Random } from '../base/random.js';
@@ -14,9 +13,10 @@ import type { ResolverOptions } from '../resolve/context.js';
 import { Resolver } from '../resolve/resolver.js';
 import type { Transport } from '../transport/transport.js';
 import { Exchanger, type ExchangerOptions } from '../upstream/exchange.js';
-import { routesOf, type Scheme } from '../upstream/route.js';
+import { type EncryptedScheme, routesOf, type Scheme } from '../upstream/route.js';
 import { labelOf, Upstream } from '../upstream/upstream.js';
 import type { LookupSettings } from './options.js';
+import { parseServer } from './server-place.js';
 import type { Validating } from './validating.js';
 
 /** Octets of a response over UDP: RFC 9715 section 3.1. */
@@ -26,6 +26,7 @@ export interface NameServersParts {
   readonly engine: Engine;
   readonly udp: Transport;
   readonly tcp: Transport;
+  readonly encrypted: Readonly<Record<EncryptedScheme, Transport>>;
   readonly clock: Clock;
   readonly random: Random;
   readonly settings: LookupSettings;
@@ -48,10 +49,10 @@ export class NameServers {
 
   /** From now on these are asked, in this order. */
   use(servers: readonly string[], overTcp: boolean): Asking {
-    const { engine, udp, tcp, clock, random, settings, maxFlights } = this.parts;
-    const scheme: Scheme = overTcp ? 'tcp' : 'udp';
+    const { engine, udp, tcp, encrypted, clock, random, settings, maxFlights } = this.parts;
+    const plain: Scheme = overTcp ? 'tcp' : 'udp';
     const group = servers.map(text => {
-      const at = parseSocketAddress(text, 'servers', 53);
+      const { at, scheme = plain } = parseServer(text, 'servers');
       const upstream = this.#upstreams.get(labelOf(at, scheme)) ?? new Upstream(at, clock, scheme);
       this.#upstreams.set(upstream.label, upstream);
       return upstream;
@@ -66,7 +67,7 @@ export class NameServers {
       maxTotal: 2 * maxFlights,
       letterCase,
     };
-    const exchanger = new Exchanger({ routes: routesOf(udp, tcp), clock, random, options: limits });
+    const exchanger = new Exchanger({ routes: routesOf(udp, tcp, encrypted), clock, random, options: limits });
     const groups = new Map([['default', group]]);
     const options: ResolverOptions = {
       local: new LocalAnswers(new LocalZones('program'), NO_LOCAL_DATA, []),
@@ -105,7 +106,7 @@ export class NameServers {
 
   /** Its transports end with it. */
   close(): void {
-    this.parts.udp.close();
-    this.parts.tcp.close();
+    const { udp, tcp, encrypted } = this.parts;
+    for (const transport of [udp, tcp, encrypted.tls, encrypted.https]) transport.close();
   }
 }

@@ -1,5 +1,4 @@
 // Options of lookups and resolvers inside a Node program, each with its default and source.
-import { parseSocketAddress } from '../base/address.js';
 import { optionError } from '../base/errors.js';
 import {
   type Field,
@@ -17,14 +16,15 @@ import { PLAIN_TUNABLES } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
 import { encodeName } from '../wire/name.js';
 import type { Secure } from './proof.js';
+import { parseServer, SERVER_EXPECTED } from './server-place.js';
 
 function serverExpected(text: unknown): string | undefined {
   try {
-    if (typeof text === 'string') parseSocketAddress(text, '', 53);
+    if (typeof text === 'string') parseServer(text, '');
     else return 'expected a string';
     return undefined;
   } catch {
-    return 'expected ADDRESS, ADDRESS:PORT or [IPv6]:PORT';
+    return `expected ${SERVER_EXPECTED}`;
   }
 }
 
@@ -46,7 +46,11 @@ const anchorExpected = (text: unknown): string | undefined =>
 const nameExpected = (text: unknown): string | undefined => (isName(text) ? undefined : 'expected a domain name');
 
 const lookupFields = {
-  /** Servers to ask, `192.0.2.1`, `[2001:db8::1]:5353`; those of resolv.conf if not given. */
+  /**
+   * Servers to ask, `192.0.2.1`, `[2001:db8::1]:5353`; those of resolv.conf if not given. `tls://9.9.9.9#dns.quad9.net` and
+   * `https://9.9.9.9/dns-query#dns.quad9.net` are asked over TLS and HTTPS and in no other way; the name is that of their
+   * certificate.
+   */
   servers: list<string>(1, 8, serverExpected).optional(),
   /** Octets of the cache, such as 8MiB; all of it is taken at once, touched as it fills. */
   memory: memory.default('8MiB'),

@@ -3,11 +3,14 @@ import { isIP } from 'node:net';
 import { formatSocketAddress, parseSocketAddress } from '../base/address.js';
 import type { LocalAddress } from '../transport/transport.js';
 import { argumentError, checkType } from './arguments.js';
+import { labelOf } from '../upstream/upstream.js';
 import { normalAddress } from './hosts.js';
+import { isUrl, parseServer } from './server-place.js';
 
 const DNS_PORT = 53;
 
 function readServer(text: string): string {
+  if (isUrl(text)) return readUrl(text);
   const bracketed = /^\[([^[\]]*)\](?::(\d+))?/.exec(text);
   const parts = bracketed !== null && isIP(bracketed[1]) !== 0 ? bracketed : /^(.+?)(?::(\d+))?$/.exec(text);
   const plain = isIP(text) !== 0;
@@ -24,7 +27,17 @@ function readServer(text: string): string {
   return formatSocketAddress({ address: normalAddress(address), port, family: family as 4 | 6 });
 }
 
-/** `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`; none at all, and holes, are taken as Node does. */
+/** One that is asked over TLS or HTTPS. */
+function readUrl(text: string): string {
+  try {
+    const { at, scheme } = parseServer(text, 'servers');
+    return labelOf(at, scheme!);
+  } catch (error) {
+    throw Object.assign(new TypeError((error as Error).message), { code: 'ERR_INVALID_ARG_VALUE' });
+  }
+}
+
+/** `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`, and URLs as options have them; none at all, and holes, are taken as Node does. */
 export function readServers(servers: unknown): string[] {
   if (!Array.isArray(servers)) throw argumentError('servers', 'an instance of Array', servers);
   const read = new Set<string>();
@@ -38,6 +51,7 @@ export function readServers(servers: unknown): string[] {
 /** As they were given, without port 53. */
 export function showServers(servers: readonly string[]): string[] {
   return servers.map(text => {
+    if (isUrl(text)) return text;
     const at = parseSocketAddress(text, 'servers', DNS_PORT);
     return at.port === DNS_PORT ? normalAddress(at.address) : formatSocketAddress(at);
   });

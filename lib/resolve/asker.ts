@@ -4,6 +4,7 @@ import { Class, Flag, typeName } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import type { Variant } from '../cache/engine.js';
 import type { QueryDecision, QueryInfo } from './hooks.js';
+import type { Outcome } from './outcome.js';
 
 export interface Asker {
   protocol: QueryInfo['protocol'];
@@ -40,9 +41,23 @@ export interface KnownAsker extends Asker {
   parent?: UnderWay | undefined;
 }
 
+/** What is found for one who has to be told something made of it. */
+export interface Translating {
+  /** A response as it may be told; undefined where it cannot be read. */
+  shown(octets: Uint8Array): Uint8Array | undefined;
+  /** Holds an answer back that is not told as it is: `tell` keeps it. @returns what to go on with then */
+  hold(found: {
+    message: Uint8Array;
+    /** It was validated here. */
+    isJudged: boolean;
+    tell: () => Outcome;
+  }): Outcome | undefined;
+}
+
 /** One who has a flight of its own. */
 export interface Flyer extends KnownAsker {
   flight: UnderWay;
+  translation?: Translating | undefined;
 }
 
 /** Written out: what is spread into a literal and added to goes V8's slow way, and its readers with it (1 us a query). */

@@ -1,5 +1,5 @@
 // The steps of one question, in their order: what a server says of itself, ANY, local data, the hook, built-in zones, then
-// recursion or upstreams. Each is a file of `steps/`, and gives undefined where the next one is to be asked. What a
+// recursion or upstreams; of these three what is found is translated for clients with IPv6 alone (DNS64). Each is a file of `steps/`, and gives undefined where the next one is to be asked. What a
 // question comes to is kept by Keep; flights and stale answers stand around the chain.
 import type { Query } from '../wire/query.js';
 import type { Flyer } from './asker.js';
@@ -8,6 +8,7 @@ import type { Landing } from './forwarding.js';
 import type { Outcome } from './outcome.js';
 import { answerAny } from './steps/any.js';
 import { answerOfServer } from './steps/chaos.js';
+import { translate } from './steps/dns64.js';
 import { ForwardStep } from './steps/forward.js';
 import { HookStep } from './steps/hook.js';
 import { answerFromBuiltInZone, answerFromLocalData } from './steps/local.js';
@@ -47,10 +48,7 @@ export class Chain {
     if (decision?.answer !== undefined || decision?.refuse !== undefined || decision?.rewrite !== undefined) {
       return hook.answer(query, asker, decision);
     }
-    return new Promise((resolve, reject) => {
-      const outcome = this.#afterHook(query, asker, decision?.group, { landed: resolve, crashed: reject });
-      if (outcome !== undefined) resolve(outcome);
-    });
+    return landed(landing => this.#afterHook(query, asker, decision?.group, landing));
   }
 
   /**
@@ -64,6 +62,17 @@ export class Chain {
     group: string | undefined,
     landing: Landing,
   ): Outcome | Promise<Outcome> | undefined {
+    if (this.parts.context.options.dns64 === undefined) return this.#find(query, asker, group, landing);
+    const find = (one: Flyer): Promise<Outcome> => landed(to => this.#find(query, one, group, to));
+    return translate(query, asker, this.parts, find) ?? this.#find(query, asker, group, landing);
+  }
+
+  #find(
+    query: Query,
+    asker: Flyer,
+    group: string | undefined,
+    landing: Landing,
+  ): Outcome | Promise<Outcome> | undefined {
     const { parts, hook } = this;
     return (
       answerFromBuiltInZone(query, asker, parts) ??
@@ -71,4 +80,12 @@ export class Chain {
       this.#forward.run(query, asker, group, landing)
     );
   }
+}
+
+/** What a step comes to that lands later, or has an outcome at once. */
+function landed(run: (landing: Landing) => Outcome | Promise<Outcome> | undefined): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const outcome = run({ landed: resolve, crashed: reject });
+    if (outcome !== undefined) resolve(outcome);
+  });
 }

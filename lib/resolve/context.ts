@@ -25,6 +25,9 @@ export interface ResolverStats {
   /** Failed for want of our own room, and remembered against nobody. */
   ownFailures: number;
   rejectedResponses: number;
+  /** Answers made of IPv4 addresses, and of the names of such. */
+  dns64Answers: number;
+  dns64Pointers: number;
 }
 
 export const noStats = (): ResolverStats => ({
@@ -38,6 +41,8 @@ export const noStats = (): ResolverStats => ({
   clientOverloaded: 0,
   ownFailures: 0,
   rejectedResponses: 0,
+  dns64Answers: 0,
+  dns64Pointers: 0,
 });
 
 export interface ResolverContext extends StepContext {

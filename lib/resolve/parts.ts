@@ -15,4 +15,5 @@ export const partFields = {
   udpTransport: transport,
   tcpTransport: transport,
   tlsTransport: transport,
+  httpsTransport: transport,
 };

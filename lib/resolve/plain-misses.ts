@@ -136,7 +136,8 @@ export class PlainMisses implements ForwardOwner<Miss> {
       isPlainType(query.type) &&
       (coalescer.size === this.underWay || !coalescer.asks(query, 0)) &&
       !keep.knows(query, 0, options) &&
-      !options.local.hasSay(query, 0)
+      !options.local.hasSay(query, 0) &&
+      options.dns64?.hasSay(query, 0) !== true
     );
   }
 

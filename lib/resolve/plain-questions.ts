@@ -81,7 +81,7 @@ export class PlainQuestions implements ForwardOwner<PlainQuestion> {
     const { context, hooks, exchanger, keep, coalescer } = this.parts;
     const { options } = context;
     if (exchanger.forwarding === undefined || !isUpstreamsAlone(context, hooks, exchanger)) return undefined;
-    if (options.local.mayHaveSay(packet, HEADER_SIZE)) return undefined;
+    if (options.dns64 !== undefined || options.local.mayHaveSay(packet, HEADER_SIZE)) return undefined;
     if (coalescer.size > this.underWay || keep.knowsAny) {
       const query = new Query(packet);
       if (coalescer.asks(query, 0) || keep.knows(query, 0, options)) return undefined;

@@ -160,8 +160,10 @@ export class Resolver implements ResolverContext {
     });
   }
 
-  /** A question that an alias of another one leads to, or the same without its client's subnet. */
+  /** A question that an alias of another one leads to, or the same without its client's subnet; `fresh` for a refresh. */
   follow(query: Query, asker: KnownAsker): Promise<Resolution | Moved> {
+    const known: Resolution = { kind: 'cached', tenant: asker.tenant };
+    if (asker.fresh === true) return awaited(this.#coalescer.join(query, asker, known));
     return awaited(this.find(query, asker));
   }
 

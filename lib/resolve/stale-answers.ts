@@ -38,7 +38,8 @@ export class StaleAnswers {
     if (!passed && this.hooks.onQuery !== undefined) return undefined;
     try {
       const found = staleRrsets(query, recursor, options.staleTtlSeconds);
-      return found === undefined || options.local.hasSay(query, tenant) ? undefined : found;
+      if (found === undefined || options.local.hasSay(query, tenant)) return undefined;
+      return options.dns64?.hasSay(query, tenant) === true ? undefined : found;
     } catch (error) {
       this.mistakes.note(error, 'a stale answer could not be made', query.nameText);
       return undefined;

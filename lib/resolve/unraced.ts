@@ -79,7 +79,7 @@ export class Unraced<One extends UnracedQuestion> {
     const { exchanger } = this;
     if (!exchanger.hasRoom) return undefined;
     const upstream = exchanger.select(upstreams);
-    if (upstream?.scheme !== 'udp' || upstream.edns.granted) return undefined;
+    if (upstream?.scheme !== 'udp' || upstream.edns.granted || !exchanger.needsNoCookie(upstream)) return undefined;
     // An NXDOMAIN may be for the letters.
     const drawn = lettersFor(upstream, exchanger.options.letterCase) === 'drawn';
     return drawn && upstream.scope !== 'public' ? undefined : upstream;

@@ -3,15 +3,17 @@
 import { setFlags } from '../wire/flags.js';
 import { Class, Flag, HEADER_SIZE, Type } from '../wire/iana.js';
 import { findOption, OptionCode } from '../wire/opt.js';
-import type { Query } from '../wire/query.js';
+import type { ClientSubnet, Query } from '../wire/query.js';
+import type { ClientSubnets } from './client-subnets.js';
 
 export interface UpstreamQueryOptions {
   upstreamUdpSize: number;
-  forwardClientSubnet: boolean;
+  /** Undefined: upstreams are told nothing of clients. */
+  clientSubnets?: ClientSubnets;
 }
 
 export function buildUpstreamQuery(query: Query, options: UpstreamQueryOptions): Uint8Array {
-  const subnet = options.forwardClientSubnet ? query.clientSubnet : undefined;
+  const subnet = options.clientSubnets?.sent(query);
   const questionLength = query.questionEnd - HEADER_SIZE;
   const optionLength = subnet === undefined ? 0 : 8 + subnet.address.length;
   const message = new Uint8Array(HEADER_SIZE + questionLength + 11 + optionLength);
@@ -60,9 +62,11 @@ export function buildServerQuery(
   return message;
 }
 
-/** The scope of a response's client-subnet option (RFC 7871 section 7.3), or why it must be dropped. */
-export function responseScope(query: Query, response: Uint8Array): Uint8Array | 'none' | 'mismatch' {
-  const sent = query.clientSubnet;
+/**
+ * The scope of a response's client-subnet option (RFC 7871 section 7.3), or why it must be dropped.
+ * @param sent what the upstream was told
+ */
+export function responseScope(sent: ClientSubnet | undefined, response: Uint8Array): Uint8Array | 'none' | 'mismatch' {
   if (sent === undefined) return 'none';
   const option = findOption(response, OptionCode.clientSubnet);
   if (option === undefined || option.length < 4) return 'none';

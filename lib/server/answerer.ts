@@ -24,6 +24,8 @@ interface For {
   readonly client: JudgedClient | undefined;
 }
 
+const tenantOf = (tag: number): number | undefined => (tag === UNKNOWN_TENANT ? undefined : tag);
+
 /** Of replies in one turn of the event loop: about a millisecond's work, however many wait for the same answer. */
 const TURN_OCTETS = 2 ** 18;
 /** What a reply costs beside its octets. */
@@ -66,8 +68,7 @@ export class Answerer {
     try {
       client = this.gate.clientOf(asker.client.address);
       const length = this.engine.answer(message, { udp, client });
-      const { tag } = this.engine;
-      const tenant = tag === UNKNOWN_TENANT ? undefined : tag;
+      const tenant = tenantOf(this.engine.tag);
       this.#countRequest(asker);
       if (length < 0) {
         // Kept beyond this call, so out of the listener's buffer.
@@ -82,6 +83,38 @@ export class Answerer {
     }
     if (waiting === undefined || query === undefined) done(octets);
     else this.#answerLater(waiting, query, { udp, client }, done);
+  }
+
+  /** Before queries that are looked up natively: for this client. */
+  answersFor(address: string): void {
+    this.engine.answersFor(this.gate.clientOf(address));
+  }
+  /** Counts queries that were looked up natively, and how long those took that were answered. */
+  countNative({ protocol, client }: ListenerAsker, types: readonly number[], answered: number, tookMs: number): void {
+    const way = `${protocol}${client.address.includes(':') ? 6 : 4}` as const;
+    this.requests[way] += types.length;
+    for (const type of types) this.requestsByType[way][Math.min(type, TYPES_COUNTED - 1)]++;
+    if (answered > 0) this.#count((tookMs * 1000) / answered, answered);
+  }
+  /** The same as `answer` for a query that was looked up natively, under `tag`, and is a miss; `message` is kept. */
+  answerMiss(message: Uint8Array, asker: ListenerAsker, tag: number, reply: Reply): void {
+    const done = this.#timed(reply);
+    try {
+      const client = this.gate.clientOf(asker.client.address);
+      const query = new Query(message);
+      const waiting = this.resolver.resolve(query, { ...asker, tenant: tenantOf(tag) });
+      this.#answerLater(waiting, query, { udp: false, client }, done);
+    } catch (error) {
+      done(this.#failed(error, message, false));
+    }
+  }
+  /** A hit that was found natively is the one chosen to refresh its entry; `message` is kept. Never throws. */
+  refresh(message: Uint8Array, tag: number): void {
+    try {
+      this.resolver.prefetch(new Query(message), tenantOf(tag));
+    } catch (error) {
+      this.resolver.broke(error);
+    }
   }
 
   /** Keeps the query's own copy, and not what the listener has read it with. */
@@ -170,9 +203,9 @@ export class Answerer {
     this.requestsByType[way][Math.min(this.engine.queryType, TYPES_COUNTED - 1)]++;
   }
 
-  #count(us: number): void {
+  #count(us: number, times = 1): void {
     const bucket = us < 1 ? 0 : Math.min(DURATION_BUCKETS - 1, Math.floor(Math.log2(us)) + 1);
-    this.durations[bucket]++;
-    this.durationSumUs += us;
+    this.durations[bucket] += times;
+    this.durationSumUs += us * times;
   }
 }

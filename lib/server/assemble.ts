@@ -7,10 +7,6 @@ import { Engine } from '../cache/engine.js';
 import { Gate } from '../clients/gate.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { Resolver } from '../resolve/resolver.js';
-import { SystemUdpTransport } from '../transport/system-udp.js';
-import { TcpTransport } from '../transport/tcp.js';
-import { TlsTransport } from '../transport/tls.js';
-import type { Transport } from '../transport/transport.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
 import { ExtendedError } from '../wire/iana.js';
@@ -30,6 +26,7 @@ import type { ServerSettings } from './settings/settings.js';
 import { applyToTransports, authoritiesOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { SignatureProbes } from './signature-probes.js';
 import { Snapshots } from './snapshots.js';
+import { makeTransports, type Transports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
 
 export interface ServerParts {
@@ -41,9 +38,7 @@ export interface ServerParts {
   readonly sharesEngine: boolean;
   /** As whom it declares its configuration to a cache that it shares. */
   readonly owner: object;
-  readonly udpTransport: Transport;
-  readonly tcpTransport: Transport;
-  readonly tlsTransport: Transport;
+  readonly transports: Transports;
   readonly exchanger: Exchanger;
   readonly groups: UpstreamGroups;
   readonly resolver: Resolver;
@@ -73,11 +68,10 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const sharesEngine = !ownsEngine || settings.cache.file !== undefined;
   const engine = dependencies.cache?.engine ?? new Engine(regionOf(settings, random, configurationOf(settings)));
   engine.configure(tunablesOf(settings));
-  const udpTransport = dependencies.udpTransport ?? new SystemUdpTransport(clock, random);
-  const tcpTransport = dependencies.tcpTransport ?? new TcpTransport(clock, random);
-  const tlsTransport = dependencies.tlsTransport ?? new TlsTransport(clock, random);
+  const { udpTransport: udp, tcpTransport: tcp, tlsTransport: tls, httpsTransport: https } = dependencies;
+  const transports = makeTransports(clock, random, { udp, tcp, tls, https });
   const exchanger = new Exchanger({
-    routes: routesOf(udpTransport, tcpTransport, tlsTransport),
+    routes: routesOf(transports.udp, transports.tcp, transports),
     clock,
     random,
     options: exchangerOptionsOf(settings),
@@ -98,8 +92,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   };
   // Transports and policies of the embedder's own cannot go to other threads.
   const { validationPolicy: policy } = dependencies;
-  const { udpTransport: udp, tcpTransport: tcp, tlsTransport: tls } = dependencies;
-  const ownTransports = udp === undefined && tcp === undefined && tls === undefined;
+  const ownTransports = [udp, tcp, tls, https].every(one => one === undefined);
   const threads = ownTransports && policy === undefined;
   const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads, policy });
   const anchors = new Anchors({ clock, random, log, user: recursion, policy });
@@ -119,7 +112,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     if (ownsEngine) engine.close();
     throw error;
   }
-  applyToTransports([udpTransport, tcpTransport, tlsTransport], settings, authorities);
+  applyToTransports(transports, settings, authorities);
   const snapshots = new Snapshots(engine, clock, log, rulesNumberOf(settings));
   const gate = new Gate(random);
   const answerer = new Answerer(engine, resolver, clock, gate);
@@ -138,9 +131,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     ownsEngine,
     sharesEngine,
     owner,
-    udpTransport,
-    tcpTransport,
-    tlsTransport,
+    transports,
     exchanger,
     groups,
     resolver,

@@ -15,12 +15,13 @@ import { CookieSecrets } from './cookie-secrets.js';
 import type { Invalidation } from './invalidation.js';
 import { ListHits } from './list-hits.js';
 import type { Listeners } from './listeners/listeners.js';
-import { gateRulesOf } from './settings/clients.js';
+import { gateRulesOf, greatestTagOf } from './settings/clients.js';
 import { listSetsOf } from './settings/lists.js';
+import { nsidOctets } from './settings/local.js';
 import { cookieRulesOf, rateClassesOf, rateRulesOf } from './settings/policy.js';
 import type { ServerSettings } from './settings/settings.js';
 
-type Applied = 'allow' | 'views' | 'tenants' | 'cookies' | 'rateLimit' | 'lists' | 'blocking';
+type Applied = 'allow' | 'views' | 'dns64' | 'nsid' | 'tenants' | 'cookies' | 'rateLimit' | 'lists' | 'blocking';
 
 export class ClientRules {
   /** Whose rules are in force. */
@@ -66,11 +67,12 @@ export class ClientRules {
 
   #edge(): NativeEdge | undefined {
     if (this.#applied === undefined) return undefined;
-    const { cookies, rateLimit } = this.#applied;
+    const { cookies, rateLimit, nsid } = this.#applied;
     return nativeEdge({
       cookies: cookieRulesOf(cookies, () => this.#secrets.all),
       rates: rateRulesOf(rateLimit),
       lists: this.lists.rules,
+      nsid: nsidOctets(nsid),
     });
   }
 
@@ -78,12 +80,12 @@ export class ClientRules {
   apply(settings: ServerSettings): void {
     const before = this.#applied;
     const changed = (key: Applied): boolean => before === undefined || !isDeepStrictEqual(settings[key], before[key]);
-    const views = changed('views');
+    const views = changed('views') || changed('dns64');
     const tenants = changed('tenants');
-    const others = (['allow', 'cookies', 'rateLimit', 'lists', 'blocking'] as const).some(changed);
+    const others = (['allow', 'cookies', 'rateLimit', 'lists', 'blocking', 'nsid'] as const).some(changed);
     if (!views && !tenants && !others) return;
     // A tag is a view's number: it means another view from now on, perhaps, and clients are told by it at once.
-    if (before !== undefined && views) this.invalidation.tags(Math.max(before.views.length, settings.views.length));
+    if (before !== undefined && views) this.invalidation.tags(Math.max(greatestTagOf(before), greatestTagOf(settings)));
     this.#applied = settings;
     this.listHits();
     this.gate.replace({
@@ -95,7 +97,7 @@ export class ClientRules {
     // Nor is joined what began meanwhile under a tag of before.
     this.listeners.plane?.outdate();
     if (tenants) this.gate.forgetClients();
-    this.resolver.views = settings.views.length > 0 ? this.gate : undefined;
+    this.resolver.views = greatestTagOf(settings) > 0 ? this.gate : undefined;
     this.resolver.tenants = settings.tenants.enabled
       ? new ClientTenants(this.gate, settings.tenants.seconds)
       : undefined;

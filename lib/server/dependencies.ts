@@ -21,6 +21,7 @@ export interface ServerDependencies {
   udpTransport?: Transport;
   tcpTransport?: Transport;
   tlsTransport?: Transport;
+  httpsTransport?: Transport;
   /** In the place of what `dnssec` says of algorithms and times: old captures have some that nobody believes any more. */
   validationPolicy?: ValidationPolicy;
 }

@@ -30,7 +30,7 @@ export function tellDoubts(
   }
   for (const { name, servers } of [...settings.stubZones, ...settings.forwardZones]) {
     for (const server of servers.map(parseZoneServer)) {
-      if (!('address' in server)) continue;
+      if ('name' in server) continue;
       const at = { ...server, port: server.port ?? 53 };
       if (!own.has(at)) continue;
       log.warn(

@@ -4,6 +4,7 @@ import type { Forgotten } from '../cache/forgotten.js';
 import type { Resolver } from '../resolve/resolver.js';
 import { encodeName, foldName } from '../wire/name.js';
 import type { Recursion } from './recursion.js';
+import { greatestTagOf } from './settings/clients.js';
 import { differInRules } from './settings/configuration.js';
 import { changedLocalNames } from './settings/local.js';
 import { changedZones } from './settings/recursion.js';
@@ -25,7 +26,7 @@ export class Invalidation {
 
   /** What was told by other settings, for as long as its TTLs last, is told no more. */
   changed(before: ServerSettings | undefined, settings: ServerSettings): void {
-    if (before === undefined) this.tags(settings.views.length);
+    if (before === undefined) this.tags(greatestTagOf(settings));
     const zones = before === undefined ? [] : changedZones(before, settings);
     const local = changedLocalNames(before, settings);
     const rules = before !== undefined && differInRules(before, settings);

@@ -25,19 +25,22 @@ export interface WorkerTotals {
   tcp: TransportStats;
   /** Queries that were refused, or not sent in time, for want of room. */
   overloaded: number;
+  /** Responses over UDP without the cookie that they were to have. */
+  foreignCookies: number;
   /** At present: name servers that something is known of. */
   servers: number;
 }
 
 /** Words that are counts since the thread's start; behind them the one that is not. */
-const COUNTS = RECURSION.length + 2 * TRANSPORT.length + 1;
+const COUNTS = RECURSION.length + 2 * TRANSPORT.length + 2;
 
-export function wordsOf({ recursion, udp, tcp, overloaded, servers }: WorkerTotals): Float64Array {
+export function wordsOf({ recursion, udp, tcp, overloaded, foreignCookies, servers }: WorkerTotals): Float64Array {
   return Float64Array.from([
     ...RECURSION.map(name => recursion[name]),
     ...TRANSPORT.map(name => udp[name]),
     ...TRANSPORT.map(name => tcp[name]),
     overloaded,
+    foreignCookies,
     servers,
   ]);
 }
@@ -64,6 +67,7 @@ export function totalsOf(all: readonly Float64Array[]): WorkerTotals {
     udp: read(TRANSPORT),
     tcp: read(TRANSPORT),
     overloaded: next(),
+    foreignCookies: next(),
     servers: next(),
   };
 }

@@ -6,9 +6,6 @@ import { silentLogger } from '../base/log.js';
 import { systemRandom } from '../base/random.js';
 import { ByteCache } from '../cache/byte-cache.js';
 import { resolveFor, type Resolved } from '../resolve/recursive-answers.js';
-import { TcpTransport } from '../transport/tcp.js';
-import { TlsTransport } from '../transport/tls.js';
-import { SystemUdpTransport } from '../transport/system-udp.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
 import { ExtendedError } from '../wire/iana.js';
@@ -17,18 +14,18 @@ import { type DefaultUpstreams, makeRecursor, updateRecursor } from './recursor-
 import { applyToTransports, authoritiesOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { wordsOf } from './recursion-stats.js';
+import { systemTransports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
 import { type FromWorker, type ToWorker, type WorkerData } from './recursion-pool.js';
 
 const { settings, anchors, passedOver, rrsets, fence: cells } = workerData as WorkerData;
 const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
-const udp = new SystemUdpTransport(clock, random);
-const tcp = new TcpTransport(clock, random);
-const tls = new TlsTransport(clock, random);
-applyToTransports([udp, tcp, tls], settings, authoritiesOf(settings));
+const transports = systemTransports(clock, random);
+const { udp, tcp } = transports;
+applyToTransports(transports, settings, authoritiesOf(settings));
 const exchanger = new Exchanger({
-  routes: routesOf(udp, tcp, tls),
+  routes: routesOf(udp, tcp, transports),
   clock,
   random,
   options: exchangerOptionsOf(settings),
@@ -81,6 +78,7 @@ function say(id: number, resolved: Resolved): void {
       udp: udp.stats,
       tcp: tcp.stats,
       overloaded: exchanger.overloaded,
+      foreignCookies: exchanger.foreignCookies,
       servers: recursor.infrastructure.size,
     });
     port.postMessage({ batch, stats } satisfies FromWorker, [batch.buffer]);
@@ -94,7 +92,7 @@ const resolve = async (query: Uint8Array, fresh: boolean): Promise<Resolved> =>
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
     exchanger.options = exchangerOptionsOf(message.settings);
-    applyToTransports([udp, tcp, tls], message.settings, authoritiesAgain(message.settings));
+    applyToTransports(transports, message.settings, authoritiesAgain(message.settings));
     // The ones of before are asked until names that are new were looked up.
     changing = changing.then(() => groups.prepare(message.settings)).then(change => change.commit());
     const { settings, anchors, passedOver } = message;

@@ -33,8 +33,10 @@ import type { Recursion } from './recursion.js';
 import type { ProbeReport, SignatureProbes } from './signature-probes.js';
 import { sumOf } from './recursion-stats.js';
 import type { Snapshots } from './snapshots.js';
+import type { Transports } from './transports.js';
 import type { HostReport, UpstreamGroups } from './upstream-groups.js';
 import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
+import type { ProxyStats } from './listeners/proxies.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
 
 export type ServerState = 'new' | 'starting' | 'listening' | 'draining' | 'closed';
@@ -97,6 +99,8 @@ export interface ServerReport {
   };
   /** Clients over HTTPS; undefined where nothing is listened for that is. */
   readonly https?: Readonly<HttpsStats>;
+  /** Datagrams and connections of proxies that name clients; undefined where there are none. */
+  readonly proxyProtocol?: Readonly<ProxyStats>;
   /** Questions that the cache did not answer. */
   readonly resolver: Readonly<Resolver['stats']> & {
     /** At present. */
@@ -104,6 +108,8 @@ export interface ServerReport {
     readonly mistakes: number;
     /** Refused, or not asked in time, for want of room toward upstreams. */
     readonly upstreamOverloaded: number;
+    /** Responses over UDP without the cookie that they were to have. */
+    readonly upstreamForeignCookies: number;
     /** Misses that were forwarded natively, and of these, what has gone on in JavaScript: late or not plain. */
     readonly plain: Readonly<Resolver['plain']['stats']> & { readonly underWay: number };
   };
@@ -139,8 +145,9 @@ export interface ServerReport {
   readonly transports: {
     readonly udp?: Readonly<TransportStats>;
     readonly tcp?: Readonly<TransportStats>;
-    /** Of the main thread. */
+    /** Of the main thread, as is the next one. */
     readonly tls?: Readonly<TransportStats>;
+    readonly https?: Readonly<TransportStats>;
   };
   /** Undefined where nothing is resolved from the root or a zone. */
   readonly recursion?: Readonly<RecursorStats> & {
@@ -178,9 +185,7 @@ export interface ReportSources {
   readonly probes: SignatureProbes;
   readonly bogusBy: Readonly<Record<string, number>>;
   readonly groups: UpstreamGroups;
-  readonly udpTransport: Transport;
-  readonly tcpTransport: Transport;
-  readonly tlsTransport: Transport;
+  readonly transports: Transports;
 }
 
 const replies = new Float64Array(RCODES_COUNTED + TYPES_COUNTED);
@@ -240,11 +245,13 @@ export function reportOf(sources: ReportSources): ServerReport {
     },
     tls: tlsOf(sources.certificates),
     https: httpsOf(listeners),
+    proxyProtocol: listeners.proxies.from.length === 0 ? undefined : { ...listeners.proxies.stats },
     resolver: {
       ...resolver.stats,
       inFlight: resolver.inFlight,
       mistakes: resolver.mistakes,
       upstreamOverloaded: exchanger.overloaded + (workers?.overloaded ?? 0),
+      upstreamForeignCookies: exchanger.foreignCookies + (workers?.foreignCookies ?? 0),
       plain: { ...resolver.plain.stats, underWay: resolver.plain.underWay },
     },
     gateMemoryBytes: sources.gate.native.memoryBytes(),
@@ -260,9 +267,10 @@ export function reportOf(sources: ReportSources): ServerReport {
     }),
     upstreamNames: sources.groups.hosts,
     transports: {
-      udp: statsOf(sources.udpTransport, workers?.udp),
-      tcp: statsOf(sources.tcpTransport, workers?.tcp),
-      tls: statsOf(sources.tlsTransport),
+      udp: statsOf(sources.transports.udp, workers?.udp),
+      tcp: statsOf(sources.transports.tcp, workers?.tcp),
+      tls: statsOf(sources.transports.tls),
+      https: statsOf(sources.transports.https),
     },
     recursion: recursive && {
       ...recursive,

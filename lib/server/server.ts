@@ -77,8 +77,8 @@ export class Server implements AsyncDisposable {
     this.exchanger = parts.exchanger;
     this.gate = parts.gate;
     this.answerer = parts.answerer;
-    this.udpTransport = parts.udpTransport;
-    this.tcpTransport = parts.tcpTransport;
+    this.udpTransport = parts.transports.udp;
+    this.tcpTransport = parts.transports.tcp;
     this.listeners = parts.listeners;
     this.snapshots = parts.snapshots;
     this.recursion = parts.recursion;
@@ -268,9 +268,9 @@ export class Server implements AsyncDisposable {
     process.off('exit', this.#onExit);
     const steps = new Steps();
     const { groups, owner, ownsEngine } = this.#parts;
-    const { resolver, listeners, answerer, udpTransport, tcpTransport } = this;
-    const { tlsTransport } = this.#parts;
-    for (const part of [resolver, listeners, answerer, groups, udpTransport, tcpTransport, tlsTransport]) {
+    const { resolver, listeners, answerer } = this;
+    const transports: Transport[] = Object.values(this.#parts.transports);
+    for (const part of [resolver, listeners, answerer, groups, ...transports]) {
       steps.do(() => part.close());
     }
     // Whoever still waits for a flight is told before the cache goes.

@@ -55,7 +55,7 @@ export class SettingsInForce implements SettingsPair {
     if (parts.sharesEngine) parts.engine.mayDeclare(parts.owner, configurationOf(settings));
     const relisten = life.isListening() && changed.some(({ change }) => change === 'relisten');
     const source = sourceOf(settings);
-    if (isSourced(parts.udpTransport) && !sameSource(source, sourceOf(before.settings))) await checkSource(settings);
+    if (isSourced(parts.transports.udp) && !sameSource(source, sourceOf(before.settings))) await checkSource(settings);
     const authorities = authoritiesOf(settings);
     const prepared: Prepared[] = [];
     try {
@@ -130,9 +130,7 @@ export class SettingsInForce implements SettingsPair {
     for (const change of prepared) steps.do(() => change.commit());
     steps.do(() => parts.probes.use(settings));
     steps.do(() => parts.negativeAnchors.use(settings));
-    steps.do(() =>
-      applyToTransports([parts.udpTransport, parts.tcpTransport, parts.tlsTransport], settings, authorities),
-    );
+    steps.do(() => applyToTransports(parts.transports, settings, authorities));
     steps.do(() => (parts.listeners.tcpConnections.options = tcpOptionsOf(settings)));
     steps.do(() => parts.clientRules.apply(settings));
     steps.do(() => parts.invalidation.changed(before, settings));

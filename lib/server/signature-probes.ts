@@ -188,9 +188,9 @@ export class SignatureProbes {
     };
     const serverOf = (text: string): Upstream[] => {
       const server = parseZoneServer(text);
-      if (server instanceof Uint8Array) return [];
-      const { address, family, port = settings.resolver.port } = server;
-      return [new Upstream({ address, family, port }, clock)];
+      if ('name' in server) return [];
+      const { address, family, port = settings.resolver.port, way } = server;
+      return [new Upstream({ address, family, port, tls: way?.tls, path: way?.path }, clock, way?.scheme)];
     };
     return [
       ...targetsOf(ROOT, () => user.forwardedTo, false),

@@ -170,10 +170,10 @@ export class UpstreamGroups {
     return groups;
   }
 
-  #serversAt({ scheme, port, at, name, tls }: UpstreamPlace, next: Map<string, Upstream>): Upstream[] {
+  #serversAt({ scheme, port, at, name, tls, path }: UpstreamPlace, next: Map<string, Upstream>): Upstream[] {
     if (at !== undefined) return [this.#serverAt(at, scheme, next)];
     return (this.#hosts.get(name!)?.addresses ?? []).map(address => {
-      return this.#serverAt({ address, port, family: address.includes(':') ? 6 : 4, tls }, scheme, next);
+      return this.#serverAt({ address, port, family: address.includes(':') ? 6 : 4, tls, path }, scheme, next);
     });
   }
 

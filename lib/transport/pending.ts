@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { questionEnd } from '../wire/message.js';
+import type { Protocol } from './failures.js';
 import type { Letters } from './matching.js';
 import type { Doubt, ExchangeListener, ExchangeOptions, Exchanging } from './transport.js';
 
@@ -37,7 +38,7 @@ export class Exchange implements Exchanging {
     readonly server: SocketAddress,
     { beganMs, timeoutMs }: ExchangeOptions,
     private readonly clock: Clock,
-    private readonly proto: 'UDP' | 'TCP' | 'TLS',
+    private readonly proto: Protocol,
     listener: ExchangeListener,
   ) {
     this.#listener = listener;

@@ -8,15 +8,14 @@
 // 3 connections a query that brought nothing; 4096 queries that wait for room; 10 s idle, 30 s over TLS. Of all servers: TcpPlaces.
 import type { Socket } from 'node:net';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
-import type { Clock, Timer } from '../base/clock.js';
+import type { Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
-import type { Random } from '../base/random.js';
 import { tooManyQueries } from './failures.js';
 import { frame, MessageReader } from './framing.js';
 import { isBareError, matches } from './matching.js';
-import { type Exchange, type ExchangeHolder, PendingTable, setId } from './pending.js';
-import type { PlaceHolder, TcpPlaces } from './tcp-places.js';
-import type { TransportStats } from './transport.js';
+import { type Exchange, PendingTable, setId } from './pending.js';
+import type { StreamServer, StreamTools } from './stream-transport.js';
+import type { PlaceHolder } from './tcp-places.js';
 
 /**
  * Connections to one server, the second for when the first gives no sign of life; to one that closes after a few
@@ -39,17 +38,6 @@ export interface TcpStreams {
   /** How long one that nothing waits for is kept. */
   readonly idleMs: number;
   connect(): Socket;
-}
-
-export interface TcpTools {
-  readonly streams: TcpStreams;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly stats: TransportStats;
-  /** Of the connections to all servers. */
-  readonly places: TcpPlaces;
-  /** Called when the last connection is gone. */
-  readonly onEmpty: () => void;
 }
 
 interface Place {
@@ -97,7 +85,7 @@ class Connection implements PlaceHolder {
   }
 }
 
-export class TcpServer implements ExchangeHolder {
+export class TcpServer implements StreamServer {
   readonly #connections: Connection[] = [];
   readonly #asked = new Map<Exchange, Asked>();
   readonly #waiting = new Set<Asked>();
@@ -109,7 +97,8 @@ export class TcpServer implements ExchangeHolder {
 
   constructor(
     server: SocketAddress,
-    private readonly tools: TcpTools,
+    private readonly tools: StreamTools,
+    private readonly streams: TcpStreams,
   ) {
     this.#where = formatSocketAddress(server);
   }
@@ -149,7 +138,7 @@ export class TcpServer implements ExchangeHolder {
     if (this.#placed(asked)) return;
     if (this.#waiting.size < MAX_WAITING) this.#waiting.add(asked);
     else if (asked.places.length === 0) {
-      asked.exchange.fail(tooManyQueries(this.#where, this.tools.streams.label));
+      asked.exchange.fail(tooManyQueries(this.#where, this.streams.label));
     }
   }
 
@@ -197,7 +186,8 @@ export class TcpServer implements ExchangeHolder {
   }
 
   #connect(): Connection {
-    const { clock, streams } = this.tools;
+    const { streams } = this;
+    const { clock } = this.tools;
     const socket = streams.connect();
     const connection = new Connection(socket, clock.nowMs());
     this.#connections.push(connection);
@@ -261,7 +251,7 @@ export class TcpServer implements ExchangeHolder {
       this.#most = connection.answered;
       this.#mostUntil = this.tools.clock.nowMs() + FEW_MS;
     }
-    const { label } = this.tools.streams;
+    const { label } = this.streams;
     const error = gaveWay
       ? new ShardnsError('ERR_SHARDNS_OVERLOAD', `${this.#where}: its ${label} connection gave way to another server's`)
       : new ShardnsError(
@@ -300,7 +290,7 @@ export class TcpServer implements ExchangeHolder {
     connection.silence = undefined;
     const few = this.tools.clock.nowMs() < this.#mostUntil && connection.asked >= this.#most;
     if (!connection.connected || connection.suspect || few) connection.socket.destroy();
-    else connection.idle ??= this.tools.clock.after(this.tools.streams.idleMs, () => connection.socket.destroy());
+    else connection.idle ??= this.tools.clock.after(this.streams.idleMs, () => connection.socket.destroy());
   }
 
   #watch(connection: Connection): void {

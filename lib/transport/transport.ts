@@ -21,6 +21,8 @@ export interface TlsAuthentication {
 /** A server to be asked. */
 export interface ServerAddress extends SocketAddress {
   readonly tls?: TlsAuthentication;
+  /** Of its URL, where it is asked over HTTPS; it begins with a slash. */
+  readonly path?: string;
 }
 
 /** Whoever asks a server: hears of doubts any number of times, and once of the end. Must not throw. */

@@ -88,6 +88,14 @@ export class Exchanger implements RaceOwner {
     this.#startNext();
   }
 
+  /** Whether it may be asked without a cookie, as those are that are asked without a race. */
+  needsNoCookie(upstream: Upstream): boolean {
+    return this.#inquiries.needsNoCookie(upstream, this.options.cookies);
+  }
+  /** Responses over UDP without the cookie that they were to have. */
+  get foreignCookies(): number {
+    return this.#inquiries.foreignCookies;
+  }
   /** Questions that a server is being asked. */
   openAt(upstream: Upstream): number {
     return this.#inquiries.openAt(upstream);

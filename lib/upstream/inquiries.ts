@@ -15,6 +15,7 @@ import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedOctet } from '../wire/name.js';
 import { appendOption } from '../wire/opt.js';
+import { Cookies, type CookieUse } from './cookies.js';
 import { Inquiry, type InquiryKeeper, type LetterCase } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import type { Route } from './route.js';
@@ -24,6 +25,8 @@ import type { Upstream } from './upstream.js';
 export interface InquiryOptions {
   /** Toward whom names go out in random letters; default `public`. */
   letterCase?: LetterCase;
+  /** Which servers are sent cookies (RFC 7873); default `never`. */
+  cookies?: CookieUse;
   /** What some servers are told in an option of each query, by their addresses. */
   clientStrings?: { option: number; servers: PrefixTable<Uint8Array> };
 }
@@ -34,6 +37,8 @@ const folded = new Uint8Array(512);
 export class Inquiries implements InquiryKeeper {
   readonly #open = new ChainedTable<Inquiry>();
   readonly #hash: KeyedHash;
+  readonly #cookies: Cookies;
+  foreignCookies = 0;
 
   constructor(
     readonly clock: Clock,
@@ -41,6 +46,7 @@ export class Inquiries implements InquiryKeeper {
     private readonly fence: Fence,
   ) {
     this.#hash = keyedHash(random);
+    this.#cookies = new Cookies(clock, random);
   }
 
   /** Questions that the server is being asked. */
@@ -80,10 +86,16 @@ export class Inquiries implements InquiryKeeper {
     const { letterCase = 'public' } = options;
     const inquiry = new Inquiry(this, hash, query, withString(query, upstream, options), upstream, route, letterCase);
     inquiry.askedAt = askedAt;
+    if (route.datagram !== undefined) inquiry.cookie = this.#cookies.of(upstream, options.cookies);
     inquiry.subscribe(listener);
     this.#open.add(inquiry);
     if (asked < UPSTREAM_LIMITS.formsPerQuestion) inquiry.start(now);
     return inquiry;
+  }
+
+  /** Whether a cookie makes no difference to it. */
+  needsNoCookie(upstream: Upstream, use: CookieUse | undefined): boolean {
+    return this.#cookies.of(upstream, use)?.isUseless ?? true;
   }
 
   /** Called by each: the next form of its question has its turn. */

@@ -19,6 +19,8 @@ import { isTruncated } from '../wire/flags.js';
 import { HEADER_SIZE, Rcode, rcodeName } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedKey } from '../wire/name.js';
+import { appendOption, OptionCode } from '../wire/opt.js';
+import type { ServerCookie } from './cookies.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import type { Route } from './route.js';
@@ -31,12 +33,15 @@ export type LetterCase = 'public' | 'always' | 'never';
 /** Whoever keeps those that are open. */
 export interface InquiryKeeper {
   readonly clock: Clock;
+  /** Responses over UDP without the cookie that they were to have. */
+  foreignCookies: number;
   ended(inquiry: Inquiry): void;
 }
 
 interface Form {
   readonly edns: boolean;
   readonly letters: 'drawn' | 'kept';
+  readonly cookie?: Uint8Array;
 }
 
 /** A query under way, and how it was asked. */
@@ -47,6 +52,8 @@ class Asked implements Form {
     readonly beganMs: number,
     readonly edns: boolean,
     readonly letters: 'drawn' | 'kept',
+    /** As it was sent. */
+    readonly cookie?: Uint8Array,
   ) {}
 }
 
@@ -77,6 +84,8 @@ let begun = 0;
 
 export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<Inquiry> {
   next: Inquiry | undefined;
+  /** Undefined where the server is sent none. */
+  cookie: ServerCookie | undefined;
   /** Else it waits for its turn, which comes by its number. */
   started = false;
   readonly number = ++begun;
@@ -99,6 +108,8 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   #replaced = false;
   /** What came over UDP was cut short (TC), and there is no other response yet. */
   isCut = false;
+  /** Of a datagram: `missed`: its response proves nothing; `bad`: the server wants its new one. */
+  #cookieState: 'untried' | 'sent' | 'refused' | 'bad' | 'missed' = 'untried';
   /** A response that another form of the query may better: FORMERR to EDNS, NXDOMAIN for random letters. */
   #spare: (Answered & { hasOpt: boolean }) | undefined;
 
@@ -154,13 +165,16 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   #askDatagram(began = this.keeper.clock.nowMs()): void {
     this.#datagrams++;
     const options = { beganMs: began, letters: this.#letters, entropy: this.#entropy };
-    this.#ask(this.route.datagram!, options, new Asked('datagram', began, this.#edns, this.#letters));
+    const cookie = this.#cookieForDatagram();
+    this.#ask(this.route.datagram!, options, new Asked('datagram', began, this.#edns, this.#letters, cookie));
   }
 
   #askStream(): void {
     this.#streamed++;
     const began = this.keeper.clock.nowMs();
-    this.#ask(this.route.stream, { beganMs: began }, new Asked('stream', began, this.#edns, 'kept'));
+    // There the server says whether it knows cookies any more.
+    const cookie = this.#cookieState === 'missed' && this.#edns ? this.cookie?.content() : undefined;
+    this.#ask(this.route.stream, { beganMs: began }, new Asked('stream', began, this.#edns, 'kept', cookie));
   }
 
   #ask(transport: Transport, options: ExchangeOptions, asked: Asked): void {
@@ -168,7 +182,19 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     upstream.stats.queries++;
     if (this.#asked === undefined) this.#asked = asked;
     else (this.#askedToo ??= []).push(asked);
-    asked.exchange = transport.ask(asked.edns ? query : withoutEdns(query), upstream.at, options, this);
+    let form = asked.edns ? query : withoutEdns(query);
+    if (asked.cookie !== undefined) form = appendOption(form, OptionCode.cookie, asked.cookie);
+    asked.exchange = transport.ask(form, upstream.at, options, this);
+  }
+
+  #cookieForDatagram(): Uint8Array | undefined {
+    const { cookie } = this;
+    if (cookie === undefined || !this.#edns || this.#cookieState === 'refused' || cookie.without.granted)
+      return undefined;
+    // Some drop what has options that they do not know, or servers behind them do.
+    if (this.#datagrams > 1 && !cookie.isKnown) return undefined;
+    if (this.#cookieState === 'untried') this.#cookieState = 'sent';
+    return cookie.content();
   }
 
   /** Takes it out of those that are under way. */
@@ -221,6 +247,7 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       return;
     }
     const { rcode, hasOpt } = rcodeAndOpt(response);
+    if (this.cookie !== undefined && this.#mindsCookie({ ...answered, hasOpt }, form, way, rcode)) return;
     if (refusesEdns(rcode)) {
       if (form.edns && this.#edns) {
         this.#spare = { ...answered, hasOpt };
@@ -248,6 +275,52 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     const minds = this.#askedAsWritten && rcode !== Rcode.NXDOMAIN;
     if (form.letters === 'kept' && (minds || this.#doubts.includes('letters'))) upstream.letters.needed(this.#key);
     this.answer(answered);
+  }
+
+  /** @returns true where the question goes on: the response is not the server's, or another will be better */
+  #mindsCookie(answered: Answered & { hasOpt: boolean }, form: Form, way: Asked['way'], rcode: number): boolean {
+    const cookie = this.cookie!;
+    const wasKnown = cookie.isKnown;
+    const verdict = form.cookie === undefined ? undefined : cookie.judge(answered.response, form.cookie);
+    if (way === 'stream') {
+      if (verdict === 'absent') cookie.forget();
+      // It could not read the query with one.
+      const minded = this.#cookieState === 'sent' && this.#doubts.includes('question');
+      if (minded && !wasKnown && !refusesEdns(rcode)) cookie.without.needed(this.#key);
+      return false;
+    }
+    if (verdict === 'foreign' || (verdict === 'absent' && wasKnown)) {
+      // Somebody else's, or the server has changed: nobody else can speak over TCP, and where there is none it has to do.
+      this.keeper.foreignCookies++;
+      this.#cookieState = 'missed';
+      return this.#askStreamInstead(answered, rcode);
+    }
+    if (rcode === Rcode.BADCOOKIE) {
+      // With the cookie that has just been learned, and if that is none either, over TCP (RFC 7873 section 5.3).
+      const again = verdict === 'good' && cookie.isKnown && this.#cookieState !== 'bad' && this.#maySendDatagram;
+      if (!again) return this.#askStreamInstead(answered, rcode);
+      this.#cookieState = 'bad';
+      this.#askDatagram();
+      return true;
+    }
+    if (verdict === 'absent' && refusesEdns(rcode) && this.#maySendDatagram) {
+      // It may be the cookie that it minds, and not EDNS.
+      this.#spare ??= answered;
+      this.#cookieState = 'refused';
+      this.#askDatagram();
+      return true;
+    }
+    const gaveUp = form.cookie === undefined && form.edns && this.#cookieState !== 'untried';
+    if (gaveUp && !wasKnown && !refusesEdns(rcode)) cookie.without.needed(this.#key);
+    return false;
+  }
+
+  /** @returns whether it goes on */
+  #askStreamInstead(spare: Answered & { hasOpt: boolean }, rcode: number): boolean {
+    if (rcode <= 0x0f) this.#spare ??= spare;
+    if (this.#streamed === 0) this.#askStream();
+    else if (!this.#isOpen) return false;
+    return true;
   }
 
   /** The question as a key, the same for all its forms. */

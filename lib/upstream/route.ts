@@ -13,14 +13,21 @@ export interface Route {
   readonly stream: Transport;
 }
 
-export type Scheme = 'udp' | 'tcp' | 'tls';
+export type EncryptedScheme = 'tls' | 'https';
+export type Scheme = 'udp' | 'tcp' | EncryptedScheme;
 /** Whoever is asked over TLS is asked in no other way: a client without that has no route to it. */
-export type Routes = Readonly<Record<'udp' | 'tcp', Route> & { tls: Route | undefined }>;
+export type Routes = Readonly<Record<'udp' | 'tcp', Route> & Record<EncryptedScheme, Route | undefined>>;
 
-export function routesOf(udp: Transport, tcp: Transport, tls?: Transport): Routes {
+export function routesOf(
+  udp: Transport,
+  tcp: Transport,
+  encrypted: Partial<Readonly<Record<EncryptedScheme, Transport>>> = {},
+): Routes {
+  const { tls, https } = encrypted;
   return {
     udp: { datagram: udp, stream: tcp },
     tcp: { datagram: undefined, stream: tcp },
     tls: tls && { datagram: undefined, stream: tls },
+    https: https && { datagram: undefined, stream: https },
   };
 }

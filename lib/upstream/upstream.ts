@@ -29,14 +29,15 @@ export const NOT_FOUND_YET: readonly Upstream[] = [];
 
 /**
  * `192.0.2.1:53`; with the scheme where it is another than that of plain addresses: `tcp://192.0.2.1:53`; and with all that it
- * has to prove, since whoever proves something else is another server: `tls://192.0.2.1:853#dns.example`.
+ * has to prove, since whoever proves something else is another server: `tls://192.0.2.1:853#dns.example`,
+ * `https://192.0.2.1:443/dns-query#dns.example`.
  */
 export function labelOf(at: ServerAddress, scheme: Scheme): string {
   const where = formatSocketAddress(at);
   if (scheme === 'udp') return where;
   const pins = at.tls?.pins.map((pin, i) => `${i === 0 ? '?' : '&'}pin-sha256=${pin}`).join('') ?? '';
   const name = at.tls?.name === undefined || at.tls.name === at.address ? '' : `#${at.tls.name}`;
-  return `${scheme}://${where}${pins}${name}`;
+  return `${scheme}://${where}${at.path ?? ''}${pins}${name}`;
 }
 
 export class Upstream {

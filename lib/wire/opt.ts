@@ -5,8 +5,9 @@ import { ShardnsError } from '../base/errors.js';
 import { headerRcode } from './flags.js';
 import { HEADER_SIZE, MAX_MESSAGE_SIZE, Type } from './iana.js';
 import { checkName, skipName } from './name.js';
+import { RecordWalk, word } from './record-walk.js';
 
-export const OptionCode = { clientSubnet: 8, keepalive: 11, padding: 12, extendedError: 15 } as const;
+export const OptionCode = { clientSubnet: 8, cookie: 10, keepalive: 11, padding: 12, extendedError: 15 } as const;
 
 /** The content of the first such option of a message's OPT. */
 export function findOption(message: Uint8Array, wanted: number): Uint8Array | undefined {
@@ -22,51 +23,6 @@ export function findOption(message: Uint8Array, wanted: number): Uint8Array | un
   return undefined;
 }
 
-const word = (message: Uint8Array, at: number): number => (message[at] << 8) | message[at + 1];
-
-/** The records behind a message's questions, one after the other. */
-class RecordWalk {
-  /** Of the record: its owner, its fields behind it, and where the next one is. */
-  at = 0;
-  fixed = 0;
-  end = 0;
-  type = 0;
-  /** Of all records, those that have not been met. */
-  left = 0;
-  /** A record goes past the message's end, or begins with no name. */
-  cutOff = false;
-  #message!: Uint8Array;
-  #nameEnd!: (message: Uint8Array, at: number) => number;
-
-  /** @param nameEnd where a name ends, and whether it is looked at whole: 0 for none */
-  begin(message: Uint8Array, at: number, nameEnd: (message: Uint8Array, at: number) => number): void {
-    this.#message = message;
-    this.#nameEnd = nameEnd;
-    this.end = at;
-    this.left = word(message, 6) + word(message, 8) + word(message, 10);
-    this.cutOff = false;
-  }
-
-  next(): boolean {
-    if (this.left === 0) return false;
-    const message = this.#message;
-    this.at = this.end;
-    this.fixed = this.#nameEnd(message, this.at);
-    this.cutOff = this.fixed === 0 || this.fixed + 10 > message.length;
-    if (this.cutOff) return false;
-    this.end = this.fixed + 10 + word(message, this.fixed + 8);
-    this.cutOff = this.end > message.length;
-    if (this.cutOff) return false;
-    this.left--;
-    this.type = word(message, this.fixed);
-    return true;
-  }
-
-  /** Whether the record is an OPT of the root, as it is to be. */
-  get isOpt(): boolean {
-    return this.type === Type.OPT && this.fixed - this.at === 1;
-  }
-}
 /** One, since no walk begins within another: it would be garbage for each response. */
 const walk = new RecordWalk();
 

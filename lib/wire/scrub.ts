@@ -81,6 +81,6 @@ export function withoutDnssec(octets: Uint8Array): Uint8Array | undefined {
 }
 
 /** Whether it is a signature over records of the type. */
-export function coversType(record: ResourceRecord, type: number): boolean {
+export function coversType(record: Pick<ResourceRecord, 'type' | 'data'>, type: number): boolean {
   return record.type === Type.RRSIG && record.data.length > 2 && ((record.data[0] << 8) | record.data[1]) === type;
 }

@@ -255,6 +255,10 @@ struct CacheAnswering {
   };
 };
 
+int32_t AnswerFor(CacheObject* self, uint32_t* control, Bytes query, MutableBytes reply) {
+  return CacheAnswering::AnswerInto(self, control, query, reply);
+}
+
 std::span<const Method> CacheAnswerMethods() { return CacheAnswering::kMethods; }
 
 }  // namespace shardns::addon

@@ -10,6 +10,9 @@ inline constexpr size_t kLeastRoom = 1024;  // of a reply's buffer
 
 // What answers clients, or helps to: cache_answer.cc.
 std::span<const Method> CacheAnswerMethods();
+// As answer() of the object: the result, with what control has to say. `control` is not null.
+int32_t AnswerFor(CacheObject* self, uint32_t* control, Bytes query, MutableBytes reply);
+
 // What fills the cache, looks into it and empties it: cache_keep.cc.
 std::span<const Method> CacheKeepMethods();
 

@@ -34,6 +34,8 @@ constexpr const char* kByteTunables[] = {SHARDNS_BYTE_TUNABLES(SHARDNS_NAME)};
 constexpr const char* kQueryWords[] = {SHARDNS_QUERY_WORDS(SHARDNS_NAME)};
 constexpr const char* kListSource[] = {SHARDNS_LIST_SOURCE(SHARDNS_NAME)};
 constexpr const char* kListMatch[] = {SHARDNS_LIST_MATCH(SHARDNS_NAME)};
+constexpr const char* kHttp2Words[] = {SHARDNS_HTTP2_WORDS(SHARDNS_NAME)};
+constexpr const char* kHttp2Event[] = {SHARDNS_HTTP2_EVENT(SHARDNS_NAME)};
 #undef SHARDNS_NAME
 
 struct Value {
@@ -48,6 +50,7 @@ constexpr Value kForgetKinds[] = {SHARDNS_FORGET_KINDS(SHARDNS_NAMED_VALUE)};
 constexpr Value kByteForgetKinds[] = {SHARDNS_BYTE_FORGET_KINDS(SHARDNS_NAMED_VALUE)};
 constexpr Value kGetFlags[] = {SHARDNS_GET_FLAGS(SHARDNS_NAMED_VALUE)};
 constexpr Value kGot[] = {SHARDNS_GOT(SHARDNS_NAMED_VALUE)};
+constexpr Value kHttp2Kinds[] = {SHARDNS_HTTP2_KINDS(SHARDNS_NAMED_VALUE)};
 #undef SHARDNS_NAMED_VALUE
 
 constexpr Value kStatus[] = {
@@ -186,6 +189,7 @@ constexpr Value kLimits[] = {
     {"leastInbox", udp::EventBuffer::kLeast},
     {"maxNames", gate::kMaxNames},
     {"maxLists", gate::kMaxLists},
+    {"maxNsid", wire::kMaxNsid},
     {"notDue", answer_result::kNotDue},
 };
 
@@ -353,6 +357,9 @@ napi_value Names(napi_env env) {
   add("queryWords", kQueryWords);
   add("listSource", kListSource);
   add("listMatch", kListMatch);
+  add("http2Words", kHttp2Words);
+  add("http2Event", kHttp2Event);
+  add("http2Kind", kHttp2Kinds);
   add("cacheStats", kCacheStats);
   add("planeStats", kPlaneStats);
   add("askerStats", kAskerStats);

@@ -108,6 +108,28 @@ namespace query_word {
 enum Word : size_t { SHARDNS_QUERY_WORDS(SHARDNS_WORD) kWords };
 }
 
+// What a client over HTTP/2 has come to: requests that were told of, whether it is over, and by a fault; octets of
+// queries, and of replies that are not taken; requests that are not whole, and when the oldest began.
+#define SHARDNS_HTTP2_WORDS(WORD) \
+  WORD(Events, events)            \
+  WORD(Over, over)                \
+  WORD(Faulty, faulty)            \
+  WORD(Held, held)                \
+  WORD(Unsent, unsent)            \
+  WORD(Partial, partial)          \
+  WORD(OldestMs, oldestMs)
+namespace http2_word {
+enum Word : size_t { SHARDNS_HTTP2_WORDS(SHARDNS_WORD) kWords };
+}
+// One of these requests: its kind, and by it the query's type, or the status.
+#define SHARDNS_HTTP2_EVENT(WORD) \
+  WORD(Kind, kind)                \
+  WORD(Stream, stream)            \
+  WORD(Value, value)              \
+  WORD(Tenant, tenant)
+namespace http2_event {
+enum Word : size_t { SHARDNS_HTTP2_EVENT(SHARDNS_WORD) kWords };
+}
 // A source of a name list. Instead: the action data where its rules are kept as they are.
 #define SHARDNS_LIST_SOURCE(WORD)              \
   WORD(Format, format)                         \
@@ -147,6 +169,18 @@ enum Word : size_t { SHARDNS_LIST_MATCH(SHARDNS_WORD) kWords };
   VALUE(MissWithStale, missWithStale, -2)
 namespace answer_result {
 enum Result : int32_t { SHARDNS_ANSWER_RESULTS(SHARDNS_VALUE) };
+}
+
+// Kinds of http2_event. Answered; the same, and its entry is to be refreshed; not in the cache; no reply is due;
+// refused without being asked.
+#define SHARDNS_HTTP2_KINDS(VALUE) \
+  VALUE(Answered, answered, 0)     \
+  VALUE(Refresh, refresh, 1)       \
+  VALUE(Missed, missed, 2)         \
+  VALUE(Dropped, dropped, 3)       \
+  VALUE(Refused, refused, 4)
+namespace http2_kind {
+enum Kind : uint32_t { SHARDNS_HTTP2_KINDS(SHARDNS_VALUE) };
 }
 
 // Bits of control::kFlags. kCountReply: the question was counted before, only the reply counts; kCountNothing: nor

@@ -106,12 +106,13 @@ bool ReadEdge(napi_env env, Properties* options, const HashSecret& secret, RateC
   }
   Properties given(env, value, "edge");
   gate::EdgeRules rules;
-  MutableBytes secrets, classes, sets, errors;
+  MutableBytes secrets, classes, sets, errors, nsid;
   uint32_t counters;
   const bool read = given.Read("secrets", &secrets) && given.Read("requireCookie", &rules.require_cookie) &&
                     given.Read("classes", &classes) && given.Read("counters", &counters) && given.Read("sets", &sets) &&
-                    given.Read("ttlSeconds", &rules.blocked.ttl_seconds) && given.Read("errors", &errors) &&
-                    ReadNames(env, &given, &rules.blocked.names) && ReadLists(env, &given, "lists", &rules.lists) &&
+                    given.Read("nsid", &nsid) && given.Read("ttlSeconds", &rules.blocked.ttl_seconds) &&
+                    given.Read("errors", &errors) && ReadNames(env, &given, &rules.blocked.names) &&
+                    ReadLists(env, &given, "lists", &rules.lists) &&
                     ReadLists(env, &given, "overrides", &rules.overrides) && ReadRecords(&given, &rules.blocked);
   if (!read) {
     *options = given;
@@ -122,6 +123,8 @@ bool ReadEdge(napi_env env, Properties* options, const HashSecret& secret, RateC
     *options = given;
     return false;
   };
+  if (nsid.size() > wire::kMaxNsid) return wrong("nsid", "at most 128 octets");
+  rules.nsid.assign(nsid.begin(), nsid.end());
   const std::vector<SipKey> keys = WordsOf<SipKey>(secrets);
   if (keys.size() * sizeof(SipKey) != secrets.size() || keys.size() > gate::ServerCookies::kMaxSecrets) {
     return wrong("secrets", "at most three of 16 octets");

@@ -4,12 +4,13 @@
 #include "addon/call.h"
 #include "addon/contract.h"
 #include "addon/gate_object.h"
+#include "addon/http2_object.h"
 #include "addon/name_list_object.h"
 #include "addon/plane_object.h"
 #include "addon/query_parse.h"
 #include "addon/region_argument.h"
 #include "udp/answering_ports.h"
-#include "wire/freshness.h"
+#include "wire/reply_survey.h"
 
 namespace shardns::addon {
 
@@ -25,7 +26,7 @@ static napi_value FreshSeconds(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, "reply");
   MutableBytes reply;
   if (!call.Read(0, &reply)) return call.Refuse();
-  return Int(env, static_cast<int32_t>(wire::FreshSeconds(reply)));
+  return Int(env, static_cast<int32_t>(wire::SurveyReply(reply).fresh_seconds));
 }
 
 static napi_value Init(napi_env env, napi_value exports) {
@@ -44,6 +45,7 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"createNameList", NameListObject::Create},
       {"createPlane", PlaneObject::Create},
       {"createAsker", AskerObject::Create},
+      {"createHttp2", Http2Object::Create},
       {"clockMs", ClockMs},
       {"parseQuery", ParseQuery},
       {"freshSeconds", FreshSeconds},
@@ -58,6 +60,7 @@ static napi_value Init(napi_env env, napi_value exports) {
   uint32_t count = 0;
   for (const uint16_t port : udp::kAnsweringPorts) napi_set_element(env, ports, count++, Int(env, port));
   napi_set_named_property(env, exports, "answeringPorts", ports);
+  napi_set_named_property(env, exports, "hasHttp2", Bool(env, http2::nghttp2::Find() != nullptr));
   napi_set_named_property(env, exports, "gateRule", GateObject::RuleFields(env));
   napi_set_named_property(env, exports, "contract", Int(env, kContract));
   napi_set_named_property(env, exports, "names", Names(env));

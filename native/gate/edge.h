@@ -40,6 +40,7 @@ struct EdgeRules {
   std::shared_ptr<const Lists> overrides;
   std::vector<uint64_t> list_sets;  // of each set the lists; a set that is not there has none
   BlockedSays blocked;
+  std::vector<uint8_t> nsid;  // the server's name, for those who ask for it (RFC 5001); at most wire::kMaxNsid octets
 };
 
 struct EdgeVerdict {
@@ -84,6 +85,7 @@ class Edge {
   // What the reply's option has, of kFullCookieSize octets. False: it has none.
   bool MakeCookie(const EdgeQuery& query, CookieState state, uint8_t* out) const;
 
+  Bytes nsid() const { return rules_.nsid; }
   bool limits() const { return !rules_.classes.empty(); }
   const BlockedSays& blocked() const { return rules_.blocked; }
   const ServerCookies* cookies() const { return rules_.cookies ? &*rules_.cookies : nullptr; }

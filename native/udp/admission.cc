@@ -83,6 +83,7 @@ Admission::Said Admission::Judge(const gate::Edge& edge, const Client& client, w
   if (parsed == wire::QueryVerdict::kAnswer || parsed == wire::QueryVerdict::kAny) asked.name = query->name();
   admitted->verdict = edge.Judge(admitted->client, asked, counts_.get());
   if (edge.MakeCookie(asked, admitted->verdict.cookie, admitted->cookie)) query->edns.reply_cookie = admitted->cookie;
+  if (query->edns.wants_nsid) query->edns.reply_nsid = edge.nsid();
   const EdgeAction action = admitted->verdict.action;
   if (action == EdgeAction::kAllow) [[likely]]
     return Said::kGoOn;
@@ -105,6 +106,7 @@ void Admission::Renew(const gate::Edge& edge, const Client& client, wire::Query*
   const gate::EdgeQuery asked = QueryOf(client, *query);
   admitted->verdict.cookie = edge.CookieOf(asked);
   if (edge.MakeCookie(asked, admitted->verdict.cookie, admitted->cookie)) query->edns.reply_cookie = admitted->cookie;
+  if (query->edns.wants_nsid) query->edns.reply_nsid = edge.nsid();
 }
 
 size_t Admission::Reply(const gate::Edge& edge, const Client& client, const Admitted& admitted,

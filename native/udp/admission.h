@@ -1,6 +1,6 @@
 // What the edge (gate/edge.h) says of a query, turned into what its client gets: a reply of its own, silence, or the
-// way on, with the cookie that the reply will carry. The same for datagrams, for streams and for those who waited for a
-// miss.
+// way on, with the cookie and the server's name that the reply will carry. The same for datagrams, for streams and for
+// those who waited for a miss.
 //
 // One object for each thread that judges. It allocates nothing after its construction.
 #pragma once
@@ -42,7 +42,7 @@ class Admission {
     return edge.MayRefuse(judgement, QueryOf(client, {}), counts_.get());
   }
 
-  // Of one that has waited: only its reply's cookie.
+  // Of one that has waited: only what its reply's OPT has.
   void Renew(const gate::Edge& edge, const Client& client, wire::Query* query, Admitted* admitted);
 
   // Once it is known what a query that was let in comes to: the reply of `length` octets in `out`, which is not counted

@@ -61,9 +61,12 @@ uint32_t MissRing::KeepPacket(State& state, const Keep& keep) {
       const wire::ClientSubnet* subnet = query.edns.subnet.family != 0 ? &query.edns.subnet : nullptr;
       // A cookie that is too long for one is FORMERR where cookies are on, and nobody's where they are not.
       const Bytes cookie = query.edns.cookie_bytes().first(std::min(query.edns.cookie_bytes().size(), kMaxKeptCookie));
-      length += wire::WriteOpt(
-          {.udp_size = query.edns.udp_size, .dnssec_ok = query.edns.dnssec_ok, .subnet = subnet, .cookie = cookie},
-          waiter.packet + length);
+      length += wire::WriteOpt({.udp_size = query.edns.udp_size,
+                                .dnssec_ok = query.edns.dnssec_ok,
+                                .subnet = subnet,
+                                .cookie = cookie,
+                                .asks_nsid = query.edns.wants_nsid},
+                               waiter.packet + length);
     }
     waiter.packet_length = static_cast<uint16_t>(length);
   }

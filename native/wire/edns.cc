@@ -37,6 +37,11 @@ bool ParseOpt(uint16_t udp_class, uint32_t ttl, Bytes rdata, Edns* edns) {
       edns->cookie = rdata.data() + at;
       edns->reply_cookie = nullptr;
     }
+    // Whatever it brings is not for us to look at.
+    if (code == kOptionNsid) {
+      edns->wants_nsid = true;
+      edns->reply_nsid = {};
+    }
     at += length;
   }
   return true;
@@ -70,6 +75,12 @@ size_t WriteOpt(const OptToWrite& opt, uint8_t* to) {
     Store16(at + 2, static_cast<uint16_t>(opt.cookie.size()));
     std::memcpy(at + 4, opt.cookie.data(), opt.cookie.size());
     at += 4 + opt.cookie.size();
+  }
+  if (!opt.nsid.empty() || opt.asks_nsid) [[unlikely]] {
+    Store16(at, kOptionNsid);
+    Store16(at + 2, static_cast<uint16_t>(opt.nsid.size()));
+    if (!opt.nsid.empty()) std::memcpy(at + 4, opt.nsid.data(), opt.nsid.size());
+    at += 4 + opt.nsid.size();
   }
   const size_t size = static_cast<size_t>(at - to);
   Store16(to + 9, static_cast<uint16_t>(size - kBareOptSize));

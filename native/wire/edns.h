@@ -6,6 +6,7 @@
 
 namespace shardns::wire {
 
+inline constexpr uint16_t kOptionNsid = 3;            // RFC 5001
 inline constexpr uint16_t kOptionClientSubnet = 8;    // RFC 7871
 inline constexpr uint16_t kOptionCookie = 10;         // RFC 7873
 inline constexpr uint16_t kOptionExtendedError = 15;  // RFC 8914
@@ -32,6 +33,8 @@ struct ClientSubnet {
 
 // What a reply's COOKIE option has: the client's half and ours (RFC 9018 section 4).
 inline constexpr size_t kReplyCookieSize = 24;
+// The longest name of a server (NSID), so that it finds room in the shortest reply.
+inline constexpr size_t kMaxNsid = 128;
 
 struct Edns {
   bool present = false;
@@ -45,6 +48,12 @@ struct Edns {
   // What the reply's own has, of kReplyCookieSize; null: none. Set by whoever makes cookies, where there is `cookie`.
   const uint8_t* reply_cookie = nullptr;
 
+  // The client asks for the server's name (RFC 5001 section 2.1), which the reply then has. The name is set by whoever
+  // knows it, where `wants_nsid` is.
+  bool wants_nsid = false;
+  Bytes reply_nsid = {};
+
+  Bytes NsidToWrite() const { return wants_nsid ? reply_nsid : Bytes{}; }
   Bytes cookie_bytes() const { return cookie == nullptr ? Bytes{} : Bytes{cookie, Load16(cookie - 2)}; }
   const uint8_t* CookieToWrite() const { return cookie == nullptr ? nullptr : reply_cookie; }
 
@@ -55,6 +64,7 @@ struct Edns {
     udp_size = kPlainUdpSize;
     subnet.family = 0;
     cookie = nullptr;  // and nobody looks at `reply_cookie`
+    wants_nsid = false;
   }
 };
 
@@ -92,6 +102,8 @@ struct OptToWrite {
   std::string_view error_text = {};      // beside `extended_error`; at most kMaxErrorText octets
   const ClientSubnet* subnet = nullptr;  // echoed with its scope (RFC 7871 section 7.2.1)
   Bytes cookie = {};
+  bool asks_nsid = false;  // of a query: the option without content
+  Bytes nsid = {};
 };
 inline constexpr size_t kMaxErrorText = 128;
 
@@ -100,7 +112,9 @@ inline size_t SubnetOctets(const ClientSubnet& subnet) { return (subnet.source_p
 // Octets WriteOpt needs.
 inline size_t OptSize(const OptToWrite& opt) {
   return kBareOptSize + (opt.extended_error == kNoExtendedError ? 0 : 6 + opt.error_text.size()) +
-         (opt.subnet == nullptr ? 0 : 8 + SubnetOctets(*opt.subnet)) + (opt.cookie.empty() ? 0 : 4 + opt.cookie.size());
+         (opt.subnet == nullptr ? 0 : 8 + SubnetOctets(*opt.subnet)) +
+         (opt.cookie.empty() ? 0 : 4 + opt.cookie.size()) +
+         (opt.nsid.empty() && !opt.asks_nsid ? 0 : 4 + opt.nsid.size());
 }
 // Writes an OPT record at `to`; returns its size.
 size_t WriteOpt(const OptToWrite& opt, uint8_t* to);

@@ -31,7 +31,8 @@ inline OptToWrite ReplyOpt(const Query& query, ReplyLimits limits, uint16_t rcod
           .dnssec_ok = query.edns.dnssec_ok,
           .extended_rcode = rcode,
           .extended_error = extended_error,
-          .cookie = cookie == nullptr ? Bytes{} : Bytes{cookie, kReplyCookieSize}};
+          .cookie = cookie == nullptr ? Bytes{} : Bytes{cookie, kReplyCookieSize},
+          .nsid = query.edns.NsidToWrite()};
 }
 
 // A reply of header and question only (bare header when the question could not be read), with OPT if the query had one.

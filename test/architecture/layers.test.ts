@@ -8,7 +8,7 @@ const NATIVE: Rank = [
   ['base'],
   ['wire', 'store'],
   ['answers', 'bytes', 'gate'],
-  ['respond', 'snapshot'],
+  ['respond', 'snapshot', 'http2'],
   ['udp'],
   ['addon'],
 ];

@@ -6,7 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../../lib/base/clock.js';
+import { systemRandom } from '../../lib/base/random.js';
+import { HttpsTransport } from '../../lib/transport/https.js';
 import { makeCertificate } from '../support/certificate.js';
+import { exchange } from '../support/exchange.js';
+import { decode, makeQuery } from '../support/messages.js';
 
 const run = promisify(execFile);
 const missing = ['unbound', 'kdig', 'openssl', 'dnsperf'].filter(
@@ -19,7 +24,7 @@ if (missing.length > 0) {
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-e2e-'));
 const children: ChildProcess[] = [];
-const ports = { unbound: 0, plain: 0, tls: 0 };
+const ports = { unbound: 0, https: 0, plain: 0, tls: 0 };
 const later = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 function freePort(): Promise<number> {
@@ -69,6 +74,8 @@ describe.skipIf(missing.length > 0)('with real programs', () => {
       'unbound.conf',
       `server:
   interface: 127.0.0.1@${ports.unbound}
+  interface: 127.0.0.1@${ports.https}
+  https-port: ${ports.https}
   tls-port: ${ports.unbound}
   tls-service-key: "${folder}/upstream.example.key"
   tls-service-pem: "${folder}/upstream.example.pem"
@@ -149,6 +156,28 @@ control: false
       expect(await new Promise(resolve => client.on('exit', () => resolve('closed')))).toBe('closed');
     },
   );
+
+  test('unbound is asked over HTTPS, many questions over one connection, by its name', async () => {
+    const over = new HttpsTransport(systemClock, systemRandom);
+    over.trust(authority.certificate);
+    const at = (name: string) => ({
+      address: '127.0.0.1',
+      port: ports.https,
+      family: 4 as const,
+      tls: { name, pins: [] },
+      path: '/dns-query',
+    });
+    const ask = (i: number) =>
+      exchange(over, makeQuery(`h${i}.e2e.example`, { edns: true }), at('upstream.example'), { timeoutMs: 20_000 });
+    const answers = await Promise.all(Array.from({ length: 500 }, (_, i) => ask(i)));
+    expect(new Set(answers.map(one => (decode(one).answers![0] as { data?: unknown }).data))).toEqual(
+      new Set(['192.0.2.25']),
+    );
+    expect(over.connections).toBeLessThanOrEqual(2);
+    const refused = exchange(over, makeQuery('a.e2e.example'), at('other.example'), { timeoutMs: 20_000 });
+    await expect(refused).rejects.toThrow(/altnames/i);
+    over.close();
+  });
 
   test('under dnsperf no reply is lost', async () => {
     const queries = file('queries', Array.from({ length: 200 }, (_, i) => `n${i}.e2e.example A\n`).join(''));

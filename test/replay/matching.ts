@@ -134,7 +134,9 @@ export function mismatch(
   if ((words.has('question') || all) && !sameQuestion(packet.question, question)) return 'another question';
   if (has('rcode') && packet.rcode !== entry.rcode) return `${rcodeName(packet.rcode)}, not ${rcodeName(entry.rcode)}`;
   // A server in front of a cache says by itself whether it recurses, and has no authority.
-  const mask = forwarding && level === 'core' ? flagMask & ~(Flag.AA | Flag.RA) : flagMask;
+  let mask = forwarding && level === 'core' ? flagMask & ~(Flag.AA | Flag.RA) : flagMask;
+  // Who asks with CD is told nothing of validation, also where the answer was validated for others (RFC 4035 section 3.2.2).
+  if (level === 'core' && (packet.flags & Flag.QR) !== 0 && (packet.flags & Flag.CD) !== 0) mask &= ~Flag.AD;
   if (has('flags') && (packet.flags & mask) !== (entry.flags & mask))
     return `flags ${flagText(packet.flags)}, not ${flagText(entry.flags)}`;
   for (const word of ['AD', 'CD', 'RD'] as const) {

@@ -69,6 +69,7 @@ export function setupOf(scenario: Scenario): Setup {
     prefetch: { enabled: false } as Record<string, unknown>,
     upstream: { clientStrings: [] as object[] } as Record<string, unknown>,
     tcp: { keepalive: false } as Record<string, unknown>,
+    dns64: {} as Record<string, unknown>,
     stubZones: [] as Record<string, unknown>[],
     forwardZones: [] as Record<string, unknown>[],
     upstreams: [] as string[],
@@ -104,7 +105,7 @@ export function setupOf(scenario: Scenario): Setup {
     }
   } else if (has(scenario, 'server', 'module-config')) {
     const modules = valueOf(scenario, 'server', 'module-config') ?? '';
-    const other = modules.split(/\s+/).filter(one => !['validator', 'iterator', ''].includes(one));
+    const other = modules.split(/\s+/).filter(one => !['dns64', 'validator', 'iterator', ''].includes(one));
     if (other.length > 0) throw new Unsupported(`module ${other[0]}`);
   }
   let refused = false;
@@ -152,6 +153,9 @@ export function setupOf(scenario: Scenario): Setup {
       }
       case 'edns-client-string-opcode':
         upstream.clientStringOption = Number(value);
+        break;
+      case 'dns64-prefix':
+        options.dns64.prefix = value;
         break;
       case 'do-ip4':
         resolver.ipv4 = yes(value);

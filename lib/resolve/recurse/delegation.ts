@@ -5,7 +5,7 @@ import { Type } from '../../wire/iana.js';
 import { foldedName, isAtOrBelow, nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { Upstream } from '../../upstream/upstream.js';
-import type { KnownServer } from './infrastructure.js';
+import type { EncryptedWay, KnownServer } from './infrastructure.js';
 
 /** Where an address is from; what comes later is asked later. */
 export const Source = {
@@ -30,6 +30,7 @@ export interface DirectAddress {
   address: string;
   family: 4 | 6;
   port?: number;
+  way?: EncryptedWay;
   known?: KnownServer;
   /** Set: it is this upstream, which has a route, a state and counters of its own. */
   upstream?: Upstream;
@@ -40,6 +41,7 @@ export interface NameServer {
   name: Uint8Array;
   key: string;
   addresses: NameServerAddress[];
+  way?: EncryptedWay;
   /** Families whose addresses have been looked for. */
   asked: { 4: boolean; 6: boolean };
   /** Its name is known not to exist: that costs nothing, and counts against no bound. */
@@ -71,14 +73,20 @@ export interface Delegation {
   own?: { rrset: Rrset; rank: number; untilMs: number };
 }
 
+/** A server that is given by its name, in folded wire format. */
+export interface ZoneHost {
+  readonly name: Uint8Array;
+  readonly way?: EncryptedWay;
+}
+
 /** A stub zone (asked iteratively) or a forward zone (asked for recursion). */
 export interface ConfiguredZone {
   name: Uint8Array;
   key: string;
   kind: 'stub' | 'forward';
   readonly direct: readonly DirectAddress[];
-  /** Names of servers, resolved like any other. */
-  hosts: Uint8Array[];
+  /** Servers by their names, which are resolved like any other. */
+  hosts: readonly ZoneHost[];
   /** Where they fail, resolve as if the zone was not configured. */
   first: boolean;
   /** Ask them for the zone's own servers first. */

@@ -187,7 +187,7 @@ export class Descent {
     const delegation: Delegation = {
       zone: zone.name,
       key: zone.key,
-      servers: zone.hosts.map(host => nameServer(host)),
+      servers: zone.hosts.map(({ name, way }) => ({ ...nameServer(name), way })),
       addressless: 0,
       direct: zone.direct,
       expiresAt: Number.POSITIVE_INFINITY,

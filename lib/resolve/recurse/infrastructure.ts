@@ -4,16 +4,32 @@
 // Bounds: RECURSION_LIMITS.servers servers, and as many marks of lameness.
 import { BoundedMap } from '../../base/bounded-map.js';
 import type { Clock } from '../../base/clock.js';
-import { Upstream } from '../../upstream/upstream.js';
+import type { ServerAddress } from '../../transport/transport.js';
+import type { EncryptedScheme } from '../../upstream/route.js';
+import { labelOf, Upstream } from '../../upstream/upstream.js';
 import { RECURSION_LIMITS as L } from './limits.js';
+
+/** How a server is asked that has to prove who it is; whatever happens it is asked in no other way. */
+export interface EncryptedWay extends Pick<ServerAddress, 'tls' | 'path'> {
+  readonly scheme: EncryptedScheme;
+  readonly port: number;
+}
 
 /** A server, until it is forgotten. */
 export interface KnownServer {
   readonly server: Upstream;
   readonly port: number;
+  readonly way: EncryptedWay | undefined;
   readonly until: number;
   /** Of before or after all was forgotten. */
   readonly generation: number;
+}
+
+/** An address, and what was found of it. */
+interface Located {
+  address: string;
+  family: 4 | 6;
+  known?: KnownServer;
 }
 
 export class Infrastructure {
@@ -28,24 +44,25 @@ export class Infrastructure {
   }
 
   server(address: string, family: 4 | 6, port: number): Upstream {
-    return this.#find(address, family, port, this.clock.nowMs()).server;
+    return this.#find({ address, family }, port, this.clock.nowMs()).server;
   }
 
   /** The same for an address that notes what is found, so that it need not be looked for again. */
-  serverAt(one: { address: string; family: 4 | 6; known?: KnownServer }, port: number, nowMs: number): Upstream {
+  serverAt(one: Located, port: number, nowMs: number, way?: EncryptedWay): Upstream {
     const { known } = one;
-    const isKnown = known !== undefined && known.until > nowMs && known.port === port;
+    const isKnown = known !== undefined && known.until > nowMs && known.port === port && known.way === way;
     if (isKnown && known.generation === this.#generation) return known.server;
-    one.known = this.#find(one.address, one.family, port, nowMs);
+    one.known = this.#find(one, port, nowMs, way);
     return one.known.server;
   }
 
-  #find(address: string, family: 4 | 6, port: number, nowMs: number): KnownServer {
-    const key = `${address} ${port}`;
+  #find({ address, family }: Located, port: number, nowMs: number, way?: EncryptedWay): KnownServer {
+    const at = { address, port, family, ...(way && { tls: way.tls, path: way.path }) };
+    const key = way === undefined ? `${address} ${port}` : labelOf(at, way.scheme);
     const before = this.#servers.get(key);
     if (before !== undefined && (before.until > nowMs || before.server.inFlight > 0)) return before;
-    const server = new Upstream({ address, port, family }, this.clock);
-    const known: KnownServer = { server, port, until: nowMs + L.serverMs, generation: this.#generation };
+    const server = new Upstream(at, this.clock, way?.scheme);
+    const known: KnownServer = { server, port, way, until: nowMs + L.serverMs, generation: this.#generation };
     this.#servers.set(key, known);
     return known;
   }

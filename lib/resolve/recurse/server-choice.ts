@@ -8,7 +8,7 @@ import { select } from '../../upstream/selection.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import { hasUnknownAddresses } from './address-search.js';
 import { type Delegation, type DirectAddress, Source } from './delegation.js';
-import type { Infrastructure } from './infrastructure.js';
+import type { EncryptedWay, Infrastructure } from './infrastructure.js';
 import { RECURSION_LIMITS as L } from './limits.js';
 import type { Setting } from './options.js';
 import { type Tries, triesAt } from './tries.js';
@@ -57,9 +57,9 @@ export class ServerChoice {
     this.passedOver = false;
     this.#passedOver = passedOver;
     const now = this.clock.nowMs();
-    for (const one of delegation.direct) this.#add(delegation, tries, one, one.port ?? options.port, Source.own, now);
-    for (const { addresses } of delegation.servers) {
-      for (const one of addresses) this.#add(delegation, tries, one, options.port, one.source, now);
+    for (const one of delegation.direct) this.#add(delegation, tries, one, one.way, Source.own, now);
+    for (const { addresses, way } of delegation.servers) {
+      for (const one of addresses) this.#add(delegation, tries, one, way, one.source, now);
     }
     for (let source: number = Source.own; source <= Source.doubtful; source++) {
       // What is doubtful is believed when nothing else is left to look for.
@@ -82,7 +82,7 @@ export class ServerChoice {
     delegation: Delegation,
     tries: readonly Tries[],
     one: DirectAddress,
-    port: number,
+    way: EncryptedWay | undefined,
     source: number,
     nowMs: number,
   ): void {
@@ -93,7 +93,8 @@ export class ServerChoice {
       if (one.family === 4 ? !options.ipv4 : !options.ipv6) return;
       if (delegation.configured === undefined && options.rules.forbidden(one.address)) return;
     }
-    const server = upstream ?? infrastructure.serverAt(one, port, nowMs);
+    const port = way?.port ?? one.port ?? options.port;
+    const server = upstream ?? infrastructure.serverAt(one, port, nowMs, way);
     if (this.#passedOver?.has(passedOverKey(server, delegation.key)) === true) {
       this.passedOver = true;
       return;

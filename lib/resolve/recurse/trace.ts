@@ -22,7 +22,8 @@ export interface TraceEvent {
     | 'hook'
     | 'view'
     | 'filter'
-    | 'validate';
+    | 'validate'
+    | 'dns64';
   text: string;
 }
 

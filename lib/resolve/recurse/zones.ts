@@ -6,20 +6,34 @@ import { optionError } from '../../base/errors.js';
 import { Type } from '../../wire/iana.js';
 import { bySuffix, encodeName, foldName, nameKey } from '../../wire/name.js';
 import type { Upstream } from '../../upstream/upstream.js';
-import { type ConfiguredZone, type DirectAddress, directAddress } from './delegation.js';
+import { parseUpstream } from '../../upstream/upstream-url.js';
+import { type ConfiguredZone, type DirectAddress, directAddress, type ZoneHost } from './delegation.js';
+import type { EncryptedWay } from './infrastructure.js';
 import type { RecursorOptions } from './options.js';
 
-/** An address, with a port perhaps, or a host name in wire format. @throws {ShardnsError} ERR_SHARDNS_OPTION */
-export function parseZoneServer(text: string): { address: string; family: 4 | 6; port?: number } | Uint8Array {
+/**
+ * An address, with a port perhaps, or a host name; or a `tls://` or `https://` URL, as upstreams are written.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION
+ */
+export function parseZoneServer(text: string): DirectAddress | ZoneHost {
   if (isIP(text) !== 0) return directAddress(text);
-  if (text.includes('://')) throw optionError('', text, "no scheme: the zone's option `tcp` asks over TCP");
+  if (text.includes('://')) return parseEncrypted(text);
   if (/^[a-z\d_.-]*[a-z_][a-z\d_.-]*:\d+$/i.test(text))
     throw optionError('', text, 'a host name without a port (`resolver.port`), or an address with one');
   if (/^[\d.]+(:\d+)?$/.test(text) || text.includes(':') || text.startsWith('[')) {
     const { address, port } = parseSocketAddress(text, '', 0);
     return directAddress(address, port === 0 ? undefined : port);
   }
-  return foldName(encodeName(text));
+  return { name: foldName(encodeName(text)) };
+}
+
+function parseEncrypted(text: string): DirectAddress | ZoneHost {
+  const { scheme, port, at, name, tls, path } = parseUpstream(text, '');
+  if (scheme === 'udp' || scheme === 'tcp') {
+    throw optionError('', text, "no scheme but tls:// and https://: the zone's option `tcp` asks over TCP");
+  }
+  const way: EncryptedWay = { scheme, port, tls, path };
+  return at === undefined ? { name: foldName(encodeName(name!)), way } : { ...directAddress(at.address, port), way };
 }
 
 export interface ZoneOptions {
@@ -39,9 +53,9 @@ export function configuredZones(
     const name = foldName(encodeName(options.name));
     const { first, tcp, noCache, prime = false } = options;
     const direct: DirectAddress[] = [];
-    const hosts: Uint8Array[] = [];
+    const hosts: ZoneHost[] = [];
     for (const server of options.servers.map(parseZoneServer)) {
-      if (server instanceof Uint8Array) hosts.push(server);
+      if ('name' in server) hosts.push(server);
       else direct.push(server);
     }
     return { name, key: nameKey(name), kind, direct, hosts, first, tcp, noCache, prime };

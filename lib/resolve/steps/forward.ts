@@ -1,6 +1,7 @@
 // Step, the last one: a question for upstreams; which of them, what their responses are worth, and what is kept of those.
 import { ShardnsError, show } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { NO_EXTENDED_ERROR } from '../../native/binding.js';
 import { NOT_FOUND_YET } from '../../upstream/upstream.js';
 import { flagsOf, setFlags } from '../../wire/flags.js';
 import { Class, ExtendedError, Flag, Rcode } from '../../wire/iana.js';
@@ -13,7 +14,7 @@ import { withoutBlockedHints } from '../hints.js';
 import { failed, type Outcome } from '../outcome.js';
 import { messageWithoutPrivate } from '../recurse/address-rules.js';
 import { ResolutionError } from '../recurse/job.js';
-import { buildUpstreamQuery, responseScope } from '../upstream-query.js';
+import { buildUpstreamQuery, responseExtendedError, responseScope } from '../upstream-query.js';
 import type { HookStep } from './hook.js';
 import type { StepParts } from './step.js';
 
@@ -50,7 +51,7 @@ export class ForwardStep implements Forwarder {
   }
 
   mayDropSubnet(query: Query): boolean {
-    return this.parts.context.options.forwardClientSubnet && query.clientSubnet !== undefined;
+    return this.parts.context.options.clientSubnets?.sent(query) !== undefined;
   }
 
   /** RFC 7871 section 7.1.3: who is refused with a client's subnet asks once more without it, as everybody does. */
@@ -69,17 +70,37 @@ export class ForwardStep implements Forwarder {
   ): Uint8Array | undefined {
     if (!isAnswer(responseRcode(response))) return undefined;
     let scope: Uint8Array | undefined;
-    const { options, stats } = this.parts.context;
-    if (options.forwardClientSubnet) {
-      const found = responseScope(query, response);
+    const { options } = this.parts.context;
+    const sent = options.clientSubnets?.sent(query);
+    if (sent !== undefined) {
+      const found = responseScope(sent, response);
       if (found === 'mismatch') return undefined;
       if (found !== 'none') scope = found;
     }
     const drop = isKept(query) && this.hook.drops(query, asker, response, upstream);
     const visible = this.#visible(query, this.#asJudged(response));
-    const message = visible && withoutBlockedHints(query, asker.tenant, visible, options.local);
-    const kept = message && this.parts.keep.response(query, asker, message, { scope, denials, drop });
-    if (kept === undefined) stats.rejectedResponses++;
+    const plain = visible && withoutBlockedHints(query, asker.tenant, visible, options.local);
+    const how = { scope, denials, drop };
+    if (asker.translation === undefined || plain === undefined) return this.#keep(query, asker, plain, how);
+    const message = asker.translation.shown(plain);
+    const tell = (): Outcome => {
+      const kept = this.#keep(query, asker, message, how);
+      const extendedError = responseExtendedError(response) ?? NO_EXTENDED_ERROR;
+      return kept ? { kind: 'message', message: kept, extendedError } : failed(Rcode.SERVFAIL, ExtendedError.other);
+    };
+    // What upstreams have validated is not for us to vouch for when it is made something else.
+    const isHeld = message !== undefined && asker.translation.hold({ message, isJudged: false, tell }) !== undefined;
+    return isHeld ? message : this.#keep(query, asker, message, how);
+  }
+
+  #keep(
+    query: Query,
+    asker: Flyer,
+    message: Uint8Array | undefined,
+    how: Parameters<StepParts['keep']['response']>[3],
+  ): Uint8Array | undefined {
+    const kept = message && this.parts.keep.response(query, asker, message, how);
+    if (kept === undefined) this.parts.context.stats.rejectedResponses++;
     return kept;
   }
 

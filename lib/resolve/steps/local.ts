@@ -27,5 +27,7 @@ export function answerFromLocalData(
 export function answerFromBuiltInZone(query: Query, asker: Flyer, parts: StepParts): Outcome | undefined {
   if (query.dnsClass !== Class.IN) return undefined;
   const builtIn = parts.context.options.local.findBuiltIn(query, asker.tenant);
-  return builtIn && parts.keep.own(query, asker, builtIn);
+  if (builtIn === undefined) return undefined;
+  const tell = (): Outcome => parts.keep.own(query, asker, builtIn);
+  return asker.translation?.hold({ message: builtIn, isJudged: false, tell }) ?? tell();
 }

@@ -32,17 +32,21 @@ async function resolve(
   const fresh = asker.fresh ?? false;
   const resolved = await (context.pool?.answer(query, fresh) ?? resolveFor(query, recursor, fresh));
   if (resolved.kind === 'answer') {
-    const message = withoutBlockedHints(query, asker.tenant, resolved.message, context.options.local);
+    const visible = withoutBlockedHints(query, asker.tenant, resolved.message, context.options.local);
+    const message = visible && (asker.translation === undefined ? visible : asker.translation.shown(visible));
     if (message === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);
     const drop = hook.drops(query, asker, message, 'recursion');
     const { extendedError = NO_EXTENDED_ERROR } = resolved;
-    if (!drop && !resolved.noCache) {
-      const kept = keep.own(query, asker, message, resolved.livesMs);
-      if (kept.kind !== 'message' || extendedError === NO_EXTENDED_ERROR) return kept;
-      return { ...kept, extendedError: extendedError | MARK_AUTHORITATIVE };
-    }
-    keep.end(query, asker);
-    return { kind: 'message', message, extendedError };
+    const tell = (): Outcome => {
+      if (!drop && !resolved.noCache) {
+        const kept = keep.own(query, asker, message, resolved.livesMs);
+        if (kept.kind !== 'message' || extendedError === NO_EXTENDED_ERROR) return kept;
+        return { ...kept, extendedError: extendedError | MARK_AUTHORITATIVE };
+      }
+      keep.end(query, asker);
+      return { kind: 'message', message, extendedError };
+    };
+    return asker.translation?.hold({ message, isJudged: true, tell }) ?? tell();
   }
   const { extendedError, reason, message, ours, isBogus, bogusMs } = resolved;
   if (isBogus === true) context.onBogus(query.nameText, extendedError);

@@ -5,6 +5,8 @@ import type { Exchanger } from '../../upstream/exchange.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import type { Query } from '../../wire/query.js';
 import type { KnownAsker } from '../asker.js';
+import type { ClientSubnets } from '../client-subnets.js';
+import type { Dns64 } from '../dns64.js';
 import type { Hooks } from '../hooks.js';
 import type { Keep, KeepOptions } from '../keep.js';
 import type { LocalAnswers } from '../local-answers.js';
@@ -21,10 +23,14 @@ export interface StepOptions extends KeepOptions {
   any: 'one' | 'all';
   identity: ServerIdentity;
   upstreamUdpSize: number;
+  /** What upstreams are told of clients' subnets; set where those are told apart (`forwardClientSubnet`). */
+  clientSubnets?: ClientSubnets;
   /** What was validated and has expired may stand in for what does not prove itself. */
   staleForBogus: boolean;
   /** Which addresses upstreams' answers may have; a recursor has rules of its own. Undefined: all. */
   addressRules?: AddressRules;
+  /** Set where clients with IPv6 alone are told translated addresses. */
+  dns64?: Dns64;
 }
 
 /** What steps read of the resolver that they belong to; much of it changes while they work. */
@@ -36,7 +42,7 @@ export interface StepContext {
   readonly pool: Resolving | undefined;
   /** Whether `onQuery` says whose client it is. */
   readonly sortsByHook: boolean;
-  readonly stats: { rejectedResponses: number };
+  readonly stats: { rejectedResponses: number; dns64Answers: number; dns64Pointers: number };
   /** Told of each question whose answer does not prove itself. Must not throw. */
   readonly onBogus: (name: string, extendedError: number) => void;
   /** A question that an alias of this one leads to. */

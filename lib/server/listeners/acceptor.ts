@@ -1,16 +1,18 @@
-// Takes TCP connections at one address, for whatever is spoken over them.
+// Takes TCP connections at one address, for whatever is spoken over them; of a proxy's the header first, which says whose
+// they are.
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
 import { ShardnsError } from '../../base/errors.js';
+import type { ListenerParts } from './listener.js';
 import type { StreamClient } from './stream-session.js';
 
-export interface AcceptorParts {
+export interface AcceptorUse {
   /** For errors: `TCP`. */
   readonly label: string;
   readonly accept: (socket: Socket, client: StreamClient) => void;
-  /** A connection that came could not be had, for want of file descriptors and the like: more may come. */
-  readonly failed: () => void;
 }
+
+export type AcceptorParts = Pick<ListenerParts, 'clock' | 'connections' | 'proxies'>;
 
 export class Acceptor {
   readonly #server: Server;
@@ -19,6 +21,7 @@ export class Acceptor {
   constructor(
     private readonly at: SocketAddress,
     private readonly parts: AcceptorParts,
+    private readonly use: AcceptorUse,
   ) {
     this.#port = at.port;
     // Who has shut its sending side still waits for replies; the session closes it behind them.
@@ -35,13 +38,14 @@ export class Acceptor {
     const { address, port, family } = this.at;
     return new Promise((resolve, reject) => {
       const onError = (cause: Error): void => {
-        const what = `cannot listen on ${formatSocketAddress(this.at)} (${this.parts.label}): ${cause.message}`;
+        const what = `cannot listen on ${formatSocketAddress(this.at)} (${this.use.label}): ${cause.message}`;
         reject(new ShardnsError('ERR_SHARDNS_LISTEN', what, { cause }));
       };
       this.#server.once('error', onError);
       this.#server.listen({ host: address, port, ipv6Only: family === 6, backlog: 511 }, () => {
         this.#server.off('error', onError);
-        this.#server.on('error', this.parts.failed);
+        // A connection that came could not be had, for want of file descriptors and the like: more may come.
+        this.#server.on('error', () => this.parts.connections.stats.rejected++);
         this.#port = (this.#server.address() as { port: number }).port;
         resolve();
       });
@@ -55,8 +59,13 @@ export class Acceptor {
 
   #accept(socket: Socket): void {
     const { remoteAddress, remotePort = 0 } = socket;
-    if (remoteAddress === undefined)
+    if (remoteAddress === undefined) {
       socket.destroy(); // gone already
-    else this.parts.accept(socket, { address: remoteAddress, port: remotePort });
+      return;
+    }
+    const { parts, use } = this;
+    const peer = { address: remoteAddress, port: remotePort };
+    if (!parts.proxies.has(remoteAddress)) use.accept(socket, peer);
+    else parts.proxies.read(socket, peer, parts, client => use.accept(socket, client));
   }
 }

@@ -18,16 +18,24 @@ import type { Connection, TcpConnections } from './tcp-connections.js';
 const REQUEST_OVERHEAD = 512;
 
 export type HttpVersion = 'http1' | 'h2';
+export type Framing = 'native' | 'node';
 
 /** Of all listeners over HTTPS. */
 export interface HttpsStats {
+  /** Who frames HTTP/2: nghttp2, natively, or Node. */
+  framing: Framing;
   readonly connections: Record<HttpVersion, number>;
   /** By status. */
   readonly responses: Record<number, number>;
   /** Connections that were closed because the client broke, or stretched, what HTTP allows. */
   abusive: number;
 }
-export const newHttpsStats = (): HttpsStats => ({ connections: { http1: 0, h2: 0 }, responses: {}, abusive: 0 });
+export const newHttpsStats = (): HttpsStats => ({
+  framing: binding().hasHttp2 ? 'native' : 'node',
+  connections: { http1: 0, h2: 0 },
+  responses: {},
+  abusive: 0,
+});
 
 export interface DohReply {
   readonly status: number;
@@ -58,8 +66,17 @@ export class DohConnection implements Connection {
   /** Octets of bodies and queries; of replies. */
   #asking = 0;
   #unread = 0;
+  /** Of both, what a framing of its own holds. */
+  #framed = 0;
+  /** When the oldest request began that is not whole. */
+  readonly #oldest: () => number | undefined;
 
-  constructor(readonly parts: DohConnectionParts) {
+  /** @param oldest where the framing knows it, and does not tell by `begin` and `end` */
+  constructor(
+    readonly parts: DohConnectionParts,
+    oldest?: () => number | undefined,
+  ) {
+    this.#oldest = oldest ?? (() => this.#partial.values().next().value);
     const { socket, client, clock, connections } = parts;
     this.address = client.address;
     this.#idle = new IdleWatch({
@@ -81,14 +98,18 @@ export class DohConnection implements Connection {
   /** Closes it for what the client does. */
   abused(): void {
     if (this.isGone) return;
-    this.parts.stats.abusive++;
+    this.faulted();
     this.destroy();
+  }
+  /** The same where the framing closes it. */
+  faulted(): void {
+    this.parts.stats.abusive++;
   }
 
   /** The head of a request is there, and its body is not. */
   begin(request: object): void {
     this.#partial.set(request, this.parts.clock.nowMs());
-    this.#watch();
+    this.watch();
   }
   /** So many octets of its body came. */
   received(octets: number): void {
@@ -100,10 +121,30 @@ export class DohConnection implements Connection {
     this.#hold(-octets, 0);
   }
 
+  /** A whole request has come. Who takes no replies does not keep the connection by asking more. */
+  active(): void {
+    if (this.#unread === 0) this.#idle.active();
+  }
+  /** What a framing of its own holds, and has written that is not taken. */
+  holds(framed: number, unread: number): void {
+    this.#framed = framed;
+    this.#hold(0, unread - this.#unread);
+  }
+
   /** Calls `reply` once, unless the connection is gone then. */
   ask(query: Uint8Array, reply: (reply: DohReply) => void): void {
-    const { answerer, client, connections, notify } = this.parts;
-    if (this.#unread === 0) this.#idle.active();
+    this.active();
+    this.#ask(query, this.parts.answerer.answer.bind(this.parts.answerer), answer =>
+      reply(answer === undefined ? this.refuse(400) : this.#made(answer)),
+    );
+  }
+  /** The same for a query that was looked up natively, under `tag`, and is a miss: the message as it is; none is due. */
+  askMissed(query: Uint8Array, tag: number, reply: (message: Uint8Array | undefined) => void): void {
+    const { answerer } = this.parts;
+    this.#ask(query, (message, asker, done) => answerer.answerMiss(message, asker, tag, done), reply);
+  }
+  #ask(query: Uint8Array, ask: Answerer['answer'], reply: (message: Uint8Array | undefined) => void): void {
+    const { client, connections, notify } = this.parts;
     if (this.#underWay >= 2 * connections.options.maxPipelined) {
       this.abused();
       return;
@@ -112,18 +153,18 @@ export class DohConnection implements Connection {
     this.#hold(octets, 0);
     if (this.#underWay++ === 0) connections.busy(this);
     notify.began();
-    answerer.answer(query, { protocol: 'https', client }, answer => {
+    ask(query, { protocol: 'https', client }, answer => {
       if (--this.#underWay === 0) connections.rests(this);
       notify.ended();
       this.#hold(-octets, 0);
-      if (!this.isGone) reply(answer === undefined ? this.refuse(400) : this.#made(answer));
+      if (!this.isGone) reply(answer);
     });
   }
 
   /** A reply without a DNS message. */
   refuse(status: number): DohReply {
-    this.#count(status);
-    if (this.#unread === 0) this.#idle.active();
+    this.count(status);
+    this.active();
     return { status };
   }
 
@@ -141,15 +182,16 @@ export class DohConnection implements Connection {
   }
 
   #made(answer: Uint8Array): DohReply {
-    this.#count(200);
+    this.count(200);
     // With EDNS in blocks, whether the query was padded or not: nobody is to read lengths (RFC 7830 section 4).
     const octets = padded(answer, REPLY_BLOCK);
     const seconds = binding().freshSeconds(octets);
     return { status: 200, octets, freshness: seconds === 0 ? 'no-store' : `max-age=${seconds}` };
   }
-  #count(status: number): void {
+  /** Responses. */
+  count(status: number, times = 1): void {
     const { responses } = this.parts.stats;
-    responses[status] = (responses[status] ?? 0) + 1;
+    if (times > 0) responses[status] = (responses[status] ?? 0) + times;
   }
 
   #hold(asking: number, unread: number): void {
@@ -157,21 +199,21 @@ export class DohConnection implements Connection {
     this.#asking += asking;
     this.#unread += unread;
     const { maxQueuedBytes } = this.parts.connections.options;
-    if (Math.max(this.#asking, this.#unread) > maxQueuedBytes) this.abused();
-    else this.parts.connections.holds(this, this.#asking + this.#unread);
+    if (Math.max(this.#asking, this.#unread, this.#framed) > maxQueuedBytes) this.abused();
+    else this.parts.connections.holds(this, this.#asking + this.#unread + this.#framed);
   }
 
-  /** One timer for all: the oldest request is out of time first. */
-  #watch(): void {
-    if (this.#slow !== undefined || this.#partial.size === 0) return;
+  /** A request has begun that is not whole. One timer for all: the oldest is out of time first. */
+  watch(): void {
+    const began = this.#slow === undefined ? this.#oldest() : undefined;
+    if (began === undefined) return;
     const { clock, connections } = this.parts;
-    const [began] = this.#partial.values();
     const left = began + connections.options.messageTimeoutMs - clock.nowMs();
     this.#slow = clock.after(Math.max(1, left), () => {
       this.#slow = undefined;
-      const [oldest] = this.#partial.values();
+      const oldest = this.#oldest();
       if (oldest === undefined) return;
-      if (clock.nowMs() - oldest < connections.options.messageTimeoutMs) this.#watch();
+      if (clock.nowMs() - oldest < connections.options.messageTimeoutMs) this.watch();
       else {
         connections.stats.slowClosed++;
         this.destroy();

@@ -2,16 +2,18 @@
 // agreed. Bounds: those of TlsAcceptor, then those of DohConnection and of the framing.
 import type { TLSSocket } from 'node:tls';
 import type { SocketAddress } from '../../base/address.js';
-import { DohConnection } from './doh-connection.js';
+import { DohConnection, type HttpVersion } from './doh-connection.js';
 import type { Endpoint } from './endpoint.js';
 import { Http1 } from './http1.js';
 import { serveHttp2 } from './http2.js';
 import type { Listener, ListenerParts } from './listener.js';
+import { NativeHttp2Session } from './native-http2.js';
 import type { StreamClient } from './stream-session.js';
 import type { Connection } from './tcp-connections.js';
 import { TlsAcceptor, type TlsAcceptorParts } from './tls-acceptor.js';
 
-export type HttpsListenerParts = TlsAcceptorParts & Pick<ListenerParts, 'https'>;
+export type HttpsListenerParts = TlsAcceptorParts &
+  Pick<ListenerParts, 'https'> & { readonly engine: Pick<ListenerParts['engine'], 'native'> };
 
 export class HttpsListener implements Listener {
   readonly protocol = 'https';
@@ -57,16 +59,22 @@ export class HttpsListener implements Listener {
   #secured(socket: TLSSocket, client: StreamClient, before: Connection): void {
     const { answerer, clock, connections, https: stats } = this.parts;
     const notify = { began: () => this.#underWay++, ended: () => this.#underWay-- };
-    const connection = new DohConnection({ socket, client, answerer, clock, connections, stats, notify });
-    if (!connections.succeed(connection, before)) {
-      socket.destroy();
-      return;
-    }
-    this.#connections.add(connection);
-    socket.on('close', () => this.#connections.delete(connection));
-    const version = socket.alpnProtocol === 'h2' ? 'h2' : 'http1';
+    const connect = (oldest?: () => number | undefined): DohConnection => {
+      const parts = { socket, client, answerer, clock, connections, stats, notify };
+      const connection = new DohConnection(parts, oldest);
+      if (!connections.succeed(connection, before)) connection.destroy();
+      this.#connections.add(connection);
+      socket.on('close', () => this.#connections.delete(connection));
+      return connection;
+    };
+    const version: HttpVersion = socket.alpnProtocol === 'h2' ? 'h2' : 'http1';
     stats.connections[version]++;
-    if (version === 'h2') serveHttp2(socket, connection, this.path);
-    else this.#http1.take(socket, connection);
+    try {
+      if (version === 'http1') this.#http1.take(socket, connect());
+      else if (stats.framing === 'node') serveHttp2(socket, connect(), this.path);
+      else void new NativeHttp2Session({ socket, cache: this.parts.engine.native, path: this.path }, connect);
+    } catch {
+      socket.destroy(); // it is gone meanwhile, or there is no memory for another
+    }
   }
 }

@@ -9,6 +9,7 @@ import type { Resolver } from '../../resolve/resolver.js';
 import type { Answerer } from '../answerer.js';
 import type { Protocol } from './protocols.js';
 import type { HttpsStats } from './doh-connection.js';
+import type { Proxies } from './proxies.js';
 import type { TcpConnections } from './tcp-connections.js';
 import type { TlsSource } from './tls-source.js';
 
@@ -51,6 +52,8 @@ export interface ListenerParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly connections: TcpConnections;
+  /** Who passes on queries of others. */
+  readonly proxies: Proxies;
   /** Where listeners over HTTPS count. */
   readonly https: HttpsStats;
   /** What encrypted listeners show, and how they shake hands. */

@@ -4,7 +4,7 @@
 import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
 import { ShardnsError } from '../../base/errors.js';
 import { doAll } from '../../base/steps.js';
-import { tcpOptionsOf } from '../settings/listeners.js';
+import { proxiesOf, tcpOptionsOf, usesPlane } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
 import { type HttpsStats, newHttpsStats } from './doh-connection.js';
 import { type Endpoint, endpointsOf, type ListenScheme } from './endpoint.js';
@@ -12,6 +12,7 @@ import type { Listener, ListenerParts } from './listener.js';
 import { OwnAddresses } from './own-addresses.js';
 import { PlaneListener } from './plane-listener.js';
 import { type Protocol, PROTOCOLS, schemeOf } from './protocols.js';
+import { Proxies } from './proxies.js';
 import { TcpConnections } from './tcp-connections.js';
 import type { UdpPlane } from './udp-plane.js';
 import { WAYS } from './ways.js';
@@ -23,6 +24,7 @@ const DRAWS = 8;
 export class Listeners {
   readonly tcpConnections: TcpConnections;
   readonly https: HttpsStats = newHttpsStats();
+  readonly proxies = new Proxies();
   readonly #parts: ListenerParts;
   /** In the order in which they were opened. */
   #all: readonly Listener[] = [];
@@ -32,9 +34,9 @@ export class Listeners {
   #left: readonly Listener[] = [];
   #opening = 0;
 
-  constructor(parts: Omit<ListenerParts, 'connections' | 'https'>, settings: ServerSettings) {
+  constructor(parts: Omit<ListenerParts, 'connections' | 'https' | 'proxies'>, settings: ServerSettings) {
     this.tcpConnections = new TcpConnections(tcpOptionsOf(settings));
-    this.#parts = { ...parts, connections: this.tcpConnections, https: this.https };
+    this.#parts = { ...parts, connections: this.tcpConnections, https: this.https, proxies: this.proxies };
   }
 
   /** The native one, where there is one. */
@@ -83,7 +85,7 @@ export class Listeners {
    */
   mayOpenBeside(settings: ServerSettings): boolean {
     const ownSockets = this.#all.some(one => one.protocol === 'udp' && !(one instanceof PlaneListener));
-    if (settings.udp !== 'native' || ownSockets) return false;
+    if (!usesPlane(settings) || ownSockets) return false;
     return !endpointsOf(settings).some(
       at => at.port !== 0 && this.#all.some(one => one.bound.some(its => isInTheWay(one, its, at))),
     );
@@ -97,6 +99,9 @@ export class Listeners {
    */
   async open(settings: ServerSettings, optional: boolean): Promise<void> {
     let endpoints = endpointsOf(settings);
+    // In force when the first packet comes; for those that listen on too.
+    const proxies = this.proxies.from;
+    this.proxies.use(proxiesOf(settings));
     // Port 0 is bound for UDP first; TCP must have the same one, which somebody else may hold.
     let draws = endpoints.some(at => at.port === 0) ? DRAWS : 1;
     for (;;) {
@@ -117,7 +122,10 @@ export class Listeners {
             'a default address is left out',
           );
           endpoints = endpoints.filter(at => at !== missing);
-        } else if (--draws <= 0 || codeOf(error) !== 'EADDRINUSE') throw error;
+        } else if (--draws <= 0 || codeOf(error) !== 'EADDRINUSE') {
+          this.proxies.use(proxies);
+          throw error;
+        }
       }
     }
   }

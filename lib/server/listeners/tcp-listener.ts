@@ -1,6 +1,6 @@
 // DNS over TCP at one address (RFC 7766): takes connections, as many as `TcpConnections` has places for.
 import type { SocketAddress } from '../../base/address.js';
-import { Acceptor } from './acceptor.js';
+import { Acceptor, type AcceptorParts } from './acceptor.js';
 import type { Listener } from './listener.js';
 import { type SessionParts, StreamSessions } from './stream-sessions.js';
 
@@ -9,12 +9,11 @@ export class TcpListener implements Listener {
   readonly #acceptor: Acceptor;
   readonly #sessions: StreamSessions;
 
-  constructor(at: SocketAddress, parts: SessionParts) {
+  constructor(at: SocketAddress, parts: SessionParts & AcceptorParts) {
     this.#sessions = new StreamSessions('tcp', parts);
-    this.#acceptor = new Acceptor(at, {
+    this.#acceptor = new Acceptor(at, parts, {
       label: 'TCP',
       accept: (socket, client) => this.#sessions.take(socket, client),
-      failed: () => parts.connections.stats.rejected++,
     });
   }
 

@@ -16,7 +16,7 @@ const SECURE_OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPH
 /** Node's own, which runs on its own clock: beyond the longest that can be set. */
 const NODE_TIMEOUT_MS = 600_000;
 
-export type TlsAcceptorParts = Pick<ListenerParts, 'answerer' | 'clock' | 'connections' | 'certificates'>;
+export type TlsAcceptorParts = Pick<ListenerParts, 'answerer' | 'clock' | 'connections' | 'certificates' | 'proxies'>;
 
 export interface TlsUse {
   /** For errors: `TLS`. */
@@ -37,7 +37,7 @@ interface Handshake extends Connection {
 export class TlsAcceptor {
   readonly #acceptor: Acceptor;
   readonly #tls: Server;
-  /** By address and port of the client: of a listening socket no two connections have the same. */
+  /** By address and port of the socket's other end: of a listening socket no two connections have the same. */
   readonly #handshakes = new Map<string, Handshake>();
   readonly #unfollow: () => void;
 
@@ -46,10 +46,9 @@ export class TlsAcceptor {
     private readonly parts: TlsAcceptorParts,
     private readonly use: TlsUse,
   ) {
-    this.#acceptor = new Acceptor(at, {
+    this.#acceptor = new Acceptor(at, parts, {
       label: use.label,
       accept: (socket, client) => this.#accept(socket, client),
-      failed: () => parts.connections.stats.rejected++,
     });
     // It listens on nothing: connections are given to it.
     this.#tls = createServer({ ALPNProtocols: [...use.alpn], handshakeTimeout: NODE_TIMEOUT_MS });
@@ -83,7 +82,8 @@ export class TlsAcceptor {
   #accept(socket: Socket, client: StreamClient): void {
     const { answerer, certificates, clock, connections } = this.parts;
     const { handshakes } = certificates;
-    const key = keyOf(client.address, client.port);
+    const { remoteAddress = '', remotePort = 0 } = socket;
+    const key = keyOf(remoteAddress, remotePort);
     let outcome: 'failed' | 'slow' = 'failed';
     const timer = clock.after(certificates.handshakeTimeoutMs, () => {
       outcome = 'slow';

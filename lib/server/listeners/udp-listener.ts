@@ -12,11 +12,13 @@ import { ClientShares } from '../../base/client-shares.js';
 import { messageListener } from '../../base/dgram-worker.js';
 import type { Answerer, ListenerAsker } from '../answerer.js';
 import type { DatagramStats, Listener } from './listener.js';
+import type { Proxies } from './proxies.js';
 
 export interface UdpListenerOptions {
   maxUnderWay: number;
   clientUnderWay: number;
   receiveBufferBytes: number;
+  proxies: Proxies;
 }
 
 export class UdpListener implements Listener {
@@ -85,24 +87,34 @@ export class UdpListener implements Listener {
   }
 
   /** A packet has come. Never throws: nobody would catch it. */
-  receive(message: Buffer, client: { address: string; port: number }): void {
+  receive(message: Buffer, from: { address: string; port: number }): void {
     if (!this.#receiving) return;
-    if (answersByItself(client.port)) {
+    const { proxies } = this.options;
+    if (answersByItself(from.port)) {
       this.stats.dropped++;
-      return;
+    } else if (!proxies.has(from.address)) {
+      this.#answer(message, from, from);
+    } else {
+      const said = proxies.unwrap(message, from);
+      if (said === undefined) this.stats.dropped++;
+      else this.#answer(said.query, said.client, from);
     }
+  }
+
+  /** @param to whom the reply goes: the client itself, or the proxy that has passed its query on */
+  #answer(message: Uint8Array, client: { address: string; port: number }, to: { address: string; port: number }): void {
     const asker: ListenerAsker = { protocol: 'udp', client };
     const free = this.options.maxUnderWay - this.#underWay;
     if (free <= 0 || !this.#shares.take(client.address, free)) {
       this.stats.full++;
-      this.#send(this.answerer.answerAtOnce(message, asker), client);
+      this.#send(this.answerer.answerAtOnce(message, asker), to);
       return;
     }
     this.#underWay++;
     this.answerer.answer(message, asker, octets => {
       this.#underWay--;
       this.#shares.release(client.address);
-      this.#send(octets, client);
+      this.#send(octets, to);
     });
   }
 

@@ -1,7 +1,7 @@
 // Which listeners a server has, by its settings: a line for each protocol, in the order in which they are opened.
 import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
 import { shareOf } from '../../base/client-shares.js';
-import { threadsOf } from '../settings/listeners.js';
+import { threadsOf, usesPlane } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
 import type { Endpoint, ListenScheme } from './endpoint.js';
 import { HttpsListener } from './https-listener.js';
@@ -34,16 +34,16 @@ export const WAYS: readonly { scheme: ListenScheme; open: Open }[] = [
 
 function overUdp(...[parts, settings, endpoints, before]: Parameters<Open>): Listener[] {
   if (endpoints.length === 0) return [];
-  const { engine, gate, resolver, answerer, clock, log } = parts;
+  const { engine, gate, resolver, answerer, clock, log, proxies } = parts;
   const { missRing, receiveBufferBytes } = settings;
-  if (settings.udp === 'native') {
+  if (usesPlane(settings)) {
     const options = { threads: threadsOf(settings), pin: settings.pin, ...missRing, receiveBufferBytes };
     const predecessor = before.find(one => one instanceof PlaneListener)?.plane;
     const make = (): UdpPlane => new UdpPlane(engine, gate, endpoints, resolver, clock, options, predecessor);
     return [new PlaneListener(endpoints, make)];
   }
   const { waiters, clientShare } = missRing;
-  const options = { maxUnderWay: waiters, clientUnderWay: shareOf(waiters, clientShare), receiveBufferBytes };
+  const options = { maxUnderWay: waiters, clientUnderWay: shareOf(waiters, clientShare), receiveBufferBytes, proxies };
   return endpoints.map(at =>
     isWildcard(at) ? new WildcardListener(at, answerer, options, clock, log) : new UdpListener(at, answerer, options),
   );
@@ -63,6 +63,10 @@ function overTls(...[parts, , endpoints, before]: Parameters<Open>): Listener[] 
 
 function overHttps(...[parts, , endpoints, before]: Parameters<Open>): Listener[] {
   const open = before.filter(one => one instanceof HttpsListener);
+  if (open.length === 0 && endpoints.length > 0 && parts.https.framing === 'node') {
+    const reason = 'this program has not the functions of nghttp2 that Node carries otherwise';
+    parts.log.warn({ reason }, 'HTTP/2 of clients is framed by Node, which is several times slower');
+  }
   return endpoints.map(at => {
     const same = open.find(({ bound: [one], path }) => isSameSocket(one, at) && path === at.path);
     return same ?? new HttpsListener(at, parts);

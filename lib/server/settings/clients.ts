@@ -6,10 +6,11 @@ import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
 import { count } from '../../base/options.js';
 import { prefixKey } from '../../base/prefix-table.js';
 import type { GateRules } from '../../clients/gate.js';
-import { viewPrefixes } from '../../clients/views.js';
+import { firstTranslatedTag, taggedPrefixes, viewPrefixes } from '../../clients/views.js';
 import type { FlightLimits } from '../../resolve/flights.js';
 import type { View } from '../../resolve/local-answers.js';
 import { LocalData } from '../../resolve/local-data.js';
+import { translatedClientsOf } from './dns64.js';
 import { localSection } from './local.js';
 import { type Rows, section } from './row.js';
 import { prefix } from './types.js';
@@ -104,23 +105,32 @@ export const clientRows = {
   },
 } as const satisfies Rows;
 
-interface Clients {
+interface Clients extends Tagged {
   allow: readonly string[];
   tenants: z.output<typeof tenants>;
-  views: readonly z.output<typeof view>[];
+}
+
+type Tagged = { views: readonly z.output<typeof view>[] } & Parameters<typeof translatedClientsOf>[0];
+
+/** The greatest tag of a client. */
+export function greatestTagOf(settings: Tagged): number {
+  const { length } = settings.views;
+  return translatedClientsOf(settings).length === 0 ? length : firstTranslatedTag(length) + length;
 }
 
 /** Who may ask, and under which tag. */
-export function gateRulesOf({ allow, views, tenants }: Clients): GateRules {
+export function gateRulesOf(settings: Clients): GateRules {
+  const { allow, views, tenants } = settings;
+  const translated = translatedClientsOf(settings).map((text, i) => parsePrefix(text, `dns64.clients[${i}]`));
   return {
     allow: allow.map((text, i) => parsePrefix(text, `allow[${i}]`)),
-    views: viewPrefixes(views),
+    views: taggedPrefixes(viewPrefixes(views), views.length, translated),
     clients: tenants.enabled ? tenants.clients : 0,
   };
 }
 
 /** What the clients of each view are told, in the order of their tags. */
-export function viewsOf({ views }: Pick<Clients, 'views'>): View[] {
+export function viewsOf({ views }: Pick<Tagged, 'views'>): View[] {
   return views.map(({ local, inherit }) => ({ localData: new LocalData(local), inherit }));
 }
 

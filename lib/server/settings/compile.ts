@@ -5,10 +5,11 @@ import type { Tunables } from '../../native/binding.js';
 import type { ResolverOptions } from '../../resolve/context.js';
 import { cacheTunables } from './cache.js';
 import { flightLimitsOf, viewsOf } from './clients.js';
+import { dns64Of } from './dns64.js';
 import { localZonesOf } from './local.js';
 import { addressRulesOf, zonesOf } from './recursion.js';
 import type { ServerSettings } from './settings.js';
-import { groupsOf } from './upstreams.js';
+import { clientSubnetsOf, groupsOf } from './upstreams.js';
 
 export function tunablesOf(settings: ServerSettings): Tunables {
   const { upstream, udpSize } = settings;
@@ -26,6 +27,7 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
     any: settings.any,
     identity: { identity: settings.identity, version: settings.version },
     forwardClientSubnet: settings.upstream.clientSubnet === 'forward',
+    clientSubnets: clientSubnetsOf(settings),
     upstreamUdpSize: settings.upstream.udpSize,
     staleEnabled: settings.stale.enabled,
     staleClientTimeoutMs: settings.stale.clientTimeoutMs,
@@ -40,6 +42,7 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
       Object.values(groupsOf(settings)).some(servers => servers.length > 0),
     ),
     addressRules: addressRulesOf(settings),
+    dns64: dns64Of(settings),
     denials: settings.resolver.nothingBelowNxdomain ? 'subtree' : 'name',
   };
 }

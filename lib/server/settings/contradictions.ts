@@ -91,6 +91,8 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
   if (resolver.privateDomains !== undefined && (resolver.privateAddresses ?? []).length === 0) {
     useless(['resolver.privateDomains'], 'resolver.privateAddresses names none');
   }
+  const { prefix: translator, ...dns64 } = options.dns64 ?? {};
+  if (translator === undefined) useless(inside('dns64', dns64), 'dns64.prefix is not set');
   const encrypted = endpointsOf({ listen: options.listen ?? [] }).some(({ scheme }) => scheme !== 'plain');
   if (options.tls !== undefined && !encrypted) {
     useless(inside('tls', options.tls), 'listen has no tls:// or https:// address');
@@ -102,10 +104,13 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
     if (off && !(section === 'tcp' && encrypted))
       useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
   }
-  if (options.udp === 'dgram') {
+  const proxied = (options.proxyProtocol?.from ?? []).length > 0;
+  if (options.udp === 'dgram' || proxied) {
+    const why =
+      options.udp === 'dgram' ? 'udp is dgram' : 'with proxyProtocol.from datagrams are not received natively';
     const rest = pick(options, ['threads', 'pin']);
-    useless(Object.keys(defined(rest)), 'udp is dgram');
-    useless(inside('missRing', pick(options.missRing ?? {}, ['flights'])), 'udp is dgram');
+    useless(Object.keys(defined(rest)), why);
+    useless(inside('missRing', pick(options.missRing ?? {}, ['flights'])), why);
   }
   if (!ownsCache) {
     const region = pick(options.cache ?? {}, ['memory', 'policy', 'shards', 'averageEntryBytes', 'file']);
@@ -121,6 +126,10 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
   larger('upstream.maxInFlight', upstream.maxInFlight, 'upstream.maxTotal', upstream.maxTotal);
   if (upstream.clientStringOption !== undefined && (upstream.clientStrings ?? []).length === 0) {
     useless(['upstream.clientStringOption'], 'upstream.clientStrings names no server');
+  }
+  if (upstream.clientSubnet !== 'forward') {
+    const rest = pick(upstream, ['subnetIpv4Prefix', 'subnetIpv6Prefix', 'subnetNames']);
+    useless(inside('upstream', rest), 'upstream.clientSubnet is not forward');
   }
   const places = Object.values(groups).flat();
   if (upstream.bootstrap !== undefined && upstream.bootstrap.length > 0 && !places.some(hasName)) {

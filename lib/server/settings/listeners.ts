@@ -1,6 +1,7 @@
 // Where the server answers, who may ask there, and what connections may hold.
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { type AddressPrefix, parsePrefix } from '../../base/address.js';
 import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
 import { count } from '../../base/options.js';
 import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
@@ -56,6 +57,14 @@ const tcp = section({
   },
 });
 
+const proxyProtocol = section({
+  from: {
+    schema: z.array(prefix).max(4096).default([]),
+    change: 'relisten',
+    why: 'Addresses and prefixes of proxies, such as dnsdist with `useProxyProtocol`. All that comes from there has the header, or is dropped; from elsewhere nothing has. Who may ask (`allow`), rates, views and all else go by the client that the header names.',
+  },
+});
+
 export const listenerRows = {
   listen: {
     schema: z
@@ -95,6 +104,11 @@ export const listenerRows = {
     change: 'relisten',
     why: 'Room in the kernel for queries that have come and are not read.',
   },
+  proxyProtocol: {
+    schema: proxyProtocol.prefault({}),
+    change: 'live',
+    why: "Whose queries proxies pass on, as they say by the PROXY protocol, version 2: over UDP, TCP, TLS (before it) and HTTPS. With it datagrams are taken by Node's sockets, as with `udp: dgram`.",
+  },
   tcp: {
     schema: tcp.prefault({}),
     change: 'live',
@@ -118,4 +132,19 @@ export function tcpOptionsOf(settings: { tcp: z.output<typeof tcp> }): TcpOption
     maxConnectionsPerClient: most(Math.ceil(maxConnections / 8)),
     connectionsPerClient: most(shareOf(maxConnections, DEFAULT_CLIENT_SHARE)),
   };
+}
+
+interface Receiving {
+  udp: 'native' | 'dgram';
+  proxyProtocol: z.output<typeof proxyProtocol>;
+}
+
+/** Whether datagrams are received natively: headers of proxies are read in JavaScript. */
+export function usesPlane({ udp, proxyProtocol: { from } }: Receiving): boolean {
+  return udp === 'native' && from.length === 0;
+}
+
+/** Whose datagrams and connections begin with a header that names the client. */
+export function proxiesOf({ proxyProtocol: { from } }: Pick<Receiving, 'proxyProtocol'>): AddressPrefix[] {
+  return from.map((text, i) => parsePrefix(text, `proxyProtocol.from[${i}]`));
 }

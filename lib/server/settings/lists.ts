@@ -1,9 +1,9 @@
 // Lists of names that are blocked or allowed, for whom, and how those who ask for them are told.
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
-import { type AddressPrefix, maskedOctets, parsePrefix } from '../../base/address.js';
+import { type AddressPrefix, parsePrefix } from '../../base/address.js';
 import { count, pathOption } from '../../base/options.js';
-import { prefixKey } from '../../base/prefix-table.js';
+import { Covering, prefixKey } from '../../base/prefix-table.js';
 import { viewPrefixes } from '../../clients/views.js';
 import { MAX_LISTS } from '../../native/binding.js';
 import { ExtendedError } from '../../wire/iana.js';
@@ -175,29 +175,6 @@ export function listSetsOf({ lists, views }: Listing): ListSets {
     return [[prefix, number]];
   });
   return { sets, prefixes: numbered };
-}
-
-/** Prefixes, of which the longest that holds the whole of another one is found. */
-class Covering<T> {
-  readonly prefixes: AddressPrefix[];
-  readonly #values: Map<string, T>;
-  /** Longest first. */
-  readonly #lengths: number[];
-
-  constructor(entries: readonly (readonly [AddressPrefix, T])[]) {
-    this.prefixes = entries.map(([prefix]) => prefix);
-    this.#values = new Map(entries.map(([prefix, value]) => [prefixKey(prefix), value]));
-    this.#lengths = [...new Set(this.prefixes.map(({ bits }) => bits))].sort((a, b) => b - a);
-  }
-
-  find({ family, bits, octets }: AddressPrefix): T | undefined {
-    for (const length of this.#lengths) {
-      if (length > bits) continue;
-      const found = this.#values.get(prefixKey({ family, bits: length, octets: maskedOctets(octets, length) }));
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }
 }
 
 const ERRORS = {

@@ -1,6 +1,8 @@
 // Answers of one's own, and what the server says of itself.
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { optionError } from '../../base/errors.js';
+import { MAX_NSID } from '../../native/binding.js';
 import { checkAliases, LOCAL_ZONE_KINDS, parseLocalRecord } from '../../resolve/local-data.js';
 import { checkZoneSwitch, LocalZones } from '../../resolve/local-zones.js';
 import { type Rows, section } from './row.js';
@@ -90,12 +92,30 @@ export const localRows = {
     change: 'live',
     why: 'Told to those who ask for id.server in class CH; without it a recursor says REFUSED, and a forwarder asks its upstreams, as of any name of that class.',
   },
+  nsid: {
+    schema: parsed(text => nsidOctets(text)).optional(),
+    change: 'live',
+    why: 'The name of this server among those of one address, told to those who ask for it by the EDNS option NSID (RFC 5001): text, or octets as `0x` and hexadecimal digits. Without it, and to those who do not ask, nothing is told.',
+  },
   version: {
     schema: z.string().min(1).max(255).optional(),
     change: 'live',
     why: 'Told to those who ask for version.server in class CH; without it a recursor says REFUSED, and a forwarder asks its upstreams, as of any name of that class.',
   },
 } as const satisfies Rows;
+
+/**
+ * The octets of a server's name.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION for more of them than the native layer has room for
+ */
+export function nsidOctets(text: string): Uint8Array;
+export function nsidOctets(text: string | undefined): Uint8Array | undefined;
+export function nsidOctets(text: string | undefined): Uint8Array | undefined {
+  if (text === undefined) return undefined;
+  const octets = /^0x([0-9a-f]{2})+$/i.test(text) ? Buffer.from(text.slice(2), 'hex') : Buffer.from(text);
+  if (octets.length > 0 && octets.length <= MAX_NSID) return Uint8Array.from(octets);
+  throw optionError('nsid', text, `1 to ${MAX_NSID} octets, as text or as 0x and hexadecimal digits`);
+}
 
 interface Local {
   local: z.output<typeof localSection>;

@@ -106,7 +106,7 @@ const zoneRows = {
       .min(1)
       .max(64),
     change: 'live',
-    why: 'Addresses, with a port perhaps (`192.0.2.53:5353`), or host names, asked at `resolver.port`; no URLs: `tcp` says that they are asked over TCP.',
+    why: 'Addresses, with a port perhaps (`192.0.2.53:5353`), or host names, asked at `resolver.port`; `tls://` and `https://` URLs, as `upstreams` has them, of servers that are asked in no other way.',
   },
   first: {
     schema: z.boolean().default(false),
@@ -120,6 +120,9 @@ const zoneRows = {
 const stubZone = section({
   ...zoneRows,
   prime: { schema: z.boolean().default(false), change: 'live', why: "Ask for the zone's own NS set first." },
+}).refine(({ prime, servers }) => !prime || !servers.some(text => text.includes('://')), {
+  path: ['prime'],
+  message: 'expected false: the servers that the zone names would be asked in plain text, and these are not',
 });
 
 export const recursionRows = {

@@ -5,6 +5,7 @@ import { issueText } from '../../base/options.js';
 import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
 import { cacheRows } from './cache.js';
 import { clientRows } from './clients.js';
+import { dns64Rows } from './dns64.js';
 import { dnssecRows } from './dnssec.js';
 import { listenerRows } from './listeners.js';
 import { listRows, listSetsOf, listAlone, MAX_LIST_SETS } from './lists.js';
@@ -21,7 +22,7 @@ export const SECTIONS = {
   Listeners: { ...listenerRows, ...tlsRows },
   Upstreams: upstreamRows,
   Cache: cacheRows,
-  'Local answers': localRows,
+  'Local answers': { ...localRows, ...dns64Rows },
   Recursion: recursionRows,
   DNSSEC: dnssecRows,
   Clients: clientRows,
@@ -35,6 +36,7 @@ const rows = {
   ...upstreamRows,
   ...cacheRows,
   ...localRows,
+  ...dns64Rows,
   ...recursionRows,
   ...dnssecRows,
   ...clientRows,
@@ -53,14 +55,14 @@ export const serverSchema = section(rows)
     ordered(['cache', 'negativeMinTtlSeconds'], cache.negativeMinTtlSeconds, cache.negativeMaxTtlSeconds);
     ordered(['failure', 'firstSeconds'], failure.firstSeconds, failure.maxSeconds);
   })
-  .superRefine(({ allow, views, rateLimit, lists }, context) => {
+  .superRefine(({ allow, views, rateLimit, lists, dns64 }, context) => {
     const ofLists = lists.some(one => one.views.length > 0 || one.clients.length > 0) ? [...lists, ...views] : [];
     const count = [...views, ...ofLists].reduce(
       (sum, { clients }) => sum + clients.length,
-      allow.length + rateLimit.exempt.length,
+      allow.length + rateLimit.exempt.length + dns64.clients.length,
     );
     if (count <= MAX_GATE_PREFIXES) return;
-    const message = `expected at most ${MAX_GATE_PREFIXES} prefixes in allow, views, rateLimit.exempt and lists together, which have ${count}`;
+    const message = `expected at most ${MAX_GATE_PREFIXES} prefixes in allow, views, dns64.clients, rateLimit.exempt and lists together, which have ${count}`;
     context.addIssue({ code: 'custom', path: ['views'], message });
   })
   .superRefine((settings, context) => {
@@ -81,6 +83,10 @@ export const serverSchema = section(rows)
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],
+    message: 'expected none where tenants.enabled is set: each sorts clients in its own way',
+  })
+  .refine(settings => !settings.tenants.enabled || settings.dns64.clients.length === 0, {
+    path: ['dns64', 'clients'],
     message: 'expected none where tenants.enabled is set: each sorts clients in its own way',
   });
 

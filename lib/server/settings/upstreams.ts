@@ -5,15 +5,16 @@ import { count, pathOption } from '../../base/options.js';
 import { optionError, ShardnsError } from '../../base/errors.js';
 import { PrefixTable } from '../../base/prefix-table.js';
 import { readRegularFile } from '../../base/regular-file.js';
+import { EncryptedTransport } from '../../transport/encrypted-transport.js';
 import { isSourced, whyNotBound } from '../../transport/local-address.js';
 import { SystemUdpTransport } from '../../transport/system-udp.js';
-import { TlsTransport } from '../../transport/tls.js';
 import type { LocalAddress, Transport } from '../../transport/transport.js';
+import { ClientSubnets } from '../../resolve/client-subnets.js';
 import type { ExchangerOptions } from '../../upstream/exchange.js';
 import { parseUpstream, type UpstreamPlace } from '../../upstream/upstream-url.js';
 import { certificatesIn } from '../tls-identity.js';
 import { type Rows, section } from './row.js';
-import { addressOf, prefix, serverAddress, upstreamUrl } from './types.js';
+import { addressOf, prefix, serverAddress, upstreamUrl, zoneName } from './types.js';
 
 const clientString = section({
   servers: { schema: prefix, change: 'live', why: 'An address or prefix of servers that are told it.' },
@@ -39,7 +40,7 @@ const upstream = section({
   tlsAuthorities: {
     schema: pathOption.optional(),
     change: 'live',
-    why: 'A file with certificates (PEM) of those who may vouch for `tls://` upstreams, in the place of the ones that Node trusts; read at the start, with each change and at SIGHUP.',
+    why: 'A file with certificates (PEM) of those who may vouch for `tls://` and `https://` upstreams, in the place of the ones that Node trusts; read at the start, with each change and at SIGHUP.',
   },
   deadlineMs: {
     schema: count(50, 60_000).default(5000),
@@ -65,12 +66,28 @@ const upstream = section({
   clientSubnet: {
     schema: z.enum(['strip', 'forward']).default('strip'),
     change: 'live',
-    why: "Whether a client's subnet goes upstream (RFC 7871); answers are kept by subnet then.",
+    why: "Whether a client's subnet, as it tells it, goes upstream (RFC 7871); answers are kept by subnet then. Those of private networks never go, and who tells 0 bits of his is obeyed.",
+  },
+  subnetIpv4Prefix: {
+    schema: count(1, 32).default(24),
+    change: 'live',
+    why: 'The most bits of an IPv4 subnet that go (RFC 7871 section 11.1).',
+  },
+  subnetIpv6Prefix: { schema: count(1, 128).default(56), change: 'live', why: 'The same of an IPv6 subnet.' },
+  subnetNames: {
+    schema: z.array(zoneName).max(4096).default([]),
+    change: 'live',
+    why: 'Names at and below which subnets go, such as those of content networks; by default all.',
   },
   letterCase: {
     schema: z.enum(['public', 'always', 'never']).default('public'),
     change: 'live',
     why: 'Whose names go out in random letters, so that responses are hard to forge (0x20): servers with `public` addresses, `always`, `never`. Servers on this machine and in private networks may mind the letters and are asked as written; who changes them is asked over TCP, or as written.',
+  },
+  cookies: {
+    schema: z.enum(['public', 'always', 'never']).default('public'),
+    change: 'live',
+    why: 'Which servers are sent DNS cookies over UDP (RFC 7873), so that responses are hard to forge: those with `public` addresses, `always`, `never`. What comes without the cookie from a server that has sent some is asked again over TCP; servers that mind cookies are asked without.',
   },
   clientStrings: {
     schema: z.array(clientString).max(4096).default([]),
@@ -95,7 +112,7 @@ export const upstreamRows = {
       ])
       .default([]),
     change: 'live',
-    why: 'Where misses go: `9.9.9.9`, `udp://[2001:db8::1]:5353` (the same: UDP, and TCP where that will not do), `tcp://9.9.9.9` (TCP alone), `tls://9.9.9.9#dns.quad9.net` (TLS alone, by a certificate for that name; `?pin-sha256=` before it names its key) or host names in their place, or named groups for `onQuery` with one called `default`; `update()` leaves groups in force that it does not name, a list in their place takes them away. `shardns serve` without them asks whom `/etc/resolv.conf` names, follows it as it changes, and leaves itself out.',
+    why: 'Where misses go: `9.9.9.9`, `udp://[2001:db8::1]:5353` (the same: UDP, and TCP where that will not do), `tcp://9.9.9.9` (TCP alone), `tls://9.9.9.9#dns.quad9.net` (TLS alone, by a certificate for that name; `?pin-sha256=` before it names its key), `https://9.9.9.9/dns-query#dns.quad9.net` (HTTPS alone, by the same) or host names in their place, or named groups for `onQuery` with one called `default`; `update()` leaves groups in force that it does not name, a list in their place takes them away. `shardns serve` without them asks whom `/etc/resolv.conf` names, follows it as it changes, and leaves itself out.',
   },
   upstream: { schema: upstream.prefault({}), change: 'live', why: 'How upstreams and name servers are asked.' },
 } as const satisfies Rows;
@@ -143,6 +160,12 @@ export function nameWithoutBootstrap(settings: Asking): { path: (string | number
   return undefined;
 }
 
+/** What upstreams are told of clients' subnets; undefined: nothing. */
+export function clientSubnetsOf({ upstream }: Pick<Asking, 'upstream'>): ClientSubnets | undefined {
+  const { clientSubnet, subnetIpv4Prefix: ipv4Prefix, subnetIpv6Prefix: ipv6Prefix, subnetNames: names } = upstream;
+  return clientSubnet === 'forward' ? new ClientSubnets({ ipv4Prefix, ipv6Prefix, names }) : undefined;
+}
+
 interface Asking {
   upstreams: string[] | Groups;
   upstream: z.output<typeof upstream>;
@@ -182,12 +205,12 @@ export function authoritiesOf({ upstream: { tlsAuthorities: path } }: Pick<Askin
  * @param authorities {@link authoritiesOf} the settings
  */
 export function applyToTransports(
-  transports: readonly Transport[],
+  transports: Readonly<Record<'udp' | 'tcp' | 'tls' | 'https', Transport>>,
   settings: Pick<Asking, 'upstream'> & { udp: 'native' | 'dgram' },
   authorities: string | undefined,
 ): void {
-  for (const transport of transports) {
-    if (transport instanceof TlsTransport) transport.trust(authorities);
+  for (const transport of Object.values(transports)) {
+    if (transport instanceof EncryptedTransport) transport.trust(authorities);
     if (transport instanceof SystemUdpTransport) transport.native = settings.udp === 'native';
     if (isSourced(transport)) transport.from(sourceOf(settings));
   }

@@ -42,6 +42,7 @@ test.each([
   const own = loaded.filter(path => path.includes('/dist/'));
   expect(own.length).toBeGreaterThan(0);
   expect(own.length).toBeLessThan(8);
+  expect(own.filter(path => path.includes('encrypted'))).toEqual([]);
   expect(loaded.filter(path => LIBRARIES.test(path))).toEqual([]);
   expect(said).toEqual([]);
 });

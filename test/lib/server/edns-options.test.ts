@@ -98,3 +98,40 @@ test('a time from a client is a format error, over UDP the option is ignored, an
   await server.server.update({ tcp: { keepalive: false } });
   expect(optionIn((await askTcp(tcp(), [asksKeepalive(Buffer.alloc(0))]))[0], KEEPALIVE)).toBeUndefined();
 });
+
+const askedFrom = async (subnet: number[], name = 'geo.example'): Promise<string | undefined> => {
+  const options = [{ code: SUBNET, data: Buffer.from(subnet) }];
+  await askUdp(server.address, makeQuery(name, { options }));
+  return optionIn(Buffer.from(server.udp.asked.at(-1)!.query), SUBNET);
+};
+
+test('no more of a subnet goes than is allowed, and what is kept is for that much of it (RFC 7871 section 11.1)', async () => {
+  await start([{ code: SUBNET, data: Buffer.from([0, 1, 20, 20, 198, 51, 96]) }], {
+    upstream: { clientSubnet: 'forward', subnetIpv4Prefix: 20, subnetIpv6Prefix: 32 },
+  });
+  expect(await askedFrom([0, 1, 32, 0, 198, 51, 100, 7])).toBe('00011400c63360');
+  expect(server.asked).toBe(1);
+  const near = makeQuery('geo.example', {
+    options: [{ code: SUBNET, data: Buffer.from([0, 1, 32, 0, 198, 51, 101, 9]) }],
+  });
+  expect(optionIn(await askUdp(server.address, near), SUBNET)).toBe('00012014c6336509');
+  expect(server.asked).toBe(1);
+  expect(await askedFrom([0, 1, 16, 0, 203, 0])).toBe('00011000cb00');
+  expect(await askedFrom([0, 2, 56, 0, 0x20, 1, 0x0d, 0xb8, 1, 2, 3])).toBe('0002200020010db8');
+});
+
+test('subnets of private networks do not go, and who tells nothing of his is obeyed (section 7.1.2)', async () => {
+  await start([], { upstream: { clientSubnet: 'forward' } });
+  expect(await askedFrom([0, 1, 24, 0, 10, 0, 3], 'a.example')).toBeUndefined();
+  expect(await askedFrom([0, 1, 24, 0, 192, 168, 3], 'b.example')).toBeUndefined();
+  expect(await askedFrom([0, 2, 8, 0, 0xfd], 'c.example')).toBeUndefined();
+  expect(await askedFrom([0, 1, 0, 0], 'd.example')).toBe('00010000');
+});
+
+test('where names are given, subnets go at and below these alone', async () => {
+  await start([], { upstream: { clientSubnet: 'forward', subnetNames: ['cdn.example'] } });
+  expect(await askedFrom([0, 1, 24, 0, 198, 51, 100], 'Www.CDN.example')).toBe('00011800c63364');
+  expect(await askedFrom([0, 1, 24, 0, 198, 51, 100], 'cdn.example')).toBe('00011800c63364');
+  expect(await askedFrom([0, 1, 24, 0, 198, 51, 100], 'other.example')).toBeUndefined();
+  expect(await askedFrom([0, 1, 24, 0, 198, 51, 100], 'xcdn.example')).toBeUndefined();
+});

@@ -206,6 +206,7 @@ test('access, views, cookies and rates hold of clients over HTTPS, and what is c
   expect(rcodeOf((await askOn(session, post(makeQuery('v.example')))).body)).toBe(5);
   const text = await new Metrics(server.server).text();
   expect(text).toContain('shardns_dns_requests_total{proto="https",family="1",type="A"} 32');
+  expect(text).toContain('shardns_https_native_framing 1');
   expect(text).toContain('shardns_https_connections_total{version="h2"} 1');
   expect(text).toMatch(/shardns_https_responses_total\{status="200"\} \d+/);
 });

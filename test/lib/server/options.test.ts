@@ -65,7 +65,7 @@ test.each<[object, string]>([
 });
 
 test.each([
-  ['tcp://192.0.2.1', "no scheme: the zone's option `tcp` asks over TCP"],
+  ['tcp://192.0.2.1', "no scheme but tls:// and https://: the zone's option `tcp` asks over TCP"],
   ['ns.corp.example:5353', 'a host name without a port (`resolver.port`), or an address with one'],
 ])('a zone has no server %s, and says what to do', (server, expected) => {
   const options = { forwardZones: [{ name: 'corp.example', servers: [server] }] };

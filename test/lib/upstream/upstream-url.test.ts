@@ -33,10 +33,10 @@ test.each([
 
 test.each([
   ['dot://9.9.9.9', 'tls:// for DNS over TLS'],
-  ['https://dns.example/dns-query', 'udp://, tcp:// or tls://: https:// is not supported by this version'],
-  ['quic://dns.example', 'udp://, tcp:// or tls://: quic:// is not supported by this version'],
-  ['ftp://9.9.9.9', 'udp://, tcp:// or tls://, or no scheme'],
-  ['constructor://9.9.9.9', 'udp://, tcp:// or tls://, or no scheme'],
+  ['doh://dns.example/dns-query', 'https:// for DNS over HTTPS'],
+  ['quic://dns.example', 'udp://, tcp://, tls:// or https://: quic:// is not supported by this version'],
+  ['ftp://9.9.9.9', 'udp://, tcp://, tls:// or https://, or no scheme'],
+  ['constructor://9.9.9.9', 'udp://, tcp://, tls:// or https://, or no scheme'],
   ['udp://user@9.9.9.9', 'no user or password'],
   ['udp://user:secret@9.9.9.9', 'no user or password'],
   ['udp://9.9.9.9/', 'nothing behind the address'],
@@ -66,6 +66,12 @@ test.each([
   ['tls://9.9.9.9/#dns.example', 'nothing behind the address'],
   ['tls://dns.example@9.9.9.9', 'no user or password'],
   ['tls://2001:db8::1#dns.example', 'brackets around the address: tls://[2001:db8::1]'],
+  ['https://dns.example/a b', 'a path of at most 1024 characters'],
+  ['https://dns.example/%zz', 'a path of at most 1024 characters'],
+  [`https://dns.example/${'a'.repeat(1024)}`, 'a path of at most 1024 characters'],
+  ['https://dns.example/dns-query?token=1', 'pin-sha256='],
+  ['https://user@dns.example/dns-query', 'no user or password'],
+  ['https:///dns-query', 'ADDRESS, ADDRESS:PORT'],
   ['nowhere', 'a host name with a dot in it or as udp://nowhere'],
 ])('%s is refused, with the value: %s', (text, expected) => {
   const act = () => readOptions({ upstreams: ['192.0.2.1', text] });
@@ -97,6 +103,29 @@ test('a name that is asked over TLS has to prove that it is that name, or the on
     tls: { name: 'b.example' },
   });
   expect(parseUpstream(`tls://a.example?pin-sha256=${PIN}`, '').tls).toEqual({ name: undefined, pins: [PIN] });
+});
+
+test.each([
+  ['https://9.9.9.9/dns-query#dns.quad9.net', '9.9.9.9', 443, '/dns-query', 'dns.quad9.net', []],
+  ['https://[2001:db8::1]:8443/a/b%20c', '2001:db8::1', 8443, '/a/b%20c', '2001:db8::1', []],
+  ['HTTPS://192.0.2.1/dns-query{?dns}', '192.0.2.1', 443, '/dns-query', '192.0.2.1', []],
+  ['https://192.0.2.1', '192.0.2.1', 443, '/dns-query', '192.0.2.1', []],
+  ['https://192.0.2.1/', '192.0.2.1', 443, '/', '192.0.2.1', []],
+  [`https://192.0.2.1/q?pin-sha256=${PIN}`, '192.0.2.1', 443, '/q', undefined, [PIN]],
+])('%s is an address, asked over HTTPS at its path', (text, address, port, path, name, pins) => {
+  const { scheme, at } = parseUpstream(text, '');
+  expect([scheme, at]).toMatchObject(['https', { address, port, path, tls: { name, pins } }]);
+  expect(parseUpstream(labelOf(at!, scheme), '').at).toEqual(at);
+});
+
+test('a name that is asked over HTTPS has a path, and proves that it is that name', () => {
+  expect(parseUpstream('https://dns.example/dns-query', '')).toMatchObject({
+    name: 'dns.example',
+    port: 443,
+    path: '/dns-query',
+    at: undefined,
+    tls: { name: 'dns.example' },
+  });
 });
 
 test('a name needs somebody to look it up at: an upstream with an address, or upstream.bootstrap', () => {

@@ -1,4 +1,4 @@
-// Server cookies against the vectors of RFC 9018 appendix A, and what a client makes of responses.
+// Server cookies against the vectors of RFC 9018 appendix A.
 #include "gate/cookie.h"
 
 #include <gtest/gtest.h>
@@ -6,16 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "gate/cookie_jar.h"
 #include "wire/header.h"
 
 namespace shardns::test {
 namespace {
 
-using gate::CookieJar;
-using gate::CookieOption;
 using gate::CookieState;
-using gate::CookieVerdict;
 using gate::ServerCookies;
 
 using Buffer = std::vector<uint8_t>;
@@ -117,132 +113,6 @@ TEST(ServerCookies, AnyOtherAddressOctetVersionOrLengthIsNotGood) {
                                                           : CookieState::kBad;
     EXPECT_EQ(cookies.Check(other, kClient, 1000), expected) << size;
   }
-}
-
-class Jar : public ::testing::Test {
- protected:
-  static constexpr uint16_t kOk = wire::rcode::kNoError, kBad = wire::rcode::kBadCookie;
-  CookieVerdict Respond(const std::optional<Buffer>& cookie, uint16_t rcode = kOk, bool tcp = false,
-                        bool retried = false) {
-    const CookieOption sent = jar_.OptionFor(server_);
-    return jar_.Judge({.server = server_,
-                       .sent = sent,
-                       .has_cookie = cookie.has_value(),
-                       .cookie = cookie ? Bytes(*cookie) : Bytes(),
-                       .rcode = rcode,
-                       .tcp = tcp,
-                       .retried = retried,
-                       .now = 1});
-  }
-  Buffer Full(uint8_t fill, size_t size = 16) {
-    const CookieOption sent = jar_.OptionFor(server_);
-    Buffer cookie(sent.octets, sent.octets + 8);
-    cookie.insert(cookie.end(), size, fill);
-    return cookie;
-  }
-  Buffer Sent() {
-    const CookieOption sent = jar_.OptionFor(server_);
-    return Buffer(sent.octets, sent.octets + sent.length);
-  }
-  CookieJar jar_{64, kSecret};
-  const Buffer server_ = {192, 0, 2, 1};
-};
-
-TEST_F(Jar, EachServerHasAClientCookieOfItsOwnUntilTheyAreRenewed) {
-  const CookieOption one = jar_.OptionFor(server_), other = jar_.OptionFor(Buffer{192, 0, 2, 2});
-  EXPECT_EQ(one.length, 8);
-  EXPECT_NE(std::memcmp(one.octets, other.octets, 8), 0);
-  EXPECT_EQ(std::memcmp(one.octets, jar_.OptionFor(server_).octets, 8), 0);
-  EXPECT_EQ(Respond(Full(7)), CookieVerdict::kAccept);
-  jar_.Renew(Key("dd3bdf9344b678b185a6f5cb60fca715"));
-  EXPECT_EQ(Sent().size(), 8u);
-  EXPECT_NE(std::memcmp(one.octets, jar_.OptionFor(server_).octets, 8), 0);
-  // A response to a query from before is good; the server's cookie in it belongs to the old one.
-  Buffer late(one.octets, one.octets + 8);
-  late.insert(late.end(), 16, 9);
-  EXPECT_EQ(jar_.Judge({.server = server_,
-                        .sent = one,
-                        .has_cookie = true,
-                        .cookie = late,
-                        .rcode = kOk,
-                        .tcp = false,
-                        .retried = false,
-                        .now = 1}),
-            CookieVerdict::kAccept);
-  EXPECT_EQ(Sent().size(), 8u);
-}
-
-TEST_F(Jar, AServersCookieIsSentFromThenOnWhateverItsLength) {
-  EXPECT_EQ(Respond(std::nullopt), CookieVerdict::kAccept) << "it may know no cookies";
-  for (const size_t size : {8u, 16u, 32u}) {
-    const Buffer cookie = Full(static_cast<uint8_t>(size), size);
-    EXPECT_EQ(Respond(cookie, wire::rcode::kServFail), CookieVerdict::kAccept);
-    EXPECT_EQ(Sent(), cookie);
-  }
-}
-
-TEST_F(Jar, WhatLacksTheCookieOrHasAnotherIsDiscarded) {
-  ASSERT_EQ(Respond(Full(7)), CookieVerdict::kAccept);
-  const Buffer known = Sent();
-  EXPECT_EQ(Respond(std::nullopt), CookieVerdict::kDiscard);
-  Buffer forged = Full(8);
-  forged[3] ^= 1;
-  EXPECT_EQ(Respond(forged), CookieVerdict::kDiscard);
-  EXPECT_EQ(Respond(forged, kBad), CookieVerdict::kDiscard);
-  for (const size_t size : {0u, 7u, 9u, 15u, 41u}) {
-    Buffer odd = Full(7, 40);
-    odd.resize(size);
-    EXPECT_EQ(Respond(odd), CookieVerdict::kDiscard) << size;
-  }
-  EXPECT_EQ(Sent(), known) << "nothing is learned from what is discarded";
-}
-
-TEST_F(Jar, ThatAServerKnowsNoCookiesAnyMoreIsBelievedOverTcp) {
-  ASSERT_EQ(Respond(Full(7)), CookieVerdict::kAccept);
-  EXPECT_TRUE(jar_.Knows(server_));
-  EXPECT_EQ(Respond(std::nullopt, kOk, true), CookieVerdict::kAccept);
-  EXPECT_FALSE(jar_.Knows(server_));
-  EXPECT_EQ(Respond(std::nullopt), CookieVerdict::kAccept);
-}
-
-TEST_F(Jar, BadCookieIsAskedAgainOnceThenOverTcp) {
-  ASSERT_EQ(Respond(Full(7)), CookieVerdict::kAccept);
-  EXPECT_EQ(Respond(Full(8), kBad), CookieVerdict::kRetry);
-  EXPECT_EQ(Sent(), Full(8));
-  EXPECT_EQ(Respond(Full(9), kBad, false, true), CookieVerdict::kRetryTcp);
-  EXPECT_EQ(Respond(Full(9), kBad, true, true), CookieVerdict::kAccept);
-  Buffer half = Full(9);
-  half.resize(8);
-  EXPECT_EQ(Respond(half, kBad), CookieVerdict::kRetryTcp) << "there is nothing to ask again with";
-}
-
-TEST_F(Jar, KeepsNoMoreServersThanItsBound) {
-  const size_t before = jar_.memory_bytes();
-  uint32_t known = 0;
-  for (int pass = 0; pass < 2; ++pass) {
-    for (uint32_t n = 0; n < 1000; ++n) {
-      const Buffer server = {10, 0, static_cast<uint8_t>(n >> 8), static_cast<uint8_t>(n)};
-      if (pass == 1) {
-        known += jar_.Knows(server);
-        continue;
-      }
-      const CookieOption sent = jar_.OptionFor(server);
-      Buffer cookie(sent.octets, sent.octets + 8);
-      cookie.resize(24, 1);
-      jar_.Judge({.server = server,
-                  .sent = sent,
-                  .has_cookie = true,
-                  .cookie = cookie,
-                  .rcode = kOk,
-                  .tcp = false,
-                  .retried = false,
-                  .now = n});
-    }
-  }
-  EXPECT_GT(known, 48u);
-  EXPECT_LE(known, 64u);
-  EXPECT_TRUE(jar_.Knows(Buffer{10, 0, 999 >> 8, 999 & 255}));
-  EXPECT_EQ(jar_.memory_bytes(), before);
 }
 
 }  // namespace

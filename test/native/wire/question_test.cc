@@ -102,6 +102,7 @@ void ExpectBothWaysAgree(const Buffer& message) {
   shorter.edns = {
       .present = true, .dnssec_ok = true, .version = 3, .extended_rcode = 1, .udp_size = 4096, .subnet = {}};
   shorter.edns.subnet.family = 1;
+  shorter.edns.wants_nsid = true;
   if (!wire::ParsePlainQuery(message, &shorter) && !wire::ParseCookieQuery(message, &shorter)) return;
   ASSERT_EQ(verdict, QueryVerdict::kAnswer);
   EXPECT_EQ(shorter.message.data(), longer.message.data());
@@ -119,6 +120,7 @@ void ExpectBothWaysAgree(const Buffer& message) {
   EXPECT_EQ(shorter.edns.udp_size, longer.edns.udp_size);
   EXPECT_EQ(shorter.edns.subnet.family, longer.edns.subnet.family);
   EXPECT_EQ(shorter.edns.cookie, longer.edns.cookie);
+  EXPECT_EQ(shorter.edns.wants_nsid, longer.edns.wants_nsid);
 }
 
 TEST(ParseCookieQuery, TakesHalfACookieAndAWholeOneAlone) {
@@ -153,6 +155,18 @@ TEST(ParseCookieQuery, TakesHalfACookieAndAWholeOneAlone) {
       ExpectBothWaysAgree(Buffer(seed.begin(), seed.begin() + static_cast<long>(at)));
     }
   }
+}
+
+TEST(ParseQuery, SeesThatTheServersNameIsAskedFor) {
+  const auto asks = [](const Buffer& options) {
+    wire::Query query;
+    wire::ParseQuery(MessageBuilder(1, 0x0100).Question("www.example.com", 1).Opt(1232, 0, options).bytes(), &query);
+    return query.edns.wants_nsid;
+  };
+  EXPECT_TRUE(asks({0, 3, 0, 0}));
+  EXPECT_TRUE(asks({0, 12, 0, 1, 0, 0, 3, 0, 2, 1, 2}));
+  EXPECT_FALSE(asks({}));
+  EXPECT_FALSE(asks({0, 12, 0, 1, 0}));
 }
 
 TEST(ParseQuery, WithoutAQuestionACookieIsAskedFor) {

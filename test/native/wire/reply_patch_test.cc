@@ -51,6 +51,23 @@ Counts Reply(const Buffer& message, size_t room = 4096, bool edns = false) {
           (wire::Flags(octets) & wire::flag::kTc) != 0};
 }
 
+TEST(AReply, HasTheServersNameWhereItIsAskedForAndAlwaysRoomForTheLongest) {
+  const Buffer name(wire::kMaxNsid, 'n');
+  const std::string longest =
+      std::string(63, 'a') + '.' + std::string(63, 'b') + '.' + std::string(63, 'c') + '.' + std::string(61, 'd');
+  const Buffer asked = MessageBuilder(1, 0x0100).Question(longest, 1).Opt(512, 0, Buffer{0, 3, 0, 0}).bytes();
+  wire::Query query;
+  ASSERT_EQ(wire::ParseQuery(asked, &query), wire::QueryVerdict::kAnswer);
+  Buffer out(512);
+  const size_t bare = wire::WriteErrorReply(query, wire::rcode::kServFail, {}, wire::ede::kCachedError, out);
+  query.edns.reply_nsid = name;
+  const size_t length = wire::WriteErrorReply(query, wire::rcode::kServFail, {}, wire::ede::kCachedError, out);
+  ASSERT_EQ(length, bare + 4 + name.size());
+  EXPECT_TRUE(std::equal(name.begin(), name.end(), out.begin() + static_cast<long>(length - name.size())));
+  query.edns.wants_nsid = false;
+  EXPECT_EQ(wire::WriteErrorReply(query, wire::rcode::kServFail, {}, wire::ede::kCachedError, out), bare);
+}
+
 // What is told beside the extended error, in a buffer of `room` octets.
 std::string ErrorText(std::string_view text, size_t room, const Buffer& asked) {
   wire::Query query;

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { ANSWERING_PORTS } from '../../../../lib/base/answering-ports.js';
 import { type Logger, silentLogger } from '../../../../lib/base/log.js';
 import type { Answerer, ListenerAsker, Reply } from '../../../../lib/server/answerer.js';
+import { Proxies } from '../../../../lib/server/listeners/proxies.js';
 import { UdpListener } from '../../../../lib/server/listeners/udp-listener.js';
 import { WildcardListener } from '../../../../lib/server/listeners/wildcard-listener.js';
 import { askUdp } from '../../../support/client.js';
@@ -19,7 +20,7 @@ afterEach(async () => {
 const echo = {
   answer: (message: Uint8Array, _asker: ListenerAsker, reply: Reply) => reply(message),
 } as unknown as Answerer;
-const OPTIONS = { maxUnderWay: 16, clientUnderWay: 16, receiveBufferBytes: 65_536 };
+const OPTIONS = { maxUnderWay: 16, clientUnderWay: 16, receiveBufferBytes: 65_536, proxies: new Proxies() };
 
 test('a packet from a port that answers by itself, or from none, is dropped; what cannot be sent is counted', async () => {
   const asked: number[] = [];

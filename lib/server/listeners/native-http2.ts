@@ -1,0 +1,200 @@
+// DNS over HTTPS by HTTP/2 that is framed natively: hits are answered where they are read, and only misses come here. Bounds:
+// those of native/http2/session.h, and of DohConnection; at most MAX_STREAMS at once. What a turn of the event loop brings is
+// written at once.
+import type { Duplex } from 'node:stream';
+import { MAX_MESSAGE_SIZE } from '../../wire/iana.js';
+import {
+  binding,
+  HTTP2_WORDS,
+  Http2Event,
+  Http2Kind,
+  Http2Word,
+  type NativeCache,
+  type NativeHttp2,
+  pinnedMemory,
+} from '../../native/binding.js';
+import type { DohConnection } from './doh-connection.js';
+import type { Flushed } from './tcp-connections.js';
+
+const MAX_STREAMS = 1024;
+/** Told of one chunk; hits beyond are answered, and not counted. */
+const MAX_EVENTS = 4096;
+
+/** What all sessions write into, one after the other. */
+interface Room {
+  readonly words: Uint32Array;
+  readonly events: Uint32Array;
+  readonly out: Uint8Array;
+}
+let room: Room | undefined;
+const makeRoom = (): Room => ({
+  words: new Uint32Array(pinnedMemory(4 * HTTP2_WORDS.length)),
+  events: new Uint32Array(pinnedMemory(4 * Http2Event.words * MAX_EVENTS)),
+  out: new Uint8Array(pinnedMemory(2 ** 16)),
+});
+
+export interface NativeHttp2Parts {
+  readonly socket: Duplex;
+  readonly cache: NativeCache;
+  readonly path: string;
+}
+
+export class NativeHttp2Session implements Flushed {
+  readonly connection: DohConnection;
+  readonly #socket: Duplex;
+  readonly #session: NativeHttp2;
+  readonly #room: Room;
+  #flushes = false;
+  /** There are replies since the last flush; and octets of replies that were not taken then. */
+  #replied = false;
+  #unsent = 0;
+  #held = 0;
+  #closed = false;
+  /** When the oldest request began that is not whole; unsigned, of 32 bits. */
+  #oldestMs: number | undefined;
+  readonly #onWritten = (): void => this.#written(false);
+  readonly #onTaken = (): void => this.#written(true);
+
+  /** @param connect makes the connection, which asks it when its oldest request began */
+  constructor({ socket, cache, path }: NativeHttp2Parts, connect: (oldest: () => number | undefined) => DohConnection) {
+    this.#socket = socket;
+    this.connection = connect(() => this.#oldest());
+    const { maxPipelined } = this.connection.parts.connections.options;
+    this.#room = room ??= makeRoom();
+    const { words, events, out } = this.#room;
+    const streams = Math.min(maxPipelined, MAX_STREAMS);
+    this.#session = binding().createHttp2(cache, path, streams, words, events, out);
+    socket.on('close', () => this.#close());
+    socket.on('end', () => this.connection.destroy());
+    socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#read(chunk)));
+    this.#flushLater(); // its settings
+  }
+
+  /** Writes what the turn has brought. */
+  flush(): void {
+    this.#flushes = false;
+    if (!this.#closed) this.#guarded(() => this.#flush());
+  }
+
+  #guarded(act: () => void): void {
+    try {
+      act();
+    } catch {
+      this.connection.destroy(); // the server closes, and its cache is gone
+    }
+  }
+
+  #read(chunk: Buffer): void {
+    const { connection } = this;
+    const { answerer, client, clock } = connection.parts;
+    const { words } = this.#room;
+    const began = clock.nowMs();
+    answerer.answersFor(client.address);
+    this.#session.feed(chunk, Math.floor(began) >>> 0);
+    const events = this.#room.events.slice(0, words[Http2Word.events] * Http2Event.words);
+    this.#oldestMs = words[Http2Word.partial] > 0 ? words[Http2Word.oldestMs] : undefined;
+    if (events.length > 0) this.#takeEvents(events, clock.nowMs() - began);
+    if (this.#oldestMs !== undefined) connection.watch();
+    this.#flushLater();
+  }
+
+  #takeEvents(events: Uint32Array, tookMs: number): void {
+    const { connection } = this;
+    const { answerer, client } = connection.parts;
+    const types: number[] = [];
+    let answered = 0;
+    connection.active();
+    this.#replied = true;
+    for (let at = 0; at < events.length; at += Http2Event.words) {
+      const value = events[at + Http2Event.value];
+      const kind = events[at + Http2Event.kind];
+      if (kind === Http2Kind.refused) {
+        connection.count(value);
+        continue;
+      }
+      types.push(value);
+      if (kind === Http2Kind.answered) answered++;
+      else if (kind !== Http2Kind.dropped)
+        this.#takeQuery(kind, events[at + Http2Event.stream], events[at + Http2Event.tenant]);
+      if (kind === Http2Kind.refresh) answered++;
+    }
+    connection.count(200, answered);
+    answerer.countNative({ protocol: 'https', client }, types, answered, tookMs);
+  }
+
+  #takeQuery(kind: number, stream: number, tag: number): void {
+    const { connection } = this;
+    const length = this.#session.query(stream);
+    if (length === 0) return; // called off since
+    const query = this.#room.out.slice(0, length);
+    if (kind === Http2Kind.refresh) {
+      connection.parts.answerer.refresh(query, tag);
+      return;
+    }
+    connection.askMissed(query, tag, message => {
+      if (this.#closed) return;
+      this.#guarded(() => {
+        if (message === undefined || message.length > MAX_MESSAGE_SIZE) this.#session.refuse(stream, 400);
+        else this.#session.reply(stream, message);
+        connection.count(message === undefined ? 400 : 200);
+        this.#replied = true;
+        this.#flushLater();
+      });
+    });
+  }
+
+  #flushLater(): void {
+    if (this.#flushes) return;
+    this.#flushes = true;
+    this.connection.parts.connections.flushLater(this);
+  }
+
+  #flush(): void {
+    const { words, out } = this.#room;
+    const chunks: Buffer[] = [];
+    let length: number;
+    do {
+      length = this.#session.take();
+      if (length > 0) chunks.push(Buffer.from(out.subarray(0, length)));
+    } while (length === out.length);
+    const isOver = words[Http2Word.over] !== 0;
+    const isFaulty = words[Http2Word.faulty] !== 0;
+    this.#held = words[Http2Word.held];
+    const unsent = words[Http2Word.unsent];
+    // Who takes replies keeps the connection; who only has frames acknowledged does not.
+    const isTaken = unsent < this.#unsent || (this.#replied && unsent === 0);
+    this.#unsent = unsent;
+    this.#replied = false;
+    if (chunks.length > 0) {
+      const octets = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+      this.#socket.write(octets, isTaken ? this.#onTaken : this.#onWritten);
+    }
+    if (isFaulty) this.connection.faulted();
+    if (isOver) {
+      // What was written is the last, GOAWAY where that is due.
+      this.#socket.end(() => this.connection.destroy());
+      this.#close();
+    } else this.connection.holds(this.#held, unsent + this.#socket.writableLength);
+  }
+
+  /** @param taken replies among it */
+  #written(taken: boolean): void {
+    if (this.#closed) return;
+    if (taken) this.connection.wrote(0);
+    this.connection.holds(this.#held, this.#unsent + this.#socket.writableLength);
+  }
+
+  /** In the time of the clock. */
+  #oldest(): number | undefined {
+    if (this.#oldestMs === undefined) return undefined;
+    const now = this.connection.parts.clock.nowMs();
+    return now - ((Math.floor(now) - this.#oldestMs) >>> 0);
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#oldestMs = undefined;
+    this.#session.close();
+  }
+}

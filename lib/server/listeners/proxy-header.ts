@@ -1,0 +1,52 @@
+// The header by which a proxy says whose query it passes on (PROXY protocol version 2, by HAProxy): before the first octet of
+// a connection, TLS or not, and before the query of each datagram.
+//
+//  0           12                13                     14        16
+//  | signature | version, command | family, transport    | length  | addresses, then TLVs |
+//
+// Bound: MAX_PROXY_HEADER octets; TLVs are passed over unread.
+import { formatAddress, isMapped } from '../../base/address.js';
+
+/** As dnsdist takes them by default; a header with addresses alone has 28 or 52. */
+export const MAX_PROXY_HEADER = 512;
+
+const SIGNATURE = Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a);
+const FIXED = 16;
+const LOCAL = 0x20;
+const PROXY = 0x21;
+/** Octets of an address of each family (the upper half of the octet): none, IPv4, IPv6. */
+const ADDRESS_OCTETS: readonly (0 | 4 | 16)[] = [0, 4, 16];
+
+export interface ProxyHeader {
+  /** Octets up to what the client has sent. */
+  readonly length: number;
+  /** Undefined: the proxy asks for itself, as for a health check (LOCAL), or does not know for whom. */
+  readonly client: { readonly address: string; readonly port: number } | undefined;
+}
+
+/**
+ * Reads the header that these octets begin with.
+ * @returns `incomplete` where what there is may become one; `wrong` where it cannot
+ */
+export function readProxyHeader(octets: Uint8Array): ProxyHeader | 'incomplete' | 'wrong' {
+  for (let i = 0; i < SIGNATURE.length && i < octets.length; i++) if (octets[i] !== SIGNATURE[i]) return 'wrong';
+  if (octets.length < FIXED) return 'incomplete';
+  const command = octets[12];
+  const size = ADDRESS_OCTETS[octets[13] >> 4];
+  const length = FIXED + ((octets[14] << 8) | octets[15]);
+  if ((command !== LOCAL && command !== PROXY) || length > MAX_PROXY_HEADER) return 'wrong';
+  // What LOCAL says of addresses is passed over.
+  if (command === PROXY && (size === undefined || length < FIXED + 2 * size + (size === 0 ? 0 : 4))) return 'wrong';
+  if (octets.length < length) return 'incomplete';
+  if (command === LOCAL || size === undefined || size === 0) return { length, client: undefined };
+  const address = octets.subarray(FIXED, FIXED + size);
+  const portAt = FIXED + 2 * size;
+  return {
+    length,
+    client: {
+      // One client, however its address is written.
+      address: formatAddress(isMapped(address) ? address.subarray(12) : address),
+      port: (octets[portAt] << 8) | octets[portAt + 1],
+    },
+  };
+}

@@ -1,0 +1,41 @@
+// One client's HTTP/2 as a JavaScript object: what it asks is looked up at once in the cache that it was made with;
+// JavaScript hears of what was not there, and of what was counted.
+#pragma once
+#include <memory>
+#include <utility>
+
+#include "addon/cache_object.h"
+#include "http2/session.h"
+
+namespace shardns::addon {
+
+class Http2Object final : private http2::Asked {
+ public:
+  static napi_value Create(napi_env env, napi_callback_info info);
+
+ private:
+  friend struct Http2Methods;
+  friend struct ObjectLife;
+  explicit Http2Object(CacheObject* cache) : cache_(cache) { ObjectLife::Hold(cache); }
+  ~Http2Object() = default;
+
+  Verdict Answer(int32_t stream, Bytes query, MutableBytes* room, size_t* length) override;
+  void Refused(uint16_t status) override;
+  // What was asked, for JavaScript; false: there is no room to tell it.
+  bool Tell(uint32_t kind, uint32_t stream, uint32_t value);
+  void Forget(napi_env env) {
+    session_.reset();
+    for (Registered* one : {&words_, &events_, &out_}) one->Clear(env);
+    if (cache_ != nullptr) ObjectLife::Release<CacheObject>(env, std::exchange(cache_, nullptr), nullptr);
+  }
+
+  CacheObject* cache_;
+  std::unique_ptr<http2::Session> session_;
+  uint32_t* control_ = nullptr;  // while octets are fed
+  uint32_t told_ = 0;
+  Bytes left_;  // taken of the session, and not in `out_` yet
+  int holders_ = 0;
+  Registered words_, events_, out_;
+};
+
+}  // namespace shardns::addon
