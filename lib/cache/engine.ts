@@ -197,8 +197,9 @@ export class Engine implements Disposable {
     }
     return ControlFlag.client;
   }
-  #flags(udp: boolean, client: JudgedClient | undefined): number {
-    return (udp ? ControlFlag.udp : 0) | (client === undefined ? 0 : this.#judge(client));
+  #flags(udp: boolean, judged: { client: JudgedClient; tenant: number } | undefined): number {
+    this.#control[Control.tenant] = judged?.tenant ?? 0;
+    return (udp ? ControlFlag.udp : 0) | (judged === undefined ? 0 : this.#judge(judged.client));
   }
 
   /** QTYPE of what was answered or refused last; 0 where it had none. */
@@ -212,6 +213,8 @@ export class Engine implements Disposable {
 
   /**
    * The reply to one client from a raw response, stored or not, in `reply`.
+   * @param judged whom it is for, and the tenant that it was asked for; `tag` is another one afterwards where it is to be
+   *   asked again under that
    * @returns its octets; 0 for a response that is unusable; NOT_DUE where the client is to get none
    */
   finish(
@@ -220,18 +223,18 @@ export class Engine implements Disposable {
     udp: boolean,
     wallSeconds: number,
     extendedError: number,
-    client?: JudgedClient,
+    judged?: { client: JudgedClient; tenant: number },
   ): number {
-    this.#control[Control.flags] = this.#flags(udp, client);
+    this.#control[Control.flags] = this.#flags(udp, judged);
     return this.native.finish(query, response, wallSeconds, extendedError);
   }
   /** A reply of header and question, in `reply`; 0 = none is due. */
   refuse(
     query: Uint8Array,
     { rcode, extendedError, text = '' }: ErrorReply,
-    { udp, client }: { udp: boolean; client?: JudgedClient },
+    { udp, client, tenant = 0 }: { udp: boolean; client?: JudgedClient; tenant?: number },
   ): number {
-    this.#control[Control.flags] = this.#flags(udp, client);
+    this.#control[Control.flags] = this.#flags(udp, client && { client, tenant });
     return this.native.refuse(query, rcode, extendedError, text);
   }
 

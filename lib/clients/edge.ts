@@ -42,6 +42,8 @@ export interface ListRules {
   /** Of each list the extended error, and the name where those who are blocked may know it. */
   errors: readonly number[];
   names: readonly string[];
+  /** Of each of the lists' data the tag of its alias: {@link ListAliases}. */
+  aliasTags: Uint32Array;
 }
 
 export interface EdgeRules {
@@ -52,7 +54,15 @@ export interface EdgeRules {
   nsid?: Uint8Array;
 }
 
-const NO_LISTS: ListRules = { lists: undefined, overrides: undefined, sets: [], ttlSeconds: 0, errors: [], names: [] };
+const NO_LISTS: ListRules = {
+  lists: undefined,
+  overrides: undefined,
+  sets: [],
+  ttlSeconds: 0,
+  errors: [],
+  names: [],
+  aliasTags: new Uint32Array(0),
+};
 
 /** Undefined where nothing is decided there. */
 export function nativeEdge({ cookies, rates, lists, nsid }: EdgeRules): NativeEdge | undefined {
@@ -73,6 +83,7 @@ export function nativeEdge({ cookies, rates, lists, nsid }: EdgeRules): NativeEd
     names: said.names,
     records: said.lists?.records.octets ?? new Uint8Array(0),
     recordEnds: said.lists?.records.ends ?? new Uint32Array(0),
+    aliasTags: said.aliasTags,
   };
 }
 

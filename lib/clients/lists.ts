@@ -7,13 +7,14 @@
 //
 // Bound: MAX_LISTS sources, `maxOctets` of their texts, `maxNames` rules; 36 octets a name of 19 when compiled, and
 // about 80 while it is. A million names of a hosts file take half a second of another thread.
-import { createReadStream } from 'node:fs';
+import { closeSync, read as readFile } from 'node:fs';
 import { domainToASCII } from 'node:url';
+import { promisify } from 'node:util';
 import { addressOctets } from '../base/address.js';
 import { optionError, ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { openRegularFile } from '../base/regular-file.js';
-import { typeCode } from '../wire/iana.js';
+import { Type, typeCode } from '../wire/iana.js';
 import { encodeRdata } from '../wire/rdata.js';
 import {
   binding,
@@ -28,6 +29,8 @@ import {
   NameKind,
   type NativeNameList,
 } from '../native/binding.js';
+
+const read = promisify(readFile);
 
 export type ListActionName = keyof typeof ListAction;
 
@@ -49,6 +52,15 @@ export interface ListSource {
   instead?: Exclude<ListActionName, 'data'>;
   /** A zone's name; default: the owner of its SOA. */
   origin?: string;
+}
+
+/** What is told in place of a name. */
+export interface ListAlias {
+  /** In wire form. */
+  target: Uint8Array;
+  /** The target stands below the name that is asked for: `CNAME *.garden.example` (section 3.1 of the draft). */
+  below: boolean;
+  ttlSeconds: number | undefined;
 }
 
 export interface ListReport {
@@ -83,24 +95,28 @@ export interface ListBounds {
   signal?: AbortSignal;
 }
 
-/** Pieces of text are at most so long: foreign lines that come back with one are converted on this thread. */
-const PIECE_OCTETS = 262_144;
-const LINES_A_TURN = 500;
+/** Pieces of text are at most so long: foreign lines that come back with one are made strings on this thread. */
+const PIECE_OCTETS = 131_072;
+/** So much of this thread's work is done at once: a millisecond or two. */
+const LINES_A_TURN = 200;
 
 export class NameLists {
   readonly #match = new Uint32Array(LIST_MATCH.length);
   #closed = false;
 
   /**
-   * @param data what a match's `data` stands for
-   * @param records the same as octets
+   * @param records what a match's `data` stands for
    */
   constructor(
     readonly native: NativeNameList,
     readonly reports: readonly ListReport[],
-    private readonly data: readonly string[],
     readonly records: ListRecords,
   ) {}
+
+  /** Of each of what a match's `data` stands for the alias that it is, if it is one. */
+  get aliases(): readonly (ListAlias | undefined)[] {
+    return this.records.aliases;
+  }
 
   get names(): number {
     return this.native.names();
@@ -130,7 +146,7 @@ export class NameLists {
     if (!this.native.find(name, addressOctets(client), low, high, this.#match)) return undefined;
     const [list, , action, data, line] = this.#match;
     const known = ACTION_NAMES[action];
-    return { list, action: known, records: known === 'data' ? this.data[data].split('\n') : [], line };
+    return { list, action: known, records: known === 'data' ? this.native.data(data, 1)[0].split('\n') : [], line };
   }
 }
 
@@ -139,15 +155,23 @@ const ACTION_NAMES = Object.keys(ListAction) as ListActionName[];
 const { data: _data, ...PLAIN_ACTIONS } = ListAction;
 
 /**
- * A file's octets in pieces.
+ * A file's octets in pieces, each of which is over when the next one is asked for.
  * @throws {ShardnsError} ERR_SHARDNS_FILE naming the path
  */
 export async function* listFile(path: string): AsyncGenerator<Uint8Array, void, undefined> {
   const { fd } = openRegularFile(path);
   try {
-    yield* createReadStream('', { fd, highWaterMark: PIECE_OCTETS }) as AsyncIterable<Uint8Array>;
+    // One buffer for all of it: memory outside of V8's heap that comes and goes makes it collect the whole heap.
+    const piece = new Uint8Array(PIECE_OCTETS);
+    for (;;) {
+      const { bytesRead } = await read(fd, piece, 0, piece.length, null);
+      if (bytesRead === 0) return;
+      yield piece.subarray(0, bytesRead);
+    }
   } catch (cause) {
     throw new ShardnsError('ERR_SHARDNS_FILE', `${path}: cannot be read: ${(cause as Error).message}`, { cause });
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -194,8 +218,7 @@ export async function compileLists(
     const last = sources.at(-1);
     const built = await native.build();
     if (last !== undefined) check(last, built);
-    const data = native.data();
-    return new NameLists(native, reports, data, await recordsOf(data));
+    return new NameLists(native, reports, await recordsOf(native));
   } catch (error) {
     // What was read so far may be a gibibyte.
     native.close();
@@ -207,6 +230,8 @@ export async function compileLists(
 export interface ListRecords {
   octets: Uint8Array;
   ends: Uint32Array;
+  /** Of each text the alias among them. */
+  aliases: readonly (ListAlias | undefined)[];
   /** Records that say nothing that can be told, the first 16. */
   unreadable: string[];
 }
@@ -215,23 +240,38 @@ export interface ListRecords {
 const NO_TTL = 0xffff_ffff;
 const MAX_UNREADABLE = 16;
 
-async function recordsOf(data: readonly string[]): Promise<ListRecords> {
-  const ends = new Uint32Array(data.length);
-  const parts: Uint8Array[] = [];
+async function recordsOf(native: NativeNameList): Promise<ListRecords> {
+  const aliases: (ListAlias | undefined)[] = [];
   const unreadable: string[] = [];
+  const ends: number[] = [];
+  let octets = new Uint8Array(4096);
   let end = 0;
-  for (const [i, lines] of data.entries()) {
-    if (i % LINES_A_TURN === LINES_A_TURN - 1) await new Promise(resolve => setImmediate(resolve));
-    for (const line of lines.split('\n')) {
-      const octets = recordOf(line);
-      if (octets !== undefined) {
-        parts.push(octets);
-        end += octets.length;
-      } else if (unreadable.length < MAX_UNREADABLE) unreadable.push(line);
+  for (;;) {
+    const texts = native.data(ends.length, LINES_A_TURN);
+    if (texts.length === 0)
+      return { octets: octets.subarray(0, end), ends: Uint32Array.from(ends), aliases, unreadable };
+    for (const text of texts) {
+      let alias: ListAlias | undefined;
+      for (const line of text.split('\n')) {
+        const record = recordOf(line);
+        if (record !== undefined) {
+          alias ??= aliasOf(record);
+          if (end + record.length > octets.length) octets = grown(octets, end + record.length);
+          octets.set(record, end);
+          end += record.length;
+        } else if (unreadable.length < MAX_UNREADABLE) unreadable.push(line);
+      }
+      ends.push(end);
+      aliases.push(alias);
     }
-    ends[i] = end;
+    await new Promise(resolve => setImmediate(resolve));
   }
-  return { octets: Buffer.concat(parts), ends, unreadable };
+}
+
+function grown(octets: Uint8Array<ArrayBuffer>, least: number): Uint8Array<ArrayBuffer> {
+  const greater = new Uint8Array(Math.max(least, 2 * octets.length));
+  greater.set(octets);
+  return greater;
 }
 
 /** Undefined for what is no record's text. */
@@ -245,12 +285,22 @@ function recordOf(line: string): Uint8Array | undefined {
   } catch {
     return undefined;
   }
-  const record = Buffer.alloc(8 + data.length);
+  const record = Buffer.allocUnsafe(8 + data.length);
   record.writeUInt16BE(type, 0);
   record.writeUInt32BE(ttl === undefined ? NO_TTL : Number(ttl), 2);
   record.writeUInt16BE(data.length, 6);
   record.set(data, 8);
   return record;
+}
+
+/** `*.` at the beginning stands for the name that is asked for. */
+function aliasOf(record: Uint8Array): ListAlias | undefined {
+  const view = Buffer.from(record.buffer, record.byteOffset, record.length);
+  if (view.readUInt16BE(0) !== Type.CNAME) return undefined;
+  const ttl = view.readUInt32BE(2);
+  const name = Uint8Array.from(record.subarray(8));
+  const below = name[0] === 1 && name[1] === 0x2a;
+  return { target: below ? name.subarray(2) : name, below, ttlSeconds: ttl === NO_TTL ? undefined : ttl };
 }
 
 type Tiers = readonly [importantAllow: number, importantBlock: number, allow: number, block: number];

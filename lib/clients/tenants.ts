@@ -4,7 +4,7 @@
 // Bound: the gate's clients (`tenants.clients`); of four in one set the one that would have expired first goes, and that
 // client is simply unknown again.
 import { ShardnsError, show } from '../base/errors.js';
-import { MAX_TENANT } from '../cache/engine.js';
+import { ALIAS_TAG } from '../native/binding.js';
 import { REFUSED, UNKNOWN_TENANT } from '../native/binding.js';
 import type { Gate } from './gate.js';
 
@@ -33,6 +33,9 @@ export class ClientTenants {
     this.gate.forgetClients();
   }
 }
+
+/** Those above are tags of aliases of lists. */
+const MAX_TENANT = ALIAS_TAG - 1;
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION when `tenant` is no tag, or there are no tenants */
 export function checkTenant(tenant: unknown, enabled: boolean): asserts tenant is number | undefined {

@@ -67,6 +67,8 @@ export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
 export const TICKS_PER_SECOND = 16;
 /** The tag of clients that nobody has sorted yet; nothing is stored under it. */
 export const UNKNOWN_TENANT = 0xffff_ffff;
+/** Tags from here on, but for that one, are of aliases of lists: native/gate/edge.h. */
+export const ALIAS_TAG = 0x8000_0000;
 export const NO_EXTENDED_ERROR = 0xffff;
 /** Beside the extended error of `finish` and `replyMessage`: the answer is our own, and AA stays set. */
 export const MARK_AUTHORITATIVE = 0x1_0000;

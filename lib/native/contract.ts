@@ -26,6 +26,7 @@ import {
   MAX_VALUE_OCTETS,
 } from './bytes.js';
 import {
+  ALIAS_TAG,
   Control,
   ControlFlag,
   DROPPED,
@@ -119,6 +120,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   limits: {
     ticksPerSecond: TICKS_PER_SECOND,
     unknownTenant: UNKNOWN_TENANT,
+    aliasTag: ALIAS_TAG,
     noExtendedError: NO_EXTENDED_ERROR,
     markAuthoritative: MARK_AUTHORITATIVE,
     moreWait: MORE_WAIT,

@@ -41,6 +41,8 @@ export interface NativeEdge {
   /** Records that a match's `data` stands for, and their ends: type, TTL, length and data of each. */
   records: Uint8Array;
   recordEnds: Uint32Array;
+  /** Of each the tag under which it is answered, where it is an alias; 0: it is none. */
+  aliasTags: Uint32Array;
 }
 
 /** Totals. `actions` by EdgeAction, `cookies` by CookieState, `byList` by the places of the lists. */

@@ -71,9 +71,12 @@ export interface NativeNameList {
    * @returns whether there is a rule
    */
   find(name: Uint8Array, client: Uint8Array, listsLow: number, listsHigh: number, match: Uint32Array): boolean;
-  /** Records that a match's `data` is the place of: "[TTL] TYPE RDATA" in a line each. */
-  data(): string[];
-  /** Its memory goes as soon as nobody judges by it any more; not while a promise is open. */
+  /** What a match's `data` is the place of, so many from one on: "[TTL] TYPE RDATA" in a line each. */
+  data(from: number, most: number): string[];
+  /**
+   * Its memory goes as soon as nobody judges by it any more; not while a promise is open. Where nobody does, it goes on
+   * another thread.
+   */
   close(): void;
   names(): number;
   memoryBytes(): number;

@@ -1,5 +1,6 @@
-// The steps of one question, in their order: what a server says of itself, ANY, local data, the hook, built-in zones, then
-// recursion or upstreams; of these three what is found is translated for clients with IPv6 alone (DNS64). Each is a file of `steps/`, and gives undefined where the next one is to be asked. What a
+// The steps of one question, in their order: an alias of a list, what a server says of itself, ANY, local data, the hook,
+// built-in zones, then recursion or upstreams; of these three what is found is translated for clients with IPv6 alone
+// (DNS64). Each is a file of `steps/`, and gives undefined where the next one is to be asked. What a
 // question comes to is kept by Keep; flights and stale answers stand around the chain.
 import type { Query } from '../wire/query.js';
 import type { Flyer } from './asker.js';
@@ -11,6 +12,7 @@ import { answerOfServer } from './steps/chaos.js';
 import { translate } from './steps/dns64.js';
 import { ForwardStep } from './steps/forward.js';
 import { HookStep } from './steps/hook.js';
+import { answerFromListAlias } from './steps/list-alias.js';
 import { answerFromBuiltInZone, answerFromLocalData } from './steps/local.js';
 import { recurse } from './steps/recurse.js';
 import type { StepParts } from './steps/step.js';
@@ -31,6 +33,7 @@ export class Chain {
   run(query: Query, asker: Flight): Outcome | Promise<Outcome> | undefined {
     const { parts } = this;
     return (
+      answerFromListAlias(query, asker, parts) ??
       answerOfServer(query, parts.context.options.identity) ??
       answerAny(query, asker, parts) ??
       answerFromLocalData(query, asker, parts) ??

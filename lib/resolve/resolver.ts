@@ -6,6 +6,7 @@ import { harmless, type Logger } from '../base/log.js';
 import { type Engine, type JudgedClient, MISS_WITH_STALE, NOT_DUE } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
 import type { Gate } from '../clients/gate.js';
+import { isAliasTag, type ListAliases } from '../clients/list-aliases.js';
 import type { ClientTenants } from '../clients/tenants.js';
 import { REFUSED } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
@@ -36,6 +37,9 @@ export type { Asker, Resolution };
 
 /** For a client that might ask when its question came. */
 const PROHIBITED: Resolution = { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.prohibited };
+
+/** See {@link Resolver.finish}. */
+export const ASK_AGAIN = -3;
 
 /** What a resolver is made with. */
 export interface ResolverParts {
@@ -73,6 +77,8 @@ export class Resolver implements ResolverContext {
   tenants: ClientTenants | undefined;
   /** Set where clients belong to views: it says to which. */
   views: Pick<Gate, 'judge'> | undefined;
+  /** Set where lists may put aliases in place of names. */
+  listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
   /** Set where names are resolved from the root, or zones are configured. */
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */
@@ -135,6 +141,9 @@ export class Resolver implements ResolverContext {
   /** Who is told of a tenant that the client is moved to is not found here: what `resolveKnown` gives is for clients. */
   #begin(query: Query, asker: Asker): Resolution | Flight | Promise<Resolution> {
     try {
+      if (asker.tenant !== undefined && isAliasTag(asker.tenant)) {
+        return this.find(query, knownAsker(asker, asker.tenant)) as Resolution | Flight;
+      }
       // Before the tag that it came with: that is the one of a view of before, where views have changed since.
       const view = asker.client === undefined ? undefined : this.views?.judge(asker.client.address);
       if (view === REFUSED) return PROHIBITED;
@@ -174,7 +183,7 @@ export class Resolver implements ResolverContext {
     const inClass = query.dnsClass === Class.IN;
     let code = inClass ? this.#engine.answer(query.message, { tenant, counts: 'nothing' }) : -1;
     if (code >= 0) return { kind: 'cached', tenant };
-    const recursive = this.recursor?.serves(query.name, query.type) === true;
+    const recursive = !isAliasTag(tenant) && this.recursor?.serves(query.name, query.type) === true;
     if (!recursive) {
       // A recursor has the RRsets for it.
       const mayBeStale = code !== MISS_WITH_STALE && options.staleEnabled;
@@ -213,29 +222,43 @@ export class Resolver implements ResolverContext {
   /**
    * The reply to one asker, in the engine's buffer; never throws while that is open.
    * @param client where it is one of those that a gate judges
-   * @returns its octets; 0 where none is due
+   * @param tenant that the question was asked for
+   * @returns its octets; 0 where none is due; ASK_AGAIN where a list puts an alias in its place, whose tag `engine.tag` is
    */
-  finish(query: Query, resolution: Resolution, udp: boolean, client?: JudgedClient): number {
+  finish(query: Query, resolution: Resolution, udp: boolean, client?: JudgedClient, tenant = 0): number {
+    const length = this.#finish(query, resolution, udp, client && { client, tenant });
+    return length <= 0 && client !== undefined && tenant !== this.#engine.tag && isAliasTag(this.#engine.tag)
+      ? ASK_AGAIN
+      : length;
+  }
+
+  #finish(
+    query: Query,
+    resolution: Resolution,
+    udp: boolean,
+    judged?: { client: JudgedClient; tenant: number },
+  ): number {
     const engine = this.#engine;
     try {
       if (resolution.kind === 'error') {
-        return engine.refuse(query.message, resolution, { udp, client });
+        return engine.refuse(query.message, resolution, { udp, ...judged });
       }
       let length: number;
       if (resolution.kind === 'cached') {
         const { tenant } = resolution;
+        const { client } = judged ?? {};
         length = engine.answer(query.message, { udp, allowStale: true, tenant, counts: 'reply', client });
-        if (length >= 0) return length;
+        if (length >= 0 || (tenant !== engine.tag && isAliasTag(engine.tag))) return length;
       } else {
         const wall = this.#clock.wallSeconds();
-        length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError, client);
+        length = engine.finish(query.message, resolution.message, udp, wall, resolution.extendedError, judged);
         if (length === NOT_DUE) return 0;
         if (length > 0) return length;
       }
     } catch (error) {
       this.#mistakes.ended(error, query);
     }
-    return engine.refuse(query.message, SERVFAIL, { udp, client });
+    return engine.refuse(query.message, SERVFAIL, { udp, ...judged });
   }
 
   /**

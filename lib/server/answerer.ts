@@ -10,7 +10,7 @@ import type { Engine, JudgedClient } from '../cache/engine.js';
 import type { Gate } from '../clients/gate.js';
 import { DURATION_BUCKETS, NO_EXTENDED_ERROR, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
 import { SERVFAIL } from '../resolve/outcome.js';
-import type { Asker, Resolution, Resolver } from '../resolve/resolver.js';
+import { ASK_AGAIN, type Asker, type Resolution, type Resolver } from '../resolve/resolver.js';
 import { Query } from '../wire/query.js';
 import { byProtocolFamily, type Protocol } from './listeners/protocols.js';
 
@@ -22,6 +22,8 @@ export type Reply = (octets: Uint8Array | undefined) => void;
 interface For {
   readonly udp: boolean;
   readonly client: JudgedClient | undefined;
+  readonly asker: ListenerAsker;
+  readonly tenant: number | undefined;
 }
 
 const tenantOf = (tag: number): number | undefined => (tag === UNKNOWN_TENANT ? undefined : tag);
@@ -65,10 +67,11 @@ export class Answerer {
     let query: Query | undefined;
     let octets: Uint8Array | undefined;
     let client: JudgedClient | undefined;
+    let tenant: number | undefined;
     try {
       client = this.gate.clientOf(asker.client.address);
       const length = this.engine.answer(message, { udp, client });
-      const tenant = tenantOf(this.engine.tag);
+      tenant = tenantOf(this.engine.tag);
       this.#countRequest(asker);
       if (length < 0) {
         // Kept beyond this call, so out of the listener's buffer.
@@ -82,7 +85,7 @@ export class Answerer {
       octets ??= this.#failed(error, message, udp, client);
     }
     if (waiting === undefined || query === undefined) done(octets);
-    else this.#answerLater(waiting, query, { udp, client }, done);
+    else this.#answerLater(waiting, query, { udp, client, asker, tenant }, done);
   }
 
   /** Before queries that are looked up natively: for this client. */
@@ -102,8 +105,9 @@ export class Answerer {
     try {
       const client = this.gate.clientOf(asker.client.address);
       const query = new Query(message);
-      const waiting = this.resolver.resolve(query, { ...asker, tenant: tenantOf(tag) });
-      this.#answerLater(waiting, query, { udp: false, client }, done);
+      const tenant = tenantOf(tag);
+      const waiting = this.resolver.resolve(query, { ...asker, tenant });
+      this.#answerLater(waiting, query, { udp: false, client, asker, tenant }, done);
     } catch (error) {
       done(this.#failed(error, message, false));
     }
@@ -118,13 +122,15 @@ export class Answerer {
   }
 
   /** Keeps the query's own copy, and not what the listener has read it with. */
-  #answerLater(waiting: Promise<Resolution>, query: Query, { udp, client }: For, done: Reply): void {
+  #answerLater(waiting: Promise<Resolution>, query: Query, from: For, done: Reply): void {
     const { message } = query;
-    const inTurn = (make: () => Uint8Array | undefined): void =>
+    const { udp, client, asker, tenant } = from;
+    const inTurn = (make: () => Uint8Array | undefined | 'later'): void =>
       this.#turns.run(() => {
         let length = 0;
         try {
           const octets = make();
+          if (octets === 'later') return REPLY_OVERHEAD;
           length = octets?.length ?? 0;
           done(octets);
         } catch (error) {
@@ -134,7 +140,20 @@ export class Answerer {
       });
     waiting.then(
       resolution =>
-        inTurn(() => this.#guarded(message, udp, () => this.resolver.finish(query, resolution, udp, client))),
+        inTurn(() => {
+          let again = false;
+          const octets = this.#guarded(message, udp, () => {
+            const length = this.resolver.finish(query, resolution, udp, client, tenant);
+            again = length === ASK_AGAIN;
+            return again ? 0 : length;
+          });
+          if (!again) return octets;
+          // Once: what stands behind a list's alias is not judged by lists.
+          const { tag } = this.engine;
+          const next = this.resolver.resolve(query, { ...asker, tenant: tag });
+          this.#answerLater(next, query, { ...from, tenant: tag }, done);
+          return 'later';
+        }),
       (error: unknown) => inTurn(() => this.#failed(error, message, udp, client)),
     );
   }

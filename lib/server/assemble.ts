@@ -121,7 +121,12 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   groups.own = () => listeners.own;
   const invalidation = new Invalidation(resolver, recursion);
   const negativeAnchors = new NegativeAnchorEnds({ clock, log, forget: what => invalidation.forget(what) });
-  const clientRules = new ClientRules(gate, resolver, listeners, invalidation, { random, clock, log });
+  const clientRules = new ClientRules(gate, resolver, listeners, invalidation, {
+    random,
+    clock,
+    log,
+    ownCache: !sharesEngine,
+  });
   negativeAnchors.use(settings);
   clientRules.apply(settings);
   return {

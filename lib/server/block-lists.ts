@@ -12,6 +12,7 @@ import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import { versionOf } from '../base/regular-file.js';
 import type { ListRules } from '../clients/edge.js';
+import { ListAliases } from '../clients/list-aliases.js';
 import {
   compileLists,
   listFile,
@@ -51,6 +52,7 @@ interface Compiled {
 export class BlockLists {
   #settings: Settings | undefined;
   #compiled: Compiled | undefined;
+  readonly aliases = new ListAliases();
   #overrides = new Map<string, Override>();
   #overriding: NameLists | undefined;
   #pausedUntilMs = 0;
@@ -62,6 +64,8 @@ export class BlockLists {
   /** When they were put in force, Unix time in seconds; 0: never. */
   #since = 0;
   #failures = 0;
+  /** To be let go of once others are in force. */
+  #replaced: NameLists[] = [];
   /** Compilations and changes of overrides, one after another. */
   #working: Promise<unknown> = Promise.resolve();
 
@@ -82,7 +86,14 @@ export class BlockLists {
     const lists = this.#compiled?.names;
     const overrides = this.#overriding;
     if (lists === undefined && overrides === undefined) return undefined;
-    return { lists, overrides, sets: listSetsOf(settings).sets, ...blockedSaysOf(settings) };
+    this.aliases.ttlSeconds = settings.blocking.ttlSeconds;
+    const aliasTags = this.aliases.tagsOf(lists);
+    return { lists, overrides, aliasTags, sets: listSetsOf(settings).sets, ...blockedSaysOf(settings) };
+  }
+
+  /** Nobody judges by those of before any more. */
+  published(): void {
+    for (const one of this.#replaced.splice(0)) one.close();
   }
 
   /** Compiles what is new in these settings. @throws {ShardnsError} ERR_SHARDNS_FILE, ERR_SHARDNS_OPTION naming the list */
@@ -116,6 +127,7 @@ export class BlockLists {
     this.#downloads.close();
     this.#look?.cancel();
     this.#pause?.cancel();
+    this.published();
     this.#compiled?.names.close();
     this.#overriding?.close();
     this.#compiled = this.#overriding = this.#settings = undefined;
@@ -257,8 +269,8 @@ export class BlockLists {
     this.#compiled = compiled;
     this.#seen = compiled?.versions ?? [];
     this.#since = this.clock.wallSeconds();
-    // Who judges by it still holds it natively.
-    before?.names.close();
+    // Who judges by it still holds it natively, until others are published: then it goes on another thread.
+    if (before !== undefined) this.#replaced.push(before.names);
   }
 
   #lookLater(): void {
@@ -305,6 +317,7 @@ function sourceOf({ name, source, format, action, matches }: List, folder: strin
   const text = isUrl(source) ? copiedFile(fileOf(source, folder)) : listFile(source);
   const common = { name, format: format === 'rpz' ? 'zone' : format, text } as const;
   if (action === 'allow') return { ...common, allows: true, plain: matches };
+  if (action === 'passthru') return { ...common, instead: 'pass' };
   return format === 'rpz' ? { ...common, instead: action } : { ...common, block: action, plain: matches };
 }
 

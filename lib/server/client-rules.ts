@@ -30,22 +30,35 @@ export class ClientRules {
   /** Names that are blocked or allowed. */
   readonly lists: BlockLists;
   readonly #hits = new ListHits();
+  /** Nobody else has the cache, now or in a file. */
+  readonly #ownCache: boolean;
 
   constructor(
     private readonly gate: Gate,
     private readonly resolver: Resolver,
     private readonly listeners: Listeners,
     private readonly invalidation: Invalidation,
-    { random, clock, log }: { random: Random; clock: Clock; log: Logger },
+    { random, clock, log, ownCache }: { random: Random; clock: Clock; log: Logger; ownCache: boolean },
   ) {
+    this.#ownCache = ownCache;
     this.#secrets = new CookieSecrets(random, clock, () => this.publish());
     this.lists = new BlockLists(random, clock, log, () => this.publish());
+    resolver.listAliases = this.lists.aliases;
   }
 
   /** Cookies, rates and lists as they are now. */
   publish(): void {
     this.listHits();
     this.gate.replaceEdge(this.#edge());
+    this.#letGo();
+  }
+
+  /** What goes with lists that were in force before: also what was kept behind their aliases, or those of views. */
+  #letGo(): void {
+    this.lists.published();
+    const used = this.lists.aliases.takeUsed();
+    if (used === 'all') this.invalidation.forget('all');
+    else for (const tenant of used) this.invalidation.forget({ tenant });
   }
 
   /** Queries that each list has decided, by its name. */
@@ -78,6 +91,10 @@ export class ClientRules {
 
   /** Access, views and tenants, replaced whole: no query is judged by some of the old and some of the new. */
   apply(settings: ServerSettings): void {
+    const { aliases } = this.lists;
+    const kept = aliases.keeps;
+    aliases.keeps = this.#ownCache && settings.snapshot === undefined;
+    if (kept && !aliases.keeps) this.#letGo();
     const before = this.#applied;
     const changed = (key: Applied): boolean => before === undefined || !isDeepStrictEqual(settings[key], before[key]);
     const views = changed('views') || changed('dns64');
@@ -94,6 +111,7 @@ export class ClientRules {
       listSets: listSetsOf(settings).prefixes,
       edge: this.#edge(),
     });
+    this.#letGo();
     // Nor is joined what began meanwhile under a tag of before.
     this.listeners.plane?.outdate();
     if (tenants) this.gate.forgetClients();

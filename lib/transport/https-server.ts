@@ -9,24 +9,21 @@
 // Bounds: 1 connection, 2 while the first has all the streams that it may have, 4 with those that are silent or leaving;
 // MAX_STREAMS streams on one, less where the server says so; a response of 65,535 octets; 2 connections a query, and
 // MAX_REFUSED refusals; 4096 queries that wait for room; 30 s idle. Of all servers: TcpPlaces.
-import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
+import type { ClientHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
-import type { Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import { tooManyQueries } from './failures.js';
+import { Asked, Connection, FIRST_STREAMS } from './https-connection.js';
 import { HttpsReply, NO_ERROR } from './https-reply.js';
 import { isBareError, matches } from './matching.js';
 import { type Exchange, setId } from './pending.js';
 import type { StreamServer, StreamTools } from './stream-transport.js';
-import type { PlaceHolder } from './tcp-places.js';
 
 const CONNECTIONS = 2;
 const CONNECTIONS_IN_ALL = 4;
 /** With responses of the greatest length, 16 MiB a connection. */
 const MAX_STREAMS = 256;
-/** Until the server has said how many it takes (RFC 9113 section 6.5.2 recommends no less). */
-const FIRST_STREAMS = 100;
 /** Streams that nobody waits for, beyond which the oldest is called off after all. */
 const MAX_ABANDONED = 64;
 const MAX_WAITING = 4096;
@@ -46,54 +43,6 @@ export interface HttpsPlace {
   readonly path: string;
   /** Proved, and speaking HTTP/2, when it says `secureConnect` and is not destroyed. */
   connect(): TLSSocket;
-}
-
-/** A query and where it is asked. */
-class Asked {
-  readonly on = new Set<Connection>();
-  /** Connections that broke, or fell silent, under it. */
-  broken = 0;
-  refused = 0;
-  constructor(readonly exchange: Exchange) {}
-}
-
-class Connection implements PlaceHolder {
-  session: ClientHttp2Session | undefined;
-  /** Queries that are asked here, oldest first; without a stream until it is open. */
-  readonly streams = new Map<Asked, ClientHttp2Stream | undefined>();
-  readonly abandoned = new Set<ClientHttp2Stream>();
-  most = FIRST_STREAMS;
-  /** The server takes no more streams: it has said GOAWAY. */
-  leaving = false;
-  suspect = false;
-  heardMs: number;
-  idle: Timer | undefined;
-  silence: Timer | undefined;
-  failure: Error | undefined;
-  gaveWay = false;
-  constructor(
-    readonly socket: TLSSocket,
-    now: number,
-  ) {
-    this.heardMs = now;
-  }
-
-  /** Nothing more comes of it. */
-  get isBroken(): boolean {
-    return this.socket.destroyed || this.session?.destroyed === true;
-  }
-  /** May be asked, now or when it has room. */
-  get isUsable(): boolean {
-    return !this.suspect && !this.leaving && !this.isBroken && this.session?.closed !== true;
-  }
-  get hasRoom(): boolean {
-    return this.streams.size + this.abandoned.size < this.most;
-  }
-
-  displaced(): void {
-    this.gaveWay = true;
-    this.socket.destroy();
-  }
 }
 
 export class HttpsServer implements StreamServer {

@@ -114,6 +114,7 @@ export const ExtendedError = {
   unsupportedKeyAlgorithm: 1,
   unsupportedDsDigest: 2,
   staleAnswer: 3,
+  forgedAnswer: 4,
   dnssecIndeterminate: 5,
   dnssecBogus: 6,
   signatureExpired: 7,

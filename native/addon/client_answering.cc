@@ -42,16 +42,23 @@ udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Byt
   size_t length = 0;
   if (edge != nullptr && parsed != wire::QueryVerdict::kDrop) {
     if (judged) {
-      clients.admission.Renew(*edge, client, query, &admitted);
+      clients.admission.Renew(*edge, client, args.tenant, query, &admitted);
     } else if (clients.admission.Judge(*edge, client, parsed, query, &admitted, out, &length) != Said::kGoOn) {
       return done(length);
+    } else {
+      control[control::kTenant] = args.tenant = admitted.client.tag;
     }
   }
   args.parsed = &parsed;
   udp::Response response = responder.Respond(packet, args, query, out);
   if (edge == nullptr) return response;
   if (response.verdict == udp::Verdict::kReply) {
-    length = clients.admission.ReplyCounted(*edge, client, admitted, *query, out, response.length);
+    length = clients.admission.ReplyCounted(*edge, client, &admitted, *query, out, response.length);
+    if (admitted.again != 0) {
+      control[control::kTenant] = args.tenant = admitted.again;
+      if (!judged) args.counting = udp::Counting::kReply;
+      return responder.Respond(packet, args, query, out);
+    }
     if (length != response.length) {
       response.length = length;
       response.answer.refresh = false;

@@ -15,9 +15,10 @@ struct ClientAnswering {
                                wire::Query* query, MutableBytes out);
 
   // The reply that `write()` makes for a query that was judged before, or what is sent in its place, not counted; 0
-  // where it makes none, or, `*due` is false, where none is sent.
+  // where it makes none, or, `*due` is false, where none is sent. The control words have the tag that it was answered
+  // under, and afterwards the one under which it is to be asked again (Admitted::again).
   template <typename Write>
-  static size_t Finish(CacheObject* self, const uint32_t* control, wire::Query* query, bool udp, MutableBytes out,
+  static size_t Finish(CacheObject* self, uint32_t* control, wire::Query* query, bool udp, MutableBytes out,
                        Write write, bool* due) {
     if (!Asks(self, control)) return write();
     CacheObject::Clients& clients = *self->clients_;
@@ -26,10 +27,11 @@ struct ClientAnswering {
     udp::Admitted admitted;
     const udp::Client client = ClientOf(clients, control, udp);
     admitted.client = rules->Judge(client.address, clients.gate->Now(MonotonicMs()));
-    clients.admission.Renew(*rules->edge(), client, query, &admitted);
+    clients.admission.Renew(*rules->edge(), client, control[control::kTenant], query, &admitted);
     const size_t length = write();
     if (length == 0) return 0;
-    const size_t sent = clients.admission.Reply(*rules->edge(), client, admitted, *query, out, length);
+    const size_t sent = clients.admission.Reply(*rules->edge(), client, &admitted, *query, out, length);
+    if (admitted.again != 0) control[control::kTenant] = admitted.again;
     *due = sent != 0;
     return sent;
   }

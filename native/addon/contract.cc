@@ -190,6 +190,7 @@ constexpr Value kLimits[] = {
     {"maxNames", gate::kMaxNames},
     {"maxLists", gate::kMaxLists},
     {"maxNsid", wire::kMaxNsid},
+    {"aliasTag", gate::kAliasTag},
     {"notDue", answer_result::kNotDue},
 };
 

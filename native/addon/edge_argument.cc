@@ -78,8 +78,11 @@ bool ReadLists(napi_env env, Properties* options, const char* property, std::sha
 }
 
 bool ReadRecords(Properties* options, gate::BlockedSays* blocked) {
-  MutableBytes records, ends;
-  if (!options->Read("records", &records) || !options->Read("recordEnds", &ends)) return false;
+  MutableBytes records, ends, aliases;
+  if (!options->Read("records", &records) || !options->Read("recordEnds", &ends) ||
+      !options->Read("aliasTags", &aliases)) {
+    return false;
+  }
   blocked->records.assign(records.begin(), records.end());
   blocked->record_ends = WordsOf<uint32_t>(ends);
   uint32_t before = 0;
@@ -89,6 +92,12 @@ bool ReadRecords(Properties* options, gate::BlockedSays* blocked) {
       return options->Wrong("recordEnds", "ends of whole records");
     }
     before = end;
+  }
+  blocked->alias_tags = WordsOf<uint32_t>(aliases);
+  for (const uint32_t tag : blocked->alias_tags) {
+    if (tag != 0 && (!gate::IsAliasTag(tag) || (tag & gate::kMaxRuleTag) != 0)) {
+      return options->Wrong("aliasTags", "tags of aliases");
+    }
   }
   return true;
 }

@@ -19,6 +19,7 @@ class NameListObject {
  private:
   friend struct NameListMethods;
   friend struct ListWork;
+  friend struct FreeWork;
   friend struct ObjectLife;
   NameListObject(uint64_t seed, const gate::ListCompiler::Bounds& bounds)
       : compiler_(std::make_unique<gate::ListCompiler>(seed, bounds)) {}

@@ -46,10 +46,13 @@ void Edge::AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict
     verdict->match = rules_.overrides->Find(query.name, query.address, UINT64_MAX);
     verdict->by_override = verdict->match.has_value();
   }
-  if (!verdict->match && rules_.lists != nullptr && client.list_set < rules_.list_sets.size()) {
-    verdict->match = rules_.lists->Find(query.name, query.address, rules_.list_sets[client.list_set]);
+  if (!verdict->match && rules_.lists != nullptr) {
+    const uint64_t lists = ListsOf(client);
+    verdict->match = rules_.lists->Find(query.name, query.address, lists);
+    verdict->pending =
+        verdict->match && rules_.lists->MayPrecede(Trigger::kAnswerAddress, verdict->match->policy.tier, lists);
   }
-  if (!verdict->match) return;
+  if (!verdict->match || verdict->pending) return;
   switch (verdict->match->policy.action) {
     case ListAction::kPass:
       return;
@@ -60,8 +63,21 @@ void Edge::AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict
       if (!query.tcp) verdict->action = EdgeAction::kTruncate;
       return;
     default:
-      verdict->action = EdgeAction::kBlocked;
+      if (AliasOf(client, *verdict->match, verdict->by_override) == 0) {
+        verdict->action = EdgeAction::kBlocked;
+      }
   }
+}
+
+std::optional<AnswerMatch> Edge::JudgeAnswer(const Judgement& client, const EdgeVerdict& verdict, Bytes reply,
+                                             size_t question_end) const {
+  // The question's own rule has decided: who allows a name allows what it leads to.
+  if (verdict.match && !verdict.pending) return std::nullopt;
+  const AnswerRules rules = {.lists = rules_.lists.get(),
+                             .overrides = rules_.overrides.get(),
+                             .set = ListsOf(client),
+                             .question = verdict.match};
+  return AnswerSearch(rules, reply, question_end).Find();
 }
 
 EdgeVerdict Edge::Decide(const Judgement& client, const EdgeQuery& query, EdgeCounts* counts) const {
@@ -89,7 +105,8 @@ EdgeVerdict Edge::Judge(const Judgement& client, const EdgeQuery& query, EdgeCou
   counts->actions[static_cast<size_t>(verdict.action)].Add();
   if (verdict.over_limit) counts->over_limit.Add();
   if (rules_.cookies) counts->cookies[static_cast<size_t>(verdict.cookie)].Add();
-  if (verdict.match) (verdict.by_override ? counts->by_override : counts->by_list[verdict.match->policy.list]).Add();
+  if (verdict.match && !verdict.pending)
+    (verdict.by_override ? counts->by_override : counts->by_list[verdict.match->policy.list]).Add();
   return verdict;
 }
 
@@ -133,7 +150,8 @@ size_t Edge::memory_bytes() const {
   for (const Lists* lists : {rules_.lists.get(), rules_.overrides.get()}) {
     if (lists != nullptr) bytes += lists->memory_bytes();
   }
-  return bytes + rules_.blocked.records.capacity() + rules_.blocked.record_ends.capacity() * sizeof(uint32_t);
+  return bytes + rules_.blocked.records.capacity() +
+         (rules_.blocked.record_ends.capacity() + rules_.blocked.alias_tags.capacity()) * sizeof(uint32_t);
 }
 
 }  // namespace shardns::gate

@@ -5,6 +5,7 @@
 // Immutable, published whole; the counters of rates are another object, which stays. A judgement allocates nothing,
 // takes no lock and makes no system call. Times are arguments.
 #pragma once
+#include "gate/answer_rules.h"
 #include "gate/edge_counts.h"
 #include "gate/gate.h"
 #include "gate/list_rules.h"
@@ -21,13 +22,27 @@ struct BlockedSays {
   // What a policy's `data` stands for, one behind the other, each as wire::AreBlockedRecords has it; and their ends.
   std::vector<uint8_t> records = {};
   std::vector<uint32_t> record_ends = {};
+  // Of each, where it is an alias, the tag (with kAliasTag) under which what it leads to is answered; 0: it is none.
+  std::vector<uint32_t> alias_tags = {};
 
   Bytes RecordsOf(uint32_t data) const {
     if (data >= record_ends.size()) return {};
     const uint32_t begin = data == 0 ? 0 : record_ends[data - 1];
     return Bytes(records).subspan(begin, record_ends[data] - begin);
   }
+  // 0 where the match says no alias.
+  uint32_t AliasOf(const NameMatch& match) const {
+    const bool is_data = match.policy.action == ListAction::kData && match.policy.data < alias_tags.size();
+    return is_data ? alias_tags[match.policy.data] : 0;
+  }
 };
+
+// Answers behind an alias that a list has put in place of a name are kept under a tag of their own: the alias's and
+// that of the client's view, whose answers they are made of.
+//  31  30      16  15    0
+//  | 1 | alias     | view |
+inline constexpr uint32_t kAliasTag = 1u << 31;
+constexpr bool IsAliasTag(uint32_t tag) { return tag >= kAliasTag && tag != kUnknownTag; }
 
 struct EdgeRules {
   std::vector<RateClass> classes;        // none: nobody is limited
@@ -49,6 +64,8 @@ struct EdgeVerdict {
   bool over_limit = false;  // also where a dry run lets it pass
   std::optional<NameMatch> match = {};
   bool by_override = false;  // `match` is of the overrides
+  // `match` decides once the answer is known, unless one about that comes before it.
+  bool pending = false;
 };
 
 struct EdgeQuery {
@@ -82,6 +99,20 @@ class Edge {
     return rules_.cookies && query.has_cookie ? rules_.cookies->Check(query.cookie, query.address, query.wall_s)
                                               : CookieState::kNone;
   }
+  // What lists say of a question, again or for the first time, and nothing else: it was judged before.
+  void AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict* verdict) const;
+  // Whether anything is to be found in answers.
+  bool JudgesAnswers() const { return rules_.lists != nullptr || rules_.overrides != nullptr; }
+  // What they say of the answer to it, which is a whole reply in `reply`; nullopt: nothing.
+  std::optional<AnswerMatch> JudgeAnswer(const Judgement& client, const EdgeVerdict& verdict, Bytes reply,
+                                         size_t question_end) const;
+  // The tag of kAliasTag under which a question is answered for which there is that rule; 0: the rule is no alias, or
+  // it is told and not followed, as for clients whose tag has no room in it.
+  uint32_t AliasOf(const Judgement& client, const NameMatch& match, bool by_override) const {
+    const uint32_t alias = by_override ? 0 : rules_.blocked.AliasOf(match);
+    return alias == 0 || client.tag > kMaxRuleTag ? 0 : alias | client.tag;
+  }
+
   // What the reply's option has, of kFullCookieSize octets. False: it has none.
   bool MakeCookie(const EdgeQuery& query, CookieState state, uint8_t* out) const;
 
@@ -96,7 +127,9 @@ class Edge {
   RateResult Rate(const Judgement& client, const EdgeQuery& query, CookieState cookie, RateKind kind,
                   EdgeCounts* counts) const;
   EdgeVerdict Decide(const Judgement& client, const EdgeQuery& query, EdgeCounts* counts) const;
-  void AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict* verdict) const;
+  uint64_t ListsOf(const Judgement& client) const {
+    return client.list_set < rules_.list_sets.size() ? rules_.list_sets[client.list_set] : 0;
+  }
 
   const EdgeRules rules_;
   const RateClasses classes_;

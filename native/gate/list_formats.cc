@@ -17,11 +17,11 @@ std::string AddressText(const Prefix& address) {
   return (address.v6 ? "AAAA " : "A ") + std::string(text);
 }
 
-// 0.0.0.0, 127.0.0.1, :: and ::1: hosts files block by them.
+// 0.0.0.0, 127.0.0.0/8, :: and ::1: hosts files block by them.
 bool IsBlocking(const Prefix& address) {
   if (!address.v6) {
     const uint32_t number = Load32(address.address);
-    return number == 0 || number == 0x7F000001;
+    return number == 0 || number >> 24 == 127;
   }
   return std::all_of(address.address, address.address + 15, [](uint8_t octet) { return octet == 0; }) &&
          address.address[15] <= 1;

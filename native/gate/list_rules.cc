@@ -45,7 +45,8 @@ ListLine ListRules::CancelName(const WireName& name, NameKind kind, RuleSays say
 ListLine ListRules::PutAddress(Trigger trigger, const Prefix& prefix, const ListPolicy& policy, uint32_t line) {
   AddressRules& rules = addresses_[{source_.list, trigger}];
   if (rules.rules.size() == PrefixMap::kMaxRules) return ListLine::kFull;
-  rules.rules.push_back({.policy = policy, .line = line});
+  rules.rules.push_back(
+      {.policy = policy, .line = line, .bits = static_cast<uint8_t>(prefix.length + (prefix.v6 ? 0 : 96))});
   rules.prefixes.push_back(
       {.prefix = prefix, .value = static_cast<uint32_t>(rules.rules.size()), .mask = PrefixMap::kMaxValue});
   ++address_rules_;
@@ -97,8 +98,12 @@ std::unique_ptr<const Lists> ListRules::Build() && {
   for (auto& [key, rules] : addresses_) {
     // Of two rules for one prefix the first counts, as it does for names.
     std::reverse(rules.prefixes.begin(), rules.prefixes.end());
+    uint8_t lowest = UINT8_MAX;
+    for (const AddressList::Rule& rule : rules.rules) lowest = std::min(lowest, rule.policy.tier);
+    lists->triggers_ |= 1u << static_cast<unsigned>(key.second);
     lists->addresses_.push_back({.list = key.first,
                                  .trigger = key.second,
+                                 .lowest_tier = lowest,
                                  .prefixes = PrefixMap(rules.prefixes, 0),
                                  .rules = std::move(rules.rules)});
   }
@@ -113,14 +118,23 @@ std::optional<NameMatch> Lists::FindAddress(Trigger trigger, Bytes address, uint
     const uint32_t number = list.prefixes.Find(address);
     if (number == 0) continue;
     const AddressList::Rule& rule = list.rules[number - 1];
-    if (!best || rule.policy.tier < best->policy.tier) best = {.policy = rule.policy, .line = rule.line, .labels = 0};
+    if (!best || rule.policy.tier < best->policy.tier) {
+      best = {.policy = rule.policy, .line = rule.line, .labels = rule.bits};
+    }
   }
   return best;
 }
 
+bool Lists::MayPrecede(Trigger trigger, uint8_t tier, uint64_t lists) const {
+  if (!Has(trigger)) return false;
+  return std::any_of(addresses_.begin(), addresses_.end(), [&](const AddressList& list) {
+    return list.trigger == trigger && (lists >> list.list & 1) != 0 && list.lowest_tier < tier;
+  });
+}
+
 std::optional<NameMatch> Lists::Find(Bytes name, Bytes client, uint64_t lists) const {
   const std::optional<NameMatch> by_name = names_->Find(name, lists);
-  if (addresses_.empty()) return by_name;
+  if (!Has(Trigger::kClientAddress)) return by_name;
   const std::optional<NameMatch> by_client = FindAddress(Trigger::kClientAddress, client, lists);
   if (!by_client || (by_name && by_name->policy.tier < by_client->policy.tier)) return by_name;
   return by_client;

@@ -56,9 +56,11 @@ struct AddressList {
   struct Rule {
     ListPolicy policy;
     uint32_t line;
+    uint8_t bits;  // of its prefix; of an IPv4 one as it is IPv6-mapped
   };
   uint8_t list;
   Trigger trigger;
+  uint8_t lowest_tier;
   PrefixMap prefixes;  // to numbers of rules, from 1
   std::vector<Rule> rules;
 };
@@ -68,8 +70,13 @@ class Lists {
   // The rule for a question by its name and who asks it. In a tier the client's address comes first.
   std::optional<NameMatch> Find(Bytes name, Bytes client, uint64_t lists) const;
   void Prefetch(Bytes name) const { names_->Prefetch(name); }
-  // The rule for an address of that trigger. `labels` of a match is 0.
+  // The same whoever asks.
+  std::optional<NameMatch> FindName(Bytes name, uint64_t lists) const { return names_->Find(name, lists); }
+  // The rule for an address of that trigger. `labels` of a match are the bits of its prefix, IPv4 ones 96 more.
   std::optional<NameMatch> FindAddress(Trigger trigger, Bytes address, uint64_t lists) const;
+  bool Has(Trigger trigger) const { return (triggers_ >> static_cast<unsigned>(trigger) & 1) != 0; }
+  // Whether an address of that trigger may have a rule that comes before those of a tier.
+  bool MayPrecede(Trigger trigger, uint8_t tier, uint64_t lists) const;
   std::optional<NameMatch> FindServerName(Bytes name, uint64_t lists) const { return servers_->Find(name, lists); }
 
   // Records that a policy's `data` stands for: "[TTL] TYPE RDATA" in a line each.
@@ -81,6 +88,7 @@ class Lists {
   friend class ListRules;
   std::unique_ptr<const NameList> names_, servers_;
   std::vector<AddressList> addresses_;
+  uint32_t triggers_ = 0;  // of those, as bits
   std::vector<std::string> data_;
 };
 

@@ -47,14 +47,18 @@ size_t Admission::Write(EdgeAction action, const wire::Query& query, bool udp, M
   return 0;
 }
 
-size_t Admission::WriteBlocked(const gate::Edge& edge, const gate::EdgeVerdict& verdict, const wire::Query& query,
+size_t Admission::WriteBlocked(const gate::Edge& edge, const gate::AnswerMatch& found, const wire::Query& query,
                                bool udp, MutableBytes out) {
   const gate::BlockedSays& says = edge.blocked();
-  const gate::NameMatch& match = *verdict.match;
+  const gate::NameMatch& match = found.match;
   const size_t list = match.policy.list;
-  wire::BlockedReply reply = {.ttl_seconds = says.ttl_seconds, .extended_error = wire::ede::kBlocked};
+  wire::BlockedReply reply = {.ttl_seconds = says.ttl_seconds,
+                              .extended_error = wire::ede::kBlocked,
+                              .kept_end = found.end,
+                              .kept_records = found.records,
+                              .owner = found.owner};
   char text[wire::kMaxErrorText];
-  if (!verdict.by_override) {
+  if (!found.by_override) {
     if (list < says.errors.size()) reply.extended_error = says.errors[list];
     if (list < says.names.size()) reply.error_text = Reason(says.names[list], match.line, text);
   }
@@ -84,11 +88,23 @@ Admission::Said Admission::Judge(const gate::Edge& edge, const Client& client, w
   admitted->verdict = edge.Judge(admitted->client, asked, counts_.get());
   if (edge.MakeCookie(asked, admitted->verdict.cookie, admitted->cookie)) query->edns.reply_cookie = admitted->cookie;
   if (query->edns.wants_nsid) query->edns.reply_nsid = edge.nsid();
-  const EdgeAction action = admitted->verdict.action;
-  if (action == EdgeAction::kAllow) [[likely]]
+  const gate::EdgeVerdict& verdict = admitted->verdict;
+  const EdgeAction action = verdict.action;
+  admitted->again = 0;
+  if (action == EdgeAction::kAllow) [[likely]] {
+    if (verdict.match && !verdict.pending) [[unlikely]] {
+      const uint32_t tag = edge.AliasOf(admitted->client, *verdict.match, verdict.by_override);
+      if (tag != 0) admitted->client.tag = tag;
+    }
     return Said::kGoOn;
-  *length = action == EdgeAction::kBlocked ? WriteBlocked(edge, admitted->verdict, *query, client.udp, out)
-                                           : Write(action, *query, client.udp, out);
+  }
+  if (action == EdgeAction::kBlocked) {
+    const gate::AnswerMatch found = {
+        .match = *verdict.match, .by_override = verdict.by_override, .end = query->question_end};
+    *length = WriteBlocked(edge, found, *query, client.udp, out);
+  } else {
+    *length = Write(action, *query, client.udp, out);
+  }
   if (*length == 0) {
     responder_->CountDropped();
     return Said::kNothing;
@@ -102,35 +118,87 @@ Admission::Said Admission::Judge(const gate::Edge& edge, const Client& client, w
   return Said::kReply;
 }
 
-void Admission::Renew(const gate::Edge& edge, const Client& client, wire::Query* query, Admitted* admitted) {
-  const gate::EdgeQuery asked = QueryOf(client, *query);
-  admitted->verdict.cookie = edge.CookieOf(asked);
+void Admission::Renew(const gate::Edge& edge, const Client& client, uint32_t tag, wire::Query* query,
+                      Admitted* admitted) {
+  gate::EdgeQuery asked = QueryOf(client, *query);
+  gate::EdgeVerdict& verdict = admitted->verdict;
+  verdict.cookie = edge.CookieOf(asked);
+  if (gate::IsAliasTag(tag)) {
+    admitted->client.tag = tag;
+  } else if (edge.JudgesAnswers() && query->name_length != 0 && query->dns_class == wire::kClassIn) {
+    asked.name = query->name();
+    edge.AskLists(admitted->client, asked, &verdict);
+    // Where a list has it now that had not when it came, its rule decides with those of the answer.
+    if (verdict.action != EdgeAction::kAllow) verdict.pending = true;
+    verdict.action = EdgeAction::kAllow;
+  }
   if (edge.MakeCookie(asked, admitted->verdict.cookie, admitted->cookie)) query->edns.reply_cookie = admitted->cookie;
   if (query->edns.wants_nsid) query->edns.reply_nsid = edge.nsid();
 }
 
-size_t Admission::Reply(const gate::Edge& edge, const Client& client, const Admitted& admitted,
-                        const wire::Query& query, MutableBytes out, size_t length) {
+// What is known here of one's own names (AA) is not judged, nor what stands behind an alias of a list.
+size_t Admission::JudgeAnswer(const gate::Edge& edge, const Client& client, Admitted* admitted,
+                              const wire::Query& query, MutableBytes out, size_t length) {
+  const uint16_t flags = wire::Flags(out.data()), rcode = flags & wire::flag::kRcode;
+  const bool answers = rcode == wire::rcode::kNoError || rcode == wire::rcode::kNxDomain;
+  if ((flags & wire::flag::kAa) != 0 || query.dns_class != wire::kClassIn || gate::IsAliasTag(admitted->client.tag)) {
+    return length;
+  }
+  gate::EdgeVerdict& verdict = admitted->verdict;
+  const bool empty = !answers || wire::AnCount(out.data()) == 0;
+  if (empty && !verdict.pending) return length;
+  std::optional<gate::AnswerMatch> found;
+  if (empty) {
+    found = {.match = *verdict.match, .by_override = verdict.by_override, .end = query.question_end};
+  } else {
+    found = edge.JudgeAnswer(admitted->client, verdict, out.first(length), query.question_end);
+  }
+  if (!found) return length;
+  const gate::ListAction action = found->match.policy.action;
+  (found->by_override ? counts_->by_override : counts_->by_list[found->match.policy.list]).Add();
+  if (action == gate::ListAction::kPass || (action == gate::ListAction::kTruncate && !client.udp)) return length;
+  admitted->again = edge.AliasOf(admitted->client, found->match, found->by_override);
+  if (admitted->again != 0) return 0;
+  // It was counted as allowed.
+  const EdgeAction says = action == gate::ListAction::kDrop       ? EdgeAction::kDrop
+                          : action == gate::ListAction::kTruncate ? EdgeAction::kTruncate
+                                                                  : EdgeAction::kBlocked;
+  counts_->actions[static_cast<size_t>(EdgeAction::kAllow)].Subtract(1);
+  counts_->actions[static_cast<size_t>(says)].Add();
+  return says == EdgeAction::kBlocked ? WriteBlocked(edge, *found, query, client.udp, out)
+                                      : Write(says, query, client.udp, out);
+}
+
+size_t Admission::Reply(const gate::Edge& edge, const Client& client, Admitted* admitted, const wire::Query& query,
+                        MutableBytes out, size_t length) {
+  if (edge.JudgesAnswers()) {
+    const size_t judged = JudgeAnswer(edge, client, admitted, query, out, length);
+    if (judged == 0) return 0;
+    length = judged;
+  }
   const uint16_t rcode = wire::Flags(out.data()) & wire::flag::kRcode;
   if (rcode == wire::rcode::kNoError || !edge.limits()) [[likely]]
     return length;
   const gate::RateKind kind = rcode == wire::rcode::kNxDomain ? gate::RateKind::kNxDomain : gate::RateKind::kError;
   const EdgeAction action =
-      edge.JudgeOutcome(admitted.client, QueryOf(client, query), admitted.verdict, kind, counts_.get());
+      edge.JudgeOutcome(admitted->client, QueryOf(client, query), admitted->verdict, kind, counts_.get());
   return action == EdgeAction::kAllow ? length : Write(action, query, client.udp, out);
 }
 
-size_t Admission::ReplyCounted(const gate::Edge& edge, const Client& client, const Admitted& admitted,
+size_t Admission::ReplyCounted(const gate::Edge& edge, const Client& client, Admitted* admitted,
                                const wire::Query& query, MutableBytes out, size_t length) {
   const uint16_t rcode = wire::Flags(out.data()) & wire::flag::kRcode;
-  if (rcode == wire::rcode::kNoError || !edge.limits()) [[likely]]
+  const bool limited = rcode != wire::rcode::kNoError && edge.limits();
+  if (!limited && !edge.JudgesAnswers()) [[likely]]
     return length;
-  responder_->UncountReply(out.data());
   length = Reply(edge, client, admitted, query, out, length);
-  if (length == 0) {
-    responder_->CountDropped();
-  } else {
+  if (length != 0 && (wire::Flags(out.data()) & wire::flag::kRcode) == rcode) [[likely]]
+    return length;
+  responder_->UncountRcode(rcode);
+  if (length != 0) {
     responder_->CountReply(out.data());
+  } else if (admitted->again == 0) {
+    responder_->CountDropped();
   }
   return length;
 }

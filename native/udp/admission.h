@@ -22,6 +22,9 @@ struct Admitted {
   gate::Judgement client;
   gate::EdgeVerdict verdict;
   uint8_t cookie[wire::kReplyCookieSize];
+  // Not 0: the reply that there is does not go out. A list says that an alias stands in its place: the question is to
+  // be asked again under this tag.
+  uint32_t again = 0;
 };
 
 class Admission {
@@ -34,7 +37,8 @@ class Admission {
 
   // kReply: the query is answered by `*length` octets of `out`, and counted.
   enum class Said : uint8_t { kGoOn, kReply, kNothing };
-  // Of a query as it was parsed, before anything is looked up. `admitted->client` is what the gate says.
+  // Of a query as it was parsed, before anything is looked up. `admitted->client` is what the gate says; its tag
+  // afterwards is the one to look up under.
   Said Judge(const gate::Edge& edge, const Client& client, wire::QueryVerdict parsed, wire::Query* query,
              Admitted* admitted, MutableBytes out, size_t* length);
   // Of a client that may not ask: whether it is told so.
@@ -42,15 +46,16 @@ class Admission {
     return edge.MayRefuse(judgement, QueryOf(client, {}), counts_.get());
   }
 
-  // Of one that has waited: only what its reply's OPT has.
-  void Renew(const gate::Edge& edge, const Client& client, wire::Query* query, Admitted* admitted);
+  // Of one that has waited, or goes on, under a tag: what its reply's OPT has, and what lists say of it now.
+  void Renew(const gate::Edge& edge, const Client& client, uint32_t tag, wire::Query* query, Admitted* admitted);
 
   // Once it is known what a query that was let in comes to: the reply of `length` octets in `out`, which is not counted
   // yet, or a miss. Returns the length of what is sent: 0 = nothing, or the reply, or what has been put in its place.
-  size_t Reply(const gate::Edge& edge, const Client& client, const Admitted& admitted, const wire::Query& query,
+  // 0 also where `admitted->again` is set.
+  size_t Reply(const gate::Edge& edge, const Client& client, Admitted* admitted, const wire::Query& query,
                MutableBytes out, size_t length);
   // The same of one that the responder has counted.
-  size_t ReplyCounted(const gate::Edge& edge, const Client& client, const Admitted& admitted, const wire::Query& query,
+  size_t ReplyCounted(const gate::Edge& edge, const Client& client, Admitted* admitted, const wire::Query& query,
                       MutableBytes out, size_t length);
   Said Miss(const gate::Edge& edge, const Client& client, const Admitted& admitted, const wire::Query& query,
             MutableBytes out, size_t* length);
@@ -67,8 +72,10 @@ class Admission {
   }
   // The reply that an action other than kAllow stands for; 0 = silence.
   size_t Write(gate::EdgeAction action, const wire::Query& query, bool udp, MutableBytes out);
-  size_t WriteBlocked(const gate::Edge& edge, const gate::EdgeVerdict& verdict, const wire::Query& query, bool udp,
+  size_t WriteBlocked(const gate::Edge& edge, const gate::AnswerMatch& found, const wire::Query& query, bool udp,
                       MutableBytes out);
+  size_t JudgeAnswer(const gate::Edge& edge, const Client& client, Admitted* admitted, const wire::Query& query,
+                     MutableBytes out, size_t length);
 
   Responder* const responder_;
   gate::Gate::Reader rules_;

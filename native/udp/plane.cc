@@ -109,7 +109,10 @@ bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
   const uint64_t now_us = MonotonicUs();
   const auto rules = admission_.rules().Take();
   const gate::Edge* const edge = rules ? rules->edge() : nullptr;
-  return ring_.Finish(ticket, [&](const Waiter& waiter) {
+  const uint32_t generation = shared_.cache->generation();
+  const uint32_t tag = edge == nullptr ? 0 : ring_.Look(ticket, generation).tenant;
+  std::vector<AskedAgain> again;
+  const bool known = ring_.Finish(ticket, [&](const Waiter& waiter) {
     SendBatch& batch = *replies_[waiter.peer.receiver];
     wire::Query query;
     wire::ParseQuery({waiter.packet, waiter.packet_length}, &query);
@@ -123,16 +126,55 @@ bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
                 .now_us = gate_->NowUs(now_us),
                 .wall_s = gate_->WallSeconds()};
       admitted.client = rules->Judge(client.address, gate_->Now(now_us / 1000));
-      admission_.Renew(*edge, client, &query, &admitted);
+      admission_.Renew(*edge, client, tag, &query, &admitted);
     }
     size_t length = build(query, batch.Next());
-    if (length != 0 && edge != nullptr) length = admission_.Reply(*edge, client, admitted, query, batch.Next(), length);
+    if (length != 0 && edge != nullptr) {
+      length = admission_.Reply(*edge, client, &admitted, query, batch.Next(), length);
+      if (admitted.again != 0) {
+        again.push_back({.waiter = waiter, .tag = admitted.again});
+        return;
+      }
+    }
     if (length == 0) return;
     responder_.CountReply(batch.Next().data());
     batch.Add(length, waiter.peer);
     durations_.Add(now_us - waiter.received_us);
     if (batch.full()) batch.Flush(receivers_[waiter.peer.receiver]->fd(), &send_counters_);
   });
+  if (!again.empty()) AskAgain(again);
+  return known;
+}
+
+void Plane::AskAgain(std::span<const AskedAgain> asked) {
+  const bool by_subnet = shared_.cache->tunables().Is(answers::mode::kClientSubnet);
+  bool wake = false;
+  for (const auto& [waiter, tag] : asked) {
+    SendBatch& batch = *replies_[waiter.peer.receiver];
+    wire::Query query;
+    const Bytes packet = {waiter.packet, waiter.packet_length};
+    Response response = responder_.Respond(
+        packet,
+        {.now = shared_.cache->NowTicks(MonotonicMs()), .tenant = tag, .counting = Counting::kReply, .resolves = true},
+        &query, batch.Next());
+    if (response.verdict == Verdict::kMiss) {
+      const MissRing::Joined joined = ring_.Join({.query = query,
+                                                  .peer = waiter.peer,
+                                                  .tenant = tag,
+                                                  .by_subnet = by_subnet,
+                                                  .now_us = waiter.received_us,
+                                                  .generation = shared_.cache->generation()});
+      wake |= joined == MissRing::Joined::kQueued;
+      if (joined == MissRing::Joined::kQueued || joined == MissRing::Joined::kJoined) continue;
+      response.length = responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, batch.Next());
+      responder_.CountReply(batch.Next().data());
+    }
+    if (response.length == 0) continue;
+    batch.Add(response.length, waiter.peer);
+    durations_.Add(MonotonicUs() - waiter.received_us);
+    if (batch.full()) batch.Flush(receivers_[waiter.peer.receiver]->fd(), &send_counters_);
+  }
+  if (wake) shared_.wake(shared_.wake_context);
 }
 
 bool Plane::ReplyMessage(uint32_t ticket, const answers::PrepareArgs& message, uint16_t extended_error) {

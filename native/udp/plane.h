@@ -76,6 +76,13 @@ class Plane {
   const Receiver* ReceiverAt(const Endpoint& endpoint) const;
   template <typename Build>
   bool AnswerWaiters(uint32_t ticket, Build build);
+  // Those whose answer a list puts an alias in the place of (Admitted::again): from the cache, or they wait once more.
+  // Copies, as their places are others' by then.
+  struct AskedAgain {
+    Waiter waiter;
+    uint32_t tag;
+  };
+  void AskAgain(std::span<const AskedAgain> asked);
 
   std::vector<Endpoint> endpoints_;
   bool pin_;

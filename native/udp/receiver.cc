@@ -85,7 +85,10 @@ void Receiver::Run() {
   running_.store(false, std::memory_order_release);
 }
 
-void Receiver::HandleMiss(int packet, const wire::Query& query, uint32_t tenant, const Response& response, bool* wake) {
+void Receiver::HandleMiss(const gate::Edge* edge, const Miss& miss, Batch* batch, bool* wake) {
+  const auto& [at, tenant, response] = miss;
+  const int packet = batch->numbers[at];
+  const wire::Query& query = batch->queries[at];
   const FlightKind kind =
       response.query_verdict == wire::QueryVerdict::kOtherClass ? FlightKind::kOtherClass : FlightKind::kMiss;
   switch (shared_->ring->Join({.query = query,
@@ -109,6 +112,10 @@ void Receiver::HandleMiss(int packet, const wire::Query& query, uint32_t tenant,
   size_t length = 0;
   if (response.answer.has_stale) {
     length = responder_.AnswerStale(query, tenant, shared_->cache->NowTicks(batch_us_ / 1000), out);
+  }
+  if (length != 0 && edge != nullptr) {
+    length = admission_.Reply(*edge, batch->clients[at], &batch->admitted[at], query, out, length);
+    if (length == 0 && batch->admitted[at].again == 0) return responder_.CountDropped();
   }
   if (length == 0) length = responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
   responder_.CountReply(out.data());
@@ -144,7 +151,10 @@ void Receiver::Admit(const gate::Edge& edge, Batch* batch) {
         admission_.Judge(edge, batch->clients[taken], batch->parsed[taken], &batch->queries[taken],
                          &batch->admitted[taken], batch->outs[taken], &length);
     if (said == Admission::Said::kReply) Reply(batch->numbers[taken], length);
-    if (said == Admission::Said::kGoOn) ++taken;
+    if (said == Admission::Said::kGoOn) {
+      batch->tenants[taken] = batch->admitted[taken].client.tag;
+      ++taken;
+    }
   }
   batch->taken = taken;
 }
@@ -204,14 +214,14 @@ void Receiver::Handle(int count) {
       if (response.verdict == Verdict::kDrop) continue;
       if (response.verdict == Verdict::kMiss) {
         if (edge == nullptr || AdmitMiss(*edge, i, batch)) {
-          HandleMiss(batch.numbers[i], query, batch.tenants[i], response, &wake);
+          HandleMiss(edge, {.at = i, .tenant = batch.tenants[i], .response = response}, &batch, &wake);
         }
         continue;
       }
       if (edge == nullptr) [[likely]] {
         Reply(batch.numbers[i], response.length);
       } else {
-        ReplyAdmitted(*edge, i, batch);
+        ReplyAdmitted(*edge, i, &batch, &wake);
       }
       if (!response.answer.refresh) continue;
       Peer nobody;
@@ -238,11 +248,28 @@ bool Receiver::AdmitMiss(const gate::Edge& edge, size_t at, const Batch& batch) 
   return said == Admission::Said::kGoOn;
 }
 
-void Receiver::ReplyAdmitted(const gate::Edge& edge, size_t at, const Batch& batch) {
-  const MutableBytes out = batch.outs[at];
-  const size_t length = admission_.ReplyCounted(edge, batch.clients[at], batch.admitted[at], batch.queries[at], out,
-                                                batch.responses[at].length);
-  if (length != 0) Reply(batch.numbers[at], length);
+void Receiver::ReplyAdmitted(const gate::Edge& edge, size_t at, Batch* batch, bool* wake) {
+  const MutableBytes out = batch->outs[at];
+  wire::Query& query = batch->queries[at];
+  Admitted& admitted = batch->admitted[at];
+  const size_t length =
+      admission_.ReplyCounted(edge, batch->clients[at], &admitted, query, out, batch->responses[at].length);
+  if (length != 0) return Reply(batch->numbers[at], length);
+  if (admitted.again == 0) [[likely]]
+    return;
+  admitted.client.tag = admitted.again;
+  const Response again = responder_.Respond(batch->packets[at],
+                                            {.now = shared_->cache->NowTicks(batch_us_ / 1000),
+                                             .tenant = admitted.again,
+                                             .parsed = &batch->parsed[at],
+                                             .counting = Counting::kReply,
+                                             .resolves = true},
+                                            &query, out);
+  if (again.verdict == Verdict::kReply) {
+    Reply(batch->numbers[at], again.length);
+  } else {
+    HandleMiss(&edge, {.at = at, .tenant = admitted.again, .response = again}, batch, wake);
+  }
 }
 
 void Receiver::RefusePacket(int packet, Bytes octets) {

@@ -87,9 +87,15 @@ class Receiver {
   void Admit(const gate::Edge& edge, Batch* batch);
   // Once it is known what they come to.
   bool AdmitMiss(const gate::Edge& edge, size_t at, const Batch& batch);
-  void ReplyAdmitted(const gate::Edge& edge, size_t at, const Batch& batch);
+  void ReplyAdmitted(const gate::Edge& edge, size_t at, Batch* batch, bool* wake);
   bool MayRefuse(const gate::Edge& edge, const gate::Judgement& judgement, Bytes address);
-  void HandleMiss(int packet, const wire::Query& query, uint32_t tenant, const Response& response, bool* wake);
+  // One of the batch that is not in the cache, or is asked again under another tag. `edge` may be null.
+  struct Miss {
+    size_t at;
+    uint32_t tenant;
+    const Response& response;
+  };
+  void HandleMiss(const gate::Edge* edge, const Miss& miss, Batch* batch, bool* wake);
   void Reply(int packet, size_t length);
   void RefusePacket(int packet, Bytes octets);
   Client ClientAt(Bytes address) const {

@@ -94,9 +94,7 @@ class Responder {
   void CountReply(const uint8_t* reply) { CountRcode(wire::Flags(reply) & wire::flag::kRcode); }
   void CountRcode(uint16_t rcode) { counters_.responses_by_rcode[rcode].Add(); }
   // A reply that Respond has counted does not go out.
-  void UncountReply(const uint8_t* reply) {
-    counters_.responses_by_rcode[wire::Flags(reply) & wire::flag::kRcode].Subtract(1);
-  }
+  void UncountRcode(uint16_t rcode) { counters_.responses_by_rcode[rcode].Subtract(1); }
 
   const ResponderCounters& counters() const { return counters_; }
   const answers::Cache* cache() const { return cache_; }

@@ -73,13 +73,19 @@ size_t WriteBlockedReply(const Query& query, const BlockedReply& says, ReplyLimi
   OptToWrite opt = ReplyOpt(query, limits, says.rcode, says.extended_error);
   opt.error_text = says.error_text;
   const size_t limit = ReplyLimit(query, limits) < out.size() ? ReplyLimit(query, limits) : out.size();
+  // A pointer reaches 2^14 octets.
+  const bool keeps = says.kept_records != 0 && says.owner < 0x4000;
+  const uint16_t owner = static_cast<uint16_t>(0xC000 | (keeps ? says.owner : size_t{kHeaderSize}));
+  const size_t head = keeps ? says.kept_end : size_t{query.question_end};
   // A text is for people: it goes before anything else does.
-  if (query.question_end + kOwner + kFixed + kSoaData + OptSize(opt) > limit) opt.error_text = {};
+  if (head + kOwner + kFixed + kSoaData + OptSize(opt) > limit) opt.error_text = {};
   const size_t opt_size = query.edns.present ? OptSize(opt) : 0;
   size_t length = WriteHead(query, flags, out);
+  if (keeps) length = says.kept_end;
+  if (length + opt_size > limit) return TruncateReply(query, flags, limits, says.extended_error, out);
   const auto record = [&](uint16_t type, uint32_t ttl, size_t octets) {
     uint8_t* const at = out.data() + length;
-    Store16(at, 0xC000 | kHeaderSize);
+    Store16(at, owner);
     Store16(at + 2, type);
     Store16(at + 4, kClassIn);
     Store32(at + 6, ttl == kBlockedTtl ? says.ttl_seconds : ttl);
@@ -87,7 +93,8 @@ size_t WriteBlockedReply(const Query& query, const BlockedReply& says, ReplyLimi
     length += kOwner + kFixed + octets;
     return at + kOwner + kFixed;
   };
-  uint16_t answers = 0;
+  uint16_t answers = keeps ? says.kept_records : 0;
+  const uint16_t before = answers;
   for (Bytes left = says.records; !left.empty();) {
     const uint16_t type = Load16(left.data());
     const size_t octets = Load16(left.data() + 6);
@@ -101,7 +108,7 @@ size_t WriteBlockedReply(const Query& query, const BlockedReply& says, ReplyLimi
     left = left.subspan(8 + octets);
   }
   Store16(out.data() + 6, answers);
-  if (answers == 0 && says.rcode != rcode::kRefused && length + kOwner + kFixed + kSoaData + opt_size <= limit) {
+  if (answers == before && says.rcode != rcode::kRefused && length + kOwner + kFixed + kSoaData + opt_size <= limit) {
     // Of the name itself: a zone that begins there denies it whatever is cached above. Nobody is its server.
     uint8_t* const soa = record(type::kSoa, kBlockedTtl, kSoaData);
     soa[0] = soa[1] = 0;

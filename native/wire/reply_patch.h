@@ -86,6 +86,11 @@ struct BlockedReply {
   Bytes records = {};
   uint16_t extended_error = kNoExtendedError;
   std::string_view error_text = {};
+  // Of a reply that is in `out` already, what stays before them: so many records, up to here, and where the name is
+  // that they are of. 0: they are of the question's.
+  size_t kept_end = 0;
+  uint16_t kept_records = 0;
+  size_t owner = 0;
 };
 // A TTL among them that stands for `ttl_seconds`.
 inline constexpr uint32_t kBlockedTtl = UINT32_MAX;

@@ -11,6 +11,14 @@ export interface Setup {
   nsec3Iterations: number;
   /** The state of trust anchors that follow their zones, where the scenario has them. */
   followed?: string;
+  /** Response policy zones: their texts, and what is done in place of what they say. */
+  policy: PolicyZone[];
+}
+
+export interface PolicyZone {
+  name: string;
+  text: string;
+  action?: string;
 }
 
 /** Options of the reference program that change nothing of what a client is told, or nothing that is tested here. */
@@ -85,6 +93,7 @@ export function setupOf(scenario: Scenario): Setup {
     options: options as unknown as ServerOptions,
     wallSeconds: 1_700_000_000,
     nsec3Iterations: 150,
+    policy: [],
   };
   const { resolver, cache, stale, upstream } = options;
   if (scenario.dialect === 'deckard') {
@@ -105,14 +114,24 @@ export function setupOf(scenario: Scenario): Setup {
     }
   } else if (has(scenario, 'server', 'module-config')) {
     const modules = valueOf(scenario, 'server', 'module-config') ?? '';
-    const other = modules.split(/\s+/).filter(one => !['dns64', 'validator', 'iterator', ''].includes(one));
+    const known = ['dns64', 'validator', 'iterator', 'respip', ''];
+    const other = modules.split(/\s+/).filter(one => !known.includes(one));
     if (other.length > 0) throw new Unsupported(`module ${other[0]}`);
   }
   let refused = false;
   const local = new LocalSettings();
   const zones = new Map<number, Record<string, unknown>>();
   for (const { clause, clauseNumber, key, value } of scenario.dialect === 'unbound' ? scenario.head : []) {
-    if (key === 'tempfile_contents') throw new Unsupported('tempfile contents');
+    if (clause === 'rpz') {
+      readPolicyOption(setup.policy, clauseNumber, key, value);
+      continue;
+    }
+    if (key === 'tempfile_contents') {
+      const zone = setup.policy.at(-1);
+      if (zone === undefined) throw new Unsupported('tempfile contents');
+      zone.text = value;
+      continue;
+    }
     if (key === 'autotrust_file') {
       const { configured, text } = readAutotrust(value);
       anchors.push(...configured);
@@ -299,6 +318,25 @@ export function setupOf(scenario: Scenario): Setup {
   setup.options.dnssec = anchors.length > 0 ? dnssec : { validate: false };
   upstream.deadlineMs ??= 20_000;
   return setup;
+}
+
+/** Of those zones that stand in the scenario. */
+function readPolicyOption(zones: PolicyZone[], number: number, key: string, value: string): void {
+  const name = `zone ${number}`;
+  if (zones.at(-1)?.name !== name) zones.push({ name, text: '' });
+  const zone = zones.at(-1)!;
+  switch (key) {
+    case 'name':
+    case 'zonefile':
+    case 'rpz-log':
+    case 'rpz-log-name':
+      return;
+    case 'rpz-action-override':
+      if (value !== 'passthru' && value !== 'nxdomain' && value !== 'nodata') break;
+      zone.action = value;
+      return;
+  }
+  throw new Unsupported(`option rpz ${key}`);
 }
 
 function readZoneOption(

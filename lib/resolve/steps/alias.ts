@@ -1,4 +1,4 @@
-// An alias of local data or of a hook: the name that it leads to is asked as a question of its own, and its answer told
+// An alias of local data, of a hook or of a list: the name that it leads to is asked as a question of its own, and its answer told
 // behind a CNAME.
 //
 // Bound: 11 aliases (as many as recursion follows).
@@ -11,13 +11,19 @@ import { failed, type Outcome } from '../outcome.js';
 import { RECURSION_LIMITS } from '../recurse/limits.js';
 import type { StepParts } from './step.js';
 
+/**
+ * @param how.tenant whose answer to the target is told, where that is not the asker's own
+ * @param how.ttl of the alias; by default that of what it leads to
+ * @param how.keeps whether the whole may be kept
+ */
 export async function followAlias(
   query: Query,
   asker: Flyer,
   target: Uint8Array,
   { context, engine, keep }: StepParts,
+  { tenant = asker.tenant, ttl, keeps = true }: { tenant?: number; ttl?: number; keeps?: boolean } = {},
 ): Promise<Outcome> {
-  const { client, tenant, flight, depth = 0 } = asker;
+  const { client, flight, depth = 0 } = asker;
   if (depth >= RECURSION_LIMITS.aliases) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
   const asked = withName(query, target);
   const resolution = await context.follow(asked, {
@@ -28,6 +34,10 @@ export async function followAlias(
     parent: flight,
   });
   // What the hook said of the other name holds for the client, and not for this question.
+  // Nor can it be kept where what a list says is.
+  if (resolution.kind === 'moved' && tenant !== asker.tenant) {
+    return failed(Rcode.SERVFAIL, ExtendedError.other, true);
+  }
   if (resolution.kind === 'moved') return { kind: 'moved', tenant: resolution.tenant };
   if (resolution.kind === 'error') return resolution;
   let octets: Uint8Array;
@@ -53,7 +63,7 @@ export async function followAlias(
     name: query.name,
     type: Type.CNAME,
     dnsClass: Class.IN,
-    ttl: message.answers.reduce((least, record) => Math.min(least, record.ttl), 300),
+    ttl: ttl ?? message.answers.reduce((least, record) => Math.min(least, record.ttl), 300),
     data: target,
   };
   const whole = encodeMessage({
@@ -70,7 +80,7 @@ export async function followAlias(
   const told = { kind: 'message', message: whole, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE } as const;
   // What the target is told one subnet only, or without recursion, is not the alias's for everybody.
   const scoped = context.options.forwardClientSubnet && query.clientSubnet !== undefined;
-  if (scoped || !isKept(query)) return told;
+  if (scoped || !keeps || !isKept(query)) return told;
   // Nor is what may not be kept of the target: a hook, its zone or its TTL say so.
   const known = engine.peek(asked.name, asked.type, variantOf(asked, tenant));
   if (known === undefined || known.remainingSeconds <= 0) {

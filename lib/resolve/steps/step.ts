@@ -1,6 +1,7 @@
 // What the steps of a question are made with: the resolver that they belong to, and the parts that they share.
 import type { Logger } from '../../base/log.js';
 import type { Engine } from '../../cache/engine.js';
+import type { ListAliases } from '../../clients/list-aliases.js';
 import type { Exchanger } from '../../upstream/exchange.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import type { Query } from '../../wire/query.js';
@@ -42,6 +43,8 @@ export interface StepContext {
   readonly pool: Resolving | undefined;
   /** Whether `onQuery` says whose client it is. */
   readonly sortsByHook: boolean;
+  /** Aliases that lists put in place of names; undefined: there are none. */
+  readonly listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
   readonly stats: { rejectedResponses: number; dns64Answers: number; dns64Pointers: number };
   /** Told of each question whose answer does not prove itself. Must not throw. */
   readonly onBogus: (name: string, extendedError: number) => void;

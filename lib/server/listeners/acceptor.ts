@@ -56,6 +56,9 @@ export class Acceptor {
   stop(): void {
     this.#server.close();
   }
+  close(): void {
+    this.stop();
+  }
 
   #accept(socket: Socket): void {
     const { remoteAddress, remotePort = 0 } = socket;

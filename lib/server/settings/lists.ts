@@ -43,9 +43,9 @@ const list = section({
     why: 'How its lines are read: `0.0.0.0 NAME`, names or `*.NAME`, rules of ad blockers (`||NAME^`, `@@||NAME^`), or a response policy zone.',
   },
   action: {
-    schema: z.enum(['nxdomain', 'nodata', 'zero', 'refuse', 'drop', 'truncate', 'allow']).optional(),
+    schema: z.enum(['nxdomain', 'nodata', 'zero', 'refuse', 'drop', 'truncate', 'allow', 'passthru']).optional(),
     change: 'live',
-    why: 'What its names are answered with: NXDOMAIN, which is the default, no records, `0.0.0.0` and `::`, REFUSED, nothing, TC over UDP; `allow`: they are never blocked. Of a response policy zone: in place of what its records say.',
+    why: 'What its names are answered with: NXDOMAIN, which is the default, no records, `0.0.0.0` and `::`, REFUSED, nothing, TC over UDP; `allow`: they are never blocked. Of a response policy zone: in place of what its records say; `passthru`: what it has a rule for is let pass, and later lists are not asked.',
   },
   matches: {
     schema: z.enum(['exact', 'subtree']).optional(),
@@ -119,6 +119,8 @@ export const listRows = {
               'action',
             );
           }
+          if (action === 'passthru' && format !== 'rpz')
+            wrong('expected another action: it is of the format rpz', 'action');
           if (matches !== undefined && format !== 'domains')
             wrong('expected none: it is of the format domains', 'matches');
         }

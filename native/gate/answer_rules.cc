@@ -1,0 +1,112 @@
+// One pass over an answer.
+#include "gate/answer_rules.h"
+
+#include <algorithm>
+
+#include "wire/ttl_scan.h"
+
+namespace shardns::gate {
+
+namespace {
+constexpr uint16_t kIpv4Hint = 4, kIpv6Hint = 6;  // RFC 9460 section 14.3.2
+}  // namespace
+
+void AnswerSearch::Take(const NameMatch& match, bool by_override) {
+  best_ = at_;
+  best_->match = match;
+  best_->by_override = by_override;
+}
+
+void AnswerSearch::Name(size_t name) {
+  uint8_t folded[wire::kMaxNameSize];
+  const size_t size = wire::ExpandFolded(reply_, name, folded);
+  if (size <= 1) return;
+  if (rules_.overrides != nullptr) {
+    if (const auto match = rules_.overrides->FindName({folded, size}, UINT64_MAX)) return Take(*match, true);
+  }
+  if (rules_.lists == nullptr) return;
+  const auto match = rules_.lists->FindName({folded, size}, rules_.set);
+  if (!match || (best_ && best_->match.policy.tier <= match->policy.tier)) return;
+  best_address_ = {};
+  Take(*match, false);
+}
+
+void AnswerSearch::Address(Bytes address) {
+  if (rules_.lists == nullptr || (best_ && best_->by_override)) return;
+  const auto match = rules_.lists->FindAddress(Trigger::kAnswerAddress, address, rules_.set);
+  if (!match) return;
+  if (best_) {
+    const NameMatch& before = best_->match;
+    if (match->policy.tier > before.policy.tier) return;
+    if (match->policy.tier == before.policy.tier) {
+      if (best_address_.empty() || match->labels < before.labels) return;
+      const bool smaller = address.size() != best_address_.size()
+                               ? address.size() < best_address_.size()
+                               : std::lexicographical_compare(address.begin(), address.end(), best_address_.begin(),
+                                                              best_address_.end());
+      if (match->labels == before.labels && !smaller) return;
+    }
+  }
+  best_address_ = address;
+  Take(*match, false);
+}
+
+bool AnswerSearch::Alias(size_t target, size_t record_end, uint16_t records) {
+  if (best_) return false;
+  at_.end = record_end;
+  at_.records = records;
+  at_.owner = target;
+  Name(target);
+  return !best_ || !best_->by_override;
+}
+
+void AnswerSearch::Service(size_t rdata, size_t end) {
+  if (end - rdata < 3) return;
+  const size_t target = rdata + 2;
+  const size_t size = wire::OwnOctets(reply_.first(end), target);
+  if (size == 0) return;
+  // "." is the owner itself, or that there is no service.
+  if (!best_) Name(target);
+  for (size_t at = target + size; at + 4 <= end;) {
+    const uint16_t key = Load16(reply_.data() + at);
+    const size_t length = Load16(reply_.data() + at + 2);
+    at += 4;
+    if (length > end - at) return;
+    const size_t octets = key == kIpv4Hint ? 4 : key == kIpv6Hint ? 16 : 0;
+    for (size_t hint = at; octets != 0 && hint + octets <= at + length; hint += octets) {
+      Address(reply_.subspan(hint, octets));
+    }
+    at += length;
+  }
+}
+
+std::optional<AnswerMatch> AnswerSearch::Find() {
+  if (rules_.question) Take(*rules_.question, false);
+  const bool addresses = rules_.lists != nullptr && rules_.lists->Has(Trigger::kAnswerAddress);
+  wire::RecordWalk walk = wire::RecordWalk::Stored(reply_, at_.end);
+  wire::Record record;
+  uint16_t records = 0;
+  while (records < kMaxRecords && walk.Next(&record) && record.section == wire::Section::kAnswer) {
+    ++records;
+    switch (record.type) {
+      case wire::type::kCname:
+        if (!Alias(record.rdata(), record.end(), records)) return best_;
+        break;
+      case wire::type::kA:
+      case wire::type::kAaaa:
+        if (addresses && record.length == (record.type == wire::type::kA ? 4 : 16)) {
+          Address(reply_.subspan(record.rdata(), record.length));
+        }
+        break;
+      case wire::type::kSvcb:
+      case wire::type::kHttps:
+        Service(record.rdata(), record.end());
+        break;
+      default:
+        break;
+    }
+  }
+  return best_;
+}
+
+}  // namespace shardns::gate
