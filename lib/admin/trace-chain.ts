@@ -110,7 +110,7 @@ function adviceFor(chain: ExplainedChain): string | undefined {
     case ExtendedError.rrsigsMissing:
       return `${zone} has DS records above it, so all that it says has to be signed: sign it, or have the DS records removed. Where it is signed, a server or a forwarder on the way leaves signatures out. ${ownNamesAdvice(chain)}`;
     case ExtendedError.nsecMissing:
-      return `no NSEC or NSEC3 records show what is denied: see whether ${zone} has them and whether each of its servers, and a forwarder on the way, passes them on. ${ownNamesAdvice(chain)}`;
+      return `no NSEC or NSEC3 records show what is denied: see whether ${denierOf(zones, place)} has them and whether each of its servers, and a forwarder on the way, passes them on. ${ownNamesAdvice(chain)}`;
     default:
       return `what was told of ${zone} is not what its keys have signed, or not all of it: compare its servers with each other (the steps above say who was asked); if they agree, sign it again; if this is what only a forwarder says, it or the way to it changes answers`;
   }
@@ -173,6 +173,15 @@ function insecureAdvice(ede: number | undefined): string | undefined {
       return undefined;
   }
 }
+
+/** Whose NSEC or NSEC3 records would show it: the lowest zone above a name that is known to be secure. */
+const denierOf = (zones: readonly ZoneFacts[], name: Uint8Array): string =>
+  nameToText(
+    signerOf(
+      zones.filter(one => one.state.status === 'secure'),
+      name,
+    ),
+  );
 
 /** The lowest zone above a name that has keys. */
 function signerOf(zones: readonly ZoneFacts[], name: Uint8Array): Uint8Array {

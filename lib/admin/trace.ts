@@ -193,10 +193,11 @@ async function follow(server: Server, name: Uint8Array, type: number, fresh: boo
   const { recursor, engine } = server;
   // What clients are told meanwhile; the trace goes on.
   if (engine.answer(query.message, { counts: 'nothing' }) > 0 && headerRcode(engine.reply) === Rcode.SERVFAIL) {
-    const { failureMaxSeconds } = server.resolver.options;
+    const left = engine.peek(query.name, type, {})?.remainingSeconds ?? 0;
+    const seconds = Math.max(1, Math.ceil(left));
     step({
       kind: 'cache',
-      text: `${query.nameText} ${typeName(type)}: failed not long ago; clients are told SERVFAIL for up to ${failureMaxSeconds} s`,
+      text: `${query.nameText} ${typeName(type)}: failed not long ago; clients are told SERVFAIL for another ${seconds} s`,
     });
   }
   if (recursor?.serves(query.name, type) === true) {

@@ -7,35 +7,29 @@
 // cannot be expected to be known. A forward zone without an anchor of its own is not asked about: it may be unsigned. Servers
 // that are given by host names there are not asked either.
 //
-// Bounds: MAX_TARGETS servers, MAX_ASKING of them at a time, with three questions each and one more for each that shows
-// something missing; one packet that somebody has forged is not enough. Once a day; one that is passed over once an hour, so
-// that it is missed no longer; one that does not say every ten minutes. Where a zone has nobody else, all is SERVFAIL until
-// one of them heals (a captive portal, a tunnel that is not up yet): asked after 1, 2, 4 ... LOST_MS. Operators and answers
-// that lack signatures have those asked at once, each once in SOON_MS.
+// Bounds: MAX_TARGETS servers, MAX_ASKING of them at a time, with the questions of a probe (resolve/signature-probe.ts) each.
+// Once a day; one that is passed over once an hour, so that it is missed no longer; one that does not say every ten minutes.
+// Where a zone has nobody else, all is SERVFAIL until one of them heals (a captive portal, a tunnel that is not up yet):
+// asked by `lostPatienceMs`. Operators and answers that lack signatures have those asked at once, each once in SOON_MS.
 import { Canceller } from '../base/cancel.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import { below, type Random } from '../base/random.js';
-import { missingIn, type Shown, signatureQuestions } from '../dnssec/signature-questions.js';
+import type { Random } from '../base/random.js';
 import type { TrustAnchors } from '../dnssec/trust.js';
 import { passedOverKey } from '../resolve/recurse/server-choice.js';
 import { parseZoneServer } from '../resolve/recurse/zones.js';
-import { buildServerQuery } from '../resolve/upstream-query.js';
+import { anchorToAskFor, type Found, lostPatienceMs, MISSING_MS, probeSignatures } from '../resolve/signature-probe.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import { Upstream } from '../upstream/upstream.js';
-import { rcodeName, typeName } from '../wire/iana.js';
-import { decodeMessage, MAX_RESPONSE_RECORDS, rcodeOf } from '../wire/message.js';
-import { encodeName, foldName, isAtOrBelow, nameKey, nameToText } from '../wire/name.js';
+import { encodeName, foldName, nameKey, nameToText } from '../wire/name.js';
 import type { ServerSettings } from './settings/settings.js';
 
 const MAX_TARGETS = 1024;
 const MAX_ASKING = 4;
 const PASSED_MS = 86_400_000;
-const MISSING_MS = 3_600_000;
 const UNKNOWN_MS = 600_000;
 const SOON_MS = 1000;
-const LOST_MS = 60_000;
 /** Signatures that answers lacked, of so many names within a minute: their servers are asked before their day is over. */
 const MANY_LACKING = 3;
 const LACKING_MS = 60_000;
@@ -182,9 +176,8 @@ export class SignatureProbes {
     const { user, clock } = this.parts;
     const anchors = user.believed;
     if (anchors === undefined) return [];
-    const anchored = anchors.all.map(one => one.zone);
     const targetsOf = (zone: Uint8Array, servers: () => readonly Upstream[], tcp: boolean): Target[] => {
-      const anchor = shortestBelow(anchored, zone);
+      const anchor = anchorToAskFor(anchors, zone);
       if (anchor === undefined) return [];
       const zoneKey = nameKey(zone);
       return servers().map(upstream => {
@@ -226,11 +219,7 @@ export class SignatureProbes {
     const { askedMs, soon, failures, signatures } = target;
     if (askedMs === undefined) return 0;
     const ordinaryMs = signatures === 'passed on' ? PASSED_MS : signatures === 'left out' ? MISSING_MS : UNKNOWN_MS;
-    const patienceMs = soon
-      ? SOON_MS
-      : lost.has(target.zoneKey)
-        ? Math.min(LOST_MS, SOON_MS * 2 ** Math.max(0, failures - 1))
-        : ordinaryMs;
+    const patienceMs = soon ? SOON_MS : lost.has(target.zoneKey) ? lostPatienceMs(failures) : ordinaryMs;
     return Math.max(0, askedMs + patienceMs - this.parts.clock.nowMs());
   }
 
@@ -259,11 +248,13 @@ export class SignatureProbes {
   }
 
   async #probe(target: Target): Promise<void> {
-    const { clock, random, log } = this.parts;
+    const { clock, random, log, exchanger } = this.parts;
     let found: Found = { signatures: 'not answered', reason: 'does not answer questions for DNSKEY records' };
     target.soon = false;
     try {
-      found = await this.#found(target, labelOf(random));
+      const { deadlineMs: timeoutMs } = exchanger.options;
+      const { udpSize } = this.#settings!.upstream;
+      found = await probeSignatures(target, { exchanger, random, udpSize, timeoutMs, cancel: this.#cancel });
     } catch (error) {
       if (!(error instanceof ShardnsError))
         log.error({ err: error }, 'an upstream could not be probed: a mistake of ours');
@@ -286,42 +277,6 @@ export class SignatureProbes {
     } else if (signatures === 'not answered') {
       log.warn(fields, 'an upstream has no answers about DNSSEC records: what it says cannot be proven');
     } else if (before !== 'unknown') log.info(fields, 'an upstream passes DNSSEC records on again');
-  }
-
-  async #found(target: Target, label: string): Promise<Found> {
-    let found: Found = { signatures: 'passed on', reason: undefined };
-    for (const question of signatureQuestions(target.anchor, label)) {
-      let shown = await this.#ask(target, question);
-      let missing = missingIn(question, shown);
-      if (missing !== undefined && missing !== 'unknown') {
-        const { again } = question;
-        shown = await this.#ask(target, again);
-        const second = missingIn(again, shown);
-        if (second === undefined || second === 'unknown') missing = second;
-      }
-      if (missing === 'unknown') {
-        const reason = `answers ${rcodeName(shown.rcode)} to questions for ${typeName(question.type)} records`;
-        if (found.signatures === 'passed on') found = { signatures: 'not answered', reason };
-      } else if (missing !== undefined) return { signatures: 'left out', reason: missing };
-    }
-    return found;
-  }
-
-  async #ask({ upstream, tcp }: Target, { name, type }: { name: Uint8Array; type: number }): Promise<Shown> {
-    const { exchanger } = this.parts;
-    const flags = { recursionDesired: true, dnssecOk: true, checkingDisabled: true };
-    const query = buildServerQuery({ name, type, ...flags }, this.#settings!.upstream.udpSize);
-    const patience = { timeoutMs: exchanger.options.deadlineMs, cancel: this.#cancel };
-    upstream.inFlight++;
-    try {
-      const octets = await (tcp
-        ? exchanger.askTcp(query, upstream, patience)
-        : exchanger.ask(query, upstream, patience));
-      const message = decodeMessage(octets, MAX_RESPONSE_RECORDS);
-      return { rcode: rcodeOf(message), answers: message.answers, authorities: message.authorities };
-    } finally {
-      upstream.release();
-    }
   }
 
   /** Has those passed over that leave signatures out, and says where nobody is left. */
@@ -349,20 +304,3 @@ export class SignatureProbes {
     this.#lost = new Set(lost.keys());
   }
 }
-
-/** What a probe has found. */
-interface Found {
-  signatures: Exclude<ProbeReport['signatures'], 'unknown'>;
-  reason: string | undefined;
-}
-
-/** The shortest anchor at or below a zone: of the zone above it another server's word counts. */
-function shortestBelow(anchored: readonly Uint8Array[], zone: Uint8Array): Uint8Array | undefined {
-  const inside = anchored.filter(one => isAtOrBelow(one, zone));
-  return inside.length === 0 ? undefined : inside.reduce((a, b) => (b.length < a.length ? b : a));
-}
-
-const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
-const LABEL_SIZE = 12;
-const labelOf = (random: Random): string =>
-  Array.from({ length: LABEL_SIZE }, () => LETTERS[below(random, LETTERS.length)]).join('');

@@ -16,6 +16,7 @@ import { type Exchanged, Race, type RaceOwner } from './race.js';
 import type { Route, Routes } from './route.js';
 import { select } from './selection.js';
 import type { Answered, Listener } from './shared-outcome.js';
+import { notAnswered } from './truncation.js';
 import type { Upstream } from './upstream.js';
 
 export interface ExchangerOptions extends InquiryOptions {
@@ -282,8 +283,7 @@ class Asking implements Listener, Due {
     this.shape.cancel.unsubscribe(this);
   }
   #lateness(): ShardnsError {
-    const text = `${this.upstream.label} did not answer in ${Math.round(this.shape.timeoutMs)} ms`;
-    return new ShardnsError('ERR_SHARDNS_TIMEOUT', text);
+    return notAnswered(this.upstream, { timeoutMs: this.shape.timeoutMs, isCut: this.#inquiry?.isCut === true });
   }
 }
 

@@ -25,6 +25,7 @@ import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import type { Route } from './route.js';
 import { type Answered, SharedOutcome } from './shared-outcome.js';
+import { lostOverTcp, truncatedAgain, truncatedOverTcp } from './truncation.js';
 import type { Upstream } from './upstream.js';
 
 /** `public`: names go out in random letters, but for servers on this machine and in private networks. */
@@ -106,6 +107,8 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   /** The stream was tried in the place of what datagrams cannot do, and failed. */
   #streamLost = false;
   #replaced = false;
+  /** What came over UDP was cut short (TC), and there is no other response yet. */
+  isCut = false;
   /** Of a datagram: `missed`: its response proves nothing; `bad`: the server wants its new one. */
   #cookieState: 'untried' | 'sent' | 'refused' | 'bad' | 'missed' = 'untried';
   /** A response that another form of the query may better: FORMERR to EDNS, NXDOMAIN for random letters. */
@@ -258,7 +261,8 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       return;
     }
     if (rcode > 0x0f) {
-      this.fail(problem(`${upstream.label} answered with rcode ${rcodeName(rcode)}`));
+      const text = `${upstream.label} answered with rcode ${rcodeName(rcode)}`;
+      this.fail(new ShardnsError('ERR_SHARDNS_UPSTREAM', text));
       return;
     }
     if (hasOpt && form.edns) upstream.edns.shown();
@@ -329,13 +333,13 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   #truncated(way: 'datagram' | 'stream'): void {
     const { upstream } = this;
     if (way === 'stream') {
-      // RFC 2181 section 9: it is not used, and there is no way to ask for the rest.
-      this.fail(problem(`${upstream.label} truncated its response over TCP`));
+      this.fail(truncatedOverTcp(upstream));
     } else if (this.#streamed === 0) {
       upstream.stats.truncated++;
+      this.isCut = true;
       this.#askStream();
     } else if (!this.#isOpen) {
-      this.fail(problem(`${upstream.label} truncated its response, and TCP failed`));
+      this.fail(truncatedAgain(upstream));
     }
   }
 
@@ -373,7 +377,7 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     } else if (this.#maySendDatagram && (relaxed || this.#doubts.includes('question'))) {
       this.#askDatagram();
     } else if (this.#doubts.length === 0 || !this.#isOpen) {
-      this.#settleForLess(error);
+      this.#settleForLess(this.isCut ? lostOverTcp(this.upstream, error) : error);
     }
   }
 
@@ -393,8 +397,4 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     first?.exchange?.callOff();
     if (others !== undefined) for (const one of others) one.exchange?.callOff();
   }
-}
-
-function problem(text: string): ShardnsError {
-  return new ShardnsError('ERR_SHARDNS_UPSTREAM', text);
 }

@@ -70,3 +70,10 @@ export function tampered(said: Said): Said {
   if (first?.type !== Type.A) return said;
   return { ...said, rcode: Rcode.NOERROR, answer: [{ ...first, data: [Uint8Array.of(6, 6, 6, 6)] }, ...others] };
 }
+
+/** As resolvers answer that know nothing of DO: without signatures, and without the proof of what they deny. */
+export function stripped(said: Said): Said {
+  const bare = (list: Said['answer']): Said['answer'] =>
+    list.filter(one => one.type !== Type.NSEC).map(one => ({ ...one, signatures: [] }));
+  return { ...said, answer: bare(said.answer), authority: bare(said.authority) };
+}

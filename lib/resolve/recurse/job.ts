@@ -127,11 +127,16 @@ export class Job {
     return this.key === key || (this.parent?.waitsFor(key) ?? false);
   }
 
-  /** Milliseconds left. @throws {ResolutionError} when there are none, or no query is left */
-  left(): number {
+  /**
+   * Milliseconds left.
+   * @param reason what went wrong in the time that is over
+   * @throws {ResolutionError} when there are none, or no query is left
+   */
+  left(reason?: string): number {
     const left = this.budget.deadlineAt - this.clock.nowMs();
     if (left <= 0) {
-      throw new ResolutionError('the time for this query is over', ExtendedError.noReachableAuthority);
+      const text = `the time for this query is over${reason === undefined ? '' : `: ${reason}`}`;
+      throw new ResolutionError(text, ExtendedError.noReachableAuthority);
     }
     if (this.budget.queries >= this.budget.maxQueries) {
       throw new ResolutionError(

@@ -113,7 +113,10 @@ export class ZoneAsker {
           this.#exchanges.ended(tried);
           server.lost(error as ShardnsError);
         }
-        if (error instanceof ResolutionError) throw error;
+        if (error instanceof ResolutionError) {
+          job.left(reason);
+          throw error;
+        }
         const { code, message } = error as ShardnsError;
         if (code === 'ERR_SHARDNS_ABORTED' && !isOwn && !job.budget.cancel.cancelled) {
           // It was somebody else's query, and called off with him.
@@ -122,8 +125,9 @@ export class ZoneAsker {
           round--;
           continue;
         }
-        if (code === 'ERR_SHARDNS_ABORTED') job.left(); // the deadline, most likely: said so
+        if (code === 'ERR_SHARDNS_ABORTED') job.left(reason); // the deadline, most likely: said so
         reason = message;
+        if (job.traced) job.trace({ kind: 'failure', text: message });
         if (isOurs(error)) {
           // No fault of the server's; at others there may be room.
           job.budget.ours = true;

@@ -5,12 +5,13 @@ import { trace } from '../../../lib/admin/trace.js';
 import { keyTag } from '../../../lib/dnssec/key.js';
 import { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
-import { Type } from '../../../lib/wire/iana.js';
+import { flagsOf, setFlags } from '../../../lib/wire/flags.js';
+import { Flag, Type } from '../../../lib/wire/iana.js';
 import { equalNames, encodeName } from '../../../lib/wire/name.js';
 import { Query } from '../../../lib/wire/query.js';
 import type { Rrset } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
-import { FakeTransport } from '../../support/fake-transport.js';
+import { FakeTransport, type Handler } from '../../support/fake-transport.js';
 import { makeQuery } from '../../support/messages.js';
 import { answerOf, type Said, tampered } from '../../support/signed-internet.js';
 import { makeKey, SignedZone, signRrset } from '../../support/signed-zone.js';
@@ -29,14 +30,28 @@ const tagOf = (zone: string): number => keyTag(tree.signed(zone).key.data);
 const [ROOT, SHOP] = [tagOf('.'), tagOf('shop.')];
 const UNTIL = new Date((NOW + 86_400) * 1000).toISOString().slice(0, 19) + 'Z';
 
+/** What is too long for UDP, and what becomes of TCP. */
+interface Cut {
+  isCut: (query: Query) => boolean;
+  tcp: Handler;
+}
+
 function start(
   lie: (said: Said) => Said = said => said,
   dnssec: ServerOptions['dnssec'] = {},
   resolver: ServerOptions['resolver'] = {},
+  cut?: Cut,
 ) {
   const clock = new FakeClock();
   clock.wall = NOW;
-  const transport = new FakeTransport(clock, octets => answerOf(tree, new Query(octets), { lie }));
+  const answer = (octets: Uint8Array): Uint8Array => answerOf(tree, new Query(octets), { lie });
+  const isCut = (octets: Uint8Array): boolean => cut?.isCut(new Query(octets)) === true;
+  const transport = new FakeTransport(clock, octets => {
+    const response = answer(octets);
+    if (isCut(octets)) setFlags(response, flagsOf(response) | Flag.TC);
+    return response;
+  });
+  const tcp = new FakeTransport(clock, (octets, ...how) => (cut?.tcp ?? answer)(octets, ...how));
   server = new Server(
     {
       listen: ['127.0.0.1:0'],
@@ -47,7 +62,7 @@ function start(
       dnssec: { validate: true, trustAnchors: [tree.signed('.').anchor], ...dnssec },
     },
     {},
-    { clock, udpTransport: transport, tcpTransport: transport },
+    { clock, udpTransport: transport, tcpTransport: tcp },
   );
   return { clock };
 }
@@ -56,6 +71,13 @@ async function traced(name: string, type = 'A', fresh = false): Promise<string[]
   const lines: string[] = [];
   await trace(server!, { name, type, fresh }, line => lines.push(line.replace(/^ *[\d.]+ ms {2}/, '- ')));
   return lines;
+}
+/** The same where somebody is silent: time passes. */
+async function tracedInTime(clock: FakeClock, name: string): Promise<string[]> {
+  let isOver = false;
+  const tracing = traced(name).finally(() => (isOver = true));
+  while (!isOver) await clock.advance(500);
+  return tracing;
 }
 const chainOf = (lines: readonly string[]): string[] => lines.slice(lines.indexOf('chain of trust') + 1);
 
@@ -222,11 +244,61 @@ describe('a broken zone', () => {
     expect(advice).toContain('the servers of shop. gave no answer for DS or DNSKEY records');
   });
 
+  test('without the records that prove what it denies', async () => {
+    start(said => ({ ...said, authority: said.authority.filter(one => one.type !== Type.NSEC) }));
+    const lines = await traced('none.shop');
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^SERVFAIL \(extended error 12\): none\.shop\. A is bogus: none\.shop\. DS: no proof/),
+    );
+    expect(lines.at(-2)).toMatch(/^bogus: none\.shop\. DS: no proof that .* \(extended error 12\)$/);
+    expect(lines.at(-1)).toMatch(
+      /^what to do: no NSEC or NSEC3 records show what is denied: see whether shop\. has them/,
+    );
+  });
+
   test('with more NSEC3 iterations than count is insecure, and why', async () => {
     start();
     const [verdict, advice] = await last('none.many');
     expect(verdict).toBe('insecure: NSEC3 iterations beyond the limit (extended error 27)');
     expect(advice).toContain('have it signed with 0 (RFC 9276)');
+  });
+});
+
+describe('a server that is heard over UDP only, where an answer needs TCP', () => {
+  const silence: Handler = () => undefined;
+  const refuses: Handler = (_, where) => {
+    throw new Error(`${where} refuses connections`);
+  };
+  const isKeys = ({ type, name }: Query): boolean => type === Type.DNSKEY && name.length > 1;
+  const isAnswer = ({ type }: Query): boolean => type === Type.A;
+  const black = /192\.0\.2\.1:53 truncated its response over UDP \(TC\), and its TCP port 53 did not answer in \d+ ms/;
+
+  test('is named with that port: for the keys of a zone', async () => {
+    const { clock } = start(undefined, {}, {}, { isCut: isKeys, tcp: silence });
+    const lines = await tracedInTime(clock, 'www.shop');
+    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^- +failure +${black.source}$`)));
+    expect(lines).toContainEqual(
+      expect.stringMatching(
+        new RegExp(
+          `^SERVFAIL \\(extended error 22\\): www\\.shop\\. A cannot be validated: shop\\. DNSKEY: .*${black.source}$`,
+        ),
+      ),
+    );
+    expect(lines.at(-1)).toMatch(/^what to do: the servers of shop\. gave no answer .*, over UDP and TCP/);
+  });
+
+  test('is named with that port: for the answer itself', async () => {
+    const { clock } = start(undefined, {}, {}, { isCut: isAnswer, tcp: silence });
+    expect((await tracedInTime(clock, 'www.shop')).at(-1)).toMatch(
+      new RegExp(`^SERVFAIL \\(extended error 22\\): .*${black.source}$`),
+    );
+  });
+
+  test('and so is one that refuses TCP', async () => {
+    const { clock } = start(undefined, {}, {}, { isCut: isAnswer, tcp: refuses });
+    expect((await tracedInTime(clock, 'www.shop')).at(-1)).toMatch(
+      /^SERVFAIL \(extended error 23\): .*192\.0\.2\.1:53 truncated its response over UDP \(TC\), and over TCP: 192\.0\.2\.1:53 refuses connections$/,
+    );
   });
 });
 
@@ -269,7 +341,7 @@ test('a failure that clients are told from memory says so', async () => {
   broken = false;
   const lines = await traced('www.shop');
   expect(lines[1]).toMatch(
-    /^- cache {4}www\.shop\. A: failed not long ago; clients are told SERVFAIL for up to \d+ s$/,
+    /^- cache {4}www\.shop\. A: failed not long ago; clients are told SERVFAIL for another [1-5] s$/,
   );
   expect(lines.at(-1)).toBe('secure');
 });

@@ -12,19 +12,14 @@ import { recordsOfAll } from '../../../lib/wire/rrset.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeTransport } from '../../support/fake-transport.js';
 import { makeQuery } from '../../support/messages.js';
-import type { Said } from '../../support/signed-internet.js';
+import { type Said, stripped } from '../../support/signed-internet.js';
 import { NOW, SignedTree } from '../../support/signed-tree.js';
 
 const [GOOD, OTHER] = ['192.0.2.1:53', '192.0.2.2:53'];
 const HOUR = 3_600_000;
 
 type Manner = (said: Said, name: string, type: number) => Said | undefined;
-/** As resolvers do that know nothing of DO. */
-const strips: Manner = said => {
-  const bare = (list: Said['answer']): Said['answer'] =>
-    list.filter(one => one.type !== Type.NSEC).map(one => ({ ...one, signatures: [] }));
-  return { ...said, answer: bare(said.answer), authority: bare(said.authority) };
-};
+const strips: Manner = stripped;
 const silent: Manner = () => undefined;
 
 let clock: FakeClock;
