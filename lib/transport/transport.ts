@@ -68,7 +68,7 @@ export interface Transport {
    */
   ask(query: Uint8Array, server: ServerAddress, options: ExchangeOptions, listener: ExchangeListener): Exchanging;
   /** Where flights of a native plane can be forwarded without JavaScript. */
-  readonly forwarding?: Forwarding;
+  readonly forwarding?: Forwarding | undefined;
   /** Lets go of every socket; exchanges under way fail with ERR_SHARDNS_CLOSED. */
   close(): void;
 }
