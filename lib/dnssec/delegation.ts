@@ -236,7 +236,7 @@ export function* readDs(
   if (proof === 'proven') return keep(child, inside, context, ttl);
   if (proof === 'cut') return keep(child, notSecure(insecure('a delegation without DS')), context, ttl);
   const what = `${nameToText(child)} has no DS`;
-  const isUnshown = proof === 'missing' && denialsOf(response.authority).length === 0;
+  const isUnshown = proof === 'missing' && response.answer.length === 0 && denialsOf(response.authority).length === 0;
   const verdict = isUnshown ? bogus(`no proof that ${what}`, ExtendedError.nsecMissing) : verdictOf(proof, what);
   if (verdict.status === 'bogus') return fail(proof === 'missing' && failure !== undefined ? failure : verdict);
   return keep(child, notSecure(verdict), context, ttl);
