@@ -116,23 +116,13 @@ bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
     SendBatch& batch = *replies_[waiter.peer.receiver];
     wire::Query query;
     wire::ParseQuery({waiter.packet, waiter.packet_length}, &query);
-    sockaddr_in6 peer;
-    Client client;
-    Admitted admitted;
-    if (edge != nullptr) {
-      static_assert(sizeof peer == sizeof waiter.peer.address);
-      std::memcpy(&peer, waiter.peer.address, sizeof peer);
-      client = {.address = AddressOf(reinterpret_cast<const sockaddr*>(&peer)),
-                .now_us = gate_->NowUs(now_us),
-                .wall_s = gate_->WallSeconds()};
-      admitted.client = rules->Judge(client.address, gate_->Now(now_us / 1000));
-      admission_.Renew(*edge, client, tag, &query, &admitted);
-    }
+    Waiting waiting;
+    if (edge != nullptr) Renew(*rules, waiter, tag, &query, &waiting);
     size_t length = build(query, batch.Next());
     if (length != 0 && edge != nullptr) {
-      length = admission_.Reply(*edge, client, &admitted, query, batch.Next(), length);
-      if (admitted.again != 0) {
-        again.push_back({.waiter = waiter, .tag = admitted.again});
+      length = admission_.Reply(*edge, waiting.client, &waiting.admitted, query, batch.Next(), length);
+      if (waiting.admitted.again != 0) {
+        again.push_back({.waiter = waiter, .tag = waiting.admitted.again});
         return;
       }
     }
@@ -142,21 +132,39 @@ bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
     durations_.Add(now_us - waiter.received_us);
     if (batch.full()) batch.Flush(receivers_[waiter.peer.receiver]->fd(), &send_counters_);
   });
-  if (!again.empty()) AskAgain(again);
+  if (!again.empty()) AskAgain(*rules, again);
   return known;
 }
 
-void Plane::AskAgain(std::span<const AskedAgain> asked) {
+// What the edge says now of one who has waited, and what its reply's OPT has: `query` points into `waiting` then.
+void Plane::Renew(const gate::Rules& rules, const Waiter& waiter, uint32_t tag, wire::Query* query, Waiting* waiting) {
+  const uint64_t now_us = MonotonicUs();
+  static_assert(sizeof waiting->peer == sizeof waiter.peer.address);
+  std::memcpy(&waiting->peer, waiter.peer.address, sizeof waiting->peer);
+  waiting->client = {.address = AddressOf(reinterpret_cast<const sockaddr*>(&waiting->peer)),
+                     .now_us = gate_->NowUs(now_us),
+                     .wall_s = gate_->WallSeconds()};
+  waiting->admitted.client = rules.Judge(waiting->client.address, gate_->Now(now_us / 1000));
+  admission_.Renew(*rules.edge(), waiting->client, tag, query, &waiting->admitted);
+}
+
+void Plane::AskAgain(const gate::Rules& rules, std::span<const AskedAgain> asked) {
   const bool by_subnet = shared_.cache->tunables().Is(answers::mode::kClientSubnet);
   bool wake = false;
   for (const auto& [waiter, tag] : asked) {
     SendBatch& batch = *replies_[waiter.peer.receiver];
     wire::Query query;
     const Bytes packet = {waiter.packet, waiter.packet_length};
-    Response response = responder_.Respond(
-        packet,
-        {.now = shared_.cache->NowTicks(MonotonicMs()), .tenant = tag, .counting = Counting::kReply, .resolves = true},
-        &query, batch.Next());
+    const wire::QueryVerdict parsed = wire::ParseQuery(packet, &query);
+    Waiting waiting;
+    Renew(rules, waiter, tag, &query, &waiting);
+    Response response = responder_.Respond(packet,
+                                           {.now = shared_.cache->NowTicks(MonotonicMs()),
+                                            .tenant = tag,
+                                            .parsed = &parsed,
+                                            .counting = Counting::kReply,
+                                            .resolves = true},
+                                           &query, batch.Next());
     if (response.verdict == Verdict::kMiss) {
       const MissRing::Joined joined = ring_.Join({.query = query,
                                                   .peer = waiter.peer,

@@ -82,7 +82,14 @@ class Plane {
     Waiter waiter;
     uint32_t tag;
   };
-  void AskAgain(std::span<const AskedAgain> asked);
+  void AskAgain(const gate::Rules& rules, std::span<const AskedAgain> asked);
+  // One who has waited, as the edge sees it.
+  struct Waiting {
+    sockaddr_in6 peer;
+    Client client;
+    Admitted admitted;
+  };
+  void Renew(const gate::Rules& rules, const Waiter& waiter, uint32_t tag, wire::Query* query, Waiting* waiting);
 
   std::vector<Endpoint> endpoints_;
   bool pin_;

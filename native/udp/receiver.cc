@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "udp/answering_ports.h"
 
@@ -257,18 +258,18 @@ void Receiver::ReplyAdmitted(const gate::Edge& edge, size_t at, Batch* batch, bo
   if (length != 0) return Reply(batch->numbers[at], length);
   if (admitted.again == 0) [[likely]]
     return;
-  admitted.client.tag = admitted.again;
+  const uint32_t tag = admitted.client.tag = std::exchange(admitted.again, 0);
   const Response again = responder_.Respond(batch->packets[at],
                                             {.now = shared_->cache->NowTicks(batch_us_ / 1000),
-                                             .tenant = admitted.again,
+                                             .tenant = tag,
                                              .parsed = &batch->parsed[at],
                                              .counting = Counting::kReply,
                                              .resolves = true},
                                             &query, out);
   if (again.verdict == Verdict::kReply) {
     Reply(batch->numbers[at], again.length);
-  } else {
-    HandleMiss(&edge, {.at = at, .tenant = admitted.again, .response = again}, batch, wake);
+  } else if (AdmitMiss(edge, at, *batch)) {
+    HandleMiss(&edge, {.at = at, .tenant = tag, .response = again}, batch, wake);
   }
 }
 

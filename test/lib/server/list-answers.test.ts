@@ -191,6 +191,24 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
     expect(await toldTwice(way, 'long.example')).toBe('long.example.garden.example nxdomain');
   });
 
+  test('who has waited for it gets its cookie and the name of the server with it', async () => {
+    const lists = [zone('zone', '32.9.2.0.192.rpz-ip CNAME garden.example.\n')];
+    await open(lists, { cookies: { enabled: true }, nsid: 'one' }, way);
+    const options = [
+      { code: 10, data: Buffer.from('0102030405060708', 'hex') },
+      { code: 3, data: Buffer.alloc(0) },
+    ];
+    for (let i = 0; i < 2; i++) {
+      const [opt] = decode((await ask(way, 'cloaked.example', { options }))!).additionals as unknown as [
+        { options: { code: number; data: Buffer }[] },
+      ];
+      expect(opt.options.map(({ code, data }) => [code, data.length])).toEqual([
+        [10, 24],
+        [3, 3],
+      ]);
+    }
+  });
+
   test('a list is for its clients alone, in answers too', async () => {
     await open([list('trackers', 'tracker.example\n', { clients: ['127.0.2.0/24'] })], {}, way);
     expect(await told(way, 'cloaked.example')).toBe('edge.tracker.example 192.0.2.9');
