@@ -30,7 +30,7 @@ export class ListAliases {
   #tags = new Uint32Array(0);
   #now = new Map<number, ListAlias>();
   #before = new Map<number, ListAlias>();
-  #next = 0;
+  #half = 0;
   #used = new Set<number>();
   ttlSeconds = 0;
   /** Whether what they come to may be kept: nobody else has the cache, to whom numbers are other aliases'. */
@@ -44,11 +44,11 @@ export class ListAliases {
     this.#before = this.#now;
     this.#now = new Map();
     const count = Math.min(aliases.filter(one => one !== undefined).length, MAX_ALIASES);
-    if (this.#next + count > NUMBERS) this.#next = 0;
-    let number = this.#next;
-    this.#next += count;
+    // In halves, in turn: those of before stay theirs.
+    let number = (this.#half = NUMBERS / 2 - this.#half);
+    const end = number + count;
     this.#tags = Uint32Array.from(aliases, alias => {
-      if (alias === undefined || number === this.#next) return 0;
+      if (alias === undefined || number === end) return 0;
       this.#now.set(number, alias);
       return (ALIAS_TAG | (number++ << SHIFT)) >>> 0;
     });

@@ -81,6 +81,7 @@ interface Binding extends Contract {
    * @param path where questions are answered
    * @param maxStreams at once, at most 1024
    * @param words HTTP2_WORDS; `events` and `out` are shared memory too, of all sessions if that is wanted
+   * @param maxUnsent octets of replies that were not taken, beyond which the session ends at the next query
    */
   createHttp2(
     cache: NativeCache,
@@ -89,6 +90,7 @@ interface Binding extends Contract {
     words: Uint32Array,
     events: Uint32Array,
     out: Uint8Array,
+    maxUnsent: number,
   ): NativeHttp2;
   /** Reads a query as the plane does. @param words QUERY_WORDS @returns a QueryVerdict */
   parseQuery(query: Uint8Array, words: Uint32Array): number;

@@ -2,6 +2,7 @@
 // messages are the cache's own; what is served after a failure is for the Coalescer to say.
 import type { Clock, Timer } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
+import { isAliasTag } from '../clients/list-aliases.js';
 import { Class } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import type { ResolverContext } from './context.js';
@@ -34,6 +35,8 @@ export class StaleAnswers {
    */
   find(query: Query, tenant: number, passed: boolean): Resolution | undefined {
     const { recursor, options } = this.context;
+    // Nor to those whom a list tells another name's.
+    if (isAliasTag(tenant)) return undefined;
     if (!options.staleEnabled || query.dnsClass !== Class.IN || recursor === undefined) return undefined;
     if (!passed && this.hooks.onQuery !== undefined) return undefined;
     try {

@@ -140,14 +140,19 @@ struct Http2Methods {
   };
 };
 
-// createHttp2(cache, path, maxStreams, words, events, out)
+// createHttp2(cache, path, maxStreams, words, events, out, maxUnsent)
 napi_value Http2Object::Create(napi_env env, napi_callback_info info) {
-  Call<6> call(env, info, "cache, path, maxStreams, words, events, out");
+  Call<7> call(env, info, "cache, path, maxStreams, words, events, out, maxUnsent");
   CacheObject* cache = CacheObject::From(env, call.value(0));
   if (cache == nullptr) return call.Refuse(0, "a cache");
-  http2::Session::Options options{.functions = http2::nghttp2::Find(), .asked = nullptr, .path = {}, .max_streams = 0};
+  http2::Session::Options options{
+      .functions = http2::nghttp2::Find(), .asked = nullptr, .path = {}, .max_streams = 0, .max_unsent = 0};
   if (options.functions == nullptr) return call.Refuse(0, "a program that has nghttp2");
-  if (!call.Read(1, &options.path) || !call.Read(2, &options.max_streams)) return call.Refuse();
+  uint32_t max_unsent;
+  if (!call.Read(1, &options.path) || !call.Read(2, &options.max_streams) || !call.Read(6, &max_unsent)) {
+    return call.Refuse();
+  }
+  options.max_unsent = max_unsent;
   options.max_streams = std::clamp(options.max_streams, 1u, kMostStreams);
   auto* self = new Http2Object(cache);
   options.asked = self;

@@ -86,7 +86,7 @@ std::optional<AnswerMatch> AnswerSearch::Find() {
   wire::RecordWalk walk = wire::RecordWalk::Stored(reply_, at_.end);
   wire::Record record;
   uint16_t records = 0;
-  while (records < kMaxRecords && walk.Next(&record) && record.section == wire::Section::kAnswer) {
+  while (walk.Next(&record) && record.section == wire::Section::kAnswer) {
     ++records;
     switch (record.type) {
       case wire::type::kCname:

@@ -31,9 +31,6 @@ struct AnswerMatch {
 
 class AnswerSearch {
  public:
-  // More than any answer over UDP has.
-  static constexpr size_t kMaxRecords = 2048;
-
   AnswerSearch(const AnswerRules& rules, Bytes reply, size_t question_end)
       : rules_(rules), reply_(reply), at_{.match = {}, .by_override = false, .end = question_end} {}
   std::optional<AnswerMatch> Find();

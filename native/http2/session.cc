@@ -298,6 +298,7 @@ void Session::HeadEnded(Stream* stream, bool whole) {
   const size_t before = stream->request.query().size();
   const uint16_t status = stream->request.EndHead();
   Count(before, stream->request.query().size());
+  if (whole) EndPartial(stream);
   if (status != 0) {
     RefuseStream(stream, status);
   } else if (whole) {
@@ -308,6 +309,8 @@ void Session::HeadEnded(Stream* stream, bool whole) {
 void Session::Whole(Stream* stream) {
   EndPartial(stream);
   if (stream->responded) return;
+  // The answers to what has come in one piece are there before any of them is written.
+  if (unsent_ > options_.max_unsent) return End(nghttp2::error::kEnhanceYourCalm);
   noise_ -= std::min(noise_, kNoisePerRequest);
   MutableBytes room;
   size_t length = 0;

@@ -1,7 +1,8 @@
 // One client's HTTP/2 (RFC 9113) as a server of DNS over HTTPS has it: octets in, queries to whoever answers them,
 // octets out. Frames and HPACK are nghttp2's. Knows no socket; never blocks.
 //
-// Bounds: `max_streams` requests at once, each of a head and a query of those of Request; a reply for each. nghttp2
+// Bounds: `max_streams` requests at once, each of a head and a query of those of Request; a reply for each, of
+// `max_unsent` octets and one reply in all. nghttp2
 // ends the session at 1000 streams reset at once and 33 a second (CVE-2023-44487), 8 continuations (CVE-2024-28182), 32
 // settings in a frame, 1000 acknowledgements unsent. Here it ends at kMaxFaults frames that are broken or make us reset
 // a stream (CVE-2025-8671), and at kMaxNoise frames that ask for nothing, beyond kNoisePerRequest for each request that
@@ -40,6 +41,7 @@ class Session {
     Asked* asked;
     std::string path;
     uint32_t max_streams;
+    size_t max_unsent;  // octets of replies that were not taken, beyond which no query is asked and the session ends
   };
   // Null for want of memory.
   static std::unique_ptr<Session> Create(Options options);

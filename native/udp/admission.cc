@@ -137,45 +137,46 @@ void Admission::Renew(const gate::Edge& edge, const Client& client, uint32_t tag
 }
 
 // What is known here of one's own names (AA) is not judged, nor what stands behind an alias of a list.
-size_t Admission::JudgeAnswer(const gate::Edge& edge, const Client& client, Admitted* admitted,
-                              const wire::Query& query, MutableBytes out, size_t length) {
+bool Admission::JudgeAnswer(const gate::Edge& edge, const Client& client, Admitted* admitted, const wire::Query& query,
+                            MutableBytes out, size_t* length) {
   const uint16_t flags = wire::Flags(out.data()), rcode = flags & wire::flag::kRcode;
   const bool answers = rcode == wire::rcode::kNoError || rcode == wire::rcode::kNxDomain;
   if ((flags & wire::flag::kAa) != 0 || query.dns_class != wire::kClassIn || gate::IsAliasTag(admitted->client.tag)) {
-    return length;
+    return false;
   }
   gate::EdgeVerdict& verdict = admitted->verdict;
   const bool empty = !answers || wire::AnCount(out.data()) == 0;
-  if (empty && !verdict.pending) return length;
+  if (empty && !verdict.pending) return false;
   std::optional<gate::AnswerMatch> found;
   if (empty) {
     found = {.match = *verdict.match, .by_override = verdict.by_override, .end = query.question_end};
   } else {
-    found = edge.JudgeAnswer(admitted->client, verdict, out.first(length), query.question_end);
+    found = edge.JudgeAnswer(admitted->client, verdict, out.first(*length), query.question_end);
   }
-  if (!found) return length;
+  if (!found) return false;
   const gate::ListAction action = found->match.policy.action;
   (found->by_override ? counts_->by_override : counts_->by_list[found->match.policy.list]).Add();
-  if (action == gate::ListAction::kPass || (action == gate::ListAction::kTruncate && !client.udp)) return length;
+  if (action == gate::ListAction::kPass || (action == gate::ListAction::kTruncate && !client.udp)) return false;
   admitted->again = edge.AliasOf(admitted->client, found->match, found->by_override);
-  if (admitted->again != 0) return 0;
+  if (admitted->again != 0) {
+    *length = 0;
+    return true;
+  }
   // It was counted as allowed.
   const EdgeAction says = action == gate::ListAction::kDrop       ? EdgeAction::kDrop
                           : action == gate::ListAction::kTruncate ? EdgeAction::kTruncate
                                                                   : EdgeAction::kBlocked;
   counts_->actions[static_cast<size_t>(EdgeAction::kAllow)].Subtract(1);
   counts_->actions[static_cast<size_t>(says)].Add();
-  return says == EdgeAction::kBlocked ? WriteBlocked(edge, *found, query, client.udp, out)
-                                      : Write(says, query, client.udp, out);
+  *length = says == EdgeAction::kBlocked ? WriteBlocked(edge, *found, query, client.udp, out)
+                                         : Write(says, query, client.udp, out);
+  return true;
 }
 
 size_t Admission::Reply(const gate::Edge& edge, const Client& client, Admitted* admitted, const wire::Query& query,
                         MutableBytes out, size_t length) {
-  if (edge.JudgesAnswers()) {
-    const size_t judged = JudgeAnswer(edge, client, admitted, query, out, length);
-    if (judged == 0) return 0;
-    length = judged;
-  }
+  // What a list says instead is no answer of the world's that rates would count.
+  if (edge.JudgesAnswers() && JudgeAnswer(edge, client, admitted, query, out, &length)) return length;
   const uint16_t rcode = wire::Flags(out.data()) & wire::flag::kRcode;
   if (rcode == wire::rcode::kNoError || !edge.limits()) [[likely]]
     return length;

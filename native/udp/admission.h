@@ -74,8 +74,9 @@ class Admission {
   size_t Write(gate::EdgeAction action, const wire::Query& query, bool udp, MutableBytes out);
   size_t WriteBlocked(const gate::Edge& edge, const gate::AnswerMatch& found, const wire::Query& query, bool udp,
                       MutableBytes out);
-  size_t JudgeAnswer(const gate::Edge& edge, const Client& client, Admitted* admitted, const wire::Query& query,
-                     MutableBytes out, size_t length);
+  // False: the reply stands. True: `*length` is that of what a list has put in its place, 0 for nothing.
+  bool JudgeAnswer(const gate::Edge& edge, const Client& client, Admitted* admitted, const wire::Query& query,
+                   MutableBytes out, size_t* length);
 
   Responder* const responder_;
   gate::Gate::Reader rules_;

@@ -17,6 +17,7 @@ export type AcceptorParts = Pick<ListenerParts, 'clock' | 'connections' | 'proxi
 export class Acceptor {
   readonly #server: Server;
   #port: number;
+  readonly #unsaid = new Set<Socket>();
 
   constructor(
     private readonly at: SocketAddress,
@@ -52,9 +53,10 @@ export class Acceptor {
     });
   }
 
-  /** No new connections; those that came stay. */
+  /** No new connections; those that came stay, but for those of proxies that have not said whose they are. */
   stop(): void {
     this.#server.close();
+    for (const socket of this.#unsaid) socket.destroy();
   }
   close(): void {
     this.stop();
@@ -69,6 +71,13 @@ export class Acceptor {
     const { parts, use } = this;
     const peer = { address: remoteAddress, port: remotePort };
     if (!parts.proxies.has(remoteAddress)) use.accept(socket, peer);
-    else parts.proxies.read(socket, peer, parts, client => use.accept(socket, client));
+    else {
+      this.#unsaid.add(socket);
+      socket.on('close', () => this.#unsaid.delete(socket));
+      parts.proxies.read(socket, peer, parts, client => {
+        this.#unsaid.delete(socket);
+        use.accept(socket, client);
+      });
+    }
   }
 }

@@ -3,7 +3,7 @@
 // since they run on its own clock.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { MAX_MESSAGE_SIZE } from '../../wire/iana.js';
+import { DohBody } from './doh-body.js';
 import type { DohConnection, DohReply } from './doh-connection.js';
 import { ALLOWED_METHODS, DNS_MESSAGE, readHead } from './doh-request.js';
 
@@ -46,22 +46,20 @@ function serve(request: IncomingMessage, response: ServerResponse, connection: D
 }
 
 function readBody(request: IncomingMessage, connection: DohConnection, reply: (one: DohReply) => void): void {
-  const chunks: Buffer[] = [];
-  let octets = 0;
+  const body = new DohBody();
   connection.begin(request);
   request.on('data', (chunk: Buffer) => {
-    if (octets > MAX_MESSAGE_SIZE) return;
-    octets += chunk.length;
+    if (body.isTooLong) return;
+    body.add(chunk);
     connection.received(chunk.length);
-    if (octets > MAX_MESSAGE_SIZE) {
-      connection.end(request, octets);
-      reply(connection.refuse(413));
-    } else chunks.push(chunk);
+    if (!body.isTooLong) return;
+    connection.end(request, body.octets);
+    reply(connection.refuse(413));
   });
   request.on('end', () => {
-    if (octets > MAX_MESSAGE_SIZE) return;
-    connection.end(request, octets);
-    connection.ask(Buffer.concat(chunks, octets), reply);
+    if (body.isTooLong) return;
+    connection.end(request, body.octets);
+    connection.ask(body.query, reply);
   });
 }
 

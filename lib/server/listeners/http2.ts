@@ -10,7 +10,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { MAX_MESSAGE_SIZE } from '../../wire/iana.js';
+import { DohBody } from './doh-body.js';
 import type { DohConnection, DohReply } from './doh-connection.js';
 import { ALLOWED_METHODS, DNS_MESSAGE, readHead } from './doh-request.js';
 import { MAX_HEAD_OCTETS } from './http1.js';
@@ -55,8 +55,7 @@ export function serveHttp2(socket: Duplex, connection: DohConnection, path: stri
 const octetsOf = (texts: readonly string[]): number => texts.reduce((sum, one) => sum + one.length, 0);
 
 class Http2Request {
-  #chunks: Buffer[] = [];
-  #octets = 0;
+  #body = new DohBody();
   /** Of the reply, not taken yet. */
   #written = 0;
   readonly #reply = (one: DohReply): void => this.#write(one);
@@ -100,23 +99,21 @@ class Http2Request {
     const { stream, connection } = this;
     connection.begin(this);
     stream.on('data', (chunk: Buffer) => {
-      if (this.#octets > MAX_MESSAGE_SIZE) return;
-      this.#octets += chunk.length;
+      if (this.#body.isTooLong) return;
+      this.#body.add(chunk);
       connection.received(chunk.length);
-      if (this.#octets <= MAX_MESSAGE_SIZE) this.#chunks.push(chunk);
-      else this.#reply(connection.refuse(413));
+      if (this.#body.isTooLong) this.#reply(connection.refuse(413));
     });
     stream.on('end', () => {
-      if (this.#octets > MAX_MESSAGE_SIZE || stream.destroyed) return;
-      const query = Buffer.concat(this.#chunks, this.#octets);
+      if (this.#body.isTooLong || stream.destroyed) return;
+      const { query } = this.#body;
       this.#endBody();
       connection.ask(query, this.#reply);
     });
   }
   #endBody(): void {
-    this.connection.end(this, this.#octets);
-    this.#chunks = [];
-    this.#octets = 0;
+    this.connection.end(this, this.#body.octets);
+    this.#body = new DohBody();
   }
 
   #write({ status, octets, freshness }: DohReply): void {

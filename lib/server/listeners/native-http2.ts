@@ -59,11 +59,12 @@ export class NativeHttp2Session implements Flushed {
   constructor({ socket, cache, path }: NativeHttp2Parts, connect: (oldest: () => number | undefined) => DohConnection) {
     this.#socket = socket;
     this.connection = connect(() => this.#oldest());
-    const { maxPipelined } = this.connection.parts.connections.options;
+    const { maxPipelined, maxQueuedBytes } = this.connection.parts.connections.options;
     this.#room = room ??= makeRoom();
     const { words, events, out } = this.#room;
     const streams = Math.min(maxPipelined, MAX_STREAMS);
-    this.#session = binding().createHttp2(cache, path, streams, words, events, out);
+    const maxUnsent = Math.min(maxQueuedBytes, 2 ** 31);
+    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent);
     socket.on('close', () => this.#close());
     socket.on('end', () => this.connection.destroy());
     socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#read(chunk)));
@@ -73,7 +74,7 @@ export class NativeHttp2Session implements Flushed {
   /** Writes what the turn has brought. */
   flush(): void {
     this.#flushes = false;
-    if (!this.#closed) this.#guarded(() => this.#flush());
+    if (!this.#closed && !this.connection.isGone) this.#guarded(() => this.#flush());
   }
 
   #guarded(act: () => void): void {
@@ -85,6 +86,7 @@ export class NativeHttp2Session implements Flushed {
   }
 
   #read(chunk: Buffer): void {
+    if (this.#closed) return; // what was written last is on its way
     const { connection } = this;
     const { answerer, client, clock } = connection.parts;
     const { words } = this.#room;
@@ -93,6 +95,9 @@ export class NativeHttp2Session implements Flushed {
     this.#session.feed(chunk, Math.floor(began) >>> 0);
     const events = this.#room.events.slice(0, words[Http2Word.events] * Http2Event.words);
     this.#oldestMs = words[Http2Word.partial] > 0 ? words[Http2Word.oldestMs] : undefined;
+    // At once, and not when it is written: all connections may have replies in one turn.
+    connection.holds(words[Http2Word.held], words[Http2Word.unsent] + this.#socket.writableLength);
+    if (connection.isGone) return;
     if (events.length > 0) this.#takeEvents(events, clock.nowMs() - began);
     if (this.#oldestMs !== undefined) connection.watch();
     this.#flushLater();
@@ -160,6 +165,8 @@ export class NativeHttp2Session implements Flushed {
     const isOver = words[Http2Word.over] !== 0;
     const isFaulty = words[Http2Word.faulty] !== 0;
     this.#held = words[Http2Word.held];
+    // What was refused is over when that is written.
+    this.#oldestMs = words[Http2Word.partial] > 0 ? words[Http2Word.oldestMs] : undefined;
     const unsent = words[Http2Word.unsent];
     // Who takes replies keeps the connection; who only has frames acknowledged does not.
     const isTaken = unsent < this.#unsent || (this.#replied && unsent === 0);

@@ -209,6 +209,14 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
     }
   });
 
+  test('what a list says in place of an answer counts for no rate of the outside', async () => {
+    const rateLimit = { enabled: true, nxdomainPerSecond: 1 };
+    await open([zone('zone', '32.1.2.0.192.rpz-ip CNAME .\n')], { rateLimit }, way);
+    for (let i = 0; i < 30; i++) expect(await told(way, 'plain.example')).toBe('nxdomain');
+    const { actions } = server!.server.report().edge;
+    expect(actions).toMatchObject({ blocked: 30, allow: 0, refuse: 0 });
+  });
+
   test('a list is for its clients alone, in answers too', async () => {
     await open([list('trackers', 'tracker.example\n', { clients: ['127.0.2.0/24'] })], {}, way);
     expect(await told(way, 'cloaked.example')).toBe('edge.tracker.example 192.0.2.9');
@@ -241,6 +249,29 @@ test('what an alias of a list comes to is not kept where others have the cache',
   expect(await toldTwice('udp', 'bad.example')).toBe('garden.example 192.0.2.80');
   expect(await told('udp', 'bad.example', { type: 'CNAME' })).toBe('garden.example');
   expect([...server!.server.engine.list()].filter(one => one.variant.tenant > 0)).toEqual([]);
+});
+
+test('every address of an answer is looked at, however many there are', async () => {
+  server = await TestServer.start(
+    message => {
+      const query = new Query(Uint8Array.from(message));
+      const record = (i: number): ResourceRecord => ({
+        name: query.name,
+        type: Type.A,
+        dnsClass: Class.IN,
+        ttl: 300,
+        data: i === 2100 ? Uint8Array.of(10, 1, 2, 3) : Uint8Array.of(192, 0, 2 + (i >> 8), i & 255),
+      });
+      const answers = Array.from({ length: 2101 }, (_, i) => record(i));
+      const flags = Flag.QR | Flag.RD | Flag.RA;
+      const question = { name: query.name, type: query.type, dnsClass: Class.IN };
+      const octets = encodeMessage({ id: 0, flags, question, answers, authorities: [], additionals: [] })!;
+      octets.set(message.subarray(0, 2));
+      return Buffer.from(octets);
+    },
+    { lists: [zone('zone', '8.0.0.0.10.rpz-ip CNAME .\n')] },
+  );
+  expect(await toldTwice('tcp', 'many.example')).toBe('nxdomain');
 });
 
 test('local data are not judged by their addresses', async () => {

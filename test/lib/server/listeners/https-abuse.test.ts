@@ -20,6 +20,7 @@ import { askHttps, askOn, get, openHttps, post } from '../../../support/doh-clie
 import { FakeClock } from '../../../support/fake-clock.js';
 import {
   field,
+  fields,
   Flag,
   Frame,
   frameOf,
@@ -212,6 +213,32 @@ describe.each(['native', 'node'] as const)('with frames of %s', framing => {
     await until(() => connections.size === 1);
     expect(connections.octets).toBe(0);
     await expectOthersAnswered();
+  });
+
+  test('what one piece asks for is bounded before any of it is written', async () => {
+    replyOctets = 60_000;
+    const client = await RawHttp2.open(port);
+    const most = connections.octets;
+    client.write(Buffer.concat(Array.from({ length: 100 }, (_, i) => postFrames(2 * i + 1, query))));
+    await client.closed;
+    expect(stats.abusive).toBe(1);
+    await until(() => connections.size === 1);
+    expect(connections.octets).toBe(most);
+    await expectOthersAnswered();
+  });
+
+  test('a request that was refused is over: others on its connection go on', async () => {
+    const client = await RawHttp2.open(port);
+    const elsewhere = { ':method': 'GET', ':scheme': 'https', ':authority': 'dns.example', ':path': '/elsewhere' };
+    client.write(headersFrame(1, fields(elsewhere), 5));
+    await until(() => client.of(Frame.headers).length > 0);
+    await clock.advance(6000);
+    replyOctets = 0;
+    client.write(postFrames(3, query));
+    await until(() => client.of(Frame.headers).length > 1);
+    expect(connections.stats.slowClosed).toBe(0);
+    client.socket.destroy();
+    await until(() => connections.size === 1);
   });
 
   test('a client that does not read its socket is closed', async () => {
