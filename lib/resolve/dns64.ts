@@ -104,8 +104,11 @@ export class Dns64 {
     return octets;
   }
 
-  /** The answers to a question for A as those to one for AAAA; undefined where no address of them is translated. */
-  translatedAnswers<One extends Pick<ResourceRecord, 'type' | 'ttl' | 'data'>>(
+  /**
+   * The answers to a question for A as those to one for AAAA; undefined where no address of them is translated.
+   * @param answers of class IN where they have none
+   */
+  translatedAnswers<One extends Pick<ResourceRecord, 'type' | 'ttl' | 'data'> & { dnsClass?: number }>(
     answers: readonly One[],
     mostSeconds: number,
   ): One[] | undefined {
@@ -114,6 +117,8 @@ export class Dns64 {
       // Nobody has signed what is made here.
       if (record.type === Type.RRSIG && coversType(record, Type.A)) return [];
       if (record.type !== Type.A) return [record];
+      // What data a record of another class has is not checked where a message is taken apart.
+      if ((record.dnsClass ?? Class.IN) !== Class.IN || record.data.length !== 4) return [];
       const data = this.translated(record.data);
       if (data === undefined) return [];
       found = true;
@@ -134,8 +139,10 @@ export class Dns64 {
    */
   shown(octets: Uint8Array): { message: Uint8Array; isEmpty: boolean } | undefined {
     const message = decodeMessage(octets, MAX_RESPONSE_RECORDS);
-    const isExcluded = ({ type, data }: ResourceRecord): boolean => type === Type.AAAA && this.isExcluded(data);
-    const isEmpty = !message.answers.some(one => one.type === Type.AAAA && !isExcluded(one));
+    const isAddress = ({ type, dnsClass, data }: ResourceRecord): boolean =>
+      type === Type.AAAA && dnsClass === Class.IN && data.length === 16;
+    const isExcluded = (one: ResourceRecord): boolean => isAddress(one) && this.isExcluded(one.data);
+    const isEmpty = !message.answers.some(one => isAddress(one) && !isExcluded(one));
     if (!message.answers.some(isExcluded)) return { message: octets, isEmpty };
     // What is left of an RRset is not what was signed.
     const answers = message.answers.filter(one => !isExcluded(one) && !coversType(one, Type.AAAA));
