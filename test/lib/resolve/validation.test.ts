@@ -621,7 +621,8 @@ describe('private addresses in signed answers', () => {
     },
     'plain.': { unsigned: true, lines: ['inside.plain. 300 A 10.0.0.10'] },
   };
-  const rules = (refuses = false): AddressRules => new AddressRules([], [parsePrefix('10.0.0.0/8', '')], [], refuses);
+  const rules = (refuses = false): AddressRules =>
+    new AddressRules([], [parsePrefix('10.0.0.0/8', '')], [], { refuses });
 
   test('are taken out when it has proved itself, and what is left is not called secure', async () => {
     const { get, status, recursor } = setUp(undefined, INSIDE, { rules: rules() });
