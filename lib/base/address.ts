@@ -65,14 +65,30 @@ const embeddings = lazy((): readonly { prefix: AddressPrefix; at: number; invert
   { prefix: parsePrefix('2001::/32', ''), at: 12, inverted: true }, // Teredo's client (RFC 4380 section 4)
 ]);
 
-/** The IPv4 address that the octets of an IPv6 one lead to; undefined where there is none. */
-export function embeddedIPv4(octets: Uint8Array): Uint8Array | undefined {
+/**
+ * The IPv4 address that the octets of an IPv6 one lead to; undefined where there is none.
+ * @param translator the prefix of the network's own (NAT64), of one of the lengths of RFC 6052 section 2.2. What else is
+ * in the address is not looked at: a translator has to ignore it.
+ */
+export function embeddedIPv4(octets: Uint8Array, translator?: AddressPrefix): Uint8Array | undefined {
   if (octets.length !== 16) return undefined;
+  if (translator !== undefined && isInPrefix(octets, translator)) {
+    return Uint8Array.from(translatedPlaces(translator), place => octets[place]);
+  }
   const found = embeddings().find(({ prefix }) => isInPrefix(octets, prefix));
   // `::` and `::1` have the form of compatible addresses, and are none.
   if (found === undefined || octets.every((octet, i) => octet === 0 || i > 13)) return undefined;
   const address = octets.slice(found.at, found.at + 4);
   return found.inverted ? address.map(octet => octet ^ 0xff) : address;
+}
+
+/** Bits 64 to 71 of every translated address are zero (RFC 6052 section 2.2). */
+export const RESERVED_OCTET = 8;
+
+/** Where the four octets of an IPv4 address stand behind a translator's prefix (RFC 6052 section 2.2). */
+export function translatedPlaces({ bits }: AddressPrefix): readonly number[] {
+  const first = bits >> 3;
+  return [0, 1, 2, 3].map(i => (first <= RESERVED_OCTET && first + i >= RESERVED_OCTET ? first + i + 1 : first + i));
 }
 
 /** Whether an address of 4 or 16 octets lies in the prefix, as it is written. */

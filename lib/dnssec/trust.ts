@@ -29,11 +29,13 @@ export interface NegativeAnchor {
 }
 
 export class TrustAnchors {
-  readonly #anchors = new Map<string, Anchor | { zone: Uint8Array; until: number }>();
+  readonly #anchors = new Map<string, Anchor>();
+  readonly #negatives = new Map<string, { zone: Uint8Array; until: number }>();
 
   /**
    * @param lines DS or DNSKEY records as in zone files, owner first; TTL and class may be there
-   * @param negative names at and below which nothing is validated, unless a longer name has an anchor, or their end came
+   * @param negative names at and below which nothing is validated, unless a longer name has an anchor, or their end came:
+   * then the name's own anchor counts again
    * @throws {ShardnsError} ERR_SHARDNS_OPTION naming the line
    */
   constructor(lines: readonly string[] = ROOT_ANCHORS, negative: readonly (string | NegativeAnchor)[] = []) {
@@ -43,7 +45,7 @@ export class TrustAnchors {
         throw optionError('negativeTrustAnchors', until, `seconds since 1970 as the end of ${name}`);
       }
       const zone = read('negativeTrustAnchors', name, () => foldName(encodeName(name)));
-      this.#anchors.set(nameKey(zone), { zone, until });
+      this.#negatives.set(nameKey(zone), { zone, until });
     }
     for (const line of lines) {
       const match = /^\s*(\S+)\s+(?:\d+\s+)?(?:IN\s+)?(?:\d+\s+)?(DS|DNSKEY)\s+(.+?)\s*$/i.exec(line);
@@ -55,7 +57,7 @@ export class TrustAnchors {
       ]);
       const key = nameKey(zone);
       let anchor = this.#anchors.get(key);
-      if (anchor === undefined || 'until' in anchor) this.#anchors.set(key, (anchor = { zone, ds: [], keys: [] }));
+      if (anchor === undefined) this.#anchors.set(key, (anchor = { zone, ds: [], keys: [] }));
       (isDs ? anchor.ds : anchor.keys).push(data);
     }
   }
@@ -77,7 +79,7 @@ export class TrustAnchors {
   /** Key tags of the root's anchors, without those of keys that are revoked. */
   get rootTags(): number[] {
     const root = this.#anchors.get('\0');
-    if (root === undefined || 'until' in root) return [];
+    if (root === undefined) return [];
     const keys = root.keys.filter(one => {
       const key = parseKey(one);
       return key !== undefined && signsZone(key);
@@ -86,11 +88,12 @@ export class TrustAnchors {
   }
   /** The positive ones, by zone. */
   get all(): Anchor[] {
-    return [...this.#anchors.values()].filter((one): one is Anchor => !('until' in one));
+    return [...this.#anchors.values()];
   }
 
   /**
-   * What the longest name at or above this one has.
+   * What the longest name at or above this one has. Of one that has both the negative one counts: an operator sets it where
+   * what the other leads to does not prove itself (RFC 7646 section 2).
    * @param now seconds since 1970; negative anchors that have ended by then do not count
    */
   closest(name: Uint8Array, now = Number.NEGATIVE_INFINITY): Anchor | 'negative' | undefined {
@@ -107,11 +110,14 @@ export class TrustAnchors {
    * nothing here.
    */
   haveBetween(above: Uint8Array, name: Uint8Array): boolean {
-    const longest = bySuffix(name, this.#anchors);
-    return longest !== undefined && longest.zone.length > above.length;
+    const isBetween = (_: unknown, length: number): boolean => length > above.length;
+    return [this.#anchors, this.#negatives].some(table => bySuffix<unknown>(name, table, isBetween) !== undefined);
   }
   #closest(name: Uint8Array, now: number): Anchor | { zone: Uint8Array; until: number } | undefined {
-    return bySuffix(name, this.#anchors, one => !('until' in one) || now < one.until);
+    const positive = bySuffix(name, this.#anchors);
+    const negative = bySuffix(name, this.#negatives, one => now < one.until);
+    if (positive === undefined || negative === undefined) return negative ?? positive;
+    return negative.zone.length >= positive.zone.length ? negative : positive;
   }
 }
 

@@ -3,7 +3,15 @@
 // which order is the step's (steps/dns64.ts).
 //
 // Bound: the records of one message, of which no more than MAX_RESPONSE_RECORDS are looked at.
-import { type AddressPrefix, isInPrefix, maskedOctets, parsePrefix } from '../base/address.js';
+import {
+  type AddressPrefix,
+  embeddedIPv4,
+  isInPrefix,
+  maskedOctets,
+  parsePrefix,
+  RESERVED_OCTET,
+  translatedPlaces,
+} from '../base/address.js';
 import { optionError } from '../base/errors.js';
 import { lazy } from '../base/lazy.js';
 import { Class, Flag, Type } from '../wire/iana.js';
@@ -14,8 +22,6 @@ import { coversType } from '../wire/scrub.js';
 
 /** RFC 6052 section 2.2. */
 const PREFIX_BITS: readonly number[] = [32, 40, 48, 56, 64, 96];
-/** Bits 64 to 71 of every translated address are zero (RFC 6052 section 2.2). */
-const RESERVED_OCTET = 8;
 
 /**
  * The prefix of a translator: an IPv6 prefix of one of the lengths of RFC 6052 section 2.2.
@@ -92,7 +98,7 @@ export class Dns64 {
   #ipv4Of(octets: Uint8Array): Uint8Array | undefined {
     const { prefix } = this.rules;
     if (!isInPrefix(octets, prefix) || octets[RESERVED_OCTET] !== 0) return undefined;
-    return Uint8Array.from(placesOf(prefix), place => octets[place]);
+    return embeddedIPv4(octets, prefix);
   }
 
   /** Undefined for addresses that are not translated: the well-known prefix is for global ones (RFC 6052 section 3.1). */
@@ -100,12 +106,15 @@ export class Dns64 {
     if (this.#isWellKnown && notGlobal().some(prefix => isInPrefix(ipv4, prefix))) return undefined;
     const { prefix } = this.rules;
     const octets = Uint8Array.from(prefix.octets);
-    placesOf(prefix).forEach((place, i) => (octets[place] = ipv4[i]));
+    translatedPlaces(prefix).forEach((place, i) => (octets[place] = ipv4[i]));
     return octets;
   }
 
-  /** The answers to a question for A as those to one for AAAA; undefined where no address of them is translated. */
-  translatedAnswers<One extends Pick<ResourceRecord, 'type' | 'ttl' | 'data'>>(
+  /**
+   * The answers to a question for A as those to one for AAAA; undefined where no address of them is translated.
+   * @param answers of class IN where they have none
+   */
+  translatedAnswers<One extends Pick<ResourceRecord, 'type' | 'ttl' | 'data'> & { dnsClass?: number }>(
     answers: readonly One[],
     mostSeconds: number,
   ): One[] | undefined {
@@ -114,6 +123,8 @@ export class Dns64 {
       // Nobody has signed what is made here.
       if (record.type === Type.RRSIG && coversType(record, Type.A)) return [];
       if (record.type !== Type.A) return [record];
+      // What data a record of another class has is not checked where a message is taken apart.
+      if ((record.dnsClass ?? Class.IN) !== Class.IN || record.data.length !== 4) return [];
       const data = this.translated(record.data);
       if (data === undefined) return [];
       found = true;
@@ -134,8 +145,10 @@ export class Dns64 {
    */
   shown(octets: Uint8Array): { message: Uint8Array; isEmpty: boolean } | undefined {
     const message = decodeMessage(octets, MAX_RESPONSE_RECORDS);
-    const isExcluded = ({ type, data }: ResourceRecord): boolean => type === Type.AAAA && this.isExcluded(data);
-    const isEmpty = !message.answers.some(one => one.type === Type.AAAA && !isExcluded(one));
+    const isAddress = ({ type, dnsClass, data }: ResourceRecord): boolean =>
+      type === Type.AAAA && dnsClass === Class.IN && data.length === 16;
+    const isExcluded = (one: ResourceRecord): boolean => isAddress(one) && this.isExcluded(one.data);
+    const isEmpty = !message.answers.some(one => isAddress(one) && !isExcluded(one));
     if (!message.answers.some(isExcluded)) return { message: octets, isEmpty };
     // What is left of an RRset is not what was signed.
     const answers = message.answers.filter(one => !isExcluded(one) && !coversType(one, Type.AAAA));
@@ -146,9 +159,3 @@ export class Dns64 {
 }
 
 type Translatable = Pick<Query, 'type' | 'dnsClass' | 'recursionDesired' | 'checkingDisabled'>;
-
-/** Where the four octets of an IPv4 address stand (RFC 6052 section 2.2). */
-function placesOf({ bits }: AddressPrefix): readonly number[] {
-  const first = bits >> 3;
-  return [0, 1, 2, 3].map(i => (first <= RESERVED_OCTET && first + i >= RESERVED_OCTET ? first + i + 1 : first + i));
-}

@@ -27,6 +27,13 @@ const nobody = lazy(() =>
 /** Addresses whose verdicts are remembered. */
 const JUDGED = 10_000;
 
+export interface MoreRules {
+  /** Answers with private addresses are refused rather than stripped of them. */
+  readonly refuses?: boolean;
+  /** The prefix by which clients reach IPv4 addresses (NAT64), where it is the network's own. */
+  readonly translator?: AddressPrefix;
+}
+
 export class AddressRules {
   readonly #judged = new BoundedMap<string, boolean>(JUDGED);
 
@@ -35,8 +42,7 @@ export class AddressRules {
     private readonly privateAddresses: readonly AddressPrefix[],
     /** Folded names that may have private addresses, with all below them. */
     private readonly privateDomains: readonly Uint8Array[],
-    /** Answers with private addresses are refused rather than stripped of them. */
-    private readonly refuses = false,
+    private readonly more: MoreRules = {},
   ) {}
 
   /** Whether no server is to be asked at this numeric address. */
@@ -44,7 +50,7 @@ export class AddressRules {
     const known = this.#judged.get(address);
     if (known !== undefined) return known;
     const octets = addressOctets(address);
-    const verdict = isIn(nobody(), octets) || isIn(this.doNotQuery, octets);
+    const verdict = this.#isIn(nobody(), octets) || this.#isIn(this.doNotQuery, octets);
     this.#judged.set(address, verdict);
     return verdict;
   }
@@ -56,7 +62,7 @@ export class AddressRules {
   /** @throws {ResolutionError} where what is left out ends the resolution */
   visibleOnly(rrsets: readonly Rrset[]): Rrset[] {
     const shown = rrsets.map(one => this.visible(one));
-    const hidden = this.refuses ? shown.find((one, i) => one !== rrsets[i]) : undefined;
+    const hidden = this.more.refuses === true ? shown.find((one, i) => one !== rrsets[i]) : undefined;
     if (hidden !== undefined) {
       throw new ResolutionError(`${nameToText(hidden.name)} has a private address`, ExtendedError.blocked);
     }
@@ -70,9 +76,20 @@ export class AddressRules {
     const service = rrset.type === Type.SVCB || rrset.type === Type.HTTPS;
     const data = rrset.data.filter(octets => {
       const addresses = service ? addressHints(octets) : [octets];
-      return !addresses.some(one => isIn(this.privateAddresses, one));
+      return !addresses.some(one => this.#isIn(this.privateAddresses, one));
     });
     return data.length === rrset.data.length ? rrset : { ...rrset, data, signatures: [] };
+  }
+
+  #isIn(prefixes: readonly AddressPrefix[], octets: Uint8Array): boolean {
+    if (prefixes.length === 0) return false;
+    // What has no address of its own is the machine itself to whoever connects to it.
+    const inner = octets.every(octet => octet === 0)
+      ? octets.length === 4
+        ? LOOPBACK_4
+        : LOOPBACK_6
+      : embeddedIPv4(octets, this.more.translator);
+    return prefixes.some(prefix => isInPrefix(octets, prefix) || (inner !== undefined && isInPrefix(inner, prefix)));
   }
 }
 
@@ -80,17 +97,6 @@ const LOOPBACK_4 = Uint8Array.of(127, 0, 0, 1);
 const LOOPBACK_6 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 
 const ADDRESSES = new Set<number>([Type.A, Type.AAAA, Type.SVCB, Type.HTTPS]);
-
-function isIn(prefixes: readonly AddressPrefix[], octets: Uint8Array): boolean {
-  if (prefixes.length === 0) return false;
-  // What has no address of its own is the machine itself to whoever connects to it.
-  const inner = octets.every(octet => octet === 0)
-    ? octets.length === 4
-      ? LOOPBACK_4
-      : LOOPBACK_6
-    : embeddedIPv4(octets);
-  return prefixes.some(prefix => isInPrefix(octets, prefix) || (inner !== undefined && isInPrefix(inner, prefix)));
-}
 
 /**
  * A whole message, as a forwarder gets it, without private addresses: the same octets where there are none, undefined

@@ -46,10 +46,14 @@ export const RECURSION_LIMITS = {
   bogusTtl: 60,
   /**
    * While a zone's answers are bogus its parent is asked anew who serves it: after bogusTtl seconds at first, then twice as
-   * seldom each time, as servers that fail are (RFC 9520 section 3.2), up to so many seconds; and so many zones a minute.
+   * seldom each time, as servers that fail are (RFC 9520 section 3.2), up to so many seconds; and so many zones a minute, a
+   * quarter of which is kept for zones that were not doubted of late. Of one question so many are doubted, the deepest, so
+   * that zones nested by somebody do not use up what others need.
    */
   doubtMaxTtl: 900,
   doubtsPerMinute: 64,
+  doubtsAgainPerMinute: 48,
+  doubtsPerQuestion: 3,
   /** After a failed priming the hints are used for so long. */
   primingRetryMs: 5000,
 } as const;

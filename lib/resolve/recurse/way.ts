@@ -4,8 +4,9 @@
 //
 // Whoever has a zone, or forges answers of one, can make it look like that; its parents, and whom it names as its servers, are
 // others. Bounds: a zone's way once in RECURSION_LIMITS.bogusTtl, and twice as seldom each time that it is doubted again before
-// as long again has passed, up to `doubtMaxTtl`; `doubtsPerMinute` zones in all; the address of a name server once in bogusTtl,
-// however many zones name it; of a zone `nsRecords` servers; the 4096 zones and servers doubted last.
+// as long again has passed, up to `doubtMaxTtl`; a minute `doubtsPerMinute` zones in all, and `doubtsAgainPerMinute` that are
+// doubted again; of a question the deepest `doubtsPerQuestion` that may be doubted; the address of a name server once in
+// bogusTtl, however many zones name it; of a zone `nsRecords` servers; the 4096 zones and servers doubted last.
 import { BoundedMap } from '../../base/bounded-map.js';
 import type { Clock } from '../../base/clock.js';
 import { type RrsetCache, Security } from '../../cache/rrset-cache.js';
@@ -34,6 +35,7 @@ export class Way {
   readonly #servers = new BoundedMap<string, number>(MAX_SERVERS);
   #minuteMs = -Infinity;
   #inMinute = 0;
+  #againInMinute = 0;
 
   constructor(
     private readonly rrsets: RrsetCache,
@@ -47,7 +49,7 @@ export class Way {
    */
   doubt(name: Uint8Array, type: number): boolean {
     const now = this.clock.nowMs();
-    let found = false;
+    let found = 0;
     for (const zone of ancestors(name)) {
       // DS records are the parent's.
       if (type === Type.DS && zone.length === name.length && name.length > 1) continue;
@@ -59,19 +61,22 @@ export class Way {
         this.#forget(foldedName(server), now);
       this.rrsets.forgetUnless(isSecure, zone, Type.NS);
       this.rrsets.forgetDelegation(zone);
-      found = true;
+      // Those above have their turn with a later question, while these may not be doubted again.
+      if (++found === L.doubtsPerQuestion) break;
     }
-    return found;
+    return found > 0;
   }
 
   /** And notes that it is. */
   #mayDoubt(zone: string, now: number): boolean {
     const before = this.#doubted.get(zone);
     if (before !== undefined && now < before.againMs) return false;
-    if (now >= this.#minuteMs + MINUTE_MS) [this.#minuteMs, this.#inMinute] = [now, 0];
+    if (now >= this.#minuteMs + MINUTE_MS) [this.#minuteMs, this.#inMinute, this.#againInMinute] = [now, 0, 0];
     if (this.#inMinute >= L.doubtsPerMinute) return false;
-    this.#inMinute++;
     const isAgain = before !== undefined && now < before.overMs;
+    if (isAgain && this.#againInMinute >= L.doubtsAgainPerMinute) return false;
+    this.#inMinute++;
+    if (isAgain) this.#againInMinute++;
     const waitMs = isAgain ? Math.min(before.waitMs * 2, L.doubtMaxTtl * 1000) : FIRST_MS;
     this.#doubted.set(zone, { waitMs, againMs: now + waitMs, overMs: now + 2 * waitMs });
     return true;

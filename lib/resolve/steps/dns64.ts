@@ -6,8 +6,8 @@
 // Bound: one more question for each.
 import { NO_EXTENDED_ERROR } from '../../native/binding.js';
 import { flagsOf, headerRcode } from '../../wire/flags.js';
-import { ExtendedError, Flag, Rcode, Type } from '../../wire/iana.js';
-import { buildResponse, decodeMessage, MAX_RESPONSE_RECORDS, type Message } from '../../wire/message.js';
+import { Class, ExtendedError, Flag, Rcode, Type } from '../../wire/iana.js';
+import { buildResponse, decodeMessage, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
 import type { Query } from '../../wire/query.js';
 import { type Flyer, isKept, variantOf, withType } from '../asker.js';
 import type { Dns64 } from '../dns64.js';
@@ -28,6 +28,9 @@ interface HeldAnswer {
 const MOST_SECONDS_WITHOUT_SOA = 600;
 /** The same where it failed: a failure is asked about again sooner than that (RFC 8767 section 5). */
 const MOST_SECONDS_AFTER_FAILURE = 30;
+
+/** Two names of the root and five numbers (RFC 1035 section 3.3.13). */
+const LEAST_SOA_OCTETS = 22;
 
 /** One question's answer on its way from where it is found to where it would be kept. */
 export class Translation {
@@ -117,17 +120,12 @@ async function answer(
   const known = isKept(query) ? engine.peek(asked.name, asked.type, variantOf(asked, tenant)) : undefined;
   // With AD, as it is kept.
   if (found.kind === 'cached' && known !== undefined) octets = known.message;
-  let message: Message;
+  let made: { message: Uint8Array; mostSeconds: number } | undefined;
   try {
-    message = decodeMessage(octets, MAX_RESPONSE_RECORDS);
+    made = translatedResponse(query, translation, octets);
   } catch {
-    return asIs();
+    // What cannot be read has no addresses.
   }
-  const mostSeconds =
-    held === undefined ? MOST_SECONDS_AFTER_FAILURE : (deniedSeconds(held) ?? MOST_SECONDS_WITHOUT_SOA);
-  const answers = translation.dns64.translatedAnswers(message.answers, mostSeconds);
-  const authenticData = held?.isJudged === true && (flagsOf(held.message) & flagsOf(octets) & Flag.AD) !== 0;
-  const made = answers && buildResponse(query, { rcode: Rcode.NOERROR, answers, authenticData });
   if (made === undefined) return asIs();
   context.stats.dns64Answers++;
   const scoped = context.options.forwardClientSubnet && query.clientSubnet !== undefined;
@@ -136,16 +134,38 @@ async function answer(
     if (!scoped) keep.end(query, asker);
     const extendedError =
       known !== undefined && known.remainingSeconds <= 0 ? ExtendedError.staleAnswer : NO_EXTENDED_ERROR;
-    return { kind: 'message', message: made, extendedError };
+    return { kind: 'message', message: made.message, extendedError };
   }
-  return keep.own(query, asker, made, Math.min(known.remainingSeconds, mostSeconds) * 1000);
+  return keep.own(query, asker, made.message, Math.min(known.remainingSeconds, made.mostSeconds) * 1000);
 }
 
 const isBlocked = ({ extendedError }: { extendedError: number }): boolean => extendedError === ExtendedError.blocked;
 
+/**
+ * @param octets the response to the question for A
+ * @returns undefined where there is no address to be translated
+ * @throws {ShardnsError} ERR_SHARDNS_MESSAGE for what cannot be read
+ */
+function translatedResponse(
+  query: Query,
+  { held, dns64 }: Translation,
+  octets: Uint8Array,
+): { message: Uint8Array; mostSeconds: number } | undefined {
+  const { answers: found } = decodeMessage(octets, MAX_RESPONSE_RECORDS);
+  const mostSeconds =
+    held === undefined ? MOST_SECONDS_AFTER_FAILURE : (deniedSeconds(held) ?? MOST_SECONDS_WITHOUT_SOA);
+  const answers = dns64.translatedAnswers(found, mostSeconds);
+  const authenticData = held?.isJudged === true && (flagsOf(held.message) & flagsOf(octets) & Flag.AD) !== 0;
+  const message = answers && buildResponse(query, { rcode: Rcode.NOERROR, answers, authenticData });
+  return message && { message, mostSeconds };
+}
+
 /** How long it holds that there is no address (RFC 2308 section 5); undefined without SOA. */
 function deniedSeconds({ message }: HeldAnswer): number | undefined {
-  const soa = decodeMessage(message, MAX_RESPONSE_RECORDS).authorities.find(one => one.type === Type.SOA);
+  // The data of a record of another class is not checked where a message is taken apart.
+  const soa = decodeMessage(message, MAX_RESPONSE_RECORDS).authorities.find(
+    ({ type, dnsClass, data }) => type === Type.SOA && dnsClass === Class.IN && data.length >= LEAST_SOA_OCTETS,
+  );
   if (soa === undefined) return undefined;
   const { data, ttl } = soa;
   return Math.min(ttl, new DataView(data.buffer, data.byteOffset, data.length).getUint32(data.length - 4));

@@ -71,7 +71,7 @@ const dnssec = section({
       .max(4096)
       .default([]),
     change: 'live',
-    why: 'Names at and below which nothing has to prove itself, as of zones of your own that are not signed, or of one that is broken; then with an end, a week away at the most (RFC 7646). A trust anchor below one counts.',
+    why: 'Names at and below which nothing has to prove itself, as of zones of your own that are not signed, or of one that is broken; then with an end, a week away at the most (RFC 7646). A trust anchor below one counts; one of the same name counts again after the end.',
   },
   nestedAnchors: {
     schema: z.enum(['closest', 'any']).default('closest'),

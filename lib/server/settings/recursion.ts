@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type AddressPrefix, parsePrefix } from '../../base/address.js';
 import { count } from '../../base/options.js';
+import { parseTranslationPrefix } from '../../resolve/dns64.js';
 import { AddressRules } from '../../resolve/recurse/address-rules.js';
 import { RECURSION_LIMITS } from '../../resolve/recurse/limits.js';
 import type { ConfiguredZone } from '../../resolve/recurse/delegation.js';
@@ -84,7 +85,7 @@ const resolver = section({
   privateAddresses: {
     schema: z.array(prefix).max(4096).default([]),
     change: 'live',
-    why: "Addresses that names of the outside may not have (rebinding), but for those of `privateDomains`; in upstreams' answers too. Hints in SVCB and HTTPS records count, and IPv4 addresses in IPv6 ones (mapped, NAT64, 6to4, Teredo).",
+    why: "Addresses that names of the outside may not have (rebinding), but for those of `privateDomains`; in upstreams' answers too. Hints in SVCB and HTTPS records count, and IPv4 addresses in IPv6 ones (mapped, NAT64, `dns64.prefix`, 6to4, Teredo).",
   },
   privateDomains: {
     schema: z.array(zoneName).max(4096).default([]),
@@ -173,7 +174,8 @@ export function changedZones(before: Zones, after: Zones): string[] {
 }
 
 /** Which servers may be asked, and which addresses answers may have, of a recursor and of upstreams alike. */
-export function addressRulesOf(settings: { resolver: Resolver }): AddressRules {
+export function addressRulesOf(settings: { resolver: Resolver; dns64: { prefix?: string } }): AddressRules {
+  const { prefix: translator } = settings.dns64;
   const { doNotQuery, doNotQueryLocalhost, privateAddresses, privateDomains, privateAnswers } = settings.resolver;
   const prefixes = (list: readonly string[], option: string): AddressPrefix[] =>
     list.map((text, i) => parsePrefix(text, `${option}[${i}]`));
@@ -182,6 +184,9 @@ export function addressRulesOf(settings: { resolver: Resolver }): AddressRules {
     [...prefixes(doNotQuery, 'resolver.doNotQuery'), ...prefixes(localhost, 'resolver.doNotQueryLocalhost')],
     prefixes(privateAddresses, 'resolver.privateAddresses'),
     privateDomains.map(name => foldName(encodeName(name))),
-    privateAnswers === 'refuse',
+    {
+      refuses: privateAnswers === 'refuse',
+      translator: translator === undefined ? undefined : parseTranslationPrefix(translator, 'dns64.prefix'),
+    },
   );
 }

@@ -11,7 +11,7 @@ import {
 import { failsSentinel, signalName } from '../../../lib/dnssec/sentinel.js';
 import { TrustAnchors } from '../../../lib/dnssec/trust.js';
 import { Type } from '../../../lib/wire/iana.js';
-import { encodeName } from '../../../lib/wire/name.js';
+import { encodeName, nameToText } from '../../../lib/wire/name.js';
 
 const DAY = 86_400;
 const key = (n: number, flags = 257): Uint8Array => Uint8Array.of(flags >> 8, flags & 0xff, 3, 15, n, n, n);
@@ -37,6 +37,33 @@ test.each([
 
 test('so is a name that is to have none', () => {
   expect(() => new TrustAnchors([], ['a..b'])).toThrow(/^negativeTrustAnchors: .*got "a\.\.b"$/);
+});
+
+describe('a negative trust anchor (RFC 7646)', () => {
+  const ds = (zone: string): string => `${zone} DS 1 8 2 ${'AA'.repeat(32)}`;
+  const anchors = new TrustAnchors(
+    [ds('.'), ds('shop.example.'), ds('deep.shop.example.')],
+    ['.', { name: 'SHOP.example', until: 1000 }],
+  );
+  const at = (name: string, now: number): string | undefined => {
+    const found = anchors.closest(encodeName(name), now);
+    return typeof found === 'object' ? nameToText(found.zone) : found;
+  };
+
+  test('comes before a positive one of the same name, be that the root, and not before one of a longer name', () => {
+    expect(at('www.shop.example.', 999)).toBe('negative');
+    expect(at('shop.example.', 999)).toBe('negative');
+    expect(at('www.other.example.', 999)).toBe('negative');
+    expect(at('www.deep.shop.example.', 999)).toBe('deep.shop.example.');
+    expect(anchors.negativeAt(encodeName('www.shop.example.'), 999)).toMatchObject({ until: 1000 });
+    expect(anchors.haveBetween(encodeName('example.'), encodeName('www.shop.example.'))).toBe(true);
+  });
+  test('leaves the positive one as it is, which counts again when its end has come', () => {
+    expect(at('www.shop.example.', 1000)).toBe('shop.example.');
+    expect(anchors.negativeAt(encodeName('www.shop.example.'), 1000)).toBeUndefined();
+    expect(anchors.all.map(one => nameToText(one.zone))).toEqual(['.', 'shop.example.', 'deep.shop.example.']);
+    expect(anchors.rootTags).toEqual([1]);
+  });
 });
 
 describe('anchors that follow a zone (RFC 5011)', () => {

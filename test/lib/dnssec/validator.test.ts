@@ -108,6 +108,7 @@ describe.each(['nsec', 'nsec3', 'optOut'] as const)('a zone with %s', kind => {
     const bare = { ...zone.find('a.test.', 'A'), signatures: [] };
     expect(status('a.test.', 'A', { answer: [bare], negative: ['a.test.'] })).toBe('insecure');
     expect(status('a.test.', 'A', { answer: [bare], negative: ['.'] })).toBe('bogus');
+    expect(status('a.test.', 'A', { answer: [bare], negative: ['test.'] })).toBe('insecure');
   });
 });
 

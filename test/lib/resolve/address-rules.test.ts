@@ -1,8 +1,9 @@
 // Which addresses are asked, and which are shown, however they are written.
 import { describe, expect, test } from 'vitest';
-import { addressOctets, parsePrefix } from '../../../lib/base/address.js';
+import { addressOctets, formatAddress, parsePrefix } from '../../../lib/base/address.js';
 import { AddressRules, messageWithoutPrivate } from '../../../lib/resolve/recurse/address-rules.js';
 import { ResolutionError } from '../../../lib/resolve/recurse/job.js';
+import { Dns64, parseTranslationPrefix } from '../../../lib/resolve/dns64.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
 import { encodeName } from '../../../lib/wire/name.js';
@@ -43,14 +44,42 @@ describe('servers', () => {
   );
 });
 
+describe('addresses behind the prefix of a translator of one’s own (RFC 6052 section 2.2)', () => {
+  test.each([
+    ['2001:db8::/32', '2001:db8:c0a8:101::'],
+    ['2001:db8:100::/40', '2001:db8:1c0:a801:1::'],
+    ['2001:db8:122::/48', '2001:db8:122:c0a8:1:100::'],
+    ['2001:db8:122:300::/56', '2001:db8:122:3c0:a8:101::'],
+    ['2001:db8:122:344::/64', '2001:db8:122:344:c0:a801:100:0'],
+    ['2001:db8:64::/96', '2001:db8:64::c0a8:101'],
+    // Its own length counts, not that of the other translators there (RFC 8215).
+    ['64:ff9b:1::/48', '64:ff9b:1:c0a8:1:100::'],
+    // What a translator ignores hides nothing.
+    ['2001:db8:122::/48', '2001:db8:122:c0a8:ff01:1ff:ffff:ffff'],
+  ])('are those inside: %s', (prefix, address) => {
+    const ofMine = prefixes('192.168.0.0/16');
+    const translator = parseTranslationPrefix(prefix, 'test');
+    const isHidden = (text: string, rules: AddressRules): boolean => {
+      const rrset = { name: encodeName('a.example'), type: Type.AAAA, ttl: 60, signatures: [] };
+      return rules.visible({ ...rrset, data: [addressOctets(text)] }).data.length === 0;
+    };
+    const rules = new AddressRules(ofMine, ofMine, [], { translator });
+    expect(isHidden(address, rules)).toBe(true);
+    expect(rules.forbidden(address)).toBe(true);
+    expect(isHidden(address, new AddressRules([], ofMine, []))).toBe(false);
+    const outside = new Dns64({ prefix: translator, exclude: [], fromTag: 0 }).translated(
+      Uint8Array.of(192, 0, 2, 33),
+    )!;
+    expect(isHidden(formatAddress(outside), rules)).toBe(false);
+    expect(isHidden('64:ff9b::c0a8:101', rules)).toBe(true);
+  });
+});
+
 describe('private addresses in answers', () => {
   const rules = (refuses = false) =>
-    new AddressRules(
-      [],
-      prefixes('10.0.0.0/8', '127.0.0.0/8', '::1', 'fd00::/8'),
-      [encodeName('corp.example')],
+    new AddressRules([], prefixes('10.0.0.0/8', '127.0.0.0/8', '::1', 'fd00::/8'), [encodeName('corp.example')], {
       refuses,
-    );
+    });
   const shown = (type: number, ...addresses: string[]): number =>
     rules().visibleOnly([
       { name: encodeName('a.example'), type, ttl: 60, data: addresses.map(addressOctets), signatures: [] },

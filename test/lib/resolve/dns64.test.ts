@@ -112,6 +112,26 @@ describe('an answer', () => {
     expect(await ttl(3600, [])).toBe(600);
   });
 
+  test('takes no time from a SOA of another class, which may have any data, and no address from such an A record', async () => {
+    const strange = (type: number, data: number[] = []): number[] => [0, 0, type, 0, 255, 0, 0, 1, 44, 0, data.length, ...data]; // prettier-ignore
+    const withStrange = (section: 'answer' | 'authority', of: string, record: number[]) =>
+      setUp(query => {
+        const response = upstream({ A: [a('198.51.100.1', 3600)] }, [])(query);
+        if ((decode(query).questions![0] as { type: string }).type !== of) return response;
+        response[section === 'answer' ? 7 : 9]++;
+        // Neither has an OPT behind what it says.
+        return Buffer.concat([response, Uint8Array.from(record)]);
+      });
+    const soaless = withStrange('authority', 'AAAA', strange(6));
+    const { reply, data } = await soaless.ask();
+    expect(data).toEqual(['64:ff9b::c633:6401']);
+    expect(decode(reply).answers).toMatchObject([{ ttl: 600 }]);
+    for (const record of [strange(1), strange(1, [192, 0, 2, 1])]) {
+      expect((await withStrange('answer', 'A', record).ask()).data, String(record)).toEqual(['64:ff9b::c633:6401']);
+    }
+    expect((await withStrange('answer', 'AAAA', strange(28)).ask()).data).toEqual(['64:ff9b::c633:6401']);
+  });
+
   test('copies the aliases that lead to the address (section 5.1.5)', async () => {
     const alias = { type: 'CNAME', name: 'v4.example', ttl: 300, data: 'real.example' };
     const t = setUp(upstream({ A: [alias, a('198.51.100.1', 300, 'real.example')], AAAA: [alias] }));

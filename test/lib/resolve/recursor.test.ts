@@ -313,7 +313,9 @@ describe('hostile and broken servers', () => {
   });
   test('an answer with a private address is refused where it is not to be stripped of it', async () => {
     const ten = [parsePrefix('10.0.0.0/8', '')];
-    const { internet, resolve } = setUp({ rules: new AddressRules([], ten, [encodeName('glueless.com')], true) });
+    const { internet, resolve } = setUp({
+      rules: new AddressRules([], ten, [encodeName('glueless.com')], { refuses: true }),
+    });
     expect((await failure(resolve('www.example.com'))).extendedError).toBe(ExtendedError.blocked);
     expect(internet.asked.length).toBe(4); // nobody else is asked
     expect(texts(await resolve('www.glueless.com'))).toEqual(['A 10.0.0.3']);

@@ -92,6 +92,23 @@ test('what lies in a zone without keys is told, and is not secure; nor is a chai
   expect(status('away.shop.com.', Type.CNAME)).toBe(Security.secure);
 });
 
+test('a negative trust anchor ends the validation of a zone with an anchor of its own, as long as it lasts (RFC 7646)', async () => {
+  const lines = ['www.shop.com. 300 A 192.0.2.80', 'later.shop.com. 300 A 192.0.2.81'];
+  const zones = { ...ZONES, 'shop.com.': { lines: ['shop.com. 300 NS ns.shop.com.', ...lines] } };
+  const { get, internet, recursor, clock } = setUp(undefined, zones);
+  const { tree } = internet;
+  const anchored = [tree.signed('.').anchor, tree.signed('shop.com.').anchor];
+  const use = (anchors: TrustAnchors): void => {
+    recursor.options = { ...recursor.options, validation: { ...recursor.options.validation!, anchors } };
+  };
+  internet.lie = said => tampered(said);
+  use(new TrustAnchors(anchored, [{ name: 'shop.com.', until: NOW + 60 }]));
+  const unproven = await get('www.shop.com.');
+  expect([texts(unproven).length, unproven.secure]).toEqual([1, false]);
+  clock.wall = NOW + 60;
+  expect(await failure(get('later.shop.com.'))).toMatchObject({ isBogus: true });
+});
+
 test('that a name or its data does not exist is as secure as data', async () => {
   const { get, rrsets } = setUp();
   const none = await get('nothing.shop.com.');
@@ -621,7 +638,8 @@ describe('private addresses in signed answers', () => {
     },
     'plain.': { unsigned: true, lines: ['inside.plain. 300 A 10.0.0.10'] },
   };
-  const rules = (refuses = false): AddressRules => new AddressRules([], [parsePrefix('10.0.0.0/8', '')], [], refuses);
+  const rules = (refuses = false): AddressRules =>
+    new AddressRules([], [parsePrefix('10.0.0.0/8', '')], [], { refuses });
 
   test('are taken out when it has proved itself, and what is left is not called secure', async () => {
     const { get, status, recursor } = setUp(undefined, INSIDE, { rules: rules() });

@@ -54,6 +54,30 @@ test('many zones have no more of them asked for again than the bound says, a min
   expect(all()).toBe(RECURSION_LIMITS.doubtsPerMinute);
 });
 
+test('of zones that lie in each other a question has the deepest three doubted, and the next one those above', () => {
+  const { rrsets, way, refer, doubt } = setUp();
+  const nest = Array.from({ length: 10 }, (_, i) => `${'x.'.repeat(i)}evil.example.`);
+  /** How deep the zones are that a question for a name in the deepest has forgotten. */
+  const forgotten = (): number[] => {
+    for (const zone of nest) refer(zone, 'ns.evil.example.');
+    way.doubt(encodeName(`www.${nest[9]}`), Type.A);
+    return nest.flatMap((zone, depth) => (rrsets.delegation(encodeName(zone)) === undefined ? [depth] : []));
+  };
+  expect(forgotten()).toEqual([7, 8, 9]);
+  expect(forgotten()).toEqual([4, 5, 6]);
+  const others = Array.from({ length: 100 }, (_, i) => doubt(`z${i}.example.`)).filter(Boolean).length;
+  expect(others).toBe(RECURSION_LIMITS.doubtsPerMinute - 6);
+});
+
+test('a quarter of the minute is kept for zones that were not doubted of late', () => {
+  const { doubt, pass } = setUp();
+  const doubted = (letter: string): number =>
+    Array.from({ length: 64 }, (_, i) => doubt(`${letter}${i}.example.`)).filter(Boolean).length;
+  expect(doubted('a')).toBe(RECURSION_LIMITS.doubtsPerMinute);
+  pass(60);
+  expect([doubted('a'), doubted('b')]).toEqual([48, 16]);
+});
+
 test('a server that many zones name has its address forgotten once a minute', () => {
   const { rrsets, way, refer, pass } = setUp();
   const server = encodeName('ns.victim.example.');

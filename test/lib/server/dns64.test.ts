@@ -86,6 +86,23 @@ describe.each(['native', 'dgram', 'tcp'] as const)('over %s', way => {
   });
 });
 
+test('private addresses behind the prefix are told of no name of the outside, from the change of the prefix on', async () => {
+  const hidden = '2001:db8:64::c0a8:101';
+  server = await TestServer.start(
+    query => {
+      const { name, type } = decode(query).questions![0];
+      if (type !== 'AAAA') return makeResponse(query, { authorities: [SOA] });
+      return makeResponse(query, { answers: [{ type: 'AAAA', name, ttl: 300, data: hidden }] });
+    },
+    { resolver: { privateAddresses: ['192.168.0.0/16'] }, dns64: { prefix: '64:ff9b::/96' } },
+  );
+  const ask = async (): Promise<unknown[]> =>
+    dataOf(await askUdp(server!.address, makeQuery('rebinding.example', { type: 'AAAA' }), 4000));
+  expect(await ask()).toEqual([hidden]);
+  await server.server.update({ dns64: { prefix: '2001:db8:64::/96' } });
+  for (let round = 0; round < 2; round++) expect(await ask()).toEqual([]);
+});
+
 test('a trace shows that addresses are translated, and of what', async () => {
   await start();
   const lines: string[] = [];

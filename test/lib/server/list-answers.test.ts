@@ -274,6 +274,14 @@ test('every address of an answer is looked at, however many there are', async ()
   expect(await toldTwice('tcp', 'many.example')).toBe('nxdomain');
 });
 
+test('translated addresses (DNS64) have rules of their own, by the translated prefix', async () => {
+  const dns64 = { prefix: '64:ff9b::/96' };
+  await open([zone('zone', '24.0.100.51.198.rpz-ip CNAME .\n120.200.c000.zz.ff9b.64.rpz-ip CNAME .\n')], { dns64 });
+  expect(await toldTwice('udp', 'plain.example', { type: 'AAAA' })).toBe('nxdomain');
+  expect(await toldTwice('udp', 'plain.example')).toBe('192.0.2.1');
+  expect(await toldTwice('udp', 'two.example')).toBe('nxdomain');
+});
+
 test('local data are not judged by their addresses', async () => {
   await open([zone('zone', '8.0.0.0.10.rpz-ip CNAME .\n')], { local: { records: ['nas.home.example A 10.0.0.1'] } });
   expect(await toldTwice('udp', 'nas.home.example')).toBe('10.0.0.1');
