@@ -22,14 +22,12 @@ import { foldedKey } from '../wire/name.js';
 import { appendOption, OptionCode } from '../wire/opt.js';
 import type { ServerCookie } from './cookies.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
+import { entropyFor, type LetterCase, lettersFor } from './guards.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import type { Route } from './route.js';
 import { type Answered, SharedOutcome } from './shared-outcome.js';
 import { lostOverTcp, truncatedAgain, truncatedOverTcp } from './truncation.js';
 import type { Upstream } from './upstream.js';
-
-/** `public`: names go out in random letters, but for servers on this machine and in private networks. */
-export type LetterCase = 'public' | 'always' | 'never';
 
 /** Whoever keeps those that are open. */
 export interface InquiryKeeper {
@@ -71,15 +69,6 @@ const OF_THE_SOCKET = new Set([
 ]);
 
 const NONE: readonly Doubt[] = [];
-
-export function lettersFor(upstream: Upstream, letterCase: LetterCase = 'public'): 'drawn' | 'kept' {
-  const plain = letterCase === 'never' || (letterCase === 'public' && upstream.scope !== 'public');
-  return plain || upstream.letters.granted ? 'kept' : 'drawn';
-}
-/** From outside nobody can send in the name of an address of this machine or network. */
-export function entropyFor(upstream: Upstream): 'guarded' | 'any' {
-  return upstream.scope === 'public' ? 'guarded' : 'any';
-}
 
 let begun = 0;
 
