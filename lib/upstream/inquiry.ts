@@ -7,6 +7,7 @@
 import type { Chained } from '../base/chained-table.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
+import { isOfTheSocket } from '../transport/failures.js';
 import {
   type Doubt,
   type ExchangeListener,
@@ -55,18 +56,6 @@ class Asked implements Form {
     readonly cookie?: Uint8Array,
   ) {}
 }
-
-/** Errors of the way that a socket takes, and not of the server: another socket may have another. */
-const OF_THE_SOCKET = new Set([
-  'ENETUNREACH',
-  'EHOSTUNREACH',
-  'EADDRNOTAVAIL',
-  'ENETDOWN',
-  'ENODEV',
-  'EINVAL',
-  'EPERM',
-  'EACCES',
-]);
 
 const NONE: readonly Doubt[] = [];
 
@@ -348,8 +337,7 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       return;
     }
     if (this.#isOpen) return;
-    const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
-    if (!this.#replaced && OF_THE_SOCKET.has(code)) {
+    if (!this.#replaced && isOfTheSocket(error)) {
       this.#replaced = true;
       this.#datagrams--;
       this.#askDatagram();
