@@ -5,6 +5,7 @@
 //
 // Bound: one of some 100 octets for each server that something is known of.
 import type { Clock } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { findOption, OptionCode } from '../wire/opt.js';
 import { Concession } from './concession.js';
@@ -107,3 +108,7 @@ export class Cookies {
     return its;
   }
 }
+
+/** Over UDP, and TCP was of no use before. */
+export const wrongCookie = ({ label }: Upstream): ShardnsError =>
+  new ShardnsError('ERR_SHARDNS_UPSTREAM', `${label} answered with another client's cookie, and TCP failed`);

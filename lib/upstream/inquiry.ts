@@ -21,7 +21,7 @@ import { HEADER_SIZE, Rcode, rcodeName } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedKey } from '../wire/name.js';
 import { appendOption, OptionCode } from '../wire/opt.js';
-import type { ServerCookie } from './cookies.js';
+import { type ServerCookie, wrongCookie } from './cookies.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
 import { entropyFor, type LetterCase, lettersFor } from './guards.js';
 import { UPSTREAM_LIMITS } from './limits.js';
@@ -38,15 +38,11 @@ export interface InquiryKeeper {
   ended(inquiry: Inquiry): void;
 }
 
-interface Form {
-  readonly edns: boolean;
-  readonly letters: 'drawn' | 'kept';
-  readonly cookie?: Uint8Array;
-}
-
 /** A query under way, and how it was asked. */
-class Asked implements Form {
+class Asked {
   exchange: Exchanging | undefined;
+  /** Asked since an earlier response came without the server's cookie. */
+  isSecond = false;
   constructor(
     readonly way: 'datagram' | 'stream',
     readonly beganMs: number,
@@ -145,7 +141,9 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     this.#datagrams++;
     const options = { beganMs: began, letters: this.#letters, entropy: this.#entropy };
     const cookie = this.#cookieForDatagram();
-    this.#ask(this.route.datagram!, options, new Asked('datagram', began, this.#edns, this.#letters, cookie));
+    const asked = new Asked('datagram', began, this.#edns, this.#letters, cookie);
+    asked.isSecond = this.#cookieState === 'missed' && this.#spare !== undefined;
+    this.#ask(this.route.datagram!, options, asked);
   }
 
   #askStream(): void {
@@ -194,7 +192,7 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   answered(response: Uint8Array, exchange: Exchanging): void {
     const asked = this.#ended(exchange);
     if (asked === undefined) return;
-    this.#judge({ response, latencyMs: this.keeper.clock.nowMs() - asked.beganMs }, asked, asked.way);
+    this.#judge({ response, latencyMs: this.keeper.clock.nowMs() - asked.beganMs }, asked);
   }
   lost(error: ShardnsError, exchange: Exchanging): void {
     const asked = this.#ended(exchange);
@@ -218,15 +216,16 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     }
   }
 
-  #judge(answered: Answered, form: Form, way: 'datagram' | 'stream'): void {
+  #judge(answered: Answered, form: Asked): void {
     const { upstream } = this;
+    const { way } = form;
     const { response } = answered;
     if (isTruncated(response)) {
       this.#truncated(way);
       return;
     }
     const { rcode, hasOpt } = rcodeAndOpt(response);
-    if (this.cookie !== undefined && this.#mindsCookie({ ...answered, hasOpt }, form, way, rcode)) return;
+    if (this.cookie !== undefined && this.#mindsCookie({ ...answered, hasOpt }, form, rcode)) return;
     if (refusesEdns(rcode)) {
       if (form.edns && this.#edns) {
         this.#spare = { ...answered, hasOpt };
@@ -258,11 +257,11 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   }
 
   /** @returns true where the question goes on: the response is not the server's, or another will be better */
-  #mindsCookie(answered: Answered & { hasOpt: boolean }, form: Form, way: Asked['way'], rcode: number): boolean {
+  #mindsCookie(answered: Answered & { hasOpt: boolean }, form: Asked, rcode: number): boolean {
     const cookie = this.cookie!;
     const wasKnown = cookie.isKnown;
     const verdict = form.cookie === undefined ? undefined : cookie.judge(answered.response, form.cookie);
-    if (way === 'stream') {
+    if (form.way === 'stream') {
       if (verdict === 'absent') cookie.forget();
       // It could not read the query with one.
       const minded = this.#cookieState === 'sent' && this.#doubts.includes('question');
@@ -270,15 +269,22 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       return false;
     }
     if (verdict === 'foreign' || (verdict === 'absent' && wasKnown)) {
-      // Somebody else's, or the server has changed: nobody else can speak over TCP, and where there is none it has to do.
       this.keeper.foreignCookies++;
       this.#cookieState = 'missed';
-      return this.#askStreamInstead(answered, rcode);
+      // One with a wrong cookie is thrown away (RFC 7873 section 5.3). One without is a forger's, or the server has changed:
+      // where there is no TCP it has to do, once another query has got none either.
+      if (verdict === 'absent') {
+        if (form.isSecond) return false;
+        if (rcode <= 0x0f) this.#spare ??= answered;
+      }
+      // Nobody else can speak over TCP.
+      if (!this.#askStreamInstead()) this.#askAnew(wrongCookie(this.upstream));
+      return true;
     }
     if (rcode === Rcode.BADCOOKIE) {
       // With the cookie that has just been learned, and if that is none either, over TCP (RFC 7873 section 5.3).
       const again = verdict === 'good' && cookie.isKnown && this.#cookieState !== 'bad' && this.#maySendDatagram;
-      if (!again) return this.#askStreamInstead(answered, rcode);
+      if (!again) return this.#askStreamInstead();
       this.#cookieState = 'bad';
       this.#askDatagram();
       return true;
@@ -296,11 +302,16 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   }
 
   /** @returns whether it goes on */
-  #askStreamInstead(spare: Answered & { hasOpt: boolean }, rcode: number): boolean {
-    if (rcode <= 0x0f) this.#spare ??= spare;
+  #askStreamInstead(): boolean {
     if (this.#streamed === 0) this.#askStream();
     else if (!this.#isOpen) return false;
     return true;
+  }
+
+  /** There is no TCP: another query over UDP, which a forger has to hit anew, before less has to do. */
+  #askAnew(error: ShardnsError): void {
+    if (this.#maySendDatagram) this.#askDatagram();
+    else this.#settleForLess(error);
   }
 
   /** The question as a key, the same for all its forms. */
@@ -353,6 +364,8 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       this.#askAsWritten();
     } else if (this.#maySendDatagram && (relaxed || this.#doubts.includes('question'))) {
       this.#askDatagram();
+    } else if (this.#cookieState === 'missed') {
+      if (!this.#isOpen) this.#askAnew(error);
     } else if (this.#doubts.length === 0 || !this.#isOpen) {
       this.#settleForLess(this.isCut ? lostOverTcp(this.upstream, error) : error);
     }

@@ -183,3 +183,44 @@ test('who is asked without a race is one of whom it is known that cookies are of
   await none.clock.advance(3_600_000);
   expect(none.exchanger.needsNoCookie(none.upstreams[0])).toBe(false);
 });
+
+test("where there is no TCP, a response with another client's cookie is never believed (RFC 7873 section 5.3)", async () => {
+  let forged = 0;
+  const forger: Handler = query => {
+    if (forged === 0) return good(query, '', {});
+    forged--;
+    return say(query, { cookie: Buffer.from(whole(query)).fill(0xff, 0, 8), address: '192.0.2.66' });
+  };
+  const t = start(forger, refusing);
+  await t.ask('a.example');
+  forged = 1;
+  expect(await t.ask('b.example')).toBe('192.0.2.7');
+  forged = Infinity;
+  await expect(t.ask('c.example')).rejects.toThrow(/ECONNREFUSED|another client's cookie/);
+});
+
+test('where there is no TCP, a response without the cookie is believed only when another query got none either', async () => {
+  let forged = false;
+  const t = start(query => {
+    if (!forged) return good(query, '', {});
+    forged = false;
+    return say(query, { address: '192.0.2.66' });
+  }, refusing);
+  await t.ask('a.example');
+  forged = true;
+  expect(await t.ask('b.example')).toBe('192.0.2.7');
+  expect([t.udp.asked.length, t.exchanger.foreignCookies]).toEqual([3, 1]);
+});
+
+test("another client's cookie counts for nothing: a response without one is still asked for twice", async () => {
+  const said: Said[] = [];
+  const t = start(query => {
+    const next = said.shift();
+    return next === undefined ? good(query, '', {}) : say(query, next);
+  }, refusing);
+  await t.ask('a.example');
+  const foreign = { cookie: Buffer.alloc(16, 0xff), address: '192.0.2.66' };
+  said.push(foreign, { address: '192.0.2.5' }, { address: '192.0.2.5' });
+  expect(await t.ask('b.example')).toBe('192.0.2.5');
+  expect(t.udp.asked).toHaveLength(4);
+});
