@@ -124,9 +124,10 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   /** Sends another query if the last one is late, and not too many are sent. */
   again(): void {
     if (this.#over || this.sent === 0 || this.#late < this.sent) return;
-    if (this.#streamed > 0 && this.#entropy === 'guarded' && !this.#streamLost) return;
+    // What guards better is waited for, but not in vain: TCP may be dropped without a word.
+    if (this.#streamed > 0 && this.#entropy === 'guarded' && !this.#streamLost && !this.#hasMissed) return;
     if (this.#maySendDatagram) this.#askDatagram();
-    else if (this.#spare !== undefined) this.answer(this.#spare);
+    else if (this.#spare !== undefined) this.#settle(this.#spare);
   }
 
   /** Queries of both kinds. */
@@ -137,12 +138,17 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     return this.route.datagram !== undefined && this.#datagrams < UPSTREAM_LIMITS.queriesPerServer;
   }
 
+  /** There is a response, without the cookie that it was to have. */
+  get #hasMissed(): boolean {
+    return this.#cookieState === 'missed' && this.#spare !== undefined;
+  }
+
   #askDatagram(began = this.keeper.clock.nowMs()): void {
     this.#datagrams++;
     const options = { beganMs: began, letters: this.#letters, entropy: this.#entropy };
     const cookie = this.#cookieForDatagram();
     const asked = new Asked('datagram', began, this.#edns, this.#letters, cookie);
-    asked.isSecond = this.#cookieState === 'missed' && this.#spare !== undefined;
+    asked.isSecond = this.#hasMissed;
     this.#ask(this.route.datagram!, options, asked);
   }
 
@@ -218,19 +224,17 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
 
   #judge(answered: Answered, form: Asked): void {
     const { upstream } = this;
-    const { way } = form;
-    const { response } = answered;
-    if (isTruncated(response)) {
-      this.#truncated(way);
+    if (isTruncated(answered.response)) {
+      this.#truncated(form.way);
       return;
     }
-    const { rcode, hasOpt } = rcodeAndOpt(response);
+    const { rcode, hasOpt } = rcodeAndOpt(answered.response);
     if (this.cookie !== undefined && this.#mindsCookie({ ...answered, hasOpt }, form, rcode)) return;
     if (refusesEdns(rcode)) {
       if (form.edns && this.#edns) {
         this.#spare = { ...answered, hasOpt };
         this.#edns = false;
-        if (way === 'stream') this.#askStream();
+        if (form.way === 'stream') this.#askStream();
         else if (this.#maySendDatagram) this.#askDatagram();
       }
       // The first of them says why; another may still have better.
@@ -274,7 +278,10 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       // One with a wrong cookie is thrown away (RFC 7873 section 5.3). One without is a forger's, or the server has changed:
       // where there is no TCP it has to do, once another query has got none either.
       if (verdict === 'absent') {
-        if (form.isSecond) return false;
+        if (form.isSecond) {
+          cookie.missed();
+          return false;
+        }
         if (rcode <= 0x0f) this.#spare ??= answered;
       }
       // Nobody else can speak over TCP.
@@ -320,15 +327,14 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   }
 
   #truncated(way: 'datagram' | 'stream'): void {
-    const { upstream } = this;
     if (way === 'stream') {
-      this.fail(truncatedOverTcp(upstream));
+      this.fail(truncatedOverTcp(this.upstream));
     } else if (this.#streamed === 0) {
-      upstream.stats.truncated++;
+      this.upstream.stats.truncated++;
       this.isCut = true;
       this.#askStream();
     } else if (!this.#isOpen) {
-      this.fail(truncatedAgain(upstream));
+      this.fail(truncatedAgain(this.upstream));
     }
   }
 
@@ -372,8 +378,12 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   }
 
   #settleForLess(error: ShardnsError): void {
-    if (this.#spare !== undefined) this.answer(this.#spare);
+    if (this.#spare !== undefined) this.#settle(this.#spare);
     else this.fail(error);
+  }
+  #settle(spare: Answered): void {
+    if (this.#hasMissed) this.cookie?.missed();
+    this.answer(spare);
   }
 
   protected end(): void {
