@@ -21,8 +21,8 @@ import type { StreamTools } from './stream-transport.js';
 /** To one server; with those that are silent or leaving. */
 const CONNECTIONS = { usual: 2, inAll: 4 };
 /**
- * On a connection (with responses of the greatest length, 16 MiB); that nobody waits for, beyond which the oldest is called
- * off after all; refused of a query.
+ * On a connection (with responses of the greatest length, 16 MiB); that nobody waits for, at most half of those that the
+ * server takes, beyond which the oldest is called off after all; refused of a query.
  */
 const STREAMS = { most: 256, abandoned: 64, refused: 3 };
 const IDLE_MS = 30_000;
@@ -72,12 +72,17 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
   }
 
   #abandon(connection: Connection, stream: ClientHttp2Stream): void {
-    const { abandoned } = connection;
-    abandoned.add(stream);
-    if (abandoned.size <= STREAMS.abandoned) return;
-    const [oldest] = abandoned;
-    abandoned.delete(oldest);
-    oldest.close(CANCEL);
+    connection.abandoned.add(stream);
+    this.#callOffOldest(connection);
+  }
+  #callOffOldest({ abandoned, most }: Connection): void {
+    // The others are for questions, however few the server takes.
+    const bound = Math.min(STREAMS.abandoned, most >> 1);
+    for (const oldest of abandoned) {
+      if (abandoned.size <= bound) return;
+      abandoned.delete(oldest);
+      oldest.close(CANCEL);
+    }
   }
 
   protected placed(asked: Asked): boolean {
@@ -136,6 +141,7 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
     });
     session.on('remoteSettings', ({ maxConcurrentStreams = STREAMS.most }) => {
       connection.allows(Math.min(maxConcurrentStreams, STREAMS.most));
+      this.#callOffOldest(connection);
       this.useRoom();
     });
     // It waits for its last octets to be taken; nothing of it is of use any more.
@@ -210,6 +216,7 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
     // Streams that a GOAWAY leaves out are over before it is told.
     setImmediate(() => {
       connection.narrow();
+      this.#callOffOldest(connection);
       this.#again(asked);
       this.useRoom();
     });

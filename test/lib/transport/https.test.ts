@@ -362,14 +362,33 @@ test('a question that is called off at any time leaves nothing behind, and is no
 });
 
 test('streams that nobody waits for are called off when they are many', async () => {
-  const server = await start();
-  server.answer = () => {};
+  const server = await start(good, { settings: { maxConcurrentStreams: 200 } });
   const over = transport();
+  // So that what the server takes is known.
+  await ask(over, server.at());
+  server.answer = () => {};
   const listener = { answered: () => {}, lost: () => {}, doubted: () => {} };
   const all = Array.from({ length: 80 }, () => over.ask(query, server.at(), {}, listener));
-  await until(() => server.queries.length === 80);
+  await until(() => server.queries.length === 81);
   for (const one of all) one.callOff();
-  await until(() => server.queries.filter(one => one.stream.closed).length === 16);
+  await until(() => server.queries.slice(1).filter(one => one.stream.closed).length === 16);
+});
+
+test('streams that nobody waits for leave room, however few a server takes: half of them are for questions', async () => {
+  for (const maxConcurrentStreams of [1, 2, 8]) {
+    const server = await start(good, { settings: { maxConcurrentStreams } });
+    const over = transport();
+    // So that what the server takes is known.
+    await ask(over, server.at());
+    const { answer } = server;
+    server.answer = () => {};
+    const listener = { answered: () => {}, lost: () => {}, doubted: () => {} };
+    const all = Array.from({ length: 16 }, () => over.ask(query, server.at(), {}, listener));
+    await until(() => server.queries.length === 1 + 2 * maxConcurrentStreams);
+    for (const one of all) one.callOff();
+    server.answer = answer;
+    expect(await ask(over, server.at())).toBeInstanceOf(Uint8Array);
+  }
 });
 
 test('a closed transport says so to all who wait', async () => {
