@@ -6,7 +6,7 @@ import type { Clock, Timer } from '../base/clock.js';
 import type { Doubt } from '../transport/transport.js';
 import { Forwarded, type Forwarding, type ForwardOwner } from '../transport/forwarded.js';
 import type { Exchanger } from '../upstream/exchange.js';
-import { entropyFor, lettersFor } from '../upstream/inquiry.js';
+import { entropyFor, lettersFor } from '../upstream/guards.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { ResolverContext } from './context.js';
 import type { Hooks } from './hooks.js';

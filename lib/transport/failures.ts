@@ -13,6 +13,22 @@ export function isWantOfSockets(cause: Error): boolean {
   return isForWantOfRoom({ cause }) && (cause as NodeJS.ErrnoException).code !== 'EADDRNOTAVAIL';
 }
 
+const OF_THE_SOCKET = new Set([
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'EADDRNOTAVAIL',
+  'ENETDOWN',
+  'ENODEV',
+  'EINVAL',
+  'EPERM',
+  'EACCES',
+]);
+/** Whether it is an error of the way that a socket takes, and not of the server: another socket may have another. */
+export function isOfTheSocket({ cause }: ShardnsError): boolean {
+  const { code = '' } = (cause ?? {}) as NodeJS.ErrnoException;
+  return OF_THE_SOCKET.has(code);
+}
+
 /** A socket for UDP failed: for want of room here, or on the way to the server. */
 export function socketFailed(where: string, cause: Error): ShardnsError {
   const code = isWantOfSockets(cause) ? 'ERR_SHARDNS_OVERLOAD' : 'ERR_SHARDNS_UPSTREAM';

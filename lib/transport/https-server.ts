@@ -6,7 +6,7 @@
 // connections that have many of them (CVE-2023-44487).
 //
 // Bounds: 1 connection, 2 while the first has all the streams that it may have, 4 with those that are silent or leaving;
-// 256 streams on one, less where the server says so; a response of 65,535 octets; 2 connections a query, and
+// 256 streams on one, less where the server says so or refuses some; a response of 65,535 octets; 2 connections a query, and
 // 3 refusals; 30 s idle; those of ServerConnections. Of all servers: TcpPlaces.
 import type { ClientHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
@@ -21,8 +21,8 @@ import type { StreamTools } from './stream-transport.js';
 /** To one server; with those that are silent or leaving. */
 const CONNECTIONS = { usual: 2, inAll: 4 };
 /**
- * On a connection (with responses of the greatest length, 16 MiB); that nobody waits for, beyond which the oldest is called
- * off after all; refused of a query.
+ * On a connection (with responses of the greatest length, 16 MiB); that nobody waits for, at most half of those that the
+ * server takes, beyond which the oldest is called off after all; refused of a query.
  */
 const STREAMS = { most: 256, abandoned: 64, refused: 3 };
 const IDLE_MS = 30_000;
@@ -72,12 +72,17 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
   }
 
   #abandon(connection: Connection, stream: ClientHttp2Stream): void {
-    const { abandoned } = connection;
-    abandoned.add(stream);
-    if (abandoned.size <= STREAMS.abandoned) return;
-    const [oldest] = abandoned;
-    abandoned.delete(oldest);
-    oldest.close(CANCEL);
+    connection.abandoned.add(stream);
+    this.#callOffOldest(connection);
+  }
+  #callOffOldest({ abandoned, most }: Connection): void {
+    // The others are for questions, however few the server takes.
+    const bound = Math.min(STREAMS.abandoned, most >> 1);
+    for (const oldest of abandoned) {
+      if (abandoned.size <= bound) return;
+      abandoned.delete(oldest);
+      oldest.close(CANCEL);
+    }
   }
 
   protected placed(asked: Asked): boolean {
@@ -135,7 +140,8 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
       connection.leaving = true;
     });
     session.on('remoteSettings', ({ maxConcurrentStreams = STREAMS.most }) => {
-      connection.most = Math.min(maxConcurrentStreams, STREAMS.most);
+      connection.allows(Math.min(maxConcurrentStreams, STREAMS.most));
+      this.#callOffOldest(connection);
       this.useRoom();
     });
     // It waits for its last octets to be taken; nothing of it is of use any more.
@@ -183,15 +189,16 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
     const code = reply.stream.rstCode;
     const { problem } = reply;
     if (problem !== undefined) this.#fail(connection, asked, problem);
-    else if (code === NO_ERROR && reply.isWhole) this.#answered(exchange, reply);
+    else if (code === NO_ERROR && reply.isWhole) this.#answered(connection, exchange, reply);
     else if (code === REFUSED_STREAM) this.#refused(connection, asked);
     else if (connection.isBroken || connection.session?.closed === true) this.#lost(connection, asked);
     else if (code === NO_ERROR) this.#fail(connection, asked, 'its response is empty, or cut off');
     else this.#fail(connection, asked, `the stream was reset with code ${code}`);
   }
 
-  #answered(exchange: Exchange, reply: HttpsReply): void {
+  #answered(connection: Connection, exchange: Exchange, reply: HttpsReply): void {
     const message = reply.message();
+    connection.widen();
     // The stream says which query it is about.
     if (this.isAnswer(exchange, message)) exchange.answer(message);
     else exchange.fail(this.#problem('it answered another question'));
@@ -204,17 +211,16 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
 
   /** The server has not looked at it (RFC 9113 section 8.7). */
   #refused(connection: Connection, asked: Asked): void {
+    connection.refuses();
     this.#letGo(connection, asked);
-    if (++asked.refused >= STREAMS.refused) {
-      asked.exchange.fail(this.#problem('it refuses streams'));
-      return;
-    }
     // Streams that a GOAWAY leaves out are over before it is told.
     setImmediate(() => {
-      // As many as it has are more than it takes.
-      if (connection.isUsable) connection.most = Math.max(1, Math.min(connection.most, connection.streams.size));
+      connection.narrow();
+      this.#callOffOldest(connection);
       this.#again(asked);
+      this.useRoom();
     });
+    if (++asked.refused >= STREAMS.refused) asked.exchange.fail(this.#problem('it refuses streams'));
   }
 
   #lost(connection: Connection, asked: Asked): void {

@@ -21,10 +21,9 @@ export class LazyTransport implements Transport {
     if (this.#transport !== undefined) return this.#transport.ask(query, server, options, listener);
     const asked = new Asked(listener);
     const octets = query.slice();
-    this.#get().then(
-      transport => asked.begin(transport, octets, server, options),
-      (cause: Error) => asked.lost(this.#failure(cause)),
-    );
+    this.#get()
+      .then(transport => asked.begin(transport, octets, server, options))
+      .catch((cause: Error) => asked.lost(this.#failure(cause)));
     return asked;
   }
 
@@ -48,7 +47,8 @@ export class LazyTransport implements Transport {
 
   #failure(cause: Error): ShardnsError {
     if (cause instanceof ShardnsError) return cause;
-    return new ShardnsError('ERR_SHARDNS_INTERNAL', `what asks over ${this.protocol} cannot be loaded`, { cause });
+    const what = this.#transport === undefined ? 'be loaded' : 'ask';
+    return new ShardnsError('ERR_SHARDNS_INTERNAL', `what asks over ${this.protocol} cannot ${what}`, { cause });
   }
 }
 

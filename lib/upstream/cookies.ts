@@ -5,6 +5,7 @@
 //
 // Bound: one of some 100 octets for each server that something is known of.
 import type { Clock } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { findOption, OptionCode } from '../wire/opt.js';
 import { Concession } from './concession.js';
@@ -20,6 +21,8 @@ const WHOLE_OCTETS = { min: 16, max: 40 };
 const RENEWED_MS = 86_400_000;
 /** How long a server that has sent none is believed to know none. */
 const NONE_MS = 3_600_000;
+/** Questions in a row that were answered without its cookie, after which a server is taken to have none any more. */
+const MISSES = 3;
 
 /** `foreign`: another client's, or none that there can be. */
 export type CookieVerdict = 'good' | 'absent' | 'foreign';
@@ -29,6 +32,8 @@ export class ServerCookie {
   readonly without: Concession;
   #client = new Uint8Array(CLIENT_OCTETS);
   #server: Uint8Array | undefined;
+  /** In a row. */
+  #misses = 0;
   #drawnMs = -Infinity;
   #noneUntilMs = -Infinity;
 
@@ -78,14 +83,21 @@ export class ServerCookie {
       if (!this.isKnown) this.#noneUntilMs = this.clock.nowMs() + NONE_MS;
     } else if (this.#client.every((octet, i) => octet === sent[i])) {
       this.#server = got.slice(CLIENT_OCTETS);
+      this.#misses = 0;
       this.without.shown();
     }
     return 'good';
   }
 
+  /** Two of its responses to a question had none, and there was no TCP to ask. */
+  missed(): void {
+    if (++this.#misses >= MISSES) this.forget();
+  }
+
   /** It says itself, over TCP, that it knows none any more. */
   forget(): void {
     this.#server = undefined;
+    this.#misses = 0;
     this.#noneUntilMs = this.clock.nowMs() + NONE_MS;
   }
 }
@@ -107,3 +119,7 @@ export class Cookies {
     return its;
   }
 }
+
+/** Over UDP, and TCP was of no use before. */
+export const wrongCookie = ({ label }: Upstream): ShardnsError =>
+  new ShardnsError('ERR_SHARDNS_UPSTREAM', `${label} answered with another client's cookie, and TCP failed`);

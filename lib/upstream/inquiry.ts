@@ -7,6 +7,7 @@
 import type { Chained } from '../base/chained-table.js';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
+import { isOfTheSocket } from '../transport/failures.js';
 import {
   type Doubt,
   type ExchangeListener,
@@ -20,16 +21,14 @@ import { HEADER_SIZE, Rcode, rcodeName } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedKey } from '../wire/name.js';
 import { appendOption, OptionCode } from '../wire/opt.js';
-import type { ServerCookie } from './cookies.js';
+import { type ServerCookie, wrongCookie } from './cookies.js';
 import { hasEdns, rcodeAndOpt, refusesEdns, withoutEdns } from './edns.js';
+import { entropyFor, type LetterCase, lettersFor } from './guards.js';
 import { UPSTREAM_LIMITS } from './limits.js';
 import type { Route } from './route.js';
 import { type Answered, SharedOutcome } from './shared-outcome.js';
 import { lostOverTcp, truncatedAgain, truncatedOverTcp } from './truncation.js';
 import type { Upstream } from './upstream.js';
-
-/** `public`: names go out in random letters, but for servers on this machine and in private networks. */
-export type LetterCase = 'public' | 'always' | 'never';
 
 /** Whoever keeps those that are open. */
 export interface InquiryKeeper {
@@ -39,15 +38,11 @@ export interface InquiryKeeper {
   ended(inquiry: Inquiry): void;
 }
 
-interface Form {
-  readonly edns: boolean;
-  readonly letters: 'drawn' | 'kept';
-  readonly cookie?: Uint8Array;
-}
-
 /** A query under way, and how it was asked. */
-class Asked implements Form {
+class Asked {
   exchange: Exchanging | undefined;
+  /** Asked since an earlier response came without the server's cookie. */
+  isSecond = false;
   constructor(
     readonly way: 'datagram' | 'stream',
     readonly beganMs: number,
@@ -58,28 +53,7 @@ class Asked implements Form {
   ) {}
 }
 
-/** Errors of the way that a socket takes, and not of the server: another socket may have another. */
-const OF_THE_SOCKET = new Set([
-  'ENETUNREACH',
-  'EHOSTUNREACH',
-  'EADDRNOTAVAIL',
-  'ENETDOWN',
-  'ENODEV',
-  'EINVAL',
-  'EPERM',
-  'EACCES',
-]);
-
 const NONE: readonly Doubt[] = [];
-
-export function lettersFor(upstream: Upstream, letterCase: LetterCase = 'public'): 'drawn' | 'kept' {
-  const plain = letterCase === 'never' || (letterCase === 'public' && upstream.scope !== 'public');
-  return plain || upstream.letters.granted ? 'kept' : 'drawn';
-}
-/** From outside nobody can send in the name of an address of this machine or network. */
-export function entropyFor(upstream: Upstream): 'guarded' | 'any' {
-  return upstream.scope === 'public' ? 'guarded' : 'any';
-}
 
 let begun = 0;
 
@@ -150,9 +124,10 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   /** Sends another query if the last one is late, and not too many are sent. */
   again(): void {
     if (this.#over || this.sent === 0 || this.#late < this.sent) return;
-    if (this.#streamed > 0 && this.#entropy === 'guarded' && !this.#streamLost) return;
+    // What guards better is waited for, but not in vain: TCP may be dropped without a word.
+    if (this.#streamed > 0 && this.#entropy === 'guarded' && !this.#streamLost && !this.#hasMissed) return;
     if (this.#maySendDatagram) this.#askDatagram();
-    else if (this.#spare !== undefined) this.answer(this.#spare);
+    else if (this.#spare !== undefined) this.#settle(this.#spare);
   }
 
   /** Queries of both kinds. */
@@ -163,11 +138,18 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     return this.route.datagram !== undefined && this.#datagrams < UPSTREAM_LIMITS.queriesPerServer;
   }
 
+  /** There is a response, without the cookie that it was to have. */
+  get #hasMissed(): boolean {
+    return this.#cookieState === 'missed' && this.#spare !== undefined;
+  }
+
   #askDatagram(began = this.keeper.clock.nowMs()): void {
     this.#datagrams++;
     const options = { beganMs: began, letters: this.#letters, entropy: this.#entropy };
     const cookie = this.#cookieForDatagram();
-    this.#ask(this.route.datagram!, options, new Asked('datagram', began, this.#edns, this.#letters, cookie));
+    const asked = new Asked('datagram', began, this.#edns, this.#letters, cookie);
+    asked.isSecond = this.#hasMissed;
+    this.#ask(this.route.datagram!, options, asked);
   }
 
   #askStream(): void {
@@ -216,7 +198,7 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   answered(response: Uint8Array, exchange: Exchanging): void {
     const asked = this.#ended(exchange);
     if (asked === undefined) return;
-    this.#judge({ response, latencyMs: this.keeper.clock.nowMs() - asked.beganMs }, asked, asked.way);
+    this.#judge({ response, latencyMs: this.keeper.clock.nowMs() - asked.beganMs }, asked);
   }
   lost(error: ShardnsError, exchange: Exchanging): void {
     const asked = this.#ended(exchange);
@@ -240,20 +222,19 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
     }
   }
 
-  #judge(answered: Answered, form: Form, way: 'datagram' | 'stream'): void {
+  #judge(answered: Answered, form: Asked): void {
     const { upstream } = this;
-    const { response } = answered;
-    if (isTruncated(response)) {
-      this.#truncated(way);
+    if (isTruncated(answered.response)) {
+      this.#truncated(form.way);
       return;
     }
-    const { rcode, hasOpt } = rcodeAndOpt(response);
-    if (this.cookie !== undefined && this.#mindsCookie({ ...answered, hasOpt }, form, way, rcode)) return;
+    const { rcode, hasOpt } = rcodeAndOpt(answered.response);
+    if (this.cookie !== undefined && this.#mindsCookie({ ...answered, hasOpt }, form, rcode)) return;
     if (refusesEdns(rcode)) {
       if (form.edns && this.#edns) {
         this.#spare = { ...answered, hasOpt };
         this.#edns = false;
-        if (way === 'stream') this.#askStream();
+        if (form.way === 'stream') this.#askStream();
         else if (this.#maySendDatagram) this.#askDatagram();
       }
       // The first of them says why; another may still have better.
@@ -280,11 +261,11 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   }
 
   /** @returns true where the question goes on: the response is not the server's, or another will be better */
-  #mindsCookie(answered: Answered & { hasOpt: boolean }, form: Form, way: Asked['way'], rcode: number): boolean {
+  #mindsCookie(answered: Answered & { hasOpt: boolean }, form: Asked, rcode: number): boolean {
     const cookie = this.cookie!;
     const wasKnown = cookie.isKnown;
     const verdict = form.cookie === undefined ? undefined : cookie.judge(answered.response, form.cookie);
-    if (way === 'stream') {
+    if (form.way === 'stream') {
       if (verdict === 'absent') cookie.forget();
       // It could not read the query with one.
       const minded = this.#cookieState === 'sent' && this.#doubts.includes('question');
@@ -292,15 +273,25 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       return false;
     }
     if (verdict === 'foreign' || (verdict === 'absent' && wasKnown)) {
-      // Somebody else's, or the server has changed: nobody else can speak over TCP, and where there is none it has to do.
       this.keeper.foreignCookies++;
       this.#cookieState = 'missed';
-      return this.#askStreamInstead(answered, rcode);
+      // One with a wrong cookie is thrown away (RFC 7873 section 5.3). One without is a forger's, or the server has changed:
+      // where there is no TCP it has to do, once another query has got none either.
+      if (verdict === 'absent') {
+        if (form.isSecond) {
+          cookie.missed();
+          return false;
+        }
+        if (rcode <= 0x0f) this.#spare ??= answered;
+      }
+      // Nobody else can speak over TCP.
+      if (!this.#askStreamInstead()) this.#askAnew(wrongCookie(this.upstream));
+      return true;
     }
     if (rcode === Rcode.BADCOOKIE) {
       // With the cookie that has just been learned, and if that is none either, over TCP (RFC 7873 section 5.3).
       const again = verdict === 'good' && cookie.isKnown && this.#cookieState !== 'bad' && this.#maySendDatagram;
-      if (!again) return this.#askStreamInstead(answered, rcode);
+      if (!again) return this.#askStreamInstead();
       this.#cookieState = 'bad';
       this.#askDatagram();
       return true;
@@ -318,11 +309,16 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   }
 
   /** @returns whether it goes on */
-  #askStreamInstead(spare: Answered & { hasOpt: boolean }, rcode: number): boolean {
-    if (rcode <= 0x0f) this.#spare ??= spare;
+  #askStreamInstead(): boolean {
     if (this.#streamed === 0) this.#askStream();
     else if (!this.#isOpen) return false;
     return true;
+  }
+
+  /** There is no TCP: another query over UDP, which a forger has to hit anew, before less has to do. */
+  #askAnew(error: ShardnsError): void {
+    if (this.#maySendDatagram) this.#askDatagram();
+    else this.#settleForLess(error);
   }
 
   /** The question as a key, the same for all its forms. */
@@ -331,15 +327,14 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   }
 
   #truncated(way: 'datagram' | 'stream'): void {
-    const { upstream } = this;
     if (way === 'stream') {
-      this.fail(truncatedOverTcp(upstream));
+      this.fail(truncatedOverTcp(this.upstream));
     } else if (this.#streamed === 0) {
-      upstream.stats.truncated++;
+      this.upstream.stats.truncated++;
       this.isCut = true;
       this.#askStream();
     } else if (!this.#isOpen) {
-      this.fail(truncatedAgain(upstream));
+      this.fail(truncatedAgain(this.upstream));
     }
   }
 
@@ -359,8 +354,7 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       return;
     }
     if (this.#isOpen) return;
-    const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
-    if (!this.#replaced && OF_THE_SOCKET.has(code)) {
+    if (!this.#replaced && isOfTheSocket(error)) {
       this.#replaced = true;
       this.#datagrams--;
       this.#askDatagram();
@@ -376,14 +370,20 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
       this.#askAsWritten();
     } else if (this.#maySendDatagram && (relaxed || this.#doubts.includes('question'))) {
       this.#askDatagram();
+    } else if (this.#cookieState === 'missed') {
+      if (!this.#isOpen) this.#askAnew(error);
     } else if (this.#doubts.length === 0 || !this.#isOpen) {
       this.#settleForLess(this.isCut ? lostOverTcp(this.upstream, error) : error);
     }
   }
 
   #settleForLess(error: ShardnsError): void {
-    if (this.#spare !== undefined) this.answer(this.#spare);
+    if (this.#spare !== undefined) this.#settle(this.#spare);
     else this.fail(error);
+  }
+  #settle(spare: Answered): void {
+    if (this.#hasMissed) this.cookie?.missed();
+    this.answer(spare);
   }
 
   protected end(): void {

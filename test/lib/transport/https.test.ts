@@ -232,6 +232,54 @@ test('REFUSED_STREAM: it is asked again, three times in all', async () => {
   expect(server.sessions).toHaveLength(1);
 });
 
+test('a burst of refusals narrows a connection for as long as it is refused: good answers make it as wide as before', async () => {
+  const server = await start(good, { settings: { maxConcurrentStreams: 32 } });
+  const over = transport();
+  await ask(over, server.at());
+  const held: HttpsQuery[] = [];
+  const { answer } = server;
+  server.answer = one => {
+    held.push(one);
+    if (held.length < 32) return;
+    server.answer = answer;
+    for (const { stream } of held) stream.close(7);
+  };
+  await Promise.all(Array.from({ length: 32 }, () => ask(over, server.at())));
+  for (let i = 0; i < 40; i++) await ask(over, server.at());
+  let onFirst = 0;
+  server.answer = one => {
+    if (one.stream.session === server.sessions[0]) onFirst++;
+  };
+  const last = Array.from({ length: 64 }, () => ask(over, server.at()).catch(() => {}));
+  await until(() => onFirst === 32);
+  over.close();
+  await Promise.all(last);
+});
+
+test('once a server has refused some, it is asked as many as it took, so that no question is lost to refusals', async () => {
+  const server = await start(good, { settings: { maxConcurrentStreams: 100 } });
+  const open = new Map<unknown, number>();
+  server.answer = ({ message, stream }) => {
+    const { session } = stream;
+    const its = open.get(session) ?? 0;
+    if (its >= 8) {
+      stream.close(7);
+      return;
+    }
+    open.set(session, its + 1);
+    setTimeout(() => {
+      open.set(session, open.get(session)! - 1);
+      respond(stream, answerA(message));
+    }, 2);
+  };
+  const over = transport();
+  await ask(over, server.at());
+  const burst = () => Promise.allSettled(Array.from({ length: 400 }, () => ask(over, server.at())));
+  await burst();
+  const answers = await burst();
+  expect(answers.filter(({ status }) => status === 'rejected')).toHaveLength(0);
+});
+
 test('a connection that is made anew resumes its session', async () => {
   const server = await start();
   const over = transport();
@@ -314,14 +362,33 @@ test('a question that is called off at any time leaves nothing behind, and is no
 });
 
 test('streams that nobody waits for are called off when they are many', async () => {
-  const server = await start();
-  server.answer = () => {};
+  const server = await start(good, { settings: { maxConcurrentStreams: 200 } });
   const over = transport();
+  // So that what the server takes is known.
+  await ask(over, server.at());
+  server.answer = () => {};
   const listener = { answered: () => {}, lost: () => {}, doubted: () => {} };
   const all = Array.from({ length: 80 }, () => over.ask(query, server.at(), {}, listener));
-  await until(() => server.queries.length === 80);
+  await until(() => server.queries.length === 81);
   for (const one of all) one.callOff();
-  await until(() => server.queries.filter(one => one.stream.closed).length === 16);
+  await until(() => server.queries.slice(1).filter(one => one.stream.closed).length === 16);
+});
+
+test('streams that nobody waits for leave room, however few a server takes: half of them are for questions', async () => {
+  for (const maxConcurrentStreams of [1, 2, 8]) {
+    const server = await start(good, { settings: { maxConcurrentStreams } });
+    const over = transport();
+    // So that what the server takes is known.
+    await ask(over, server.at());
+    const { answer } = server;
+    server.answer = () => {};
+    const listener = { answered: () => {}, lost: () => {}, doubted: () => {} };
+    const all = Array.from({ length: 16 }, () => over.ask(query, server.at(), {}, listener));
+    await until(() => server.queries.length === 1 + 2 * maxConcurrentStreams);
+    for (const one of all) one.callOff();
+    server.answer = answer;
+    expect(await ask(over, server.at())).toBeInstanceOf(Uint8Array);
+  }
 });
 
 test('a closed transport says so to all who wait', async () => {

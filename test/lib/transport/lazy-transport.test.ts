@@ -51,3 +51,26 @@ test('one that is closed asks nobody', async () => {
   lazy.close();
   await expect(exchange(lazy, query, at, {})).rejects.toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
 });
+
+test('what the transport throws when it is asked is told to whoever waited for the load, and to nobody else', async () => {
+  const broken = Object.assign(real(), {
+    ask() {
+      throw new RangeError('no such address');
+    },
+  });
+  const unhandled: unknown[] = [];
+  const note = (error: unknown): void => void unhandled.push(error);
+  process.on('unhandledRejection', note);
+  try {
+    const lazy = new LazyTransport('TLS', () => Promise.resolve(broken));
+    const lost = await new Promise<Error>(resolve =>
+      lazy.ask(query, at, {}, { answered: () => {}, doubted: () => {}, lost: resolve }),
+    );
+    expect(lost).toMatchObject({ code: 'ERR_SHARDNS_INTERNAL', cause: { message: 'no such address' } });
+    expect(lost.message).not.toContain('loaded');
+    await settle();
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off('unhandledRejection', note);
+  }
+});

@@ -183,3 +183,107 @@ test('who is asked without a race is one of whom it is known that cookies are of
   await none.clock.advance(3_600_000);
   expect(none.exchanger.needsNoCookie(none.upstreams[0])).toBe(false);
 });
+
+test("where there is no TCP, a response with another client's cookie is never believed (RFC 7873 section 5.3)", async () => {
+  let forged = 0;
+  const forger: Handler = query => {
+    if (forged === 0) return good(query, '', {});
+    forged--;
+    return say(query, { cookie: Buffer.from(whole(query)).fill(0xff, 0, 8), address: '192.0.2.66' });
+  };
+  const t = start(forger, refusing);
+  await t.ask('a.example');
+  forged = 1;
+  expect(await t.ask('b.example')).toBe('192.0.2.7');
+  forged = Infinity;
+  await expect(t.ask('c.example')).rejects.toThrow(/ECONNREFUSED|another client's cookie/);
+});
+
+test('where there is no TCP, a response without the cookie is believed only when another query got none either', async () => {
+  let forged = false;
+  const t = start(query => {
+    if (!forged) return good(query, '', {});
+    forged = false;
+    return say(query, { address: '192.0.2.66' });
+  }, refusing);
+  await t.ask('a.example');
+  forged = true;
+  expect(await t.ask('b.example')).toBe('192.0.2.7');
+  expect([t.udp.asked.length, t.exchanger.foreignCookies]).toEqual([3, 1]);
+});
+
+test("another client's cookie counts for nothing: a response without one is still asked for twice", async () => {
+  const said: Said[] = [];
+  const t = start(query => {
+    const next = said.shift();
+    return next === undefined ? good(query, '', {}) : say(query, next);
+  }, refusing);
+  await t.ask('a.example');
+  const foreign = { cookie: Buffer.alloc(16, 0xff), address: '192.0.2.66' };
+  said.push(foreign, { address: '192.0.2.5' }, { address: '192.0.2.5' });
+  expect(await t.ask('b.example')).toBe('192.0.2.5');
+  expect(t.udp.asked).toHaveLength(4);
+});
+
+/** A server that has shown cookies and sends some no more, behind something that drops TCP. */
+async function forgetful(server: string) {
+  let shows = true;
+  let udp: Handler = query => (shows ? good(query, '', {}) : say(query));
+  const t = start(
+    (...asked) => udp(...asked),
+    () => undefined,
+    [server],
+  );
+  await t.ask('a.example');
+  shows = false;
+  return {
+    ...t,
+    show: (does: boolean) => (shows = does),
+    handle: (handler: Handler) => (udp = handler),
+    /** What it says, with as much time as a client has. */
+    late: async (name: string) => {
+      const answer = t.ask(name).catch((error: Error) => error.message);
+      await t.clock.advance(5100);
+      return answer;
+    },
+  };
+}
+
+test.each(['9.9.9.9', '10.0.0.1'])(
+  '%s: where TCP is dropped, a server that has lost its cookies is believed',
+  async at => {
+    const t = await forgetful(at);
+    expect(await t.late('b.example')).toBe('192.0.2.7');
+    // Once more over UDP.
+    expect([t.udp.asked.length, t.tcp.asked.length]).toEqual([3, 1]);
+  },
+);
+
+test('where TCP is dropped, a response with the cookie counts, and what came without is forgotten', async () => {
+  const t = await forgetful('9.9.9.9');
+  const said = [{ address: '192.0.2.66' }];
+  t.handle(query => (said.length > 0 ? say(query, said.shift()) : good(query, '', {})));
+  expect(await t.late('b.example')).toBe('192.0.2.7');
+});
+
+test("where TCP is dropped, another client's cookie is not believed", async () => {
+  const t = await forgetful('9.9.9.9');
+  t.handle(query => say(query, { cookie: Buffer.alloc(16, 0xff), address: '192.0.2.66' }));
+  expect(await t.late('b.example')).not.toBe('192.0.2.66');
+});
+
+test('a server that has missed its cookie three times in a row is taken for one that has none', async () => {
+  const t = await forgetful('9.9.9.9');
+  for (const name of ['b', 'c']) expect(await t.late(`${name}.example`)).toBe('192.0.2.7');
+  t.show(true);
+  expect(await t.ask('d.example')).toBe('192.0.2.7');
+  t.show(false);
+  for (const name of ['e', 'f', 'g']) {
+    const before = t.tcp.asked.length;
+    expect(await t.late(`${name}.example`)).toBe('192.0.2.7');
+    expect(t.tcp.asked.length).toBe(before + 1);
+  }
+  const before = t.tcp.asked.length;
+  for (const name of ['h', 'i']) expect(await t.ask(`${name}.example`)).toBe('192.0.2.7');
+  expect(t.tcp.asked.length).toBe(before);
+});
