@@ -90,6 +90,8 @@ std::optional<AnswerMatch> AnswerSearch::Find() {
     ++records;
     switch (record.type) {
       case wire::type::kCname:
+        // Of what Prepare has let in there is no other.
+        if (record.length == 0 || wire::OwnOctets(reply_.first(record.end()), record.rdata()) != record.length) break;
         if (!Alias(record.rdata(), record.end(), records)) return best_;
         break;
       case wire::type::kA:
