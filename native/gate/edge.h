@@ -103,6 +103,20 @@ class Edge {
   void AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict* verdict) const;
   // Whether anything is to be found in answers.
   bool JudgesAnswers() const { return rules_.lists != nullptr || rules_.overrides != nullptr; }
+  // Whether there is nothing in a reply that a rule could be about, as in most: the question's name has the records
+  // itself. An alias would be the first.
+  bool IsPlain(uint16_t type, Bytes reply, size_t question_end) const {
+    constexpr uint16_t kQuestionsName = 0xC00C;
+    if (reply.size() < question_end + 4 || Load16(reply.data() + question_end) != kQuestionsName) return false;
+    if (Load16(reply.data() + question_end + 2) != type) return false;
+    switch (type) {
+      case wire::type::kA:
+      case wire::type::kAaaa:
+        return rules_.lists == nullptr || !rules_.lists->Has(Trigger::kAnswerAddress);
+      default:
+        return false;
+    }
+  }
   // What they say of the answer to it, which is a whole reply in `reply`; nullopt: nothing.
   std::optional<AnswerMatch> JudgeAnswer(const Judgement& client, const EdgeVerdict& verdict, Bytes reply,
                                          size_t question_end) const;

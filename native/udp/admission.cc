@@ -147,6 +147,8 @@ bool Admission::JudgeAnswer(const gate::Edge& edge, const Client& client, Admitt
   gate::EdgeVerdict& verdict = admitted->verdict;
   const bool empty = !answers || wire::AnCount(out.data()) == 0;
   if (empty && !verdict.pending) return false;
+  if (!verdict.pending && edge.IsPlain(query.type, out.first(*length), query.question_end)) [[likely]]
+    return false;
   std::optional<gate::AnswerMatch> found;
   if (empty) {
     found = {.match = *verdict.match, .by_override = verdict.by_override, .end = query.question_end};
