@@ -174,7 +174,8 @@ export class Answerer {
         const client = this.gate.clientOf(asker.client.address);
         const length = this.engine.answer(message, { udp, allowStale: true, client });
         this.#countRequest(asker);
-        return length >= 0 ? length : this.engine.refuse(message, SERVFAIL, { udp, client });
+        // Under the tag that it was looked up under: what a list tells in its place is not found anew.
+        return length >= 0 ? length : this.engine.refuse(message, SERVFAIL, { udp, client, tenant: this.engine.tag });
       }),
     );
     return octets;

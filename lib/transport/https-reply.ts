@@ -1,9 +1,10 @@
 // What a server says on one stream of HTTP/2 (RFC 8484 section 4.2): whether it is a DNS message, and its octets.
 //
-// Bound: 65,535 octets, the most that a message has; the stream is called off when one more comes.
+// Bound: that of MessageBody; the stream is called off when more comes.
 import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
 import { ageTtls } from '../wire/aged.js';
 import { MAX_MESSAGE_SIZE } from '../wire/iana.js';
+import { MessageBody } from '../wire/message-body.js';
 
 const MEDIA_TYPE = /^\s*application\/dns-message\s*(?:;|$)/i;
 /** RFC 9113 section 7. */
@@ -17,8 +18,7 @@ export class HttpsReply {
   #ageSeconds = 0;
   #length: number | undefined;
   #ended = false;
-  readonly #chunks: Buffer[] = [];
-  #octets = 0;
+  readonly #body = new MessageBody();
 
   /** @param heard called with each thing that comes */
   constructor(
@@ -36,17 +36,12 @@ export class HttpsReply {
 
   /** Good where the stream ended without an error. */
   get isWhole(): boolean {
-    const isCutOff = this.#length !== undefined && this.#length !== this.#octets;
-    return this.#isMessage && this.#ended && this.#octets > 0 && !isCutOff;
+    const isCutOff = this.#length !== undefined && this.#length !== this.#body.octets;
+    return this.#isMessage && this.#ended && this.#body.octets > 0 && !isCutOff;
   }
 
   message(): Uint8Array {
-    const message = new Uint8Array(this.#octets);
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      message.set(chunk, at);
-      at += chunk.length;
-    }
+    const message = Uint8Array.from(this.#body.message);
     // RFC 8484 section 5.1: what has lain in caches of HTTP is as old as they say.
     if (this.#ageSeconds > 0) ageTtls(message, this.#ageSeconds);
     return message;
@@ -67,14 +62,13 @@ export class HttpsReply {
   #onData(chunk: Buffer): void {
     this.heard();
     if (this.problem !== undefined) return;
-    this.#octets += chunk.length;
-    if (this.#octets > MAX_MESSAGE_SIZE) this.#refuse(`its response is longer than ${MAX_MESSAGE_SIZE} octets`);
-    else this.#chunks.push(chunk);
+    this.#body.add(chunk);
+    if (this.#body.isTooLong) this.#refuse(`its response is longer than ${MAX_MESSAGE_SIZE} octets`);
   }
 
   #refuse(why: string): void {
     this.problem = why;
-    this.#chunks.length = 0;
+    this.#body.clear();
     this.stream.close(CANCEL);
   }
 }

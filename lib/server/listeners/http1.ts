@@ -3,7 +3,7 @@
 // since they run on its own clock.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { DohBody } from './doh-body.js';
+import { MessageBody } from '../../wire/message-body.js';
 import type { DohConnection, DohReply } from './doh-connection.js';
 import { ALLOWED_METHODS, DNS_MESSAGE, readHead } from './doh-request.js';
 
@@ -46,7 +46,7 @@ function serve(request: IncomingMessage, response: ServerResponse, connection: D
 }
 
 function readBody(request: IncomingMessage, connection: DohConnection, reply: (one: DohReply) => void): void {
-  const body = new DohBody();
+  const body = new MessageBody();
   connection.begin(request);
   request.on('data', (chunk: Buffer) => {
     if (body.isTooLong) return;
@@ -59,7 +59,7 @@ function readBody(request: IncomingMessage, connection: DohConnection, reply: (o
   request.on('end', () => {
     if (body.isTooLong) return;
     connection.end(request, body.octets);
-    connection.ask(body.query, reply);
+    connection.ask(body.message, reply);
   });
 }
 

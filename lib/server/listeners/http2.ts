@@ -10,7 +10,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { DohBody } from './doh-body.js';
+import { MessageBody } from '../../wire/message-body.js';
 import type { DohConnection, DohReply } from './doh-connection.js';
 import { ALLOWED_METHODS, DNS_MESSAGE, readHead } from './doh-request.js';
 import { MAX_HEAD_OCTETS } from './http1.js';
@@ -55,7 +55,7 @@ export function serveHttp2(socket: Duplex, connection: DohConnection, path: stri
 const octetsOf = (texts: readonly string[]): number => texts.reduce((sum, one) => sum + one.length, 0);
 
 class Http2Request {
-  #body = new DohBody();
+  #body = new MessageBody();
   /** Of the reply, not taken yet. */
   #written = 0;
   readonly #reply = (one: DohReply): void => this.#write(one);
@@ -106,14 +106,14 @@ class Http2Request {
     });
     stream.on('end', () => {
       if (this.#body.isTooLong || stream.destroyed) return;
-      const { query } = this.#body;
+      const { message: query } = this.#body;
       this.#endBody();
       connection.ask(query, this.#reply);
     });
   }
   #endBody(): void {
     this.connection.end(this, this.#body.octets);
-    this.#body = new DohBody();
+    this.#body = new MessageBody();
   }
 
   #write({ status, octets, freshness }: DohReply): void {

@@ -51,6 +51,7 @@ const WORLD = `
   web.example 300 HTTPS 1 . ipv4hint=198.51.100.7
   clean.example 300 HTTPS 1 . ipv4hint=192.0.2.1
   alias.example 300 HTTPS 0 edge.tracker.example
+  short.example 1 CNAME edge.tracker.example
 `
   .split('\n')
   .flatMap((line): ResourceRecord[] => {
@@ -207,6 +208,26 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
         [3, 3],
       ]);
     }
+  });
+
+  test('so does one for whom what the list says is in the cache, and what it is said in place of is not', async () => {
+    const lists = [zone('zone', '32.9.2.0.192.rpz-ip 300 CNAME garden.example.\n')];
+    await open(lists, { cookies: { enabled: true }, nsid: 'one', stale: { enabled: false } }, way);
+    expect(await told(way, 'short.example')).toBe('garden.example 192.0.2.80');
+    server!.advance(2);
+    const asked = server!.asked;
+    const options = [
+      { code: 10, data: Buffer.from('0102030405060708', 'hex') },
+      { code: 3, data: Buffer.alloc(0) },
+    ];
+    const reply = decode((await ask(way, 'short.example', { options }))!);
+    // The alias, and not what it leads to, is asked for anew.
+    expect(server!.asked).toBe(asked + 1);
+    const [opt] = reply.additionals as unknown as [{ options: { code: number; data: Buffer }[] }];
+    expect(opt.options.map(({ code, data }) => [code, data.length])).toEqual([
+      [10, 24],
+      [3, 3],
+    ]);
   });
 
   test('what a list says in place of an answer counts for no rate of the outside', async () => {
