@@ -34,6 +34,8 @@ const NONE: ReadonlySet<Upstream> = new Set();
 export interface Patience {
   timeoutMs: number;
   cancel: Canceller;
+  /** Numeric address of the client whose share it counts to; undefined: nobody's. */
+  client?: string | undefined;
   onLate?: (response: Uint8Array) => void;
 }
 
@@ -175,13 +177,14 @@ export class Exchanger implements RaceOwner {
     return new Promise((resolve, reject) => {
       const asking = new Asking(this, upstream, patience, resolve, reject);
       const now = this.#clock.nowMs();
-      asking.begin(this.#inquiries.join(query, upstream, route, asking, this.options, now), now);
+      const { client } = patience;
+      asking.begin(this.#inquiries.join({ query, client }, upstream, route, asking, this.options, now), now);
     });
   }
 
   /** For the races. */
-  inquire(query: Uint8Array, upstream: Upstream, listener: Listener, now?: number): Inquiry {
-    return this.#inquiries.join(query, upstream, this.#routeOf(upstream), listener, this.options, now);
+  inquire({ query, client }: Race, upstream: Upstream, listener: Listener, now?: number): Inquiry {
+    return this.#inquiries.join({ query, client }, upstream, this.#routeOf(upstream), listener, this.options, now);
   }
 
   /** Called by a race that is over: the next one has its place. */
