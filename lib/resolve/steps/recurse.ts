@@ -10,6 +10,7 @@ import type { Recursor } from '../recurse/recursor.js';
 import { answerWithoutRecursion, resolveFor } from '../recursive-answers.js';
 import type { HookStep } from './hook.js';
 import type { StepParts } from './step.js';
+import { overZoneRate } from './zone-rate.js';
 
 /** Undefined for names that the recursor does not serve. */
 export function recurse(query: Query, asker: Flyer, parts: StepParts, hook: HookStep): Promise<Outcome> | undefined {
@@ -30,6 +31,8 @@ async function resolve(
     return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
   }
   if (!query.recursionDesired) return answerWithoutRecursion(query, recursor);
+  const over = overZoneRate(query, asker, parts);
+  if (over !== undefined) return over;
   const { fresh = false, client } = asker;
   // Refreshes are bounded elsewhere, and nobody's share.
   const from = { fresh, client: fresh ? undefined : client?.address };
