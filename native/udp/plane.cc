@@ -160,23 +160,23 @@ void Plane::AskAgain(const gate::Rules& rules, std::span<const AskedAgain> asked
     Waiting waiting;
     Renew(rules, waiter, tag, &query, &waiting);
     const Ticks now = shared_.cache->NowTicks(MonotonicMs());
-    const Response response = responder_.Respond(
-        packet,
-        {.now = now,
-         .tenant = tag,
-         .parsed = &parsed,
-         .counting = Counting::kReply,
-         .other_tag = true,
-         .resolves = true},
-        &query, out);
-    const auto join = [&](const Peer& peer, FlightKind kind) {
-      const MissRing::Joined joined = ring_.Join({.query = query,
-                                                  .peer = peer,
-                                                  .kind = kind,
+    const Response response = responder_.Respond(packet,
+                                                 {.now = now,
                                                   .tenant = tag,
-                                                  .by_subnet = shared_.cache->tunables().Is(answers::mode::kClientSubnet),
-                                                  .now_us = waiter.received_us,
-                                                  .generation = shared_.cache->generation()});
+                                                  .parsed = &parsed,
+                                                  .counting = Counting::kReply,
+                                                  .other_tag = true,
+                                                  .resolves = true},
+                                                 &query, out);
+    const auto join = [&](const Peer& peer, FlightKind kind) {
+      const MissRing::Joined joined =
+          ring_.Join({.query = query,
+                      .peer = peer,
+                      .kind = kind,
+                      .tenant = tag,
+                      .by_subnet = shared_.cache->tunables().Is(answers::mode::kClientSubnet),
+                      .now_us = waiter.received_us,
+                      .generation = shared_.cache->generation()});
       wake |= joined == MissRing::Joined::kQueued;
       return joined == MissRing::Joined::kQueued || joined == MissRing::Joined::kJoined;
     };
@@ -188,8 +188,7 @@ void Plane::AskAgain(const gate::Rules& rules, std::span<const AskedAgain> asked
       nobody.receiver = waiter.peer.receiver;
       if (response.answer.refresh) join(nobody, FlightKind::kRefresh);
     } else if (response.verdict == Verdict::kMiss) {
-      const Admission::Said said =
-          admission_.Miss(edge, waiting.client, waiting.admitted, query, out, &length);
+      const Admission::Said said = admission_.Miss(edge, waiting.client, waiting.admitted, query, out, &length);
       if (said == Admission::Said::kGoOn) {
         if (join(waiter.peer, FlightKind::kMiss)) continue;
         // Rather old than nothing.

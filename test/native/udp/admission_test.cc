@@ -219,7 +219,8 @@ TEST_F(AdmissionTest, WhoWaitedWhileANameWasBlockedByHandIsToldSoBeforeWhatLists
   Use(rules);
   admitted_ = {.client = admitted_.client, .verdict = {}, .cookie = {}};
   admission_.Renew(*edge_, client_, 0, &query_, &admitted_);
-  const Buffer answer = MessageBuilder(1, 0x8180).Question("b.test", 1).Answer("b.test", 1, 300, {192, 0, 2, 1}).bytes();
+  const Buffer answer =
+      MessageBuilder(1, 0x8180).Question("b.test", 1).Answer("b.test", 1, 300, {192, 0, 2, 1}).bytes();
   std::copy(answer.begin(), answer.end(), t_.reply.begin());
   const size_t length = admission_.Reply(*edge_, client_, &admitted_, query_, t_.reply, answer.size());
   reply_.assign(t_.reply.begin(), t_.reply.begin() + static_cast<long>(length));
