@@ -5,6 +5,7 @@
 //
 //   spread   2^24 addresses of 127.0.0.0/8, counted one by one (`ipv4Prefix: 32`)
 //   victim   addresses of one network of 24 bits, none of them a client's
+//   required as `spread`, with `cookies.required`: whoever has no cookie is answered over TCP alone
 //
 //   node bench/load/edge-flood.mjs [seconds]
 import { execFileSync, spawn } from 'node:child_process';
@@ -155,8 +156,8 @@ async function run(mode) {
       threads: 1,
       upstreams: [`127.0.0.1:${upstream.address().port}`],
       cache: { memory: '32MiB' },
-      cookies: { enabled: true },
-      rateLimit: { enabled: true, ipv4Prefix: mode === 'spread' ? 32 : 24 },
+      cookies: { enabled: true, required: mode === 'required' },
+      rateLimit: { enabled: true, ipv4Prefix: mode === 'victim' ? 24 : 32 },
       receiveBufferBytes: 8 << 20,
       control: false,
     }),
@@ -168,12 +169,13 @@ async function run(mode) {
     for (const one of clients) await one.open();
     for (let tries = 0; clients[0].answered === 0; tries++) {
       if (tries === 20) throw new Error('the server did not come up');
-      await clients[0].ask('www0.flood.test').catch(() => {});
+      await clients[0].ask('www0.flood.com').catch(() => {});
     }
-    for (let i = 0; i < 100; i++) await clients[i % CLIENTS].ask(`www${i}.flood.test`);
+    for (let i = 0; i < 100; i++) await clients[i % CLIENTS].ask(`www${i}.flood.com`);
     for (const one of clients) Object.assign(one, { asked: 0, answered: 0, latencies: [] });
     const before = rssMiB(server.pid);
-    const flood = spawn('taskset', ['-c', '1', join(build, 'edge_flood'), String(port), String(seconds), mode]);
+    const from = mode === 'victim' ? 'victim' : 'spread';
+    const flood = spawn('taskset', ['-c', '1', join(build, 'edge_flood'), String(port), String(seconds), from]);
     let said = '';
     flood.stdout.on('data', chunk => (said += chunk));
     const ended = new Promise(resolve => flood.on('close', resolve));
@@ -181,7 +183,7 @@ async function run(mode) {
     const asking = clients.map(async (one, i) => {
       await sleep((i * PAUSE_MS) / CLIENTS);
       for (let n = i; going; n++) {
-        await one.ask(`www${n % 100}.flood.test`);
+        await one.ask(`www${n % 100}.flood.com`);
         await sleep(PAUSE_MS);
       }
     });
@@ -214,7 +216,7 @@ async function run(mode) {
 
 const results = {};
 try {
-  for (const mode of ['spread', 'victim']) results[mode] = await run(mode);
+  for (const mode of ['spread', 'victim', 'required']) results[mode] = await run(mode);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

