@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.js';
 import { ForwardResult } from '../native/binding.js';
 import type { Doubt } from '../transport/transport.js';
 import type { Forwarding, ForwardOwner } from '../transport/forwarded.js';
+import type { ServerCookie } from '../upstream/cookies.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class } from '../wire/iana.js';
@@ -47,6 +48,8 @@ export interface PlainMissesParts {
 class Miss extends UnracedQuestion {
   /** Where it counts, of the names that its zone may be asked for. */
   zone: ZoneTicket = 0;
+  /** What its server is sent as a cookie. */
+  known: ServerCookie | undefined;
 
   constructor(
     upstream: Upstream,
@@ -115,10 +118,10 @@ export class PlainMisses implements ForwardOwner<Miss> {
 
   /** Forwards the flight if its question is plain. @param query of a client of tenant 0 */
   tryForward(ticket: number, query: Query): boolean {
-    const { context, coalescer } = this.parts;
+    const { context, coalescer, exchanger } = this.parts;
     const forwarding = this.#forwarding;
     if (forwarding === undefined || !this.#isPlain(query)) return false;
-    const upstream = this.#unraced.upstreamOf(this.#upstreams);
+    const upstream = this.#unraced.upstreamOf(this.#upstreams, true);
     if (upstream === undefined) return false;
     const zone = this.#enterZone(query);
     // The slow path says so; it is no way around.
@@ -131,6 +134,8 @@ export class PlainMisses implements ForwardOwner<Miss> {
     one.upstream = upstream;
     one.query = query;
     one.zone = zone;
+    one.known = exchanger.cookieOf(upstream);
+    one.cookie = one.known?.expected();
     one.ticket = ticket;
     this.#byPlace[placeOf(ticket)] = one;
     this.#unraced.begin(one, this.#upstreams);
@@ -185,6 +190,7 @@ export class PlainMisses implements ForwardOwner<Miss> {
     context.stats.resolved++;
     this.stats.answered++;
     if ((result & ForwardResult.hasOpt) !== 0) one.upstream.edns.shown();
+    one.known?.echoed();
     keep.keptNatively(one.query, 0, response);
     this.#unraced.answered(one);
     this.#unused.push(one);

@@ -9,6 +9,7 @@ import { ShardnsError } from '../base/errors.js';
 import { Fence } from '../base/fence.js';
 import type { Random } from '../base/random.js';
 import type { Forwarding } from '../transport/forwarded.js';
+import type { ServerCookie } from './cookies.js';
 import { Inquiries, type InquiryOptions } from './inquiries.js';
 import type { Inquiry } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
@@ -91,9 +92,9 @@ export class Exchanger implements RaceOwner {
     this.#startNext();
   }
 
-  /** Whether it may be asked without a cookie, as those are that are asked without a race. */
-  needsNoCookie(upstream: Upstream): boolean {
-    return this.#inquiries.needsNoCookie(upstream, this.options.cookies);
+  /** What one that is asked without a race is to be sent as a cookie; undefined: nothing. */
+  cookieOf(upstream: Upstream): ServerCookie | undefined {
+    return this.#inquiries.cookieOf(upstream, this.options.cookies);
   }
   /** Responses over UDP without the cookie that they were to have. */
   get foreignCookies(): number {

@@ -20,7 +20,7 @@ import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedOctet } from '../wire/name.js';
 import { appendOption } from '../wire/opt.js';
-import { Cookies, type CookieUse } from './cookies.js';
+import { Cookies, type CookieUse, type ServerCookie } from './cookies.js';
 import type { LetterCase } from './guards.js';
 import { Inquiry, type InquiryKeeper } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
@@ -104,9 +104,10 @@ export class Inquiries implements InquiryKeeper {
     return inquiry;
   }
 
-  /** Whether a cookie makes no difference to it. */
-  needsNoCookie(upstream: Upstream, use: CookieUse | undefined): boolean {
-    return this.#cookies.of(upstream, use)?.isUseless ?? true;
+  /** What is sent to it as a cookie; undefined: nothing ever, or not now. */
+  cookieOf(upstream: Upstream, use: CookieUse | undefined): ServerCookie | undefined {
+    const its = this.#cookies.of(upstream, use);
+    return its?.isUseless === true ? undefined : its;
   }
 
   /** Called by each: the next form of its question has its turn. */

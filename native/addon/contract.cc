@@ -155,6 +155,7 @@ constexpr Value kAskCommands[] = {
 };
 constexpr Value kAskFlags[] = {
     {"keptLetters", udp::ask_flag::kKeptLetters},
+    {"cookie", udp::ask_flag::kCookie},
     {"anyEntropy", udp::ask_flag::kAnyEntropy},
 };
 constexpr Value kAskEvents[] = {
