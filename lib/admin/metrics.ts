@@ -273,6 +273,7 @@ const FAMILIES: readonly Family[] = [
         own_failure: it.ownFailures,
         mistake: it.mistakes,
         rejected_response: it.rejectedResponses,
+        zone_limited: it.zoneLimited,
       }),
     ['outcome'],
   ),

@@ -36,6 +36,7 @@ import {
   MISS_WITH_STALE,
   NO_EXTENDED_ERROR,
   NOT_DUE,
+  Silence,
   Status,
   TICKS_PER_SECOND,
   TUNABLES,
@@ -68,7 +69,7 @@ export interface Contract {
   names: Readonly<Record<string, NameList>>;
 }
 
-export const CONTRACT = 11;
+export const CONTRACT = 12;
 
 /** Names of words by their places; `words` is how many there are. */
 function inOrder({ words, ...places }: Readonly<Record<string, number>>): string[] {
@@ -99,6 +100,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   rateAction: RateAction,
   answerResult: { dropped: DROPPED, miss: MISS, missWithStale: MISS_WITH_STALE },
   controlFlag: ControlFlag,
+  silence: Silence,
   variantFlag: VariantFlag,
   forgetKind: ForgetKind,
   byteForget: ByteForget,

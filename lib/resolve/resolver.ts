@@ -3,6 +3,7 @@
 // refreshes (Prefetcher), clients that the hook sorts (TenantSorting). Their bounds are stated there.
 import type { Clock } from '../base/clock.js';
 import { harmless, type Logger } from '../base/log.js';
+import { systemRandom } from '../base/random.js';
 import { type Engine, type JudgedClient, MISS_WITH_STALE, NOT_DUE } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
 import type { Gate } from '../clients/gate.js';
@@ -32,6 +33,7 @@ import type { Resolving } from './recursive-answers.js';
 import { Refreshes } from './refreshes.js';
 import { StaleAnswers } from './stale-answers.js';
 import { TenantSorting } from './tenant-sorting.js';
+import { ZoneRates } from './zone-rates.js';
 
 export type { Asker, Resolution };
 
@@ -96,10 +98,11 @@ export class Resolver implements ResolverContext {
     const keep = (this.#keep = new Keep(engine, clock, what => this.#outdate(what)));
     const stale = (this.#stale = new StaleAnswers(this, hooks, mistakes, clock));
     const refreshes = (this.#refreshes = new Refreshes(clock));
-    const chain = new Chain({ context: this, engine, exchanger, hooks, keep, log: safeLog, mistakes });
-    const coalescer = new Coalescer({ context: this, hooks, keep, chain, stale, refreshes, mistakes });
+    const zoneRates = new ZoneRates(clock, systemRandom);
+    const chain = new Chain({ context: this, engine, exchanger, hooks, keep, zoneRates, log: safeLog, mistakes });
+    const coalescer = new Coalescer({ context: this, hooks, keep, chain, stale, refreshes, mistakes, zoneRates });
     this.#coalescer = coalescer;
-    this.plain = new PlainMisses({ context: this, hooks, exchanger, keep, coalescer, clock });
+    this.plain = new PlainMisses({ context: this, hooks, exchanger, keep, coalescer, zoneRates, clock });
     this.plainQuestions = new PlainQuestions({ context: this, hooks, exchanger, keep, coalescer, clock });
     this.#prefetcher = new Prefetcher({ context: this, engine, coalescer, refreshes, mistakes });
     this.#sorting = new TenantSorting(this, coalescer, chain.hook, mistakes);

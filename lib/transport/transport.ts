@@ -47,6 +47,8 @@ export interface ExchangeOptions {
   timeoutMs?: number;
   /** UDP: `drawn` by chance and compared, or `kept` as written and compared without their case. Default: drawn. */
   letters?: 'drawn' | 'kept';
+  /** Numeric address of the client that it is for, whose share of a server's connections it counts to; undefined: nobody's. */
+  client?: string | undefined;
   /** UDP: `guarded` (default) needs 28 unpredictable bits, `any` does with a shared socket and the id. */
   entropy?: 'guarded' | 'any';
 }

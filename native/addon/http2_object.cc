@@ -15,6 +15,12 @@ constexpr napi_type_tag kHttp2Tag = {0x5ead5ca1ab1e0007, 0xcac4e0b1ec700007};
 constexpr uint32_t kMostStreams = 1024;
 constexpr size_t kLeastOut = 65535;
 
+// The status where no DNS message is due; lib/server/listeners/doh-connection.ts has the same.
+constexpr uint16_t kBadRequest = 400;
+uint16_t StatusOf(uint32_t why) {
+  return why == silence::kLimited ? 429 : why == silence::kBlocked ? 403 : kBadRequest;
+}
+
 }  // namespace
 
 bool Http2Object::Tell(uint32_t kind, uint32_t stream, uint32_t value) {
@@ -30,24 +36,25 @@ bool Http2Object::Tell(uint32_t kind, uint32_t stream, uint32_t value) {
 
 void Http2Object::Refused(uint16_t status) { Tell(http2_kind::kRefused, 0, status); }
 
-http2::Asked::Verdict Http2Object::Answer(int32_t stream, Bytes query, MutableBytes* room, size_t* length) {
+http2::Asked::Answered Http2Object::Answer(int32_t stream, Bytes query) {
   static thread_local std::unique_ptr<uint8_t[]> replies(new uint8_t[http2::kReplyRoom]);
-  if (control_ == nullptr) return Verdict::kNoQuery;
-  *room = {replies.get(), http2::kReplyRoom};
-  const int32_t result = AnswerFor(cache_, control_, query, *room);
+  if (control_ == nullptr) return {.verdict = Verdict::kRefused, .status = kBadRequest};
+  const MutableBytes room = {replies.get(), http2::kReplyRoom};
+  const int32_t result = AnswerFor(cache_, control_, query, room);
   const uint32_t type = control_[control::kType];
   if (result == answer_result::kDropped) {
     Tell(http2_kind::kDropped, 0, type);
-    return Verdict::kNoQuery;
+    return {.verdict = Verdict::kRefused, .status = StatusOf(control_[control::kSilence])};
   }
   const bool missed = result < 0;
   const uint32_t kind = missed                             ? http2_kind::kMissed
                         : control_[control::kRefresh] != 0 ? http2_kind::kRefresh
                                                            : http2_kind::kAnswered;
   const bool told = Tell(kind, static_cast<uint32_t>(stream), type);
-  *length = missed ? 0 : static_cast<size_t>(result);
+  if (!missed) return {.verdict = Verdict::kReply, .room = room, .length = static_cast<size_t>(result)};
   // A miss that nobody is told of would never be answered.
-  return !missed ? Verdict::kReply : told ? Verdict::kLater : Verdict::kNoQuery;
+  if (!told) return {.verdict = Verdict::kRefused, .status = kBadRequest};
+  return {.verdict = Verdict::kLater};
 }
 
 struct Http2Methods {

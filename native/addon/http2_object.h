@@ -19,7 +19,7 @@ class Http2Object final : private http2::Asked {
   explicit Http2Object(CacheObject* cache) : cache_(cache) { ObjectLife::Hold(cache); }
   ~Http2Object() = default;
 
-  Verdict Answer(int32_t stream, Bytes query, MutableBytes* room, size_t* length) override;
+  Answered Answer(int32_t stream, Bytes query) override;
   void Refused(uint16_t status) override;
   // What was asked, for JavaScript; false: there is no room to tell it.
   bool Tell(uint32_t kind, uint32_t stream, uint32_t value);

@@ -81,7 +81,8 @@ void AnswerSearch::Service(size_t rdata, size_t end) {
 }
 
 std::optional<AnswerMatch> AnswerSearch::Find() {
-  if (rules_.question) Take(*rules_.question, false);
+  if (rules_.question) Take(*rules_.question, rules_.question_by_override);
+  if (best_ && best_->by_override) return best_;
   const bool addresses = rules_.lists != nullptr && rules_.lists->Has(Trigger::kAnswerAddress);
   wire::RecordWalk walk = wire::RecordWalk::Stored(reply_, at_.end);
   wire::Record record;

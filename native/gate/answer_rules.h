@@ -15,8 +15,10 @@ struct AnswerRules {
   const Lists* lists = nullptr;  // null: there are none
   const Lists* overrides = nullptr;
   uint64_t set = 0;  // the client's lists, as bits
-  // The rule for the question, where one of its answer may come before it.
+  // The rule for the question, where one of its answer may come before it; and whether it is one of the overrides,
+  // which nothing comes before.
   std::optional<NameMatch> question = {};
+  bool question_by_override = false;
 };
 
 struct AnswerMatch {

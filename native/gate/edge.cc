@@ -42,6 +42,8 @@ RateResult Edge::Rate(const Judgement& client, const EdgeQuery& query, CookieSta
 
 void Edge::AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict* verdict) const {
   if (query.name.empty()) return;
+  verdict->match = std::nullopt;
+  verdict->by_override = verdict->pending = false;
   if (rules_.overrides != nullptr) {
     verdict->match = rules_.overrides->Find(query.name, query.address, UINT64_MAX);
     verdict->by_override = verdict->match.has_value();
@@ -76,7 +78,8 @@ std::optional<AnswerMatch> Edge::JudgeAnswer(const Judgement& client, const Edge
   const AnswerRules rules = {.lists = rules_.lists.get(),
                              .overrides = rules_.overrides.get(),
                              .set = ListsOf(client),
-                             .question = verdict.match};
+                             .question = verdict.match,
+                             .question_by_override = verdict.match && verdict.by_override};
   return AnswerSearch(rules, reply, question_end).Find();
 }
 

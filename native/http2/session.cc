@@ -312,14 +312,13 @@ void Session::Whole(Stream* stream) {
   // The answers to what has come in one piece are there before any of them is written.
   if (unsent_ > options_.max_unsent) return End(nghttp2::error::kEnhanceYourCalm);
   noise_ -= std::min(noise_, kNoisePerRequest);
-  MutableBytes room;
-  size_t length = 0;
-  switch (options_.asked->Answer(stream->id, stream->request.query(), &room, &length)) {
+  const Asked::Answered answered = options_.asked->Answer(stream->id, stream->request.query());
+  switch (answered.verdict) {
     case Asked::Verdict::kReply:
-      Respond(stream, room, length);
+      Respond(stream, answered.room, answered.length);
       break;
-    case Asked::Verdict::kNoQuery:
-      RefuseStream(stream, 400);
+    case Asked::Verdict::kRefused:
+      RefuseStream(stream, answered.status);
       break;
     case Asked::Verdict::kLater:
       break;

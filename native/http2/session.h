@@ -24,9 +24,15 @@ inline constexpr size_t kReplyRoom = 65535;
 // Whoever answers queries. Called within Feed.
 class Asked {
  public:
-  enum class Verdict : uint8_t { kReply, kLater, kNoQuery };
-  // kReply: `*length` octets are in `room`, which has kReplyRoom; kLater: Session::Reply comes when it is known.
-  virtual Verdict Answer(int32_t stream, Bytes query, MutableBytes* room, size_t* length) = 0;
+  enum class Verdict : uint8_t { kReply, kLater, kRefused };
+  struct Answered {
+    Verdict verdict;
+    // kReply: a message of `length` octets, in kReplyRoom octets. kLater: Session::Reply comes when it is known.
+    MutableBytes room = {};
+    size_t length = 0;
+    uint16_t status = 0;  // kRefused: of the response
+  };
+  virtual Answered Answer(int32_t stream, Bytes query) = 0;
   // A request was refused by this status.
   virtual void Refused(uint16_t status) = 0;
 

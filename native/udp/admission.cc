@@ -106,6 +106,7 @@ Admission::Said Admission::Judge(const gate::Edge& edge, const Client& client, w
     *length = Write(action, *query, client.udp, out);
   }
   if (*length == 0) {
+    admitted->limited = !verdict.match;
     responder_->CountDropped();
     return Said::kNothing;
   }
@@ -185,6 +186,7 @@ size_t Admission::Reply(const gate::Edge& edge, const Client& client, Admitted* 
   const gate::RateKind kind = rcode == wire::rcode::kNxDomain ? gate::RateKind::kNxDomain : gate::RateKind::kError;
   const EdgeAction action =
       edge.JudgeOutcome(admitted->client, QueryOf(client, query), admitted->verdict, kind, counts_.get());
+  admitted->limited = action != EdgeAction::kAllow;
   return action == EdgeAction::kAllow ? length : Write(action, query, client.udp, out);
 }
 

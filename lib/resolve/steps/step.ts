@@ -16,6 +16,8 @@ import type { Moved, Resolution } from '../outcome.js';
 import type { AddressRules } from '../recurse/address-rules.js';
 import type { Recursor } from '../recurse/recursor.js';
 import type { Resolving } from '../recursive-answers.js';
+import type { FlightLimits } from '../flights.js';
+import type { ZoneRate, ZoneRates } from '../zone-rates.js';
 import type { ServerIdentity } from './chaos.js';
 
 export interface StepOptions extends KeepOptions {
@@ -32,6 +34,9 @@ export interface StepOptions extends KeepOptions {
   addressRules?: AddressRules;
   /** Set where clients with IPv6 alone are told translated addresses. */
   dns64?: Dns64;
+  flights: FlightLimits;
+  /** How many names of a zone may come to nothing; undefined: all. */
+  zoneRate?: ZoneRate;
 }
 
 /** What steps read of the resolver that they belong to; much of it changes while they work. */
@@ -45,7 +50,9 @@ export interface StepContext {
   readonly sortsByHook: boolean;
   /** Aliases that lists put in place of names; undefined: there are none. */
   readonly listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
-  readonly stats: { rejectedResponses: number; dns64Answers: number; dns64Pointers: number };
+  readonly stats: { rejectedResponses: number; zoneLimited: number; dns64Answers: number; dns64Pointers: number };
+  /** Questions under way. */
+  readonly inFlight: number;
   /** Told of each question whose answer does not prove itself. Must not throw. */
   readonly onBogus: (name: string, extendedError: number) => void;
   /** A question that an alias of this one leads to. */
@@ -58,6 +65,7 @@ export interface StepParts {
   readonly exchanger: Exchanger;
   readonly hooks: Hooks;
   readonly keep: Keep;
+  readonly zoneRates: ZoneRates;
   /** One that does not throw. */
   readonly log: Logger;
   readonly mistakes: Mistakes;

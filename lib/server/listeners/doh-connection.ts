@@ -7,9 +7,9 @@
 // `messageTimeoutMs` from the head of a request until it is whole.
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../base/clock.js';
-import { binding } from '../../native/binding.js';
+import { binding, Silence } from '../../native/binding.js';
 import { padded, REPLY_BLOCK } from '../../wire/opt.js';
-import type { Answerer } from '../answerer.js';
+import type { Answerer, Reply } from '../answerer.js';
 import { IdleWatch } from './idle-watch.js';
 import type { StreamClient } from './stream-session.js';
 import type { Connection, TcpConnections } from './tcp-connections.js';
@@ -36,6 +36,13 @@ export const newHttpsStats = (): HttpsStats => ({
   responses: {},
   abusive: 0,
 });
+
+/**
+ * Of a request to which no DNS message is due: not even one with an error, which RFC 8484 section 4.2.1 would have as 200.
+ * 429 for who is over a rate (RFC 6585 section 4); 403 for what a list drops, as dnsdist has it.
+ */
+export const statusOf = (why: number | undefined): number =>
+  why === Silence.limited ? 429 : why === Silence.blocked ? 403 : 400;
 
 export interface DohReply {
   readonly status: number;
@@ -134,16 +141,16 @@ export class DohConnection implements Connection {
   /** Calls `reply` once, unless the connection is gone then. */
   ask(query: Uint8Array, reply: (reply: DohReply) => void): void {
     this.active();
-    this.#ask(query, this.parts.answerer.answer.bind(this.parts.answerer), answer =>
-      reply(answer === undefined ? this.refuse(400) : this.#made(answer)),
+    this.#ask(query, this.parts.answerer.answer.bind(this.parts.answerer), (answer, why) =>
+      reply(answer === undefined ? this.refuse(statusOf(why)) : this.#made(answer)),
     );
   }
   /** The same for a query that was looked up natively, under `tag`, and is a miss: the message as it is; none is due. */
-  askMissed(query: Uint8Array, tag: number, reply: (message: Uint8Array | undefined) => void): void {
+  askMissed(query: Uint8Array, tag: number, reply: Reply): void {
     const { answerer } = this.parts;
     this.#ask(query, (message, asker, done) => answerer.answerMiss(message, asker, tag, done), reply);
   }
-  #ask(query: Uint8Array, ask: Answerer['answer'], reply: (message: Uint8Array | undefined) => void): void {
+  #ask(query: Uint8Array, ask: Answerer['answer'], reply: Reply): void {
     const { client, connections, notify } = this.parts;
     if (this.#underWay >= 2 * connections.options.maxPipelined) {
       this.abused();
@@ -153,11 +160,11 @@ export class DohConnection implements Connection {
     this.#hold(octets, 0);
     if (this.#underWay++ === 0) connections.busy(this);
     notify.began();
-    ask(query, { protocol: 'https', client }, answer => {
+    ask(query, { protocol: 'https', client }, (answer, why) => {
       if (--this.#underWay === 0) connections.rests(this);
       notify.ended();
       this.#hold(-octets, 0);
-      if (!this.isGone) reply(answer);
+      if (!this.isGone) reply(answer, why);
     });
   }
 

@@ -13,7 +13,7 @@ import {
   type NativeHttp2,
   pinnedMemory,
 } from '../../native/binding.js';
-import type { DohConnection } from './doh-connection.js';
+import { type DohConnection, statusOf } from './doh-connection.js';
 import type { Flushed } from './tcp-connections.js';
 
 const MAX_STREAMS = 1024;
@@ -136,12 +136,13 @@ export class NativeHttp2Session implements Flushed {
       connection.parts.answerer.refresh(query, tag);
       return;
     }
-    connection.askMissed(query, tag, message => {
+    connection.askMissed(query, tag, (message, why) => {
       if (this.#closed) return;
       this.#guarded(() => {
-        if (message === undefined || message.length > MAX_MESSAGE_SIZE) this.#session.refuse(stream, 400);
-        else this.#session.reply(stream, message);
-        connection.count(message === undefined ? 400 : 200);
+        const isDue = message !== undefined && message.length <= MAX_MESSAGE_SIZE;
+        if (isDue) this.#session.reply(stream, message);
+        else this.#session.refuse(stream, statusOf(why));
+        connection.count(isDue ? 200 : statusOf(why));
         this.#replied = true;
         this.#flushLater();
       });

@@ -10,6 +10,7 @@
 // become whole, and in any case after what IdleWatch allows.
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../base/clock.js';
+import { Silence } from '../../native/binding.js';
 import { frame, MessageReader } from '../../transport/framing.js';
 import { Rcode } from '../../wire/iana.js';
 import type { Answerer } from '../answerer.js';
@@ -207,19 +208,20 @@ export class StreamSession implements Connection {
     let answered = false;
     let over = false;
     const { keepalive } = this.#connections.options;
-    const reply = (octets: Uint8Array | undefined): void => {
+    const reply = (octets: Uint8Array | undefined, why?: number): void => {
       over = true;
       this.#askedOctets -= askedOctets(message);
       if (--this.#underWay === 0) this.#connections.rests(this);
       this.#notify.ended();
       if (this.#stream.destroyed) return;
-      if (octets === undefined) {
+      if (octets === undefined && why !== Silence.blocked) {
         // Not a query: whoever sends that is no DNS client.
         this.flush();
         this.#stream.destroy();
         return;
       }
-      this.#reply(octets, message);
+      // What a list drops leaves the other queries of the connection alone.
+      if (octets !== undefined) this.#reply(octets, message);
       if (answered) {
         this.#serve();
         this.#endIfDone();
