@@ -342,6 +342,18 @@ const FAMILIES: readonly Family[] = [
   counter(
     'shardns_upstream_cookie_mismatched_total',
     'Responses over UDP without the cookie of a server that has sent some, or with another',
+  gauge(
+    'shardns_upstream_encrypted_ways',
+    'Ways that are known to ask an upstream encrypted that is asked so only (upstream.discover)',
+    r => r.upstreamDiscoveries.map(it => [{ upstream: it.upstream }, it.ways]),
+    ['upstream'],
+  ),
+  counter(
+    'shardns_upstream_discovery_failures_total',
+    'Rounds of asking for such ways of which none came',
+    r => r.upstreamDiscoveries.map(it => [{ upstream: it.upstream }, it.failures]),
+    ['upstream'],
+  ),
     r => r.resolver.upstreamForeignCookies,
   ),
   gauge('process_resident_memory_bytes', 'Resident memory', r => r.process.residentBytes),

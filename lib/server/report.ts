@@ -34,7 +34,7 @@ import type { ProbeReport, SignatureProbes } from './signature-probes.js';
 import { sumOf } from './recursion-stats.js';
 import type { Snapshots } from './snapshots.js';
 import type { Transports } from './transports.js';
-import type { HostReport, UpstreamGroups } from './upstream-groups.js';
+import type { DiscoveryReport, HostReport, UpstreamGroups } from './upstream-groups.js';
 import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
 import type { ProxyStats } from './listeners/proxies.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
@@ -145,6 +145,8 @@ export interface ServerReport {
   readonly transports: {
     readonly udp?: Readonly<TransportStats>;
     readonly tcp?: Readonly<TransportStats>;
+  /** Upstreams that are asked encrypted as they say themselves. */
+  readonly upstreamDiscoveries: readonly DiscoveryReport[];
     /** Of the main thread, as is the next one. */
     readonly tls?: Readonly<TransportStats>;
     readonly https?: Readonly<TransportStats>;
@@ -271,6 +273,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       tcp: statsOf(sources.transports.tcp, workers?.tcp),
       tls: statsOf(sources.transports.tls),
       https: statsOf(sources.transports.https),
+    upstreamDiscoveries: sources.groups.discoveries,
     },
     recursion: recursive && {
       ...recursive,

@@ -132,7 +132,15 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
     useless(inside('upstream', rest), 'upstream.clientSubnet is not forward');
   }
   const places = Object.values(groups).flat();
-  if (upstream.bootstrap !== undefined && upstream.bootstrap.length > 0 && !places.some(hasName)) {
+  const { discover = 'never' } = upstream;
+  const mayFind = places.some(one => isPlain(one) && (discover === 'all' || hasName(one)));
+  if (discover !== 'never' && !mayFind) {
+    useless(
+      ['upstream.discover'],
+      `no upstream is given ${discover === 'all' ? 'without' : 'by name without'} encryption`,
+    );
+  }
+  if ((upstream.bootstrap ?? []).length > 0 && discover !== 'all' && !places.some(hasName)) {
     useless(['upstream.bootstrap'], 'no upstream is given by name');
   }
   found.push(...sameNames(options));
@@ -143,6 +151,7 @@ const hasName = (text: string): boolean => parseUpstream(text, '').name !== unde
 
 /** Zones that are configured in two ways, of which one is not used. */
 function sameNames({ stubZones = [], forwardZones = [], local, views = [] }: ServerOptions): string[] {
+const isPlain = (text: string): boolean => parseUpstream(text, '').tls === undefined;
   const zones = [
     ...forwardZones.map(({ name }, i) => ({ name, of: `forwardZones[${i}]` })),
     ...stubZones.map(({ name }, i) => ({ name, of: `stubZones[${i}]` })),
