@@ -35,6 +35,11 @@ const ofName = (
 ): Family =>
   family(kind, name, help, report => report.upstreamNames.map(it => [{ name: it.name }, read(it)]), ['name']);
 
+const certificatesBy = (
+  tls: ServerReport['tls'],
+  read: (one: NonNullable<ServerReport['tls']>['certificates'][number]) => number,
+): Samples => (tls?.certificates ?? []).map(it => [{ file: it.file }, read(it)]);
+
 const FAMILIES: readonly Family[] = [
   counter('shardns_dns_requests_total', 'Queries received', r => r.requests.flatMap(requestsOf), [
     'proto',
@@ -212,11 +217,17 @@ const FAMILIES: readonly Family[] = [
     ({ tls }) => (tls === undefined ? [] : by('outcome', tls.handshakes)),
     ['outcome'],
   ),
-  gauge('shardns_tls_certificate_days_left', 'Days until the certificate ends', r => r.tls?.certificate.daysLeft),
+  gauge(
+    'shardns_tls_certificate_days_left',
+    'Days until the certificate of a file ends',
+    ({ tls }) => certificatesBy(tls, one => one.daysLeft),
+    ['file'],
+  ),
   gauge(
     'shardns_tls_certificate_not_after_timestamp_seconds',
-    'Unix time at which the certificate ends',
-    r => r.tls?.certificate.notAfterSeconds,
+    'Unix time at which the certificate of a file ends',
+    ({ tls }) => certificatesBy(tls, one => one.notAfterSeconds),
+    ['file'],
   ),
   counter(
     'shardns_tls_certificate_reloads_total',

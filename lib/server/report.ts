@@ -92,8 +92,9 @@ export interface ServerReport {
   readonly tls?: {
     /** Whole ones, those of sessions that were resumed, broken ones, those that took too long. */
     readonly handshakes: Readonly<Certificates['handshakes']>;
-    readonly certificate: CertificateReport;
-    /** The certificate's files that were read again; those that could not be used. */
+    /** The first is shown to clients that ask for no name. */
+    readonly certificates: readonly CertificateReport[];
+    /** Files that were read again; those that could not be used. */
     readonly reloads: number;
     readonly failures: number;
   };
@@ -288,8 +289,8 @@ export function reportOf(sources: ReportSources): ServerReport {
   };
 }
 
-function tlsOf({ handshakes, report, reloads, failures }: Certificates): ServerReport['tls'] {
-  return report && { handshakes: { ...handshakes }, certificate: report, reloads, failures };
+function tlsOf({ handshakes, reports, counts }: Certificates): ServerReport['tls'] {
+  return reports.length === 0 ? undefined : { handshakes: { ...handshakes }, certificates: reports, ...counts };
 }
 
 function httpsOf({ addresses, https }: Listeners): ServerReport['https'] {

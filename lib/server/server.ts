@@ -309,6 +309,7 @@ export class Server implements AsyncDisposable {
     // Before the first packet is answered.
     this.#parts.clientRules.apply(settings);
     this.listeners.start();
+    this.#parts.designate(settings);
   }
 
   /**

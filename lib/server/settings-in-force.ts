@@ -132,6 +132,7 @@ export class SettingsInForce implements SettingsPair {
     steps.do(() => parts.negativeAnchors.use(settings));
     steps.do(() => applyToTransports(parts.transports, settings, authorities));
     steps.do(() => (parts.listeners.tcpConnections.options = tcpOptionsOf(settings)));
+    steps.do(() => parts.designate(settings));
     steps.do(() => parts.clientRules.apply(settings));
     steps.do(() => parts.invalidation.changed(before, settings));
     for (const error of steps.errors) {

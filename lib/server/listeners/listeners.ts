@@ -54,6 +54,10 @@ export class Listeners {
   }
   /** The same of those whose place others have taken. */
   get leftQuiet(): boolean {
+  /** Those that take what is new. */
+  get listening(): readonly Listener[] {
+    return this.#all;
+  }
     return isQuiet(this.#left);
   }
   /** Of Node's sockets; the plane has its own. */
