@@ -264,6 +264,13 @@ const FAMILIES: readonly Family[] = [
       it === undefined ? [] : by('header', { proxied: it.proxied, local: it.local, invalid: it.invalid }),
     ['header'],
   ),
+  counter(
+    'shardns_https_forwarded_total',
+    'Requests of proxies over HTTPS, by what they say of for whom they ask',
+    ({ forwarded: it }) =>
+      it === undefined ? [] : by('client', { proxied: it.proxied, local: it.local, invalid: it.invalid }),
+    ['client'],
+  ),
   gauge('shardns_resolver_in_flight', 'Questions on the slow path', r => r.resolver.inFlight),
   counter(
     'shardns_resolver_plain_total',
@@ -335,6 +342,18 @@ const FAMILIES: readonly Family[] = [
     'Rounds of looking the name up of which no address came',
     it => it.failures,
   ),
+  gauge(
+    'shardns_upstream_encrypted_ways',
+    'Ways that are known to ask an upstream encrypted that is asked so only (upstream.discover)',
+    r => r.upstreamDiscoveries.map(it => [{ upstream: it.upstream }, it.ways]),
+    ['upstream'],
+  ),
+  counter(
+    'shardns_upstream_discovery_failures_total',
+    'Rounds of asking for such ways of which none came',
+    r => r.upstreamDiscoveries.map(it => [{ upstream: it.upstream }, it.failures]),
+    ['upstream'],
+  ),
   counter(
     'shardns_upstream_mismatched_total',
     'Responses that matched no query, by transport',
@@ -353,18 +372,6 @@ const FAMILIES: readonly Family[] = [
   counter(
     'shardns_upstream_cookie_mismatched_total',
     'Responses over UDP without the cookie of a server that has sent some, or with another',
-  gauge(
-    'shardns_upstream_encrypted_ways',
-    'Ways that are known to ask an upstream encrypted that is asked so only (upstream.discover)',
-    r => r.upstreamDiscoveries.map(it => [{ upstream: it.upstream }, it.ways]),
-    ['upstream'],
-  ),
-  counter(
-    'shardns_upstream_discovery_failures_total',
-    'Rounds of asking for such ways of which none came',
-    r => r.upstreamDiscoveries.map(it => [{ upstream: it.upstream }, it.failures]),
-    ['upstream'],
-  ),
     r => r.resolver.upstreamForeignCookies,
   ),
   gauge('process_resident_memory_bytes', 'Resident memory', r => r.process.residentBytes),

@@ -28,6 +28,7 @@ import type { BlockLists } from './block-lists.js';
 import type { CertificateReport, Certificates } from './certificates.js';
 import type { ClientRules } from './client-rules.js';
 import type { HttpsStats } from './listeners/doh-connection.js';
+import type { ForwardedStats } from './listeners/forwarded-for.js';
 import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
 import type { ProbeReport, SignatureProbes } from './signature-probes.js';
@@ -90,7 +91,7 @@ export interface ServerReport {
   readonly tcp: Readonly<TcpConnections['stats']> & { readonly connections: number; readonly heldBytes: number };
   /** Handshakes with clients; undefined where nothing is listened for that is encrypted. */
   readonly tls?: {
-    /** Whole ones, those of sessions that were resumed, broken ones, those that took too long. */
+    /** Whole ones, those of sessions that were resumed, broken ones, those that took too long, those that were refused. */
     readonly handshakes: Readonly<Certificates['handshakes']>;
     /** The first is shown to clients that ask for no name. */
     readonly certificates: readonly CertificateReport[];
@@ -102,6 +103,8 @@ export interface ServerReport {
   readonly https?: Readonly<HttpsStats>;
   /** Datagrams and connections of proxies that name clients; undefined where there are none. */
   readonly proxyProtocol?: Readonly<ProxyStats>;
+  /** Requests of proxies over HTTPS that say for whom they ask; undefined where there are none. */
+  readonly forwarded?: Readonly<ForwardedStats>;
   /** Questions that the cache did not answer. */
   readonly resolver: Readonly<Resolver['stats']> & {
     /** At present. */
@@ -142,12 +145,12 @@ export interface ServerReport {
   })[];
   /** Names that upstreams are given by: each address is one of `upstreams`. */
   readonly upstreamNames: readonly HostReport[];
+  /** Upstreams that are asked encrypted as they say themselves. */
+  readonly upstreamDiscoveries: readonly DiscoveryReport[];
   /** Messages of all threads that ask. */
   readonly transports: {
     readonly udp?: Readonly<TransportStats>;
     readonly tcp?: Readonly<TransportStats>;
-  /** Upstreams that are asked encrypted as they say themselves. */
-  readonly upstreamDiscoveries: readonly DiscoveryReport[];
     /** Of the main thread, as is the next one. */
     readonly tls?: Readonly<TransportStats>;
     readonly https?: Readonly<TransportStats>;
@@ -249,6 +252,7 @@ export function reportOf(sources: ReportSources): ServerReport {
     tls: tlsOf(sources.certificates),
     https: httpsOf(listeners),
     proxyProtocol: listeners.proxies.from.length === 0 ? undefined : { ...listeners.proxies.stats },
+    forwarded: listeners.forwarded.from.length === 0 ? undefined : { ...listeners.forwarded.stats },
     resolver: {
       ...resolver.stats,
       inFlight: resolver.inFlight,
@@ -269,12 +273,12 @@ export function reportOf(sources: ReportSources): ServerReport {
       return { server: label, srttMs, inFlight, resting, ...stats };
     }),
     upstreamNames: sources.groups.hosts,
+    upstreamDiscoveries: sources.groups.discoveries,
     transports: {
       udp: statsOf(sources.transports.udp, workers?.udp),
       tcp: statsOf(sources.transports.tcp, workers?.tcp),
       tls: statsOf(sources.transports.tls),
       https: statsOf(sources.transports.https),
-    upstreamDiscoveries: sources.groups.discoveries,
     },
     recursion: recursive && {
       ...recursive,

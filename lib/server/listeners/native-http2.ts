@@ -14,6 +14,7 @@ import {
   pinnedMemory,
 } from '../../native/binding.js';
 import type { DohConnection } from './doh-connection.js';
+import { LAST_CALL_MS } from './idle-watch.js';
 import type { Flushed } from './tcp-connections.js';
 
 const MAX_STREAMS = 1024;
@@ -64,11 +65,24 @@ export class NativeHttp2Session implements Flushed {
     const { words, events, out } = this.#room;
     const streams = Math.min(maxPipelined, MAX_STREAMS);
     const maxUnsent = Math.min(maxQueuedBytes, 2 ** 31);
-    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent);
+    const forwarded = this.connection.forwardedBy ?? '';
+    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent, forwarded);
     socket.on('close', () => this.#close());
     socket.on('end', () => this.connection.destroy());
     socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#read(chunk)));
     this.#flushLater(); // its settings
+    this.connection.farewell = () => this.#leave();
+  }
+
+  /** RFC 9113 section 6.8: first it is told, and what is on its way meanwhile is still answered. */
+  #leave(): void {
+    const say = (last: 0 | 1): void => {
+      if (this.#closed) return;
+      this.#guarded(() => this.#session.finish(last));
+      this.#flushLater();
+    };
+    say(0);
+    this.connection.parts.clock.after(LAST_CALL_MS, () => say(1));
   }
 
   /** Writes what the turn has brought. */
@@ -117,6 +131,10 @@ export class NativeHttp2Session implements Flushed {
         connection.count(value);
         continue;
       }
+      if (kind === Http2Kind.proxied) {
+        this.#takeProxied(events[at + Http2Event.stream]);
+        continue;
+      }
       types.push(value);
       if (kind === Http2Kind.answered) answered++;
       else if (kind !== Http2Kind.dropped)
@@ -136,15 +154,27 @@ export class NativeHttp2Session implements Flushed {
       connection.parts.answerer.refresh(query, tag);
       return;
     }
-    connection.askMissed(query, tag, message => {
-      if (this.#closed) return;
-      this.#guarded(() => {
-        if (message === undefined || message.length > MAX_MESSAGE_SIZE) this.#session.refuse(stream, 400);
-        else this.#session.reply(stream, message);
-        connection.count(message === undefined ? 400 : 200);
-        this.#replied = true;
-        this.#flushLater();
-      });
+    connection.askMissed(query, tag, message => this.#reply(stream, message));
+  }
+
+  /** A query of somebody for whom a proxy asks. */
+  #takeProxied(stream: number): void {
+    const { out } = this.#room;
+    const length = this.#session.query(stream);
+    if (length === 0) return; // called off since
+    const query = out.slice(0, length);
+    const forwarded = Buffer.from(out.buffer, out.byteOffset, this.#session.forwarded(stream)).toString('latin1');
+    this.connection.askFor(query, forwarded, message => this.#reply(stream, message));
+  }
+
+  #reply(stream: number, message: Uint8Array | undefined): void {
+    if (this.#closed) return;
+    this.#guarded(() => {
+      if (message === undefined || message.length > MAX_MESSAGE_SIZE) this.#session.refuse(stream, 400);
+      else this.#session.reply(stream, message);
+      this.connection.count(message === undefined ? 400 : 200);
+      this.#replied = true;
+      this.#flushLater();
     });
   }
 
@@ -178,8 +208,10 @@ export class NativeHttp2Session implements Flushed {
     }
     if (isFaulty) this.connection.faulted();
     if (isOver) {
-      // What was written is the last, GOAWAY where that is due.
-      this.#socket.end(() => this.connection.destroy());
+      // What was written is the last, GOAWAY where that is due. Who has done nothing wrong closes its side when it has
+      // read it: what it still sends would take that away.
+      if (isFaulty) this.#socket.end(() => this.connection.destroy());
+      else this.#socket.end();
       this.#close();
     } else this.connection.holds(this.#held, unsent + this.#socket.writableLength);
   }

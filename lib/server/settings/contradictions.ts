@@ -104,6 +104,9 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
     if (off && !(section === 'tcp' && encrypted))
       useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
   }
+  if ((options.forwarded?.from ?? []).length > 0 && !(options.listen ?? []).some(one => /^https:/i.test(one))) {
+    useless(['forwarded.from'], 'listen has no https:// address');
+  }
   const proxied = (options.proxyProtocol?.from ?? []).length > 0;
   if (options.udp === 'dgram' || proxied) {
     const why =
@@ -148,10 +151,10 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
 }
 
 const hasName = (text: string): boolean => parseUpstream(text, '').name !== undefined;
+const isPlain = (text: string): boolean => parseUpstream(text, '').tls === undefined;
 
 /** Zones that are configured in two ways, of which one is not used. */
 function sameNames({ stubZones = [], forwardZones = [], local, views = [] }: ServerOptions): string[] {
-const isPlain = (text: string): boolean => parseUpstream(text, '').tls === undefined;
   const zones = [
     ...forwardZones.map(({ name }, i) => ({ name, of: `forwardZones[${i}]` })),
     ...stubZones.map(({ name }, i) => ({ name, of: `stubZones[${i}]` })),
