@@ -1,6 +1,6 @@
 // DNS over HTTPS by HTTP/2 that is framed natively: hits are answered where they are read, and only misses come here. Bounds:
-// those of native/http2/session.h, and of DohConnection; at most MAX_STREAMS at once. What a turn of the event loop brings is
-// written at once.
+// those of native/http2/session.h, and of DohConnection; at most MAX_STREAMS at once. The answers to what has come in one piece
+// are one write, and so are those to misses of one turn of the event loop.
 import type { Duplex } from 'node:stream';
 import { MAX_MESSAGE_SIZE } from '../../wire/iana.js';
 import {
@@ -25,13 +25,13 @@ const MAX_EVENTS = 4096;
 interface Room {
   readonly words: Uint32Array;
   readonly events: Uint32Array;
-  readonly out: Uint8Array;
+  readonly out: Buffer;
 }
 let room: Room | undefined;
 const makeRoom = (): Room => ({
   words: new Uint32Array(pinnedMemory(4 * HTTP2_WORDS.length)),
   events: new Uint32Array(pinnedMemory(4 * Http2Event.words * MAX_EVENTS)),
-  out: new Uint8Array(pinnedMemory(2 ** 16)),
+  out: Buffer.from(pinnedMemory(2 ** 16)),
 });
 
 export interface NativeHttp2Parts {
@@ -107,24 +107,27 @@ export class NativeHttp2Session implements Flushed {
     const began = clock.nowMs();
     answerer.answersFor(client.address);
     this.#session.feed(chunk, Math.floor(began) >>> 0);
-    const events = this.#room.events.slice(0, words[Http2Word.events] * Http2Event.words);
+    const count = words[Http2Word.events];
     this.#oldestMs = words[Http2Word.partial] > 0 ? words[Http2Word.oldestMs] : undefined;
     // At once, and not when it is written: all connections may have replies in one turn.
     connection.holds(words[Http2Word.held], words[Http2Word.unsent] + this.#socket.writableLength);
     if (connection.isGone) return;
-    if (events.length > 0) this.#takeEvents(events, clock.nowMs() - began);
+    if (count > 0) this.#takeEvents(count, clock.nowMs() - began);
     if (this.#oldestMs !== undefined) connection.watch();
-    this.#flushLater();
+    // Now, and not when the turn ends: most clients ask one question at a time, and a callback more is dearer than its answer.
+    if (!this.#flushes) this.#flush();
   }
 
-  #takeEvents(events: Uint32Array, tookMs: number): void {
+  #takeEvents(count: number, tookMs: number): void {
     const { connection } = this;
     const { answerer, client } = connection.parts;
     const types: number[] = [];
     let answered = 0;
     connection.active();
     this.#replied = true;
-    for (let at = 0; at < events.length; at += Http2Event.words) {
+    // Others are written in their place when a stream is refused.
+    const events = count === 1 ? this.#room.events : this.#room.events.slice(0, count * Http2Event.words);
+    for (let at = 0; at < count * Http2Event.words; at += Http2Event.words) {
       const value = events[at + Http2Event.value];
       const kind = events[at + Http2Event.kind];
       if (kind === Http2Kind.refused) {
@@ -149,7 +152,7 @@ export class NativeHttp2Session implements Flushed {
     const { connection } = this;
     const length = this.#session.query(stream);
     if (length === 0) return; // called off since
-    const query = this.#room.out.slice(0, length);
+    const query = this.#copyOf(length);
     if (kind === Http2Kind.refresh) {
       connection.parts.answerer.refresh(query, tag);
       return;
@@ -162,9 +165,14 @@ export class NativeHttp2Session implements Flushed {
     const { out } = this.#room;
     const length = this.#session.query(stream);
     if (length === 0) return; // called off since
-    const query = out.slice(0, length);
+    const query = this.#copyOf(length);
     const forwarded = Buffer.from(out.buffer, out.byteOffset, this.#session.forwarded(stream)).toString('latin1');
     this.connection.askFor(query, forwarded, message => this.#reply(stream, message));
+  }
+
+  /** Of `out`, of its own: it is kept. */
+  #copyOf(length: number): Uint8Array {
+    return Uint8Array.prototype.slice.call(this.#room.out, 0, length);
   }
 
   #reply(stream: number, message: Uint8Array | undefined): void {
@@ -190,7 +198,10 @@ export class NativeHttp2Session implements Flushed {
     let length: number;
     do {
       length = this.#session.take();
-      if (length > 0) chunks.push(Buffer.from(out.subarray(0, length)));
+      if (length === 0) break;
+      const chunk = Buffer.allocUnsafe(length);
+      out.copy(chunk, 0, 0, length);
+      chunks.push(chunk);
     } while (length === out.length);
     const isOver = words[Http2Word.over] !== 0;
     const isFaulty = words[Http2Word.faulty] !== 0;
