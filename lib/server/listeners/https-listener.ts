@@ -48,6 +48,7 @@ export class HttpsListener extends AcceptingListener {
     this.acceptor = new TlsAcceptor(at, parts, {
       label: 'HTTPS',
       alpn: ['h2', 'http/1.1'],
+      isProxy: address => parts.forwarded.headerOf(address) !== undefined,
       secured: (socket, client, before) => this.#secured(socket, client, before),
     });
   }

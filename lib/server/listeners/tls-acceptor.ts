@@ -23,6 +23,8 @@ export interface TlsUse {
   readonly label: string;
   /** What is offered to clients that ask by ALPN (RFC 7301); those that do not are served too. */
   readonly alpn: readonly string[];
+  /** Whether it is a proxy by which many clients come: it shakes hands as often as they need it, and has its place. */
+  readonly isProxy?: (address: string) => boolean;
   /** One has shaken hands. @param before its place until now, which it is to succeed or to leave */
   readonly secured: (socket: TLSSocket, client: StreamClient, before: Connection) => void;
 }
@@ -93,7 +95,8 @@ export class TlsAcceptor {
   #accept(socket: Socket, client: StreamClient): void {
     const { answerer, certificates, clock, connections } = this.parts;
     const { handshakes } = certificates;
-    if (!certificates.rate.take(client.address)) {
+    const isProxy = this.use.isProxy?.(client.address) === true;
+    if (!isProxy && !certificates.rate.take(client.address)) {
       handshakes.refused++;
       socket.destroy();
       return;
@@ -115,7 +118,7 @@ export class TlsAcceptor {
       },
     };
     socket.on('error', () => socket.destroy());
-    if (!connections.admit(handshake, answerer.allows(client.address))) {
+    if (!connections.admit(handshake, isProxy || answerer.allows(client.address))) {
       timer.cancel();
       socket.destroy();
       return;

@@ -57,7 +57,7 @@ const tls = section({
   handshakesPerSecond: {
     schema: count(0, 1_000_000).default(100),
     change: 'live',
-    why: 'Whole handshakes a second of one client (address, IPv6 /56), with five times as many at once; a resumed one counts half. Connections beyond are closed before they cost a signature. 0: no limit.',
+    why: 'Whole handshakes a second of one client (address, IPv6 /56), with five times as many at once; a resumed one counts half. Connections beyond are closed before they cost a signature. Proxies of `forwarded` are not counted. 0: no limit.',
   },
   minVersion: {
     schema: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),

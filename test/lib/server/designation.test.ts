@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { parseSocketAddress } from '../../../lib/base/address.js';
+import { systemClock } from '../../../lib/base/clock.js';
 import { designationOf } from '../../../lib/server/designation.js';
+import { tellDoubts } from '../../../lib/server/doubts.js';
 import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Class, Flag, Type } from '../../../lib/wire/iana.js';
 import { decodeMessage, encodeQuestion, type ResourceRecord } from '../../../lib/wire/message.js';
@@ -128,6 +130,30 @@ describe('of the addresses that it listens on', () => {
     expect([params.get(SvcParam.ipv4hint)!.length, params.get(SvcParam.ipv6hint)!.length]).toEqual([32, 16]);
     expect(additionals).toHaveLength(9);
   });
+});
+
+test('public addresses are told that clients ask at in vain, since no certificate is for them', () => {
+  const options: ServerOptions = { listen: ['tls://127.0.0.1'], tls };
+  const told: object[] = [];
+  const warn = (what: object): void => void told.push(what);
+  const at = (...addresses: string[]) =>
+    addresses.map(address => ({ address, port: 53, family: address.includes(':') ? 6 : 4 }));
+  const plain = at('192.0.2.1', '192.0.2.2', '2001:db8::1', '10.0.0.1', '127.0.0.1', '0.0.0.0', '::');
+  tellDoubts(options, readOptions(options), {
+    clock: systemClock,
+    log: { debug() {}, info() {}, error() {}, warn },
+    groups: { all: [], bootstrap: [] },
+    listeners: {
+      own: { has: () => false },
+      listening: [
+        { protocol: 'udp', bound: plain },
+        { protocol: 'tls', bound: at('192.0.2.1') },
+      ],
+    },
+    certificates: { reports: [{ names: ['dns.example', '192.0.2.1', '2001:DB8:0:0:0:0:0:1'] }] },
+    ownsEngine: true,
+  } as unknown as Parameters<typeof tellDoubts>[2]);
+  expect(told).toEqual([{ address: '192.0.2.2' }]);
 });
 
 describe('a binding of somebody else', () => {

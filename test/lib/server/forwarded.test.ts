@@ -130,6 +130,13 @@ test('many clients of one proxy are answered over one connection, each its own, 
   expect(text).toContain('shardns_dns_requests_total{proto="https",family="1",type="A"} 60');
 });
 
+test('proxies shake hands as often as their clients need it, whatever one client may', async () => {
+  const tls = { ...files, handshakesPerSecond: 1 };
+  await start({ forwarded: { from: ['127.0.0.1'] }, allow: ['198.51.100.0/24'], tls });
+  for (let i = 0; i < 12; i++) expect(addressIn((await askHttps(at(), from('198.51.100.9')[0])).body)).toBe('10.0.0.1');
+  expect(server!.server.report().tls!.handshakes).toMatchObject({ full: 12, refused: 0 });
+});
+
 test('a proxy that is not an address is refused by its place', async () => {
   await expect(start({ forwarded: { from: ['10.0.0.0/8', 'dns.example'] } })).rejects.toThrow(
     /forwarded\.from\[1\]: expected an address or a prefix.*dns\.example/,
