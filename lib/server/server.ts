@@ -239,6 +239,8 @@ export class Server implements AsyncDisposable {
 
   async #drain(timeoutMs: number): Promise<void> {
     const steps = new Steps();
+    // Clients whose connections are not accepted yet have connected already, for all they know.
+    await steps.wait(() => new Promise(resolve => setImmediate(resolve)));
     steps.do(() => this.listeners.stopReceiving());
     await steps.wait(() => this.#quiet(() => this.listeners.quiet, timeoutMs));
     // Clients that have been told to go, and replies that the kernel has no room for yet; who reads nothing is not waited for.

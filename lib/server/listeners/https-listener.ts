@@ -49,7 +49,10 @@ export class HttpsListener extends AcceptingListener {
       label: 'HTTPS',
       alpn: ['h2', 'http/1.1'],
       isProxy: address => parts.forwarded.headerOf(address) !== undefined,
-      secured: (socket, client, before) => this.#secured(socket, client, before),
+      secured: (socket, client, before) => {
+        this.#secured(socket, client, before);
+        if (this.acceptor.isStopped) this.taken.finish();
+      },
     });
   }
 

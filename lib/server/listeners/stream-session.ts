@@ -63,6 +63,7 @@ export class StreamSession implements Connection {
   /** The client is to go elsewhere: it is still read, or not any more. */
   #leaving: 'read' | 'unread' | undefined;
   #lastCall: Timer | undefined;
+  #hasAsked = false;
   /** A reply did not fit; no query is begun before the client has read all. */
   #full = false;
   /** Replies of this turn of the event loop, framed: one write for all. */
@@ -104,8 +105,8 @@ export class StreamSession implements Connection {
     this.#stream.destroy();
   }
   /**
-   * Ends the stream as soon as nothing of it is under way; what has come, and what comes until LAST_CALL_MS have passed, is
-   * answered. Who asks is told by edns-tcp-keepalive, too, that there is no time left (RFC 7828 section 3.4).
+   * Ends the stream as soon as nothing of it is under way, of one that has just begun when LAST_CALL_MS have passed; what has
+   * come, and what comes until then, is answered. Who asks is told by edns-tcp-keepalive, too, that there is no time left (RFC 7828 section 3.4).
    */
   finish(): void {
     if (this.#leaving !== undefined || this.#stream.destroyed) return;
@@ -152,6 +153,7 @@ export class StreamSession implements Connection {
     }
     // Who reads no replies does not keep the connection by asking more.
     if (messages.length > 0 && this.#unread === 0) this.#idle.active();
+    if (messages.length > 0) this.#hasAsked = true;
     this.#serve();
     this.#watchMessage(messages.length > 0);
     if (this.#leaving !== undefined) this.#endIfDone();
@@ -290,8 +292,9 @@ export class StreamSession implements Connection {
   #endIfDone(): void {
     if (!this.#ended && this.#leaving === undefined) return;
     if (this.#underWay > 0 || this.#waiting.length + this.#unsent.length > 0) return;
-    const isAsking = this.#leaving === 'read' && this.#reader.buffered > 0;
-    if (isAsking || this.#stream.writableEnded) return;
+    // Who has just connected is about to ask.
+    const isAsking = this.#leaving === 'read' && (this.#reader.buffered > 0 || !this.#hasAsked);
+    if ((isAsking && !this.#ended) || this.#stream.writableEnded) return;
     this.#message?.cancel();
     this.flush();
     this.#stream.end();

@@ -6,7 +6,9 @@ import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TlsOptions, type TLSSocket } from 'node:tls';
 import type { SocketAddress } from '../../base/address.js';
+import type { Timer } from '../../base/clock.js';
 import { Acceptor } from './acceptor.js';
+import { LAST_CALL_MS } from './idle-watch.js';
 import type { ListenerParts } from './listener.js';
 import type { StreamClient } from './stream-session.js';
 import type { Connection } from './tcp-connections.js';
@@ -44,6 +46,7 @@ export class TlsAcceptor {
   /** By address and port of the socket's other end: of a listening socket no two connections have the same. */
   readonly #handshakes = new Map<string, Handshake>();
   readonly #unfollow: () => void;
+  #lastCall: Timer | undefined;
 
   constructor(
     at: SocketAddress,
@@ -82,14 +85,23 @@ export class TlsAcceptor {
   listen(): Promise<void> {
     return this.#acceptor.listen();
   }
-  /** No new connections; those that have shaken hands stay. */
+  /** No new connections; those that have come may finish their handshakes, for LAST_CALL_MS. */
   stop(): void {
+    if (this.#lastCall !== undefined) return;
     this.#acceptor.stop();
-    for (const one of this.#handshakes.values()) one.destroy();
+    this.#lastCall = this.parts.clock.after(LAST_CALL_MS, () => this.#endHandshakes());
+  }
+  get isStopped(): boolean {
+    return this.#lastCall !== undefined;
   }
   close(): void {
     this.stop();
+    this.#lastCall?.cancel();
+    this.#endHandshakes();
     this.#unfollow();
+  }
+  #endHandshakes(): void {
+    for (const one of this.#handshakes.values()) one.destroy();
   }
 
   #accept(socket: Socket, client: StreamClient): void {

@@ -93,7 +93,12 @@ describe.each(['tls', 'tcp'] as const)('over %s', way => {
     const client = await openStream(started, way);
     client.ask('a.example', { options: [{ code: 11, data: Buffer.alloc(0) }] });
     await started.asked(1);
+    const idle = await openStream(started, way);
+    idle.ask('local.example');
+    while (idle.replies.length < 1) await new Promise(resolve => setTimeout(resolve, 2));
     const drained = started.server.server.drain();
+    // From then on clients are told.
+    await idle.ended;
     client.ask('local.example', { edns: true });
     while (client.replies.length < 1) await new Promise(resolve => setTimeout(resolve, 2));
     expect(decode(client.replies[0]).answers).toMatchObject([{ data: '192.0.2.9' }]);
