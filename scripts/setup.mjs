@@ -29,6 +29,8 @@ export const DEBIAN_PACKAGES = [
   ['nghttp2-client', '/usr/bin/h2load', 'end-to-end tests over HTTPS under load'],
   ['knot-dnsutils', '/usr/bin/kdig', 'end-to-end tests over TLS and HTTPS'],
   ['curl', '/usr/bin/curl', 'end-to-end tests over HTTPS'],
+  ['stubby', '/usr/bin/stubby', 'end-to-end tests over TLS'],
+  ['chromium', '/usr/bin/chromium', 'end-to-end tests with a browser over HTTPS'],
   ['g++-aarch64-linux-gnu', '/usr/bin/aarch64-linux-gnu-g++', 'the binary for arm64'],
   ['qemu-user-static', '/usr/bin/qemu-aarch64-static', 'the binary for arm64'],
 ];

@@ -297,6 +297,10 @@ function statusText(text: string): string {
         const text = `${what} what is validated below ${one.zone}${lost}; asked again in ${one.nextSeconds} s`;
         return ['dnssec', `${one.server} ${one.reason}: ${text}`];
       }),
+    ...report.upstreamDiscoveries.map(one => [
+      'encrypted',
+      `${one.upstream}: ${one.ways === 0 ? 'no way found yet' : `${one.ways} ways`}${one.failing ? ', asked for in vain' : ''}`,
+    ]),
     ...report.upstreamNames.map(one => [
       'name',
       `${one.name}: ${one.addresses.join(' ') || 'no address yet'}${one.failing ? ', looked up in vain' : ''}`,

@@ -23,6 +23,7 @@ import { noStats, type ResolverContext, type ResolverOptions } from './context.j
 import { awaited, Flight, type Found, type Told } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
+import type { Designation } from './local-zones.js';
 import { Mistakes } from './mistakes.js';
 import { type Moved, type Resolution, SERVFAIL } from './outcome.js';
 import { Prefetcher } from './prefetcher.js';
@@ -81,6 +82,8 @@ export class Resolver implements ResolverContext {
   views: Pick<Gate, 'judge'> | undefined;
   /** Set where lists may put aliases in place of names. */
   listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
+  /** How this server is asked encrypted, where it is and may tell. */
+  designation: Designation | undefined;
   /** Set where names are resolved from the root, or zones are configured. */
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */

@@ -16,6 +16,8 @@ export interface TlsAuthentication {
   readonly name: string | undefined;
   /** SHA-256 of SubjectPublicKeyInfos in base64, of which its certificate has one (RFC 7858 section 4.2); empty: any. */
   readonly pins: readonly string[];
+  /** What it is called by those who ask it (SNI, and the host of a URL), where that is another name: it proves nothing. */
+  readonly calls?: string;
 }
 
 /** A server to be asked. */

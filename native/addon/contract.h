@@ -173,13 +173,14 @@ enum Result : int32_t { SHARDNS_ANSWER_RESULTS(SHARDNS_VALUE) };
 }
 
 // Kinds of http2_event. Answered; the same, and its entry is to be refreshed; not in the cache; no reply is due;
-// refused without being asked.
+// refused without being asked; not looked up, since a proxy asks for somebody else.
 #define SHARDNS_HTTP2_KINDS(VALUE) \
   VALUE(Answered, answered, 0)     \
   VALUE(Refresh, refresh, 1)       \
   VALUE(Missed, missed, 2)         \
   VALUE(Dropped, dropped, 3)       \
-  VALUE(Refused, refused, 4)
+  VALUE(Refused, refused, 4)       \
+  VALUE(Proxied, proxied, 5)
 namespace http2_kind {
 enum Kind : uint32_t { SHARDNS_HTTP2_KINDS(SHARDNS_VALUE) };
 }

@@ -33,6 +33,7 @@ class Http2Object final : private http2::Asked {
   std::unique_ptr<http2::Session> session_;
   uint32_t* control_ = nullptr;  // while octets are fed
   uint32_t told_ = 0;
+  bool proxied_ = false;
   Bytes left_;  // taken of the session, and not in `out_` yet
   int holders_ = 0;
   Registered words_, events_, out_;

@@ -11,6 +11,7 @@ import type { Dns64 } from '../dns64.js';
 import type { Hooks } from '../hooks.js';
 import type { Keep, KeepOptions } from '../keep.js';
 import type { LocalAnswers } from '../local-answers.js';
+import type { Designation } from '../local-zones.js';
 import type { Mistakes } from '../mistakes.js';
 import type { Moved, Resolution } from '../outcome.js';
 import type { AddressRules } from '../recurse/address-rules.js';
@@ -50,6 +51,8 @@ export interface StepContext {
   readonly sortsByHook: boolean;
   /** Aliases that lists put in place of names; undefined: there are none. */
   readonly listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
+  /** How this server is asked encrypted; undefined: that is told nobody. */
+  readonly designation: Designation | undefined;
   readonly stats: { rejectedResponses: number; zoneLimited: number; dns64Answers: number; dns64Pointers: number };
   /** Questions under way. */
   readonly inFlight: number;

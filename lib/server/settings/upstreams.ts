@@ -53,6 +53,11 @@ const upstream = section({
     change: 'live',
     why: 'Servers, by their addresses, that are asked for the addresses of upstreams given by name; by default the upstreams that are given as addresses.',
   },
+  discover: {
+    schema: z.enum(['never', 'names', 'all']).default('never'),
+    change: 'live',
+    why: 'Which of the `upstreams` that are written as for plain text are asked encrypted, as they say themselves, and in no other way: `names`, those given by name, as the DNS says at `_dns.NAME` (RFC 9461), with a certificate for that name; `all`, those given as addresses too, as they say at `_dns.resolver.arpa` (RFC 9462), with a certificate for that address. Until it is found how, and where it cannot be, they are not asked.',
+  },
   sourceAddress: {
     schema: sourceAddress.prefault({}),
     change: 'live',
