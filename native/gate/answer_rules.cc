@@ -11,10 +11,22 @@ namespace {
 constexpr uint16_t kIpv4Hint = 4, kIpv6Hint = 6;  // RFC 9460 section 14.3.2
 }  // namespace
 
-void AnswerSearch::Take(const NameMatch& match, bool by_override) {
+bool TranslationPrefix::Embedded(Bytes address, uint8_t (&out)[4]) const {
+  if (bits == 0 || address.size() != 16 || std::memcmp(address.data(), octets, bits / 8) != 0) return false;
+  constexpr size_t kReserved = 8;  // "u": bits 64 to 71
+  size_t at = bits / 8;
+  for (uint8_t& octet : out) {
+    if (at == kReserved) ++at;
+    octet = address[at++];
+  }
+  return true;
+}
+
+void AnswerSearch::Take(const NameMatch& match, Trigger trigger, bool by_override) {
   best_ = at_;
   best_->match = match;
   best_->by_override = by_override;
+  best_trigger_ = trigger;
 }
 
 void AnswerSearch::Name(size_t name) {
@@ -22,33 +34,47 @@ void AnswerSearch::Name(size_t name) {
   const size_t size = wire::ExpandFolded(reply_, name, folded);
   if (size <= 1) return;
   if (rules_.overrides != nullptr) {
-    if (const auto match = rules_.overrides->FindName({folded, size}, UINT64_MAX)) return Take(*match, true);
+    if (const auto match = rules_.overrides->FindName({folded, size}, UINT64_MAX)) {
+      return Take(*match, Trigger::kQuestion, true);
+    }
   }
   if (rules_.lists == nullptr) return;
   const auto match = rules_.lists->FindName({folded, size}, rules_.set);
-  if (!match || (best_ && best_->match.policy.tier <= match->policy.tier)) return;
-  best_address_ = {};
-  Take(*match, false);
+  if (match && Precedes(*match, Trigger::kQuestion)) Take(*match, Trigger::kQuestion);
+  if (rules_.lists->JudgesServers()) Servers({folded, size});
+}
+
+void AnswerSearch::Servers(Bytes name) {
+  const auto rule = rules_.lists->FindServed(name, rules_.set);
+  if (rule && Precedes(rule->match, rule->trigger)) Take(rule->match, rule->trigger);
 }
 
 void AnswerSearch::Address(Bytes address) {
   if (rules_.lists == nullptr || (best_ && best_->by_override)) return;
+  OneAddress(address);
+  uint8_t embedded[4];
+  if (rules_.translation.Embedded(address, embedded)) OneAddress(embedded);
+}
+
+void AnswerSearch::OneAddress(Bytes address) {
   const auto match = rules_.lists->FindAddress(Trigger::kAnswerAddress, address, rules_.set);
   if (!match) return;
-  if (best_) {
-    const NameMatch& before = best_->match;
-    if (match->policy.tier > before.policy.tier) return;
-    if (match->policy.tier == before.policy.tier) {
-      if (best_address_.empty() || match->labels < before.labels) return;
-      const bool smaller = address.size() != best_address_.size()
-                               ? address.size() < best_address_.size()
-                               : std::lexicographical_compare(address.begin(), address.end(), best_address_.begin(),
-                                                              best_address_.end());
-      if (match->labels == before.labels && !smaller) return;
-    }
+  const bool is_alike =
+      best_ && best_->match.policy.tier == match->policy.tier && best_trigger_ == Trigger::kAnswerAddress;
+  if (is_alike) {
+    if (match->labels < best_->match.labels) return;
+    const Bytes best(best_address_, best_address_size_);
+    const bool smaller =
+        address.size() != best.size()
+            ? address.size() < best.size()
+            : std::lexicographical_compare(address.begin(), address.end(), best.begin(), best.end());
+    if (match->labels == best_->match.labels && !smaller) return;
+  } else if (!Precedes(*match, Trigger::kAnswerAddress)) {
+    return;
   }
-  best_address_ = address;
-  Take(*match, false);
+  std::copy(address.begin(), address.end(), best_address_);
+  best_address_size_ = address.size();
+  Take(*match, Trigger::kAnswerAddress);
 }
 
 bool AnswerSearch::Alias(size_t target, size_t record_end, uint16_t records) {
@@ -81,7 +107,12 @@ void AnswerSearch::Service(size_t rdata, size_t end) {
 }
 
 std::optional<AnswerMatch> AnswerSearch::Find() {
-  if (rules_.question) Take(*rules_.question, false);
+  if (rules_.question) Take(*rules_.question, Trigger::kQuestion);
+  if (rules_.lists != nullptr && rules_.lists->JudgesServers()) {
+    uint8_t folded[wire::kMaxNameSize];
+    const size_t size = wire::ExpandFolded(reply_, wire::kHeaderSize, folded);
+    if (size != 0) Servers({folded, size});
+  }
   const bool addresses = rules_.lists != nullptr && rules_.lists->Has(Trigger::kAnswerAddress);
   wire::RecordWalk walk = wire::RecordWalk::Stored(reply_, at_.end);
   wire::Record record;
