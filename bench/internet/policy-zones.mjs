@@ -108,6 +108,7 @@ const nsip = number => `32.${reversed(at(number))}.rpz-nsip`;
 export const POLICY_ZONES = {
   'first.rpz.': zoneText('first.rpz.', [
     '@ NS localhost.',
+    'ready.good.com A 198.51.100.250',
     // Who asks: .64/26 by the longest prefix.
     '26.64.0.0.127.rpz-client-ip CNAME *.',
     '32.66.0.0.127.rpz-client-ip CNAME .',
@@ -156,6 +157,7 @@ export const POLICY_ZONES = {
   ]),
   'second.rpz.': zoneText('second.rpz.', [
     '@ NS localhost.',
+    'ready.other.org A 198.51.100.250',
     // What the first zone lets pass, and what it has rules for that come later.
     'q-pass.good.com CNAME .',
     'kept.wildrule.good.com CNAME .',
@@ -168,6 +170,9 @@ export const POLICY_ZONES = {
     '24.0.2.0.192.rpz-ip CNAME *.',
   ]),
 };
+
+/** Names that have an address where the zones are in force. */
+export const READY = ['ready.good.com', 'ready.other.org'];
 
 const CLIENTS = [66, 67, 68, 69, 70, 71, 100];
 const TYPES = ['A', 'A', 'A', 'AAAA', 'AAAA', 'MX', 'TXT', 'CNAME'];

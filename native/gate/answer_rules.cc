@@ -114,6 +114,8 @@ std::optional<AnswerMatch> AnswerSearch::Find() {
     if (size != 0) Servers({folded, size});
   }
   const bool addresses = rules_.lists != nullptr && rules_.lists->Has(Trigger::kAnswerAddress);
+  const uint16_t type = Load16(reply_.data() + at_.end - 4);
+  const bool follows = type != wire::type::kCname && type != wire::type::kAny;
   wire::RecordWalk walk = wire::RecordWalk::Stored(reply_, at_.end);
   wire::Record record;
   uint16_t records = 0;
@@ -123,6 +125,8 @@ std::optional<AnswerMatch> AnswerSearch::Find() {
       case wire::type::kCname:
         // Of what Prepare has let in there is no other.
         if (record.length == 0 || wire::OwnOctets(reply_.first(record.end()), record.rdata()) != record.length) break;
+        // Who asks for the alias itself is not led on by it (RFC 1034 section 3.6.2).
+        if (!follows) break;
         if (!Alias(record.rdata(), record.end(), records)) return best_;
         break;
       case wire::type::kA:

@@ -94,7 +94,7 @@ bool ListRules::End() {
     if (put == ListLine::kFull) return false;
   }
   records_.clear();
-  return true;
+  return source_.format != ListFormat::kZone || (names_.EndZone(source_.list) && servers_.EndZone(source_.list));
 }
 
 std::unique_ptr<const Lists> ListRules::Build() && {

@@ -108,7 +108,12 @@ class ListRules {
   ListRules(uint64_t seed, size_t max_names)
       : seed_(seed), names_(seed, max_names), servers_(seed + 1, max_names), server_name_tiers_(kMaxLists, UINT8_MAX) {}
 
-  void Begin(const ListSource& source) { source_ = source; }
+  void Begin(const ListSource& source) {
+    source_ = source;
+    if (source.format != ListFormat::kZone) return;
+    names_.BeginZone(source.list);
+    servers_.BeginZone(source.list);
+  }
   const ListSource& source() const { return source_; }
 
   ListLine Name(const WireName& name, NameKind kind, RuleSays says, uint32_t line);

@@ -183,6 +183,15 @@ TEST_F(AnswerRulesTest, RulesForServersAreThoseOfTheClientsLists) {
   EXPECT_FALSE(lists_->MayPrecede(0, 3));
 }
 
+TEST_F(AnswerRulesTest, WhoAsksForAnAliasItselfIsNotLedOnByIt) {
+  Use({"b.test CNAME .\n"});
+  Question("a.test");
+  Alias("a.test", "b.test");
+  EXPECT_EQ(Judge(), "nxdomain 0, 1");
+  Store16(&reply_[question_end_ - 4], wire::type::kCname);
+  EXPECT_EQ(Judge(), "-");
+}
+
 TEST_F(AnswerRulesTest, OnlyTheAnswerSectionIsLookedAt) {
   Use({"8.0.0.0.10.rpz-ip CNAME .\n"});
   Question("a.test");
