@@ -7,20 +7,29 @@ import { join } from 'node:path';
 import { summary } from './compare.mjs';
 import { differenceOf, DIFFERENCES } from './policy-differences.mjs';
 import { makePolicyInternet, POLICY_ZONES, policyQuestions, READY } from './policy-zones.mjs';
-import { ask, askByTcp, startBind, startInternet, startShardns, startUnbound, stop, stopAll, until } from './servers.mjs';
+import {
+  ask,
+  askByTcp,
+  startBind,
+  startInternet,
+  startShardns,
+  startUnbound,
+  stop,
+  stopAll,
+  until,
+} from './servers.mjs';
 
 const COUNT = Number(process.argv[2] ?? 1000);
 const UNDER_WAY = 30;
 const PORT = 5431;
-/** What is dropped is silence; what is late is asked once more. */
-const WAIT_MS = 500;
-const TRIES = 2;
+/** What is dropped is silence; what is late is asked again, with more patience. */
+const WAITS_MS = [500, 1000, 2000];
 
-async function askOne(port, [name, type, flags, from, tcp]) {
-  for (let i = 0; i < TRIES; i++) {
+async function askOne(port, [name, type, flags, from, tcp], waits = WAITS_MS) {
+  for (const timeoutMs of waits) {
     const reply = tcp
-      ? await askByTcp(port, name, type, flags, { from, timeoutMs: WAIT_MS })
-      : await ask('127.0.0.1', port, name, type, WAIT_MS, { flags, from }).catch(() => undefined);
+      ? await askByTcp(port, name, type, flags, { from, timeoutMs })
+      : await ask('127.0.0.1', port, name, type, timeoutMs, { flags, from }).catch(() => undefined);
     if (reply !== undefined) return summary(reply);
   }
   return 'no reply';
@@ -33,7 +42,7 @@ async function askAll(list, { lanes, begin }) {
   let next = 0;
   const lane = async () => {
     for (let i = next++; i < list.length; i = next++) {
-      replies[i] = await askOne(PORT, list[i]);
+      replies[i] = await askOne(PORT, list[i], lanes > 1 ? WAITS_MS : WAITS_MS.slice(0, 2));
       if (lanes > 1 || replies[i] !== 'no reply' || (await isThere())) continue;
       replies[i] = 'stands still';
       await stop(server);
@@ -45,7 +54,8 @@ async function askAll(list, { lanes, begin }) {
   return replies;
 }
 
-const isThere = () => ask('127.0.0.1', PORT, READY[0], 'A', WAIT_MS).then(Boolean, () => false);
+const isThere = () =>
+  askOne(PORT, [READY[0], 'A', {}, '127.0.0.1', false], WAITS_MS.slice(0, 2)).then(said => said !== 'no reply');
 
 const shown = ([name, type, { dnssecOk }, from, tcp]) =>
   `${name} ${type}${dnssecOk ? ' DO' : ''}${from === '127.0.0.1' ? '' : ` from ${from}`}${tcp ? ' over TCP' : ''}`;
@@ -71,7 +81,7 @@ async function main(folder) {
       const server = await start();
       // BIND puts zones in force one by one, while it answers.
       for (const one of READY) {
-        await until(async () => / A 198/.test(summary(await ask('127.0.0.1', PORT, one, 'A', WAIT_MS))));
+        await until(async () => / A 198/.test(await askOne(PORT, [one, 'A', {}, '127.0.0.1', false])));
       }
       return server;
     };

@@ -41,13 +41,19 @@ export const DIFFERENCES = [
     id: 'alias below',
     alone: 'Unbound',
     why: 'CNAME *.x behind an alias is told as it stands (section 3.1: the name takes the place of the asterisk)',
-    is: ([name]) => name.includes('q-below'),
+    is: ([name]) => name.includes('q-below') || name.includes('walledbelow'),
   },
   {
     id: 'longest prefix',
     alone: 'Unbound',
     why: 'of several addresses of an answer the first that has a rule decides, not the longest prefix (section 5.4)',
     is: ([name]) => /^(both|two)\./.test(name),
+  },
+  {
+    id: 'cached address',
+    alone: 'Unbound',
+    why: 'an answer that an address has dropped is told when it is asked for again, from the cache (section 6)',
+    is: ([name], { shardns }) => name.startsWith('dropped.') && shardns === 'no reply',
   },
   {
     id: 'later zone',
@@ -59,7 +65,11 @@ export const DIFFERENCES = [
     id: 'servers first',
     alone: 'Unbound',
     why: 'rules for servers are looked at on the way, and end it before the answer with its addresses is there (section 5.1: addresses come first)',
-    is: ([name], { bind, shardns }) => bind === shardns && /\.(badname\.com|badbelow\.org|badip\.org|passedip\.org|evil-dns\.net|evil-hosting\.net|child\.good\.com)$/.test(`.${name}`),
+    is: ([name], { bind, shardns }) =>
+      bind === shardns &&
+      /\.(badname\.com|badbelow\.org|badip\.org|passedip\.org|evil-dns\.net|evil-hosting\.net|child\.good\.com)$/.test(
+        `.${name}`,
+      ),
   },
   {
     id: 'empty',

@@ -58,7 +58,11 @@ function recordsOf(zone, i) {
     'topassed CNAME passed',
     'tosix CNAME six',
     // Names that have rules, and names that lead there.
-    ...NAMES.flatMap((name, n) => [`${name} A 203.0.113.${100 + n}`, `${name} TXT "${name}"`, `to-${name} CNAME ${name}`]),
+    ...NAMES.flatMap((name, n) => [
+      `${name} A 203.0.113.${100 + n}`,
+      `${name} TXT "${name}"`,
+      `to-${name} CNAME ${name}`,
+    ]),
     ...NAMES.map(name => `tofar-${name} CNAME to-${name}.other.org.`),
     'x.wildrule A 203.0.113.95\nx.y.wildrule A 203.0.113.94\nwildrule A 203.0.113.93',
     'kept.wildrule A 203.0.113.92\nbelow.kept.wildrule A 203.0.113.91',
@@ -85,7 +89,11 @@ export function makePolicyInternet() {
     tops[top].push(...servers.map(server => `${zone}. NS ${server}`));
     const inside = servers.filter(server => server.endsWith(`.${zone}.`));
     tops[top].push(...inside.map(server => `${server} A ${at(number)}`));
-    const records = [...servers.map(one => `@ NS ${one}`), ...inside.map(one => `${one} A ${at(number)}`), ...recordsOf(zone, i)];
+    const records = [
+      ...servers.map(one => `@ NS ${one}`),
+      ...inside.map(one => `${one} A ${at(number)}`),
+      ...recordsOf(zone, i),
+    ];
     if (zone === 'garden.net') records.push('host A 203.0.113.80\nhost AAAA 2001:db8:1::80\n*.walled A 203.0.113.81');
     // A part of a good domain that somebody else serves.
     if (zone === 'good.com') records.push('child NS ns1.evil-dns.net.');
@@ -95,7 +103,11 @@ export function makePolicyInternet() {
   served.get(6).set('child.good.com.', child);
   const instances = [
     { name: 'root', addresses: [at(1)], zones: new Map([['.', zoneText('.', root)]]) },
-    { name: 'tops', addresses: [at(2)], zones: new Map(Object.entries(tops).map(([top, records]) => [`${top}.`, zoneText(`${top}.`, records)])) },
+    {
+      name: 'tops',
+      addresses: [at(2)],
+      zones: new Map(Object.entries(tops).map(([top, records]) => [`${top}.`, zoneText(`${top}.`, records)])),
+    },
     ...[...served].map(([number, zones]) => ({ name: `leaf${number}`, addresses: [at(number)], zones })),
   ];
   return { instances, hints: [at(1)] };

@@ -87,13 +87,7 @@ export interface NativeNameList {
    * @param match LIST_MATCH
    * @returns how many records of the answer stay before what the rule puts in; -1: there is none
    */
-  judge(
-    message: Uint8Array,
-    listsLow: number,
-    listsHigh: number,
-    translation: Uint8Array,
-    match: Uint32Array,
-  ): number;
+  judge(message: Uint8Array, listsLow: number, listsHigh: number, translation: Uint8Array, match: Uint32Array): number;
   /** What a match's `data` is the place of, so many from one on: "[TTL] TYPE RDATA" in a line each. */
   data(from: number, most: number): string[];
   /**

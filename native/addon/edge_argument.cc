@@ -130,9 +130,8 @@ bool ReadEdge(napi_env env, Properties* options, const HashSecret& secret, RateC
   const bool read = given.Read("secrets", &secrets) && given.Read("requireCookie", &rules.require_cookie) &&
                     given.Read("classes", &classes) && given.Read("counters", &counters) && given.Read("sets", &sets) &&
                     given.Read("nsid", &nsid) && given.Read("translation", &translation) &&
-                    given.Read("ttlSeconds", &rules.blocked.ttl_seconds) &&
-                    given.Read("errors", &errors) && ReadNames(env, &given, &rules.blocked.names) &&
-                    ReadLists(env, &given, "lists", &rules.lists) &&
+                    given.Read("ttlSeconds", &rules.blocked.ttl_seconds) && given.Read("errors", &errors) &&
+                    ReadNames(env, &given, &rules.blocked.names) && ReadLists(env, &given, "lists", &rules.lists) &&
                     ReadLists(env, &given, "overrides", &rules.overrides) && ReadRecords(&given, &rules.blocked);
   if (!read) {
     *options = given;

@@ -64,10 +64,9 @@ void AnswerSearch::OneAddress(Bytes address) {
   if (is_alike) {
     if (match->labels < best_->match.labels) return;
     const Bytes best(best_address_, best_address_size_);
-    const bool smaller =
-        address.size() != best.size()
-            ? address.size() < best.size()
-            : std::lexicographical_compare(address.begin(), address.end(), best.begin(), best.end());
+    const bool smaller = address.size() != best.size()
+                             ? address.size() < best.size()
+                             : std::lexicographical_compare(address.begin(), address.end(), best.begin(), best.end());
     if (match->labels == best_->match.labels && !smaller) return;
   } else if (!Precedes(*match, Trigger::kAnswerAddress)) {
     return;

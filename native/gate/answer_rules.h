@@ -1,6 +1,7 @@
-// What lists say of an answer: of the names that its aliases lead to, of the addresses in it, those of hints of HTTPS and
-// SVCB records too (RFC 9460 section 7.3), and of the servers of the zones that these names lie in. It is asked of each reply before it is sent, from the cache or
-// not: so what is cached is judged by the lists as they are now, and by those of this client.
+// What lists say of an answer: of the names that its aliases lead to, of the addresses in it, those of hints of HTTPS
+// and SVCB records too (RFC 9460 section 7.3), and of the servers of the zones that these names lie in. It is asked of
+// each reply before it is sent, from the cache or not: so what is cached is judged by the lists as they are now, and by
+// those of this client.
 //
 // Which rule (draft-vixie-dnsop-dns-rpz section 5): that of the earliest name of the chain; for one name the lowest
 // tier; in a tier the name before addresses, these before names of servers, these before their addresses; of addresses

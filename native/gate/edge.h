@@ -37,9 +37,9 @@ struct BlockedSays {
   }
 };
 
-// Answers behind an alias that a list has put in place of a name are kept under a tag of their own: the alias's, whether
-// it stands in the place of a name that the question's leads to (behind), and that of the client's view, whose answers
-// they are made of.
+// Answers behind an alias that a list has put in place of a name are kept under a tag of their own: the alias's,
+// whether it stands in the place of a name that the question's leads to (behind), and that of the client's view, whose
+// answers they are made of.
 //  31  30      17   16      15    0
 //  | 1 | alias     | behind | view |
 inline constexpr uint32_t kAliasTag = 1u << 31;

@@ -149,7 +149,8 @@ bool Lists::MayPrecede(uint8_t tier, uint64_t lists) const {
 
 namespace {
 
-// The trigger that a rule for a name stands under: the part of the name that it names, behind "*." where that is not all.
+// The trigger that a rule for a name stands under: the part of the name that it names, behind "*." where that is not
+// all.
 WireName TriggerOf(Bytes name, size_t labels) {
   WireName trigger;
   size_t count = 0;
@@ -179,8 +180,8 @@ bool ComesAfter(Bytes a, Bytes b) {
 
 }  // namespace
 
-// Of names of servers the trigger that is the last in canonical order decides, of addresses the longest prefix, then the
-// smallest (section 5 of the draft).
+// Of names of servers the trigger that is the last in canonical order decides, of addresses the longest prefix, then
+// the smallest (section 5 of the draft).
 bool Lists::NoteServers(Bytes zone, std::span<const Bytes> names, std::span<const Bytes> addresses) const {
   SHARDNS_CHECK(served_ != nullptr);
   std::vector<ServedRule> rules;
@@ -200,9 +201,10 @@ bool Lists::NoteServers(Bytes zone, std::span<const Bytes> names, std::span<cons
     for (const Bytes address : addresses) {
       const auto match = FindAddress(Trigger::kServerAddress, address, only);
       if (!match || (by_address && match->labels < by_address->labels)) continue;
-      const bool smaller = !by_address || match->labels > by_address->labels || address.size() < smallest.size() ||
-                           (address.size() == smallest.size() &&
-                            std::lexicographical_compare(address.begin(), address.end(), smallest.begin(), smallest.end()));
+      const bool smaller =
+          !by_address || match->labels > by_address->labels || address.size() < smallest.size() ||
+          (address.size() == smallest.size() &&
+           std::lexicographical_compare(address.begin(), address.end(), smallest.begin(), smallest.end()));
       if (!smaller) continue;
       by_address = match;
       smallest = address;

@@ -94,7 +94,7 @@ class Lists {
   friend class ListRules;
   std::unique_ptr<const NameList> names_, servers_;
   std::vector<AddressList> addresses_;
-  uint32_t triggers_ = 0;  // of those, as bits
+  uint32_t triggers_ = 0;                   // of those, as bits
   std::vector<uint8_t> server_name_tiers_;  // of each list the lowest of its rules for names of servers
   std::unique_ptr<ServedZones> served_;     // null where there are no rules for servers
   std::vector<std::string> data_;

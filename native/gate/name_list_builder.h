@@ -26,8 +26,8 @@ class NameListBuilder {
   [[nodiscard]] std::optional<uint16_t> PolicyOf(const ListPolicy& policy);
   // False: there is no room for it, nor for any that follows.
   [[nodiscard]] bool Add(const NameRule& rule) { return Stage(rule, 0); }
-  // Of a list that is a zone, before and after its rules: a wildcard of it holds for what RFC 4592 says it does. False as
-  // that of Add.
+  // Of a list that is a zone, before and after its rules: a wildcard of it holds for what RFC 4592 says it does. False
+  // as that of Add.
   void BeginZone(uint8_t list) { empty_->zones_ |= uint64_t{1} << list; }
   [[nodiscard]] bool EndZone(uint8_t list);
   // Takes rules of that name, kind and tier away, of every list (AdGuard's $badfilter), wherever they stand.

@@ -15,8 +15,7 @@ size_t CountLabels(Bytes name) {
 
 bool IsSame(const std::vector<ServedRule>& a, const std::vector<ServedRule>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const ServedRule& one, const ServedRule& other) {
-    return one.match.policy == other.match.policy && one.match.line == other.match.line &&
-           one.trigger == other.trigger;
+    return one.match.policy == other.match.policy && one.match.line == other.match.line && one.trigger == other.trigger;
   });
 }
 
@@ -30,8 +29,7 @@ bool ServedZones::Put(Bytes zone, std::vector<ServedRule> rules) {
   }
   if (before == nullptr ? rules.empty() : IsSame(before->rules, rules)) return true;
   if (entries_.size() == kMaxEntries) return false;
-  entries_.push_back(
-      std::make_unique<const Zone>(Zone{.name = {zone.begin(), zone.end()}, .rules = std::move(rules)}));
+  entries_.push_back(std::make_unique<const Zone>(Zone{.name = {zone.begin(), zone.end()}, .rules = std::move(rules)}));
   const size_t depth = CountLabels(zone);
   slots_[at].store(entries_.back().get(), std::memory_order_release);
   depths_[depth / 64].fetch_or(uint64_t{1} << depth % 64, std::memory_order_release);
@@ -54,8 +52,8 @@ std::optional<ServedRule> ServedZones::Find(Bytes name, uint64_t lists) const {
       for (size_t i = 0; zone != nullptr && i < zone->rules.size(); ++i) {
         const ServedRule& rule = zone->rules[i];
         if ((lists >> rule.match.policy.list & 1) == 0) continue;
-        if (!best || std::pair(rule.match.policy.tier, rule.trigger) <
-                         std::pair(best->match.policy.tier, best->trigger)) {
+        if (!best ||
+            std::pair(rule.match.policy.tier, rule.trigger) < std::pair(best->match.policy.tier, best->trigger)) {
           best = rule;
         }
         break;

@@ -1,5 +1,5 @@
-// Zones whose servers have rules, by name (rpz-nsdname) or by address (rpz-nsip): noted as delegations are learnt, asked
-// of each answer. Who is in none of them, as most are, pays for a look at a bit mask and one slot a label.
+// Zones whose servers have rules, by name (rpz-nsdname) or by address (rpz-nsip): noted as delegations are learnt,
+// asked of each answer. Who is in none of them, as most are, pays for a look at a bit mask and one slot a label.
 //
 // One thread writes, any read: slots are atomic, and what they point to is never changed. What takes the place of
 // another leaves that in memory until the whole goes, which is when other lists are in force.

@@ -434,9 +434,7 @@ class Run {
     // What a policy says is nobody's authority here; there it has AA.
     const recursion = this.#policy.some(one => one.deniesWithoutRa === true) ? Flag.RA : 0;
     const wanted =
-      this.#policy.length > 0
-        ? { ...step.entry!, flags: (step.entry!.flags & ~Flag.AA) | recursion }
-        : step.entry!;
+      this.#policy.length > 0 ? { ...step.entry!, flags: (step.entry!.flags & ~Flag.AA) | recursion } : step.entry!;
     const difference = mismatch(wanted, reply.packet, this.level, this.scenario);
     if (difference !== undefined) throw new Failure(`line ${step.line}: ${difference}${this.#hint()}`);
   }

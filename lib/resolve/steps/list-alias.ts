@@ -66,7 +66,13 @@ async function putBehind(query: Query, asker: Flyer, alias: ListAlias, parts: St
   const { context, engine } = parts;
   if (depth >= RECURSION_LIMITS.aliases) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
   const tenant = viewOf(tag);
-  const resolution = await context.follow(query, { protocol: 'internal', client, tenant, depth: depth + 1, parent: flight });
+  const resolution = await context.follow(query, {
+    protocol: 'internal',
+    client,
+    tenant,
+    depth: depth + 1,
+    parent: flight,
+  });
   if (resolution.kind === 'moved') return failed(Rcode.SERVFAIL, ExtendedError.other, true);
   if (resolution.kind === 'error') return resolution;
   const octets = answerOf(resolution, query, tenant, engine)?.octets;

@@ -105,10 +105,7 @@ const blocking = section({
     why: "Name the list and its line in the extended error's text.",
   },
   timeZone: {
-    schema: z
-      .string()
-      .refine(isTimeZone, 'expected the name of a time zone such as Europe/Berlin')
-      .optional(),
+    schema: z.string().refine(isTimeZone, 'expected the name of a time zone such as Europe/Berlin').optional(),
     change: 'live',
     why: "Whose clocks `lists[].times` are read by; by default the system's.",
   },

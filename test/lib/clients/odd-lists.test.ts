@@ -145,7 +145,8 @@ describe.each(Object.keys(FORMATS))('of the format %s', format => {
   const lines: string[] = format === 'zone' ? ['@ SOA a. b. (', '  1 2 3 4 5 )'] : [];
   const expected: Record<Becomes, number> = { nothing: lines.length, rule: 0, broken: 0, unsupported: 0 };
   for (let i = 0; lines.length < LINES; i++) {
-    const [line, becomes]: Odd = i % ODD_EVERY === 0 ? odd[(i / ODD_EVERY) % odd.length] : [plain(`n${i}.example`), 'rule'];
+    const [line, becomes]: Odd =
+      i % ODD_EVERY === 0 ? odd[(i / ODD_EVERY) % odd.length] : [plain(`n${i}.example`), 'rule'];
     lines.push(line);
     expected[becomes]++;
   }

@@ -36,7 +36,10 @@ const listed = (times: object[], more: object = {}): ServerOptions => {
   } as ServerOptions;
 };
 
-async function open(options: ServerOptions, clock: FakeClock): Promise<{ changes: () => number; bits: () => bigint[] }> {
+async function open(
+  options: ServerOptions,
+  clock: FakeClock,
+): Promise<{ changes: () => number; bits: () => bigint[] }> {
   let changes = 0;
   lists = new BlockLists(systemRandom, clock, silentLogger, () => changes++);
   (await lists.prepare(readOptions(options))).commit();

@@ -145,7 +145,8 @@ TEST_F(AnswerRulesTest, ATranslatedAddressCountsAsTheIpv4OneInItToo) {
 }
 
 TEST_F(AnswerRulesTest, WhoServesAZoneHasRulesBehindThoseForNamesAndAddresses) {
-  Use({"ns.evil.test.rpz-nsdname CNAME .\n*.evil.test.rpz-nsdname CNAME rpz-drop.\n24.0.100.51.198.rpz-nsip CNAME *.\n"
+  Use(
+      {"ns.evil.test.rpz-nsdname CNAME .\n*.evil.test.rpz-nsdname CNAME rpz-drop.\n24.0.100.51.198.rpz-nsip CNAME *.\n"
        "32.9.2.0.192.rpz-ip CNAME rpz-tcp-only.\n",
        "c.bad.test CNAME rpz-passthru.\n"});
   Question("a.bad.test");
