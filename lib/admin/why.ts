@@ -2,7 +2,8 @@
 // cache, whose aliases, addresses and servers lists may name.
 import type { ListVerdict } from '../server/block-lists.js';
 import type { Server } from '../server/server.js';
-import { Type, typeName } from '../wire/iana.js';
+import { flagsOf } from '../wire/flags.js';
+import { Flag, Type, typeName } from '../wire/iana.js';
 import { decodeMessage } from '../wire/message.js';
 import { nameToText } from '../wire/name.js';
 
@@ -33,10 +34,12 @@ export function whyOf({ clientRules, engine }: Server, { name, type, client }: W
     for (const one of type === undefined ? [Type.A, Type.AAAA, Type.HTTPS] : [type]) {
       for (const dnssecOk of [false, true]) {
         const kept = engine.peek(name, one, { dnssecOk, checkingDisabled: false, tenant });
-        const found = kept && clientRules.whyOfAnswer(kept.message, client);
+        // What is known here of one's own names is not judged.
+        if (kept === undefined || (flagsOf(kept.message) & Flag.AA) !== 0) continue;
+        const found = clientRules.whyOfAnswer(kept.message, client);
         if (found === undefined) continue;
         const { kept: records, ...verdict } = found;
-        const last = decodeMessage(kept!.message).answers[records - 1];
+        const last = decodeMessage(kept.message).answers[records - 1];
         answers.push({ ...verdict, type: typeName(one), of: nameToText(last?.type === Type.CNAME ? last.data : name) });
         break;
       }
