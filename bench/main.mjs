@@ -53,6 +53,7 @@ const BENCHES = {
     'internet/signed-compare.mjs',
     ['nsd', 'unbound', 'knot-resolver'],
   ],
+  policy: ['response policy zones beside BIND and Unbound', 'internet/policy-compare.mjs', ['nsd', 'named', 'unbound']],
   known: ['random names below signed zones, and validated hits', 'internet/signed-known.mjs', ['nsd']],
   validation: ['a validated miss beside unbound', 'internet/signed-cost.mjs', ['nsd', 'unbound']],
   flood: ['random names at full speed', 'internet/flood.mjs', ['nsd', 'unbound']],

@@ -23,6 +23,7 @@ export const DEBIAN_PACKAGES = [
   ['dnsutils', '/usr/bin/dig', 'end-to-end tests with dig'],
   ['nsd', '/usr/sbin/nsd', 'end-to-end tests with nsd'],
   ['unbound', '/usr/sbin/unbound', 'end-to-end tests with unbound'],
+  ['bind9', '/usr/sbin/named', 'end-to-end tests of response policy zones'],
   ['knot-resolver', '/usr/sbin/kresd', 'end-to-end tests of validation'],
   ['iproute2', '/usr/sbin/ip', 'end-to-end tests of recursion'],
   ['dnsperf', '/usr/bin/dnsperf', 'end-to-end tests under load'],

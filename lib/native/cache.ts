@@ -82,6 +82,8 @@ export const TICKS_PER_SECOND = 16;
 export const UNKNOWN_TENANT = 0xffff_ffff;
 /** Tags from here on, but for that one, are of aliases of lists: native/gate/edge.h. */
 export const ALIAS_TAG = 0x8000_0000;
+/** Of such a tag: the alias stands in the place of a name that the question's leads to. */
+export const BEHIND_BIT = 0x1_0000;
 export const NO_EXTENDED_ERROR = 0xffff;
 /** Beside the extended error of `finish` and `replyMessage`: the answer is our own, and AA stays set. */
 export const MARK_AUTHORITATIVE = 0x1_0000;

@@ -27,6 +27,7 @@ import {
 } from './bytes.js';
 import {
   ALIAS_TAG,
+  BEHIND_BIT,
   Control,
   ControlFlag,
   DROPPED,
@@ -123,6 +124,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
     ticksPerSecond: TICKS_PER_SECOND,
     unknownTenant: UNKNOWN_TENANT,
     aliasTag: ALIAS_TAG,
+    behindBit: BEHIND_BIT,
     noExtendedError: NO_EXTENDED_ERROR,
     markAuthoritative: MARK_AUTHORITATIVE,
     moreWait: MORE_WAIT,

@@ -8,6 +8,7 @@ import { type Engine, type JudgedClient, MISS_WITH_STALE, NOT_DUE } from '../cac
 import type { Forgotten } from '../cache/forgotten.js';
 import type { Gate } from '../clients/gate.js';
 import { isAliasTag, type ListAliases } from '../clients/list-aliases.js';
+import type { ServedZones } from '../clients/served-zones.js';
 import type { ClientTenants } from '../clients/tenants.js';
 import { REFUSED } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
@@ -81,7 +82,9 @@ export class Resolver implements ResolverContext {
   /** Set where clients belong to views: it says to which. */
   views: Pick<Gate, 'judge'> | undefined;
   /** Set where lists may put aliases in place of names. */
-  listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
+  listAliases: Pick<ListAliases, 'find' | 'kept' | 'keeps'> | undefined;
+  /** Told who serves the zones of what is found, where lists have rules about that. */
+  servedZones: Pick<ServedZones, 'wanted' | 'note'> | undefined;
   /** How this server is asked encrypted, where it is and may tell. */
   designation: Designation | undefined;
   /** Set where names are resolved from the root, or zones are configured. */

@@ -193,6 +193,7 @@ constexpr Value kLimits[] = {
     {"maxLists", gate::kMaxLists},
     {"maxNsid", wire::kMaxNsid},
     {"aliasTag", gate::kAliasTag},
+    {"behindBit", gate::kBehindBit},
     {"notDue", answer_result::kNotDue},
 };
 

@@ -51,8 +51,7 @@ void Edge::AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict
   if (!verdict->match && rules_.lists != nullptr) {
     const uint64_t lists = ListsOf(client);
     verdict->match = rules_.lists->Find(query.name, query.address, lists);
-    verdict->pending =
-        verdict->match && rules_.lists->MayPrecede(Trigger::kAnswerAddress, verdict->match->policy.tier, lists);
+    verdict->pending = verdict->match && rules_.lists->MayPrecede(verdict->match->policy.tier, lists);
   }
   if (!verdict->match || verdict->pending) return;
   switch (verdict->match->policy.action) {
@@ -79,7 +78,8 @@ std::optional<AnswerMatch> Edge::JudgeAnswer(const Judgement& client, const Edge
                              .overrides = rules_.overrides.get(),
                              .set = ListsOf(client),
                              .question = verdict.match,
-                             .question_by_override = verdict.match && verdict.by_override};
+                             .question_by_override = verdict.match && verdict.by_override,
+                             .translation = rules_.translation};
   return AnswerSearch(rules, reply, question_end).Find();
 }
 

@@ -114,6 +114,10 @@ export class Recursor {
     rrsets.guardsSecure = options.validation !== undefined;
   }
 
+  /** Milliseconds of its clock. */
+  get now(): number {
+    return this.clock.nowMs();
+  }
   get options(): RecursorOptions {
     return this.#setting.options;
   }

@@ -7,6 +7,7 @@ import { withoutBlockedHints } from '../hints.js';
 import { extraTextOf } from '../bogus-text.js';
 import { failed, type Outcome } from '../outcome.js';
 import type { Recursor } from '../recurse/recursor.js';
+import { noteServers } from '../served-names.js';
 import { answerWithoutRecursion, resolveFor } from '../recursive-answers.js';
 import type { HookStep } from './hook.js';
 import type { StepParts } from './step.js';
@@ -41,6 +42,7 @@ async function resolve(
     const visible = withoutBlockedHints(query, asker.tenant, resolved.message, context.options.local);
     const message = visible && (asker.translation === undefined ? visible : asker.translation.shown(visible));
     if (message === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);
+    if (context.servedZones?.wanted === true) noteServers(query, resolved.message, recursor, context.servedZones);
     const drop = hook.drops(query, asker, message, 'recursion');
     const { extendedError = NO_EXTENDED_ERROR } = resolved;
     const tell = (): Outcome => {

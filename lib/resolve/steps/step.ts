@@ -2,6 +2,7 @@
 import type { Logger } from '../../base/log.js';
 import type { Engine } from '../../cache/engine.js';
 import type { ListAliases } from '../../clients/list-aliases.js';
+import type { ServedZones } from '../../clients/served-zones.js';
 import type { Exchanger } from '../../upstream/exchange.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import type { Query } from '../../wire/query.js';
@@ -50,7 +51,9 @@ export interface StepContext {
   /** Whether `onQuery` says whose client it is. */
   readonly sortsByHook: boolean;
   /** Aliases that lists put in place of names; undefined: there are none. */
-  readonly listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
+  readonly listAliases: Pick<ListAliases, 'find' | 'kept' | 'keeps'> | undefined;
+  /** Told who serves the zones of what is found; undefined: nobody wants to know. */
+  readonly servedZones: Pick<ServedZones, 'wanted' | 'note'> | undefined;
   /** How this server is asked encrypted; undefined: that is told nobody. */
   readonly designation: Designation | undefined;
   readonly stats: { rejectedResponses: number; zoneLimited: number; dns64Answers: number; dns64Pointers: number };

@@ -183,14 +183,14 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
     expect(await toldTwice(way, 'bad.example')).toBe('plain.example 192.0.2.1');
   });
 
-  test('so is one in place of what an answer has', async () => {
+  test('so is one in place of what an answer has, behind what leads there', async () => {
     await open(
       [zone('zone', '32.9.2.0.192.rpz-ip CNAME garden.example.\nmiddle.example CNAME *.garden.example.\n')],
       {},
       way,
     );
-    expect(await toldTwice(way, 'cloaked.example')).toBe('garden.example 192.0.2.80');
-    expect(await toldTwice(way, 'long.example')).toBe('long.example.garden.example nxdomain');
+    expect(await toldTwice(way, 'cloaked.example')).toBe('edge.tracker.example garden.example 192.0.2.80');
+    expect(await toldTwice(way, 'long.example')).toBe('middle.example middle.example.garden.example nxdomain');
   });
 
   test('who has waited for it gets its cookie and the name of the server with it', async () => {
@@ -214,7 +214,7 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
   test('so does one for whom what the list says is in the cache, and what it is said in place of is not', async () => {
     const lists = [zone('zone', '32.9.2.0.192.rpz-ip 300 CNAME garden.example.\n')];
     await open(lists, { cookies: { enabled: true }, nsid: 'one', stale: { enabled: false } }, way);
-    expect(await told(way, 'short.example')).toBe('garden.example 192.0.2.80');
+    expect(await told(way, 'short.example')).toBe('edge.tracker.example garden.example 192.0.2.80');
     server!.advance(2);
     const asked = server!.asked;
     const options = [
@@ -327,12 +327,15 @@ test('every address of an answer is looked at, however many there are', async ()
   expect(await toldTwice('tcp', 'many.example')).toBe('nxdomain');
 });
 
-test('translated addresses (DNS64) have rules of their own, by the translated prefix', async () => {
+test('translated addresses (DNS64) have the rules of the IPv4 addresses in them, and those of their own prefix', async () => {
   const dns64 = { prefix: '64:ff9b::/96' };
-  await open([zone('zone', '24.0.100.51.198.rpz-ip CNAME .\n120.200.c000.zz.ff9b.64.rpz-ip CNAME .\n')], { dns64 });
+  await open([zone('zone', '24.0.100.51.198.rpz-ip CNAME *.\n128.201.c000.zz.ff9b.64.rpz-ip CNAME .\n')], { dns64 });
   expect(await toldTwice('udp', 'plain.example', { type: 'AAAA' })).toBe('nxdomain');
   expect(await toldTwice('udp', 'plain.example')).toBe('192.0.2.1');
-  expect(await toldTwice('udp', 'two.example')).toBe('nxdomain');
+  expect(await toldTwice('udp', 'two.example')).toBe('nodata');
+  expect(await toldTwice('udp', 'two.example', { type: 'AAAA' })).toBe('nxdomain');
+  await server!.server.update({ lists: [zone('zone', '24.0.2.0.192.rpz-ip CNAME *.\n')] });
+  expect(await toldTwice('udp', 'plain.example', { type: 'AAAA' })).toBe('nodata');
 });
 
 test('local data are not judged by their addresses', async () => {
