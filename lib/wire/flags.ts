@@ -14,6 +14,14 @@ export function setFlags(message: Uint8Array, flags: number): void {
   message[3] = flags & 0xff;
 }
 
+/** What kind of message it is. */
+export function opcodeOf(message: Uint8Array): number {
+  return (message[2] & (OPCODE >> 8)) >> 3;
+}
+
+/** As a number of `Opcode` stands among the flags. */
+export const opcodeFlags = (opcode: number): number => opcode << 11;
+
 /** The rcode without the upper bits, which are the OPT's (opt.ts). */
 export function headerRcode(message: Uint8Array): number {
   return message[3] & RCODE;

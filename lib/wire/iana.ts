@@ -88,7 +88,11 @@ export function typeCode(name: string): number | undefined {
   return match !== null && Number(match[1]) <= 65535 ? Number(match[1]) : undefined;
 }
 
-export const Class = { IN: 1, CH: 3, HS: 4 } as const;
+/** NONE and ANY stand in updates only (RFC 2136 section 1.1; ANY also with a TSIG, RFC 8945 section 4.2). */
+export const Class = { IN: 1, CH: 3, HS: 4, NONE: 254, ANY: 255 } as const;
+
+/** Kinds of messages (RFC 1035 section 4.1.1; RFC 1996 section 3.3; RFC 2136 section 2.2). */
+export const Opcode = { QUERY: 0, NOTIFY: 4, UPDATE: 5 } as const;
 
 export const Rcode = {
   NOERROR: 0,
@@ -98,7 +102,10 @@ export const Rcode = {
   NOTIMP: 4,
   REFUSED: 5,
   YXDOMAIN: 6,
+  YXRRSET: 7, // this and the next: RFC 2136 section 2.2
+  NXRRSET: 8,
   NOTAUTH: 9,
+  NOTZONE: 10,
   BADVERS: 16,
   BADCOOKIE: 23,
 } as const;
