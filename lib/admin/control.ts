@@ -11,7 +11,7 @@ import type { Server } from '../server/server.js';
 import { rcodeName, typeCode, typeName } from '../wire/iana.js';
 import { decodeMessage } from '../wire/message.js';
 import { encodeName, foldName, isAtOrBelow, nameToText } from '../wire/name.js';
-import { recordText } from './record-text.js';
+import { recordText } from '../wire/record-text.js';
 import { trace } from './trace.js';
 
 const MAX_BODY_BYTES = 65_536;
