@@ -8,6 +8,7 @@ export const MISS = -1;
 /** Result of `finish` where the client is to get no reply. */
 export const NOT_DUE = -1;
 export const MISS_WITH_STALE = -2; // a miss for which an expired answer could be served
+export const FOR_AUTHORITY = -3; // with the flag `authority`: a transfer, notification, update or signed query
 
 /** Results of `insert` other than the seconds that the answer may live: native/base/status.h. */
 export const Status = {
@@ -48,10 +49,10 @@ export const Control = {
 } as const;
 /**
  * `countReply`: the question was counted before; `countNothing`: nor does the reply count. `resolves`: misses are
- * resolved, ANY too. `client`: for the client whose address the control words have, as the gate of `judgeBy` judges it;
+ * resolved, ANY too. `authority`: who serves zones. `client`: for the client whose address the control words have, as the gate of `judgeBy` judges it;
  * the word `tenant` is its tag afterwards.
  */
-export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8, resolves: 16, client: 32 } as const;
+export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8, resolves: 16, client: 32, authority: 64 } as const;
 /**
  * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
  * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
@@ -91,6 +92,7 @@ export const TUNABLES = [
   'rotate',
   'clientSubnet',
   'originalTtl',
+  'authority',
 ] as const;
 export type Tunables = Record<(typeof TUNABLES)[number], number>;
 

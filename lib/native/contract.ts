@@ -30,6 +30,7 @@ import {
   Control,
   ControlFlag,
   DROPPED,
+  FOR_AUTHORITY,
   ForgetKind,
   MARK_AUTHORITATIVE,
   MISS,
@@ -68,7 +69,7 @@ export interface Contract {
   names: Readonly<Record<string, NameList>>;
 }
 
-export const CONTRACT = 11;
+export const CONTRACT = 12;
 
 /** Names of words by their places; `words` is how many there are. */
 function inOrder({ words, ...places }: Readonly<Record<string, number>>): string[] {
@@ -97,7 +98,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   cookieState: CookieState,
   rateKind: RateKind,
   rateAction: RateAction,
-  answerResult: { dropped: DROPPED, miss: MISS, missWithStale: MISS_WITH_STALE },
+  answerResult: { dropped: DROPPED, miss: MISS, missWithStale: MISS_WITH_STALE, forAuthority: FOR_AUTHORITY },
   controlFlag: ControlFlag,
   variantFlag: VariantFlag,
   forgetKind: ForgetKind,

@@ -206,7 +206,8 @@ struct CacheKeeping {
     tunables.udp_size = words[tunable::kUdpSize];
     tunables.modes = (words[tunable::kRotate] != 0 ? answers::mode::kRotate : 0) |
                      (words[tunable::kClientSubnet] != 0 ? answers::mode::kClientSubnet : 0) |
-                     (original ? answers::mode::kOriginalTtl : 0);
+                     (original ? answers::mode::kOriginalTtl : 0) |
+                     (words[tunable::kAuthority] != 0 ? answers::mode::kAuthority : 0);
     return nullptr;
   }
   // The configuration that entries are for (Cache::Declare).

@@ -12,7 +12,7 @@
 namespace shardns::addon {
 
 // Raised with every change that the lists of names do not show: a method, an argument, a unit.
-inline constexpr int32_t kContract = 11;
+inline constexpr int32_t kContract = 12;
 
 // Set in the result of drain() and receive() when there is more.
 inline constexpr uint32_t kMoreWait = 1u << 30;
@@ -36,7 +36,8 @@ inline constexpr uint32_t kMoreWait = 1u << 30;
   WORD(UdpSize, udpSize)                             \
   WORD(Rotate, rotate)                               \
   WORD(ClientSubnet, clientSubnet)                   \
-  WORD(OriginalTtl, originalTtl)
+  WORD(OriginalTtl, originalTtl)                     \
+  WORD(Authority, authority)
 namespace tunable {
 enum Word : size_t { SHARDNS_TUNABLES(SHARDNS_WORD) kWords };
 }
@@ -163,10 +164,11 @@ enum Word : size_t { SHARDNS_LIST_MATCH(SHARDNS_WORD) kWords };
 #define SHARDNS_VALUE(constant, name, value) k##constant = value,
 
 // Results of answer() other than the reply's length. kDropped: no reply is due.
-#define SHARDNS_ANSWER_RESULTS(VALUE) \
-  VALUE(Dropped, dropped, 0)          \
-  VALUE(Miss, miss, -1)               \
-  VALUE(MissWithStale, missWithStale, -2)
+#define SHARDNS_ANSWER_RESULTS(VALUE)     \
+  VALUE(Dropped, dropped, 0)              \
+  VALUE(Miss, miss, -1)                   \
+  VALUE(MissWithStale, missWithStale, -2) \
+  VALUE(ForAuthority, forAuthority, -3)
 namespace answer_result {
 enum Result : int32_t { SHARDNS_ANSWER_RESULTS(SHARDNS_VALUE) };
 }
@@ -186,14 +188,15 @@ enum Kind : uint32_t { SHARDNS_HTTP2_KINDS(SHARDNS_VALUE) };
 // Bits of control::kFlags. kCountReply: the question was counted before, only the reply counts; kCountNothing: nor
 // does the reply. kResolves: misses are resolved, ANY too. kClient: for a client at the address of kClientOctets octets
 // from kClient0 on, as the gate of judgeBy() judges it; kTenant is its tag afterwards, and kUnknownTag for one that may
-// not ask.
+// not ask. kAuthority: what is for an authority comes to kForAuthority.
 #define SHARDNS_CONTROL_FLAGS(VALUE)   \
   VALUE(Udp, udp, 1)                   \
   VALUE(AllowStale, allowStale, 2)     \
   VALUE(CountReply, countReply, 4)     \
   VALUE(CountNothing, countNothing, 8) \
   VALUE(Resolves, resolves, 16)        \
-  VALUE(Client, client, 32)
+  VALUE(Client, client, 32)            \
+  VALUE(Authority, authority, 64)
 namespace control_flag {
 enum Bit : uint32_t { SHARDNS_CONTROL_FLAGS(SHARDNS_VALUE) };
 }

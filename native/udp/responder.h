@@ -37,6 +37,8 @@ struct RespondArgs {
   Counting counting = Counting::kQuestion;
   // Misses are resolved: whether a name exists is found out before ANY is answered. Else it is as if all did.
   bool resolves = false;
+  // Zones are served: what is for an authority (wire::IsForAuthority) is a miss. Else it is refused.
+  bool authority = false;
 };
 
 class Responder {

@@ -17,6 +17,12 @@ export interface JournalEntry {
   readonly octets: Uint8Array;
 }
 
+export const entryOf = (difference: Difference): JournalEntry => ({
+  from: fromSerial(difference),
+  to: toSerial(difference),
+  octets: encodeDifference(difference),
+});
+
 export class Journal {
   #entries: JournalEntry[] = [];
   #octets = 0;
@@ -39,7 +45,7 @@ export class Journal {
 
   /** One that does not begin where the last one ended leaves nothing before it. @returns what was added */
   add(difference: Difference): JournalEntry {
-    const entry = { from: fromSerial(difference), to: toSerial(difference), octets: encodeDifference(difference) };
+    const entry = entryOf(difference);
     this.addEntry(entry);
     return entry;
   }

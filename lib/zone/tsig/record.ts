@@ -94,10 +94,10 @@ function readRecord(message: Uint8Array, at: number): TsigRecord | undefined {
     algorithm,
     timeSigned: view.getUint16(here) * 0x1_0000_0000 + view.getUint32(here + 2),
     fudge: word(message, here + 6),
-    mac: message.slice(here + 10, behindMac),
+    mac: Uint8Array.from(message.subarray(here + 10, behindMac)),
     originalId: word(message, behindMac),
     error: word(message, behindMac + 2),
-    other: message.slice(behindMac + 6),
+    other: Uint8Array.from(message.subarray(behindMac + 6)),
   };
 }
 
