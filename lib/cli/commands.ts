@@ -1,4 +1,4 @@
-// The command line: `shardns serve | check-config | ctl | build`. Each command is loaded when it is the one.
+// The command line: `shardns serve | check-config | check-zone | ctl | build`. Each command is loaded when it is the one.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { exhaustionOf, ShardnsError } from '../base/errors.js';
@@ -34,6 +34,7 @@ const USAGE = `shardns: DNS answers at memory speed
                                        (RFC 5011), of the server, as ctl anchors, or of the file of its
                                        dnssec.anchorFile; --update has it look now; exit 1 where something is wrong
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
+  shardns check-zone FILE [ORIGIN]     the same of a zone file, as a server of \`zones\` would take it
   shardns build                        compiles the addon where no prebuilt one fits
   shardns --version | --help
 
@@ -63,6 +64,10 @@ async function run(args: string[]): Promise<number> {
   if (command === 'check-config') {
     if (rest.length !== 1) throw new Usage('check-config takes one FILE');
     return (await import('./check-config.js')).checkFile(rest[0]);
+  }
+  if (command === 'check-zone') {
+    if (rest.length < 1 || rest.length > 2) throw new Usage('check-zone takes FILE [ORIGIN]');
+    return (await import('./check-zone.js')).checkZoneFile(rest[0], rest[1]);
   }
   if (command === 'build') return (await import('./build.js')).build();
   if (command === 'ctl') return runCtl(rest);

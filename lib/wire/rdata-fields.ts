@@ -22,6 +22,12 @@ export class Source {
     if (token === undefined) throw optionError(`${this.type} data`, '', expected);
     return token;
   }
+  peek(): Token | undefined {
+    return this.tokens[this.#at];
+  }
+  get at(): number {
+    return this.#at;
+  }
   get left(): number {
     return this.tokens.length - this.#at;
   }
@@ -129,10 +135,12 @@ export const name: Field = {
   encode: source => {
     const { text } = source.next('a name');
     if (text === '@') return encodeName(source.origin);
-    return encodeName(text.endsWith('.') && !text.endsWith('\\.') ? text : absolute(text, source.origin));
+    return encodeName(isAbsolute(text) ? text : absolute(text, source.origin));
   },
   decode: octets => octets.name(),
 };
+/** Whether its last dot is one, and not an octet of the last label. */
+const isAbsolute = (text: string): boolean => /(^|[^\\])(\\\\)*\.$/.test(text);
 const absolute = (text: string, origin: string): string => (origin === '.' ? `${text}.` : `${text}.${origin}`);
 
 export const address = (family: 4 | 6): Field => ({
