@@ -30,6 +30,8 @@ export const Type = {
   GPOS: 27,
   AAAA: 28,
   LOC: 29,
+  EID: 31,
+  NIMLOC: 32,
   SRV: 33,
   ATMA: 34,
   NAPTR: 35,
@@ -50,6 +52,8 @@ export const Type = {
   TLSA: 52,
   SMIMEA: 53,
   HIP: 55,
+  NINFO: 56,
+  RKEY: 57,
   TALINK: 58,
   CDS: 59,
   CDNSKEY: 60,
@@ -71,6 +75,10 @@ export const Type = {
   ANY: 255,
   URI: 256,
   CAA: 257,
+  AVC: 258,
+  RESINFO: 261,
+  WALLET: 262,
+  TA: 32768,
   DLV: 32769,
 } as const;
 export type TypeName = keyof typeof Type;

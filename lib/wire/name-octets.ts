@@ -50,7 +50,7 @@ export function writeNameOctets(
       if (i + 1 >= end) return wrong('something behind the backslash');
       if (!isDigit(a)) {
         c = text[++i];
-        if (c < 33 || c > 126) return wrong('a printable character behind the backslash');
+        if (c < 32 || c > 126) return wrong('a printable character behind the backslash');
       } else {
         if (i + 3 >= end || !isDigit(b) || !isDigit(d)) return wrong('three digits behind the backslash');
         c = 100 * a + 10 * b + d;
