@@ -16,7 +16,7 @@ import { ZoneBuilder, ZONE_LIMITS } from '../../../lib/zone/zone-builder.js';
 import { Zone } from '../../../lib/zone/zone.js';
 import { vectorsFolder } from '../../support/vectors.js';
 import { readZone } from '../../support/zone-file.js';
-import { record, smallZone, soa, sortedTexts, texts, zoneOf } from '../../support/zone-records.js';
+import { record, smallZone, soa, sortedTexts, texts } from '../../support/zone-records.js';
 
 const apex = encodeName('example');
 const AXFR = { id: 7, apex, type: Type.AXFR };
