@@ -52,7 +52,15 @@ export const Control = {
  * resolved, ANY too. `authority`: who serves zones. `client`: for the client whose address the control words have, as the gate of `judgeBy` judges it;
  * the word `tenant` is its tag afterwards.
  */
-export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8, resolves: 16, client: 32, authority: 64 } as const;
+export const ControlFlag = {
+  udp: 1,
+  allowStale: 2,
+  countReply: 4,
+  countNothing: 8,
+  resolves: 16,
+  client: 32,
+  authority: 64,
+} as const;
 /**
  * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
  * as long as the control words `remainingTicks` and `ageTicks` say of another entry.

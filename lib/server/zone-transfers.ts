@@ -7,6 +7,7 @@ import type { Random } from '../base/random.js';
 import type { Transport } from '../transport/transport.js';
 import { encodeName, foldName } from '../wire/name.js';
 import type { CatalogOptions } from '../zone/catalog/consumer.js';
+import type { RequestParts } from '../zone/authority/requests.js';
 import type { OpenStream } from '../zone/transfer/primary-connection.js';
 import { StreamOpener } from '../zone/transfer/open-stream.js';
 import { Transfers, type ZoneTransferReport } from '../zone/transfers.js';
@@ -30,6 +31,8 @@ export interface ZoneTransfersParts {
   readonly transport: Transport;
   /** In the place of sockets. */
   readonly open?: OpenStream;
+  /** What those are told who sign what anybody may ask; by default what the answerer says. */
+  readonly answer?: RequestParts['answer'];
   readonly expired: (apex: Uint8Array, isExpired: boolean) => void;
 }
 
@@ -60,7 +63,9 @@ export class ZoneTransfers {
       store,
       transport,
       open: parts.open ?? this.#opener.open,
-      answer: (message, asker, reply) => answerer.answer(message, asker as ListenerAsker, octets => reply(octets)),
+      answer:
+        parts.answer ??
+        ((message, asker, reply) => answerer.answer(message, asker as ListenerAsker, octets => reply(octets))),
       expired,
     });
   }

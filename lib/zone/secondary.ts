@@ -269,11 +269,17 @@ export class Secondary {
     this.#expiresMs = clock.nowMs() + leftMs;
     if (this.#isExpired) this.#expire();
     // Timers reach no further than 2^31 milliseconds.
-    else this.#expiry = clock.after(Math.min(leftMs, MAX_WAIT * 1000), () => this.#setExpiry(this.#expiresMs - clock.nowMs()));
+    else
+      this.#expiry = clock.after(Math.min(leftMs, MAX_WAIT * 1000), () =>
+        this.#setExpiry(this.#expiresMs - clock.nowMs()),
+      );
   }
 
   #expire(): void {
-    this.parts.log.error({ zone: this.name, serial: this.#zone?.serial }, 'a zone has expired: its primaries are silent');
+    this.parts.log.error(
+      { zone: this.name, serial: this.#zone?.serial },
+      'a zone has expired: its primaries are silent',
+    );
     this.parts.serve(undefined, undefined);
   }
 }

@@ -260,4 +260,3 @@ function between(before: Zone, after: Zone): Difference {
     added: added.filter(one => one.type !== Type.SOA),
   };
 }
-

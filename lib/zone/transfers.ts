@@ -110,7 +110,9 @@ export class Transfers {
       this.#files = options.folder === undefined ? undefined : new ZoneFiles(options.folder);
     }
     const wanted = new Map(options.zones.map(one => [nameKey(one.apex), one]));
-    const listed = new Map([...this.#catalogs.values()].flatMap(one => [...one.zones()].map(z => [nameKey(z.apex), z])));
+    const listed = new Map(
+      [...this.#catalogs.values()].flatMap(one => [...one.zones()].map(z => [nameKey(z.apex), z])),
+    );
     for (const [key] of this.#zones) if (!wanted.has(key) && !listed.has(key)) this.#drop(key);
     for (const zone of wanted.values()) this.#add(zone);
     this.#useCatalogs(options.catalogs);

@@ -106,7 +106,8 @@ class Checks {
       if (type === Type.SOA && !isApex) refuse('SOA: expected one at the apex only');
       if (type === Type.NS && isWildcard) refuse('NS: expected none at a wildcard (RFC 4592 section 4.2)');
       if (type === Type.DNAME && isWildcard) warn('DNAME: means nothing at a wildcard here (RFC 6672 section 3.3)');
-      if (type === Type.DNAME && isCut) warn('DNAME: beside NS it means nothing but at the apex (RFC 6672 section 2.3)');
+      if (type === Type.DNAME && isCut)
+        warn('DNAME: beside NS it means nothing but at the apex (RFC 6672 section 2.3)');
       if (type === Type.DS && !isCut) refuse('DS: expected beside NS, at a zone cut');
       if (AT_APEX_ONLY.has(type) && !isApex) warn(`${typeName(type)}: means something at the apex only`);
       if (type === Type.RRSIG) this.#signature(node, here);

@@ -240,11 +240,7 @@ async function writeZone(file: FileHandle, records: Iterable<RecordPlace>, confi
   await file.write(headOf(confirmation, count), 0, HEAD, 0);
 }
 
-async function readZone(
-  path: string,
-  file: FileHandle,
-  take: (record: ResourceRecord) => void,
-): Promise<SavedZone> {
+async function readZone(path: string, file: FileHandle, take: (record: ResourceRecord) => void): Promise<SavedZone> {
   const damaged = (what: string): ShardnsError => new ShardnsError('ERR_SHARDNS_FILE', `${path}: ${what}`);
   const head = Buffer.alloc(HEAD);
   const { bytesRead } = await file.read(head, 0, HEAD, 0);

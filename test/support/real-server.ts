@@ -53,7 +53,8 @@ export class RealServers {
   }
   start(command: string, args: string[]): ChildProcess {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.folder });
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (this.output += String(chunk)));
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (this.output += String(chunk)));
     this.#children.push(child);
     return child;
   }

@@ -72,7 +72,10 @@ const updateRule = section({
 });
 
 const peers = z.array(parsed(parsePeer)).max(64).default([]);
-const accessRules = z.array(parsed(text => parseAccessRule(text, ''))).max(1024).default([]);
+const accessRules = z
+  .array(parsed(text => parseAccessRule(text, '')))
+  .max(1024)
+  .default([]);
 
 /** Of each zone. */
 export const transferRows = {
@@ -117,7 +120,11 @@ const limits = section({
   maxRecords: { schema: count(1, 200_000_000).default(10_000_000), change: 'live', why: 'Records of one zone.' },
   maxOctets: { schema: memoryOption.default('1GiB'), change: 'live', why: 'Memory of one zone.' },
   maxTransfer: { schema: memoryOption.default('4GiB'), change: 'live', why: 'Octets of the messages of one transfer.' },
-  maxTransferSeconds: { schema: count(1, 86_400).default(7200), change: 'live', why: 'How long one transfer may take.' },
+  maxTransferSeconds: {
+    schema: count(1, 86_400).default(7200),
+    change: 'live',
+    why: 'How long one transfer may take.',
+  },
   journalVersions: {
     schema: count(0, 100_000).default(1000),
     change: 'live',
@@ -128,7 +135,11 @@ const limits = section({
 
 /** Of all zones together. */
 export const zoneTransferRows = {
-  tsigKeys: { schema: z.array(tsigKey).max(1000).default([]), change: 'live', why: 'Keys that transfers, notifications and updates are signed with (TSIG, RFC 8945).' },
+  tsigKeys: {
+    schema: z.array(tsigKey).max(1000).default([]),
+    change: 'live',
+    why: 'Keys that transfers, notifications and updates are signed with (TSIG, RFC 8945).',
+  },
   zoneTransfers: { schema: limits.prefault({}), change: 'live', why: 'What zones may take that are had from others.' },
 } as const satisfies Rows;
 
@@ -184,13 +195,11 @@ export function transferOptionsOf(zone: ZoneTransferSettings, keys: TsigKeys): T
       const { place, key } = parsePeer(text);
       return { server: place.at!, key: key === undefined ? undefined : keys.find(nameOf(key)) };
     });
-  const allowUpdate = zone.allowUpdate.map(
-    ({ key, names, types }): UpdateRule => ({
-      key: nameOf(key),
-      names: names.map(nameOf),
-      types: types.map(one => typeCode(one)!),
-    }),
-  );
+  const allowUpdate = zone.allowUpdate.map(({ key, names, types }): UpdateRule => ({
+    key: nameOf(key),
+    names: names.map(nameOf),
+    types: types.map(one => typeCode(one)!),
+  }));
   return {
     apex: nameOf(zone.name),
     primaries: peersOf(zone.primaries),
@@ -201,4 +210,3 @@ export function transferOptionsOf(zone: ZoneTransferSettings, keys: TsigKeys): T
     needsDigest: zone.requireDigest,
   };
 }
-

@@ -58,7 +58,11 @@ export interface RequestParts {
   /** The zone of that apex, folded, with how it is linked to others. */
   readonly link: (apex: Uint8Array) => ZoneLink | undefined;
   /** What anybody would be told, who does not sign: the reply may be overwritten after the call. */
-  readonly answer: (message: Uint8Array, asker: AuthorityAsker, reply: (octets: Uint8Array | undefined) => void) => void;
+  readonly answer: (
+    message: Uint8Array,
+    asker: AuthorityAsker,
+    reply: (octets: Uint8Array | undefined) => void,
+  ) => void;
 }
 
 export interface RequestStats {

@@ -119,7 +119,8 @@ class Fetch {
   #readSoa(message: Uint8Array, id: number): ResourceRecord {
     const wrong = (what: string): ShardnsError => new ShardnsError('ERR_SHARDNS_MESSAGE', `asked for SOA: ${what}`);
     const { apex } = this.args;
-    if (message.length < 12 || word(message, 0) !== id || (flagsOf(message) & Flag.QR) === 0) throw wrong('no response');
+    if (message.length < 12 || word(message, 0) !== id || (flagsOf(message) & Flag.QR) === 0)
+      throw wrong('no response');
     const rcode = headerRcode(message);
     if (rcode !== 0) throw wrong(`it says ${rcodeName(rcode)}`);
     if ((flagsOf(message) & Flag.AA) === 0) throw wrong('its answer is not authoritative');

@@ -48,7 +48,15 @@ export function encodeDifference(difference: Difference): Buffer {
   let at = HEAD;
   for (const record of recordsOfDifference(difference)) {
     const { name, type, ttl, data } = record;
-    at = putRecord(out, at, { owner: name, ownerLength: name.length, type, ttl, octets: data, at: 0, length: data.length });
+    at = putRecord(out, at, {
+      owner: name,
+      ownerLength: name.length,
+      type,
+      ttl,
+      octets: data,
+      at: 0,
+      length: data.length,
+    });
   }
   return out.subarray(0, at);
 }

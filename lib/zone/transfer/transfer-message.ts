@@ -28,11 +28,7 @@ export interface MessageFault {
  * Looks at header and question. Only the first message of a transfer has to have a question.
  * @returns where the answers begin
  */
-export function judgeMessage(
-  message: Uint8Array,
-  question: TransferQuestion,
-  isFirst: boolean,
-): number | MessageFault {
+export function judgeMessage(message: Uint8Array, question: TransferQuestion, isFirst: boolean): number | MessageFault {
   if (message.length < HEADER_SIZE) return { reason: `a message of ${message.length} octets` };
   if (word(message, 0) !== question.id) return { reason: 'a message with another id' };
   if ((flagsOf(message) & Flag.QR) === 0 || opcodeOf(message) !== Opcode.QUERY) return { reason: 'no response' };

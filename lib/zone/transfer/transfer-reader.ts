@@ -141,7 +141,8 @@ export class TransferReader {
     const { ours } = this;
     if (ours !== undefined && isSoa && serialOf(record) !== serialOf(this.#soa!)) {
       if (!isNewer(serialOf(this.#soa!), ours)) return this.#wholeOnly('a difference to a version that is no news');
-      if (serialOf(record) !== ours) return this.#wholeOnly(`a difference from serial ${serialOf(record)}, not ${ours}`);
+      if (serialOf(record) !== ours)
+        return this.#wholeOnly(`a difference from serial ${serialOf(record)}, not ${ours}`);
       this.#before = record;
       this.#state = 'deletions';
       return undefined;

@@ -156,7 +156,7 @@ export class TransferWriter {
     at = begin;
     let names = compressibleNames(type);
     if (names > 0) {
-      for (const first = copied + octetsBeforeNames(type); copied < first; ) room[at++] = octets[copied++];
+      for (const first = copied + octetsBeforeNames(type); copied < first;) room[at++] = octets[copied++];
       for (; names > 0; names--) {
         const length = plainNameLength(octets, copied);
         if (length === 0) break;

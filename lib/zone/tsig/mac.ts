@@ -69,10 +69,7 @@ export interface Signed {
 }
 
 /** Signs a message. @returns undefined where the record has no room in it */
-export function signMessage(
-  message: Uint8Array,
-  { key, now, requestMac, failed }: SigningArgs,
-): Signed | undefined {
+export function signMessage(message: Uint8Array, { key, now, requestMac, failed }: SigningArgs): Signed | undefined {
   const isBadTime = failed?.error === TsigError.BADTIME;
   const variables: Variables = {
     name: key.name,

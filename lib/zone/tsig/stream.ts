@@ -70,8 +70,7 @@ export class TsigStreamSigner {
 
 /** A message of the stream: without its signature. */
 export type StreamVerdict =
-  | { readonly status: 'good'; readonly message: Uint8Array }
-  | { readonly status: 'bad'; readonly reason: string };
+  { readonly status: 'good'; readonly message: Uint8Array } | { readonly status: 'bad'; readonly reason: string };
 
 /** Checks each message of a response. What has come is believed once `isSettled` says that a signature covers it. */
 export class TsigStreamChecker {

@@ -167,7 +167,6 @@ class Updating {
 /** Those of the one that the other has not; with another TTL, or in other letters, it is another one. */
 function without(records: readonly ResourceRecord[], others: readonly ResourceRecord[]): ResourceRecord[] {
   return records.filter(
-    one =>
-      !others.some(other => other.type === one.type && other.ttl === one.ttl && sameOctets(other.data, one.data)),
+    one => !others.some(other => other.type === one.type && other.ttl === one.ttl && sameOctets(other.data, one.data)),
   );
 }

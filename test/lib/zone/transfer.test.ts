@@ -39,11 +39,26 @@ function messagesWith(question: typeof AXFR | typeof IXFR, records: readonly Res
 
 function sinkOf(name = apex) {
   const records: ResourceRecord[] = [];
-  return { records, begin: () => {}, add: (one: ResourceRecord) => void records.push({ ...one, name: one.name.slice() }), name };
+  return {
+    records,
+    begin: () => {},
+    add: (one: ResourceRecord) => void records.push({ ...one, name: one.name.slice() }),
+    name,
+  };
 }
-function read(question: typeof AXFR | typeof IXFR, ours: number | undefined, messages: readonly Uint8Array[], limits = LIMITS) {
+function read(
+  question: typeof AXFR | typeof IXFR,
+  ours: number | undefined,
+  messages: readonly Uint8Array[],
+  limits = LIMITS,
+) {
   const sink = sinkOf();
-  const reader = new TransferReader(question, ours, { begin: sink.begin, add: one => (sink.add(one), undefined) }, limits);
+  const reader = new TransferReader(
+    question,
+    ours,
+    { begin: sink.begin, add: one => (sink.add(one), undefined) },
+    limits,
+  );
   let step: TransferStep = 'more';
   for (const message of messages) {
     step = reader.push(message);
@@ -100,14 +115,26 @@ describe('a whole zone (AXFR, RFC 5936)', () => {
   test.each([
     ['no SOA at the beginning', [host(1), ...parts], 'no SOA record at the beginning'],
     ['another SOA at the end', [...parts, soa(6)], 'a SOA record of serial 6 at the end, 5 at the beginning'],
-    ['a SOA below the apex', [...parts, record('sub.example', 'SOA', 'a. b. 1 2 3 4 5')], 'a SOA record below the apex'],
+    [
+      'a SOA below the apex',
+      [...parts, record('sub.example', 'SOA', 'a. b. 1 2 3 4 5')],
+      'a SOA record below the apex',
+    ],
     ['something behind its end', [...parts, soa(5), host(2)], 'a record behind the end'],
-    ['records of another zone at the beginning', [record('other', 'SOA', 'a. b. 1 2 3 4 5'), soa(5)], 'no SOA record of the zone at the beginning'],
+    [
+      'records of another zone at the beginning',
+      [record('other', 'SOA', 'a. b. 1 2 3 4 5'), soa(5)],
+      'no SOA record of the zone at the beginning',
+    ],
   ])('with %s is refused', (_, records, reason) => {
     expect(failureOf(read(AXFR, undefined, messagesWith(AXFR, records)).step)).toBe(reason);
   });
   test('has records outside of it passed over', () => {
-    const { step, records } = read(AXFR, undefined, messagesWith(AXFR, [...parts, record('www.test', 'A', '192.0.2.1'), soa(5)]));
+    const { step, records } = read(
+      AXFR,
+      undefined,
+      messagesWith(AXFR, [...parts, record('www.test', 'A', '192.0.2.1'), soa(5)]),
+    );
     expect(outcomeOf(step)).toMatchObject({ dropped: 1, records: 3 });
     expect(texts(records)).toEqual(texts(parts));
   });
@@ -135,8 +162,12 @@ describe('a whole zone (AXFR, RFC 5936)', () => {
   });
   test('of more octets or records than it may have ends there', () => {
     const messages = messagesOf(outgoing(large, AXFR, undefined, undefined).writer);
-    expect(failureOf(read(AXFR, undefined, messages, { ...LIMITS, octets: 20_000 }).step)).toBe('more than the 20000 octets it may have');
-    expect(failureOf(read(AXFR, undefined, messages, { ...LIMITS, records: 100 }).step)).toBe('more than the 100 records it may have');
+    expect(failureOf(read(AXFR, undefined, messages, { ...LIMITS, octets: 20_000 }).step)).toBe(
+      'more than the 20000 octets it may have',
+    );
+    expect(failureOf(read(AXFR, undefined, messages, { ...LIMITS, records: 100 }).step)).toBe(
+      'more than the 100 records it may have',
+    );
   });
   test.each([
     ['another id', (m: Buffer) => m.writeUInt16BE(8, 0), 'a message with another id'],
@@ -176,10 +207,22 @@ describe('differences (IXFR, RFC 1995)', () => {
     expect(texts(records)).toEqual(texts(zone.records()));
   });
   test.each([
-    ['another serial than ours', [soa(3), soa(2), soa(3), soa(3)], 'a difference from serial 2, not 1 (all of it may be had)'],
-    ['a gap', [soa(4), soa(1), soa(2), soa(3), soa(4), soa(4)], 'a difference from serial 3 behind one to 2 (all of it may be had)'],
+    [
+      'another serial than ours',
+      [soa(3), soa(2), soa(3), soa(3)],
+      'a difference from serial 2, not 1 (all of it may be had)',
+    ],
+    [
+      'a gap',
+      [soa(4), soa(1), soa(2), soa(3), soa(4), soa(4)],
+      'a difference from serial 3 behind one to 2 (all of it may be had)',
+    ],
     ['a step back', [soa(4), soa(1), soa(0), soa(4)], 'a difference from serial 1 to 0 (all of it may be had)'],
-    ['a step beyond its end', [soa(4), soa(1), soa(9), soa(4)], 'a difference to serial 9, beyond 4 (all of it may be had)'],
+    [
+      'a step beyond its end',
+      [soa(4), soa(1), soa(9), soa(4)],
+      'a difference to serial 9, beyond 4 (all of it may be had)',
+    ],
   ])('from %s are refused, and the whole zone is had', (_, records, reason) => {
     expect(failureOf(read(IXFR, 1, messagesWith(IXFR, records)).step)).toBe(reason);
   });
@@ -239,7 +282,11 @@ describe('a chain of differences', () => {
   });
   test('is applied as a whole, or not at all', () => {
     const zone = smallZone(1, host(1));
-    const applied = applyDifferences(zone, [difference(1, 2, [host(1)], [host(2)]), difference(2, 3, [host(2)], [host(1)])], ZONE_LIMITS);
+    const applied = applyDifferences(
+      zone,
+      [difference(1, 2, [host(1)], [host(2)]), difference(2, 3, [host(2)], [host(1)])],
+      ZONE_LIMITS,
+    );
     if (typeof applied === 'string') throw new Error(applied);
     expect(texts(applied.zone.records())).toEqual(texts(smallZone(3, host(1)).records()));
     for (const [list, reason] of [
@@ -257,7 +304,10 @@ describe('a chain of differences', () => {
     const longer = { ...host(1), ttl: 999 };
     const { difference: one } = condensed([difference(1, 2, [host(1)], [longer])]);
     expect([texts(one.deleted), texts(one.added)]).toEqual([texts([host(1)]), texts([longer])]);
-    const { difference: none } = condensed([difference(1, 2, [host(1)], [longer]), difference(2, 3, [longer], [host(1)])]);
+    const { difference: none } = condensed([
+      difference(1, 2, [host(1)], [longer]),
+      difference(2, 3, [longer], [host(1)]),
+    ]);
     expect([none.deleted, none.added]).toEqual([[], []]);
   });
 });

@@ -145,10 +145,14 @@ describe('a response', () => {
     const { message } = signMessage(respond(), { key, now: NOW, requestMac })!;
     expect(checkResponse(message, { key, requestMac, now: NOW }).status).toBe('good');
     const { mac: other } = signed(query(1));
-    expect(checkResponse(message, { key, requestMac: other, now: NOW })).toMatchObject({ reason: 'the response has a wrong MAC' });
+    expect(checkResponse(message, { key, requestMac: other, now: NOW })).toMatchObject({
+      reason: 'the response has a wrong MAC',
+    });
   });
   test('without a signature, or with that of another key, is not believed', () => {
-    expect(checkResponse(respond(), { key, requestMac, now: NOW })).toMatchObject({ reason: 'the response is not signed' });
+    expect(checkResponse(respond(), { key, requestMac, now: NOW })).toMatchObject({
+      reason: 'the response is not signed',
+    });
     const other = makeTsigKey({ name: 'other', algorithm: 'hmac-sha256', secret: SECRET });
     const { message } = signMessage(respond(), { key: other, now: NOW, requestMac })!;
     expect(checkResponse(message, { key, requestMac, now: NOW }).status).toBe('bad');
