@@ -86,7 +86,9 @@ describe('zone files of others', () => {
       const apex = foldName(encodeName(isExample ? 'example' : 'test'));
       const { zone, problems } = loadZoneFile(join(zones, file), { apex });
       if ((zone === undefined) !== file.startsWith('bad')) {
-        failed.push(`${file}: ${zone === undefined ? 'refused' : 'taken'} ${problems.map(problemText).join('; ').slice(0, 300)}`);
+        failed.push(
+          `${file}: ${zone === undefined ? 'refused' : 'taken'} ${problems.map(problemText).join('; ').slice(0, 300)}`,
+        );
       }
     }
     console.log(`zones refused and taken as BIND does: ${files.length - failed.length} of ${files.length}`);
