@@ -258,6 +258,11 @@ export class Engine implements Disposable {
     const flags = variantFlags(variant) | VariantFlag.authoritative;
     return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
   }
+  /** The same for an answer of a zone of our own: it stays as it is until it is forgotten. */
+  insertOfZone(response: Uint8Array, variant: Variant, wallSeconds: number): number {
+    const flags = variantFlags(variant) | VariantFlag.authoritative | VariantFlag.ofZone;
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
+  }
   /**
    * The same for an answer made of another entry, which it outlives by nothing: not even by the rounding of its TTLs to
    * seconds. What is made of an expired one is stored as expired, to be served stale.

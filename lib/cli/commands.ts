@@ -26,6 +26,9 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns ctl why NAME [--client ADDR] which list blocks or allows it, for everybody or one client
   shardns ctl block | allow | unlist NAME
                                        a name and all below, before all lists, until the server ends; takes that back
+  shardns ctl zones [reload [NAME] | check NAME | export NAME [--view VIEW]]
+                                       the zones that are served; reads their files again; whether a file is good;
+                                       a zone as a file
   shardns ctl pause MINUTES            blocks nothing for so long; 0 ends it
                 [--socket PATH] [--json]
                                        all by the control socket of a server of this user (SHARDNS_CONTROL)
@@ -116,9 +119,12 @@ function parse(args: string[]) {
 
 async function runCtl(args: string[]): Promise<number> {
   const [verb, ...rest] = args;
-  if (verb === undefined || !/^(status|stats|flush|peek|dump|trace|why|block|allow|unlist|pause|anchors)$/.test(verb)) {
+  if (
+    verb === undefined ||
+    !/^(status|stats|flush|peek|dump|trace|why|block|allow|unlist|pause|anchors|zones)$/.test(verb)
+  ) {
     throw new Usage(
-      `ctl: expected status, stats, flush, peek, dump, trace, why, block, allow, unlist, pause or anchors, got ${JSON.stringify(verb ?? '')}`,
+      `ctl: expected status, stats, flush, peek, dump, trace, why, block, allow, unlist, pause, anchors or zones, got ${JSON.stringify(verb ?? '')}`,
     );
   }
   let parsed;
@@ -137,6 +143,7 @@ async function runCtl(args: string[]): Promise<number> {
         json: { type: 'boolean' },
         client: { type: 'string' },
         update: { type: 'boolean' },
+        view: { type: 'string' },
       },
     });
   } catch (error) {

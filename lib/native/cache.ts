@@ -63,7 +63,7 @@ export const ControlFlag = {
 } as const;
 /**
  * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
- * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
+ * as long as the control words `remainingTicks` and `ageTicks` say of another entry; is a zone's own, and not aged.
  */
 export const VariantFlag = {
   dnssecOk: 1,
@@ -71,6 +71,7 @@ export const VariantFlag = {
   authoritative: 4,
   adUnknown: 8,
   inherited: 16,
+  ofZone: 32,
 } as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
 export const TICKS_PER_SECOND = 16;
@@ -81,6 +82,8 @@ export const ALIAS_TAG = 0x8000_0000;
 export const NO_EXTENDED_ERROR = 0xffff;
 /** Beside the extended error of `finish` and `replyMessage`: the answer is our own, and AA stays set. */
 export const MARK_AUTHORITATIVE = 0x1_0000;
+/** The same where it is an answer of a zone of our own: its TTLs are shown as they are, and RA is not set. */
+export const MARK_ZONE = 0x2_0000;
 
 /** Words of `configure`, in order. */
 export const TUNABLES = [

@@ -15,6 +15,7 @@ import { headerRcode } from '../wire/flags.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
+import type { ServedZones } from './served-zones.js';
 import { type Asker, knownAsker, type KnownAsker } from './asker.js';
 import { Chain } from './chain.js';
 import { Coalescer } from './coalescer.js';
@@ -79,6 +80,8 @@ export class Resolver implements ResolverContext {
   views: Pick<Gate, 'judge'> | undefined;
   /** Set where lists may put aliases in place of names. */
   listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
+  /** Set where zones are served. */
+  zones: ServedZones | undefined;
   /** Set where names are resolved from the root, or zones are configured. */
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */

@@ -28,6 +28,7 @@ import { SignatureProbes } from './signature-probes.js';
 import { Snapshots } from './snapshots.js';
 import { makeTransports, type Transports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
+import { Zones } from './zones.js';
 
 export interface ServerParts {
   readonly clock: Clock;
@@ -55,6 +56,7 @@ export interface ServerParts {
   readonly listeners: Listeners;
   readonly invalidation: Invalidation;
   readonly clientRules: ClientRules;
+  readonly zones: Zones;
 }
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY, ERR_SHARDNS_FILE; nothing of it is left then */
@@ -127,6 +129,8 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     log,
     ownCache: !sharesEngine,
   });
+  const zones = new Zones(resolver, { clock, log });
+  zones.prepare(settings).commit();
   negativeAnchors.use(settings);
   clientRules.apply(settings);
   return {
@@ -152,5 +156,6 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     listeners,
     invalidation,
     clientRules,
+    zones,
   };
 }

@@ -38,6 +38,10 @@ import type { HostReport, UpstreamGroups } from './upstream-groups.js';
 import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
 import type { ProxyStats } from './listeners/proxies.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
+import type { ZoneReport, Zones } from './zones.js';
+
+/** Zones that are told of one by one: `shardns ctl zones` has all. */
+const MOST_ZONES = 100;
 
 export type ServerState = 'new' | 'starting' | 'listening' | 'draining' | 'closed';
 
@@ -158,6 +162,7 @@ export interface ServerReport {
     readonly rrsetBytes: number;
   };
   /** What is believed of zones' keys (DNSSEC). */
+  readonly zones: { readonly totals: ReturnType<Zones['totals']>; readonly first: readonly ZoneReport[] };
   readonly anchors: AnchorsReport;
   /** Why this machine's clock seems to be wrong: by it a trust anchor's signatures are not valid yet, or no more. */
   readonly clockDoubt?: string;
@@ -182,6 +187,7 @@ export interface ReportSources {
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
   readonly anchors: Anchors;
+  readonly zones: Zones;
   readonly probes: SignatureProbes;
   readonly bogusBy: Readonly<Record<string, number>>;
   readonly groups: UpstreamGroups;
@@ -277,6 +283,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       rrsetEntries: rrsets?.entries ?? 0,
       rrsetBytes: rrsets?.liveBytes ?? 0,
     },
+    zones: { totals: sources.zones.totals(), first: sources.zones.report(MOST_ZONES) },
     anchors: sources.anchors.report,
     clockDoubt: recursion.clockDoubt,
     forwardedTo: sources.probes.report,

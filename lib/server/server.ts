@@ -30,6 +30,7 @@ import type { Snapshots } from './snapshots.js';
 import type { Protocol } from './listeners/protocols.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
 import type { UdpPlane } from './listeners/udp-plane.js';
+import type { Zones } from './zones.js';
 
 /** How long clients have to take what was written to them when listeners close. */
 const UNREAD_MS = 1000;
@@ -57,6 +58,7 @@ export class Server implements AsyncDisposable {
   readonly anchors: Anchors;
   /** What is decided of clients and of names before anything is looked up. */
   readonly clientRules: ClientRules;
+  readonly zones: Zones;
   readonly #parts: ServerParts;
   readonly #inForce: SettingsInForce;
   readonly #observers: ServerObserver[] = [];
@@ -84,6 +86,7 @@ export class Server implements AsyncDisposable {
     this.recursion = parts.recursion;
     this.anchors = parts.anchors;
     this.clientRules = parts.clientRules;
+    this.zones = parts.zones;
     const life: ServerLife = {
       observers: this.#observers,
       isListening: () => this.listening,

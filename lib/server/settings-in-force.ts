@@ -65,6 +65,7 @@ export class SettingsInForce implements SettingsPair {
       prepared.push(parts.anchors.prepare(settings));
       prepared.push(parts.recursion.prepare(settings));
       prepared.push(await parts.clientRules.lists.prepare(settings));
+      prepared.push(parts.zones.prepare(settings));
       for (const observer of life.observers) {
         const change = await observer.prepare?.(settings);
         if (change !== undefined) prepared.push(change);

@@ -27,6 +27,11 @@ export function headerRcode(message: Uint8Array): number {
   return message[3] & RCODE;
 }
 
+/** Whether an answer that is kept is one of a zone of our own: no reply has that bit (native/wire/header.h). */
+export function isOfZone(kept: Uint8Array): boolean {
+  return (kept[3] & 0x40) !== 0;
+}
+
 /** Whether what the message should say did not fit into it (RFC 2181 section 9). */
 export function isTruncated(message: Uint8Array): boolean {
   return (message[2] & (Flag.TC >> 8)) !== 0;

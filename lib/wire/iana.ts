@@ -148,6 +148,7 @@ export const ExtendedError = {
   notAuthoritative: 20,
   noReachableAuthority: 22,
   networkError: 23,
+  invalidData: 24,
   signatureExpiredBeforeValid: 25,
   unsupportedNsec3Iterations: 27,
 } as const;

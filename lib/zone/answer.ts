@@ -31,6 +31,8 @@ export interface ZoneAnswer {
   /** All of it is that zone's: aliases led to no other one. */
   isOfOneZone: boolean;
   rcode: number;
+  /** Where the last alias leads to, in none of the zones. */
+  outside: Uint8Array | undefined;
 }
 
 /** The zone that a question is for: that of a DS record is the parent's, where it is here (RFC 4035 section 3.1.4.1). */
@@ -76,6 +78,7 @@ class Answering {
     const writer = this.#writer;
     writer.begin(asked);
     let isOfOneZone = true;
+    let outside: Uint8Array | undefined;
     for (let aliases = 0; ; aliases++) {
       const target = this.#link();
       if (target === undefined || aliases === MAX_ALIASES) break;
@@ -83,7 +86,10 @@ class Answering {
       this.#written = target;
       const next = zoneFor(zones, this.#name, asked.type);
       // Without what lies elsewhere it is an answer too, also once that has come to be here.
-      if (next === undefined) break;
+      if (next === undefined) {
+        outside = target;
+        break;
+      }
       if (next !== this.#zone) {
         isOfOneZone = false;
         this.#zone = next;
@@ -99,7 +105,7 @@ class Answering {
       rcode = writer.rcode = Rcode.SERVFAIL;
       message = writer.finish()!;
     }
-    return { message, zone, isOfOneZone, rcode };
+    return { message, zone, isOfOneZone, rcode, outside };
   }
 
   get #owner(): 'question' | Uint8Array {

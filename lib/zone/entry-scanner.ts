@@ -19,15 +19,17 @@ export class EntryScanner {
   isIndented = false;
   /** What is wrong with the entry, and where; its other fields mean nothing then. */
   problem: { at: number; expected: string } | undefined;
-  #at: number;
+  #at = 0;
 
-  constructor(
-    readonly text: Uint8Array,
-    from = 0,
-  ) {
-    this.#at = from;
+  constructor(public text: Uint8Array = new Uint8Array(0)) {
+    this.begins(text);
+  }
+
+  /** Another text from here on. */
+  begins(text: Uint8Array): void {
+    this.text = text;
     // A mark that says that the file is UTF-8.
-    if (from === 0 && text[0] === 0xef && text[1] === 0xbb && text[2] === 0xbf) this.#at = 3;
+    this.#at = text[0] === 0xef && text[1] === 0xbb && text[2] === 0xbf ? 3 : 0;
   }
 
   /** Line and column of an octet, from 1. */

@@ -150,10 +150,13 @@ class Checks {
       const owner = (): string => this.#nameOf(node);
       const text = (): string => nameToText(data.subarray(name, name + size));
       if (target >= 0 && (zone.flagsOf(target) & NodeFlag.cname) !== 0) {
-        this.#say('warning', `${owner()} ${typeName(type)}: ${text()} is an alias (RFC 2181 section 10.3)`);
+        const severity = type === Type.NS && node === this.#apex ? 'error' : 'warning';
+        this.#say(severity, `${owner()} ${typeName(type)}: ${text()} is an alias (RFC 2181 section 10.3)`);
       } else if (type === Type.NS && this.#needsGlue(node, cut - name)) {
         const has = target >= 0 && (zone.rrset(target, Type.A) >= 0 || zone.rrset(target, Type.AAAA) >= 0);
-        if (!has) this.#say('warning', `${owner()} NS: no address for ${text()}, which nobody else can give`);
+        // A zone whose own servers nobody finds; or one below it.
+        const severity = node === this.#apex ? 'error' : 'warning';
+        if (!has) this.#say(severity, `${owner()} NS: no address for ${text()}, which nobody else can give`);
       }
     }
   }

@@ -282,8 +282,9 @@ class Reader {
     if (this.#generated > MAX_GENERATED) return this.#wrong(entry, 1, `at most ${MAX_GENERATED} generated entries`);
     this.#placed = entry.placeOf(entry.begin[0]);
     const errors = this.errors;
+    const one = new EntryScanner();
     for (const text of made.entries()) {
-      const one = new EntryScanner(Buffer.from(text, 'latin1'));
+      one.begins(Buffer.from(text, 'latin1'));
       if (one.next()) {
         if (one.problem === undefined) this.#record(one);
         else this.#tell('error', one, 0, `expected ${one.problem.expected} in what is generated`);

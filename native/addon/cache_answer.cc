@@ -187,7 +187,8 @@ struct CacheAnswering {
                                              {.response = self->OwnBeside(response),
                                               .wall_seconds = wall,
                                               .ttl = self->ttl_,
-                                              .authoritative = (extended_error & kMarkAuthoritative) != 0},
+                                              .authoritative = (extended_error & kMarkAuthoritative) != 0,
+                                              .of_zone = (extended_error & kMarkZone) != 0},
                                              static_cast<uint16_t>(extended_error), udp, self->scratch_.get(), reply);
     };
     bool due = true;

@@ -50,6 +50,7 @@ struct CacheKeeping {
     insert.prepare.response = self->Own(response);
     insert.prepare.authoritative = (flags & variant_flag::kAuthoritative) != 0;
     insert.prepare.ad_unknown = (flags & variant_flag::kAdUnknown) != 0;
+    insert.prepare.of_zone = (flags & variant_flag::kOfZone) != 0;
     insert.prepare.ttl = self->ttl_;
     insert.prepare.random = self->reader_->Random();
     insert.now = self->Now();

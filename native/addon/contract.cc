@@ -184,6 +184,7 @@ constexpr Value kLimits[] = {
     {"unknownTenant", gate::kUnknownTag},
     {"noExtendedError", wire::kNoExtendedError},
     {"markAuthoritative", kMarkAuthoritative},
+    {"markZone", kMarkZone},
     {"moreWait", kMoreWait},
     {"kindShift", get_flag::kKindShift},
     {"maxValueOctets", bytes::kMaxValueOctets},

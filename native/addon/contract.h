@@ -203,13 +203,14 @@ enum Bit : uint32_t { SHARDNS_CONTROL_FLAGS(SHARDNS_VALUE) };
 
 // Bits that tell variants of an entry apart. From kAuthoritative on they are no part of the key: the answer is our own;
 // it was asked for with neither AD nor DO; it is made of the entry that was peeked at, and control::kRemainingTicks and
-// kAgeTicks say how long it may live.
+// kAgeTicks say how long it may live; it is a zone's own.
 #define SHARDNS_VARIANT_FLAGS(VALUE)           \
   VALUE(DnssecOk, dnssecOk, 1)                 \
   VALUE(CheckingDisabled, checkingDisabled, 2) \
   VALUE(Authoritative, authoritative, 4)       \
   VALUE(AdUnknown, adUnknown, 8)               \
-  VALUE(Inherited, inherited, 16)
+  VALUE(Inherited, inherited, 16)              \
+  VALUE(OfZone, ofZone, 32)
 namespace variant_flag {
 enum Bit : uint32_t { SHARDNS_VARIANT_FLAGS(SHARDNS_VALUE) };
 }

@@ -137,7 +137,8 @@ napi_value ReplyMessage(napi_env env, napi_callback_info info) {
                                              {.response = self->cache_object->OwnBeside(response),
                                               .wall_seconds = wall,
                                               .ttl = self->cache_object->ttl(),
-                                              .authoritative = (extended_error & kMarkAuthoritative) != 0},
+                                              .authoritative = (extended_error & kMarkAuthoritative) != 0,
+                                              .of_zone = (extended_error & kMarkZone) != 0},
                                              static_cast<uint16_t>(extended_error)));
 }
 

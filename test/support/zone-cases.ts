@@ -3,12 +3,11 @@ import { readFileSync } from 'node:fs';
 import { answerFromZones } from '../../lib/zone/answer.js';
 import { readZoneFile } from '../../lib/zone/zone-file.js';
 import { ZoneStore } from '../../lib/zone/zone-store.js';
-import { Rcode, rcodeName, typeCode } from '../../lib/wire/iana.js';
+import { Rcode, rcodeName, Type, typeCode, typeName } from '../../lib/wire/iana.js';
 import { decodeMessage, type ResourceRecord } from '../../lib/wire/message.js';
 import { encodeName, foldName, nameToText } from '../../lib/wire/name.js';
 import { decodeRdata } from '../../lib/wire/rdata.js';
 import { canonicalRdata } from '../../lib/wire/rdata-layout.js';
-import { typeName } from '../../lib/wire/iana.js';
 import type { Zone } from '../../lib/zone/zone.js';
 
 export interface ExpectedAnswer {
@@ -74,3 +73,24 @@ export const linesOf = (path: string): unknown[] =>
     .split('\n')
     .filter(line => line !== '')
     .map(line => JSON.parse(line) as unknown);
+
+/** What is otherwise than expected, or nothing. */
+export function differences(told: Told, expected: ExpectedAnswer, apex: string): string[] {
+  const found: string[] = [];
+  const compare = (what: string, a: readonly string[], b: readonly string[]): void => {
+    if (a.join('\n') !== b.join('\n')) found.push(`${what}: ${a.join(' | ')}\n   expected: ${b.join(' | ')}`);
+  };
+  compare('rcode', [told.rcode], [expected.rcode]);
+  compare('flags', [...told.flags].sort(), [...expected.flags].filter(one => one !== 'RD').sort());
+  compare('answer', setOf(told.answer), setOf(recordsOfText(expected.answer)));
+  // Servers that were not minimal add the zone's name servers to an answer.
+  const isAnswer = expected.answer.length > 0;
+  const authority = recordsOfText(expected.authority).filter(
+    one => !(isAnswer && one.type === Type.NS && nameToText(foldName(one.name)) === apex),
+  );
+  compare('authority', setOf(told.authority), setOf(authority));
+  if (!isAnswer && expected.additional !== undefined && told.authority.some(one => one.type === Type.NS)) {
+    compare('additional', setOf(told.additional), setOf(recordsOfText(expected.additional)));
+  }
+  return found;
+}

@@ -15,13 +15,19 @@ import type { StepParts } from './step.js';
  * @param how.tenant whose answer to the target is told, where that is not the asker's own
  * @param how.ttl of the alias; by default that of what it leads to
  * @param how.keeps whether the whole may be kept
+ * @param how.before what is told before the target's answer, where that is more than one alias
  */
 export async function followAlias(
   query: Query,
   asker: Flyer,
   target: Uint8Array,
   { context, engine, keep }: StepParts,
-  { tenant = asker.tenant, ttl, keeps = true }: { tenant?: number; ttl?: number; keeps?: boolean } = {},
+  {
+    tenant = asker.tenant,
+    ttl,
+    keeps = true,
+    before,
+  }: { tenant?: number; ttl?: number; keeps?: boolean; before?: readonly ResourceRecord[] } = {},
 ): Promise<Outcome> {
   const { client, flight, depth = 0 } = asker;
   if (depth >= RECURSION_LIMITS.aliases) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
@@ -71,7 +77,7 @@ export async function followAlias(
     // The alias is nobody's who signs: what it leads to does not make all of it validated (RFC 4035 section 3.2.3).
     flags: message.flags & ~(Flag.AA | Flag.AD),
     question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
-    answers: [alias, ...message.answers],
+    answers: [...(before ?? [alias]), ...message.answers],
     additionals: [],
   });
   if (whole === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);

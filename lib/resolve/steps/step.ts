@@ -5,6 +5,7 @@ import type { ListAliases } from '../../clients/list-aliases.js';
 import type { Exchanger } from '../../upstream/exchange.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import type { Query } from '../../wire/query.js';
+import type { ServedZones } from '../served-zones.js';
 import type { KnownAsker } from '../asker.js';
 import type { ClientSubnets } from '../client-subnets.js';
 import type { Dns64 } from '../dns64.js';
@@ -45,6 +46,8 @@ export interface StepContext {
   readonly sortsByHook: boolean;
   /** Aliases that lists put in place of names; undefined: there are none. */
   readonly listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
+  /** Zones that are served here; undefined: none. */
+  readonly zones: ServedZones | undefined;
   readonly stats: { rejectedResponses: number; dns64Answers: number; dns64Pointers: number };
   /** Told of each question whose answer does not prove itself. Must not throw. */
   readonly onBogus: (name: string, extendedError: number) => void;

@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { Type } from '../../../lib/wire/iana.js';
-import { encodeName, foldName, nameToText } from '../../../lib/wire/name.js';
+import { encodeName, foldName } from '../../../lib/wire/name.js';
 import { ZoneBuilder } from '../../../lib/zone/zone-builder.js';
 import { readZoneFile } from '../../../lib/zone/zone-file.js';
 import { Zone } from '../../../lib/zone/zone.js';
 import { vectorsFolder } from '../../support/vectors.js';
-import { ask, type ExpectedAnswer, linesOf, recordsOfText, setOf, type Told } from '../../support/zone-cases.js';
+import { ask, differences, type ExpectedAnswer, linesOf } from '../../support/zone-cases.js';
 
 const folder = vectorsFolder('auth');
 const withVectors = test.skipIf(folder === undefined);
@@ -21,27 +20,6 @@ function zoneOf(text: string | Buffer, apex: Uint8Array): Zone {
     return undefined;
   });
   return new Zone(apex, builder.build());
-}
-
-/** What is otherwise than expected, or nothing. */
-function differences(told: Told, expected: ExpectedAnswer, apex: string): string[] {
-  const found: string[] = [];
-  const compare = (what: string, a: readonly string[], b: readonly string[]): void => {
-    if (a.join('\n') !== b.join('\n')) found.push(`${what}: ${a.join(' | ')}\n   expected: ${b.join(' | ')}`);
-  };
-  compare('rcode', [told.rcode], [expected.rcode]);
-  compare('flags', [...told.flags].sort(), [...expected.flags].filter(one => one !== 'RD').sort());
-  compare('answer', setOf(told.answer), setOf(recordsOfText(expected.answer)));
-  // Servers that were not minimal add the zone's name servers to an answer.
-  const isAnswer = expected.answer.length > 0;
-  const authority = recordsOfText(expected.authority).filter(
-    one => !(isAnswer && one.type === Type.NS && nameToText(foldName(one.name)) === apex),
-  );
-  compare('authority', setOf(told.authority), setOf(authority));
-  if (!isAnswer && expected.additional !== undefined && told.authority.some(one => one.type === Type.NS)) {
-    compare('additional', setOf(told.additional), setOf(recordsOfText(expected.additional)));
-  }
-  return found;
 }
 
 interface FerretCase {
