@@ -68,14 +68,14 @@ function sendJson(response: ServerResponse, value: unknown): void {
 }
 
 async function sendZones(
-  { zones }: Server,
+  server: Server,
   call: string,
   parameters: URLSearchParams,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const body = call.startsWith('POST ') ? await readJson(request) : undefined;
-  const told = zonesCall(zones, call, parameters, body);
+  const told = zonesCall(server, call, parameters, body);
   if (told === undefined) problem(response, 404, 'ERR_SHARDNS_OPTION', `there is no ${call}`);
   else sendJson(response, told);
 }

@@ -27,4 +27,55 @@ export const ZONE_FAMILIES: readonly Family[] = [
       zones.first.flatMap(({ name, serial }) => (serial === undefined ? [] : [[{ zone: name }, serial] as const])),
     ['zone'],
   ),
+  counter(
+    'shardns_zone_transfers_total',
+    'Transfers that were sent, by what was sent; refused: who asked may not, or there was no place',
+    ({ zoneTransfers: { requests: it } }) => some('kind', it.transfers),
+    ['kind'],
+  ),
+  counter(
+    'shardns_zone_notifications_total',
+    'Notifications of changes, by what became of them; sent, answered, failed: our own; taken: those of primaries',
+    ({ zoneTransfers: { requests: it, notifications: own } }) =>
+      some('outcome', {
+        sent: own.sent,
+        answered: own.answered,
+        failed: own.failed + own.refused,
+        taken: it.notifications.taken,
+        refused: it.notifications.refused,
+      }),
+    ['outcome'],
+  ),
+  counter(
+    'shardns_zone_updates_total',
+    'Dynamic updates, by what became of them',
+    ({ zoneTransfers: { requests: it } }) => some('outcome', it.updates),
+    ['outcome'],
+  ),
+  counter(
+    'shardns_tsig_errors_total',
+    'Requests whose signature was wrong, by what was wrong with it',
+    ({ zoneTransfers: { requests: it } }) => some('error', it.tsig),
+    ['error'],
+  ),
+  gauge(
+    'shardns_zone_secondaries',
+    'Zones that are had from primaries, by state',
+    ({ zoneTransfers: { secondaries: it } }) => some('state', it),
+    ['state'],
+  ),
+  gauge(
+    'shardns_zone_expires_seconds',
+    'Until a zone that is had from primaries expires, of the first 100',
+    ({ zoneTransfers: { zones } }) =>
+      zones.flatMap(({ name, secondary }) =>
+        secondary?.expiresInSeconds === undefined ? [] : [[{ zone: name }, secondary.expiresInSeconds] as const],
+      ),
+    ['zone'],
+  ),
 ];
+
+/** Nothing at all where nothing of it has ever been. */
+function some(label: string, counts: Readonly<Record<string, number>>): ReturnType<typeof by> {
+  return Object.values(counts).every(one => one === 0) ? [] : by(label, counts);
+}

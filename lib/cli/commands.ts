@@ -26,7 +26,7 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns ctl why NAME [--client ADDR] which list blocks or allows it, for everybody or one client
   shardns ctl block | allow | unlist NAME
                                        a name and all below, before all lists, until the server ends; takes that back
-  shardns ctl zones [reload [NAME] | check NAME | export NAME [--view VIEW]]
+  shardns ctl zones [reload [NAME] | check NAME | export NAME [--view VIEW] | notify NAME | refresh NAME | retransfer NAME]
                                        the zones that are served; reads their files again; whether a file is good;
                                        a zone as a file
   shardns ctl pause MINUTES            blocks nothing for so long; 0 ends it

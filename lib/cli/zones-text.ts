@@ -1,5 +1,6 @@
 // What `shardns ctl zones` asks for, and how it shows it.
 import type { ZoneReport } from '../server/zones.js';
+import type { ZoneTransfersReport } from '../server/zone-transfers.js';
 
 export interface ZonesCall {
   method: 'GET' | 'POST';
@@ -20,6 +21,13 @@ export function zonesCallOf([word, name, more]: readonly string[], view?: string
     return { method: 'POST', path: '/v1/zones/reload', body, show: zonesText, whole: true, status: zonesStatus };
   }
   if (name === undefined) return undefined;
+  if (word === 'notify') {
+    return { method: 'POST', path: '/v1/zones/notify', body: { name }, show: toldText, whole: true };
+  }
+  if (word === 'refresh' || word === 'retransfer') {
+    const body = { name, whole: word === 'retransfer' };
+    return { method: 'POST', path: '/v1/zones/refresh', body, show: () => 'its primaries are asked', whole: true };
+  }
   const query = new URLSearchParams(view === undefined ? { name } : { name, view }).toString();
   if (word === 'check') {
     return { method: 'GET', path: `/v1/zones/check?${query}`, show: checkText, whole: true, status: checkStatus };
@@ -33,10 +41,28 @@ export function zonesCallOf([word, name, more]: readonly string[], view?: string
 const zonesOf = (text: string): ZoneReport[] => (JSON.parse(text) as { zones: ZoneReport[] }).zones;
 const zonesStatus = (text: string): number => (zonesOf(text).some(one => one.problem !== undefined) ? 1 : 0);
 
+const toldText = (text: string): string => `${(JSON.parse(text) as { told: number }).told} servers are told`;
+
+/** Zones that are had from primaries. */
+function secondariesText(text: string): string[] {
+  const { transfers = [] } = JSON.parse(text) as { transfers?: ZoneTransfersReport['zones'] };
+  return transfers.flatMap(({ name, primaries, secondary }) => {
+    if (secondary === undefined) return [];
+    const { state, serial, refreshInSeconds, expiresInSeconds, problem } = secondary;
+    const what = state === 'serving' ? `serial ${serial}, expires in ${expiresInSeconds} s` : `${state}, SERVFAIL`;
+    const line = `${name}: secondary of ${primaries.join(', ')}, ${what}, asks in ${refreshInSeconds} s`;
+    return [problem === undefined ? line : `${line}\n  ${problem}`];
+  });
+}
+
 function zonesText(text: string): string {
-  const zones = zonesOf(text);
-  if (zones.length === 0) return 'no zones';
-  return zones
+  const files = filesText(text);
+  const all = [...(files === '' ? [] : [files]), ...secondariesText(text)];
+  return all.length === 0 ? 'no zones' : all.join('\n');
+}
+
+function filesText(text: string): string {
+  return zonesOf(text)
     .map(({ name, type, file, views, serial, records, problem }) => {
       const whose = views.length > 0 ? ` for ${views.join(', ')}` : '';
       const what = serial === undefined ? 'SERVFAIL' : `serial ${serial}, ${records} records`;

@@ -28,6 +28,7 @@ import { SignatureProbes } from './signature-probes.js';
 import { Snapshots } from './snapshots.js';
 import { makeTransports, type Transports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
+import { ZoneTransfers } from './zone-transfers.js';
 import { Zones } from './zones.js';
 
 export interface ServerParts {
@@ -57,6 +58,7 @@ export interface ServerParts {
   readonly invalidation: Invalidation;
   readonly clientRules: ClientRules;
   readonly zones: Zones;
+  readonly zoneTransfers: ZoneTransfers;
 }
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY, ERR_SHARDNS_FILE; nothing of it is left then */
@@ -131,6 +133,14 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   });
   const zones = new Zones(resolver, { clock, log });
   zones.prepare(settings).commit();
+  const zoneTransfers = new ZoneTransfers({
+    clock,
+    random,
+    log,
+    store: zones.served.everyone,
+    answerer,
+    transport: transports.udp,
+  });
   negativeAnchors.use(settings);
   clientRules.apply(settings);
   return {
@@ -157,5 +167,6 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     invalidation,
     clientRules,
     zones,
+    zoneTransfers,
   };
 }

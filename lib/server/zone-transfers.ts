@@ -1,19 +1,21 @@
 // Zones that come from other servers and go to them, as part of a server: what its settings say of them is put in force, and
 // what clients ask for that is for an authority is answered by them.
 import type { Clock } from '../base/clock.js';
+import { optionError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { parseMemory } from '../base/memory.js';
 import type { Random } from '../base/random.js';
-import type { Transport } from '../transport/transport.js';
+import type { LocalAddress, Transport } from '../transport/transport.js';
 import { encodeName, foldName } from '../wire/name.js';
-import type { CatalogOptions } from '../zone/catalog/consumer.js';
 import type { RequestParts } from '../zone/authority/requests.js';
 import type { OpenStream } from '../zone/transfer/primary-connection.js';
 import { StreamOpener } from '../zone/transfer/open-stream.js';
 import { Transfers, type ZoneTransferReport } from '../zone/transfers.js';
 import type { ZoneStore } from '../zone/zone-store.js';
 import type { Answerer, ListenerAsker } from './answerer.js';
+import type { Prepared } from './prepared.js';
 import {
+  catalogOptionsOf,
   fetchLimitsOf,
   type TransferLimitSettings,
   transferOptionsOf,
@@ -33,7 +35,6 @@ export interface ZoneTransfersParts {
   readonly open?: OpenStream;
   /** What those are told who sign what anybody may ask; by default what the answerer says. */
   readonly answer?: RequestParts['answer'];
-  readonly expired: (apex: Uint8Array, isExpired: boolean) => void;
 }
 
 export interface ZoneTransfersReport {
@@ -41,21 +42,23 @@ export interface ZoneTransfersReport {
   sending: number;
   requests: Transfers['requests']['stats'];
   notifications: Transfers['notifier']['stats'] & { pending: number };
+  /** Zones that are had from primaries, by their state. */
+  secondaries: Record<'empty' | 'serving' | 'expired', number>;
   zones: ZoneTransferReport[];
 }
 
 /** What settings say of zones, as far as it concerns other servers. */
 export type ZonesSettings = TransferLimitSettings & {
   readonly zones: readonly ZoneTransferSettings[];
-  readonly catalogs?: readonly CatalogOptions[];
 };
 
 export class ZoneTransfers {
   readonly #opener = new StreamOpener();
   readonly #transfers: Transfers;
+  #hasBegun = false;
 
   constructor(private readonly parts: ZoneTransfersParts) {
-    const { clock, random, log, store, answerer, transport, expired } = parts;
+    const { clock, random, log, store, answerer, transport } = parts;
     this.#transfers = new Transfers({
       clock,
       random,
@@ -66,19 +69,39 @@ export class ZoneTransfers {
       answer:
         parts.answer ??
         ((message, asker, reply) => answerer.answer(message, asker as ListenerAsker, octets => reply(octets))),
-      expired,
     });
   }
 
-  /** @param authorities certificates of those who may vouch for primaries over TLS (PEM) */
-  use(settings: ZonesSettings, authorities?: string): void {
+  /** Begins with what was kept of zones; resolves when that is served. */
+  async begin(settings: ZonesSettings, authorities?: string, from?: LocalAddress): Promise<void> {
+    this.#hasBegun = true;
+    this.use(settings, authorities, from);
+    await this.#transfers.begun();
+  }
+
+  /** Of a server that has begun. */
+  prepare(settings: ZonesSettings, authorities: string | undefined, from: LocalAddress): Prepared {
+    return {
+      commit: () => {
+        if (this.#hasBegun) this.use(settings, authorities, from);
+      },
+      discard: () => {},
+    };
+  }
+
+  /**
+   * @param authorities certificates of those who may vouch for primaries over TLS (PEM)
+   * @param from addresses of this machine that primaries are asked from
+   */
+  use(settings: ZonesSettings, authorities?: string, from: LocalAddress = {}): void {
     const keys = tsigKeysOf(settings);
     const { zoneTransfers } = settings;
     this.#opener.trust(authorities);
+    this.#opener.from = from;
     this.#transfers.use({
       keys,
-      zones: settings.zones.map(zone => transferOptionsOf(zone, keys)),
-      catalogs: settings.catalogs ?? [],
+      zones: settings.zones.filter(({ type }) => type !== 'catalog').map(zone => transferOptionsOf(zone, keys)),
+      catalogs: settings.zones.filter(({ type }) => type === 'catalog').map(zone => catalogOptionsOf(zone, keys)),
       folder: zoneTransfers.folder,
       limits: fetchLimitsOf(settings),
       journalLimits: {
@@ -86,27 +109,39 @@ export class ZoneTransfers {
         octets: parseMemory(zoneTransfers.journalSize)!,
       },
     });
-    const isInUse = settings.zones.length > 0 || (settings.catalogs?.length ?? 0) > 0;
-    this.parts.answerer.authority = isInUse ? this.#transfers.requests : undefined;
+    this.parts.answerer.authority = settings.zones.length > 0 ? this.#transfers.requests : undefined;
   }
 
-  /** Tells the zone's secondaries of it. @returns how many; undefined: it is not there */
-  notify(name: string): number | undefined {
-    return this.#transfers.notify(foldName(encodeName(name)));
+  /**
+   * Tells the zone's secondaries of it, those of its `notify`.
+   * @returns how many
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION where there is no such zone
+   */
+  notify(name: string): number {
+    const told = this.#transfers.notify(foldName(encodeName(name)));
+    if (told !== undefined) return told;
+    throw optionError('zone', name, 'one that is served');
   }
-  /** Asks the zone's primaries now. @param whole all of it. @returns whether it is had from any */
-  refresh(name: string, whole: boolean): boolean {
-    return this.#transfers.refresh(foldName(encodeName(name)), whole);
+  /**
+   * Asks the zone's primaries now.
+   * @param whole for all of it, whatever its serial
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION where it is had from none
+   */
+  refresh(name: string, whole: boolean): void {
+    if (this.#transfers.refresh(foldName(encodeName(name)), whole)) return;
+    throw optionError('zone', name, 'one that is had from primaries');
   }
 
-  report(): ZoneTransfersReport {
+  /** @param most of the zones */
+  report(most = Infinity): ZoneTransfersReport {
     const { requests, notifier, fetching } = this.#transfers;
     return {
       fetching,
       sending: requests.sending,
       requests: requests.stats,
       notifications: { ...notifier.stats, pending: notifier.pending },
-      zones: this.#transfers.report(),
+      secondaries: this.#transfers.states(),
+      zones: this.#transfers.report(most),
     };
   }
 

@@ -19,7 +19,7 @@ import { zoneText } from '../zone/zone-text.js';
 import { type ZoneChange, ZoneStore } from '../zone/zone-store.js';
 import type { Prepared } from './prepared.js';
 import type { ServerSettings } from './settings/settings.js';
-import type { ZoneSettings } from './settings/zones.js';
+import { type FileZoneSettings, isOfFile, type ZoneSettings } from './settings/zones.js';
 
 /** What is told of a file's problems in the log; all of them by `check`. */
 const LOGGED_PROBLEMS = 10;
@@ -42,7 +42,7 @@ export interface ZoneReport {
 
 /** A file that is served, or is to be. */
 interface FileZone {
-  settings: ZoneSettings;
+  settings: FileZoneSettings;
   apex: Uint8Array;
   /** Of the file when it was read last, whatever came of it. */
   version: string;
@@ -51,7 +51,7 @@ interface FileZone {
   problem: string | undefined;
 }
 
-const keyOf = ({ name, file, views }: ZoneSettings): string => JSON.stringify([name.toLowerCase(), file, views]);
+const keyOf = ({ name, file, views }: FileZoneSettings): string => JSON.stringify([name.toLowerCase(), file, views]);
 
 export class Zones {
   readonly served = new ServedZones();
@@ -70,7 +70,7 @@ export class Zones {
   /** Reads files that are new, or have changed since they were read. What is broken is told, and refuses nothing else. */
   prepare(settings: ServerSettings): Prepared {
     const next = new Map<string, FileZone>();
-    for (const one of settings.zones) {
+    for (const one of settings.zones.filter(isOfFile)) {
       const key = keyOf(one);
       const known = this.#files.get(key);
       next.set(key, this.#read(one, known, false));
@@ -78,7 +78,7 @@ export class Zones {
     return { commit: () => this.#commit(next, settings), discard: () => {} };
   }
 
-  #read(settings: ZoneSettings, known: FileZone | undefined, anyway: boolean): FileZone {
+  #read(settings: FileZoneSettings, known: FileZone | undefined, anyway: boolean): FileZone {
     const apex = foldName(encodeName(settings.name));
     const { file } = settings;
     let version = '';
@@ -104,7 +104,7 @@ export class Zones {
   }
 
   #broken(one: {
-    settings: ZoneSettings;
+    settings: FileZoneSettings;
     apex: Uint8Array;
     version: string;
     known: FileZone | undefined;

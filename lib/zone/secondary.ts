@@ -97,6 +97,10 @@ export class Secondary {
   get zone(): Zone | undefined {
     return this.#zone;
   }
+  get state(): SecondaryReport['state'] {
+    if (this.#zone === undefined) return 'empty';
+    return this.#isExpired ? 'expired' : 'serving';
+  }
   get isExpired(): boolean {
     return this.#isExpired;
   }
@@ -144,7 +148,7 @@ export class Secondary {
     const has = this.#zone !== undefined;
     return {
       serial: this.#zone?.serial,
-      state: !has ? 'empty' : this.#isExpired ? 'expired' : 'serving',
+      state: this.state,
       confirmedSecondsAgo: has ? seconds(now - this.#confirmedMs) : undefined,
       refreshInSeconds: Math.max(0, seconds(this.#dueMs - now)),
       expiresInSeconds: has ? Math.max(0, seconds(this.#expiresMs - now)) : undefined,

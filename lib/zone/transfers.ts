@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { Transport } from '../transport/transport.js';
-import { nameKey, nameToText } from '../wire/name.js';
+import { nameKey } from '../wire/name.js';
 import { AuthorityRequests, type RequestParts } from './authority/requests.js';
 import { CatalogConsumer, type CatalogOptions } from './catalog/consumer.js';
 import { Notifier } from './notifier.js';
@@ -33,8 +33,6 @@ export interface TransfersParts {
   readonly transport: Transport;
   readonly open: OpenStream;
   readonly answer: RequestParts['answer'];
-  /** A secondary's zone has expired, or is there again. */
-  readonly expired: (apex: Uint8Array, isExpired: boolean) => void;
 }
 
 export interface TransfersOptions {
@@ -51,6 +49,7 @@ export interface ZoneTransferReport {
   name: string;
   serial: number | undefined;
   journal: { versions: number; octets: number };
+  primaries: string[];
   secondary: SecondaryReport | undefined;
 }
 
@@ -66,6 +65,8 @@ export class Transfers {
   /** What the store is being given from here, with what has changed. */
   #isOwn = false;
   #isClosed = false;
+  /** Zones that are read from files of their own. */
+  readonly #beginning = new Set<Promise<void>>();
 
   constructor(private readonly parts: TransfersParts) {
     this.#options = {
@@ -211,7 +212,7 @@ export class Transfers {
       serve: (version, difference) => {
         if (version === undefined) {
           zone.gone();
-          if (catalog === undefined) this.parts.expired(apex, true);
+          if (catalog === undefined) this.#suspend(apex, 'expired');
           return;
         }
         zone.replaced(version, difference);
@@ -223,7 +224,23 @@ export class Transfers {
       load: () => zone.load(),
     });
     zone.secondary = secondary;
-    void secondary.begin();
+    if (catalog === undefined && this.parts.store.get(apex) === undefined) this.#suspend(apex, 'pending');
+    const begun = secondary.begin().finally(() => this.#beginning.delete(begun));
+    this.#beginning.add(begun);
+  }
+
+  #suspend(apex: Uint8Array, reason: 'pending' | 'expired'): void {
+    this.#isOwn = true;
+    try {
+      this.parts.store.suspend(apex, reason);
+    } finally {
+      this.#isOwn = false;
+    }
+  }
+
+  /** When what was kept of zones is served. */
+  async begun(): Promise<void> {
+    await Promise.all(this.#beginning);
   }
 
   #serve(apex: Uint8Array, version: Zone | undefined): void {
@@ -232,7 +249,6 @@ export class Transfers {
       if (version === undefined) this.parts.store.remove(apex);
       else {
         this.parts.store.replace(version);
-        this.parts.expired(apex, false);
       }
     } finally {
       this.#isOwn = false;
@@ -246,7 +262,9 @@ export class Transfers {
     this.#zones.delete(key);
     zone.secondary?.close();
     this.notifier.forget(zone.apex);
-    if (zone.secondary !== undefined && !this.#isClosed) this.#serve(zone.apex, undefined);
+    // Somebody else may serve a zone of that name by now.
+    const isServed = zone.secondary !== undefined && this.parts.store.get(zone.apex) === zone.zone;
+    if (isServed && !this.#isClosed) this.#serve(zone.apex, undefined);
     if (!forget) return;
     void this.#files?.remove(zone.apex).catch((error: unknown) => {
       this.parts.log.warn({ zone: zone.name, reason: (error as Error).message }, 'what is kept of a zone stays');
@@ -273,13 +291,25 @@ export class Transfers {
     return secondary !== undefined;
   }
 
-  report(): ZoneTransferReport[] {
-    return [...this.#zones.values()].map(one => ({
-      name: nameToText(one.apex),
-      serial: one.zone?.serial,
-      journal: { versions: one.journal.versions, octets: one.journal.octets },
-      secondary: one.secondary?.report(),
-    }));
+  /** @param most of them */
+  report(most = Infinity): ZoneTransferReport[] {
+    const reports: ZoneTransferReport[] = [];
+    for (const { name, zone, journal, options, secondary } of this.#zones.values()) {
+      if (reports.length >= most) break;
+      reports.push({
+        name,
+        serial: zone?.serial,
+        journal: { versions: journal.versions, octets: journal.octets },
+        primaries: options.primaries.map(peerText),
+        secondary: secondary?.report(),
+      });
+    }
+    return reports;
+  }
+  states(): Record<SecondaryReport['state'], number> {
+    const states = { empty: 0, serving: 0, expired: 0 };
+    for (const { secondary } of this.#zones.values()) if (secondary !== undefined) states[secondary.state]++;
+    return states;
   }
 
   /** Resolves when nothing is written any more. */

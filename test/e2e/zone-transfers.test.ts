@@ -8,7 +8,7 @@ import { changeZone } from '../../lib/zone/changes.js';
 import { loadZone } from '../../lib/zone/load-zone.js';
 import type { Zone } from '../../lib/zone/zone.js';
 import { freePort, missingTools, RealServers, until } from '../support/real-server.js';
-import { TRANSFER_LIMITS, TransferringServer, zoneSettings } from '../support/transferring-server.js';
+import { TransferringServer } from '../support/transferring-server.js';
 import { record, sortedTexts } from '../support/zone-records.js';
 
 const missing = missingTools('nsd', 'knotd', 'named', 'dig');
@@ -152,14 +152,11 @@ zone "${zoneName('bind')}" {
     '%s: all of it with a key, then what has changed, within a second of its NOTIFY',
     async name => {
       await ours?.close();
-      ours = await TransferringServer.start(
-        { listen: [`127.0.0.1:${ports.ours}`] },
-        {
-          tsigKeys: [{ name: 'k', algorithm: algorithms[name], secret: SECRET }],
-          zoneTransfers: TRANSFER_LIMITS,
-          zones: [zoneSettings(zoneName(name), { primaries: [`127.0.0.1:${ports[name]} key k`] })],
-        },
-      );
+      ours = await TransferringServer.start({
+        listen: [`127.0.0.1:${ports.ours}`],
+        tsigKeys: [{ name: 'k', algorithm: algorithms[name], secret: SECRET }],
+        zones: [{ name: zoneName(name), primaries: [`127.0.0.1:${ports[name]} key k`] }],
+      });
       await until(() => ours.zone(zoneName(name))?.serial === 1, `${name}: AXFR ${ours.lines.join('\n')}`);
       expect(folded(ours.zone(zoneName(name))!.records())).toEqual(folded(load(name, zoneText(name, 1)).records()));
       // Before and after the change, so that there is a difference of both kinds.
@@ -179,14 +176,11 @@ zone "${zoneName('bind')}" {
 
   test('a wrong secret is told, and nothing is served', async () => {
     await ours?.close();
-    ours = await TransferringServer.start(
-      { listen: [`127.0.0.1:${ports.ours}`] },
-      {
-        tsigKeys: [{ name: 'k', algorithm: 'hmac-sha256', secret: Buffer.from('another secret').toString('base64') }],
-        zoneTransfers: TRANSFER_LIMITS,
-        zones: [zoneSettings(zoneName('nsd'), { primaries: [`127.0.0.1:${ports.nsd} key k`] })],
-      },
-    );
+    ours = await TransferringServer.start({
+      listen: [`127.0.0.1:${ports.ours}`],
+      tsigKeys: [{ name: 'k', algorithm: 'hmac-sha256', secret: Buffer.from('another secret').toString('base64') }],
+      zones: [{ name: zoneName('nsd'), primaries: [`127.0.0.1:${ports.nsd} key k`] }],
+    });
     await until(() => ours.lines.some(line => line.includes('cannot be had')), 'a line of the log');
     expect(ours.lines.find(line => line.includes('cannot be had'))).toMatch(/BADSIG|says NOTAUTH|not signed/);
     expect(ours.zone(zoneName('nsd'))).toBeUndefined();
@@ -202,19 +196,17 @@ describe.skipIf(missing.length > 0)('zones to secondaries', () => {
   beforeAll(async () => {
     for (const name of [...NAMES, 'ours']) ports[name] = await freePort();
     ours = await TransferringServer.start(
-      { listen: [`127.0.0.1:${ports.ours}`] },
       {
+        listen: [`127.0.0.1:${ports.ours}`],
         tsigKeys: [{ name: 'k', algorithm: 'hmac-sha256', secret: SECRET }],
-        zoneTransfers: TRANSFER_LIMITS,
-        zones: NAMES.map(name =>
-          zoneSettings(zoneName(name), {
-            allowTransfer: ['127.0.0.0/8 key k'],
-            notify: [`127.0.0.1:${ports[name]} key k`],
-          }),
-        ),
+        zones: NAMES.map(name => ({
+          name: zoneName(name),
+          allowTransfer: ['127.0.0.0/8 key k'],
+          notify: [`127.0.0.1:${ports[name]} key k`],
+        })),
       },
+      NAMES.map(name => own[name]),
     );
-    for (const name of NAMES) ours.store.replace(own[name]);
     for (const name of NAMES) real.file(`${name}/empty`, '');
     real.file(
       'nsd/nsd.conf',
@@ -319,7 +311,7 @@ zone "${zoneName('bind')}" {
           record(`a.new${serial}.${domain}`, 'MX', `5 mail.${domain}.`),
         ];
         zone = changeZone(zone, { removed, added });
-        ours.store.replace(zone);
+        ours.change(zone);
         const began = performance.now();
         await until(
           () => hasSerial(name, serial),

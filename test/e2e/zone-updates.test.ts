@@ -5,7 +5,7 @@ import { loadZone } from '../../lib/zone/load-zone.js';
 import type { Zone } from '../../lib/zone/zone.js';
 import { CERTIFICATE, KEY } from '../support/certificate.js';
 import { freePort, missingTools, RealServers, until } from '../support/real-server.js';
-import { TRANSFER_LIMITS, TransferringServer, zoneSettings } from '../support/transferring-server.js';
+import { TransferringServer } from '../support/transferring-server.js';
 import { texts } from '../support/zone-records.js';
 
 const missing = missingTools('nsupdate', 'dig', 'kdig', 'named', 'nsd');
@@ -29,20 +29,17 @@ describe.skipIf(missing.length > 0)('nsupdate', () => {
   let port = 0;
   const settings = {
     tsigKeys: KEYS,
-    zoneTransfers: { ...TRANSFER_LIMITS, folder: `${real.folder}/kept` },
+    zoneTransfers: { folder: `${real.folder}/kept` },
     zones: [
-      zoneSettings('example', {
+      {
+        name: 'example',
         allowTransfer: ['key k'],
-        allowUpdate: [
-          { key: 'k', names: [], types: [] },
-          { key: 'acme', names: ['_acme-challenge.example'], types: ['TXT'] },
-        ],
-      }),
+        allowUpdate: [{ key: 'k' }, { key: 'acme', names: ['_acme-challenge.example'], types: ['TXT'] }],
+      },
     ],
   };
   const start = async (): Promise<void> => {
-    ours = await TransferringServer.start({ listen: [`127.0.0.1:${port}`] }, settings);
-    ours.store.replace(load());
+    ours = await TransferringServer.start({ ...settings, listen: [`127.0.0.1:${port}`] }, [load()]);
   };
 
   beforeAll(async () => {
@@ -137,38 +134,29 @@ describe.skipIf(missing.length > 0)('over TLS', () => {
       {
         listen: [`127.0.0.1:${port}`, `tls://127.0.0.1:${tlsPort}`],
         tls,
-      },
-      {
         tsigKeys: KEYS,
-        zoneTransfers: TRANSFER_LIMITS,
-        zones: [zoneSettings('example', { allowTransfer: ['tls 127.0.0.1 key k'] })],
+        zones: [{ name: 'example', allowTransfer: ['tls 127.0.0.1 key k'] }],
       },
+      [load()],
     );
     servers.push(primary);
-    primary.store.replace(load());
-    const settings = (at: string) => ({
+    const authorities = real.file('authorities.pem', CERTIFICATE);
+    const from = (at: string) => ({
+      listen: ['127.0.0.1:0'],
       tsigKeys: KEYS,
-      zoneTransfers: TRANSFER_LIMITS,
-      zones: [zoneSettings('example', { primaries: [at] })],
+      zones: [{ name: 'example', primaries: [at] }],
+      upstream: { tlsAuthorities: authorities },
     });
-    const secondary = await TransferringServer.start(
-      { listen: ['127.0.0.1:0'] },
-      settings(`tls://127.0.0.1:${tlsPort}#loop.example key k`),
-    );
+    const secondary = await TransferringServer.start(from(`tls://127.0.0.1:${tlsPort}#loop.example key k`));
     servers.push(secondary);
-    secondary.transfers.use(settings(`tls://127.0.0.1:${tlsPort}#loop.example key k`), CERTIFICATE);
-    secondary.transfers.refresh('example', true);
     await until(() => secondary.zone('example')?.serial === 1, `XoT\n${secondary.lines.join('\n')}`);
     expect(texts(secondary.zone('example')!.records())).toEqual(texts(load().records()));
-    const plain = await TransferringServer.start({ listen: ['127.0.0.1:0'] }, settings(`127.0.0.1:${port} key k`));
+    const plain = await TransferringServer.start(from(`127.0.0.1:${port} key k`));
     servers.push(plain);
     await until(() => plain.lines.some(line => line.includes('REFUSED')), 'it is refused over TCP');
     expect(plain.zone('example')).toBeUndefined();
     // Whoever cannot prove its name is asked nothing.
-    const doubted = await TransferringServer.start(
-      { listen: ['127.0.0.1:0'] },
-      settings(`tls://127.0.0.1:${tlsPort}#other.example key k`),
-    );
+    const doubted = await TransferringServer.start(from(`tls://127.0.0.1:${tlsPort}#other.example key k`));
     servers.push(doubted);
     await until(() => doubted.lines.some(line => line.includes('cannot be had')), 'it is not believed');
     expect(doubted.zone('example')).toBeUndefined();
@@ -193,31 +181,33 @@ describe.skipIf(missing.length > 0)('a secondary', () => {
   test('serves after a restart without its primary, with its journal', async () => {
     const port = await freePort();
     const primary = await TransferringServer.start(
-      { listen: [`127.0.0.1:${port}`] },
       {
+        listen: [`127.0.0.1:${port}`],
         tsigKeys: KEYS,
-        zoneTransfers: TRANSFER_LIMITS,
-        zones: [zoneSettings('example', { allowTransfer: ['127.0.0.1 key k'] })],
+        zones: [{ name: 'example', allowTransfer: ['127.0.0.1 key k'] }],
       },
+      [load()],
     );
-    primary.store.replace(load());
     const settings = {
+      listen: ['127.0.0.1:0'],
       tsigKeys: KEYS,
-      zoneTransfers: { ...TRANSFER_LIMITS, folder: `${real.folder}/secondary` },
-      zones: [zoneSettings('example', { primaries: [`127.0.0.1:${port} key k`] })],
+      zoneTransfers: { folder: `${real.folder}/secondary` },
+      zones: [{ name: 'example', primaries: [`127.0.0.1:${port} key k`] }],
     };
-    const first = await TransferringServer.start({ listen: ['127.0.0.1:0'] }, settings);
+    const first = await TransferringServer.start(settings);
     await until(() => first.zone('example')?.serial === 1, `AXFR\n${first.lines.join('\n')}`);
-    primary.store.replace(load(TEXT.replace(' 1 3600', ' 2 3600').concat('more A 192.0.2.1\n')));
-    first.transfers.refresh('example', false);
+    primary.change(load(TEXT.replace(' 1 3600', ' 2 3600').concat('more A 192.0.2.1\n')));
+    first.server.zoneTransfers.refresh('example', false);
     await until(() => first.zone('example')?.serial === 2, `IXFR\n${first.lines.join('\n')}`);
     await primary.close();
     const had = texts(first.zone('example')!.records());
     await first.close();
-    const second = await TransferringServer.start({ listen: ['127.0.0.1:0'] }, settings);
-    await until(() => second.zone('example') !== undefined, `the saved zone\n${second.lines.join('\n')}`);
+    const second = await TransferringServer.start(settings);
     expect(texts(second.zone('example')!.records())).toEqual(had);
-    expect(second.transfers.report().zones[0].secondary).toMatchObject({ state: 'serving', serial: 2 });
+    expect(second.server.zoneTransfers.report().zones[0].secondary).toMatchObject({ state: 'serving', serial: 2 });
+    expect(await real.dig(Number(second.server.addresses().udp[0].split(':')[1]), 'more.example', 'A')).toMatch(
+      /flags: qr aa[^]*more\.example\.\s+300\s+IN\s+A\s+192\.0\.2\.1/,
+    );
     await second.close();
   });
 });

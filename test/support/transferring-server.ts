@@ -1,88 +1,58 @@
-// A server whose zones go to and come from other servers over real sockets.
-import { systemClock } from '../../lib/base/clock.js';
-import { silentLogger, type Logger } from '../../lib/base/log.js';
-import { systemRandom } from '../../lib/base/random.js';
+// A server whose zones go to and come from other servers over real sockets, with a log that tests read.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createServer } from '../../lib/admin/create-server.js';
+import { silentLogger } from '../../lib/base/log.js';
 import type { Server } from '../../lib/server/server.js';
-import { ZoneTransfers, type ZonesSettings } from '../../lib/server/zone-transfers.js';
-import { tunablesOf } from '../../lib/server/settings/compile.js';
 import type { ServerOptions } from '../../lib/server/settings/settings.js';
 import { encodeName } from '../../lib/wire/name.js';
-import { Query } from '../../lib/wire/query.js';
-import { answerFromZones } from '../../lib/zone/answer.js';
 import type { Zone } from '../../lib/zone/zone.js';
-import { ZoneStore } from '../../lib/zone/zone-store.js';
+import { zoneText } from '../../lib/zone/zone-text.js';
 
-/** A zone's settings with nothing said. */
-export const zoneSettings = (name: string, more: Partial<ZonesSettings['zones'][number]> = {}) => ({
-  name,
-  primaries: [],
-  notify: [],
-  allowTransfer: [],
-  allowNotify: [],
-  allowUpdate: [],
-  requireDigest: false,
-  ...more,
-});
-
-export const TRANSFER_LIMITS = {
-  folder: undefined as string | undefined,
-  maxRecords: 10_000_000,
-  maxOctets: '1GiB',
-  maxTransfer: '4GiB',
-  maxTransferSeconds: 7200,
-  journalVersions: 1000,
-  journalSize: '16MiB',
-};
+type ZoneOptions = NonNullable<ServerOptions['zones']>[number];
 
 export class TransferringServer {
-  readonly store = new ZoneStore();
   readonly lines: string[] = [];
-  readonly expired = new Set<string>();
-  transfers!: ZoneTransfers;
-  private constructor(readonly server: Server) {}
+  server!: Server;
+  private constructor(private readonly folder: string) {}
 
-  static async start(options: ServerOptions, settings: ZonesSettings): Promise<TransferringServer> {
-    const server = await createServer({ threads: 1, upstreams: ['192.0.2.53'], ...options });
-    const one = new TransferringServer(server);
-    server.engine.configure({ ...tunablesOf(server.settings), authority: 1 });
-    const say = (level: string) => (fields: unknown, text?: string) =>
-      void one.lines.push(`${level} ${text ?? ''} ${JSON.stringify(fields)}`);
-    const log: Logger = { ...silentLogger, info: say('info'), warn: say('warn'), error: say('error') } as Logger;
-    one.transfers = new ZoneTransfers({
-      clock: systemClock,
-      random: systemRandom,
-      log,
-      store: one.store,
-      answerer: server.answerer,
-      transport: server.udpTransport,
-      expired: (apex, isExpired) => {
-        const name = Buffer.from(apex).toString('latin1');
-        if (isExpired) one.expired.add(name);
-        else one.expired.delete(name);
-      },
-      answer: (message, _, reply) => {
-        const query = new Query(message);
-        const found = answerFromZones(one.store, {
-          ...query,
-          message,
-          name: query.name,
-          type: query.type,
-          dnssecOk: query.dnssecOk,
-        } as never);
-        if (found !== undefined) message.slice(0, 2).forEach((octet, i) => (found.message[i] = octet));
-        reply(found?.message);
-      },
-    });
-    one.transfers.use(settings);
+  /** @param own zones of its own, which are there from the start; zones without primaries have files of that name */
+  static async start(
+    options: Omit<ServerOptions, 'zones'> & { zones: Omit<ZoneOptions, 'type'>[] },
+    own: readonly Zone[] = [],
+  ): Promise<TransferringServer> {
+    const one = new TransferringServer(mkdtempSync(join(tmpdir(), 'shardns-files-')));
+    for (const zone of own) one.#write(zone);
+    const zones = options.zones.map((zone): ZoneOptions =>
+      (zone.primaries ?? []).length > 0 ? { ...zone, type: 'secondary' } : { ...zone, file: one.#fileOf(zone.name) },
+    );
+    const say = (level: string) => (fields: object, text: string) =>
+      void one.lines.push(`${level} ${text} ${JSON.stringify(fields)}`);
+    const log = { ...silentLogger, info: say('info'), warn: say('warn'), error: say('error') };
+    one.server = await createServer({ threads: 1, zonesOnly: true, ...options, zones }, { log });
     return one;
   }
 
+  #fileOf = (name: string): string => join(this.folder, `${name.replace(/\.$/, '')}.zone`);
+  #write(zone: Zone): void {
+    writeFileSync(this.#fileOf(zone.name), [...zoneText(zone)].join(''));
+  }
+
+  /** A new version of a zone of its own, by its file. */
+  change(zone: Zone): void {
+    this.#write(zone);
+    this.server.zones.reload(zone.name);
+  }
   zone(name: string): Zone | undefined {
-    return this.store.get(encodeName(name));
+    return this.server.zones.served.everyone.get(encodeName(name));
+  }
+  /** Lines of the log with these words. */
+  said(...words: string[]): string[] {
+    return this.lines.filter(line => words.every(word => line.includes(word)));
   }
   async close(): Promise<void> {
-    await this.transfers.close();
     await this.server.close();
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -14,7 +14,7 @@ import { clientSubnetsOf, groupsOf } from './upstreams.js';
 export function tunablesOf(settings: ServerSettings): Tunables {
   const { upstream, udpSize } = settings;
   const clientSubnet = upstream.clientSubnet === 'forward' ? 1 : 0;
-  return { ...cacheTunables(settings), udpSize, clientSubnet, authority: 0 };
+  return { ...cacheTunables(settings), udpSize, clientSubnet, authority: settings.zones.length > 0 ? 1 : 0 };
 }
 
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {

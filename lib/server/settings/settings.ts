@@ -84,8 +84,8 @@ export const serverSchema = section(rows)
     const bare = listenWithoutCertificate(settings);
     if (bare !== undefined) context.addIssue({ code: 'custom', ...bare });
   })
-  .superRefine(({ zones, views }, context) => {
-    const wrong = wrongZone(zones, views);
+  .superRefine((settings, context) => {
+    const wrong = wrongZone(settings);
     if (wrong !== undefined) context.addIssue({ code: 'custom', ...wrong });
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {

@@ -7,6 +7,7 @@ import { parseUpstream } from '../../upstream/upstream-url.js';
 import { typeCode } from '../../wire/iana.js';
 import { encodeName, foldName } from '../../wire/name.js';
 import { keyIn, parseAccessRule } from '../../zone/access.js';
+import type { CatalogOptions, MemberOptions } from '../../zone/catalog/consumer.js';
 import type { UpdateRule } from '../../zone/links.js';
 import type { FetchLimits } from '../../zone/transfer/fetch-zone.js';
 import type { PeerServer } from '../../zone/transfer/primary-connection.js';
@@ -133,6 +134,43 @@ const limits = section({
   journalSize: { schema: memoryOption.default('16MiB'), change: 'live', why: 'Memory of these, for each zone.' },
 });
 
+const memberRows = {
+  primaries: transferRows.primaries,
+  notify: transferRows.notify,
+  allowTransfer: transferRows.allowTransfer,
+};
+
+const group = section({
+  name: { schema: z.string().min(1).max(255), change: 'live', why: 'As the catalog writes it.' },
+  ...memberRows,
+});
+
+/** Of zones that are catalogs. */
+export const catalogRows = {
+  members: {
+    schema: section({
+      ...memberRows,
+      maxZones: {
+        schema: count(1, 100_000).default(10_000),
+        change: 'live',
+        why: 'Zones that it may list; one with more changes nothing.',
+      },
+      allowedNames: {
+        schema: z.array(domainName).max(1024).default([]),
+        change: 'live',
+        why: 'Names at and below which it may list zones (RFC 9432 section 7); by default any.',
+      },
+      groups: {
+        schema: z.array(group).max(256).default([]),
+        change: 'live',
+        why: 'The same for the zones of a group, by the name that the catalog gives it.',
+      },
+    }).prefault({}),
+    change: 'live',
+    why: 'Of a catalog: what the zones that it lists have. Without primaries of their own they are had from those of the catalog.',
+  },
+} as const satisfies Rows;
+
 /** Of all zones together. */
 export const zoneTransferRows = {
   tsigKeys: {
@@ -152,18 +190,25 @@ export interface ZoneTransferSettings {
   allowNotify: readonly string[];
   allowUpdate: readonly { key: string; names: readonly string[]; types: readonly string[] }[];
   requireDigest: boolean;
+  type?: 'primary' | 'secondary' | 'catalog';
+  members?: MemberSettings & {
+    maxZones: number;
+    allowedNames: readonly string[];
+    groups: readonly (MemberSettings & { name: string })[];
+  };
 }
+type MemberSettings = Pick<ZoneTransferSettings, 'primaries' | 'notify' | 'allowTransfer'>;
 export interface TransferLimitSettings {
   zoneTransfers: z.output<typeof limits>;
   tsigKeys: readonly { name: string; algorithm: string; secret: string }[];
 }
 
-export const tsigKeysOf = ({ tsigKeys }: TransferLimitSettings): TsigKeys =>
+export const tsigKeysOf = ({ tsigKeys }: Pick<TransferLimitSettings, 'tsigKeys'>): TsigKeys =>
   new TsigKeys(tsigKeys.map(one => makeTsigKey(one as Parameters<typeof makeTsigKey>[0])));
 
 /** The first key that a zone names and that is not there, with the option that names it. */
 export function unknownKey(
-  zone: Partial<ZoneTransferSettings>,
+  { members, ...zone }: Partial<ZoneTransferSettings>,
   keys: TsigKeys,
 ): { path: (string | number)[]; name: string } | undefined {
   const isKnown = (name: string): boolean => keys.find(foldName(encodeName(name))) !== undefined;
@@ -176,7 +221,13 @@ export function unknownKey(
   for (const [i, { key }] of (zone.allowUpdate ?? []).entries()) {
     if (!isKnown(key)) return { path: ['allowUpdate', i, 'key'], name: key };
   }
-  return undefined;
+  const { groups = [] } = members ?? {};
+  for (const [i, one] of groups.entries()) {
+    const unknown = unknownKey(one, keys);
+    if (unknown !== undefined) return { ...unknown, path: ['members', 'groups', i, ...unknown.path] };
+  }
+  const unknown = members && unknownKey({ ...members, name: '' } as Partial<ZoneTransferSettings>, keys);
+  return unknown && { ...unknown, path: ['members', ...unknown.path] };
 }
 
 export const fetchLimitsOf = ({ zoneTransfers: it }: TransferLimitSettings): FetchLimits => ({
@@ -208,5 +259,23 @@ export function transferOptionsOf(zone: ZoneTransferSettings, keys: TsigKeys): T
     allowNotify: zone.allowNotify.map(text => parseAccessRule(text, '')),
     allowUpdate,
     needsDigest: zone.requireDigest,
+  };
+}
+
+/** A catalog and what the zones that it lists have. */
+export function catalogOptionsOf(zone: ZoneTransferSettings, keys: TsigKeys): CatalogOptions {
+  const members = zone.members!;
+  const optionsOf = (own: MemberSettings): MemberOptions => {
+    const primaries = own.primaries.length > 0 ? own.primaries : zone.primaries;
+    const { apex: _, ...options } = transferOptionsOf({ ...zone, ...own, primaries }, keys);
+    return options;
+  };
+  return {
+    apex: nameOf(zone.name),
+    transfer: transferOptionsOf(zone, keys),
+    members: optionsOf(members),
+    groups: new Map(members.groups.map(one => [one.name, optionsOf(one)])),
+    maxMembers: members.maxZones,
+    allowedNames: members.allowedNames.map(nameOf),
   };
 }

@@ -39,7 +39,9 @@ class Setting {
   readonly primary = new FakePrimary();
   readonly store = new ZoneStore();
   readonly log: string[] = [];
-  isExpired = false;
+  get isExpired(): boolean {
+    return [...this.store.suspended()].some(one => one.reason === 'expired');
+  }
   transfers!: Transfers;
 
   constructor(private readonly folder?: string) {}
@@ -54,7 +56,6 @@ class Setting {
       transport: new FakeTransport(this.clock, () => undefined),
       open: this.primary.open,
       answer: () => {},
-      expired: (_, isExpired) => (this.isExpired = isExpired),
     });
     this.transfers.use({
       zones: [zone],
