@@ -21,7 +21,11 @@ ns.sub A 192.0.2.4
 x.y.z A 192.0.2.5
 `;
 const zone = loadZone(Buffer.from(TEXT), { apex, file: 'zone' }).zone!;
-const lines = (texts: string[]) => recordsOfText(texts.map(one => `${one}`), 'example');
+const lines = (texts: string[]) =>
+  recordsOfText(
+    texts.map(one => `${one}`),
+    'example',
+  );
 const touched = (before: Zone, removed: string[], added: string[]): string[] => {
   const after = changeZone(before, { removed: lines(removed), added: lines(added) });
   return touchedBy(before, after)
@@ -32,9 +36,12 @@ const touched = (before: Zone, removed: string[], added: string[]): string[] => 
 test('a change touches the name, and the aliases that lead to it', () => {
   expect(touched(zone, ['a 60 A 192.0.2.2'], ['a 60 A 192.0.2.9'])).toEqual(['a.example.', 'b.example.', 'c.example.']);
   const later = changeZone(zone, { removed: [], added: lines(['e 60 CNAME c']) });
-  expect(touched(later, ['a 60 A 192.0.2.2'], ['a 60 A 192.0.2.9'])).toEqual(
-    ['a.example.', 'b.example.', 'c.example.', 'e.example.'],
-  );
+  expect(touched(later, ['a 60 A 192.0.2.2'], ['a 60 A 192.0.2.9'])).toEqual([
+    'a.example.',
+    'b.example.',
+    'c.example.',
+    'e.example.',
+  ]);
 });
 test('a name that comes or goes touches what lies below the highest that does, and dangling aliases', () => {
   expect(touched(zone, [], ['i.j.k 60 A 192.0.2.1'])).toEqual(['below k.example.']);
