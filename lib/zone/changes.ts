@@ -198,22 +198,45 @@ function isBelow(labels: Uint8Array, above: Uint8Array): boolean {
 
 /** What one version has that another has not; both in the order of `Zone.records`. */
 export function differenceOf(before: Zone, after: Zone): { removed: ResourceRecord[]; added: ResourceRecord[] } {
+  return before.base === after.base ? differenceOfChanges(before, after) : differenceOfAll(before, after);
+}
+
+/** Of a base that both share nothing is looked at. */
+function differenceOfChanges(before: Zone, after: Zone): { removed: ResourceRecord[]; added: ResourceRecord[] } {
+  const names = new Map<string, Uint8Array>();
+  for (const { overlay } of [before, after]) {
+    if (overlay === undefined) continue;
+    const { nodes } = overlay;
+    for (let i = 0; i < nodes.count; i++) {
+      if (!overlay.isSaid(i)) continue;
+      const labels = foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1]);
+      names.set(canonicalKey(Buffer.concat([labels, Uint8Array.of(0)])), labels);
+    }
+  }
+  const removed: ResourceRecord[] = [];
+  const added: ResourceRecord[] = [];
+  for (const key of [...names.keys()].sort()) {
+    const labels = names.get(key)!;
+    const [gone, came] = [before, after].map(zone => {
+      const node = zone.find(labels, 0, labels.length);
+      return node < 0 ? [] : zone.recordsOf(node);
+    });
+    removed.push(...without(gone, came));
+    added.push(...without(came, gone));
+  }
+  return { removed, added };
+}
+
+function differenceOfAll(before: Zone, after: Zone): { removed: ResourceRecord[]; added: ResourceRecord[] } {
   const keyOf = (zone: Zone, node: number): string =>
     canonicalKey(Buffer.concat([labelsOf(zone, node), Uint8Array.of(0)]));
   const removed: ResourceRecord[] = [];
   const added: ResourceRecord[] = [];
   const old = before.nodes();
   const now = after.nodes();
-  const isShared = before.base === after.base;
   let x = old.next();
   let y = now.next();
   while (!x.done || !y.done) {
-    // Of a base that both share, nothing is compared.
-    if (!x.done && !y.done && isShared && x.value === y.value && x.value < before.base.count) {
-      x = old.next();
-      y = now.next();
-      continue;
-    }
     const a = x.done ? undefined : keyOf(before, x.value);
     const b = y.done ? undefined : keyOf(after, y.value);
     const isFirst = b === undefined || (a !== undefined && a < b);

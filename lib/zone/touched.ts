@@ -7,7 +7,7 @@
 // Bound: MOST are named; of more the whole zone is forgotten.
 import { isWildcard } from '../dnssec/canonical.js';
 import { foldName, nameKey } from '../wire/name.js';
-import { NodeFlag, RRSET_HEADER } from './packed-nodes.js';
+import { NodeFlag, type PackedNodes, RRSET_HEADER } from './packed-nodes.js';
 import { Type } from '../wire/iana.js';
 import { differenceOf } from './changes.js';
 import type { Zone } from './zone.js';
@@ -37,7 +37,7 @@ export function touchedBy(before: Zone, after: Zone): Touched[] {
   for (const name of names.values()) {
     for (const one of touchedByName(before, after, name)) note(one);
   }
-  for (const zone of [before, after]) for (const name of aliasesTo(zone, names)) note({ name });
+  for (const name of aliasesTo([before, after], names)) note({ name });
   return touched.size > MOST ? all : [...touched.values()];
 }
 
@@ -56,31 +56,74 @@ function touchedByName(before: Zone, after: Zone, name: Uint8Array): Touched[] {
   return top < 0 ? [{ name }] : [{ suffix: name.subarray(top) }];
 }
 
-/** Owners of aliases that lead to one of the names, by others too; a wildcard's are all below it. */
-function aliasesTo(zone: Zone, names: ReadonlyMap<string, Uint8Array>): Uint8Array[] {
-  const owners: { name: Uint8Array; target: string }[] = [];
-  for (const node of zone.nodes()) {
-    if ((zone.flagsOf(node) & NodeFlag.cname) === 0) continue;
-    const data = zone.dataOf(node);
-    const at = zone.rrset(node, Type.CNAME) + RRSET_HEADER;
-    const length = (data[at] << 8) | data[at + 1];
-    const target = foldName(data, at + 2, at + 2 + length);
-    if (labelsAbove(zone.apex, target, 0, target.length) < 0) continue;
-    const nodes = zone.nodesOf(node);
-    const i = zone.indexOf(node);
-    const labels = foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1]);
-    owners.push({ name: Buffer.concat([labels, zone.apex]), target: nameKey(target) });
-  }
-  const reached = new Set(names.keys());
+/** Owners of aliases that lead to one of the names, by others too. */
+function aliasesTo(zones: readonly Zone[], names: ReadonlyMap<string, Uint8Array>): Uint8Array[] {
+  const reached = new Map(names);
   const found: Uint8Array[] = [];
-  for (let more = true; more && found.length <= MOST;) {
-    more = false;
-    for (const { name, target } of owners) {
-      if (!reached.has(target) || reached.has(nameKey(name))) continue;
-      reached.add(nameKey(name));
-      found.push(name);
-      more = true;
-    }
+  for (let fresh = [...names.values()]; fresh.length > 0 && found.length <= MOST;) {
+    const keys = new Set(fresh.map(name => nameKey(name)));
+    const owners = zones.flatMap(zone => [...aliasesOfBase(zone, fresh, keys), ...aliasesOfChanges(zone, keys)]);
+    fresh = owners.filter(name => !reached.has(nameKey(name)));
+    for (const name of fresh) reached.set(nameKey(name), name);
+    found.push(...fresh);
   }
   return found;
+}
+
+/** The aliases of packed nodes, and the node that each leads to; -1: one that is not there. */
+interface Aliases {
+  owners: Uint32Array;
+  targets: Int32Array;
+}
+const knownAliases = new WeakMap<PackedNodes, Aliases>();
+
+/** Found once for all versions that share the nodes. */
+function aliasesIn(apex: Uint8Array, nodes: PackedNodes): Aliases {
+  let known = knownAliases.get(nodes);
+  if (known === undefined) {
+    const owners: number[] = [];
+    const targets: number[] = [];
+    for (let i = 0; i < nodes.count; i++) {
+      if ((nodes.flags[i] & NodeFlag.cname) === 0) continue;
+      const target = targetOf(nodes, i);
+      const end = labelsAbove(apex, target, 0, target.length);
+      if (end < 0) continue;
+      owners.push(i);
+      targets.push(nodes.find(target, 0, end));
+    }
+    knownAliases.set(nodes, (known = { owners: Uint32Array.from(owners), targets: Int32Array.from(targets) }));
+  }
+  return known;
+}
+
+function aliasesOfBase({ apex, base }: Zone, names: readonly Uint8Array[], keys: ReadonlySet<string>): Uint8Array[] {
+  const { owners, targets } = aliasesIn(apex, base);
+  const nodes = new Set(names.map(name => base.find(name, 0, name.length - apex.length)));
+  const found: Uint8Array[] = [];
+  for (let i = 0; i < owners.length && found.length <= MOST; i++) {
+    const is = targets[i] < 0 ? keys.has(nameKey(targetOf(base, owners[i]))) : nodes.has(targets[i]);
+    if (is) found.push(ownerOf(apex, base, owners[i]));
+  }
+  return found;
+}
+
+function aliasesOfChanges({ apex, overlay }: Zone, keys: ReadonlySet<string>): Uint8Array[] {
+  const found: Uint8Array[] = [];
+  if (overlay === undefined) return found;
+  const { nodes } = overlay;
+  for (let i = 0; i < nodes.count; i++) {
+    if ((nodes.flags[i] & NodeFlag.cname) === 0) continue;
+    if (keys.has(nameKey(targetOf(nodes, i)))) found.push(ownerOf(apex, nodes, i));
+  }
+  return found;
+}
+
+const ownerOf = (apex: Uint8Array, nodes: PackedNodes, i: number): Uint8Array =>
+  Buffer.concat([foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1]), apex]);
+
+/** Folded. */
+function targetOf(nodes: PackedNodes, node: number): Uint8Array {
+  const { data } = nodes;
+  const at = nodes.rrset(node, Type.CNAME) + RRSET_HEADER;
+  return foldName(data, at + 2, at + 2 + ((data[at] << 8) | data[at + 1]));
 }
