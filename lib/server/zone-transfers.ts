@@ -17,6 +17,7 @@ import type { Prepared } from './prepared.js';
 import {
   catalogOptionsOf,
   fetchLimitsOf,
+  madeCatalogOf,
   type TransferLimitSettings,
   transferOptionsOf,
   tsigKeysOf,
@@ -96,12 +97,15 @@ export class ZoneTransfers {
   use(settings: ZonesSettings, authorities?: string, from: LocalAddress = {}): void {
     const keys = tsigKeysOf(settings);
     const { zoneTransfers } = settings;
+    const catalogs = settings.zones.filter(({ type }) => type === 'catalog');
+    const isHad = (one: ZoneTransferSettings): boolean => one.primaries.length > 0;
     this.#opener.trust(authorities);
     this.#opener.from = from;
     this.#transfers.use({
       keys,
       zones: settings.zones.filter(({ type }) => type !== 'catalog').map(zone => transferOptionsOf(zone, keys)),
-      catalogs: settings.zones.filter(({ type }) => type === 'catalog').map(zone => catalogOptionsOf(zone, keys)),
+      catalogs: catalogs.filter(isHad).map(zone => catalogOptionsOf(zone, keys)),
+      made: catalogs.filter(one => !isHad(one)).map(one => madeCatalogOf(one, settings.zones, keys)),
       folder: zoneTransfers.folder,
       limits: fetchLimitsOf(settings),
       journalLimits: {

@@ -11,9 +11,11 @@ import type { Logger } from '../base/log.js';
 import { versionOf } from '../base/regular-file.js';
 import type { Resolver } from '../resolve/resolver.js';
 import { encodeName, foldName, nameKey, nameToText } from '../wire/name.js';
+import { withDigest } from '../zone/digest.js';
 import { loadZoneFile, type LoadedZone } from '../zone/load-zone.js';
 import { ServedZones } from '../resolve/served-zones.js';
 import { touchedBy } from '../zone/touched.js';
+import { isSigned } from '../zone/update/apply-update.js';
 import { problemText } from '../zone/zone-file.js';
 import { zoneText } from '../zone/zone-text.js';
 import { type ZoneChange, ZoneStore } from '../zone/zone-store.js';
@@ -93,7 +95,8 @@ export class Zones {
         if (said.length > 0)
           log.warn({ zone: settings.name, problems: said.slice(0, LOGGED_PROBLEMS) }, 'a zone is served with doubts');
         const loadedSeconds = this.parts.clock.wallSeconds();
-        return { settings, apex, version, loaded: zone, loadedSeconds, problem: undefined };
+        const loaded = settings.makeDigest && !isSigned(zone) ? withDigest(zone) : zone;
+        return { settings, apex, version, loaded, loadedSeconds, problem: undefined };
       }
       const errors = problems.filter(one => one.severity === 'error').map(problemText);
       return this.#broken({ settings, apex, version, known, problem: errors[0], said: errors });

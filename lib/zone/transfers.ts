@@ -7,9 +7,11 @@ import type { Transport } from '../transport/transport.js';
 import { nameKey } from '../wire/name.js';
 import { AuthorityRequests, type RequestParts } from './authority/requests.js';
 import { CatalogConsumer, type CatalogOptions } from './catalog/consumer.js';
+import { type ListedZone, makeCatalog } from './catalog/make-catalog.js';
+import { differenceOf } from './changes.js';
 import { Notifier } from './notifier.js';
 import { Secondary, type SecondaryReport } from './secondary.js';
-import { isNewer } from './serial.js';
+import { isNewer, serialAfter } from './serial.js';
 import { type FetchLimits, fetchZone } from './transfer/fetch-zone.js';
 import type { JournalLimits } from './transfer/journal.js';
 import { TransferPlaces } from './transfer/places.js';
@@ -18,7 +20,8 @@ import { TransferredZone, type TransferOptions } from './transferred-zone.js';
 import { TsigKeys } from './tsig/key.js';
 import { ZoneFiles } from './zone-files.js';
 import type { ZoneStore } from './zone-store.js';
-import type { Zone } from './zone.js';
+import { ZoneBuilder } from './zone-builder.js';
+import { Zone } from './zone.js';
 
 /** Zones that are had at a time: in all, and from one server. */
 const FETCHES = 16;
@@ -35,9 +38,17 @@ export interface TransfersParts {
   readonly answer: RequestParts['answer'];
 }
 
+/** A catalog that is made here, for those who follow it. */
+export interface MadeCatalog {
+  readonly transfer: TransferOptions;
+  readonly zones: readonly ListedZone[];
+}
+
 export interface TransfersOptions {
   readonly zones: readonly TransferOptions[];
   readonly catalogs: readonly CatalogOptions[];
+  /** Lists of its own. */
+  readonly made: readonly MadeCatalog[];
   readonly keys: TsigKeys;
   /** Where zones are kept; undefined: nowhere. */
   readonly folder: string | undefined;
@@ -72,6 +83,7 @@ export class Transfers {
     this.#options = {
       zones: [],
       catalogs: [],
+      made: [],
       keys: new TsigKeys(),
       folder: undefined,
       limits: { maxRecords: 0, maxOctets: 0, transferOctets: 0, transferMs: 0 },
@@ -110,13 +122,15 @@ export class Transfers {
     if (options.folder !== before.folder || this.#files === undefined) {
       this.#files = options.folder === undefined ? undefined : new ZoneFiles(options.folder);
     }
-    const wanted = new Map(options.zones.map(one => [nameKey(one.apex), one]));
+    const made = options.made.map(one => one.transfer);
+    const wanted = new Map([...options.zones, ...made].map(one => [nameKey(one.apex), one]));
     const listed = new Map(
       [...this.#catalogs.values()].flatMap(one => [...one.zones()].map(z => [nameKey(z.apex), z])),
     );
     for (const [key] of this.#zones) if (!wanted.has(key) && !listed.has(key)) this.#drop(key);
     for (const zone of wanted.values()) this.#add(zone);
     this.#useCatalogs(options.catalogs);
+    for (const one of options.made) this.#make(one);
   }
 
   #useCatalogs(catalogs: readonly CatalogOptions[]): void {
@@ -145,9 +159,30 @@ export class Transfers {
     }
   }
 
+  /** Another version where it lists other zones; its serial is the time, so that it goes on over restarts. */
+  #make({ transfer: { apex }, zones }: MadeCatalog): void {
+    const link = this.#zones.get(nameKey(apex))!;
+    const before = link.zone;
+    const versionOf = (serial: number): Zone => {
+      const builder = new ZoneBuilder(apex);
+      for (const record of makeCatalog(apex, serial, zones)) builder.add(record);
+      return new Zone(apex, builder.build());
+    };
+    const now = this.parts.clock.wallSeconds() >>> 0;
+    if (before === undefined) link.replaced(versionOf(now));
+    else {
+      const same = versionOf(before.serial);
+      const { removed, added } = differenceOf(before, same);
+      if (removed.length + added.length === 0) return;
+      link.replaced(versionOf(isNewer(now, before.serial) ? now : serialAfter(before.serial)));
+    }
+  }
+
   #ownerOf(apex: Uint8Array): CatalogConsumer | 'configured' | undefined {
     const key = nameKey(apex);
-    if (this.#options.zones.some(one => nameKey(one.apex) === key) || this.#catalogs.has(key)) return 'configured';
+    const { zones, made } = this.#options;
+    const isConfigured = [...zones, ...made.map(one => one.transfer)].some(one => nameKey(one.apex) === key);
+    if (isConfigured || this.#catalogs.has(key)) return 'configured';
     return [...this.#catalogs.values()].find(one => one.has(apex));
   }
 

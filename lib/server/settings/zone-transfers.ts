@@ -10,6 +10,7 @@ import { keyIn, parseAccessRule } from '../../zone/access.js';
 import type { CatalogOptions, MemberOptions } from '../../zone/catalog/consumer.js';
 import type { UpdateRule } from '../../zone/links.js';
 import type { FetchLimits } from '../../zone/transfer/fetch-zone.js';
+import type { MadeCatalog } from '../../zone/transfers.js';
 import type { PeerServer } from '../../zone/transfer/primary-connection.js';
 import type { TransferOptions } from '../../zone/transferred-zone.js';
 import { makeTsigKey, TSIG_ALGORITHMS, TsigKeys } from '../../zone/tsig/key.js';
@@ -105,6 +106,17 @@ export const transferRows = {
     change: 'live',
     why: 'Who may change it (UPDATE, RFC 2136), always by a key. By default nobody; zones that are signed are not changed.',
   },
+  makeDigest: {
+    schema: z.boolean().default(false),
+    change: 'live',
+    why: 'Of a primary that is not signed: add a digest of all that it has (ZONEMD, RFC 8976) when its file is read.',
+  },
+  catalog: {
+    schema: domainName.optional(),
+    change: 'live',
+    why: 'The catalog of this server that lists it: a zone of type `catalog` without primaries.',
+  },
+  group: { schema: z.string().min(1).max(255).optional(), change: 'live', why: 'What that catalog has as its group.' },
   requireDigest: {
     schema: z.boolean().default(false),
     change: 'live',
@@ -190,6 +202,8 @@ export interface ZoneTransferSettings {
   allowNotify: readonly string[];
   allowUpdate: readonly { key: string; names: readonly string[]; types: readonly string[] }[];
   requireDigest: boolean;
+  catalog?: string;
+  group?: string;
   type?: 'primary' | 'secondary' | 'catalog';
   members?: MemberSettings & {
     maxZones: number;
@@ -277,5 +291,19 @@ export function catalogOptionsOf(zone: ZoneTransferSettings, keys: TsigKeys): Ca
     groups: new Map(members.groups.map(one => [one.name, optionsOf(one)])),
     maxMembers: members.maxZones,
     allowedNames: members.allowedNames.map(nameOf),
+  };
+}
+
+/** A catalog of this server's own: what of its zones name it. */
+export function madeCatalogOf(
+  catalog: ZoneTransferSettings,
+  zones: readonly ZoneTransferSettings[],
+  keys: TsigKeys,
+): MadeCatalog {
+  const { apex } = transferOptionsOf(catalog, keys);
+  const listed = zones.filter(one => one.catalog !== undefined && Buffer.compare(nameOf(one.catalog), apex) === 0);
+  return {
+    transfer: transferOptionsOf(catalog, keys),
+    zones: listed.map(({ name, group }) => ({ apex: nameOf(name), group })),
   };
 }

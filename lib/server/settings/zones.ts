@@ -11,7 +11,7 @@ const zone = section({
   type: {
     schema: z.enum(['primary', 'secondary', 'catalog']).default('primary'),
     change: 'live',
-    why: '`primary`: its file is what it is. `secondary`: it is had from `primaries`, and served for as long as its SOA says. `catalog`: a list of zones (RFC 9432) that is had from `primaries`; those that it lists are secondaries of this server, and the list itself is not answered.',
+    why: '`primary`: its file is what it is. `secondary`: it is had from `primaries`, and served for as long as its SOA says. `catalog`: a list of zones (RFC 9432) that is had from `primaries`; those that it lists are secondaries of this server. Without primaries it lists zones of this server that name it as their `catalog`. The list itself is not answered.',
   },
   file: {
     schema: pathOption.optional(),
@@ -51,20 +51,23 @@ type Wrong = { path: (string | number)[]; message: string };
 
 /** What a zone of its type has to have, and what it cannot. */
 function wrongOfType(zone: ZoneSettings): Wrong | undefined {
-  const { type, file, primaries, views, allowTransfer, allowUpdate, notify } = zone;
+  const { type, file, primaries, views, allowTransfer, allowUpdate, notify, makeDigest } = zone;
   if (type === 'primary' && file === undefined)
     return { path: ['file'], message: 'expected the file of a primary zone' };
   if (type === 'primary' && primaries.length > 0) {
     return { path: ['primaries'], message: 'expected none of a primary zone: it is had from its file' };
   }
-  if (type !== 'primary' && primaries.length === 0) {
-    return { path: ['primaries'], message: `expected whom a ${type} zone is had from` };
+  if (type === 'secondary' && primaries.length === 0) {
+    return { path: ['primaries'], message: 'expected whom a secondary zone is had from' };
   }
   if (type !== 'primary' && file !== undefined) {
     return { path: ['file'], message: `expected none of a ${type} zone: zoneTransfers.folder is where it is kept` };
   }
   if (type !== 'primary' && allowUpdate.length > 0) {
     return { path: ['allowUpdate'], message: 'expected none but of a primary zone' };
+  }
+  if (makeDigest && (type !== 'primary' || allowUpdate.length > 0)) {
+    return { path: ['makeDigest'], message: 'expected it of a primary zone without updates only' };
   }
   if (views.length > 0 && (type !== 'primary' || allowTransfer.length + allowUpdate.length + notify.length > 0)) {
     return { path: ['views'], message: 'expected none of a zone that comes from other servers, or goes to them' };

@@ -64,7 +64,7 @@ export function encodeDifference(difference: Difference): Buffer {
 /** @throws {ShardnsError} ERR_SHARDNS_MESSAGE for octets that are none */
 export function decodeDifference(octets: Uint8Array): Difference {
   if (octets.length < HEAD) throw cutOff(0);
-  const count = word(octets, 0) * 0x10000 + word(octets, 2);
+  const count = new DataView(octets.buffer, octets.byteOffset).getUint32(0);
   let at = HEAD;
   const take = (): ResourceRecord => {
     const { record, next } = takeRecord(octets, at);

@@ -7,7 +7,7 @@ import { encodeName, nameToText } from '../../../lib/wire/name.js';
 import type { CatalogOptions } from '../../../lib/zone/catalog/consumer.js';
 import { makeCatalog } from '../../../lib/zone/catalog/make-catalog.js';
 import { readCatalog } from '../../../lib/zone/catalog/read-catalog.js';
-import { Transfers } from '../../../lib/zone/transfers.js';
+import { type MadeCatalog, Transfers } from '../../../lib/zone/transfers.js';
 import { TsigKeys } from '../../../lib/zone/tsig/key.js';
 import { ZoneStore } from '../../../lib/zone/zone-store.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
@@ -104,10 +104,11 @@ describe('a consumer', () => {
       open: primary.open,
       answer: () => {},
     });
-    const use = () =>
+    const use = (made: MadeCatalog[] = []) =>
       transfers.use({
         zones: [],
         catalogs,
+        made,
         keys: new TsigKeys(),
         folder: undefined,
         limits: { maxRecords: 1000, maxOctets: 1e6, transferOctets: 1e6, transferMs: 60_000 },
@@ -143,6 +144,18 @@ describe('a consumer', () => {
     expect(one.names()).toEqual(['one.', 'two.']);
     await one.catalog([...head(2), member('b', 'two'), member('c', 'three')]);
     expect(one.names()).toEqual(['three.', 'two.']);
+  });
+  test('that is made here lists its zones, and has another serial only when they are others', async () => {
+    const one = await start();
+    const listed = (...names: string[]) => names.map(name => ({ apex: encodeName(name), group: undefined }));
+    const serialWith = (...names: string[]): number => {
+      one.use([{ transfer: { ...transfer('made'), primaries: [] }, zones: listed(...names) }]);
+      return one.transfers.find(encodeName('made'))!.zone!.serial;
+    };
+    const first = serialWith('a', 'b');
+    expect([serialWith('a', 'b'), serialWith('a') - first, serialWith('a', 'c') - first]).toEqual([first, 1, 2]);
+    expect(one.transfers.find(encodeName('made'))!.journal.versions).toBe(2);
+    expect(one.names()).toEqual([]);
   });
   test('keeps all zones while the catalog is broken', async () => {
     const one = await start(catalogOf('catalog'));

@@ -60,6 +60,7 @@ class Setting {
     this.transfers.use({
       zones: [zone],
       catalogs: [],
+      made: [],
       keys: new TsigKeys(),
       folder: this.folder,
       limits: { maxRecords: 1000, maxOctets: 1e6, transferOctets: 1e6, transferMs: 60_000, ...limits },
