@@ -135,8 +135,11 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
     }
   };
   collect(result.error.issues, []);
-  return { issues };
+  return { issues: issues.map(issue => (isSecret(issue) ? { ...issue, value: '(not shown)' } : issue)) };
 }
+
+/** What nobody is to read in a log. */
+const isSecret = ({ path }: OptionIssue): boolean => path.at(-1) === 'secret';
 
 /** Of several forms that a value may have, what is wrong with it in the one that was meant; undefined: it is none of them. */
 function formMeant(forms: z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {
