@@ -46,14 +46,24 @@ export interface ZoneReport {
 interface FileZone {
   settings: FileZoneSettings;
   apex: Uint8Array;
-  /** Of the file when it was read last, whatever came of it. */
+  /** Of the file, and of those that it includes, when it was read last, whatever came of it. */
   version: string;
+  included: readonly string[];
   loaded: LoadedZone['zone'];
   loadedSeconds: number | undefined;
   problem: string | undefined;
 }
 
 const keyOf = ({ name, file, views }: FileZoneSettings): string => JSON.stringify([name.toLowerCase(), file, views]);
+
+/** Another text where one of them was written, or replaced, or is not there any more. */
+const versionsOf = (files: readonly string[]): string =>
+  files
+    .map(file => {
+      const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+      return stats === undefined ? '' : versionOf(stats as BigIntStats);
+    })
+    .join(' ');
 
 export class Zones {
   readonly served = new ServedZones();
@@ -85,9 +95,10 @@ export class Zones {
     const { file } = settings;
     let version = '';
     try {
-      version = versionOf(statSync(file, { bigint: true }) as BigIntStats);
+      version = versionsOf([file, ...(known?.included ?? [])]);
       if (known !== undefined && known.version === version && !anyway) return { ...known, settings };
-      const { zone, problems } = loadZoneFile(file, { apex });
+      const { zone, problems, included } = loadZoneFile(file, { apex });
+      version = versionsOf([file, ...included]);
       const said = problems.map(problemText);
       const { log } = this.parts;
       this.loads++;
@@ -96,13 +107,13 @@ export class Zones {
           log.warn({ zone: settings.name, problems: said.slice(0, LOGGED_PROBLEMS) }, 'a zone is served with doubts');
         const loadedSeconds = this.parts.clock.wallSeconds();
         const loaded = settings.makeDigest && !isSigned(zone) ? withDigest(zone) : zone;
-        return { settings, apex, version, loaded, loadedSeconds, problem: undefined };
+        return { settings, apex, version, included, loaded, loadedSeconds, problem: undefined };
       }
       const errors = problems.filter(one => one.severity === 'error').map(problemText);
-      return this.#broken({ settings, apex, version, known, problem: errors[0], said: errors });
+      return this.#broken({ settings, apex, version, included, known, problem: errors[0], said: errors });
     } catch (error) {
       const problem = error instanceof ShardnsError ? error.message : `${file}: ${(error as Error).message}`;
-      return this.#broken({ settings, apex, version, known, problem, said: [problem] });
+      return this.#broken({ settings, apex, version, included: [], known, problem, said: [problem] });
     }
   }
 
@@ -110,16 +121,17 @@ export class Zones {
     settings: FileZoneSettings;
     apex: Uint8Array;
     version: string;
+    included: readonly string[];
     known: FileZone | undefined;
     problem: string;
     said: string[];
   }): FileZone {
-    const { settings, apex, version, known, problem } = one;
+    const { settings, apex, version, included, known, problem } = one;
     this.failures++;
     const what = known?.loaded === undefined ? 'its names are SERVFAIL' : 'the version before is served';
     const problems = one.said.slice(0, LOGGED_PROBLEMS);
     this.parts.log.error({ zone: settings.name, problems }, `a zone file cannot be served: ${what}`);
-    return { settings, apex, version, loaded: known?.loaded, loadedSeconds: known?.loadedSeconds, problem };
+    return { settings, apex, version, included, loaded: known?.loaded, loadedSeconds: known?.loadedSeconds, problem };
   }
 
   #commit(next: Map<string, FileZone>, settings: ServerSettings): void {

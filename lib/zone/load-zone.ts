@@ -16,6 +16,8 @@ export interface LoadedZone {
   /** Undefined: what is wrong with it refuses it. */
   zone: Zone | undefined;
   problems: ZoneProblem[];
+  /** Files that were included. */
+  included: string[];
 }
 
 export const MAX_ZONE_FILE_OCTETS = 2 ** 31;
@@ -32,6 +34,7 @@ export function loadZone(octets: Uint8Array, { apex, limits = ZONE_LIMITS, ...op
   const whole = (severity: 'error' | 'warning', message: string): void =>
     void problems.push({ severity, file: options.file, line: 0, column: 0, message });
   let zone: Zone | undefined;
+  const included: string[] = [];
   try {
     const read = readZoneFile(octets, { ...options, origin: apex }, (name, nameLength, type, ttl, data, length) =>
       builder.addOctets(name, 0, nameLength, type, ttl, data, 0, length)
@@ -44,9 +47,9 @@ export function loadZone(octets: Uint8Array, { apex, limits = ZONE_LIMITS, ...op
     if (!(error instanceof ShardnsError)) throw error;
     whole('error', error.message);
   }
-  if (zone === undefined) return { zone, problems };
+  if (zone === undefined) return { zone, problems, included };
   for (const { severity, message } of checkZone(zone)) whole(severity, message);
-  return { zone: problems.some(one => one.severity === 'error') ? undefined : zone, problems };
+  return { zone: problems.some(one => one.severity === 'error') ? undefined : zone, problems, included };
 }
 
 const MAX_FOUND = 100;
@@ -74,9 +77,11 @@ export function loadZoneFile(
   const { octets } = readRegularOctets(path, maxOctets);
   let left = maxOctets - octets.length;
   const folder = dirname(realpathSync(path));
+  const files = new Set<string>();
   /** Relative to the file that names it, and nowhere but at or below the first one's folder. */
   const include = (name: string, from: string): { octets: Uint8Array; file: string } => {
     const file = isAbsolute(name) ? name : resolve(dirname(from), name);
+    files.add(file);
     const real = realPath(file);
     if (!real.startsWith(folder === sep ? sep : `${folder}${sep}`)) {
       throw new ShardnsError('ERR_SHARDNS_FILE', `${file}: expected a file below ${folder}, the zone file's folder`);
@@ -85,7 +90,8 @@ export function loadZoneFile(
     left -= included.length;
     return { octets: included, file };
   };
-  return loadZone(octets, { apex, limits, file: path, include });
+  const loaded = loadZone(octets, { apex, limits, file: path, include });
+  return { ...loaded, included: [...files] };
 }
 
 function realPath(file: string): string {

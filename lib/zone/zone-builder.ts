@@ -32,18 +32,19 @@ export function labelsAbove(apex: Uint8Array, name: Uint8Array, from: number, le
 const NONE = 0xffffffff;
 
 export class ZoneBuilder {
-  #names = new Uint8Array(4096);
+  // Small at first: there may be a hundred thousand small zones.
+  #names = new Uint8Array(256);
   #namesEnd = 0;
-  #begin = new Uint32Array(256);
-  #end = new Uint32Array(256);
+  #begin = new Uint32Array(16);
+  #end = new Uint32Array(16);
   /** Of each node, where its first and last record stand in the log. */
-  #first = new Uint32Array(256);
-  #last = new Uint32Array(256);
-  #flags = new Uint8Array(256);
+  #first = new Uint32Array(16);
+  #last = new Uint32Array(16);
+  #flags = new Uint8Array(16);
   #count = 0;
-  #slots = new Uint32Array(1024);
+  #slots = new Uint32Array(32);
   /** Records as they came: next of the node (4), type (2), ttl (4), length (2), data. */
-  #log = new Uint8Array(16_384);
+  #log = new Uint8Array(1024);
   #logEnd = 0;
   #recordCount = 0;
   #lastNode = -1;

@@ -109,9 +109,8 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   image->message = copy;
 
   if (args.of_zone) {
-    Store16(copy.data() + 2,
-            static_cast<uint16_t>((flags & (wire::flag::kQr | wire::flag::kAa | wire::flag::kRcode)) |
-                                  wire::flag::kOfZone));
+    Store16(copy.data() + 2, static_cast<uint16_t>((flags & (wire::flag::kQr | wire::flag::kAa | wire::flag::kRcode)) |
+                                                   wire::flag::kOfZone));
     const bool denied = rcode == wire::rcode::kNxDomain || !survey.answered;
     if (denied) image->flags |= entry_flag::kNegative;
     image->ttl_seconds = std::min(denied ? kZoneNegativeSeconds : kZoneSeconds, survey.signature_limit);

@@ -111,6 +111,20 @@ describe('a zone', () => {
     expect(server!.asked).toBe(1);
   });
 
+  test('is read again where only a file that it includes has changed', async () => {
+    writeFileSync(join(folder, 'more'), 'a A 192.0.2.1\n');
+    const file = write(`${HEAD(1)}$INCLUDE more\n`);
+    await start({ zones: [{ name: 'example', file }] });
+    const ask = async () => sections(await server!.ask('udp', makeQuery('a.example'))).answers;
+    expect(await ask()).toEqual(['a.example. 86400 A 192.0.2.1']);
+    writeFileSync(join(folder, 'more'), 'a A 192.0.2.22\n');
+    await server!.server.update({ zones: [{ name: 'example', file }] });
+    expect(await ask()).toEqual(['a.example. 86400 A 192.0.2.22']);
+    expect(server!.server.zones.loads).toBe(2);
+    await server!.server.update({ zones: [{ name: 'example', file }] });
+    expect(server!.server.zones.loads).toBe(2);
+  });
+
   test('is for the clients of its views', async () => {
     mkdirSync(join(folder, 'home'));
     const everybody = write(`${HEAD(1)}www A 192.0.2.7\n`);
