@@ -16,8 +16,12 @@ import type { AuthorityRequests, MessageSource } from '../zone/authority/request
 import { byProtocolFamily, type Protocol } from './listeners/protocols.js';
 
 export type ListenerAsker = Asker & { protocol: Protocol; client: { address: string; port: number } };
-/** Takes the reply, which the next one overwrites; undefined when none is due. `more` follows it, over streams only. */
-export type Reply = (octets: Uint8Array | undefined, more?: MessageSource) => void;
+/**
+ * Takes the reply, which the next one overwrites; undefined when none is due.
+ * @param why then: one of Silence
+ * @param more messages that follow it, over streams only
+ */
+export type Reply = (octets: Uint8Array | undefined, why?: number, more?: MessageSource) => void;
 
 /** Whom a reply is for. */
 interface For {
@@ -44,6 +48,8 @@ export class Answerer {
   readonly #turns = new Turns(TURN_OCTETS);
   /** Transfers, notifications, updates and whatever is signed, where zones are served. */
   authority: AuthorityRequests | undefined;
+  /** Why none was due, of the last reply of which that is so. */
+  #why = 0;
   #closed = false;
 
   constructor(
@@ -77,7 +83,7 @@ export class Answerer {
       tenant = tenantOf(this.engine.tag);
       this.#countRequest(asker);
       if (length === FOR_AUTHORITY) {
-        this.authority!.handle(Uint8Array.from(message), asker, done);
+        this.authority!.handle(Uint8Array.from(message), asker, (octets, more) => done(octets, undefined, more));
         return;
       }
       if (length < 0) {
@@ -98,7 +104,7 @@ export class Answerer {
   /** A query of the plane's that is for who serves zones, and kept. Calls `reply` once. Never throws. */
   answerForAuthority(message: Uint8Array, asker: ListenerAsker, reply: Reply): void {
     if (this.authority === undefined || this.#closed) reply(undefined);
-    else this.authority.handle(message, asker, reply);
+    else this.authority.handle(message, asker, octets => reply(octets));
   }
 
   /** Before queries that are looked up natively: for this client. */
@@ -137,7 +143,7 @@ export class Answerer {
   /** Keeps the query's own copy, and not what the listener has read it with. */
   #answerLater(waiting: Promise<Resolution>, query: Query, from: For, done: Reply): void {
     const { message } = query;
-    const { udp, client, asker, tenant } = from;
+    const { udp, client, tenant } = from;
     const inTurn = (make: () => Uint8Array | undefined | 'later'): void =>
       this.#turns.run(() => {
         let length = 0;
@@ -160,15 +166,25 @@ export class Answerer {
             again = length === ASK_AGAIN;
             return again ? 0 : length;
           });
-          if (!again) return octets;
-          // Once: what stands behind a list's alias is not judged by lists.
-          const { tag } = this.engine;
-          const next = this.resolver.resolve(query, { ...asker, tenant: tag });
-          this.#answerLater(next, query, { ...from, tenant: tag }, done);
-          return 'later';
+          return again ? this.#answerAgain(query, { ...from, tenant: this.engine.tag }, done) : octets;
         }),
       (error: unknown) => inTurn(() => this.#failed(error, message, udp, client)),
     );
+  }
+
+  /** Under the tag of a list's alias, once: what stands behind that is not judged by lists. By rates it is, as at first. */
+  #answerAgain(query: Query, from: For, done: Reply): Uint8Array | undefined | 'later' {
+    const { message } = query;
+    const { udp, client, asker, tenant } = from;
+    const length = this.engine.answer(message, { udp, client, tenant, counts: 'reply', isOtherTag: true });
+    if (length >= 0) {
+      if (!this.engine.refreshDue) return this.#reply(length);
+      const octets = this.#reply(length)?.slice();
+      this.resolver.prefetch(query, tenant);
+      return octets;
+    }
+    this.#answerLater(this.resolver.resolve(query, { ...asker, tenant }), query, from, done);
+    return 'later';
   }
 
   /** Without an answer: what is wrong with the query. */
@@ -217,15 +233,17 @@ export class Answerer {
   }
 
   #reply(length: number): Uint8Array | undefined {
-    return length === 0 ? undefined : this.engine.reply.subarray(0, length);
+    if (length > 0) return this.engine.reply.subarray(0, length);
+    this.#why = this.engine.silence;
+    return undefined;
   }
 
   /** Counts how long a query takes from here. */
   #timed(reply: Reply): Reply {
     const began = this.clock.nowMs();
-    return (octets, more) => {
+    return (octets, _, more) => {
       this.#count((this.clock.nowMs() - began) * 1000);
-      reply(octets, more);
+      reply(octets, octets === undefined ? this.#why : undefined, more);
     };
   }
 
