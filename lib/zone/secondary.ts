@@ -101,9 +101,6 @@ export class Secondary {
     if (this.#zone === undefined) return 'empty';
     return this.#isExpired ? 'expired' : 'serving';
   }
-  get isExpired(): boolean {
-    return this.#isExpired;
-  }
 
   /** Serves what was kept, if anything, and asks the primaries. Never rejects. */
   async begin(): Promise<void> {

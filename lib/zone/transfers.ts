@@ -111,9 +111,6 @@ export class Transfers {
   get fetching(): number {
     return this.#places.underWay;
   }
-  get isEmpty(): boolean {
-    return this.#zones.size === 0;
-  }
 
   /** From now on these; those that stay go on as they are. */
   use(options: TransfersOptions): void {

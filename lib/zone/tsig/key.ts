@@ -76,7 +76,4 @@ export class TsigKeys {
   find(name: Uint8Array): TsigKey | undefined {
     return this.#keys.get(nameKey(name));
   }
-  get size(): number {
-    return this.#keys.size;
-  }
 }

@@ -1,7 +1,7 @@
 // The TSIG record of a message (RFC 8945 section 4.2): found, read, taken off and put on. What its MAC is worth is said
 // elsewhere (mac.ts).
 import { HEADER_SIZE, Class, MAX_MESSAGE_SIZE, Type } from '../../wire/iana.js';
-import { foldName, nameKey, plainNameLength, readName, skipName } from '../../wire/name.js';
+import { foldName, plainNameLength, readName, skipName } from '../../wire/name.js';
 import { RecordWalk, word } from '../../wire/record-walk.js';
 
 /** What a TSIG record says of an error (RFC 8945 section 3); 16 stands for BADVERS in an OPT. */
@@ -102,7 +102,7 @@ function readRecord(message: Uint8Array, at: number): TsigRecord | undefined {
 }
 
 /** Octets that `appendTsig` adds. */
-export function tsigOctets({ name, algorithm, mac, other }: TsigRecord): number {
+function tsigOctets({ name, algorithm, mac, other }: TsigRecord): number {
   return name.length + 10 + algorithm.length + FIXED + mac.length + other.length;
 }
 
@@ -134,6 +134,3 @@ export function appendTsig(message: Uint8Array, tsig: TsigRecord): Buffer | unde
   signed.set(tsig.other, at + 6);
   return signed;
 }
-
-/** For logs and tables. */
-export const tsigKeyOf = ({ name }: TsigRecord): string => nameKey(name);

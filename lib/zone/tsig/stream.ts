@@ -33,12 +33,6 @@ export class TsigStreamSigner {
     this.#prior = requestMac;
   }
 
-  /** Octets that a signature adds to a message. */
-  get octets(): number {
-    const { name, algorithmName, hash } = this.key;
-    return name.length + 10 + algorithmName.length + 16 + hash.octets;
-  }
-
   /** @returns undefined where the record has no room */
   sign(message: Uint8Array, now: number): Buffer | undefined {
     const { key } = this;
