@@ -178,10 +178,14 @@ export class TransferredZone implements ZoneLink {
     this.#tellFailure(this.parts.files?.confirm(this.apex, confirmation) ?? Promise.resolve());
   }
 
+  /** What is being kept; resolves when nothing is written of it any more. */
+  kept: Promise<unknown> = Promise.resolve();
+
   #tellFailure(work: Promise<void>): void {
-    work.catch((error: unknown) => {
+    const told = work.catch((error: unknown) => {
       this.parts.log.error({ zone: this.name, reason: (error as Error).message }, 'a zone could not be kept in a file');
     });
+    this.kept = Promise.all([this.kept, told]);
   }
 
   /** What was kept: the zone of the file with what the journal has added. */

@@ -351,6 +351,7 @@ export class Transfers {
     this.notifier.close();
     this.requests.close();
     for (const zone of this.#zones.values()) zone.secondary?.close();
+    await Promise.all([...this.#zones.values()].map(zone => zone.kept));
     await this.#files?.settled();
   }
 }

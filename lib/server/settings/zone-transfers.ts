@@ -220,12 +220,17 @@ export interface TransferLimitSettings {
 export const tsigKeysOf = ({ tsigKeys }: Pick<TransferLimitSettings, 'tsigKeys'>): TsigKeys =>
   new TsigKeys(tsigKeys.map(one => makeTsigKey(one as Parameters<typeof makeTsigKey>[0])));
 
+/** Names of keys as they are compared: what is wrong with a key itself is told elsewhere. */
+export const keyNamesOf = ({ tsigKeys }: Pick<TransferLimitSettings, 'tsigKeys'>): ReadonlySet<string> =>
+  new Set(tsigKeys.map(one => plainName(one.name)));
+const plainName = (name: string): string => name.toLowerCase().replace(/\.$/, '');
+
 /** The first key that a zone names and that is not there, with the option that names it. */
 export function unknownKey(
   { members, ...zone }: Partial<ZoneTransferSettings>,
-  keys: TsigKeys,
+  keys: ReadonlySet<string>,
 ): { path: (string | number)[]; name: string } | undefined {
-  const isKnown = (name: string): boolean => keys.find(foldName(encodeName(name))) !== undefined;
+  const isKnown = (name: string): boolean => keys.has(plainName(name));
   for (const option of ['primaries', 'notify', 'allowTransfer', 'allowNotify'] as const) {
     for (const [i, text] of (zone[option] ?? []).entries()) {
       const name = keyIn(text);

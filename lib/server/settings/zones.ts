@@ -4,7 +4,7 @@ import { pathOption } from '../../base/options.js';
 import { MAX_ZONES } from '../../zone/zone-store.js';
 import { type Rows, section } from './row.js';
 import { domainName } from './types.js';
-import { catalogRows, transferRows, tsigKeysOf, unknownKey, zoneTransferRows } from './zone-transfers.js';
+import { catalogRows, keyNamesOf, transferRows, unknownKey, zoneTransferRows } from './zone-transfers.js';
 
 const zone = section({
   name: { schema: domainName, change: 'live', why: 'Its apex: `example.org`; `.` for the root.' },
@@ -82,7 +82,7 @@ export function wrongZone(settings: {
   tsigKeys: z.output<(typeof zoneTransferRows)['tsigKeys']['schema']>;
 }): Wrong | undefined {
   const { zones, views } = settings;
-  const keys = tsigKeysOf(settings);
+  const keys = keyNamesOf(settings);
   const known = new Set(views.map(one => one.name));
   const seen = new Set<string>();
   for (const [i, one] of zones.entries()) {

@@ -66,6 +66,7 @@ class Setting {
       limits: { maxRecords: 1000, maxOctets: 1e6, transferOctets: 1e6, transferMs: 60_000, ...limits },
       journalLimits: { versions: 10, octets: 1e6 },
     });
+    await this.transfers.begun();
     await this.turns();
     return this;
   }
