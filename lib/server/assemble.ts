@@ -16,6 +16,7 @@ import { Answerer } from './answerer.js';
 import { Certificates } from './certificates.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
+import { designationOf } from './designation.js';
 import { Invalidation } from './invalidation.js';
 import { Listeners } from './listeners/listeners.js';
 import { Recursion } from './recursion.js';
@@ -57,6 +58,8 @@ export interface ServerParts {
   readonly invalidation: Invalidation;
   readonly clientRules: ClientRules;
   readonly zones: Zones;
+  /** Has clients told how the listeners that are open now are asked encrypted. */
+  readonly designate: (settings: ServerSettings) => void;
 }
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY, ERR_SHARDNS_FILE; nothing of it is left then */
@@ -133,6 +136,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   zones.prepare(settings).commit();
   negativeAnchors.use(settings);
   clientRules.apply(settings);
+  const designate = (by: ServerSettings): void => void (resolver.designation = designationOf(by, listeners.listening));
   return {
     clock,
     log,
@@ -157,5 +161,6 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     invalidation,
     clientRules,
     zones,
+    designate,
   };
 }

@@ -28,7 +28,7 @@ export function answerFromZone(query: Query, asker: Flyer, parts: StepParts): Ou
   if (outside === undefined || zones.alone) return parts.keep.ofZone(query, asker, message, isOfOneZone);
   if (query.recursionDesired) {
     const { answers } = decodeMessage(message);
-    return followAlias(query, asker, outside, parts, { before: answers });
+    return followAlias(query, asker, outside, parts, { instead: answers });
   }
   // Not for those who want recursion.
   return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };
