@@ -17,7 +17,7 @@ import type { Upstream } from '../upstream/upstream.js';
 import { isTruncated } from '../wire/flags.js';
 import { HEADER_SIZE, Rcode } from '../wire/iana.js';
 import { foldedKey } from '../wire/name.js';
-import type { ServedZones } from './served-zones.js';
+import type { OwnZones } from './own-zones.js';
 import { Query } from '../wire/query.js';
 import type { Coalescer } from './coalescer.js';
 import type { Hooks } from './hooks.js';
@@ -166,7 +166,7 @@ export class PlainQuestions implements ForwardOwner<PlainQuestion> {
   }
 }
 
-function isOfZones(zones: ServedZones, packet: Uint8Array): boolean {
+function isOfZones(zones: OwnZones, packet: Uint8Array): boolean {
   const { name, type } = new Query(packet);
   return zones.entryFor(name, type, 0) !== undefined;
 }

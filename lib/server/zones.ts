@@ -13,7 +13,7 @@ import type { Resolver } from '../resolve/resolver.js';
 import { encodeName, foldName, nameKey, nameToText } from '../wire/name.js';
 import { withDigest } from '../zone/digest.js';
 import { loadZoneFile, type LoadedZone } from '../zone/load-zone.js';
-import { ServedZones } from '../resolve/served-zones.js';
+import { OwnZones } from '../resolve/own-zones.js';
 import { touchedBy } from '../zone/touched.js';
 import { isSigned } from '../zone/update/apply-update.js';
 import { problemText } from '../zone/zone-file.js';
@@ -66,7 +66,7 @@ const versionsOf = (files: readonly string[]): string =>
     .join(' ');
 
 export class Zones {
-  readonly served = new ServedZones();
+  readonly served = new OwnZones();
   loads = 0;
   failures = 0;
   #files = new Map<string, FileZone>();

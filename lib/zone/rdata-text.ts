@@ -1,6 +1,7 @@
 // Record data of a zone file's entry to wire format. The types that zones are made of are written at once from the file's
 // octets; others go the way of everybody's text (wire/rdata.ts).
 import { ShardnsError, show } from '../base/errors.js';
+import { lazy } from '../base/lazy.js';
 import { Class, Type, typeName } from '../wire/iana.js';
 import { nameExpected, writeNameOctets } from '../wire/name-octets.js';
 import { encodeFields } from '../wire/rdata.js';
@@ -20,11 +21,12 @@ const NUMBERS_BEFORE_NAME = new Map<number, number>([
   ...[Type.MX, Type.AFSDB, Type.KX, Type.RT].map(type => [type, 1] as const),
   [Type.SRV, 3],
 ]);
-const HELD = 65_535 + 512;
+/** One for all: a file is read in one go, and whoever is given a record copies it. */
+const held = lazy(() => new Uint8Array(65_535 + 512));
 
 export class RdataText {
   /** Of the last record: its first `length` octets. */
-  readonly data = new Uint8Array(HELD);
+  readonly data = held();
   length = 0;
   /** What is wrong with the last record: a field of the entry, and what it should be. */
   problem: { field: number; message: string } | undefined;

@@ -37,7 +37,7 @@ function expectedOf(lines: readonly string[]): ExpectedAnswer {
   return { rcode, flags: ['QR', ...(authoritative ? ['AA'] : [])], answer, authority };
 }
 
-test.skipIf(folder === undefined)('answers are those of PowerDNS', () => {
+test.skipIf(folder === undefined)('answers are those of PowerDNS', { timeout: 300_000 }, () => {
   const zonesFolder = join(folder!, 'auth/pdns-zones');
   const zones = readdirSync(zonesFolder)
     .filter(name => !name.endsWith('.orig'))

@@ -5,7 +5,7 @@ import { Type } from '../wire/iana.js';
 import type { Zone } from '../zone/zone.js';
 import { type SuspendedZone, ZoneStore } from '../zone/zone-store.js';
 
-export class ServedZones {
+export class OwnZones {
   readonly everyone = new ZoneStore();
   /** In the order of the views; undefined for one without zones of its own. */
   views: readonly (ZoneStore | undefined)[] = [];
