@@ -18,8 +18,8 @@ const LIB: Rank = [
   ['cache', 'transport', 'zone', 'dnssec'],
   ['upstream', 'clients'],
   ['resolve'],
-  ['server', 'node', 'discovery'],
-  ['admin'],
+  ['server', 'node'],
+  ['discovery', 'admin'],
   ['cli'],
 ];
 
