@@ -34,6 +34,7 @@ type Created = (error: Error | null, socket?: Socket) => void;
 
 const ENDPOINT = Symbol('endpoint');
 const SOCKET = Symbol('socket');
+const FAILURE = Symbol('failure');
 const REQUEST = Symbol('request of a service');
 
 const endpointOf = (options: SocketOptions): Endpoint | undefined => (options as { [ENDPOINT]?: Endpoint })[ENDPOINT];
@@ -89,7 +90,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       try {
         endpoint = service.pick({ key: key?.(request) });
       } catch (error) {
-        process.nextTick(() => request.destroy(error as Error));
+        // Node's agent tells a request of what `createSocket` gives it, and in no other way.
+        super.addRequest(request, { ...given, [FAILURE]: error });
         return;
       }
       service.retries.noteRequest();
@@ -99,6 +101,11 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
     }
 
     override createSocket(request: ClientRequest, given: SocketOptions, created: Created): void {
+      const failure = (given as { [FAILURE]?: Error })[FAILURE];
+      if (failure !== undefined) {
+        created(failure);
+        return;
+      }
       const tracked = (request as { [REQUEST]?: Tracked })[REQUEST];
       const first = endpointOf(given);
       if (tracked === undefined || first === undefined) {
@@ -179,6 +186,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
     override getName(given?: SocketOptions): string {
       const endpoint = given && endpointOf(given);
       const name = super.getName(given);
+      if (given !== undefined && FAILURE in given) return `none ${name}`;
       return endpoint === undefined ? name : `${endpoint.id} ${name}`;
     }
 
