@@ -45,20 +45,43 @@ export interface DispatcherOptions {
   key?: (options: DispatchOptions) => string | undefined;
 }
 
+/** Where undici keeps the dispatcher that fetch uses: up to 7, and from 8 on. */
 const GLOBAL = Symbol.for('undici.globalDispatcher.1');
+const GLOBAL_8 = Symbol.for('undici.globalDispatcher.2');
 
-/** Node's own Agent, which it shows nowhere but as the dispatcher that its fetch uses. */
-function builtInAgent(): AgentConstructor {
+/** An Agent, and what makes of the handlers of older undicis ones that it takes, where it takes no others. */
+interface Undici {
+  Agent: AgentConstructor;
+  wrap: ((handler: AnyHandler) => AnyHandler) | undefined;
+}
+
+const wrapperIn = (wrapper: unknown): Undici['wrap'] => {
+  const wrap = (wrapper as { wrapHandler?: unknown } | undefined)?.wrapHandler;
+  return typeof wrap === 'function' ? (handler: AnyHandler) => wrap.call(wrapper, handler) as AnyHandler : undefined;
+};
+
+/** Node's own Agent, which it shows nowhere but as the dispatcher that its fetch uses; or undici 8's, in its place there. */
+function builtIn(): Undici {
   void globalThis.Headers; // loads it
-  const used = (globalThis as Record<symbol, object | undefined>)[GLOBAL];
-  const constructor = used?.constructor as AgentConstructor | undefined;
-  if (constructor?.name === 'Agent') return constructor;
+  const used = globalThis as unknown as Record<symbol, object | undefined>;
+  const constructor = used[GLOBAL]?.constructor as AgentConstructor | undefined;
+  if (constructor?.name === 'Agent') return { Agent: constructor, wrap: undefined };
+  const newer = used[GLOBAL_8]?.constructor as AgentConstructor | undefined;
+  const wrap = wrapperIn(constructor);
+  if (newer?.name === 'Agent' && wrap !== undefined) return { Agent: newer, wrap };
   const got = constructor?.name ?? 'none';
   throw optionError(
     'undici',
     got,
     "the module undici ({ undici }), since the global dispatcher is not Node's own Agent",
   );
+}
+
+function undiciOf(given: DispatcherOptions['undici']): Undici {
+  if (given === undefined) return builtIn();
+  const { Agent, Dispatcher1Wrapper } = given as { Agent: unknown; Dispatcher1Wrapper?: unknown };
+  if (typeof Agent !== 'function') throw optionError('undici', given, 'the module undici, which has an Agent');
+  return { Agent: Agent as AgentConstructor, wrap: wrapperIn(Dispatcher1Wrapper) };
 }
 
 interface ConnectorOptions {
@@ -69,10 +92,9 @@ interface ConnectorOptions {
 }
 type ConnectorCallback = (error: Error | null, socket: Socket | null) => void;
 
-/** Idempotent by its method (RFC 9110 section 9.2.2), as undici has it where nothing is said. */
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION where there is no Agent */
 export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): ServiceDispatcher {
-  const Agent = (given.undici === undefined ? builtInAgent() : given.undici.Agent) as AgentConstructor;
-  if (typeof Agent !== 'function') throw optionError('undici', given.undici, 'the module undici, which has an Agent');
+  const { Agent, wrap } = undiciOf(given.undici);
   const h2 = given.agent?.allowH2 === true;
   const alpn = h2 ? ['h2', 'http/1.1'] : ['http/1.1'];
   const agents = new Map<Endpoint, UndiciAgent>();
@@ -114,7 +136,8 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
   };
   service.on('change', onChange);
 
-  const dispatch = (options: DispatchOptions, handler: AnyHandler): boolean => {
+  const dispatch = (options: DispatchOptions, asked: AnyHandler): boolean => {
+    const handler = wrap === undefined || typeof asked.onRequestStart === 'function' ? asked : wrap(asked);
     let endpoint: Endpoint;
     try {
       endpoint = service.pick({ key: given.key?.(options) });
