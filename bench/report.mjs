@@ -95,7 +95,7 @@ function discovery() {
     ns < 10_000 ? `${fixed(ns)} ns` : `${fixed(ns / 1000)} us`,
   ]);
   const { sets } = result;
-  return `${table([`a call, ${result.endpoints} endpoints`, 'time'], rows)}\n\n${source(result)} Medians of ${result.rounds} interleaved rounds; a pick with its \`done()\`; requests one after another to a server in the same process. In 10^6 picks: ${result.collectionsInMillionPicks} garbage collections, ${result.questionsInMillionPicks} questions. ${sets.count} services of ${sets.endpoints} endpoints at a TTL of 5 s: ${fixed(sets.queriesPerSecond)} queries a second, ${fixed(sets.heapPerEndpoint / 1024, 1)} KiB of heap an endpoint.`;
+  return `${table([`a call, ${result.endpoints} endpoints`, 'processor time'], rows)}\n\n${source(result)} Medians of ${result.rounds} interleaved rounds; a pick with its \`done()\`; requests one after another to a server in the same process. In 10^6 picks: ${result.collectionsInMillionPicks} garbage collections, ${result.questionsInMillionPicks} questions. ${sets.count} services of ${sets.endpoints} endpoints at a TTL of 5 s: ${fixed(sets.queriesPerSecond)} queries a second, ${fixed(sets.heapPerEndpoint / 1024, 1)} KiB of heap an endpoint.`;
 }
 
 function persist() {

@@ -15,6 +15,8 @@ export class HashPicker implements Picker {
   readonly #weights: Float64Array;
   readonly #seeds: Uint32Array;
   readonly #sum: number;
+  /** Then the highest hash has the highest score: no logarithm for each. */
+  readonly #isEven: boolean;
 
   constructor(
     { endpoints, weights }: Candidates,
@@ -24,6 +26,7 @@ export class HashPicker implements Picker {
     this.#weights = Float64Array.from(weights);
     this.#seeds = Uint32Array.from(endpoints, one => one.seed);
     this.#sum = weights.reduce((total, weight) => total + weight, 0);
+    this.#isEven = weights.every(weight => weight === weights[0]);
   }
 
   /** Without a key: any of them. */
@@ -39,7 +42,8 @@ export class HashPicker implements Picker {
     for (let i = 0; i < endpoints.length; i++) {
       // One request in flight is always allowed: of few requests everybody's share is less than one.
       if (endpoints[i].inFlight > 0 && endpoints[i].inFlight + 1 > bound * weights[i]) continue;
-      const value = score(mix(hash, this.#seeds[i]), weights[i]);
+      const mixed = mix(hash, this.#seeds[i]);
+      const value = this.#isEven ? mixed : score(mixed, weights[i]);
       if (value > highest) {
         highest = value;
         best = i;

@@ -11,7 +11,7 @@ import type { FoundEndpoint, Finding, Ignored, RecordKind } from './found.js';
 import { nothingIgnored } from './found.js';
 import { addressesOfAll, askOrFail, eachOf } from './hosts.js';
 import { type Metadata, NO_METADATA, readMetadata } from './metadata.js';
-import { type Addresses, alongside, type Alongside, hostKey, hostText, isWithin, recordsOf } from './reading.js';
+import { type Addresses, alongside, type Alongside, hostKey, hostText, isWithin, recordsOf, u16 } from './reading.js';
 import { readServiceBinding } from './service-binding.js';
 import { type Answer, QueryFailure, type RecordSource } from './source.js';
 
@@ -151,8 +151,7 @@ export class Gatherer {
     instance: string | undefined,
     texts: Metadata | undefined,
   ): void {
-    const at = new DataView(data.buffer, data.byteOffset);
-    const port = at.getUint16(4);
+    const port = u16(data, 4);
     if (port === 0 || isRoot(data, 6)) {
       ignored.unusable++;
       return;
@@ -161,8 +160,8 @@ export class Gatherer {
       host: hostText(data.subarray(6)),
       key: '',
       port,
-      priority: at.getUint16(0),
-      weight: at.getUint16(2),
+      priority: u16(data, 0),
+      weight: u16(data, 2),
       alpn: [],
       instance,
       texts,

@@ -20,6 +20,7 @@ export interface Records {
   readonly owner: Uint8Array;
 }
 
+export const u16 = (octets: Uint8Array, at: number): number => (octets[at] << 8) | octets[at + 1];
 const keyOf = (name: Uint8Array): string => nameKey(foldedName(name));
 
 /** What an answer has of a type, for the name that was asked for. */

@@ -2,6 +2,7 @@
 import { formatAddress } from '../../base/address.js';
 import { addressHints } from '../../wire/svcb.js';
 import { plainNameLength } from '../../wire/name.js';
+import { u16 } from './reading.js';
 
 const Key = { mandatory: 0, alpn: 1, noDefaultAlpn: 2, port: 3, ipv4hint: 4, ipv6hint: 6 } as const;
 /** What is understood: a record with any other mandatory key (ECH is one) is passed over (section 8). */
@@ -16,8 +17,6 @@ export interface ServiceBinding {
   readonly alpn: readonly string[];
   readonly hints: readonly string[];
 }
-
-const u16 = (octets: Uint8Array, at: number): number => (octets[at] << 8) | octets[at + 1];
 
 function alpnIds(value: Uint8Array): string[] {
   const ids: string[] = [];
