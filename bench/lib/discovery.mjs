@@ -17,6 +17,8 @@ const REQUESTS = 1000;
 const SETS = 1000;
 
 const server = http.createServer((_, response) => response.end('well'));
+// Rounds are apart for longer than a server keeps idle connections.
+server.keepAliveTimeout = 600_000;
 await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
 const { port } = server.address();
 const { address, asked, close } = await answers(port);

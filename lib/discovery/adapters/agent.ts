@@ -97,7 +97,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       service.retries.noteRequest();
       const tracked = new Tracked(service, endpoint, request, this.options.servername ?? given.servername);
       (request as { [REQUEST]?: Tracked })[REQUEST] = tracked;
-      super.addRequest(request, { ...given, ...placeOf(endpoint) });
+      // The options are the request's own by now, and copied once more by Node's agent.
+      super.addRequest(request, placedAt(given, endpoint));
     }
 
     override createSocket(request: ClientRequest, given: SocketOptions, created: Created): void {
@@ -124,7 +125,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         const { endpoint, socket } = made;
         endpoints.set(socket, endpoint);
         if (!request.destroyed) {
-          super.createSocket(request, { ...given, ...placeOf(endpoint), [SOCKET]: socket }, created);
+          (given as { [SOCKET]?: Socket })[SOCKET] = socket;
+          super.createSocket(request, placedAt(given, endpoint), created);
           return;
         }
         // Nobody waits for it any more.
@@ -212,8 +214,9 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
   return agent as unknown as http.Agent;
 }
 
-const placeOf = (endpoint: Endpoint): SocketOptions => ({
-  host: endpoint.host,
-  port: endpoint.port,
-  [ENDPOINT]: endpoint,
-});
+function placedAt(options: SocketOptions, endpoint: Endpoint): SocketOptions {
+  options.host = endpoint.host;
+  options.port = endpoint.port;
+  (options as { [ENDPOINT]?: Endpoint })[ENDPOINT] = endpoint;
+  return options;
+}

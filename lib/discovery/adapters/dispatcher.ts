@@ -3,6 +3,7 @@
 // Each endpoint has an Agent of undici of its own, which is closed, and lets requests end, when the endpoint leaves. What
 // undici gives to handlers passes through handlers.ts; what it is asked for goes to it as it came, but for the origin.
 import type { Socket } from 'node:net';
+import { BoundedMap } from '../../base/bounded-map.js';
 import { optionError } from '../../base/errors.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Change } from '../live-set.js';
@@ -199,9 +200,21 @@ function dispatcherOver(
   return new ServiceDispatcherOfUndici();
 }
 
+/** Origins that requests have named, taken apart: parsing one takes as long as all else that is done here. */
+const origins = new BoundedMap<string, { readonly protocol: string; readonly host: string }>(256);
+
+function partsOf(origin: string): { readonly protocol: string; readonly host: string } {
+  let parts = origins.get(origin);
+  if (parts === undefined) {
+    const { protocol, host } = new URL(origin);
+    origins.set(origin, (parts = { protocol, host }));
+  }
+  return parts;
+}
+
 /** The endpoint as an origin, and the Host header that the request would have had without it. */
 function placed({ origin, headers }: DispatchOptions, { host, port }: Endpoint): { origin: string; headers: unknown } {
-  const asked = new URL(origin === undefined ? `http://${host}` : String(origin));
+  const asked = partsOf(origin === undefined ? `http://${host}` : String(origin));
   return { origin: `${asked.protocol}//${host}:${port}`, headers: withHost(headers, asked.host) };
 }
 
