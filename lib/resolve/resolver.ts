@@ -3,10 +3,12 @@
 // refreshes (Prefetcher), clients that the hook sorts (TenantSorting). Their bounds are stated there.
 import type { Clock } from '../base/clock.js';
 import { harmless, type Logger } from '../base/log.js';
+import { systemRandom } from '../base/random.js';
 import { type Engine, type JudgedClient, MISS_WITH_STALE, NOT_DUE } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
 import type { Gate } from '../clients/gate.js';
 import { isAliasTag, type ListAliases } from '../clients/list-aliases.js';
+import type { ServedZones } from '../clients/served-zones.js';
 import type { ClientTenants } from '../clients/tenants.js';
 import { REFUSED } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
@@ -22,6 +24,7 @@ import { noStats, type ResolverContext, type ResolverOptions } from './context.j
 import { awaited, Flight, type Found, type Told } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
+import type { Designation } from './local-zones.js';
 import { Mistakes } from './mistakes.js';
 import { type Moved, type Resolution, SERVFAIL } from './outcome.js';
 import { Prefetcher } from './prefetcher.js';
@@ -32,6 +35,7 @@ import type { Resolving } from './recursive-answers.js';
 import { Refreshes } from './refreshes.js';
 import { StaleAnswers } from './stale-answers.js';
 import { TenantSorting } from './tenant-sorting.js';
+import { ZoneRates } from './zone-rates.js';
 
 export type { Asker, Resolution };
 
@@ -78,7 +82,11 @@ export class Resolver implements ResolverContext {
   /** Set where clients belong to views: it says to which. */
   views: Pick<Gate, 'judge'> | undefined;
   /** Set where lists may put aliases in place of names. */
-  listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
+  listAliases: Pick<ListAliases, 'find' | 'kept' | 'keeps'> | undefined;
+  /** Told who serves the zones of what is found, where lists have rules about that. */
+  servedZones: Pick<ServedZones, 'wanted' | 'note'> | undefined;
+  /** How this server is asked encrypted, where it is and may tell. */
+  designation: Designation | undefined;
   /** Set where names are resolved from the root, or zones are configured. */
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */
@@ -96,10 +104,11 @@ export class Resolver implements ResolverContext {
     const keep = (this.#keep = new Keep(engine, clock, what => this.#outdate(what)));
     const stale = (this.#stale = new StaleAnswers(this, hooks, mistakes, clock));
     const refreshes = (this.#refreshes = new Refreshes(clock));
-    const chain = new Chain({ context: this, engine, exchanger, hooks, keep, log: safeLog, mistakes });
-    const coalescer = new Coalescer({ context: this, hooks, keep, chain, stale, refreshes, mistakes });
+    const zoneRates = new ZoneRates(clock, systemRandom);
+    const chain = new Chain({ context: this, engine, exchanger, hooks, keep, zoneRates, log: safeLog, mistakes });
+    const coalescer = new Coalescer({ context: this, hooks, keep, chain, stale, refreshes, mistakes, zoneRates });
     this.#coalescer = coalescer;
-    this.plain = new PlainMisses({ context: this, hooks, exchanger, keep, coalescer, clock });
+    this.plain = new PlainMisses({ context: this, hooks, exchanger, keep, coalescer, zoneRates, clock });
     this.plainQuestions = new PlainQuestions({ context: this, hooks, exchanger, keep, coalescer, clock });
     this.#prefetcher = new Prefetcher({ context: this, engine, coalescer, refreshes, mistakes });
     this.#sorting = new TenantSorting(this, coalescer, chain.hook, mistakes);

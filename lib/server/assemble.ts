@@ -16,6 +16,7 @@ import { Answerer } from './answerer.js';
 import { Certificates } from './certificates.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
+import { designationOf } from './designation.js';
 import { Invalidation } from './invalidation.js';
 import { Listeners } from './listeners/listeners.js';
 import { Recursion } from './recursion.js';
@@ -55,6 +56,8 @@ export interface ServerParts {
   readonly listeners: Listeners;
   readonly invalidation: Invalidation;
   readonly clientRules: ClientRules;
+  /** Has clients told how the listeners that are open now are asked encrypted. */
+  readonly designate: (settings: ServerSettings) => void;
 }
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY, ERR_SHARDNS_FILE; nothing of it is left then */
@@ -129,6 +132,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   });
   negativeAnchors.use(settings);
   clientRules.apply(settings);
+  const designate = (by: ServerSettings): void => void (resolver.designation = designationOf(by, listeners.listening));
   return {
     clock,
     log,
@@ -152,5 +156,6 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     listeners,
     invalidation,
     clientRules,
+    designate,
   };
 }
