@@ -73,13 +73,11 @@ export class Endpoint {
   /** As DNS has them. */
   #found: readonly string[];
   #firstFamily: 4 | 6 | undefined;
+  /** Not to be seen where an endpoint is printed or compared: behind it is the whole set. */
+  readonly #keeper: EndpointKeeper;
 
-  constructor(
-    found: FoundEndpoint,
-    nowMs: number,
-    private readonly keeper: EndpointKeeper,
-    firstFamily?: 4 | 6,
-  ) {
+  constructor(found: FoundEndpoint, nowMs: number, keeper: EndpointKeeper, firstFamily?: 4 | 6) {
+    this.#keeper = keeper;
     this.id = found.id;
     this.host = found.host;
     this.port = found.port;
@@ -135,7 +133,7 @@ export class Endpoint {
         return;
       }
     }
-    this.keeper.ended(this, outcome);
+    this.#keeper.ended(this, outcome);
   }
 
   /** Takes over what DNS says now. @returns whether anything is different */
