@@ -26,6 +26,7 @@ const BENCHES = {
   native: ['a hit, an insert, a flood and a file in C++', 'native/run.mjs', ['libabsl-dev', 'cmake', 'ninja-build']],
   lib: ['a hit from JavaScript, beside lru-cache and dns-packet', 'lib/run.mjs'],
   lookup: ['lookup and Resolver beside cacheable-lookup and dns.lookup', 'lib/lookup.mjs'],
+  discovery: ['an endpoint of a service, and what its adapters add', 'lib/discovery.mjs', [], ['--expose-gc']],
   start: ['what an import costs, and `npm start` to its first answer', 'lib/start.mjs'],
   bytes: ['ByteCache beside caches on the heap', 'lib/bytes.mjs', [], ['--expose-gc']],
   lists: ['a million names of a list, compiled while the program serves', 'lib/lists.mjs'],

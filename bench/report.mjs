@@ -88,6 +88,16 @@ function lookup() {
   return `${table(['a call', 'ns', 'processor ns', 'of cacheable-lookup'], rows)}\n\n${source(result)} ${names} names that are cached, asked in turn through the public calls; cold: names that nobody has asked for, one after another, with A and AAAA; burst: ${burst.callers} callers of ${burst.names} such names at once, for each caller.`;
 }
 
+function discovery() {
+  const result = read('discovery');
+  const rows = Object.entries(result.ns).map(([name, ns]) => [
+    name,
+    ns < 10_000 ? `${fixed(ns)} ns` : `${fixed(ns / 1000)} us`,
+  ]);
+  const { sets } = result;
+  return `${table([`a call, ${result.endpoints} endpoints`, 'processor time'], rows)}\n\n${source(result)} Medians of ${result.rounds} interleaved rounds; a pick with its \`done()\`; requests one after another to a server in the same process. In 10^6 picks: ${result.collectionsInMillionPicks} garbage collections, ${result.questionsInMillionPicks} questions. ${sets.count} services of ${sets.endpoints} endpoints at a TTL of 5 s: ${fixed(sets.queriesPerSecond)} queries a second, ${fixed(sets.heapPerEndpoint / 1024, 1)} KiB of heap an endpoint.`;
+}
+
 function persist() {
   const one = read('persist');
   const rows = [
@@ -213,6 +223,7 @@ const makers = {
   policies,
   lib,
   lookup,
+  discovery,
   persist,
   bytes,
   internet,

@@ -11,12 +11,14 @@ import { rolldown } from 'rolldown';
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 rmSync(join(dist, 'bundle'), { recursive: true, force: true });
-const entries = ['index', 'node/index', 'dnssec/index', 'cli/main', 'server/recursion-worker'];
+const entries = ['index', 'node/index', 'dnssec/index', 'discovery/index', 'cli/main', 'server/recursion-worker'];
 
 /** A file for these modules and all that they load, except what belongs to a group before this one. */
 const groups = [
   ['wire', /\/dist\/(wire\/|base\/bounded-map)/],
   ['lookup', /\/dist\/node\/(?!validating|encrypted)/],
+  // The entry and the command have it.
+  ['discovery', /\/dist\/discovery\/(?!index)/],
   ['cache', /\/dist\/cache\//],
   // What lookups load when the first server is asked over TLS or HTTPS; a server has it too.
   ['encrypted', /\/dist\/node\/encrypted\.js$/],

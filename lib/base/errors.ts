@@ -13,6 +13,11 @@ export type ShardnsErrorCode =
   | 'ERR_SHARDNS_OVERLOAD' // a bound was reached
   | 'ERR_SHARDNS_MESSAGE' // octets that are not the DNS message they should be
   | 'ERR_SHARDNS_ABORTED' // the caller's signal said so
+  | 'ERR_SHARDNS_SERVICE_UNAVAILABLE' // no endpoint of a service is to be had now; it is tried again
+  | 'ERR_SHARDNS_SERVICE_MISSING' // a service has no such name, or no such records
+  | 'ERR_SHARDNS_SERVICE_REFUSED' // servers will not answer for a service
+  | 'ERR_SHARDNS_SERVICE_NOT_OFFERED' // the zone says that a service is not there
+  | 'ERR_SHARDNS_SERVICE_INSECURE' // what is said of a service is not proven
   | 'ERR_SHARDNS_INTERNAL'; // a mistake of ours
 
 /** Every error that shardns throws. `code` is stable; `message` names the value and what to do. */

@@ -1,4 +1,5 @@
-// The command line: `shardns serve | check-config | check-zone | ctl | build`. Each command is loaded when it is the one.
+// The command line: `shardns serve | ctl | discover | check-config | check-zone | token | build`. Each command is loaded when
+// it is the one.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { exhaustionOf, ShardnsError } from '../base/errors.js';
@@ -36,6 +37,9 @@ const USAGE = `shardns: DNS answers at memory speed
                                        trust anchors, their states, and when the keys of their zones are looked at
                                        (RFC 5011), of the server, as ctl anchors, or of the file of its
                                        dnssec.anchorFile; --update has it look now; exit 1 where something is wrong
+  shardns discover NAME [--watch] [--records srv|svcb|https|dns-sd|address] [--port N] [--server ADDR:PORT]... [--secure]
+                [--json]               endpoints of a service, such as _http._tcp.orders.example.com, once or as they
+                                       change; exit 1 where there is none
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
   shardns check-zone FILE [ORIGIN]     the same of a zone file, as a server of \`zones\` would take it
   shardns build                        compiles the addon where no prebuilt one fits
@@ -74,6 +78,7 @@ async function run(args: string[]): Promise<number> {
   }
   if (command === 'build') return (await import('./build.js')).build();
   if (command === 'ctl') return runCtl(rest);
+  if (command === 'discover') return runDiscover(rest);
   if (command === 'anchors') return runAnchors(rest);
   if (command === 'serve') {
     const { values } = parse(rest);
@@ -179,6 +184,29 @@ async function runAnchors(args: string[]): Promise<number> {
     throw new Usage('anchors: --file shows what the file has; --update and --socket ask the server that writes it');
   }
   return (await import('./anchors-file.js')).showFile(file, flags.json === true);
+}
+
+async function runDiscover(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        server: { type: 'string', multiple: true },
+        records: { type: 'string' },
+        port: { type: 'string' },
+        watch: { type: 'boolean' },
+        json: { type: 'boolean' },
+        secure: { type: 'boolean' },
+      },
+    });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+  const { positionals, values } = parsed;
+  if (positionals.length !== 1) throw new Usage('discover takes the NAME of a service');
+  return (await import('./discover.js')).runDiscover(positionals[0], values);
 }
 
 function parseDuration(text: string): number {

@@ -18,8 +18,8 @@ const LIB: Rank = [
   ['cache', 'transport', 'dnssec'],
   ['upstream', 'clients', 'zone'],
   ['resolve'],
-  ['server', 'node', 'discovery'],
-  ['admin'],
+  ['server', 'node'],
+  ['discovery', 'admin'],
   ['cli'],
 ];
 

@@ -24,7 +24,10 @@ describe('README and docs', () => {
     const url = (file: string): string => `from '${pathToFileURL(join('dist', file)).href}'`;
     const resolved = outputText
       .replace("from 'shardns'", url('index.js'))
-      .replace("from 'shardns/dnssec'", url('dnssec/index.js'));
+      .replace("from 'shardns/dnssec'", url('dnssec/index.js'))
+      .replace("from 'shardns/discovery'", url('discovery/index.js'))
+      .replace("from '@grpc/grpc-js'", `from '${pathToFileURL('node_modules/@grpc/grpc-js/build/src/index.js').href}'`)
+      .replace("from 'undici'", `from '${pathToFileURL('node_modules/undici/index.js').href}'`);
     writeFileSync(path, resolved);
     const output = await new Promise<string>((resolve, reject) =>
       execFile(process.execPath, [path], { timeout: 20_000 }, (error, out) =>

@@ -94,7 +94,7 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
     const superfluous = /^(test|bench|build|\.ci)\/|\.test\.|\.ts$(?<!\.d\.ts)|vectors|tsconfig/;
     expect(paths.filter(path => superfluous.test(path))).toEqual([]);
     // Modules are in the files that they were joined to.
-    expect(paths.filter(path => /^dist\/(?!bundle\/).*\.js$/.test(path))).toHaveLength(5);
+    expect(paths.filter(path => /^dist\/(?!bundle\/).*\.js$/.test(path))).toHaveLength(6);
     // Two binaries, each with the engine once for each policy, are half of it.
     expect(packed.size).toBeLessThan(1_500_000);
     const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -137,6 +137,18 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
     // It ends with 1 for a problem; `shardns/lookup` has no types in the resolution of before `exports`, which is left out.
     expect(() => check('attw', tarball, ...args)).not.toThrow();
   });
+
+  test.each(['22', '24'] as const)(
+    'on Node %s fetch and undici 6, 7 and 8 go through a service',
+    name => {
+      const args = ['node_modules/vitest/vitest.mjs', 'run', 'test/lib/discovery/dispatcher.test.ts'];
+      // What starts Node's tools is the Node that is tried.
+      const env = { ...process.env, PATH: `${dirname(nodeOf(name))}:${process.env.PATH}` };
+      const result = spawnSync(nodeOf(name), args, { encoding: 'utf8', env, timeout: 300_000 });
+      expect(result.status, result.stdout + result.stderr).toBe(0);
+    },
+    300_000,
+  );
 
   test('pnpm installs it, and what it installs runs', () => {
     const own = join(folder, 'pnpm');

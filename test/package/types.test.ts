@@ -37,7 +37,7 @@ function problems(files: string[], options: ts.CompilerOptions): string[] {
   });
 }
 
-const ENTRIES = ['shardns', 'shardns/lookup', 'shardns/dnssec'];
+const ENTRIES = ['shardns', 'shardns/lookup', 'shardns/dnssec', 'shardns/discovery'];
 const imported = ENTRIES.map((entry, i) => `import * as e${i} from '${entry}'; void e${i};`);
 const required = ENTRIES.map((entry, i) => `import e${i} = require('${entry}'); void e${i};`);
 const used = [

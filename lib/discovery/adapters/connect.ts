@@ -1,0 +1,208 @@
+// Connected sockets: to one endpoint, by its addresses in their order with Node's own Happy Eyeballs (RFC 8305), and to a
+// service, one endpoint after the other.
+import net, { type Socket } from 'node:net';
+import tls from 'node:tls';
+import { onAbort } from '../../base/cancel.js';
+import { ShardnsError } from '../../base/errors.js';
+import { abortError } from '../../node/errors.js';
+import { type Endpoint, familyOf } from '../endpoint.js';
+import type { ServiceFace } from '../service-face.js';
+
+export type TlsOptions = Omit<tls.ConnectionOptions, 'host' | 'port' | 'path' | 'socket' | 'lookup'>;
+
+export interface ConnectOptions {
+  /** For `policy: 'hash'`. */
+  key?: string;
+  /** TLS, with options of `tls.connect`; the server's name is by `servername` of the service unless one is given here. */
+  tls?: boolean | TlsOptions;
+  signal?: AbortSignal;
+  /** Options of `net.connect`. */
+  socket?: Pick<net.TcpNetConnectOpts, 'keepAlive' | 'keepAliveInitialDelay' | 'noDelay' | 'localAddress'>;
+}
+
+/** What `net.connect` and `tls.connect` take beside where to. */
+export type SocketOptions = Record<string, unknown>;
+
+/** Whose name a certificate has to be for. */
+export function servernameOf({ settings }: ServiceFace, endpoint: Endpoint): string {
+  if (settings.servername === 'service') return settings.domain;
+  return settings.servername === 'target' ? endpoint.host : settings.servername;
+}
+
+type LookupCallback = (error: Error | null, address: unknown, family?: number) => void;
+
+function lookupIn(endpoint: Endpoint) {
+  return (_host: string, options: { all?: boolean; family?: number | string }, callback: LookupCallback): void => {
+    const found = endpoint.addresses.map(address => ({ address, family: familyOf(address) }));
+    const wanted =
+      options.family === 4 || options.family === 6 ? found.filter(one => one.family === options.family) : found;
+    const given = wanted.length > 0 ? wanted : found;
+    process.nextTick(() => {
+      if (options.all) callback(null, given);
+      else callback(null, given[0].address, given[0].family);
+    });
+  };
+}
+
+/** Sessions of TLS for connections to come: one an endpoint, for as long as that is there. */
+const sessions = new WeakMap<Endpoint, Buffer>();
+
+/** Tells how it has come out, once. */
+export type Connected = (error: Error | undefined, socket: Socket | undefined) => void;
+
+/**
+ * Connects to one endpoint, within `connectTimeoutMs`, the handshake of TLS included.
+ * @param options of `net.connect`, and of `tls.connect` where `secure`
+ * @returns calls it off; nobody is told then
+ */
+export function connectEndpoint(
+  service: ServiceFace,
+  endpoint: Endpoint,
+  { secure, options }: { secure: boolean; options: SocketOptions },
+  connected: Connected,
+): () => void {
+  const { clock, settings } = service;
+  const to = {
+    autoSelectFamily: true,
+    ...options,
+    host: endpoint.host,
+    port: endpoint.port,
+    path: undefined,
+    socketPath: undefined,
+    lookup: lookupIn(endpoint),
+  };
+  const session = sessions.get(endpoint);
+  const named = { servername: servernameOf(service, endpoint), ...(session === undefined ? {} : { session }) };
+  let socket: Socket;
+  try {
+    socket = secure ? tls.connect({ ...named, ...to } as tls.ConnectionOptions) : net.connect(to as net.NetConnectOpts);
+  } catch (error) {
+    // Options that Node refuses: nobody was asked.
+    process.nextTick(() => connected(error as Error, undefined));
+    return () => {};
+  }
+  const event = secure ? 'secureConnect' : 'connect';
+  const over = (): void => {
+    timer.cancel();
+    socket.off(event, good);
+    socket.off('error', bad);
+    socket.off('close', closed);
+  };
+  const good = (): void => {
+    over();
+    if (settings.prefer === 'fastest') endpoint.tryFirst(socket.remoteFamily === 'IPv6' ? 6 : 4);
+    if (secure) socket.on('session', (ticket: Buffer) => sessions.set(endpoint, ticket));
+    connected(undefined, socket);
+  };
+  const bad = (error: Error): void => {
+    over();
+    socket.on('error', () => {}); // what comes after that is nobody's
+    socket.destroy();
+    connected(error, undefined);
+  };
+  const closed = (): void => bad(new ShardnsError('ERR_SHARDNS_UPSTREAM', `${endpoint.id} closed the connection`));
+  socket.on(event, good);
+  socket.on('error', bad);
+  socket.on('close', closed);
+  const ms = settings.connectTimeoutMs;
+  const timer = clock.after(ms, () =>
+    bad(Object.assign(new Error(`connect ETIMEDOUT ${endpoint.id} in ${ms} ms`), { code: 'ETIMEDOUT' })),
+  );
+  return () => {
+    over();
+    socket.on('error', () => {});
+    socket.destroy();
+  };
+}
+
+/** One try after the other at what has no connection yet: the rules are the service's. */
+export interface Tries {
+  readonly endpoint: Endpoint;
+  readonly socket: Socket;
+}
+
+/**
+ * Connects to an endpoint, and to others where that is not to be had, as `retry` allows. The endpoints that failed are told;
+ * the one that is connected is still in flight.
+ * @param failed told of each that did not connect, whether there is another or not
+ * @returns calls it off
+ */
+export function connectInTurn(
+  service: ServiceFace,
+  first: Endpoint,
+  how: { secure: boolean; options: SocketOptions; method?: string },
+  ended: (error: Error | undefined, made: Tries | undefined) => void,
+): () => void {
+  const tried: Endpoint[] = [];
+  let stop = (): void => {};
+  let isOver = false;
+  const attempt = (endpoint: Endpoint): void => {
+    tried.push(endpoint);
+    stop = connectEndpoint(service, endpoint, how, (error, socket) => {
+      if (isOver) return;
+      if (socket !== undefined) {
+        isOver = true;
+        ended(undefined, { endpoint, socket });
+        return;
+      }
+      endpoint.done('unreachable');
+      const { retries } = service;
+      const failure = { error: error!, endpoint, attempt: tried.length, sent: false, method: how.method };
+      const next = retries.may(failure) ? another(service, tried) : undefined;
+      if (next === undefined) {
+        isOver = true;
+        ended(error, undefined);
+        return;
+      }
+      const delay = retries.delayMs(tried.length);
+      if (delay === 0) attempt(next);
+      else {
+        const timer = service.clock.after(delay, () => attempt(next));
+        stop = () => {
+          timer.cancel();
+          next.done('abandoned');
+        };
+      }
+    });
+  };
+  attempt(first);
+  return () => {
+    if (isOver) return;
+    isOver = true;
+    stop();
+    tried.at(-1)!.done('abandoned');
+  };
+}
+
+/** An endpoint that was not tried; undefined where there is none. */
+export function another(service: ServiceFace, tried: readonly Endpoint[]): Endpoint | undefined {
+  try {
+    return service.pick({ not: tried });
+  } catch {
+    return undefined;
+  }
+}
+
+export function connectService(service: ServiceFace, options: ConnectOptions): Promise<Socket> {
+  const { key, signal, tls: secured } = options;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(abortError(signal));
+      return;
+    }
+    const first = service.pick({ key }); // throws into the promise
+    service.retries.noteRequest();
+    const secure = secured !== undefined && secured !== false;
+    const given = { ...options.socket, ...(typeof secured === 'object' ? secured : {}) };
+    const callOff = connectInTurn(service, first, { secure, options: given }, (error, made) => {
+      stop?.();
+      if (made === undefined) {
+        reject(error!);
+        return;
+      }
+      made.socket.once('close', hadError => made.endpoint.done(hadError ? 'failed' : 'ok'));
+      resolve(made.socket);
+    });
+    const stop = signal && onAbort(signal, () => (callOff(), reject(abortError(signal))));
+  });
+}

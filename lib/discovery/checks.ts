@@ -1,0 +1,118 @@
+// Asks endpoints how they are, whether anybody uses them or not: a connection, or a GET. Spread over the interval, so that
+// neither this process nor any endpoint has all of them at once.
+//
+// Bounds: 8 checks of a service at a time, each `timeoutMs` long; a check reads no body.
+import http from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock, Timer } from '../base/clock.js';
+import type { Random } from '../base/random.js';
+import type { Endpoint } from './endpoint.js';
+import type { Health } from './health.js';
+import type { CheckSettings } from './options.js';
+
+const MAX_AT_ONCE = 8;
+const JITTER = 0.2;
+
+/** Whether an endpoint is well; must not reject. `stop` ends it. */
+export type Check = (endpoint: Endpoint, settings: CheckSettings, stop: AbortSignal) => Promise<boolean>;
+
+/** @param connect a socket to an endpoint */
+export function systemCheck(
+  connect: (endpoint: Endpoint, stop: AbortSignal) => Promise<Socket>,
+  domain: string,
+): Check {
+  return async (endpoint, { kind, path }, stop) => {
+    let socket: Socket | undefined;
+    try {
+      socket = await connect(endpoint, stop);
+      return kind === 'tcp' || (await isAnswered(socket, path, domain, stop));
+    } catch {
+      return false;
+    } finally {
+      socket?.destroy();
+    }
+  };
+}
+
+function isAnswered(socket: Socket, path: string, host: string, signal: AbortSignal): Promise<boolean> {
+  return new Promise(resolve => {
+    const request = http.get({ createConnection: () => socket, path, host, signal, agent: false }, response => {
+      response.resume();
+      resolve(response.statusCode! < 400);
+    });
+    request.on('error', () => resolve(false));
+    request.on('close', () => resolve(false));
+  });
+}
+
+export class Checks {
+  readonly #timers = new Map<Endpoint, Timer>();
+  readonly #waiting: Endpoint[] = [];
+  readonly #stop = new AbortController();
+  #underWay = 0;
+
+  constructor(
+    private readonly settings: CheckSettings,
+    private readonly parts: { clock: Clock; random: Random; health: Health; check: Check },
+  ) {}
+
+  /** Begins with those that are new, ends with those that are gone. */
+  follow(added: readonly Endpoint[], removed: readonly Endpoint[]): void {
+    for (const one of removed) {
+      this.#timers.get(one)?.cancel();
+      this.#timers.delete(one);
+    }
+    for (const one of added) this.#after(one, 0, this.settings.intervalMs * this.#share());
+  }
+  #share(): number {
+    return this.parts.random.uint32() / 0x1_0000_0000;
+  }
+
+  #after(endpoint: Endpoint, failures: number, ms: number): void {
+    const timer = this.parts.clock.after(ms, () => {
+      if (this.#underWay >= MAX_AT_ONCE) {
+        this.#waiting.push(endpoint);
+        this.#failures.set(endpoint, failures);
+      } else void this.#run(endpoint, failures);
+    });
+    this.#timers.set(endpoint, timer);
+  }
+  /** Of those that wait for their turn. */
+  readonly #failures = new Map<Endpoint, number>();
+
+  async #run(endpoint: Endpoint, failures: number): Promise<void> {
+    const { clock, check, health } = this.parts;
+    const { timeoutMs, intervalMs } = this.settings;
+    this.#underWay++;
+    const own = new AbortController();
+    const end = (): void => own.abort();
+    this.#stop.signal.addEventListener('abort', end);
+    const timeout = clock.after(timeoutMs, end);
+    const late = new Promise<boolean>(resolve => own.signal.addEventListener('abort', () => resolve(false)));
+    const well = await Promise.race([check(endpoint, this.settings, own.signal).catch(() => false), late]);
+    timeout.cancel();
+    this.#stop.signal.removeEventListener('abort', end);
+    this.#underWay--;
+    this.#next();
+    if (endpoint.state === 'gone' || this.#stop.signal.aborted) return;
+    const inARow = well ? 0 : failures + 1;
+    health.checked(endpoint, well, inARow, this.settings.failures);
+    this.#after(endpoint, inARow, intervalMs * (1 - JITTER / 2 + JITTER * this.#share()));
+  }
+  #next(): void {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      const failures = this.#failures.get(next) ?? 0;
+      this.#failures.delete(next);
+      if (next.state === 'gone') continue;
+      void this.#run(next, failures);
+      return;
+    }
+  }
+
+  close(): void {
+    this.#stop.abort();
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    this.#waiting.length = 0;
+  }
+}

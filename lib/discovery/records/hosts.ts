@@ -1,0 +1,112 @@
+// Addresses of many hosts at a time: those that came along, and those that have to be asked for.
+//
+// Bounds: 64 questions of one service at a time, of the client's 512; MAX_ADDRESSES of a host.
+import { Type } from '../../wire/iana.js';
+import { encodeName, equalNames, nameToText } from '../../wire/name.js';
+import { addAddresses, type Addresses, MAX_ADDRESSES, recordsOf } from './reading.js';
+import { type Answer, QueryFailure, type RecordSource } from './source.js';
+
+const MAX_AT_ONCE = 32; // each with two questions
+
+export interface HostAddresses {
+  /** Sorted; empty: there are none, or none that could be asked for. */
+  readonly addresses: readonly string[];
+  /** Seconds. */
+  readonly ttl: number;
+  /** No server could tell. */
+  readonly failed: boolean;
+  /** Of a source that proves: why not all of it is. */
+  readonly unproven: string | undefined;
+}
+
+/** Runs `work` for each item, so many at a time. */
+export async function eachOf<T>(items: Iterable<T>, most: number, work: (item: T) => Promise<void>): Promise<void> {
+  const left = items[Symbol.iterator]();
+  const worker = async (): Promise<void> => {
+    for (let next = left.next(); !next.done; next = left.next()) await work(next.value);
+  };
+  await Promise.all(Array.from({ length: most }, worker));
+}
+
+/** An answer, or that nobody could tell. */
+export async function askOrFail(source: RecordSource, name: string, type: number): Promise<Answer | QueryFailure> {
+  try {
+    return await source.ask(name, type);
+  } catch (error) {
+    if (error instanceof QueryFailure) return error;
+    // A target that is no name that can be asked for has no address.
+    if (error instanceof Error && (error as { code?: string }).code === 'ERR_SHARDNS_MESSAGE') {
+      return new QueryFailure('EFORMERR');
+    }
+    throw error;
+  }
+}
+
+/** Aliases whose ends a server leaves to whoever asks it, as those do that do not resolve. */
+const MAX_FOLLOWED = 4;
+
+/** What a name has of a type, its aliases followed. */
+async function askFollowing(source: RecordSource, name: string, type: number) {
+  let asked = name;
+  let ttl = Infinity;
+  let unproven: string | undefined;
+  for (let followed = 0; ; followed++) {
+    const answer = await askOrFail(source, asked, type);
+    if (answer instanceof QueryFailure) return answer;
+    const found = recordsOf(answer, asked, type);
+    ttl = Math.min(ttl, found.ttl);
+    unproven ??= answer.unproven?.reason;
+    const isAlias = found.records.length === 0 && !answer.missing && !equalNames(found.owner, encodeName(asked));
+    if (!isAlias || followed === MAX_FOLLOWED) return { records: found.records, ttl, unproven };
+    asked = nameToText(found.owner);
+  }
+}
+
+async function addressesOf(source: RecordSource, host: string, most: number): Promise<HostAddresses> {
+  const name = `${host}.`;
+  const types = [Type.AAAA, Type.A];
+  const answers = await Promise.all(types.map(type => askFollowing(source, name, type)));
+  const found: Addresses = { addresses: [], ttl: Infinity };
+  let failed = false;
+  let unproven: string | undefined;
+  let denied = Infinity;
+  for (const answer of answers) {
+    if (answer instanceof QueryFailure) {
+      failed = true;
+      unproven ??= answer.unproven?.reason;
+      continue;
+    }
+    const { records, ttl } = answer;
+    unproven ??= answer.unproven;
+    addAddresses(found, records, most);
+    if (records.length > 0) found.ttl = Math.min(found.ttl, ttl);
+    else denied = Math.min(denied, ttl);
+  }
+  // One family is enough. That there is no other is not asked about again for that: many zones say it for seconds only.
+  const ttl = found.addresses.length > 0 ? found.ttl : denied;
+  return { addresses: source.sort(found.addresses), ttl, failed: failed && found.addresses.length === 0, unproven };
+}
+
+/**
+ * @param hosts by key
+ * @param known what came along, by key: such a host is not asked for
+ * @param most addresses of one host
+ */
+export async function addressesOfAll(
+  source: RecordSource,
+  hosts: ReadonlyMap<string, string>,
+  known: ReadonlyMap<string, Addresses>,
+  most = MAX_ADDRESSES,
+): Promise<Map<string, HostAddresses>> {
+  const found = new Map<string, HostAddresses>();
+  const wanted: [string, string][] = [];
+  for (const [key, host] of hosts) {
+    const came = source.proves ? undefined : known.get(key);
+    if (came === undefined) wanted.push([key, host]);
+    else found.set(key, { addresses: source.sort(came.addresses), ttl: came.ttl, failed: false, unproven: undefined });
+  }
+  await eachOf(wanted, Math.min(MAX_AT_ONCE, wanted.length), async ([key, host]) => {
+    found.set(key, await addressesOf(source, host, most));
+  });
+  return found;
+}

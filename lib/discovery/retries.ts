@@ -1,0 +1,77 @@
+// How often a request that failed is tried again, and which: retries are a share of requests, so that a service that is down
+// is not asked twice as often for it (Envoy's retry budgets; Google's SRE book, "Handling overload").
+import type { Clock } from '../base/clock.js';
+import type { Random } from '../base/random.js';
+import type { RetryFailure, RetrySettings } from './options.js';
+
+/** Requests of the last one to two of these count. */
+const WINDOW_MS = 5000;
+/** So many are allowed however few requests there are. */
+const MIN_RETRIES = 10;
+const MAX_BACKOFF_MS = 30_000;
+
+/** RFC 9110 section 9.2.1: they change nothing, so that a second one does no harm. */
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+export class Retries {
+  retried = 0;
+  /** Over the budget. */
+  denied = 0;
+  #windowMs: number;
+  #now = { requests: 0, retries: 0 };
+  #before = { requests: 0, retries: 0 };
+
+  constructor(
+    private readonly settings: RetrySettings,
+    private readonly clock: Clock,
+    private readonly random: Random,
+  ) {
+    this.#windowMs = clock.nowMs();
+  }
+
+  /** Every request, once. */
+  noteRequest(): void {
+    this.#now.requests++;
+  }
+
+  /** Whether one more try is to be made; then it counts. */
+  may(failure: RetryFailure): boolean {
+    const { attempts, when, budget } = this.settings;
+    if (failure.attempt > attempts || !isWanted(failure, when)) return false;
+    this.#turn();
+    const requests = this.#now.requests + this.#before.requests;
+    if (this.#now.retries + this.#before.retries >= MIN_RETRIES + budget * requests) {
+      this.denied++;
+      return false;
+    }
+    this.#now.retries++;
+    this.retried++;
+    return true;
+  }
+
+  /** Milliseconds before a try; none where a request is tried at another endpoint for the first time. */
+  delayMs(attempt: number): number {
+    const { backoffMs, jitter } = this.settings;
+    if (backoffMs === 0) return 0;
+    const most = Math.min(backoffMs * 2 ** (attempt - 1), MAX_BACKOFF_MS);
+    return most * (1 - jitter * (this.random.uint32() / 0x1_0000_0000));
+  }
+
+  #turn(): void {
+    const now = this.clock.nowMs();
+    const passed = now - this.#windowMs;
+    if (passed < WINDOW_MS) return;
+    this.#before = passed < 2 * WINDOW_MS ? this.#now : { requests: 0, retries: 0 };
+    this.#now = { requests: 0, retries: 0 };
+    this.#windowMs = now;
+  }
+}
+
+function isWanted(failure: RetryFailure, when: RetrySettings['when']): boolean {
+  if (when === undefined) return !failure.sent || (failure.method !== undefined && SAFE.has(failure.method));
+  try {
+    return when(failure);
+  } catch {
+    return false; // of the caller's function; the request's own error is what the caller gets
+  }
+}
