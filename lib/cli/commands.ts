@@ -33,6 +33,9 @@ const USAGE = `shardns: DNS answers at memory speed
                                        trust anchors, their states, and when the keys of their zones are looked at
                                        (RFC 5011), of the server, as ctl anchors, or of the file of its
                                        dnssec.anchorFile; --update has it look now; exit 1 where something is wrong
+  shardns token FILE --scope read|flush|write [--name NAME]
+                                       draws a token for the control API, shows it once, and adds its hash to FILE
+                                       (api.tokens)
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
   shardns build                        compiles the addon where no prebuilt one fits
   shardns --version | --help
@@ -67,6 +70,7 @@ async function run(args: string[]): Promise<number> {
   if (command === 'build') return (await import('./build.js')).build();
   if (command === 'ctl') return runCtl(rest);
   if (command === 'anchors') return runAnchors(rest);
+  if (command === 'token') return runToken(rest);
   if (command === 'serve') {
     const { values } = parse(rest);
     if (values.for !== undefined && !values.demo) throw new Usage('--for goes with --demo');
@@ -167,6 +171,19 @@ async function runAnchors(args: string[]): Promise<number> {
     throw new Usage('anchors: --file shows what the file has; --update and --socket ask the server that writes it');
   }
   return (await import('./anchors-file.js')).showFile(file, flags.json === true);
+}
+
+async function runToken(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    const options = { scope: { type: 'string' }, name: { type: 'string' } } as const;
+    parsed = parseArgs({ args, allowPositionals: true, options });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+  const { positionals, values } = parsed;
+  if (positionals.length !== 1 || values.scope === undefined) throw new Usage('token: expected FILE and --scope');
+  return (await import('./token.js')).drawToken(positionals[0], values.scope, values.name);
 }
 
 function parseDuration(text: string): number {
