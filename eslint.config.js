@@ -33,6 +33,26 @@ export default tseslint.config(
     },
   },
   {
+    files: ['dashboard/**/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          ...['AbortController', 'EventSource', 'FormData', 'Intl', 'ResizeObserver', 'TextDecoderStream'],
+          ...[
+            'URLSearchParams',
+            'addEventListener',
+            'document',
+            'getComputedStyle',
+            'history',
+            'location',
+            'matchMedia',
+          ],
+          'removeEventListener',
+        ].map(name => [name, 'readonly']),
+      ),
+    },
+  },
+  {
     files: ['**/*.cjs'],
     languageOptions: {
       sourceType: 'commonjs',

@@ -108,6 +108,8 @@ export function setUp({ test = false }) {
     run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']);
     run(process.execPath, ['scripts/bundle.mjs']);
   });
+  const page = [...filesBelow(at('dashboard'), () => true), at('scripts', 'dashboard.mjs'), lock];
+  make('dashboard', page, at('dist', 'dashboard', 'app.js'), () => run(process.execPath, ['scripts/dashboard.mjs']));
 }
 
 if (process.argv.includes('--run')) setUp({ test: process.argv.includes('--test') });

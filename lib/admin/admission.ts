@@ -9,8 +9,9 @@ import { isIP } from 'node:net';
 import { show } from '../base/errors.js';
 
 export interface AdmissionOptions {
-  /** Host names, lower case, that requests may name it by. */
+  /** Host names, lower case, that requests may name it by, and the option that has them. */
   hosts: readonly string[];
+  option?: string;
   token?: string;
 }
 
@@ -23,7 +24,7 @@ export function judge(headers: IncomingHttpHeaders, options: AdmissionOptions): 
   if (host !== undefined && !isOurs(host, options)) {
     return {
       status: 403,
-      reason: `host ${show(host)} is not one of metrics.hosts, numeric, without a dot or localhost`,
+      reason: `host ${show(host)} is not one of ${options.option ?? 'metrics.hosts'}, numeric, without a dot or localhost`,
     };
   }
   if (origin !== undefined && origin.replace(/^https?:\/\//, '').toLowerCase() !== host?.toLowerCase()) {

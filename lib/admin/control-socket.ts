@@ -8,12 +8,15 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { ShardnsError } from '../base/errors.js';
 import type { Prepared } from '../server/prepared.js';
-import type { Server, ServerObserver } from '../server/server.js';
+import type { ServerObserver } from '../server/server.js';
 import type { ServerSettings } from '../server/settings/settings.js';
-import { control } from './control.js';
+import type { ControlApi } from './control-api.js';
 
 /** Octets of a unix socket's path (sun_path of Linux, one of them the end); a folder's name comes into it for a moment. */
 const MAX_SOCKET_PATH = 107 - '/shardns-XXXXXX'.length;
+
+/** Whoever may connect to it may do everything. */
+const SOCKET_USER = { scope: 'write', name: 'control socket' } as const;
 
 interface FileId {
   readonly dev: number;
@@ -27,7 +30,7 @@ export class ControlSocket implements ServerObserver {
   #file: FileId | undefined;
   #closed = false;
 
-  constructor(private readonly server: Server) {}
+  constructor(private readonly api: ControlApi) {}
 
   /** @throws {ShardnsError} ERR_SHARDNS_LISTEN saying why there cannot be one at that place; ERR_SHARDNS_CLOSED */
   async listen(path: ServerSettings['control']): Promise<void> {
@@ -82,7 +85,7 @@ export class ControlSocket implements ServerObserver {
       made = mkdtempSync(join(folder, 'shardns-'));
       const first = join(made, 's');
       const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
-        void control(this.server, request, response);
+        void this.api.answer({ request, response }, SOCKET_USER);
       });
       http.maxConnections = 16;
       await new Promise<void>((resolve, reject) => {

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { systemClock } from '../base/clock.js';
+import { systemRandom } from '../base/random.js';
 import { optionError } from '../base/errors.js';
 import { openRegularFile } from '../base/regular-file.js';
 import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
@@ -11,6 +12,8 @@ import { plainOptions } from '../server/plain-options.js';
 import type { ServerOptions } from '../server/settings/settings.js';
 import { readDependencies, type ServerDependencies } from '../server/dependencies.js';
 import { Server } from '../server/server.js';
+import { ControlApi } from './control-api.js';
+import { ControlListener } from './control-listener.js';
 import { ControlSocket } from './control-socket.js';
 import { AdminServer } from './http.js';
 
@@ -31,15 +34,19 @@ export async function createServer(
   }
   const parts = readDependencies(dependencies);
   const server = await new Server(rest, { onQuery, onResponse }, parts).listen();
-  const { clock = systemClock } = parts;
+  const { clock = systemClock, random = systemRandom } = parts;
   const log = harmless(parts.log ?? silentLogger);
   const admin = new AdminServer(server, rateLimited(log, clock, REFUSALS_PER_SECOND));
   server.observe(admin);
-  const control = new ControlSocket(server);
+  const api = new ControlApi(server, clock, log);
+  const control = new ControlSocket(api);
   server.observe(control);
+  const listener = new ControlListener({ api, clock, random, log, onUrl: url => (server.controlUrl = url) });
+  server.observe(listener);
   try {
     await admin.listen(server.settings.metrics);
     await control.listen(server.settings.control);
+    await listener.listen(server.settings.api);
   } catch (error) {
     await server.close();
     throw error;

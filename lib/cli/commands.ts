@@ -40,6 +40,9 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns discover NAME [--watch] [--records srv|svcb|https|dns-sd|address] [--port N] [--server ADDR:PORT]... [--secure]
                 [--json]               endpoints of a service, such as _http._tcp.orders.example.com, once or as they
                                        change; exit 1 where there is none
+  shardns token FILE --scope read|flush|write [--name NAME]
+                                       draws a token for the control API, shows it once, and adds its hash to FILE
+                                       (api.tokens)
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
   shardns check-zone FILE [ORIGIN]     the same of a zone file, as a server of \`zones\` would take it
   shardns build                        compiles the addon where no prebuilt one fits
@@ -80,6 +83,7 @@ async function run(args: string[]): Promise<number> {
   if (command === 'ctl') return runCtl(rest);
   if (command === 'discover') return runDiscover(rest);
   if (command === 'anchors') return runAnchors(rest);
+  if (command === 'token') return runToken(rest);
   if (command === 'serve') {
     const { values } = parse(rest);
     if (values.for !== undefined && !values.demo) throw new Usage('--for goes with --demo');
@@ -207,6 +211,19 @@ async function runDiscover(args: string[]): Promise<number> {
   const { positionals, values } = parsed;
   if (positionals.length !== 1) throw new Usage('discover takes the NAME of a service');
   return (await import('./discover.js')).runDiscover(positionals[0], values);
+}
+
+async function runToken(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    const options = { scope: { type: 'string' }, name: { type: 'string' } } as const;
+    parsed = parseArgs({ args, allowPositionals: true, options });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+  const { positionals, values } = parsed;
+  if (positionals.length !== 1 || values.scope === undefined) throw new Usage('token: expected FILE and --scope');
+  return (await import('./token.js')).drawToken(positionals[0], values.scope, values.name);
 }
 
 function parseDuration(text: string): number {

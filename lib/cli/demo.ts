@@ -1,8 +1,13 @@
 // `--demo`: the whole thing on one machine without a network: an upstream with a zone of its own, or with `--recursive` a
 // small internet, a load with the shape of real traffic, and a live view of what the cache makes of it.
 import { createSocket, type Socket } from 'node:dgram';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createServer } from '../admin/create-server.js';
+import { drawSecret, hashOf } from '../admin/tokens.js';
 import { parseSocketAddress } from '../base/address.js';
+import { systemRandom } from '../base/random.js';
 import type { ServerOptions } from '../server/settings/settings.js';
 import type { Server } from '../server/server.js';
 import { headerRcode, setFlags } from '../wire/flags.js';
@@ -184,10 +189,12 @@ interface Sample {
 export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
   const upstream = flags.recursive ? new DemoInternet() : new DemoUpstream();
   await upstream.listen();
+  const access = drawnAccess();
   const base: ServerOptions = {
     listen: ['127.0.0.1:5300', '[::1]:5300'],
     cache: { memory: '8MiB' },
     log: { level: 'warn' },
+    api: { listen: '127.0.0.1:0', tokens: access.file },
   };
   const resolver = { rootHints: upstream.hints, port: upstream.port, ipv6: false, doNotQueryLocalhost: false };
   const options = flags.recursive
@@ -202,6 +209,8 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
   } catch (error) {
     upstream.close();
     throw error;
+  } finally {
+    access.end();
   }
   const at = parseSocketAddress(server.addresses().udp[0], 'listen');
   const zones = flags.recursive ? DEMO_ZONES : [ZONE];
@@ -237,6 +246,7 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
       ? `demo: ${server.addresses().udp.join(' ')}, from the root at ${upstream.hints[0]}:${upstream.port} down; try: dig @127.0.0.1 -p ${at.port} elsewhere.${DEMO_ZONES[0]}, and: shardns ctl trace elsewhere.${DEMO_ZONES[0]} --server ${server.settings.metrics?.listen} --fresh\n`
       : `demo: ${server.addresses().udp.join(' ')} -> upstream 127.0.0.1:${upstream.port}, zone ${ZONE}; try: dig @127.0.0.1 -p ${at.port} host-1.${ZONE}\n`,
   );
+  tell(`dashboard: ${server.controlUrl}/#token=${access.token}\n`);
   const timer = setInterval(show, 1000);
 
   signals.on('SIGINT', end);
@@ -266,6 +276,15 @@ export async function demo(flags: Flags & { forMs?: number }): Promise<void> {
   );
   await server.drain(2000);
   upstream.close();
+}
+
+/** A token of this run, in a file for as long as the server reads it. */
+function drawnAccess(): { token: string; file: string; end(): void } {
+  const folder = mkdtempSync(join(tmpdir(), 'shardns-demo-'));
+  const file = join(folder, 'tokens');
+  const token = drawSecret(systemRandom);
+  writeFileSync(file, `write ${hashOf(token).toString('hex')} demo\n`, { mode: 0o600 });
+  return { token, file, end: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
 function describe(replies: number, now: Sample, before: Sample, load: DemoLoad, server: Server): string {

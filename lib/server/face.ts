@@ -23,6 +23,10 @@ export class Server implements AsyncDisposable {
   addresses(): { udp: string[]; tcp: string[] } {
     return this.#inner.addresses();
   }
+  /** Where the control API and the dashboard are served (option `api`): `http://127.0.0.1:9053`. */
+  get controlUrl(): string | undefined {
+    return this.#inner.controlUrl;
+  }
   /**
    * What it has done and has under way: every number that it counts, as one plain object.
    * @throws {ShardnsError} ERR_SHARDNS_CLOSED after close(): take the last one before it

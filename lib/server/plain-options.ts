@@ -64,6 +64,17 @@ export function mergeOptions(base: unknown, changes: unknown): unknown {
   return Object.fromEntries(merged);
 }
 
+/** The same as RFC 7396 has it: null takes an option away, so that its default holds. */
+export function mergePatch(base: unknown, patch: unknown): unknown {
+  if (!isPlain(patch)) return patch;
+  const merged = new Map(Object.entries(isPlain(base) ? base : {}));
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(key);
+    else merged.set(key, mergePatch(merged.get(key), value));
+  }
+  return Object.fromEntries(merged);
+}
+
 function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

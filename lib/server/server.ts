@@ -62,6 +62,8 @@ export class Server implements AsyncDisposable {
   readonly zones: Zones;
   /** Zones that come from other servers, and go to them. */
   readonly zoneTransfers: ZoneTransfers;
+  /** Where its control API and dashboard are served, with the port that was bound; set by what serves them. */
+  controlUrl: string | undefined;
   readonly #parts: ServerParts;
   readonly #inForce: SettingsInForce;
   readonly #observers: ServerObserver[] = [];
@@ -112,6 +114,10 @@ export class Server implements AsyncDisposable {
   /** The options in force, every default filled in. */
   get settings(): ServerSettings {
     return this.#inForce.settings;
+  }
+  /** The same as they were given. */
+  get options(): ServerOptions {
+    return this.#inForce.options;
   }
   get upstreams(): Upstream[] {
     return this.#parts.groups.all;

@@ -16,11 +16,13 @@ const cookies = section({
     why: 'Answer the cookies of those who send one (RFC 7873, RFC 9018): who shows ours has proven its address.',
   },
   secret: {
+    secret: true,
     schema: secret.optional(),
     change: 'live',
     why: 'What cookies are made with, as 32 hexadecimal digits, the same on all servers of one address. By default one of its own, drawn at the start and every day.',
   },
   alsoAccepted: {
+    secret: true,
     schema: z.array(secret).max(2).default([]),
     change: 'live',
     why: 'Secrets whose cookies are good too: the next one while it is not on all servers yet, the last one for 65 minutes after its end.',

@@ -10,6 +10,8 @@ export interface Row {
   readonly schema: z.ZodType;
   readonly why: string;
   readonly change: Change;
+  /** Not shown to those who may look at the settings. */
+  readonly secret?: true;
 }
 export type Rows = Readonly<Record<string, Row>>;
 type Shape<R extends Rows> = { [K in keyof R]: R[K]['schema'] };
@@ -60,6 +62,20 @@ export function changesOf(rows: Rows, before: object, after: object, at = ''): C
       ? changesOf(inner.rows, old, next, `${path}.`)
       : [{ path, change, before: old, after: next }];
   });
+}
+
+/** Settings for those who may look: what is secret is said to be there, and no more. */
+export function withoutSecrets(rows: Rows, settings: object): object {
+  const shown = Object.entries(settings).map(([key, value]: [string, unknown]) => {
+    const row: Row | undefined = rows[key];
+    if (value === undefined || row === undefined) return [key, value];
+    if (row.secret === true && !(Array.isArray(value) && value.length === 0)) return [key, '(hidden)'];
+    const inner = rowsIn(row.schema);
+    if (inner === undefined) return [key, value];
+    const hide = (one: unknown): unknown => (isObject(one) ? withoutSecrets(inner.rows, one) : one);
+    return [key, Array.isArray(value) ? value.map(hide) : hide(value)];
+  });
+  return Object.fromEntries(shown) as object;
 }
 
 function isObject(value: unknown): value is object {

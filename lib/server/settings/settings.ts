@@ -10,10 +10,10 @@ import { dnssecRows } from './dnssec.js';
 import { listenerRows } from './listeners.js';
 import { listRows, listSetsOf, listAlone, MAX_LIST_SETS } from './lists.js';
 import { localRows } from './local.js';
-import { operationRows } from './operation.js';
+import { openApiWithoutTls, operationRows } from './operation.js';
 import { policyRows } from './policy.js';
 import { recursionRows } from './recursion.js';
-import { type Changed, changesOf, type Rows, section } from './row.js';
+import { type Changed, changesOf, type Rows, section, withoutSecrets } from './row.js';
 import { listenWithoutCertificate, tlsRows } from './tls.js';
 import { wrongZone, zoneRows } from './zones.js';
 import { nameWithoutBootstrap, upstreamRows } from './upstreams.js';
@@ -87,6 +87,10 @@ export const serverSchema = section(rows)
   .superRefine((settings, context) => {
     const wrong = wrongZone(settings);
     if (wrong !== undefined) context.addIssue({ code: 'custom', ...wrong });
+  })
+  .superRefine((settings, context) => {
+    const open = openApiWithoutTls(settings);
+    if (open !== undefined) context.addIssue({ code: 'custom', ...open });
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],
@@ -194,4 +198,9 @@ export function readOptions(input: unknown): ServerSettings {
 /** What is different between two settings. */
 export function changedSettings(before: ServerSettings, after: ServerSettings): Changed[] {
   return changesOf(rows, before, after);
+}
+
+/** Settings for those who may look at them. */
+export function shownSettings(settings: ServerSettings): object {
+  return withoutSecrets(rows, settings);
 }

@@ -6,6 +6,7 @@ import { createServer as listen } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ControlApi } from '../../../lib/admin/control-api.js';
 import { ControlSocket } from '../../../lib/admin/control-socket.js';
 import { createServer } from '../../../lib/admin/create-server.js';
 import { AdminServer } from '../../../lib/admin/http.js';
@@ -121,14 +122,14 @@ describe('the socket', () => {
     expect(existsSync(next)).toBe(false);
   });
   test('is not left listening by a server that is closed while it begins', async () => {
-    const socket = new ControlSocket({} as Server);
+    const socket = new ControlSocket({} as ControlApi);
     const listening = socket.listen(path);
     socket.closed();
     await expect(listening).rejects.toMatchObject({ code: 'ERR_SHARDNS_CLOSED' });
     expect(existsSync(path)).toBe(false);
   });
   test('is not left listening by a server that is closed before a change is put in force', async () => {
-    const socket = new ControlSocket({} as Server);
+    const socket = new ControlSocket({} as ControlApi);
     const prepared = await socket.prepare({ control: path } as ServerSettings);
     expect(existsSync(path)).toBe(true);
     socket.closed();
@@ -162,7 +163,7 @@ describe('calls', () => {
     ['POST', '/v1/cache/invalidate', 'no json', 'expected JSON, got "no json"'],
     ['POST', '/v1/cache/invalidate', '{"nme":"a"}', 'invalidate: expected'],
     ['POST', '/v1/cache/invalidate', 'null', 'invalidate: expected'],
-    ['POST', '/v1/cache/invalidate', `"${'x'.repeat(70_000)}"`, 'expected a body of at most 65536 octets'],
+    ['POST', '/v1/cache/invalidate', `"${'x'.repeat(1_100_000)}"`, 'expected a body of at most 1048576 octets'],
     ['GET', '/v1/trace?name=a&type=BOGUS', undefined, 'type: expected a record type, got "BOGUS"'],
   ])('%s %s with %s is a problem that says what is wrong', async (method, where, body, expected) => {
     await start();
@@ -399,7 +400,7 @@ describe('lists', () => {
     expect(await override('block', 'a..b')).toBe(400);
     for (const [body, told] of [
       ['{}', /name: expected a name/],
-      ['null', /name: expected a name/],
+      ['null', /body: expected object, received null/],
       ['{"name":"a","says":"x"}', /says: expected block, allow or null, got/],
     ] as const) {
       expect(await call('POST', '/v1/lists/override', body)).toEqual([400, expect.stringMatching(told)]);
