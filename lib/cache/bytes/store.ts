@@ -1,5 +1,10 @@
 // The memory of a byte cache, and what its namespaces share: the native cache, the buffers through which values come out of
-// it, and the loads under way. Knows nothing of keys, values or codecs.
+// it, the loads under way, and of each namespace its writer and its loaders' breaker. Knows nothing of keys, values or
+// codecs.
+import { Breaker, BREAKER_LIMITS } from '../../base/breaker.js';
+import { type Clock, systemClock } from '../../base/clock.js';
+import { type Logger, silentLogger } from '../../base/log.js';
+import { type Random, systemRandom } from '../../base/random.js';
 import {
   binding,
   ByteControl,
@@ -8,10 +13,19 @@ import {
   pinnedMemory,
   BYTE_TUNABLES,
   type ByteTunables,
-} from '../native/binding.js';
-import type { ByteCacheSettings } from './byte-cache-options.js';
+} from '../../native/binding.js';
+import { FileWatch, makeRegion, type RegionSource } from '../region.js';
+import { EventRules } from './events.js';
 import { Fetcher } from './fetcher.js';
-import { FileWatch, makeRegion, type RegionSource } from './region.js';
+import type { ByteCacheSettings } from './options.js';
+import type { Writer } from './writer.js';
+
+/** What tests bring; by default those of the system. The native side has its own clock. */
+export interface ByteCacheDependencies {
+  clock?: Clock;
+  random?: Random;
+  logger?: Logger;
+}
 
 export interface ByteStore {
   readonly native: NativeBytes;
@@ -23,6 +37,14 @@ export interface ByteStore {
   readonly control: Uint32Array;
   readonly remainingMs: Float64Array;
   readonly fetcher: Fetcher;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** By the number of a namespace, of which there are 65,536 at most; so are breakers. */
+  readonly writers: Map<number, Writer<unknown>>;
+  readonly events: EventRules;
+  /** Of the loaders of a namespace; undefined: they have none. */
+  breakerOf(space: number): Breaker | undefined;
   closed: boolean;
 }
 
@@ -30,7 +52,9 @@ export function makeByteStore(
   source: RegionSource,
   settings: ByteCacheSettings,
   place: { memory?: SharedArrayBuffer; path?: string },
+  dependencies: ByteCacheDependencies = {},
 ): ByteStore {
+  const { clock = systemClock, random = systemRandom, logger = silentLogger } = dependencies;
   const { createBytes: create, attachBytes: attach, openBytes: open } = binding();
   const native = makeRegion({ create, attach, open }, source);
   const value = Buffer.from(pinnedMemory(MAX_VALUE_OCTETS + 64));
@@ -46,8 +70,26 @@ export function makeByteStore(
     value,
     control,
     remainingMs,
-    fetcher: new Fetcher(settings),
+    fetcher: new Fetcher(settings, clock),
+    clock,
+    random,
+    log: logger,
+    writers: new Map(),
+    events: new EventRules(),
+    breakerOf: breakers(settings, clock, random),
     closed: false,
+  };
+}
+
+function breakers(settings: ByteCacheSettings, clock: Clock, random: Random): ByteStore['breakerOf'] {
+  const { breakerFailures: inARow, breakerOpenMs: openMs, breakerMaxOpenMs: maxOpenMs } = settings;
+  if (inARow === 0) return () => undefined;
+  const limits = { ...BREAKER_LIMITS, inARow, openMs, maxOpenMs: Math.max(openMs, maxOpenMs) };
+  const made = new Map<number, Breaker>();
+  return space => {
+    let breaker = made.get(space);
+    if (breaker === undefined) made.set(space, (breaker = new Breaker(clock, random, limits)));
+    return breaker;
   };
 }
 

@@ -1,9 +1,9 @@
 // The loads of a byte cache: which one is a key's, whose writing overtakes it, and how one that failed is remembered.
 import { isUtf8 } from 'node:buffer';
-import { ShardnsError } from '../base/errors.js';
-import { ByteControl, ByteFlag } from '../native/binding.js';
-import type { ByteKey } from './byte-arguments.js';
-import type { ByteStore } from './byte-store.js';
+import { ShardnsError } from '../../base/errors.js';
+import { ByteControl, ByteFlag } from '../../native/binding.js';
+import type { ByteKey } from './arguments.js';
+import type { ByteStore } from './store.js';
 import { CODECS } from './codec.js';
 import type { Fetcher } from './fetcher.js';
 
@@ -13,6 +13,11 @@ export const FAILURE_FLAGS = ByteFlag.failure | CODECS.utf8.kind;
 /** Of a key in its namespace; the two forms of a key do not meet. */
 export function loadId(space: number, key: ByteKey): string {
   return typeof key === 'string' ? `${space} text ${key}` : `${space} octets ${Buffer.from(key).toString('latin1')}`;
+}
+
+/** What a value of the namespace is forgotten together with. */
+export function groupsOf(space: number, tags: readonly string[] | undefined): readonly string[] {
+  return [`namespace ${space}`, ...(tags ?? []).map(tag => `tag ${tag}`)];
 }
 
 /** The key is written or deleted: what is being loaded for it is not stored. */
