@@ -28,6 +28,7 @@ export const DEBIAN_PACKAGES = [
   ['dnsperf', '/usr/bin/dnsperf', 'end-to-end tests under load'],
   ['nghttp2-client', '/usr/bin/h2load', 'end-to-end tests over HTTPS under load'],
   ['knot-dnsutils', '/usr/bin/kdig', 'end-to-end tests over TLS and HTTPS'],
+  ['redis-server', '/usr/bin/redis-server', 'tests of fleets with Redis'],
   ['curl', '/usr/bin/curl', 'end-to-end tests over HTTPS'],
   ['g++-aarch64-linux-gnu', '/usr/bin/aarch64-linux-gnu-g++', 'the binary for arm64'],
   ['qemu-user-static', '/usr/bin/qemu-aarch64-static', 'the binary for arm64'],
