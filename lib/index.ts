@@ -9,6 +9,7 @@ export {
   type ByteCacheStats,
   type ByteEntry,
   type ByteKey,
+  type ByteLevelOptions,
   type ByteNamespaceOptions,
   type CodecName,
   type EventRule,
@@ -21,7 +22,7 @@ export {
   type WriteBatch,
   type WriteCall,
   type WriterOptions,
-} from './cache/bytes/byte-cache.js';
+} from './cache/bytes/index.js';
 export {
   type CachedAnswer,
   type CacheEntry,

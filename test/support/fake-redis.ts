@@ -113,9 +113,13 @@ export class FakeRedis {
         return this.#get(key);
       case 'MGET':
         return command.slice(1).map(one => this.#get(text(one)));
-      case 'SET':
-        this.values.set(key, { value: octets(command[2]), untilMs: this.nowMs() + Number(text(command[4])) });
+      case 'SET': {
+        const words = command.slice(3).map(text);
+        if (words.includes('NX') && this.#get(key) !== null) return null;
+        const untilMs = this.nowMs() + Number(words[words.indexOf('PX') + 1]);
+        this.values.set(key, { value: octets(command[2]), untilMs });
         return 'OK';
+      }
       case 'DEL':
         return this.values.delete(key) ? 1 : 0;
       case 'TIME': {

@@ -1,15 +1,7 @@
 // A bounded cache of octets off the heap for any code: keys and values of one's own, each with its time to live.
 import { optionError, ShardnsError } from '../../base/errors.js';
 import { readFields } from '../../base/fields.js';
-import {
-  ByteControl,
-  ByteForget,
-  type CacheStats,
-  GetFlag,
-  Got,
-  type NativeBytes,
-  readCacheStats,
-} from '../../native/binding.js';
+import { ByteControl, type CacheStats, GetFlag, Got, type NativeBytes, readCacheStats } from '../../native/binding.js';
 import { checkLimit } from '../region.js';
 import { type LoadOptions, type LoadResult, loadSnapshot, type SaveResult, saveSnapshot } from '../snapshot.js';
 import {
@@ -25,12 +17,11 @@ import {
   NO_FETCH_OPTIONS,
   type SetOptions,
 } from './arguments.js';
-import type { CodecName } from './codec.js';
 import { type ByteCacheCounts, countsOf } from './counts.js';
 import { type ByteEntry, listEntries } from './entries.js';
-import type { EventRule, Outdated } from './events.js';
+import type { EventRule } from './events.js';
 import { aborted } from './fetcher.js';
-import type { LoadContext } from './load-context.js';
+import { forgetSpace, forgetTag } from './forgetting.js';
 import { LoadTask } from './load-task.js';
 import { attachStore, createStore, type Opened, openStore } from './opening.js';
 import {
@@ -42,7 +33,6 @@ import {
 } from './options.js';
 import { Space } from './space.js';
 import { type ByteCacheDependencies, type ByteStore, configure } from './store.js';
-import type { Write, WriteBatch, WriteCall, WriterOptions } from './writer-options.js';
 
 /** What `share()` gives: goes through `workerData` and `postMessage`. */
 export interface ByteCacheHandle {
@@ -176,6 +166,21 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
     return this.#store.remainingMs[0];
   }
 
+  /** The value here, or that of the second level, which is then here too. An expired one is none. */
+  read(key: ByteKey): Promise<V | undefined> {
+    try {
+      const here = this.get(key);
+      return here === undefined ? this.#space.readLevel(key) : Promise.resolve(here);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+  /** The values of many keys, in their order; the second level is asked for all that are not here at once. */
+  readMany(keys: readonly ByteKey[]): Promise<(V | undefined)[]> {
+    if (!Array.isArray(keys)) return Promise.reject(optionError('keys', keys, 'an array'));
+    return Promise.all((keys as readonly ByteKey[]).map(key => this.read(key)));
+  }
+
   /** The values of many keys, in their order. */
   getMany(keys: readonly ByteKey[]): (V | undefined)[] {
     if (!Array.isArray(keys)) throw optionError('keys', keys, 'an array');
@@ -256,23 +261,28 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
     return this.#space.write(key, undefined, undefined);
   }
 
-  /** Forgets what carries a tag, or everything in all namespaces, for every thread and process, at once and in O(1). */
+  /**
+   * Forgets what carries a tag, or everything in all namespaces, for every thread and process, at once and in O(1); with a
+   * second level for the whole fleet.
+   */
   invalidate(what: { tag: string } | { all: true }): void {
-    const { native, fetcher } = this.#open();
+    const store = this.#open();
     if (typeof what === 'object' && what !== null && 'tag' in what) {
-      native.forget(ByteForget.tag, native.tagMark(checkTag(what.tag)));
-      fetcher.overtakeGroup(`tag ${what.tag}`);
+      const mark = store.native.tagMark(checkTag(what.tag));
+      forgetTag(store, mark);
+      store.level?.forgotTag(mark);
     } else if ((what as { all?: true } | null | undefined)?.all === true) {
-      native.forget(ByteForget.all, 0);
-      fetcher.overtakeGroup();
+      forgetSpace(store, 0);
+      store.level?.forgotAll();
     } else throw optionError('invalidate', what, '{ tag } or { all: true }');
   }
   /** Forgets this namespace; of the cache itself: everything. O(1). */
   clear(): void {
-    const { native, fetcher } = this.#open();
-    const { number } = this.#space;
-    native.forget(number === 0 ? ByteForget.all : ByteForget.namespace, number);
-    fetcher.overtakeGroup(number === 0 ? undefined : `namespace ${number}`);
+    const store = this.#open();
+    const { number, name, mark, level } = this.#space;
+    forgetSpace(store, number);
+    if (number === 0) store.level?.forgotAll();
+    else level?.forgotSpace(name, mark);
   }
 
   /**
@@ -328,20 +338,28 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
     return { ...readCacheStats(this.#open().native), ...countsOf(this.#store) };
   }
 
+  /** Whether all that was written and forgotten so far is known to the second level, `ms` from now at the latest. */
+  settled(ms = 1000): Promise<boolean> {
+    const { level } = this.#open();
+    return level === undefined ? Promise.resolve(true) : level.settled(ms);
+  }
   /**
-   * Writes what is queued for the stores of all namespaces, for `drainMs` at most, then closes. What is not written by
-   * then is given up, and told to `onDead`.
+   * Writes what is queued for the stores of all namespaces, for `drainMs` at most, and for the second level, then closes.
+   * What is not written by then is given up, and told to `onDead`.
    */
   async end(): Promise<void> {
-    await Promise.all([...this.#store.writers.values()].map(writer => writer.end()));
+    const { writers, level } = this.#store;
+    await Promise.all([...writers.values()].map(writer => writer.end()));
+    await level?.end();
     this.close();
   }
-  /** Lets go of the memory, for all namespaces; that of a shared cache goes with its last thread. What is queued for stores is given up. */
+  /** Lets go of the memory, for all namespaces; that of a shared cache with its last thread. What is queued is given up. */
   close(): void {
     const store = this.#store;
     if (store.closed) return;
     store.closed = true;
     for (const writer of store.writers.values()) writer.close();
+    store.level?.close();
     store.fetcher.close();
     this.#native.close();
   }
@@ -364,23 +382,3 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
 }
 
 const NO_ROOM = new Uint8Array(0);
-
-export type {
-  ByteCacheDependencies,
-  ByteCacheFileOptions,
-  ByteCacheOptions,
-  ByteEntry,
-  ByteKey,
-  ByteNamespaceOptions,
-  CodecName,
-  EventRule,
-  FetchOptions,
-  LoadContext,
-  Loader,
-  Outdated,
-  SetOptions,
-  Write,
-  WriteBatch,
-  WriteCall,
-  WriterOptions,
-};

@@ -1,5 +1,6 @@
 // What a byte cache has counted beside its native side.
 import type { LoadCounts } from './fetcher.js';
+import type { ByteLevel } from './level.js';
 import type { ByteStore } from './store.js';
 import type { WriteCounts } from './writer.js';
 
@@ -11,12 +12,39 @@ export interface ByteCacheCounts {
   };
   /** Of all namespaces' writers together, of this thread. */
   writes: WriteCounts;
+  /** Of the second level. */
+  level: LevelReport | undefined;
 }
 
-export function countsOf({ fetcher, writers }: ByteStore): ByteCacheCounts {
+export function countsOf({ fetcher, writers, level }: ByteStore): ByteCacheCounts {
   const writes = Object.fromEntries(NO_WRITES) as Record<keyof WriteCounts, number>;
   for (const { counts } of writers.values()) for (const [name] of NO_WRITES) writes[name] += counts[name];
-  return { loads: { ...fetcher.counts, running: fetcher.running }, writes };
+  return { loads: { ...fetcher.counts, running: fetcher.running }, writes, level: level && reportOf(level) };
+}
+
+export type LevelReport = ReturnType<typeof reportOf>;
+
+function reportOf({ stats, refused, redis }: ByteLevel) {
+  const { connection, reader, reads, writes, writer, breaker, breakerOpened } = redis;
+  return {
+    ...stats,
+    /** Values that were found and not believed, by reason. */
+    refused: { ...redis.refused, ...refused },
+    connected: connection.isConnected,
+    /** Whether the log of invalidations is followed. */
+    follows: redis.follows,
+    breaker,
+    breakerOpened,
+    /** Values and invalidations that wait to be written. */
+    queued: writes.size,
+    unsaid: writer.size,
+    lateCommands: connection.stats.late,
+    notAsked: reads.stats.notAsked,
+    written: writes.stats.written,
+    dropped: writes.stats.dropped,
+    logItems: reader.stats.items,
+    logGaps: reader.stats.gaps,
+  };
 }
 
 const NO_WRITES = (

@@ -217,7 +217,9 @@ export class Fetcher {
     }
     try {
       const early = (value: V): void => {
-        if (!load.overtaken && !load.abandoned) load.resolve(value);
+        if (load.over || load.abandoned) return;
+        if (!load.overtaken) task.store(value, context);
+        load.resolve(value);
       };
       const value = await task.load(context, early);
       if (load.abandoned) return;

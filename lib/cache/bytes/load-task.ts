@@ -6,6 +6,8 @@ import { ByteControl, GetFlag, Got } from '../../native/binding.js';
 import type { ByteKey, FetchOptions, Loader } from './arguments.js';
 import { revive } from './codec.js';
 import type { FetchTask, Seen } from './fetcher.js';
+import type { FoundValue } from './level.js';
+import { readThrough } from './level-read.js';
 import { LoadContext } from './load-context.js';
 import { FAILURE_FLAGS, failureOf, groupsOf, loadId } from './loads.js';
 import type { Space } from './space.js';
@@ -15,6 +17,12 @@ export class LoadTask<V> implements FetchTask<V> {
   #generation = 0;
   /** The loader is at work, and the breaker has not been told how it went. */
   #judging = false;
+  /** By the monotonic clock, when the loader was called. */
+  #askedMs = 0;
+  /** In the second level, and not stored here yet. */
+  #found: FoundValue | undefined;
+  /** The key that other instances wait for. */
+  #leased: Buffer | undefined;
   remembers = true;
 
   constructor(
@@ -40,7 +48,7 @@ export class LoadTask<V> implements FetchTask<V> {
     return loadId(this.space.number, this.#key);
   }
   groups(): readonly string[] {
-    return groupsOf(this.space.number, this.options.tags);
+    return groupsOf(this.space.native, this.space.number, this.options.tags);
   }
   context(stale: V | undefined): LoadContext<V> {
     return new LoadContext(stale);
@@ -63,20 +71,43 @@ export class LoadTask<V> implements FetchTask<V> {
     return value === undefined ? undefined : { value, refresh, expiredMs };
   }
 
-  load(context: LoadContext<V>): V | Promise<V> {
+  load(context: LoadContext<V>, early: (value: V) => void): V | Promise<V> {
     const { space } = this;
     // The caller's octets may change while it is loaded.
     if (typeof this.#key !== 'string') this.#key = Uint8Array.from(this.#key);
     this.#generation = space.native.generation();
     const pending = space.writer?.pending(this.id());
-    if (pending === undefined) return this.#call(context);
+    if (pending === undefined) return this.#throughLevel(context, early);
     if (pending.encoded !== undefined) return revive(space.codec, pending.encoded) as V;
     // Its deletion waits to be written.
     context.store = false;
     return undefined as V;
   }
 
+  #throughLevel(context: LoadContext<V>, early: (value: V) => void): V | Promise<V> {
+    const { level, codec, mark, store } = this.space;
+    if (level === undefined) return this.#call(context);
+    const key = this.space.fullKey(this.#key);
+    return readThrough({
+      level,
+      clock: store.clock,
+      key,
+      kind: codec.kind,
+      space: mark,
+      take: found => this.#take(found),
+      load: () => this.#call(context),
+      early,
+      leased: () => (this.#leased = key),
+    });
+  }
+  #take(found: FoundValue): V | undefined {
+    const value = this.space.readable(found.octets);
+    this.#found = value === undefined ? undefined : found;
+    return value;
+  }
+
   #call(context: LoadContext<V>): V | Promise<V> {
+    this.#askedMs = this.space.store.clock.nowMs();
     const { breaker } = this.space;
     if (breaker === undefined) return this.loader(this.#key, context);
     if (!breaker.take()) {
@@ -112,8 +143,24 @@ export class LoadTask<V> implements FetchTask<V> {
   store(value: V, context: LoadContext<V>): void {
     const { space, options } = this;
     if (space.store.closed) return;
-    const ttlMs = context.ttlMs ?? (typeof options.ttlMs === 'function' ? options.ttlMs(value) : options.ttlMs);
-    space.put(this.#key, space.encode(value), { ttlMs, tags: context.tags ?? options.tags }, this.#generation);
+    const found = this.#found;
+    if (found !== undefined) {
+      this.#found = undefined;
+      space.putMarked(this.#key, found.octets, found, this.#generation);
+      return;
+    }
+    const given = context.ttlMs ?? (typeof options.ttlMs === 'function' ? options.ttlMs(value) : options.ttlMs);
+    const kept = { ttlMs: given, tags: context.tags ?? options.tags };
+    const encoded = space.encode(value);
+    const marks = space.put(this.#key, encoded, kept, this.#generation);
+    const { level } = space;
+    if (level === undefined) return;
+    const key = this.#leased ?? space.fullKey(this.#key);
+    const own = typeof encoded === 'string' ? encoded : Uint8Array.from(encoded);
+    const shared = { key, kind: space.codec.kind, encoded: own, ttlMs: space.ttlOf(kept), marks };
+    level.store({ ...shared, askedMs: this.#askedMs }, () => {
+      if (this.#leased !== undefined) level.release(key);
+    });
   }
   note(text: string, ttlMs: number): void {
     const { native, number, store } = this.space;

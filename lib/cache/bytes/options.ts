@@ -1,6 +1,7 @@
 // Every option of a byte cache and of its namespaces: type, default, bounds.
 import { fraction, type InputOf, milliseconds, flag, oneOf, type SettingsOf, whole } from '../../base/fields.js';
 import { fileFields, regionFields } from '../region.js';
+import { redisField } from './level-options.js';
 import { type WriterOptions, writerField } from './writer-options.js';
 
 /** What values are: Uint8Array, string, or anything that JSON or v8.serialize takes. */
@@ -39,15 +40,23 @@ const ownFields = {
 };
 /** What is not for other threads: objects and functions of this one. */
 const placeFields = { writer: writerField.optional() };
+/** The second level, of all namespaces. */
+const fleetFields = { redis: redisField.optional() };
 export const byteCacheFields = {
   ...regionFields,
   /** In a SharedArrayBuffer, so that other threads can attach. */
   shared: flag.default(false),
   ...ownFields,
 };
-export const byteCacheCreateFields = { ...byteCacheFields, ...placeFields };
-export const byteCacheFileFields = { ...regionFields, ...ownFields, ...fileFields, ...placeFields };
-export const namespaceFields = { codec: codec.optional(), ttlMs: ttlMs.optional(), ...placeFields };
+export const byteCacheCreateFields = { ...byteCacheFields, ...placeFields, ...fleetFields };
+export const byteCacheFileFields = { ...regionFields, ...ownFields, ...fileFields, ...placeFields, ...fleetFields };
+export const namespaceFields = {
+  codec: codec.optional(),
+  ttlMs: ttlMs.optional(),
+  /** Nothing of it is shared with other instances. */
+  local: flag.default(false),
+  ...placeFields,
+};
 
 /** @typeParam V what values are */
 type Typed<F, V> = Omit<F, keyof typeof placeFields> & { writer?: WriterOptions<V> | undefined };

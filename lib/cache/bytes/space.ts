@@ -2,9 +2,18 @@
 // name.
 import type { Breaker } from '../../base/breaker.js';
 import { ShardnsError } from '../../base/errors.js';
-import { Got, KIND_SHIFT, MAX_KEY_OCTETS, MAX_VALUE_OCTETS, type NativeBytes, Status } from '../../native/binding.js';
+import {
+  GetFlag,
+  Got,
+  KIND_SHIFT,
+  MAX_KEY_OCTETS,
+  MAX_VALUE_OCTETS,
+  type NativeBytes,
+  Status,
+} from '../../native/binding.js';
 import { type ByteKey, checkTags, checkTtl, keyTooLong, type SetOptions, tagMarks } from './arguments.js';
 import { CODECS, type Codec, encodeValue, octetsOf } from './codec.js';
+import type { ByteLevel, FoundValue } from './level.js';
 import { loadId, overtakeKey } from './loads.js';
 import type { ByteNamespaceSettings } from './options.js';
 import type { ByteStore } from './store.js';
@@ -19,8 +28,12 @@ export class Space<V> {
   readonly ttlMs: number;
   /** The name with its length before it, as keys begin in `entries()`. */
   readonly prefix: Buffer;
+  readonly name: string;
+  /** Of its name, for the second level. */
+  readonly mark: number;
   /** What another codec has written is no value here: octets do not choose what reads them. */
   readonly #kind: number;
+  readonly #isLocal: boolean;
 
   constructor(
     readonly store: ByteStore,
@@ -31,6 +44,9 @@ export class Space<V> {
     this.codec = CODECS[options.codec ?? store.settings.codec];
     this.#kind = this.codec.kind << KIND_SHIFT;
     this.ttlMs = options.ttlMs ?? store.settings.ttlMs;
+    this.name = name;
+    this.mark = name === '' ? 0 : this.native.tagMark(name);
+    this.#isLocal = options.local === true;
     this.number = name === '' ? 0 : this.native.addNamespace(name);
     const octets = Buffer.from(name);
     this.prefix = Buffer.concat([Buffer.from([octets.length]), octets]);
@@ -51,6 +67,14 @@ export class Space<V> {
 
   get writer(): Writer<V> | undefined {
     return this.store.writers.get(this.number) as Writer<V> | undefined;
+  }
+  /** Undefined: there is none, or nothing of this namespace is for others. */
+  get level(): ByteLevel | undefined {
+    return this.#isLocal ? undefined : this.store.level;
+  }
+  /** With the namespace's name, as it is in the native side and in the second level. */
+  fullKey(key: ByteKey): Buffer {
+    return Buffer.concat([this.prefix, typeof key === 'string' ? Buffer.from(key) : key]);
   }
   get breaker(): Breaker | undefined {
     return this.store.breakerOf(this.number);
@@ -85,29 +109,89 @@ export class Space<V> {
   }
 
   /**
+   * Into memory.
    * @param generation in which it was asked for; 0 = now
+   * @returns marks of the tags
    * @throws {ShardnsError} ERR_SHARDNS_OPTION
    */
-  put(key: ByteKey, encoded: Uint8Array | string, options: SetOptions | undefined, generation: number): void {
-    const ttlMs = options?.ttlMs ?? this.ttlMs;
-    if (ttlMs !== Infinity) checkTtl(ttlMs);
-    const tags = options?.tags === undefined ? undefined : tagMarks(this.native, options.tags);
-    const status = this.native.set(key, this.number, encoded, this.codec.kind, ttlMs, tags, generation);
+  put(
+    key: ByteKey,
+    encoded: Uint8Array | string,
+    options: SetOptions | undefined,
+    generation: number,
+  ): Uint16Array | undefined {
+    const ttlMs = this.ttlOf(options);
+    const marks = options?.tags === undefined ? undefined : tagMarks(this.native, options.tags);
+    this.putMarked(key, encoded, { ttlMs, marks }, generation);
+    return marks;
+  }
+  putMarked(
+    key: ByteKey,
+    encoded: Uint8Array | string,
+    { ttlMs, marks }: { ttlMs: number; marks: Uint16Array | undefined },
+    generation: number,
+  ): void {
+    const { level, native, number, codec } = this;
+    const mostMs = level === undefined ? ttlMs : level.mostMs(ttlMs);
+    const status = native.set(key, number, encoded, codec.kind, mostMs, marks, generation);
     if (status === Status.ok) return;
     if (status === Got.keyTooLong) throw keyTooLong(key);
     throw valueTooLong(encoded);
   }
-  /** By the program itself: what is being loaded for the key is not stored. */
+  ttlOf(options: SetOptions | undefined): number {
+    const ttlMs = options?.ttlMs ?? this.ttlMs;
+    if (ttlMs !== Infinity) checkTtl(ttlMs);
+    return ttlMs;
+  }
+
+  /** By the program itself: what is being loaded for the key is not stored, and others forget theirs. */
   set(key: ByteKey, encoded: Uint8Array | string, options: SetOptions | undefined): void {
-    this.put(key, encoded, options, 0);
+    const marks = this.put(key, encoded, options, 0);
     overtakeKey(this.store.fetcher, this.number, key);
+    const { level } = this;
+    if (level === undefined) return;
+    const full = this.fullKey(key);
+    // The caller's octets may change until they are written.
+    const own = typeof encoded === 'string' ? encoded : Uint8Array.from(encoded);
+    level.store({ key: full, kind: this.codec.kind, encoded: own, ttlMs: this.ttlOf(options), marks });
+    level.written(full);
   }
   touch(key: ByteKey, ttlMs: number): boolean {
     return had(key, this.native.touch(key, this.number, ttlMs, this.codec.kind));
   }
   delete(key: ByteKey): boolean {
     overtakeKey(this.store.fetcher, this.number, key);
-    return had(key, this.native.remove(key, this.number));
+    const was = had(key, this.native.remove(key, this.number));
+    this.level?.deleted(this.fullKey(key));
+    return was;
+  }
+
+  /** From the second level alone, into memory too. */
+  readLevel(key: ByteKey): Promise<V | undefined> {
+    const { level, native, store } = this;
+    if (level === undefined) return Promise.resolve(undefined);
+    const generation = native.generation();
+    const own = typeof key === 'string' ? key : Uint8Array.from(key);
+    return new Promise(resolve => {
+      const none = (): void => resolve(undefined);
+      const found = ({ octets, marks, ttlMs }: FoundValue): void => {
+        const value = this.readable(octets);
+        resolve(value);
+        // What has come meanwhile is newer.
+        const isThere = store.closed || this.look(own, GetFlag.uncounted, NO_ROOM) === Got.tooLong;
+        if (value !== undefined && !isThere) this.putMarked(own, octets, { ttlMs, marks }, generation);
+      };
+      const { kind } = this.codec;
+      if (!level.read(this.fullKey(own), kind, this.mark, { found, absent: none, unread: none })) none();
+    });
+  }
+  /** Undefined for octets that the codec has not written. */
+  readable(octets: Buffer): V | undefined {
+    try {
+      return this.codec.decode(octets, octets.length) as V;
+    } catch {
+      return undefined;
+    }
   }
 
   /**
@@ -123,7 +207,7 @@ export class Space<V> {
     const { writer } = this;
     if (writer === undefined) {
       here();
-      return;
+      return this.#settle();
     }
     // What is wrong with it is told before the store has it.
     if (encoded !== undefined) this.#check(key, encoded, options);
@@ -133,6 +217,16 @@ export class Space<V> {
     const written = writer.add(loadId(this.number, own), { key: own, encoded: kept });
     if (writer.settings.mode === 'through') await written;
     here();
+    return this.#settle();
+  }
+  /** Until the second level has it, where that is waited for. */
+  async #settle(): Promise<void> {
+    const { level } = this;
+    if (level === undefined || level.settings.write !== 'through') return;
+    const { throughMs } = level.settings;
+    if (await level.settled(throughMs)) return;
+    const text = `the second level has not got it in ${throughMs} ms; it is written as soon as that can be`;
+    throw new ShardnsError('ERR_SHARDNS_TIMEOUT', text);
   }
   #check(key: ByteKey, encoded: Uint8Array | string, options: SetOptions | undefined): void {
     if (options?.ttlMs !== undefined && options.ttlMs !== Infinity) checkTtl(options.ttlMs);
@@ -153,3 +247,4 @@ function had(key: ByteKey, result: number): boolean {
   if (result === Got.keyTooLong) throw keyTooLong(key);
   return result === 1;
 }
+const NO_ROOM = new Uint8Array(0);

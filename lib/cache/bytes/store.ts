@@ -15,8 +15,12 @@ import {
   type ByteTunables,
 } from '../../native/binding.js';
 import { FileWatch, makeRegion, type RegionSource } from '../region.js';
+import type { MakeRedisClient } from '../redis/client.js';
 import { EventRules } from './events.js';
 import { Fetcher } from './fetcher.js';
+import { MemoryOwner } from './forgetting.js';
+import { ByteLevel } from './level.js';
+import { type ByteLevelOptions, readLevel } from './level-options.js';
 import type { ByteCacheSettings } from './options.js';
 import type { Writer } from './writer.js';
 
@@ -25,6 +29,8 @@ export interface ByteCacheDependencies {
   clock?: Clock;
   random?: Random;
   logger?: Logger;
+  /** In place of the client of Redis that is used. @internal */
+  redis?: MakeRedisClient;
 }
 
 export interface ByteStore {
@@ -43,6 +49,8 @@ export interface ByteStore {
   /** By the number of a namespace, of which there are 65,536 at most; so are breakers. */
   readonly writers: Map<number, Writer<unknown>>;
   readonly events: EventRules;
+  /** What a fleet shares; undefined: there is none. */
+  readonly level: ByteLevel | undefined;
   /** Of the loaders of a namespace; undefined: they have none. */
   breakerOf(space: number): Breaker | undefined;
   closed: boolean;
@@ -51,10 +59,11 @@ export interface ByteStore {
 export function makeByteStore(
   source: RegionSource,
   settings: ByteCacheSettings,
-  place: { memory?: SharedArrayBuffer; path?: string },
+  place: { memory?: SharedArrayBuffer; path?: string; redis?: ByteLevelOptions },
   dependencies: ByteCacheDependencies = {},
 ): ByteStore {
   const { clock = systemClock, random = systemRandom, logger = silentLogger } = dependencies;
+  const levelSettings = place.redis === undefined ? undefined : readLevel(place.redis);
   const { createBytes: create, attachBytes: attach, openBytes: open } = binding();
   const native = makeRegion({ create, attach, open }, source);
   const value = Buffer.from(pinnedMemory(MAX_VALUE_OCTETS + 64));
@@ -62,7 +71,7 @@ export function makeByteStore(
   const remainingMs = new Float64Array(pinnedMemory(8));
   native.register(value, control, remainingMs);
   configure(native, settings, Math.max(settings.staleWhileRevalidateMs, settings.staleIfErrorMs));
-  return {
+  const store: Writable<ByteStore> = {
     native,
     settings,
     memory: place.memory,
@@ -76,10 +85,19 @@ export function makeByteStore(
     log: logger,
     writers: new Map(),
     events: new EventRules(),
+    level: undefined,
     breakerOf: breakers(settings, clock, random),
     closed: false,
   };
+  if (levelSettings !== undefined) {
+    const markOf = (name: string): number => (name === '' ? 0 : native.tagMark(name));
+    const parts = { clock, random, log: logger, owner: new MemoryOwner(store), markOf, make: dependencies.redis };
+    store.level = new ByteLevel(levelSettings, parts);
+  }
+  return store;
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 function breakers(settings: ByteCacheSettings, clock: Clock, random: Random): ByteStore['breakerOf'] {
   const { breakerFailures: inARow, breakerOpenMs: openMs, breakerMaxOpenMs: maxOpenMs } = settings;

@@ -6,7 +6,7 @@
 import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Random } from '../../base/random.js';
-import { Breaker, type BreakerState } from './breaker.js';
+import { Breaker, type BreakerState } from '../../base/breaker.js';
 import type { MakeRedisClient } from './client.js';
 import { RedisConnection } from './connection.js';
 import { type Frame, type FrameFields, type FrameRefusal, Sealer } from './frame.js';

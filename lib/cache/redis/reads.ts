@@ -3,7 +3,7 @@
 //
 // Bounds: those of the connection; `batch` keys in a command.
 import type { RedisReply } from './client.js';
-import type { Breaker } from './breaker.js';
+import type { Breaker } from '../../base/breaker.js';
 import type { RedisConnection } from './connection.js';
 
 export const READ_LIMITS = { batch: 64 } as const;

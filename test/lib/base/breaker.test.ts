@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Breaker, BREAKER_LIMITS } from '../../../../lib/cache/redis/breaker.js';
-import { FakeClock } from '../../../support/fake-clock.js';
+import { Breaker, BREAKER_LIMITS } from '../../../lib/base/breaker.js';
+import { FakeClock } from '../../support/fake-clock.js';
 
 const random = { uint32: () => 0xffff_ffff };
 
