@@ -2,7 +2,7 @@
 import type { LoadCounts } from './fetcher.js';
 import type { ByteLevel } from './level.js';
 import type { ByteStore } from './store.js';
-import type { WriteCounts } from './writer.js';
+import { NO_WRITES, type WriteCounts } from './writer.js';
 
 export interface ByteCacheCounts {
   /** Of this thread. */
@@ -17,8 +17,10 @@ export interface ByteCacheCounts {
 }
 
 export function countsOf({ fetcher, writers, level }: ByteStore): ByteCacheCounts {
-  const writes = Object.fromEntries(NO_WRITES) as Record<keyof WriteCounts, number>;
-  for (const { counts } of writers.values()) for (const [name] of NO_WRITES) writes[name] += counts[name];
+  const writes = { ...NO_WRITES };
+  for (const { counts } of writers.values()) {
+    for (const name of Object.keys(writes) as (keyof WriteCounts)[]) writes[name] += counts[name];
+  }
   return { loads: { ...fetcher.counts, running: fetcher.running }, writes, level: level && reportOf(level) };
 }
 
@@ -46,7 +48,3 @@ function reportOf({ stats, refused, redis }: ByteLevel) {
     logGaps: reader.stats.gaps,
   };
 }
-
-const NO_WRITES = (
-  ['queued', 'queuedBytes', 'written', 'coalesced', 'failures', 'retries', 'dead', 'refused'] as const
-).map(name => [name, 0] as const);

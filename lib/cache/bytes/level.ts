@@ -7,6 +7,7 @@
 // Bounds: those of RedisLevel; LevelTimes.
 import type { Clock, Timer } from '../../base/clock.js';
 import { EqualTimers } from '../../base/equal-timers.js';
+import { KeepAlive } from '../../base/keep-alive.js';
 import type { Logger } from '../../base/log.js';
 import type { Random } from '../../base/random.js';
 import { MAX_TAGS, MAX_VALUE_OCTETS } from '../../native/binding.js';
@@ -85,6 +86,8 @@ export class ByteLevel {
   readonly refused: Record<Refusal, number> = { invalidated: 0, codec: 0, damaged: 0 };
   readonly redis: RedisLevel;
   readonly make: MakeRedisClient;
+  /** Of the process, while somebody waits for Redis: its connections do not keep it alive. */
+  readonly alive = new KeepAlive();
   readonly #times = new LevelTimes();
   readonly #hedges: EqualTimers;
   /** Something was forgotten before it was known what time it is there. */
@@ -144,21 +147,28 @@ export class ByteLevel {
     const hash = this.redis.keys.of(key);
     const asked = this.redis.read(hash, FrameKind.bytes, {
       found: frame => {
+        this.alive.release();
         const value = this.#judge(frame, kind, space, placeOf(hash));
         this.stats[value === undefined ? 'misses' : 'hits']++;
         if (value === undefined) reader.absent();
         else reader.found(value);
       },
       absent: () => {
+        this.alive.release();
         this.stats.misses++;
         reader.absent();
       },
       unread: () => {
+        this.alive.release();
         this.stats.unread++;
         reader.unread();
       },
     });
-    if (asked) this.stats.reads++;
+    // Told in a later turn.
+    if (asked) {
+      this.stats.reads++;
+      this.alive.hold();
+    }
     return asked;
   }
 
@@ -212,7 +222,9 @@ export class ByteLevel {
   /** Whether all that was written and forgotten so far is in Redis, `ms` from now at the latest. */
   async settled(ms: number): Promise<boolean> {
     const { writes, writer } = this.redis;
+    this.alive.hold();
     await Promise.all([writes.drain(ms), writer.said(ms)]);
+    this.alive.release();
     return writes.size === 0 && writer.size === 0;
   }
 
@@ -241,11 +253,14 @@ export class ByteLevel {
   async end(): Promise<void> {
     this.#closed = true;
     this.#hedges.clear();
+    this.alive.hold();
     await this.redis.close(this.settings.drainMs);
+    this.alive.close();
   }
   close(): void {
     this.#closed = true;
     this.#hedges.clear();
+    this.alive.close();
     void this.redis.close(0);
   }
 

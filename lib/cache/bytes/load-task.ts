@@ -9,7 +9,7 @@ import type { FetchTask, Seen } from './fetcher.js';
 import type { FoundValue } from './level.js';
 import { readThrough } from './level-read.js';
 import { LoadContext } from './load-context.js';
-import { FAILURE_FLAGS, failureOf, groupsOf, loadId } from './loads.js';
+import { FAILURE_FLAGS, failureOf, groupsOf, loadId, writeId } from './loads.js';
 import type { Space } from './space.js';
 
 export class LoadTask<V> implements FetchTask<V> {
@@ -76,7 +76,7 @@ export class LoadTask<V> implements FetchTask<V> {
     // The caller's octets may change while it is loaded.
     if (typeof this.#key !== 'string') this.#key = Uint8Array.from(this.#key);
     this.#generation = space.native.generation();
-    const pending = space.writer?.pending(this.id());
+    const pending = space.writer?.pending(writeId(space.number, this.#key));
     if (pending === undefined) return this.#throughLevel(context, early);
     if (pending.encoded !== undefined) return revive(space.codec, pending.encoded) as V;
     // Its deletion waits to be written.

@@ -14,6 +14,11 @@ export function loadId(space: number, key: ByteKey): string {
   return typeof key === 'string' ? `${space} text ${key}` : `${space} octets ${Buffer.from(key).toString('latin1')}`;
 }
 
+/** The same for what is written: the two forms of a key are one key. */
+export function writeId(space: number, key: ByteKey): string {
+  return `${space} ${Buffer.from(key as Uint8Array).toString('latin1')}`;
+}
+
 /** What a value of the namespace is forgotten together with. */
 export function groupsOf(native: NativeBytes, space: number, tags: readonly string[] | undefined): readonly string[] {
   return [`namespace ${space}`, ...(tags ?? []).map(tag => `tag ${native.tagMark(tag)}`)];

@@ -14,10 +14,11 @@ import {
 import { type ByteKey, checkTags, checkTtl, keyTooLong, type SetOptions, tagMarks } from './arguments.js';
 import { CODECS, type Codec, encodeValue, octetsOf } from './codec.js';
 import type { ByteLevel, FoundValue } from './level.js';
-import { loadId, overtakeKey } from './loads.js';
+import { DurableWriter } from './durable-writer.js';
+import { overtakeKey, writeId } from './loads.js';
 import type { ByteNamespaceSettings } from './options.js';
 import type { ByteStore } from './store.js';
-import { Writer } from './writer.js';
+import { type StoreWriter, Writer } from './writer.js';
 import { readWriter } from './writer-options.js';
 
 export class Space<V> {
@@ -54,19 +55,30 @@ export class Space<V> {
   }
 
   #writeTo(options: NonNullable<ByteNamespaceSettings['writer']>): void {
-    const { store, number } = this;
+    const { store, number, prefix } = this;
     if (store.writers.has(number)) {
       throw new ShardnsError('ERR_SHARDNS_OPTION', 'writer: expected none, for this namespace has one already');
     }
-    const { clock, random } = store;
+    const { clock, random, log, level } = store;
     const forget = (key: ByteKey): void => {
       if (!store.closed) this.delete(key);
     };
-    store.writers.set(number, new Writer(readWriter(options), this.codec, clock, random, forget));
+    const settings = readWriter(options);
+    const writerOf = (own: typeof settings): Writer<never> => new Writer(own, this.codec, clock, random, forget);
+    if (!settings.durable) {
+      store.writers.set(number, writerOf(settings));
+      return;
+    }
+    if (level === undefined) throw new ShardnsError('ERR_SHARDNS_OPTION', 'writer.durable: needs the option redis');
+    // Bounded by whoever feeds it.
+    const makeWriter = () => writerOf({ ...settings, maxQueued: Infinity, maxQueuedBytes: Infinity, gatherMs: 1 });
+    const parts = { level, clock, random, log, space: number, prefix, makeWriter };
+    store.writers.set(number, new DurableWriter(settings, parts));
   }
 
-  get writer(): Writer<V> | undefined {
-    return this.store.writers.get(this.number) as Writer<V> | undefined;
+  /** To the program's own store. */
+  get writer(): StoreWriter | undefined {
+    return this.store.writers.get(this.number);
   }
   /** Undefined: there is none, or nothing of this namespace is for others. */
   get level(): ByteLevel | undefined {
@@ -214,8 +226,8 @@ export class Space<V> {
     // The caller's octets may change while they wait.
     const own = typeof key === 'string' ? key : Uint8Array.from(key);
     const kept = typeof encoded === 'object' ? Uint8Array.from(encoded) : encoded;
-    const written = writer.add(loadId(this.number, own), { key: own, encoded: kept });
-    if (writer.settings.mode === 'through') await written;
+    const written = writer.add(writeId(this.number, own), { key: own, encoded: kept });
+    if (writer.awaits) await written;
     here();
     return this.#settle();
   }

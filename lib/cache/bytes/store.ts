@@ -22,7 +22,7 @@ import { MemoryOwner } from './forgetting.js';
 import { ByteLevel } from './level.js';
 import { type ByteLevelOptions, readLevel } from './level-options.js';
 import type { ByteCacheSettings } from './options.js';
-import type { Writer } from './writer.js';
+import type { StoreWriter } from './writer.js';
 
 /** What tests bring; by default those of the system. The native side has its own clock. */
 export interface ByteCacheDependencies {
@@ -47,7 +47,7 @@ export interface ByteStore {
   readonly random: Random;
   readonly log: Logger;
   /** By the number of a namespace, of which there are 65,536 at most; so are breakers. */
-  readonly writers: Map<number, Writer<unknown>>;
+  readonly writers: Map<number, StoreWriter>;
   readonly events: EventRules;
   /** What a fleet shares; undefined: there is none. */
   readonly level: ByteLevel | undefined;

@@ -1,6 +1,8 @@
 // What a program says of the store behind its cache: how it is written, and what becomes of what it does not take.
+import { ShardnsError } from '../../base/errors.js';
 import {
   Field,
+  flag,
   having,
   type InputOf,
   milliseconds,
@@ -61,6 +63,12 @@ const writerFields = {
   maxQueuedBytes: whole(1024, 2 ** 40).default(64 * 2 ** 20),
   /** How long `end()` waits for what is queued. */
   drainMs: milliseconds(0).default(5000),
+  /** Writes wait in Redis, where they outlive this process: needs `redis`. */
+  durable: flag.default(false),
+  /** Streams that they wait in, each written by one process at a time; the same in all of them. */
+  partitions: whole(1, 256).default(8),
+  /** How long another process waits before it takes over from one that has died; `timeoutMs` is half of it at most. */
+  leaseMs: whole(1000, 3_600_000).default(10_000),
   /** Told of each write that is given up, and why; its key is taken out of the cache. */
   onDead: call<(write: Write<never>, error: unknown) => void>().optional(),
 };
@@ -80,6 +88,11 @@ export const writerField: Field<WriterOptions<never>> = having<WriterOptions<nev
 export function readWriter<V>(options: WriterOptions<V>): WriterSettings<V> {
   const settings = readFields(writerFields, options, 'writer') as unknown as WriterSettings<V>;
   // Written as a method, it may need its object.
+  const { durable, mode, leaseMs, timeoutMs } = settings;
+  if (durable && mode === 'through') {
+    throw new ShardnsError('ERR_SHARDNS_OPTION', 'writer.durable: is for mode: "behind"');
+  }
   const gatherMs = settings.gatherMs ?? (settings.mode === 'through' ? 0 : 10);
-  return { ...settings, gatherMs, write: settings.write.bind(options) };
+  const limitMs = durable ? Math.min(timeoutMs, leaseMs / 2) : timeoutMs;
+  return { ...settings, gatherMs, timeoutMs: limitMs, write: settings.write.bind(options) };
 }

@@ -30,6 +30,30 @@ export interface WriteCounts {
   refused: number;
 }
 
+export const NO_WRITES: Readonly<WriteCounts> = {
+  queued: 0,
+  queuedBytes: 0,
+  written: 0,
+  coalesced: 0,
+  failures: 0,
+  retries: 0,
+  dead: 0,
+  refused: 0,
+};
+
+/** What a namespace needs of its store, whatever happens in between. */
+export interface StoreWriter {
+  readonly counts: WriteCounts;
+  /** Whether a write is awaited before the cache has it. */
+  readonly awaits: boolean;
+  /** What waits to be written for a key, or is being written: newer than what the store says. */
+  pending(id: string): PendingWrite | undefined;
+  /** @throws {ShardnsError} ERR_SHARDNS_OVERLOAD when the queue is full */
+  add(id: string, write: PendingWrite): Promise<void>;
+  end(): Promise<void>;
+  close(): void;
+}
+
 /** A write as it is queued: octets, which nobody changes any more. Undefined: the key is deleted. */
 export interface PendingWrite {
   readonly key: ByteKey;
@@ -49,17 +73,8 @@ interface Queued extends PendingWrite {
 const FAILURES_BEFORE_PAUSE = 3;
 const PIECES = 4;
 
-export class Writer<V> {
-  readonly counts: WriteCounts = {
-    queued: 0,
-    queuedBytes: 0,
-    written: 0,
-    coalesced: 0,
-    failures: 0,
-    retries: 0,
-    dead: 0,
-    refused: 0,
-  };
+export class Writer<V> implements StoreWriter {
+  readonly counts: WriteCounts = { ...NO_WRITES };
   /** Not tried yet, by id, in the order in which their keys came. */
   readonly #ready = new Map<string, Queued>();
   /** In a call that is under way. */
@@ -84,7 +99,10 @@ export class Writer<V> {
     private readonly forget: (key: ByteKey) => void,
   ) {}
 
-  /** What waits to be written for a key, or is being written: newer than what the store says. */
+  get awaits(): boolean {
+    return this.settings.mode === 'through';
+  }
+
   pending(id: string): PendingWrite | undefined {
     return this.#ready.get(id) ?? this.#busy.get(id) ?? this.#failed.get(id);
   }
@@ -112,31 +130,44 @@ export class Writer<V> {
 
   /** Waits until all is written, `drainMs` at most; then gives up what is left. Nothing can be added afterwards. */
   async end(): Promise<void> {
+    await this.drain();
+    this.close();
+  }
+  /** Resolves when nothing waits, after `drainMs` at the latest. */
+  async drain(): Promise<void> {
     if (this.#closed) return;
     this.#pump();
-    if (this.counts.queued > 0) {
-      await new Promise<void>(resolve => {
-        const timer = this.clock.after(this.settings.drainMs, resolve);
-        this.#drained = () => {
-          timer.cancel();
-          resolve();
-        };
-      });
-    }
-    this.close();
+    if (this.counts.queued === 0) return;
+    await new Promise<void>(resolve => {
+      const timer = this.clock.after(this.settings.drainMs, resolve);
+      this.#drained = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+  /** Lets go of what is queued, which somebody else writes: nobody is told. */
+  abandon(): void {
+    this.#stop();
+    this.#alive.close();
   }
   /** Gives up what is queued at once; what became of the calls under way nobody will know. */
   close(): void {
     if (this.#closed) return;
+    const left = this.#stop();
+    const error = new ShardnsError('ERR_SHARDNS_CLOSED', 'the cache was closed before this was written');
+    for (const one of left) this.#giveUp(one, error);
+    this.#alive.close();
+  }
+
+  #stop(): Queued[] {
     this.#closed = true;
     this.#gathering?.cancel();
     this.#pause?.cancel();
     const left = [...this.#busy.values(), ...this.#failed.values(), ...this.#ready.values()];
     for (const map of [this.#busy, this.#failed, this.#ready]) map.clear();
     this.#retries = [];
-    const error = new ShardnsError('ERR_SHARDNS_CLOSED', 'the cache was closed before this was written');
-    for (const one of left) this.#giveUp(one, error);
-    this.#alive.close();
+    return left;
   }
 
   #checkRoom(octets: number, before: Queued | undefined): void {

@@ -47,7 +47,7 @@ export interface FrameFields {
   epoch: number;
 }
 
-export const FrameKind = { answer: 1, bytes: 2, invalidations: 3, lease: 4 } as const;
+export const FrameKind = { answer: 1, bytes: 2, invalidations: 3, lease: 4, write: 5 } as const;
 
 export interface Frame extends FrameFields {
   /** Those of the frame, or decrypted ones. */
