@@ -12,6 +12,8 @@ const TOLD_MS = 1000;
 export class ServerClock {
   /** Since it was measured for the first time: a clock that jumps counts. */
   moved = 0;
+  /** Of the last measurement. */
+  roundTripMs: number | undefined;
   /** Called each time it was told. Must not throw. */
   told: () => void = () => {};
   #aheadMs: number | undefined;
@@ -61,6 +63,7 @@ export class ServerClock {
     // It was taken somewhere between the question and the answer.
     const ahead = there - (asked + now) / 2;
     const before = this.#aheadMs;
+    this.roundTripMs = now - asked;
     this.#aheadMs = ahead;
     this.told();
     if (before === undefined || Math.abs(ahead - before) < TOLD_MS) return;
