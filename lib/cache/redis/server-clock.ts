@@ -6,6 +6,9 @@ import type { RedisArgument, RedisReply } from './client.js';
 import type { RedisConnection } from './connection.js';
 
 const EVERY_MS = 60_000;
+const AFTER_FAILURE_MS = 1000;
+/** What is measured is no more exact than half of that. */
+const DEADLINE_MS = 1000;
 /** A clock that has moved by so much is told. */
 const TOLD_MS = 1000;
 
@@ -47,13 +50,14 @@ export class ServerClock {
     this.#timer?.cancel();
     this.#timer = undefined;
     const asked = this.clock.nowMs();
-    this.connection.send(this.at, ['TIME'], {
-      replied: reply => {
+    const awaiting = {
+      replied: (reply: RedisReply) => {
         this.#read(reply, asked);
-        this.#again();
+        this.#again(EVERY_MS);
       },
-      failed: () => this.#again(),
-    });
+      failed: () => this.#again(AFTER_FAILURE_MS),
+    };
+    this.connection.send(this.at, ['TIME'], awaiting, DEADLINE_MS);
   }
 
   #read(reply: RedisReply, asked: number): void {
@@ -71,9 +75,9 @@ export class ServerClock {
     this.log.warn({ redis: this.connection.label, byMs: Math.round(ahead - before) }, "Redis' clock has moved");
   }
 
-  #again(): void {
+  #again(afterMs: number): void {
     if (this.#closed || this.#timer !== undefined || !this.connection.isConnected) return;
-    this.#timer = this.clock.after(EVERY_MS, () => {
+    this.#timer = this.clock.after(afterMs, () => {
       this.#timer = undefined;
       this.measure();
     });
