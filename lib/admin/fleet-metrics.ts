@@ -28,7 +28,11 @@ const of =
 const BREAKER = { closed: 0, 'half-open': 1, open: 2 } as const;
 
 export const FLEET_FAMILIES: readonly Family[] = [
-  counter('shardns_second_level_reads_total', 'Misses that the second level was asked about', of(it => it.reads)),
+  counter(
+    'shardns_second_level_reads_total',
+    'Misses that the second level was asked about',
+    of(it => it.reads),
+  ),
   counter(
     'shardns_second_level_hits_total',
     'Of these, those that it has answered: from the own region, from another one, with an expired answer',
@@ -41,7 +45,11 @@ export const FLEET_FAMILIES: readonly Family[] = [
     of(it => by('reason', it.refused)),
     ['reason'],
   ),
-  counter('shardns_second_level_stores_total', 'Answers that were given to be shared', of(it => it.stores)),
+  counter(
+    'shardns_second_level_stores_total',
+    'Answers that were given to be shared',
+    of(it => it.stores),
+  ),
   counter(
     'shardns_second_level_writes_total',
     'What became of them: written, overtaken by a newer one, failed at a try, dropped for want of room, expired meanwhile',
@@ -50,16 +58,33 @@ export const FLEET_FAMILIES: readonly Family[] = [
     ),
     ['outcome'],
   ),
-  gauge('shardns_second_level_queue', 'Writes that wait', of(it => it.writes.queued)),
-  gauge('shardns_second_level_queue_bytes', 'Octets that they hold', of(it => it.writes.octets)),
+  gauge(
+    'shardns_second_level_queue',
+    'Writes that wait',
+    of(it => it.writes.queued),
+  ),
+  gauge(
+    'shardns_second_level_queue_bytes',
+    'Octets that they hold',
+    of(it => it.writes.octets),
+  ),
   counter(
     'shardns_second_level_invalidations_total',
     'Invalidations: said to the fleet, heard from it',
     of(it => by('way', { said: it.said.items, heard: it.forgotten })),
     ['way'],
   ),
-  gauge('shardns_second_level_invalidations_queue', 'Invalidations that Redis does not have yet', of(it => it.said.queued)),
-  gauge('shardns_second_level_connected', 'Whether the Redis is connected', ofEach(it => Number(it.connected)), REGION),
+  gauge(
+    'shardns_second_level_invalidations_queue',
+    'Invalidations that Redis does not have yet',
+    of(it => it.said.queued),
+  ),
+  gauge(
+    'shardns_second_level_connected',
+    'Whether the Redis is connected',
+    ofEach(it => Number(it.connected)),
+    REGION,
+  ),
   gauge(
     'shardns_second_level_following',
     'Whether the log of invalidations is followed',
@@ -72,8 +97,18 @@ export const FLEET_FAMILIES: readonly Family[] = [
     ofEach(it => it.log.gaps),
     REGION,
   ),
-  gauge('shardns_second_level_breaker', '0: closed, 1: half-open, 2: open', ofEach(it => BREAKER[it.breaker]), REGION),
-  counter('shardns_second_level_breaker_opened_total', 'How often it has opened', ofEach(it => it.breakerOpened), REGION),
+  gauge(
+    'shardns_second_level_breaker',
+    '0: closed, 1: half-open, 2: open',
+    ofEach(it => BREAKER[it.breaker]),
+    REGION,
+  ),
+  counter(
+    'shardns_second_level_breaker_opened_total',
+    'How often it has opened',
+    ofEach(it => it.breakerOpened),
+    REGION,
+  ),
   gauge(
     'shardns_second_level_round_trip_seconds',
     'Round trip, when it was measured last',
