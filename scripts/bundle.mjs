@@ -17,6 +17,8 @@ const entries = ['index', 'node/index', 'dnssec/index', 'cli/main', 'server/recu
 const groups = [
   ['wire', /\/dist\/(wire\/|base\/bounded-map)/],
   ['lookup', /\/dist\/node\/(?!validating|encrypted)/],
+  // What those load that share a second level.
+  ['fleet', /\/dist\/(cache\/(redis|answers)\/|server\/fleet)/],
   ['cache', /\/dist\/cache\//],
   // What lookups load when the first server is asked over TLS or HTTPS; a server has it too.
   ['encrypted', /\/dist\/node\/encrypted\.js$/],

@@ -28,7 +28,7 @@ export async function control(server: Server, request: IncomingMessage, response
     if (call === 'GET /v1/stats') sendJson(response, server.report());
     else if (call === 'GET /v1/cache') await list(server, url.searchParams, response);
     else if (call === 'GET /v1/cache/entry') sendJson(response, entriesOf(server, url.searchParams));
-    else if (call === 'POST /v1/cache/invalidate') sendJson(response, forget(server, await readJson(request)));
+    else if (call === 'POST /v1/cache/invalidate') sendJson(response, await forget(server, await readJson(request)));
     else if (call === 'GET /v1/lists/why') sendJson(response, whyOf(server, url.searchParams));
     else if (call === 'POST /v1/lists/override') sendJson(response, await override(server, await readJson(request)));
     else if (call === 'POST /v1/lists/pause') sendJson(response, pause(server, await readJson(request)));
@@ -92,9 +92,12 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 const optionError = (text: string): ShardnsError => new ShardnsError('ERR_SHARDNS_OPTION', text);
 
 /** What was asked to be forgotten is told as it was understood. */
-function forget(server: Server, what: unknown): object {
-  server.invalidate(what as Parameters<Server['invalidate']>[0]);
-  return { forgotten: what };
+async function forget(server: Server, body: unknown): Promise<object> {
+  const { fleet = false, ...rest } = typeof body === 'object' && body !== null ? (body as { fleet?: unknown }) : {};
+  if (typeof fleet !== 'boolean') throw optionError(`fleet: expected true or false, got ${show(fleet)}`);
+  const what = typeof body === 'object' && body !== null ? rest : body;
+  server.invalidate(what as Parameters<Server['invalidate']>[0], { fleet });
+  return fleet ? { forgotten: what, fleet: await server.invalidatedInFleet() } : { forgotten: what };
 }
 
 /** The rule that decides of a name, for everybody or for one client. */

@@ -14,8 +14,8 @@ const USAGE = `shardns: DNS answers at memory speed
                                        an embedded upstream, or a small internet; a realistic load, a live view; needs
                                        no network
   shardns ctl status | stats           how the server is; every number that it counts
-  shardns ctl flush NAME | --suffix NAME | --tenant N | --all
-                                       forgets answers, at once
+  shardns ctl flush NAME | --suffix NAME | --tenant N | --all [--fleet]
+                                       forgets answers, at once; in all instances that share the second level
   shardns ctl peek NAME [TYPE] [--tenant N]
                                        what is kept for a question; exit 1 for nothing
   shardns ctl dump [--suffix NAME] [--type TYPE] [--tenant N]
@@ -129,6 +129,7 @@ async function runCtl(args: string[]): Promise<number> {
         type: { type: 'string' },
         fresh: { type: 'boolean' },
         all: { type: 'boolean' },
+        fleet: { type: 'boolean' },
         json: { type: 'boolean' },
         client: { type: 'string' },
         update: { type: 'boolean' },

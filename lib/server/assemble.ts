@@ -5,6 +5,7 @@ import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js
 import { systemRandom } from '../base/random.js';
 import { Engine } from '../cache/engine.js';
 import { Gate } from '../clients/gate.js';
+import type { Forgotten } from '../cache/forgotten.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { Resolver } from '../resolve/resolver.js';
 import { Exchanger } from '../upstream/exchange.js';
@@ -16,6 +17,7 @@ import { Answerer } from './answerer.js';
 import { Certificates } from './certificates.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
+import { Fleet } from './fleet.js';
 import { Invalidation } from './invalidation.js';
 import { Listeners } from './listeners/listeners.js';
 import { Recursion } from './recursion.js';
@@ -49,6 +51,8 @@ export interface ServerParts {
   /** Questions whose answers were bogus, by extended error: one of RFC 8914's. */
   readonly bogusBy: Readonly<Record<string, number>>;
   readonly snapshots: Snapshots;
+  /** Where answers are shared with other instances. */
+  readonly fleet: Fleet | undefined;
   readonly gate: Gate;
   readonly answerer: Answerer;
   readonly certificates: Certificates;
@@ -102,11 +106,23 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     bogusBy[extendedError] = (bogusBy[extendedError] ?? 0) + 1;
     if (extendedError === ExtendedError.rrsigsMissing) probes.lacking(name);
   };
+  let fleet: Fleet | undefined;
+  const fleetParts = {
+    clock,
+    random,
+    log,
+    connect: dependencies.connectRedis,
+    forget: (what: Forgotten) => invalidation.forget(what),
+    engine,
+    upstreams: () => resolver.groups.get('default') ?? [],
+  };
   try {
     if (sharesEngine) engine.declare(owner, configurationOf(settings));
     anchors.prepare(settings).commit();
     recursion.prepare(settings).commit();
     probes.use(settings);
+    fleet = settings.secondLevel && new Fleet(fleetParts, settings);
+    resolver.level = fleet?.answers;
   } catch (error) {
     engine.release(owner);
     if (ownsEngine) engine.close();
@@ -146,6 +162,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     probes,
     bogusBy,
     snapshots,
+    fleet,
     gate,
     answerer,
     certificates,

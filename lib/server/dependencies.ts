@@ -7,6 +7,7 @@ import type { DnsCache } from '../cache/dns-cache.js';
 import { partFields } from '../resolve/parts.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { Transport } from '../transport/transport.js';
+import type { ConnectRedis } from './fleet.js';
 
 /** What tests and embedders put in place of the real thing. */
 export interface ServerDependencies {
@@ -22,6 +23,8 @@ export interface ServerDependencies {
   tcpTransport?: Transport;
   tlsTransport?: Transport;
   httpsTransport?: Transport;
+  /** Makes what asks the Redis of `secondLevel`, in the place of @redis/client. */
+  connectRedis?: ConnectRedis;
   /** In the place of what `dnssec` says of algorithms and times: old captures have some that nobody believes any more. */
   validationPolicy?: ValidationPolicy;
 }
@@ -29,6 +32,9 @@ export interface ServerDependencies {
 const dependencyFields = {
   ...partFields,
   log: having<Logger>('debug', 'info', 'warn', 'error').optional(),
+  connectRedis: new Field<ConnectRedis>(value =>
+    typeof value === 'function' ? undefined : 'expected a function',
+  ).optional(),
   validationPolicy: new Field<ValidationPolicy>(value =>
     isOptionsObject(value) ? undefined : 'expected an object',
   ).optional(),

@@ -1,6 +1,6 @@
 // A Redis in this process, on a fake clock: the commands that this package sends, and the ways in which a real one fails.
 import type { MakeRedisClient, RedisArgument, RedisClient, RedisReply } from '../../lib/cache/redis/client.js';
-import type { FakeClock } from './fake-clock.js';
+import type { Clock } from '../../lib/base/clock.js';
 
 interface Stored {
   value: Buffer;
@@ -35,7 +35,7 @@ export class FakeRedis {
   readonly #connected = new Set<{ lost: (error: unknown) => void; underWay: Set<(error: Error) => void> }>();
   readonly #blocked = new Set<Blocked>();
 
-  constructor(readonly clock: FakeClock) {}
+  constructor(readonly clock: Clock) {}
 
   nowMs(): number {
     return 1_700_000_000_000 + this.clock.nowMs() + this.aheadMs;

@@ -1,7 +1,7 @@
 // The second level of a byte cache, as a program says it.
 import { optionError, ShardnsError } from '../../base/errors.js';
 import { Field, flag, type InputOf, milliseconds, oneOf, readFields, whole } from '../../base/fields.js';
-import { parseRedisUrl, SENTINEL_PORT, withoutPassword } from '../redis/address.js';
+import { parseRedisUrl, SENTINEL_PORT } from '../redis/address.js';
 import type { RedisOptions, RedisTls } from '../redis/options.js';
 import { MIN_SECRET_OCTETS } from '../redis/secrets.js';
 
@@ -72,19 +72,14 @@ export type ByteLevelSettings = ReturnType<typeof readLevel>;
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each wrong option; never shows a secret or a password */
 export function readLevel(options: unknown) {
-  const given = { ...(options as ByteLevelOptions) };
-  // Errors show values.
-  const { url, secret, password } = given;
-  const { mode, masterName, username, tls, ...settings } = readFields(
-    levelFields,
-    {
-      ...(options as object),
-      ...(Array.isArray(url) || typeof url === 'string' ? { url: [url].flat().map(shown) } : {}),
-      ...hidden('secret', secret, levelFields.secret.check(secret)),
-      ...hidden('password', password, levelFields.password.check(password)),
-    },
-    'redis',
-  );
+  const { url, secret } = options as ByteLevelOptions;
+  // Errors show values: of a secret or a password that is wrong, they say what it should be.
+  for (const name of ['secret', 'password'] as const) {
+    const value = (options as Record<string, unknown>)[name];
+    const wrong = value === undefined ? undefined : levelFields[name].check(value);
+    if (wrong !== undefined) throw new ShardnsError('ERR_SHARDNS_OPTION', `redis.${name}: ${String(wrong)}`);
+  }
+  const { mode, masterName, username, password, tls, ...settings } = readFields(levelFields, options, 'redis');
   const port = mode === 'sentinel' ? SENTINEL_PORT : undefined;
   const places = [url].flat().map(one => parseRedisUrl(one, 'redis.url', port));
   if (mode === 'standalone' && places.length > 1) {
@@ -99,14 +94,6 @@ export function readLevel(options: unknown) {
   const redis: RedisOptions = { places, mode, masterName, username, password, tls };
   const secrets = secret === undefined ? [] : [secret].flat().map(one => Buffer.from(one as string));
   return { ...settings, redis, secrets };
-}
-
-const shown = (one: unknown): unknown => (typeof one === 'string' ? withoutPassword(one) : one);
-/** A value that is right is not looked at any more; of one that is wrong only its type is said. */
-function hidden(name: string, value: unknown, wrong: unknown): Record<string, unknown> {
-  if (value === undefined) return {};
-  if (wrong === undefined) return { [name]: name === 'secret' ? Buffer.alloc(MIN_SECRET_OCTETS) : 'hidden' };
-  throw new ShardnsError('ERR_SHARDNS_OPTION', `redis.${name}: ${String(wrong)}`);
 }
 
 /** Checked when it is used: what it says is not for every message. */

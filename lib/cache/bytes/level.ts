@@ -119,7 +119,7 @@ export class ByteLevel {
         },
         following: follows => log[follows ? 'info' : 'warn']({ follows }, 'the log of invalidations'),
       },
-      options: { namespace, secrets, encrypt, deadlineMs, logLength, lookBackMs: maxTtlMs, everything: EVERYTHING },
+      options: { namespace, secrets, deadlineMs, logLength, lookBackMs: maxTtlMs, everything: EVERYTHING },
     });
     this.redis.begin();
   }

@@ -18,7 +18,7 @@ export interface RedisPlace {
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION that does not show a password */
 export function parseRedisUrl(text: string, option: string, defaultPort = REDIS_PORT): RedisPlace {
   const wrong = (): never => {
-    throw optionError(option, withoutPassword(text), '"redis://host:port" or "rediss://host:port" (TLS)');
+    throw optionError(option, text, '"redis://host:port" or "rediss://host:port" (TLS)');
   };
   let url: URL;
   try {
@@ -47,9 +47,4 @@ export function parseRedisUrl(text: string, option: string, defaultPort = REDIS_
     ...(password === '' ? {} : { password }),
     ...(database === undefined ? {} : { database }),
   };
-}
-
-/** A URL as it may be shown. */
-export function withoutPassword(text: string): string {
-  return text.replace(/\/\/[^/@]*@/, '//');
 }

@@ -27,7 +27,6 @@ export interface LevelOptions {
   /** What keeps the values of this use from those of others in the same Redis; letters, digits, `.`, `_`, `-`. */
   readonly namespace: string;
   readonly secrets: Secrets;
-  readonly encrypt: boolean;
   /** How long a read may take. */
   readonly deadlineMs: number;
   /** Entries of the log that are kept, about. */

@@ -57,6 +57,8 @@ export class LogReader {
   #follows = false;
   #timer: Timer | undefined;
   #closed = false;
+  /** The oldest entry when a gap was found last: what was lost before it is known. */
+  #gapBefore: EntryId = BEFORE_ALL;
   /** Whether an entry was ever read: without one there is none that others may be missed behind. */
   #hasRead = false;
   readonly #backOff: BackOff;
@@ -145,15 +147,15 @@ export class LogReader {
       if (oldest === undefined || !isAfter(oldest, this.#last)) return;
       // What came before the oldest may have been cut off, if the stream is as long as it may be.
       const length = await connection.call(key, ['XLEN', key], READER_LIMITS.commandMs);
-      if (turn === this.#turn && Number(length) >= maxLength) this.#gap(oldest.ms);
+      if (turn === this.#turn && Number(length) >= maxLength) this.#gap(oldest.ms, oldest);
       return;
     }
     if (newest === undefined || isAfter(last, newest)) {
       // The stream is another one, of which nothing is known.
       this.#last = BEFORE_ALL;
-      this.#gap(now);
-    } else if (isAfter(oldest!, last)) {
-      this.#gap(oldest!.ms);
+      this.#gap(now, oldest ?? BEFORE_ALL);
+    } else if (this.#isCut(oldest!, last)) {
+      this.#gap(oldest!.ms, oldest!);
     }
   }
 
@@ -162,12 +164,19 @@ export class LogReader {
     const { connection, key } = this.parts;
     const reply = await connection.call(key, ['XRANGE', key, '-', '+', 'COUNT', '1'], READER_LIMITS.commandMs);
     const [oldest] = entriesOf(reply);
-    if (turn === this.#turn && oldest !== undefined && this.#hasRead && isAfter(oldest.id, last))
-      this.#gap(oldest.id.ms);
+    if (turn === this.#turn && oldest !== undefined && this.#hasRead && this.#isCut(oldest.id, last)) {
+      this.#gap(oldest.id.ms, oldest.id);
+    }
   }
 
-  #gap(beforeMs: number): void {
+  /** Whether entries behind the last one read are gone, beyond those that are known to be. */
+  #isCut(oldest: EntryId, last: EntryId): boolean {
+    return isAfter(oldest, last) && isAfter(oldest, this.#gapBefore);
+  }
+
+  #gap(beforeMs: number, oldest: EntryId): void {
     this.stats.gaps++;
+    this.#gapBefore = oldest;
     this.parts.log.warn({ stream: this.parts.key }, 'invalidations were missed: what is kept from before is forgotten');
     this.parts.follower.missed(beforeMs);
   }

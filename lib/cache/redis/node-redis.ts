@@ -14,6 +14,8 @@ type Library = typeof import('@redis/client');
 /** Commands that one socket has under way at the most: beyond, they fail at once. */
 const MAX_QUEUED = 4096;
 const CONNECT_MS = 2000;
+/** How long a Cluster's nodes may take to be connected to before the others are used. */
+const NODES_MS = 300;
 
 let library: Promise<Library> | undefined;
 async function load(): Promise<Library> {
@@ -108,7 +110,7 @@ function cluster(redis: Library, options: RedisOptions): RedisClient {
       socket: { connectTimeout: CONNECT_MS, ...(byTls ? tlsOf(options.tls, undefined) : {}) },
       ...credentials(options, places[0]),
     },
-    // Nodes are connected to when they are first asked: one that has stopped does not keep the others from being used.
+    // It would wait for all of them, also for one that has stopped.
     minimizeConnections: true,
     maxCommandRedirections: 4,
     commandOptions: commandOptions(redis),
@@ -116,7 +118,12 @@ function cluster(redis: Library, options: RedisOptions): RedisClient {
   client.on('error', () => {}); // told by the commands that fail
   return {
     spreads: true,
-    connect: async () => void (await client.connect()),
+    connect: async () => {
+      await client.connect();
+      // Where one has stopped, the others are there all the same.
+      const nodes = client.masters.map(node => client.nodeClient(node));
+      await Promise.race([Promise.allSettled(nodes), new Promise(resolve => setTimeout(resolve, NODES_MS).unref())]);
+    },
     send: (key, command) => client.sendCommand(key, false, command as RedisArgument[]) as Promise<RedisReply>,
     nodeOf: key => client.slots[keySlot(key)]?.master.address,
     destroy: () => quietly(() => client.destroy()),

@@ -6,12 +6,17 @@ import type { RedisArgument, RedisReply } from './client.js';
 import type { RedisConnection } from './connection.js';
 
 const EVERY_MS = 60_000;
+const AFTER_FAILURE_MS = 1000;
+/** What is measured is no more exact than half of that. */
+const DEADLINE_MS = 1000;
 /** A clock that has moved by so much is told. */
 const TOLD_MS = 1000;
 
 export class ServerClock {
   /** Since it was measured for the first time: a clock that jumps counts. */
   moved = 0;
+  /** Of the last measurement. */
+  roundTripMs: number | undefined;
   /** Called each time it was told. Must not throw. */
   told: () => void = () => {};
   #aheadMs: number | undefined;
@@ -45,13 +50,14 @@ export class ServerClock {
     this.#timer?.cancel();
     this.#timer = undefined;
     const asked = this.clock.nowMs();
-    this.connection.send(this.at, ['TIME'], {
-      replied: reply => {
+    const awaiting = {
+      replied: (reply: RedisReply) => {
         this.#read(reply, asked);
-        this.#again();
+        this.#again(EVERY_MS);
       },
-      failed: () => this.#again(),
-    });
+      failed: () => this.#again(AFTER_FAILURE_MS),
+    };
+    this.connection.send(this.at, ['TIME'], awaiting, DEADLINE_MS);
   }
 
   #read(reply: RedisReply, asked: number): void {
@@ -61,6 +67,7 @@ export class ServerClock {
     // It was taken somewhere between the question and the answer.
     const ahead = there - (asked + now) / 2;
     const before = this.#aheadMs;
+    this.roundTripMs = now - asked;
     this.#aheadMs = ahead;
     this.told();
     if (before === undefined || Math.abs(ahead - before) < TOLD_MS) return;
@@ -68,9 +75,9 @@ export class ServerClock {
     this.log.warn({ redis: this.connection.label, byMs: Math.round(ahead - before) }, "Redis' clock has moved");
   }
 
-  #again(): void {
+  #again(afterMs: number): void {
     if (this.#closed || this.#timer !== undefined || !this.connection.isConnected) return;
-    this.#timer = this.clock.after(EVERY_MS, () => {
+    this.#timer = this.clock.after(afterMs, () => {
       this.#timer = undefined;
       this.measure();
     });

@@ -1,5 +1,8 @@
 // What the steps of a question are made with: the resolver that they belong to, and the parts that they share.
+import type { Clock } from '../../base/clock.js';
+import type { EqualTimers } from '../../base/equal-timers.js';
 import type { Logger } from '../../base/log.js';
+import type { SecondLevel } from '../../cache/answers/second-level.js';
 import type { Engine } from '../../cache/engine.js';
 import type { ListAliases } from '../../clients/list-aliases.js';
 import type { Exchanger } from '../../upstream/exchange.js';
@@ -45,6 +48,8 @@ export interface StepContext {
   readonly sortsByHook: boolean;
   /** Aliases that lists put in place of names; undefined: there are none. */
   readonly listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
+  /** Answers that a fleet shares. */
+  readonly level: SecondLevel | undefined;
   readonly stats: { rejectedResponses: number; dns64Answers: number; dns64Pointers: number };
   /** Told of each question whose answer does not prove itself. Must not throw. */
   readonly onBogus: (name: string, extendedError: number) => void;
@@ -58,6 +63,9 @@ export interface StepParts {
   readonly exchanger: Exchanger;
   readonly hooks: Hooks;
   readonly keep: Keep;
+  readonly clock: Clock;
+  /** For what is due in a few milliseconds, and mostly called off. */
+  readonly soon: EqualTimers;
   /** One that does not throw. */
   readonly log: Logger;
   readonly mistakes: Mistakes;
