@@ -28,6 +28,7 @@ const BENCHES = {
   lookup: ['lookup and Resolver beside cacheable-lookup and dns.lookup', 'lib/lookup.mjs'],
   start: ['what an import costs, and `npm start` to its first answer', 'lib/start.mjs'],
   bytes: ['ByteCache beside caches on the heap', 'lib/bytes.mjs', [], ['--expose-gc']],
+  fetch: ['a hit of ByteCache.fetch, beside BentoCache and cache-manager', 'lib/fetch.mjs'],
   workers: ['one shared cache, several threads', 'lib/workers.mjs'],
   worst: ['what the worst responses of 64 KiB cost', 'lib/worst.mjs'],
   dnssec: ['a validated answer, and the worst of hostile ones', 'dnssec/run.mjs'],

@@ -83,6 +83,12 @@ const FAMILIES: readonly Family[] = [
     r => by('outcome', { saved: r.snapshots.saves, failed: r.snapshots.failures }),
     ['outcome'],
   ),
+  counter(
+    'shardns_snapshot_sent_total',
+    'Snapshots for S3-compatible storage, by outcome',
+    r => by('outcome', { sent: r.snapshots.sent, failed: r.snapshots.sendFailures, other: r.snapshots.leftToOthers }),
+    ['outcome'],
+  ),
   gauge('shardns_snapshot_entries', 'Entries in the last snapshot saved', r => r.snapshots.entries),
   gauge(
     'shardns_snapshot_last_save_timestamp_seconds',

@@ -1,4 +1,4 @@
-// The command line: `shardns serve | check-config | ctl | build`. Each command is loaded when it is the one.
+// The command line: `shardns serve | warm | check-config | ctl | build`. Each command is loaded when it is the one.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { exhaustionOf, ShardnsError } from '../base/errors.js';
@@ -33,6 +33,10 @@ const USAGE = `shardns: DNS answers at memory speed
                                        trust anchors, their states, and when the keys of their zones are looked at
                                        (RFC 5011), of the server, as ctl anchors, or of the file of its
                                        dnssec.anchorFile; --update has it look now; exit 1 where something is wrong
+  shardns warm FILE --to s3://BUCKET/PREFIX [--top N] [--per-second N] [--region R] [--endpoint URL]
+                [--config FILE] [--upstream ...]... [--recursive] [--memory 64MiB]
+                                       asks for the most frequent names of a list or a query log, - for standard
+                                       input, and sends a snapshot of the answers; exit 1 where it could not
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
   shardns build                        compiles the addon where no prebuilt one fits
   shardns --version | --help
@@ -65,6 +69,7 @@ async function run(args: string[]): Promise<number> {
     return (await import('./check-config.js')).checkFile(rest[0]);
   }
   if (command === 'build') return (await import('./build.js')).build();
+  if (command === 'warm') return runWarm(rest);
   if (command === 'ctl') return runCtl(rest);
   if (command === 'anchors') return runAnchors(rest);
   if (command === 'serve') {
@@ -107,6 +112,35 @@ function parse(args: string[]) {
   } catch (error) {
     throw new Usage((error as Error).message);
   }
+}
+
+async function runWarm(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        to: { type: 'string' },
+        top: { type: 'string' },
+        'per-second': { type: 'string' },
+        region: { type: 'string' },
+        endpoint: { type: 'string' },
+        config: { type: 'string' },
+        upstream: { type: 'string', multiple: true },
+        bootstrap: { type: 'string', multiple: true },
+        recursive: { type: 'boolean' },
+        memory: { type: 'string' },
+        'log-level': { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+  const { positionals, values } = parsed;
+  if (positionals.length !== 1 || values.to === undefined)
+    throw new Usage('warm takes one FILE, and --to s3://BUCKET/PREFIX');
+  return (await import('./warm.js')).warmUp(positionals[0], values);
 }
 
 async function runCtl(args: string[]): Promise<number> {

@@ -2,7 +2,7 @@
 // been left in a cache that others have too.
 import { type Clock, systemClock } from '../base/clock.js';
 import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
-import { systemRandom } from '../base/random.js';
+import { type Random, systemRandom } from '../base/random.js';
 import { Engine } from '../cache/engine.js';
 import { Gate } from '../clients/gate.js';
 import type { Forgotten } from '../cache/forgotten.js';
@@ -27,7 +27,7 @@ import { configurationOf, rulesNumberOf } from './settings/configuration.js';
 import type { ServerSettings } from './settings/settings.js';
 import { applyToTransports, authoritiesOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { SignatureProbes } from './signature-probes.js';
-import { Snapshots } from './snapshots.js';
+import { type OpenStore, Snapshots } from './snapshots.js';
 import { makeTransports, type Transports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
 
@@ -129,7 +129,16 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     throw error;
   }
   applyToTransports(transports, settings, authorities);
-  const snapshots = new Snapshots(engine, clock, log, rulesNumberOf(settings));
+  const snapshots = new Snapshots(
+    {
+      engine,
+      clock,
+      log,
+      openStore: openStore(dependencies.s3Credentials, clock, random),
+      maySend: seconds => fleet?.takesTurn('snapshot', seconds) ?? Promise.resolve(true),
+    },
+    rulesNumberOf(settings),
+  );
   const gate = new Gate(random);
   const answerer = new Answerer(engine, resolver, clock, gate);
   const certificates = new Certificates(clock, log);
@@ -169,5 +178,17 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     listeners,
     invalidation,
     clientRules,
+  };
+}
+
+/** Loaded where snapshots go to storage. */
+function openStore(credentials: ServerDependencies['s3Credentials'], clock: Clock, random: Random): OpenStore {
+  return async s3 => {
+    const [{ readS3 }, { SnapshotStore }] = await Promise.all([
+      import('../cache/s3/options.js'),
+      import('../cache/s3/snapshot-store.js'),
+    ]);
+    const others = s3.others?.map(one => ({ credentials, ...one }));
+    return new SnapshotStore(readS3({ ...s3, credentials, others }, process.env), { clock, random });
   };
 }

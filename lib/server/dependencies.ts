@@ -4,6 +4,8 @@ import { Field, having, isOptionsObject, readFields } from '../base/fields.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { DnsCache } from '../cache/dns-cache.js';
+import type { CredentialsSource } from '../cache/s3/credentials.js';
+import { placeFields } from '../cache/s3/options.js';
 import { partFields } from '../resolve/parts.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { Transport } from '../transport/transport.js';
@@ -25,6 +27,8 @@ export interface ServerDependencies {
   httpsTransport?: Transport;
   /** Makes what asks the Redis of `secondLevel`, in the place of @redis/client. */
   connectRedis?: ConnectRedis;
+  /** Of `snapshot.s3`, in the place of those of the environment, the container or the machine. */
+  s3Credentials?: CredentialsSource;
   /** In the place of what `dnssec` says of algorithms and times: old captures have some that nobody believes any more. */
   validationPolicy?: ValidationPolicy;
 }
@@ -34,6 +38,11 @@ const dependencyFields = {
   log: having<Logger>('debug', 'info', 'warn', 'error').optional(),
   connectRedis: new Field<ConnectRedis>(value =>
     typeof value === 'function' ? undefined : 'expected a function',
+  ).optional(),
+  s3Credentials: new Field<CredentialsSource>(value =>
+    placeFields.credentials.check(value) === undefined
+      ? undefined
+      : 'expected credentials, or a function that gives them',
   ).optional(),
   validationPolicy: new Field<ValidationPolicy>(value =>
     isOptionsObject(value) ? undefined : 'expected an object',

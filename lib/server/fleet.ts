@@ -23,6 +23,9 @@ import type { ServerSettings } from './settings/settings.js';
 /** Makes what asks a Redis: tests have their own. */
 export type ConnectRedis = (options: RedisOptions) => MakeRedisClient;
 
+/** How long it may take to find out whose turn it is. */
+const TURN_MS = 1000;
+
 export interface FleetParts {
   readonly clock: Clock;
   readonly random: Random;
@@ -40,6 +43,8 @@ export class Fleet {
   #settings: ServerSettings;
   #follows = false;
   #hasFollowed = false;
+  /** Tells this instance from others. */
+  readonly #token: string;
 
   /** @throws {ShardnsError} ERR_SHARDNS_FILE, ERR_SHARDNS_OPTION */
   constructor(
@@ -48,6 +53,7 @@ export class Fleet {
   ) {
     const second = settings.secondLevel!;
     this.#settings = settings;
+    this.#token = Array.from({ length: 4 }, () => parts.random.uint32().toString(16)).join('-');
     const { clock, forget } = parts;
     this.answers = new RedisAnswers(
       clock,
@@ -129,6 +135,23 @@ export class Fleet {
   /** Whether all that was invalidated is in the log, `ms` from now at the latest. Never rejects. */
   said(ms: number): Promise<boolean> {
     return this.answers.level.writer.said(ms);
+  }
+
+  /**
+   * Whether this instance does for all what one has to do in so many seconds. Where nobody can say, it does. Never rejects.
+   * @param what a word for it
+   */
+  async takesTurn(what: string, seconds: number): Promise<boolean> {
+    const { connection, keys } = this.answers.level;
+    const key = `${keys.prefix}turn:${what}`;
+    const forMs = String(Math.max(1000, Math.floor(seconds * 900)));
+    try {
+      if ((await connection.call(key, ['SET', key, this.#token, 'NX', 'PX', forMs], TURN_MS)) !== null) return true;
+      const holder = await connection.call(key, ['GET', key], TURN_MS);
+      return holder === null || String(holder as Buffer) === this.#token;
+    } catch {
+      return true;
+    }
   }
 
   report(): FleetReport {
