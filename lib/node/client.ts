@@ -119,6 +119,7 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       random,
       settings,
       maxFlights: MAX_FLIGHTS,
+      connectRedis: dependencies.connectRedis,
     });
     this.#asking = this.#nameServers.use([], false);
     this.#flags = settings.secure === undefined ? Flag.RD : Flag.RD | Flag.AD;

@@ -3,11 +3,11 @@ import type { Clock } from '../base/clock.js';
 import { Field, having, isOptionsObject, readFields } from '../base/fields.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
+import type { ConnectRedis } from '../cache/answers/make-answers.js';
 import type { DnsCache } from '../cache/dns-cache.js';
 import { partFields } from '../resolve/parts.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { Transport } from '../transport/transport.js';
-import type { ConnectRedis } from './fleet.js';
 
 /** What tests and embedders put in place of the real thing. */
 export interface ServerDependencies {
@@ -32,9 +32,6 @@ export interface ServerDependencies {
 const dependencyFields = {
   ...partFields,
   log: having<Logger>('debug', 'info', 'warn', 'error').optional(),
-  connectRedis: new Field<ConnectRedis>(value =>
-    typeof value === 'function' ? undefined : 'expected a function',
-  ).optional(),
   validationPolicy: new Field<ValidationPolicy>(value =>
     isOptionsObject(value) ? undefined : 'expected an object',
   ).optional(),

@@ -3,15 +3,11 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
-import { RedisAnswers, type Region } from '../cache/answers/redis-answers.js';
-import { EVERYTHING } from '../cache/answers/invalidation-item.js';
+import { type ConnectRedis, makeAnswers } from '../cache/answers/make-answers.js';
+import type { RedisAnswers } from '../cache/answers/redis-answers.js';
 import type { Engine } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
-import type { MakeRedisClient } from '../cache/redis/client.js';
-import { Sealer } from '../cache/redis/frame.js';
-import { RedisLevel } from '../cache/redis/level.js';
-import { nodeRedis } from '../cache/redis/node-redis.js';
-import { labelOf, type RedisOptions } from '../cache/redis/options.js';
+import type { RedisLevel } from '../cache/redis/level.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { fleetReportOf, type FleetReport } from './fleet-report.js';
 import { tunablesOf } from './settings/compile.js';
@@ -19,9 +15,6 @@ import { rulesNumberOf } from './settings/configuration.js';
 import { redisOptionsOf, type SecondLevelSettings, secretsOf } from './settings/fleet.js';
 import { validates } from './settings/resolution.js';
 import type { ServerSettings } from './settings/settings.js';
-
-/** Makes what asks a Redis: tests have their own. */
-export type ConnectRedis = (options: RedisOptions) => MakeRedisClient;
 
 export interface FleetParts {
   readonly clock: Clock;
@@ -48,41 +41,28 @@ export class Fleet {
   ) {
     const second = settings.secondLevel!;
     this.#settings = settings;
-    const { clock, forget } = parts;
-    this.answers = new RedisAnswers(
-      clock,
-      { forget, following: follows => this.#following(follows) },
-      limitsOf(settings),
-      rulesOf(settings),
+    const { forget, clock, random, log, connect } = parts;
+    const owner = { forget, following: (follows: boolean) => this.#following(follows) };
+    this.answers = makeAnswers(
+      { clock, random, log, connect, owner },
+      {
+        limits: limitsOf(settings),
+        rules: rulesOf(settings),
+        redis: redisOptionsOf(second),
+        namespace: second.namespace,
+        secrets: secretsOf(second),
+        encrypt: second.encrypt,
+        deadlineMs: second.deadlineMs,
+        logLength: second.logLength,
+        lookBackMs: 1000 * (Math.max(second.maxTtlSeconds, settings.cache.maxTtlSeconds) + staleSecondsOf(settings)),
+        regions: second.regions.map(one => ({
+          name: one.name,
+          redis: redisOptionsOf(one),
+          deadlineMs: one.deadlineMs,
+          isNear: level => this.#isNear(level),
+        })),
+      },
     );
-    const secrets = secretsOf(second);
-    const sealer = new Sealer({ secrets, encrypt: second.encrypt });
-    const { connect = nodeRedis, random, log } = parts;
-    const levelOf = (name: string, redis: RedisOptions, deadlineMs: number): RedisLevel => {
-      const level: RedisLevel = new RedisLevel({
-        make: connect(redis),
-        label: labelOf(redis),
-        clock,
-        random,
-        log,
-        sealer,
-        follower: this.answers.followerOf(name, () => level),
-        options: {
-          namespace: second.namespace,
-          secrets,
-          deadlineMs,
-          logLength: second.logLength,
-          lookBackMs: 1000 * (Math.max(second.maxTtlSeconds, settings.cache.maxTtlSeconds) + staleSecondsOf(settings)),
-          everything: EVERYTHING,
-        },
-      });
-      return level;
-    };
-    const regions = second.regions.map((one): Region => {
-      const level = levelOf(one.name, redisOptionsOf(one), one.deadlineMs);
-      return { name: one.name, level, deadlineMs: one.deadlineMs, isNear: () => this.#isNear(level) };
-    });
-    this.answers.use(levelOf('', redisOptionsOf(second), second.deadlineMs), regions);
   }
 
   /** Once, with the server. */
