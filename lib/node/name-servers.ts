@@ -35,6 +35,8 @@ export interface NameServersParts {
   readonly random: Random;
   readonly settings: LookupSettings;
   readonly maxFlights: number;
+  /** Nobody else has the engine. */
+  readonly ownsCache: boolean;
   /** In the place of @redis/client. */
   readonly connectRedis?: ConnectRedis | undefined;
 }
@@ -62,10 +64,10 @@ export class NameServers {
     try {
       const { Sharing } = await import('./sharing.js');
       if (this.#closed) return;
-      const { clock, random, connectRedis: connect, settings } = this.parts;
+      const { clock, random, connectRedis: connect, settings, ownsCache } = this.parts;
       const { staleSeconds } = settings;
       const forget = (what: Forgotten): void => this.#resolver?.forget(what);
-      this.#sharing = new Sharing({ clock, random, connect, staleSeconds, forget }, readSharing(options));
+      this.#sharing = new Sharing({ clock, random, connect, staleSeconds, ownsCache, forget }, readSharing(options));
       if (this.#resolver !== undefined) this.#resolver.level = this.#sharing.answers;
     } catch (error) {
       process.emitWarning(`secondLevel: ${(error as Error).message}`, 'ShardnsWarning');

@@ -20,18 +20,26 @@ export interface SharingParts {
   readonly random: Random;
   readonly connect: ConnectRedis | undefined;
   readonly staleSeconds: number;
+  /** Nobody else has put anything into the cache. */
+  readonly ownsCache: boolean;
   readonly forget: (what: Forgotten) => void;
 }
 
 export class Sharing {
   readonly answers: RedisAnswers;
 
-  constructor({ clock, random, connect, staleSeconds, forget }: SharingParts, settings: SharingSettings) {
+  constructor({ clock, random, connect, staleSeconds, ownsCache, forget }: SharingParts, settings: SharingSettings) {
     const { redis, mode, masterName, username, password, secrets } = settings;
     const { hedgeMs, minTtlSeconds, maxTtlSeconds, negativeMaxTtlSeconds } = settings;
     const port = mode === 'sentinel' ? SENTINEL_PORT : undefined;
     this.answers = makeAnswers(
-      { clock, random, log: silentLogger, connect, owner: { forget, following: () => {} } },
+      {
+        clock,
+        random,
+        log: silentLogger,
+        connect,
+        owner: { sinceMs: ownsCache ? clock.nowMs() : -Infinity, forget, following: () => {} },
+      },
       {
         limits: { hedgeMs, minTtlSeconds, maxTtlSeconds, negativeMaxTtlSeconds, staleSeconds },
         // What lookups are told is what servers say: no rules of one's own.

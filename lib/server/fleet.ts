@@ -24,6 +24,8 @@ export interface FleetParts {
   /** Here, of what others have invalidated. */
   readonly forget: (what: Forgotten) => void;
   readonly engine: Engine;
+  /** Others may have put something into its memory. */
+  readonly sharesEngine: boolean;
   /** Those that are asked where nothing else has the answer. */
   readonly upstreams: () => readonly Upstream[];
 }
@@ -42,7 +44,10 @@ export class Fleet {
     const second = settings.secondLevel!;
     this.#settings = settings;
     const { forget, clock, random, log, connect } = parts;
-    const owner = { forget, following: (follows: boolean) => this.#following(follows) };
+    // A file or a snapshot may be of any time before.
+    const isOld = parts.sharesEngine || settings.snapshot !== undefined;
+    const sinceMs = isOld ? -Infinity : clock.nowMs();
+    const owner = { sinceMs, forget, following: (follows: boolean) => this.#following(follows) };
     this.answers = makeAnswers(
       { clock, random, log, connect, owner },
       {
