@@ -127,6 +127,7 @@ export class RedisAnswers implements SecondLevel {
       missed: beforeMs => {
         const ms = here(beforeMs);
         this.invalidated.before(Number.isNaN(ms) ? this.#clock.nowMs() : ms);
+        if (ms < this.#owner.sinceMs) return;
         this.stats.forgotten++;
         this.#owner.forget('all');
       },
