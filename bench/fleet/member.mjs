@@ -17,7 +17,7 @@ const server = await createServer(
 async function fill() {
   for (let i = 0; i < names;) {
     const batch = [];
-    for (let end = Math.min(i + 64, names); i < end; i++) batch.push(ask(i));
+    for (let end = Math.min(i + 1000, names); i < end; i++) batch.push(ask(i));
     await Promise.all(batch);
     // Not more than may wait to be written.
     while ((server.report().secondLevel?.writes.queued ?? 0) > 5000)

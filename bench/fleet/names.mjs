@@ -21,7 +21,7 @@ export function wildUpstream() {
       response.writeUInt32BE(0, 8);
       response.set([0xc0, 12, 0, 1, 0, 1, 0, 0, 0x0e, 0x10, 0, 4, 192, 0, 2, 1], end);
       const exchange = { callOff() {} };
-      queueMicrotask(() => listener.answered(response, exchange));
+      void Promise.resolve().then(() => listener.answered(response, exchange));
       return exchange;
     },
     close() {},
