@@ -114,6 +114,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     connect: dependencies.connectRedis,
     forget: (what: Forgotten) => invalidation.forget(what),
     engine,
+    sharesEngine,
     upstreams: () => resolver.groups.get('default') ?? [],
   };
   try {

@@ -3,13 +3,13 @@ import type { Clock } from '../base/clock.js';
 import { Field, having, isOptionsObject, readFields } from '../base/fields.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
+import type { ConnectRedis } from '../cache/answers/make-answers.js';
 import type { DnsCache } from '../cache/dns-cache.js';
 import type { CredentialsSource } from '../cache/s3/credentials.js';
 import { placeFields } from '../cache/s3/options.js';
 import { partFields } from '../resolve/parts.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { Transport } from '../transport/transport.js';
-import type { ConnectRedis } from './fleet.js';
 
 /** What tests and embedders put in place of the real thing. */
 export interface ServerDependencies {
@@ -36,9 +36,6 @@ export interface ServerDependencies {
 const dependencyFields = {
   ...partFields,
   log: having<Logger>('debug', 'info', 'warn', 'error').optional(),
-  connectRedis: new Field<ConnectRedis>(value =>
-    typeof value === 'function' ? undefined : 'expected a function',
-  ).optional(),
   s3Credentials: new Field<CredentialsSource>(value =>
     placeFields.credentials.check(value) === undefined
       ? undefined

@@ -3,15 +3,11 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
-import { RedisAnswers, type Region } from '../cache/answers/redis-answers.js';
-import { EVERYTHING } from '../cache/answers/invalidation-item.js';
+import { type ConnectRedis, makeAnswers } from '../cache/answers/make-answers.js';
+import type { RedisAnswers } from '../cache/answers/redis-answers.js';
 import type { Engine } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
-import type { MakeRedisClient } from '../cache/redis/client.js';
-import { Sealer } from '../cache/redis/frame.js';
-import { RedisLevel } from '../cache/redis/level.js';
-import { nodeRedis } from '../cache/redis/node-redis.js';
-import { labelOf, type RedisOptions } from '../cache/redis/options.js';
+import type { RedisLevel } from '../cache/redis/level.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { fleetReportOf, type FleetReport } from './fleet-report.js';
 import { tunablesOf } from './settings/compile.js';
@@ -19,9 +15,6 @@ import { rulesNumberOf } from './settings/configuration.js';
 import { redisOptionsOf, type SecondLevelSettings, secretsOf } from './settings/fleet.js';
 import { validates } from './settings/resolution.js';
 import type { ServerSettings } from './settings/settings.js';
-
-/** Makes what asks a Redis: tests have their own. */
-export type ConnectRedis = (options: RedisOptions) => MakeRedisClient;
 
 /** How long it may take to find out whose turn it is. */
 const TURN_MS = 1000;
@@ -34,6 +27,8 @@ export interface FleetParts {
   /** Here, of what others have invalidated. */
   readonly forget: (what: Forgotten) => void;
   readonly engine: Engine;
+  /** Others may have put something into its memory. */
+  readonly sharesEngine: boolean;
   /** Those that are asked where nothing else has the answer. */
   readonly upstreams: () => readonly Upstream[];
 }
@@ -54,41 +49,31 @@ export class Fleet {
     const second = settings.secondLevel!;
     this.#settings = settings;
     this.#token = Array.from({ length: 4 }, () => parts.random.uint32().toString(16)).join('-');
-    const { clock, forget } = parts;
-    this.answers = new RedisAnswers(
-      clock,
-      { forget, following: follows => this.#following(follows) },
-      limitsOf(settings),
-      rulesOf(settings),
+    const { forget, clock, random, log, connect } = parts;
+    // A file or a snapshot may be of any time before.
+    const isOld = parts.sharesEngine || settings.snapshot !== undefined;
+    const sinceMs = isOld ? -Infinity : clock.nowMs();
+    const owner = { sinceMs, forget, following: (follows: boolean) => this.#following(follows) };
+    this.answers = makeAnswers(
+      { clock, random, log, connect, owner },
+      {
+        limits: limitsOf(settings),
+        rules: rulesOf(settings),
+        redis: redisOptionsOf(second),
+        namespace: second.namespace,
+        secrets: secretsOf(second),
+        encrypt: second.encrypt,
+        deadlineMs: second.deadlineMs,
+        logLength: second.logLength,
+        lookBackMs: 1000 * (Math.max(second.maxTtlSeconds, settings.cache.maxTtlSeconds) + staleSecondsOf(settings)),
+        regions: second.regions.map(one => ({
+          name: one.name,
+          redis: redisOptionsOf(one),
+          deadlineMs: one.deadlineMs,
+          isNear: level => this.#isNear(level),
+        })),
+      },
     );
-    const secrets = secretsOf(second);
-    const sealer = new Sealer({ secrets, encrypt: second.encrypt });
-    const { connect = nodeRedis, random, log } = parts;
-    const levelOf = (name: string, redis: RedisOptions, deadlineMs: number): RedisLevel => {
-      const level: RedisLevel = new RedisLevel({
-        make: connect(redis),
-        label: labelOf(redis),
-        clock,
-        random,
-        log,
-        sealer,
-        follower: this.answers.followerOf(name, () => level),
-        options: {
-          namespace: second.namespace,
-          secrets,
-          deadlineMs,
-          logLength: second.logLength,
-          lookBackMs: 1000 * (Math.max(second.maxTtlSeconds, settings.cache.maxTtlSeconds) + staleSecondsOf(settings)),
-          everything: EVERYTHING,
-        },
-      });
-      return level;
-    };
-    const regions = second.regions.map((one): Region => {
-      const level = levelOf(one.name, redisOptionsOf(one), one.deadlineMs);
-      return { name: one.name, level, deadlineMs: one.deadlineMs, isNear: () => this.#isNear(level) };
-    });
-    this.answers.use(levelOf('', redisOptionsOf(second), second.deadlineMs), regions);
   }
 
   /** Once, with the server. */

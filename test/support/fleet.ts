@@ -46,6 +46,7 @@ export class FakeFleet {
           resolver.forget(what);
         },
         engine,
+        sharesEngine: false,
         upstreams: () => resolver.groups.get('default') ?? [],
       },
       settings,

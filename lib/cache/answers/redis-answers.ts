@@ -53,6 +53,8 @@ export interface Region {
 }
 
 export interface AnswersOwner {
+  /** Since when what is in the cache was put there, by the monotonic clock: what was invalidated before is not in it. */
+  readonly sinceMs: number;
   /** Somebody else has invalidated it. Must not throw. */
   forget(what: Forgotten): void;
   /** Whether what others invalidate is known here. Must not throw. */
@@ -118,13 +120,14 @@ export class RedisAnswers implements SecondLevel {
         const ms = here(atMs);
         // Read by the log's own connection it may come before the time is known: then nothing is believed yet.
         this.invalidated.note(what, Number.isNaN(ms) ? this.#clock.nowMs() : ms);
-        if (own) return;
+        if (own || ms < this.#owner.sinceMs) return;
         this.stats.forgotten++;
         this.#owner.forget(what);
       },
       missed: beforeMs => {
         const ms = here(beforeMs);
         this.invalidated.before(Number.isNaN(ms) ? this.#clock.nowMs() : ms);
+        if (ms < this.#owner.sinceMs) return;
         this.stats.forgotten++;
         this.#owner.forget('all');
       },

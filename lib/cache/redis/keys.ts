@@ -2,11 +2,15 @@
 // reads Redis sees no names, and whoever knows no secret can neither aim at a key nor make two names share one. Another
 // secret, or another epoch, is another set of keys: nothing is ever searched for or deleted by pattern.
 //
-//   sd1: namespace : 16 octets of SipHash-2-4
+//   sd1: namespace : 16 octets of SipHash-2-4 as 22 letters (RFC 4648 section 5)
+//
+// Letters and not octets as they are: a client writes a command of text alone in one piece, which of many keys costs half as
+// much, and none of them has a meaning in a Cluster, as braces would.
 import { binding } from '../../native/binding.js';
 
 const HASH_OCTETS = 16;
-const [OPEN_BRACE, CLOSE_BRACE] = [0x7b, 0x7d];
+const HASH_LETTERS = 22;
+const LETTERS = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
 
 export class FleetKeys {
   /** What all its keys begin with; what else is kept for the namespace too. */
@@ -24,17 +28,21 @@ export class FleetKeys {
     this.#prefix = Buffer.from(this.prefix);
   }
 
-  /** Of what the first `length` octets say; a buffer of its own, since the client keeps it until it is sent. */
+  /** Of what the first `length` octets say: ASCII, in a buffer of its own. */
   of(octets: Uint8Array, length = octets.length): Buffer {
-    this.#sipHash(this.secret, octets, length, this.#hash);
-    const from = this.#prefix.length;
-    const key = Buffer.allocUnsafe(from + HASH_OCTETS);
+    const hash = this.#hash;
+    this.#sipHash(this.secret, octets, length, hash);
+    let at = this.#prefix.length;
+    const key = Buffer.allocUnsafe(at + HASH_LETTERS);
     key.set(this.#prefix);
+    let bits = 0;
+    let have = 0;
     for (let i = 0; i < HASH_OCTETS; i++) {
-      const octet = this.#hash[i];
-      // Braces would have a meaning in a Cluster.
-      key[from + i] = octet === OPEN_BRACE || octet === CLOSE_BRACE ? octet ^ 1 : octet;
+      bits = (bits << 8) | hash[i];
+      for (have += 8; have >= 6; have -= 6) key[at++] = LETTERS[(bits >>> (have - 6)) & 63];
+      bits &= (1 << have) - 1;
     }
+    key[at] = LETTERS[(bits << 4) & 63];
     return key;
   }
 }

@@ -153,6 +153,7 @@ export class LogReader {
     if (newest === undefined || isAfter(last, newest)) {
       // The stream is another one, of which nothing is known.
       this.#last = BEFORE_ALL;
+      this.#hasRead = false;
       this.#gap(now, oldest ?? BEFORE_ALL);
     } else if (this.#isCut(oldest!, last)) {
       this.#gap(oldest!.ms, oldest!);

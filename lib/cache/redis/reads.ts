@@ -73,7 +73,7 @@ export class Reads {
     this.stats.commands++;
     this.parts.connection.send(
       keys[0],
-      ['MGET', ...keys],
+      ['MGET', ...keys.map(textOf)],
       {
         replied: reply => {
           const values: readonly RedisReply[] = Array.isArray(reply) ? (reply as RedisReply[]) : [];
@@ -90,7 +90,7 @@ export class Reads {
     this.stats.commands++;
     this.parts.connection.send(
       key,
-      ['GET', key],
+      ['GET', textOf(key)],
       {
         replied: reply => {
           this.parts.breakerOf(key).succeeded();
@@ -119,3 +119,6 @@ export class Reads {
     for (const reader of readers) reader.unread();
   }
 }
+
+/** Keys are ASCII (FleetKeys): as text a client writes the whole command in one piece. */
+const textOf = (key: Buffer): string => key.toString('latin1');

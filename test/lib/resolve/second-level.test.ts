@@ -360,6 +360,19 @@ describe('what one instance invalidates for the fleet', () => {
     expect(one.asked).toBe(2);
     expect(one.fleet.report().redis[0].log.gaps).toBe(0);
   });
+  test('before it was started is not in its cache, and refused where others have it', async () => {
+    const upstream = (query: Uint8Array) => answerA(query, 300);
+    const one = await fleet.member(upstream);
+    await one.told('www.example');
+    await fleet.advance(WRITTEN);
+    one.invalidate({ name: name('www.example') });
+    await fleet.advance(WRITTEN);
+    const late = await fleet.member(upstream);
+    expect(late.forgotten).toEqual([]);
+    await late.told('www.example');
+    expect(late.asked).toBe(1);
+    expect(late.fleet.answers.refused.invalidated).toBe(1);
+  });
   test('is too much to be remembered by name at some time: then everything older is refused', async () => {
     const { Invalidated } = await import('../../../lib/cache/answers/invalidated.js');
     const few = new Invalidated(2);

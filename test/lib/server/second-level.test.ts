@@ -87,6 +87,15 @@ describe('two servers', () => {
       detail: 'fleet: expected true or false, got "yes"',
     });
   });
+  test('are closed while one waits for a Redis that has stopped', async () => {
+    const one = await start(() => undefined);
+    redis.stopped = true;
+    const asking = askUdp(addressOf(one.server), makeQuery('www.example'), 300);
+    await until(() => redis.commands.includes('GET'), 'the read');
+    await one.server.close();
+    await asking;
+    expect(one.server.resolver.mistakes).toBe(0);
+  });
   test('have written what waits when one is closed', async () => {
     const one = await start(query => answerA(query, 300));
     await told(one.server, 'www.example');

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -97,6 +98,27 @@ describe.each([
   });
 });
 
+test.each([
+  ['sealed by HMAC', false],
+  ['encrypted', true],
+])('of many values %s that were changed at random none is taken', (_, encrypt) => {
+  // As many as one likes: a million take a quarter of a minute.
+  const ALL = Number(process.env.FLEET_MUTATIONS ?? 20_000);
+  const mine = sealer([secret, other], encrypt);
+  const frame = mine.seal(key, fields, randomBytes(150));
+  let taken = 0;
+  for (let i = 0; i < ALL; i++) {
+    const random = randomBytes(8);
+    let changed = Buffer.from(frame);
+    if (i % 4 === 0) changed = randomBytes(random[0]);
+    else if (i % 4 === 1) changed = changed.subarray(0, random.readUInt16BE(0) % frame.length);
+    else
+      for (let j = 0; j <= random[1] % 3; j++)
+        changed[random.readUInt16BE(2 + j) % frame.length] ^= 1 << (random[7] & 7);
+    if (!changed.equals(frame) && typeof mine.open(key, changed) !== 'string') taken++;
+  }
+  expect(taken).toBe(0);
+});
 test('a value without a seal is refused by a fleet that has a secret', () => {
   expect(sealer([secret]).open(key, sealer([]).seal(key, fields, body))).toBe('unsealed');
 });
