@@ -89,7 +89,7 @@ export class DurableWriter implements StoreWriter {
     }
     const { level, prefix } = this.parts;
     const hash = level.redis.keys.of(Buffer.concat([prefix, Buffer.from(key as Uint8Array)]));
-    const partition = this.#partitions[hash[hash.length - 1] % this.#partitions.length];
+    const partition = this.#partitions[folded(hash) % this.#partitions.length];
     const { stream } = partition;
     this.#added++;
     const command = ['XADD', stream, '*', 'w', sealWrite(this.#sealer, stream, key, encoded)];
@@ -133,3 +133,7 @@ export class DurableWriter implements StoreWriter {
     this.#look();
   }
 }
+
+/** Of a key's hash, as its letters are: the last of them has few bits. */
+const folded = (hash: Buffer): number =>
+  hash.subarray(-9, -1).reduce((sum, octet) => (Math.imul(sum, 31) + octet) >>> 0, 0);

@@ -23,7 +23,6 @@ import type { ByteLevelSettings } from './level-options.js';
 import { LevelTimes } from './level-times.js';
 
 const Flag = { kindMask: 7, written: 8 } as const;
-const HASH_OCTETS = 16;
 
 /** What others have changed, done here. None may throw. */
 export interface LevelOwner {
@@ -148,7 +147,7 @@ export class ByteLevel {
     const asked = this.redis.read(hash, FrameKind.bytes, {
       found: frame => {
         this.alive.release();
-        const value = this.#judge(frame, kind, space, placeOf(hash));
+        const value = this.#judge(frame, kind, space, hash);
         this.stats[value === undefined ? 'misses' : 'hits']++;
         if (value === undefined) reader.absent();
         else reader.found(value);
@@ -193,13 +192,13 @@ export class ByteLevel {
   /** The program has written a key here: others forget theirs. */
   written(key: Buffer): void {
     const now = this.redis.clock.nowMs();
-    if (!Number.isNaN(now)) this.#times.written(placeOf(this.redis.keys.of(key)), now);
+    if (!Number.isNaN(now)) this.#times.written(this.redis.keys.of(key), now);
     this.redis.writer.say(keyItem('written', key, now));
   }
   deleted(key: Buffer): void {
     const now = this.redis.clock.nowMs();
     const hash = this.redis.keys.of(key);
-    if (!this.#owes(now)) this.#times.deleted(placeOf(hash), now);
+    if (!this.#owes(now)) this.#times.deleted(hash, now);
     this.redis.remove(hash);
     this.redis.writer.say(keyItem('deleted', key, now));
   }
@@ -306,7 +305,7 @@ export class ByteLevel {
       case 'deleted': {
         // Never later than the log has it, whatever the writer's clock says.
         const ms = item.atMs === 0 ? atMs : Math.min(item.atMs, atMs);
-        this.#times[item.what](placeOf(this.redis.keys.of(item.key)), ms);
+        this.#times[item.what](this.redis.keys.of(item.key), ms);
         if (!own) owner.forgetKey(item.key);
       }
     }
@@ -316,7 +315,7 @@ export class ByteLevel {
     { body, flags, storedMs, expiresMs }: Frame,
     kind: number,
     space: number,
-    place: number,
+    hash: Buffer,
   ): FoundValue | undefined {
     const tags = body.length === 0 ? NaN : body[0];
     const head = 1 + 2 * tags;
@@ -325,7 +324,7 @@ export class ByteLevel {
       return this.#refuse('damaged');
     if ((flags & Flag.kindMask) !== kind) return this.#refuse('codec');
     const marks = Uint16Array.from({ length: tags }, (_, i) => body.readUInt16LE(1 + 2 * i));
-    const value = { storedMs, written: (flags & Flag.written) !== 0, place, space, tags: [...marks] };
+    const value = { storedMs, written: (flags & Flag.written) !== 0, hash, space, tags: [...marks] };
     if (ttlMs < 1 || this.#times.covers(value)) return this.#refuse('invalidated');
     return { octets: body.subarray(head), marks, ttlMs };
   }
@@ -334,8 +333,6 @@ export class ByteLevel {
     return undefined;
   }
 }
-
-const placeOf = (hash: Buffer): number => hash.readUInt16BE(hash.length - HASH_OCTETS);
 
 function bodyOf({ encoded, marks = NO_MARKS }: SharedValue): Buffer {
   const octets = typeof encoded === 'string' ? Buffer.from(encoded) : encoded;

@@ -103,6 +103,23 @@ describe('a value', () => {
     expect(await other.namespace('mine').read('k')).toBeUndefined();
   });
 
+  test('is found among many that were written after it', async () => {
+    const [one, other] = await fleet();
+    const keys = Array.from({ length: 2000 }, (_, i) => `key ${i}`);
+    for (const key of keys) {
+      one.set(key, `value of ${key}`);
+      await clock.advance(1);
+    }
+    await arrived();
+    for (let at = 0; at < keys.length; at += 100) {
+      const some = keys.slice(at, at + 100);
+      const read = other.readMany(some);
+      await settle();
+      expect(await read).toEqual(some.map(key => `value of ${key}`));
+    }
+    expect(other.stats().level!.refused.invalidated).toBe(0);
+  });
+
   test('its name is not in Redis', async () => {
     const [one] = await fleet();
     await one.fetch('user:42:secret-name', () => 'value');
