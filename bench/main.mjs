@@ -29,12 +29,18 @@ const BENCHES = {
   start: ['what an import costs, and `npm start` to its first answer', 'lib/start.mjs'],
   bytes: ['ByteCache beside caches on the heap', 'lib/bytes.mjs', [], ['--expose-gc']],
   fetch: ['a hit of ByteCache.fetch, beside BentoCache and cache-manager', 'lib/fetch.mjs'],
+  lists: ['a million names of a list, compiled while the program serves', 'lib/lists.mjs'],
   workers: ['one shared cache, several threads', 'lib/workers.mjs'],
   worst: ['what the worst responses of 64 KiB cost', 'lib/worst.mjs'],
   dnssec: ['a validated answer, and the worst of hostile ones', 'dnssec/run.mjs'],
   load: ['a server under load, beside dnsdist and unbound', 'load/run.mjs', ['dnsperf', 'nsd', 'dnsdist', 'unbound']],
   tls: ['hits over TLS and TCP, beside unbound and dnsdist', 'load/tls.mjs', ['dnsperf', 'unbound', 'dnsdist']],
   upstream: ["an upstream query, natively and by Node's sockets", 'load/upstream.mjs', ['nsd']],
+  'edge-flood': [
+    'a flood from made-up addresses beside clients with and without cookies',
+    'load/edge-flood.mjs',
+    ['cmake'],
+  ],
   soak: ['an hour of hostile packets and failing upstreams', 'load/soak.mjs', ['dnsperf']],
   recursion: ['recursive misses beside unbound', 'internet/run.mjs', ['nsd', 'unbound']],
   attack: ['what a hostile zone gets out of a question', 'internet/attack.mjs', ['nsd', 'unbound', 'knot-resolver']],
@@ -48,6 +54,7 @@ const BENCHES = {
     'internet/signed-compare.mjs',
     ['nsd', 'unbound', 'knot-resolver'],
   ],
+  policy: ['response policy zones beside BIND and Unbound', 'internet/policy-compare.mjs', ['nsd', 'named', 'unbound']],
   known: ['random names below signed zones, and validated hits', 'internet/signed-known.mjs', ['nsd']],
   validation: ['a validated miss beside unbound', 'internet/signed-cost.mjs', ['nsd', 'unbound']],
   flood: ['random names at full speed', 'internet/flood.mjs', ['nsd', 'unbound']],
@@ -57,7 +64,7 @@ const BENCHES = {
 function main([name, ...args]) {
   if (name === undefined) {
     process.stdout.write('npm run bench -- NAME [ARGUMENTS]\n\n');
-    for (const [one, [what]] of Object.entries(BENCHES)) process.stdout.write(`  ${one.padEnd(10)} ${what}\n`);
+    for (const [one, [what]] of Object.entries(BENCHES)) process.stdout.write(`  ${one.padEnd(11)} ${what}\n`);
     return 0;
   }
   if (!Object.hasOwn(BENCHES, name)) {

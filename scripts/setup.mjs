@@ -23,6 +23,7 @@ export const DEBIAN_PACKAGES = [
   ['dnsutils', '/usr/bin/dig', 'end-to-end tests with dig'],
   ['nsd', '/usr/sbin/nsd', 'end-to-end tests with nsd'],
   ['unbound', '/usr/sbin/unbound', 'end-to-end tests with unbound'],
+  ['bind9', '/usr/sbin/named', 'end-to-end tests of response policy zones'],
   ['knot-resolver', '/usr/sbin/kresd', 'end-to-end tests of validation'],
   ['iproute2', '/usr/sbin/ip', 'end-to-end tests of recursion'],
   ['dnsperf', '/usr/bin/dnsperf', 'end-to-end tests under load'],
@@ -30,6 +31,8 @@ export const DEBIAN_PACKAGES = [
   ['knot-dnsutils', '/usr/bin/kdig', 'end-to-end tests over TLS and HTTPS'],
   ['redis-server', '/usr/bin/redis-server', 'tests of fleets with Redis'],
   ['curl', '/usr/bin/curl', 'end-to-end tests over HTTPS'],
+  ['stubby', '/usr/bin/stubby', 'end-to-end tests over TLS'],
+  ['chromium', '/usr/bin/chromium', 'end-to-end tests with a browser over HTTPS'],
   ['g++-aarch64-linux-gnu', '/usr/bin/aarch64-linux-gnu-g++', 'the binary for arm64'],
   ['qemu-user-static', '/usr/bin/qemu-aarch64-static', 'the binary for arm64'],
 ];

@@ -95,7 +95,13 @@ remote-control:
   };
 }
 
-export async function startUnbound(internet, folder, port, { validate = internet.anchor !== undefined } = {}) {
+/** @param policies response policy zones in their order, by name the file of each */
+export async function startUnbound(
+  internet,
+  folder,
+  port,
+  { validate = internet.anchor !== undefined, policies = {} } = {},
+) {
   const hints = join(folder, 'hints');
   const letters = ['a', 'b'];
   writeFileSync(
@@ -119,7 +125,7 @@ export async function startUnbound(internet, folder, port, { validate = internet
   root-hints: "${hints}"
   do-not-query-localhost: no
   do-ip6: no
-  module-config: "${validate || internet.anchor === undefined ? 'validator iterator' : 'iterator'}"
+  module-config: "${Object.keys(policies).length > 0 ? 'respip ' : ''}${validate || internet.anchor === undefined ? 'validator iterator' : 'iterator'}"
   trust-anchor-signaling: no
 ${validate ? `  trust-anchor: "${internet.anchor}"\n` : ''}  use-syslog: no
   msg-cache-size: 128m
@@ -131,9 +137,45 @@ ${validate ? `  trust-anchor: "${internet.anchor}"\n` : ''}  use-syslog: no
 remote-control:
   control-enable: yes
   control-interface: ${folder}/unbound.control
-`,
+${Object.entries(policies)
+  .map(([zone, file]) => `rpz:\n  name: "${zone}"\n  zonefile: "${file}"\n`)
+  .join('')}`,
   );
   const child = start('unbound', ['-d', '-c', config]);
+  await until(() => ask('127.0.0.1', port, '.', 'NS', 1000));
+  return child;
+}
+
+/** @param policies response policy zones in their order, by name the file of each */
+export async function startBind(internet, folder, port, { policies = {} } = {}) {
+  const home = join(folder, 'bind');
+  mkdirSync(home, { recursive: true });
+  const hints = internet.hints.map(
+    (one, i) => `. 3600000 NS ${'ab'[i]}.root-servers.net.\n${'ab'[i]}.root-servers.net. 3600000 A ${one}\n`,
+  );
+  writeFileSync(join(home, 'hints'), hints.join(''));
+  const zones = Object.entries(policies);
+  writeFileSync(
+    join(home, 'conf'),
+    `options {
+  directory "${home}";
+  pid-file "${home}/pid";
+  session-keyfile "${home}/session.key";
+  listen-on port ${port} { 127.0.0.1; };
+  listen-on-v6 { none; };
+  recursion yes;
+  allow-query { any; };
+  allow-recursion { any; };
+  dnssec-validation no;
+  empty-zones-enable no;
+  minimal-responses yes;
+  querylog no;
+${zones.length === 0 ? '' : `  response-policy { ${zones.map(([zone]) => `zone "${zone}";`).join(' ')} };\n`}};
+controls { };
+zone "." { type hint; file "hints"; };
+${zones.map(([zone, file]) => `zone "${zone}" { type primary; file "${file}"; allow-query { none; }; };\n`).join('')}`,
+  );
+  const child = start('named', ['-f', '-4', '-n', '1', '-c', join(home, 'conf')]);
   await until(() => ask('127.0.0.1', port, '.', 'NS', 1000));
   return child;
 }
@@ -221,11 +263,14 @@ export function encodeQuery(id, name, type, { dnssecOk, checkingDisabled, authen
   return Buffer.concat([head, wire, Buffer.from([code >> 8, code & 255, 0, 1]), opt]);
 }
 
-/** One question over TCP; the response's octets, or undefined where the connection ends before. */
-export function askByTcp(port, name, type, flags) {
+/**
+ * One question over TCP; the response's octets, or undefined where the connection ends before, or there is none in time.
+ * @param from the client's address
+ */
+export function askByTcp(port, name, type, flags, { from, timeoutMs = 10_000 } = {}) {
   return new Promise(resolve => {
     const query = encodeQuery(7, name, type, flags);
-    const socket = connect(port, '127.0.0.1', () => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from }, () => {
       socket.write(Buffer.concat([Buffer.of(query.length >> 8, query.length & 255), query]));
     });
     let received = Buffer.alloc(0);
@@ -237,12 +282,12 @@ export function askByTcp(port, name, type, flags) {
     });
     socket.on('error', () => resolve(undefined));
     socket.on('close', () => resolve(undefined));
-    socket.setTimeout(10_000, () => socket.destroy());
+    socket.setTimeout(timeoutMs, () => socket.destroy());
   });
 }
 
 /** One question over UDP; the response's octets. */
-export function ask(address, port, name, type, timeoutMs) {
+export function ask(address, port, name, type, timeoutMs, { flags, from } = {}) {
   return new Promise((resolve, reject) => {
     const socket = createSocket('udp4');
     const timer = setTimeout(() => done(new Error('no reply')), timeoutMs);
@@ -254,6 +299,8 @@ export function ask(address, port, name, type, timeoutMs) {
     };
     socket.on('message', message => done(undefined, message));
     socket.on('error', done);
-    socket.connect(port, address, () => socket.send(encodeQuery(7, name, type)));
+    const send = () => socket.connect(port, address, () => socket.send(encodeQuery(7, name, type, flags)));
+    if (from === undefined) send();
+    else socket.bind(0, from, send);
   });
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startInternet, startKnot, startShardns, startUnbound, stopAll } from './servers.mjs';
-import { askWhole, inNamespaceOfItsOwn, isSame, outcomeOf } from './signed-outcomes.mjs';
+import { askPatiently, inNamespaceOfItsOwn, isSame, outcomeOf } from './signed-outcomes.mjs';
 import { makeSignedInternet, signedQuestions, signingSources } from './signed-zones.mjs';
 
 const { values, positionals } = parseArgs({
@@ -29,7 +29,7 @@ async function main() {
     for (const [i, name] of ['shardns', ...OTHERS].entries()) {
       await starters[name](internet, folder, 5411 + i);
       const began = performance.now();
-      outcomes[name] = (await askWhole(5411 + i, list)).map(one => outcomeOf(sources, one));
+      outcomes[name] = (await askPatiently(sources, 5411 + i, list)).map(one => outcomeOf(sources, one));
       process.stdout.write(`${name}: ${COUNT} questions in ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
     }
     const differences = [];
@@ -46,7 +46,8 @@ async function main() {
     }
     // Of each broken zone an answer, and that a name does not exist.
     const judged = internet.broken.flatMap(zone => ['www', 'no-such'].map(label => `${label}.${zone}`));
-    const verdicts = await askWhole(
+    const verdicts = await askPatiently(
+      sources,
       5411,
       judged.map(name => ({ name, type: 'A', flags: { dnssecOk: true } })),
     );

@@ -1,6 +1,6 @@
 // DNS over TLS and HTTPS on one core: hits a CPU second, pipelined and one at a time, beside TCP, unbound and dnsdist.
 // The server has core 0, the generator core 1: dnsperf, and h2load for HTTPS, of which dnsperf 2.10 writes each request in two
-// pieces, and waits 40 ms for every server; all answer one name that they know.
+// pieces, and waits 40 ms for every server; all answer one name that they know. Then whole handshakes a CPU second, by openssl.
 //
 //   node bench/load/tls.mjs [rounds] [seconds]
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -53,7 +53,7 @@ const servers = {
         'shardns.json',
         JSON.stringify({
           listen: [`127.0.0.1:${plain}`, `tls://127.0.0.1:${tls}`, `https://127.0.0.1:${https}/dns-query`],
-          tls: { certificate, key },
+          tls: { certificate, key, handshakesPerSecond: 0 },
           threads: 1,
           upstreams: ['192.0.2.1'],
           local: { records: ['a.example A 192.0.2.1'] },
@@ -126,6 +126,16 @@ function measure(pid, mode, port, outstanding, duration) {
   return completed / (cpuSeconds(pid) - before);
 }
 
+/** Connections that shake hands as a whole (TLS 1.3) and close, one after another. */
+function handshakes(pid, port, duration) {
+  const before = cpuSeconds(pid);
+  const command = `-c 1 openssl s_time -connect 127.0.0.1:${port} -new -time ${duration}`;
+  const { stdout, stderr } = spawnSync('taskset', command.split(' '), { encoding: 'utf8' });
+  const made = Number(/(\d+) connections in \d+ real seconds/.exec(stdout)?.[1] ?? Number.NaN);
+  if (Number.isNaN(made)) throw new Error(`openssl: ${stderr}`);
+  return made / (cpuSeconds(pid) - before);
+}
+
 const MODES = { tcp: ['tcp', 0], tls: ['dot', 1], https: ['https', 2] };
 const samples = {};
 let port = 5440;
@@ -148,6 +158,9 @@ try {
             console.log(`${name.padEnd(8)} ${way} ${kind.padEnd(9)} ${Math.round(rate)} a CPU second`);
           }
         }
+        const rate = handshakes(child.pid, ports[1], seconds);
+        ((samples[name] ??= {}).tls_handshakes ??= []).push(rate);
+        console.log(`${name.padEnd(8)} tls handshakes ${Math.round(rate)} a CPU second`);
       } finally {
         child.kill('SIGKILL');
         await new Promise(resolve => child.once('close', resolve));

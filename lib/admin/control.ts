@@ -13,6 +13,7 @@ import { decodeMessage } from '../wire/message.js';
 import { encodeName, foldName, isAtOrBelow, nameToText } from '../wire/name.js';
 import { recordText } from './record-text.js';
 import { trace } from './trace.js';
+import { whyOf } from './why.js';
 
 const MAX_BODY_BYTES = 65_536;
 /** How many entries are read before others of the process have their turn. */
@@ -29,7 +30,7 @@ export async function control(server: Server, request: IncomingMessage, response
     else if (call === 'GET /v1/cache') await list(server, url.searchParams, response);
     else if (call === 'GET /v1/cache/entry') sendJson(response, entriesOf(server, url.searchParams));
     else if (call === 'POST /v1/cache/invalidate') sendJson(response, await forget(server, await readJson(request)));
-    else if (call === 'GET /v1/lists/why') sendJson(response, whyOf(server, url.searchParams));
+    else if (call === 'GET /v1/lists/why') sendJson(response, why(server, url.searchParams));
     else if (call === 'POST /v1/lists/override') sendJson(response, await override(server, await readJson(request)));
     else if (call === 'POST /v1/lists/pause') sendJson(response, pause(server, await readJson(request)));
     else if (call === 'GET /v1/anchors') sendJson(response, server.anchors.report);
@@ -46,6 +47,7 @@ export async function control(server: Server, request: IncomingMessage, response
 const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
   'GET /v1/cache': ['suffix', 'type', 'tenant'],
   'GET /v1/cache/entry': ['name', 'type', 'tenant'],
+  'GET /v1/lists/why': ['name', 'client', 'type'],
   'GET /v1/trace': ['name', 'type', 'fresh'],
 };
 
@@ -100,16 +102,12 @@ async function forget(server: Server, body: unknown): Promise<object> {
   return fleet ? { forgotten: what, fleet: await server.invalidatedInFleet() } : { forgotten: what };
 }
 
-/** The rule that decides of a name, for everybody or for one client. */
-function whyOf({ clientRules }: Server, parameters: URLSearchParams): object {
-  const name = nameOf(parameters, 'name');
+function why(server: Server, parameters: URLSearchParams): object {
   const client = parameters.get('client') ?? undefined;
   if (client !== undefined && isIP(client) === 0) {
     throw optionError(`client: expected a numeric address, got ${show(client)}`);
   }
-  const { pausedSeconds } = clientRules.lists;
-  const rule = clientRules.why(name, client);
-  return { name: nameToText(name), client, pausedSeconds: Math.ceil(pausedSeconds), rule: rule ?? null };
+  return whyOf(server, { name: nameOf(parameters, 'name'), type: typeOf(parameters), client });
 }
 
 async function override({ clientRules }: Server, body: unknown): Promise<object> {

@@ -36,6 +36,11 @@ const ofName = (
 ): Family =>
   family(kind, name, help, report => report.upstreamNames.map(it => [{ name: it.name }, read(it)]), ['name']);
 
+const certificatesBy = (
+  tls: ServerReport['tls'],
+  read: (one: NonNullable<ServerReport['tls']>['certificates'][number]) => number,
+): Samples => (tls?.certificates ?? []).map(it => [{ file: it.file }, read(it)]);
+
 const FAMILIES: readonly Family[] = [
   counter('shardns_dns_requests_total', 'Queries received', r => r.requests.flatMap(requestsOf), [
     'proto',
@@ -219,11 +224,17 @@ const FAMILIES: readonly Family[] = [
     ({ tls }) => (tls === undefined ? [] : by('outcome', tls.handshakes)),
     ['outcome'],
   ),
-  gauge('shardns_tls_certificate_days_left', 'Days until the certificate ends', r => r.tls?.certificate.daysLeft),
+  gauge(
+    'shardns_tls_certificate_days_left',
+    'Days until the certificate of a file ends',
+    ({ tls }) => certificatesBy(tls, one => one.daysLeft),
+    ['file'],
+  ),
   gauge(
     'shardns_tls_certificate_not_after_timestamp_seconds',
-    'Unix time at which the certificate ends',
-    r => r.tls?.certificate.notAfterSeconds,
+    'Unix time at which the certificate of a file ends',
+    ({ tls }) => certificatesBy(tls, one => one.notAfterSeconds),
+    ['file'],
   ),
   counter(
     'shardns_tls_certificate_reloads_total',
@@ -260,6 +271,13 @@ const FAMILIES: readonly Family[] = [
       it === undefined ? [] : by('header', { proxied: it.proxied, local: it.local, invalid: it.invalid }),
     ['header'],
   ),
+  counter(
+    'shardns_https_forwarded_total',
+    'Requests of proxies over HTTPS, by what they say of for whom they ask',
+    ({ forwarded: it }) =>
+      it === undefined ? [] : by('client', { proxied: it.proxied, local: it.local, invalid: it.invalid }),
+    ['client'],
+  ),
   gauge('shardns_resolver_in_flight', 'Questions on the slow path', r => r.resolver.inFlight),
   counter(
     'shardns_resolver_plain_total',
@@ -280,6 +298,7 @@ const FAMILIES: readonly Family[] = [
         own_failure: it.ownFailures,
         mistake: it.mistakes,
         rejected_response: it.rejectedResponses,
+        zone_limited: it.zoneLimited,
       }),
     ['outcome'],
   ),
@@ -331,6 +350,18 @@ const FAMILIES: readonly Family[] = [
     'shardns_upstream_name_failures_total',
     'Rounds of looking the name up of which no address came',
     it => it.failures,
+  ),
+  gauge(
+    'shardns_upstream_encrypted_ways',
+    'Ways that are known to ask an upstream encrypted that is asked so only (upstream.discover)',
+    r => r.upstreamDiscoveries.map(it => [{ upstream: it.upstream }, it.ways]),
+    ['upstream'],
+  ),
+  counter(
+    'shardns_upstream_discovery_failures_total',
+    'Rounds of asking for such ways of which none came',
+    r => r.upstreamDiscoveries.map(it => [{ upstream: it.upstream }, it.failures]),
+    ['upstream'],
   ),
   counter(
     'shardns_upstream_mismatched_total',

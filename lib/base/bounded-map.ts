@@ -18,6 +18,9 @@ export class BoundedMap<K, V> {
   oldest(): K | undefined {
     return this.#map.keys().next().value;
   }
+  values(): IterableIterator<V> {
+    return this.#map.values();
+  }
   delete(key: K): boolean {
     return this.#map.delete(key);
   }

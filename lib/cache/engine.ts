@@ -41,6 +41,8 @@ export interface AnswerOptions {
   counts?: 'question' | 'reply' | 'nothing';
   /** Whom it is for: it is judged before it is answered, and its tag is in `tag` then. Instead of `tenant`. */
   client?: JudgedClient;
+  /** With `client`, and where the reply alone counts: under `tenant`, the tag of a list's alias, as if asked for the first time. */
+  isOtherTag?: boolean;
 }
 
 /** A reply without records, for want of an answer. */
@@ -163,6 +165,7 @@ export class Engine implements Disposable {
       (options.client === undefined ? 0 : this.#judge(options.client)) |
       (options.udp ? ControlFlag.udp : 0) |
       (options.allowStale ? ControlFlag.allowStale : 0) |
+      (options.isOtherTag ? ControlFlag.otherTag : 0) |
       (counts === 'nothing' ? ControlFlag.countNothing : counts === 'reply' ? ControlFlag.countReply : 0);
     this.#control[Control.tenant] = options.tenant ?? 0;
     this.#control[Control.queryLength] = query.length;
@@ -205,6 +208,10 @@ export class Engine implements Disposable {
   /** QTYPE of what was answered or refused last; 0 where it had none. */
   get queryType(): number {
     return this.#control[Control.type];
+  }
+  /** Why nothing was due where the last reply has no octets, one of Silence. */
+  get silence(): number {
+    return this.#control[Control.silence];
   }
   /** Whether the last hit was the one chosen to refresh its entry. */
   get refreshDue(): boolean {

@@ -23,7 +23,7 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns ctl trace NAME [TYPE] [--fresh] [--server ADDR:PORT]
                                        every step of a resolution, also by the server whose --metrics are there;
                                        SHARDNS_TOKEN: its metrics.token
-  shardns ctl why NAME [--client ADDR] which list blocks or allows it, for everybody or one client
+  shardns ctl why NAME [--client ADDR] [--type T]  which list blocks or allows it, or its cached answer
   shardns ctl block | allow | unlist NAME
                                        a name and all below, before all lists, until the server ends; takes that back
   shardns ctl pause MINUTES            blocks nothing for so long; 0 ends it

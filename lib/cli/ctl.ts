@@ -9,6 +9,7 @@ import { flagsFromEnvironment } from './config.js';
 import { defaultControlPath } from './control-path.js';
 import { say } from './say.js';
 import { statusText } from './status-text.js';
+import { whyText } from './why-text.js';
 
 export interface CtlFlags {
   socket?: string;
@@ -47,7 +48,7 @@ const FLAGS: Readonly<Record<string, readonly (keyof CtlFlags)[]>> = {
   peek: ['tenant', 'json'],
   dump: ['suffix', 'type', 'tenant', 'json'],
   trace: ['fresh', 'server'],
-  why: ['client', 'json'],
+  why: ['client', 'type', 'json'],
   block: ['json'],
   allow: ['json'],
   unlist: ['json'],
@@ -95,7 +96,7 @@ function callOf(verb: string, words: readonly string[], flags: CtlFlags): Call |
     return { method: 'GET', path: `/v1/cache/entry?${query}`, show: entriesText, whole: true, status: found };
   }
   if (verb === 'why' && words.length === 1) {
-    const query = parameters({ name: words[0], client: flags.client });
+    const query = parameters({ name: words[0], client: flags.client, type });
     return { method: 'GET', path: `/v1/lists/why?${query}`, show: whyText, whole: true };
   }
   if ((verb === 'block' || verb === 'allow' || verb === 'unlist') && words.length === 1) {
@@ -135,21 +136,6 @@ function forgottenText(text: string): string {
   const line = `forgotten: ${key === 'all' ? 'everything' : `${key} ${String(value)}`}`;
   if (fleet === undefined) return line;
   return `${line}; ${fleet ? 'the fleet has been told' : 'the fleet is told when Redis is there again'}`;
-}
-
-function whyText(text: string): string {
-  const { name, client, pausedSeconds, rule } = JSON.parse(text) as {
-    name: string;
-    client?: string;
-    pausedSeconds: number;
-    rule: null | { list: string; action: string; line: number; records: string[] };
-  };
-  const whom = client === undefined ? '' : ` for ${client}`;
-  const paused = pausedSeconds > 0 ? ` (paused for ${pausedSeconds} s yet)` : '';
-  if (rule === null) return `${name}${whom}: no list has it${paused}`;
-  const says = rule.action === 'pass' ? 'allowed' : `blocked, ${rule.action}`;
-  const records = rule.records.map(record => `\n  ${record}`).join('');
-  return `${name}${whom}: ${says}, by list ${rule.list}, line ${rule.line}${paused}${records}`;
 }
 
 function overrideText(text: string): string {

@@ -38,6 +38,10 @@ export function statusText(text: string): string {
         return ['dnssec', `${one.server} ${one.reason}: ${text}`];
       }),
     ...fleetRows(report.secondLevel),
+    ...report.upstreamDiscoveries.map(one => [
+      'encrypted',
+      `${one.upstream}: ${one.ways === 0 ? 'no way found yet' : `${one.ways} ways`}${one.failing ? ', asked for in vain' : ''}`,
+    ]),
     ...report.upstreamNames.map(one => [
       'name',
       `${one.name}: ${one.addresses.join(' ') || 'no address yet'}${one.failing ? ', looked up in vain' : ''}`,

@@ -1,6 +1,7 @@
 // What is decided before a lookup beside access: cookies, rates and lists, written as the native edge reads them.
+import type { AddressPrefix } from '../base/address.js';
 import { type NativeEdge, RateAction, RateKind } from '../native/binding.js';
-import type { NameLists } from './lists.js';
+import { type NameLists, translationOctets } from './lists.js';
 
 export interface CookieRules {
   /** One to three of 16 octets: the first makes cookies, the others are checked only (RFC 9018 section 5). */
@@ -52,6 +53,8 @@ export interface EdgeRules {
   lists?: ListRules;
   /** The server's name, for those who ask for it. */
   nsid?: Uint8Array;
+  /** By which addresses are made of IPv4 ones. */
+  translation?: AddressPrefix;
 }
 
 const NO_LISTS: ListRules = {
@@ -65,7 +68,7 @@ const NO_LISTS: ListRules = {
 };
 
 /** Undefined where nothing is decided there. */
-export function nativeEdge({ cookies, rates, lists, nsid }: EdgeRules): NativeEdge | undefined {
+export function nativeEdge({ cookies, rates, lists, nsid, translation }: EdgeRules): NativeEdge | undefined {
   if (cookies === undefined && rates === undefined && lists === undefined && nsid === undefined) return undefined;
   const said = lists ?? NO_LISTS;
   const low = (bits: bigint): number => Number(bits & 0xffff_ffffn);
@@ -75,6 +78,7 @@ export function nativeEdge({ cookies, rates, lists, nsid }: EdgeRules): NativeEd
     classes: Uint32Array.from(rates?.classes.flatMap(wordsOf) ?? []),
     counters: rates?.counters ?? 0,
     nsid: nsid ?? new Uint8Array(0),
+    translation: translationOctets(translation),
     lists: said.lists?.native,
     overrides: said.overrides?.native,
     sets: Uint32Array.from(said.sets.flatMap(set => [low(set), low(set >> 32n)])),

@@ -3,18 +3,29 @@
 //
 // Bounds: MAX_ALIASES of all lists; of two generations of lists, as questions by those of before may be under way; and
 // MAX_USED tags that are remembered to be forgotten in the cache.
-import { ALIAS_TAG, UNKNOWN_TENANT } from '../native/binding.js';
+import type { AddressPrefix } from '../base/address.js';
+import { ALIAS_TAG, BEHIND_BIT, UNKNOWN_TENANT } from '../native/binding.js';
 import { MAX_NAME_SIZE } from '../wire/iana.js';
-import type { ListAlias, NameLists } from './lists.js';
+import type { ListAlias } from './list-records.js';
+import type { NameLists } from './lists.js';
 
-/** Numbers have 15 bits, of which two generations have half each. */
-export const MAX_ALIASES = 16_383;
+/** Numbers have 14 bits, of which two generations have half each. */
+export const MAX_ALIASES = 8191;
 const NUMBERS = 2 * MAX_ALIASES;
-const SHIFT = 16;
+const SHIFT = 17;
 const VIEW = 0xffff;
 const MAX_USED = 65_536;
 
+interface Known {
+  alias: ListAlias;
+  lists: NameLists;
+  /** Its place among what the lists put in. */
+  data: number;
+}
+
 export const isAliasTag = (tag: number): boolean => tag >= ALIAS_TAG && tag !== UNKNOWN_TENANT;
+/** Whether the alias stands in the place of a name that the question's leads to. */
+export const isBehind = (tag: number): boolean => (tag & BEHIND_BIT) !== 0;
 /** The tag of the client's view. */
 export const viewOf = (tag: number): number => tag & VIEW;
 
@@ -28,11 +39,13 @@ export function targetOf({ target, below }: ListAlias, name: Uint8Array): Uint8A
 export class ListAliases {
   #lists: NameLists | undefined;
   #tags = new Uint32Array(0);
-  #now = new Map<number, ListAlias>();
-  #before = new Map<number, ListAlias>();
+  #now = new Map<number, Known>();
+  #before = new Map<number, Known>();
   #half = 0;
   #used = new Set<number>();
   ttlSeconds = 0;
+  /** By which addresses of answers are made of IPv4 ones. */
+  translation: AddressPrefix | undefined;
   /** Whether what they come to may be kept: nobody else has the cache, to whom numbers are other aliases'. */
   keeps = true;
 
@@ -47,9 +60,9 @@ export class ListAliases {
     // In halves, in turn: those of before stay theirs.
     let number = (this.#half = NUMBERS / 2 - this.#half);
     const end = number + count;
-    this.#tags = Uint32Array.from(aliases, alias => {
-      if (alias === undefined || number === end) return 0;
-      this.#now.set(number, alias);
+    this.#tags = Uint32Array.from(aliases, (alias, data) => {
+      if (alias === undefined || lists === undefined || number === end) return 0;
+      this.#now.set(number, { alias, lists, data });
       return (ALIAS_TAG | (number++ << SHIFT)) >>> 0;
     });
     return this.#tags;
@@ -57,11 +70,31 @@ export class ListAliases {
 
   /** @param tag one of {@link isAliasTag} */
   find(tag: number): ListAlias | undefined {
-    const number = (tag & ~ALIAS_TAG) >>> SHIFT;
-    const alias = this.#now.get(number) ?? this.#before.get(number);
+    const alias = this.#known(tag)?.alias;
     if (alias === undefined) return undefined;
     if (this.#used.size < MAX_USED) this.#used.add(tag);
     return { ...alias, ttlSeconds: alias.ttlSeconds ?? this.ttlSeconds };
+  }
+
+  /**
+   * How many records of an answer lead to the name in whose place the alias stands; undefined: none of its names has it.
+   * A client's lists are not known here: of several that have the alias for names of one answer, the first is taken.
+   * @param answer a whole response in wire form
+   */
+  kept(tag: number, answer: Uint8Array): number | undefined {
+    const known = this.#known(tag);
+    if (known === undefined) return undefined;
+    const { lists, data } = known;
+    for (let list = 0; list < lists.reports.length; list++) {
+      const found = lists.judge(answer, 1n << BigInt(list), this.translation);
+      if (found?.action === 'data' && found.data === data && found.kept > 0) return found.kept;
+    }
+    return undefined;
+  }
+
+  #known(tag: number): Known | undefined {
+    const number = (tag & ~ALIAS_TAG) >>> SHIFT;
+    return this.#now.get(number) ?? this.#before.get(number);
   }
 
   /** Under which something may have been kept; more than are remembered are 'all'. They are remembered no more. */

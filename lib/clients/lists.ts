@@ -10,12 +10,10 @@
 import { closeSync, read as readFile } from 'node:fs';
 import { domainToASCII } from 'node:url';
 import { promisify } from 'node:util';
-import { addressOctets } from '../base/address.js';
+import { type AddressPrefix, addressOctets } from '../base/address.js';
 import { optionError, ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { openRegularFile } from '../base/regular-file.js';
-import { Type, typeCode } from '../wire/iana.js';
-import { encodeRdata } from '../wire/rdata.js';
 import {
   binding,
   LIST_MATCH,
@@ -29,6 +27,7 @@ import {
   NameKind,
   type NativeNameList,
 } from '../native/binding.js';
+import { LINES_A_TURN, type ListAlias, type ListRecords, recordsOf } from './list-records.js';
 
 const read = promisify(readFile);
 
@@ -52,15 +51,6 @@ export interface ListSource {
   instead?: Exclude<ListActionName, 'data'>;
   /** A zone's name; default: the owner of its SOA. */
   origin?: string;
-}
-
-/** What is told in place of a name. */
-export interface ListAlias {
-  /** In wire form. */
-  target: Uint8Array;
-  /** The target stands below the name that is asked for: `CNAME *.garden.example` (section 3.1 of the draft). */
-  below: boolean;
-  ttlSeconds: number | undefined;
 }
 
 export interface ListReport {
@@ -87,6 +77,21 @@ export interface ListMatch {
   line: number;
 }
 
+/** One for an answer. */
+export interface AnswerMatch extends ListMatch {
+  /** Action `data`: the place of its records among those of all lists. */
+  data: number;
+  /** How many records of the answer stay before what the rule puts in: what leads to the name that it is about. */
+  kept: number;
+}
+
+/** A zone, and who serves it. Names are folded, in wire form; addresses numeric. */
+export interface ServedZone {
+  zone: Uint8Array;
+  names: readonly Uint8Array[];
+  addresses: readonly string[];
+}
+
 export interface ListBounds {
   /** Default 1 GiB. */
   maxOctets?: number;
@@ -97,8 +102,6 @@ export interface ListBounds {
 
 /** Pieces of text are at most so long: foreign lines that come back with one are made strings on this thread. */
 const PIECE_OCTETS = 131_072;
-/** So much of this thread's work is done at once: a millisecond or two. */
-const LINES_A_TURN = 200;
 
 export class NameLists {
   readonly #match = new Uint32Array(LIST_MATCH.length);
@@ -141,14 +144,52 @@ export class NameLists {
    */
   find(name: Uint8Array, client: string, lists: bigint): ListMatch | undefined {
     if (this.#closed) return undefined;
-    const low = Number(lists & 0xffff_ffffn);
-    const high = Number((lists >> 32n) & 0xffff_ffffn);
-    if (!this.native.find(name, addressOctets(client), low, high, this.#match)) return undefined;
+    const found = this.native.find(name, addressOctets(client), ...wordsOf(lists), this.#match);
+    return found ? this.#found() : undefined;
+  }
+
+  /**
+   * What lists say of an answer, without what they say of its question's own name.
+   * @param message a whole response in wire form
+   * @param translation by which addresses are made of IPv4 ones
+   */
+  judge(message: Uint8Array, lists: bigint, translation?: AddressPrefix): AnswerMatch | undefined {
+    if (this.#closed) return undefined;
+    const records = this.native.judge(message, ...wordsOf(lists), translationOctets(translation), this.#match);
+    return records < 0 ? undefined : { ...this.#found(), data: this.#match[3], kept: records };
+  }
+
+  #found(): ListMatch {
     const [list, , action, data, line] = this.#match;
     const known = ACTION_NAMES[action];
     return { list, action: known, records: known === 'data' ? this.native.data(data, 1)[0].split('\n') : [], line };
   }
+
+  /** Whether there are rules for names or addresses of servers. */
+  get hasServerRules(): boolean {
+    return !this.#closed && this.native.hasServerRules();
+  }
+  /** Who serves a zone, for rules that are about that. @returns false: there is no room for one more that has rules */
+  noteServers({ zone, names, addresses }: ServedZone): boolean {
+    if (this.#closed) return true;
+    const octets = addresses.map(addressOctets);
+    return this.native.servers(
+      zone,
+      Uint8Array.from(names.flatMap(name => [...name])),
+      Uint8Array.from(octets.flatMap(one => [one.length, ...one])),
+    );
+  }
 }
+
+/** As the native side reads it. */
+export const translationOctets = (prefix: AddressPrefix | undefined): Uint8Array =>
+  prefix === undefined ? new Uint8Array(0) : Uint8Array.of(...prefix.octets, prefix.bits);
+
+/** A set of lists as two words, the lower one first. */
+const wordsOf = (lists: bigint): [number, number] => [
+  Number(lists & 0xffff_ffffn),
+  Number((lists >> 32n) & 0xffff_ffffn),
+];
 
 const ACTION_NAMES = Object.keys(ListAction) as ListActionName[];
 /** Those that need no records. */
@@ -224,83 +265,6 @@ export async function compileLists(
     native.close();
     throw error;
   }
-}
-
-/** Type, TTL, length and data of each record, one behind the other, and where those of each text end. */
-export interface ListRecords {
-  octets: Uint8Array;
-  ends: Uint32Array;
-  /** Of each text the alias among them. */
-  aliases: readonly (ListAlias | undefined)[];
-  /** Records that say nothing that can be told, the first 16. */
-  unreadable: string[];
-}
-
-/** What stands for the TTL of `blocking.ttlSeconds`: native/wire/reply_patch.h. */
-const NO_TTL = 0xffff_ffff;
-const MAX_UNREADABLE = 16;
-
-async function recordsOf(native: NativeNameList): Promise<ListRecords> {
-  const aliases: (ListAlias | undefined)[] = [];
-  const unreadable: string[] = [];
-  const ends: number[] = [];
-  let octets = new Uint8Array(4096);
-  let end = 0;
-  for (;;) {
-    const texts = native.data(ends.length, LINES_A_TURN);
-    if (texts.length === 0)
-      return { octets: octets.subarray(0, end), ends: Uint32Array.from(ends), aliases, unreadable };
-    for (const text of texts) {
-      let alias: ListAlias | undefined;
-      for (const line of text.split('\n')) {
-        const record = recordOf(line);
-        if (record !== undefined) {
-          alias ??= aliasOf(record);
-          if (end + record.length > octets.length) octets = grown(octets, end + record.length);
-          octets.set(record, end);
-          end += record.length;
-        } else if (unreadable.length < MAX_UNREADABLE) unreadable.push(line);
-      }
-      ends.push(end);
-      aliases.push(alias);
-    }
-    await new Promise(resolve => setImmediate(resolve));
-  }
-}
-
-function grown(octets: Uint8Array<ArrayBuffer>, least: number): Uint8Array<ArrayBuffer> {
-  const greater = new Uint8Array(Math.max(least, 2 * octets.length));
-  greater.set(octets);
-  return greater;
-}
-
-/** Undefined for what is no record's text. */
-function recordOf(line: string): Uint8Array | undefined {
-  const [, ttl, name, text] = /^(?:(\d+) )?(\S+) ?(.*)$/s.exec(line) ?? [];
-  const type = typeCode(name ?? '');
-  if (type === undefined) return undefined;
-  let data: Uint8Array;
-  try {
-    data = encodeRdata(type, text);
-  } catch {
-    return undefined;
-  }
-  const record = Buffer.allocUnsafe(8 + data.length);
-  record.writeUInt16BE(type, 0);
-  record.writeUInt32BE(ttl === undefined ? NO_TTL : Number(ttl), 2);
-  record.writeUInt16BE(data.length, 6);
-  record.set(data, 8);
-  return record;
-}
-
-/** `*.` at the beginning stands for the name that is asked for. */
-function aliasOf(record: Uint8Array): ListAlias | undefined {
-  const view = Buffer.from(record.buffer, record.byteOffset, record.length);
-  if (view.readUInt16BE(0) !== Type.CNAME) return undefined;
-  const ttl = view.readUInt32BE(2);
-  const name = Uint8Array.from(record.subarray(8));
-  const below = name[0] === 1 && name[1] === 0x2a;
-  return { target: below ? name.subarray(2) : name, below, ttlSeconds: ttl === NO_TTL ? undefined : ttl };
 }
 
 type Tiers = readonly [importantAllow: number, importantBlock: number, allow: number, block: number];

@@ -2,7 +2,7 @@
 
 /** Records of commands that an asker reads from its outbox: native/udp/ask_commands.h. */
 export const AskCommand = { ask: 1, callOff: 2, forward: 3, takeOver: 4 } as const;
-export const AskFlag = { keptLetters: 1, anyEntropy: 2 } as const;
+export const AskFlag = { keptLetters: 1, anyEntropy: 2, cookie: 4 } as const;
 /** Places of a command's fields, and its octets; a question's message follows it, padded to 4. Native byte order. */
 export const AskRecord = {
   command: 0,
@@ -18,6 +18,8 @@ export const AskRecord = {
 export const CALL_OFF_OCTETS = AskRecord.server;
 /** Octets of a command that forwards a flight of the miss ring: the server's address is followed by the ticket. */
 export const FORWARD_OCTETS = AskRecord.octets + 4;
+/** Octets behind it where the query is to have a cookie: how many that has, and room for the longest. */
+export const COOKIE_OCTETS = 44;
 /** Octets of a server's address in a command. */
 export const SERVER_ADDRESS = AskRecord.octets - AskRecord.server;
 /** Records of events that it writes to its inbox: native/udp/event_buffer.h. */
@@ -33,6 +35,22 @@ export const AskEvent = {
 export const ForwardResult = { hasOpt: 1, denies: 2 } as const;
 /** Places of an event's fields, and its octets; a response follows it, padded to 4. Native byte order. */
 export const EventRecord = { kind: 0, length: 2, number: 4, serial: 8, value: 12, octets: 16 } as const;
+/** The same of commands and of events by their words; those that share the first by their bits. Little-endian. */
+export const CommandWord = {
+  flagsShift: 8 * AskRecord.flags,
+  lengthShift: 8 * AskRecord.length,
+  number: AskRecord.number / 4,
+  serial: AskRecord.serial / 4,
+  nowMs: AskRecord.nowMs / 4,
+  server: AskRecord.server / 4,
+  ticket: AskRecord.octets / 4,
+} as const;
+export const EventWord = {
+  lengthShift: 8 * EventRecord.length,
+  number: EventRecord.number / 4,
+  serial: EventRecord.serial / 4,
+  value: EventRecord.value / 4,
+} as const;
 /** Values of a failure that are no errno. */
 export const AskFailure = { noSocketAlone: -1, tooMany: -2, evicted: -3, malformed: -4 } as const;
 /** Numbers of queries are below this. */

@@ -82,6 +82,8 @@ interface Binding extends Contract {
    * @param maxStreams at once, at most 1024
    * @param words HTTP2_WORDS; `events` and `out` are shared memory too, of all sessions if that is wanted
    * @param maxUnsent octets of replies that were not taken, beyond which the session ends at the next query
+   * @param forwarded the field, in lower case, by which a proxy says for whom it asks: nothing is looked up then, and every
+   * query is told as `proxied`; '' where the client is no proxy
    */
   createHttp2(
     cache: NativeCache,
@@ -91,6 +93,7 @@ interface Binding extends Contract {
     events: Uint32Array,
     out: Uint8Array,
     maxUnsent: number,
+    forwarded: string,
   ): NativeHttp2;
   /** Reads a query as the plane does. @param words QUERY_WORDS @returns a QueryVerdict */
   parseQuery(query: Uint8Array, words: Uint32Array): number;

@@ -44,14 +44,27 @@ export const Control = {
   client1: 13,
   client2: 14,
   client3: 15,
-  words: 16,
+  /** Where a client gets no reply: why, one of {@link Silence}. */
+  silence: 16,
+  words: 17,
 } as const;
+/** Why no reply is due: what came is no query, its client is over a rate, a list says so. */
+export const Silence = { noQuery: 0, limited: 1, blocked: 2 } as const;
 /**
  * `countReply`: the question was counted before; `countNothing`: nor does the reply count. `resolves`: misses are
  * resolved, ANY too. `client`: for the client whose address the control words have, as the gate of `judgeBy` judges it;
- * the word `tenant` is its tag afterwards.
+ * the word `tenant` is its tag afterwards. `otherTag`, with `countReply`: it is asked again under the tag of a list's alias,
+ * and judged as it was at first.
  */
-export const ControlFlag = { udp: 1, allowStale: 2, countReply: 4, countNothing: 8, resolves: 16, client: 32 } as const;
+export const ControlFlag = {
+  udp: 1,
+  allowStale: 2,
+  countReply: 4,
+  countNothing: 8,
+  resolves: 16,
+  client: 32,
+  otherTag: 64,
+} as const;
 /**
  * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
  * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
@@ -69,6 +82,8 @@ export const TICKS_PER_SECOND = 16;
 export const UNKNOWN_TENANT = 0xffff_ffff;
 /** Tags from here on, but for that one, are of aliases of lists: native/gate/edge.h. */
 export const ALIAS_TAG = 0x8000_0000;
+/** Of such a tag: the alias stands in the place of a name that the question's leads to. */
+export const BEHIND_BIT = 0x1_0000;
 export const NO_EXTENDED_ERROR = 0xffff;
 /** Beside the extended error of `finish` and `replyMessage`: the answer is our own, and AA stays set. */
 export const MARK_AUTHORITATIVE = 0x1_0000;

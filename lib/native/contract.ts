@@ -27,6 +27,7 @@ import {
 } from './bytes.js';
 import {
   ALIAS_TAG,
+  BEHIND_BIT,
   Control,
   ControlFlag,
   DROPPED,
@@ -36,6 +37,7 @@ import {
   MISS_WITH_STALE,
   NO_EXTENDED_ERROR,
   NOT_DUE,
+  Silence,
   Status,
   TICKS_PER_SECOND,
   TUNABLES,
@@ -68,7 +70,7 @@ export interface Contract {
   names: Readonly<Record<string, NameList>>;
 }
 
-export const CONTRACT = 12;
+export const CONTRACT = 13;
 
 /** Names of words by their places; `words` is how many there are. */
 function inOrder({ words, ...places }: Readonly<Record<string, number>>): string[] {
@@ -99,6 +101,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   rateAction: RateAction,
   answerResult: { dropped: DROPPED, miss: MISS, missWithStale: MISS_WITH_STALE },
   controlFlag: ControlFlag,
+  silence: Silence,
   variantFlag: VariantFlag,
   forgetKind: ForgetKind,
   byteForget: ByteForget,
@@ -121,6 +124,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
     ticksPerSecond: TICKS_PER_SECOND,
     unknownTenant: UNKNOWN_TENANT,
     aliasTag: ALIAS_TAG,
+    behindBit: BEHIND_BIT,
     noExtendedError: NO_EXTENDED_ERROR,
     markAuthoritative: MARK_AUTHORITATIVE,
     moreWait: MORE_WAIT,

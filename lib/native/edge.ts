@@ -27,6 +27,8 @@ export interface NativeEdge {
   counters: number;
   /** The server's name, told to those who ask for it (RFC 5001); at most MAX_NSID octets, none: it has none. */
   nsid: Uint8Array;
+  /** Of a translator (DNS64): 16 octets of its prefix, and how many bits of them count; none: there is none. */
+  translation: Uint8Array;
   lists: NativeNameList | undefined;
   /** Asked before the lists, and of everybody. */
   overrides: NativeNameList | undefined;

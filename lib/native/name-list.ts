@@ -71,6 +71,23 @@ export interface NativeNameList {
    * @returns whether there is a rule
    */
   find(name: Uint8Array, client: Uint8Array, listsLow: number, listsHigh: number, match: Uint32Array): boolean;
+  /** Whether there are rules for names or addresses of servers. */
+  hasServerRules(): boolean;
+  /**
+   * Who serves a zone, for rules that are about that.
+   * @param zone folded wire format
+   * @param names of its servers, one behind the other, the same
+   * @param addresses the same, an octet with its length before each
+   * @returns false: there is no room for one more zone that has rules
+   */
+  servers(zone: Uint8Array, names: Uint8Array, addresses: Uint8Array): boolean;
+  /**
+   * What lists say of a response without what they say of its question's own name.
+   * @param translation as that of `NativeEdge`
+   * @param match LIST_MATCH
+   * @returns how many records of the answer stay before what the rule puts in; -1: there is none
+   */
+  judge(message: Uint8Array, listsLow: number, listsHigh: number, translation: Uint8Array, match: Uint32Array): number;
   /** What a match's `data` is the place of, so many from one on: "[TTL] TYPE RDATA" in a line each. */
   data(from: number, most: number): string[];
   /**

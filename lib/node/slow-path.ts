@@ -75,7 +75,7 @@ export class SlowPath {
   }
 
   async #askJudged(query: Query, validating: Validating): Promise<Answered> {
-    const resolved = await validating.answer(query, false);
+    const resolved = await validating.answer(query, { fresh: false });
     if (this.#closed) throw new QueryFailure('ECANCELLED');
     if (resolved.kind === 'answer') return new Answered(query, undefined, resolved.message);
     throw this.#failure(query, { rcode: Rcode.SERVFAIL, extendedError: resolved.extendedError });

@@ -9,7 +9,7 @@ import type { Random } from '../base/random.js';
 import { ByteCache } from '../cache/bytes/byte-cache.js';
 import { RrsetCache } from '../cache/rrset-cache.js';
 import { ROOT_ANCHORS, TrustAnchors } from '../dnssec/trust.js';
-import { type Resolved, type Resolving, resolveFor } from '../resolve/recursive-answers.js';
+import { type AskedFrom, type Resolved, type Resolving, resolveFor } from '../resolve/recursive-answers.js';
 import { AddressRules } from '../resolve/recurse/address-rules.js';
 import { serverAsker } from '../resolve/recurse/ask-server.js';
 import { RECURSION_LIMITS as L } from '../resolve/recurse/limits.js';
@@ -62,16 +62,16 @@ export class Validating implements Resolving {
     this.recursor = new Recursor(new RrsetCache(memory), ask, clock, random, options);
   }
 
-  async answer(query: Query, fresh: boolean): Promise<Resolved> {
-    const resolved = await this.#resolved(query, fresh);
+  async answer(query: Query, from: AskedFrom): Promise<Resolved> {
+    const resolved = await this.#resolved(query, from);
     this.parts.told(query, whyOf(resolved));
     return resolved;
   }
-  async #resolved(query: Query, fresh: boolean): Promise<Resolved> {
+  async #resolved(query: Query, from: AskedFrom): Promise<Resolved> {
     const signatures = this.#signatures;
     if (signatures.whyLost !== undefined) await signatures.look();
     const asked = this.#closed ? '' : this.#passOver();
-    const resolved = await resolveFor(query, this.recursor, fresh);
+    const resolved = await resolveFor(query, this.recursor, from);
     if (resolved.kind === 'answer' || !LACKING.has(resolved.extendedError)) return resolved;
     await signatures.look();
     if (this.#closed) return resolved;
@@ -81,7 +81,7 @@ export class Validating implements Resolving {
       // It is the servers' failure, and not the name's: nothing is remembered of it, so that it is over when they have healed.
       return { ...resolved, reason, extendedError: ExtendedError.rrsigsMissing, isBogus: true, ours: true };
     }
-    return now === asked ? resolved : resolveFor(query, this.recursor, true);
+    return now === asked ? resolved : resolveFor(query, this.recursor, { fresh: true });
   }
 
   /**

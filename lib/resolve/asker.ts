@@ -5,6 +5,7 @@ import { Query } from '../wire/query.js';
 import type { Variant } from '../cache/engine.js';
 import type { QueryDecision, QueryInfo } from './hooks.js';
 import type { Outcome, Resolution } from './outcome.js';
+import type { ZoneTicket } from './zone-rates.js';
 
 export interface Asker {
   protocol: QueryInfo['protocol'];
@@ -29,6 +30,10 @@ export interface UnderWay {
   sharedSinceMs: number | undefined;
   /** Local data and the hook have let it go to the recursor: what that has may be shown. */
   recursive: boolean;
+  /** The cache has, or had, an answer to it. */
+  readonly isKnown: boolean;
+  /** Where it counts, of the names that its zone may be asked for. */
+  zone: ZoneTicket;
   /** The flight of the alias's target that this one waits for. */
   waitsFor: UnderWay | undefined;
 }

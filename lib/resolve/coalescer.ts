@@ -3,6 +3,7 @@
 // end of that question: it is counted, told, and answered SERVFAIL.
 //
 // Bounds: `flights` (FlightLimits) under way, of all clients and of one.
+import { headerRcode } from '../wire/flags.js';
 import { Rcode } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import { type Flyer, isKept, type KnownAsker } from './asker.js';
@@ -16,6 +17,7 @@ import type { Mistakes } from './mistakes.js';
 import { type Failed, type Moved, type Outcome, type Resolution, SERVFAIL } from './outcome.js';
 import type { Refreshes } from './refreshes.js';
 import type { StaleAnswers } from './stale-answers.js';
+import type { ZoneRates } from './zone-rates.js';
 
 export interface CoalescerParts {
   readonly context: ResolverContext;
@@ -25,6 +27,7 @@ export interface CoalescerParts {
   readonly stale: StaleAnswers;
   readonly refreshes: Refreshes;
   readonly mistakes: Mistakes;
+  readonly zoneRates: ZoneRates;
 }
 
 export class Coalescer implements FlightOwner {
@@ -156,7 +159,7 @@ export class Coalescer implements FlightOwner {
       this.crashed(flight, error);
       return;
     }
-    this.#end(flight, found);
+    this.#end(flight, found, isGood(outcome));
   }
   crashed(flight: Flight, error: unknown): void {
     const { query, stale } = flight;
@@ -168,7 +171,8 @@ export class Coalescer implements FlightOwner {
     this.#end(flight, known ?? SERVFAIL);
   }
 
-  #end(flight: Flight, found: Resolution | Moved): void {
+  #end(flight: Flight, found: Resolution | Moved, isGood?: boolean): void {
+    if (flight.zone !== 0) this.parts.zoneRates.leave(flight.zone, flight.query.name, isGood);
     flight.late?.cancel();
     this.#flights.end(flight);
     flight.waitsFor = undefined;
@@ -203,4 +207,10 @@ export class Coalescer implements FlightOwner {
       ? { kind: 'error', rcode, extendedError, text }
       : { kind: 'message', message, extendedError };
   }
+}
+
+/** Whether there is something at the name, as servers say; undefined: they were not asked, or it is not for them to say. */
+function isGood(outcome: Outcome): boolean | undefined {
+  if (outcome.kind === 'message') return headerRcode(outcome.message) !== Rcode.NXDOMAIN;
+  return outcome.kind === 'failed' && !outcome.ours ? false : undefined;
 }

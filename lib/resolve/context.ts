@@ -1,6 +1,5 @@
 // What the parts of a resolver read of it: its options, which change while it works, and what it counts.
 import type { Query } from '../wire/query.js';
-import type { FlightLimits } from './flights.js';
 import type { StepContext, StepOptions } from './steps/step.js';
 
 export interface ResolverOptions extends StepOptions {
@@ -8,7 +7,6 @@ export interface ResolverOptions extends StepOptions {
   staleClientTimeoutMs: number;
   staleTtlSeconds: number;
   prefetchPerSecond: number;
-  flights: FlightLimits;
 }
 
 export interface ResolverStats {
@@ -25,6 +23,8 @@ export interface ResolverStats {
   /** Failed for want of our own room, and remembered against nobody. */
   ownFailures: number;
   rejectedResponses: number;
+  /** Not asked, because too many names of their zone came to nothing. */
+  zoneLimited: number;
   /** Answers made of IPv4 addresses, and of the names of such. */
   dns64Answers: number;
   dns64Pointers: number;
@@ -41,6 +41,7 @@ export const noStats = (): ResolverStats => ({
   clientOverloaded: 0,
   ownFailures: 0,
   rejectedResponses: 0,
+  zoneLimited: 0,
   dns64Answers: 0,
   dns64Pointers: 0,
 });

@@ -32,6 +32,7 @@ export class Flight implements Flyer, UnderWay, Chained<Flight> {
   /** Local data and the hook have let it go to the recursor: what that has may be shown. */
   recursive = false;
   sharedSinceMs: number | undefined;
+  zone = 0;
   /** Called when it has landed. */
   late: { cancel(): void } | undefined;
   /** Nearly always one, which costs no list. */
@@ -53,6 +54,9 @@ export class Flight implements Flyer, UnderWay, Chained<Flight> {
 
   get flight(): this {
     return this;
+  }
+  get isKnown(): boolean {
+    return this.stale !== undefined;
   }
   get protocol(): Flyer['protocol'] {
     return this.asker.protocol;

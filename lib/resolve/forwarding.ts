@@ -68,6 +68,12 @@ export class Forwarding extends Race {
     super(exchanger, upstreamQuery, upstreams);
   }
 
+  /** Refreshes and targets of aliases are bounded elsewhere, and nobody's share. */
+  override get client(): string | undefined {
+    const { fresh, client } = this.asker;
+    return fresh === true ? undefined : client?.address;
+  }
+
   protected accept(response: Uint8Array, { label }: Upstream): boolean {
     try {
       this.#kept = this.forwarder.take(this.asked, response, this.asker, label, this.believed);

@@ -2,7 +2,7 @@
 import { viewWithTag } from '../clients/views.js';
 import { Type } from '../wire/iana.js';
 import { type LocalAnswer, type LocalData, type LocalQuery, NO_LOCAL_DATA } from './local-data.js';
-import type { LocalZones } from './local-zones.js';
+import type { Designation, LocalZones } from './local-zones.js';
 import type { ConfiguredZone } from './recurse/delegation.js';
 import { zoneOf } from './recurse/zones.js';
 
@@ -32,14 +32,15 @@ export class LocalAnswers {
   }
 
   /** What a built-in zone says, where neither local data nor a hook had an answer. */
-  findBuiltIn(query: LocalQuery, tag: number): Uint8Array | undefined {
+  findBuiltIn(query: LocalQuery, tag: number, designation?: Designation): Uint8Array | undefined {
     const view = viewWithTag(this.views, tag);
-    return this.zones.answer(query, {
-      has: zone =>
+    const overridden = {
+      has: (zone: Uint8Array): boolean =>
         this.data.has(zone) ||
         view?.localData.has(zone) === true ||
         (zoneOf(this.served, query.name, query.type)?.name.length ?? 0) >= zone.length,
-    });
+    };
+    return this.zones.answer(query, overridden, designation);
   }
 
   /**

@@ -80,11 +80,19 @@ const known = lazy(() => ({
     [keyOf(`1.${zeros(31)}ip6.arpa`), encodeName('localhost')],
     ...IPV4ONLY_REVERSE.map(name => [keyOf(name), encodeName('ipv4only.arpa')] as const),
   ]) as ReadonlyMap<string, Uint8Array>,
-  /** Discovery of designated resolvers asks for SVCB of it: there are none, which is NODATA. */
+  resolver: keyOf('resolver.arpa'),
+  /** Discovery of designated resolvers asks for SVCB of it. */
   designated: keyOf('_dns.resolver.arpa'),
   /** 0.127, 0.0.127: above 1.0.0.127.in-addr.arpa. */
   nonTerminals: new Set([keyOf('0.127.in-addr.arpa'), keyOf('0.0.127.in-addr.arpa')]) as ReadonlySet<string>,
 }));
+/** How this very server is asked encrypted, as it tells those who ask (RFC 9462). */
+export interface Designation {
+  /** SVCB records of `_dns.resolver.arpa`; none: there is no such way. */
+  readonly answers: readonly ResourceRecord[];
+  /** Addresses of their targets. */
+  readonly additionals: readonly ResourceRecord[];
+}
 /** RFC 8880 section 7.1: what every resolver without NAT64 knows of it. */
 const IPV4ONLY = [Uint8Array.of(192, 0, 0, 170), Uint8Array.of(192, 0, 0, 171)];
 
@@ -134,10 +142,12 @@ export class LocalZones {
   /**
    * The answer of a built-in zone, or undefined for names outside all of them.
    * @param overridden zones that the operator has an answer of his own for
+   * @param designation what is told of `_dns.resolver.arpa`
    */
   answer(
     query: { message: Uint8Array; name: Uint8Array; type: number; dnsClass: number },
     overridden: { has(zone: Uint8Array): boolean } = { has: () => false },
+    designation?: Designation,
   ): Uint8Array | undefined {
     const { name, type } = query;
     // Nearly all names have another last label than any of these.
@@ -147,9 +157,14 @@ export class LocalZones {
     const apex = name.length === zone.length;
     // What the zone above says of it is not for us to say: that it is not signed (RFC 8375 section 4).
     if (apex && type === Type.DS) return undefined;
-    const { localhost, ipv4only, reverse, designated, nonTerminals } = known();
+    const { localhost, ipv4only, reverse, resolver, designated, nonTerminals } = known();
     const zoneKey = nameKey(zone);
     const key = nameKey(name);
+    if (key === designated && type === Type.SVCB && designation !== undefined && designation.answers.length > 0) {
+      const answers = designation.answers.map(one => ({ ...one, name }));
+      const additionals = [...designation.additionals];
+      return buildResponseOrFailure(query, { rcode: Rcode.NOERROR, answers, additionals, authoritative: true });
+    }
     const pointsTo = reverse.get(key);
     const data: Uint8Array[] = [];
     if (zoneKey === localhost) {
@@ -165,10 +180,10 @@ export class LocalZones {
     if (apex && type === Type.NS) answers.push(record(name, type, this.#names.nameServer ?? zone));
     const authoritative = true; // RFC 6303 section 3
     if (answers.length > 0) return buildResponseOrFailure(query, { rcode: Rcode.NOERROR, answers, authoritative });
-    // Every name below localhost is localhost; of _dns.resolver.arpa there is nothing to tell (RFC 9462 section 4).
-    // What lies between a zone and a name in it is there too (RFC 8020 section 2).
+    // Every name below localhost is localhost; at and below resolver.arpa there is nothing else (RFC 9462 section 4 wants
+    // NODATA). What lies between a zone and a name in it is there too (RFC 8020 section 2).
     const exists =
-      apex || zoneKey === localhost || pointsTo !== undefined || key === designated || nonTerminals.has(key);
+      apex || zoneKey === localhost || zoneKey === resolver || pointsTo !== undefined || nonTerminals.has(key);
     const rcode = exists ? Rcode.NOERROR : Rcode.NXDOMAIN;
     return buildResponseOrFailure(query, { rcode, authorities: [this.#soa(zone)], authoritative });
   }

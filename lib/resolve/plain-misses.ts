@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.js';
 import { ForwardResult } from '../native/binding.js';
 import type { Doubt } from '../transport/transport.js';
 import type { Forwarding, ForwardOwner } from '../transport/forwarded.js';
+import type { ServerCookie } from '../upstream/cookies.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { Class } from '../wire/iana.js';
@@ -19,6 +20,7 @@ import type { Coalescer } from './coalescer.js';
 import type { Hooks } from './hooks.js';
 import type { Keep } from './keep.js';
 import { isUpstreamsAlone, Unraced, type UnracedContext, UnracedQuestion } from './unraced.js';
+import { OVER_RATE, type ZoneRates, type ZoneTicket } from './zone-rates.js';
 
 /** The plane that the flights are of. */
 export interface PlaneOfFlights {
@@ -39,10 +41,16 @@ export interface PlainMissesParts {
   readonly exchanger: Exchanger;
   readonly keep: Keep;
   readonly coalescer: Coalescer;
+  readonly zoneRates: ZoneRates;
   readonly clock: Clock;
 }
 
 class Miss extends UnracedQuestion {
+  /** Where it counts, of the names that its zone may be asked for. */
+  zone: ZoneTicket = 0;
+  /** What its server is sent as a cookie. */
+  known: ServerCookie | undefined;
+
   constructor(
     upstream: Upstream,
     owner: PlainMisses,
@@ -110,19 +118,35 @@ export class PlainMisses implements ForwardOwner<Miss> {
 
   /** Forwards the flight if its question is plain. @param query of a client of tenant 0 */
   tryForward(ticket: number, query: Query): boolean {
-    const { context, coalescer } = this.parts;
+    const { context, coalescer, exchanger } = this.parts;
     const forwarding = this.#forwarding;
     if (forwarding === undefined || !this.#isPlain(query)) return false;
-    const upstream = this.#unraced.upstreamOf(this.#upstreams);
-    if (upstream === undefined || !coalescer.takePlain()) return false;
+    const upstream = this.#unraced.upstreamOf(this.#upstreams, true);
+    if (upstream === undefined) return false;
+    const zone = this.#enterZone(query);
+    // The slow path says so; it is no way around.
+    if (zone === OVER_RATE) return false;
+    if (!coalescer.takePlain()) {
+      this.parts.zoneRates.leave(zone, query.name, undefined);
+      return false;
+    }
     const one = this.#unused.pop() ?? new Miss(upstream, this, query);
     one.upstream = upstream;
     one.query = query;
+    one.zone = zone;
+    one.known = exchanger.cookieOf(upstream);
+    one.cookie = one.known?.expected();
     one.ticket = ticket;
     this.#byPlace[placeOf(ticket)] = one;
     this.#unraced.begin(one, this.#upstreams);
     forwarding.forward(one, context.options.upstreamUdpSize);
     return true;
+  }
+
+  #enterZone(query: Query): ZoneTicket {
+    const { context, coalescer, zoneRates } = this.parts;
+    const { zoneRate, flights } = context.options;
+    return zoneRate === undefined ? 0 : zoneRates.enter(query.name, zoneRate, flights.room - coalescer.size);
   }
 
   #isPlain(query: Query): boolean {
@@ -161,11 +185,12 @@ export class PlainMisses implements ForwardOwner<Miss> {
   }
 
   completed(one: Miss, result: number, response: Uint8Array | undefined): void {
-    if (!this.#leave(one)) return;
+    if (!this.#leave(one, (result & ForwardResult.denies) === 0)) return;
     const { context, keep } = this.parts;
     context.stats.resolved++;
     this.stats.answered++;
     if ((result & ForwardResult.hasOpt) !== 0) one.upstream.edns.shown();
+    one.known?.echoed();
     keep.keptNatively(one.query, 0, response);
     this.#unraced.answered(one);
     this.#unused.push(one);
@@ -204,10 +229,11 @@ export class PlainMisses implements ForwardOwner<Miss> {
   }
 
   /** Out of everything but the counts of servers; false where it is not under way. */
-  #leave(one: Miss): boolean {
+  #leave(one: Miss, isGood?: boolean): boolean {
     const place = placeOf(one.ticket);
     if (this.#byPlace[place] !== one) return false;
     this.#byPlace[place] = undefined;
+    if (one.zone !== 0) this.parts.zoneRates.leave(one.zone, one.query.name, isGood);
     this.#unraced.leave(one);
     this.parts.coalescer.release(undefined);
     return true;

@@ -44,16 +44,25 @@ export type Resolved =
       bogusMs?: number;
     };
 
+/** For whom something is resolved. */
+export interface AskedFrom {
+  /** Anew, although it is cached. */
+  readonly fresh: boolean;
+  /** Numeric address of the client whose share it counts to; undefined: nobody's. */
+  readonly client?: string | undefined;
+}
+
 /** A recursor, or several behind one face. */
 export interface Resolving {
-  answer(query: Query, fresh: boolean): Promise<Resolved>;
+  answer(query: Query, from: AskedFrom): Promise<Resolved>;
 }
 
 /** Resolves a client's question. Rejects for mistakes of ours only. */
-export async function resolveFor(query: Query, recursor: Recursor, fresh: boolean): Promise<Resolved> {
+export async function resolveFor(query: Query, recursor: Recursor, { fresh, client }: AskedFrom): Promise<Resolved> {
   try {
     const result = await recursor.resolve(query.name, query.type, {
       fresh,
+      client,
       checkingDisabled: query.checkingDisabled,
     });
     const message = encodeResult(query, result);

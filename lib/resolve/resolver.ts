@@ -5,10 +5,12 @@ import type { Clock } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
 import { harmless, type Logger } from '../base/log.js';
 import type { SecondLevel } from '../cache/answers/second-level.js';
+import { systemRandom } from '../base/random.js';
 import { type Engine, type JudgedClient, MISS_WITH_STALE, NOT_DUE } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
 import type { Gate } from '../clients/gate.js';
 import { isAliasTag, type ListAliases } from '../clients/list-aliases.js';
+import type { ServedZones } from '../clients/served-zones.js';
 import type { ClientTenants } from '../clients/tenants.js';
 import { REFUSED } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
@@ -24,6 +26,7 @@ import { noStats, type ResolverContext, type ResolverOptions } from './context.j
 import { awaited, Flight, type Found, type Told } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
+import type { Designation } from './local-zones.js';
 import { Mistakes } from './mistakes.js';
 import { type Moved, type Resolution, SERVFAIL } from './outcome.js';
 import { Prefetcher } from './prefetcher.js';
@@ -34,6 +37,7 @@ import type { Resolving } from './recursive-answers.js';
 import { Refreshes } from './refreshes.js';
 import { StaleAnswers } from './stale-answers.js';
 import { TenantSorting } from './tenant-sorting.js';
+import { ZoneRates } from './zone-rates.js';
 
 export type { Asker, Resolution };
 
@@ -81,7 +85,11 @@ export class Resolver implements ResolverContext {
   /** Set where clients belong to views: it says to which. */
   views: Pick<Gate, 'judge'> | undefined;
   /** Set where lists may put aliases in place of names. */
-  listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
+  listAliases: Pick<ListAliases, 'find' | 'kept' | 'keeps'> | undefined;
+  /** Told who serves the zones of what is found, where lists have rules about that. */
+  servedZones: Pick<ServedZones, 'wanted' | 'note'> | undefined;
+  /** How this server is asked encrypted, where it is and may tell. */
+  designation: Designation | undefined;
   /** Set where names are resolved from the root, or zones are configured. */
   recursor: Recursor | undefined;
   /** Set where other threads resolve in its place. */
@@ -100,10 +108,12 @@ export class Resolver implements ResolverContext {
     const stale = (this.#stale = new StaleAnswers(this, hooks, mistakes, clock));
     const refreshes = (this.#refreshes = new Refreshes(clock));
     const soon = (this.#soon = new EqualTimers(clock));
-    const chain = new Chain({ context: this, engine, exchanger, hooks, keep, clock, soon, log: safeLog, mistakes });
-    const coalescer = new Coalescer({ context: this, hooks, keep, chain, stale, refreshes, mistakes });
+    const zoneRates = new ZoneRates(clock, systemRandom);
+    const shared = { context: this, hooks, keep, mistakes, zoneRates };
+    const chain = new Chain({ ...shared, engine, exchanger, clock, soon, log: safeLog });
+    const coalescer = new Coalescer({ ...shared, chain, stale, refreshes });
     this.#coalescer = coalescer;
-    this.plain = new PlainMisses({ context: this, hooks, exchanger, keep, coalescer, clock });
+    this.plain = new PlainMisses({ context: this, hooks, exchanger, keep, coalescer, zoneRates, clock });
     this.plainQuestions = new PlainQuestions({ context: this, hooks, exchanger, keep, coalescer, clock });
     this.#prefetcher = new Prefetcher({ context: this, engine, coalescer, refreshes, mistakes });
     this.#sorting = new TenantSorting(this, coalescer, chain.hook, mistakes);

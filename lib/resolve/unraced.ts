@@ -75,12 +75,18 @@ export class Unraced<One extends UnracedQuestion> {
     return this.#size;
   }
 
-  /** The server to ask, where one can be asked plainly. */
-  upstreamOf(upstreams: readonly Upstream[]): Upstream | undefined {
+  /**
+   * The server to ask, where one can be asked plainly.
+   * @param withCookie whether the query may have the cookie that the server knows us by
+   */
+  upstreamOf(upstreams: readonly Upstream[], withCookie = false): Upstream | undefined {
     const { exchanger } = this;
     if (!exchanger.hasRoom) return undefined;
     const upstream = exchanger.select(upstreams);
-    if (upstream?.scheme !== 'udp' || upstream.edns.granted || !exchanger.needsNoCookie(upstream)) return undefined;
+    if (upstream?.scheme !== 'udp' || upstream.edns.granted) return undefined;
+    const cookie = exchanger.cookieOf(upstream);
+    // What is learned from the first of its responses is for an inquiry to judge.
+    if (cookie !== undefined && (!withCookie || cookie.expected() === undefined)) return undefined;
     // An NXDOMAIN may be for the letters.
     const drawn = lettersFor(upstream, exchanger.options.letterCase) === 'drawn';
     return drawn && upstream.scope !== 'public' ? undefined : upstream;

@@ -15,8 +15,11 @@ import { Query } from '../wire/query.js';
 import { byProtocolFamily, type Protocol } from './listeners/protocols.js';
 
 export type ListenerAsker = Asker & { protocol: Protocol; client: { address: string; port: number } };
-/** Takes the reply, which the next one overwrites; undefined when none is due. */
-export type Reply = (octets: Uint8Array | undefined) => void;
+/**
+ * Takes the reply, which the next one overwrites; undefined when none is due.
+ * @param why then: one of Silence
+ */
+export type Reply = (octets: Uint8Array | undefined, why?: number) => void;
 
 /** Whom a reply is for. */
 interface For {
@@ -41,6 +44,8 @@ export class Answerer {
   /** The same by type: the last counts every type above 255. */
   readonly requestsByType = byProtocolFamily(() => new Float64Array(TYPES_COUNTED));
   readonly #turns = new Turns(TURN_OCTETS);
+  /** Why none was due, of the last reply of which that is so. */
+  #why = 0;
   #closed = false;
 
   constructor(
@@ -124,7 +129,7 @@ export class Answerer {
   /** Keeps the query's own copy, and not what the listener has read it with. */
   #answerLater(waiting: Promise<Resolution>, query: Query, from: For, done: Reply): void {
     const { message } = query;
-    const { udp, client, asker, tenant } = from;
+    const { udp, client, tenant } = from;
     const inTurn = (make: () => Uint8Array | undefined | 'later'): void =>
       this.#turns.run(() => {
         let length = 0;
@@ -147,15 +152,25 @@ export class Answerer {
             again = length === ASK_AGAIN;
             return again ? 0 : length;
           });
-          if (!again) return octets;
-          // Once: what stands behind a list's alias is not judged by lists.
-          const { tag } = this.engine;
-          const next = this.resolver.resolve(query, { ...asker, tenant: tag });
-          this.#answerLater(next, query, { ...from, tenant: tag }, done);
-          return 'later';
+          return again ? this.#answerAgain(query, { ...from, tenant: this.engine.tag }, done) : octets;
         }),
       (error: unknown) => inTurn(() => this.#failed(error, message, udp, client)),
     );
+  }
+
+  /** Under the tag of a list's alias, once: what stands behind that is not judged by lists. By rates it is, as at first. */
+  #answerAgain(query: Query, from: For, done: Reply): Uint8Array | undefined | 'later' {
+    const { message } = query;
+    const { udp, client, asker, tenant } = from;
+    const length = this.engine.answer(message, { udp, client, tenant, counts: 'reply', isOtherTag: true });
+    if (length >= 0) {
+      if (!this.engine.refreshDue) return this.#reply(length);
+      const octets = this.#reply(length)?.slice();
+      this.resolver.prefetch(query, tenant);
+      return octets;
+    }
+    this.#answerLater(this.resolver.resolve(query, { ...asker, tenant }), query, from, done);
+    return 'later';
   }
 
   /** Without an answer: what is wrong with the query. */
@@ -204,7 +219,9 @@ export class Answerer {
   }
 
   #reply(length: number): Uint8Array | undefined {
-    return length === 0 ? undefined : this.engine.reply.subarray(0, length);
+    if (length > 0) return this.engine.reply.subarray(0, length);
+    this.#why = this.engine.silence;
+    return undefined;
   }
 
   /** Counts how long a query takes from here. */
@@ -212,7 +229,7 @@ export class Answerer {
     const began = this.clock.nowMs();
     return octets => {
       this.#count((this.clock.nowMs() - began) * 1000);
-      reply(octets);
+      reply(octets, octets === undefined ? this.#why : undefined);
     };
   }
 

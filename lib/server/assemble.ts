@@ -18,6 +18,7 @@ import { Certificates } from './certificates.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
 import { Fleet } from './fleet.js';
+import { designationOf } from './designation.js';
 import { Invalidation } from './invalidation.js';
 import { Listeners } from './listeners/listeners.js';
 import { Recursion } from './recursion.js';
@@ -59,6 +60,8 @@ export interface ServerParts {
   readonly listeners: Listeners;
   readonly invalidation: Invalidation;
   readonly clientRules: ClientRules;
+  /** Has clients told how the listeners that are open now are asked encrypted. */
+  readonly designate: (settings: ServerSettings) => void;
 }
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MEMORY, ERR_SHARDNS_FILE; nothing of it is left then */
@@ -155,6 +158,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   });
   negativeAnchors.use(settings);
   clientRules.apply(settings);
+  const designate = (by: ServerSettings): void => void (resolver.designation = designationOf(by, listeners.listening));
   return {
     clock,
     log,
@@ -179,6 +183,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     listeners,
     invalidation,
     clientRules,
+    designate,
   };
 }
 

@@ -21,6 +21,8 @@ import {
   type ListSource,
   type NameLists,
 } from '../clients/lists.js';
+import { ServedZones } from '../clients/served-zones.js';
+import { holdsAt, hoursText, LocalTime } from '../clients/times.js';
 import { encodeName, nameToText } from '../wire/name.js';
 import { copyOf, type Download, isUrl, ListDownloads } from './list-downloads.js';
 import type { Prepared } from './prepared.js';
@@ -53,6 +55,10 @@ export class BlockLists {
   #settings: Settings | undefined;
   #compiled: Compiled | undefined;
   readonly aliases = new ListAliases();
+  /** Made anew at the next look where there is no room for another. */
+  readonly servedZones = new ServedZones(() => {
+    if (this.#compiled !== undefined) this.#compiled.versions = [];
+  });
   #overrides = new Map<string, Override>();
   #overriding: NameLists | undefined;
   #pausedUntilMs = 0;
@@ -64,6 +70,9 @@ export class BlockLists {
   /** When they were put in force, Unix time in seconds; 0: never. */
   #since = 0;
   #failures = 0;
+  /** Those that hold at this time of the week, as bits. */
+  #holding = ALL;
+  #clockLook: Timer | undefined;
   /** To be let go of once others are in force. */
   #replaced: NameLists[] = [];
   /** Compilations and changes of overrides, one after another. */
@@ -88,7 +97,8 @@ export class BlockLists {
     if (lists === undefined && overrides === undefined) return undefined;
     this.aliases.ttlSeconds = settings.blocking.ttlSeconds;
     const aliasTags = this.aliases.tagsOf(lists);
-    return { lists, overrides, aliasTags, sets: listSetsOf(settings).sets, ...blockedSaysOf(settings) };
+    const sets = listSetsOf(settings).sets.map(set => set & this.#holding);
+    return { lists, overrides, aliasTags, sets, ...blockedSaysOf(settings) };
   }
 
   /** Nobody judges by those of before any more. */
@@ -105,6 +115,7 @@ export class BlockLists {
     if (same) {
       const commit = (): void => {
         this.#settings = settings;
+        this.#lookAtClock();
         if (before.blocking.refreshSeconds !== refreshSeconds)
           this.#downloads.use(downloadsOf(settings), settings.blocking);
       };
@@ -114,6 +125,7 @@ export class BlockLists {
     return {
       commit: () => {
         this.#settings = settings;
+        this.#lookAtClock();
         this.#use(compiled);
         this.#lookLater();
         this.#downloads.use(downloadsOf(settings), { folder, refreshSeconds });
@@ -127,7 +139,9 @@ export class BlockLists {
     this.#downloads.close();
     this.#look?.cancel();
     this.#pause?.cancel();
+    this.#clockLook?.cancel();
     this.published();
+    this.servedZones.use(undefined);
     this.#compiled?.names.close();
     this.#overriding?.close();
     this.#compiled = this.#overriding = this.#settings = undefined;
@@ -202,12 +216,25 @@ export class BlockLists {
    * @param bits the client's lists
    */
   why(name: Uint8Array, client: string, bits: bigint): ListVerdict | undefined {
-    const found = (match: ListMatch | undefined, names: readonly string[]): ListVerdict | undefined =>
-      match && { list: names[match.list], action: match.action, line: match.line, records: match.records };
-    return (
-      found(this.#overriding?.find(name, client, ALL), ['allow', 'block']) ??
-      found(this.#compiled?.names.find(name, client, bits), this.names)
-    );
+    const says = this.#overriding?.find(name, client, ALL);
+    if (says !== undefined) return verdictOf(says, ['allow', 'block']);
+    const found = this.#compiled?.names.find(name, client, bits & this.#holding);
+    return found && verdictOf(found, this.names);
+  }
+
+  /** What would decide if all lists held at all times, where that is not what {@link why} says. */
+  whyAtTimes(name: Uint8Array, client: string, bits: bigint): (ListVerdict & { times: string }) | undefined {
+    const found = this.#compiled?.names.find(name, client, bits & ~this.#holding);
+    if (found === undefined || this.#settings === undefined) return undefined;
+    const { timeZone } = new LocalTime(this.#settings.blocking.timeZone);
+    const times = `${hoursText(this.#settings.lists[found.list].times)} (${timeZone})`;
+    return { ...verdictOf(found, this.names), times };
+  }
+
+  /** What is said of an answer, whatever is said of its question's own name. @param answer a whole response */
+  whyOfAnswer(answer: Uint8Array, bits: bigint): (ListVerdict & { kept: number }) | undefined {
+    const found = this.#compiled?.names.judge(answer, bits & this.#holding, this.aliases.translation);
+    return found && { ...verdictOf(found, this.names), kept: found.kept };
   }
 
   /** In the order of their places. */
@@ -233,6 +260,26 @@ export class BlockLists {
       pausedSeconds: Math.ceil(this.pausedSeconds),
       overrides: this.#overrides.size,
     };
+  }
+
+  /**
+   * Which lists hold now, and again when the minute ends: what the wall clock shows may be set anew, and time zones have
+   * days of their own.
+   * @returns whether they are others than before
+   */
+  #lookAtClock(): boolean {
+    this.#clockLook?.cancel();
+    const before = this.#holding;
+    this.#holding = ALL;
+    const { lists, blocking } = this.#settings ?? { lists: [], blocking: { timeZone: undefined } };
+    if (lists.every(one => one.times.length === 0)) return this.#holding !== before;
+    const now = this.clock.wallSeconds();
+    const shown = new LocalTime(blocking.timeZone).at(now);
+    for (const [i, { times }] of lists.entries()) if (!holdsAt(times, shown)) this.#holding &= ~(1n << BigInt(i));
+    this.#clockLook = this.clock.after((60 - (now % 60)) * 1000, () => {
+      if (this.#lookAtClock()) this.changed();
+    });
+    return this.#holding !== before;
   }
 
   #queued<T>(work: () => Promise<T>): Promise<T> {
@@ -267,6 +314,7 @@ export class BlockLists {
   #use(compiled: Compiled | undefined): void {
     const before = this.#compiled;
     this.#compiled = compiled;
+    this.servedZones.use(compiled?.names);
     this.#seen = compiled?.versions ?? [];
     this.#since = this.clock.wallSeconds();
     // Who judges by it still holds it natively, until others are published: then it goes on another thread.
@@ -302,6 +350,13 @@ export class BlockLists {
 }
 
 const ALL = (1n << 64n) - 1n;
+
+const verdictOf = ({ list, action, line, records }: ListMatch, names: readonly string[]): ListVerdict => ({
+  list: names[list],
+  action,
+  line,
+  records,
+});
 
 /** What of a list decides how it is compiled. */
 const compiledFrom = ({ name, source, sha256, format, action, matches }: List): object => ({

@@ -9,17 +9,21 @@ import { nativeEdge } from '../clients/edge.js';
 import type { Gate } from '../clients/gate.js';
 import { ClientTenants } from '../clients/tenants.js';
 import type { Resolver } from '../resolve/resolver.js';
-import { type NativeEdge, readEdgeStats } from '../native/binding.js';
+import { type NativeEdge, readEdgeStats, REFUSED, UNKNOWN_TENANT } from '../native/binding.js';
 import { BlockLists, type ListVerdict } from './block-lists.js';
 import { CookieSecrets } from './cookie-secrets.js';
 import type { Invalidation } from './invalidation.js';
 import { ListHits } from './list-hits.js';
 import type { Listeners } from './listeners/listeners.js';
 import { gateRulesOf, greatestTagOf } from './settings/clients.js';
+import { translationPrefixOf } from './settings/dns64.js';
 import { listSetsOf } from './settings/lists.js';
 import { nsidOctets } from './settings/local.js';
 import { cookieRulesOf, rateClassesOf, rateRulesOf } from './settings/policy.js';
 import type { ServerSettings } from './settings/settings.js';
+
+/** An address that nobody has (RFC 5737). */
+const NOBODY = '192.0.2.0';
 
 type Applied = 'allow' | 'views' | 'dns64' | 'nsid' | 'tenants' | 'cookies' | 'rateLimit' | 'lists' | 'blocking';
 
@@ -44,6 +48,7 @@ export class ClientRules {
     this.#secrets = new CookieSecrets(random, clock, () => this.publish());
     this.lists = new BlockLists(random, clock, log, () => this.publish());
     resolver.listAliases = this.lists.aliases;
+    resolver.servedZones = this.lists.servedZones;
   }
 
   /** Cookies, rates and lists as they are now. */
@@ -72,20 +77,40 @@ export class ClientRules {
   }
 
   /** The rule that decides of a name, for a client at that address; by default for everybody. */
-  why(name: Uint8Array, client = '192.0.2.0'): ListVerdict | undefined {
+  why(name: Uint8Array, client = NOBODY): ListVerdict | undefined {
+    return this.lists.why(name, client, this.#listsOf(client));
+  }
+  /** One that would, at other times. */
+  whyAtTimes(name: Uint8Array, client = NOBODY): (ListVerdict & { times: string }) | undefined {
+    return this.lists.whyAtTimes(name, client, this.#listsOf(client));
+  }
+  /** What lists say of an answer to a client. @param answer a whole response */
+  whyOfAnswer(answer: Uint8Array, client = NOBODY): (ListVerdict & { kept: number }) | undefined {
+    return this.lists.whyOfAnswer(answer, this.#listsOf(client));
+  }
+  /** Whose answers a client at that address is told; undefined where a hook says so, or it may not ask. */
+  tagOf(client = NOBODY): number | undefined {
+    if (client === NOBODY) return 0;
+    const tag = this.gate.judge(client);
+    return tag === REFUSED || tag === UNKNOWN_TENANT ? undefined : tag;
+  }
+
+  #listsOf(client: string): bigint {
     const sets = this.#applied && listSetsOf(this.#applied);
     const set = sets && new PrefixTable(sets.prefixes).find(client);
-    return this.lists.why(name, client, sets?.sets[set ?? 0] ?? 0n);
+    return sets?.sets[set ?? 0] ?? 0n;
   }
 
   #edge(): NativeEdge | undefined {
     if (this.#applied === undefined) return undefined;
-    const { cookies, rateLimit, nsid } = this.#applied;
+    const { cookies, rateLimit, nsid, dns64 } = this.#applied;
+    this.lists.aliases.translation = translationPrefixOf(dns64);
     return nativeEdge({
       cookies: cookieRulesOf(cookies, () => this.#secrets.all),
       rates: rateRulesOf(rateLimit),
       lists: this.lists.rules,
       nsid: nsidOctets(nsid),
+      translation: this.lists.aliases.translation,
     });
   }
 

@@ -12,7 +12,7 @@ import { systemRandom } from '../base/random.js';
 import type { ByteCacheHandle } from '../cache/bytes/byte-cache.js';
 import type { ClockDoubt } from '../dnssec/clock-doubt.js';
 import type { BogusZone } from '../resolve/recurse/checker.js';
-import type { Resolved, Resolving } from '../resolve/recursive-answers.js';
+import type { AskedFrom, Resolved, Resolving } from '../resolve/recursive-answers.js';
 import { ExtendedError } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import type { ServerSettings } from './settings/settings.js';
@@ -103,12 +103,12 @@ export class RecursionPool implements Resolving {
     return this.#lanes.length;
   }
 
-  answer(query: Query, fresh: boolean): Promise<Resolved> {
+  answer(query: Query, from: AskedFrom): Promise<Resolved> {
     const lane = this.#lanes[this.#hash(query.name) % this.#lanes.length];
     if (this.#closed) return Promise.resolve(failed('the server is closed'));
     if (!lane.alive) return Promise.resolve(failed('the thread that resolves it has just ended'));
     const id = (this.#nextId = (this.#nextId + 1) >>> 0);
-    lane.questions.add(id, query.message, fresh);
+    lane.questions.add(id, query.message, from);
     if (!lane.queued) {
       lane.queued = true;
       // What comes in the same turn goes in one message.

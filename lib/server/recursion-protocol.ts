@@ -1,13 +1,15 @@
 // What the main thread and the workers that resolve for it say to each other: batches of octets.
 //
-//   question  id u32 | flags u8 | length u16 | query
+//   question  id u32 | flags u8 | length u16 | client's address, its length u8 (0: nobody's) | query
 //   outcome   id u32 | kind u8 (bits) | extended error u16 | lives f64 | length u32 | message, or a reason in UTF-8
-import type { Resolved } from '../resolve/recursive-answers.js';
+import type { AskedFrom, Resolved } from '../resolve/recursive-answers.js';
 
 const FRESH = 1;
 const Kind = { failure: 1, notKept: 2, ours: 4, withMessage: 8, bogus: 16 } as const;
 /** In the place of an extended error: there is none. */
 const NO_CODE = 0xffff;
+/** Octets before the client. */
+const QUESTION_SIZE = 8;
 /** Octets before the body. */
 const OUTCOME_SIZE = 19;
 const FIRST_SIZE = 16_384;
@@ -38,22 +40,26 @@ class Batch {
 }
 
 export class QuestionBatch extends Batch {
-  add(id: number, query: Uint8Array, fresh: boolean): void {
-    const { out, at } = this.room(7 + query.length);
+  add(id: number, query: Uint8Array, { fresh, client = '' }: AskedFrom): void {
+    const { out, at } = this.room(QUESTION_SIZE + client.length + query.length);
     out.writeUInt32LE(id, at);
     out[at + 4] = fresh ? FRESH : 0;
     out.writeUInt16LE(query.length, at + 5);
-    out.set(query, at + 7);
+    out[at + 7] = client.length;
+    out.write(client, at + QUESTION_SIZE, 'latin1');
+    out.set(query, at + QUESTION_SIZE + client.length);
   }
 }
 
-export function* questionsOf(octets: Uint8Array): Generator<{ id: number; query: Uint8Array; fresh: boolean }> {
+export function* questionsOf(octets: Uint8Array): Generator<{ id: number; query: Uint8Array; from: AskedFrom }> {
   const view = Buffer.from(octets.buffer, octets.byteOffset, octets.length);
   for (let at = 0; at < view.length;) {
-    const length = view.readUInt16LE(at + 5);
-    const query = octets.subarray(at + 7, at + 7 + length);
-    yield { id: view.readUInt32LE(at), query, fresh: (view[at + 4] & FRESH) !== 0 };
-    at += 7 + length;
+    const queryAt = at + QUESTION_SIZE + view[at + 7];
+    const end = queryAt + view.readUInt16LE(at + 5);
+    const client = view.toString('latin1', at + QUESTION_SIZE, queryAt) || undefined;
+    const from = { fresh: (view[at + 4] & FRESH) !== 0, client };
+    yield { id: view.readUInt32LE(at), query: octets.subarray(queryAt, end), from };
+    at = end;
   }
 }
 

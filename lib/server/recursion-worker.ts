@@ -5,7 +5,7 @@ import { Fence } from '../base/fence.js';
 import { silentLogger } from '../base/log.js';
 import { systemRandom } from '../base/random.js';
 import { ByteCache } from '../cache/bytes/byte-cache.js';
-import { resolveFor, type Resolved } from '../resolve/recursive-answers.js';
+import { type AskedFrom, resolveFor, type Resolved } from '../resolve/recursive-answers.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
 import { ExtendedError } from '../wire/iana.js';
@@ -86,8 +86,8 @@ function say(id: number, resolved: Resolved): void {
 }
 
 // Rejects where `Query` throws.
-const resolve = async (query: Uint8Array, fresh: boolean): Promise<Resolved> =>
-  resolveFor(new Query(query), recursor, fresh);
+const resolve = async (query: Uint8Array, from: AskedFrom): Promise<Resolved> =>
+  resolveFor(new Query(query), recursor, from);
 
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'settings') {
@@ -103,8 +103,8 @@ port.on('message', (message: ToWorker) => {
     if (message.name === undefined) recursor.clear();
     else recursor.forgetName(message.name);
   } else {
-    for (const { id, query, fresh } of questionsOf(message.batch)) {
-      resolve(query, fresh).then(
+    for (const { id, query, from } of questionsOf(message.batch)) {
+      resolve(query, from).then(
         resolved => say(id, resolved),
         (error: unknown) =>
           say(id, {

@@ -30,13 +30,14 @@ import type { ClientRules } from './client-rules.js';
 import type { HttpsStats } from './listeners/doh-connection.js';
 import type { Fleet } from './fleet.js';
 import type { FleetReport } from './fleet-report.js';
+import type { ForwardedStats } from './listeners/forwarded-for.js';
 import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
 import type { ProbeReport, SignatureProbes } from './signature-probes.js';
 import { sumOf } from './recursion-stats.js';
 import type { Snapshots } from './snapshots.js';
 import type { Transports } from './transports.js';
-import type { HostReport, UpstreamGroups } from './upstream-groups.js';
+import type { DiscoveryReport, HostReport, UpstreamGroups } from './upstream-groups.js';
 import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
 import type { ProxyStats } from './listeners/proxies.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
@@ -94,10 +95,11 @@ export interface ServerReport {
   readonly tcp: Readonly<TcpConnections['stats']> & { readonly connections: number; readonly heldBytes: number };
   /** Handshakes with clients; undefined where nothing is listened for that is encrypted. */
   readonly tls?: {
-    /** Whole ones, those of sessions that were resumed, broken ones, those that took too long. */
+    /** Whole ones, those of sessions that were resumed, broken ones, those that took too long, those that were refused. */
     readonly handshakes: Readonly<Certificates['handshakes']>;
-    readonly certificate: CertificateReport;
-    /** The certificate's files that were read again; those that could not be used. */
+    /** The first is shown to clients that ask for no name. */
+    readonly certificates: readonly CertificateReport[];
+    /** Files that were read again; those that could not be used. */
     readonly reloads: number;
     readonly failures: number;
   };
@@ -105,6 +107,8 @@ export interface ServerReport {
   readonly https?: Readonly<HttpsStats>;
   /** Datagrams and connections of proxies that name clients; undefined where there are none. */
   readonly proxyProtocol?: Readonly<ProxyStats>;
+  /** Requests of proxies over HTTPS that say for whom they ask; undefined where there are none. */
+  readonly forwarded?: Readonly<ForwardedStats>;
   /** Questions that the cache did not answer. */
   readonly resolver: Readonly<Resolver['stats']> & {
     /** At present. */
@@ -145,6 +149,8 @@ export interface ServerReport {
   })[];
   /** Names that upstreams are given by: each address is one of `upstreams`. */
   readonly upstreamNames: readonly HostReport[];
+  /** Upstreams that are asked encrypted as they say themselves. */
+  readonly upstreamDiscoveries: readonly DiscoveryReport[];
   /** Messages of all threads that ask. */
   readonly transports: {
     readonly udp?: Readonly<TransportStats>;
@@ -252,6 +258,7 @@ export function reportOf(sources: ReportSources): ServerReport {
     tls: tlsOf(sources.certificates),
     https: httpsOf(listeners),
     proxyProtocol: listeners.proxies.from.length === 0 ? undefined : { ...listeners.proxies.stats },
+    forwarded: listeners.forwarded.from.length === 0 ? undefined : { ...listeners.forwarded.stats },
     resolver: {
       ...resolver.stats,
       inFlight: resolver.inFlight,
@@ -272,6 +279,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       return { server: label, srttMs, inFlight, resting, ...stats };
     }),
     upstreamNames: sources.groups.hosts,
+    upstreamDiscoveries: sources.groups.discoveries,
     transports: {
       udp: statsOf(sources.transports.udp, workers?.udp),
       tcp: statsOf(sources.transports.tcp, workers?.tcp),
@@ -291,8 +299,8 @@ export function reportOf(sources: ReportSources): ServerReport {
   };
 }
 
-function tlsOf({ handshakes, report, reloads, failures }: Certificates): ServerReport['tls'] {
-  return report && { handshakes: { ...handshakes }, certificate: report, reloads, failures };
+function tlsOf({ handshakes, reports, counts }: Certificates): ServerReport['tls'] {
+  return reports.length === 0 ? undefined : { handshakes: { ...handshakes }, certificates: reports, ...counts };
 }
 
 function httpsOf({ addresses, https }: Listeners): ServerReport['https'] {

@@ -253,10 +253,13 @@ export class Server implements AsyncDisposable {
 
   async #drain(timeoutMs: number): Promise<void> {
     const steps = new Steps();
+    // Clients whose connections are not accepted yet have connected already, for all they know.
+    await steps.wait(() => new Promise(resolve => setImmediate(resolve)));
     steps.do(() => this.listeners.stopReceiving());
     await steps.wait(() => this.#quiet(() => this.listeners.quiet, timeoutMs));
-    // Replies that the kernel has no room for yet; who reads nothing is not waited for.
-    await steps.wait(() => this.#quiet(() => this.tcpConnections.octets === 0, Math.min(timeoutMs, UNREAD_MS)));
+    // Clients that have been told to go, and replies that the kernel has no room for yet; who reads nothing is not waited for.
+    const isEmpty = (): boolean => this.tcpConnections.size === 0;
+    await steps.wait(() => this.#quiet(isEmpty, Math.min(timeoutMs, UNREAD_MS)));
     await steps.wait(() => this.close());
     steps.tell('the server was drained');
   }
@@ -323,6 +326,7 @@ export class Server implements AsyncDisposable {
     await this.listeners.open(settings, options.listen === undefined);
     // Before the first packet is answered.
     this.#parts.clientRules.apply(settings);
+    this.#parts.designate(settings);
     this.listeners.start();
   }
 
@@ -358,6 +362,7 @@ export class Server implements AsyncDisposable {
   async #closeLeft(): Promise<void> {
     try {
       await this.#quiet(() => this.listeners.leftQuiet, FINISH_MS);
+      await this.#quiet(() => this.listeners.leftEmpty, UNREAD_MS);
       this.listeners.closeLeft();
     } catch (error) {
       this.#parts.log.error({ err: error }, 'listeners whose place others have taken could not be closed');

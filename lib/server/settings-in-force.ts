@@ -9,7 +9,6 @@ import { tellDoubts } from './doubts.js';
 import type { Prepared } from './prepared.js';
 import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
 import { configurationOf, rulesNumberOf } from './settings/configuration.js';
-import { tcpOptionsOf } from './settings/listeners.js';
 import { workersOf } from './settings/recursion.js';
 import { changedSettings, readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
 import { applyToTransports, authoritiesOf, checkSource, exchangerOptionsOf, sourceOf } from './settings/upstreams.js';
@@ -131,8 +130,9 @@ export class SettingsInForce implements SettingsPair {
     steps.do(() => parts.probes.use(settings));
     steps.do(() => parts.negativeAnchors.use(settings));
     steps.do(() => applyToTransports(parts.transports, settings, authorities));
-    steps.do(() => (parts.listeners.tcpConnections.options = tcpOptionsOf(settings)));
+    steps.do(() => parts.listeners.use(settings));
     steps.do(() => parts.clientRules.apply(settings));
+    steps.do(() => parts.designate(settings));
     steps.do(() => parts.invalidation.changed(before, settings));
     for (const error of steps.errors) {
       parts.log.error({ err: error }, 'a part of new settings could not be put in force: this is a mistake of ours');

@@ -1,11 +1,9 @@
 // What is the same for all ways to ask over TLS: whom certificates are believed from, and padding, so that the length of a
 // query tells less (RFC 8467 section 4.1: to 128 octets).
-import { padded } from '../wire/opt.js';
+import { padded, QUERY_BLOCK } from '../wire/opt.js';
 import { StreamTransport } from './stream-transport.js';
 import { proofKeyOf, type TlsConnector } from './tls-connector.js';
 import type { ExchangeListener, ExchangeOptions, Exchanging, ServerAddress } from './transport.js';
-
-const PADDED_TO = 128;
 
 export abstract class EncryptedTransport extends StreamTransport {
   protected abstract readonly connector: TlsConnector;
@@ -21,7 +19,7 @@ export abstract class EncryptedTransport extends StreamTransport {
     options: ExchangeOptions,
     listener: ExchangeListener,
   ): Exchanging {
-    return super.ask(padded(query, PADDED_TO), server, options, listener);
+    return super.ask(padded(query, QUERY_BLOCK), server, options, listener);
   }
 
   protected override keyOf(server: ServerAddress): string {

@@ -12,6 +12,8 @@ export class Forwarded {
   beganMs = 0;
   letters: 'drawn' | 'kept' = 'drawn';
   entropy: 'guarded' | 'any' = 'guarded';
+  /** What the COOKIE option of its query has (RFC 7873), of a flight; only a response with the same is answered natively. */
+  cookie: Uint8Array | undefined = undefined;
   /** Neighbours among those under way, in the order in which they are late. */
   previous: this = this;
   next: this = this;

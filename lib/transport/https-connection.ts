@@ -47,10 +47,10 @@ export class Connection extends KeptConnection {
     return !this.suspect && !this.leaving && !this.isBroken && this.session?.closed !== true;
   }
   get hasRoom(): boolean {
-    return this.#refusal === undefined && this.#open < this.most;
+    return this.#refusal === undefined && this.open < this.most;
   }
   /** What the server counts. */
-  get #open(): number {
+  get open(): number {
     return this.streams.size + this.abandoned.size;
   }
 
@@ -60,7 +60,7 @@ export class Connection extends KeptConnection {
   }
   /** Called before the stream is let go. */
   refuses(): void {
-    this.#refusal ??= { streams: this.#open, refused: 0 };
+    this.#refusal ??= { streams: this.open, refused: 0 };
     this.#refusal.refused++;
   }
   /**

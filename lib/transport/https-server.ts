@@ -71,6 +71,21 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
     return this.#mayWait(asked);
   }
 
+  protected get room(): { all: number; free: number } {
+    const open = this.connections.filter(one => one.isUsable);
+    const unopened = Math.max(0, CONNECTIONS.usual - open.length) * (open[0]?.most ?? FIRST_STREAMS);
+    const all = open.reduce((sum, one) => sum + one.most, unopened);
+    return { all, free: open.reduce((sum, one) => sum + Math.max(0, one.most - one.open), unopened) };
+  }
+  protected probe(connection: Connection): boolean {
+    try {
+      // Answered whatever the streams wait for (RFC 9113 section 6.7).
+      return connection.session?.ping(error => error === null && this.heard(connection)) === true;
+    } catch {
+      return false; // it has just ended
+    }
+  }
+
   #abandon(connection: Connection, stream: ClientHttp2Stream): void {
     connection.abandoned.add(stream);
     this.#callOffOldest(connection);
@@ -199,6 +214,7 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
   #answered(connection: Connection, exchange: Exchange, reply: HttpsReply): void {
     const message = reply.message();
     connection.widen();
+    connection.answers();
     // The stream says which query it is about.
     if (this.isAnswer(exchange, message)) exchange.answer(message);
     else exchange.fail(this.#problem('it answered another question'));

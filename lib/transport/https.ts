@@ -31,7 +31,7 @@ function pathOf({ path = DEFAULT_PATH }: ServerAddress): string {
 
 /** What the server is called in requests: several may share an address (RFC 9113 section 8.3.1). */
 function authorityOf({ address, family, port, tls }: ServerAddress): string {
-  const name = tls?.name;
+  const name = tls?.calls ?? tls?.name;
   if (name === undefined || name === address) {
     const where = formatSocketAddress({ address: address.replace(/%.*$/, ''), family, port });
     return port === HTTPS_PORT ? where.slice(0, where.lastIndexOf(':')) : where;

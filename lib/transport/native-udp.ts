@@ -18,7 +18,10 @@ import {
   ASKER_STATS,
   binding,
   CALL_OFF_OCTETS,
+  CommandWord,
+  COOKIE_OCTETS,
   EventRecord,
+  EventWord,
   FORWARD_OCTETS,
   LEAST_INBOX,
   MAX_QUERIES,
@@ -41,19 +44,6 @@ import {
   type Transport,
   type TransportStats,
 } from './transport.js';
-
-/** Fields of commands and events by their words; those that share the first word by their bits. Little-endian. */
-const FLAGS_SHIFT = 8 * AskRecord.flags;
-const LENGTH_SHIFT = 8 * AskRecord.length;
-const NUMBER_WORD = AskRecord.number / 4;
-const SERIAL_WORD = AskRecord.serial / 4;
-const NOW_WORD = AskRecord.nowMs / 4;
-const SERVER_WORD = AskRecord.server / 4;
-const TICKET_WORD = AskRecord.octets / 4;
-const EVENT_LENGTH_SHIFT = 8 * EventRecord.length;
-const EVENT_NUMBER_WORD = EventRecord.number / 4;
-const EVENT_SERIAL_WORD = EventRecord.serial / 4;
-const EVENT_VALUE_WORD = EventRecord.value / 4;
 
 const LONGEST = 65_535; // RFC 768: no datagram is longer
 /** So many leave at once, and not at the end of a long turn: more would not share a system call. */
@@ -151,13 +141,10 @@ export class NativeUdpTransport implements Transport, Forwarding {
     one.number = number;
     one.serial = this.#serial = (this.#serial + 1) | 0;
     this.#exchanges[number] = one;
-    const words = this.#outWords;
     const word = at >> 2;
-    words[word] = AskCommand.ask | (flagsOf(letters, entropy) << FLAGS_SHIFT) | (length << LENGTH_SHIFT);
-    words[word + NUMBER_WORD] = number;
-    words[word + SERIAL_WORD] = one.serial;
-    words[word + NOW_WORD] = beganMs ?? this.clock.nowMs();
-    for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word + SERVER_WORD + i] = address[i];
+    this.#outWords[word] =
+      AskCommand.ask | (flagsOf(letters, entropy) << CommandWord.flagsShift) | (length << CommandWord.lengthShift);
+    this.#writeQuery(word, one, beganMs ?? this.clock.nowMs(), address);
     this.#outbox.set(query, at + AskRecord.octets);
     if (++this.#asked === RUN) this.#send();
     return true;
@@ -207,17 +194,20 @@ export class NativeUdpTransport implements Transport, Forwarding {
       return;
     }
     const address = this.#addresses.of(server);
-    const word = this.#reserve(FORWARD_OCTETS) >> 2;
-    const flags = flagsOf(one.letters, one.entropy);
+    const { cookie } = one;
+    const at = this.#reserve(FORWARD_OCTETS + (cookie === undefined ? 0 : COOKIE_OCTETS));
+    const word = at >> 2;
+    const flags = flagsOf(one.letters, one.entropy) | (cookie === undefined ? 0 : AskFlag.cookie);
     one.number = number;
     this.#exchanges[number] = one;
     const words = this.#outWords;
-    words[word] = AskCommand.forward | (flags << FLAGS_SHIFT) | (udpSize << LENGTH_SHIFT);
-    words[word + NUMBER_WORD] = number;
-    words[word + SERIAL_WORD] = one.serial;
-    words[word + NOW_WORD] = one.beganMs;
-    for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word + SERVER_WORD + i] = address[i];
-    words[word + TICKET_WORD] = one.ticket;
+    words[word] = AskCommand.forward | (flags << CommandWord.flagsShift) | (udpSize << CommandWord.lengthShift);
+    this.#writeQuery(word, one, one.beganMs, address);
+    words[word + CommandWord.ticket] = one.ticket;
+    if (cookie !== undefined) {
+      words[(at + FORWARD_OCTETS) >> 2] = cookie.length;
+      this.#outbox.set(cookie, at + FORWARD_OCTETS + 4);
+    }
     if (++this.#asked === RUN) this.#send();
   }
 
@@ -259,13 +249,21 @@ export class NativeUdpTransport implements Transport, Forwarding {
     return exchange;
   }
 
+  #writeQuery(word: number, { number, serial }: NativeExchange | Forwarded, nowMs: number, to: Uint32Array): void {
+    const words = this.#outWords;
+    words[word + CommandWord.number] = number;
+    words[word + CommandWord.serial] = serial;
+    words[word + CommandWord.nowMs] = nowMs;
+    for (let i = 0; i < SERVER_ADDRESS / 4; i++) words[word + CommandWord.server + i] = to[i];
+  }
+
   #writeBare(command: number, number: number, serial: number): void {
     const words = this.#outWords;
     const word = this.#reserve(CALL_OFF_OCTETS) >> 2;
     words[word] = command;
-    words[word + NUMBER_WORD] = number;
-    words[word + SERIAL_WORD] = serial;
-    words[word + NOW_WORD] = this.clock.nowMs();
+    words[word + CommandWord.number] = number;
+    words[word + CommandWord.serial] = serial;
+    words[word + CommandWord.nowMs] = this.clock.nowMs();
   }
 
   close(): void {
@@ -333,14 +331,14 @@ export class NativeUdpTransport implements Transport, Forwarding {
       const word = at >> 2;
       const head = words[word];
       const kind = head & 0xffff;
-      const length = head >>> EVENT_LENGTH_SHIFT;
-      const exchange = this.#exchanges[words[word + EVENT_NUMBER_WORD]];
+      const length = head >>> EventWord.lengthShift;
+      const exchange = this.#exchanges[words[word + EventWord.number]];
       const from = at + EventRecord.octets;
       at = from + ((length + 3) & ~3);
       // One that was called off a moment ago, or another that has its number now.
-      if (exchange === undefined || exchange.serial !== words[word + EVENT_SERIAL_WORD]) continue;
+      if (exchange === undefined || exchange.serial !== words[word + EventWord.serial]) continue;
       if (exchange instanceof Forwarded) {
-        this.#tellOwner(kind, exchange, words[word + EVENT_VALUE_WORD], from, length);
+        this.#tellOwner(kind, exchange, words[word + EventWord.value], from, length);
         continue;
       }
       const { listener } = exchange;
@@ -352,7 +350,7 @@ export class NativeUdpTransport implements Transport, Forwarding {
       exchange.listener = undefined;
       if (kind === AskEvent.answered) listener?.answered(this.#copies.take(from, length), exchange);
       else if (kind === AskEvent.failed)
-        listener?.lost(errorOf(exchange.server, words[word + EVENT_VALUE_WORD]), exchange);
+        listener?.lost(errorOf(exchange.server, words[word + EventWord.value]), exchange);
     }
   }
 

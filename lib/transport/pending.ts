@@ -23,6 +23,7 @@ export class Exchange implements Exchanging {
   readonly query: Uint8Array;
   readonly questionEnd: number;
   readonly beganMs: number;
+  readonly client: string | undefined;
   /** As they are compared. */
   letters: Letters = 'folded';
   holder: ExchangeHolder | undefined;
@@ -36,7 +37,7 @@ export class Exchange implements Exchanging {
   constructor(
     query: Uint8Array,
     readonly server: SocketAddress,
-    { beganMs, timeoutMs }: ExchangeOptions,
+    { beganMs, timeoutMs, client }: ExchangeOptions,
     private readonly clock: Clock,
     private readonly proto: Protocol,
     listener: ExchangeListener,
@@ -45,6 +46,7 @@ export class Exchange implements Exchanging {
     this.query = query.slice();
     this.questionEnd = questionEnd(query);
     this.beganMs = beganMs ?? clock.nowMs();
+    this.client = client;
     if (timeoutMs !== undefined) this.#timer = clock.after(timeoutMs, () => this.#timeIsUp(timeoutMs));
   }
 
@@ -105,6 +107,7 @@ export class Exchange implements Exchanging {
 export class PendingTable {
   static readonly limit = 4096;
   readonly #ids: number[] = [];
+  #reserved = -1;
   readonly #exchanges: Exchange[] = [];
 
   get size(): number {
@@ -112,11 +115,19 @@ export class PendingTable {
   }
   /** Draws an id for it. */
   add(exchange: Exchange, random: Random): number {
-    let id = random.uint32() & 0xffff;
-    while (this.#ids.includes(id)) id = (id + 1 + (random.uint32() & 0xff)) & 0xffff;
+    const id = this.#freeId(random);
     this.#ids.push(id);
     this.#exchanges.push(exchange);
     return id;
+  }
+  #freeId(random: Random): number {
+    let id = random.uint32() & 0xffff;
+    while (id === this.#reserved || this.#ids.includes(id)) id = (id + 1 + (random.uint32() & 0xff)) & 0xffff;
+    return id;
+  }
+  /** An id that no exchange has, nor gets while it is the last that was reserved. */
+  reserve(random: Random): number {
+    return (this.#reserved = this.#freeId(random));
   }
   get(message: Uint8Array): Exchange | undefined {
     if (message.length < 2) return undefined;

@@ -2,12 +2,19 @@
 // one; what becomes of those on a connection that has fallen silent; who is told of the end. How a query is written, and what
 // the end of a connection means for those on it, is a matter of the class: tcp-server.ts, https-server.ts.
 //
-// On a connection on which nothing has come for a while nothing new is asked, and what waits there is asked on another as
-// well: the first response counts. Bound: MAX_WAITING queries that wait for room.
+// A connection on which nothing comes for a while is asked for a sign of life: one name that is answered slowly is no reason
+// to leave it. Where none comes, nothing new is asked there, and what waits there is asked on another as well: the first
+// response counts.
+//
+// Bounds: MAX_WAITING queries that wait for room. Of that, and of the room on connections, clients have shares
+// (ClientShares), and they take turns: who has hundreds of slow names asked leaves others room, and makes nobody wait longer
+// than for one of them.
 import type { Socket } from 'node:net';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
+import { ClientShares, DEFAULT_CLIENT_SHARE, shareOf } from '../base/client-shares.js';
 import { ShardnsError } from '../base/errors.js';
+import { FairQueue } from '../base/fair-queue.js';
 import { type StreamProtocol, tooManyQueries } from './failures.js';
 import { isBareError, matches } from './matching.js';
 import type { Exchange } from './pending.js';
@@ -15,13 +22,21 @@ import type { StreamServer, StreamTools } from './stream-transport.js';
 import type { PlaceHolder } from './tcp-places.js';
 
 const MAX_WAITING = 4096;
-/** Silence that makes a connection suspect: half again as much as the slowest response took, inside these bounds. */
+/**
+ * Silence that makes a connection suspect: half again as much as the slowest response took, inside these bounds; after half of
+ * it a sign of life is asked for. Where signs are all that comes, it is suspect after the most: what answers them need not be
+ * what answers queries.
+ */
 const SILENCE_MS = { min: 1500, max: 10_000 };
 
 export abstract class KeptConnection implements PlaceHolder {
   /** Nothing new is asked here. */
   suspect = false;
   heardMs: number;
+  /** When the last query was answered here, or asked where there was none; undefined: none is asked. */
+  busySinceMs: number | undefined;
+  /** A sign of life was asked for, and none has come since. */
+  isProbed = false;
   idle: Timer | undefined;
   silence: Timer | undefined;
   failure: Error | undefined;
@@ -46,15 +61,21 @@ export abstract class KeptConnection implements PlaceHolder {
   /** Something came. */
   heard(): void {
     this.heardMs = this.clock.nowMs();
-    this.suspect = false;
+    this.suspect = this.isProbed = false;
   }
   /** Something is asked. */
   asks(): void {
+    this.busySinceMs ??= this.clock.nowMs();
     this.idle?.cancel();
     this.idle = undefined;
   }
+  /** With what was asked. */
+  answers(): void {
+    this.busySinceMs = this.clock.nowMs();
+  }
   /** Nothing is. */
   rests(): void {
+    this.busySinceMs = undefined;
     this.silence?.cancel();
     this.silence = undefined;
   }
@@ -68,7 +89,10 @@ export abstract class ServerConnections<
   protected readonly where: string;
   protected closed = false;
   readonly #asked = new Map<Exchange, Asked>();
-  readonly #waiting = new Set<Asked>();
+  readonly #waiting = new FairQueue<Asked>(MAX_WAITING);
+  /** Of the room on connections; and those queries that count to one. */
+  readonly #shares = new ClientShares(1);
+  readonly #sharing = new Set<Asked>();
   #slowestMs = 0;
 
   constructor(
@@ -87,6 +111,10 @@ export abstract class ServerConnections<
   protected abstract placesOf(asked: Asked): number;
   /** Asks on a connection that has room, if one has. */
   protected abstract placed(asked: Asked): boolean;
+  /** How many queries may be asked at a time on the connections that there usually are, and how many of these are free. */
+  protected abstract get room(): { all: number; free: number };
+  /** Asks the server for a sign of life that costs it next to nothing. @returns whether one can be had, now */
+  protected abstract probe(connection: One): boolean;
   /** A connection on which it is asked has fallen silent. @returns whether it is to be asked on another */
   protected abstract fellSilent(asked: Asked): boolean;
 
@@ -104,6 +132,7 @@ export abstract class ServerConnections<
     this.#asked.delete(exchange);
     this.#waiting.delete(asked);
     this.leave(asked);
+    this.#giveBack(asked);
     this.useRoom();
     this.#ifEmpty();
   }
@@ -123,17 +152,30 @@ export abstract class ServerConnections<
 
   /** On a connection that has room, else it waits for one. */
   protected place(asked: Asked): void {
-    if (this.placed(asked)) return;
-    if (this.#waiting.size < MAX_WAITING) this.#waiting.add(asked);
-    else if (this.placesOf(asked) === 0) asked.exchange.fail(tooManyQueries(this.where, this.label));
+    if (this.#take(asked) === 'taken' || this.#waiting.add(asked, asked.exchange.client)) return;
+    if (this.placesOf(asked) === 0) asked.exchange.fail(tooManyQueries(this.where, this.label));
   }
 
   protected useRoom(): void {
-    if (this.closed) return;
-    for (const asked of this.#waiting) {
-      if (!this.placed(asked)) return;
-      this.#waiting.delete(asked);
+    if (!this.closed && this.#waiting.size > 0) this.#waiting.serve(asked => this.#take(asked));
+  }
+
+  #take(asked: Asked): 'taken' | 'not it' | 'none' {
+    const { client } = asked.exchange;
+    if (client !== undefined && !this.#sharing.has(asked)) {
+      const { all, free } = this.room;
+      this.#shares.share = shareOf(all, DEFAULT_CLIENT_SHARE);
+      if (!this.#shares.take(client, free)) return 'not it';
+      this.#sharing.add(asked);
     }
+    if (this.placed(asked)) return 'taken';
+    // One that waits for another connection than it is asked on keeps nobody.
+    if (this.placesOf(asked) > 0) return 'not it';
+    this.#giveBack(asked);
+    return 'none';
+  }
+  #giveBack(asked: Asked): void {
+    if (this.#sharing.delete(asked)) this.#shares.release(asked.exchange.client!);
   }
 
   /** Room for one more among `most`: a silent one makes way. What waits there is asked elsewhere too, or was. */
@@ -190,21 +232,29 @@ export abstract class ServerConnections<
   }
 
   protected watch(connection: One): void {
-    const { clock } = this.tools;
-    connection.silence ??= clock.after(this.#silenceMs, () => {
-      connection.silence = undefined;
-      const on = [...connection.exchanges()];
-      if (on.length === 0) return;
-      const silent = clock.nowMs() - Math.max(connection.heardMs, on[0].beganMs);
-      if (silent < this.#silenceMs - 1) {
-        this.watch(connection);
-        return;
-      }
-      connection.suspect = true;
-      for (const asked of on.map(exchange => this.askedFor(exchange))) {
-        if (this.fellSilent(asked)) this.place(asked);
-      }
-    });
+    this.#lookAfter(connection, this.#silenceMs / 2);
+  }
+  #lookAfter(connection: One, ms: number): void {
+    connection.silence ??= this.tools.clock.after(ms, () => this.#look(connection));
+  }
+  #look(connection: One): void {
+    connection.silence = undefined;
+    const on = [...connection.exchanges()];
+    if (on.length === 0) return;
+    const now = this.tools.clock.nowMs();
+    const silent = now - Math.max(connection.heardMs, on[0].beganMs);
+    const whole = this.#silenceMs;
+    const onlyAlive = now - (connection.busySinceMs ?? now) >= SILENCE_MS.max;
+    if (silent < whole - 1 && !onlyAlive) {
+      const isHalf = silent >= whole / 2 - 1;
+      if (isHalf && !connection.isProbed) connection.isProbed = this.probe(connection);
+      this.#lookAfter(connection, (isHalf ? whole : whole / 2) - silent);
+      return;
+    }
+    connection.suspect = true;
+    for (const asked of on.map(exchange => this.askedFor(exchange))) {
+      if (this.fellSilent(asked)) this.place(asked);
+    }
   }
 
   get #silenceMs(): number {

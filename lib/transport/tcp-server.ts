@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import type { SocketAddress } from '../base/address.js';
 import { frame, MessageReader } from './framing.js';
 import { type Exchange, PendingTable, setId } from './pending.js';
+import { probeQuery } from './probe.js';
 import { KeptConnection, ServerConnections } from './server-connections.js';
 import type { StreamTools } from './stream-transport.js';
 
@@ -56,6 +57,8 @@ class Connection extends KeptConnection {
   answered = 0;
   /** More came than was asked for. */
   noisy = false;
+  /** Of the query that asks for a sign of life, until it is answered. */
+  probeId: number | undefined;
 
   exchanges(): Exchange[] {
     return this.pending.all();
@@ -90,6 +93,23 @@ export class TcpServer extends ServerConnections<Connection, Asked> {
     return asked.places.length === 1 && ++asked.fruitless < CONNECTIONS.perQuery;
   }
 
+  protected get room(): { all: number; free: number } {
+    const few = this.#closesAfterFew;
+    const all = few ? CONNECTIONS.ofFew * this.#most : CONNECTIONS.usual * QUERIES_PER_CONNECTION;
+    const alive = this.connections.filter(one => !one.suspect);
+    const used = alive.reduce((sum, one) => sum + (few ? Math.min(one.asked, this.#most) : one.pending.size), 0);
+    return { all, free: Math.max(0, all - used) };
+  }
+  protected probe(connection: Connection): boolean {
+    if (!connection.connected || connection.socket.destroyed) return false;
+    const query = probeQuery();
+    setId(query, (connection.probeId = connection.pending.reserve(this.tools.random)));
+    connection.asked++;
+    this.tools.stats.sent++;
+    connection.socket.write(frame(query));
+    return true;
+  }
+
   protected placed(asked: Asked): boolean {
     const connection = this.#free(asked);
     if (connection === undefined) return false;
@@ -109,8 +129,7 @@ export class TcpServer extends ServerConnections<Connection, Asked> {
   }
 
   #free(asked: Asked): Connection | undefined {
-    const few = this.tools.clock.nowMs() < this.#mostUntil;
-    if (!few) this.#most = QUERIES_PER_CONNECTION;
+    const few = this.#closesAfterFew;
     const free = this.connections.find(
       one =>
         !one.suspect &&
@@ -123,6 +142,12 @@ export class TcpServer extends ServerConnections<Connection, Asked> {
     const alive = this.connections.filter(one => !one.suspect).length;
     if (alive >= (few ? CONNECTIONS.ofFew : CONNECTIONS.usual)) return undefined;
     return this.hasRoomAmong(CONNECTIONS.ofFew) ? this.#connect() : undefined;
+  }
+
+  get #closesAfterFew(): boolean {
+    const few = this.tools.clock.nowMs() < this.#mostUntil;
+    if (!few) this.#most = QUERIES_PER_CONNECTION;
+    return few;
   }
 
   #connect(): Connection {
@@ -158,9 +183,16 @@ export class TcpServer extends ServerConnections<Connection, Asked> {
       return;
     }
     const exchange = connection.pending.get(message);
-    if (exchange === undefined) stats.mismatched++;
-    else if (this.isAnswer(exchange, message)) {
+    if (exchange === undefined) {
+      if (message.length < 2 || message.readUInt16BE(0) !== connection.probeId) stats.mismatched++;
+      else {
+        // Whatever it says.
+        stats.received++;
+        connection.probeId = undefined;
+      }
+    } else if (this.isAnswer(exchange, message)) {
       connection.answered++;
+      connection.answers();
       exchange.answer(Uint8Array.from(message));
     }
   }
@@ -191,7 +223,7 @@ export class TcpServer extends ServerConnections<Connection, Asked> {
   #rest(connection: Connection): void {
     if (connection.pending.size > 0) return;
     connection.rests();
-    const few = this.tools.clock.nowMs() < this.#mostUntil && connection.asked >= this.#most;
+    const few = this.#closesAfterFew && connection.asked >= this.#most;
     if (!connection.connected || connection.suspect || few) connection.socket.destroy();
     else connection.idle ??= this.tools.clock.after(this.streams.idleMs, () => connection.socket.destroy());
   }

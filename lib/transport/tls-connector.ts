@@ -45,7 +45,7 @@ export class TlsConnector {
   /** It has proved who it is when it says `secureConnect` and is not destroyed. */
   connect(server: ServerAddress, localAddress: string | undefined): TLSSocket {
     const key = proofKeyOf(server);
-    const { name, pins } = authenticationOf(server);
+    const { name, pins, calls = name } = authenticationOf(server);
     const { connect, createSecureContext } = tls();
     const context = (this.#context ??= createSecureContext({ ca: this.#authorities, minVersion: 'TLSv1.2' }));
     const options: ConnectionOptions & TcpNetConnectOpts = {
@@ -55,7 +55,7 @@ export class TlsConnector {
       secureContext: context,
       ALPNProtocols: [this.spoken.name],
       // Names only (RFC 6066 section 3).
-      servername: name === undefined || isIP(name) !== 0 ? '' : name,
+      servername: calls === undefined || isIP(calls) !== 0 ? '' : calls,
       session: this.#sessions.get(key),
       // The pins are enough where there is no name.
       rejectUnauthorized: name !== undefined,
@@ -94,8 +94,8 @@ export class TlsConnector {
 
 /** The same for servers at one place that have to prove the same. */
 export function proofKeyOf(server: ServerAddress): string {
-  const { name = '', pins } = authenticationOf(server);
-  return [formatSocketAddress(server), name, ...pins].join(' ');
+  const { name = '', pins, calls = '' } = authenticationOf(server);
+  return [formatSocketAddress(server), name, calls, ...pins].join(' ');
 }
 
 /** By its address, where nothing else is said. */

@@ -16,6 +16,8 @@ export interface TlsAuthentication {
   readonly name: string | undefined;
   /** SHA-256 of SubjectPublicKeyInfos in base64, of which its certificate has one (RFC 7858 section 4.2); empty: any. */
   readonly pins: readonly string[];
+  /** What it is called by those who ask it (SNI, and the host of a URL), where that is another name: it proves nothing. */
+  readonly calls?: string;
 }
 
 /** A server to be asked. */
@@ -47,6 +49,8 @@ export interface ExchangeOptions {
   timeoutMs?: number;
   /** UDP: `drawn` by chance and compared, or `kept` as written and compared without their case. Default: drawn. */
   letters?: 'drawn' | 'kept';
+  /** Numeric address of the client that it is for, whose share of a server's connections it counts to; undefined: nobody's. */
+  client?: string | undefined;
   /** UDP: `guarded` (default) needs 28 unpredictable bits, `any` does with a shared socket and the id. */
   entropy?: 'guarded' | 'any';
 }

@@ -32,6 +32,8 @@ export class ServerCookie {
   readonly without: Concession;
   #client = new Uint8Array(CLIENT_OCTETS);
   #server: Uint8Array | undefined;
+  /** Of both, as they are. */
+  #content: Uint8Array | undefined;
   /** In a row. */
   #misses = 0;
   #drawnMs = -Infinity;
@@ -53,19 +55,29 @@ export class ServerCookie {
     return !this.isKnown && (this.without.granted || this.clock.nowMs() < this.#noneUntilMs);
   }
 
-  /** The option's content for the next query. */
+  /** The option's content for the next query; not to be changed. */
   content(): Uint8Array {
     const now = this.clock.nowMs();
     if (now - this.#drawnMs >= RENEWED_MS) {
       this.#drawnMs = now;
       this.#client = new Uint8Array(Uint32Array.of(this.random.uint32(), this.random.uint32()).buffer);
-      this.#server = undefined;
+      this.#server = this.#content = undefined;
     }
-    const server = this.#server ?? new Uint8Array(0);
-    const content = new Uint8Array(CLIENT_OCTETS + server.length);
-    content.set(this.#client);
-    content.set(server, CLIENT_OCTETS);
-    return content;
+    this.#content ??= Uint8Array.from([...this.#client, ...(this.#server ?? [])]);
+    return this.#content;
+  }
+  /**
+   * The same where a response with just that is all that is expected: the server has sent its own part before. Undefined: the
+   * next query, or what comes back, is to be judged.
+   */
+  expected(): Uint8Array | undefined {
+    if (this.without.granted) return undefined;
+    const content = this.content();
+    return this.isKnown ? content : undefined;
+  }
+  /** A response has had it. */
+  echoed(): void {
+    this.#misses = 0;
   }
 
   /** @param sent with the query. What the server's cookie is from now on is learned, from errors too (section 5.3) */
@@ -83,6 +95,7 @@ export class ServerCookie {
       if (!this.isKnown) this.#noneUntilMs = this.clock.nowMs() + NONE_MS;
     } else if (this.#client.every((octet, i) => octet === sent[i])) {
       this.#server = got.slice(CLIENT_OCTETS);
+      this.#content = undefined;
       this.#misses = 0;
       this.without.shown();
     }
@@ -96,7 +109,7 @@ export class ServerCookie {
 
   /** It says itself, over TCP, that it knows none any more. */
   forget(): void {
-    this.#server = undefined;
+    this.#server = this.#content = undefined;
     this.#misses = 0;
     this.#noneUntilMs = this.clock.nowMs() + NONE_MS;
   }

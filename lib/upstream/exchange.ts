@@ -9,6 +9,7 @@ import { ShardnsError } from '../base/errors.js';
 import { Fence } from '../base/fence.js';
 import type { Random } from '../base/random.js';
 import type { Forwarding } from '../transport/forwarded.js';
+import type { ServerCookie } from './cookies.js';
 import { Inquiries, type InquiryOptions } from './inquiries.js';
 import type { Inquiry } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
@@ -34,6 +35,8 @@ const NONE: ReadonlySet<Upstream> = new Set();
 export interface Patience {
   timeoutMs: number;
   cancel: Canceller;
+  /** Numeric address of the client whose share it counts to; undefined: nobody's. */
+  client?: string | undefined;
   onLate?: (response: Uint8Array) => void;
 }
 
@@ -89,9 +92,9 @@ export class Exchanger implements RaceOwner {
     this.#startNext();
   }
 
-  /** Whether it may be asked without a cookie, as those are that are asked without a race. */
-  needsNoCookie(upstream: Upstream): boolean {
-    return this.#inquiries.needsNoCookie(upstream, this.options.cookies);
+  /** What one that is asked without a race is to be sent as a cookie; undefined: nothing. */
+  cookieOf(upstream: Upstream): ServerCookie | undefined {
+    return this.#inquiries.cookieOf(upstream, this.options.cookies);
   }
   /** Responses over UDP without the cookie that they were to have. */
   get foreignCookies(): number {
@@ -175,13 +178,14 @@ export class Exchanger implements RaceOwner {
     return new Promise((resolve, reject) => {
       const asking = new Asking(this, upstream, patience, resolve, reject);
       const now = this.#clock.nowMs();
-      asking.begin(this.#inquiries.join(query, upstream, route, asking, this.options, now), now);
+      const { client } = patience;
+      asking.begin(this.#inquiries.join({ query, client }, upstream, route, asking, this.options, now), now);
     });
   }
 
   /** For the races. */
-  inquire(query: Uint8Array, upstream: Upstream, listener: Listener, now?: number): Inquiry {
-    return this.#inquiries.join(query, upstream, this.#routeOf(upstream), listener, this.options, now);
+  inquire({ query, client }: Race, upstream: Upstream, listener: Listener, now?: number): Inquiry {
+    return this.#inquiries.join({ query, client }, upstream, this.#routeOf(upstream), listener, this.options, now);
   }
 
   /** Called by a race that is over: the next one has its place. */

@@ -2,20 +2,16 @@
 // AAAA, and again before they expire. Old ones stay while nobody says otherwise: better a server that may have moved than
 // none. A server cannot be found through itself: those that are asked here have addresses.
 //
-// Bounds, of the lifetime between two askings: 30 s to a day; MAX_PER_FAMILY addresses of each family; after a failure again
-// in 1 s, doubling to 60 s.
-import type { Clock, Timer } from '../base/clock.js';
+// Bounds: those of Rounds between two askings; MAX_PER_FAMILY addresses of each family.
+import type { Clock } from '../base/clock.js';
 import { addressOctets, formatAddress } from '../base/address.js';
 import type { Logger } from '../base/log.js';
 import { Class, Flag, Rcode, rcodeName, Type } from '../wire/iana.js';
 import { DecodedResponse, encodeQuestion, MAX_RESPONSE_RECORDS, type ResourceRecord } from '../wire/message.js';
 import { encodeName, foldName, nameKey } from '../wire/name.js';
+import { LIFETIME_SECONDS, type Round, Rounds } from './rounds.js';
 
 const MAX_PER_FAMILY = 8;
-const LIFETIME_SECONDS = { min: 30, max: 86_400 };
-/** Of a lifetime, what passes before it is asked again: time enough to try a few times. */
-const REFRESH_AT = 0.9;
-const RETRY_MS = { first: 1000, last: 60_000 };
 /** As long a chain as resolvers follow. */
 const MAX_ALIASES = 16;
 
@@ -37,12 +33,8 @@ export class HostAddresses {
   readonly #v4: string[] = [];
   readonly #v6: string[] = [];
   readonly #wireName: Uint8Array;
-  /** Resolves when it was asked for the first time, whatever came of it. */
-  #first: Promise<void> | undefined;
-  #timer: Timer | undefined;
-  #retryMs = RETRY_MS.first;
+  readonly #rounds: Rounds;
   #failing = false;
-  #closed = false;
   /** Rounds of questions of which no address came. */
   failures = 0;
 
@@ -51,6 +43,7 @@ export class HostAddresses {
     private readonly tools: HostTools,
   ) {
     this.#wireName = encodeName(name);
+    this.#rounds = new Rounds(tools.clock, () => this.#round());
   }
 
   get addresses(): readonly string[] {
@@ -63,35 +56,26 @@ export class HostAddresses {
 
   /** Asks for the first time, once. @returns when that is over, whatever came of it */
   begin(): Promise<void> {
-    return (this.#first ??= this.#round());
+    return this.#rounds.begin();
   }
   /** Asks at once where it would wait before it tries again: others are to be asked from now on. */
   again(): void {
-    if (!this.#failing || this.#timer === undefined) return;
-    this.#timer.cancel();
-    void this.#round();
+    if (this.#failing) this.#rounds.now();
   }
   close(): void {
-    this.#closed = true;
-    this.#timer?.cancel();
+    this.#rounds.close();
   }
 
   /** Never rejects. */
-  async #round(): Promise<void> {
-    this.#timer = undefined;
+  async #round(): Promise<Round> {
     const reasons: string[] = [];
     const [v4, v6] = await Promise.all([this.#find(Type.A, reasons), this.#find(Type.AAAA, reasons)]);
-    if (this.#closed) return;
     const found = [v4, v6].filter(one => one !== undefined && one.addresses.length > 0) as Found[];
+    if (this.#rounds.isClosed) return { seconds: undefined, isWhole: false };
     if (found.length === 0) this.#failed(reasons[0] ?? 'it has no address');
     else this.#succeeded(v4, v6);
-    const lifetimes = found.map(one => Math.min(Math.max(one.ttlSeconds, LIFETIME_SECONDS.min), LIFETIME_SECONDS.max));
-    let delayMs = Math.min(...lifetimes) * 1000 * REFRESH_AT;
-    if (reasons.length > 0 || found.length === 0) {
-      delayMs = Math.min(delayMs, this.#retryMs);
-      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.last);
-    } else this.#retryMs = RETRY_MS.first;
-    this.#timer = this.tools.clock.after(delayMs, () => void this.#round());
+    const seconds = found.length === 0 ? undefined : Math.min(...found.map(one => one.ttlSeconds));
+    return { seconds, isWhole: reasons.length === 0 };
   }
 
   #failed(reason: string): void {
@@ -133,11 +117,24 @@ export class HostAddresses {
   }
 }
 
-/** Those that the aliases of the response lead to. */
-function addressesIn({ answers, rcode }: DecodedResponse, asked: Uint8Array, type: number): Found {
+function addressesIn(response: DecodedResponse, asked: Uint8Array, type: number): Found {
+  const { records, ttlSeconds } = recordsAt(response, asked, type);
+  const addresses = [...new Set(records.map(one => formatAddress(one.data)))].filter(isUsable);
+  return { addresses: addresses.slice(0, MAX_PER_FAMILY), ttlSeconds };
+}
+
+/**
+ * The records of a type that the name asked for, or the aliases of the response, lead to, and for how long that is so.
+ * @throws {Error} where whoever was asked could not say
+ */
+export function recordsAt(
+  { answers, rcode }: Pick<DecodedResponse, 'answers' | 'rcode'>,
+  asked: Uint8Array,
+  type: number,
+): { records: ResourceRecord[]; ttlSeconds: number } {
   if (rcode !== Rcode.NOERROR && rcode !== Rcode.NXDOMAIN)
     throw new Error(`whoever was asked said ${rcodeName(rcode)}`);
-  const none: Found = { addresses: [], ttlSeconds: LIFETIME_SECONDS.max };
+  const none = { records: [], ttlSeconds: LIFETIME_SECONDS.max };
   if (rcode === Rcode.NXDOMAIN) return none;
   let ttlSeconds: number = LIFETIME_SECONDS.max;
   const take = ({ ttl }: ResourceRecord): void => {
@@ -150,8 +147,7 @@ function addressesIn({ answers, rcode }: DecodedResponse, asked: Uint8Array, typ
     const records = own.filter(one => one.type === type);
     if (records.length > 0) {
       records.forEach(take);
-      const addresses = [...new Set(records.map(one => formatAddress(one.data)))].filter(isUsable);
-      return { addresses: addresses.slice(0, MAX_PER_FAMILY), ttlSeconds };
+      return { records, ttlSeconds };
     }
     const alias = own.find(one => one.type === Type.CNAME);
     if (alias === undefined) return none;
@@ -162,7 +158,7 @@ function addressesIn({ answers, rcode }: DecodedResponse, asked: Uint8Array, typ
 }
 
 /** No server has them: unspecified, multicast, broadcast. */
-function isUsable(address: string): boolean {
+export function isUsable(address: string): boolean {
   const octets = addressOctets(address);
   const [first] = octets;
   if (octets.length === 4) return first !== 0 && first < 224;

@@ -1,11 +1,16 @@
 // Who asks the same of the same server at the same time asks once; and of the forms of one question (DO, CD and the
 // client's subnet make forms) a few are asked at a time, since each query more that is under way is one more that a
-// forger may hit (birthday attack, CVE-2002-2211; RFC 5452 section 5). The others wait in the order in which they came.
+// forger may hit (birthday attack, CVE-2002-2211; RFC 5452 section 5). The others wait, and their clients take turns: whose
+// clients are in hundreds of subnets keeps nobody else waiting for more than one of them. Over streams nobody can forge, and
+// all are asked at once.
 // A server is the same by its address: what is known of it may be forgotten, and begun anew, while it is being asked.
 //
-// Bound: UPSTREAM_LIMITS.formsPerQuestion forms of a question a server, each with queriesPerServer queries at most.
+// Bounds: UPSTREAM_LIMITS.formsPerQuestion forms of a question a server, each with queriesPerServer queries at most;
+// formsWaiting that wait, of one client half as many as are left.
 import { ChainedTable } from '../base/chained-table.js';
+import { clientOf, DEFAULT_CLIENT_SHARE, shareOf } from '../base/client-shares.js';
 import type { Clock } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
 import type { Fence } from '../base/fence.js';
 import { type KeyedHash, keyedHash } from '../base/keyed-hash.js';
 import type { PrefixTable } from '../base/prefix-table.js';
@@ -15,7 +20,7 @@ import { HEADER_SIZE } from '../wire/iana.js';
 import { questionEnd } from '../wire/message.js';
 import { foldedOctet } from '../wire/name.js';
 import { appendOption } from '../wire/opt.js';
-import { Cookies, type CookieUse } from './cookies.js';
+import { Cookies, type CookieUse, type ServerCookie } from './cookies.js';
 import type { LetterCase } from './guards.js';
 import { Inquiry, type InquiryKeeper } from './inquiry.js';
 import { UPSTREAM_LIMITS } from './limits.js';
@@ -54,7 +59,7 @@ export class Inquiries implements InquiryKeeper {
   openAt(upstream: Upstream): number {
     const questions: Inquiry[] = [];
     for (const one of this.#open.all()) {
-      if (one.upstream.isSame(upstream) && !questions.some(other => isSameQuestion(one.asked, other.asked))) {
+      if (one.upstream.isSame(upstream) && !questions.some(other => isSameQuestion(one.form.asked, other.form.asked))) {
         questions.push(one);
       }
     }
@@ -66,7 +71,7 @@ export class Inquiries implements InquiryKeeper {
    * @param now where the clock has just been read
    */
   join(
-    query: Uint8Array,
+    { query, client }: { query: Uint8Array; client: string | undefined },
     upstream: Upstream,
     route: Route,
     listener: Listener,
@@ -75,28 +80,34 @@ export class Inquiries implements InquiryKeeper {
   ): Inquiry {
     const hash = (this.#hashOf(query) ^ upstream.hash) >>> 0;
     const { now: askedAt } = this.fence;
+    const waiting = new Forms(client);
     let asked = 0;
     for (let one = this.#open.first(hash); one !== undefined; one = one.next) {
-      if (one.hash !== hash || !one.upstream.isSame(upstream) || !isSameQuestion(one.asked, query)) continue;
-      if (one.askedAt === askedAt && one.route === route && isSameForm(one.asked, query)) {
+      if (one.hash !== hash || !one.upstream.isSame(upstream) || !isSameQuestion(one.form.asked, query)) continue;
+      if (one.askedAt === askedAt && one.route === route && isSameForm(one.form.asked, query)) {
         one.subscribe(listener);
         return one;
       }
       if (one.started) asked++;
+      else waiting.count(one);
     }
     const { letterCase = 'public' } = options;
-    const inquiry = new Inquiry(this, hash, query, withString(query, upstream, options), upstream, route, letterCase);
+    const form = { asked: query, query: withString(query, upstream, options), client };
+    const inquiry = new Inquiry(this, hash, form, upstream, route, letterCase);
     inquiry.askedAt = askedAt;
     if (route.datagram !== undefined) inquiry.cookie = this.#cookies.of(upstream, options.cookies);
     inquiry.subscribe(listener);
     this.#open.add(inquiry);
-    if (asked < UPSTREAM_LIMITS.formsPerQuestion) inquiry.start(now);
+    if (route.datagram === undefined || asked < UPSTREAM_LIMITS.formsPerQuestion) inquiry.start(now);
+    else if (waiting.hasRoom) inquiry.turn = waiting.nextTurn;
+    else inquiry.refuse(tooManyForms(upstream));
     return inquiry;
   }
 
-  /** Whether a cookie makes no difference to it. */
-  needsNoCookie(upstream: Upstream, use: CookieUse | undefined): boolean {
-    return this.#cookies.of(upstream, use)?.isUseless ?? true;
+  /** What is sent to it as a cookie; undefined: nothing ever, or not now. */
+  cookieOf(upstream: Upstream, use: CookieUse | undefined): ServerCookie | undefined {
+    const its = this.#cookies.of(upstream, use);
+    return its?.isUseless === true ? undefined : its;
   }
 
   /** Called by each: the next form of its question has its turn. */
@@ -106,7 +117,7 @@ export class Inquiries implements InquiryKeeper {
     let next: Inquiry | undefined;
     for (let one = this.#open.first(inquiry.hash); one !== undefined; one = one.next) {
       if (one.started || one.hash !== inquiry.hash || !one.upstream.isSame(inquiry.upstream)) continue;
-      if (isSameQuestion(one.asked, inquiry.asked) && (next === undefined || one.number < next.number)) next = one;
+      if (isSameQuestion(one.form.asked, inquiry.form.asked) && (next === undefined || isBefore(one, next))) next = one;
     }
     next?.start();
   }
@@ -116,6 +127,37 @@ export class Inquiries implements InquiryKeeper {
     const end = questionEnd(query);
     for (let at = HEADER_SIZE; at < end; at++) folded[at] = foldedOctet(query[at]);
     return this.#hash(folded, HEADER_SIZE, end);
+  }
+}
+
+const isBefore = (one: Inquiry, other: Inquiry): boolean =>
+  one.turn === other.turn ? one.number < other.number : one.turn < other.turn;
+
+const tooManyForms = ({ label }: Upstream): ShardnsError =>
+  new ShardnsError('ERR_SHARDNS_OVERLOAD', `${label}: too many forms of one question wait to be asked`);
+
+/** Forms of one question that wait for their turn, as a client sees them that brings another. */
+class Forms {
+  #count = 0;
+  #own = 0;
+  #earliest = Infinity;
+  readonly #client: string | undefined;
+
+  constructor(address: string | undefined) {
+    this.#client = address && clientOf(address);
+  }
+  count({ form: { client }, turn }: Inquiry): void {
+    this.#count++;
+    if ((client && clientOf(client)) === this.#client) this.#own++;
+    if (turn < this.#earliest) this.#earliest = turn;
+  }
+  get hasRoom(): boolean {
+    const free = UPSTREAM_LIMITS.formsWaiting - this.#count;
+    return free > 0 && this.#own < Math.max(shareOf(UPSTREAM_LIMITS.formsWaiting, DEFAULT_CLIENT_SHARE), free);
+  }
+  /** That of the client's next: one behind another, beside those of others. */
+  get nextTurn(): number {
+    return (this.#count === 0 ? 0 : this.#earliest) + this.#own;
   }
 }
 

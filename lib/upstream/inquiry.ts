@@ -1,6 +1,6 @@
 // One question put to one server, for all who ask it in this form: by the datagrams of its route (UDP), up to three times
-// while it is late, by its stream (TCP) where there are none or they will not do, without EDNS or in plain letters where the server needs that. Ends with a response or an error,
-// or when nobody wants to know any more; whichever query is answered first counts.
+// while it is late, by its stream (TCP) where there are none or they will not do, without EDNS or in plain letters where the
+// server needs that. Ends with a response or an error, or when nobody wants to know any more; whichever is answered first counts.
 //
 // What cannot be believed over UDP (see Doubt) ends nothing: the question is asked over TCP beside it, where nobody else
 // can speak; where there is no TCP, once more over UDP from a socket of its own.
@@ -54,15 +54,15 @@ class Asked {
 }
 
 const NONE: readonly Doubt[] = [];
-
 let begun = 0;
 
 export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<Inquiry> {
   next: Inquiry | undefined;
   /** Undefined where the server is sent none. */
   cookie: ServerCookie | undefined;
-  /** Else it waits for its turn, which comes by its number. */
+  /** Else it waits for its turn; of those with the same one the lowest number is first. */
   started = false;
+  turn = 0;
   readonly number = ++begun;
   /** By the keeper's fence. */
   askedAt = 0;
@@ -88,18 +88,17 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
   /** A response that another form of the query may better: FORMERR to EDNS, NXDOMAIN for random letters. */
   #spare: (Answered & { hasOpt: boolean }) | undefined;
 
-  /** @param asked the question and the options of whoever began it; `query` may have more */
+  /** @param form as whoever began it asks; `query` may have more options than `asked` */
   constructor(
     private readonly keeper: InquiryKeeper,
     readonly hash: number,
-    readonly asked: Uint8Array,
-    readonly query: Uint8Array,
+    readonly form: { readonly asked: Uint8Array; readonly query: Uint8Array; readonly client: string | undefined },
     readonly upstream: Upstream,
     readonly route: Route,
     letterCase: LetterCase,
   ) {
     super();
-    this.#edns = hasEdns(query) && !upstream.edns.granted;
+    this.#edns = hasEdns(form.query) && !upstream.edns.granted;
     this.#letters = lettersFor(upstream, letterCase);
     this.#entropy = entropyFor(upstream);
   }
@@ -154,14 +153,18 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
 
   #askStream(): void {
     this.#streamed++;
-    const began = this.keeper.clock.nowMs();
+    const beganMs = this.keeper.clock.nowMs();
+    const { client } = this.form;
     // There the server says whether it knows cookies any more.
     const cookie = this.#cookieState === 'missed' && this.#edns ? this.cookie?.content() : undefined;
-    this.#ask(this.route.stream, { beganMs: began }, new Asked('stream', began, this.#edns, 'kept', cookie));
+    this.#ask(this.route.stream, { beganMs, client }, new Asked('stream', beganMs, this.#edns, 'kept', cookie));
   }
 
   #ask(transport: Transport, options: ExchangeOptions, asked: Asked): void {
-    const { query, upstream } = this;
+    const {
+      form: { query },
+      upstream,
+    } = this;
     upstream.stats.queries++;
     if (this.#asked === undefined) this.#asked = asked;
     else (this.#askedToo ??= []).push(asked);
@@ -323,7 +326,7 @@ export class Inquiry extends SharedOutcome implements ExchangeListener, Chained<
 
   /** The question as a key, the same for all its forms. */
   get #key(): string {
-    return foldedKey(this.asked, HEADER_SIZE, questionEnd(this.asked));
+    return foldedKey(this.form.asked, HEADER_SIZE, questionEnd(this.form.asked));
   }
 
   #truncated(way: 'datagram' | 'stream'): void {

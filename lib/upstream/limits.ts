@@ -26,6 +26,8 @@ export const UPSTREAM_LIMITS = {
   queriesPerServer: 3,
   /** Forms of one question (name, type, class) that one server is asked at a time (RFC 5452 section 5). */
   formsPerQuestion: 3,
+  /** The same that wait for these to be answered. */
+  formsWaiting: 1024,
   /** Questions that wait because a server, or all of them, have their fill; each is about 1 KiB. */
   maxWaiting: 16_384,
   /**

@@ -25,7 +25,7 @@ export interface RaceOwner {
   after(ms: number, run: Due | (() => void), now?: number): Timer;
   atDeadline(run: Due | (() => void), now: number): Timer;
   select(upstreams: readonly Upstream[]): Upstream | undefined;
-  inquire(query: Uint8Array, upstream: Upstream, listener: Listener, now?: number): Inquiry;
+  inquire(race: Race, upstream: Upstream, listener: Listener, now?: number): Inquiry;
   ended(race: Race): void;
 }
 
@@ -55,6 +55,10 @@ export abstract class Race implements Waiter, Due {
     readonly cancel?: Canceller,
   ) {}
 
+  /** Whose share of what is bounded on the way to servers it counts to; undefined: nobody's. */
+  get client(): string | undefined {
+    return undefined;
+  }
   /** Whether a response is worth having; a refused one counts as a failure of its server. What it throws ends the race. */
   protected abstract accept(response: Uint8Array, upstream: Upstream): boolean;
   /** It is over: by a response that was accepted, or one that was not where there was none better. Must not throw. */
@@ -264,7 +268,7 @@ class Attempt implements Listener, Due {
       spentMs > 0 ? undefined : now,
     );
     if (this.#inquiry === undefined) {
-      this.#inquiry = race.owner.inquire(race.query, upstream, this, now);
+      this.#inquiry = race.owner.inquire(race, upstream, this, now);
     } else {
       this.#inquiry.again();
     }

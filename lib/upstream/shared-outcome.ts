@@ -37,6 +37,13 @@ export abstract class SharedOutcome {
   /** It is over: drops its listeners, and comes before they are told, so that they may ask anew. */
   protected abstract end(): void;
 
+  /** It is not begun: whoever listens is told so when this has returned. */
+  refuse(error: ShardnsError): void {
+    queueMicrotask(() => {
+      if (this.#listener !== undefined) this.fail(error);
+    });
+  }
+
   protected dropListeners(): void {
     this.#listener = this.#others = undefined;
   }

@@ -70,11 +70,14 @@ function parseEncrypted(scheme: EncryptedScheme, text: string, wrong: Wrong): Up
 }
 
 function pathOf(path: string, wrong: Wrong): string {
-  // RFC 3986 section 3.3.
-  if (path.length > MAX_PATH || !/^(?:\/(?:[\w.~!$&'()*+,;=:@-]|%[\da-f]{2})*)+$/i.test(path)) {
-    throw wrong(`a path of at most ${MAX_PATH} characters, others than those of RFC 3986 as %XX`);
-  }
-  return path;
+  if (readPath(path) !== undefined) return path;
+  throw wrong(`a path of at most ${MAX_PATH} characters, others than those of RFC 3986 as %XX`);
+}
+
+/** The path of a URL (RFC 3986 section 3.3); undefined: it is none. */
+export function readPath(path: string): string | undefined {
+  const isPath = path.length <= MAX_PATH && /^(?:\/(?:[\w.~!$&'()*+,;=:@-]|%[\da-f]{2})*)+$/i.test(path);
+  return isPath ? path : undefined;
 }
 
 function pinOf(text: string, wrong: Wrong): string {
@@ -121,7 +124,7 @@ function portOf(text: string): number | undefined {
 }
 
 /** RFC 1123 section 2.1, and the underscore that some have. A name whose last label is a number is an address gone wrong. */
-function isHostName(name: string): boolean {
+export function isHostName(name: string): boolean {
   const labels = name.split('.');
   if (!labels.every(label => /^[a-z\d_](?:[a-z\d_-]*[a-z\d_])?$/.test(label)) || /^\d+$/.test(labels.at(-1)!))
     return false;

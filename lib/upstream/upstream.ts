@@ -36,7 +36,9 @@ export function labelOf(at: ServerAddress, scheme: Scheme): string {
   const where = formatSocketAddress(at);
   if (scheme === 'udp') return where;
   const pins = at.tls?.pins.map((pin, i) => `${i === 0 ? '?' : '&'}pin-sha256=${pin}`).join('') ?? '';
-  const name = at.tls?.name === undefined || at.tls.name === at.address ? '' : `#${at.tls.name}`;
+  const calls = at.tls?.calls === undefined ? '' : `,as=${at.tls.calls}`;
+  const isPlain = at.tls?.name === undefined || (at.tls.name === at.address && calls === '');
+  const name = isPlain ? '' : `#${at.tls!.name}${calls}`;
   return `${scheme}://${where}${at.path ?? ''}${pins}${name}`;
 }
 

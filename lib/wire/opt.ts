@@ -139,8 +139,9 @@ export function appendOption(message: Uint8Array, code: number, content: Uint8Ar
   return longer;
 }
 
-/** Octets of which padded replies are a multiple (RFC 8467 section 4.1). */
+/** Octets of which padded replies are a multiple, and queries (RFC 8467 section 4.1). */
 export const REPLY_BLOCK = 468;
+export const QUERY_BLOCK = 128;
 
 /** Of zeros, as padding is (RFC 7830 section 3). */
 const PADDING = new Uint8Array(1024);

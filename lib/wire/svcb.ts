@@ -136,3 +136,53 @@ export function addressHints(data: Uint8Array): Uint8Array[] {
   }
   return hints;
 }
+
+/** Keys of parameters (RFC 9460 section 14.3.2, RFC 9461 section 5). */
+export const SvcParam = {
+  mandatory: 0,
+  alpn: 1,
+  noDefaultAlpn: 2,
+  port: 3,
+  ipv4hint: 4,
+  ech: 5,
+  ipv6hint: 6,
+  dohpath: 7,
+} as const;
+
+/** A record of SVCB or HTTPS, read. */
+export interface ServiceBinding {
+  /** 0: an alias (section 2.4.2), whose parameters say nothing. */
+  readonly priority: number;
+  /** In wire format; the root stands for the owner, or, of an alias, for there being none. */
+  readonly target: Uint8Array;
+  readonly params: ReadonlyMap<number, Uint8Array>;
+}
+
+/** @returns undefined for data that is malformed: cut off, or keys that do not ascend (RFC 9460 section 2.2) */
+export function readServiceBinding(data: Uint8Array): ServiceBinding | undefined {
+  const length = data.length < 3 ? 0 : plainNameLength(data, 2);
+  if (length === 0) return undefined;
+  const params = new Map<number, Uint8Array>();
+  let before = -1;
+  let at = 2 + length;
+  while (at < data.length) {
+    if (at + 4 > data.length) return undefined;
+    const key = (data[at] << 8) | data[at + 1];
+    const end = at + 4 + ((data[at + 2] << 8) | data[at + 3]);
+    if (key <= before || end > data.length) return undefined;
+    params.set(key, data.slice(at + 4, end));
+    before = key;
+    at = end;
+  }
+  return { priority: (data[0] << 8) | data[1], target: data.slice(2, 2 + length), params };
+}
+
+/** The ids of an `alpn` parameter; undefined: it is malformed. */
+export function alpnIds(value: Uint8Array): string[] | undefined {
+  const ids: string[] = [];
+  for (let at = 0; at < value.length; at += 1 + value[at]) {
+    if (value[at] === 0 || at + 1 + value[at] > value.length) return undefined;
+    ids.push(Buffer.from(value.subarray(at + 1, at + 1 + value[at])).toString('latin1'));
+  }
+  return ids.length === 0 ? undefined : ids;
+}

@@ -41,6 +41,7 @@ struct CacheAnswering {
   static int32_t AnswerInto(Object* self, uint32_t* control, Bytes query, MutableBytes reply) {
     wire::Query parsed;
     udp::Response response;
+    if (control != nullptr) control[control::kSilence] = silence::kNoQuery;
     if (ClientAnswering::Asks(self, control)) [[unlikely]] {
       response = ClientAnswering::Respond(self, control, query, Args(control, self->Now()), &parsed, reply);
     } else {
@@ -207,7 +208,10 @@ struct CacheAnswering {
     if (reply.empty()) return ThrowGone(env);
     wire::Query query;
     const bool drop = wire::ParseQuery(self->Own(packet), &query) == wire::QueryVerdict::kDrop;
-    if (uint32_t* control = self->control(env)) control[control::kType] = query.type;
+    if (uint32_t* control = self->control(env)) {
+      control[control::kType] = query.type;
+      control[control::kSilence] = silence::kNoQuery;
+    }
     if (drop) return Int(env, 0);
     const bool udp = Args(env, self).udp;
     const auto refuse = [&] {

@@ -1,6 +1,8 @@
 // Judged, answered, judged by what it comes to.
 #include "addon/client_answering.h"
 
+#include <utility>
+
 namespace shardns::addon {
 
 udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Bytes packet, udp::RespondArgs args,
@@ -22,7 +24,9 @@ udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Byt
   const udp::Client client = ClientOf(clients, control, args.udp);
   udp::Admitted admitted;
   admitted.client = rules->Judge(client.address, clients.gate->Now(MonotonicMs()));
+  // It was let in before; `again`: under another tag, whose entry nobody has looked at for it.
   const bool judged = args.counting != udp::Counting::kQuestion;
+  const bool again = judged && (control[control::kFlags] & control_flag::kOtherTag) != 0;
   // What was let in once is answered under the tag that it was let in with.
   if (!judged)
     control[control::kTenant] = args.tenant = admitted.client.allowed ? admitted.client.tag : gate::kUnknownTag;
@@ -31,6 +35,7 @@ udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Byt
   if (!judged && !admitted.client.allowed) {
     if (parsed == wire::QueryVerdict::kDrop ||
         (edge != nullptr && !clients.admission.MayRefuse(*edge, client, admitted.client))) {
+      if (parsed != wire::QueryVerdict::kDrop) Say(control, silence::kLimited);
       responder.CountDropped();
       return done(0);
     }
@@ -44,28 +49,40 @@ udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Byt
     if (judged) {
       clients.admission.Renew(*edge, client, args.tenant, query, &admitted);
     } else if (clients.admission.Judge(*edge, client, parsed, query, &admitted, out, &length) != Said::kGoOn) {
+      if (length == 0) Say(control, SilenceOf(admitted));
       return done(length);
     } else {
       control[control::kTenant] = args.tenant = admitted.client.tag;
     }
   }
   args.parsed = &parsed;
+  args.other_tag = again;
   udp::Response response = responder.Respond(packet, args, query, out);
   if (edge == nullptr) return response;
-  if (response.verdict == udp::Verdict::kReply) {
+  const auto judge_reply = [&] {
     length = clients.admission.ReplyCounted(*edge, client, &admitted, *query, out, response.length);
-    if (admitted.again != 0) {
-      control[control::kTenant] = args.tenant = admitted.again;
-      if (!judged) args.counting = udp::Counting::kReply;
-      return responder.Respond(packet, args, query, out);
+    return admitted.again == 0;
+  };
+  bool is_reply = response.verdict == udp::Verdict::kReply, is_judged = judged && !again;
+  if (is_reply && !judge_reply()) {
+    // Once: nothing that stands behind a list's alias is judged by lists.
+    control[control::kTenant] = args.tenant = admitted.client.tag = std::exchange(admitted.again, 0);
+    if (!judged) args.counting = udp::Counting::kReply;
+    args.other_tag = true;
+    is_judged = false;
+    response = responder.Respond(packet, args, query, out);
+    is_reply = response.verdict == udp::Verdict::kReply;
+    if (is_reply) judge_reply();
+  }
+  if (is_reply) {
+    response.length = length;
+    if (length == 0) {
+      response.verdict = udp::Verdict::kDrop;
+      Say(control, SilenceOf(admitted));
     }
-    if (length != response.length) {
-      response.length = length;
-      response.answer.refresh = false;
-      if (length == 0) response.verdict = udp::Verdict::kDrop;
-    }
-  } else if (response.verdict == udp::Verdict::kMiss && !judged &&
+  } else if (response.verdict == udp::Verdict::kMiss && !is_judged &&
              clients.admission.Miss(*edge, client, admitted, *query, out, &length) != Said::kGoOn) {
+    if (length == 0) Say(control, silence::kLimited);
     return done(length);
   }
   return response;

@@ -32,11 +32,18 @@ struct ClientAnswering {
     if (length == 0) return 0;
     const size_t sent = clients.admission.Reply(*rules->edge(), client, &admitted, *query, out, length);
     if (admitted.again != 0) control[control::kTenant] = admitted.again;
+    if (sent == 0) Say(control, SilenceOf(admitted));
     *due = sent != 0;
     return sent;
   }
 
  private:
+  using Silence = silence::Value;
+  // Why the client gets no reply, where it gets none.
+  static void Say(uint32_t* control, Silence why) { control[control::kSilence] = why; }
+  static Silence SilenceOf(const udp::Admitted& admitted) {
+    return admitted.limited ? silence::kLimited : silence::kBlocked;
+  }
   static udp::Client ClientOf(const CacheObject::Clients& clients, const uint32_t* control, bool udp) {
     const size_t octets = control[control::kClientOctets] == 4 ? 4 : 16;
     return {.address = {reinterpret_cast<const uint8_t*>(control + control::kClient0), octets},

@@ -45,6 +45,7 @@ struct Value {
 #define SHARDNS_NAMED_VALUE(constant, name, value) {#name, value},
 constexpr Value kAnswerResults[] = {SHARDNS_ANSWER_RESULTS(SHARDNS_NAMED_VALUE)};
 constexpr Value kControlFlags[] = {SHARDNS_CONTROL_FLAGS(SHARDNS_NAMED_VALUE)};
+constexpr Value kSilences[] = {SHARDNS_SILENCES(SHARDNS_NAMED_VALUE)};
 constexpr Value kVariantFlags[] = {SHARDNS_VARIANT_FLAGS(SHARDNS_NAMED_VALUE)};
 constexpr Value kForgetKinds[] = {SHARDNS_FORGET_KINDS(SHARDNS_NAMED_VALUE)};
 constexpr Value kByteForgetKinds[] = {SHARDNS_BYTE_FORGET_KINDS(SHARDNS_NAMED_VALUE)};
@@ -154,6 +155,7 @@ constexpr Value kAskCommands[] = {
 };
 constexpr Value kAskFlags[] = {
     {"keptLetters", udp::ask_flag::kKeptLetters},
+    {"cookie", udp::ask_flag::kCookie},
     {"anyEntropy", udp::ask_flag::kAnyEntropy},
 };
 constexpr Value kAskEvents[] = {
@@ -191,6 +193,7 @@ constexpr Value kLimits[] = {
     {"maxLists", gate::kMaxLists},
     {"maxNsid", wire::kMaxNsid},
     {"aliasTag", gate::kAliasTag},
+    {"behindBit", gate::kBehindBit},
     {"notDue", answer_result::kNotDue},
 };
 
@@ -371,6 +374,7 @@ napi_value Names(napi_env env) {
   add("rateAction", kRateActionNames);
   add("answerResult", kAnswerResults);
   add("controlFlag", kControlFlags);
+  add("silence", kSilences);
   add("variantFlag", kVariantFlags);
   add("forgetKind", kForgetKinds);
   add("byteForget", kByteForgetKinds);

@@ -12,7 +12,7 @@
 namespace shardns::addon {
 
 // Raised with every change that the lists of names do not show: a method, an argument, a unit.
-inline constexpr int32_t kContract = 12;
+inline constexpr int32_t kContract = 13;
 
 // Set in the result of drain() and receive() when there is more.
 inline constexpr uint32_t kMoreWait = 1u << 30;
@@ -58,7 +58,8 @@ enum Word : size_t { SHARDNS_TUNABLES(SHARDNS_WORD) kWords };
   WORD(Client0, client0)               \
   WORD(Client1, client1)               \
   WORD(Client2, client2)               \
-  WORD(Client3, client3)
+  WORD(Client3, client3)               \
+  WORD(Silence, silence)
 namespace control {
 enum Word : size_t { SHARDNS_CONTROL(SHARDNS_WORD) kWords };
 }
@@ -172,13 +173,14 @@ enum Result : int32_t { SHARDNS_ANSWER_RESULTS(SHARDNS_VALUE) };
 }
 
 // Kinds of http2_event. Answered; the same, and its entry is to be refreshed; not in the cache; no reply is due;
-// refused without being asked.
+// refused without being asked; not looked up, since a proxy asks for somebody else.
 #define SHARDNS_HTTP2_KINDS(VALUE) \
   VALUE(Answered, answered, 0)     \
   VALUE(Refresh, refresh, 1)       \
   VALUE(Missed, missed, 2)         \
   VALUE(Dropped, dropped, 3)       \
-  VALUE(Refused, refused, 4)
+  VALUE(Refused, refused, 4)       \
+  VALUE(Proxied, proxied, 5)
 namespace http2_kind {
 enum Kind : uint32_t { SHARDNS_HTTP2_KINDS(SHARDNS_VALUE) };
 }
@@ -186,16 +188,27 @@ enum Kind : uint32_t { SHARDNS_HTTP2_KINDS(SHARDNS_VALUE) };
 // Bits of control::kFlags. kCountReply: the question was counted before, only the reply counts; kCountNothing: nor
 // does the reply. kResolves: misses are resolved, ANY too. kClient: for a client at the address of kClientOctets octets
 // from kClient0 on, as the gate of judgeBy() judges it; kTenant is its tag afterwards, and kUnknownTag for one that may
-// not ask.
+// not ask. kOtherTag, with kCountReply: it is asked again under a tag of a list's alias, and judged as it was at first.
 #define SHARDNS_CONTROL_FLAGS(VALUE)   \
   VALUE(Udp, udp, 1)                   \
   VALUE(AllowStale, allowStale, 2)     \
   VALUE(CountReply, countReply, 4)     \
   VALUE(CountNothing, countNothing, 8) \
   VALUE(Resolves, resolves, 16)        \
-  VALUE(Client, client, 32)
+  VALUE(Client, client, 32)            \
+  VALUE(OtherTag, otherTag, 64)
 namespace control_flag {
 enum Bit : uint32_t { SHARDNS_CONTROL_FLAGS(SHARDNS_VALUE) };
+}
+
+// control::kSilence, after a reply of no octets to a client: what it has sent is no query, it is over a rate, or a list
+// says so.
+#define SHARDNS_SILENCES(VALUE) \
+  VALUE(NoQuery, noQuery, 0)    \
+  VALUE(Limited, limited, 1)    \
+  VALUE(Blocked, blocked, 2)
+namespace silence {
+enum Value : uint32_t { SHARDNS_SILENCES(SHARDNS_VALUE) };
 }
 
 // Bits that tell variants of an entry apart. From kAuthoritative on they are no part of the key: the answer is our own;

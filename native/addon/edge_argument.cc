@@ -95,7 +95,7 @@ bool ReadRecords(Properties* options, gate::BlockedSays* blocked) {
   }
   blocked->alias_tags = WordsOf<uint32_t>(aliases);
   for (const uint32_t tag : blocked->alias_tags) {
-    if (tag != 0 && (!gate::IsAliasTag(tag) || (tag & gate::kMaxRuleTag) != 0)) {
+    if (tag != 0 && (!gate::IsAliasTag(tag) || (tag & (gate::kBehindBit | gate::kMaxRuleTag)) != 0)) {
       return options->Wrong("aliasTags", "tags of aliases");
     }
   }
@@ -103,6 +103,16 @@ bool ReadRecords(Properties* options, gate::BlockedSays* blocked) {
 }
 
 }  // namespace
+
+bool ReadTranslation(Bytes octets, gate::TranslationPrefix* out) {
+  if (octets.empty()) return true;
+  if (octets.size() != sizeof out->octets + 1) return false;
+  const uint8_t bits = octets.back();
+  if (bits < 32 || bits > 96 || bits % 8 != 0) return false;
+  std::memcpy(out->octets, octets.data(), sizeof out->octets);
+  out->bits = bits;
+  return true;
+}
 
 bool ReadEdge(napi_env env, Properties* options, const HashSecret& secret, RateCounters* rates,
               std::shared_ptr<const gate::Edge>* edge) {
@@ -115,13 +125,13 @@ bool ReadEdge(napi_env env, Properties* options, const HashSecret& secret, RateC
   }
   Properties given(env, value, "edge");
   gate::EdgeRules rules;
-  MutableBytes secrets, classes, sets, errors, nsid;
+  MutableBytes secrets, classes, sets, errors, nsid, translation;
   uint32_t counters;
   const bool read = given.Read("secrets", &secrets) && given.Read("requireCookie", &rules.require_cookie) &&
                     given.Read("classes", &classes) && given.Read("counters", &counters) && given.Read("sets", &sets) &&
-                    given.Read("nsid", &nsid) && given.Read("ttlSeconds", &rules.blocked.ttl_seconds) &&
-                    given.Read("errors", &errors) && ReadNames(env, &given, &rules.blocked.names) &&
-                    ReadLists(env, &given, "lists", &rules.lists) &&
+                    given.Read("nsid", &nsid) && given.Read("translation", &translation) &&
+                    given.Read("ttlSeconds", &rules.blocked.ttl_seconds) && given.Read("errors", &errors) &&
+                    ReadNames(env, &given, &rules.blocked.names) && ReadLists(env, &given, "lists", &rules.lists) &&
                     ReadLists(env, &given, "overrides", &rules.overrides) && ReadRecords(&given, &rules.blocked);
   if (!read) {
     *options = given;
@@ -134,6 +144,9 @@ bool ReadEdge(napi_env env, Properties* options, const HashSecret& secret, RateC
   };
   if (nsid.size() > wire::kMaxNsid) return wrong("nsid", "at most 128 octets");
   rules.nsid.assign(nsid.begin(), nsid.end());
+  if (!ReadTranslation(translation, &rules.translation)) {
+    return wrong("translation", "a prefix of 16 octets, and its bits");
+  }
   const std::vector<SipKey> keys = WordsOf<SipKey>(secrets);
   if (keys.size() * sizeof(SipKey) != secrets.size() || keys.size() > gate::ServerCookies::kMaxSecrets) {
     return wrong("secrets", "at most three of 16 octets");

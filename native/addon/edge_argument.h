@@ -18,4 +18,7 @@ struct RateCounters {
 bool ReadEdge(napi_env env, Properties* options, const HashSecret& secret, RateCounters* rates,
               std::shared_ptr<const gate::Edge>* edge);
 
+// A translator's prefix: its 16 octets, and how many bits of them count; none: there is none. False: it is no such one.
+bool ReadTranslation(Bytes octets, gate::TranslationPrefix* out);
+
 }  // namespace shardns::addon

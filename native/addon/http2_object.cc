@@ -15,6 +15,12 @@ constexpr napi_type_tag kHttp2Tag = {0x5ead5ca1ab1e0007, 0xcac4e0b1ec700007};
 constexpr uint32_t kMostStreams = 1024;
 constexpr size_t kLeastOut = 65535;
 
+// The status where no DNS message is due; lib/server/listeners/doh-connection.ts has the same.
+constexpr uint16_t kBadRequest = 400;
+uint16_t StatusOf(uint32_t why) {
+  return why == silence::kLimited ? 429 : why == silence::kBlocked ? 403 : kBadRequest;
+}
+
 }  // namespace
 
 bool Http2Object::Tell(uint32_t kind, uint32_t stream, uint32_t value) {
@@ -30,24 +36,29 @@ bool Http2Object::Tell(uint32_t kind, uint32_t stream, uint32_t value) {
 
 void Http2Object::Refused(uint16_t status) { Tell(http2_kind::kRefused, 0, status); }
 
-http2::Asked::Verdict Http2Object::Answer(int32_t stream, Bytes query, MutableBytes* room, size_t* length) {
+http2::Asked::Answered Http2Object::Answer(int32_t stream, Bytes query) {
   static thread_local std::unique_ptr<uint8_t[]> replies(new uint8_t[http2::kReplyRoom]);
-  if (control_ == nullptr) return Verdict::kNoQuery;
-  *room = {replies.get(), http2::kReplyRoom};
-  const int32_t result = AnswerFor(cache_, control_, query, *room);
+  if (control_ == nullptr) return {.verdict = Verdict::kRefused, .status = kBadRequest};
+  if (proxied_) {
+    if (Tell(http2_kind::kProxied, static_cast<uint32_t>(stream), 0)) return {.verdict = Verdict::kLater};
+    return {.verdict = Verdict::kRefused, .status = kBadRequest};
+  }
+  const MutableBytes room = {replies.get(), http2::kReplyRoom};
+  const int32_t result = AnswerFor(cache_, control_, query, room);
   const uint32_t type = control_[control::kType];
   if (result == answer_result::kDropped) {
     Tell(http2_kind::kDropped, 0, type);
-    return Verdict::kNoQuery;
+    return {.verdict = Verdict::kRefused, .status = StatusOf(control_[control::kSilence])};
   }
   const bool missed = result < 0;
   const uint32_t kind = missed                             ? http2_kind::kMissed
                         : control_[control::kRefresh] != 0 ? http2_kind::kRefresh
                                                            : http2_kind::kAnswered;
   const bool told = Tell(kind, static_cast<uint32_t>(stream), type);
-  *length = missed ? 0 : static_cast<size_t>(result);
+  if (!missed) return {.verdict = Verdict::kReply, .room = room, .length = static_cast<size_t>(result)};
   // A miss that nobody is told of would never be answered.
-  return !missed ? Verdict::kReply : told ? Verdict::kLater : Verdict::kNoQuery;
+  if (!told) return {.verdict = Verdict::kRefused, .status = kBadRequest};
+  return {.verdict = Verdict::kLater};
 }
 
 struct Http2Methods {
@@ -98,6 +109,26 @@ struct Http2Methods {
     std::memcpy(self->out_.Trusted().data(), query.data(), query.size());
     return Int(env, static_cast<int32_t>(query.size()));
   }
+  // forwarded(stream) -> for whom it is asked, as a proxy says, in `out`: octets; 0 where nothing is said
+  static napi_value Forwarded(napi_env env, napi_callback_info info) {
+    Call<1> call(env, info, "stream");
+    auto* self = call.self<Object>();
+    uint32_t stream;
+    if (!call.Read(0, &stream)) return call.Refuse();
+    if (self->session_ == nullptr) return Int(env, 0);
+    const std::string_view text = self->session_->forwarded(static_cast<int32_t>(stream));
+    std::memcpy(self->out_.Trusted().data(), text.data(), text.size());
+    return Int(env, static_cast<int32_t>(text.size()));
+  }
+  // finish(last)
+  static napi_value Finish(napi_env env, napi_callback_info info) {
+    Call<1> call(env, info, "last");
+    auto* self = call.self<Object>();
+    uint32_t last;
+    if (!call.Read(0, &last)) return call.Refuse();
+    if (self->session_ != nullptr) self->session_->Finish(last != 0);
+    return nullptr;
+  }
   static napi_value Reply(napi_env env, napi_callback_info info) {
     Call<2> call(env, info, "stream, reply");
     auto* self = call.self<Object>();
@@ -136,25 +167,32 @@ struct Http2Methods {
   }
 
   static constexpr Method kMethods[] = {
-      {"feed", Feed}, {"take", Take}, {"query", Query}, {"reply", Reply}, {"refuse", Refuse}, {"close", Close},
+      {"feed", Feed},   {"take", Take},     {"query", Query},   {"forwarded", Forwarded},
+      {"reply", Reply}, {"refuse", Refuse}, {"finish", Finish}, {"close", Close},
   };
 };
 
-// createHttp2(cache, path, maxStreams, words, events, out, maxUnsent)
+// createHttp2(cache, path, maxStreams, words, events, out, maxUnsent, forwarded)
 napi_value Http2Object::Create(napi_env env, napi_callback_info info) {
-  Call<7> call(env, info, "cache, path, maxStreams, words, events, out, maxUnsent");
+  Call<8> call(env, info, "cache, path, maxStreams, words, events, out, maxUnsent, forwarded");
   CacheObject* cache = CacheObject::From(env, call.value(0));
   if (cache == nullptr) return call.Refuse(0, "a cache");
-  http2::Session::Options options{
-      .functions = http2::nghttp2::Find(), .asked = nullptr, .path = {}, .max_streams = 0, .max_unsent = 0};
+  http2::Session::Options options{.functions = http2::nghttp2::Find(),
+                                  .asked = nullptr,
+                                  .path = {},
+                                  .forwarded = {},
+                                  .max_streams = 0,
+                                  .max_unsent = 0};
   if (options.functions == nullptr) return call.Refuse(0, "a program that has nghttp2");
   uint32_t max_unsent;
-  if (!call.Read(1, &options.path) || !call.Read(2, &options.max_streams) || !call.Read(6, &max_unsent)) {
+  if (!call.Read(1, &options.path) || !call.Read(2, &options.max_streams) || !call.Read(6, &max_unsent) ||
+      !call.Read(7, &options.forwarded)) {
     return call.Refuse();
   }
   options.max_unsent = max_unsent;
   options.max_streams = std::clamp(options.max_streams, 1u, kMostStreams);
   auto* self = new Http2Object(cache);
+  self->proxied_ = !options.forwarded.empty();
   options.asked = self;
   const bool good = call.RegisterWords<uint32_t>(3, &self->words_, http2_word::kWords) &&
                     call.RegisterWords<uint32_t>(4, &self->events_, http2_event::kWords) &&

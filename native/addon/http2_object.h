@@ -19,7 +19,7 @@ class Http2Object final : private http2::Asked {
   explicit Http2Object(CacheObject* cache) : cache_(cache) { ObjectLife::Hold(cache); }
   ~Http2Object() = default;
 
-  Verdict Answer(int32_t stream, Bytes query, MutableBytes* room, size_t* length) override;
+  Answered Answer(int32_t stream, Bytes query) override;
   void Refused(uint16_t status) override;
   // What was asked, for JavaScript; false: there is no room to tell it.
   bool Tell(uint32_t kind, uint32_t stream, uint32_t value);
@@ -33,6 +33,7 @@ class Http2Object final : private http2::Asked {
   std::unique_ptr<http2::Session> session_;
   uint32_t* control_ = nullptr;  // while octets are fed
   uint32_t told_ = 0;
+  bool proxied_ = false;
   Bytes left_;  // taken of the session, and not in `out_` yet
   int holders_ = 0;
   Registered words_, events_, out_;

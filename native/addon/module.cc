@@ -30,8 +30,8 @@ static napi_value FreshSeconds(napi_env env, napi_callback_info info) {
   return Int(env, static_cast<int32_t>(wire::SurveyReply(reply).fresh_seconds));
 }
 
-// sipHash(key, octets, length, out): the 16 octets of SipHash-2-4 of the first `length` of `octets`, at the beginning of
-// `out`
+// sipHash(key, octets, length, out): the 16 octets of SipHash-2-4 of the first `length` of `octets`, at the beginning
+// of `out`
 static napi_value SipHash(napi_env env, napi_callback_info info) {
   Call<4> call(env, info, "key, octets, length, out");
   SipKey key;

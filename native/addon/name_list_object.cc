@@ -1,8 +1,12 @@
 // Methods of the name list object. Compiling is work for libuv's threads, one piece after another.
 #include "addon/name_list_object.h"
 
+#include <pthread.h>
+
 #include "addon/call.h"
 #include "addon/contract.h"
+#include "addon/edge_argument.h"
+#include "gate/answer_rules.h"
 
 namespace shardns::addon {
 
@@ -52,6 +56,24 @@ bool ReadSource(const uint32_t (&words)[list_source::kWords], std::string origin
   return true;
 }
 
+// Whoever lets go of lists last may be the JavaScript thread: when it replaces rules that a receiver was judging by
+// when the ones after them came, the object of these is closed long since. To give a million names back takes tens of
+// milliseconds, which are a thread's of their own.
+struct FreedElsewhere {
+  void operator()(const gate::Lists* lists) const {
+    const auto run = [](void* those) -> void* {
+      delete static_cast<const gate::Lists*>(those);
+      return nullptr;
+    };
+    pthread_t thread;
+    if (pthread_create(&thread, nullptr, run, const_cast<gate::Lists*>(lists)) == 0) {
+      pthread_detach(thread);
+    } else {
+      delete lists;
+    }
+  }
+};
+
 }  // namespace
 
 // One step off the JavaScript thread.
@@ -96,7 +118,7 @@ struct ListWork {
         return;
       case Step::kBuild:
         if (compiler->full() != gate::ListCompiler::Full::kNo) return;
-        self->object->lists_ = std::move(*compiler).Build();
+        self->object->lists_ = {std::move(*compiler).Build().release(), FreedElsewhere{}};
         compiler.reset();
         return;
     }
@@ -222,6 +244,17 @@ struct NameListMethods {
     return CanCompile(self) ? ListWork::Begin(env, self, ListWork::Step::kBuild) : ThrowBusy(env);
   }
 
+  static void WriteMatch(const gate::NameMatch& found, MutableBytes match) {
+    uint32_t words[list_match::kWords];
+    words[list_match::kList] = found.policy.list;
+    words[list_match::kTier] = found.policy.tier;
+    words[list_match::kAction] = static_cast<uint32_t>(found.policy.action);
+    words[list_match::kData] = found.policy.data;
+    words[list_match::kLine] = found.line;
+    words[list_match::kLabels] = found.labels;
+    std::memcpy(match.data(), words, sizeof words);
+  }
+
   // find(name, client, listsLow, listsHigh, match) -> whether a rule was found, of which match has the list_match words
   static napi_value Find(napi_env env, napi_callback_info info) {
     Call<5> call(env, info, "name, client, listsLow, listsHigh, match");
@@ -237,14 +270,7 @@ struct NameListMethods {
     if (self->lists_ == nullptr) return ThrowBusy(env);
     const auto found = self->lists_->Find(name, client, uint64_t{high} << 32 | low);
     if (!found) return Bool(env, false);
-    uint32_t words[list_match::kWords];
-    words[list_match::kList] = found->policy.list;
-    words[list_match::kTier] = found->policy.tier;
-    words[list_match::kAction] = static_cast<uint32_t>(found->policy.action);
-    words[list_match::kData] = found->policy.data;
-    words[list_match::kLine] = found->line;
-    words[list_match::kLabels] = found->labels;
-    std::memcpy(match.data(), words, sizeof words);
+    WriteMatch(*found, match);
     return Bool(env, true);
   }
 
@@ -262,6 +288,59 @@ struct NameListMethods {
       napi_set_element(env, list, i, Text(env, data[from + i]));
     }
     return list;
+  }
+
+  // servers(zone, names, addresses) -> whether there was room: who serves a zone; names one behind the other, addresses
+  // with their length in front of each
+  static napi_value Servers(napi_env env, napi_callback_info info) {
+    Call<3> call(env, info, "zone, names, addresses");
+    auto* self = call.self<NameListObject>();
+    MutableBytes zone, names, addresses;
+    if (!call.Read(0, &zone) || !call.Read(1, &names) || !call.Read(2, &addresses)) return call.Refuse();
+    if (zone.empty() || wire::PlainNameLength(zone, 0) != zone.size()) return call.Refuse(0, "a name in wire form");
+    std::vector<Bytes> name_list, address_list;
+    for (size_t at = 0; at < names.size();) {
+      const size_t size = wire::PlainNameLength(names, at);
+      if (size == 0) return call.Refuse(1, "names in wire form");
+      name_list.push_back(Bytes(names).subspan(at, size));
+      at += size;
+    }
+    for (size_t at = 0; at < addresses.size();) {
+      const size_t size = addresses[at++];
+      if ((size != 4 && size != 16) || size > addresses.size() - at) return call.Refuse(2, "addresses behind lengths");
+      address_list.push_back(Bytes(addresses).subspan(at, size));
+      at += size;
+    }
+    if (self->lists_ == nullptr || !self->lists_->HasServerRules()) return Bool(env, true);
+    return Bool(env, self->lists_->NoteServers(zone, name_list, address_list));
+  }
+  static napi_value HasServerRules(napi_env env, napi_callback_info info) {
+    Call<1> call(env, info, "nothing");
+    auto* self = call.self<NameListObject>();
+    return Bool(env, self->lists_ != nullptr && self->lists_->HasServerRules());
+  }
+
+  // judge(message, listsLow, listsHigh, translation, match) -> records of the answer that stay, -1: nothing is said of
+  // it. A whole response; what its question's own rule is does not count.
+  static napi_value Judge(napi_env env, napi_callback_info info) {
+    Call<5> call(env, info, "message, listsLow, listsHigh, translation, match");
+    auto* self = call.self<NameListObject>();
+    MutableBytes message, translation, match;
+    uint32_t low, high;
+    if (!call.Read(0, &message) || !call.Read(1, &low) || !call.Read(2, &high) || !call.Read(3, &translation) ||
+        !call.Read(4, &match, list_match::kWords * sizeof(uint32_t))) {
+      return call.Refuse();
+    }
+    const size_t name = message.size() < wire::kHeaderSize ? 0 : wire::OwnOctets(message, wire::kHeaderSize);
+    const size_t question_end = wire::kHeaderSize + name + 4;
+    if (name == 0 || question_end > message.size()) return call.Refuse(0, "a response with its question");
+    if (self->lists_ == nullptr) return ThrowBusy(env);
+    gate::AnswerRules rules = {.lists = self->lists_.get(), .set = uint64_t{high} << 32 | low};
+    if (!ReadTranslation(translation, &rules.translation)) return call.Refuse(3, "a prefix of 16 octets, and its bits");
+    const auto found = gate::AnswerSearch(rules, message, question_end).Find();
+    if (!found) return Int(env, -1);
+    WriteMatch(found->match, match);
+    return Int(env, found->records);
   }
 
   // close(): gives the memory back as soon as nobody judges by it any more; what nobody does takes tens of milliseconds
@@ -292,6 +371,8 @@ constexpr Method kNameListMethods[] = {
     {"build", NameListMethods::Build},       {"find", NameListMethods::Find},
     {"data", NameListMethods::Data},         {"close", NameListMethods::Close},
     {"names", NameListMethods::Names},       {"memoryBytes", NameListMethods::MemoryBytes},
+    {"servers", NameListMethods::Servers},   {"hasServerRules", NameListMethods::HasServerRules},
+    {"judge", NameListMethods::Judge},
 };
 
 // createNameList(seedHigh, seedLow, maxOctets, maxNames)

@@ -268,7 +268,7 @@ void Cache::AnswerLookup(const AnswerArgs& args, const Lookup& lookup, store::Re
     } else {
       count(counters.hits_positive);
     }
-    if (!args.again &&
+    if ((!args.again || args.refreshes) &&
         ChooseRefresh(
             {.remaining = remaining, .lifetime = found.header.expires - found.header.stored, .freq = found.freq},
             found.slot, store::Slot(found.slot_word), reader)) {

@@ -55,8 +55,10 @@ struct AnswerArgs {
   uint32_t tenant = 0;
   bool udp = true;
   bool allow_stale = false;  // answer from an expired entry at once
-  // The question was looked up, and counted, before: this time only a stale answer counts, and no refresh is asked for.
+  // The question was looked up, and counted, before: this time only a stale answer counts, and no refresh is asked for,
+  // unless it is another entry that is looked at (`refreshes`).
   bool again = false;
+  bool refreshes = false;
   bool miss_counts = true;  // not where another key is looked up next
   const wire::ClientSubnet* reply_subnet = nullptr;
 };

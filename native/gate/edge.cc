@@ -42,6 +42,8 @@ RateResult Edge::Rate(const Judgement& client, const EdgeQuery& query, CookieSta
 
 void Edge::AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict* verdict) const {
   if (query.name.empty()) return;
+  verdict->match = std::nullopt;
+  verdict->by_override = verdict->pending = false;
   if (rules_.overrides != nullptr) {
     verdict->match = rules_.overrides->Find(query.name, query.address, UINT64_MAX);
     verdict->by_override = verdict->match.has_value();
@@ -49,8 +51,7 @@ void Edge::AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict
   if (!verdict->match && rules_.lists != nullptr) {
     const uint64_t lists = ListsOf(client);
     verdict->match = rules_.lists->Find(query.name, query.address, lists);
-    verdict->pending =
-        verdict->match && rules_.lists->MayPrecede(Trigger::kAnswerAddress, verdict->match->policy.tier, lists);
+    verdict->pending = verdict->match && rules_.lists->MayPrecede(verdict->match->policy.tier, lists);
   }
   if (!verdict->match || verdict->pending) return;
   switch (verdict->match->policy.action) {
@@ -76,7 +77,9 @@ std::optional<AnswerMatch> Edge::JudgeAnswer(const Judgement& client, const Edge
   const AnswerRules rules = {.lists = rules_.lists.get(),
                              .overrides = rules_.overrides.get(),
                              .set = ListsOf(client),
-                             .question = verdict.match};
+                             .question = verdict.match,
+                             .question_by_override = verdict.match && verdict.by_override,
+                             .translation = rules_.translation};
   return AnswerSearch(rules, reply, question_end).Find();
 }
 

@@ -37,11 +37,13 @@ struct BlockedSays {
   }
 };
 
-// Answers behind an alias that a list has put in place of a name are kept under a tag of their own: the alias's and
-// that of the client's view, whose answers they are made of.
-//  31  30      16  15    0
-//  | 1 | alias     | view |
+// Answers behind an alias that a list has put in place of a name are kept under a tag of their own: the alias's,
+// whether it stands in the place of a name that the question's leads to (behind), and that of the client's view, whose
+// answers they are made of.
+//  31  30      17   16      15    0
+//  | 1 | alias     | behind | view |
 inline constexpr uint32_t kAliasTag = 1u << 31;
+inline constexpr uint32_t kBehindBit = 1u << 16;
 constexpr bool IsAliasTag(uint32_t tag) { return tag >= kAliasTag && tag != kUnknownTag; }
 
 struct EdgeRules {
@@ -54,6 +56,7 @@ struct EdgeRules {
   // Asked before the lists, and of everybody: what the operator blocks or allows beside them. Null: nothing.
   std::shared_ptr<const Lists> overrides;
   std::vector<uint64_t> list_sets;  // of each set the lists; a set that is not there has none
+  TranslationPrefix translation;    // of addresses that are made of IPv4 ones here (DNS64)
   BlockedSays blocked;
   std::vector<uint8_t> nsid;  // the server's name, for those who ask for it (RFC 5001); at most wire::kMaxNsid octets
 };
@@ -103,6 +106,8 @@ class Edge {
   void AskLists(const Judgement& client, const EdgeQuery& query, EdgeVerdict* verdict) const;
   // Whether anything is to be found in answers.
   bool JudgesAnswers() const { return rules_.lists != nullptr || rules_.overrides != nullptr; }
+  // The same of those that have no records.
+  bool JudgesServers() const { return rules_.lists != nullptr && rules_.lists->JudgesServers(); }
   // Whether there is nothing in a reply that a rule could be about, as in most: the question's name has the records
   // itself. An alias would be the first.
   bool IsPlain(uint16_t type, Bytes reply, size_t question_end) const {
@@ -112,7 +117,7 @@ class Edge {
     switch (type) {
       case wire::type::kA:
       case wire::type::kAaaa:
-        return rules_.lists == nullptr || !rules_.lists->Has(Trigger::kAnswerAddress);
+        return rules_.lists == nullptr || !(rules_.lists->Has(Trigger::kAnswerAddress) || JudgesServers());
       default:
         return false;
     }
@@ -125,6 +130,11 @@ class Edge {
   uint32_t AliasOf(const Judgement& client, const NameMatch& match, bool by_override) const {
     const uint32_t alias = by_override ? 0 : rules_.blocked.AliasOf(match);
     return alias == 0 || client.tag > kMaxRuleTag ? 0 : alias | client.tag;
+  }
+  // The same of a rule for an answer: what leads to the name that it is about stays.
+  uint32_t AliasOf(const Judgement& client, const AnswerMatch& found) const {
+    const uint32_t tag = AliasOf(client, found.match, found.by_override);
+    return tag == 0 || found.records == 0 ? tag : tag | kBehindBit;
   }
 
   // What the reply's option has, of kFullCookieSize octets. False: it has none.

@@ -32,7 +32,12 @@ ListLine ListRules::Name(const WireName& name, NameKind kind, RuleSays says, uin
   return Put(names_, name, kind, PolicyOf(says), line);
 }
 ListLine ListRules::ServerName(const WireName& name, NameKind kind, RuleSays says, uint32_t line) {
-  return Put(servers_, name, kind, PolicyOf(says), line);
+  return PutServerName(name, kind, PolicyOf(says), line);
+}
+ListLine ListRules::PutServerName(const WireName& name, NameKind kind, const ListPolicy& policy, uint32_t line) {
+  uint8_t& lowest = server_name_tiers_[policy.list];
+  lowest = std::min(lowest, policy.tier);
+  return Put(servers_, name, kind, policy, line);
 }
 ListLine ListRules::CancelName(const WireName& name, NameKind kind, RuleSays says, uint32_t line) {
   const std::optional<uint16_t> number = names_.PolicyOf(PolicyOf(says));
@@ -78,7 +83,8 @@ bool ListRules::End() {
       WireName name;
       name.size = owner.octets.size();
       std::memcpy(name.octets, owner.octets.data(), name.size);
-      put = Put(owner.trigger == Trigger::kQuestion ? names_ : servers_, name, owner.kind, policy, records.line);
+      put = owner.trigger == Trigger::kQuestion ? Put(names_, name, owner.kind, policy, records.line)
+                                                : PutServerName(name, owner.kind, policy, records.line);
     } else {
       Prefix prefix;
       SHARDNS_CHECK(owner.octets.size() == sizeof prefix);
@@ -88,7 +94,7 @@ bool ListRules::End() {
     if (put == ListLine::kFull) return false;
   }
   records_.clear();
-  return true;
+  return source_.format != ListFormat::kZone || (names_.EndZone(source_.list) && servers_.EndZone(source_.list));
 }
 
 std::unique_ptr<const Lists> ListRules::Build() && {
@@ -108,6 +114,10 @@ std::unique_ptr<const Lists> ListRules::Build() && {
                                  .rules = std::move(rules.rules)});
   }
   lists->data_ = std::move(data_);
+  if (lists->servers_->names() > 0 || lists->Has(Trigger::kServerAddress)) {
+    lists->served_ = std::make_unique<ServedZones>(seed_ + 2);
+  }
+  lists->server_name_tiers_ = std::move(server_name_tiers_);
   return lists;
 }
 
@@ -125,11 +135,87 @@ std::optional<NameMatch> Lists::FindAddress(Trigger trigger, Bytes address, uint
   return best;
 }
 
-bool Lists::MayPrecede(Trigger trigger, uint8_t tier, uint64_t lists) const {
-  if (!Has(trigger)) return false;
-  return std::any_of(addresses_.begin(), addresses_.end(), [&](const AddressList& list) {
-    return list.trigger == trigger && (lists >> list.list & 1) != 0 && list.lowest_tier < tier;
+bool Lists::MayPrecede(uint8_t tier, uint64_t lists) const {
+  const auto applies = [&](size_t list) { return (lists >> list & 1) != 0; };
+  for (const AddressList& list : addresses_) {
+    if (list.trigger != Trigger::kClientAddress && applies(list.list) && list.lowest_tier < tier) return true;
+  }
+  if (servers_->names() == 0) return false;
+  for (size_t list = 0; list < server_name_tiers_.size(); ++list) {
+    if (applies(list) && server_name_tiers_[list] < tier) return true;
+  }
+  return false;
+}
+
+namespace {
+
+// The trigger that a rule for a name stands under: the part of the name that it names, behind "*." where that is not
+// all.
+WireName TriggerOf(Bytes name, size_t labels) {
+  WireName trigger;
+  size_t count = 0;
+  for (size_t at = 0; name[at] != 0; at += 1u + name[at]) ++count;
+  size_t from = 0;
+  for (size_t more = count - labels; more > 0; --more) from += 1u + name[from];
+  if (from > 0) {
+    trigger.octets[trigger.size++] = 1;
+    trigger.octets[trigger.size++] = '*';
+  }
+  std::memcpy(trigger.octets + trigger.size, name.data() + from, name.size() - from);
+  trigger.size += name.size() - from;
+  return trigger;
+}
+
+// RFC 4034 section 6.1, of folded names.
+bool ComesAfter(Bytes a, Bytes b) {
+  const auto labels = [](Bytes name) {
+    std::vector<std::string_view> list;
+    for (size_t at = 0; name[at] != 0; at += 1u + name[at]) {
+      list.insert(list.begin(), {reinterpret_cast<const char*>(name.data()) + at + 1, name[at]});
+    }
+    return list;
+  };
+  return labels(a) > labels(b);
+}
+
+}  // namespace
+
+// Of names of servers the trigger that is the last in canonical order decides, of addresses the longest prefix, then
+// the smallest (section 5 of the draft).
+bool Lists::NoteServers(Bytes zone, std::span<const Bytes> names, std::span<const Bytes> addresses) const {
+  SHARDNS_CHECK(served_ != nullptr);
+  std::vector<ServedRule> rules;
+  for (size_t list = 0; list < kMaxLists; ++list) {
+    const uint64_t only = uint64_t{1} << list;
+    std::optional<NameMatch> by_name, by_address;
+    WireName last;
+    for (const Bytes name : names) {
+      const auto match = servers_->Find(name, only);
+      if (!match) continue;
+      const WireName trigger = TriggerOf(name, match->labels);
+      if (by_name && !ComesAfter(trigger.bytes(), last.bytes())) continue;
+      by_name = match;
+      last = trigger;
+    }
+    Bytes smallest;
+    for (const Bytes address : addresses) {
+      const auto match = FindAddress(Trigger::kServerAddress, address, only);
+      if (!match || (by_address && match->labels < by_address->labels)) continue;
+      const bool smaller =
+          !by_address || match->labels > by_address->labels || address.size() < smallest.size() ||
+          (address.size() == smallest.size() &&
+           std::lexicographical_compare(address.begin(), address.end(), smallest.begin(), smallest.end()));
+      if (!smaller) continue;
+      by_address = match;
+      smallest = address;
+    }
+    if (by_name) rules.push_back({.match = *by_name, .trigger = Trigger::kServerName});
+    if (by_address) rules.push_back({.match = *by_address, .trigger = Trigger::kServerAddress});
+  }
+  std::stable_sort(rules.begin(), rules.end(), [](const ServedRule& a, const ServedRule& b) {
+    return std::pair(a.match.policy.tier, a.trigger) < std::pair(b.match.policy.tier, b.trigger);
   });
+  return served_->Put(zone, std::move(rules));
 }
 
 std::optional<NameMatch> Lists::Find(Bytes name, Bytes client, uint64_t lists) const {
@@ -146,6 +232,7 @@ size_t Lists::memory_bytes() const {
     bytes += list.prefixes.memory_bytes() + list.rules.capacity() * sizeof(AddressList::Rule);
   }
   for (const std::string& data : data_) bytes += sizeof data + data.capacity();
+  if (served_ != nullptr) bytes += served_->memory_bytes();
   return bytes;
 }
 

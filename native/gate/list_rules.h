@@ -10,12 +10,9 @@
 
 #include "gate/list_text.h"
 #include "gate/name_list_builder.h"
+#include "gate/served_zones.h"
 
 namespace shardns::gate {
-
-// What a rule is about (draft-vixie-dnsop-dns-rpz section 4). Only the first two are known before anything is looked
-// up.
-enum class Trigger : uint8_t { kClientAddress, kQuestion, kAnswerAddress, kServerName, kServerAddress };
 
 enum class ListFormat : uint8_t { kHosts, kDomains, kAdblock, kZone };
 
@@ -75,9 +72,18 @@ class Lists {
   // The rule for an address of that trigger. `labels` of a match are the bits of its prefix, IPv4 ones 96 more.
   std::optional<NameMatch> FindAddress(Trigger trigger, Bytes address, uint64_t lists) const;
   bool Has(Trigger trigger) const { return (triggers_ >> static_cast<unsigned>(trigger) & 1) != 0; }
-  // Whether an address of that trigger may have a rule that comes before those of a tier.
-  bool MayPrecede(Trigger trigger, uint8_t tier, uint64_t lists) const;
-  std::optional<NameMatch> FindServerName(Bytes name, uint64_t lists) const { return servers_->Find(name, lists); }
+  // Whether a rule that is about the answer may come before those of a tier.
+  bool MayPrecede(uint8_t tier, uint64_t lists) const;
+
+  // Whether there are rules for names or addresses of servers.
+  bool HasServerRules() const { return served_ != nullptr; }
+  // Of one thread: who serves a zone, as it is known now. What rules say of that holds for all names at and below it.
+  // False: there is no room for a zone that has a rule.
+  [[nodiscard]] bool NoteServers(Bytes zone, std::span<const Bytes> names, std::span<const Bytes> addresses) const;
+  // Whether a zone was noted that has a rule.
+  bool JudgesServers() const { return served_ != nullptr && !served_->empty(); }
+  // The rule for a folded name by who serves the zones that it lies in.
+  std::optional<ServedRule> FindServed(Bytes name, uint64_t lists) const { return served_->Find(name, lists); }
 
   // Records that a policy's `data` stands for: "[TTL] TYPE RDATA" in a line each.
   const std::vector<std::string>& data() const { return data_; }
@@ -88,7 +94,9 @@ class Lists {
   friend class ListRules;
   std::unique_ptr<const NameList> names_, servers_;
   std::vector<AddressList> addresses_;
-  uint32_t triggers_ = 0;  // of those, as bits
+  uint32_t triggers_ = 0;                   // of those, as bits
+  std::vector<uint8_t> server_name_tiers_;  // of each list the lowest of its rules for names of servers
+  std::unique_ptr<ServedZones> served_;     // null where there are no rules for servers
   std::vector<std::string> data_;
 };
 
@@ -97,9 +105,15 @@ class ListRules {
   static constexpr size_t kMaxDataOwners = size_t{1} << 20;
   static constexpr size_t kMaxRecords = 64;  // of one owner
 
-  ListRules(uint64_t seed, size_t max_names) : names_(seed, max_names), servers_(seed + 1, max_names) {}
+  ListRules(uint64_t seed, size_t max_names)
+      : seed_(seed), names_(seed, max_names), servers_(seed + 1, max_names), server_name_tiers_(kMaxLists, UINT8_MAX) {}
 
-  void Begin(const ListSource& source) { source_ = source; }
+  void Begin(const ListSource& source) {
+    source_ = source;
+    if (source.format != ListFormat::kZone) return;
+    names_.BeginZone(source.list);
+    servers_.BeginZone(source.list);
+  }
   const ListSource& source() const { return source_; }
 
   ListLine Name(const WireName& name, NameKind kind, RuleSays says, uint32_t line);
@@ -138,10 +152,13 @@ class ListRules {
 
   ListPolicy PolicyOf(RuleSays says, uint32_t data = 0) const;
   ListLine Put(NameListBuilder& into, const WireName& name, NameKind kind, const ListPolicy& policy, uint32_t line);
+  ListLine PutServerName(const WireName& name, NameKind kind, const ListPolicy& policy, uint32_t line);
   ListLine PutAddress(Trigger trigger, const Prefix& prefix, const ListPolicy& policy, uint32_t line);
 
+  const uint64_t seed_;
   ListSource source_ = {};
   NameListBuilder names_, servers_;
+  std::vector<uint8_t> server_name_tiers_;
   std::map<std::pair<uint8_t, Trigger>, AddressRules> addresses_;
   size_t address_rules_ = 0;
   std::map<Owner, Records, OwnerOrder> records_;

@@ -89,19 +89,24 @@ std::optional<NameMatch> NameList::Find(Bytes name, uint64_t lists) const {
   const uint8_t* best = nullptr;
   uint32_t best_rank = UINT32_MAX;
   uint8_t best_labels = 0;
+  uint64_t closed = 0;  // zones in which a longer part of the name exists
   while (count-- > 0) {
     const Suffix& suffix = suffixes[count];
     const size_t from = starts[labels - suffix.labels];
     const uint32_t place = FindName(suffix.hash, {folded + from, name.size() - from});
     if (place == kFree) continue;
     const uint8_t* rule = pool_.data() + place + (name.size() - from);
+    uint64_t exists = 0;
     for (bool more = true; more; rule += kRuleSize) {
       const auto word = LoadNative<uint32_t>(rule);
       more = (word & kMoreBit) != 0;
       const auto kind = static_cast<NameKind>(word & 3);
-      if (kind != NameKind::kSubtree && (kind == NameKind::kExact) != (suffix.labels == labels)) continue;
       const ListPolicy& policy = policies_[LoadNative<uint16_t>(rule + 4)];
-      if ((lists >> policy.list & 1) == 0) continue;
+      const uint64_t list = uint64_t{1} << policy.list;
+      if ((lists & list) == 0) continue;
+      exists |= list & zones_;
+      if (kind == NameKind::kNode || (closed & list) != 0) continue;
+      if (kind != NameKind::kSubtree && (kind == NameKind::kExact) != (suffix.labels == labels)) continue;
       // Rules of one name stand in the order of their kinds and lists.
       const uint32_t rank = policy.tier;
       if (rank >= best_rank) continue;
@@ -109,6 +114,7 @@ std::optional<NameMatch> NameList::Find(Bytes name, uint64_t lists) const {
       best = rule;
       best_labels = suffix.labels;
     }
+    closed |= exists;
   }
   if (best == nullptr) return std::nullopt;
   return NameMatch{.policy = policies_[LoadNative<uint16_t>(best + 4)],

@@ -8,7 +8,8 @@
 // names, that fall into one bucket. A lookup allocates nothing.
 //
 // Which rule: the lowest tier among those of the client's lists; in a tier the longest name, exact before subtree
-// before below; then the list that was named first. Tiers are given by whoever compiles: lists in the AdGuard manner
+// before below; then the list that was named first. In a zone a wildcard holds for names of which no longer part exists
+// there (RFC 4592 section 3.3.1). Tiers are given by whoever compiles: lists in the AdGuard manner
 // share four (important allow, important block, allow, block), a response policy zone has one of its own.
 //
 // Bound: kMaxNames, and 4 GiB of names. 12 octets and the name's own, and 6 for each rule: 38 a name of 20 octets.
@@ -29,6 +30,7 @@ enum class NameKind : uint8_t {
   kExact,    // the name alone
   kSubtree,  // and all below it
   kBelow,    // all below it, not the name (the wildcard of RFC 4592 and of response policy zones)
+  kNode,     // nothing: that the name exists in a zone, where names below it have rules (an empty non-terminal)
 };
 
 enum class ListAction : uint8_t {
@@ -113,6 +115,7 @@ class NameList {
   std::unique_ptr<Bucket[]> buckets_;
   std::vector<uint8_t> pool_;
   std::vector<ListPolicy> policies_;
+  uint64_t zones_ = 0;       // lists that are zones, as bits
   uint64_t depths_[2] = {};  // numbers of labels that names have
   size_t deepest_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <string>
 #include <tuple>
 
 namespace shardns::gate {
@@ -62,6 +63,65 @@ uint64_t NameListBuilder::HashOf(const uint8_t* name, size_t size) const {
   return hash;
 }
 
+template <typename Visit>
+void NameListBuilder::Above(Bytes name, Visit visit) const {
+  uint8_t folded[wire::kMaxNameSize + NameList::kSlack];
+  std::memcpy(folded, name.data(), name.size());
+  uint8_t starts[128];
+  const size_t labels = NameList::Labels(folded, starts);
+  uint64_t hashes[128];
+  hashes[0] = empty_->secret_.words[0];
+  for (size_t depth = 1; depth < labels; ++depth) {
+    hashes[depth] = empty_->MixLabel(hashes[depth - 1], folded + starts[labels - depth]);
+  }
+  for (size_t depth = labels; depth-- > 0;) {
+    if (!visit(hashes[depth], depth == 0 ? name.size() - 1 : size_t{starts[labels - depth]})) return;
+  }
+}
+
+// Where a name lies below a wildcard of its zone, the names between the two exist as well.
+bool NameListBuilder::EndZone(uint8_t list) {
+  const auto is_of = [&](const Rule& rule) { return policies_[rule.policy].list == list; };
+  const auto rule_of = [&](const Staged& one) {
+    const uint8_t* const name = &pool_[one.at];
+    return ReadRule(name + NameSize(name));
+  };
+  std::vector<uint64_t> wildcards;
+  std::vector<Staged> rules;
+  pool_.insert(pool_.end(), kPoolEnd, 0);
+  for (const Staged& one : staged_) {
+    const Rule rule = rule_of(one);
+    if (!is_of(rule)) continue;
+    if (rule.kind() == NameKind::kBelow) wildcards.push_back(one.hash);
+    rules.push_back(one);
+  }
+  std::sort(wildcards.begin(), wildcards.end());
+  std::vector<std::string> nodes;
+  std::vector<uint16_t> policies;
+  for (const Staged& one : rules) {
+    if (wildcards.empty()) break;
+    const Bytes name(&pool_[one.at], NameSize(&pool_[one.at]));
+    size_t between = 0, count = 0;
+    Above(name, [&](uint64_t hash, size_t) {
+      ++count;
+      if (std::binary_search(wildcards.begin(), wildcards.end(), hash)) between = count - 1;
+      return true;
+    });
+    if (between == 0) continue;
+    Above(name, [&](uint64_t, size_t from) {
+      nodes.emplace_back(reinterpret_cast<const char*>(name.data()) + from, name.size() - from);
+      policies.push_back(rule_of(one).policy);
+      return --between > 0;
+    });
+  }
+  pool_.resize(pool_.size() - kPoolEnd);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Bytes name(reinterpret_cast<const uint8_t*>(nodes[i].data()), nodes[i].size());
+    if (!Add({.name = name, .kind = NameKind::kNode, .policy = policies[i], .line = 0})) return false;
+  }
+  return true;
+}
+
 bool NameListBuilder::Stage(const NameRule& rule, uint32_t bits) {
   SHARDNS_CHECK(rule.line <= kMaxListLine && rule.policy < policies_.size());
   const size_t size = rule.name.size();
@@ -91,7 +151,7 @@ const uint8_t* NameListBuilder::ReadRules(const uint8_t* from, Rules* rules) {
 void NameListBuilder::Settle(Rules* rules) const {
   if (rules->size() == 1 && (rules->front().word & kCancels) == 0) return;
   const auto tier = [&](const Rule& rule) { return policies_[rule.policy].tier; };
-  bool cancelled[3][UINT8_MAX + 1] = {};
+  bool cancelled[4][UINT8_MAX + 1] = {};
   for (const Rule& rule : *rules) {
     if ((rule.word & kCancels) != 0) cancelled[static_cast<size_t>(rule.kind())][tier(rule)] = true;
   }
@@ -108,6 +168,7 @@ void NameListBuilder::Settle(Rules* rules) const {
 
 void NameListBuilder::MakeRoom(size_t names, size_t octets, NameList* list) const {
   list->secret_ = empty_->secret_;
+  list->zones_ = empty_->zones_;
   list->policies_ = policies_;
   list->buckets_count_ = names * 1000 / kFillThousandths + 1;
   list->buckets_.reset(new NameList::Bucket[list->buckets_count_]);
@@ -219,6 +280,10 @@ void NameListBuilder::DropNeedless(const NameList& all, const uint8_t* name, siz
   };
   for (size_t i = 0; i < rules->size();) {
     const Rule& rule = (*rules)[i];
+    if (IsZone(rule.policy)) {
+      ++i;
+      continue;
+    }
     Said said = beside(rule);
     for (size_t depth = labels; said == Said::kNothing && depth-- > 0;) {
       if (all.HasDepth(depth)) said = higher(rule, depth);

@@ -90,6 +90,9 @@ struct Functions {
   int (*session_want_read)(Session*);
   int (*session_want_write)(Session*);
   int (*session_terminate_session)(Session*, uint32_t error);
+  int32_t (*session_get_last_proc_stream_id)(Session*);
+  int (*submit_shutdown_notice)(Session*);
+  int (*submit_goaway)(Session*, uint8_t flags, int32_t last_stream, uint32_t error, const uint8_t* data, size_t);
   int (*session_set_stream_user_data)(Session*, int32_t stream, void*);
   void* (*session_get_stream_user_data)(Session*, int32_t stream);
   int (*submit_settings)(Session*, uint8_t flags, const Setting*, size_t);

@@ -81,7 +81,8 @@ void Request::ReadTarget(std::string_view target, std::string_view path) {
   }
 }
 
-bool Request::AddField(std::string_view name, std::string_view value, std::string_view path) {
+bool Request::AddField(std::string_view name, std::string_view value, std::string_view path,
+                       std::string_view forwarded) {
   head_octets_ += name.size() + value.size();
   ++fields_;
   if (head_octets_ > kMaxHeadOctets || fields_ > kMaxFields) return head_octets_ <= kMaxBombOctets;
@@ -93,6 +94,9 @@ bool Request::AddField(std::string_view name, std::string_view value, std::strin
     right_type_ = IsDnsMessage(value);
   } else if (name == "content-length") {
     content_length_ = NumberIn(value);
+  } else if (!forwarded.empty() && name == forwarded) {
+    if (!forwarded_.empty()) forwarded_ += ',';
+    forwarded_ += value;
   }
   return true;
 }

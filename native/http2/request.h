@@ -1,6 +1,7 @@
 // What a request of DNS over HTTPS asks for, field by field (RFC 8484 section 4.1), as
 // lib/server/listeners/doh-request.ts reads it from a whole head. Pure.
 #pragma once
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,8 +20,9 @@ class Request {
  public:
   enum class Method : uint8_t { kNone, kGet, kHead, kPost, kOther };
 
-  // False: the head unpacks to more than anybody sends.
-  bool AddField(std::string_view name, std::string_view value, std::string_view path);
+  // `forwarded`: of the field by which a proxy says for whom it asks; empty: there is none. False: the head unpacks to
+  // more than anybody sends.
+  bool AddField(std::string_view name, std::string_view value, std::string_view path, std::string_view forwarded = {});
   // The head is whole: 0, or the status by which it is refused. After it `query` is that of GET and HEAD.
   uint16_t EndHead();
   // False: the body is longer than a message can be.
@@ -29,6 +31,9 @@ class Request {
   bool is_head() const { return method_ == Method::kHead; }
   bool wants_body() const { return method_ == Method::kPost; }
   const std::vector<uint8_t>& query() const { return query_; }
+  // Of that field all values, in their order, with a comma between them.
+  const std::string& forwarded() const { return forwarded_; }
+  size_t held() const { return query_.size() + forwarded_.size(); }
   // For another request; keeps a little memory.
   void Clear();
 
@@ -37,6 +42,7 @@ class Request {
   void ReadTarget(std::string_view target, std::string_view path);
 
   std::vector<uint8_t> query_;
+  std::string forwarded_;
   size_t head_octets_ = 0;
   uint64_t content_length_ = 0;
   uint32_t fields_ = 0;

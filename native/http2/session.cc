@@ -81,9 +81,10 @@ struct Session::Hooks {
     Session* self = This(user);
     Stream* stream = self->current_;
     if (stream == nullptr || stream->id != frame->stream_id) return 0;
-    const size_t before = stream->request.query().size();
-    const bool good = stream->request.AddField(Text(name, name_length), Text(value, value_length), self->options_.path);
-    self->Count(before, stream->request.query().size());
+    const size_t before = stream->request.held();
+    const bool good = stream->request.AddField(Text(name, name_length), Text(value, value_length), self->options_.path,
+                                               self->options_.forwarded);
+    self->Count(before, stream->request.held());
     if (good) return 0;
     self->Fail();
     return nghttp2::kCallbackFailure;
@@ -92,12 +93,12 @@ struct Session::Hooks {
     Session* self = This(user);
     Stream* stream = self->Find(id);
     if (stream == nullptr || stream->responded || !stream->request.wants_body()) return 0;
-    const size_t before = stream->request.query().size();
+    const size_t before = stream->request.held();
     if (!stream->request.AddBody({data, length})) {
       self->RefuseStream(stream, 413);
       return 0;
     }
-    self->Count(before, stream->request.query().size());
+    self->Count(before, stream->request.held());
     return 0;
   }
   static int OnFrame(nghttp2::Session*, const FrameHeader* frame, void* user) {
@@ -269,7 +270,7 @@ void Session::Close(Stream* stream) {
   (stream->before == nullptr ? first_ : stream->before->after) = stream->after;
   (stream->after == nullptr ? last_ : stream->after->before) = stream->before;
   --streams_;
-  Count(stream->request.query().size(), 0);
+  Count(stream->request.held(), 0);
   unsent_ -= stream->reply.size() - stream->sent;
   std::vector<Stream*>& spare = Hooks::spare().streams;
   if (spare.size() >= kSpareStreams) {
@@ -295,9 +296,9 @@ uint32_t Session::oldest_ms() const {
 }
 
 void Session::HeadEnded(Stream* stream, bool whole) {
-  const size_t before = stream->request.query().size();
+  const size_t before = stream->request.held();
   const uint16_t status = stream->request.EndHead();
-  Count(before, stream->request.query().size());
+  Count(before, stream->request.held());
   if (whole) EndPartial(stream);
   if (status != 0) {
     RefuseStream(stream, status);
@@ -312,14 +313,13 @@ void Session::Whole(Stream* stream) {
   // The answers to what has come in one piece are there before any of them is written.
   if (unsent_ > options_.max_unsent) return End(nghttp2::error::kEnhanceYourCalm);
   noise_ -= std::min(noise_, kNoisePerRequest);
-  MutableBytes room;
-  size_t length = 0;
-  switch (options_.asked->Answer(stream->id, stream->request.query(), &room, &length)) {
+  const Asked::Answered answered = options_.asked->Answer(stream->id, stream->request.query());
+  switch (answered.verdict) {
     case Asked::Verdict::kReply:
-      Respond(stream, room, length);
+      Respond(stream, answered.room, answered.length);
       break;
-    case Asked::Verdict::kNoQuery:
-      RefuseStream(stream, 400);
+    case Asked::Verdict::kRefused:
+      RefuseStream(stream, answered.status);
       break;
     case Asked::Verdict::kLater:
       break;
@@ -338,6 +338,22 @@ void Session::Reply(int32_t id, Bytes reply) {
 void Session::Refuse(int32_t id, uint16_t status) {
   Stream* stream = ended_ ? nullptr : Find(id);
   if (stream != nullptr && !stream->responded) RefuseStream(stream, status);
+}
+
+void Session::Finish(bool last) {
+  if (ended_) return;
+  const nghttp2::Functions& nghttp2 = *options_.functions;
+  if (!last) {
+    nghttp2.submit_shutdown_notice(session_);
+    return;
+  }
+  const int32_t id = nghttp2.session_get_last_proc_stream_id(session_);
+  nghttp2.submit_goaway(session_, 0, id, nghttp2::error::kNone, nullptr, 0);
+}
+
+std::string_view Session::forwarded(int32_t id) const {
+  const Stream* stream = ended_ ? nullptr : Find(id);
+  return stream == nullptr ? std::string_view{} : std::string_view{stream->request.forwarded()};
 }
 
 Bytes Session::query(int32_t id) const {

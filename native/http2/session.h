@@ -24,9 +24,15 @@ inline constexpr size_t kReplyRoom = 65535;
 // Whoever answers queries. Called within Feed.
 class Asked {
  public:
-  enum class Verdict : uint8_t { kReply, kLater, kNoQuery };
-  // kReply: `*length` octets are in `room`, which has kReplyRoom; kLater: Session::Reply comes when it is known.
-  virtual Verdict Answer(int32_t stream, Bytes query, MutableBytes* room, size_t* length) = 0;
+  enum class Verdict : uint8_t { kReply, kLater, kRefused };
+  struct Answered {
+    Verdict verdict;
+    // kReply: a message of `length` octets, in kReplyRoom octets. kLater: Session::Reply comes when it is known.
+    MutableBytes room = {};
+    size_t length = 0;
+    uint16_t status = 0;  // kRefused: of the response
+  };
+  virtual Answered Answer(int32_t stream, Bytes query) = 0;
   // A request was refused by this status.
   virtual void Refused(uint16_t status) = 0;
 
@@ -40,6 +46,7 @@ class Session {
     const nghttp2::Functions* functions;
     Asked* asked;
     std::string path;
+    std::string forwarded;  // the field by which a proxy says for whom it asks; empty: this is none
     uint32_t max_streams;
     size_t max_unsent;  // octets of replies that were not taken, beyond which no query is asked and the session ends
   };
@@ -63,6 +70,12 @@ class Session {
   void Refuse(int32_t stream, uint16_t status);
   // Of a stream that is open; empty for others.
   Bytes query(int32_t stream) const;
+  std::string_view forwarded(int32_t stream) const;
+
+  // Has the client go elsewhere with what is new (GOAWAY, RFC 9113 section 6.8). First without `last`: what it has sent
+  // meanwhile is answered too. Then with it: what has come is answered, the rest is the client's to ask elsewhere, and the
+  // session is over when the last reply is taken.
+  void Finish(bool last);
 
   // Octets of queries; of replies that Take has not given.
   size_t held() const { return held_; }

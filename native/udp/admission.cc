@@ -106,6 +106,7 @@ Admission::Said Admission::Judge(const gate::Edge& edge, const Client& client, w
     *length = Write(action, *query, client.udp, out);
   }
   if (*length == 0) {
+    admitted->limited = !verdict.match;
     responder_->CountDropped();
     return Said::kNothing;
   }
@@ -146,11 +147,12 @@ bool Admission::JudgeAnswer(const gate::Edge& edge, const Client& client, Admitt
   }
   gate::EdgeVerdict& verdict = admitted->verdict;
   const bool empty = !answers || wire::AnCount(out.data()) == 0;
-  if (empty && !verdict.pending) return false;
+  const bool servers = answers && edge.JudgesServers();
+  if (empty && !verdict.pending && !servers) return false;
   if (!verdict.pending && edge.IsPlain(query.type, out.first(*length), query.question_end)) [[likely]]
     return false;
   std::optional<gate::AnswerMatch> found;
-  if (empty) {
+  if (empty && !servers) {
     found = {.match = *verdict.match, .by_override = verdict.by_override, .end = query.question_end};
   } else {
     found = edge.JudgeAnswer(admitted->client, verdict, out.first(*length), query.question_end);
@@ -159,7 +161,7 @@ bool Admission::JudgeAnswer(const gate::Edge& edge, const Client& client, Admitt
   const gate::ListAction action = found->match.policy.action;
   (found->by_override ? counts_->by_override : counts_->by_list[found->match.policy.list]).Add();
   if (action == gate::ListAction::kPass || (action == gate::ListAction::kTruncate && !client.udp)) return false;
-  admitted->again = edge.AliasOf(admitted->client, found->match, found->by_override);
+  admitted->again = edge.AliasOf(admitted->client, *found);
   if (admitted->again != 0) {
     *length = 0;
     return true;
@@ -185,6 +187,7 @@ size_t Admission::Reply(const gate::Edge& edge, const Client& client, Admitted* 
   const gate::RateKind kind = rcode == wire::rcode::kNxDomain ? gate::RateKind::kNxDomain : gate::RateKind::kError;
   const EdgeAction action =
       edge.JudgeOutcome(admitted->client, QueryOf(client, query), admitted->verdict, kind, counts_.get());
+  admitted->limited = action != EdgeAction::kAllow;
   return action == EdgeAction::kAllow ? length : Write(action, query, client.udp, out);
 }
 

@@ -25,6 +25,8 @@ struct Admitted {
   // Not 0: the reply that there is does not go out. A list says that an alias stands in its place: the question is to
   // be asked again under this tag.
   uint32_t again = 0;
+  // Where it gets no reply: it was over a rate, and not dropped by a list.
+  bool limited = false;
 };
 
 class Admission {

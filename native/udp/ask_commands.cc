@@ -34,13 +34,18 @@ bool RunNext(MutableBytes* commands, Asker* asker) {
     return true;
   }
   if (head.command == AskCommand::kForward) {
-    if (commands->size() < sizeof(ForwardRecord) || !asker->MayAsk(head.number)) return false;
+    const bool has_cookie = (head.flags & ask_flag::kCookie) != 0;
+    const size_t size = sizeof(ForwardRecord) + (has_cookie ? sizeof(SentCookie) : 0);
+    if (commands->size() < size || !asker->MayAsk(head.number)) return false;
+    SentCookie cookie = {};
+    if (has_cookie) std::memcpy(&cookie, commands->data() + sizeof(ForwardRecord), sizeof cookie);
+    if (cookie.length > kMaxSentCookie) return false;
     NewQuery query = QueryOf(head, commands->data());
     uint32_t ticket;
     std::memcpy(&ticket, commands->data() + offsetof(ForwardRecord, ticket), sizeof ticket);
     query.token = TokenOf(ticket);
-    asker->AskWritten(query, head.length);
-    *commands = commands->subspan(sizeof(ForwardRecord));
+    asker->AskWritten(query, head.length, Bytes(cookie.octets, cookie.length));
+    *commands = commands->subspan(size);
     return true;
   }
   const size_t size = sizeof(AskRecord) + ((size_t{head.length} + 3) & ~size_t{3});

@@ -5,6 +5,8 @@
 //  | CommandHead                     | ServerAddress | message, padded to 4 |   ask
 //  | CommandHead                     |                                          call off, take over
 //  | CommandHead                     | ServerAddress | ticket |                 forward; length: the OPT's size
+//  | CommandHead                     | ServerAddress | ticket | SentCookie |     the same with a cookie, as the flag
+//  says
 #pragma once
 #include "udp/asker.h"
 
@@ -14,6 +16,7 @@ enum class AskCommand : uint8_t { kAsk = 1, kCallOff = 2, kForward = 3, kTakeOve
 namespace ask_flag {
 inline constexpr uint8_t kKeptLetters = 1;
 inline constexpr uint8_t kAnyEntropy = 2;
+inline constexpr uint8_t kCookie = 4;  // of a forward
 }  // namespace ask_flag
 
 struct CommandHead {
@@ -38,6 +41,11 @@ struct ForwardRecord {
   uint32_t ticket;
 };
 static_assert(sizeof(ForwardRecord) == 44);
+struct SentCookie {
+  uint32_t length;
+  uint8_t octets[kMaxSentCookie];
+};
+static_assert(sizeof(SentCookie) == 44);
 // The token of a ticket: tickets may be 0.
 inline constexpr uint64_t TokenOf(uint32_t ticket) { return uint64_t{1} << 32 | ticket; }
 

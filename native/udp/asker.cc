@@ -69,6 +69,7 @@ void Asker::Ask(const NewQuery& query) {
   slot->letters = query.letters;
   slot->began_ms = query.now_ms;
   slot->notice = WaitingQuery::Notice::kNothing;
+  slot->cookie_length = 0;
   slot->socket = kNone;
   if (length == 0 || (query.server.family != 4 && query.server.family != 6)) {
     Fail(query.number, kMalformed);
@@ -105,11 +106,49 @@ void Asker::Ask(const NewQuery& query) {
   if (outgoing_count_ == kBatch) Flush();
 }
 
-void Asker::AskWritten(const NewQuery& query, uint16_t udp_size) {
+void Asker::AskWritten(const NewQuery& query, uint16_t udp_size, Bytes cookie) {
+  SHARDNS_CHECK(cookie.size() <= kMaxSentCookie);
   const MutableBytes room = written_[outgoing_count_];
+  size_t length =
+      completion_ == nullptr ? 0 : completion_->WriteQuery(query.token, udp_size, room.first(kWrittenQuery));
+  const bool has_cookie = !cookie.empty() && length > wire::kBareOptSize;
+  if (has_cookie) {
+    uint8_t* at = room.data() + length;
+    Store16(at - 2, static_cast<uint16_t>(4 + cookie.size()));
+    Store16(at, wire::kOptionCookie);
+    Store16(at + 2, static_cast<uint16_t>(cookie.size()));
+    std::memcpy(at + 4, cookie.data(), cookie.size());
+    length += 4 + cookie.size();
+  }
   NewQuery whole = query;
-  whole.message = room.first(completion_ == nullptr ? 0 : completion_->WriteQuery(query.token, udp_size, room));
+  whole.message = room.first(length);
+  const uint32_t number = query.number;
   Ask(whole);
+  if (!has_cookie) return;
+  // It stays with the query: whatever is sent in between, this is what its response has to have.
+  WaitingQuery& slot = queries_[number];
+  slot.cookie_length = static_cast<uint8_t>(cookie.size());
+  std::memcpy(slot.cookie, cookie.data(), cookie.size());
+}
+
+// Whether the Completion has taken it.
+bool Asker::Complete(const WaitingQuery& query, Bytes packet, Completion::Taken* taken) {
+  if (query.token == 0 || completion_ == nullptr) return false;
+  if (query.cookie_length == 0) return completion_->OnResponse(query.token, packet, taken);
+  const size_t option = 4u + query.cookie_length, size = wire::kBareOptSize + option;
+  if (packet.size() < wire::kHeaderSize + size) return false;
+  // Of memory of our own.
+  auto* const opt = const_cast<uint8_t*>(packet.data() + packet.size() - size);
+  if (opt[0] != 0 || Load16(opt + 1) != wire::type::kOpt || Load16(opt + 9) != option ||
+      Load16(opt + 11) != wire::kOptionCookie || Load16(opt + 13) != query.cookie_length ||
+      std::memcmp(opt + 15, query.cookie, query.cookie_length) != 0) {
+    return false;
+  }
+  Store16(opt + 9, 0);
+  const bool done = completion_->OnResponse(query.token, packet.first(packet.size() - option), taken);
+  // The caller sees it as it came.
+  Store16(opt + 9, static_cast<uint16_t>(option));
+  return done;
 }
 
 void Asker::TakeOver(uint32_t number, uint32_t serial) {
@@ -316,7 +355,7 @@ void Asker::TakePacket(uint32_t socket, Bytes packet, EventBuffer* events) {
     if (Matches(packet, query.asked(), query.letters)) {
       ++stats_.received;
       Completion::Taken taken;
-      if (query.token != 0 && completion_ != nullptr && completion_->OnResponse(query.token, packet, &taken)) {
+      if (Complete(query, packet, &taken)) {
         events->Add(AskEvent::kCompleted, number, query.serial, taken.result, taken.with_response ? packet : Bytes());
       } else {
         events->Add(AskEvent::kAnswered, number, query.serial, 0, packet);

@@ -16,6 +16,7 @@
 #include "udp/event_buffer.h"
 #include "udp/mmsg.h"
 #include "udp/readiness.h"
+#include "wire/edns.h"
 
 namespace shardns::udp {
 
@@ -40,7 +41,7 @@ class Completion {
   virtual void Flush() {}
 };
 // Header, question, and an OPT without options.
-inline constexpr size_t kWrittenQuery = wire::kHeaderSize + kMaxQuestion + 11;
+inline constexpr size_t kWrittenQuery = wire::kHeaderSize + kMaxQuestion + wire::kBareOptSize;
 
 struct AskerOptions {
   LocalAddresses local;
@@ -94,8 +95,11 @@ class Asker {
   void Ask(const NewQuery& query);
   // Nothing more is told of it. Its socket is not used again when it was silent for long.
   void CallOff(uint32_t number, uint32_t serial, uint32_t now_ms);
-  // The same of the query that the Completion writes, by its token: one that it does not write has failed.
-  void AskWritten(const NewQuery& query, uint16_t udp_size);
+  // The same of the query that the Completion writes, by its token: one that it does not write has failed. `cookie`, of
+  // at most kMaxSentCookie octets, is put into the OPT that ends it (RFC 7873); the Completion hears then of responses
+  // only that have the same cookie in theirs and nothing else, and as if it was not there. All others are the caller's
+  // to judge.
+  void AskWritten(const NewQuery& query, uint16_t udp_size, Bytes cookie = {});
   // The Completion hears no more of it, but its caller does.
   void TakeOver(uint32_t number, uint32_t serial);
   // Null: none. It lives until the next one is set.
@@ -138,6 +142,7 @@ class Asker {
   void Broken(uint32_t socket, int error);
   bool ReceiveBatch();
   void TakePacket(uint32_t socket, Bytes packet, EventBuffer* events);
+  bool Complete(const WaitingQuery& query, Bytes packet, Completion::Taken* taken);
   bool TellNotices(EventBuffer* events);
   bool TellPackets(EventBuffer* events);
 
@@ -155,7 +160,7 @@ class Asker {
   Outgoing outgoing_[kBatch];
   Packet out_headers_[kBatch];
   iovec out_vectors_[kBatch];
-  uint8_t written_[kBatch][kWrittenQuery];  // by the place among those that are going out
+  uint8_t written_[kBatch][kWrittenQuery + 4 + kMaxSentCookie];  // by the place among those that are going out
 
   // What has been received and not yet looked at.
   uint32_t in_socket_ = kNone;

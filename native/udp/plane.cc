@@ -149,36 +149,56 @@ void Plane::Renew(const gate::Rules& rules, const Waiter& waiter, uint32_t tag, 
 }
 
 void Plane::AskAgain(const gate::Rules& rules, std::span<const AskedAgain> asked) {
-  const bool by_subnet = shared_.cache->tunables().Is(answers::mode::kClientSubnet);
+  const gate::Edge& edge = *rules.edge();
   bool wake = false;
   for (const auto& [waiter, tag] : asked) {
     SendBatch& batch = *replies_[waiter.peer.receiver];
+    const MutableBytes out = batch.Next();
     wire::Query query;
     const Bytes packet = {waiter.packet, waiter.packet_length};
     const wire::QueryVerdict parsed = wire::ParseQuery(packet, &query);
     Waiting waiting;
     Renew(rules, waiter, tag, &query, &waiting);
-    Response response = responder_.Respond(packet,
-                                           {.now = shared_.cache->NowTicks(MonotonicMs()),
-                                            .tenant = tag,
-                                            .parsed = &parsed,
-                                            .counting = Counting::kReply,
-                                            .resolves = true},
-                                           &query, batch.Next());
-    if (response.verdict == Verdict::kMiss) {
-      const MissRing::Joined joined = ring_.Join({.query = query,
-                                                  .peer = waiter.peer,
+    const Ticks now = shared_.cache->NowTicks(MonotonicMs());
+    const Response response = responder_.Respond(packet,
+                                                 {.now = now,
                                                   .tenant = tag,
-                                                  .by_subnet = by_subnet,
-                                                  .now_us = waiter.received_us,
-                                                  .generation = shared_.cache->generation()});
+                                                  .parsed = &parsed,
+                                                  .counting = Counting::kReply,
+                                                  .other_tag = true,
+                                                  .resolves = true},
+                                                 &query, out);
+    const auto join = [&](const Peer& peer, FlightKind kind) {
+      const MissRing::Joined joined =
+          ring_.Join({.query = query,
+                      .peer = peer,
+                      .kind = kind,
+                      .tenant = tag,
+                      .by_subnet = shared_.cache->tunables().Is(answers::mode::kClientSubnet),
+                      .now_us = waiter.received_us,
+                      .generation = shared_.cache->generation()});
       wake |= joined == MissRing::Joined::kQueued;
-      if (joined == MissRing::Joined::kQueued || joined == MissRing::Joined::kJoined) continue;
-      response.length = responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, batch.Next());
-      responder_.CountReply(batch.Next().data());
+      return joined == MissRing::Joined::kQueued || joined == MissRing::Joined::kJoined;
+    };
+    // Judged as a first look-up is: by the rates of what it comes to, and for a refresh.
+    size_t length = 0;
+    if (response.verdict == Verdict::kReply) {
+      length = admission_.ReplyCounted(edge, waiting.client, &waiting.admitted, query, out, response.length);
+      Peer nobody;
+      nobody.receiver = waiter.peer.receiver;
+      if (response.answer.refresh) join(nobody, FlightKind::kRefresh);
+    } else if (response.verdict == Verdict::kMiss) {
+      const Admission::Said said = admission_.Miss(edge, waiting.client, waiting.admitted, query, out, &length);
+      if (said == Admission::Said::kGoOn) {
+        if (join(waiter.peer, FlightKind::kMiss)) continue;
+        // Rather old than nothing.
+        if (response.answer.has_stale) length = responder_.AnswerStale(query, tag, now, out);
+        if (length == 0) length = responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
+        responder_.CountReply(out.data());
+      }
     }
-    if (response.length == 0) continue;
-    batch.Add(response.length, waiter.peer);
+    if (length == 0) continue;
+    batch.Add(length, waiter.peer);
     durations_.Add(MonotonicUs() - waiter.received_us);
     if (batch.full()) batch.Flush(receivers_[waiter.peer.receiver]->fd(), &send_counters_);
   }

@@ -11,9 +11,10 @@
 namespace shardns::udp {
 
 inline constexpr uint32_t kNone = UINT32_MAX;
-// 23 MiB when all are in use. 8192 questions are under way by default (upstream.maxTotal), each asked thrice at most.
+// 26 MiB when all are in use. 8192 questions are under way by default (upstream.maxTotal), each asked thrice at most.
 inline constexpr uint32_t kMaxQueries = 65'536;
 inline constexpr size_t kMaxQuestion = wire::kMaxNameSize + 4;
+inline constexpr size_t kMaxSentCookie = 40;  // RFC 7873 section 4
 
 // Neighbours in a list that leads through the table.
 struct Links {
@@ -46,6 +47,9 @@ struct WaitingQuery {
   uint64_t token = 0;
   uint16_t question_length = 0;
   uint8_t question[kMaxQuestion];
+  // What its COOKIE option has; 0 octets: it has none, or its caller minds it.
+  uint8_t cookie_length = 0;
+  uint8_t cookie[kMaxSentCookie];
 
   AskedQuestion asked() const { return {.flags = flags, .question = {question, question_length}}; }
 };

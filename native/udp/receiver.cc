@@ -224,17 +224,7 @@ void Receiver::Handle(int count) {
       } else {
         ReplyAdmitted(*edge, i, &batch, &wake);
       }
-      if (!response.answer.refresh) continue;
-      Peer nobody;
-      nobody.receiver = number_;
-      const JoinArgs refresh = {.query = query,
-                                .peer = nobody,
-                                .kind = FlightKind::kRefresh,
-                                .tenant = batch.tenants[i],
-                                .by_subnet = by_subnet(),
-                                .now_us = batch_us_,
-                                .generation = shared_->cache->generation()};
-      wake |= shared_->ring->Join(refresh) == MissRing::Joined::kQueued;
+      if (response.answer.refresh) Refresh(query, batch.tenants[i], &wake);
     }
   }
   if (!replies_.empty()) replies_.Flush(fd_, &send_counters_);
@@ -264,13 +254,30 @@ void Receiver::ReplyAdmitted(const gate::Edge& edge, size_t at, Batch* batch, bo
                                              .tenant = tag,
                                              .parsed = &batch->parsed[at],
                                              .counting = Counting::kReply,
+                                             .other_tag = true,
                                              .resolves = true},
                                             &query, out);
   if (again.verdict == Verdict::kReply) {
-    Reply(batch->numbers[at], again.length);
+    // Judged as the first: lists say nothing of it, rates do.
+    const size_t sent = admission_.ReplyCounted(edge, batch->clients[at], &admitted, query, out, again.length);
+    if (sent != 0) Reply(batch->numbers[at], sent);
+    if (again.answer.refresh) Refresh(query, tag, wake);
   } else if (AdmitMiss(edge, at, *batch)) {
     HandleMiss(&edge, {.at = at, .tenant = tag, .response = again}, batch, wake);
   }
+}
+
+void Receiver::Refresh(const wire::Query& query, uint32_t tenant, bool* wake) {
+  Peer nobody;
+  nobody.receiver = number_;
+  const JoinArgs refresh = {.query = query,
+                            .peer = nobody,
+                            .kind = FlightKind::kRefresh,
+                            .tenant = tenant,
+                            .by_subnet = by_subnet(),
+                            .now_us = batch_us_,
+                            .generation = shared_->cache->generation()};
+  *wake |= shared_->ring->Join(refresh) == MissRing::Joined::kQueued;
 }
 
 void Receiver::RefusePacket(int packet, Bytes octets) {

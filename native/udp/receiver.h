@@ -88,6 +88,8 @@ class Receiver {
   // Once it is known what they come to.
   bool AdmitMiss(const gate::Edge& edge, size_t at, const Batch& batch);
   void ReplyAdmitted(const gate::Edge& edge, size_t at, Batch* batch, bool* wake);
+  // A hit of the batch was chosen to refresh its entry, which is that of a tag.
+  void Refresh(const wire::Query& query, uint32_t tenant, bool* wake);
   bool MayRefuse(const gate::Edge& edge, const gate::Judgement& judgement, Bytes address);
   // One of the batch that is not in the cache, or is asked again under another tag. `edge` may be null.
   struct Miss {

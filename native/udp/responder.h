@@ -35,6 +35,8 @@ struct RespondArgs {
   bool udp = true;
   bool allow_stale = false;
   Counting counting = Counting::kQuestion;
+  // The question is asked again, under another tag: its entry there may be chosen for a refresh as that of any hit.
+  bool other_tag = false;
   // Misses are resolved: whether a name exists is found out before ANY is answered. Else it is as if all did.
   bool resolves = false;
 };
@@ -122,7 +124,8 @@ Response Responder::Respond(Bytes packet, const RespondArgs& args, Clock clock, 
                          .tenant = args.tenant,
                          .udp = args.udp,
                          .allow_stale = args.allow_stale,
-                         .again = args.counting != Counting::kQuestion},
+                         .again = args.counting != Counting::kQuestion,
+                         .refreshes = args.other_tag},
                         clock, reader_, out, &response.answer);
     AfterLookup(*query, args, out, &response);
   }

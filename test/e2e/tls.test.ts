@@ -14,7 +14,7 @@ import { exchange } from '../support/exchange.js';
 import { decode, makeQuery } from '../support/messages.js';
 
 const run = promisify(execFile);
-const missing = ['unbound', 'kdig', 'openssl', 'dnsperf'].filter(
+const missing = ['unbound', 'kdig', 'openssl', 'dnsperf', 'stubby'].filter(
   tool => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0,
 );
 if (missing.length > 0) {
@@ -24,7 +24,7 @@ if (missing.length > 0) {
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-e2e-'));
 const children: ChildProcess[] = [];
-const ports = { unbound: 0, https: 0, plain: 0, tls: 0 };
+const ports = { unbound: 0, https: 0, plain: 0, tls: 0, stubby: 0 };
 const later = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 function freePort(): Promise<number> {
@@ -185,6 +185,37 @@ control: false
     const { stdout } = await run('dnsperf', [...target, '-c', '4', '-q', '100', '-n', '20']);
     expect(stdout).toMatch(/Queries lost:\s+0 /);
     expect(Number(/NOERROR (\d+)/.exec(stdout)![1])).toBe(4000);
+  });
+
+  test('stubby asks over TLS for those that ask it in plain text, when the certificate is what it should be', async () => {
+    const stubbyWith = (name: string): string =>
+      file(
+        'stubby.yml',
+        `resolution_type: GETDNS_RESOLUTION_STUB
+dns_transport_list: [GETDNS_TRANSPORT_TLS]
+tls_authentication: GETDNS_AUTHENTICATION_REQUIRED
+tls_ca_file: "${folder}/authority.pem"
+tls_query_padding_blocksize: 128
+idle_timeout: 9000
+listen_addresses: [127.0.0.1@${ports.stubby}]
+appdata_dir: "${folder}"
+upstream_recursive_servers:
+  - address_data: 127.0.0.1
+    tls_port: ${ports.tls}
+    tls_auth_name: "${name}"
+`,
+      );
+    const asked = async (name: string): Promise<string> =>
+      (await run('kdig', ['@127.0.0.1', '-p', String(ports.stubby), '+timeout=1', '+retry=0', '+short', name])).stdout;
+    const good = start('stubby', ['-C', stubbyWith('dns.example')]);
+    await until(async () => (await asked('s.e2e.example')) === '192.0.2.25\n');
+    const many = await Promise.all(Array.from({ length: 50 }, (_, i) => asked(`s${i}.e2e.example`)));
+    expect(new Set(many)).toEqual(new Set(['192.0.2.25\n']));
+    good.kill('SIGKILL');
+    await new Promise(resolve => good.on('exit', resolve));
+    start('stubby', ['-C', stubbyWith('other.example')]);
+    await later(1000);
+    expect(await asked('t.e2e.example').catch(() => '')).not.toContain('192.0.2.25');
   });
 
   test('SIGHUP shows another certificate, and one that is of no use is refused by its name', async () => {

@@ -14,9 +14,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view first = text.substr(0, size / 2), second = text.substr(size / 2);
   http2::Request request;
   const bool good = request.AddField(":path", first, "/d") && request.AddField(":method", "POST", "/d") &&
-                    request.AddField("content-type", second, "/d") && request.AddField(first, second, "/d");
+                    request.AddField("content-type", second, "/d") && request.AddField(first, second, "/d", first);
   if (good && request.EndHead() == 0) request.AddBody({data, size});
   SHARDNS_CHECK(request.query().size() <= http2::kMaxQuery);
+  SHARDNS_CHECK(request.forwarded().size() <= http2::kMaxHeadOctets);
   std::vector<uint8_t> decoded;
   if (http2::DecodeBase64Url(text, &decoded)) SHARDNS_CHECK(decoded.size() == size * 3 / 4);
 

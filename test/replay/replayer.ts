@@ -432,7 +432,9 @@ class Run {
     const index = this.#replies.findIndex(one => client === undefined || one.client === client);
     const [reply] = this.#replies.splice(Math.max(index, 0), 1);
     // What a policy says is nobody's authority here; there it has AA.
-    const wanted = this.#policy.length > 0 ? { ...step.entry!, flags: step.entry!.flags & ~Flag.AA } : step.entry!;
+    const recursion = this.#policy.some(one => one.deniesWithoutRa === true) ? Flag.RA : 0;
+    const wanted =
+      this.#policy.length > 0 ? { ...step.entry!, flags: (step.entry!.flags & ~Flag.AA) | recursion } : step.entry!;
     const difference = mismatch(wanted, reply.packet, this.level, this.scenario);
     if (difference !== undefined) throw new Failure(`line ${step.line}: ${difference}${this.#hint()}`);
   }

@@ -19,6 +19,8 @@ export interface PolicyZone {
   name: string;
   text: string;
   action?: string;
+  /** A name that it denies is told without RA there; here RA says what it says. */
+  deniesWithoutRa?: boolean;
 }
 
 /** Options of the reference program that change nothing of what a client is told, or nothing that is tested here. */
@@ -330,6 +332,9 @@ function readPolicyOption(zones: PolicyZone[], number: number, key: string, valu
     case 'zonefile':
     case 'rpz-log':
     case 'rpz-log-name':
+      return;
+    case 'rpz-signal-nxdomain-ra':
+      zone.deniesWithoutRa = yes(value);
       return;
     case 'rpz-action-override':
       if (value !== 'passthru' && value !== 'nxdomain' && value !== 'nodata') break;

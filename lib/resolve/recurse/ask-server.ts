@@ -20,8 +20,7 @@ export function serverAsker(
     const checkingDisabled = recursionDesired && validation !== undefined;
     const query = buildServerQuery({ name, type, recursionDesired, dnssecOk, checkingDisabled }, udpSize);
     const exchanger = exchangerOf();
-    return question.tcp
-      ? exchanger.askTcp(query, server, { timeoutMs, cancel, onLate })
-      : exchanger.ask(query, server, { timeoutMs, cancel, onLate });
+    const patience = { timeoutMs, cancel, onLate, client: question.client };
+    return question.tcp ? exchanger.askTcp(query, server, patience) : exchanger.ask(query, server, patience);
   };
 }

@@ -53,6 +53,8 @@ export interface Budget {
   /** Something of it failed for want of room: then its failure says nothing of the name. */
   ours: boolean;
   readonly cancel: Canceller;
+  /** Whose share it counts to; undefined: nobody's. */
+  readonly client: string | undefined;
   /** What validation may cost; undefined: nothing is validated. */
   readonly validation: ValidationBudget | undefined;
   /** What it was spent on, so that no link of a chain pays again for what another had checked. */
@@ -69,6 +71,8 @@ export interface JobOptions {
   deadlineMs: number;
   /** Ask anew even where the answer is in the cache. */
   fresh?: boolean;
+  /** Numeric address of the client whose query it is. */
+  client?: string | undefined;
   /** What is found has to prove itself, at this cost at the most. */
   validation?: Partial<BudgetLimits>;
   trace?: (event: TraceEvent) => void;
@@ -100,6 +104,7 @@ export class Job {
       failed: undefined,
       ours: false,
       cancel: new Canceller(),
+      client: options.client,
       validation: options.validation && new ValidationBudget(options.validation),
       paid: options.validation && new Map(),
       heard: options.validation && new Map(),

@@ -13,6 +13,8 @@ export interface ServerQuestion {
   type: number;
   recursionDesired: boolean;
   tcp: boolean;
+  /** Numeric address of the client whose share it counts to; undefined: nobody's. */
+  client?: string | undefined;
 }
 
 /**

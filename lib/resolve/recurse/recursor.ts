@@ -114,6 +114,10 @@ export class Recursor {
     rrsets.guardsSecure = options.validation !== undefined;
   }
 
+  /** Milliseconds of its clock. */
+  get now(): number {
+    return this.clock.nowMs();
+  }
   get options(): RecursorOptions {
     return this.#setting.options;
   }
@@ -132,10 +136,11 @@ export class Recursor {
   async resolve(
     name: Uint8Array,
     type: number,
-    options: Pick<JobOptions, 'fresh' | 'trace'> & { checkingDisabled?: boolean },
+    options: Pick<JobOptions, 'fresh' | 'trace' | 'client'> & { checkingDisabled?: boolean },
   ): Promise<RecursionResult> {
     const job = Job.begin(this.clock, {
       fresh: options.fresh,
+      client: options.client,
       trace: options.trace,
       validation: options.checkingDisabled === true ? undefined : this.options.validation?.budget,
       maxQueries: this.options.maxQueries,

@@ -50,7 +50,7 @@ export class SharedExchanges {
     server.inFlight++;
     tried.began = this.clock.nowMs();
     tried.asking = key;
-    const question: ServerQuestion = { name, type, recursionDesired, tcp };
+    const question: ServerQuestion = { name, type, recursionDesired, tcp, client: job.budget.client };
     const asking = this.send(question, server, Math.min(timeoutMs, left), job.budget.cancel, response => {
       tried.late = response;
     });

@@ -4,24 +4,33 @@
 // Bound: 11 aliases (as many as recursion follows).
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../../native/binding.js';
 import { Class, ExtendedError, Flag, Rcode, Type } from '../../wire/iana.js';
+import type { Engine } from '../../cache/engine.js';
 import { decodeMessage, encodeMessage, type Message, type ResourceRecord } from '../../wire/message.js';
 import type { Query } from '../../wire/query.js';
 import { type Flyer, isKept, variantOf, withName } from '../asker.js';
-import { failed, type Outcome } from '../outcome.js';
+import { failed, type Outcome, type Resolution } from '../outcome.js';
 import { RECURSION_LIMITS } from '../recurse/limits.js';
 import type { StepParts } from './step.js';
+
+interface AliasOptions {
+  tenant?: number;
+  ttl?: number;
+  keeps?: boolean;
+  before?: { records: readonly ResourceRecord[]; owner: Uint8Array };
+}
 
 /**
  * @param how.tenant whose answer to the target is told, where that is not the asker's own
  * @param how.ttl of the alias; by default that of what it leads to
  * @param how.keeps whether the whole may be kept
+ * @param how.before what leads from the question's name to the one that is an alias
  */
 export async function followAlias(
   query: Query,
   asker: Flyer,
   target: Uint8Array,
   { context, engine, keep }: StepParts,
-  { tenant = asker.tenant, ttl, keeps = true }: { tenant?: number; ttl?: number; keeps?: boolean } = {},
+  { tenant = asker.tenant, ttl, keeps = true, before }: AliasOptions = {},
 ): Promise<Outcome> {
   const { client, flight, depth = 0 } = asker;
   if (depth >= RECURSION_LIMITS.aliases) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
@@ -40,18 +49,9 @@ export async function followAlias(
   }
   if (resolution.kind === 'moved') return { kind: 'moved', tenant: resolution.tenant };
   if (resolution.kind === 'error') return resolution;
-  let octets: Uint8Array;
-  let isStale = false;
-  if (resolution.kind === 'cached') {
-    let length = engine.answer(asked.message, { tenant, counts: 'nothing' });
-    isStale = length <= 0;
-    if (isStale) length = engine.answer(asked.message, { allowStale: true, tenant, counts: 'nothing' });
-    if (length <= 0) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
-    octets = engine.reply.slice(0, length);
-  } else {
-    octets = resolution.message;
-    isStale = isStaleError(resolution.extendedError & 0xffff);
-  }
+  const told = answerOf(resolution, asked, tenant, engine);
+  if (told === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
+  const { octets, isStale } = told;
   let message: Message;
   try {
     message = decodeMessage(octets);
@@ -60,7 +60,7 @@ export async function followAlias(
     return failed(Rcode.SERVFAIL, ExtendedError.other);
   }
   const alias: ResourceRecord = {
-    name: query.name,
+    name: before?.owner ?? query.name,
     type: Type.CNAME,
     dnsClass: Class.IN,
     ttl: ttl ?? message.answers.reduce((least, record) => Math.min(least, record.ttl), 300),
@@ -71,23 +71,39 @@ export async function followAlias(
     // The alias is nobody's who signs: what it leads to does not make all of it validated (RFC 4035 section 3.2.3).
     flags: message.flags & ~(Flag.AA | Flag.AD),
     question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
-    answers: [alias, ...message.answers],
+    answers: [...(before?.records ?? []), alias, ...message.answers],
     additionals: [],
   });
   if (whole === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);
   // What is stale of the target is no fresh answer to the alias.
   if (isStale) return { kind: 'message', message: whole, extendedError: ExtendedError.staleAnswer };
-  const told = { kind: 'message', message: whole, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE } as const;
+  const outcome = { kind: 'message', message: whole, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE } as const;
   // What the target is told one subnet only, or without recursion, is not the alias's for everybody.
   const scoped = context.options.forwardClientSubnet && query.clientSubnet !== undefined;
-  if (scoped || !keeps || !isKept(query)) return told;
+  if (scoped || !keeps || !isKept(query)) return outcome;
   // Nor is what may not be kept of the target: a hook, its zone or its TTL say so.
   const known = engine.peek(asked.name, asked.type, variantOf(asked, tenant));
   if (known === undefined || known.remainingSeconds <= 0) {
     keep.end(query, asker);
-    return told;
+    return outcome;
   }
   return keep.own(query, asker, whole, known.remainingSeconds * 1000);
+}
+
+/** What a question of our own came to, as octets; undefined where it is in the cache no more. */
+export function answerOf(
+  resolution: Exclude<Resolution, { kind: 'error' }>,
+  asked: Query,
+  tenant: number,
+  engine: Engine,
+): { octets: Uint8Array; isStale: boolean } | undefined {
+  if (resolution.kind === 'message') {
+    return { octets: resolution.message, isStale: isStaleError(resolution.extendedError & 0xffff) };
+  }
+  let length = engine.answer(asked.message, { tenant, counts: 'nothing' });
+  const isStale = length <= 0;
+  if (isStale) length = engine.answer(asked.message, { allowStale: true, tenant, counts: 'nothing' });
+  return length <= 0 ? undefined : { octets: engine.reply.slice(0, length), isStale };
 }
 
 const isStaleError = (code: number): boolean =>

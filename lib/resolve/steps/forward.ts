@@ -17,6 +17,7 @@ import { ResolutionError } from '../recurse/job.js';
 import { buildUpstreamQuery, responseExtendedError, responseScope } from '../upstream-query.js';
 import type { HookStep } from './hook.js';
 import type { StepParts } from './step.js';
+import { overZoneRate } from './zone-rate.js';
 
 export class ForwardStep implements Forwarder {
   readonly log: Logger;
@@ -44,6 +45,8 @@ export class ForwardStep implements Forwarder {
     if (asker.fresh !== true && this.parts.keep.deriveDenial(query, asker.tenant, believed)) {
       return { kind: 'cached', tenant: asker.tenant };
     }
+    const over = overZoneRate(query, asker, this.parts);
+    if (over !== undefined) return over;
     const { exchanger } = this.parts;
     const octets = buildUpstreamQuery(query, options);
     exchanger.race(new Forwarding(exchanger, octets, upstreams ?? [], this, query, asker, believed, landing));

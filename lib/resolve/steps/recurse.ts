@@ -7,9 +7,11 @@ import { withoutBlockedHints } from '../hints.js';
 import { extraTextOf } from '../bogus-text.js';
 import { failed, type Outcome } from '../outcome.js';
 import type { Recursor } from '../recurse/recursor.js';
+import { noteServers } from '../served-names.js';
 import { answerWithoutRecursion, resolveFor } from '../recursive-answers.js';
 import type { HookStep } from './hook.js';
 import type { StepParts } from './step.js';
+import { overZoneRate } from './zone-rate.js';
 
 /** Undefined for names that the recursor does not serve. */
 export function recurse(query: Query, asker: Flyer, parts: StepParts, hook: HookStep): Promise<Outcome> | undefined {
@@ -21,20 +23,26 @@ async function resolve(
   query: Query,
   asker: Flyer,
   recursor: Recursor,
-  { context, keep, log }: StepParts,
+  parts: StepParts,
   hook: HookStep,
 ): Promise<Outcome> {
+  const { context, keep, log } = parts;
   asker.flight.recursive = true;
   if (query.dnsClass !== Class.IN) {
     return { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.notAuthoritative };
   }
   if (!query.recursionDesired) return answerWithoutRecursion(query, recursor);
-  const fresh = asker.fresh ?? false;
-  const resolved = await (context.pool?.answer(query, fresh) ?? resolveFor(query, recursor, fresh));
+  const over = overZoneRate(query, asker, parts);
+  if (over !== undefined) return over;
+  const { fresh = false, client } = asker;
+  // Refreshes are bounded elsewhere, and nobody's share.
+  const from = { fresh, client: fresh ? undefined : client?.address };
+  const resolved = await (context.pool?.answer(query, from) ?? resolveFor(query, recursor, from));
   if (resolved.kind === 'answer') {
     const visible = withoutBlockedHints(query, asker.tenant, resolved.message, context.options.local);
     const message = visible && (asker.translation === undefined ? visible : asker.translation.shown(visible));
     if (message === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);
+    if (context.servedZones?.wanted === true) noteServers(query, resolved.message, recursor, context.servedZones);
     const drop = hook.drops(query, asker, message, 'recursion');
     const { extendedError = NO_EXTENDED_ERROR } = resolved;
     const tell = (): Outcome => {

@@ -2,7 +2,8 @@
 // recursor or the upstreams are asked beside it, and whoever answers first is told. What those find is shared in turn (Keep).
 //
 // Shared is what anybody would be told: no answer of a tenant or a view, for a client's subnet, of a group that a hook has
-// named, or translated for some (DNS64). Local data comes before this step.
+// named, or translated for some (DNS64); and none where lists have rules about who serves a zone. Local data comes before
+// this step.
 import type { Timer } from '../../base/clock.js';
 import type { SecondLevel, SharedAnswer, SharedReader } from '../../cache/answers/second-level.js';
 import type { Query } from '../../wire/query.js';
@@ -33,6 +34,8 @@ function mayShare(query: Query, asker: Flyer, group: string | undefined, { conte
     isKept(query) &&
     (group === undefined || group === 'default') &&
     asker.translation === undefined &&
+    // Rules about who serves a name's zone need to know who that is, which the answer does not say.
+    context.servedZones?.wanted !== true &&
     !(options.forwardClientSubnet && query.clientSubnet !== undefined) &&
     options.dns64?.hasSay(query, 0) !== true
   );

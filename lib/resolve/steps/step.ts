@@ -5,6 +5,7 @@ import type { Logger } from '../../base/log.js';
 import type { SecondLevel } from '../../cache/answers/second-level.js';
 import type { Engine } from '../../cache/engine.js';
 import type { ListAliases } from '../../clients/list-aliases.js';
+import type { ServedZones } from '../../clients/served-zones.js';
 import type { Exchanger } from '../../upstream/exchange.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import type { Query } from '../../wire/query.js';
@@ -14,11 +15,14 @@ import type { Dns64 } from '../dns64.js';
 import type { Hooks } from '../hooks.js';
 import type { Keep, KeepOptions } from '../keep.js';
 import type { LocalAnswers } from '../local-answers.js';
+import type { Designation } from '../local-zones.js';
 import type { Mistakes } from '../mistakes.js';
 import type { Moved, Resolution } from '../outcome.js';
 import type { AddressRules } from '../recurse/address-rules.js';
 import type { Recursor } from '../recurse/recursor.js';
 import type { Resolving } from '../recursive-answers.js';
+import type { FlightLimits } from '../flights.js';
+import type { ZoneRate, ZoneRates } from '../zone-rates.js';
 import type { ServerIdentity } from './chaos.js';
 
 export interface StepOptions extends KeepOptions {
@@ -35,6 +39,9 @@ export interface StepOptions extends KeepOptions {
   addressRules?: AddressRules;
   /** Set where clients with IPv6 alone are told translated addresses. */
   dns64?: Dns64;
+  flights: FlightLimits;
+  /** How many names of a zone may come to nothing; undefined: all. */
+  zoneRate?: ZoneRate;
 }
 
 /** What steps read of the resolver that they belong to; much of it changes while they work. */
@@ -47,10 +54,16 @@ export interface StepContext {
   /** Whether `onQuery` says whose client it is. */
   readonly sortsByHook: boolean;
   /** Aliases that lists put in place of names; undefined: there are none. */
-  readonly listAliases: Pick<ListAliases, 'find' | 'keeps'> | undefined;
+  readonly listAliases: Pick<ListAliases, 'find' | 'kept' | 'keeps'> | undefined;
+  /** Told who serves the zones of what is found; undefined: nobody wants to know. */
+  readonly servedZones: Pick<ServedZones, 'wanted' | 'note'> | undefined;
+  /** How this server is asked encrypted; undefined: that is told nobody. */
+  readonly designation: Designation | undefined;
   /** Answers that a fleet shares. */
   readonly level: SecondLevel | undefined;
-  readonly stats: { rejectedResponses: number; dns64Answers: number; dns64Pointers: number };
+  readonly stats: { rejectedResponses: number; zoneLimited: number; dns64Answers: number; dns64Pointers: number };
+  /** Questions under way. */
+  readonly inFlight: number;
   /** Told of each question whose answer does not prove itself. Must not throw. */
   readonly onBogus: (name: string, extendedError: number) => void;
   /** A question that an alias of this one leads to. */
@@ -66,6 +79,7 @@ export interface StepParts {
   readonly clock: Clock;
   /** For what is due in a few milliseconds, and mostly called off. */
   readonly soon: EqualTimers;
+  readonly zoneRates: ZoneRates;
   /** One that does not throw. */
   readonly log: Logger;
   readonly mistakes: Mistakes;

@@ -17,6 +17,9 @@ export interface Accepting {
 export interface Taken {
   /** Queries that are not answered yet. */
   readonly underWay: number;
+  readonly size: number;
+  /** Has clients go elsewhere with what is new; each connection ends when what came over it is answered. */
+  finish(): void;
   close(): void;
 }
 
@@ -36,9 +39,14 @@ export abstract class AcceptingListener implements Listener {
   listen(): Promise<void> {
     return this.acceptor.listen();
   }
-  /** No new connections; those open may finish what they have asked. */
+  /** Connections that are open. */
+  get size(): number {
+    return this.taken.size;
+  }
+  /** No new connections; those open may finish what they have asked, and are closed then. */
   stop(): void {
     this.acceptor.stop();
+    this.taken.finish();
   }
   close(): void {
     this.acceptor.close();

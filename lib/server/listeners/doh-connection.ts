@@ -7,9 +7,10 @@
 // `messageTimeoutMs` from the head of a request until it is whole.
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../base/clock.js';
-import { binding } from '../../native/binding.js';
+import { binding, Silence } from '../../native/binding.js';
 import { padded, REPLY_BLOCK } from '../../wire/opt.js';
-import type { Answerer } from '../answerer.js';
+import type { Answerer, Reply } from '../answerer.js';
+import type { ForwardedFor, ForwardedHeader } from './forwarded-for.js';
 import { IdleWatch } from './idle-watch.js';
 import type { StreamClient } from './stream-session.js';
 import type { Connection, TcpConnections } from './tcp-connections.js';
@@ -37,6 +38,13 @@ export const newHttpsStats = (): HttpsStats => ({
   abusive: 0,
 });
 
+/**
+ * Of a request to which no DNS message is due: not even one with an error, which RFC 8484 section 4.2.1 would have as 200.
+ * 429 for who is over a rate (RFC 6585 section 4); 403 for what a list drops, as dnsdist has it.
+ */
+export const statusOf = (why: number | undefined): number =>
+  why === Silence.limited ? 429 : why === Silence.blocked ? 403 : 400;
+
 export interface DohReply {
   readonly status: number;
   /** Of the DNS message, which the next reply overwrites. */
@@ -52,12 +60,15 @@ export interface DohConnectionParts {
   readonly clock: Clock;
   /** Whose options it obeys, and where it tells what it holds. */
   readonly connections: TcpConnections;
+  readonly forwarded: ForwardedFor;
   readonly stats: HttpsStats;
   readonly notify: { began(): void; ended(): void };
 }
 
 export class DohConnection implements Connection {
   readonly address: string;
+  /** By which header the client, which is a proxy, says for whom it asks; undefined: it is none. */
+  readonly forwardedBy: ForwardedHeader | undefined;
   readonly #idle: IdleWatch;
   /** Requests that are not whole, the oldest first, with the time when they began. */
   readonly #partial = new Map<object, number>();
@@ -77,8 +88,9 @@ export class DohConnection implements Connection {
     oldest?: () => number | undefined,
   ) {
     this.#oldest = oldest ?? (() => this.#partial.values().next().value);
-    const { socket, client, clock, connections } = parts;
+    const { socket, client, clock, connections, forwarded } = parts;
     this.address = client.address;
+    this.forwardedBy = forwarded.headerOf(client.address);
     this.#idle = new IdleWatch({
       clock,
       connections,
@@ -89,6 +101,23 @@ export class DohConnection implements Connection {
     socket.on('close', () => this.#gone());
   }
 
+  /** What its framing does to have the client go elsewhere. */
+  farewell: () => void = () => this.destroy();
+  #isLeaving = false;
+
+  /** Ends it when what has come over it is answered. */
+  finish(): void {
+    if (this.#isLeaving || this.isGone) return;
+    this.#isLeaving = true;
+    this.farewell();
+  }
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+  /** A request is not whole, or not answered. */
+  get isBusy(): boolean {
+    return this.#underWay > 0 || this.#partial.size > 0;
+  }
   get isGone(): boolean {
     return this.parts.socket.destroyed;
   }
@@ -131,20 +160,31 @@ export class DohConnection implements Connection {
     this.#hold(0, unread - this.#unread);
   }
 
-  /** Calls `reply` once, unless the connection is gone then. */
-  ask(query: Uint8Array, reply: (reply: DohReply) => void): void {
-    this.active();
-    this.#ask(query, this.parts.answerer.answer.bind(this.parts.answerer), answer =>
-      reply(answer === undefined ? this.refuse(400) : this.#made(answer)),
+  /**
+   * Calls `reply` once, unless the connection is gone then.
+   * @param forwarded what the header `forwardedBy` says, all its lines with a comma between them
+   */
+  ask(query: Uint8Array, forwarded: string | undefined, reply: (reply: DohReply) => void): void {
+    this.askFor(query, forwarded, (answer, why) =>
+      reply(answer === undefined ? this.refuse(statusOf(why)) : this.#made(answer)),
     );
   }
-  /** The same for a query that was looked up natively, under `tag`, and is a miss: the message as it is; none is due. */
-  askMissed(query: Uint8Array, tag: number, reply: (message: Uint8Array | undefined) => void): void {
-    const { answerer } = this.parts;
-    this.#ask(query, (message, asker, done) => answerer.answerMiss(message, asker, tag, done), reply);
+  /** The same, and the message as it is; none is due. */
+  askFor(query: Uint8Array, forwarded: string | undefined, reply: Reply): void {
+    this.active();
+    const { answerer, client } = this.parts;
+    const { forwardedBy } = this;
+    const asker =
+      forwardedBy === undefined ? client : this.parts.forwarded.clientOf(forwarded ?? '', forwardedBy, client);
+    this.#ask(query, asker, answerer.answer.bind(answerer), reply);
   }
-  #ask(query: Uint8Array, ask: Answerer['answer'], reply: (message: Uint8Array | undefined) => void): void {
-    const { client, connections, notify } = this.parts;
+  /** The same for a query that was looked up natively, under `tag`, and is a miss: the message as it is; none is due. */
+  askMissed(query: Uint8Array, tag: number, reply: Reply): void {
+    const { answerer, client } = this.parts;
+    this.#ask(query, client, (message, asker, done) => answerer.answerMiss(message, asker, tag, done), reply);
+  }
+  #ask(query: Uint8Array, client: StreamClient, ask: Answerer['answer'], reply: Reply): void {
+    const { connections, notify } = this.parts;
     if (this.#underWay >= 2 * connections.options.maxPipelined) {
       this.abused();
       return;
@@ -153,11 +193,11 @@ export class DohConnection implements Connection {
     this.#hold(octets, 0);
     if (this.#underWay++ === 0) connections.busy(this);
     notify.began();
-    ask(query, { protocol: 'https', client }, answer => {
+    ask(query, { protocol: 'https', client }, (answer, why) => {
       if (--this.#underWay === 0) connections.rests(this);
       notify.ended();
       this.#hold(-octets, 0);
-      if (!this.isGone) reply(answer);
+      if (!this.isGone) reply(answer, why);
     });
   }
 

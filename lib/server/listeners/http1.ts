@@ -27,6 +27,7 @@ export class Http1 {
 
   take(socket: Duplex, connection: DohConnection): void {
     this.#connections.set(socket, connection);
+    connection.farewell = () => void (connection.isBusy || socket.end());
     this.#server.emit('connection', socket);
   }
 }
@@ -35,17 +36,25 @@ function serve(request: IncomingMessage, response: ServerResponse, connection: D
   const { method = '', url: target = '', headers } = request;
   const isHead = method === 'HEAD';
   const reply = (one: DohReply): void => write(response, connection, one, isHead);
+  const { forwardedBy } = connection;
+  // Node joins the lines of both headers, as RFC 9110 section 5.3 has it.
+  const forwarded = forwardedBy === undefined ? undefined : (headers[forwardedBy] as string | undefined);
   const reading = readHead(
     { method, target, contentType: headers['content-type'], contentLength: headers['content-length'] },
     path,
   );
   for (const one of [request, response]) one.on('error', () => connection.destroy());
-  if (reading === 'body') readBody(request, connection, reply);
+  if (reading === 'body') readBody(request, connection, query => connection.ask(query, forwarded, reply), reply);
   else if (typeof reading === 'number') reply(connection.refuse(reading));
-  else connection.ask(reading, reply);
+  else connection.ask(reading, forwarded, reply);
 }
 
-function readBody(request: IncomingMessage, connection: DohConnection, reply: (one: DohReply) => void): void {
+function readBody(
+  request: IncomingMessage,
+  connection: DohConnection,
+  ask: (query: Uint8Array) => void,
+  reply: (one: DohReply) => void,
+): void {
   const body = new MessageBody();
   connection.begin(request);
   request.on('data', (chunk: Buffer) => {
@@ -59,7 +68,7 @@ function readBody(request: IncomingMessage, connection: DohConnection, reply: (o
   request.on('end', () => {
     if (body.isTooLong) return;
     connection.end(request, body.octets);
-    connection.ask(body.message, reply);
+    ask(body.message);
   });
 }
 
@@ -72,7 +81,7 @@ function write(response: ServerResponse, connection: DohConnection, reply: DohRe
   if (freshness !== undefined) headers['cache-control'] = freshness;
   if (status === 405) headers.allow = ALLOWED_METHODS;
   // What the client is still to send of a request that was refused is not read.
-  if (status >= 400) headers.connection = 'close';
+  if (status >= 400 || connection.isLeaving) headers.connection = 'close';
   const written = MAX_HEAD_OCTETS / 16 + length;
   connection.writes(written);
   response.on('finish', () => connection.wrote(written));

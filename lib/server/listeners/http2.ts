@@ -34,6 +34,7 @@ export function serveHttp2(socket: Duplex, connection: DohConnection, path: stri
     maxSessionRejectedStreams: MAX_FAULTS,
     settings: { maxConcurrentStreams: maxPipelined, maxHeaderListSize: MAX_HEAD_OCTETS, enablePush: false },
   });
+  connection.farewell = () => session.close();
   let faults = 0;
   session.on('error', () => connection.abused());
   session.on('frameError', () => connection.abused());
@@ -92,7 +93,13 @@ class Http2Request {
     );
     if (reading === 'body') this.#readBody();
     else if (typeof reading === 'number') this.#reply(connection.refuse(reading));
-    else connection.ask(reading, this.#reply);
+    else connection.ask(reading, this.#forwarded, this.#reply);
+  }
+
+  /** For whom a proxy asks; Node joins the lines of the header. */
+  get #forwarded(): string | undefined {
+    const { forwardedBy } = this.connection;
+    return forwardedBy === undefined ? undefined : (this.headers[forwardedBy] as string | undefined);
   }
 
   #readBody(): void {
@@ -108,7 +115,7 @@ class Http2Request {
       if (this.#body.isTooLong || stream.destroyed) return;
       const { message: query } = this.#body;
       this.#endBody();
-      connection.ask(query, this.#reply);
+      connection.ask(query, this.#forwarded, this.#reply);
     });
   }
   #endBody(): void {

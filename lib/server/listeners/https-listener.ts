@@ -13,7 +13,7 @@ import type { Connection } from './tcp-connections.js';
 import { TlsAcceptor, type TlsAcceptorParts } from './tls-acceptor.js';
 
 export type HttpsListenerParts = TlsAcceptorParts &
-  Pick<ListenerParts, 'https'> & { readonly engine: Pick<ListenerParts['engine'], 'native'> };
+  Pick<ListenerParts, 'https' | 'forwarded'> & { readonly engine: Pick<ListenerParts['engine'], 'native'> };
 
 class DohConnections extends Set<DohConnection> {
   underWay = 0;
@@ -22,6 +22,9 @@ class DohConnections extends Set<DohConnection> {
   }
   ended(): void {
     this.underWay--;
+  }
+  finish(): void {
+    for (const one of this) one.finish();
   }
   close(): void {
     for (const one of this) one.destroy();
@@ -45,14 +48,18 @@ export class HttpsListener extends AcceptingListener {
     this.acceptor = new TlsAcceptor(at, parts, {
       label: 'HTTPS',
       alpn: ['h2', 'http/1.1'],
-      secured: (socket, client, before) => this.#secured(socket, client, before),
+      isProxy: address => parts.forwarded.headerOf(address) !== undefined,
+      secured: (socket, client, before) => {
+        this.#secured(socket, client, before);
+        if (this.acceptor.isStopped) this.taken.finish();
+      },
     });
   }
 
   #secured(socket: TLSSocket, client: StreamClient, before: Connection): void {
-    const { answerer, clock, connections, https: stats } = this.parts;
+    const { answerer, clock, connections, forwarded, https: stats } = this.parts;
     const connect = (oldest?: () => number | undefined): DohConnection => {
-      const parts = { socket, client, answerer, clock, connections, stats, notify: this.taken };
+      const parts = { socket, client, answerer, clock, connections, forwarded, stats, notify: this.taken };
       const connection = new DohConnection(parts, oldest);
       if (!connections.succeed(connection, before)) connection.destroy();
       this.taken.add(connection);

@@ -6,6 +6,9 @@ import type { TcpConnections } from './tcp-connections.js';
 /** The longest deadline that can be set (`upstream.deadlineMs`), twice: whoever waits longer waits for a lost answer. */
 const MAX_ANSWER_MS = 120_000;
 
+/** How long the queries of a client are still read that has been told to go elsewhere: what is on its way meanwhile. */
+export const LAST_CALL_MS = 200;
+
 export interface IdleWatchParts {
   readonly clock: Clock;
   /** Whose options it obeys, and where it is counted. */

@@ -9,6 +9,7 @@ import type { Resolver } from '../../resolve/resolver.js';
 import type { Answerer } from '../answerer.js';
 import type { Protocol } from './protocols.js';
 import type { HttpsStats } from './doh-connection.js';
+import type { ForwardedFor } from './forwarded-for.js';
 import type { Proxies } from './proxies.js';
 import type { TcpConnections } from './tcp-connections.js';
 import type { TlsSource } from './tls-source.js';
@@ -21,6 +22,8 @@ export interface Listener {
   readonly path?: string;
   /** Queries that are not answered yet. */
   readonly underWay: number;
+  /** Connections that are open, where it has some. */
+  readonly size?: number;
   /** Datagrams that it counts itself: the plane counts natively, connections are counted by TcpConnections. */
   readonly stats?: DatagramStats;
   /**
@@ -54,6 +57,8 @@ export interface ListenerParts {
   readonly connections: TcpConnections;
   /** Who passes on queries of others. */
   readonly proxies: Proxies;
+  /** For whom proxies ask over HTTPS. */
+  readonly forwarded: ForwardedFor;
   /** Where listeners over HTTPS count. */
   readonly https: HttpsStats;
   /** What encrypted listeners show, and how they shake hands. */

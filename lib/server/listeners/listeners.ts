@@ -4,10 +4,11 @@
 import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
 import { ShardnsError } from '../../base/errors.js';
 import { doAll } from '../../base/steps.js';
-import { proxiesOf, tcpOptionsOf, usesPlane } from '../settings/listeners.js';
+import { forwardedOf, proxiesOf, tcpOptionsOf, usesPlane } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
 import { type HttpsStats, newHttpsStats } from './doh-connection.js';
 import { type Endpoint, endpointsOf, type ListenScheme } from './endpoint.js';
+import { ForwardedFor } from './forwarded-for.js';
 import type { Listener, ListenerParts } from './listener.js';
 import { OwnAddresses } from './own-addresses.js';
 import { PlaneListener } from './plane-listener.js';
@@ -25,6 +26,7 @@ export class Listeners {
   readonly tcpConnections: TcpConnections;
   readonly https: HttpsStats = newHttpsStats();
   readonly proxies = new Proxies();
+  readonly forwarded = new ForwardedFor();
   readonly #parts: ListenerParts;
   /** In the order in which they were opened. */
   #all: readonly Listener[] = [];
@@ -34,15 +36,27 @@ export class Listeners {
   #left: readonly Listener[] = [];
   #opening = 0;
 
-  constructor(parts: Omit<ListenerParts, 'connections' | 'https' | 'proxies'>, settings: ServerSettings) {
+  constructor(parts: Omit<ListenerParts, 'connections' | 'https' | 'proxies' | 'forwarded'>, settings: ServerSettings) {
+    const { https, proxies, forwarded } = this;
     this.tcpConnections = new TcpConnections(tcpOptionsOf(settings));
-    this.#parts = { ...parts, connections: this.tcpConnections, https: this.https, proxies: this.proxies };
+    this.#parts = { ...parts, connections: this.tcpConnections, https, proxies, forwarded };
+    this.use(settings);
+  }
+
+  /** What holds of connections that are open, and of requests of proxies. */
+  use(settings: ServerSettings): void {
+    this.tcpConnections.options = tcpOptionsOf(settings);
+    this.forwarded.use(forwardedOf(settings));
   }
 
   /** The native one, where there is one. */
   get plane(): UdpPlane | undefined {
     for (const one of this.#all) if (one instanceof PlaneListener) return one.plane;
     return undefined;
+  }
+  /** Those that take what is new. */
+  get listening(): readonly Listener[] {
+    return this.#all;
   }
   /** Queries that are not answered yet. */
   get underWay(): number {
@@ -55,6 +69,10 @@ export class Listeners {
   /** The same of those whose place others have taken. */
   get leftQuiet(): boolean {
     return isQuiet(this.#left);
+  }
+  /** These have no connection any more, either. */
+  get leftEmpty(): boolean {
+    return this.#left.every(one => (one.size ?? 0) === 0);
   }
   /** Of Node's sockets; the plane has its own. */
   udpStats(): { sent: number; sendFailed: number; dropped: number } {

@@ -1,6 +1,6 @@
 // DNS over HTTPS by HTTP/2 that is framed natively: hits are answered where they are read, and only misses come here. Bounds:
-// those of native/http2/session.h, and of DohConnection; at most MAX_STREAMS at once. What a turn of the event loop brings is
-// written at once.
+// those of native/http2/session.h, and of DohConnection; at most MAX_STREAMS at once. The answers to what has come in one piece
+// are one write, and so are those to misses of one turn of the event loop.
 import type { Duplex } from 'node:stream';
 import { MAX_MESSAGE_SIZE } from '../../wire/iana.js';
 import {
@@ -13,7 +13,8 @@ import {
   type NativeHttp2,
   pinnedMemory,
 } from '../../native/binding.js';
-import type { DohConnection } from './doh-connection.js';
+import { type DohConnection, statusOf } from './doh-connection.js';
+import { LAST_CALL_MS } from './idle-watch.js';
 import type { Flushed } from './tcp-connections.js';
 
 const MAX_STREAMS = 1024;
@@ -24,13 +25,13 @@ const MAX_EVENTS = 4096;
 interface Room {
   readonly words: Uint32Array;
   readonly events: Uint32Array;
-  readonly out: Uint8Array;
+  readonly out: Buffer;
 }
 let room: Room | undefined;
 const makeRoom = (): Room => ({
   words: new Uint32Array(pinnedMemory(4 * HTTP2_WORDS.length)),
   events: new Uint32Array(pinnedMemory(4 * Http2Event.words * MAX_EVENTS)),
-  out: new Uint8Array(pinnedMemory(2 ** 16)),
+  out: Buffer.from(pinnedMemory(2 ** 16)),
 });
 
 export interface NativeHttp2Parts {
@@ -64,11 +65,24 @@ export class NativeHttp2Session implements Flushed {
     const { words, events, out } = this.#room;
     const streams = Math.min(maxPipelined, MAX_STREAMS);
     const maxUnsent = Math.min(maxQueuedBytes, 2 ** 31);
-    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent);
+    const forwarded = this.connection.forwardedBy ?? '';
+    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent, forwarded);
     socket.on('close', () => this.#close());
     socket.on('end', () => this.connection.destroy());
     socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#read(chunk)));
     this.#flushLater(); // its settings
+    this.connection.farewell = () => this.#leave();
+  }
+
+  /** RFC 9113 section 6.8: first it is told, and what is on its way meanwhile is still answered. */
+  #leave(): void {
+    const say = (last: 0 | 1): void => {
+      if (this.#closed) return;
+      this.#guarded(() => this.#session.finish(last));
+      this.#flushLater();
+    };
+    say(0);
+    this.connection.parts.clock.after(LAST_CALL_MS, () => say(1));
   }
 
   /** Writes what the turn has brought. */
@@ -93,28 +107,35 @@ export class NativeHttp2Session implements Flushed {
     const began = clock.nowMs();
     answerer.answersFor(client.address);
     this.#session.feed(chunk, Math.floor(began) >>> 0);
-    const events = this.#room.events.slice(0, words[Http2Word.events] * Http2Event.words);
+    const count = words[Http2Word.events];
     this.#oldestMs = words[Http2Word.partial] > 0 ? words[Http2Word.oldestMs] : undefined;
     // At once, and not when it is written: all connections may have replies in one turn.
     connection.holds(words[Http2Word.held], words[Http2Word.unsent] + this.#socket.writableLength);
     if (connection.isGone) return;
-    if (events.length > 0) this.#takeEvents(events, clock.nowMs() - began);
+    if (count > 0) this.#takeEvents(count, clock.nowMs() - began);
     if (this.#oldestMs !== undefined) connection.watch();
-    this.#flushLater();
+    // Now, and not when the turn ends: most clients ask one question at a time, and a callback more is dearer than its answer.
+    if (!this.#flushes) this.#flush();
   }
 
-  #takeEvents(events: Uint32Array, tookMs: number): void {
+  #takeEvents(count: number, tookMs: number): void {
     const { connection } = this;
     const { answerer, client } = connection.parts;
     const types: number[] = [];
     let answered = 0;
     connection.active();
     this.#replied = true;
-    for (let at = 0; at < events.length; at += Http2Event.words) {
+    // Others are written in their place when a stream is refused.
+    const events = count === 1 ? this.#room.events : this.#room.events.slice(0, count * Http2Event.words);
+    for (let at = 0; at < count * Http2Event.words; at += Http2Event.words) {
       const value = events[at + Http2Event.value];
       const kind = events[at + Http2Event.kind];
       if (kind === Http2Kind.refused) {
         connection.count(value);
+        continue;
+      }
+      if (kind === Http2Kind.proxied) {
+        this.#takeProxied(events[at + Http2Event.stream]);
         continue;
       }
       types.push(value);
@@ -131,20 +152,38 @@ export class NativeHttp2Session implements Flushed {
     const { connection } = this;
     const length = this.#session.query(stream);
     if (length === 0) return; // called off since
-    const query = this.#room.out.slice(0, length);
+    const query = this.#copyOf(length);
     if (kind === Http2Kind.refresh) {
       connection.parts.answerer.refresh(query, tag);
       return;
     }
-    connection.askMissed(query, tag, message => {
-      if (this.#closed) return;
-      this.#guarded(() => {
-        if (message === undefined || message.length > MAX_MESSAGE_SIZE) this.#session.refuse(stream, 400);
-        else this.#session.reply(stream, message);
-        connection.count(message === undefined ? 400 : 200);
-        this.#replied = true;
-        this.#flushLater();
-      });
+    connection.askMissed(query, tag, (message, why) => this.#reply(stream, message, why));
+  }
+
+  /** A query of somebody for whom a proxy asks. */
+  #takeProxied(stream: number): void {
+    const { out } = this.#room;
+    const length = this.#session.query(stream);
+    if (length === 0) return; // called off since
+    const query = this.#copyOf(length);
+    const forwarded = Buffer.from(out.buffer, out.byteOffset, this.#session.forwarded(stream)).toString('latin1');
+    this.connection.askFor(query, forwarded, (message, why) => this.#reply(stream, message, why));
+  }
+
+  /** Of `out`, of its own: it is kept. */
+  #copyOf(length: number): Uint8Array {
+    return Uint8Array.prototype.slice.call(this.#room.out, 0, length);
+  }
+
+  #reply(stream: number, message: Uint8Array | undefined, why: number | undefined): void {
+    if (this.#closed) return;
+    this.#guarded(() => {
+      const isDue = message !== undefined && message.length <= MAX_MESSAGE_SIZE;
+      if (isDue) this.#session.reply(stream, message);
+      else this.#session.refuse(stream, statusOf(why));
+      this.connection.count(isDue ? 200 : statusOf(why));
+      this.#replied = true;
+      this.#flushLater();
     });
   }
 
@@ -160,7 +199,10 @@ export class NativeHttp2Session implements Flushed {
     let length: number;
     do {
       length = this.#session.take();
-      if (length > 0) chunks.push(Buffer.from(out.subarray(0, length)));
+      if (length === 0) break;
+      const chunk = Buffer.allocUnsafe(length);
+      out.copy(chunk, 0, 0, length);
+      chunks.push(chunk);
     } while (length === out.length);
     const isOver = words[Http2Word.over] !== 0;
     const isFaulty = words[Http2Word.faulty] !== 0;
@@ -178,8 +220,10 @@ export class NativeHttp2Session implements Flushed {
     }
     if (isFaulty) this.connection.faulted();
     if (isOver) {
-      // What was written is the last, GOAWAY where that is due.
-      this.#socket.end(() => this.connection.destroy());
+      // What was written is the last, GOAWAY where that is due. Who has done nothing wrong closes its side when it has
+      // read it: what it still sends would take that away.
+      if (isFaulty) this.#socket.end(() => this.connection.destroy());
+      else this.#socket.end();
       this.#close();
     } else this.connection.holds(this.#held, unsent + this.#socket.writableLength);
   }

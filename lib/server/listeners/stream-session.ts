@@ -10,11 +10,12 @@
 // become whole, and in any case after what IdleWatch allows.
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../base/clock.js';
+import { Silence } from '../../native/binding.js';
 import { frame, MessageReader } from '../../transport/framing.js';
 import { Rcode } from '../../wire/iana.js';
 import type { Answerer } from '../answerer.js';
 import { findOption, OptionCode, padded, REPLY_BLOCK } from '../../wire/opt.js';
-import { IdleWatch } from './idle-watch.js';
+import { IdleWatch, LAST_CALL_MS } from './idle-watch.js';
 import { isEncrypted, type StreamProtocol } from './protocols.js';
 import type { Connection, TcpConnections } from './tcp-connections.js';
 import { TcpKeepalive } from './tcp-keepalive.js';
@@ -60,6 +61,10 @@ export class StreamSession implements Connection {
   /** Runs while a message is not whole. */
   #message: Timer | undefined;
   #ended = false;
+  /** The client is to go elsewhere: it is still read, or not any more. */
+  #leaving: 'read' | 'unread' | undefined;
+  #lastCall: Timer | undefined;
+  #hasAsked = false;
   /** A reply did not fit; no query is begun before the client has read all. */
   #full = false;
   /** Replies of this turn of the event loop, framed: one write for all. */
@@ -100,10 +105,24 @@ export class StreamSession implements Connection {
   destroy(): void {
     this.#stream.destroy();
   }
+  /**
+   * Ends the stream as soon as nothing of it is under way, of one that has just begun when LAST_CALL_MS have passed; what has
+   * come, and what comes until then, is answered. Who asks is told by edns-tcp-keepalive, too, that there is no time left (RFC 7828 section 3.4).
+   */
+  finish(): void {
+    if (this.#leaving !== undefined || this.#stream.destroyed) return;
+    this.#leaving = 'read';
+    this.#lastCall = this.#clock.after(LAST_CALL_MS, () => {
+      this.#leaving = 'unread';
+      this.#endIfDone();
+    });
+    this.#endIfDone();
+  }
 
   #gone(): void {
     this.#idle.cancel();
     this.#message?.cancel();
+    this.#lastCall?.cancel();
     this.#waiting = [];
     this.#connections.release(this.#unsentOctets);
     this.#unsent = [];
@@ -127,6 +146,7 @@ export class StreamSession implements Connection {
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#leaving === 'unread' || this.#stream.writableEnded) return;
     const messages = this.#reader.push(chunk);
     for (const message of messages) {
       this.#waiting.push(message);
@@ -134,8 +154,10 @@ export class StreamSession implements Connection {
     }
     // Who reads no replies does not keep the connection by asking more.
     if (messages.length > 0 && this.#unread === 0) this.#idle.active();
+    if (messages.length > 0) this.#hasAsked = true;
     this.#serve();
     this.#watchMessage(messages.length > 0);
+    if (this.#leaving !== undefined) this.#endIfDone();
   }
 
   /** The kernel has taken a reply. */
@@ -207,19 +229,20 @@ export class StreamSession implements Connection {
     let answered = false;
     let over = false;
     const { keepalive } = this.#connections.options;
-    const reply = (octets: Uint8Array | undefined): void => {
+    const reply = (octets: Uint8Array | undefined, why?: number): void => {
       over = true;
       this.#askedOctets -= askedOctets(message);
       if (--this.#underWay === 0) this.#connections.rests(this);
       this.#notify.ended();
       if (this.#stream.destroyed) return;
-      if (octets === undefined) {
+      if (octets === undefined && why !== Silence.blocked) {
         // Not a query: whoever sends that is no DNS client.
         this.flush();
         this.#stream.destroy();
         return;
       }
-      this.#reply(octets, message);
+      // What a list drops leaves the other queries of the connection alone.
+      if (octets !== undefined) this.#reply(octets, message);
       if (answered) {
         this.#serve();
         this.#endIfDone();
@@ -234,7 +257,8 @@ export class StreamSession implements Connection {
 
   #reply(octets: Uint8Array, message: Buffer): void {
     const { keepalive, idleTimeoutMs } = this.#connections.options;
-    let whole = keepalive ? this.#keepalive.tell(octets, idleTimeoutMs) : octets;
+    const leftMs = this.#leaving === undefined ? idleTimeoutMs : 0;
+    let whole = keepalive ? this.#keepalive.tell(octets, leftMs) : octets;
     if (this.#pads && findOption(message, OptionCode.padding) !== undefined) whole = padded(whole, REPLY_BLOCK);
     const framed = frame(whole);
     if (this.#unsent.length === 0 && this.#fits(framed.length)) {
@@ -268,7 +292,12 @@ export class StreamSession implements Connection {
   }
 
   #endIfDone(): void {
-    if (!this.#ended || this.#underWay > 0 || this.#waiting.length + this.#unsent.length > 0) return;
+    if (!this.#ended && this.#leaving === undefined) return;
+    if (this.#underWay > 0 || this.#waiting.length + this.#unsent.length > 0) return;
+    // Who has just connected is about to ask.
+    const isAsking = this.#leaving === 'read' && (this.#reader.buffered > 0 || !this.#hasAsked);
+    if ((isAsking && !this.#ended) || this.#stream.writableEnded) return;
+    this.#message?.cancel();
     this.flush();
     this.#stream.end();
   }

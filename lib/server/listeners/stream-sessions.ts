@@ -11,7 +11,7 @@ import type { Connection } from './tcp-connections.js';
 export type SessionParts = Pick<ListenerParts, 'answerer' | 'clock' | 'connections'>;
 
 export class StreamSessions {
-  readonly #streams = new Set<Duplex>();
+  readonly #sessions = new Set<StreamSession>();
   #underWay = 0;
 
   constructor(
@@ -24,7 +24,7 @@ export class StreamSessions {
     return this.#underWay;
   }
   get size(): number {
-    return this.#streams.size;
+    return this.#sessions.size;
   }
 
   /**
@@ -52,11 +52,14 @@ export class StreamSessions {
       stream.destroy();
       return;
     }
-    this.#streams.add(stream);
-    stream.on('close', () => this.#streams.delete(stream));
+    this.#sessions.add(session);
+    stream.on('close', () => this.#sessions.delete(session));
   }
 
+  finish(): void {
+    for (const session of this.#sessions) session.finish();
+  }
   close(): void {
-    for (const stream of this.#streams) stream.destroy();
+    for (const session of this.#sessions) session.destroy();
   }
 }

@@ -1,12 +1,14 @@
 // Takes connections at one address and has each shake hands (TLS), for whatever is spoken over them.
 //
-// Bounds: a connection has its place among those of TcpConnections from its first packet on, and `handshakeTimeoutMs` until
-// it has shaken hands. An error of TLS ends its own connection, of which the client gets an alert and nobody else hears.
+// Bounds: a client shakes hands as often as HandshakeRate has it. A connection has its place among those of TcpConnections
+// from its first packet on, and `handshakeTimeoutMs` until it has shaken hands. An error of TLS ends its own connection, of which the client gets an alert and nobody else hears.
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { createServer, type Server, type TlsOptions, type TLSSocket } from 'node:tls';
 import type { SocketAddress } from '../../base/address.js';
+import type { Timer } from '../../base/clock.js';
 import { Acceptor } from './acceptor.js';
+import { LAST_CALL_MS } from './idle-watch.js';
 import type { ListenerParts } from './listener.js';
 import type { StreamClient } from './stream-session.js';
 import type { Connection } from './tcp-connections.js';
@@ -23,6 +25,8 @@ export interface TlsUse {
   readonly label: string;
   /** What is offered to clients that ask by ALPN (RFC 7301); those that do not are served too. */
   readonly alpn: readonly string[];
+  /** Whether it is a proxy by which many clients come: it shakes hands as often as they need it, and has its place. */
+  readonly isProxy?: (address: string) => boolean;
   /** One has shaken hands. @param before its place until now, which it is to succeed or to leave */
   readonly secured: (socket: TLSSocket, client: StreamClient, before: Connection) => void;
 }
@@ -37,9 +41,12 @@ interface Handshake extends Connection {
 export class TlsAcceptor {
   readonly #acceptor: Acceptor;
   readonly #tls: Server;
+  /** The same where the name that a client asks for chooses the certificate: asking costs each handshake a little. */
+  readonly #named: Server;
   /** By address and port of the socket's other end: of a listening socket no two connections have the same. */
   readonly #handshakes = new Map<string, Handshake>();
   readonly #unfollow: () => void;
+  #lastCall: Timer | undefined;
 
   constructor(
     at: SocketAddress,
@@ -50,15 +57,24 @@ export class TlsAcceptor {
       label: use.label,
       accept: (socket, client) => this.#accept(socket, client),
     });
-    // It listens on nothing: connections are given to it.
-    this.#tls = createServer({ ALPNProtocols: [...use.alpn], handshakeTimeout: NODE_TIMEOUT_MS });
-    this.#tls.on('secureConnection', socket => this.#secured(socket));
+    const { certificates } = parts;
+    this.#tls = this.#makeServer({});
+    this.#named = this.#makeServer({
+      SNICallback: (name, done) => done(null, certificates.contextFor(name)),
+    });
+    this.#unfollow = certificates.follow(context => {
+      for (const one of [this.#tls, this.#named]) one.setSecureContext({ ...context, secureOptions: SECURE_OPTIONS });
+    });
+  }
+
+  /** It listens on nothing: connections are given to it. */
+  #makeServer(options: Pick<TlsOptions, 'SNICallback'>): Server {
+    const server = createServer({ ...options, ALPNProtocols: [...this.use.alpn], handshakeTimeout: NODE_TIMEOUT_MS });
+    server.on('secureConnection', socket => this.#secured(socket));
     // Counted when the connection closes, which follows.
-    this.#tls.on('tlsClientError', (_, socket) => socket.destroy());
-    this.#tls.on('error', () => {});
-    this.#unfollow = parts.certificates.follow(context =>
-      this.#tls.setSecureContext({ ...context, secureOptions: SECURE_OPTIONS }),
-    );
+    server.on('tlsClientError', (_, socket) => socket.destroy());
+    server.on('error', () => {});
+    return server;
   }
 
   get bound(): readonly SocketAddress[] {
@@ -69,19 +85,34 @@ export class TlsAcceptor {
   listen(): Promise<void> {
     return this.#acceptor.listen();
   }
-  /** No new connections; those that have shaken hands stay. */
+  /** No new connections; those that have come may finish their handshakes, for LAST_CALL_MS. */
   stop(): void {
+    if (this.#lastCall !== undefined) return;
     this.#acceptor.stop();
-    for (const one of this.#handshakes.values()) one.destroy();
+    this.#lastCall = this.parts.clock.after(LAST_CALL_MS, () => this.#endHandshakes());
+  }
+  get isStopped(): boolean {
+    return this.#lastCall !== undefined;
   }
   close(): void {
     this.stop();
+    this.#lastCall?.cancel();
+    this.#endHandshakes();
     this.#unfollow();
+  }
+  #endHandshakes(): void {
+    for (const one of this.#handshakes.values()) one.destroy();
   }
 
   #accept(socket: Socket, client: StreamClient): void {
     const { answerer, certificates, clock, connections } = this.parts;
     const { handshakes } = certificates;
+    const isProxy = this.use.isProxy?.(client.address) === true;
+    if (!isProxy && !certificates.rate.take(client.address)) {
+      handshakes.refused++;
+      socket.destroy();
+      return;
+    }
     const { remoteAddress = '', remotePort = 0 } = socket;
     const key = keyOf(remoteAddress, remotePort);
     let outcome: 'failed' | 'slow' = 'failed';
@@ -99,7 +130,7 @@ export class TlsAcceptor {
       },
     };
     socket.on('error', () => socket.destroy());
-    if (!connections.admit(handshake, answerer.allows(client.address))) {
+    if (!connections.admit(handshake, isProxy || answerer.allows(client.address))) {
       timer.cancel();
       socket.destroy();
       return;
@@ -112,7 +143,7 @@ export class TlsAcceptor {
     });
     // Who goes away before it has shaken hands waits for nothing.
     socket.allowHalfOpen = false;
-    this.#tls.emit('connection', socket);
+    (certificates.isNamed ? this.#named : this.#tls).emit('connection', socket);
   }
 
   #secured(socket: TLSSocket): void {
@@ -124,7 +155,10 @@ export class TlsAcceptor {
       return;
     }
     handshake.over();
-    this.parts.certificates.handshakes[socket.isSessionReused() ? 'resumed' : 'full']++;
+    const { handshakes, rate } = this.parts.certificates;
+    const isResumed = socket.isSessionReused();
+    handshakes[isResumed ? 'resumed' : 'full']++;
+    if (isResumed) rate.resumed(handshake.client.address);
     this.use.secured(socket, handshake.client, handshake);
   }
 }

@@ -19,6 +19,7 @@ export class TlsListener extends AcceptingListener {
       secured: (socket, client, before) => {
         socket.allowHalfOpen = true;
         this.taken.take(socket, client, before);
+        if (this.acceptor.isStopped) this.taken.finish();
       },
     });
   }

@@ -9,7 +9,7 @@ import { dns64Of } from './dns64.js';
 import { localZonesOf } from './local.js';
 import { addressRulesOf, zonesOf } from './recursion.js';
 import type { ServerSettings } from './settings.js';
-import { clientSubnetsOf, groupsOf } from './upstreams.js';
+import { clientSubnetsOf, groupsOf, zoneRateOf } from './upstreams.js';
 
 export function tunablesOf(settings: ServerSettings): Tunables {
   const { upstream, udpSize } = settings;
@@ -43,6 +43,7 @@ export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {
     ),
     addressRules: addressRulesOf(settings),
     dns64: dns64Of(settings),
+    zoneRate: zoneRateOf(settings),
     denials: settings.resolver.nothingBelowNxdomain ? 'subtree' : 'name',
   };
 }

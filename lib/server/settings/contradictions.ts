@@ -104,6 +104,9 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
     if (off && !(section === 'tcp' && encrypted))
       useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
   }
+  if ((options.forwarded?.from ?? []).length > 0 && !(options.listen ?? []).some(one => /^https:/i.test(one))) {
+    useless(['forwarded.from'], 'listen has no https:// address');
+  }
   const proxied = (options.proxyProtocol?.from ?? []).length > 0;
   if (options.udp === 'dgram' || proxied) {
     const why =
@@ -132,7 +135,15 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
     useless(inside('upstream', rest), 'upstream.clientSubnet is not forward');
   }
   const places = Object.values(groups).flat();
-  if (upstream.bootstrap !== undefined && upstream.bootstrap.length > 0 && !places.some(hasName)) {
+  const { discover = 'never' } = upstream;
+  const mayFind = places.some(one => isPlain(one) && (discover === 'all' || hasName(one)));
+  if (discover !== 'never' && !mayFind) {
+    useless(
+      ['upstream.discover'],
+      `no upstream is given ${discover === 'all' ? 'without' : 'by name without'} encryption`,
+    );
+  }
+  if ((upstream.bootstrap ?? []).length > 0 && discover !== 'all' && !places.some(hasName)) {
     useless(['upstream.bootstrap'], 'no upstream is given by name');
   }
   found.push(...sameNames(options));
@@ -140,6 +151,7 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
 }
 
 const hasName = (text: string): boolean => parseUpstream(text, '').name !== undefined;
+const isPlain = (text: string): boolean => parseUpstream(text, '').tls === undefined;
 
 /** Zones that are configured in two ways, of which one is not used. */
 function sameNames({ stubZones = [], forwardZones = [], local, views = [] }: ServerOptions): string[] {

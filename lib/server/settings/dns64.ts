@@ -1,6 +1,6 @@
 // Addresses for clients with IPv6 alone (DNS64, RFC 6147).
 import { z } from 'zod';
-import { parsePrefix } from '../../base/address.js';
+import { type AddressPrefix, parsePrefix } from '../../base/address.js';
 import { firstTranslatedTag } from '../../clients/views.js';
 import { Dns64, parseTranslationPrefix } from '../../resolve/dns64.js';
 import { type Rows, section } from './row.js';
@@ -38,12 +38,17 @@ interface Translated {
 }
 
 export function dns64Of({ dns64, views }: Translated): Dns64 | undefined {
-  if (dns64.prefix === undefined) return undefined;
+  const prefix = translationPrefixOf(dns64);
+  if (prefix === undefined) return undefined;
   return new Dns64({
-    prefix: parseTranslationPrefix(dns64.prefix, 'dns64.prefix'),
+    prefix,
     exclude: dns64.exclude.map((text, i) => parsePrefix(text, `dns64.exclude[${i}]`)),
     fromTag: dns64.clients.length === 0 ? 0 : firstTranslatedTag(views.length),
   });
+}
+
+export function translationPrefixOf({ prefix }: Translated['dns64']): AddressPrefix | undefined {
+  return prefix === undefined ? undefined : parseTranslationPrefix(prefix, 'dns64.prefix');
 }
 
 /** Whose answers are translated, where others' are not. */

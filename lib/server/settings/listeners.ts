@@ -5,6 +5,7 @@ import { type AddressPrefix, parsePrefix } from '../../base/address.js';
 import { DEFAULT_CLIENT_SHARE, shareOf } from '../../base/client-shares.js';
 import { count } from '../../base/options.js';
 import { MAX_GATE_PREFIXES } from '../../clients/gate.js';
+import type { ForwardedRules } from '../listeners/forwarded-for.js';
 import { overlaps } from '../listeners/overlaps.js';
 import type { TcpOptions } from '../listeners/tcp-connections.js';
 import { type Rows, section } from './row.js';
@@ -65,6 +66,19 @@ const proxyProtocol = section({
   },
 });
 
+const forwarded = section({
+  from: {
+    schema: z.array(prefix).max(4096).default([]),
+    change: 'live',
+    why: 'Addresses and prefixes of proxies that pass on requests over HTTPS, each of which adds who has asked it. Who may ask (`allow`), rates, views and all else go by the last address that is none of them; what stands before it is not believed.',
+  },
+  header: {
+    schema: z.enum(['x-forwarded-for', 'forwarded']).default('x-forwarded-for'),
+    change: 'live',
+    why: 'Where they say it: `X-Forwarded-For`, or `Forwarded` (RFC 7239). The other one is not looked at: proxies pass on what clients put there.',
+  },
+});
+
 export const listenerRows = {
   listen: {
     schema: z
@@ -109,6 +123,11 @@ export const listenerRows = {
     change: 'live',
     why: "Whose queries proxies pass on, as they say by the PROXY protocol, version 2: over UDP, TCP, TLS (before it) and HTTPS. With it datagrams are taken by Node's sockets, as with `udp: dgram`.",
   },
+  forwarded: {
+    schema: forwarded.prefault({}),
+    change: 'live',
+    why: 'For whom proxies ask over HTTPS. Connections that are open stay as they were, but for proxies that are taken out, which are clients themselves at once.',
+  },
   tcp: {
     schema: tcp.prefault({}),
     change: 'live',
@@ -132,6 +151,15 @@ export function tcpOptionsOf(settings: { tcp: z.output<typeof tcp> }): TcpOption
     maxConnectionsPerClient: most(Math.ceil(maxConnections / 8)),
     connectionsPerClient: most(shareOf(maxConnections, DEFAULT_CLIENT_SHARE)),
   };
+}
+
+/** Whose requests over HTTPS say for whom they are. */
+export function forwardedOf({
+  forwarded: { from, header },
+}: {
+  forwarded: z.output<typeof forwarded>;
+}): ForwardedRules {
+  return { from: from.map((text, i) => parsePrefix(text, `forwarded.from[${i}]`)), header };
 }
 
 interface Receiving {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type AddressPrefix, parsePrefix } from '../../base/address.js';
 import { count, pathOption } from '../../base/options.js';
 import { Covering, prefixKey } from '../../base/prefix-table.js';
+import { isTimeZone, minutesOf, WEEKDAYS } from '../../clients/times.js';
 import { viewPrefixes } from '../../clients/views.js';
 import { MAX_LISTS } from '../../native/binding.js';
 import { ExtendedError } from '../../wire/iana.js';
@@ -12,6 +13,24 @@ import { prefix } from './types.js';
 
 /** Sets of lists that a gate tells apart: native/gate/gate.h. */
 export const MAX_LIST_SETS = 64;
+
+const timeOfDay = z
+  .string()
+  .refine(text => minutesOf(text) !== undefined, 'expected a time such as 21:00, in quotes in YAML');
+
+const hours = section({
+  days: {
+    schema: z.array(z.enum(WEEKDAYS)).max(7).default([]),
+    change: 'live',
+    why: 'Days on which they begin; by default each.',
+  },
+  from: { schema: timeOfDay, change: 'live', why: 'When they begin, as the clocks of `blocking.timeZone` show it.' },
+  to: {
+    schema: timeOfDay,
+    change: 'live',
+    why: 'When they end; a time that is not after `from` is of the next day.',
+  },
+});
 
 const list = section({
   name: {
@@ -62,6 +81,11 @@ const list = section({
     change: 'live',
     why: 'Addresses and prefixes of the clients that it is for.',
   },
+  times: {
+    schema: z.array(hours).max(16).default([]),
+    change: 'live',
+    why: 'Hours in which it holds; by default always.',
+  },
   extendedError: {
     schema: z.enum(['blocked', 'censored', 'filtered', 'prohibited']).default('blocked'),
     change: 'live',
@@ -79,6 +103,11 @@ const blocking = section({
     schema: z.boolean().default(false),
     change: 'live',
     why: "Name the list and its line in the extended error's text.",
+  },
+  timeZone: {
+    schema: z.string().refine(isTimeZone, 'expected the name of a time zone such as Europe/Berlin').optional(),
+    change: 'live',
+    why: "Whose clocks `lists[].times` are read by; by default the system's.",
   },
   folder: {
     schema: pathOption.optional(),

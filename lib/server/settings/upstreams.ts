@@ -10,8 +10,10 @@ import { isSourced, whyNotBound } from '../../transport/local-address.js';
 import { SystemUdpTransport } from '../../transport/system-udp.js';
 import type { LocalAddress, Transport } from '../../transport/transport.js';
 import { ClientSubnets } from '../../resolve/client-subnets.js';
+import type { ZoneRate } from '../../resolve/zone-rates.js';
 import type { ExchangerOptions } from '../../upstream/exchange.js';
 import { parseUpstream, type UpstreamPlace } from '../../upstream/upstream-url.js';
+import { encodeName, foldName, nameKey } from '../../wire/name.js';
 import { certificatesIn } from '../tls-identity.js';
 import { type Rows, section } from './row.js';
 import { addressOf, prefix, serverAddress, upstreamUrl, zoneName } from './types.js';
@@ -26,11 +28,35 @@ const sourceAddress = section({
   ipv6: { schema: addressOf(6).optional(), change: 'live', why: 'Toward IPv6 addresses.' },
 });
 
+const zoneRate = section({
+  enabled: {
+    schema: z.boolean().default(false),
+    change: 'live',
+    why: 'Whether it is limited: names made up below one (random-subdomain attacks) do not reach its servers then.',
+  },
+  failuresPerSecond: {
+    schema: z.number().min(0.1).max(100_000).default(50),
+    change: 'live',
+    why: 'Names directly below a name, and below what is below it, that may come to NXDOMAIN or a failure in a second beyond those that exist; two seconds of it at once. What is over gets an expired answer or SERVFAIL. Names that were answered before are asked for in any case.',
+  },
+  exempt: {
+    schema: z.array(zoneName).max(4096).default([]),
+    change: 'live',
+    why: 'Names at and below which nothing is counted, such as block lists that are asked by DNS, of which most names do not exist.',
+  },
+  dryRun: { schema: z.boolean().default(false), change: 'live', why: 'Count, and ask for all.' },
+});
+
 const upstream = section({
   bootstrap: {
     schema: z.array(serverAddress).max(16).default([]),
     change: 'live',
     why: 'Servers, by their addresses, that are asked for the addresses of upstreams given by name; by default the upstreams that are given as addresses.',
+  },
+  discover: {
+    schema: z.enum(['never', 'names', 'all']).default('never'),
+    change: 'live',
+    why: 'Which of the `upstreams` that are written as for plain text are asked encrypted, as they say themselves, and in no other way: `names`, those given by name, as the DNS says at `_dns.NAME` (RFC 9461), with a certificate for that name; `all`, those given as addresses too, as they say at `_dns.resolver.arpa` (RFC 9462), with a certificate for that address. Until it is found how, and where it cannot be, they are not asked.',
   },
   sourceAddress: {
     schema: sourceAddress.prefault({}),
@@ -88,6 +114,11 @@ const upstream = section({
     schema: z.enum(['public', 'always', 'never']).default('public'),
     change: 'live',
     why: 'Which servers are sent DNS cookies over UDP (RFC 7873), so that responses are hard to forge: those with `public` addresses, `always`, `never`. What comes without the cookie from a server that has sent some is asked again over TCP; servers that mind cookies are asked without.',
+  },
+  zoneRate: {
+    schema: zoneRate.prefault({}),
+    change: 'live',
+    why: 'How often servers are asked for names of a zone that do not exist or cannot be had.',
   },
   clientStrings: {
     schema: z.array(clientString).max(4096).default([]),
@@ -158,6 +189,13 @@ export function nameWithoutBootstrap(settings: Asking): { path: (string | number
     return { path: Array.isArray(settings.upstreams) ? ['upstreams', at] : ['upstreams', group, at], message };
   }
   return undefined;
+}
+
+/** How many names of a zone may come to nothing; undefined: all. */
+export function zoneRateOf({ upstream }: Pick<Asking, 'upstream'>): ZoneRate | undefined {
+  const { enabled, failuresPerSecond: perSecond, exempt, dryRun } = upstream.zoneRate;
+  if (!enabled) return undefined;
+  return { perSecond, exempt: new Map(exempt.map(name => [nameKey(foldName(encodeName(name))), true])), dryRun };
 }
 
 /** What upstreams are told of clients' subnets; undefined: nothing. */

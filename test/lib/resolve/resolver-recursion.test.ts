@@ -90,12 +90,12 @@ describe('what no message has room for', () => {
   test('is a failure, and no mistake of ours', async () => {
     const parts = setUpRecursor();
     tooMuch(parts);
-    expect(await resolveFor(query(), parts.recursor, false)).toMatchObject({ kind: 'failure', ours: false });
+    expect(await resolveFor(query(), parts.recursor, { fresh: false })).toMatchObject({ kind: 'failure', ours: false });
     expect(answerWithoutRecursion(query({ recursionDesired: false }), parts.recursor)).toMatchObject({
       kind: 'error',
       rcode: Rcode.SERVFAIL,
     });
-    const plain = await resolveFor(new Query(makeQuery('a0.example.com')), parts.recursor, false);
+    const plain = await resolveFor(new Query(makeQuery('a0.example.com')), parts.recursor, { fresh: false });
     expect(plain.kind).toBe('answer');
   });
   test.each([

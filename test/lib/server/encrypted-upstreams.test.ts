@@ -17,6 +17,8 @@ const tlsAuthorities = join(folder, 'authorities.pem');
 writeFileSync(tlsAuthorities, authority.certificate);
 const good = makeCertificate({ names: ['dns.example'], issuer: authority });
 
+const tomorrow = new Date(Date.now() + 86_400_000);
+
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
@@ -59,6 +61,37 @@ describe.each([
     const { upstreams, transports } = server.report();
     expect(upstreams[0].server).toBe(urlOf(scheme, its.port));
     expect(transports[scheme]).toMatchObject({ sent: 3, received: 3 });
+  });
+
+  const past = new Date(Date.now() - 1000);
+  const OTHER_KEY = 'qvTGHdzF6KLavt4PO0gs2a6pQ00lS3VqYPgGV0oHGUA=';
+  test.each([
+    ['for another name', { names: ['other.example'], issuer: authority }, '#dns.example'],
+    ['for a name below it', { names: ['x.dns.example', '*.dns.example'], issuer: authority }, '#dns.example'],
+    ['for a name where the address is meant', { names: ['dns.example'], issuer: authority }, ''],
+    ['that has expired', { names: ['dns.example'], issuer: authority, notAfter: past }, '#dns.example'],
+    ['that begins tomorrow', { names: ['dns.example'], issuer: authority, notBefore: tomorrow }, '#dns.example'],
+    ['that it has signed itself', { names: ['dns.example'] }, '#dns.example'],
+    ['of somebody who may not sign', { names: ['dns.example'], issuer: good }, '#dns.example'],
+    ['with another key than the pin', { names: ['dns.example'], issuer: authority }, `?pin-sha256=${OTHER_KEY}`],
+    [
+      'with another key, for the name',
+      { names: ['dns.example'], issuer: authority },
+      `?pin-sha256=${OTHER_KEY}#dns.example`,
+    ],
+  ])('no question leaves for a server with a certificate %s', async (_, wishes, proof) => {
+    const its = await upstream(makeCertificate(wishes), scheme);
+    const server = await start({
+      udp,
+      upstreams: [urlOf(scheme, its.port, proof)],
+      upstream: { tlsAuthorities, deadlineMs: 700 },
+    });
+    const replies = await Promise.all(['a', 'b', 'c'].map(name => ask(server, `${name}.example`)));
+    expect(replies.map(rcodeOf)).toEqual([2, 2, 2]);
+    expect([its.asked, its.plain]).toEqual([[], 0]);
+    const { upstreams, transports } = server.report();
+    expect(upstreams[0].responses).toBe(0);
+    expect(transports[scheme]).toMatchObject({ received: 0 });
   });
 
   test('a server that does not prove who it is gets no question at all, in no way, however often it is tried', async () => {

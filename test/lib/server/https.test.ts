@@ -115,6 +115,37 @@ test.each(WAYS)(
   },
 );
 
+test.each(WAYS)('a query that a list drops by %s is told so by 403', async (_, ask) => {
+  writeFileSync(join(folder, 'drop.txt'), 'drop.example\n');
+  writeFileSync(join(folder, 'drop.rpz'), '@ SOA a. b. 1 2 3 4 5\n32.1.2.0.192.rpz-ip CNAME rpz-drop.\n');
+  const server = await start({
+    lists: [
+      { name: 'names', source: join(folder, 'drop.txt'), format: 'domains', action: 'drop' },
+      { name: 'addresses', source: join(folder, 'drop.rpz'), format: 'rpz' },
+    ],
+    rateLimit: { enabled: true, queriesPerSecond: 0.01, burst: 400, provenTimes: 1 },
+  });
+  // By its name, by its address when it has been found, and by that from the cache.
+  for (const name of ['drop.example', 'a.example', 'a.example']) {
+    expect([name, (await ask(at(server), post(makeQuery(name)))).status]).toEqual([name, 403]);
+  }
+  // Who is over a rate is told by DNS. The fourth was the last that may be asked at once.
+  expect((await ask(at(server), post(makeQuery('drop.example')))).status).toBe(403);
+  const over = await ask(at(server), post(makeQuery('b.example')));
+  expect([over.status, rcodeOf(over.body)]).toEqual([200, 5]);
+});
+
+test.each(WAYS)('who may not ask by %s is refused by DNS, and beyond its rate by 429', async (_, ask) => {
+  const server = await start({
+    allow: ['192.0.2.0/24'],
+    rateLimit: { enabled: true, queriesPerSecond: 0.01, burst: 100, provenTimes: 1 },
+  });
+  const first = await ask(at(server), post(makeQuery('a.example')));
+  expect([first.status, rcodeOf(first.body)]).toEqual([200, 5]);
+  for (let i = 0; i < 2; i++) expect((await ask(at(server), post(makeQuery('a.example')))).status).toBe(429);
+  expect(server.server.report().https!.responses).toMatchObject({ 200: 1, 429: 2 });
+});
+
 test.each(WAYS)('a body that is longer than a message is 413 by %s, said before or not', async (way, ask) => {
   const server = await start();
   const long = Buffer.alloc(70_000);

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { isTruncated } from '../../../lib/wire/flags.js';
 import { Class, Flag, Rcode, Type, typeCode } from '../../../lib/wire/iana.js';
@@ -51,6 +51,7 @@ const WORLD = `
   web.example 300 HTTPS 1 . ipv4hint=198.51.100.7
   clean.example 300 HTTPS 1 . ipv4hint=192.0.2.1
   alias.example 300 HTTPS 0 edge.tracker.example
+  brief.example 60 A 192.0.2.82
   short.example 1 CNAME edge.tracker.example
 `
   .split('\n')
@@ -182,14 +183,14 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
     expect(await toldTwice(way, 'bad.example')).toBe('plain.example 192.0.2.1');
   });
 
-  test('so is one in place of what an answer has', async () => {
+  test('so is one in place of what an answer has, behind what leads there', async () => {
     await open(
       [zone('zone', '32.9.2.0.192.rpz-ip CNAME garden.example.\nmiddle.example CNAME *.garden.example.\n')],
       {},
       way,
     );
-    expect(await toldTwice(way, 'cloaked.example')).toBe('garden.example 192.0.2.80');
-    expect(await toldTwice(way, 'long.example')).toBe('long.example.garden.example nxdomain');
+    expect(await toldTwice(way, 'cloaked.example')).toBe('edge.tracker.example garden.example 192.0.2.80');
+    expect(await toldTwice(way, 'long.example')).toBe('middle.example middle.example.garden.example nxdomain');
   });
 
   test('who has waited for it gets its cookie and the name of the server with it', async () => {
@@ -213,7 +214,7 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
   test('so does one for whom what the list says is in the cache, and what it is said in place of is not', async () => {
     const lists = [zone('zone', '32.9.2.0.192.rpz-ip 300 CNAME garden.example.\n')];
     await open(lists, { cookies: { enabled: true }, nsid: 'one', stale: { enabled: false } }, way);
-    expect(await told(way, 'short.example')).toBe('garden.example 192.0.2.80');
+    expect(await told(way, 'short.example')).toBe('edge.tracker.example garden.example 192.0.2.80');
     server!.advance(2);
     const asked = server!.asked;
     const options = [
@@ -236,6 +237,37 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
     for (let i = 0; i < 30; i++) expect(await told(way, 'plain.example')).toBe('nxdomain');
     const { actions } = server!.server.report().edge;
     expect(actions).toMatchObject({ blocked: 30, allow: 0, refuse: 0 });
+  });
+
+  test('what stands behind an alias in place of an answer counts for rates as an answer does, cached or not', async () => {
+    const lists = [zone('zone', '32.9.2.0.192.rpz-ip 300 CNAME nothing.example.\n')];
+    const seldom = { enabled: true, queriesPerSecond: 1000, burst: 100, provenTimes: 1, action: 'refuse' } as const;
+    await open(lists, { rateLimit: { ...seldom, nxdomainPerSecond: 0.01 } }, way);
+    expect(await told(way, 'cloaked.example')).toBe('nothing.example nxdomain');
+    expect(await told(way, 'cloaked.example')).toBe('refused');
+    expect(await told(way, 'cloaked.example')).toBe('refused');
+    expect(server!.server.report().edge.actions).toMatchObject({ allow: 1, refuse: 2 });
+  });
+
+  test('a question that is asked again behind an alias is another miss', async () => {
+    const lists = [zone('zone', '32.9.2.0.192.rpz-ip 300 CNAME garden.example.\n')];
+    const seldom = { enabled: true, queriesPerSecond: 1000, burst: 100, provenTimes: 1, action: 'refuse' } as const;
+    await open(lists, { rateLimit: { ...seldom, missesPerSecond: 0.01 } }, way);
+    expect(await told(way, 'cloaked.example')).toBe('refused');
+    expect(server!.asked).toBe(1);
+  });
+
+  test('what an alias in place of an answer comes to is refreshed before its end, as other answers are', async () => {
+    const lists = [zone('zone', '32.9.2.0.192.rpz-ip 300 CNAME brief.example.\n')];
+    await open(lists, { prefetch: { minHits: 0, share: 0.1 } }, way);
+    for (let i = 0; i < 3; i++) expect(await told(way, 'cloaked.example')).toBe('brief.example 192.0.2.82');
+    const asked = server!.asked;
+    server!.advance(59);
+    expect(await told(way, 'cloaked.example')).toBe('brief.example 192.0.2.82');
+    await vi.waitFor(() => expect(server!.asked).toBe(asked + 1));
+    server!.advance(30);
+    expect(await told(way, 'cloaked.example')).toBe('brief.example 192.0.2.82');
+    expect(server!.asked).toBe(asked + 1);
   });
 
   test('a list is for its clients alone, in answers too', async () => {
@@ -295,17 +327,32 @@ test('every address of an answer is looked at, however many there are', async ()
   expect(await toldTwice('tcp', 'many.example')).toBe('nxdomain');
 });
 
-test('translated addresses (DNS64) have rules of their own, by the translated prefix', async () => {
+test('translated addresses (DNS64) have the rules of the IPv4 addresses in them, and those of their own prefix', async () => {
   const dns64 = { prefix: '64:ff9b::/96' };
-  await open([zone('zone', '24.0.100.51.198.rpz-ip CNAME .\n120.200.c000.zz.ff9b.64.rpz-ip CNAME .\n')], { dns64 });
+  await open([zone('zone', '24.0.100.51.198.rpz-ip CNAME *.\n128.201.c000.zz.ff9b.64.rpz-ip CNAME .\n')], { dns64 });
   expect(await toldTwice('udp', 'plain.example', { type: 'AAAA' })).toBe('nxdomain');
   expect(await toldTwice('udp', 'plain.example')).toBe('192.0.2.1');
-  expect(await toldTwice('udp', 'two.example')).toBe('nxdomain');
+  expect(await toldTwice('udp', 'two.example')).toBe('nodata');
+  expect(await toldTwice('udp', 'two.example', { type: 'AAAA' })).toBe('nxdomain');
+  await server!.server.update({ lists: [zone('zone', '24.0.2.0.192.rpz-ip CNAME *.\n')] });
+  expect(await toldTwice('udp', 'plain.example', { type: 'AAAA' })).toBe('nodata');
 });
 
 test('local data are not judged by their addresses', async () => {
   await open([zone('zone', '8.0.0.0.10.rpz-ip CNAME .\n')], { local: { records: ['nas.home.example A 10.0.0.1'] } });
   expect(await toldTwice('udp', 'nas.home.example')).toBe('10.0.0.1');
+});
+
+test('over TCP a query that a list drops leaves the others of its connection alone', async () => {
+  await open([
+    list('drop', 'plain.example\n', { action: 'drop' }),
+    zone('zone', '32.9.2.0.192.rpz-ip CNAME rpz-drop.\n'),
+  ]);
+  const queries = ['plain.example', 'garden.example', 'cloaked.example', 'two.example'].map((name, id) =>
+    makeQuery(name, { id }),
+  );
+  const replies = await askTcp(server!.server.addresses().tcp[0], queries, 500);
+  expect(replies.map(one => one.readUInt16BE(0)).sort()).toEqual([1, 3]);
 });
 
 test('a zone may be let pass as a whole: later ones are not asked', async () => {

@@ -9,6 +9,7 @@ import type { Hooks } from '../../../lib/resolve/hooks.js';
 import type { Server } from '../../../lib/server/server.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { frame, MessageReader } from '../../../lib/transport/framing.js';
+import { findOption } from '../../../lib/wire/opt.js';
 import { askTcp, askUdp } from '../../support/client.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { answerA, decode, extendedErrorsOf, makeQuery, makeResponse, rcodeOf, soa } from '../../support/messages.js';
@@ -93,6 +94,41 @@ describe('plain misses', () => {
     expect(report.resolver.plain).toEqual({ answered: 1, takenOver: 0, underWay: 0 });
     expect(report.upstreams[0]).toMatchObject({ queries: 1, responses: 1, failures: 0, timeouts: 0, inFlight: 0 });
     expect([stats.resolved, inFlight, server.exchanger.inFlight, server.plane!.underWay]).toEqual([1, 0, 0, 0]);
+  });
+
+  test('have the cookie that their server knows us by, and are answered natively by a response with the same', async () => {
+    const cookieIn = (query: Buffer): Buffer | undefined => {
+      const found = findOption(query, 10);
+      return found && Buffer.from(found);
+    };
+    let echo = (cookie: Buffer): Buffer | undefined => Buffer.concat([cookie.subarray(0, 8), Buffer.alloc(8, 7)]);
+    upstream.say = query => {
+      const cookie = cookieIn(query);
+      const data = cookie && echo(cookie);
+      const options = data === undefined ? [] : [{ code: 10, data }];
+      const opt = { type: 'OPT', name: '.', udpPayloadSize: 1232, flags: 0, options } as never;
+      const { name } = decode(query).questions![0];
+      const answers = [{ type: 'A', name, ttl: 300, data: '192.0.2.1' } as const];
+      return makeResponse(query, { answers, additionals: [opt] });
+    };
+    await start({ upstream: { cookies: 'always' } });
+    // The first tells what the server's is.
+    for (const name of ['a', 'b', 'c']) expect(addressOf(await ask(`${name}.example`))).toBe('192.0.2.1');
+    expect(server.resolver.plain.stats).toEqual({ answered: 2, takenOver: 0 });
+    const [first, second, third] = upstream.asked.map(query => cookieIn(query)!);
+    expect([first.length, second.length]).toEqual([8, 16]);
+    expect(second.subarray(0, 8)).toEqual(first);
+    expect(third).toEqual(second);
+    // Another one of the server's is learned, by the slow path, and then sent.
+    echo = cookie => Buffer.concat([cookie.subarray(0, 8), Buffer.alloc(8, 9)]);
+    for (const name of ['d', 'e']) expect(addressOf(await ask(`${name}.example`))).toBe('192.0.2.1');
+    expect(server.resolver.plain.stats).toEqual({ answered: 3, takenOver: 1 });
+    expect(cookieIn(upstream.asked[4])).toEqual(Buffer.concat([first, Buffer.alloc(8, 9)]));
+    // One without is not the server's, as far as anybody knows.
+    echo = () => undefined;
+    await ask('f.example');
+    expect(server.report().resolver.upstreamForeignCookies).toBeGreaterThan(0);
+    expect(server.resolver.plain.stats).toEqual({ answered: 3, takenOver: 2 });
   });
 
   test('go upstream as JavaScript would have sent them', async () => {
@@ -257,6 +293,8 @@ describe('plain misses', () => {
       for (let id = 0; id < 20; id++) expect(addressOf(await ask('hit.example', { id }))).toBe('192.0.2.1');
       expect(addressOf((await askTcp(listen[0], [makeQuery('hit.example')], 5000))[0])).toBe('192.0.2.1');
       replies.push(ask(`slow-${threads}.example`));
+      // Those of before may have been sent again meanwhile.
+      await until(() => server.listeners.underWay === replies.length);
       await upstream.hasBeenAsked(1 + replies.length);
     }
     expect(server.listeners.underWay).toBe(4);

@@ -23,12 +23,15 @@ describe('what threads say to each other', () => {
   test('a question comes out as it went in, many in a batch', () => {
     const batch = new QuestionBatch();
     const all = Array.from({ length: 500 }, (_, i) => query(`n${i}.${'x'.repeat(50)}.example`).message);
-    all.forEach((message, i) => batch.add(i, message, i % 2 === 0));
+    all.forEach((message, i) =>
+      batch.add(i, message, { fresh: i % 2 === 0, client: ['192.0.2.7', '2001:db8::7', undefined][i % 3] }),
+    );
     const out = [...questionsOf(batch.take())];
     expect(out.map(one => Buffer.from(one.query).toString('hex'))).toEqual(
       all.map(one => Buffer.from(one).toString('hex')),
     );
-    expect(out.every((one, i) => one.id === i && one.fresh === (i % 2 === 0))).toBe(true);
+    expect(out.every((one, i) => one.id === i && one.from.fresh === (i % 2 === 0))).toBe(true);
+    expect(out.slice(0, 3).map(one => one.from.client)).toEqual(['192.0.2.7', '2001:db8::7', undefined]);
     expect([...questionsOf(batch.take())]).toEqual([]);
   });
   test.each([
@@ -102,7 +105,7 @@ describe('the pool', () => {
   test('names are spread over the threads, each always to the same', async () => {
     const { pool, workers } = poolOf(2);
     const names = Array.from({ length: 100 }, (_, i) => `n${i % 50}.example`);
-    await Promise.all(names.map(name => pool.answer(query(name), false)));
+    await Promise.all(names.map(name => pool.answer(query(name), { fresh: false })));
     const [first, second] = workers.map(one => new Set(one.asked));
     expect(first.size).toBeGreaterThan(10);
     expect(second.size).toBeGreaterThan(10);
@@ -118,14 +121,14 @@ describe('the pool', () => {
   test('who waits for a thread that ends is told, and a new thread takes its place', async () => {
     const { pool, workers, clock } = poolOf(1);
     workers[0].silent = true;
-    const waiting = pool.answer(query('a.example'), false);
+    const waiting = pool.answer(query('a.example'), { fresh: false });
     await new Promise(resolve => setImmediate(resolve));
     workers[0].emit('exit', 1);
     expect(await waiting).toMatchObject({ kind: 'failure', reason: expect.stringContaining('has ended') as string });
-    expect(await pool.answer(query('a.example'), false)).toMatchObject({ kind: 'failure' });
+    expect(await pool.answer(query('a.example'), { fresh: false })).toMatchObject({ kind: 'failure' });
     await clock.advance(1000);
     expect(workers.length).toBe(2);
-    expect(await pool.answer(query('a.example'), false)).toMatchObject({ kind: 'answer' });
+    expect(await pool.answer(query('a.example'), { fresh: false })).toMatchObject({ kind: 'answer' });
   });
   test('threads are given the anchors that are followed and the servers to pass over, those that start later too', async () => {
     const { pool, workers, clock, given } = poolOf(2);
@@ -165,10 +168,10 @@ describe('the pool', () => {
       ['settings', 'forget'],
     ]);
     for (const worker of workers) worker.silent = true;
-    const waiting = pool.answer(query('a.example'), false);
+    const waiting = pool.answer(query('a.example'), { fresh: false });
     await pool.close();
     expect(await waiting).toMatchObject({ kind: 'failure', reason: 'the server is closed' });
-    expect(await pool.answer(query('a.example'), false)).toMatchObject({ kind: 'failure' });
+    expect(await pool.answer(query('a.example'), { fresh: false })).toMatchObject({ kind: 'failure' });
   });
 });
 

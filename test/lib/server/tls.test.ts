@@ -72,9 +72,9 @@ test('misses and hits are answered as over TCP, pipelined too, and counted by th
   const text = await new Metrics(server.server).text();
   expect(text).toContain('shardns_dns_requests_total{proto="tls",family="1",type="A"} 41');
   expect(text).toContain('shardns_tls_handshakes_total{outcome="full"} 2');
-  expect(text).toMatch(/shardns_tls_certificate_days_left 36[45]/);
+  expect(text).toMatch(/shardns_tls_certificate_days_left\{file=".*certificate\.pem"\} 36[45]/);
   expect(server.server.report().tls).toMatchObject({
-    certificate: { names: ['dns.example'], file: files.certificate },
+    certificates: [{ names: ['dns.example'], file: files.certificate }],
   });
 });
 

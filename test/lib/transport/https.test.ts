@@ -1,7 +1,7 @@
 // The HTTPS transport against real servers on loopback: what it says and believes, what becomes of questions when streams and
 // connections end, and that who has not proved who it is is told nothing.
 import { createHash, createPublicKey } from 'node:crypto';
-import { createServer as createPlainServer } from 'node:net';
+import { connect, createServer as createPlainServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../../lib/base/clock.js';
@@ -291,20 +291,134 @@ test('a connection that is made anew resumes its session', async () => {
   expect([server.sessions.length, server.resumed]).toEqual([2, 1]);
 });
 
+/** Connections to a server by way of another port, of which the first can be made to say nothing any more. */
+async function relay(server: HttpsTestServer): Promise<{ at: ServerAddress; mute: () => void }> {
+  const sockets: Socket[] = [];
+  const way = createPlainServer(near => {
+    const far = connect(server.port, '127.0.0.1');
+    for (const one of [near, far]) sockets.push(one.on('error', () => {}));
+    near.pipe(far).pipe(near);
+    near.on('close', () => far.destroy());
+  }).listen(0, '127.0.0.1');
+  await new Promise(resolve => way.once('listening', resolve));
+  ends.push(() => {
+    for (const one of sockets) one.destroy();
+    way.close();
+  });
+  const at = { ...server.at(), port: (way.address() as { port: number }).port };
+  return { at, mute: () => void sockets[1].unpipe(sockets[0]) };
+}
+const isSlow = ({ message }: HttpsQuery): boolean => decode(message).questions![0].name.startsWith('slow');
+/** Until the client has read all that the server has sent. */
+const read = (server: HttpsTestServer): Promise<unknown> =>
+  new Promise(resolve => server.sessions[0].ping(resolve as () => void));
+
 test('a connection that falls silent is left: what waits there is asked on another, and the first response counts', async () => {
   const clock = new FakeClock();
   const server = await start();
+  const { at, mute } = await relay(server);
   const over = transport(clock);
-  await ask(over, server.at());
-  server.answer = ({ message, stream }) => {
-    if (server.sessions.length > 1) respond(stream, answerA(message));
-  };
-  const answer = ask(over, server.at());
+  await ask(over, at);
+  mute();
+  const answer = ask(over, at);
   await until(() => server.queries.length === 2);
   await clock.advance(1600);
   await until(() => server.queries.length === 3);
   expect(await answer).toBeInstanceOf(Uint8Array);
   await until(() => over.connections === 1);
+});
+
+test('a name that is answered slowly is no reason to leave a connection on which the server answers a PING', async () => {
+  const clock = new FakeClock();
+  const server = await start();
+  const over = transport(clock);
+  await ask(over, server.at());
+  let pings = 0;
+  server.sessions[0].on('ping', () => pings++);
+  let held: HttpsQuery | undefined;
+  server.answer = one => {
+    if (isSlow(one)) held = one;
+    else respond(one.stream, answerA(one.message));
+  };
+  const slow = ask(over, server.at(), makeQuery('slow.example'));
+  await until(() => held !== undefined);
+  for (let round = 1; round <= 4; round++) {
+    await clock.advance(760);
+    await until(() => pings === round);
+    await read(server);
+  }
+  await ask(over, server.at(), makeQuery('other.example'));
+  expect(server.sessions).toHaveLength(1);
+  respond(held!.stream, answerA(held!.message));
+  await slow;
+  expect(server.queries).toHaveLength(3);
+});
+
+test('answers to PING alone keep a connection for ten seconds, and not for longer', async () => {
+  const clock = new FakeClock();
+  const server = await start();
+  const over = transport(clock);
+  await ask(over, server.at());
+  let pings = 0;
+  server.sessions[0].on('ping', () => pings++);
+  server.answer = one => {
+    if (server.sessions.length > 1) respond(one.stream, answerA(one.message));
+  };
+  const answer = ask(over, server.at());
+  await until(() => server.queries.length === 2);
+  for (let round = 1; round <= 12; round++) {
+    await clock.advance(760);
+    await until(() => pings === round);
+    await read(server);
+  }
+  expect(server.sessions).toHaveLength(1);
+  await clock.advance(1600);
+  await answer;
+  expect(server.sessions).toHaveLength(2);
+});
+
+test('one client has half of the streams at most, and others are answered beside hundreds of its slow names', async () => {
+  const server = await start(good, { settings: { maxConcurrentStreams: 4 } });
+  const held: HttpsQuery[] = [];
+  server.answer = one => {
+    if (isSlow(one)) held.push(one);
+    else respond(one.stream, answerA(one.message));
+  };
+  const over = transport();
+  await ask(over, server.at());
+  const from = (client: string, name: string): Promise<Uint8Array> =>
+    exchange(over, makeQuery(name), server.at(), { timeoutMs: 20_000, client });
+  const slow = Array.from({ length: 300 }, (_, i) => from('192.0.2.1', `slow${i}.example`).catch(() => undefined));
+  await until(() => held.length === 4);
+  for (let i = 0; i < 10; i++) await from(`192.0.2.${2 + (i % 2)}`, `quick${i}.example`);
+  expect(held).toHaveLength(4);
+  // What it has beyond that comes when its first are answered.
+  for (const { stream, message } of held.slice()) respond(stream, answerA(message));
+  await until(() => held.length === 8);
+  over.close();
+  await Promise.all(slow);
+});
+
+test('who waits for a stream takes turns with other clients, however many of one wait', async () => {
+  const server = await start(good, { settings: { maxConcurrentStreams: 1 } });
+  const names: string[] = [];
+  const held: HttpsQuery[] = [];
+  const over = transport();
+  await ask(over, server.at());
+  server.answer = one => {
+    names.push(decode(one.message).questions![0].name);
+    held.push(one);
+  };
+  const asked = ['a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'c1', 'b2'].map(name =>
+    exchange(over, makeQuery(name), server.at(), { timeoutMs: 20_000, client: `192.0.2.${name.charCodeAt(0)}` }),
+  );
+  for (let i = 0; i < asked.length; i++) {
+    await until(() => held.length > i);
+    respond(held[i].stream, answerA(held[i].message));
+  }
+  await Promise.all(asked);
+  expect(names.indexOf('c1')).toBeLessThan(names.indexOf('a4'));
+  expect(names.indexOf('b2')).toBeLessThan(names.indexOf('a5'));
 });
 
 test('a connection that nothing waits for is closed after 30 s, and one that shakes no hands is given up with its question', async () => {

@@ -12,7 +12,7 @@ import type { ServerAddress, TlsAuthentication } from '../../../lib/transport/tr
 import { makeCertificate, type MadeCertificate } from '../../support/certificate.js';
 import { exchange } from '../../support/exchange.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
-import { answerA, makeQuery } from '../../support/messages.js';
+import { answerA, decode, makeQuery, makeResponse } from '../../support/messages.js';
 
 const authority = makeCertificate({ subject: 'authority', isAuthority: true });
 const good = makeCertificate({ names: ['dns.example', '127.0.0.1'], issuer: authority });
@@ -262,4 +262,49 @@ test('a server that takes no resumption is asked all the same', async () => {
   ends.push(() => second.close());
   await until(() => over.connections === 0);
   expect(await ask(over, at)).toBeInstanceOf(Uint8Array);
+});
+
+const nameOf = (message: Buffer): string => decode(message).questions![0].name;
+
+test('a name that is answered slowly is no reason to leave a connection on which the server answers anything', async () => {
+  const clock = new FakeClock();
+  const held: (() => void)[] = [];
+  const server = await start(good, {}, (message, socket) => {
+    if (nameOf(message).startsWith('slow')) held.push(() => socket.write(frame(answerA(message))));
+    // It will not tell of the root's servers.
+    else socket.write(frame(nameOf(message) === '.' ? makeResponse(message, { rcode: 5 }) : answerA(message)));
+  });
+  const over = transport(clock);
+  await ask(over, server.at());
+  const slow = ask(over, server.at(), makeQuery('slow.example', { edns: true }));
+  await until(() => held.length === 1);
+  for (let round = 1; round <= 4; round++) {
+    await clock.advance(760);
+    await until(() => over.stats.received === 1 + round);
+  }
+  await ask(over, server.at(), makeQuery('other.example'));
+  expect(server.sockets).toHaveLength(1);
+  held[0]();
+  await slow;
+  expect(server.queries.map(nameOf)).toEqual(['a.example', 'slow.example', '.', '.', '.', '.', 'other.example']);
+  // It is as long as others are.
+  expect(server.queries[2]).toHaveLength(128);
+  expect(over.stats.mismatched).toBe(0);
+});
+
+test('one client has half of the queries at most that a server is asked at a time', async () => {
+  let slow = 0;
+  const server = await start(good, {}, (message, socket) => {
+    if (nameOf(message).startsWith('slow')) slow++;
+    else socket.write(frame(answerA(message)));
+  });
+  const over = transport();
+  const from = (client: string, name: string): Promise<unknown> =>
+    exchange(over, makeQuery(name), server.at(), { timeoutMs: 20_000, client });
+  const lost = Array.from({ length: 1500 }, (_, i) => from('192.0.2.1', `slow${i}.example`).catch(() => undefined));
+  await until(() => slow === 512);
+  for (let i = 0; i < 10; i++) await from('192.0.2.2', `quick${i}.example`);
+  expect(slow).toBe(512);
+  over.close();
+  await Promise.all(lost);
 });

@@ -169,19 +169,28 @@ test('a server that sends back what it got, whatever that is, is asked on', asyn
   const t = start(query => say(query, { cookie: cookieIn(query) }));
   for (const name of ['a', 'b', 'c']) expect(await t.ask(`${name}.example`)).toBe('192.0.2.7');
   expect([t.tcp.asked.length, t.udp.asked.length]).toEqual([0, 3]);
-  expect(t.exchanger.needsNoCookie(t.upstreams[0])).toBe(true);
+  expect(t.exchanger.cookieOf(t.upstreams[0])).toBeUndefined();
 });
 
-test('who is asked without a race is one of whom it is known that cookies are of no use', async () => {
+test('who is asked without a race gets the cookie that it knows us by, or is known to have no use for one', async () => {
   const t = start(good);
-  expect(t.exchanger.needsNoCookie(t.upstreams[0])).toBe(false);
+  const its = (): Uint8Array | undefined => t.exchanger.cookieOf(t.upstreams[0])?.expected();
+  expect(t.exchanger.cookieOf(t.upstreams[0])).toBeDefined();
+  expect(its()).toBeUndefined();
   await t.ask();
-  expect(t.exchanger.needsNoCookie(t.upstreams[0])).toBe(false);
+  const content = its()!;
+  expect(content.length).toBeGreaterThanOrEqual(16);
+  expect(its()).toBe(content);
+  // A day later it is another, of which the server knows nothing yet.
+  await t.clock.advance(86_400_000);
+  expect(its()).toBeUndefined();
+  await t.ask('b.example');
+  expect(its()).not.toEqual(content);
   const none = start(query => say(query));
   await none.ask();
-  expect(none.exchanger.needsNoCookie(none.upstreams[0])).toBe(true);
+  expect(none.exchanger.cookieOf(none.upstreams[0])).toBeUndefined();
   await none.clock.advance(3_600_000);
-  expect(none.exchanger.needsNoCookie(none.upstreams[0])).toBe(false);
+  expect(none.exchanger.cookieOf(none.upstreams[0])).toBeDefined();
 });
 
 test("where there is no TCP, a response with another client's cookie is never believed (RFC 7873 section 5.3)", async () => {

@@ -10,7 +10,8 @@ import { Upstream } from '../../../lib/upstream/upstream.js';
 import { buildExchanger as build, refusing } from '../../support/exchanger.js';
 import { settle } from '../../support/fake-clock.js';
 import type { Handler } from '../../support/fake-transport.js';
-import { answerA, decode, makeQuery, makeResponse, rcodeOf, soa } from '../../support/messages.js';
+import { findOption } from '../../../lib/wire/opt.js';
+import { answerA, decode, makeQuery, makeResponse, type QueryShape, rcodeOf, soa } from '../../support/messages.js';
 
 const PUBLIC = ['192.0.2.1:53'];
 const PRIVATE = ['192.168.1.1:53'];
@@ -271,6 +272,63 @@ test('of many forms of one question three are outstanding; the others wait in or
   // Those that were silent at first are sent again beside themselves.
   expect(most).toBeLessThanOrEqual(6);
   expect(t.exchanger.openAt(t.upstreams[0])).toBe(0);
+});
+
+const subnetForm = (i: number): QueryShape => ({
+  options: [{ code: 8, data: Buffer.from([0, 1, 24, 0, 10, i >> 8, i & 255]) }],
+});
+
+test('of forms that wait clients take turns: hundreds of one keep another waiting for one of them', async () => {
+  const t = build(() => undefined, PUBLIC);
+  const cancel = new Canceller();
+  const ask = (client: string, i: number) =>
+    t.exchanger.ask(makeQuery('victim.example', subnetForm(i)), t.upstreams[0], { timeoutMs: 5000, cancel, client });
+  const many = Array.from({ length: 300 }, (_, i) => ask('198.51.100.1', i));
+  const few = [1000, 1001].map(i => ask('203.0.113.1', i));
+  const order: number[] = [];
+  t.udp.handler = query => {
+    const [, , , , , high, low] = findOption(query, 8)!;
+    order.push((high << 8) | low);
+    return answerA(query);
+  };
+  // Those that were silent at first are sent again.
+  await t.clock.advance(400);
+  await t.clock.advance(4000);
+  await Promise.all([...many, ...few]);
+  const turn = (i: number): number => [...new Set(order)].indexOf(i);
+  expect(turn(1000)).toBeLessThanOrEqual(4);
+  expect(turn(1001)).toBeLessThanOrEqual(6);
+  expect(turn(299)).toBe(301);
+});
+
+test('forms of a question that wait are bounded, and one client has half of that', async () => {
+  const t = build(() => undefined, PUBLIC);
+  const cancel = new Canceller();
+  const ask = (client: string, i: number) =>
+    t.exchanger
+      .ask(makeQuery('victim.example', subnetForm(i)), t.upstreams[0], { timeoutMs: 5000, cancel, client })
+      .then(
+        () => 'answered',
+        (error: ShardnsError) => error.code,
+      );
+  const many = Array.from({ length: 1000 }, (_, i) => ask('198.51.100.1', i));
+  const other = ask('203.0.113.1', 1001);
+  t.udp.handler = query => answerA(query);
+  await t.clock.advance(400);
+  await t.clock.advance(4000);
+  const said = await Promise.all(many);
+  expect(said.filter(one => one === 'answered')).toHaveLength(3 + 512);
+  expect(said.filter(one => one === 'ERR_SHARDNS_OVERLOAD')).toHaveLength(1000 - 515);
+  expect(await other).toBe('answered');
+});
+
+test('over streams all forms of a question are asked at once: nobody can forge there', async () => {
+  const t = build(() => undefined, ['tcp://192.0.2.1:53']);
+  const all = Array.from({ length: 50 }, (_, i) => t.exchange('a.example', subnetForm(i)).catch(() => undefined));
+  await settle();
+  expect(t.tcp.open).toBe(50);
+  await t.clock.advance(5000);
+  await Promise.all(all);
 });
 
 test('a response to a query that was given up counts for who asks again', async () => {

@@ -39,12 +39,21 @@ class AnswerRulesTest : public ::testing::Test {
   void Alias(const std::string& owner, const std::string& target) { Record(owner, wire::type::kCname, Wire(target)); }
   // "action list, records that stay"
   std::string Judge(std::optional<gate::NameMatch> question = {}, uint64_t set = UINT64_MAX) {
-    const gate::AnswerRules rules = {.lists = lists_.get(), .set = set, .question = question};
+    const gate::AnswerRules rules = {
+        .lists = lists_.get(), .set = set, .question = question, .translation = translation_};
     const auto found = gate::AnswerSearch(rules, reply_, question_end_).Find();
     if (!found) return "-";
     constexpr const char* kNames[] = {"pass", "nxdomain", "nodata", "zero", "refuse", "drop", "truncate", "data"};
     return std::string(kNames[static_cast<size_t>(found->match.policy.action)]) + " " +
            std::to_string(found->match.policy.list) + ", " + std::to_string(found->records);
+  }
+  void Serve(const std::string& zone, const std::vector<std::string>& names,
+             const std::vector<std::vector<uint8_t>>& addresses) {
+    std::vector<std::vector<uint8_t>> wired;
+    for (const std::string& name : names) wired.push_back(Wire(name));
+    const std::vector<Bytes> name_list(wired.begin(), wired.end());
+    const std::vector<Bytes> address_list(addresses.begin(), addresses.end());
+    EXPECT_TRUE(lists_->NoteServers(Wire(zone), name_list, address_list));
   }
   static std::vector<uint8_t> Wire(const std::string& name) {
     const Buffer query = Query(name);
@@ -52,6 +61,7 @@ class AnswerRulesTest : public ::testing::Test {
   }
 
   std::unique_ptr<const gate::Lists> lists_;
+  gate::TranslationPrefix translation_;
   Buffer reply_;
   size_t question_end_ = 0;
   uint16_t count_ = 0;
@@ -114,6 +124,73 @@ TEST_F(AnswerRulesTest, HintsAreAddressesAndTargetsOfServicesAreNames) {
     Record("a.test", wire::type::kSvcb, data);
     EXPECT_EQ(Judge(), "-") << data.size();
   }
+}
+
+TEST_F(AnswerRulesTest, ATranslatedAddressCountsAsTheIpv4OneInItToo) {
+  Use({"24.0.2.0.192.rpz-ip CNAME .\n32.7.2.0.192.rpz-ip CNAME *.\n128.8.c000.zz.ff9b.64.rpz-ip CNAME rpz-drop.\n"});
+  const auto judge = [&](uint8_t last) {
+    Question("a.test");
+    Record("a.test", wire::type::kAaaa, {0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, 192, 0, 2, last});
+    return Judge();
+  };
+  EXPECT_EQ(judge(1), "-") << "nothing is translated";
+  translation_ = {.octets = {0, 0x64, 0xff, 0x9b}, .bits = 96};
+  EXPECT_EQ(judge(1), "nxdomain 0, 0");
+  EXPECT_EQ(judge(7), "nodata 0, 0");
+  // Octet 8 of a translated address is none of the IPv4 one's (RFC 6052 section 2.2).
+  translation_ = {.octets = {0x20, 1, 0xd, 0xb8, 1}, .bits = 40};
+  Question("a.test");
+  Record("a.test", wire::type::kAaaa, {0x20, 1, 0xd, 0xb8, 1, 192, 0, 2, 0, 9, 0, 0, 0, 0, 0, 0});
+  EXPECT_EQ(Judge(), "nxdomain 0, 0");
+}
+
+TEST_F(AnswerRulesTest, WhoServesAZoneHasRulesBehindThoseForNamesAndAddresses) {
+  Use(
+      {"ns.evil.test.rpz-nsdname CNAME .\n*.evil.test.rpz-nsdname CNAME rpz-drop.\n24.0.100.51.198.rpz-nsip CNAME *.\n"
+       "32.9.2.0.192.rpz-ip CNAME rpz-tcp-only.\n",
+       "c.bad.test CNAME rpz-passthru.\n"});
+  Question("a.bad.test");
+  Record("a.bad.test", wire::type::kA, {192, 0, 2, 1});
+  EXPECT_EQ(Judge(), "-") << "nobody has said who serves it";
+  Serve("bad.test", {"ns.good.test"}, {{198, 51, 100, 7}});
+  EXPECT_EQ(Judge(), "nodata 0, 0");
+  Serve("bad.test", {"ns.good.test", "ns.evil.test"}, {{198, 51, 100, 7}});
+  EXPECT_EQ(Judge(), "nxdomain 0, 0");
+  Serve("bad.test", {"ns.evil.test", "x.evil.test"}, {});
+  EXPECT_EQ(Judge(), "nxdomain 0, 0") << "of triggers the last in canonical order";
+  Record("a.bad.test", wire::type::kA, {192, 0, 2, 9});
+  EXPECT_EQ(Judge(), "truncate 0, 0") << "addresses come before";
+  Question("c.bad.test");
+  const gate::NameMatch pass = {.policy = {.list = 1, .tier = 1, .action = ListAction::kPass}, .line = 2, .labels = 3};
+  EXPECT_EQ(Judge(pass), "nxdomain 0, 0") << "of the first zone";
+  Question("good.test");
+  Alias("good.test", "www.bad.test");
+  EXPECT_EQ(Judge(), "nxdomain 0, 1");
+  Serve("bad.test", {"ns.good.test"}, {});
+  EXPECT_EQ(Judge(), "-") << "it has moved";
+}
+
+TEST_F(AnswerRulesTest, RulesForServersAreThoseOfTheClientsLists) {
+  Use({"a.ns.test.rpz-nsdname CNAME .\n", "a.ns.test.rpz-nsdname CNAME *.\n32.1.2.0.192.rpz-nsip CNAME rpz-drop.\n"});
+  Serve("bad.test", {"a.ns.test"}, {{192, 0, 2, 1}});
+  Question("a.bad.test");
+  EXPECT_EQ(Judge(), "nxdomain 0, 0");
+  EXPECT_EQ(Judge({}, 2), "nodata 1, 0");
+  EXPECT_EQ(Judge({}, 4), "-");
+  Serve("bad.test", {}, {{192, 0, 2, 1}});
+  EXPECT_EQ(Judge({}, 3), "drop 1, 0");
+  EXPECT_TRUE(lists_->MayPrecede(1, 1));
+  EXPECT_FALSE(lists_->MayPrecede(1, 2));
+  EXPECT_FALSE(lists_->MayPrecede(0, 3));
+}
+
+TEST_F(AnswerRulesTest, WhoAsksForAnAliasItselfIsNotLedOnByIt) {
+  Use({"b.test CNAME .\n"});
+  Question("a.test");
+  Alias("a.test", "b.test");
+  EXPECT_EQ(Judge(), "nxdomain 0, 1");
+  Store16(&reply_[question_end_ - 4], wire::type::kCname);
+  EXPECT_EQ(Judge(), "-");
 }
 
 TEST_F(AnswerRulesTest, OnlyTheAnswerSectionIsLookedAt) {

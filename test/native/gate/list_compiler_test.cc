@@ -257,7 +257,11 @@ TEST(PolicyZone, HasAllTriggersAndAllActions) {
   EXPECT_EQ(address(gate::Trigger::kAnswerAddress, {192, 0, 3, 77}), "data 300 A 192.0.2.9 25");
   EXPECT_EQ(address(gate::Trigger::kServerAddress, {0x20, 1, 0xd, 0xb8, 0, 2, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9}),
             "nxdomain 26");
-  EXPECT_EQ(Show(*zone.lists, zone.lists->FindServerName(WireName("ns.bad.test"), 1)), "nxdomain 27");
+  const auto server = WireName("ns.bad.test");
+  const Bytes names[] = {server};
+  EXPECT_TRUE(zone.lists->NoteServers(WireName("served.test"), names, {}));
+  const auto served = zone.lists->FindServed(WireName("a.served.test"), 1);
+  EXPECT_EQ(Show(*zone.lists, served ? std::optional(served->match) : std::nullopt), "nxdomain 27");
   EXPECT_EQ(address(gate::Trigger::kServerAddress, {192, 0, 2, 1}), "-");
 }
 
@@ -269,6 +273,27 @@ TEST(PolicyZone, NamesInRecordsOfAnAnswerAreBelowTheOriginWhereNoDotEndsThem) {
   EXPECT_EQ(Ask(zone, "a.test"), "data CNAME b.test.rpz. 3");
   EXPECT_EQ(Ask(zone, "m.test"), "data 30 MX 20 mail.example.\nMX 10 mail.rpz. 4");
   EXPECT_EQ(Ask(zone, "x.deep.test"), "data PTR deep.test.rpz. 7");
+}
+
+TEST(PolicyZone, AWildcardHoldsForNamesOfWhichNoLongerPartExists) {
+  const Compiled zone = Compile({{Source(ListFormat::kZone),
+                                  "@ SOA a. b. 1 2 3 4 5\n*.w CNAME .\nkept.w CNAME rpz-passthru.\nnx.w CNAME .\n"
+                                  "a.q.w CNAME rpz-drop.\n*.u.w CNAME *.\nother A 192.0.2.1\n"}});
+  EXPECT_EQ(Ask(zone, "w"), "-");
+  EXPECT_EQ(Ask(zone, "x.y.w"), "nxdomain 2");
+  EXPECT_EQ(Ask(zone, "kept.w"), "pass 3");
+  EXPECT_EQ(Ask(zone, "x.kept.w"), "-");
+  EXPECT_EQ(Ask(zone, "x.nx.w"), "-") << "though both rules say the same";
+  EXPECT_EQ(Ask(zone, "a.q.w"), "drop 5");
+  EXPECT_EQ(Ask(zone, "q.w"), "-") << "an empty non-terminal exists";
+  EXPECT_EQ(Ask(zone, "x.q.w"), "-");
+  EXPECT_EQ(Ask(zone, "x.a.q.w"), "-");
+  EXPECT_EQ(Ask(zone, "u.w"), "-");
+  EXPECT_EQ(Ask(zone, "x.u.w"), "nodata 6");
+  // What one zone has is no end to another's wildcards.
+  const Compiled two = Compile({{Source(ListFormat::kZone, 0), "@ SOA a. b. 1 2 3 4 5\na.b.w CNAME rpz-drop.\n"},
+                                {Source(ListFormat::kZone, 1), "@ SOA a. b. 1 2 3 4 5\n*.w CNAME .\n"}});
+  EXPECT_EQ(Ask(two, "x.b.w"), "nxdomain 2");
 }
 
 TEST(PolicyZone, OfTwoZonesTheFirstThatMatchesEndsIt) {

@@ -55,6 +55,52 @@ TEST(NameList, ExactSubtreeAndBelowMatchWhatTheyName) {
   EXPECT_EQ(Found(*list, "."), "nothing");
 }
 
+size_t FromEnvironment(const char* name, size_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// SHARDNS_LIST_NAMES and SHARDNS_UNLISTED_NAMES say how many: a million and 100,000,000 take about a minute.
+TEST(NameList, NoNameIsBlockedThatTheListDoesNotHold) {
+  const size_t listed = FromEnvironment("SHARDNS_LIST_NAMES", 50'000);
+  const size_t unlisted = FromEnvironment("SHARDNS_UNLISTED_NAMES", 500'000);
+  // A label of eight hexadecimal digits below one of 5,000 zones: b.. is listed, a..  and c.. are not.
+  const auto name = [](char first, uint32_t number, std::span<uint8_t, 64> out) {
+    static constexpr char kDigits[] = "0123456789abcdef";
+    size_t at = 0;
+    out[at++] = 9;
+    out[at++] = static_cast<uint8_t>(first);
+    for (int shift = 28; shift >= 0; shift -= 4) out[at++] = static_cast<uint8_t>(kDigits[number >> shift & 15]);
+    const std::string zone = "zone" + std::to_string(number % 5000);
+    out[at++] = static_cast<uint8_t>(zone.size());
+    std::copy(zone.begin(), zone.end(), out.begin() + static_cast<long>(at));
+    at += zone.size();
+    static constexpr uint8_t kTop[] = {4, 't', 'e', 's', 't', 0};
+    std::copy(std::begin(kTop), std::end(kTop), out.begin() + static_cast<long>(at));
+    return Bytes(out).first(at + sizeof kTop);
+  };
+  const auto number = [](size_t i) { return static_cast<uint32_t>(i * 2'654'435'761u); };
+  uint8_t octets[64];
+  NameListBuilder builder(7);
+  const uint16_t policy = *builder.PolicyOf(Block(0));
+  for (size_t i = 0; i < listed; ++i) {
+    const NameKind kind = i % 2 == 0 ? NameKind::kExact : NameKind::kSubtree;
+    ASSERT_TRUE(builder.Add({.name = name('b', number(i), octets), .kind = kind, .policy = policy, .line = 1}));
+  }
+  const auto list = std::move(builder).Build();
+  EXPECT_EQ(list->names(), listed);
+  size_t missed = 0, wrong = 0;
+  for (size_t i = 0; i < listed; ++i) missed += !list->Find(name('b', number(i), octets), kAll);
+  for (size_t i = 0; i < unlisted; ++i) {
+    const char first = i % 3 == 0 ? 'a' : i % 3 == 1 ? 'c' : 'b';
+    // Of b.. those that come after the listed ones: another number is another name, as 2,654,435,761 is odd.
+    const size_t at = first == 'b' ? listed + i % ((size_t{1} << 32) - listed) : i;
+    wrong += list->Find(name(first, number(at), octets), kAll).has_value();
+  }
+  EXPECT_EQ(missed, 0u);
+  EXPECT_EQ(wrong, 0u);
+}
+
 TEST(NameList, AnEmptyListAndNoListsFindNothing) {
   EXPECT_EQ(Found(*ListOf({}), "a.example"), "nothing");
   const auto list = ListOf({Rule("a.example", NameKind::kSubtree, Block(5))});

@@ -29,6 +29,23 @@ uint16_t StatusOf(const Head& head) {
   return Read(head, &request);
 }
 
+TEST(DohRequest, GathersForWhomAProxyAsksInTheOrderOfItsLines) {
+  Request request;
+  const auto add = [&](const char* name, const char* value) {
+    EXPECT_TRUE(request.AddField(name, value, "/dns-query", "x-forwarded-for"));
+  };
+  add("x-forwarded-for", "192.0.2.1, 192.0.2.2");
+  add("forwarded", "for=192.0.2.9");
+  add("x-forwarded-for", "192.0.2.3");
+  EXPECT_EQ(request.forwarded(), "192.0.2.1, 192.0.2.2,192.0.2.3");
+  EXPECT_EQ(request.held(), request.query().size() + request.forwarded().size());
+  request.Clear();
+  EXPECT_EQ(request.forwarded(), "");
+  // Of a client that is no proxy nothing is kept.
+  EXPECT_TRUE(request.AddField("x-forwarded-for", "192.0.2.1", "/dns-query"));
+  EXPECT_EQ(request.held(), 0u);
+}
+
 TEST(DohRequest, HasTheQueryOfGetInItsVariable) {
   for (const char* method : {"GET", "HEAD"}) {
     Request request;

@@ -200,5 +200,37 @@ TEST_F(AdmissionTest, OverridesDecideBeforeTheLists) {
   EXPECT_EQ(sum.by_list[0].Get(), 0u);
 }
 
+TEST_F(AdmissionTest, WhoWaitedWhileANameWasBlockedByHandIsToldSoBeforeWhatListsSayOfTheAnswer) {
+  const auto lists = [](gate::ListFormat format, const std::string& text) {
+    gate::ListCompiler compiler(1, {});
+    compiler.Begin({.format = format, .list = 0, .tiers = {0, 0, 0, 0}});
+    compiler.Feed({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+    compiler.End();
+    return std::shared_ptr<const gate::Lists>(std::move(compiler).Build());
+  };
+  gate::EdgeRules rules;
+  rules.lists = lists(gate::ListFormat::kZone, "@ SOA a. b. 1 2 3 4 5\n24.0.2.0.192.rpz-ip CNAME *.\n");
+  rules.list_sets = {1};
+  rules.blocked = {.errors = {wire::ede::kCensored}, .names = {"zone"}};
+  const gate::EdgeRules before = rules;
+  rules.overrides = lists(gate::ListFormat::kDomains, "b.test\n");
+  Use(before);
+  ASSERT_EQ(Ask(EdnsQuery("b.test")), Admission::Said::kGoOn);
+  Use(rules);
+  admitted_ = {.client = admitted_.client, .verdict = {}, .cookie = {}};
+  admission_.Renew(*edge_, client_, 0, &query_, &admitted_);
+  const Buffer answer =
+      MessageBuilder(1, 0x8180).Question("b.test", 1).Answer("b.test", 1, 300, {192, 0, 2, 1}).bytes();
+  std::copy(answer.begin(), answer.end(), t_.reply.begin());
+  const size_t length = admission_.Reply(*edge_, client_, &admitted_, query_, t_.reply, answer.size());
+  reply_.assign(t_.reply.begin(), t_.reply.begin() + static_cast<long>(length));
+  EXPECT_EQ(Rcode(), wire::rcode::kNxDomain);
+  EXPECT_EQ(Load16(&reply_[reply_.size() - 2]), wire::ede::kBlocked) << "and nothing of a list";
+  gate::EdgeCounts sum;
+  gate_.ReadEdgeCounts(&sum);
+  EXPECT_EQ(sum.by_override.Get(), 1u);
+  EXPECT_EQ(sum.by_list[0].Get(), 0u);
+}
+
 }  // namespace
 }  // namespace shardns::test

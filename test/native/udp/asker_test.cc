@@ -271,6 +271,81 @@ TEST_F(AskerFixture, WhatACompletionHasTakenIsToldWithoutItsOctets) {
   EXPECT_FALSE(events[1].octets.empty());
 }
 
+class Writing : public udp::Completion {
+ public:
+  size_t WriteQuery(uint64_t, uint16_t, MutableBytes out) override {
+    const Buffer query = EdnsQuery(kLong);
+    std::copy(query.begin(), query.end(), out.begin());
+    return query.size();
+  }
+  bool OnResponse(uint64_t, Bytes response, Taken*) override {
+    responses.emplace_back(response.begin(), response.end());
+    return takes;
+  }
+  std::vector<Buffer> responses;
+  bool takes = true;
+};
+
+TEST_F(AskerFixture, ACookieGoesWithAWrittenQueryAndOnlyAResponseWithTheSameIsCompleted) {
+  Writing writing;
+  udp::AskerOptions options;
+  options.completion = &writing;
+  Make(options);
+  Upstream upstream;
+  const Buffer cookie = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  const auto ask = [&] {
+    const uint32_t number = free.empty() ? next++ : free.back();
+    if (!free.empty()) free.pop_back();
+    asker->AskWritten({.number = number,
+                       .serial = number ^ 0x5555,
+                       .token = 1,
+                       .server = upstream.at(),
+                       .now_ms = now_ms,
+                       .message = {}},
+                      1232, cookie);
+    asker->Flush();
+    const auto queries = upstream.Take();
+    EXPECT_EQ(queries.size(), 1u);
+    return queries.at(0);
+  };
+  const size_t bare = EdnsQuery(kLong).size();
+  const auto query = ask();
+  ASSERT_EQ(query.message.size(), bare + 4 + cookie.size());
+  EXPECT_EQ(Load16(&query.message[bare - 2]), 4 + cookie.size());
+  EXPECT_EQ(Load16(&query.message[bare]), wire::kOptionCookie);
+  EXPECT_TRUE(std::equal(cookie.begin(), cookie.end(), query.message.begin() + static_cast<long>(bare) + 4));
+  const Buffer echoed = Upstream::ResponseTo(query);
+  upstream.Send(query, echoed);
+  EXPECT_EQ(Receive()[0].kind, udp::AskEvent::kCompleted);
+  ASSERT_EQ(writing.responses.size(), 1u);
+  EXPECT_EQ(writing.responses[0].size(), bare) << "as if there was none";
+  EXPECT_EQ(Load16(&writing.responses[0][bare - 2]), 0);
+
+  // Without it, with another, with more beside it: the caller's, as they came, and nothing to the Completion.
+  const auto bad = [&](auto spoil) {
+    const auto next_query = ask();
+    Buffer response = Upstream::ResponseTo(next_query);
+    spoil(&response);
+    upstream.Send(next_query, response);
+    const auto events = Receive();
+    EXPECT_EQ(events[0].kind, udp::AskEvent::kAnswered);
+    EXPECT_EQ(events[0].octets, response);
+  };
+  bad([&](Buffer* response) {
+    response->resize(bare);
+    Store16(&(*response)[bare - 2], 0);
+  });
+  bad([&](Buffer* response) { response->back() ^= 1; });
+  bad([&](Buffer* response) { (*response)[bare + 4] ^= 1; });
+  bad([&](Buffer* response) { response->pop_back(); });
+  bad([&](Buffer* response) { response->insert(response->end(), {0, 3, 0, 0}); });
+  EXPECT_EQ(writing.responses.size(), 1u);
+  // What it does not take is the caller's with its cookie.
+  writing.takes = false;
+  bad([](Buffer*) {});
+  EXPECT_EQ(writing.responses.size(), 2u);
+}
+
 TEST_F(AskerFixture, CommandsThatAreNoneDoNothing) {
   Upstream upstream;
   Buffer message = Query(kLong);

@@ -11,6 +11,7 @@ import type { Answerer, ListenerAsker, Reply } from '../../../../lib/server/answ
 import { Certificates } from '../../../../lib/server/certificates.js';
 import { type Framing, type HttpsStats, newHttpsStats } from '../../../../lib/server/listeners/doh-connection.js';
 import { HttpsListener } from '../../../../lib/server/listeners/https-listener.js';
+import { ForwardedFor } from '../../../../lib/server/listeners/forwarded-for.js';
 import { Proxies } from '../../../../lib/server/listeners/proxies.js';
 import { TcpConnections } from '../../../../lib/server/listeners/tcp-connections.js';
 import { tcpOptionsOf } from '../../../../lib/server/settings/listeners.js';
@@ -76,8 +77,9 @@ async function start(framing: Framing, options: ServerOptions = {}): Promise<voi
     countNative: () => {},
   } as unknown as Answerer;
   const at = { scheme: 'https', address: '127.0.0.1', port: 0, family: 4, path: '/dns-query' } as const;
-  const proxies = new Proxies();
-  listener = new HttpsListener(at, { answerer, certificates, clock, connections, https: stats, engine, proxies });
+  const [proxies, forwarded] = [new Proxies(), new ForwardedFor()];
+  const https = { https: stats, engine, proxies, forwarded };
+  listener = new HttpsListener(at, { answerer, certificates, clock, connections, ...https });
   await listener.listen();
   [{ port }] = listener.bound;
   good = await openHttps(`127.0.0.1:${port}`);

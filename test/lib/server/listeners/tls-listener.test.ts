@@ -122,7 +122,7 @@ describe('a client that stalls in its handshake', () => {
     await clock.advance(2);
     await closed(socket);
     await until(() => connections.size === 0);
-    expect(certificates.handshakes).toEqual({ full: 0, resumed: 0, failed: 0, slow: 1 });
+    expect(certificates.handshakes).toEqual({ full: 0, resumed: 0, failed: 0, slow: 1, refused: 0 });
     expect(await ask()).toBe(1);
   });
 

@@ -1,0 +1,218 @@
+// How an upstream that is written as for plain text is asked encrypted: as the DNS says of its name (`_dns.NAME`, RFC 9461), or,
+// where it has none, as it says itself (`_dns.resolver.arpa`, RFC 9462). What is found are upstreams over TLS or HTTPS that
+// have to prove who they are: by the name that was written, never by one that was told, or by the address. So whoever forges
+// what is said here gets no question; he can only have none asked.
+//
+// Bounds: those of Rounds between two askings; MAX_ALIASES aliases; of the records that are looked at MAX_WAYS ways.
+import { isIP } from 'node:net';
+import type { Clock } from '../base/clock.js';
+import { formatAddress, formatSocketAddress } from '../base/address.js';
+import type { Logger } from '../base/log.js';
+import { type ServerAddress, type TlsAuthentication } from '../transport/transport.js';
+import { Class, Flag, Type } from '../wire/iana.js';
+import { DecodedResponse, encodeQuestion, MAX_RESPONSE_RECORDS } from '../wire/message.js';
+import { encodeName, nameToText } from '../wire/name.js';
+import { alpnIds, readServiceBinding, type ServiceBinding, SvcParam } from '../wire/svcb.js';
+import { isUsable, recordsAt } from './host-addresses.js';
+import { type Round, Rounds } from './rounds.js';
+import type { EncryptedScheme } from './route.js';
+import { isHostName, readPath, type UpstreamPlace } from './upstream-url.js';
+
+const MAX_ALIASES = 4;
+const MAX_WAYS = 8;
+const DNS_PORT = 53;
+
+/** What ALPN calls the ways that we know (RFC 7858 section 3.1, RFC 9113 section 3.1), and where they are by default. */
+const PROTOCOLS: Readonly<Record<string, { scheme: EncryptedScheme; port: number }>> = {
+  dot: { scheme: 'tls', port: 853 },
+  h2: { scheme: 'https', port: 443 },
+};
+/** Parameters that a record may say are needed. */
+const UNDERSTOOD: ReadonlySet<number> = new Set([
+  SvcParam.alpn,
+  SvcParam.noDefaultAlpn,
+  SvcParam.port,
+  SvcParam.ipv4hint,
+  SvcParam.ipv6hint,
+  SvcParam.dohpath,
+]);
+
+/** Of {@link UpstreamPlace}: what tells those that are found for one from those for another. */
+export const wayKeyOf = ({ scheme, name, at, port }: UpstreamPlace): string =>
+  `${scheme}://${name === undefined ? formatSocketAddress(at!) : `${name}:${port}`}`;
+
+export interface WayTools {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Asks whoever knows: servers given as addresses, or the server itself. Rejects where none has an answer. */
+  ask(query: Uint8Array): Promise<Uint8Array>;
+  /** The ways are others than before. */
+  changed(): void;
+}
+
+export class EncryptedWays {
+  /** As people write it. */
+  readonly of: string;
+  #places: readonly UpstreamPlace[] = [];
+  readonly #rounds: Rounds;
+  readonly #question: string;
+  #failing = false;
+  /** Rounds of which no way came. */
+  failures = 0;
+
+  constructor(
+    private readonly place: UpstreamPlace,
+    private readonly tools: WayTools,
+  ) {
+    const { name, port } = place;
+    this.of = wayKeyOf(place);
+    // RFC 9461 section 3: of another port than the usual one it is said apart.
+    const prefix = port === DNS_PORT ? '_dns' : `_${port}._dns`;
+    this.#question = name === undefined ? '_dns.resolver.arpa' : `${prefix}.${name}`;
+    this.#rounds = new Rounds(tools.clock, () => this.#round());
+  }
+
+  /** Those of the first preference that we can take. Old ones stay while nobody says otherwise. */
+  get places(): readonly UpstreamPlace[] {
+    return this.#places;
+  }
+  get failing(): boolean {
+    return this.#failing;
+  }
+  /** Asks for the first time, once. @returns when that is over, whatever came of it */
+  begin(): Promise<void> {
+    return this.#rounds.begin();
+  }
+  /** Asks at once where it would wait before it tries again. */
+  again(): void {
+    if (this.#failing) this.#rounds.now();
+  }
+  close(): void {
+    this.#rounds.close();
+  }
+
+  /** Never rejects. */
+  async #round(): Promise<Round> {
+    try {
+      const { bindings, ttlSeconds } = await this.#find();
+      const places = placesOf(bindings, this.place);
+      if (places.length === 0) throw new Error(`${this.#question} names no way that is spoken here (dot, h2)`);
+      if (!this.#rounds.isClosed) this.#found(places);
+      return { seconds: ttlSeconds, isWhole: true };
+    } catch (error) {
+      if (!this.#rounds.isClosed) this.#failed((error as Error).message);
+      return { seconds: undefined, isWhole: false };
+    }
+  }
+
+  #found(places: readonly UpstreamPlace[]): void {
+    const before = JSON.stringify(this.#places);
+    this.#places = places;
+    if (this.#failing) this.tools.log.info({ upstream: this.of }, 'how an upstream is asked encrypted is found');
+    this.#failing = false;
+    if (JSON.stringify(places) !== before) this.tools.changed();
+  }
+
+  #failed(reason: string): void {
+    this.failures++;
+    const fields = { upstream: this.of, reason };
+    const what = this.#places.length > 0 ? 'it is asked on as before' : 'it is not asked until then';
+    const text = `how an upstream is asked encrypted cannot be found: ${what}`;
+    // Once, until it is found again.
+    if (this.#failing) this.tools.log.debug(fields, text);
+    else this.tools.log.warn(fields, text);
+    this.#failing = true;
+  }
+
+  /** @throws {Error} where nobody can say, or there are no records */
+  async #find(): Promise<{ bindings: ServiceBinding[]; ttlSeconds: number }> {
+    let name: Uint8Array = encodeName(this.#question);
+    let least = Infinity;
+    for (let aliases = 0; aliases <= MAX_ALIASES; aliases++) {
+      const question = { name, type: Type.SVCB, dnsClass: Class.IN };
+      const response = await this.tools.ask(encodeQuestion({ id: 0, flags: Flag.RD, question }));
+      // As a plain array: slices of a Buffer would be no copies.
+      const octets = new Uint8Array(response.buffer, response.byteOffset, response.length);
+      const decoded = new DecodedResponse(octets, MAX_RESPONSE_RECORDS);
+      const { records, ttlSeconds } = recordsAt(decoded, name, Type.SVCB);
+      least = Math.min(least, ttlSeconds);
+      const bindings = records.flatMap(({ data }) => readServiceBinding(data) ?? []);
+      // RFC 9460 section 2.4.1: beside an alias the others do not count.
+      const alias = bindings.find(one => one.priority === 0);
+      if (alias === undefined) return { bindings, ttlSeconds: least };
+      if (alias.target.length === 1) break;
+      name = alias.target;
+    }
+    throw new Error(`${this.#question} is an alias that leads nowhere`);
+  }
+}
+
+/** What of these can be taken, of the first preference. */
+function placesOf(bindings: readonly ServiceBinding[], asked: UpstreamPlace): UpstreamPlace[] {
+  const found = bindings
+    .flatMap(binding => placesOfOne(binding, asked).map(place => ({ priority: binding.priority, place })))
+    .toSorted((a, b) => a.priority - b.priority);
+  return found
+    .filter(one => one.priority === found[0].priority)
+    .map(one => one.place)
+    .slice(0, MAX_WAYS);
+}
+
+function placesOfOne({ target, params }: ServiceBinding, asked: UpstreamPlace): UpstreamPlace[] {
+  const mandatory = params.get(SvcParam.mandatory);
+  if (mandatory !== undefined && !isUnderstood(mandatory, params)) return [];
+  const alpn = alpnIds(params.get(SvcParam.alpn) ?? new Uint8Array(0)) ?? [];
+  const given = params.get(SvcParam.port);
+  if (given !== undefined && given.length !== 2) return [];
+  const name = target.length === 1 ? asked.name : nameToText(target).toLowerCase().replace(/\.$/, '');
+  if (name !== undefined && !isHostName(name)) return [];
+  const tls = proofOf(asked, name);
+  return alpn.flatMap((id): UpstreamPlace[] => {
+    const known = Object.hasOwn(PROTOCOLS, id) ? PROTOCOLS[id] : undefined;
+    if (known === undefined) return [];
+    const { scheme } = known;
+    const port = given === undefined ? known.port : (given[0] << 8) | given[1];
+    const path = scheme === 'https' ? pathIn(params.get(SvcParam.dohpath)) : undefined;
+    if (port === 0 || (scheme === 'https' && path === undefined)) return [];
+    const proof = path === undefined ? { tls } : { tls, path };
+    const hints = hintsIn(params);
+    if (hints.length === 0 && name !== undefined) return [{ scheme, port, at: undefined, name, ...proof }];
+    // Where it names nobody, it is the server that was asked itself.
+    const addresses = hints.length > 0 || asked.at === undefined ? hints : [asked.at.address];
+    return addresses.map(address => {
+      const at: ServerAddress = { address, port, family: isIP(address) as 4 | 6, ...proof };
+      return { scheme, port, at, name: undefined, ...proof };
+    });
+  });
+}
+
+/** By the name that was written (RFC 9461 section 3); by the address, where that was (RFC 9462 section 4.2). */
+function proofOf({ name, at }: UpstreamPlace, target: string | undefined): TlsAuthentication {
+  return name === undefined ? { name: at!.address, pins: [], calls: target } : { name, pins: [] };
+}
+
+/** RFC 9460 section 8: all that a record says is needed is there, and known. */
+function isUnderstood(mandatory: Uint8Array, params: ServiceBinding['params']): boolean {
+  if (mandatory.length === 0 || mandatory.length % 2 !== 0) return false;
+  for (let at = 0; at < mandatory.length; at += 2) {
+    const key = (mandatory[at] << 8) | mandatory[at + 1];
+    if (!UNDERSTOOD.has(key) || !params.has(key)) return false;
+  }
+  return true;
+}
+
+/** Of a template such as `/dns-query{?dns}` (RFC 9461 section 5). */
+function pathIn(template: Uint8Array | undefined): string | undefined {
+  const text = template && Buffer.from(template).toString('latin1');
+  return text === undefined || !/\{\?dns\}$/.test(text) ? undefined : readPath(text.slice(0, -'{?dns}'.length));
+}
+
+function hintsIn(params: ServiceBinding['params']): string[] {
+  return [[SvcParam.ipv4hint, 4] as const, [SvcParam.ipv6hint, 16] as const].flatMap(([key, size]) => {
+    const value = params.get(key) ?? new Uint8Array(0);
+    if (value.length % size !== 0) return [];
+    const count = Math.min(value.length / size, MAX_WAYS);
+    const all = Array.from({ length: count }, (_, i) => formatAddress(value.subarray(i * size, (i + 1) * size)));
+    return all.filter(isUsable);
+  });
+}
