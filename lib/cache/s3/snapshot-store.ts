@@ -90,7 +90,7 @@ export class SnapshotStore {
     await bucket.putFile(prefix + snapshot, file, sha256);
     const manifest = { version: 1, snapshot, octets, sha256, createdMs, writer: this.#writer, ...saved } as const;
     const isNewest = await this.#name(manifest);
-    await this.#prune(isNewest ? snapshot : undefined);
+    await this.#prune(snapshot);
     return isNewest;
   }
 
@@ -144,16 +144,18 @@ export class SnapshotStore {
     throw new ShardnsError('ERR_SHARDNS_UPSTREAM', `${label}${MANIFEST}: others write it all the time`);
   }
 
-  /** @param named what the manifest names, which stays whatever its name */
-  async #prune(named: string | undefined): Promise<void> {
-    const { bucket, prefix } = this.#own;
+  /** @param own what was sent just now; it stays, and so does what the manifest names, which may be of another one */
+  async #prune(own: string): Promise<void> {
+    const { bucket, prefix, label } = this.#own;
     const names = (await bucket.list(`${prefix}snapshots/`))
       .map(({ key }) => key.slice(prefix.length))
       .filter(name => SNAPSHOT_NAME.test(name))
       .sort();
-    for (const name of names.slice(0, Math.max(0, names.length - this.#keep))) {
-      if (name !== named) await bucket.delete(prefix + name);
-    }
+    const beyond = names.slice(0, Math.max(0, names.length - this.#keep)).filter(name => name !== own);
+    if (beyond.length === 0) return;
+    const there = await bucket.get(prefix + MANIFEST, MOST_MANIFEST);
+    const named = there && namedBy(there.octets, label);
+    for (const name of beyond) if (name !== named) await bucket.delete(prefix + name);
   }
 }
 
@@ -163,6 +165,14 @@ function createdOf(octets: Buffer, label: string): number {
     return readManifest(octets, label).createdMs;
   } catch {
     return -Infinity;
+  }
+}
+
+function namedBy(octets: Buffer, label: string): string | undefined {
+  try {
+    return readManifest(octets, label).snapshot;
+  } catch {
+    return undefined;
   }
 }
 
