@@ -29,6 +29,7 @@ const BENCHES = {
   discovery: ['an endpoint of a service, and what its adapters add', 'lib/discovery.mjs', [], ['--expose-gc']],
   start: ['what an import costs, and `npm start` to its first answer', 'lib/start.mjs'],
   bytes: ['ByteCache beside caches on the heap', 'lib/bytes.mjs', [], ['--expose-gc']],
+  fetch: ['a hit of ByteCache.fetch, beside BentoCache and cache-manager', 'lib/fetch.mjs'],
   lists: ['a million names of a list, compiled while the program serves', 'lib/lists.mjs'],
   workers: ['one shared cache, several threads', 'lib/workers.mjs'],
   worst: ['what the worst responses of 64 KiB cost', 'lib/worst.mjs'],

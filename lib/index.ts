@@ -2,17 +2,27 @@
 export { createServer } from './admin/lazy-server.js';
 export {
   ByteCache,
+  type ByteCacheDependencies,
   type ByteCacheFileOptions,
   type ByteCacheHandle,
   type ByteCacheOptions,
+  type ByteCacheStats,
   type ByteEntry,
   type ByteKey,
+  type ByteLevelOptions,
   type ByteNamespaceOptions,
   type CodecName,
+  type EventRule,
   type FetchOptions,
+  type LoadContext,
   type Loader,
+  type Outdated,
   type SetOptions,
-} from './cache/byte-cache.js';
+  type Write,
+  type WriteBatch,
+  type WriteCall,
+  type WriterOptions,
+} from './cache/bytes/index.js';
 export {
   type CachedAnswer,
   type CacheEntry,

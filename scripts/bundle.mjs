@@ -19,6 +19,8 @@ const groups = [
   ['lookup', /\/dist\/node\/(?!validating|encrypted)/],
   // The entry and the command have it.
   ['discovery', /\/dist\/discovery\/(?!index)/],
+  // What those load that share a second level.
+  ['fleet', /\/dist\/(cache\/(redis|answers)\/|server\/fleet)/],
   ['cache', /\/dist\/cache\//],
   // What lookups load when the first server is asked over TLS or HTTPS; a server has it too.
   ['encrypted', /\/dist\/node\/encrypted\.js$/],

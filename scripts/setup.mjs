@@ -29,6 +29,7 @@ export const DEBIAN_PACKAGES = [
   ['dnsperf', '/usr/bin/dnsperf', 'end-to-end tests under load'],
   ['nghttp2-client', '/usr/bin/h2load', 'end-to-end tests over HTTPS under load'],
   ['knot-dnsutils', '/usr/bin/kdig', 'end-to-end tests over TLS and HTTPS'],
+  ['redis-server', '/usr/bin/redis-server', 'tests of fleets with Redis'],
   ['curl', '/usr/bin/curl', 'end-to-end tests over HTTPS'],
   ['stubby', '/usr/bin/stubby', 'end-to-end tests over TLS'],
   ['chromium', '/usr/bin/chromium', 'end-to-end tests with a browser over HTTPS'],

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { RequestCounts, ServerReport } from '../server/report.js';
 import { DNSSEC_FAMILIES } from './dnssec-metrics.js';
+import { FLEET_FAMILIES } from './fleet-metrics.js';
 import { ZONE_FAMILIES } from './zone-metrics.js';
 import { by, counter, type Family, family, gauge, type Labels, type Samples } from './metric-family.js';
 
@@ -86,6 +87,12 @@ const FAMILIES: readonly Family[] = [
     'shardns_snapshot_saves_total',
     'Snapshots, by outcome',
     r => by('outcome', { saved: r.snapshots.saves, failed: r.snapshots.failures }),
+    ['outcome'],
+  ),
+  counter(
+    'shardns_snapshot_sent_total',
+    'Snapshots for S3-compatible storage, by outcome',
+    r => by('outcome', { sent: r.snapshots.sent, failed: r.snapshots.sendFailures, other: r.snapshots.leftToOthers }),
     ['outcome'],
   ),
   gauge('shardns_snapshot_entries', 'Entries in the last snapshot saved', r => r.snapshots.entries),
@@ -319,6 +326,7 @@ const FAMILIES: readonly Family[] = [
   counter('shardns_recursion_failures_total', 'Resolutions that failed', r => r.recursion?.failures),
   ...DNSSEC_FAMILIES,
   ...ZONE_FAMILIES,
+  ...FLEET_FAMILIES,
   gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
   gauge(
     'shardns_infrastructure_servers',

@@ -17,6 +17,25 @@ import { ExtendedError, HEADER_SIZE, rcodeName, typeName } from '../wire/iana.js
 import { responseRcode } from '../wire/opt.js';
 import type { Query } from '../wire/query.js';
 
+/** What other instances have shared is shown, and not taken: a trace asks those who say it. */
+export async function lookInFleet(server: Server, query: Query, step: Step): Promise<void> {
+  const { level } = server.resolver;
+  if (level === undefined) return;
+  const began = performance.now();
+  const text = await new Promise<string>(resolve => {
+    const asked = level.read(query, {
+      found: ({ remainingSeconds, ageSeconds }) => {
+        const left = remainingSeconds > 0 ? `${Math.round(remainingSeconds)} s left` : 'expired';
+        resolve(`another instance has it: ${left}, ${Math.round(ageSeconds)} s old`);
+      },
+      absent: () => resolve('no other instance has it, or Redis has not answered'),
+      farther: () => step({ kind: 'fleet', text: 'not in this region: another one is asked' }),
+    });
+    if (!asked) resolve('Redis is not asked: it is not connected, or has failed lately');
+  });
+  step({ kind: 'fleet', text: `${text} (${(performance.now() - began).toFixed(1)} ms)` });
+}
+
 /** Writes one step. */
 export type Step = (event: Pick<TraceEvent, 'kind' | 'text'> & { depth?: number }) => void;
 

@@ -18,7 +18,7 @@ import { Query } from '../wire/query.js';
 import type { Rrset } from '../wire/rrset.js';
 import { recordText } from '../wire/record-text.js';
 import { chainLines } from './trace-chain.js';
-import { askUpstreams, type Step } from './trace-upstreams.js';
+import { askUpstreams, lookInFleet, type Step } from './trace-upstreams.js';
 
 export interface TraceRequest {
   name: string;
@@ -200,6 +200,7 @@ async function follow(server: Server, name: Uint8Array, type: number, fresh: boo
       text: `${query.nameText} ${typeName(type)}: failed not long ago; clients are told SERVFAIL for another ${seconds} s`,
     });
   }
+  await lookInFleet(server, query, step);
   if (recursor?.serves(query.name, type) === true) {
     const found = await resolve(recursor, query.name, type, fresh, step);
     const { result } = found;

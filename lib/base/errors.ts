@@ -37,9 +37,12 @@ export function optionError(option: string, value: unknown, expected: string): S
   return new ShardnsError('ERR_SHARDNS_OPTION', `${option}: expected ${expected}, got ${show(value)}`);
 }
 
-/** A value in a message: short, and free of control characters. */
+/** Who is named in a URL, with a password. */
+const CREDENTIALS = /:\/\/[^/@\s"']*@/g;
+
+/** A value in a message: short, free of control characters, and URLs without a user and a password. */
 export function show(value: unknown): string {
-  const text = textOf(value);
+  const text = textOf(value).replace(CREDENTIALS, '://');
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 

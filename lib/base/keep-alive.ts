@@ -10,7 +10,7 @@ export class KeepAlive {
     else this.#alive.ref();
   }
   release(): void {
-    if (--this.#held === 0) this.#alive!.unref();
+    if (--this.#held === 0) this.#alive?.unref();
   }
   close(): void {
     clearInterval(this.#alive);

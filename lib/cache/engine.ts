@@ -285,6 +285,25 @@ export class Engine implements Disposable {
     const flags = variantFlags(variant) | VariantFlag.authoritative | VariantFlag.inherited;
     return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
   }
+  /**
+   * The same for an answer that another process has had, and which is from when it says.
+   * @param from.own whether its AA stays as it is
+   */
+  insertShared(
+    response: Uint8Array,
+    variant: Variant,
+    wallSeconds: number,
+    from: Pick<Peeked, 'remainingSeconds' | 'ageSeconds'> & { own: boolean; adUnknown: boolean },
+  ): number {
+    this.#control[Control.remainingTicks] = Math.floor(from.remainingSeconds * TICKS_PER_SECOND);
+    this.#control[Control.ageTicks] = Math.floor(from.ageSeconds * TICKS_PER_SECOND);
+    const flags =
+      variantFlags(variant) |
+      VariantFlag.inherited |
+      (from.own ? VariantFlag.authoritative : 0) |
+      (from.adUnknown ? VariantFlag.adUnknown : 0);
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
+  }
   /** Notes a resolution failure beside the answer, which it never displaces (RFC 9520). */
   insertFailure(
     name: Uint8Array,

@@ -6,7 +6,7 @@
 import { Fence } from '../base/fence.js';
 import { MAX_NAME_SIZE, Type } from '../wire/iana.js';
 import type { Rrset } from '../wire/rrset.js';
-import type { ByteCache } from './byte-cache.js';
+import type { ByteCache } from './bytes/byte-cache.js';
 import { MAX_VALUE_OCTETS } from '../native/binding.js';
 import { decodeEntry, encodeEntry, type Entry, Rank, Security, statusIn } from './rrset-entry.js';
 

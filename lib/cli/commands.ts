@@ -1,5 +1,5 @@
-// The command line: `shardns serve | ctl | discover | check-config | check-zone | token | build`. Each command is loaded when
-// it is the one.
+// The command line: `shardns serve | warm | ctl | discover | check-config | check-zone | token | build`. Each command is
+// loaded when it is the one.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { exhaustionOf, ShardnsError } from '../base/errors.js';
@@ -15,8 +15,8 @@ const USAGE = `shardns: DNS answers at memory speed
                                        an embedded upstream, or a small internet; a realistic load, a live view; needs
                                        no network
   shardns ctl status | stats           how the server is; every number that it counts
-  shardns ctl flush NAME | --suffix NAME | --tenant N | --all
-                                       forgets answers, at once
+  shardns ctl flush NAME | --suffix NAME | --tenant N | --all [--fleet]
+                                       forgets answers, at once; in all instances that share the second level
   shardns ctl peek NAME [TYPE] [--tenant N]
                                        what is kept for a question; exit 1 for nothing
   shardns ctl dump [--suffix NAME] [--type TYPE] [--tenant N]
@@ -43,6 +43,10 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns token FILE --scope read|flush|write [--name NAME]
                                        draws a token for the control API, shows it once, and adds its hash to FILE
                                        (api.tokens)
+  shardns warm FILE --to s3://BUCKET/PREFIX [--top N] [--per-second N] [--region R] [--endpoint URL]
+                [--config FILE] [--upstream ...]... [--recursive] [--memory 64MiB]
+                                       asks for the most frequent names of a list or a query log, - for standard
+                                       input, and sends a snapshot of the answers; exit 1 where it could not
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
   shardns check-zone FILE [ORIGIN]     the same of a zone file, as a server of \`zones\` would take it
   shardns build                        compiles the addon where no prebuilt one fits
@@ -80,6 +84,7 @@ async function run(args: string[]): Promise<number> {
     return (await import('./check-zone.js')).checkZoneFile(rest[0], rest[1]);
   }
   if (command === 'build') return (await import('./build.js')).build();
+  if (command === 'warm') return runWarm(rest);
   if (command === 'ctl') return runCtl(rest);
   if (command === 'discover') return runDiscover(rest);
   if (command === 'anchors') return runAnchors(rest);
@@ -126,6 +131,35 @@ function parse(args: string[]) {
   }
 }
 
+async function runWarm(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        to: { type: 'string' },
+        top: { type: 'string' },
+        'per-second': { type: 'string' },
+        region: { type: 'string' },
+        endpoint: { type: 'string' },
+        config: { type: 'string' },
+        upstream: { type: 'string', multiple: true },
+        bootstrap: { type: 'string', multiple: true },
+        recursive: { type: 'boolean' },
+        memory: { type: 'string' },
+        'log-level': { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+  const { positionals, values } = parsed;
+  if (positionals.length !== 1 || values.to === undefined)
+    throw new Usage('warm takes one FILE, and --to s3://BUCKET/PREFIX');
+  return (await import('./warm.js')).warmUp(positionals[0], values);
+}
+
 async function runCtl(args: string[]): Promise<number> {
   const [verb, ...rest] = args;
   if (
@@ -149,6 +183,7 @@ async function runCtl(args: string[]): Promise<number> {
         type: { type: 'string' },
         fresh: { type: 'boolean' },
         all: { type: 'boolean' },
+        fleet: { type: 'boolean' },
         json: { type: 'boolean' },
         client: { type: 'string' },
         update: { type: 'boolean' },

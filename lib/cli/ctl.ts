@@ -4,12 +4,12 @@ import { existsSync } from 'node:fs';
 import { type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
-import type { ServerReport } from '../server/report.js';
 import { zonesCallOf } from './zones-text.js';
-import { anchorsStatus, anchorsText, negativeLine } from './anchors-text.js';
+import { anchorsStatus, anchorsText } from './anchors-text.js';
 import { flagsFromEnvironment } from './config.js';
 import { defaultControlPath } from './control-path.js';
 import { say } from './say.js';
+import { statusText } from './status-text.js';
 import { whyText } from './why-text.js';
 
 export interface CtlFlags {
@@ -21,6 +21,7 @@ export interface CtlFlags {
   tenant?: string;
   type?: string;
   all?: boolean;
+  fleet?: boolean;
   client?: string;
   update?: boolean;
   view?: string;
@@ -39,15 +40,13 @@ interface Call {
 }
 
 const TIMEOUT_MS = 30_000;
-/** Negative trust anchors that `ctl status` names: `ctl anchors` has all. */
-const MAX_NEGATIVE = 16;
 const DEFAULT_SERVER = '127.0.0.1:9153';
 
 /** What each verb takes, beside --socket. */
 const FLAGS: Readonly<Record<string, readonly (keyof CtlFlags)[]>> = {
   status: ['json'],
   stats: ['json'],
-  flush: ['suffix', 'tenant', 'all', 'json'],
+  flush: ['suffix', 'tenant', 'all', 'fleet', 'json'],
   peek: ['tenant', 'json'],
   dump: ['suffix', 'type', 'tenant', 'json'],
   trace: ['fresh', 'server'],
@@ -91,7 +90,8 @@ function callOf(verb: string, words: readonly string[], flags: CtlFlags): Call |
         : suffix !== undefined
           ? { suffix }
           : tenantBody(tenant!);
-    return { method: 'POST', path: '/v1/cache/invalidate', body: what, whole: true, show: forgottenText };
+    const body = flags.fleet === true ? { ...what, fleet: true } : what;
+    return { method: 'POST', path: '/v1/cache/invalidate', body, whole: true, show: forgottenText };
   }
   if (verb === 'peek' && words.length >= 1 && words.length <= 2) {
     const query = parameters({ name: words[0], type: words[1] ?? 'A', tenant });
@@ -135,9 +135,11 @@ function tenantBody(text: string): { tenant: number } {
 }
 
 function forgottenText(text: string): string {
-  const { forgotten } = JSON.parse(text) as { forgotten: Record<string, unknown> };
+  const { forgotten, fleet } = JSON.parse(text) as { forgotten: Record<string, unknown>; fleet?: boolean };
   const [[key, value]] = Object.entries(forgotten);
-  return `forgotten: ${key === 'all' ? 'everything' : `${key} ${String(value)}`}`;
+  const line = `forgotten: ${key === 'all' ? 'everything' : `${key} ${String(value)}`}`;
+  if (fleet === undefined) return line;
+  return `${line}; ${fleet ? 'the fleet has been told' : 'the fleet is told when Redis is there again'}`;
 }
 
 function overrideText(text: string): string {
@@ -254,52 +256,6 @@ function problemText(text: string): string {
     return text.trimEnd();
   }
 }
-
-function statusText(text: string): string {
-  const report = JSON.parse(text) as ServerReport;
-  const { cache, process: own, resolver, listening } = report;
-  const hits = cache.hitsPositive + cache.hitsNegative + cache.hitsFailure + cache.hitsStale;
-  const asked = hits + cache.misses - cache.staleAfterMiss;
-  const share = asked === 0 ? '-' : `${((100 * hits) / asked).toFixed(1)} %`;
-  const rows = [
-    ['state', `${report.state}, pid ${own.pid}, up ${Math.round(own.uptimeSeconds)} s`],
-    ['listening', [...new Set([...listening.udp, ...listening.tcp])].join(' ') || '-'],
-    ['queries', `${asked}, ${share} from the cache, ${resolver.inFlight} under way`],
-    ['cache', `${cache.entries} entries held, ${mebibytes(cache.liveBytes)} of ${mebibytes(cache.memoryBytes)}`],
-    [
-      'failures',
-      `${resolver.failures}, ${resolver.ownFailures} of them no server's: no room here, or no address of an upstream yet`,
-    ],
-    ['resident', mebibytes(own.residentBytes)],
-    ...report.upstreams.map(one => [
-      'upstream',
-      `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}`,
-    ]),
-    ...(report.clockDoubt === undefined ? [] : [['clock', report.clockDoubt]]),
-    ...(report.anchors.validates ? report.anchors.negative : [])
-      .slice(0, MAX_NEGATIVE)
-      .map(one => ['anchor', negativeLine(one)]),
-    ...report.forwardedTo
-      .filter(one => one.signatures === 'left out' || one.signatures === 'not answered')
-      .map(one => {
-        const what = one.signatures === 'left out' ? 'passed over for' : 'of no use for';
-        const lost = one.isLost ? ', and nobody else is left' : '';
-        const text = `${what} what is validated below ${one.zone}${lost}; asked again in ${one.nextSeconds} s`;
-        return ['dnssec', `${one.server} ${one.reason}: ${text}`];
-      }),
-    ...report.upstreamDiscoveries.map(one => [
-      'encrypted',
-      `${one.upstream}: ${one.ways === 0 ? 'no way found yet' : `${one.ways} ways`}${one.failing ? ', asked for in vain' : ''}`,
-    ]),
-    ...report.upstreamNames.map(one => [
-      'name',
-      `${one.name}: ${one.addresses.join(' ') || 'no address yet'}${one.failing ? ', looked up in vain' : ''}`,
-    ]),
-  ];
-  return rows.map(([key, value]) => `${key.padEnd(10)} ${value}`).join('\n');
-}
-
-const mebibytes = (octets: number): string => `${(octets / 2 ** 20).toFixed(1)} MiB`;
 
 /** One number a line, under the path that it has in the report. */
 function statsText(text: string): string {

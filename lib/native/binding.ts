@@ -99,6 +99,8 @@ interface Binding extends Contract {
   parseQuery(query: Uint8Array, words: Uint32Array): number;
   /** How long HTTP may keep a reply, in seconds (RFC 8484 section 5.1); 0: not at all. */
   freshSeconds(reply: Uint8Array): number;
+  /** SipHash-2-4 of 128 bits. @param key 16 octets @param length of what is hashed @param out at least 16 octets */
+  sipHash(key: Uint8Array, octets: Uint8Array, length: number, out: Uint8Array): void;
 }
 
 /** build/Release of a checkout or of `shardns build`, else the prebuild of this platform. */

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.js';
 import { Field, isOptionsObject, list, readFields } from '../base/fields.js';
 import type { Random } from '../base/random.js';
+import type { ConnectRedis } from '../cache/answers/make-answers.js';
 import type { DnsCache } from '../cache/dns-cache.js';
 import { partFields } from '../resolve/parts.js';
 import type { LocalAddress, Transport } from '../transport/transport.js';
@@ -26,6 +27,8 @@ export interface ClientDependencies {
   tcpTransport?: Transport;
   tlsTransport?: Transport;
   httpsTransport?: Transport;
+  /** Makes what asks the Redis of `secondLevel`, in the place of @redis/client. */
+  connectRedis?: ConnectRedis;
   /** The machine's own addresses. */
   interfaces?: () => string[];
   /** Which of them to ask from. */

@@ -119,12 +119,13 @@ export class DnsClient implements Disposable, AddressQuestionOwner<Answered> {
       random,
       settings,
       maxFlights: MAX_FLIGHTS,
+      ownsCache: this.#ownsEngine,
+      connectRedis: dependencies.connectRedis,
     });
     this.#asking = this.#nameServers.use([], false);
     this.#flags = settings.secure === undefined ? Flag.RD : Flag.RD | Flag.AD;
     if (settings.secure !== undefined) this.#proving = this.#makeProving();
-    const { engine } = this;
-    this.#slow = new SlowPath({ engine, proving: this.#proving, asking: () => this.#asking });
+    this.#slow = new SlowPath({ engine: this.engine, proving: this.#proving, asking: () => this.#asking });
   }
 
   #makeProving(): Proving {

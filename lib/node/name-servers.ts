@@ -5,10 +5,12 @@
 import type { Clock } from '../base/clock.js';
 import { silentLogger } from '../base/log.js';
 import type { Random } from '../base/random.js';
+import type { ConnectRedis } from '../cache/answers/make-answers.js';
 import type { Engine } from '../cache/engine.js';
 import { LocalAnswers } from '../resolve/local-answers.js';
 import { NO_LOCAL_DATA } from '../resolve/local-data.js';
 import { LocalZones } from '../resolve/local-zones.js';
+import type { Forgotten } from '../cache/forgotten.js';
 import type { ResolverOptions } from '../resolve/context.js';
 import { Resolver } from '../resolve/resolver.js';
 import type { Transport } from '../transport/transport.js';
@@ -17,6 +19,8 @@ import { type EncryptedScheme, routesOf, type Scheme } from '../upstream/route.j
 import { labelOf, Upstream } from '../upstream/upstream.js';
 import type { LookupSettings } from './options.js';
 import { parseServer } from './server-place.js';
+import type { Sharing } from './sharing.js';
+import { readSharing, type SharingOptions } from './sharing-options.js';
 import type { Validating } from './validating.js';
 
 /** Octets of a response over UDP: RFC 9715 section 3.1. */
@@ -31,6 +35,10 @@ export interface NameServersParts {
   readonly random: Random;
   readonly settings: LookupSettings;
   readonly maxFlights: number;
+  /** Nobody else has the engine. */
+  readonly ownsCache: boolean;
+  /** In the place of @redis/client. */
+  readonly connectRedis?: ConnectRedis | undefined;
 }
 
 export interface Asking {
@@ -44,8 +52,27 @@ export class NameServers {
   readonly #upstreams = new Map<string, Upstream>();
   #resolver: Resolver | undefined;
   #validating: Validating | undefined;
+  #sharing: Sharing | undefined;
+  #closed = false;
 
-  constructor(private readonly parts: NameServersParts) {}
+  constructor(private readonly parts: NameServersParts) {
+    // Lookups need no Redis, and nobody waits for one: until it is there, servers are asked.
+    if (parts.settings.secondLevel !== undefined) void this.#share(parts.settings.secondLevel);
+  }
+
+  async #share(options: SharingOptions): Promise<void> {
+    try {
+      const { Sharing } = await import('./sharing.js');
+      if (this.#closed) return;
+      const { clock, random, connectRedis: connect, settings, ownsCache } = this.parts;
+      const { staleSeconds } = settings;
+      const forget = (what: Forgotten): void => this.#resolver?.forget(what);
+      this.#sharing = new Sharing({ clock, random, connect, staleSeconds, ownsCache, forget }, readSharing(options));
+      if (this.#resolver !== undefined) this.#resolver.level = this.#sharing.answers;
+    } catch (error) {
+      process.emitWarning(`secondLevel: ${(error as Error).message}`, 'ShardnsWarning');
+    }
+  }
 
   /** From now on these are asked, in this order. */
   use(servers: readonly string[], overTcp: boolean): Asking {
@@ -90,6 +117,7 @@ export class NameServers {
     const resolver = new Resolver({ engine, exchanger, clock, log: silentLogger, hooks: {}, groups, options });
     this.#resolver = resolver;
     this.#applyValidating();
+    resolver.level = this.#sharing?.answers;
     return { upstreams: group, exchanger, resolver };
   }
 
@@ -106,6 +134,8 @@ export class NameServers {
 
   /** Its transports end with it. */
   close(): void {
+    this.#closed = true;
+    this.#sharing?.close();
     const { udp, tcp, encrypted } = this.parts;
     for (const transport of [udp, tcp, encrypted.tls, encrypted.https]) transport.close();
   }

@@ -1,7 +1,7 @@
 // Options of lookups and resolvers inside a Node program, each with its default and source.
 import { optionError } from '../base/errors.js';
 import {
-  type Field,
+  Field,
   flag,
   type InputOf,
   list,
@@ -12,6 +12,7 @@ import {
   type SettingsOf,
   whole,
 } from '../base/fields.js';
+import { type SharingOptions, sharingExpected } from './sharing-options.js';
 import { PLAIN_TUNABLES } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
 import { encodeName } from '../wire/name.js';
@@ -87,6 +88,8 @@ const lookupFields = {
   trustAnchors: list<string>(1, 256, anchorExpected).optional(),
   /** Names at and below which nothing has to prove itself, and nothing is secure (RFC 7646). */
   negativeTrustAnchors: list<string>(0, 4096, nameExpected).default([]),
+  /** Answers that several processes share, in Redis or Valkey (docs/fleet.md). Not beside `secure`. */
+  secondLevel: new Field<SharingOptions>(sharingExpected).optional(),
 };
 export type LookupOptions = InputOf<typeof lookupFields>;
 export type LookupSettings = SettingsOf<typeof lookupFields>;
@@ -94,7 +97,10 @@ export type LookupSettings = SettingsOf<typeof lookupFields>;
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and what was expected */
 export function readLookupOptions(options: unknown): LookupSettings {
   const settings = readFields(lookupFields, options);
-  const { secure, trustAd, trustAnchors, negativeTrustAnchors } = settings;
+  const { secure, trustAd, trustAnchors, negativeTrustAnchors, secondLevel } = settings;
+  if (secure !== undefined && secondLevel !== undefined) {
+    throw optionError('secondLevel', 'an object', 'nothing beside `secure`: what others have found is not proven here');
+  }
   if (secure === undefined) {
     const given = { trustAd: trustAd || undefined, trustAnchors, negativeTrustAnchors: negativeTrustAnchors[0] };
     for (const [name, value] of Object.entries(given)) {

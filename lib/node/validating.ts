@@ -6,7 +6,7 @@
 // way there are checked in libuv's pool: this thread has a program to run.
 import type { Clock } from '../base/clock.js';
 import type { Random } from '../base/random.js';
-import { ByteCache } from '../cache/byte-cache.js';
+import { ByteCache } from '../cache/bytes/byte-cache.js';
 import { RrsetCache } from '../cache/rrset-cache.js';
 import { ROOT_ANCHORS, TrustAnchors } from '../dnssec/trust.js';
 import { type AskedFrom, type Resolved, type Resolving, resolveFor } from '../resolve/recursive-answers.js';

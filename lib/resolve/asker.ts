@@ -4,7 +4,7 @@ import { Class, Flag, typeName } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import type { Variant } from '../cache/engine.js';
 import type { QueryDecision, QueryInfo } from './hooks.js';
-import type { Outcome } from './outcome.js';
+import type { Outcome, Resolution } from './outcome.js';
 import type { ZoneTicket } from './zone-rates.js';
 
 export interface Asker {
@@ -23,7 +23,11 @@ export interface Asker {
 export interface UnderWay {
   readonly key: string;
   /** What it finds is told to those who wait, and not kept. */
-  readonly outdated: boolean;
+  outdated: boolean;
+  /** To be served when nothing better is found. */
+  stale: Resolution | undefined;
+  /** Since when it is asked for, where what it finds is for a whole fleet to know. */
+  sharedSinceMs: number | undefined;
   /** Local data and the hook have let it go to the recursor: what that has may be shown. */
   recursive: boolean;
   /** The cache has, or had, an answer to it. */

@@ -1,5 +1,6 @@
-// The steps of one question, in their order: an alias of a list, what a server says of itself, zones, ANY, local data, the hook,
-// built-in zones, then recursion or upstreams; of these three what is found is translated for clients with IPv6 alone
+// The steps of one question, in their order: an alias of a list, what a server says of itself, zones, ANY, local data, the
+// hook, built-in zones, what a fleet shares, then recursion or upstreams; of these what is found is translated for clients
+// with IPv6 alone
 // (DNS64). Each is a file of `steps/`, and gives undefined where the next one is to be asked. What a
 // question comes to is kept by Keep; flights and stale answers stand around the chain.
 import type { Query } from '../wire/query.js';
@@ -15,6 +16,7 @@ import { HookStep } from './steps/hook.js';
 import { answerFromListAlias } from './steps/list-alias.js';
 import { answerFromBuiltInZone, answerFromLocalData } from './steps/local.js';
 import { recurse } from './steps/recurse.js';
+import { askFleet } from './steps/shared.js';
 import type { StepParts } from './steps/step.js';
 import { answerFromZone } from './steps/zone.js';
 
@@ -79,11 +81,12 @@ export class Chain {
     landing: Landing,
   ): Outcome | Promise<Outcome> | undefined {
     const { parts, hook } = this;
-    return (
-      answerFromBuiltInZone(query, asker, parts) ??
+    const next = (to: Landing): Outcome | Promise<Outcome> | undefined =>
       (group === undefined ? recurse(query, asker, parts, hook) : undefined) ??
-      this.#forward.run(query, asker, group, landing)
-    );
+      this.#forward.run(query, asker, group, to);
+    const builtIn = answerFromBuiltInZone(query, asker, parts);
+    if (builtIn !== undefined || parts.context.level === undefined) return builtIn ?? next(landing);
+    return askFleet(query, asker, { group, landing, next, parts });
   }
 }
 

@@ -31,6 +31,7 @@ export class Flight implements Flyer, UnderWay, Chained<Flight> {
   outdated = false;
   /** Local data and the hook have let it go to the recursor: what that has may be shown. */
   recursive = false;
+  sharedSinceMs: number | undefined;
   zone = 0;
   /** Called when it has landed. */
   late: { cancel(): void } | undefined;
@@ -48,7 +49,7 @@ export class Flight implements Flyer, UnderWay, Chained<Flight> {
     /** Whose share it counts to. */
     readonly sharer: string | undefined,
     /** To be served when nothing better is found. */
-    readonly stale: Resolution | undefined,
+    public stale: Resolution | undefined,
   ) {}
 
   get flight(): this {

@@ -3,6 +3,7 @@
 //
 // Bounds: the cache's memory; those of FailureHistory and of DeniedNames.
 import type { Clock } from '../base/clock.js';
+import type { SecondLevel, SharedAnswer } from '../cache/answers/second-level.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
 import { parseSignature, serialDifference } from '../dnssec/signature.js';
@@ -38,6 +39,8 @@ const PLAIN_QUESTION = { adUnknown: true };
 export class Keep {
   readonly failures: FailureHistory;
   readonly forgetting: Forgetting;
+  /** Where it is shared too, where there is such a place. */
+  level: SecondLevel | undefined;
   readonly #denials: DeniedNames;
 
   constructor(
@@ -91,6 +94,7 @@ export class Keep {
           : this.engine.insertOwn(message, variant, wall);
       // What may not be kept still puts an end to what was there before (RFC 8767 section 4).
       if (stored <= 0) this.end(query, asker);
+      else this.#share(query, asker, message, Math.min(stored * 1000, livesMs), { adUnknown: false, own: true });
     }
     return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };
   }
@@ -139,7 +143,36 @@ export class Keep {
     if (headerRcode(kept) === Rcode.NXDOMAIN) this.#deny(query, variant, kept, denials);
     else this.#denials.exists(query.name, variant);
     if (query.dnssecOk) this.#relieve(query, asker.tenant);
+    this.#share(query, asker, kept, stored * 1000, { adUnknown: asked.adUnknown, own: false });
     return kept;
+  }
+
+  /** To others, behind the reply. */
+  #share(
+    query: Query,
+    { flight }: Flyer,
+    message: Uint8Array,
+    livesMs: number,
+    how: { adUnknown: boolean; own: boolean },
+  ): void {
+    if (this.level === undefined || flight.sharedSinceMs === undefined) return;
+    this.level.store(query, message, { askedMs: flight.sharedSinceMs, livesMs, ...how });
+  }
+
+  /**
+   * Stores an answer that others have shared.
+   * @returns whether the cache has it now; an expired one may be served when nothing better is found
+   */
+  shared(query: Query, asker: Flyer, answer: SharedAnswer, denials: DenialScope): boolean {
+    if (this.#isOutdated(asker)) return false;
+    const variant = variantOf(query, asker.tenant);
+    if (answer.remainingSeconds <= 0 && this.engine.peek(query.name, query.type, variant) !== undefined) return true;
+    if (this.engine.insertShared(answer.message, variant, this.clock.wallSeconds(), answer) <= 0) return false;
+    if (answer.remainingSeconds <= 0) return true;
+    if (headerRcode(answer.message) === Rcode.NXDOMAIN) this.#deny(query, variant, answer.message, denials);
+    else this.#denials.exists(query.name, variant);
+    if (query.dnssecOk) this.#relieve(query, asker.tenant);
+    return true;
   }
 
   /**

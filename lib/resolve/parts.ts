@@ -3,6 +3,7 @@
 import type { Clock } from '../base/clock.js';
 import { Field, having } from '../base/fields.js';
 import type { Random } from '../base/random.js';
+import type { ConnectRedis } from '../cache/answers/make-answers.js';
 import { DnsCache } from '../cache/dns-cache.js';
 import type { Transport } from '../transport/transport.js';
 
@@ -16,4 +17,7 @@ export const partFields = {
   tcpTransport: transport,
   tlsTransport: transport,
   httpsTransport: transport,
+  connectRedis: new Field<ConnectRedis>(value =>
+    typeof value === 'function' ? undefined : 'expected a function',
+  ).optional(),
 };

@@ -2,7 +2,9 @@
 // Around it: one flight for all who ask the same (Coalescer), in it the steps (Chain); stale answers (StaleAnswers),
 // refreshes (Prefetcher), clients that the hook sorts (TenantSorting). Their bounds are stated there.
 import type { Clock } from '../base/clock.js';
+import { EqualTimers } from '../base/equal-timers.js';
 import { harmless, type Logger } from '../base/log.js';
+import type { SecondLevel } from '../cache/answers/second-level.js';
 import { systemRandom } from '../base/random.js';
 import { type Engine, type JudgedClient, MISS_WITH_STALE, NOT_DUE } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
@@ -70,6 +72,7 @@ export class Resolver implements ResolverContext {
   readonly #coalescer: Coalescer;
   readonly #prefetcher: Prefetcher;
   readonly #sorting: TenantSorting;
+  readonly #soon: EqualTimers;
   /** Misses that are forwarded natively. */
   readonly plain: PlainMisses;
   /** Questions of this process that need no flight. */
@@ -107,14 +110,27 @@ export class Resolver implements ResolverContext {
     const keep = (this.#keep = new Keep(engine, clock, what => this.#outdate(what)));
     const stale = (this.#stale = new StaleAnswers(this, hooks, mistakes, clock));
     const refreshes = (this.#refreshes = new Refreshes(clock));
+    const soon = (this.#soon = new EqualTimers(clock));
     const zoneRates = new ZoneRates(clock, systemRandom);
-    const chain = new Chain({ context: this, engine, exchanger, hooks, keep, zoneRates, log: safeLog, mistakes });
-    const coalescer = new Coalescer({ context: this, hooks, keep, chain, stale, refreshes, mistakes, zoneRates });
+    const shared = { context: this, hooks, keep, mistakes, zoneRates };
+    const chain = new Chain({ ...shared, engine, exchanger, clock, soon, log: safeLog });
+    const coalescer = new Coalescer({ ...shared, chain, stale, refreshes });
     this.#coalescer = coalescer;
     this.plain = new PlainMisses({ context: this, hooks, exchanger, keep, coalescer, zoneRates, clock });
     this.plainQuestions = new PlainQuestions({ context: this, hooks, exchanger, keep, coalescer, clock });
     this.#prefetcher = new Prefetcher({ context: this, engine, coalescer, refreshes, mistakes });
     this.#sorting = new TenantSorting(this, coalescer, chain.hook, mistakes);
+  }
+
+  /** Where answers are looked for that a fleet shares, and shared. */
+  get level(): SecondLevel | undefined {
+    return this.#keep.level;
+  }
+  set level(level: SecondLevel | undefined) {
+    // What is under way natively knows nothing of it.
+    this.plain.takeOverAll();
+    this.plainQuestions.takeOverAll();
+    this.#keep.level = level;
   }
 
   get inFlight(): number {
@@ -286,6 +302,7 @@ export class Resolver implements ResolverContext {
     this.#mistakes.close();
     this.#prefetcher.close();
     this.#stale.close();
+    this.#soon.clear();
     this.#coalescer.outdate(() => true);
   }
 

@@ -27,11 +27,12 @@ export interface UnracedContext extends ResolverContext {
 
 /** Whether nobody has a say in what a question is answered but its upstream, by the settings and hooks of now. */
 export function isUpstreamsAlone(context: UnracedContext, hooks: Hooks, exchanger: Exchanger): boolean {
-  const { options, recursor, partsClients } = context;
+  const { options, recursor, partsClients, level } = context;
   return (
     hooks.onQuery === undefined &&
     hooks.onResponse === undefined &&
     recursor === undefined &&
+    level === undefined &&
     !partsClients &&
     !options.forwardClientSubnet &&
     options.addressRules?.hidesAny !== true &&

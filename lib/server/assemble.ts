@@ -2,9 +2,10 @@
 // been left in a cache that others have too.
 import { type Clock, systemClock } from '../base/clock.js';
 import { harmless, type Logger, rateLimited, silentLogger } from '../base/log.js';
-import { systemRandom } from '../base/random.js';
+import { type Random, systemRandom } from '../base/random.js';
 import { Engine } from '../cache/engine.js';
 import { Gate } from '../clients/gate.js';
+import type { Forgotten } from '../cache/forgotten.js';
 import type { Hooks } from '../resolve/hooks.js';
 import { Resolver } from '../resolve/resolver.js';
 import { Exchanger } from '../upstream/exchange.js';
@@ -16,6 +17,7 @@ import { Answerer } from './answerer.js';
 import { Certificates } from './certificates.js';
 import { ClientRules } from './client-rules.js';
 import type { ServerDependencies } from './dependencies.js';
+import { Fleet } from './fleet.js';
 import { designationOf } from './designation.js';
 import { Invalidation } from './invalidation.js';
 import { Listeners } from './listeners/listeners.js';
@@ -26,7 +28,7 @@ import { configurationOf, rulesNumberOf } from './settings/configuration.js';
 import type { ServerSettings } from './settings/settings.js';
 import { applyToTransports, authoritiesOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { SignatureProbes } from './signature-probes.js';
-import { Snapshots } from './snapshots.js';
+import { type OpenStore, Snapshots } from './snapshots.js';
 import { makeTransports, type Transports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
 import { ZoneTransfers } from './zone-transfers.js';
@@ -52,6 +54,8 @@ export interface ServerParts {
   /** Questions whose answers were bogus, by extended error: one of RFC 8914's. */
   readonly bogusBy: Readonly<Record<string, number>>;
   readonly snapshots: Snapshots;
+  /** Where answers are shared with other instances. */
+  readonly fleet: Fleet | undefined;
   readonly gate: Gate;
   readonly answerer: Answerer;
   readonly certificates: Certificates;
@@ -109,18 +113,40 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     bogusBy[extendedError] = (bogusBy[extendedError] ?? 0) + 1;
     if (extendedError === ExtendedError.rrsigsMissing) probes.lacking(name);
   };
+  let fleet: Fleet | undefined;
+  const fleetParts = {
+    clock,
+    random,
+    log,
+    connect: dependencies.connectRedis,
+    forget: (what: Forgotten) => invalidation.forget(what),
+    engine,
+    sharesEngine,
+    upstreams: () => resolver.groups.get('default') ?? [],
+  };
   try {
     if (sharesEngine) engine.declare(owner, configurationOf(settings));
     anchors.prepare(settings).commit();
     recursion.prepare(settings).commit();
     probes.use(settings);
+    fleet = settings.secondLevel && new Fleet(fleetParts, settings);
+    resolver.level = fleet?.answers;
   } catch (error) {
     engine.release(owner);
     if (ownsEngine) engine.close();
     throw error;
   }
   applyToTransports(transports, settings, authorities);
-  const snapshots = new Snapshots(engine, clock, log, rulesNumberOf(settings));
+  const snapshots = new Snapshots(
+    {
+      engine,
+      clock,
+      log,
+      openStore: openStore(dependencies.s3Credentials, clock, random),
+      maySend: seconds => fleet?.takesTurn('snapshot', seconds) ?? Promise.resolve(true),
+    },
+    rulesNumberOf(settings),
+  );
   const gate = new Gate(random);
   const answerer = new Answerer(engine, resolver, clock, gate);
   const certificates = new Certificates(clock, log);
@@ -164,6 +190,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     probes,
     bogusBy,
     snapshots,
+    fleet,
     gate,
     answerer,
     certificates,
@@ -173,5 +200,17 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     zones,
     zoneTransfers,
     designate,
+  };
+}
+
+/** Loaded where snapshots go to storage. */
+function openStore(credentials: ServerDependencies['s3Credentials'], clock: Clock, random: Random): OpenStore {
+  return async s3 => {
+    const [{ readS3 }, { SnapshotStore }] = await Promise.all([
+      import('../cache/s3/options.js'),
+      import('../cache/s3/snapshot-store.js'),
+    ]);
+    const others = s3.others?.map(one => ({ credentials, ...one }));
+    return new SnapshotStore(readS3({ ...s3, credentials, others }, process.env), { clock, random });
   };
 }

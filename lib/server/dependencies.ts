@@ -3,7 +3,10 @@ import type { Clock } from '../base/clock.js';
 import { Field, having, isOptionsObject, readFields } from '../base/fields.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
+import type { ConnectRedis } from '../cache/answers/make-answers.js';
 import type { DnsCache } from '../cache/dns-cache.js';
+import type { CredentialsSource } from '../cache/s3/credentials.js';
+import { placeFields } from '../cache/s3/options.js';
 import { partFields } from '../resolve/parts.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { Transport } from '../transport/transport.js';
@@ -22,6 +25,10 @@ export interface ServerDependencies {
   tcpTransport?: Transport;
   tlsTransport?: Transport;
   httpsTransport?: Transport;
+  /** Makes what asks the Redis of `secondLevel`, in the place of @redis/client. */
+  connectRedis?: ConnectRedis;
+  /** Of `snapshot.s3`, in the place of those of the environment, the container or the machine. */
+  s3Credentials?: CredentialsSource;
   /** In the place of what `dnssec` says of algorithms and times: old captures have some that nobody believes any more. */
   validationPolicy?: ValidationPolicy;
 }
@@ -29,6 +36,11 @@ export interface ServerDependencies {
 const dependencyFields = {
   ...partFields,
   log: having<Logger>('debug', 'info', 'warn', 'error').optional(),
+  s3Credentials: new Field<CredentialsSource>(value =>
+    placeFields.credentials.check(value) === undefined
+      ? undefined
+      : 'expected credentials, or a function that gives them',
+  ).optional(),
   validationPolicy: new Field<ValidationPolicy>(value =>
     isOptionsObject(value) ? undefined : 'expected an object',
   ).optional(),

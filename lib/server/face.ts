@@ -48,11 +48,16 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Forgets a name, a subtree, a tenant or everything, at once and in O(1).
+   * Forgets a name, a subtree, a tenant or everything, at once and in O(1); with `fleet` in all instances that share the
+   * second level, as soon as they read the log of it.
    * @throws {ShardnsError} ERR_SHARDNS_OPTION naming what is none of these
    */
-  invalidate(what: Parameters<Inner['invalidate']>[0]): void {
-    this.#inner.invalidate(what);
+  invalidate(what: Parameters<Inner['invalidate']>[0], options?: Parameters<Inner['invalidate']>[1]): void {
+    this.#inner.invalidate(what, options);
+  }
+  /** Whether all that was invalidated in the fleet is in its log, `ms` from now at the latest; false without a fleet. */
+  invalidatedInFleet(ms?: number): Promise<boolean> {
+    return this.#inner.invalidatedInFleet(ms);
   }
   /**
    * Asks for names ahead of time, at a bounded rate: `['example.com', 'example.com MX', { name, type }]`, or what

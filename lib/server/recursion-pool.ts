@@ -9,7 +9,7 @@ import { keyedHash } from '../base/keyed-hash.js';
 import type { Logger } from '../base/log.js';
 import { packageFile } from '../base/package-files.js';
 import { systemRandom } from '../base/random.js';
-import type { ByteCacheHandle } from '../cache/byte-cache.js';
+import type { ByteCacheHandle } from '../cache/bytes/byte-cache.js';
 import type { ClockDoubt } from '../dnssec/clock-doubt.js';
 import type { BogusZone } from '../resolve/recurse/checker.js';
 import type { AskedFrom, Resolved, Resolving } from '../resolve/recursive-answers.js';

@@ -4,7 +4,7 @@ import { systemClock } from '../base/clock.js';
 import { Fence } from '../base/fence.js';
 import { silentLogger } from '../base/log.js';
 import { systemRandom } from '../base/random.js';
-import { ByteCache } from '../cache/byte-cache.js';
+import { ByteCache } from '../cache/bytes/byte-cache.js';
 import { type AskedFrom, resolveFor, type Resolved } from '../resolve/recursive-answers.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';

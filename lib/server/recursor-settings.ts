@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.js';
 import { parseMemory } from '../base/memory.js';
 import type { Random } from '../base/random.js';
-import { ByteCache } from '../cache/byte-cache.js';
+import { ByteCache } from '../cache/bytes/byte-cache.js';
 import { RrsetCache } from '../cache/rrset-cache.js';
 import { serverAsker } from '../resolve/recurse/ask-server.js';
 import type { RecursorOptions } from '../resolve/recurse/options.js';

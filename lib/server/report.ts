@@ -28,6 +28,8 @@ import type { BlockLists } from './block-lists.js';
 import type { CertificateReport, Certificates } from './certificates.js';
 import type { ClientRules } from './client-rules.js';
 import type { HttpsStats } from './listeners/doh-connection.js';
+import type { Fleet } from './fleet.js';
+import type { FleetReport } from './fleet-report.js';
 import type { ForwardedStats } from './listeners/forwarded-for.js';
 import type { Listeners } from './listeners/listeners.js';
 import type { Recursion } from './recursion.js';
@@ -74,6 +76,8 @@ export interface ServerReport {
     readonly fileDetached: boolean;
   };
   readonly snapshots: Readonly<Snapshots['stats']>;
+  /** Answers that are shared with other instances; undefined where none are. */
+  readonly secondLevel?: FleetReport;
   /** Misses on their way to JavaScript; undefined without native threads. */
   readonly missRing?: {
     readonly flights: number;
@@ -194,6 +198,7 @@ export interface ReportSources {
   readonly certificates: Certificates;
   readonly listeners: Listeners;
   readonly snapshots: Snapshots;
+  readonly fleet: Fleet | undefined;
   readonly recursion: Recursion;
   readonly anchors: Anchors;
   readonly zones: Zones;
@@ -243,6 +248,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       fileDetached: engine.native.fileState() !== FileState.sound,
     },
     snapshots: { ...sources.snapshots.stats },
+    secondLevel: sources.fleet?.report(),
     missRing: plane && {
       flights: plane.flights,
       joined: plane.joined,

@@ -1,6 +1,6 @@
 // The server: one cache, its listeners, the resolver; their life from listening to drained. Its parts are made by
 // `assemble`; its options change by SettingsInForce.
-import { ShardnsError } from '../base/errors.js';
+import { optionError, ShardnsError } from '../base/errors.js';
 import { Steps } from '../base/steps.js';
 import type { Engine } from '../cache/engine.js';
 import { readForgotten } from '../cache/forgotten.js';
@@ -163,6 +163,7 @@ export class Server implements AsyncDisposable {
     const { snapshot } = settings;
     try {
       await this.snapshots.load(snapshot);
+      this.#parts.fleet?.begin();
       this.#checkOpen('listen()');
       // What comes from before the start was told by the settings of then.
       const isKept = snapshot !== undefined || settings.cache.file !== undefined;
@@ -211,13 +212,26 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Forgets a name, a subtree, a tenant or everything, at once and in O(1); `{ all: true }` may be written `'all'`.
+   * Forgets a name, a subtree, a tenant or everything, at once and in O(1); `{ all: true }` may be written `'all'`. With
+   * `fleet` all instances that share its second level forget it too, as soon as they read the log of it.
    * @throws {ShardnsError} ERR_SHARDNS_OPTION, ERR_SHARDNS_MESSAGE for a text that is no name, ERR_SHARDNS_CLOSED
    */
-  invalidate(what: { name: string } | { suffix: string } | { tenant: number } | { all: true } | 'all'): void {
+  invalidate(
+    what: { name: string } | { suffix: string } | { tenant: number } | { all: true } | 'all',
+    { fleet = false }: { fleet?: boolean } = {},
+  ): void {
     const forgotten = readForgotten(what);
+    if (fleet && this.#parts.fleet === undefined) {
+      throw optionError('fleet', true, 'a server with `secondLevel`: it knows of no other instances');
+    }
     this.#parts.invalidation.forget(forgotten);
+    if (fleet) this.#parts.fleet!.invalidate(forgotten);
     if (forgotten === 'all') void this.#parts.probes.askAgain();
+  }
+
+  /** Whether all that was invalidated in the fleet is in its log, `ms` from now at the latest; false without one. */
+  invalidatedInFleet(ms = 1000): Promise<boolean> {
+    return this.#parts.fleet?.said(ms) ?? Promise.resolve(false);
   }
 
   /** Asks upstreams that left signatures out at once whether they still do; waits until they have said so. Never rejects. */
@@ -295,6 +309,7 @@ export class Server implements AsyncDisposable {
     await new Promise(resolve => setImmediate(resolve));
     await steps.wait(() => this.snapshots.loaded);
     if (served) await steps.wait(() => this.snapshots.end());
+    await steps.wait(() => this.#parts.fleet?.close() ?? Promise.resolve());
     steps.do(() => this.#parts.probes.close());
     steps.do(() => this.#parts.negativeAnchors.close());
     await steps.wait(() => this.anchors.close());

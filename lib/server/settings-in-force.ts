@@ -122,7 +122,7 @@ export class SettingsInForce implements SettingsPair {
       // Another scope parts nothing that is told, but what is under way was begun for the other entries.
       if (settings.cache.scope !== before.cache.scope) steps.do(() => resolver.forget('all'));
     }
-    steps.do(() => engine.configure(tunablesOf(settings)));
+    steps.do(() => (parts.fleet === undefined ? engine.configure(tunablesOf(settings)) : parts.fleet.use(settings)));
     steps.do(() => (parts.snapshots.rules = rulesNumberOf(settings)));
     if (this.life.isListening() && !isDeepStrictEqual(settings.snapshot, before.snapshot)) {
       steps.do(() => parts.snapshots.use(settings.snapshot));

@@ -9,6 +9,7 @@
 #include "addon/plane_object.h"
 #include "addon/query_parse.h"
 #include "addon/region_argument.h"
+#include "base/siphash.h"
 #include "udp/answering_ports.h"
 #include "wire/reply_survey.h"
 
@@ -27,6 +28,21 @@ static napi_value FreshSeconds(napi_env env, napi_callback_info info) {
   MutableBytes reply;
   if (!call.Read(0, &reply)) return call.Refuse();
   return Int(env, static_cast<int32_t>(wire::SurveyReply(reply).fresh_seconds));
+}
+
+// sipHash(key, octets, length, out): the 16 octets of SipHash-2-4 of the first `length` of `octets`, at the beginning
+// of `out`
+static napi_value SipHash(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info, "key, octets, length, out");
+  SipKey key;
+  MutableBytes octets, out;
+  uint32_t length;
+  if (!call.ReadWords(0, key.octets) || !call.Read(1, &octets) || !call.Read(2, &length)) return call.Refuse();
+  if (length > octets.size()) return call.Refuse(2, "a length within the octets");
+  if (!call.Read(3, &out, sizeof(SipHash128))) return call.Refuse();
+  const SipHash128 hash = LongSipHash24(key, octets.data(), length);
+  std::memcpy(out.data(), &hash, sizeof hash);
+  return nullptr;
 }
 
 static napi_value Init(napi_env env, napi_value exports) {
@@ -49,6 +65,7 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"clockMs", ClockMs},
       {"parseQuery", ParseQuery},
       {"freshSeconds", FreshSeconds},
+      {"sipHash", SipHash},
   };
   for (const Function& function : kFunctions) {
     napi_value value;

@@ -21,7 +21,7 @@ extern "C" int clock_gettime(clockid_t clock, timespec* now) {
 const PROGRAM = `
 import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { ByteCache } from './dist/cache/byte-cache.js';
+import { ByteCache } from './dist/cache/bytes/byte-cache.js';
 import { DnsCache } from './dist/cache/dns-cache.js';
 import { systemClock } from './dist/base/clock.js';
 const query = Buffer.from('0001010000010000000000000161076578616d706c650000010001', 'hex');

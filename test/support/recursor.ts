@@ -1,7 +1,7 @@
 // A recursor on a fake internet and a fake clock, with an RRset cache of its own.
 import { afterEach, expect } from 'vitest';
 import { systemRandom } from '../../lib/base/random.js';
-import { ByteCache } from '../../lib/cache/byte-cache.js';
+import { ByteCache } from '../../lib/cache/bytes/byte-cache.js';
 import { RrsetCache } from '../../lib/cache/rrset-cache.js';
 import { AddressRules } from '../../lib/resolve/recurse/address-rules.js';
 import { ResolutionError } from '../../lib/resolve/recurse/job.js';

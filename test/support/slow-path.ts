@@ -30,10 +30,13 @@ export function slowPath(
   handler: Handler,
   options: ServerOptions = {},
   hooks: Hooks = {},
-  { servers = ['192.0.2.1:53'], log = silentLogger }: { servers?: string[]; log?: Logger } = {},
+  {
+    servers = ['192.0.2.1:53'],
+    log = silentLogger,
+    clock = new FakeClock(),
+  }: { servers?: string[]; log?: Logger; clock?: FakeClock } = {},
 ) {
   const settings = readOptions(options);
-  const clock = new FakeClock();
   const udp = new FakeTransport(clock, handler);
   const tcp = new FakeTransport(clock, handler);
   const engine = new Engine({ memoryBytes: 2 ** 20, shards: 1, policy: 's3fifo', averageEntryBytes: 184 });
@@ -56,10 +59,14 @@ export function slowPath(
   if (settings.tenants.enabled) resolver.tenants = new ClientTenants(gate, settings.tenants.seconds);
   if (settings.views.length > 0) resolver.views = gate;
   let shift = 0;
-  const advance = async (ms: number): Promise<void> => {
+  /** Only the cache's clock, where others share the one of the timers. */
+  const age = (ms: number): void => {
     shift += ms;
     engine.native.shiftClock(shift);
     gate.native.shiftClock(shift);
+  };
+  const advance = async (ms: number): Promise<void> => {
+    age(ms);
     await clock.advance(ms);
   };
   const ask = (message: Uint8Array, asker: Partial<Asker> = {}): Promise<Resolution> =>
@@ -78,5 +85,5 @@ export function slowPath(
     const data = decode(reply).answers!.map(one => String((one as { data: unknown }).data));
     return { rcode: reply[3] & 15, data, kind: resolution.kind, reply };
   };
-  return { clock, udp, tcp, engine, resolver, exchanger, upstreams, advance, ask, resolve, told };
+  return { clock, udp, tcp, engine, resolver, exchanger, upstreams, settings, advance, age, ask, resolve, told };
 }

@@ -2,6 +2,7 @@
 import { createServer } from '../../lib/admin/create-server.js';
 import { systemClock } from '../../lib/base/clock.js';
 import type { Hooks } from '../../lib/resolve/hooks.js';
+import type { ServerDependencies } from '../../lib/server/dependencies.js';
 import type { ServerOptions } from '../../lib/server/settings/settings.js';
 import type { Server } from '../../lib/server/server.js';
 import { Query } from '../../lib/wire/query.js';
@@ -20,7 +21,12 @@ export class TestServer {
     readonly tcp: FakeTransport,
   ) {}
 
-  static async start(handler: Handler, options: ServerOptions & Hooks = {}, tcpHandler = handler): Promise<TestServer> {
+  static async start(
+    handler: Handler,
+    options: ServerOptions & Hooks = {},
+    tcpHandler = handler,
+    dependencies: ServerDependencies = {},
+  ): Promise<TestServer> {
     const udp = new FakeTransport(systemClock, handler);
     const tcp = new FakeTransport(systemClock, tcpHandler);
     const all = {
@@ -31,7 +37,7 @@ export class TestServer {
       // In a small region invalidations share places, which forgets more than was asked for.
       cache: { memory: '64MiB', ...options.cache },
     } satisfies ServerOptions;
-    const server = await createServer(all, { udpTransport: udp, tcpTransport: tcp });
+    const server = await createServer(all, { udpTransport: udp, tcpTransport: tcp, ...dependencies });
     return new TestServer(server, udp, tcp);
   }
 

@@ -2,6 +2,7 @@
 //
 // Bounds: names listed as they are read, no faster than whoever asks takes them.
 import { z } from 'zod';
+import { optionError } from '../../base/errors.js';
 import type { ListedEntry, Peeked, Variant } from '../../cache/engine.js';
 import type { Server } from '../../server/server.js';
 import { rcodeName, typeName } from '../../wire/iana.js';
@@ -55,14 +56,18 @@ export const CACHE_CALLS = [
     method: 'POST',
     path: '/v1/cache/invalidate',
     scope: 'flush',
-    summary: 'Forgets a name, all at and below a suffix, a tenant or everything: one of them.',
-    // invalidate() is the one that says what is wrong with it.
+    summary: 'Forgets a name, all at and below a suffix, a tenant or everything: one of them; with `fleet` everywhere.',
+    // invalidate() is the one that says what is wrong with the rest.
     body: z.unknown(),
     example: { body: { name: 'www.example.com' } },
-    run: ({ server }, { body }) => {
-      server.invalidate(body as Parameters<Server['invalidate']>[0]);
+    run: async ({ server }, { body }) => {
+      const isObject = typeof body === 'object' && body !== null;
+      const { fleet = false, ...rest } = isObject ? (body as { fleet?: unknown }) : {};
+      if (typeof fleet !== 'boolean') throw optionError('fleet', fleet, 'true or false');
+      const what = isObject ? rest : body;
+      server.invalidate(what as Parameters<Server['invalidate']>[0], { fleet });
       // As it was understood.
-      return { forgotten: body };
+      return fleet ? { forgotten: what, fleet: await server.invalidatedInFleet() } : { forgotten: what };
     },
   }),
 ];

@@ -72,7 +72,11 @@ export const ZONE_CALLS = [
 ];
 
 /** No faster than whoever asks takes it, and others of the process have their turns. */
-async function exportZone(zones: Zones, { name, view }: z.output<typeof chosen>, { response }: Exchange): Promise<void> {
+async function exportZone(
+  zones: Zones,
+  { name, view }: z.output<typeof chosen>,
+  { response }: Exchange,
+): Promise<void> {
   const text = zones.export(name, view);
   response.writeHead(200, { 'content-type': 'text/dns; charset=us-ascii' }); // RFC 4027
   for (const piece of text) {

@@ -23,7 +23,8 @@ export interface TraceEvent {
     | 'view'
     | 'filter'
     | 'validate'
-    | 'dns64';
+    | 'dns64'
+    | 'fleet';
   text: string;
 }
 

@@ -1,5 +1,8 @@
 // What the steps of a question are made with: the resolver that they belong to, and the parts that they share.
+import type { Clock } from '../../base/clock.js';
+import type { EqualTimers } from '../../base/equal-timers.js';
 import type { Logger } from '../../base/log.js';
+import type { SecondLevel } from '../../cache/answers/second-level.js';
 import type { Engine } from '../../cache/engine.js';
 import type { ListAliases } from '../../clients/list-aliases.js';
 import type { ServedZones } from '../../clients/served-zones.js';
@@ -59,6 +62,8 @@ export interface StepContext {
   readonly zones: OwnZones | undefined;
   /** How this server is asked encrypted; undefined: that is told nobody. */
   readonly designation: Designation | undefined;
+  /** Answers that a fleet shares. */
+  readonly level: SecondLevel | undefined;
   readonly stats: { rejectedResponses: number; zoneLimited: number; dns64Answers: number; dns64Pointers: number };
   /** Questions under way. */
   readonly inFlight: number;
@@ -74,6 +79,9 @@ export interface StepParts {
   readonly exchanger: Exchanger;
   readonly hooks: Hooks;
   readonly keep: Keep;
+  readonly clock: Clock;
+  /** For what is due in a few milliseconds, and mostly called off. */
+  readonly soon: EqualTimers;
   readonly zoneRates: ZoneRates;
   /** One that does not throw. */
   readonly log: Logger;

@@ -4,9 +4,10 @@ import { parseMemory } from '../../base/memory.js';
 import { count, memoryOption, pathOption, regionShape } from '../../base/options.js';
 import type { Random } from '../../base/random.js';
 import type { Configuration, RegionSource } from '../../cache/region.js';
+import { placeFields } from '../../cache/s3/options.js';
 import { TICKS_PER_SECOND, type Tunables } from '../../native/binding.js';
 import { type Rows, section } from './row.js';
-import { seconds } from './types.js';
+import { byField, seconds } from './types.js';
 
 const cache = section({
   memory: {
@@ -143,8 +144,47 @@ const prefetch = section({
   },
 });
 
+const s3Place = {
+  bucket: { schema: byField(placeFields.bucket), change: 'live', why: 'The bucket.' },
+  prefix: {
+    schema: byField(placeFields.prefix).default('shardns'),
+    change: 'live',
+    why: 'What the names of its objects begin with; common to those who share snapshots.',
+  },
+  region: {
+    schema: byField(placeFields.region).optional(),
+    change: 'live',
+    why: 'Its region; by default `AWS_REGION`, or us-east-1.',
+  },
+  endpoint: {
+    schema: byField(placeFields.endpoint).optional(),
+    change: 'live',
+    why: "Its address where it is not Amazon's: `https://minio.example:9000`.",
+  },
+  pathStyle: {
+    schema: z.boolean().optional(),
+    change: 'live',
+    why: 'The bucket stands in the path of the address and not in its host: by default where there is an endpoint.',
+  },
+} as const satisfies Rows;
+
+const s3 = section({
+  ...s3Place,
+  keep: { schema: count(1, 1000).default(3), change: 'live', why: 'Snapshots that stay.' },
+  others: {
+    schema: z.array(section(s3Place)).max(16).default([]),
+    change: 'live',
+    why: 'Where else snapshots are looked for at the start: those of other regions. The newest of all is loaded.',
+  },
+});
+
 const snapshot = section({
-  file: { schema: pathOption, change: 'live', why: 'The file (`--snapshot FILE`).' },
+  file: { schema: pathOption.optional(), change: 'live', why: 'The file (`--snapshot FILE`).' },
+  s3: {
+    schema: s3.optional(),
+    change: 'live',
+    why: 'S3-compatible storage, in place of a file or beside it: of the two the newer one is loaded. Credentials are those of the environment, the container or the machine.',
+  },
   intervalSeconds: {
     schema: count(0, 86_400).default(300),
     change: 'live',
@@ -168,7 +208,9 @@ export const cacheRows = {
   failure: { schema: failure.prefault({}), change: 'live', why: 'Remembered failures (RFC 9520).' },
   prefetch: { schema: prefetch.prefault({}), change: 'live', why: 'Refresh before the end.' },
   snapshot: {
-    schema: snapshot.optional(),
+    schema: snapshot
+      .refine(({ file, s3 }) => file !== undefined || s3 !== undefined, 'expected `file`, `s3` or both')
+      .optional(),
     change: 'live',
     why: 'Load the cache from a file at the start; save it there at intervals and at the end.',
   },

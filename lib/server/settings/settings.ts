@@ -7,6 +7,7 @@ import { cacheRows } from './cache.js';
 import { clientRows } from './clients.js';
 import { dns64Rows } from './dns64.js';
 import { dnssecRows } from './dnssec.js';
+import { fleetRows, wrongPlace } from './fleet.js';
 import { listenerRows } from './listeners.js';
 import { listRows, listSetsOf, listAlone, MAX_LIST_SETS } from './lists.js';
 import { localRows } from './local.js';
@@ -23,6 +24,7 @@ export const SECTIONS = {
   Listeners: { ...listenerRows, ...tlsRows },
   Upstreams: upstreamRows,
   Cache: cacheRows,
+  Fleet: fleetRows,
   'Local answers': { ...localRows, ...dns64Rows },
   Zones: zoneRows,
   Recursion: recursionRows,
@@ -37,6 +39,7 @@ const rows = {
   ...tlsRows,
   ...upstreamRows,
   ...cacheRows,
+  ...fleetRows,
   ...localRows,
   ...dns64Rows,
   ...zoneRows,
@@ -79,6 +82,10 @@ export const serverSchema = section(rows)
   .superRefine((settings, context) => {
     const nameless = nameWithoutBootstrap(settings);
     if (nameless !== undefined) context.addIssue({ code: 'custom', ...nameless });
+  })
+  .superRefine((settings, context) => {
+    const wrong = wrongPlace(settings);
+    if (wrong !== undefined) context.addIssue({ code: 'custom', ...wrong });
   })
   .superRefine((settings, context) => {
     const bare = listenWithoutCertificate(settings);

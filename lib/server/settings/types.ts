@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parsePrefix, parseSocketAddress } from '../../base/address.js';
 import { show } from '../../base/errors.js';
+import type { Field } from '../../base/fields.js';
 import { parseUpstream } from '../../upstream/upstream-url.js';
 import { parseEndpoint } from '../listeners/endpoint.js';
 import { encodeName } from '../../wire/name.js';
@@ -34,3 +35,9 @@ export const zoneName = domainName.refine(text => !text.startsWith('*.'), {
   message: 'expected a name without "*.": a zone holds its name and all names below it',
 });
 export const seconds = (max: number): z.ZodNumber => z.number().int().min(0).max(max);
+/** Text of which a field of an object's options says whether it is right. */
+export const byField = (field: Pick<Field<string>, 'check'>): z.ZodString =>
+  z.string().superRefine((text, context) => {
+    const wrong = field.check(text);
+    if (typeof wrong === 'string') context.addIssue({ code: 'custom', message: wrong });
+  });

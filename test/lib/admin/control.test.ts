@@ -260,7 +260,7 @@ describe('shardns ctl', () => {
     [['flush'], 'ctl flush: expected one of NAME, --suffix NAME, --tenant N and --all'],
     [
       ['flush', 'a', '--fresh'],
-      'ctl flush does not take --fresh: expected --socket, --suffix, --tenant, --all, --json',
+      'ctl flush does not take --fresh: expected --socket, --suffix, --tenant, --all, --fleet, --json',
     ],
     [['status', '--server', '127.0.0.1:1'], 'ctl status does not take --server: expected --socket, --json'],
     [['peek', 'a', '--suffix', 'b'], 'ctl peek does not take --suffix'],

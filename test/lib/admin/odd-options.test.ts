@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { createServer } from '../../../lib/admin/create-server.js';
 import { ShardnsError } from '../../../lib/base/errors.js';
 import { silentLogger } from '../../../lib/base/log.js';
-import { ByteCache } from '../../../lib/cache/byte-cache.js';
+import { ByteCache } from '../../../lib/cache/bytes/byte-cache.js';
 import { DnsCache } from '../../../lib/cache/dns-cache.js';
 import { CachedLookup } from '../../../lib/node/cached-lookup.js';
 import { readLookupOptions } from '../../../lib/node/options.js';

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { ByteCache, type ByteCacheOptions, DnsCache, ShardnsError } from '../../../lib/index.js';
-import { Fetcher, type FetchTask } from '../../../lib/cache/fetcher.js';
 
 const code = (run: () => unknown): string => {
   try {
@@ -401,20 +400,14 @@ describe('fetch', () => {
   });
 
   test('an early refresh that fails leaves the value as it is', async () => {
-    const settings = { staleWhileRevalidateMs: 0, staleIfErrorMs: 0, errorTtlMs: 0, maxLoads: 1 };
-    const task: FetchTask<string> = {
-      id: () => 'a',
-      groups: () => [],
-      look: () => ({ value: 'kept', refresh: true, expiredMs: -5 }),
-      load: () => Promise.reject(new Error('later')),
-      store: () => undefined,
-      note: () => undefined,
-      signal: undefined,
-    };
-    const fetcher = new Fetcher(settings);
-    expect(await fetcher.fetch(task)).toBe('kept');
+    const { cache, clock } = setup({ refreshAhead: 0.9, maxLoads: 1 });
+    await cache.fetch('a', () => 'kept');
+    for (let i = 0; i < 3; i++) cache.get('a');
+    clock.advance(900);
+    expect(await cache.fetch('a', () => Promise.reject(new Error('later')))).toBe('kept');
     await new Promise(setImmediate); // an unhandled rejection would end the test
-    expect(await fetcher.fetch(task)).toBe('kept');
+    expect(await cache.fetch('a', () => 'not yet')).toBe('kept');
+    expect(cache.stats().loads).toMatchObject({ loads: 2, failures: 1 });
   });
 });
 

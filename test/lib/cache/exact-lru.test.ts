@@ -1,6 +1,6 @@
 // Under `lru` what is there is what was used last: the index does not decide before the space does.
 import { afterEach, expect, test } from 'vitest';
-import { ByteCache } from '../../../lib/cache/byte-cache.js';
+import { ByteCache } from '../../../lib/cache/bytes/byte-cache.js';
 import { DnsCache } from '../../../lib/cache/dns-cache.js';
 import { answerA, makeQuery } from '../../support/messages.js';
 

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
-import { ByteCache } from '../../../lib/cache/byte-cache.js';
+import { ByteCache } from '../../../lib/cache/bytes/byte-cache.js';
 import { DnsCache } from '../../../lib/cache/dns-cache.js';
 import { Engine } from '../../../lib/cache/engine.js';
 import { Control, pinnedMemory } from '../../../lib/native/binding.js';

@@ -1,7 +1,7 @@
 // The second level: what is kept, what gives way to what, and octets that a stranger has written.
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ByteCache } from '../../../lib/cache/byte-cache.js';
+import { ByteCache } from '../../../lib/cache/bytes/byte-cache.js';
 import { Rank, RrsetCache } from '../../../lib/cache/rrset-cache.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';

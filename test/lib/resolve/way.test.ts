@@ -1,6 +1,6 @@
 // How often the way to what does not prove itself is forgotten.
 import { afterEach, expect, test } from 'vitest';
-import { ByteCache } from '../../../lib/cache/byte-cache.js';
+import { ByteCache } from '../../../lib/cache/bytes/byte-cache.js';
 import { Rank, RrsetCache } from '../../../lib/cache/rrset-cache.js';
 import { RECURSION_LIMITS } from '../../../lib/resolve/recurse/limits.js';
 import { Way } from '../../../lib/resolve/recurse/way.js';

@@ -1,7 +1,7 @@
 // From settings to a recursor, and what a change of settings reaches.
 import { expect, test } from 'vitest';
 import { systemRandom } from '../../../lib/base/random.js';
-import { ByteCache } from '../../../lib/cache/byte-cache.js';
+import { ByteCache } from '../../../lib/cache/bytes/byte-cache.js';
 import { Rank } from '../../../lib/cache/rrset-cache.js';
 import { readOptions } from '../../../lib/server/settings/settings.js';
 import { makeRecursor, makeRrsetMemory, updateRecursor } from '../../../lib/server/recursor-settings.js';

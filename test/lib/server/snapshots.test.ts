@@ -2,18 +2,27 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createServer } from '../../../lib/admin/create-server.js';
+import type { Logger } from '../../../lib/base/log.js';
+import type { S3Options, S3PlaceOptions } from '../../../lib/cache/s3/options.js';
 import { DnsCache } from '../../../lib/index.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
-import { Snapshots } from '../../../lib/server/snapshots.js';
+import { type SnapshotParts, Snapshots } from '../../../lib/server/snapshots.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
+import { S3Stub } from '../../support/s3-stub.js';
 import { TestServer } from '../../support/test-server.js';
 
 const noRules = { high: 0, low: 0 };
 const folder = mkdtempSync(join(tmpdir(), 'shardns-'));
 afterAll(() => rmSync(folder, { recursive: true }));
+
+function snapshotsOf(cache: DnsCache, clock: FakeClock, log: Logger, s3?: Partial<SnapshotParts>): Snapshots {
+  const openStore = (): Promise<never> => Promise.reject(new Error('there is no storage'));
+  const parts = { engine: cache.engine, clock, log, openStore, maySend: () => Promise.resolve(true), ...s3 };
+  return new Snapshots(parts, noRules);
+}
 
 test('a restart with a snapshot answers without asking upstream', async () => {
   const file = join(folder, 'server');
@@ -82,7 +91,7 @@ test('a server that could not listen leaves the snapshot alone', async () => {
 test('a folder that takes no files is warned of when it is named, not told at the end', async () => {
   using cache = DnsCache.create({ memory: '1MiB' });
   const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
-  const snapshots = new Snapshots(cache.engine, new FakeClock(), log, noRules);
+  const snapshots = snapshotsOf(cache, new FakeClock(), log);
   const noFolder = join(folder, 'a file');
   writeFileSync(noFolder, '');
   for (const file of [join(folder, 'absent', 'answers'), join(noFolder, 'answers')]) {
@@ -103,7 +112,7 @@ test('snapshots are saved at intervals, one after another, and a failure is coun
   cache.insert(answerA(makeQuery('a.example')));
   const clock = new FakeClock();
   const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
-  const snapshots = new Snapshots(cache.engine, clock, log, noRules);
+  const snapshots = snapshotsOf(cache, clock, log);
   const file = join(folder, 'interval');
   await snapshots.load({ file, intervalSeconds: 60 });
   expect(log.info).toHaveBeenCalledWith(expect.objectContaining({ file }), 'no snapshot was loaded');
@@ -131,7 +140,7 @@ test('a damaged snapshot is loaded up to the damage, and said', async () => {
   writeFileSync(file, Buffer.alloc(500));
   using cache = DnsCache.create({ memory: '1MiB' });
   const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
-  await new Snapshots(cache.engine, new FakeClock(), log, noRules).load({ file, intervalSeconds: 0 });
+  await snapshotsOf(cache, new FakeClock(), log).load({ file, intervalSeconds: 0 });
   expect(log.warn).toHaveBeenCalledWith({ file, reason: `${file}: it is no snapshot` }, 'no snapshot was loaded');
 });
 
@@ -177,4 +186,77 @@ test('a logger that throws ends nothing', async () => {
   await server.snapshots.save();
   expect(server.snapshots.stats.saves).toBe(1);
   await server.close();
+});
+
+describe('in storage that instances share', () => {
+  let stub: S3Stub;
+  beforeEach(async () => (stub = await S3Stub.start()));
+  afterEach(() => stub.stop());
+  const placeOf = (bucket = 'bucket'): S3PlaceOptions => {
+    const { credentials: _, ...place } = stub.place(bucket) as S3PlaceOptions;
+    return place;
+  };
+  const dependencies = () => ({ s3Credentials: stub.credentials });
+
+  test('one server sends what another one starts with, at the end and again', async () => {
+    const snapshot = { s3: placeOf(), intervalSeconds: 0 };
+    const first = await TestServer.start(query => answerA(query, 300), { snapshot }, undefined, dependencies());
+    await first.ask('udp', makeQuery('a.example'));
+    await first.close();
+    expect(first.server.snapshots.stats).toMatchObject({ sent: 1, sendFailures: 0, entries: 1 });
+    const second = await TestServer.start(() => undefined, { snapshot }, undefined, dependencies());
+    expect(rcodeOf((await second.ask('udp', makeQuery('a.example')))!)).toBe(0);
+    expect(second.asked).toBe(0);
+    await second.close();
+    expect([...stub.objects.keys()].filter(key => key.includes('snapshots')).length).toBe(2);
+  });
+
+  test('the newest of all regions is loaded; of a file and storage the newer one is', async () => {
+    const start = (snapshot: object): Promise<TestServer> =>
+      TestServer.start(
+        query => answerA(query, 300),
+        { snapshot: { intervalSeconds: 0, ...snapshot } },
+        undefined,
+        dependencies(),
+      );
+    const far = await start({ s3: placeOf('far') });
+    await far.ask('udp', makeQuery('far.example'));
+    await far.close();
+    const near = await start({ s3: { ...placeOf('near'), others: [placeOf('far')] } });
+    expect(near.server.snapshots.stats.loaded).toBe(1);
+    const file = join(folder, 'beside storage');
+    await near.ask('udp', makeQuery('near.example'));
+    await near.close();
+    const both = await start({ file, s3: placeOf('near') });
+    expect(both.server.snapshots.stats.loaded).toBe(2);
+    await both.close();
+    expect(existsSync(file)).toBe(true);
+  });
+
+  test('storage that is away costs a line of the log, and the server starts and ends', async () => {
+    stub.faults = Array.from({ length: 100 }, () => ({ of: /./, fault: { status: 400 } }));
+    const snapshot = { s3: placeOf(), intervalSeconds: 0 };
+    const server = await TestServer.start(query => answerA(query, 300), { snapshot }, undefined, dependencies());
+    expect(rcodeOf((await server.ask('udp', makeQuery('a.example')))!)).toBe(0);
+    await server.close();
+    expect(server.server.snapshots.stats).toMatchObject({ sent: 0, sendFailures: 1 });
+  });
+
+  test('one that is not its turn leaves it to another', async () => {
+    using cache = DnsCache.create({ memory: '1MiB' });
+    const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
+    const snapshots = snapshotsOf(cache, new FakeClock(), log, { maySend: () => Promise.resolve(false) });
+    snapshots.use({ s3: placeOf() as S3Options, intervalSeconds: 0 });
+    await snapshots.end();
+    expect(snapshots.stats).toMatchObject({ leftToOthers: 1, saves: 0, sent: 0 });
+    expect(stub.requests).toEqual([]);
+  });
+
+  test('a place that is none is an error of the configuration', async () => {
+    const start = (snapshot: object): Promise<unknown> => TestServer.start(() => undefined, { snapshot });
+    await expect(start({ s3: { bucket: 'UPPER' } })).rejects.toThrow(
+      'snapshot.s3.bucket: expected the name of a bucket',
+    );
+    await expect(start({ intervalSeconds: 5 })).rejects.toThrow('expected `file`, `s3` or both');
+  });
 });

@@ -46,6 +46,22 @@ TEST(SipHash, IsTheOneOfThePaper) {
   EXPECT_EQ(SipHash24(key, message, sizeof message), 0xa129ca6149be45e5u);  // appendix A of the paper
   EXPECT_EQ(SipHash24(key, message, 0), 0x726fdb47dd0e0e31u);
 }
+TEST(SipHash, HasTheLongFormOfTheReferenceCode) {
+  SipKey key;
+  uint8_t message[15];
+  for (uint8_t i = 0; i < 16; ++i) key.octets[i] = i;
+  for (uint8_t i = 0; i < 15; ++i) message[i] = i;
+  // The vectors of 128 bits of the authors' reference code, for 0, 1 and 15 octets.
+  const SipHash128 none = LongSipHash24(key, message, 0);
+  EXPECT_EQ(none.low, 0xe6a825ba047f81a3u);
+  EXPECT_EQ(none.high, 0x930255c71472f66du);
+  const SipHash128 one = LongSipHash24(key, message, 1);
+  EXPECT_EQ(one.low, 0x44af996bd8c187dau);
+  EXPECT_EQ(one.high, 0x45fc229b11597634u);
+  const SipHash128 all = LongSipHash24(key, message, 15);
+  EXPECT_EQ(all.low, 0x11a8b03399e99354u);
+  EXPECT_EQ(all.high, 0xd9c3cf970fec087eu);
+}
 
 TEST(ServerCookies, AreThoseOfRfc9018AppendixA) {
   const ServerCookies cookies({&kSecret, 1});

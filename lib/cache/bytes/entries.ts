@@ -1,6 +1,6 @@
 // The entries of a byte cache for inspection, read out of the native side's listing.
-import { ByteControl, ByteFlag, type NativeBytes } from '../native/binding.js';
-import { listed } from './region.js';
+import { ByteControl, ByteFlag, type NativeBytes } from '../../native/binding.js';
+import { listed } from '../region.js';
 
 export interface ByteEntry {
   key: Buffer;

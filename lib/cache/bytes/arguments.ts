@@ -1,10 +1,10 @@
 // What callers give to a byte cache beside its options, checked: keys, lifetimes, tags, names of namespaces.
 //
 // Bounds: 16 tags of 1 to 1024 characters for a value; names of 1 to 255 octets.
-import { optionError, ShardnsError } from '../base/errors.js';
-import { isWellFormed } from '../base/text.js';
-import { MAX_KEY_OCTETS, MAX_TAGS, type NativeBytes } from '../native/binding.js';
-import type { FetchOptions } from './fetcher.js';
+import { optionError, ShardnsError } from '../../base/errors.js';
+import { isWellFormed } from '../../base/text.js';
+import { MAX_KEY_OCTETS, MAX_TAGS, type NativeBytes } from '../../native/binding.js';
+import type { LoadContext } from './load-context.js';
 
 export type ByteKey = string | Uint8Array;
 
@@ -15,8 +15,25 @@ export interface SetOptions {
   tags?: readonly string[];
 }
 
+/**
+ * Loads the value of a key from where it comes from.
+ * @param context to say how long it lives and what it is forgotten with, when only the loader knows
+ */
+export type Loader<V> = (key: ByteKey, context: LoadContext<V>) => V | Promise<V>;
+
+export interface FetchOptions<V> {
+  /** Lifetime of the loaded value, or what tells it from the value. Default: that of the cache or namespace. */
+  ttlMs?: number | ((value: V) => number);
+  tags?: readonly string[];
+  /** Gives up waiting; the load goes on for others. */
+  signal?: AbortSignal;
+  /** As those of the cache, for this call. */
+  softTimeoutMs?: number;
+  hardTimeoutMs?: number;
+}
+
 const SET_OPTIONS: ReadonlySet<string> = new Set(['ttlMs', 'tags']);
-const FETCH_OPTIONS: ReadonlySet<string> = new Set([...SET_OPTIONS, 'signal']);
+const FETCH_OPTIONS: ReadonlySet<string> = new Set([...SET_OPTIONS, 'signal', 'softTimeoutMs', 'hardTimeoutMs']);
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION, as all here */
 export function checkKey(key: ByteKey): void {
@@ -49,21 +66,34 @@ function checkOptions(options: unknown, known: ReadonlySet<string>): void {
 export function checkSetOptions(options: unknown): void {
   checkOptions(options, SET_OPTIONS);
 }
-/** @param load what is to be a loader */
-export function checkFetch<V>(native: NativeBytes, load: unknown, options: FetchOptions<V>): void {
-  checkOptions(options, FETCH_OPTIONS);
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
-    throw optionError('signal', options.signal, 'an AbortSignal');
-  }
-  if (options.tags !== undefined) tagMarks(native, options.tags);
+/** Of every call of `fetch`, hits too: no garbage, nothing native. */
+export function checkFetch<V>(load: unknown, options: FetchOptions<V>): void {
   if (typeof load !== 'function') throw optionError('load', load, 'a function');
-  if (options.ttlMs !== undefined && typeof options.ttlMs !== 'function') checkTtl(options.ttlMs);
+  if (options === NO_FETCH_OPTIONS) return;
+  checkOptions(options, FETCH_OPTIONS);
+  const { signal, tags, ttlMs, softTimeoutMs, hardTimeoutMs } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal');
+  if (tags !== undefined) checkTags(tags);
+  if (ttlMs !== undefined && typeof ttlMs !== 'function') checkTtl(ttlMs);
+  if (softTimeoutMs !== undefined) checkTimeout('softTimeoutMs', softTimeoutMs);
+  if (hardTimeoutMs !== undefined) checkTimeout('hardTimeoutMs', hardTimeoutMs);
+}
+export const NO_FETCH_OPTIONS: FetchOptions<never> = Object.freeze({});
+
+function checkTimeout(name: string, ms: unknown): void {
+  if (typeof ms !== 'number' || !(ms >= 0 && ms < 2 ** 31)) {
+    throw optionError(name, ms, '0 (none) to 2147483647 milliseconds');
+  }
 }
 
 /** Tags as entries carry them. */
 export function tagMarks(native: NativeBytes, tags: readonly string[]): Uint16Array {
+  checkTags(tags);
+  return Uint16Array.from(tags, tag => native.tagMark(tag));
+}
+export function checkTags(tags: readonly string[]): void {
   if (!Array.isArray(tags) || tags.length > MAX_TAGS) throw optionError('tags', tags, `up to ${MAX_TAGS} strings`);
-  return Uint16Array.from(tags as readonly string[], tag => native.tagMark(checkTag(tag)));
+  for (const tag of tags as readonly string[]) checkTag(tag);
 }
 export function checkTag(tag: string): string {
   if (typeof tag !== 'string' || tag === '' || tag.length > 1024 || !isWellFormed(tag)) {

@@ -2,8 +2,8 @@
 // stored beside it says who may: what another codec has written is no value. Octets in a snapshot, a file or shared
 // memory thus never choose what reads them.
 import { deserialize, serialize } from 'node:v8';
-import { optionError, ShardnsError } from '../base/errors.js';
-import { isWellFormed } from '../base/text.js';
+import { optionError, ShardnsError } from '../../base/errors.js';
+import { isWellFormed } from '../../base/text.js';
 
 export type CodecName = 'bytes' | 'utf8' | 'json' | 'v8';
 
@@ -16,6 +16,14 @@ export interface Codec {
   encode(value: unknown): Uint8Array | string | undefined;
   /** Of the first `length` octets, which are another's after it returns. Throws for octets that it has not written. */
   decode(octets: Buffer, length: number): unknown;
+}
+
+/** A value again from what `encodeValue` has just made of it; throws for what else octets may be. */
+export function revive(codec: Codec, encoded: Uint8Array | string): unknown {
+  if (codec === CODECS.utf8 && typeof encoded === 'string') return encoded;
+  if (codec === CODECS.json && typeof encoded === 'string') return JSON.parse(encoded) as unknown;
+  const octets = Buffer.from(encoded as Uint8Array);
+  return codec.decode(octets, octets.length);
 }
 
 export const CODECS: Readonly<Record<CodecName, Codec>> = {
@@ -61,3 +69,7 @@ export function encodeValue(codec: Codec, value: unknown): Uint8Array | string {
   if (encoded === undefined) throw optionError('value', value, codec.takes);
   return encoded;
 }
+
+/** Of a key, or of what `encodeValue` has made. */
+export const octetsOf = (text: Uint8Array | string): number =>
+  typeof text === 'string' ? Buffer.byteLength(text) : text.length;

@@ -1,0 +1,218 @@
+// Follows the log of what a fleet has invalidated: a stream in Redis, read over a connection of its own. What is missed
+// while it is away is read when it is back; where that has been cut off the stream, or the stream was lost, it says so, and
+// nothing older than that is believed any more.
+//
+// Times are those of the stream's ids, which are Redis' clock: no instance's clock has a say.
+//
+// Bounds: `perRead` entries at a time, each of at most 64 items (LogWriter).
+import { BackOff } from '../../base/back-off.js';
+import type { Clock, Timer } from '../../base/clock.js';
+import type { Logger } from '../../base/log.js';
+import type { Random } from '../../base/random.js';
+import type { RedisConnection } from './connection.js';
+import { FrameKind, type Sealer } from './frame.js';
+import { itemsOf } from './log-items.js';
+import { BEFORE_ALL, type Entry, entriesOf, type EntryId, idText, isAfter, readEntries } from './log-entry.js';
+
+export const READER_LIMITS = {
+  perRead: 256,
+  /** How long Redis waits for an entry before it says that there is none: so long it may not be missed. */
+  blockMs: 2000,
+  /** Beyond that the connection is taken for dead. */
+  graceMs: 1000,
+  commandMs: 1000,
+  backOff: { firstMs: 250, mostMs: 10_000 },
+} as const;
+
+/** Told of the log. None may throw. */
+export interface LogFollower {
+  /**
+   * @param atMs when, by Redis' clock: what was stored up to then is over
+   * @param own it was this process that has said so
+   */
+  invalidated(item: Uint8Array, atMs: number, own: boolean): void;
+  /** Entries were lost: whatever was stored before then may be what they were about. */
+  missed(beforeMs: number): void;
+  /** Whether it is followed: while it is not, what others invalidate is not known here. */
+  following(follows: boolean): void;
+}
+
+export interface LogReaderParts {
+  readonly connection: RedisConnection;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly key: string;
+  readonly sealer: Sealer;
+  readonly follower: LogFollower;
+  /** How far back it is read at the start: as long as anything lives that is kept. */
+  readonly lookBackMs: number;
+  /** Entries after which the stream may have been cut. */
+  readonly maxLength: number;
+}
+
+export class LogReader {
+  readonly stats = { entries: 0, items: 0, own: 0, refused: 0, gaps: 0, failures: 0 };
+  #last: EntryId | undefined;
+  #follows = false;
+  #timer: Timer | undefined;
+  #closed = false;
+  /** The oldest entry when a gap was found last: what was lost before it is known. */
+  #gapBefore: EntryId = BEFORE_ALL;
+  /** Whether an entry was ever read: without one there is none that others may be missed behind. */
+  #hasRead = false;
+  readonly #backOff: BackOff;
+  /** Of this connection: what an earlier one says late is not listened to. */
+  #turn = 0;
+
+  constructor(private readonly parts: LogReaderParts) {
+    this.#backOff = new BackOff(parts.random, READER_LIMITS.backOff);
+    parts.connection.watch({ connected: () => this.#begin(), lost: () => this.#lost() });
+  }
+
+  get follows(): boolean {
+    return this.#follows;
+  }
+  /** The last entry that was read. */
+  get position(): string | undefined {
+    return this.#last && idText(this.#last);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#turn++;
+    this.#timer?.cancel();
+  }
+
+  #begin(): void {
+    if (this.#closed) return;
+    this.#timer?.cancel();
+    void this.#run(++this.#turn);
+  }
+  #lost(): void {
+    this.#turn++;
+    this.#timer?.cancel();
+    this.#tell(false);
+  }
+
+  #tell(follows: boolean): void {
+    if (this.#follows === follows || this.#closed) return;
+    this.#follows = follows;
+    if (follows) this.#backOff.reset();
+    this.parts.follower.following(follows);
+  }
+
+  /** Never rejects. */
+  async #run(turn: number): Promise<void> {
+    try {
+      await this.#findPlace(turn);
+      for (;;) {
+        if (turn !== this.#turn) return;
+        const entries = await this.#read();
+        if (turn !== this.#turn) return;
+        const last = this.#last!;
+        if (entries.length >= READER_LIMITS.perRead) await this.#checkGap(last, turn);
+        if (turn !== this.#turn) return;
+        for (const entry of entries) this.#take(entry);
+        if (entries.length < READER_LIMITS.perRead) this.#tell(true);
+      }
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.stats.failures++;
+      this.#tell(false);
+      this.parts.log.warn({ err: error, stream: this.parts.key }, 'the log of invalidations cannot be read');
+      // Whatever it was, what is under way on the connection is not known to be over.
+      this.#timer = this.parts.clock.after(this.#backOff.next(), () => this.#retry(turn));
+    }
+  }
+
+  #retry(turn: number): void {
+    if (turn !== this.#turn) return;
+    if (this.parts.connection.isConnected) this.parts.connection.drop('the log of invalidations could not be read');
+  }
+
+  /** Where to read on, and whether all that came behind the last entry read is still there. */
+  async #findPlace(turn: number): Promise<void> {
+    const { connection, key, lookBackMs, maxLength } = this.parts;
+    const one = async (...command: string[]): Promise<EntryId | undefined> =>
+      entriesOf(await connection.call(key, [...command, 'COUNT', '1'], READER_LIMITS.commandMs))[0]?.id;
+    const oldest = await one('XRANGE', key, '-', '+');
+    const newest = await one('XREVRANGE', key, '+', '-');
+    const now = await this.#serverMs();
+    if (turn !== this.#turn) return;
+    const last = this.#last;
+    if (last === undefined || !this.#hasRead) {
+      const from = Math.max(0, last?.ms ?? 0, Math.floor(now - lookBackMs));
+      this.#last = { ms: from, count: 0 };
+      if (oldest === undefined || !isAfter(oldest, this.#last)) return;
+      // What came before the oldest may have been cut off, if the stream is as long as it may be.
+      const length = await connection.call(key, ['XLEN', key], READER_LIMITS.commandMs);
+      if (turn === this.#turn && Number(length) >= maxLength) this.#gap(oldest.ms, oldest);
+      return;
+    }
+    if (newest === undefined || isAfter(last, newest)) {
+      // The stream is another one, of which nothing is known.
+      this.#last = BEFORE_ALL;
+      this.#hasRead = false;
+      this.#gap(now, oldest ?? BEFORE_ALL);
+    } else if (this.#isCut(oldest!, last)) {
+      this.#gap(oldest!.ms, oldest!);
+    }
+  }
+
+  /** Whoever is that far behind may have been overtaken by what cuts the stream. */
+  async #checkGap(last: EntryId, turn: number): Promise<void> {
+    const { connection, key } = this.parts;
+    const reply = await connection.call(key, ['XRANGE', key, '-', '+', 'COUNT', '1'], READER_LIMITS.commandMs);
+    const [oldest] = entriesOf(reply);
+    if (turn === this.#turn && oldest !== undefined && this.#hasRead && this.#isCut(oldest.id, last)) {
+      this.#gap(oldest.id.ms, oldest.id);
+    }
+  }
+
+  /** Whether entries behind the last one read are gone, beyond those that are known to be. */
+  #isCut(oldest: EntryId, last: EntryId): boolean {
+    return isAfter(oldest, last) && isAfter(oldest, this.#gapBefore);
+  }
+
+  #gap(beforeMs: number, oldest: EntryId): void {
+    this.stats.gaps++;
+    this.#gapBefore = oldest;
+    this.parts.log.warn({ stream: this.parts.key }, 'invalidations were missed: what is kept from before is forgotten');
+    this.parts.follower.missed(beforeMs);
+  }
+
+  async #serverMs(): Promise<number> {
+    const reply = await this.parts.connection.call(this.parts.key, ['TIME'], READER_LIMITS.commandMs);
+    return Number(String((reply as unknown[])[0])) * 1000;
+  }
+
+  async #read(): Promise<Entry[]> {
+    const { perRead, blockMs, graceMs } = READER_LIMITS;
+    const { connection, key } = this.parts;
+    const from = idText(this.#last!);
+    const block = this.#follows ? ['BLOCK', String(blockMs)] : [];
+    const command = ['XREAD', 'COUNT', String(perRead), ...block, 'STREAMS', key, from];
+    return readEntries(
+      await connection.call(key, command, this.#follows ? blockMs + graceMs : READER_LIMITS.commandMs),
+    );
+  }
+
+  #take({ id, value }: Entry): void {
+    this.#last = id;
+    this.#hasRead = true;
+    this.stats.entries++;
+    const { sealer, key, follower } = this.parts;
+    const frame = value === undefined ? 'short' : sealer.open(Buffer.from(key), value);
+    if (typeof frame === 'string' || frame.kind !== FrameKind.invalidations) {
+      this.stats.refused++;
+      return;
+    }
+    const own = frame.writer === sealer.writer;
+    if (own) this.stats.own++;
+    for (const item of itemsOf(frame.body)) {
+      this.stats.items++;
+      follower.invalidated(item, id.ms, own);
+    }
+  }
+}
