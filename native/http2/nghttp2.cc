@@ -27,10 +27,11 @@ bool FindAll(Functions* all) {
          SHARDNS_FIND(option_set_max_continuations) && SHARDNS_FIND(option_set_max_settings) &&
          SHARDNS_FIND(option_set_max_outbound_ack) && SHARDNS_FIND(session_server_new2) && SHARDNS_FIND(session_del) &&
          SHARDNS_FIND(session_mem_recv) && SHARDNS_FIND(session_mem_send) && SHARDNS_FIND(session_want_read) &&
-         SHARDNS_FIND(session_want_write) && SHARDNS_FIND(session_terminate_session) && SHARDNS_FIND(session_get_last_proc_stream_id) &&
-         SHARDNS_FIND(submit_shutdown_notice) && SHARDNS_FIND(submit_goaway) &&
-         SHARDNS_FIND(session_set_stream_user_data) && SHARDNS_FIND(session_get_stream_user_data) &&
-         SHARDNS_FIND(submit_settings) && SHARDNS_FIND(submit_response) && SHARDNS_FIND(submit_rst_stream);
+         SHARDNS_FIND(session_want_write) && SHARDNS_FIND(session_terminate_session) &&
+         SHARDNS_FIND(session_get_last_proc_stream_id) && SHARDNS_FIND(submit_shutdown_notice) &&
+         SHARDNS_FIND(submit_goaway) && SHARDNS_FIND(session_set_stream_user_data) &&
+         SHARDNS_FIND(session_get_stream_user_data) && SHARDNS_FIND(submit_settings) && SHARDNS_FIND(submit_response) &&
+         SHARDNS_FIND(submit_rst_stream);
 #undef SHARDNS_FIND
 }
 

@@ -73,8 +73,8 @@ class Session {
   std::string_view forwarded(int32_t stream) const;
 
   // Has the client go elsewhere with what is new (GOAWAY, RFC 9113 section 6.8). First without `last`: what it has sent
-  // meanwhile is answered too. Then with it: what has come is answered, the rest is the client's to ask elsewhere, and the
-  // session is over when the last reply is taken.
+  // meanwhile is answered too. Then with it: what has come is answered, the rest is the client's to ask elsewhere, and
+  // the session is over when the last reply is taken.
   void Finish(bool last);
 
   // Octets of queries; of replies that Take has not given.
