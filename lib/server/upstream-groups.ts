@@ -182,6 +182,10 @@ export class UpstreamGroups {
       clock,
       log,
       ask: query => this.#askBootstrap(query, this.#hosts.get(name) === host ? undefined : first),
+      areUseless: () => {
+        const all = this.#placesToAsk([...this.#places.values()].flat(), this.#ways);
+        return this.#areDown(all.filter(one => one.name === name));
+      },
       changed: () => {
         if (this.#hosts.get(name) === host) this.changed(this.#build());
       },
@@ -200,6 +204,7 @@ export class UpstreamGroups {
         if (itself === undefined) return this.#askBootstrap(query, this.#ways.get(key) === ways ? undefined : first);
         return (await exchanger.exchange(query, [itself], tellsOfNames)).response;
       },
+      areUseless: () => this.#areDown(ways.places),
       changed: () => {
         if (this.#ways.get(key) !== ways) return;
         this.#useHosts();
@@ -217,6 +222,10 @@ export class UpstreamGroups {
     const servers = (first ?? this.#bootstrap).filter(one => !own.has(one.at));
     if (servers.length === 0) throw new Error('nobody but this server itself is named to look it up at');
     return (await this.parts.exchanger.exchange(query, servers, tellsOfNames)).response;
+  }
+
+  #areDown(places: readonly UpstreamPlace[]): boolean {
+    return places.flatMap(place => this.#serversAt(place, new Map())).every(one => one.isDown);
   }
 
   /** In the place of those that are asked encrypted only, the ways that are known. */

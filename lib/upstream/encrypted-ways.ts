@@ -46,6 +46,8 @@ export interface WayTools {
   readonly log: Logger;
   /** Asks whoever knows: servers given as addresses, or the server itself. Rejects where none has an answer. */
   ask(query: Uint8Array): Promise<Uint8Array>;
+  /** Whether all servers that the ways lead to have failed of late, or there are none: they are asked for again soon. */
+  areUseless(): boolean;
   /** The ways are others than before. */
   changed(): void;
 }
@@ -69,7 +71,11 @@ export class EncryptedWays {
     // RFC 9461 section 3: of another port than the usual one it is said apart.
     const prefix = port === DNS_PORT ? '_dns' : `_${port}._dns`;
     this.#question = name === undefined ? '_dns.resolver.arpa' : `${prefix}.${name}`;
-    this.#rounds = new Rounds(tools.clock, () => this.#round());
+    this.#rounds = new Rounds(
+      tools.clock,
+      () => this.#round(),
+      () => tools.areUseless(),
+    );
   }
 
   /** Those of the first preference that we can take. Old ones stay while nobody says otherwise. */
@@ -161,13 +167,13 @@ function placesOf(bindings: readonly ServiceBinding[], asked: UpstreamPlace): Up
 function placesOfOne({ target, params }: ServiceBinding, asked: UpstreamPlace): UpstreamPlace[] {
   const mandatory = params.get(SvcParam.mandatory);
   if (mandatory !== undefined && !isUnderstood(mandatory, params)) return [];
-  const alpn = alpnIds(params.get(SvcParam.alpn) ?? new Uint8Array(0)) ?? [];
+  const alpn = new Set(alpnIds(params.get(SvcParam.alpn) ?? new Uint8Array(0)));
   const given = params.get(SvcParam.port);
   if (given !== undefined && given.length !== 2) return [];
   const name = target.length === 1 ? asked.name : nameToText(target).toLowerCase().replace(/\.$/, '');
   if (name !== undefined && !isHostName(name)) return [];
   const tls = proofOf(asked, name);
-  return alpn.flatMap((id): UpstreamPlace[] => {
+  return [...alpn].flatMap((id): UpstreamPlace[] => {
     const known = Object.hasOwn(PROTOCOLS, id) ? PROTOCOLS[id] : undefined;
     if (known === undefined) return [];
     const { scheme } = known;

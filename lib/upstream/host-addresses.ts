@@ -1,5 +1,6 @@
 // The addresses of an upstream that is given by its name: asked of servers that are given as addresses (bootstrap), A and
-// AAAA, and again before they expire. Old ones stay while nobody says otherwise: better a server that may have moved than
+// AAAA, and again before they expire, or where
+// no server at them answers. Old ones stay while nobody says otherwise: better a server that may have moved than
 // none. A server cannot be found through itself: those that are asked here have addresses.
 //
 // Bounds: those of Rounds between two askings; MAX_PER_FAMILY addresses of each family.
@@ -20,6 +21,8 @@ export interface HostTools {
   readonly log: Logger;
   /** Asks servers given as addresses. Rejects where none has an answer: NOERROR or NXDOMAIN. */
   ask(query: Uint8Array): Promise<Uint8Array>;
+  /** Whether all servers that the addresses lead to have failed of late, or there are none: they are asked for again soon. */
+  areUseless(): boolean;
   /** The addresses are others than before. */
   changed(): void;
 }
@@ -43,7 +46,11 @@ export class HostAddresses {
     private readonly tools: HostTools,
   ) {
     this.#wireName = encodeName(name);
-    this.#rounds = new Rounds(tools.clock, () => this.#round());
+    this.#rounds = new Rounds(
+      tools.clock,
+      () => this.#round(),
+      () => tools.areUseless(),
+    );
   }
 
   get addresses(): readonly string[] {

@@ -104,6 +104,10 @@ export class Upstream {
   get resting(): boolean {
     return this.#restUntil > 0 && this.clock.nowMs() < this.#restUntil;
   }
+  /** It has rested, and not answered since. */
+  get isDown(): boolean {
+    return this.#restUntil > 0;
+  }
   get tryTimeoutMs(): number {
     const { min, max } = L.tryTimeoutMs;
     const base = Math.max(this.#srtt + 4 * this.#deviation + 50, min);

@@ -92,10 +92,24 @@ function isEscaped(text: string, at: number): boolean {
   return slashes % 2 === 1;
 }
 
-/** The `for` of an element such as `for="[2001:db8::1]:4711";proto=https` (RFC 7239 section 4). */
+/**
+ * The `for` of an element such as `for="[2001:db8::1]:4711";proto=https` (RFC 7239 section 4), which is read as a whole: in
+ * quotes of others there may be anything, as in the host that a client has asked for. Those that proxies write without quotes
+ * where the grammar has them (`host=a.example:443`) are taken.
+ */
 function forwardedHop(element: string): StreamClient | undefined {
-  const node = /(?:^|;)\s*for=(?:"([^"\\]*)"|([^";,\s]+))\s*(?:;|$)/i.exec(element);
-  return node === null ? undefined : hopOf(node[1] ?? node[2]);
+  const pair = /\s*(?:([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^";,\s]*)))?\s*(?:;|$)/y;
+  let found: string | undefined;
+  while (pair.lastIndex < element.length) {
+    const [, name, quoted, plain] = pair.exec(element) ?? [];
+    // Also where nothing matches, which sets it back.
+    if (pair.lastIndex === 0) return undefined;
+    if (name?.toLowerCase() !== 'for') continue;
+    // Each is there once: nobody knows whose the other is.
+    if (found !== undefined) return undefined;
+    found = quoted?.replace(/\\(.)/g, '$1') ?? plain;
+  }
+  return found === undefined ? undefined : hopOf(found);
 }
 
 /** `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]:4711`. */

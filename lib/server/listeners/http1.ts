@@ -1,5 +1,5 @@
 // DNS over HTTPS by HTTP/1.1, for clients that do not speak HTTP/2: Node's server over connections that it is given. Bounds:
-// MAX_HEAD_OCTETS of a request's head, a DNS message of its body, and those of DohConnection; Node's own time-outs are off,
+// MAX_HEAD_OCTETS and MAX_FIELDS of a request's head, a DNS message of its body, and those of DohConnection; Node's own time-outs are off,
 // since they run on its own clock.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -9,6 +9,8 @@ import { ALLOWED_METHODS, DNS_MESSAGE, readHead } from './doh-request.js';
 
 /** Of request line and fields together. */
 export const MAX_HEAD_OCTETS = 8192;
+/** Fields of a request's head: browsers send a dozen. */
+export const MAX_FIELDS = 32;
 
 export class Http1 {
   readonly #server: Server;
@@ -21,6 +23,8 @@ export class Http1 {
       if (connection === undefined) request.socket.destroy();
       else serve(request, response, connection, this.path);
     });
+    // Node leaves out, and does not tell, what is beyond a number of fields: that of a proxy, which comes last.
+    this.#server.maxHeadersCount = 0;
     // Nobody is led elsewhere.
     for (const event of ['upgrade', 'connect']) this.#server.on(event, (_, socket: Duplex) => socket.destroy());
   }
@@ -44,7 +48,8 @@ function serve(request: IncomingMessage, response: ServerResponse, connection: D
     path,
   );
   for (const one of [request, response]) one.on('error', () => connection.destroy());
-  if (reading === 'body') readBody(request, connection, query => connection.ask(query, forwarded, reply), reply);
+  if (request.rawHeaders.length > 2 * MAX_FIELDS) reply(connection.refuse(431));
+  else if (reading === 'body') readBody(request, connection, query => connection.ask(query, forwarded, reply), reply);
   else if (typeof reading === 'number') reply(connection.refuse(reading));
   else connection.ask(reading, forwarded, reply);
 }

@@ -13,10 +13,8 @@ import type { Duplex } from 'node:stream';
 import { MessageBody } from '../../wire/message-body.js';
 import type { DohConnection, DohReply } from './doh-connection.js';
 import { ALLOWED_METHODS, DNS_MESSAGE, readHead } from './doh-request.js';
-import { MAX_HEAD_OCTETS } from './http1.js';
+import { MAX_FIELDS, MAX_HEAD_OCTETS } from './http1.js';
 
-/** Fields of a request's head: browsers send a dozen. */
-const MAX_FIELDS = 32;
 /** What the client does not listen for, of which each costs it its connection: frames that are broken, streams too many. */
 const MAX_FAULTS = 100;
 /** What a reply costs beside its octets. */

@@ -1,10 +1,13 @@
 // Requests over HTTPS that proxies pass on (X-Forwarded-For, Forwarded): whose they are, by each version of HTTP and each
 // framing, and that others may say nothing.
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { Metrics } from '../../../lib/admin/metrics.js';
+import { parseSocketAddress } from '../../../lib/base/address.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { askHttp1, askHttps, askOn, type DohAsked, get, openHttps, post } from '../../support/doh-client.js';
@@ -101,6 +104,28 @@ describe.each([
     const one = { forwarded: 'for="[2001:db8::9]:4711";proto=https' };
     expect(addressIn((await ask(at(), { ...get(query), headers: one })).body)).toBe('10.0.0.1');
   });
+});
+
+test('by HTTP/1.1 no line of the header is lost behind more fields than are read: such a head is refused', async () => {
+  await start({ forwarded: { from: ['127.0.0.1'] } });
+  const { port } = parseSocketAddress(at(), 'test');
+  const asked = async (fields: number): Promise<string> => {
+    const target = get(makeQuery('a.example')).path;
+    const lines = [`GET ${target} HTTP/1.1`, 'Host: dns.example', 'X-Forwarded-For: 198.51.100.9'];
+    for (let i = 3; i < fields; i++) lines.push('a:');
+    // Of the proxy, which adds its line behind what its client has written.
+    lines.push('X-Forwarded-For: 203.0.113.9', 'Connection: close', '', '');
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.end(lines.join('\r\n'));
+    await once(socket, 'close');
+    return Buffer.concat(chunks).toString('latin1');
+  };
+  const good = await asked(31);
+  expect(good).toMatch(/^HTTP\/1.1 200 /);
+  expect(good).toContain('\xc0\x00\x02\x01');
+  for (const fields of [33, 1500, 2050]) expect(await asked(fields)).toMatch(/^HTTP\/1.1 431 /);
 });
 
 test('a proxy that is taken out is a client itself at once, over connections that are open too', async () => {

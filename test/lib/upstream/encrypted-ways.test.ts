@@ -17,7 +17,7 @@ function setUp(upstream: string, said: Said | Record<string, Said>) {
   const lines: string[] = [];
   const note = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
   const log: Logger = { debug() {}, info: note, warn: note, error: note };
-  const state = { said, asked: [] as string[], changes: 0 };
+  const state = { said, asked: [] as string[], changes: 0, useless: false };
   const ways = new EncryptedWays(parseUpstream(upstream, 'test'), {
     clock,
     log,
@@ -42,6 +42,7 @@ function setUp(upstream: string, said: Said | Record<string, Said>) {
       const asking = { message: Uint8Array.from(query), ...question! };
       return Promise.resolve(buildResponse(asking, { rcode, answers })!);
     },
+    areUseless: () => state.useless,
     changed: () => state.changes++,
   });
   return { clock, ways, state, lines };
@@ -180,4 +181,35 @@ test('it is asked again before it expires; where nobody says, soon, and the ways
   const { length } = state.asked;
   await clock.advance(86_400_000);
   expect(state.asked).toHaveLength(length);
+});
+
+test('what is said for long and is of no use is asked for again soon, and then less often', async () => {
+  const { clock, ways, state } = setUp('dns.example', { svcb: ['1 forged.test. alpn=dot'], ttl: 2 ** 31 - 1 });
+  await ways.begin();
+  await clock.advance(3_600_000);
+  expect(state.asked).toHaveLength(1);
+  state.useless = true;
+  await clock.advance(11_000);
+  expect(state.asked).toHaveLength(2);
+  // Nobody is asked more than once a minute for as long as that lasts.
+  await clock.advance(3_600_000);
+  expect(state.asked.length).toBeGreaterThan(50);
+  expect(state.asked.length).toBeLessThan(70);
+  state.said = { svcb: ['1 a.example. alpn=dot'], ttl: 86_400 };
+  await clock.advance(71_000);
+  expect(ways.places).toMatchObject([{ name: 'a.example' }]);
+  state.useless = false;
+  await clock.advance(120_000);
+  const { length } = state.asked;
+  await clock.advance(3_600_000);
+  expect(state.asked).toHaveLength(length);
+  ways.close();
+});
+
+test('a protocol that is said thousands of times is one way', async () => {
+  const alpn = '03646f74'.repeat(16_000);
+  const hint = '00040004c0000207';
+  const length = (alpn.length / 2).toString(16).padStart(4, '0');
+  const places = await placesOf('dns.example', `0x0001000001${length}${alpn}${hint}`, '1 . alpn=dot');
+  expect(places.map(({ name, at }) => name ?? at!.address)).toEqual(['192.0.2.7', 'dns.example']);
 });

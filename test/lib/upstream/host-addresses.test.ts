@@ -19,7 +19,7 @@ function setUp(first: Said) {
   const lines: string[] = [];
   const note = (_fields: object, message: string): void => void lines.push(message);
   const log: Logger = { debug() {}, info: note, warn: note, error: note };
-  const state = { said: first, asked: [] as string[], changes: 0 };
+  const state = { said: first, asked: [] as string[], changes: 0, useless: false };
   const host = new HostAddresses('dns.example', {
     clock,
     log,
@@ -33,6 +33,7 @@ function setUp(first: Said) {
         makeResponse(query, { ...shape, authorities: said === undefined ? [soa('example')] : [] }),
       );
     },
+    areUseless: () => state.useless,
     changed: () => state.changes++,
   });
   return { clock, host, state, lines };

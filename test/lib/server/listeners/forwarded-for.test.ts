@@ -67,6 +67,16 @@ describe('Forwarded (RFC 7239)', () => {
     ['host=192.0.2.1', '10.0.0.1 4000'],
     ['for="192.0.2.1', '10.0.0.1 4000'],
     ['xfor=192.0.2.1', '10.0.0.1 4000'],
+    // What a proxy passes on in quotes, such as the host that was asked for, the client has written.
+    ['proto=https;host="x;for=203.0.113.9;y";for=192.0.2.1', '192.0.2.1 0'],
+    ['host="x;for=203.0.113.9;y"', '10.0.0.1 4000'],
+    [String.raw`host="\";for=203.0.113.9;\"";for="192.0.2.1"`, '192.0.2.1 0'],
+    [String.raw`for="192\.0.2.1"`, '192.0.2.1 0'],
+    // Each parameter is there once (section 4), and an element is nothing but parameters.
+    ['for=203.0.113.9;for=192.0.2.1', '10.0.0.1 4000'],
+    ['host=x;for=203.0.113.9;y;for=192.0.2.1', '10.0.0.1 4000'],
+    ['for=192.0.2.1;host=a b', '10.0.0.1 4000'],
+    ['for=192.0.2.1;host=dns.example:443;', '192.0.2.1 0'],
   ])('%j is of %s', (text, client) => {
     expect(clientOf(text, 'forwarded')).toBe(client);
   });
