@@ -142,7 +142,7 @@ async function fuzz() {
       name,
     ];
   });
-  for (const name of ['fuzz_config', 'fuzz_dnssec']) {
+  for (const name of ['fuzz_config', 'fuzz_dnssec', 'fuzz_zone', 'fuzz_transfers']) {
     jobs.push(() => [process.execPath, [`test/fuzz/${name}.mjs`, String(fuzzSeconds)], name]);
   }
   // Two at a time: the machines that run this have two cores or more.

@@ -1,5 +1,5 @@
 // The verbs of `shardns ctl` as HTTP calls: what a server does, what its cache holds, forgetting, lists,
-// trust anchors, tracing. Whoever reaches
+// zones, trust anchors, tracing. Whoever reaches
 // this may do all of it: it is served on a unix socket of the server's own user (control-socket.ts).
 //
 // Bounds: a body of 64 KiB; names listed as they are read, no faster than whoever asks takes them.
@@ -11,9 +11,10 @@ import type { Server } from '../server/server.js';
 import { rcodeName, typeCode, typeName } from '../wire/iana.js';
 import { decodeMessage } from '../wire/message.js';
 import { encodeName, foldName, isAtOrBelow, nameToText } from '../wire/name.js';
-import { recordText } from './record-text.js';
+import { recordText } from '../wire/record-text.js';
 import { trace } from './trace.js';
 import { whyOf } from './why.js';
+import { exportZone, zonesCall } from './zone-control.js';
 
 const MAX_BODY_BYTES = 65_536;
 /** How many entries are read before others of the process have their turn. */
@@ -35,6 +36,8 @@ export async function control(server: Server, request: IncomingMessage, response
     else if (call === 'POST /v1/lists/pause') sendJson(response, pause(server, await readJson(request)));
     else if (call === 'GET /v1/anchors') sendJson(response, server.anchors.report);
     else if (call === 'POST /v1/anchors/update') sendJson(response, await updateAnchors(server));
+    else if (call === 'GET /v1/zones/export') await exportZone(server.zones, url.searchParams, response);
+    else if (url.pathname.startsWith('/v1/zones')) await sendZones(server, call, url.searchParams, request, response);
     else if (call === 'GET /v1/trace') await sendTrace(server, url.searchParams, response);
     else problem(response, 404, 'ERR_SHARDNS_OPTION', `there is no ${call}`);
   } catch (error) {
@@ -49,6 +52,8 @@ const PARAMETERS: Readonly<Record<string, readonly string[] | undefined>> = {
   'GET /v1/cache/entry': ['name', 'type', 'tenant'],
   'GET /v1/lists/why': ['name', 'client', 'type'],
   'GET /v1/trace': ['name', 'type', 'fresh'],
+  'GET /v1/zones/check': ['name', 'view'],
+  'GET /v1/zones/export': ['name', 'view'],
 };
 
 /** One that is written wrong would be taken for obeyed. */
@@ -62,6 +67,19 @@ function checkParameters(given: URLSearchParams, taken: readonly string[] | unde
 
 function sendJson(response: ServerResponse, value: unknown): void {
   response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify(value)}\n`);
+}
+
+async function sendZones(
+  server: Server,
+  call: string,
+  parameters: URLSearchParams,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const body = call.startsWith('POST ') ? await readJson(request) : undefined;
+  const told = zonesCall(server, call, parameters, body);
+  if (told === undefined) problem(response, 404, 'ERR_SHARDNS_OPTION', `there is no ${call}`);
+  else sendJson(response, told);
 }
 
 /** RFC 9457. */

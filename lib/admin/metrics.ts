@@ -2,6 +2,7 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { RequestCounts, ServerReport } from '../server/report.js';
 import { DNSSEC_FAMILIES } from './dnssec-metrics.js';
+import { ZONE_FAMILIES } from './zone-metrics.js';
 import { by, counter, type Family, family, gauge, type Labels, type Samples } from './metric-family.js';
 
 /** Types that have a label; which others are asked for is what strangers choose. */
@@ -317,6 +318,7 @@ const FAMILIES: readonly Family[] = [
   counter('shardns_recursion_name_servers_total', 'Name servers looked up', r => r.recursion?.nameServersFetched),
   counter('shardns_recursion_failures_total', 'Resolutions that failed', r => r.recursion?.failures),
   ...DNSSEC_FAMILIES,
+  ...ZONE_FAMILIES,
   gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
   gauge(
     'shardns_infrastructure_servers',

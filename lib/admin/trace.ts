@@ -16,7 +16,7 @@ import { decodeMessage, encodeQuestion, rcodeOf, type ResourceRecord } from '../
 import { encodeName, foldName, nameToText } from '../wire/name.js';
 import { Query } from '../wire/query.js';
 import type { Rrset } from '../wire/rrset.js';
-import { recordText } from './record-text.js';
+import { recordText } from '../wire/record-text.js';
 import { chainLines } from './trace-chain.js';
 import { askUpstreams, type Step } from './trace-upstreams.js';
 

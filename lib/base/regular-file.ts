@@ -10,6 +10,12 @@ export interface FileText {
   stats: BigIntStats;
 }
 
+/** The same as octets. */
+export interface FileOctets {
+  octets: Buffer;
+  stats: BigIntStats;
+}
+
 /**
  * @param known where its version is this one, the text is not read
  * @throws {ShardnsError} ERR_SHARDNS_FILE naming the path and what is wrong; `cause` has the code of the system
@@ -17,6 +23,14 @@ export interface FileText {
 export function readRegularFile(path: string, maxBytes: number): FileText;
 export function readRegularFile(path: string, maxBytes: number, known: string): FileText | undefined;
 export function readRegularFile(path: string, maxBytes: number, known?: string): FileText | undefined {
+  const file = readRegularOctets(path, maxBytes, known);
+  return file && { text: file.octets.toString('utf8'), stats: file.stats };
+}
+
+/** The same as octets. */
+export function readRegularOctets(path: string, maxBytes: number): FileOctets;
+export function readRegularOctets(path: string, maxBytes: number, known?: string): FileOctets | undefined;
+export function readRegularOctets(path: string, maxBytes: number, known?: string): FileOctets | undefined {
   const { fd, stats } = openRegularFile(path);
   try {
     if (known !== undefined && versionOf(stats) === known) return undefined;
@@ -31,7 +45,7 @@ export function readRegularFile(path: string, maxBytes: number, known?: string):
       if (have > maxBytes) throw fileError(path, `more than the ${maxBytes} octets expected`);
       if (have === octets.length) octets = Buffer.concat([octets, Buffer.allocUnsafe(octets.length)]);
     }
-    return { text: octets.toString('utf8', 0, have), stats };
+    return { octets: octets.subarray(0, have), stats };
   } catch (cause) {
     if (cause instanceof ShardnsError) throw cause;
     throw new ShardnsError('ERR_SHARDNS_FILE', `${path}: cannot be read: ${(cause as Error).message}`, { cause });

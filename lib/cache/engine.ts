@@ -4,6 +4,7 @@ import {
   type CacheStats,
   Control,
   ControlFlag,
+  FOR_AUTHORITY,
   ForgetKind,
   MISS,
   MISS_WITH_STALE,
@@ -37,6 +38,8 @@ export interface AnswerOptions {
   udp?: boolean;
   allowStale?: boolean;
   tenant?: number;
+  /** Zones are served: what is for an authority is FOR_AUTHORITY. */
+  authority?: boolean;
   /** What counts in the statistics: the question, and with it all; the reply only, or nothing, where it was counted before. */
   counts?: 'question' | 'reply' | 'nothing';
   /** Whom it is for: it is judged before it is answered, and its tag is in `tag` then. Instead of `tenant`. */
@@ -122,6 +125,7 @@ export const PLAIN_TUNABLES: Tunables = {
   rotate: 0,
   clientSubnet: 0,
   originalTtl: 0,
+  authority: 0,
 };
 
 export function variantFlags(variant: Variant): number {
@@ -154,7 +158,7 @@ export class Engine implements Disposable {
 
   /**
    * Answers a query from the cache into `reply`; TTLs are reduced by the entry's age (RFC 1035 section 4.1.3).
-   * @returns octets of the reply; 0 when none is due; MISS or MISS_WITH_STALE
+   * @returns octets of the reply; 0 when none is due; MISS or MISS_WITH_STALE; FOR_AUTHORITY
    */
   answer(query: Uint8Array, options: AnswerOptions = {}): number {
     if (query.length > MAX_MESSAGE_SIZE) return 0;
@@ -165,6 +169,7 @@ export class Engine implements Disposable {
       (options.client === undefined ? 0 : this.#judge(options.client)) |
       (options.udp ? ControlFlag.udp : 0) |
       (options.allowStale ? ControlFlag.allowStale : 0) |
+      (options.authority ? ControlFlag.authority : 0) |
       (options.isOtherTag ? ControlFlag.otherTag : 0) |
       (counts === 'nothing' ? ControlFlag.countNothing : counts === 'reply' ? ControlFlag.countReply : 0);
     this.#control[Control.tenant] = options.tenant ?? 0;
@@ -258,6 +263,11 @@ export class Engine implements Disposable {
   /** The same for an answer of our own: AA stays as it is. */
   insertOwn(response: Uint8Array, variant: Variant, wallSeconds: number): number {
     const flags = variantFlags(variant) | VariantFlag.authoritative;
+    return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
+  }
+  /** The same for an answer of a zone of our own: it stays as it is until it is forgotten. */
+  insertOfZone(response: Uint8Array, variant: Variant, wallSeconds: number): number {
+    const flags = variantFlags(variant) | VariantFlag.authoritative | VariantFlag.ofZone;
     return this.native.insert(response, flags, variant.tenant ?? 0, wallSeconds, undefined);
   }
   /**
@@ -385,4 +395,4 @@ export class Engine implements Disposable {
   }
 }
 
-export { MISS, MISS_WITH_STALE, NOT_DUE };
+export { FOR_AUTHORITY, MISS, MISS_WITH_STALE, NOT_DUE };

@@ -1,4 +1,4 @@
-// The command line: `shardns serve | check-config | ctl | build`. Each command is loaded when it is the one.
+// The command line: `shardns serve | check-config | check-zone | ctl | build`. Each command is loaded when it is the one.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { exhaustionOf, ShardnsError } from '../base/errors.js';
@@ -26,6 +26,9 @@ const USAGE = `shardns: DNS answers at memory speed
   shardns ctl why NAME [--client ADDR] [--type T]  which list blocks or allows it, or its cached answer
   shardns ctl block | allow | unlist NAME
                                        a name and all below, before all lists, until the server ends; takes that back
+  shardns ctl zones [reload [NAME] | check NAME | export NAME [--view VIEW] | notify NAME | refresh NAME | retransfer NAME]
+                                       the zones that are served; reads their files again; whether a file is good;
+                                       a zone as a file
   shardns ctl pause MINUTES            blocks nothing for so long; 0 ends it
                 [--socket PATH] [--json]
                                        all by the control socket of a server of this user (SHARDNS_CONTROL)
@@ -34,6 +37,7 @@ const USAGE = `shardns: DNS answers at memory speed
                                        (RFC 5011), of the server, as ctl anchors, or of the file of its
                                        dnssec.anchorFile; --update has it look now; exit 1 where something is wrong
   shardns check-config FILE            exit 0 when the file is good, else 1 and what is wrong where
+  shardns check-zone FILE [ORIGIN]     the same of a zone file, as a server of \`zones\` would take it
   shardns build                        compiles the addon where no prebuilt one fits
   shardns --version | --help
 
@@ -63,6 +67,10 @@ async function run(args: string[]): Promise<number> {
   if (command === 'check-config') {
     if (rest.length !== 1) throw new Usage('check-config takes one FILE');
     return (await import('./check-config.js')).checkFile(rest[0]);
+  }
+  if (command === 'check-zone') {
+    if (rest.length < 1 || rest.length > 2) throw new Usage('check-zone takes FILE [ORIGIN]');
+    return (await import('./check-zone.js')).checkZoneFile(rest[0], rest[1]);
   }
   if (command === 'build') return (await import('./build.js')).build();
   if (command === 'ctl') return runCtl(rest);
@@ -111,9 +119,12 @@ function parse(args: string[]) {
 
 async function runCtl(args: string[]): Promise<number> {
   const [verb, ...rest] = args;
-  if (verb === undefined || !/^(status|stats|flush|peek|dump|trace|why|block|allow|unlist|pause|anchors)$/.test(verb)) {
+  if (
+    verb === undefined ||
+    !/^(status|stats|flush|peek|dump|trace|why|block|allow|unlist|pause|anchors|zones)$/.test(verb)
+  ) {
     throw new Usage(
-      `ctl: expected status, stats, flush, peek, dump, trace, why, block, allow, unlist, pause or anchors, got ${JSON.stringify(verb ?? '')}`,
+      `ctl: expected status, stats, flush, peek, dump, trace, why, block, allow, unlist, pause, anchors or zones, got ${JSON.stringify(verb ?? '')}`,
     );
   }
   let parsed;
@@ -132,6 +143,7 @@ async function runCtl(args: string[]): Promise<number> {
         json: { type: 'boolean' },
         client: { type: 'string' },
         update: { type: 'boolean' },
+        view: { type: 'string' },
       },
     });
   } catch (error) {

@@ -5,6 +5,7 @@ import { type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { parseSocketAddress } from '../base/address.js';
 import { ShardnsError, show } from '../base/errors.js';
 import type { ServerReport } from '../server/report.js';
+import { zonesCallOf } from './zones-text.js';
 import { anchorsStatus, anchorsText, negativeLine } from './anchors-text.js';
 import { flagsFromEnvironment } from './config.js';
 import { defaultControlPath } from './control-path.js';
@@ -22,6 +23,7 @@ export interface CtlFlags {
   all?: boolean;
   client?: string;
   update?: boolean;
+  view?: string;
 }
 
 /** What a verb needs: asked of the socket, shown, and what the process ends with. */
@@ -55,6 +57,7 @@ const FLAGS: Readonly<Record<string, readonly (keyof CtlFlags)[]>> = {
   unlist: ['json'],
   pause: ['json'],
   anchors: ['update', 'json'],
+  zones: ['view', 'json'],
 };
 
 /**
@@ -118,6 +121,7 @@ function callOf(verb: string, words: readonly string[], flags: CtlFlags): Call |
       ? { method: 'POST', path: '/v1/anchors/update', ...shown }
       : { method: 'GET', path: '/v1/anchors', ...shown };
   }
+  if (verb === 'zones') return zonesCallOf(words, flags.view);
   if (verb === 'dump' && words.length === 0) {
     return { method: 'GET', path: `/v1/cache?${parameters({ suffix, type, tenant })}`, show: entryLine, whole: false };
   }

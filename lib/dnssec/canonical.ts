@@ -3,21 +3,33 @@ import { countLabels, foldedName, foldedOctet, offsetOfLast } from '../wire/name
 import { canonicalRdata } from '../wire/rdata-layout.js';
 import type { Rrset } from '../wire/rrset.js';
 
-const labelsOfA = new Uint8Array(128);
-const labelsOfB = new Uint8Array(128);
-function split(name: Uint8Array, into: Uint8Array): number {
+const labelsOfA = new Uint16Array(128);
+const labelsOfB = new Uint16Array(128);
+function split(name: Uint8Array, into: Uint16Array, from = 0, end = name.length - 1): number {
   let count = 0;
-  for (let at = 0; name[at] !== 0; at += 1 + name[at]) into[count++] = at;
+  for (let at = from; at < end; at += 1 + name[at]) into[count++] = at - from;
   return count;
 }
 
 /** Order of RFC 4034 section 6.1: by labels from the last, octet for octet in lower case, the absence of an octet first. */
 export function compareNames(a: Uint8Array, b: Uint8Array): number {
-  let i = split(a, labelsOfA);
-  let j = split(b, labelsOfB);
+  return compareLabels(a, 0, a.length - 1, b, 0, b.length - 1);
+}
+
+/** The same of labels that stand somewhere in octets, at most 255 of them, without the root's. */
+export function compareLabels(
+  a: Uint8Array,
+  aFrom: number,
+  aEnd: number,
+  b: Uint8Array,
+  bFrom: number,
+  bEnd: number,
+): number {
+  let i = split(a, labelsOfA, aFrom, aEnd);
+  let j = split(b, labelsOfB, bFrom, bEnd);
   while (i > 0 && j > 0) {
-    const x = labelsOfA[--i];
-    const y = labelsOfB[--j];
+    const x = aFrom + labelsOfA[--i];
+    const y = bFrom + labelsOfB[--j];
     const shorter = Math.min(a[x], b[y]);
     for (let k = 1; k <= shorter; k++) {
       const difference = foldedOctet(a[x + k]) - foldedOctet(b[y + k]);

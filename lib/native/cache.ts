@@ -8,6 +8,7 @@ export const MISS = -1;
 /** Result of `finish` where the client is to get no reply. */
 export const NOT_DUE = -1;
 export const MISS_WITH_STALE = -2; // a miss for which an expired answer could be served
+export const FOR_AUTHORITY = -3; // with the flag `authority`: a transfer, notification, update or signed query
 
 /** Results of `insert` other than the seconds that the answer may live: native/base/status.h. */
 export const Status = {
@@ -52,9 +53,9 @@ export const Control = {
 export const Silence = { noQuery: 0, limited: 1, blocked: 2 } as const;
 /**
  * `countReply`: the question was counted before; `countNothing`: nor does the reply count. `resolves`: misses are
- * resolved, ANY too. `client`: for the client whose address the control words have, as the gate of `judgeBy` judges it;
- * the word `tenant` is its tag afterwards. `otherTag`, with `countReply`: it is asked again under the tag of a list's alias,
- * and judged as it was at first.
+ * resolved, ANY too. `authority`: who serves zones. `client`: for the client whose address the control words have, as
+ * the gate of `judgeBy` judges it; the word `tenant` is its tag afterwards. `otherTag`, with `countReply`: it is asked again
+ * under the tag of a list's alias, and judged as it was at first.
  */
 export const ControlFlag = {
   udp: 1,
@@ -64,10 +65,11 @@ export const ControlFlag = {
   resolves: 16,
   client: 32,
   otherTag: 64,
+  authority: 128,
 } as const;
 /**
  * From `authoritative` on they are no part of the key: the answer inserted is our own; says nothing of validation; lives
- * as long as the control words `remainingTicks` and `ageTicks` say of another entry.
+ * as long as the control words `remainingTicks` and `ageTicks` say of another entry; is a zone's own, and not aged.
  */
 export const VariantFlag = {
   dnssecOk: 1,
@@ -75,6 +77,7 @@ export const VariantFlag = {
   authoritative: 4,
   adUnknown: 8,
   inherited: 16,
+  ofZone: 32,
 } as const;
 export const ForgetKind = { all: 0, name: 1, suffix: 2, tenant: 3 } as const;
 export const TICKS_PER_SECOND = 16;
@@ -87,6 +90,8 @@ export const BEHIND_BIT = 0x1_0000;
 export const NO_EXTENDED_ERROR = 0xffff;
 /** Beside the extended error of `finish` and `replyMessage`: the answer is our own, and AA stays set. */
 export const MARK_AUTHORITATIVE = 0x1_0000;
+/** The same where it is an answer of a zone of our own: its TTLs are shown as they are, and RA is not set. */
+export const MARK_ZONE = 0x2_0000;
 
 /** Words of `configure`, in order. */
 export const TUNABLES = [
@@ -106,6 +111,7 @@ export const TUNABLES = [
   'rotate',
   'clientSubnet',
   'originalTtl',
+  'authority',
 ] as const;
 export type Tunables = Record<(typeof TUNABLES)[number], number>;
 

@@ -31,8 +31,10 @@ import {
   Control,
   ControlFlag,
   DROPPED,
+  FOR_AUTHORITY,
   ForgetKind,
   MARK_AUTHORITATIVE,
+  MARK_ZONE,
   MISS,
   MISS_WITH_STALE,
   NO_EXTENDED_ERROR,
@@ -70,7 +72,7 @@ export interface Contract {
   names: Readonly<Record<string, NameList>>;
 }
 
-export const CONTRACT = 12;
+export const CONTRACT = 13;
 
 /** Names of words by their places; `words` is how many there are. */
 function inOrder({ words, ...places }: Readonly<Record<string, number>>): string[] {
@@ -99,7 +101,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   cookieState: CookieState,
   rateKind: RateKind,
   rateAction: RateAction,
-  answerResult: { dropped: DROPPED, miss: MISS, missWithStale: MISS_WITH_STALE },
+  answerResult: { dropped: DROPPED, miss: MISS, missWithStale: MISS_WITH_STALE, forAuthority: FOR_AUTHORITY },
   controlFlag: ControlFlag,
   silence: Silence,
   variantFlag: VariantFlag,
@@ -127,6 +129,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
     behindBit: BEHIND_BIT,
     noExtendedError: NO_EXTENDED_ERROR,
     markAuthoritative: MARK_AUTHORITATIVE,
+    markZone: MARK_ZONE,
     moreWait: MORE_WAIT,
     kindShift: KIND_SHIFT,
     maxValueOctets: MAX_VALUE_OCTETS,

@@ -1,6 +1,6 @@
 // The native UDP plane: its methods, the flights it hands over and its statistics.
 
-export const FlightKind = { miss: 0, refresh: 1, otherClass: 2 } as const;
+export const FlightKind = { miss: 0, refresh: 1, otherClass: 2, authority: 3 } as const;
 /**
  * Places of the fields of a drained flight (native/udp/miss_ring.h), which is as many octets, then the packet, padded
  * to 4. `family` is 4, 6, or 0 where the client has no address; an IPv4 address is in the first four octets.
@@ -67,6 +67,8 @@ export interface NativePlane {
   drain(most: number): number;
   replyMessage(ticket: number, response: Uint8Array, wallSeconds: number, extendedError: number): boolean;
   replyError(ticket: number, rcode: number, extendedError: number, text: string): boolean;
+  /** To a flight of kind `authority`: as it is. */
+  replyOctets(ticket: number, reply: Uint8Array): boolean;
   replyStale(ticket: number, tenant: number): boolean;
   discard(ticket: number): boolean;
   /** Leaves the flight its first waiter; the others become another one, to be drained. False: they cannot be parted. */

@@ -9,10 +9,13 @@ export const QueryVerdict = {
   notImp: 4,
   badVersion: 5,
   refused: 6,
-  notAuth: 7,
-  any: 8,
-  otherClass: 9,
-  noQuestion: 10,
+  transfer: 7,
+  notify: 8,
+  update: 9,
+  signed: 10,
+  any: 11,
+  otherClass: 12,
+  noQuestion: 13,
 } as const;
 /** Words that `parseQuery` fills, in order; the subnet's address takes four, its first octet uppermost. */
 export const QUERY_WORDS = [

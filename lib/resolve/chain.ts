@@ -1,4 +1,4 @@
-// The steps of one question, in their order: an alias of a list, what a server says of itself, ANY, local data, the hook,
+// The steps of one question, in their order: an alias of a list, what a server says of itself, zones, ANY, local data, the hook,
 // built-in zones, then recursion or upstreams; of these three what is found is translated for clients with IPv6 alone
 // (DNS64). Each is a file of `steps/`, and gives undefined where the next one is to be asked. What a
 // question comes to is kept by Keep; flights and stale answers stand around the chain.
@@ -16,6 +16,7 @@ import { answerFromListAlias } from './steps/list-alias.js';
 import { answerFromBuiltInZone, answerFromLocalData } from './steps/local.js';
 import { recurse } from './steps/recurse.js';
 import type { StepParts } from './steps/step.js';
+import { answerFromZone } from './steps/zone.js';
 
 export class Chain {
   readonly hook: HookStep;
@@ -35,6 +36,7 @@ export class Chain {
     return (
       answerFromListAlias(query, asker, parts) ??
       answerOfServer(query, parts.context.options.identity) ??
+      answerFromZone(query, asker, parts) ??
       answerAny(query, asker, parts) ??
       answerFromLocalData(query, asker, parts) ??
       (parts.hooks.onQuery === undefined

@@ -6,8 +6,8 @@ import type { Clock } from '../base/clock.js';
 import type { Engine, Peeked, Variant } from '../cache/engine.js';
 import type { Forgotten } from '../cache/forgotten.js';
 import { parseSignature, serialDifference } from '../dnssec/signature.js';
-import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
-import { flagsOf, headerRcode, setFlags } from '../wire/flags.js';
+import { MARK_AUTHORITATIVE, MARK_ZONE, NO_EXTENDED_ERROR, Status } from '../native/binding.js';
+import { flagsOf, headerRcode, isOfZone, setFlags } from '../wire/flags.js';
 import { Class, ExtendedError, Flag, Rcode, Type } from '../wire/iana.js';
 import { decodeMessage } from '../wire/message.js';
 import type { Query } from '../wire/query.js';
@@ -95,6 +95,14 @@ export class Keep {
     return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE };
   }
 
+  /** The same for an answer of a zone of our own, which stays until the zone changes. @param keeps whether it may */
+  ofZone(query: Query, asker: Flyer, message: Uint8Array, keeps: boolean): Resolution {
+    if (keeps && !this.#isOutdated(asker)) {
+      this.engine.insertOfZone(message, variantOf(query, asker.tenant), this.clock.wallSeconds());
+    }
+    return { kind: 'message', message, extendedError: NO_EXTENDED_ERROR | MARK_AUTHORITATIVE | MARK_ZONE };
+  }
+
   /**
    * Stores an upstream's answer.
    * @param message NOERROR or NXDOMAIN
@@ -171,6 +179,8 @@ export class Keep {
     if (!mayBeFresh && !allowStale) return undefined;
     // Looked up once for both: most questions have no other form.
     const other = this.#peek(query, tenant, !dnssecOk, checkingDisabled);
+    // A zone has each form of its own.
+    if (other !== undefined && isOfZone(other.message)) return undefined;
     if (mayBeFresh && other !== undefined && other.remainingSeconds > 0) {
       if (this.#store(query, tenant, () => withoutDnssec(other.message), other)) return 'fresh';
     }

@@ -160,6 +160,7 @@ export class PlainMisses implements ForwardOwner<Miss> {
       isPlainType(query.type) &&
       (coalescer.size === this.underWay || !coalescer.asks(query, 0)) &&
       !keep.knows(query, 0, options) &&
+      context.zones?.entryFor(query.name, query.type, 0) === undefined &&
       !options.local.hasSay(query, 0) &&
       options.dns64?.hasSay(query, 0) !== true
     );

@@ -17,6 +17,7 @@ import type { Upstream } from '../upstream/upstream.js';
 import { isTruncated } from '../wire/flags.js';
 import { HEADER_SIZE, Rcode } from '../wire/iana.js';
 import { foldedKey } from '../wire/name.js';
+import type { OwnZones } from './own-zones.js';
 import { Query } from '../wire/query.js';
 import type { Coalescer } from './coalescer.js';
 import type { Hooks } from './hooks.js';
@@ -81,6 +82,7 @@ export class PlainQuestions implements ForwardOwner<PlainQuestion> {
     const { context, hooks, exchanger, keep, coalescer } = this.parts;
     const { options } = context;
     if (exchanger.forwarding === undefined || !isUpstreamsAlone(context, hooks, exchanger)) return undefined;
+    if (context.zones !== undefined && isOfZones(context.zones, packet)) return undefined;
     if (options.dns64 !== undefined || options.local.mayHaveSay(packet, HEADER_SIZE)) return undefined;
     if (coalescer.size > this.underWay || keep.knowsAny) {
       const query = new Query(packet);
@@ -162,4 +164,9 @@ export class PlainQuestions implements ForwardOwner<PlainQuestion> {
     this.#unraced.leave(one);
     this.parts.coalescer.release(undefined);
   }
+}
+
+function isOfZones(zones: OwnZones, packet: Uint8Array): boolean {
+  const { name, type } = new Query(packet);
+  return zones.entryFor(name, type, 0) !== undefined;
 }

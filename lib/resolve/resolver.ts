@@ -17,6 +17,7 @@ import { headerRcode } from '../wire/flags.js';
 import { Class, ExtendedError, Rcode } from '../wire/iana.js';
 import { isAtOrBelow, nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
+import type { OwnZones } from './own-zones.js';
 import { type Asker, knownAsker, type KnownAsker } from './asker.js';
 import { Chain } from './chain.js';
 import { Coalescer } from './coalescer.js';
@@ -85,6 +86,8 @@ export class Resolver implements ResolverContext {
   listAliases: Pick<ListAliases, 'find' | 'kept' | 'keeps'> | undefined;
   /** Told who serves the zones of what is found, where lists have rules about that. */
   servedZones: Pick<ServedZones, 'wanted' | 'note'> | undefined;
+  /** Set where zones are served. */
+  zones: OwnZones | undefined;
   /** How this server is asked encrypted, where it is and may tell. */
   designation: Designation | undefined;
   /** Set where names are resolved from the root, or zones are configured. */

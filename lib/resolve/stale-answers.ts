@@ -38,6 +38,7 @@ export class StaleAnswers {
     // Nor to those whom a list tells another name's.
     if (isAliasTag(tenant)) return undefined;
     if (!options.staleEnabled || query.dnsClass !== Class.IN || recursor === undefined) return undefined;
+    if (this.context.zones?.entryFor(query.name, query.type, tenant) !== undefined) return undefined;
     if (!passed && this.hooks.onQuery !== undefined) return undefined;
     try {
       const found = staleRrsets(query, recursor, options.staleTtlSeconds);

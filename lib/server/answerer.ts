@@ -6,20 +6,22 @@
 // Bound: of replies that wait for one answer TURN_OCTETS a turn of the event loop; the others follow in the next ones.
 import type { Clock } from '../base/clock.js';
 import { Turns } from '../base/turns.js';
-import type { Engine, JudgedClient } from '../cache/engine.js';
+import { type Engine, FOR_AUTHORITY, type JudgedClient } from '../cache/engine.js';
 import type { Gate } from '../clients/gate.js';
 import { DURATION_BUCKETS, NO_EXTENDED_ERROR, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
 import { SERVFAIL } from '../resolve/outcome.js';
 import { ASK_AGAIN, type Asker, type Resolution, type Resolver } from '../resolve/resolver.js';
 import { Query } from '../wire/query.js';
+import type { AuthorityRequests, MessageSource } from '../zone/authority/requests.js';
 import { byProtocolFamily, type Protocol } from './listeners/protocols.js';
 
 export type ListenerAsker = Asker & { protocol: Protocol; client: { address: string; port: number } };
 /**
  * Takes the reply, which the next one overwrites; undefined when none is due.
  * @param why then: one of Silence
+ * @param more messages that follow it, over streams only
  */
-export type Reply = (octets: Uint8Array | undefined, why?: number) => void;
+export type Reply = (octets: Uint8Array | undefined, why?: number, more?: MessageSource) => void;
 
 /** Whom a reply is for. */
 interface For {
@@ -44,6 +46,8 @@ export class Answerer {
   /** The same by type: the last counts every type above 255. */
   readonly requestsByType = byProtocolFamily(() => new Float64Array(TYPES_COUNTED));
   readonly #turns = new Turns(TURN_OCTETS);
+  /** Transfers, notifications, updates and whatever is signed, where zones are served. */
+  authority: AuthorityRequests | undefined;
   /** Why none was due, of the last reply of which that is so. */
   #why = 0;
   #closed = false;
@@ -75,9 +79,13 @@ export class Answerer {
     let tenant: number | undefined;
     try {
       client = this.gate.clientOf(asker.client.address);
-      const length = this.engine.answer(message, { udp, client });
+      const length = this.engine.answer(message, { udp, client, authority: this.authority !== undefined });
       tenant = tenantOf(this.engine.tag);
       this.#countRequest(asker);
+      if (length === FOR_AUTHORITY) {
+        this.authority!.handle(Uint8Array.from(message), asker, (octets, more) => done(octets, undefined, more));
+        return;
+      }
       if (length < 0) {
         // Kept beyond this call, so out of the listener's buffer.
         query = new Query(Uint8Array.from(message));
@@ -91,6 +99,12 @@ export class Answerer {
     }
     if (waiting === undefined || query === undefined) done(octets);
     else this.#answerLater(waiting, query, { udp, client, asker, tenant }, done);
+  }
+
+  /** A query of the plane's that is for who serves zones, and kept. Calls `reply` once. Never throws. */
+  answerForAuthority(message: Uint8Array, asker: ListenerAsker, reply: Reply): void {
+    if (this.authority === undefined || this.#closed) reply(undefined);
+    else this.authority.handle(message, asker, octets => reply(octets));
   }
 
   /** Before queries that are looked up natively: for this client. */
@@ -227,9 +241,9 @@ export class Answerer {
   /** Counts how long a query takes from here. */
   #timed(reply: Reply): Reply {
     const began = this.clock.nowMs();
-    return octets => {
+    return (octets, _, more) => {
       this.#count((this.clock.nowMs() - began) * 1000);
-      reply(octets, octets === undefined ? this.#why : undefined);
+      reply(octets, octets === undefined ? this.#why : undefined, more);
     };
   }
 

@@ -29,6 +29,8 @@ import { SignatureProbes } from './signature-probes.js';
 import { Snapshots } from './snapshots.js';
 import { makeTransports, type Transports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
+import { ZoneTransfers } from './zone-transfers.js';
+import { Zones } from './zones.js';
 
 export interface ServerParts {
   readonly clock: Clock;
@@ -56,6 +58,8 @@ export interface ServerParts {
   readonly listeners: Listeners;
   readonly invalidation: Invalidation;
   readonly clientRules: ClientRules;
+  readonly zones: Zones;
+  readonly zoneTransfers: ZoneTransfers;
   /** Has clients told how the listeners that are open now are asked encrypted. */
   readonly designate: (settings: ServerSettings) => void;
 }
@@ -130,6 +134,16 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     log,
     ownCache: !sharesEngine,
   });
+  const zones = new Zones(resolver, { clock, log });
+  zones.prepare(settings).commit();
+  const zoneTransfers = new ZoneTransfers({
+    clock,
+    random,
+    log,
+    store: zones.served.everyone,
+    answerer,
+    transport: transports.udp,
+  });
   negativeAnchors.use(settings);
   clientRules.apply(settings);
   const designate = (by: ServerSettings): void => void (resolver.designation = designationOf(by, listeners.listening));
@@ -156,6 +170,8 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     listeners,
     invalidation,
     clientRules,
+    zones,
+    zoneTransfers,
     designate,
   };
 }

@@ -39,6 +39,11 @@ import type { DiscoveryReport, HostReport, UpstreamGroups } from './upstream-gro
 import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
 import type { ProxyStats } from './listeners/proxies.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
+import type { ZoneTransfers, ZoneTransfersReport } from './zone-transfers.js';
+import type { ZoneReport, Zones } from './zones.js';
+
+/** Zones that are told of one by one: `shardns ctl zones` has all. */
+const MOST_ZONES = 100;
 
 export type ServerState = 'new' | 'starting' | 'listening' | 'draining' | 'closed';
 
@@ -164,6 +169,9 @@ export interface ServerReport {
     readonly rrsetBytes: number;
   };
   /** What is believed of zones' keys (DNSSEC). */
+  readonly zones: { readonly totals: ReturnType<Zones['totals']>; readonly first: readonly ZoneReport[] };
+  /** What goes from server to server; zones that do, the first hundred. */
+  readonly zoneTransfers: ZoneTransfersReport;
   readonly anchors: AnchorsReport;
   /** Why this machine's clock seems to be wrong: by it a trust anchor's signatures are not valid yet, or no more. */
   readonly clockDoubt?: string;
@@ -188,6 +196,8 @@ export interface ReportSources {
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
   readonly anchors: Anchors;
+  readonly zones: Zones;
+  readonly zoneTransfers: ZoneTransfers;
   readonly probes: SignatureProbes;
   readonly bogusBy: Readonly<Record<string, number>>;
   readonly groups: UpstreamGroups;
@@ -285,6 +295,8 @@ export function reportOf(sources: ReportSources): ServerReport {
       rrsetEntries: rrsets?.entries ?? 0,
       rrsetBytes: rrsets?.liveBytes ?? 0,
     },
+    zones: { totals: sources.zones.totals(), first: sources.zones.report(MOST_ZONES) },
+    zoneTransfers: sources.zoneTransfers.report(MOST_ZONES),
     anchors: sources.anchors.report,
     clockDoubt: recursion.clockDoubt,
     forwardedTo: sources.probes.report,

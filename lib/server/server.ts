@@ -25,11 +25,13 @@ import type { Recursion } from './recursion.js';
 import { reportOf, type ServerReport, type ServerState } from './report.js';
 import { type PreparesSettings, type ServerLife, SettingsInForce, type SettingsPair } from './settings-in-force.js';
 import { readOptions, type ServerOptions, type ServerSettings } from './settings/settings.js';
-import { checkSource } from './settings/upstreams.js';
+import { authoritiesOf, checkSource, sourceOf } from './settings/upstreams.js';
 import type { Snapshots } from './snapshots.js';
 import type { Protocol } from './listeners/protocols.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
 import type { UdpPlane } from './listeners/udp-plane.js';
+import type { ZoneTransfers } from './zone-transfers.js';
+import type { Zones } from './zones.js';
 
 /** How long clients have to take what was written to them when listeners close. */
 const UNREAD_MS = 1000;
@@ -57,6 +59,9 @@ export class Server implements AsyncDisposable {
   readonly anchors: Anchors;
   /** What is decided of clients and of names before anything is looked up. */
   readonly clientRules: ClientRules;
+  readonly zones: Zones;
+  /** Zones that come from other servers, and go to them. */
+  readonly zoneTransfers: ZoneTransfers;
   readonly #parts: ServerParts;
   readonly #inForce: SettingsInForce;
   readonly #observers: ServerObserver[] = [];
@@ -84,6 +89,8 @@ export class Server implements AsyncDisposable {
     this.recursion = parts.recursion;
     this.anchors = parts.anchors;
     this.clientRules = parts.clientRules;
+    this.zones = parts.zones;
+    this.zoneTransfers = parts.zoneTransfers;
     const life: ServerLife = {
       observers: this.#observers,
       isListening: () => this.listening,
@@ -159,6 +166,7 @@ export class Server implements AsyncDisposable {
       (await this.#parts.clientRules.lists.prepare(settings)).commit();
       this.clientRules.publish();
       this.#parts.certificates.prepare(settings).commit();
+      await this.zoneTransfers.begin(settings, authoritiesOf(settings), sourceOf(settings));
       this.#checkOpen('listen()');
       await this.#openListeners(this.#inForce);
     } catch (error) {
@@ -273,6 +281,7 @@ export class Server implements AsyncDisposable {
     const { groups, owner, ownsEngine } = this.#parts;
     const { resolver, listeners, answerer } = this;
     const transports: Transport[] = Object.values(this.#parts.transports);
+    await steps.wait(() => this.zoneTransfers.close());
     for (const part of [resolver, listeners, answerer, groups, ...transports]) {
       steps.do(() => part.close());
     }

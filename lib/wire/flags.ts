@@ -14,9 +14,22 @@ export function setFlags(message: Uint8Array, flags: number): void {
   message[3] = flags & 0xff;
 }
 
+/** What kind of message it is. */
+export function opcodeOf(message: Uint8Array): number {
+  return (message[2] & (OPCODE >> 8)) >> 3;
+}
+
+/** As a number of `Opcode` stands among the flags. */
+export const opcodeFlags = (opcode: number): number => opcode << 11;
+
 /** The rcode without the upper bits, which are the OPT's (opt.ts). */
 export function headerRcode(message: Uint8Array): number {
   return message[3] & RCODE;
+}
+
+/** Whether an answer that is kept is one of a zone of our own: no reply has that bit (native/wire/header.h). */
+export function isOfZone(kept: Uint8Array): boolean {
+  return (kept[3] & 0x40) !== 0;
 }
 
 /** Whether what the message should say did not fit into it (RFC 2181 section 9). */

@@ -30,6 +30,8 @@ export const Type = {
   GPOS: 27,
   AAAA: 28,
   LOC: 29,
+  EID: 31,
+  NIMLOC: 32,
   SRV: 33,
   ATMA: 34,
   NAPTR: 35,
@@ -50,6 +52,8 @@ export const Type = {
   TLSA: 52,
   SMIMEA: 53,
   HIP: 55,
+  NINFO: 56,
+  RKEY: 57,
   TALINK: 58,
   CDS: 59,
   CDNSKEY: 60,
@@ -71,6 +75,10 @@ export const Type = {
   ANY: 255,
   URI: 256,
   CAA: 257,
+  AVC: 258,
+  RESINFO: 261,
+  WALLET: 262,
+  TA: 32768,
   DLV: 32769,
 } as const;
 export type TypeName = keyof typeof Type;
@@ -88,7 +96,11 @@ export function typeCode(name: string): number | undefined {
   return match !== null && Number(match[1]) <= 65535 ? Number(match[1]) : undefined;
 }
 
-export const Class = { IN: 1, CH: 3, HS: 4 } as const;
+/** NONE and ANY stand in updates only (RFC 2136 section 1.1; ANY also with a TSIG, RFC 8945 section 4.2). */
+export const Class = { IN: 1, CH: 3, HS: 4, NONE: 254, ANY: 255 } as const;
+
+/** Kinds of messages (RFC 1035 section 4.1.1; RFC 1996 section 3.3; RFC 2136 section 2.2). */
+export const Opcode = { QUERY: 0, NOTIFY: 4, UPDATE: 5 } as const;
 
 export const Rcode = {
   NOERROR: 0,
@@ -98,7 +110,10 @@ export const Rcode = {
   NOTIMP: 4,
   REFUSED: 5,
   YXDOMAIN: 6,
+  YXRRSET: 7, // this and the next: RFC 2136 section 2.2
+  NXRRSET: 8,
   NOTAUTH: 9,
+  NOTZONE: 10,
   BADVERS: 16,
   BADCOOKIE: 23,
 } as const;
@@ -133,6 +148,7 @@ export const ExtendedError = {
   notAuthoritative: 20,
   noReachableAuthority: 22,
   networkError: 23,
+  invalidData: 24,
   signatureExpiredBeforeValid: 25,
   unsupportedNsec3Iterations: 27,
 } as const;

@@ -155,3 +155,19 @@ export function padded(message: Uint8Array, block: number): Uint8Array {
   const rest = (message.length + 4) % block;
   return appendOption(message, OptionCode.padding, PADDING.subarray(0, rest === 0 ? 0 : block - rest));
 }
+
+/** Writes an OPT without options at `at`, where `writeBareOpt.octets` are free. @param udpSize that is told */
+export function writeBareOpt(message: Uint8Array, at: number, udpSize: number): void {
+  message.fill(0, at, at + writeBareOpt.octets);
+  message[at + 2] = Type.OPT;
+  message[at + 3] = udpSize >> 8;
+  message[at + 4] = udpSize;
+}
+/** Of an OPT without options. */
+writeBareOpt.octets = 11;
+
+/** Octets that a message's OPT says its sender takes over UDP; undefined where it has none (RFC 6891 section 6.2.3). */
+export function toldUdpSize(message: Uint8Array): number | undefined {
+  const opt = findOpt(message);
+  return opt === 0 ? undefined : (message[opt + 3] << 8) | message[opt + 4];
+}

@@ -22,6 +22,12 @@ export class Source {
     if (token === undefined) throw optionError(`${this.type} data`, '', expected);
     return token;
   }
+  peek(): Token | undefined {
+    return this.tokens[this.#at];
+  }
+  get at(): number {
+    return this.#at;
+  }
   get left(): number {
     return this.tokens.length - this.#at;
   }
@@ -116,7 +122,11 @@ export const time: Field = {
       return bigEndian(Number(text), 4);
     }
     const [year, month, day, hour, minute, second] = match.slice(1).map(Number);
-    return bigEndian((Date.UTC(year, month - 1, day, hour, minute, second) / 1000) % 2 ** 32, 4);
+    const at = Date.UTC(year, month - 1, day, hour, minute, second);
+    // What is no date comes back as another one. Of the seconds as many bits are kept as the field has (RFC 4034 3.1.5).
+    const written = new Date(at).toISOString().replace(/\D/g, '').slice(0, 14);
+    if (written !== text || at < 0) throw source.wrong(text, 'a time from 1970 on');
+    return bigEndian((at / 1000) % 2 ** 32, 4);
   },
   decode: octets =>
     new Date(octets.number(4) * 1000)
@@ -129,10 +139,12 @@ export const name: Field = {
   encode: source => {
     const { text } = source.next('a name');
     if (text === '@') return encodeName(source.origin);
-    return encodeName(text.endsWith('.') && !text.endsWith('\\.') ? text : absolute(text, source.origin));
+    return encodeName(isAbsolute(text) ? text : absolute(text, source.origin));
   },
   decode: octets => octets.name(),
 };
+/** Whether its last dot is one, and not an octet of the last label. */
+const isAbsolute = (text: string): boolean => /(^|[^\\])(\\\\)*\.$/.test(text);
 const absolute = (text: string, origin: string): string => (origin === '.' ? `${text}.` : `${text}.${origin}`);
 
 export const address = (family: 4 | 6): Field => ({
@@ -182,13 +194,17 @@ export const hexOctets = (source: Source, text: string): Uint8Array => {
   return Buffer.from(text, 'hex');
 };
 export const hex: Field = {
-  encode: source => hexOctets(source, source.rest()),
+  encode: source => {
+    if (source.left === 0) throw source.wrong('', 'hexadecimal digits');
+    return hexOctets(source, source.rest());
+  },
   decode: octets => Buffer.from(octets.take(octets.left)).toString('hex').toUpperCase(),
 };
 export const base64: Field = {
   encode: source => {
+    if (source.left === 0) throw source.wrong('', 'base 64');
     const text = source.rest();
-    if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw source.wrong(text, 'base 64');
+    if (!/^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) throw source.wrong(text, 'base 64');
     return Buffer.from(text, 'base64');
   },
   decode: octets => Buffer.from(octets.take(octets.left)).toString('base64'),
@@ -211,11 +227,16 @@ const BASE32 = '0123456789ABCDEFGHIJKLMNOPQRSTUV'; // RFC 4648 section 7
 export const hash32: Field = {
   encode: source => {
     const { text } = source.next('a hash');
-    if (!/^[0-9a-v]+$/i.test(text)) throw source.wrong(text, 'base 32 with extended hex alphabet');
+    // Most leave the padding out (RFC 5155 section 3.3). So many digits end in the middle of an octet.
+    const digits = text.replace(/={1,6}$/, '');
+    const isPadded = digits.length < text.length;
+    if (!/^[0-9a-v]+$/i.test(digits) || [1, 3, 6].includes(digits.length % 8) || (isPadded && text.length % 8 !== 0)) {
+      throw source.wrong(text, 'base 32 with extended hex alphabet');
+    }
     const octets: number[] = [];
     let bits = 0;
     let value = 0;
-    for (const digit of text.toUpperCase()) {
+    for (const digit of digits.toUpperCase()) {
       value = (value << 5) | BASE32.indexOf(digit);
       bits += 5;
       if (bits >= 8) {

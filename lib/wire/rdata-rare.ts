@@ -112,7 +112,8 @@ const CERTIFICATES = ['', 'PKIX', 'SPKI', 'PGP', 'IPKIX', 'ISPKI', 'IPGP', 'ACPK
 export const certType: Field = {
   encode: source => {
     const { text } = source.next('a certificate type');
-    const code = CERTIFICATES.indexOf(text.toUpperCase());
+    const mnemonic = text.toUpperCase();
+    const code = mnemonic === 'URI' ? 253 : mnemonic === 'OID' ? 254 : CERTIFICATES.indexOf(mnemonic);
     if (code > 0) return bigEndian(code, 2);
     if (!/^\d+$/.test(text) || Number(text) > 65_535) throw source.wrong(text, 'a certificate type');
     return bigEndian(Number(text), 2);

@@ -47,6 +47,12 @@ const FIELDS: Readonly<Record<string, readonly Field[]>> = {
   SOA: [name, name, u32, seconds, seconds, seconds, seconds],
   TXT: [strings],
   SPF: [strings],
+  NINFO: [strings],
+  AVC: [strings],
+  RESINFO: [strings],
+  WALLET: [strings],
+  EID: [hex],
+  NIMLOC: [hex],
   HINFO: [string, string],
   X25: [string],
   ISDN: [string, optional(string)],
@@ -58,9 +64,11 @@ const FIELDS: Readonly<Record<string, readonly Field[]>> = {
   DS: [u16, algorithm, u8, hex],
   CDS: [u16, algorithm, u8, hex],
   DLV: [u16, algorithm, u8, hex],
+  TA: [u16, algorithm, u8, hex],
   DNSKEY: [u16, u8, algorithm, base64],
   CDNSKEY: [u16, u8, algorithm, base64],
   KEY: [u16, u8, algorithm, base64],
+  RKEY: [u16, u8, algorithm, base64],
   RRSIG: [typeField, algorithm, u8, u32, time, time, u16, name, base64],
   SIG: [typeField, algorithm, u8, u32, time, time, u16, name, base64],
   NSEC: [name, bitmap],
@@ -94,20 +102,25 @@ const FIELDS: Readonly<Record<string, readonly Field[]>> = {
  * @throws {ShardnsError} ERR_SHARDNS_OPTION naming the type, the field and what was expected
  */
 export function encodeRdata(type: number, text: string, origin = '.'): Uint8Array {
-  const label = typeName(type);
-  const tokens = tokenize(text);
-  const source = new Source(label, tokens, origin);
-  if (tokens[0]?.text === '\\#' && !tokens[0].quoted) {
+  return encodeFields(new Source(typeName(type), tokenize(text), origin));
+}
+
+/** The same of fields; where it throws, the one before `source.at` is what is wrong. */
+export function encodeFields(source: Source): Uint8Array {
+  const first = source.peek();
+  if (first?.text === '\\#' && !first.quoted) {
     source.next('');
     const length = Number(source.next('a length').text);
     const data = hexOctets(source, source.rest());
     if (data.length !== length) throw source.wrong(data.length, `${length} octets, as is said before them`);
     return data;
   }
-  const fields = FIELDS[label];
-  if (fields === undefined) throw source.wrong(text, '\\# LENGTH HEX: this type has no text form of its own here');
+  const fields = FIELDS[source.type];
+  if (fields === undefined) {
+    throw source.wrong(source.rest(), '\\# LENGTH HEX: this type has no text form of its own here');
+  }
   const data = Buffer.concat(fields.map(field => field.encode(source)));
-  if (source.left > 0) throw source.wrong(source.rest(), 'nothing more');
+  if (source.left > 0) throw source.wrong(source.next('').text, 'nothing more');
   if (data.length > 65_535) throw source.wrong(`${data.length} octets`, 'at most 65535 octets');
   return Uint8Array.from(data);
 }

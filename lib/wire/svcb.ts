@@ -70,6 +70,14 @@ export function encodeParams(tokens: readonly Token[]): Uint8Array {
     if (values.has(code)) throw optionError('SVCB parameter', text, 'each key once');
     values.set(code, encodeValue(keyName(code), value));
   }
+  const mandatory = values.get(0) ?? [];
+  for (let i = 0; i < mandatory.length; i += 2) {
+    const code = mandatory[i] * 256 + mandatory[i + 1];
+    // RFC 9460 section 8.
+    if (code === 0 || !values.has(code) || (i > 0 && code === mandatory[i - 2] * 256 + mandatory[i - 1])) {
+      throw optionError('SVCB mandatory', keyName(code), 'keys that are there, each once and not itself');
+    }
+  }
   const sorted = [...values].sort(([a], [b]) => a - b);
   return Uint8Array.from(sorted.flatMap(([code, value]) => [...u16(code), ...u16(value.length), ...value]));
 }

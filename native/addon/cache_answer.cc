@@ -14,6 +14,7 @@ int32_t ResultOf(const udp::Response& response) {
     case udp::Verdict::kReply:
       return static_cast<int32_t>(response.length);
     case udp::Verdict::kMiss:
+      if (wire::IsForAuthority(response.query_verdict)) return answer_result::kForAuthority;
       return response.answer.has_stale ? answer_result::kMissWithStale : answer_result::kMiss;
     case udp::Verdict::kDrop:
       return answer_result::kDropped;
@@ -36,7 +37,8 @@ struct CacheAnswering {
             .counting = (control[control::kFlags] & control_flag::kCountNothing) != 0 ? udp::Counting::kNothing
                         : (control[control::kFlags] & control_flag::kCountReply) != 0 ? udp::Counting::kReply
                                                                                       : udp::Counting::kQuestion,
-            .resolves = (control[control::kFlags] & control_flag::kResolves) != 0};
+            .resolves = (control[control::kFlags] & control_flag::kResolves) != 0,
+            .authority = (control[control::kFlags] & control_flag::kAuthority) != 0};
   }
   static int32_t AnswerInto(Object* self, uint32_t* control, Bytes query, MutableBytes reply) {
     wire::Query parsed;
@@ -186,7 +188,8 @@ struct CacheAnswering {
                                              {.response = self->OwnBeside(response),
                                               .wall_seconds = wall,
                                               .ttl = self->ttl_,
-                                              .authoritative = (extended_error & kMarkAuthoritative) != 0},
+                                              .authoritative = (extended_error & kMarkAuthoritative) != 0,
+                                              .of_zone = (extended_error & kMarkZone) != 0},
                                              static_cast<uint16_t>(extended_error), udp, self->scratch_.get(), reply);
     };
     bool due = true;

@@ -50,6 +50,7 @@ struct CacheKeeping {
     insert.prepare.response = self->Own(response);
     insert.prepare.authoritative = (flags & variant_flag::kAuthoritative) != 0;
     insert.prepare.ad_unknown = (flags & variant_flag::kAdUnknown) != 0;
+    insert.prepare.of_zone = (flags & variant_flag::kOfZone) != 0;
     insert.prepare.ttl = self->ttl_;
     insert.prepare.random = self->reader_->Random();
     insert.now = self->Now();
@@ -206,7 +207,8 @@ struct CacheKeeping {
     tunables.udp_size = words[tunable::kUdpSize];
     tunables.modes = (words[tunable::kRotate] != 0 ? answers::mode::kRotate : 0) |
                      (words[tunable::kClientSubnet] != 0 ? answers::mode::kClientSubnet : 0) |
-                     (original ? answers::mode::kOriginalTtl : 0);
+                     (original ? answers::mode::kOriginalTtl : 0) |
+                     (words[tunable::kAuthority] != 0 ? answers::mode::kAuthority : 0);
     return nullptr;
   }
   // The configuration that entries are for (Cache::Declare).

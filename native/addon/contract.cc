@@ -75,7 +75,10 @@ constexpr Value kQueryVerdicts[] = {
     {"notImp", static_cast<int>(wire::QueryVerdict::kNotImp)},
     {"badVersion", static_cast<int>(wire::QueryVerdict::kBadVersion)},
     {"refused", static_cast<int>(wire::QueryVerdict::kRefused)},
-    {"notAuth", static_cast<int>(wire::QueryVerdict::kNotAuth)},
+    {"transfer", static_cast<int>(wire::QueryVerdict::kTransfer)},
+    {"notify", static_cast<int>(wire::QueryVerdict::kNotify)},
+    {"update", static_cast<int>(wire::QueryVerdict::kUpdate)},
+    {"signed", static_cast<int>(wire::QueryVerdict::kSigned)},
     {"any", static_cast<int>(wire::QueryVerdict::kAny)},
     {"otherClass", static_cast<int>(wire::QueryVerdict::kOtherClass)},
     {"noQuestion", static_cast<int>(wire::QueryVerdict::kNoQuestion)},
@@ -90,6 +93,7 @@ constexpr Value kFlightKinds[] = {
     {"miss", static_cast<int>(udp::FlightKind::kMiss)},
     {"refresh", static_cast<int>(udp::FlightKind::kRefresh)},
     {"otherClass", static_cast<int>(udp::FlightKind::kOtherClass)},
+    {"authority", static_cast<int>(udp::FlightKind::kAuthority)},
 };
 constexpr Value kListFormats[] = {
     {"hosts", static_cast<int>(gate::ListFormat::kHosts)},
@@ -182,6 +186,7 @@ constexpr Value kLimits[] = {
     {"unknownTenant", gate::kUnknownTag},
     {"noExtendedError", wire::kNoExtendedError},
     {"markAuthoritative", kMarkAuthoritative},
+    {"markZone", kMarkZone},
     {"moreWait", kMoreWait},
     {"kindShift", get_flag::kKindShift},
     {"maxValueOctets", bytes::kMaxValueOctets},

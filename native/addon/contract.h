@@ -12,7 +12,7 @@
 namespace shardns::addon {
 
 // Raised with every change that the lists of names do not show: a method, an argument, a unit.
-inline constexpr int32_t kContract = 12;
+inline constexpr int32_t kContract = 13;
 
 // Set in the result of drain() and receive() when there is more.
 inline constexpr uint32_t kMoreWait = 1u << 30;
@@ -36,7 +36,8 @@ inline constexpr uint32_t kMoreWait = 1u << 30;
   WORD(UdpSize, udpSize)                             \
   WORD(Rotate, rotate)                               \
   WORD(ClientSubnet, clientSubnet)                   \
-  WORD(OriginalTtl, originalTtl)
+  WORD(OriginalTtl, originalTtl)                     \
+  WORD(Authority, authority)
 namespace tunable {
 enum Word : size_t { SHARDNS_TUNABLES(SHARDNS_WORD) kWords };
 }
@@ -164,10 +165,11 @@ enum Word : size_t { SHARDNS_LIST_MATCH(SHARDNS_WORD) kWords };
 #define SHARDNS_VALUE(constant, name, value) k##constant = value,
 
 // Results of answer() other than the reply's length. kDropped: no reply is due.
-#define SHARDNS_ANSWER_RESULTS(VALUE) \
-  VALUE(Dropped, dropped, 0)          \
-  VALUE(Miss, miss, -1)               \
-  VALUE(MissWithStale, missWithStale, -2)
+#define SHARDNS_ANSWER_RESULTS(VALUE)     \
+  VALUE(Dropped, dropped, 0)              \
+  VALUE(Miss, miss, -1)                   \
+  VALUE(MissWithStale, missWithStale, -2) \
+  VALUE(ForAuthority, forAuthority, -3)
 namespace answer_result {
 enum Result : int32_t { SHARDNS_ANSWER_RESULTS(SHARDNS_VALUE) };
 }
@@ -189,6 +191,7 @@ enum Kind : uint32_t { SHARDNS_HTTP2_KINDS(SHARDNS_VALUE) };
 // does the reply. kResolves: misses are resolved, ANY too. kClient: for a client at the address of kClientOctets octets
 // from kClient0 on, as the gate of judgeBy() judges it; kTenant is its tag afterwards, and kUnknownTag for one that may
 // not ask. kOtherTag, with kCountReply: it is asked again under a tag of a list's alias, and judged as it was at first.
+// kAuthority: what is for an authority comes to kForAuthority.
 #define SHARDNS_CONTROL_FLAGS(VALUE)   \
   VALUE(Udp, udp, 1)                   \
   VALUE(AllowStale, allowStale, 2)     \
@@ -196,7 +199,8 @@ enum Kind : uint32_t { SHARDNS_HTTP2_KINDS(SHARDNS_VALUE) };
   VALUE(CountNothing, countNothing, 8) \
   VALUE(Resolves, resolves, 16)        \
   VALUE(Client, client, 32)            \
-  VALUE(OtherTag, otherTag, 64)
+  VALUE(OtherTag, otherTag, 64)        \
+  VALUE(Authority, authority, 128)
 namespace control_flag {
 enum Bit : uint32_t { SHARDNS_CONTROL_FLAGS(SHARDNS_VALUE) };
 }
@@ -213,13 +217,14 @@ enum Value : uint32_t { SHARDNS_SILENCES(SHARDNS_VALUE) };
 
 // Bits that tell variants of an entry apart. From kAuthoritative on they are no part of the key: the answer is our own;
 // it was asked for with neither AD nor DO; it is made of the entry that was peeked at, and control::kRemainingTicks and
-// kAgeTicks say how long it may live.
+// kAgeTicks say how long it may live; it is a zone's own.
 #define SHARDNS_VARIANT_FLAGS(VALUE)           \
   VALUE(DnssecOk, dnssecOk, 1)                 \
   VALUE(CheckingDisabled, checkingDisabled, 2) \
   VALUE(Authoritative, authoritative, 4)       \
   VALUE(AdUnknown, adUnknown, 8)               \
-  VALUE(Inherited, inherited, 16)
+  VALUE(Inherited, inherited, 16)              \
+  VALUE(OfZone, ofZone, 32)
 namespace variant_flag {
 enum Bit : uint32_t { SHARDNS_VARIANT_FLAGS(SHARDNS_VALUE) };
 }

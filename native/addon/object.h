@@ -10,6 +10,8 @@ namespace shardns::addon {
 
 // Above the 16 bits of an extended error: the answer is our own, and AA stays set.
 inline constexpr uint32_t kMarkAuthoritative = 0x10000;
+// Or a zone's of our own.
+inline constexpr uint32_t kMarkZone = 0x20000;
 
 struct Method {
   const char* name;

@@ -137,7 +137,8 @@ napi_value ReplyMessage(napi_env env, napi_callback_info info) {
                                              {.response = self->cache_object->OwnBeside(response),
                                               .wall_seconds = wall,
                                               .ttl = self->cache_object->ttl(),
-                                              .authoritative = (extended_error & kMarkAuthoritative) != 0},
+                                              .authoritative = (extended_error & kMarkAuthoritative) != 0,
+                                              .of_zone = (extended_error & kMarkZone) != 0},
                                              static_cast<uint16_t>(extended_error)));
 }
 
@@ -153,6 +154,17 @@ napi_value ReplyError(napi_env env, napi_callback_info info) {
   }
   return Bool(env, self->plane->ReplyError(ticket, static_cast<uint16_t>(rcode),
                                            {static_cast<uint16_t>(extended_error), text}));
+}
+
+// -> boolean
+napi_value ReplyOctets(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info, "ticket, reply");
+  auto* self = call.self<PlaneHolder>();
+  uint32_t ticket;
+  MutableBytes reply;
+  if (!self->plane) return Bool(env, false);
+  if (!call.Read(0, &ticket) || !call.Read(1, &reply)) return call.Refuse();
+  return Bool(env, self->plane->ReplyOctets(ticket, self->cache_object->OwnBeside(reply)));
 }
 
 napi_value ReplyStale(napi_env env, napi_callback_info info) {
@@ -264,6 +276,7 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"drain", Drain},
                                {"replyMessage", ReplyMessage},
                                {"replyError", ReplyError},
+                               {"replyOctets", ReplyOctets},
                                {"replyStale", ReplyStale},
                                {"discard", OfTicket<&udp::Plane::Discard>},
                                {"part", OfTicket<&udp::Plane::Part>},

@@ -14,6 +14,7 @@ namespace mode {
 inline constexpr uint32_t kRotate = 1;        // address records turn within their RRset
 inline constexpr uint32_t kOriginalTtl = 2;   // TTLs as they came, whatever the entry's age
 inline constexpr uint32_t kClientSubnet = 4;  // by RFC 7871 scopes; else the option is ignored
+inline constexpr uint32_t kAuthority = 8;     // zones are served: queries for an authority are misses
 }  // namespace mode
 
 // What may change while the cache serves. Plain words, read relaxed: a reader may see a mix of old and new for one

@@ -39,4 +39,9 @@ inline size_t EntryOctets(size_t ttl_count, size_t length, size_t extra) {
   return sizeof(EntryHeader) + ttl_count + length + (extra == 0 ? 0 : 1 + extra);
 }
 
+// Whether it is an answer of a zone of our own. `at`: where the header stands.
+inline bool IsOfZone(const uint8_t* at, const EntryHeader& header) {
+  return (RacyLoad16(at + sizeof header + header.ttl_count + 2) & wire::flag::kOfZone) != 0;
+}
+
 }  // namespace shardns::answers

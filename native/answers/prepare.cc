@@ -108,6 +108,19 @@ Status Prepare(const PrepareArgs& args, PrepareScratch* scratch, EntryImage* ima
   image->subnet_scope = survey.subnet_scope;
   image->message = copy;
 
+  if (args.of_zone) {
+    Store16(copy.data() + 2, static_cast<uint16_t>((flags & (wire::flag::kQr | wire::flag::kAa | wire::flag::kRcode)) |
+                                                   wire::flag::kOfZone));
+    const bool denied = rcode == wire::rcode::kNxDomain || !survey.answered;
+    if (denied) image->flags |= entry_flag::kNegative;
+    image->ttl_seconds = std::min(denied ? kZoneNegativeSeconds : kZoneSeconds, survey.signature_limit);
+    const bool meta = wire::type::IsMeta(qtype) && qtype != wire::type::kAny;
+    const bool kept = qclass == wire::kClassIn && !meta && qtype != wire::type::kOpt && qtype != 0 &&
+                      (rcode == wire::rcode::kNoError || rcode == wire::rcode::kNxDomain) &&
+                      (flags & wire::flag::kTc) == 0 && !survey.foreign && !survey.to_rewrite;
+    if (!kept) return Status::kUncacheable;
+    return image->ttl_seconds == 0 ? Status::kZeroTtl : Status::kOk;
+  }
   TtlPolicy policy = args.ttl;
   if (args.authoritative) policy.min_seconds = policy.negative_min_seconds = 0;
   const bool negative = rcode == wire::rcode::kNxDomain || !survey.answered;

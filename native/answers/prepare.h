@@ -6,6 +6,11 @@
 
 namespace shardns::answers {
 
+// A zone's answers hold until it changes, and are forgotten then. After so long they are made again; denials and
+// referrals sooner, since what they say of other names is not forgotten with them, and all before a signature ends.
+inline constexpr uint32_t kZoneSeconds = wire::kMaxTtlSeconds;
+inline constexpr uint32_t kZoneNegativeSeconds = 3600;
+
 struct PrepareArgs {
   Bytes response;
   uint32_t wall_seconds = 0;  // Unix time, for signature expiry only; 0 = unknown, signatures do not limit
@@ -14,6 +19,8 @@ struct PrepareArgs {
   // An answer of our own: its AA is kept, that of a server's never is; no minimum lengthens its TTLs.
   bool authoritative = false;
   bool ad_unknown = false;  // the query had neither AD nor DO
+  // An answer of a zone of our own: kept as it is, its TTLs are not aged; it shows no RA.
+  bool of_zone = false;
 };
 
 // Work memory for one image; one a thread. 64 KiB.

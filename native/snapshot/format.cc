@@ -28,6 +28,8 @@ size_t WriteRecord(const answers::Cache& cache, const uint8_t* at, const answers
   const Ticks now = TicksFromMs(now_ms);
   const int32_t remaining = TicksUntil(header.expires, now);
   if ((header.flags & answers::entry_flag::kFailure) != 0 || remaining <= 0 || cache.IsForgotten(at, header)) return 0;
+  // A zone is read anew at the start.
+  if (answers::IsOfZone(at, header)) return 0;
   const int32_t age = -TicksUntil(header.stored, now);
   const uint8_t* message = at + sizeof header + header.ttl_count;
   const uint8_t extra = answers::AnswerFormat::ExtraLength(at, header);

@@ -94,7 +94,7 @@ void MissRing::MakeAsked(const JoinArgs& args, Asked* asked) const {
 
 uint32_t MissRing::FindOpen(const State& state, const JoinArgs& args, const Asked& asked) const {
   const answers::Key& key = asked.key;
-  if (args.tenant == gate::kUnknownTag) return kNone;
+  if (args.tenant == gate::kUnknownTag || args.kind == FlightKind::kAuthority) return kNone;
   uint32_t place = state.buckets[key.hash & (state.buckets.size() - 1)];
   for (; place != kNone; place = flights_[place].chain) {
     const Flight& flight = flights_[place];
@@ -187,6 +187,7 @@ MissRing::Joined MissRing::Join(const JoinArgs& args) {
   flight.tenant = tenant;
   flight.epoch = state->EpochAt(args.generation);
   flight.key = asked.key;
+  if (kind == FlightKind::kAuthority) flight.key.type = 0;  // which no query has: nobody joins it
   uint32_t& bucket = state->buckets[flight.key.hash & (state->buckets.size() - 1)];
   flight.chain = bucket;
   bucket = place;

@@ -25,7 +25,8 @@ struct Peer {
   uint8_t local[20];
 };
 
-enum class FlightKind : uint8_t { kMiss = 0, kRefresh = 1, kOtherClass = 2 };
+// kAuthority: transfers, notifications, updates, signed queries: each is a flight of its own, which nobody joins.
+enum class FlightKind : uint8_t { kMiss = 0, kRefresh = 1, kOtherClass = 2, kAuthority = 3 };
 
 // How a flight crosses into JavaScript: the first query that waits for it. Its packet follows, padded to 4.
 //  0        4      5        6      8         24       26         28       32

@@ -231,6 +231,19 @@ bool Plane::ReplyStale(uint32_t ticket, uint32_t tenant) {
   });
 }
 
+bool Plane::ReplyOctets(uint32_t ticket, Bytes reply) {
+  const uint64_t now_us = MonotonicUs();
+  return ring_.Finish(ticket, [&](const Waiter& waiter) {
+    if (reply.size() < wire::kHeaderSize || reply.size() > kMaxUdpReply) return;
+    SendBatch& batch = *replies_[waiter.peer.receiver];
+    std::memcpy(batch.Next().data(), reply.data(), reply.size());
+    responder_.CountReply(batch.Next().data());
+    batch.Add(reply.size(), waiter.peer);
+    durations_.Add(now_us - waiter.received_us);
+    if (batch.full()) batch.Flush(receivers_[waiter.peer.receiver]->fd(), &send_counters_);
+  });
+}
+
 bool Plane::Discard(uint32_t ticket) {
   return ring_.Finish(ticket, [](const Waiter&) {});
 }

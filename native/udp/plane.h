@@ -58,6 +58,9 @@ class Plane {
   bool ReplyStale(uint32_t ticket, uint32_t tenant);
   // The same for every waiter from an image.
   bool ReplyImage(uint32_t ticket, const answers::EntryImage& image, uint16_t extended_error);
+  // One waiter's reply as it is, to a query for an authority; nothing is added to it, as it may be signed. Of no
+  // octets, or of more than a datagram may have: none is sent.
+  bool ReplyOctets(uint32_t ticket, Bytes reply);
   bool Discard(uint32_t ticket);
   MissRing& ring() { return ring_; }
   // See MissRing::Part.

@@ -90,8 +90,18 @@ void Receiver::HandleMiss(const gate::Edge* edge, const Miss& miss, Batch* batch
   const auto& [at, tenant, response] = miss;
   const int packet = batch->numbers[at];
   const wire::Query& query = batch->queries[at];
-  const FlightKind kind =
-      response.query_verdict == wire::QueryVerdict::kOtherClass ? FlightKind::kOtherClass : FlightKind::kMiss;
+  FlightKind kind = FlightKind::kMiss;
+  if (response.query_verdict == wire::QueryVerdict::kOtherClass) kind = FlightKind::kOtherClass;
+  if (wire::IsForAuthority(response.query_verdict)) [[unlikely]] {
+    kind = FlightKind::kAuthority;
+    // All of it is needed: what is not kept whole is to come over TCP.
+    if (query.message.size() > kKeptPacket) {
+      const MutableBytes out = replies_.At(static_cast<size_t>(packet));
+      const size_t length = responder_.Truncate(query, true, out);
+      responder_.CountReply(out.data());
+      return Reply(packet, length);
+    }
+  }
   switch (shared_->ring->Join({.query = query,
                                .peer = received_.peer(packet, number_),
                                .kind = kind,
@@ -175,7 +185,8 @@ void Receiver::Handle(int count) {
   const RespondArgs args = {.now = shared_->cache->NowTicks(batch_us_ / 1000),
                             .tenants = rules ? batch.tenants : nullptr,
                             .parsed = edge == nullptr ? nullptr : batch.parsed,
-                            .resolves = true};
+                            .resolves = true,
+                            .authority = shared_->cache->tunables().Is(answers::mode::kAuthority)};
   bool wake = false;
   for (int from = 0; from < count; from += static_cast<int>(Responder::kBatch)) {
     const int size = std::min<int>(count - from, Responder::kBatch);

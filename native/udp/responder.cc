@@ -71,8 +71,16 @@ bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, const QueryV
     case QueryVerdict::kRefused:
       reply(wire::rcode::kRefused);
       break;
-    case QueryVerdict::kNotAuth:
-      reply(wire::rcode::kNotAuth);
+    case QueryVerdict::kTransfer:
+    case QueryVerdict::kNotify:
+    case QueryVerdict::kUpdate:
+    case QueryVerdict::kSigned:
+      if (args.authority) {
+        response->verdict = Verdict::kMiss;
+      } else {
+        // RFC 8945 section 5.2.1: no key of the sender's is known.
+        reply(verdict == QueryVerdict::kTransfer ? wire::rcode::kRefused : wire::rcode::kNotAuth);
+      }
       break;
     case QueryVerdict::kOtherClass:
       response->verdict = Verdict::kMiss;

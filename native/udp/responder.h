@@ -39,6 +39,8 @@ struct RespondArgs {
   bool other_tag = false;
   // Misses are resolved: whether a name exists is found out before ANY is answered. Else it is as if all did.
   bool resolves = false;
+  // Zones are served: what is for an authority (wire::IsForAuthority) is a miss. Else it is refused.
+  bool authority = false;
 };
 
 class Responder {

@@ -22,6 +22,8 @@ inline constexpr uint16_t kTc = 0x0200;
 inline constexpr uint16_t kRd = 0x0100;
 inline constexpr uint16_t kRa = 0x0080;
 inline constexpr uint16_t kZ = 0x0040;
+// Of a stored answer, in the place of kZ, which no reply has: it is a zone's own, and shows no RA.
+inline constexpr uint16_t kOfZone = kZ;
 inline constexpr uint16_t kAd = 0x0020;
 inline constexpr uint16_t kCd = 0x0010;
 inline constexpr uint16_t kRcode = 0x000F;

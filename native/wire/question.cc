@@ -36,7 +36,7 @@ QueryVerdict ParseTail(Query* query) {
     at += length;
   }
   if (at != message.size()) return QueryVerdict::kFormErr;
-  return is_signed ? QueryVerdict::kNotAuth : QueryVerdict::kAnswer;
+  return is_signed ? QueryVerdict::kSigned : QueryVerdict::kAnswer;
 }
 
 QueryVerdict JudgeNoQuestion(Query* query) {
@@ -52,7 +52,7 @@ QueryVerdict JudgeNoQuestion(Query* query) {
 }
 
 QueryVerdict JudgeType(const Query& query) {
-  if (query.type == type::kAxfr || query.type == type::kIxfr) return QueryVerdict::kRefused;
+  if (query.type == type::kAxfr || query.type == type::kIxfr) return QueryVerdict::kTransfer;
   if (query.type == type::kOpt || query.type == type::kTsig || query.type == 0) return QueryVerdict::kFormErr;
   if (query.dns_class == 0 || query.dns_class == 254 || query.dns_class == 255) return QueryVerdict::kRefused;
   if (type::IsMeta(query.type) && query.type != type::kAny) return QueryVerdict::kNotImp;
@@ -83,8 +83,11 @@ QueryVerdict ParseAnyQuery(Bytes message, Query* query) {
   query->question_end = static_cast<uint16_t>(kHeaderSize + name + 4);
   const QueryVerdict verdict = ParseTail(query);
   if (verdict != QueryVerdict::kAnswer) return verdict;
-  if (for_an_authority) return query->edns.version != 0 ? QueryVerdict::kBadVersion : QueryVerdict::kNotAuth;
-  // A question brings no answers; an authority section belongs to IXFR, which a cache refuses anyway.
+  if (for_an_authority) {
+    if (query->edns.version != 0) return QueryVerdict::kBadVersion;
+    return opcode == opcode::kNotify ? QueryVerdict::kNotify : QueryVerdict::kUpdate;
+  }
+  // A question brings no answers; an authority section belongs to IXFR.
   if (AnCount(message.data()) != 0 || (NsCount(message.data()) != 0 && query->type != type::kIxfr)) {
     return QueryVerdict::kFormErrEdns;
   }

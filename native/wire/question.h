@@ -13,12 +13,21 @@ enum class QueryVerdict : uint8_t {
   kFormErrEdns,  // readable question, broken OPT (RFC 6891 section 6.1.1)
   kNotImp,       // another opcode, or an obsolete query type
   kBadVersion,   // EDNS version above 0 (RFC 6891 section 6.1.3)
-  kRefused,      // zone transfer of a cache
-  kNotAuth,     // signed with a key we do not have (RFC 8945 section 5.2.1); NOTIFY or UPDATE of a zone we do not serve
-  kAny,         // QTYPE ANY: a minimal answer (RFC 8482)
-  kOtherClass,  // not IN: goes upstream, never through the cache
-  kNoQuestion,  // but a COOKIE: it asks for a server's cookie (RFC 7873 section 5.4)
+  kRefused,      // a class that questions do not have
+  kTransfer,     // AXFR or IXFR (RFC 5936, RFC 1995)
+  kNotify,       // RFC 1996
+  kUpdate,       // RFC 2136
+  kSigned,       // whatever it asks, it has a TSIG record (RFC 8945)
+  kAny,          // QTYPE ANY: a minimal answer (RFC 8482)
+  kOtherClass,   // not IN: goes upstream, never through the cache
+  kNoQuestion,   // but a COOKIE: it asks for a server's cookie (RFC 7873 section 5.4)
 };
+
+// What is a matter for who serves zones, and nobody else's.
+inline bool IsForAuthority(QueryVerdict verdict) {
+  return verdict == QueryVerdict::kTransfer || verdict == QueryVerdict::kNotify || verdict == QueryVerdict::kUpdate ||
+         verdict == QueryVerdict::kSigned;
+}
 
 struct Query {
   Bytes message;

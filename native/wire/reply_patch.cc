@@ -180,6 +180,7 @@ void RotateAddresses(MutableBytes message, size_t question_end, uint32_t places)
 size_t OmitExtras(MutableBytes message, size_t question_end, size_t most) {
   size_t answers_end = question_end, authority_end = question_end;
   bool referral = false;
+  bool denial = false;
   bool proof = false;
   uint32_t left = uint32_t{AnCount(message.data())} + NsCount(message.data());
   RecordWalk walk(message, question_end);
@@ -189,14 +190,16 @@ size_t OmitExtras(MutableBytes message, size_t question_end, size_t most) {
       answers_end = record.end();
     } else if (record.type == type::kSoa || record.type == type::kNsec || record.type == type::kNsec3) {
       proof = true;  // of a denial, or that an answer is from a wildcard (RFC 4035 section 3.1.3.3)
+      denial |= record.type == type::kSoa;
     } else if (record.type == type::kNs) {
       referral = AnCount(message.data()) == 0;
     }
     authority_end = record.end();
     if (answers_end > most) return 0;
   }
-  // The addresses of a referral's servers are needed (RFC 9471 section 2.1); a denial may name the servers too.
-  if (referral && !proof) return 0;
+  // The addresses of a referral's servers are needed (RFC 9471 section 2.1), signed or not; a denial may name the
+  // servers too.
+  if (referral && !denial) return 0;
   if (left == 0 && authority_end <= most) {
     Store16(message.data() + 10, 0);
     return authority_end;

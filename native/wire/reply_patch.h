@@ -116,7 +116,9 @@ inline constexpr size_t kReplySlack = 32;
 inline size_t FinishReply(const Query& query, size_t length, const Patch& patch, ReplyLimits limits, MutableBytes out) {
   const uint16_t stored = Flags(out.data());
   const uint16_t ad = query.wants_ad() ? flag::kAd : 0;
-  const uint16_t flags = static_cast<uint16_t>(ReplyFlags(query, stored) | (stored & (ad | flag::kAa)));
+  static_assert(flag::kOfZone << 1 == flag::kRa);
+  const uint16_t flags = static_cast<uint16_t>((ReplyFlags(query, stored) | (stored & (ad | flag::kAa))) &
+                                               ~((stored & flag::kOfZone) << 1));
   OptToWrite opt = ReplyOpt(query, limits, stored & flag::kRcode, patch.extended_error);
   opt.subnet = patch.subnet;
   const size_t opt_size = query.edns.present ? OptSize(opt) : 0;

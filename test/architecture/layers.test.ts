@@ -15,8 +15,8 @@ const NATIVE: Rank = [
 const LIB: Rank = [
   ['base'],
   ['wire', 'native'],
-  ['cache', 'transport', 'zone', 'dnssec'],
-  ['upstream', 'clients'],
+  ['cache', 'transport', 'dnssec'],
+  ['upstream', 'clients', 'zone'],
   ['resolve'],
   ['server', 'node', 'discovery'],
   ['admin'],

@@ -26,7 +26,8 @@ class TestCache {
                                       .wall_seconds = wall,
                                       .ttl = ttl,
                                       .authoritative = authoritative,
-                                      .ad_unknown = ad_unknown},
+                                      .ad_unknown = ad_unknown,
+                                      .of_zone = of_zone},
                           .variant = variant,
                           .now = Now(),
                           .inherited = lifetime == 0 ? nullptr : &inherited},
@@ -56,6 +57,7 @@ class TestCache {
   uint32_t wall = 0;
   bool authoritative = false;
   bool ad_unknown = false;
+  bool of_zone = false;
   answers::TtlPolicy ttl;
 };
 

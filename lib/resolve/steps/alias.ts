@@ -17,6 +17,7 @@ interface AliasOptions {
   ttl?: number;
   keeps?: boolean;
   before?: { records: readonly ResourceRecord[]; owner: Uint8Array };
+  instead?: readonly ResourceRecord[];
 }
 
 /**
@@ -24,13 +25,14 @@ interface AliasOptions {
  * @param how.ttl of the alias; by default that of what it leads to
  * @param how.keeps whether the whole may be kept
  * @param how.before what leads from the question's name to the one that is an alias
+ * @param how.instead what is told before the target's answer in the place of these and of the alias
  */
 export async function followAlias(
   query: Query,
   asker: Flyer,
   target: Uint8Array,
   { context, engine, keep }: StepParts,
-  { tenant = asker.tenant, ttl, keeps = true, before }: AliasOptions = {},
+  { tenant = asker.tenant, ttl, keeps = true, before, instead }: AliasOptions = {},
 ): Promise<Outcome> {
   const { client, flight, depth = 0 } = asker;
   if (depth >= RECURSION_LIMITS.aliases) return failed(Rcode.SERVFAIL, ExtendedError.other, true);
@@ -71,7 +73,7 @@ export async function followAlias(
     // The alias is nobody's who signs: what it leads to does not make all of it validated (RFC 4035 section 3.2.3).
     flags: message.flags & ~(Flag.AA | Flag.AD),
     question: { name: query.name, type: query.type, dnsClass: query.dnsClass },
-    answers: [...(before?.records ?? []), alias, ...message.answers],
+    answers: [...(instead ?? [...(before?.records ?? []), alias]), ...message.answers],
     additionals: [],
   });
   if (whole === undefined) return failed(Rcode.SERVFAIL, ExtendedError.other);

@@ -6,6 +6,7 @@ import type { ServedZones } from '../../clients/served-zones.js';
 import type { Exchanger } from '../../upstream/exchange.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import type { Query } from '../../wire/query.js';
+import type { OwnZones } from '../own-zones.js';
 import type { KnownAsker } from '../asker.js';
 import type { ClientSubnets } from '../client-subnets.js';
 import type { Dns64 } from '../dns64.js';
@@ -54,6 +55,8 @@ export interface StepContext {
   readonly listAliases: Pick<ListAliases, 'find' | 'kept' | 'keeps'> | undefined;
   /** Told who serves the zones of what is found; undefined: nobody wants to know. */
   readonly servedZones: Pick<ServedZones, 'wanted' | 'note'> | undefined;
+  /** Zones that are served here; undefined: none. */
+  readonly zones: OwnZones | undefined;
   /** How this server is asked encrypted; undefined: that is told nobody. */
   readonly designation: Designation | undefined;
   readonly stats: { rejectedResponses: number; zoneLimited: number; dns64Answers: number; dns64Pointers: number };

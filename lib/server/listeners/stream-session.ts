@@ -15,6 +15,7 @@ import { frame, MessageReader } from '../../transport/framing.js';
 import { Rcode } from '../../wire/iana.js';
 import type { Answerer } from '../answerer.js';
 import { findOption, OptionCode, padded, REPLY_BLOCK } from '../../wire/opt.js';
+import type { MessageSource } from '../../zone/authority/requests.js';
 import { IdleWatch, LAST_CALL_MS } from './idle-watch.js';
 import { isEncrypted, type StreamProtocol } from './protocols.js';
 import type { Connection, TcpConnections } from './tcp-connections.js';
@@ -24,6 +25,18 @@ import { TcpKeepalive } from './tcp-keepalive.js';
 const QUERY_OVERHEAD = 128;
 /** What one under way holds: its octets here, and the resolver's copy. */
 const askedOctets = (query: Buffer): number => 2 * query.length + QUERY_OVERHEAD;
+
+/** Of a reply of many messages, so many octets are made before the client takes some. */
+const SOURCE_OCTETS = 128 * 1024;
+
+/** A reply of many messages, as those of a zone transfer. */
+interface Outgoing {
+  /** Undefined when it has been sent. */
+  first: Uint8Array | undefined;
+  readonly source: MessageSource;
+  /** All of it has been made. */
+  done(): void;
+}
 
 /** Who is at the other end, as whoever took the stream knows: a stream has no address. */
 export interface StreamClient {
@@ -75,6 +88,8 @@ export class StreamSession implements Connection {
   #unsentOctets = 0;
   #waiting: Buffer[] = [];
   #waitingOctets = 0;
+  /** Replies of many messages; those of the first are made while the client takes them. */
+  #outgoing: Outgoing[] = [];
   readonly #onWritten = (): void => this.#written();
 
   constructor({ stream, client, protocol, answerer, clock, connections, notify }: StreamSessionParts) {
@@ -124,6 +139,7 @@ export class StreamSession implements Connection {
     this.#message?.cancel();
     this.#lastCall?.cancel();
     this.#waiting = [];
+    for (const { source } of this.#outgoing.splice(0)) source.close();
     this.#connections.release(this.#unsentOctets);
     this.#unsent = [];
     this.#unsentOctets = 0;
@@ -164,6 +180,7 @@ export class StreamSession implements Connection {
   #written(): void {
     if (this.#stream.destroyed) return;
     this.#idle.active();
+    this.#makeMore();
     if (this.#full && this.#unread === 0) {
       this.#sendKept();
       this.#full = this.#unsent.length > 0;
@@ -229,12 +246,18 @@ export class StreamSession implements Connection {
     let answered = false;
     let over = false;
     const { keepalive } = this.#connections.options;
-    const reply = (octets: Uint8Array | undefined, why?: number): void => {
+    const end = (): void => {
       over = true;
       this.#askedOctets -= askedOctets(message);
       if (--this.#underWay === 0) this.#connections.rests(this);
       this.#notify.ended();
-      if (this.#stream.destroyed) return;
+    };
+    const reply = (octets: Uint8Array | undefined, why?: number, more?: MessageSource): void => {
+      if (more === undefined) end();
+      if (this.#stream.destroyed) {
+        more?.close();
+        return;
+      }
       if (octets === undefined && why !== Silence.blocked) {
         // Not a query: whoever sends that is no DNS client.
         this.flush();
@@ -242,11 +265,22 @@ export class StreamSession implements Connection {
         return;
       }
       // What a list drops leaves the other queries of the connection alone.
-      if (octets !== undefined) this.#reply(octets, message);
-      if (answered) {
+      if (octets !== undefined && more === undefined) this.#reply(octets, message);
+      const goOn = (): void => {
         this.#serve();
         this.#endIfDone();
-      }
+      };
+      if (more !== undefined) {
+        this.#outgoing.push({
+          first: octets,
+          source: more,
+          done: () => {
+            end();
+            goOn();
+          },
+        });
+        this.#makeMore();
+      } else if (answered) goOn();
     };
     if (keepalive && !this.#keepalive.accepts(query)) reply(this.#answerer.refuse(query, Rcode.FORMERR, false));
     else this.#answerer.answer(query, this.#asker, reply);
@@ -272,6 +306,25 @@ export class StreamSession implements Connection {
     } else {
       this.#waiting.unshift(message);
       this.#waitingOctets += message.length + QUERY_OVERHEAD;
+    }
+  }
+
+  /** As many messages as the client has room for; the next when it has taken these. */
+  #makeMore(): void {
+    try {
+      while (this.#outgoing.length > 0 && !this.#stream.destroyed && this.#unread < SOURCE_OCTETS) {
+        const [next] = this.#outgoing;
+        const message = next.first ?? next.source.next();
+        next.first = undefined;
+        if (message !== undefined) this.#send(frame(message));
+        else {
+          this.#outgoing.shift();
+          next.done();
+        }
+      }
+    } catch {
+      // What has been begun cannot be ended: the client sees that it is not whole.
+      this.#stream.destroy();
     }
   }
 

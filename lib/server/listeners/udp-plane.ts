@@ -35,6 +35,13 @@ export interface UdpPlaneOptions {
   /** Share of both that one client may hold. */
   clientShare: number;
   receiveBufferBytes: number;
+  /** What is for who serves zones: answered once, with the octets to be sent; undefined: with none. */
+  authority: (message: Uint8Array, client: ZoneClient, reply: (octets: Uint8Array | undefined) => void) => void;
+}
+
+export interface ZoneClient {
+  readonly address: string;
+  readonly port: number;
 }
 
 export class UdpPlane {
@@ -62,7 +69,7 @@ export class UdpPlane {
     readonly endpoints: readonly SocketAddress[],
     private readonly resolver: Resolver,
     private readonly clock: Clock,
-    options: UdpPlaneOptions,
+    private readonly options: UdpPlaneOptions,
     predecessor?: UdpPlane,
   ) {
     try {
@@ -145,9 +152,10 @@ export class UdpPlane {
       const tenant = buffer.readUInt32LE(at + FlightRecord.tenant);
       const ticket = buffer.readUInt32LE(at + FlightRecord.ticket);
       try {
-        const query = new Query(packet);
         const kind = buffer[at + FlightRecord.kind];
-        if (mayForward && kind === FlightKind.miss && tenant === 0 && plain.tryForward(ticket, query)) {
+        const query = kind === FlightKind.authority ? undefined : new Query(packet);
+        if (query === undefined) this.#forAuthority(ticket, packet, buffer, at);
+        else if (mayForward && kind === FlightKind.miss && tenant === 0 && plain.tryForward(ticket, query)) {
           this.#underWay++;
         } else {
           this.#begin(ticket, kind, this.#askerAt(buffer, at), query);
@@ -178,6 +186,22 @@ export class UdpPlane {
   #askerAt(buffer: Buffer, at: number): ClientAsker {
     const tenant = buffer.readUInt32LE(at + FlightRecord.tenant);
     return new ClientAsker('udp', this.#clientAt(buffer, at), tenant === UNKNOWN_TENANT ? undefined : tenant);
+  }
+
+  #forAuthority(ticket: number, packet: Uint8Array, buffer: Buffer, at: number): void {
+    const client = this.#clientAt(buffer, at);
+    if (client === undefined) {
+      this.#native.discard(ticket);
+      return;
+    }
+    this.#underWay++;
+    this.options.authority(packet, client, octets => {
+      this.#underWay--;
+      if (this.#closed) return;
+      if (octets === undefined) this.#native.discard(ticket);
+      else this.#native.replyOctets(ticket, octets);
+      this.#flushSoon();
+    });
   }
 
   #clientAt(buffer: Buffer, at: number): { address: string; port: number } | undefined {
@@ -221,6 +245,10 @@ export class UdpPlane {
     } catch (error) {
       this.#giveUp(ticket, error);
     }
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
     if (this.#flushQueued) return;
     this.#flushQueued = true;
     // Answers that come in the same turn leave in one batch.

@@ -10,7 +10,7 @@ import { PlaneListener } from './plane-listener.js';
 import { TcpListener } from './tcp-listener.js';
 import { TlsListener } from './tls-listener.js';
 import { UdpListener } from './udp-listener.js';
-import { UdpPlane } from './udp-plane.js';
+import { UdpPlane, type UdpPlaneOptions } from './udp-plane.js';
 import { isWildcard, WildcardListener } from './wildcard-listener.js';
 
 /**
@@ -37,7 +37,9 @@ function overUdp(...[parts, settings, endpoints, before]: Parameters<Open>): Lis
   const { engine, gate, resolver, answerer, clock, log, proxies } = parts;
   const { missRing, receiveBufferBytes } = settings;
   if (usesPlane(settings)) {
-    const options = { threads: threadsOf(settings), pin: settings.pin, ...missRing, receiveBufferBytes };
+    const authority: UdpPlaneOptions['authority'] = (message, client, reply) =>
+      answerer.answerForAuthority(message, { protocol: 'udp', client }, reply);
+    const options = { threads: threadsOf(settings), pin: settings.pin, ...missRing, receiveBufferBytes, authority };
     const predecessor = before.find(one => one instanceof PlaneListener)?.plane;
     const make = (): UdpPlane => new UdpPlane(engine, gate, endpoints, resolver, clock, options, predecessor);
     return [new PlaneListener(endpoints, make)];

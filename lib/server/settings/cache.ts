@@ -193,7 +193,11 @@ interface CacheSettings {
 }
 
 /** What of these the native cache reads. */
-export function cacheTunables({ cache, stale, prefetch }: CacheSettings): Omit<Tunables, 'udpSize' | 'clientSubnet'> {
+export function cacheTunables({
+  cache,
+  stale,
+  prefetch,
+}: CacheSettings): Omit<Tunables, 'udpSize' | 'clientSubnet' | 'authority'> {
   const share = prefetch.enabled ? Math.round(prefetch.share * 256) : 0;
   const shareAt = (hits: number): number =>
     hits < prefetch.minHits ? 0 : hits === prefetch.minHits && hits > 0 && hits < 3 ? Math.round(share / 2) : share;

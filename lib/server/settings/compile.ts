@@ -13,7 +13,8 @@ import { clientSubnetsOf, groupsOf, zoneRateOf } from './upstreams.js';
 
 export function tunablesOf(settings: ServerSettings): Tunables {
   const { upstream, udpSize } = settings;
-  return { ...cacheTunables(settings), udpSize, clientSubnet: upstream.clientSubnet === 'forward' ? 1 : 0 };
+  const clientSubnet = upstream.clientSubnet === 'forward' ? 1 : 0;
+  return { ...cacheTunables(settings), udpSize, clientSubnet, authority: settings.zones.length > 0 ? 1 : 0 };
 }
 
 export function resolverOptionsOf(settings: ServerSettings): ResolverOptions {

@@ -16,7 +16,7 @@ const subnetsOf = ({ subnetIpv4Prefix, subnetIpv6Prefix, subnetNames }: ServerSe
 
 /** What decides the content of answers to all names; local data and zones decide it for theirs, views for their clients. */
 function rulesOf(settings: ServerSettings) {
-  const { tenants, upstream, resolver, dnssec, any, dns64 } = settings;
+  const { tenants, upstream, resolver, dnssec, any, dns64, zonesOnly } = settings;
   const { privateAddresses, privateDomains, privateAnswers, nothingBelowNxdomain, dnssecOk } = resolver;
   const { hardenGlue, verifyGlue } = resolver;
   const believed = { nothingBelowNxdomain, dnssecOk, hardenGlue, verifyGlue };
@@ -33,6 +33,7 @@ function rulesOf(settings: ServerSettings) {
     ...believed,
     dnssec: judged,
     any,
+    zonesOnly,
     translated,
   };
 }
@@ -44,12 +45,13 @@ export function differInRules(one: ServerSettings, other: ServerSettings): boole
 
 /** The same for equal settings in whatever order their keys are written; 2 in 2^64 for any two that differ. */
 export function configurationOf(settings: ServerSettings): Configuration {
-  const { local, localZones, views, cache } = settings;
+  const { local, localZones, views, zones, cache } = settings;
   const translated = translatedClientsOf(settings);
   return numberOf({
     local,
     localZones,
     views,
+    zones,
     translatedClients: translated,
     ...rulesOf(settings),
     scope: cache.scope,

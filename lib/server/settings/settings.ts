@@ -15,6 +15,7 @@ import { policyRows } from './policy.js';
 import { recursionRows } from './recursion.js';
 import { type Changed, changesOf, type Rows, section } from './row.js';
 import { listenWithoutCertificate, tlsRows } from './tls.js';
+import { wrongZone, zoneRows } from './zones.js';
 import { nameWithoutBootstrap, upstreamRows } from './upstreams.js';
 
 /** The sections in the order of docs/options.md. */
@@ -23,6 +24,7 @@ export const SECTIONS = {
   Upstreams: upstreamRows,
   Cache: cacheRows,
   'Local answers': { ...localRows, ...dns64Rows },
+  Zones: zoneRows,
   Recursion: recursionRows,
   DNSSEC: dnssecRows,
   Clients: clientRows,
@@ -37,6 +39,7 @@ const rows = {
   ...cacheRows,
   ...localRows,
   ...dns64Rows,
+  ...zoneRows,
   ...recursionRows,
   ...dnssecRows,
   ...clientRows,
@@ -82,6 +85,10 @@ export const serverSchema = section(rows)
   .superRefine((settings, context) => {
     const bare = listenWithoutCertificate(settings);
     if (bare !== undefined) context.addIssue({ code: 'custom', ...bare });
+  })
+  .superRefine((settings, context) => {
+    const wrong = wrongZone(settings);
+    if (wrong !== undefined) context.addIssue({ code: 'custom', ...wrong });
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],
@@ -130,8 +137,11 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
     }
   };
   collect(result.error.issues, []);
-  return { issues };
+  return { issues: issues.map(issue => (isSecret(issue) ? { ...issue, value: '(not shown)' } : issue)) };
 }
+
+/** What nobody is to read in a log. */
+const isSecret = ({ path }: OptionIssue): boolean => path.at(-1) === 'secret';
 
 /** Of several forms that a value may have, what is wrong with it in the one that was meant; undefined: it is none of them. */
 function formMeant(forms: z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {

@@ -407,3 +407,34 @@ describe('lists', () => {
     expect((await call('POST', '/v1/lists/pause', '{"minutes":"1"}'))[1]).toMatch(/minutes: expected a number, got/);
   });
 });
+
+describe('zones', () => {
+  const HEAD = '$TTL 60\n@ SOA ns host 7 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n';
+
+  test('are listed, checked, read again and exported', async () => {
+    const file = join(folder, 'a.zone');
+    writeFileSync(file, HEAD);
+    const server = await start({ zones: [{ name: 'example', file }] });
+    expect(await run('zones')).toMatchObject({
+      status: 0,
+      out: `example: primary, serial 7, 3 records, ${file}\n`,
+    });
+    expect(await run('zones', 'check', 'example')).toMatchObject({ status: 0, out: `${file}: good\n` });
+    expect((await run('zones', 'export', 'example')).out).toMatch(/^example\.\t60\tIN\tSOA\tns\.example\. .*\n/);
+    writeFileSync(file, `${HEAD}a A x\n`);
+    const checked = await run('zones', 'check', 'example');
+    expect(checked).toMatchObject({ status: 1 });
+    expect(checked.out).toMatch(/a\.zone:5:5: error: .*got "x"\n.*a\.zone: cannot be served\n/);
+    const reloaded = await run('zones', 'reload');
+    expect(reloaded).toMatchObject({ status: 1 });
+    expect(reloaded.out).toMatch(/serial 7, 3 records.*\n {2}.*a\.zone:5:5: error/);
+    const metrics = await new Metrics(server).text();
+    expect(metrics).toContain('shardns_zones{state="broken"} 1');
+    expect(metrics).toContain('shardns_zone_serial{zone="example"} 7');
+    expect(metrics).toContain('shardns_zone_loads_total{outcome="refused"} 1');
+    expect(await run('zones', 'check', 'other')).toMatchObject({ status: 1 });
+    expect(await run('zones', 'forget', 'example')).toMatchObject({ status: 1 });
+    expect((await call('GET', '/v1/zones/check?nome=x'))[0]).toBe(400);
+    expect((await call('GET', '/v1/zones/none'))[0]).toBe(404);
+  });
+});

@@ -126,6 +126,21 @@ test('variables that look like ours and are none are told; those of other comman
   ]);
 });
 
+test('check-zone exits 0 or 1 and says where', async () => {
+  const zone = '$TTL 60\nexample.org. SOA ns host 7 2 3 4 5\nexample.org. NS ns.example.net.\n';
+  const good = file('good.zone', zone);
+  expect(await command('check-zone', good)).toMatchObject({
+    code: 0,
+    out: `${good}: good: zone example.org., serial 7, 2 records\n`,
+  });
+  expect((await command('check-zone', good, 'example.com')).code).toBe(1);
+  const bad = await command('check-zone', file('bad.zone', `${zone}www 60 IN A 192.0.2\n`), 'example.org');
+  expect(bad).toMatchObject({ code: 1, out: '' });
+  expect(bad.err).toMatch(/bad\.zone:4:13: error: A data: expected an IPv4 address, got "192\.0\.2"/);
+  expect((await command('check-zone', file('bare.zone', '@ 60 SOA a b 1 2 3 4 5\n'))).err).toMatch(/check-zone FILE/);
+  expect(await command('check-zone')).toMatchObject({ code: 1 });
+});
+
 test('check-config exits 0 or 1 and says where', async () => {
   expect(await command('check-config', file('good.yaml', GOOD))).toMatchObject({ code: 0 });
   const bad = await command('check-config', file('bad.yaml', 'threads: many\n'));

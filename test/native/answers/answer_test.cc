@@ -100,6 +100,42 @@ TEST(Answer, OursIsNotLengthenedByAMinimum) {
   EXPECT_FALSE(t.Hits(Query("a.example")));
 }
 
+TEST(Answer, OfAZoneOfOursStaysAsItIsAndShowsNoRecursion) {
+  TestCache t;
+  t.authoritative = t.of_zone = true;
+  t.ttl.max_seconds = 60;  // is no matter of ours
+  Buffer response = AResponse("a.example", 2000000);
+  response[2] |= 0x04;  // AA
+  ASSERT_EQ(t.Insert(response), Status::kOk);
+  ASSERT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_EQ(wire::Flags(t.answer.data()) & 0x04C0, 0x0400);  // AA, and neither RA nor Z
+  EXPECT_EQ(t.FirstTtl("a.example"), 2000000u);
+  const Buffer fresh = t.answer;
+  t.now += 6 * 86400;
+  ASSERT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_EQ(t.answer, fresh);
+  t.now += 2 * 86400;
+  EXPECT_FALSE(t.Hits(Query("a.example")));
+  // Another of its name, which is not, is as all others are.
+  t.authoritative = t.of_zone = false;
+  ASSERT_EQ(t.Insert(AResponse("a.example")), Status::kOk);
+  ASSERT_TRUE(t.Hits(Query("a.example")));
+  EXPECT_EQ(wire::Flags(t.answer.data()) & 0x04C0, 0x0080);
+}
+
+TEST(Answer, OfAZoneOfOursMayReferAndDeny) {
+  TestCache t;
+  t.authoritative = t.of_zone = true;
+  MessageBuilder referral(1, 0x8000);
+  referral.Question("a.sub.example", 1);
+  referral.Record(8, Name("sub.example"), 2, 60, Name("ns.sub.example"));
+  ASSERT_EQ(t.Insert(referral.bytes()), Status::kOk);
+  ASSERT_TRUE(t.Hits(Query("a.sub.example")));
+  EXPECT_EQ(wire::NsCount(t.answer.data()), 1);
+  t.now += answers::kZoneNegativeSeconds;
+  EXPECT_FALSE(t.Hits(Query("a.sub.example")));
+}
+
 TEST(Answer, ShowsTtlsAsTheyCameWhereThatIsWanted) {
   TestCache t;
   t.ttl.min_seconds = 1000;

@@ -26,9 +26,9 @@ TEST(ParseQuery, OtherOpcodesAreNotImplemented) {
 
 TEST(ParseQuery, NotifyAndUpdateAreForThoseWhoHaveAZone) {
   wire::Query query;
-  EXPECT_EQ(wire::ParseQuery(Query("a.example", 6, 1, 0x2000), &query), QueryVerdict::kNotAuth);
+  EXPECT_EQ(wire::ParseQuery(Query("a.example", 6, 1, 0x2000), &query), QueryVerdict::kNotify);
   EXPECT_EQ(query.type, 6);
-  EXPECT_EQ(Parse(Query("a.example", 6, 1, 0x2800)), QueryVerdict::kNotAuth);
+  EXPECT_EQ(Parse(Query("a.example", 6, 1, 0x2800)), QueryVerdict::kUpdate);
   EXPECT_EQ(Parse(MessageBuilder(1, 0x2000).bytes()), QueryVerdict::kFormErr);
   EXPECT_EQ(Parse(MessageBuilder(1, 0x2000).Question("a", 6).Opt(1232, 0x00010000).bytes()), QueryVerdict::kBadVersion);
 }
@@ -51,8 +51,8 @@ TEST(ParseQuery, ASmallBufferSizeCountsAs512) {
 }
 
 TEST(ParseQuery, TransfersAreRefusedAndMetaTypesNotImplemented) {
-  EXPECT_EQ(Parse(Query("a", 252)), QueryVerdict::kRefused);
-  EXPECT_EQ(Parse(Query("a", 251)), QueryVerdict::kRefused);
+  EXPECT_EQ(Parse(Query("a", 252)), QueryVerdict::kTransfer);
+  EXPECT_EQ(Parse(Query("a", 251)), QueryVerdict::kTransfer);
   EXPECT_EQ(Parse(Query("a", 249)), QueryVerdict::kNotImp);
   EXPECT_EQ(Parse(Query("a", 254)), QueryVerdict::kNotImp);
   EXPECT_EQ(Parse(Query("a", 255)), QueryVerdict::kAny);

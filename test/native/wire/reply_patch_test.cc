@@ -140,6 +140,16 @@ TEST(TooLongAReply, DoesNotReferWithoutTheAddressesThatAreNeeded) {
   EXPECT_EQ(Reply(referral.bytes()), (Counts{0, 0, 0, true}));
 }
 
+TEST(TooLongAReply, NorWhereItProvesThatTheCutIsNotSigned) {
+  MessageBuilder referral = Response();
+  Add(&referral, kAuthority, 4, 2);
+  Buffer nsec = Name("b.example");
+  nsec.resize(nsec.size() + 20);
+  referral.Record(kAuthority, Name("a.example"), 47, 60, nsec);
+  Add(&referral, kAdditional, 30);
+  EXPECT_EQ(Reply(referral.bytes()), (Counts{0, 0, 0, true}));
+}
+
 TEST(TooLongAReply, ThatIsNoMessageAnyMoreIsCut) {
   MessageBuilder builder = Response();
   Add(&builder, kAnswer, 2);

@@ -6,6 +6,7 @@ import { tcpOptionsOf } from '../../../../lib/server/settings/listeners.js';
 import { type Connection, TcpConnections, type TcpOptions } from '../../../../lib/server/listeners/tcp-connections.js';
 import { StreamSession } from '../../../../lib/server/listeners/stream-session.js';
 import { frame } from '../../../../lib/transport/framing.js';
+import type { MessageSource } from '../../../../lib/zone/authority/requests.js';
 import { FakeClock, settle } from '../../../support/fake-clock.js';
 import { FakeStream } from '../../../support/fake-stream.js';
 import { makeQuery } from '../../../support/messages.js';
@@ -48,6 +49,8 @@ class Setup {
   answered = 0;
   atOnce = false;
   replyOctets = 60;
+  /** What follows a reply, as in a zone transfer. */
+  more: MessageSource | undefined;
   underWay = 0;
 
   constructor(options: Partial<TcpOptions> = {}) {
@@ -59,7 +62,7 @@ class Setup {
       refuse: () => undefined,
       answer: (_message: Uint8Array, _asker: ListenerAsker, reply: Reply) => {
         this.answered++;
-        if (this.atOnce) reply(new Uint8Array(this.replyOctets));
+        if (this.atOnce) reply(new Uint8Array(this.replyOctets), undefined, this.more);
         else this.pending.push((octets = new Uint8Array(this.replyOctets)) => reply(octets));
       },
     } as unknown as Answerer;
@@ -375,4 +378,57 @@ test('what all connections hold is bounded: the one that holds most is closed', 
   connections.leave(a);
   connections.leave(a);
   expect(connections.octets).toBe(200);
+});
+
+/** So many messages of 16 KiB. */
+class Source implements MessageSource {
+  made = 0;
+  isClosed = false;
+  constructor(private readonly length: number) {}
+  next(): Uint8Array | undefined {
+    return this.made < this.length ? new Uint8Array(16_384).fill(++this.made & 255) : undefined;
+  }
+  close(): void {
+    this.isClosed = true;
+  }
+}
+
+test('a reply of many messages is made as the client takes it, whole and in order', async () => {
+  const setup = new Setup();
+  setup.atOnce = true;
+  const source = (setup.more = new Source(500));
+  const client = setup.connect();
+  const came: number[] = [];
+  client.onMessage = message => came.push(message.length === 60 ? 0 : message[0]);
+  client.reads = false;
+  client.send(makeQuery('a.example'));
+  await settle();
+  const before = source.made;
+  expect(before).toBeLessThan(12);
+  await setup.clock.advance(5000);
+  expect(source.made).toBe(before);
+  client.readOn();
+  for (let i = 0; i < 200 && came.length < 501; i++) await settle();
+  expect(came).toEqual([0, ...Array.from({ length: 500 }, (_, i) => (i + 1) & 255)]);
+  expect(setup.underWay).toBe(0);
+});
+
+test('a client that goes away, or takes nothing for two minutes, ends a reply of many messages', async () => {
+  const setup = new Setup();
+  setup.atOnce = true;
+  const gone = (setup.more = new Source(500));
+  const first = setup.connect();
+  first.reads = false;
+  first.send(makeQuery('a.example'));
+  await settle();
+  first.destroy();
+  await settle();
+  expect(gone.isClosed).toBe(true);
+  const slow = (setup.more = new Source(500));
+  const second = setup.connect('192.0.2.2');
+  second.reads = false;
+  second.send(makeQuery('a.example'));
+  await settle();
+  await setup.clock.advance(131_000);
+  expect([second.destroyed, slow.isClosed]).toEqual([true, true]);
 });

@@ -1,8 +1,8 @@
 // A record as people read it, in a line.
-import { typeName } from '../wire/iana.js';
-import type { ResourceRecord } from '../wire/message.js';
-import { nameToText } from '../wire/name.js';
-import { decodeRdata } from '../wire/rdata.js';
+import { typeName } from './iana.js';
+import type { ResourceRecord } from './message.js';
+import { nameToText } from './name.js';
+import { decodeRdata } from './rdata.js';
 
 export function recordText({ name, type, ttl, data }: Omit<ResourceRecord, 'dnsClass'>): string {
   let text: string;

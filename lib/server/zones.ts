@@ -1,0 +1,247 @@
+// The zones of a server: read from their files at the start, when settings change and when it is asked for; served by the
+// resolver; what a change makes of answers that were given is forgotten.
+//
+// Bounds: MAX_ZONES; of a file and of a zone those of load-zone.ts. A file is read in one go: a million records take a few
+// seconds, in which native threads answer and JavaScript does not.
+import type { BigIntStats } from 'node:fs';
+import { statSync } from 'node:fs';
+import type { Clock } from '../base/clock.js';
+import { ShardnsError, show } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import { versionOf } from '../base/regular-file.js';
+import type { Resolver } from '../resolve/resolver.js';
+import { encodeName, foldName, nameKey, nameToText } from '../wire/name.js';
+import { withDigest } from '../zone/digest.js';
+import { loadZoneFile, type LoadedZone } from '../zone/load-zone.js';
+import { OwnZones } from '../resolve/own-zones.js';
+import { touchedBy } from '../zone/touched.js';
+import { isSigned } from '../zone/update/apply-update.js';
+import { problemText } from '../zone/zone-file.js';
+import { zoneText } from '../zone/zone-text.js';
+import { type ZoneChange, ZoneStore } from '../zone/zone-store.js';
+import type { Prepared } from './prepared.js';
+import type { ServerSettings } from './settings/settings.js';
+import { type FileZoneSettings, isOfFile, type ZoneSettings } from './settings/zones.js';
+
+/** What is told of a file's problems in the log; all of them by `check`. */
+const LOGGED_PROBLEMS = 10;
+
+export interface ZoneReport {
+  readonly name: string;
+  readonly type: ZoneSettings['type'];
+  readonly file: string;
+  readonly views: readonly string[];
+  /** Of the version that is served; undefined: none is, its names are SERVFAIL. */
+  readonly serial?: number;
+  readonly records?: number;
+  /** Of memory. */
+  readonly octets?: number;
+  /** Unix time in seconds of the last load that was good. */
+  readonly loadedSeconds?: number;
+  /** Why the file as it is now is not served. */
+  readonly problem?: string;
+}
+
+/** A file that is served, or is to be. */
+interface FileZone {
+  settings: FileZoneSettings;
+  apex: Uint8Array;
+  /** Of the file, and of those that it includes, when it was read last, whatever came of it. */
+  version: string;
+  included: readonly string[];
+  loaded: LoadedZone['zone'];
+  loadedSeconds: number | undefined;
+  problem: string | undefined;
+}
+
+const keyOf = ({ name, file, views }: FileZoneSettings): string => JSON.stringify([name.toLowerCase(), file, views]);
+
+/** Another text where one of them was written, or replaced, or is not there any more. */
+const versionsOf = (files: readonly string[]): string =>
+  files
+    .map(file => {
+      const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+      return stats === undefined ? '' : versionOf(stats as BigIntStats);
+    })
+    .join(' ');
+
+export class Zones {
+  readonly served = new OwnZones();
+  loads = 0;
+  failures = 0;
+  #files = new Map<string, FileZone>();
+  readonly #ofViews = new Map<string, ZoneStore>();
+
+  constructor(
+    private readonly resolver: Resolver,
+    private readonly parts: { clock: Clock; log: Logger },
+  ) {
+    this.served.everyone.onChange(change => this.#forget(change));
+  }
+
+  /** Reads files that are new, or have changed since they were read. What is broken is told, and refuses nothing else. */
+  prepare(settings: ServerSettings): Prepared {
+    const next = new Map<string, FileZone>();
+    for (const one of settings.zones.filter(isOfFile)) {
+      const key = keyOf(one);
+      const known = this.#files.get(key);
+      next.set(key, this.#read(one, known, false));
+    }
+    return { commit: () => this.#commit(next, settings), discard: () => {} };
+  }
+
+  #read(settings: FileZoneSettings, known: FileZone | undefined, anyway: boolean): FileZone {
+    const apex = foldName(encodeName(settings.name));
+    const { file } = settings;
+    let version = '';
+    try {
+      version = versionsOf([file, ...(known?.included ?? [])]);
+      if (known !== undefined && known.version === version && !anyway) return { ...known, settings };
+      const { zone, problems, included } = loadZoneFile(file, { apex });
+      version = versionsOf([file, ...included]);
+      const said = problems.map(problemText);
+      const { log } = this.parts;
+      this.loads++;
+      if (zone !== undefined) {
+        if (said.length > 0)
+          log.warn({ zone: settings.name, problems: said.slice(0, LOGGED_PROBLEMS) }, 'a zone is served with doubts');
+        const loadedSeconds = this.parts.clock.wallSeconds();
+        const loaded = settings.makeDigest && !isSigned(zone) ? withDigest(zone) : zone;
+        return { settings, apex, version, included, loaded, loadedSeconds, problem: undefined };
+      }
+      const errors = problems.filter(one => one.severity === 'error').map(problemText);
+      return this.#broken({ settings, apex, version, included, known, problem: errors[0], said: errors });
+    } catch (error) {
+      const problem = error instanceof ShardnsError ? error.message : `${file}: ${(error as Error).message}`;
+      return this.#broken({ settings, apex, version, included: [], known, problem, said: [problem] });
+    }
+  }
+
+  #broken(one: {
+    settings: FileZoneSettings;
+    apex: Uint8Array;
+    version: string;
+    included: readonly string[];
+    known: FileZone | undefined;
+    problem: string;
+    said: string[];
+  }): FileZone {
+    const { settings, apex, version, included, known, problem } = one;
+    this.failures++;
+    const what = known?.loaded === undefined ? 'its names are SERVFAIL' : 'the version before is served';
+    const problems = one.said.slice(0, LOGGED_PROBLEMS);
+    this.parts.log.error({ zone: settings.name, problems }, `a zone file cannot be served: ${what}`);
+    return { settings, apex, version, included, loaded: known?.loaded, loadedSeconds: known?.loadedSeconds, problem };
+  }
+
+  #commit(next: Map<string, FileZone>, settings: ServerSettings): void {
+    for (const [key, one] of this.#files) {
+      if (next.has(key)) continue;
+      for (const store of this.#storesOf(one)) store.remove(one.apex);
+    }
+    this.#files = next;
+    for (const one of next.values()) this.#serve(one);
+    const { served, resolver } = this;
+    served.views = settings.views.map(({ name }) => this.#ofViews.get(name));
+    served.alone = settings.zonesOnly;
+    resolver.zones = settings.zones.length > 0 || settings.zonesOnly ? served : undefined;
+  }
+
+  #serve(one: FileZone): void {
+    for (const store of this.#storesOf(one)) {
+      if (one.loaded === undefined) store.suspend(one.apex, 'broken');
+      else if (store.get(one.apex) !== one.loaded) store.replace(one.loaded);
+    }
+  }
+
+  #storesOf({ settings: { views } }: FileZone): ZoneStore[] {
+    if (views.length === 0) return [this.served.everyone];
+    return views.map(name => {
+      let store = this.#ofViews.get(name);
+      if (store === undefined) {
+        this.#ofViews.set(name, (store = new ZoneStore()));
+        store.onChange(change => this.#forget(change));
+      }
+      return store;
+    });
+  }
+
+  #forget({ apex, before, after }: ZoneChange): void {
+    const touched = before === undefined || after === undefined ? [{ suffix: apex }] : touchedBy(before, after);
+    for (const one of touched) this.resolver.forget(one);
+  }
+
+  #named(name: string): FileZone[] {
+    const key = nameKey(foldName(encodeName(name)));
+    const found = [...this.#files.values()].filter(one => nameKey(one.apex) === key);
+    if (found.length > 0) return found;
+    throw new ShardnsError('ERR_SHARDNS_OPTION', `zone: expected one that is served from a file, got ${show(name)}`);
+  }
+
+  /** What is wrong with the files as they are now; nothing is served of them. */
+  check(name: string): { file: string; good: boolean; problems: string[] }[] {
+    return this.#named(name).map(({ apex, settings: { file } }) => {
+      const { zone, problems } = loadZoneFile(file, { apex });
+      return { file, good: zone !== undefined, problems: problems.map(problemText) };
+    });
+  }
+
+  /** Reads files again, whether they have changed or not. @param name by default all */
+  reload(name?: string): ZoneReport[] {
+    const ones = name === undefined ? [...this.#files.values()] : this.#named(name);
+    return ones.map(one => {
+      const next = this.#read(one.settings, one, true);
+      this.#files.set(keyOf(one.settings), next);
+      this.#serve(next);
+      return reportOf(next);
+    });
+  }
+
+  /** The zone as a file, in pieces. @param view by default as everybody is told */
+  export(name: string, view?: string): Generator<string> {
+    const apex = foldName(encodeName(name));
+    const store = view === undefined ? this.served.everyone : this.#ofViews.get(view);
+    const zone = store?.get(apex);
+    if (zone !== undefined) return zoneText(zone);
+    const where = view === undefined ? '' : ` of view ${show(view)}`;
+    throw new ShardnsError(
+      'ERR_SHARDNS_OPTION',
+      `zone: expected one that is served${where}, got ${show(nameToText(apex))}`,
+    );
+  }
+
+  /** @param most of them */
+  report(most = Infinity): ZoneReport[] {
+    const reports: ZoneReport[] = [];
+    for (const one of this.#files.values()) {
+      if (reports.length === most) break;
+      reports.push(reportOf(one));
+    }
+    return reports;
+  }
+  totals(): { zones: number; broken: number; records: number; octets: number; loads: number; failures: number } {
+    const totals = { zones: 0, broken: 0, records: 0, octets: 0, loads: this.loads, failures: this.failures };
+    for (const { loaded, problem } of this.#files.values()) {
+      totals.zones++;
+      if (problem !== undefined) totals.broken++;
+      totals.records += loaded?.recordCount ?? 0;
+      totals.octets += loaded?.octets ?? 0;
+    }
+    return totals;
+  }
+}
+
+function reportOf({ settings, loaded, loadedSeconds, problem }: FileZone): ZoneReport {
+  const { name, type, file, views } = settings;
+  return {
+    name,
+    type,
+    file,
+    views,
+    serial: loaded?.serial,
+    records: loaded?.recordCount,
+    octets: loaded?.octets,
+    loadedSeconds,
+    problem,
+  };
+}

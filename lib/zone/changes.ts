@@ -1,0 +1,266 @@
+// A new version of a zone from the records that have gone and come (RFC 1995 section 4): what did not change is shared with
+// the old one, which stays as it is.
+//
+// Bound: changed names are laid over the zone until they are `MERGE_SHARE` of its nodes; then all is packed anew.
+import { ShardnsError } from '../base/errors.js';
+import { canonicalKey } from '../dnssec/canonical.js';
+import { Class, typeName } from '../wire/iana.js';
+import type { ResourceRecord } from '../wire/message.js';
+import { foldName, nameKey, nameToText } from '../wire/name.js';
+import { isSameRdata } from '../wire/rdata-layout.js';
+import { Overlay } from './overlay.js';
+import { NodeFlag } from './packed-nodes.js';
+import { Zone } from './zone.js';
+import { labelsAbove, ZONE_LIMITS, ZoneBuilder, type ZoneLimits } from './zone-builder.js';
+
+export interface ZoneChanges {
+  /** Taken away first. */
+  removed: readonly ResourceRecord[];
+  added: readonly ResourceRecord[];
+}
+
+const MERGE_SHARE = 0.01;
+const MERGE_LEAST = 1000;
+
+/** A name that differs from the zone's base, with all that it has now. */
+interface Changed {
+  /** Folded labels above the apex's. */
+  labels: Uint8Array;
+  records: ResourceRecord[];
+  state: 'live' | 'empty' | 'deleted';
+}
+
+/**
+ * @throws {ShardnsError} ERR_SHARDNS_MESSAGE where a record is taken away that is not there, or added that is, or lies
+ * outside of the zone, or where there is not one SOA afterwards; ERR_SHARDNS_OVERLOAD where a limit is reached
+ */
+export function changeZone(zone: Zone, changes: ZoneChanges, limits: ZoneLimits = ZONE_LIMITS): Zone {
+  return new Changing(zone, limits).run(changes);
+}
+
+class Changing {
+  readonly #changed = new Map<string, Changed>();
+  #recordCount: number;
+
+  constructor(
+    private readonly zone: Zone,
+    private readonly limits: ZoneLimits,
+  ) {
+    this.#recordCount = zone.recordCount;
+  }
+
+  run({ removed, added }: ZoneChanges): Zone {
+    const touched = new Set<Changed>();
+    for (const record of removed) touched.add(this.#remove(record));
+    for (const record of added) touched.add(this.#add(record));
+    // The deepest first: whether a name is left as one that others lie below depends on those.
+    const deepest = [...touched].sort((a, b) => b.labels.length - a.labels.length);
+    for (const one of deepest) this.#settle(one);
+    this.#takeOldOverlay();
+    const most = Math.max(MERGE_LEAST, MERGE_SHARE * this.zone.base.count);
+    return this.#changed.size > most ? this.#merged() : this.#laidOver();
+  }
+
+  #labelsOf(record: ResourceRecord): Uint8Array {
+    const { apex } = this.zone;
+    const cut = record.dnsClass === Class.IN ? labelsAbove(apex, record.name, 0, record.name.length) : -1;
+    if (cut < 0) throw this.#wrong(record, 'which lies outside of it');
+    return foldName(record.name, 0, cut);
+  }
+
+  #at(labels: Uint8Array): Changed {
+    const key = nameKey(labels);
+    let one = this.#changed.get(key);
+    if (one === undefined) {
+      const node = this.zone.find(labels, 0, labels.length);
+      const records = node < 0 ? [] : this.zone.recordsOf(node);
+      this.#changed.set(key, (one = { labels, records, state: node < 0 ? 'deleted' : 'live' }));
+    }
+    return one;
+  }
+
+  #remove(record: ResourceRecord): Changed {
+    const at = this.#at(this.#labelsOf(record));
+    const i = at.records.findIndex(one => one.type === record.type && isSameRdata(one.type, one.data, record.data));
+    if (i < 0) throw this.#wrong(record, 'which is not there and was to be taken away');
+    at.records.splice(i, 1);
+    this.#recordCount--;
+    return at;
+  }
+
+  #add(record: ResourceRecord): Changed {
+    const at = this.#at(this.#labelsOf(record));
+    if (at.records.some(one => one.type === record.type && isSameRdata(one.type, one.data, record.data))) {
+      throw this.#wrong(record, 'which was to be added and is there');
+    }
+    at.records.push(record);
+    this.#recordCount++;
+    return at;
+  }
+
+  #wrong({ name, type }: ResourceRecord, why: string): ShardnsError {
+    const { zone } = this;
+    const text = `changes to zone ${zone.name} ${zone.serial}: ${nameToText(name)} ${typeName(type)}, ${why}`;
+    return new ShardnsError('ERR_SHARDNS_MESSAGE', text);
+  }
+
+  /** What a name is now, and those above it that are there because others lie below them. */
+  #settle(one: Changed): void {
+    const { labels } = one;
+    if (one.records.length > 0 || labels.length === 0) one.state = 'live';
+    else one.state = this.#hasBelow(labels) ? 'empty' : 'deleted';
+    if (labels.length === 0) return;
+    const parent = labels.subarray(1 + labels[0]);
+    const node = this.#changed.has(nameKey(parent)) ? -1 : this.zone.find(parent, 0, parent.length);
+    const known = this.#changed.get(nameKey(parent));
+    // A parent that has records, or that stays as it was, needs no word.
+    if (known === undefined && node >= 0) {
+      const isEmpty = (this.zone.flagsOf(node) & NodeFlag.empty) !== 0;
+      if (one.state !== 'deleted' || !isEmpty) return;
+    }
+    this.#settle(this.#at(parent));
+  }
+
+  #hasBelow(labels: Uint8Array): boolean {
+    const { base } = this.zone;
+    for (const other of this.#changed.values()) {
+      if (other.state === 'live' && other.records.length > 0 && isBelow(other.labels, labels)) return true;
+    }
+    // Nodes of the base and of the older changes that are not among those of now.
+    const isSame = (i: number, nodes = base): boolean =>
+      !this.#changed.has(nameKey(foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1])));
+    const { overlay } = this.zone;
+    let at = base.lowerBound(labels, 0, labels.length);
+    for (; at < base.count; at++) {
+      if (base.compare(at, labels, 0, labels.length) === 0) continue;
+      if (!base.isBelow(at, labels, 0, labels.length)) break;
+      if ((base.flags[at] & NodeFlag.empty) === 0 && !overlay?.hides(at) && isSame(at)) return true;
+    }
+    if (overlay === undefined) return false;
+    const { nodes } = overlay;
+    for (let i = nodes.lowerBound(labels, 0, labels.length); i < nodes.count; i++) {
+      if (nodes.compare(i, labels, 0, labels.length) === 0) continue;
+      if (!nodes.isBelow(i, labels, 0, labels.length)) break;
+      const said = NodeFlag.empty | NodeFlag.unsaid | NodeFlag.deleted;
+      if ((nodes.flags[i] & said) === 0 && isSame(i, nodes)) return true;
+    }
+    return false;
+  }
+
+  /** What was laid over the zone before stays so. */
+  #takeOldOverlay(): void {
+    const { overlay, base } = this.zone;
+    if (overlay === undefined) return;
+    const { nodes } = overlay;
+    for (let i = 0; i < nodes.count; i++) {
+      if (!overlay.isSaid(i)) continue;
+      const labels = foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1]);
+      const key = nameKey(labels);
+      if (this.#changed.has(key)) continue;
+      const flags = nodes.flags[i];
+      const state = flags & NodeFlag.deleted ? 'deleted' : flags & NodeFlag.empty ? 'empty' : 'live';
+      const records = state === 'live' ? this.zone.recordsOf(base.count + i) : [];
+      this.#changed.set(key, { labels, records, state });
+    }
+  }
+
+  #laidOver(): Zone {
+    const { apex, base } = this.zone;
+    const builder = new ZoneBuilder(apex, this.limits);
+    // Labels and data of old changes are taken as they stand.
+    for (const { labels, records, state } of this.#changed.values()) {
+      for (const record of records) builder.add(record);
+      if (records.length === 0) builder.mark(labels, state === 'deleted' ? NodeFlag.deleted : NodeFlag.empty);
+    }
+    const overlay = new Overlay(builder.build({ isChange: true }), base);
+    return new Zone(apex, base, { overlay, recordCount: this.#recordCount });
+  }
+
+  #merged(): Zone {
+    const { apex } = this.zone;
+    const builder = new ZoneBuilder(apex, this.limits);
+    for (const { owner, ownerLength, type, ttl, octets, at, length } of this.zone.cursor()) {
+      if (this.#changed.has(nameKey(foldName(owner, 0, ownerLength - apex.length)))) continue;
+      builder.addOctets(owner, 0, ownerLength, type, ttl, octets, at, at + length);
+    }
+    for (const { records } of this.#changed.values()) for (const record of records) builder.add(record);
+    return new Zone(apex, builder.build());
+  }
+}
+
+function isBelow(labels: Uint8Array, above: Uint8Array): boolean {
+  const begin = labels.length - above.length;
+  if (begin <= 0) return false;
+  let at = 0;
+  while (at < begin) at += 1 + labels[at];
+  return at === begin && above.every((octet, i) => labels[begin + i] === octet);
+}
+
+/** What one version has that another has not; both in the order of `Zone.records`. */
+export function differenceOf(before: Zone, after: Zone): { removed: ResourceRecord[]; added: ResourceRecord[] } {
+  return before.base === after.base ? differenceOfChanges(before, after) : differenceOfAll(before, after);
+}
+
+/** Of a base that both share nothing is looked at. */
+function differenceOfChanges(before: Zone, after: Zone): { removed: ResourceRecord[]; added: ResourceRecord[] } {
+  const names = new Map<string, Uint8Array>();
+  for (const { overlay } of [before, after]) {
+    if (overlay === undefined) continue;
+    const { nodes } = overlay;
+    for (let i = 0; i < nodes.count; i++) {
+      if (!overlay.isSaid(i)) continue;
+      const labels = foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1]);
+      names.set(canonicalKey(Buffer.concat([labels, Uint8Array.of(0)])), labels);
+    }
+  }
+  const removed: ResourceRecord[] = [];
+  const added: ResourceRecord[] = [];
+  for (const key of [...names.keys()].sort()) {
+    const labels = names.get(key)!;
+    const [gone, came] = [before, after].map(zone => {
+      const node = zone.find(labels, 0, labels.length);
+      return node < 0 ? [] : zone.recordsOf(node);
+    });
+    removed.push(...without(gone, came));
+    added.push(...without(came, gone));
+  }
+  return { removed, added };
+}
+
+function differenceOfAll(before: Zone, after: Zone): { removed: ResourceRecord[]; added: ResourceRecord[] } {
+  const keyOf = (zone: Zone, node: number): string =>
+    canonicalKey(Buffer.concat([labelsOf(zone, node), Uint8Array.of(0)]));
+  const removed: ResourceRecord[] = [];
+  const added: ResourceRecord[] = [];
+  const old = before.nodes();
+  const now = after.nodes();
+  let x = old.next();
+  let y = now.next();
+  while (!x.done || !y.done) {
+    const a = x.done ? undefined : keyOf(before, x.value);
+    const b = y.done ? undefined : keyOf(after, y.value);
+    const isFirst = b === undefined || (a !== undefined && a < b);
+    const isSecond = a === undefined || (b !== undefined && b < a);
+    const gone = isSecond ? [] : before.recordsOf(x.value as number);
+    const came = isFirst ? [] : after.recordsOf(y.value as number);
+    removed.push(...without(gone, came));
+    added.push(...without(came, gone));
+    if (!isSecond) x = old.next();
+    if (!isFirst) y = now.next();
+  }
+  return { removed, added };
+}
+
+const labelsOf = (zone: Zone, node: number): Uint8Array => {
+  const nodes = zone.nodesOf(node);
+  const i = zone.indexOf(node);
+  return nodes.names.subarray(nodes.nameAt[i], nodes.nameAt[i + 1]);
+};
+
+/** A record with another TTL is another one. */
+function without(records: readonly ResourceRecord[], others: readonly ResourceRecord[]): ResourceRecord[] {
+  return records.filter(
+    one => !others.some(other => other.type === one.type && other.ttl === one.ttl && sameData(one, other)),
+  );
+}
+const sameData = (a: ResourceRecord, b: ResourceRecord): boolean => Buffer.compare(a.data, b.data) === 0;

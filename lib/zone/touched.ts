@@ -1,0 +1,129 @@
+// What a new version of a zone changes in answers that were made of the one before: what is to be forgotten of them.
+//
+// A name that changed, with what lies below it where it has come or gone, or cuts or renames what is below; the aliases
+// that lead to it; all that a wildcard stands for; the cut that it is glue of. Denials say the serial of the SOA, and
+// referrals the addresses of servers elsewhere in the zone: those end within the hour by themselves.
+//
+// Bound: MOST are named; of more the whole zone is forgotten.
+import { isWildcard } from '../dnssec/canonical.js';
+import { foldName, nameKey } from '../wire/name.js';
+import { NodeFlag, type PackedNodes, RRSET_HEADER } from './packed-nodes.js';
+import { Type } from '../wire/iana.js';
+import { differenceOf } from './changes.js';
+import type { Zone } from './zone.js';
+import { labelsAbove } from './zone-builder.js';
+
+export type Touched = { name: Uint8Array } | { suffix: Uint8Array };
+
+const MOST = 64;
+/** Larger zones that were packed anew are not compared: all of such a one is forgotten. */
+const MOST_COMPARED = 50_000;
+
+export function touchedBy(before: Zone, after: Zone): Touched[] {
+  const all = [{ suffix: after.apex }];
+  if (before.base !== after.base && before.base.count + after.base.count > MOST_COMPARED) return all;
+  const { removed, added } = differenceOf(before, after);
+  const names = new Map<string, Uint8Array>();
+  for (const { name } of [...removed, ...added]) {
+    const folded = foldName(name);
+    names.set(nameKey(folded), folded);
+    if (names.size > MOST) return all;
+  }
+  const touched = new Map<string, Touched>();
+  const note = (one: Touched): void => {
+    const [kind, name] = 'suffix' in one ? ['below', one.suffix] : ['name', one.name];
+    touched.set(`${kind} ${nameKey(name)}`, one);
+  };
+  for (const name of names.values()) {
+    for (const one of touchedByName(before, after, name)) note(one);
+  }
+  for (const name of aliasesTo([before, after], names)) note({ name });
+  return touched.size > MOST ? all : [...touched.values()];
+}
+
+function touchedByName(before: Zone, after: Zone, name: Uint8Array): Touched[] {
+  const { apex } = after;
+  const end = name.length - apex.length;
+  if (end > 0 && isWildcard(name)) return [{ suffix: name.subarray(2) }];
+  const nodesOf = (at: number): [number, number] => [before.find(name, at, end), after.find(name, at, end)];
+  // The highest name that has come or gone with it, or the cut that it lies below.
+  let top = -1;
+  for (let at = 0; at < end; at += 1 + name[at]) {
+    const [old, now] = nodesOf(at);
+    const flags = (old < 0 ? 0 : before.flagsOf(old)) | (now < 0 ? 0 : after.flagsOf(now));
+    if (old < 0 !== now < 0 || (flags & (NodeFlag.cut | NodeFlag.dname)) !== 0) top = at;
+  }
+  return top < 0 ? [{ name }] : [{ suffix: name.subarray(top) }];
+}
+
+/** Owners of aliases that lead to one of the names, by others too. */
+function aliasesTo(zones: readonly Zone[], names: ReadonlyMap<string, Uint8Array>): Uint8Array[] {
+  const reached = new Map(names);
+  const found: Uint8Array[] = [];
+  for (let fresh = [...names.values()]; fresh.length > 0 && found.length <= MOST;) {
+    const keys = new Set(fresh.map(name => nameKey(name)));
+    const owners = zones.flatMap(zone => [...aliasesOfBase(zone, fresh, keys), ...aliasesOfChanges(zone, keys)]);
+    fresh = owners.filter(name => !reached.has(nameKey(name)));
+    for (const name of fresh) reached.set(nameKey(name), name);
+    found.push(...fresh);
+  }
+  return found;
+}
+
+/** The aliases of packed nodes, and the node that each leads to; -1: one that is not there. */
+interface Aliases {
+  owners: Uint32Array;
+  targets: Int32Array;
+}
+const knownAliases = new WeakMap<PackedNodes, Aliases>();
+
+/** Found once for all versions that share the nodes. */
+function aliasesIn(apex: Uint8Array, nodes: PackedNodes): Aliases {
+  let known = knownAliases.get(nodes);
+  if (known === undefined) {
+    const owners: number[] = [];
+    const targets: number[] = [];
+    for (let i = 0; i < nodes.count; i++) {
+      if ((nodes.flags[i] & NodeFlag.cname) === 0) continue;
+      const target = targetOf(nodes, i);
+      const end = labelsAbove(apex, target, 0, target.length);
+      if (end < 0) continue;
+      owners.push(i);
+      targets.push(nodes.find(target, 0, end));
+    }
+    knownAliases.set(nodes, (known = { owners: Uint32Array.from(owners), targets: Int32Array.from(targets) }));
+  }
+  return known;
+}
+
+function aliasesOfBase({ apex, base }: Zone, names: readonly Uint8Array[], keys: ReadonlySet<string>): Uint8Array[] {
+  const { owners, targets } = aliasesIn(apex, base);
+  const nodes = new Set(names.map(name => base.find(name, 0, name.length - apex.length)));
+  const found: Uint8Array[] = [];
+  for (let i = 0; i < owners.length && found.length <= MOST; i++) {
+    const is = targets[i] < 0 ? keys.has(nameKey(targetOf(base, owners[i]))) : nodes.has(targets[i]);
+    if (is) found.push(ownerOf(apex, base, owners[i]));
+  }
+  return found;
+}
+
+function aliasesOfChanges({ apex, overlay }: Zone, keys: ReadonlySet<string>): Uint8Array[] {
+  const found: Uint8Array[] = [];
+  if (overlay === undefined) return found;
+  const { nodes } = overlay;
+  for (let i = 0; i < nodes.count; i++) {
+    if ((nodes.flags[i] & NodeFlag.cname) === 0) continue;
+    if (keys.has(nameKey(targetOf(nodes, i)))) found.push(ownerOf(apex, nodes, i));
+  }
+  return found;
+}
+
+const ownerOf = (apex: Uint8Array, nodes: PackedNodes, i: number): Uint8Array =>
+  Buffer.concat([foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1]), apex]);
+
+/** Folded. */
+function targetOf(nodes: PackedNodes, node: number): Uint8Array {
+  const { data } = nodes;
+  const at = nodes.rrset(node, Type.CNAME) + RRSET_HEADER;
+  return foldName(data, at + 2, at + 2 + ((data[at] << 8) | data[at + 1]));
+}

@@ -1,0 +1,262 @@
+// One try to have the newest version of a zone from one primary: its SOA, then the differences where it is newer, then all
+// of it where there are none or they do not fit. What it comes to is a zone, whole, beside the one that is served.
+import type { Clock } from '../../base/clock.js';
+import { ShardnsError } from '../../base/errors.js';
+import type { Random } from '../../base/random.js';
+import { verifyZonemd } from '../../dnssec/zonemd.js';
+import { flagsOf, headerRcode } from '../../wire/flags.js';
+import { Flag, rcodeName, Type } from '../../wire/iana.js';
+import { DecodedResponse, type ResourceRecord } from '../../wire/message.js';
+import { equalNames, foldName } from '../../wire/name.js';
+import { isSameRdata } from '../../wire/rdata-layout.js';
+import { word } from '../../wire/record-walk.js';
+import { changeZone } from '../changes.js';
+import { isNewer } from '../serial.js';
+import { serialOf } from '../soa.js';
+import { labelsAbove, ZoneBuilder, type ZoneLimits } from '../zone-builder.js';
+import { soaFields, Zone } from '../zone.js';
+import { condensed, type Difference } from './difference.js';
+import { type OpenStream, type PeerServer, PrimaryConnection } from './primary-connection.js';
+import { differencesQuestion, soaQuestion, wholeQuestion } from './questions.js';
+import { type TransferOutcome, TransferReader } from './transfer-reader.js';
+
+export interface FetchLimits extends ZoneLimits {
+  /** Of all messages of a transfer. */
+  readonly transferOctets: number;
+  readonly transferMs: number;
+}
+
+export interface FetchTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly open: OpenStream;
+}
+
+export interface FetchArgs {
+  readonly apex: Uint8Array;
+  readonly peer: PeerServer;
+  /** The version that is had already. */
+  readonly current: Zone | undefined;
+  /** All of it is wanted, whatever is had already. */
+  readonly whole?: boolean;
+  readonly limits: FetchLimits;
+  /** Whether a zone without a digest that can be checked is refused; one that is wrong always is. */
+  readonly needsDigest?: boolean;
+}
+
+export type Fetched =
+  /** The primary has nothing newer; `behind`: it has something older. */
+  | { readonly kind: 'current'; readonly behind: boolean; readonly serial: number }
+  | {
+      readonly kind: 'new';
+      readonly zone: Zone;
+      /** From `current` to it, where they were sent as differences. */
+      readonly difference: Difference | undefined;
+      readonly octets: number;
+      readonly records: number;
+    };
+
+/**
+ * @param begun given what calls it off
+ * @throws {ShardnsError} naming the primary and what is wrong; nothing has changed then
+ */
+export async function fetchZone(
+  args: FetchArgs,
+  tools: FetchTools,
+  begun: (callOff: () => void) => void,
+): Promise<Fetched> {
+  const { peer, limits } = args;
+  let connection: PrimaryConnection | undefined;
+  let isCalledOff = false;
+  begun(() => {
+    isCalledOff = true;
+    connection?.close();
+  });
+  const connected = (): PrimaryConnection => {
+    if (isCalledOff) throw new ShardnsError('ERR_SHARDNS_ABORTED', 'the transfer was called off');
+    if (connection?.isUsable !== true) connection = new PrimaryConnection(peer, tools, limits.transferMs);
+    return connection;
+  };
+  try {
+    return await new Fetch(args, tools, connected).run();
+  } finally {
+    connection?.close();
+  }
+}
+
+class Fetch {
+  constructor(
+    private readonly args: FetchArgs,
+    private readonly tools: FetchTools,
+    private readonly connection: () => PrimaryConnection,
+  ) {}
+
+  async run(): Promise<Fetched> {
+    const { current, whole } = this.args;
+    if (current === undefined || whole === true) return this.#whole();
+    const serial = serialOf(await this.#askSoa());
+    if (!isNewer(serial, current.serial)) {
+      return { kind: 'current', serial, behind: serial !== current.serial };
+    }
+    const found = await this.#differences(current);
+    return found ?? this.#whole();
+  }
+
+  #about(): { id: number; apex: Uint8Array } {
+    return { id: this.tools.random.uint32() & 0xffff, apex: this.args.apex };
+  }
+
+  async #askSoa(): Promise<ResourceRecord> {
+    const about = this.#about();
+    let soa: ResourceRecord | undefined;
+    await this.connection().ask(soaQuestion(about), message => {
+      soa = this.#readSoa(message, about.id);
+      return true;
+    });
+    return soa!;
+  }
+
+  #readSoa(message: Uint8Array, id: number): ResourceRecord {
+    const wrong = (what: string): ShardnsError => new ShardnsError('ERR_SHARDNS_MESSAGE', `asked for SOA: ${what}`);
+    const { apex } = this.args;
+    if (message.length < 12 || word(message, 0) !== id || (flagsOf(message) & Flag.QR) === 0)
+      throw wrong('no response');
+    const rcode = headerRcode(message);
+    if (rcode !== 0) throw wrong(`it says ${rcodeName(rcode)}`);
+    if ((flagsOf(message) & Flag.AA) === 0) throw wrong('its answer is not authoritative');
+    const { answers } = new DecodedResponse(message, 100);
+    const soa = answers.find(one => one.type === Type.SOA && equalNames(one.name, apex));
+    if (soa === undefined || soaFields(soa.data) === undefined) throw wrong('no SOA record of the zone');
+    return soa;
+  }
+
+  /** Undefined where all of the zone has to be had. */
+  async #differences(current: Zone): Promise<Fetched | undefined> {
+    const about = this.#about();
+    const asked = { ...about, type: Type.IXFR };
+    const { outcome, octets, records, built, tryWhole } = await this.#transfer(
+      asked,
+      differencesQuestion(about, current.soa),
+      current.serial,
+    );
+    if (tryWhole !== undefined || outcome === undefined) return undefined;
+    if (outcome.kind === 'current') return { kind: 'current', serial: outcome.serial, behind: false };
+    if (outcome.kind === 'whole') return this.#built(built!, octets, records);
+    const applied = applyDifferences(current, outcome.list, this.args.limits);
+    if (typeof applied === 'string') return undefined;
+    this.#checkDigest(applied.zone);
+    return { kind: 'new', ...applied, octets, records };
+  }
+
+  async #whole(): Promise<Fetched> {
+    const about = this.#about();
+    const asked = { ...about, type: Type.AXFR };
+    const { built, octets, records } = await this.#transfer(asked, wholeQuestion(about), undefined);
+    const { current } = this.args;
+    const fetched = this.#built(built!, octets, records);
+    if (fetched.kind === 'new' && current !== undefined && this.args.whole !== true) {
+      const { serial } = fetched.zone;
+      if (!isNewer(serial, current.serial)) return { kind: 'current', serial, behind: serial !== current.serial };
+    }
+    return fetched;
+  }
+
+  #built(builder: ZoneBuilder, octets: number, records: number): Fetched {
+    const { apex } = this.args;
+    const zone = new Zone(apex, builder.build());
+    checkServable(zone);
+    this.#checkDigest(zone);
+    return { kind: 'new', zone, difference: undefined, octets, records };
+  }
+
+  async #transfer(
+    asked: { id: number; apex: Uint8Array; type: typeof Type.AXFR | typeof Type.IXFR },
+    query: Uint8Array,
+    ours: number | undefined,
+  ): Promise<{
+    outcome: TransferOutcome | undefined;
+    built: ZoneBuilder | undefined;
+    octets: number;
+    records: number;
+    tryWhole?: string;
+  }> {
+    const { apex, limits } = this.args;
+    let built: ZoneBuilder | undefined;
+    const sink = {
+      begin: () => {
+        built = new ZoneBuilder(apex, limits);
+      },
+      add: (record: ResourceRecord) => {
+        built!.add(record);
+        return undefined;
+      },
+    };
+    const bounds = { octets: limits.transferOctets, records: 2 * limits.maxRecords + 4 };
+    const reader = new TransferReader(asked, ours, sink, bounds);
+    let outcome: TransferOutcome | undefined;
+    let tryWhole: string | undefined;
+    const connection = this.connection();
+    try {
+      await connection.ask(query, message => {
+        const step = reader.push(message);
+        if (step === 'more') return false;
+        if ('done' in step) {
+          outcome = step.done;
+          return true;
+        }
+        if (step.tryWhole) tryWhole = step.failed;
+        throw new ShardnsError('ERR_SHARDNS_MESSAGE', step.failed);
+      });
+    } catch (error) {
+      if (tryWhole === undefined) throw error;
+    }
+    return { outcome, built, octets: reader.octets, records: reader.records, tryWhole };
+  }
+
+  #checkDigest(zone: Zone): void {
+    const { needsDigest } = this.args;
+    if (needsDigest !== true && zone.rrset(zone.apexNode, Type.ZONEMD) < 0) return;
+    const verdict = verifyZonemd(zone.apex, zone.records());
+    if (verdict.status === 'failed' || (verdict.status === 'none' && needsDigest === true)) {
+      throw new ShardnsError('ERR_SHARDNS_MESSAGE', `zone ${zone.name} ${zone.serial}: ${verdict.reason} (ZONEMD)`);
+    }
+  }
+}
+
+/** A zone that nobody can be referred to is none (RFC 1035 section 5.2). */
+function checkServable(zone: Zone): void {
+  if (zone.rrset(zone.apexNode, Type.NS) >= 0) return;
+  throw new ShardnsError('ERR_SHARDNS_MESSAGE', `zone ${zone.name} ${zone.serial}: no NS records at its apex`);
+}
+
+/** Whether a zone has a record, whatever its TTL. */
+export function hasRecord(zone: Zone, record: ResourceRecord): boolean {
+  const cut = labelsAbove(zone.apex, record.name, 0, record.name.length);
+  if (cut < 0) return false;
+  const node = zone.find(foldName(record.name, 0, cut), 0, cut);
+  return zone.recordsAt(node, record.type).some(one => isSameRdata(one.type, one.data, record.data));
+}
+
+/** The zone that a chain of differences leads to, and the chain as one; or why it does not fit. */
+export function applyDifferences(
+  zone: Zone,
+  list: readonly Difference[],
+  limits: ZoneLimits,
+): { zone: Zone; difference: Difference } | string {
+  const { difference, there, notThere } = condensed(list);
+  if (serialOf(difference.before) !== zone.serial) return `differences from serial ${serialOf(difference.before)}`;
+  if (there.some(one => !hasRecord(zone, one))) return 'a record goes that is not there';
+  if (notThere.some(one => hasRecord(zone, one))) return 'a record comes that is there';
+  try {
+    const changed = changeZone(
+      zone,
+      { removed: [zone.soa, ...difference.deleted], added: [difference.after, ...difference.added] },
+      limits,
+    );
+    checkServable(changed);
+    return { zone: changed, difference: { ...difference, before: zone.soa } };
+  } catch (error) {
+    if (!(error instanceof ShardnsError)) throw error;
+    return error.message;
+  }
+}

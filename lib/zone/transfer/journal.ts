@@ -1,0 +1,76 @@
+// What has changed in a zone of late, version by version, so that secondaries are sent differences (RFC 1995 section 5).
+// Held as octets; a file of the same is zone-files.ts.
+//
+// Bounds: `versions` differences and `octets` of them; the oldest go first. A difference that has more than `octets` alone
+// empties it: the whole zone is no more then.
+import { type Difference, fromSerial, toSerial } from './difference.js';
+import { decodeDifference, encodeDifference } from './record-octets.js';
+
+export interface JournalLimits {
+  readonly versions: number;
+  readonly octets: number;
+}
+
+export interface JournalEntry {
+  readonly from: number;
+  readonly to: number;
+  readonly octets: Uint8Array;
+}
+
+export const entryOf = (difference: Difference): JournalEntry => ({
+  from: fromSerial(difference),
+  to: toSerial(difference),
+  octets: encodeDifference(difference),
+});
+
+export class Journal {
+  #entries: JournalEntry[] = [];
+  #octets = 0;
+
+  constructor(public limits: JournalLimits) {}
+
+  get octets(): number {
+    return this.#octets;
+  }
+  get versions(): number {
+    return this.#entries.length;
+  }
+  /** The version that the last difference leads to. */
+  get last(): number | undefined {
+    return this.#entries.at(-1)?.to;
+  }
+  get entries(): readonly JournalEntry[] {
+    return this.#entries;
+  }
+
+  /** One that does not begin where the last one ended leaves nothing before it. @returns what was added */
+  add(difference: Difference): JournalEntry {
+    const entry = entryOf(difference);
+    this.addEntry(entry);
+    return entry;
+  }
+
+  addEntry(entry: JournalEntry): void {
+    if (this.last !== undefined && this.last !== entry.from) this.clear();
+    this.#entries.push(entry);
+    this.#octets += entry.octets.length;
+    let gone = 0;
+    while (gone < this.#entries.length && this.#isTooLarge(gone)) this.#octets -= this.#entries[gone++].octets.length;
+    if (gone > 0) this.#entries.splice(0, gone);
+  }
+  #isTooLarge(gone: number): boolean {
+    return this.#entries.length - gone > this.limits.versions || this.#octets > this.limits.octets;
+  }
+
+  clear(): void {
+    this.#entries = [];
+    this.#octets = 0;
+  }
+
+  /** All differences from that version on; undefined where it is not among them. Empty for the last one itself. */
+  from(serial: number): Difference[] | undefined {
+    if (serial === this.last) return [];
+    const first = this.#entries.findIndex(one => one.from === serial);
+    return first < 0 ? undefined : this.#entries.slice(first).map(one => decodeDifference(one.octets));
+  }
+}

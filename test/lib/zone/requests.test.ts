@@ -1,0 +1,316 @@
+// What clients ask of who serves zones: who may have what, and what they are told.
+import { describe, expect, test } from 'vitest';
+import { silentLogger } from '../../../lib/base/log.js';
+import { Class, Rcode, Type } from '../../../lib/wire/iana.js';
+import { decodeMessage, encodeMessage, encodeQuestion, type ResourceRecord } from '../../../lib/wire/message.js';
+import { encodeName, nameKey } from '../../../lib/wire/name.js';
+import { parseAccessRule } from '../../../lib/zone/access.js';
+import { AuthorityRequests, type AuthorityAsker, type MessageSource } from '../../../lib/zone/authority/requests.js';
+import type { ZoneLink } from '../../../lib/zone/links.js';
+import { applyDifferences } from '../../../lib/zone/transfer/fetch-zone.js';
+import { notification, wholeQuestion } from '../../../lib/zone/transfer/questions.js';
+import { makeTsigKey, TsigKeys } from '../../../lib/zone/tsig/key.js';
+import { checkResponse, signMessage } from '../../../lib/zone/tsig/mac.js';
+import { readTsig, TsigError } from '../../../lib/zone/tsig/record.js';
+import { ZONE_LIMITS } from '../../../lib/zone/zone-builder.js';
+import type { Zone } from '../../../lib/zone/zone.js';
+import { FakeClock, settle } from '../../support/fake-clock.js';
+import { record, smallZone, soa, texts, zoneOf } from '../../support/zone-records.js';
+
+const SECRET = Buffer.from('a secret of twenty-four!').toString('base64');
+const key = makeTsigKey({ name: 'k', algorithm: 'hmac-sha256', secret: SECRET });
+const apex = encodeName('example');
+const about = { id: 7, apex };
+
+class Setting {
+  readonly clock = new FakeClock();
+  notified: (number | undefined)[] = [];
+  changes = 0;
+  zone: Zone | undefined = smallZone(1, record('www.example', 'A', '192.0.2.1'));
+  link: Partial<ZoneLink> = {};
+  readonly requests: AuthorityRequests;
+
+  constructor(link: Partial<ZoneLink> = {}) {
+    this.link = link;
+    const setting = this as Setting;
+    const whole: ZoneLink = {
+      name: 'example.',
+      get zone() {
+        return setting.zone;
+      },
+      journal: undefined,
+      allowTransfer: [],
+      allowUpdate: [],
+      takesUpdates: true,
+      source: undefined,
+      change: async difference => {
+        await Promise.resolve();
+        this.changes++;
+        const applied = applyDifferences(this.zone!, [difference], ZONE_LIMITS);
+        if (typeof applied === 'string') throw new Error(applied);
+        this.zone = applied.zone;
+      },
+    };
+    Object.defineProperties(whole, Object.getOwnPropertyDescriptors(link));
+    this.requests = new AuthorityRequests({
+      clock: this.clock,
+      log: silentLogger,
+      keys: () => new TsigKeys([key]),
+      link: name => (nameKey(name) === nameKey(apex) ? whole : undefined),
+      answer: (message, _, reply) => reply(encodeMessage({ ...decodeMessage(message), flags: 0x8400 })),
+    });
+  }
+  async ask(message: Uint8Array, protocol: AuthorityAsker['protocol'] = 'tcp', address = '192.0.2.9') {
+    let reply: Uint8Array | undefined;
+    let source: MessageSource | undefined;
+    this.requests.handle(message, { protocol, client: { address, port: 1234 } }, (octets, more) => {
+      reply = octets;
+      source = more;
+    });
+    await settle();
+    return { reply, source, rcode: reply === undefined ? undefined : reply[3] & 15 };
+  }
+  signed = (message: Uint8Array) => signMessage(message, { key, now: this.clock.wallSeconds() })!;
+}
+
+describe('a transfer', () => {
+  const rules = (...texts: string[]) => ({ allowTransfer: texts.map(one => parseAccessRule(one, '')) });
+  test.each([
+    ['by default nobody has it', [], 'tcp', '192.0.2.9', false, Rcode.REFUSED],
+    ['an address that may', ['192.0.2.0/24'], 'tcp', '192.0.2.9', false, Rcode.NOERROR],
+    ['in its IPv6 form too', ['192.0.2.0/24'], 'tcp', '::ffff:192.0.2.9', false, Rcode.NOERROR],
+    ['another address', ['192.0.3.0/24'], 'tcp', '192.0.2.9', false, Rcode.REFUSED],
+    ['a key that may', ['key k'], 'tcp', '198.51.100.1', true, Rcode.NOERROR],
+    ['without the key', ['key k'], 'tcp', '192.0.2.9', false, Rcode.REFUSED],
+    [
+      'the key from elsewhere, where both are asked for',
+      ['192.0.2.0/24 key k'],
+      'tcp',
+      '198.51.100.1',
+      true,
+      Rcode.REFUSED,
+    ],
+    [
+      'TCP where TLS is asked for, whatever else is right',
+      ['tls 192.0.2.0/24 key k'],
+      'tcp',
+      '192.0.2.9',
+      true,
+      Rcode.REFUSED,
+    ],
+    ['TLS there', ['tls 192.0.2.0/24 key k'], 'tls', '192.0.2.9', true, Rcode.NOERROR],
+    ['over UDP', ['192.0.2.0/24'], 'udp', '192.0.2.9', false, Rcode.FORMERR],
+    ['over HTTPS', ['192.0.2.0/24'], 'https', '192.0.2.9', false, Rcode.REFUSED],
+  ] as const)('%s', async (_, texts, protocol, address, isSigned, rcode) => {
+    const setting = new Setting(rules(...texts));
+    const query = wholeQuestion(about);
+    const told = await setting.ask(isSigned ? setting.signed(query).message : query, protocol, address);
+    expect(told.rcode).toBe(rcode);
+    told.source?.close();
+    expect(setting.requests.sending).toBe(0);
+  });
+  test('of a zone that is not here is NOTAUTH, of one that has expired SERVFAIL', async () => {
+    const setting = new Setting(rules('0.0.0.0/0'));
+    expect((await setting.ask(wholeQuestion({ id: 7, apex: encodeName('other') }))).rcode).toBe(Rcode.NOTAUTH);
+    setting.zone = undefined;
+    expect((await setting.ask(wholeQuestion(about))).rcode).toBe(Rcode.SERVFAIL);
+  });
+  test('takes a place until it is over: one client has eight, and is told SERVFAIL beyond', async () => {
+    const setting = new Setting(rules('0.0.0.0/0'));
+    const told = [];
+    for (let i = 0; i < 9; i++) told.push(await setting.ask(wholeQuestion(about)));
+    expect(told.map(one => one.rcode)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, Rcode.SERVFAIL]);
+    expect((await setting.ask(wholeQuestion(about), 'tcp', '198.51.100.1')).rcode).toBe(0);
+    told[0].source!.close();
+    expect((await setting.ask(wholeQuestion(about))).rcode).toBe(0);
+  });
+  test('that takes more than two hours is ended without an end', async () => {
+    const setting = new Setting(rules('0.0.0.0/0'));
+    const { source } = await setting.ask(wholeQuestion(about));
+    await setting.clock.advance(7_200_001);
+    expect(() => source!.next()).toThrow(/takes too long/);
+    expect(setting.requests.sending).toBe(0);
+  });
+});
+
+describe('a notification', () => {
+  const source = (setting: { notified: (number | undefined)[] }, may = true) => ({
+    source: {
+      mayNotify: () => may,
+      notified: (_: unknown, serial: number | undefined) => void setting.notified.push(serial),
+    },
+  });
+  test('of a primary is answered at once, with AA, and its serial is a hint', async () => {
+    const told = { notified: [] as (number | undefined)[] };
+    const setting = new Setting(source(told));
+    const { reply, rcode } = await setting.ask(notification(about, soa(9)), 'udp');
+    expect([rcode, reply![2], told.notified]).toEqual([0, 0xa4, [9]]);
+  });
+  test('of anybody else is REFUSED, and of a zone that is had from nobody NOTAUTH', async () => {
+    expect((await new Setting(source({ notified: [] }, false)).ask(notification(about, soa(9)))).rcode).toBe(
+      Rcode.REFUSED,
+    );
+    expect((await new Setting().ask(notification(about, soa(9)))).rcode).toBe(Rcode.NOTAUTH);
+  });
+});
+
+describe('whatever is signed', () => {
+  test('is answered as it would be without, and signed', async () => {
+    const setting = new Setting();
+    const query = encodeQuestion({ id: 5, flags: 0, question: { name: apex, type: Type.SOA, dnsClass: 1 } });
+    const { message, mac } = setting.signed(query);
+    const { reply } = await setting.ask(message, 'udp');
+    expect(checkResponse(reply!, { key, requestMac: mac, now: setting.clock.wall }).status).toBe('good');
+  });
+  test('with a key that is not known, or a wrong time, is NOTAUTH with the reason', async () => {
+    const setting = new Setting();
+    const query = encodeQuestion({ id: 5, flags: 0, question: { name: apex, type: Type.SOA, dnsClass: 1 } });
+    const other = makeTsigKey({ name: 'other', algorithm: 'hmac-sha256', secret: SECRET });
+    for (const [one, now, error] of [
+      [other, setting.clock.wall, TsigError.BADKEY],
+      [key, setting.clock.wall - 301, TsigError.BADTIME],
+    ] as const) {
+      const { reply, rcode } = await setting.ask(signMessage(query, { key: one, now })!.message);
+      const read = readTsig(reply!);
+      expect([rcode, typeof read === 'string' ? read : read.tsig.error]).toEqual([Rcode.NOTAUTH, error]);
+    }
+  });
+  test('that a message of 512 octets has no room for is told to come over TCP', async () => {
+    const setting = new Setting();
+    const answers: ResourceRecord[] = Array.from({ length: 40 }, (_, i) => record('example', 'A', `192.0.2.${i}`));
+    const big = {
+      id: 5,
+      flags: 0,
+      question: { name: apex, type: Type.A, dnsClass: 1 },
+      answers,
+      authorities: [],
+      additionals: [],
+    };
+    const { reply } = await setting.ask(setting.signed(encodeMessage(big)!).message, 'udp');
+    expect(reply![2] & 2).toBe(2);
+    expect(reply!.length).toBeLessThan(200);
+  });
+});
+
+const update = (changes: ResourceRecord[], prerequisites: ResourceRecord[] = [], name = apex): Uint8Array =>
+  encodeMessage({
+    id: 9,
+    flags: 0x2800,
+    question: { name, type: Type.SOA, dnsClass: 1 },
+    answers: prerequisites,
+    authorities: changes,
+    additionals: [],
+  })!;
+const add = (name: string, type: 'A' | 'TXT' | 'CNAME' | 'NS', data: string) => record(name, type, data, 60);
+const none = (one: ResourceRecord) => ({ ...one, dnsClass: Class.NONE, ttl: 0 });
+const any = (name: string, type: number) => ({
+  name: encodeName(name),
+  type,
+  dnsClass: Class.ANY,
+  ttl: 0,
+  data: new Uint8Array(0),
+});
+const RULE = { key: encodeName('k'), names: [], types: [] };
+
+describe('an update (RFC 2136)', () => {
+  const has = (setting: Setting, text: string): boolean =>
+    texts(setting.zone!.records()).some(one => one.includes(text));
+  test('changes the zone and raises its serial; one that changes nothing does not', async () => {
+    const setting = new Setting({ allowUpdate: [RULE] });
+    const { message } = setting.signed(
+      update([add('new.example', 'A', '192.0.2.7'), none(record('www.example', 'A', '192.0.2.1'))]),
+    );
+    expect((await setting.ask(message)).rcode).toBe(0);
+    expect([has(setting, 'new.example. 60 A'), has(setting, 'www.example.'), setting.zone!.serial]).toEqual([
+      true,
+      false,
+      2,
+    ]);
+    await setting.ask(setting.signed(update([none(record('www.example', 'A', '192.0.2.1'))])).message);
+    expect([setting.zone!.serial, setting.requests.stats.updates.nothing]).toEqual([2, 1]);
+  });
+  test('that comes twice, word for word, is done once and answered twice', async () => {
+    const setting = new Setting({ allowUpdate: [RULE] });
+    const { message } = setting.signed(update([add('new.example', 'A', '192.0.2.7')]));
+    const remove = setting.signed(update([any('new.example', Type.A)])).message;
+    for (const one of [message, remove, message, message]) expect((await setting.ask(one)).rcode).toBe(0);
+    expect([setting.changes, has(setting, 'new.example'), setting.zone!.serial]).toEqual([2, false, 3]);
+  });
+  test.each([
+    ['without a key', [], false, Rcode.REFUSED],
+    ['by a key without the right', [{ ...RULE, key: encodeName('other') }], true, Rcode.REFUSED],
+    ['of another name than the key may', [{ ...RULE, names: [encodeName('sub.example')] }], true, Rcode.REFUSED],
+    ['of another type than the key may', [{ ...RULE, types: [Type.TXT] }], true, Rcode.REFUSED],
+    ['that the key may', [{ ...RULE, names: [encodeName('new.example')], types: [Type.A] }], true, Rcode.NOERROR],
+  ] as const)('%s', async (_, allowUpdate, isSigned, rcode) => {
+    const setting = new Setting({ allowUpdate });
+    const message = update([add('new.example', 'A', '192.0.2.7')]);
+    expect((await setting.ask(isSigned ? setting.signed(message).message : message)).rcode).toBe(rcode);
+    expect(setting.changes).toBe(rcode === 0 ? 1 : 0);
+  });
+  test.each([
+    ['a name outside of the zone', [add('www.test', 'A', '192.0.2.1')], [], Rcode.NOTZONE],
+    ['a prerequisite outside of it', [], [any('www.test', Type.A)], Rcode.NOTZONE],
+    [
+      'a type that only questions have',
+      [{ ...add('x.example', 'A', '192.0.2.1'), type: Type.AXFR }],
+      [],
+      Rcode.FORMERR,
+    ],
+    ['signatures in a zone without any', [record('x.example', 'NSEC', 'y.example. A')], [], Rcode.REFUSED],
+    ['a TTL in a deletion', [{ ...any('www.example', Type.A), ttl: 5 }], [], Rcode.FORMERR],
+    ['a name that is to be there', [], [any('none.example', Type.ANY)], Rcode.NXDOMAIN],
+    ['a name that is not to be there', [], [{ ...any('www.example', Type.ANY), dnsClass: Class.NONE }], Rcode.YXDOMAIN],
+    ['a set that is to be there', [], [any('www.example', Type.TXT)], Rcode.NXRRSET],
+    ['a set that is not to be there', [], [{ ...any('www.example', Type.A), dnsClass: Class.NONE }], Rcode.YXRRSET],
+    ['a set that is to be this one', [], [record('www.example', 'A', '192.0.2.2', 0)], Rcode.NXRRSET],
+  ])('with %s is refused, and nothing changes', async (_, changes, prerequisites, rcode) => {
+    const setting = new Setting({ allowUpdate: [RULE] });
+    expect(
+      (
+        await setting.ask(
+          setting.signed(update(changes as ResourceRecord[], prerequisites as ResourceRecord[])).message,
+        )
+      ).rcode,
+    ).toBe(rcode);
+    expect(setting.changes).toBe(0);
+  });
+  test('leaves SOA and the last NS, and makes no alias beside other data', async () => {
+    const setting = new Setting({ allowUpdate: [RULE] });
+    const changes = [
+      any('example', Type.NS),
+      any('example', Type.SOA),
+      any('example', Type.ANY),
+      add('www.example', 'CNAME', 'ns.example.'),
+    ];
+    await setting.ask(setting.signed(update([...changes, add('x.example', 'TXT', '"x"')])).message);
+    expect([
+      has(setting, ' NS '),
+      has(setting, ' SOA '),
+      has(setting, 'CNAME'),
+      has(setting, 'x.example. 60 TXT'),
+    ]).toEqual([true, true, false, true]);
+  });
+  test('of a zone that is signed is REFUSED: nobody here can sign it anew', async () => {
+    const setting = new Setting({ allowUpdate: [RULE] });
+    setting.zone = zoneOf([
+      soa(1),
+      record('example', 'NS', 'ns.example.'),
+      record('example', 'NSEC', 'example. NS SOA NSEC'),
+    ]);
+    expect((await setting.ask(setting.signed(update([add('x.example', 'A', '192.0.2.1')])).message)).rcode).toBe(
+      Rcode.REFUSED,
+    );
+  });
+  test('with any octet changed is refused, and never thrown at', async () => {
+    const setting = new Setting({ allowUpdate: [RULE] });
+    const { message } = setting.signed(update([add('x.example', 'A', '192.0.2.1')]));
+    for (let at = 0; at < message.length; at++) {
+      const changed = Buffer.from(message);
+      changed[at] ^= 0x11;
+      setting.requests.handle(changed, { protocol: 'tcp', client: { address: '192.0.2.9', port: 1 } }, () => {});
+    }
+    await settle();
+    expect(setting.changes).toBeLessThanOrEqual(1); // the id alone is not signed
+  });
+});
