@@ -97,6 +97,9 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
   if (options.tls !== undefined && !encrypted) {
     useless(inside('tls', options.tls), 'listen has no tls:// or https:// address');
   }
+  if (options.ddr?.addresses !== undefined && !encrypted) {
+    useless(['ddr.addresses'], 'listen has no tls:// or https:// address');
+  }
   for (const section of ['tcp', 'stale', 'prefetch', 'tenants', 'cookies', 'rateLimit'] as const) {
     const { enabled, ...rest } = options[section] ?? {};
     const off = enabled === false || (OFF_BY_DEFAULT.has(section) && enabled !== true);

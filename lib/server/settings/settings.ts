@@ -74,6 +74,8 @@ export const serverSchema = section(rows)
   .superRefine((settings, context) => {
     const lost = listAlone(settings);
     if (lost !== undefined) context.addIssue({ code: 'custom', ...lost });
+    // A client that is no address is told already, and of none a set can be made.
+    if (context.issues.length > 0) return;
     const { sets } = listSetsOf(settings);
     if (sets.length <= MAX_LIST_SETS) return;
     const message = `expected lists of which clients have at most ${MAX_LIST_SETS} different selections, they have ${sets.length}`;

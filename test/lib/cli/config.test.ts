@@ -8,6 +8,7 @@ import { afterAll, expect, test } from 'vitest';
 import { applyFlags, checkConfig, flagsFromEnvironment, strangeVariables } from '../../../lib/cli/config.js';
 import { gatherOptions } from '../../../lib/cli/serve.js';
 import { readOptions } from '../../../lib/server/settings/settings.js';
+import { CERTIFICATE, KEY, makeCertificate } from '../../support/certificate.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -163,6 +164,36 @@ test('check-config exits 0 or 1 and says where', async () => {
     expect(refused.err).toContain(`${path}: `);
     expect(refused.err).toContain(reason);
   }
+});
+
+test('check-config warns of certificates and lists that a server would not start with', async () => {
+  const [other, list] = [makeCertificate({}), file('list.txt', 'a.example\n')];
+  const config = (key: string, source: string): string =>
+    `listen: ['tls://127.0.0.1:0']
+upstreams: [192.0.2.1]
+tls: { certificate: ${file('certificate.pem', CERTIFICATE)}, key: ${file('key.pem', key)} }
+lists: [{ name: one, source: ${source}, format: domains }]
+`;
+  expect(await command('check-config', file('files.yaml', config(KEY, list)))).toMatchObject({ code: 0, err: '' });
+  const { code, err } = await command('check-config', file('files.yaml', config(other.key, join(folder, 'none.txt'))));
+  expect(code).toBe(0);
+  expect(err).toMatch(/files\.yaml: warning: tls: \S*key\.pem: the key is not that of the certificate/);
+  expect(err).toMatch(/files\.yaml: warning: lists\[0\]\.source: \S*none\.txt: cannot be read: ENOENT/);
+});
+
+test('a client that is no address is a problem with a line, of a view and of a list', () => {
+  expect(
+    checkConfig(`upstreams: [192.0.2.1]
+views: [{ name: kid, clients: [tablet] }]
+lists:
+  - { name: one, source: /list.txt, format: domains, clients: ['aa:bb:cc:dd:ee:ff'] }
+`),
+  ).toEqual({
+    problems: [
+      { line: 2, text: expect.stringMatching(/^views\[0\]\.clients\[0\]: expected an address or a prefix.*"tablet"$/) },
+      { line: 4, text: expect.stringMatching(/^lists\[0\]\.clients\[0\]: expected an address or a prefix/) },
+    ],
+  });
 });
 
 test('each mistake on the command line is one clear line and exit 1', async () => {

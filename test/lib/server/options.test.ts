@@ -138,6 +138,15 @@ test('an upstream that cannot be read is complained of together with what else i
   expect(() => readOptions(options)).toThrow(/udpSize: .*upstreams\[1\]: expected .*quic:\/\/ is not supported/s);
 });
 
+test('ddr.addresses without an encrypted listener is told to have no effect', () => {
+  const ddr = { addresses: ['192.0.2.1'] };
+  expect(contradictions({ ddr, upstreams: ['192.0.2.9'] })).toEqual([
+    'ddr.addresses has no effect: listen has no tls:// or https:// address',
+  ]);
+  const tls = { certificate: '/a', key: '/b' };
+  expect(contradictions({ listen: ['tls://192.0.2.1'], tls, ddr, upstreams: ['192.0.2.9'] })).toEqual([]);
+});
+
 test('upstream.bootstrap without a name among the upstreams is told to have no effect', () => {
   const upstream = { bootstrap: ['192.0.2.1'] };
   const told = ['upstream.bootstrap has no effect: no upstream is given by name'];
