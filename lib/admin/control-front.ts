@@ -6,7 +6,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../base/log.js';
 import { judge } from './admission.js';
-import { type ApiParts, Refused } from './api/call.js';
+import type { ApiParts } from './api/call.js';
+import { Refused } from './api/refused.js';
 import { type Audit, type Caller, route, sendProblem } from './api/router.js';
 import { sendFile } from './dashboard-files.js';
 import { type Callers, type Token } from './tokens.js';

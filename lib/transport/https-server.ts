@@ -41,6 +41,9 @@ export interface HttpsPlace {
 }
 
 export class HttpsServer extends ServerConnections<Connection, Asked> {
+  /** What the server has said last that it takes on a connection: a new one is no wider, before it says so again. */
+  #told: number | undefined;
+
   constructor(
     server: SocketAddress,
     tools: StreamTools,
@@ -124,6 +127,7 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
   #connect(): Connection {
     const socket = this.at.connect();
     const connection = new Connection(socket, this.tools.clock);
+    if (this.#told !== undefined) connection.allows(this.#told);
     this.add(connection);
     socket.on('secureConnect', () => {
       if (!socket.destroyed) this.#open(connection);
@@ -155,7 +159,8 @@ export class HttpsServer extends ServerConnections<Connection, Asked> {
       connection.leaving = true;
     });
     session.on('remoteSettings', ({ maxConcurrentStreams = STREAMS.most }) => {
-      connection.allows(Math.min(maxConcurrentStreams, STREAMS.most));
+      this.#told = Math.min(maxConcurrentStreams, STREAMS.most);
+      connection.allows(this.#told);
       this.#callOffOldest(connection);
       this.useRoom();
     });

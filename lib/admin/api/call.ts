@@ -86,18 +86,6 @@ export function call<Query extends z.ZodObject | undefined = undefined, Body ext
   };
 }
 
-/** A call that cannot be done, as RFC 9457 has it told. */
-export class Refused extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-    readonly headers: Readonly<Record<string, string>> = {},
-  ) {
-    super(message);
-  }
-}
-
 /**
  * A value by its schema.
  * @throws {ShardnsError} ERR_SHARDNS_OPTION naming each wrong part of it

@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../base/clock.js';
 import type { History } from '../history.js';
-import { Refused } from './call.js';
+import { Refused } from './refused.js';
 
 const MAX_STREAMS = 16;
 const MAX_UNREAD_BYTES = 65_536;

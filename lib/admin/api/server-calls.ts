@@ -7,7 +7,8 @@ import type { Server } from '../../server/server.js';
 import { checkOptions, describeIssue, type ServerOptions, shownSettings } from '../../server/settings/settings.js';
 import { FIELDS } from '../history.js';
 import { trace } from '../trace.js';
-import { call, Refused } from './call.js';
+import { call } from './call.js';
+import { Refused } from './refused.js';
 import { flagParameter, numberParameter } from './parameters.js';
 
 /** What a change by this API would cut off the branch on which it sits. */

@@ -4,6 +4,7 @@
 import type { TypeMapping } from '@redis/client';
 import { isIP } from 'node:net';
 import { ShardnsError } from '../../base/errors.js';
+import { ownRequire } from '../../base/package-files.js';
 import type { RedisPlace } from './address.js';
 import type { MakeRedisClient, RedisArgument, RedisClient, RedisReply } from './client.js';
 import { keySlot } from './key-slot.js';
@@ -17,12 +18,11 @@ const CONNECT_MS = 2000;
 /** How long a Cluster's nodes may take to be connected to before the others are used. */
 const NODES_MS = 300;
 
-let library: Promise<Library> | undefined;
-async function load(): Promise<Library> {
+/** Not by import(): a bundler of a program that has no Redis would look for it. */
+function load(): Library {
   try {
-    return await (library ??= import('@redis/client'));
+    return ownRequire()('@redis/client') as Library;
   } catch (cause) {
-    library = undefined;
     throw new ShardnsError(
       'ERR_SHARDNS_OPTION',
       'a second level in Redis needs the package @redis/client 6: npm install @redis/client',
@@ -34,7 +34,7 @@ async function load(): Promise<Library> {
 /** A maker of clients of one Redis, one Cluster, or the master that Sentinels name. */
 export function nodeRedis(options: RedisOptions): MakeRedisClient {
   return async lost => {
-    const redis = await load();
+    const redis = load();
     switch (options.mode) {
       case 'standalone':
         return standalone(redis, options, lost);

@@ -165,7 +165,10 @@ describe('what is refused before it listens', () => {
 
 describe('calls', () => {
   test('the description tells of every call, and each example succeeds', async () => {
+    const zone = join(folder, 'zone.example');
+    writeFileSync(zone, '@ 300 IN SOA ns root 1 3600 600 86400 300\n@ 300 NS ns\nns 300 A 192.0.2.1\n');
     const server = await start({
+      zones: [{ name: 'zone.example', file: zone }],
       snapshot: { file: join(folder, 'snapshot'), intervalSeconds: 0 },
       // Whose keys nobody says anything about: the look at them ends at once.
       dnssec: { validate: true, anchorFile: join(folder, 'anchors.json') },
@@ -176,7 +179,8 @@ describe('calls', () => {
     const { paths } = JSON.parse((await call('GET', '/v1/openapi.json')).text) as { paths: Record<string, object> };
     expect(Object.values(paths).flatMap(Object.keys)).toHaveLength(CALLS.length);
     for (const { method, path, example, answers } of CALLS) {
-      if (answers === 'text/event-stream') continue;
+      // A stream without an end, and one of a zone that comes from another server.
+      if (answers === 'text/event-stream' || path === '/v1/zones/refresh') continue;
       const target = `${example.path ?? path}${example.query === undefined ? '' : `?${example.query}`}`;
       const body = example.body === undefined ? undefined : JSON.stringify(example.body);
       const reply = await call(method, target, as('write'), body);
