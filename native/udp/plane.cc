@@ -151,7 +151,9 @@ void Plane::Renew(const gate::Rules& rules, const Waiter& waiter, uint32_t tag, 
 void Plane::AskAgain(const gate::Rules& rules, std::span<const AskedAgain> asked) {
   const gate::Edge& edge = *rules.edge();
   bool wake = false;
-  for (const auto& [waiter, tag] : asked) {
+  for (const AskedAgain& one : asked) {
+    const Waiter& waiter = one.waiter;
+    const uint32_t tag = one.tag;
     SendBatch& batch = *replies_[waiter.peer.receiver];
     const MutableBytes out = batch.Next();
     wire::Query query;
