@@ -5,12 +5,18 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Server } from '../server/server.js';
 import type { ApiParts } from './api/call.js';
-import type { Caller } from './api/router.js';
+import type { Caller, Told } from './api/router.js';
 
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
 }
+
+/** What is logged of calls, by whatever way they come. */
+export const toldTo = (log: Logger): Told => ({
+  changed: line => log.info(line, 'control'),
+  broke: (error, call) => log.error({ err: error, call }, 'a call failed: this is a mistake of ours'),
+});
 
 interface Loaded {
   readonly parts: ApiParts;
@@ -40,7 +46,7 @@ export class ControlApi {
     response.on('error', () => {}); // whoever asked is gone
     try {
       const { parts, route } = await this.#load();
-      await route(parts, exchange, caller, line => this.log.info(line, 'control'));
+      await route(parts, exchange, caller, toldTo(this.log));
     } catch (error) {
       this.log.error({ err: error }, 'a call of the control API could not be answered: this is a mistake of ours');
       if (!response.headersSent) response.writeHead(500);

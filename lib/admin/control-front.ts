@@ -4,11 +4,13 @@
 // A browser trades a token for a session, whose cookie no script can read and no other site's page can send along
 // (HttpOnly, SameSite=Strict). No CORS header is ever sent.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { clientOf } from '../base/client-shares.js';
 import type { Logger } from '../base/log.js';
 import { judge } from './admission.js';
 import type { ApiParts } from './api/call.js';
 import { Refused } from './api/refused.js';
-import { type Audit, type Caller, route, sendProblem } from './api/router.js';
+import { toldTo } from './control-api.js';
+import { type Caller, route, sendProblem } from './api/router.js';
 import { sendFile } from './dashboard-files.js';
 import { type Callers, type Token } from './tokens.js';
 
@@ -65,10 +67,8 @@ export class ControlFront {
         throw new Refused(405, 'ERR_SHARDNS_OPTION', `there is no ${method} ${path}`, { allow: 'GET' });
       return sendFile(path, request, response);
     }
-    await route(this.parts, { request, response }, this.#callerOf(request), this.#audit);
+    await route(this.parts, { request, response }, this.#callerOf(request), toldTo(this.log));
   }
-
-  readonly #audit: Audit = line => this.log.info(line, 'control');
 
   #callerOf(request: IncomingMessage): Caller {
     const address = request.socket.remoteAddress ?? '';
@@ -86,14 +86,16 @@ export class ControlFront {
   }
 
   #byToken(given: string, address: string): Token {
-    if (this.callers.isGuessing(address)) {
+    // An IPv6 network of one household or rented server counts as one address.
+    const client = clientOf(address);
+    if (this.callers.isGuessing(client)) {
       throw new Refused(429, 'ERR_SHARDNS_OVERLOAD', 'too many wrong tokens from this address', {
         'retry-after': '60',
       });
     }
     const token = this.callers.byToken(given);
     if (token !== undefined) return token;
-    this.callers.guessedWrong(address);
+    this.callers.guessedWrong(client);
     this.log.warn({ address }, 'a wrong token was given to the control API');
     throw unauthorized('the token is not one of api.tokens');
   }

@@ -40,9 +40,12 @@ export function optionError(option: string, value: unknown, expected: string): S
 /** Who is named in a URL, with a password. */
 const CREDENTIALS = /:\/\/[^/@\s"']*@/g;
 
+/** Text whose URLs name no user and no password. */
+export const withoutCredentials = (text: string): string => text.replace(CREDENTIALS, '://');
+
 /** A value in a message: short, free of control characters, and URLs without a user and a password. */
 export function show(value: unknown): string {
-  const text = textOf(value).replace(CREDENTIALS, '://');
+  const text = withoutCredentials(textOf(value));
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 

@@ -20,7 +20,7 @@ import type { ClientRules } from './client-rules.js';
 import { assemble, type ServerParts } from './assemble.js';
 import type { ServerDependencies } from './dependencies.js';
 import type { Listeners } from './listeners/listeners.js';
-import { mergeOptions, plainOptions } from './plain-options.js';
+import { mergeOptions, mergePatch, plainOptions } from './plain-options.js';
 import type { Recursion } from './recursion.js';
 import { reportOf, type ServerReport, type ServerState } from './report.js';
 import { type PreparesSettings, type ServerLife, SettingsInForce, type SettingsPair } from './settings-in-force.js';
@@ -197,6 +197,18 @@ export class Server implements AsyncDisposable {
   async update(changes: ServerOptions): Promise<void> {
     const given = plainOptions(changes);
     await this.#change(() => mergeOptions(this.#inForce.options, given) as ServerOptions);
+  }
+
+  /**
+   * Changes options by a merge patch (RFC 7396): null takes one away, so that its default holds.
+   * @param mayStill is asked when those before it are done: where it throws, nothing changes
+   */
+  async patch(patch: object, mayStill: () => void): Promise<void> {
+    const given = plainOptions(patch);
+    await this.#change(() => {
+      mayStill();
+      return mergePatch(this.#inForce.options, given) as ServerOptions;
+    });
   }
 
   /** The same with a whole set of options, as read from a file again. */

@@ -41,15 +41,19 @@ export interface Caller {
   readonly name: string;
 }
 
-/** Told of each call that changes something, whatever became of it. */
-export type Audit = (line: { call: string; by: string; status: number }) => void;
+export interface Told {
+  /** Of each call that changes something, whatever became of it. */
+  changed(line: { call: string; by: string; status: number }): void;
+  /** Of a mistake of ours, which whoever called is told of as well. */
+  broke(error: unknown, call: string): void;
+}
 
 /** Answers one request. Never rejects. */
 export async function route(
   parts: ApiParts,
   { request, response }: { request: IncomingMessage; response: ServerResponse },
   caller: Caller,
-  audit: Audit,
+  told: Told,
 ): Promise<void> {
   response.on('error', () => {}); // whoever asked is gone
   let changes = false;
@@ -75,9 +79,10 @@ export async function route(
     const result = await call.run(parts, input, { request, response });
     if (call.answers === 'application/json') sendJson(response, result);
   } catch (error) {
+    if (!(error instanceof Refused || error instanceof ShardnsError)) told.broke(error, name);
     sendProblem(response, error);
   }
-  if (changes) audit({ call: name, by: caller.name, status: response.statusCode });
+  if (changes) told.changed({ call: name, by: caller.name, status: response.statusCode });
 }
 
 function targetOf(request: IncomingMessage): URL {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { ShardnsError } from '../../base/errors.js';
 import { mergePatch } from '../../server/plain-options.js';
 import type { Server } from '../../server/server.js';
-import { checkOptions, describeIssue, type ServerOptions, shownSettings } from '../../server/settings/settings.js';
+import { checkOptions, describeIssue, shownSettings } from '../../server/settings/settings.js';
 import { FIELDS } from '../history.js';
 import { trace } from '../trace.js';
 import { call } from './call.js';
@@ -130,15 +130,15 @@ export const SERVER_CALLS = [
     body: options,
     example: { body: { cache: { maxTtlSeconds: 3600 } } },
     run: async ({ server }, { body }, { request, response }) => {
-      const wanted = request.headers['if-match'];
-      if (wanted !== undefined && wanted !== '*' && wanted !== etagOf(server)) {
-        throw new Refused(412, 'ERR_SHARDNS_OPTION', 'the options have changed since they were read: read them again');
-      }
       const own = NOT_FROM_HERE.find(key => key in body);
       if (own !== undefined) {
         throw new ShardnsError('ERR_SHARDNS_OPTION', `${own}: cannot change by a call that needs it: change the file`);
       }
-      await server.replace(mergePatch(server.options, body) as ServerOptions);
+      const wanted = request.headers['if-match'];
+      await server.patch(body, () => {
+        if (wanted === undefined || wanted === '*' || wanted === etagOf(server)) return;
+        throw new Refused(412, 'ERR_SHARDNS_OPTION', 'the options have changed since they were read: read them again');
+      });
       response.setHeader('etag', etagOf(server));
       return shownSettings(server.settings);
     },

@@ -2,6 +2,7 @@
 // update(), docs/options.md and shardns.schema.json read the rows; nothing else says any of it again.
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { withoutCredentials } from '../../base/errors.js';
 
 /** `live`: in force at once; `relisten`: listeners are opened anew; `start`: counts at the next start; `restart`: refused. */
 export type Change = 'live' | 'relisten' | 'start' | 'restart';
@@ -71,8 +72,11 @@ export function withoutSecrets(rows: Rows, settings: object): object {
     if (value === undefined || row === undefined) return [key, value];
     if (row.secret === true && !(Array.isArray(value) && value.length === 0)) return [key, '(hidden)'];
     const inner = rowsIn(row.schema);
-    if (inner === undefined) return [key, value];
-    const hide = (one: unknown): unknown => (isObject(one) ? withoutSecrets(inner.rows, one) : one);
+    const hide = (one: unknown): unknown => {
+      // A user and a password may stand in any URL.
+      if (typeof one === 'string') return withoutCredentials(one);
+      return inner !== undefined && isObject(one) ? withoutSecrets(inner.rows, one) : one;
+    };
     return [key, Array.isArray(value) ? value.map(hide) : hide(value)];
   });
   return Object.fromEntries(shown) as object;

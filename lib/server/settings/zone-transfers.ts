@@ -41,7 +41,12 @@ const tsigKey = section({
     change: 'live',
     why: 'How messages are signed. `hmac-sha1` is for old peers.',
   },
-  secret: { schema: z.string().min(1), change: 'live', why: 'Base64 of 8 to 512 octets: `openssl rand -base64 32`.' },
+  secret: {
+    secret: true,
+    schema: z.string().min(1),
+    change: 'live',
+    why: 'Base64 of 8 to 512 octets: `openssl rand -base64 32`.',
+  },
 }).superRefine((key, context) => {
   try {
     makeTsigKey(key as Parameters<typeof makeTsigKey>[0]);

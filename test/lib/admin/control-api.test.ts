@@ -10,7 +10,7 @@ import { CALLS } from '../../../lib/admin/api/calls.js';
 import { createServer } from '../../../lib/admin/create-server.js';
 import { hashOf } from '../../../lib/admin/tokens.js';
 import type { Server } from '../../../lib/server/server.js';
-import type { ServerOptions } from '../../../lib/server/settings/settings.js';
+import { readOptions, type ServerOptions, shownSettings } from '../../../lib/server/settings/settings.js';
 
 const SECRETS = { read: 'r'.repeat(43), flush: 'f'.repeat(43), write: 'w'.repeat(43) };
 
@@ -223,6 +223,32 @@ describe('calls', () => {
     expect(text).not.toContain(secret);
     expect(text).not.toContain('T'.repeat(20));
     expect(text).toContain('"secret":"(hidden)"');
+  });
+  test('nor keys of transfers, nor passwords in addresses', () => {
+    const secret = Buffer.alloc(32, 7).toString('base64');
+    const settings = readOptions({
+      upstreams: ['192.0.2.1'],
+      tsigKeys: [{ name: 'k.example', secret }],
+      secondLevel: { redis: ['redis://user:hunter2@redis.example:6379/0'] },
+    });
+    const text = JSON.stringify(shownSettings(settings));
+    expect(text).not.toContain(secret);
+    expect(text).not.toContain('hunter2');
+    expect(text).toContain('redis.example:6379');
+    expect(text).toContain('"secret":"(hidden)"');
+  });
+  test('of two changes over one state the second is refused, also while the first is under way', async () => {
+    await start();
+    const tag = (await call('GET', '/v1/config', as('read'))).headers.etag!;
+    const patch = (seconds: number) =>
+      call(
+        'PATCH',
+        '/v1/config',
+        as('write', { 'if-match': tag }),
+        JSON.stringify({ cache: { maxTtlSeconds: seconds } }),
+      );
+    const statuses = (await Promise.all([patch(100), patch(200)])).map(({ status }) => status);
+    expect(statuses.sort()).toEqual([200, 412]);
   });
   test('events come each second, and end with the server', async () => {
     const server = await start();
