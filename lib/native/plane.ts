@@ -38,8 +38,8 @@ const PLANE_STATS_SCALARS = [
 ] as const;
 export interface PlaneStats extends Record<(typeof PLANE_STATS_SCALARS)[number], number> {
   responsesByRcode: Float64Array;
-  requestsByType4: Float64Array;
-  requestsByType6: Float64Array;
+  requestsByTypeV4: Float64Array;
+  requestsByTypeV6: Float64Array;
   /** Bucket i counts durations below 2^i microseconds; the last takes the rest. */
   durations: Float64Array;
   durationSumUs: number;
@@ -49,8 +49,8 @@ export interface PlaneStats extends Record<(typeof PLANE_STATS_SCALARS)[number],
 export const PLANE_STATS = [
   ...PLANE_STATS_SCALARS.map(name => ({ name, words: 1 })),
   { name: 'responsesByRcode', words: RCODES_COUNTED },
-  { name: 'requestsByType4', words: TYPES_COUNTED },
-  { name: 'requestsByType6', words: TYPES_COUNTED },
+  { name: 'requestsByTypeV4', words: TYPES_COUNTED },
+  { name: 'requestsByTypeV6', words: TYPES_COUNTED },
   { name: 'durations', words: DURATION_BUCKETS },
   { name: 'durationSumUs', words: 1 },
   { name: 'memoryBytes', words: 1 },

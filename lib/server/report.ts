@@ -233,7 +233,7 @@ export function reportOf(sources: ReportSources): ServerReport {
     listening: listeners.addresses,
     requests: PROTOCOLS.flatMap(protocol =>
       ([4, 6] as const).map(family => {
-        const ofPlane = protocol === 'udp' ? plane?.[`requestsByType${family}`] : undefined;
+        const ofPlane = protocol === 'udp' ? plane?.[`requestsByTypeV${family}`] : undefined;
         return { protocol, family, byType: typesOf(answerer.requestsByType[`${protocol}${family}`], ofPlane) };
       }),
     ),

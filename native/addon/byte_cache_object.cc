@@ -77,9 +77,9 @@ struct ByteCacheMethods {
   // -> length of the value in `out`, or where registered where `out` is not given; or a got::Result
   static napi_value Get(napi_env env, napi_callback_info info) {
     Call<4> call(env, info, "key, namespace, flags, out");
+    uint32_t flags;
     auto* self = call.self<Object>();
     if (!self->cache_) return ThrowClosed(env);
-    uint32_t flags;
     uint32_t* control = self->control(env);
     double* remaining = self->remaining_.Fetch<double>(env);
     MutableBytes out = self->value_.Fetch(env);
@@ -230,15 +230,6 @@ struct ByteCacheMethods {
         return call.Refuse(0, "a kind of what is forgotten");
     }
   }
-  // -> what an insert of a value asked for now says later
-  static napi_value Generation(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    auto* self = static_cast<Object*>(args.data);
-    if (!self->cache_) return ThrowClosed(env);
-    napi_value result;
-    napi_create_uint32(env, self->cache_->generation(), &result);
-    return result;
-  }
   static napi_value Configure(napi_env env, napi_callback_info info) {
     Call<1> call(env, info, "tunables");
     auto* self = call.self<Object>();
@@ -254,12 +245,14 @@ struct ByteCacheMethods {
     tunables.early_refresh_beta_ms = words[byte_tunable::kEarlyRefreshBetaMs];
     return nullptr;
   }
-  static napi_value Close(napi_env env, napi_callback_info info) {
+  // -> what an insert of a value asked for now says later
+  static napi_value Generation(napi_env env, napi_callback_info info) {
     Arguments<1> args(env, info);
     auto* self = static_cast<Object*>(args.data);
-    self->cache_.reset();
-    self->Release(env);
-    return nullptr;
+    if (!self->cache_) return ThrowClosed(env);
+    napi_value result;
+    napi_create_uint32(env, self->cache_->generation(), &result);
+    return result;
   }
 };
 
@@ -276,7 +269,7 @@ constexpr Method kMethods[] = {
     {"forget", ByteCacheMethods::Forget},
     {"generation", ByteCacheMethods::Generation},
     {"configure", ByteCacheMethods::Configure},
-    {"close", ByteCacheMethods::Close},
+    {"close", ObjectLife::Close<ByteCacheObject>},
 };
 constexpr napi_type_tag kByteCacheTag = {0x5ead5ca1ab1e0002, 0xcac4e0b1ec700002};
 

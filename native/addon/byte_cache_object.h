@@ -12,8 +12,6 @@ namespace shardns::addon {
 class ByteCacheObject {
  public:
   using CacheType = bytes::ByteCache;
-  // Of control: where list() says how to go on, and how many buckets there are.
-  static constexpr size_t kNextBucketWord = byte_control::kNextBucket, kBucketsWord = byte_control::kBuckets;
   // `memory`: kept alive as long as the object; null for none.
   static napi_value Wrap(napi_env env, std::shared_ptr<bytes::ByteCache> cache, napi_value memory);
   static ByteCacheObject* From(napi_env env, napi_value object);
@@ -22,6 +20,8 @@ class ByteCacheObject {
   // In milliseconds, by the exact clock.
   uint64_t Now() const;
   uint64_t NowMs() const { return Now(); }
+  // Of control: where list() says how to go on, and how many buckets there are.
+  static constexpr size_t kNextBucketWord = byte_control::kNextBucket, kBucketsWord = byte_control::kBuckets;
 
  private:
   friend struct ByteCacheMethods;

@@ -221,21 +221,18 @@ struct CacheKeeping {
     self->cache_->Declare(static_cast<uint64_t>(high) << 32 | low);
     return nullptr;
   }
-  static napi_value Close(napi_env env, napi_callback_info info) {
-    Arguments<1> args(env, info);
-    auto* self = static_cast<Object*>(args.data);
-    self->cache_.reset();
-    // Shared memory stays until the object goes: a plane may still be at it, and holds the object.
-    self->Release(env);
-    return nullptr;
-  }
 
   static constexpr Method kMethods[] = {
-      {"insert", Insert},       {"insertFailure", InsertFailure},
-      {"remove", Remove},       {"allowRefresh", AllowRefresh},
-      {"peek", Peek},           {"forget", Forget},
-      {"configure", Configure}, {"declare", Declare},
-      {"close", Close},         {"generation", Generation},
+      {"insert", Insert},
+      {"insertFailure", InsertFailure},
+      {"remove", Remove},
+      {"allowRefresh", AllowRefresh},
+      {"peek", Peek},
+      {"forget", Forget},
+      {"configure", Configure},
+      {"declare", Declare},
+      {"close", ObjectLife::Close<Object>},
+      {"generation", Generation},
   };
 };
 

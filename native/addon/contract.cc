@@ -1,10 +1,13 @@
 // The names that cross, as JavaScript values; and the proof that structs which cross whole are as they are named.
 #include "addon/contract.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cstddef>
-#include <iterator>
+#include <initializer_list>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "addon/asker_object.h"
 #include "addon/gate_object.h"
@@ -26,149 +29,14 @@ namespace shardns::addon {
 
 namespace {
 
-#define SHARDNS_NAME(constant, name) #name,
-constexpr const char* kTunables[] = {SHARDNS_TUNABLES(SHARDNS_NAME)};
-constexpr const char* kControl[] = {SHARDNS_CONTROL(SHARDNS_NAME)};
-constexpr const char* kByteControl[] = {SHARDNS_BYTE_CONTROL(SHARDNS_NAME)};
-constexpr const char* kByteTunables[] = {SHARDNS_BYTE_TUNABLES(SHARDNS_NAME)};
-constexpr const char* kQueryWords[] = {SHARDNS_QUERY_WORDS(SHARDNS_NAME)};
-constexpr const char* kListSource[] = {SHARDNS_LIST_SOURCE(SHARDNS_NAME)};
-constexpr const char* kListMatch[] = {SHARDNS_LIST_MATCH(SHARDNS_NAME)};
-constexpr const char* kHttp2Words[] = {SHARDNS_HTTP2_WORDS(SHARDNS_NAME)};
-constexpr const char* kHttp2Event[] = {SHARDNS_HTTP2_EVENT(SHARDNS_NAME)};
-#undef SHARDNS_NAME
-
 struct Value {
   const char* name;
   int64_t value;
-};
-#define SHARDNS_NAMED_VALUE(constant, name, value) {#name, value},
-constexpr Value kAnswerResults[] = {SHARDNS_ANSWER_RESULTS(SHARDNS_NAMED_VALUE)};
-constexpr Value kControlFlags[] = {SHARDNS_CONTROL_FLAGS(SHARDNS_NAMED_VALUE)};
-constexpr Value kSilences[] = {SHARDNS_SILENCES(SHARDNS_NAMED_VALUE)};
-constexpr Value kVariantFlags[] = {SHARDNS_VARIANT_FLAGS(SHARDNS_NAMED_VALUE)};
-constexpr Value kForgetKinds[] = {SHARDNS_FORGET_KINDS(SHARDNS_NAMED_VALUE)};
-constexpr Value kByteForgetKinds[] = {SHARDNS_BYTE_FORGET_KINDS(SHARDNS_NAMED_VALUE)};
-constexpr Value kGetFlags[] = {SHARDNS_GET_FLAGS(SHARDNS_NAMED_VALUE)};
-constexpr Value kGot[] = {SHARDNS_GOT(SHARDNS_NAMED_VALUE)};
-constexpr Value kHttp2Kinds[] = {SHARDNS_HTTP2_KINDS(SHARDNS_NAMED_VALUE)};
-#undef SHARDNS_NAMED_VALUE
-
-constexpr Value kStatus[] = {
-    {"ok", static_cast<int>(Status::kOk)},
-    {"malformed", static_cast<int>(Status::kMalformed)},
-    {"truncated", static_cast<int>(Status::kTruncated)},
-    {"notAResponse", static_cast<int>(Status::kNotAResponse)},
-    {"uncacheable", static_cast<int>(Status::kUncacheable)},
-    {"noSoa", static_cast<int>(Status::kNoSoa)},
-    {"zeroTtl", static_cast<int>(Status::kZeroTtl)},
-    {"tooLarge", static_cast<int>(Status::kTooLarge)},
-    {"foreignRecords", static_cast<int>(Status::kForeignRecords)},
-    {"anothersRegion", static_cast<int>(Status::kAnothersRegion)},
-    {"toRewrite", static_cast<int>(Status::kToRewrite)},
-};
-constexpr Value kQueryVerdicts[] = {
-    {"answer", static_cast<int>(wire::QueryVerdict::kAnswer)},
-    {"drop", static_cast<int>(wire::QueryVerdict::kDrop)},
-    {"formErr", static_cast<int>(wire::QueryVerdict::kFormErr)},
-    {"formErrEdns", static_cast<int>(wire::QueryVerdict::kFormErrEdns)},
-    {"notImp", static_cast<int>(wire::QueryVerdict::kNotImp)},
-    {"badVersion", static_cast<int>(wire::QueryVerdict::kBadVersion)},
-    {"refused", static_cast<int>(wire::QueryVerdict::kRefused)},
-    {"transfer", static_cast<int>(wire::QueryVerdict::kTransfer)},
-    {"notify", static_cast<int>(wire::QueryVerdict::kNotify)},
-    {"update", static_cast<int>(wire::QueryVerdict::kUpdate)},
-    {"signed", static_cast<int>(wire::QueryVerdict::kSigned)},
-    {"any", static_cast<int>(wire::QueryVerdict::kAny)},
-    {"otherClass", static_cast<int>(wire::QueryVerdict::kOtherClass)},
-    {"noQuestion", static_cast<int>(wire::QueryVerdict::kNoQuestion)},
-};
-constexpr Value kPolicies[] = {
-    {"s3fifo", static_cast<int>(store::PolicyKind::kS3Fifo)},
-    {"lru", static_cast<int>(store::PolicyKind::kLru)},
-    {"lfu", static_cast<int>(store::PolicyKind::kLfu)},
-    {"2q", static_cast<int>(store::PolicyKind::kTwoQueue)},
-};
-constexpr Value kFlightKinds[] = {
-    {"miss", static_cast<int>(udp::FlightKind::kMiss)},
-    {"refresh", static_cast<int>(udp::FlightKind::kRefresh)},
-    {"otherClass", static_cast<int>(udp::FlightKind::kOtherClass)},
-    {"authority", static_cast<int>(udp::FlightKind::kAuthority)},
-};
-constexpr Value kListFormats[] = {
-    {"hosts", static_cast<int>(gate::ListFormat::kHosts)},
-    {"domains", static_cast<int>(gate::ListFormat::kDomains)},
-    {"adblock", static_cast<int>(gate::ListFormat::kAdblock)},
-    {"zone", static_cast<int>(gate::ListFormat::kZone)},
-};
-constexpr Value kNameKinds[] = {
-    {"exact", static_cast<int>(gate::NameKind::kExact)},
-    {"subtree", static_cast<int>(gate::NameKind::kSubtree)},
-    {"below", static_cast<int>(gate::NameKind::kBelow)},
-};
-constexpr Value kListActions[] = {
-    {"pass", static_cast<int>(gate::ListAction::kPass)},
-    {"nxdomain", static_cast<int>(gate::ListAction::kNxDomain)},
-    {"nodata", static_cast<int>(gate::ListAction::kNoData)},
-    {"zero", static_cast<int>(gate::ListAction::kZero)},
-    {"refuse", static_cast<int>(gate::ListAction::kRefuse)},
-    {"drop", static_cast<int>(gate::ListAction::kDrop)},
-    {"truncate", static_cast<int>(gate::ListAction::kTruncate)},
-    {"data", static_cast<int>(gate::ListAction::kData)},
-};
-constexpr Value kListFull[] = {
-    {"no", static_cast<int>(gate::ListCompiler::Full::kNo)},
-    {"octets", static_cast<int>(gate::ListCompiler::Full::kOctets)},
-    {"lines", static_cast<int>(gate::ListCompiler::Full::kLines)},
-    {"rules", static_cast<int>(gate::ListCompiler::Full::kRules)},
-};
-constexpr Value kEdgeActionNames[] = {
-    {"allow", static_cast<int>(gate::EdgeAction::kAllow)},
-    {"drop", static_cast<int>(gate::EdgeAction::kDrop)},
-    {"refuse", static_cast<int>(gate::EdgeAction::kRefuse)},
-    {"truncate", static_cast<int>(gate::EdgeAction::kTruncate)},
-    {"formErr", static_cast<int>(gate::EdgeAction::kFormErr)},
-    {"badCookie", static_cast<int>(gate::EdgeAction::kBadCookie)},
-    {"blocked", static_cast<int>(gate::EdgeAction::kBlocked)},
-};
-constexpr Value kCookieStateNames[] = {
-    {"none", static_cast<int>(gate::CookieState::kNone)},
-    {"malformed", static_cast<int>(gate::CookieState::kMalformed)},
-    {"clientOnly", static_cast<int>(gate::CookieState::kClientOnly)},
-    {"bad", static_cast<int>(gate::CookieState::kBad)},
-    {"good", static_cast<int>(gate::CookieState::kGood)},
-    {"goodToRenew", static_cast<int>(gate::CookieState::kGoodToRenew)},
-};
-constexpr Value kRateKindNames[] = {
-    {"query", static_cast<int>(gate::RateKind::kQuery)},
-    {"miss", static_cast<int>(gate::RateKind::kMiss)},
-    {"nxdomain", static_cast<int>(gate::RateKind::kNxDomain)},
-    {"error", static_cast<int>(gate::RateKind::kError)},
-};
-constexpr Value kRateActionNames[] = {
-    {"drop", static_cast<int>(gate::RateAction::kDrop)},
-    {"truncate", static_cast<int>(gate::RateAction::kTruncate)},
-    {"slip", static_cast<int>(gate::RateAction::kSlip)},
-    {"refuse", static_cast<int>(gate::RateAction::kRefuse)},
-};
-constexpr Value kAskCommands[] = {
-    {"ask", static_cast<int>(udp::AskCommand::kAsk)},
-    {"callOff", static_cast<int>(udp::AskCommand::kCallOff)},
-    {"forward", static_cast<int>(udp::AskCommand::kForward)},
-    {"takeOver", static_cast<int>(udp::AskCommand::kTakeOver)},
 };
 constexpr Value kAskFlags[] = {
     {"keptLetters", udp::ask_flag::kKeptLetters},
     {"cookie", udp::ask_flag::kCookie},
     {"anyEntropy", udp::ask_flag::kAnyEntropy},
-};
-constexpr Value kAskEvents[] = {
-    {"answered", static_cast<int>(udp::AskEvent::kAnswered)},
-    {"completed", static_cast<int>(udp::AskEvent::kCompleted)},
-    {"failed", static_cast<int>(udp::AskEvent::kFailed)},
-    {"doubtLetters", static_cast<int>(udp::AskEvent::kDoubtLetters)},
-    {"doubtQuestion", static_cast<int>(udp::AskEvent::kDoubtQuestion)},
-    {"doubtFlood", static_cast<int>(udp::AskEvent::kDoubtFlood)},
 };
 
 constexpr Value kForwarded[] = {
@@ -202,13 +70,13 @@ constexpr Value kLimits[] = {
     {"notDue", answer_result::kNotDue},
 };
 
-// A field of a struct that is written as words of 8 octets (WriteStats).
+// A field of a struct that is written as words of 8 octets (WriteStats); plane.send_failed is "sendFailed" there.
 struct Field {
   const char* name;
   size_t at, octets;
 };
-#define SHARDNS_FIELD(type, field, name) \
-  { name, offsetof(type, field), sizeof(static_cast<type*>(nullptr)->field) }
+#define SHARDNS_FIELD(type, field) \
+  { #field, offsetof(type, field), sizeof(static_cast <type*>(nullptr)->field) }
 
 // Whether the fields stand in this order, each where the last one ends, and nothing is left unnamed.
 template <typename Struct, size_t N>
@@ -221,73 +89,56 @@ consteval bool NamesAll(const Field (&fields)[N]) {
   return at == sizeof(Struct);
 }
 
+#define FIELD(field) SHARDNS_FIELD(store::Stats, field)
 constexpr Field kCacheStats[] = {
-    SHARDNS_FIELD(store::Stats, hits_positive, "hitsPositive"),
-    SHARDNS_FIELD(store::Stats, hits_negative, "hitsNegative"),
-    SHARDNS_FIELD(store::Stats, hits_failure, "hitsFailure"),
-    SHARDNS_FIELD(store::Stats, hits_stale, "hitsStale"),
-    SHARDNS_FIELD(store::Stats, misses, "misses"),
-    SHARDNS_FIELD(store::Stats, refreshes, "refreshes"),
-    SHARDNS_FIELD(store::Stats, retries, "retries"),
-    SHARDNS_FIELD(store::Stats, inserts, "inserts"),
-    SHARDNS_FIELD(store::Stats, updates, "updates"),
-    SHARDNS_FIELD(store::Stats, evictions_small, "evictionsSmall"),
-    SHARDNS_FIELD(store::Stats, evictions_main, "evictionsMain"),
-    SHARDNS_FIELD(store::Stats, evictions_negative, "evictionsNegative"),
-    SHARDNS_FIELD(store::Stats, evictions_index, "evictionsIndex"),
-    SHARDNS_FIELD(store::Stats, expired, "expired"),
-    SHARDNS_FIELD(store::Stats, removed, "removed"),
-    SHARDNS_FIELD(store::Stats, reinsertions, "reinsertions"),
-    SHARDNS_FIELD(store::Stats, promotions, "promotions"),
-    SHARDNS_FIELD(store::Stats, entries, "entries"),
-    SHARDNS_FIELD(store::Stats, live_bytes, "liveBytes"),
-    SHARDNS_FIELD(store::Stats, rebuilds, "rebuilds"),
-    SHARDNS_FIELD(store::Stats, recoveries, "recoveries"),
-    SHARDNS_FIELD(store::Stats, stale_after_miss, "staleAfterMiss"),
-};
+    FIELD(hits_positive),   FIELD(hits_negative),   FIELD(hits_failure),   FIELD(hits_stale),
+    FIELD(misses),          FIELD(refreshes),       FIELD(retries),        FIELD(inserts),
+    FIELD(updates),         FIELD(evictions_small), FIELD(evictions_main), FIELD(evictions_negative),
+    FIELD(evictions_index), FIELD(expired),         FIELD(removed),        FIELD(reinsertions),
+    FIELD(promotions),      FIELD(entries),         FIELD(live_bytes),     FIELD(rebuilds),
+    FIELD(recoveries),      FIELD(stale_after_miss)};
+#undef FIELD
 static_assert(NamesAll<store::Stats>(kCacheStats));
 
-constexpr Field kPlaneStats[] = {
-    SHARDNS_FIELD(PlaneTotals, plane.requests_v4, "requestsV4"),
-    SHARDNS_FIELD(PlaneTotals, plane.requests_v6, "requestsV6"),
-    SHARDNS_FIELD(PlaneTotals, plane.dropped, "dropped"),
-    SHARDNS_FIELD(PlaneTotals, plane.refused, "refused"),
-    SHARDNS_FIELD(PlaneTotals, plane.sent, "sent"),
-    SHARDNS_FIELD(PlaneTotals, plane.send_failed, "sendFailed"),
-    SHARDNS_FIELD(PlaneTotals, plane.flights, "flights"),
-    SHARDNS_FIELD(PlaneTotals, plane.joined, "joined"),
-    SHARDNS_FIELD(PlaneTotals, plane.full, "full"),
-    SHARDNS_FIELD(PlaneTotals, plane.over_share, "overShare"),
-    SHARDNS_FIELD(PlaneTotals, plane.refreshes, "refreshes"),
-    SHARDNS_FIELD(PlaneTotals, plane.in_flight, "inFlight"),
-    SHARDNS_FIELD(PlaneTotals, plane.waiting, "waiting"),
-    SHARDNS_FIELD(PlaneTotals, plane.responses_by_rcode, "responsesByRcode"),
-    SHARDNS_FIELD(PlaneTotals, plane.requests_by_type_v4, "requestsByType4"),
-    SHARDNS_FIELD(PlaneTotals, plane.requests_by_type_v6, "requestsByType6"),
-    SHARDNS_FIELD(PlaneTotals, plane.durations, "durations"),
-    SHARDNS_FIELD(PlaneTotals, plane.duration_sum_us, "durationSumUs"),
-    SHARDNS_FIELD(PlaneTotals, memory_bytes, "memoryBytes"),
-};
+#define FIELD(field) SHARDNS_FIELD(PlaneTotals, field)
+constexpr Field kPlaneStats[] = {FIELD(plane.requests_v4),
+                                 FIELD(plane.requests_v6),
+                                 FIELD(plane.dropped),
+                                 FIELD(plane.refused),
+                                 FIELD(plane.sent),
+                                 FIELD(plane.send_failed),
+                                 FIELD(plane.flights),
+                                 FIELD(plane.joined),
+                                 FIELD(plane.full),
+                                 FIELD(plane.over_share),
+                                 FIELD(plane.refreshes),
+                                 FIELD(plane.in_flight),
+                                 FIELD(plane.waiting),
+                                 FIELD(plane.responses_by_rcode),
+                                 FIELD(plane.requests_by_type_v4),
+                                 FIELD(plane.requests_by_type_v6),
+                                 FIELD(plane.durations),
+                                 FIELD(plane.duration_sum_us),
+                                 FIELD(memory_bytes)};
+#undef FIELD
 static_assert(NamesAll<PlaneTotals>(kPlaneStats));
 
-constexpr Field kEdgeStats[] = {
-    SHARDNS_FIELD(EdgeTotals, actions, "actions"), SHARDNS_FIELD(EdgeTotals, over_limit, "overLimit"),
-    SHARDNS_FIELD(EdgeTotals, cookies, "cookies"), SHARDNS_FIELD(EdgeTotals, by_override, "byOverride"),
-    SHARDNS_FIELD(EdgeTotals, by_list, "byList"),
-};
+#define FIELD(field) SHARDNS_FIELD(EdgeTotals, field)
+constexpr Field kEdgeStats[] = {FIELD(actions), FIELD(over_limit), FIELD(cookies), FIELD(by_override), FIELD(by_list)};
+#undef FIELD
 static_assert(NamesAll<EdgeTotals>(kEdgeStats));
 
-constexpr Field kAskerStats[] = {
-    SHARDNS_FIELD(AskerTotals, asker.sent, "sent"),
-    SHARDNS_FIELD(AskerTotals, asker.received, "received"),
-    SHARDNS_FIELD(AskerTotals, asker.unknown_id, "unknownId"),
-    SHARDNS_FIELD(AskerTotals, asker.wrong_question, "wrongQuestion"),
-    SHARDNS_FIELD(AskerTotals, asker.sockets_opened, "socketsOpened"),
-    SHARDNS_FIELD(AskerTotals, asker.send_calls, "sendCalls"),
-    SHARDNS_FIELD(AskerTotals, asker.receive_calls, "receiveCalls"),
-    SHARDNS_FIELD(AskerTotals, sockets, "sockets"),
-    SHARDNS_FIELD(AskerTotals, under_way, "underWay"),
-};
+#define FIELD(field) SHARDNS_FIELD(AskerTotals, field)
+constexpr Field kAskerStats[] = {FIELD(asker.sent),
+                                 FIELD(asker.received),
+                                 FIELD(asker.unknown_id),
+                                 FIELD(asker.wrong_question),
+                                 FIELD(asker.sockets_opened),
+                                 FIELD(asker.send_calls),
+                                 FIELD(asker.receive_calls),
+                                 FIELD(sockets),
+                                 FIELD(under_way)};
+#undef FIELD
 static_assert(NamesAll<AskerTotals>(kAskerStats));
 #undef SHARDNS_FIELD
 
@@ -319,12 +170,72 @@ napi_value Text(napi_env env, const std::string& text) {
   return value;
 }
 
-napi_value List(napi_env env, std::span<const char* const> names) {
+// Tells of each name of an enum's text, kUdpSize as "udpSize", and of what stands behind its equals sign.
+template <typename Tell>
+void EachName(std::string_view text, Tell tell) {
+  while (!text.empty()) {
+    const std::string_view one = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(one.size() + 1, text.size()));
+    const std::string_view trimmed = one.substr(one.find_first_not_of(' '));
+    std::string name(trimmed.substr(0, trimmed.find(' ')));
+    if (name.size() > 1 && name[0] == 'k' && std::isupper(static_cast<unsigned char>(name[1]))) {
+      name.erase(0, 1);
+      name[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(name[0])));
+    }
+    const size_t equals = one.find('=');
+    tell(name, equals == std::string_view::npos ? 0 : std::stoll(std::string(one.substr(equals + 1))));
+  }
+}
+
+napi_value Words(napi_env env, std::string_view text) {
   napi_value list;
   napi_create_array(env, &list);
   uint32_t at = 0;
-  for (const char* name : names) napi_set_element(env, list, at++, Text(env, name));
+  EachName(text, [&](const std::string& name, int64_t) { napi_set_element(env, list, at++, Text(env, name)); });
   return list;
+}
+
+void Set(napi_env env, napi_value object, const char* name, int64_t number) {
+  napi_value value;
+  napi_create_int64(env, number, &value);
+  napi_set_named_property(env, object, name, value);
+}
+
+napi_value Values(napi_env env, std::string_view text) {
+  napi_value object;
+  napi_create_object(env, &object);
+  EachName(text, [&](const std::string& name, int64_t value) { Set(env, object, name.c_str(), value); });
+  return object;
+}
+
+// Of an enum that says its values elsewhere.
+template <typename Enum>
+napi_value Values(napi_env env, std::string_view text, std::initializer_list<Enum> values) {
+  napi_value object;
+  napi_create_object(env, &object);
+  const Enum* next = values.begin();
+  EachName(text,
+           [&](const std::string& name, int64_t) { Set(env, object, name.c_str(), static_cast<int64_t>(*next++)); });
+  return object;
+}
+// In a function that has `env`. The second for names that JavaScript has otherwise.
+#define SHARDNS_ENUM(Enum, ...) SHARDNS_ENUM_AS(#__VA_ARGS__, Enum, __VA_ARGS__)
+#define SHARDNS_ENUM_AS(names, Enum, ...)     \
+  [env] {                                     \
+    using enum Enum;                          \
+    return Values(env, names, {__VA_ARGS__}); \
+  }()
+
+std::string Camel(std::string_view field) {
+  std::string name;
+  for (const char c : field.substr(field.rfind('.') + 1)) {
+    if (!name.empty() && name.back() == '_') {
+      name.back() = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    } else {
+      name += c;
+    }
+  }
+  return name;
 }
 
 // Arrays with the number of their words: "durations[24]".
@@ -334,7 +245,7 @@ napi_value List(napi_env env, std::span<const Field> fields) {
   uint32_t at = 0;
   for (const Field& field : fields) {
     const size_t words = field.octets / sizeof(uint64_t);
-    const std::string name = field.name;
+    const std::string name = Camel(field.name);
     napi_set_element(env, list, at++, Text(env, words == 1 ? name : name + "[" + std::to_string(words) + "]"));
   }
   return list;
@@ -343,11 +254,7 @@ napi_value List(napi_env env, std::span<const Field> fields) {
 napi_value List(napi_env env, std::span<const Value> values) {
   napi_value object;
   napi_create_object(env, &object);
-  for (const Value& one : values) {
-    napi_value value;
-    napi_create_int64(env, one.value, &value);
-    napi_set_named_property(env, object, one.name, value);
-  }
+  for (const Value& one : values) Set(env, object, one.name, one.value);
   return object;
 }
 
@@ -356,52 +263,55 @@ napi_value List(napi_env env, std::span<const Value> values) {
 napi_value Names(napi_env env) {
   napi_value names;
   napi_create_object(env, &names);
-  const auto add = [&](const char* name, const auto& list) {
-    napi_set_named_property(env, names, name, List(env, std::span(list)));
+  const auto set = [&](const char* name, napi_value value) { napi_set_named_property(env, names, name, value); };
+  struct Spelled {
+    const char *name, *text;
   };
-  add("tunables", kTunables);
-  add("control", kControl);
-  add("byteControl", kByteControl);
-  add("byteTunables", kByteTunables);
-  add("queryWords", kQueryWords);
-  add("listSource", kListSource);
-  add("listMatch", kListMatch);
-  add("http2Words", kHttp2Words);
-  add("http2Event", kHttp2Event);
-  add("http2Kind", kHttp2Kinds);
-  add("cacheStats", kCacheStats);
-  add("planeStats", kPlaneStats);
-  add("askerStats", kAskerStats);
-  add("edgeStats", kEdgeStats);
-  add("edgeAction", kEdgeActionNames);
-  add("cookieState", kCookieStateNames);
-  add("rateKind", kRateKindNames);
-  add("rateAction", kRateActionNames);
-  add("answerResult", kAnswerResults);
-  add("controlFlag", kControlFlags);
-  add("silence", kSilences);
-  add("variantFlag", kVariantFlags);
-  add("forgetKind", kForgetKinds);
-  add("byteForget", kByteForgetKinds);
-  add("getFlag", kGetFlags);
-  add("got", kGot);
-  add("status", kStatus);
-  add("queryVerdict", kQueryVerdicts);
-  add("policy", kPolicies);
-  add("flightKind", kFlightKinds);
-  add("listFormat", kListFormats);
-  add("nameKind", kNameKinds);
-  add("listAction", kListActions);
-  add("listFull", kListFull);
-  add("askCommand", kAskCommands);
-  add("askFlag", kAskFlags);
-  add("askEvent", kAskEvents);
-  add("forwardResult", kForwarded);
-  add("askFailure", kAskFailures);
-  add("limits", kLimits);
-  add("flightRecord", kFlightRecord);
-  add("askRecord", kAskRecord);
-  add("eventRecord", kEventRecord);
+  constexpr Spelled kWords[] = {{"tunables", tunable::kSpelled},         {"control", control::kSpelled},
+                                {"byteControl", byte_control::kSpelled}, {"byteTunables", byte_tunable::kSpelled},
+                                {"queryWords", query_word::kSpelled},    {"listSource", list_source::kSpelled},
+                                {"listMatch", list_match::kSpelled},     {"http2Words", http2_word::kSpelled},
+                                {"http2Event", http2_event::kSpelled}};
+  constexpr Spelled kValues[] = {{"http2Kind", http2_kind::kSpelled},
+                                 {"answerResult", answer_result::kSpelled},
+                                 {"controlFlag", control_flag::kSpelled},
+                                 {"silence", silence::kSpelled},
+                                 {"variantFlag", variant_flag::kSpelled},
+                                 {"forgetKind", forget_kind::kSpelled},
+                                 {"byteForget", byte_forget::kSpelled},
+                                 {"getFlag", get_flag::kSpelled},
+                                 {"got", got::kSpelled}};
+  for (const Spelled& one : kWords) set(one.name, Words(env, one.text));
+  for (const Spelled& one : kValues) set(one.name, Values(env, one.text));
+  set("cacheStats", List(env, kCacheStats));
+  set("planeStats", List(env, kPlaneStats));
+  set("askerStats", List(env, kAskerStats));
+  set("edgeStats", List(env, kEdgeStats));
+  set("edgeAction", SHARDNS_ENUM(gate::EdgeAction, kAllow, kDrop, kRefuse, kTruncate, kFormErr, kBadCookie, kBlocked));
+  set("cookieState", SHARDNS_ENUM(gate::CookieState, kNone, kMalformed, kClientOnly, kBad, kGood, kGoodToRenew));
+  set("rateKind", SHARDNS_ENUM_AS("query, miss, nxdomain, error", gate::RateKind, kQuery, kMiss, kNxDomain, kError));
+  set("rateAction", SHARDNS_ENUM(gate::RateAction, kDrop, kTruncate, kSlip, kRefuse));
+  set("status", SHARDNS_ENUM(Status, kOk, kMalformed, kTruncated, kNotAResponse, kUncacheable, kNoSoa, kZeroTtl,
+                             kTooLarge, kForeignRecords, kAnothersRegion, kToRewrite));
+  set("queryVerdict", SHARDNS_ENUM(wire::QueryVerdict, kAnswer, kDrop, kFormErr, kFormErrEdns, kNotImp, kBadVersion,
+                                   kRefused, kTransfer, kNotify, kUpdate, kSigned, kAny, kOtherClass, kNoQuestion));
+  set("policy", SHARDNS_ENUM_AS("s3fifo, lru, lfu, 2q", store::PolicyKind, kS3Fifo, kLru, kLfu, kTwoQueue));
+  set("flightKind", SHARDNS_ENUM(udp::FlightKind, kMiss, kRefresh, kOtherClass, kAuthority));
+  set("listFormat", SHARDNS_ENUM(gate::ListFormat, kHosts, kDomains, kAdblock, kZone));
+  set("nameKind", SHARDNS_ENUM(gate::NameKind, kExact, kSubtree, kBelow));
+  set("listAction", SHARDNS_ENUM_AS("pass, nxdomain, nodata, zero, refuse, drop, truncate, data", gate::ListAction,
+                                    kPass, kNxDomain, kNoData, kZero, kRefuse, kDrop, kTruncate, kData));
+  set("listFull", SHARDNS_ENUM(gate::ListCompiler::Full, kNo, kOctets, kLines, kRules));
+  set("askCommand", SHARDNS_ENUM(udp::AskCommand, kAsk, kCallOff, kForward, kTakeOver));
+  set("askFlag", List(env, kAskFlags));
+  set("askEvent",
+      SHARDNS_ENUM(udp::AskEvent, kAnswered, kCompleted, kFailed, kDoubtLetters, kDoubtQuestion, kDoubtFlood));
+  set("forwardResult", List(env, kForwarded));
+  set("askFailure", List(env, kAskFailures));
+  set("limits", List(env, kLimits));
+  set("flightRecord", List(env, kFlightRecord));
+  set("askRecord", List(env, kAskRecord));
+  set("eventRecord", List(env, kEventRecord));
   return names;
 }
 

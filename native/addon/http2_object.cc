@@ -105,9 +105,7 @@ struct Http2Methods {
     uint32_t stream;
     if (!call.Read(0, &stream)) return call.Refuse();
     if (self->session_ == nullptr) return Int(env, 0);
-    const Bytes query = self->session_->query(static_cast<int32_t>(stream));
-    std::memcpy(self->out_.Trusted().data(), query.data(), query.size());
-    return Int(env, static_cast<int32_t>(query.size()));
+    return self->Leave(env, self->session_->query(static_cast<int32_t>(stream)));
   }
   // forwarded(stream) -> for whom it is asked, as a proxy says, in `out`: octets; 0 where nothing is said
   static napi_value Forwarded(napi_env env, napi_callback_info info) {
@@ -117,8 +115,7 @@ struct Http2Methods {
     if (!call.Read(0, &stream)) return call.Refuse();
     if (self->session_ == nullptr) return Int(env, 0);
     const std::string_view text = self->session_->forwarded(static_cast<int32_t>(stream));
-    std::memcpy(self->out_.Trusted().data(), text.data(), text.size());
-    return Int(env, static_cast<int32_t>(text.size()));
+    return self->Leave(env, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   }
   // finish(last)
   static napi_value Finish(napi_env env, napi_callback_info info) {

@@ -1,6 +1,7 @@
 // One client's HTTP/2 as a JavaScript object: what it asks is looked up at once in the cache that it was made with;
 // JavaScript hears of what was not there, and of what was counted.
 #pragma once
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -23,6 +24,11 @@ class Http2Object final : private http2::Asked {
   void Refused(uint16_t status) override;
   // What was asked, for JavaScript; false: there is no room to tell it.
   bool Tell(uint32_t kind, uint32_t stream, uint32_t value);
+  // Octets for JavaScript, in `out_`; -> how many.
+  napi_value Leave(napi_env env, Bytes octets) {
+    std::memcpy(out_.Trusted().data(), octets.data(), octets.size());
+    return Int(env, static_cast<int32_t>(octets.size()));
+  }
   void Forget(napi_env env) {
     session_.reset();
     for (Registered* one : {&words_, &events_, &out_}) one->Clear(env);

@@ -33,6 +33,15 @@ struct ObjectLife {
     held->Forget(env);
     delete held;
   }
+  // close() of a cache. Shared memory stays until the object goes: a plane may still be at it, and holds the object.
+  template <typename Object>
+  static napi_value Close(napi_env env, napi_callback_info info) {
+    const Arguments<1> args(env, info);
+    auto* held = static_cast<Object*>(args.data);
+    held->cache_.reset();
+    held->Release(env);
+    return nullptr;
+  }
 };
 
 template <typename Object>

@@ -66,10 +66,11 @@ napi_value Start(napi_env env, napi_callback_info info) {
   return self->plane ? Bool(env, self->plane->Start()) : ThrowClosed(env);
 }
 
-napi_value StopReceiving(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  PlaneHolder* self = This(args.data);
-  if (self->plane) self->plane->StopReceiving();
+// stopReceiving() and flush(); nothing of one that is closed.
+template <void (udp::Plane::*kMethod)()>
+napi_value OfPlane(napi_env env, napi_callback_info info) {
+  const Arguments<1> args(env, info);
+  if (udp::Plane* plane = This(args.data)->plane.get(); plane != nullptr) (plane->*kMethod)();
   return nullptr;
 }
 
@@ -186,13 +187,6 @@ napi_value OfTicket(napi_env env, napi_callback_info info) {
   return call.Read(0, &ticket) ? Bool(env, (*self->plane.*kMethod)(ticket)) : call.Refuse();
 }
 
-napi_value Flush(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  PlaneHolder* self = This(args.data);
-  if (self->plane) self->plane->Flush();
-  return nullptr;
-}
-
 // -> what an asker is given, that completes flights
 napi_value GetCompletion(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
@@ -268,7 +262,7 @@ napi_value Close(napi_env env, napi_callback_info info) {
 }
 
 constexpr Method kMethods[] = {{"start", Start},
-                               {"stopReceiving", StopReceiving},
+                               {"stopReceiving", OfPlane<&udp::Plane::StopReceiving>},
                                {"yieldTo", YieldTo},
                                {"receiving", Receiving},
                                {"ports", Ports},
@@ -280,7 +274,7 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"replyStale", ReplyStale},
                                {"discard", OfTicket<&udp::Plane::Discard>},
                                {"part", OfTicket<&udp::Plane::Part>},
-                               {"flush", Flush},
+                               {"flush", OfPlane<&udp::Plane::Flush>},
                                {"outdate", Outdate},
                                {"completion", GetCompletion},
                                {"recall", Recall},
