@@ -9,7 +9,8 @@ import { type Socket } from 'node:net';
 import type { Endpoint, RequestOutcome } from '../endpoint.js';
 import type { Change } from '../live-set.js';
 import type { ServiceFace } from '../service-face.js';
-import { connectInTurn, type SocketOptions, type TlsOptions } from './connect.js';
+import { connectInTurn, type How, type SocketOptions, type TlsOptions } from './connect.js';
+import { TlsSessions } from './tls-sessions.js';
 
 export interface AgentOptions extends HttpAgentOptions {
   /** For `https`: true, or what `tls.connect` takes. */
@@ -83,6 +84,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
   const Base = (secure ? https.Agent : http.Agent) as unknown as new (options: object) => Inside;
   /** Of each connection. */
   const endpoints = new WeakMap<object, Endpoint>();
+  const sessions = new TlsSessions();
 
   class ServiceAgent extends Base {
     override addRequest(request: ClientRequest, given: SocketOptions): void {
@@ -114,7 +116,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         return;
       }
       const release = this.#holdPlace(given);
-      const how = { secure, options: this.#socketOptions(given, tracked.servername), method: request.method };
+      const options = this.#socketOptions(given, tracked.servername);
+      const how = { secure, options, resume: this.#resumption(given, options), method: request.method };
       connectInTurn(service, first, how, (error, made) => {
         release();
         tracked.endpoint = made?.endpoint;
@@ -134,6 +137,15 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         socket.destroy();
         created(new Error('the request was destroyed'));
       });
+    }
+
+    /** A request may trust others than the agent does: what Node has in the name of a pool tells it, but for functions. */
+    #resumption(given: SocketOptions, options: SocketOptions): How['resume'] {
+      const isTheAgents = ['checkServerIdentity', 'secureContext'].every(name => {
+        const wanted = typeof tls === 'object' && name in tls ? tls[name as keyof TlsOptions] : this.options[name];
+        return options[name] === wanted;
+      });
+      return secure && isTheAgents ? { sessions, trust: super.getName(given) } : undefined;
     }
 
     /** Sockets that are being connected count for `maxSockets`, which Node's agent knows nothing of. */
