@@ -60,7 +60,7 @@ class Tracked {
     readonly servername: unknown,
   ) {
     this.#beganMs = service.clock.nowMs();
-    request.once('close', () => this.end());
+    request.on('close', () => this.end());
   }
   get #outcome(): RequestOutcome {
     const { res, errored } = this.request as { res?: { statusCode?: number; upgrade?: boolean }; errored?: unknown };
@@ -90,7 +90,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
     override addRequest(request: ClientRequest, given: SocketOptions): void {
       let endpoint: Endpoint;
       try {
-        endpoint = service.pick({ key: key?.(request) });
+        endpoint = key === undefined ? service.pick() : service.pick({ key: key(request) });
       } catch (error) {
         // Node's agent tells a request of what `createSocket` gives it, and in no other way.
         super.addRequest(request, { ...given, [FAILURE]: error });
@@ -199,6 +199,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
 
     override getName(given?: SocketOptions): string {
       const endpoint = given && endpointOf(given);
+      // It is asked for twice a request, and most say nothing that pools are told apart by.
+      if (!secure && endpoint !== undefined && !given!.localAddress && !given!.family) return endpoint.id;
       const name = super.getName(given);
       if (given !== undefined && FAILURE in given) return `none ${name}`;
       return endpoint === undefined ? name : `${endpoint.id} ${name}`;
