@@ -70,7 +70,8 @@ const COLUMNS: readonly [string, (one: Endpoint) => string][] = [
   ['addresses', one => one.addresses.join(' ')],
   [
     '',
-    one => [one.secure ? 'secure' : '', ...Object.entries(one.metadata).map(pair => shown(pair.join('=')))].join(' ').trim(),
+    one =>
+      [one.secure ? 'secure' : '', ...Object.entries(one.metadata).map(pair => shown(pair.join('=')))].join(' ').trim(),
   ],
 ];
 

@@ -42,10 +42,7 @@ export async function readInstances(
   const found: Instances = { ttl: Infinity, unproven: undefined };
   await eachOf(pointers, Math.min(MAX_AT_ONCE, pointers.length), async ({ data }) => {
     const name = `${hostText(data)}.`;
-    const [srv, txt] = await Promise.all([
-      askOrFail(source, name, Type.SRV),
-      askOrFail(source, name, Type.TXT),
-    ]);
+    const [srv, txt] = await Promise.all([askOrFail(source, name, Type.SRV), askOrFail(source, name, Type.TXT)]);
     let texts: Metadata | undefined;
     if (isTold(txt, options)) texts = earlier.texts.told(name, readMetadata(recordsOf(txt, name, Type.TXT).records));
     else texts = earlier.texts.untold(name);

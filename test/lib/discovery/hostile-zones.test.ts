@@ -94,15 +94,22 @@ describe('targets that are no host names', () => {
       service.close();
     },
   );
-  test.each(['a/b.example', 'a\\032b.example', 'a\\010b.example', 'a#b', 'a%2fb', 'a?b', 'x\\@y', 'xn--a', '<b>.example'])(
-    '%s is none either: it would be read in URLs, logs and pages',
-    async target => {
-      const world = new World(addressed(() => [`0 0 80 ${target}.`, '0 0 80 good.example.']));
-      const service = await world.discover(NAME);
-      expect(hosts(service)).toEqual(['good.example']);
-      service.close();
-    },
-  );
+  test.each([
+    'a/b.example',
+    'a\\032b.example',
+    'a\\010b.example',
+    'a#b',
+    'a%2fb',
+    'a?b',
+    'x\\@y',
+    'xn--a',
+    '<b>.example',
+  ])('%s is none either: it would be read in URLs, logs and pages', async target => {
+    const world = new World(addressed(() => [`0 0 80 ${target}.`, '0 0 80 good.example.']));
+    const service = await world.discover(NAME);
+    expect(hosts(service)).toEqual(['good.example']);
+    service.close();
+  });
   test('nor behind HTTPS records, with hints for addresses', async () => {
     const world = new World((name, type) => {
       if (type === 'A' && name === 'good.example') return { lines: [[name, 'A', '203.0.113.6']] };
@@ -132,7 +139,9 @@ test('an alias of HTTPS records leads to no host outside of `within`', async () 
     if (type === 'HTTPS' && name === 'orders.shop.example') return { lines: [[name, 'HTTPS', '0 evil.test.']] };
     return type === 'A' ? { lines: [[name, 'A', '10.6.6.6']] } : undefined;
   });
-  await expect(world.discover('orders.shop.example', { servername: 'target' })).rejects.toThrow(/outside of shop.example/);
+  await expect(world.discover('orders.shop.example', { servername: 'target' })).rejects.toThrow(
+    /outside of shop.example/,
+  );
   const free = await world.discover('orders.shop.example');
   expect(hosts(free)).toEqual(['evil.test']);
   free.close();
