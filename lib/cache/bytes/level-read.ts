@@ -16,8 +16,8 @@ export interface LevelRead<V> {
   load(): V | Promise<V>;
   /** For those who wait, where the loader goes on. */
   early(value: V): void;
-  /** Others wait for what is loaded here now. */
-  leased(): void;
+  /** Others wait for what is loaded here now. @param sinceMs by the monotonic clock, at the latest */
+  leased(sinceMs: number): void;
 }
 
 /** How often those who wait for another instance look for what it has stored. */
@@ -85,8 +85,9 @@ class ReadThrough<V> {
 
   #takeTurn(): void {
     const { level, clock, key, leased } = this.read;
+    const sinceMs = clock.nowMs();
     level.take(key, mine => {
-      if (mine === true) leased();
+      if (mine === true) leased(sinceMs);
       if (mine !== false || clock.nowMs() >= this.#waitsUntilMs) this.#fallBack();
       else clock.after(LOOK_MS, () => this.#look());
     });
