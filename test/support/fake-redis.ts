@@ -152,7 +152,7 @@ export class FakeRedis {
 
   #get(key: string): Buffer | null {
     const found = this.values.get(key);
-    return found === undefined || found.untilMs <= this.nowMs() ? null : found.value;
+    return found === undefined || found.untilMs <= this.nowMs() ? null : Buffer.from(found.value);
   }
 
   #stream(key: string) {

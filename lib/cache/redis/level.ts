@@ -13,7 +13,7 @@ import { type Frame, type FrameFields, type FrameRefusal, Sealer } from './frame
 import { FleetKeys } from './keys.js';
 import { LogReader, type LogFollower } from './log-reader.js';
 import { LogWriter } from './log-writer.js';
-import { Reads } from './reads.js';
+import { type Reader, Reads } from './reads.js';
 import type { Secrets } from './secrets.js';
 import { ServerClock } from './server-clock.js';
 import { WriteBehind, type WriteEnded } from './write-behind.js';
@@ -161,14 +161,7 @@ export class RedisLevel {
   /** False where it is not asked for at all, and nobody is told. */
   read(key: Buffer, kind: number, reader: LevelReader): boolean {
     if (!this.clock.isKnown) return false;
-    return this.reads.begin(key, {
-      read: value => {
-        const frame = value && this.#open(key, kind, value);
-        if (frame === undefined) reader.absent();
-        else reader.found(frame);
-      },
-      unread: () => reader.unread(),
-    });
+    return this.reads.begin(key, new FrameReader(this, key, kind, reader));
   }
 
   /**
@@ -216,7 +209,8 @@ export class RedisLevel {
     return thereMs - this.clock.nowMs();
   }
 
-  #open(key: Buffer, kind: number, value: Buffer): Frame | undefined {
+  /** What is in a value that was found; undefined for what is not to be believed. */
+  open(key: Buffer, kind: number, value: Buffer): Frame | undefined {
     const frame = this.parts.sealer.open(key, value);
     const now = this.clock.nowMs();
     const refusal =
@@ -243,5 +237,22 @@ export class RedisLevel {
       this.#breakers.set(node, breaker);
     }
     return breaker;
+  }
+}
+
+class FrameReader implements Reader {
+  constructor(
+    private readonly level: RedisLevel,
+    private readonly key: Buffer,
+    private readonly kind: number,
+    private readonly reader: LevelReader,
+  ) {}
+  read(value: Buffer | undefined): void {
+    const frame = value && this.level.open(this.key, this.kind, value);
+    if (frame === undefined) this.reader.absent();
+    else this.reader.found(frame);
+  }
+  unread(): void {
+    this.reader.unread();
   }
 }
