@@ -124,7 +124,9 @@ test('a seal is 16 octets of HMAC-SHA-256 over key, header and body, however lon
   for (const length of [0, 1, 55, 64, 150, 4000, 5000, 70_000]) {
     const frame = sealer([secret]).seal(key, fields, randomBytes(length));
     const end = frame.length - FRAME_TAG;
-    const hmac = createHmac('sha256', mac).update(Buffer.from([0, key.length])).update(key);
+    const hmac = createHmac('sha256', mac)
+      .update(Buffer.from([0, key.length]))
+      .update(key);
     const expected = hmac.update(frame.subarray(0, end)).digest().subarray(0, FRAME_TAG);
     expect(frame.subarray(end)).toEqual(expected);
     expect(sealer([secret]).open(key, frame)).toMatchObject(fields);
