@@ -7,7 +7,7 @@ import { ByteCache } from '../../dist/index.js';
 import { keep } from '../results.mjs';
 import { SimClock, SimRandom, SimRedis, Zipf } from './sim-world.mjs';
 
-const SECONDS = Number(process.argv[2] ?? 80);
+const SECONDS = Number(process.argv[2] ?? 30);
 const STEP_MS = 5;
 const LOAD_MS = 20;
 const ONE_WAY_MS = 0.3;
@@ -26,7 +26,7 @@ class Fleet {
   loadsBySecond = [];
 
   constructor(options) {
-    this.options = { instances: 10, keys: 20_000, exponent: 1, perSecond: 100, ttlMs: 30_000, changes: 0, ...options };
+    this.options = { instances: 10, keys: 10_000, exponent: 1, perSecond: 50, ttlMs: 10_000, changes: 0, ...options };
     this.zipf = new Zipf(this.options.keys, this.options.exponent);
     this.versions = new Uint32Array(this.options.keys);
     this.begun = this.clock.nowMs();
@@ -253,7 +253,7 @@ for (const instances of [1, 3, 10, 30]) {
   results.steady[`${instances} alone`] = await steady({ instances, shares: false });
   results.steady[`${instances} sharing`] = await steady({ instances });
 }
-for (const ttlMs of [5000, 10_000, 30_000]) {
+for (const ttlMs of [2000, 5000]) {
   results.ttl[`${ttlMs / 1000} s alone`] = await steady({ ttlMs, shares: false });
   results.ttl[`${ttlMs / 1000} s sharing`] = await steady({ ttlMs });
 }

@@ -22,7 +22,7 @@ function instance(redis: ByteLevelOptions, own: Partial<ByteCacheOptions<string>
 const follows = (cache: ByteCache<string>) => (): boolean => cache.stats().level!.follows;
 
 describe.skipIf(!hasRedis)('a Redis that is reached by TLS', () => {
-  test('is believed by the authority that is named, and not without', async () => {
+  test('is believed by the authority that is named, and not without', { timeout: 120_000 }, async () => {
     const authority = makeCertificate({ subject: 'authority', isAuthority: true });
     const { certificate, key } = makeCertificate({ names: ['127.0.0.1', 'redis.test'], issuer: authority });
     const folder = mkdtempSync(join(tmpdir(), 'shardns-redis-tls-'));
@@ -52,10 +52,10 @@ describe.skipIf(!hasRedis)('a Redis that is reached by TLS', () => {
 });
 
 describe.skipIf(!hasRedis)('three masters', () => {
-  test('have values, invalidations, leases and durable writes of a byte cache', { timeout: 60_000 }, async () => {
+  test('have values, invalidations, leases and durable writes of a byte cache', { timeout: 120_000 }, async () => {
     const nodes = await startCluster();
     servers.push(...nodes);
-    const redis: ByteLevelOptions = { url: nodes.map(({ url }) => url), mode: 'cluster', leaseMs: 2000, ...patient };
+    const redis: ByteLevelOptions = { url: nodes.map(({ url }) => url), mode: 'cluster', leaseMs: 20_000, ...patient };
     const [one, other] = [instance(redis), instance(redis)];
     await until(follows(one), 'one');
     await until(follows(other), 'the other');

@@ -416,6 +416,21 @@ describe('instances that take turns', () => {
     // A user's rights are for what begins so.
     expect([...redis.values.keys()].every(key => key.startsWith('sd1:'))).toBe(true);
   });
+  test('look once more when it is their turn: the one before may have stored the value meanwhile', async () => {
+    const [one, other] = await fleet({ leaseMs: 1000, deadlineMs: 100 });
+    one.set('k', 'stored');
+    await arrived();
+    const [[key, value]] = redis.values;
+    redis.values.delete(key);
+    redis.slow = name => (name === 'SET' ? 10 : 0);
+    const found = other.fetch('k', none);
+    await pass(5);
+    redis.values.set(key, value);
+    await pass(20);
+    expect(await found).toBe('stored');
+    await pass(20);
+    expect([...redis.values.keys()]).toEqual([key]); // the lease is given back
+  });
   test('have leases where a user of Redis has rights, and give none back that may be over', async () => {
     const [one] = await fleet({ leaseMs: 1000 });
     const slow = new Pending<string>();
