@@ -239,7 +239,7 @@ async function deploy(shares) {
   }
   const end = Math.floor(fleet.seconds);
   const row = {
-    'loads/s before': loadsIn(fleet, begin - 30, begin),
+    'loads/s before': loadsIn(fleet, begin - 10, begin),
     'loads/s while': loadsIn(fleet, begin, end),
     'loads/s, most': Math.max(...fleet.loadsBySecond.slice(begin, end).map(one => one ?? 0)),
     'stale answers': fleet.counts.stale,

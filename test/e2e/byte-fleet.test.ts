@@ -15,7 +15,8 @@ afterAll(() => Promise.all(servers.map(server => server.kill())));
 // A deadline that a busy machine keeps: what is tested is not how fast it is.
 const patient = { secret: 'a secret of thirty-two octets...', hedgeMs: 2000, deadlineMs: 2000 };
 function instance(redis: ByteLevelOptions, own: Partial<ByteCacheOptions<string>> = {}): ByteCache<string> {
-  const cache = ByteCache.create({ memory: '4MiB', codec: 'utf8', ttlMs: 60_000, ...own, redis });
+  const settings: ByteCacheOptions<string> = { memory: '4MiB', ttlMs: 60_000, ...own, redis };
+  const cache = ByteCache.create({ ...settings, codec: 'utf8' });
   caches.push(cache);
   return cache;
 }
