@@ -24,10 +24,20 @@ export interface ApiParts {
   readonly events: EventStreams;
 }
 
+/** Whoever asked, as the listener has judged it. */
+export interface Caller {
+  readonly scope: Scope;
+  /** For the log: `socket`, `token NAME`, `session NAME`. */
+  readonly name: string;
+  /** Whether it may still call: tokens are taken away, sessions expire, while a stream goes on. */
+  stands(): boolean;
+}
+
 /** One that answers by itself: a stream of lines, or of events. */
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly caller: Caller;
 }
 
 export interface CallInput {
