@@ -4,7 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Server } from '../server/server.js';
-import type { ApiParts, Caller } from './api/call.js';
+import type { ApiParts } from './api/call.js';
+import type { Caller } from './api/caller.js';
 import type { Told } from './api/router.js';
 
 export interface Exchange {

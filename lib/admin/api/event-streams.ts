@@ -6,7 +6,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../base/clock.js';
 import type { History } from '../history.js';
-import type { Caller, Exchange } from './call.js';
+import type { Caller, Exchange } from './caller.js';
 import { Refused } from './refused.js';
 
 const MAX_STREAMS = 16;

@@ -3,7 +3,8 @@
 // Bounds: a body of 1 MiB, a path of 4 KiB.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ShardnsError, type ShardnsErrorCode, show } from '../../base/errors.js';
-import { type ApiParts, type Call, type CallInput, type Caller, grants, readBy } from './call.js';
+import { type ApiParts, type Call, type CallInput, readBy } from './call.js';
+import { type Caller, grants } from './caller.js';
 import { Refused } from './refused.js';
 import { CALLS } from './calls.js';
 
