@@ -5,7 +5,8 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Server } from '../server/server.js';
 import type { ApiParts } from './api/call.js';
-import type { Caller, Told } from './api/router.js';
+import type { Caller } from './api/caller.js';
+import type { Told } from './api/router.js';
 
 export interface Exchange {
   readonly request: IncomingMessage;

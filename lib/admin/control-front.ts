@@ -8,9 +8,10 @@ import { clientOf } from '../base/client-shares.js';
 import type { Logger } from '../base/log.js';
 import { judge } from './admission.js';
 import type { ApiParts } from './api/call.js';
+import type { Caller } from './api/caller.js';
 import { Refused } from './api/refused.js';
 import { toldTo } from './control-api.js';
-import { type Caller, route, sendProblem } from './api/router.js';
+import { route, sendProblem } from './api/router.js';
 import { sendFile } from './dashboard-files.js';
 import { type Callers, type Token } from './tokens.js';
 
@@ -47,6 +48,7 @@ export class ControlFront {
       for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
       await this.#answer(request, response);
     } catch (error) {
+      if (!(error instanceof Refused)) toldTo(this.log).broke(error, request.url ?? '');
       sendProblem(response, error);
     }
   }
@@ -75,13 +77,23 @@ export class ControlFront {
     const bearer = bearerOf(request);
     if (bearer !== undefined) {
       const token = this.#byToken(bearer, address);
-      return { scope: token.scope, name: `token ${token.name}` };
+      return {
+        scope: token.scope,
+        name: `token ${token.name}`,
+        stands: () => this.callers.byToken(bearer)?.scope === token.scope,
+      };
     }
-    const secret = sessionOf(request);
+    const secret = this.#sessionOf(request);
     const token = secret === undefined ? undefined : this.callers.bySession(secret);
-    if (token !== undefined) return { scope: token.scope, name: `session ${token.name}` };
+    if (secret !== undefined && token !== undefined) {
+      return {
+        scope: token.scope,
+        name: `session ${token.name}`,
+        stands: () => this.callers.bySession(secret) !== undefined,
+      };
+    }
     const open = /^\/(?:healthz|readyz|v1\/openapi\.json)(?:$|\?)/.test(request.url ?? '');
-    if (open) return { scope: 'open', name: 'anybody' };
+    if (open) return { scope: 'open', name: 'anybody', stands: () => true };
     throw unauthorized('expected the header Authorization: Bearer TOKEN, or a session');
   }
 
@@ -103,7 +115,7 @@ export class ControlFront {
   /** POST with a token begins a session, GET says whose it is, DELETE ends it. */
   #session(request: IncomingMessage, response: ServerResponse): void {
     const { method } = request;
-    const secret = sessionOf(request);
+    const secret = this.#sessionOf(request);
     if (method === 'POST') {
       const token = this.#byToken(bearerOf(request) ?? '', request.socket.remoteAddress ?? '');
       this.#setCookie(response, this.callers.begin(token), 43_200);
@@ -120,13 +132,22 @@ export class ControlFront {
       throw new Refused(405, 'ERR_SHARDNS_OPTION', `there is no ${method} /v1/session`, { allow: 'GET, POST, DELETE' });
   }
 
+  get #cookie(): string {
+    return this.settings.encrypted ? SECURE_COOKIE : COOKIE;
+  }
+
+  /** Over TLS the cookie without the prefix is not taken: a page of a neighbouring name could have set it. */
+  #sessionOf({ headers }: IncomingMessage): string | undefined {
+    const [, secret] = new RegExp(`(?:^|; *)${this.#cookie}=([\\w-]{43})(?:;|$)`).exec(headers.cookie ?? '') ?? [];
+    return secret;
+  }
+
   #setCookie(response: ServerResponse, secret: string, seconds: number): void {
     const { encrypted } = this.settings;
-    const name = encrypted ? SECURE_COOKIE : COOKIE;
     const secure = encrypted ? '; Secure' : '';
     response.setHeader(
       'set-cookie',
-      `${name}=${secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`,
+      `${this.#cookie}=${secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`,
     );
   }
 }
@@ -141,10 +162,6 @@ function sendSession(response: ServerResponse, { name, scope }: Token): void {
 
 function bearerOf({ headers }: IncomingMessage): string | undefined {
   return /^bearer +(\S{1,512}) *$/i.exec(headers.authorization ?? '')?.[1];
-}
-
-function sessionOf({ headers }: IncomingMessage): string | undefined {
-  return /(?:^|; *)(?:__Host-)?shardns-session=([\w-]{43})(?:;|$)/.exec(headers.cookie ?? '')?.[1];
 }
 
 function unauthorized(text: string): Refused {

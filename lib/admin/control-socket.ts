@@ -16,7 +16,7 @@ import type { ControlApi } from './control-api.js';
 const MAX_SOCKET_PATH = 107 - '/shardns-XXXXXX'.length;
 
 /** Whoever may connect to it may do everything. */
-const SOCKET_USER = { scope: 'write', name: 'control socket' } as const;
+const SOCKET_USER = { scope: 'write', name: 'control socket', stands: () => true } as const;
 
 interface FileId {
   readonly dev: number;

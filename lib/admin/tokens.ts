@@ -11,7 +11,7 @@ import type { Clock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
 import type { Random } from '../base/random.js';
 import { readRegularFile } from '../base/regular-file.js';
-import type { Scope } from './api/call.js';
+import type { Scope } from './api/caller.js';
 
 export interface Token {
   readonly scope: Exclude<Scope, 'open'>;

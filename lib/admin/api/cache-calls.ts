@@ -9,7 +9,8 @@ import { rcodeName, typeName } from '../../wire/iana.js';
 import { decodeMessage } from '../../wire/message.js';
 import { isAtOrBelow, nameToText } from '../../wire/name.js';
 import { recordText } from '../../wire/record-text.js';
-import { call, type Exchange, readBy } from './call.js';
+import { call, readBy } from './call.js';
+import type { Exchange } from './caller.js';
 import { nameParameter, tenantParameter, typeParameter } from './parameters.js';
 
 /** How many entries are read before others of the process have their turn. */

@@ -1,33 +1,18 @@
 // What a call of the control API is: one row of a table that the router obeys, the OpenAPI description is generated from
 // and a test replays.
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { ShardnsError, show } from '../../base/errors.js';
 import { issueText } from '../../base/options.js';
 import type { Server } from '../../server/server.js';
 import type { History } from '../history.js';
+import type { Exchange, Scope } from './caller.js';
 import type { EventStreams } from './event-streams.js';
-
-/**
- * What whoever calls may do: nothing at all needs a right; look; have the cache forget; change. Each but the first is
- * granted with those before it.
- */
-export type Scope = 'open' | 'read' | 'flush' | 'write';
-const ORDER: readonly Scope[] = ['open', 'read', 'flush', 'write'];
-
-export const grants = (given: Scope, wanted: Scope): boolean => ORDER.indexOf(given) >= ORDER.indexOf(wanted);
 
 /** What calls work on. */
 export interface ApiParts {
   readonly server: Server;
   readonly history: History;
   readonly events: EventStreams;
-}
-
-/** One that answers by itself: a stream of lines, or of events. */
-export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
 }
 
 export interface CallInput {

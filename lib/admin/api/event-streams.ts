@@ -1,10 +1,12 @@
 // Streams of events (WHATWG server-sent events): each second what came in it. One that is not read gets no more until it
-// is: the next event has the totals.
+// is: the next event has the totals. A stream ends with what it was opened by: before an event is written it is asked
+// whether that token or session still stands.
 //
 // Bounds: MAX_STREAMS; 64 KiB unread each; one that takes nothing for 30 s is closed.
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../base/clock.js';
 import type { History } from '../history.js';
+import type { Caller, Exchange } from './caller.js';
 import { Refused } from './refused.js';
 
 const MAX_STREAMS = 16;
@@ -15,6 +17,7 @@ const PING_MS = 15_000;
 
 interface Stream {
   readonly response: ServerResponse;
+  readonly caller: Caller;
   /** Since when it takes nothing. */
   stuckSinceMs: number | undefined;
   lastMs: number;
@@ -37,14 +40,19 @@ export class EventStreams {
   }
 
   /** @throws {Refused} 503 where there are too many */
-  open(response: ServerResponse): void {
+  open({ request, response, caller }: Exchange): void {
     if (this.#streams.size >= MAX_STREAMS) {
       throw new Refused(503, 'ERR_SHARDNS_OVERLOAD', `${MAX_STREAMS} streams of events are open`, {
         'retry-after': '10',
       });
     }
-    const stream: Stream = { response, stuckSinceMs: undefined, lastMs: this.clock.nowMs() };
+    const stream: Stream = { response, caller, stuckSinceMs: undefined, lastMs: this.clock.nowMs() };
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    // Of HEAD the headers are all.
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
     response.write('retry: 2000\n\n');
     this.#streams.add(stream);
     this.stats.opened++;
@@ -54,7 +62,13 @@ export class EventStreams {
   send(event: string, data: unknown): void {
     if (this.#streams.size === 0) return;
     const text = `id: ${++this.#sequence}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
-    for (const stream of this.#streams) this.#write(stream, text);
+    for (const stream of this.#streams) {
+      if (stream.caller.stands()) this.#write(stream, text);
+      else {
+        this.#streams.delete(stream);
+        stream.response.end();
+      }
+    }
   }
 
   #write(stream: Stream, text: string): void {

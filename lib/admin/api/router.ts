@@ -3,7 +3,8 @@
 // Bounds: a body of 1 MiB, a path of 4 KiB.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ShardnsError, type ShardnsErrorCode, show } from '../../base/errors.js';
-import { type ApiParts, type Call, type CallInput, grants, readBy, type Scope } from './call.js';
+import { type ApiParts, type Call, type CallInput, readBy } from './call.js';
+import { type Caller, grants } from './caller.js';
 import { Refused } from './refused.js';
 import { CALLS } from './calls.js';
 
@@ -32,13 +33,6 @@ const placed: { call: Call; parts: string[] }[] = [];
 for (const call of CALLS) {
   if (call.path.includes('{')) placed.push({ call, parts: call.path.split('/') });
   else literal.set(`${call.method} ${call.path}`, call);
-}
-
-/** Whoever asked, as the listener has judged it. */
-export interface Caller {
-  readonly scope: Scope;
-  /** For the log: `socket`, `token NAME`, `session NAME`. */
-  readonly name: string;
 }
 
 export interface Told {
@@ -76,7 +70,7 @@ export async function route(
     const query = readQuery(call, searchParams);
     const body = call.body === undefined ? undefined : readBy(call.body, await readJson(request));
     const input: CallInput = { path: found.path, query, body };
-    const result = await call.run(parts, input, { request, response });
+    const result = await call.run(parts, input, { request, response, caller });
     if (call.answers === 'application/json') sendJson(response, result);
   } catch (error) {
     if (!(error instanceof Refused || error instanceof ShardnsError)) told.broke(error, name);

@@ -85,7 +85,7 @@ export const SERVER_CALLS = [
     scope: 'read',
     summary: 'Server-sent events: `stats` each second, with what came in it.',
     answers: 'text/event-stream',
-    run: ({ events }, _, { response }) => events.open(response),
+    run: ({ events }, _, { request, response, caller }) => events.open({ request, response, caller }),
   }),
   call({
     method: 'GET',

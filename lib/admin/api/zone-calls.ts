@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Zones } from '../../server/zones.js';
-import { call, type Exchange } from './call.js';
+import { call } from './call.js';
+import type { Exchange } from './caller.js';
 
 /** What is wrong with it as a name is said by what looks for its zone. */
 const zoneName = z.string('expected the name of a zone').min(1, 'expected the name of a zone');

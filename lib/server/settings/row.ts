@@ -82,6 +82,24 @@ export function withoutSecrets(rows: Rows, settings: object): object {
   return Object.fromEntries(shown) as object;
 }
 
+/** Whether a value at this place is, or may have in it, what nobody is to read in a log. */
+export function isSecretAt(rows: Rows, path: readonly (string | number)[], value: unknown): boolean {
+  const [key, ...below] = path;
+  const row: Row | undefined = rows[key];
+  if (row === undefined) return false;
+  if (row.secret === true) return true;
+  const inner = rowsIn(row.schema);
+  if (inner === undefined) return false;
+  // The places of a list's elements are numbers.
+  const names = below.filter(part => typeof part === 'string');
+  if (names.length > 0) return isSecretAt(inner.rows, names, value);
+  return typeof value === 'object' && Object.values(inner.rows).some(hasSecret);
+}
+
+function hasSecret({ secret, schema }: Row): boolean {
+  return secret === true || Object.values(rowsIn(schema)?.rows ?? {}).some(hasSecret);
+}
+
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

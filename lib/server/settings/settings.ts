@@ -14,7 +14,7 @@ import { localRows } from './local.js';
 import { openApiWithoutTls, operationRows } from './operation.js';
 import { policyRows } from './policy.js';
 import { recursionRows } from './recursion.js';
-import { type Changed, changesOf, type Rows, section, withoutSecrets } from './row.js';
+import { type Changed, changesOf, isSecretAt, type Rows, section, withoutSecrets } from './row.js';
 import { listenWithoutCertificate, tlsRows } from './tls.js';
 import { wrongZone, zoneRows } from './zones.js';
 import { nameWithoutBootstrap, upstreamRows } from './upstreams.js';
@@ -148,11 +148,12 @@ export function checkOptions(input: unknown): { settings: ServerSettings } | { i
     }
   };
   collect(result.error.issues, []);
-  return { issues: issues.map(issue => (isSecret(issue) ? { ...issue, value: '(not shown)' } : issue)) };
+  return {
+    issues: issues.map(issue =>
+      isSecretAt(rows, issue.path, issue.value) ? { ...issue, value: '(not shown)' } : issue,
+    ),
+  };
 }
-
-/** What nobody is to read in a log. */
-const isSecret = ({ path }: OptionIssue): boolean => path.at(-1) === 'secret';
 
 /** Of several forms that a value may have, what is wrong with it in the one that was meant; undefined: it is none of them. */
 function formMeant(forms: z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {

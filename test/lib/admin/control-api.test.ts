@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request, type IncomingHttpHeaders, type RequestOptions } from 'node:http';
+import { request as requestEncrypted } from 'node:https';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,8 @@ import { CALLS } from '../../../lib/admin/api/calls.js';
 import { createServer } from '../../../lib/admin/create-server.js';
 import { hashOf } from '../../../lib/admin/tokens.js';
 import type { Server } from '../../../lib/server/server.js';
-import { readOptions, type ServerOptions, shownSettings } from '../../../lib/server/settings/settings.js';
+import { checkOptions, readOptions, type ServerOptions, shownSettings } from '../../../lib/server/settings/settings.js';
+import { makeCertificate } from '../../support/certificate.js';
 
 const SECRETS = { read: 'r'.repeat(43), flush: 'f'.repeat(43), write: 'w'.repeat(43) };
 
@@ -128,6 +130,28 @@ describe('who may call', () => {
     expect((await call('DELETE', '/v1/session', { headers })).status).toBe(204);
     expect((await call('GET', '/v1/stats', { headers })).status).toBe(401);
   });
+  test('over TLS a cookie that a neighbouring name could have set is no session', async () => {
+    const made = makeCertificate({ names: ['127.0.0.1'] });
+    const [certificate, key] = ['certificate', 'key'].map(name => join(folder, `${name}.pem`));
+    writeFileSync(certificate, made.certificate);
+    writeFileSync(key, made.key);
+    await start({ api: { listen: '127.0.0.1:0', tokens, certificate, key } });
+    const secured = (method: string, path: string, headers: RequestOptions['headers']) =>
+      new Promise<{ status: number; cookie: string }>((resolve, reject) => {
+        const options = { host: '127.0.0.1', port, method, path, headers, ca: made.certificate };
+        const asking = requestEncrypted(options, response => {
+          response.resume();
+          const cookie = response.headers['set-cookie']?.[0] ?? '';
+          response.on('end', () => resolve({ status: response.statusCode!, cookie }));
+        });
+        asking.on('error', reject).end();
+      });
+    const { cookie } = await secured('POST', '/v1/session', as('read').headers);
+    expect(cookie).toMatch(/^__Host-shardns-session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; .*; Secure$/);
+    const [own] = cookie.split(';');
+    expect((await secured('GET', '/v1/stats', { cookie: own })).status).toBe(200);
+    expect((await secured('GET', '/v1/stats', { cookie: own.replace('__Host-', '') })).status).toBe(401);
+  });
   test('a session ends with its token', async () => {
     const server = await start();
     const begun = await call('POST', '/v1/session', as('write'), '{}');
@@ -237,6 +261,17 @@ describe('calls', () => {
     expect(text).toContain('redis.example:6379');
     expect(text).toContain('"secret":"(hidden)"');
   });
+  test.each([
+    ['cookies', { cookies: { secret: 'hush' } }],
+    ['cookies, in a list', { cookies: { alsoAccepted: ['hush'] } }],
+    ['metrics', { metrics: { listen: '127.0.0.1:0', token: 'hush' } }],
+    ['transfers', { tsigKeys: [{ name: 'k.example', secret: 'hush' }] }],
+    ['transfers, in the wrong form', { tsigKeys: { name: 'k.example', secret: 'hush' } }],
+  ])('a secret of %s that is wrong is not told', (_, options) => {
+    const { issues } = checkOptions(options) as { issues: object[] };
+    expect(issues.length).toBeGreaterThan(0);
+    expect(JSON.stringify(issues)).not.toContain('hush');
+  });
   test('of two changes over one state the second is refused, also while the first is under way', async () => {
     await start();
     const tag = (await call('GET', '/v1/config', as('read'))).headers.etag!;
@@ -266,6 +301,36 @@ describe('calls', () => {
       asking.end();
     });
     expect(came).toMatch(/^retry: 2000\n\nid: 1\nevent: stats\ndata: \{"atMs":\d+/);
+  });
+  test.each(['token', 'session'])('events end when their %s is taken away', async by => {
+    const server = await start();
+    const begun = await call('POST', '/v1/session', as('read'), '{}');
+    const cookie = begun.headers['set-cookie']![0].split(';')[0];
+    const headers = by === 'token' ? as('read').headers : { cookie };
+    const taken = `write ${hashOf(SECRETS.write).toString('hex')}\n`;
+    const came = await new Promise<string>((resolve, reject) => {
+      const asking = request({ host: '127.0.0.1', port, path: '/v1/events', headers }, response => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', chunk => {
+          if (text === '') {
+            writeFileSync(tokens, taken);
+            server.update({}).catch(reject);
+          }
+          text += chunk;
+        });
+        response.on('close', () => resolve(text));
+      });
+      asking.on('error', reject);
+      asking.end();
+    });
+    expect(came).toMatch(/^retry: 2000/);
+    expect((await call('GET', '/v1/stats', { headers })).status).toBe(401);
+    expect((await call('GET', '/v1/stats', as('write'))).status).toBe(200);
+  });
+  test('HEAD of the events is answered, and no stream', async () => {
+    await start();
+    for (let i = 0; i < 20; i++) expect((await call('HEAD', '/v1/events', as('read'))).status).toBe(200);
   });
 });
 

@@ -190,7 +190,7 @@ describe('settings', () => {
 /** POST /v1/cache/invalidate. */
 async function call(server: Server, body: object): Promise<{ status: number; body: unknown }> {
   const api = new ControlApi(server, systemClock, silentLogger);
-  const caller = { scope: 'write', name: 'test' } as const;
+  const caller = { scope: 'write', name: 'test', stands: () => true } as const;
   const http = createHttp((request, response) => void api.answer({ request, response }, caller));
   await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve));
   const { port } = http.address() as { port: number };
