@@ -23,7 +23,7 @@ export function statusText(text: string): string {
     ['resident', mebibytes(own.residentBytes)],
     ...report.upstreams.map(one => [
       'upstream',
-      `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}`,
+      `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}${one.resting && one.lastFailure !== undefined ? `: ${one.lastFailure}` : ''}`,
     ]),
     ...(report.clockDoubt === undefined ? [] : [['clock', report.clockDoubt]]),
     ...(report.anchors.validates ? report.anchors.negative : [])

@@ -46,8 +46,11 @@ export interface WayTools {
   readonly log: Logger;
   /** Asks whoever knows: servers given as addresses, or the server itself. Rejects where none has an answer. */
   ask(query: Uint8Array): Promise<Uint8Array>;
-  /** Whether all servers that the ways lead to have failed of late, or there are none: they are asked for again soon. */
-  areUseless(): boolean;
+  /**
+   * Whether all servers that the ways lead to have failed of late, or there are none: they are asked for again soon.
+   * `reason`: of one of them.
+   */
+  use(): { isNone: boolean; reason: string | undefined };
   /** The ways are others than before. */
   changed(): void;
 }
@@ -59,6 +62,7 @@ export class EncryptedWays {
   readonly #rounds: Rounds;
   readonly #question: string;
   #failing = false;
+  #toldUseless = false;
   /** Rounds of which no way came. */
   failures = 0;
 
@@ -74,8 +78,20 @@ export class EncryptedWays {
     this.#rounds = new Rounds(
       tools.clock,
       () => this.#round(),
-      () => tools.areUseless(),
+      () => this.#areUseless(),
     );
+  }
+
+  /** Told once, such as that the certificate there is not for the address that was written (RFC 9462 section 4.2). */
+  #areUseless(): boolean {
+    const { isNone, reason } = this.tools.use();
+    const isToTell = isNone && this.#places.length > 0;
+    if (isToTell && !this.#toldUseless) {
+      const text = 'an upstream cannot be asked in the encrypted ways that were found, and is in no other';
+      this.tools.log.warn({ upstream: this.of, reason }, text);
+    }
+    this.#toldUseless = isToTell;
+    return isNone;
   }
 
   /** Those of the first preference that we can take. Old ones stay while nobody says otherwise. */

@@ -57,6 +57,8 @@ export class Upstream {
   #scope: AddressScope | undefined;
   #edns: Concession | undefined;
   #letters: Concession | undefined;
+  /** Why it was of no use when it was asked last; undefined: it was. */
+  lastFailure: string | undefined;
   inFlight = 0;
   /** In the order in which they came. */
   readonly waiting = new Set<Waiter>();
@@ -127,6 +129,7 @@ export class Upstream {
   succeeded(measuredMs: number): void {
     const latencyMs = Math.min(measuredMs, L.longestRttMs);
     this.stats.responses++;
+    this.lastFailure = undefined;
     this.stats.latencySumMs += latencyMs;
     if (!this.#sampled) {
       this.#sampled = true;
@@ -145,6 +148,7 @@ export class Upstream {
   /** An exchange with it ended so; what this machine had no room for says nothing of the server. */
   lost(error: ShardnsError): void {
     if (isOurs(error)) return;
+    this.lastFailure = error.message;
     this.failed(error.code === 'ERR_SHARDNS_TIMEOUT' ? 'timeout' : 'failure');
   }
 

@@ -42,7 +42,7 @@ function setUp(upstream: string, said: Said | Record<string, Said>) {
       const asking = { message: Uint8Array.from(query), ...question! };
       return Promise.resolve(buildResponse(asking, { rcode, answers })!);
     },
-    areUseless: () => state.useless,
+    use: () => ({ isNone: state.useless, reason: state.useless ? 'the certificate is for another' : undefined }),
     changed: () => state.changes++,
   });
   return { clock, ways, state, lines };
@@ -184,7 +184,8 @@ test('it is asked again before it expires; where nobody says, soon, and the ways
 });
 
 test('what is said for long and is of no use is asked for again soon, and then less often', async () => {
-  const { clock, ways, state } = setUp('dns.example', { svcb: ['1 forged.test. alpn=dot'], ttl: 2 ** 31 - 1 });
+  const said = { svcb: ['1 forged.test. alpn=dot'], ttl: 2 ** 31 - 1 };
+  const { clock, ways, state, lines } = setUp('dns.example', said);
   await ways.begin();
   await clock.advance(3_600_000);
   expect(state.asked).toHaveLength(1);
@@ -195,6 +196,10 @@ test('what is said for long and is of no use is asked for again soon, and then l
   await clock.advance(3_600_000);
   expect(state.asked.length).toBeGreaterThan(50);
   expect(state.asked.length).toBeLessThan(70);
+  expect(lines).toEqual([
+    'an upstream cannot be asked in the encrypted ways that were found, and is in no other ' +
+      '{"upstream":"udp://dns.example:53","reason":"the certificate is for another"}',
+  ]);
   state.said = { svcb: ['1 a.example. alpn=dot'], ttl: 86_400 };
   await clock.advance(71_000);
   expect(ways.places).toMatchObject([{ name: 'a.example' }]);
