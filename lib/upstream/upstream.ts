@@ -155,6 +155,7 @@ export class Upstream {
   /** No answer, or none that is worth anything. A server that rested and fails again rests twice as long. */
   failed(kind: 'timeout' | 'failure'): void {
     this.stats[kind === 'timeout' ? 'timeouts' : 'failures']++;
+    this.lastFailure ??= kind === 'timeout' ? 'it does not answer in time' : 'its answers are of no use';
     if (kind === 'timeout') {
       // A sample that is at least as long.
       const { tryTimeoutMs } = this;
