@@ -260,8 +260,6 @@ std::unique_ptr<NameList> NameListBuilder::Gather() {
   list->pool_.insert(list->pool_.end(), kPoolEnd, 0);
   staged_ = {};
   pool_ = {};
-  // Names that have several rules were staged as often.
-  if (list->pool_.capacity() - list->pool_.size() > list->pool_.size() / 16) list->pool_.shrink_to_fit();
   return list;
 }
 
@@ -359,7 +357,9 @@ std::unique_ptr<NameList> NameListBuilder::Reduce(std::unique_ptr<NameList> all)
 
 std::unique_ptr<const NameList> NameListBuilder::Build() && {
   std::unique_ptr<NameList> list = Reduce(Gather());
-  if (list->pool_.capacity() > list->pool_.size() + list->pool_.size() / 32) list->pool_.shrink_to_fit();
+  std::vector<uint8_t>& pool = list->pool_;
+  // Names that have several rules were staged as often. shrink_to_fit does nothing without exceptions.
+  if (pool.capacity() > pool.size() + pool.size() / 32) pool = std::vector<uint8_t>(pool.begin(), pool.end());
   return list;
 }
 
