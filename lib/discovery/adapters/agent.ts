@@ -3,7 +3,8 @@
 //
 // A request has its endpoint before the agent looks for a free socket, so that there is a pool for each. A connection that
 // fails is tried at another endpoint while the request waits: nothing of it was sent.
-import http, { type AgentOptions as HttpAgentOptions, type ClientRequest } from 'node:http';
+import { errorMonitor } from 'node:events';
+import http, { type AgentOptions as HttpAgentOptions, type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { type Socket } from 'node:net';
 import type { Endpoint, RequestOutcome } from '../endpoint.js';
@@ -40,15 +41,14 @@ const REQUEST = Symbol('request of a service');
 
 const endpointOf = (options: SocketOptions): Endpoint | undefined => (options as { [ENDPOINT]?: Endpoint })[ENDPOINT];
 
-/** What the other end, or the way to it, does to a request that was sent. */
-const BROKEN: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
-
 /**
- * One request from its pick to its end. It listens to `close` alone: a listener of `response`, `error` or `upgrade` would
- * change what Node does for requests that have none.
+ * One request from its pick to its end. It listens to `close`, and looks on at errors: a listener of `response`, `error` or
+ * `upgrade` would change what Node does for requests that have none.
  */
 class Tracked {
   #isOver = false;
+  /** The other end has broken it, or the way to it: with a caller who gives up, the request is destroyed before its error. */
+  #isBroken = false;
   readonly #beganMs: number;
 
   constructor(
@@ -60,15 +60,17 @@ class Tracked {
     readonly servername: unknown,
   ) {
     this.#beganMs = service.clock.nowMs();
+    request.on(errorMonitor, () => {
+      if (!request.destroyed) this.#isBroken = true;
+    });
     request.on('close', () => this.end());
   }
   get #outcome(): RequestOutcome {
-    const { res, errored } = this.request as { res?: { statusCode?: number; upgrade?: boolean }; errored?: unknown };
-    if (res !== undefined && res !== null) {
-      const from = this.service.settings.health?.failingStatus ?? 0;
-      return from > 0 && (res.statusCode ?? 0) >= from ? 'failed' : 'ok';
-    }
-    return BROKEN.has((errored as { code?: unknown } | null | undefined)?.code) ? 'failed' : 'abandoned';
+    const { res } = this.request as { res?: IncomingMessage | null };
+    if (res === undefined || res === null) return this.#isBroken ? 'failed' : 'abandoned';
+    if (!res.complete) return this.#isBroken || res.errored ? 'failed' : 'abandoned';
+    const from = this.service.settings.health?.failingStatus ?? 0;
+    return from > 0 && (res.statusCode ?? 0) >= from ? 'failed' : 'ok';
   }
   end(): void {
     if (this.#isOver) return;
@@ -97,7 +99,9 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         return;
       }
       service.retries.noteRequest();
-      const tracked = new Tracked(service, endpoint, request, this.options.servername ?? given.servername);
+      const ofTls = typeof tls === 'object' ? tls.servername : undefined;
+      const servername = ofTls ?? this.options.servername ?? given.servername;
+      const tracked = new Tracked(service, endpoint, request, servername);
       (request as { [REQUEST]?: Tracked })[REQUEST] = tracked;
       // The options are the request's own by now, and copied once more by Node's agent.
       super.addRequest(request, placedAt(given, endpoint));

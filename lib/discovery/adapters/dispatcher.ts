@@ -4,7 +4,7 @@
 // undici gives to handlers passes through handlers.ts; what it is asked for goes to it as it came, but for the origin.
 import type { Socket } from 'node:net';
 import { BoundedMap } from '../../base/bounded-map.js';
-import { optionError } from '../../base/errors.js';
+import { optionError, ShardnsError } from '../../base/errors.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Change } from '../live-set.js';
 import type { ServiceFace } from '../service-face.js';
@@ -115,9 +115,14 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
         ...(secure ? { ALPNProtocols: alpn, ...given.tls } : {}),
       };
       const resume = secure ? { sessions, trust: '' } : undefined;
-      connectEndpoint(service, endpoint, { secure, options, resume }, (error, socket) =>
-        error === undefined ? callback(null, socket!) : callback(error, null),
-      );
+      connectEndpoint(service, endpoint, { secure, options, resume }, (error, socket) => {
+        if (error === undefined) callback(null, socket!);
+        else {
+          // Whoever waited for it may be gone, and tells nothing.
+          endpoint.isUnreachable();
+          callback(error, null);
+        }
+      });
     };
 
   const agentOf = (endpoint: Endpoint): UndiciAgent => {
@@ -125,16 +130,16 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
     if (agent === undefined) {
       agent = new Agent({ ...given.agent, connect: connectorOf(endpoint) });
       agents.set(endpoint, agent);
-      // An endpoint of a last resort is gone already: its agent ends with the dispatcher.
     }
     return agent;
   };
 
+  // Of all that are gone: one of a last resort was so before its agent was made.
   const onChange = ({ removed }: Change): void => {
-    for (const one of removed) {
-      const agent = agents.get(one);
-      if (agent === undefined) continue;
-      agents.delete(one);
+    if (removed.length === 0) return;
+    for (const [endpoint, agent] of agents) {
+      if (endpoint.state !== 'gone') continue;
+      agents.delete(endpoint);
       agent.close().catch(() => {}); // requests that were under way tell their own callers
     }
   };
@@ -144,6 +149,7 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
     const handler = wrap === undefined || typeof asked.onRequestStart === 'function' ? asked : wrap(asked);
     let endpoint: Endpoint;
     try {
+      if (ended) throw new ShardnsError('ERR_SHARDNS_CLOSED', `${service.name}: a dispatcher that is closed`);
       endpoint = service.pick({ key: given.key?.(options) });
     } catch (error) {
       fail(handler, error as Error);
@@ -157,6 +163,8 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
       endpoint,
       tried: [endpoint],
       send: (to, through) => {
+        // Between two tries: an agent that was made now would never be closed.
+        if (ended) throw new ShardnsError('ERR_SHARDNS_CLOSED', `${service.name}: a dispatcher that is closed`);
         const { origin, headers } = placed(options, to);
         return agentOf(to).dispatch({ ...options, origin, headers }, through);
       },
