@@ -162,6 +162,12 @@ const FAMILIES: readonly Family[] = [
       ]),
     ['list', 'reason'],
   ),
+  gauge(
+    'shardns_list_stale',
+    '1 for a list that cannot be read again and whose last good copy is in force',
+    r => r.lists.lists.map(one => [{ list: one.name }, one.stale === null ? 0 : 1]),
+    ['list'],
+  ),
   gauge('shardns_list_names', 'Names in all lists', r => r.lists.names),
   gauge('shardns_list_memory_bytes', 'Octets of compiled lists', r => r.lists.memoryBytes),
   gauge(

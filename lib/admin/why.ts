@@ -16,6 +16,8 @@ export interface Why {
   otherTimes: (ListVerdict & { times: string }) | null;
   /** What is said of answers, where nothing is said of the name. */
   answers: (ListVerdict & { type: string; of: string })[];
+  /** Types of which an answer is in the cache, and was looked at; null: it decides nothing, or whose is not known. */
+  judged: string[] | null;
 }
 
 export interface WhyRequest {
@@ -29,13 +31,16 @@ export function whyOf({ clientRules, engine }: Server, { name, type, client }: W
   const rule = clientRules.why(name, client) ?? null;
   const tenant = clientRules.tagOf(client);
   const answers: Why['answers'] = [];
+  let judged: Why['judged'] = null;
   // Who allows a name allows what it leads to, and one that is blocked leads nowhere.
   if (rule === null && tenant !== undefined) {
+    judged = [];
     for (const one of type === undefined ? [Type.A, Type.AAAA, Type.HTTPS] : [type]) {
       for (const dnssecOk of [false, true]) {
         const kept = engine.peek(name, one, { dnssecOk, checkingDisabled: false, tenant });
         // What is known here of one's own names is not judged.
         if (kept === undefined || (flagsOf(kept.message) & Flag.AA) !== 0) continue;
+        if (!judged.includes(typeName(one))) judged.push(typeName(one));
         const found = clientRules.whyOfAnswer(kept.message, client);
         if (found === undefined) continue;
         const { kept: records, ...verdict } = found;
@@ -52,5 +57,6 @@ export function whyOf({ clientRules, engine }: Server, { name, type, client }: W
     rule,
     otherTimes: (rule === null && clientRules.whyAtTimes(name, client)) || null,
     answers,
+    judged,
   };
 }

@@ -26,39 +26,68 @@ export function shareOf(all: number, share: number): number {
   return Math.max(1, Math.floor(all * share));
 }
 
-export class ClientShares {
+/** The same of whoever is told from others by a text. */
+export class Shares {
   readonly #held = new Map<string, number>();
 
-  /** @param share what one client may hold in any case */
+  /** @param share what one may hold in any case */
   constructor(public share: number) {}
 
   /**
-   * One more for the client, of what is `free`.
+   * One more for it, of what is `free`.
    * @returns false, and nothing changes, when it holds its share already, and as much as it would leave
    */
-  take(address: string, free = 0): boolean {
-    const client = clientOf(address);
-    const held = this.#held.get(client) ?? 0;
+  take(holder: string, free = 0): boolean {
+    const held = this.held(holder);
     if (held >= Math.max(this.share, free)) return false;
-    this.#held.set(client, held + 1);
+    this.#held.set(holder, held + 1);
     return true;
   }
 
   /** Gives back what one `take` that said true has taken. */
+  release(holder: string): void {
+    const held = this.held(holder);
+    if (held > 1) this.#held.set(holder, held - 1);
+    else this.#held.delete(holder);
+  }
+
+  /** What it holds now. */
+  held(holder: string): number {
+    return this.#held.get(holder) ?? 0;
+  }
+  /** Those that hold something. */
+  get holders(): number {
+    return this.#held.size;
+  }
+}
+
+/** Clients are given by their numeric addresses. */
+export class ClientShares {
+  readonly #shares: Shares;
+
+  /** @param share what one client may hold in any case */
+  constructor(share: number) {
+    this.#shares = new Shares(share);
+  }
+  get share(): number {
+    return this.#shares.share;
+  }
+  set share(share: number) {
+    this.#shares.share = share;
+  }
+
+  /** @see Shares.take */
+  take(address: string, free = 0): boolean {
+    return this.#shares.take(clientOf(address), free);
+  }
   release(address: string): void {
-    const client = clientOf(address);
-    const held = this.#held.get(client) ?? 0;
-    if (held > 1) this.#held.set(client, held - 1);
-    else this.#held.delete(client);
+    this.#shares.release(clientOf(address));
   }
-
-  /** What the client holds now. */
   held(address: string): number {
-    return this.#held.get(clientOf(address)) ?? 0;
+    return this.#shares.held(clientOf(address));
   }
-
   /** Clients that hold something. */
   get clients(): number {
-    return this.#held.size;
+    return this.#shares.holders;
   }
 }

@@ -23,7 +23,7 @@ export function statusText(text: string): string {
     ['resident', mebibytes(own.residentBytes)],
     ...report.upstreams.map(one => [
       'upstream',
-      `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}`,
+      `${one.server}: ${one.srttMs.toFixed(1)} ms, ${one.queries} queries, ${one.timeouts} late, ${one.failures} failed${one.resting ? ', rests' : ''}${one.resting && one.lastFailure !== undefined ? `: ${one.lastFailure}` : ''}`,
     ]),
     ...(report.clockDoubt === undefined ? [] : [['clock', report.clockDoubt]]),
     ...(report.anchors.validates ? report.anchors.negative : [])
@@ -38,6 +38,9 @@ export function statusText(text: string): string {
         return ['dnssec', `${one.server} ${one.reason}: ${text}`];
       }),
     ...fleetRows(report.secondLevel),
+    ...report.lists.lists.flatMap(({ name, stale }) => {
+      return stale === null ? [] : [['list', `${name}: its last good copy, as it cannot be read again: ${stale}`]];
+    }),
     ...report.upstreamDiscoveries.map(one => [
       'encrypted',
       `${one.upstream}: ${one.ways === 0 ? 'no way found yet' : `${one.ways} ways`}${one.failing ? ', asked for in vain' : ''}`,

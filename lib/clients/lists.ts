@@ -7,13 +7,10 @@
 //
 // Bound: MAX_LISTS sources, `maxOctets` of their texts, `maxNames` rules; 36 octets a name of 19 when compiled, and
 // about 80 while it is. A million names of a hosts file take half a second of another thread.
-import { closeSync, read as readFile } from 'node:fs';
 import { domainToASCII } from 'node:url';
-import { promisify } from 'node:util';
 import { type AddressPrefix, addressOctets } from '../base/address.js';
 import { optionError, ShardnsError } from '../base/errors.js';
 import type { Random } from '../base/random.js';
-import { openRegularFile } from '../base/regular-file.js';
 import {
   binding,
   LIST_MATCH,
@@ -29,15 +26,13 @@ import {
 } from '../native/binding.js';
 import { LINES_A_TURN, type ListAlias, type ListRecords, recordsOf } from './list-records.js';
 
-const read = promisify(readFile);
-
 export type ListActionName = keyof typeof ListAction;
 
 export interface ListSource {
   /** For errors and reports. */
   name: string;
   format: keyof typeof ListFormat;
-  /** Octets in pieces of any size, such as {@link listFile}; or all of them. */
+  /** Octets in pieces of any size, or all of them. */
   text: AsyncIterable<Uint8Array> | Uint8Array | string;
   /** What is answered where a rule does not say. Default nxdomain. */
   block?: Exclude<ListActionName, 'data'>;
@@ -98,6 +93,8 @@ export interface ListBounds {
   /** Default, and at most, MAX_NAMES. */
   maxNames?: number;
   signal?: AbortSignal;
+  /** Called with the place of each source when it is read, from then on what is thrown is about it. */
+  reading?: (list: number) => void;
 }
 
 /** Pieces of text are at most so long: foreign lines that come back with one are made strings on this thread. */
@@ -196,34 +193,13 @@ const ACTION_NAMES = Object.keys(ListAction) as ListActionName[];
 const { data: _data, ...PLAIN_ACTIONS } = ListAction;
 
 /**
- * A file's octets in pieces, each of which is over when the next one is asked for.
- * @throws {ShardnsError} ERR_SHARDNS_FILE naming the path
- */
-export async function* listFile(path: string): AsyncGenerator<Uint8Array, void, undefined> {
-  const { fd } = openRegularFile(path);
-  try {
-    // One buffer for all of it: memory outside of V8's heap that comes and goes makes it collect the whole heap.
-    const piece = new Uint8Array(PIECE_OCTETS);
-    for (;;) {
-      const { bytesRead } = await read(fd, piece, 0, piece.length, null);
-      if (bytesRead === 0) return;
-      yield piece.subarray(0, bytesRead);
-    }
-  } catch (cause) {
-    throw new ShardnsError('ERR_SHARDNS_FILE', `${path}: cannot be read: ${(cause as Error).message}`, { cause });
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/**
  * @throws {ShardnsError} ERR_SHARDNS_OPTION for more sources than MAX_LISTS, a name that is no origin, or where a bound
  * is reached: then nothing is compiled
  */
 export async function compileLists(
   sources: readonly ListSource[],
   random: Random,
-  { maxOctets = 2 ** 30, maxNames = MAX_NAMES, signal }: ListBounds = {},
+  { maxOctets = 2 ** 30, maxNames = MAX_NAMES, signal, reading }: ListBounds = {},
 ): Promise<NameLists> {
   if (sources.length > MAX_LISTS) throw optionError('lists', sources.length, `at most ${MAX_LISTS} lists`);
   const tiers = tiersOf(sources);
@@ -244,6 +220,7 @@ export async function compileLists(
   try {
     for (const [list, source] of sources.entries()) {
       signal?.throwIfAborted();
+      reading?.(list);
       native.begin(fields[list], source.origin ?? '');
       const take = async (piece: Uint8Array): Promise<void> => {
         const step = await native.feed(piece);

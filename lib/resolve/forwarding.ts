@@ -29,6 +29,12 @@ export interface Landing {
   crashed(error: unknown): void;
 }
 
+/** What else of a response matters. */
+export interface Found {
+  /** The name that it is an alias for, and says nothing of. */
+  bareAlias: Uint8Array | undefined;
+}
+
 /** Where questions are forwarded from. */
 export interface Forwarder {
   readonly log: Logger;
@@ -42,13 +48,17 @@ export interface Forwarder {
     asker: Flyer,
     upstream: string,
     denials: DenialScope,
+    found: Found,
   ): Uint8Array | undefined;
+  /** What its bare alias leads to (bare-alias.ts). */
+  follow(query: Query, asker: Flyer, bare: Extract<Outcome, { kind: 'message' }>, target: Uint8Array): Promise<Outcome>;
   /** Whether it is asked once more without its client's subnet, where a server refuses it. */
   mayDropSubnet(query: Query): boolean;
   withoutSubnet(query: Query, asker: Flyer): Promise<Outcome>;
 }
 
-export class Forwarding extends Race {
+export class Forwarding extends Race implements Found {
+  bareAlias: Uint8Array | undefined;
   /** What clients are given of the response that was taken. */
   #kept: Uint8Array | undefined;
   #mistake: { error: unknown } | undefined;
@@ -76,7 +86,7 @@ export class Forwarding extends Race {
 
   protected accept(response: Uint8Array, { label }: Upstream): boolean {
     try {
-      this.#kept = this.forwarder.take(this.asked, response, this.asker, label, this.believed);
+      this.#kept = this.forwarder.take(this.asked, response, this.asker, label, this.believed, this);
       return this.#kept !== undefined;
     } catch (error) {
       if (error instanceof ResolutionError) this.#blocked = error.message;
@@ -115,7 +125,10 @@ export class Forwarding extends Race {
       return failed(Rcode.REFUSED, ExtendedError.blocked);
     }
     if (message !== undefined) {
-      return { kind: 'message', message, extendedError: responseExtendedError(response) ?? NO_EXTENDED_ERROR };
+      const extendedError = responseExtendedError(response) ?? NO_EXTENDED_ERROR;
+      const outcome = { kind: 'message', message, extendedError } as const;
+      if (this.bareAlias === undefined) return outcome;
+      return forwarder.follow(asked, this.asker, outcome, this.bareAlias);
     }
     const rcode = responseRcode(response);
     forwarder.log.debug({ upstream: upstream.label, rcode, name: asked.nameText }, 'upstream failed');

@@ -3,16 +3,27 @@
 //
 // Whose zone a name is nobody knows before it is asked for, and of a forwarder's names nobody tells: each question counts at
 // the two names above its own, from two labels on. Each of these has a bucket that runs out at the rate that is allowed:
-// NXDOMAIN and failures fill it, by one each, answers empty it as much. Where it is full, or its questions under way are too
-// many, a question is not asked; so a zone of which as many names exist as do not is never slowed down. Names that were
-// answered before, by this memory or by an expired answer in the cache, are asked in any case and count for nothing; what the
-// cache answers never comes here.
+// NXDOMAIN and failures fill it, by one each, answers empty it as much; so a zone of which as many names exist as do not is
+// never slowed down. Of what fails below one name that fails often, the name above that gets HOT_SHARE alone: one zone that
+// is attacked does not fill the bucket of the suffix (`co.uk`) that it shares with others. Where a bucket is full, or its
+// questions under way are too many, a question is asked only
+// - where its name was answered before, by this memory or by an expired answer in the cache: it counts for nothing. What the
+//   cache answers never comes here;
+// - from the zone's reserve, a second bucket as large, where its client, or the name above its own if there were answers
+//   there, has had less than ALLOWANCE of its questions come to nothing in such a time, and the less of them the fuller the
+//   reserve is. So clients that ask for names that exist are served on beside those that flood a zone or a suffix, while
+//   these are fewer than BLAME_SECONDS times the rate (1500 by default); whoever has just begun to flood is found out after
+//   his first few questions.
+// So the servers of one zone get at most twice the rate; where the names are spread over others below it that are each
+// as often attacked, at most 1 / HOT_SHARE + 1 times that.
 //
 // Bounds: SLOTS buckets, of which the emptiest makes room (one with questions under way never does: what finds no room is
-// not counted); GOOD names that are remembered, by a hash under a secret key: about 0.7 MB in all, taken when rates are first
-// wanted. UNDER_WAY questions of one name above, and more only while as much of the room is free.
+// not counted); as many for clients; GOOD names that are remembered, by a hash under a secret key: about 0.9 MB in all,
+// taken when rates are first wanted. UNDER_WAY questions of one name above, and more only while as much of the room is free.
+import { clientOf } from '../base/client-shares.js';
 import type { Clock } from '../base/clock.js';
 import { type KeyedHash, keyedHash } from '../base/keyed-hash.js';
+import { LeakyBuckets } from '../base/leaky-buckets.js';
 import type { Random } from '../base/random.js';
 import { bySuffix, nameToText } from '../wire/name.js';
 
@@ -25,22 +36,33 @@ export interface ZoneRate {
   readonly dryRun: boolean;
 }
 
-const WAYS = 4;
 const SLOTS = 16_384;
 const GOOD = 65_536;
 const UNDER_WAY = 64;
 /** Seconds' worth that may come at once. */
 const BURST = 2;
+/** Of a bucket: from there on what is below its name fails often. */
+const HOT = 1 / 16;
+/** Of each failure, and of questions under way, for the name above. */
+const HOT_SHARE = 1 / 8;
+/** Questions of a client that may be under way or have come to nothing, in a zone whose bucket is full. */
+const ALLOWANCE = 8;
+/** After which one of these is forgotten. */
+const BLAME_SECONDS = 30;
 const TELL_EVERY_MS = 60_000;
 /** Of a name above. */
 const LEAST_LABELS = 2;
 
-/** Of a question: the places of its names above, which it leaves again. 0: of none. */
+/** Of a question: the places of its names above, and of whom it is asked for, which it leaves again. 0: of none. */
 export type ZoneTicket = number;
 /** In its place: the question is not to be asked. */
 export const OVER_RATE = -1;
 const PLACE_BITS = 15;
 const PLACE = (1 << PLACE_BITS) - 1;
+const PLACES = 2 ** (2 * PLACE_BITS);
+/** What tells the hash of a name's reserve, and of a name as the one that is blamed, from that of its bucket. */
+const RESERVE = 0x5bd1e995;
+const SUBTREE = 0x27d4eb2f;
 
 export class ZoneRates {
   readonly #random: Random;
@@ -57,12 +79,13 @@ export class ZoneRates {
   /**
    * @param name folded, in wire form
    * @param free questions that may be begun beside those under way
+   * @param client numeric address of who asks; undefined: nobody, or it is asked again with it where this says OVER_RATE
    * @returns what `leave` is told, or OVER_RATE
    */
-  enter(name: Uint8Array, rate: ZoneRate, free: number): ZoneTicket {
+  enter(name: Uint8Array, rate: ZoneRate, free: number, client?: string): ZoneTicket {
     if (rate.exempt.size > 0 && bySuffix(name, rate.exempt) !== undefined) return 0;
     const table = (this.#table ??= new Table(this.#random));
-    return table.enter(name, rate, free, this.clock.nowMs());
+    return table.enter(name, rate, { free, client, nowMs: this.clock.nowMs() });
   }
 
   /** The question is over. @param isGood undefined: its outcome says nothing of the name */
@@ -80,13 +103,17 @@ export class ZoneRates {
   }
 }
 
+interface Entering {
+  readonly free: number;
+  readonly client: string | undefined;
+  readonly nowMs: number;
+}
+
 class Table {
-  /** Hashes of names above; 0: free. */
-  readonly #hashes = new Uint32Array(SLOTS);
-  /** What the bucket had at its time, and the rate at which it runs out since. */
-  readonly #levels = new Float32Array(SLOTS);
-  readonly #times = new Float64Array(SLOTS);
-  readonly #underWay = new Uint16Array(SLOTS);
+  /** Of names above, and their reserves. */
+  readonly #zones = new LeakyBuckets(SLOTS);
+  /** Of clients in a zone, and of names in the zone above. */
+  readonly #blame = new LeakyBuckets(SLOTS);
   readonly #good = new Uint32Array(GOOD);
   readonly #hash: KeyedHash;
   #perSecond = 0;
@@ -96,72 +123,89 @@ class Table {
     this.#hash = keyedHash(random);
   }
 
-  enter(name: Uint8Array, { perSecond, dryRun }: ZoneRate, free: number, now: number): number {
+  enter(name: Uint8Array, { perSecond, dryRun }: ZoneRate, entering: Entering): ZoneTicket {
     this.#perSecond = perSecond;
-    if (this.#isGood(name)) return 0;
-    let ticket = 0;
-    let shift = 0;
-    for (let at = 1 + name[0]; shift < 2 * PLACE_BITS && labelsFrom(name, at) >= LEAST_LABELS; at += 1 + name[at]) {
-      const place = this.#place(this.#hash(name, at) || 1, now);
-      if (place >= 0 && this.#isOver(place, free, now)) {
+    if (this.#isGood(this.#hash(name))) return 0;
+    const { free, nowMs } = entering;
+    let places = 0;
+    let nearest = -1;
+    /** Of the nearest name above; of the last whose bucket is full. */
+    let nearestHash = 0;
+    let fullHash = 0;
+    let fullest = 0;
+    for (let shift = 0, at = 1 + name[0]; shift < 2 * PLACE_BITS; shift += PLACE_BITS, at += 1 + name[at]) {
+      if (labelsFrom(name, at) < LEAST_LABELS) break;
+      const hash = this.#hash(name, at);
+      let place = this.#zones.placeOf(hash, perSecond, nowMs);
+      if (place >= 0 && this.#fillOf(place, Math.max(UNDER_WAY, free), nowMs) >= 1) {
         this.limited = name.slice(at);
-        if (!dryRun) return OVER_RATE;
+        if (!dryRun) {
+          place = this.#zones.placeOf(hash ^ RESERVE, perSecond, nowMs);
+          fullest = Math.max(fullest, place < 0 ? 1 : this.#fillOf(place, UNDER_WAY, nowMs));
+          if (fullest >= 1) return OVER_RATE;
+          fullHash = hash;
+        }
       }
-      if (place >= 0) ticket |= (place + 1) << shift;
-      shift += PLACE_BITS;
+      const isShared = shift > 0 && nearest >= 0 && this.#zones.heldAt(nearest) >= UNDER_WAY * HOT_SHARE;
+      if (place >= 0 && !isShared) places |= (place + 1) << shift;
+      if (shift === 0) [nearest, nearestHash] = [place, hash];
     }
-    for (let left = ticket; left > 0; left >>>= PLACE_BITS) {
-      const place = (left & PLACE) - 1;
-      if (place >= 0) this.#underWay[place]++;
+    let blamed = 0;
+    if (fullHash !== 0) {
+      blamed = 1 + this.#answersFor(nearestHash, fullHash, fullest, entering);
+      if (blamed === 0) return OVER_RATE;
     }
-    return ticket;
+    for (let left = places; left > 0; left >>>= PLACE_BITS)
+      if ((left & PLACE) > 0) this.#zones.hold((left & PLACE) - 1);
+    return places + blamed * PLACES;
   }
 
-  leave(ticket: number, name: Uint8Array, isGood: boolean | undefined, now: number): void {
-    for (let left = ticket; left > 0; left >>>= PLACE_BITS) {
+  leave(ticket: ZoneTicket, name: Uint8Array, isGood: boolean | undefined, now: number): void {
+    const blamed = Math.floor(ticket / PLACES) - 1;
+    if (blamed >= 0 && isGood !== false) this.#blame.pour(blamed, -1, 1 / BLAME_SECONDS, now);
+    const hot = this.#perSecond * BURST * HOT;
+    let amount = isGood === true ? -1 : 1;
+    for (let left = ticket % PLACES; left > 0; left >>>= PLACE_BITS) {
       const place = (left & PLACE) - 1;
       if (place < 0) continue;
-      this.#underWay[place]--;
+      this.#zones.letGo(place);
       if (isGood === undefined) continue;
-      const level = this.#levelAt(place, now);
-      this.#levels[place] = isGood ? Math.max(0, level - 1) : level + 1;
-      this.#times[place] = now;
+      const isHot = this.#zones.levelAt(place, this.#perSecond, now) >= Math.max(hot, 1);
+      this.#zones.pour(place, amount, this.#perSecond, now);
+      if (isGood === false && isHot) amount = HOT_SHARE;
     }
     if (isGood !== true || ticket === 0) return;
-    const hash = this.#hash(name);
+    this.#remember(this.#hash(name));
+    // There is something at the name above, then (RFC 8020).
+    const above = 1 + name[0];
+    if (labelsFrom(name, above) >= LEAST_LABELS) this.#remember(this.#hash(name, above));
+  }
+
+  /** The place of whoever may still ask, and is blamed until the question has come to something; -1: nobody may. */
+  #answersFor(nearest: number, full: number, fill: number, { client, nowMs }: Entering): number {
+    const may = (hash: number): number => {
+      const place = this.#blame.placeOf(hash >>> 0, 1 / BLAME_SECONDS, nowMs);
+      const isBlamed = this.#blame.levelAt(place, 1 / BLAME_SECONDS, nowMs) >= ALLOWANCE * (1 - fill);
+      if (isBlamed) return -1;
+      this.#blame.pour(place, 1, 1 / BLAME_SECONDS, nowMs);
+      return place;
+    };
+    const ofName = nearest !== full && this.#isGood(nearest) ? may(nearest ^ full ^ SUBTREE) : -1;
+    if (ofName >= 0 || client === undefined) return ofName;
+    return may(this.#hash(Buffer.from(clientOf(client), 'latin1')) ^ full);
+  }
+
+  #isGood(hash: number): boolean {
+    return this.#good[hash % GOOD] === hash && hash !== 0;
+  }
+  #remember(hash: number): void {
     this.#good[hash % GOOD] = hash;
   }
 
-  #isGood(name: Uint8Array): boolean {
-    const hash = this.#hash(name);
-    return this.#good[hash % GOOD] === hash && hash !== 0;
-  }
-
-  #isOver(place: number, free: number, now: number): boolean {
-    return this.#levelAt(place, now) >= this.#perSecond * BURST || this.#underWay[place] >= Math.max(UNDER_WAY, free);
-  }
-
-  #levelAt(place: number, now: number): number {
-    return Math.max(0, this.#levels[place] - ((now - this.#times[place]) / 1000) * this.#perSecond);
-  }
-
-  /** That of a name above; -1: there is none to be had. */
-  #place(hash: number, now: number): number {
-    const first = (hash % (SLOTS / WAYS)) * WAYS;
-    let emptiest = -1;
-    let least = Infinity;
-    for (let place = first; place < first + WAYS; place++) {
-      if (this.#hashes[place] === hash) return place;
-      if (this.#underWay[place] > 0) continue;
-      const level = this.#hashes[place] === 0 ? -1 : this.#levelAt(place, now);
-      if (level < least) [emptiest, least] = [place, level];
-    }
-    if (emptiest >= 0) {
-      this.#hashes[emptiest] = hash;
-      this.#levels[emptiest] = 0;
-      this.#times[emptiest] = now;
-    }
-    return emptiest;
+  /** 1 and more: it is full. @param most questions that may be under way */
+  #fillOf(place: number, most: number, now: number): number {
+    const level = this.#zones.levelAt(place, this.#perSecond, now);
+    return Math.max(level / (this.#perSecond * BURST), this.#zones.heldAt(place) / most);
   }
 }
 

@@ -1,32 +1,24 @@
 // The lists of the settings as they are in force: compiled off this thread, published whole, and compiled again when one
-// of their files changes. What cannot be read or has too many names is told, and the lists of before stay. Beside them
-// what the operator blocks or allows by name, until the server ends.
+// of their files changes. What cannot be read or has too many names is told, and its last good copy stays, or all of before
+// where there is none. Beside them what the operator blocks or allows by name, until the server ends.
 //
 // Bounds: `blocking.maxNames` names, twice while they are replaced; MAX_OVERRIDES names beside them. Files are looked at
 // every LOOK_EVERY_MS, and read when two looks in a row have seen the same: not while they are written.
-import { stat } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
-import { versionOf } from '../base/regular-file.js';
 import type { ListRules } from '../clients/edge.js';
 import { ListAliases } from '../clients/list-aliases.js';
-import {
-  compileLists,
-  listFile,
-  type ListMatch,
-  type ListReport,
-  type ListSource,
-  type NameLists,
-} from '../clients/lists.js';
+import { compileLists, type ListMatch, type ListReport, type NameLists } from '../clients/lists.js';
 import { ServedZones } from '../clients/served-zones.js';
 import { holdsAt, hoursText, LocalTime } from '../clients/times.js';
 import { encodeName, nameToText } from '../wire/name.js';
-import { copyOf, type Download, isUrl, ListDownloads } from './list-downloads.js';
+import { type CompiledLists, compiledFrom, compileOf, downloadsOf, versionsOf } from './list-compilation.js';
+import { ListDownloads } from './list-downloads.js';
 import type { Prepared } from './prepared.js';
-import { blockedSaysOf, type List, listSetsOf } from './settings/lists.js';
+import { blockedSaysOf, listSetsOf } from './settings/lists.js';
 import type { ServerSettings } from './settings/settings.js';
 
 const LOOK_EVERY_MS = 5000;
@@ -45,15 +37,9 @@ export interface ListVerdict {
   records: readonly string[];
 }
 
-interface Compiled {
-  names: NameLists;
-  /** Of the files, when they were read. */
-  versions: string[];
-}
-
 export class BlockLists {
   #settings: Settings | undefined;
-  #compiled: Compiled | undefined;
+  #compiled: CompiledLists | undefined;
   readonly aliases = new ListAliases();
   /** Made anew at the next look where there is no room for another. */
   readonly servedZones = new ServedZones(() => {
@@ -130,7 +116,10 @@ export class BlockLists {
         this.#lookLater();
         this.#downloads.use(downloadsOf(settings), { folder, refreshSeconds });
       },
-      discard: () => compiled?.names.close(),
+      discard: () => {
+        compiled?.names.close();
+        compiled?.files.close();
+      },
     };
   }
 
@@ -143,6 +132,7 @@ export class BlockLists {
     this.published();
     this.servedZones.use(undefined);
     this.#compiled?.names.close();
+    this.#compiled?.files.close();
     this.#overriding?.close();
     this.#compiled = this.#overriding = this.#settings = undefined;
   }
@@ -242,7 +232,8 @@ export class BlockLists {
     return this.#settings?.lists.map(({ name }) => name) ?? [];
   }
   get report(): {
-    lists: readonly Omit<ListReport, 'problems'>[];
+    /** `stale`: why its last good copy is in force in place of what it is now. */
+    lists: readonly (Omit<ListReport, 'problems'> & { stale: string | null })[];
     names: number;
     memoryBytes: number;
     sinceSeconds: number;
@@ -252,7 +243,9 @@ export class BlockLists {
   } {
     const names = this.#compiled?.names;
     return {
-      lists: (names?.reports ?? []).map(({ problems: _, ...counts }) => counts),
+      lists: (names?.reports ?? []).map(({ problems: _, ...counts }, i) => {
+        return { ...counts, stale: this.#compiled!.files.stale.get(i) ?? null };
+      }),
       names: names?.names ?? 0,
       memoryBytes: names?.memoryBytes ?? 0,
       sinceSeconds: this.#since,
@@ -288,30 +281,14 @@ export class BlockLists {
     return done;
   }
 
-  async #compile({ lists, blocking }: Settings): Promise<Compiled> {
-    // Before they are read: what changes meanwhile is seen afterwards.
-    const versions = await versionsOf({ lists, blocking });
-    const names = await compileLists(
-      lists.map(one => sourceOf(one, blocking.folder)),
-      this.random,
-      { maxNames: blocking.maxNames },
-    );
-    for (const one of names.reports) this.#tell(one);
-    if (names.records.unreadable.length > 0) {
-      this.log.warn({ records: names.records.unreadable }, 'records of lists cannot be read and are left out');
-    }
-    return { names, versions };
+  async #compile(settings: Settings): Promise<CompiledLists> {
+    const { random, log } = this;
+    const compiled = await compileOf(settings, this.#compiled, { random, log });
+    this.#failures += compiled.files.stale.size;
+    return compiled;
   }
 
-  #tell({ name, rules, broken, unsupported, problems }: ListReport): void {
-    this.log.info({ list: name, rules, broken, unsupported }, 'a list was read');
-    if (broken + unsupported > 0) {
-      const lines = problems.map(one => `${one.line}: ${one.broken ? 'broken' : 'not supported'}: ${one.text}`);
-      this.log.warn({ list: name, broken, unsupported, lines }, 'lines of a list are left out');
-    }
-  }
-
-  #use(compiled: Compiled | undefined): void {
+  #use(compiled: CompiledLists | undefined): void {
     const before = this.#compiled;
     this.#compiled = compiled;
     this.servedZones.use(compiled?.names);
@@ -319,6 +296,7 @@ export class BlockLists {
     this.#since = this.clock.wallSeconds();
     // Who judges by it still holds it natively, until others are published: then it goes on another thread.
     if (before !== undefined) this.#replaced.push(before.names);
+    before?.files.close();
   }
 
   #lookLater(): void {
@@ -337,7 +315,11 @@ export class BlockLists {
     if (!isWhole || isDeepStrictEqual(versions, this.#compiled?.versions)) return;
     try {
       const compiled = await this.#queued(() => this.#compile(settings));
-      if (this.#closed || this.#settings !== settings) return compiled.names.close();
+      if (this.#closed || this.#settings !== settings) {
+        compiled.names.close();
+        compiled.files.close();
+        return;
+      }
       this.#use(compiled);
       this.changed();
     } catch (error) {
@@ -357,43 +339,3 @@ const verdictOf = ({ list, action, line, records }: ListMatch, names: readonly s
   line,
   records,
 });
-
-/** What of a list decides how it is compiled. */
-const compiledFrom = ({ name, source, sha256, format, action, matches }: List): object => ({
-  name,
-  source,
-  sha256,
-  format,
-  action,
-  matches,
-});
-
-function sourceOf({ name, source, format, action, matches }: List, folder: string | undefined): ListSource {
-  const text = isUrl(source) ? copiedFile(fileOf(source, folder)) : listFile(source);
-  const common = { name, format: format === 'rpz' ? 'zone' : format, text } as const;
-  if (action === 'allow') return { ...common, allows: true, plain: matches };
-  if (action === 'passthru') return { ...common, instead: 'pass' };
-  return format === 'rpz' ? { ...common, instead: action } : { ...common, block: action, plain: matches };
-}
-
-/** Where its text lies. */
-const fileOf = (source: string, folder = ''): string => (isUrl(source) ? copyOf(folder, source) : source);
-
-/** One that has not been downloaded yet has nothing in it. */
-async function* copiedFile(path: string): AsyncGenerator<Uint8Array, void, undefined> {
-  const exists = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  if (exists) yield* listFile(path);
-}
-
-const downloadsOf = ({ lists }: Settings): Download[] =>
-  lists.flatMap(({ name, source, sha256 }) => (isUrl(source) ? [{ name, url: source, sha256 }] : []));
-
-/** '' for one that is not there now. */
-function versionsOf({ lists, blocking }: Pick<Settings, 'lists' | 'blocking'>): Promise<string[]> {
-  return Promise.all(
-    lists.map(({ source }) => stat(fileOf(source, blocking.folder), { bigint: true }).then(versionOf, () => '')),
-  );
-}

@@ -35,15 +35,15 @@ interface Way {
 
 export const NOTHING_DESIGNATED: Designation = { answers: [], additionals: [] };
 
+/** A target is a name (RFC 9460 section 2): that of a certificate with an asterisk is none. */
+export const isTarget = (name: string): boolean => isIP(name) === 0 && !name.startsWith('*');
+
 /** @param listeners of which those for TLS and HTTPS count */
 export function designationOf(
   { ddr, tls }: Pick<ServerSettings, 'ddr' | 'tls'>,
   listeners: readonly BoundListener[],
 ): Designation {
-  // A target is a name (RFC 9460 section 2): that of a certificate with an asterisk is none.
-  const names = (tls === undefined ? [] : certificatesOf(tls))
-    .flatMap(one => one.names)
-    .filter(name => isIP(name) === 0 && !name.startsWith('*'));
+  const names = (tls === undefined ? [] : certificatesOf(tls)).flatMap(one => one.names).filter(isTarget);
   const ways = waysOf(listeners);
   if (!ddr.enabled || names.length === 0 || ways.length === 0) return NOTHING_DESIGNATED;
   const reached = (way: Way): string[] => (ddr.addresses.length > 0 ? ddr.addresses : way.addresses);

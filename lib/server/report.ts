@@ -151,6 +151,8 @@ export interface ServerReport {
     readonly srttMs: number;
     readonly inFlight: number;
     readonly resting: boolean;
+    /** Why it was of no use when it was asked last, such as a certificate that is not for it. */
+    readonly lastFailure: string | undefined;
   })[];
   /** Names that upstreams are given by: each address is one of `upstreams`. */
   readonly upstreamNames: readonly HostReport[];
@@ -285,8 +287,8 @@ export function reportOf(sources: ReportSources): ServerReport {
       overrideHits: edge.byOverride,
     },
     tenantClients: resolver.tenants?.size ?? 0,
-    upstreams: sources.groups.all.map(({ label, srttMs, inFlight, resting, stats }) => {
-      return { server: label, srttMs, inFlight, resting, ...stats };
+    upstreams: sources.groups.all.map(({ label, srttMs, inFlight, resting, lastFailure, stats }) => {
+      return { server: label, srttMs, inFlight, resting, lastFailure, ...stats };
     }),
     upstreamNames: sources.groups.hosts,
     upstreamDiscoveries: sources.groups.discoveries,

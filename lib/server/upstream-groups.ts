@@ -204,7 +204,10 @@ export class UpstreamGroups {
         if (itself === undefined) return this.#askBootstrap(query, this.#ways.get(key) === ways ? undefined : first);
         return (await exchanger.exchange(query, [itself], tellsOfNames)).response;
       },
-      areUseless: () => this.#areDown(ways.places),
+      use: () => {
+        const reason = this.#serversOf(ways.places).find(one => one.isDown)?.lastFailure;
+        return { isNone: this.#areDown(ways.places), reason };
+      },
       changed: () => {
         if (this.#ways.get(key) !== ways) return;
         this.#useHosts();
@@ -225,7 +228,10 @@ export class UpstreamGroups {
   }
 
   #areDown(places: readonly UpstreamPlace[]): boolean {
-    return places.flatMap(place => this.#serversAt(place, new Map())).every(one => one.isDown);
+    return this.#serversOf(places).every(one => one.isDown);
+  }
+  #serversOf(places: readonly UpstreamPlace[]): Upstream[] {
+    return places.flatMap(place => this.#serversAt(place, new Map()));
   }
 
   /** In the place of those that are asked encrypted only, the ways that are known. */

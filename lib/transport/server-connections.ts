@@ -8,20 +8,24 @@
 //
 // Bounds: MAX_WAITING queries that wait for room. Of that, and of the room on connections, clients have shares
 // (ClientShares), and they take turns: who has hundreds of slow names asked leaves others room, and makes nobody wait longer
-// than for one of them.
+// than for one of them. So do the zones of one client's names among each other: one zone that is slow has no more of the
+// client's room than it leaves the others, and those behind one front proxy do not wait for what one of them asks.
 import type { Socket } from 'node:net';
 import { formatSocketAddress, type SocketAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
-import { ClientShares, DEFAULT_CLIENT_SHARE, shareOf } from '../base/client-shares.js';
+import { clientOf, ClientShares, DEFAULT_CLIENT_SHARE, shareOf, Shares } from '../base/client-shares.js';
 import { ShardnsError } from '../base/errors.js';
-import { FairQueue } from '../base/fair-queue.js';
+import { FairQueue, type Offered } from '../base/fair-queue.js';
 import { type StreamProtocol, tooManyQueries } from './failures.js';
 import { isBareError, matches } from './matching.js';
 import type { Exchange } from './pending.js';
+import { likelyZone } from './likely-zone.js';
 import type { StreamServer, StreamTools } from './stream-transport.js';
 import type { PlaceHolder } from './tcp-places.js';
 
 const MAX_WAITING = 4096;
+/** The line of those that are asked on a silent connection too: no zone, which has a label. */
+const AGAIN = '';
 /**
  * Silence that makes a connection suspect: half again as much as the slowest response took, inside these bounds; after half of
  * it a sign of life is asked for. Where signs are all that comes, it is suspect after the most: what answers them need not be
@@ -92,7 +96,9 @@ export abstract class ServerConnections<
   readonly #waiting = new FairQueue<Asked>(MAX_WAITING);
   /** Of the room on connections; and those queries that count to one. */
   readonly #shares = new ClientShares(1);
-  readonly #sharing = new Set<Asked>();
+  readonly #zoneShares = new Shares(1);
+  /** By what they count in the latter. */
+  readonly #sharing = new Map<Asked, string>();
   #slowestMs = 0;
 
   constructor(
@@ -152,7 +158,11 @@ export abstract class ServerConnections<
 
   /** On a connection that has room, else it waits for one. */
   protected place(asked: Asked): void {
-    if (this.#take(asked) === 'taken' || this.#waiting.add(asked, asked.exchange.client)) return;
+    if (this.#take(asked) === 'taken') return;
+    const { client, query } = asked.exchange;
+    // What is asked already waits for another connection than others.
+    const line = this.placesOf(asked) > 0 ? AGAIN : client === undefined ? '' : likelyZone(query);
+    if (this.#waiting.add(asked, client, line)) return;
     if (this.placesOf(asked) === 0) asked.exchange.fail(tooManyQueries(this.where, this.label));
   }
 
@@ -160,13 +170,11 @@ export abstract class ServerConnections<
     if (!this.closed && this.#waiting.size > 0) this.#waiting.serve(asked => this.#take(asked));
   }
 
-  #take(asked: Asked): 'taken' | 'not it' | 'none' {
+  #take(asked: Asked): Offered {
     const { client } = asked.exchange;
     if (client !== undefined && !this.#sharing.has(asked)) {
-      const { all, free } = this.room;
-      this.#shares.share = shareOf(all, DEFAULT_CLIENT_SHARE);
-      if (!this.#shares.take(client, free)) return 'not it';
-      this.#sharing.add(asked);
+      const refused = this.#share(asked, client);
+      if (refused !== undefined) return refused;
     }
     if (this.placed(asked)) return 'taken';
     // One that waits for another connection than it is asked on keeps nobody.
@@ -174,8 +182,25 @@ export abstract class ServerConnections<
     this.#giveBack(asked);
     return 'none';
   }
+  #share(asked: Asked, client: string): Offered | undefined {
+    const { all, free } = this.room;
+    this.#shares.share = shareOf(all, DEFAULT_CLIENT_SHARE);
+    const left = Math.max(this.#shares.share, free) - this.#shares.held(client);
+    if (!this.#shares.take(client, free)) return 'not its client';
+    const zone = `${clientOf(client)} ${likelyZone(asked.exchange.query)}`;
+    if (this.#zoneShares.take(zone, left)) {
+      this.#sharing.set(asked, zone);
+      return undefined;
+    }
+    this.#shares.release(client);
+    return 'not it';
+  }
   #giveBack(asked: Asked): void {
-    if (this.#sharing.delete(asked)) this.#shares.release(asked.exchange.client!);
+    const zone = this.#sharing.get(asked);
+    if (zone === undefined) return;
+    this.#sharing.delete(asked);
+    this.#shares.release(asked.exchange.client!);
+    this.#zoneShares.release(zone);
   }
 
   /** Room for one more among `most`: a silent one makes way. What waits there is asked elsewhere too, or was. */

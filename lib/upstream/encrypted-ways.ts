@@ -3,7 +3,8 @@
 // have to prove who they are: by the name that was written, never by one that was told, or by the address. So whoever forges
 // what is said here gets no question; he can only have none asked.
 //
-// Bounds: those of Rounds between two askings; MAX_ALIASES aliases; of the records that are looked at MAX_WAYS ways.
+// Bounds: those of Rounds between two askings; MAX_ALIASES aliases; of the records that are looked at MAX_WAYS ways of each of
+// MAX_PREFERENCES preferences.
 import { isIP } from 'node:net';
 import type { Clock } from '../base/clock.js';
 import { formatAddress, formatSocketAddress } from '../base/address.js';
@@ -20,6 +21,7 @@ import { isHostName, readPath, type UpstreamPlace } from './upstream-url.js';
 
 const MAX_ALIASES = 4;
 const MAX_WAYS = 8;
+const MAX_PREFERENCES = 4;
 const DNS_PORT = 53;
 
 /** What ALPN calls the ways that we know (RFC 7858 section 3.1, RFC 9113 section 3.1), and where they are by default. */
@@ -46,8 +48,11 @@ export interface WayTools {
   readonly log: Logger;
   /** Asks whoever knows: servers given as addresses, or the server itself. Rejects where none has an answer. */
   ask(query: Uint8Array): Promise<Uint8Array>;
-  /** Whether all servers that the ways lead to have failed of late, or there are none: they are asked for again soon. */
-  areUseless(): boolean;
+  /**
+   * Whether all servers that the ways lead to have failed of late, or there are none: they are asked for again soon.
+   * `reason`: of one that has failed.
+   */
+  use(): { isNone: boolean; reason: string | undefined };
   /** The ways are others than before. */
   changed(): void;
 }
@@ -55,10 +60,13 @@ export interface WayTools {
 export class EncryptedWays {
   /** As people write it. */
   readonly of: string;
-  #places: readonly UpstreamPlace[] = [];
+  /** By preference; and which of them is asked. */
+  #found: readonly (readonly UpstreamPlace[])[] = [];
+  #at = 0;
   readonly #rounds: Rounds;
   readonly #question: string;
   #failing = false;
+  #toldUseless = false;
   /** Rounds of which no way came. */
   failures = 0;
 
@@ -74,13 +82,33 @@ export class EncryptedWays {
     this.#rounds = new Rounds(
       tools.clock,
       () => this.#round(),
-      () => tools.areUseless(),
+      () => this.#areUseless(),
     );
   }
 
-  /** Those of the first preference that we can take. Old ones stay while nobody says otherwise. */
+  /**
+   * Told once, such as that the certificate there is not for the address that was written (RFC 9462 section 4.2). The ways of
+   * the next preference have their turn then (RFC 9460 section 3).
+   */
+  #areUseless(): boolean {
+    const { isNone, reason } = this.tools.use();
+    const haveFailed = isNone && reason !== undefined && this.places.length > 0;
+    if (haveFailed && !this.#toldUseless) {
+      const text = 'an upstream cannot be asked in the encrypted ways that were found, and is in no other';
+      this.tools.log.warn({ upstream: this.of, reason, preferences: this.#found.length }, text);
+    }
+    if (!isNone) this.#toldUseless = false;
+    else if (haveFailed) this.#toldUseless = true;
+    if (haveFailed && this.#found.length > 1) {
+      this.#at = (this.#at + 1) % this.#found.length;
+      this.tools.changed();
+    }
+    return isNone;
+  }
+
+  /** Those of one preference that we can take, the first one that is of use. Old ones stay while nobody says otherwise. */
   get places(): readonly UpstreamPlace[] {
-    return this.#places;
+    return this.#found[this.#at] ?? [];
   }
   get failing(): boolean {
     return this.#failing;
@@ -101,9 +129,9 @@ export class EncryptedWays {
   async #round(): Promise<Round> {
     try {
       const { bindings, ttlSeconds } = await this.#find();
-      const places = placesOf(bindings, this.place);
-      if (places.length === 0) throw new Error(`${this.#question} names no way that is spoken here (dot, h2)`);
-      if (!this.#rounds.isClosed) this.#found(places);
+      const found = placesOf(bindings, this.place);
+      if (found.length === 0) throw new Error(`${this.#question} names no way that is spoken here (dot, h2)`);
+      if (!this.#rounds.isClosed) this.#use(found);
       return { seconds: ttlSeconds, isWhole: true };
     } catch (error) {
       if (!this.#rounds.isClosed) this.#failed((error as Error).message);
@@ -111,18 +139,19 @@ export class EncryptedWays {
     }
   }
 
-  #found(places: readonly UpstreamPlace[]): void {
-    const before = JSON.stringify(this.#places);
-    this.#places = places;
+  #use(found: readonly (readonly UpstreamPlace[])[]): void {
     if (this.#failing) this.tools.log.info({ upstream: this.of }, 'how an upstream is asked encrypted is found');
     this.#failing = false;
-    if (JSON.stringify(places) !== before) this.tools.changed();
+    if (textOf(found) === textOf(this.#found)) return;
+    this.#found = found;
+    this.#at = 0;
+    this.tools.changed();
   }
 
   #failed(reason: string): void {
     this.failures++;
     const fields = { upstream: this.of, reason };
-    const what = this.#places.length > 0 ? 'it is asked on as before' : 'it is not asked until then';
+    const what = this.places.length > 0 ? 'it is asked on as before' : 'it is not asked until then';
     const text = `how an upstream is asked encrypted cannot be found: ${what}`;
     // Once, until it is found again.
     if (this.#failing) this.tools.log.debug(fields, text);
@@ -153,15 +182,21 @@ export class EncryptedWays {
   }
 }
 
-/** What of these can be taken, of the first preference. */
-function placesOf(bindings: readonly ServiceBinding[], asked: UpstreamPlace): UpstreamPlace[] {
-  const found = bindings
-    .flatMap(binding => placesOfOne(binding, asked).map(place => ({ priority: binding.priority, place })))
-    .toSorted((a, b) => a.priority - b.priority);
-  return found
-    .filter(one => one.priority === found[0].priority)
-    .map(one => one.place)
-    .slice(0, MAX_WAYS);
+/** Records of one preference come in any order, another one each time. */
+const textOf = (found: readonly (readonly UpstreamPlace[])[]): string =>
+  JSON.stringify(found.map(places => places.map(place => JSON.stringify(place)).toSorted()));
+
+/** What of these can be taken, by preference. */
+function placesOf(bindings: readonly ServiceBinding[], asked: UpstreamPlace): UpstreamPlace[][] {
+  const found = new Map<number, UpstreamPlace[]>();
+  for (const binding of bindings) {
+    const places = placesOfOne(binding, asked);
+    if (places.length > 0) found.set(binding.priority, [...(found.get(binding.priority) ?? []), ...places]);
+  }
+  return [...found]
+    .toSorted(([a], [b]) => a - b)
+    .slice(0, MAX_PREFERENCES)
+    .map(([, places]) => places.slice(0, MAX_WAYS));
 }
 
 function placesOfOne({ target, params }: ServiceBinding, asked: UpstreamPlace): UpstreamPlace[] {
@@ -170,6 +205,8 @@ function placesOfOne({ target, params }: ServiceBinding, asked: UpstreamPlace): 
   const alpn = new Set(alpnIds(params.get(SvcParam.alpn) ?? new Uint8Array(0)));
   const given = params.get(SvcParam.port);
   if (given !== undefined && given.length !== 2) return [];
+  const hints = hintsIn(params);
+  if (hints === undefined) return [];
   const name = target.length === 1 ? asked.name : nameToText(target).toLowerCase().replace(/\.$/, '');
   if (name !== undefined && !isHostName(name)) return [];
   const tls = proofOf(asked, name);
@@ -181,7 +218,6 @@ function placesOfOne({ target, params }: ServiceBinding, asked: UpstreamPlace): 
     const path = scheme === 'https' ? pathIn(params.get(SvcParam.dohpath)) : undefined;
     if (port === 0 || (scheme === 'https' && path === undefined)) return [];
     const proof = path === undefined ? { tls } : { tls, path };
-    const hints = hintsIn(params);
     if (hints.length === 0 && name !== undefined) return [{ scheme, port, at: undefined, name, ...proof }];
     // Where it names nobody, it is the server that was asked itself.
     const addresses = hints.length > 0 || asked.at === undefined ? hints : [asked.at.address];
@@ -213,12 +249,15 @@ function pathIn(template: Uint8Array | undefined): string | undefined {
   return text === undefined || !/\{\?dns\}$/.test(text) ? undefined : readPath(text.slice(0, -'{?dns}'.length));
 }
 
-function hintsIn(params: ServiceBinding['params']): string[] {
-  return [[SvcParam.ipv4hint, 4] as const, [SvcParam.ipv6hint, 16] as const].flatMap(([key, size]) => {
-    const value = params.get(key) ?? new Uint8Array(0);
-    if (value.length % size !== 0) return [];
+/** Undefined: a value that is none, with which the whole record is none (RFC 9460 sections 2.2 and 7.3). */
+function hintsIn(params: ServiceBinding['params']): string[] | undefined {
+  const found: string[] = [];
+  for (const [key, size] of [[SvcParam.ipv4hint, 4] as const, [SvcParam.ipv6hint, 16] as const]) {
+    const value = params.get(key);
+    if (value === undefined) continue;
+    if (value.length === 0 || value.length % size !== 0) return undefined;
     const count = Math.min(value.length / size, MAX_WAYS);
-    const all = Array.from({ length: count }, (_, i) => formatAddress(value.subarray(i * size, (i + 1) * size)));
-    return all.filter(isUsable);
-  });
+    for (let i = 0; i < count; i++) found.push(formatAddress(value.subarray(i * size, (i + 1) * size)));
+  }
+  return found.filter(isUsable);
 }

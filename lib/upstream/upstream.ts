@@ -57,6 +57,8 @@ export class Upstream {
   #scope: AddressScope | undefined;
   #edns: Concession | undefined;
   #letters: Concession | undefined;
+  /** Why it was of no use when it was asked last; undefined: it was. */
+  lastFailure: string | undefined;
   inFlight = 0;
   /** In the order in which they came. */
   readonly waiting = new Set<Waiter>();
@@ -127,6 +129,7 @@ export class Upstream {
   succeeded(measuredMs: number): void {
     const latencyMs = Math.min(measuredMs, L.longestRttMs);
     this.stats.responses++;
+    this.lastFailure = undefined;
     this.stats.latencySumMs += latencyMs;
     if (!this.#sampled) {
       this.#sampled = true;
@@ -145,12 +148,14 @@ export class Upstream {
   /** An exchange with it ended so; what this machine had no room for says nothing of the server. */
   lost(error: ShardnsError): void {
     if (isOurs(error)) return;
+    this.lastFailure = error.message;
     this.failed(error.code === 'ERR_SHARDNS_TIMEOUT' ? 'timeout' : 'failure');
   }
 
   /** No answer, or none that is worth anything. A server that rested and fails again rests twice as long. */
   failed(kind: 'timeout' | 'failure'): void {
     this.stats[kind === 'timeout' ? 'timeouts' : 'failures']++;
+    this.lastFailure ??= kind === 'timeout' ? 'it does not answer in time' : 'its answers are of no use';
     if (kind === 'timeout') {
       // A sample that is at least as long.
       const { tryTimeoutMs } = this;

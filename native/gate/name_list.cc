@@ -119,9 +119,11 @@ std::optional<NameMatch> NameList::Find(Bytes name, uint64_t lists) const {
     closed |= exists;
   }
   if (best == nullptr) return std::nullopt;
-  return NameMatch{.policy = policies_[LoadNative<uint16_t>(best + 4)],
-                   .line = LoadNative<uint32_t>(best) >> 3,
-                   .labels = best_labels};
+  const ListPolicy& policy = policies_[LoadNative<uint16_t>(best + 4)];
+  const auto word = LoadNative<uint32_t>(best);
+  const bool joined = (zones_ >> policy.list & 1) != 0 && static_cast<NameKind>(word & 3) == NameKind::kSubtree;
+  return NameMatch{
+      .policy = policy, .line = (word >> 3) + (joined && best_labels != labels ? 1 : 0), .labels = best_labels};
 }
 
 }  // namespace shardns::gate

@@ -87,7 +87,8 @@ class NameList {
     uint32_t at[kWays];
   };
   static_assert(sizeof(Bucket) == 64);
-  // Behind each name in the pool, one or more:
+  // Behind each name in the pool, one or more. In a zone a rule for a subtree is two: that of the name in `line`, and
+  // that of all below it in the line after.
   //  0                                4
   //  | line : 29 | more : 1 | kind : 2 | policy : 16 |
   static constexpr size_t kRuleSize = 6;

@@ -166,6 +166,25 @@ void NameListBuilder::Settle(Rules* rules) const {
     return a.kind() == b.kind() && policies_[a.policy].list == policies_[b.policy].list && tier(a) == tier(b);
   };
   rules->erase(std::unique(rules->begin(), rules->end(), same), rules->end());
+  Join(rules);
+}
+
+// Zones mostly say the same of a name and, in the next line, of all below it: that is one rule then.
+void NameListBuilder::Join(Rules* rules) const {
+  bool joined = false;
+  for (Rule& exact : *rules) {
+    if (exact.kind() != NameKind::kExact || !IsZone(exact.policy)) continue;
+    const auto below = std::find_if(rules->begin(), rules->end(), [&](const Rule& one) {
+      return one.kind() == NameKind::kBelow && one.policy == exact.policy && one.line() == exact.line() + 1;
+    });
+    if (below == rules->end()) continue;
+    exact.word = exact.line() << 3 | static_cast<uint32_t>(NameKind::kSubtree);
+    below->word = kJoined;
+    joined = true;
+  }
+  if (!joined) return;
+  std::erase_if(*rules, [](const Rule& rule) { return rule.word == kJoined; });
+  std::stable_sort(rules->begin(), rules->end(), [](const Rule& a, const Rule& b) { return a.kind() < b.kind(); });
 }
 
 void NameListBuilder::MakeRoom(size_t names, size_t octets, NameList* list) const {
@@ -338,7 +357,9 @@ std::unique_ptr<NameList> NameListBuilder::Reduce(std::unique_ptr<NameList> all)
 
 std::unique_ptr<const NameList> NameListBuilder::Build() && {
   std::unique_ptr<NameList> list = Reduce(Gather());
-  if (list->pool_.capacity() > list->pool_.size() + list->pool_.size() / 32) list->pool_.shrink_to_fit();
+  std::vector<uint8_t>& pool = list->pool_;
+  // Names that have several rules were staged as often. shrink_to_fit does nothing without exceptions.
+  if (pool.capacity() > pool.size() + pool.size() / 32) pool = std::vector<uint8_t>(pool.begin(), pool.end());
   return list;
 }
 

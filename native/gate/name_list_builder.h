@@ -65,6 +65,8 @@ class NameListBuilder {
 
   // Those that stay of all that was said of one name.
   void Settle(Rules* rules) const;
+  static constexpr uint32_t kJoined = UINT32_MAX;  // no rule: it has a bit for more
+  void Join(Rules* rules) const;
   void Append(uint64_t hash, Bytes name, const Rules& rules, NameList* list) const;
   void MakeRoom(size_t names, size_t octets, NameList* list) const;
   std::unique_ptr<NameList> Gather();

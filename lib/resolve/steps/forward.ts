@@ -9,12 +9,13 @@ import { responseRcode } from '../../wire/opt.js';
 import type { Query } from '../../wire/query.js';
 import { type Flyer, isKept, withoutOptions } from '../asker.js';
 import type { DenialScope } from '../denied-names.js';
-import { type Forwarder, Forwarding, isAnswer, type Landing } from '../forwarding.js';
+import { type Forwarder, Forwarding, type Found, isAnswer, type Landing } from '../forwarding.js';
 import { withoutBlockedHints } from '../hints.js';
 import { failed, type Outcome } from '../outcome.js';
 import { messageWithoutPrivate } from '../recurse/address-rules.js';
 import { ResolutionError } from '../recurse/job.js';
 import { buildUpstreamQuery, responseExtendedError, responseScope } from '../upstream-query.js';
+import { bareAlias, followBareAlias } from './bare-alias.js';
 import type { HookStep } from './hook.js';
 import type { StepParts } from './step.js';
 import { overZoneRate } from './zone-rate.js';
@@ -64,27 +65,43 @@ export class ForwardStep implements Forwarder {
     return this.parts.context.follow(withoutOptions(query), plain);
   }
 
+  follow(
+    query: Query,
+    asker: Flyer,
+    bare: Extract<Outcome, { kind: 'message' }>,
+    target: Uint8Array,
+  ): Promise<Outcome> {
+    return followBareAlias(query, asker, { bare, target }, this.parts);
+  }
+
   take(
     query: Query,
     response: Uint8Array,
     asker: Flyer,
     upstream: string,
     denials: DenialScope,
+    found: Found,
   ): Uint8Array | undefined {
     if (!isAnswer(responseRcode(response))) return undefined;
     let scope: Uint8Array | undefined;
     const { options } = this.parts.context;
     const sent = options.clientSubnets?.sent(query);
     if (sent !== undefined) {
-      const found = responseScope(sent, response);
-      if (found === 'mismatch') return undefined;
-      if (found !== 'none') scope = found;
+      const its = responseScope(sent, response);
+      if (its === 'mismatch') return undefined;
+      if (its !== 'none') scope = its;
     }
     const drop = isKept(query) && this.hook.drops(query, asker, response, upstream);
     const visible = this.#visible(query, this.#asJudged(response));
     const plain = visible && withoutBlockedHints(query, asker.tenant, visible, options.local);
     const how = { scope, denials, drop };
-    if (asker.translation === undefined || plain === undefined) return this.#keep(query, asker, plain, how);
+    if (asker.translation === undefined || plain === undefined) {
+      const kept = this.#keep(query, asker, plain, how);
+      // What one subnet, or nobody but these clients, is told is not put together with what others are.
+      const mayFollow = kept !== undefined && sent === undefined && !drop && isKept(query);
+      found.bareAlias = mayFollow ? bareAlias(query, kept) : undefined;
+      return kept;
+    }
     const message = asker.translation.shown(plain);
     const tell = (): Outcome => {
       const kept = this.#keep(query, asker, message, how);

@@ -13,7 +13,7 @@ export function overZoneRate(query: Query, asker: Flyer, parts: StepParts): Outc
   const { zoneRate, flights } = context.options;
   const { flight } = asker;
   if (zoneRate === undefined || asker.fresh === true || flight.isKnown || flight.zone !== 0) return undefined;
-  const ticket = zoneRates.enter(query.name, zoneRate, flights.room - context.inFlight);
+  const ticket = zoneRates.enter(query.name, zoneRate, flights.room - context.inFlight, asker.client?.address);
   if (ticket !== OVER_RATE) {
     flight.zone = ticket;
     return undefined;

@@ -37,7 +37,7 @@ const zoneRate = section({
   failuresPerSecond: {
     schema: z.number().min(0.1).max(100_000).default(50),
     change: 'live',
-    why: 'Names directly below a name, and below what is below it, that may come to NXDOMAIN or a failure in a second beyond those that exist; two seconds of it at once. What is over gets an expired answer or SERVFAIL. Names that were answered before are asked for in any case.',
+    why: 'Names directly below a name, and below what is below it, that may come to NXDOMAIN or a failure in a second beyond those that exist; two seconds of it at once. What is over gets an expired answer or SERVFAIL. Names that were answered before are asked for in any case, and those of clients that did not bring it about by as much again.',
   },
   exempt: {
     schema: z.array(zoneName).max(4096).default([]),

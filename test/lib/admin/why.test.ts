@@ -7,7 +7,7 @@ import { type Why, whyOf } from '../../../lib/admin/why.js';
 import { whyText } from '../../../lib/cli/why-text.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { encodeName } from '../../../lib/wire/name.js';
-import { answerA, makeQuery } from '../../support/messages.js';
+import { answerA, decode, makeQuery, makeResponse } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
 
 let folder: string;
@@ -44,6 +44,7 @@ test('what of a cached answer is listed is said with its type', async () => {
   expect(whyText(JSON.stringify(found))).toBe(
     'a.example. for 127.0.0.1 A: blocked, nodata, by list listed, line 2, because of its answer',
   );
+  expect(whyText(JSON.stringify(why('a.example', '127.0.0.1', 15)))).toContain('no answer to it is in the cache');
   expect(why('a.example', undefined, 15).answers).toEqual([]);
   expect(why('own.example').answers).toEqual([]);
   expect(why('b.example').answers).toEqual([]);
@@ -58,7 +59,34 @@ test('a list that would decide at another time is said with its hours', async ()
   const late = why('late.example', '127.0.0.9');
   expect(late).toMatchObject({ rule: null, otherTimes: { list: 'listed', line: 1 } });
   expect(whyText(JSON.stringify(late)).split('\n')).toEqual([
-    'late.example. for 127.0.0.9: no list has it now',
+    'late.example. for 127.0.0.9: no list has it now; no answer to it is in the cache, which lists judge as well: ask for it first',
     `late.example. for 127.0.0.9: blocked, nxdomain, by list listed, line 1, at other times: ${hour}:00 to ${hour}:01 (UTC)`,
   ]);
+});
+
+test('what of a cached answer was looked at in vain is said', async () => {
+  await open('other.example\n', 'domains');
+  await server!.ask('udp', makeQuery('a.example'));
+  expect(whyText(JSON.stringify(why('a.example', '127.0.0.1')))).toBe(
+    'a.example. for 127.0.0.1: no list has it, nor what its answer leads to (A)',
+  );
+});
+
+test('an alias that an upstream tells alone is followed, and what it leads to is said', async () => {
+  const source = join(folder, 'list');
+  writeFileSync(source, 'tracker.example\n');
+  const lists = [{ name: 'listed', source, format: 'domains' as const }];
+  server = await TestServer.start(
+    query => {
+      const { name } = decode(query).questions![0];
+      if (name !== 'a.example') return answerA(query);
+      return makeResponse(query, { answers: [{ type: 'CNAME', name, ttl: 300, data: 'x.tracker.example' }] });
+    },
+    { lists: [] },
+  );
+  await server.ask('udp', makeQuery('a.example'));
+  await server.server.update({ lists });
+  expect(whyText(JSON.stringify(why('a.example', '127.0.0.1')))).toBe(
+    'a.example. for 127.0.0.1 A: blocked, nxdomain, by list listed, line 1, because of its answer, which leads to x.tracker.example.',
+  );
 });

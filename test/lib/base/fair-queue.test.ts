@@ -39,6 +39,30 @@ test('a client that has to wait is passed over, and the others are not kept by i
   expect(served(queue)).toEqual(['a1', 'a2', 'a3']);
 });
 
+test('lines of one client take turns, and what cannot go keeps its own line alone', () => {
+  const queue = new FairQueue<string>(1000);
+  for (const one of ['slow1', 'slow2', 'slow3']) queue.add(one, '192.0.2.1', 'slow');
+  for (const one of ['fast1', 'fast2']) queue.add(one, '192.0.2.1', 'fast');
+  queue.add('other1', '192.0.2.2', 'slow');
+  expect(served(queue, Infinity, one => !one.startsWith('slow'))).toEqual(['fast1', 'other1', 'fast2']);
+  queue.add('fast3', '192.0.2.1', 'fast');
+  expect(served(queue)).toEqual(['slow1', 'fast3', 'slow2', 'slow3']);
+  expect(queue.size).toBe(0);
+});
+
+test('a client that has to wait is asked about one of its lines only', () => {
+  const queue = new FairQueue<string>(1000);
+  for (let i = 0; i < 100; i++) queue.add(`a${i}`, '192.0.2.1', `zone${i}`);
+  queue.add('b1', '192.0.2.2');
+  const offered: string[] = [];
+  queue.serve(one => {
+    offered.push(one);
+    return one.startsWith('a') ? 'not its client' : 'taken';
+  });
+  // Once before, and once after somebody was served.
+  expect(offered).toEqual(['a0', 'b1', 'a0']);
+});
+
 test('is bounded, and one client has no more than half of it', () => {
   const queue = new FairQueue<string>(100);
   const add = (address: string): number => {

@@ -1,16 +1,7 @@
 // Lists compiled off the main thread: what is found, what is told of what could not be read, and every bound.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { systemRandom } from '../../../lib/base/random.js';
-import {
-  compileLists,
-  type ListBounds,
-  listFile,
-  type ListSource,
-  type NameLists,
-} from '../../../lib/clients/lists.js';
+import { compileLists, type ListBounds, type ListSource, type NameLists } from '../../../lib/clients/lists.js';
 import { binding, LIST_MATCH } from '../../../lib/native/binding.js';
 
 const wire = (name: string): Uint8Array => {
@@ -179,21 +170,6 @@ describe('bounds', () => {
     }
     await expect(compile([list('domains', text())], { signal: ended.signal })).rejects.toThrow('enough');
   });
-});
-
-test('a file is read in pieces; one that is none is told', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'shardns-lists-'));
-  try {
-    const path = join(folder, 'list');
-    writeFileSync(path, Array.from({ length: 50_000 }, (_, i) => `name${i}.example\r\n`).join(''));
-    const lists = await compile([list('domains', listFile(path))]);
-    expect(lists.names).toBe(50_000);
-    expect(ask(lists, 'x.name49999.example')).toBe('nxdomain 0:50000');
-    await expect(compile([list('domains', listFile(folder))])).rejects.toMatchObject({ code: 'ERR_SHARDNS_FILE' });
-    await expect(compile([list('domains', listFile(join(folder, 'none')))])).rejects.toThrow(/none: cannot be read/);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 });
 
 test('the native object refuses what is out of order, and says which argument is wrong', async () => {

@@ -1,10 +1,12 @@
 // Lists of names before every lookup, alike on every way in: what is blocked, for whom, how it is told, and what becomes of
 // files that change.
-import { mkdtempSync, renameSync, rmSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Metrics } from '../../../lib/admin/metrics.js';
+import { type Logger, silentLogger } from '../../../lib/base/log.js';
+import { statusText } from '../../../lib/cli/status-text.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { isTruncated } from '../../../lib/wire/flags.js';
 import { askTcp, askUdp } from '../../support/client.js';
@@ -38,12 +40,10 @@ const list = (name: string, text: string, more: Partial<List> = {}): List => ({
   format: 'domains',
   ...more,
 });
-const open = async (lists: List[], options: ServerOptions = {}, way = 'native'): Promise<void> => {
-  server = await TestServer.start(query => answerA(query, 300, '192.0.2.1'), {
-    udp: way === 'dgram' ? 'dgram' : 'native',
-    lists,
-    ...options,
-  });
+const open = async (lists: List[], options: ServerOptions = {}, way = 'native', log?: Logger): Promise<void> => {
+  const udp = way === 'dgram' ? 'dgram' : 'native';
+  const answer = (query: Uint8Array): Uint8Array => answerA(query, 300, '192.0.2.1');
+  server = await TestServer.start(answer, { udp, lists, ...options }, answer, { log });
 };
 async function ask(way: string, name: string, from = '127.0.0.1', shape: QueryShape = {}): Promise<Buffer | undefined> {
   const { udp, tcp } = server!.server.addresses();
@@ -170,6 +170,78 @@ test('a file that is gone, or has too much, leaves the lists as they are', async
   file('one', 'b.example\n');
   await look();
   expect(await told('udp', 'b.example')).toBe('nxdomain');
+});
+
+test('a list that cannot be read again keeps its last good copy, and the others are renewed', async () => {
+  const [one, two] = [list('one', 'a.example\n'), list('two', 'b.example\n')];
+  const lines: string[] = [];
+  const note = (fields: object, text: string): void => void lines.push(`${text} ${JSON.stringify(fields)}`);
+  await open([one, two], {}, 'native', { ...silentLogger, warn: note });
+  const stale = (): (string | null)[] => server!.server.report().lists.lists.map(one => one.stale);
+  unlinkSync(one.source);
+  file('two', 'c.example\n');
+  await look();
+  for (const name of ['a', 'c']) expect(await told('udp', `${name}.example`)).toBe('nxdomain');
+  expect(await told('udp', 'b.example')).toBe('192.0.2.1');
+  expect(stale()).toEqual([expect.stringContaining('one: cannot be read: ENOENT'), null]);
+  expect(await new Metrics(server!.server).text()).toContain('shardns_list_stale{list="one"} 1');
+  expect(statusText(JSON.stringify(server!.server.report()))).toContain('list       one: its last good copy');
+  // Told once, however often others change.
+  file('two', 'd.example\n');
+  await look();
+  expect(await told('udp', 'a.example')).toBe('nxdomain');
+  expect(await told('udp', 'd.example')).toBe('nxdomain');
+  expect(lines.filter(line => line.includes('last good copy'))).toHaveLength(1);
+  // So do other settings.
+  await server!.server.update({ lists: [two, one, list('three', 'e.example\n')] });
+  for (const name of ['a', 'd', 'e']) expect(await told('udp', `${name}.example`)).toBe('nxdomain');
+  mkdirSync(one.source);
+  await look();
+  expect(stale()).toEqual([null, expect.stringContaining('not a regular file'), null]);
+  rmSync(one.source, { recursive: true });
+  file('one', 'f.example\n');
+  await look();
+  expect(await told('udp', 'f.example')).toBe('nxdomain');
+  expect(await told('udp', 'a.example')).toBe('192.0.2.1');
+  expect(stale()).toEqual([null, null, null]);
+});
+
+test('a list that has too much keeps its last good copy, and the others are renewed', async () => {
+  const [one, two] = [list('one', 'a.example\n'), list('two', 'b.example\n')];
+  await open([one, two], { blocking: { maxNames: 1000 } });
+  file('one', Array.from({ length: 1001 }, (_, i) => `n${i}.example\n`).join(''));
+  await look();
+  file('two', 'c.example\n');
+  await look();
+  for (const name of ['a', 'c']) expect(await told('udp', `${name}.example`)).toBe('nxdomain');
+  expect(server!.server.report().lists.lists[0].stale).toContain('at most 1000 names');
+});
+
+test('a list without rules is told, with the format that its lines look like', async () => {
+  const lines: Record<string, unknown>[] = [];
+  const warn = (fields: object, text: string): void => void lines.push({ ...fields, text });
+  await open(
+    [
+      list('hosts', '# hosts\n0.0.0.0 a.example\n0.0.0.0 b.example\n', { format: 'rpz' }),
+      list('names', 'a.example\nb.example\n', { format: 'rpz' }),
+      list('ads', '! ads\n||a.example^\n||b.example^\n'),
+      list('page', '<!DOCTYPE html>\n<html><body>\nLog in</body></html>\n'),
+      list('notes', '# nothing here\n'),
+      list('empty', ''),
+      list('good', 'a.example\n'),
+    ],
+    {},
+    'native',
+    { ...silentLogger, warn },
+  );
+  const wrong = lines.filter(one => String(one.text).includes('its format is most likely another one'));
+  expect(wrong.map(({ list, looksLike }) => [list, looksLike])).toEqual([
+    ['hosts', 'a hosts file (format hosts)'],
+    ['names', 'a list of names (format domains)'],
+    ['ads', 'rules of ad blockers (format adblock)'],
+    ['page', 'a web page, not a list: look at what its source leads to'],
+    ['notes', undefined],
+  ]);
 });
 
 test('a change of settings with a list that cannot be read is refused, and changes nothing', async () => {

@@ -132,28 +132,63 @@ describe('of the addresses that it listens on', () => {
   });
 });
 
-test('public addresses are told that clients ask at in vain, since no certificate is for them', () => {
-  const options: ServerOptions = { listen: ['tls://127.0.0.1'], tls };
-  const told: object[] = [];
-  const warn = (what: object): void => void told.push(what);
+describe('clients ask in vain, which is told,', () => {
   const at = (...addresses: string[]) =>
     addresses.map(address => ({ address, port: 53, family: address.includes(':') ? 6 : 4 }));
-  const plain = at('192.0.2.1', '192.0.2.2', '2001:db8::1', '10.0.0.1', '127.0.0.1', '0.0.0.0', '::');
-  tellDoubts(options, readOptions(options), {
-    clock: systemClock,
-    log: { debug() {}, info() {}, error() {}, warn },
-    groups: { all: [], bootstrap: [] },
-    listeners: {
-      own: { has: () => false },
-      listening: [
-        { protocol: 'udp', bound: plain },
-        { protocol: 'tls', bound: at('192.0.2.1') },
-      ],
-    },
-    certificates: { reports: [{ names: ['dns.example', '192.0.2.1', '2001:DB8:0:0:0:0:0:1'] }] },
-    ownsEngine: true,
-  } as unknown as Parameters<typeof tellDoubts>[2]);
-  expect(told).toEqual([{ address: '192.0.2.2' }]);
+  type Certificate = { file: string; names: string[] };
+  function toldOf(plain: string[], encrypted: string[], reports: Certificate[], more: ServerOptions = {}): object[] {
+    const options: ServerOptions = { listen: ['tls://127.0.0.1'], tls, ...more };
+    const told: object[] = [];
+    const warn = (what: object): void => void told.push(what);
+    tellDoubts(options, readOptions(options), {
+      clock: systemClock,
+      log: { debug() {}, info() {}, error() {}, warn },
+      groups: { all: [], bootstrap: [] },
+      listeners: {
+        own: { has: () => false },
+        listening: [
+          { protocol: 'udp', bound: at(...plain) },
+          { protocol: 'tls', bound: at(...encrypted) },
+        ],
+      },
+      certificates: { reports },
+      ownsEngine: true,
+      interfaces: () => ({
+        lo: [{ address: '127.0.0.1', family: 'IPv4' }],
+        eth0: [
+          { address: '203.0.113.5', family: 'IPv4' },
+          { address: '10.0.0.5', family: 'IPv4' },
+          { address: '2001:db8::5', family: 'IPv6' },
+        ],
+      }),
+    } as unknown as Parameters<typeof tellDoubts>[2]);
+    return told;
+  }
+  const files = (...all: string[]) => all.map(address => ({ address, certificates: ['c.pem'] }));
+  const certificate = { file: 'c.pem', names: ['dns.example', '192.0.2.1', '2001:DB8:0:0:0:0:0:1'] };
+
+  test('at public addresses that the certificate is not for', () => {
+    const plain = ['192.0.2.1', '192.0.2.2', '2001:db8::1', '127.0.0.1'];
+    expect(toldOf(plain, ['192.0.2.1'], [certificate])).toEqual(files('192.0.2.2'));
+  });
+  test('at private ones where the encrypted way is at another address', () => {
+    expect(toldOf(['10.0.0.1', 'fd00::1'], ['10.0.0.1', '192.0.2.1'], [certificate])).toEqual(files('fd00::1'));
+    expect(toldOf(['10.0.0.1'], ['192.0.2.1'], [certificate], { ddr: { addresses: ['10.0.0.1'] } })).toEqual([]);
+  });
+  test('at each of the addresses of the machine where all are listened on', () => {
+    expect(toldOf(['0.0.0.0', '::'], ['0.0.0.0', '::'], [certificate])).toEqual(files('203.0.113.5', '2001:db8::5'));
+    expect(toldOf(['0.0.0.0'], ['203.0.113.5'], [certificate])).toEqual(files('203.0.113.5', '10.0.0.5'));
+  });
+  test('where the certificate that is for the address is shown for another name than is told', () => {
+    const more: ServerOptions = {
+      tls: {
+        ...tls,
+        certificates: [{ certificate: '/b.pem', key: '/b.key', names: ['192.0.2.9'] }],
+      },
+    };
+    const reports = [certificate, { file: 'b.pem', names: ['192.0.2.9'] }];
+    expect(toldOf(['192.0.2.9'], ['192.0.2.9'], reports, more)).toEqual(files('192.0.2.9'));
+  });
 });
 
 describe('a binding of somebody else', () => {

@@ -171,6 +171,8 @@ describe('an address', () => {
     expect(rcodeOf(await ask(server, 'a.example'))).toBe(2);
     expect([its.asked, its.plain]).toEqual([[], 0]);
     expect(new Set(asked)).toEqual(new Set(['_dns.resolver.arpa. 64']));
+    // And it is told why.
+    expect(server.report().upstreams[0].lastFailure).toMatch(/IP: 127\.0\.0\.1 is not in the cert's list/);
   });
 
   test('beside a name is asked as it is written where names alone are wanted', async () => {

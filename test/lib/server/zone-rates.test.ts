@@ -39,8 +39,8 @@ async function start(udp: 'native' | 'dgram', options: ServerOptions = {}): Prom
     upstream: { zoneRate: { enabled: true, failuresPerSecond: 5, exempt: ['exempt.example'] }, ...options.upstream },
   });
 }
-const ask = async (name: string): Promise<Buffer> =>
-  (await askUdp(server.addresses().udp[0], makeQuery(name, { edns: true }), 5000))!;
+const ask = async (name: string, from?: string): Promise<Buffer> =>
+  (await askUdp(server.addresses().udp[0], makeQuery(name, { edns: true }), 5000, from))!;
 
 describe.each(['native', 'dgram'] as const)('over UDP, %s', udp => {
   test('names made up are not asked for beyond the rate, those known before and other zones are', async () => {
@@ -67,6 +67,14 @@ describe.each(['native', 'dgram'] as const)('over UDP, %s', udp => {
     expect(rcodeOf(await ask('www.victim.example'))).toBe(0);
     expect(rcodeOf(await ask('new.other.example'))).toBe(0);
     for (let i = 0; i < 30; i++) expect(rcodeOf(await ask(`r${i}.exempt.example`))).toBe(3);
+  });
+
+  test('clients that ask for names that exist are served beside one who floods a suffix', async () => {
+    await start(udp);
+    const rcodes: number[] = [];
+    for (let i = 0; i < 60; i++) rcodes.push(rcodeOf(await ask(`r${i}.co.example`)));
+    expect(rcodes.filter(one => one === 2).length).toBeGreaterThan(10);
+    for (let i = 0; i < 20; i++) expect(rcodeOf(await ask(`new${i}.co.example`, '127.0.0.2'))).toBe(0);
   });
 
   test('without it all are asked for', async () => {

@@ -283,3 +283,26 @@ test('connections to all servers together are bounded: the one that has been sil
   expect(transport.connections).toBe(8);
   expect((await ask(1)).length).toBeGreaterThan(12);
 });
+
+test('a slow zone of a client does not keep its other names waiting, nor take all of the room', async () => {
+  let slow = 0;
+  const at = await messageServer((message, socket) => {
+    if (isProbe(message)) return;
+    if (message.includes('slow')) slow++;
+    else answer(message, socket);
+  });
+  const transport = tcp();
+  const client = '192.0.2.1';
+  const asked = Array.from({ length: 1500 }, (_, i) =>
+    exchange(transport, makeQuery(`r${i}.slow.example`), at, { client, timeoutMs: 60_000 }).catch(() => undefined),
+  );
+  await until(() => slow > 300);
+  const fast = Array.from({ length: 200 }, (_, i) =>
+    exchange(transport, makeQuery(`n${i}.fast.example`), at, { client, timeoutMs: 60_000 }),
+  );
+  expect(await Promise.all(fast)).toHaveLength(200);
+  // A third of the places: as many as it leaves the client, which leaves as many to others.
+  expect(slow).toBe(342);
+  transport.close();
+  await Promise.all(asked);
+});

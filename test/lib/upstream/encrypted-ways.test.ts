@@ -42,7 +42,7 @@ function setUp(upstream: string, said: Said | Record<string, Said>) {
       const asking = { message: Uint8Array.from(query), ...question! };
       return Promise.resolve(buildResponse(asking, { rcode, answers })!);
     },
-    areUseless: () => state.useless,
+    use: () => ({ isNone: state.useless, reason: state.useless ? 'the certificate is for another' : undefined }),
     changed: () => state.changes++,
   });
   return { clock, ways, state, lines };
@@ -118,6 +118,8 @@ describe('of a name', () => {
     ['no protocol, for there is none by default', '1 . port=853'],
     ['port 0', '1 . alpn=dot port=0'],
     ['a target that is no host', '1 a\\.b.example. alpn=dot'],
+    ['an address that is cut off', '0x00010000010004' + '03646f74' + '00040003' + 'c00002'],
+    ['no address in its hint', '0x00010000010004' + '03646f74' + '00040000'],
     ['data that is cut off', '0x000100'],
     ['a protocol that is cut off', '0x0001000001000209'],
     ['addresses of nobody alone, and no name', '0x00010000010004' + '03646f74' + '00040004' + '00000000'],
@@ -184,7 +186,8 @@ test('it is asked again before it expires; where nobody says, soon, and the ways
 });
 
 test('what is said for long and is of no use is asked for again soon, and then less often', async () => {
-  const { clock, ways, state } = setUp('dns.example', { svcb: ['1 forged.test. alpn=dot'], ttl: 2 ** 31 - 1 });
+  const said = { svcb: ['1 forged.test. alpn=dot'], ttl: 2 ** 31 - 1 };
+  const { clock, ways, state, lines } = setUp('dns.example', said);
   await ways.begin();
   await clock.advance(3_600_000);
   expect(state.asked).toHaveLength(1);
@@ -195,6 +198,10 @@ test('what is said for long and is of no use is asked for again soon, and then l
   await clock.advance(3_600_000);
   expect(state.asked.length).toBeGreaterThan(50);
   expect(state.asked.length).toBeLessThan(70);
+  expect(lines).toEqual([
+    'an upstream cannot be asked in the encrypted ways that were found, and is in no other ' +
+      '{"upstream":"udp://dns.example:53","reason":"the certificate is for another","preferences":1}',
+  ]);
   state.said = { svcb: ['1 a.example. alpn=dot'], ttl: 86_400 };
   await clock.advance(71_000);
   expect(ways.places).toMatchObject([{ name: 'a.example' }]);
@@ -203,6 +210,36 @@ test('what is said for long and is of no use is asked for again soon, and then l
   const { length } = state.asked;
   await clock.advance(3_600_000);
   expect(state.asked).toHaveLength(length);
+  ways.close();
+});
+
+test('records that come in another order each time are no change', async () => {
+  const svcb = ['1 a.example. alpn=dot', '1 b.example. alpn=dot', '1 c.example. alpn=dot'];
+  const { clock, ways, state } = setUp('dns.example', { svcb, ttl: 100 });
+  await ways.begin();
+  state.said = { svcb: svcb.toReversed(), ttl: 100 };
+  await clock.advance(91_000);
+  expect([state.asked.length, state.changes]).toEqual([2, 1]);
+  ways.close();
+});
+
+test('the next preference has its turn where the ways of one are of no use, and stays while it is', async () => {
+  const svcb = ['2 b.example. alpn=dot', '1 a.example. alpn=dot', '3 c.example. alpn=dot'];
+  const { clock, ways, state, lines } = setUp('dns.example', { svcb, ttl: 3600 });
+  await ways.begin();
+  const names = (): (string | undefined)[] => ways.places.map(one => one.name);
+  expect(names()).toEqual(['a.example']);
+  state.useless = true;
+  await clock.advance(10_500);
+  expect(names()).toEqual(['b.example']);
+  state.useless = false;
+  await clock.advance(3_600_000);
+  expect(names()).toEqual(['b.example']);
+  expect(lines).toHaveLength(1);
+  // Other records than before begin anew.
+  state.said = { svcb: svcb.slice(0, 2), ttl: 3600 };
+  await clock.advance(3_600_000);
+  expect(names()).toEqual(['a.example']);
   ways.close();
 });
 

@@ -312,5 +312,38 @@ TEST(NameList, OfManyNamesAllAreFoundAndNoOther) {
   }
 }
 
+// What a response policy zone mostly has: a name, and in the next line all below it.
+TEST(NameList, OfAZoneANameAndAllBelowItTakeOneRuleAndKeepTheirLines) {
+  NameListBuilder builder(9);
+  builder.BeginZone(0);
+  const uint16_t policy = *builder.PolicyOf(Block(0)), other = *builder.PolicyOf(Pass(0, kBlock));
+  const auto add = [&](const std::string& name, NameKind kind, uint16_t of, uint32_t line) {
+    const std::vector<uint8_t> wire = WireName(name);
+    ASSERT_TRUE(builder.Add({.name = wire, .kind = kind, .policy = of, .line = line}));
+  };
+  constexpr uint32_t kNames = 100'000;
+  for (uint32_t n = 0; n < kNames; ++n) {
+    const std::string name = "n" + std::to_string(n * 7 + 1'000'000) + ".ads.example";
+    add(name, NameKind::kExact, policy, 2 * n + 10);
+    add(name, NameKind::kBelow, policy, 2 * n + 11);
+  }
+  add("kept.example", NameKind::kExact, other, 1);
+  add("kept.example", NameKind::kBelow, policy, 2);
+  add("far.example", NameKind::kExact, policy, 3);
+  add("far.example", NameKind::kBelow, policy, 9);
+  add("*.wild.example", NameKind::kBelow, policy, 5);
+  ASSERT_TRUE(builder.EndZone(0));
+  const auto list = std::move(builder).Build();
+  EXPECT_EQ(Found(*list, "n1000000.ads.example"), "block 0:10");
+  EXPECT_EQ(Found(*list, "a.b.n1000000.ads.example"), "block 0:11");
+  EXPECT_EQ(Found(*list, "ads.example"), "nothing");
+  EXPECT_EQ(Found(*list, "kept.example"), "pass 0:1");
+  EXPECT_EQ(Found(*list, "a.kept.example"), "block 0:2");
+  EXPECT_EQ(Found(*list, "far.example"), "block 0:3");
+  EXPECT_EQ(Found(*list, "a.far.example"), "block 0:9");
+  // 22 octets of a name.
+  EXPECT_LE(list->memory_bytes(), list->names() * 42 + 4096);
+}
+
 }  // namespace
 }  // namespace shardns::test
