@@ -8,7 +8,7 @@ import { optionError } from '../../base/errors.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Change } from '../live-set.js';
 import type { ServiceFace } from '../service-face.js';
-import { another, connectEndpoint, type SocketOptions, type TlsOptions } from './connect.js';
+import { another, connectEndpoint, isAt, type SocketOptions, type TlsOptions } from './connect.js';
 import { type AnyHandler, type Attempt, handlerFor } from './handlers.js';
 import { TlsSessions } from './tls-sessions.js';
 
@@ -86,6 +86,12 @@ function undiciOf(given: DispatcherOptions['undici']): Undici {
   return { Agent: Agent as AgentConstructor, wrap: wrapperIn(Dispatcher1Wrapper) };
 }
 
+/** Of an endpoint: its Agent, and the addresses that this has connected to. */
+interface Used {
+  readonly agent: UndiciAgent;
+  readonly addresses: ReadonlySet<string>;
+}
+
 interface ConnectorOptions {
   hostname: string;
   port: string;
@@ -99,12 +105,12 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
   const { Agent, wrap } = undiciOf(given.undici);
   const h2 = given.agent?.allowH2 === true;
   const alpn = h2 ? ['h2', 'http/1.1'] : ['http/1.1'];
-  const agents = new Map<Endpoint, UndiciAgent>();
+  const agents = new Map<Endpoint, Used>();
   const sessions = new TlsSessions();
   let ended = false;
 
   const connectorOf =
-    (endpoint: Endpoint) =>
+    (endpoint: Endpoint, addresses: Set<string>) =>
     ({ protocol, localAddress }: ConnectorOptions, callback: ConnectorCallback): void => {
       const secure = protocol === 'https:';
       const options: SocketOptions = {
@@ -115,28 +121,39 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
         ...(secure ? { ALPNProtocols: alpn, ...given.tls } : {}),
       };
       const resume = secure ? { sessions, trust: '' } : undefined;
-      connectEndpoint(service, endpoint, { secure, options, resume }, (error, socket) =>
-        error === undefined ? callback(null, socket!) : callback(error, null),
-      );
+      connectEndpoint(service, endpoint, { secure, options, resume }, (error, socket) => {
+        if (socket === undefined) {
+          callback(error!, null);
+          return;
+        }
+        if (socket.remoteAddress !== undefined) addresses.add(socket.remoteAddress);
+        callback(null, socket);
+      });
     };
 
   const agentOf = (endpoint: Endpoint): UndiciAgent => {
-    let agent = agents.get(endpoint);
-    if (agent === undefined) {
-      agent = new Agent({ ...given.agent, connect: connectorOf(endpoint) });
-      agents.set(endpoint, agent);
+    let used = agents.get(endpoint);
+    if (used === undefined) {
+      const addresses = new Set<string>();
+      used = { agent: new Agent({ ...given.agent, connect: connectorOf(endpoint, addresses) }), addresses };
+      agents.set(endpoint, used);
       // An endpoint of a last resort is gone already: its agent ends with the dispatcher.
     }
-    return agent;
+    return used.agent;
   };
 
-  const onChange = ({ removed }: Change): void => {
-    for (const one of removed) {
-      const agent = agents.get(one);
-      if (agent === undefined) continue;
-      agents.delete(one);
-      agent.close().catch(() => {}); // requests that were under way tell their own callers
-    }
+  const letGo = (endpoint: Endpoint): void => {
+    const used = agents.get(endpoint);
+    if (used === undefined) return;
+    agents.delete(endpoint);
+    used.agent.close().catch(() => {}); // requests that were under way tell their own callers
+  };
+  const hasMoved = (endpoint: Endpoint): boolean =>
+    [...(agents.get(endpoint)?.addresses ?? [])].some(address => !isAt(endpoint, address));
+  const onChange = ({ removed, changed }: Change): void => {
+    for (const one of removed) letGo(one);
+    // A pod that was replaced under its name has another address.
+    for (const one of changed) if (hasMoved(one)) letGo(one);
   };
   service.on('change', onChange);
 
@@ -177,7 +194,7 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
     ended = true;
     const all = [...agents.values()];
     agents.clear();
-    await Promise.all(all.map(how));
+    await Promise.all(all.map(({ agent }) => how(agent)));
   };
   return dispatcherOver(Agent, dispatch, end);
 }
