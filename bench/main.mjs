@@ -18,6 +18,7 @@ const PACKAGES = {
   dnsdist: () => has('dnsdist'),
   unbound: () => has('unbound'),
   nsd: () => has('nsd'),
+  'redis-server': () => has('redis-server'),
   'knot-resolver': () => has('kresd'),
 };
 
@@ -30,6 +31,14 @@ const BENCHES = {
   start: ['what an import costs, and `npm start` to its first answer', 'lib/start.mjs'],
   bytes: ['ByteCache beside caches on the heap', 'lib/bytes.mjs', [], ['--expose-gc']],
   fetch: ['a hit of ByteCache.fetch, beside BentoCache and cache-manager', 'lib/fetch.mjs'],
+  fleet: [
+    'a miss that the second level answers, beside one that is forwarded',
+    'fleet/run.mjs',
+    ['dnsperf', 'redis-server'],
+  ],
+  'fleet-rivals': ['two levels beside BentoCache and cache-manager', 'fleet/rivals.mjs', ['redis-server']],
+  'fleet-faults': ['a Redis that stops, and one that is away for a minute', 'fleet/faults.mjs', ['redis-server']],
+  'fleet-simulation': ['instances, cuts, outages and deploys on a clock that is not real', 'fleet/simulate.mjs'],
   lists: ['a million names of a list, compiled while the program serves', 'lib/lists.mjs'],
   workers: ['one shared cache, several threads', 'lib/workers.mjs'],
   worst: ['what the worst responses of 64 KiB cost', 'lib/worst.mjs'],

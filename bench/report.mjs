@@ -214,7 +214,52 @@ function tls() {
   return `${table(head, rows)}\n\n${source(result)} Medians of ${result.rounds} interleaved rounds, connections that stay open.`;
 }
 
+/** Rows as they were kept, each a name and its figures. */
+function kept(first, rows) {
+  const columns = [...new Set(Object.values(rows).flatMap(row => Object.keys(row)))];
+  const cells = Object.entries(rows).map(([name, row]) => [name, ...columns.map(column => row[column] ?? '')]);
+  return table([first, ...columns], cells);
+}
+
+function fleet() {
+  const result = read('fleet');
+  const names = { forwarded: 'forwarded natively, to a server that has it', HMAC: 'second level, sealed by HMAC' };
+  const rows = Object.entries(result.results).map(([name, one]) => [
+    names[name] ?? `second level, ${name}`,
+    fixed(one.udp, 1),
+    fixed(one.call, 1),
+    fixed(one.p50),
+  ]);
+  return `${table(['a miss', 'us of CPU, over UDP', 'us of CPU, called', 'p50 at rest, us'], rows)}\n\n${source(result)} Medians of ${result.rounds} rounds of ${result.names} names, Redis on the loopback.`;
+}
+
+function fleetFaults() {
+  const result = read('fleet-faults');
+  const { stopped, away } = result;
+  return `${kept('misses, one after another', stopped)}\n\nNoticed after ${result.noticedMs} ms.\n\n${kept('Redis killed', { [`for ${away.seconds} s`]: away })}\n\n${source(result)}`;
+}
+
+function fleetRivals() {
+  const result = read('fleet-rivals');
+  return `${kept('', result.results)}\n\n${source(result)} Medians of ${result.rounds} interleaved rounds of ${result.entries} keys, CPU of the process; then ${result.stalledCalls} calls, one after another, while Redis has stopped, with a loader of ${result.loadMs} ms.`;
+}
+
+function fleetSimulation() {
+  const { steady, ttl, outage, cuts, deploy } = read('fleet-simulation').results;
+  return [
+    kept('instances', steady),
+    kept('ten instances, lifetime', ttl),
+    kept('Redis killed for a minute', outage),
+    kept('links cut for 0.5 to 5 s', cuts),
+    kept('ten instances replaced, one each 3 s', deploy),
+  ].join('\n\n');
+}
+
 const makers = {
+  fleet,
+  'fleet-faults': fleetFaults,
+  'fleet-rivals': fleetRivals,
+  'fleet-simulation': fleetSimulation,
   start,
   tls,
   validation,

@@ -223,8 +223,9 @@ export async function startShardns(internet, folder, port, extra = {}, checkout 
   return child;
 }
 
-export async function until(check, tries = 100) {
-  for (let i = 0; i < tries; i++) {
+/** Two minutes at the most: a machine may have a lot to do beside this. */
+export async function until(check) {
+  for (const from = Date.now(); Date.now() - from < 120_000;) {
     if (await check().then(Boolean, () => false)) return;
     await later(100);
   }

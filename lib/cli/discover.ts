@@ -70,9 +70,13 @@ const COLUMNS: readonly [string, (one: Endpoint) => string][] = [
   ['addresses', one => one.addresses.join(' ')],
   [
     '',
-    one => [one.secure ? 'secure' : '', ...Object.entries(one.metadata).map(pair => pair.join('='))].join(' ').trim(),
+    one =>
+      [one.secure ? 'secure' : '', ...Object.entries(one.metadata).map(pair => shown(pair.join('=')))].join(' ').trim(),
   ],
 ];
+
+/** Texts are a stranger's: nothing in them steers a terminal. */
+const shown = (text: string): string => text.replace(/[\p{C}\p{Z}]/gu, one => (one === ' ' ? one : '\u{fffd}'));
 
 function table(service: Service): string {
   const sorted = [...service.endpoints].sort((a, b) => a.priority - b.priority || (a.id < b.id ? -1 : 1));

@@ -23,8 +23,10 @@ export class ChangeIterator implements AsyncIterator<Change> {
     if (service.closed) this.#over = true;
   }
 
-  readonly #onChange = ({ changed }: Change): void => {
+  readonly #onChange = ({ changed, removed }: Change): void => {
     for (const one of changed) this.#changed.add(one);
+    // Of whom nobody is told any more, however long nobody asks.
+    for (const one of removed) this.#changed.delete(one);
     this.#wake();
   };
   readonly #onClose = (): void => {

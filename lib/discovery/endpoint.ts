@@ -136,6 +136,11 @@ export class Endpoint {
     this.#keeper.ended(this, outcome);
   }
 
+  /** There was no connection, for whomever. Requests that say it too are not counted again. */
+  isUnreachable(): void {
+    this.#keeper.ended(this, 'unreachable');
+  }
+
   /** Takes over what DNS says now. @returns whether anything is different */
   update(found: FoundEndpoint): boolean {
     const same =

@@ -1,7 +1,8 @@
 // A service as DNS has it, followed in the background: asked again when its records end, kept when nobody can tell, emptied
 // only when that was said for long enough. Whoever picks reads what is here, and waits for nothing.
 //
-// Bounds: one look at a time; no two within `minRefreshMs`, whoever wants them; `maxEndpoints` endpoints of about 2 KiB.
+// Bounds: one look at a time; no two within `minRefreshMs`, nor within 5 ms for each question of the first, whoever wants
+// them: 200 questions a second; `maxEndpoints` endpoints of about 2 KiB.
 import type { Clock, Timer } from '../base/clock.js';
 import { isOurs } from '../base/errors.js';
 import type { Random } from '../base/random.js';
@@ -12,13 +13,15 @@ import { Health, type HealthEvents } from './health.js';
 import type { ServiceSettings } from './options.js';
 import type { FoundEndpoint, Finding, Gathered } from './records/found.js';
 import { Gatherer } from './records/gatherer.js';
-import { QueryFailure, type RecordSource } from './records/source.js';
+import { CountedSource, QueryFailure, type RecordSource } from './records/source.js';
 import { Retries } from './retries.js';
 import { Roster } from './roster.js';
 import { ZonalName } from './zonal-name.js';
 
 const BACKOFF = { firstMs: 1000, factor: 1.6, mostMs: 30_000 }; // gRPC connection backoff, of a name
 const JITTER = 0.1;
+/** Whoever lists other names at each look would have them asked for as fast as they answer. */
+const MS_A_QUESTION = 5;
 /** "Not offered" holds for its TTL, but no longer than a day. */
 const MAX_NOT_OFFERED_MS = 86_400_000;
 
@@ -58,6 +61,7 @@ export class LiveSet implements HealthEvents {
   last: Gathered | undefined;
   refreshes = { good: 0, failed: 0 };
   readonly #gatherer: Gatherer;
+  readonly #source: CountedSource;
   readonly #zonal: ZonalName;
   #timer: Timer | undefined;
   #timerAtMs = Infinity;
@@ -78,7 +82,10 @@ export class LiveSet implements HealthEvents {
     this.health = new Health(settings.health, clock, this);
     this.retries = new Retries(settings.retry, clock, random);
     const provenOnly = secure === 'required';
-    this.#gatherer = new Gatherer(source, { name, kinds, port, within, maxEndpoints, texts, provenOnly });
+    const needsTexts = settings.where.length > 0 || settings.filter !== undefined || provenOnly;
+    const wanted = { name, kinds, port, within, maxEndpoints, texts, needsTexts, provenOnly };
+    this.#source = new CountedSource(source);
+    this.#gatherer = new Gatherer(this.#source, wanted);
     this.#zonal = new ZonalName(name, settings, clock);
   }
 
@@ -102,15 +109,19 @@ export class LiveSet implements HealthEvents {
 
   /** The same where the last look is long enough ago; else that one is it. */
   lookAgain(): Promise<void> {
-    const isRecent = this.parts.clock.nowMs() - this.#begunAtMs < this.settings.minRefreshMs;
-    return isRecent ? (this.#looking ?? Promise.resolve()) : this.look();
+    return this.#restMs > 0 ? (this.#looking ?? Promise.resolve()) : this.look();
   }
 
   /** As soon as it may: not while servers fail, who are asked when their time has come. */
   lookSoon(): void {
     if (this.#failures > 0 || this.#closed || this.#looking !== undefined) return;
-    const { clock } = this.parts;
-    this.#schedule(Math.max(0, this.#begunAtMs + this.settings.minRefreshMs - clock.nowMs()));
+    this.#schedule(this.#restMs);
+  }
+  /** Milliseconds in which there is no other look. */
+  get #restMs(): number {
+    const { minRefreshMs } = this.settings;
+    const atMs = this.#begunAtMs + Math.max(minRefreshMs, this.#source.asked * MS_A_QUESTION);
+    return Math.max(0, atMs - this.parts.clock.nowMs());
   }
 
   async #look(): Promise<void> {
@@ -119,6 +130,7 @@ export class LiveSet implements HealthEvents {
     this.#timer = undefined;
     this.#timerAtMs = Infinity;
     this.#begunAtMs = clock.nowMs();
+    this.#source.asked = 0;
     let waitMs: number;
     try {
       const found = await this.#gather();
@@ -128,7 +140,7 @@ export class LiveSet implements HealthEvents {
       if (this.#closed) return;
       waitMs = this.#fail(error);
     }
-    this.#schedule(waitMs);
+    this.#schedule(Math.max(waitMs, this.#restMs));
   }
   async #gather(): Promise<Finding> {
     const name = this.#zonal.current;
@@ -152,16 +164,15 @@ export class LiveSet implements HealthEvents {
     if (found.kind === 'missing') return this.#empty(found.why, found.ttl);
     const { filterFailed } = this;
     const wanted = found.endpoints.filter(one => isWanted(one, this.settings, filterFailed));
-    const kept = this.#keptFor(found.unknown, wanted);
-    if (wanted.length + kept.length === 0) {
-      if (found.unknown.size > 0) throw new QueryFailure('ESERVFAIL');
+    if (wanted.length === 0) {
+      if (found.unknown > 0) throw new QueryFailure('ESERVFAIL');
       return this.#empty(emptyReason(found, this.settings), found.ttl);
     }
     this.last = found;
     this.#good();
     this.problem = undefined;
     this.#emptySinceMs = undefined;
-    this.#replace(wanted, kept);
+    this.#replace(wanted);
     return this.#waitFor(found.ttl);
   }
   readonly filterFailed = (error: unknown): void => {
@@ -187,7 +198,8 @@ export class LiveSet implements HealthEvents {
     this.#good();
     this.#emptySinceMs = undefined;
     this.#became(serviceError('not offered', this.settings.name, why));
-    this.#replace([], []);
+    this.#gatherer.forget();
+    this.#replace([]);
     return Math.min(Math.max(ttl * 1000, this.settings.minRefreshMs), MAX_NOT_OFFERED_MS);
   }
 
@@ -204,7 +216,8 @@ export class LiveSet implements HealthEvents {
       return Math.max(Math.min(waitMs, leftMs), minRefreshMs);
     }
     this.#became(error);
-    this.#replace([], []);
+    this.#gatherer.forget();
+    this.#replace([]);
     return waitMs;
   }
   /** Told where it is new. */
@@ -240,14 +253,7 @@ export class LiveSet implements HealthEvents {
     return serviceError('transient', name, why, cause);
   }
 
-  /** Endpoints that are listed, and whose addresses nobody could tell now. */
-  #keptFor(unknown: ReadonlySet<string>, wanted: readonly FoundEndpoint[]): Endpoint[] {
-    if (unknown.size === 0) return [];
-    const listed = new Set(wanted.map(one => one.id));
-    return [...this.roster.endpoints.values()].filter(one => unknown.has(one.host) && !listed.has(one.id));
-  }
-
-  #replace(found: readonly FoundEndpoint[], kept: readonly Endpoint[]): void {
+  #replace(found: readonly FoundEndpoint[]): void {
     const { roster } = this;
     const { clock } = this.parts;
     const before = [...roster.endpoints.values()];
@@ -266,7 +272,6 @@ export class LiveSet implements HealthEvents {
         next.set(one.id, known);
       }
     }
-    for (const one of kept) next.set(one.id, one);
     const removed = before.filter(one => !next.has(one.id));
     if (added.length + removed.length + changed.length === 0) return;
     const well = removed.filter(one => one.state === 'up');
@@ -310,6 +315,6 @@ export class LiveSet implements HealthEvents {
 function emptyReason({ ignored, endpoints }: Gathered, { within }: ServiceSettings): string {
   if (endpoints.length > 0) return `none of its ${endpoints.length} endpoints is wanted (where, filter)`;
   if (ignored.outside > 0) return `${ignored.outside} targets are outside of ${within} (within)`;
-  if (ignored.unusable > 0) return `its records have port 0`;
+  if (ignored.unusable > 0) return 'its records have port 0, or targets that are no host names';
   return 'no target has an address';
 }

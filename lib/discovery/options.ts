@@ -34,7 +34,9 @@ const nestedOrFalse = <T>(): Field<T | false> =>
 
 function isDomain(value: unknown): boolean {
   try {
-    return typeof value === 'string' && value !== '' && isIP(value) === 0 && encodeName(value).length > 1;
+    return (
+      typeof value === 'string' && value !== '' && isIP(value.replace(/\.$/, '')) === 0 && encodeName(value).length > 1
+    );
   } catch {
     return false;
   }

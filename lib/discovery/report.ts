@@ -2,7 +2,7 @@
 import type { Endpoint, EndpointState } from './endpoint.js';
 import type { Category } from './failures.js';
 import type { LiveSet } from './live-set.js';
-import type { Ignored, RecordKind } from './records/found.js';
+import { type Ignored, nothingIgnored, type RecordKind } from './records/found.js';
 
 export interface EndpointReport {
   readonly id: string;
@@ -35,7 +35,7 @@ export interface ServiceReport {
   readonly endpoints: readonly EndpointReport[];
 }
 
-const NOTHING: Ignored = { unusable: 0, outside: 0, unresolved: 0, over: 0 };
+const NOTHING: Ignored = nothingIgnored();
 
 const describe = ({ id, state, priority, weight, inFlight, requests, total, latencyMs }: Endpoint): EndpointReport => ({
   id,

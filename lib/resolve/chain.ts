@@ -86,7 +86,7 @@ export class Chain {
       this.#forward.run(query, asker, group, to);
     const builtIn = answerFromBuiltInZone(query, asker, parts);
     if (builtIn !== undefined || parts.context.level === undefined) return builtIn ?? next(landing);
-    return askFleet(query, asker, { group, landing, next, parts });
+    return askFleet(query, asker, group, { landing, next, parts });
   }
 }
 

@@ -26,6 +26,9 @@ afterAll(() => Promise.all(servers.map(server => server.kill())));
 
 const secrets = new Secrets([randomBytes(32)]);
 
+/** For an answer of a server that is well, on a machine that has a lot to do. */
+const PATIENT_MS = 5000;
+
 /** One instance. */
 function instance(options: Partial<RedisOptions> & { urls: string[] }, changed: object = {}) {
   const { urls, mode = 'standalone', ...rest } = options;
@@ -48,7 +51,7 @@ function instance(options: Partial<RedisOptions> & { urls: string[] }, changed: 
     options: {
       namespace: 'test',
       secrets,
-      deadlineMs: 20,
+      deadlineMs: PATIENT_MS,
       logLength: 100_000,
       lookBackMs: 3_600_000,
       everything: Buffer.from('*'),
@@ -114,7 +117,7 @@ describe.skipIf(!hasRedis)('a Redis', () => {
 
   test('that has stopped is given up in time, and taken back when it goes on', async () => {
     const server = await redis();
-    const one = instance({ urls: [server.url] });
+    const one = instance({ urls: [server.url] }, { deadlineMs: 20 });
     await until(isUp(one.level));
     server.stop();
     const took: number[] = [];
@@ -208,7 +211,7 @@ describe.skipIf(!hasRedis)('a Redis', () => {
 });
 
 describe.skipIf(!hasRedis)('a way to Redis that is cut at random', () => {
-  test('loses no invalidation', { timeout: 60_000 }, async () => {
+  test('loses no invalidation', { timeout: 240_000 }, async () => {
     const server = await redis();
     const proxy = await TcpProxy.start(server.port);
     proxies.push(proxy);
@@ -233,7 +236,7 @@ describe.skipIf(!hasRedis)('a way to Redis that is cut at random', () => {
     expect(reader.level.connection.stats.lost).toBeGreaterThan(1);
   });
 
-  test('forgets everything once where more were said than the log keeps', { timeout: 60_000 }, async () => {
+  test('forgets everything once where more were said than the log keeps', { timeout: 240_000 }, async () => {
     const server = await redis();
     const proxy = await TcpProxy.start(server.port);
     proxies.push(proxy);
@@ -258,11 +261,11 @@ describe.skipIf(!hasRedis)('a way to Redis that is cut at random', () => {
 });
 
 describe.skipIf(!hasRedis)('three masters', () => {
-  test('share what is written, and lose no more than one loses', { timeout: 60_000 }, async () => {
+  test('share what is written, and lose no more than one loses', { timeout: 240_000 }, async () => {
     const nodes = await startCluster();
     servers.push(...nodes);
     const urls = nodes.map(({ url }) => url);
-    const [one, other] = [instance({ urls, mode: 'cluster' }), instance({ urls, mode: 'cluster' })];
+    const [one, other] = [1, 2].map(() => instance({ urls, mode: 'cluster' }, { deadlineMs: 500 }));
     await until(isUp(one.level), 'one');
     await until(isUp(other.level), 'the other');
     const names = Array.from({ length: 90 }, (_, i) => `name ${i}`);
@@ -312,7 +315,7 @@ describe.skipIf(!hasRedis)('three masters', () => {
 });
 
 describe.skipIf(!hasRedis)('a master that Sentinels name', () => {
-  test('may be another one after a failure', { timeout: 60_000 }, async () => {
+  test('may be another one after a failure', { timeout: 240_000 }, async () => {
     const master = await redis();
     const replica = await redis(['--replicaof', '127.0.0.1', String(master.port)]);
     const sentinel = await startSentinel(master.port);
@@ -329,7 +332,7 @@ describe.skipIf(!hasRedis)('a master that Sentinels name', () => {
     await master.kill();
     for (let i = 0; i < 300; i++) {
       put(one.level, 'b', 'after');
-      if ((await replica.cli('ROLE')).startsWith('master')) break;
+      if ((await replica.cli('ROLE').catch(() => '')).startsWith('master')) break;
       await sleep(100);
     }
     await until(has(one.level, 'b', 'after'), 'the new master').catch(() =>

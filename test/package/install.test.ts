@@ -73,7 +73,7 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
       cwd: folder,
       stdio: 'ignore',
     });
-  }, 900_000);
+  }, 3_600_000);
 
   test('holds the library, both binaries and the sources to build a third, and nothing superfluous', () => {
     const paths = packed.files.map(one => one.path);

@@ -29,6 +29,12 @@ export class FakeRedis {
   error: ((command: string) => string | undefined) | undefined;
   /** Answers come after so long. */
   delayMs = 0;
+  /** The node that has a key, where it is a Cluster. */
+  nodeOf: ((key: string) => string) | undefined;
+  /** Nodes that take commands and refuse them. */
+  readonly downNodes = new Set<string>();
+  /** What each command takes longer than others. */
+  slow: ((command: string) => number) | undefined;
   /** Its clock, ahead of the test's. */
   aheadMs = 0;
   clients = 0;
@@ -45,7 +51,7 @@ export class FakeRedis {
     const client = { lost, underWay: new Set<(error: Error) => void>() };
     let open = true;
     const made: RedisClient = {
-      spreads: false,
+      spreads: this.nodeOf !== undefined,
       connect: () => {
         if (this.down) return Promise.reject(new Error('connect ECONNREFUSED'));
         if (this.stopped) return new Promise(() => {});
@@ -53,7 +59,7 @@ export class FakeRedis {
         this.#connected.add(client);
         return Promise.resolve();
       },
-      send: (_, command) =>
+      send: (key, command) =>
         new Promise<RedisReply>((resolve, reject) => {
           client.underWay.add(reject);
           if (!open || !this.#connected.has(client)) {
@@ -62,11 +68,16 @@ export class FakeRedis {
           }
           this.commands.push(text(command[0]));
           if (this.stopped) return;
+          if (this.downNodes.has(this.nodeOf?.(text(key)) ?? '')) {
+            reject(new Error('connect ECONNREFUSED'));
+            return;
+          }
           const run = (): void => this.#run(command, resolve, reject);
-          if (this.delayMs === 0) run();
-          else this.clock.after(this.delayMs, run);
+          const delayMs = this.delayMs + (this.slow?.(text(command[0])) ?? 0);
+          if (delayMs === 0) run();
+          else this.clock.after(delayMs, run);
         }),
-      nodeOf: () => undefined,
+      nodeOf: key => this.nodeOf?.(text(key)),
       destroy: () => {
         open = false;
         this.#connected.delete(client);
@@ -131,7 +142,7 @@ export class FakeRedis {
       case 'XLEN':
         return this.#stream(key).length;
       case 'XRANGE':
-        return this.#stream(key).slice(0, 1).map(shown);
+        return this.#range(key, text(command[2]), text(command[3])).slice(0, 1).map(shown);
       case 'XREVRANGE':
         return this.#stream(key).slice(-1).map(shown);
       default:
@@ -141,13 +152,20 @@ export class FakeRedis {
 
   #get(key: string): Buffer | null {
     const found = this.values.get(key);
-    return found === undefined || found.untilMs <= this.nowMs() ? null : found.value;
+    return found === undefined || found.untilMs <= this.nowMs() ? null : Buffer.from(found.value);
   }
 
   #stream(key: string) {
     let stream = this.streams.get(key);
     if (stream === undefined) this.streams.set(key, (stream = []));
     return stream;
+  }
+  #range(key: string, from: string, to: string) {
+    const at = (text: string): number[] => text.split('-').map(Number);
+    const order = (one: readonly number[], other: readonly number[]): number => one[0] - other[0] || one[1] - other[1];
+    return this.#stream(key).filter(
+      ({ id }) => (from === '-' || order(id, at(from)) >= 0) && (to === '+' || order(id, at(to)) <= 0),
+    );
   }
   #xadd(key: string, most: number, value: Buffer): RedisReply {
     const stream = this.#stream(key);

@@ -13,9 +13,9 @@ export const hasRedis = existsSync('/usr/bin/redis-server') || process.env.CI ==
 
 export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
-/** Waits until `done` says so, 10 s at the most. */
+/** Waits until `done` says so, 30 s at the most. */
 export async function until(done: () => boolean | Promise<boolean>, what = 'it'): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < 3000; i++) {
     if (await done()) return;
     await sleep(10);
   }
@@ -69,7 +69,7 @@ export class RedisServer {
     await until(async () => (await this.cli('PING').catch(() => '')).startsWith('PONG'), 'Redis');
   }
   async cli(...words: string[]): Promise<string> {
-    const { stdout } = await run('/usr/bin/redis-cli', ['-p', String(this.port), ...words], { timeout: 3000 });
+    const { stdout } = await run('/usr/bin/redis-cli', ['-p', String(this.port), ...words], { timeout: 20_000 });
     return stdout.trim();
   }
   /** SIGSTOP: it takes connections and answers nothing. */

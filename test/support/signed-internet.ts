@@ -12,6 +12,7 @@ export interface Said {
   rcode: number;
   answer: readonly Rrset[];
   authority: readonly Rrset[];
+  additional?: readonly Rrset[];
 }
 
 export class SignedInternet {
@@ -53,14 +54,14 @@ export function answerOf(
   { lie = said => said, ad = () => false }: { lie?: (said: Said) => Said; ad?: (query: Query) => boolean } = {},
 ): Uint8Array {
   const { message, name, type, questionEnd } = query;
-  const { rcode, answer, authority } = lie(tree.answer(name, type));
+  const { rcode, answer, authority, additional = [] } = lie(tree.answer(name, type));
   return encodeMessage({
     id: (message[0] << 8) | message[1],
     flags: Flag.QR | Flag.RD | Flag.RA | (ad(query) ? Flag.AD : 0) | rcode,
     question: { name: message.slice(12, questionEnd - 4), type, dnsClass: Class.IN },
     answers: recordsOfAll(answer, query.dnssecOk),
     authorities: recordsOfAll(authority, query.dnssecOk),
-    additionals: [],
+    additionals: recordsOfAll(additional, query.dnssecOk),
   })!;
 }
 

@@ -17,7 +17,7 @@ import { word } from '../../wire/record-walk.js';
 import { withoutOpt } from '../../wire/without-opt.js';
 import type { Forgotten } from '../forgotten.js';
 import { type Frame, FrameKind } from '../redis/frame.js';
-import type { RedisLevel } from '../redis/level.js';
+import type { LevelReader, RedisLevel } from '../redis/level.js';
 import type { LogFollower } from '../redis/log-reader.js';
 import { Invalidated } from './invalidated.js';
 import { itemOf, readItem } from './invalidation-item.js';
@@ -162,25 +162,10 @@ export class RedisAnswers implements SecondLevel {
   #ask(
     query: Query,
     key: Buffer,
-    { level, next, reader }: { level: RedisLevel; next: Region | undefined; reader: SharedReader },
+    asked: { level: RedisLevel; next: Region | undefined; reader: SharedReader },
   ): boolean {
-    const goOn = (): void => {
-      if (!this.#askRegion(query, key, next, reader)) reader.absent();
-    };
-    return level.read(key, FrameKind.answer, {
-      found: frame => {
-        const answer = this.#judge(query, frame, level);
-        if (answer === undefined) {
-          goOn();
-          return;
-        }
-        this.stats[answer.remainingSeconds <= 0 ? 'staleHits' : level === this.#level ? 'hits' : 'regionHits']++;
-        if (level !== this.#level) this.#takeOver(key, frame, level);
-        reader.found(answer);
-      },
-      absent: goOn,
-      unread: goOn,
-    });
+    const { level, next, reader } = asked;
+    return level.read(key, FrameKind.answer, new AnswerReader(this, { query, key, level, next, reader }));
   }
   #askRegion(query: Query, key: Buffer, region: Region | undefined, reader: SharedReader): boolean {
     if (region === undefined || !this.#ask(query, key, { level: region.level, next: undefined, reader })) return false;
@@ -188,11 +173,31 @@ export class RedisAnswers implements SecondLevel {
     reader.farther(region.deadlineMs);
     return true;
   }
+  /** @internal */
+  found(frame: Frame, asked: AskedOf): void {
+    const { query, key, level, reader } = asked;
+    // Before it is read: its body is the reader's then.
+    const isNews = level !== this.#level;
+    const body = isNews ? Buffer.from(frame.body) : undefined;
+    const answer = this.#judge(query, frame, level);
+    if (answer === undefined) {
+      this.goOn(asked);
+      return;
+    }
+    if (body !== undefined) this.#takeOver(key, frame, body, level);
+    this.stats[answer.remainingSeconds <= 0 ? 'staleHits' : level === this.#level ? 'hits' : 'regionHits']++;
+    reader.found(answer);
+  }
+  /** Where nothing was found: another region, or nobody. @internal */
+  goOn({ query, key, next, reader }: AskedOf): void {
+    if (!this.#askRegion(query, key, next, reader)) reader.absent();
+  }
 
   /** Another region's, for those of this one too: it ends here when it ends there. */
   #takeOver(
     key: Buffer,
-    { storedMs, expiresMs, staleUntilMs, kind, flags, epoch, body }: Frame,
+    { storedMs, expiresMs, staleUntilMs, kind, flags, epoch }: Frame,
+    body: Buffer,
     from: RedisLevel,
   ): void {
     const now = this.#clock.nowMs();
@@ -247,7 +252,8 @@ export class RedisAnswers implements SecondLevel {
     }
     const ageSeconds = Math.max(0, -level.leftMs(storedMs) / 1000);
     const remainingSeconds = Math.min(level.leftMs(expiresMs) / 1000, this.limits.maxTtlSeconds);
-    const message = Uint8Array.from(body);
+    // A part of what was received, and nobody else's.
+    const message = body;
     // It was some time on its way before it was stored; that counts as age, too much rather than too little. What has
     // expired is told with a TTL of its own.
     if (remainingSeconds > 0) ageTtls(message, Math.floor(ageSeconds));
@@ -272,6 +278,31 @@ export class RedisAnswers implements SecondLevel {
     asked[at++] = (query.dnssecOk ? 1 : 0) | (query.checkingDisabled ? 2 : 0);
     asked.set(this.rules.epoch, at);
     return this.#level.keys.of(asked, at + 8);
+  }
+}
+
+/** One read, and what is asked where it finds nothing. */
+interface AskedOf {
+  readonly query: Query;
+  readonly key: Buffer;
+  readonly level: RedisLevel;
+  readonly next: Region | undefined;
+  readonly reader: SharedReader;
+}
+
+class AnswerReader implements LevelReader {
+  constructor(
+    private readonly answers: RedisAnswers,
+    private readonly asked: AskedOf,
+  ) {}
+  found(frame: Frame): void {
+    this.answers.found(frame, this.asked);
+  }
+  absent(): void {
+    this.answers.goOn(this.asked);
+  }
+  unread(): void {
+    this.answers.goOn(this.asked);
   }
 }
 

@@ -71,8 +71,7 @@ export class DurablePartition {
     readonly stream: string,
     private readonly parts: PartitionParts,
   ) {
-    // In a Cluster beside the stream.
-    this.#lease = `{${stream}}:lease`;
+    this.#lease = `${stream}:lease`;
     this.#again(0);
   }
 

@@ -60,7 +60,8 @@ export class DurableWriter implements StoreWriter {
     };
     this.#partitions = Array.from(
       { length: partitions },
-      (_, i) => new DurablePartition(`${level.redis.keys.prefix}writes:${name}:${i}`, common),
+      // The braces: in a Cluster its lease is beside the stream.
+      (_, i) => new DurablePartition(`${level.redis.keys.prefix}writes:{${name}:${i}}`, common),
     );
     this.#look();
   }
@@ -96,6 +97,10 @@ export class DurableWriter implements StoreWriter {
     level.alive.hold();
     try {
       await level.redis.connection.call(stream, command, COMMAND_MS);
+    } catch (error) {
+      // Where it is there all the same, the next look says so.
+      this.#added = Math.max(0, this.#added - 1);
+      throw error;
     } finally {
       level.alive.release();
     }
@@ -128,7 +133,7 @@ export class DurableWriter implements StoreWriter {
     ).catch((): RedisReply[] | undefined => undefined);
     if (lengths !== undefined) {
       this.#length = lengths.reduce<number>((sum, one) => sum + Number(one), 0);
-      this.#added -= added;
+      this.#added = Math.max(0, this.#added - added);
     }
     this.#look();
   }

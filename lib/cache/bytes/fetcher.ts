@@ -61,6 +61,8 @@ export interface FetchTask<V> {
   context(stale: V | undefined): LoadContext<V>;
   /** The load that it has begun did not end in time. */
   late(): void;
+  /** That load has left, whatever came of it. */
+  left(): void;
   readonly signal: AbortSignal | undefined;
   /** Milliseconds, 0 = no limit; undefined = as the cache has it. */
   readonly softTimeoutMs: number | undefined;
@@ -82,7 +84,7 @@ class Load {
   constructor(
     readonly groups: readonly string[],
     /** Who has begun it. */
-    readonly task: { late(): void },
+    readonly task: Pick<FetchTask<unknown>, 'late' | 'left'>,
   ) {
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve;
@@ -251,6 +253,7 @@ export class Fetcher {
     load.over = true;
     load.deadline?.cancel();
     if (this.#loads.get(id) === load) this.#loads.delete(id);
+    load.task.left();
   }
 
   #abandon<V>(id: string, load: Load, context: LoadContext<V>): void {

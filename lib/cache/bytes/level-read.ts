@@ -16,8 +16,8 @@ export interface LevelRead<V> {
   load(): V | Promise<V>;
   /** For those who wait, where the loader goes on. */
   early(value: V): void;
-  /** Others wait for what is loaded here now. */
-  leased(): void;
+  /** Others wait for what is loaded here now. @param sinceMs by the monotonic clock, at the latest */
+  leased(sinceMs: number): void;
 }
 
 /** How often those who wait for another instance look for what it has stored. */
@@ -36,6 +36,8 @@ class ReadThrough<V> {
   #failure: { error: unknown } | undefined;
   #hedge: Timer | undefined;
   #waitsUntilMs = 0;
+  /** It is this one's turn to load. */
+  #mine = false;
 
   constructor(
     private readonly read: LevelRead<V>,
@@ -57,7 +59,7 @@ class ReadThrough<V> {
     this.#asking = true;
     const begun = level.read(key, kind, space, {
       found: value => this.#found(value),
-      absent: () => (level.settings.leaseMs > 0 ? this.#takeTurn() : this.#fallBack()),
+      absent: () => (level.settings.leaseMs > 0 && !this.#mine ? this.#takeTurn() : this.#fallBack()),
       unread: () => this.#fallBack(),
     });
     if (!begun) this.#fallBack();
@@ -85,9 +87,14 @@ class ReadThrough<V> {
 
   #takeTurn(): void {
     const { level, clock, key, leased } = this.read;
+    const sinceMs = clock.nowMs();
     level.take(key, mine => {
-      if (mine === true) leased();
-      if (mine !== false || clock.nowMs() >= this.#waitsUntilMs) this.#fallBack();
+      if (mine === true) {
+        this.#mine = true;
+        leased(sinceMs);
+        // Whoever had it before may have stored the value since it was looked for.
+        this.#look();
+      } else if (mine !== false || clock.nowMs() >= this.#waitsUntilMs) this.#fallBack();
       else clock.after(LOOK_MS, () => this.#look());
     });
   }

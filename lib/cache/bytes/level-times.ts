@@ -11,7 +11,7 @@ const PLACES = 65_536;
 /** Of each of the four. */
 const KEY_PLACES = 131_072;
 const PARTS = 4;
-/** Clocks of two instances, each set by Redis', differ by less. */
+/** Clocks of two masters, one of which takes the other's place, differ by less. */
 const CLOCK_SLACK_MS = 5;
 /** A time that was measured twice is the same within this. */
 const SAME_MS = 2;

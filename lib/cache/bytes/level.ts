@@ -13,11 +13,11 @@ import type { Random } from '../../base/random.js';
 import { MAX_TAGS, MAX_VALUE_OCTETS } from '../../native/binding.js';
 import type { MakeRedisClient } from '../redis/client.js';
 import { type Frame, FrameKind, Sealer } from '../redis/frame.js';
-import { besideKey } from '../redis/keys.js';
-import { RedisLevel } from '../redis/level.js';
+import { RedisLevel, type LevelTimes as LevelWriteTimes } from '../redis/level.js';
 import { nodeRedis } from '../redis/node-redis.js';
 import { labelOf } from '../redis/options.js';
 import { Secrets } from '../redis/secrets.js';
+import type { WriteEnded } from '../redis/write-behind.js';
 import { EVERYTHING, keyItem, readItem, spaceItem, tagItem } from './level-items.js';
 import type { ByteLevelSettings } from './level-options.js';
 import { LevelTimes } from './level-times.js';
@@ -171,49 +171,64 @@ export class ByteLevel {
     return asked;
   }
 
-  /** Behind the caller. @param done told once Redis has it */
-  store(value: SharedValue, done?: () => void): void {
-    const { minTtlMs, maxTtlMs } = this.settings;
-    const { key, kind, ttlMs, askedMs } = value;
+  /** What was loaded: behind the caller. */
+  store(value: SharedValue & { readonly askedMs: number }, ended?: WriteEnded): void {
+    this.#store(value, this.redis.keys.of(value.key), { storedMs: value.askedMs }, ended);
+  }
+  /** What the program has written: others forget theirs. */
+  write(value: SharedValue, ended?: WriteEnded): void {
+    const now = this.#latestNow();
+    const hash = this.redis.keys.of(value.key);
+    const storedMs = this.place.clock.nowMs();
+    const known = Number.isNaN(now) ? {} : { storedThereMs: now };
+    this.#store(value, hash, { storedMs, ...known }, ended);
+    if (!Number.isNaN(now)) this.#times.written(hash, now);
+    this.redis.writer.say(keyItem('written', value.key, now));
+  }
+  deleted(key: Buffer, ended?: WriteEnded): void {
+    const now = this.#latestNow();
     const hash = this.redis.keys.of(key);
+    if (!this.#owes(now)) this.#times.deleted(hash, now);
+    this.redis.remove(hash, ended);
+    this.redis.writer.say(keyItem('deleted', key, now));
+  }
+
+  #store(
+    value: SharedValue,
+    hash: Buffer,
+    asked: Pick<LevelWriteTimes, 'storedMs' | 'storedThereMs'>,
+    ended: WriteEnded | undefined,
+  ): void {
+    const { minTtlMs, maxTtlMs } = this.settings;
+    const { kind, ttlMs, askedMs } = value;
     if (ttlMs < minTtlMs || this.#closed) {
       this.stats.tooShort++;
-      done?.();
+      ended?.(true);
       return;
     }
     this.stats.stores++;
-    const nowMs = this.place.clock.nowMs();
-    const expiresMs = nowMs + Math.min(ttlMs, maxTtlMs);
+    const expiresMs = this.place.clock.nowMs() + Math.min(ttlMs, maxTtlMs);
     const flags = kind | (askedMs === undefined ? Flag.written : 0);
-    const times = { storedMs: askedMs ?? nowMs, expiresMs, staleUntilMs: expiresMs };
-    this.redis.write(hash, times, { kind: FrameKind.bytes, flags, epoch: 0 }, bodyOf(value), done);
+    const times = { ...asked, expiresMs, staleUntilMs: expiresMs };
+    this.redis.write(hash, times, { kind: FrameKind.bytes, flags, epoch: 0 }, bodyOf(value), ended);
   }
-
-  /** The program has written a key here: others forget theirs. */
-  written(key: Buffer): void {
-    const now = this.redis.clock.nowMs();
-    if (!Number.isNaN(now)) this.#times.written(this.redis.keys.of(key), now);
-    this.redis.writer.say(keyItem('written', key, now));
-  }
-  deleted(key: Buffer): void {
-    const now = this.redis.clock.nowMs();
-    const hash = this.redis.keys.of(key);
-    if (!this.#owes(now)) this.#times.deleted(hash, now);
-    this.redis.remove(hash);
-    this.redis.writer.say(keyItem('deleted', key, now));
+  /** No earlier than it is there: what others have loaded up to now is covered. NaN while it is not known. */
+  #latestNow(): number {
+    const { clock } = this.redis;
+    return Math.ceil(clock.nowMs() + clock.errorMs);
   }
   forgotTag(mark: number): void {
-    const now = this.redis.clock.nowMs();
+    const now = this.#latestNow();
     if (!this.#owes(now)) this.#times.tag(mark, now);
     this.redis.writer.say(tagItem(mark));
   }
   forgotSpace(name: string, mark: number): void {
-    const now = this.redis.clock.nowMs();
+    const now = this.#latestNow();
     if (!this.#owes(now)) this.#times.space(mark, now);
     this.redis.writer.say(spaceItem(Buffer.from(name)));
   }
   forgotAll(): void {
-    const now = this.redis.clock.nowMs();
+    const now = this.#latestNow();
     if (!this.#owes(now)) this.#times.everything(now);
     this.redis.writer.say(EVERYTHING);
   }
@@ -222,9 +237,30 @@ export class ByteLevel {
   async settled(ms: number): Promise<boolean> {
     const { writes, writer } = this.redis;
     this.alive.hold();
-    await Promise.all([writes.drain(ms), writer.said(ms)]);
+    const [written, said] = await Promise.all([writes.drain(ms), writer.said(ms)]);
     this.alive.release();
-    return writes.size === 0 && writer.size === 0;
+    return written && said;
+  }
+  /**
+   * Whether one write is in Redis, and what was said of it in the log, `throughMs` from now at the latest. What others
+   * write meanwhile is not waited for.
+   */
+  async through(write: (ended: WriteEnded) => void): Promise<boolean> {
+    const { throughMs } = this.settings;
+    this.alive.hold();
+    try {
+      const written = new Promise<boolean>(resolve => {
+        const timer = this.place.clock.after(throughMs, () => resolve(false));
+        write(isThere => {
+          timer.cancel();
+          resolve(isThere);
+        });
+      });
+      const [isThere, isSaid] = await Promise.all([written, this.redis.writer.said(throughMs)]);
+      return isThere && isSaid;
+    } finally {
+      this.alive.release();
+    }
   }
 
   /**
@@ -232,7 +268,7 @@ export class ByteLevel {
    * @param tell undefined: nobody can say
    */
   take(key: Buffer, tell: (mine: boolean | undefined) => void): void {
-    const lock = besideKey(this.redis.keys.of(key), 'lease');
+    const lock = leaseOf(this.redis.keys.of(key));
     const command = ['SET', lock, 'taken', 'NX', 'PX', String(this.settings.leaseMs)];
     this.redis.connection.send(lock, command, {
       replied: reply => {
@@ -242,9 +278,13 @@ export class ByteLevel {
       failed: () => tell(undefined),
     });
   }
-  /** It has been loaded, or could not be. */
-  release(key: Buffer): void {
-    const lock = besideKey(this.redis.keys.of(key), 'lease');
+  /**
+   * It has been loaded, or could not be.
+   * @param sinceMs when it was taken: one that may be over may be another's
+   */
+  release(key: Buffer, sinceMs: number): void {
+    if (this.place.clock.nowMs() - sinceMs >= this.settings.leaseMs) return;
+    const lock = leaseOf(this.redis.keys.of(key));
     this.redis.connection.send(lock, ['DEL', lock], { replied: () => {}, failed: () => {} });
   }
 
@@ -343,4 +383,6 @@ function bodyOf({ encoded, marks = NO_MARKS }: SharedValue): Buffer {
   body.set(octets, head);
   return body;
 }
+/** Below the prefix that a user has rights for. */
+const leaseOf = (hash: Buffer): string => `${hash.toString('latin1')}:lease`;
 const NO_MARKS = new Uint16Array(0);

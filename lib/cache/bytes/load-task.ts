@@ -21,8 +21,8 @@ export class LoadTask<V> implements FetchTask<V> {
   #askedMs = 0;
   /** In the second level, and not stored here yet. */
   #found: FoundValue | undefined;
-  /** The key that other instances wait for. */
-  #leased: Buffer | undefined;
+  /** Other instances wait for what it loads: since when, and whether that is on its way to them. */
+  #lease: { readonly key: Buffer; readonly sinceMs: number } | undefined;
   remembers = true;
 
   constructor(
@@ -97,7 +97,7 @@ export class LoadTask<V> implements FetchTask<V> {
       take: found => this.#take(found),
       load: () => this.#call(context),
       early,
-      leased: () => (this.#leased = key),
+      leased: sinceMs => (this.#lease = { key, sinceMs }),
     });
   }
   #take(found: FoundValue): V | undefined {
@@ -155,12 +155,19 @@ export class LoadTask<V> implements FetchTask<V> {
     const marks = space.put(this.#key, encoded, kept, this.#generation);
     const { level } = space;
     if (level === undefined) return;
-    const key = this.#leased ?? space.fullKey(this.#key);
+    const lease = this.#lease;
+    // It is given back when they can find the value.
+    this.#lease = undefined;
+    const key = lease?.key ?? space.fullKey(this.#key);
     const own = typeof encoded === 'string' ? encoded : Uint8Array.from(encoded);
     const shared = { key, kind: space.codec.kind, encoded: own, ttlMs: space.ttlOf(kept), marks };
-    level.store({ ...shared, askedMs: this.#askedMs }, () => {
-      if (this.#leased !== undefined) level.release(key);
-    });
+    const ended = lease && ((): void => level.release(key, lease.sinceMs));
+    level.store({ ...shared, askedMs: this.#askedMs }, ended);
+  }
+  left(): void {
+    const lease = this.#lease;
+    this.#lease = undefined;
+    if (lease !== undefined) this.space.level?.release(lease.key, lease.sinceMs);
   }
   note(text: string, ttlMs: number): void {
     const { native, number, store } = this.space;

@@ -13,6 +13,7 @@ import {
 } from '../../native/binding.js';
 import { type ByteKey, checkTags, checkTtl, keyTooLong, type SetOptions, tagMarks } from './arguments.js';
 import { CODECS, type Codec, encodeValue, octetsOf } from './codec.js';
+import type { WriteEnded } from '../redis/write-behind.js';
 import type { ByteLevel, FoundValue } from './level.js';
 import { DurableWriter } from './durable-writer.js';
 import { overtakeKey, writeId } from './loads.js';
@@ -157,24 +158,23 @@ export class Space<V> {
   }
 
   /** By the program itself: what is being loaded for the key is not stored, and others forget theirs. */
-  set(key: ByteKey, encoded: Uint8Array | string, options: SetOptions | undefined): void {
+  set(key: ByteKey, encoded: Uint8Array | string, options: SetOptions | undefined, ended?: WriteEnded): void {
     const marks = this.put(key, encoded, options, 0);
     overtakeKey(this.store.fetcher, this.number, key);
     const { level } = this;
     if (level === undefined) return;
-    const full = this.fullKey(key);
     // The caller's octets may change until they are written.
     const own = typeof encoded === 'string' ? encoded : Uint8Array.from(encoded);
-    level.store({ key: full, kind: this.codec.kind, encoded: own, ttlMs: this.ttlOf(options), marks });
-    level.written(full);
+    const { kind } = this.codec;
+    level.write({ key: this.fullKey(key), kind, encoded: own, ttlMs: this.ttlOf(options), marks }, ended);
   }
   touch(key: ByteKey, ttlMs: number): boolean {
     return had(key, this.native.touch(key, this.number, ttlMs, this.codec.kind));
   }
-  delete(key: ByteKey): boolean {
+  delete(key: ByteKey, ended?: WriteEnded): boolean {
     overtakeKey(this.store.fetcher, this.number, key);
     const was = had(key, this.native.remove(key, this.number));
-    this.level?.deleted(this.fullKey(key));
+    this.level?.deleted(this.fullKey(key), ended);
     return was;
   }
 
@@ -211,16 +211,8 @@ export class Space<V> {
    * @param encoded undefined: the key is deleted
    */
   async write(key: ByteKey, encoded: Uint8Array | string | undefined, options: SetOptions | undefined): Promise<void> {
-    const here = (): void => {
-      if (this.store.closed) return;
-      if (encoded === undefined) this.delete(key);
-      else this.set(key, encoded, options);
-    };
     const { writer } = this;
-    if (writer === undefined) {
-      here();
-      return this.#settle();
-    }
+    if (writer === undefined) return this.#writeHere(key, encoded, options);
     // What is wrong with it is told before the store has it.
     if (encoded !== undefined) this.#check(key, encoded, options);
     // The caller's octets may change while they wait.
@@ -228,17 +220,25 @@ export class Space<V> {
     const kept = typeof encoded === 'object' ? Uint8Array.from(encoded) : encoded;
     const written = writer.add(writeId(this.number, own), { key: own, encoded: kept });
     if (writer.awaits) await written;
-    here();
-    return this.#settle();
+    return this.#writeHere(own, kept, options);
   }
   /** Until the second level has it, where that is waited for. */
-  async #settle(): Promise<void> {
+  async #writeHere(
+    key: ByteKey,
+    encoded: Uint8Array | string | undefined,
+    options: SetOptions | undefined,
+  ): Promise<void> {
+    const write = (ended?: WriteEnded): void => {
+      if (encoded === undefined) this.delete(key, ended);
+      else this.set(key, encoded, options, ended);
+    };
     const { level } = this;
-    if (level === undefined || level.settings.write !== 'through') return;
-    const { throughMs } = level.settings;
-    if (await level.settled(throughMs)) return;
-    const text = `the second level has not got it in ${throughMs} ms; it is written as soon as that can be`;
-    throw new ShardnsError('ERR_SHARDNS_TIMEOUT', text);
+    if (this.store.closed) return;
+    if (level === undefined || level.settings.write !== 'through') write();
+    else if (!(await level.through(write))) {
+      const text = `the second level has not got it in ${level.settings.throughMs} ms; it is written as soon as that can be`;
+      throw new ShardnsError('ERR_SHARDNS_TIMEOUT', text);
+    }
   }
   #check(key: ByteKey, encoded: Uint8Array | string, options: SetOptions | undefined): void {
     if (options?.ttlMs !== undefined && options.ttlMs !== Infinity) checkTtl(options.ttlMs);

@@ -250,17 +250,16 @@ interface AttemptOwner {
 class Attempt {
   #over = false;
   #client: RedisClient | undefined;
-  readonly #timer: Timer;
+  #timer: Timer | undefined;
 
   constructor(
-    { make, clock, label }: ConnectionParts,
+    parts: ConnectionParts,
     private readonly owner: AttemptOwner,
   ) {
-    this.#timer = clock.after(CONNECTION_LIMITS.connectMs, () => this.#fail(late(label, CONNECTION_LIMITS.connectMs)));
-    void this.#run(make);
+    void this.#run(parts);
   }
 
-  async #run(make: MakeRedisClient): Promise<void> {
+  async #run({ make, clock, label }: ConnectionParts): Promise<void> {
     let connected: RedisClient | undefined;
     try {
       const client = await make(error => {
@@ -272,6 +271,10 @@ class Attempt {
         return;
       }
       this.#client = client;
+      // Only now: that the client is loaded, once, may take long on a busy machine.
+      this.#timer = clock.after(CONNECTION_LIMITS.connectMs, () =>
+        this.#fail(late(label, CONNECTION_LIMITS.connectMs)),
+      );
       await client.connect();
       if (this.#end()) this.owner.connected((connected = client));
     } catch (error) {
@@ -290,7 +293,7 @@ class Attempt {
   #end(): boolean {
     if (this.#over) return false;
     this.#over = true;
-    this.#timer.cancel();
+    this.#timer?.cancel();
     return true;
   }
 }

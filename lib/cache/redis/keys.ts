@@ -46,8 +46,3 @@ export class FleetKeys {
     return key;
   }
 }
-
-/** A key beside another one, in a Cluster on the same node: that of a lease. */
-export function besideKey(key: Buffer, what: string): Buffer {
-  return Buffer.concat([Buffer.from('{'), key, Buffer.from(`}:${what}`)]);
-}

@@ -7,16 +7,16 @@ import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Random } from '../../base/random.js';
 import { Breaker, type BreakerState } from '../../base/breaker.js';
-import type { MakeRedisClient } from './client.js';
+import type { MakeRedisClient, RedisArgument } from './client.js';
 import { RedisConnection } from './connection.js';
 import { type Frame, type FrameFields, type FrameRefusal, Sealer } from './frame.js';
 import { FleetKeys } from './keys.js';
 import { LogReader, type LogFollower } from './log-reader.js';
 import { LogWriter } from './log-writer.js';
-import { Reads } from './reads.js';
+import { type Reader, Reads } from './reads.js';
 import type { Secrets } from './secrets.js';
 import { ServerClock } from './server-clock.js';
-import { WriteBehind } from './write-behind.js';
+import { WriteBehind, type WriteEnded } from './write-behind.js';
 
 /** Commands of one connection under way. */
 const MAX_UNDER_WAY = 4096;
@@ -52,8 +52,10 @@ export interface LevelParts {
 
 /** When a value is from and how long it holds, by the monotonic clock of this process. */
 export interface LevelTimes {
-  /** When it was asked for. */
+  /** When it was asked for: told to others as no later than that, however well Redis' clock is known. */
   storedMs: number;
+  /** The same by Redis' clock, where it is told as it is. */
+  storedThereMs?: number;
   expiresMs: number;
   staleUntilMs: number;
 }
@@ -117,6 +119,8 @@ export class RedisLevel {
       follower,
       lookBackMs,
       maxLength,
+      said: () => this.writer.last,
+      lost: () => this.writer.sayAll(),
     });
     this.writer = new LogWriter({ connection, clock, random, key, sealer, maxLength, everything });
   }
@@ -157,14 +161,7 @@ export class RedisLevel {
   /** False where it is not asked for at all, and nobody is told. */
   read(key: Buffer, kind: number, reader: LevelReader): boolean {
     if (!this.clock.isKnown) return false;
-    return this.reads.begin(key, {
-      read: value => {
-        const frame = value && this.#open(key, kind, value);
-        if (frame === undefined) reader.absent();
-        else reader.found(frame);
-      },
-      unread: () => reader.unread(),
-    });
+    return this.reads.begin(key, new FrameReader(this, key, kind, reader));
   }
 
   /**
@@ -177,38 +174,34 @@ export class RedisLevel {
     times: LevelTimes,
     tells: Pick<FrameFields, 'kind' | 'flags' | 'epoch'>,
     body: Uint8Array,
-    done?: () => void,
+    ended?: WriteEnded,
   ): void {
     const { clock, sealer } = this.parts;
-    this.writes.put({
+    const write = {
       key,
       octets: body.length + key.length,
       untilMs: times.expiresMs,
-      command: () => {
+      command: (): readonly RedisArgument[] | undefined => {
         const staleUntil = Math.max(times.expiresMs, times.staleUntilMs);
         const leftMs = Math.ceil(staleUntil - clock.nowMs());
         if (leftMs <= 0) return undefined;
         const there = (ms: number): number => this.clock.of(ms);
         const fields = {
           ...tells,
-          storedMs: there(times.storedMs),
+          storedMs: times.storedThereMs ?? there(times.storedMs) - this.clock.errorMs,
           expiresMs: there(times.expiresMs),
           staleUntilMs: there(staleUntil),
         };
         return ['SET', key, sealer.seal(key, fields, body), 'PX', String(leftMs)];
       },
-      done,
-    });
+    };
+    this.writes.put(write, ended);
   }
 
   /** Nothing of it is there any more, as soon as that can be said. */
-  remove(key: Buffer): void {
-    this.writes.put({
-      key,
-      octets: key.length,
-      untilMs: this.parts.clock.nowMs() + this.parts.options.lookBackMs,
-      command: () => ['DEL', key],
-    });
+  remove(key: Buffer, ended?: WriteEnded): void {
+    const untilMs = this.parts.clock.nowMs() + this.parts.options.lookBackMs;
+    this.writes.put({ key, octets: key.length, untilMs, command: () => ['DEL', key] }, ended);
   }
 
   /** What is left of a time of Redis' clock; negative: it is over. */
@@ -216,7 +209,8 @@ export class RedisLevel {
     return thereMs - this.clock.nowMs();
   }
 
-  #open(key: Buffer, kind: number, value: Buffer): Frame | undefined {
+  /** What is in a value that was found; undefined for what is not to be believed. */
+  open(key: Buffer, kind: number, value: Buffer): Frame | undefined {
     const frame = this.parts.sealer.open(key, value);
     const now = this.clock.nowMs();
     const refusal =
@@ -243,5 +237,22 @@ export class RedisLevel {
       this.#breakers.set(node, breaker);
     }
     return breaker;
+  }
+}
+
+class FrameReader implements Reader {
+  constructor(
+    private readonly level: RedisLevel,
+    private readonly key: Buffer,
+    private readonly kind: number,
+    private readonly reader: LevelReader,
+  ) {}
+  read(value: Buffer | undefined): void {
+    const frame = value && this.level.open(this.key, this.kind, value);
+    if (frame === undefined) this.reader.absent();
+    else this.reader.found(frame);
+  }
+  unread(): void {
+    this.reader.unread();
   }
 }

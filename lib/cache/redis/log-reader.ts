@@ -2,6 +2,10 @@
 // while it is away is read when it is back; where that has been cut off the stream, or the stream was lost, it says so, and
 // nothing older than that is believed any more.
 //
+// A replica that takes its master's place may lack what was said last. Whoever reads on from an entry that is not there
+// any more begins anew; and each instance looks whether what it has said itself is still there (`said`), for others may
+// not have read it.
+//
 // Times are those of the stream's ids, which are Redis' clock: no instance's clock has a say.
 //
 // Bounds: `perRead` entries at a time, each of at most 64 items (LogWriter).
@@ -9,6 +13,7 @@ import { BackOff } from '../../base/back-off.js';
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Random } from '../../base/random.js';
+import type { RedisReply } from './client.js';
 import type { RedisConnection } from './connection.js';
 import { FrameKind, type Sealer } from './frame.js';
 import { itemsOf } from './log-items.js';
@@ -49,10 +54,14 @@ export interface LogReaderParts {
   readonly lookBackMs: number;
   /** Entries after which the stream may have been cut. */
   readonly maxLength: number;
+  /** The last entry of this process that Redis has taken. */
+  readonly said: () => EntryId | undefined;
+  /** That one is lost, and so may be others before it. Must not throw. */
+  readonly lost: () => void;
 }
 
 export class LogReader {
-  readonly stats = { entries: 0, items: 0, own: 0, refused: 0, gaps: 0, failures: 0 };
+  readonly stats = { entries: 0, items: 0, own: 0, refused: 0, gaps: 0, lost: 0, failures: 0 };
   #last: EntryId | undefined;
   #follows = false;
   #timer: Timer | undefined;
@@ -133,25 +142,31 @@ export class LogReader {
 
   /** Where to read on, and whether all that came behind the last entry read is still there. */
   async #findPlace(turn: number): Promise<void> {
-    const { connection, key, lookBackMs, maxLength } = this.parts;
-    const one = async (...command: string[]): Promise<EntryId | undefined> =>
-      entriesOf(await connection.call(key, [...command, 'COUNT', '1'], READER_LIMITS.commandMs))[0]?.id;
-    const oldest = await one('XRANGE', key, '-', '+');
-    const newest = await one('XREVRANGE', key, '+', '-');
+    const { key, lookBackMs, maxLength, lost } = this.parts;
+    const oldest = await this.#entry('XRANGE', '-', '+');
+    const newest = await this.#entry('XREVRANGE', '+', '-');
     const now = await this.#serverMs();
-    if (turn !== this.#turn) return;
+    const length = Number(await this.#call(['XLEN', key]));
+    const said = this.parts.said();
+    const saidIsLost =
+      said !== undefined && said.ms > now - lookBackMs && !(await this.#has(said, oldest, length >= maxLength));
     const last = this.#last;
+    const isAnother =
+      last !== undefined &&
+      this.#hasRead &&
+      (newest === undefined || isAfter(last, newest) || !(await this.#has(last, oldest, true)));
+    if (turn !== this.#turn) return;
+    if (saidIsLost) {
+      this.stats.lost++;
+      lost();
+    }
     if (last === undefined || !this.#hasRead) {
       const from = Math.max(0, last?.ms ?? 0, Math.floor(now - lookBackMs));
       this.#last = { ms: from, count: 0 };
-      if (oldest === undefined || !isAfter(oldest, this.#last)) return;
       // What came before the oldest may have been cut off, if the stream is as long as it may be.
-      const length = await connection.call(key, ['XLEN', key], READER_LIMITS.commandMs);
-      if (turn === this.#turn && Number(length) >= maxLength) this.#gap(oldest.ms, oldest);
-      return;
-    }
-    if (newest === undefined || isAfter(last, newest)) {
-      // The stream is another one, of which nothing is known.
+      if (oldest !== undefined && isAfter(oldest, this.#last) && length >= maxLength) this.#gap(oldest.ms, oldest);
+    } else if (isAnother) {
+      // Nothing is known of this stream.
       this.#last = BEFORE_ALL;
       this.#hasRead = false;
       this.#gap(now, oldest ?? BEFORE_ALL);
@@ -160,13 +175,24 @@ export class LogReader {
     }
   }
 
+  #call(command: readonly string[]): Promise<RedisReply> {
+    return this.parts.connection.call(this.parts.key, command, READER_LIMITS.commandMs);
+  }
+  async #entry(command: 'XRANGE' | 'XREVRANGE', from: string, to: string): Promise<EntryId | undefined> {
+    return entriesOf(await this.#call([command, this.parts.key, from, to, 'COUNT', '1']))[0]?.id;
+  }
+  /** Whether an entry is there, or may have been cut off as it was long ago. */
+  async #has(id: EntryId, oldest: EntryId | undefined, mayBeCut: boolean): Promise<boolean> {
+    if (oldest === undefined) return false;
+    if (isAfter(oldest, id)) return mayBeCut;
+    return (await this.#entry('XRANGE', idText(id), idText(id))) !== undefined;
+  }
+
   /** Whoever is that far behind may have been overtaken by what cuts the stream. */
   async #checkGap(last: EntryId, turn: number): Promise<void> {
-    const { connection, key } = this.parts;
-    const reply = await connection.call(key, ['XRANGE', key, '-', '+', 'COUNT', '1'], READER_LIMITS.commandMs);
-    const [oldest] = entriesOf(reply);
-    if (turn === this.#turn && oldest !== undefined && this.#hasRead && this.#isCut(oldest.id, last)) {
-      this.#gap(oldest.id.ms, oldest.id);
+    const oldest = await this.#entry('XRANGE', '-', '+');
+    if (turn === this.#turn && oldest !== undefined && this.#hasRead && this.#isCut(oldest, last)) {
+      this.#gap(oldest.ms, oldest);
     }
   }
 
@@ -183,7 +209,7 @@ export class LogReader {
   }
 
   async #serverMs(): Promise<number> {
-    const reply = await this.parts.connection.call(this.parts.key, ['TIME'], READER_LIMITS.commandMs);
+    const reply = await this.#call(['TIME']);
     return Number(String((reply as unknown[])[0])) * 1000;
   }
 

@@ -8,7 +8,7 @@ import { ShardnsError, show } from '../../base/errors.js';
 import type { Random } from '../../base/random.js';
 import type { RedisConnection } from './connection.js';
 import { FrameKind, type Sealer } from './frame.js';
-import { parseId } from './log-entry.js';
+import { type EntryId, parseId } from './log-entry.js';
 import { joinItems, MAX_ITEM, MAX_ITEMS } from './log-items.js';
 
 export const WRITER_LIMITS = {
@@ -28,8 +28,6 @@ export interface LogWriterParts {
   readonly maxLength: number;
   /** The item that stands for everything. */
   readonly everything: Uint8Array;
-  /** Told of those that the log has now, and when by Redis' clock. Must not throw. */
-  readonly written?: (items: readonly Uint8Array[], atMs: number) => void;
 }
 
 export class LogWriter {
@@ -44,12 +42,22 @@ export class LogWriter {
   /** Those who wait until all that was said is there. */
   #whenSaid: { entry: number; said: () => void }[] = [];
   #begun = 0;
+  #last: EntryId | undefined;
 
   constructor(private readonly parts: LogWriterParts) {
     this.#backOff = new BackOff(parts.random, WRITER_LIMITS.backOff);
     parts.connection.watch({ connected: () => this.#wake() });
   }
 
+  /** The last entry that Redis has taken. */
+  get last(): EntryId | undefined {
+    return this.#last;
+  }
+  /** What was said may be lost: everything is forgotten in its place. */
+  sayAll(): void {
+    this.#last = undefined;
+    this.say(this.parts.everything);
+  }
   /** Items that are not in the log yet. */
   get size(): number {
     return this.#waiting.size + this.#sending.length;
@@ -129,18 +137,18 @@ export class LogWriter {
       key,
       command,
       {
-        replied: reply => this.#sent(items, parseId(reply)?.ms),
+        replied: reply => this.#sent(parseId(reply)),
         failed: error => this.#failed(items, error),
       },
       WRITER_LIMITS.commandMs,
     );
   }
 
-  #sent(items: readonly Uint8Array[], atMs: number | undefined): void {
+  #sent(id: EntryId | undefined): void {
     this.#sending = [];
+    this.#last = id ?? this.#last;
     this.stats.entries++;
     this.#backOff.reset();
-    if (atMs !== undefined) this.parts.written?.(items, atMs);
     const isAll = this.#waiting.size === 0;
     const said = this.#whenSaid.filter(({ entry }) => isAll || entry <= this.#begun);
     this.#whenSaid = this.#whenSaid.filter(one => !said.includes(one));

@@ -11,6 +11,7 @@ import { keySlot } from './key-slot.js';
 import type { RedisOptions } from './options.js';
 
 type Library = typeof import('@redis/client');
+const PACKAGE = '@redis/client';
 
 /** Commands that one socket has under way at the most: beyond, they fail at once. */
 const MAX_QUEUED = 4096;
@@ -19,9 +20,10 @@ const CONNECT_MS = 2000;
 const NODES_MS = 300;
 
 /** Not by import(): a bundler of a program that has no Redis would look for it. */
-function load(): Library {
+function load(how?: 'resolve'): Library {
   try {
-    return ownRequire()('@redis/client') as Library;
+    const require = ownRequire();
+    return (how === 'resolve' ? require.resolve(PACKAGE) : require(PACKAGE)) as Library;
   } catch (cause) {
     throw new ShardnsError(
       'ERR_SHARDNS_OPTION',
@@ -31,8 +33,12 @@ function load(): Library {
   }
 }
 
-/** A maker of clients of one Redis, one Cluster, or the master that Sentinels name. */
+/**
+ * A maker of clients of one Redis, one Cluster, or the master that Sentinels name.
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION where the package is not installed: nothing that is tried again would mend that
+ */
 export function nodeRedis(options: RedisOptions): MakeRedisClient {
+  load('resolve');
   return async lost => {
     const redis = load();
     switch (options.mode) {

@@ -8,7 +8,7 @@ import type { RedisConnection } from './connection.js';
 
 export const READ_LIMITS = { batch: 64 } as const;
 
-/** Told once. Must not throw. */
+/** Told once, never before `begin` has returned. Must not throw. */
 export interface Reader {
   /** @param value undefined: there is none */
   read(value: Buffer | undefined): void;
@@ -41,14 +41,9 @@ export class Reads {
       return false;
     }
     this.stats.reads++;
-    if (connection.spreads) {
-      this.#one(key, reader);
-      return true;
-    }
     this.#keys.push(key);
     this.#readers.push(reader);
-    if (this.#keys.length >= READ_LIMITS.batch) this.#flush();
-    else if (!this.#gathering) {
+    if (!this.#gathering) {
       this.#gathering = true;
       queueMicrotask(this.#gathered);
     }
@@ -63,9 +58,17 @@ export class Reads {
   #flush(): void {
     const keys = this.#keys;
     const readers = this.#readers;
-    if (keys.length === 0) return;
     this.#keys = [];
     this.#readers = [];
+    // A command of a Cluster has keys of one slot only.
+    const most = this.parts.connection.spreads ? 1 : READ_LIMITS.batch;
+    if (keys.length <= most) this.#send(keys, readers);
+    else
+      for (let at = 0; at < keys.length; at += most)
+        this.#send(keys.slice(at, at + most), readers.slice(at, at + most));
+  }
+
+  #send(keys: readonly Buffer[], readers: readonly Reader[]): void {
     if (keys.length === 1) {
       this.#one(keys[0], readers[0]);
       return;

@@ -5,6 +5,8 @@ import { BoundedMap } from '../../base/bounded-map.js';
 import { optionError } from '../../base/errors.js';
 
 export const MIN_SECRET_OCTETS = 16;
+/** Of SHA-256. */
+const BLOCK_OCTETS = 64;
 /** Keys derived for others' values that are kept: one for each of their starts. */
 const MAX_WRITERS = 1024;
 
@@ -12,7 +14,9 @@ const MAX_WRITERS = 1024;
 export class Secret {
   /** Tells secrets apart in a frame; says nothing of them. */
   readonly id: number;
-  readonly mac: KeyObject;
+  /** HMAC's key for SHA-256, as both of its hashes begin with it (RFC 2104 section 2). */
+  readonly innerPad: Uint8Array;
+  readonly outerPad: Uint8Array;
   readonly #secret: KeyObject;
   readonly #byWriter = new BoundedMap<string, KeyObject>(MAX_WRITERS);
 
@@ -22,7 +26,10 @@ export class Secret {
     }
     this.#secret = createSecretKey(octets);
     this.id = new Uint8Array(this.derive('id', 1))[0];
-    this.mac = createSecretKey(this.derive('mac', 32));
+    const mac = Buffer.alloc(BLOCK_OCTETS);
+    mac.set(this.derive('mac', 32));
+    this.innerPad = mac.map(octet => octet ^ 0x36);
+    this.outerPad = mac.map(octet => octet ^ 0x5c);
   }
 
   /** For the values of one writer: a key of its own lets it count its nonces (NIST SP 800-38D section 8.2.1). */

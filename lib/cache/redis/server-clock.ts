@@ -1,12 +1,21 @@
 // What time it is in Redis, which is the time of a fleet: instances need not agree on theirs. Asked for when a connection is
-// made and each minute; in between the monotonic clock goes on from there.
+// made and every ten seconds; in between the monotonic clock goes on from there.
+//
+// An answer was taken somewhere between its question and its arrival, so it is wrong by half of that at the most. How wrong
+// is known, and is what others are told times with: a value as older, what is forgotten as later. Of two measurements the
+// better one counts, unless both cannot be right: then the clock there has moved.
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { RedisArgument, RedisReply } from './client.js';
 import type { RedisConnection } from './connection.js';
 
-const EVERY_MS = 60_000;
-const AFTER_FAILURE_MS = 1000;
+const EVERY_MS = 10_000;
+/** Where it has failed, or has taken so long that the next one will be better. */
+const SOON_MS = 1000;
+const LONG_MS = 20;
+const TRIES = 5;
+/** By how much two clocks that are kept right run apart, of the time that passes. */
+const DRIFT = 1e-4;
 /** What is measured is no more exact than half of that. */
 const DEADLINE_MS = 1000;
 /** A clock that has moved by so much is told. */
@@ -20,6 +29,11 @@ export class ServerClock {
   /** Called each time it was told. Must not throw. */
   told: () => void = () => {};
   #aheadMs: number | undefined;
+  /** How wrong that may have been when it was measured, and when that was. */
+  #halfMs = 0;
+  #measuredMs = 0;
+  /** How often it may still be asked for soon because it has taken long. */
+  #tries = TRIES;
   #timer: Timer | undefined;
   #closed = false;
 
@@ -30,7 +44,12 @@ export class ServerClock {
     private readonly clock: Clock,
     private readonly log: Logger,
   ) {
-    connection.watch({ connected: () => this.measure() });
+    connection.watch({
+      connected: () => {
+        this.#tries = TRIES;
+        this.measure();
+      },
+    });
   }
 
   /** Whether it has ever been told. */
@@ -40,6 +59,10 @@ export class ServerClock {
   /** Unix milliseconds; NaN while it is not known. */
   nowMs(): number {
     return this.clock.nowMs() + (this.#aheadMs ?? NaN);
+  }
+  /** How wrong what it says may be. */
+  get errorMs(): number {
+    return this.#halfMs + DRIFT * (this.clock.nowMs() - this.#measuredMs);
   }
   /** What a time of the monotonic clock is there. */
   of(monotonicMs: number): number {
@@ -53,9 +76,9 @@ export class ServerClock {
     const awaiting = {
       replied: (reply: RedisReply) => {
         this.#read(reply, asked);
-        this.#again(EVERY_MS);
+        this.#again(this.#halfMs * 2 > LONG_MS && this.#tries-- > 0 ? SOON_MS : EVERY_MS);
       },
-      failed: () => this.#again(AFTER_FAILURE_MS),
+      failed: () => this.#again(SOON_MS),
     };
     this.connection.send(this.at, ['TIME'], awaiting, DEADLINE_MS);
   }
@@ -64,15 +87,21 @@ export class ServerClock {
     const there = timeOf(reply);
     if (there === undefined) return;
     const now = this.clock.nowMs();
-    // It was taken somewhere between the question and the answer.
+    this.roundTripMs = now - asked;
+    const half = this.roundTripMs / 2;
     const ahead = there - (asked + now) / 2;
     const before = this.#aheadMs;
-    this.roundTripMs = now - asked;
-    this.#aheadMs = ahead;
+    const byMs = before === undefined ? 0 : ahead - before;
+    const bothHold = before !== undefined && Math.abs(byMs) <= half + this.errorMs;
+    if (!bothHold || half <= this.errorMs) {
+      this.#aheadMs = ahead;
+      this.#halfMs = half;
+      this.#measuredMs = now;
+    }
     this.told();
-    if (before === undefined || Math.abs(ahead - before) < TOLD_MS) return;
+    if (bothHold || Math.abs(byMs) < TOLD_MS) return;
     this.moved++;
-    this.log.warn({ redis: this.connection.label, byMs: Math.round(ahead - before) }, "Redis' clock has moved");
+    this.log.warn({ redis: this.connection.label, byMs: Math.round(byMs) }, "Redis' clock has moved");
   }
 
   #again(afterMs: number): void {

@@ -76,7 +76,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         return;
       }
       service.retries.noteRequest();
-      const servername = this.options.servername ?? given.servername;
+      const ofTls = typeof tls === 'object' ? tls.servername : undefined;
+      const servername = ofTls ?? this.options.servername ?? given.servername;
       const calledOff = (): void => void this.#takeOut(request);
       trackedAs(request, new TrackedRequest(service, endpoint, request, given, servername, calledOff));
       super.addRequest(request, placedAt(given, endpoint));
@@ -100,7 +101,15 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       const options = this.#socketOptions(given, tracked.servername);
       const timeoutMs = tracked.timeoutMs(this.options.timeout as number | undefined);
       const how = { secure, options, resume: this.#resumption(given, options) };
-      const stop = connectEndpoint(service, endpoint, how, (error, socket) => {
+      let isWanted = true;
+      connectEndpoint(service, endpoint, how, (error, socket) => {
+        if (!isWanted) {
+          // It comes to its end all the same: who has less patience than that would never see that an endpoint is silent.
+          if (socket === undefined) endpoint.isUnreachable();
+          else socket.on('error', () => {}).destroy();
+          giveBack(true);
+          return;
+        }
         if (socket !== undefined) {
           tracked.connected();
           giveBack(false);
@@ -112,18 +121,12 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
           return;
         }
         tracked.notConnected();
-        if (isWaiting && (tracked.endpoint !== endpoint || !this.#takeOut(request))) {
-          // It waits elsewhere, or got another connection meanwhile: it is not in flight for this one.
-          endpoint.inFlight++;
-          endpoint.done('unreachable');
-        } else inContextOf(request, () => this.#goOn(request, tracked, endpoint, error!, created));
+        // It waits elsewhere, or got another connection meanwhile: it is not in flight for this one.
+        if (isWaiting && (tracked.endpoint !== endpoint || !this.#takeOut(request))) endpoint.isUnreachable();
+        else inContextOf(request, () => this.#goOn(request, tracked, endpoint, error!, created));
         giveBack(true);
       });
-      const callOff = (): void => {
-        stop();
-        giveBack(true);
-      };
-      tracked.connecting(isWaiting ? undefined : callOff, timeoutMs);
+      tracked.connecting(isWaiting ? undefined : () => (isWanted = false), timeoutMs);
     }
 
     /** There is no connection: another endpoint, as Node's agent would have it there, or the error is the caller's. */

@@ -82,13 +82,14 @@ export function connectEndpoint(
     socketPath: undefined,
     lookup: lookupIn(endpoint),
   };
-  const named: SocketOptions = { servername: servernameOf(service, endpoint) };
-  const trust = `${String(options.servername ?? named.servername)} ${resume?.trust}`;
+  // Also where an option is there and says nothing: Node would take the target's name then, which DNS has chosen.
+  const named: SocketOptions = { servername: options.servername || servernameOf(service, endpoint) };
+  const trust = `${String(named.servername)} ${resume?.trust}`;
   const session = resume?.sessions.get(endpoint, trust);
   if (session !== undefined) named.session = session;
   let socket: Socket;
   try {
-    socket = secure ? tls.connect({ ...named, ...to } as tls.ConnectionOptions) : net.connect(to as net.NetConnectOpts);
+    socket = secure ? tls.connect({ ...to, ...named } as tls.ConnectionOptions) : net.connect(to as net.NetConnectOpts);
   } catch (error) {
     // Options that Node refuses: nobody was asked.
     process.nextTick(() => connected(error as Error, undefined));
@@ -139,8 +140,9 @@ export interface Tries {
 /**
  * Connects to an endpoint, and to others where that is not to be had, as `retry` allows. The endpoints that failed are told;
  * the one that is connected is still in flight.
- * @param failed told of each that did not connect, whether there is another or not
- * @returns calls it off
+ * @param ended not told once nobody waits
+ * @returns to be called when nobody waits any more. The try that is under way comes to its end, within `connectTimeoutMs`:
+ *   who has less patience than that would never see that an endpoint is silent. No other one follows
  */
 export function connectInTurn(
   service: ServiceFace,
@@ -149,23 +151,28 @@ export function connectInTurn(
   ended: (error: Error | undefined, made: Tries | undefined) => void,
 ): () => void {
   const tried: Endpoint[] = [];
-  let stop = (): void => {};
-  let isOver = false;
+  let isWanted = true;
+  /** Between two tries: lets go of the next one. */
+  let giveUp = (): void => {};
   const attempt = (endpoint: Endpoint): void => {
     tried.push(endpoint);
-    stop = connectEndpoint(service, endpoint, how, (error, socket) => {
-      if (isOver) return;
+    giveUp = () => {};
+    connectEndpoint(service, endpoint, how, (error, socket) => {
       if (socket !== undefined) {
-        isOver = true;
-        ended(undefined, { endpoint, socket });
+        if (isWanted) ended(undefined, { endpoint, socket });
+        else {
+          socket.on('error', () => {});
+          socket.destroy();
+          endpoint.done('abandoned');
+        }
         return;
       }
       endpoint.done('unreachable');
+      if (!isWanted) return;
       const { retries } = service;
       const failure = { error: error!, endpoint, attempt: tried.length, sent: false, method: how.method };
       const next = retries.may(failure) ? another(service, tried) : undefined;
       if (next === undefined) {
-        isOver = true;
         ended(error, undefined);
         return;
       }
@@ -173,7 +180,7 @@ export function connectInTurn(
       if (delay === 0) attempt(next);
       else {
         const timer = service.clock.after(delay, () => attempt(next));
-        stop = () => {
+        giveUp = () => {
           timer.cancel();
           next.done('abandoned');
         };
@@ -182,10 +189,9 @@ export function connectInTurn(
   };
   attempt(first);
   return () => {
-    if (isOver) return;
-    isOver = true;
-    stop();
-    tried.at(-1)!.done('abandoned');
+    if (!isWanted) return;
+    isWanted = false;
+    giveUp();
   };
 }
 

@@ -4,7 +4,7 @@
 // undici gives to handlers passes through handlers.ts; what it is asked for goes to it as it came, but for the origin.
 import type { Socket } from 'node:net';
 import { BoundedMap } from '../../base/bounded-map.js';
-import { optionError } from '../../base/errors.js';
+import { optionError, ShardnsError } from '../../base/errors.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Change } from '../live-set.js';
 import type { ServiceFace } from '../service-face.js';
@@ -123,6 +123,8 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
       const resume = secure ? { sessions, trust: '' } : undefined;
       connectEndpoint(service, endpoint, { secure, options, resume }, (error, socket) => {
         if (socket === undefined) {
+          // Whoever waited for it may be gone, and tells nothing.
+          endpoint.isUnreachable();
           callback(error!, null);
           return;
         }
@@ -137,23 +139,20 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
       const addresses = new Set<string>();
       used = { agent: new Agent({ ...given.agent, connect: connectorOf(endpoint, addresses) }), addresses };
       agents.set(endpoint, used);
-      // An endpoint of a last resort is gone already: its agent ends with the dispatcher.
     }
     return used.agent;
   };
 
-  const letGo = (endpoint: Endpoint): void => {
-    const used = agents.get(endpoint);
-    if (used === undefined) return;
-    agents.delete(endpoint);
-    used.agent.close().catch(() => {}); // requests that were under way tell their own callers
-  };
-  const hasMoved = (endpoint: Endpoint): boolean =>
-    [...(agents.get(endpoint)?.addresses ?? [])].some(address => !isAt(endpoint, address));
   const onChange = ({ removed, changed }: Change): void => {
-    for (const one of removed) letGo(one);
-    // A pod that was replaced under its name has another address.
-    for (const one of changed) if (hasMoved(one)) letGo(one);
+    if (removed.length + changed.length === 0) return;
+    // Of all that are gone: one of a last resort was so before its agent was made. And of those that have moved: a pod that
+    // was replaced under its name has another address.
+    for (const [endpoint, used] of agents) {
+      const isThere = endpoint.state !== 'gone' && [...used.addresses].every(address => isAt(endpoint, address));
+      if (isThere) continue;
+      agents.delete(endpoint);
+      used.agent.close().catch(() => {}); // requests that were under way tell their own callers
+    }
   };
   service.on('change', onChange);
 
@@ -161,6 +160,7 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
     const handler = wrap === undefined || typeof asked.onRequestStart === 'function' ? asked : wrap(asked);
     let endpoint: Endpoint;
     try {
+      if (ended) throw new ShardnsError('ERR_SHARDNS_CLOSED', `${service.name}: a dispatcher that is closed`);
       endpoint = service.pick({ key: given.key?.(options) });
     } catch (error) {
       fail(handler, error as Error);
@@ -174,6 +174,8 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
       endpoint,
       tried: [endpoint],
       send: (to, through) => {
+        // Between two tries: an agent that was made now would never be closed.
+        if (ended) throw new ShardnsError('ERR_SHARDNS_CLOSED', `${service.name}: a dispatcher that is closed`);
         const { origin, headers } = placed(options, to);
         return agentOf(to).dispatch({ ...options, origin, headers }, through);
       },

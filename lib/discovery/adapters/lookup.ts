@@ -8,16 +8,21 @@ export type ServiceLookup = (hostname: string, options: unknown, callback?: unkn
 
 /** No client tries more. */
 const MAX_ADDRESSES = 16;
+/** Of one endpoint: whoever owns a target's name must not leave no room for the others. */
+const MAX_OF_ONE = 4;
 
 function addressesFrom(service: ServiceFace, family: number): LookupAddress[] {
   const next = service.peek();
   const others = service.endpoints.filter(one => one !== next && one.state === 'up' && one.priority === next.priority);
   const found: LookupAddress[] = [];
   for (const one of [next, ...others] as readonly Endpoint[]) {
+    let left = MAX_OF_ONE;
     for (const address of one.addresses) {
       if (found.length === MAX_ADDRESSES) return found;
       const own = familyOf(address);
-      if (family === 0 || own === family) found.push({ address, family: own });
+      if (left === 0 || (family !== 0 && own !== family)) continue;
+      found.push({ address, family: own });
+      left--;
     }
   }
   return found;

@@ -1,29 +1,28 @@
 // One request of node:http from its pick to its end: which endpoint it is counted at, and how it ends before it has a socket.
-import type { ClientRequest } from 'node:http';
+import { errorMonitor } from 'node:events';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Endpoint, RequestOutcome } from '../endpoint.js';
 import type { ServiceFace } from '../service-face.js';
 import type { SocketOptions } from './connect.js';
 
-/** What the other end, or the way to it, does to a request that was sent. */
-const BROKEN: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
-
 /** What Node's requests have beside what its typings say. */
 interface RequestInside {
-  res?: { statusCode?: number } | null;
-  errored?: unknown;
+  res?: IncomingMessage | null;
   timeout?: number;
   onSocket(socket: null): void;
 }
 
 /**
- * It listens to `close` alone: a listener of `response`, `error` or `upgrade` would change what Node does for requests that
- * have none. Node's agent gives a request its socket before that is connected, so that it can be called off or time out; here
+ * It listens to `close`, and looks on at errors: a listener of `response`, `error` or `upgrade` would change what Node does for
+ * requests that have none. Node's agent gives a request its socket before that is connected, so that it can be called off or time out; here
  * the socket comes when it is connected, and until then this does the same.
  */
 export class TrackedRequest {
   /** Endpoints that it could not be connected to. */
   readonly tried: Endpoint[] = [];
   #isOver = false;
+  /** The other end has broken it, or the way to it: with a caller who gives up, the request is destroyed before its error. */
+  #isBroken = false;
   readonly #beganMs: number;
   #stop: (() => void) | undefined;
   #timer: { cancel(): void } | undefined;
@@ -43,6 +42,9 @@ export class TrackedRequest {
     private readonly calledOff: () => void,
   ) {
     this.#beganMs = service.clock.nowMs();
+    request.on(errorMonitor, () => {
+      if (!request.destroyed) this.#isBroken = true;
+    });
     request.on('close', () => this.end());
     const destroy = request.destroy.bind(request);
     request.destroy = (error?: Error) => {
@@ -61,7 +63,7 @@ export class TrackedRequest {
     return this.#inside.timeout || agentMs || 0;
   }
 
-  /** A connection for it is under way. @param stop ends that, where it is for this request alone */
+  /** A connection for it is under way, or a wait before the next try. @param stop told that nobody waits for that any more */
   connecting(stop: (() => void) | undefined, timeoutMs: number): void {
     this.#stop = stop;
     if (timeoutMs > 0) this.#timer ??= this.service.clock.after(timeoutMs, () => this.request.emit('timeout'));
@@ -93,12 +95,11 @@ export class TrackedRequest {
   }
 
   get #outcome(): RequestOutcome {
-    const { res, errored } = this.#inside;
-    if (res !== undefined && res !== null) {
-      const from = this.service.settings.health?.failingStatus ?? 0;
-      return from > 0 && (res.statusCode ?? 0) >= from ? 'failed' : 'ok';
-    }
-    return BROKEN.has((errored as { code?: unknown } | null | undefined)?.code) ? 'failed' : 'abandoned';
+    const { res } = this.#inside;
+    if (res === undefined || res === null) return this.#isBroken ? 'failed' : 'abandoned';
+    if (!res.complete) return this.#isBroken || res.errored ? 'failed' : 'abandoned';
+    const from = this.service.settings.health?.failingStatus ?? 0;
+    return from > 0 && (res.statusCode ?? 0) >= from ? 'failed' : 'ok';
   }
   end(): void {
     this.#timer?.cancel();

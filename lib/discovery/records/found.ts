@@ -35,18 +35,20 @@ export interface Ignored {
   outside: number;
   /** No address was to be had, now. */
   unresolved: number;
+  /** Not proven, where all has to be. */
+  unproven: number;
   /** Beyond `maxEndpoints`. */
   over: number;
 }
 
-export const nothingIgnored = (): Ignored => ({ unusable: 0, outside: 0, unresolved: 0, over: 0 });
+export const nothingIgnored = (): Ignored => ({ unusable: 0, outside: 0, unresolved: 0, unproven: 0, over: 0 });
 
 export interface Gathered {
   readonly kind: 'set';
   readonly records: RecordKind;
   readonly endpoints: readonly FoundEndpoint[];
-  /** Hosts whose addresses could not be asked for now: what is known of them holds. */
-  readonly unknown: ReadonlySet<string>;
+  /** Targets of which nobody could tell enough, now or before. */
+  readonly unknown: number;
   readonly ignored: Readonly<Ignored>;
   readonly secure: boolean;
   /** Why it is not, where somebody has looked. */

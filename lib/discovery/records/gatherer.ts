@@ -1,19 +1,20 @@
 // One look at a service: asks for its records by their kinds in order, reads endpoints out of them and gets what is missing.
-// Knows nothing of time, of earlier answers, or of who uses the endpoints.
+// Of what nobody can tell now the last word holds (earlier.ts). Knows nothing of time, or of who uses the endpoints.
 //
 // Bounds: `maxEndpoints` endpoints, those of the lowest priority first; eight aliases of SVCB records; the questions of
 // hosts.ts.
 import { formatSocketAddress } from '../../base/address.js';
 import { Type } from '../../wire/iana.js';
-import { nameKey } from '../../wire/name.js';
 import { serviceError } from '../failures.js';
-import type { FoundEndpoint, Finding, Ignored, RecordKind } from './found.js';
-import { nothingIgnored } from './found.js';
-import { addressesOfAll, askOrFail, eachOf } from './hosts.js';
+import { Earlier } from './earlier.js';
+import type { FoundEndpoint, Finding, Gathered, Ignored, RecordKind } from './found.js';
+import { addressesOfAll, askOrFail, eachOf, isTold } from './hosts.js';
+import { readInstances, SERVICE_LABELS } from './instances.js';
 import { type Metadata, NO_METADATA, readMetadata } from './metadata.js';
-import { type Addresses, alongside, type Alongside, hostKey, hostText, isWithin, recordsOf, u16 } from './reading.js';
+import { type Addresses, hostText, MAX_ADDRESSES, recordsOf } from './reading.js';
 import { readServiceBinding } from './service-binding.js';
 import { type Answer, QueryFailure, type RecordSource } from './source.js';
+import { isRoot, type Target, TargetList, unique } from './targets.js';
 
 const MAX_ALIASES = 8;
 const MAX_TEXTS_AT_ONCE = 32;
@@ -31,28 +32,17 @@ export interface GathererOptions {
   readonly maxEndpoints: number;
   /** Whether TXT records of targets are asked for where none come along. */
   readonly texts: boolean;
+  /** Whether endpoints are chosen by their metadata: one whose metadata nobody can tell is none then. */
+  readonly needsTexts: boolean;
   /** Whether what is not proven is no answer. */
   readonly provenOnly: boolean;
 }
 
-/** An endpoint before its addresses are known. */
-interface Target {
-  host: string;
-  key: string;
-  port: number;
-  priority: number;
-  weight: number;
-  alpn: readonly string[];
-  instance: string | undefined;
-  texts: Metadata | undefined;
-  hints: readonly string[];
-}
-
 /** What the records of one kind come to. */
 interface Targets {
-  targets: Target[];
+  targets: readonly Target[];
   ttl: number;
-  along: Alongside;
+  /** Of that which lists them. */
   unproven: string | undefined;
   ignored: Ignored;
 }
@@ -60,13 +50,11 @@ type Missing = Extract<Finding, { kind: 'missing' }>;
 type Read = Targets | Exclude<Finding, { kind: 'set' }>;
 
 const isTargets = (read: Read): read is Targets => !('kind' in read);
-const ROOT = '\0';
-/** `_http._tcp.`, which no host has. */
-const SERVICE_LABELS = /^(_[^.]*\.)+/;
 
 export class Gatherer {
   /** The kind that had endpoints last: it is asked for first. */
   #last: RecordKind | undefined;
+  readonly #earlier = new Earlier();
 
   constructor(
     private readonly source: RecordSource,
@@ -84,26 +72,30 @@ export class Gatherer {
     const order = last === undefined ? kinds : [last, ...kinds.filter(kind => kind !== last)];
     let missing: Missing | undefined;
     let failure: unknown;
+    this.#earlier.begin();
     for (const kind of order) {
       let read: Read;
       try {
         read = await this.#read(kind, name);
       } catch (error) {
-        // Servers and middle boxes that do not know these types must not hide the addresses behind them.
-        if (kind !== 'https' || kinds.length === 1 || !(error instanceof QueryFailure)) throw error;
+        // Servers and middle boxes that do not know these types must not hide the addresses behind them. But whoever holds
+        // an answer back must not choose by that where all has to be proven (RFC 9460 section 3.1), or where one was there.
+        const isOptional = kind === 'https' && kinds.length > 1 && !this.options.provenOnly && last !== 'https';
+        if (!isOptional || !(error instanceof QueryFailure)) throw error;
         failure = error;
         continue;
       }
-      if (isTargets(read)) {
-        const found = await this.#complete(kind, read);
-        if (found.kind === 'set') this.#last = kind;
-        return found;
-      }
+      if (isTargets(read)) return await this.#complete(kind, read);
       if (read.kind === 'not offered') return read;
       missing = { ...read, ttl: Math.min(read.ttl, missing?.ttl ?? Infinity), why: missing?.why ?? read.why };
     }
     if (missing === undefined) throw failure;
     return missing;
+  }
+
+  /** What was told is too long ago to hold. */
+  forget(): void {
+    this.#earlier.forget();
   }
 
   #read(kind: RecordKind, name: string): Promise<Read> {
@@ -135,54 +127,23 @@ export class Gatherer {
     const unproven = this.#judge(answer);
     const { records, ttl } = recordsOf(answer, name, Type.SRV);
     if (records.length === 0) return missing(answer, name, 'SRV', ttl);
-    const ignored = nothingIgnored();
-    const targets: Target[] = [];
-    for (const { data } of records) this.#addSrv(targets, data, ignored, undefined, undefined);
     if (records.every(one => isRoot(one.data, 6))) {
       return { kind: 'not offered', why: 'its target is "." (RFC 2782)', ttl };
     }
-    return { targets, ttl, along: alongside(answer.additionals, keysOf(targets)), unproven, ignored };
+    const list = new TargetList(this.options.within);
+    for (const { data } of records) list.addSrv(data);
+    return this.#readList(list, answer, ttl, unproven);
+  }
+  #readList(list: TargetList, answer: Answer, ttl: number, unproven: string | undefined): Targets {
+    if (!this.source.proves) list.believe(answer.additionals, true);
+    return { targets: list.targets, ttl, unproven, ignored: list.ignored };
   }
 
-  #addSrv(
-    targets: Target[],
-    data: Uint8Array,
-    ignored: Ignored,
-    instance: string | undefined,
-    texts: Metadata | undefined,
-  ): void {
-    const port = u16(data, 4);
-    if (port === 0 || isRoot(data, 6)) {
-      ignored.unusable++;
-      return;
-    }
-    this.#add(targets, ignored, {
-      host: hostText(data.subarray(6)),
-      key: '',
-      port,
-      priority: u16(data, 0),
-      weight: u16(data, 2),
-      alpn: [],
-      instance,
-      texts,
-      hints: [],
-    });
-  }
-
-  #add(targets: Target[], ignored: Ignored, target: Target): void {
-    const { within } = this.options;
-    if (within !== undefined && !isWithin(target.host, within)) ignored.outside++;
-    else targets.push({ ...target, key: hostKey(target.host) });
-  }
-
-  #readHost(name: string): Targets {
-    const port = this.options.port ?? HTTPS_PORT;
+  /** @param list that takes it as it takes targets, where somebody else has named the host */
+  #readHost(name: string, list = new TargetList(undefined)): Targets {
     const host = name.slice(0, -1).toLowerCase().replace(SERVICE_LABELS, '');
-    const ignored = nothingIgnored();
-    const targets: Target[] = [];
-    const plain = { priority: 0, weight: 1, alpn: [], instance: undefined, texts: undefined, hints: [] };
-    targets.push({ ...plain, host, key: hostKey(host), port });
-    return { targets, ttl: Infinity, along: NOTHING_ALONG, unproven: undefined, ignored };
+    list.add({ host, port: this.options.port ?? HTTPS_PORT });
+    return { targets: list.targets, ttl: Infinity, unproven: undefined, ignored: list.ignored };
   }
 
   async #readBindings(name: string, type: number): Promise<Read> {
@@ -196,6 +157,7 @@ export class Gatherer {
       ttl = Math.min(ttl, found.ttl);
       const bindings = found.records.map(one => readServiceBinding(one.data)).filter(one => one !== undefined);
       const alias = bindings.find(one => one.priority === 0);
+      const list = new TargetList(this.options.within);
       if (alias !== undefined) {
         if (alias.target.length === 1) return { kind: 'not offered', why: 'it is an alias of "." (RFC 9460)', ttl };
         if (aliases === MAX_ALIASES) return { kind: 'missing', why: `more than ${MAX_ALIASES} aliases`, ttl };
@@ -204,72 +166,39 @@ export class Gatherer {
       }
       if (bindings.length === 0) {
         // Behind an alias the target is the host, with the port of the service (RFC 9460 section 3).
-        if (aliases > 0) return { ...this.#readHost(asked), ttl, unproven };
+        if (aliases > 0) return { ...this.#readHost(asked, list), ttl, unproven };
         return missing(answer, name, type === Type.SVCB ? 'SVCB' : 'HTTPS', ttl);
       }
-      const ignored = nothingIgnored();
-      const targets: Target[] = [];
-      for (const one of bindings) {
-        const port = one.port ?? this.options.port ?? HTTPS_PORT;
-        if (port === 0) {
-          ignored.unusable++;
-          continue;
-        }
-        const host = hostText(one.target.length === 1 ? found.owner : one.target);
-        const { priority, alpn, hints } = one;
-        const target = { host, key: '', port, priority, weight: 1, alpn, hints, instance: undefined, texts: undefined };
-        this.#add(targets, ignored, target);
+      for (const { priority, target, port = this.options.port ?? HTTPS_PORT, alpn, hints } of bindings) {
+        const host = hostText(target.length === 1 ? found.owner : target);
+        list.add({ host, port, priority, alpn, hints: hints.slice(0, MAX_ADDRESSES) });
       }
-      return { targets, ttl, along: alongside(answer.additionals, keysOf(targets)), unproven, ignored };
+      return this.#readList(list, answer, ttl, unproven);
     }
   }
 
-  /** DNS-SD: the instances of a service, each with a SRV and a TXT record of its own (RFC 6763 sections 4 to 6). */
+  /** DNS-SD. */
   async #browse(name: string): Promise<Read> {
     const answer = await this.#ask(name, Type.PTR);
-    const along: Alongside = { addresses: new Map(), texts: new Map() };
-    const ignored = nothingIgnored();
-    const targets: Target[] = [];
-    const listed = recordsOf(answer, name, Type.PTR);
-    if (listed.records.length === 0) {
-      this.#judge(answer);
-      return missing(answer, name, 'PTR', listed.ttl);
-    }
-    let { ttl } = listed;
-    let unproven = this.#judge(answer);
-    const instances = listed.records.slice(0, this.options.maxEndpoints);
-    ignored.over = listed.records.length - instances.length;
-    await eachOf(instances, Math.min(MAX_TEXTS_AT_ONCE, instances.length), async ({ data }) => {
-      const instance = `${hostText(data)}.`;
-      const [srv, txt] = await Promise.all([
-        askOrFail(this.source, instance, Type.SRV),
-        askOrFail(this.source, instance, Type.TXT),
-      ]);
-      if (srv instanceof QueryFailure) {
-        ignored.unresolved++;
-        return;
-      }
-      unproven ??= this.#judge(srv);
-      const found = recordsOf(srv, instance, Type.SRV);
-      ttl = Math.min(ttl, found.ttl);
-      let texts = NO_METADATA;
-      if (!(txt instanceof QueryFailure)) {
-        unproven ??= this.#judge(txt);
-        texts = readMetadata(recordsOf(txt, instance, Type.TXT).records);
-      }
-      const label = Buffer.from(data.subarray(1, 1 + data[0])).toString('utf8');
-      const own: Target[] = [];
-      for (const one of found.records) this.#addSrv(own, one.data, ignored, label, texts);
-      const came = alongside(srv.additionals, keysOf(own));
-      for (const [key, addresses] of came.addresses) along.addresses.set(key, addresses);
-      targets.push(...own);
-    });
-    return { targets, ttl, along, unproven, ignored };
+    const unproven = this.#judge(answer);
+    const { records, ttl } = recordsOf(answer, name, Type.PTR);
+    if (records.length === 0) return missing(answer, name, 'PTR', ttl);
+    const pointers = records.slice(0, this.options.maxEndpoints);
+    const list = new TargetList(this.options.within);
+    list.ignored.over = records.length - pointers.length;
+    const found = await readInstances(this.source, pointers, list, this.#earlier, this.options);
+    if (list.targets.length === 0 && this.options.provenOnly) this.#refuse(found.unproven);
+    const { targets, ignored } = list;
+    return { targets, ttl: Math.min(ttl, found.ttl), unproven: unproven ?? found.unproven, ignored };
+  }
+  /** @throws {ServiceError} `insecure` where that is why there is nothing */
+  #refuse(reason: string | undefined): void {
+    if (reason !== undefined) throw serviceError('insecure', this.options.name, reason);
   }
 
   /** Addresses and metadata for what was read. */
-  async #complete(kind: RecordKind, read: Targets): Promise<Finding> {
-    const { name, maxEndpoints } = this.options;
+  async #complete(kind: RecordKind, read: Targets): Promise<Gathered | Missing> {
+    const { name, maxEndpoints, provenOnly } = this.options;
     const { ignored } = read;
     const targets = unique(read.targets);
     if (targets.length > maxEndpoints) {
@@ -278,105 +207,92 @@ export class Gatherer {
       targets.length = maxEndpoints;
     }
     const hosts = new Map(targets.map(({ key, host }) => [key, host]));
+    const came = new Map<string, Addresses>();
+    for (const one of targets) if (one.came !== undefined) came.set(one.key, one.came);
+    const most = kind === 'address' ? maxEndpoints : MAX_ADDRESSES;
     const [addresses, texts] = await Promise.all([
-      addressesOfAll(this.source, hosts, read.along.addresses, kind === 'address' ? maxEndpoints : undefined),
-      this.#textsOf(kind, hosts, read),
+      addressesOfAll(this.source, hosts, came, { earlier: this.#earlier, provenOnly, most }),
+      this.#textsOf(kind, targets),
     ]);
-    const unknown = new Set<string>();
     const endpoints: FoundEndpoint[] = [];
-    let { ttl } = read;
-    let { unproven } = read;
+    let unknown = 0;
+    let refused: string | undefined;
+    let { ttl, unproven } = read;
     for (const target of targets) {
       const found = addresses.get(target.key)!;
-      if (found.unproven !== undefined && this.options.provenOnly) throw serviceError('insecure', name, found.unproven);
-      unproven ??= found.unproven;
+      const text = texts.get(target.key) ?? NOTHING_TOLD;
       ttl = Math.min(ttl, found.ttl);
       const at = found.addresses.length > 0 ? found.addresses : this.source.sort(target.hints);
-      if (found.failed) unknown.add(target.host);
-      if (at.length === 0) {
-        ignored.unresolved++;
+      const isWaiting = text.failed && this.options.needsTexts;
+      if (found.failed || isWaiting) unknown++;
+      if (at.length === 0 || isWaiting) {
+        const reason = provenOnly ? (found.unproven ?? text.unproven) : undefined;
+        refused ??= reason;
+        if (reason === undefined) ignored.unresolved++;
+        else ignored.unproven++;
         continue;
       }
+      // Where all has to be proven, what is here is.
+      const reason = provenOnly ? undefined : (target.unproven ?? found.unproven ?? text.unproven);
+      unproven ??= reason;
       const { host, port, priority, weight, alpn, instance } = target;
-      const metadata = target.texts ?? texts.get(target.key) ?? NO_METADATA;
-      const secure = this.source.proves && read.unproven === undefined && found.unproven === undefined;
+      const metadata = target.texts ?? text.metadata;
+      const secure = this.source.proves && read.unproven === undefined && reason === undefined;
       const id = `${host}:${port}`;
       endpoints.push({ id, host, port, priority, weight, addresses: at, metadata, alpn, instance, secure });
     }
-    if (kind === 'address') {
-      if (unknown.size > 0 && endpoints.length === 0) throw new QueryFailure('ESERVFAIL');
-      if (endpoints.length === 0) return { kind: 'missing', why: `${name} has no address`, ttl: finite(ttl) };
-      return { ...this.#ofAddresses(endpoints[0], ttl, unproven), unknown };
+    if (endpoints.length === 0) this.#refuse(refused);
+    if (unknown > 0 && endpoints.length === 0) throw new QueryFailure('ESERVFAIL');
+    if (kind === 'address' && endpoints.length === 0) {
+      return { kind: 'missing', why: `${name} has no address`, ttl: finite(ttl) };
     }
-    const secure = this.source.proves && unproven === undefined;
-    return { kind: 'set', records: kind, endpoints, unknown, ignored, secure, unproven, ttl: finite(ttl) };
+    this.#earlier.keep();
+    this.#last = kind;
+    const secure = this.source.proves && (provenOnly || unproven === undefined);
+    const all = kind === 'address' ? eachAddress(endpoints[0]) : endpoints;
+    return { kind: 'set', records: kind, endpoints: all, unknown, ignored, secure, unproven, ttl: finite(ttl) };
   }
 
-  /** Of a name with addresses alone each address is an endpoint, as the pods of a headless service are. */
-  #ofAddresses(host: FoundEndpoint, ttl: number, unproven: string | undefined): Extract<Finding, { kind: 'set' }> {
-    const endpoints = host.addresses.map(address => {
-      const id = formatSocketAddress({ address, port: host.port, family: address.includes(':') ? 6 : 4 });
-      return { ...host, id, addresses: [address] };
-    });
-    const { secure } = host;
-    const ignored = nothingIgnored();
-    return {
-      kind: 'set',
-      records: 'address',
-      endpoints,
-      unknown: new Set(),
-      ignored,
-      secure,
-      unproven,
-      ttl: finite(ttl),
-    };
-  }
-
-  async #textsOf(
-    kind: RecordKind,
-    hosts: ReadonlyMap<string, string>,
-    { along }: Targets,
-  ): Promise<Map<string, Metadata>> {
-    const found = new Map<string, Metadata>();
-    if (kind === 'dns-sd' || kind === 'address') return found;
-    const wanted: [string, string][] = [];
-    for (const [key, host] of hosts) {
-      const came = along.texts.get(key);
-      if (came !== undefined && !this.source.proves) found.set(key, readMetadata(came));
-      else if (this.options.texts) wanted.push([key, host]);
-    }
-    await eachOf(wanted, Math.min(MAX_TEXTS_AT_ONCE, wanted.length), async ([key, host]) => {
-      const answer = await askOrFail(this.source, `${host}.`, Type.TXT);
-      if (answer instanceof QueryFailure) return;
-      this.#judge(answer);
-      found.set(key, readMetadata(recordsOf(answer, `${host}.`, Type.TXT).records));
+  async #textsOf(kind: RecordKind, targets: readonly Target[]): Promise<Map<string, Texts>> {
+    const found = new Map<string, Texts>();
+    if (kind === 'dns-sd' || kind === 'address' || !this.options.texts) return found;
+    const { texts: earlier } = this.#earlier;
+    const wanted = new Map(targets.filter(one => one.texts === undefined).map(({ key, host }) => [key, host]));
+    await eachOf(wanted, Math.min(MAX_TEXTS_AT_ONCE, wanted.size), async ([key, host]) => {
+      const name = `${host}.`;
+      const answer = await askOrFail(this.source, name, Type.TXT);
+      const unproven = answer.unproven?.reason;
+      if (isTold(answer, this.options)) {
+        const metadata = earlier.told(name, readMetadata(recordsOf(answer, name, Type.TXT).records));
+        found.set(key, { metadata, failed: false, unproven });
+      } else {
+        const known = earlier.untold(name);
+        found.set(key, { metadata: known ?? NO_METADATA, failed: known === undefined, unproven });
+      }
     });
     return found;
   }
 }
 
-const NOTHING_ALONG: Alongside = { addresses: new Map<string, Addresses>(), texts: new Map() };
+interface Texts {
+  readonly metadata: Metadata;
+  /** Nobody could tell, now or before. */
+  readonly failed: boolean;
+  readonly unproven: string | undefined;
+}
+const NOTHING_TOLD: Texts = { metadata: NO_METADATA, failed: false, unproven: undefined };
+
+/** Of a name with addresses alone each address is an endpoint, as the pods of a headless service are. */
+function eachAddress(host: FoundEndpoint): FoundEndpoint[] {
+  return host.addresses.map(address => {
+    const id = formatSocketAddress({ address, port: host.port, family: address.includes(':') ? 6 : 4 });
+    return { ...host, id, addresses: [address] };
+  });
+}
 
 const finite = (ttl: number): number => (Number.isFinite(ttl) ? ttl : 0);
-const isRoot = (data: Uint8Array, at: number): boolean => nameKey(data.subarray(at)) === ROOT;
-const keysOf = (targets: readonly Target[]): Set<string> => new Set(targets.map(({ key }) => key));
 
 function missing(answer: Answer, name: string, type: string, ttl: number): Missing {
   const why = answer.missing ? `there is no ${name}` : `${name} has no ${type} record`;
   return { kind: 'missing', why, ttl: finite(ttl) };
-}
-
-/** One target and port is one endpoint: of several records the one with the lowest priority, then the greatest weight. */
-function unique(targets: readonly Target[]): Target[] {
-  const found = new Map<string, Target>();
-  for (const one of targets) {
-    const id = `${one.key}${one.port}`;
-    const other = found.get(id);
-    const isBetter =
-      other === undefined ||
-      one.priority < other.priority ||
-      (one.priority === other.priority && one.weight > other.weight);
-    if (isBetter) found.set(id, one);
-  }
-  return [...found.values()];
 }

@@ -1,8 +1,10 @@
-// Addresses of many hosts at a time: those that came along, and those that have to be asked for.
+// Addresses of many hosts at a time: those that came along, and those that have to be asked for; of a family that nobody can
+// tell of now, those that were told before.
 //
 // Bounds: 64 questions of one service at a time, of the client's 512; MAX_ADDRESSES of a host.
 import { Type } from '../../wire/iana.js';
 import { encodeName, equalNames, nameToText } from '../../wire/name.js';
+import type { Earlier } from './earlier.js';
 import { addAddresses, type Addresses, MAX_ADDRESSES, recordsOf } from './reading.js';
 import { type Answer, QueryFailure, type RecordSource } from './source.js';
 
@@ -42,6 +44,14 @@ export async function askOrFail(source: RecordSource, name: string, type: number
   }
 }
 
+/** Whether it is an answer; where all has to be proven, only what is. */
+export function isTold<T extends { readonly unproven?: unknown }>(
+  answer: T | QueryFailure,
+  { provenOnly }: { readonly provenOnly: boolean },
+): answer is T {
+  return !(answer instanceof QueryFailure) && !(provenOnly && answer.unproven !== undefined);
+}
+
 /** Aliases whose ends a server leaves to whoever asks it, as those do that do not resolve. */
 const MAX_FOLLOWED = 4;
 
@@ -62,41 +72,56 @@ async function askFollowing(source: RecordSource, name: string, type: number) {
   }
 }
 
-async function addressesOf(source: RecordSource, host: string, most: number): Promise<HostAddresses> {
+interface Asking {
+  readonly earlier: Earlier;
+  readonly provenOnly: boolean;
+  /** Addresses of one host. */
+  readonly most?: number;
+}
+
+async function addressesOf(source: RecordSource, key: string, host: string, asking: Asking): Promise<HostAddresses> {
+  const { earlier, most = MAX_ADDRESSES } = asking;
   const name = `${host}.`;
   const types = [Type.AAAA, Type.A];
   const answers = await Promise.all(types.map(type => askFollowing(source, name, type)));
-  const found: Addresses = { addresses: [], ttl: Infinity };
+  const addresses: string[] = [];
+  let least = Infinity;
   let failed = false;
   let unproven: string | undefined;
   let denied = Infinity;
-  for (const answer of answers) {
-    if (answer instanceof QueryFailure) {
+  for (const [i, answer] of answers.entries()) {
+    const family = `${key}${types[i]}`;
+    const reason = answer instanceof QueryFailure ? answer.unproven?.reason : answer.unproven;
+    unproven ??= reason;
+    if (!isTold(answer, asking)) {
       failed = true;
-      unproven ??= answer.unproven?.reason;
+      addresses.push(...(earlier.addresses.untold(family) ?? []));
       continue;
     }
     const { records, ttl } = answer;
-    unproven ??= answer.unproven;
-    addAddresses(found, records, most);
-    if (records.length > 0) found.ttl = Math.min(found.ttl, ttl);
+    const told: Addresses = { addresses: [], ttl: Infinity };
+    addAddresses(told, records, most);
+    addresses.push(...earlier.addresses.told(family, told.addresses));
+    if (records.length > 0) least = Math.min(least, ttl);
     else denied = Math.min(denied, ttl);
   }
+  const isFound = addresses.length > 0;
   // One family is enough. That there is no other is not asked about again for that: many zones say it for seconds only.
-  const ttl = found.addresses.length > 0 ? found.ttl : denied;
-  return { addresses: source.sort(found.addresses), ttl, failed: failed && found.addresses.length === 0, unproven };
+  const ttl = isFound ? least : denied;
+  // Where all has to be proven, what is not is not among them.
+  if (isFound && asking.provenOnly) unproven = undefined;
+  return { addresses: source.sort(addresses.slice(0, most)), ttl, failed: failed && !isFound, unproven };
 }
 
 /**
  * @param hosts by key
  * @param known what came along, by key: such a host is not asked for
- * @param most addresses of one host
  */
 export async function addressesOfAll(
   source: RecordSource,
   hosts: ReadonlyMap<string, string>,
   known: ReadonlyMap<string, Addresses>,
-  most = MAX_ADDRESSES,
+  asking: Asking,
 ): Promise<Map<string, HostAddresses>> {
   const found = new Map<string, HostAddresses>();
   const wanted: [string, string][] = [];
@@ -106,7 +131,7 @@ export async function addressesOfAll(
     else found.set(key, { addresses: source.sort(came.addresses), ttl: came.ttl, failed: false, unproven: undefined });
   }
   await eachOf(wanted, Math.min(MAX_AT_ONCE, wanted.length), async ([key, host]) => {
-    found.set(key, await addressesOf(source, host, most));
+    found.set(key, await addressesOf(source, key, host, asking));
   });
   return found;
 }

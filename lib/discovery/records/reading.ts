@@ -105,6 +105,19 @@ export function alongside(additionals: readonly ResourceRecord[], wanted: Readon
 export const hostText = (name: Uint8Array): string => nameToText(foldedName(name)).slice(0, -1);
 export const hostKey = (host: string): string => keyOf(encodeName(host === '' ? '.' : host));
 
+const LABEL = /^[a-z0-9_-]+$/;
+const NUMBER = /^(\d+|0x[0-9a-f]*)$/;
+
+/**
+ * Whether a name, as `hostText` has it, is that of a host (RFC 1123 section 2.1, with underscores). Others are none that
+ * sockets, URLs, certificates and logs would read in the same way: `net.connect` takes `127.0.0.1` for an address and asks
+ * no lookup, a URL ends at a slash.
+ */
+export function isHostName(host: string): boolean {
+  const labels = host.split('.');
+  return labels.every(one => LABEL.test(one)) && !NUMBER.test(labels.at(-1)!) && URL.canParse(`http://${host}`);
+}
+
 /** Whether a host is a domain, or lies below it. */
 export function isWithin(host: string, domain: string): boolean {
   return isAtOrBelow(foldedName(encodeName(host)), foldedName(encodeName(domain)));

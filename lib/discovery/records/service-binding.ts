@@ -1,12 +1,17 @@
 // SVCB and HTTPS records as endpoints (RFC 9460): their mode, target, port, protocols and address hints.
 import { formatAddress } from '../../base/address.js';
-import { addressHints } from '../../wire/svcb.js';
-import { plainNameLength } from '../../wire/name.js';
+import { addressHints, alpnIds, readServiceBinding as readRecord, SvcParam } from '../../wire/svcb.js';
 import { u16 } from './reading.js';
 
-const Key = { mandatory: 0, alpn: 1, noDefaultAlpn: 2, port: 3, ipv4hint: 4, ipv6hint: 6 } as const;
 /** What is understood: a record with any other mandatory key (ECH is one) is passed over (section 8). */
-const UNDERSTOOD: ReadonlySet<number> = new Set(Object.values(Key));
+const UNDERSTOOD: ReadonlySet<number> = new Set([
+  SvcParam.mandatory,
+  SvcParam.alpn,
+  SvcParam.noDefaultAlpn,
+  SvcParam.port,
+  SvcParam.ipv4hint,
+  SvcParam.ipv6hint,
+]);
 
 export interface ServiceBinding {
   /** 0 is an alias of its target (section 2.4.2). */
@@ -18,34 +23,23 @@ export interface ServiceBinding {
   readonly hints: readonly string[];
 }
 
-function alpnIds(value: Uint8Array): string[] {
-  const ids: string[] = [];
-  for (let at = 0; at < value.length; at += 1 + value[at]) {
-    ids.push(Buffer.from(value.subarray(at + 1, at + 1 + value[at])).toString('latin1'));
-  }
-  return ids;
-}
-
-/** @returns undefined for data that is cut off, and where something is mandatory that is not understood */
+/** @returns undefined for data that is malformed, and where something is mandatory that is not understood */
 export function readServiceBinding(data: Uint8Array): ServiceBinding | undefined {
-  const name = data.length < 3 ? 0 : plainNameLength(data, 2);
-  if (name === 0) return undefined;
-  let port: number | undefined;
-  let alpn: readonly string[] = [];
-  let at = 2 + name;
-  while (at < data.length) {
-    if (at + 4 > data.length) return undefined;
-    const key = u16(data, at);
-    const value = data.subarray(at + 4, at + 4 + u16(data, at + 2));
-    if (value.length !== u16(data, at + 2)) return undefined;
-    if (key === Key.mandatory) {
-      for (let i = 0; i + 2 <= value.length; i += 2) if (!UNDERSTOOD.has(u16(value, i))) return undefined;
-    } else if (key === Key.port) {
-      if (value.length !== 2) return undefined;
-      port = u16(value, 0);
-    } else if (key === Key.alpn) alpn = alpnIds(value);
-    at += 4 + value.length;
+  const record = readRecord(data);
+  if (record === undefined) return undefined;
+  const { priority, target, params } = record;
+  // The parameters of an alias say nothing (section 2.4.2).
+  if (priority === 0) return { priority, target, port: undefined, alpn: [], hints: [] };
+  const mandatory = params.get(SvcParam.mandatory) ?? new Uint8Array();
+  for (let i = 0; i + 2 <= mandatory.length; i += 2) {
+    const key = u16(mandatory, i);
+    if (!UNDERSTOOD.has(key) || !params.has(key)) return undefined;
   }
-  const hints = addressHints(data).map(formatAddress);
-  return { priority: u16(data, 0), target: data.slice(2, 2 + name), port, alpn, hints };
+  const portOctets = params.get(SvcParam.port);
+  if (portOctets !== undefined && portOctets.length !== 2) return undefined;
+  const port = portOctets && u16(portOctets, 0);
+  const alpnOctets = params.get(SvcParam.alpn);
+  const alpn = alpnOctets === undefined ? [] : alpnIds(alpnOctets);
+  if (alpn === undefined) return undefined;
+  return { priority, target, port, alpn, hints: addressHints(data).map(formatAddress) };
 }

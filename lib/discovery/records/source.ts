@@ -57,4 +57,22 @@ export class ClientSource implements RecordSource {
   }
 }
 
+/** Counts what is not answered at once, by a cache. */
+export class CountedSource implements RecordSource {
+  asked = 0;
+  readonly proves: boolean;
+
+  constructor(private readonly source: RecordSource) {
+    this.proves = source.proves;
+  }
+  ask(name: string, type: number): Answer | Promise<Answer> {
+    const answer = this.source.ask(name, type);
+    if (answer instanceof Promise) this.asked++;
+    return answer;
+  }
+  sort(addresses: readonly string[]): string[] {
+    return this.source.sort(addresses);
+  }
+}
+
 export { QueryFailure };

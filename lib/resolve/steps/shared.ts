@@ -5,6 +5,7 @@
 // named, or translated for some (DNS64); and none where lists have rules about who serves a zone. Local data comes before
 // this step.
 import type { Timer } from '../../base/clock.js';
+import type { Due } from '../../base/equal-timers.js';
 import type { SecondLevel, SharedAnswer, SharedReader } from '../../cache/answers/second-level.js';
 import type { Query } from '../../wire/query.js';
 import { type Flyer, isKept } from '../asker.js';
@@ -19,12 +20,14 @@ type Next = (landing: Landing) => Outcome | Promise<Outcome> | undefined;
 export function askFleet(
   query: Query,
   asker: Flyer,
-  { group, landing, next, parts }: { group: string | undefined; landing: Landing; next: Next; parts: StepParts },
+  group: string | undefined,
+  its: SharedReadParts,
 ): Outcome | Promise<Outcome> | undefined {
+  const { landing, next, parts } = its;
   const { level } = parts.context;
   if (level === undefined || !mayShare(query, asker, group, parts)) return next(landing);
   asker.flight.sharedSinceMs = parts.clock.nowMs();
-  return new SharedRead(query, asker, { landing, next, parts, level }).begin();
+  return new SharedRead(query, asker, level, its).begin();
 }
 
 function mayShare(query: Query, asker: Flyer, group: string | undefined, { context }: StepParts): boolean {
@@ -45,11 +48,10 @@ interface SharedReadParts {
   readonly landing: Landing;
   readonly next: Next;
   readonly parts: StepParts;
-  readonly level: SecondLevel;
 }
 
 /** One question's read. Both it and what is asked beside it may come first; the other one is not listened to. */
-class SharedRead implements SharedReader, Landing {
+class SharedRead implements SharedReader, Landing, Due {
   #timer: Timer | undefined;
   #goesOn = false;
   #landed = false;
@@ -57,11 +59,13 @@ class SharedRead implements SharedReader, Landing {
   constructor(
     private readonly query: Query,
     private readonly asker: Flyer,
+    private readonly level: SecondLevel,
     private readonly its: SharedReadParts,
   ) {}
 
   begin(): Outcome | Promise<Outcome> | undefined {
-    const { level, next, landing } = this.its;
+    const { level } = this;
+    const { next, landing } = this.its;
     if (!level.read(this.query, this)) return next(landing);
     if (!this.#goesOn && !this.#landed) this.#hedge(level.hedgeMs);
     return undefined;
@@ -75,7 +79,7 @@ class SharedRead implements SharedReader, Landing {
     try {
       // A refresh wants what is younger than what is about to end.
       if (!isWanted || !keep.shared(query, asker, answer, context.options.denials)) {
-        if (isWanted) this.its.level.unusable();
+        if (isWanted) this.level.unusable();
         this.absent();
       } else if (answer.remainingSeconds <= 0) {
         if (context.options.staleEnabled) asker.flight.stale ??= { kind: 'cached', tenant: asker.tenant };
@@ -99,7 +103,10 @@ class SharedRead implements SharedReader, Landing {
   }
 
   #hedge(ms: number): void {
-    this.#timer = this.its.parts.soon.after(ms, () => this.#goOn());
+    this.#timer = this.its.parts.soon.after(ms, this);
+  }
+  timeIsUp(): void {
+    this.#goOn();
   }
 
   #goOn(): void {

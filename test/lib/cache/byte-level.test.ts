@@ -346,7 +346,106 @@ describe('written through', () => {
   });
 });
 
+describe('written through, many at once', () => {
+  test('each waits for its own, not for what comes after it', async () => {
+    const [one] = await fleet({ write: 'through', throughMs: 2000 });
+    redis.delayMs = 5;
+    const took: number[] = [];
+    for (let i = 0; i < 100; i++) {
+      const begun = clock.nowMs();
+      void one.write(`k${i}`, 'v').then(() => took.push(clock.nowMs() - begun));
+      await pass(1);
+    }
+    await pass(100);
+    expect(took).toHaveLength(100);
+    expect(Math.max(...took)).toBeLessThan(50);
+  });
+});
+
+test('a value that was loaded before a change is refused, however wrong the clock of who has loaded it', async () => {
+  const [one, other] = await fleet();
+  // Of this one the answer about the time was long on its way.
+  redis.slow = name => (name === 'TIME' ? 600 : 0);
+  const wrong = instance();
+  await pass(700);
+  redis.slow = undefined;
+  await wrong.fetch('k', () => 'old');
+  await pass(100);
+  one.delete('k');
+  await arrived();
+  // What it had loaded comes late.
+  await wrong.fetch('k2', () => 'old');
+  await pass(10);
+  const [key2] = [...redis.values.keys()];
+  expect(redis.values.size).toBe(1);
+  one.delete('k2');
+  const kept = redis.values.get(key2)!;
+  await pass(50);
+  redis.values.set(key2, kept);
+  expect(await other.fetch('k2', () => 'new')).toBe('new');
+});
+
 describe('instances that take turns', () => {
+  test('let the next one load at once when a load fails, is overtaken or stores nothing', async () => {
+    const [one, other] = await fleet({ leaseMs: 10_000 });
+    const ways: (() => Promise<unknown>)[] = [
+      () => one.fetch('k', () => Promise.reject(new Error('down'))).catch(() => 0),
+      () => one.fetch('k', (_, context) => ((context.store = false), 'not kept')),
+      () => {
+        const overtaken = new Pending<string>();
+        const loading = one.fetch('k', () => overtaken.promise);
+        void pass(5).then(() => {
+          one.delete('k');
+          overtaken.resolve('old');
+        });
+        return loading;
+      },
+    ];
+    for (const way of ways) {
+      const first = way();
+      await pass(10);
+      await first;
+      await pass(30);
+      const second = other.fetch('k', () => 'of the second');
+      await pass(60);
+      expect(await second).toBe('of the second');
+      other.delete('k');
+      await pass(60);
+      one.get('k');
+    }
+    // A user's rights are for what begins so.
+    expect([...redis.values.keys()].every(key => key.startsWith('sd1:'))).toBe(true);
+  });
+  test('look once more when it is their turn: the one before may have stored the value meanwhile', async () => {
+    const [one, other] = await fleet({ leaseMs: 1000, deadlineMs: 100 });
+    one.set('k', 'stored');
+    await arrived();
+    const [[key, value]] = redis.values;
+    redis.values.delete(key);
+    redis.slow = name => (name === 'SET' ? 10 : 0);
+    const found = other.fetch('k', none);
+    await pass(5);
+    redis.values.set(key, value);
+    await pass(20);
+    expect(await found).toBe('stored');
+    await pass(20);
+    expect([...redis.values.keys()]).toEqual([key]); // the lease is given back
+  });
+  test('have leases where a user of Redis has rights, and give none back that may be over', async () => {
+    const [one] = await fleet({ leaseMs: 1000 });
+    const slow = new Pending<string>();
+    const loading = one.fetch('k', () => slow.promise);
+    await pass(5);
+    const [lease] = redis.values.keys();
+    expect(lease).toMatch(/^sd1:bytes:[\w-]{22}:lease$/);
+    await pass(1500);
+    redis.values.set(lease, { value: Buffer.from('taken'), untilMs: redis.nowMs() + 1000 });
+    slow.resolve('v');
+    await loading;
+    await pass(10);
+    expect(redis.values.has(lease)).toBe(true);
+  });
+
   test('one loads, the others wait for what it has stored', async () => {
     const [one, other] = await fleet({ leaseMs: 2000 });
     const slow = new Pending<string>();

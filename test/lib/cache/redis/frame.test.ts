@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -118,6 +118,19 @@ test.each([
     if (!changed.equals(frame) && typeof mine.open(key, changed) !== 'string') taken++;
   }
   expect(taken).toBe(0);
+});
+test('a seal is 16 octets of HMAC-SHA-256 over key, header and body, however long', () => {
+  const mac = new Secrets([secret]).newest!.derive('mac', 32);
+  for (const length of [0, 1, 55, 64, 150, 4000, 5000, 70_000]) {
+    const frame = sealer([secret]).seal(key, fields, randomBytes(length));
+    const end = frame.length - FRAME_TAG;
+    const hmac = createHmac('sha256', mac)
+      .update(Buffer.from([0, key.length]))
+      .update(key);
+    const expected = hmac.update(frame.subarray(0, end)).digest().subarray(0, FRAME_TAG);
+    expect(frame.subarray(end)).toEqual(expected);
+    expect(sealer([secret]).open(key, frame)).toMatchObject(fields);
+  }
 });
 test('a value without a seal is refused by a fleet that has a secret', () => {
   expect(sealer([secret]).open(key, sealer([]).seal(key, fields, body))).toBe('unsealed');

@@ -130,6 +130,62 @@ describe('a level in Redis', () => {
     expect(Math.abs(found.storedMs - redis.nowMs())).toBeLessThan(100);
     expect(one.level.clock.moved).toBe(1);
   });
+  test('tells others that a value is older, by as much as it may be wrong about the clock of Redis', async () => {
+    // TIME took long on its way back: the clock there is taken for half of that ahead.
+    redis.slow = name => (name === 'TIME' ? 800 : 0);
+    const late = instance(clock, redis);
+    late.level.begin();
+    await clock.advance(900);
+    expect(late.level.clock.errorMs).toBeGreaterThanOrEqual(400);
+    const asked = redis.nowMs();
+    late.level.write(key('a'), times(), tells, Buffer.from('v'));
+    await clock.advance(10);
+    expect(((await read('a')) as Frame).storedMs).toBeLessThanOrEqual(asked);
+    // It is asked again soon, and then it is known.
+    redis.slow = undefined;
+    await clock.advance(2000);
+    expect(late.level.clock.errorMs).toBeLessThan(1);
+    expect(Math.abs(late.level.clock.nowMs() - redis.nowMs())).toBeLessThan(2);
+    // A worse measurement does not take the place of a better one.
+    redis.slow = name => (name === 'TIME' ? 800 : 0);
+    await clock.advance(12_000);
+    expect(Math.abs(late.level.clock.nowMs() - redis.nowMs())).toBeLessThan(2);
+    expect(late.level.clock.moved).toBe(0);
+    await late.level.close(0);
+  });
+  test('tells readers in a later turn, however many ask at once and in a Cluster too', async () => {
+    for (const nodeOf of [undefined, () => 'a']) {
+      await Promise.all([one.level.close(0), other.level.close(0)]);
+      redis = new FakeRedis(clock);
+      redis.nodeOf = nodeOf;
+      [one, other] = [instance(clock, redis), instance(clock, redis)];
+      one.level.begin();
+      other.level.begin();
+      await settle();
+      let begun = 0;
+      const early: number[] = [];
+      const ended: string[] = [];
+      redis.stopped = true;
+      // More than a connection takes.
+      for (let i = 0; i < 5000; i++) {
+        const tell = (how: string) => (): void => {
+          if (begun <= i) early.push(i);
+          ended.push(how);
+        };
+        const asked = other.level.read(key(`${i}`), FrameKind.answer, {
+          found: tell('found'),
+          absent: tell('absent'),
+          unread: tell('unread'),
+        });
+        expect(asked).toBe(true);
+        begun++;
+      }
+      await clock.advance(25);
+      expect(early).toEqual([]);
+      expect(ended).toEqual(Array.from({ length: 5000 }, () => 'unread'));
+      redis.stopped = false;
+    }
+  });
   test('does not ask while it is not connected, and does not wait', async () => {
     redis.kill();
     expect(await read('a')).toBe('not asked');
@@ -265,7 +321,8 @@ describe('a level in Redis', () => {
       redis.cut();
       await clock.advance(1000);
       const at = redis.nowMs();
-      entries.splice(0, entries.length, { id: [Math.floor(at), 0], value: Buffer.from('cut') });
+      const others = Array.from({ length: 20 }, (_, i) => ({ id: [Math.floor(at), i], value: Buffer.from('cut') }));
+      entries.splice(0, entries.length, ...(others as typeof entries));
       redis.down = false;
       await clock.advance(6000);
       expect(other.missed).toEqual([Math.floor(at)]);
@@ -282,13 +339,51 @@ describe('a level in Redis', () => {
       redis.down = false;
       await clock.advance(6000);
       expect(other.level.reader.stats.gaps).toBe(1);
-      // Nothing has been said since: there is nothing to be missed when it breaks again.
+      // Who had said it does not know who has read it, and says that all is over.
+      expect(items()).toEqual(['x', '*']);
       redis.cut();
       await clock.advance(6000);
       expect(other.level.reader.stats.gaps).toBe(1);
       one.level.writer.say(Buffer.from('y'));
       await clock.advance(10);
-      expect(items()).toEqual(['x', 'y']);
+      expect(items()).toEqual(['x', '*', 'y']);
+      expect(other.level.reader.stats.gaps).toBe(1);
+    });
+    test('whose last entries a replica did not have is mended by who has said them', async () => {
+      one.level.writer.say(Buffer.from('copied'));
+      await clock.advance(10);
+      const [stream] = [...redis.streams.keys()];
+      // The other one is away when it is said; the replica has not got it when it takes its master's place.
+      const copy = [...redis.streams.get(stream)!];
+      other.level.reader.close();
+      const cutOff = instance(clock, redis);
+      one.level.writer.say(Buffer.from('lost'));
+      await clock.advance(10);
+      redis.streams.set(stream, [...copy]);
+      cutOff.level.begin();
+      redis.cut();
+      await clock.advance(6000);
+      expect(items(cutOff)).toEqual(['copied', '*']);
+      expect(one.level.reader.stats.lost).toBe(1);
+      await cutOff.level.close(0);
+    });
+    test('of a server whose clock is behind is read from its beginning', async () => {
+      one.level.writer.say(Buffer.from('x'));
+      await clock.advance(10);
+      const [stream] = [...redis.streams.keys()];
+      other.told.length = 0;
+      redis.down = true;
+      redis.cut();
+      await clock.advance(100);
+      // Without what was read last, and with entries from before and from after it.
+      const { value, id } = redis.streams.get(stream)![0];
+      redis.streams.set(stream, [
+        { id: [id[0] - 500, 0], value },
+        { id: [id[0] + 500, 0], value },
+      ]);
+      redis.down = false;
+      await clock.advance(6000);
+      expect(items().filter(item => item === 'x')).toHaveLength(2);
       expect(other.level.reader.stats.gaps).toBe(1);
     });
     test('in which nothing was ever said has no gaps', async () => {
