@@ -20,7 +20,8 @@ const CODES: Readonly<Record<Category, ShardnsErrorCode>> = {
 
 const ADVICE: Readonly<Record<Category, string>> = {
   transient: 'it is tried again by itself',
-  missing: 'check the name; in Kubernetes, whether a port has that name and a pod is ready',
+  missing:
+    'check the name, which is asked for without a search list; in Kubernetes, whether a port has that name and a pod is ready',
   refused: 'let this client ask these servers',
   'not offered': 'nothing is to be tried before the zone changes',
   insecure: 'sign the zone, or leave out `secure: "required"`',

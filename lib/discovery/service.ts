@@ -47,6 +47,7 @@ export class Service
   /** @param parts see discover() */
   constructor(parts: ServiceParts) {
     super();
+    this.setMaxListeners(0); // each agent, dispatcher, channel and iterator listens: many are no leak
     this.#parts = parts;
     this.#set = parts.set;
     this.settings = parts.set.settings;

@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 export interface Backend {
   readonly name: string;
   readonly port: number;
+  readonly address: string;
   requests: number;
   /** Host headers that it was asked by. */
   readonly hosts: Set<string>;
@@ -18,12 +19,13 @@ export interface Backend {
 
 export async function backend(
   name: string,
-  { tls, port = 0 }: { tls?: https.ServerOptions; port?: number } = {},
+  { tls, port = 0, address = '127.0.0.1' }: { tls?: https.ServerOptions; port?: number; address?: string } = {},
 ): Promise<Backend> {
   const sockets = new Set<Socket>();
   const made: Backend = {
     name,
     port: 0,
+    address,
     requests: 0,
     hosts: new Set(),
     status: 200,
@@ -47,6 +49,6 @@ export async function backend(
     socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));
   });
-  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve));
+  await new Promise<void>(resolve => server.listen(port, address, resolve));
   return Object.assign(made, { port: (server.address() as AddressInfo).port });
 }

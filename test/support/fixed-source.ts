@@ -8,6 +8,8 @@ export interface Listed {
   readonly port: number;
   readonly priority?: number;
   readonly weight?: number;
+  /** 127.0.0.1, if not given. */
+  readonly address?: string;
 }
 
 /** @param list asked at each look */
@@ -22,8 +24,8 @@ export function fixedSource(list: () => readonly Listed[], ttl = 1): RecordSourc
           encodeRecord({ name, type: 'SRV', ttl, data: `${priority} ${weight} ${port} ${host}.example.` }),
         ),
         authorities: [],
-        additionals: listed.map(({ name: host }) =>
-          encodeRecord({ name: `${host}.example`, type: 'A', ttl, data: '127.0.0.1' }),
+        additionals: listed.map(({ name: host, address = '127.0.0.1' }) =>
+          encodeRecord({ name: `${host}.example`, type: 'A', ttl, data: address }),
         ),
         unproven: undefined,
       };

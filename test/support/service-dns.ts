@@ -33,6 +33,8 @@ export class ServiceDns {
   readonly asked: string[] = [];
   /** In place of all answers. */
   failing: number | 'silence' | undefined;
+  /** So many records are in an answer over UDP, and nothing says that there are more, as Consul has it. */
+  cutTo: number | undefined;
   /** Seconds of denials. */
   negativeTtl = TTL;
   readonly client: DnsClient;
@@ -42,7 +44,7 @@ export class ServiceDns {
   constructor(options: LookupOptions = {}) {
     const handler: Handler = query => this.#answer(query);
     const tooLarge: Handler = query => {
-      const response = this.#answer(query);
+      const response = this.#answer(query, this.cutTo);
       if (response === undefined || response.length <= 1232) return response;
       const cut = Buffer.from(buildResponse(new Query(query), { rcode: 0 })!);
       cut[2] |= 0x02; // TC
@@ -67,7 +69,7 @@ export class ServiceDns {
     );
   }
 
-  #answer(octets: Buffer): Buffer | undefined {
+  #answer(octets: Buffer, most?: number): Buffer | undefined {
     const query = new Query(octets);
     const { question } = decodeMessage(octets);
     const name = nameToText(question.name).slice(0, -1).toLowerCase();
@@ -80,7 +82,10 @@ export class ServiceDns {
     if (known === undefined) {
       return Buffer.from(buildResponse(query, { rcode: Rcode.NXDOMAIN, authorities: [soa] })!);
     }
-    const answers = known.filter(([one]) => one === type || one === 'CNAME').map(line => record(name, line));
+    const answers = known
+      .filter(([one]) => one === type || one === 'CNAME')
+      .slice(0, most)
+      .map(line => record(name, line));
     const additionals = (this.additional.get(name) ?? []).map(([owner, line]) => record(owner, line));
     const authorities = answers.length === 0 ? [soa] : [];
     return Buffer.from(buildResponse(query, { rcode: 0, answers, authorities, additionals })!);

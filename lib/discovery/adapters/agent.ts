@@ -2,16 +2,18 @@
 // header, its path) stays as it is; where it goes is the service's.
 //
 // A request has its endpoint before the agent looks for a free socket, so that there is a pool for each. A connection that
-// fails is tried at another endpoint while the request waits: nothing of it was sent.
-import { errorMonitor } from 'node:events';
-import http, { type AgentOptions as HttpAgentOptions, type ClientRequest, type IncomingMessage } from 'node:http';
+// fails is tried at another endpoint while the request waits: nothing of it was sent. Those that wait for a connection to an
+// endpoint (`maxSockets`) go elsewhere when that is out.
+import type { AsyncResource } from 'node:async_hooks';
+import http, { type AgentOptions as HttpAgentOptions, type ClientRequest } from 'node:http';
 import https from 'node:https';
 import { type Socket } from 'node:net';
-import type { Endpoint, RequestOutcome } from '../endpoint.js';
+import type { Endpoint } from '../endpoint.js';
 import type { Change } from '../live-set.js';
 import type { ServiceFace } from '../service-face.js';
-import { connectInTurn, type How, type SocketOptions, type TlsOptions } from './connect.js';
+import { another, connectEndpoint, type How, isAt, type SocketOptions, type TlsOptions } from './connect.js';
 import { TlsSessions } from './tls-sessions.js';
+import { TrackedRequest } from './tracked-request.js';
 
 export interface AgentOptions extends HttpAgentOptions {
   /** For `https`: true, or what `tls.connect` takes. */
@@ -23,6 +25,7 @@ export interface AgentOptions extends HttpAgentOptions {
 /** What Node's agent has beside what its typings say. */
 interface Inside extends Pick<http.Agent, 'freeSockets' | 'maxSockets' | 'maxTotalSockets'> {
   options: SocketOptions;
+  requests: Record<string, ClientRequest[] | undefined>;
   sockets: Record<string, unknown[] | undefined>;
   totalSocketCount: number;
   addRequest(request: ClientRequest, options: SocketOptions): void;
@@ -30,6 +33,7 @@ interface Inside extends Pick<http.Agent, 'freeSockets' | 'maxSockets' | 'maxTot
   createConnection(options: SocketOptions): unknown;
   getName(options?: SocketOptions): string;
   keepSocketAlive(socket: Socket): boolean;
+  removeSocket(socket: object, options: SocketOptions): void;
   destroy(): void;
 }
 type Created = (error: Error | null, socket?: Socket) => void;
@@ -39,46 +43,19 @@ const SOCKET = Symbol('socket');
 const FAILURE = Symbol('failure');
 const REQUEST = Symbol('request of a service');
 
-const endpointOf = (options: SocketOptions): Endpoint | undefined => (options as { [ENDPOINT]?: Endpoint })[ENDPOINT];
-
-/**
- * One request from its pick to its end. It listens to `close`, and looks on at errors: a listener of `response`, `error` or
- * `upgrade` would change what Node does for requests that have none.
- */
-class Tracked {
-  #isOver = false;
-  /** The other end has broken it, or the way to it: with a caller who gives up, the request is destroyed before its error. */
-  #isBroken = false;
-  readonly #beganMs: number;
-
-  constructor(
-    private readonly service: ServiceFace,
-    /** Undefined where none is connected. */
-    public endpoint: Endpoint | undefined,
-    private readonly request: ClientRequest,
-    /** That the caller has chosen. */
-    readonly servername: unknown,
-  ) {
-    this.#beganMs = service.clock.nowMs();
-    request.on(errorMonitor, () => {
-      if (!request.destroyed) this.#isBroken = true;
-    });
-    request.on('close', () => this.end());
-  }
-  get #outcome(): RequestOutcome {
-    const { res } = this.request as { res?: IncomingMessage | null };
-    if (res === undefined || res === null) return this.#isBroken ? 'failed' : 'abandoned';
-    if (!res.complete) return this.#isBroken || res.errored ? 'failed' : 'abandoned';
-    const from = this.service.settings.health?.failingStatus ?? 0;
-    return from > 0 && (res.statusCode ?? 0) >= from ? 'failed' : 'ok';
-  }
-  end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    const outcome = this.#outcome;
-    this.endpoint?.done(outcome, outcome === 'ok' ? this.service.clock.nowMs() - this.#beganMs : undefined);
-  }
+const trackedOf = (request: ClientRequest): TrackedRequest | undefined =>
+  (request as { [REQUEST]?: TrackedRequest })[REQUEST];
+function trackedAs(request: ClientRequest, tracked: TrackedRequest): void {
+  (request as { [REQUEST]?: TrackedRequest })[REQUEST] = tracked;
 }
+/** Of a request that waits Node's agent keeps the asynchronous context that it was made in. */
+function inContextOf(request: ClientRequest, run: () => void): void {
+  const symbol = Object.getOwnPropertySymbols(request).find(one => one.description === 'requestAsyncResource');
+  const resource = symbol && (request as unknown as Record<symbol, AsyncResource | null | undefined>)[symbol];
+  if (resource) resource.runInAsyncScope(run);
+  else run();
+}
+const endpointOf = (options: SocketOptions): Endpoint | undefined => (options as { [ENDPOINT]?: Endpoint })[ENDPOINT];
 
 /** @param options those of http.Agent; kept alive by default */
 export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentOptions): http.Agent {
@@ -101,9 +78,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       service.retries.noteRequest();
       const ofTls = typeof tls === 'object' ? tls.servername : undefined;
       const servername = ofTls ?? this.options.servername ?? given.servername;
-      const tracked = new Tracked(service, endpoint, request, servername);
-      (request as { [REQUEST]?: Tracked })[REQUEST] = tracked;
-      // The options are the request's own by now, and copied once more by Node's agent.
+      const calledOff = (): void => void this.#takeOut(request);
+      trackedAs(request, new TrackedRequest(service, endpoint, request, given, servername, calledOff));
       super.addRequest(request, placedAt(given, endpoint));
     }
 
@@ -113,34 +89,101 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         created(failure);
         return;
       }
-      const tracked = (request as { [REQUEST]?: Tracked })[REQUEST];
-      const first = endpointOf(given);
-      if (tracked === undefined || first === undefined) {
+      const tracked = trackedOf(request);
+      const endpoint = endpointOf(given);
+      if (tracked === undefined || endpoint === undefined) {
         super.createSocket(request, given, created);
         return;
       }
-      const release = this.#holdPlace(given);
+      // One that waits, and stays where it is: the connection is for whoever is the first to wait when it is there.
+      const isWaiting = this.#isWaiting(request);
+      const giveBack = this.#holdPlace(given);
       const options = this.#socketOptions(given, tracked.servername);
-      const how = { secure, options, resume: this.#resumption(given, options), method: request.method };
-      connectInTurn(service, first, how, (error, made) => {
-        release();
-        tracked.endpoint = made?.endpoint;
-        if (made === undefined) {
-          created(error!);
+      const timeoutMs = tracked.timeoutMs(this.options.timeout as number | undefined);
+      const how = { secure, options, resume: this.#resumption(given, options) };
+      let isWanted = true;
+      connectEndpoint(service, endpoint, how, (error, socket) => {
+        if (!isWanted) {
+          // It comes to its end all the same: who has less patience than that would never see that an endpoint is silent.
+          if (socket === undefined) endpoint.isUnreachable();
+          else socket.on('error', () => {}).destroy();
+          giveBack(true);
           return;
         }
-        const { endpoint, socket } = made;
-        endpoints.set(socket, endpoint);
-        if (!request.destroyed) {
+        if (socket !== undefined) {
+          tracked.connected();
+          giveBack(false);
+          endpoints.set(socket, endpoint);
+          // As net.connect does by its option, which is left out for the sake of the connection's own time.
+          if (timeoutMs > 0) socket.setTimeout(timeoutMs);
           (given as { [SOCKET]?: Socket })[SOCKET] = socket;
-          super.createSocket(request, placedAt(given, endpoint), created);
+          super.createSocket(request, given, created);
           return;
         }
-        // Nobody waits for it any more.
-        tracked.end();
-        socket.destroy();
-        created(new Error('the request was destroyed'));
+        tracked.notConnected();
+        // It waits elsewhere, or got another connection meanwhile: it is not in flight for this one.
+        if (isWaiting && (tracked.endpoint !== endpoint || !this.#takeOut(request))) endpoint.isUnreachable();
+        else inContextOf(request, () => this.#goOn(request, tracked, endpoint, error!, created));
+        giveBack(true);
       });
+      tracked.connecting(isWaiting ? undefined : () => (isWanted = false), timeoutMs);
+    }
+
+    /** There is no connection: another endpoint, as Node's agent would have it there, or the error is the caller's. */
+    #goOn(request: ClientRequest, tracked: TrackedRequest, endpoint: Endpoint, error: Error, created: Created): void {
+      endpoint.done('unreachable');
+      tracked.tried.push(endpoint);
+      const { retries } = service;
+      const failure = { error, endpoint, attempt: tracked.tried.length, sent: false, method: request.method };
+      const next = retries.may(failure) ? another(service, tracked.tried) : undefined;
+      if (next === undefined) {
+        tracked.forget();
+        created(error);
+        return;
+      }
+      tracked.moveTo(next);
+      const add = (): void => super.addRequest(request, placedAt({ ...tracked.given }, next));
+      const delay = retries.delayMs(tracked.tried.length);
+      if (delay === 0) add();
+      else {
+        const timer = service.clock.after(delay, add);
+        tracked.connecting(() => timer.cancel(), 0);
+      }
+    }
+
+    #isWaiting(request: ClientRequest): boolean {
+      return Object.values(this.requests).some(waiting => waiting!.includes(request));
+    }
+    /** @returns whether it was among those that wait for a connection */
+    #takeOut(request: ClientRequest): boolean {
+      for (const [name, waiting] of Object.entries(this.requests)) {
+        const at = waiting!.indexOf(request);
+        if (at < 0) continue;
+        waiting!.splice(at, 1);
+        if (waiting!.length === 0) delete this.requests[name];
+        return true;
+      }
+      return false;
+    }
+    /** Those that wait for a connection to an endpoint that is out, or gone, while others are well. */
+    moveWaiting(): void {
+      const moved: ClientRequest[] = [];
+      for (const [name, waiting] of Object.entries(this.requests)) {
+        if (trackedOf(waiting![0])?.endpoint.state === 'up') continue;
+        delete this.requests[name];
+        moved.push(...waiting!);
+      }
+      for (const request of moved) {
+        const tracked = trackedOf(request);
+        const from = tracked?.endpoint;
+        const next = from && another(service, [...tracked!.tried, from]);
+        if (next?.state === 'up') {
+          from!.done('abandoned');
+          tracked!.moveTo(next);
+        } else next?.done('abandoned');
+        if (tracked === undefined) continue;
+        inContextOf(request, () => super.addRequest(request, placedAt({ ...tracked.given }, tracked.endpoint)));
+      }
     }
 
     /** A request may trust others than the agent does: what Node has in the name of a pool tells it, but for functions. */
@@ -152,19 +195,27 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       return secure && isTheAgents ? { sessions, trust: super.getName(given) } : undefined;
     }
 
-    /** Sockets that are being connected count for `maxSockets`, which Node's agent knows nothing of. */
-    #holdPlace(given: SocketOptions): () => void {
+    /**
+     * Sockets that are being connected count for `maxSockets`, which Node's agent knows nothing of.
+     * @returns gives the place back: to the socket itself, or, where there is none, to those that wait for one
+     */
+    #holdPlace(given: SocketOptions): (toNext: boolean) => void {
       if (this.maxSockets === Infinity && this.maxTotalSockets === Infinity) return () => {};
       const name = this.getName(given);
+      const options = { ...given };
       const place = { destroy: () => {} };
       (this.sockets[name] ??= []).push(place);
       this.totalSocketCount++;
-      return () => {
+      return toNext => {
         const held = this.sockets[name];
         const at = held?.indexOf(place) ?? -1;
         if (held === undefined || at < 0) return;
-        held.splice(at, 1);
         this.totalSocketCount--;
+        if (toNext) {
+          this.removeSocket(place, options);
+          return;
+        }
+        held.splice(at, 1);
         if (held.length === 0) delete this.sockets[name];
       };
     }
@@ -211,25 +262,34 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
     }
 
     override keepSocketAlive(socket: Socket): boolean {
-      return endpoints.get(socket)?.state !== 'gone' && super.keepSocketAlive(socket);
+      return isToBeKept(socket, endpoints.get(socket)) && super.keepSocketAlive(socket);
     }
 
     override destroy(): void {
       service.off('change', onChange);
+      service.off('health', onHealth);
       super.destroy();
     }
   }
 
   const agent = new ServiceAgent({ keepAlive: true, ...options });
-  const onChange = ({ removed }: Change): void => {
-    if (removed.length === 0) return;
-    const isGone = (socket: object): boolean => endpoints.get(socket)?.state === 'gone';
+  const onChange = ({ removed, changed }: Change): void => {
+    if (removed.length + changed.length === 0) return;
     for (const free of Object.values(agent.freeSockets)) {
-      for (const socket of free ?? []) if (isGone(socket)) socket.destroy();
+      for (const socket of [...(free ?? [])]) if (!isToBeKept(socket, endpoints.get(socket))) socket.destroy();
     }
+    agent.moveWaiting();
   };
+  const onHealth = (): void => agent.moveWaiting();
   service.on('change', onChange);
+  service.on('health', onHealth);
   return agent as unknown as http.Agent;
+}
+
+/** Not where the endpoint has left, or has moved: a pod that was replaced under its name has another address. */
+function isToBeKept(socket: Socket, endpoint: Endpoint | undefined): boolean {
+  if (endpoint === undefined) return true;
+  return endpoint.state !== 'gone' && isAt(endpoint, socket.remoteAddress);
 }
 
 function placedAt(options: SocketOptions, endpoint: Endpoint): SocketOptions {

@@ -30,6 +30,11 @@ export function servernameOf({ settings }: ServiceFace, endpoint: Endpoint): str
   return settings.servername === 'target' ? endpoint.host : settings.servername;
 }
 
+/** Whether an endpoint still has the address that somebody is connected to; a socket that has no address has no other end. */
+export function isAt(endpoint: Endpoint, address: string | undefined): boolean {
+  return address !== undefined && endpoint.addresses.includes(address);
+}
+
 type LookupCallback = (error: Error | null, address: unknown, family?: number) => void;
 
 function lookupIn(endpoint: Endpoint) {

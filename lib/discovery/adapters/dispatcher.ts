@@ -8,7 +8,7 @@ import { optionError, ShardnsError } from '../../base/errors.js';
 import type { Endpoint } from '../endpoint.js';
 import type { Change } from '../live-set.js';
 import type { ServiceFace } from '../service-face.js';
-import { another, connectEndpoint, type SocketOptions, type TlsOptions } from './connect.js';
+import { another, connectEndpoint, isAt, type SocketOptions, type TlsOptions } from './connect.js';
 import { type AnyHandler, type Attempt, handlerFor } from './handlers.js';
 import { TlsSessions } from './tls-sessions.js';
 
@@ -86,6 +86,12 @@ function undiciOf(given: DispatcherOptions['undici']): Undici {
   return { Agent: Agent as AgentConstructor, wrap: wrapperIn(Dispatcher1Wrapper) };
 }
 
+/** Of an endpoint: its Agent, and the addresses that this has connected to. */
+interface Used {
+  readonly agent: UndiciAgent;
+  readonly addresses: ReadonlySet<string>;
+}
+
 interface ConnectorOptions {
   hostname: string;
   port: string;
@@ -99,12 +105,12 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
   const { Agent, wrap } = undiciOf(given.undici);
   const h2 = given.agent?.allowH2 === true;
   const alpn = h2 ? ['h2', 'http/1.1'] : ['http/1.1'];
-  const agents = new Map<Endpoint, UndiciAgent>();
+  const agents = new Map<Endpoint, Used>();
   const sessions = new TlsSessions();
   let ended = false;
 
   const connectorOf =
-    (endpoint: Endpoint) =>
+    (endpoint: Endpoint, addresses: Set<string>) =>
     ({ protocol, localAddress }: ConnectorOptions, callback: ConnectorCallback): void => {
       const secure = protocol === 'https:';
       const options: SocketOptions = {
@@ -116,31 +122,36 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
       };
       const resume = secure ? { sessions, trust: '' } : undefined;
       connectEndpoint(service, endpoint, { secure, options, resume }, (error, socket) => {
-        if (error === undefined) callback(null, socket!);
-        else {
+        if (socket === undefined) {
           // Whoever waited for it may be gone, and tells nothing.
           endpoint.isUnreachable();
-          callback(error, null);
+          callback(error!, null);
+          return;
         }
+        if (socket.remoteAddress !== undefined) addresses.add(socket.remoteAddress);
+        callback(null, socket);
       });
     };
 
   const agentOf = (endpoint: Endpoint): UndiciAgent => {
-    let agent = agents.get(endpoint);
-    if (agent === undefined) {
-      agent = new Agent({ ...given.agent, connect: connectorOf(endpoint) });
-      agents.set(endpoint, agent);
+    let used = agents.get(endpoint);
+    if (used === undefined) {
+      const addresses = new Set<string>();
+      used = { agent: new Agent({ ...given.agent, connect: connectorOf(endpoint, addresses) }), addresses };
+      agents.set(endpoint, used);
     }
-    return agent;
+    return used.agent;
   };
 
-  // Of all that are gone: one of a last resort was so before its agent was made.
-  const onChange = ({ removed }: Change): void => {
-    if (removed.length === 0) return;
-    for (const [endpoint, agent] of agents) {
-      if (endpoint.state !== 'gone') continue;
+  const onChange = ({ removed, changed }: Change): void => {
+    if (removed.length + changed.length === 0) return;
+    // Of all that are gone: one of a last resort was so before its agent was made. And of those that have moved: a pod that
+    // was replaced under its name has another address.
+    for (const [endpoint, used] of agents) {
+      const isThere = endpoint.state !== 'gone' && [...used.addresses].every(address => isAt(endpoint, address));
+      if (isThere) continue;
       agents.delete(endpoint);
-      agent.close().catch(() => {}); // requests that were under way tell their own callers
+      used.agent.close().catch(() => {}); // requests that were under way tell their own callers
     }
   };
   service.on('change', onChange);
@@ -185,7 +196,7 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
     ended = true;
     const all = [...agents.values()];
     agents.clear();
-    await Promise.all(all.map(how));
+    await Promise.all(all.map(({ agent }) => how(agent)));
   };
   return dispatcherOver(Agent, dispatch, end);
 }

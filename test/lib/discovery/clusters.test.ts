@@ -104,4 +104,20 @@ describe('Consul', () => {
     await dns.advance(1500);
     expect(service.size).toBe(1);
   });
+  test('an answer that is cut over UDP without a word is whole over TCP', async () => {
+    const name = '_web._tcp.service.consul';
+    const cut = new ServiceDns();
+    const whole = new ServiceDns({ servers: ['tcp://192.0.2.53'] });
+    try {
+      for (const one of [cut, whole]) {
+        one.service(name, 12, { ttl: 0 });
+        one.cutTo = 3;
+      }
+      expect((await cut.discover(name)).size).toBe(3);
+      expect((await whole.discover(name)).size).toBe(12);
+    } finally {
+      cut.close();
+      whole.close();
+    }
+  });
 });
