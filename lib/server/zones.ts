@@ -7,11 +7,13 @@ import type { BigIntStats } from 'node:fs';
 import { statSync } from 'node:fs';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
+import { firstTranslatedTag } from '../clients/views.js';
 import type { Logger } from '../base/log.js';
 import { versionOf } from '../base/regular-file.js';
 import type { Resolver } from '../resolve/resolver.js';
 import { encodeName, foldName, nameKey, nameToText } from '../wire/name.js';
 import { withDigest } from '../zone/digest.js';
+import type { NativeAnswers } from '../zone/native-answers.js';
 import { loadZoneFile, type LoadedZone } from '../zone/load-zone.js';
 import { OwnZones } from '../resolve/own-zones.js';
 import { touchedBy } from '../zone/touched.js';
@@ -74,8 +76,9 @@ export class Zones {
 
   constructor(
     private readonly resolver: Resolver,
-    private readonly parts: { clock: Clock; log: Logger },
+    private readonly parts: { clock: Clock; log: Logger; native?: NativeAnswers },
   ) {
+    parts.native?.follow(this.served.everyone);
     this.served.everyone.onChange(change => this.#forget(change));
   }
 
@@ -140,6 +143,8 @@ export class Zones {
       for (const store of this.#storesOf(one)) store.remove(one.apex);
     }
     this.#files = next;
+    // Before those of everybody are served: a view's zone has the first word for its clients.
+    this.parts.native?.withhold(tagsWithZones(settings));
     for (const one of next.values()) this.#serve(one);
     const { served, resolver } = this;
     served.views = settings.views.map(({ name }) => this.#ofViews.get(name));
@@ -229,6 +234,13 @@ export class Zones {
     }
     return totals;
   }
+}
+
+/** Tags of clients of views that have zones of their own. */
+function tagsWithZones({ zones, views }: ServerSettings): number[] {
+  const named = new Set(zones.flatMap(one => one.views));
+  const first = firstTranslatedTag(views.length);
+  return views.flatMap(({ name }, i) => (named.has(name) ? [i + 1, first + i + 1] : []));
 }
 
 function reportOf({ settings, loaded, loadedSeconds, problem }: FileZone): ZoneReport {

@@ -10,7 +10,7 @@
 //   an RRset:  0      2        4     8       10       14
 //              | type | covers | ttl | count | octets | records: length (2), data
 import { systemRandom } from '../base/random.js';
-import { keyedHash } from '../base/keyed-hash.js';
+import { hashUnder, randomHashKey } from '../base/keyed-hash.js';
 import { lazy } from '../base/lazy.js';
 import { compareLabels } from '../dnssec/canonical.js';
 import { foldedOctet } from '../wire/name.js';
@@ -34,7 +34,8 @@ export const NodeFlag = {
 } as const;
 
 /** Names come from primaries that may be hostile: their places in the index are not theirs to aim at. */
-export const hashOfNames = lazy(() => keyedHash(systemRandom));
+export const keyOfNames = lazy(() => randomHashKey(systemRandom));
+export const hashOfNames = lazy(() => hashUnder(keyOfNames()));
 
 export interface PackedArrays {
   count: number;
@@ -58,7 +59,7 @@ export class PackedNodes {
   readonly dataAt: Uint32Array;
   readonly flags: Uint8Array;
   readonly recordCount: number;
-  readonly #slots: Uint32Array;
+  readonly slots: Uint32Array;
 
   constructor(arrays: PackedArrays) {
     ({
@@ -70,13 +71,13 @@ export class PackedNodes {
       flags: this.flags,
       recordCount: this.recordCount,
     } = arrays);
-    this.#slots = arrays.slots;
+    this.slots = arrays.slots;
   }
 
   /** Octets of memory. */
   get octets(): number {
-    const { names, nameAt, data, dataAt, flags } = this;
-    return [names, nameAt, data, dataAt, flags, this.#slots].reduce((sum, one) => sum + one.byteLength, 0);
+    const { names, nameAt, data, dataAt, flags, slots } = this;
+    return [names, nameAt, data, dataAt, flags, slots].reduce((sum, one) => sum + one.byteLength, 0);
   }
 
   /**
@@ -84,7 +85,7 @@ export class PackedNodes {
    * @param labels folded, without those of the apex
    */
   find(labels: Uint8Array, from: number, end: number): number {
-    const slots = this.#slots;
+    const { slots } = this;
     const mask = slots.length - 1;
     for (let at = hashOfNames()(labels, from, end) & mask; slots[at] !== 0; at = (at + 1) & mask) {
       const node = slots[at] - 1;

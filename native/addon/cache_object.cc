@@ -21,7 +21,7 @@ napi_value CacheObject::Wrap(napi_env env, std::shared_ptr<answers::Cache> cache
   auto* self = new CacheObject(std::move(cache));
   if (memory != nullptr) self->memory_.Set(env, memory);
   return WrapObject(env, self, kCacheTag,
-                    {RegionMethods<CacheObject>::kMethods, CacheAnswerMethods(), CacheKeepMethods()});
+                    {RegionMethods<CacheObject>::kMethods, CacheAnswerMethods(), CacheKeepMethods(), CacheZoneMethods()});
 }
 
 }  // namespace shardns::addon
