@@ -54,7 +54,7 @@ class CacheObject {
   std::shared_ptr<answers::Cache> cache_;
   store::Reader* reader_;
   udp::Responder responder_;
-  std::unique_ptr<Clients> clients_;  // null before judgeBy()
+  std::unique_ptr<Clients> clients_;   // null before judgeBy()
   std::shared_ptr<void> environment_;  // whose arrays zones are; null before putZone()
   std::unique_ptr<answers::PrepareScratch> scratch_{new answers::PrepareScratch};
   answers::TtlPolicy ttl_;

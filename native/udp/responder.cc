@@ -114,8 +114,7 @@ void Responder::AfterLookup(const wire::Query& query, const RespondArgs& args, u
   }
 }
 
-size_t Responder::AnswerFromZone(const wire::Query& query, const RespondArgs& args, uint32_t tenant,
-                                 MutableBytes out) {
+size_t Responder::AnswerFromZone(const wire::Query& query, const RespondArgs& args, uint32_t tenant, MutableBytes out) {
   // Behind a list's alias stand others' answers.
   if (tenant >= gate::kAliasTag) return 0;
   const auto zones = zone_reader_.Take();

@@ -189,9 +189,9 @@ Reply ZoneView::Answer(const wire::Query& query, Bytes folded, MutableBytes out)
   }
   if (told == Told::kNothing || writer.full()) return {};
   const bool denied = told == Told::kDenied;
-  Store16(out.data() + 2, static_cast<uint16_t>(wire::flag::kQr | wire::flag::kOfZone |
-                                                (authoritative ? wire::flag::kAa : 0) |
-                                                (denied ? wire::rcode::kNxDomain : wire::rcode::kNoError)));
+  Store16(out.data() + 2,
+          static_cast<uint16_t>(wire::flag::kQr | wire::flag::kOfZone | (authoritative ? wire::flag::kAa : 0) |
+                                (denied ? wire::rcode::kNxDomain : wire::rcode::kNoError)));
   Store16(out.data() + 4, 1);
   for (size_t i = 0; i < 3; ++i) Store16(out.data() + 6 + 2 * i, static_cast<uint16_t>(writer.counts[i]));
   return {.told = told, .length = writer.length()};
