@@ -178,6 +178,9 @@ export class TransferredZone implements ZoneLink {
     this.#tellFailure(this.parts.files?.confirm(this.apex, confirmation) ?? Promise.resolve());
   }
 
+  /** Resolves when what updates had made of it before the start is served: others follow that. Never rejects. */
+  restored: Promise<void> = Promise.resolve();
+
   /** What is being kept; resolves when nothing is written of it any more. */
   kept: Promise<unknown> = Promise.resolve();
 
@@ -201,11 +204,12 @@ export class TransferredZone implements ZoneLink {
     return { zone, saved };
   }
 
-  /**
-   * A zone of one's own has been read from its file: what updates have made of it since is served, unless the file is newer.
-   * Never rejects.
-   */
-  async restore(base: Zone): Promise<void> {
+  /** A zone of one's own has been read from its file: what updates have made of it since is served, unless that is newer. */
+  restore(base: Zone): void {
+    this.restored = this.#restore(base);
+  }
+
+  async #restore(base: Zone): Promise<void> {
     if (this.parts.files === undefined) return;
     try {
       let zone = await this.loadChanges(base);

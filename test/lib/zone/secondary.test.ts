@@ -306,6 +306,34 @@ describe('a notification (RFC 1996)', () => {
   });
 });
 
+describe('a secondary that is not wanted any more', () => {
+  test('does not ask, though its place comes after', async () => {
+    const setting = new Setting();
+    setting.primary.isSilent = true;
+    await setting.start();
+    // Four of a primary have a place; this one waits.
+    const names = ['a', 'b', 'c', 'd'].map(one => ({ ...options(), apex: encodeName(one) }));
+    const use = (zones: TransferOptions[]): void =>
+      setting.transfers.use({
+        zones,
+        catalogs: [],
+        made: [],
+        keys: new TsigKeys(),
+        folder: undefined,
+        limits: { maxRecords: 1000, maxOctets: 1e6, transferOctets: 1e6, transferMs: 60_000 },
+        journalLimits: { versions: 10, octets: 1e6 },
+      });
+    use([options(), ...names]);
+    await setting.turns();
+    const opened = setting.primary.opened;
+    expect(setting.transfers.fetching).toBe(4);
+    use([]);
+    await setting.turns();
+    expect([setting.primary.opened, setting.transfers.fetching]).toEqual([opened, 0]);
+    await setting.transfers.close();
+  });
+});
+
 describe('a start without the primary', () => {
   test('serves what was kept, until the rest of its time is over', async () => {
     const folder = folderOf();
@@ -358,6 +386,17 @@ describe('a start without the primary', () => {
     const third = await restarted();
     expect(third.serial).toBe(2);
     await third.transfers.close();
+    // What comes then takes the place of what was cut off: it is there after the next start.
+    const again = new Setting(folder);
+    again.primary.serve(versions[2]);
+    again.primary.journal = journalOf(...versions);
+    again.clock.wall += 8000;
+    await again.start();
+    expect(again.serial).toBe(3);
+    await again.transfers.close();
+    const last = await restarted();
+    expect(last.serial).toBe(3);
+    await last.transfers.close();
     // The zone itself, one bit.
     const zone = readFileSync(join(folder, 'example.zone'));
     zone[zone.length - 5] ^= 1;
