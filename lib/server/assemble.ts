@@ -164,7 +164,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   // Of a cache that other servers share nothing may be told that is this one's.
   const native = sharesEngine ? undefined : new NativeAnswers(engine.native);
   const zones = new Zones(resolver, { clock, log, native });
-  zones.prepare(settings).commit();
+  zones.begin(settings);
   const zoneTransfers = new ZoneTransfers({
     clock,
     random,

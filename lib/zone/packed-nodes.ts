@@ -10,7 +10,7 @@
 //   an RRset:  0      2        4     8       10       14
 //              | type | covers | ttl | count | octets | records: length (2), data
 import { systemRandom } from '../base/random.js';
-import { hashUnder, randomHashKey } from '../base/keyed-hash.js';
+import { type HashKey, hashUnder, randomHashKey } from '../base/keyed-hash.js';
 import { lazy } from '../base/lazy.js';
 import { compareLabels } from '../dnssec/canonical.js';
 import { foldedOctet } from '../wire/name.js';
@@ -34,7 +34,13 @@ export const NodeFlag = {
 } as const;
 
 /** Names come from primaries that may be hostile: their places in the index are not theirs to aim at. */
-export const keyOfNames = lazy(() => randomHashKey(systemRandom));
+const ownKey = lazy(() => randomHashKey(systemRandom));
+let givenKey: HashKey | undefined;
+export const keyOfNames = (): HashKey => givenKey ?? ownKey();
+/** Of a thread, before it makes its first zone: zones are handed over to the one whose key it is. */
+export function useKeyOfNames(key: HashKey): void {
+  givenKey = key;
+}
 export const hashOfNames = lazy(() => hashUnder(keyOfNames()));
 
 export interface PackedArrays {

@@ -201,7 +201,7 @@ export class Transfers {
       files: this.#files,
       limits: this.#options.limits,
       journalLimits: this.#options.journalLimits,
-      nowSeconds: () => clock.wallSeconds(),
+      clock,
       serve: (apex, version) => this.#serve(apex, version),
       notify: (version, peers) => this.notifier.notify(version.apex, version.soa, peers),
     });

@@ -194,11 +194,11 @@ describe('a zone', () => {
     const file = write(`${HEAD(1)}a A 192.0.2.1\n`);
     await start({ zones: [{ name: 'example', file }] });
     const { zones } = server!.server;
-    expect(zones.check('EXAMPLE.')).toEqual([{ file, good: true, problems: [] }]);
+    await expect(zones.check('EXAMPLE.')).resolves.toEqual([{ file, good: true, problems: [] }]);
     write(`${HEAD(2)}a A 192.0.2.2\n`);
-    expect(zones.reload('example')).toMatchObject([{ serial: 2, records: 4 }]);
+    await expect(zones.reload('example')).resolves.toMatchObject([{ serial: 2, records: 4 }]);
     expect([...zones.export('example')].join('')).toContain('a.example.\t86400\tIN\tA\t192.0.2.2\n');
-    expect(() => zones.check('other')).toThrow(/zone: expected one that is served from a file, got "other"/);
+    await expect(zones.check('other')).rejects.toThrow(/zone: expected one that is served from a file, got "other"/);
     expect(zones.totals()).toMatchObject({ zones: 1, broken: 0, records: 4 });
   });
 });
