@@ -82,6 +82,7 @@ export class SettingsInForce implements SettingsPair {
     this.options = options;
     this.settings = settings;
     this.#commit(settings, before.settings, { prepared, authorities });
+    await parts.zones.serving;
     this.tellDoubts();
   }
 

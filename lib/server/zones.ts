@@ -28,6 +28,9 @@ import { type FileZoneSettings, isOfFile, type ZoneSettings } from './settings/z
 /** What is told of a file's problems in the log; all of them by `check`. */
 const LOGGED_PROBLEMS = 10;
 
+/** Zones whose new versions take their places in one go; more of them do so a slice at a time. */
+const SERVED_AT_ONCE = 100;
+
 export interface ZoneReport {
   readonly name: string;
   readonly type: ZoneSettings['type'];
@@ -71,6 +74,8 @@ export class Zones {
   readonly served = new OwnZones();
   loads = 0;
   failures = 0;
+  /** Resolves when what was committed last is served. */
+  serving: Promise<void> = Promise.resolve();
   readonly #thread = new ZoneThread();
   #files = new Map<string, FileZone>();
   readonly #ofViews = new Map<string, ZoneStore>();
@@ -177,11 +182,24 @@ export class Zones {
     this.#files = next;
     // Before those of everybody are served: a view's zone has the first word for its clients.
     this.parts.native?.withhold(tagsWithZones(settings));
-    for (const one of next.values()) this.#serve(one);
+    this.serving = this.#serveAll(next);
     const { served, resolver } = this;
     served.views = settings.views.map(({ name }) => this.#ofViews.get(name));
     served.alone = settings.zonesOnly;
     resolver.zones = settings.zones.length > 0 || settings.zonesOnly ? served : undefined;
+  }
+
+  /** All of them at once where they are few. */
+  async #serveAll(files: ReadonlyMap<string, FileZone>): Promise<void> {
+    const slices = new Slices(this.parts.clock);
+    let served = 0;
+    for (const one of files.values()) {
+      this.#serve(one);
+      if (++served < SERVED_AT_ONCE || !slices.isOver) continue;
+      await slices.next();
+      // Others are to be served by now.
+      if (this.#files !== files) return;
+    }
   }
 
   #serve(one: FileZone): void {

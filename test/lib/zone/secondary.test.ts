@@ -11,6 +11,7 @@ import { encodeName } from '../../../lib/wire/name.js';
 import { bareReply } from '../../../lib/zone/authority/replies.js';
 import { outgoing } from '../../../lib/zone/outgoing.js';
 import { Journal } from '../../../lib/zone/transfer/journal.js';
+import { notification } from '../../../lib/zone/transfer/questions.js';
 import { Transfers } from '../../../lib/zone/transfers.js';
 import type { TransferOptions } from '../../../lib/zone/transferred-zone.js';
 import { TsigKeys } from '../../../lib/zone/tsig/key.js';
@@ -280,6 +281,19 @@ describe('a notification (RFC 1996)', () => {
     await setting.turns();
     expect(setting.serial).toBe(2);
     expect(setting.primary.asked.filter(one => one === 'SOA').length).toBe(2);
+  });
+  test('of a new version has it served within a second', async () => {
+    const setting = new Setting();
+    setting.primary.serve(smallZone(1, host(1)));
+    await setting.start();
+    setting.primary.serve(smallZone(2, host(2)));
+    const began = setting.clock.nowMs();
+    const message = notification({ id: 7, apex }, smallZone(2).soa);
+    const asker = { protocol: 'udp', client: { address: PRIMARY.server.address, port: 5300 } } as const;
+    const rcodes: number[] = [];
+    setting.transfers.requests.handle(message, asker, reply => rcodes.push(reply![3] & 15));
+    while (setting.serial !== 2) await setting.wait(0.1);
+    expect([rcodes, setting.clock.nowMs() - began <= 1000]).toEqual([[0], true]);
   });
   test('of a serial that is no news asks nobody', async () => {
     const setting = new Setting();
