@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "answers/entry.h"
+#include "base/prefetch.h"
 #include "store/region.h"
 #include "wire/reply_patch.h"
 
@@ -205,8 +206,8 @@ struct AnswerFormat {
   static bool Read(const uint8_t* at, size_t most, const FindArgs& args, MutableBytes out, Found* found) {
     const Key& key = args.key;
     // A typical entry lies on three lines: ask for all of them before the first is looked at.
-    __builtin_prefetch(at + 64);
-    __builtin_prefetch(at + 128);
+    PrefetchLine(at + 64);
+    PrefetchLine(at + 128);
     EntryHeader header;
     RacyRead(&header, at, sizeof(EntryHeader));
     const size_t question_end = wire::kHeaderSize + key.name_length + 4u;

@@ -85,9 +85,12 @@ class Edge {
  public:
   explicit Edge(EdgeRules rules);
 
-  // Before Judge, of all names of a batch.
-  void Prefetch(Bytes name) const {
-    if (rules_.lists != nullptr) rules_.lists->Prefetch(name);
+  // Before Judge, of all queries of a batch; `name` as in EdgeQuery.
+  void Prefetch(const Judgement& client, Bytes address, Bytes name) const {
+    if (client.rate_class < rules_.classes.size()) {
+      rules_.rates->Prefetch(classes_, ClientAddress::Of(address), client.rate_class);
+    }
+    if (rules_.lists != nullptr && !name.empty()) rules_.lists->Prefetch(name);
   }
   // Of a client that may ask, as the gate judges it.
   EdgeVerdict Judge(const Judgement& client, const EdgeQuery& query, EdgeCounts* counts) const;

@@ -1,6 +1,8 @@
 // The lookup: all suffixes of a name, their buckets fetched together, and the rule that decides.
 #include "gate/name_list.h"
 
+#include "base/prefetch.h"
+
 namespace shardns::gate {
 
 size_t NameList::Labels(const uint8_t* folded, uint8_t (&starts)[128]) {
@@ -62,7 +64,7 @@ void NameList::Prefetch(Bytes name) const {
   wire::Fold(folded, name.data(), name.size());
   uint8_t starts[128];
   const size_t labels = Labels(folded, starts);
-  Suffixes(folded, starts, labels, [&](uint64_t hash, size_t) { __builtin_prefetch(&buckets_[BucketOf(hash)]); });
+  Suffixes(folded, starts, labels, [&](uint64_t hash, size_t) { PrefetchLine(&buckets_[BucketOf(hash)]); });
 }
 
 std::optional<NameMatch> NameList::Find(Bytes name, uint64_t lists) const {
@@ -81,7 +83,7 @@ std::optional<NameMatch> NameList::Find(Bytes name, uint64_t lists) const {
   Suffix suffixes[128];
   size_t count = 0;
   Suffixes(folded, starts, labels, [&](uint64_t hash, size_t depth) {
-    __builtin_prefetch(&buckets_[BucketOf(hash)]);
+    PrefetchLine(&buckets_[BucketOf(hash)]);
     suffixes[count++] = {.hash = hash, .labels = static_cast<uint8_t>(depth)};
   });
 

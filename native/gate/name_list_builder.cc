@@ -7,6 +7,8 @@
 #include <string>
 #include <tuple>
 
+#include "base/prefetch.h"
+
 namespace shardns::gate {
 
 namespace {
@@ -220,7 +222,7 @@ std::unique_ptr<NameList> NameListBuilder::Gather() {
   std::vector<uint32_t> left;
   for (size_t i = 0; i < staged_.size();) {
     constexpr size_t kAhead = 16;
-    if (i + kAhead < staged_.size()) __builtin_prefetch(&pool_[staged_[i + kAhead].at]);
+    if (i + kAhead < staged_.size()) PrefetchLine(&pool_[staged_[i + kAhead].at]);
     const uint64_t hash = staged_[i].hash;
     left.clear();
     for (; i < staged_.size() && staged_[i].hash == hash; ++i) left.push_back(staged_[i].at);
@@ -251,7 +253,7 @@ void NameListBuilder::DropNeedless(const NameList& all, const uint8_t* name, siz
   uint64_t hashes[128];
   hashes[0] = all.secret_.words[0];
   for (size_t depth = 0; depth + 1 < labels; ++depth) {
-    if (all.HasDepth(depth)) __builtin_prefetch(&all.buckets_[all.BucketOf(hashes[depth])]);
+    if (all.HasDepth(depth)) PrefetchLine(&all.buckets_[all.BucketOf(hashes[depth])]);
     hashes[depth + 1] = all.MixLabel(hashes[depth], name + starts[labels - depth - 1]);
   }
   const auto tier = [&](const Rule& rule) { return policies_[rule.policy].tier; };

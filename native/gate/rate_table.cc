@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/prefetch.h"
+
 namespace shardns::gate {
 
 namespace {
@@ -55,15 +57,37 @@ RateClasses::RateClasses(std::span<const RateClass> classes) {
 RateTable::RateTable(uint32_t counters, const HashSecret& secret)
     : secret_(secret), lines_(std::max<size_t>((size_t{counters} + kWays - 1) / kWays, 1)), table_(new Line[lines_]) {}
 
-RateResult RateTable::Judge(const RateClasses& classes, const Question& question) {
-  SHARDNS_CHECK(question.rate_class < classes.classes_.size());
-  const RateClasses::Class& rate_class = classes.classes_[question.rate_class];
-  const auto& limits = rate_class.limits[static_cast<size_t>(question.kind)];
-  if (limits.empty()) return {};
+// The words of a client's prefixes, as they are hashed.
+struct RateTable::Prefixes {
+  explicit Prefixes(const ClientAddress& client)
+      : v4(IsV4(client)),
+        high(__builtin_bswap64(LoadNative<uint64_t>(client.octets))),
+        low(__builtin_bswap64(LoadNative<uint64_t>(client.octets + 8))) {}
+  const bool v4;
+  const uint64_t high, low;
+};
 
-  const bool v4 = IsV4(question.client);
-  const uint64_t high = __builtin_bswap64(LoadNative<uint64_t>(question.client.octets));
-  const uint64_t low = __builtin_bswap64(LoadNative<uint64_t>(question.client.octets + 8));
+uint64_t RateTable::HashOf(const Prefixes& client, const RateClasses::Limit& limit) const {
+  const uint64_t a = client.v4 ? client.high : client.high & limit.v6_masks[0];
+  const uint64_t b = client.v4 ? client.low & limit.v4_mask : client.low & limit.v6_masks[1];
+  // The salt comes after the secrets: beside the address, it could be undone by bits of another one.
+  const uint64_t mixed = FoldedMultiply(a ^ secret_.words[2], b ^ secret_.words[0]);
+  return FoldedMultiply(mixed ^ secret_.words[3] ^ limit.salt, secret_.words[1]);
+}
+
+void RateTable::Prefetch(const RateClasses& classes, const ClientAddress& client, uint32_t rate_class) const {
+  const Prefixes prefixes(client);
+  for (const RateClasses::Limit& limit : classes.LimitsOf(rate_class, RateKind::kQuery)) {
+    PrefetchLineToWrite(LineOf(HashOf(prefixes, limit)));
+  }
+}
+
+RateResult RateTable::Judge(const RateClasses& classes, const Question& question) {
+  const auto& limits = classes.LimitsOf(question.rate_class, question.kind);
+  if (limits.empty()) return {};
+  const RateClasses::Class& rate_class = classes.classes_[question.rate_class];
+
+  const Prefixes prefixes(question.client);
   struct Place {
     Line* line;
     uint64_t tag;
@@ -72,15 +96,10 @@ RateResult RateTable::Judge(const RateClasses& classes, const Question& question
   };
   Place places[RateClasses::kMaxLimits];
   for (size_t i = 0; i < limits.size(); ++i) {
-    const RateClasses::Limit& limit = limits[i];
-    const uint64_t a = v4 ? high : high & limit.v6_masks[0];
-    const uint64_t b = v4 ? low & limit.v4_mask : low & limit.v6_masks[1];
-    // The salt comes after the secrets: beside the address, it could be undone by bits of another one.
-    const uint64_t mixed = FoldedMultiply(a ^ secret_.words[2], b ^ secret_.words[0]);
-    const uint64_t hash = FoldedMultiply(mixed ^ secret_.words[3] ^ limit.salt, secret_.words[1]);
-    places[i].line = &table_[static_cast<uint64_t>(static_cast<unsigned __int128>(hash) * lines_ >> 64)];
+    const uint64_t hash = HashOf(prefixes, limits[i]);
+    places[i].line = LineOf(hash);
     places[i].tag = hash << kTimeBits;
-    __builtin_prefetch(places[i].line, 1);
+    PrefetchLineToWrite(places[i].line);
   }
 
   const uint64_t now = question.now_us * kUnitsPerUs & kTimeMask;

@@ -83,6 +83,10 @@ class RateClasses {
     uint32_t slip;
     bool dry_run;
   };
+  const std::vector<Limit>& LimitsOf(uint32_t rate_class, RateKind kind) const {
+    SHARDNS_CHECK(rate_class < classes_.size());
+    return classes_[rate_class].limits[static_cast<size_t>(kind)];
+  }
   std::vector<Class> classes_;
 };
 
@@ -97,7 +101,8 @@ class RateTable {
     uint64_t now_us;  // of a monotonic clock
     uint32_t* turn;   // counts what this thread judged over a limit, for slip
   };
-  // Any thread.
+  // Any thread. Before Judge, of all queries of a batch.
+  void Prefetch(const RateClasses& classes, const ClientAddress& client, uint32_t rate_class) const;
   RateResult Judge(const RateClasses& classes, const Question& question);
 
   size_t memory_bytes() const { return lines_ * sizeof(Line); }
@@ -108,6 +113,11 @@ class RateTable {
     std::atomic<uint64_t> words[kWays] = {};
   };
   static_assert(sizeof(Line) == 64);
+  struct Prefixes;
+  uint64_t HashOf(const Prefixes& client, const RateClasses::Limit& limit) const;
+  Line* LineOf(uint64_t hash) const {
+    return &table_[static_cast<size_t>(static_cast<unsigned __int128>(hash) * lines_ >> 64)];
+  }
 
   //  63        42  41                          0
   //  | tag       | time, in eighths of a us     |

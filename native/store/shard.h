@@ -9,6 +9,7 @@
 #pragma once
 #include <functional>
 
+#include "base/prefetch.h"
 #include "base/status.h"
 #include "store/reader.h"
 #include "store/region.h"
@@ -59,8 +60,8 @@ class alignas(64) Shard {
   using Maker = std::function<bool(const uint8_t* at, const Header& header, Image* image)>;
   bool Renew(const Key& key, Time now, const Maker& make);
 
-  void PrefetchFirst(uint64_t hash) const { __builtin_prefetch(&buckets_[FirstBucket(hash, bucket_count_)]); }
-  void PrefetchSecond(uint64_t hash) const { __builtin_prefetch(&buckets_[SecondBucket(hash, bucket_count_)]); }
+  void PrefetchFirst(uint64_t hash) const { PrefetchLine(&buckets_[FirstBucket(hash, bucket_count_)]); }
+  void PrefetchSecond(uint64_t hash) const { PrefetchLine(&buckets_[SecondBucket(hash, bucket_count_)]); }
   void PrefetchEntry(const AtomicSlot& candidate) const;
   void PrefetchBuckets(uint64_t hash) const {
     PrefetchFirst(hash);
@@ -270,9 +271,9 @@ inline void Shard<Format>::PrefetchEntry(const AtomicSlot& candidate) const {
   const Slot slot(candidate.load(std::memory_order_relaxed));
   if (slot.ghost() || !InArena(slot.at())) return;
   const uint8_t* entry = At(slot.at());
-  __builtin_prefetch(entry);
-  __builtin_prefetch(entry + 64);
-  __builtin_prefetch(entry + 128);
+  PrefetchLine(entry);
+  PrefetchLine(entry + 64);
+  PrefetchLine(entry + 128);
 }
 
 template <typename Format>

@@ -4,6 +4,7 @@
 #include <memory>
 #include <new>
 
+#include "base/prefetch.h"
 #include "store/recency.h"
 #include "store/shard.h"
 
@@ -86,8 +87,8 @@ size_t Shard<Format>::Walk(Log* walk, TailOf* steps, bool* sound) const {
     entry.units = CheckedUnitsAt(place.at, entry.header, std::min(walk->used(), walk->UntilEnd(place)));
     *sound = entry.units != 0 && HashAt(place.at, entry.header, &entry.hash);
     if (!*sound) return 0;
-    __builtin_prefetch(&buckets_[FirstBucket(entry.hash, bucket_count_)]);
-    __builtin_prefetch(&buckets_[SecondBucket(entry.hash, bucket_count_)]);
+    PrefetchLine(&buckets_[FirstBucket(entry.hash, bucket_count_)]);
+    PrefetchLine(&buckets_[SecondBucket(entry.hash, bucket_count_)]);
     walk->GiveBack(entry.units);
   }
   return count;
@@ -124,8 +125,8 @@ uint32_t Shard<Format>::Visit(uint32_t from, const Visitor& visit, const std::fu
     for (const AtomicSlot& atomic : buckets_[bucket].slots) {
       const Slot slot(atomic.load(std::memory_order_relaxed));
       if (!slot.live() || !InArena(slot.at())) continue;
-      __builtin_prefetch(EntryAt(slot.at()));
-      __builtin_prefetch(EntryAt(slot.at()) + 64);
+      PrefetchLine(EntryAt(slot.at()));
+      PrefetchLine(EntryAt(slot.at()) + 64);
     }
   };
   for (uint32_t b = from; b < bucket_count_; ++b) {

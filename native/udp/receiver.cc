@@ -145,7 +145,8 @@ void Receiver::Admit(const gate::Edge& edge, Batch* batch) {
     batch->parsed[i] = wire::ParsePlainQuery(packet, &query) || wire::ParseCookieQuery(packet, &query)
                            ? wire::QueryVerdict::kAnswer
                            : wire::ParseAnyQuery(packet, &query);
-    if (batch->parsed[i] == wire::QueryVerdict::kAnswer) edge.Prefetch(query.name());
+    const bool named = batch->parsed[i] == wire::QueryVerdict::kAnswer;
+    edge.Prefetch(batch->admitted[i].client, batch->clients[i].address, named ? query.name() : Bytes());
   }
   size_t taken = 0;
   for (size_t i = 0; i < batch->taken; ++i) {

@@ -9,7 +9,8 @@ import { type Socket } from 'node:net';
 import type { Endpoint, RequestOutcome } from '../endpoint.js';
 import type { Change } from '../live-set.js';
 import type { ServiceFace } from '../service-face.js';
-import { connectInTurn, type SocketOptions, type TlsOptions } from './connect.js';
+import { connectInTurn, type How, type SocketOptions, type TlsOptions } from './connect.js';
+import { TlsSessions } from './tls-sessions.js';
 
 export interface AgentOptions extends HttpAgentOptions {
   /** For `https`: true, or what `tls.connect` takes. */
@@ -59,7 +60,7 @@ class Tracked {
     readonly servername: unknown,
   ) {
     this.#beganMs = service.clock.nowMs();
-    request.once('close', () => this.end());
+    request.on('close', () => this.end());
   }
   get #outcome(): RequestOutcome {
     const { res, errored } = this.request as { res?: { statusCode?: number; upgrade?: boolean }; errored?: unknown };
@@ -83,12 +84,13 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
   const Base = (secure ? https.Agent : http.Agent) as unknown as new (options: object) => Inside;
   /** Of each connection. */
   const endpoints = new WeakMap<object, Endpoint>();
+  const sessions = new TlsSessions();
 
   class ServiceAgent extends Base {
     override addRequest(request: ClientRequest, given: SocketOptions): void {
       let endpoint: Endpoint;
       try {
-        endpoint = service.pick({ key: key?.(request) });
+        endpoint = key === undefined ? service.pick() : service.pick({ key: key(request) });
       } catch (error) {
         // Node's agent tells a request of what `createSocket` gives it, and in no other way.
         super.addRequest(request, { ...given, [FAILURE]: error });
@@ -114,7 +116,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         return;
       }
       const release = this.#holdPlace(given);
-      const how = { secure, options: this.#socketOptions(given, tracked.servername), method: request.method };
+      const options = this.#socketOptions(given, tracked.servername);
+      const how = { secure, options, resume: this.#resumption(given, options), method: request.method };
       connectInTurn(service, first, how, (error, made) => {
         release();
         tracked.endpoint = made?.endpoint;
@@ -134,6 +137,15 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         socket.destroy();
         created(new Error('the request was destroyed'));
       });
+    }
+
+    /** A request may trust others than the agent does: what Node has in the name of a pool tells it, but for functions. */
+    #resumption(given: SocketOptions, options: SocketOptions): How['resume'] {
+      const isTheAgents = ['checkServerIdentity', 'secureContext'].every(name => {
+        const wanted = typeof tls === 'object' && name in tls ? tls[name as keyof TlsOptions] : this.options[name];
+        return options[name] === wanted;
+      });
+      return secure && isTheAgents ? { sessions, trust: super.getName(given) } : undefined;
     }
 
     /** Sockets that are being connected count for `maxSockets`, which Node's agent knows nothing of. */
@@ -187,6 +199,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
 
     override getName(given?: SocketOptions): string {
       const endpoint = given && endpointOf(given);
+      // It is asked for twice a request, and most say nothing that pools are told apart by.
+      if (!secure && endpoint !== undefined && !given!.localAddress && !given!.family) return endpoint.id;
       const name = super.getName(given);
       if (given !== undefined && FAILURE in given) return `none ${name}`;
       return endpoint === undefined ? name : `${endpoint.id} ${name}`;

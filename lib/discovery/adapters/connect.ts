@@ -7,6 +7,7 @@ import { ShardnsError } from '../../base/errors.js';
 import { abortError } from '../../node/errors.js';
 import { type Endpoint, familyOf } from '../endpoint.js';
 import type { ServiceFace } from '../service-face.js';
+import { TlsSessions } from './tls-sessions.js';
 
 export type TlsOptions = Omit<tls.ConnectionOptions, 'host' | 'port' | 'path' | 'socket' | 'lookup'>;
 
@@ -44,21 +45,26 @@ function lookupIn(endpoint: Endpoint) {
   };
 }
 
-/** Sessions of TLS for connections to come: one an endpoint, for as long as that is there. */
-const sessions = new WeakMap<Endpoint, Buffer>();
+/** How an endpoint is connected to. */
+export interface How {
+  readonly secure: boolean;
+  /** Of `net.connect`, and of `tls.connect` where `secure`. */
+  readonly options: SocketOptions;
+  /** Where sessions are kept, and under what; without it each handshake is a whole one. */
+  readonly resume?: { readonly sessions: TlsSessions; readonly trust: string };
+}
 
 /** Tells how it has come out, once. */
 export type Connected = (error: Error | undefined, socket: Socket | undefined) => void;
 
 /**
  * Connects to one endpoint, within `connectTimeoutMs`, the handshake of TLS included.
- * @param options of `net.connect`, and of `tls.connect` where `secure`
  * @returns calls it off; nobody is told then
  */
 export function connectEndpoint(
   service: ServiceFace,
   endpoint: Endpoint,
-  { secure, options }: { secure: boolean; options: SocketOptions },
+  { secure, options, resume }: How,
   connected: Connected,
 ): () => void {
   const { clock, settings } = service;
@@ -71,8 +77,10 @@ export function connectEndpoint(
     socketPath: undefined,
     lookup: lookupIn(endpoint),
   };
-  const session = sessions.get(endpoint);
-  const named = { servername: servernameOf(service, endpoint), ...(session === undefined ? {} : { session }) };
+  const named: SocketOptions = { servername: servernameOf(service, endpoint) };
+  const trust = `${String(options.servername ?? named.servername)} ${resume?.trust}`;
+  const session = resume?.sessions.get(endpoint, trust);
+  if (session !== undefined) named.session = session;
   let socket: Socket;
   try {
     socket = secure ? tls.connect({ ...named, ...to } as tls.ConnectionOptions) : net.connect(to as net.NetConnectOpts);
@@ -91,7 +99,9 @@ export function connectEndpoint(
   const good = (): void => {
     over();
     if (settings.prefer === 'fastest') endpoint.tryFirst(socket.remoteFamily === 'IPv6' ? 6 : 4);
-    if (secure) socket.on('session', (ticket: Buffer) => sessions.set(endpoint, ticket));
+    if (resume !== undefined) {
+      socket.on('session', (ticket: Buffer) => resume.sessions.set(endpoint, trust, ticket));
+    }
     connected(undefined, socket);
   };
   const bad = (error: Error): void => {
@@ -130,7 +140,7 @@ export interface Tries {
 export function connectInTurn(
   service: ServiceFace,
   first: Endpoint,
-  how: { secure: boolean; options: SocketOptions; method?: string },
+  how: How & { method?: string },
   ended: (error: Error | undefined, made: Tries | undefined) => void,
 ): () => void {
   const tried: Endpoint[] = [];
@@ -183,6 +193,14 @@ export function another(service: ServiceFace, tried: readonly Endpoint[]): Endpo
   }
 }
 
+/** Of those who connect with the same options: the same object, or none. */
+const sessionsByOptions = new WeakMap<object, TlsSessions>();
+function sessionsFor(options: object): TlsSessions {
+  let sessions = sessionsByOptions.get(options);
+  if (sessions === undefined) sessionsByOptions.set(options, (sessions = new TlsSessions()));
+  return sessions;
+}
+
 export function connectService(service: ServiceFace, options: ConnectOptions): Promise<Socket> {
   const { key, signal, tls: secured } = options;
   return new Promise((resolve, reject) => {
@@ -194,7 +212,8 @@ export function connectService(service: ServiceFace, options: ConnectOptions): P
     service.retries.noteRequest();
     const secure = secured !== undefined && secured !== false;
     const given = { ...options.socket, ...(typeof secured === 'object' ? secured : {}) };
-    const callOff = connectInTurn(service, first, { secure, options: given }, (error, made) => {
+    const resume = secure ? { sessions: sessionsFor(secured === true ? service : secured), trust: '' } : undefined;
+    const callOff = connectInTurn(service, first, { secure, options: given, resume }, (error, made) => {
       stop?.();
       if (made === undefined) {
         reject(error!);

@@ -10,6 +10,7 @@ import type { Change } from '../live-set.js';
 import type { ServiceFace } from '../service-face.js';
 import { another, connectEndpoint, type SocketOptions, type TlsOptions } from './connect.js';
 import { type AnyHandler, type Attempt, handlerFor } from './handlers.js';
+import { TlsSessions } from './tls-sessions.js';
 
 /** What undici takes of a request, as far as it is looked at here. */
 export interface DispatchOptions {
@@ -99,6 +100,7 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
   const h2 = given.agent?.allowH2 === true;
   const alpn = h2 ? ['h2', 'http/1.1'] : ['http/1.1'];
   const agents = new Map<Endpoint, UndiciAgent>();
+  const sessions = new TlsSessions();
   let ended = false;
 
   const connectorOf =
@@ -112,7 +114,8 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
         ...(localAddress ? { localAddress } : {}),
         ...(secure ? { ALPNProtocols: alpn, ...given.tls } : {}),
       };
-      connectEndpoint(service, endpoint, { secure, options }, (error, socket) =>
+      const resume = secure ? { sessions, trust: '' } : undefined;
+      connectEndpoint(service, endpoint, { secure, options, resume }, (error, socket) =>
         error === undefined ? callback(null, socket!) : callback(error, null),
       );
     };

@@ -3,6 +3,7 @@
 import http, { type RequestOptions } from 'node:http';
 import https from 'node:https';
 import { connect } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { discover } from '../../../lib/discovery/discover.js';
 import type { DiscoverOptions } from '../../../lib/discovery/options.js';
@@ -222,6 +223,26 @@ describe('TLS', () => {
     const forged = get({ host: 'orders', agent: strict.agent({ tls: { ca: otherCert } }) }, https);
     await expect(forged).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
     expect((await get({ host: 'orders', agent: byTarget.agent({ tls: { ca: otherCert } }) }, https)).status).toBe(200);
+  });
+
+  test('no session of TLS is taken over from who trusts others', async () => {
+    const { key, certificate: cert } = makeCertificate({ names: ['elsewhere.example'] });
+    const service = await serve(1, {}, { cert, key });
+    // It does not care whose name the certificate is for, and has a session of its own in the end.
+    const careless = service.agent({ keepAlive: false, tls: { ca: cert, checkServerIdentity: () => undefined } });
+    const resumed = (): Promise<boolean> =>
+      new Promise((resolve, reject) => {
+        const request = https.request({ host: 'orders', agent: careless }, response => {
+          const isReused = (response.socket as TLSSocket).isSessionReused();
+          response.resume().once('end', () => resolve(isReused));
+        });
+        request.once('error', reject).end();
+      });
+    await resumed();
+    await vi.waitFor(async () => expect(await resumed()).toBe(true));
+    const strict = service.agent({ keepAlive: false, tls: { ca: cert } });
+    await expect(get({ host: 'orders', agent: strict }, https)).rejects.toThrow(/altname|Hostname/i);
+    await expect(service.connect({ tls: { ca: cert } })).rejects.toThrow(/altname|Hostname/i);
   });
 });
 
