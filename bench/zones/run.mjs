@@ -238,7 +238,12 @@ async function oneRound(name, port) {
   const [command, args] = servers[name](port);
   const began = performance.now();
   const child = spawn('taskset', ['-c', '0', command, ...args], {
-    stdio: ['ignore', 'ignore', process.env.BENCH_ERRORS ? 'inherit' : 'ignore', ...(name === 'shardns' ? ['ipc'] : [])],
+    stdio: [
+      'ignore',
+      'ignore',
+      process.env.BENCH_ERRORS ? 'inherit' : 'ignore',
+      ...(name === 'shardns' ? ['ipc'] : []),
+    ],
   });
   try {
     await firstAnswer(port);

@@ -61,7 +61,8 @@ export class ZoneThread {
       if (isCurrent()) this.#end(error);
     });
     worker.on('exit', () => {
-      if (isCurrent()) this.#end(new ShardnsError('ERR_SHARDNS_INTERNAL', 'the thread that reads zone files has ended'));
+      if (isCurrent())
+        this.#end(new ShardnsError('ERR_SHARDNS_INTERNAL', 'the thread that reads zone files has ended'));
     });
     return worker;
   }

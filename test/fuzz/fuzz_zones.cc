@@ -1,5 +1,5 @@
-// A zone of names and records from the input, asked by names from the input; its arrays whole, or damaged at places that
-// the input names. Replies to whole ones are messages that parse.
+// A zone of names and records from the input, asked by names from the input; its arrays whole, or damaged at places
+// that the input names. Replies to whole ones are messages that parse.
 #include "answers/prepare.h"
 #include "zones/packed_zone.h"
 
@@ -39,7 +39,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (uint8_t count = next() % 24; count > 0 && at < size; --count) {
     const uint16_t type = kTypes[next() % std::size(kTypes)];
     const bool named = type == 2 || type == 5 || type == 39;
-    const Octets rdata = named ? name() : type == 16 ? Octets{3, 'a', next(), 'c'} : Octets(type == 28 ? 16 : 4, next());
+    const Octets rdata = named        ? name()
+                         : type == 16 ? Octets{3, 'a', next(), 'c'}
+                                      : Octets(type == 28 ? 16 : 4, next());
     PackedZone& to = changed && count % 3 == 0 ? changes : zone;
     to.Add(labels(false), type, rdata, next(), type == 46 ? next() : 0);
     if (next() % 16 == 0) changes.Mark("a", next() % 2 != 0 ? zones::node_flag::kDeleted : zones::node_flag::kUnsaid);

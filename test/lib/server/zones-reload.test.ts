@@ -52,7 +52,8 @@ test('no query is dropped while ten thousand zones are read anew', { timeout: 24
 
 test('the event loop goes on while a large zone is read anew', { timeout: 240_000 }, async () => {
   const file = fileOf('large');
-  const head = (serial: number): string => `$TTL 60\n@ SOA ns h ${serial} 3600 600 604800 300\n@ NS ns\nns A 192.0.2.1\n`;
+  const head = (serial: number): string =>
+    `$TTL 60\n@ SOA ns h ${serial} 3600 600 604800 300\n@ NS ns\nns A 192.0.2.1\n`;
   const hosts = Array.from({ length: 60_000 }, (_, i) => `h${i} A 192.0.2.7\n`).join('');
   writeFileSync(file, head(1) + hosts);
   const options = { zonesOnly: true, zones: [{ name: 'example', file, allowTransfer: ['127.0.0.1'] }] };

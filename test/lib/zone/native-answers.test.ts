@@ -218,20 +218,33 @@ describe('what zones answer without JavaScript', () => {
   test('is what JavaScript answers, of any zone and question', PATIENT, () => {
     const label = fc.constantFrom('a', 'b', '*', 'ns', 'sub');
     const owner = fc.array(label, { maxLength: 4 }).map(labels => labels.join('.') || '@');
-    const data = fc.constantFrom('A 192.0.2.5', 'TXT "x"', 'NS ns.a', 'NS b.sub', 'CNAME a', 'DNAME b', 'MX 1 a', 'DS 1 8 2 00');
+    const data = fc.constantFrom(
+      'A 192.0.2.5',
+      'TXT "x"',
+      'NS ns.a',
+      'NS b.sub',
+      'CNAME a',
+      'DNAME b',
+      'MX 1 a',
+      'DS 1 8 2 00',
+    );
     const record = fc.tuple(owner, data);
     let told = 0;
     fc.assert(
-      fc.property(fc.array(record, { maxLength: 12 }), fc.array(owner, { minLength: 6, maxLength: 6 }), (records, asked) => {
-        const text = records.map(([name, what]) => `${name} 300 ${what}\n`).join('');
-        const zone = zoneOf(HEAD + text, 'example');
-        store.replace(zone);
-        for (const name of asked) {
-          for (const type of ['A', 'NS', 'DS', 'TXT']) {
-            if (isSame([zone], name === '@' ? 'example' : `${name}.example`, type, true)) told++;
+      fc.property(
+        fc.array(record, { maxLength: 12 }),
+        fc.array(owner, { minLength: 6, maxLength: 6 }),
+        (records, asked) => {
+          const text = records.map(([name, what]) => `${name} 300 ${what}\n`).join('');
+          const zone = zoneOf(HEAD + text, 'example');
+          store.replace(zone);
+          for (const name of asked) {
+            for (const type of ['A', 'NS', 'DS', 'TXT']) {
+              if (isSame([zone], name === '@' ? 'example' : `${name}.example`, type, true)) told++;
+            }
           }
-        }
-      }),
+        },
+      ),
       { numRuns: 400 },
     );
     expect(told).toBeGreaterThan(1000);
@@ -253,7 +266,10 @@ describe('what zones answer without JavaScript', () => {
     expect(told).toBeGreaterThan(5000);
     told = 0;
     const signed = new Map<string, Zone>();
-    for (const one of linesOf(join(folder!, 'auth/three-servers.jsonl')) as (Case & { origin: string; do: boolean })[]) {
+    for (const one of linesOf(join(folder!, 'auth/three-servers.jsonl')) as (Case & {
+      origin: string;
+      do: boolean;
+    })[]) {
       let zone = signed.get(one.zone);
       if (zone === undefined) {
         zone = zoneOf(readFileSync(join(folder!, 'auth/served-zones', one.zone)), one.origin);

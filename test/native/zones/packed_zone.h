@@ -1,5 +1,5 @@
-// A zone packed as lib/zone/packed-nodes.ts packs them, of records that tests write down. Names need no order here: they
-// are found by their hash.
+// A zone packed as lib/zone/packed-nodes.ts packs them, of records that tests write down. Names need no order here:
+// they are found by their hash.
 #pragma once
 #include <algorithm>
 #include <map>

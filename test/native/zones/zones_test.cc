@@ -144,7 +144,8 @@ TEST_F(ZonesTest, VersionsThatWereReplacedAreGivenBack) {
   for (int i = 0; i < 1000; ++i) {
     auto owner = std::make_shared<int>(i);
     if (i == 0) last = owner;
-    ASSERT_TRUE(set.Put(kApex, zones::ZoneView::Create(kApex, {.base = zone.Pack(), .changes = {}}, kNamesKey, owner), 1));
+    ASSERT_TRUE(
+        set.Put(kApex, zones::ZoneView::Create(kApex, {.base = zone.Pack(), .changes = {}}, kNamesKey, owner), 1));
     EXPECT_TRUE(i < 200 || last.expired());
   }
   // A large one does not wait for others.
