@@ -39,7 +39,7 @@ const freePort = () =>
 function writeZone() {
   const path = join(folder, 'zone');
   const out = openSync(path, 'w');
-  let lines = [
+  const lines = [
     `$ORIGIN ${ZONE}.\n$TTL 3600\n@ SOA ns admin 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n*.w A 192.0.2.1\n`,
   ];
   let records = 4;

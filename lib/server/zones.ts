@@ -78,6 +78,7 @@ export class Zones {
   serving: Promise<void> = Promise.resolve();
   readonly #thread = new ZoneThread();
   #files = new Map<string, FileZone>();
+  #isClosed = false;
   readonly #ofViews = new Map<string, ZoneStore>();
 
   constructor(
@@ -154,6 +155,7 @@ export class Zones {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#thread.close();
   }
 
@@ -198,7 +200,7 @@ export class Zones {
       if (++served < SERVED_AT_ONCE || !slices.isOver) continue;
       await slices.next();
       // Others are to be served by now.
-      if (this.#files !== files) return;
+      if (this.#files !== files || this.#isClosed) return;
     }
   }
 

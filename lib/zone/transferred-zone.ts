@@ -126,11 +126,11 @@ export class TransferredZone implements ZoneLink {
       return;
     }
     if (difference !== undefined) this.journal.add(difference);
-    // Nobody may ask for what has changed, or is sent it from here.
-    else if (this.options.allowTransfer.length === 0 && !this.takesUpdates) this.journal.clear();
     else if (before.base === zone.base || before.base.count + zone.base.count <= COMPARED_AT_ONCE) {
       this.journal.add(between(before, zone, differenceOf(before, zone)));
-    } else this.#compare(before, zone);
+    } else if (this.options.allowTransfer.length > 0 || this.takesUpdates) this.#compare(before, zone);
+    // Nobody may ask for what has changed.
+    else this.journal.clear();
   }
 
   /** Until it is known what has changed, whoever asks is sent the whole zone. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { decodeMessage } from '../../../lib/wire/message.js';
 import { recordText } from '../../../lib/wire/record-text.js';
+import { askUdp } from '../../support/client.js';
 import { answerA, makeQuery } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
 
@@ -26,6 +27,8 @@ function write(serial: number): void {
   const text = `$TTL 60\n@ SOA ns h ${serial} 3600 600 604800 300\n@ NS ns\nns A 192.0.2.1\nwww TXT "${serial}"\n`;
   for (const name of zones) writeFileSync(fileOf(name), text);
 }
+/** Over UDP, once: who hears nothing was dropped. The client is of this process, and waits as long as that is busy. */
+const ask = (query: Buffer): Promise<Buffer | undefined> => askUdp(server!.address, query, 60_000);
 const answers = (reply: Buffer | undefined): string[] => decodeMessage(reply!).answers.map(recordText);
 
 test('no query is dropped while ten thousand zones are read anew', { timeout: 240_000 }, async () => {
@@ -33,7 +36,7 @@ test('no query is dropped while ten thousand zones are read anew', { timeout: 24
   const options = { zonesOnly: true, zones: zones.map(name => ({ name, file: fileOf(name) })) };
   server = await TestServer.start(query => answerA(query), options);
   const told = async (i: number): Promise<string> =>
-    answers(await server!.ask('udp', makeQuery(`www.zone${i}.example`, { type: 'TXT' })))[0];
+    answers(await ask(makeQuery(`www.zone${i}.example`, { type: 'TXT' })))[0];
   expect(await told(0)).toBe('www.zone0.example. 60 TXT "1"');
   write(2);
   let isOver = false;
@@ -42,7 +45,7 @@ test('no query is dropped while ten thousand zones are read anew', { timeout: 24
   // Each is answered, by the one version or the other; who hears nothing throws.
   for (let i = 0; !isOver; i = (i + 7919) % ZONES, asked++) {
     expect(await told(i)).toMatch(/ TXT "[12]"$/);
-    expect(decodeMessage((await server.ask('udp', makeQuery(`no${asked}.zone${i}.example`)))!).flags & 15).toBe(3);
+    expect(decodeMessage((await ask(makeQuery(`no${asked}.zone${i}.example`)))!).flags & 15).toBe(3);
   }
   await update;
   expect(asked).toBeGreaterThan(10);
@@ -71,7 +74,7 @@ test('the event loop goes on while a large zone is read anew', { timeout: 240_00
   expect(turns - before).toBeGreaterThan(20);
   const { zones: own, zoneTransfers } = server.server;
   expect(own.report()).toMatchObject([{ serial: 2, records: 60_004 }]);
-  expect(answers(await server.ask('udp', makeQuery('new.example')))).toEqual(['new.example. 60 A 192.0.2.8']);
+  expect(answers(await ask(makeQuery('new.example')))).toEqual(['new.example. 60 A 192.0.2.8']);
   // What has changed is found out meanwhile, and then sent alone.
   while (zoneTransfers.report().zones[0].journal.versions === 0) await new Promise(resolve => setImmediate(resolve));
   isOver = true;
