@@ -20,6 +20,8 @@ const PACKAGES = {
   nsd: () => has('nsd'),
   'redis-server': () => has('redis-server'),
   'knot-resolver': () => has('kresd'),
+  knot: () => has('knotd'),
+  bind9: () => has('named'),
 };
 
 /** What each is about, what it runs, and what of Debian it needs. */
@@ -68,6 +70,11 @@ const BENCHES = {
   known: ['random names below signed zones, and validated hits', 'internet/signed-known.mjs', ['nsd']],
   validation: ['a validated miss beside unbound', 'internet/signed-cost.mjs', ['nsd', 'unbound']],
   flood: ['random names at full speed', 'internet/flood.mjs', ['nsd', 'unbound']],
+  zones: [
+    'a zone of a million records beside NSD, Knot and BIND',
+    'zones/run.mjs',
+    ['dnsperf', 'nsd', 'knot', 'bind9'],
+  ],
   threads: ['recursion in several threads', 'internet/workers.mjs'],
 };
 

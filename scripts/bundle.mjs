@@ -11,7 +11,8 @@ import { rolldown } from 'rolldown';
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 rmSync(join(dist, 'bundle'), { recursive: true, force: true });
-const entries = ['index', 'node/index', 'dnssec/index', 'discovery/index', 'cli/main', 'server/recursion-worker'];
+const threads = ['server/recursion-worker', 'server/zone-worker'];
+const entries = ['index', 'node/index', 'dnssec/index', 'discovery/index', 'cli/main', ...threads];
 
 /** A file for these modules and all that they load, except what belongs to a group before this one. */
 const groups = [

@@ -20,6 +20,12 @@ export const ZONE_FAMILIES: readonly Family[] = [
         : by('outcome', { served: it.loads - it.failures, refused: it.failures }),
     ['outcome'],
   ),
+  counter(
+    'shardns_zone_native_answers_total',
+    'Answers that zones gave without JavaScript for names that are in none of them, by kind',
+    ({ zones: { native: it } }) => some('kind', { ...it }),
+    ['kind'],
+  ),
   gauge(
     'shardns_zone_serial',
     'Serial of the version that is served, of the first 100 zones',

@@ -5,12 +5,20 @@ import type { Random } from './random.js';
 /** Of `octets` from `begin` to `end`, by default of all. */
 export type KeyedHash = (octets: Uint8Array, begin?: number, end?: number) => number;
 
-/** A hash of 32 bits under a key of its own. */
-export function keyedHash(random: Random): KeyedHash {
-  const k0 = random.uint32() | 0;
-  const k1 = random.uint32() | 0;
+/** Two words of 32 bits. */
+export type HashKey = readonly [number, number];
+
+export const randomHashKey = (random: Random): HashKey => [random.uint32(), random.uint32()];
+
+/** A hash of 32 bits under a key. */
+export function hashUnder(key: HashKey): KeyedHash {
+  const k0 = key[0] | 0;
+  const k1 = key[1] | 0;
   return (octets, begin = 0, end = octets.length) => halfSipHash(octets, begin, end, k0, k1);
 }
+
+/** A hash of 32 bits under a key of its own. */
+export const keyedHash = (random: Random): KeyedHash => hashUnder(randomHashKey(random));
 
 /** Rounds are written out: in a closure they took three times as long, and this is done for every miss. */
 function halfSipHash(octets: Uint8Array, begin: number, end: number, k0: number, k1: number): number {

@@ -115,6 +115,26 @@ export const TUNABLES = [
 ] as const;
 export type Tunables = Record<(typeof TUNABLES)[number], number>;
 
+/** A zone's names and records as lib/zone/packed-nodes.ts has them: not to be changed any more. */
+export interface NativeZoneNodes {
+  readonly names: Uint8Array;
+  readonly nameAt: Uint32Array;
+  readonly data: Uint8Array;
+  readonly dataAt: Uint32Array;
+  readonly flags: Uint8Array;
+  readonly slots: Uint32Array;
+}
+export interface NativeZone {
+  readonly base: NativeZoneNodes;
+  /** Laid over the base. */
+  readonly changes: NativeZoneNodes | undefined;
+  /** Of the hash by which slots are taken. */
+  readonly keyLow: number;
+  readonly keyHigh: number;
+  /** Of memory that it keeps. */
+  readonly octets: number;
+}
+
 export interface NativeCache extends NativeRegion {
   register(query: Uint8Array, reply: Uint8Array, control: Uint32Array): void;
   registerBatch(queries: Uint8Array, queryEnds: Uint32Array, replies: Uint8Array, replyLengths: Int32Array): void;
@@ -153,4 +173,16 @@ export interface NativeCache extends NativeRegion {
   configure(tunables: Uint32Array): void;
   declare(configurationHigh: number, configurationLow: number): void;
   responses(out: Float64Array): void;
+  /**
+   * What the cache has not is answered from this version of a zone where that takes no JavaScript.
+   * @param apex folded
+   * @param version undefined: its names are left to JavaScript
+   * @returns false: there are as many zones as there may be
+   */
+  putZone(apex: Uint8Array, version: NativeZone | undefined): boolean;
+  removeZone(apex: Uint8Array): void;
+  /** Clients of these tags are answered by JavaScript. */
+  withholdZones(tags: Uint32Array): void;
+  /** Answers of zones that calls were given, as PlaneStats has them, then the number of zones. */
+  zoneStats(out: Float64Array): void;
 }

@@ -21,6 +21,8 @@ export const MORE_WAIT = 1 << 30;
 export const RCODES_COUNTED = 24;
 export const TYPES_COUNTED = 257;
 export const DURATION_BUCKETS = 24;
+/** Kinds of answers that zones give without JavaScript. */
+export const ZONE_ANSWERS = 3;
 const PLANE_STATS_SCALARS = [
   'requestsV4',
   'requestsV6',
@@ -42,12 +44,15 @@ export interface PlaneStats extends Record<(typeof PLANE_STATS_SCALARS)[number],
   requestsByTypeV6: Float64Array;
   /** Bucket i counts durations below 2^i microseconds; the last takes the rest. */
   durations: Float64Array;
+  /** Of zones without JavaScript: denials, answers of wildcards, referrals. */
+  zoneAnswers: Float64Array;
   durationSumUs: number;
   memoryBytes: number;
 }
 /** Parts of a plane's `stats`, in order, each of so many words. */
 export const PLANE_STATS = [
   ...PLANE_STATS_SCALARS.map(name => ({ name, words: 1 })),
+  { name: 'zoneAnswers', words: ZONE_ANSWERS },
   { name: 'responsesByRcode', words: RCODES_COUNTED },
   { name: 'requestsByTypeV4', words: TYPES_COUNTED },
   { name: 'requestsByTypeV6', words: TYPES_COUNTED },

@@ -31,6 +31,7 @@ import { SignatureProbes } from './signature-probes.js';
 import { type OpenStore, Snapshots } from './snapshots.js';
 import { makeTransports, type Transports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
+import { NativeAnswers } from '../zone/native-answers.js';
 import { ZoneTransfers } from './zone-transfers.js';
 import { Zones } from './zones.js';
 
@@ -160,8 +161,10 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     log,
     ownCache: !sharesEngine,
   });
-  const zones = new Zones(resolver, { clock, log });
-  zones.prepare(settings).commit();
+  // Of a cache that other servers share nothing may be told that is this one's.
+  const native = sharesEngine ? undefined : new NativeAnswers(engine.native);
+  const zones = new Zones(resolver, { clock, log, native });
+  zones.begin(settings);
   const zoneTransfers = new ZoneTransfers({
     clock,
     random,

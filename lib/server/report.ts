@@ -10,9 +10,11 @@ import {
   EdgeAction,
   type EdgeStats,
   FileState,
+  type PlaneStats,
   RCODES_COUNTED,
   readEdgeStats,
   TYPES_COUNTED,
+  ZONE_ANSWERS,
 } from '../native/binding.js';
 import type { RecursorStats } from '../resolve/recurse/options.js';
 import type { Gate } from '../clients/gate.js';
@@ -175,7 +177,12 @@ export interface ServerReport {
     readonly rrsetBytes: number;
   };
   /** What is believed of zones' keys (DNSSEC). */
-  readonly zones: { readonly totals: ReturnType<Zones['totals']>; readonly first: readonly ZoneReport[] };
+  readonly zones: {
+    readonly totals: ReturnType<Zones['totals']>;
+    readonly first: readonly ZoneReport[];
+    /** What zones told without JavaScript of names that are in none of them. */
+    readonly native: NativeZoneAnswers;
+  };
   /** What goes from server to server; zones that do, the first hundred. */
   readonly zoneTransfers: ZoneTransfersReport;
   readonly anchors: AnchorsReport;
@@ -209,6 +216,19 @@ export interface ReportSources {
   readonly bogusBy: Readonly<Record<string, number>>;
   readonly groups: UpstreamGroups;
   readonly transports: Transports;
+}
+
+export interface NativeZoneAnswers {
+  readonly denials: number;
+  readonly wildcards: number;
+  readonly referrals: number;
+}
+const zoneAnswers = new Float64Array(ZONE_ANSWERS + 1);
+
+function nativeAnswersOf(engine: Engine, plane: PlaneStats | undefined): NativeZoneAnswers {
+  engine.native.zoneStats(zoneAnswers);
+  const [denials, wildcards, referrals] = [0, 1, 2].map(i => zoneAnswers[i] + (plane?.zoneAnswers[i] ?? 0));
+  return { denials, wildcards, referrals };
 }
 
 const replies = new Float64Array(RCODES_COUNTED + TYPES_COUNTED);
@@ -303,7 +323,11 @@ export function reportOf(sources: ReportSources): ServerReport {
       rrsetEntries: rrsets?.entries ?? 0,
       rrsetBytes: rrsets?.liveBytes ?? 0,
     },
-    zones: { totals: sources.zones.totals(), first: sources.zones.report(MOST_ZONES) },
+    zones: {
+      totals: sources.zones.totals(),
+      first: sources.zones.report(MOST_ZONES),
+      native: nativeAnswersOf(engine, plane),
+    },
     zoneTransfers: sources.zoneTransfers.report(MOST_ZONES),
     anchors: sources.anchors.report,
     clockDoubt: recursion.clockDoubt,

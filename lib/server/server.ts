@@ -326,6 +326,7 @@ export class Server implements AsyncDisposable {
     steps.do(() => this.#parts.negativeAnchors.close());
     await steps.wait(() => this.anchors.close());
     await steps.wait(() => this.recursion.close());
+    steps.do(() => this.zones.close());
     steps.do(() => this.#parts.certificates.close());
     steps.do(() => this.#parts.clientRules.close());
     steps.do(() => this.gate.close());

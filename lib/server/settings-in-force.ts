@@ -64,7 +64,7 @@ export class SettingsInForce implements SettingsPair {
       prepared.push(parts.anchors.prepare(settings));
       prepared.push(parts.recursion.prepare(settings));
       prepared.push(await parts.clientRules.lists.prepare(settings));
-      prepared.push(parts.zones.prepare(settings));
+      prepared.push(await parts.zones.prepare(settings));
       // Behind those of files, which may take the place of others.
       prepared.push(parts.zoneTransfers.prepare(settings, authorities, source));
       for (const observer of life.observers) {
@@ -82,6 +82,7 @@ export class SettingsInForce implements SettingsPair {
     this.options = options;
     this.settings = settings;
     this.#commit(settings, before.settings, { prepared, authorities });
+    await parts.zones.serving;
     this.tellDoubts();
   }
 

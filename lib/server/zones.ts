@@ -1,30 +1,35 @@
 // The zones of a server: read from their files at the start, when settings change and when it is asked for; served by the
 // resolver; what a change makes of answers that were given is forgotten.
 //
-// Bounds: MAX_ZONES; of a file and of a zone those of load-zone.ts. A file is read in one go: a million records take a few
-// seconds, in which native threads answer and JavaScript does not.
+// Bounds: MAX_ZONES; of a file and of a zone those of load-zone.ts. Large files are read by another thread (zone-thread.ts),
+// small ones here, some milliseconds of them at a time.
 import type { BigIntStats } from 'node:fs';
 import { statSync } from 'node:fs';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError, show } from '../base/errors.js';
+import { firstTranslatedTag } from '../clients/views.js';
 import type { Logger } from '../base/log.js';
 import { versionOf } from '../base/regular-file.js';
+import { Slices } from '../base/slices.js';
 import type { Resolver } from '../resolve/resolver.js';
 import { encodeName, foldName, nameKey, nameToText } from '../wire/name.js';
-import { withDigest } from '../zone/digest.js';
-import { loadZoneFile, type LoadedZone } from '../zone/load-zone.js';
+import type { NativeAnswers } from '../zone/native-answers.js';
 import { OwnZones } from '../resolve/own-zones.js';
 import { touchedBy } from '../zone/touched.js';
-import { isSigned } from '../zone/update/apply-update.js';
-import { problemText } from '../zone/zone-file.js';
 import { zoneText } from '../zone/zone-text.js';
 import { type ZoneChange, ZoneStore } from '../zone/zone-store.js';
+import type { Zone } from '../zone/zone.js';
 import type { Prepared } from './prepared.js';
 import type { ServerSettings } from './settings/settings.js';
+import { readZoneAt, type ZoneFileArgs, type ZoneFileResult } from './zone-loading.js';
+import { ZoneThread } from './zone-thread.js';
 import { type FileZoneSettings, isOfFile, type ZoneSettings } from './settings/zones.js';
 
 /** What is told of a file's problems in the log; all of them by `check`. */
 const LOGGED_PROBLEMS = 10;
+
+/** Zones whose new versions take their places in one go; more of them do so a slice at a time. */
+const SERVED_AT_ONCE = 100;
 
 export interface ZoneReport {
   readonly name: string;
@@ -49,7 +54,7 @@ interface FileZone {
   /** Of the file, and of those that it includes, when it was read last, whatever came of it. */
   version: string;
   included: readonly string[];
-  loaded: LoadedZone['zone'];
+  loaded: Zone | undefined;
   loadedSeconds: number | undefined;
   problem: string | undefined;
 }
@@ -69,52 +74,89 @@ export class Zones {
   readonly served = new OwnZones();
   loads = 0;
   failures = 0;
+  /** Resolves when what was committed last is served. */
+  serving: Promise<void> = Promise.resolve();
+  readonly #thread = new ZoneThread();
   #files = new Map<string, FileZone>();
+  #isClosed = false;
   readonly #ofViews = new Map<string, ZoneStore>();
 
   constructor(
     private readonly resolver: Resolver,
-    private readonly parts: { clock: Clock; log: Logger },
+    private readonly parts: { clock: Clock; log: Logger; native?: NativeAnswers },
   ) {
+    parts.native?.follow(this.served.everyone);
     this.served.everyone.onChange(change => this.#forget(change));
   }
 
-  /** Reads files that are new, or have changed since they were read. What is broken is told, and refuses nothing else. */
-  prepare(settings: ServerSettings): Prepared {
+  /** Reads all files, in one go: at the start nobody waits. What is broken is told, and refuses nothing else. */
+  begin(settings: ServerSettings): void {
     const next = new Map<string, FileZone>();
     for (const one of settings.zones.filter(isOfFile)) {
+      next.set(keyOf(one), this.#read(one, undefined, false, readZoneAt) as FileZone);
+    }
+    this.#commit(next, settings);
+  }
+
+  /** Reads files that are new, or have changed since they were read. */
+  async prepare(settings: ServerSettings): Promise<Prepared> {
+    const next = new Map<string, FileZone>();
+    const slices = new Slices(this.parts.clock);
+    for (const one of settings.zones.filter(isOfFile)) {
       const key = keyOf(one);
-      const known = this.#files.get(key);
-      next.set(key, this.#read(one, known, false));
+      next.set(key, await this.#read(one, this.#files.get(key), false));
+      if (slices.isOver) await slices.next();
     }
     return { commit: () => this.#commit(next, settings), discard: () => {} };
   }
 
-  #read(settings: FileZoneSettings, known: FileZone | undefined, anyway: boolean): FileZone {
+  /** At once where that is not for another thread. */
+  #read(
+    settings: FileZoneSettings,
+    known: FileZone | undefined,
+    anyway: boolean,
+    read: (args: ZoneFileArgs) => ZoneFileResult | Promise<ZoneFileResult> = args => this.#thread.read(args),
+  ): FileZone | Promise<FileZone> {
     const apex = foldName(encodeName(settings.name));
-    const { file } = settings;
+    const { file, makeDigest } = settings;
     let version = '';
+    const failed = (error: unknown): FileZone => {
+      const problem = error instanceof ShardnsError ? error.message : `${file}: ${(error as Error).message}`;
+      return this.#broken({ settings, apex, version, included: [], known, problem, said: [problem] });
+    };
     try {
       version = versionsOf([file, ...(known?.included ?? [])]);
       if (known !== undefined && known.version === version && !anyway) return { ...known, settings };
-      const { zone, problems, included } = loadZoneFile(file, { apex });
-      version = versionsOf([file, ...included]);
-      const said = problems.map(problemText);
-      const { log } = this.parts;
-      this.loads++;
-      if (zone !== undefined) {
-        if (said.length > 0)
-          log.warn({ zone: settings.name, problems: said.slice(0, LOGGED_PROBLEMS) }, 'a zone is served with doubts');
-        const loadedSeconds = this.parts.clock.wallSeconds();
-        const loaded = settings.makeDigest && !isSigned(zone) ? withDigest(zone) : zone;
-        return { settings, apex, version, included, loaded, loadedSeconds, problem: undefined };
-      }
-      const errors = problems.filter(one => one.severity === 'error').map(problemText);
-      return this.#broken({ settings, apex, version, included, known, problem: errors[0], said: errors });
+      const result = read({ file, apex, makeDigest });
+      const took = (one: ZoneFileResult): FileZone => this.#took(settings, apex, known, one);
+      return result instanceof Promise ? result.then(took).catch(failed) : took(result);
     } catch (error) {
-      const problem = error instanceof ShardnsError ? error.message : `${file}: ${(error as Error).message}`;
-      return this.#broken({ settings, apex, version, included: [], known, problem, said: [problem] });
+      return failed(error);
     }
+  }
+
+  #took(
+    settings: FileZoneSettings,
+    apex: Uint8Array,
+    known: FileZone | undefined,
+    { zone, problems, errors, included }: ZoneFileResult,
+  ): FileZone {
+    const { log, clock } = this.parts;
+    const version = versionsOf([settings.file, ...included]);
+    this.loads++;
+    if (zone === undefined) {
+      return this.#broken({ settings, apex, version, included, known, problem: errors[0], said: errors });
+    }
+    if (problems.length > 0) {
+      log.warn({ zone: settings.name, problems: problems.slice(0, LOGGED_PROBLEMS) }, 'a zone is served with doubts');
+    }
+    const loadedSeconds = clock.wallSeconds();
+    return { settings, apex, version, included, loaded: zone, loadedSeconds, problem: undefined };
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#thread.close();
   }
 
   #broken(one: {
@@ -124,7 +166,7 @@ export class Zones {
     included: readonly string[];
     known: FileZone | undefined;
     problem: string;
-    said: string[];
+    said: readonly string[];
   }): FileZone {
     const { settings, apex, version, included, known, problem } = one;
     this.failures++;
@@ -140,11 +182,26 @@ export class Zones {
       for (const store of this.#storesOf(one)) store.remove(one.apex);
     }
     this.#files = next;
-    for (const one of next.values()) this.#serve(one);
+    // Before those of everybody are served: a view's zone has the first word for its clients.
+    this.parts.native?.withhold(tagsWithZones(settings));
+    this.serving = this.#serveAll(next);
     const { served, resolver } = this;
     served.views = settings.views.map(({ name }) => this.#ofViews.get(name));
     served.alone = settings.zonesOnly;
     resolver.zones = settings.zones.length > 0 || settings.zonesOnly ? served : undefined;
+  }
+
+  /** All of them at once where they are few. */
+  async #serveAll(files: ReadonlyMap<string, FileZone>): Promise<void> {
+    const slices = new Slices(this.parts.clock);
+    let served = 0;
+    for (const one of files.values()) {
+      this.#serve(one);
+      if (++served < SERVED_AT_ONCE || !slices.isOver) continue;
+      await slices.next();
+      // Others are to be served by now.
+      if (this.#files !== files || this.#isClosed) return;
+    }
   }
 
   #serve(one: FileZone): void {
@@ -179,22 +236,35 @@ export class Zones {
   }
 
   /** What is wrong with the files as they are now; nothing is served of them. */
-  check(name: string): { file: string; good: boolean; problems: string[] }[] {
-    return this.#named(name).map(({ apex, settings: { file } }) => {
-      const { zone, problems } = loadZoneFile(file, { apex });
-      return { file, good: zone !== undefined, problems: problems.map(problemText) };
-    });
+  async check(name: string): Promise<{ file: string; good: boolean; problems: readonly string[] }[]> {
+    const found = [];
+    for (const { apex, settings } of this.#named(name)) {
+      const { file } = settings;
+      const { zone, problems } = await this.#thread.read({ file, apex, makeDigest: false });
+      found.push({ file, good: zone !== undefined, problems });
+    }
+    return found;
   }
 
   /** Reads files again, whether they have changed or not. @param name by default all */
-  reload(name?: string): ZoneReport[] {
+  async reload(name?: string): Promise<ZoneReport[]> {
     const ones = name === undefined ? [...this.#files.values()] : this.#named(name);
-    return ones.map(one => {
-      const next = this.#read(one.settings, one, true);
-      this.#files.set(keyOf(one.settings), next);
-      this.#serve(next);
-      return reportOf(next);
-    });
+    const reports: ZoneReport[] = [];
+    const slices = new Slices(this.parts.clock);
+    for (const { settings } of ones) {
+      const key = keyOf(settings);
+      const known = this.#files.get(key);
+      const read = this.#read(settings, known, true);
+      const next = read instanceof Promise ? await read : read;
+      // Settings may have changed meanwhile, or another one has read it.
+      if (this.#files.get(key) === known && known !== undefined) {
+        this.#files.set(key, next);
+        this.#serve(next);
+      }
+      reports.push(reportOf(next));
+      if (slices.isOver) await slices.next();
+    }
+    return reports;
   }
 
   /** The zone as a file, in pieces. @param view by default as everybody is told */
@@ -229,6 +299,13 @@ export class Zones {
     }
     return totals;
   }
+}
+
+/** Tags of clients of views that have zones of their own. */
+function tagsWithZones({ zones, views }: ServerSettings): number[] {
+  const named = new Set(zones.flatMap(one => one.views));
+  const first = firstTranslatedTag(views.length);
+  return views.flatMap(({ name }, i) => (named.has(name) ? [i + 1, first + i + 1] : []));
 }
 
 function reportOf({ settings, loaded, loadedSeconds, problem }: FileZone): ZoneReport {

@@ -30,6 +30,8 @@ export interface ZoneLink {
   readonly allowUpdate: readonly UpdateRule[];
   readonly takesUpdates: boolean;
   readonly source: ZoneSource | undefined;
+  /** Resolves when the zone is the one that updates follow. */
+  readonly restored: Promise<void>;
   /**
    * Changes it, and keeps what has changed.
    * @throws where that cannot be kept, or does not fit; then nothing has changed

@@ -22,6 +22,7 @@ const ANSWER_MS = 5000;
 const MAX_UNDER_WAY = 64;
 
 interface Telling {
+  readonly key: string;
   readonly peer: PeerServer;
   apex: Uint8Array;
   soa: ResourceRecord;
@@ -42,7 +43,8 @@ export class Notifier {
   readonly stats = { sent: 0, answered: 0, refused: 0, failed: 0 };
   readonly #telling = new Map<string, Telling>();
   #underWay = 0;
-  #waiting: Telling[] = [];
+  /** In the order that they came. */
+  readonly #waiting = new Set<Telling>();
   #isClosed = false;
 
   constructor(private readonly parts: NotifierParts) {}
@@ -58,9 +60,9 @@ export class Notifier {
       const key = `${nameKey(apex)} ${formatSocketAddress(peer.server)}`;
       const before = this.#telling.get(key);
       if (before !== undefined) this.#stop(before);
-      const telling: Telling = { peer, apex, soa, tries: 0, timer: undefined, exchange: undefined };
+      const telling: Telling = { key, peer, apex, soa, tries: 0, timer: undefined, exchange: undefined };
       this.#telling.set(key, telling);
-      this.#begin(key, telling);
+      this.#begin(telling);
     }
   }
 
@@ -78,23 +80,22 @@ export class Notifier {
     this.#isClosed = true;
     for (const telling of this.#telling.values()) this.#stop(telling);
     this.#telling.clear();
-    this.#waiting = [];
+    this.#waiting.clear();
   }
 
   #stop(telling: Telling): void {
     telling.timer?.cancel();
     telling.tries = TRIES;
-    const at = this.#waiting.indexOf(telling);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#waiting.delete(telling);
     if (telling.exchange === undefined) return;
     telling.exchange.callOff();
     telling.exchange = undefined;
     this.#left();
   }
 
-  #begin(key: string, telling: Telling): void {
+  #begin(telling: Telling): void {
     if (this.#underWay >= MAX_UNDER_WAY) {
-      this.#waiting.push(telling);
+      this.#waiting.add(telling);
       return;
     }
     this.#underWay++;
@@ -112,12 +113,12 @@ export class Notifier {
       answered: response => {
         telling.exchange = undefined;
         this.#left();
-        this.#answered(key, telling, response, signed?.mac);
+        this.#answered(telling, response, signed?.mac);
       },
       lost: () => {
         telling.exchange = undefined;
         this.#left();
-        this.#again(key, telling, 'no answer');
+        this.#again(telling, 'no answer');
       },
       doubted: () => {},
     });
@@ -125,18 +126,19 @@ export class Notifier {
 
   #left(): void {
     this.#underWay--;
-    const next = this.#waiting.shift();
+    const [next] = this.#waiting;
     if (next === undefined || this.#isClosed) return;
-    for (const [key, telling] of this.#telling) if (telling === next) this.#begin(key, next);
+    this.#waiting.delete(next);
+    this.#begin(next);
   }
 
-  #answered(key: string, telling: Telling, response: Uint8Array, mac: Uint8Array | undefined): void {
+  #answered(telling: Telling, response: Uint8Array, mac: Uint8Array | undefined): void {
     const { clock } = this.parts;
     const { key: tsigKey } = telling.peer;
     if (tsigKey !== undefined) {
       const verdict = checkResponse(response, { key: tsigKey, requestMac: mac!, now: clock.wallSeconds() });
       if (verdict.status === 'bad') {
-        this.#again(key, telling, verdict.reason);
+        this.#again(telling, verdict.reason);
         return;
       }
     }
@@ -146,19 +148,19 @@ export class Notifier {
       this.stats.refused++;
       this.#tell(telling, `it says ${rcodeName(rcode)}`);
     }
-    if (this.#telling.get(key) === telling) this.#telling.delete(key);
+    if (this.#telling.get(telling.key) === telling) this.#telling.delete(telling.key);
   }
 
-  #again(key: string, telling: Telling, reason: string): void {
-    if (this.#isClosed || this.#telling.get(key) !== telling) return;
+  #again(telling: Telling, reason: string): void {
+    if (this.#isClosed || this.#telling.get(telling.key) !== telling) return;
     if (telling.tries >= TRIES) {
-      this.#telling.delete(key);
+      this.#telling.delete(telling.key);
       this.stats.failed++;
       this.#tell(telling, reason);
       return;
     }
     const waitMs = FIRST_WAIT_MS * 2 ** (telling.tries - 1) - ANSWER_MS;
-    telling.timer = this.parts.clock.after(waitMs, () => this.#begin(key, telling));
+    telling.timer = this.parts.clock.after(waitMs, () => this.#begin(telling));
   }
 
   #tell({ apex, peer }: Telling, reason: string): void {

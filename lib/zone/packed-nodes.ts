@@ -10,7 +10,7 @@
 //   an RRset:  0      2        4     8       10       14
 //              | type | covers | ttl | count | octets | records: length (2), data
 import { systemRandom } from '../base/random.js';
-import { keyedHash } from '../base/keyed-hash.js';
+import { type HashKey, hashUnder, randomHashKey } from '../base/keyed-hash.js';
 import { lazy } from '../base/lazy.js';
 import { compareLabels } from '../dnssec/canonical.js';
 import { foldedOctet } from '../wire/name.js';
@@ -34,7 +34,14 @@ export const NodeFlag = {
 } as const;
 
 /** Names come from primaries that may be hostile: their places in the index are not theirs to aim at. */
-export const hashOfNames = lazy(() => keyedHash(systemRandom));
+const ownKey = lazy(() => randomHashKey(systemRandom));
+let givenKey: HashKey | undefined;
+export const keyOfNames = (): HashKey => givenKey ?? ownKey();
+/** Of a thread, before it makes its first zone: zones are handed over to the one whose key it is. */
+export function useKeyOfNames(key: HashKey): void {
+  givenKey = key;
+}
+export const hashOfNames = lazy(() => hashUnder(keyOfNames()));
 
 export interface PackedArrays {
   count: number;
@@ -58,7 +65,7 @@ export class PackedNodes {
   readonly dataAt: Uint32Array;
   readonly flags: Uint8Array;
   readonly recordCount: number;
-  readonly #slots: Uint32Array;
+  readonly slots: Uint32Array;
 
   constructor(arrays: PackedArrays) {
     ({
@@ -70,13 +77,13 @@ export class PackedNodes {
       flags: this.flags,
       recordCount: this.recordCount,
     } = arrays);
-    this.#slots = arrays.slots;
+    this.slots = arrays.slots;
   }
 
   /** Octets of memory. */
   get octets(): number {
-    const { names, nameAt, data, dataAt, flags } = this;
-    return [names, nameAt, data, dataAt, flags, this.#slots].reduce((sum, one) => sum + one.byteLength, 0);
+    const { names, nameAt, data, dataAt, flags, slots } = this;
+    return [names, nameAt, data, dataAt, flags, slots].reduce((sum, one) => sum + one.byteLength, 0);
   }
 
   /**
@@ -84,7 +91,7 @@ export class PackedNodes {
    * @param labels folded, without those of the apex
    */
   find(labels: Uint8Array, from: number, end: number): number {
-    const slots = this.#slots;
+    const { slots } = this;
     const mask = slots.length - 1;
     for (let at = hashOfNames()(labels, from, end) & mask; slots[at] !== 0; at = (at + 1) & mask) {
       const node = slots[at] - 1;

@@ -232,7 +232,11 @@ export class Secondary {
   #fetch(peer: PeerServer, whole: boolean): Promise<Fetched> {
     const { apex, limits, needsDigest } = this.options;
     const args = { apex, peer, current: this.#zone, whole, limits, needsDigest };
-    return this.parts.fetch(args, callOff => (this.#callOff = callOff));
+    return this.parts.fetch(args, callOff => {
+      this.#callOff = callOff;
+      // It has waited for its place until nobody wants the zone any more.
+      if (this.#isClosed) callOff();
+    });
   }
 
   #took(peer: PeerServer, fetched: Fetched): void {

@@ -17,7 +17,7 @@ export type Touched = { name: Uint8Array } | { suffix: Uint8Array };
 
 const MOST = 64;
 /** Larger zones that were packed anew are not compared: all of such a one is forgotten. */
-const MOST_COMPARED = 50_000;
+const MOST_COMPARED = 10_000;
 
 export function touchedBy(before: Zone, after: Zone): Touched[] {
   const all = [{ suffix: after.apex }];

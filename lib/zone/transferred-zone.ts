@@ -2,10 +2,12 @@
 // What serves it is the store; a zone that is a list of others (a catalog) is in none.
 import { equalNames } from '../wire/name.js';
 import { addressOctets, isMapped } from '../base/address.js';
+import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import { inSlices } from '../base/slices.js';
 import { nameToText } from '../wire/name.js';
 import { type AccessClient, type AccessRule, isAllowed } from './access.js';
-import { differenceOf } from './changes.js';
+import { comparing, differenceOf, type RecordDifference } from './changes.js';
 import type { UpdateRule, ZoneLink, ZoneSource } from './links.js';
 import type { Secondary } from './secondary.js';
 import { isNewer } from './serial.js';
@@ -40,11 +42,14 @@ export interface TransferredParts {
   readonly files: ZoneFiles | undefined;
   readonly limits: FetchLimits;
   readonly journalLimits: JournalLimits;
-  readonly nowSeconds: () => number;
+  readonly clock: Clock;
   /** Serves it from now on; undefined: no more, and says that it has expired. */
   readonly serve: (apex: Uint8Array, zone: Zone | undefined) => void;
   readonly notify: (zone: Zone, peers: readonly PeerServer[]) => void;
 }
+
+/** Names of two versions that are compared in one go. */
+const COMPARED_AT_ONCE = 10_000;
 
 /** For a zone of one's own, which does not expire. */
 const FOR_EVER = 2 ** 40;
@@ -120,7 +125,22 @@ export class TransferredZone implements ZoneLink {
       if (zone.serial !== before.serial) this.journal.clear();
       return;
     }
-    this.journal.add(difference ?? between(before, zone));
+    if (difference !== undefined) this.journal.add(difference);
+    else if (before.base === zone.base || before.base.count + zone.base.count <= COMPARED_AT_ONCE) {
+      this.journal.add(between(before, zone, differenceOf(before, zone)));
+    } else if (this.options.allowTransfer.length > 0 || this.takesUpdates) this.#compare(before, zone);
+    // Nobody may ask for what has changed.
+    else this.journal.clear();
+  }
+
+  /** Until it is known what has changed, whoever asks is sent the whole zone. */
+  #compare(before: Zone, zone: Zone): void {
+    this.journal.clear();
+    const compared = inSlices(comparing(before, zone), this.parts.clock).then(found => {
+      // Another version may have come, or an update, to which this one does not lead.
+      if (this.#zone === zone) this.journal.add(between(before, zone, found));
+    });
+    this.kept = Promise.all([this.kept, compared]);
   }
 
   /** By an update (RFC 2136). */
@@ -144,7 +164,7 @@ export class TransferredZone implements ZoneLink {
     this.journal.addEntry(entry);
     if (isKept) return;
     try {
-      await this.#save(zone, { at: this.parts.nowSeconds(), expireSeconds: FOR_EVER });
+      await this.#save(zone, { at: this.parts.clock.wallSeconds(), expireSeconds: FOR_EVER });
     } catch (error) {
       this.journal.clear();
       throw error;
@@ -158,7 +178,7 @@ export class TransferredZone implements ZoneLink {
 
   /** What a secondary does with a version that it has had. */
   keep(zone: Zone, difference: Difference | undefined, expireSeconds: number): void {
-    const confirmation = { at: this.parts.nowSeconds(), expireSeconds };
+    const confirmation = { at: this.parts.clock.wallSeconds(), expireSeconds };
     this.#tellFailure(this.#keep(zone, difference, confirmation));
   }
 
@@ -174,9 +194,12 @@ export class TransferredZone implements ZoneLink {
   }
 
   confirm(expireSeconds: number): void {
-    const confirmation = { at: this.parts.nowSeconds(), expireSeconds };
+    const confirmation = { at: this.parts.clock.wallSeconds(), expireSeconds };
     this.#tellFailure(this.parts.files?.confirm(this.apex, confirmation) ?? Promise.resolve());
   }
+
+  /** Resolves when what updates had made of it before the start is served: others follow that. Never rejects. */
+  restored: Promise<void> = Promise.resolve();
 
   /** What is being kept; resolves when nothing is written of it any more. */
   kept: Promise<unknown> = Promise.resolve();
@@ -201,11 +224,12 @@ export class TransferredZone implements ZoneLink {
     return { zone, saved };
   }
 
-  /**
-   * A zone of one's own has been read from its file: what updates have made of it since is served, unless the file is newer.
-   * Never rejects.
-   */
-  async restore(base: Zone): Promise<void> {
+  /** A zone of one's own has been read from its file: what updates have made of it since is served, unless that is newer. */
+  restore(base: Zone): void {
+    this.restored = this.#restore(base);
+  }
+
+  async #restore(base: Zone): Promise<void> {
     if (this.parts.files === undefined) return;
     try {
       let zone = await this.loadChanges(base);
@@ -255,8 +279,7 @@ function plainAddress(address: string): string {
 }
 
 /** From one version to another, without what is said of SOA records twice. */
-function between(before: Zone, after: Zone): Difference {
-  const { removed, added } = differenceOf(before, after);
+function between(before: Zone, after: Zone, { removed, added }: RecordDifference): Difference {
   return {
     before: before.soa,
     after: after.soa,

@@ -201,7 +201,7 @@ export class Transfers {
       files: this.#files,
       limits: this.#options.limits,
       journalLimits: this.#options.journalLimits,
-      nowSeconds: () => clock.wallSeconds(),
+      clock,
       serve: (apex, version) => this.#serve(apex, version),
       notify: (version, peers) => this.notifier.notify(version.apex, version.soa, peers),
     });
@@ -218,7 +218,9 @@ export class Transfers {
     const before = zone.zone;
     if (before === undefined) {
       zone.replaced(version);
-      if (zone.takesUpdates) void zone.restore(version);
+      if (!zone.takesUpdates) return;
+      zone.restore(version);
+      this.#awaits(zone.restored);
     } else if (zone.takesUpdates && zone.journal.versions > 0 && !isNewer(version.serial, before.serial)) {
       // What updates have made is not undone by a file that does not know of it.
       const fields = { zone: zone.name, serial: before.serial, file: version.serial };
@@ -257,7 +259,11 @@ export class Transfers {
     });
     zone.secondary = secondary;
     if (catalog === undefined && this.parts.store.get(apex) === undefined) this.#suspend(apex, 'pending');
-    const begun = secondary.begin().finally(() => this.#beginning.delete(begun));
+    this.#awaits(secondary.begin());
+  }
+
+  #awaits(beginning: Promise<void>): void {
+    const begun = beginning.finally(() => this.#beginning.delete(begun));
     this.#beginning.add(begun);
   }
 

@@ -10,6 +10,7 @@
 // Bounds: BLOCK octets of a zone at a time in memory beside the zone itself; a journal has what Journal has, and its file
 // twice as much before it is written anew.
 import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -69,7 +70,7 @@ function readHead(head: Buffer): SavedZone | undefined {
 }
 
 export class ZoneFiles {
-  /** Octets of journals' files, by zone. */
+  /** Where journals' files end, by zone: behind the last whole entry. What lies there is of a write that was cut off. */
   readonly #journalOctets = new Map<string, number>();
   /** Writes of one zone follow one another. */
   readonly #busy = new Map<string, Promise<void>>();
@@ -137,16 +138,18 @@ export class ZoneFiles {
   append(apex: Uint8Array, entry: JournalEntry, { limits }: Journal): Promise<boolean> {
     return this.#after(apex, async () => {
       const key = fileNameOf(apex);
-      const octets = (this.#journalOctets.get(key) ?? 0) + ENTRY_HEAD + entry.octets.length;
-      if (octets > 2 * limits.octets) return false;
+      const end = this.#journalOctets.get(key) ?? 0;
+      const octets = Buffer.concat([end === 0 ? JOURNAL_MAGIC : Buffer.alloc(0), ...encodeEntry(entry)]);
+      if (end + octets.length > 2 * limits.octets) return false;
       await mkdir(this.folder, { recursive: true, mode: 0o700 });
       const path = this.#path(apex, 'journal');
-      const file = await open(path, 'a', 0o600);
+      // Neither 'a', which writes behind whatever is there, nor 'w', which empties it.
+      const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
       try {
-        if ((await file.stat()).size === 0) await file.write(JOURNAL_MAGIC);
-        await file.writev(encodeEntry(entry));
+        await file.truncate(end);
+        await writeAll(file, octets, end);
         await file.datasync();
-        this.#journalOctets.set(key, octets);
+        this.#journalOctets.set(key, end + octets.length);
         return true;
       } catch (cause) {
         throw fileError(path, cause);
@@ -164,14 +167,9 @@ export class ZoneFiles {
       this.#journalOctets.delete(key);
       return;
     }
-    await replaceFile(path, async file => {
-      await file.write(JOURNAL_MAGIC);
-      for (const one of entries) await file.writev(encodeEntry(one));
-    });
-    this.#journalOctets.set(
-      key,
-      entries.reduce((sum, one) => sum + ENTRY_HEAD + one.octets.length, 0),
-    );
+    const octets = Buffer.concat([JOURNAL_MAGIC, ...entries.flatMap(encodeEntry)]);
+    await replaceFile(path, file => writeAll(file, octets, 0));
+    this.#journalOctets.set(key, octets.length);
   }
 
   /**
@@ -198,8 +196,9 @@ export class ZoneFiles {
       const path = this.#path(apex, 'journal');
       const octets = await readFile(path).catch((cause: unknown) => throwUnlessMissing(path, cause));
       if (octets === undefined) return [];
-      this.#journalOctets.set(fileNameOf(apex), octets.length);
-      return decodeEntries(octets);
+      const { entries, end } = decodeEntries(octets);
+      this.#journalOctets.set(fileNameOf(apex), end);
+      return entries;
     });
   }
 
@@ -281,11 +280,12 @@ function encodeEntry({ from, to, octets }: JournalEntry): [Buffer, Uint8Array] {
   return [head, octets];
 }
 
-/** Entries that are whole and follow one another, from the first that does not on none. */
-export function decodeEntries(octets: Buffer): JournalEntry[] {
+/** Entries that are whole and follow one another, from the first that is not on none; and where the last of them ends. */
+function decodeEntries(octets: Buffer): { entries: JournalEntry[]; end: number } {
   const entries: JournalEntry[] = [];
-  if (octets.length < 8 || !octets.subarray(0, 8).equals(JOURNAL_MAGIC)) return entries;
-  for (let at = 8; at + ENTRY_HEAD <= octets.length;) {
+  if (octets.length < 8 || !octets.subarray(0, 8).equals(JOURNAL_MAGIC)) return { entries, end: 0 };
+  let at = 8;
+  while (at + ENTRY_HEAD <= octets.length) {
     const length = octets.readUInt32BE(at);
     const end = at + ENTRY_HEAD + length;
     if (end > octets.length) break;
@@ -300,7 +300,15 @@ export function decodeEntries(octets: Buffer): JournalEntry[] {
     entries.push(entry);
     at = end;
   }
-  return entries;
+  return { entries, end: at };
+}
+
+/** A write may take less than it was given. */
+async function writeAll(file: FileHandle, octets: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < octets.length;) {
+    const { bytesWritten } = await file.write(octets, done, octets.length - done, at + done);
+    done += bytesWritten;
+  }
 }
 
 /** Written beside it and put in its place, so that there is a whole file at any time. */

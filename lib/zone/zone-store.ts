@@ -12,6 +12,8 @@ export interface ZoneChange {
   before: Zone | undefined;
   /** Undefined: it is served no more, or suspended. */
   after: Zone | undefined;
+  /** Its names are answered here, or SERVFAIL: nobody else's. */
+  isOurs: boolean;
 }
 
 /** A zone that is ours and cannot be answered from: its names are SERVFAIL, and nobody else's (RFC 1034 section 4.3.2). */
@@ -74,7 +76,7 @@ export class ZoneStore {
     const before = this.#zones.get(key);
     if (expected !== undefined && before !== expected) return false;
     this.#set(key, zone);
-    this.#tell({ apex: zone.apex, before: zoneIn(before), after: zone });
+    this.#tell({ apex: zone.apex, before: zoneIn(before), after: zone, isOurs: true });
     return true;
   }
 
@@ -87,7 +89,7 @@ export class ZoneStore {
     const key = nameKey(folded);
     const before = this.#zones.get(key);
     this.#set(key, { apex: folded, reason });
-    this.#tell({ apex: folded, before: zoneIn(before), after: undefined });
+    this.#tell({ apex: folded, before: zoneIn(before), after: undefined, isOurs: true });
   }
 
   #set(key: string, entry: Zone | SuspendedZone): void {
@@ -103,7 +105,7 @@ export class ZoneStore {
     const before = this.#zones.get(nameKey(folded));
     if (before === undefined) return false;
     this.#zones.delete(nameKey(folded));
-    this.#tell({ apex: folded, before: zoneIn(before), after: undefined });
+    this.#tell({ apex: folded, before: zoneIn(before), after: undefined, isOurs: false });
     return true;
   }
 

@@ -1,4 +1,4 @@
-// The two halves of the cache object's methods, and what both need.
+// The parts of the cache object's methods, and what both need.
 #pragma once
 #include "addon/cache_object.h"
 #include "addon/call.h"
@@ -15,5 +15,8 @@ int32_t AnswerFor(CacheObject* self, uint32_t* control, Bytes query, MutableByte
 
 // What fills the cache, looks into it and empties it: cache_keep.cc.
 std::span<const Method> CacheKeepMethods();
+
+// Which zones answer what it has not: cache_zones.cc.
+std::span<const Method> CacheZoneMethods();
 
 }  // namespace shardns::addon

@@ -20,8 +20,9 @@ CacheObject* CacheObject::From(napi_env env, napi_value object) { return Unwrap<
 napi_value CacheObject::Wrap(napi_env env, std::shared_ptr<answers::Cache> cache, napi_value memory) {
   auto* self = new CacheObject(std::move(cache));
   if (memory != nullptr) self->memory_.Set(env, memory);
-  return WrapObject(env, self, kCacheTag,
-                    {RegionMethods<CacheObject>::kMethods, CacheAnswerMethods(), CacheKeepMethods()});
+  return WrapObject(
+      env, self, kCacheTag,
+      {RegionMethods<CacheObject>::kMethods, CacheAnswerMethods(), CacheKeepMethods(), CacheZoneMethods()});
 }
 
 }  // namespace shardns::addon

@@ -42,6 +42,7 @@ class CacheObject {
   friend struct ClientAnswering;
   friend struct CacheAnswering;
   friend struct CacheKeeping;
+  friend struct CacheZones;
   friend struct ObjectLife;
   explicit CacheObject(std::shared_ptr<answers::Cache> cache);
   static Bytes CopyTo(uint8_t* to, Bytes octets) {
@@ -53,7 +54,8 @@ class CacheObject {
   std::shared_ptr<answers::Cache> cache_;
   store::Reader* reader_;
   udp::Responder responder_;
-  std::unique_ptr<Clients> clients_;  // null before judgeBy()
+  std::unique_ptr<Clients> clients_;   // null before judgeBy()
+  std::shared_ptr<void> environment_;  // whose arrays zones are; null before putZone()
   std::unique_ptr<answers::PrepareScratch> scratch_{new answers::PrepareScratch};
   answers::TtlPolicy ttl_;
   std::unique_ptr<uint8_t[]> own_{new uint8_t[2 * wire::kMaxMessageSize]};

@@ -6,6 +6,7 @@
 #include "answers/answer_format.h"
 #include "answers/prepare.h"
 #include "store/stripes.h"
+#include "zones/zones.h"
 
 namespace shardns::answers {
 
@@ -91,7 +92,9 @@ struct FailureArgs {
 class Cache : public store::Stripes<AnswerFormat> {
  public:
   explicit Cache(std::unique_ptr<store::Region> region)
-      : Stripes(std::move(region)), words_(store::FormatWords<RegionWords>(super_)) {}
+      : Stripes(std::move(region)),
+        words_(store::FormatWords<RegionWords>(super_)),
+        zones_(std::make_shared<zones::Zones>(secret().words[0])) {}
   // Null when the options do not fit (RegionOptions).
   static std::unique_ptr<Cache> Create(const store::RegionOptions& options) {
     return Over<Cache>(store::Region::Create(options));
@@ -188,6 +191,8 @@ class Cache : public store::Stripes<AnswerFormat> {
 
   // The time now, in ticks; `monotonic_ms` from a clock that has just been read.
   Ticks NowTicks(uint64_t monotonic_ms) const { return TicksFromMs(NowMs(monotonic_ms)); }
+  // Asked of what is not here. Of this object, wherever its entries lie.
+  const std::shared_ptr<zones::Zones>& zones() const { return zones_; }
   Tunables& tunables() { return tunables_; }
   const Tunables& tunables() const { return tunables_; }
   void SetStaleWindow(uint32_t seconds);
@@ -226,6 +231,7 @@ class Cache : public store::Stripes<AnswerFormat> {
   }
 
   RegionWords* words_;
+  const std::shared_ptr<zones::Zones> zones_;
   Tunables tunables_;
   std::atomic<uint64_t> configuration_{0};
 };

@@ -266,6 +266,7 @@ void Plane::ReadStats(PlaneStats* stats) const {
   const auto add_responder = [&](const ResponderCounters& counters) {
     stats->dropped += counters.dropped.Get();
     for (size_t i = 0; i < 24; ++i) stats->responses_by_rcode[i] += counters.responses_by_rcode[i].Get();
+    for (size_t i = 0; i < 3; ++i) stats->zone_answers[i] += counters.zone_answers[i].Get();
   };
   const auto add_durations = [&](const DurationHistogram& durations) {
     for (size_t i = 0; i < kDurationBuckets; ++i) stats->durations[i] += durations.buckets[i].Get();

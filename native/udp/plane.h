@@ -25,6 +25,7 @@ struct PlaneOptions {
 struct PlaneStats {
   uint64_t requests_v4, requests_v6, dropped, refused, sent, send_failed, flights, joined, full, over_share, refreshes,
       in_flight, waiting;
+  uint64_t zone_answers[3];  // as ResponderCounters has them
   uint64_t responses_by_rcode[24];
   uint64_t requests_by_type_v4[257];
   uint64_t requests_by_type_v6[257];

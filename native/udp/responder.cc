@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "gate/edge.h"
+
 namespace shardns::udp {
 
 using wire::QueryVerdict;
@@ -94,14 +96,42 @@ bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, const QueryV
   return false;
 }
 
-void Responder::AfterLookup(const wire::Query& query, const RespondArgs& args, MutableBytes out, Response* response) {
+void Responder::AfterLookup(const wire::Query& query, const RespondArgs& args, uint32_t tenant, MutableBytes out,
+                            Response* response) {
   response->verdict = response->answer.outcome == answers::Outcome::kMiss ? Verdict::kMiss : Verdict::kReply;
   response->length = response->answer.length;
+  if (response->verdict == Verdict::kMiss && response->query_verdict == QueryVerdict::kAnswer) {
+    if (const size_t length = AnswerFromZone(query, args, tenant, out); length != 0) {
+      response->verdict = Verdict::kReply;
+      response->length = length;
+      return;
+    }
+  }
   if (response->verdict == Verdict::kMiss && response->query_verdict == QueryVerdict::kAny && !args.resolves)
       [[unlikely]] {
     response->verdict = Verdict::kReply;
     response->length = wire::WriteAnyReply(query, Limits(args.udp), out);
   }
+}
+
+size_t Responder::AnswerFromZone(const wire::Query& query, const RespondArgs& args, uint32_t tenant, MutableBytes out) {
+  // Behind a list's alias stand others' answers.
+  if (tenant >= gate::kAliasTag) return 0;
+  const auto zones = zone_reader_.Take();
+  if (!zones) return 0;
+  const zones::Reply reply = zones->Answer(query, tenant, out);
+  if (reply.told == zones::Told::kNothing) return 0;
+  counters_.zone_answers[static_cast<size_t>(reply.told) - 1].Add();
+  wire::Patch patch;
+  wire::ClientSubnet echoed = query.edns.subnet;
+  if (echoed.family != 0 && cache_->tunables().Is(answers::mode::kClientSubnet)) {
+    echoed.scope_prefix = 0;  // it is everybody's (RFC 7871 section 7.2.1)
+    patch.subnet = &echoed;
+  }
+  if (reply.told == zones::Told::kWildcard && cache_->tunables().Is(answers::mode::kRotate)) {
+    patch.rotation = reader_->Random() >> 8;
+  }
+  return wire::FinishReply(query, reply.length, patch, Limits(args.udp), out);
 }
 
 void Responder::Count(const Response& response, const MutableBytes& out) {
@@ -147,7 +177,7 @@ void Responder::RespondBatch(std::span<const Bytes> packets, const RespondArgs& 
     } else {
       cache_->AnswerLookup(one, lookups[i], reader_, outs[i], &response.answer);
     }
-    AfterLookup(queries[i], args, outs[i], &response);
+    AfterLookup(queries[i], args, tenant_of(i), outs[i], &response);
   };
   // Each query is some steps ahead of its next stage: what that reads has come from memory by then, and memory is asked
   // all the time, not for everything at once. (Below 0 is beyond `count`, too.)

@@ -57,6 +57,7 @@ inline constexpr uint16_t kAaaa = 28;
 inline constexpr uint16_t kSig = 24;
 inline constexpr uint16_t kDname = 39;
 inline constexpr uint16_t kOpt = 41;
+inline constexpr uint16_t kDs = 43;
 inline constexpr uint16_t kRrsig = 46;
 inline constexpr uint16_t kNsec = 47;
 inline constexpr uint16_t kNsec3 = 50;

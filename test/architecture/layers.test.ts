@@ -7,6 +7,7 @@ type Rank = string[][];
 const NATIVE: Rank = [
   ['base'],
   ['wire', 'store'],
+  ['zones'],
   ['answers', 'bytes', 'gate'],
   ['respond', 'snapshot', 'http2'],
   ['udp'],

@@ -42,7 +42,8 @@ export class TransferringServer {
   /** A new version of a zone of its own, by its file. */
   change(zone: Zone): void {
     this.#write(zone);
-    this.server.zones.reload(zone.name);
+    // A small file is read before this returns.
+    void this.server.zones.reload(zone.name);
   }
   zone(name: string): Zone | undefined {
     return this.server.zones.served.everyone.get(encodeName(name));

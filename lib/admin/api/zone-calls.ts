@@ -29,7 +29,7 @@ export const ZONE_CALLS = [
     summary: 'What is wrong with the file of a zone as it is now, without reading it in.',
     query: chosen,
     example: { query: 'name=zone.example' },
-    run: ({ server: { zones } }, { query: { name } }) => ({ files: zones.check(name) }),
+    run: ({ server: { zones } }, { query: { name } }) => zones.check(name).then(files => ({ files })),
   }),
   call({
     method: 'GET',
@@ -48,7 +48,7 @@ export const ZONE_CALLS = [
     summary: 'Reads the files that have changed, of one zone or of all.',
     body: z.strictObject({ name: zoneName.optional() }),
     example: { body: {} },
-    run: ({ server: { zones } }, { body: { name } }) => ({ zones: zones.reload(name) }),
+    run: ({ server: { zones } }, { body: { name } }) => zones.reload(name).then(read => ({ zones: read })),
   }),
   call({
     method: 'POST',

@@ -251,7 +251,11 @@ export class AuthorityRequests {
         }
         const message = writer.next();
         if (message === undefined) source.close();
-        return message && (signer === undefined ? message : signer.sign(message, clock.wallSeconds()));
+        if (message === undefined || signer === undefined) return message;
+        const signed = signer.sign(message, clock.wallSeconds());
+        if (signed !== undefined) return signed;
+        source.close();
+        throw new ShardnsError('ERR_SHARDNS_OVERLOAD', 'a record that leaves no room for a signature');
       },
       close: () => {
         if (isOver) return;
@@ -309,6 +313,7 @@ export class AuthorityRequests {
 
   /** @returns the rcode; when it is NOERROR, what has changed is kept */
   async #apply({ message, signing }: Request, link: ZoneLink): Promise<number> {
+    await link.restored;
     const { zone } = link;
     const update = readUpdate(message);
     if (zone === undefined || typeof update === 'number') return Rcode.SERVFAIL;

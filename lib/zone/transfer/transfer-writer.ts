@@ -4,9 +4,10 @@
 // Records come in canonical order, so that an owner's end stands in the one before it, mostly: those are compared, and
 // nothing is looked up. Names in data are found by NameWriter. Nothing is allocated for a record; one buffer a message.
 import { setFlags } from '../../wire/flags.js';
-import { Class, Flag, HEADER_SIZE, MAX_MESSAGE_SIZE, MAX_NAME_SIZE } from '../../wire/iana.js';
+import { ShardnsError } from '../../base/errors.js';
+import { Class, Flag, HEADER_SIZE, MAX_MESSAGE_SIZE, MAX_NAME_SIZE, typeName } from '../../wire/iana.js';
 import type { ResourceRecord } from '../../wire/message.js';
-import { plainNameLength } from '../../wire/name.js';
+import { nameToText, plainNameLength } from '../../wire/name.js';
 import { NameWriter } from '../../wire/name-writer.js';
 import { compressibleNames, octetsBeforeNames } from '../../wire/rdata-layout.js';
 import type { TransferQuestion } from './transfer-message.js';
@@ -76,7 +77,10 @@ export class TransferWriter {
     return this.#done;
   }
 
-  /** The next message; undefined: there is none. Lets go of the records when `isDone`. */
+  /**
+   * The next message; undefined: there is none. Lets go of the records when `isDone`.
+   * @throws {ShardnsError} ERR_SHARDNS_OVERLOAD for a record that no message has room for
+   */
   next(): Buffer | undefined {
     if (this.#done) return undefined;
     const { apex, id, type } = this.question;
@@ -103,6 +107,7 @@ export class TransferWriter {
       }
       at = end;
       count++;
+      if (end > MAX_MESSAGE_SIZE) throw noRoom(record);
       if (end > this.most) break;
     }
     if (count === 0) return undefined;
@@ -214,6 +219,12 @@ export class TransferWriter {
     room[at++] = 0;
     return at;
   }
+}
+
+function noRoom({ owner, ownerLength, type, length }: RecordPlace): ShardnsError {
+  const name = nameToText(owner.subarray(0, ownerLength));
+  const text = `${name} ${typeName(type)}: a record of ${length} octets, which no message of a transfer has room for`;
+  return new ShardnsError('ERR_SHARDNS_OVERLOAD', text);
 }
 
 /** @returns the place behind it */

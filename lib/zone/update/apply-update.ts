@@ -159,10 +159,17 @@ class Updating {
     const { soa } = this.zone;
     const hasOwnSoa = serialOf(this.#soa) !== serialOf(soa);
     if (!hasOwnSoa && deleted.length === 0 && added.length === 0) return undefined;
+    // A digest of what the zone was would have whoever checks it refuse what it is (RFC 8976 section 4).
+    const apex = this.#at(this.zone.apex);
+    if (apex.records.every(one => !isDigest(one) || apex.before.includes(one))) {
+      deleted.push(...apex.records.filter(isDigest));
+    }
     const after = hasOwnSoa ? this.#soa : withSerial(soa, serialAfter(serialOf(soa)));
     return { before: soa, after, deleted, added };
   }
 }
+
+const isDigest = ({ type }: ResourceRecord): boolean => type === Type.ZONEMD;
 
 /** Those of the one that the other has not; with another TTL, or in other letters, it is another one. */
 function without(records: readonly ResourceRecord[], others: readonly ResourceRecord[]): ResourceRecord[] {

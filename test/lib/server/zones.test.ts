@@ -77,6 +77,24 @@ describe('a zone', () => {
     expect(server!.server.engine.stats().hitsPositive).toBe(4);
   });
 
+  test.each(PATHS)('answers names that it has not without JavaScript or room in the cache, over %s', async path => {
+    const file = write(`${HEAD(1)}*.w A 192.0.2.7\nsub NS ns.sub\nns.sub A 192.0.2.8\n`);
+    await start({ zones: [{ name: 'example', file }], udp: path === 'dgram' ? 'dgram' : 'native' });
+    const ask = async (name: string) => (await server!.ask(path, makeQuery(name)))!;
+    for (let i = 0; i < 5; i++) {
+      expect(rcodeOf(await ask(`x${i}.example`))).toBe(3);
+      expect(sections(await ask(`x${i}.w.example`)).answers).toEqual([`x${i}.w.example. 86400 A 192.0.2.7`]);
+      expect(sections(await ask(`x${i}.sub.example`)).additionals).toEqual(['ns.sub.example. 86400 A 192.0.2.8']);
+    }
+    const { engine } = server!.server;
+    expect(engine.stats().inserts).toBe(0);
+    expect(server!.server.report().zones.native).toEqual({ denials: 5, wildcards: 5, referrals: 5 });
+    write(`${HEAD(2)}x1 A 192.0.2.9\n`);
+    await server!.server.update({ zones: [{ name: 'example', file }] });
+    expect(sections(await ask('x1.example')).answers).toEqual(['x1.example. 86400 A 192.0.2.9']);
+    expect(rcodeOf(await ask('x2.w.example'))).toBe(3);
+  });
+
   test('forgets what a new file changes, and only that', async () => {
     const file = write(`${HEAD(1)}a A 192.0.2.1\nb A 192.0.2.2\nc CNAME a\n`);
     await start({ zones: [{ name: 'example', file }] });
@@ -176,11 +194,11 @@ describe('a zone', () => {
     const file = write(`${HEAD(1)}a A 192.0.2.1\n`);
     await start({ zones: [{ name: 'example', file }] });
     const { zones } = server!.server;
-    expect(zones.check('EXAMPLE.')).toEqual([{ file, good: true, problems: [] }]);
+    await expect(zones.check('EXAMPLE.')).resolves.toEqual([{ file, good: true, problems: [] }]);
     write(`${HEAD(2)}a A 192.0.2.2\n`);
-    expect(zones.reload('example')).toMatchObject([{ serial: 2, records: 4 }]);
+    await expect(zones.reload('example')).resolves.toMatchObject([{ serial: 2, records: 4 }]);
     expect([...zones.export('example')].join('')).toContain('a.example.\t86400\tIN\tA\t192.0.2.2\n');
-    expect(() => zones.check('other')).toThrow(/zone: expected one that is served from a file, got "other"/);
+    await expect(zones.check('other')).rejects.toThrow(/zone: expected one that is served from a file, got "other"/);
     expect(zones.totals()).toMatchObject({ zones: 1, broken: 0, records: 4 });
   });
 });

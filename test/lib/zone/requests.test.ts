@@ -43,6 +43,7 @@ class Setting {
       allowUpdate: [],
       takesUpdates: true,
       source: undefined,
+      restored: Promise.resolve(),
       change: async difference => {
         await Promise.resolve();
         this.changes++;
@@ -123,6 +124,16 @@ describe('a transfer', () => {
     expect((await setting.ask(wholeQuestion(about), 'tcp', '198.51.100.1')).rcode).toBe(0);
     told[0].source!.close();
     expect((await setting.ask(wholeQuestion(about))).rcode).toBe(0);
+  });
+  test('with a record that leaves no room for its signature ends before it, and gives back its place', async () => {
+    const setting = new Setting(rules('key k'));
+    const large = { ...record('www.example', 'TXT', '"x"'), data: new Uint8Array(65_460) };
+    setting.zone = smallZone(1, large);
+    const { source } = await setting.ask(setting.signed(wholeQuestion(about)).message);
+    expect(() => {
+      while (source!.next() !== undefined);
+    }).toThrow(/no room for a signature/);
+    expect(setting.requests.sending).toBe(0);
   });
   test('that takes more than two hours is ended without an end', async () => {
     const setting = new Setting(rules('0.0.0.0/0'));
@@ -290,6 +301,17 @@ describe('an update (RFC 2136)', () => {
       has(setting, 'CNAME'),
       has(setting, 'x.example. 60 TXT'),
     ]).toEqual([true, true, false, true]);
+  });
+  test('takes a digest (ZONEMD) away that was of the zone before it, unless it has another', async () => {
+    const digest = (octet: string) => record('example', 'ZONEMD', `1 1 1 ${octet.repeat(48)}`);
+    const zone = smallZone(1, digest('aa'));
+    const setting = new Setting({ allowUpdate: [RULE] });
+    setting.zone = zone;
+    await setting.ask(setting.signed(update([record('new.example', 'A', '192.0.2.5')])).message);
+    expect(setting.zone.recordsAt(setting.zone.apexNode, Type.ZONEMD)).toEqual([]);
+    setting.zone = zone;
+    await setting.ask(setting.signed(update([digest('bb')])).message);
+    expect(setting.zone.recordsAt(setting.zone.apexNode, Type.ZONEMD).map(one => one.data[6])).toContain(0xbb);
   });
   test('of a zone that is signed is REFUSED: nobody here can sign it anew', async () => {
     const setting = new Setting({ allowUpdate: [RULE] });

@@ -11,6 +11,7 @@ import { encodeName } from '../../../lib/wire/name.js';
 import { bareReply } from '../../../lib/zone/authority/replies.js';
 import { outgoing } from '../../../lib/zone/outgoing.js';
 import { Journal } from '../../../lib/zone/transfer/journal.js';
+import { notification } from '../../../lib/zone/transfer/questions.js';
 import { Transfers } from '../../../lib/zone/transfers.js';
 import type { TransferOptions } from '../../../lib/zone/transferred-zone.js';
 import { TsigKeys } from '../../../lib/zone/tsig/key.js';
@@ -281,6 +282,19 @@ describe('a notification (RFC 1996)', () => {
     expect(setting.serial).toBe(2);
     expect(setting.primary.asked.filter(one => one === 'SOA').length).toBe(2);
   });
+  test('of a new version has it served within a second', async () => {
+    const setting = new Setting();
+    setting.primary.serve(smallZone(1, host(1)));
+    await setting.start();
+    setting.primary.serve(smallZone(2, host(2)));
+    const began = setting.clock.nowMs();
+    const message = notification({ id: 7, apex }, smallZone(2).soa);
+    const asker = { protocol: 'udp', client: { address: PRIMARY.server.address, port: 5300 } } as const;
+    const rcodes: number[] = [];
+    setting.transfers.requests.handle(message, asker, reply => rcodes.push(reply![3] & 15));
+    while (setting.serial !== 2) await setting.wait(0.1);
+    expect([rcodes, setting.clock.nowMs() - began <= 1000]).toEqual([[0], true]);
+  });
   test('of a serial that is no news asks nobody', async () => {
     const setting = new Setting();
     setting.primary.serve(smallZone(5));
@@ -303,6 +317,34 @@ describe('a notification (RFC 1996)', () => {
     const may = (address: string): boolean =>
       setting.transfers.find(apex)!.source!.mayNotify({ address, isEncrypted: false });
     expect([may('192.0.2.1'), may('::ffff:192.0.2.1'), may('192.0.2.9')]).toEqual([true, true, false]);
+  });
+});
+
+describe('a secondary that is not wanted any more', () => {
+  test('does not ask, though its place comes after', async () => {
+    const setting = new Setting();
+    setting.primary.isSilent = true;
+    await setting.start();
+    // Four of a primary have a place; this one waits.
+    const names = ['a', 'b', 'c', 'd'].map(one => ({ ...options(), apex: encodeName(one) }));
+    const use = (zones: TransferOptions[]): void =>
+      setting.transfers.use({
+        zones,
+        catalogs: [],
+        made: [],
+        keys: new TsigKeys(),
+        folder: undefined,
+        limits: { maxRecords: 1000, maxOctets: 1e6, transferOctets: 1e6, transferMs: 60_000 },
+        journalLimits: { versions: 10, octets: 1e6 },
+      });
+    use([options(), ...names]);
+    await setting.turns();
+    const opened = setting.primary.opened;
+    expect(setting.transfers.fetching).toBe(4);
+    use([]);
+    await setting.turns();
+    expect([setting.primary.opened, setting.transfers.fetching]).toEqual([opened, 0]);
+    await setting.transfers.close();
   });
 });
 
@@ -358,6 +400,17 @@ describe('a start without the primary', () => {
     const third = await restarted();
     expect(third.serial).toBe(2);
     await third.transfers.close();
+    // What comes then takes the place of what was cut off: it is there after the next start.
+    const again = new Setting(folder);
+    again.primary.serve(versions[2]);
+    again.primary.journal = journalOf(...versions);
+    again.clock.wall += 8000;
+    await again.start();
+    expect(again.serial).toBe(3);
+    await again.transfers.close();
+    const last = await restarted();
+    expect(last.serial).toBe(3);
+    await last.transfers.close();
     // The zone itself, one bit.
     const zone = readFileSync(join(folder, 'example.zone'));
     zone[zone.length - 5] ^= 1;

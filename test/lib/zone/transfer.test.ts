@@ -106,6 +106,13 @@ describe('a whole zone (AXFR, RFC 5936)', () => {
     expect(texts(read(AXFR, undefined, messages).records)).toEqual(texts(zone.records()));
     expect(Math.max(...messages.map(one => one.length))).toBeGreaterThan(60_000);
   });
+  test('with a record that no message has room for says which, and is not sent', () => {
+    const [big] = [record('www.example', 'TXT', '"x"')];
+    const zone = smallZone(1, { ...big, data: new Uint8Array(65_520) });
+    expect(() => messagesOf(outgoing(zone, AXFR, undefined, undefined).writer)).toThrow(
+      /www\.example\. TXT: a record of 65520 octets/,
+    );
+  });
   test('keeps the letters that owners have', () => {
     const zone = smallZone(1, record('WWW.Example', 'A', '192.0.2.1'), record('a.www.eXample', 'A', '192.0.2.1'));
     const messages = messagesOf(outgoing(zone, AXFR, undefined, undefined).writer);
