@@ -368,7 +368,9 @@ describe('lists', () => {
     expect((await run('why', 'good.bad.example', '--client', '192.0.2.9')).out).toBe(
       'good.bad.example. for 192.0.2.9: allowed, by list ads, line 3\n',
     );
-    expect((await run('why', 'a.example')).out).toContain('a.example.: no list has it; no answer to it is in the cache');
+    expect((await run('why', 'a.example')).out).toContain(
+      'a.example.: no list has it; no answer to it is in the cache',
+    );
     expect(await run('why', 'a.example', '--client', 'x')).toMatchObject({
       status: 1,
       error: 'client: expected a numeric address, got "x"\n',
