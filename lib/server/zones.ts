@@ -96,6 +96,8 @@ export class Zones {
       next.set(keyOf(one), this.#read(one, undefined, false, readZoneAt) as FileZone);
     }
     this.#commit(next, settings);
+    // None is refused for a zone that comes a moment later.
+    for (const one of next.values()) this.#serve(one);
   }
 
   /** Reads files that are new, or have changed since they were read. */
