@@ -68,7 +68,7 @@ export function changesOf(rows: Rows, before: object, after: object, at = ''): C
 /** Settings for those who may look: what is secret is said to be there, and no more. */
 export function withoutSecrets(rows: Rows, settings: object): object {
   const shown = Object.entries(settings).map(([key, value]: [string, unknown]) => {
-    const row: Row | undefined = rows[key];
+    const row: Row | undefined = Object.hasOwn(rows, key) ? rows[key] : undefined;
     if (value === undefined || row === undefined) return [key, value];
     if (row.secret === true && !(Array.isArray(value) && value.length === 0)) return [key, '(hidden)'];
     const inner = rowsIn(row.schema);
@@ -85,7 +85,8 @@ export function withoutSecrets(rows: Rows, settings: object): object {
 /** Whether a value at this place is, or may have in it, what nobody is to read in a log. */
 export function isSecretAt(rows: Rows, path: readonly (string | number)[], value: unknown): boolean {
   const [key, ...below] = path;
-  const row: Row | undefined = rows[key];
+  // Not what objects inherit: a name is the user's.
+  const row: Row | undefined = Object.hasOwn(rows, key) ? rows[key] : undefined;
   if (row === undefined) return false;
   if (row.secret === true) return true;
   const inner = rowsIn(row.schema);
