@@ -33,21 +33,30 @@ export class ZoneThread {
   /** @throws {ShardnsError} ERR_SHARDNS_FILE where the file itself cannot be read */
   read(args: ZoneFileArgs): ZoneFileResult | Promise<ZoneFileResult> {
     if (!isLarge(args.file)) return readZoneAt(args);
-    const code = packageFile('dist/server/zone-worker.js');
-    if (code === undefined) return readZoneAt(args);
+    if (!this.#isThere()) return readZoneAt(args);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ args, resolve, reject });
-      if (this.#waiting.length === 1) this.#ask(code);
+      if (this.#waiting.length === 1) this.#ask();
     });
+  }
+
+  #isThere(): boolean {
+    const code = packageFile('dist/server/zone-worker.js');
+    if (this.#worker !== undefined || code === undefined) return this.#worker !== undefined;
+    try {
+      this.#worker = this.#begin(code);
+    } catch {
+      // Not allowed (Node's permissions), or no room for one.
+    }
+    return this.#worker !== undefined;
   }
 
   close(): void {
     this.#end(new ShardnsError('ERR_SHARDNS_CLOSED', 'the server was closed while a zone file was read'));
   }
 
-  #ask(code: string): void {
-    const worker = (this.#worker ??= this.#begin(code));
-    worker.postMessage(this.#waiting[0].args satisfies ToZoneThread);
+  #ask(): void {
+    this.#worker!.postMessage(this.#waiting[0].args satisfies ToZoneThread);
   }
 
   #begin(code: string): Worker {
@@ -55,7 +64,7 @@ export class ZoneThread {
     const worker = new Worker(code, { workerData });
     const isCurrent = (): boolean => worker === this.#worker;
     worker.on('message', (message: FromZoneThread) => {
-      if (isCurrent()) this.#took(code, message);
+      if (isCurrent()) this.#took(message);
     });
     worker.on('error', error => {
       if (isCurrent()) this.#end(error);
@@ -67,7 +76,7 @@ export class ZoneThread {
     return worker;
   }
 
-  #took(code: string, message: FromZoneThread): void {
+  #took(message: FromZoneThread): void {
     const { args, resolve, reject } = this.#waiting.shift()!;
     try {
       if ('failed' in message) throw new ShardnsError('ERR_SHARDNS_FILE', message.failed);
@@ -75,7 +84,7 @@ export class ZoneThread {
     } catch (error) {
       reject(error as Error);
     }
-    if (this.#waiting.length > 0) this.#ask(code);
+    if (this.#waiting.length > 0) this.#ask();
     else this.#end(undefined);
   }
 

@@ -7,12 +7,6 @@ namespace shardns::gate {
 
 namespace {
 
-size_t CountLabels(Bytes name) {
-  size_t count = 0;
-  for (size_t at = 0; name[at] != 0; at += 1u + name[at]) ++count;
-  return count;
-}
-
 bool IsSame(const std::vector<ServedRule>& a, const std::vector<ServedRule>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const ServedRule& one, const ServedRule& other) {
     return one.match.policy == other.match.policy && one.match.line == other.match.line && one.trigger == other.trigger;
@@ -30,7 +24,7 @@ bool ServedZones::Put(Bytes zone, std::vector<ServedRule> rules) {
   if (before == nullptr ? rules.empty() : IsSame(before->rules, rules)) return true;
   if (entries_.size() == kMaxEntries) return false;
   entries_.push_back(std::make_unique<const Zone>(Zone{.name = {zone.begin(), zone.end()}, .rules = std::move(rules)}));
-  const size_t depth = CountLabels(zone);
+  const size_t depth = wire::CountLabels(zone);
   slots_[at].store(entries_.back().get(), std::memory_order_release);
   depths_[depth / 64].fetch_or(uint64_t{1} << depth % 64, std::memory_order_release);
   any_.store(true, std::memory_order_release);
@@ -40,7 +34,7 @@ bool ServedZones::Put(Bytes zone, std::vector<ServedRule> rules) {
 std::optional<ServedRule> ServedZones::Find(Bytes name, uint64_t lists) const {
   if (empty() || name.empty()) return std::nullopt;
   std::optional<ServedRule> best;
-  size_t labels = CountLabels(name);
+  size_t labels = wire::CountLabels(name);
   for (size_t from = 0;; from += 1u + name[from], --labels) {
     if ((depths_[labels / 64].load(std::memory_order_acquire) >> labels % 64 & 1) != 0) {
       const Bytes suffix = name.subspan(from);

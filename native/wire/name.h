@@ -53,6 +53,13 @@ inline size_t PlainNameLength(Bytes message, size_t at) {
   return 0;
 }
 
+// Of a whole, plain name; the root's is none.
+inline size_t CountLabels(Bytes name) {
+  size_t count = 0;
+  for (size_t at = 0; name[at] != 0; at += 1u + name[at]) ++count;
+  return count;
+}
+
 // Length of the name's own octets at `at` (up to its pointer), which are not looked at any closer; 0 when it is cut
 // off.
 inline size_t OwnOctets(Bytes message, size_t at) {

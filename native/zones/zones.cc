@@ -7,12 +7,6 @@ namespace shardns::zones {
 
 namespace {
 
-size_t CountLabels(Bytes name) {
-  size_t count = 0;
-  for (size_t at = 0; name[at] != 0; at += 1u + name[at]) ++count;
-  return count;
-}
-
 // Half full at the most.
 size_t SlotsFor(size_t room) {
   size_t slots = 16;
@@ -42,7 +36,7 @@ size_t ZoneSet::PlaceOf(Bytes apex) const {
 bool ZoneSet::Add(const Held& entry) {
   if (2 * (used_ + 1) > slots_count_) return false;
   const size_t at = PlaceOf(entry->apex);
-  const size_t depth = CountLabels(entry->apex);
+  const size_t depth = wire::CountLabels(entry->apex);
   held_[at] = entry;
   depths_[depth / 64].fetch_or(uint64_t{1} << depth % 64, std::memory_order_release);
   slots_[at].store(entry.get(), std::memory_order_release);
@@ -52,7 +46,7 @@ bool ZoneSet::Add(const Held& entry) {
 }
 
 const ZoneSet::Entry* ZoneSet::Find(Bytes name) const {
-  size_t labels = CountLabels(name);
+  size_t labels = wire::CountLabels(name);
   for (size_t at = 0;; at += 1u + name[at], --labels) {
     if ((depths_[labels / 64].load(std::memory_order_acquire) >> labels % 64 & 1) != 0) {
       const Entry* const entry = slots_[PlaceOf(name.subspan(at))].load(std::memory_order_acquire);
@@ -63,7 +57,7 @@ const ZoneSet::Entry* ZoneSet::Find(Bytes name) const {
 }
 
 Reply ZoneSet::Answer(const wire::Query& query, uint32_t tag, MutableBytes out) const {
-  if (std::find(withheld_.begin(), withheld_.end(), tag) != withheld_.end()) return {};
+  if (std::binary_search(withheld_.begin(), withheld_.end(), tag)) return {};
   uint8_t folded[wire::kMaxNameSize];
   wire::Fold(folded, query.name().data(), query.name_length);
   const Bytes name(folded, query.name_length);
@@ -111,6 +105,7 @@ void Zones::Remove(Bytes apex) {
 }
 
 void Zones::Withhold(std::vector<uint32_t> tags) {
+  std::sort(tags.begin(), tags.end());
   if (tags == withheld_) return;
   withheld_ = std::move(tags);
   if (set_ != nullptr) Rebuild(set_->count_);

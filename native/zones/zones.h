@@ -41,7 +41,7 @@ class ZoneSet {
   bool Add(const Held& entry);
 
   const HashSecret secret_;
-  const std::vector<uint32_t> withheld_;  // tags whose clients have zones of their own
+  const std::vector<uint32_t> withheld_;  // tags whose clients have zones of their own, in order
   const size_t slots_count_;
   const std::unique_ptr<std::atomic<const Entry*>[]> slots_;
   std::atomic<uint64_t> depths_[2] = {};  // numbers of labels that apexes have
