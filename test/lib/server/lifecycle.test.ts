@@ -1,5 +1,6 @@
 // Start, update, drain, faults: the server as a whole over real sockets, with a fake upstream.
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { createSocket } from 'node:dgram';
 import { createConnection } from 'node:net';
 import { promisify } from 'node:util';
@@ -183,25 +184,30 @@ test('TCP: pipelined queries are answered as they are ready, not in order (RFC 7
   expect(replies.map(reply => decode(reply).id!).sort()).toEqual([1, 2, 3]);
 });
 
-test('TCP: idle connections are closed, the one idle longest makes room, garbage ends the connection', async () => {
-  const server = await start(query => answerA(query), { tcp: { idleTimeoutMs: 100, maxConnections: 2 } });
+function openTo(server: Awaited<ReturnType<typeof start>>): Promise<import('node:net').Socket> {
   const at = createAddress(server.server.addresses().tcp[0]);
-  const open = (): Promise<import('node:net').Socket> =>
-    new Promise(resolve => {
-      const socket = createConnection(at.port, '127.0.0.1', () => resolve(socket));
-      socket.on('error', () => {});
-    });
-  const closed = (socket: import('node:net').Socket): Promise<void> =>
-    new Promise(resolve => socket.on('close', () => resolve()));
-  const first = await open();
-  const second = await open();
-  const third = await open();
-  await closed(first);
-  await Promise.all([closed(second), closed(third)]);
-  const noise = await open();
-  noise.write(frame(Buffer.alloc(30, 0xff)));
-  await closed(noise);
-  expect(server.server.tcpConnections.stats).toMatchObject({ displaced: 1, rejected: 0, idleClosed: 2 });
+  return new Promise(resolve => {
+    const socket = createConnection(at.port, '127.0.0.1', () => resolve(socket));
+    socket.on('error', () => {});
+  });
+}
+
+test('TCP: the connection idle longest makes room for another, and garbage ends one', async () => {
+  const server = await start(query => answerA(query), { tcp: { maxConnections: 2 } });
+  const first = await openTo(server);
+  const firstClosed = once(first, 'close');
+  await openTo(server);
+  const third = await openTo(server);
+  await firstClosed;
+  third.write(frame(Buffer.alloc(30, 0xff)));
+  await once(third, 'close');
+  expect(server.server.tcpConnections.stats).toMatchObject({ displaced: 1, rejected: 0, idleClosed: 0 });
+});
+
+test('TCP: idle connections are closed', async () => {
+  const server = await start(query => answerA(query), { tcp: { idleTimeoutMs: 100 } });
+  await once(await openTo(server), 'close');
+  expect(server.server.tcpConnections.stats).toMatchObject({ displaced: 0, rejected: 0, idleClosed: 1 });
 });
 
 test('TCP: a client that never reads its replies is held back, not buffered without bound', async () => {

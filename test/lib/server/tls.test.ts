@@ -158,7 +158,7 @@ test('TLS comes and goes with `listen`, and its connections outlive a change of 
 });
 
 test('with TCP switched off TLS is served by its bounds', async () => {
-  const server = await start({ tcp: { enabled: false, idleTimeoutMs: 300 } });
+  const server = await start({ tcp: { enabled: false, idleTimeoutMs: 2000 } });
   expect(server.server.addresses().tcp).toEqual([]);
   const socket = await open(server);
   expect(rcodeOf(await askOn(socket))).toBe(0);
