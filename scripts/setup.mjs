@@ -1,6 +1,6 @@
 // Everything a fresh clone needs before it can run or test: npm packages, the native addon, the TypeScript build, and
 // for tests Debian's packages. Quick when all is there, as `npm start` waits for it.
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { whenChanged } from './when-changed.mjs';
@@ -37,6 +37,11 @@ export const DEBIAN_PACKAGES = [
   ['qemu-user-static', '/usr/bin/qemu-aarch64-static', 'the binary for arm64'],
 ];
 
+/** Packages that take the whole machine over once installed: unpacked below `build/debian`, as installed in no part. */
+const UNPACKED_PACKAGES = [
+  ['systemd-resolved', 'lib/systemd/systemd-resolved', 'the end-to-end test with systemd-resolved'],
+];
+
 /** Loaded when there is something to do. */
 const childProcess = () => process.getBuiltinModule('node:child_process');
 
@@ -61,7 +66,7 @@ function filesBelow(folder, keep) {
 
 function installDebianPackages() {
   const missing = DEBIAN_PACKAGES.filter(([, proof]) => !existsSync(proof));
-  if (missing.length === 0) return;
+  if (missing.length === 0) return unpackDebianPackages();
   const names = missing.map(([name]) => name);
   const may = process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
   if (may) {
@@ -79,11 +84,26 @@ function installDebianPackages() {
     }
     if (made) execFileSync('rm', ['-f', policy]);
   }
+  unpackDebianPackages();
   const still = DEBIAN_PACKAGES.filter(([, proof]) => !existsSync(proof));
   for (const [name, proof, skipped] of still) {
     process.stderr.write(`missing ${proof}: install the package ${name}; without it ${skipped} cannot run\n`);
   }
   if (still.length > 0 && process.env.CI === 'true') process.exit(1);
+}
+
+function unpackDebianPackages() {
+  for (const [name, program, skipped] of UNPACKED_PACKAGES) {
+    const folder = at('build', 'debian', name);
+    if (existsSync(join(folder, program))) continue;
+    mkdirSync(folder, { recursive: true });
+    const script = `cd '${folder}' && apt-get download -qq ${name} && dpkg -x ${name}_*.deb . && rm ${name}_*.deb`;
+    const { status } = childProcess().spawnSync('sh', ['-c', script], { stdio: 'ignore' });
+    if (status === 0 && existsSync(join(folder, program))) continue;
+    process.stderr.write(
+      `missing ${program}: the package ${name} cannot be unpacked; without it ${skipped} cannot run\n`,
+    );
+  }
 }
 
 export function setUp({ test = false }) {

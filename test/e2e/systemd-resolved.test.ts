@@ -10,7 +10,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificate.js';
 
 const run = promisify(execFile);
-const program = process.env.SYSTEMD_RESOLVED ?? '/lib/systemd/systemd-resolved';
+const PLACES = ['/lib/systemd/systemd-resolved', resolve('build/debian/systemd-resolved/lib/systemd/systemd-resolved')];
+const program = process.env.SYSTEMD_RESOLVED ?? PLACES.find(place => existsSync(place)) ?? PLACES[0];
 const mayUnshare =
   spawnSync('unshare', ['-mn', ...'ip link add edge0 type veth peer name edge1'.split(' ')]).status === 0;
 const may = existsSync(program) && mayUnshare && spawnSync('kdig', ['-V']).status === 0;
