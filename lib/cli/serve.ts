@@ -1,7 +1,11 @@
-// `shardns serve`: from options to a running server, its signals and its logs.
+// `shardns serve`: from options to a running server, its signals, its logs and its service manager.
 import pino, { type Logger } from 'pino';
 import { checkControlPlace } from '../admin/control-socket.js';
 import { createServer } from '../admin/create-server.js';
+import { systemClock } from '../base/clock.js';
+import { systemRandom } from '../base/random.js';
+import { binding } from '../native/binding.js';
+import { type InheritedSockets, NO_SOCKETS, takeInherited } from '../server/listeners/inherited.js';
 import { DEFAULT_LISTEN } from '../server/settings/listeners.js';
 import { readOptions, type ServerOptions } from '../server/settings/settings.js';
 import { placesOf } from '../server/settings/upstreams.js';
@@ -11,7 +15,10 @@ import { readConfigAside } from './config-thread.js';
 import { defaultControlPath } from './control-path.js';
 import { Ending } from './ending.js';
 import { standardOutput } from './log-destination.js';
+import { SelfQuery } from './self-query.js';
+import { ServiceManager } from './service-manager.js';
 import { signals } from './signals.js';
+import { StatusLine } from './status-line.js';
 import { SystemServers } from './system-servers.js';
 
 /** How long the last lines of the log may take, when whoever reads them is slow. */
@@ -31,22 +38,28 @@ export function gatherOptions(
   flags: Flags,
   environment: NodeJS.ProcessEnv = process.env,
   system = new SystemServers(),
+  inherited = NO_SOCKETS,
 ): Gathered {
   const path = configPath(flags, environment);
   const file = path === undefined ? {} : readConfigFile(path);
-  return gatherOver(file, { flags, environment, system });
+  return gatherOver(file, { flags, environment, system, inherited });
 }
 
 function configPath(flags: Flags, environment: NodeJS.ProcessEnv): string | undefined {
   return flags.config ?? flagsFromEnvironment(environment).config;
 }
 
-/** The same over what a file says. */
-function gatherOver(
-  file: ServerOptions,
-  { flags, environment, system }: { flags: Flags; environment: NodeJS.ProcessEnv; system: SystemServers },
-): Gathered {
+interface Around {
+  flags: Flags;
+  environment: NodeJS.ProcessEnv;
+  system: SystemServers;
+  inherited: InheritedSockets;
+}
+
+/** The same over what a file says. Where nobody says where to listen, sockets that were handed over do. */
+function gatherOver(file: ServerOptions, { flags, environment, system, inherited }: Around): Gathered {
   let options = applyFlags(applyFlags(file, flagsFromEnvironment(environment)), flags);
+  if (options.listen === undefined && inherited.size > 0) options = { ...options, listen: inherited.listen };
   readOptions(options);
   const follows = options.upstreams === undefined && options.resolver?.recursive !== true;
   if (follows) options = { ...options, upstreams: system.read(options.listen ?? DEFAULT_LISTEN).servers };
@@ -60,22 +73,32 @@ export async function serve(flags: Flags): Promise<void> {
   for (const variable of strangeVariables(process.env)) {
     log.warn({ variable }, 'this variable of the environment is not read: shardns knows none of this name');
   }
-  const first = gatherOptions(flags, process.env, system);
+  const manager = new ServiceManager(process.env, {
+    clock: systemClock,
+    pid: process.pid,
+    monotonicUs: () => process.hrtime.bigint() / 1000n,
+    send: (path, text) => binding().sendUnixDatagram(path, text),
+  });
+  const inherited = takeInherited(process.env, process.pid);
+  const first = gatherOptions(flags, process.env, system, inherited);
   const control = await ownControl(first.options, log);
   first.options = { control, ...first.options };
   const settings = readOptions(first.options);
   log.level = settings.log.level;
-  const server = await createServer(first.options, { log });
+  const server = await createServer(first.options, { log, inherited });
   log.info(
     {
       ...server.addresses(),
       upstreams: server.upstreams.map(one => one.label),
       memory: settings.cache.memory,
       metrics: settings.metrics?.listen,
+      handedOver: inherited.size > 0 ? inherited.size : undefined,
     },
     'listening',
   );
-  new Serving(server, log, flags, system, first, control).begin(ended => destination.flush(FLUSH_MS).then(() => ended));
+  new Serving({ server, log, flags, system, first, control, inherited, manager }).begin(ended =>
+    destination.flush(FLUSH_MS).then(() => ended),
+  );
 }
 
 /** The place of the control socket where nobody names one, unless it cannot be had: that is told, and stops nothing. */
@@ -91,32 +114,49 @@ async function ownControl({ control }: ServerOptions, log: Logger): Promise<stri
   }
 }
 
+interface ServingParts {
+  readonly server: Server;
+  readonly log: Logger;
+  readonly flags: Flags;
+  readonly system: SystemServers;
+  readonly first: Gathered;
+  /** Where it is controlled, when nobody says. */
+  readonly control: string | false;
+  readonly inherited: InheritedSockets;
+  readonly manager: ServiceManager;
+}
+
 /** A server that runs: what changes it, and what ends it. */
 class Serving {
   /** Changes, one after another. */
   #changing: Promise<void> = Promise.resolve();
   readonly #ending = new Ending();
 
-  constructor(
-    private readonly server: Server,
-    private readonly log: Logger,
-    private readonly flags: Flags,
-    private readonly system: SystemServers,
-    private readonly first: Gathered,
-    /** Where it is controlled, when nobody says. */
-    private readonly control: string | false,
-  ) {}
+  readonly #self: SelfQuery;
+
+  constructor(private readonly parts: ServingParts) {
+    const { server } = parts;
+    this.#self = new SelfQuery({
+      clock: systemClock,
+      random: systemRandom,
+      addresses: () => server.addresses().udp,
+      replies: () => (server.plane?.stats().sent ?? 0) + server.listeners.udpStats().sent,
+    });
+  }
 
   begin(flush: (code: number) => Promise<number>): void {
-    this.#tellWhomIsAsked(this.first);
-    this.#follow(this.first);
-    signals.on('SIGHUP', () => this.#change(() => this.#reload()));
-    signals.on('SIGUSR1', () => this.log.info(this.#statistics(), 'statistics'));
+    this.#tellWhomIsAsked(this.parts.first);
+    this.#follow(this.parts.first);
+    const { manager, server } = this.parts;
+    const status = new StatusLine(server, systemClock);
+    manager.ready({ status: () => status.next(), isWell: withinMs => this.#self.isWell(withinMs) });
+    signals.on('SIGHUP', () => this.#change(() => manager.reloading(() => this.#reload())));
+    signals.on('SIGUSR1', () => this.parts.log.info(this.#statistics(), 'statistics'));
     signals.on('SIGUSR2', () => {
-      const { level } = this.server.settings.log;
-      this.log.level = this.log.level === 'debug' ? level : 'debug';
+      const { level } = this.parts.server.settings.log;
+      this.parts.log.level = this.parts.log.level === 'debug' ? level : 'debug';
       // `level` is the line's own.
-      this.log.info({ switchedTo: this.log.level }, 'the level of the log was switched');
+      this.parts.log.info({ switchedTo: this.parts.log.level }, 'the level of the log was switched');
     });
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       signals.on(signal, () => {
@@ -134,45 +174,49 @@ class Serving {
   #change(change: () => Promise<void>): void {
     this.#changing = this.#changing.then(change).catch((error: unknown) => {
       if (!this.#ending.begun) {
-        this.log.error({ reason: (error as Error).message }, 'the new configuration is refused; the old one stays');
+        this.parts.log.error(
+          { reason: (error as Error).message },
+          'the new configuration is refused; the old one stays',
+        );
       }
     });
   }
 
   async #reload(): Promise<void> {
-    const { flags, system } = this;
+    const { flags, system, server, log, inherited } = this.parts;
     const path = configPath(flags, process.env);
     const file = path === undefined ? {} : await readConfigAside(path);
-    const next = gatherOver(file, { flags, environment: process.env, system });
+    const next = gatherOver(file, { flags, environment: process.env, system, inherited });
     // Queries have their turn between the check of many zones and what is made of them.
     await new Promise(resolve => setImmediate(resolve));
-    await this.server.replace({ control: this.control, ...next.options });
-    this.log.level = this.server.settings.log.level;
+    await server.replace({ control: this.parts.control, ...next.options });
+    log.level = server.settings.log.level;
+    this.#self.forget();
     this.#follow(next);
-    this.log.info({ entries: this.server.engine.stats().entries }, 'configuration read again; the cache was kept');
+    log.info({ entries: server.engine.stats().entries }, 'configuration read again; the cache was kept');
     this.#tellWhomIsAsked(next);
   }
 
   /** Takes up what resolv.conf names from now on; what other servers have said is not believed any more. */
   #follow({ options, follows }: Gathered): void {
-    this.system.stop();
+    this.parts.system.stop();
     if (!follows) return;
-    const { server } = this;
+    const { server } = this.parts;
     const listen = (): readonly string[] => [...server.addresses().udp, ...(options.listen ?? DEFAULT_LISTEN)];
-    this.system.follow(options.upstreams as string[], listen, upstreams =>
+    this.parts.system.follow(options.upstreams as string[], listen, upstreams =>
       this.#change(async () => {
         await server.update({ upstreams });
         server.invalidate('all');
-        this.log.info({ upstreams }, 'resolv.conf names other servers: what was cached is forgotten');
+        this.parts.log.info({ upstreams }, 'resolv.conf names other servers: what was cached is forgotten');
         this.#tellWhomIsAsked({ options: { ...options, upstreams }, follows });
       }),
     );
   }
 
   #tellWhomIsAsked({ options, follows }: Gathered): void {
-    const { server, log } = this;
+    const { server, log } = this.parts;
     const nobody = { own: [], unread: [] };
-    const { own, unread } = follows ? this.system.read(options.listen ?? DEFAULT_LISTEN) : nobody;
+    const { own, unread } = follows ? this.parts.system.read(options.listen ?? DEFAULT_LISTEN) : nobody;
     if (unread.length > 0) {
       const instead = server.upstreams.map(one => one.label);
       log.warn(
@@ -189,7 +233,7 @@ class Serving {
   }
 
   #statistics(): object {
-    const { server } = this;
+    const { server } = this.parts;
     const { entries, hitsPositive, hitsNegative, hitsFailure, hitsStale, misses } = server.engine.stats();
     return {
       entries,
@@ -204,14 +248,15 @@ class Serving {
 
   /** @returns the exit status */
   async #stop(signal: string): Promise<number> {
-    this.system.stop();
-    this.log.info({ signal }, 'draining');
+    this.parts.manager.stopping();
+    this.parts.system.stop();
+    this.parts.log.info({ signal }, 'draining');
     try {
-      await this.server.drain();
-      this.log.info({}, 'stopped');
+      await this.parts.server.drain();
+      this.parts.log.info({}, 'stopped');
       return 0;
     } catch (error) {
-      this.log.error({ err: error }, 'it did not stop as it should');
+      this.parts.log.error({ err: error }, 'it did not stop as it should');
       return 1;
     }
   }

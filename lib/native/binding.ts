@@ -14,6 +14,7 @@ import type { NativeHttp2 } from './http2.js';
 import type { NativeNameList } from './name-list.js';
 import type { NativePlane } from './plane.js';
 import type { RegionMakers } from './region.js';
+import type { HandedSocket } from './sockets.js';
 
 export * from './asker.js';
 export * from './bytes.js';
@@ -25,6 +26,7 @@ export * from './name-list.js';
 export * from './plane.js';
 export * from './query.js';
 export * from './region.js';
+export * from './sockets.js';
 
 interface Binding extends Contract {
   /** Those of lib/base/answering-ports.ts. */
@@ -58,6 +60,8 @@ interface Binding extends Contract {
       /** By which it judges who may ask. */
       gate: NativeGate;
       receiveBufferBytes: number;
+      /** Sockets that are bound already: the number of an endpoint and a descriptor, in turn. Each gets a receiver. */
+      adopted?: number[];
       /** Whose addresses it may have too, until that one yields to it. */
       predecessor?: NativePlane;
     },
@@ -101,6 +105,16 @@ interface Binding extends Contract {
   freshSeconds(reply: Uint8Array): number;
   /** SipHash-2-4 of 128 bits. @param key 16 octets @param length of what is hashed @param out at least 16 octets */
   sipHash(key: Uint8Array, octets: Uint8Array, length: number, out: Uint8Array): void;
+  /** What a descriptor is that this process began with, and that those it starts will not have; undefined for other files. */
+  takeSocket(fd: number): HandedSocket | undefined;
+  /** Another descriptor of the same file. @returns a negative errno where there is none left */
+  duplicateDescriptor(fd: number): number;
+  /**
+   * One datagram to a unix socket, without waiting.
+   * @param path `@name`: in the abstract namespace
+   * @returns 0, or a negative errno
+   */
+  sendUnixDatagram(path: string, text: string): number;
 }
 
 /** build/Release of a checkout or of `shardns build`, else the prebuild of this platform. */

@@ -58,7 +58,7 @@ import {
   NameKind,
 } from './name-list.js';
 import { HTTP2_WORDS, Http2Event, Http2Kind } from './http2.js';
-import { FlightKind, FlightRecord, MORE_WAIT, PLANE_STATS } from './plane.js';
+import { FlightKind, FlightRecord, MORE_WAIT, PLANE_STATS, TAP_OCTETS } from './plane.js';
 import { QUERY_WORDS, QueryVerdict } from './query.js';
 import { CACHE_STATS, Policy } from './region.js';
 
@@ -72,7 +72,7 @@ export interface Contract {
   names: Readonly<Record<string, NameList>>;
 }
 
-export const CONTRACT = 14;
+export const CONTRACT = 15;
 
 /** Names of words by their places; `words` is how many there are. */
 function inOrder({ words, ...places }: Readonly<Record<string, number>>): string[] {

@@ -20,6 +20,7 @@ import type { ServerDependencies } from './dependencies.js';
 import { Fleet } from './fleet.js';
 import { designationOf } from './designation.js';
 import { Invalidation } from './invalidation.js';
+import { NO_SOCKETS } from './listeners/inherited.js';
 import { Listeners } from './listeners/listeners.js';
 import { Recursion } from './recursion.js';
 import { regionOf } from './settings/cache.js';
@@ -151,7 +152,8 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const gate = new Gate(random);
   const answerer = new Answerer(engine, resolver, clock, gate);
   const certificates = new Certificates(clock, log);
-  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log, certificates }, settings);
+  const { inherited = NO_SOCKETS } = dependencies;
+  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log, certificates, inherited }, settings);
   groups.own = () => listeners.own;
   const invalidation = new Invalidation(resolver, recursion);
   const negativeAnchors = new NegativeAnchorEnds({ clock, log, forget: what => invalidation.forget(what) });

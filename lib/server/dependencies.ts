@@ -10,6 +10,7 @@ import { placeFields } from '../cache/s3/options.js';
 import { partFields } from '../resolve/parts.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { Transport } from '../transport/transport.js';
+import type { InheritedSockets } from './listeners/inherited.js';
 
 /** What tests and embedders put in place of the real thing. */
 export interface ServerDependencies {
@@ -31,6 +32,8 @@ export interface ServerDependencies {
   s3Credentials?: CredentialsSource;
   /** In the place of what `dnssec` says of algorithms and times: old captures have some that nobody believes any more. */
   validationPolicy?: ValidationPolicy;
+  /** Sockets that are bound already: addresses of `listen` that are theirs are listened on by them. */
+  inherited?: InheritedSockets;
 }
 
 const dependencyFields = {
@@ -44,6 +47,7 @@ const dependencyFields = {
   validationPolicy: new Field<ValidationPolicy>(value =>
     isOptionsObject(value) ? undefined : 'expected an object',
   ).optional(),
+  inherited: having<InheritedSockets>('at', 'duplicate', 'checkUsed').optional(),
 };
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each part that is not what it should be, or not known */

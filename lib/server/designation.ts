@@ -10,7 +10,7 @@ import type { ResourceRecord } from '../wire/message.js';
 import { encodeName } from '../wire/name.js';
 import { encodeData } from '../wire/record.js';
 import type { Protocol } from './listeners/protocols.js';
-import { isWildcard } from './listeners/wildcard-listener.js';
+import { isWildcard } from './listeners/endpoint.js';
 import type { ServerSettings } from './settings/settings.js';
 import { certificatesOf } from './settings/tls.js';
 

@@ -4,6 +4,7 @@
 #include "addon/call.h"
 #include "addon/contract.h"
 #include "addon/gate_object.h"
+#include "addon/handed_sockets.h"
 #include "addon/http2_object.h"
 #include "addon/name_list_object.h"
 #include "addon/plane_object.h"
@@ -66,6 +67,9 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"parseQuery", ParseQuery},
       {"freshSeconds", FreshSeconds},
       {"sipHash", SipHash},
+      {"takeSocket", TakeSocket},
+      {"duplicateDescriptor", DuplicateDescriptor},
+      {"sendUnixDatagram", SendDatagram},
   };
   for (const Function& function : kFunctions) {
     napi_value value;

@@ -11,6 +11,7 @@
 #include "addon/contract.h"
 #include "addon/gate_object.h"
 #include "addon/plane_completion.h"
+#include "addon/plane_options.h"
 #include "udp/plane.h"
 
 namespace shardns::addon {
@@ -296,46 +297,6 @@ napi_value ThrowListen(napi_env env, size_t endpoint, int error) {
   return Throw(env, "ERR_SHARDNS_LISTEN", message);
 }
 
-bool ReadOptions(Properties* options, udp::PlaneOptions* plane) {
-  uint32_t receive_buffer;
-  if (!options->Read("threads", &plane->threads) || !options->Read("pin", &plane->pin) ||
-      !options->Read("flights", &plane->flights) || !options->Read("waiters", &plane->waiters) ||
-      !options->Read("clientFlights", &plane->client_share.flights) ||
-      !options->Read("clientWaiters", &plane->client_share.waiters) ||
-      !options->Read("receiveBufferBytes", &receive_buffer)) {
-    return false;
-  }
-  plane->sockets.receive_buffer_bytes = static_cast<int>(receive_buffer);
-  return true;
-}
-
-struct GivenEndpoint {
-  std::string address;
-  uint16_t port;
-};
-
-// [address, port, address, port, ...]
-bool ReadEndpoints(napi_env env, Properties* options, std::vector<GivenEndpoint>* endpoints) {
-  const napi_value list = options->Get("endpoints");
-  uint32_t length;
-  if (napi_get_array_length(env, list, &length) != napi_ok || length % 2 != 0) {
-    return options->Wrong("endpoints", "an array of addresses and their ports");
-  }
-  endpoints->resize(length / 2);
-  for (uint32_t i = 0; i < endpoints->size(); ++i) {
-    napi_value address, port;
-    uint32_t number;
-    napi_get_element(env, list, 2 * i, &address);
-    napi_get_element(env, list, 2 * i + 1, &port);
-    if (!GetString(env, address, &(*endpoints)[i].address)) return options->Wrong("endpoints", "addresses as strings");
-    if (!GetUint32(env, port, &number) || number > UINT16_MAX) {
-      return options->Wrong("endpoints", "ports from 0 to 65535");
-    }
-    (*endpoints)[i].port = static_cast<uint16_t>(number);
-  }
-  return true;
-}
-
 }  // namespace
 
 // createPlane(cache, {gate, ...}, wake)
@@ -355,7 +316,7 @@ napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
     options.predecessor = before->plane.get();  // null where it is closed
   }
   std::vector<GivenEndpoint> endpoints;
-  if (!ReadOptions(&properties, &options) || !ReadEndpoints(env, &properties, &endpoints)) return properties.Refuse();
+  if (!ReadPlaneOptions(env, &properties, &options, &endpoints)) return properties.Refuse();
   options.endpoints.resize(endpoints.size());
   for (size_t i = 0; i < endpoints.size(); ++i) {
     // The address was checked: what this machine has not is the interface it names.

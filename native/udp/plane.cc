@@ -37,6 +37,21 @@ std::unique_ptr<Plane> Plane::Create(answers::Cache* cache, gate::Gate* gate, Pl
                                      void* wake_context, int* error, size_t* failed) {
   std::unique_ptr<Plane> plane(new Plane(cache, gate, options, wake, wake_context));
   for (size_t e = 0; e < plane->endpoints_.size(); ++e) {
+    const Endpoint& at = plane->endpoints_[e];
+    const auto fail = [&](int fd) {
+      *error = fd;
+      *failed = e;
+      return nullptr;
+    };
+    bool has_adopted = false;
+    for (const PlaneOptions::Adopted& one : options.adopted) {
+      if (one.endpoint != e) continue;
+      const int fd = AdoptSocket(one.fd, at);
+      if (fd < 0) return fail(fd);
+      plane->AddReceiver({.fd = fd, .endpoint = at, .adopted = true});
+      has_adopted = true;
+    }
+    if (has_adopted) continue;
     bool joins = false;
     if (options.predecessor != nullptr) {
       for (const auto& other : options.predecessor->receivers_) {
@@ -49,17 +64,17 @@ std::unique_ptr<Plane> Plane::Create(answers::Cache* cache, gate::Gate* gate, Pl
                                 : options.threads == 1 ? Sharing::kAlone
                                                        : Sharing::kFirst;
       const int fd = OpenSocket(&plane->endpoints_[e], options.sockets);
-      if (fd < 0) {
-        *error = fd;
-        *failed = e;
-        return nullptr;
-      }
-      const uint16_t number = static_cast<uint16_t>(plane->receivers_.size());
-      plane->receivers_.push_back(std::make_unique<Receiver>(&plane->shared_, fd, plane->endpoints_[e], number));
-      plane->replies_.push_back(std::make_unique<SendBatch>());
+      if (fd < 0) return fail(fd);
+      plane->AddReceiver({.fd = fd, .endpoint = at});
     }
   }
   return plane;
+}
+
+void Plane::AddReceiver(const ReceiverSocket& socket) {
+  const uint16_t number = static_cast<uint16_t>(receivers_.size());
+  receivers_.push_back(std::make_unique<Receiver>(&shared_, socket, number));
+  replies_.push_back(std::make_unique<SendBatch>());
 }
 
 Plane::~Plane() {

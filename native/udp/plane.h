@@ -18,6 +18,13 @@ struct PlaneOptions {
   uint32_t waiters = 16384;
   Holding client_share = {.flights = 512, .waiters = 2048};  // what one client may hold of them in any case
   SocketOptions sockets;
+  // Sockets that are bound already, each by the number of its endpoint. An endpoint that has some gets no others,
+  // however many threads it should have: each is one receiver's.
+  struct Adopted {
+    uint32_t endpoint;
+    int fd;
+  };
+  std::vector<Adopted> adopted;
   // Whose addresses it may have too, until that one yields to it.
   class Plane* predecessor = nullptr;
 };
@@ -78,6 +85,7 @@ class Plane {
   Plane(answers::Cache* cache, gate::Gate* gate, const PlaneOptions& options, void (*wake)(void*), void* wake_context);
 
   const Receiver* ReceiverAt(const Endpoint& endpoint) const;
+  void AddReceiver(const ReceiverSocket& socket);
   template <typename Build>
   bool AnswerWaiters(uint32_t ticket, Build build);
   // Those whose answer a list puts an alias in the place of (Admitted::again): from the cache, or they wait once more.

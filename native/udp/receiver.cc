@@ -2,6 +2,7 @@
 #include "udp/receiver.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -13,11 +14,12 @@
 
 namespace shardns::udp {
 
-Receiver::Receiver(ReceiverShared* shared, int fd, const Endpoint& endpoint, uint16_t number)
+Receiver::Receiver(ReceiverShared* shared, const ReceiverSocket& socket, uint16_t number)
     : shared_(shared),
-      fd_(fd),
-      endpoint_(endpoint),
-      with_local_(endpoint.wildcard()),
+      fd_(socket.fd),
+      adopted_(socket.adopted),
+      endpoint_(socket.endpoint),
+      with_local_(socket.endpoint.wildcard()),
       number_(number),
       responder_(shared->cache, shared->cache->NewReader()),
       admission_(shared->gate, &responder_) {}
@@ -25,11 +27,19 @@ Receiver::Receiver(ReceiverShared* shared, int fd, const Endpoint& endpoint, uin
 Receiver::~Receiver() {
   Stop();
   if (started_) pthread_join(thread_, nullptr);
-  close(fd_);
-  if (successor_fd_ >= 0) close(successor_fd_);
+  for (const int fd : {fd_, successor_fd_, stop_read_, stop_write_}) {
+    if (fd >= 0) close(fd);
+  }
 }
 
 bool Receiver::Start(int cpu) {
+  if (adopted_) {
+    int ends[2];
+    if (pipe(ends) != 0) return false;
+    for (const int fd : ends) fcntl(fd, F_SETFD, FD_CLOEXEC);
+    stop_read_ = ends[0];
+    stop_write_ = ends[1];
+  }
   running_.store(true, std::memory_order_release);
   const auto run = [](void* self) -> void* {
     static_cast<Receiver*>(self)->Run();
@@ -56,10 +66,19 @@ bool Receiver::Start(int cpu) {
 
 void Receiver::Stop() {
   if (stopping_.exchange(true)) return;
-  StopReceiving(fd_);
+  if (!adopted_) return StopReceiving(fd_);
+  // There is room for one octet. Without a pipe nothing runs that could wait.
+  const char octet = 0;
+  if (stop_write_ >= 0) (void)!write(stop_write_, &octet, sizeof octet);
+}
+
+void Receiver::Wait() const {
+  pollfd both[] = {{.fd = fd_, .events = POLLIN, .revents = 0}, {.fd = stop_read_, .events = POLLIN, .revents = 0}};
+  (void)poll(both, 2, -1);
 }
 
 void Receiver::StopFor(int successor_fd) {
+  if (adopted_) return Stop();
   successor_fd_ = fcntl(successor_fd, F_DUPFD_CLOEXEC, 0);
   LeaveToOthers(fd_, endpoint_);
   Stop();
@@ -68,7 +87,8 @@ void Receiver::StopFor(int successor_fd) {
 void Receiver::Run() {
   for (;;) {
     const bool last = stopping_.load(std::memory_order_acquire);
-    const int count = received_.Receive(fd_, with_local_, last);
+    if (last && adopted_) break;
+    const int count = received_.Receive(fd_, with_local_, last || adopted_);
     if (count > 0) {
       batch_us_ = MonotonicUs();
       answered_ = 0;
@@ -76,6 +96,8 @@ void Receiver::Run() {
       durations_.Add(MonotonicUs() - batch_us_, answered_);
     } else if (last) {
       break;
+    } else if (adopted_ && count == -EAGAIN) {
+      Wait();
     } else if (count < 0 && count != -EAGAIN && count != -EINTR && count != -ECONNREFUSED) {
       // Out of buffers, say. The socket stays good; do not spin on it.
       usleep(1000);

@@ -31,17 +31,25 @@ struct ReceiverShared {
   void* wake_context;
 };
 
+// What it receives from, and lets go of at its end.
+struct ReceiverSocket {
+  int fd;
+  const Endpoint& endpoint;
+  // Others have it too (AdoptSocket). When receiving ends, what it holds is left to whoever reads it next.
+  bool adopted = false;
+};
+
 class Receiver {
  public:
-  Receiver(ReceiverShared* shared, int fd, const Endpoint& endpoint, uint16_t number);
+  Receiver(ReceiverShared* shared, const ReceiverSocket& socket, uint16_t number);
   ~Receiver();
 
   // cpu: -1 = wherever the kernel likes. False when the thread could not be made.
   bool Start(int cpu);
-  // Stops receiving; what the socket holds already is still answered. Idempotent.
+  // Stops receiving; what a socket of its own holds already is still answered. Idempotent.
   void Stop();
-  // The same, and then its replies go by a socket of the same address that has taken its place: its own is closed, so
-  // that the kernel gives it no more packets. To be called once, before Stop.
+  // The same, and then, where the socket is its own, its replies go by a socket of the same address that has taken its
+  // place: its own is closed, so that the kernel gives it no more packets. To be called once, before Stop.
   void StopFor(int successor_fd);
   bool running() const { return running_.load(std::memory_order_acquire); }
 
@@ -82,6 +90,8 @@ class Receiver {
   };
 
   void Run();
+  // Of an adopted socket: until it has a packet, or Stop is called.
+  void Wait() const;
   void Handle(int count);
   // Parses the packets of the batch, and leaves in it those that are to be looked up.
   void Admit(const gate::Edge& edge, Batch* batch);
@@ -107,7 +117,9 @@ class Receiver {
 
   ReceiverShared* shared_;
   const int fd_;
-  int successor_fd_ = -1;  // a descriptor of its own; written before `stopping_`
+  const bool adopted_;
+  int stop_read_ = -1, stop_write_ = -1;  // a pipe that ends Wait
+  int successor_fd_ = -1;                 // a descriptor of its own; written before `stopping_`
   const Endpoint endpoint_;
   const bool with_local_;
   const uint16_t number_;

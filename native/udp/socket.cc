@@ -2,6 +2,7 @@
 #include "udp/socket.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <unistd.h>
 
@@ -63,6 +64,25 @@ void LeaveToOthers(int fd, const Endpoint& endpoint) {
   (void)connect(fd, reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.length);
 }
 
+// What replies need: false with errno where a wildcard cannot be told where packets came to.
+static bool SetUp(int fd, const Endpoint& endpoint) {
+  const int on = 1;
+  // A wildcard bind must answer from the address that was asked.
+  if (endpoint.wildcard()) {
+    const int rc = endpoint.v6() ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on)
+                                 : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+    if (rc != 0) return false;
+  }
+#ifdef IP_PMTUDISC_OMIT
+  // Never believe a forged "fragmentation needed" (RFC 9715 section 3.1).
+  if (!endpoint.v6()) {
+    const int omit = IP_PMTUDISC_OMIT;
+    setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof omit);
+  }
+#endif
+  return true;
+}
+
 int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
   const int family = endpoint->address.ss_family;
 #ifdef SOCK_CLOEXEC
@@ -79,19 +99,7 @@ int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
   const int on = 1;
   if (options.sharing == Sharing::kNext && !LetShare(fd)) return fail();
   if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) return fail();
-  // A wildcard bind must answer from the address that was asked.
-  if (endpoint->wildcard()) {
-    const int rc = family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on)
-                                      : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
-    if (rc != 0) return fail();
-  }
-#ifdef IP_PMTUDISC_OMIT
-  // Never believe a forged "fragmentation needed" (RFC 9715 section 3.1).
-  if (family == AF_INET) {
-    const int omit = IP_PMTUDISC_OMIT;
-    setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof omit);
-  }
-#endif
+  if (!SetUp(fd, *endpoint)) return fail();
   // The kernel may grant less than asked; that only loses packets earlier in a burst.
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &options.receive_buffer_bytes, sizeof(int));
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &options.send_buffer_bytes, sizeof(int));
@@ -101,6 +109,33 @@ int OpenSocket(Endpoint* endpoint, const SocketOptions& options) {
   // Linux makes a group of sockets of it when the next one binds.
   if (options.sharing == Sharing::kFirst && !LetShare(fd)) return fail();
   return fd;
+}
+
+bool InspectSocket(int fd, SocketFacts* facts) {
+  *facts = SocketFacts{};
+  const auto option = [fd](int level, int name) {
+    int value = 0;
+    socklen_t length = sizeof value;
+    return getsockopt(fd, level, name, &value, &length) == 0 ? value : -1;
+  };
+  const int type = option(SOL_SOCKET, SO_TYPE);
+  facts->datagrams = type == SOCK_DGRAM;
+  if (!facts->datagrams && (type != SOCK_STREAM || option(SOL_SOCKET, SO_ACCEPTCONN) != 1)) return false;
+  Endpoint& at = facts->endpoint;
+  at.length = sizeof at.address;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&at.address), &at.length) != 0) return false;
+  if (at.address.ss_family != AF_INET && at.address.ss_family != AF_INET6) return false;
+  facts->both_families = at.v6() && at.wildcard() && option(IPPROTO_IPV6, IPV6_V6ONLY) != 1;
+  return at.port() != 0;
+}
+
+int AdoptSocket(int fd, const Endpoint& endpoint) {
+  const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) return -errno;
+  if (SetUp(own, endpoint)) return own;
+  const int error = errno;
+  close(own);
+  return -error;
 }
 
 void StopReceiving(int fd) {

@@ -48,7 +48,24 @@ void LeaveToOthers(int fd, const Endpoint& endpoint);
 // `endpoint` gets the port that was bound.
 int OpenSocket(Endpoint* endpoint, const SocketOptions& options);
 
-// Makes receives return at once, also one that waits, while replies can still be sent.
+// What a socket is that was made elsewhere: by a service manager, or by a parent that was there before this process.
+struct SocketFacts {
+  Endpoint endpoint;
+  bool datagrams;      // UDP; else TCP
+  bool both_families;  // IPv6, and takes what comes over IPv4 too
+};
+
+// False for what is no UDP socket, and no TCP socket that listens, at an address and a port.
+bool InspectSocket(int fd, SocketFacts* facts);
+
+// A descriptor of its own for such a UDP socket, which is bound to the endpoint, set up as OpenSocket does; its buffers
+// stay as whoever made it has chosen them. Negative errno on failure.
+//
+// Others may have the socket too, and use it when this process has ended: it must not be shut down or connected.
+int AdoptSocket(int fd, const Endpoint& endpoint);
+
+// Makes receives return at once, also one that waits, while replies can still be sent. Holds for all who have the
+// socket.
 void StopReceiving(int fd);
 
 }  // namespace shardns::udp

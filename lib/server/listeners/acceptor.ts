@@ -12,7 +12,7 @@ export interface AcceptorUse {
   readonly accept: (socket: Socket, client: StreamClient) => void;
 }
 
-export type AcceptorParts = Pick<ListenerParts, 'clock' | 'connections' | 'proxies'>;
+export type AcceptorParts = Pick<ListenerParts, 'clock' | 'connections' | 'proxies' | 'inherited'>;
 
 export class Acceptor {
   readonly #server: Server;
@@ -35,15 +35,18 @@ export class Acceptor {
   }
 
   /** @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address */
-  listen(): Promise<void> {
+  async listen(): Promise<void> {
     const { address, port, family } = this.at;
+    const backlog = 511;
+    const fd = this.parts.inherited.duplicate('tcp', this.at);
+    const place = fd === undefined ? { host: address, port, ipv6Only: family === 6, backlog } : { fd, backlog };
     return new Promise((resolve, reject) => {
       const onError = (cause: Error): void => {
         const what = `cannot listen on ${formatSocketAddress(this.at)} (${this.use.label}): ${cause.message}`;
         reject(new ShardnsError('ERR_SHARDNS_LISTEN', what, { cause }));
       };
       this.#server.once('error', onError);
-      this.#server.listen({ host: address, port, ipv6Only: family === 6, backlog: 511 }, () => {
+      this.#server.listen(place, () => {
         this.#server.off('error', onError);
         // A connection that came could not be had, for want of file descriptors and the like: more may come.
         this.#server.on('error', () => this.parts.connections.stats.rejected++);

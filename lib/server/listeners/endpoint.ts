@@ -13,6 +13,10 @@ export interface Endpoint extends SocketAddress {
   readonly path?: string;
 }
 
+/** All addresses of the machine. */
+export const isWildcard = ({ address }: { address: string }): boolean =>
+  address === '0.0.0.0' || /^[0:]+$/.test(address);
+
 interface SchemeForm {
   readonly scheme: ListenScheme;
   /** Where none is given. */

@@ -10,6 +10,7 @@ import type { Answerer } from '../answerer.js';
 import type { Protocol } from './protocols.js';
 import type { HttpsStats } from './doh-connection.js';
 import type { ForwardedFor } from './forwarded-for.js';
+import type { InheritedSockets } from './inherited.js';
 import type { Proxies } from './proxies.js';
 import type { TcpConnections } from './tcp-connections.js';
 import type { TlsSource } from './tls-source.js';
@@ -59,6 +60,8 @@ export interface ListenerParts {
   readonly proxies: Proxies;
   /** For whom proxies ask over HTTPS. */
   readonly forwarded: ForwardedFor;
+  /** Sockets that are bound already. */
+  readonly inherited: InheritedSockets;
   /** Where listeners over HTTPS count. */
   readonly https: HttpsStats;
   /** What encrypted listeners show, and how they shake hands. */

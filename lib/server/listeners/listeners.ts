@@ -7,7 +7,7 @@ import { doAll } from '../../base/steps.js';
 import { forwardedOf, proxiesOf, tcpOptionsOf, usesPlane } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
 import { type HttpsStats, newHttpsStats } from './doh-connection.js';
-import { type Endpoint, endpointsOf, type ListenScheme } from './endpoint.js';
+import { type Endpoint, endpointsOf, isWildcard, type ListenScheme } from './endpoint.js';
 import { ForwardedFor } from './forwarded-for.js';
 import type { Listener, ListenerParts } from './listener.js';
 import { OwnAddresses } from './own-addresses.js';
@@ -17,7 +17,6 @@ import { Proxies } from './proxies.js';
 import { TcpConnections } from './tcp-connections.js';
 import type { UdpPlane } from './udp-plane.js';
 import { WAYS } from './ways.js';
-import { isWildcard } from './wildcard-listener.js';
 
 /** Port 0: how often another port is drawn where somebody has it for TCP already. */
 const DRAWS = 8;
@@ -113,10 +112,11 @@ export class Listeners {
    * Opens them, beside those that are open (see {@link mayOpenBeside}), whose place they take: clients are not answered
    * from the new plane, and are from the old one, before {@link start}.
    * @param optional addresses that nobody asked for: those that the machine does not have are passed over with a warning
-   * @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address; nothing of them is left open then
+   * @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address, or a socket that nobody would read; nothing of them is left open then
    */
   async open(settings: ServerSettings, optional: boolean): Promise<void> {
     let endpoints = endpointsOf(settings);
+    this.#parts.inherited.checkUsed(endpoints, { plane: usesPlane(settings), tcp: settings.tcp.enabled });
     // In force when the first packet comes; for those that listen on too.
     const proxies = this.proxies.from;
     this.proxies.use(proxiesOf(settings));

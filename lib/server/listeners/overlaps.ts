@@ -1,8 +1,7 @@
 // Addresses to listen on that are listed twice: nothing can listen twice on an address and port, and what the kernel says
 // of the second looks as if another program had it. What is listened for there does not matter: TLS wants a port for itself.
 import { addressOctets, formatAddress, formatSocketAddress, type SocketAddress } from '../../base/address.js';
-import { parseEndpoint } from './endpoint.js';
-import { isWildcard } from './wildcard-listener.js';
+import { isWildcard, parseEndpoint } from './endpoint.js';
 
 /** What is wrong with which of them. Those that cannot be read are passed over, and those of port 0: another one each time. */
 export function overlaps(listen: readonly string[]): { at: number; message: string }[] {

@@ -1,7 +1,8 @@
 // Whether a server's address leads back to this very server: a question sent there would come back as a question of a client.
 import { networkInterfaces } from 'node:os';
 import { addressOctets, isMapped, type SocketAddress } from '../../base/address.js';
-import { type Interfaces, isWildcard } from './wildcard-listener.js';
+import { isWildcard } from './endpoint.js';
+import type { Interfaces } from './wildcard-listener.js';
 
 export class OwnAddresses {
   readonly #listen: readonly SocketAddress[];

@@ -18,7 +18,10 @@ const SECURE_OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPH
 /** Node's own, which runs on its own clock: beyond the longest that can be set. */
 const NODE_TIMEOUT_MS = 600_000;
 
-export type TlsAcceptorParts = Pick<ListenerParts, 'answerer' | 'clock' | 'connections' | 'certificates' | 'proxies'>;
+export type TlsAcceptorParts = Pick<
+  ListenerParts,
+  'answerer' | 'clock' | 'connections' | 'certificates' | 'proxies' | 'inherited'
+>;
 
 export interface TlsUse {
   /** For errors: `TLS`. */

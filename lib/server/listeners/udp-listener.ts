@@ -19,6 +19,8 @@ export interface UdpListenerOptions {
   clientUnderWay: number;
   receiveBufferBytes: number;
   proxies: Proxies;
+  /** Of a socket that is bound there already, which is closed with the listener. */
+  descriptor?: () => number | undefined;
 }
 
 export class UdpListener implements Listener {
@@ -27,6 +29,7 @@ export class UdpListener implements Listener {
   #underWay = 0;
   readonly #shares: ClientShares;
   #receiving = true;
+  #adopted = false;
   #closed = false;
   port = 0;
   readonly stats: DatagramStats = { sent: 0, sendFailed: 0, dropped: 0, full: 0 };
@@ -54,8 +57,11 @@ export class UdpListener implements Listener {
   }
 
   /** @throws {ShardnsError} ERR_SHARDNS_LISTEN naming the address */
-  listen(): Promise<void> {
+  async listen(): Promise<void> {
     const { address, port } = this.at;
+    const fd = this.options.descriptor?.();
+    this.#adopted = fd !== undefined;
+    const place = fd === undefined ? { address, port } : { fd };
     return new Promise((resolve, reject) => {
       const onError = (cause: Error): void => {
         const where = formatSocketAddress(this.at);
@@ -63,7 +69,7 @@ export class UdpListener implements Listener {
         this.close();
       };
       this.#socket.once('error', onError);
-      this.#socket.bind({ address, port }, () => {
+      this.#socket.bind(place, () => {
         this.#socket.off('error', onError);
         this.#socket.on('error', () => this.stats.sendFailed++);
         this.#socket.on(
@@ -76,8 +82,9 @@ export class UdpListener implements Listener {
     });
   }
 
+  /** Node reads on: of a socket of somebody else's what is read has gone from there, and is answered. */
   stop(): void {
-    this.#receiving = false;
+    this.#receiving = this.#adopted && !this.#closed;
   }
   close(): void {
     if (this.#closed) return;

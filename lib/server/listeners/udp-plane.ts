@@ -35,6 +35,8 @@ export interface UdpPlaneOptions {
   /** Share of both that one client may hold. */
   clientShare: number;
   receiveBufferBytes: number;
+  /** Sockets that are bound already, by the numbers of their endpoints: such an endpoint has as many receivers. */
+  adopted: readonly { endpoint: number; fd: number }[];
   /** What is for who serves zones: answered once, with the octets to be sent; undefined: with none. */
   authority: (message: Uint8Array, client: ZoneClient, reply: (octets: Uint8Array | undefined) => void) => void;
 }
@@ -85,6 +87,7 @@ export class UdpPlane {
           clientWaiters: shareOf(options.waiters, options.clientShare),
           gate: gate.native,
           receiveBufferBytes: options.receiveBufferBytes,
+          adopted: options.adopted.flatMap(({ endpoint, fd }) => [endpoint, fd]),
           predecessor: predecessor === undefined ? undefined : predecessor.#native,
         },
         () => this.#drain(),

@@ -3,7 +3,7 @@ import { formatSocketAddress, type SocketAddress } from '../../base/address.js';
 import { shareOf } from '../../base/client-shares.js';
 import { threadsOf, usesPlane } from '../settings/listeners.js';
 import type { ServerSettings } from '../settings/settings.js';
-import type { Endpoint, ListenScheme } from './endpoint.js';
+import { type Endpoint, isWildcard, type ListenScheme } from './endpoint.js';
 import { HttpsListener } from './https-listener.js';
 import type { Listener, ListenerParts } from './listener.js';
 import { PlaneListener } from './plane-listener.js';
@@ -11,7 +11,7 @@ import { TcpListener } from './tcp-listener.js';
 import { TlsListener } from './tls-listener.js';
 import { UdpListener } from './udp-listener.js';
 import { UdpPlane, type UdpPlaneOptions } from './udp-plane.js';
-import { isWildcard, WildcardListener } from './wildcard-listener.js';
+import { WildcardListener } from './wildcard-listener.js';
 
 /**
  * @param endpoints those of `listen` that are its; where port 0 was asked for, with the port that the ways before were given
@@ -34,12 +34,14 @@ export const WAYS: readonly { scheme: ListenScheme; open: Open }[] = [
 
 function overUdp(...[parts, settings, endpoints, before]: Parameters<Open>): Listener[] {
   if (endpoints.length === 0) return [];
-  const { engine, gate, resolver, answerer, clock, log, proxies } = parts;
+  const { engine, gate, resolver, answerer, clock, log, proxies, inherited } = parts;
   const { missRing, receiveBufferBytes } = settings;
   if (usesPlane(settings)) {
     const authority: UdpPlaneOptions['authority'] = (message, client, reply) =>
       answerer.answerForAuthority(message, { protocol: 'udp', client }, reply);
-    const options = { threads: threadsOf(settings), pin: settings.pin, ...missRing, receiveBufferBytes, authority };
+    const adopted = endpoints.flatMap((at, i) => inherited.at('udp', at).map(fd => ({ endpoint: i, fd })));
+    const threads = threadsOf(settings);
+    const options = { threads, pin: settings.pin, ...missRing, receiveBufferBytes, authority, adopted };
     const predecessor = before.find(one => one instanceof PlaneListener)?.plane;
     const make = (): UdpPlane => new UdpPlane(engine, gate, endpoints, resolver, clock, options, predecessor);
     return [new PlaneListener(endpoints, make)];
@@ -47,7 +49,9 @@ function overUdp(...[parts, settings, endpoints, before]: Parameters<Open>): Lis
   const { waiters, clientShare } = missRing;
   const options = { maxUnderWay: waiters, clientUnderWay: shareOf(waiters, clientShare), receiveBufferBytes, proxies };
   return endpoints.map(at =>
-    isWildcard(at) ? new WildcardListener(at, answerer, options, clock, log) : new UdpListener(at, answerer, options),
+    isWildcard(at)
+      ? new WildcardListener(at, answerer, options, clock, log)
+      : new UdpListener(at, answerer, { ...options, descriptor: () => inherited.duplicate('udp', at) }),
   );
 }
 

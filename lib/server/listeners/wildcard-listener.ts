@@ -18,9 +18,6 @@ const MAX_ADDRESSES = 256;
 /** The part of `os.networkInterfaces()` that is looked at. */
 export type Interfaces = () => ReturnType<typeof networkInterfaces>;
 
-export const isWildcard = ({ address }: { address: string }): boolean =>
-  address === '0.0.0.0' || /^[0:]+$/.test(address);
-
 /** Numeric addresses of the machine; link-local ones with their interface, without which they cannot be bound. */
 export function localAddresses(interfaces: Interfaces, family: 4 | 6): string[] {
   const found = new Set<string>();

@@ -529,6 +529,117 @@ TEST(Plane, PacketsFromPortsThatAnswerByThemselvesAreDropped) {
   EXPECT_EQ(stats.flights, 0u);
 }
 
+// A socket of somebody else's, as a service manager makes it: not blocking.
+class HandedSocket {
+ public:
+  HandedSocket() : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
+    udp::Endpoint at;
+    EXPECT_TRUE(udp::MakeEndpoint("127.0.0.1", 0, &at));
+    EXPECT_EQ(bind(fd_, reinterpret_cast<const sockaddr*>(&at.address), at.length), 0);
+    EXPECT_TRUE(udp::InspectSocket(fd_, &facts_));
+  }
+  ~HandedSocket() { close(fd_); }
+  int fd() const { return fd_; }
+  const udp::Endpoint& at() const { return facts_.endpoint; }
+  std::unique_ptr<udp::Plane> Adopt(TestCache& t, udp::Plane* predecessor = nullptr) const {
+    udp::PlaneOptions options;
+    options.endpoints = {at()};
+    options.threads = 4;
+    options.adopted = {{.endpoint = 0, .fd = fd_}};
+    options.predecessor = predecessor;
+    int error = 0;
+    size_t failed = 0;
+    return udp::Plane::Create(
+        t.cache.get(), &OpenGate(), options, [](void*) {}, nullptr, &error, &failed);
+  }
+
+ private:
+  int fd_;
+  udp::SocketFacts facts_;
+};
+
+TEST(Plane, WhatComesToAnAdoptedSocketBetweenTwoPlanesIsAnsweredByTheSecond) {
+  TestCache t;
+  t.now = static_cast<uint32_t>(MonotonicMs() / 1000);
+  ASSERT_EQ(t.Insert(AResponse("hit.example", 3600)), Status::kOk);
+  const HandedSocket socket;
+  std::vector<std::unique_ptr<Client>> clients;
+  const auto ask = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      clients.push_back(std::make_unique<Client>(socket.at()));
+      clients.back()->Send(Query("hit.example"));
+    }
+  };
+  for (int round = 0; round < 5; ++round) {
+    const auto plane = socket.Adopt(t);
+    ASSERT_NE(plane, nullptr);
+    EXPECT_EQ(plane->endpoints()[0].port(), socket.at().port());
+    ask(10);
+    ASSERT_TRUE(plane->Start());
+    ask(10);
+    for (const auto& client : clients) EXPECT_FALSE(client->Receive().empty());
+    clients.clear();
+    ask(10);
+    plane->StopReceiving();
+    for (int i = 0; i < 300 && plane->receiving(); ++i) usleep(10'000);
+    EXPECT_FALSE(plane->receiving()) << "it waits for a packet and for its end";
+    ask(10);
+  }
+  const auto last = socket.Adopt(t);
+  ASSERT_TRUE(last->Start());
+  for (const auto& client : clients) EXPECT_FALSE(client->Receive().empty());
+}
+
+TEST(Plane, OneThatTakesThePlaceOfAnotherOnAnAdoptedSocketLosesNothing) {
+  TestCache t;
+  t.now = static_cast<uint32_t>(MonotonicMs() / 1000);
+  ASSERT_EQ(t.Insert(AResponse("hit.example", 3600)), Status::kOk);
+  const HandedSocket socket;
+  auto plane = socket.Adopt(t);
+  ASSERT_TRUE(plane->Start());
+  for (int round = 0; round < 10; ++round) {
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 20; ++i) clients.push_back(std::make_unique<Client>(socket.at()));
+    for (int i = 0; i < 10; ++i) clients[size_t(i)]->Send(Query("hit.example"));
+    auto next = socket.Adopt(t, plane.get());
+    ASSERT_NE(next, nullptr);
+    ASSERT_TRUE(next->Start());
+    plane->YieldTo(*next);
+    plane = std::move(next);
+    for (int i = 10; i < 20; ++i) clients[size_t(i)]->Send(Query("hit.example"));
+    for (const auto& client : clients) EXPECT_FALSE(client->Receive().empty());
+  }
+}
+
+TEST(Socket, OnlyWhatCanBeListenedOnIsTakenForASocketToListenOn) {
+  udp::SocketFacts facts;
+  EXPECT_FALSE(udp::InspectSocket(-1, &facts));
+  const auto inspect = [&](int family, int type, const char* address, bool listens) {
+    const int fd = socket(family, type, 0);
+    if (address != nullptr) {
+      udp::Endpoint at;
+      EXPECT_TRUE(udp::MakeEndpoint(address, 0, &at));
+      EXPECT_EQ(bind(fd, reinterpret_cast<const sockaddr*>(&at.address), at.length), 0);
+    }
+    if (listens) {
+      EXPECT_EQ(listen(fd, 1), 0);
+    }
+    const bool is_one = udp::InspectSocket(fd, &facts);
+    close(fd);
+    return is_one;
+  };
+  EXPECT_FALSE(inspect(AF_INET, SOCK_DGRAM, nullptr, false)) << "not bound";
+  EXPECT_FALSE(inspect(AF_INET, SOCK_STREAM, "127.0.0.1", false)) << "does not listen";
+  EXPECT_FALSE(inspect(AF_UNIX, SOCK_DGRAM, nullptr, false));
+  EXPECT_TRUE(inspect(AF_INET, SOCK_STREAM, "127.0.0.1", true));
+  EXPECT_FALSE(facts.datagrams);
+  EXPECT_TRUE(inspect(AF_INET6, SOCK_DGRAM, "::1", false));
+  EXPECT_TRUE(facts.datagrams);
+  EXPECT_FALSE(facts.both_families);
+  EXPECT_TRUE(inspect(AF_INET6, SOCK_DGRAM, "::", false));
+  EXPECT_TRUE(facts.both_families) << "IPV6_V6ONLY was not set";
+}
+
 TEST(Endpoint, OfAnAddressWithTheInterfaceItIsOf) {
   udp::Endpoint endpoint;
   ASSERT_TRUE(udp::MakeEndpoint("fe80::53%lo", 53, &endpoint));

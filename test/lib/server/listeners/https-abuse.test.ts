@@ -12,6 +12,7 @@ import { Certificates } from '../../../../lib/server/certificates.js';
 import { type Framing, type HttpsStats, newHttpsStats } from '../../../../lib/server/listeners/doh-connection.js';
 import { HttpsListener } from '../../../../lib/server/listeners/https-listener.js';
 import { ForwardedFor } from '../../../../lib/server/listeners/forwarded-for.js';
+import { NO_SOCKETS } from '../../../../lib/server/listeners/inherited.js';
 import { Proxies } from '../../../../lib/server/listeners/proxies.js';
 import { TcpConnections } from '../../../../lib/server/listeners/tcp-connections.js';
 import { tcpOptionsOf } from '../../../../lib/server/settings/listeners.js';
@@ -78,7 +79,7 @@ async function start(framing: Framing, options: ServerOptions = {}): Promise<voi
   } as unknown as Answerer;
   const at = { scheme: 'https', address: '127.0.0.1', port: 0, family: 4, path: '/dns-query' } as const;
   const [proxies, forwarded] = [new Proxies(), new ForwardedFor()];
-  const https = { https: stats, engine, proxies, forwarded };
+  const https = { https: stats, engine, proxies, forwarded, inherited: NO_SOCKETS };
   listener = new HttpsListener(at, { answerer, certificates, clock, connections, ...https });
   await listener.listen();
   [{ port }] = listener.bound;

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { parsePrefix } from '../../../../lib/base/address.js';
 import { Acceptor } from '../../../../lib/server/listeners/acceptor.js';
+import { NO_SOCKETS } from '../../../../lib/server/listeners/inherited.js';
 import { HEADER_MS, Proxies } from '../../../../lib/server/listeners/proxies.js';
 import type { StreamClient } from '../../../../lib/server/listeners/stream-session.js';
 import { TcpConnections } from '../../../../lib/server/listeners/tcp-connections.js';
@@ -24,7 +25,7 @@ async function setUp(maxConnections = 100) {
   const accepted: StreamClient[] = [];
   const acceptor = new Acceptor(
     { address: '127.0.0.1', port: 0, family: 4 },
-    { clock, connections, proxies },
+    { clock, connections, proxies, inherited: NO_SOCKETS },
     {
       label: 'TCP',
       accept: (socket, client) => {

@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../../../lib/base/log.js';
 import type { Answerer, ListenerAsker, Reply } from '../../../../lib/server/answerer.js';
 import { Certificates } from '../../../../lib/server/certificates.js';
+import { NO_SOCKETS } from '../../../../lib/server/listeners/inherited.js';
 import { Proxies } from '../../../../lib/server/listeners/proxies.js';
 import { TcpConnections } from '../../../../lib/server/listeners/tcp-connections.js';
 import { TlsListener } from '../../../../lib/server/listeners/tls-listener.js';
@@ -55,7 +56,7 @@ async function start(options: ServerOptions = {}): Promise<void> {
   } as unknown as Answerer;
   listener = new TlsListener(
     { address: '127.0.0.1', port: 0, family: 4 },
-    { answerer, certificates, clock, connections, proxies: new Proxies() },
+    { answerer, certificates, clock, connections, proxies: new Proxies(), inherited: NO_SOCKETS },
   );
   await listener.listen();
   [{ port }] = listener.bound;
