@@ -1,4 +1,4 @@
-// GET /metrics, /healthz and /trace on an address of their own, for those whom admission.ts lets in.
+// GET /metrics, /healthz, /readyz and /trace on an address of their own, for those whom admission.ts lets in.
 //
 // Node's HTTP and prom-client are loaded when it first listens: they are 50 ms of the start of a server without it.
 //
@@ -115,7 +115,8 @@ export class AdminServer implements ServerObserver {
     const path = request.url?.split('?')[0];
     const { hosts = [], token } = this.#settings ?? {};
     // Whether it lives is told without a token, as those that watch over processes have none.
-    const verdict = judge(request.headers, { hosts, token: path === '/healthz' ? undefined : token });
+    const isHealth = path === '/healthz' || path === '/readyz';
+    const verdict = judge(request.headers, { hosts, token: isHealth ? undefined : token });
     if (verdict !== undefined) {
       // Prometheus shows the status only: who looks for the reason looks here.
       this.log.warn({ path: show(path), reason: verdict.reason }, 'a request for metrics or a trace was refused');
@@ -123,7 +124,7 @@ export class AdminServer implements ServerObserver {
     } else if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end();
     else if (path === '/metrics') void this.#sendMetrics(response);
     else if (path === '/trace') void this.#sendTrace(new URL(request.url ?? '/', 'http://localhost'), response);
-    else if (path === '/healthz') {
+    else if (isHealth) {
       const up = this.server.listening;
       response.writeHead(up ? 200 : 503, plain).end(up ? 'ok\n' : 'not listening\n');
     } else response.writeHead(404).end();
