@@ -55,9 +55,11 @@ export function Configuration({ mayWrite, onError }) {
           ></textarea>
         </label>
         <p class="row"><button onClick=${check}>Check</button><button onClick=${apply}>Apply</button></p>
-        <ul role="status">
-          ${told.map(one => html`<li key=${one}>${one}</li>`)}
-        </ul>
+        <div role="status">
+          <ul>
+            ${told.map(one => html`<li key=${one}>${one}</li>`)}
+          </ul>
+        </div>
       </section>`
     }
     <h2>In force</h2>
