@@ -3,6 +3,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { RequestCounts, ServerReport } from '../server/report.js';
 import { DNSSEC_FAMILIES } from './dnssec-metrics.js';
 import { FLEET_FAMILIES } from './fleet-metrics.js';
+import { MIRROR_FAMILIES } from './mirror-metrics.js';
 import { ZONE_FAMILIES } from './zone-metrics.js';
 import { by, counter, type Family, family, gauge, type Labels, type Samples } from './metric-family.js';
 
@@ -42,7 +43,8 @@ const certificatesBy = (
   read: (one: NonNullable<ServerReport['tls']>['certificates'][number]) => number,
 ): Samples => (tls?.certificates ?? []).map(it => [{ file: it.file }, read(it)]);
 
-const FAMILIES: readonly Family[] = [
+/** All but the histogram of durations. */
+export const FAMILIES: readonly Family[] = [
   counter('shardns_dns_requests_total', 'Queries received', r => r.requests.flatMap(requestsOf), [
     'proto',
     'family',
@@ -332,6 +334,7 @@ const FAMILIES: readonly Family[] = [
   counter('shardns_recursion_failures_total', 'Resolutions that failed', r => r.recursion?.failures),
   ...DNSSEC_FAMILIES,
   ...ZONE_FAMILIES,
+  ...MIRROR_FAMILIES,
   ...FLEET_FAMILIES,
   gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
   gauge(

@@ -141,6 +141,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
     maxLists: MAX_LISTS,
     maxNsid: MAX_NSID,
     notDue: NOT_DUE,
+    tapOctets: TAP_OCTETS,
   },
   flightRecord: FlightRecord,
   askRecord: AskRecord,

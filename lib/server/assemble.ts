@@ -22,6 +22,7 @@ import { designationOf } from './designation.js';
 import { Invalidation } from './invalidation.js';
 import { NO_SOCKETS } from './listeners/inherited.js';
 import { Listeners } from './listeners/listeners.js';
+import { Mirror } from './mirror.js';
 import { Recursion } from './recursion.js';
 import { regionOf } from './settings/cache.js';
 import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
@@ -62,6 +63,7 @@ export interface ServerParts {
   readonly answerer: Answerer;
   readonly certificates: Certificates;
   readonly listeners: Listeners;
+  readonly mirror: Mirror;
   readonly invalidation: Invalidation;
   readonly clientRules: ClientRules;
   readonly zones: Zones;
@@ -155,6 +157,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const { inherited = NO_SOCKETS } = dependencies;
   const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log, certificates, inherited }, settings);
   groups.own = () => listeners.own;
+  const mirror = new Mirror({ clock, log, transports, plane: () => listeners.plane });
   const invalidation = new Invalidation(resolver, recursion);
   const negativeAnchors = new NegativeAnchorEnds({ clock, log, forget: what => invalidation.forget(what) });
   const clientRules = new ClientRules(gate, resolver, listeners, invalidation, {
@@ -200,6 +203,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     answerer,
     certificates,
     listeners,
+    mirror,
     invalidation,
     clientRules,
     zones,

@@ -34,6 +34,7 @@ import type { Fleet } from './fleet.js';
 import type { FleetReport } from './fleet-report.js';
 import type { ForwardedStats } from './listeners/forwarded-for.js';
 import type { Listeners } from './listeners/listeners.js';
+import type { Mirror, MirrorReport } from './mirror.js';
 import type { Recursion } from './recursion.js';
 import type { ProbeReport, SignatureProbes } from './signature-probes.js';
 import { sumOf } from './recursion-stats.js';
@@ -116,6 +117,8 @@ export interface ServerReport {
   readonly proxyProtocol?: Readonly<ProxyStats>;
   /** Requests of proxies over HTTPS that say for whom they ask; undefined where there are none. */
   readonly forwarded?: Readonly<ForwardedStats>;
+  /** What another server says to a share of the same questions; undefined where none is asked. */
+  readonly mirror?: MirrorReport;
   /** Questions that the cache did not answer. */
   readonly resolver: Readonly<Resolver['stats']> & {
     /** At present. */
@@ -212,6 +215,7 @@ export interface ReportSources {
   readonly anchors: Anchors;
   readonly zones: Zones;
   readonly zoneTransfers: ZoneTransfers;
+  readonly mirror: Mirror;
   readonly probes: SignatureProbes;
   readonly bogusBy: Readonly<Record<string, number>>;
   readonly groups: UpstreamGroups;
@@ -290,6 +294,7 @@ export function reportOf(sources: ReportSources): ServerReport {
     tls: tlsOf(sources.certificates),
     https: httpsOf(listeners),
     proxyProtocol: listeners.proxies.from.length === 0 ? undefined : { ...listeners.proxies.stats },
+    mirror: sources.mirror.report,
     forwarded: listeners.forwarded.from.length === 0 ? undefined : { ...listeners.forwarded.stats },
     resolver: {
       ...resolver.stats,

@@ -20,6 +20,7 @@ import type { ClientRules } from './client-rules.js';
 import { assemble, type ServerParts } from './assemble.js';
 import type { ServerDependencies } from './dependencies.js';
 import type { Listeners } from './listeners/listeners.js';
+import type { Mirror } from './mirror.js';
 import { mergeOptions, mergePatch, plainOptions } from './plain-options.js';
 import type { Recursion } from './recursion.js';
 import { reportOf, type ServerReport, type ServerState } from './report.js';
@@ -53,6 +54,8 @@ export class Server implements AsyncDisposable {
   readonly udpTransport: Transport;
   readonly tcpTransport: Transport;
   readonly listeners: Listeners;
+  /** What another server says to the same questions. */
+  readonly mirror: Mirror;
   readonly snapshots: Snapshots;
   readonly recursion: Recursion;
   /** What is believed of zones' keys. */
@@ -87,6 +90,7 @@ export class Server implements AsyncDisposable {
     this.udpTransport = parts.transports.udp;
     this.tcpTransport = parts.transports.tcp;
     this.listeners = parts.listeners;
+    this.mirror = parts.mirror;
     this.snapshots = parts.snapshots;
     this.recursion = parts.recursion;
     this.anchors = parts.anchors;
@@ -187,6 +191,7 @@ export class Server implements AsyncDisposable {
     this.snapshots.use(snapshot);
     this.anchors.begin();
     this.#parts.probes.begin();
+    this.#parts.mirror.use(this.settings);
     process.on('exit', this.#onExit);
   }
 
@@ -314,7 +319,7 @@ export class Server implements AsyncDisposable {
     const { resolver, listeners, answerer } = this;
     const transports: Transport[] = Object.values(this.#parts.transports);
     await steps.wait(() => this.zoneTransfers.close());
-    for (const part of [resolver, listeners, answerer, groups, ...transports]) {
+    for (const part of [this.mirror, resolver, listeners, answerer, groups, ...transports]) {
       steps.do(() => part.close());
     }
     // Whoever still waits for a flight is told before the cache goes.

@@ -133,6 +133,7 @@ export class SettingsInForce implements SettingsPair {
     for (const change of prepared) steps.do(() => change.commit());
     steps.do(() => parts.probes.use(settings));
     steps.do(() => parts.negativeAnchors.use(settings));
+    if (this.life.isListening()) steps.do(() => parts.mirror.use(settings));
     steps.do(() => applyToTransports(parts.transports, settings, authorities));
     steps.do(() => parts.listeners.use(settings));
     steps.do(() => parts.clientRules.apply(settings));

@@ -157,6 +157,10 @@ void Receiver::HandleMiss(const gate::Edge* edge, const Miss& miss, Batch* batch
 
 void Receiver::Reply(int packet, size_t length) {
   ++answered_;
+  if (shared_->tap->Wants()) [[unlikely]] {
+    shared_->tap->Offer(received_.packet(packet), replies_.At(static_cast<size_t>(packet)).first(length),
+                        MonotonicUs() - batch_us_);
+  }
   replies_.AddAt(static_cast<size_t>(packet), length, received_.header(packet).msg_hdr, with_local_);
 }
 

@@ -7,6 +7,7 @@
 
 #include "udp/admission.h"
 #include "udp/packet_batch.h"
+#include "udp/tap.h"
 
 namespace shardns::udp {
 
@@ -27,6 +28,7 @@ struct ReceiverShared {
   answers::Cache* cache;
   MissRing* ring;
   gate::Gate* gate;
+  Tap* tap;
   void (*wake)(void*);
   void* wake_context;
 };

@@ -99,6 +99,13 @@ export const SERVER_CALLS = [
   }),
   call({
     method: 'GET',
+    path: '/v1/mirror',
+    scope: 'read',
+    summary: 'What the server of `mirror` says to the same questions: counts, times, the last differences.',
+    run: ({ server: { mirror } }) => ({ report: mirror.report ?? null, differences: mirror.differences }),
+  }),
+  call({
+    method: 'GET',
     path: '/v1/config',
     scope: 'read',
     summary: 'The options in force, every default filled in; secrets are left out. ETag names this state.',

@@ -117,6 +117,7 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
     const rest = pick(options, ['threads', 'pin']);
     useless(Object.keys(defined(rest)), why);
     useless(inside('missRing', pick(options.missRing ?? {}, ['flights'])), why);
+    if (options.mirror !== undefined) useless(['mirror'], why);
   }
   if (!ownsCache) {
     const region = pick(options.cache ?? {}, ['memory', 'policy', 'shards', 'averageEntryBytes', 'file']);
