@@ -69,14 +69,16 @@ export class ControlApi {
   }
   async #loadOnce(): Promise<Loaded> {
     const { server, clock, log } = this;
-    const [{ route, sendProblem }, { History }, { EventStreams }] = await Promise.all([
+    const [{ route, sendProblem }, { History }, { EventStreams }, { Profiler }] = await Promise.all([
       import('./api/router.js'),
       import('./history.js'),
       import('./api/event-streams.js'),
+      import('./profiler.js'),
     ]);
     const history = new History(() => server.report(), clock, log);
     const events = new EventStreams(history, clock);
-    this.#loaded = { parts: { server, history, events }, route, sendProblem };
+    const profiler = new Profiler({ clock });
+    this.#loaded = { parts: { server, history, events, profiler }, route, sendProblem };
     if (this.#closed) this.#end();
     else history.begin();
     return this.#loaded;

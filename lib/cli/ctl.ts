@@ -3,11 +3,13 @@
 import { existsSync } from 'node:fs';
 import { type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { parseSocketAddress } from '../base/address.js';
-import { ShardnsError, show } from '../base/errors.js';
+import { optionError, ShardnsError, show } from '../base/errors.js';
 import { zonesCallOf } from './zones-text.js';
 import { anchorsStatus, anchorsText } from './anchors-text.js';
+import { VERBS } from './command-table.js';
 import { flagsFromEnvironment } from './config.js';
 import { defaultControlPath } from './control-path.js';
+import { mirrorText } from './mirror-text.js';
 import { say } from './say.js';
 import { statusText } from './status-text.js';
 import { whyText } from './why-text.js';
@@ -25,6 +27,7 @@ export interface CtlFlags {
   client?: string;
   update?: boolean;
   view?: string;
+  seconds?: string;
 }
 
 /** What a verb needs: asked of the socket, shown, and what the process ends with. */
@@ -37,27 +40,15 @@ interface Call {
   whole: boolean;
   /** The exit status; by all that was shown, or by each line of it: the last one that is not 0 counts. */
   status?(text: string): number;
+  /** How long nothing may come, where that is longer than for others. */
+  timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 30_000;
 const DEFAULT_SERVER = '127.0.0.1:9153';
 
 /** What each verb takes, beside --socket. */
-const FLAGS: Readonly<Record<string, readonly (keyof CtlFlags)[]>> = {
-  status: ['json'],
-  stats: ['json'],
-  flush: ['suffix', 'tenant', 'all', 'fleet', 'json'],
-  peek: ['tenant', 'json'],
-  dump: ['suffix', 'type', 'tenant', 'json'],
-  trace: ['fresh', 'server'],
-  why: ['client', 'type', 'json'],
-  block: ['json'],
-  allow: ['json'],
-  unlist: ['json'],
-  pause: ['json'],
-  anchors: ['update', 'json'],
-  zones: ['view', 'json'],
-};
+const FLAGS: Readonly<Record<string, readonly (keyof CtlFlags)[]>> = VERBS;
 
 /**
  * `shardns ctl VERB ...`. @returns the exit status, or undefined for words that are no such verb
@@ -121,11 +112,22 @@ function callOf(verb: string, words: readonly string[], flags: CtlFlags): Call |
       ? { method: 'POST', path: '/v1/anchors/update', ...shown }
       : { method: 'GET', path: '/v1/anchors', ...shown };
   }
+  if (verb === 'profile' && words.length === 1) return profileCall(words[0], flags.seconds ?? '10');
+  if (verb === 'mirror' && words.length === 0)
+    return { method: 'GET', path: '/v1/mirror', show: mirrorText, whole: true };
   if (verb === 'zones') return zonesCallOf(words, flags.view);
   if (verb === 'dump' && words.length === 0) {
     return { method: 'GET', path: `/v1/cache?${parameters({ suffix, type, tenant })}`, show: entryLine, whole: false };
   }
   return undefined;
+}
+
+function profileCall(kind: string, text: string): Call {
+  const seconds = /^\d{1,3}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
+  if (Number.isNaN(seconds)) throw optionError('--seconds', text, 'a number of seconds');
+  const timeoutMs = TIMEOUT_MS + seconds * 1000;
+  const body = { kind, seconds };
+  return { method: 'POST', path: '/v1/profile', body, show: file => file, whole: true, timeoutMs };
 }
 
 function tenantBody(text: string): { tenant: number } {
@@ -184,7 +186,8 @@ function existing(): string | undefined {
   );
 }
 
-function socketOf(flags: CtlFlags): string {
+/** @throws {ShardnsError} ERR_SHARDNS_OPTION where none is named and none is found */
+export function socketOf(flags: Pick<CtlFlags, 'socket'>): string {
   const named = flags.socket ?? process.env.SHARDNS_CONTROL?.trim();
   if (named !== undefined && named !== '') return named;
   const path = existing();
@@ -205,11 +208,11 @@ function perform(call: Call, at: RequestOptions, raw: boolean): Promise<number> 
       const text = `${where}: ${causeText(cause)}; is the server there, ${hint}?`;
       reject(new ShardnsError('ERR_SHARDNS_UPSTREAM', text, { cause }));
     };
-    const { method, path } = call;
-    const asking = request({ ...at, method, path, timeout: TIMEOUT_MS }, response => {
+    const { method, path, timeoutMs: timeout = TIMEOUT_MS } = call;
+    const asking = request({ ...at, method, path, timeout }, response => {
       shown(call, response, raw).then(resolve, fail);
     });
-    asking.on('timeout', () => asking.destroy(new Error(`no answer for ${TIMEOUT_MS / 1000} s`)));
+    asking.on('timeout', () => asking.destroy(new Error(`no answer for ${timeout / 1000} s`)));
     asking.on('error', fail);
     asking.end(body);
   });

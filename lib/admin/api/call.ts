@@ -7,12 +7,14 @@ import type { Server } from '../../server/server.js';
 import type { History } from '../history.js';
 import type { Exchange, Scope } from './caller.js';
 import type { EventStreams } from './event-streams.js';
+import type { Profiler } from '../profiler.js';
 
 /** What calls work on. */
 export interface ApiParts {
   readonly server: Server;
   readonly history: History;
   readonly events: EventStreams;
+  readonly profiler: Profiler;
 }
 
 export interface CallInput {
@@ -31,7 +33,13 @@ export interface Call {
   readonly query: z.ZodObject | undefined;
   readonly body: z.ZodType | undefined;
   /** What is answered: JSON, or a stream of this media type. */
-  readonly answers: 'application/json' | 'application/x-ndjson' | 'text/plain' | 'text/dns' | 'text/event-stream';
+  readonly answers:
+    | 'application/json'
+    | 'application/x-ndjson'
+    | 'text/plain'
+    | 'text/dns'
+    | 'text/event-stream'
+    | 'application/octet-stream';
   /** One that succeeds on a server that answers `www.example.com` from its own data. */
   readonly example: { readonly path?: string; readonly query?: string; readonly body?: unknown };
   /** @returns what is sent as JSON; a stream writes by itself and returns nothing */

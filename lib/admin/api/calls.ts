@@ -2,6 +2,7 @@
 import { CACHE_CALLS } from './cache-calls.js';
 import { type Call, call } from './call.js';
 import { openApi } from './openapi.js';
+import { PROFILE_CALLS } from './profile-calls.js';
 import { RULE_CALLS } from './rule-calls.js';
 import { SERVER_CALLS } from './server-calls.js';
 import { ZONE_CALLS } from './zone-calls.js';
@@ -11,6 +12,7 @@ export const CALLS: readonly Call[] = [
   ...CACHE_CALLS,
   ...RULE_CALLS,
   ...ZONE_CALLS,
+  ...PROFILE_CALLS,
   call({
     method: 'GET',
     path: '/v1/openapi.json',
