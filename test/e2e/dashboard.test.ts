@@ -20,7 +20,7 @@ if (missing.length > 0) {
   console.warn(`not installed: ${missing.join(' ')}: the tests of the dashboard are skipped`);
 }
 /** For a machine that has other things to do: nothing here is about time. */
-const WAIT_MS = 60_000;
+const WAIT_MS = 120_000;
 const PICTURES = join('build', 'screenshots');
 const SECRETS = { read: 'r'.repeat(43), write: 'w'.repeat(43) };
 /** Labels and texts that would be code, if anything took them for HTML. */

@@ -9,7 +9,7 @@ import { makeQuery, rcodeOf } from '../support/messages.js';
 import { hasPerl, hear, Manager, type Program } from '../support/service-manager.js';
 
 /** Long enough for a machine that has other things to do. */
-const WAIT_MS = 60_000;
+const WAIT_MS = 120_000;
 const folders: string[] = [];
 const managers: Manager[] = [];
 const readers: Program[] = [];

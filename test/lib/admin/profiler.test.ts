@@ -147,4 +147,4 @@ test('ctl profile gives files that V8 has made, and says what it does not take',
     await server.close();
     rmSync(folder, { recursive: true });
   }
-}, 60_000);
+});

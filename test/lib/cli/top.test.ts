@@ -191,4 +191,4 @@ test('the command shows a server by its control socket', async () => {
     await server.close();
     rmSync(folder, { recursive: true });
   }
-}, 30_000);
+});

@@ -10,6 +10,7 @@ import { FakeClock, settle } from '../../support/fake-clock.js';
 import { FakeTransport, type Handler } from '../../support/fake-transport.js';
 import { answerA, decode, makeQuery, makeResponse, type Records, rcodeOf, soa } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
+import { until } from '../../support/until.js';
 
 const query = makeQuery('www.example', { dnssecOk: true });
 const a = (data: string, ttl = 300, name = 'www.example'): NonNullable<Records>[number] => ({
@@ -198,9 +199,6 @@ describe('a server with a mirror', () => {
       return silent ? undefined : makeResponse(asked, { rcode: 5 });
     };
     server = await TestServer.start(handler, { mirror: { to: '192.0.2.99', share: 1 } });
-    const until = async (done: () => boolean): Promise<void> => {
-      while (!done()) await new Promise(resolve => setTimeout(resolve, 5));
-    };
     // The plane is tapped at the first tick.
     for (let i = 0; there.length === 0; i++)
       expect(rcodeOf((await server.ask('udp', makeQuery(`warm${i}.example`)))!)).toBe(0);
@@ -220,5 +218,5 @@ describe('a server with a mirror', () => {
     for (let i = 0; there.length === seen; i++) await server.ask('udp', makeQuery(`again${i}.example`));
     await server.server.patch({ mirror: null }, () => {});
     expect(server.server.report().mirror).toBeUndefined();
-  }, 60_000);
+  });
 });
