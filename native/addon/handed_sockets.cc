@@ -21,8 +21,7 @@ std::string TextOf(const udp::Endpoint& endpoint) {
   const Bytes octets = udp::AddressOf(reinterpret_cast<const sockaddr*>(&endpoint.address));
   char text[INET6_ADDRSTRLEN] = {};
   inet_ntop(endpoint.address.ss_family, octets.data(), text, sizeof text);
-  const uint32_t scope =
-      endpoint.v6() ? reinterpret_cast<const sockaddr_in6*>(&endpoint.address)->sin6_scope_id : 0;
+  const uint32_t scope = endpoint.v6() ? reinterpret_cast<const sockaddr_in6*>(&endpoint.address)->sin6_scope_id : 0;
   char interface[IF_NAMESIZE] = {};
   if (scope == 0) return text;
   const bool named = if_indextoname(scope, interface) != nullptr;

@@ -4,8 +4,8 @@
 
 namespace shardns {
 
-// A path that begins with '@' is a name in Linux's abstract namespace. Never waits. 0, or a negative errno: -EAGAIN where
-// whoever reads there has no room.
+// A path that begins with '@' is a name in Linux's abstract namespace. Never waits. 0, or a negative errno: -EAGAIN
+// where whoever reads there has no room.
 int SendUnixDatagram(std::string_view path, std::string_view text);
 
 }  // namespace shardns
