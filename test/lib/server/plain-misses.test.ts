@@ -13,6 +13,7 @@ import { findOption } from '../../../lib/wire/opt.js';
 import { askTcp, askUdp } from '../../support/client.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { answerA, decode, extendedErrorsOf, makeQuery, makeResponse, rcodeOf, soa } from '../../support/messages.js';
+import { until } from '../../support/until.js';
 
 type Say = (query: Buffer, from: RemoteInfo, socket: Socket) => Buffer | undefined;
 
@@ -62,10 +63,6 @@ const at = (): string => server.addresses().udp[0];
 const ask = (name: string, shape = {}): Promise<Buffer | undefined> => askUdp(at(), makeQuery(name, shape), 5000);
 const addressOf = (reply: Buffer | undefined): unknown => (decode(reply!).answers?.[0] as { data: unknown }).data;
 /** A turn of the server's: what it was sent is in its hands. */
-const until = async (done: () => boolean): Promise<void> => {
-  for (let i = 0; i < 2000 && !done(); i++) await new Promise(resolve => setTimeout(resolve, 1));
-  expect(done()).toBe(true);
-};
 /** The upstream is silent; its answers are given by hand. */
 function silent(): { answer(i: number, address?: string): void; answerAll(): void; formerr(i: number): void } {
   const held: { query: Buffer; from: RemoteInfo }[] = [];

@@ -35,8 +35,7 @@ const addresses = (reply: Buffer | undefined) => decode(reply!).answers!.map(one
 const view = (record: string): ServerOptions => ({
   views: [{ name: 'v', clients: ['127.0.0.2'], local: { records: [record] } }],
 });
-const underWay = (count: number) =>
-  expect.poll(() => server.asked, { interval: 2, timeout: 5000 }).toBeGreaterThanOrEqual(count);
+const underWay = (count: number) => expect.poll(() => server.asked, { interval: 2 }).toBeGreaterThanOrEqual(count);
 
 /** Options before and after, the answer's addresses by each. */
 const CHANGES: [string, ServerOptions, ServerOptions, string[], string[]][] = [
