@@ -109,7 +109,7 @@ function digestSorted(records: readonly Canonical[], hash: string): Uint8Array {
 }
 
 /** Records that are digested in one step: some milliseconds. */
-const RECORDS_OF_STEP = 1024;
+const RECORDS_OF_STEP = 256;
 
 /** Of records whose owners come in canonical order, those of one in any: no more is kept of them than one owner has. */
 function* digesting(apex: Uint8Array, records: Iterable<ResourceRecord>, hash: string): Generator<void, Uint8Array> {

@@ -1,5 +1,6 @@
 // A zone file read to what is served of it and told of it, as plain data: for this thread or by another (zone-thread.ts).
-import { Overlay } from '../zone/overlay.js';
+import { inOneGo } from '../base/slices.js';
+import { overlaying } from '../zone/overlay.js';
 import { withDigest } from '../zone/digest.js';
 import { loadZoneFile } from '../zone/load-zone.js';
 import { type PackedArrays, PackedNodes } from '../zone/packed-nodes.js';
@@ -70,7 +71,7 @@ export function unpacked(apex: Uint8Array, { base, changes, recordCount, ...said
 /** Of the thread that has it, whose key of names is the one that it was packed by. */
 export function unpackedZone(apex: Uint8Array, { base, changes, recordCount }: PackedZone): Zone {
   const nodes = new PackedNodes(base);
-  const overlay = changes && new Overlay(new PackedNodes(changes), nodes);
+  const overlay = changes && inOneGo(overlaying(new PackedNodes(changes), nodes));
   return new Zone(apex, nodes, overlay && { overlay, recordCount });
 }
 

@@ -9,7 +9,7 @@ import { Class, MAX_NAME_SIZE, typeName } from '../wire/iana.js';
 import type { ResourceRecord } from '../wire/message.js';
 import { foldName, nameKey, nameToText } from '../wire/name.js';
 import { isSameRdata } from '../wire/rdata-layout.js';
-import { Overlay } from './overlay.js';
+import { overlaying } from './overlay.js';
 import { NodeFlag } from './packed-nodes.js';
 import { Zone } from './zone.js';
 import { labelsAbove, ZONE_LIMITS, ZoneBuilder, type ZoneLimits } from './zone-builder.js';
@@ -45,9 +45,9 @@ export function changing(zone: Zone, changes: ZoneChanges, limits: ZoneLimits): 
 }
 
 /** Changes, names and records that are done in one step: some milliseconds each. */
-const CHANGES_OF_STEP = 512;
-const NAMES_OF_STEP = 4096;
-const RECORDS_OF_STEP = 8192;
+const CHANGES_OF_STEP = 256;
+const NAMES_OF_STEP = 1024;
+const RECORDS_OF_STEP = 2048;
 
 class Changing {
   readonly #changed = new Map<string, Changed>();
@@ -125,11 +125,12 @@ class Changing {
   /** The deepest first, each once: whether a name is left as one that others lie below depends on those. */
   *#settleAll(touched: ReadonlySet<Changed>): Generator<void> {
     const byLength: Set<Changed>[] = Array.from({ length: MAX_NAME_SIZE + 1 }, () => new Set());
+    let done = 0;
     for (const one of touched) {
       byLength[one.labels.length].add(one);
       this.#noteAbove(one);
+      if (++done % NAMES_OF_STEP === 0) yield;
     }
-    let done = 0;
     for (let length = MAX_NAME_SIZE; length >= 0; length--) {
       for (const one of byLength[length]) {
         const parent = yield* this.#settle(one);
@@ -225,7 +226,7 @@ class Changing {
       if (records.length === 0) builder.mark(labels, state === 'deleted' ? NodeFlag.deleted : NodeFlag.empty);
       if (++names % NAMES_OF_STEP === 0) yield;
     }
-    const overlay = new Overlay(yield* builder.building({ isChange: true }), base);
+    const overlay = yield* overlaying(yield* builder.building({ isChange: true }), base);
     return new Zone(apex, base, { overlay, recordCount: this.#recordCount });
   }
 
@@ -265,18 +266,8 @@ export function* comparing(before: Zone, after: Zone): Generator<void, RecordDif
 /** Of a base that both share nothing is looked at. */
 function differenceOfChanges(before: Zone, after: Zone): RecordDifference {
   const names = new Map<string, Uint8Array>();
-  for (const { overlay } of [before, after]) {
-    if (overlay === undefined) continue;
-    const { nodes } = overlay;
-    for (let i = 0; i < nodes.count; i++) {
-      if (!overlay.isSaid(i)) continue;
-      const labels = foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1]);
-      const [x, y] = [before.find(labels, 0, labels.length), after.find(labels, 0, labels.length)];
-      // Most changes are older than both.
-      if (x === y && x < before.base.count) continue;
-      if (x >= 0 && y >= 0 && hasSameData(before, x, after, y)) continue;
-      names.set(canonicalKey(Buffer.concat([labels, Uint8Array.of(0)])), labels);
-    }
+  for (const labels of namesApart(before, after)) {
+    names.set(canonicalKey(Buffer.concat([labels, Uint8Array.of(0)])), labels);
   }
   const removed: ResourceRecord[] = [];
   const added: ResourceRecord[] = [];
@@ -290,6 +281,26 @@ function differenceOfChanges(before: Zone, after: Zone): RecordDifference {
     added.push(...without(came, gone));
   }
   return { removed, added };
+}
+
+/** Folded labels of what is laid over one version, and not in the same way over the other: most changes are older than both. */
+function* namesApart(before: Zone, after: Zone): Generator<Uint8Array> {
+  const [old, now] = [before.overlay, after.overlay];
+  const [ends, end] = [old?.nodes.count ?? 0, now?.nodes.count ?? 0];
+  for (let i = 0, j = 0; i < ends || j < end;) {
+    const [x, y] = [before.base.count + i, after.base.count + j];
+    const order = i === ends ? 1 : j === end ? -1 : compareNames(before, x, after, y);
+    const wasSaid = order <= 0 && old!.isSaid(i);
+    const isSaid = order >= 0 && now!.isSaid(j);
+    const isSame = wasSaid && isSaid && old!.isLive(i) === now!.isLive(j) && hasSameData(before, x, after, y);
+    if ((wasSaid || isSaid) && !isSame) {
+      const { names, nameAt } = order <= 0 ? old!.nodes : now!.nodes;
+      const at = order <= 0 ? i : j;
+      yield foldName(names, nameAt[at], nameAt[at + 1]);
+    }
+    if (order <= 0) i++;
+    if (order >= 0) j++;
+  }
 }
 
 function* differenceOfAll(before: Zone, after: Zone): Generator<void, RecordDifference> {

@@ -38,8 +38,8 @@ export function labelsAbove(apex: Uint8Array, name: Uint8Array, from: number, le
 
 const NONE = 0xffffffff;
 /** What is packed in one step: some milliseconds. */
-const NODES_OF_STEP = 2048;
-const SLOTS_OF_STEP = 131_072;
+const NODES_OF_STEP = 512;
+const SLOTS_OF_STEP = 65_536;
 
 export class ZoneBuilder {
   // Small at first: there may be a hundred thousand small zones.

@@ -38,7 +38,7 @@ export interface Condensed {
 }
 
 /** Records that are looked at in one step: some milliseconds. */
-const RECORDS_OF_STEP = 2048;
+const RECORDS_OF_STEP = 512;
 
 /**
  * Several differences, of which each begins where the one before ends, as one: what comes and goes on the way is in none

@@ -62,7 +62,7 @@ export function encodeDifference(difference: Difference): Buffer {
 }
 
 /** Records that are read in one step: some milliseconds. */
-const RECORDS_OF_STEP = 2048;
+const RECORDS_OF_STEP = 512;
 
 /** The difference that octets are, in steps. @throws {ShardnsError} ERR_SHARDNS_MESSAGE for octets that are none */
 export function* decoding(octets: Uint8Array): Generator<void, Difference> {
