@@ -31,7 +31,7 @@ describe.each(['udp', 'dgram', 'tcp'] as const)('over %s', way => {
       ...hooks,
     });
   };
-  const ask = async (name: string): Promise<number> => rcodeOf((await server.ask(way, makeQuery(name), 5000))!);
+  const ask = async (name: string): Promise<number> => rcodeOf((await server.ask(way, makeQuery(name), 60_000))!);
 
   test('a resolver that throws', async () => {
     await start();

@@ -30,7 +30,7 @@ async function start(options: ServerOptions): Promise<void> {
   }, options);
 }
 const WAYS = ['native', 'dgram'] as const;
-const ask = (name: string, from = '127.0.0.2') => askUdp(server.address, makeQuery(name), 5000, from);
+const ask = (name: string, from = '127.0.0.2') => askUdp(server.address, makeQuery(name), 60_000, from);
 const addresses = (reply: Buffer | undefined) => decode(reply!).answers!.map(one => (one as { data: string }).data);
 const view = (record: string): ServerOptions => ({
   views: [{ name: 'v', clients: ['127.0.0.2'], local: { records: [record] } }],
