@@ -9,6 +9,7 @@ import { Lists } from './views/lists.js';
 import { Overview } from './views/overview.js';
 import { Trace } from './views/trace.js';
 import { Upstreams } from './views/upstreams.js';
+import { Zones } from './views/zones.js';
 
 const VIEWS = {
   overview: ['Overview', Overview],
@@ -16,6 +17,7 @@ const VIEWS = {
   cache: ['Cache', Cache],
   trace: ['Trace', Trace],
   lists: ['Lists', Lists],
+  zones: ['Zones', Zones],
   configuration: ['Configuration', Configuration],
 };
 const SPANS = { '15 min': [900, 1], '6 h': [21_600, 10], '8 d': [691_200, 300] };

@@ -26,6 +26,11 @@ export const ZONE_FAMILIES: readonly Family[] = [
     ({ zones: { native: it } }) => some('kind', { ...it }),
     ['kind'],
   ),
+  counter(
+    'shardns_zone_recursion_answers_total',
+    'Questions of recursion that zones have answered which are held for it, in the place of their servers',
+    r => r.recursion?.held,
+  ),
   gauge(
     'shardns_zone_serial',
     'Serial of the version that is served, of the first 100 zones',

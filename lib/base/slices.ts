@@ -22,6 +22,14 @@ export class Slices {
   }
 }
 
+/** What the steps come to, for those whom nobody waits for, as at a start or in a thread of their own. */
+export function inOneGo<T>(steps: Iterator<void, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
 /** What the steps come to, each of which takes less than a slice. */
 export async function inSlices<T>(steps: Iterator<void, T>, clock: Pick<Clock, 'nowMs'>): Promise<T> {
   const slices = new Slices(clock);

@@ -43,14 +43,16 @@ const zonesStatus = (text: string): number => (zonesOf(text).some(one => one.pro
 
 const toldText = (text: string): string => `${(JSON.parse(text) as { told: number }).told} servers are told`;
 
+const forWhom = (serves: ZoneReport['serves']): string => (serves === 'recursion' ? ' for recursion' : '');
+
 /** Zones that are had from primaries. */
 function secondariesText(text: string): string[] {
   const { transfers = [] } = JSON.parse(text) as { transfers?: ZoneTransfersReport['zones'] };
-  return transfers.flatMap(({ name, primaries, secondary }) => {
+  return transfers.flatMap(({ name, serves, primaries, secondary }) => {
     if (secondary === undefined) return [];
     const { state, serial, refreshInSeconds, expiresInSeconds, problem } = secondary;
-    const what = state === 'serving' ? `serial ${serial}, expires in ${expiresInSeconds} s` : `${state}, SERVFAIL`;
-    const line = `${name}: secondary of ${primaries.join(', ')}, ${what}, asks in ${refreshInSeconds} s`;
+    const what = state === 'serving' ? `serial ${serial}, expires in ${expiresInSeconds} s` : `${state}, not served`;
+    const line = `${name}${forWhom(serves)}: secondary of ${primaries.join(', ')}, ${what}, asks in ${refreshInSeconds} s`;
     return [problem === undefined ? line : `${line}\n  ${problem}`];
   });
 }
@@ -63,9 +65,9 @@ function zonesText(text: string): string {
 
 function filesText(text: string): string {
   return zonesOf(text)
-    .map(({ name, type, file, views, serial, records, problem }) => {
-      const whose = views.length > 0 ? ` for ${views.join(', ')}` : '';
-      const what = serial === undefined ? 'SERVFAIL' : `serial ${serial}, ${records} records`;
+    .map(({ name, type, file, views, serves, serial, records, problem }) => {
+      const whose = views.length > 0 ? ` for ${views.join(', ')}` : forWhom(serves);
+      const what = serial === undefined ? 'not served' : `serial ${serial}, ${records} records`;
       return `${name}${whose}: ${type}, ${what}, ${file}${problem === undefined ? '' : `\n  ${problem}`}`;
     })
     .join('\n');

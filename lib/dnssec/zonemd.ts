@@ -2,8 +2,9 @@
 // themselves are signed, or that a signed zone has none, is a question for `validate`.
 //
 // Takes a zone into memory and sorts it: 1 us or so a record.
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { sameOctets } from '../base/octets.js';
+import { inOneGo } from '../base/slices.js';
 import { Class, Type } from '../wire/iana.js';
 import type { ResourceRecord } from '../wire/message.js';
 import { equalNames, foldedName, isAtOrBelow } from '../wire/name.js';
@@ -55,32 +56,80 @@ interface Canonical {
 function sorted(apex: Uint8Array, records: Iterable<ResourceRecord>): Canonical[] {
   const all: Canonical[] = [];
   for (const record of records) {
-    const name = foldedName(record.name);
-    if (record.dnsClass !== Class.IN || !isAtOrBelow(name, apex)) continue;
-    const covered = record.type === Type.RRSIG ? (record.data[0] << 8) | record.data[1] : record.type;
-    if (covered === Type.ZONEMD && name.length === apex.length) continue;
-    all.push({ name, type: record.type, ttl: record.ttl, data: canonicalRdata(record.type, record.data) });
+    const one = canonicalOf(apex, record);
+    if (one !== undefined) all.push(one);
   }
   return all.sort(compare);
+}
+
+/** Undefined for one that has no part in the digest. */
+function canonicalOf(
+  apex: Uint8Array,
+  { name: owner, type, dnsClass, ttl, data }: ResourceRecord,
+): Canonical | undefined {
+  const name = foldedName(owner);
+  if (dnsClass !== Class.IN || !isAtOrBelow(name, apex)) return undefined;
+  const covered = type === Type.RRSIG ? (data[0] << 8) | data[1] : type;
+  if (covered === Type.ZONEMD && name.length === apex.length) return undefined;
+  return { name, type, ttl, data: canonicalRdata(type, data) };
 }
 
 const compare = (a: Canonical, b: Canonical): number =>
   compareNames(a.name, b.name) || a.type - b.type || compareOctets(a.data, b.data);
 
-function digestSorted(records: readonly Canonical[], hash: string): Uint8Array {
-  const digest = createHash(hash);
-  const fixed = Buffer.alloc(10);
-  let last: Canonical | undefined;
-  for (const record of records) {
-    if (last !== undefined && compare(last, record) === 0) continue;
-    last = record;
+class Digester {
+  readonly #digest: Hash;
+  readonly #fixed = Buffer.alloc(10);
+  #last: Canonical | undefined;
+
+  constructor(hash: string) {
+    this.#digest = createHash(hash);
+  }
+
+  /** @param record that does not come before the one before it */
+  add(record: Canonical): void {
+    if (this.#last !== undefined && compare(this.#last, record) === 0) return;
+    this.#last = record;
+    const fixed = this.#fixed;
     fixed.writeUInt16BE(record.type, 0);
     fixed.writeUInt16BE(Class.IN, 2);
     fixed.writeUInt32BE(record.ttl, 4);
     fixed.writeUInt16BE(record.data.length, 8);
-    digest.update(record.name).update(fixed).update(record.data);
+    this.#digest.update(record.name).update(fixed).update(record.data);
   }
-  return digest.digest();
+  end(): Uint8Array {
+    return this.#digest.digest();
+  }
+}
+
+function digestSorted(records: readonly Canonical[], hash: string): Uint8Array {
+  const digester = new Digester(hash);
+  for (const record of records) digester.add(record);
+  return digester.end();
+}
+
+/** Records that are digested in one step: some milliseconds. */
+const RECORDS_OF_STEP = 256;
+
+/** Of records whose owners come in canonical order, those of one in any: no more is kept of them than one owner has. */
+function* digesting(apex: Uint8Array, records: Iterable<ResourceRecord>, hash: string): Generator<void, Uint8Array> {
+  const digester = new Digester(hash);
+  let ofOwner: Canonical[] = [];
+  const take = (): void => {
+    if (ofOwner.length > 1) ofOwner.sort(compare);
+    for (const one of ofOwner) digester.add(one);
+    ofOwner = [];
+  };
+  let count = 0;
+  for (const record of records) {
+    if (++count % RECORDS_OF_STEP === 0) yield;
+    const one = canonicalOf(apex, record);
+    if (one === undefined) continue;
+    if (ofOwner.length > 0 && compareNames(ofOwner[0].name, one.name) !== 0) take();
+    ofOwner.push(one);
+  }
+  take();
+  return digester.end();
 }
 
 export interface ZoneDigestVerdict {
@@ -103,9 +152,34 @@ export function verifyZonemd(apex: Uint8Array, records: Iterable<ResourceRecord>
     return { status: 'failed', reason: 'not one SOA record at the apex' };
   }
   const serial = new DataView(soa.buffer, soa.byteOffset + soa.length - 20).getUint32(0);
-  const all = atApex(Type.ZONEMD).map(parseZonemd);
-  let why = 'no ZONEMD record';
   let canonical: Canonical[] | undefined;
+  // Whoever gives records in any order has them all in memory, and waits.
+  const digest = (hash: string): Uint8Array => digestSorted((canonical ??= sorted(apex, zone)), hash);
+  return inOneGo(judging(serial, atApex(Type.ZONEMD), digest));
+}
+
+/** A zone as it is packed: with one SOA, and its records by the canonical order of their owners. */
+export interface PackedRecords {
+  /** Folded. */
+  readonly apex: Uint8Array;
+  readonly serial: number;
+  /** Data of the ZONEMD records of its apex. */
+  readonly zonemd: readonly Uint8Array[];
+  readonly records: () => Iterable<ResourceRecord>;
+}
+
+/** The same in steps, each of which takes some milliseconds; of its records nothing is kept. */
+export function verifyingZonemd({ apex, serial, zonemd, records }: PackedRecords): Generator<void, ZoneDigestVerdict> {
+  return judging(serial, zonemd, hash => digesting(apex, records(), hash));
+}
+
+function* judging(
+  serial: number,
+  zonemd: readonly Uint8Array[],
+  digest: (hash: string) => Uint8Array | Generator<void, Uint8Array>,
+): Generator<void, ZoneDigestVerdict> {
+  const all = zonemd.map(parseZonemd);
+  let why = 'no ZONEMD record';
   let failure: string | undefined;
   for (const one of all) {
     const name = one && one.scheme === SIMPLE ? HASHES.get(one.hash) : undefined;
@@ -117,8 +191,9 @@ export function verifyZonemd(apex: Uint8Array, records: Iterable<ResourceRecord>
       // Section 4 step 5: two of one kind count as none of it.
       why = 'two ZONEMD records of one scheme and hash';
     } else {
-      canonical ??= sorted(apex, zone);
-      if (sameOctets(digestSorted(canonical, name), one.digest)) return { status: 'verified', reason: '' };
+      const made = digest(name);
+      if (sameOctets(made instanceof Uint8Array ? made : yield* made, one.digest))
+        return { status: 'verified', reason: '' };
       failure = `another ${name} digest than its ZONEMD record has`;
     }
   }

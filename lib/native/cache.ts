@@ -8,7 +8,7 @@ export const MISS = -1;
 /** Result of `finish` where the client is to get no reply. */
 export const NOT_DUE = -1;
 export const MISS_WITH_STALE = -2; // a miss for which an expired answer could be served
-export const FOR_AUTHORITY = -3; // with the flag `authority`: a transfer, notification, update or signed query
+export const FOR_AUTHORITY = -3; // with the flag `authority`: a transfer, notification, update, signed query, or one for EXPIRE
 
 /** Results of `insert` other than the seconds that the answer may live: native/base/status.h. */
 export const Status = {

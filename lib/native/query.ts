@@ -16,6 +16,7 @@ export const QueryVerdict = {
   any: 11,
   otherClass: 12,
   noQuestion: 13,
+  expire: 14,
 } as const;
 /** Words that `parseQuery` fills, in order; the subnet's address takes four, its first octet uppermost. */
 export const QUERY_WORDS = [

@@ -2,6 +2,7 @@
 import { viewWithTag } from '../clients/views.js';
 import type { ZoneFinder } from '../zone/answer.js';
 import { Type } from '../wire/iana.js';
+import { nameKey } from '../wire/name.js';
 import type { Zone } from '../zone/zone.js';
 import { type SuspendedZone, ZoneStore } from '../zone/zone-store.js';
 
@@ -9,6 +10,8 @@ export class OwnZones {
   readonly everyone = new ZoneStore();
   /** In the order of the views; undefined for one without zones of its own. */
   views: readonly (ZoneStore | undefined)[] = [];
+  /** Zones, by the keys of their apexes, whose names are resolved while they are not there. */
+  fallbacks: ReadonlySet<string> = new Set();
   /** Names of no zone are refused: nothing is resolved for anybody. */
   alone = false;
 
@@ -19,6 +22,11 @@ export class OwnZones {
   /** What has a say in a question, of a client with this tag: the longest apex; of equal ones the view's. */
   entryFor(name: Uint8Array, type: number, tag: number): Zone | SuspendedZone | undefined {
     return (type === Type.DS ? this.#entryOf(name, true, tag) : undefined) ?? this.#entryOf(name, false, tag);
+  }
+
+  /** Whether a zone that cannot be answered from is left to others for the time. */
+  fallsBack({ apex }: SuspendedZone): boolean {
+    return !this.alone && this.fallbacks.has(nameKey(apex));
   }
 
   /** Where answers to a client with this tag find zones. */

@@ -233,17 +233,19 @@ export class Resolver implements ResolverContext {
     return flight instanceof Flight ? this.#stale.orFresh(flight, stale) : flight;
   }
 
+  /** Asks for nobody. @returns the reply; undefined for a failure, also one that is remembered */
+  async replyTo(query: Query): Promise<Uint8Array | undefined> {
+    const resolution = await this.resolve(query, { protocol: 'internal' });
+    if (resolution.kind === 'error') return undefined;
+    if (resolution.kind === 'message') return resolution.message;
+    const { tenant } = resolution;
+    const length = this.#engine.answer(query.message, { tenant, allowStale: true, counts: 'nothing' });
+    return length <= 0 ? undefined : Uint8Array.from(this.#engine.reply.subarray(0, length));
+  }
   /** Asks for nobody. @returns whether there is an answer or a denial: no failure, and none that is remembered */
   async isAnswered(query: Query): Promise<boolean> {
-    const resolution = await this.resolve(query, { protocol: 'internal' });
-    if (resolution.kind === 'error') return false;
-    let reply: Uint8Array = this.#engine.reply;
-    if (resolution.kind === 'message') reply = resolution.message;
-    else if (
-      this.#engine.answer(query.message, { tenant: resolution.tenant, allowStale: true, counts: 'nothing' }) <= 0
-    )
-      return false;
-    const rcode = headerRcode(reply);
+    const reply = await this.replyTo(query);
+    const rcode = reply === undefined ? Rcode.SERVFAIL : headerRcode(reply);
     return rcode === Rcode.NOERROR || rcode === Rcode.NXDOMAIN;
   }
 

@@ -23,6 +23,7 @@ import { Invalidation } from './invalidation.js';
 import { NO_SOCKETS } from './listeners/inherited.js';
 import { Listeners } from './listeners/listeners.js';
 import { Mirror } from './mirror.js';
+import { addressesOf } from './name-addresses.js';
 import { Recursion } from './recursion.js';
 import { regionOf } from './settings/cache.js';
 import { resolverOptionsOf, tunablesOf } from './settings/compile.js';
@@ -34,6 +35,7 @@ import { type OpenStore, Snapshots } from './snapshots.js';
 import { makeTransports, type Transports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
 import { NativeAnswers } from '../zone/native-answers.js';
+import { ZoneStore } from '../zone/zone-store.js';
 import { ZoneTransfers } from './zone-transfers.js';
 import { Zones } from './zones.js';
 
@@ -109,7 +111,8 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   const { validationPolicy: policy } = dependencies;
   const ownTransports = [udp, tcp, tls, https].every(one => one === undefined);
   const threads = ownTransports && policy === undefined;
-  const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads, policy });
+  const held = new ZoneStore();
+  const recursion = new Recursion(resolver, exchanger, { clock, random, log, threads, policy, held });
   const anchors = new Anchors({ clock, random, log, user: recursion, policy });
   const probes = new SignatureProbes({ clock, random, log, exchanger, user: recursion });
   const bogusBy: Record<string, number> = {};
@@ -168,15 +171,18 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
   });
   // Of a cache that other servers share nothing may be told that is this one's.
   const native = sharesEngine ? undefined : new NativeAnswers(engine.native);
-  const zones = new Zones(resolver, { clock, log, native });
+  const zones = new Zones(resolver, { clock, log, native, held });
   zones.begin(settings);
   const zoneTransfers = new ZoneTransfers({
     clock,
     random,
     log,
     store: zones.served.everyone,
+    held,
     answerer,
     transport: transports.udp,
+    addressesOf: name => addressesOf(resolver, name),
+    isOwn: at => listeners.own.has(at),
   });
   negativeAnchors.use(settings);
   clientRules.apply(settings);

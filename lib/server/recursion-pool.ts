@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
-import { keyedHash } from '../base/keyed-hash.js';
+import { type HashKey, keyedHash } from '../base/keyed-hash.js';
 import type { Logger } from '../base/log.js';
 import { packageFile } from '../base/package-files.js';
 import { systemRandom } from '../base/random.js';
@@ -14,16 +14,26 @@ import type { ClockDoubt } from '../dnssec/clock-doubt.js';
 import type { BogusZone } from '../resolve/recurse/checker.js';
 import type { AskedFrom, Resolved, Resolving } from '../resolve/recursive-answers.js';
 import { ExtendedError } from '../wire/iana.js';
+import { nameKey } from '../wire/name.js';
 import type { Query } from '../wire/query.js';
+import { keyOfNames } from '../zone/packed-nodes.js';
+import type { Zone } from '../zone/zone.js';
 import type { ServerSettings } from './settings/settings.js';
 import { outcomesOf, QuestionBatch } from './recursion-protocol.js';
+import { type PackedZone, sharedZone } from './zone-loading.js';
 import { addCounts, noWords, totalsOf, type WorkerTotals } from './recursion-stats.js';
 
 export type ToWorker =
   | { kind: 'questions'; batch: Uint8Array }
   | ({ kind: 'settings' } & PoolSettings)
   /** What is known of a name (folded wire format); without one all that is known of names and servers. */
-  | { kind: 'forget'; name: Uint8Array | undefined };
+  | { kind: 'forget'; name: Uint8Array | undefined }
+  | ({ kind: 'hold' } & HeldZone);
+/** A zone that is asked here in the place of its servers; undefined: not any more. */
+interface HeldZone {
+  readonly apex: Uint8Array;
+  readonly zone: PackedZone | undefined;
+}
 /** What decides how threads resolve. */
 export interface PoolSettings {
   settings: ServerSettings;
@@ -52,7 +62,10 @@ export interface SharedKnowledge {
 }
 
 /** What a thread is given at its start. */
-export interface WorkerData extends SharedKnowledge, PoolSettings {}
+export interface WorkerData extends SharedKnowledge, PoolSettings {
+  /** Of the hash by which names of zones are found: zones of all threads have it. */
+  readonly namesKey: HashKey;
+}
 
 function startWorker(workerData: WorkerData): Worker {
   const file = packageFile('dist/server/recursion-worker.js');
@@ -81,6 +94,8 @@ export class RecursionPool implements Resolving {
   /** Keyed: else names could be chosen that all go to one thread. */
   readonly #hash = keyedHash(systemRandom);
   readonly #ended = noWords();
+  /** By the keys of their apexes: one copy of each in memory that all threads share. */
+  readonly #held = new Map<string, HeldZone>();
   #nextId = 0;
   #closed = false;
   /** As a recursor's. */
@@ -126,6 +141,14 @@ export class RecursionPool implements Resolving {
     this.#tell({ kind: 'forget', name });
   }
 
+  /** A zone that threads ask in the place of its servers, in this version from now on; undefined: not any more. */
+  hold(apex: Uint8Array, version: Zone | undefined): void {
+    const held = { apex, zone: version && sharedZone(version) };
+    if (held.zone === undefined) this.#held.delete(nameKey(apex));
+    else this.#held.set(nameKey(apex), held);
+    this.#tell({ kind: 'hold', ...held });
+  }
+
   /** The sum over all threads, those that have ended included. */
   totals(): WorkerTotals {
     return totalsOf([this.#ended, ...this.#lanes.map(lane => lane.stats)]);
@@ -161,8 +184,9 @@ export class RecursionPool implements Resolving {
   }
 
   #start(laneOf: () => Lane): Worker {
-    const worker = this.start({ ...this.settings, ...this.shared });
+    const worker = this.start({ ...this.settings, ...this.shared, namesKey: keyOfNames() });
     worker.unref();
+    for (const one of this.#held.values()) worker.postMessage({ kind: 'hold', ...one } satisfies ToWorker);
     worker.on('message', (message: FromWorker) => {
       if ('clock' in message) {
         this.onClockDoubt(message.clock);

@@ -16,6 +16,7 @@ const RECURSION = [
   'indeterminate',
   'bogus',
   'synthesised',
+  'held',
 ] as const satisfies readonly (keyof RecursorStats)[];
 const TRANSPORT = ['sent', 'received', 'mismatched', 'unknownId'] as const satisfies readonly (keyof TransportStats)[];
 

@@ -6,19 +6,24 @@ import { silentLogger } from '../base/log.js';
 import { systemRandom } from '../base/random.js';
 import { ByteCache } from '../cache/bytes/byte-cache.js';
 import { type AskedFrom, resolveFor, type Resolved } from '../resolve/recursive-answers.js';
+import { HeldZones } from '../resolve/recurse/held-zones.js';
 import { Exchanger } from '../upstream/exchange.js';
 import { routesOf } from '../upstream/route.js';
 import { ExtendedError } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
+import { useKeyOfNames } from '../zone/packed-nodes.js';
+import { ZoneStore } from '../zone/zone-store.js';
 import { type DefaultUpstreams, makeRecursor, updateRecursor } from './recursor-settings.js';
 import { applyToTransports, authoritiesOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { OutcomeBatch, questionsOf } from './recursion-protocol.js';
 import { wordsOf } from './recursion-stats.js';
+import { unpackedZone } from './zone-loading.js';
 import { systemTransports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
 import { type FromWorker, type ToWorker, type WorkerData } from './recursion-pool.js';
 
-const { settings, anchors, passedOver, rrsets, fence: cells } = workerData as WorkerData;
+const { settings, anchors, passedOver, rrsets, fence: cells, namesKey } = workerData as WorkerData;
+useKeyOfNames(namesKey);
 const port = parentPort!;
 const [clock, random] = [systemClock, systemRandom];
 const transports = systemTransports(clock, random);
@@ -42,12 +47,15 @@ groups.changed = next => {
 await groups.begin();
 let changing: Promise<void> = Promise.resolve();
 const upstreams: DefaultUpstreams = () => inForce.get('default') ?? [];
+const zones = new ZoneStore();
+const held = new HeldZones(zones);
 const recursor = makeRecursor(settings, ByteCache.attach(rrsets), exchanger, {
   clock,
   random,
   upstreams,
   anchors,
   passedOver,
+  held,
 });
 recursor.onClockDoubt = clock => port.postMessage({ clock } satisfies FromWorker);
 recursor.onBogusZone = bogusZone => port.postMessage({ bogusZone } satisfies FromWorker);
@@ -96,7 +104,11 @@ port.on('message', (message: ToWorker) => {
     // The ones of before are asked until names that are new were looked up.
     changing = changing.then(() => groups.prepare(message.settings)).then(change => change.commit());
     const { settings, anchors, passedOver } = message;
-    updateRecursor(recursor, settings, { upstreams, anchors, passedOver });
+    updateRecursor(recursor, settings, { upstreams, anchors, passedOver, held });
+  } else if (message.kind === 'hold') {
+    const { apex, zone } = message;
+    if (zone === undefined) zones.remove(apex);
+    else zones.replace(unpackedZone(apex, zone));
   } else if (message.kind === 'forget') {
     // The RRsets too, once more: until the settings came, which did before this, they were kept by those of before; and
     // one may have been on its way to the cache while the main thread forgot them.

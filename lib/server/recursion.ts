@@ -9,6 +9,7 @@ import { type ClockDoubt, clockDoubtText } from '../dnssec/clock-doubt.js';
 import type { TrustAnchors } from '../dnssec/trust.js';
 import type { ValidationPolicy } from '../dnssec/verdict.js';
 import type { BogusZone } from '../resolve/recurse/checker.js';
+import { HeldZones } from '../resolve/recurse/held-zones.js';
 import type { RecursionResult } from '../resolve/recurse/links.js';
 import type { RecursorStats } from '../resolve/recurse/options.js';
 import { ResolutionError } from '../resolve/recurse/job.js';
@@ -19,6 +20,7 @@ import type { Upstream } from '../upstream/upstream.js';
 import { Type } from '../wire/iana.js';
 import { equalNames } from '../wire/name.js';
 import type { Rrset } from '../wire/rrset.js';
+import type { ZoneStore } from '../zone/zone-store.js';
 import type { AnchorUser } from './anchors.js';
 import { BogusZones } from './bogus-zones.js';
 import type { ProbesUser } from './signature-probes.js';
@@ -47,6 +49,8 @@ export interface RecursionDependencies {
   policy?: ValidationPolicy;
   /** Whether it may use threads. */
   threads: boolean;
+  /** Zones that it asks here in the place of their servers. */
+  held: ZoneStore;
 }
 
 export class Recursion implements AnchorUser, ProbesUser {
@@ -68,9 +72,12 @@ export class Recursion implements AnchorUser, ProbesUser {
     private readonly dependencies: RecursionDependencies,
   ) {
     this.#bogusZones = new BogusZones(dependencies);
+    this.#held = new HeldZones(dependencies.held);
+    dependencies.held.onChange(({ apex, after }) => this.#pool?.hold(apex, after));
   }
 
   readonly #bogusZones: BogusZones;
+  readonly #held: HeldZones;
   readonly #upstreams = (): readonly Upstream[] => this.resolver.groups.get('default') ?? [];
 
   /** This thread answers clients: what takes long is checked in libuv's pool; by workers at once. */
@@ -105,6 +112,7 @@ export class Recursion implements AnchorUser, ProbesUser {
         this.#pool = new RecursionPool(this.#ofPool(settings), shared, workers, log, clock);
         this.#pool.onClockDoubt = this.#onClockDoubt;
         this.#pool.onBogusZone = this.#onBogusZone;
+        for (const zone of this.dependencies.held.all()) this.#pool.hold(zone.apex, zone);
         this.resolver.pool = this.#pool;
       },
       discard: () => memory.close(),
@@ -121,7 +129,8 @@ export class Recursion implements AnchorUser, ProbesUser {
   }
   get #around() {
     const policy = this.#policy;
-    return { upstreams: this.#upstreams, policy, anchors: this.#anchors, passedOver: this.#passedOver };
+    const held = this.#held;
+    return { upstreams: this.#upstreams, policy, anchors: this.#anchors, passedOver: this.#passedOver, held };
   }
 
   /** Told once, and not with each of the names that do not prove themselves for it. */

@@ -5,6 +5,7 @@ import type { Random } from '../base/random.js';
 import { ByteCache } from '../cache/bytes/byte-cache.js';
 import { RrsetCache } from '../cache/rrset-cache.js';
 import { serverAsker } from '../resolve/recurse/ask-server.js';
+import type { HeldZones } from '../resolve/recurse/held-zones.js';
 import type { RecursorOptions } from '../resolve/recurse/options.js';
 import { Recursor } from '../resolve/recurse/recursor.js';
 import { ROOT_HINTS } from '../resolve/recurse/root-hints.js';
@@ -41,6 +42,8 @@ export interface RecursorSurroundings {
   readonly anchors?: readonly string[];
   /** Servers that leave signatures out, as RecursorOptions has them. */
   readonly passedOver?: readonly string[];
+  /** Zones that are asked here in the place of their servers. */
+  readonly held?: HeldZones;
 }
 
 export function makeRecursor(
@@ -86,7 +89,7 @@ const bogusTtlOf = ({ stale }: ServerSettings): number | undefined =>
 
 function recursorOptionsOf(
   settings: ServerSettings,
-  { upstreams, policy, anchors, passedOver = [] }: Omit<RecursorSurroundings, 'clock' | 'random'>,
+  { upstreams, policy, anchors, passedOver = [], held }: Omit<RecursorSurroundings, 'clock' | 'random'>,
 ): RecursorOptions {
   const { resolver, cache, upstream, dnssec } = settings;
   return {
@@ -119,5 +122,6 @@ function recursorOptionsOf(
     // What the zones of a forwarder need of the rest of the world is asked of those that the rest is asked of.
     outside: !isRecursive(settings) && hasUpstreams(settings) ? upstreamsZone(upstreams) : undefined,
     passedOver: passedOver.length === 0 ? undefined : new Set(passedOver),
+    held,
   };
 }

@@ -1,5 +1,6 @@
 // A zone file read to what is served of it and told of it, as plain data: for this thread or by another (zone-thread.ts).
-import { Overlay } from '../zone/overlay.js';
+import { inOneGo } from '../base/slices.js';
+import { overlaying } from '../zone/overlay.js';
 import { withDigest } from '../zone/digest.js';
 import { loadZoneFile } from '../zone/load-zone.js';
 import { type PackedArrays, PackedNodes } from '../zone/packed-nodes.js';
@@ -34,12 +35,16 @@ export function readZoneAt({ file, apex, makeDigest }: ZoneFileArgs): ZoneFileRe
   };
 }
 
-/** As it goes from thread to thread: its arrays are handed over, not copied. */
-export interface PackedResult extends Omit<ZoneFileResult, 'zone'> {
-  readonly base: PackedArrays | undefined;
+/** A zone as it goes from thread to thread. */
+export interface PackedZone {
+  readonly base: PackedArrays;
   /** Laid over the base. */
   readonly changes: PackedArrays | undefined;
   readonly recordCount: number;
+}
+/** Its arrays are handed over, not copied. */
+export interface PackedResult extends Omit<ZoneFileResult, 'zone'>, Omit<PackedZone, 'base'> {
+  readonly base: PackedArrays | undefined;
 }
 
 export function packed({ zone, ...said }: ZoneFileResult): PackedResult {
@@ -61,8 +66,38 @@ export const buffersOf = ({ base, changes }: PackedResult): ArrayBuffer[] =>
   );
 
 export function unpacked(apex: Uint8Array, { base, changes, recordCount, ...said }: PackedResult): ZoneFileResult {
-  if (base === undefined) return { ...said, zone: undefined };
+  return { ...said, zone: base && unpackedZone(apex, { base, changes, recordCount }) };
+}
+/** Of the thread that has it, whose key of names is the one that it was packed by. */
+export function unpackedZone(apex: Uint8Array, { base, changes, recordCount }: PackedZone): Zone {
   const nodes = new PackedNodes(base);
-  const overlay = changes && new Overlay(new PackedNodes(changes), nodes);
-  return { ...said, zone: new Zone(apex, nodes, overlay && { overlay, recordCount }) };
+  const overlay = changes && inOneGo(overlaying(new PackedNodes(changes), nodes));
+  return new Zone(apex, nodes, overlay && { overlay, recordCount });
+}
+
+/** A copy in memory that any number of threads read. */
+export function sharedZone({ base, overlay, recordCount }: Zone): PackedZone {
+  return { base: inSharedMemory(base), changes: overlay && inSharedMemory(overlay.nodes), recordCount };
+}
+function inSharedMemory(nodes: PackedNodes): PackedArrays {
+  const { names, nameAt, data, dataAt, flags, slots, ...counts } = arraysOf(nodes);
+  const octets = (from: Uint8Array): Uint8Array => {
+    const to = new Uint8Array(new SharedArrayBuffer(from.length));
+    to.set(from);
+    return to;
+  };
+  const words = (from: Uint32Array): Uint32Array => {
+    const to = new Uint32Array(new SharedArrayBuffer(from.byteLength));
+    to.set(from);
+    return to;
+  };
+  return {
+    ...counts,
+    names: octets(names),
+    nameAt: words(nameAt),
+    data: octets(data),
+    dataAt: words(dataAt),
+    flags: octets(flags),
+    slots: words(slots),
+  };
 }

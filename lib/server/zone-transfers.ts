@@ -10,7 +10,7 @@ import { encodeName, foldName } from '../wire/name.js';
 import type { RequestParts } from '../zone/authority/requests.js';
 import type { OpenStream } from '../zone/transfer/primary-connection.js';
 import { StreamOpener } from '../zone/transfer/open-stream.js';
-import { Transfers, type ZoneTransferReport } from '../zone/transfers.js';
+import { Transfers, type TransfersParts, type ZoneTransferReport } from '../zone/transfers.js';
 import type { ZoneStore } from '../zone/zone-store.js';
 import type { Answerer, ListenerAsker } from './answerer.js';
 import type { Prepared } from './prepared.js';
@@ -29,9 +29,12 @@ export interface ZoneTransfersParts {
   readonly random: Random;
   readonly log: Logger;
   readonly store: ZoneStore;
+  readonly held: ZoneStore;
   readonly answerer: Answerer;
   /** UDP. */
   readonly transport: Transport;
+  readonly addressesOf: TransfersParts['addressesOf'];
+  readonly isOwn: TransfersParts['isOwn'];
   /** In the place of sockets. */
   readonly open?: OpenStream;
   /** What those are told who sign what anybody may ask; by default what the answerer says. */
@@ -59,13 +62,16 @@ export class ZoneTransfers {
   #hasBegun = false;
 
   constructor(private readonly parts: ZoneTransfersParts) {
-    const { clock, random, log, store, answerer, transport } = parts;
+    const { clock, random, log, store, held, answerer, transport, addressesOf, isOwn } = parts;
     this.#transfers = new Transfers({
       clock,
       random,
       log,
       store,
+      held,
       transport,
+      addressesOf,
+      isOwn,
       open: parts.open ?? this.#opener.open,
       answer:
         parts.answer ??
@@ -117,12 +123,12 @@ export class ZoneTransfers {
   }
 
   /**
-   * Tells the zone's secondaries of it, those of its `notify`.
+   * Tells the zone's secondaries of it, those of its `notify`; resolves when their names are looked up, where it has names.
    * @returns how many
    * @throws {ShardnsError} ERR_SHARDNS_OPTION where there is no such zone
    */
-  notify(name: string): number {
-    const told = this.#transfers.notify(foldName(encodeName(name)));
+  async notify(name: string): Promise<number> {
+    const told = await this.#transfers.notify(foldName(encodeName(name)));
     if (told !== undefined) return told;
     throw optionError('zone', name, 'one that is served');
   }

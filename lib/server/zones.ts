@@ -36,7 +36,9 @@ export interface ZoneReport {
   readonly type: ZoneSettings['type'];
   readonly file: string;
   readonly views: readonly string[];
-  /** Of the version that is served; undefined: none is, its names are SERVFAIL. */
+  /** Clients, or this server's own recursion. */
+  readonly serves: ZoneSettings['serves'];
+  /** Of the version that is served; undefined: none is, its names are SERVFAIL, or others'. */
   readonly serial?: number;
   readonly records?: number;
   /** Of memory. */
@@ -59,7 +61,8 @@ interface FileZone {
   problem: string | undefined;
 }
 
-const keyOf = ({ name, file, views }: FileZoneSettings): string => JSON.stringify([name.toLowerCase(), file, views]);
+const keyOf = ({ name, file, views, serves }: FileZoneSettings): string =>
+  JSON.stringify([name.toLowerCase(), file, views, serves]);
 
 /** Another text where one of them was written, or replaced, or is not there any more. */
 const versionsOf = (files: readonly string[]): string =>
@@ -83,7 +86,13 @@ export class Zones {
 
   constructor(
     private readonly resolver: Resolver,
-    private readonly parts: { clock: Clock; log: Logger; native?: NativeAnswers },
+    private readonly parts: {
+      clock: Clock;
+      log: Logger;
+      native?: NativeAnswers;
+      /** Zones for this server's own recursion. */
+      held: ZoneStore;
+    },
   ) {
     parts.native?.follow(this.served.everyone);
     this.served.everyone.onChange(change => this.#forget(change));
@@ -190,7 +199,19 @@ export class Zones {
     const { served, resolver } = this;
     served.views = settings.views.map(({ name }) => this.#ofViews.get(name));
     served.alone = settings.zonesOnly;
+    this.#fallBack(settings);
     resolver.zones = settings.zones.length > 0 || settings.zonesOnly ? served : undefined;
+  }
+
+  /** What others have said of a zone's names is not to be told where it falls back on them no more. */
+  #fallBack({ zones }: ServerSettings): void {
+    const before = this.served.fallbacks;
+    const apexes = zones.filter(one => one.fallback).map(({ name }) => foldName(encodeName(name)));
+    this.served.fallbacks = new Set(apexes.map(apex => nameKey(apex)));
+    for (const { apex } of this.served.everyone.suspended()) {
+      const key = nameKey(apex);
+      if (before.has(key) !== this.served.fallbacks.has(key)) this.resolver.forget({ suffix: apex });
+    }
   }
 
   /** All of them at once where they are few. */
@@ -213,7 +234,8 @@ export class Zones {
     }
   }
 
-  #storesOf({ settings: { views } }: FileZone): ZoneStore[] {
+  #storesOf({ settings: { views, serves } }: FileZone): ZoneStore[] {
+    if (serves === 'recursion') return [this.parts.held];
     if (views.length === 0) return [this.served.everyone];
     return views.map(name => {
       let store = this.#ofViews.get(name);
@@ -273,7 +295,7 @@ export class Zones {
   export(name: string, view?: string): Generator<string> {
     const apex = foldName(encodeName(name));
     const store = view === undefined ? this.served.everyone : this.#ofViews.get(view);
-    const zone = store?.get(apex);
+    const zone = store?.get(apex) ?? (view === undefined ? this.parts.held.get(apex) : undefined);
     if (zone !== undefined) return zoneText(zone);
     const where = view === undefined ? '' : ` of view ${show(view)}`;
     throw new ShardnsError(
@@ -311,12 +333,13 @@ function tagsWithZones({ zones, views }: ServerSettings): number[] {
 }
 
 function reportOf({ settings, loaded, loadedSeconds, problem }: FileZone): ZoneReport {
-  const { name, type, file, views } = settings;
+  const { name, type, file, views, serves } = settings;
   return {
     name,
     type,
     file,
     views,
+    serves,
     serial: loaded?.serial,
     records: loaded?.recordCount,
     octets: loaded?.octets,

@@ -7,7 +7,14 @@ import { HEADER_SIZE, MAX_MESSAGE_SIZE, Type } from './iana.js';
 import { checkName, skipName } from './name.js';
 import { RecordWalk, word } from './record-walk.js';
 
-export const OptionCode = { clientSubnet: 8, cookie: 10, keepalive: 11, padding: 12, extendedError: 15 } as const;
+export const OptionCode = {
+  clientSubnet: 8,
+  expire: 9,
+  cookie: 10,
+  keepalive: 11,
+  padding: 12,
+  extendedError: 15,
+} as const;
 
 /** The content of the first such option of a message's OPT. */
 export function findOption(message: Uint8Array, wanted: number): Uint8Array | undefined {
@@ -21,6 +28,18 @@ export function findOption(message: Uint8Array, wanted: number): Uint8Array | un
     at += 4 + length;
   }
   return undefined;
+}
+
+/** The contents of all of them, for those who are in no hurry. */
+export function* eachOption(message: Uint8Array, wanted: number): Generator<Uint8Array> {
+  const opt = findOpt(message);
+  if (opt === 0) return;
+  const end = Math.min(message.length, opt + 11 + word(message, opt + 9));
+  for (let at = opt + 11; at + 4 <= end;) {
+    const next = at + 4 + word(message, at + 2);
+    if (word(message, at) === wanted && next <= end) yield message.subarray(at + 4, next);
+    at = next;
+  }
 }
 
 /** One, since no walk begins within another: it would be garbage for each response. */
@@ -139,6 +158,31 @@ export function appendOption(message: Uint8Array, code: number, content: Uint8Ar
   return longer;
 }
 
+/** The message without any such option; itself where its OPT has none. */
+export function withoutOption(message: Uint8Array, code: number): Uint8Array {
+  const opt = findOpt(message);
+  if (opt === 0) return message;
+  const begin = opt + 11;
+  const end = Math.min(message.length, begin + word(message, opt + 9));
+  const shorter = Uint8Array.from(message);
+  let to = begin;
+  for (let at = begin; at < end;) {
+    const next = at + 4 <= end ? Math.min(end, at + 4 + word(message, at + 2)) : end;
+    if (at + 4 > end || word(message, at) !== code) {
+      shorter.copyWithin(to, at, next);
+      to += next - at;
+    }
+    at = next;
+  }
+  if (to === end) return message;
+  shorter.copyWithin(to, end);
+  put16(shorter, opt + 9, to - begin);
+  return shorter.subarray(0, message.length - (end - to));
+}
+
+/** Octets of a reply over UDP (RFC 9715 section 3.1). */
+export const UDP_OCTETS = 1232;
+
 /** Octets of which padded replies are a multiple, and queries (RFC 8467 section 4.1). */
 export const REPLY_BLOCK = 468;
 export const QUERY_BLOCK = 128;
@@ -165,6 +209,20 @@ export function writeBareOpt(message: Uint8Array, at: number, udpSize: number): 
 }
 /** Of an OPT without options. */
 writeBareOpt.octets = 11;
+
+/** A message that has no OPT with one, without options, behind its last record. @param udpSize that is told */
+export function withBareOpt(message: Uint8Array, udpSize: number): Uint8Array {
+  const longer = new Uint8Array(message.length + writeBareOpt.octets);
+  longer.set(message);
+  writeBareOpt(longer, message.length, udpSize);
+  put16(longer, 10, word(message, 10) + 1);
+  return longer;
+}
+
+function put16(octets: Uint8Array, at: number, value: number): void {
+  octets[at] = value >> 8;
+  octets[at + 1] = value;
+}
 
 /** Octets that a message's OPT says its sender takes over UDP; undefined where it has none (RFC 6891 section 6.2.3). */
 export function toldUdpSize(message: Uint8Array): number | undefined {

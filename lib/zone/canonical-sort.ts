@@ -13,20 +13,26 @@ export interface Names {
   end: Uint32Array;
 }
 
+/** Names that are looked at, or sorted, in one step: some milliseconds. */
+const NAMES_OF_STEP = 4096;
+
 /** Numbers of the names in their order. */
-export function canonicalOrder({ octets, begin, end }: Names, count: number): Uint32Array {
+export function* sorting({ octets, begin, end }: Names, count: number): Generator<void, Uint32Array> {
   const order = new Uint32Array(count);
   for (let i = 0; i < count; i++) order[i] = i;
   const full = (a: number, b: number): number => compareLabels(octets, begin[a], end[a], octets, begin[b], end[b]);
   let sorted = 1;
-  while (sorted < count && full(sorted - 1, sorted) < 0) sorted++;
+  for (; sorted < count && full(sorted - 1, sorted) < 0; sorted++) if (sorted % NAMES_OF_STEP === 0) yield;
   if (sorted >= count) return order;
   const first = new Float64Array(count);
   const second = new Float64Array(count);
   const labels = new Uint16Array(128);
-  for (let i = 0; i < count; i++) keysOf(octets, begin[i], end[i], labels, i, first, second);
+  for (let i = 0; i < count; i++) {
+    keysOf(octets, begin[i], end[i], labels, i, first, second);
+    if (i % NAMES_OF_STEP === 0) yield;
+  }
   const compare = (a: number, b: number): number => first[a] - first[b] || second[a] - second[b] || full(a, b);
-  mergeSort(order, compare);
+  yield* mergeSort(order, compare);
   return order;
 }
 
@@ -62,29 +68,36 @@ function keysOf(
 const SHORT = 12;
 
 /** Runs that are in order already cost one comparison. */
-function mergeSort(order: Uint32Array, compare: (a: number, b: number) => number): void {
+function* mergeSort(order: Uint32Array, compare: (a: number, b: number) => number): Generator<void> {
   const spare = new Uint32Array(order.length);
-  const sort = (from: number, end: number): void => {
-    if (end - from <= SHORT) {
-      for (let i = from + 1; i < end; i++) {
-        const one = order[i];
-        let to = i;
-        for (; to > from && compare(order[to - 1], one) > 0; to--) order[to] = order[to - 1];
-        order[to] = one;
-      }
-      return;
-    }
-    const middle = (from + end) >>> 1;
-    sort(from, middle);
-    sort(middle, end);
-    if (compare(order[middle - 1], order[middle]) <= 0) return;
-    spare.set(order.subarray(from, middle), from);
-    let left = from;
-    let right = middle;
-    for (let to = from; left < middle; to++) {
-      if (right < end && compare(order[right], spare[left]) < 0) order[to] = order[right++];
-      else order[to] = spare[left++];
+  const insert = (from: number, end: number): void => {
+    for (let i = from + 1; i < end; i++) {
+      const one = order[i];
+      let to = i;
+      for (; to > from && compare(order[to - 1], one) > 0; to--) order[to] = order[to - 1];
+      order[to] = one;
     }
   };
-  sort(0, order.length);
+  // Runs of one length after the other, each twice as long as the one before, so that all of it may stop anywhere.
+  let done = 0;
+  for (let from = 0; from < order.length; from += SHORT) {
+    insert(from, Math.min(from + SHORT, order.length));
+    if ((done += SHORT) % (SHORT * 512) === 0) yield;
+  }
+  for (let run = SHORT; run < order.length; run *= 2) {
+    for (let from = 0; from + run < order.length; from += 2 * run) {
+      const middle = from + run;
+      const end = Math.min(middle + run, order.length);
+      if (++done % NAMES_OF_STEP === 0) yield;
+      if (compare(order[middle - 1], order[middle]) <= 0) continue;
+      spare.set(order.subarray(from, middle), from);
+      let left = from;
+      let right = middle;
+      for (let to = from; left < middle; to++) {
+        if (right < end && compare(order[right], spare[left]) < 0) order[to] = order[right++];
+        else order[to] = spare[left++];
+        if (++done % NAMES_OF_STEP === 0) yield;
+      }
+    }
+  }
 }

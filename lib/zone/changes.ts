@@ -3,12 +3,13 @@
 //
 // Bound: changed names are laid over the zone until they are `MERGE_SHARE` of its nodes; then all is packed anew.
 import { ShardnsError } from '../base/errors.js';
+import { inOneGo } from '../base/slices.js';
 import { canonicalKey, compareLabels } from '../dnssec/canonical.js';
-import { Class, typeName } from '../wire/iana.js';
+import { Class, MAX_NAME_SIZE, typeName } from '../wire/iana.js';
 import type { ResourceRecord } from '../wire/message.js';
 import { foldName, nameKey, nameToText } from '../wire/name.js';
 import { isSameRdata } from '../wire/rdata-layout.js';
-import { Overlay } from './overlay.js';
+import { overlaying } from './overlay.js';
 import { NodeFlag } from './packed-nodes.js';
 import { Zone } from './zone.js';
 import { labelsAbove, ZONE_LIMITS, ZoneBuilder, type ZoneLimits } from './zone-builder.js';
@@ -35,11 +36,23 @@ interface Changed {
  * outside of the zone, or where there is not one SOA afterwards; ERR_SHARDNS_OVERLOAD where a limit is reached
  */
 export function changeZone(zone: Zone, changes: ZoneChanges, limits: ZoneLimits = ZONE_LIMITS): Zone {
+  return inOneGo(changing(zone, changes, limits));
+}
+
+/** The same in steps: a million records that are packed anew take two seconds. */
+export function changing(zone: Zone, changes: ZoneChanges, limits: ZoneLimits): Generator<void, Zone> {
   return new Changing(zone, limits).run(changes);
 }
 
+/** Changes, names and records that are done in one step: some milliseconds each. */
+const CHANGES_OF_STEP = 256;
+const NAMES_OF_STEP = 1024;
+const RECORDS_OF_STEP = 2048;
+
 class Changing {
   readonly #changed = new Map<string, Changed>();
+  /** Keys of names that a changed one with records lies below. */
+  readonly #above = new Set<string>();
   #recordCount: number;
 
   constructor(
@@ -49,16 +62,21 @@ class Changing {
     this.#recordCount = zone.recordCount;
   }
 
-  run({ removed, added }: ZoneChanges): Zone {
+  *run({ removed, added }: ZoneChanges): Generator<void, Zone> {
     const touched = new Set<Changed>();
-    for (const record of removed) touched.add(this.#remove(record));
-    for (const record of added) touched.add(this.#add(record));
-    // The deepest first: whether a name is left as one that others lie below depends on those.
-    const deepest = [...touched].sort((a, b) => b.labels.length - a.labels.length);
-    for (const one of deepest) this.#settle(one);
-    this.#takeOldOverlay();
+    let done = 0;
+    for (const record of removed) {
+      touched.add(this.#remove(record));
+      if (++done % CHANGES_OF_STEP === 0) yield;
+    }
+    for (const record of added) {
+      touched.add(this.#add(record));
+      if (++done % CHANGES_OF_STEP === 0) yield;
+    }
+    yield* this.#settleAll(touched);
+    yield* this.#takeOldOverlay();
     const most = Math.max(MERGE_LEAST, MERGE_SHARE * this.zone.base.count);
-    return this.#changed.size > most ? this.#merged() : this.#laidOver();
+    return yield* this.#changed.size > most ? this.#merged() : this.#laidOver();
   }
 
   #labelsOf(record: ResourceRecord): Uint8Array {
@@ -104,28 +122,60 @@ class Changing {
     return new ShardnsError('ERR_SHARDNS_MESSAGE', text);
   }
 
-  /** What a name is now, and those above it that are there because others lie below them. */
-  #settle(one: Changed): void {
-    const { labels } = one;
-    if (one.records.length > 0 || labels.length === 0) one.state = 'live';
-    else one.state = this.#hasBelow(labels) ? 'empty' : 'deleted';
-    if (labels.length === 0) return;
-    const parent = labels.subarray(1 + labels[0]);
-    const node = this.#changed.has(nameKey(parent)) ? -1 : this.zone.find(parent, 0, parent.length);
-    const known = this.#changed.get(nameKey(parent));
-    // A parent that has records, or that stays as it was, needs no word.
-    if (known === undefined && node >= 0) {
-      const isEmpty = (this.zone.flagsOf(node) & NodeFlag.empty) !== 0;
-      if (one.state !== 'deleted' || !isEmpty) return;
+  /** The deepest first, each once: whether a name is left as one that others lie below depends on those. */
+  *#settleAll(touched: ReadonlySet<Changed>): Generator<void> {
+    const byLength: Set<Changed>[] = Array.from({ length: MAX_NAME_SIZE + 1 }, () => new Set());
+    let done = 0;
+    for (const one of touched) {
+      byLength[one.labels.length].add(one);
+      this.#noteAbove(one);
+      if (++done % NAMES_OF_STEP === 0) yield;
     }
-    this.#settle(this.#at(parent));
+    for (let length = MAX_NAME_SIZE; length >= 0; length--) {
+      for (const one of byLength[length]) {
+        const parent = yield* this.#settle(one);
+        if (parent !== undefined) byLength[parent.labels.length].add(parent);
+        if (++done % CHANGES_OF_STEP === 0) yield;
+      }
+      byLength[length].clear();
+    }
   }
 
-  #hasBelow(labels: Uint8Array): boolean {
-    const { base } = this.zone;
-    for (const other of this.#changed.values()) {
-      if (other.state === 'live' && other.records.length > 0 && isBelow(other.labels, labels)) return true;
+  /** Names that one with records lies below. */
+  #noteAbove({ labels, records }: Changed): void {
+    if (records.length === 0) return;
+    for (let at = 0; at < labels.length;) {
+      at += 1 + labels[at];
+      const key = nameKey(labels.subarray(at));
+      // Those above it are noted too.
+      if (this.#above.has(key)) return;
+      this.#above.add(key);
     }
+  }
+
+  /** What a name is now. @returns the one above it, where that may be there because of it only */
+  *#settle(one: Changed): Generator<void, Changed | undefined> {
+    const { labels } = one;
+    if (one.records.length > 0 || labels.length === 0) one.state = 'live';
+    else one.state = (yield* this.#hasBelow(labels)) ? 'empty' : 'deleted';
+    if (labels.length === 0) return undefined;
+    const parent = labels.subarray(1 + labels[0]);
+    const known = this.#changed.get(nameKey(parent));
+    if (known !== undefined) return known;
+    const node = this.zone.find(parent, 0, parent.length);
+    // A parent that has records, or that stays as it was, needs no word.
+    if (node >= 0) {
+      const isEmpty = (this.zone.flagsOf(node) & NodeFlag.empty) !== 0;
+      if (one.state !== 'deleted' || !isEmpty) return undefined;
+    }
+    const made = this.#at(parent);
+    this.#noteAbove(made);
+    return made;
+  }
+
+  *#hasBelow(labels: Uint8Array): Generator<void, boolean> {
+    const { base } = this.zone;
+    if (this.#above.has(nameKey(labels))) return true;
     // Nodes of the base and of the older changes that are not among those of now.
     const isSame = (i: number, nodes = base): boolean =>
       !this.#changed.has(nameKey(foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1])));
@@ -135,6 +185,7 @@ class Changing {
       if (base.compare(at, labels, 0, labels.length) === 0) continue;
       if (!base.isBelow(at, labels, 0, labels.length)) break;
       if ((base.flags[at] & NodeFlag.empty) === 0 && !overlay?.hides(at) && isSame(at)) return true;
+      if (at % NAMES_OF_STEP === 0) yield;
     }
     if (overlay === undefined) return false;
     const { nodes } = overlay;
@@ -148,11 +199,12 @@ class Changing {
   }
 
   /** What was laid over the zone before stays so. */
-  #takeOldOverlay(): void {
+  *#takeOldOverlay(): Generator<void> {
     const { overlay, base } = this.zone;
     if (overlay === undefined) return;
     const { nodes } = overlay;
     for (let i = 0; i < nodes.count; i++) {
+      if (i % NAMES_OF_STEP === 0) yield;
       if (!overlay.isSaid(i)) continue;
       const labels = foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1]);
       const key = nameKey(labels);
@@ -164,36 +216,35 @@ class Changing {
     }
   }
 
-  #laidOver(): Zone {
+  *#laidOver(): Generator<void, Zone> {
     const { apex, base } = this.zone;
     const builder = new ZoneBuilder(apex, this.limits);
     // Labels and data of old changes are taken as they stand.
+    let names = 0;
     for (const { labels, records, state } of this.#changed.values()) {
       for (const record of records) builder.add(record);
       if (records.length === 0) builder.mark(labels, state === 'deleted' ? NodeFlag.deleted : NodeFlag.empty);
+      if (++names % NAMES_OF_STEP === 0) yield;
     }
-    const overlay = new Overlay(builder.build({ isChange: true }), base);
+    const overlay = yield* overlaying(yield* builder.building({ isChange: true }), base);
     return new Zone(apex, base, { overlay, recordCount: this.#recordCount });
   }
 
-  #merged(): Zone {
+  *#merged(): Generator<void, Zone> {
     const { apex } = this.zone;
     const builder = new ZoneBuilder(apex, this.limits);
+    let done = 0;
     for (const { owner, ownerLength, type, ttl, octets, at, length } of this.zone.cursor()) {
+      if (++done % RECORDS_OF_STEP === 0) yield;
       if (this.#changed.has(nameKey(foldName(owner, 0, ownerLength - apex.length)))) continue;
       builder.addOctets(owner, 0, ownerLength, type, ttl, octets, at, at + length);
     }
-    for (const { records } of this.#changed.values()) for (const record of records) builder.add(record);
-    return new Zone(apex, builder.build());
+    for (const { records } of this.#changed.values()) {
+      for (const record of records) builder.add(record);
+      if (++done % RECORDS_OF_STEP === 0) yield;
+    }
+    return new Zone(apex, yield* builder.building());
   }
-}
-
-function isBelow(labels: Uint8Array, above: Uint8Array): boolean {
-  const begin = labels.length - above.length;
-  if (begin <= 0) return false;
-  let at = 0;
-  while (at < begin) at += 1 + labels[at];
-  return at === begin && above.every((octet, i) => labels[begin + i] === octet);
 }
 
 /** What one version has that another has not; both in the order of `Zone.records`. */
@@ -204,15 +255,8 @@ export interface RecordDifference {
 
 /** All of it in one go: for versions that share their base, and for zones that are not large. */
 export function differenceOf(before: Zone, after: Zone): RecordDifference {
-  const steps = comparing(before, after);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return inOneGo(comparing(before, after));
 }
-
-/** Names that are looked at before others are let in between: some milliseconds. */
-const NAMES_OF_STEP = 4096;
 
 /** The same in steps: a million names take half a second. */
 export function* comparing(before: Zone, after: Zone): Generator<void, RecordDifference> {
@@ -222,14 +266,8 @@ export function* comparing(before: Zone, after: Zone): Generator<void, RecordDif
 /** Of a base that both share nothing is looked at. */
 function differenceOfChanges(before: Zone, after: Zone): RecordDifference {
   const names = new Map<string, Uint8Array>();
-  for (const { overlay } of [before, after]) {
-    if (overlay === undefined) continue;
-    const { nodes } = overlay;
-    for (let i = 0; i < nodes.count; i++) {
-      if (!overlay.isSaid(i)) continue;
-      const labels = foldName(nodes.names, nodes.nameAt[i], nodes.nameAt[i + 1]);
-      names.set(canonicalKey(Buffer.concat([labels, Uint8Array.of(0)])), labels);
-    }
+  for (const labels of namesApart(before, after)) {
+    names.set(canonicalKey(Buffer.concat([labels, Uint8Array.of(0)])), labels);
   }
   const removed: ResourceRecord[] = [];
   const added: ResourceRecord[] = [];
@@ -243,6 +281,26 @@ function differenceOfChanges(before: Zone, after: Zone): RecordDifference {
     added.push(...without(came, gone));
   }
   return { removed, added };
+}
+
+/** Folded labels of what is laid over one version, and not in the same way over the other: most changes are older than both. */
+function* namesApart(before: Zone, after: Zone): Generator<Uint8Array> {
+  const [old, now] = [before.overlay, after.overlay];
+  const [ends, end] = [old?.nodes.count ?? 0, now?.nodes.count ?? 0];
+  for (let i = 0, j = 0; i < ends || j < end;) {
+    const [x, y] = [before.base.count + i, after.base.count + j];
+    const order = i === ends ? 1 : j === end ? -1 : compareNames(before, x, after, y);
+    const wasSaid = order <= 0 && old!.isSaid(i);
+    const isSaid = order >= 0 && now!.isSaid(j);
+    const isSame = wasSaid && isSaid && old!.isLive(i) === now!.isLive(j) && hasSameData(before, x, after, y);
+    if ((wasSaid || isSaid) && !isSame) {
+      const { names, nameAt } = order <= 0 ? old!.nodes : now!.nodes;
+      const at = order <= 0 ? i : j;
+      yield foldName(names, nameAt[at], nameAt[at + 1]);
+    }
+    if (order <= 0) i++;
+    if (order >= 0) j++;
+  }
 }
 
 function* differenceOfAll(before: Zone, after: Zone): Generator<void, RecordDifference> {

@@ -25,6 +25,8 @@ export interface ZoneLink {
   readonly name: string;
   /** Undefined: it is not there yet, or has expired. */
   readonly zone: Zone | undefined;
+  /** Seconds that it lives without word of a primary (RFC 7314 section 3): of a zone of one's own what its SOA says. */
+  readonly expireSeconds: number;
   readonly journal: Journal | undefined;
   readonly allowTransfer: readonly AccessRule[];
   readonly allowUpdate: readonly UpdateRule[];

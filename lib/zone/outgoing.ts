@@ -1,10 +1,12 @@
 // What a secondary that asks for a zone is sent: all of it (RFC 5936), what has changed since its version (RFC 1995), or
 // that there is nothing newer. Over UDP only what fits into one message; else the SOA alone, which sends it to TCP.
+import { inOneGo } from '../base/slices.js';
 import { Type } from '../wire/iana.js';
 import type { ResourceRecord } from '../wire/message.js';
 import { isNewer } from './serial.js';
-import { condensed, fromSerial, octetsOf, recordsOfDifference } from './transfer/difference.js';
+import { condensing, type Difference, fromSerial, octetsOf, recordsOfDifference } from './transfer/difference.js';
 import type { Journal } from './transfer/journal.js';
+import { decoding } from './transfer/record-octets.js';
 import type { TransferQuestion } from './transfer/transfer-message.js';
 import { placeOf, type RecordPlace, TransferWriter } from './transfer/transfer-writer.js';
 import type { Zone } from './zone.js';
@@ -33,12 +35,24 @@ export function outgoing(
   theirs: number | undefined,
   journal: Journal | undefined,
 ): Outgoing {
+  return inOneGo(making(zone, question, theirs, journal));
+}
+
+/** The same in steps: of differences of many versions one is made first. */
+export function* making(
+  zone: Zone,
+  question: TransferQuestion,
+  theirs: number | undefined,
+  journal: Journal | undefined,
+): Generator<void, Outgoing> {
   const { soa, serial } = zone;
   if (theirs === undefined) return { kind: 'whole', writer: new TransferWriter(question, wholeZone(zone)) };
   if (!isNewer(serial, theirs)) return { kind: 'current', writer: new TransferWriter(question, [placeOf(soa)]) };
-  const since = journal?.last === serial ? journal.from(theirs) : undefined;
+  const since = journal?.last === serial ? journal.since(theirs) : undefined;
   if (since !== undefined && since.length > 0) {
-    const { difference } = condensed(since);
+    const differences: Difference[] = [];
+    for (const { octets } of since) differences.push(yield* decoding(octets));
+    const { difference } = yield* condensing(differences);
     // What is longer than the zone is no saving (RFC 1995 section 5).
     if (fromSerial(difference) === theirs && octetsOf(difference) < zone.octets) {
       const records = function* (): Generator<ResourceRecord> {
@@ -52,6 +66,9 @@ export function outgoing(
   return { kind: 'whole', writer: new TransferWriter(question, wholeZone(zone)) };
 }
 
+/** What has come and gone in more octets than this is not looked at for the sake of one datagram. */
+const MOST_FOR_DATAGRAM = 65_536;
+
 /** The same over UDP: one message of at most `most` octets. */
 export function outgoingDatagram(
   zone: Zone,
@@ -60,7 +77,8 @@ export function outgoingDatagram(
   journal: Journal | undefined,
   most: number,
 ): Buffer {
-  const { kind, writer } = outgoing(zone, question, theirs, journal);
+  const octets = journal?.since(theirs)?.reduce((sum, one) => sum + one.octets.length, 0) ?? 0;
+  const { kind, writer } = outgoing(zone, question, theirs, octets > MOST_FOR_DATAGRAM ? undefined : journal);
   if (kind === 'differences') {
     const message = writer.next();
     const isAll = message !== undefined && message.length <= most && writer.next() === undefined;

@@ -2,26 +2,32 @@
 // what they are, and both versions stand side by side.
 import { NodeFlag, type PackedNodes } from './packed-nodes.js';
 
-export class Overlay {
-  /** Of each node: the first of the base that does not come before it. */
-  readonly position: Uint32Array;
-  /** Of each node: whether that one is the same name. */
-  readonly replaces: Uint8Array;
+/** Names that are looked for in one step: some milliseconds. */
+const NAMES_OF_STEP = 1024;
 
+/** Finds the places of changes in a zone, in steps. */
+export function* overlaying(nodes: PackedNodes, base: PackedNodes): Generator<void, Overlay> {
+  const position = new Uint32Array(nodes.count);
+  const replaces = new Uint8Array(nodes.count);
+  for (let i = 0; i < nodes.count; i++) {
+    const from = nodes.nameAt[i];
+    const end = nodes.nameAt[i + 1];
+    const at = base.lowerBound(nodes.names, from, end);
+    position[i] = at;
+    replaces[i] = at < base.count && base.compare(at, nodes.names, from, end) === 0 ? 1 : 0;
+    if (i % NAMES_OF_STEP === 0) yield;
+  }
+  return new Overlay(nodes, position, replaces);
+}
+
+export class Overlay {
   constructor(
     readonly nodes: PackedNodes,
-    base: PackedNodes,
-  ) {
-    this.position = new Uint32Array(nodes.count);
-    this.replaces = new Uint8Array(nodes.count);
-    for (let i = 0; i < nodes.count; i++) {
-      const from = nodes.nameAt[i];
-      const end = nodes.nameAt[i + 1];
-      const at = base.lowerBound(nodes.names, from, end);
-      this.position[i] = at;
-      this.replaces[i] = at < base.count && base.compare(at, nodes.names, from, end) === 0 ? 1 : 0;
-    }
-  }
+    /** Of each node: the first of the base that does not come before it. */
+    readonly position: Uint32Array,
+    /** Of each node: whether that one is the same name. */
+    readonly replaces: Uint8Array,
+  ) {}
 
   isSaid(node: number): boolean {
     return (this.nodes.flags[node] & NodeFlag.unsaid) === 0;

@@ -102,6 +102,12 @@ export class Secondary {
     return this.#isExpired ? 'expired' : 'serving';
   }
 
+  /** Whole seconds that are left of its time; 0: it has expired, or there is none. */
+  get expiresInSeconds(): number {
+    if (this.#zone === undefined) return 0;
+    return Math.max(0, Math.floor((this.#expiresMs - this.parts.clock.nowMs()) / 1000));
+  }
+
   /** Serves what was kept, if anything, and asks the primaries. Never rejects. */
   async begin(): Promise<void> {
     const { clock, log } = this.parts;
@@ -199,6 +205,7 @@ export class Secondary {
     this.#first = undefined;
     const order = first === undefined ? primaries : [first, ...primaries.filter(one => one !== first)];
     let isBehind: string | undefined;
+    let leftSeconds = 0;
     for (const peer of order) {
       if (this.#isClosed) return false;
       try {
@@ -207,6 +214,7 @@ export class Secondary {
         if (fetched.kind === 'current' && fetched.behind) {
           // Another one may be ahead of it.
           isBehind = `${peerText(peer)} has serial ${fetched.serial}, older than ${this.#zone!.serial}`;
+          leftSeconds = Math.max(leftSeconds, lifeOf(this.#zone!, fetched));
           continue;
         }
         this.#took(peer, fetched);
@@ -224,8 +232,7 @@ export class Secondary {
     // They are there, and have no newer version: what is served holds on (RFC 1034 section 4.3.5).
     this.#problem = isBehind;
     this.parts.log.warn({ zone: this.name, reason: isBehind }, 'primaries have older versions of a zone');
-    this.#confirmed(this.#zone);
-    this.parts.confirm(this.#zone, this.#zone.times.expire);
+    this.#confirm(this.#zone, leftSeconds);
     return true;
   }
 
@@ -245,26 +252,34 @@ export class Secondary {
     if (fetched.kind === 'current') {
       const zone = this.#zone!;
       const was = this.#isExpired;
-      this.#confirmed(zone);
-      if (was) this.parts.serve(zone, undefined);
-      this.parts.confirm(zone, zone.times.expire);
+      this.#confirm(zone, lifeOf(zone, fetched));
+      if (was && !this.#isExpired) this.parts.serve(zone, undefined);
       return;
     }
     const { zone, difference, octets, records } = fetched;
     const fits = difference !== undefined && this.#zone?.serial === fromSerial(difference) && !this.#isExpired;
     this.#zone = zone;
     this.#transfers++;
-    this.#confirmed(zone);
-    this.parts.serve(zone, fits ? difference : undefined);
-    this.parts.keep(zone, difference, zone.times.expire);
+    const seconds = lifeOf(zone, fetched);
+    this.#livesFor(seconds);
+    if (!this.#isExpired) this.parts.serve(zone, fits ? difference : undefined);
+    this.parts.keep(zone, difference, seconds);
     const way = difference === undefined ? 'AXFR' : 'IXFR';
     log.info({ zone: this.name, serial: zone.serial, from: peerText(peer), way, octets, records }, 'a zone was had');
   }
 
-  /** It is what its primary has: it lives for the time of its SOA from now on, changed or not. */
-  #confirmed({ times }: Zone): void {
+  /**
+   * It is what its primary has: its time begins anew, changed or not. A primary that has less of it left than another had
+   * takes nothing away (RFC 7314 section 4).
+   */
+  #confirm(zone: Zone, seconds: number): void {
+    const left = Math.max(seconds, this.expiresInSeconds);
+    this.#livesFor(left);
+    this.parts.confirm(zone, left);
+  }
+  #livesFor(seconds: number): void {
     this.#confirmedMs = this.parts.clock.nowMs();
-    this.#setExpiry(times.expire * 1000);
+    this.#setExpiry(seconds * 1000);
   }
 
   #setExpiry(leftMs: number): void {
@@ -288,3 +303,7 @@ export class Secondary {
     this.parts.serve(undefined, undefined);
   }
 }
+
+/** Seconds that it may be served from now on: what its SOA allows, or the less that its primary has of that itself. */
+const lifeOf = ({ times }: Zone, { expireSeconds = Infinity }: Fetched): number =>
+  Math.min(times.expire, expireSeconds);

@@ -12,10 +12,11 @@ import type { UpdateRule, ZoneLink, ZoneSource } from './links.js';
 import type { Secondary } from './secondary.js';
 import { isNewer } from './serial.js';
 import type { Difference } from './transfer/difference.js';
-import { applyDifferences, type FetchLimits } from './transfer/fetch-zone.js';
-import { decodeDifference } from './transfer/record-octets.js';
-import { entryOf, Journal, type JournalLimits } from './transfer/journal.js';
+import { type Applied, applying, type FetchLimits } from './transfer/fetch-zone.js';
+import { decoding } from './transfer/record-octets.js';
+import { entryOf, Journal, type JournalEntry, type JournalLimits } from './transfer/journal.js';
 import type { PeerServer } from './transfer/primary-connection.js';
+import type { TsigKey } from './tsig/key.js';
 import { Type } from '../wire/iana.js';
 import { ZoneBuilder } from './zone-builder.js';
 import type { Confirmation, SavedZone, ZoneFiles } from './zone-files.js';
@@ -29,12 +30,16 @@ export interface TransferOptions {
   readonly primaries: readonly PeerServer[];
   /** Who is told of changes. */
   readonly notify: readonly PeerServer[];
+  /** Set: the zone's name servers are told too, with this key. */
+  readonly notifyServers?: { readonly key: TsigKey | undefined };
   readonly allowTransfer: readonly AccessRule[];
   /** Who may say that it has changed, beside its primaries. */
   readonly allowNotify: readonly AccessRule[];
   readonly allowUpdate: readonly UpdateRule[];
   /** Whether a zone without a digest (ZONEMD) that can be checked is refused. */
   readonly needsDigest: boolean;
+  /** It is for this server's own recursion, and answered to nobody. */
+  readonly isHeld?: boolean;
 }
 
 export interface TransferredParts {
@@ -44,8 +49,9 @@ export interface TransferredParts {
   readonly journalLimits: JournalLimits;
   readonly clock: Clock;
   /** Serves it from now on; undefined: no more, and says that it has expired. */
-  readonly serve: (apex: Uint8Array, zone: Zone | undefined) => void;
-  readonly notify: (zone: Zone, peers: readonly PeerServer[]) => void;
+  readonly serve: (zone: Zone | undefined) => void;
+  /** Those who are to hear of it are told. */
+  readonly notify: (zone: TransferredZone) => void;
 }
 
 /** Names of two versions that are compared in one go. */
@@ -75,6 +81,9 @@ export class TransferredZone implements ZoneLink {
   }
   get zone(): Zone | undefined {
     return this.#zone;
+  }
+  get expireSeconds(): number {
+    return this.secondary === undefined ? (this.#zone?.times.expire ?? 0) : this.secondary.expiresInSeconds;
   }
   get allowTransfer(): readonly AccessRule[] {
     return this.options.allowTransfer;
@@ -111,7 +120,7 @@ export class TransferredZone implements ZoneLink {
     const before = this.#zone;
     this.#zone = zone;
     this.#note(before, zone, difference);
-    if (before === undefined || before.serial !== zone.serial) this.parts.notify(zone, this.options.notify);
+    if (before === undefined || before.serial !== zone.serial) this.parts.notify(this);
   }
 
   /** It is served no more. */
@@ -146,14 +155,15 @@ export class TransferredZone implements ZoneLink {
   /** By an update (RFC 2136). */
   async change(difference: Difference): Promise<void> {
     const before = this.#zone;
-    const applied = before && applyDifferences(before, [difference], this.parts.limits);
+    const { limits, clock } = this.parts;
+    const applied = before && (await inSlices(applying(before, [difference], limits), clock));
     if (typeof applied !== 'object') throw new Error(applied ?? 'there is no zone');
     const { zone } = applied;
     await this.#keepChange(zone, applied.difference);
     if (this.#zone !== before) throw new Error('the zone has been replaced meanwhile');
     this.#zone = zone;
-    this.parts.serve(this.apex, zone);
-    this.parts.notify(zone, this.options.notify);
+    this.parts.serve(zone);
+    this.parts.notify(this);
   }
 
   async #keepChange(zone: Zone, difference: Difference): Promise<void> {
@@ -213,12 +223,12 @@ export class TransferredZone implements ZoneLink {
 
   /** What was kept: the zone of the file with what the journal has added. */
   async load(): Promise<{ zone: Zone; saved: SavedZone } | undefined> {
-    const { files, limits } = this.parts;
+    const { files, limits, clock } = this.parts;
     if (files === undefined) return undefined;
     const builder = new ZoneBuilder(this.apex, limits);
-    const saved = await files.load(this.apex, record => void builder.add(record));
+    const saved = await files.load(this.apex, record => void builder.add(record), clock);
     if (saved === undefined) return undefined;
-    const base = new Zone(this.apex, builder.build());
+    const base = new Zone(this.apex, await inSlices(builder.building(), this.parts.clock));
     this.#saved = base.serial;
     const zone = await this.loadChanges(base);
     return { zone, saved };
@@ -239,7 +249,7 @@ export class TransferredZone implements ZoneLink {
       }
       if (zone === base || this.#zone !== base) return;
       this.#zone = zone;
-      this.parts.serve(this.apex, zone);
+      this.parts.serve(zone);
     } catch (error) {
       const fields = { zone: this.name, reason: (error as Error).message };
       this.parts.log.error(fields, 'what updates have made of a zone cannot be read');
@@ -260,16 +270,19 @@ export class TransferredZone implements ZoneLink {
     }
     for (const one of entries) this.journal.addEntry(one);
     if (first < 0) return base;
-    const applied = applyDifferences(
-      base,
-      entries.slice(first).map(one => decodeDifference(one.octets)),
-      this.parts.limits,
-    );
+    const { limits, clock } = this.parts;
+    const applied = await inSlices(applyingEntries(base, entries.slice(first), limits), clock);
     if (typeof applied !== 'string') return applied.zone;
     this.journal.clear();
     this.parts.log.warn({ zone: this.name, reason: applied }, 'the journal of a zone does not fit, and is not used');
     return base;
   }
+}
+
+function* applyingEntries(base: Zone, entries: readonly JournalEntry[], limits: FetchLimits): Generator<void, Applied> {
+  const changes: Difference[] = [];
+  for (const { octets } of entries) changes.push(yield* decoding(octets));
+  return yield* applying(base, changes, limits);
 }
 
 /** An address as it is compared: without the form that IPv4 has in IPv6, and in one spelling. */

@@ -7,11 +7,11 @@ import type { Transport } from '../transport/transport.js';
 import { nameKey } from '../wire/name.js';
 import { AuthorityRequests, type RequestParts } from './authority/requests.js';
 import { CatalogConsumer, type CatalogOptions } from './catalog/consumer.js';
-import { type ListedZone, makeCatalog } from './catalog/make-catalog.js';
-import { differenceOf } from './changes.js';
+import { type ListedZone, nextCatalog } from './catalog/make-catalog.js';
+import { NameServers, type NameServersParts } from './name-servers.js';
 import { Notifier } from './notifier.js';
 import { Secondary, type SecondaryReport } from './secondary.js';
-import { isNewer, serialAfter } from './serial.js';
+import { isNewer } from './serial.js';
 import { type FetchLimits, fetchZone } from './transfer/fetch-zone.js';
 import type { JournalLimits } from './transfer/journal.js';
 import { TransferPlaces } from './transfer/places.js';
@@ -19,9 +19,8 @@ import { type OpenStream, peerText } from './transfer/primary-connection.js';
 import { TransferredZone, type TransferOptions } from './transferred-zone.js';
 import { TsigKeys } from './tsig/key.js';
 import { ZoneFiles } from './zone-files.js';
-import type { ZoneStore } from './zone-store.js';
-import { ZoneBuilder } from './zone-builder.js';
-import { Zone } from './zone.js';
+import type { ZoneChange, ZoneStore } from './zone-store.js';
+import type { Zone } from './zone.js';
 
 /** Zones that are had at a time: in all, and from one server. */
 const FETCHES = 16;
@@ -32,9 +31,14 @@ export interface TransfersParts {
   readonly random: Random;
   readonly log: Logger;
   readonly store: ZoneStore;
+  /** Zones that are this server's own recursion's, and answered to nobody. */
+  readonly held: ZoneStore;
   /** UDP, for notifications. */
   readonly transport: Transport;
   readonly open: OpenStream;
+  /** Of servers by their names, and whether one is this server: who is told of changes. */
+  readonly addressesOf: NameServersParts['addressesOf'];
+  readonly isOwn: NameServersParts['isOwn'];
   readonly answer: RequestParts['answer'];
 }
 
@@ -58,6 +62,8 @@ export interface TransfersOptions {
 
 export interface ZoneTransferReport {
   name: string;
+  /** Clients, or this server's own recursion. */
+  serves: 'clients' | 'recursion';
   serial: number | undefined;
   journal: { versions: number; octets: number };
   primaries: string[];
@@ -67,10 +73,11 @@ export interface ZoneTransferReport {
 export class Transfers {
   readonly requests: AuthorityRequests;
   readonly notifier: Notifier;
+  readonly #nameServers: NameServers;
   readonly #zones = new Map<string, TransferredZone>();
   readonly #catalogs = new Map<string, CatalogConsumer>();
   readonly #places = new TransferPlaces(FETCHES, FETCHES_OF_PEER);
-  readonly #unfollow: () => void;
+  readonly #unfollow: readonly (() => void)[];
   #options: TransfersOptions;
   #files: ZoneFiles | undefined;
   /** What the store is being given from here, with what has changed. */
@@ -89,8 +96,9 @@ export class Transfers {
       limits: { maxRecords: 0, maxOctets: 0, transferOctets: 0, transferMs: 0 },
       journalLimits: { versions: 0, octets: 0 },
     };
-    const { clock, random, log, transport, store, answer } = parts;
+    const { clock, random, log, transport, store, held, answer } = parts;
     this.notifier = new Notifier({ clock, random, log, transport });
+    this.#nameServers = new NameServers({ clock, log, addressesOf: parts.addressesOf, isOwn: parts.isOwn });
     this.requests = new AuthorityRequests({
       clock,
       log,
@@ -98,13 +106,17 @@ export class Transfers {
       keys: () => this.#options.keys,
       link: apex => this.#zones.get(nameKey(apex)),
     });
-    this.#unfollow = store.onChange(({ apex, after }) => {
-      if (this.#isOwn) return;
-      const zone = this.#zones.get(nameKey(apex));
-      if (zone === undefined || zone.secondary !== undefined) return;
-      if (after === undefined) zone.gone();
-      else this.#replaced(zone, after);
-    });
+    this.#unfollow = [store, held].map(one => one.onChange(change => this.#follow(change, one)));
+  }
+
+  #follow({ apex, after }: ZoneChange, of: ZoneStore): void {
+    const zone = this.#isOwn ? undefined : this.#zones.get(nameKey(apex));
+    if (zone === undefined || zone.secondary !== undefined || this.#storeOf(zone) !== of) return;
+    if (after === undefined) zone.gone();
+    else this.#replaced(zone, after);
+  }
+  #storeOf({ options }: TransferredZone): ZoneStore {
+    return options.isHeld === true ? this.parts.held : this.parts.store;
   }
 
   /** Zones that are being had from primaries. */
@@ -156,23 +168,11 @@ export class Transfers {
     }
   }
 
-  /** Another version where it lists other zones; its serial is the time, so that it goes on over restarts. */
+  /** Another version where it lists other zones. */
   #make({ transfer: { apex }, zones }: MadeCatalog): void {
     const link = this.#zones.get(nameKey(apex))!;
-    const before = link.zone;
-    const versionOf = (serial: number): Zone => {
-      const builder = new ZoneBuilder(apex);
-      for (const record of makeCatalog(apex, serial, zones)) builder.add(record);
-      return new Zone(apex, builder.build());
-    };
-    const now = this.parts.clock.wallSeconds() >>> 0;
-    if (before === undefined) link.replaced(versionOf(now));
-    else {
-      const same = versionOf(before.serial);
-      const { removed, added } = differenceOf(before, same);
-      if (removed.length + added.length === 0) return;
-      link.replaced(versionOf(isNewer(now, before.serial) ? now : serialAfter(before.serial)));
-    }
+    const next = nextCatalog({ apex, zones }, link.zone, this.parts.clock.wallSeconds());
+    if (next !== undefined) link.replaced(next);
   }
 
   #ownerOf(apex: Uint8Array): CatalogConsumer | 'configured' | undefined {
@@ -184,10 +184,11 @@ export class Transfers {
   }
 
   #add(options: TransferOptions, catalog?: CatalogConsumer): void {
-    const { clock, log, store } = this.parts;
+    const { clock, log } = this.parts;
     const key = nameKey(options.apex);
     const known = this.#zones.get(key);
-    if (known !== undefined) {
+    if (known !== undefined && (known.options.isHeld === true) !== (options.isHeld === true)) this.#drop(key);
+    else if (known !== undefined) {
       known.options = options;
       if (known.secondary !== undefined && options.primaries.length > 0) {
         known.secondary.options = this.#secondaryOptions(options);
@@ -202,13 +203,13 @@ export class Transfers {
       limits: this.#options.limits,
       journalLimits: this.#options.journalLimits,
       clock,
-      serve: (apex, version) => this.#serve(apex, version),
-      notify: (version, peers) => this.notifier.notify(version.apex, version.soa, peers),
+      serve: version => this.#serve(zone, version),
+      notify: changed => this.#tell(changed),
     });
     this.#zones.set(key, zone);
     if (options.primaries.length > 0) this.#beginSecondary(zone, catalog);
     else {
-      const served = store.get(options.apex);
+      const served = this.#storeOf(zone).get(options.apex);
       if (served !== undefined) this.#replaced(zone, served);
     }
   }
@@ -225,7 +226,7 @@ export class Transfers {
       // What updates have made is not undone by a file that does not know of it.
       const fields = { zone: zone.name, serial: before.serial, file: version.serial };
       this.parts.log.warn(fields, 'a zone that was updated is not replaced by an older version: raise its serial');
-      this.#serve(zone.apex, before);
+      this.#serve(zone, before);
     } else zone.replaced(version);
   }
 
@@ -236,7 +237,6 @@ export class Transfers {
 
   #beginSecondary(zone: TransferredZone, catalog: CatalogConsumer | undefined): void {
     const { clock, random, log, open } = this.parts;
-    const { apex } = zone;
     const secondary = new Secondary(this.#secondaryOptions(zone.options), {
       clock,
       random,
@@ -246,19 +246,19 @@ export class Transfers {
       serve: (version, difference) => {
         if (version === undefined) {
           zone.gone();
-          if (catalog === undefined) this.#suspend(apex, 'expired');
+          if (catalog === undefined) this.#suspend(zone, 'expired');
           return;
         }
         zone.replaced(version, difference);
         if (catalog !== undefined) catalog.read(version);
-        else this.#serve(apex, version);
+        else this.#serve(zone, version);
       },
       keep: (version, difference, expireSeconds) => zone.keep(version, difference, expireSeconds),
       confirm: (_, expireSeconds) => zone.confirm(expireSeconds),
       load: () => zone.load(),
     });
     zone.secondary = secondary;
-    if (catalog === undefined && this.parts.store.get(apex) === undefined) this.#suspend(apex, 'pending');
+    if (catalog === undefined && this.#storeOf(zone).get(zone.apex) === undefined) this.#suspend(zone, 'pending');
     this.#awaits(secondary.begin());
   }
 
@@ -267,10 +267,10 @@ export class Transfers {
     this.#beginning.add(begun);
   }
 
-  #suspend(apex: Uint8Array, reason: 'pending' | 'expired'): void {
+  #suspend(zone: TransferredZone, reason: 'pending' | 'expired'): void {
     this.#isOwn = true;
     try {
-      this.parts.store.suspend(apex, reason);
+      this.#storeOf(zone).suspend(zone.apex, reason);
     } finally {
       this.#isOwn = false;
     }
@@ -281,13 +281,11 @@ export class Transfers {
     await Promise.all(this.#beginning);
   }
 
-  #serve(apex: Uint8Array, version: Zone | undefined): void {
+  #serve(zone: TransferredZone, version: Zone | undefined): void {
     this.#isOwn = true;
     try {
-      if (version === undefined) this.parts.store.remove(apex);
-      else {
-        this.parts.store.replace(version);
-      }
+      if (version === undefined) this.#storeOf(zone).remove(zone.apex);
+      else this.#storeOf(zone).replace(version);
     } finally {
       this.#isOwn = false;
     }
@@ -300,9 +298,10 @@ export class Transfers {
     this.#zones.delete(key);
     zone.secondary?.close();
     this.notifier.forget(zone.apex);
+    this.#nameServers.forget(zone.apex);
     // Somebody else may serve a zone of that name by now.
-    const isServed = zone.secondary !== undefined && this.parts.store.get(zone.apex) === zone.zone;
-    if (isServed && !this.#isClosed) this.#serve(zone.apex, undefined);
+    const isServed = zone.secondary !== undefined && this.#storeOf(zone).get(zone.apex) === zone.zone;
+    if (isServed && !this.#isClosed) this.#serve(zone, undefined);
     if (!forget) return;
     void this.#files?.remove(zone.apex).catch((error: unknown) => {
       this.parts.log.warn({ zone: zone.name, reason: (error as Error).message }, 'what is kept of a zone stays');
@@ -314,12 +313,29 @@ export class Transfers {
     return this.#zones.get(nameKey(apex));
   }
 
+  /** A zone has changed: those of its options are told at once, its name servers when they are looked up. */
+  #tell(link: TransferredZone): void {
+    const { apex, options } = link;
+    this.notifier.notify(apex, link.zone!.soa, options.notify);
+    if (options.notifyServers !== undefined) this.#nameServers.after(apex, () => void this.#tellServers(link));
+  }
+  /** @returns how many */
+  async #tellServers(link: TransferredZone): Promise<number> {
+    const { zone, options } = link;
+    if (zone === undefined || options.notifyServers === undefined) return 0;
+    const servers = await this.#nameServers.find(zone, options.notifyServers.key, options.notify);
+    // It may have gone meanwhile, or changed again: they are told of what is served now.
+    if (this.#isClosed || this.find(link.apex) !== link || link.zone === undefined) return 0;
+    this.notifier.notify(link.apex, link.zone.soa, servers);
+    return servers.length;
+  }
+
   /** Tells the zone's secondaries of it now. @returns how many; undefined: there is no such zone, or nothing to tell */
-  notify(apex: Uint8Array): number | undefined {
+  async notify(apex: Uint8Array): Promise<number | undefined> {
     const link = this.find(apex);
     if (link?.zone === undefined) return undefined;
     this.notifier.notify(apex, link.zone.soa, link.options.notify);
-    return link.options.notify.length;
+    return link.options.notify.length + (await this.#tellServers(link));
   }
 
   /** Asks the zone's primaries now. @param whole for all of it. @returns whether it is a secondary's */
@@ -336,6 +352,7 @@ export class Transfers {
       if (reports.length >= most) break;
       reports.push({
         name,
+        serves: options.isHeld === true ? 'recursion' : 'clients',
         serial: zone?.serial,
         journal: { versions: journal.versions, octets: journal.octets },
         primaries: options.primaries.map(peerText),
@@ -353,8 +370,9 @@ export class Transfers {
   /** Resolves when nothing is written any more. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#unfollow();
+    for (const unfollow of this.#unfollow) unfollow();
     this.notifier.close();
+    this.#nameServers.close();
     this.requests.close();
     for (const zone of this.#zones.values()) zone.secondary?.close();
     await Promise.all([...this.#zones.values()].map(zone => zone.kept));

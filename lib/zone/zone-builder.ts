@@ -6,7 +6,8 @@ import { ShardnsError } from '../base/errors.js';
 import { Class } from '../wire/iana.js';
 import type { ResourceRecord } from '../wire/message.js';
 import { foldedOctet, nameToText } from '../wire/name.js';
-import { canonicalOrder } from './canonical-sort.js';
+import { inOneGo } from '../base/slices.js';
+import { sorting } from './canonical-sort.js';
 import { hashOfNames, NodeFlag, PackedNodes } from './packed-nodes.js';
 import { type FoundInRrset, LOG_HEADER, RrsetPacker } from './rrset-packer.js';
 
@@ -14,6 +15,12 @@ export interface ZoneLimits {
   maxRecords: number;
   /** Of names and data as they are packed. */
   maxOctets: number;
+}
+export interface BuildOptions {
+  /** Told of RRsets whose records had other TTLs or were there twice. */
+  readonly found?: FoundInRrset;
+  /** Nodes without records that are not marked say nothing, instead of being empty. */
+  readonly isChange?: boolean;
 }
 /** What offsets of 32 bits reach. */
 export const ZONE_LIMITS: ZoneLimits = { maxRecords: 200_000_000, maxOctets: 0xffff_0000 };
@@ -30,6 +37,9 @@ export function labelsAbove(apex: Uint8Array, name: Uint8Array, from: number, le
 }
 
 const NONE = 0xffffffff;
+/** What is packed in one step: some milliseconds. */
+const NODES_OF_STEP = 512;
+const SLOTS_OF_STEP = 65_536;
 
 export class ZoneBuilder {
   // Small at first: there may be a hundred thousand small zones.
@@ -43,6 +53,8 @@ export class ZoneBuilder {
   #flags = new Uint8Array(16);
   #count = 0;
   #slots = new Uint32Array(32);
+  /** Of each node's name, so that larger slots are filled without a look at names. */
+  #hashes = new Uint32Array(16);
   /** Records as they came: next of the node (4), type (2), ttl (4), length (2), data. */
   #log = new Uint8Array(1024);
   #logEnd = 0;
@@ -135,7 +147,8 @@ export class ZoneBuilder {
     const folded = this.#folded;
     for (let i = 0; i < length; i++) folded[i] = foldedOctet(name[from + i]);
     const mask = this.#slots.length - 1;
-    let slot = hashOfNames()(folded, 0, length) & mask;
+    const hash = hashOfNames()(folded, 0, length);
+    let slot = hash & mask;
     for (; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
       const node = this.#slots[slot] - 1;
       const at = this.#begin[node];
@@ -155,6 +168,7 @@ export class ZoneBuilder {
     this.#begin[node] = at;
     this.#end[node] = at + length;
     this.#first[node] = NONE;
+    this.#hashes[node] = hash;
     this.#slots[slot] = node + 1;
     if (2 * this.#count > this.#slots.length) this.#growSlots();
     // In `names`, which only grows: the scratch is used again.
@@ -173,6 +187,7 @@ export class ZoneBuilder {
     this.#end = wider(this.#end);
     this.#first = wider(this.#first);
     this.#last = wider(this.#last);
+    this.#hashes = wider(this.#hashes);
     const flags = new Uint8Array(length);
     flags.set(this.#flags);
     this.#flags = flags;
@@ -181,12 +196,8 @@ export class ZoneBuilder {
   #growSlots(): void {
     const slots = new Uint32Array(2 * this.#slots.length);
     const mask = slots.length - 1;
-    const folded = this.#folded;
     for (let node = 0; node < this.#count; node++) {
-      const at = this.#begin[node];
-      const length = this.#end[node] - at;
-      for (let i = 0; i < length; i++) folded[i] = foldedOctet(this.#names[at + i]);
-      let slot = hashOfNames()(folded, 0, length) & mask;
+      let slot = this.#hashes[node] & mask;
       while (slots[slot] !== 0) slot = (slot + 1) & mask;
       slots[slot] = node + 1;
     }
@@ -195,13 +206,16 @@ export class ZoneBuilder {
 
   /**
    * The packed zone; the builder is of no use after it.
-   * @param found told of RRsets whose records had other TTLs or were there twice
-   * @param isChange nodes without records that are not marked say nothing, instead of being empty
    * @throws {ShardnsError} ERR_SHARDNS_OVERLOAD where a limit is reached
    */
-  build({ found, isChange = false }: { found?: FoundInRrset; isChange?: boolean } = {}): PackedNodes {
+  build(options: BuildOptions = {}): PackedNodes {
+    return inOneGo(this.building(options));
+  }
+
+  /** The same in steps: a million names take a second and more. */
+  *building({ found, isChange = false }: BuildOptions = {}): Generator<void, PackedNodes> {
     const count = this.#count;
-    const order = canonicalOrder({ octets: this.#names, begin: this.#begin, end: this.#end }, count);
+    const order = yield* sorting({ octets: this.#names, begin: this.#begin, end: this.#end }, count);
     const names = new Uint8Array(this.#namesEnd);
     const nameAt = new Uint32Array(count + 1);
     const dataAt = new Uint32Array(count + 1);
@@ -223,12 +237,16 @@ export class ZoneBuilder {
       if (this.#first[node] !== NONE) flag |= packer.packNode(this.#first[node], () => this.#ownerOf(node));
       if (nameEnd === nameAt[i]) flag &= ~NodeFlag.cut; // the apex has NS too
       flags[i] = flag;
+      if (i % NODES_OF_STEP === 0) yield;
     }
     nameAt[count] = nameEnd;
     dataAt[count] = packer.end;
     // Half full and more: as large as it has to be, since it is kept as long as the zone.
     const slots = this.#slots;
-    for (let i = 0; i < slots.length; i++) if (slots[i] !== 0) slots[i] = rank[slots[i] - 1] + 1;
+    for (let i = 0; i < slots.length; i++) {
+      if (slots[i] !== 0) slots[i] = rank[slots[i] - 1] + 1;
+      if (i % SLOTS_OF_STEP === 0) yield;
+    }
     const data = packer.take();
     return new PackedNodes({ count, names, nameAt, data, dataAt, flags, slots, recordCount: packer.recordCount });
   }

@@ -14,7 +14,9 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import type { Clock } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
+import { Slices } from '../base/slices.js';
 import type { ResourceRecord } from '../wire/message.js';
 import { nameToText } from '../wire/name.js';
 import type { Journal, JournalEntry } from './transfer/journal.js';
@@ -173,17 +175,21 @@ export class ZoneFiles {
   }
 
   /**
-   * Reads a zone, block by block.
+   * Reads a zone, block by block, and the blocks in slices: others have their turns.
    * @returns undefined where there is none
    * @throws {ShardnsError} ERR_SHARDNS_FILE for a file that is damaged or cannot be read: nothing of it is to be used
    */
-  load(apex: Uint8Array, take: (record: ResourceRecord) => void): Promise<SavedZone | undefined> {
+  load(
+    apex: Uint8Array,
+    take: (record: ResourceRecord) => void,
+    clock: Pick<Clock, 'nowMs'>,
+  ): Promise<SavedZone | undefined> {
     return this.#after(apex, async () => {
       const path = this.#path(apex, 'zone');
       const file = await open(path, 'r').catch((cause: unknown) => throwUnlessMissing(path, cause));
       if (file === undefined) return undefined;
       try {
-        return await readZone(path, file, take);
+        return await readZone(path, file, { take, clock });
       } finally {
         await file.close();
       }
@@ -239,7 +245,15 @@ async function writeZone(file: FileHandle, records: Iterable<RecordPlace>, confi
   await file.write(headOf(confirmation, count), 0, HEAD, 0);
 }
 
-async function readZone(path: string, file: FileHandle, take: (record: ResourceRecord) => void): Promise<SavedZone> {
+/** Records that are read before the time is looked at. */
+const RECORDS_OF_STEP = 512;
+
+async function readZone(
+  path: string,
+  file: FileHandle,
+  { take, clock }: { take: (record: ResourceRecord) => void; clock: Pick<Clock, 'nowMs'> },
+): Promise<SavedZone> {
+  const slices = new Slices(clock);
   const damaged = (what: string): ShardnsError => new ShardnsError('ERR_SHARDNS_FILE', `${path}: ${what}`);
   const head = Buffer.alloc(HEAD);
   const { bytesRead } = await file.read(head, 0, HEAD, 0);
@@ -261,6 +275,7 @@ async function readZone(path: string, file: FileHandle, take: (record: ResourceR
         const { record, next } = takeRecord(block, here);
         take(record);
         here = next;
+        if (count % RECORDS_OF_STEP === 0 && slices.isOver) await slices.next();
       }
     } catch (cause) {
       throw new ShardnsError('ERR_SHARDNS_FILE', `${path}: ${(cause as Error).message}`, { cause });

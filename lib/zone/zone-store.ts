@@ -47,6 +47,11 @@ export class ZoneStore {
     return zoneIn(this.#zones.get(nameKey(foldName(apex))));
   }
 
+  /** @param key of its apex */
+  at(key: string): Zone | undefined {
+    return zoneIn(this.#zones.get(key));
+  }
+
   /**
    * What has the longest apex that a folded name is at or below.
    * @param below only where the name lies below the apex: of a DS record, which is its parent's (RFC 4035 section 3.1.4.1)

@@ -299,7 +299,8 @@ napi_value Names(napi_env env) {
   set("status", SHARDNS_ENUM(Status, kOk, kMalformed, kTruncated, kNotAResponse, kUncacheable, kNoSoa, kZeroTtl,
                              kTooLarge, kForeignRecords, kAnothersRegion, kToRewrite));
   set("queryVerdict", SHARDNS_ENUM(wire::QueryVerdict, kAnswer, kDrop, kFormErr, kFormErrEdns, kNotImp, kBadVersion,
-                                   kRefused, kTransfer, kNotify, kUpdate, kSigned, kAny, kOtherClass, kNoQuestion));
+                                   kRefused, kTransfer, kNotify, kUpdate, kSigned, kAny, kOtherClass, kNoQuestion,
+                                   kExpire));
   set("policy", SHARDNS_ENUM_AS("s3fifo, lru, lfu, 2q", store::PolicyKind, kS3Fifo, kLru, kLfu, kTwoQueue));
   set("flightKind", SHARDNS_ENUM(udp::FlightKind, kMiss, kRefresh, kOtherClass, kAuthority));
   set("listFormat", SHARDNS_ENUM(gate::ListFormat, kHosts, kDomains, kAdblock, kZone));

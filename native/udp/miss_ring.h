@@ -25,7 +25,8 @@ struct Peer {
   uint8_t local[20];
 };
 
-// kAuthority: transfers, notifications, updates, signed queries: each is a flight of its own, which nobody joins.
+// kAuthority: transfers, notifications, updates, signed queries, those for the time until a zone expires: each is a
+// flight of its own, which nobody joins.
 enum class FlightKind : uint8_t { kMiss = 0, kRefresh = 1, kOtherClass = 2, kAuthority = 3 };
 
 // How a flight crosses into JavaScript: the first query that waits for it. Its packet follows, padded to 4.

@@ -45,10 +45,16 @@ bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, const QueryV
                              MutableBytes out, Response* response) {
   const QueryVerdict verdict = parsed == nullptr ? wire::ParseQuery(packet, query) : *parsed;
   response->query_verdict = verdict;
-  if (verdict == QueryVerdict::kAnswer || verdict == QueryVerdict::kAny) [[likely]]
+  const bool is_expire = args.authority && query->edns.wants_expire && query->type == wire::type::kSoa;
+  if ((verdict == QueryVerdict::kAnswer || verdict == QueryVerdict::kAny) && !is_expire) [[likely]]
     return true;
   response->answer = {};
   response->length = 0;
+  if (verdict == QueryVerdict::kAnswer) {
+    response->query_verdict = QueryVerdict::kExpire;
+    response->verdict = Verdict::kMiss;
+    return false;
+  }
   const auto reply = [&](uint16_t rcode) {
     response->verdict = Verdict::kReply;
     response->length = Refuse(*query, rcode, wire::kNoExtendedError, args.udp, out);
@@ -56,6 +62,7 @@ bool Responder::BeforeLookup(Bytes packet, const RespondArgs& args, const QueryV
   switch (verdict) {
     case QueryVerdict::kAnswer:
     case QueryVerdict::kAny:
+    case QueryVerdict::kExpire:
       break;
     case QueryVerdict::kDrop:
       response->verdict = Verdict::kDrop;

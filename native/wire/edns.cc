@@ -42,6 +42,8 @@ bool ParseOpt(uint16_t udp_class, uint32_t ttl, Bytes rdata, Edns* edns) {
       edns->wants_nsid = true;
       edns->reply_nsid = {};
     }
+    // With any content it is no question (RFC 7314 section 2), and is passed over.
+    if (code == kOptionExpire && length == 0) edns->wants_expire = true;
     at += length;
   }
   return true;

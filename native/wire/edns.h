@@ -8,6 +8,7 @@ namespace shardns::wire {
 
 inline constexpr uint16_t kOptionNsid = 3;            // RFC 5001
 inline constexpr uint16_t kOptionClientSubnet = 8;    // RFC 7871
+inline constexpr uint16_t kOptionExpire = 9;          // RFC 7314
 inline constexpr uint16_t kOptionCookie = 10;         // RFC 7873
 inline constexpr uint16_t kOptionExtendedError = 15;  // RFC 8914
 inline constexpr uint16_t kEdnsDo = 0x8000;
@@ -53,6 +54,9 @@ struct Edns {
   bool wants_nsid = false;
   Bytes reply_nsid = {};
 
+  // A secondary asks how long the zone lives without its primary (RFC 7314 section 2); whoever serves zones says it.
+  bool wants_expire = false;
+
   Bytes NsidToWrite() const { return wants_nsid ? reply_nsid : Bytes{}; }
   Bytes cookie_bytes() const { return cookie == nullptr ? Bytes{} : Bytes{cookie, Load16(cookie - 2)}; }
   const uint8_t* CookieToWrite() const { return cookie == nullptr ? nullptr : reply_cookie; }
@@ -64,7 +68,7 @@ struct Edns {
     udp_size = kPlainUdpSize;
     subnet.family = 0;
     cookie = nullptr;  // and nobody looks at `reply_cookie`
-    wants_nsid = false;
+    wants_nsid = wants_expire = false;
   }
 };
 

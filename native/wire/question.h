@@ -21,12 +21,13 @@ enum class QueryVerdict : uint8_t {
   kAny,          // QTYPE ANY: a minimal answer (RFC 8482)
   kOtherClass,   // not IN: goes upstream, never through the cache
   kNoQuestion,   // but a COOKIE: it asks for a server's cookie (RFC 7873 section 5.4)
+  kExpire,       // SOA, with the time until the zone expires (RFC 7314): kAnswer but where zones are served
 };
 
 // What is a matter for who serves zones, and nobody else's.
 inline bool IsForAuthority(QueryVerdict verdict) {
   return verdict == QueryVerdict::kTransfer || verdict == QueryVerdict::kNotify || verdict == QueryVerdict::kUpdate ||
-         verdict == QueryVerdict::kSigned;
+         verdict == QueryVerdict::kSigned || verdict == QueryVerdict::kExpire;
 }
 
 struct Query {
@@ -43,7 +44,7 @@ struct Query {
   bool wants_ad() const { return edns.dnssec_ok || (flags & flag::kAd) != 0; }
 };
 
-// Every query there is.
+// Every query there is. Never kExpire: whether zones are served is not for a parser to know.
 QueryVerdict ParseAnyQuery(Bytes message, Query* query);
 
 // A query of one question of class IN for a type of data, with nothing behind it or, of so many octets, an OPT. Its

@@ -26,7 +26,7 @@ const SECRETS = { read: 'r'.repeat(43), write: 'w'.repeat(43) };
 /** Labels and texts that would be code, if anything took them for HTML. */
 const HOSTILE = '<svg/onload=hit=1>.example';
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const VIEWS = ['overview', 'upstreams', 'cache', 'trace', 'lists', 'configuration'] as const;
+const VIEWS = ['overview', 'upstreams', 'cache', 'zones', 'trace', 'lists', 'configuration'] as const;
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-dashboard-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -176,6 +176,20 @@ zone "${zoneName('bind')}" {
     60_000,
   );
 
+  test('how long a zone of BIND lives here is told to dig (EXPIRE, RFC 7314)', async () => {
+    await ours?.close();
+    ours = await TransferringServer.start({
+      listen: [`127.0.0.1:${ports.ours}`],
+      tsigKeys: [{ name: 'k', algorithm: 'hmac-sha384', secret: SECRET }],
+      zones: [{ name: zoneName('bind'), primaries: [`127.0.0.1:${ports.bind} key k`] }],
+    });
+    await until(() => ours.zone(zoneName('bind')) !== undefined, `BIND's zone ${ours.lines.join('\n')}`);
+    for (const way of ['+notcp', '+tcp']) {
+      expect(await real.dig(ports.ours, '+expire', way, zoneName('bind'), 'SOA')).toMatch(/EXPIRE: 86(?:400|3\d\d)/);
+    }
+    expect(await real.dig(ports.bind, '+expire', zoneName('bind'), 'SOA')).toMatch(/EXPIRE: 86400/);
+  });
+
   test('a wrong secret is told, and nothing is served', async () => {
     await ours?.close();
     ours = await TransferringServer.start({

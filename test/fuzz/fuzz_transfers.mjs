@@ -1,13 +1,14 @@
 // Mutated transfers (AXFR, IXFR), signed messages, updates and journals for so many seconds: none throws anything but a
 // ShardnsError of the message, none takes long, and what a transfer comes to is within its bounds.
 import { ShardnsError } from '../../dist/base/errors.js';
+import { inOneGo } from '../../dist/base/slices.js';
 import { Class, Type } from '../../dist/wire/iana.js';
 import { encodeMessage } from '../../dist/wire/message.js';
 import { encodeName } from '../../dist/wire/name.js';
 import { encodeRdata } from '../../dist/wire/rdata.js';
 import { readCatalog } from '../../dist/zone/catalog/read-catalog.js';
-import { applyDifferences } from '../../dist/zone/transfer/fetch-zone.js';
-import { decodeDifference, encodeDifference } from '../../dist/zone/transfer/record-octets.js';
+import { applying } from '../../dist/zone/transfer/fetch-zone.js';
+import { decoding, encodeDifference } from '../../dist/zone/transfer/record-octets.js';
 import { TransferReader } from '../../dist/zone/transfer/transfer-reader.js';
 import { placeOf, TransferWriter } from '../../dist/zone/transfer/transfer-writer.js';
 import { makeTsigKey, TsigKeys } from '../../dist/zone/tsig/key.js';
@@ -110,7 +111,7 @@ function readTransfer(question, ours, octets) {
   const step = reader.push(octets);
   if (taken > LIMITS.records) throw new Error(`${taken} records, beyond the bound`);
   if (step === 'more') reader.push(octets);
-  else if ('done' in step && step.done.kind === 'differences') applyDifferences(zone, step.done.list, LIMITS);
+  else if ('done' in step && step.done.kind === 'differences') inOneGo(applying(zone, step.done.list, LIMITS));
 }
 
 const TARGETS = {
@@ -127,7 +128,7 @@ const TARGETS = {
     new TsigStreamChecker(key, new Uint8Array(32)).check(octets, NOW);
   },
   journal: octets => {
-    const { deleted, added } = decodeDifference(octets);
+    const { deleted, added } = inOneGo(decoding(octets));
     readCatalog(apex, [...deleted, ...added], 100);
   },
 };

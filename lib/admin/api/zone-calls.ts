@@ -57,7 +57,7 @@ export const ZONE_CALLS = [
     summary: 'Tells the secondaries of a zone that it has changed (RFC 1996).',
     body: z.strictObject({ name: zoneName }),
     example: { body: { name: 'zone.example' } },
-    run: ({ server: { zoneTransfers } }, { body: { name } }) => ({ told: zoneTransfers.notify(name) }),
+    run: async ({ server: { zoneTransfers } }, { body: { name } }) => ({ told: await zoneTransfers.notify(name) }),
   }),
   call({
     method: 'POST',

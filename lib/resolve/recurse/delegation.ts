@@ -5,6 +5,7 @@ import { Type } from '../../wire/iana.js';
 import { foldedName, isAtOrBelow, nameKey, nameToText } from '../../wire/name.js';
 import type { Rrset } from '../../wire/rrset.js';
 import type { Upstream } from '../../upstream/upstream.js';
+import type { Zone } from '../../zone/zone.js';
 import type { EncryptedWay, KnownServer } from './infrastructure.js';
 
 /** Where an address is from; what comes later is asked later. */
@@ -65,6 +66,8 @@ export interface Delegation {
   expiresAt: number;
   /** Set: a recursive resolver's or a stub zone's, as configured. */
   configured?: ConfiguredZone;
+  /** Set: it is not asked of servers but of this, which is held here. */
+  held?: Zone;
   /** From the cache: may be out of date. */
   cached: boolean;
   /** Its servers are other questions' too: see `ownServers`. */

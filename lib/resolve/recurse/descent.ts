@@ -171,16 +171,22 @@ export class Descent {
     const key = nameKey(name);
     // A configured zone is above the name, or the name itself.
     const configuredAt = configured === undefined ? -1 : name.length - configured.name.length;
+    const { distrusted } = job.budget;
+    const { held } = this.#options;
     for (let at = 0; name[at] !== 0; at += 1 + name[at]) {
       if (at === configuredAt) return this.#configuredDelegation(configured!, job);
       // DS records stand on the parent's side of the cut.
       if (type === Type.DS && at === 0) continue;
+      const own = held?.delegation(key, at, distrusted);
+      if (own !== undefined) return own;
       const delegation = this.parts.known.delegation(name, at, key, now, job.fresh);
       if (delegation === undefined || isOutOfReach(delegation)) continue;
       if (job.traced) job.trace({ kind: 'zone', text: `${nameToText(delegation.zone)} is the closest zone known` });
       return delegation;
     }
-    return this.parts.priming.root(job, configured);
+    const rootAt = name.length - 1;
+    const root = configuredAt === rootAt ? undefined : held?.delegation(key, rootAt, distrusted);
+    return root ?? this.parts.priming.root(job, configured);
   }
 
   async #configuredDelegation(zone: ConfiguredZone, job: Job): Promise<Delegation> {

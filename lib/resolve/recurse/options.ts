@@ -6,6 +6,7 @@ import type { ValidationPolicy } from '../../dnssec/verdict.js';
 import type { Upstream } from '../../upstream/upstream.js';
 import type { AddressRules } from './address-rules.js';
 import type { ConfiguredZone } from './delegation.js';
+import type { HeldZones } from './held-zones.js';
 
 export interface ServerQuestion {
   /** Folded wire format. */
@@ -84,6 +85,8 @@ export interface RecursorOptions {
    * aliases, host names of servers, `first`. It makes no name one that the recursor is to resolve: see `Recursor.serves`.
    */
   outside?: ConfiguredZone;
+  /** Zones that are asked here in the place of their servers. */
+  held?: HeldZones;
   /**
    * Servers that leave signatures out, by `passedOverKey`: not asked for what has to prove itself. What nobody else answers
    * fails.
@@ -108,6 +111,8 @@ export interface RecursorStats {
   bogus: number;
   /** Answers that followed from those to other questions. */
   synthesised: number;
+  /** Questions that zones have answered which are held here, instead of their servers. */
+  held: number;
 }
 
 /** What the parts of a recursor have in common; the options change while it works. */

@@ -54,6 +54,7 @@ export class Recursor {
     indeterminate: 0,
     bogus: 0,
     synthesised: 0,
+    held: 0,
   };
   readonly #setting: Setting;
   readonly #descent: Descent;

@@ -9,10 +9,12 @@ import type { Upstream } from '../../upstream/upstream.js';
 import { ExtendedError, HEADER_SIZE, Rcode, rcodeName, Type, typeName } from '../../wire/iana.js';
 import { DecodedResponse, MAX_RESPONSE_RECORDS } from '../../wire/message.js';
 import { nameKey, nameToText } from '../../wire/name.js';
+import type { Zone } from '../../zone/zone.js';
 import { withoutPrivateGlue } from './address-rules.js';
 import { AddressSearch, type FindAddress, hasUnknownAddresses } from './address-search.js';
 import { type Asked, classify, type Found, type Meaning, type Referral } from './classify.js';
 import { type Delegation, describeZone } from './delegation.js';
+import { answerOfHeld, HELD } from './held-zones.js';
 import type { Infrastructure } from './infrastructure.js';
 import { type Job, questionKey, ResolutionError } from './job.js';
 import { RECURSION_LIMITS as L } from './limits.js';
@@ -60,6 +62,7 @@ export class ZoneAsker {
    * @param mostTimeouts queries without a response, after which it is given up
    */
   async askZone(delegation: Delegation, asked: Asked, job: Job, mostTimeouts = Infinity): Promise<Heard> {
+    if (delegation.held !== undefined) return this.#askHeld(delegation, delegation.held, asked, job);
     const tries: Tries[] = [];
     let useless = 0;
     let lastResort: Heard | undefined;
@@ -186,6 +189,24 @@ export class ZoneAsker {
             ? ExtendedError.other
             : ExtendedError.noReachableAuthority,
     );
+  }
+
+  /** What it says is read as if one of the zone's servers had said it. */
+  #askHeld(delegation: Delegation, held: Zone, asked: Asked, job: Job): Heard {
+    const { options, stats } = this.#setting;
+    const dnssecOk = options.dnssecOk || options.validation !== undefined;
+    const meaning = this.#meaningOf(answerOfHeld(held, asked, dnssecOk), asked);
+    stats.held++;
+    const where = `${describeZone(delegation)}, held here`;
+    if (job.traced) {
+      const text = `${nameToText(asked.name)} ${typeName(asked.type)} of ${where}: ${describeMeaning(meaning)}`;
+      job.trace({ kind: 'ask', text });
+    }
+    if (meaning.kind !== 'answer' && meaning.kind !== 'referral') {
+      throw new ResolutionError(`${where}: ${describeMeaning(meaning)}`, ExtendedError.other);
+    }
+    job.budget.heard?.set(questionKey(asked.name, asked.type), HELD);
+    return { meaning, from: HELD };
   }
 
   /** Servers that are not asked: what they say of a name that has to prove itself would be bogus. */

@@ -1,5 +1,6 @@
 // Step: names of zones that are served here (RFC 1034 section 4.3.2). Nobody else is asked of them, whatever becomes of
-// the answer; an alias that leads out of all zones is followed for those who want recursion.
+// the answer; an alias that leads out of all zones is followed for those who want recursion. A zone that is not there is
+// nobody else's either, unless it is to fall back on others.
 import { MARK_AUTHORITATIVE, NO_EXTENDED_ERROR } from '../../native/binding.js';
 import { Class, ExtendedError, Rcode } from '../../wire/iana.js';
 import { decodeMessage } from '../../wire/message.js';
@@ -21,7 +22,10 @@ export function answerFromZone(query: Query, asker: Flyer, parts: StepParts): Ou
   if (zones === undefined || query.dnsClass !== Class.IN) return undefined;
   const entry = zones.entryFor(query.name, query.type, asker.tenant);
   if (entry === undefined) return zones.alone ? NOT_OURS : undefined;
-  if ('reason' in entry) return entry.reason === 'expired' ? EXPIRED : NOT_READY;
+  if ('reason' in entry) {
+    if (zones.fallsBack(entry)) return undefined;
+    return entry.reason === 'expired' ? EXPIRED : NOT_READY;
+  }
   const answer = answerFromZones(zones.finder(asker.tenant), query);
   if (answer === undefined) return NOT_READY;
   const { message, isOfOneZone, outside } = answer;

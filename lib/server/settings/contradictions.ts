@@ -138,6 +138,14 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
     const rest = pick(upstream, ['subnetIpv4Prefix', 'subnetIpv6Prefix', 'subnetNames']);
     useless(inside('upstream', rest), 'upstream.clientSubnet is not forward');
   }
+  for (const { name, serves, fallback } of options.zones ?? []) {
+    if (serves === 'recursion' && (!recurses || options.zonesOnly === true)) {
+      useless([`zones: ${name}: serves`], 'nothing is resolved from the root');
+    }
+    if (fallback === true && options.zonesOnly === true) {
+      useless([`zones: ${name}: fallback`], 'nothing is resolved for anybody (zonesOnly)');
+    }
+  }
   const places = Object.values(groups).flat();
   const { discover = 'never' } = upstream;
   const mayFind = places.some(one => isPlain(one) && (discover === 'all' || hasName(one)));

@@ -34,6 +34,14 @@ function parsePeer(text: string): PeerPlace {
   return { place, key };
 }
 
+/** In `notify`: the zone's name servers, with a key perhaps. */
+const NAME_SERVERS = /^\s*ns(?:\s+key\s+(\S+))?\s*$/;
+
+function parseNotified(text: string): void {
+  if (!NAME_SERVERS.test(text)) parsePeer(text);
+  else if (keyIn(text) !== undefined) encodeName(keyIn(text)!);
+}
+
 const tsigKey = section({
   name: { schema: domainName, change: 'live', why: 'Its name, the same at both ends.' },
   algorithm: {
@@ -92,9 +100,9 @@ export const transferRows = {
     why: 'Of a secondary: whom it is had from, in this order: `192.0.2.1`, `192.0.2.1:5300 key NAME`, `tls://192.0.2.1#ns1.example key NAME`.',
   },
   notify: {
-    schema: peers,
+    schema: z.array(parsed(parseNotified)).max(64).default([]),
     change: 'live',
-    why: 'Who is told of changes (NOTIFY), written as primaries are.',
+    why: 'Who is told of changes (NOTIFY), written as primaries are; `ns`, or `ns key NAME`: the servers of its NS set but for the primary that its SOA names (RFC 1996), at port 53, as this server resolves their names. By default nobody.',
   },
   allowTransfer: {
     schema: accessRules,
@@ -210,6 +218,7 @@ export interface ZoneTransferSettings {
   catalog?: string;
   group?: string;
   type?: 'primary' | 'secondary' | 'catalog';
+  serves?: 'clients' | 'recursion';
   members?: MemberSettings & {
     maxZones: number;
     allowedNames: readonly string[];
@@ -270,6 +279,7 @@ export function transferOptionsOf(zone: ZoneTransferSettings, keys: TsigKeys): T
       const { place, key } = parsePeer(text);
       return { server: place.at!, key: key === undefined ? undefined : keys.find(nameOf(key)) };
     });
+  const servers = zone.notify.map(text => NAME_SERVERS.exec(text)).find(one => one !== null);
   const allowUpdate = zone.allowUpdate.map(({ key, names, types }): UpdateRule => ({
     key: nameOf(key),
     names: names.map(nameOf),
@@ -278,11 +288,13 @@ export function transferOptionsOf(zone: ZoneTransferSettings, keys: TsigKeys): T
   return {
     apex: nameOf(zone.name),
     primaries: peersOf(zone.primaries),
-    notify: peersOf(zone.notify),
+    notify: peersOf(zone.notify.filter(text => !NAME_SERVERS.test(text))),
+    notifyServers: servers && { key: servers[1] === undefined ? undefined : keys.find(nameOf(servers[1])) },
     allowTransfer: zone.allowTransfer.map(text => parseAccessRule(text, '')),
     allowNotify: zone.allowNotify.map(text => parseAccessRule(text, '')),
     allowUpdate,
     needsDigest: zone.requireDigest,
+    isHeld: zone.serves === 'recursion',
   };
 }
 

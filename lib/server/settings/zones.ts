@@ -23,6 +23,16 @@ const zone = section({
     change: 'live',
     why: 'Names of views whose clients it is for; by default for everybody. A zone of a view goes before one of the same name for everybody.',
   },
+  serves: {
+    schema: z.enum(['clients', 'recursion']).default('clients'),
+    change: 'live',
+    why: '`clients`: its names are answered with authority. `recursion`: it is no answer of this server; its recursion asks it in the place of its servers, as a local copy of the root (RFC 8806), and those again for as long as it is not there or has expired.',
+  },
+  fallback: {
+    schema: z.boolean().default(false),
+    change: 'live',
+    why: 'Of a zone that serves clients: while it is not there, or has expired, its names are resolved as if there was no such zone, instead of SERVFAIL.',
+  },
   ...transferRows,
   ...catalogRows,
 });
@@ -68,6 +78,12 @@ function wrongOfType(zone: ZoneSettings): Wrong | undefined {
   }
   if (makeDigest && (type !== 'primary' || allowUpdate.length > 0)) {
     return { path: ['makeDigest'], message: 'expected it of a primary zone without updates only' };
+  }
+  if (zone.serves === 'recursion' && (type === 'catalog' || views.length > 0)) {
+    return { path: ['serves'], message: 'expected clients of a catalog, and of a zone of some views' };
+  }
+  if (zone.fallback && (type === 'catalog' || zone.serves === 'recursion')) {
+    return { path: ['fallback'], message: 'expected it of a zone that serves clients only' };
   }
   if (views.length > 0 && (type !== 'primary' || allowTransfer.length + allowUpdate.length + notify.length > 0)) {
     return { path: ['views'], message: 'expected none of a zone that comes from other servers, or goes to them' };

@@ -2,13 +2,10 @@
 import { flagsOf, opcodeFlags, opcodeOf, setFlags } from '../../wire/flags.js';
 import { Flag, HEADER_SIZE, MAX_MESSAGE_SIZE } from '../../wire/iana.js';
 import { questionEnd } from '../../wire/message.js';
-import { findOpt, writeBareOpt } from '../../wire/opt.js';
+import { findOpt, padded, REPLY_BLOCK, UDP_OCTETS, writeBareOpt } from '../../wire/opt.js';
 import type { TsigKey } from '../tsig/key.js';
 import { signMessage } from '../tsig/mac.js';
 import type { TsigRecord } from '../tsig/record.js';
-
-/** Octets of a reply over UDP (RFC 9715 section 3.1). */
-export const UDP_OCTETS = 1232;
 
 /**
  * A reply without records: the request's id, opcode, RD and question, and an OPT where it had one (RFC 6891 section 7).
@@ -41,16 +38,17 @@ export interface Signing {
 /**
  * The reply as it is sent: signed where the request was, cut to its header and question where it has no room.
  * @param most octets that it may have
+ * @param pads it is padded before it is signed, as nobody can do afterwards; whoever sends it pads the others
  * @param now seconds since 1970
  */
 export function sealed(
   reply: Uint8Array,
   request: Uint8Array,
-  { signing, most, now }: { signing: Signing | undefined; most: number; now: number },
+  { signing, most, pads, now }: { signing: Signing | undefined; most: number; pads: boolean; now: number },
 ): Uint8Array | undefined {
   if (signing === undefined) return reply.length <= most ? reply : truncatedReply(request);
   const args = { key: signing.key, now, requestMac: signing.tsig.mac };
-  const signed = signMessage(reply, args)?.message;
+  const signed = signMessage(pads ? padded(reply, REPLY_BLOCK) : reply, args)?.message;
   if (signed !== undefined && signed.length <= most) return signed;
   return signMessage(truncatedReply(request), args)?.message;
 }

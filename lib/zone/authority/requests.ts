@@ -6,17 +6,19 @@
 import type { Clock } from '../../base/clock.js';
 import { ShardnsError } from '../../base/errors.js';
 import { clientOf } from '../../base/client-shares.js';
+import { inSlices } from '../../base/slices.js';
 import type { Logger } from '../../base/log.js';
-import { opcodeOf } from '../../wire/flags.js';
+import { flagsOf, opcodeOf } from '../../wire/flags.js';
 import { Class, Flag, HEADER_SIZE, Opcode, Rcode, Type } from '../../wire/iana.js';
 import { decodeMessage, questionEnd } from '../../wire/message.js';
 import { equalNames, foldName, isAtOrBelow, nameToText } from '../../wire/name.js';
-import { toldUdpSize } from '../../wire/opt.js';
+import { findOpt, findOption, OptionCode, toldUdpSize } from '../../wire/opt.js';
 import { word } from '../../wire/record-walk.js';
 import { type AccessClient, isAllowed } from '../access.js';
 import type { ZoneLink } from '../links.js';
-import { outgoing, outgoingDatagram } from '../outgoing.js';
+import { making, type Outgoing, outgoingDatagram } from '../outgoing.js';
 import { serialOf } from '../soa.js';
+import { asksExpire, tellingExpire, withoutExpire } from '../transfer/expire.js';
 import { TransferPlaces } from '../transfer/places.js';
 import type { TransferQuestion } from '../transfer/transfer-message.js';
 import type { TransferWriter } from '../transfer/transfer-writer.js';
@@ -25,6 +27,7 @@ import { answerBadRequest, checkRequest } from '../tsig/mac.js';
 import { tsigErrorName } from '../tsig/record.js';
 import { TsigStreamSigner } from '../tsig/stream.js';
 import { applyUpdate, isSigned } from '../update/apply-update.js';
+import type { Zone } from '../zone.js';
 import { Replays } from '../update/replays.js';
 import { readUpdate } from '../update/update-message.js';
 import { bareReply, mostOctets, sealed, type Signing } from './replies.js';
@@ -80,6 +83,8 @@ interface Request {
   readonly access: AccessClient;
   readonly signing: Signing | undefined;
   readonly most: number;
+  /** Replies are padded: it came encrypted, and padded itself (RFC 7830 section 4). */
+  readonly pads: boolean;
   readonly reply: AuthorityReply;
 }
 
@@ -95,6 +100,7 @@ export class AuthorityRequests {
   /** Updates of a zone follow one another. */
   readonly #updating = new WeakMap<ZoneLink, { last: Promise<unknown>; waiting: number }>();
   readonly #sources = new Set<MessageSource>();
+  #isClosed = false;
 
   constructor(private readonly parts: RequestParts) {}
 
@@ -123,6 +129,7 @@ export class AuthorityRequests {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const source of this.#sources) source.close();
   }
 
@@ -139,15 +146,17 @@ export class AuthorityRequests {
     if (verdict.status === 'malformed') return reply(bareReply(message, Rcode.FORMERR));
     const isEncrypted = asker.protocol === 'tls' || asker.protocol === 'https';
     const access = { address: asker.client.address, isEncrypted };
+    const pads = isEncrypted && findOption(message, OptionCode.padding) !== undefined;
     if (verdict.status === 'bad') {
       this.stats.tsig[tsigErrorName(verdict.error) as keyof RequestStats['tsig']]++;
       return reply(answerBadRequest(bareReply(message, Rcode.NOTAUTH), verdict, clock.wallSeconds()));
     }
     if (verdict.status === 'unsigned') {
-      return this.#dispatch({ message, asker, access, signing: undefined, most, reply });
+      return this.#dispatch({ message, asker, access, signing: undefined, most, pads, reply });
     }
     const { key, tsig, unsigned } = verdict;
-    this.#dispatch({ message: unsigned, asker, access: { ...access, key }, signing: { key, tsig }, most, reply });
+    const known = { ...access, key };
+    this.#dispatch({ message: unsigned, asker, access: known, signing: { key, tsig }, most, pads, reply });
   }
 
   #dispatch(request: Request): void {
@@ -160,14 +169,27 @@ export class AuthorityRequests {
     if (opcode === Opcode.NOTIFY) return this.#notify(request, type);
     const isOfZone = opcode === Opcode.QUERY && (type === Type.AXFR || type === Type.IXFR);
     if (isOfZone) return this.#transfer(request, type, end);
-    this.parts.answer(message, request.asker, octets => {
-      // What the listener sends is its own; this is signed, so a copy.
-      request.reply(octets && this.#sealed(request, Uint8Array.from(octets)));
+    // As anybody would be told it who does not ask how long the zone lives: else it would be for here again.
+    const asked = type === Type.SOA ? withoutExpire(message) : message;
+    this.parts.answer(asked, request.asker, octets => {
+      // What the listener sends is its own; more is added to this, so a copy.
+      let reply: Uint8Array | undefined = octets && Uint8Array.from(octets);
+      if (reply !== undefined && type === Type.SOA && asksExpire(message)) reply = this.#withExpire(reply, end);
+      request.reply(reply && this.#sealed(request, reply));
     });
   }
 
-  #sealed({ message, signing, most }: Request, reply: Uint8Array): Uint8Array | undefined {
-    return sealed(reply, message, { signing, most, now: this.parts.clock.wallSeconds() });
+  /** Where it is the SOA that the zone has (RFC 7314 section 3). @param end of the question */
+  #withExpire(reply: Uint8Array, end: number): Uint8Array {
+    const apex = foldName(reply, HEADER_SIZE, end - 4);
+    const link = this.parts.link(apex);
+    const soa = link?.zone && decodeMessage(reply).answers.find(one => one.type === Type.SOA);
+    const isZones = soa !== undefined && equalNames(soa.name, apex) && serialOf(soa) === link!.zone!.serial;
+    return isZones && (flagsOf(reply) & Flag.AA) !== 0 ? tellingExpire(reply, link!.expireSeconds) : reply;
+  }
+
+  #sealed({ message, signing, most, pads }: Request, reply: Uint8Array): Uint8Array | undefined {
+    return sealed(reply, message, { signing, most, pads, now: this.parts.clock.wallSeconds() });
   }
   #say(request: Request, rcode: number, flags = 0): void {
     request.reply(this.#sealed(request, bareReply(request.message, rcode, flags)));
@@ -211,7 +233,13 @@ export class AuthorityRequests {
       if (soa === undefined || soa.data.length < 22) return refuse(Rcode.FORMERR);
       theirs = serialOf(soa);
     }
-    const question: TransferQuestion = { id: word(message, 0), apex, type: type as TransferQuestion['type'] };
+    const expireSeconds = asksExpire(message) ? link.expireSeconds : undefined;
+    const question: TransferQuestion = {
+      id: word(message, 0),
+      apex,
+      type: type as TransferQuestion['type'],
+      opt: findOpt(message) > 0 ? { expireSeconds, pads: request.pads } : undefined,
+    };
     if (asker.protocol === 'udp') {
       transfers.differences++;
       const reply = outgoingDatagram(zone, question, theirs!, link.journal, request.most);
@@ -219,12 +247,31 @@ export class AuthorityRequests {
     }
     const place = clientOf(asker.client.address);
     if (!this.#places.take(place)) return refuse(Rcode.SERVFAIL);
-    const { kind, writer } = outgoing(zone, question, theirs, link.journal);
-    transfers[kind]++;
+    void this.#sendWhenMade(request, zone, making(zone, question, theirs, link.journal), place);
+  }
+
+  /** Never rejects. @param place that it has until it is over */
+  async #sendWhenMade(request: Request, zone: Zone, steps: Iterator<void, Outgoing>, place: string): Promise<void> {
+    let isBegun = false;
+    try {
+      const outgoing = await inSlices(steps, this.parts.clock);
+      isBegun = !this.#isClosed;
+      if (isBegun) this.#send(request, zone, outgoing, place);
+      else request.reply(undefined);
+    } catch (error) {
+      this.#broke(error, request.message, request.reply);
+    } finally {
+      if (!isBegun) this.#places.release(place);
+    }
+  }
+
+  #send(request: Request, zone: Zone, { kind, writer }: Outgoing, place: string): void {
+    const { access } = request;
+    this.stats.transfers[kind]++;
     const source = this.#sourceOf(writer, request, () => {
       this.#places.release(place);
       const { messages, records } = writer;
-      const fields = { zone: nameToText(apex), serial: zone.serial, to: access.address, kind, messages, records };
+      const fields = { zone: zone.name, serial: zone.serial, to: access.address, kind, messages, records };
       this.parts.log.info(fields, 'a zone was sent');
     });
     let first: Uint8Array | undefined;

@@ -5,6 +5,10 @@ import { Class, Type } from '../../wire/iana.js';
 import type { ResourceRecord } from '../../wire/message.js';
 import { encodeName, nameToText } from '../../wire/name.js';
 import { encodeRdata } from '../../wire/rdata.js';
+import { differenceOf } from '../changes.js';
+import { isNewer, serialAfter } from '../serial.js';
+import { ZoneBuilder } from '../zone-builder.js';
+import { Zone } from '../zone.js';
 
 export interface ListedZone {
   /** Folded. */
@@ -44,4 +48,26 @@ export function makeCatalog(apex: Uint8Array, serial: number, zones: Iterable<Li
     records.push(record(below('group', label, 'zones'), Type.TXT, Uint8Array.of(text.length, ...text)));
   }
   return records;
+}
+
+/**
+ * The version of a catalog that lists these; its serial is the time, so that it goes on over restarts.
+ * @param now seconds since 1970
+ * @returns undefined where `before` lists them too
+ */
+export function nextCatalog(
+  { apex, zones }: { apex: Uint8Array; zones: readonly ListedZone[] },
+  before: Zone | undefined,
+  now: number,
+): Zone | undefined {
+  const versionOf = (serial: number): Zone => {
+    const builder = new ZoneBuilder(apex);
+    for (const record of makeCatalog(apex, serial, zones)) builder.add(record);
+    return new Zone(apex, builder.build());
+  };
+  const serial = now >>> 0;
+  if (before === undefined) return versionOf(serial);
+  const { removed, added } = differenceOf(before, versionOf(before.serial));
+  if (removed.length + added.length === 0) return undefined;
+  return versionOf(isNewer(serial, before.serial) ? serial : serialAfter(before.serial));
 }

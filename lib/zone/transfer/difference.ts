@@ -37,22 +37,29 @@ export interface Condensed {
   readonly notThere: readonly ResourceRecord[];
 }
 
+/** Records that are looked at in one step: some milliseconds. */
+const RECORDS_OF_STEP = 512;
+
 /**
  * Several differences, of which each begins where the one before ends, as one: what comes and goes on the way is in none
- * (RFC 1995 section 5). A record that goes with one TTL and comes with another stays in both.
+ * (RFC 1995 section 5). A record that goes with one TTL and comes with another stays in both. In steps: a million records take
+ * a second and more.
  */
-export function condensed(differences: readonly Difference[]): Condensed {
+export function* condensing(differences: readonly Difference[]): Generator<void, Condensed> {
+  let done = 0;
   const deleted = new Map<string, ResourceRecord>();
   const added = new Map<string, ResourceRecord>();
   const there = new Map<string, ResourceRecord>();
   const notThere = new Map<string, ResourceRecord>();
   for (const one of differences) {
     for (const record of one.deleted) {
+      if (++done % RECORDS_OF_STEP === 0) yield;
       const key = recordKey(record);
       if (!added.delete(key)) deleted.set(key, record);
       else if (!deleted.has(key) && !there.has(key)) notThere.set(key, record);
     }
     for (const record of one.added) {
+      if (++done % RECORDS_OF_STEP === 0) yield;
       const key = recordKey(record);
       const gone = deleted.get(key);
       if (gone?.ttl === record.ttl) {

@@ -3,21 +3,24 @@
 import type { Clock } from '../../base/clock.js';
 import { ShardnsError } from '../../base/errors.js';
 import type { Random } from '../../base/random.js';
-import { verifyZonemd } from '../../dnssec/zonemd.js';
+import { inSlices } from '../../base/slices.js';
+import { verifyingZonemd } from '../../dnssec/zonemd.js';
 import { flagsOf, headerRcode } from '../../wire/flags.js';
-import { Flag, rcodeName, Type } from '../../wire/iana.js';
+import { Flag, Rcode, rcodeName, Type } from '../../wire/iana.js';
 import { DecodedResponse, type ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldName } from '../../wire/name.js';
+import { findOpt } from '../../wire/opt.js';
 import { isSameRdata } from '../../wire/rdata-layout.js';
 import { word } from '../../wire/record-walk.js';
-import { changeZone } from '../changes.js';
+import { changing } from '../changes.js';
 import { isNewer } from '../serial.js';
 import { serialOf } from '../soa.js';
 import { labelsAbove, ZoneBuilder, type ZoneLimits } from '../zone-builder.js';
 import { soaFields, Zone } from '../zone.js';
-import { condensed, type Difference } from './difference.js';
+import { condensing, type Difference } from './difference.js';
+import { toldExpire } from './expire.js';
 import { type OpenStream, type PeerServer, PrimaryConnection } from './primary-connection.js';
-import { differencesQuestion, soaQuestion, wholeQuestion } from './questions.js';
+import { differencesQuestion, soaQuestion, wholeQuestion, withOpt } from './questions.js';
 import { type TransferOutcome, TransferReader } from './transfer-reader.js';
 
 export interface FetchLimits extends ZoneLimits {
@@ -44,7 +47,10 @@ export interface FetchArgs {
   readonly needsDigest?: boolean;
 }
 
-export type Fetched =
+/** What came, and what its primary says is left of the zone's time in seconds (RFC 7314); undefined: it says nothing. */
+export type Fetched = Had & { readonly expireSeconds?: number };
+
+type Had =
   /** The primary has nothing newer; `behind`: it has something older. */
   | { readonly kind: 'current'; readonly behind: boolean; readonly serial: number }
   | {
@@ -72,26 +78,37 @@ export async function fetchZone(
     isCalledOff = true;
     connection?.close();
   });
-  const connected = (): PrimaryConnection => {
+  const checkWanted = (): void => {
     if (isCalledOff) throw new ShardnsError('ERR_SHARDNS_ABORTED', 'the transfer was called off');
+  };
+  const connected = (): PrimaryConnection => {
+    checkWanted();
     if (connection?.isUsable !== true) connection = new PrimaryConnection(peer, tools, limits.transferMs);
     return connection;
   };
   try {
-    return await new Fetch(args, tools, connected).run();
+    return await new Fetch(args, tools, { connected, checkWanted }).run();
   } finally {
     connection?.close();
   }
 }
 
 class Fetch {
+  #expireSeconds: number | undefined;
+  #knowsEdns = true;
+
   constructor(
     private readonly args: FetchArgs,
     private readonly tools: FetchTools,
-    private readonly connection: () => PrimaryConnection,
+    private readonly way: { connected: () => PrimaryConnection; checkWanted: () => void },
   ) {}
 
   async run(): Promise<Fetched> {
+    const had = await this.#run();
+    return { ...had, expireSeconds: this.#expireSeconds };
+  }
+
+  async #run(): Promise<Had> {
     const { current, whole } = this.args;
     if (current === undefined || whole === true) return this.#whole();
     const serial = serialOf(await this.#askSoa());
@@ -102,6 +119,35 @@ class Fetch {
     return found ?? this.#whole();
   }
 
+  /** With an OPT; without one where a server does not know what that is (RFC 6891 section 7). */
+  async #ask(query: Uint8Array, take: (message: Uint8Array) => boolean): Promise<void> {
+    let isRefused = false;
+    let isFirst = true;
+    try {
+      if (this.#knowsEdns) {
+        await this.way.connected().ask(withOpt(query), message => {
+          isRefused = isFirst && refusesOpt(message);
+          isFirst = false;
+          if (isRefused) throw new ShardnsError('ERR_SHARDNS_MESSAGE', 'it does not know EDNS');
+          this.#expireSeconds = toldExpire(message) ?? this.#expireSeconds;
+          return take(message);
+        });
+        return;
+      }
+    } catch (error) {
+      if (!isRefused) throw error;
+      this.#knowsEdns = false;
+    }
+    await this.way.connected().ask(query, take);
+  }
+
+  /** Queries have their turns meanwhile, and it may be called off. */
+  async #inSlices<T>(steps: Iterator<void, T>): Promise<T> {
+    const result = await inSlices(steps, this.tools.clock);
+    this.way.checkWanted();
+    return result;
+  }
+
   #about(): { id: number; apex: Uint8Array } {
     return { id: this.tools.random.uint32() & 0xffff, apex: this.args.apex };
   }
@@ -109,7 +155,7 @@ class Fetch {
   async #askSoa(): Promise<ResourceRecord> {
     const about = this.#about();
     let soa: ResourceRecord | undefined;
-    await this.connection().ask(soaQuestion(about), message => {
+    await this.#ask(soaQuestion(about), message => {
       soa = this.#readSoa(message, about.id);
       return true;
     });
@@ -131,7 +177,7 @@ class Fetch {
   }
 
   /** Undefined where all of the zone has to be had. */
-  async #differences(current: Zone): Promise<Fetched | undefined> {
+  async #differences(current: Zone): Promise<Had | undefined> {
     const about = this.#about();
     const asked = { ...about, type: Type.IXFR };
     const { outcome, octets, records, built, tryWhole } = await this.#transfer(
@@ -141,19 +187,19 @@ class Fetch {
     );
     if (tryWhole !== undefined || outcome === undefined) return undefined;
     if (outcome.kind === 'current') return { kind: 'current', serial: outcome.serial, behind: false };
-    if (outcome.kind === 'whole') return this.#built(built!, octets, records);
-    const applied = applyDifferences(current, outcome.list, this.args.limits);
+    if (outcome.kind === 'whole') return await this.#built(built!, octets, records);
+    const applied = await this.#inSlices(applying(current, outcome.list, this.args.limits));
     if (typeof applied === 'string') return undefined;
-    this.#checkDigest(applied.zone);
+    await this.#checkDigest(applied.zone);
     return { kind: 'new', ...applied, octets, records };
   }
 
-  async #whole(): Promise<Fetched> {
+  async #whole(): Promise<Had> {
     const about = this.#about();
     const asked = { ...about, type: Type.AXFR };
     const { built, octets, records } = await this.#transfer(asked, wholeQuestion(about), undefined);
     const { current } = this.args;
-    const fetched = this.#built(built!, octets, records);
+    const fetched = await this.#built(built!, octets, records);
     if (fetched.kind === 'new' && current !== undefined && this.args.whole !== true) {
       const { serial } = fetched.zone;
       if (!isNewer(serial, current.serial)) return { kind: 'current', serial, behind: serial !== current.serial };
@@ -161,11 +207,11 @@ class Fetch {
     return fetched;
   }
 
-  #built(builder: ZoneBuilder, octets: number, records: number): Fetched {
+  async #built(builder: ZoneBuilder, octets: number, records: number): Promise<Had> {
     const { apex } = this.args;
-    const zone = new Zone(apex, builder.build());
+    const zone = new Zone(apex, await this.#inSlices(builder.building()));
     checkServable(zone);
-    this.#checkDigest(zone);
+    await this.#checkDigest(zone);
     return { kind: 'new', zone, difference: undefined, octets, records };
   }
 
@@ -195,9 +241,8 @@ class Fetch {
     const reader = new TransferReader(asked, ours, sink, bounds);
     let outcome: TransferOutcome | undefined;
     let tryWhole: string | undefined;
-    const connection = this.connection();
     try {
-      await connection.ask(query, message => {
+      await this.#ask(query, message => {
         const step = reader.push(message);
         if (step === 'more') return false;
         if ('done' in step) {
@@ -213,14 +258,22 @@ class Fetch {
     return { outcome, built, octets: reader.octets, records: reader.records, tryWhole };
   }
 
-  #checkDigest(zone: Zone): void {
+  async #checkDigest(zone: Zone): Promise<void> {
     const { needsDigest } = this.args;
-    if (needsDigest !== true && zone.rrset(zone.apexNode, Type.ZONEMD) < 0) return;
-    const verdict = verifyZonemd(zone.apex, zone.records());
+    const zonemd = zone.recordsAt(zone.apexNode, Type.ZONEMD).map(one => one.data);
+    if (needsDigest !== true && zonemd.length === 0) return;
+    const { apex, serial } = zone;
+    const verdict = await this.#inSlices(verifyingZonemd({ apex, serial, zonemd, records: () => zone.records() }));
     if (verdict.status === 'failed' || (verdict.status === 'none' && needsDigest === true)) {
       throw new ShardnsError('ERR_SHARDNS_MESSAGE', `zone ${zone.name} ${zone.serial}: ${verdict.reason} (ZONEMD)`);
     }
   }
+}
+
+/** An error without an OPT, though the question had one. */
+function refusesOpt(message: Uint8Array): boolean {
+  const rcode = message.length < 12 ? Rcode.NOERROR : headerRcode(message);
+  return (rcode === Rcode.FORMERR || rcode === Rcode.NOTIMP) && findOpt(message) === 0;
 }
 
 /** A zone that nobody can be referred to is none (RFC 1035 section 5.2). */
@@ -238,17 +291,16 @@ export function hasRecord(zone: Zone, record: ResourceRecord): boolean {
 }
 
 /** The zone that a chain of differences leads to, and the chain as one; or why it does not fit. */
-export function applyDifferences(
-  zone: Zone,
-  list: readonly Difference[],
-  limits: ZoneLimits,
-): { zone: Zone; difference: Difference } | string {
-  const { difference, there, notThere } = condensed(list);
+export type Applied = { zone: Zone; difference: Difference } | string;
+
+/** In steps, each of which takes some milliseconds. */
+export function* applying(zone: Zone, list: readonly Difference[], limits: ZoneLimits): Generator<void, Applied> {
+  const { difference, there, notThere } = yield* condensing(list);
   if (serialOf(difference.before) !== zone.serial) return `differences from serial ${serialOf(difference.before)}`;
   if (there.some(one => !hasRecord(zone, one))) return 'a record goes that is not there';
   if (notThere.some(one => hasRecord(zone, one))) return 'a record comes that is there';
   try {
-    const changed = changeZone(
+    const changed = yield* changing(
       zone,
       { removed: [zone.soa, ...difference.deleted], added: [difference.after, ...difference.added] },
       limits,

@@ -3,8 +3,8 @@
 //
 // Bounds: `versions` differences and `octets` of them; the oldest go first. A difference that has more than `octets` alone
 // empties it: the whole zone is no more then.
-import { type Difference, fromSerial, toSerial } from './difference.js';
-import { decodeDifference, encodeDifference } from './record-octets.js';
+import { type Difference, fromSerial, octetsOf, toSerial } from './difference.js';
+import { encodeDifference } from './record-octets.js';
 
 export interface JournalLimits {
   readonly versions: number;
@@ -43,11 +43,11 @@ export class Journal {
     return this.#entries;
   }
 
-  /** One that does not begin where the last one ended leaves nothing before it. @returns what was added */
-  add(difference: Difference): JournalEntry {
-    const entry = entryOf(difference);
-    this.addEntry(entry);
-    return entry;
+  /** One that does not begin where the last one ended leaves nothing before it. */
+  add(difference: Difference): void {
+    // Not even made into octets, which takes long where there are many.
+    if (octetsOf(difference) > this.limits.octets) this.clear();
+    else this.addEntry(entryOf(difference));
   }
 
   addEntry(entry: JournalEntry): void {
@@ -67,10 +67,10 @@ export class Journal {
     this.#octets = 0;
   }
 
-  /** All differences from that version on; undefined where it is not among them. Empty for the last one itself. */
-  from(serial: number): Difference[] | undefined {
+  /** All entries from that version on; undefined where it is not among them. Empty for the last one itself. */
+  since(serial: number): JournalEntry[] | undefined {
     if (serial === this.last) return [];
     const first = this.#entries.findIndex(one => one.from === serial);
-    return first < 0 ? undefined : this.#entries.slice(first).map(one => decodeDifference(one.octets));
+    return first < 0 ? undefined : this.#entries.slice(first);
   }
 }

@@ -10,6 +10,7 @@ import { ShardnsError } from '../../base/errors.js';
 import type { Random } from '../../base/random.js';
 import { frame, MessageReader } from '../../transport/framing.js';
 import type { ServerAddress } from '../../transport/transport.js';
+import { padded, QUERY_BLOCK } from '../../wire/opt.js';
 import type { TsigKey } from '../tsig/key.js';
 import { signMessage } from '../tsig/mac.js';
 import { TsigStreamChecker } from '../tsig/stream.js';
@@ -80,21 +81,22 @@ export class PrimaryConnection {
 
   /**
    * Asks, and hands over what comes until that was the last message.
-   * @param query with its id; it is signed here
+   * @param query with its id; it is padded here, where it goes over TLS and has an OPT (RFC 8467), and signed
    * @throws {ShardnsError} ERR_SHARDNS_TIMEOUT, ERR_SHARDNS_UPSTREAM, ERR_SHARDNS_MESSAGE (what came is not signed as it
    * should be); the connection is closed then
    */
   ask(query: Uint8Array, take: TakeMessage): Promise<void> {
-    const { key } = this.peer;
+    const { key, server } = this.peer;
     return new Promise((resolve, reject) => {
       if (this.#error !== undefined) {
         reject(this.#error);
         return;
       }
-      const signed = key && signMessage(query, { key, now: this.tools.clock.wallSeconds() });
+      const whole = server.tls === undefined ? query : padded(query, QUERY_BLOCK);
+      const signed = key && signMessage(whole, { key, now: this.tools.clock.wallSeconds() });
       const checker = key && signed && new TsigStreamChecker(key, signed.mac);
       this.#asked = { take, checker, resolve, reject };
-      const framed = frame(signed?.message ?? query);
+      const framed = frame(signed?.message ?? whole);
       if (this.#isOpen) {
         this.#stream.write(framed);
         this.#watch(SILENCE_MS, 'nothing came');

@@ -3,6 +3,8 @@
 import { opcodeFlags } from '../../wire/flags.js';
 import { Class, Flag, Opcode, Type } from '../../wire/iana.js';
 import { encodeMessage, type ResourceRecord } from '../../wire/message.js';
+import { UDP_OCTETS, withBareOpt } from '../../wire/opt.js';
+import { askingExpire } from './expire.js';
 
 interface About {
   readonly id: number;
@@ -26,6 +28,9 @@ export const wholeQuestion = (about: About): Uint8Array =>
 /** @param soa the one that is served here: its serial says from where on differences are wanted */
 export const differencesQuestion = (about: About, soa: ResourceRecord): Uint8Array =>
   encodeMessage({ ...question(about, Type.IXFR), authorities: [soa] })!;
+
+/** The same questions as they are asked first: with an OPT, and how long the zone lives (RFC 7314 section 2). */
+export const withOpt = (query: Uint8Array): Uint8Array => askingExpire(withBareOpt(query, UDP_OCTETS));
 
 /** @param soa of the new version: a hint */
 export const notification = (about: About, soa: ResourceRecord): Uint8Array =>

@@ -61,8 +61,11 @@ export function encodeDifference(difference: Difference): Buffer {
   return out.subarray(0, at);
 }
 
-/** @throws {ShardnsError} ERR_SHARDNS_MESSAGE for octets that are none */
-export function decodeDifference(octets: Uint8Array): Difference {
+/** Records that are read in one step: some milliseconds. */
+const RECORDS_OF_STEP = 512;
+
+/** The difference that octets are, in steps. @throws {ShardnsError} ERR_SHARDNS_MESSAGE for octets that are none */
+export function* decoding(octets: Uint8Array): Generator<void, Difference> {
   if (octets.length < HEAD) throw cutOff(0);
   const count = new DataView(octets.buffer, octets.byteOffset).getUint32(0);
   let at = HEAD;
@@ -73,10 +76,16 @@ export function decodeDifference(octets: Uint8Array): Difference {
   };
   const before = take();
   const deleted: ResourceRecord[] = [];
-  for (let i = 0; i < count; i++) deleted.push(take());
+  for (let i = 0; i < count; i++) {
+    deleted.push(take());
+    if (i % RECORDS_OF_STEP === 0) yield;
+  }
   const after = take();
   const added: ResourceRecord[] = [];
-  while (at < octets.length) added.push(take());
+  while (at < octets.length) {
+    added.push(take());
+    if (added.length % RECORDS_OF_STEP === 0) yield;
+  }
   return { before, after, deleted, added };
 }
 

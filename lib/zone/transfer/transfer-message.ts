@@ -14,6 +14,15 @@ export interface TransferQuestion {
   /** The zone's apex, folded. */
   readonly apex: Uint8Array;
   readonly type: typeof Type.AXFR | typeof Type.IXFR;
+  /** What the OPT of the reply is to have; undefined: the question has none, and neither has the reply. */
+  readonly opt?: TransferOpt;
+}
+
+export interface TransferOpt {
+  /** Told in the first message (RFC 7314). */
+  readonly expireSeconds?: number;
+  /** Each message is padded, so that its length tells less of the zone (RFC 9103, padding of AXoT responses). */
+  readonly pads: boolean;
 }
 
 const MAX_TTL = 0x7fff_ffff;

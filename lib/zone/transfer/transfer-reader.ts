@@ -3,12 +3,14 @@
 // is a zone, or fits the one there is, is a question for whoever takes it.
 //
 // Bounds: `limits` in octets of messages and in records, which whoever asks sets; of a difference as much is held as came.
-// Time is bounded by whoever reads the connection. A message without records ends it: it could go on for ever.
+// Time is bounded by whoever reads the connection. A message without records ends it, unless it is padding, whose octets
+// count.
 import { ShardnsError } from '../../base/errors.js';
 import { Rcode, Type } from '../../wire/iana.js';
 import type { ResourceRecord } from '../../wire/message.js';
 import { equalNames, foldedName, isAtOrBelow } from '../../wire/name.js';
 import { sameOctets } from '../../base/octets.js';
+import { findOption, OptionCode } from '../../wire/opt.js';
 import { word } from '../../wire/record-walk.js';
 import { isNewer } from '../serial.js';
 import { serialOf } from '../soa.js';
@@ -86,7 +88,9 @@ export class TransferReader {
       return this.#fail(begun.reason, isIxfr && isNone);
     }
     this.messages++;
-    if (word(message, 6) === 0) return this.#fail('a message without records', isIxfr && this.messages === 1);
+    if (word(message, 6) === 0 && (this.messages === 1 || findOption(message, OptionCode.padding) === undefined)) {
+      return this.#fail('a message without records', isIxfr && this.messages === 1);
+    }
     let wrong: string | undefined;
     try {
       wrong = eachAnswer(message, begun, record => this.#take(record));

@@ -9,8 +9,9 @@ import { Class, Flag, HEADER_SIZE, MAX_MESSAGE_SIZE, MAX_NAME_SIZE, typeName } f
 import type { ResourceRecord } from '../../wire/message.js';
 import { nameToText, plainNameLength } from '../../wire/name.js';
 import { NameWriter } from '../../wire/name-writer.js';
+import { OptionCode, REPLY_BLOCK, UDP_OCTETS, writeBareOpt } from '../../wire/opt.js';
 import { compressibleNames, octetsBeforeNames } from '../../wire/rdata-layout.js';
-import type { TransferQuestion } from './transfer-message.js';
+import type { TransferOpt, TransferQuestion } from './transfer-message.js';
 
 /** A record where it lies: the owner's first `ownerLength` octets, the data's `length` octets from `at` on. */
 export interface RecordPlace {
@@ -39,6 +40,10 @@ export const MESSAGE_OCTETS = 16_384;
 /** What a pointer reaches. */
 const REACH = 1 << 14;
 const FIXED = 10;
+/** Of an OPT with the EXPIRE option. */
+const MOST_OPT = writeBareOpt.octets + 8;
+/** What padding leaves for a signature. */
+const SIGNATURE_ROOM = 512;
 /** Room for a record that begins within a message of the usual size. */
 const ROOM = MAX_MESSAGE_SIZE + MAX_NAME_SIZE + FIXED + MAX_MESSAGE_SIZE;
 
@@ -111,6 +116,9 @@ export class TransferWriter {
       if (end > this.most) break;
     }
     if (count === 0) return undefined;
+    // One in the first message is enough, but for padding (RFC 5936 section 2.2.5).
+    const { opt } = this.question;
+    if (opt !== undefined && (this.messages === 0 || opt.pads)) at = this.#writeOpt(opt, at);
     room[6] = count >> 8;
     room[7] = count;
     this.records += count;
@@ -133,6 +141,29 @@ export class TransferWriter {
       return undefined;
     }
     return next.value;
+  }
+
+  /** Behind the records; nothing where those have left it no room. @returns the place behind it */
+  #writeOpt({ expireSeconds, pads }: TransferOpt, begin: number): number {
+    if (begin + MOST_OPT > MAX_MESSAGE_SIZE) return begin;
+    writeBareOpt(room, begin, UDP_OCTETS);
+    room[11] = 1;
+    let at = begin + writeBareOpt.octets;
+    if (expireSeconds !== undefined && this.messages === 0) {
+      at = put16(at, OptionCode.expire);
+      at = put16(at, 4);
+      at = put16(at, expireSeconds >>> 16);
+      at = put16(at, expireSeconds & 0xffff);
+    }
+    const end = Math.ceil((at + 4) / REPLY_BLOCK) * REPLY_BLOCK;
+    if (pads && end + SIGNATURE_ROOM <= MAX_MESSAGE_SIZE) {
+      at = put16(at, OptionCode.padding);
+      at = put16(at, end - at - 2);
+      room.fill(0, at, end);
+      at = end;
+    }
+    put16(begin + 9, at - begin - writeBareOpt.octets);
+    return at;
   }
 
   #beginOwners(apex: Uint8Array): void {

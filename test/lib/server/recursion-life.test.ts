@@ -6,6 +6,7 @@ import { Rank } from '../../../lib/cache/rrset-cache.js';
 import type { Recursor } from '../../../lib/resolve/recurse/recursor.js';
 import type { Resolver } from '../../../lib/resolve/resolver.js';
 import { Recursion } from '../../../lib/server/recursion.js';
+import { ZoneStore } from '../../../lib/zone/zone-store.js';
 import { readOptions } from '../../../lib/server/settings/settings.js';
 import type { Exchanger } from '../../../lib/upstream/exchange.js';
 import { Type } from '../../../lib/wire/iana.js';
@@ -18,7 +19,7 @@ const unwanted = readOptions({ upstreams: ['192.0.2.53'] });
 function build() {
   const clock = new FakeClock();
   const resolver = {} as Pick<Resolver, 'recursor' | 'pool'>;
-  const tools = { clock, random: systemRandom, log: silentLogger, threads: false };
+  const tools = { clock, random: systemRandom, log: silentLogger, threads: false, held: new ZoneStore() };
   const recursion = new Recursion(resolver as Resolver, {} as Exchanger, tools);
   const begin = (): Recursor => {
     recursion.prepare(wanted).commit();

@@ -1,5 +1,8 @@
 // Threads that resolve for the main one: what goes between them, what becomes of it when one ends; and two real ones.
 import { EventEmitter } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../lib/base/log.js';
@@ -14,7 +17,10 @@ import {
 import { noWords } from '../../../lib/server/recursion-stats.js';
 import { OutcomeBatch, outcomesOf, QuestionBatch, questionsOf } from '../../../lib/server/recursion-protocol.js';
 import { Query } from '../../../lib/wire/query.js';
+import { unpackedZone } from '../../../lib/server/zone-loading.js';
+import { keyOfNames } from '../../../lib/zone/packed-nodes.js';
 import { FakeClock } from '../../support/fake-clock.js';
+import { smallZone } from '../../support/zone-records.js';
 import { makeQuery } from '../../support/messages.js';
 
 const query = (name: string): Query => new Query(makeQuery(name));
@@ -102,6 +108,21 @@ function poolOf(threads: number): {
 }
 
 describe('the pool', () => {
+  test('gives each thread the zones that are held here, also one that is begun anew; a copy for all of them', async () => {
+    const { pool, workers, clock, given } = poolOf(2);
+    const zone = smallZone(7);
+    pool.hold(zone.apex, zone);
+    const told = workers.map(one => one.last as ToWorker & { kind: 'hold' });
+    expect(told.map(one => unpackedZone(one.apex, one.zone!).serial)).toEqual([7, 7]);
+    expect(told[0].zone!.base.data.buffer).toBeInstanceOf(SharedArrayBuffer);
+    expect(told[0].zone!.base.data.buffer).toBe(told[1].zone!.base.data.buffer);
+    expect(given[0].namesKey).toEqual(keyOfNames());
+    workers[0].emit('exit', 1);
+    await clock.advance(1000);
+    expect(workers[2].told).toEqual(['hold']);
+    pool.hold(zone.apex, undefined);
+    expect(workers.slice(1).map(one => (one.last as ToWorker & { kind: 'hold' }).zone)).toEqual([undefined, undefined]);
+  });
   test('names are spread over the threads, each always to the same', async () => {
     const { pool, workers } = poolOf(2);
     const names = Array.from({ length: 100 }, (_, i) => `n${i % 50}.example`);
@@ -228,5 +249,49 @@ test('two real threads resolve what one does; a stampede on a name is one query 
   } finally {
     await server.close();
     internet.close();
+  }
+});
+
+test('threads ask a root that is held here, of a file, and not its servers', async () => {
+  const { createServer } = (await import('../../../dist/index.js' as string)) as typeof import('../../../lib/index.js');
+  const { DemoInternet } = (await import('../../../dist/cli/demo-internet.js' as string)) as Demo;
+  const { askUdp } = await import('../../support/client.js');
+  const internet = new DemoInternet();
+  await internet.listen();
+  const folder = mkdtempSync(join(tmpdir(), 'shardns-root-'));
+  const file = join(folder, 'root.zone');
+  const tops = ['com', 'net', 'org'].map((top, i) => `${top}. NS ns.${top}.\nns.${top}. A 127.53.1.${i + 1}\n`);
+  writeFileSync(
+    file,
+    `$TTL 86400\n. SOA a.root. admin.root. 1 3600 600 86400 60\n. NS a.root.\na.root. A 127.53.0.9\n${tops.join('')}`,
+  );
+  const server = await createServer({
+    listen: ['127.0.0.1:0'],
+    threads: 1,
+    cache: { memory: '4MiB' },
+    dnssec: { validate: false },
+    zones: [{ name: '.', file, serves: 'recursion' }],
+    resolver: {
+      recursive: true,
+      workers: 2,
+      // Nobody listens there.
+      rootHints: ['127.53.0.9'],
+      port: internet.port,
+      ipv6: false,
+      doNotQueryLocalhost: false,
+    },
+  });
+  try {
+    const [address] = server.addresses().udp;
+    for (const name of ['host-1.zone0.com', 'host-2.zone1.net', 'host-3.zone2.org']) {
+      const reply = await askUdp(address, makeQuery(name), 5000);
+      expect([reply![3] & 15, reply!.readUInt16BE(6)]).toEqual([0, 1]);
+    }
+    expect(server.report().recursion).toMatchObject({ primings: 0, failures: 0 });
+    expect(server.report().recursion!.held).toBeGreaterThan(0);
+  } finally {
+    await server.close();
+    internet.close();
+    rmSync(folder, { recursive: true });
   }
 });

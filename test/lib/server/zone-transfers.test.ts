@@ -1,5 +1,8 @@
 // What settings may say of zones that go from server to server, and what is said of those that may not.
 import { describe, expect, test } from 'vitest';
+import { tsigKeysOf, transferOptionsOf } from '../../../lib/server/settings/zone-transfers.js';
+import { encodeName } from '../../../lib/wire/name.js';
+import { peerText } from '../../../lib/zone/transfer/primary-connection.js';
 import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
 import { keyIn, parseAccessRule } from '../../../lib/zone/access.js';
 
@@ -20,6 +23,17 @@ const file = 'example.zone';
 describe('a zone', () => {
   test.each<[string, Partial<Zone>, RegExp]>([
     ['a primary with a file', { file, allowTransfer: ['key k'], notify: ['192.0.2.1 key k'] }, /^good$/],
+    ['a primary whose name servers are told', { file, notify: ['ns key k', '192.0.2.1'] }, /^good$/],
+    [
+      'name servers as primaries',
+      { type: 'secondary', primaries: ['ns'] },
+      /primaries\[0\]: expected a numeric address/,
+    ],
+    [
+      'a key of name servers that is not there',
+      { file, notify: ['ns key other'] },
+      /notify\[0\]: expected a key of tsigKeys, not other/,
+    ],
     [
       'a secondary with primaries',
       { type: 'secondary', primaries: ['192.0.2.1', 'tls://192.0.2.2#ns.example key k'] },
@@ -29,6 +43,18 @@ describe('a zone', () => {
       'a catalog of others',
       { type: 'catalog', primaries: ['192.0.2.1'], members: { allowedNames: ['example'] } },
       /^good$/,
+    ],
+    ['a copy of the root', { name: '.', type: 'secondary', primaries: ['192.0.2.1'], serves: 'recursion' }, /^good$/],
+    ['a secondary that falls back', { type: 'secondary', primaries: ['192.0.2.1'], fallback: true }, /^good$/],
+    [
+      'a catalog for recursion',
+      { type: 'catalog', primaries: ['192.0.2.1'], serves: 'recursion' },
+      /serves: expected clients of a catalog/,
+    ],
+    [
+      'a fallback of what serves recursion',
+      { file, serves: 'recursion', fallback: true },
+      /fallback: expected it of a zone that serves clients only/,
     ],
     ['a primary without a file', {}, /zones\[0\].file: expected the file of a primary zone/],
     [
@@ -82,6 +108,18 @@ describe('a zone', () => {
       wrong({ views, zones: [{ name: 'example', file, views: ['inside'], allowTransfer: ['10.0.0.1'] }] }),
     ).toMatch(/views: expected none of a zone that comes from other servers/);
   });
+});
+
+test('name servers are told with their key, beside those that are given by address', () => {
+  const keys = tsigKeysOf({ tsigKeys: [{ ...KEYS[0], algorithm: 'hmac-sha256' }] });
+  const optionsOf = (notify: string[]) => {
+    const { zones } = readOptions({ tsigKeys: KEYS, zones: [{ name: 'example', file, notify }] });
+    return transferOptionsOf(zones[0], keys);
+  };
+  const some = optionsOf(['192.0.2.1', 'ns key k']);
+  expect([some.notify.map(peerText), some.notifyServers?.key?.name]).toEqual([['192.0.2.1:53'], encodeName('k')]);
+  expect(optionsOf(['ns']).notifyServers).toEqual({ key: undefined });
+  expect(optionsOf(['192.0.2.1']).notifyServers).toBeUndefined();
 });
 
 test('a secret that is wrong is not shown', () => {

@@ -6,7 +6,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Flag } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
+import { appendOption, OptionCode } from '../../../lib/wire/opt.js';
 import { recordText } from '../../../lib/wire/record-text.js';
+import { toldExpire } from '../../../lib/zone/transfer/expire.js';
 import { askUdp } from '../../support/client.js';
 import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
 import { PATHS, TestServer } from '../../support/test-server.js';
@@ -68,6 +70,55 @@ describe('a zone', () => {
     expect(server!.asked).toBe(0);
     expect(rcodeOf((await server!.ask(path, makeQuery('elsewhere.test.org')))!)).toBe(0);
     expect(server!.asked).toBe(1);
+  });
+
+  test.each(['udp', 'dgram', 'tcp'] as const)(
+    'says how long it lives to those who ask (EXPIRE, RFC 7314), cached or not, over %s',
+    async path => {
+      const file = write(HEAD(1));
+      await start({ zones: [{ name: 'example', file }], udp: path === 'dgram' ? 'dgram' : 'native' });
+      const query = makeQuery('example', { type: 'SOA', edns: true });
+      const asking = appendOption(query, OptionCode.expire, new Uint8Array(0));
+      const malformed = appendOption(query, OptionCode.expire, Uint8Array.of(1, 2));
+      for (const one of [query, asking, malformed, query, asking]) {
+        const reply = await server!.ask(path, one);
+        expect(sections(reply)).toMatchObject({ aa: true, answers: [expect.stringContaining('SOA')] });
+        expect(toldExpire(reply!)).toBe(one === asking ? 604_800 : undefined);
+      }
+    },
+  );
+
+  test('that is not there is SERVFAIL, or, where it falls back, resolved as if there was no such zone', async () => {
+    const file = join(folder, 'example.zone');
+    await start({ zones: [{ name: 'example', file }] });
+    const told = async (): Promise<unknown> => {
+      const reply = await server!.ask('udp', makeQuery('www.example'));
+      return rcodeOf(reply!) === 0 ? sections(reply).answers[0].split(' ').at(-1) : rcodeOf(reply!);
+    };
+    expect(await told()).toBe(2);
+    await server!.server.update({ zones: [{ name: 'example', file, fallback: true }] });
+    expect(await told()).toBe('203.0.113.1');
+    await server!.server.update({ zones: [{ name: 'example', file }] });
+    expect(await told()).toBe(2);
+    await server!.server.update({ zones: [{ name: 'example', file, fallback: true }] });
+    expect(await told()).toBe('203.0.113.1');
+    write(`${HEAD(1)}www A 192.0.2.7\n`);
+    await server!.server.zones.reload('example');
+    expect(await told()).toBe('192.0.2.7');
+  });
+  test('that serves recursion is answered to nobody, and neither is it when that changes', async () => {
+    const file = write(`${HEAD(1)}www A 192.0.2.7\n`);
+    await start({ zones: [{ name: 'example', file, serves: 'recursion' }] });
+    const told = async (): Promise<string> =>
+      sections(await server!.ask('udp', makeQuery('www.example')))
+        .answers[0].split(' ')
+        .at(-1)!;
+    expect(await told()).toBe('203.0.113.1');
+    await server!.server.update({ zones: [{ name: 'example', file }] });
+    expect(await told()).toBe('192.0.2.7');
+    await server!.server.update({ zones: [{ name: 'example', file, serves: 'recursion' }] });
+    expect(await told()).toBe('203.0.113.1');
+    expect([...server!.server.zones.export('example')].join('')).toContain('www');
   });
 
   test('is answered natively once it was asked for', async () => {

@@ -102,6 +102,9 @@ describe('a consumer', () => {
       store,
       transport: new FakeTransport(clock, () => undefined),
       open: primary.open,
+      held: new ZoneStore(),
+      addressesOf: () => Promise.resolve([]),
+      isOwn: () => false,
       answer: () => {},
     });
     const use = (made: MadeCatalog[] = []) =>

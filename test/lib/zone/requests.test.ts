@@ -1,14 +1,32 @@
 // What clients ask of who serves zones: who may have what, and what they are told.
 import { describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../lib/base/log.js';
+import { inOneGo } from '../../../lib/base/slices.js';
 import { Class, Rcode, Type } from '../../../lib/wire/iana.js';
 import { decodeMessage, encodeMessage, encodeQuestion, type ResourceRecord } from '../../../lib/wire/message.js';
 import { encodeName, nameKey } from '../../../lib/wire/name.js';
+import {
+  appendOption,
+  findOpt,
+  findOption,
+  OptionCode,
+  padded,
+  QUERY_BLOCK,
+  REPLY_BLOCK,
+  withBareOpt,
+} from '../../../lib/wire/opt.js';
 import { parseAccessRule } from '../../../lib/zone/access.js';
 import { AuthorityRequests, type AuthorityAsker, type MessageSource } from '../../../lib/zone/authority/requests.js';
 import type { ZoneLink } from '../../../lib/zone/links.js';
-import { applyDifferences } from '../../../lib/zone/transfer/fetch-zone.js';
-import { notification, wholeQuestion } from '../../../lib/zone/transfer/questions.js';
+import { applying } from '../../../lib/zone/transfer/fetch-zone.js';
+import { toldExpire } from '../../../lib/zone/transfer/expire.js';
+import {
+  differencesQuestion,
+  notification,
+  soaQuestion,
+  wholeQuestion,
+  withOpt,
+} from '../../../lib/zone/transfer/questions.js';
 import { makeTsigKey, TsigKeys } from '../../../lib/zone/tsig/key.js';
 import { checkResponse, signMessage } from '../../../lib/zone/tsig/mac.js';
 import { readTsig, TsigError } from '../../../lib/zone/tsig/record.js';
@@ -26,6 +44,10 @@ class Setting {
   readonly clock = new FakeClock();
   notified: (number | undefined)[] = [];
   changes = 0;
+  /** What anybody is told, and was asked for. */
+  answers: ResourceRecord[] | undefined;
+  flags = 0x8400;
+  readonly passedOn: Uint8Array[] = [];
   zone: Zone | undefined = smallZone(1, record('www.example', 'A', '192.0.2.1'));
   link: Partial<ZoneLink> = {};
   readonly requests: AuthorityRequests;
@@ -38,6 +60,7 @@ class Setting {
       get zone() {
         return setting.zone;
       },
+      expireSeconds: 5000,
       journal: undefined,
       allowTransfer: [],
       allowUpdate: [],
@@ -47,7 +70,7 @@ class Setting {
       change: async difference => {
         await Promise.resolve();
         this.changes++;
-        const applied = applyDifferences(this.zone!, [difference], ZONE_LIMITS);
+        const applied = inOneGo(applying(this.zone!, [difference], ZONE_LIMITS));
         if (typeof applied === 'string') throw new Error(applied);
         this.zone = applied.zone;
       },
@@ -58,7 +81,11 @@ class Setting {
       log: silentLogger,
       keys: () => new TsigKeys([key]),
       link: name => (nameKey(name) === nameKey(apex) ? whole : undefined),
-      answer: (message, _, reply) => reply(encodeMessage({ ...decodeMessage(message), flags: 0x8400 })),
+      answer: (message, _, reply) => {
+        this.passedOn.push(message);
+        const asked = decodeMessage(message);
+        reply(encodeMessage({ ...asked, flags: this.flags, answers: this.answers ?? asked.answers }));
+      },
     });
   }
   async ask(message: Uint8Array, protocol: AuthorityAsker['protocol'] = 'tcp', address = '192.0.2.9') {
@@ -141,6 +168,92 @@ describe('a transfer', () => {
     await setting.clock.advance(7_200_001);
     expect(() => source!.next()).toThrow(/takes too long/);
     expect(setting.requests.sending).toBe(0);
+  });
+});
+
+describe('how long a zone lives (EXPIRE, RFC 7314)', () => {
+  const asking = (content: number[] = []): Uint8Array =>
+    appendOption(withBareOpt(soaQuestion(about), 1232), OptionCode.expire, Uint8Array.from(content));
+  const told = async (setting: Setting, query: Uint8Array, protocol: AuthorityAsker['protocol'] = 'udp') =>
+    toldExpire((await setting.ask(query, protocol)).reply!);
+
+  test.each(['udp', 'tcp', 'tls'] as const)('is told with the SOA to those who ask, over %s', async protocol => {
+    const setting = new Setting();
+    setting.answers = [soa(1)];
+    expect(await told(setting, asking(), protocol)).toBe(5000);
+    // As anybody would ask it: else it would come here again and again.
+    expect(findOption(setting.passedOn[0], OptionCode.expire)).toBeUndefined();
+    expect(await told(setting, withBareOpt(soaQuestion(about), 1232), protocol)).toBeUndefined();
+  });
+  test('is told to those who sign, and signed', async () => {
+    const setting = new Setting();
+    setting.answers = [soa(1)];
+    const { message, mac } = setting.signed(asking());
+    const { reply } = await setting.ask(message, 'udp');
+    const verdict = checkResponse(reply!, { key, requestMac: mac, now: setting.clock.wall });
+    expect(verdict.status === 'good' && toldExpire(verdict.unsigned)).toBe(5000);
+  });
+  test("is not told of another version, of others' answers, or for an option with content", async () => {
+    const setting = new Setting();
+    setting.answers = [soa(2)];
+    expect(await told(setting, asking())).toBeUndefined();
+    setting.answers = [soa(1)];
+    setting.flags = 0x8080;
+    expect(await told(setting, asking())).toBeUndefined();
+    setting.flags = 0x8400;
+    expect(await told(setting, asking([0, 0, 0, 1]))).toBeUndefined();
+    expect(setting.passedOn.every(one => findOption(one, OptionCode.expire) === undefined)).toBe(true);
+    expect(await told(setting, appendOption(asking([1]), OptionCode.expire, new Uint8Array(0)))).toBe(5000);
+  });
+  test('stands in the first message of a transfer', async () => {
+    const setting = new Setting({ allowTransfer: [parseAccessRule('0.0.0.0/0', '')] });
+    for (const [query, seconds] of [
+      [withOpt(wholeQuestion(about)), 5000],
+      [withBareOpt(wholeQuestion(about), 1232), undefined],
+      [wholeQuestion(about), undefined],
+      [withOpt(differencesQuestion(about, soa(1))), 5000],
+    ] as const) {
+      const { reply, source } = await setting.ask(query);
+      expect([toldExpire(reply!), findOpt(reply!) > 0]).toEqual([seconds, findOpt(query) > 0]);
+      source!.close();
+    }
+    const { reply } = await setting.ask(withOpt(differencesQuestion(about, soa(0))), 'udp');
+    expect(toldExpire(reply!)).toBe(5000);
+  });
+});
+
+describe('replies over TLS to what is padded', () => {
+  const hosts = Array.from({ length: 3000 }, (_, i) => record(`host${i}.example`, 'A', '192.0.2.1'));
+  test.each([
+    ['a transfer, each message', false],
+    ['a signed transfer, before it is signed', true],
+  ])('are padded: %s', async (_, isSigned) => {
+    const setting = new Setting({ allowTransfer: [parseAccessRule('0.0.0.0/0', '')] });
+    setting.zone = smallZone(1, ...hosts);
+    const plain = padded(withOpt(wholeQuestion(about)), QUERY_BLOCK);
+    const query = isSigned ? setting.signed(plain).message : plain;
+    const lengths = async (protocol: 'tcp' | 'tls'): Promise<number[]> => {
+      const { reply, source } = await setting.ask(query, protocol);
+      const messages = [reply!];
+      for (let one = source!.next(); one !== undefined; one = source!.next()) messages.push(one);
+      return messages.map(one => {
+        const read = isSigned ? readTsig(one) : undefined;
+        // Without a signature, as between the first and the last, it is all of it.
+        return read === undefined || typeof read === 'string' ? one.length : read.unsigned.length;
+      });
+    };
+    const encrypted = await lengths('tls');
+    expect(encrypted.length).toBeGreaterThan(3);
+    expect(encrypted.map(one => one % REPLY_BLOCK)).toEqual(encrypted.map(() => 0));
+    expect((await lengths('tcp')).some(one => one % REPLY_BLOCK !== 0)).toBe(true);
+  });
+  test('are padded: an answer that is signed', async () => {
+    const setting = new Setting();
+    setting.answers = [soa(1)];
+    const { message } = setting.signed(padded(withOpt(soaQuestion(about)), QUERY_BLOCK));
+    const { reply } = await setting.ask(message, 'tls');
+    const read = readTsig(reply!);
+    expect(typeof read === 'string' || read === undefined ? 1 : read.unsigned.length % REPLY_BLOCK).toBe(0);
   });
 });
 

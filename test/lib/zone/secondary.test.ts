@@ -8,6 +8,7 @@ import { silentLogger } from '../../../lib/base/log.js';
 import { systemRandom } from '../../../lib/base/random.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
+import { findOpt } from '../../../lib/wire/opt.js';
 import { bareReply } from '../../../lib/zone/authority/replies.js';
 import { outgoing } from '../../../lib/zone/outgoing.js';
 import { Journal } from '../../../lib/zone/transfer/journal.js';
@@ -56,6 +57,9 @@ class Setting {
       store: this.store,
       transport: new FakeTransport(this.clock, () => undefined),
       open: this.primary.open,
+      held: new ZoneStore(),
+      addressesOf: () => Promise.resolve([]),
+      isOwn: () => false,
       answer: () => {},
     });
     this.transfers.use({
@@ -267,6 +271,85 @@ describe('a secondary', () => {
     await strict.start(options({ needsDigest: true }));
     expect([strict.serial, strict.report.problem]).toEqual([undefined, expect.stringContaining('no ZONEMD record')]);
   });
+});
+
+describe('a primary that is a secondary itself, and says how long it has the zone (EXPIRE, RFC 7314)', () => {
+  test('has it expire here with it', async () => {
+    const setting = new Setting();
+    setting.primary.serve(smallZone(1));
+    setting.primary.expires = 5000;
+    await setting.start();
+    expect([setting.report.state, setting.report.expiresInSeconds]).toEqual(['serving', 5000]);
+    expect(setting.transfers.find(apex)!.expireSeconds).toBe(5000);
+    setting.primary.isSilent = true;
+    await setting.wait(5100);
+    expect([setting.isExpired, setting.report.state]).toEqual([true, 'expired']);
+  });
+  test('gives no more than the SOA does, and takes nothing away of what another one gave', async () => {
+    const setting = new Setting();
+    setting.primary.serve(smallZone(1));
+    setting.primary.expires = 1_000_000;
+    await setting.start();
+    expect(setting.report.expiresInSeconds).toBe(86_400);
+    setting.primary.expires = 10;
+    await setting.wait(3600);
+    expect(setting.primary.asked).toEqual(['AXFR', 'SOA']);
+    expect(setting.report.expiresInSeconds).toBeGreaterThan(82_000);
+    expect(setting.report.expiresInSeconds).toBeLessThan(86_400 - 3000);
+    setting.primary.expires = undefined;
+    await setting.wait(3700);
+    expect(setting.report.expiresInSeconds).toBeGreaterThan(85_000);
+  });
+  test('that has no time left of it has nothing served of it', async () => {
+    const setting = new Setting();
+    setting.primary.serve(smallZone(1));
+    setting.primary.expires = 0;
+    await setting.start();
+    expect([setting.serial, setting.report.state]).toEqual([undefined, 'expired']);
+    setting.primary.expires = 700;
+    await setting.wait(3700);
+    expect([setting.serial, setting.report.state]).toEqual([1, 'serving']);
+  });
+  test('is believed after a restart too', async () => {
+    const folder = folderOf();
+    const first = new Setting(folder);
+    first.primary.serve(smallZone(1));
+    first.primary.expires = 5000;
+    await first.start();
+    await first.transfers.close();
+    const second = new Setting(folder);
+    second.primary.isSilent = true;
+    second.clock.wall += 4000;
+    await second.start();
+    expect([second.serial, second.report.expiresInSeconds]).toEqual([1, 1000]);
+    await second.transfers.close();
+  });
+});
+
+test('a primary that does not know EDNS is asked without it', async () => {
+  const setting = new Setting();
+  setting.primary.serve(smallZone(1));
+  setting.primary.says = query => {
+    if (findOpt(query) === 0) return undefined;
+    const refused = Buffer.alloc(12);
+    query.copy(refused, 0, 0, 2);
+    refused.writeUInt16BE(0x8001, 2);
+    return [refused];
+  };
+  await setting.start();
+  expect([setting.serial, setting.primary.asked]).toEqual([1, ['AXFR', 'AXFR']]);
+});
+
+test('questions over TLS are padded (RFC 8467), and others are not', async () => {
+  const lengths: number[] = [];
+  for (const tls of [undefined, { name: 'ns.example' }]) {
+    const setting = new Setting();
+    setting.primary.serve(smallZone(1));
+    setting.primary.says = query => void lengths.push(query.length);
+    await setting.start(options({ primaries: [{ server: { ...PRIMARY.server, tls } as never }] }));
+    expect(setting.serial).toBe(1);
+  }
+  expect([lengths[0] < 128, lengths[1]]).toEqual([true, 128]);
 });
 
 describe('a notification (RFC 1996)', () => {

@@ -2,12 +2,14 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { inOneGo } from '../../../lib/base/slices.js';
 import { Type } from '../../../lib/wire/iana.js';
 import { decodeMessage, type ResourceRecord } from '../../../lib/wire/message.js';
 import { encodeName } from '../../../lib/wire/name.js';
+import { padded, withBareOpt } from '../../../lib/wire/opt.js';
 import { outgoing, outgoingDatagram } from '../../../lib/zone/outgoing.js';
-import { condensed, type Difference } from '../../../lib/zone/transfer/difference.js';
-import { applyDifferences } from '../../../lib/zone/transfer/fetch-zone.js';
+import { condensing, type Difference } from '../../../lib/zone/transfer/difference.js';
+import { applying } from '../../../lib/zone/transfer/fetch-zone.js';
 import { Journal } from '../../../lib/zone/transfer/journal.js';
 import { TransferReader, type TransferOutcome, type TransferStep } from '../../../lib/zone/transfer/transfer-reader.js';
 import { placeOf, TransferWriter } from '../../../lib/zone/transfer/transfer-writer.js';
@@ -19,6 +21,8 @@ import { readZone } from '../../support/zone-file.js';
 import { record, smallZone, soa, sortedTexts, texts } from '../../support/zone-records.js';
 
 const apex = encodeName('example');
+const condensed = (list: readonly Difference[]) => inOneGo(condensing(list));
+const applyDifferences = (...args: Parameters<typeof applying>) => inOneGo(applying(...args));
 const AXFR = { id: 7, apex, type: Type.AXFR };
 const IXFR = { id: 7, apex, type: Type.IXFR };
 const LIMITS = { octets: 1e8, records: 1e6 };
@@ -111,6 +115,24 @@ describe('a whole zone (AXFR, RFC 5936)', () => {
     const zone = smallZone(1, { ...big, data: new Uint8Array(65_520) });
     expect(() => messagesOf(outgoing(zone, AXFR, undefined, undefined).writer)).toThrow(
       /www\.example\. TXT: a record of 65520 octets/,
+    );
+  });
+  test('may have messages of padding alone between others, and no other empty ones (RFC 9103)', () => {
+    const records = [...large.records(), large.soa];
+    const messages = messagesWith(AXFR, records, 700);
+    const empty = withBareOpt(messages[0].subarray(0, 12 + apex.length + 4), 1232);
+    empty.fill(0, 6, 8);
+    const padding = padded(empty, 468);
+    const [first, ...others] = messages;
+    expect(outcomeOf(read(AXFR, undefined, [first, padding, padding, ...others]).step)).toMatchObject({
+      kind: 'whole',
+      records: large.recordCount,
+    });
+    expect(failureOf(read(AXFR, undefined, [first, empty, ...others]).step)).toBe('a message without records');
+    expect(failureOf(read(AXFR, undefined, [padding, ...messages]).step)).toBe('a message without records');
+    const endless = [first, ...Array.from({ length: 100 }, () => padding)];
+    expect(failureOf(read(AXFR, undefined, endless, { octets: 40_000, records: 1e6 }).step)).toMatch(
+      /octets it may have/,
     );
   });
   test('keeps the letters that owners have', () => {
@@ -322,8 +344,8 @@ describe('a chain of differences', () => {
 describe('a journal', () => {
   const versions = Array.from({ length: 20 }, (_, i) => smallZone(i + 1, host(i)));
   test('keeps so many versions and octets, the newest', () => {
-    expect(journalOf(versions, { versions: 5, octets: 1e6 }).from(16)?.length).toBe(4);
-    expect(journalOf(versions, { versions: 5, octets: 1e6 }).from(14)).toBeUndefined();
+    expect(journalOf(versions, { versions: 5, octets: 1e6 }).since(16)?.length).toBe(4);
+    expect(journalOf(versions, { versions: 5, octets: 1e6 }).since(14)).toBeUndefined();
     const { octets } = journalOf(versions.slice(0, 2));
     const small = journalOf(versions, { versions: 100, octets: 3 * octets + 20 });
     expect([small.versions, small.octets <= 3 * octets + 20]).toEqual([3, true]);
@@ -332,7 +354,7 @@ describe('a journal', () => {
   test('begins anew where a difference does not follow', () => {
     const journal = journalOf(versions.slice(0, 5));
     journal.add(differenceBetween(versions[10], versions[11]));
-    expect([journal.versions, journal.from(1), journal.from(11)?.length]).toEqual([1, undefined, 1]);
+    expect([journal.versions, journal.since(1), journal.since(11)?.length]).toEqual([1, undefined, 1]);
   });
 });
 

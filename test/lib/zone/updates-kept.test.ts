@@ -41,6 +41,9 @@ function start() {
     open: () => {
       throw new Error('there is no primary');
     },
+    held: new ZoneStore(),
+    addressesOf: () => Promise.resolve([]),
+    isOwn: () => false,
     answer: () => {},
   });
   transfers.use({

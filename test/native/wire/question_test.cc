@@ -102,7 +102,7 @@ void ExpectBothWaysAgree(const Buffer& message) {
   shorter.edns = {
       .present = true, .dnssec_ok = true, .version = 3, .extended_rcode = 1, .udp_size = 4096, .subnet = {}};
   shorter.edns.subnet.family = 1;
-  shorter.edns.wants_nsid = true;
+  shorter.edns.wants_nsid = shorter.edns.wants_expire = true;
   if (!wire::ParsePlainQuery(message, &shorter) && !wire::ParseCookieQuery(message, &shorter)) return;
   ASSERT_EQ(verdict, QueryVerdict::kAnswer);
   EXPECT_EQ(shorter.message.data(), longer.message.data());
@@ -121,6 +121,7 @@ void ExpectBothWaysAgree(const Buffer& message) {
   EXPECT_EQ(shorter.edns.subnet.family, longer.edns.subnet.family);
   EXPECT_EQ(shorter.edns.cookie, longer.edns.cookie);
   EXPECT_EQ(shorter.edns.wants_nsid, longer.edns.wants_nsid);
+  EXPECT_EQ(shorter.edns.wants_expire, longer.edns.wants_expire);
 }
 
 TEST(ParseCookieQuery, TakesHalfACookieAndAWholeOneAlone) {
@@ -167,6 +168,19 @@ TEST(ParseQuery, SeesThatTheServersNameIsAskedFor) {
   EXPECT_TRUE(asks({0, 12, 0, 1, 0, 0, 3, 0, 2, 1, 2}));
   EXPECT_FALSE(asks({}));
   EXPECT_FALSE(asks({0, 12, 0, 1, 0}));
+}
+
+TEST(ParseQuery, SeesThatTheTimeUntilAZoneExpiresIsAskedFor) {
+  const auto asks = [](const Buffer& options) {
+    wire::Query query;
+    const Buffer message = MessageBuilder(1, 0).Question("example.com", 6).Opt(1232, 0, options).bytes();
+    EXPECT_EQ(wire::ParseQuery(message, &query), QueryVerdict::kAnswer);
+    return query.edns.wants_expire;
+  };
+  EXPECT_TRUE(asks({0, 9, 0, 0}));
+  EXPECT_TRUE(asks({0, 12, 0, 1, 0, 0, 9, 0, 0}));
+  EXPECT_FALSE(asks({}));
+  EXPECT_FALSE(asks({0, 9, 0, 4, 0, 0, 0, 1})) << "with content it is no question";
 }
 
 TEST(ParseQuery, WithoutAQuestionACookieIsAskedFor) {
