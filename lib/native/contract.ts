@@ -58,7 +58,7 @@ import {
   NameKind,
 } from './name-list.js';
 import { HTTP2_WORDS, Http2Event, Http2Kind } from './http2.js';
-import { FlightKind, FlightRecord, MORE_WAIT, PLANE_STATS, TAP_OCTETS } from './plane.js';
+import { FlightKind, FlightRecord, MORE_WAIT, PLANE_STATS, COPY_OCTETS } from './plane.js';
 import { QUERY_WORDS, QueryVerdict } from './query.js';
 import { CACHE_STATS, Policy } from './region.js';
 
@@ -141,7 +141,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
     maxLists: MAX_LISTS,
     maxNsid: MAX_NSID,
     notDue: NOT_DUE,
-    tapOctets: TAP_OCTETS,
+    copyOctets: COPY_OCTETS,
   },
   flightRecord: FlightRecord,
   askRecord: AskRecord,

@@ -15,10 +15,10 @@ export const FlightRecord = {
   tenant: 28,
   octets: 32,
 } as const;
-/** Room that copies of questions and replies take, of which each begins with a TapRecord. */
-export const TAP_OCTETS = 256 * 1024;
+/** Room that copies of questions and replies take, of which each begins with a CopyRecord. */
+export const COPY_OCTETS = 256 * 1024;
 /** Places of a copy's numbers; then the query, the reply, padded to 4 octets. */
-export const TapRecord = { queryLength: 0, replyLength: 2, tookUs: 4, octets: 8 } as const;
+export const CopyRecord = { queryLength: 0, replyLength: 2, tookUs: 4, octets: 8 } as const;
 /** Set in the result of `drain` when more flights wait. */
 export const MORE_WAIT = 1 << 30;
 
@@ -41,8 +41,8 @@ const PLANE_STATS_SCALARS = [
   'refreshes',
   'inFlight',
   'waiting',
-  'tapped',
-  'tapDropped',
+  'copied',
+  'copiesDropped',
 ] as const;
 export interface PlaneStats extends Record<(typeof PLANE_STATS_SCALARS)[number], number> {
   responsesByRcode: Float64Array;
@@ -94,9 +94,9 @@ export interface NativePlane {
   /** The ticket of the flight that the query would join; -1 where there is none. */
   find(query: Uint8Array): number;
   /** Of 2^32 questions so many are copied with their replies; 0: none. */
-  tap(share: number): void;
-  /** Moves what was copied to `out`, of TAP_OCTETS. @returns how many octets */
-  drainTap(out: Uint8Array): number;
+  copy(share: number): void;
+  /** Moves what was copied to `out`, of COPY_OCTETS. @returns how many octets */
+  drainCopies(out: Uint8Array): number;
   stats(out: Float64Array): void;
   close(): void;
 }

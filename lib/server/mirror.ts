@@ -1,13 +1,13 @@
 // A share of what clients ask, sent to another server once they were answered, whose answers are compared with ours: before a
-// change of resolver, or beside one. Copies come from the native plane (native/udp/tap.h), hits and misses alike; what is sent
+// change of resolver, or beside one. Copies come from the native plane (native/udp/copies.h), hits and misses alike; what is sent
 // is the question alone, without the client's own options. No client waits for it, or gets anything of it.
 //
-// Bounds: TAP_OCTETS of copies that wait, looked at every TICK_MS; `mirror.maxUnderWay` questions at the other server, those
+// Bounds: COPY_OCTETS of copies that wait, looked at every TICK_MS; `mirror.maxUnderWay` questions at the other server, those
 // beyond are left out and counted; MAX_DIFFERENCES are kept for whoever looks.
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { canonicalData } from '../dnssec/canonical.js';
-import { DURATION_BUCKETS, TAP_OCTETS, TapRecord } from '../native/binding.js';
+import { DURATION_BUCKETS, COPY_OCTETS, CopyRecord } from '../native/binding.js';
 import { buildUpstreamQuery } from '../resolve/upstream-query.js';
 import { parseUpstream, type UpstreamPlace } from '../upstream/upstream-url.js';
 import { isTruncated } from '../wire/flags.js';
@@ -59,7 +59,7 @@ export interface MirrorParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly transports: Transports;
-  plane(): Pick<UdpPlane, 'tap' | 'drainTap'> | undefined;
+  plane(): Pick<UdpPlane, 'copy' | 'drainCopies'> | undefined;
 }
 
 class Durations {
@@ -88,7 +88,7 @@ export class Mirror {
   #place: UpstreamPlace | undefined;
   #counts = new Counts();
   #buffer: Buffer | undefined;
-  #tapped: ReturnType<MirrorParts['plane']>;
+  #copying: ReturnType<MirrorParts['plane']>;
   #timer: Timer | undefined;
   /** The last ones, oldest first. */
   readonly differences: Difference[] = [];
@@ -121,7 +121,7 @@ export class Mirror {
       this.differences.length = 0;
       this.#place = parseUpstream(mirror.to, 'mirror.to');
     }
-    this.#tapped?.tap(shareOf(mirror));
+    this.#copying?.copy(shareOf(mirror));
     if (this.#timer === undefined) this.#schedule();
   }
 
@@ -133,8 +133,8 @@ export class Mirror {
   #stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#tapped?.tap(0);
-    this.#tapped = undefined;
+    this.#copying?.copy(0);
+    this.#copying = undefined;
     this.#buffer = undefined;
   }
 
@@ -148,19 +148,19 @@ export class Mirror {
   /** What was copied since the last time. */
   #take(): void {
     const plane = this.parts.plane();
-    if (plane !== this.#tapped) {
+    if (plane !== this.#copying) {
       // Another one has taken its place, with other listeners.
-      this.#tapped = plane;
-      plane?.tap(shareOf(this.#settings!));
+      this.#copying = plane;
+      plane?.copy(shareOf(this.#settings!));
     }
     if (plane === undefined) return;
-    const buffer = (this.#buffer ??= Buffer.alloc(TAP_OCTETS));
-    const octets = plane.drainTap(buffer);
+    const buffer = (this.#buffer ??= Buffer.alloc(COPY_OCTETS));
+    const octets = plane.drainCopies(buffer);
     for (let at = 0; at < octets;) {
-      const query = at + TapRecord.octets;
-      const reply = query + buffer.readUInt16LE(at + TapRecord.queryLength);
-      const end = reply + buffer.readUInt16LE(at + TapRecord.replyLength);
-      const tookUs = buffer.readUInt32LE(at + TapRecord.tookUs);
+      const query = at + CopyRecord.octets;
+      const reply = query + buffer.readUInt16LE(at + CopyRecord.queryLength);
+      const end = reply + buffer.readUInt16LE(at + CopyRecord.replyLength);
+      const tookUs = buffer.readUInt32LE(at + CopyRecord.tookUs);
       this.#ask(buffer.subarray(query, reply), buffer.subarray(reply, end), tookUs);
       at = (end + 3) & ~3;
     }

@@ -22,7 +22,7 @@
 #include "udp/ask_commands.h"
 #include "udp/event_buffer.h"
 #include "udp/forwarder.h"
-#include "udp/tap.h"
+#include "udp/copies.h"
 #include "wire/edns.h"
 #include "wire/question.h"
 
@@ -69,7 +69,7 @@ constexpr Value kLimits[] = {
     {"aliasTag", gate::kAliasTag},
     {"behindBit", gate::kBehindBit},
     {"notDue", answer_result::kNotDue},
-    {"tapOctets", udp::kTapOctets},
+    {"copyOctets", udp::kCopyOctets},
 };
 
 // A field of a struct that is written as words of 8 octets (WriteStats); plane.send_failed is "sendFailed" there.
@@ -116,8 +116,8 @@ constexpr Field kPlaneStats[] = {FIELD(plane.requests_v4),
                                  FIELD(plane.refreshes),
                                  FIELD(plane.in_flight),
                                  FIELD(plane.waiting),
-                                 FIELD(plane.tapped),
-                                 FIELD(plane.tap_dropped),
+                                 FIELD(plane.copied),
+                                 FIELD(plane.copies_dropped),
                                  FIELD(plane.zone_answers),
                                  FIELD(plane.responses_by_rcode),
                                  FIELD(plane.requests_by_type_v4),

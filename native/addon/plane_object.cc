@@ -238,22 +238,22 @@ napi_value Outdate(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-napi_value TapShare(napi_env env, napi_callback_info info) {
+napi_value CopyShare(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, "share");
   auto* self = call.self<PlaneHolder>();
   uint32_t share;
   if (!call.Read(0, &share)) return call.Refuse();
-  if (self->plane) self->plane->tap().Sample(share);
+  if (self->plane) self->plane->copies().Sample(share);
   return nullptr;
 }
 
 // -> octets of what was copied
-napi_value DrainTap(napi_env env, napi_callback_info info) {
+napi_value DrainCopies(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, "out");
   auto* self = call.self<PlaneHolder>();
   MutableBytes out;
-  if (!call.Read(0, &out, udp::kTapOctets)) return call.Refuse();
-  return Int(env, self->plane ? static_cast<int32_t>(self->plane->tap().Drain(out)) : 0);
+  if (!call.Read(0, &out, udp::kCopyOctets)) return call.Refuse();
+  return Int(env, self->plane ? static_cast<int32_t>(self->plane->copies().Drain(out)) : 0);
 }
 
 // PlaneTotals, as doubles.
@@ -298,8 +298,8 @@ constexpr Method kMethods[] = {{"start", Start},
                                {"completion", GetCompletion},
                                {"recall", Recall},
                                {"find", Find},
-                               {"tap", TapShare},
-                               {"drainTap", DrainTap},
+                               {"copy", CopyShare},
+                               {"drainCopies", DrainCopies},
                                {"stats", Stats},
                                {"close", Close}};
 

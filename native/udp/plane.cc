@@ -27,7 +27,7 @@ Plane::Plane(answers::Cache* cache, gate::Gate* gate, const PlaneOptions& option
     : endpoints_(options.endpoints),
       pin_(options.pin),
       ring_(options.flights, options.waiters, cache->secret(), options.client_share),
-      shared_{.cache = cache, .ring = &ring_, .gate = gate, .tap = &tap_, .wake = wake, .wake_context = wake_context},
+      shared_{.cache = cache, .ring = &ring_, .gate = gate, .copies = &copies_, .wake = wake, .wake_context = wake_context},
       gate_(gate),
       responder_(cache, cache->NewReader()),
       admission_(gate, &responder_),
@@ -143,8 +143,8 @@ bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
     }
     if (length == 0) return;
     responder_.CountReply(batch.Next().data());
-    if (tap_.Wants()) [[unlikely]] {
-      tap_.Offer({waiter.packet, waiter.packet_length}, batch.Next().first(length), now_us - waiter.received_us);
+    if (copies_.Wants()) [[unlikely]] {
+      copies_.Offer({waiter.packet, waiter.packet_length}, batch.Next().first(length), now_us - waiter.received_us);
     }
     batch.Add(length, waiter.peer);
     durations_.Add(now_us - waiter.received_us);
@@ -311,8 +311,8 @@ void Plane::ReadStats(PlaneStats* stats) const {
   stats->refreshes = ring_.counters().refreshes.Get();
   stats->in_flight = ring_.in_flight();
   stats->waiting = ring_.waiting();
-  stats->tapped = tap_.tapped();
-  stats->tap_dropped = tap_.dropped();
+  stats->copied = copies_.copied();
+  stats->copies_dropped = copies_.dropped();
 }
 
 }  // namespace shardns::udp

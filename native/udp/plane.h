@@ -31,7 +31,7 @@ struct PlaneOptions {
 
 struct PlaneStats {
   uint64_t requests_v4, requests_v6, dropped, refused, sent, send_failed, flights, joined, full, over_share, refreshes,
-      in_flight, waiting, tapped, tap_dropped;
+      in_flight, waiting, copied, copies_dropped;
   uint64_t zone_answers[3];  // as ResponderCounters has them
   uint64_t responses_by_rcode[24];
   uint64_t requests_by_type_v4[257];
@@ -72,7 +72,7 @@ class Plane {
   bool Discard(uint32_t ticket);
   MissRing& ring() { return ring_; }
   // Questions that were answered, by receivers and from JavaScript.
-  Tap& tap() { return tap_; }
+  Copies& copies() { return copies_; }
   // See MissRing::Part.
   bool Part(uint32_t ticket) { return ring_.Part(ticket); }
   void Flush();
@@ -108,7 +108,7 @@ class Plane {
   std::vector<Endpoint> endpoints_;
   bool pin_;
   MissRing ring_;
-  Tap tap_;
+  Copies copies_;
   ReceiverShared shared_;
   std::vector<std::unique_ptr<Receiver>> receivers_;
   std::vector<std::unique_ptr<SendBatch>> replies_;  // one a receiver

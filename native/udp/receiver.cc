@@ -157,8 +157,8 @@ void Receiver::HandleMiss(const gate::Edge* edge, const Miss& miss, Batch* batch
 
 void Receiver::Reply(int packet, size_t length) {
   ++answered_;
-  if (shared_->tap->Wants()) [[unlikely]] {
-    shared_->tap->Offer(received_.packet(packet), replies_.At(static_cast<size_t>(packet)).first(length),
+  if (shared_->copies->Wants()) [[unlikely]] {
+    shared_->copies->Offer(received_.packet(packet), replies_.At(static_cast<size_t>(packet)).first(length),
                         MonotonicUs() - batch_us_);
   }
   replies_.AddAt(static_cast<size_t>(packet), length, received_.header(packet).msg_hdr, with_local_);

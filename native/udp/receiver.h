@@ -7,7 +7,7 @@
 
 #include "udp/admission.h"
 #include "udp/packet_batch.h"
-#include "udp/tap.h"
+#include "udp/copies.h"
 
 namespace shardns::udp {
 
@@ -28,7 +28,7 @@ struct ReceiverShared {
   answers::Cache* cache;
   MissRing* ring;
   gate::Gate* gate;
-  Tap* tap;
+  Copies* copies;
   void (*wake)(void*);
   void* wake_context;
 };

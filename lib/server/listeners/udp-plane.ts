@@ -118,13 +118,13 @@ export class UdpPlane {
   outdate(): void {
     if (!this.#closed) this.#native.outdate();
   }
-  /** Of 2^32 questions so many are copied with their replies, for {@link drainTap}. */
-  tap(share: number): void {
-    if (!this.#closed) this.#native.tap(share);
+  /** Of 2^32 questions so many are copied with their replies, for {@link drainCopies}. */
+  copy(share: number): void {
+    if (!this.#closed) this.#native.copy(share);
   }
-  /** @param out TAP_OCTETS @returns octets of whole records (TapRecord) */
-  drainTap(out: Uint8Array): number {
-    return this.#closed ? 0 : this.#native.drainTap(out);
+  /** @param out COPY_OCTETS @returns octets of whole records (CopyRecord) */
+  drainCopies(out: Uint8Array): number {
+    return this.#closed ? 0 : this.#native.drainCopies(out);
   }
   stats(): PlaneStats {
     return readPlaneStats(this.#native);

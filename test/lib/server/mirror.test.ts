@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { Metrics } from '../../../lib/admin/metrics.js';
 import { silentLogger } from '../../../lib/base/log.js';
-import { TapRecord } from '../../../lib/native/binding.js';
+import { CopyRecord } from '../../../lib/native/binding.js';
 import { compareReplies, Mirror } from '../../../lib/server/mirror.js';
 import { readOptions } from '../../../lib/server/settings/settings.js';
 import type { Transports } from '../../../lib/server/transports.js';
@@ -66,19 +66,19 @@ describe('replies', () => {
 class FakePlane {
   share = -1;
   copies: Buffer[] = [];
-  tap(share: number): void {
+  copy(share: number): void {
     this.share = share;
   }
-  drainTap(out: Uint8Array): number {
+  drainCopies(out: Uint8Array): number {
     const all = Buffer.concat(this.copies.splice(0));
     out.set(all);
     return all.length;
   }
   copy(asked: Uint8Array, replied: Uint8Array, tookUs = 100): void {
-    const head = Buffer.alloc(TapRecord.octets);
-    head.writeUInt16LE(asked.length, TapRecord.queryLength);
-    head.writeUInt16LE(replied.length, TapRecord.replyLength);
-    head.writeUInt32LE(tookUs, TapRecord.tookUs);
+    const head = Buffer.alloc(CopyRecord.octets);
+    head.writeUInt16LE(asked.length, CopyRecord.queryLength);
+    head.writeUInt16LE(replied.length, CopyRecord.replyLength);
+    head.writeUInt32LE(tookUs, CopyRecord.tookUs);
     const record = Buffer.concat([head, asked, replied]);
     this.copies.push(Buffer.concat([record, Buffer.alloc(-record.length & 3)]));
   }
@@ -141,7 +141,7 @@ describe('the mirror', () => {
     expect(mirror.report).toMatchObject({ sampled: 7, failed: 1, left: 3, underWay: 0 });
     expect(udp.asked).toHaveLength(4);
   });
-  test('goes to another server, compares nothing, or ends, as it is told; another plane is tapped as well', async () => {
+  test('goes to another server, compares nothing, or ends, as it is told; another plane is copied as well', async () => {
     const { clock, tls, planes, mirror, use } = mirrored(asked => answerA(asked));
     await clock.advance(20);
     planes[0].copy(query, reply(a('192.0.2.9')));
@@ -199,7 +199,7 @@ describe('a server with a mirror', () => {
       return silent ? undefined : makeResponse(asked, { rcode: 5 });
     };
     server = await TestServer.start(handler, { mirror: { to: '192.0.2.99', share: 1 } });
-    // The plane is tapped at the first tick.
+    // The plane is copied at the first tick.
     for (let i = 0; there.length === 0; i++)
       expect(rcodeOf((await server.ask('udp', makeQuery(`warm${i}.example`)))!)).toBe(0);
     await until(() => server!.server.report().mirror!.underWay === 0);

@@ -1,20 +1,20 @@
 // Records one behind the other, until they are taken all at once.
-#include "udp/tap.h"
+#include "udp/copies.h"
 
 #include <algorithm>
 #include <cstring>
 
 namespace shardns::udp {
 
-uint32_t Tap::Draw() {
+uint32_t Copies::Draw() {
   thread_local uint32_t drawn = 0;
   return drawn += 0x9e3779b9u;  // 2^32 by the golden ratio
 }
 
-void Tap::Sample(uint32_t share) {
+void Copies::Sample(uint32_t share) {
   {
     const std::lock_guard lock(mutex_);
-    if (share != 0 && !octets_) octets_.reset(new uint8_t[kTapOctets]);
+    if (share != 0 && !octets_) octets_.reset(new uint8_t[kCopyOctets]);
     if (share == 0) {
       octets_.reset();
       used_ = 0;
@@ -23,15 +23,15 @@ void Tap::Sample(uint32_t share) {
   share_.store(share, std::memory_order_relaxed);
 }
 
-void Tap::Offer(Bytes query, Bytes reply, uint64_t took_us) {
-  const size_t octets = (sizeof(TapRecord) + query.size() + reply.size() + 3) & ~size_t{3};
+void Copies::Offer(Bytes query, Bytes reply, uint64_t took_us) {
+  const size_t octets = (sizeof(CopyRecord) + query.size() + reply.size() + 3) & ~size_t{3};
   const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock.owns_lock() || !octets_ || used_ + octets > kTapOctets || query.size() > UINT16_MAX ||
+  if (!lock.owns_lock() || !octets_ || used_ + octets > kCopyOctets || query.size() > UINT16_MAX ||
       reply.size() > UINT16_MAX) {
     dropped_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  const TapRecord record = {.query_length = static_cast<uint16_t>(query.size()),
+  const CopyRecord record = {.query_length = static_cast<uint16_t>(query.size()),
                             .reply_length = static_cast<uint16_t>(reply.size()),
                             .took_us = static_cast<uint32_t>(std::min<uint64_t>(took_us, UINT32_MAX))};
   uint8_t* at = octets_.get() + used_;
@@ -39,10 +39,10 @@ void Tap::Offer(Bytes query, Bytes reply, uint64_t took_us) {
   std::memcpy(at + sizeof record, query.data(), query.size());
   std::memcpy(at + sizeof record + query.size(), reply.data(), reply.size());
   used_ += octets;
-  tapped_.fetch_add(1, std::memory_order_relaxed);
+  copied_.fetch_add(1, std::memory_order_relaxed);
 }
 
-size_t Tap::Drain(MutableBytes out) {
+size_t Copies::Drain(MutableBytes out) {
   const std::lock_guard lock(mutex_);
   SHARDNS_CHECK(out.size() >= used_);
   const size_t used = used_;

@@ -2,7 +2,7 @@
 // them in, one thread takes them out. A copy for which there is no room, or that comes while somebody else is at it, is
 // left out and counted: nobody waits.
 //
-// Bound: kTapOctets, taken when copies are first wanted.
+// Bound: kCopyOctets, taken when copies are first wanted.
 #pragma once
 #include <atomic>
 #include <memory>
@@ -14,15 +14,15 @@ namespace shardns::udp {
 
 //  0              2              4         8       8 + query        8 + both, padded to 4
 //  | query octets | reply octets | took_us | query | reply |
-struct TapRecord {
+struct CopyRecord {
   uint16_t query_length, reply_length;
   uint32_t took_us;
 };
-static_assert(sizeof(TapRecord) == 8, "read by lib/server/mirror.ts");
+static_assert(sizeof(CopyRecord) == 8, "read by lib/server/mirror.ts");
 
-inline constexpr size_t kTapOctets = 256 * 1024;
+inline constexpr size_t kCopyOctets = 256 * 1024;
 
-class Tap {
+class Copies {
  public:
   // Of 2^32 questions so many are copied, evenly; 0: none.
   void Sample(uint32_t share);
@@ -32,10 +32,10 @@ class Tap {
     return share != 0 && Draw() <= share;
   }
   void Offer(Bytes query, Bytes reply, uint64_t took_us);
-  // Moves whole records to `out`, which has room for kTapOctets; how many octets.
+  // Moves whole records to `out`, which has room for kCopyOctets; how many octets.
   size_t Drain(MutableBytes out);
 
-  uint64_t tapped() const { return tapped_.load(std::memory_order_relaxed); }
+  uint64_t copied() const { return copied_.load(std::memory_order_relaxed); }
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
  private:
@@ -43,7 +43,7 @@ class Tap {
   static uint32_t Draw();
 
   std::atomic<uint32_t> share_{0};
-  std::atomic<uint64_t> tapped_{0}, dropped_{0};
+  std::atomic<uint64_t> copied_{0}, dropped_{0};
   std::mutex mutex_;
   std::unique_ptr<uint8_t[]> octets_;
   size_t used_ = 0;
