@@ -11,6 +11,7 @@ import {
   Http2Word,
   type NativeCache,
   type NativeHttp2,
+  type NativeTap,
   pinnedMemory,
 } from '../../native/binding.js';
 import { type DohConnection, statusOf } from './doh-connection.js';
@@ -38,6 +39,8 @@ export interface NativeHttp2Parts {
   readonly socket: Duplex;
   readonly cache: NativeCache;
   readonly path: string;
+  /** Where hits are told. */
+  readonly tap: NativeTap | undefined;
 }
 
 export class NativeHttp2Session implements Flushed {
@@ -57,7 +60,10 @@ export class NativeHttp2Session implements Flushed {
   readonly #onTaken = (): void => this.#written(true);
 
   /** @param connect makes the connection, which asks it when its oldest request began */
-  constructor({ socket, cache, path }: NativeHttp2Parts, connect: (oldest: () => number | undefined) => DohConnection) {
+  constructor(
+    { socket, cache, path, tap }: NativeHttp2Parts,
+    connect: (oldest: () => number | undefined) => DohConnection,
+  ) {
     this.#socket = socket;
     this.connection = connect(() => this.#oldest());
     const { maxPipelined, maxQueuedBytes } = this.connection.parts.connections.options;
@@ -66,7 +72,7 @@ export class NativeHttp2Session implements Flushed {
     const streams = Math.min(maxPipelined, MAX_STREAMS);
     const maxUnsent = Math.min(maxQueuedBytes, 2 ** 31);
     const forwarded = this.connection.forwardedBy ?? '';
-    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent, forwarded);
+    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent, forwarded, tap);
     socket.on('close', () => this.#close());
     socket.on('end', () => this.connection.destroy());
     socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#read(chunk)));
