@@ -89,6 +89,7 @@ interface Binding extends Contract {
    * @param maxUnsent octets of replies that were not taken, beyond which the session ends at the next query
    * @param forwarded the field, in lower case, by which a proxy says for whom it asks: nothing is looked up then, and every
    * query is told as `proxied`; '' where the client is no proxy
+   * @param client the octets of the client's address, for `tap`
    */
   createHttp2(
     cache: NativeCache,
@@ -100,6 +101,8 @@ interface Binding extends Contract {
     maxUnsent: number,
     forwarded: string,
     tap: NativeTap | undefined,
+    client: Uint8Array,
+    clientPort: number,
   ): NativeHttp2;
   /** Reads a query as the plane does. @param words QUERY_WORDS @returns a QueryVerdict */
   parseQuery(query: Uint8Array, words: Uint32Array): number;

@@ -36,9 +36,9 @@ bool Http2Object::Tell(uint32_t kind, uint32_t stream, uint32_t value) {
 }
 
 void Http2Object::Tap(Bytes reply, uint64_t began_us) {
-  const size_t octets = control_[control::kClientOctets] == 4 ? 4 : 16;
   tap_->main().Sample(tap_->settings(),
-                      {.address = {reinterpret_cast<const uint8_t*>(control_ + control::kClient0), octets},
+                      {.address = {client_, client_octets_},
+                       .port = client_port_,
                        .protocol = udp::TapProtocol::kHttps,
                        .by = static_cast<udp::AnsweredBy>(control_[control::kAnsweredBy]),
                        .began_us = began_us},
@@ -186,9 +186,10 @@ struct Http2Methods {
   };
 };
 
-// createHttp2(cache, path, maxStreams, words, events, out, maxUnsent, forwarded, tap)
+// createHttp2(cache, path, maxStreams, words, events, out, maxUnsent, forwarded, tap, client, clientPort)
 napi_value Http2Object::Create(napi_env env, napi_callback_info info) {
-  Call<9> call(env, info, "cache, path, maxStreams, words, events, out, maxUnsent, forwarded, tap");
+  Call<11> call(
+      env, info, "cache, path, maxStreams, words, events, out, maxUnsent, forwarded, tap, client, clientPort");
   CacheObject* cache = CacheObject::From(env, call.value(0));
   if (cache == nullptr) return call.Refuse(0, "a cache");
   http2::Session::Options options{.functions = http2::nghttp2::Find(),
@@ -198,9 +199,10 @@ napi_value Http2Object::Create(napi_env env, napi_callback_info info) {
                                   .max_streams = 0,
                                   .max_unsent = 0};
   if (options.functions == nullptr) return call.Refuse(0, "a program that has nghttp2");
-  uint32_t max_unsent;
+  uint32_t max_unsent, client_port;
+  MutableBytes client;
   if (!call.Read(1, &options.path) || !call.Read(2, &options.max_streams) || !call.Read(6, &max_unsent) ||
-      !call.Read(7, &options.forwarded)) {
+      !call.Read(7, &options.forwarded) || !call.Read(9, &client) || !call.Read(10, &client_port)) {
     return call.Refuse();
   }
   options.max_unsent = max_unsent;
@@ -208,6 +210,9 @@ napi_value Http2Object::Create(napi_env env, napi_callback_info info) {
   auto* self = new Http2Object(cache);
   self->proxied_ = !options.forwarded.empty();
   self->tap_ = TapObject::Of(env, call.value(8));
+  self->client_octets_ = std::min(client.size(), sizeof self->client_);
+  if (!client.empty()) std::memcpy(self->client_, client.data(), self->client_octets_);
+  self->client_port_ = static_cast<uint16_t>(client_port);
   options.asked = self;
   const bool good = call.RegisterWords<uint32_t>(3, &self->words_, http2_word::kWords) &&
                     call.RegisterWords<uint32_t>(4, &self->events_, http2_event::kWords) &&

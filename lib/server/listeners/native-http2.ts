@@ -14,6 +14,7 @@ import {
   type NativeTap,
   pinnedMemory,
 } from '../../native/binding.js';
+import { clientOctets } from '../tap/tap.js';
 import { type DohConnection, statusOf } from './doh-connection.js';
 import { LAST_CALL_MS } from './idle-watch.js';
 import type { Flushed } from './tcp-connections.js';
@@ -72,7 +73,9 @@ export class NativeHttp2Session implements Flushed {
     const streams = Math.min(maxPipelined, MAX_STREAMS);
     const maxUnsent = Math.min(maxQueuedBytes, 2 ** 31);
     const forwarded = this.connection.forwardedBy ?? '';
-    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent, forwarded, tap);
+    const { address, port } = this.connection.parts.client;
+    const octets = clientOctets(address);
+    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent, forwarded, tap, octets, port);
     socket.on('close', () => this.#close());
     socket.on('end', () => this.connection.destroy());
     socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#read(chunk)));

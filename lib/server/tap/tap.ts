@@ -130,7 +130,7 @@ export class Tap {
     this.#tell({
       atMs: this.parts.wallMs(),
       latencyUs,
-      client: octetsOf(client.address),
+      client: clientOctets(client.address),
       port: client.port,
       protocol,
       by,
@@ -219,7 +219,8 @@ export class Tap {
   }
 }
 
-function octetsOf(address: string): Uint8Array {
+/** 4 or 16, or none; of IPv4 in its IPv6-mapped form those of IPv4. */
+export function clientOctets(address: string): Uint8Array {
   try {
     const octets = addressOctets(address);
     return isMapped(octets) ? octets.subarray(12) : octets;
