@@ -6,13 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decode } from 'dns-packet';
+import { inNamespaceOfItsOwn } from './namespace.mjs';
 import { makeInternet, questions } from './zones.mjs';
 import { encodeQuery, startInternet, startKnot, startShardns, startUnbound, stopAll } from './servers.mjs';
 
 const COUNT = Number(process.argv[2] ?? 10_000);
 const OTHERS = process.argv.length > 3 ? process.argv.slice(3) : ['unbound', 'knot'];
 const UNDER_WAY = 50;
-const folder = mkdtempSync(join(tmpdir(), 'internet-'));
+/** How often what differs is asked again, on a machine that is busy, and for how long failures are remembered at the most. */
+const ROUNDS = 5;
+const REMEMBERED_MS = 6000;
 
 /** Every question of a list, a few at a time; replies in their order. */
 export async function askAll(port, list) {
@@ -76,7 +79,7 @@ export function summary(message) {
 /** The same outcome: of a failure the rcode counts, what led to it is a courtesy. */
 const agree = (a, b) => a === b || (a.startsWith('rcode 2 ') && b.startsWith('rcode 2 '));
 
-async function main() {
+async function main(folder) {
   const internet = makeInternet();
   await startInternet(internet, folder);
   const starters = { shardns: startShardns, unbound: startUnbound, knot: startKnot };
@@ -87,6 +90,17 @@ async function main() {
     const began = performance.now();
     replies[name] = (await askAll(5411 + i, list)).map(summary);
     process.stdout.write(`${name}: ${list.length} questions in ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
+  }
+  // A name server that had no turn in time made a failure of an answer: what is compared is what is said, not how soon.
+  for (let round = 0; round < ROUNDS; round++) {
+    const left = [...list.keys()].filter(i => OTHERS.some(other => !agree(replies.shardns[i], replies[other][i])));
+    if (left.length === 0) break;
+    await new Promise(resolve => setTimeout(resolve, REMEMBERED_MS));
+    const questionsLeft = left.map(i => list[i]);
+    for (const [i, name] of ['shardns', ...OTHERS].entries()) {
+      const again = await askAll(5411 + i, questionsLeft);
+      left.forEach((at, nth) => (replies[name][at] = summary(again[nth])));
+    }
   }
   let different = 0;
   for (const other of OTHERS) {
@@ -105,8 +119,10 @@ async function main() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  inNamespaceOfItsOwn(import.meta.url);
+  const folder = mkdtempSync(join(tmpdir(), 'internet-'));
   try {
-    process.exitCode = await main();
+    process.exitCode = await main(folder);
   } catch (error) {
     process.stderr.write(`${error.stack}\n`);
     process.exitCode = 2;

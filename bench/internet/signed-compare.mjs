@@ -6,8 +6,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { inNamespaceOfItsOwn } from './namespace.mjs';
 import { startInternet, startKnot, startShardns, startUnbound, stopAll } from './servers.mjs';
-import { askPatiently, inNamespaceOfItsOwn, isSame, outcomeOf } from './signed-outcomes.mjs';
+import { askPatiently, isSame, outcomeOf } from './signed-outcomes.mjs';
 import { makeSignedInternet, signedQuestions, signingSources } from './signed-zones.mjs';
 
 const { values, positionals } = parseArgs({

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { keep, median } from '../results.mjs';
 import { askAll } from './compare.mjs';
 import { startInternet, startShardns, startUnbound, stopAll } from './servers.mjs';
-import { inNamespaceOfItsOwn } from './signed-outcomes.mjs';
+import { inNamespaceOfItsOwn } from './namespace.mjs';
 import { signingSources } from './signed-zones.mjs';
 
 const ROUNDS = Number(process.argv[2] ?? 9);

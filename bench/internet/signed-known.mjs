@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { askAll } from './compare.mjs';
 import { startInternet, startShardns, stopAll } from './servers.mjs';
-import { askWhole, inNamespaceOfItsOwn, isSame, outcomeOf } from './signed-outcomes.mjs';
+import { inNamespaceOfItsOwn } from './namespace.mjs';
+import { askWhole, isSame, outcomeOf } from './signed-outcomes.mjs';
 import { goodZones, makeSignedInternet, signingSources } from './signed-zones.mjs';
 import { randomNumbers } from './zones.mjs';
 

@@ -1,23 +1,6 @@
-// Replies on the signed internet: asked for whole, and comparable. And a network of one's own to ask in.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+// Replies on the signed internet: asked for whole, and comparable.
 import { askAll } from './compare.mjs';
 import { askByTcp } from './servers.mjs';
-
-/**
- * Starts this program again where nothing of the network outside is reached, and no port is taken. Where that is not
- * allowed, as in some containers, it runs where it is.
- */
-export function inNamespaceOfItsOwn(script) {
-  if (process.env.SHARDNS_NAMESPACE === 'own') {
-    execFileSync('ip', ['link', 'set', 'lo', 'up']);
-    return;
-  }
-  if (spawnSync('unshare', ['-n', 'true']).status !== 0) return;
-  const env = { ...process.env, SHARDNS_NAMESPACE: 'own' };
-  const args = ['-n', process.execPath, fileURLToPath(script), ...process.argv.slice(2)];
-  process.exit(spawnSync('unshare', args, { stdio: 'inherit', env }).status ?? 1);
-}
 
 /** What a reply says, comparable: rcode, AD, and the answer's records as a set, without TTLs. */
 export function outcomeOf(sources, message) {

@@ -108,6 +108,13 @@ function policyFile() {
   );
 }
 const policy = values.policy ? policyFile() : undefined;
+/** Some of the names that the list blocks. */
+const blocked = values.policy
+  ? file(
+      'blocked',
+      Array.from({ length: NAMES }, (_, i) => `n${(i * 97).toString(36)}.ads${(i * 97) % 5000}.test A\n`).join(''),
+    )
+  : undefined;
 const withPolicy = port => {
   const [command, args] = shardns(root)(port);
   return [command, [...args, '--config', policy]];
@@ -181,7 +188,9 @@ const misses = count => {
 
 const nsd = spawn('taskset', ['-c', '1', 'nsd', '-d', '-c', nsdConfig], { stdio: 'ignore' });
 await sleep(800);
-const samples = Object.fromEntries(Object.keys(subjects).map(name => [name, { hits: [], paced: [], misses: [] }]));
+const samples = Object.fromEntries(
+  Object.keys(subjects).map(name => [name, { hits: [], blocked: [], paced: [], misses: [] }]),
+);
 let port = 5400;
 try {
   for (let round = 0; round < rounds; round++) {
@@ -190,6 +199,9 @@ try {
       await withServer(name, port, async pid => {
         dnsperf(port, hits, ['-n', '2', '-q', '50']); // every name is in the cache now
         samples[name].hits.push(measure(pid, port, hits, ['-l', String(seconds), '-c', '8', '-q', '200']));
+        if (name === 'policy') {
+          samples[name].blocked.push(measure(pid, port, blocked, ['-l', String(seconds), '-c', '8', '-q', '200']));
+        }
         const paced = measure(pid, port, hits, [
           '-l',
           String(Math.max(2, seconds / 2)),
@@ -245,6 +257,12 @@ if (pair) {
     const ratios = cost(mine).map((one, round) => one / cost(other)[round]);
     const what = values.policy ? 'with everything on to without' : 'this build to the other';
     console.log(`CPU of ${title}, ${what}: ${median(ratios).toFixed(3)} x (median of ${rounds} pairs)`);
+  }
+  if (values.policy) {
+    const ratios = samples.policy.blocked.map(
+      (one, i) => one.cpu_us_per_query / samples.policy.hits[i].cpu_us_per_query,
+    );
+    console.log(`CPU of a blocked name to that of a hit, everything on: ${median(ratios).toFixed(3)} x`);
   }
 } else {
   keep('load', { rounds, seconds, summary, samples });

@@ -41,9 +41,12 @@ export class MessageReader {
   }
 }
 
+/** Octets of a message framed. */
+export const frameOctets = (message: Uint8Array): number => 2 + message.length;
+
 /** One write for length and message: a length alone in a segment provokes slow peers (RFC 7766 section 8). */
 export function frame(message: Uint8Array): Buffer {
-  const framed = Buffer.allocUnsafe(2 + message.length);
+  const framed = Buffer.allocUnsafe(frameOctets(message));
   framed.writeUInt16BE(message.length, 0);
   framed.set(message, 2);
   return framed;

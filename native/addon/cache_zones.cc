@@ -76,15 +76,28 @@ bool IsName(Bytes apex) { return !apex.empty() && wire::PlainNameLength(apex, 0)
 struct CacheZones {
   using Object = CacheObject;
 
+  // The apex that is the first argument; false once it has thrown, of a cache that is closed too.
+  template <size_t N>
+  static bool TakeApex(napi_env env, Call<N>& call, MutableBytes* apex) {
+    if (call.template self<Object>()->cache_ == nullptr) {
+      ThrowClosed(env);
+    } else if (!call.Read(0, apex)) {
+      call.Refuse();
+    } else if (!IsName(*apex)) {
+      call.Refuse(0, kFoldedName);
+    } else {
+      return true;
+    }
+    return false;
+  }
+
   // putZone(apex, version): {base, changes, keyLow, keyHigh, octets}, or undefined for one whose names are left to
   // JavaScript; base and changes have the arrays of lib/zone/packed-nodes.ts. -> whether there was room
   static napi_value Put(napi_env env, napi_callback_info info) {
     Call<2> call(env, info, "apex, version");
-    auto* self = call.self<Object>();
     MutableBytes apex;
-    if (!self->cache_) return ThrowClosed(env);
-    if (!call.Read(0, &apex)) return call.Refuse();
-    if (!IsName(apex)) return call.Refuse(0, kFoldedName);
+    if (!TakeApex(env, call, &apex)) return nullptr;
+    auto* self = call.self<Object>();
     zones::Zones& zones = *self->cache_->zones();
     if (call.IsUndefined(1)) return Bool(env, zones.Put(apex, nullptr, 0));
     Properties version(env, call.value(1), "version");
@@ -110,12 +123,9 @@ struct CacheZones {
 
   static napi_value Remove(napi_env env, napi_callback_info info) {
     Call<1> call(env, info, "apex");
-    auto* self = call.self<Object>();
     MutableBytes apex;
-    if (!self->cache_) return ThrowClosed(env);
-    if (!call.Read(0, &apex)) return call.Refuse();
-    if (!IsName(apex)) return call.Refuse(0, kFoldedName);
-    self->cache_->zones()->Remove(apex);
+    if (!TakeApex(env, call, &apex)) return nullptr;
+    call.self<Object>()->cache_->zones()->Remove(apex);
     return nullptr;
   }
 

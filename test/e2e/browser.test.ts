@@ -4,7 +4,6 @@ import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_proces
 import { createHash, X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createWebServer } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,6 +11,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificate.js';
 import { askHttps, post } from '../support/doh-client.js';
 import { makeQuery } from '../support/messages.js';
+import { freePort } from '../support/free-port.js';
+import { until } from '../support/until.js';
 
 const run = promisify(execFile);
 const missing = ['chromium'].filter(tool => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
@@ -26,15 +27,6 @@ function file(name: string, text: string): string {
   writeFileSync(path, text);
   return path;
 }
-function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 describe.skipIf(missing.length > 0)('Chromium', () => {
   const hosts: (string | undefined)[] = [];
   const web = createWebServer((request, response) => {
@@ -89,13 +81,9 @@ control: false
 `,
     );
     server = spawn(process.execPath, ['dist/cli/main.js', 'serve', '--config', config], { stdio: 'ignore' });
-    for (let i = 0; ; i++) {
-      const up = await askHttps(`127.0.0.1:${port}`, post(makeQuery('page.browser.example'))).catch(() => undefined);
-      if (up?.status === 200) break;
-      if (i > 200) throw new Error('the server did not come up');
-      await new Promise(resolve => setTimeout(resolve, 100));
-    }
-  }, 60_000);
+    const up = () => askHttps(`127.0.0.1:${port}`, post(makeQuery('page.browser.example')));
+    await until(async () => (await up()).status === 200, 'the server');
+  });
   afterAll(() => {
     server?.kill('SIGKILL');
     web.close();

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { ByteCache, type ByteCacheOptions, type ByteLevelOptions } from '../../lib/index.js';
 import { makeCertificate } from '../support/certificate.js';
-import { freePort, hasRedis, RedisServer, startCluster, until } from '../support/redis-server.js';
+import { hasRedis, RedisServer, startCluster } from '../support/redis-server.js';
+import { until } from '../support/until.js';
+import { freePort } from '../support/free-port.js';
 
 const servers: RedisServer[] = [];
 const caches: ByteCache<string>[] = [];
@@ -23,7 +25,7 @@ function instance(redis: ByteLevelOptions, own: Partial<ByteCacheOptions<string>
 const follows = (cache: ByteCache<string>) => (): boolean => cache.stats().level!.follows;
 
 describe.skipIf(!hasRedis)('a Redis that is reached by TLS', () => {
-  test('is believed by the authority that is named, and not without', { timeout: 120_000 }, async () => {
+  test('is believed by the authority that is named, and not without', async () => {
     const authority = makeCertificate({ subject: 'authority', isAuthority: true });
     const { certificate, key } = makeCertificate({ names: ['127.0.0.1', 'redis.test'], issuer: authority });
     const folder = mkdtempSync(join(tmpdir(), 'shardns-redis-tls-'));
@@ -53,7 +55,7 @@ describe.skipIf(!hasRedis)('a Redis that is reached by TLS', () => {
 });
 
 describe.skipIf(!hasRedis)('three masters', () => {
-  test('have values, invalidations, leases and durable writes of a byte cache', { timeout: 120_000 }, async () => {
+  test('have values, invalidations, leases and durable writes of a byte cache', async () => {
     const nodes = await startCluster();
     servers.push(...nodes);
     const redis: ByteLevelOptions = { url: nodes.map(({ url }) => url), mode: 'cluster', leaseMs: 20_000, ...patient };

@@ -1,14 +1,14 @@
 // Services on a real authority: NSD's SRV sets over UDP and TCP as they change, followed by the library and by the command.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as later } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { discover } from '../../lib/discovery/discover.js';
 import { DnsClient } from '../../lib/node/client.js';
+import { freePort } from '../support/free-port.js';
+import { until } from '../support/until.js';
 
 const isMissing = spawnSync('sh', ['-c', 'command -v nsd']).status !== 0;
 if (isMissing) {
@@ -23,14 +23,6 @@ let port = 0;
 let client: DnsClient;
 let serial = 1;
 
-function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port: free } = server.address() as { port: number };
-      server.close(() => resolve(free));
-    });
-  });
-}
 /** `_small` has as many targets as is said, `_large` a hundred with both families. */
 function writeZone(small: number): void {
   const large = Array.from({ length: 100 }, (_, i) => i + 1);
@@ -79,17 +71,12 @@ zone:
     nsd = spawn('nsd', ['-d', '-c', config], { stdio: 'ignore' });
     const own = { memory: '1MiB', resolvConf: false, hostsFile: false, staleSeconds: 0 } as const;
     client = new DnsClient({ ...own, servers: [`127.0.0.1:${port}`] });
-    for (let i = 0; i < 100; i++) {
-      try {
-        using probe = new DnsClient({ ...own, servers: [`127.0.0.1:${port}`], timeoutMs: 200 });
-        (await discover('_small._tcp.svc.example', { client: probe, readyMs: 200 })).close();
-        return;
-      } catch {
-        await later(100);
-      }
-    }
-    throw new Error('nsd did not come up');
-  }, 60_000);
+    await until(async () => {
+      using probe = new DnsClient({ ...own, servers: [`127.0.0.1:${port}`], timeoutMs: 1000 });
+      (await discover('_small._tcp.svc.example', { client: probe, readyMs: 1000 })).close();
+      return true;
+    }, 'nsd');
+  });
   afterAll(() => {
     client?.close();
     nsd?.kill('SIGKILL');
@@ -105,9 +92,8 @@ zone:
     expect(service.pick().addresses).toHaveLength(2);
     writeZone(5);
     nsd!.kill('SIGHUP');
-    for (let i = 0; i < 100 && service.size !== 5; i++) await later(100);
-    expect(service.size).toBe(5);
-  }, 30_000);
+    await until(() => service.size === 5);
+  });
 
   test('100 targets with both families come over TCP, without another question', async () => {
     using service = await discover('_large._tcp.svc.example', { client });
@@ -141,13 +127,12 @@ zone:
     });
     let text = '';
     watching.stdout.on('data', chunk => (text += String(chunk)));
-    for (let i = 0; i < 100 && !text.includes('version 1'); i++) await later(100);
+    await until(() => text.includes('version 1'));
     writeZone(3);
     nsd!.kill('SIGHUP');
-    for (let i = 0; i < 150 && !text.includes('- p5.svc.example:8084'); i++) await later(100);
-    expect(text).toContain('- p5.svc.example:8084');
+    await until(() => text.includes('- p5.svc.example:8084'));
     watching.kill('SIGINT');
     const code = await new Promise(resolve => watching.once('exit', resolve));
     expect(code).toBe(0);
-  }, 60_000);
+  });
 });

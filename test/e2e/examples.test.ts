@@ -30,7 +30,7 @@ test('every example is run', () => {
 test.each(Object.entries(EXAMPLES))(
   '%s',
   async (name, lines) => {
-    const { stdout } = await run(process.execPath, [`examples/${name}.mjs`], { timeout: 30_000 });
+    const { stdout } = await run(process.execPath, [`examples/${name}.mjs`], { timeout: 170_000 });
     for (const line of lines) expect(stdout).toContain(line);
   },
   40_000,

@@ -12,8 +12,10 @@ import { RedisLevel } from '../../lib/cache/redis/level.js';
 import { nodeRedis } from '../../lib/cache/redis/node-redis.js';
 import { labelOf, type RedisOptions } from '../../lib/cache/redis/options.js';
 import { Secrets } from '../../lib/cache/redis/secrets.js';
-import { freePort, hasRedis, RedisServer, sleep, startCluster, until } from '../support/redis-server.js';
+import { hasRedis, RedisServer, sleep, startCluster } from '../support/redis-server.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
+import { until } from '../support/until.js';
+import { freePort } from '../support/free-port.js';
 
 const servers: { kill(): Promise<void> }[] = [];
 const levels: RedisLevel[] = [];

@@ -1,7 +1,6 @@
 // DNS over HTTPS with real programs as clients: kdig, curl and h2load.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { createServer as createWebServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificate.js';
 import { decode, makeQuery } from '../support/messages.js';
+import { freePort } from '../support/free-port.js';
+import { until } from '../support/until.js';
 
 const run = promisify(execFile);
 const missing = ['kdig', 'curl', 'h2load'].filter(tool => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
@@ -23,15 +24,6 @@ const file = (name: string, content: string | Uint8Array): string => {
   writeFileSync(path, content);
   return path;
 };
-function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 describe.skipIf(missing.length > 0)('with real programs', () => {
   const web = createWebServer((_, response) => response.end('found'));
   let server: ChildProcess;
@@ -70,11 +62,8 @@ control: false
     );
     await new Promise<void>(resolve => web.listen(0, '127.0.0.1', resolve));
     server = spawn(process.execPath, ['dist/cli/main.js', 'serve', '--config', config], { stdio: 'ignore' });
-    for (let i = 0; !(await kdig('+https', '+short', 'localhost').catch(() => '')).includes('127.0.0.1'); i++) {
-      if (i > 200) throw new Error('the server did not come up');
-      await new Promise(resolve => setTimeout(resolve, 100));
-    }
-  }, 60_000);
+    await until(async () => (await kdig('+https', '+short', 'localhost')).includes('127.0.0.1'), 'the server');
+  });
   afterAll(() => {
     server.kill('SIGKILL');
     web.close();

@@ -1,13 +1,14 @@
 // dnsdist in front (`useProxyProtocol`): clients are who they are behind it, over UDP and TCP, and its health checks are answered.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { answerA } from '../support/messages.js';
 import { TestServer } from '../support/test-server.js';
+import { freePort } from '../support/free-port.js';
+import { until } from '../support/until.js';
 
 const run = promisify(execFile);
 const missing = ['dnsdist', 'dig'].filter(tool => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
@@ -19,21 +20,12 @@ if (missing.length > 0) {
 const folder = mkdtempSync(join(tmpdir(), 'shardns-proxy-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createTcpServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 describe.skipIf(missing.length > 0)('behind dnsdist', () => {
   let server: TestServer;
   let proxy: ChildProcess;
   let port: number;
   const ask = async (from: string, ...args: string[]): Promise<string> => {
-    const options = ['@127.0.0.1', '-p', String(port), '-b', from, '+short', '+tries=1', '+time=5', ...args];
+    const options = ['@127.0.0.1', '-p', String(port), '-b', from, '+short', '+tries=1', '+time=20', ...args];
     return (await run('dig', options)).stdout.trim();
   };
 
@@ -53,13 +45,8 @@ setSecurityPollSuffix('')
 `,
     );
     proxy = spawn('dnsdist', ['--supervised', '--disable-syslog', '-C', file], { stdio: 'ignore' });
-    for (let tries = 0; ; tries++) {
-      const answer = await ask('127.0.0.3', 'b.example').catch(() => '');
-      if (answer === '192.0.2.1') break;
-      if (tries === 100) throw new Error('dnsdist did not come up');
-      await new Promise(resolve => setTimeout(resolve, 100));
-    }
-  }, 60_000);
+    await until(async () => (await ask('127.0.0.3', 'b.example')) === '192.0.2.1', 'dnsdist');
+  });
   afterAll(async () => {
     proxy?.kill();
     await server?.close();

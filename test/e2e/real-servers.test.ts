@@ -2,11 +2,12 @@
 // dig and dnsperf as clients.
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../support/until.js';
+import { freePort } from '../support/free-port.js';
 
 const run = promisify(execFile);
 const missing = ['nsd', 'unbound', 'dig', 'dnsperf'].filter(
@@ -20,32 +21,15 @@ if (missing.length > 0) {
 const folder = mkdtempSync(join(tmpdir(), 'shardns-e2e-'));
 const children: ChildProcess[] = [];
 const ports = { nsd: 0, unbound: 0, shardns: 0, metrics: 0 };
-const later = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
-
-function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 const file = (name: string, text: string): string => {
   const path = join(folder, name);
   writeFileSync(path, text);
   return path;
 };
 const dig = async (port: number, ...args: string[]): Promise<string> =>
-  (await run('dig', ['@127.0.0.1', '-p', String(port), '+tries=1', '+time=3', ...args])).stdout;
+  (await run('dig', ['@127.0.0.1', '-p', String(port), '+tries=1', '+time=20', ...args])).stdout;
 const answers = async (port: number, ...args: string[]): Promise<string[]> =>
   (await dig(port, '+noall', '+answer', '+nottlid', ...args)).trim().split('\n').filter(Boolean).sort();
-async function until(check: () => Promise<unknown>): Promise<void> {
-  for (let i = 0; i < 100; i++) {
-    if (await check().catch(() => false)) return;
-    await later(100);
-  }
-  throw new Error('a server did not come up');
-}
 function start(command: string, args: string[]): ChildProcess {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   children.push(child);
@@ -128,7 +112,7 @@ metrics: 127.0.0.1:${ports.metrics}
     );
     server = start(process.execPath, ['dist/cli/main.js', 'serve', '--config', config]);
     await until(async () => (await answers(ports.shardns, 'localhost', 'A')).length > 0);
-  }, 60_000);
+  });
 
   afterAll(() => {
     for (const child of children) child.kill('SIGKILL');
@@ -229,7 +213,7 @@ metrics: 127.0.0.1:${ports.metrics}
       ['dist/cli/main.js', 'serve', '--demo', '--for', '3s', '--listen', '127.0.0.1:0'],
       {
         encoding: 'utf8',
-        timeout: 20_000,
+        timeout: 170_000,
       },
     );
     expect(out).toMatch(/summary[\s\S]*hit share\s+\d+\.\d %[\s\S]*p50 \d/);
@@ -248,7 +232,7 @@ metrics: 127.0.0.1:${ports.metrics}
       '--metrics',
       '127.0.0.1:0',
     ];
-    const out = execFileSync(process.execPath, ['dist/cli/main.js', ...args], { encoding: 'utf8', timeout: 20_000 });
+    const out = execFileSync(process.execPath, ['dist/cli/main.js', ...args], { encoding: 'utf8', timeout: 170_000 });
     expect(out).toMatch(/from the root at 127\.53\.0\.1:\d+ down/);
     expect(out).toMatch(/summary[\s\S]*servers asked\s+[1-9]\d*/);
     expect(out).toMatch(/failures\s+0\n/);

@@ -2,7 +2,6 @@
 // validates itself.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,6 +14,8 @@ import { Type, typeName } from '../../lib/wire/iana.js';
 import { nameToText } from '../../lib/wire/name.js';
 import { decodeRdata } from '../../lib/wire/rdata.js';
 import { makeKey, SignedZone } from '../support/signed-zone.js';
+import { until } from '../support/until.js';
+import { freePort } from '../support/free-port.js';
 
 const missing = ['nsd', 'unbound'].filter(tool => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
 if (missing.length > 0) {
@@ -60,26 +61,11 @@ const children: ChildProcess[] = [];
 const ports = { nsd: 0, forwarder: 0, validator: 0 };
 const anchors = [good.anchor, old.anchor];
 
-function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 const file = (name: string, text: string): string => {
   const path = join(folder, name);
   writeFileSync(path, text);
   return path;
 };
-async function until(check: () => Promise<unknown>): Promise<void> {
-  for (let i = 0; i < 100; i++) {
-    if (await check().then(Boolean, () => false)) return;
-    await new Promise(resolve => setTimeout(resolve, 100));
-  }
-  throw new Error('a server did not come up');
-}
 const start = (command: string, config: string): void =>
   void children.push(spawn(command, ['-d', '-c', config], { stdio: 'ignore' }));
 
@@ -139,7 +125,7 @@ ${zones.join('')}`;
         return (await probe.resolve4('www.good.example')).length > 0;
       });
     }
-  }, 60_000);
+  });
   const open: Disposable[] = [];
   afterEach(() => {
     for (const one of open.splice(0)) one[Symbol.dispose]();

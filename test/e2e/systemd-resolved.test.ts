@@ -65,7 +65,7 @@ for i in $(seq 100); do grep -q listening ${folder}/log && break; sleep 0.1; don
 for i in $(seq ${tries}); do
   kdig @127.0.0.53 +short +retry=0 +timeout=2 r.e2e.example A 2>/dev/null | grep -q . && break; sleep 0.1
 done
-for type in A TXT AAAA; do kdig @127.0.0.53 +short +retry=0 +timeout=5 r.e2e.example $type || true; done
+for type in A TXT AAAA; do kdig @127.0.0.53 +short +retry=0 +timeout=20 r.e2e.example $type || true; done
 `,
   );
   const { stdout } = await run('unshare', ['-mn', 'bash', script], { timeout: 100_000 });
@@ -75,7 +75,7 @@ for type in A TXT AAAA; do kdig @127.0.0.53 +short +retry=0 +timeout=5 r.e2e.exa
 describe.skipIf(!may)('systemd-resolved', () => {
   test('asks over TLS for those that ask it in plain text', async () => {
     expect(await asked('dns.example', 15)).toEqual(['192.0.2.25', '"over TLS"']);
-  }, 120_000);
+  });
 
   test('gets nothing by a certificate that is for another', async () => {
     expect((await asked('other.example', 2)).join(' ')).not.toContain('192.0.2.25');

@@ -7,9 +7,11 @@ import { encodeName } from '../../lib/wire/name.js';
 import { changeZone } from '../../lib/zone/changes.js';
 import { loadZone } from '../../lib/zone/load-zone.js';
 import type { Zone } from '../../lib/zone/zone.js';
-import { freePort, missingTools, RealServers, until } from '../support/real-server.js';
+import { missingTools, RealServers } from '../support/real-server.js';
 import { TransferringServer } from '../support/transferring-server.js';
 import { record, sortedTexts } from '../support/zone-records.js';
+import { until } from '../support/until.js';
+import { freePort } from '../support/free-port.js';
 
 const missing = missingTools('nsd', 'knotd', 'named', 'dig');
 const SECRET = 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
@@ -133,7 +135,7 @@ zone "${zoneName('bind')}" {
         `${name} answers`,
       );
     }
-  }, 60_000);
+  });
   afterAll(async () => {
     await ours?.close();
     await real.stop();
@@ -282,7 +284,7 @@ zone "${zoneName('bind')}" {
     real.start('nsd', ['-d', '-V3', '-c', `${real.folder}/nsd/nsd.conf`]);
     real.start('knotd', ['-c', `${real.folder}/knot/knot.conf`]);
     real.start('named', ['-g', '-c', `${real.folder}/bind/named.conf`]);
-  }, 60_000);
+  });
   afterAll(async () => {
     await ours?.close();
     await real.stop();
@@ -299,7 +301,10 @@ zone "${zoneName('bind')}" {
   test.each(NAMES)(
     '%s has all of it, then what has changed, record for record',
     async name => {
-      await until(() => hasSerial(name, 1), `${name}: AXFR\n${ours.lines.join('\n')}\n${real.output}`);
+      await until(
+        () => hasSerial(name, 1),
+        () => `${name}: AXFR\n${ours.lines.join('\n')}\n${real.output}`,
+      );
       expect(await served(name)).toEqual(folded(own[name].records()));
       let zone = own[name];
       for (const serial of [2, 3]) {

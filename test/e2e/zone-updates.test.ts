@@ -4,9 +4,11 @@ import { encodeName } from '../../lib/wire/name.js';
 import { loadZone } from '../../lib/zone/load-zone.js';
 import type { Zone } from '../../lib/zone/zone.js';
 import { CERTIFICATE, KEY } from '../support/certificate.js';
-import { freePort, missingTools, RealServers, until } from '../support/real-server.js';
+import { missingTools, RealServers } from '../support/real-server.js';
 import { TransferringServer } from '../support/transferring-server.js';
 import { texts } from '../support/zone-records.js';
+import { until } from '../support/until.js';
+import { freePort } from '../support/free-port.js';
 
 const missing = missingTools('nsupdate', 'dig', 'kdig', 'named', 'nsd');
 const SECRET = 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';

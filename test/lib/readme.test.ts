@@ -30,7 +30,7 @@ describe('README and docs', () => {
       .replace("from 'undici'", `from '${pathToFileURL('node_modules/undici/index.js').href}'`);
     writeFileSync(path, resolved);
     const output = await new Promise<string>((resolve, reject) =>
-      execFile(process.execPath, [path], { timeout: 20_000 }, (error, out) =>
+      execFile(process.execPath, [path], { timeout: 170_000 }, (error, out) =>
         error === null ? resolve(out) : reject(error),
       ),
     );

@@ -159,7 +159,7 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
     execFileSync('npx', ['--yes', 'pnpm@10', 'add', '--ignore-scripts', join(folder, packed.filename)], options);
     copyFileSync('test/package/smoke.mjs', join(own, 'smoke.mjs'));
     expect(run('22', join(own, 'smoke.mjs'))).toContain('all well');
-  }, 120_000);
+  });
 
   describe('bundled by esbuild', () => {
     // Without types: it is none of the project's dependencies.
@@ -187,7 +187,7 @@ describe.skipIf(missing.length > 0 || other)('the package', () => {
         stdio: 'ignore',
       });
       esbuild = join(tools, 'node_modules/.bin/esbuild');
-    }, 120_000);
+    });
 
     test.each(['esm', 'cjs'] as const)('a lookup as %s works where the package is installed above it', format => {
       expect(run('22', bundle('looks', format, LOOKUP))).toContain('null 127.0.0.1');

@@ -5,8 +5,11 @@ import { connect, type ConnectionOptions } from 'node:tls';
 import { parseSocketAddress } from '../../lib/base/address.js';
 import { frame, MessageReader } from '../../lib/transport/framing.js';
 
+/** As long as anything takes on a machine that is busy with other things. */
+const PATIENT_MS = 60_000;
+
 /** The reply; undefined when none comes in `waitMs`. `from`: the client's own address. */
-export function askUdp(at: string, query: Uint8Array, waitMs = 2000, from?: string): Promise<Buffer | undefined> {
+export function askUdp(at: string, query: Uint8Array, waitMs = PATIENT_MS, from?: string): Promise<Buffer | undefined> {
   const { address, port, family } = parseSocketAddress(at, 'test');
   const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
   return new Promise(resolve => {
@@ -23,7 +26,7 @@ export function askUdp(at: string, query: Uint8Array, waitMs = 2000, from?: stri
 }
 
 /** The replies in the order they come; fewer than the queries when the connection ends or time does. */
-export function askTcp(at: string, queries: Uint8Array[], waitMs = 2000, from?: string): Promise<Buffer[]> {
+export function askTcp(at: string, queries: Uint8Array[], waitMs = PATIENT_MS, from?: string): Promise<Buffer[]> {
   const { address, port } = parseSocketAddress(at, 'test');
   const socket = createConnection({ host: address, port, localAddress: from });
   return askOver(socket, 'connect', queries, waitMs);
@@ -34,7 +37,7 @@ export function askTls(
   at: string,
   queries: Uint8Array[],
   options: ConnectionOptions = {},
-  waitMs = 5000,
+  waitMs = PATIENT_MS,
 ): Promise<Buffer[]> {
   const { address, port } = parseSocketAddress(at, 'test');
   const socket = connect({ host: address, port, rejectUnauthorized: false, ...options });

@@ -1,7 +1,6 @@
 // Servers of others, started on free ports of the loopback for a test and stopped with it.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,28 +14,6 @@ export function missingTools(...tools: string[]): string[] {
   if (process.env.CI === 'true') throw new Error(`not installed: ${missing.join(' ')}`);
   console.warn(`not installed: ${missing.join(' ')}: the tests with them are skipped`);
   return missing;
-}
-
-export function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-export async function until(check: () => unknown, what: string, seconds = 20): Promise<void> {
-  const end = performance.now() + seconds * 1000;
-  while (performance.now() < end) {
-    try {
-      if (await check()) return;
-    } catch {
-      // Not yet.
-    }
-    await new Promise(resolve => setTimeout(resolve, 50));
-  }
-  throw new Error(`not in ${seconds} s: ${what}`);
 }
 
 /** A folder of its own, and processes that end with it. */
@@ -64,7 +41,7 @@ export class RealServers {
     return (await running).stdout;
   }
   dig(port: number, ...args: string[]): Promise<string> {
-    return this.run('dig', ['@127.0.0.1', '-p', String(port), '+tries=1', '+time=3', ...args]);
+    return this.run('dig', ['@127.0.0.1', '-p', String(port), '+tries=1', '+time=20', ...args]);
   }
   async stop(): Promise<void> {
     await Promise.all(

@@ -1,10 +1,11 @@
 // Real Redis servers of the tests' own: on free ports of the loopback, without persistence, stopped when a test file ends.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { until } from './until.js';
+import { freePort } from './free-port.js';
 
 const run = promisify(execFile);
 
@@ -12,27 +13,6 @@ const run = promisify(execFile);
 export const hasRedis = existsSync('/usr/bin/redis-server') || process.env.CI === 'true';
 
 export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
-
-/** Waits until `done` says so, 30 s at the most. */
-export async function until(done: () => boolean | Promise<boolean>, what = 'it'): Promise<void> {
-  for (let i = 0; i < 3000; i++) {
-    if (await done()) return;
-    await sleep(10);
-  }
-  throw new Error(`${what} did not come`);
-}
-
-/** A port that is free now, and whose bus port is too. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => (port < 50_000 ? resolve(port) : resolve(freePort())));
-    });
-  });
-}
 
 export class RedisServer {
   #process: ChildProcess | undefined;
@@ -69,7 +49,7 @@ export class RedisServer {
     await until(async () => (await this.cli('PING').catch(() => '')).startsWith('PONG'), 'Redis');
   }
   async cli(...words: string[]): Promise<string> {
-    const { stdout } = await run('/usr/bin/redis-cli', ['-p', String(this.port), ...words], { timeout: 20_000 });
+    const { stdout } = await run('/usr/bin/redis-cli', ['-p', String(this.port), ...words], { timeout: 170_000 });
     return stdout.trim();
   }
   /** SIGSTOP: it takes connections and answers nothing. */

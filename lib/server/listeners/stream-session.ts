@@ -11,7 +11,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../base/clock.js';
 import { Silence } from '../../native/binding.js';
-import { frame, MessageReader } from '../../transport/framing.js';
+import { frame, frameOctets, MessageReader } from '../../transport/framing.js';
 import { Rcode } from '../../wire/iana.js';
 import type { Answerer } from '../answerer.js';
 import { findOption, OptionCode, padded, REPLY_BLOCK } from '../../wire/opt.js';
@@ -25,6 +25,9 @@ import { TcpKeepalive } from './tcp-keepalive.js';
 const QUERY_OVERHEAD = 128;
 /** What one under way holds: its octets here, and the resolver's copy. */
 const askedOctets = (query: Buffer): number => 2 * query.length + QUERY_OVERHEAD;
+
+/** So many octets of replies are copied together for one write; of more each copy costs more than the writes save. */
+const JOINED_OCTETS = 32 * 1024;
 
 /** Of a reply of many messages, so many octets are made before the client takes some. */
 const SOURCE_OCTETS = 128 * 1024;
@@ -290,23 +293,31 @@ export class StreamSession implements Connection {
   }
 
   #reply(octets: Uint8Array, message: Buffer): void {
+    // What does not fit, and never will beside what is there, is not copied first.
+    const least = frameOctets(octets);
+    const fits = this.#unsent.length === 0 && this.#fits(least);
+    if (!fits && !this.#connections.canKeep(this.#unsentOctets, least)) {
+      this.#askAnew(message);
+      return;
+    }
     const { keepalive, idleTimeoutMs } = this.#connections.options;
     const leftMs = this.#leaving === undefined ? idleTimeoutMs : 0;
     let whole = keepalive ? this.#keepalive.tell(octets, leftMs) : octets;
     if (this.#pads && findOption(message, OptionCode.padding) !== undefined) whole = padded(whole, REPLY_BLOCK);
     const framed = frame(whole);
-    if (this.#unsent.length === 0 && this.#fits(framed.length)) {
+    if (fits && this.#fits(framed.length)) {
       this.#send(framed);
-      return;
-    }
-    this.#full = true;
-    if (this.#connections.keep(this.#unsentOctets, framed.length)) {
+    } else if (this.#connections.keep(this.#unsentOctets, framed.length)) {
+      this.#full = true;
       this.#unsent.push(framed);
       this.#unsentOctets += framed.length;
-    } else {
-      this.#waiting.unshift(message);
-      this.#waitingOctets += message.length + QUERY_OVERHEAD;
-    }
+    } else this.#askAnew(message);
+  }
+  /** When the client has read what there is. */
+  #askAnew(message: Buffer): void {
+    this.#full = true;
+    this.#waiting.unshift(message);
+    this.#waitingOctets += message.length + QUERY_OVERHEAD;
   }
 
   /** As many messages as the client has room for; the next when it has taken these. */
@@ -338,10 +349,20 @@ export class StreamSession implements Connection {
   flush(): void {
     const gathered = this.#gathered;
     if (gathered.length === 0) return;
-    const octets = gathered.length === 1 ? gathered[0] : Buffer.concat(gathered, this.#gatheredOctets);
+    const octets = this.#gatheredOctets;
     this.#gathered = [];
     this.#gatheredOctets = 0;
-    if (!this.#stream.destroyed) this.#stream.write(octets, this.#onWritten);
+    const stream = this.#stream;
+    if (stream.destroyed) return;
+    if (gathered.length === 1 || octets <= JOINED_OCTETS) {
+      stream.write(gathered.length === 1 ? gathered[0] : Buffer.concat(gathered, octets), this.#onWritten);
+      return;
+    }
+    const last = gathered.pop()!;
+    stream.cork();
+    for (const one of gathered) stream.write(one);
+    stream.write(last, this.#onWritten);
+    stream.uncork();
   }
 
   #endIfDone(): void {

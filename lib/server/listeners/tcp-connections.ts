@@ -160,10 +160,14 @@ export class TcpConnections {
    * @param own what that connection keeps so already, in octets
    */
   keep(own: number, octets: number): boolean {
-    const left = this.options.maxTotalBytes / KEPT_SHARE - this.#kept;
-    if (own + octets > left - octets) return false;
+    if (!this.canKeep(own, octets)) return false;
     this.#kept += octets;
     return true;
+  }
+  /** What {@link keep} would say. */
+  canKeep(own: number, octets: number): boolean {
+    const left = this.options.maxTotalBytes / KEPT_SHARE - this.#kept;
+    return own + octets <= left - octets;
   }
   /** So many octets of what was kept are kept no longer. */
   release(octets: number): void {

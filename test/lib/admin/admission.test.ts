@@ -9,6 +9,7 @@ import { checkConfig, applyFlags } from '../../../lib/cli/config.js';
 import { readOptions, type ServerOptions } from '../../../lib/server/settings/settings.js';
 import { answerA } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
+import { freePort } from '../../support/free-port.js';
 
 const options = { hosts: ['dns.example'], token: undefined };
 const status = (headers: Record<string, string>, token?: string): number =>
@@ -65,16 +66,6 @@ afterEach(() => server?.close());
 async function start(metrics: ServerOptions['metrics']): Promise<void> {
   server = await TestServer.start(query => answerA(query), { metrics });
 }
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net');
-  return new Promise(resolve => {
-    const socket = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = socket.address() as { port: number };
-      socket.close(() => resolve(port));
-    });
-  });
-}
-
 test('hosts and token hold for metrics and traces, change while it serves, and leave the health to be asked', async () => {
   const port = await freePort();
   await start({ listen: `127.0.0.1:${port}`, hosts: ['Dns.Example'], token: '0123456789abcdef' });

@@ -8,19 +8,10 @@ import type { Server } from '../../../lib/server/server.js';
 import { Query } from '../../../lib/wire/query.js';
 import { FakeTransport } from '../../support/fake-transport.js';
 import { smallInternet } from '../../support/fake-internet.js';
+import { freePort } from '../../support/free-port.js';
 
 let server: Server | undefined;
 afterEach(() => server?.close());
-
-async function freePort(): Promise<number> {
-  const { createServer: listen } = await import('node:net');
-  return new Promise(resolve => {
-    const socket = listen().listen(0, '127.0.0.1', () => {
-      const { port } = socket.address() as { port: number };
-      socket.close(() => resolve(port));
-    });
-  });
-}
 
 /** A server on a small internet of functions; where its metrics are. */
 async function start(options: ServerOptions = {}): Promise<string> {

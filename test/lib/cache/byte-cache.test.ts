@@ -281,7 +281,7 @@ describe('fetch', () => {
     clock.advance(2000);
     expect(cache.get('a')).toBeUndefined();
     expect(await cache.fetch('a', load)).toBe('v1');
-    await vi.waitFor(() => expect(cache.get('a')).toBe('v2'));
+    await vi.waitFor(() => expect(cache.get('a')).toBe('v2'), 120_000);
     clock.advance(10_000);
     expect(await cache.fetch('a', load)).toBe('v3');
   });
@@ -326,7 +326,7 @@ describe('fetch', () => {
     await cache.fetch('rare', rare);
     expect(rare).not.toHaveBeenCalled();
     expect(await cache.fetch('popular', load)).toBe('v1');
-    await vi.waitFor(() => expect(cache.get('popular')).toBe('v2'));
+    await vi.waitFor(() => expect(cache.get('popular')).toBe('v2'), 120_000);
   });
 
   test('what is invalidated while it is loaded is not served later', async () => {

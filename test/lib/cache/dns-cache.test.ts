@@ -226,7 +226,7 @@ describe('shared', () => {
     cache.insert(workerResponse(n, 3));
     const length = cache.answer(workerQuery(n), out);
     expect(isWhole(out, length, n, workerQuery(n))).toBe(true);
-  }, 120_000);
+  });
 
   test('a server and lookups of the program use one cache, and leave it open', async () => {
     const cache = create({ shared: true });

@@ -19,7 +19,7 @@ const file = (name: string, text: string): string => {
 };
 const command = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
   new Promise(resolve =>
-    execFile(process.execPath, ['dist/cli/main.js', ...args], { timeout: 20_000 }, (error, out, err) =>
+    execFile(process.execPath, ['dist/cli/main.js', ...args], { timeout: 170_000 }, (error, out, err) =>
       resolve({ code: error === null ? 0 : Number(error.code), out, err }),
     ),
   );

@@ -6,7 +6,7 @@ import { exhaustionOf, isForWantOfRoom, ShardnsError } from '../../../lib/base/e
 function serveWith(files: number): Promise<{ code: unknown; stderr: string }> {
   const command = 'ulimit -n "$1"; exec "$0" dist/cli/main.js serve --listen 127.0.0.1:0 --upstream 192.0.2.1';
   return new Promise(resolve => {
-    execFile('sh', ['-c', command, process.execPath, String(files)], { timeout: 20_000 }, (error, _, stderr) =>
+    execFile('sh', ['-c', command, process.execPath, String(files)], { timeout: 170_000 }, (error, _, stderr) =>
       resolve({ code: error?.code, stderr }),
     );
   });

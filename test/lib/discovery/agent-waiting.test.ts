@@ -105,10 +105,10 @@ test('those that wait for an endpoint that leaves go elsewhere', async () => {
   const agent = service.agent({ maxSockets: 1 });
   // The first has a connection, and no answer.
   const first = get({ host: 'orders', agent }).catch((error: Error) => error);
-  await vi.waitFor(() => expect(Object.values(agent.sockets).flat()).toHaveLength(1));
+  await vi.waitFor(() => expect(Object.values(agent.sockets).flat()).toHaveLength(1), 120_000);
   const waiting = [get({ host: 'orders', agent }), get({ host: 'orders', agent })];
   list = [well];
-  await vi.waitFor(() => service.refresh().then(() => expect(service.endpoints[0].host).toBe('p0.example')), 5000);
+  await vi.waitFor(() => service.refresh().then(() => expect(service.endpoints[0].host).toBe('p0.example')), 120_000);
   expect(await Promise.all(waiting)).toEqual(['p0 GET /', 'p0 GET /']);
   agent.destroy();
   await first;
@@ -156,7 +156,7 @@ describe('a request without a connection yet', () => {
     expect((await ended).message).toBe('mine');
     expect(Object.keys(agent.requests)).toEqual([]);
     first.destroy();
-    await vi.waitFor(() => expect(service.endpoints[0].inFlight).toBe(0));
+    await vi.waitFor(() => expect(service.endpoints[0].inFlight).toBe(0), 120_000);
   });
 });
 
@@ -185,7 +185,7 @@ test('an endpoint that has moved to another address is not asked over its old co
   ];
   expect(await ask()).toEqual(['before GET /', 'before GET /']);
   ({ address } = after);
-  await vi.waitFor(() => service.refresh().then(() => expect(service.endpoints[0].address).toBe(address)), 5000);
+  await vi.waitFor(() => service.refresh().then(() => expect(service.endpoints[0].address).toBe(address)), 120_000);
   expect(await ask()).toEqual(['after GET /', 'after GET /']);
 });
 

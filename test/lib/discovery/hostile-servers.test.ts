@@ -182,7 +182,7 @@ describe('what is gone', () => {
     controller.abort();
     await expect(pending).rejects.toMatchObject({ name: 'AbortError' });
     await clock.advance(2000);
-    await vi.waitFor(() => expect(service.report().states.out).toBe(1));
+    await vi.waitFor(() => expect(service.report().states.out).toBe(1), 120_000);
     expect([service.endpoints[0].inFlight, service.report().retries.made]).toEqual([0, 0]);
   });
 });

@@ -379,7 +379,7 @@ describe('work and memory', () => {
     expect(look).toBeGreaterThan(2);
     expect(world.asked.length - begin).toBeLessThanOrEqual(20 * 200 + 2 * 513);
     service.close();
-  }, 60_000);
+  });
 
   test('an iterator that nobody reads holds no endpoint that has left', async () => {
     let targets = ['0 1 80 a.example.', '0 1 80 b.example.'];

@@ -154,4 +154,4 @@ test('`shardns build` runs the node-gyp that is part of npm, and downloads none'
     env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
   });
   expect(readFileSync(join(folder, 'called'), 'utf8')).toMatch(/^exec -c node "\$npm_config_node_gyp" rebuild/);
-}, 120_000);
+});

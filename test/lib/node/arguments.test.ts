@@ -91,7 +91,7 @@ describe('lookup', () => {
 describe('Resolver', () => {
   type AnyResolver = Record<string, (...given: unknown[]) => unknown>;
   const CLASSES = [Resolver, dns.promises.Resolver] as unknown as (new (options?: unknown) => AnyResolver)[];
-  const both = async (call: (one: AnyResolver) => unknown, options: unknown = { timeout: 2000, tries: 1 }) => {
+  const both = async (call: (one: AnyResolver) => unknown, options: unknown = { timeout: 20_000, tries: 1 }) => {
     const outcomes = await Promise.all(
       CLASSES.map(async Class => {
         const one = new Class(options);

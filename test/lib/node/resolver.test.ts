@@ -84,8 +84,8 @@ beforeEach(async () => {
       ],
     },
   });
-  theirs = new dns.promises.Resolver({ timeout: 300, tries: 1 });
-  ours = new Resolver({ timeout: 300, tries: 1 });
+  theirs = new dns.promises.Resolver({ timeout: 20_000, tries: 1 });
+  ours = new Resolver({ timeout: 20_000, tries: 1 });
   for (const one of [ours, theirs]) one.setServers([server.address]);
 });
 afterEach(() => {
@@ -177,8 +177,12 @@ describe('as Node fails', () => {
   test('silence is ETIMEOUT', async () => {
     server.failing.set('silent.example', 'silence');
     const call = { code: 'ETIMEOUT', syscall: 'queryA', hostname: 'silent.example' };
-    expect(await outcomeOf(() => theirs.resolve4('silent.example'))).toMatchObject(call);
-    expect(await outcomeOf(() => ours.resolve4('silent.example'))).toMatchObject(call);
+    const impatient = { timeout: 300, tries: 1 };
+    using mine = new Resolver(impatient);
+    for (const one of [new dns.promises.Resolver(impatient), mine]) {
+      one.setServers([server.address]);
+      expect(await outcomeOf(() => one.resolve4('silent.example'))).toMatchObject(call);
+    }
   });
   test('a name that cannot be is EBADNAME', async () => {
     expect(await same('resolve4', `${'x'.repeat(64)}.example`)).toMatchObject({ code: 'EBADNAME' });

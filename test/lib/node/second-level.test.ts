@@ -7,7 +7,8 @@ import { decodeMessage } from '../../../lib/wire/message.js';
 import { FakeRedis } from '../../support/fake-redis.js';
 import { FakeTransport, type Handler } from '../../support/fake-transport.js';
 import { answerA } from '../../support/messages.js';
-import { sleep, until } from '../../support/redis-server.js';
+import { sleep } from '../../support/redis-server.js';
+import { until } from '../../support/until.js';
 
 const clients: DnsClient[] = [];
 afterEach(() => {

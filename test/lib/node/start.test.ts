@@ -19,7 +19,7 @@ function run(entry: string, body: string): Promise<{ said: unknown; loaded: stri
     console.log(JSON.stringify(globals));
     process.exit(0);`;
   return new Promise((resolve, reject) =>
-    execFile(process.execPath, ['--input-type=module', '-e', code], { timeout: 25_000 }, (error, stdout, stderr) =>
+    execFile(process.execPath, ['--input-type=module', '-e', code], { timeout: 170_000 }, (error, stdout, stderr) =>
       error
         ? reject(new Error(`${error.message} ${stderr}`))
         : resolve({ said: JSON.parse(stdout) as unknown, loaded: stderr.split('\n') }),

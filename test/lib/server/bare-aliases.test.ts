@@ -42,7 +42,7 @@ async function start(say: Say, options: ServerOptions = {}): Promise<void> {
 async function ask(way: string, name: string, shape: QueryShape = {}): Promise<Buffer> {
   const { udp, tcp } = server.addresses();
   const query = makeQuery(name, shape);
-  return (way === 'tcp' ? (await askTcp(tcp[0], [query], 5000))[0] : await askUdp(udp[0], query, 5000))!;
+  return (way === 'tcp' ? (await askTcp(tcp[0], [query], 60_000))[0] : await askUdp(udp[0], query, 60_000))!;
 }
 const answersOf = (reply: Buffer): string[] =>
   (decode(reply).answers as { name: string; type: string; data: unknown }[]).map(

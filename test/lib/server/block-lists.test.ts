@@ -48,7 +48,7 @@ const open = async (lists: List[], options: ServerOptions = {}, way = 'native', 
 async function ask(way: string, name: string, from = '127.0.0.1', shape: QueryShape = {}): Promise<Buffer | undefined> {
   const { udp, tcp } = server!.server.addresses();
   const query = makeQuery(name, shape);
-  return way === 'tcp' ? (await askTcp(tcp[0], [query], 300, from))[0] : askUdp(udp[0], query, 300, from);
+  return way === 'tcp' ? (await askTcp(tcp[0], [query], 3000, from))[0] : askUdp(udp[0], query, 3000, from);
 }
 /** In one word. */
 async function told(way: string, name: string, from?: string, shape?: QueryShape): Promise<string> {

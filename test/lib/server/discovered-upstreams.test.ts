@@ -38,7 +38,7 @@ async function start(options: ServerOptions): Promise<Server> {
   return server;
 }
 const ask = async (server: Server, name: string): Promise<Buffer> =>
-  (await askUdp(server.addresses().udp[0], makeQuery(name, { edns: true }), 8000))!;
+  (await askUdp(server.addresses().udp[0], makeQuery(name, { edns: true }), 60_000))!;
 const addressIn = (reply: Buffer): unknown => (decode(reply).answers?.[0] as { data: unknown } | undefined)?.data;
 const bindingOf = (scheme: 'tls' | 'https', port: number, target = '.'): string =>
   `1 ${target} port=${port} ipv4hint=127.0.0.1 ${scheme === 'tls' ? 'alpn=dot' : 'alpn=h2 dohpath=/dns-query{?dns}'}`;

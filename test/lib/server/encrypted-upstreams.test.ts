@@ -35,7 +35,7 @@ async function start(options: ServerOptions): Promise<Server> {
   return server;
 }
 const ask = async (server: Server, name: string): Promise<Buffer> =>
-  (await askUdp(server.addresses().udp[0], makeQuery(name, { edns: true }), 8000))!;
+  (await askUdp(server.addresses().udp[0], makeQuery(name, { edns: true }), 60_000))!;
 
 /** As reports have it. */
 const urlOf = (scheme: 'tls' | 'https', port: number, name = '#dns.example'): string =>

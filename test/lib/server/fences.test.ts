@@ -4,6 +4,7 @@ import type { Hooks } from '../../../lib/resolve/hooks.js';
 import { settle } from '../../support/fake-clock.js';
 import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
+import { until } from '../../support/until.js';
 
 let server: TestServer;
 const unhandled = vi.fn();
@@ -30,7 +31,7 @@ describe.each(['udp', 'dgram', 'tcp'] as const)('over %s', way => {
       ...hooks,
     });
   };
-  const ask = async (name: string): Promise<number> => rcodeOf((await server.ask(way, makeQuery(name), 5000))!);
+  const ask = async (name: string): Promise<number> => rcodeOf((await server.ask(way, makeQuery(name), 60_000))!);
 
   test('a resolver that throws', async () => {
     await start();
@@ -78,7 +79,7 @@ describe.each(['udp', 'dgram', 'tcp'] as const)('over %s', way => {
       },
     });
     void server.ask(way, makeQuery('a.example'), 500).catch(() => undefined);
-    await vi.waitUntil(() => asked);
+    await until(() => asked);
     await server.close();
     await new Promise(resolve => setTimeout(resolve, 100));
   });

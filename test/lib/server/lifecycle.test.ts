@@ -13,6 +13,7 @@ import { askTcp, askUdp } from '../../support/client.js';
 import type { Handler } from '../../support/fake-transport.js';
 import { answerA, flagsOf, decode, makeQuery, makeResponse, rcodeOf } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
+import { until } from '../../support/until.js';
 
 const run = promisify(execFile);
 let running: TestServer[] = [];
@@ -59,15 +60,13 @@ test('a stampede of 10,000 packets on one name is one upstream query and 10,000 
     socket.send(makeQuery('stampede.example', { id: i & 0xffff }));
     if (i % 50 === 0) await later(0);
   }
-  for (let i = 0; i < 200 && server.server.plane!.stats().waiting < 10_000; i++) await later(10);
-  expect(server.server.plane!.stats().waiting).toBe(10_000);
+  await until(() => server.server.plane!.stats().waiting === 10_000);
   release();
-  for (let i = 0; i < 200 && replies < 10_000; i++) await later(10);
+  await until(() => server.server.plane!.stats().sent === 10_000);
+  await until(() => replies > 5000);
   socket.close();
   expect(server.asked).toBe(1);
   // A receive buffer that overflows on the way back is the kernel's doing; ours have all been sent.
-  expect(server.server.plane!.stats().sent).toBe(10_000);
-  expect(replies).toBeGreaterThan(5000);
 });
 
 test('a full miss ring answers SERVFAIL at once, counts it, and works again afterwards', async () => {
@@ -76,10 +75,8 @@ test('a full miss ring answers SERVFAIL at once, counts it, and works again afte
     missRing: { flights: 16, waiters: 64, clientShare: 1 },
     upstream: { deadlineMs: 1500 },
   });
-  const asking = Array.from({ length: 40 }, (_, i) => askUdp(server.address, makeQuery(`n${i}.example`), 3000));
-  await later(200);
-  const { full } = server.server.plane!.stats();
-  expect(full).toBe(24);
+  const asking = Array.from({ length: 40 }, (_, i) => askUdp(server.address, makeQuery(`n${i}.example`)));
+  await until(() => server.server.plane!.stats().full === 24);
   const replies = await Promise.all(asking);
   expect(replies.every(reply => reply !== undefined && rcodeOf(reply) === 2)).toBe(true);
   silent = false;
@@ -87,14 +84,18 @@ test('a full miss ring answers SERVFAIL at once, counts it, and works again afte
 });
 
 test('draining loses no reply in flight', async () => {
+  let release = (): void => {};
+  const released = new Promise<void>(resolve => (release = resolve));
   const server = await start(async query => {
-    await later(150);
+    await released;
     return answerA(query);
   });
-  const asking = Array.from({ length: 50 }, (_, i) => askUdp(server.address, makeQuery(`n${i}.example`), 3000));
-  const overTcp = askTcp(server.server.addresses().tcp[0], [makeQuery('t.example')], 3000);
-  await later(60);
-  await server.server.drain();
+  const asking = Array.from({ length: 50 }, (_, i) => askUdp(server.address, makeQuery(`n${i}.example`)));
+  const overTcp = askTcp(server.server.addresses().tcp[0], [makeQuery('t.example')]);
+  await until(() => server.asked === 51);
+  const drained = server.server.drain();
+  release();
+  await drained;
   expect((await Promise.all(asking)).filter(reply => reply !== undefined)).toHaveLength(50);
   expect(await overTcp).toHaveLength(1);
 });
@@ -297,7 +298,7 @@ test('the process ends cleanly: at its end, at process.exit, at an uncaught exce
     ${end}`;
   const outcome = async (end: string): Promise<number | string> => {
     try {
-      await run(process.execPath, ['--input-type=module', '-e', script(end)], { timeout: 55_000 });
+      await run(process.execPath, ['--input-type=module', '-e', script(end)], { timeout: 170_000 });
       return 0;
     } catch (error) {
       const { code, signal } = error as { code?: number; signal?: string };
@@ -317,7 +318,7 @@ test('the process ends cleanly: at its end, at process.exit, at an uncaught exce
       await worker.terminate();
     }`;
   expect(await outcome(worker)).toBe(0);
-}, 60_000);
+});
 
 test('clock jumps of a day change nothing: time is monotonic', async () => {
   const server = await start(query => answerA(query));

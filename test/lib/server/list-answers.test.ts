@@ -91,7 +91,7 @@ async function open(lists: List[], options: ServerOptions = {}, way = 'native'):
 async function ask(way: string, name: string, shape: QueryShape = {}, from = '127.0.0.1'): Promise<Buffer | undefined> {
   const { udp, tcp } = server!.server.addresses();
   const query = makeQuery(name, shape);
-  return way === 'tcp' ? (await askTcp(tcp[0], [query], 1000, from))[0] : askUdp(udp[0], query, 1000, from);
+  return way === 'tcp' ? (await askTcp(tcp[0], [query], 3000, from))[0] : askUdp(udp[0], query, 3000, from);
 }
 /** The data of all answers, or in one word. */
 async function told(way: string, name: string, shape?: QueryShape, from?: string): Promise<string> {
@@ -266,7 +266,7 @@ describe.each(['native', 'dgram', 'tcp'])('over %s', way => {
     server!.advance(59);
     expect(await told(way, 'cloaked.example')).toBe('edge.tracker.example brief.example 192.0.2.82');
     // What was asked for is near its end, too: each of the two is asked for once, and is there afterwards.
-    await vi.waitFor(() => expect(server!.asked).toBeGreaterThan(asked));
+    await vi.waitFor(() => expect(server!.asked).toBeGreaterThan(asked), 120_000);
     const refreshed = server!.asked;
     expect(refreshed).toBeLessThanOrEqual(asked + 2);
     server!.advance(30);
@@ -355,7 +355,7 @@ test('over TCP a query that a list drops leaves the others of its connection alo
   const queries = ['plain.example', 'garden.example', 'cloaked.example', 'two.example'].map((name, id) =>
     makeQuery(name, { id }),
   );
-  const replies = await askTcp(server!.server.addresses().tcp[0], queries, 500);
+  const replies = await askTcp(server!.server.addresses().tcp[0], queries, 3000);
   expect(replies.map(one => one.readUInt16BE(0)).sort()).toEqual([1, 3]);
 });
 

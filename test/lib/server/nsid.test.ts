@@ -27,8 +27,8 @@ const asking: QueryShape = { options: [{ code: NSID, data: Buffer.alloc(0) }] };
 describe.each(['native', 'dgram', 'tcp'] as const)('over %s', way => {
   const ask = async (name: string, shape: QueryShape = asking): Promise<Buffer | undefined> =>
     way === 'tcp'
-      ? (await askTcp(server!.server.addresses().tcp[0], [makeQuery(name, shape)], 4000))[0]
-      : askUdp(server!.address, makeQuery(name, shape), 4000);
+      ? (await askTcp(server!.server.addresses().tcp[0], [makeQuery(name, shape)], 60_000))[0]
+      : askUdp(server!.address, makeQuery(name, shape), 60_000);
   const open = (options: ServerOptions = {}) => start({ udp: way === 'dgram' ? 'dgram' : 'native', ...options });
 
   test('misses, hits, failures and refusals have it where it is asked for', async () => {

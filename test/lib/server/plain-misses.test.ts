@@ -13,6 +13,7 @@ import { findOption } from '../../../lib/wire/opt.js';
 import { askTcp, askUdp } from '../../support/client.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { answerA, decode, extendedErrorsOf, makeQuery, makeResponse, rcodeOf, soa } from '../../support/messages.js';
+import { until } from '../../support/until.js';
 
 type Say = (query: Buffer, from: RemoteInfo, socket: Socket) => Buffer | undefined;
 
@@ -59,13 +60,9 @@ async function start(options: ServerOptions & Hooks = {}, dependencies: ServerDe
   server = await createServer({ ...all, cache: { memory: '64MiB', ...options.cache } }, dependencies);
 }
 const at = (): string => server.addresses().udp[0];
-const ask = (name: string, shape = {}): Promise<Buffer | undefined> => askUdp(at(), makeQuery(name, shape), 5000);
+const ask = (name: string, shape = {}): Promise<Buffer | undefined> => askUdp(at(), makeQuery(name, shape), 60_000);
 const addressOf = (reply: Buffer | undefined): unknown => (decode(reply!).answers?.[0] as { data: unknown }).data;
 /** A turn of the server's: what it was sent is in its hands. */
-const until = async (done: () => boolean): Promise<void> => {
-  for (let i = 0; i < 2000 && !done(); i++) await new Promise(resolve => setTimeout(resolve, 1));
-  expect(done()).toBe(true);
-};
 /** The upstream is silent; its answers are given by hand. */
 function silent(): { answer(i: number, address?: string): void; answerAll(): void; formerr(i: number): void } {
   const held: { query: Buffer; from: RemoteInfo }[] = [];
@@ -236,7 +233,7 @@ describe('plain misses', () => {
     const { answer } = silent();
     const reply = ask('a.example');
     await until(() => server.resolver.plain.underWay === 1);
-    const tcp = askTcp(server.addresses().tcp[0], [makeQuery('a.example')], 5000);
+    const tcp = askTcp(server.addresses().tcp[0], [makeQuery('a.example')], 60_000);
     await until(() => server.resolver.plain.underWay === 0);
     await upstream.hasBeenAsked(1);
     answer(0);
@@ -249,7 +246,7 @@ describe('plain misses', () => {
   test('what JavaScript asks already is waited for', async () => {
     await start();
     const { answer } = silent();
-    const tcp = askTcp(server.addresses().tcp[0], [makeQuery('a.example')], 5000);
+    const tcp = askTcp(server.addresses().tcp[0], [makeQuery('a.example')], 60_000);
     await upstream.hasBeenAsked(1);
     const reply = ask('a.example');
     await until(() => server.plane!.underWay === 1);
@@ -299,7 +296,7 @@ describe('plain misses', () => {
       await server.update({ listen, threads });
       expect(server.addresses()).toEqual({ udp: listen, tcp: listen, tls: [], https: [] });
       for (let id = 0; id < 20; id++) expect(addressOf(await ask('hit.example', { id }))).toBe('192.0.2.1');
-      expect(addressOf((await askTcp(listen[0], [makeQuery('hit.example')], 5000))[0])).toBe('192.0.2.1');
+      expect(addressOf((await askTcp(listen[0], [makeQuery('hit.example')], 60_000))[0])).toBe('192.0.2.1');
       replies.push(ask(`slow-${threads}.example`));
       // Those of before may have been sent again meanwhile.
       await until(() => server.listeners.underWay === replies.length);

@@ -35,4 +35,4 @@ test('a plane that is collected without close() lets go of its cache and its buf
   const args = ['--expose-gc', '--input-type=module', '-e', PROGRAM];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   expect(stdout.trim()).toBe('buffer cache gate plane');
-}, 30_000);
+});

@@ -33,7 +33,8 @@ async function open(way: string, rateLimit: ServerOptions['rateLimit'], options:
 
 async function ask(way: string, name = 'a.example', from = '127.0.0.1', query = makeQuery(name)): Promise<Said> {
   const { udp, tcp } = server!.server.addresses();
-  const reply = way === 'tcp' ? (await askTcp(tcp[0], [query], 2000, from))[0] : await askUdp(udp[0], query, 300, from);
+  const reply =
+    way === 'tcp' ? (await askTcp(tcp[0], [query], 60_000, from))[0] : await askUdp(udp[0], query, 3000, from);
   if (reply === undefined) return 'nothing';
   if (isTruncated(reply)) return 'truncated';
   return rcodeOf(reply) === 5 ? 'refused' : 'answered';

@@ -6,6 +6,7 @@ import { createServer, DnsCache } from '../../../lib/index.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { answerA } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
+import { freePort } from '../../support/free-port.js';
 
 /** Valid, and refused when the RRset cache is made: 64 shards have no room in a MiB. */
 const noRoom = { shards: 64, rrsetMemory: '1MiB' } as const;
@@ -25,11 +26,6 @@ async function takenPort(): Promise<number> {
   ends.push(() => other.close());
   await new Promise(resolve => other.once('listening', resolve));
   return (other.address() as { port: number }).port;
-}
-async function freePort(): Promise<number> {
-  const port = await takenPort();
-  await ends.pop()!();
-  return port;
 }
 const health = (port: number): Promise<number | undefined> =>
   fetch(`http://127.0.0.1:${port}/healthz`).then(

@@ -14,7 +14,7 @@ import { FakeRedis } from '../../support/fake-redis.js';
 import { FakeTransport, type Handler } from '../../support/fake-transport.js';
 import { secretFile } from '../../support/fleet.js';
 import { answerA, decode, makeQuery } from '../../support/messages.js';
-import { until } from '../../support/redis-server.js';
+import { until } from '../../support/until.js';
 import { createServer as createHttp, request } from 'node:http';
 
 let redis: FakeRedis;

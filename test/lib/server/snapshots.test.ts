@@ -120,10 +120,10 @@ test('snapshots are saved at intervals, one after another, and a failure is coun
   await clock.advance(59_000);
   expect(existsSync(file)).toBe(false);
   await clock.advance(1000);
-  await vi.waitFor(() => expect(snapshots.stats.saves).toBe(1));
-  await vi.waitFor(() => expect(clock.pendingTimers).toBe(1));
+  await vi.waitFor(() => expect(snapshots.stats.saves).toBe(1), 120_000);
+  await vi.waitFor(() => expect(clock.pendingTimers).toBe(1), 120_000);
   await clock.advance(60_000);
-  await vi.waitFor(() => expect(snapshots.stats.saves).toBe(2));
+  await vi.waitFor(() => expect(snapshots.stats.saves).toBe(2), 120_000);
   expect(snapshots.stats.lastSaveSeconds).toBe(clock.wall);
   snapshots.use({ file: join(folder, 'no', 'folder'), intervalSeconds: 0 });
   await snapshots.end();
@@ -164,7 +164,7 @@ test('warm() and the option of that name ask ahead', async () => {
   const file = join(folder, 'names');
   writeFileSync(file, 'often.example\noften.example\nseldom.example MX\n');
   const server = await TestServer.start(query => answerA(query, 300), { warm: { file, top: 1, perSecond: 1000 } });
-  await vi.waitFor(() => expect(server.server.engine.stats().entries).toBe(1));
+  await vi.waitFor(() => expect(server.server.engine.stats().entries).toBe(1), 120_000);
   expect(await server.server.warm(['b.example A'], { perSecond: 1000 })).toEqual({ total: 1, done: 1, failed: 0 });
   const { asked } = server;
   await server.ask('udp', makeQuery('b.example'));

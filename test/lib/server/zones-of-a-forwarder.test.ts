@@ -39,7 +39,7 @@ async function start(options: ServerOptions, handler: Handler = world) {
   const served = await TestServer.start(handler, { udp: 'dgram', ...options });
   closing.push(() => served.close());
   const ask = async (name: string) => {
-    const reply = (await served.ask('dgram', makeQuery(name, { edns: true }), 5000))!;
+    const reply = (await served.ask('dgram', makeQuery(name, { edns: true }), 60_000))!;
     const data = decode(reply).answers!.map(one => `${one.type} ${String((one as { data: unknown }).data)}`);
     return { rcode: rcodeOf(reply), data, errors: extendedErrorsOf(reply) };
   };
@@ -184,7 +184,7 @@ test('a thread that resolves asks them too, by their names as well', async () =>
     () => upstream.close(),
     () => zone.close(),
   );
-  const reply = (await askUdp(server.addresses().udp[0], makeQuery('out.corp.example'), 5000))!;
+  const reply = (await askUdp(server.addresses().udp[0], makeQuery('out.corp.example'), 60_000))!;
   expect(decode(reply).answers!.map(one => one.type)).toEqual(['CNAME', 'A']);
   expect(upstream.countOf('www.outside.example', 'A')).toBe(1);
 });

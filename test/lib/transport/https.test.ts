@@ -13,6 +13,7 @@ import { exchange } from '../../support/exchange.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { type HttpsQuery, HttpsTestServer, respond } from '../../support/https-server.js';
 import { answerA, decode, makeQuery } from '../../support/messages.js';
+import { until } from '../../support/until.js';
 
 const authority = makeCertificate({ subject: 'authority', isAuthority: true });
 const good = makeCertificate({ names: ['dns.example', '127.0.0.1'], issuer: authority });
@@ -40,11 +41,6 @@ function transport(clock: Clock = systemClock): HttpsTransport {
 const query = makeQuery('a.example', { edns: true });
 const ask = (over: HttpsTransport, at: ServerAddress, message = query): Promise<Uint8Array> =>
   exchange(over, message, at, { timeoutMs: 20_000 });
-async function until(check: () => boolean): Promise<void> {
-  for (let i = 0; i < 5000 && !check(); i++) await new Promise(resolve => setTimeout(resolve, 1));
-  expect(check()).toBe(true);
-}
-
 test('a query is a POST of the message, with id 0 and padded to 128 octets (RFC 8484 section 4.1, RFC 8467)', async () => {
   const server = await start();
   const over = transport();

@@ -54,7 +54,7 @@ test('two thousand queries under way are told apart', async () => {
     expect(told.toString('latin1').toLowerCase()).toBe(asked.toString('latin1').toLowerCase());
   }
   expect(transport.stats).toMatchObject({ sent: 2000, received: 2000 });
-}, 30_000);
+});
 
 test('a response may be kept: the next ones are written elsewhere', async () => {
   const at = await upstream(answers);
@@ -314,7 +314,7 @@ test('workers end with queries under way, with and without being terminated', as
     }
     console.log('survived');`;
   expect(await run(body)).toBe('survived');
-}, 120_000);
+});
 
 function folderOfDist(): string {
   return new URL('../../../dist/', import.meta.url).href;

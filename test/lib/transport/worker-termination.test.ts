@@ -42,4 +42,4 @@ test('a worker may be terminated at any time during lookups', async () => {
   closed = true;
   server.close();
   expect(said).toBe('survived');
-}, 120_000);
+});

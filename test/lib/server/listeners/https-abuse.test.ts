@@ -32,6 +32,7 @@ import {
   uint32,
 } from '../../../support/http2-frames.js';
 import { makeQuery } from '../../../support/messages.js';
+import { until } from '../../../support/until.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-https-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -90,9 +91,6 @@ afterEach(() => {
   certificates.close();
   engine.close();
 });
-async function until(check: () => boolean): Promise<void> {
-  while (!check()) await new Promise(resolve => setTimeout(resolve, 2));
-}
 /** It is told GOAWAY and closed, or closed. */
 async function givenUp(client: RawHttp2): Promise<void> {
   await until(() => client.socket.destroyed || client.of(Frame.goaway).length > 0);

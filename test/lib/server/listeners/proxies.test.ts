@@ -10,6 +10,7 @@ import { tcpOptionsOf } from '../../../../lib/server/settings/listeners.js';
 import { readOptions } from '../../../../lib/server/settings/settings.js';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { headerFor } from '../../../support/proxy.js';
+import { until } from '../../../support/until.js';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -44,10 +45,6 @@ async function setUp(maxConnections = 100) {
   return { clock, connections, proxies, accepted, open };
 }
 const closed = (socket: Socket): Promise<unknown> => new Promise(resolve => socket.on('close', resolve));
-async function until(check: () => boolean): Promise<void> {
-  while (!check()) await new Promise(resolve => setImmediate(resolve));
-}
-
 test('a header that is late ends its connection, which has held a place until then', async () => {
   const { clock, connections, proxies, accepted, open } = await setUp();
   const socket = open();

@@ -20,6 +20,7 @@ import { makeCertificate } from '../../../support/certificate.js';
 import { askTls } from '../../../support/client.js';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { makeQuery } from '../../../support/messages.js';
+import { until } from '../../../support/until.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-tls-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -97,9 +98,6 @@ async function secure(options: ConnectionOptions = {}): Promise<TLSSocket> {
   socket.on('error', () => {});
   await once(socket, 'secureConnect');
   return socket;
-}
-async function until(check: () => boolean): Promise<void> {
-  while (!check()) await new Promise(resolve => setTimeout(resolve, 2));
 }
 const closed = (socket: Socket): Promise<void> =>
   new Promise(resolve => (socket.closed ? resolve() : socket.on('close', () => resolve())));
