@@ -188,8 +188,8 @@ struct Http2Methods {
 
 // createHttp2(cache, path, maxStreams, words, events, out, maxUnsent, forwarded, tap, client, clientPort)
 napi_value Http2Object::Create(napi_env env, napi_callback_info info) {
-  Call<11> call(
-      env, info, "cache, path, maxStreams, words, events, out, maxUnsent, forwarded, tap, client, clientPort");
+  Call<11> call(env, info,
+                "cache, path, maxStreams, words, events, out, maxUnsent, forwarded, tap, client, clientPort");
   CacheObject* cache = CacheObject::From(env, call.value(0));
   if (cache == nullptr) return call.Refuse(0, "a cache");
   http2::Session::Options options{.functions = http2::nghttp2::Find(),

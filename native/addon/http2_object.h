@@ -48,7 +48,7 @@ class Http2Object final : private http2::Asked {
   uint8_t client_[16] = {};
   size_t client_octets_ = 0;
   uint16_t client_port_ = 0;
-  Bytes left_;                     // taken of the session, and not in `out_` yet
+  Bytes left_;  // taken of the session, and not in `out_` yet
   int holders_ = 0;
   Registered words_, events_, out_;
 };

@@ -75,7 +75,19 @@ export class NativeHttp2Session implements Flushed {
     const forwarded = this.connection.forwardedBy ?? '';
     const { address, port } = this.connection.parts.client;
     const octets = clientOctets(address);
-    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent, forwarded, tap, octets, port);
+    this.#session = binding().createHttp2(
+      cache,
+      path,
+      streams,
+      words,
+      events,
+      out,
+      maxUnsent,
+      forwarded,
+      tap,
+      octets,
+      port,
+    );
     socket.on('close', () => this.#close());
     socket.on('end', () => this.connection.destroy());
     socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#read(chunk)));

@@ -59,7 +59,8 @@ const WAYS = [
 test.each(WAYS)('those who watch are told of misses, hits and who is refused, by %s', async (_, ask) => {
   const watched = { queryLog: { enabled: true, clients: 'full' }, tap: { hitsOneIn: 1 } } as const;
   const server = await start(watched);
-  for (const name of ['a.example', 'A.example']) expect((await ask(at(server), post(makeQuery(name)))).status).toBe(200);
+  for (const name of ['a.example', 'A.example'])
+    expect((await ask(at(server), post(makeQuery(name)))).status).toBe(200);
   await server.server.update({ allow: ['192.0.2.0/24'] });
   await ask(at(server), post(makeQuery('b.example')));
   server.server.watching.drain();
