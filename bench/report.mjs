@@ -90,12 +90,24 @@ function lookup() {
 
 function discovery() {
   const result = read('discovery');
-  const rows = Object.entries(result.ns).map(([name, ns]) => [
+  const us = ns => fixed(ns / 1000, 1);
+  const picks = Object.entries(result.picks).map(([policy, ns]) => [`pick, ${policy}`, `${fixed(ns)} ns`]);
+  picks.push(['dns.resolveSrv, 100 targets', `${fixed(result.resolveSrv / 1000)} us`]);
+  const adapters = Object.entries(result.adapters).map(([name, { plain, added }]) => [
     name,
-    ns < 10_000 ? `${fixed(ns)} ns` : `${fixed(ns / 1000)} us`,
+    `${us(plain.cpu)} us`,
+    `${us(added.cpu.median)} us (${us(added.cpu.low)} to ${us(added.cpu.high)})`,
+    `${us(added.wall.median)} us`,
   ]);
-  const { sets } = result;
-  return `${table([`a call, ${result.endpoints} endpoints`, 'processor time'], rows)}\n\n${source(result)} Medians of ${result.rounds} interleaved rounds; a pick with its \`done()\`; requests one after another to a server in the same process. In 10^6 picks: ${result.collectionsInMillionPicks} garbage collections, ${result.questionsInMillionPicks} questions. ${sets.count} services of ${sets.endpoints} endpoints at a TTL of 5 s: ${fixed(sets.queriesPerSecond)} queries a second, ${fixed(sets.heapPerEndpoint / 1024, 1)} KiB of heap an endpoint.`;
+  const { sets, garbage, waits } = result;
+  const octets = Object.entries(garbage).map(
+    ([policy, one]) => `${policy} ${fixed(one.octets, 1)} octets, ${one.collections} collections`,
+  );
+  return `${table([`a call, ${result.endpoints} endpoints`, 'processor time'], picks)}
+
+${table(['a request', 'without a service', 'a service adds', 'of time'], adapters)}
+
+${source(result)} A pick with its \`done()\`, medians of ${result.rounds} interleaved rounds; in 10^6 of them it leaves: ${octets.join('; ')}; weights 1 to 4 are kept within ${fixed(result.weightsOffBy * 100, 1)} %. Requests one after another over connections that are kept, to a server in a process of its own: blocks of 100 with and without in turn, ${result.pairs} pairs, the median of the differences and the bounds of its 95 % interval. While DNS takes ${fixed(waits.answersTakeMs / 1000)} s for each answer, ${waits.waited} of 10^6 requests waited for it; ${waits.questions} questions were asked meanwhile. ${sets.count} services of ${sets.endpoints} endpoints at a TTL of 5 s: ${fixed(sets.queriesPerSecond)} queries a second, ${fixed(sets.heapPerEndpoint / 1024, 1)} KiB of heap an endpoint.`;
 }
 
 function persist() {

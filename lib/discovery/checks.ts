@@ -1,5 +1,5 @@
-// Asks endpoints how they are, whether anybody uses them or not: a connection, or a GET. Spread over the interval, so that
-// neither this process nor any endpoint has all of them at once.
+// Asks endpoints how they are, whether anybody uses them or not: a connection, a GET, or gRPC's own question. Spread over the
+// interval, so that neither this process nor any endpoint has all of them at once.
 //
 // Bounds: 8 checks of a service at a time, each `timeoutMs` long; a check reads no body.
 import http from 'node:http';
@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Random } from '../base/random.js';
 import type { Endpoint } from './endpoint.js';
+import { isServing } from './grpc-check.js';
 import type { Health } from './health.js';
 import type { CheckSettings } from './options.js';
 
@@ -16,16 +17,22 @@ const JITTER = 0.2;
 /** Whether an endpoint is well; must not reject. `stop` ends it. */
 export type Check = (endpoint: Endpoint, settings: CheckSettings, stop: AbortSignal) => Promise<boolean>;
 
-/** @param connect a socket to an endpoint */
+/**
+ * @param connect a socket to an endpoint, of TLS where the settings say so
+ * @param domain whose server it is told to be
+ */
 export function systemCheck(
-  connect: (endpoint: Endpoint, stop: AbortSignal) => Promise<Socket>,
+  connect: (endpoint: Endpoint, settings: CheckSettings, stop: AbortSignal) => Promise<Socket>,
   domain: string,
 ): Check {
-  return async (endpoint, { kind, path }, stop) => {
+  return async (endpoint, settings, stop) => {
+    const { kind, path, service, tls } = settings;
     let socket: Socket | undefined;
     try {
-      socket = await connect(endpoint, stop);
-      return kind === 'tcp' || (await isAnswered(socket, path, domain, stop));
+      socket = await connect(endpoint, settings, stop);
+      if (kind === 'tcp') return true;
+      if (kind === 'http') return await isAnswered(socket, path, domain, stop);
+      return await isServing(socket, { service, authority: domain, secure: tls !== false }, stop);
     } catch {
       return false;
     } finally {
@@ -36,8 +43,10 @@ export function systemCheck(
 
 function isAnswered(socket: Socket, path: string, host: string, signal: AbortSignal): Promise<boolean> {
   return new Promise(resolve => {
-    const request = http.get({ createConnection: () => socket, path, host, signal, agent: false }, response => {
-      response.resume();
+    // With no word of an agent: with `agent: false` Node makes one, which connects by itself.
+    const options = { createConnection: () => socket, path, headers: { host }, signal };
+    const request = http.get(options, response => {
+      response.on('error', () => {}).resume();
       resolve(response.statusCode! < 400);
     });
     request.on('error', () => resolve(false));

@@ -21,16 +21,26 @@ export function isWanted(
   }
 }
 
+/** By their priorities, the lowest first. */
+export function tiersOf(endpoints: Iterable<Endpoint>): Endpoint[][] {
+  const tiers = new Map<number, Endpoint[]>();
+  for (const one of endpoints) {
+    const tier = tiers.get(one.priority);
+    if (tier === undefined) tiers.set(one.priority, [one]);
+    else tier.push(one);
+  }
+  return [...tiers].sort(([a], [b]) => a - b).map(([, tier]) => tier);
+}
+
+/** Of a priority's endpoints those that this client uses. */
+export type Chooser = (tier: readonly Endpoint[]) => readonly Endpoint[];
+
 /**
  * Of a priority's endpoints: those of the zone while one of them is well; of these, where only some are to be used, as many
  * that are well by their order for this client (rendezvous hashing, so that one that comes or goes changes one of them).
  * Those that are not well stay among them: they are to be tried again.
  */
-export function chooser({
-  zone,
-  subset,
-  clientId,
-}: Pick<ServiceSettings, 'zone' | 'subset' | 'clientId'>): (tier: readonly Endpoint[]) => readonly Endpoint[] {
+export function chooser({ zone, subset, clientId }: Pick<ServiceSettings, 'zone' | 'subset' | 'clientId'>): Chooser {
   const client = textHash(clientId ?? `${hostname()}:${process.pid}`);
   return tier => {
     let chosen = tier;

@@ -55,22 +55,23 @@ class Shared implements SetEvents {
     readonly parts: { clock: Clock; random: Random; source: RecordSource; check: Check | undefined },
   ) {
     this.set = new LiveSet(settings, { ...parts, events: this });
-    const { check } = settings;
-    if (check !== undefined)
-      this.#checks = new Checks(check, { ...parts, health: this.set.health, check: this.#check });
+    if (settings.check !== undefined) {
+      const { check = systemCheck(this.#connect, settings.domain) } = parts;
+      this.#checks = new Checks(settings.check, { ...parts, health: this.set.health, check });
+    }
   }
-  readonly #check: Check = (endpoint, settings, stop) => {
-    if (this.parts.check !== undefined) return this.parts.check(endpoint, settings, stop);
-    const [service] = this.services;
-    const connect = (): ReturnType<Parameters<typeof systemCheck>[0]> =>
-      new Promise((resolve, reject) => {
-        const callOff = connectEndpoint(service, endpoint, { secure: false, options: {} }, (error, socket) =>
-          error === undefined ? resolve(socket!) : reject(error),
-        );
-        stop.addEventListener('abort', callOff);
-      });
-    return systemCheck(connect, this.set.settings.domain)(endpoint, settings, stop);
-  };
+  /** A socket to an endpoint, for a check: of TLS as adapters have it, but that nothing is resumed. */
+  readonly #connect: Parameters<typeof systemCheck>[0] = (endpoint, { kind, tls }, stop) =>
+    new Promise((resolve, reject) => {
+      const [service] = this.services;
+      const secure = tls !== false;
+      const ALPNProtocols = kind === 'grpc' ? ['h2'] : ['http/1.1'];
+      const options = secure ? { ALPNProtocols, ...(typeof tls === 'object' ? tls : {}) } : {};
+      const callOff = connectEndpoint(service, endpoint, { secure, options }, (error, socket) =>
+        error === undefined ? resolve(socket!) : reject(error),
+      );
+      onAbort(stop, callOff);
+    });
 
   #tell<K extends 'change' | 'stale' | 'fresh' | 'error' | 'health'>(event: K, ...args: unknown[]): void {
     for (const one of [...this.services])
@@ -170,9 +171,10 @@ const OF_THE_CALL: ReadonlySet<string> = new Set(['ready', 'readyMs', 'signal', 
 
 function keyOf(settings: ServiceSettings): string {
   const shown = Object.entries(settings).filter(([name]) => !OF_THE_CALL.has(name));
-  return JSON.stringify(shown, (_, value: unknown) => {
-    if (typeof value === 'function' || value instanceof DnsClient) return `#${identityOf(value)}`;
-    return value;
+  return JSON.stringify(shown, (name, value: unknown) => {
+    // Of what TLS takes much has no form in text (secureContext): who gives the same object wants the same.
+    const isOpaque = value instanceof DnsClient || (name === 'tls' && typeof value === 'object' && value !== null);
+    return typeof value === 'function' || isOpaque ? `#${identityOf(value as object)}` : value;
   });
 }
 

@@ -2,10 +2,10 @@
 // learns of new endpoints though none of its connections fails.
 //
 // What gRPC's resolvers are called by changed in 1.14 (a listener that is a function); earlier versions are refused.
-import type { Clock, Timer } from '../base/clock.js';
-import { systemClock } from '../base/clock.js';
+import type { Timer } from '../base/clock.js';
 import { optionError } from '../base/errors.js';
 import { grpcEndpoints, type GrpcEndpoint, SERVICE_OPTION } from './adapters/grpc.js';
+import { type Chooser, chooser } from './choosing.js';
 import { discover } from './discover.js';
 import type { DiscoverOptions } from './options.js';
 import type { ServiceFace } from './service-face.js';
@@ -82,6 +82,9 @@ interface FollowerEvents {
 /** Follows a service for one channel, until that is done with it. */
 class Follower {
   #service: (ServiceFace & { close?(): void }) | undefined;
+  #chosen: Chooser | undefined;
+  /** As text: what was told last. */
+  #told = '';
   #isOwn = false;
   #closed = false;
   #refused = 0;
@@ -90,7 +93,6 @@ class Follower {
   constructor(
     service: ServiceFace | Promise<ServiceFace>,
     private readonly events: FollowerEvents,
-    private readonly clock: Clock = systemClock,
   ) {
     this.#isOwn = service instanceof Promise;
     // Never in the turn of `updateResolution`, as gRPC wants it.
@@ -108,7 +110,9 @@ class Follower {
       return;
     }
     this.#service = service;
+    this.#chosen = chooser(service.settings);
     service.on('change', this.#tell);
+    service.on('health', this.#onHealth);
     service.on('error', this.#failed);
     if (service.version > 0) this.#tell();
     else if (service.problem !== undefined) this.#failed(service.problem);
@@ -116,7 +120,8 @@ class Follower {
 
   readonly #tell = (): void => {
     const service = this.#service!;
-    const list = grpcEndpoints(service);
+    const list = grpcEndpoints(service, this.#chosen!);
+    this.#told = JSON.stringify(list);
     if (list.length === 0) {
       this.events.failed(service.problem?.message ?? `${service.name}: no endpoint`);
       return;
@@ -128,7 +133,11 @@ class Follower {
     }
     // What balances the load does not take them: it is asked again later.
     const ms = Math.min(BACKOFF.firstMs * BACKOFF.factor ** this.#refused++, BACKOFF.mostMs);
-    this.#again = this.clock.after(ms, this.#tell);
+    this.#again = service.clock.after(ms, this.#tell);
+  };
+  /** Of what requests have found gRPC thinks for itself; of what checks have, and of who takes whose place, it is told. */
+  readonly #onHealth = (): void => {
+    if (JSON.stringify(grpcEndpoints(this.#service!, this.#chosen!)) !== this.#told) this.#tell();
   };
   /** What is known goes on; gRPC is told where there is nothing. */
   readonly #failed = (error: Error): void => {
@@ -146,6 +155,7 @@ class Follower {
     const service = this.#service;
     if (service === undefined) return;
     service.off('change', this.#tell);
+    service.off('health', this.#onHealth);
     service.off('error', this.#failed);
     if (this.#isOwn) service.close?.();
   }

@@ -5,7 +5,7 @@ export type { LookupOptions } from '../node/options.js';
 export type { AgentOptions } from './adapters/agent.js';
 export type { ConnectOptions, TlsOptions } from './adapters/connect.js';
 export type { DispatcherOptions, DispatchOptions, ServiceDispatcher } from './adapters/dispatcher.js';
-export type { GrpcChannelOptions } from './adapters/grpc.js';
+export type { GrpcChannelOptions, GrpcOptions } from './adapters/grpc.js';
 export type { ServiceLookup } from './adapters/lookup.js';
 export { type DiscoverDependencies, discover, discoveryMetrics } from './discover.js';
 export type { Endpoint, EndpointState, RequestOutcome } from './endpoint.js';

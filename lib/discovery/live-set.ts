@@ -22,6 +22,8 @@ const BACKOFF = { firstMs: 1000, factor: 1.6, mostMs: 30_000 }; // gRPC connecti
 const JITTER = 0.1;
 /** Whoever lists other names at each look would have them asked for as fast as they answer. */
 const MS_A_QUESTION = 5;
+/** A target of which nobody could tell is asked for again within so long, whatever the TTL of the others. */
+const UNKNOWN_MS = 5000;
 /** "Not offered" holds for its TTL, but no longer than a day. */
 const MAX_NOT_OFFERED_MS = 86_400_000;
 
@@ -85,7 +87,7 @@ export class LiveSet implements HealthEvents {
     const needsTexts = settings.where.length > 0 || settings.filter !== undefined || provenOnly;
     const wanted = { name, kinds, port, within, maxEndpoints, texts, needsTexts, provenOnly };
     this.#source = new CountedSource(source);
-    this.#gatherer = new Gatherer(this.#source, wanted);
+    this.#gatherer = new Gatherer(this.#source, wanted, clock);
     this.#zonal = new ZonalName(name, settings, clock);
   }
 
@@ -173,7 +175,8 @@ export class LiveSet implements HealthEvents {
     this.problem = undefined;
     this.#emptySinceMs = undefined;
     this.#replace(wanted);
-    return this.#waitFor(found.ttl);
+    const waitMs = this.#waitFor(found.ttl);
+    return found.unknown > 0 ? Math.min(waitMs, Math.max(UNKNOWN_MS, this.settings.minRefreshMs)) : waitMs;
   }
   readonly filterFailed = (error: unknown): void => {
     this.parts.events.failed(error instanceof Error ? error : new Error(String(error)));

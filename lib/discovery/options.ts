@@ -1,5 +1,6 @@
 // Options of a service, each with its default and source.
 import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { optionError } from '../base/errors.js';
 import {
   Field,
@@ -26,11 +27,26 @@ const text: Field<string> = new Field(value =>
     ? undefined
     : 'expected a text of 1 to 255 characters',
 );
+/** Of a request line. */
+const path: Field<string> = new Field(value =>
+  typeof value === 'string' && /^\/[\x21-\x7e]{0,2000}$/.test(value)
+    ? undefined
+    : 'expected a path that begins with "/", in ASCII, without spaces',
+);
 const callable = <T>(): Field<T> =>
   new Field(value => (typeof value === 'function' ? undefined : 'expected a function'));
+const textOrNone: Field<string> = new Field(value =>
+  typeof value === 'string' && value.length <= 255 ? undefined : 'expected a text of at most 255 characters',
+);
 const nested = <T>(): Field<T> => new Field(value => (isOptionsObject(value) ? undefined : 'expected an object'));
 const nestedOrFalse = <T>(): Field<T | false> =>
   new Field(value => (value === false || isOptionsObject(value) ? undefined : 'expected an object or false'));
+
+/** What `tls.connect` takes, but for where to. */
+export type TlsOptions = Omit<ConnectionOptions, 'host' | 'port' | 'path' | 'socket' | 'lookup'>;
+const tlsOrNot: Field<boolean | TlsOptions> = new Field(value =>
+  typeof value === 'boolean' || isOptionsObject(value) ? undefined : 'expected a boolean or an object',
+);
 
 function isDomain(value: unknown): boolean {
   try {
@@ -46,11 +62,14 @@ function isDomain(value: unknown): boolean {
 const retryFields = {
   /** Beside the first try; 0 = none. */
   attempts: whole(0, 10).default(1),
-  /** Before a further try; it doubles with each. The first is at once, since it is another endpoint. */
+  /** Before the first of them; it doubles with each, up to 30 s. 0: at once, since it is another endpoint. */
   backoffMs: milliseconds(0).default(0),
   /** The share of it that is random. */
   jitter: fraction(0, 1).default(0.5),
-  /** Retries as a share of requests, beside 10 at any time: a service that is down is not asked twice as often. */
+  /**
+   * Retries of what an endpoint may have seen, as a share of requests, beside 10 at any time: a service that is overloaded is
+   * not asked twice as often.
+   */
   budget: fraction(0, 1).default(0.2), // as in Envoy's retry budgets
   /** Whether a failure is tried again; not given: what has reached no endpoint, and safe methods that have no response. */
   when: callable<(failure: RetryFailure) => boolean>().optional(),
@@ -92,9 +111,16 @@ export type HealthSettings = SettingsOf<typeof healthFields>;
 
 /** Asks endpoints how they are, whether anybody uses them or not. */
 const checkFields = {
-  /** `tcp`: it accepts a connection; `http`: a GET of `path` is answered with a status below 400. */
-  kind: oneOf('tcp', 'http').default('tcp'),
-  path: text.default('/'),
+  /**
+   * `tcp`: it accepts a connection; `http`: a GET of `path` is answered with a status below 400; `grpc`: it says that
+   * `service` is SERVING (grpc.health.v1).
+   */
+  kind: oneOf('tcp', 'http', 'grpc').default('tcp'),
+  path: path.default('/'),
+  /** '': the server as a whole. */
+  service: textOrNone.default(''),
+  /** True, or what `tls.connect` takes; the server's name is by `servername`. */
+  tls: tlsOrNot.default(false),
   intervalMs: milliseconds(100).default(10_000),
   timeoutMs: milliseconds(10).default(2000),
   /** In a row, until it is out. */

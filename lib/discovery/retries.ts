@@ -1,12 +1,13 @@
-// How often a request that failed is tried again, and which: retries are a share of requests, so that a service that is down
-// is not asked twice as often for it (Envoy's retry budgets; Google's SRE book, "Handling overload").
+// How often a request that failed is tried again, and which. Retries of what an endpoint may have begun to work on are a share
+// of requests, so that a service that is overloaded is not asked twice as often for it (Envoy's retry budgets; Google's SRE
+// book, "Handling overload"). A request that has reached nobody burdens nobody: only `attempts` bounds its retries.
 import type { Clock } from '../base/clock.js';
 import type { Random } from '../base/random.js';
 import type { RetryFailure, RetrySettings } from './options.js';
 
 /** Requests of the last one to two of these count. */
 const WINDOW_MS = 5000;
-/** So many are allowed however few requests there are. */
+/** So many of the budget are allowed however few requests there are. */
 const MIN_RETRIES = 10;
 const MAX_BACKOFF_MS = 30_000;
 
@@ -29,41 +30,43 @@ export class Retries {
     this.#windowMs = clock.nowMs();
   }
 
-  /** Every request, once. */
-  noteRequest(): void {
+  /** Every request, once. @param nowMs the clock's */
+  noteRequest(nowMs: number): void {
+    if (nowMs - this.#windowMs >= WINDOW_MS) this.#turn(nowMs);
     this.#now.requests++;
   }
 
-  /** Whether one more try is to be made; then it counts. */
+  /** Whether one more try is to be made. */
   may(failure: RetryFailure): boolean {
     const { attempts, when, budget } = this.settings;
     if (failure.attempt > attempts || !isWanted(failure, when)) return false;
-    this.#turn();
+    if (!failure.sent) return true;
+    const nowMs = this.clock.nowMs();
+    if (nowMs - this.#windowMs >= WINDOW_MS) this.#turn(nowMs);
     const requests = this.#now.requests + this.#before.requests;
-    if (this.#now.retries + this.#before.retries >= MIN_RETRIES + budget * requests) {
-      this.denied++;
-      return false;
-    }
-    this.#now.retries++;
-    this.retried++;
-    return true;
+    if (this.#now.retries + this.#before.retries < MIN_RETRIES + budget * requests) return true;
+    this.denied++;
+    return false;
   }
 
-  /** Milliseconds before a try; none where a request is tried at another endpoint for the first time. */
-  delayMs(attempt: number): number {
+  /**
+   * One more try is made, as `may` has allowed.
+   * @param attempt how many were made
+   * @returns milliseconds before it
+   */
+  noteRetry({ attempt, sent }: Pick<RetryFailure, 'attempt' | 'sent'>): number {
+    this.retried++;
+    if (sent) this.#now.retries++;
     const { backoffMs, jitter } = this.settings;
     if (backoffMs === 0) return 0;
     const most = Math.min(backoffMs * 2 ** (attempt - 1), MAX_BACKOFF_MS);
     return most * (1 - jitter * (this.random.uint32() / 0x1_0000_0000));
   }
 
-  #turn(): void {
-    const now = this.clock.nowMs();
-    const passed = now - this.#windowMs;
-    if (passed < WINDOW_MS) return;
-    this.#before = passed < 2 * WINDOW_MS ? this.#now : { requests: 0, retries: 0 };
+  #turn(nowMs: number): void {
+    this.#before = nowMs - this.#windowMs < 2 * WINDOW_MS ? this.#now : { requests: 0, retries: 0 };
     this.#now = { requests: 0, retries: 0 };
-    this.#windowMs = now;
+    this.#windowMs = nowMs;
   }
 }
 

@@ -5,6 +5,7 @@
 // lowest priority, since one of them may be well all the same.
 import type { Clock, Timer } from '../base/clock.js';
 import type { Random } from '../base/random.js';
+import { type Chooser, tiersOf } from './choosing.js';
 import type { Endpoint } from './endpoint.js';
 import type { Picker } from './policies/picker.js';
 import { makePicker, type Policy, usableWeights } from './policies/policy.js';
@@ -19,7 +20,7 @@ export interface RosterOptions {
   readonly policy: Policy;
   readonly slowStartMs: number;
   /** Which of a priority's endpoints this client uses. */
-  readonly chosen: (tier: readonly Endpoint[]) => readonly Endpoint[];
+  readonly chosen: Chooser;
 }
 
 export class Roster {
@@ -50,11 +51,10 @@ export class Roster {
     if (endpoint !== undefined) endpoint.inFlight++;
     return endpoint;
   }
-  /** The same for those who cannot say when a request has ended. */
+  /** The same for those who cannot say when a request has ended, nor how: no endpoint is tried by them. */
   peek(key?: string): Endpoint | undefined {
-    const endpoint = this.pick(key);
-    if (endpoint !== undefined) endpoint.inFlight--;
-    return endpoint;
+    this.picks++;
+    return this.#picker?.pick(key);
   }
   #nextTrial(): Endpoint | undefined {
     for (const one of this.#trials) if (one.inFlight === 0) return one;
@@ -91,17 +91,11 @@ export class Roster {
 
   /** To be called after any change. */
   rebuild(): void {
-    const tiers = new Map<number, Endpoint[]>();
-    for (const one of this.endpoints.values()) {
-      const tier = tiers.get(one.priority);
-      if (tier === undefined) tiers.set(one.priority, [one]);
-      else tier.push(one);
-    }
     const trials: Endpoint[] = [];
     let active: readonly Endpoint[] = NOBODY;
     let first: readonly Endpoint[] = NOBODY;
-    for (const priority of [...tiers.keys()].sort((a, b) => a - b)) {
-      const chosen = this.options.chosen(tiers.get(priority)!);
+    for (const tier of tiersOf(this.endpoints.values())) {
+      const chosen = this.options.chosen(tier);
       if (first === NOBODY) first = chosen;
       trials.push(...chosen.filter(one => one.state === 'trial'));
       active = chosen.filter(one => one.state === 'up');

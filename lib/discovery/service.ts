@@ -9,7 +9,7 @@ import type { KeepAlive } from '../base/keep-alive.js';
 import { type AgentOptions, makeAgent } from './adapters/agent.js';
 import { connectService, type ConnectOptions } from './adapters/connect.js';
 import { type DispatcherOptions, makeDispatcher, type ServiceDispatcher } from './adapters/dispatcher.js';
-import { grpcOptionsOf, type GrpcChannelOptions } from './adapters/grpc.js';
+import { type GrpcChannelOptions, type GrpcOptions, grpcOptionsOf } from './adapters/grpc.js';
 import { lookupOf, type ServiceLookup } from './adapters/lookup.js';
 import { ChangeIterator } from './change-iterator.js';
 import type { Endpoint } from './endpoint.js';
@@ -132,9 +132,12 @@ export class Service
     this.#checkOpen('dispatcher');
     return this.#own(makeDispatcher(this, options), dispatcher => void dispatcher.destroy(null));
   }
-  /** Options for a client of @grpc/grpc-js; see `registerGrpc`. */
-  grpcOptions(): GrpcChannelOptions {
-    return grpcOptionsOf(this);
+  /**
+   * Options for a client of @grpc/grpc-js; see `registerGrpc`.
+   * @throws {ShardnsError} ERR_SHARDNS_OPTION
+   */
+  grpcOptions(options: GrpcOptions = {}): GrpcChannelOptions {
+    return grpcOptionsOf(this, options);
   }
   /**
    * A connected socket, of TLS with `tls`.

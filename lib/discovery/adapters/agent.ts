@@ -13,7 +13,7 @@ import type { Change } from '../live-set.js';
 import type { ServiceFace } from '../service-face.js';
 import { another, connectEndpoint, type How, isAt, type SocketOptions, type TlsOptions } from './connect.js';
 import { TlsSessions } from './tls-sessions.js';
-import { TrackedRequest } from './tracked-request.js';
+import { type Holder, TrackedRequest, trackedOf } from './tracked-request.js';
 
 export interface AgentOptions extends HttpAgentOptions {
   /** For `https`: true, or what `tls.connect` takes. */
@@ -32,7 +32,7 @@ interface Inside extends Pick<http.Agent, 'freeSockets' | 'maxSockets' | 'maxTot
   createSocket(request: ClientRequest, options: SocketOptions, created: Created): void;
   createConnection(options: SocketOptions): unknown;
   getName(options?: SocketOptions): string;
-  keepSocketAlive(socket: Socket): boolean;
+  prependListener(event: 'free', listener: (socket: Socket) => void): void;
   removeSocket(socket: object, options: SocketOptions): void;
   destroy(): void;
 }
@@ -41,13 +41,7 @@ type Created = (error: Error | null, socket?: Socket) => void;
 const ENDPOINT = Symbol('endpoint');
 const SOCKET = Symbol('socket');
 const FAILURE = Symbol('failure');
-const REQUEST = Symbol('request of a service');
 
-const trackedOf = (request: ClientRequest): TrackedRequest | undefined =>
-  (request as { [REQUEST]?: TrackedRequest })[REQUEST];
-function trackedAs(request: ClientRequest, tracked: TrackedRequest): void {
-  (request as { [REQUEST]?: TrackedRequest })[REQUEST] = tracked;
-}
 /** Of a request that waits Node's agent keeps the asynchronous context that it was made in. */
 function inContextOf(request: ClientRequest, run: () => void): void {
   const symbol = Object.getOwnPropertySymbols(request).find(one => one.description === 'requestAsyncResource');
@@ -55,14 +49,16 @@ function inContextOf(request: ClientRequest, run: () => void): void {
   if (resource) resource.runInAsyncScope(run);
   else run();
 }
-const endpointOf = (options: SocketOptions): Endpoint | undefined => (options as { [ENDPOINT]?: Endpoint })[ENDPOINT];
+/** Of options of a connection, or of a socket. */
+const endpointOf = (one: SocketOptions | Socket): Endpoint | undefined => (one as { [ENDPOINT]?: Endpoint })[ENDPOINT];
+function placeAt(one: SocketOptions | Socket, endpoint: Endpoint): void {
+  (one as { [ENDPOINT]?: Endpoint })[ENDPOINT] = endpoint;
+}
 
 /** @param options those of http.Agent; kept alive by default */
 export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentOptions): http.Agent {
   const secure = tls !== undefined && tls !== false;
   const Base = (secure ? https.Agent : http.Agent) as unknown as new (options: object) => Inside;
-  /** Of each connection. */
-  const endpoints = new WeakMap<object, Endpoint>();
   const sessions = new TlsSessions();
 
   class ServiceAgent extends Base {
@@ -75,12 +71,10 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         super.addRequest(request, { ...given, [FAILURE]: error });
         return;
       }
-      service.retries.noteRequest();
-      const ofTls = typeof tls === 'object' ? tls.servername : undefined;
-      const servername = ofTls ?? this.options.servername ?? given.servername;
-      const calledOff = (): void => void this.#takeOut(request);
-      trackedAs(request, new TrackedRequest(service, endpoint, request, given, servername, calledOff));
+      const tracked = new TrackedRequest(holder, endpoint, request, given);
+      service.retries.noteRequest(tracked.beganMs);
       super.addRequest(request, placedAt(given, endpoint));
+      if (!request.reusedSocket) tracked.waits();
     }
 
     override createSocket(request: ClientRequest, given: SocketOptions, created: Created): void {
@@ -98,7 +92,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       // One that waits, and stays where it is: the connection is for whoever is the first to wait when it is there.
       const isWaiting = this.#isWaiting(request);
       const giveBack = this.#holdPlace(given);
-      const options = this.#socketOptions(given, tracked.servername);
+      const options = this.#socketOptions(given, tracked.given.servername);
       const timeoutMs = tracked.timeoutMs(this.options.timeout as number | undefined);
       const how = { secure, options, resume: this.#resumption(given, options) };
       let isWanted = true;
@@ -113,7 +107,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         if (socket !== undefined) {
           tracked.connected();
           giveBack(false);
-          endpoints.set(socket, endpoint);
+          placeAt(socket, endpoint);
           // As net.connect does by its option, which is left out for the sake of the connection's own time.
           if (timeoutMs > 0) socket.setTimeout(timeoutMs);
           (given as { [SOCKET]?: Socket })[SOCKET] = socket;
@@ -122,7 +116,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         }
         tracked.notConnected();
         // It waits elsewhere, or got another connection meanwhile: it is not in flight for this one.
-        if (isWaiting && (tracked.endpoint !== endpoint || !this.#takeOut(request))) endpoint.isUnreachable();
+        if (isWaiting && (tracked.endpoint !== endpoint || !this.takeOut(request))) endpoint.isUnreachable();
         else inContextOf(request, () => this.#goOn(request, tracked, endpoint, error!, created));
         giveBack(true);
       });
@@ -132,7 +126,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
     /** There is no connection: another endpoint, as Node's agent would have it there, or the error is the caller's. */
     #goOn(request: ClientRequest, tracked: TrackedRequest, endpoint: Endpoint, error: Error, created: Created): void {
       endpoint.done('unreachable');
-      tracked.tried.push(endpoint);
+      tracked.leaves();
       const { retries } = service;
       const failure = { error, endpoint, attempt: tracked.tried.length, sent: false, method: request.method };
       const next = retries.may(failure) ? another(service, tracked.tried) : undefined;
@@ -143,10 +137,13 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       }
       tracked.moveTo(next);
       const add = (): void => super.addRequest(request, placedAt({ ...tracked.given }, next));
-      const delay = retries.delayMs(tracked.tried.length);
+      const delay = retries.noteRetry(failure);
       if (delay === 0) add();
       else {
-        const timer = service.clock.after(delay, add);
+        const timer = service.clock.after(delay, () => {
+          tracked.notConnected();
+          add();
+        });
         tracked.connecting(() => timer.cancel(), 0);
       }
     }
@@ -155,7 +152,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       return Object.values(this.requests).some(waiting => waiting!.includes(request));
     }
     /** @returns whether it was among those that wait for a connection */
-    #takeOut(request: ClientRequest): boolean {
+    takeOut(request: ClientRequest): boolean {
       for (const [name, waiting] of Object.entries(this.requests)) {
         const at = waiting!.indexOf(request);
         if (at < 0) continue;
@@ -220,7 +217,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       };
     }
 
-    #socketOptions(given: SocketOptions, servername: unknown): SocketOptions {
+    /** @param asked the name that the request has asked for, if any */
+    #socketOptions(given: SocketOptions, asked: unknown): SocketOptions {
       const {
         keepAlive,
         keepAliveMsecs,
@@ -238,6 +236,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         : {};
       // Of a request's own options those that choose where to are the service's.
       const rest: SocketOptions = { ...given, ...this.options, ...alive, noDelay, ...secured };
+      const servername = (typeof tls === 'object' ? tls.servername : undefined) ?? this.options.servername ?? asked;
       // Node's agent has set it by the Host header by now.
       if (servername === undefined) delete rest.servername;
       else rest.servername = servername;
@@ -261,10 +260,6 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       return endpoint === undefined ? name : `${endpoint.id} ${name}`;
     }
 
-    override keepSocketAlive(socket: Socket): boolean {
-      return isToBeKept(socket, endpoints.get(socket)) && super.keepSocketAlive(socket);
-    }
-
     override destroy(): void {
       service.off('change', onChange);
       service.off('health', onHealth);
@@ -273,10 +268,15 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
   }
 
   const agent = new ServiceAgent({ keepAlive: true, ...options });
+  const holder: Holder = { service, takeOut: request => agent.takeOut(request) };
+  // Before Node's own listener, which gives the connection to a request that waits for one, or keeps it.
+  agent.prependListener('free', socket => {
+    if (!isToBeKept(socket)) socket.destroy();
+  });
   const onChange = ({ removed, changed }: Change): void => {
     if (removed.length + changed.length === 0) return;
     for (const free of Object.values(agent.freeSockets)) {
-      for (const socket of [...(free ?? [])]) if (!isToBeKept(socket, endpoints.get(socket))) socket.destroy();
+      for (const socket of [...(free ?? [])]) if (!isToBeKept(socket)) socket.destroy();
     }
     agent.moveWaiting();
   };
@@ -287,7 +287,8 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
 }
 
 /** Not where the endpoint has left, or has moved: a pod that was replaced under its name has another address. */
-function isToBeKept(socket: Socket, endpoint: Endpoint | undefined): boolean {
+function isToBeKept(socket: Socket): boolean {
+  const endpoint = endpointOf(socket);
   if (endpoint === undefined) return true;
   return endpoint.state !== 'gone' && isAt(endpoint, socket.remoteAddress);
 }
@@ -295,6 +296,6 @@ function isToBeKept(socket: Socket, endpoint: Endpoint | undefined): boolean {
 function placedAt(options: SocketOptions, endpoint: Endpoint): SocketOptions {
   options.host = endpoint.host;
   options.port = endpoint.port;
-  (options as { [ENDPOINT]?: Endpoint })[ENDPOINT] = endpoint;
+  placeAt(options, endpoint);
   return options;
 }

@@ -6,10 +6,11 @@ import { onAbort } from '../../base/cancel.js';
 import { ShardnsError } from '../../base/errors.js';
 import { abortError } from '../../node/errors.js';
 import { type Endpoint, familyOf } from '../endpoint.js';
+import type { TlsOptions } from '../options.js';
 import type { ServiceFace } from '../service-face.js';
 import { TlsSessions } from './tls-sessions.js';
 
-export type TlsOptions = Omit<tls.ConnectionOptions, 'host' | 'port' | 'path' | 'socket' | 'lookup'>;
+export type { TlsOptions };
 
 export interface ConnectOptions {
   /** For `policy: 'hash'`. */
@@ -176,7 +177,7 @@ export function connectInTurn(
         ended(error, undefined);
         return;
       }
-      const delay = retries.delayMs(tried.length);
+      const delay = retries.noteRetry(failure);
       if (delay === 0) attempt(next);
       else {
         const timer = service.clock.after(delay, () => attempt(next));
@@ -220,7 +221,7 @@ export function connectService(service: ServiceFace, options: ConnectOptions): P
       return;
     }
     const first = service.pick({ key }); // throws into the promise
-    service.retries.noteRequest();
+    service.retries.noteRequest(service.clock.nowMs());
     const secure = secured !== undefined && secured !== false;
     const given = { ...options.socket, ...(typeof secured === 'object' ? secured : {}) };
     const resume = secure ? { sessions: sessionsFor(secured === true ? service : secured), trust: '' } : undefined;

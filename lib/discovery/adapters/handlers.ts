@@ -1,6 +1,8 @@
 // Between undici and whoever has made a request: learns how it ends, and sends it to another endpoint where it may be tried
 // again. Handlers have two forms, the one of undici up to 6 (`onConnect` ...) and that of 7 and later (`onRequestStart` ...);
 // each is passed on in its own, never in the other.
+//
+// One is made for each request, so it is one object, and takes the arguments that undici gives, in no list.
 import type { Endpoint, RequestOutcome } from '../endpoint.js';
 import type { ServiceFace } from '../service-face.js';
 
@@ -8,15 +10,30 @@ type Method = (...args: unknown[]) => unknown;
 /** A handler of either form; undici calls what is there. */
 export type AnyHandler = { [name: string]: Method | undefined } & object;
 
-export interface Attempt {
+/** What undici takes of a request, as far as it is looked at here. */
+export interface DispatchOptions {
+  origin?: string | URL | undefined;
+  path: string;
+  method: string;
+  headers?: unknown;
+  body?: unknown;
+}
+
+/** Whoever sends requests: a dispatcher. */
+export interface Sender {
   readonly service: ServiceFace;
-  readonly method: string;
-  /** It has no body, or one that can be sent twice. */
-  readonly isReplayable: boolean;
-  endpoint: Endpoint;
-  readonly tried: Endpoint[];
-  send(endpoint: Endpoint, handler: AnyHandler): boolean;
+  /** @throws {Error} undici's, of options that it refuses */
+  send(options: DispatchOptions, to: Endpoint, handler: AnyHandler): void;
+  /** Another endpoint than those, where there is one. */
   next(tried: readonly Endpoint[]): Endpoint | undefined;
+}
+
+/** A request that an endpoint was picked for. */
+export interface Begun {
+  readonly sender: Sender;
+  readonly options: DispatchOptions;
+  readonly endpoint: Endpoint;
+  readonly beganMs: number;
 }
 
 /** What undici says when the caller has called it off. */
@@ -24,181 +41,198 @@ const CALLED_OFF: ReadonlySet<unknown> = new Set(['UND_ERR_ABORTED', 'ABORT_ERR'
 const isCalledOff = ({ name, code }: Error & { code?: unknown }): boolean =>
   name === 'AbortError' || CALLED_OFF.has(code);
 
-class Passing {
-  /** Something of it went to the endpoint. */
+interface CalledOff {
+  readonly reason: unknown;
+}
+
+abstract class Passing {
+  /** Something of it may have gone to the endpoint of this try. */
   #sent = false;
-  #answered = false;
+  /** Of the response; 0: there is none yet. */
   #status = 0;
   #isOver = false;
-  readonly #beganMs: number;
-  /** Of the old form: what calls off the request that is under way, whichever try that is. */
-  #abort: ((reason?: unknown) => void) | undefined;
-  #aborted: { reason: unknown } | undefined;
+  /** From the second try on. */
+  #tried: Endpoint[] | undefined;
+  #endpoint: Endpoint;
 
+  /** @param to the caller's own */
   constructor(
-    readonly to: AnyHandler,
-    private readonly attempt: Attempt,
+    protected readonly to: AnyHandler,
+    private readonly begun: Begun,
   ) {
-    this.#beganMs = attempt.service.clock.nowMs();
+    this.#endpoint = begun.endpoint;
   }
 
-  started(): boolean {
-    const isFirst = !this.#sent;
+  /** By its maker, whichever try is under way. */
+  protected abstract get calledOff(): CalledOff | undefined;
+  protected abstract fail(error: Error): void;
+
+  protected started(): void {
     this.#sent = true;
-    return isFirst;
   }
-  /** @returns what the maker of the request is to call it off by */
-  abortBy(abort: (reason?: unknown) => void): (reason?: unknown) => void {
-    this.#abort = abort;
-    if (this.#aborted !== undefined) abort(this.#aborted.reason);
-    return reason => {
-      this.#aborted = { reason };
-      this.#abort?.(reason);
-    };
+  protected answered(status: unknown): void {
+    if (typeof status === 'number' && status >= 200) this.#status = status;
   }
-  answered(status: unknown): void {
-    if (typeof status !== 'number' || status < 200) return;
-    this.#answered = true;
-    this.#status = status;
-  }
-  ended(): void {
-    const { health } = this.attempt.service.settings;
-    const from = health?.failingStatus ?? 0;
+  protected ended(): void {
+    const from = this.begun.sender.service.settings.health?.failingStatus ?? 0;
     this.#end(from > 0 && this.#status >= from ? 'failed' : 'ok');
   }
   #end(outcome: RequestOutcome): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { service, endpoint } = this.attempt;
-    endpoint.done(outcome, outcome === 'ok' ? service.clock.nowMs() - this.#beganMs : undefined);
+    const { sender, beganMs } = this.begun;
+    this.#endpoint.done(outcome, outcome === 'ok' ? sender.service.clock.nowMs() - beganMs : undefined);
   }
 
   /** @returns whether it goes on at another endpoint; otherwise the error is the caller's */
-  goesOn(error: Error, handler: AnyHandler): boolean {
-    const { attempt } = this;
-    const { service, endpoint, tried } = attempt;
-    if (this.#aborted !== undefined || isCalledOff(error)) {
+  protected goesOn(error: Error): boolean {
+    if (this.calledOff !== undefined || isCalledOff(error)) {
       this.#end('abandoned');
       return false;
     }
-    if (this.#answered) {
+    if (this.#status > 0) {
       this.#end('failed');
       return false;
     }
+    const { sender, options } = this.begun;
+    const endpoint = this.#endpoint;
+    const { retries, clock } = sender.service;
     const sent = this.#sent;
     endpoint.done(sent ? 'failed' : 'unreachable');
     this.#isOver = true;
-    if (sent && !attempt.isReplayable) return false;
-    if (!service.retries.may({ error, endpoint, attempt: tried.length, sent, method: attempt.method })) return false;
+    // A body may be one that cannot be sent twice.
+    if (sent && options.body !== undefined && options.body !== null) return false;
+    const tried = (this.#tried ??= [endpoint]);
+    const failure = { error, endpoint, attempt: tried.length, sent, method: options.method };
+    if (!retries.may(failure)) return false;
     // A connection that an idle endpoint has closed: the endpoint is well, and may be all there is.
-    const next = attempt.next(tried) ?? (sent ? attempt.next([]) : undefined);
+    const next = sender.next(tried) ?? (sent ? sender.next([]) : undefined);
     if (next === undefined) return false;
-    this.#isOver = false;
-    attempt.endpoint = next;
+    const delay = retries.noteRetry(failure);
+    this.#isOver = this.#sent = false;
+    this.#endpoint = next;
     tried.push(next);
     const again = (): void => {
       try {
-        attempt.send(next, handler);
+        // Between two tries nothing is under way that undici would have called off.
+        const { calledOff } = this;
+        if (calledOff !== undefined) throw asError(calledOff.reason);
+        sender.send(options, next, this as unknown as AnyHandler);
       } catch (thrown) {
         this.#end('abandoned');
         this.fail(thrown as Error);
       }
     };
-    const delay = service.retries.delayMs(tried.length - 1);
     if (delay === 0) process.nextTick(again);
-    else service.clock.after(delay, again);
+    else clock.after(delay, again);
     return true;
-  }
-  fail(error: Error): void {
-    if (this.to.onResponseError !== undefined) this.to.onResponseError(null, error);
-    else this.to.onError?.(error);
   }
 }
 
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new DOMException('This operation was aborted', 'AbortError');
+}
+
 /** Up to undici 6. */
-class OldHandler {
-  readonly #passing: Passing;
-  readonly #to: AnyHandler;
-  constructor(to: AnyHandler, attempt: Attempt) {
-    this.#to = to;
-    this.#passing = new Passing(to, attempt);
+class OldHandler extends Passing {
+  /** What calls off the try that is under way; the caller has one function for all of them. */
+  #abort: ((reason?: unknown) => void) | undefined;
+  #calledOff: CalledOff | undefined;
+
+  protected override get calledOff(): CalledOff | undefined {
+    return this.#calledOff;
   }
+  protected override fail(error: Error): void {
+    this.to.onError?.(error);
+  }
+
   onConnect(abort: (reason?: unknown) => void, context: unknown): void {
-    const isFirst = this.#passing.started();
-    const stable = this.#passing.abortBy(abort);
-    if (isFirst) this.#to.onConnect?.(stable, context);
+    const isFirst = this.#abort === undefined;
+    this.#abort = abort;
+    this.started();
+    if (this.#calledOff !== undefined) abort(this.#calledOff.reason);
+    if (!isFirst) return;
+    this.to.onConnect?.((reason?: unknown) => {
+      this.#calledOff = { reason };
+      this.#abort?.(reason);
+    }, context);
   }
-  onHeaders(status: unknown, ...rest: unknown[]): unknown {
-    this.#passing.answered(status);
-    return this.#to.onHeaders?.(status, ...rest);
+  onHeaders(status: unknown, headers: unknown, resume: unknown, statusText: unknown): unknown {
+    this.answered(status);
+    return this.to.onHeaders?.(status, headers, resume, statusText);
   }
   onData(chunk: unknown): unknown {
-    return this.#to.onData?.(chunk);
+    return this.to.onData?.(chunk);
   }
   onComplete(trailers: unknown): void {
-    this.#passing.ended();
-    this.#to.onComplete?.(trailers);
+    this.ended();
+    this.to.onComplete?.(trailers);
   }
-  onUpgrade(...args: unknown[]): void {
-    this.#passing.ended();
-    this.#to.onUpgrade?.(...args);
+  onUpgrade(status: unknown, headers: unknown, socket: unknown): void {
+    this.ended();
+    this.to.onUpgrade?.(status, headers, socket);
   }
-  onBodySent(...args: unknown[]): unknown {
-    return this.#to.onBodySent?.(...args);
+  onBodySent(chunk: unknown, total: unknown): unknown {
+    return this.to.onBodySent?.(chunk, total);
   }
-  onRequestSent(...args: unknown[]): unknown {
-    return this.#to.onRequestSent?.(...args);
+  onRequestSent(): unknown {
+    return this.to.onRequestSent?.();
   }
-  onResponseStarted(...args: unknown[]): unknown {
-    return this.#to.onResponseStarted?.(...args);
+  onResponseStarted(): unknown {
+    return this.to.onResponseStarted?.();
   }
   onError(error: Error): void {
-    if (!this.#passing.goesOn(error, this as unknown as AnyHandler)) this.#to.onError?.(error);
+    if (!this.goesOn(error)) this.to.onError?.(error);
   }
 }
 
 /** From undici 7 on: the controller of each try is the caller's. */
-class NewHandler {
-  readonly #passing: Passing;
-  readonly #to: AnyHandler;
-  constructor(to: AnyHandler, attempt: Attempt) {
-    this.#to = to;
-    this.#passing = new Passing(to, attempt);
+class NewHandler extends Passing {
+  #controller: { readonly aborted?: boolean; readonly reason?: unknown } | undefined;
+
+  protected override get calledOff(): CalledOff | undefined {
+    return this.#controller?.aborted === true ? { reason: this.#controller.reason } : undefined;
   }
-  onRequestStart(...args: unknown[]): void {
-    this.#passing.started();
-    this.#to.onRequestStart?.(...args);
+  protected override fail(error: Error): void {
+    this.to.onResponseError?.(this.#controller ?? null, error);
   }
-  onRequestUpgrade(...args: unknown[]): void {
-    this.#passing.ended();
-    this.#to.onRequestUpgrade?.(...args);
+
+  onRequestStart(controller: object, context: unknown): void {
+    this.#controller = controller;
+    this.started();
+    this.to.onRequestStart?.(controller, context);
   }
-  onResponseStart(controller: unknown, status: unknown, ...rest: unknown[]): unknown {
-    this.#passing.answered(status);
-    return this.#to.onResponseStart?.(controller, status, ...rest);
+  onRequestUpgrade(controller: unknown, status: unknown, headers: unknown, socket: unknown): void {
+    this.ended();
+    this.to.onRequestUpgrade?.(controller, status, headers, socket);
   }
-  onResponseData(...args: unknown[]): unknown {
-    return this.#to.onResponseData?.(...args);
+  onResponseStart(controller: unknown, status: unknown, headers: unknown, statusText: unknown): unknown {
+    this.answered(status);
+    return this.to.onResponseStart?.(controller, status, headers, statusText);
   }
-  onResponseEnd(...args: unknown[]): void {
-    this.#passing.ended();
-    this.#to.onResponseEnd?.(...args);
+  onResponseData(controller: unknown, chunk: unknown): unknown {
+    return this.to.onResponseData?.(controller, chunk);
   }
-  onBodySent(...args: unknown[]): unknown {
-    return this.#to.onBodySent?.(...args);
+  onResponseEnd(controller: unknown, trailers: unknown): void {
+    this.ended();
+    this.to.onResponseEnd?.(controller, trailers);
   }
-  onRequestSent(...args: unknown[]): unknown {
-    return this.#to.onRequestSent?.(...args);
+  onBodySent(chunk: unknown, total: unknown): unknown {
+    return this.to.onBodySent?.(chunk, total);
   }
-  onResponseStarted(...args: unknown[]): unknown {
-    return this.#to.onResponseStarted?.(...args);
+  onRequestSent(): unknown {
+    return this.to.onRequestSent?.();
+  }
+  onResponseStarted(): unknown {
+    return this.to.onResponseStarted?.();
   }
   onResponseError(controller: unknown, error: Error): void {
-    if (!this.#passing.goesOn(error, this as unknown as AnyHandler)) this.#to.onResponseError?.(controller, error);
+    if (!this.goesOn(error)) this.to.onResponseError?.(controller, error);
   }
 }
 
-export function handlerFor(handler: AnyHandler, attempt: Attempt): AnyHandler {
-  const made = typeof handler.onRequestStart === 'function' ? NewHandler : OldHandler;
-  return new made(handler, attempt) as unknown as AnyHandler;
+/** @param to the caller's own */
+export function handlerFor(to: AnyHandler, begun: Begun): AnyHandler {
+  const Form = typeof to.onRequestStart === 'function' ? NewHandler : OldHandler;
+  return new Form(to, begun) as unknown as AnyHandler;
 }

@@ -1,9 +1,11 @@
 // One look at a service: asks for its records by their kinds in order, reads endpoints out of them and gets what is missing.
-// Of what nobody can tell now the last word holds (earlier.ts). Knows nothing of time, or of who uses the endpoints.
+// Of what nobody can tell now the last word holds (earlier.ts), and who is silent is not waited for (patience.ts). Knows
+// nothing of who uses the endpoints.
 //
 // Bounds: `maxEndpoints` endpoints, those of the lowest priority first; eight aliases of SVCB records; the questions of
 // hosts.ts.
 import { formatSocketAddress } from '../../base/address.js';
+import type { Clock } from '../../base/clock.js';
 import { Type } from '../../wire/iana.js';
 import { serviceError } from '../failures.js';
 import { Earlier } from './earlier.js';
@@ -11,13 +13,13 @@ import type { FoundEndpoint, Finding, Gathered, Ignored, RecordKind } from './fo
 import { addressesOfAll, askOrFail, eachOf, isTold } from './hosts.js';
 import { readInstances, SERVICE_LABELS } from './instances.js';
 import { type Metadata, NO_METADATA, readMetadata } from './metadata.js';
+import { MAX_AT_ONCE, PatientSource } from './patience.js';
 import { type Addresses, hostText, MAX_ADDRESSES, recordsOf } from './reading.js';
 import { readServiceBinding } from './service-binding.js';
 import { type Answer, QueryFailure, type RecordSource } from './source.js';
 import { isRoot, type Target, TargetList, unique } from './targets.js';
 
 const MAX_ALIASES = 8;
-const MAX_TEXTS_AT_ONCE = 32;
 const HTTPS_PORT = 443;
 
 export interface GathererOptions {
@@ -45,6 +47,8 @@ interface Targets {
   /** Of that which lists them. */
   unproven: string | undefined;
   ignored: Ignored;
+  /** Of what lists them in turn nobody could tell. */
+  unknown: number;
 }
 type Missing = Extract<Finding, { kind: 'missing' }>;
 type Read = Targets | Exclude<Finding, { kind: 'set' }>;
@@ -55,11 +59,16 @@ export class Gatherer {
   /** The kind that had endpoints last: it is asked for first. */
   #last: RecordKind | undefined;
   readonly #earlier = new Earlier();
+  /** For what is said of single targets and instances. */
+  readonly #patient: PatientSource;
 
   constructor(
     private readonly source: RecordSource,
     readonly options: GathererOptions,
-  ) {}
+    clock: Clock,
+  ) {
+    this.#patient = new PatientSource(source, clock);
+  }
 
   /**
    * @param name in the place of the service's own, as for a zone of a cluster
@@ -73,6 +82,7 @@ export class Gatherer {
     let missing: Missing | undefined;
     let failure: unknown;
     this.#earlier.begin();
+    this.#patient.begin();
     for (const kind of order) {
       let read: Read;
       try {
@@ -136,14 +146,14 @@ export class Gatherer {
   }
   #readList(list: TargetList, answer: Answer, ttl: number, unproven: string | undefined): Targets {
     if (!this.source.proves) list.believe(answer.additionals, true);
-    return { targets: list.targets, ttl, unproven, ignored: list.ignored };
+    return { targets: list.targets, ttl, unproven, ignored: list.ignored, unknown: 0 };
   }
 
   /** @param list that takes it as it takes targets, where somebody else has named the host */
   #readHost(name: string, list = new TargetList(undefined)): Targets {
     const host = name.slice(0, -1).toLowerCase().replace(SERVICE_LABELS, '');
     list.add({ host, port: this.options.port ?? HTTPS_PORT });
-    return { targets: list.targets, ttl: Infinity, unproven: undefined, ignored: list.ignored };
+    return { targets: list.targets, ttl: Infinity, unproven: undefined, ignored: list.ignored, unknown: 0 };
   }
 
   async #readBindings(name: string, type: number): Promise<Read> {
@@ -186,10 +196,11 @@ export class Gatherer {
     const pointers = records.slice(0, this.options.maxEndpoints);
     const list = new TargetList(this.options.within);
     list.ignored.over = records.length - pointers.length;
-    const found = await readInstances(this.source, pointers, list, this.#earlier, this.options);
+    const found = await readInstances(this.#patient, pointers, list, this.#earlier, this.options);
     if (list.targets.length === 0 && this.options.provenOnly) this.#refuse(found.unproven);
     const { targets, ignored } = list;
-    return { targets, ttl: Math.min(ttl, found.ttl), unproven: unproven ?? found.unproven, ignored };
+    const { unknown } = found;
+    return { targets, ttl: Math.min(ttl, found.ttl), unproven: unproven ?? found.unproven, ignored, unknown };
   }
   /** @throws {ServiceError} `insecure` where that is why there is nothing */
   #refuse(reason: string | undefined): void {
@@ -211,11 +222,11 @@ export class Gatherer {
     for (const one of targets) if (one.came !== undefined) came.set(one.key, one.came);
     const most = kind === 'address' ? maxEndpoints : MAX_ADDRESSES;
     const [addresses, texts] = await Promise.all([
-      addressesOfAll(this.source, hosts, came, { earlier: this.#earlier, provenOnly, most }),
+      addressesOfAll(this.#patient, hosts, came, { earlier: this.#earlier, provenOnly, most }),
       this.#textsOf(kind, targets),
     ]);
     const endpoints: FoundEndpoint[] = [];
-    let unknown = 0;
+    let { unknown } = read;
     let refused: string | undefined;
     let { ttl, unproven } = read;
     for (const target of targets) {
@@ -258,9 +269,9 @@ export class Gatherer {
     if (kind === 'dns-sd' || kind === 'address' || !this.options.texts) return found;
     const { texts: earlier } = this.#earlier;
     const wanted = new Map(targets.filter(one => one.texts === undefined).map(({ key, host }) => [key, host]));
-    await eachOf(wanted, Math.min(MAX_TEXTS_AT_ONCE, wanted.size), async ([key, host]) => {
+    await eachOf(wanted, Math.min(MAX_AT_ONCE, wanted.size), async ([key, host]) => {
       const name = `${host}.`;
-      const answer = await askOrFail(this.source, name, Type.TXT);
+      const answer = await askOrFail(this.#patient, name, Type.TXT);
       const unproven = answer.unproven?.reason;
       if (isTold(answer, this.options)) {
         const metadata = earlier.told(name, readMetadata(recordsOf(answer, name, Type.TXT).records));

@@ -1,14 +1,14 @@
 // Addresses of many hosts at a time: those that came along, and those that have to be asked for; of a family that nobody can
 // tell of now, those that were told before.
 //
-// Bounds: 64 questions of one service at a time, of the client's 512; MAX_ADDRESSES of a host.
+// Bounds: 64 questions of one service at a time, of the client's 512, beside those that nobody waits for any more
+// (patience.ts), two of a host; MAX_ADDRESSES of a host.
 import { Type } from '../../wire/iana.js';
 import { encodeName, equalNames, nameToText } from '../../wire/name.js';
 import type { Earlier } from './earlier.js';
+import { MAX_AT_ONCE, type PatientSource } from './patience.js';
 import { addAddresses, type Addresses, MAX_ADDRESSES, recordsOf } from './reading.js';
 import { type Answer, QueryFailure, type RecordSource } from './source.js';
-
-const MAX_AT_ONCE = 32; // each with two questions
 
 export interface HostAddresses {
   /** Sorted; empty: there are none, or none that could be asked for. */
@@ -118,7 +118,7 @@ async function addressesOf(source: RecordSource, key: string, host: string, aski
  * @param known what came along, by key: such a host is not asked for
  */
 export async function addressesOfAll(
-  source: RecordSource,
+  source: PatientSource,
   hosts: ReadonlyMap<string, string>,
   known: ReadonlyMap<string, Addresses>,
   asking: Asking,
@@ -130,7 +130,8 @@ export async function addressesOfAll(
     if (came === undefined) wanted.push([key, host]);
     else found.set(key, { addresses: source.sort(came.addresses), ttl: came.ttl, failed: false, unproven: undefined });
   }
-  await eachOf(wanted, Math.min(MAX_AT_ONCE, wanted.length), async ([key, host]) => {
+  const ordered = source.round(wanted, ([, host]) => `${host}.`);
+  await eachOf(ordered, Math.min(MAX_AT_ONCE, ordered.length), async ([key, host]) => {
     found.set(key, await addressesOf(source, key, host, asking));
   });
   return found;

@@ -1,18 +1,18 @@
 // DNS-SD: the instances of a service, each with a SRV and a TXT record of its own, perhaps in a zone of its own (RFC 6763
 // sections 4 to 6). One that nobody can tell of now is what it was.
 //
-// Bounds: 64 questions at a time; MAX_RECORDS endpoints of one instance.
+// Bounds: 64 questions at a time, beside those that nobody waits for any more (patience.ts); MAX_RECORDS endpoints of one
+// instance.
 import { Type } from '../../wire/iana.js';
 import type { ResourceRecord } from '../../wire/message.js';
 import { nameToText } from '../../wire/name.js';
 import type { Earlier } from './earlier.js';
 import { askOrFail, eachOf, isTold } from './hosts.js';
 import { type Metadata, readMetadata } from './metadata.js';
+import { MAX_AT_ONCE, type PatientSource } from './patience.js';
 import { hostText, isWithin, recordsOf, u16 } from './reading.js';
-import type { RecordSource } from './source.js';
 import { type Target, TargetList } from './targets.js';
 
-const MAX_AT_ONCE = 32; // each with two questions
 /** Of one instance; there is one, as a rule (RFC 6763 section 5). */
 const MAX_RECORDS = 16;
 /** `_http._tcp.`, which no host has. */
@@ -23,6 +23,8 @@ export interface Instances {
   ttl: number;
   /** Of a source that proves: why one of them is not. */
   unproven: string | undefined;
+  /** Those of which nobody could tell, now or before. */
+  unknown: number;
 }
 
 export interface BrowseOptions {
@@ -33,14 +35,15 @@ export interface BrowseOptions {
 
 /** @param into what is found of them */
 export async function readInstances(
-  source: RecordSource,
+  source: PatientSource,
   pointers: readonly ResourceRecord[],
   into: TargetList,
   earlier: Earlier,
   options: BrowseOptions,
 ): Promise<Instances> {
-  const found: Instances = { ttl: Infinity, unproven: undefined };
-  await eachOf(pointers, Math.min(MAX_AT_ONCE, pointers.length), async ({ data }) => {
+  const found: Instances = { ttl: Infinity, unproven: undefined, unknown: 0 };
+  const ordered = source.round(pointers, ({ data }) => `${hostText(data)}.`);
+  await eachOf(ordered, Math.min(MAX_AT_ONCE, ordered.length), async ({ data }) => {
     const name = `${hostText(data)}.`;
     const [srv, txt] = await Promise.all([askOrFail(source, name, Type.SRV), askOrFail(source, name, Type.TXT)]);
     let texts: Metadata | undefined;
@@ -52,7 +55,10 @@ export async function readInstances(
       const known = earlier.instances.untold(name);
       if (known !== undefined) into.targets.push(...known);
       else if (found.unproven !== undefined && options.provenOnly) into.ignored.unproven++;
-      else into.ignored.unresolved++;
+      else {
+        into.ignored.unresolved++;
+        found.unknown++;
+      }
       return;
     }
     const unproven = srv.unproven?.reason ?? txt.unproven?.reason;

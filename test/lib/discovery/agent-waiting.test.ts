@@ -9,6 +9,7 @@ import { discover } from '../../../lib/discovery/discover.js';
 import type { DiscoverOptions } from '../../../lib/discovery/options.js';
 import type { Service } from '../../../lib/discovery/service.js';
 import { type Backend, backend } from '../../support/backends.js';
+import { FakeClock, settle } from '../../support/fake-clock.js';
 import { fixedSource, type Listed } from '../../support/fixed-source.js';
 
 const closing: (() => unknown)[] = [];
@@ -187,6 +188,53 @@ test('an endpoint that has moved to another address is not asked over its old co
   ({ address } = after);
   await vi.waitFor(() => service.refresh().then(() => expect(service.endpoints[0].address).toBe(address)), 120_000);
   expect(await ask()).toEqual(['after GET /', 'after GET /']);
+});
+
+test('nor by a request that waits for one of them', async () => {
+  const held: http.ServerResponse[] = [];
+  const before = http.createServer((_, response) => held.push(response));
+  await new Promise<void>(resolve => before.listen(0, '127.0.0.2', resolve));
+  const { port } = before.address() as AddressInfo;
+  const after = await backend('after', { address: '127.0.0.3', port });
+  closing.push(() => (before.close(), before.closeAllConnections(), after.kill()));
+  let address = '127.0.0.2';
+  const service = await follow(() => [{ name: 'web-0', port, address }]);
+  const agent = service.agent({ maxSockets: 1 });
+  const first = get({ host: 'orders', agent });
+  await vi.waitFor(() => expect(held).toHaveLength(1), 120_000);
+  const second = get({ host: 'orders', agent });
+  address = '127.0.0.3';
+  await vi.waitFor(() => service.refresh().then(() => expect(service.endpoints[0].address).toBe(address)), 5000);
+  held[0].end('before');
+  expect(await first).toBe('before');
+  expect(await second).toBe('after GET /');
+});
+
+test('time that a request waits is not counted against it once it has a connection of another', async () => {
+  const held: http.ServerResponse[] = [];
+  const server = http.createServer((_, response) => held.push(response));
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  closing.push(() => (server.close(), server.closeAllConnections()));
+  const clock = new FakeClock();
+  const source = fixedSource(() => [{ name: 'p0', port: (server.address() as AddressInfo).port }], 600);
+  const pending = discover('_http._tcp.orders.example', { slowStartMs: 0 }, { source, clock });
+  await settle();
+  const service = await pending;
+  closing.push(() => service.close());
+  const agent = service.agent({ maxSockets: 2 });
+  const options = { host: 'orders', agent, timeout: 60_000 };
+  const [first, , third] = Array.from({ length: 3 }, () => http.get(options, response => response.resume()));
+  await vi.waitFor(() => expect(held).toHaveLength(2), 120_000);
+  // The first breaks its connection: a new one is begun for the third, which gets that of the second before it is there.
+  let isOver = 0;
+  third.on('timeout', () => isOver++);
+  first.on('error', () => {}).destroy();
+  held[1].end('well');
+  await vi.waitFor(() => expect(held).toHaveLength(3), 120_000);
+  await clock.advance(120_000);
+  expect(isOver).toBe(0);
+  held[2].end('well');
+  await new Promise(resolve => third.once('close', resolve));
 });
 
 test('a service has as many agents as are wanted, without a warning of a leak', async () => {

@@ -57,6 +57,33 @@ describe('Kubernetes', () => {
     await dns.advance(7000);
     expect(ids(service)).toEqual(['10.1.0.2:8080']);
   });
+  test('a service with a cluster IP is one endpoint, at that address', async () => {
+    dns.names.set(NAME, [['SRV', '0 100 80 orders.shop.svc.cluster.local.']]);
+    dns.additional.set(NAME, [['orders.shop.svc.cluster.local', ['A', '10.96.0.17']]]);
+    const service = await dns.discover(NAME);
+    expect(service.endpoints).toMatchObject([{ id: 'orders.shop.svc.cluster.local:80', address: '10.96.0.17' }]);
+  });
+  test('a service that no pod of is ready is `missing` at the start; with `ready: false` it is waited for', async () => {
+    await expect(dns.tryToDiscover(NAME)).rejects.toMatchObject({ category: 'missing' });
+    const service = await dns.discover(NAME, { ready: false });
+    expect(() => service.pick()).toThrow(expect.objectContaining({ category: 'missing' }));
+    headless(['10.1.0.1']);
+    await dns.advance(6000);
+    expect(service.pick().address).toBe('10.1.0.1');
+  });
+  test('a pod of a StatefulSet that is replaced is the same endpoint at another address', async () => {
+    const at = (address: string): void => {
+      dns.names.set(NAME, [['SRV', '0 100 8080 web-0.orders.shop.svc.cluster.local.']]);
+      dns.additional.set(NAME, [['web-0.orders.shop.svc.cluster.local', ['A', address]]]);
+    };
+    at('10.1.0.1');
+    const service = await dns.discover(NAME);
+    const [pod] = service.endpoints;
+    at('10.1.0.7');
+    await dns.advance(6000);
+    expect(service.endpoints).toEqual([pod]);
+    expect(pod.address).toBe('10.1.0.7');
+  });
   test('a service that is scaled to none and back', async () => {
     headless(['10.1.0.1']);
     const service = await dns.discover(NAME);
@@ -103,6 +130,13 @@ describe('Consul', () => {
     dns.names.set(name, [['SRV', '1 1 8080 7f000001.addr.dc1.consul.', 0]]);
     await dns.advance(1500);
     expect(service.size).toBe(1);
+  });
+  test('a name without "_" is asked for SRV records where `records` says so', async () => {
+    dns.names.set('web.service.consul', [['SRV', '1 1 8080 7f000001.addr.dc1.consul.', 0]]);
+    dns.additional.set('web.service.consul', [['7f000001.addr.dc1.consul', ['A', '127.0.0.1', 0]]]);
+    const service = await dns.discover('web.service.consul', { records: 'srv' });
+    expect(ids(service)).toEqual(['7f000001.addr.dc1.consul:8080']);
+    expect(dns.asked).toEqual(['web.service.consul SRV']);
   });
   test('an answer that is cut over UDP without a word is whole over TCP', async () => {
     const name = '_web._tcp.service.consul';

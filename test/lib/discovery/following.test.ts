@@ -73,6 +73,20 @@ describe('a live set', () => {
     expect(service.problem).toBeUndefined();
   });
 
+  test.each([1, 2, 5, 30, 60])(
+    'a target that is added is seen within a TTL of %i s and one second, whenever it is added',
+    async ttl => {
+      dns.service(NAME, 2, { ttl });
+      const service = await dns.discover(NAME);
+      for (const [i, share] of [0.1, 0.5, 0.95].entries()) {
+        await dns.advance(Math.round(ttl * share * 4) * 250);
+        dns.service(NAME, 3 + i, { ttl });
+        await dns.advance(ttl * 1000 + 1000);
+        expect(service.size).toBe(3 + i);
+      }
+    },
+  );
+
   test('asks about once in a TTL, never within a second, and seldom for TTLs of days', async () => {
     dns.service(NAME, 1);
     await dns.discover(NAME);

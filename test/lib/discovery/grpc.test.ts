@@ -1,10 +1,13 @@
 // @grpc/grpc-js over a service, with real servers: the contract of its resolvers from 1.14 on.
 import * as grpc from '@grpc/grpc-js';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { GrpcOptions } from '../../../lib/discovery/adapters/grpc.js';
+import type { Check } from '../../../lib/discovery/checks.js';
 import { discover } from '../../../lib/discovery/discover.js';
 import { registerGrpc } from '../../../lib/discovery/grpc-resolver.js';
 import type { DiscoverOptions } from '../../../lib/discovery/options.js';
 import type { Service } from '../../../lib/discovery/service.js';
+import { FakeClock, settle } from '../../support/fake-clock.js';
 import { fixedSource, type Listed } from '../../support/fixed-source.js';
 
 const octets = (value: Buffer): Buffer => value;
@@ -23,7 +26,11 @@ afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
 
-async function echo(name: string): Promise<Listed> {
+interface Echo extends Listed {
+  /** Stops it, with every connection that it has. */
+  kill(): void;
+}
+async function echo(name: string): Promise<Echo> {
   const server = new grpc.Server();
   server.addService({ say: METHOD }, {
     say: (_call: unknown, callback: grpc.sendUnaryData<Buffer>) => callback(null, Buffer.from(name)),
@@ -34,7 +41,7 @@ async function echo(name: string): Promise<Listed> {
     ),
   );
   closing.push(() => server.forceShutdown());
-  return { name, port };
+  return { name, port, kill: () => server.forceShutdown() };
 }
 async function follow(list: () => readonly Listed[], options: DiscoverOptions = {}): Promise<Service> {
   const service = await discover(
@@ -45,12 +52,12 @@ async function follow(list: () => readonly Listed[], options: DiscoverOptions = 
   closing.push(() => service.close());
   return service;
 }
-function clientOf(service: Service): grpc.Client {
+function clientOf(service: Service, options: GrpcOptions = {}): grpc.Client {
   registerGrpc(grpc);
   const client = new grpc.Client(
     'srv:///_grpc._tcp.orders.example',
     grpc.credentials.createInsecure(),
-    service.grpcOptions(),
+    service.grpcOptions(options),
   );
   closing.push(() => client.close());
   return client;
@@ -122,6 +129,195 @@ test('a service without endpoints fails calls with the reason, and serves them o
   await expect(say(client)).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
   list.push(await echo('late'));
   await vi.waitFor(async () => expect(await say(client)).toBe('late'), 120_000);
+});
+
+test.each([true, false])(
+  'an endpoint that is killed under load, idempotent: %s',
+  async idempotent => {
+    const list = [await echo('a'), await echo('b'), await echo('c')];
+    const service = await follow(() => list);
+    const client = clientOf(service, { idempotent });
+    await vi.waitFor(async () => expect(await heard(client)).toEqual(new Set(['a', 'b', 'c'])), 120_000);
+    const errors: grpc.ServiceError[] = [];
+    let done = 0;
+    let stop = false;
+    const WORKERS = 8;
+    const worker = async (): Promise<void> => {
+      while (!stop)
+        await say(client).then(
+          () => done++,
+          (error: grpc.ServiceError) => errors.push(error),
+        );
+    };
+    const workers = Array.from({ length: WORKERS }, worker);
+    await vi.waitFor(() => expect(done).toBeGreaterThan(200), 120_000);
+    list[0].kill();
+    const before = done;
+    await vi.waitFor(() => expect(done - before).toBeGreaterThan(500), 120_000);
+    stop = true;
+    await Promise.all(workers);
+    // What was on the connection that broke, where gRPC must not call a method twice.
+    expect(errors.filter(one => one.code !== grpc.status.UNAVAILABLE)).toEqual([]);
+    expect(errors.length).toBeLessThanOrEqual(idempotent ? 0 : WORKERS);
+  },
+  90_000,
+);
+
+test('retries are as the service says; without them, or for methods that may not be called twice, there are none', async () => {
+  const config = async (retry: DiscoverOptions['retry'], idempotent: boolean): Promise<Record<string, unknown>> => {
+    const service = await follow(() => [{ name: 'a', port: 1 }], { retry });
+    const options = service.grpcOptions({ idempotent });
+    return JSON.parse(options['grpc.service_config'] as string) as Record<string, unknown>;
+  };
+  expect(await config({ attempts: 2, backoffMs: 250, budget: 0.5 }, true)).toMatchObject({
+    methodConfig: [
+      { retryPolicy: { maxAttempts: 3, initialBackoff: '0.250s', retryableStatusCodes: ['UNAVAILABLE'] } },
+    ],
+    retryThrottling: { tokenRatio: 0.5 },
+  });
+  expect(await config({ attempts: 10, budget: 0 }, true)).toMatchObject({
+    methodConfig: [{ retryPolicy: { maxAttempts: 5, initialBackoff: '0.001s' } }],
+    retryThrottling: { tokenRatio: 0.001 },
+  });
+  expect(await config({ attempts: 0 }, true)).not.toHaveProperty('methodConfig');
+  expect(await config({}, false)).not.toHaveProperty('methodConfig');
+  const service = await follow(() => [{ name: 'a', port: 1 }]);
+  expect(() => service.grpcOptions({ idempotent: 'yes' as never })).toThrow(/idempotent: expected a boolean/);
+});
+
+describe('the contract of a resolver', () => {
+  interface Told {
+    readonly value?: { addresses: { host: string; port: number }[] }[];
+    readonly error?: { code: number; details: string };
+  }
+  interface Resolver {
+    updateResolution(): void;
+    destroy(): void;
+  }
+  /** A gRPC that takes what it is told, or does not. */
+  async function channel(
+    list: () => readonly Listed[],
+    takes: () => boolean,
+    options: DiscoverOptions = {},
+    check?: Check,
+  ) {
+    const clock = new FakeClock();
+    let looks = 0;
+    const source = fixedSource(() => (looks++, list()), 600);
+    const dependencies = check === undefined ? { source, clock } : { source, clock, check };
+    const pending = discover('_grpc._tcp.orders.example', { ready: false, ...options }, dependencies);
+    await settle();
+    const service = await pending;
+    closing.push(() => service.close());
+    const told: Told[] = [];
+    type Made = new (target: object, listener: (one: Told) => boolean, options: object) => Resolver;
+    const registered: { Resolver?: Made } = {};
+    registerGrpc({
+      experimental: {
+        registerResolver: (_scheme, resolver) => {
+          registered.Resolver = resolver as Made;
+        },
+        statusOrFromValue: value => ({ value }),
+        statusOrFromError: error => ({ error }),
+      },
+      status: { UNAVAILABLE: 14 },
+    });
+    const listener = (one: Told): boolean => (told.push(one), takes());
+    const made = new registered.Resolver!({ path: service.name }, listener, service.grpcOptions());
+    return { clock, service, told, made, looks: () => looks };
+  }
+
+  test('it is told of endpoints in no turn of its own, and again after 1 s, 1.6 s ... while it takes none', async () => {
+    let takes = false;
+    const { clock, told, made } = await channel(
+      () => [{ name: 'a', port: 80 }],
+      () => takes,
+    );
+    made.updateResolution();
+    expect(told).toEqual([]);
+    await settle();
+    expect(told).toEqual([{ value: [{ addresses: [{ host: '127.0.0.1', port: 80 }] }] }]);
+    await clock.advance(999);
+    expect(told).toHaveLength(1);
+    await clock.advance(1);
+    expect(told).toHaveLength(2);
+    takes = true;
+    await clock.advance(1600);
+    expect(told).toHaveLength(3);
+    await clock.advance(30_000);
+    expect(told).toHaveLength(3);
+    made.destroy();
+  });
+  test('it is told why there is no endpoint, and nothing once it is destroyed', async () => {
+    let list: Listed[] = [];
+    const { clock, told, made } = await channel(
+      () => list,
+      () => true,
+    );
+    made.updateResolution();
+    await settle();
+    expect(told).toMatchObject([{ error: { code: 14, details: expect.stringContaining('there is no') as string } }]);
+    made.destroy();
+    list = [{ name: 'a', port: 80 }];
+    await clock.advance(60_000);
+    expect(told).toHaveLength(1);
+  });
+  const portsOf = ({ value }: Told): number[] => value!.flatMap(one => one.addresses.map(({ port }) => port)).sort();
+  test('it is told of a subset, where one is wanted', async () => {
+    const { told, made } = await channel(
+      () => Array.from({ length: 30 }, (_, i) => ({ name: `p${i}`, port: 8000 + i })),
+      () => true,
+      { subset: 4, clientId: 'c' },
+    );
+    made.updateResolution();
+    await settle();
+    expect(new Set(portsOf(told[0])).size).toBe(4);
+    made.destroy();
+  });
+  test('it is told of no endpoint that a check has found ill, unless there is no other', async () => {
+    const ill = new Set<string>();
+    const { clock, told, made } = await channel(
+      () => [
+        { name: 'a', port: 1 },
+        { name: 'b', port: 2 },
+        { name: 'c', port: 3, priority: 1 },
+      ],
+      () => true,
+      { check: { intervalMs: 1000, failures: 1 } },
+      endpoint => Promise.resolve(!ill.has(endpoint.host)),
+    );
+    made.updateResolution();
+    const now = async (): Promise<number[]> => {
+      await clock.advance(5000);
+      return portsOf(told.at(-1)!);
+    };
+    expect(await now()).toEqual([1, 2]);
+    ill.add('a.example');
+    expect(await now()).toEqual([2]);
+    ill.add('b.example');
+    expect(await now()).toEqual([3]);
+    ill.add('c.example');
+    expect(await now()).toEqual([1, 2]);
+    ill.clear();
+    expect(await now()).toEqual([1, 2]);
+    made.destroy();
+  });
+  test('however often it wants to be told anew, DNS is asked once a second at most', async () => {
+    const { clock, made, looks } = await channel(
+      () => [{ name: 'a', port: 80 }],
+      () => true,
+    );
+    made.updateResolution();
+    await settle();
+    const before = looks();
+    for (let i = 0; i < 100; i++) {
+      for (let j = 0; j < 100; j++) made.updateResolution();
+      await clock.advance(100);
+    }
+    expect(looks() - before).toBeGreaterThan(5);
+    expect(looks() - before).toBeLessThanOrEqual(10);
+    made.destroy();
+  });
 });
 
 test('gRPC before 1.14 is refused', () => {

@@ -20,7 +20,8 @@ interface Said {
   ttl?: number;
   /** Why it is not proven. */
   unproven?: string;
-  fails?: 'bogus' | 'silence';
+  /** `never`: nobody ever says anything, not even that there is no answer. */
+  fails?: 'bogus' | 'silence' | 'never';
 }
 /** By name and type; what is not said is "no such record". */
 type Say = (name: string, type: TypeName) => Said | undefined;
@@ -45,6 +46,7 @@ class World {
         const { lines = [], along = [], ttl = 5, unproven, fails } = this.say(text, type) ?? {};
         if (fails === 'bogus') throw new QueryFailure('ESERVFAIL', { reason: 'bogus', isBogus: true });
         if (fails === 'silence') throw new QueryFailure('ETIMEOUT');
+        if (fails === 'never') await new Promise(() => {});
         const record = ([owner, of, data]: Line) => encodeRecord({ name: owner, type: of, ttl, data });
         return {
           missing: false,
@@ -358,6 +360,81 @@ test('the family that nobody can tell of keeps its addresses, though the other i
     expect(service.endpoints.flatMap(one => one.addresses).sort()).toEqual(['10.0.0.1', '2001:db8::1']);
     service.close();
   }
+});
+
+describe('targets whose servers are silent', () => {
+  const evil = (n: number): string[] => Array.from({ length: n }, (_, i) => `0 0 80 e${i}.evil.test.`);
+  const silent: Say = name => (name.endsWith('.evil.test') ? { fails: 'never' } : undefined);
+  const begin = async (world: World, options: DiscoverOptions = {}): Promise<Service> => {
+    const pending = world.discover(NAME, { readyMs: 60_000, ...options });
+    for (let i = 0; i < 20; i++) await world.clock.advance(500);
+    return pending;
+  };
+
+  test('hold up the first set for two seconds, and later ones hardly at all', async () => {
+    let list = [...evil(1), '0 0 80 good.example.'];
+    const world = new World(addressed(() => list, silent));
+    const pending = world.discover(NAME);
+    await settle();
+    await world.clock.advance(2000);
+    const service = await pending;
+    expect(hosts(service)).toEqual(['good.example']);
+    list = [...list, '0 0 80 new.example.'];
+    await world.clock.advance(5500); // TTL 5, and what is waited for
+    expect(hosts(service)).toEqual(['good.example', 'new.example']);
+    service.close();
+  });
+  test('however many they are, leave the others their turn', async () => {
+    const world = new World(addressed(() => [...evil(250), '0 0 80 good.example.'], silent));
+    const service = await begin(world);
+    expect(hosts(service)).toEqual(['good.example']);
+    service.close();
+  });
+  test('are endpoints soon after they answer again, whatever the TTL of the others', async () => {
+    let isSilent = true;
+    const say: Say = name => (isSilent ? silent(name, 'A') : undefined);
+    const world = new World((name, type) => {
+      const said = addressed(() => [...evil(1), '0 0 80 good.example.'], say)(name, type);
+      return said && { ttl: 300, ...said };
+    });
+    const service = await begin(world);
+    expect(hosts(service)).toEqual(['good.example']);
+    isSilent = false;
+    await world.clock.advance(6000);
+    expect(hosts(service)).toEqual(['e0.evil.test', 'good.example']);
+    // Nothing is left to ask for: the rest is by TTL.
+    world.asked = [];
+    await world.clock.advance(50_000);
+    expect(world.asked).toEqual([]);
+    service.close();
+  });
+  test('keep the addresses that they had', async () => {
+    let isSilent = false;
+    const world = new World(
+      addressed(
+        () => [...evil(1), '0 0 80 good.example.'],
+        (name, type) => (isSilent ? silent(name, type) : undefined),
+      ),
+    );
+    const service = await world.discover(NAME);
+    isSilent = true;
+    await world.clock.advance(60_000);
+    expect(hosts(service)).toEqual(['e0.evil.test', 'good.example']);
+    service.close();
+  });
+  test('of DNS-SD are instances of which nobody can tell', async () => {
+    const say: Say = (name, type) => {
+      if (type === 'PTR') {
+        return { lines: ['one.evil.test', 'two.example'].map((to): Line => [name, 'PTR', `${to}.`]) };
+      }
+      if (name === 'two.example' && type === 'SRV') return { lines: [[name, 'SRV', '0 0 80 good.example.']] };
+      if (name === 'good.example' && type === 'A') return { lines: [[name, 'A', '10.0.0.1']] };
+      return silent(name, type);
+    };
+    const service = await begin(new World(say), { records: 'dns-sd' });
+    expect(hosts(service)).toEqual(['good.example']);
+    service.close();
+  });
 });
 
 describe('work and memory', () => {

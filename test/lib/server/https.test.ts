@@ -94,9 +94,13 @@ test.each(WAYS)('GET, POST and HEAD by %s are answered as over TCP, misses and h
   expect(head).toMatchObject({ status: 200, headers: { 'content-type': 'application/dns-message' } });
   expect(Number(head.headers['content-length'])).toBeGreaterThan(12);
   expect(head.body).toHaveLength(0);
-  // The same octets, whatever they come over, and the id as it was asked.
   const own = makeQuery('b.example', { id: 0 });
-  expect((await ask(at(server), post(own))).body).toEqual(tcp);
+  // The same octets whatever they come over, but for the lowest octet of a TTL below 256, which goes on; the address is behind it.
+  const aged = Buffer.from((await ask(at(server), post(own))).body);
+  const ttlAt = tcp!.indexOf(Buffer.from([192, 0, 2, 1])) - 3;
+  expect(tcp![ttlAt] - aged[ttlAt]).toBeLessThan(60);
+  aged[ttlAt] = tcp![ttlAt];
+  expect(aged).toEqual(tcp);
   expect((await ask(at(server), get(makeQuery('b.example', { id: 77 })))).body.readUInt16BE(0)).toBe(77);
 });
 

@@ -52,7 +52,7 @@ describe.each(['native', 'dgram'] as const)('over UDP, %s', udp => {
     expect(denied).toBeGreaterThanOrEqual(10);
     expect(rcodes.filter(one => one === 2).length).toBe(60 - denied);
     expect(denied).toBeLessThan(50);
-    expect(asked).toHaveLength(1 + denied);
+    expect(new Set(asked).size).toBe(1 + denied);
     const { zoneLimited } = server.report().resolver;
     expect(zoneLimited).toBe(60 - denied);
     expect(await new Metrics(server).text()).toContain(`shardns_resolver_total{outcome="zone_limited"} ${zoneLimited}`);
@@ -81,6 +81,7 @@ describe.each(['native', 'dgram'] as const)('over UDP, %s', udp => {
     await start(udp, { upstream: { zoneRate: { enabled: false } } });
     for (let i = 0; i < 40; i++) expect(rcodeOf(await ask(`r${i}.victim.example`))).toBe(3);
     expect(server.report().resolver.zoneLimited).toBe(0);
-    expect(asked).toHaveLength(40);
+    // One may be asked for twice, where the answer is late.
+    expect(new Set(asked).size).toBe(40);
   });
 });
