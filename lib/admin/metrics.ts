@@ -3,6 +3,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { RequestCounts, ServerReport } from '../server/report.js';
 import { DNSSEC_FAMILIES } from './dnssec-metrics.js';
 import { FLEET_FAMILIES } from './fleet-metrics.js';
+import { missDurationText, WATCH_FAMILIES } from './watch-metrics.js';
 import { ZONE_FAMILIES } from './zone-metrics.js';
 import { by, counter, type Family, family, gauge, type Labels, type Samples } from './metric-family.js';
 
@@ -333,6 +334,7 @@ const FAMILIES: readonly Family[] = [
   ...DNSSEC_FAMILIES,
   ...ZONE_FAMILIES,
   ...FLEET_FAMILIES,
+  ...WATCH_FAMILIES,
   gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
   gauge(
     'shardns_infrastructure_servers',
@@ -420,7 +422,7 @@ export class Metrics {
   async text(): Promise<string> {
     const report = this.server.report();
     for (const fill of this.#fill) fill(report);
-    return `${await this.registry.metrics()}${durationText(report)}`;
+    return `${await this.registry.metrics()}${durationText(report)}${missDurationText(report)}`;
   }
 }
 

@@ -31,6 +31,11 @@ const USAGE = `shardns: DNS answers at memory speed
                                        the zones that are served; reads their files again; whether a file is good;
                                        a zone as a file
   shardns ctl pause MINUTES            blocks nothing for so long; 0 ends it
+  shardns ctl log [--client ADDR] [--name NAME] [--type TYPE] [--rcode RCODE] [--by HOW] [--uncached] [--slower MS]
+                [--before N] [--limit N]
+                                       the last queries that are logged (queryLog.enabled)
+  shardns ctl top [miss|hit|nxdomain|slow [name|client|type|upstream]] [--limit N] [--current]
+                                       by what most queries came in the last minute (top.enabled)
                 [--socket PATH] [--json]
                                        all by the control socket of a server of this user (SHARDNS_CONTROL)
   shardns anchors [--update] [--file FILE] [--socket PATH] [--json]
@@ -164,10 +169,10 @@ async function runCtl(args: string[]): Promise<number> {
   const [verb, ...rest] = args;
   if (
     verb === undefined ||
-    !/^(status|stats|flush|peek|dump|trace|why|block|allow|unlist|pause|anchors|zones)$/.test(verb)
+    !/^(status|stats|flush|peek|dump|trace|why|block|allow|unlist|pause|anchors|zones|log|top)$/.test(verb)
   ) {
     throw new Usage(
-      `ctl: expected status, stats, flush, peek, dump, trace, why, block, allow, unlist, pause, anchors or zones, got ${JSON.stringify(verb ?? '')}`,
+      `ctl: expected status, stats, flush, peek, dump, trace, why, block, allow, unlist, pause, anchors, zones, log or top, got ${JSON.stringify(verb ?? '')}`,
     );
   }
   let parsed;
@@ -188,6 +193,14 @@ async function runCtl(args: string[]): Promise<number> {
         client: { type: 'string' },
         update: { type: 'boolean' },
         view: { type: 'string' },
+        name: { type: 'string' },
+        rcode: { type: 'string' },
+        by: { type: 'string' },
+        uncached: { type: 'boolean' },
+        slower: { type: 'string' },
+        before: { type: 'string' },
+        limit: { type: 'string' },
+        current: { type: 'boolean' },
       },
     });
   } catch (error) {

@@ -10,19 +10,18 @@ import { flagsFromEnvironment } from './config.js';
 import { defaultControlPath } from './control-path.js';
 import { say } from './say.js';
 import { statusText } from './status-text.js';
+import { logCallOf, topCallOf, type WatchFlags } from './watch-text.js';
 import { whyText } from './why-text.js';
 
-export interface CtlFlags {
+export interface CtlFlags extends WatchFlags {
   socket?: string;
   server?: string;
   fresh?: boolean;
   json?: boolean;
   suffix?: string;
   tenant?: string;
-  type?: string;
   all?: boolean;
   fleet?: boolean;
-  client?: string;
   update?: boolean;
   view?: string;
 }
@@ -57,6 +56,8 @@ const FLAGS: Readonly<Record<string, readonly (keyof CtlFlags)[]>> = {
   pause: ['json'],
   anchors: ['update', 'json'],
   zones: ['view', 'json'],
+  log: ['client', 'name', 'type', 'rcode', 'by', 'uncached', 'slower', 'before', 'limit', 'json'],
+  top: ['limit', 'current', 'json'],
 };
 
 /**
@@ -122,6 +123,8 @@ function callOf(verb: string, words: readonly string[], flags: CtlFlags): Call |
       : { method: 'GET', path: '/v1/anchors', ...shown };
   }
   if (verb === 'zones') return zonesCallOf(words, flags.view);
+  if (verb === 'log' && words.length === 0) return logCallOf(flags);
+  if (verb === 'top') return topCallOf(words, flags);
   if (verb === 'dump' && words.length === 0) {
     return { method: 'GET', path: `/v1/cache?${parameters({ suffix, type, tenant })}`, show: entryLine, whole: false };
   }

@@ -30,6 +30,8 @@ import type { ServerSettings } from './settings/settings.js';
 import { applyToTransports, authoritiesOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { SignatureProbes } from './signature-probes.js';
 import { type OpenStore, Snapshots } from './snapshots.js';
+import { Tap } from './tap/tap.js';
+import { Watching } from './tap/watching.js';
 import { makeTransports, type Transports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
 import { NativeAnswers } from '../zone/native-answers.js';
@@ -67,6 +69,8 @@ export interface ServerParts {
   readonly clientRules: ClientRules;
   readonly zones: Zones;
   readonly zoneTransfers: ZoneTransfers;
+  /** Who watches what is answered. */
+  readonly watching: Watching;
   /** Has clients told how the listeners that are open now are asked encrypted. */
   readonly designate: (settings: ServerSettings) => void;
 }
@@ -152,9 +156,13 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     rulesNumberOf(settings),
   );
   const gate = new Gate(random);
-  const answerer = new Answerer(engine, resolver, clock, gate);
+  const wallMs = (): number => (clock === systemClock ? Date.now() : clock.wallSeconds() * 1000);
+  const tapParts = { clock, random, log, wallMs };
+  const tap = new Tap(tapParts);
+  const watching = new Watching(tap, tapParts);
+  const answerer = new Answerer(engine, resolver, clock, gate, tap);
   const certificates = new Certificates(clock, log);
-  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log, certificates }, settings);
+  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log, certificates, tap }, settings);
   groups.own = () => listeners.own;
   const invalidation = new Invalidation(resolver, recursion);
   const negativeAnchors = new NegativeAnchorEnds({ clock, log, forget: what => invalidation.forget(what) });
@@ -208,6 +216,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     clientRules,
     zones,
     zoneTransfers,
+    watching,
     designate,
   };
 }

@@ -4,6 +4,7 @@ import { type Call, call } from './call.js';
 import { openApi } from './openapi.js';
 import { RULE_CALLS } from './rule-calls.js';
 import { SERVER_CALLS } from './server-calls.js';
+import { WATCH_CALLS } from './watch-calls.js';
 import { ZONE_CALLS } from './zone-calls.js';
 
 export const CALLS: readonly Call[] = [
@@ -11,6 +12,7 @@ export const CALLS: readonly Call[] = [
   ...CACHE_CALLS,
   ...RULE_CALLS,
   ...ZONE_CALLS,
+  ...WATCH_CALLS,
   call({
     method: 'GET',
     path: '/v1/openapi.json',

@@ -34,12 +34,13 @@ export const WAYS: readonly { scheme: ListenScheme; open: Open }[] = [
 
 function overUdp(...[parts, settings, endpoints, before]: Parameters<Open>): Listener[] {
   if (endpoints.length === 0) return [];
-  const { engine, gate, resolver, answerer, clock, log, proxies } = parts;
+  const { engine, gate, resolver, answerer, clock, log, proxies, tap } = parts;
   const { missRing, receiveBufferBytes } = settings;
   if (usesPlane(settings)) {
     const authority: UdpPlaneOptions['authority'] = (message, client, reply) =>
       answerer.answerForAuthority(message, { protocol: 'udp', client }, reply);
-    const options = { threads: threadsOf(settings), pin: settings.pin, ...missRing, receiveBufferBytes, authority };
+    const { pin } = settings;
+    const options = { threads: threadsOf(settings), pin, ...missRing, receiveBufferBytes, authority, tap };
     const predecessor = before.find(one => one instanceof PlaneListener)?.plane;
     const make = (): UdpPlane => new UdpPlane(engine, gate, endpoints, resolver, clock, options, predecessor);
     return [new PlaneListener(endpoints, make)];

@@ -11,6 +11,7 @@ import { fleetRows, wrongPlace } from './fleet.js';
 import { listenerRows } from './listeners.js';
 import { listRows, listSetsOf, listAlone, MAX_LIST_SETS } from './lists.js';
 import { localRows } from './local.js';
+import { observationRows, wrongRetention } from './observation.js';
 import { openApiWithoutTls, operationRows } from './operation.js';
 import { policyRows } from './policy.js';
 import { recursionRows } from './recursion.js';
@@ -31,7 +32,7 @@ export const SECTIONS = {
   DNSSEC: dnssecRows,
   Clients: clientRows,
   Policy: { ...policyRows, ...listRows },
-  Operation: operationRows,
+  Operation: { ...operationRows, ...observationRows },
 } as const satisfies Record<string, Rows>;
 
 const rows = {
@@ -49,6 +50,7 @@ const rows = {
   ...policyRows,
   ...listRows,
   ...operationRows,
+  ...observationRows,
 } as const satisfies Rows;
 
 export const serverSchema = section(rows)
@@ -100,6 +102,10 @@ export const serverSchema = section(rows)
   .superRefine((settings, context) => {
     const open = openApiWithoutTls(settings);
     if (open !== undefined) context.addIssue({ code: 'custom', ...open });
+  })
+  .superRefine((settings, context) => {
+    const wrong = wrongRetention(settings);
+    if (wrong !== undefined) context.addIssue({ code: 'custom', ...wrong });
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],
